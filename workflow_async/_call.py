@@ -1,0 +1,93 @@
+"""A call is a value: what to ask, and how to read the answer. No I/O."""
+
+import enum
+from collections.abc import Callable, Mapping
+from typing import Generic, TypeVar
+from urllib.parse import quote
+
+from attrs import field, frozen
+
+from workflow_async.errors import CallError, UnsafeValue
+
+T_co = TypeVar("T_co", covariant=True)
+Params = tuple[tuple[str, str], ...]
+
+MAX_ID = 2**63 - 1
+MAX_SEGMENT = 255
+
+
+class Replay(enum.Enum):
+    """What sending a request twice would do."""
+
+    SAFE = "safe"
+    """Nothing: it may be tried again."""
+    DELETE = "delete"
+    """Nothing, but the second answer may be 404: that is success too."""
+    ONCE = "once"
+    """Harm: it is never sent again, but for a 401, which the server gives before it acts."""
+
+
+@frozen
+class Reply:
+    """An answer as it came: status, headers by lower-case name, and the whole body, inflated."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes = field(repr=False)
+
+    @property
+    def is_page(self) -> bool:
+        """Whether the body is an HTML page, whatever its Content-Type."""
+        return is_html(self.body)
+
+
+def is_html(body: bytes) -> bool:
+    """Whether a body begins as an HTML page does."""
+    return body[:256].lstrip().lower().startswith((b"<!doctype html", b"<html"))
+
+
+@frozen
+class Call(Generic[T_co]):
+    """What to ask, and how to read the answer."""
+
+    method: str
+    path: str
+    read: Callable[[Reply], T_co] = field(repr=False, eq=False)
+    params: Params = ()
+    body: bytes | None = field(default=None, repr=False)
+    content_type: str | None = None
+    accept: str = "application/json"
+    replay: Replay = Replay.SAFE
+    success: frozenset[int] = frozenset({200})
+    refusals: Mapping[int, Callable[[Reply], CallError]] = field(factory=dict, repr=False, eq=False)
+    """What a status means here, where that differs from what it means everywhere."""
+
+
+@frozen
+class Page(Generic[T_co]):
+    """One page of a listing, with the call that gets the next, or None at the end."""
+
+    items: tuple[T_co, ...]
+    next: "Call[Page[T_co]] | None" = None
+    total: int | None = None
+
+
+def number(argument: str, value: int | str) -> int:
+    """An id that is a whole number; raises `UnsafeValue` for anything else."""
+    text = str(value)
+    if isinstance(value, bool) or not (text.isascii() and text.isdigit()) or int(text[:20]) > MAX_ID:
+        raise UnsafeValue(argument, "must be a whole number from 0 to 2**63 - 1, such as 1603")
+    return int(text)
+
+
+def segment(argument: str, value: str) -> str:
+    """A text as one segment of a path; raises `UnsafeValue` for what a server could take for another path."""
+    if value in {"", ".", ".."} or len(value) > MAX_SEGMENT or not value.isprintable() or not _encodable(value):
+        raise UnsafeValue(argument, f"must be 1 to {MAX_SEGMENT} printable characters, and neither '.' nor '..'")
+    if any(mark in value for mark in "/\\;%?#"):
+        raise UnsafeValue(argument, "must not contain any of / \\ ; % ? #, which servers treat as parts of the path")
+    return quote(value, safe="")
+
+
+def _encodable(value: str) -> bool:
+    return not any("\ud800" <= char <= "\udfff" for char in value)

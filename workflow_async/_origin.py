@@ -1,0 +1,50 @@
+"""The one origin a client talks to. Pure."""
+
+import ipaddress
+from urllib.parse import urlencode, urlsplit
+
+from attrs import frozen
+
+from workflow_async._call import Params
+from workflow_async.errors import UnsafeValue
+
+
+@frozen
+class Origin:
+    """Scheme, host and port, with the path the system is mounted under; every URL is built from here."""
+
+    base: str
+
+    @classmethod
+    def parse(cls, url: str, *, allow_insecure_http: bool = False) -> "Origin":
+        """The origin of a base URL; raises `UnsafeValue` for userinfo, a query, or http:// off loopback."""
+        parts = urlsplit(url)
+        if parts.scheme not in {"http", "https"} or not parts.hostname or not url.isascii() or not url.isprintable():
+            raise UnsafeValue("url", "must be an absolute URL such as https://oc.example.org")
+        if parts.username is not None or parts.password is not None:
+            raise UnsafeValue("url", "must not carry credentials, which end up in logs: use auth=")
+        if parts.query or parts.fragment or " " in url:
+            raise UnsafeValue("url", "must end with the path: no spaces, no query, no fragment")
+        if parts.scheme == "http" and not (allow_insecure_http or _loopback(parts.hostname)):
+            raise UnsafeValue("url", "must be https://, or say allow_insecure_http=True: passwords would go in clear")
+        return cls(f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}")
+
+    @property
+    def secure(self) -> bool:
+        """Whether it is reached by TLS."""
+        return self.base.startswith("https://")
+
+    def url(self, path: str, params: Params = ()) -> str:
+        """The URL of a path below this origin."""
+        if not path.startswith("/") or path.startswith("//") or "\\" in path:
+            raise UnsafeValue("path", "must begin with one slash, so that it stays on the origin")
+        return f"{self.base}{path}" + (f"?{urlencode(params)}" if params else "")
+
+
+def _loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

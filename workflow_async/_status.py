@@ -1,0 +1,82 @@
+"""What a status means: an answer that is no success becomes its typed error. Pure."""
+
+import json
+from urllib.parse import urlsplit
+
+from workflow_async._call import Call, Reply
+from workflow_async._retry import retry_after
+from workflow_async.errors import (
+    BODY_CUT,
+    BadRequest,
+    CallError,
+    Conflict,
+    Forbidden,
+    NotAcceptable,
+    NotFound,
+    RateLimited,
+    Redirected,
+    ServerFault,
+    StatusError,
+    Unauthorized,
+)
+
+BY_STATUS: dict[int, type[StatusError]] = {
+    400: BadRequest,
+    401: Unauthorized,
+    403: Forbidden,
+    404: NotFound,
+    406: NotAcceptable,
+    409: Conflict,
+    429: RateLimited,
+}
+REDIRECTS = range(300, 400)
+SERVER_FAULTS = range(500, 600)
+
+
+def refusal(call: Call[object], reply: Reply) -> CallError | None:
+    """The error an answer stands for, or None if it is the success the call hopes for."""
+    if reply.status in call.success:
+        return None
+    error = call.refusals.get(reply.status, status_error)(reply)
+    error.retry_after = retry_after(reply.headers)
+    return error
+
+
+def status_error(reply: Reply, kind: type[StatusError] | None = None) -> StatusError:
+    """The answer as an error of `kind`, or of the kind its status stands for."""
+    text = reply.body.decode("utf-8", "replace")[:BODY_CUT]
+    return (kind or _kind(reply))(reply.status, text, message(text))
+
+
+def unauthorized(reply: Reply) -> bool:
+    """Whether the server wants (other) credentials: 401, or Opencast's redirect to its login page."""
+    return reply.status == 401 or (reply.status in REDIRECTS and _to_login(reply))  # noqa: PLR2004 - it is its own name
+
+
+def message(text: str) -> str:
+    """The server's sentence in a body, whatever Content-Type it came with; "" for HTML or nothing."""
+    text = text.strip()
+    if text.startswith("{"):
+        return _json_message(text)
+    return "" if text.startswith("<") else text
+
+
+def _kind(reply: Reply) -> type[StatusError]:
+    if unauthorized(reply):
+        return Unauthorized
+    if reply.status in REDIRECTS:
+        return Redirected
+    return BY_STATUS.get(reply.status, ServerFault if reply.status in SERVER_FAULTS else StatusError)
+
+
+def _to_login(reply: Reply) -> bool:
+    return urlsplit(reply.headers.get("location", "")).path.endswith("/login.html")
+
+
+def _json_message(text: str) -> str:
+    try:
+        tree = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    found = tree.get("message") if isinstance(tree, dict) else None
+    return found if isinstance(found, str) else text

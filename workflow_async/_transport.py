@@ -1,0 +1,237 @@
+"""A call and its answer: deadline, credentials, a place in the queue, the exchange, and another try where it is due."""
+
+import logging
+import os
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import anyio
+import anyio.lowlevel
+from attrs import define, field
+
+from workflow_async import _retry
+from workflow_async._auth import Credential, Headers
+from workflow_async._call import Call, Replay, Reply
+from workflow_async._http import Exchange, Request
+from workflow_async._origin import Origin
+from workflow_async._status import refusal, unauthorized
+from workflow_async.errors import (
+    Attempt,
+    CallError,
+    ClientClosed,
+    DeadlineExceeded,
+    NotFound,
+    ResponseMismatch,
+    WrongEventLoop,
+)
+from workflow_async.settings import Clock, Limits, Retry, Timeouts
+
+T = TypeVar("T")
+
+USER_AGENT = "workflow-async"
+
+log = logging.getLogger("workflow_async")
+
+
+@define
+class Journey:
+    """What one call has been through so far."""
+
+    call: Call[object]
+    url: str
+    began: float
+    history: list[Attempt] = field(factory=list)
+    renewed: bool = False
+    sent: bool = False
+    """Whether the server may have acted on any attempt that is over."""
+    in_flight: bool = False
+    """Whether an attempt is on the wire."""
+
+    def failed(self, error: CallError, now: float, wait: float | None) -> None:
+        """Note how an attempt ended."""
+        self.sent = self.sent or _retry.may_have_happened(error)
+        self.history.append(Attempt(now - self.began, type(error).__name__, wait))
+
+    def told(self, error: CallError, now: float) -> CallError:
+        """The error, with where it happened and what was tried."""
+        error.method, error.url = self.call.method, self.url
+        error.elapsed, error.history = now - self.began, tuple(self.history)
+        return error
+
+
+@define
+class Binding:
+    """Which event loop and which process a client belongs to, from its opening to its end."""
+
+    _home: tuple[int, object] | None = field(default=None, init=False)
+
+    def open(self) -> None:
+        """Belong to the running loop from here on."""
+        self._home = _here()
+
+    def close(self) -> None:
+        """Belong to none."""
+        self._home = None
+
+    def check(self) -> None:
+        """Raise `ClientClosed` or `WrongEventLoop` where a call cannot work."""
+        if self._home is None:
+            raise ClientClosed("open the client with `async with` and use it inside")
+        if self._home != _here():
+            raise WrongEventLoop("the client was opened in another event loop or process: open one for each")
+
+
+def _here() -> tuple[int, object]:
+    return os.getpid(), anyio.lowlevel.current_token()
+
+
+@define(kw_only=True)
+class Transport:
+    """Turns calls into answers, for one client."""
+
+    origin: Origin
+    exchange: Exchange
+    credential: Credential
+    extra_headers: Headers = ()
+    retry: Retry
+    timeouts: Timeouts
+    limits: Limits
+    clock: Clock
+    binding: Binding = field(factory=Binding, init=False)
+    _queue: anyio.Semaphore = field(init=False)
+    _budget: _retry.Budget = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._queue = anyio.Semaphore(self.limits.connections)
+        self._budget = _retry.Budget(self.retry.budget)
+
+    def open(self) -> None:
+        """Belong to the running event loop from here on."""
+        self.binding.open()
+
+    async def aclose(self) -> None:
+        """Take no more calls and close every connection."""
+        self.binding.close()
+        await self.exchange.aclose()
+
+    async def send(self, call: Call[T]) -> T:
+        """The answer to a call, tried again where that helps and cannot harm.
+
+        Raises:
+            CallError: every way a call can fail, with its attempts.
+            ClientClosed, WrongEventLoop: the client cannot be used here.
+        """
+        self.binding.check()
+        journey = Journey(call, self.origin.url(call.path, call.params), self.clock.now())
+        with anyio.move_on_after(self.timeouts.call):
+            return await self._attempts(call, journey)
+        late = DeadlineExceeded(f"no answer within {self.timeouts.call:g} s", sent=journey.sent or journey.in_flight)
+        journey.failed(late, self.clock.now(), None)
+        raise journey.told(late, self.clock.now())
+
+    async def once(self, call: Call[T]) -> T:
+        """The answer to a call that needs no credentials and is not tried again: a login."""
+        self.binding.check()
+        journey = Journey(call, self.origin.url(call.path, call.params), self.clock.now())
+        try:
+            return self._read(call, await self._carry(call, journey, ()))
+        except CallError as error:
+            journey.failed(error, self.clock.now(), None)
+            raise journey.told(error, self.clock.now()) from None
+
+    async def _attempts(self, call: Call[T], journey: Journey) -> T:
+        while True:
+            credentials = await self.credential.headers(call.method, journey.url)
+            try:
+                answer = self._read(call, await self._authorized(call, journey, credentials))
+            except CallError as error:
+                failure = error
+            else:
+                self._budget.give_back(1.0)
+                return answer
+            if _already_deleted(call, journey, failure):
+                return call.read(Reply(204, {}, b""))
+            wait = await self._next(call, journey, failure)
+            if wait is None:
+                raise journey.told(failure, self.clock.now())
+            await self.clock.sleep(wait)
+
+    async def _next(self, call: Call[object], journey: Journey, failure: CallError) -> float | None:
+        """Seconds until the next attempt, or None; the attempt that failed is noted."""
+        attempt = len(journey.history) + 1
+        wait = _retry.pause(self.retry, failure, call.replay, attempt=attempt, jitter=self.clock.jitter())
+        if wait is not None and not self._budget.take(_retry.cost(failure)):
+            wait = None
+        journey.failed(failure, self.clock.now(), wait)
+        if isinstance(failure, ResponseMismatch):
+            await self.exchange.reset()
+        return wait
+
+    async def _authorized(self, call: Call[object], journey: Journey, credentials: Headers) -> Reply:
+        """The reply, after one renewal of the credentials if the server wants others."""
+        reply = await self._carry(call, journey, credentials)
+        if journey.renewed or not (unauthorized(reply) or (reply.is_page and call.replay is not Replay.ONCE)):
+            return reply
+        journey.renewed = True
+        if not await self.credential.renew(credentials, reply, call.method, journey.url):
+            return reply
+        return await self._carry(call, journey, await self.credential.headers(call.method, journey.url))
+
+    async def _carry(self, call: Call[object], journey: Journey, credentials: Headers) -> Reply:
+        request = Request(
+            call.method,
+            journey.url,
+            (*self._headers(call), *credentials),
+            call.body,
+            fresh=call.replay is Replay.ONCE,
+        )
+        async with self._queue:
+            began = self.clock.now()
+            journey.in_flight = True
+            try:
+                reply = await sheltered(lambda: self.exchange(request), self.timeouts.exchange)
+            except CallError:
+                journey.in_flight = False
+                raise
+            journey.in_flight = False
+        log.debug("%s %s: %s in %.3f s", call.method, call.path, reply.status, self.clock.now() - began)
+        return reply
+
+    def _headers(self, call: Call[object]) -> Headers:
+        plain = (("accept", call.accept), ("accept-encoding", "gzip"), ("user-agent", USER_AGENT), *self.extra_headers)
+        return (*plain, ("content-type", call.content_type)) if call.content_type else plain
+
+    def _read(self, call: Call[T], reply: Reply) -> T:
+        error = refusal(call, reply)
+        if error is not None:
+            raise error
+        return call.read(reply)
+
+
+def _already_deleted(call: Call[object], journey: Journey, failure: CallError) -> bool:
+    return call.replay is Replay.DELETE and isinstance(failure, NotFound) and journey.sent
+
+
+async def sheltered(exchange: Callable[[], Awaitable[Reply]], seconds: float) -> Reply:
+    """An exchange in a child task, so that `Task.cancel()` from outside reaches it as a scope's cancellation.
+
+    httpcore gives its connections back on a scope's cancellation and loses them on a native one. Raises
+    `DeadlineExceeded` when it takes longer than `seconds`.
+    """
+    outcome: list[Reply | Exception] = []
+
+    async def child() -> None:
+        with anyio.move_on_after(seconds):
+            try:
+                outcome.append(await exchange())
+            except Exception as error:  # noqa: BLE001 - raised below, outside of the group, as what it is
+                outcome.append(error)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(child)
+    if not outcome:
+        raise DeadlineExceeded(f"no whole answer within {seconds:g} s of sending")
+    found = outcome.pop()
+    if isinstance(found, Exception):
+        raise found
+    return found

@@ -1,0 +1,125 @@
+"""XML bytes to the same tree of dicts, lists and texts that JSON gives, and back. Pure.
+
+A leaf is its text. An element with children is a dict by local name; a name that is in `lists` or that repeats is a
+list. Attributes are kept as `@name`, and the text beside them or beside children as `#text`, so nothing is lost.
+"""
+
+import re
+from collections.abc import Iterable
+from typing import Any
+from xml.etree import ElementTree as ET
+from xml.parsers import expat
+
+from attrs import define, field
+
+from workflow_async._call import is_html
+from workflow_async.errors import DecodeError, UnexpectedContent, UnsafeValue
+
+MAX_DEPTH = 64
+MAX_NODES = 500_000
+NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that XML 1.0 cannot carry, escaped or not."""
+
+
+def xml_tree(body: bytes, lists: frozenset[str] = frozenset()) -> Any:
+    """The tree of an XML body; raises `DecodeError` for malformed, too deep or too large XML, and for any DOCTYPE.
+
+    DOCTYPE is refused before anything is parsed behind it: entities are what crashes and inflates parsers.
+    """
+    if is_html(body):
+        raise UnexpectedContent("an HTML page where XML is due @ /")
+    tree = _Tree(lists)
+    parser = expat.ParserCreate("utf-8", namespace_separator=" ")
+    parser.StartDoctypeDeclHandler = tree.refuse_doctype
+    parser.StartElementHandler = tree.open
+    parser.EndElementHandler = tree.close
+    parser.CharacterDataHandler = tree.text
+    parser.buffer_text = True
+    try:
+        parser.Parse(body, True)  # noqa: FBT003 - expat takes it by position
+    except expat.ExpatError as error:
+        fault = f"not XML: {expat.errors.messages[error.code]} in line {error.lineno}"
+    except _Refused as error:
+        fault = str(error)
+    else:
+        return tree.root
+    raise DecodeError(f"{fault} @ /")
+
+
+def xml_bytes(root: str, namespace: str, children: Iterable[tuple[str, "str | list[tuple[str, str]]"]]) -> bytes:
+    """An element with text children (or children of text children) as bytes; raises `UnsafeValue` for control codes."""
+    element = ET.Element(root, {"xmlns": namespace})
+    for name, content in children:
+        child = ET.SubElement(element, name)
+        if isinstance(content, str):
+            child.text = _carried(name, content)
+        else:
+            for inner, text in content:
+                ET.SubElement(child, inner).text = _carried(inner, text)
+    return ET.tostring(element, encoding="utf-8", xml_declaration=True)
+
+
+def _carried(name: str, text: str) -> str:
+    if NOT_XML.search(text):
+        raise UnsafeValue(name, "must not contain control characters or lone surrogates, which XML cannot carry")
+    return text
+
+
+class _Refused(Exception):
+    """What stops the parser."""
+
+
+@define
+class _Element:
+    children: dict[str, Any] = field(factory=dict)
+    texts: list[str] = field(factory=list)
+    repeated: set[str] = field(factory=set)
+
+    def value(self) -> Any:
+        text = "".join(self.texts)
+        if not self.children:
+            return text
+        if text.strip():
+            self.children["#text"] = text
+        return self.children
+
+    def add(self, name: str, value: Any, *, listed: bool) -> None:
+        if name in self.repeated:
+            self.children[name].append(value)
+        elif listed or name in self.children:
+            self.repeated.add(name)
+            self.children[name] = [self.children[name], value] if name in self.children else [value]
+        else:
+            self.children[name] = value
+
+
+@define
+class _Tree:
+    lists: frozenset[str]
+    root: Any = None
+    open_elements: list[_Element] = field(factory=list)
+    nodes: int = 0
+
+    def refuse_doctype(self, *_: object) -> None:
+        raise _Refused("a DOCTYPE, which is never read")
+
+    def open(self, _: str, attributes: dict[str, str]) -> None:
+        self.nodes += 1
+        if len(self.open_elements) >= MAX_DEPTH or self.nodes > MAX_NODES:
+            raise _Refused(f"deeper than {MAX_DEPTH} elements or more than {MAX_NODES} of them")
+        self.open_elements.append(_Element({f"@{_local(name)}": text for name, text in attributes.items()}))
+
+    def text(self, text: str) -> None:
+        self.open_elements[-1].texts.append(text)
+
+    def close(self, name: str) -> None:
+        value = self.open_elements.pop().value()
+        if self.open_elements:
+            local = _local(name)
+            self.open_elements[-1].add(local, value, listed=local in self.lists)
+        else:
+            self.root = value
+
+
+def _local(name: str) -> str:
+    return name.rpartition(" ")[2]

@@ -1,0 +1,341 @@
+"""Everything this library raises.
+
+    WorkflowAsyncError
+    ├── UnsafeValue               an argument that cannot be sent as it is; nothing was sent (also a ValueError)
+    ├── ClientClosed              the client is not open: not entered yet, or closed already
+    ├── WrongEventLoop            the client belongs to another event loop, or to the process before a fork
+    ├── CallError                 one call to the server failed
+    │   ├── TransportError        no whole answer came back
+    │   │   ├── ConnectFailed     no connection, so nothing was sent
+    │   │   │   └── TLSVerificationFailed
+    │   │   ├── ConnectionBroken  the connection ended early
+    │   │   ├── DeadlineExceeded  a deadline of `Timeouts` passed (also a TimeoutError)
+    │   │   ├── ResponseTooLarge  the answer is beyond the bounds of `Limits`
+    │   │   └── UnreadableBody    a content coding nobody asked for, or a compressed body that is cut
+    │   ├── StatusError           the server said no
+    │   │   ├── BadRequest 400    Unauthorized 401    Forbidden 403    NotFound 404    NotAcceptable 406
+    │   │   ├── Conflict 409
+    │   │   │   └── StartConflict another workflow is active on the event
+    │   │   ├── RateLimited 429   ServerFault 5xx     Redirected 3xx
+    │   ├── DecodeError           an answer that cannot be read; names the path
+    │   │   └── UnexpectedContent an HTML page where JSON or XML is due: a login page, a portal
+    │   ├── ResponseMismatch      an answer about another workflow than the one asked for
+    │   ├── ListingNotSupported   this server has no list of workflows
+    │   └── ListingInconsistent   the pages of a listing do not make progress
+    ├── StartOutcomeUnknown       a start may or may not have happened
+    ├── AlreadyFinished           a stop or pause was refused here: it would rewrite the result
+    ├── PartlyRefused             Preservica accepted a retry or a terminate for only some of the workflows
+    ├── WorkflowFailed            a wait with `check=True` ended in a phase other than SUCCEEDED
+    ├── WorkflowParked            a wait with `parked="raise"` met a workflow that needs a person
+    └── WaitTimeout               the deadline of a wait passed (also a TimeoutError)
+
+Errors hold data and compose their sentence in `__str__`. None of them holds a secret, a request or a response.
+"""
+
+from typing import Protocol
+
+from attrs import frozen
+
+BODY_CUT = 2048
+"""Characters of a refused answer's body that an error keeps."""
+
+
+class WorkflowAsyncError(Exception):
+    """Base of every error of this library."""
+
+
+class UnsafeValue(WorkflowAsyncError, ValueError):
+    """An argument that cannot be sent as it is; raised before any I/O."""
+
+    def __init__(self, argument: str, why: str) -> None:
+        super().__init__(argument, why)
+        self.argument = argument
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"{self.argument}: {self.why}"
+
+
+class ClientClosed(WorkflowAsyncError):
+    """The client is not open: enter it with `async with`, and use it inside."""
+
+
+class WrongEventLoop(WorkflowAsyncError):
+    """The client was opened in another event loop, or before this process was forked."""
+
+
+@frozen
+class Attempt:
+    """One try of a call: when it ended (seconds since the call began), how, and the wait after it (seconds)."""
+
+    ended: float
+    outcome: str
+    wait: float | None = None
+
+
+class CallError(WorkflowAsyncError):
+    """One call to the server failed; the transport fills in where and after how many attempts."""
+
+    method: str = ""
+    url: str = ""
+    elapsed: float = 0.0
+    """Seconds from the call to the error."""
+    history: tuple[Attempt, ...] = ()
+    retry_after: float | None = None
+    """Seconds the server asked to wait, where it did."""
+
+    @property
+    def attempts(self) -> int:
+        """How many times the call was tried."""
+        return len(self.history)
+
+    @property
+    def what(self) -> str:
+        """What went wrong, without where."""
+        return ", ".join(str(arg) for arg in self.args)
+
+    def __str__(self) -> str:
+        where = f"{self.method} {self.url}: " if self.method else ""
+        tries = f" (after {self.attempts} attempts, {self.elapsed:.1f} s)" if self.attempts > 1 else ""
+        return f"{where}{self.what}{tries}"
+
+
+class TransportError(CallError):
+    """No whole answer came back; `sent` says whether the request may have reached the server."""
+
+    def __init__(self, reason: str, *, sent: bool = True, reused: bool = False) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.sent = sent
+        self.reused = reused
+        """Whether it happened on a connection that had served before: the stale keep-alive race."""
+
+
+class ConnectFailed(TransportError):
+    """No connection could be made, so nothing was sent."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason, sent=False)
+
+
+class TLSVerificationFailed(ConnectFailed):
+    """The server's certificate is not trusted, expired, or for another host."""
+
+
+class ConnectionBroken(TransportError):
+    """The connection ended before the answer was whole."""
+
+
+class DeadlineExceeded(TransportError, TimeoutError):
+    """A deadline of `Timeouts` passed before the answer was whole."""
+
+
+class ResponseTooLarge(TransportError):
+    """The answer is larger than `Limits` allows."""
+
+
+class UnreadableBody(TransportError):
+    """The body came in a content coding nobody asked for, or compressed and cut short."""
+
+
+class StatusError(CallError):
+    """The server said no."""
+
+    def __init__(self, status: int, body: str = "", message: str = "") -> None:
+        super().__init__(status, body, message)
+        self.status = status
+        self.body = body
+        """The answer's body, cut at 2,048 characters."""
+        self.message = message
+        """The server's own sentence, where the body has one."""
+
+    @property
+    def what(self) -> str:
+        """The status and what the server says about it."""
+        return f"{self.status} {type(self).__name__}" + (f": {self.message}" if self.message else "")
+
+
+class BadRequest(StatusError):
+    """400: the server finds the request invalid."""
+
+
+class Unauthorized(StatusError):
+    """401, or a redirect to the login page: the credentials are missing, wrong or stale."""
+
+
+class Forbidden(StatusError):
+    """403: the user is known and lacks a role or a permission."""
+
+
+class NotFound(StatusError):
+    """404: no such thing, or none that this user may see."""
+
+
+class NotAcceptable(StatusError):
+    """406: the server does not know the API version asked for."""
+
+
+class Conflict(StatusError):
+    """409: the workflow's state does not allow it."""
+
+
+class StartConflict(Conflict):
+    """409 of a start: another workflow is active on the event."""
+
+
+class RateLimited(StatusError):
+    """429: too many requests; `retry_after` says for how long."""
+
+
+class ServerFault(StatusError):
+    """5xx: the server, or a proxy before it, failed."""
+
+
+class Redirected(StatusError):
+    """3xx: redirects are never followed."""
+
+
+class DecodeError(CallError):
+    """An answer that cannot be read as what was asked for; each of `faults` names its path."""
+
+    def __init__(self, *faults: str) -> None:
+        super().__init__(*faults)
+        self.faults = faults
+        self.located: int | None = None
+        """The id a Location header named beside an unreadable answer to a start."""
+
+    @property
+    def what(self) -> str:
+        """Every fault with its path."""
+        return "the answer cannot be read: " + "; ".join(self.faults)
+
+
+class UnexpectedContent(DecodeError):
+    """An HTML page where JSON or XML is due: most likely a login page or a portal."""
+
+
+class ResponseMismatch(CallError):
+    """The answer is about something else than what was asked for."""
+
+    def __init__(self, asked: str, answered: str) -> None:
+        super().__init__(asked, answered)
+        self.asked = asked
+        self.answered = answered
+
+    @property
+    def what(self) -> str:
+        """Both ids."""
+        return f"asked for {self.asked}, the answer is about {self.answered}"
+
+
+class ListingNotSupported(CallError):
+    """This server has no list of workflows (Opencast removed it in 12.0)."""
+
+    def __init__(self, seen: str, version: str | None = None) -> None:
+        super().__init__(seen, version)
+        self.seen = seen
+        self.version = version
+        """The server's API version, where it could be asked."""
+
+    @property
+    def what(self) -> str:
+        """The version and the ways that are left."""
+        version = self.version or "unknown"
+        return (
+            f"this server (API version {version}) has no list of workflows ({self.seen}): Opencast removed it in 12.0. "
+            "Keep the ids your starts return and use get() or wait(); find busy events with events.processing(), "
+            "and one event's workflows with workflows.for_event()"
+        )
+
+
+class ListingInconsistent(CallError):
+    """The pages of a listing repeat themselves, so going on would never end."""
+
+
+class StartOutcomeUnknown(WorkflowAsyncError):
+    """A start was sent and nobody can say whether it happened: look before you start again."""
+
+    def __init__(self, cause: CallError, *, look_for: str, workflow_id: int | None = None) -> None:
+        super().__init__(cause)
+        self.cause = cause
+        self.look_for = look_for
+        """What identifies the workflow, had it been started."""
+        self.workflow_id = workflow_id
+        """Its id, where the answer named one without being readable."""
+
+    def __str__(self) -> str:
+        hint = f"; its id would be {self.workflow_id}" if self.workflow_id is not None else ""
+        return f"the start may have happened ({self.cause}); look for {self.look_for}{hint} before starting again"
+
+
+class Identified(Protocol):
+    """What an error needs to know of the workflow it speaks of."""
+
+    @property
+    def id(self) -> int:
+        """Its number."""
+
+    @property
+    def state_text(self) -> str:
+        """The server's word for its state."""
+
+
+class AlreadyFinished(WorkflowAsyncError):
+    """The workflow has ended; stopping or pausing it now would rewrite its result."""
+
+    def __init__(self, workflow: Identified) -> None:
+        super().__init__(workflow)
+        self.workflow = workflow
+
+    def __str__(self) -> str:
+        return f"workflow {self.workflow.id} is {self.workflow.state_text} already: the server would rewrite its result"
+
+
+class PartlyRefused(WorkflowAsyncError):
+    """Preservica answered with success, and did what was asked to only some of the workflows."""
+
+    def __init__(self, asked: str, successful: int, failed: int) -> None:
+        super().__init__(asked, successful, failed)
+        self.asked = asked
+        self.successful = successful
+        self.failed = failed
+
+    def __str__(self) -> str:
+        return f"{self.asked}: {self.failed} of {self.successful + self.failed} workflows were refused"
+
+
+class WorkflowFailed(WorkflowAsyncError):
+    """The workflow ended in another phase than SUCCEEDED; `workflow` is its last record."""
+
+    def __init__(self, workflow: Identified) -> None:
+        super().__init__(workflow)
+        self.workflow = workflow
+
+    def __str__(self) -> str:
+        return f"workflow {self.workflow.id} ended {self.workflow.state_text}"
+
+
+class WorkflowParked(WorkflowAsyncError):
+    """The workflow waits for a person; `workflow` is its last record."""
+
+    def __init__(self, workflow: Identified) -> None:
+        super().__init__(workflow)
+        self.workflow = workflow
+
+    def __str__(self) -> str:
+        return f"workflow {self.workflow.id} is {self.workflow.state_text} and waits for a person"
+
+
+class WaitTimeout(WorkflowAsyncError, TimeoutError):
+    """The deadline of a wait passed; `workflow` is the last record seen, or None."""
+
+    def __init__(self, workflow_id: int, deadline: float, workflow: Identified | None) -> None:
+        super().__init__()
+        self.args = (workflow_id, deadline, workflow)  # past OSError, which would read them as errno and strerror
+        self.workflow_id = workflow_id
+        self.deadline = deadline
+        self.workflow = workflow
+
+    def __str__(self) -> str:
+        seen = f"last seen {self.workflow.state_text}" if self.workflow is not None else "never seen"
+        return f"workflow {self.workflow_id} was not finished after {self.deadline:g} s ({seen})"

@@ -1,0 +1,97 @@
+"""Opencast's JSON onto its records: renames, and what absent, null and "" mean (contract: opencast.md 4.2, 4.3, 8)."""
+
+from typing import Any
+
+import cattrs
+
+from workflow_async._structure import by, converter, instant, listed, or_none, record, text, texts, truth, whole
+from workflow_async.opencast.records import (
+    Definition,
+    Event,
+    Me,
+    Operation,
+    OperationDefinition,
+    OperationState,
+    State,
+    Version,
+    Workflow,
+)
+
+
+def opencast_converter() -> cattrs.Converter:
+    """The converter of this system."""
+    strict = converter()
+    _operations(strict)
+    record(
+        strict,
+        Workflow,
+        id=by(whole, "identifier"),
+        state=by(_state),
+        state_text=by(text, "state"),
+        title=by(text),
+        description=by(text),
+        definition=by(text, "workflow_definition_identifier"),
+        event=by(text, "event_identifier"),
+        creator=by(or_none(text)),
+        operations=listed(strict, Operation),
+        configuration=by(texts),
+    )
+    record(
+        strict,
+        Definition,
+        id=cattrs.override(rename="identifier"),
+        title=by(text),
+        description=by(text),
+        tags=listed(strict, str),
+        configuration_panel=by(text),
+        configuration_panel_json=by(text),
+        operations=listed(strict, OperationDefinition),
+    )
+    _surroundings(strict)
+    return strict
+
+
+def _operations(strict: cattrs.Converter) -> None:
+    shared = {
+        "description": by(text),
+        "if_": by(text, "if"),
+        "unless": by(text),
+        "fail_workflow_on_error": by(truth),
+        "error_handler_workflow": by(text),
+        "retry_strategy": by(text),
+        "max_attempts": by(whole),
+        "configuration": by(texts),
+    }
+    record(strict, OperationDefinition, **shared)
+    record(
+        strict,
+        Operation,
+        **shared,
+        id=by(or_none(whole), "identifier"),
+        state=by(lambda value: OperationState.read(text(value))),
+        state_text=by(text, "state"),
+        start=by(or_none(instant)),
+        completion=by(or_none(instant)),
+        time_in_queue=by(or_none(whole)),
+        host=by(text),
+        failed_attempts=by(whole),
+    )
+
+
+def _surroundings(strict: cattrs.Converter) -> None:
+    record(
+        strict,
+        Event,
+        id=cattrs.override(rename="identifier"),
+        title=by(text),
+        status=by(text),
+        processing_state=by(or_none(_state)),
+        created=by(or_none(instant)),
+        series=by(text, "is_part_of"),
+    )
+    record(strict, Version, versions=listed(strict, str))
+    record(strict, Me, name=by(text), email=by(text), provider=by(text), userrole=by(text))
+
+
+def _state(value: Any) -> State:
+    return State.read(text(value))

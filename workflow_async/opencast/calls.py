@@ -1,0 +1,292 @@
+"""Every request the External API is sent, as a value that reads its own answer (contract: opencast.md 1-3, 6). Pure."""
+
+import json
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, TypeVar
+from urllib.parse import urlencode, urlsplit
+
+from workflow_async._call import Call, Page, Params, Replay, Reply, segment
+from workflow_async._json import json_tree
+from workflow_async._listing import next_size
+from workflow_async._status import status_error
+from workflow_async._structure import structured
+from workflow_async.errors import DecodeError, ListingNotSupported, ResponseMismatch, StartConflict, UnsafeValue
+from workflow_async.opencast._convert import opencast_converter
+from workflow_async.opencast.records import Definition, Event, Me, Version, Workflow
+
+T = TypeVar("T")
+Value = str | bool | int | float
+
+WORKFLOWS = "/api/workflows"
+DEFINITIONS = "/api/workflow-definitions"
+EVENTS = "/api/events"
+INSTANCES_OF_EVENT = "/workflow/mediaPackage/{}/instances.json"
+FORM = "application/x-www-form-urlencoded"
+PROCESSING = "status:EVENTS.EVENTS.STATUS.PROCESSING"
+
+CONVERTER = opencast_converter()
+
+
+def list_workflows(
+    *, filter: str, sort: str, include: Params, size: int, limit: int | None, offset: int, given: int = 0
+) -> Call[Page[Workflow]]:
+    """A page of workflows; only Opencast 6 to 11 have them."""
+    rows = next_size(size, limit, given)
+    goto = partial(list_workflows, filter=filter, sort=sort, include=include, size=size, limit=limit)
+    return Call(
+        "GET",
+        WORKFLOWS,
+        partial(
+            _workflow_page, include, rows, lambda count: goto(offset=offset + count, given=given + count), limit, given
+        ),
+        (*_some(filter=filter, sort=sort), ("limit", str(rows)), ("offset", str(offset)), *include),
+        refusals={404: _no_listing, 405: _no_listing},
+    )
+
+
+def get_workflow(id: int, include: Params = ()) -> Call[Workflow]:
+    """One workflow."""
+    return Call("GET", f"{WORKFLOWS}/{id}", partial(_workflow, include, id), include)
+
+
+def start_workflow(
+    event: str, definition: str, configuration: Mapping[str, Value] | None, include: Params = ()
+) -> Call[Workflow]:
+    """Start a workflow on an event."""
+    form = {
+        "event_identifier": filled("event_identifier", event),
+        "workflow_definition_identifier": filled("workflow_definition_identifier", definition),
+        **_configuration(configuration),
+    }
+    return Call(
+        "POST",
+        WORKFLOWS,
+        partial(_started, include, event),
+        include,
+        urlencode(form).encode(),
+        FORM,
+        replay=Replay.ONCE,
+        success=frozenset({201}),
+        refusals={409: partial(status_error, kind=StartConflict)},
+    )
+
+
+def change_state(id: int, state: str, include: Params = ()) -> Call[Workflow]:
+    """Ask for a state: `paused`, `running` or `stopped`."""
+    return _put(id, {"state": state}, include)
+
+
+def replace_configuration(id: int, configuration: Mapping[str, Value], include: Params = ()) -> Call[Workflow]:
+    """Replace the whole configuration."""
+    return _put(id, _configuration(configuration), include)
+
+
+def delete_workflow(id: int) -> Call[None]:
+    """Delete a finished workflow."""
+    return Call(
+        "DELETE", f"{WORKFLOWS}/{id}", lambda _: None, replay=Replay.DELETE, success=frozenset({204})
+    )  # fmt: skip
+
+
+def workflows_of_event(event: str) -> Call[tuple[Workflow, ...]]:
+    """All workflows of one event, by the internal endpoint of Opencast >= 12."""
+    return Call("GET", INSTANCES_OF_EVENT.format(segment("event_id", event)), partial(_instances, event))
+
+
+def list_processing(*, size: int, limit: int | None, offset: int = 0, given: int = 0) -> Call[Page[Event]]:
+    """A page of the events whose latest workflow is running."""
+    rows = next_size(size, limit, given)
+    goto = partial(list_processing, size=size, limit=limit)
+    read = partial(_page, Event, rows, lambda count: goto(offset=offset + count, given=given + count), limit, given)
+    return Call("GET", EVENTS, read, (("filter", PROCESSING), ("limit", str(rows)), ("offset", str(offset))))
+
+
+def list_definitions(*, filter: str, sort: str, include: Params, limit: int | None) -> Call[Page[Definition]]:
+    """The definitions, all in one answer: the server makes it in one piece."""
+    asked = (*_some(filter=filter, sort=sort, limit="" if limit is None else str(limit)), *include)
+    return Call("GET", DEFINITIONS, lambda reply: Page(_definitions(include, reply)), asked)
+
+
+def get_definition(id: str, include: Params = ()) -> Call[Definition]:
+    """One definition."""
+    path = f"{DEFINITIONS}/{segment('definition_id', id)}"
+    return Call("GET", path, partial(_definition, include, id), include)
+
+
+def get_version() -> Call[Version]:
+    """The API versions of the server."""
+    return Call("GET", "/api/version", partial(_record, Version))
+
+
+def get_me() -> Call[Me]:
+    """The user of the credentials."""
+    return Call("GET", "/api/info/me", partial(_record, Me))
+
+
+def including(**wanted: bool) -> Params:
+    """The `with…` parameters that are wanted; left out, the server's default is no."""
+    return tuple((name, "true") for name, want in wanted.items() if want)
+
+
+def filled(argument: str, value: str) -> str:
+    """A text that is not blank; raises `UnsafeValue` otherwise."""
+    if not isinstance(value, str) or not value.strip():
+        raise UnsafeValue(argument, "must be a text that is not blank")
+    return value
+
+
+def _put(id: int, form: Mapping[str, str], include: Params) -> Call[Workflow]:
+    return Call(
+        "PUT",
+        f"{WORKFLOWS}/{id}",
+        partial(_workflow, include, id),
+        include,
+        urlencode(form).encode(),
+        FORM,
+        replay=Replay.ONCE,
+    )
+
+
+def _some(**params: str) -> Params:
+    return tuple((name, value) for name, value in params.items() if value)
+
+
+def _configuration(configuration: Mapping[str, Value] | None) -> dict[str, str]:
+    """The form field; values become texts here, because the server answers anything else with 500."""
+    if configuration is None:
+        return {}
+    return {"configuration": json.dumps({_key(key): _text(key, value) for key, value in configuration.items()})}
+
+
+def _key(key: str) -> str:
+    if not isinstance(key, str):
+        raise UnsafeValue("configuration", "must have texts as keys")
+    return key
+
+
+def _text(key: str, value: Value) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str | int | float):
+        return str(value)
+    raise UnsafeValue(f"configuration[{key!r}]", "must be a text, a number, True or False")
+
+
+def _record(kind: type[T], reply: Reply) -> T:
+    return structured(CONVERTER, json_tree(reply.body), kind)
+
+
+def _workflow(include: Params, id: int, reply: Reply) -> Workflow:
+    workflow = structured(CONVERTER, _completed(include, json_tree(reply.body)), Workflow)
+    if workflow.id != id:
+        raise ResponseMismatch(f"workflow {id}", f"workflow {workflow.id}")
+    return workflow
+
+
+def _started(include: Params, event: str, reply: Reply) -> Workflow:
+    try:
+        workflow = structured(CONVERTER, _completed(include, json_tree(reply.body)), Workflow)
+    except DecodeError as error:
+        error.located = _located(reply)
+        raise
+    if workflow.event != event:
+        raise ResponseMismatch(f"a workflow on event {event}", f"one on {workflow.event}")
+    return workflow
+
+
+def _located(reply: Reply) -> int | None:
+    """The id in a Location header; the header itself is never requested: it often names another host."""
+    last = urlsplit(reply.headers.get("location", "")).path.rpartition("/")[2]
+    return int(last) if last.isascii() and last.isdigit() else None
+
+
+def _definition(include: Params, id: str, reply: Reply) -> Definition:
+    definition = structured(CONVERTER, _completed(include, json_tree(reply.body)), Definition)
+    if definition.id != id:
+        raise ResponseMismatch(f"definition {id}", f"definition {definition.id}")
+    return definition
+
+
+def _definitions(include: Params, reply: Reply) -> tuple[Definition, ...]:
+    rows = [_completed(include, row) for row in _array(json_tree(reply.body))]
+    return tuple(structured(CONVERTER, rows, list[Definition]))
+
+
+COMPLETED: dict[str, tuple[str, Any]] = {
+    "withconfiguration": ("configuration", {}),
+    "withoperations": ("operations", []),
+    "withconfigurationpanel": ("configuration_panel", ""),
+}
+
+
+def _completed(include: Params, tree: Any) -> Any:
+    """The tree with what was asked for and left out because it is empty (servers up to 17 drop empty objects)."""
+    if not isinstance(tree, dict):
+        return tree
+    empty = dict(COMPLETED[name] for name, _ in include if name in COMPLETED)
+    return {**empty, **tree}
+
+
+def _workflow_page(
+    include: Params,
+    rows: int,
+    following: Callable[[int], Call[Page[Workflow]]],
+    limit: int | None,
+    given: int,
+    reply: Reply,
+) -> Page[Workflow]:
+    tree = json_tree(reply.body)
+    if not isinstance(tree, list):
+        raise ListingNotSupported("it answers the path with something else than a list")
+    items = structured(CONVERTER, [_completed(include, row) for row in tree], list[Workflow])
+    return _by_offset(tuple(items), rows, following, limit, given)
+
+
+def _page(
+    kind: type[T], rows: int, following: Callable[[int], Call[Page[T]]], limit: int | None, given: int, reply: Reply
+) -> Page[T]:
+    items = structured(CONVERTER, _array(json_tree(reply.body)), list[kind])  # type: ignore[valid-type]  # it is one
+    return _by_offset(tuple(items), rows, following, limit, given)
+
+
+def _by_offset(
+    items: tuple[T, ...], rows: int, following: Callable[[int], Call[Page[T]]], limit: int | None, given: int
+) -> Page[T]:
+    """A bare array has no total: it goes on until a page is shorter than was asked for."""
+    count = len(items)
+    over = count < rows or (limit is not None and given + count >= limit)
+    return Page(items, None if over else following(count))
+
+
+def _array(tree: Any) -> list[Any]:
+    if not isinstance(tree, list):
+        raise DecodeError("expected a list @ $")
+    return tree
+
+
+def _no_listing(reply: Reply) -> ListingNotSupported:
+    return ListingNotSupported(f"it answers {reply.status}")
+
+
+def _instances(event: str, reply: Reply) -> tuple[Workflow, ...]:
+    """JAXB through Jettison: one workflow is an object, several are a list, none is ""."""
+    tree = json_tree(reply.body)
+    rows = tree.get("workflows") if isinstance(tree, dict) else None
+    found = rows.get("workflow", []) if isinstance(rows, dict) else rows
+    if found in ("", None):
+        return ()
+    listed = found if isinstance(found, list) else [found]
+    return tuple(structured(CONVERTER, [_external(event, row) for row in listed], list[Workflow]))
+
+
+INTERNAL = {"id": "identifier", "template": "workflow_definition_identifier", "creator-id": "creator"}
+
+
+def _external(event: str, row: Any) -> Any:
+    """A row of the internal endpoint with the External API's names and words."""
+    if not isinstance(row, dict):
+        return row
+    renamed = {INTERNAL.get(key, key): value for key, value in row.items() if key != "operations"}
+    state = renamed.get("state")
+    return {**renamed, "event_identifier": event, "state": state.lower() if isinstance(state, str) else state}

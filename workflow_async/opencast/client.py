@@ -1,0 +1,112 @@
+"""The client of one Opencast."""
+
+import ssl
+from types import TracebackType
+from typing import Self
+
+from workflow_async._auth import Basic, Bearer, Credential, Headers, visible
+from workflow_async._http import Carrier, Digest, carried_by
+from workflow_async._origin import Origin
+from workflow_async._transport import Transport
+from workflow_async.errors import UnsafeValue
+from workflow_async.opencast import calls
+from workflow_async.opencast.definitions import Definitions
+from workflow_async.opencast.events import Events
+from workflow_async.opencast.records import Me, Version
+from workflow_async.opencast.workflows import Workflows
+from workflow_async.settings import Clock, Limits, Retry, Timeouts
+
+
+class OpencastClient:
+    """One Opencast, as one user: `async with OpencastClient(url, auth=("user", "secret")) as oc: ...`.
+
+    Nothing is sent before the first call. One client serves any number of concurrent calls of one event loop.
+
+    Args:
+        url: the tenant's admin node, such as https://oc.example.org.
+        auth: user name and password (HTTP Basic), or `Basic`, `Digest` or `Bearer`.
+        run_as_user: act as this user; needs ROLE_SUDO.
+        run_with_roles: act with these roles; without a user good for reading only. Needs ROLE_SUDO.
+        retry, timeouts, limits, clock: see `workflow_async.settings`.
+        http: what carries the bytes: "httpx", or a ready `httpx.AsyncClient`, which stays yours to close.
+        ssl_context: whom to trust; must verify. Default: certifi's authorities.
+        allow_insecure_http: send credentials over http:// to another host than this one.
+
+    Raises:
+        UnsafeValue: for arguments that cannot be sent.
+
+    Source: contract: opencast.md 7.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        auth: tuple[str, str] | Basic | Digest | Bearer,
+        run_as_user: str | None = None,
+        run_with_roles: tuple[str, ...] = (),
+        retry: Retry = Retry(),
+        timeouts: Timeouts = Timeouts(),
+        limits: Limits = Limits(),
+        clock: Clock = Clock(),
+        http: Carrier = "httpx",
+        ssl_context: ssl.SSLContext | None = None,
+        allow_insecure_http: bool = False,
+    ) -> None:
+        self._transport = Transport(
+            origin=Origin.parse(url, allow_insecure_http=allow_insecure_http),
+            exchange=carried_by(http, limits, timeouts, ssl_context),
+            credential=_credential(auth),
+            extra_headers=_switched(run_as_user, run_with_roles),
+            retry=retry,
+            timeouts=timeouts,
+            limits=limits,
+            clock=clock,
+        )
+        self.workflows = Workflows(self._transport)
+        self.definitions = Definitions(self._transport)
+        self.events = Events(self._transport)
+
+    async def version(self) -> Version:
+        """The versions of the External API that the server speaks. Needs ROLE_API. Source: GET /api/version."""
+        return await self._transport.send(calls.get_version())
+
+    async def me(self) -> Me:
+        """The user the server takes us for. Needs ROLE_API. Source: GET /api/info/me."""
+        return await self._transport.send(calls.get_me())
+
+    async def aclose(self) -> None:
+        """Close every connection; calls raise `ClientClosed` from here on."""
+        await self._transport.aclose()
+
+    async def __aenter__(self) -> Self:
+        self._transport.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"OpencastClient({self._transport.origin.base!r})"
+
+
+def _credential(auth: tuple[str, str] | Basic | Digest | Bearer) -> Credential:
+    if isinstance(auth, Basic | Digest | Bearer):
+        return auth
+    if isinstance(auth, tuple) and len(auth) == 2 and all(isinstance(part, str) for part in auth):  # noqa: PLR2004 - a pair
+        return Basic(*auth)
+    raise UnsafeValue("auth", 'must be ("user", "password"), Basic, Digest or Bearer')
+
+
+def _switched(user: str | None, roles: tuple[str, ...]) -> Headers:
+    """The headers that switch user and roles (contract: opencast.md 7.3)."""
+    headers: list[tuple[str, str]] = []
+    if user is not None:
+        headers.append(("x-run-as-user", visible("run_as_user", user)))
+    if roles:
+        if any("," in role for role in roles):
+            raise UnsafeValue("run_with_roles", "must be role names without commas")
+        headers.append(("x-run-with-roles", ",".join(visible("run_with_roles", role) for role in roles)))
+    return tuple(headers)

@@ -1,0 +1,74 @@
+"""Workflow definitions of an Opencast."""
+
+from attrs import frozen
+
+from workflow_async._listing import Listing
+from workflow_async._transport import Transport
+from workflow_async.opencast import calls, filters
+from workflow_async.opencast.records import Definition
+from workflow_async.settings import whole_number
+
+
+@frozen
+class Definitions:
+    """`client.definitions`; see `OpencastClient`."""
+
+    _transport: Transport
+
+    def list(
+        self,
+        *,
+        tag: filters.Words | None = None,
+        sort: filters.DefinitionSort | None = None,
+        limit: int | None = None,
+        with_operations: bool = False,
+        with_configuration_panel: bool = False,
+        with_configuration_panel_json: bool = False,
+    ) -> Listing[Definition]:
+        """List the definitions that this user may start; by title unless sorted otherwise.
+
+        Args:
+            tag: one tag, or several that a definition must all have.
+            sort: one key with its direction.
+            limit: rows at most; None is all of them.
+            with_operations: fill `operations`.
+            with_configuration_panel: fill `configuration_panel` (HTML).
+            with_configuration_panel_json: fill `configuration_panel_json`; Opencast 14 and later.
+
+        Raises:
+            UnsafeValue: at once, for what the server's grammar cannot carry.
+
+        Source: GET /api/workflow-definitions; needs ROLE_API_WORKFLOW_DEFINITION_VIEW; contract: opencast.md 3.
+        """
+        whole_number("limit", limit, least=1)
+        first = calls.list_definitions(
+            filter=filters.definition_filter(tag) if tag is not None else "",
+            sort=filters.definition_sort(sort) if sort is not None else "",
+            include=_including(with_operations, with_configuration_panel, with_configuration_panel_json),
+            limit=limit,
+        )
+        return Listing(self._transport.send, first, lambda definition: definition.id)
+
+    async def get(
+        self,
+        definition_id: str,
+        *,
+        with_operations: bool = False,
+        with_configuration_panel: bool = False,
+        with_configuration_panel_json: bool = False,
+    ) -> Definition:
+        """Get one definition.
+
+        Raises:
+            NotFound: there is none, or none that this user may start.
+
+        Source: GET /api/workflow-definitions/{id}; contract: opencast.md 3.2.
+        """
+        include = _including(with_operations, with_configuration_panel, with_configuration_panel_json)
+        return await self._transport.send(calls.get_definition(definition_id, include))
+
+
+def _including(operations: bool, panel: bool, panel_json: bool) -> tuple[tuple[str, str], ...]:  # noqa: FBT001 - as above
+    return calls.including(
+        withoperations=operations, withconfigurationpanel=panel, withconfigurationpaneljson=panel_json
+    )

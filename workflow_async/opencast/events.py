@@ -1,0 +1,33 @@
+"""Events of an Opencast, as far as they tell of workflows."""
+
+from attrs import frozen
+
+from workflow_async._listing import Listing
+from workflow_async._transport import Transport
+from workflow_async.opencast import calls
+from workflow_async.opencast.records import Event
+from workflow_async.settings import whole_number
+
+
+@frozen
+class Events:
+    """`client.events`; see `OpencastClient`."""
+
+    _transport: Transport
+
+    def processing(self, *, limit: int | None = None, page_size: int = 100) -> Listing[Event]:
+        """Events whose latest workflow is running: discovery on every Opencast, 12 and later included.
+
+        Says which events are busy, not by which workflow: see `workflows.for_event`. Needs ROLE_API_EVENTS_VIEW. The
+        index behind it may lag.
+
+        Args:
+            limit: rows at most; None is all of them.
+            page_size: rows a request asks for.
+
+        Source: GET /api/events, status EVENTS.EVENTS.STATUS.PROCESSING; contract: opencast.md 1.7.
+        """
+        whole_number("limit", limit, least=1)
+        whole_number("page_size", page_size, least=1)
+        first = calls.list_processing(size=page_size, limit=limit)
+        return Listing(self._transport.send, first, lambda event: event.id)

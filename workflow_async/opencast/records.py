@@ -1,0 +1,221 @@
+"""What Opencast's External API speaks of, as frozen records (contract: opencast.md 5 and 8).
+
+A field the answer does not carry is None where that means "not asked for" or "not known yet", else its empty value.
+`extra` holds whatever the server sent beyond the fields known here.
+"""
+
+import enum
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Self
+
+from attrs import field, frozen
+
+from workflow_async.phase import Phase
+
+
+class _Word(enum.Enum):
+    """A vocabulary of the server that may grow: a word not known here reads as UNKNOWN."""
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """The member for a word, in any case."""
+        try:
+            return cls(text.lower())
+        except ValueError:
+            return cls["UNKNOWN"]
+
+
+class State(_Word):
+    """Where a workflow stands. `failing` runs its error handler and ends in `failed`."""
+
+    INSTANTIATED = "instantiated"
+    RUNNING = "running"
+    PAUSED = "paused"
+    FAILING = "failing"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    STOPPED = "stopped"
+    UNKNOWN = "unknown"
+
+    @property
+    def phase(self) -> Phase:
+        """The same in the words both systems share."""
+        return PHASES[self]
+
+
+PHASES = {
+    State.INSTANTIATED: Phase.WAITING,
+    State.RUNNING: Phase.RUNNING,
+    State.PAUSED: Phase.PARKED,
+    State.FAILING: Phase.RUNNING,
+    State.SUCCEEDED: Phase.SUCCEEDED,
+    State.FAILED: Phase.FAILED,
+    State.STOPPED: Phase.STOPPED,
+    State.UNKNOWN: Phase.UNKNOWN,
+}
+
+
+class OperationState(_Word):
+    """Where an operation of a workflow stands."""
+
+    INSTANTIATED = "instantiated"
+    RUNNING = "running"
+    PAUSED = "paused"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    RETRY = "retry"
+    UNKNOWN = "unknown"
+
+    @property
+    def over(self) -> bool:
+        """Whether it has ended."""
+        return self in {OperationState.SUCCEEDED, OperationState.FAILED, OperationState.SKIPPED}
+
+
+@frozen(kw_only=True)
+class Operation:
+    """One operation of a workflow, in the order of execution; the list changes while the workflow runs."""
+
+    operation: str
+    """Its name, such as `encode`; not unique within a workflow."""
+    state: OperationState
+    state_text: str
+    id: int | None = None
+    """None before its job exists; changes with a retry."""
+    description: str = ""
+    start: datetime | None = None
+    completion: datetime | None = None
+    """Only of succeeded and failed ones; after a retry `start` may be the later."""
+    time_in_queue: int | None = None
+    """Milliseconds; None until known."""
+    host: str = ""
+    if_: str = ""
+    unless: str = ""
+    """Opencast <= 11 only."""
+    fail_workflow_on_error: bool = True
+    error_handler_workflow: str = ""
+    retry_strategy: str = ""
+    """`none`, `retry` or `hold`."""
+    max_attempts: int = 1
+    """-1 is without end."""
+    failed_attempts: int = 0
+    configuration: Mapping[str, str] = field(factory=dict, hash=False)
+    extra: Mapping[str, Any] = field(factory=dict, hash=False, repr=False)
+
+
+@frozen(kw_only=True)
+class Workflow:
+    """A workflow (instance) of Opencast."""
+
+    id: int
+    state: State
+    state_text: str
+    """The server's own word, lower case."""
+    title: str = ""
+    description: str = ""
+    definition: str = ""
+    """Its definition's id; becomes the error handler's when that takes over."""
+    event: str
+    creator: str | None = None
+    """A user name; on Opencast 6 and 7 a display name."""
+    operations: tuple[Operation, ...] | None = None
+    """None unless asked for."""
+    configuration: Mapping[str, str] | None = field(default=None, hash=False)
+    """None unless asked for; holds everything ever configured for the event, not only what the start sent."""
+    extra: Mapping[str, Any] = field(factory=dict, hash=False, repr=False)
+
+    @property
+    def phase(self) -> Phase:
+        """Where it stands, in the words both systems share."""
+        return self.state.phase
+
+    @property
+    def current(self) -> Operation | None:
+        """The first operation that is not over, if operations were asked for."""
+        return next((operation for operation in self.operations or () if not operation.state.over), None)
+
+    @property
+    def step(self) -> str | None:
+        """The current operation's name."""
+        return self.current.operation if self.current is not None else None
+
+
+@frozen(kw_only=True)
+class OperationDefinition:
+    """One operation of a definition."""
+
+    operation: str
+    description: str = ""
+    if_: str = ""
+    unless: str = ""
+    fail_workflow_on_error: bool = True
+    error_handler_workflow: str = ""
+    retry_strategy: str = ""
+    max_attempts: int = 1
+    """-1 is without end."""
+    configuration: Mapping[str, str] = field(factory=dict, hash=False)
+    extra: Mapping[str, Any] = field(factory=dict, hash=False, repr=False)
+
+
+@frozen(kw_only=True)
+class Definition:
+    """A workflow definition that the user may start."""
+
+    id: str
+    title: str = ""
+    description: str = ""
+    tags: tuple[str, ...] = ()
+    configuration_panel: str | None = None
+    """HTML; None unless asked for, "" if there is none."""
+    configuration_panel_json: str | None = None
+    """JSON as text; None unless asked for and on servers before 14.0, "" if there is none."""
+    operations: tuple[OperationDefinition, ...] | None = None
+    """None unless asked for."""
+    extra: Mapping[str, Any] = field(factory=dict, hash=False, repr=False)
+
+
+@frozen(kw_only=True)
+class Event:
+    """An event as the list of events shows it: how discovery works where workflows cannot be listed."""
+
+    id: str
+    title: str = ""
+    status: str = ""
+    """A key such as `EVENTS.EVENTS.STATUS.PROCESSING`."""
+    processing_state: State | None = None
+    """The state of the event's latest workflow; None if it has none. Says nothing of which workflow that is."""
+    created: datetime | None = None
+    series: str = ""
+    extra: Mapping[str, Any] = field(factory=dict, hash=False, repr=False)
+
+
+@frozen(kw_only=True)
+class Version:
+    """The versions of the External API that a server speaks, such as `v1.11.0`."""
+
+    default: str
+    versions: tuple[str, ...] = ()
+
+    @property
+    def number(self) -> tuple[int, ...]:
+        """The default as numbers, such as (1, 11, 0)."""
+        return tuple(int(part) for part in self.default.removeprefix("v").split(".") if part.isdigit())
+
+    @property
+    def lists_workflows(self) -> bool:
+        """Whether workflows can be listed: up to API 1.7.0, that is Opencast 11 (contract: opencast.md 0)."""
+        return self.number <= (1, 7, 0)
+
+
+@frozen(kw_only=True)
+class Me:
+    """The user the server takes us for."""
+
+    username: str
+    name: str = ""
+    email: str = ""
+    provider: str = ""
+    userrole: str = ""
+    extra: Mapping[str, Any] = field(factory=dict, hash=False, repr=False)

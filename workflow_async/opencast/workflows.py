@@ -1,0 +1,288 @@
+"""Workflows of an Opencast: list, get, start, change, wait."""
+
+from collections.abc import Mapping
+from typing import Literal, TypeVar, Unpack
+
+from attrs import frozen
+
+from workflow_async import monitor
+from workflow_async._call import Call, number
+from workflow_async._listing import Listing
+from workflow_async._retry import may_have_happened
+from workflow_async._transport import Transport
+from workflow_async.errors import (
+    AlreadyFinished,
+    CallError,
+    DecodeError,
+    ListingNotSupported,
+    StartOutcomeUnknown,
+    UnsafeValue,
+)
+from workflow_async.opencast import calls, filters
+from workflow_async.opencast.calls import Value
+from workflow_async.opencast.records import State, Workflow
+from workflow_async.settings import Poll, whole_number
+
+T = TypeVar("T")
+
+Target = Literal["paused", "running", "stopped"]
+
+
+@frozen
+class Workflows:
+    """`client.workflows`; see `OpencastClient`."""
+
+    _transport: Transport
+
+    def list(
+        self,
+        *,
+        sort: filters.EventSort | None = None,
+        limit: int | None = None,
+        offset: int = 0,
+        page_size: int = 100,
+        with_operations: bool = False,
+        with_configuration: bool = False,
+        **filter: Unpack[filters.WorkflowFilters],
+    ) -> Listing[Workflow]:
+        """List workflows, page by page as they are asked for; Opencast 6 to 11 only.
+
+        The list may lag up to 10 s behind `get`, and rows move between pages while their workflows run: a row that
+        comes twice is given once, one that moves the other way can be missed. Needs ROLE_API_WORKFLOW_INSTANCE_VIEW.
+
+        Args:
+            sort: one key with its direction; the server's default is the event's date, oldest first.
+            limit: rows at most; None is all of them.
+            offset: rows to leave out at the beginning.
+            page_size: rows a request asks for.
+            with_operations: fill `operations`.
+            with_configuration: fill `configuration`.
+            **filter: see `WorkflowFilters`.
+
+        Raises:
+            UnsafeValue: at once, for what the server's grammar cannot carry.
+            ListingNotSupported: while iterating, on Opencast 12 and later, with the server's version.
+
+        Source: GET /api/workflows; contract: opencast.md 1.
+        """
+        whole_number("limit", limit, least=1)
+        whole_number("offset", offset, least=0)
+        whole_number("page_size", page_size, least=1)
+        first = calls.list_workflows(
+            filter=filters.workflow_filter(filter),
+            sort=filters.workflow_sort(sort) if sort is not None else "",
+            include=_including(with_operations, with_configuration),
+            size=page_size,
+            limit=limit,
+            offset=offset,
+        )
+        return Listing(self._list, first, lambda workflow: workflow.id)
+
+    async def get(
+        self, workflow_id: int | str, *, with_operations: bool = False, with_configuration: bool = False
+    ) -> Workflow:
+        """Get one workflow as it stands.
+
+        Raises:
+            NotFound: no such workflow, or another tenant's.
+            Forbidden: neither admin nor creator nor allowed to read the event.
+
+        Source: GET /api/workflows/{id}; needs ROLE_API_WORKFLOW_INSTANCE_VIEW; contract: opencast.md 2.2.
+        """
+        include = _including(with_operations, with_configuration)
+        return await self._transport.send(calls.get_workflow(number("workflow_id", workflow_id), include))
+
+    async def start(
+        self,
+        event_identifier: str,
+        workflow_definition_identifier: str,
+        *,
+        configuration: Mapping[str, Value] | None = None,
+        with_operations: bool = False,
+        with_configuration: bool = False,
+    ) -> Workflow:
+        """Start a workflow on an event; sent once, on a connection of its own, and never again.
+
+        Values of `configuration` are sent as texts (True as "true"). The server keeps them with the event, even when it
+        refuses the start, so later workflows on the event get them too.
+
+        Raises:
+            StartConflict: another workflow is active on the event; `message` is the server's.
+            NotFound: no such event or definition, or none that this user may see.
+            BadRequest, Forbidden, Unauthorized: it was not started.
+            ConnectFailed: it was not even sent.
+            StartOutcomeUnknown: it may have been started; look before you start again.
+
+        Source: POST /api/workflows; needs ROLE_API_WORKFLOW_INSTANCE_CREATE; contract: opencast.md 2.1.
+        """
+        call = calls.start_workflow(
+            event_identifier,
+            workflow_definition_identifier,
+            configuration,
+            _including(with_operations, with_configuration),
+        )
+        try:
+            return await self._transport.send(call)
+        except CallError as error:
+            if not may_have_happened(error):
+                raise
+            unknown = StartOutcomeUnknown(
+                error,
+                look_for=f"a workflow {workflow_definition_identifier!r} on event {event_identifier}",
+                workflow_id=error.located if isinstance(error, DecodeError) else None,
+            )
+        raise unknown
+
+    async def update(
+        self,
+        workflow_id: int | str,
+        *,
+        state: State | Target | None = None,
+        configuration: Mapping[str, Value] | None = None,
+        with_operations: bool = False,
+        with_configuration: bool = False,
+    ) -> Workflow:
+        """Replace the configuration, then change the state: two requests, because the server applies them in two steps.
+
+        `configuration` replaces all of it. Opencast 12 and later may answer a change of configuration with 500
+        (`ServerFault`). With neither, it is a `get`. A state is changed as by `pause`, `resume` and `stop`.
+
+        Raises:
+            UnsafeValue: for another state than paused, running or stopped.
+            Conflict: the workflow's state does not allow it; a configuration sent along has been replaced by then.
+            AlreadyFinished: see `stop`.
+
+        Source: PUT /api/workflows/{id}; needs ROLE_API_WORKFLOW_INSTANCE_EDIT; contract: opencast.md 2.3.
+        """
+        id = number("workflow_id", workflow_id)
+        include = _including(with_operations, with_configuration)
+        target = None if state is None else _target(state)
+        workflow: Workflow | None = None
+        if configuration is not None:
+            workflow = await self._transport.send(calls.replace_configuration(id, configuration, include))
+        if target is not None:
+            await self._guard(id, target)
+            workflow = await self._transport.send(calls.change_state(id, target, include))
+        return workflow if workflow is not None else await self._transport.send(calls.get_workflow(id, include))
+
+    async def pause(self, workflow_id: int | str) -> Workflow:
+        """Pause a workflow; the operation that executes goes on to its end.
+
+        Raises:
+            AlreadyFinished: it has ended; the server would write `paused` over the result.
+        """
+        return await self.update(workflow_id, state=State.PAUSED)
+
+    async def resume(self, workflow_id: int | str) -> Workflow:
+        """Let a paused workflow go on; the answer may still say `paused`.
+
+        One that was paused by a `hold` pauses again: only Opencast's own interface can answer what it asks.
+
+        Raises:
+            Conflict: it is not paused.
+            ServerFault: it has not begun yet.
+        """
+        return await self.update(workflow_id, state=State.RUNNING)
+
+    async def stop(self, workflow_id: int | str) -> Workflow:
+        """Stop a workflow that has not ended; reads it first.
+
+        Between reading and stopping it may still end by itself, and an operation that executes goes on to its end: look
+        at the record before you believe it is `stopped`.
+
+        Raises:
+            AlreadyFinished: it has ended; the server would write `stopped` over the result.
+        """
+        return await self.update(workflow_id, state=State.STOPPED)
+
+    async def delete(self, workflow_id: int | str) -> None:
+        """Delete a finished workflow with its jobs.
+
+        Raises:
+            Conflict: it has not ended.
+            NotFound: there is none; but not when an earlier attempt of this call may have deleted it.
+
+        Source: DELETE /api/workflows/{id}; needs ROLE_API_WORKFLOW_INSTANCE_DELETE; contract: opencast.md 2.4.
+        """
+        await self._transport.send(calls.delete_workflow(number("workflow_id", workflow_id)))
+
+    async def for_event(self, event_id: str) -> tuple[Workflow, ...]:
+        """All workflows of one event, oldest first: what is left of listing on Opencast 12 and later.
+
+        An internal endpoint of Opencast 12 and later: needs **ROLE_ADMIN**. Operations stay unread, in `extra`.
+
+        Raises:
+            Forbidden: not an admin, or the event may not be read.
+
+        Source: GET /workflow/mediaPackage/{id}/instances.json; contract: opencast.md 1.7.
+        """
+        return await self._transport.send(calls.workflows_of_event(event_id))
+
+    async def wait(
+        self,
+        workflow_id: int | str,
+        *,
+        deadline: float | None = None,
+        poll: Poll = Poll(),
+        parked: monitor.Parked = "wait",
+        check: bool = False,
+    ) -> Workflow:
+        """Wait until a workflow has ended, and return its record (with operations).
+
+        Args:
+            workflow_id: the workflow.
+            deadline: seconds; None waits without end, as lectures may take hours and a person days.
+            poll: how often to look.
+            parked: what to do when it is paused and needs a person: wait on, return the record, or raise.
+            check: raise unless it succeeded.
+
+        Raises:
+            WaitTimeout: the deadline passed; holds the last record.
+            WorkflowFailed: with `check`, it failed or was stopped.
+            WorkflowParked: with `parked="raise"`.
+            CallError: looking failed for good, or for longer than `poll.outage`.
+        """
+        id = number("workflow_id", workflow_id)
+        return await monitor.wait(
+            lambda: self.get(id, with_operations=True),
+            id,
+            deadline=deadline,
+            poll=poll,
+            parked=parked,
+            check=check,
+            clock=self._transport.clock,
+        )
+
+    async def _guard(self, id: int, target: str) -> None:
+        """Read before a pause or stop, which the server would write over a result (Opencast issue 5961)."""
+        if target == "running":
+            return
+        workflow = await self._transport.send(calls.get_workflow(id))
+        if workflow.phase.final:
+            raise AlreadyFinished(workflow)
+
+    async def _list(self, call: Call[T], /) -> T:
+        """A page; where there is no list, the error gets the server's version."""
+        try:
+            return await self._transport.send(call)
+        except ListingNotSupported as error:
+            missing = error
+        missing.version = await self._version()
+        raise missing
+
+    async def _version(self) -> str | None:
+        try:
+            return (await self._transport.send(calls.get_version())).default
+        except CallError:
+            return None
+
+
+def _including(operations: bool, configuration: bool) -> tuple[tuple[str, str], ...]:  # noqa: FBT001 - by name above
+    return calls.including(withoperations=operations, withconfiguration=configuration)
+
+
+def _target(state: State | str) -> str:
+    word = state.value if isinstance(state, State) else state
+    if word not in {"paused", "running", "stopped"}:
+        raise UnsafeValue("state", "must be paused, running or stopped: no other can be asked for")
+    return word

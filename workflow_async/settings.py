@@ -1,0 +1,110 @@
+"""What a client can be told: frozen records that refuse nonsense where it is written."""
+
+import random
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+from attrs import Attribute, field, frozen
+
+from workflow_async.errors import UnsafeValue
+
+
+def _above(least: float) -> Callable[[Any, "Attribute[float]", float], None]:
+    def check(_: object, attribute: "Attribute[float]", value: float) -> None:
+        if not value > least:
+            raise UnsafeValue(attribute.name, f"must be a number above {least:g}")
+
+    return check
+
+
+def _at_least(least: float) -> Callable[[Any, "Attribute[float]", float], None]:
+    def check(_: object, attribute: "Attribute[float]", value: float) -> None:
+        if not value >= least:
+            raise UnsafeValue(attribute.name, f"must be a number of at least {least:g}")
+
+    return check
+
+
+def _fraction(_: object, attribute: "Attribute[float]", value: float) -> None:
+    if not 0 <= value <= 1:
+        raise UnsafeValue(attribute.name, "must lie between 0 and 1")
+
+
+def whole_number(argument: str, value: int | None, *, least: int) -> None:
+    """Raise `UnsafeValue` for what is neither None nor a whole number of at least `least`."""
+    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
+        raise UnsafeValue(argument, f"must be a whole number of at least {least}")
+
+
+@frozen
+class Clock:
+    """Where time and chance come from; give your own to test without waiting."""
+
+    now: Callable[[], float] = time.monotonic
+    """Seconds, never going back."""
+    sleep: Callable[[float], Awaitable[None]] = anyio.sleep
+    jitter: Callable[[], float] = random.random
+    """A number in [0, 1)."""
+
+
+@frozen(kw_only=True)
+class Timeouts:
+    """Deadlines in seconds.
+
+    `call` bounds a whole call with its waiting for a connection, its retries and its login; `exchange` one request with
+    the whole of its answer; `connect` the making of a connection.
+    """
+
+    call: float = field(default=120.0, validator=_above(0))
+    exchange: float = field(default=30.0, validator=_above(0))
+    connect: float = field(default=5.0, validator=_above(0))
+
+
+@frozen(kw_only=True)
+class Retry:
+    """When a call that may be repeated is tried again; starts and state changes never are.
+
+    The wait before attempt n + 1 is drawn from [0, min(cap, base * 2 ** (n - 1))] seconds. A Retry-After up to
+    `max_retry_after` seconds is kept and gets its jitter on top; a longer one raises `RateLimited` at once. `budget` is
+    shared by all calls of a client: a retry takes 5 from it, after a timeout 10, and a success gives 1 back.
+    """
+
+    attempts: int = field(default=4, validator=_at_least(1))
+    base: float = field(default=0.5, validator=_above(0))
+    cap: float = field(default=20.0, validator=_above(0))
+    max_retry_after: float = field(default=60.0, validator=_at_least(0))
+    budget: float = field(default=500.0, validator=_at_least(0))
+
+
+@frozen(kw_only=True)
+class Limits:
+    """How much at once: connections of one client, seconds an idle one is kept, bytes of one answer."""
+
+    connections: int = field(default=8, validator=_at_least(1))
+    keepalive: float = field(default=4.0, validator=_at_least(0))
+    """Below what servers allow (5 s and more), so that a connection is not closed just as it is used again."""
+    wire: int = field(default=16 * 2**20, validator=_above(0))
+    """Bytes as they come."""
+    body: int = field(default=64 * 2**20, validator=_above(0))
+    """Bytes after inflating."""
+
+
+@frozen(kw_only=True)
+class Poll:
+    """How often a wait looks: seconds, growing by `backoff` from `interval` to `ceiling` while nothing changes.
+
+    Each pause is spread by `jitter` (0.2 is 20 % either way). Failed looks are endured for `outage` seconds in a row.
+    """
+
+    initial: float = field(default=0.0, validator=_at_least(0))
+    interval: float = field(default=2.0, validator=_above(0))
+    backoff: float = field(default=1.5, validator=_at_least(1))
+    ceiling: float = field(default=30.0, validator=_above(0))
+    jitter: float = field(default=0.2, validator=_fraction)
+    outage: float = field(default=300.0, validator=_at_least(0))
+
+    def __attrs_post_init__(self) -> None:
+        if self.ceiling < self.interval:
+            raise UnsafeValue("ceiling", "must not be below interval")
