@@ -1,0 +1,48 @@
+"""An Opencast of one's own, on a clock that passes when somebody sleeps."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import anyio.lowlevel
+import pytest
+
+from workflow_async import Clock, OpencastClient
+from workflow_async.sandbox import ManualClock, Sandbox
+
+Connect = Callable[..., OpencastClient]
+
+
+@pytest.fixture
+def time() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def clock(time: ManualClock) -> Clock:
+    """A client's clock on which sleeping makes the sandbox's time pass."""
+
+    async def sleep(seconds: float) -> None:
+        time.advance(seconds)
+        await anyio.lowlevel.checkpoint()
+
+    return Clock(now=time, sleep=sleep, jitter=lambda: 0.5)
+
+
+@pytest.fixture(params=["16"])
+def sandbox(request: pytest.FixtureRequest, time: ManualClock) -> Iterator[Sandbox]:
+    with Sandbox(request.param, time) as served:
+        yield served
+
+
+@pytest.fixture
+def connect(sandbox: Sandbox, clock: Clock) -> Connect:
+    def connecting(**settings: Any) -> OpencastClient:
+        return OpencastClient(sandbox.opencast.url, **{"auth": sandbox.opencast.auth, "clock": clock, **settings})
+
+    return connecting
+
+
+@pytest.fixture
+async def oc(connect: Connect) -> AsyncIterator[OpencastClient]:
+    async with connect() as client:
+        yield client

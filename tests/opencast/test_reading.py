@@ -1,0 +1,291 @@
+"""What each answer of the External API reads as; no event loop, no socket."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+import pytest
+
+from workflow_async import Phase
+from workflow_async._call import Call, Reply
+from workflow_async.errors import DecodeError, ListingNotSupported, ResponseMismatch, UnexpectedContent
+from workflow_async.opencast import Definition, Event, OperationState, State, Workflow, calls
+
+T = TypeVar("T")
+
+SAMPLES = Path(__file__).parent.parent / "samples" / "opencast"
+WITH_BOTH = calls.including(withoperations=True, withconfiguration=True)
+EVENT = "f41e4417-b841-4d20-a466-f98ddfbe4c2a"
+
+
+def read(call: Call[T], sample: str, change: Callable[[str], str] = str) -> T:
+    return call.read(Reply(200, {}, change((SAMPLES / sample).read_text()).encode()))
+
+
+def workflow(sample: str, change: Callable[[str], str] = str) -> Workflow:
+    return read(calls.get_workflow(1603, WITH_BOTH), sample, change)
+
+
+def test_the_documents_example_is_read_whole() -> None:
+    record = workflow("workflow-document.json")
+    assert (record.id, record.definition, record.event) == (1603, "fast", EVENT)
+    assert (record.state, record.state_text, record.phase) == (State.SUCCEEDED, "succeeded", Phase.SUCCEEDED)
+    assert record.creator == "Opencast Project Administrator"
+    assert record.configuration == {"publishLive": "false", "workflowDefinitionId": "fast"}
+    assert record.operations is not None
+    first, second = record.operations
+    assert (first.operation, first.id, first.host) == ("defaults", 1604, "http://localhost:8080")
+    assert first.start == datetime(2018, 8, 8, 8, 46, 57, 201000, tzinfo=UTC)
+    assert first.completion == datetime(2018, 8, 8, 8, 46, 57, 300000, tzinfo=UTC)
+    assert (second.state, second.completion) == (OperationState.SKIPPED, None)
+    assert not record.extra
+
+
+def test_a_server_up_to_17_drops_what_is_empty_and_it_is_there_all_the_same() -> None:
+    record = workflow("workflow-16.json")
+    assert record.configuration == {}
+    assert record.operations is not None
+    waiting = record.operations[1]
+    assert (waiting.id, waiting.time_in_queue, waiting.start, waiting.configuration) == (None, None, None, {})
+    assert waiting.max_attempts == -1
+    assert record.operations[0].completion == datetime(2018, 8, 8, 8, 46, 57, tzinfo=UTC)
+    assert record.step == "encode"
+
+
+def test_a_newer_server_drops_nulls_and_keeps_empty_objects_and_reads_the_same() -> None:
+    record = workflow("workflow-19.json")
+    assert (record.creator, record.configuration) == (None, {})
+    assert record.operations is not None
+    assert (record.operations[0].id, record.operations[0].time_in_queue) == (None, 0)
+    assert record.operations[0].if_ == "${publish} && x"
+
+
+MINIMAL = '"identifier": 1603, "state": "running", "event_identifier": "e"'
+
+
+@pytest.mark.parametrize("member", ["", ', "configuration": null', ', "configuration": {}'])
+def test_an_empty_configuration_may_be_absent_null_or_an_empty_object(member: str) -> None:
+    reply = Reply(200, {}, f"{{{MINIMAL}{member}}}".encode())
+    assert calls.get_workflow(1603, WITH_BOTH).read(reply).configuration == {}
+
+
+@pytest.mark.parametrize("value", ['""', "[]", "3", '{"a": true}', '{"a": {}}'])
+def test_a_configuration_is_an_object_of_texts_and_nothing_else(value: str) -> None:
+    reply = Reply(200, {}, f'{{{MINIMAL}, "configuration": {value}}}'.encode())
+    with pytest.raises(DecodeError, match=r"expected .*, got .* @ \$\.configuration"):
+        calls.get_workflow(1603, WITH_BOTH).read(reply)
+
+
+def test_what_was_not_asked_for_is_none() -> None:
+    record = calls.get_workflow(7).read(
+        Reply(200, {}, b'{"identifier": "7", "state": "paused", "event_identifier": "e"}')
+    )
+    assert (record.id, record.operations, record.configuration, record.step) == (7, None, None, None)
+    assert record.phase is Phase.PARKED
+
+
+@pytest.mark.parametrize(
+    ("word", "phase"),
+    [
+        ("instantiated", Phase.WAITING),
+        ("running", Phase.RUNNING),
+        ("failing", Phase.RUNNING),
+        ("paused", Phase.PARKED),
+        ("succeeded", Phase.SUCCEEDED),
+        ("failed", Phase.FAILED),
+        ("stopped", Phase.STOPPED),
+        ("SUCCEEDED", Phase.SUCCEEDED),
+        ("hibernating", Phase.UNKNOWN),
+    ],
+)
+def test_every_state_has_its_phase_and_an_unknown_one_is_kept(word: str, phase: Phase) -> None:
+    record = workflow("workflow-16.json", lambda text: text.replace('"state": "running"', f'"state": "{word}"'))
+    assert (record.phase, record.state_text) == (phase, word)
+
+
+def test_failing_is_not_final() -> None:
+    assert not State.FAILING.phase.final
+
+
+def test_a_null_state_is_unknown_and_not_an_error() -> None:
+    record = workflow("workflow-16.json", lambda text: text.replace('"state": "running"', '"state": null'))
+    assert (record.state, record.state_text) == (State.UNKNOWN, "")
+
+
+def test_fields_nobody_knows_are_kept() -> None:
+    record = workflow("workflow-16.json", lambda text: text.replace('"title"', '"priority": 3, "title"'))
+    assert record.extra == {"priority": 3}
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "fault"),
+    [
+        ('"identifier": 1603', '"identifier": 1603.0', r"expected a whole number, got a number @ \$\.id"),
+        ('"identifier": 1603', '"identifier": true', r"expected a whole number, got true or false @ \$\.id"),
+        ('"title": "Fast Testing Workflow"', '"title": ["x"]', r"expected a text, got a list @ \$\.title"),
+        ('"event_identifier"', '"event"', r"required field missing @ \$\.event"),
+        ('"failed_attempts": 0', '"failed_attempts": null', r"expected a whole number, got null @ \$\.operations"),
+        ('"fail_workflow_on_error": true', '"fail_workflow_on_error": 1', r"expected true or false, got a number @ \$"),
+        ('"start": "2018', '"start": "in 2018', r"expected an instant such as .*, got a text @ \$"),
+    ],
+)
+def test_a_value_of_another_type_is_a_fault_with_its_path(was: str, now: str, fault: str) -> None:
+    with pytest.raises(DecodeError, match=fault):
+        workflow("workflow-16.json", lambda text: text.replace(was, now))
+
+
+def test_the_documents_texts_for_truth_and_numbers_are_read_too() -> None:
+    texts = '"fail_workflow_on_error": "true"', '"max_attempts": "1"'
+
+    def change(text: str) -> str:
+        return text.replace('"fail_workflow_on_error": true', texts[0]).replace('"max_attempts": 1', texts[1])
+
+    record = workflow("workflow-document.json", change)
+    assert record.operations is not None
+    assert (record.operations[0].fail_workflow_on_error, record.operations[0].max_attempts) == (True, 1)
+
+
+def test_an_answer_about_another_workflow_is_refused() -> None:
+    with pytest.raises(ResponseMismatch, match="asked for workflow 1604, the answer is about workflow 1603"):
+        read(calls.get_workflow(1604), "workflow-16.json")
+
+
+def test_an_answer_about_another_definition_is_refused() -> None:
+    with pytest.raises(ResponseMismatch, match="definition slow"):
+        read(calls.get_definition("slow"), "definition.json")
+
+
+def test_a_login_page_is_never_read_as_a_workflow() -> None:
+    with pytest.raises(UnexpectedContent):
+        calls.get_workflow(1).read(Reply(200, {}, b"<!DOCTYPE html><html>Log in</html>"))
+
+
+PAGE = calls.list_workflows(filter="", sort="", include=(), size=2, limit=None, offset=0)
+
+
+@pytest.mark.parametrize("body", [b'{"url": "https://oc", "version": "v1.11.0"}', b"null", b'"x"', b"3"])
+def test_a_list_that_is_none_says_that_listing_is_not_supported(body: bytes) -> None:
+    with pytest.raises(ListingNotSupported, match="removed it in 12"):
+        PAGE.read(Reply(200, {}, body))
+
+
+def rows(count: int) -> Reply:
+    row = '{"identifier": %d, "state": "running", "event_identifier": "e"}'
+    return Reply(200, {}, f"[{','.join(row % id for id in range(count))}]".encode())
+
+
+def test_a_full_page_carries_the_call_for_the_next() -> None:
+    page = PAGE.read(rows(2))
+    assert page.next is not None
+    assert page.next.params == (("limit", "2"), ("offset", "2"))
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_a_short_page_ends_the_listing(count: int) -> None:
+    assert PAGE.read(rows(count)).next is None
+
+
+def test_the_limit_trims_the_last_page_on_the_wire() -> None:
+    first = calls.list_workflows(filter="", sort="", include=(), size=2, limit=3, offset=10)
+    second = first.read(rows(2)).next
+    assert second is not None
+    assert second.params == (("limit", "1"), ("offset", "12"))
+    assert second.read(rows(1)).next is None
+
+
+def test_a_page_larger_than_asked_for_is_taken_whole() -> None:
+    page = PAGE.read(rows(5))
+    assert len(page.items) == 5
+    assert page.next is not None
+    assert page.next.params == (("limit", "2"), ("offset", "5"))
+
+
+def definition(sample: str) -> Definition:
+    include = calls.including(withoperations=True, withconfigurationpanel=True, withconfigurationpaneljson=True)
+    return read(calls.get_definition("fast", include), sample)
+
+
+def test_a_definition_has_identifier_and_operation_where_the_document_says_id() -> None:
+    record = definition("definition.json")
+    assert (record.id, record.tags, record.configuration_panel) == ("fast", ("schedule", "upload"), "<div></div>")
+    assert record.configuration_panel_json == '[{"fieldset": []}]'
+    assert record.operations is not None
+    assert [(o.operation, o.fail_workflow_on_error, o.max_attempts) for o in record.operations] == [
+        ("defaults", True, 1),
+        ("series", False, -1),
+    ]
+    assert record.operations[1].configuration == {}
+    with pytest.raises(DecodeError, match=r"required field missing @ \$\.id"):
+        definition("definition-document.json")
+
+
+def test_definitions_come_in_one_page() -> None:
+    call = calls.list_definitions(filter="", sort="", include=(), limit=None)
+    page = call.read(Reply(200, {}, b"[" + (SAMPLES / "definition.json").read_bytes() + b"]"))
+    assert ([item.id for item in page.items], page.next) == (["fast"], None)
+    with pytest.raises(DecodeError, match="expected a list"):
+        call.read(Reply(200, {}, b"{}"))
+
+
+def test_events_speak_of_states_in_upper_case_and_may_have_none() -> None:
+    page = read(calls.list_processing(size=100, limit=None), "events.json")
+    assert [(e.id, e.processing_state, e.series) for e in page.items] == [
+        ("e-1", State.RUNNING, "s-1"),
+        ("e-2", None, ""),
+    ]
+    assert isinstance(page.items[0], Event)
+    assert page.items[0].extra == {"publication_status": []}
+
+
+@pytest.mark.parametrize(
+    ("sample", "expected"),
+    [
+        ("instances-none.json", []),
+        ("instances-one.json", [(1603, State.SUCCEEDED)]),
+        ("instances-several.json", [(1603, State.SUCCEEDED), (1700, State.RUNNING)]),
+    ],
+)
+def test_the_workflows_of_an_event_are_read_from_an_object_a_list_or_nothing(
+    sample: str, expected: list[tuple[int, State]]
+) -> None:
+    records = read(calls.workflows_of_event("e-1"), sample)
+    assert [(record.id, record.state) for record in records] == expected
+    assert all((r.event, r.definition, r.creator) == ("e-1", "fast", "admin") for r in records)
+    assert all(r.state_text.islower() for r in records)
+
+
+def test_the_version_says_whether_workflows_can_be_listed() -> None:
+    version = read(calls.get_version(), "version.json")
+    assert (version.default, version.number, version.lists_workflows) == ("v1.11.0", (1, 11, 0), False)
+    older = read(
+        calls.get_version(), "version.json", lambda text: text.replace('default": "v1.11.0', 'default": "v1.7.0')
+    )
+    assert older.lists_workflows
+
+
+def test_me_is_the_user_of_the_credentials() -> None:
+    assert read(calls.get_me(), "me.json").username == "admin"
+
+
+STARTED = b'{"identifier": 3170, "state": "instantiated", "event_identifier": "e-1"}'
+
+
+def test_a_start_gives_the_servers_record() -> None:
+    record = calls.start_workflow("e-1", "fast", None).read(Reply(201, {}, STARTED))
+    assert (record.id, record.phase) == (3170, Phase.WAITING)
+
+
+def test_a_start_that_answers_for_another_event_is_refused() -> None:
+    with pytest.raises(ResponseMismatch):
+        calls.start_workflow("e-2", "fast", None).read(Reply(201, {}, STARTED))
+
+
+@pytest.mark.parametrize(
+    ("location", "id"),
+    [("http://localhost:8080/api/workflows/3170", 3170), ("/api/workflows/", None), ("", None), ("//x/y/abc", None)],
+)
+def test_an_unreadable_start_still_names_the_id_of_its_location(location: str, id: int | None) -> None:
+    with pytest.raises(DecodeError) as caught:
+        calls.start_workflow("e-1", "fast", None).read(Reply(201, {"location": location}, b""))
+    assert caught.value.located == id

@@ -1,0 +1,479 @@
+"""Workflows of an Opencast, over a socket against the sandbox."""
+
+import itertools
+from collections.abc import Callable
+
+import pytest
+
+from workflow_async import OpencastClient, Phase, Poll, Retry
+from workflow_async.errors import (
+    AlreadyFinished,
+    BadRequest,
+    Conflict,
+    Forbidden,
+    ListingNotSupported,
+    NotFound,
+    ServerFault,
+    StartConflict,
+    StartOutcomeUnknown,
+    UnsafeValue,
+    WaitTimeout,
+    WorkflowFailed,
+    WorkflowParked,
+)
+from workflow_async.opencast import State, calls
+from workflow_async.sandbox import Fate, Fault, Faults, ManualClock, Sandbox, Step
+
+Connect = Callable[..., OpencastClient]
+
+on_11 = pytest.mark.parametrize("sandbox", ["11"], indirect=True)
+on_19 = pytest.mark.parametrize("sandbox", ["19"], indirect=True)
+on_12_and_later = pytest.mark.parametrize("sandbox", ["16", "19"], indirect=True)
+on_all = pytest.mark.parametrize("sandbox", ["11", "16", "19"], indirect=True)
+
+
+def paths(sandbox: Sandbox, method: str = "GET") -> list[str]:
+    return [exchange.path for exchange in sandbox.opencast.requests if exchange.method == method]
+
+
+# Listing
+
+
+@on_11
+async def test_ten_thousand_workflows_come_page_by_page(sandbox: Sandbox, oc: OpencastClient) -> None:
+    ids = sandbox.opencast.seed(10_000)
+    sizes = [len(page.items) async for page in oc.workflows.list().pages()]
+    assert (sum(sizes), max(sizes)) == (10_000, 100)
+    assert len(paths(sandbox)) == 101
+    assert {workflow.id async for workflow in oc.workflows.list(page_size=1000)} == set(ids)
+
+
+@on_11
+async def test_only_the_pages_that_are_needed_are_asked_for(sandbox: Sandbox, oc: OpencastClient) -> None:
+    sandbox.opencast.seed(300)
+    async for _ in oc.workflows.list():
+        break
+    assert len(paths(sandbox)) == 1
+
+
+@on_11
+async def test_a_listing_can_be_iterated_again(sandbox: Sandbox, oc: OpencastClient) -> None:
+    sandbox.opencast.seed(5)
+    listing = oc.workflows.list()
+    assert [workflow.id async for workflow in listing] == [workflow.id async for workflow in listing]
+
+
+@on_11
+async def test_a_limit_is_kept_and_reaches_the_wire(sandbox: Sandbox, oc: OpencastClient) -> None:
+    sandbox.opencast.seed(300)
+    assert len([workflow async for workflow in oc.workflows.list(limit=150)]) == 150
+    assert [exchange.parameters["limit"] for exchange in sandbox.opencast.requests] == [["100"], ["50"]]
+
+
+@on_11
+async def test_filters_and_sorts_do_on_the_server_what_they_say(sandbox: Sandbox, oc: OpencastClient) -> None:
+    sandbox.opencast.seed(60, definitions=["fast", "fails", "noop"], age=60)
+    finished = oc.workflows.list(state_not=["running", "instantiated", "paused", "failing"])
+    assert all([workflow.phase.final async for workflow in finished])
+    some = [
+        w async for w in oc.workflows.list(state=["succeeded", "failed"], sort="workflow_definition_identifier:asc")
+    ]
+    assert {workflow.state for workflow in some} == {State.SUCCEEDED, State.FAILED}
+    assert [w.definition for w in some] == sorted(w.definition for w in some)
+
+
+@on_11
+async def test_operations_and_configuration_come_when_asked_for(sandbox: Sandbox, oc: OpencastClient) -> None:
+    sandbox.opencast.seed(3)
+    plain = await oc.workflows.list().first()
+    full = await oc.workflows.list(with_operations=True, with_configuration=True).first()
+    assert plain is not None
+    assert (plain.operations, plain.configuration) == (None, None)
+    assert full is not None
+    assert full.operations
+    assert full.configuration is not None
+
+
+@on_12_and_later
+async def test_a_server_without_a_list_says_so_with_its_version_and_what_to_do(
+    sandbox: Sandbox, oc: OpencastClient
+) -> None:
+    with pytest.raises(ListingNotSupported) as caught:
+        await oc.workflows.list().first()
+    assert caught.value.version == (await oc.version()).default
+    assert caught.value.version in str(caught.value)
+    assert "events.processing()" in str(caught.value)
+    assert len([path for path in paths(sandbox) if path == "/api/workflows"]) == 1
+
+
+async def test_a_missing_list_is_told_even_where_the_version_is_not(connect: Connect) -> None:
+    async with connect(auth=("viewer", "viewer"), run_as_user=None) as oc:
+        with pytest.raises(ListingNotSupported):
+            await oc.workflows.list().first()
+
+
+@on_12_and_later
+async def test_busy_events_and_their_workflows_are_what_is_left_of_discovery(
+    sandbox: Sandbox, oc: OpencastClient, time: ManualClock
+) -> None:
+    events = [sandbox.opencast.event() for _ in range(3)]
+    started = [(await oc.workflows.start(event, "publish")).id for event in events]
+    time.advance(30)
+    busy = [event async for event in oc.events.processing(page_size=2)]
+    assert {event.id for event in busy} == set(events)
+    assert {event.processing_state for event in busy} == {State.RUNNING}
+    found = await oc.workflows.for_event(events[0])
+    assert [(workflow.id, workflow.state, workflow.event) for workflow in found] == [
+        (started[0], State.RUNNING, events[0])
+    ]
+
+
+async def test_an_event_may_have_had_several_workflows_or_none(sandbox: Sandbox, oc: OpencastClient) -> None:
+    event = sandbox.opencast.event()
+    assert await oc.workflows.for_event(event) == ()
+    for _ in range(2):
+        await oc.workflows.wait((await oc.workflows.start(event, "noop")).id)
+    assert [workflow.phase for workflow in await oc.workflows.for_event(event)] == [Phase.SUCCEEDED] * 2
+
+
+async def test_the_workflows_of_an_event_are_for_admins_only(sandbox: Sandbox, connect: Connect) -> None:
+    async with connect(auth=("integration", "integration")) as oc:
+        with pytest.raises(Forbidden):
+            await oc.workflows.for_event(sandbox.opencast.event())
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"limit": 0},
+        {"limit": True},
+        {"page_size": 0},
+        {"offset": -1},
+        {"state": "runing"},
+        {"sort": "event_identifier:asc"},
+        {"event_title": "a,b"},
+    ],
+)
+def test_what_cannot_be_sent_is_refused_when_the_listing_is_made(wrong: dict[str, object]) -> None:
+    oc = OpencastClient("https://oc.example.org", auth=("admin", "opencast"))
+    with pytest.raises(UnsafeValue):
+        oc.workflows.list(**wrong)  # type: ignore[arg-type]  # wrong on purpose
+
+
+# One workflow
+
+
+@on_all
+async def test_a_workflow_is_got_with_what_was_asked_for(
+    sandbox: Sandbox, oc: OpencastClient, time: ManualClock
+) -> None:
+    (id,) = sandbox.opencast.seed(1, definitions=["fast"])
+    time.advance(60)
+    workflow = await oc.workflows.get(str(id), with_operations=True, with_configuration=True)
+    assert (workflow.id, workflow.state) == (id, State.SUCCEEDED)
+    assert workflow.operations is not None
+    assert all(operation.completion is not None for operation in workflow.operations)
+    assert workflow.configuration is not None
+
+
+async def test_a_workflow_that_is_none_is_not_found(oc: OpencastClient) -> None:
+    with pytest.raises(NotFound):
+        await oc.workflows.get(999_999)
+
+
+@pytest.mark.parametrize("wrong", ["", "..", "1/../../admin", "1;x", -1, True, 2**63, "1603.0"])
+async def test_an_id_that_is_none_is_refused_before_anything_is_sent(
+    sandbox: Sandbox, oc: OpencastClient, wrong: int | str
+) -> None:
+    for call in (oc.workflows.get, oc.workflows.stop, oc.workflows.delete, oc.workflows.wait):
+        with pytest.raises(UnsafeValue, match="workflow_id: must be a whole number"):
+            await call(wrong)
+    assert not sandbox.opencast.requests
+
+
+# Starting
+
+
+@on_all
+async def test_a_start_gives_the_workflow_and_all_that_is_configured_for_the_event(
+    sandbox: Sandbox, oc: OpencastClient
+) -> None:
+    event = sandbox.opencast.event()
+    first = await oc.workflows.start(event, "noop", configuration={"earlier": 1})
+    await oc.workflows.wait(first.id)
+    second = await oc.workflows.start(event, "fast", configuration={"publishLive": False}, with_configuration=True)
+    assert (second.phase, second.event, second.definition) == (Phase.WAITING, event, "fast")
+    assert second.configuration is not None
+    assert second.configuration.items() >= {"earlier": "1", "publishLive": "false"}.items()
+
+
+@on_all
+async def test_a_second_start_on_a_busy_event_is_a_conflict_with_the_servers_sentence(
+    sandbox: Sandbox, oc: OpencastClient
+) -> None:
+    event = sandbox.opencast.event()
+    await oc.workflows.start(event, "publish")
+    with pytest.raises(StartConflict) as caught:
+        await oc.workflows.start(event, "publish")
+    assert caught.value.message
+    assert not caught.value.message.startswith("{")
+
+
+async def test_a_start_on_nothing_or_by_nothing_is_not_found(sandbox: Sandbox, oc: OpencastClient) -> None:
+    with pytest.raises(NotFound):
+        await oc.workflows.start("no-such-event", "fast")
+    with pytest.raises(NotFound):
+        await oc.workflows.start(sandbox.opencast.event(), "no-such-definition")
+
+
+@pytest.mark.parametrize("fault", [Fault.ERROR_AFTER, Fault.CUT_BODY, Fault.CUT_BEFORE, Fault.SERVER_ERROR])
+async def test_a_start_whose_answer_is_lost_is_unknown_and_sent_once(
+    sandbox: Sandbox, oc: OpencastClient, fault: Fault
+) -> None:
+    event = sandbox.opencast.event()
+    sandbox.opencast.faults = Faults(script=(fault,), methods=("POST",))
+    with pytest.raises(StartOutcomeUnknown) as caught:
+        await oc.workflows.start(event, "fast")
+    assert paths(sandbox, "POST") == ["/api/workflows"]
+    assert event in caught.value.look_for
+    executed = await oc.workflows.for_event(event)
+    assert len(executed) == (0 if fault is Fault.SERVER_ERROR else 1)
+
+
+@pytest.mark.parametrize("fault", [Fault.RATE_LIMITED])
+async def test_a_start_that_was_refused_is_not_unknown_and_not_repeated(
+    sandbox: Sandbox, oc: OpencastClient, fault: Fault
+) -> None:
+    event = sandbox.opencast.event()
+    sandbox.opencast.faults = Faults(script=(fault,), methods=("POST",))
+    with pytest.raises(Exception, match="429 RateLimited"):
+        await oc.workflows.start(event, "fast")
+    assert await oc.workflows.for_event(event) == ()
+
+
+async def test_a_start_answered_with_a_login_page_is_unknown(sandbox: Sandbox, oc: OpencastClient) -> None:
+    sandbox.opencast.faults = Faults(script=(Fault.LOGIN_PAGE,), methods=("POST",))
+    with pytest.raises(StartOutcomeUnknown):
+        await oc.workflows.start(sandbox.opencast.event(), "fast")
+
+
+# Changing
+
+
+@on_all
+async def test_a_workflow_is_paused_and_goes_on(sandbox: Sandbox, oc: OpencastClient, time: ManualClock) -> None:
+    workflow = await oc.workflows.start(sandbox.opencast.event(), "publish")
+    time.advance(10)
+    assert (await oc.workflows.pause(workflow.id)).phase is Phase.PARKED
+    await oc.workflows.resume(workflow.id)
+    assert (await oc.workflows.wait(workflow.id)).phase is Phase.SUCCEEDED
+
+
+@on_all
+async def test_a_running_workflow_is_stopped(sandbox: Sandbox, oc: OpencastClient, time: ManualClock) -> None:
+    workflow = await oc.workflows.start(sandbox.opencast.event(), "publish")
+    time.advance(10)
+    assert (await oc.workflows.stop(workflow.id)).state is State.STOPPED
+
+
+@on_all
+@pytest.mark.parametrize("change", ["stop", "pause"])
+async def test_a_finished_workflow_keeps_its_result(
+    sandbox: Sandbox, oc: OpencastClient, time: ManualClock, change: str
+) -> None:
+    (id,) = sandbox.opencast.seed(1, definitions=["fast"])
+    time.advance(60)
+    with pytest.raises(AlreadyFinished, match="succeeded already"):
+        await getattr(oc.workflows, change)(id)
+    assert not paths(sandbox, "PUT")
+    assert (await oc.workflows.get(id)).state is State.SUCCEEDED
+
+
+async def test_resuming_what_is_not_paused_is_a_conflict_with_the_servers_sentence(
+    sandbox: Sandbox, oc: OpencastClient, time: ManualClock
+) -> None:
+    workflow = await oc.workflows.start(sandbox.opencast.event(), "publish")
+    with pytest.raises(ServerFault):
+        await oc.workflows.resume(workflow.id)
+    await oc.workflows.wait(workflow.id)
+    with pytest.raises(Conflict, match="Cannot transition state") as caught:
+        await oc.workflows.resume(workflow.id)
+    assert caught.value.status == 409
+
+
+async def test_a_workflow_on_hold_pauses_again(sandbox: Sandbox, oc: OpencastClient, time: ManualClock) -> None:
+    workflow = await oc.workflows.start(sandbox.opencast.event(), "holds")
+    parked = await oc.workflows.wait(workflow.id, parked="return")
+    assert (parked.phase, parked.step) == (Phase.PARKED, "error-resolution")
+    await oc.workflows.resume(workflow.id)
+    time.advance(60)
+    assert (await oc.workflows.get(workflow.id)).phase is Phase.PARKED
+
+
+@on_11
+async def test_configuration_and_state_are_changed_in_two_requests(
+    sandbox: Sandbox, oc: OpencastClient, time: ManualClock
+) -> None:
+    workflow = await oc.workflows.start(sandbox.opencast.event(), "publish", configuration={"a": "1", "b": "2"})
+    time.advance(10)
+    changed = await oc.workflows.update(workflow.id, state="paused", configuration={"c": True}, with_configuration=True)
+    assert (changed.state, changed.configuration) == (State.PAUSED, {"c": "true"})
+    bodies = [exchange.body for exchange in sandbox.opencast.requests if exchange.method == "PUT"]
+    assert [body.partition(b"=")[0] for body in bodies] == [b"configuration", b"state"]
+
+
+async def test_an_update_of_nothing_only_reads(sandbox: Sandbox, oc: OpencastClient) -> None:
+    (id,) = sandbox.opencast.seed(1)
+    assert (await oc.workflows.update(id)).id == id
+    assert not paths(sandbox, "PUT")
+
+
+@pytest.mark.parametrize("state", ["succeeded", "failed", "instantiated", "nonsense", State.FAILING])
+async def test_a_state_that_cannot_be_asked_for_is_refused(sandbox: Sandbox, oc: OpencastClient, state: State) -> None:
+    with pytest.raises(UnsafeValue, match="state: must be paused, running or stopped"):
+        await oc.workflows.update(1, state=state, configuration={"a": "b"})
+    assert not sandbox.opencast.requests
+
+
+async def test_the_failure_of_newer_servers_to_change_a_configuration_is_told(
+    sandbox: Sandbox, oc: OpencastClient
+) -> None:
+    sandbox.opencast.world.configuration_put_fails = True
+    workflow = await oc.workflows.start(sandbox.opencast.event(), "publish", configuration={"a": "1", "b": "2"})
+    with pytest.raises(ServerFault, match="reason: 'null'"):
+        await oc.workflows.update(workflow.id, configuration={"c": "3"})
+
+
+# Deleting
+
+
+@on_all
+async def test_a_finished_workflow_is_deleted(sandbox: Sandbox, oc: OpencastClient, time: ManualClock) -> None:
+    (id,) = sandbox.opencast.seed(1, definitions=["fast"])
+    time.advance(60)
+    await oc.workflows.delete(id)
+    with pytest.raises(NotFound):
+        await oc.workflows.get(id)
+    with pytest.raises(NotFound):
+        await oc.workflows.delete(id)
+
+
+async def test_a_workflow_that_runs_is_not_deleted(sandbox: Sandbox, oc: OpencastClient, time: ManualClock) -> None:
+    workflow = await oc.workflows.start(sandbox.opencast.event(), "publish")
+    time.advance(10)
+    with pytest.raises(Conflict):
+        await oc.workflows.delete(workflow.id)
+
+
+@pytest.mark.parametrize("fault", [Fault.CUT_BEFORE, Fault.ERROR_AFTER])
+async def test_a_deletion_whose_answer_is_lost_counts_as_done_when_it_is(
+    sandbox: Sandbox, oc: OpencastClient, time: ManualClock, fault: Fault
+) -> None:
+    (id,) = sandbox.opencast.seed(1, definitions=["fast"])
+    time.advance(60)
+    sandbox.opencast.faults = Faults(script=(fault,), methods=("DELETE",))
+    await oc.workflows.delete(id)
+    assert [exchange.status for exchange in sandbox.opencast.requests if exchange.method == "DELETE"][-1] == 404
+
+
+# Waiting
+
+
+@on_all
+@pytest.mark.parametrize(
+    ("definition", "phase"), [("fast", Phase.SUCCEEDED), ("fails", Phase.FAILED), ("fails-with-handler", Phase.FAILED)]
+)
+async def test_a_wait_ends_with_the_workflow(
+    sandbox: Sandbox, oc: OpencastClient, definition: str, phase: Phase
+) -> None:
+    workflow = await oc.workflows.start(sandbox.opencast.event(), definition)
+    done = await oc.workflows.wait(workflow.id)
+    assert done.phase is phase
+    assert done.operations is not None
+
+
+async def test_a_definition_may_change_when_the_error_handler_takes_over(sandbox: Sandbox, oc: OpencastClient) -> None:
+    workflow = await oc.workflows.start(sandbox.opencast.event(), "fails-with-handler")
+    assert (await oc.workflows.wait(workflow.id)).definition == "partial-error"
+
+
+async def test_a_checked_wait_raises_unless_the_workflow_succeeded(sandbox: Sandbox, oc: OpencastClient) -> None:
+    good = await oc.workflows.start(sandbox.opencast.event(), "fast")
+    bad = await oc.workflows.start(sandbox.opencast.event(), "fails")
+    assert (await oc.workflows.wait(good.id, check=True)).phase is Phase.SUCCEEDED
+    with pytest.raises(WorkflowFailed, match=f"workflow {bad.id} ended failed"):
+        await oc.workflows.wait(bad.id, check=True)
+
+
+async def test_a_wait_has_a_deadline_and_keeps_the_last_record(sandbox: Sandbox, oc: OpencastClient) -> None:
+    sandbox.opencast.define("long", [Step("encode", 10_000)])
+    workflow = await oc.workflows.start(sandbox.opencast.event(), "long")
+    with pytest.raises(WaitTimeout, match="not finished after 60 s") as caught:
+        await oc.workflows.wait(workflow.id, deadline=60)
+    assert caught.value.workflow is not None
+    assert caught.value.workflow.state_text == "running"
+
+
+async def test_a_parked_workflow_is_waited_for_returned_or_raised(sandbox: Sandbox, oc: OpencastClient) -> None:
+    workflow = await oc.workflows.start(sandbox.opencast.event(), "review")
+    assert (await oc.workflows.wait(workflow.id, parked="return")).state is State.PAUSED
+    with pytest.raises(WorkflowParked, match="waits for a person"):
+        await oc.workflows.wait(workflow.id, parked="raise")
+    with pytest.raises(WaitTimeout):
+        await oc.workflows.wait(workflow.id, deadline=100)
+
+
+async def test_a_wait_looks_less_often_while_nothing_happens(sandbox: Sandbox, oc: OpencastClient) -> None:
+    sandbox.opencast.define("slow", [Step("encode", 3600)])
+    workflow = await oc.workflows.start(sandbox.opencast.event(), "slow")
+    await oc.workflows.wait(workflow.id, poll=Poll(interval=2, backoff=2, ceiling=60))
+    assert 3600 / 60 <= len(paths(sandbox)) <= 3600 / 60 + 10
+
+
+async def test_a_wait_outlives_an_outage_and_a_passing_404(
+    sandbox: Sandbox, oc: OpencastClient, time: ManualClock
+) -> None:
+    sandbox.opencast.define("slow", [Step("encode", 300, Fate.DONE)])
+    workflow = await oc.workflows.start(sandbox.opencast.event(), "slow")
+    outage = (None, *itertools.repeat(Fault.SERVER_ERROR, 12), *itertools.repeat(Fault.CUT_BEFORE, 8))
+    sandbox.opencast.faults = Faults(script=outage, methods=("GET",))
+    assert (await oc.workflows.wait(workflow.id)).phase is Phase.SUCCEEDED
+
+
+# Failing servers
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [Fault.RATE_LIMITED, Fault.SERVER_ERROR, Fault.ERROR_AFTER, Fault.CUT_BODY, Fault.CUT_BEFORE, Fault.LOGIN_PAGE],
+)
+async def test_a_read_is_tried_again(sandbox: Sandbox, oc: OpencastClient, fault: Fault) -> None:
+    (id,) = sandbox.opencast.seed(1)
+    sandbox.opencast.faults = Faults(script=(fault,))
+    assert (await oc.workflows.get(id)).id == id
+    assert len(sandbox.opencast.requests) == 2
+
+
+@on_11
+async def test_a_listing_over_a_bad_line_is_complete(sandbox: Sandbox, connect: Connect) -> None:
+    ids = sandbox.opencast.seed(1000)
+    rates = {Fault.SERVER_ERROR: 0.1, Fault.CUT_BODY: 0.1, Fault.CUT_BEFORE: 0.05, Fault.RATE_LIMITED: 0.05}
+    sandbox.opencast.faults = Faults(seed=3, rates=rates)
+    async with connect(retry=Retry(attempts=10)) as oc:
+        assert {workflow.id async for workflow in oc.workflows.list(page_size=20)} == set(ids)
+
+
+@on_11
+async def test_a_page_that_comes_twice_gives_no_row_twice(sandbox: Sandbox, oc: OpencastClient) -> None:
+    sandbox.opencast.seed(100)
+    sandbox.opencast.faults = Faults(script=(None, None, Fault.REPEATED_PAGE))
+    ids = [workflow.id async for workflow in oc.workflows.list(page_size=20)]
+    assert len(ids) == len(set(ids))
+
+
+async def test_a_bad_request_carries_the_servers_text_though_it_is_labelled_json(
+    sandbox: Sandbox, oc: OpencastClient
+) -> None:
+    with pytest.raises(BadRequest) as caught:
+        await oc._transport.send(calls.change_state(sandbox.opencast.seed(1)[0], "nonsense"))
+    assert caught.value.message
