@@ -1,113 +1,34 @@
 """Workflows that advance on a given clock: no HTTP, no wall time, no system's own words."""
 
-import enum
 import heapq
+import threading
 from collections.abc import Callable, Iterable, Mapping, Sequence
 
-from attrs import define, field, frozen
+from attrs import define, field
+
+from workflow_async.sandbox.run import FINAL, REPAIR, Fate, Run, Status, Step, StepRun
+
+__all__ = ["FINAL", "REPAIR", "Clock", "Engine", "Fate", "Run", "Status", "Step", "StepRun"]
 
 Clock = Callable[[], float]
 """Seconds since 1970 in UTC, whatever makes them pass."""
 
 
-class Status(enum.Enum):
-    """Where a workflow, or one of its steps, stands."""
-
-    WAITING = "waiting"
-    RUNNING = "running"
-    FAILING = "failing"
-    PARKED = "parked"
-    SUCCEEDED = "succeeded"
-    PARTIAL = "partial"
-    FAILED = "failed"
-    STOPPED = "stopped"
-    SKIPPED = "skipped"
-
-    @property
-    def final(self) -> bool:
-        """Whether the engine leaves it alone from here on."""
-        return self in FINAL
-
-
-FINAL = frozenset({Status.SUCCEEDED, Status.PARTIAL, Status.FAILED, Status.STOPPED, Status.SKIPPED})
-
-
-class Fate(enum.Enum):
-    """How a step ends."""
-
-    DONE = "done"
-    SKIPPED = "skipped"
-    FAILED = "failed"
-    """The workflow fails, by way of FAILING if the step names handlers."""
-    PARTIAL = "partial"
-    """The step succeeds and the workflow ends PARTIAL."""
-    HELD = "held"
-    """The step parks the workflow until somebody resumes it."""
-
-
-@frozen
-class Step:
-    """One step of a plan: what it is called, how many seconds it takes, how it ends."""
-
-    name: str
-    seconds: float = 1.0
-    fate: Fate = Fate.DONE
-    handlers: tuple["Step", ...] = ()
-    """Steps that run, with the workflow FAILING, after this one has failed."""
-
-
-@define(eq=False)
-class StepRun:
-    """A step of one workflow, as far as it got."""
-
-    step: Step
-    id: int | None = None
-    status: Status = Status.WAITING
-    started: float | None = None
-    finished: float | None = None
-    attempts: int = 0
-
-
-@define(eq=False)
-class Run:
-    """One workflow of the engine; only the engine changes it."""
-
-    id: int
-    definition: str
-    subject: str
-    """What it works on: an event of Opencast, a context of Preservica."""
-    created: float
-    steps: list[StepRun]
-    creator: str = ""
-    parameters: dict[str, str] = field(factory=dict)
-    correlation: str | None = None
-    status: Status = Status.WAITING
-    started: float | None = None
-    finished: float | None = None
-    changed: float = 0.0
-    """When its status last changed."""
-    partial: bool = False
-
-    @property
-    def active(self) -> bool:
-        """Whether it is not at its end."""
-        return not self.status.final
-
-    @property
-    def current(self) -> StepRun | None:
-        """The step that is executing or parked, or waits to be next."""
-        return next((s for s in self.steps if not s.status.final), None)
-
-
 @define(eq=False)
 class Engine:
-    """Workflows by id; everything that is due happens in `advance`, which every question calls first."""
+    """Workflows by id; everything that is due happens in `advance`, which every question calls first.
+
+    Threads may share it: every public method takes `lock`, and whoever reads a `Run` while others work takes it too.
+    """
 
     clock: Clock
     queue: float = 2.0
     """Seconds between the start of a workflow and its first step (the dispatcher's round)."""
     first_id: int = 1000
     runs: dict[int, Run] = field(factory=dict)
+    observe: Callable[[Run], None] | None = None
+    """Is told of every workflow that is started, changed or removed."""
+    lock: threading.RLock = field(factory=threading.RLock, init=False, repr=False)
     _due: list[tuple[float, int, int]] = field(factory=list, init=False)
     _last_id: int = field(init=False)
     _turn: dict[int, int] = field(factory=dict, init=False)
@@ -133,29 +54,33 @@ class Engine:
     ) -> Run:
         """Put a workflow in the queue now, or as of the earlier instant `at`."""
         created = self.clock() if at is None else at
-        run = Run(
-            self.next_id(),
-            definition,
-            subject,
-            created,
-            [StepRun(step) for step in steps],
-            creator=creator,
-            parameters=dict(parameters or {}),
-            correlation=correlation,
-            changed=created,
-        )
-        self.runs[run.id] = run
-        self._schedule(run, created + self.queue)
+        with self.lock:
+            run = Run(
+                self.next_id(),
+                definition,
+                subject,
+                created,
+                [StepRun(step) for step in steps],
+                creator=creator,
+                parameters=dict(parameters or {}),
+                correlation=correlation,
+                changed=created,
+            )
+            self.runs[run.id] = run
+            self._schedule(run, created + self.queue)
+            self._tell(run)
         return run
 
     def advance(self) -> None:
         """Let everything happen that is due by now, in the order of time."""
         now = self.clock()
-        while self._due and self._due[0][0] <= now:
-            at, id, turn = heapq.heappop(self._due)
-            run = self.runs.get(id)
-            if run is not None and self._turn[id] == turn:
-                self._move(run, at)
+        with self.lock:
+            while self._due and self._due[0][0] <= now:
+                at, id, turn = heapq.heappop(self._due)
+                run = self.runs.get(id)
+                if run is not None and self._turn[id] == turn:
+                    self._move(run, at)
+                    self._tell(run)
 
     def get(self, id: int) -> Run | None:
         """The workflow as it stands now, or None."""
@@ -164,66 +89,100 @@ class Engine:
 
     def all(self) -> Iterable[Run]:
         """Every workflow as it stands now, oldest id first."""
-        self.advance()
-        return self.runs.values()
+        with self.lock:
+            self.advance()
+            return list(self.runs.values())
 
     def pause(self, run: Run) -> None:
         """Park it: the step that executes goes on to its end, and none begins after it."""
-        self._become(run, Status.PARKED, self.clock())
+        with self.lock:
+            current = run.current
+            if current is not None and current.status is Status.PARKED:
+                self._unschedule(run)
+            self._become(run, Status.PARKED, self.clock())
+            self._tell(run)
 
-    def resume(self, run: Run) -> None:
-        """Let a parked workflow go on; a held step counts as done."""
+    def resume(self, run: Run, delay: float = 0.0) -> None:
+        """Let a parked workflow go on; a held step counts as done, `delay` seconds from now."""
         now = self.clock()
-        current = run.current
-        self._become(run, Status.RUNNING, now)
-        if current is None:
-            self._finish(run, now)
-        elif current.status is Status.PARKED:
-            self._end_step(run, current, Status.SUCCEEDED, now)
-        elif current.status is Status.WAITING:
-            self._schedule(run, now)
+        with self.lock:
+            current = run.current
+            if delay and current is not None and current.status is Status.PARKED:
+                self._schedule(run, now + delay)
+            else:
+                self._resume(run, now)
+            self._tell(run)
 
     def stop(self, run: Run) -> None:
         """Write STOPPED, over a finished state too; a step that executes still ends by itself."""
-        self._become(run, Status.STOPPED, self.clock())
-        run.finished = self.clock()
+        with self.lock:
+            self._become(run, Status.STOPPED, self.clock())
+            self._tell(run)
 
     def retry(self, run: Run) -> bool:
         """Run the failed or held step of a failed or parked workflow again; False if there is none."""
-        last = next((s for s in run.steps if s.status in {Status.FAILED, Status.PARKED}), None)
-        if last is None or run.status not in {Status.FAILED, Status.PARKED}:
-            return False
-        last.step = Step(last.step.name, last.step.seconds)
-        last.status, last.finished, run.finished = Status.WAITING, None, None
-        self._become(run, Status.RUNNING, self.clock())
-        self._schedule(run, self.clock())
-        return True
+        with self.lock:
+            last = next((s for s in run.steps if s.status in {Status.FAILED, Status.PARKED}), None)
+            if last is None or run.status not in {Status.FAILED, Status.PARKED}:
+                return False
+            last.step = Step(last.step.name, last.step.seconds)
+            last.status, last.finished = Status.WAITING, None
+            self._become(run, Status.RUNNING, self.clock())
+            self._schedule(run, self.clock())
+            self._tell(run)
+            return True
 
     def remove(self, run: Run) -> None:
         """Forget it."""
-        del self.runs[run.id]
+        with self.lock:
+            del self.runs[run.id], self._turn[run.id]
+            self._tell(run)
+
+    def _tell(self, run: Run) -> None:
+        if self.observe is not None:
+            self.observe(run)
 
     def _schedule(self, run: Run, at: float) -> None:
-        turn = self._turn[run.id] = self._turn.get(run.id, 0) + 1
-        heapq.heappush(self._due, (at, run.id, turn))
+        self._unschedule(run)
+        heapq.heappush(self._due, (at, run.id, self._turn[run.id]))
+
+    def _unschedule(self, run: Run) -> None:
+        self._turn[run.id] = self._turn.get(run.id, 0) + 1
 
     def _become(self, run: Run, status: Status, at: float) -> None:
         if run.status is not status:
             run.status, run.changed = status, at
+            run.finished = at if status.final else None
 
     def _move(self, run: Run, at: float) -> None:
         current = run.current
-        if current is None:
-            self._finish(run, at)
-        elif current.status is Status.RUNNING:
+        if current is not None and current.status is Status.RUNNING:
             self._end_step(run, current, OUTCOME[current.step.fate], at)
+        elif run.status is Status.PARKED and current is not None and current.status is Status.PARKED:
+            self._resume(run, at)
         elif run.status in {Status.WAITING, Status.RUNNING, Status.FAILING}:
             self._begin_step(run, current, at)
 
-    def _begin_step(self, run: Run, current: StepRun, at: float) -> None:
+    def _resume(self, run: Run, at: float) -> None:
+        current = run.current
+        if current is not None and current.step.name == REPAIR:
+            current.attempts += 1
+            return
+        self._become(run, Status.RUNNING, at)
+        if current is None:
+            self._finish(run, at)
+        elif current.status is Status.PARKED:
+            self._end_step(run, current, Status.SUCCEEDED, at)
+        elif current.status is Status.WAITING:
+            self._schedule(run, at)
+
+    def _begin_step(self, run: Run, current: StepRun | None, at: float) -> None:
         if run.status is Status.WAITING:
             self._become(run, Status.RUNNING, at)
             run.started = at
+        if current is None:
+            self._finish(run, at)
+            return
         current.id, current.started, current.status = self.next_id(), at, Status.RUNNING
         current.attempts += 1
         self._schedule(run, at + (0.0 if current.step.fate is Fate.SKIPPED else current.step.seconds))
@@ -231,7 +190,10 @@ class Engine:
     def _end_step(self, run: Run, current: StepRun, status: Status, at: float) -> None:
         current.status = status
         if status is Status.PARKED:
-            self._become(run, Status.PARKED, at)
+            self._become(run, Status.STOPPED if run.status is Status.STOPPED else Status.PARKED, at)
+            return
+        if current.step.fate is Fate.STUCK:
+            self._repair(run, current, at)
             return
         current.finished = None if status is Status.SKIPPED else at
         run.partial = run.partial or current.step.fate is Fate.PARTIAL
@@ -242,10 +204,16 @@ class Engine:
         elif run.status in {Status.RUNNING, Status.FAILING}:
             self._schedule(run, at)
 
+    def _repair(self, run: Run, current: StepRun, at: float) -> None:
+        current.status = Status.WAITING
+        run.steps.insert(run.steps.index(current), StepRun(Step(REPAIR, 0.0, Fate.HELD)))
+        if run.status is not Status.STOPPED:
+            self._become(run, Status.RUNNING, at)
+            self._schedule(run, at)
+
     def _fail(self, run: Run, current: StepRun, at: float) -> None:
         if not current.step.handlers or run.status is Status.FAILING:
             self._become(run, Status.FAILED, at)
-            run.finished = at
             return
         keep = run.steps.index(current) + 1
         run.steps[keep:] = [StepRun(step) for step in current.step.handlers]
@@ -255,7 +223,6 @@ class Engine:
     def _finish(self, run: Run, at: float) -> None:
         end = Status.FAILED if run.status is Status.FAILING else Status.PARTIAL if run.partial else Status.SUCCEEDED
         self._become(run, end, at)
-        run.finished = at
 
 
 OUTCOME = {
@@ -264,4 +231,5 @@ OUTCOME = {
     Fate.SKIPPED: Status.SKIPPED,
     Fate.FAILED: Status.FAILED,
     Fate.HELD: Status.PARKED,
+    Fate.STUCK: Status.FAILED,
 }

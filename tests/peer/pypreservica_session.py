@@ -1,0 +1,43 @@
+"""Run by an environment of its own: what pyPreservica makes of a server, told as JSON on the standard output."""
+
+import datetime as dt
+import json
+import sys
+
+import pyPreservica.workflowAPI  # type: ignore[import-not-found]  # lives in another environment only
+from pyPreservica import MonitorAPI, ProcessAPI, WorkflowAPI
+
+# 4.2.2 shadows the module by its class and then cannot read a single instance.
+pyPreservica.workflowAPI.datetime = dt
+
+account = json.loads(sys.argv[1])
+workflows, processes, monitors = WorkflowAPI(**account), ProcessAPI(**account), MonitorAPI(**account)
+
+by_type = workflows.get_workflow_contexts_by_type("Ingest")
+by_definition = workflows.get_workflow_contexts("org.example.slow")
+(slow,) = by_definition
+correlation = workflows.start_workflow_instance(slow, seedUrl="a&b<c>", maxDepth="8")
+completed = list(workflows.workflow_instances("Completed", "Ingest", from_date="2020-01-01"))
+(pending,) = workflows.workflow_instances("Pending", "Ingest", contextId=slow.workflow_id)
+workflows.terminate_workflow_instance(pending.instance_id)
+one = workflows.workflow_instance(completed[0].instance_id)
+configs = processes.ingest_process(["S3", "OPEX"])
+seen = list(monitors.monitors())
+
+told = {
+    "by_type": {context.workflow_id: context.workflow_name for context in by_type},
+    "by_definition": {context.workflow_id: context.workflow_name for context in by_definition},
+    "correlation": correlation,
+    "completed": [instance.instance_id for instance in completed],
+    "one": [one.instance_id, one.state, one.started.isoformat(), one.workflow_definition_id],
+    "terminated": pending.instance_id,
+    "processes": {config.name: config.active for config in configs},
+    "switched": [
+        processes.deactivate_process(configs[0].process_id),
+        processes.reactivate_process(configs[0].process_id),
+    ],
+    "monitors": [monitor["MonitorId"] for monitor in seen],
+    "messages": len(list(monitors.messages(seen[0]["MonitorId"]))),
+    "timeseries": len(monitors.timeseries(seen[0]["MonitorId"])),
+}
+json.dump(told, sys.stdout)

@@ -1,0 +1,181 @@
+from typing import Any
+
+import httpx
+import pytest
+
+from workflow_async.sandbox import ManualClock, Step
+from workflow_async.sandbox.systems import FakeOpencast
+
+DEFINITIONS = "/api/workflow-definitions"
+BUSY = "status:EVENTS.EVENTS.STATUS.PROCESSING"
+
+
+async def names(http: httpx.AsyncClient, **params: str) -> list[str]:
+    return [row["identifier"] for row in (await http.get(DEFINITIONS, params=params)).json()]
+
+
+async def events(http: httpx.AsyncClient, **params: object) -> list[dict[str, Any]]:
+    answer = await http.get("/api/events", params={k: str(v) for k, v in params.items()})
+    assert answer.status_code == 200, answer.text
+    found: list[dict[str, Any]] = answer.json()
+    return found
+
+
+async def test_definitions_come_by_title_in_any_case_and_all_of_them(http: httpx.AsyncClient) -> None:
+    titles = [row["title"] for row in (await http.get(DEFINITIONS, params={"limit": "0"})).json()]
+    assert titles == sorted(titles, key=str.lower)
+    assert len(titles) == 10
+
+
+async def test_a_definition_is_told_short_unless_more_is_asked_for(http: httpx.AsyncClient) -> None:
+    assert (await http.get(f"{DEFINITIONS}/fast")).json() == {
+        "identifier": "fast",
+        "title": "Fast Testing Workflow",
+        "description": "\n      A minimal workflow for tests.\n    ",
+        "tags": ["upload", "schedule", "archive"],
+    }
+
+
+async def test_panels_are_strings(http: httpx.AsyncClient) -> None:
+    asked = {"withconfigurationpanel": "true", "withconfigurationpaneljson": "true"}
+    tree = (await http.get(f"{DEFINITIONS}/fast", params=asked)).json()
+    assert tree["configuration_panel"].startswith("<fieldset>")
+    assert tree["configuration_panel_json"].startswith("[{")
+    tree = (await http.get(f"{DEFINITIONS}/noop", params=asked)).json()
+    assert (tree["configuration_panel"], tree["configuration_panel_json"]) == ("", "")
+
+
+async def test_operations_have_the_names_and_types_of_the_code(http: httpx.AsyncClient) -> None:
+    tree = (await http.get(f"{DEFINITIONS}/schedule-and-upload", params={"withoperations": "true"})).json()
+    assert tree["operations"][2] == {
+        "operation": "analyze-audio",
+        "description": "Normalizing audio",
+        "configuration": {"target-decibel": "-26"},
+        "if": "${normalizeAudio}",
+        "unless": "${skipAudio}",
+        "fail_workflow_on_error": True,
+        "error_handler_workflow": "",
+        "retry_strategy": "none",
+        "max_attempts": 1,
+    }
+
+
+async def test_several_tags_are_all_wanted_and_unknown_filters_ignored(http: httpx.AsyncClient) -> None:
+    assert await names(http, filter="tag:upload") == ["fast", "schedule-and-upload"]
+    assert await names(http, filter="tag:upload,tag:archive,colour:red") == ["fast"]
+    assert await names(http, filter="tag:UPLOAD") == []
+
+
+async def test_definitions_are_sorted_and_cut(http: httpx.AsyncClient) -> None:
+    everything = await names(http, sort="identifier:DESC")
+    assert everything == sorted(everything, reverse=True)
+    assert await names(http, sort="identifier:DESC", limit="2", offset="1") == everything[1:3]
+    assert (await names(http, sort="displayorder:desc"))[:3] == ["schedule-and-upload", "fast", "publish"]
+
+
+@pytest.mark.parametrize(("sort", "text"), [("title", ""), ("tags:ASC", "Unknown sort criterion in request: 'tags'")])
+async def test_a_sort_of_definitions_that_is_unknown_or_half_is_400(
+    http: httpx.AsyncClient, sort: str, text: str
+) -> None:
+    answer = await http.get(DEFINITIONS, params={"sort": sort})
+    assert (answer.status_code, answer.text) == (400, text)
+
+
+async def test_a_definition_nobody_has_is_404_in_text(http: httpx.AsyncClient) -> None:
+    answer = await http.get(f"{DEFINITIONS}/none")
+    assert (answer.status_code, answer.headers["content-type"]) == (404, "text/plain")
+
+
+async def test_a_definition_can_be_added(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
+    opencast.define("mine", [Step("anything")], title="Mine", tags=("own",))
+    assert await names(http, filter="tag:own") == ["mine"]
+
+
+async def test_an_event_tells_its_status_but_no_workflow(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
+    event = opencast.event(title="Optics", creator="Ada; Emmy", created=1_600_000_000.0, series="s")
+    opencast.start(event, "fast")
+    (row,) = await events(http)
+    assert (row["identifier"], row["title"], row["presenter"]) == (event, "Optics", ["Ada", "Emmy"])
+    assert (row["created"], row["is_part_of"], row["publication_status"]) == ("2020-09-13T12:26:40Z", "s", [])
+    assert (row["status"], row["processing_state"]) == ("EVENTS.EVENTS.STATUS.PENDING", "INSTANTIATED")
+    assert not any("workflow" in key for key in row)
+
+
+async def test_an_event_without_a_workflow_has_no_processing_state(
+    http: httpx.AsyncClient, opencast: FakeOpencast
+) -> None:
+    opencast.event()
+    assert [(row["processing_state"], row["status"]) for row in await events(http)] == [
+        ("", "EVENTS.EVENTS.STATUS.PROCESSED")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("definition", "seconds", "status"),
+    [
+        ("fast", 3, "PROCESSING"),
+        ("fast", 60, "PROCESSED"),
+        ("review", 60, "PAUSED"),
+        ("fails", 60, "PROCESSING_FAILURE"),
+        ("fails-with-handler", 10, "PROCESSING"),
+    ],
+)
+async def test_the_status_of_an_event_follows_its_latest_workflow(
+    http: httpx.AsyncClient, opencast: FakeOpencast, clock: ManualClock, definition: str, seconds: float, status: str
+) -> None:
+    event = opencast.event()
+    opencast.start(event, "noop")
+    clock.advance(60)
+    opencast.start(event, definition)
+    clock.advance(seconds)
+    found = await events(http, filter=f"status:EVENTS.EVENTS.STATUS.{status}")
+    assert [row["identifier"] for row in found] == [event]
+
+
+async def test_busy_events_are_found_and_paged_by_the_state_of_their_workflow(
+    http: httpx.AsyncClient, opencast: FakeOpencast
+) -> None:
+    opencast.seed(200)
+    everything = await events(http, sort="workflow_state:ASC")
+    busy = await events(http, filter=BUSY)
+    assert [row["processing_state"] for row in everything] == sorted(row["processing_state"] for row in everything)
+    assert len(busy) == sum(row["processing_state"] in {"RUNNING", "FAILING"} for row in everything)
+    assert await events(http, filter=BUSY, limit=5, offset=5) == busy[5:10]
+
+
+@pytest.mark.parametrize("name", ["identifier:e-1", "title:opt", "textFilter:optics", "series:s-1"])
+async def test_an_event_is_found_by_what_it_is(http: httpx.AsyncClient, opencast: FakeOpencast, name: str) -> None:
+    opencast.event(title="Law", series="s-2", series_title="")
+    event = opencast.event(identifier="e-1", title="Optics", series="s-1")
+    assert [row["identifier"] for row in await events(http, filter=name)] == [event]
+
+
+async def test_only_the_first_filter_of_events_counts_and_unknown_names_do_not(
+    http: httpx.AsyncClient, opencast: FakeOpencast
+) -> None:
+    opencast.event(title="Optics")
+    assert len((await http.get("/api/events?filter=title:opt&filter=title:law")).json()) == 1
+    assert len(await events(http, filter="processing_state:FAILED")) == 1
+
+
+@pytest.mark.parametrize("sort", ["title", "presenter", "series_name", "date", "start_date"])
+async def test_events_are_sorted(http: httpx.AsyncClient, opencast: FakeOpencast, sort: str) -> None:
+    first = opencast.event(title="a", creator="a", series_title="a", created=1.0)
+    last = opencast.event(title="b", creator="b", series_title="b", created=2.0)
+    assert [row["identifier"] for row in await events(http, sort=f"{sort}:DESC")] == [last, first]
+
+
+async def test_events_that_one_may_not_read_are_left_out(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
+    opencast.event(readers=frozenset())
+    assert (await http.get("/api/events", auth=("integration", "integration"))).json() == []
+
+
+async def test_who_one_is(http: httpx.AsyncClient) -> None:
+    assert (await http.get("/api/info/me")).json() == {
+        "provider": "opencast",
+        "name": "Admin",
+        "email": "admin@example.org",
+        "username": "admin",
+        "userrole": "ROLE_USER_ADMIN",
+    }
+    assert "ROLE_ADMIN" in (await http.get("/api/info/me/roles")).json()

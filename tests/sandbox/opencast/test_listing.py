@@ -1,0 +1,316 @@
+import contextlib
+import time
+from collections.abc import Iterable
+from typing import Any
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workflow_async.sandbox import Fault, Faults, ManualClock
+from workflow_async.sandbox.opencast.filter import BadCriterionError, criteria, passing, period, sorting
+from workflow_async.sandbox.systems import FakeOpencast
+
+pytestmark = pytest.mark.parametrize("release", ["11"])
+PUBLIC = ["state", "event_title"]
+
+
+async def rows(http: httpx.AsyncClient, **params: object) -> list[dict[str, Any]]:
+    answer = await http.get("/api/workflows", params={k: str(v) for k, v in params.items()})
+    assert answer.status_code == 200, answer.text
+    found: list[dict[str, Any]] = answer.json()
+    return found
+
+
+async def ids(http: httpx.AsyncClient, **params: object) -> list[int]:
+    return [row["identifier"] for row in await rows(http, **params)]
+
+
+async def refusal(http: httpx.AsyncClient, **params: str) -> tuple[int, str, str | None]:
+    answer = await http.get("/api/workflows", params=params)
+    return answer.status_code, answer.text, answer.headers.get("content-type")
+
+
+def begin(opencast: FakeOpencast, definition: str = "fast", **metadata: Any) -> int:
+    id = opencast.start(opencast.event(**metadata), definition)
+    opencast.world.commit()
+    return id
+
+
+async def test_a_list_is_a_bare_array_under_the_version_asked_for(
+    http: httpx.AsyncClient, opencast: FakeOpencast
+) -> None:
+    id = begin(opencast)
+    answer = await http.get("/api/workflows", headers={"Accept": "application/v1.3.0+json"})
+    assert (answer.headers["content-type"], [row["identifier"] for row in answer.json()]) == (
+        "application/v1.3.0+json",
+        [id],
+    )
+
+
+@pytest.mark.parametrize("limit", [None, "0", "-1"])
+async def test_without_a_limit_there_are_20(http: httpx.AsyncClient, opencast: FakeOpencast, limit: str | None) -> None:
+    opencast.seed(30)
+    assert len(await rows(http, **({"limit": limit} if limit else {}))) == 20
+
+
+@pytest.mark.parametrize("size", [1, 7, 30, 1000])
+async def test_pages_hold_every_workflow_once(http: httpx.AsyncClient, opencast: FakeOpencast, size: int) -> None:
+    seeded = opencast.seed(30)
+    pages = [await ids(http, limit=size, offset=offset) for offset in range(0, 40, size)]
+    assert sorted(id for page in pages for id in page) == seeded
+
+
+@pytest.mark.parametrize("name", ["limit", "offset"])
+@pytest.mark.parametrize("value", ["many", "1.5", "2147483648", "9" * 5000, "²"])
+async def test_a_window_that_is_no_number_is_404_and_empty(http: httpx.AsyncClient, name: str, value: str) -> None:
+    assert (await refusal(http, **{name: value}))[:2] == (404, "")
+
+
+async def test_a_list_is_ten_seconds_late_where_an_id_is_not(
+    http: httpx.AsyncClient, opencast: FakeOpencast, clock: ManualClock
+) -> None:
+    id = opencast.start(opencast.event(), "fast")
+    clock.advance(9)
+    assert (await ids(http), (await http.get(f"/api/workflows/{id}")).json()["state"]) == ([], "succeeded")
+    clock.advance(1)
+    assert [row["state"] for row in await rows(http)] == ["succeeded"]
+
+
+async def test_a_deleted_workflow_stays_in_the_list_for_a_while(
+    http: httpx.AsyncClient, opencast: FakeOpencast, clock: ManualClock
+) -> None:
+    id = begin(opencast, "noop")
+    clock.advance(9)
+    await http.delete(f"/api/workflows/{id}")
+    assert await ids(http) == [id]
+    clock.advance(1)
+    assert await ids(http) == []
+
+
+async def test_workflows_of_one_date_change_places_when_they_move(
+    http: httpx.AsyncClient, opencast: FakeOpencast, clock: ManualClock
+) -> None:
+    quick, slow = begin(opencast, "fast", created=5.0), begin(opencast, "publish", created=5.0)
+    clock.advance(7)
+    opencast.world.commit()
+    before = await ids(http)
+    clock.advance(10)
+    assert (before, await ids(http)) == ([quick, slow], [slow, quick])
+
+
+async def test_without_a_sort_the_oldest_event_comes_first(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
+    late, early = begin(opencast, created=9.0), begin(opencast, created=3.0)
+    assert await ids(http) == [early, late]
+    assert await ids(http, sort="event_created:DESC") == [late, early]
+
+
+async def test_equals_in_a_sort_are_newest_first_and_what_has_nothing_last(
+    http: httpx.AsyncClient, opencast: FakeOpencast
+) -> None:
+    nameless = begin(opencast, title="")
+    old, new = (begin(opencast, title="Algebra", created=at) for at in (1.0, 2.0))
+    optics = begin(opencast, title="optics")
+    assert await ids(http, sort="event_title:ASC") == [new, old, optics, nameless]
+    assert await ids(http, sort=" event_title :Descending") == [optics, new, old, nameless]
+
+
+async def test_of_several_sorts_one_counts(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
+    opencast.seed(30)
+    assert await ids(http, sort="event_title:ASC,event_created:DESC") == await ids(http, sort="event_created:DESC")
+
+
+@pytest.mark.parametrize("sort", ["event_title", "event_title:", "event_title:UP", "event_title: ASC", ","])
+async def test_a_sort_without_its_order_is_400_and_empty(http: httpx.AsyncClient, sort: str) -> None:
+    assert (await refusal(http, sort=sort))[:2] == (400, "")
+
+
+async def test_an_unknown_sort_is_400_in_text_called_json(http: httpx.AsyncClient) -> None:
+    status, text, type = await refusal(http, sort="state:ASC")
+    assert (status, "state" in text, type) == (400, True, "application/json")
+
+
+async def test_a_sort_by_event_is_known_and_broken(http: httpx.AsyncClient) -> None:
+    status, text, type = await refusal(http, sort="event_identifier:ASC")
+    assert (status, type) == (500, "text/plain")
+    assert text.startswith("Could not retrieve workflow instances, reason: '")
+
+
+async def test_several_states_are_either_and_several_state_nots_neither(
+    http: httpx.AsyncClient, opencast: FakeOpencast
+) -> None:
+    opencast.seed(300)
+    either = await rows(http, limit=300, filter="state:running,state:SUCCEEDED")
+    neither = await rows(http, limit=300, filter="state_not:running,state_not:succeeded")
+    assert {row["state"] for row in either} == {"running", "succeeded"}
+    assert {row["state"] for row in neither} & {"running", "succeeded"} == set()
+    assert len(either) + len(neither) == 300
+
+
+async def test_different_names_all_have_to_match(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
+    opencast.seed(300)
+    found = await rows(http, limit=300, filter="state:running,workflow_definition_identifier:PUBLISH")
+    assert {(row["state"], row["workflow_definition_identifier"]) for row in found} == {("running", "publish")}
+
+
+async def test_of_several_filters_the_first_counts(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
+    opencast.seed(300)
+    answer = await http.get("/api/workflows?filter=state:failed&filter=state:running&limit=300")
+    assert {row["state"] for row in answer.json()} == {"failed"}
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "criterion"),
+    [
+        ("title", "Linear Algebra", "event_title:algebra"),
+        ("title", "Time: a history", "event_title:time: a"),
+        ("creator", "Ada; Emmy", "event_creator:emmy"),
+        ("contributor", "Emmy", "event_contributor:EMM"),
+        ("language", "deu", "event_language:deu"),
+        ("license", "CC-BY", "event_license:by"),
+        ("subject", "Optics", "event_subject:opt"),
+        ("series", "s-1", "series_identifier:s-1"),
+        ("series_title", "Winter", "series_title:int"),
+        ("identifier", "e-1", "event_identifier:e-1"),
+        ("created", 1_600_000_000.0, "event_created:2020-09-13T12:26:40Z/2020-09-13T12:26:40Z"),
+        ("subject", "Optics", "textFilter:OPTICS"),
+        ("title", "Time", "current_operation:DEFAULTS,event_title:time"),
+    ],
+)
+async def test_a_filter_by_the_event_finds_its_workflow(
+    http: httpx.AsyncClient, opencast: FakeOpencast, field: str, value: str, criterion: str
+) -> None:
+    blank = {"title": "", "creator": "", "contributor": "", "language": "", "license": "", "subject": ""}
+    begin(opencast, **blank, series="S-1", series_title="", identifier="E-1")
+    id = begin(opencast, **{field: value})
+    assert await ids(http, filter=criterion) == [id]
+
+
+async def test_of_several_values_of_a_single_name_the_last_counts(
+    http: httpx.AsyncClient, opencast: FakeOpencast
+) -> None:
+    begin(opencast, title="Algebra")
+    optics = begin(opencast, title="Optics")
+    assert await ids(http, filter="event_title:algebra,event_title:optics") == [optics]
+
+
+async def test_a_comma_in_a_value_silently_loses_what_follows(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
+    first, second = begin(opencast, title="Algebra, part 1"), begin(opencast, title="Algebra, part 2")
+    assert sorted(await ids(http, filter="event_title:Algebra, part 2")) == [first, second]
+    assert (await refusal(http, filter="event_title:A,B:C"))[0] == 400
+
+
+async def test_what_is_at_its_end_has_the_operation_none(
+    http: httpx.AsyncClient, opencast: FakeOpencast, clock: ManualClock
+) -> None:
+    done = begin(opencast, "noop")
+    clock.advance(60)
+    active = begin(opencast)
+    assert await ids(http, filter="current_operation:none") == [done]
+    assert await ids(http, filter="current_operation_not:none,current_operation_not:editor") == [active]
+
+
+async def test_a_search_by_definition_loses_the_workflows_that_an_error_handler_has_taken_over(
+    http: httpx.AsyncClient, opencast: FakeOpencast, clock: ManualClock
+) -> None:
+    begin(opencast, "fails-with-handler")
+    clock.advance(10)
+    opencast.world.commit()
+    assert [row["workflow_definition_identifier"] for row in await rows(http)] == ["partial-error"]
+    assert await ids(http, filter="workflow_definition_identifier:fails-with-handler") == []
+
+
+@pytest.mark.parametrize(
+    ("criterion", "text"),
+    [
+        ("state:baked", "Invalid workflow state 'baked'"),
+        ("state_not:", None),
+        ("nothing", None),
+        (" ,,", None),
+        ("colour:red", "Unknown filter criterion in request: 'colour'"),
+        ("state:running, state:paused", "Unknown filter criterion in request: ' state'"),
+        ("State:running", "Unknown filter criterion in request: 'State'"),
+    ],
+)
+async def test_an_unknown_filter_is_400_and_half_a_filter_none_at_all(
+    http: httpx.AsyncClient, criterion: str, text: str | None
+) -> None:
+    wanted = (200, "[]", "application/v1.7.0+json") if text is None else (400, text, "application/json")
+    assert await refusal(http, filter=criterion) == wanted
+
+
+@pytest.mark.parametrize("dates", ["2020-01-01T00:00:00Z", "2020-01-01/2021-01-01", "/2021-01-01T00:00:00Z", "x/y"])
+async def test_a_period_needs_two_full_ends(http: httpx.AsyncClient, dates: str) -> None:
+    assert (await refusal(http, filter=f"event_created:{dates}"))[0] == 400
+
+
+async def test_others_see_what_they_may_read_and_what_they_started(
+    http: httpx.AsyncClient, opencast: FakeOpencast
+) -> None:
+    secret = frozenset({"ROLE_SECRET"})
+    begin(opencast, readers=secret)
+    public = begin(opencast)
+    own = opencast.world.start(opencast.event(readers=secret), "fast", creator="viewer")
+    opencast.world.commit()
+    answer = await http.get("/api/workflows", auth=("viewer", "viewer"))
+    assert sorted(row["identifier"] for row in answer.json()) == [public, own]
+
+
+async def test_a_short_page_has_half_of_the_rows(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
+    opencast.seed(10)
+    opencast.faults = Faults(script=(Fault.SHORT_PAGE,))
+    assert [len(await rows(http, limit=9)) for _ in range(2)] == [5, 9]
+
+
+async def test_a_repeated_page_is_the_one_before_byte_for_byte(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
+    opencast.seed(10)
+    opencast.faults = Faults(script=(Fault.REPEATED_PAGE, Fault.REPEATED_PAGE))
+    pages = [(await http.get(f"/api/workflows?limit=3&offset={n}")).content for n in (0, 3, 3)]
+    assert pages[0] == pages[1] != pages[2]
+
+
+async def test_a_repeated_page_is_of_the_same_list(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
+    await rows(http)
+    opencast.faults = Faults(rates={Fault.REPEATED_PAGE: 1.0})
+    assert (await http.get("/api/workflow-definitions")).json() != []
+
+
+async def test_ten_thousand_workflows_are_seeded_and_paged_quickly(
+    http: httpx.AsyncClient, opencast: FakeOpencast
+) -> None:
+    started = time.perf_counter()
+    opencast.seed(10_000)
+    seeded = time.perf_counter()
+    for offset in range(0, 1000, 100):
+        await rows(http, limit=100, offset=offset, filter="state:running")
+    assert seeded - started < 8
+    assert time.perf_counter() - seeded < 4
+
+
+async def test_mixing_a_state_with_a_state_not_is_answered_somehow(
+    http: httpx.AsyncClient, opencast: FakeOpencast
+) -> None:
+    opencast.seed(100)
+    found: Iterable[dict[str, Any]] = await rows(http, filter="state:running,state_not:paused")
+    assert {row["state"] for row in found} == {"running"}
+
+
+@given(st.text())
+def test_any_text_is_read_as_a_filter_or_refused(release: str, raw: str) -> None:
+    for name, value in criteria(raw):
+        assert value
+        assert ":" not in name
+    with contextlib.suppress(BadCriterionError):
+        assert callable(passing(raw))
+
+
+@given(st.text())
+def test_any_text_is_read_as_a_sort_or_refused(release: str, raw: str) -> None:
+    with contextlib.suppress(BadCriterionError):
+        assert {name for name, _ in sorting(raw, PUBLIC)} <= set(PUBLIC)
+
+
+@pytest.mark.parametrize("tail", ["Z", "", "+02:00", ".5Z"])
+def test_what_follows_the_seconds_of_a_date_does_not_count(release: str, tail: str) -> None:
+    assert period(f"1970-01-01T00:00:10{tail}/1970-01-01T00:01:00{tail}") == (10.0, 60.0)

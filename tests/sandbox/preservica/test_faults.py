@@ -1,0 +1,114 @@
+from collections.abc import AsyncIterator
+from xml.etree import ElementTree as ET
+
+import httpx
+import pytest
+from attrs import frozen
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from workflow_async.sandbox.clock import ManualClock
+from workflow_async.sandbox.preservica.app import PreservicaWorld
+
+LIST = "/sdb/rest/workflow/instances"
+NS = "{http://workflow.preservica.com}"
+
+
+@frozen
+class Fault:
+    name: str
+
+
+class Faulty:
+    """What the wrapper around the sandbox does: lays a fault on the next request."""
+
+    def __init__(self, inner: ASGIApp) -> None:
+        self.inner = inner
+        self.fault: Fault | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        scope["fault"], self.fault = self.fault, None
+        await self.inner(scope, receive, send)
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def world(clock: ManualClock) -> PreservicaWorld:
+    return PreservicaWorld(clock)
+
+
+@pytest.fixture
+def faulty(world: PreservicaWorld) -> Faulty:
+    return Faulty(world.app)
+
+
+@pytest.fixture
+async def http(world: PreservicaWorld, faulty: Faulty) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=faulty), base_url="http://127.0.0.1") as http:
+        form = {"username": world.username, "password": world.password}
+        token = (await http.post("/api/accesstoken/login", data=form)).json()["token"]
+        http.headers["Preservica-Access-Token"] = token
+        yield http
+
+
+async def page(http: httpx.AsyncClient, **params: object) -> ET.Element:
+    answer = await http.get(LIST, params={k.rstrip("_"): str(v) for k, v in params.items()})
+    assert answer.status_code == 200
+    return ET.fromstring(answer.content)
+
+
+def ids(root: ET.Element) -> list[int]:
+    return [int(row.findtext(f"{NS}Id", "")) for row in root.findall(f"{NS}WorkflowInstance")]
+
+
+def counts(root: ET.Element) -> tuple[int, int]:
+    return int(root.findtext(f"{NS}TotalCount", "")), int(root.findtext(f"{NS}Count", ""))
+
+
+async def test_a_short_page_has_fewer_rows_and_counts_them(
+    http: httpx.AsyncClient, world: PreservicaWorld, faulty: Faulty
+) -> None:
+    world.seed(20)
+    faulty.fault = Fault("SHORT_PAGE")
+    root = await page(http, max=10)
+    assert (counts(root), len(ids(root))) == ((20, 5), 5)
+    assert counts(await page(http, max=10)) == (20, 10)
+
+
+async def test_a_short_page_is_never_empty_while_there_are_rows(
+    http: httpx.AsyncClient, world: PreservicaWorld, faulty: Faulty
+) -> None:
+    world.seed(2)
+    faulty.fault = Fault("SHORT_PAGE")
+    assert counts(await page(http, max=1)) == (2, 1)
+
+
+async def test_a_repeated_page_is_the_one_before_byte_for_byte(
+    http: httpx.AsyncClient, world: PreservicaWorld, faulty: Faulty
+) -> None:
+    world.seed(20)
+    first = await http.get(LIST, params={"max": 5})
+    faulty.fault = Fault("REPEATED_PAGE")
+    second = await http.get(LIST, params={"max": 5, "start": 5})
+    third = await http.get(LIST, params={"max": 5, "start": 5})
+    assert second.content == first.content != third.content
+
+
+async def test_the_first_page_of_all_cannot_be_a_repeated_one(
+    http: httpx.AsyncClient, world: PreservicaWorld, faulty: Faulty
+) -> None:
+    world.seed(3)
+    faulty.fault = Fault("REPEATED_PAGE")
+    assert counts(await page(http)) == (3, 3)
+
+
+async def test_a_repeated_page_is_of_the_same_list(
+    http: httpx.AsyncClient, world: PreservicaWorld, faulty: Faulty
+) -> None:
+    world.seed(3)
+    await page(http)
+    faulty.fault = Fault("REPEATED_PAGE")
+    assert (await http.get("/api/processmonitor/monitors")).json()["value"]["paging"] == {"totalResults": 3}

@@ -1,0 +1,137 @@
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+
+from workflow_async.sandbox.clock import ManualClock
+from workflow_async.sandbox.preservica.app import PreservicaWorld
+
+BASE = "/api/processmonitor"
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def world(clock: ManualClock) -> PreservicaWorld:
+    return PreservicaWorld(clock)
+
+
+@pytest.fixture
+async def http(world: PreservicaWorld) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=world.app), base_url="http://127.0.0.1") as http:
+        form = {"username": world.username, "password": world.password}
+        token = (await http.post("/api/accesstoken/login", data=form)).json()["token"]
+        http.headers["Preservica-Access-Token"] = token
+        yield http
+
+
+async def value(http: httpx.AsyncClient, path: str, **params: object) -> dict[str, Any]:
+    answer = await http.get(f"{BASE}/{path}", params={k: str(v) for k, v in params.items()})
+    assert answer.status_code == 200
+    body = answer.json()
+    assert (body["success"], body["version"]) == (True, 1)
+    told: dict[str, Any] = body["value"]
+    return told
+
+
+async def monitors(http: httpx.AsyncClient, **params: object) -> list[dict[str, Any]]:
+    told: list[dict[str, Any]] = (await value(http, "monitors", **params))["monitors"]
+    return told
+
+
+async def messages(http: httpx.AsyncClient, **params: object) -> list[dict[str, Any]]:
+    told: list[dict[str, Any]] = (await value(http, "messages", **params))["messages"]
+    return told
+
+
+def begin(world: PreservicaWorld, context: str, **parameters: str) -> str:
+    run = world.archive.begin(world.archive.contexts[context], parameters, None)
+    return world.archive.monitor_id(run)
+
+
+async def test_messages_tie_a_monitor_to_its_workflow_instance(
+    http: httpx.AsyncClient, world: PreservicaWorld, clock: ManualClock
+) -> None:
+    id = begin(world, "42")
+    clock.advance(60)
+    told = await messages(http, monitor=id)
+    assert len(told) == len({m["mappedId"] for m in told}) == 12
+    assert {(m["mappedMonitorId"], m["workflowInstanceId"]) for m in told} == {(id, 51234)}
+    assert [m["date"] for m in told] == sorted(m["date"] for m in told)
+
+
+@pytest.mark.parametrize(
+    ("context", "status", "text"),
+    [("46", "Error", "Fixity has ended"), ("44", "Warning", "Crawl has ended"), ("42", "Debug", "Validate was given")],
+)
+async def test_messages_are_filtered_by_status(
+    http: httpx.AsyncClient, world: PreservicaWorld, clock: ManualClock, context: str, status: str, text: str
+) -> None:
+    id = begin(world, context)
+    clock.advance(60)
+    told = await messages(http, monitor=id, status=status)
+    assert {m["status"] for m in told} == {status}
+    assert any(m["displayMessage"].startswith(text) for m in told)
+
+
+async def test_messages_of_several_monitors_come_together_and_once(
+    http: httpx.AsyncClient, world: PreservicaWorld, clock: ManualClock
+) -> None:
+    one, two = begin(world, "42"), begin(world, "60")
+    clock.advance(60)
+    together = await messages(http, monitor=f"{one},{two}", max=1000)
+    assert {m["mappedMonitorId"] for m in together} == {one, two}
+    again = await http.get(f"{BASE}/messages?monitor={one}&max=1000&monitor={one},{two}")
+    assert again.json()["value"]["messages"] == together
+
+
+async def test_messages_are_paged_like_monitors(
+    http: httpx.AsyncClient, world: PreservicaWorld, clock: ManualClock
+) -> None:
+    id = begin(world, "42")
+    clock.advance(60)
+    told = await value(http, "messages", monitor=id, status="Info,Error", max=3)
+    query = parse_qs(urlsplit(told["paging"]["next"]).query)
+    assert query == {"monitor": [id], "status": ["Info,Error"], "start": ["3"], "max": ["3"]}
+    assert (told["paging"]["totalResults"], len(told["messages"])) == (8, 3)
+
+
+@pytest.mark.parametrize("id", ["nonsense", "0" * 32, "0000c822" + "0" * 24])
+async def test_a_monitor_nobody_knows_says_nothing_and_has_no_timeseries(
+    http: httpx.AsyncClient, world: PreservicaWorld, id: str
+) -> None:
+    world.seed(1)
+    assert await messages(http, monitor=id) == []
+    assert (await http.get(f"{BASE}/monitors/{id}/timeseries")).status_code == 404
+
+
+async def test_messages_of_no_monitor_are_400(http: httpx.AsyncClient) -> None:
+    answer = await http.get(f"{BASE}/messages")
+    assert (answer.status_code, answer.json()["message"]) == (400, "Missing parameter: monitor")
+
+
+async def test_a_skipped_step_says_only_that_it_began(
+    http: httpx.AsyncClient, world: PreservicaWorld, clock: ManualClock
+) -> None:
+    id = begin(world, "43")
+    clock.advance(60)
+    told = [m["displayMessage"] for m in await messages(http, monitor=id)]
+    assert [text for text in told if "VirusCheck" in text] == [
+        "VirusCheck was given to a worker",
+        "VirusCheck has begun",
+    ]
+
+
+async def test_a_timeseries_grows_with_every_step(
+    http: httpx.AsyncClient, world: PreservicaWorld, clock: ManualClock
+) -> None:
+    id = begin(world, "60")
+    assert await value(http, f"monitors/{id}/timeseries") == {"timeseries": []}
+    clock.advance(60)
+    series = (await value(http, f"monitors/{id}/timeseries"))["timeseries"]
+    assert [point["filesProcessed"] for point in series] == [4, 8, 12]

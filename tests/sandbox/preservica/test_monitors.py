@@ -1,0 +1,179 @@
+from collections.abc import AsyncIterator
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx
+import pytest
+
+from workflow_async.sandbox.clock import ManualClock
+from workflow_async.sandbox.preservica.app import PreservicaWorld
+
+BASE = "/api/processmonitor"
+OPEX = "9f2c4d1e-7a35-4b0c-8d61-2f0e5b7a9c13"
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def world(clock: ManualClock) -> PreservicaWorld:
+    return PreservicaWorld(clock)
+
+
+@pytest.fixture
+async def http(world: PreservicaWorld) -> AsyncIterator[httpx.AsyncClient]:
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=world.app), base_url="http://127.0.0.1") as http:
+        form = {"username": world.username, "password": world.password}
+        token = (await http.post("/api/accesstoken/login", data=form)).json()["token"]
+        http.headers["Preservica-Access-Token"] = token
+        yield http
+
+
+async def value(http: httpx.AsyncClient, path: str, **params: object) -> dict[str, Any]:
+    answer = await http.get(f"{BASE}/{path}", params={k: str(v) for k, v in params.items()})
+    assert answer.status_code == 200
+    body = answer.json()
+    assert (body["success"], body["version"]) == (True, 1)
+    told: dict[str, Any] = body["value"]
+    return told
+
+
+async def monitors(http: httpx.AsyncClient, **params: object) -> list[dict[str, Any]]:
+    told: list[dict[str, Any]] = (await value(http, "monitors", **params))["monitors"]
+    return told
+
+
+async def messages(http: httpx.AsyncClient, **params: object) -> list[dict[str, Any]]:
+    told: list[dict[str, Any]] = (await value(http, "messages", **params))["messages"]
+    return told
+
+
+def begin(world: PreservicaWorld, context: str, **parameters: str) -> str:
+    run = world.archive.begin(world.archive.contexts[context], parameters, None)
+    return world.archive.monitor_id(run)
+
+
+async def test_a_monitor_has_the_id_that_its_instance_tells(
+    http: httpx.AsyncClient, world: PreservicaWorld, clock: ManualClock
+) -> None:
+    id = begin(world, "42", OpexContainerDirectory="opex/batch-1")
+    clock.advance(5.5)
+    (monitor,) = await monitors(http)
+    assert monitor == {
+        "mappedId": id,
+        "name": "opex/batch-1",
+        "status": "Running",
+        "started": "2023-11-14T22:13:22.000Z",
+        "category": "Ingest",
+        "subcategory": "OPEX",
+        "progressText": "Ingest",
+        "percentComplete": "50",
+        "filesPending": 8,
+        "size": 24332,
+        "filesProcessed": 8,
+        "warnings": 0,
+        "errors": 0,
+        "canRetry": False,
+    }
+    assert len(bytes.fromhex(id)) == 16
+
+
+@pytest.mark.parametrize(
+    ("context", "status", "can_retry"),
+    [("42", "Succeeded", False), ("44", "Succeeded", False), ("45", "Suspended", True), ("46", "Failed", True)],
+)
+async def test_a_monitor_ends_in_the_words_of_its_own_service(
+    http: httpx.AsyncClient, world: PreservicaWorld, clock: ManualClock, context: str, status: str, *, can_retry: bool
+) -> None:
+    begin(world, context)
+    assert [m["status"] for m in await monitors(http)] == ["Pending"]
+    assert "started" not in (await monitors(http))[0]
+    clock.advance(60)
+    (monitor,) = await monitors(http)
+    assert (monitor["status"], monitor["canRetry"]) == (status, can_retry)
+    assert ("completed" in monitor) == (status != "Suspended")
+
+
+async def test_a_mixed_outcome_is_a_success_with_a_warning(
+    http: httpx.AsyncClient, world: PreservicaWorld, clock: ManualClock
+) -> None:
+    begin(world, "44")
+    clock.advance(60)
+    (monitor,) = await monitors(http)
+    assert (monitor["warnings"], monitor["errors"], monitor["percentComplete"]) == (1, 0, "100")
+
+
+async def test_an_opex_ingest_that_failed_is_recoverable(
+    http: httpx.AsyncClient, world: PreservicaWorld, clock: ManualClock
+) -> None:
+    failing = world.archive.contexts["46"].steps
+    context = world.context("OPEX that fails", "org.example.ingest.opex", "Ingest", failing)
+    begin(world, context)
+    clock.advance(60)
+    assert [m["status"] for m in await monitors(http)] == ["Recoverable"]
+
+
+async def test_a_monitor_of_a_workflow_without_steps_knows_no_percentage(
+    http: httpx.AsyncClient, world: PreservicaWorld, clock: ManualClock
+) -> None:
+    begin(world, world.context("Nothing", "org.example.nothing", "Access", []))
+    clock.advance(60)
+    assert [m["percentComplete"] for m in await monitors(http)] == [""]
+
+
+async def test_filters_are_comma_lists_and_add_up(
+    http: httpx.AsyncClient, world: PreservicaWorld, clock: ManualClock
+) -> None:
+    world.seed(120, age=120)
+    every = await monitors(http, max=1000)
+    wanted = {"status": "Running,Failed", "category": "Ingest,Export", "max": 1000}
+    told = await monitors(http, **wanted)
+    assert told == [m for m in every if m["status"] in {"Running", "Failed"} and m["category"] in {"Ingest", "Export"}]
+    assert 0 < len(told) < len(every)
+    assert {m["category"] for m in every} == {"Ingest", "Export", "DataManagement", "Automated"}
+    assert {m["subcategory"] for m in await monitors(http, subcategory="OPEX")} == {"OPEX"}
+
+
+async def test_a_monitor_is_found_by_its_whole_name_commas_and_all(
+    http: httpx.AsyncClient, world: PreservicaWorld
+) -> None:
+    id = begin(world, "42", OpexContainerDirectory="opex/one, two")
+    begin(world, "42", OpexContainerDirectory="opex/one")
+    assert [m["mappedId"] for m in await monitors(http, name="opex/one, two")] == [id]
+    assert await monitors(http, name="opex") == []
+
+
+async def test_monitors_come_in_pages_of_25_with_addresses_of_another_host(
+    http: httpx.AsyncClient, world: PreservicaWorld
+) -> None:
+    world.seed(60)
+    first = await value(http, "monitors", category="Ingest,Export,DataManagement,Automated")
+    assert len(first["monitors"]) == 25
+    assert (first["paging"]["totalResults"], "previous" in first["paging"]) == (60, False)
+    address = urlsplit(first["paging"]["next"])
+    assert (address.scheme, address.netloc, address.path) == ("https", "other.example.org", f"{BASE}/monitors")
+    assert parse_qs(address.query) == {
+        "category": ["Ingest,Export,DataManagement,Automated"],
+        "start": ["25"],
+        "max": ["25"],
+    }
+
+
+async def test_following_next_on_the_right_host_shows_every_monitor_once(
+    http: httpx.AsyncClient, world: PreservicaWorld
+) -> None:
+    seeded = world.seed(60)
+    seen, query = list[str](), "max=7"
+    while query:
+        told = (await http.get(f"{BASE}/monitors?{query}")).json()["value"]
+        seen += [m["mappedId"] for m in told["monitors"]]
+        query = urlsplit(told["paging"].get("next", "")).query
+    assert seen == [world.archive.monitor_id(world.engine.runs[id]) for id in seeded]
+
+
+async def test_previous_leads_back_to_the_beginning(http: httpx.AsyncClient, world: PreservicaWorld) -> None:
+    world.seed(60)
+    paging = (await value(http, "monitors", start=10, max=25))["paging"]
+    assert parse_qs(urlsplit(paging["previous"]).query) == {"start": ["0"], "max": ["25"]}

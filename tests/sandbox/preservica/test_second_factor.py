@@ -1,0 +1,166 @@
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from workflow_async.sandbox.clock import ManualClock
+from workflow_async.sandbox.preservica.app import PreservicaWorld
+from workflow_async.sandbox.preservica.tokens import external_hash, totp
+
+CONTEXTS = "/sdb/rest/workflow/contexts"
+SEED = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
+
+
+def door(world: PreservicaWorld) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app=world.app), base_url="http://127.0.0.1")
+
+
+async def login(http: httpx.AsyncClient, world: PreservicaWorld, **more: str) -> httpx.Response:
+    form = {"username": world.username, "password": world.password} | more
+    return await http.post("/api/accesstoken/login", data=form)
+
+
+async def knock(http: httpx.AsyncClient, token: str, path: str = CONTEXTS) -> int:
+    return (await http.get(path, headers={"Preservica-Access-Token": token})).status_code
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def world(clock: ManualClock) -> PreservicaWorld:
+    return PreservicaWorld(clock)
+
+
+@pytest.fixture
+async def http(world: PreservicaWorld) -> AsyncIterator[httpx.AsyncClient]:
+    async with door(world) as http:
+        yield http
+
+
+@pytest.fixture
+async def guarded(clock: ManualClock) -> AsyncIterator[tuple[PreservicaWorld, httpx.AsyncClient]]:
+    world = PreservicaWorld(clock, two_factor=SEED)
+    async with door(world) as http:
+        yield world, http
+
+
+@pytest.mark.parametrize(
+    ("at", "code"),
+    [
+        (59, "287082"),
+        (1111111109, "081804"),
+        (1111111111, "050471"),
+        (1234567890, "005924"),
+        (2000000000, "279037"),
+        (20000000000, "353130"),
+    ],
+)
+def test_one_time_codes_are_those_of_rfc_6238(at: int, code: str) -> None:
+    assert totp(SEED, at) == code
+
+
+def test_a_secret_may_be_typed_in_lower_case_groups_without_padding() -> None:
+    assert totp("gezd gnbv gy3t qojq ge", 59) == totp("GEZDGNBVGY3TQOJQGE======", 59)
+
+
+def test_a_secret_that_is_no_base32_is_heard_of_at_once(clock: ManualClock) -> None:
+    with pytest.raises(ValueError, match="base32"):
+        PreservicaWorld(clock, two_factor="AJC5DEGUVM6UQ1TT")
+
+
+async def ask_for_code(http: httpx.AsyncClient, world: PreservicaWorld) -> str:
+    asked = await login(http, world)
+    assert (asked.status_code, asked.json()["message"]) == (401, "needs.2fa")
+    return str(asked.json()["continuationToken"])
+
+
+async def complete(http: httpx.AsyncClient, world: PreservicaWorld, continuation: str, code: str) -> httpx.Response:
+    form = {"username": world.username, "tenant": world.tenant}
+    form |= {"continuationToken": continuation, "twoFactorToken": code}
+    return await http.post("/api/accesstoken/complete-2fa", data=form)
+
+
+@pytest.mark.parametrize("drift", [-30, 0, 30])
+async def test_a_one_time_code_completes_a_login_with_a_step_of_drift(
+    guarded: tuple[PreservicaWorld, httpx.AsyncClient], clock: ManualClock, drift: int
+) -> None:
+    world, http = guarded
+    answer = await complete(http, world, await ask_for_code(http, world), totp(SEED, clock() + drift))
+    assert answer.status_code == 200
+    assert await knock(http, answer.json()["token"]) == 200
+    assert world.logins == 1
+
+
+@pytest.mark.parametrize("drift", [-90, 90])
+async def test_a_one_time_code_of_another_time_is_401(
+    guarded: tuple[PreservicaWorld, httpx.AsyncClient], clock: ManualClock, drift: int
+) -> None:
+    world, http = guarded
+    answer = await complete(http, world, await ask_for_code(http, world), totp(SEED, clock() + drift))
+    assert answer.status_code == 401
+    assert world.logins == 0
+
+
+async def test_a_wrong_code_leaves_another_try_and_a_right_one_leaves_none(
+    guarded: tuple[PreservicaWorld, httpx.AsyncClient], clock: ManualClock
+) -> None:
+    world, http = guarded
+    continuation = await ask_for_code(http, world)
+    codes = ["no digits", totp(SEED, clock()), totp(SEED, clock())]
+    assert [(await complete(http, world, continuation, code)).status_code for code in codes] == [401, 200, 401]
+
+
+async def test_a_continuation_ends_after_five_minutes(
+    guarded: tuple[PreservicaWorld, httpx.AsyncClient], clock: ManualClock
+) -> None:
+    world, http = guarded
+    continuation = await ask_for_code(http, world)
+    clock.advance(300)
+    assert (await complete(http, world, continuation, totp(SEED, clock()))).status_code == 401
+
+
+def external(world: PreservicaWorld, at: float, **more: str) -> dict[str, str]:
+    proof = external_hash(str(int(at)), world.username, world.shared_secret)
+    return {"username": world.username, "tenant": world.tenant, "timestamp": str(int(at)), "hash": proof} | more
+
+
+def test_the_external_hash_is_the_one_recorded_from_pypreservica() -> None:
+    assert external_hash("1795383564", "u@x", "pw") == "33607ef5fa0b177fb2882bbf51ed47c4cdbafc3a"
+
+
+async def test_the_shared_secret_buys_a_token(
+    http: httpx.AsyncClient, world: PreservicaWorld, clock: ManualClock
+) -> None:
+    answer = await http.post("/api/accesstoken/acquire-external", data=external(world, clock()))
+    assert answer.status_code == 200
+    assert await knock(http, answer.json()["token"]) == 200
+    assert world.logins == 1
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"hash": "0" * 40},
+        {"username": "nobody"},
+        {"tenant": "ELSEWHERE"},
+        {"timestamp": "soon"},
+        {"timestamp": "9" * 5000},
+    ],
+    ids=["hash", "username", "tenant", "timestamp", "endless timestamp"],
+)
+async def test_a_wrong_proof_is_401(
+    http: httpx.AsyncClient, world: PreservicaWorld, clock: ManualClock, wrong: dict[str, str]
+) -> None:
+    answer = await http.post("/api/accesstoken/acquire-external", data=external(world, clock(), **wrong))
+    assert answer.status_code == 401
+
+
+@pytest.mark.parametrize("drift", [-302, 302])
+async def test_a_proof_of_another_time_is_401(
+    http: httpx.AsyncClient, world: PreservicaWorld, clock: ManualClock, drift: int
+) -> None:
+    answer = await http.post("/api/accesstoken/acquire-external", data=external(world, clock() + drift))
+    assert answer.status_code == 401

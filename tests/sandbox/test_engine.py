@@ -1,0 +1,315 @@
+import threading
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
+
+from workflow_async.sandbox import Fate, ManualClock, Step
+from workflow_async.sandbox.engine import REPAIR, Engine, Run, Status
+
+TWO = (Step("a", 2.0), Step("b", 3.0))
+HANDLED = (Step("a", 1.0, Fate.FAILED, handlers=(Step("tell", 1.0),)), Step("never"))
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def engine(clock: ManualClock) -> Engine:
+    return Engine(clock)
+
+
+def history(engine: Engine, clock: ManualClock, run: Run, seconds: int = 30) -> list[Status]:
+    seen = [run.status]
+    for _ in range(seconds):
+        clock.advance(1)
+        engine.advance()
+        seen += [run.status] if run.status is not seen[-1] else []
+    return seen
+
+
+def names(run: Run) -> list[tuple[str, Status]]:
+    return [(step.step.name, step.status) for step in run.steps]
+
+
+def test_a_workflow_waits_runs_and_succeeds(engine: Engine, clock: ManualClock) -> None:
+    assert history(engine, clock, engine.start("d", "e", TWO)) == [Status.WAITING, Status.RUNNING, Status.SUCCEEDED]
+
+
+def test_steps_take_their_time_one_after_the_other(engine: Engine, clock: ManualClock) -> None:
+    run = engine.start("d", "e", TWO)
+    clock.advance(4.5)
+    engine.advance()
+    assert names(run) == [("a", Status.SUCCEEDED), ("b", Status.RUNNING)]
+    assert [(s.started, s.finished) for s in run.steps] == [(run.created + 2, run.created + 4), (run.created + 4, None)]
+
+
+def test_one_long_wait_is_the_same_as_many_short_ones(clock: ManualClock) -> None:
+    short, long = Engine(clock), Engine(clock)
+    runs = [engine.start("d", "e", HANDLED) for engine in (short, long)]
+    history(short, clock, runs[0])
+    long.advance()
+    assert [(s.id, s.status, s.started, s.finished) for s in runs[0].steps] == [
+        (s.id, s.status, s.started, s.finished) for s in runs[1].steps
+    ]
+
+
+def test_a_workflow_without_steps_succeeds_after_the_queue(engine: Engine, clock: ManualClock) -> None:
+    run = engine.start("d", "e", ())
+    assert history(engine, clock, run) == [Status.WAITING, Status.SUCCEEDED]
+    assert run.started == run.finished == run.created + 2
+
+
+def test_a_stopped_workflow_without_steps_stays_stopped(engine: Engine, clock: ManualClock) -> None:
+    run = engine.start("d", "e", ())
+    engine.stop(run)
+    assert history(engine, clock, run) == [Status.STOPPED]
+
+
+def test_workflows_and_steps_are_numbered_from_one_sequence(engine: Engine, clock: ManualClock) -> None:
+    first, second = engine.start("d", "e", TWO), engine.start("d", "f", TWO)
+    clock.advance(60)
+    engine.advance()
+    assert (first.id, second.id) == (1000, 1001)
+    assert sorted(s.id or 0 for run in (first, second) for s in run.steps) == [1002, 1003, 1004, 1005]
+
+
+def test_a_start_in_the_past_has_happened_by_now(engine: Engine, clock: ManualClock) -> None:
+    run = engine.start("d", "e", TWO, at=clock() - 100)
+    assert engine.get(run.id) is run
+    assert (run.status, run.finished) == (Status.SUCCEEDED, run.created + 7)
+
+
+def test_a_skipped_step_takes_no_time_and_has_no_end(engine: Engine, clock: ManualClock) -> None:
+    run = engine.start("d", "e", [Step("no", 50.0, Fate.SKIPPED), Step("yes")])
+    assert history(engine, clock, run)[-1] is Status.SUCCEEDED
+    assert (run.steps[0].status, run.steps[0].finished) == (Status.SKIPPED, None)
+
+
+def test_a_partial_step_makes_the_end_partial(engine: Engine, clock: ManualClock) -> None:
+    run = engine.start("d", "e", [Step("most", 1.0, Fate.PARTIAL), Step("rest")])
+    assert history(engine, clock, run)[-1] is Status.PARTIAL
+
+
+def test_a_failed_step_ends_the_workflow_there(engine: Engine, clock: ManualClock) -> None:
+    run = engine.start("d", "e", [Step("bad", 1.0, Fate.FAILED), Step("never")])
+    assert history(engine, clock, run) == [Status.WAITING, Status.RUNNING, Status.FAILED]
+    assert names(run) == [("bad", Status.FAILED), ("never", Status.WAITING)]
+
+
+def test_handlers_take_the_place_of_the_rest_while_the_workflow_is_failing(engine: Engine, clock: ManualClock) -> None:
+    run = engine.start("d", "e", HANDLED)
+    assert history(engine, clock, run) == [Status.WAITING, Status.RUNNING, Status.FAILING, Status.FAILED]
+    assert names(run) == [("a", Status.FAILED), ("tell", Status.SUCCEEDED)]
+
+
+def test_a_handler_that_fails_is_the_end(engine: Engine, clock: ManualClock) -> None:
+    handler = Step("tell", 1.0, Fate.FAILED, handlers=(Step("again"),))
+    run = engine.start("d", "e", [Step("a", 1.0, Fate.FAILED, handlers=(handler,))])
+    assert history(engine, clock, run)[-1] is Status.FAILED
+    assert names(run) == [("a", Status.FAILED), ("tell", Status.FAILED)]
+
+
+def test_a_held_step_parks_until_somebody_resumes(engine: Engine, clock: ManualClock) -> None:
+    run = engine.start("d", "e", [Step("hold", 1.0, Fate.HELD), Step("rest")])
+    assert history(engine, clock, run)[-1] is Status.PARKED
+    engine.resume(run)
+    assert run.status is Status.RUNNING
+    assert history(engine, clock, run)[-1] is Status.SUCCEEDED
+
+
+def test_a_resumed_step_may_take_a_moment_to_go_on(engine: Engine, clock: ManualClock) -> None:
+    run = engine.start("d", "e", [Step("hold", 1.0, Fate.HELD)])
+    history(engine, clock, run)
+    engine.resume(run, delay=2.0)
+    assert history(engine, clock, run) == [Status.PARKED, Status.SUCCEEDED]
+
+
+def test_a_pause_takes_a_resume_back(engine: Engine, clock: ManualClock) -> None:
+    run = engine.start("d", "e", [Step("hold", 1.0, Fate.HELD)])
+    history(engine, clock, run)
+    engine.resume(run, delay=2.0)
+    engine.pause(run)
+    assert history(engine, clock, run) == [Status.PARKED]
+
+
+def test_a_stuck_step_parks_again_after_every_resume(engine: Engine, clock: ManualClock) -> None:
+    run = engine.start("d", "e", [Step("a"), Step("bad", 1.0, Fate.STUCK), Step("rest")])
+    for _ in range(3):
+        assert history(engine, clock, run)[-1] is Status.PARKED
+        engine.resume(run, delay=1.0)
+    assert [name for name, _ in names(run)] == ["a", REPAIR, "bad", "rest"]
+    assert [run.steps[1].status, run.steps[2].status, run.steps[2].attempts] == [Status.PARKED, Status.WAITING, 1]
+
+
+def test_a_stuck_step_of_a_stopped_workflow_stays_stopped(engine: Engine, clock: ManualClock) -> None:
+    run = engine.start("d", "e", [Step("bad", 5.0, Fate.STUCK)])
+    clock.advance(3)
+    engine.advance()
+    engine.stop(run)
+    assert history(engine, clock, run) == [Status.STOPPED]
+
+
+def test_a_paused_workflow_ends_the_step_that_executes_and_begins_none(engine: Engine, clock: ManualClock) -> None:
+    run = engine.start("d", "e", TWO)
+    clock.advance(3)
+    engine.advance()
+    engine.pause(run)
+    assert history(engine, clock, run) == [Status.PARKED]
+    assert names(run) == [("a", Status.SUCCEEDED), ("b", Status.WAITING)]
+    engine.resume(run)
+    assert history(engine, clock, run)[-1] is Status.SUCCEEDED
+
+
+def test_a_stop_during_the_last_step_is_overwritten_by_its_end(engine: Engine, clock: ManualClock) -> None:
+    run = engine.start("d", "e", [Step("only", 5.0)])
+    clock.advance(3)
+    engine.advance()
+    engine.stop(run)
+    assert history(engine, clock, run) == [Status.STOPPED, Status.SUCCEEDED]
+
+
+def test_a_stop_during_a_step_that_holds_stays(engine: Engine, clock: ManualClock) -> None:
+    run = engine.start("d", "e", [Step("hold", 5.0, Fate.HELD)])
+    clock.advance(3)
+    engine.advance()
+    engine.stop(run)
+    assert history(engine, clock, run) == [Status.STOPPED]
+
+
+def test_a_workflow_paused_before_its_first_step_starts_on_resume(engine: Engine, clock: ManualClock) -> None:
+    run = engine.start("d", "e", TWO)
+    engine.pause(run)
+    assert history(engine, clock, run) == [Status.PARKED]
+    engine.resume(run)
+    assert history(engine, clock, run)[-1] is Status.SUCCEEDED
+
+
+def test_a_finished_workflow_that_is_paused_has_no_end_until_it_is_resumed(engine: Engine, clock: ManualClock) -> None:
+    run = engine.start("d", "e", TWO)
+    history(engine, clock, run)
+    engine.pause(run)
+    assert (run.status, run.finished) == (Status.PARKED, None)
+    engine.resume(run)
+    assert run.status is Status.SUCCEEDED
+
+
+def test_a_retry_runs_the_failed_step_again_and_then_the_rest(engine: Engine, clock: ManualClock) -> None:
+    run = engine.start("d", "e", [Step("bad", 1.0, Fate.FAILED), Step("rest")])
+    history(engine, clock, run)
+    assert engine.retry(run)
+    assert history(engine, clock, run) == [Status.RUNNING, Status.SUCCEEDED]
+    assert run.steps[0].attempts == 2
+
+
+@pytest.mark.parametrize("steps", [TWO, [Step("no", 1.0, Fate.SKIPPED)]])
+def test_a_retry_of_what_has_not_failed_does_nothing(engine: Engine, clock: ManualClock, steps: list[Step]) -> None:
+    run = engine.start("d", "e", steps)
+    history(engine, clock, run)
+    assert not engine.retry(run)
+
+
+def test_a_removed_workflow_is_gone_and_what_was_due_with_it(engine: Engine, clock: ManualClock) -> None:
+    run = engine.start("d", "e", TWO)
+    engine.remove(run)
+    clock.advance(60)
+    assert (engine.get(run.id), list(engine.all())) == (None, [])
+
+
+def test_an_observer_is_told_of_start_changes_and_removal(clock: ManualClock) -> None:
+    seen: list[tuple[int, Status]] = []
+    engine = Engine(clock, observe=lambda run: seen.append((run.id, run.status)))
+    run = engine.start("d", "e", [Step("a")])
+    history(engine, clock, run)
+    engine.remove(run)
+    assert [status for _, status in seen] == [Status.WAITING, Status.RUNNING, Status.SUCCEEDED, Status.SUCCEEDED]
+
+
+def test_a_copy_does_not_change_with_the_workflow(engine: Engine, clock: ManualClock) -> None:
+    run = engine.start("d", "e", TWO, parameters={"a": "1"})
+    before = run.copy()
+    history(engine, clock, run)
+    run.parameters["a"] = "2"
+    assert (before.status, before.steps[0].status, before.parameters) == (Status.WAITING, Status.WAITING, {"a": "1"})
+
+
+def test_threads_may_ask_at_once(engine: Engine, clock: ManualClock) -> None:
+    for _ in range(200):
+        engine.start("d", "e", TWO)
+    clock.advance(60)
+    threads = [threading.Thread(target=engine.advance) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert {run.status for run in engine.all()} == {Status.SUCCEEDED}
+
+
+STEPS = st.lists(
+    st.builds(Step, st.sampled_from("abc"), st.floats(0, 5), st.sampled_from(Fate), st.sampled_from([(), TWO])),
+    max_size=4,
+)
+
+
+class EngineMachine(RuleBasedStateMachine):
+    runs = Bundle("runs")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.clock = ManualClock()
+        self.engine = Engine(self.clock)
+
+    @rule(target=runs, steps=STEPS)
+    def start(self, steps: list[Step]) -> Run:
+        return self.engine.start("d", "e", steps)
+
+    @rule(seconds=st.floats(0, 20))
+    def wait(self, seconds: float) -> None:
+        self.clock.advance(seconds)
+        self.engine.advance()
+
+    @rule(run=runs)
+    def pause(self, run: Run) -> None:
+        self.engine.pause(run)
+
+    @rule(run=runs, delay=st.sampled_from([0.0, 2.0]))
+    def resume(self, run: Run, delay: float) -> None:
+        if run.status is Status.PARKED:
+            self.engine.resume(run, delay)
+
+    @rule(run=runs)
+    def stop(self, run: Run) -> None:
+        self.engine.stop(run)
+
+    @rule(run=runs)
+    def retry(self, run: Run) -> None:
+        self.engine.retry(run)
+
+    @invariant()
+    def a_running_workflow_has_something_due(self) -> None:
+        due = {(id, turn) for _, id, turn in self.engine._due}
+        for run in self.engine.runs.values():
+            alive = run.status in {Status.WAITING, Status.RUNNING, Status.FAILING}
+            assert not alive or (run.id, self.engine._turn[run.id]) in due
+
+    @invariant()
+    def an_end_has_an_instant_and_nothing_else_has(self) -> None:
+        for run in self.engine.runs.values():
+            assert (run.finished is not None) is run.status.final
+
+    @invariant()
+    def at_most_one_step_executes(self) -> None:
+        for run in self.engine.runs.values():
+            assert sum(step.status is Status.RUNNING for step in run.steps) <= 1
+
+    @invariant()
+    def what_is_due_is_in_the_future(self) -> None:
+        self.engine.advance()
+        assert all(at > self.clock() for at, *_ in self.engine._due)
+
+
+EngineMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+test_the_engine_keeps_its_promises_in_any_order_of_events = EngineMachine.TestCase

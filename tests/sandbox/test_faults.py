@@ -1,0 +1,95 @@
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workflow_async.sandbox import Fault, Faults
+from workflow_async.sandbox.dice import chance, pick, unique
+
+SEEDS = st.integers()
+NUMBERS = st.integers(0, 10**9)
+
+
+@given(SEEDS, NUMBERS)
+def test_the_same_seed_and_number_give_the_same_fault(seed: int, n: int) -> None:
+    plan = {Fault.CUT_BODY: 0.3, Fault.LOGIN_PAGE: 0.3}
+    assert Faults(seed, rates=plan).at(n) is Faults(seed, rates=plan).at(n)
+
+
+@given(SEEDS, NUMBERS)
+def test_no_plan_no_fault(seed: int, n: int) -> None:
+    assert Faults(seed).at(n) is None
+
+
+@given(SEEDS, NUMBERS, st.sampled_from(Fault))
+def test_a_rate_of_one_is_every_time(seed: int, n: int, fault: Fault) -> None:
+    assert Faults(seed, rates={fault: 1.0}).at(n) is fault
+
+
+def test_rates_are_what_happens_in_the_long_run() -> None:
+    plan = Faults(rates={Fault.RATE_LIMITED: 0.2, Fault.CUT_BEFORE: 0.05})
+    counts = Counter(plan.at(n) for n in range(20_000))
+    assert counts[Fault.RATE_LIMITED] / 20_000 == pytest.approx(0.2, abs=0.01)
+    assert counts[Fault.CUT_BEFORE] / 20_000 == pytest.approx(0.05, abs=0.01)
+
+
+def test_the_script_comes_before_the_rates() -> None:
+    plan = Faults(script=(None, Fault.CUT_BODY), rates={Fault.UNAUTHORIZED: 1.0})
+    assert [plan.at(n) for n in range(3)] == [None, Fault.CUT_BODY, Fault.UNAUTHORIZED]
+
+
+@given(SEEDS, NUMBERS)
+def test_a_delay_lies_between_its_bounds(seed: int, n: int) -> None:
+    assert 0.25 <= Faults(seed, latency=(0.25, 0.5)).delay(n) <= 0.5
+
+
+def test_without_latency_there_is_no_delay() -> None:
+    assert Faults().delay(7) == 0.0
+
+
+def test_a_plan_covers_everything_unless_told_otherwise() -> None:
+    assert Faults().covers("DELETE", "/anything")
+
+
+def test_a_plan_covers_its_methods_and_paths_only() -> None:
+    plan = Faults(methods=("POST",), paths=("/api/workflows", "/sdb"))
+    assert plan.covers("POST", "/sdb/rest/workflow/instances")
+    assert not plan.covers("GET", "/api/workflows")
+    assert not plan.covers("POST", "/api/events")
+
+
+def test_one_method_or_path_needs_no_brackets() -> None:
+    plan = Faults(methods="POST", paths="/api")
+    assert (plan.methods, plan.paths) == (("POST",), ("/api",))
+
+
+@pytest.mark.parametrize("rates", [{Fault.CUT_BODY: 1.5}, {Fault.CUT_BODY: -0.1}, dict.fromkeys(Fault, 0.5)])
+def test_rates_that_are_no_probabilities_are_refused(rates: dict[Fault, float]) -> None:
+    with pytest.raises(ValueError, match="probabilities"):
+        Faults(rates=rates)
+
+
+@pytest.mark.parametrize("latency", [(-1.0, 0.0), (2.0, 1.0)])
+def test_a_latency_that_is_no_range_is_refused(latency: tuple[float, float]) -> None:
+    with pytest.raises(ValueError, match="latency"):
+        Faults(latency=latency)
+
+
+def test_a_negative_retry_after_is_refused() -> None:
+    with pytest.raises(ValueError, match="retry_after"):
+        Faults(retry_after=-1)
+
+
+@given(st.text(), NUMBERS)
+def test_chance_is_a_share_of_one(about: str, n: int) -> None:
+    assert 0 <= chance(about, n) < 1
+
+
+def test_a_pick_reaches_every_choice() -> None:
+    assert {pick("abc", n) for n in range(50)} == set("abc")
+
+
+def test_unique_is_unique_and_the_same_again() -> None:
+    assert len({unique("event", n) for n in range(1000)}) == 1000
+    assert unique("event", 1) == unique("event", 1)

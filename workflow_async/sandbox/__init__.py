@@ -1,0 +1,9 @@
+"""A real fake server of both systems over loopback sockets, for tests, demonstrations and trying things out."""
+
+from workflow_async.sandbox.clock import ManualClock, RealClock
+from workflow_async.sandbox.engine import Clock, Fate, Step
+from workflow_async.sandbox.faults import Fault, Faults
+from workflow_async.sandbox.sandbox import Sandbox
+from workflow_async.sandbox.served import Exchange
+
+__all__ = ["Clock", "Exchange", "Fate", "Fault", "Faults", "ManualClock", "RealClock", "Sandbox", "Step"]

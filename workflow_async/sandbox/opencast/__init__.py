@@ -1,0 +1,1 @@
+"""The Opencast of the sandbox."""

@@ -1,0 +1,89 @@
+"""An Opencast as an ASGI application: security in front, the External API and `/workflow` behind it."""
+
+from attrs import define
+from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from workflow_async.sandbox.opencast.access import RefusedError
+from workflow_async.sandbox.opencast.answers import Listings, RefusalError
+from workflow_async.sandbox.opencast.catalogue import AboutRoutes, DefinitionRoutes, EventRoutes
+from workflow_async.sandbox.opencast.internal import InternalRoutes
+from workflow_async.sandbox.opencast.workflows import WorkflowRoutes
+from workflow_async.sandbox.opencast.world import OpencastWorld
+
+_ABOUT = ("/api", "/api/version", "/api/version/default")
+_LOGIN = "<!DOCTYPE html><html><head><title>Opencast</title></head><body><form></form></body></html>"
+
+
+def application(world: OpencastWorld) -> Starlette:
+    """The routes over a world."""
+    listings = Listings(world.dialect)
+    groups = (
+        WorkflowRoutes(world, listings),
+        AboutRoutes(world),
+        DefinitionRoutes(world, listings),
+        EventRoutes(world, listings),
+        InternalRoutes(world),
+    )
+    app = Starlette(
+        routes=[route for group in groups for route in group.routes()],
+        middleware=[Middleware(Gate, world=world)],
+        exception_handlers={RefusalError: _refuse, HTTPException: _leave_empty},
+    )
+    app.router.redirect_slashes = False
+    return app
+
+
+async def _refuse(_: Request, error: Exception) -> Response:
+    assert isinstance(error, RefusalError)
+    return error.response()
+
+
+async def _leave_empty(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return Response(status_code=error.status_code, headers=error.headers)
+
+
+@define(eq=False)
+class Gate:
+    """What a request passes before it gets to a route: session, login, roles, version."""
+
+    app: ASGIApp
+    world: OpencastWorld
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let it through, with who it is and what it speaks, or turn it away."""
+        request = Request(scope, receive)
+        refusal = self._admit(request)
+        await (refusal or self.app)(self._inner(scope), receive, self._with_session(request, send))
+
+    def _admit(self, request: Request) -> Response | None:
+        path = request.url.path
+        if path == "/login.html":
+            return Response(_LOGIN, headers={"content-type": "text/html"})
+        try:
+            request.state.account = self.world.access.enter(request)
+        except RefusedError as refused:
+            return refused.response
+        request.state.version = self.world.dialect.negotiate(request.headers.get("accept"))
+        spoken = request.state.version or path in _ABOUT or not path.startswith("/api/")
+        return None if spoken else Response(status_code=406)
+
+    def _inner(self, scope: Scope) -> Scope:
+        path = scope["path"]
+        return {**scope, "path": path.rstrip("/")} if path.startswith("/api/") else scope
+
+    def _with_session(self, request: Request, send: Send) -> Send:
+        session = self.world.access.session(request)
+
+        async def sending(message: Message) -> None:
+            if session is not None and message["type"] == "http.response.start":
+                MutableHeaders(scope=message).append("set-cookie", f"JSESSIONID={session}; Path=/; HttpOnly")
+            await send(message)
+
+        return sending

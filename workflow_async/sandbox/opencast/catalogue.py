@@ -1,0 +1,214 @@
+"""The other routes of the External API: what it is, who one is, definitions, events."""
+
+from collections.abc import Callable
+from itertools import islice
+from typing import Any
+
+from attrs import define
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from workflow_async.sandbox.engine import Run
+from workflow_async.sandbox.opencast.answers import (
+    Listings,
+    account,
+    answer,
+    bare,
+    first,
+    flag,
+    labelled,
+    plain,
+    window,
+)
+from workflow_async.sandbox.opencast.definitions import Definition
+from workflow_async.sandbox.opencast.event import Event
+from workflow_async.sandbox.opencast.filter import BadCriterionError, arranged, criteria, sorting
+from workflow_async.sandbox.opencast.json import STATES, definition_tree, instant
+from workflow_async.sandbox.opencast.world import OpencastWorld
+
+EVENT_STATUS = {
+    "instantiated": "EVENTS.EVENTS.STATUS.PENDING",
+    "running": "EVENTS.EVENTS.STATUS.PROCESSING",
+    "failing": "EVENTS.EVENTS.STATUS.PROCESSING",
+    "paused": "EVENTS.EVENTS.STATUS.PAUSED",
+    "succeeded": "EVENTS.EVENTS.STATUS.PROCESSED",
+    "failed": "EVENTS.EVENTS.STATUS.PROCESSING_FAILURE",
+    "stopped": "EVENTS.EVENTS.STATUS.PROCESSING_CANCELLED",
+}
+
+
+@define(eq=False)
+class AboutRoutes:
+    """`/api`, `/api/version` and `/api/info`."""
+
+    world: OpencastWorld
+
+    def routes(self) -> list[Route]:
+        """The routes of the release."""
+        shadowed = [] if self.world.dialect.listing or self.world.dialect.gson else ["/api/workflows"]
+        return [
+            *(Route(path, self.api, methods=["GET"]) for path in ("/api", *shadowed)),
+            Route("/api/version", self.versions),
+            Route("/api/version/default", self.default),
+            Route("/api/info/me", self.me),
+            Route("/api/info/me/roles", self.roles),
+        ]
+
+    async def api(self, request: Request) -> Response:
+        """What answers at `/api`, and where the list of workflows is gone."""
+        return self._json({"url": str(request.base_url).rstrip("/") + "/api", "version": self.world.dialect.default})
+
+    async def versions(self, _: Request) -> Response:
+        """Every version it speaks."""
+        return self._json({"versions": self.world.dialect.versions, "default": self.world.dialect.default})
+
+    async def default(self, _: Request) -> Response:
+        """The version it speaks unasked."""
+        return self._json({"default": self.world.dialect.default})
+
+    async def me(self, request: Request) -> Response:
+        """Whom the request acts as."""
+        name = account(request).name
+        tree = {"provider": "opencast", "name": name.title(), "email": f"{name}@example.org"}
+        return answer(request, self.world.dialect, {**tree, "username": name, "userrole": f"ROLE_USER_{name.upper()}"})
+
+    async def roles(self, request: Request) -> Response:
+        """What that account may do."""
+        return answer(request, self.world.dialect, sorted(account(request).roles))
+
+    def _json(self, tree: Any) -> Response:
+        return Response(self.world.dialect.write(tree), headers={"content-type": "application/json"})
+
+
+@define(eq=False)
+class DefinitionRoutes:
+    """`/api/workflow-definitions`."""
+
+    world: OpencastWorld
+    listings: Listings
+
+    def routes(self) -> list[Route]:
+        """The routes of the release."""
+        return [
+            Route("/api/workflow-definitions", self.page),
+            Route("/api/workflow-definitions/{id}", self.get),
+        ]
+
+    async def page(self, request: Request) -> Response:
+        """One page; all of them unless a limit is given."""
+        tags = [value for name, value in criteria(first(request, "filter")) if name == "tag"]
+        found = [d for d in self.world.definitions.values() if set(tags) <= set(d.tags)]
+        key, descends = _sort(request, _DEFINITION_KEYS) or (_DEFINITION_KEYS["title"], False)
+        shown = sorted(found, key=key, reverse=descends)[window(request, None)]
+        return self.listings.answer(request, [self._tree(request, d) for d in shown])
+
+    async def get(self, request: Request) -> Response:
+        """One of them."""
+        definition = self.world.definitions.get(request.path_params["id"])
+        if definition is None:
+            raise plain(404, f"Cannot find workflow definition with id '{request.path_params['id']}'.")
+        return answer(request, self.world.dialect, self._tree(request, definition))
+
+    def _tree(self, request: Request, definition: Definition) -> dict[str, Any]:
+        return definition_tree(
+            definition,
+            self.world.dialect,
+            operations=flag(request, "withoperations"),
+            panel=flag(request, "withconfigurationpanel"),
+            panel_json=flag(request, "withconfigurationpaneljson"),
+        )
+
+
+_DEFINITION_KEYS: dict[str, Callable[[Definition], Any]] = {
+    "identifier": lambda d: d.identifier,
+    "title": lambda d: d.title.lower(),
+    "displayorder": lambda d: d.display_order,
+}
+
+
+def _sort(request: Request, keys: dict[str, Callable[..., Any]]) -> tuple[Callable[..., Any], bool] | None:
+    try:
+        found = sorting(first(request, "sort"), keys)
+    except BadCriterionError as error:
+        raise labelled(request, 400, str(error)) if str(error) else bare(400) from None
+    return (keys[found[-1][0]], found[-1][1]) if found else None
+
+
+@define(eq=False)
+class EventRoutes:
+    """`/api/events`: the way to find busy events where workflows are not listed."""
+
+    world: OpencastWorld
+    listings: Listings
+
+    def routes(self) -> list[Route]:
+        """The routes of the release."""
+        return [Route("/api/events", self.page, methods=["GET"])]
+
+    async def page(self, request: Request) -> Response:
+        """One page of events, without the ids of their workflows."""
+        self.world.engine.advance()
+        passes = self._test(dict(criteria(first(request, "filter"))))
+        viewer = account(request)
+        found = (e for e in self.world.events.values() if passes(e) and viewer.may(e.readers))
+        part, sort = window(request, None), _sort(request, self._keys())
+        shown = islice(arranged(found, sort[0], descends=sort[1]) if sort else found, part.start, part.stop)
+        return self.listings.answer(request, [self._tree(e) for e in shown])
+
+    def _test(self, wanted: dict[str, str]) -> Callable[[Event], bool]:
+        tests: dict[str, Callable[[Event, str], bool]] = {
+            "identifier": lambda e, v: e.identifier == v,
+            "status": lambda e, v: _status(self.world.latest(e)) == v,
+            "title": lambda e, v: v.lower() in e.title.lower(),
+            "textFilter": lambda e, v: v.lower() in f"{e.identifier}\n{e.title}\n{e.creator}\n{e.series_title}".lower(),
+            "series": lambda e, v: e.series == v,
+        }
+        known = [(tests[name], value) for name, value in wanted.items() if name in tests]
+        return lambda event: all(test(event, value) for test, value in known)
+
+    def _keys(self) -> dict[str, Callable[[Event], str]]:
+        return {
+            "title": lambda e: e.title,
+            "presenter": lambda e: e.creator,
+            "series_name": lambda e: e.series_title,
+            "date": lambda e: instant(e.created),
+            "start_date": lambda e: instant(e.created),
+            "workflow_state": lambda e: _state(self.world.latest(e)),
+        }
+
+    def _tree(self, event: Event) -> dict[str, Any]:
+        run = self.world.latest(event)
+        created = instant(event.created)
+        return {
+            "identifier": event.identifier,
+            "title": event.title,
+            "creator": event.creator,
+            "presenter": [name for name in event.creator.split("; ") if name],
+            "contributor": [name for name in event.contributor.split("; ") if name],
+            "subjects": [event.subject] if event.subject else [],
+            "description": event.description,
+            "language": event.language,
+            "license": event.license,
+            "series": event.series_title,
+            "is_part_of": event.series,
+            "created": created,
+            "start": created,
+            "duration": 2_700_000,
+            "location": "hall-1",
+            "source": "",
+            "rightsholder": "",
+            "status": _status(run),
+            "processing_state": _state(run).upper(),
+            "publication_status": [],
+            "has_previews": False,
+            "archive_version": 1 + len(event.runs),
+        }
+
+
+def _state(run: Run | None) -> str:
+    return STATES[run.status] if run is not None else ""
+
+
+def _status(run: Run | None) -> str:
+    return EVENT_STATUS.get(_state(run), EVENT_STATUS["succeeded"])

@@ -1,0 +1,58 @@
+"""Events: what the workflows of an Opencast work on."""
+
+from attrs import define, field
+
+from workflow_async.sandbox.dice import chance, pick, unique
+
+EVERYBODY = "ROLE_USER"
+HOUR = 3600.0
+DAY = 24 * HOUR
+
+_SUBJECTS = ("Algebra", "Optics", "Roman law", "Thermodynamics", "Génétique", "Old Norse & its poets")
+_PEOPLE = ("Ada Byron", "Emmy Noether", "Søren Ørsted", "Rosalind Franklin", "李善蘭", "")
+_LICENSES = ("ALLRIGHTS", "CC-BY", "CC0", "")
+_LANGUAGES = ("eng", "deu", "fra", "")
+
+
+@define(eq=False)
+class Event:
+    """A recording and its metadata."""
+
+    identifier: str
+    created: float
+    title: str = ""
+    creator: str = ""
+    """The presenters, joined by "; "."""
+    contributor: str = ""
+    subject: str = ""
+    language: str = ""
+    license: str = ""
+    series: str = ""
+    series_title: str = ""
+    description: str = ""
+    readers: frozenset[str] = frozenset({EVERYBODY})
+    """The roles that may see it."""
+    writers: frozenset[str] = frozenset()
+    """The roles that may change it."""
+    properties: dict[str, str] = field(factory=dict)
+    """Every setting that any start of a workflow ever brought."""
+    runs: list[int] = field(factory=list)
+    """Its workflows, by the order of their start."""
+
+
+def lecture(seed: int, n: int, now: float) -> Event:
+    """The n-th recording of an imaginary university; three and more share each date."""
+    subject = pick(_SUBJECTS, seed, n, "subject")
+    return Event(
+        unique(seed, "event", n),
+        now // HOUR * HOUR - DAY * (1 + n // 3 % 300),
+        f"{subject}, part {1 + n % 14}",
+        pick(_PEOPLE, seed, n, "creator"),
+        pick(_PEOPLE, seed, n, "contributor"),
+        subject,
+        pick(_LANGUAGES, seed, n, "language"),
+        pick(_LICENSES, seed, n, "license"),
+        unique(seed, "series", subject),
+        f"{subject} in winter",
+        "" if chance(seed, n, "description") < 1 / 2 else "Recorded in hall 1 / west",
+    )

@@ -1,0 +1,191 @@
+"""The grammar of `filter` and `sort`, and the lists of Opencast 11 in memory of which it speaks."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import UTC, datetime
+from operator import attrgetter, itemgetter
+from typing import TypeVar
+
+from attrs import frozen
+
+from workflow_async.sandbox.engine import Run
+from workflow_async.sandbox.opencast.definitions import Definition, template
+from workflow_async.sandbox.opencast.event import Event
+from workflow_async.sandbox.opencast.json import STATES, WORKFLOW_STATES, instant
+
+T = TypeVar("T")
+
+
+class BadCriterionError(ValueError):
+    """A filter or a sort that is refused, with the text of the refusal; no text means an empty body."""
+
+
+class BrokenSortError(Exception):
+    """A sort that the server knows and cannot do."""
+
+
+@frozen
+class Document:
+    """A workflow as the index has it."""
+
+    run: Run
+    event: Event
+    state: str
+    operation: str
+    definition: str
+    """The error handler's, once that has taken over."""
+
+    @classmethod
+    def of(cls, run: Run, event: Event, definition: Definition | None) -> "Document":
+        """The workflow as it is now."""
+        current = run.current
+        operation = current.step.name if current is not None and run.active else "none"
+        return cls(run.copy(), event, STATES[run.status], operation, template(run, definition))
+
+
+Test = Callable[[Document], bool]
+
+
+def criteria(raw: str) -> Iterator[tuple[str, str]]:
+    """The names and values of a filter; a piece without a colon or a value is passed over in silence."""
+    for piece in raw.split(","):
+        name, _, value = piece.partition(":")
+        if value:
+            yield name, value
+
+
+def passing(raw: str) -> Test:
+    """What a filter for workflows lets through."""
+    several: dict[str, list[str]] = {}
+    single: dict[str, Test] = {}
+    for name, value in criteria(raw):
+        if name in _SEVERAL:
+            several.setdefault(name, []).append(_SEVERAL[name](value))
+        elif name in _SINGLE:
+            single[name] = _SINGLE[name](value)
+        else:
+            raise BadCriterionError(f"Unknown filter criterion in request: '{name}'")
+    tests = [*single.values(), *(_any_of(name, values) for name, values in several.items())]
+    return lambda document: all(test(document) for test in tests)
+
+
+def _state(value: str) -> str:
+    if value.lower() not in WORKFLOW_STATES:
+        raise BadCriterionError(f"Invalid workflow state '{value}'")
+    return value.lower()
+
+
+_SEVERAL: Mapping[str, Callable[[str], str]] = {
+    "state": _state,
+    "state_not": _state,
+    "current_operation": str.lower,
+    "current_operation_not": str.lower,
+}
+
+
+def _any_of(name: str, values: list[str]) -> Test:
+    read = attrgetter("state" if name.startswith("state") else "operation")
+    wanted = not name.endswith("_not")
+    return lambda document: (read(document).lower() in values) is wanted
+
+
+def _equals(path: str) -> Callable[[str], Test]:
+    read = attrgetter(path)
+    return lambda value: lambda document: bool(read(document) == value)
+
+
+def _holds(path: str) -> Callable[[str], Test]:
+    read = attrgetter(path)
+    return lambda value: lambda document: value.lower() in read(document).lower()
+
+
+def _defined(value: str) -> Test:
+    return lambda document: document.definition.lower() == value.lower()
+
+
+def _text(value: str) -> Test:
+    return lambda document: any(value.lower() in text.lower() for text in _texts(document))
+
+
+def _texts(document: Document) -> Iterable[str]:
+    event = document.event
+    yield from (str(document.run.id), document.state, document.operation, instant(event.created))
+    yield from (event.identifier, event.series, event.series_title, event.title, event.license, event.language)
+    yield from (event.creator, event.contributor, event.subject, document.run.creator)
+
+
+def _created(value: str) -> Test:
+    first, last = period(value)
+    return lambda document: first <= document.event.created <= last
+
+
+def period(value: str) -> tuple[float, float]:
+    """The two ends of `FROM/TO`, read as the server reads them: whatever follows the seconds does not count."""
+    first, _, last = value.partition("/")
+    return _end(first), _end(last)
+
+
+def _end(text: str) -> float:
+    try:
+        return datetime.strptime(text[:19], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=UTC).timestamp()
+    except ValueError:
+        raise BadCriterionError(f"Invalid date '{text}'") from None
+
+
+_SINGLE: Mapping[str, Callable[[str], Test]] = {
+    "workflow_definition_identifier": _defined,
+    "event_identifier": _equals("event.identifier"),
+    "series_identifier": _equals("event.series"),
+    "event_title": _holds("event.title"),
+    "event_creator": _holds("event.creator"),
+    "event_contributor": _holds("event.contributor"),
+    "event_language": _holds("event.language"),
+    "event_license": _holds("event.license"),
+    "event_subject": _holds("event.subject"),
+    "series_title": _holds("event.series_title"),
+    "event_created": _created,
+    "textFilter": _text,
+}
+_KEYS = {
+    "event_title": "event.title",
+    "event_created": "event.created",
+    "event_creator": "event.creator",
+    "event_contributor": "event.contributor",
+    "event_language": "event.language",
+    "event_license": "event.license",
+    "event_subject": "event.subject",
+    "series_identifier": "event.series",
+    "series_title": "event.series_title",
+    "workflow_definition_identifier": "definition",
+}
+_ORDERS = {"asc": False, "ascending": False, "desc": True, "descending": True}
+
+
+def sorting(raw: str, known: Iterable[str]) -> list[tuple[str, bool]]:
+    """The names of a sort, and whether each descends."""
+    return [_criterion(piece, known) for piece in raw.split(",")] if raw.strip() else []
+
+
+def _criterion(piece: str, known: Iterable[str]) -> tuple[str, bool]:
+    name, _, order = piece.partition(":")
+    if order.lower() not in _ORDERS:
+        raise BadCriterionError
+    if name.strip() not in known:
+        raise BadCriterionError(f"Unknown sort criterion in request: '{name.strip()}'")
+    return name.strip(), _ORDERS[order.lower()]
+
+
+def in_order(documents: Iterable[Document], raw: str) -> list[Document]:
+    """The documents as a list shows them; of several criteria the last is the one that works."""
+    criterion = (sorting(raw, [*_KEYS, "event_identifier"]) or [("event_created", False)])[-1]
+    name, descends = criterion
+    if name == "event_identifier":
+        raise BrokenSortError("can not sort on undefined field: mediapackageid_sort")
+    created = sorted(documents, key=attrgetter("event.created"), reverse=descends or name != "event_created")
+    return created if name == "event_created" else arranged(created, attrgetter(_KEYS[name]), descends=descends)
+
+
+def arranged(things: Iterable[T], key: Callable[[T], str], *, descends: bool) -> list[T]:
+    """The things by a text, whatever has none last."""
+    keyed = [(key(thing).lower(), thing) for thing in things]
+    named = sorted((pair for pair in keyed if pair[0]), key=itemgetter(0), reverse=descends)
+    return [thing for _, thing in named] + [thing for text, thing in keyed if not text]

@@ -1,0 +1,83 @@
+"""The routes under `/workflow`: for administrators, in the JSON that Jettison makes of XML."""
+
+from typing import Any
+
+from attrs import define
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from workflow_async.sandbox.engine import Run
+from workflow_async.sandbox.opencast.answers import bare, first, identifier
+from workflow_async.sandbox.opencast.event import Event
+from workflow_async.sandbox.opencast.json import STATES, WORKFLOW_STATES, jettison, wrapped
+from workflow_async.sandbox.opencast.world import OpencastWorld
+
+
+@define(eq=False)
+class InternalRoutes:
+    """What a client can use of `/workflow`."""
+
+    world: OpencastWorld
+
+    def routes(self) -> list[Route]:
+        """The routes of the release."""
+        both = [
+            Route("/workflow/instance/{id}.json", self.instance),
+            Route("/workflow/count", self.count),
+        ]
+        if self.world.dialect.listing:
+            return both
+        return [
+            *both,
+            Route("/workflow/mediaPackage/{event}/instances.json", self.instances),
+            Route("/workflow/mediaPackage/{event}/currentInstance.json", self.current),
+            Route("/workflow/mediaPackage/{event}/hasActiveWorkflows", self.active),
+        ]
+
+    async def instances(self, request: Request) -> Response:
+        """Every workflow of an event."""
+        self.world.engine.advance()
+        event = self.world.events.get(request.path_params["event"])
+        runs = self.world.runs(event) if event is not None else []
+        return self._json({"workflows": wrapped("workflow", [self._tree(run) for run in runs])})
+
+    async def current(self, request: Request) -> Response:
+        """The active workflow of an event."""
+        run = self.world.active(self._event(request))
+        if run is None:
+            raise bare(404)
+        return self._json({"workflow": self._tree(run)})
+
+    async def active(self, request: Request) -> Response:
+        """Whether an event has an active workflow."""
+        event = self.world.events.get(request.path_params["event"])
+        busy = event is not None and self.world.active(event) is not None
+        return Response("true" if busy else "false", headers={"content-type": "text/plain"})
+
+    async def instance(self, request: Request) -> Response:
+        """One workflow by its id."""
+        run = self.world.engine.get(identifier(request))
+        if run is None:
+            raise bare(404)
+        return self._json({"workflow": self._tree(run)})
+
+    async def count(self, request: Request) -> Response:
+        """How many workflows there are, of all states or of one."""
+        state = first(request, "state")
+        if state and state.lower() not in {s for s in WORKFLOW_STATES if s.upper() == state}:
+            raise bare(400)
+        runs = [run for run in self.world.engine.all() if not state or STATES[run.status] == state.lower()]
+        return Response(str(len(runs)), headers={"content-type": "text/plain"})
+
+    def _event(self, request: Request) -> Event:
+        event = self.world.events.get(request.path_params["event"])
+        if event is None:
+            raise bare(404)
+        return event
+
+    def _tree(self, run: Run) -> dict[str, Any]:
+        return jettison(run, self.world.definitions.get(run.definition))
+
+    def _json(self, tree: Any) -> Response:
+        return Response(self.world.dialect.write(tree), headers={"content-type": "application/json"})

@@ -1,0 +1,184 @@
+"""How an Opencast of the sandbox puts its world into JSON trees."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from typing import Any
+
+from workflow_async.sandbox.engine import REPAIR, Fate, Run, Status, Step, StepRun
+from workflow_async.sandbox.opencast.definitions import OPERATIONS, Definition, Operation, template
+from workflow_async.sandbox.opencast.dialect import Dialect
+
+Tree = dict[str, Any]
+
+STATES = {
+    Status.WAITING: "instantiated",
+    Status.RUNNING: "running",
+    Status.FAILING: "failing",
+    Status.PARKED: "paused",
+    Status.SUCCEEDED: "succeeded",
+    Status.PARTIAL: "succeeded",
+    Status.FAILED: "failed",
+    Status.STOPPED: "stopped",
+    Status.SKIPPED: "skipped",
+}
+WORKFLOW_STATES = frozenset(STATES.values()) - {"skipped"}
+HOST = "https://worker.example.org"
+UNLIMITED = -1
+
+
+def instant(at: float | None) -> str:
+    """A point in time as the External API writes it: UTC, no trailing zeros; "" for none."""
+    if at is None:
+        return ""
+    text = datetime.fromtimestamp(round(at, 3), UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
+    return text.rstrip("0").rstrip(".") + "Z"
+
+
+def instance(
+    run: Run, definition: Definition | None, dialect: Dialect, *, operations: bool, configuration: bool
+) -> Tree:
+    """A workflow instance, the same in a list, after a POST and by its id."""
+    tree: Tree = {
+        "identifier": run.id,
+        "title": definition.title if definition else "",
+        "description": definition.description if definition else "",
+        "workflow_definition_identifier": template(run, definition),
+        "event_identifier": run.subject,
+        "creator": run.creator,
+        "state": STATES[run.status],
+    }
+    if dialect.gson and not run.creator:
+        del tree["creator"]
+    if operations:
+        tree["operations"] = [operation(s, definition, dialect) for s in run.steps]
+    if configuration:
+        _configure(tree, run.parameters, dialect)
+    return tree
+
+
+def operation(step: StepRun, definition: Definition | None, dialect: Dialect) -> Tree:
+    """An operation of an instance."""
+    known = OPERATIONS.get(step.step.name, Operation())
+    tree: Tree = {
+        "identifier": step.id if step.id is not None else "",
+        **_identity(step.step, known),
+        "state": operation_state(step),
+        "start": instant(step.started),
+        "completion": instant(step.finished if step.status in {Status.SUCCEEDED, Status.FAILED} else None),
+        "time_in_queue": _queued(step, dialect),
+        "host": HOST if step.id is not None else "",
+        **_policy(step.step, definition),
+        "failed_attempts": failed_attempts(step),
+    }
+    if dialect.unless:
+        tree["unless"] = known.exception
+    if dialect.gson and step.id is None:
+        del tree["identifier"]
+    _configure(tree, known.configuration, dialect)
+    return {key: value for key, value in tree.items() if value is not None}
+
+
+def operation_state(step: StepRun) -> str:
+    """The state of an operation; one that has failed and is to run again waits for its `retry`."""
+    return "retry" if step.status is Status.WAITING and step.attempts else STATES[step.status]
+
+
+def failed_attempts(step: StepRun) -> int:
+    """How often an operation has failed."""
+    failed = step.status is Status.FAILED or operation_state(step) == "retry"
+    return step.attempts if failed else 0
+
+
+def definition_tree(
+    definition: Definition, dialect: Dialect, *, operations: bool, panel: bool, panel_json: bool
+) -> Tree:
+    """A workflow definition."""
+    tree: Tree = {
+        "identifier": definition.identifier,
+        "title": definition.title,
+        "description": definition.description,
+        "tags": list(definition.tags),
+    }
+    if panel:
+        tree["configuration_panel"] = definition.panel
+    if panel_json and dialect.panel_json:
+        tree["configuration_panel_json"] = definition.panel_json
+    if operations:
+        tree["operations"] = [_operation_definition(step, definition, dialect) for step in definition.steps]
+    return tree
+
+
+def _operation_definition(step: Step, definition: Definition, dialect: Dialect) -> Tree:
+    known = OPERATIONS.get(step.name, Operation())
+    tree = {**_identity(step, known), "unless": known.exception, **_policy(step, definition)}
+    _configure(tree, known.configuration, dialect)
+    return tree
+
+
+def _identity(step: Step, known: Operation) -> Tree:
+    return {"operation": step.name, "description": known.description, "if": known.condition}
+
+
+def _policy(step: Step, definition: Definition | None) -> Tree:
+    retried = step.fate is Fate.STUCK
+    return {
+        "fail_workflow_on_error": True,
+        "error_handler_workflow": definition.handler if definition and step.handlers else "",
+        "retry_strategy": "hold" if retried else "none",
+        "max_attempts": UNLIMITED if step.name == REPAIR else 2 if retried else 1,
+    }
+
+
+def _queued(step: StepRun, dialect: Dialect) -> int | None:
+    if step.id is not None:
+        return step.id * 37 % 3000
+    return 0 if dialect.gson else None
+
+
+def _configure(tree: Tree, configuration: Any, dialect: Dialect) -> None:
+    if configuration or dialect.gson:
+        tree["configuration"] = dict(configuration)
+
+
+def jettison(run: Run, definition: Definition | None) -> Tree:
+    """A workflow instance as `/workflow` writes it: states in upper case, times in milliseconds."""
+    return {
+        "id": run.id,
+        "state": STATES[run.status].upper(),
+        "template": template(run, definition),
+        "title": definition.title if definition else "",
+        "description": definition.description if definition else "",
+        "creatorId": run.creator,
+        "organizationId": "mh_default_org",
+        "dateCreated": _milliseconds(run.created),
+        **({"dateCompleted": _milliseconds(run.finished)} if run.finished is not None else {}),
+        "mediaPackageId": run.subject,
+        "mediapackage": {"id": run.subject},
+        "operations": wrapped("operation", [_jettison_operation(s) for s in run.steps]),
+        "configurations": wrapped("configuration", [{"key": k, "$": v} for k, v in run.parameters.items()]),
+    }
+
+
+def _jettison_operation(step: StepRun) -> Tree:
+    tree: Tree = {"template": step.step.name, "state": operation_state(step).upper()}
+    tree["description"] = OPERATIONS.get(step.step.name, Operation()).description
+    tree["failed-attempts"] = failed_attempts(step)
+    if step.id is not None:
+        tree["job"] = step.id
+    if step.started is not None:
+        tree["started"] = _milliseconds(step.started)
+    if step.finished is not None:
+        tree["completed"] = _milliseconds(step.finished)
+    return tree
+
+
+def wrapped(name: str, elements: Iterable[Tree]) -> Any:
+    """XML's repeated elements in Jettison's JSON: one as an object, several as an array, none as ""."""
+    several = list(elements)
+    if not several:
+        return ""
+    return {name: several if len(several) > 1 else several[0]}
+
+
+def _milliseconds(at: float) -> int:
+    return round(at * 1000)

@@ -1,0 +1,178 @@
+"""The routes of workflow instances in the External API."""
+
+import json
+from collections.abc import Iterator
+from itertools import islice
+from typing import Any
+
+from attrs import define
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from workflow_async.sandbox.engine import Run, Status
+from workflow_async.sandbox.opencast.answers import (
+    Listings,
+    account,
+    answer,
+    bare,
+    first,
+    flag,
+    form,
+    identifier,
+    labelled,
+    plain,
+    window,
+)
+from workflow_async.sandbox.opencast.filter import BadCriterionError, BrokenSortError, Document
+from workflow_async.sandbox.opencast.json import STATES, WORKFLOW_STATES, instance
+from workflow_async.sandbox.opencast.world import BusyError, OpencastWorld
+
+LOCATION = "http://localhost:8080/api/workflows/"
+"""What a start calls the address of the workflow, wherever the server is."""
+DEFAULT_LIMIT = 20
+DISPATCH = 2.0
+"""Seconds until a held operation goes on after it was resumed."""
+
+
+@define(eq=False)
+class WorkflowRoutes:
+    """`/api/workflows`."""
+
+    world: OpencastWorld
+    listings: Listings
+
+    def routes(self) -> list[Route]:
+        """The routes of the release."""
+        listed = [Route("/api/workflows", self.page, methods=["GET"])] if self.world.dialect.listing else []
+        one = "/api/workflows/{id}"
+        return [
+            *listed,
+            Route("/api/workflows", self.create, methods=["POST"]),
+            Route(one, self.get, methods=["GET"]),
+            Route(one, self.update, methods=["PUT"]),
+            Route(one, self.delete, methods=["DELETE"]),
+        ]
+
+    async def page(self, request: Request) -> Response:
+        """One page, as late as the index is."""
+        part = window(request, DEFAULT_LIMIT)
+        shown = islice(self._search(request), part.start, part.stop)
+        return self.listings.answer(request, [self._tree(request, d.run) for d in shown])
+
+    async def create(self, request: Request) -> Response:
+        """Start a workflow."""
+        fields = await form(request)
+        for name in ("event_identifier", "workflow_definition_identifier"):
+            if not fields.get(name, "").strip():
+                raise labelled(request, 400, f"Required parameter '{name}' is missing or invalid")
+        event = self.world.events.get(fields["event_identifier"])
+        if event is None or not account(request).may(event.readers):
+            raise plain(404, f"Cannot find an event with id '{fields['event_identifier']}'.")
+        definition = self.world.definitions.get(fields["workflow_definition_identifier"])
+        if definition is None:
+            raise plain(404, f"Cannot find a workflow definition with id '{fields['workflow_definition_identifier']}'.")
+        settings = self._settings(request, fields.get("configuration", ""), "create workflow instances")
+        if not account(request).known:
+            raise _broken("create workflow instances", f"Current user '{account(request).name}' can not be loaded")
+        try:
+            run = self.world.begin(event, definition, settings, account(request).name)
+        except BusyError:
+            message = f"Can't start workflow '{definition.title}' for event '{event.title}': another one is active"
+            return answer(request, self.world.dialect, {"message": message}, 409)
+        return answer(request, self.world.dialect, self._tree(request, run), 201, location=f"{LOCATION}{run.id}")
+
+    async def get(self, request: Request) -> Response:
+        """The workflow as it stands now."""
+        return answer(request, self.world.dialect, self._tree(request, self._readable(request)))
+
+    async def update(self, request: Request) -> Response:
+        """Replace the configuration first; then, and only then, look at the state."""
+        fields = await form(request)
+        run = self._readable(request)
+        before = run.status
+        if fields.get("configuration", "").strip():
+            self._configure(request, run, fields["configuration"])
+        if fields.get("state", "").strip():
+            self._change(request, run, before, fields["state"])
+        return answer(request, self.world.dialect, self._tree(request, self._found(request)))
+
+    async def delete(self, request: Request) -> Response:
+        """Forget a finished workflow."""
+        run = self._found(request)
+        if not account(request).may(self.world.events[run.subject].writers, run.creator):
+            raise bare(403)
+        if not run.status.final:
+            raise labelled(request, 409, "Cannot delete workflow instance that is not in a terminal state")
+        self.world.engine.remove(run)
+        return Response(status_code=204)
+
+    def _search(self, request: Request) -> Iterator[Document]:
+        self.world.index.refresh(self.world.engine)
+        try:
+            found = self.world.index.search(first(request, "filter"), first(request, "sort"))
+        except BadCriterionError as error:
+            raise labelled(request, 400, str(error)) if str(error) else bare(400) from None
+        except BrokenSortError as error:
+            raise plain(500, f"Could not retrieve workflow instances, reason: '{error}'") from None
+        viewer = account(request)
+        return (d for d in found if viewer.may(d.event.readers, d.run.creator))
+
+    def _found(self, request: Request) -> Run:
+        run = self.world.engine.get(identifier(request))
+        if run is None:
+            raise plain(404, f"Cannot find workflow instance with id '{identifier(request)}'.")
+        return run
+
+    def _readable(self, request: Request) -> Run:
+        run = self._found(request)
+        if not account(request).may(self.world.events[run.subject].readers, run.creator):
+            raise bare(403)
+        return run
+
+    def _tree(self, request: Request, run: Run) -> dict[str, Any]:
+        operations, configuration = flag(request, "withoperations"), flag(request, "withconfiguration")
+        definition = self.world.definitions.get(run.definition)
+        return instance(run, definition, self.world.dialect, operations=operations, configuration=configuration)
+
+    def _settings(self, request: Request, text: str, deed: str) -> dict[str, str]:
+        if not text.strip():
+            return {}
+        try:
+            tree = json.loads(text)
+        except ValueError:
+            raise labelled(request, 400, "The configuration is not valid JSON") from None
+        if not isinstance(tree, dict) or not all(isinstance(value, str) for value in tree.values()):
+            raise _broken(deed, "class cannot be cast to class java.lang.String")
+        return tree
+
+    def _configure(self, request: Request, run: Run, text: str) -> None:
+        settings = self._settings(request, text, "retrieve workflow instance")
+        if self.world.configuration_put_fails and self.world.release == "16" and len(run.parameters) > 1:
+            raise _broken("retrieve workflow instance", "null")
+        run.parameters = settings
+
+    def _change(self, request: Request, run: Run, before: Status, text: str) -> None:
+        state = text.lower()
+        if state not in WORKFLOW_STATES:
+            raise labelled(request, 400, f"Invalid workflow state '{text}'")
+        if state == STATES[before]:
+            return
+        if state == "paused":
+            self.world.engine.pause(run)
+        elif state == "stopped":
+            self._stop(run)
+        elif state == "running" and before is Status.WAITING:
+            raise _broken("retrieve workflow instance", f"Can not resume workflow {run.id}: it is not paused")
+        elif state == "running" and before is Status.PARKED:
+            self.world.engine.resume(run, DISPATCH)
+        else:
+            raise labelled(request, 409, f"Cannot transition state from '{STATES[before]}' to '{state}'")
+
+    def _stop(self, run: Run) -> None:
+        if not (self.world.dialect.keeps_finished and run.status.final):
+            self.world.engine.stop(run)
+
+
+def _broken(deed: str, reason: str) -> Exception:
+    return plain(500, f"Could not {deed}, reason: '{reason}'")

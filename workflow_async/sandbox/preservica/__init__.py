@@ -1,0 +1,1 @@
+"""The Preservica of the sandbox."""

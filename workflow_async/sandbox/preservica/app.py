@@ -1,0 +1,105 @@
+"""A Preservica to test against: contexts, workflows, processes and monitors behind real tokens."""
+
+from collections.abc import Iterable, Sequence
+
+from starlette.applications import Starlette
+from starlette.middleware import Middleware
+
+from workflow_async.sandbox.engine import Clock, Engine, Step
+from workflow_async.sandbox.preservica.gate import Guard, TokenService, refuse
+from workflow_async.sandbox.preservica.listing import Listings
+from workflow_async.sandbox.preservica.monitoring import MonitorService
+from workflow_async.sandbox.preservica.processes import ProcessService
+from workflow_async.sandbox.preservica.tokens import Accounts, RefusalError
+from workflow_async.sandbox.preservica.workflows import WorkflowService
+from workflow_async.sandbox.preservica.world import Archive
+from workflow_async.sandbox.preservica.xml import Renderer
+
+__all__ = ["PreservicaWorld"]
+
+
+class PreservicaWorld:
+    """One tenant of a Preservica, all in memory, whose time is the given clock's.
+
+    `page_cap` is the most rows of one list of instances, `sparse` leaves the optional elements out of every
+    instance with an odd id, `refresh_works=False` refuses every refresh token, as some real servers do.
+    """
+
+    username, password = "manager@example.org", "preservica-sandbox"
+    tenant, shared_secret = "SANDBOX", "shared-by-the-sandbox"
+
+    def __init__(
+        self,
+        clock: Clock,
+        seed: int = 0,
+        *,
+        token_minutes: int = 15,
+        two_factor: str | None = None,
+        page_cap: int = 100,
+        sparse: bool = False,
+        refresh_works: bool = True,
+    ) -> None:
+        self.archive = Archive(clock, creator=self.username, seed=seed)
+        self.accounts = Accounts(
+            clock,
+            self.username,
+            self.password,
+            self.tenant,
+            self.shared_secret,
+            seed=seed,
+            minutes=token_minutes,
+            two_factor=two_factor,
+            refresh_works=refresh_works,
+        )
+        self.app = self._assemble(Renderer(self.archive, sparse), page_cap)
+
+    @property
+    def engine(self) -> Engine:
+        """What makes the workflows advance."""
+        return self.archive.engine
+
+    @property
+    def starts(self) -> list[str | None]:
+        """The correlation id of every start that was carried out, in order."""
+        return self.archive.starts
+
+    @property
+    def logins(self) -> int:
+        """How often somebody has logged in with success."""
+        return self.accounts.logins
+
+    @property
+    def refreshes(self) -> int:
+        """How often a refresh token was traded with success."""
+        return self.accounts.refreshes
+
+    def seed(self, count: int, *, contexts: Iterable[str] | None = None, age: float = 0.0) -> list[int]:
+        """Start workflows in all contexts, or in those of these ids, and return their ids, oldest first.
+
+        They began at different moments before `age` seconds ago, so that about half had come to their end then.
+        """
+        return self.archive.populate(count, contexts, age)
+
+    def context(self, name: str, definition: str, type: str, steps: Sequence[Step]) -> str:
+        """Set up a context whose workflows take those steps, and tell its id."""
+        return self.archive.add(name, definition, type, steps)
+
+    def revoke(self) -> None:
+        """Make every token that is out stale at once."""
+        self.accounts.revoke()
+
+    def _assemble(self, renderer: Renderer, page_cap: int) -> Starlette:
+        listings = Listings()
+        services = (
+            TokenService(self.accounts),
+            WorkflowService(self.archive, listings, renderer, page_cap),
+            ProcessService(),
+            MonitorService(self.archive, listings),
+        )
+        app = Starlette(
+            routes=[route for service in services for route in service.routes()],
+            middleware=[Middleware(Guard, accounts=self.accounts)],
+            exception_handlers={RefusalError: refuse},
+        )
+        app.router.redirect_slashes = False
+        return app

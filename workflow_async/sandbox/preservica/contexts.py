@@ -1,0 +1,97 @@
+"""The workflow contexts a sandbox's Preservica is set up with."""
+
+from collections.abc import Iterable
+
+from attrs import evolve, frozen
+
+from workflow_async.sandbox.engine import Fate, Step
+
+TYPES = ("Ingest", "Access", "Transformation", "DataManagement")
+CORE = "com.preservica.core.workflow"
+
+
+@frozen
+class Context:
+    """A workflow as an administrator has set it up: a definition with a name and its settings."""
+
+    id: str
+    name: str
+    definition: str
+    type: str
+    steps: tuple[Step, ...]
+    active: bool = True
+
+
+def paced(plan: Iterable[Step], pace: float) -> tuple[Step, ...]:
+    """The same steps, slower or faster."""
+    return tuple(evolve(step, seconds=step.seconds * pace) for step in plan)
+
+
+def steps(*names: str, **fates: Fate) -> tuple[Step, ...]:
+    """A plan of steps that take one or two seconds; a fate given by name befalls the step of that name."""
+    return tuple(Step(name, 1.0 + number % 2, fates.get(name, Fate.DONE)) for number, name in enumerate(names))
+
+
+DEFAULTS = (
+    Context(
+        "42",
+        "Ingest OPEX (Incremental)",
+        f"{CORE}.ingest.opex.incremental",
+        "Ingest",
+        steps("RetrieveContent", "Validate", "Ingest", "DeleteIngestedFromSource"),
+    ),
+    Context(
+        "43",
+        "Ingest Packages",
+        f"{CORE}.ingest",
+        "Ingest",
+        steps("Unpack", "VirusCheck", "Characterise", "Store", VirusCheck=Fate.SKIPPED),
+    ),
+    Context(
+        "44",
+        "Web Crawl & Ingest",
+        f"{CORE}.web.crawl.and.ingest",
+        "Ingest",
+        steps("Crawl", "BuildWarc", "Ingest", Crawl=Fate.PARTIAL),
+    ),
+    Context(
+        "45",
+        "Ingest with Appraisal",
+        f"{CORE}.ingest",
+        "Ingest",
+        steps("Unpack", "Appraise", "Store", Appraise=Fate.HELD),
+    ),
+    Context(
+        "46",
+        "Ingest Single Files",
+        f"{CORE}.ingest.single.file",
+        "Ingest",
+        steps("Unpack", "Fixity", "Store", Fixity=Fate.FAILED),
+    ),
+    Context("47", "Ingest SIPs (retired)", f"{CORE}.ingest", "Ingest", steps("Unpack"), active=False),
+    Context("60", "Export Packages", f"{CORE}.export", "Access", steps("Collect", "Zip", "Publish")),
+    Context(
+        "61",
+        "Export Metadata",
+        f"{CORE}.export.metadata",
+        "Access",
+        steps("Collect", "Zip", Collect=Fate.PARTIAL),
+    ),
+    Context("70", "Migrate Images", f"{CORE}.migrate", "Transformation", steps("Plan", "Migrate", "Verify")),
+    Context(
+        "71",
+        "Migrate Video",
+        f"{CORE}.migrate",
+        "Transformation",
+        steps("Plan", "Migrate", "Verify", Migrate=Fate.FAILED),
+    ),
+    Context("80", "Check Integrity", f"{CORE}.integrity.check", "DataManagement", steps("Select", "Compare")),
+    Context(
+        "81",
+        "Delete Assets",
+        f"{CORE}.delete",
+        "DataManagement",
+        steps("Select", "SecondApproval", "Erase", SecondApproval=Fate.HELD),
+    ),
+    Context("82", "Characterise Again", f"{CORE}.characterise", "DataManagement", steps("Select", "Characterise")),
+)

@@ -1,0 +1,107 @@
+"""The process monitor service of the sandbox's Preservica: `/api/processmonitor`."""
+
+import json
+from collections.abc import Callable, Iterator
+from typing import TypeVar
+from urllib.parse import urlencode
+
+from attrs import define
+from starlette.datastructures import QueryParams
+from starlette.requests import Request
+from starlette.responses import JSONResponse, Response
+from starlette.routing import Route
+
+from workflow_async.sandbox.preservica.listing import Listings, Window
+from workflow_async.sandbox.preservica.monitors import Process, Tree
+from workflow_async.sandbox.preservica.query import words
+from workflow_async.sandbox.preservica.tokens import RefusalError
+from workflow_async.sandbox.preservica.world import Archive
+
+BASE = "/api/processmonitor"
+PAGE = 25
+PAGE_CAP = 1000
+JSON = "application/json"
+
+T = TypeVar("T")
+
+
+def envelope(value: Tree) -> bytes:
+    """The answer around a value."""
+    return json.dumps({"success": True, "version": 1, "value": value}).encode()
+
+
+@define(eq=False)
+class MonitorService:
+    """Monitors, messages and timeseries over HTTP."""
+
+    archive: Archive
+    listings: Listings
+    paging_host: str = "https://other.example.org"
+    """Where `next` and `previous` point; somewhere else, as behind a badly set up proxy."""
+
+    def routes(self) -> list[Route]:
+        """Every operation with its path."""
+        return [
+            Route(f"{BASE}/monitors", self.monitors),
+            Route(f"{BASE}/messages", self.messages),
+            Route(f"{BASE}/monitors/{{id}}/timeseries", self.timeseries),
+        ]
+
+    async def monitors(self, request: Request) -> Response:
+        """A page of the processes that pass the filters, which add up."""
+        params = request.query_params
+        processes = (Process(self.archive, run) for run in self.archive.engine.all())
+        filters = _filters(params)
+        rows = [p for p in processes if all(getattr(p, name) in wanted for name, wanted in filters.items())]
+        return self._page(request, "monitors", rows, Process.tree)
+
+    async def messages(self, request: Request) -> Response:
+        """A page of what the named processes have said."""
+        params = request.query_params
+        if not words(params, "monitor"):
+            raise RefusalError(400, "Missing parameter: monitor")
+        wanted = set(words(params, "status"))
+        rows = [m for process in self._named(params) for m in process.messages() if not wanted or m["status"] in wanted]
+        return self._page(request, "messages", rows, dict)
+
+    async def timeseries(self, request: Request) -> Response:
+        """How one process has come along."""
+        run = self.archive.monitored(request.path_params["id"])
+        if run is None:
+            raise RefusalError(404, "No such monitor")
+        value = {"timeseries": Process(self.archive, run).timeseries()}
+        return JSONResponse({"success": True, "version": 1, "value": value})
+
+    def _named(self, params: QueryParams) -> Iterator[Process]:
+        ids = dict.fromkeys(words(params, "monitor"))
+        runs = filter(None, map(self.archive.monitored, ids))
+        return (Process(self.archive, run) for run in runs)
+
+    def _page(self, request: Request, name: str, rows: list[T], tree: Callable[[T], Tree]) -> Response:
+        window = Window.read(request.query_params, default=PAGE, cap=PAGE_CAP)
+
+        def render(page: list[T]) -> bytes:
+            paging = self._paging(request, window, window.start + len(page), len(rows))
+            return envelope({"paging": paging, name: [tree(row) for row in page]})
+
+        return self.listings.answer(request, JSON, window.cut(rows), render)
+
+    def _paging(self, request: Request, window: Window, end: int, total: int) -> Tree:
+        paging: Tree = {"totalResults": total}
+        if end < total:
+            paging["next"] = self._address(request, end, window.size)
+        if window.start > 0:
+            paging["previous"] = self._address(request, max(0, window.start - window.size), window.size)
+        return paging
+
+    def _address(self, request: Request, start: int, size: int) -> str:
+        kept = [(k, v) for k, v in request.query_params.multi_items() if k not in {"start", "max"}]
+        query = urlencode([*kept, ("start", start), ("max", size)])
+        return f"{self.paging_host}{request.url.path}?{query}"
+
+
+def _filters(params: QueryParams) -> dict[str, list[str]]:
+    lists = {name: words(params, name) for name in ("status", "category", "subcategory")}
+    # A name may hold a comma, so it is never a list.
+    lists["name"] = params.getlist("name")
+    return {name: wanted for name, wanted in lists.items() if wanted}

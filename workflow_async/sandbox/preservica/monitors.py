@@ -1,0 +1,140 @@
+"""What the process monitor of the sandbox's Preservica shows: runs seen as processes, and what they said."""
+
+import json
+from collections.abc import Iterator
+
+from attrs import frozen
+
+from workflow_async.sandbox.dice import unique
+from workflow_async.sandbox.engine import Fate, Run, Status, StepRun
+from workflow_async.sandbox.preservica.contexts import Context
+from workflow_async.sandbox.preservica.world import Archive
+from workflow_async.sandbox.preservica.xml import stamp
+
+Tree = dict[str, object]
+
+WORDS = {
+    Status.WAITING: "Pending",
+    Status.RUNNING: "Running",
+    Status.FAILING: "Running",
+    Status.PARKED: "Suspended",
+    Status.SUCCEEDED: "Succeeded",
+    Status.PARTIAL: "Succeeded",
+    Status.FAILED: "Failed",
+    Status.STOPPED: "Failed",
+}
+CATEGORIES = {
+    "Ingest": "Ingest",
+    "Access": "Export",
+    "Transformation": "Automated",
+    "DataManagement": "DataManagement",
+}
+FILES_PER_STEP = 4
+
+
+@frozen
+class Process:
+    """One run of the engine as its monitor tells it."""
+
+    archive: Archive
+    run: Run
+
+    @property
+    def context(self) -> Context:
+        """What it was started from."""
+        return self.archive.contexts[self.run.subject]
+
+    @property
+    def id(self) -> str:
+        """The monitor's own id."""
+        return self.archive.monitor_id(self.run)
+
+    @property
+    def name(self) -> str:
+        """The folder an OPEX ingest reads, by which people look for it; for others context and number."""
+        return self.run.parameters.get("OpexContainerDirectory") or f"{self.context.name} {self.run.id}"
+
+    @property
+    def category(self) -> str:
+        """What kind of work it is."""
+        return CATEGORIES[self.context.type]
+
+    @property
+    def subcategory(self) -> str:
+        """What kind within the kind."""
+        return "OPEX" if ".opex" in self.run.definition else self.run.definition.rpartition(".")[2].capitalize()
+
+    @property
+    def status(self) -> str:
+        """How it stands; an OPEX ingest that failed can be taken up again."""
+        recoverable = self.run.status is Status.FAILED and self.subcategory == "OPEX"
+        return "Recoverable" if recoverable else WORDS[self.run.status]
+
+    def tree(self) -> Tree:
+        """The object of the answers, without the keys that have nothing to say."""
+        facts: Tree = {
+            "mappedId": self.id,
+            "name": self.name,
+            "status": self.status,
+            "started": stamp(self.run.started),
+            "completed": stamp(self.run.finished),
+            "category": self.category,
+            "subcategory": self.subcategory,
+        }
+        return {key: value for key, value in facts.items() if value is not None} | self._progress()
+
+    def messages(self) -> Iterator[Tree]:
+        """What its steps have said, in order."""
+        for number, step in enumerate(self.run.steps):
+            for turn, (status, text, at) in enumerate(_remarks(step)):
+                yield self._message(f"{number}.{turn}", status, text, at)
+
+    def timeseries(self) -> list[Tree]:
+        """How the processed files grew."""
+        ends = [step.finished for step in self.run.steps if step.finished is not None]
+        return [{"date": stamp(at), "filesProcessed": FILES_PER_STEP * n} for n, at in enumerate(ends, 1)]
+
+    def _progress(self) -> Tree:
+        steps, current = self.run.steps, self.run.current
+        done = sum(step.status.final for step in steps)
+        failed = sum(step.status is Status.FAILED for step in steps)
+        return {
+            "progressText": current.step.name if current and self.run.active else "",
+            "percentComplete": str(100 * done // len(steps)) if steps else "",
+            "filesPending": FILES_PER_STEP * (len(steps) - done),
+            "size": 6083 * len(steps),
+            "filesProcessed": FILES_PER_STEP * done,
+            "warnings": int(self.run.partial),
+            "errors": failed,
+            "canRetry": self.run.status in {Status.FAILED, Status.PARKED},
+        }
+
+    def _message(self, place: str, status: str, text: str, at: float) -> Tree:
+        return {
+            "mappedId": unique(self.id, place).replace("-", ""),
+            "mappedMonitorId": self.id,
+            "monitorName": self.name,
+            "workflowInstanceId": self.run.id,
+            "workflowName": self.context.name,
+            "path": "",
+            "date": stamp(at),
+            "status": status,
+            "message": f"monitor.{status.lower()}.step|{json.dumps({'text': text})}",
+            "displayMessage": text,
+        }
+
+
+def _remarks(step: StepRun) -> Iterator[tuple[str, str, float]]:
+    name = step.step.name
+    if step.started is None:
+        return
+    yield "Debug", f"{name} was given to a worker", step.started
+    yield "Info", f"{name} has begun", step.started
+    if step.finished is not None:
+        yield _verdict(step), f"{name} has ended", step.finished
+
+
+def _verdict(step: StepRun) -> str:
+    if step.status is Status.FAILED:
+        return "Error"
+    return "Warning" if step.step.fate is Fate.PARTIAL else "Info"

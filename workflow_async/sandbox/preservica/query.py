@@ -1,0 +1,137 @@
+"""What a request for a list asks: filters, order and window, read from the query string."""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from attrs import frozen
+from starlette.datastructures import QueryParams
+
+from workflow_async.sandbox.engine import Run, Status
+from workflow_async.sandbox.preservica.contexts import TYPES
+from workflow_async.sandbox.preservica.tokens import RefusalError
+from workflow_async.sandbox.preservica.world import Archive
+
+WORDS = {
+    Status.WAITING: "Pending",
+    Status.RUNNING: "Active",
+    Status.FAILING: "Active",
+    Status.PARKED: "Suspended",
+    Status.SUCCEEDED: "Completed",
+    Status.PARTIAL: "Finished_Mixed_Outcome",
+    Status.FAILED: "Failed",
+    Status.STOPPED: "Aborted",
+}
+"""The state of an instance, as a query spells it."""
+
+LONGEST = 19
+"""Digits that no number of the service has."""
+
+STATES = frozenset(word.lower() for word in WORDS.values()) | {"unknown"}
+
+
+def milliseconds(seconds: float) -> int:
+    """An instant as it is written in answers: whole milliseconds, cut rather than rounded."""
+    return round(seconds * 1_000_000) // 1000
+
+
+def instant(text: str) -> int:
+    """Milliseconds of an ISO 8601 date or date and time; without an offset it is UTC."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise RefusalError(400, f"Not a date: {text}") from None
+    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return milliseconds(aware.timestamp())
+
+
+def number(text: str) -> int | None:
+    """A number from nought up, or None if the text is something else."""
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < LONGEST else None
+
+
+def whole(params: QueryParams, name: str, default: int) -> int:
+    """The parameter of that name, which is a number from nought up."""
+    text = params.get(name, str(default))
+    value = number(text)
+    if value is None:
+        raise RefusalError(400, f"Not a valid value of {name}: {text}")
+    return value
+
+
+def truth(params: QueryParams, name: str) -> bool:
+    """A flag; whatever is not true is false."""
+    return params.get(name, "").lower() == "true"
+
+
+def words(params: QueryParams, name: str) -> list[str]:
+    """The members of a comma list, which may also be given by repeating its name."""
+    texts = ",".join(params.getlist(name)).split(",")
+    return [text.strip() for text in texts if text.strip()]
+
+
+def one_type(params: QueryParams) -> str | None:
+    """The type asked for, in its own spelling."""
+    text = params.get("type")
+    if not text:
+        return None
+    match = next((type for type in TYPES if type.lower() == text.lower()), None)
+    if match is None:
+        raise RefusalError(400, f"Unknown workflow type: {text}")
+    return match
+
+
+@frozen
+class InstanceQuery:
+    """Which instances a list shall hold, and in which order."""
+
+    contexts: frozenset[str] | None
+    statuses: tuple[Status, ...] | None
+    creator: str | None
+    since: int | None
+    until: int | None
+    latest_first: bool
+
+    @classmethod
+    def read(cls, params: QueryParams, archive: Archive) -> "InstanceQuery":
+        """Take every filter the service knows; what it does not know is ignored."""
+        return cls(
+            contexts=_contexts(params, archive),
+            statuses=_statuses(words(params, "state")),
+            creator=params.get("creator"),
+            since=instant(params["from"]) if "from" in params else None,
+            until=instant(params["to"]) if "to" in params else None,
+            latest_first=truth(params, "latestFirst"),
+        )
+
+    def select(self, runs: Iterable[Run]) -> list[Run]:
+        """The runs that pass, by id; each filter sees only what the one before it let through."""
+        rows = list(runs)
+        if self.contexts is not None:
+            rows = [run for run in rows if run.subject in self.contexts]
+        if self.statuses is not None:
+            rows = [run for run in rows if run.status in self.statuses]
+        if self.creator is not None:
+            rows = [run for run in rows if run.creator == self.creator]
+        if self.since is not None or self.until is not None:
+            rows = [run for run in rows if self._in_time(run)]
+        return rows[::-1] if self.latest_first else rows
+
+    def _in_time(self, run: Run) -> bool:
+        # One that waits has no start yet; its arrival stands in, or nobody could find what was just started.
+        began = milliseconds(run.created if run.started is None else run.started)
+        return (self.since is None or self.since <= began) and (self.until is None or began <= self.until)
+
+
+def _contexts(params: QueryParams, archive: Archive) -> frozenset[str] | None:
+    type, id = one_type(params), params.get("contextId")
+    if type is None and id is None:
+        return None
+    chosen = (c for c in archive.contexts.values() if type in {None, c.type})
+    return frozenset(c.id for c in chosen if id in {None, c.id})
+
+
+def _statuses(asked: list[str]) -> tuple[Status, ...] | None:
+    wanted = {word.lower() for word in asked}
+    if not wanted <= STATES:
+        raise RefusalError(400, f"Unknown workflow state: {', '.join(sorted(wanted - STATES))}")
+    return tuple(status for status, word in WORDS.items() if word.lower() in wanted) if wanted else None

@@ -1,0 +1,174 @@
+"""Who may enter the sandbox's Preservica: passwords, one-time codes, and tokens that end."""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Mapping
+
+from attrs import define, field
+
+from workflow_async.sandbox.dice import unique
+from workflow_async.sandbox.engine import Clock
+
+Form = Mapping[str, str]
+
+TOTP_PERIOD = 30
+CONTINUATION_SECONDS = 300.0
+EXTERNAL_TOLERANCE = 300.0
+TIMESTAMP_DIGITS = 12
+
+
+class RefusalError(Exception):
+    """A request the server says no to, in its own words."""
+
+    def __init__(self, status: int, message: str, **more: str) -> None:
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.more = more
+
+    @property
+    def body(self) -> dict[str, object]:
+        """The answer of the JSON services."""
+        return {"success": False, "message": self.message, **self.more}
+
+
+def totp(secret: str, at: float) -> str:
+    """The six digits of RFC 6238 (SHA-1, 30 s) that an authenticator shows at that instant."""
+    text = secret.replace(" ", "").upper()
+    key = base64.b32decode(text + "=" * (-len(text) % 8))
+    mac = hmac.digest(key, (int(at) // TOTP_PERIOD).to_bytes(8, "big"), "sha1")
+    offset = mac[-1] & 0x0F
+    number = int.from_bytes(mac[offset : offset + 4], "big") & 0x7FFF_FFFF
+    return f"{number % 1_000_000:06d}"
+
+
+def external_hash(timestamp: str, username: str, secret: str) -> str:
+    """What a system that shares the secret sends in place of a password: SHA-1 over plain text, not HMAC."""
+    text = f"preservica-external-auth{timestamp}{username}{secret}"
+    return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def required(form: Form, *names: str) -> tuple[str, ...]:
+    """The fields of those names; a form that lacks one is refused."""
+    missing = [name for name in names if not form.get(name)]
+    if missing:
+        raise RefusalError(400, f"Missing form parameter: {', '.join(missing)}")
+    return tuple(form[name] for name in names)
+
+
+@define(eq=False)
+class Accounts:
+    """One user, the ways in, and every token that is out; all times are the clock's."""
+
+    clock: Clock
+    username: str
+    password: str
+    tenant: str
+    shared_secret: str
+    seed: int = 0
+    minutes: int = 15
+    two_factor: str | None = None
+    refresh_works: bool = True
+    logins: int = 0
+    """How often a password, a one-time code or the shared secret has bought a token."""
+    refreshes: int = 0
+    _access: dict[str, float] = field(factory=dict, init=False)
+    _refresh: dict[str, float] = field(factory=dict, init=False)
+    _continuations: dict[str, float] = field(factory=dict, init=False)
+    _issued: int = field(default=0, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        if self.two_factor is not None:
+            totp(self.two_factor, self.clock())  # A secret that is no base32 is heard of now, not at the first login.
+
+    def admits(self, token: str | None) -> bool:
+        """Whether the token is one of ours and has not ended; older ones live on beside newer ones."""
+        return token is not None and self.clock() < self._access.get(token, 0.0)
+
+    def revoke(self) -> None:
+        """Make every token that is out stale at once."""
+        self._access.clear()
+        self._refresh.clear()
+
+    def login(self, form: Form) -> dict[str, object]:
+        """Trade name and password for a token, or for the question for a one-time code."""
+        username, password = required(form, "username", "password")
+        self._check_tenant(form)
+        if (username, password) != (self.username, self.password):
+            raise RefusalError(401, "Invalid username or password")
+        if self.two_factor is not None:
+            raise self._second_question()
+        return self._welcome(form)
+
+    def complete_two_factor(self, form: Form) -> dict[str, object]:
+        """Trade the continuation of a login and a one-time code for a token."""
+        username, continuation, code = required(form, "username", "continuationToken", "twoFactorToken")
+        self._check_tenant(form)
+        if username != self.username or self.clock() >= self._continuations.get(continuation, 0.0):
+            raise RefusalError(401, "Invalid continuation token")
+        if not self._code_fits(code):
+            raise RefusalError(401, "Invalid two factor token")
+        del self._continuations[continuation]
+        return self._welcome(form)
+
+    def acquire_external(self, form: Form) -> dict[str, object]:
+        """Trade a fresh hash made with the shared secret for a token."""
+        username, tenant, timestamp, proof = required(form, "username", "tenant", "timestamp", "hash")
+        self._check_tenant({"tenant": tenant})
+        if not self._is_fresh(timestamp):
+            raise RefusalError(401, "Timestamp is not within the allowed time")
+        if username != self.username or proof.lower() != external_hash(timestamp, username, self.shared_secret):
+            raise RefusalError(401, "Invalid hash")
+        return self._welcome(form)
+
+    def refresh(self, form: Form, token: str | None) -> dict[str, object]:
+        """Trade a refresh token, once, and while the access token still holds, for a new pair."""
+        (refresh,) = required(form, "refreshToken")
+        ends = self._refresh.pop(refresh, 0.0)
+        if not self.refresh_works or not self.admits(token) or self.clock() >= ends:
+            raise RefusalError(401, "Invalid refresh token")
+        self.refreshes += 1
+        return self._issue(form)
+
+    def _check_tenant(self, form: Form) -> None:
+        if form.get("tenant", self.tenant) != self.tenant:
+            raise RefusalError(401, "Invalid tenant")
+
+    def _second_question(self) -> RefusalError:
+        continuation = self._secret()
+        self._continuations[continuation] = self.clock() + CONTINUATION_SECONDS
+        return RefusalError(401, "needs.2fa", continuationToken=continuation, tenant=self.tenant)
+
+    def _code_fits(self, code: str) -> bool:
+        now, secret = self.clock(), self.two_factor or ""
+        return code in {totp(secret, now + drift * TOTP_PERIOD) for drift in (-1, 0, 1)}
+
+    def _is_fresh(self, timestamp: str) -> bool:
+        number = int(timestamp) if timestamp.isdecimal() and len(timestamp) <= TIMESTAMP_DIGITS else 0
+        return abs(self.clock() - number) <= EXTERNAL_TOLERANCE
+
+    def _welcome(self, form: Form) -> dict[str, object]:
+        self.logins += 1
+        return self._issue(form)
+
+    def _issue(self, form: Form) -> dict[str, object]:
+        token, refresh = self._secret(), self._secret()
+        self._access[token] = self._refresh[refresh] = self.clock() + self.minutes * 60
+        answer: dict[str, object] = {"success": True, "user": self.username, "token": token}
+        answer |= {"refresh-token": refresh, "validFor": self.minutes}
+        return answer | self.details() if form.get("includeUserDetails") == "true" else answer
+
+    def details(self) -> dict[str, object]:
+        """What is known about the user."""
+        return {
+            "fullName": "Sandbox Manager",
+            "email": self.username,
+            "tenant": self.tenant,
+            "tenantValue": self.tenant,
+            "roles": ["ROLE_SDB_MANAGER_USER"],
+        }
+
+    def _secret(self) -> str:
+        self._issued += 1
+        return unique("token", self.seed, self._issued)

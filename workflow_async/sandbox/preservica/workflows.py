@@ -1,0 +1,100 @@
+"""The workflow service of the sandbox's Preservica: `/sdb/rest/workflow`."""
+
+from attrs import define
+from starlette.datastructures import QueryParams
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from workflow_async.sandbox.engine import Run
+from workflow_async.sandbox.preservica import xml
+from workflow_async.sandbox.preservica.listing import Listings, Window
+from workflow_async.sandbox.preservica.query import InstanceQuery, number, one_type, truth, words
+from workflow_async.sandbox.preservica.request import StartRequest
+from workflow_async.sandbox.preservica.tokens import RefusalError
+from workflow_async.sandbox.preservica.world import Archive
+
+BASE = "/sdb/rest/workflow"
+XML = "application/xml"
+NOBODY = -1
+
+
+def ids(params: QueryParams) -> list[int]:
+    """The members of `workflowInstanceIds`; what is no number is nobody's id."""
+    if "workflowInstanceIds" not in params:
+        raise RefusalError(400, "Missing parameter: workflowInstanceIds")
+    found = map(number, words(params, "workflowInstanceIds"))
+    return [NOBODY if id is None else id for id in found]
+
+
+def blocks(params: QueryParams) -> list[str]:
+    """The flags that ask for more than the plain facts."""
+    return [name for name in xml.BLOCKS if truth(params, name)]
+
+
+@define(eq=False)
+class WorkflowService:
+    """Contexts and instances over HTTP."""
+
+    archive: Archive
+    listings: Listings
+    renderer: xml.Renderer
+    page_cap: int
+
+    def routes(self) -> list[Route]:
+        """Every operation with its path."""
+        return [
+            Route(f"{BASE}/contexts", self.contexts),
+            Route(f"{BASE}/instances", self.instances),
+            Route(f"{BASE}/instances", self.start, methods=["POST"]),
+            Route(f"{BASE}/instances/terminate", self.terminate, methods=["POST"]),
+            Route(f"{BASE}/instances/retry", self.retry, methods=["POST"]),
+            Route(f"{BASE}/instances/{{id}}", self.instance),
+        ]
+
+    async def contexts(self, request: Request) -> Response:
+        """The active contexts of a definition, of a type, or of both."""
+        type, definition = one_type(request.query_params), request.query_params.get("workflowDefinitionId")
+        active = (c for c in self.archive.contexts.values() if c.active)
+        rows = (c for c in active if type in {None, c.type} and definition in {None, c.definition})
+        return Response(xml.contexts(rows), media_type=XML)
+
+    async def instances(self, request: Request) -> Response:
+        """A page of the instances that pass the filters."""
+        params = request.query_params
+        window = Window.read(params, default=self.page_cap, cap=self.page_cap)
+        rows = InstanceQuery.read(params, self.archive).select(self.archive.engine.all())
+
+        def render(page: list[Run]) -> bytes:
+            return self.renderer.page(page, len(rows), blocks(params))
+
+        return self.listings.answer(request, XML, window.cut(rows), render)
+
+    async def instance(self, request: Request) -> Response:
+        """One instance by its id."""
+        id = number(request.path_params["id"])
+        run = None if id is None else self.archive.engine.get(id)
+        if run is None:
+            raise RefusalError(404, f"No workflow instance {request.path_params['id']}")
+        return Response(self.renderer.one(run, blocks(request.query_params)), media_type=XML)
+
+    async def start(self, request: Request) -> Response:
+        """Start one workflow, whose id is in the answer."""
+        if "xml" not in request.headers.get("content-type", ""):
+            raise RefusalError(415, "The body must be application/xml")
+        asked = StartRequest.read(await request.body())
+        context = self.archive.find(asked.context_id, asked.context_name)
+        if context is None:
+            raise RefusalError(404, f"No workflow context {asked.context_id or asked.context_name}")
+        run = self.archive.begin(context, asked.parameters, asked.correlation)
+        return Response(self.renderer.one(run), status_code=201, media_type=XML)
+
+    async def terminate(self, request: Request) -> Response:
+        """Accept that instances shall end, which they do a little later."""
+        self.archive.terminate(ids(request.query_params))
+        return Response(status_code=202)
+
+    async def retry(self, request: Request) -> Response:
+        """Let failed and suspended instances go on; without any id, all of them."""
+        asked = ids(request.query_params) or self.archive.retryable()
+        return Response(xml.retried(*self.archive.retry(asked)), media_type=XML)

@@ -1,0 +1,14 @@
+"""A sandbox as a pytest fixture: `pytest_plugins = ["workflow_async.sandbox.pytest_plugin"]` in a conftest."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from workflow_async.sandbox import Sandbox
+
+
+@pytest.fixture
+def workflow_sandbox() -> Iterator[Sandbox]:
+    """A sandbox of both systems, served for the length of one test."""
+    with Sandbox() as sandbox:
+        yield sandbox

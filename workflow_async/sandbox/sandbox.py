@@ -1,0 +1,71 @@
+"""Both systems together: a context manager that serves them on loopback for as long as it is entered."""
+
+from contextlib import ExitStack, closing
+from types import TracebackType
+from typing import Self
+
+from workflow_async.sandbox.clock import RealClock
+from workflow_async.sandbox.engine import Clock
+from workflow_async.sandbox.opencast.dialect import Release
+from workflow_async.sandbox.opencast.world import OpencastWorld
+from workflow_async.sandbox.preservica.app import PreservicaWorld
+from workflow_async.sandbox.server import Server, bind, url
+from workflow_async.sandbox.systems import FakeOpencast, FakePreservica
+
+
+class Sandbox:
+    """An Opencast and a Preservica of one's own, over real sockets.
+
+    Enter it with `with` or `async with`; without that, `sandbox.opencast.app` and `sandbox.preservica.app` work as
+    ASGI applications. Port 0 takes a free one. Time is the given clock's, or passes `speed` times as fast as real time.
+    """
+
+    def __init__(
+        self,
+        opencast_version: Release = "16",
+        clock: Clock | None = None,
+        seed: int = 0,
+        *,
+        host: str = "127.0.0.1",
+        opencast_port: int = 0,
+        preservica_port: int = 0,
+        speed: float = 1.0,
+    ) -> None:
+        self.clock: Clock = RealClock(speed) if clock is None else clock
+        self.opencast = FakeOpencast(OpencastWorld(self.clock, seed, opencast_version))
+        self.preservica = FakePreservica(PreservicaWorld(self.clock, seed))
+        self._host = host
+        self._ports = (opencast_port, preservica_port)
+        self._server: Server | None = None
+
+    def __enter__(self) -> Self:
+        """Serve both systems; an address that is taken is an `OSError`."""
+        with ExitStack() as stack:
+            doors = []
+            for system, port in zip((self.opencast, self.preservica), self._ports, strict=True):
+                listener = stack.enter_context(closing(bind(self._host, port)))
+                doors.append((listener, system.app))
+                system.url = url(listener)
+            server = Server(doors)
+            server.start()
+            stack.pop_all()
+        self._server = server
+        return self
+
+    def __exit__(
+        self, type: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop serving, whatever is still being asked."""
+        server, self._server = self._server, None
+        if server is not None:
+            server.stop()
+
+    async def __aenter__(self) -> Self:
+        """Serve both systems."""
+        return self.__enter__()
+
+    async def __aexit__(
+        self, type: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop serving."""
+        self.__exit__(type, value, traceback)

@@ -1,0 +1,162 @@
+"""What stands between the wire and a system: the plan of faults, the lock, the record of what was served."""
+
+import asyncio
+import threading
+from collections.abc import Mapping
+from http import HTTPStatus
+from urllib.parse import parse_qs
+
+from attrs import define, evolve, field, frozen
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from workflow_async.sandbox.faults import Fault, Faults
+
+TRANSPORT = "workflow_async.transport"
+"""The key in the state of a request under which the server leaves the connection it came by."""
+FAULT = "fault"
+"""The key in the scope of a request under which a listing finds what is to go wrong with its page."""
+
+
+@frozen
+class Exchange:
+    """A request and the status it was answered with."""
+
+    method: str
+    path: str
+    query: str
+    status: int
+    headers: Mapping[str, str] = field(factory=dict, eq=False, repr=False)
+    """The headers of the request, their names in lower case."""
+    body: bytes = field(default=b"", eq=False, repr=False)
+    """The body of the request."""
+    fault: Fault | None = field(default=None, eq=False)
+    """What went wrong with it, by plan."""
+
+    @property
+    def parameters(self) -> dict[str, list[str]]:
+        """The query, decoded."""
+        return parse_qs(self.query, keep_blank_values=True)
+
+
+@frozen
+class Answer:
+    """A whole answer, before any of it is sent."""
+
+    status: int
+    headers: tuple[tuple[bytes, bytes], ...] = ()
+    body: bytes = b""
+
+
+@define(eq=False)
+class Served:
+    """An ASGI application around another: it applies the plan of faults and records what was served."""
+
+    inner: ASGIApp
+    lock: threading.RLock = field(factory=threading.RLock, repr=False)
+    """Held while the inner application answers, so that other threads may look at its world."""
+    requests: list[Exchange] = field(factory=list, init=False)
+    _faults: Faults = field(factory=Faults, init=False)
+    _covered: int = field(default=0, init=False)
+
+    @property
+    def faults(self) -> Faults:
+        """The plan in force; putting another in force starts its count at 0."""
+        return self._faults
+
+    @faults.setter
+    def faults(self, plan: Faults) -> None:
+        self._faults, self._covered = plan, 0
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one exchange."""
+        body = await _whole(receive)
+        fault, delay = self._plan(scope["method"], scope["path"])
+        if delay:
+            await asyncio.sleep(delay)
+        answer = await self._answer(scope, body, fault)
+        self.requests.append(_exchange(scope, body, answer.status, fault))
+        await _deliver(answer, fault, scope, receive, send)
+
+    def _plan(self, method: str, path: str) -> tuple[Fault | None, float]:
+        if not self.faults.covers(method, path):
+            return None, 0.0
+        n, self._covered = self._covered, self._covered + 1
+        return self.faults.at(n), self.faults.delay(n)
+
+    async def _answer(self, scope: Scope, body: bytes, fault: Fault | None) -> Answer:
+        refusal = _refusal(fault, self.faults.retry_after)
+        if refusal is not None:
+            return refusal
+        answer = await self._execute({**scope, FAULT: fault}, body)
+        return Answer(500, _TEXT, b"Internal Server Error") if fault is Fault.ERROR_AFTER else answer
+
+    async def _execute(self, scope: Scope, body: bytes) -> Answer:
+        sent: list[Message] = []
+
+        async def receive() -> Message:
+            return {"type": "http.request", "body": body, "more_body": False}
+
+        async def send(message: Message) -> None:
+            sent.append(message)
+
+        with self.lock:
+            await self.inner(scope, receive, send)
+        start, *parts = sent
+        return Answer(start["status"], tuple(start.get("headers", ())), b"".join(p.get("body", b"") for p in parts))
+
+
+_TEXT = ((b"content-type", b"text/plain"),)
+_HTML = ((b"content-type", b"text/html;charset=utf-8"),)
+_LOGIN = b"<!DOCTYPE html><html><head><title>Login</title></head><body><form method='post'></form></body></html>"
+
+
+def _refusal(fault: Fault | None, retry_after: int) -> Answer | None:
+    if fault is Fault.RATE_LIMITED:
+        return Answer(429, (*_TEXT, (b"retry-after", b"%d" % retry_after)), b"Too Many Requests")
+    if fault is Fault.SERVER_ERROR:
+        return Answer(503, _HTML, b"<html><body><h1>503 Service Temporarily Unavailable</h1></body></html>")
+    if fault is Fault.UNAUTHORIZED:
+        return Answer(401, (*_HTML, (b"www-authenticate", b'Basic realm="Sandbox"')), b"<html><body>401</body></html>")
+    if fault is Fault.LOGIN_PAGE:
+        return Answer(200, _HTML, _LOGIN)
+    return None
+
+
+def _exchange(scope: Scope, body: bytes, status: int, fault: Fault | None) -> Exchange:
+    headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    return Exchange(scope["method"], scope["path"], scope["query_string"].decode(), status, headers, body, fault)
+
+
+async def _whole(receive: Receive) -> bytes:
+    parts = []
+    more = True
+    while more:
+        message = await receive()
+        parts.append(message.get("body", b""))
+        more = message.get("more_body", False)
+    return b"".join(parts)
+
+
+async def _deliver(answer: Answer, fault: Fault | None, scope: Scope, receive: Receive, send: Send) -> None:
+    cut = fault is Fault.CUT_BEFORE or (fault is Fault.CUT_BODY and not answer.body)
+    if not cut:
+        half = len(answer.body) // 2 if fault is Fault.CUT_BODY else len(answer.body)
+        await send({"type": "http.response.start", "status": answer.status, "headers": list(_sized(answer).headers)})
+        await send({"type": "http.response.body", "body": answer.body[:half], "more_body": half < len(answer.body)})
+        cut = half < len(answer.body)
+    if cut:
+        await _cut(scope, receive)
+
+
+def _sized(answer: Answer) -> Answer:
+    if any(name.lower() == b"content-length" for name, _ in answer.headers) or answer.status == HTTPStatus.NO_CONTENT:
+        return answer
+    return evolve(answer, headers=(*answer.headers, (b"content-length", b"%d" % len(answer.body))))
+
+
+async def _cut(scope: Scope, receive: Receive) -> None:
+    transport: asyncio.Transport | None = scope.get("state", {}).get(TRANSPORT)
+    if transport is None:
+        raise ConnectionResetError("the plan of faults cuts this connection")
+    transport.close()
+    await receive()

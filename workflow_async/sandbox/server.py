@@ -1,0 +1,134 @@
+"""Two systems on loopback sockets, served by one thread with an event loop of its own."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Sequence
+from concurrent.futures import Future
+from typing import Any, cast
+
+import uvicorn
+from attrs import define, field
+from starlette.types import ASGIApp, Receive, Scope, Send
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from workflow_async.sandbox.served import TRANSPORT
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """A listening socket; port 0 lets the kernel pick one."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    # Named in full, or asyncio takes it for something other than TCP and leaves Nagle's delay of 40 ms on.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(512)
+    except BaseException:
+        listener.close()
+        raise
+    return listener
+
+
+def url(listener: socket.socket) -> str:
+    """Where a listening socket is reached."""
+    host, port = listener.getsockname()[:2]
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+class Line(H11Protocol):
+    """A connection that the application may cut."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.access_log = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Leave the connection where the application finds it."""
+        super().connection_made(cast("asyncio.Transport", transport))
+        self.app_state = {**self.app_state, TRANSPORT: transport}
+
+
+class Port(uvicorn.Server):
+    """One application behind one socket, without uvicorn's signals, log lines and patience."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        settings: dict[str, Any] = {"lifespan": "off", "ws": "none", "interface": "asgi3", "proxy_headers": False}
+        super().__init__(
+            uvicorn.Config(
+                _quiet(app), http=Line, log_config=None, server_header=False, timeout_keep_alive=75, **settings
+            )
+        )
+
+    async def open(self, listener: socket.socket) -> None:
+        """Serve what comes in from now on."""
+        self.config.load()
+        self.lifespan = self.config.lifespan_class(self.config)
+        await self.startup(sockets=[listener])
+        await self.on_tick(0)
+
+    async def close(self) -> None:
+        """Drop every connection and whatever was being answered."""
+        for server in self.servers:
+            server.close()
+        for line in list(self.server_state.connections):
+            line.transport.abort()
+        tasks = list(self.server_state.tasks)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await asyncio.sleep(0)  # the loop closes the sockets in its next round
+
+
+def _quiet(app: ASGIApp) -> ASGIApp:
+    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await app(scope, receive, send)
+        except asyncio.CancelledError:
+            return  # the server is closing; uvicorn would print a traceback
+
+    return answer
+
+
+@define(eq=False)
+class Server:
+    """A thread that serves applications, each on its own socket, until it is stopped."""
+
+    doors: Sequence[tuple[socket.socket, ASGIApp]]
+    _thread: threading.Thread = field(init=False)
+    _opened: "Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]]" = field(factory=Future, init=False)
+    _closed: "Future[None]" = field(factory=Future, init=False)
+
+    def start(self) -> None:
+        """Return once it serves, or raise what kept it from serving."""
+        self._thread = threading.Thread(target=self._run, name="workflow-sandbox", daemon=True)
+        self._thread.start()
+        self._opened.result()
+
+    def stop(self) -> None:
+        """Return once nothing of it is left, or raise what went wrong meanwhile."""
+        loop, stopped = self._opened.result()
+        loop.call_soon_threadsafe(stopped.set)
+        self._thread.join()
+        self._closed.result()
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except BaseException as error:  # noqa: BLE001  # start or stop raises it, in the thread of the caller
+            (self._closed if self._opened.done() else self._opened).set_exception(error)
+        else:
+            self._closed.set_result(None)
+        finally:
+            for listener, _ in self.doors:
+                listener.close()
+
+    async def _serve(self) -> None:
+        ports = [(Port(app), listener) for listener, app in self.doors]
+        stopped = asyncio.Event()
+        for port, listener in ports:
+            await port.open(listener)
+        self._opened.set_result((asyncio.get_running_loop(), stopped))
+        await stopped.wait()
+        for port, _ in ports:
+            await port.close()

@@ -1,0 +1,143 @@
+"""The two systems as a test holds them: where they are, how to log in, what is in them, what they were asked."""
+
+import threading
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+from starlette.types import ASGIApp
+
+from workflow_async.sandbox.engine import Engine, Step
+from workflow_async.sandbox.faults import Faults
+from workflow_async.sandbox.opencast.app import application
+from workflow_async.sandbox.opencast.definitions import Definition
+from workflow_async.sandbox.opencast.world import OpencastWorld
+from workflow_async.sandbox.preservica.app import PreservicaWorld
+from workflow_async.sandbox.served import Exchange, Served
+
+
+class World(Protocol):
+    """What the two worlds have in common."""
+
+    @property
+    def engine(self) -> Engine:
+        """What makes the workflows advance."""
+        ...
+
+    @property
+    def username(self) -> str:
+        """An account that may do everything."""
+        ...
+
+    @property
+    def password(self) -> str:
+        """The password of that account."""
+        ...
+
+
+class System:
+    """One system of a sandbox."""
+
+    def __init__(self, world: World, app: ASGIApp) -> None:
+        self.url = ""
+        """Where it is served; "" before the sandbox is entered."""
+        self.app = Served(app, world.engine.lock)
+        """It as an ASGI application, for a client that needs no socket."""
+        self.engine = world.engine
+        self.username = world.username
+        self.password = world.password
+
+    @property
+    def auth(self) -> tuple[str, str]:
+        """User name and password."""
+        return self.username, self.password
+
+    @property
+    def lock(self) -> threading.RLock:
+        """Held while a request is answered: hold it to look at several things at one instant."""
+        return self.engine.lock
+
+    @property
+    def requests(self) -> list[Exchange]:
+        """What it was asked, in the order of the answers."""
+        return self.app.requests
+
+    @property
+    def faults(self) -> Faults:
+        """The plan of faults in force; settable at any time."""
+        return self.app.faults
+
+    @faults.setter
+    def faults(self, plan: Faults) -> None:
+        self.app.faults = plan
+
+
+class FakeOpencast(System):
+    """The Opencast of a sandbox."""
+
+    def __init__(self, world: OpencastWorld) -> None:
+        super().__init__(world, application(world))
+        self.world = world
+
+    @property
+    def jwt(self) -> str:
+        """The bearer token that it accepts."""
+        return self.world.access.jwt
+
+    @property
+    def sessions(self) -> list[str]:
+        """Every session it has opened: a client that keeps its cookie has one."""
+        return list(self.world.access.sessions)
+
+    def seed(self, count: int, *, definitions: Sequence[str] | None = None, age: float = 0.0) -> list[int]:
+        """Start that many workflows, each on an event of its own, and return their ids.
+
+        They began at different moments before `age` seconds ago, so that about half of them are at their end.
+        """
+        return self.world.seed(count, definitions=definitions, age=age)
+
+    def define(self, identifier: str, steps: Iterable[Step], **metadata: Any) -> Definition:
+        """Add a workflow definition with these steps; `metadata` are fields of `Definition`."""
+        return self.world.define(identifier, steps, **metadata)
+
+    def event(self, **metadata: Any) -> str:
+        """Add an event and return its identifier; `metadata` are fields of `Event`, the rest is made up."""
+        return self.world.event(**metadata)
+
+    def start(self, event: str, definition: str, configuration: dict[str, str] | None = None) -> int:
+        """Start a workflow on an event, past the API, and return its id."""
+        return self.world.start(event, definition, configuration)
+
+
+class FakePreservica(System):
+    """The Preservica of a sandbox."""
+
+    def __init__(self, world: PreservicaWorld) -> None:
+        super().__init__(world, world.app)
+        self.world = world
+        self.tenant = world.tenant
+        self.shared_secret = world.shared_secret
+
+    @property
+    def logins(self) -> int:
+        """How often somebody has logged in with success."""
+        return self.world.logins
+
+    @property
+    def refreshes(self) -> int:
+        """How often a refresh token was traded with success."""
+        return self.world.refreshes
+
+    @property
+    def starts(self) -> list[str | None]:
+        """The correlation id of every start that was carried out, in order."""
+        return self.world.starts
+
+    def seed(self, count: int, *, contexts: Iterable[str] | None = None, age: float = 0.0) -> list[int]:
+        """Start that many workflows over all contexts or those ids, the oldest `age` seconds ago; return their ids."""
+        with self.lock:
+            return self.world.seed(count, contexts=contexts, age=age)
+
+    def context(self, name: str, definition: str, type: str, steps: Sequence[Step]) -> str:
+        """Set up a context whose workflows take these steps, and return its id."""
+        with self.lock:
+            return self.world.context(name, definition, type, steps)
