@@ -6,6 +6,7 @@ from workflow_async._http import Digest
 from workflow_async._listing import Listing
 from workflow_async.opencast import OpencastClient
 from workflow_async.phase import Phase
+from workflow_async.preservica import PreservicaClient
 from workflow_async.settings import Clock, Limits, Poll, Retry, Timeouts
 
 __version__ = "0.1.0"
@@ -21,6 +22,7 @@ __all__ = [
     "Page",
     "Phase",
     "Poll",
+    "PreservicaClient",
     "Retry",
     "Timeouts",
 ]

@@ -15,7 +15,18 @@ from workflow_async.settings import Clock
 
 Headers = tuple[tuple[str, str], ...]
 
+
+class Proof(tuple[tuple[str, str], ...]):
+    """Headers that prove who is asking, and show themselves to nobody: a traceback may print local variables."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "Proof(...)"
+
+
 VISIBLE = re.compile(r"[\x21-\x7e]+")
+LONE_SURROGATE = re.compile("[\ud800-\udfff]")
 
 
 RENEWED_AFTER = 0.8
@@ -37,6 +48,7 @@ class Credential(Protocol):
 def visible(argument: str, value: str) -> str:
     """A text that can stand in a header; raises `UnsafeValue`, which never repeats the value."""
     if not VISIBLE.fullmatch(value):
+        del value  # a traceback may print local variables
         raise UnsafeValue(argument, "must be visible ASCII without spaces or line ends (read from a file? strip it)")
     return value
 
@@ -75,6 +87,8 @@ class Basic:
     def __attrs_post_init__(self) -> None:
         if ":" in self.username or not self.username.isprintable() or not self.username:
             raise UnsafeValue("username", "must be printable, not empty, and without a colon")
+        if LONE_SURROGATE.search(self.password.reveal()):
+            raise UnsafeValue("password", "must be a text that can be encoded")
 
     async def headers(self, method: str, url: str) -> Headers:  # noqa: ARG002 - the same for every request
         """`Authorization: Basic`, pre-emptively."""
@@ -86,16 +100,20 @@ class Basic:
         return False
 
 
+def _hidden(token: str | Secret | Callable[[], str]) -> Secret | Callable[[], str]:
+    return Secret(visible("token", token)) if isinstance(token, str) else token
+
+
 @frozen
 class Bearer:
     """A JSON Web Token, fixed or asked for before each request (contract: opencast.md 7.1; Opencast >= 11)."""
 
-    token: Secret | Callable[[], str] = field(repr=False)
+    token: Secret | Callable[[], str] = field(converter=_hidden, repr=False)
 
     @classmethod
     def of(cls, token: str | Callable[[], str]) -> "Bearer":
         """From a token, or from a function that gives the current one."""
-        return cls(Secret(visible("token", token)) if isinstance(token, str) else token)
+        return cls(token)
 
     async def headers(self, method: str, url: str) -> Headers:  # noqa: ARG002 - the same for every request
         """`Authorization: Bearer`."""
@@ -151,7 +169,7 @@ class Token:
     def _headers(self) -> Headers:
         if self._grant is None:
             raise RuntimeError("no token without a login")
-        return (("preservica-access-token", self._grant.token.reveal()),)
+        return (("preservica-access-token", visible("token", self._grant.token.reveal())),)
 
     async def _turn(self, generation: int) -> None:
         """Make the token of the next generation, or share what another caller made while this one waited."""

@@ -1,6 +1,7 @@
 """A call is a value: what to ask, and how to read the answer. No I/O."""
 
 import enum
+import re
 from collections.abc import Callable, Mapping
 from typing import Generic, TypeVar
 from urllib.parse import quote
@@ -13,6 +14,7 @@ T_co = TypeVar("T_co", covariant=True)
 Params = tuple[tuple[str, str], ...]
 
 MAX_ID = 2**63 - 1
+DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
 MAX_SEGMENT = 255
 
 
@@ -32,7 +34,7 @@ class Reply:
     """An answer as it came: status, headers by lower-case name, and the whole body, inflated."""
 
     status: int
-    headers: Mapping[str, str]
+    headers: Mapping[str, str] = field(repr=False)
     body: bytes = field(repr=False)
 
     @property
@@ -74,20 +76,17 @@ class Page(Generic[T_co]):
 
 def number(argument: str, value: int | str) -> int:
     """An id that is a whole number; raises `UnsafeValue` for anything else."""
-    text = str(value)
-    if isinstance(value, bool) or not (text.isascii() and text.isdigit()) or int(text[:20]) > MAX_ID:
+    if isinstance(value, str) and DIGITS.fullmatch(value):
+        value = int(value)
+    if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_ID:
         raise UnsafeValue(argument, "must be a whole number from 0 to 2**63 - 1, such as 1603")
-    return int(text)
+    return value
 
 
 def segment(argument: str, value: str) -> str:
     """A text as one segment of a path; raises `UnsafeValue` for what a server could take for another path."""
-    if value in {"", ".", ".."} or len(value) > MAX_SEGMENT or not value.isprintable() or not _encodable(value):
+    if not isinstance(value, str) or value in {"", ".", ".."} or len(value) > MAX_SEGMENT or not value.isprintable():
         raise UnsafeValue(argument, f"must be 1 to {MAX_SEGMENT} printable characters, and neither '.' nor '..'")
     if any(mark in value for mark in "/\\;%?#"):
         raise UnsafeValue(argument, "must not contain any of / \\ ; % ? #, which servers treat as parts of the path")
     return quote(value, safe="")
-
-
-def _encodable(value: str) -> bool:
-    return not any("\ud800" <= char <= "\udfff" for char in value)

@@ -6,8 +6,8 @@ thrown away, so neither a cancellation nor a half-read answer can spoil the next
 
 import ssl
 import zlib
-from collections.abc import Awaitable, Callable, Iterator
-from typing import Literal, Protocol
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from typing import Any, Literal, Protocol
 
 import anyio
 import anyio.lowlevel
@@ -29,6 +29,8 @@ from workflow_async.settings import Limits, Timeouts
 
 Carrier = Literal["httpx"] | httpx.AsyncClient
 """What `http=` takes: the name of a library, or a ready client, which stays the caller's to close."""
+
+Send = Callable[[httpx.Request], Awaitable[httpx.Response]]
 
 CHUNK = 65536
 BREATH = 2**20
@@ -59,6 +61,12 @@ class Exchange(Protocol):
     async def aclose(self) -> None: ...
 
 
+class Closable(Protocol):
+    """A slot, or a socket below it."""
+
+    async def aclose(self) -> None: ...
+
+
 def carried_by(carrier: Carrier, limits: Limits, timeouts: Timeouts, context: ssl.SSLContext | None) -> Exchange:
     """The exchange behind `http=`; raises `UnsafeValue` for anything else."""
     if isinstance(carrier, httpx.AsyncClient):
@@ -75,6 +83,13 @@ def checked(context: ssl.SSLContext | None) -> ssl.SSLContext | None:
     return context
 
 
+class Jar(httpx.Cookies):
+    """Cookies that show themselves to nobody: a session is as good as a password."""
+
+    def __repr__(self) -> str:
+        return "Jar(...)"
+
+
 @define
 class Slots:
     """As many connections as run at once, each in a slot of its own, the one used last first."""
@@ -83,24 +98,24 @@ class Slots:
     timeouts: Timeouts
     context: ssl.SSLContext | None = None
     _idle: list[httpx.AsyncHTTPTransport] = field(factory=list, init=False)
-    _cookies: httpx.Cookies = field(factory=httpx.Cookies, init=False, repr=False)
+    _cookies: Jar = field(factory=Jar, init=False, repr=False)
 
     async def __call__(self, request: Request) -> Reply:
         if request.fresh and self._idle:
             await _close(self._idle.pop(0))
         reused = bool(self._idle) and not request.fresh
         slot = self._idle.pop() if reused else self._new(secure=request.url.startswith("https:"))
+        sockets: list[Closable] = []
         whole = False
         try:
-            reply = await _exchange(
-                slot.handle_async_request, request, self._cookies, self.limits, self.timeouts, reused=reused
-            )
+            send = _noting(slot, sockets)
+            reply = await _exchange(send, request, self._cookies, self.limits, self.timeouts, reused=reused)
             whole = True
         finally:
             if whole:
                 self._idle.append(slot)
             else:
-                await _close(slot)
+                await _close(slot, *sockets)
         return reply
 
     async def reset(self) -> None:
@@ -126,7 +141,7 @@ class Lent:
     client: httpx.AsyncClient
     limits: Limits
     timeouts: Timeouts
-    _cookies: httpx.Cookies = field(factory=httpx.Cookies, init=False, repr=False)
+    _cookies: Jar = field(factory=Jar, init=False, repr=False)
 
     async def __call__(self, request: Request) -> Reply:
         async def send(message: httpx.Request) -> httpx.Response:
@@ -171,7 +186,7 @@ class Digest:
 
 
 async def _exchange(
-    send: Callable[[httpx.Request], Awaitable[httpx.Response]],
+    send: Send,
     request: Request,
     cookies: httpx.Cookies,
     limits: Limits,
@@ -179,15 +194,15 @@ async def _exchange(
     *,
     reused: bool,
 ) -> Reply:
-    message = _message(request, cookies, timeouts)
     try:
+        message = _message(request, cookies, timeouts)
         response = await send(message)
         try:
             body = await _body(response, limits)
         finally:
             with anyio.move_on_after(CLOSING, shield=True):
                 await response.aclose()
-    except httpx.TransportError as error:
+    except (httpx.TransportError, httpx.InvalidURL, ssl.SSLError) as error:
         fault = translated(error, reused=reused)
     else:
         response.request = message
@@ -205,8 +220,8 @@ def _message(request: Request, cookies: httpx.Cookies, timeouts: Timeouts) -> ht
     return message
 
 
-def translated(error: httpx.TransportError, *, reused: bool) -> TransportError:
-    """An httpx error as ours, by its type and its causes, never by its message."""
+def translated(error: httpx.TransportError | httpx.InvalidURL | ssl.SSLError, *, reused: bool) -> TransportError:
+    """An error of httpx, or of TLS below it, as ours: by its type and its causes, never by its message."""
     causes = list(_causes(error))
     if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in causes):
         return TLSVerificationFailed(_reason(causes))
@@ -216,6 +231,7 @@ def translated(error: httpx.TransportError, *, reused: bool) -> TransportError:
 
 
 UNSENT = (
+    httpx.InvalidURL,
     httpx.ConnectError,
     httpx.ConnectTimeout,
     httpx.PoolTimeout,
@@ -249,13 +265,13 @@ async def _body(response: httpx.Response, limits: Limits) -> bytes:
     body, wire = bytearray(), 0
     async for raw in response.aiter_raw(CHUNK):
         wire += len(raw)
-        if wire > limits.wire:
-            raise ResponseTooLarge(f"more than {limits.wire} bytes")
+        if wire > limits.wire or (inflating is None and wire > limits.body):
+            raise ResponseTooLarge(f"more than {min(limits.wire, limits.body)} bytes")
         if inflating is None:
             body += raw
         else:
             await inflating.feed(raw, body)
-    if inflating is not None and not inflating.ended:
+    if inflating is not None and wire and not inflating.ended:  # no byte at all is no body: 204, or HEAD
         raise UnreadableBody("the gzip stream is cut short")
     return bytes(body)
 
@@ -282,11 +298,29 @@ class _Inflating:
             raw = self._stream.unconsumed_tail
             if raw:
                 await anyio.lowlevel.checkpoint()
+        if raw or self._stream.unused_data:
+            raise UnreadableBody("bytes after the end of the gzip stream")
 
 
-async def _close(slot: httpx.AsyncHTTPTransport) -> None:
+def _noting(slot: httpx.AsyncHTTPTransport, sockets: list[Closable]) -> Send:
+    """What sends by this slot, and notes the sockets it opens: httpcore loses them when TLS does not come about."""
+
+    async def note(event: str, info: Mapping[str, Any]) -> None:
+        if event == "connection.connect_tcp.complete":
+            sockets.append(info["return_value"])
+
+    async def send(message: httpx.Request) -> httpx.Response:
+        if message.url.scheme == "https":
+            message.extensions["trace"] = note
+        return await slot.handle_async_request(message)
+
+    return send
+
+
+async def _close(*open_ones: Closable) -> None:
     with anyio.move_on_after(CLOSING, shield=True):
-        await slot.aclose()
+        for one in open_ones:
+            await one.aclose()
 
 
 def _trusting_nobody() -> ssl.SSLContext:

@@ -1,6 +1,7 @@
 """JSON bytes to a tree, strictly. Pure."""
 
 import json
+import math
 from typing import Any, NoReturn
 
 from workflow_async.errors import DecodeError, UnexpectedContent
@@ -15,7 +16,7 @@ def json_tree(body: bytes) -> Any:
     if text.lstrip().startswith("<"):
         raise UnexpectedContent("a page of markup where JSON is due @ $")
     try:
-        return json.loads(text, parse_constant=_no_constant, object_pairs_hook=_unique)
+        return json.loads(text, parse_constant=_no_constant, parse_float=_finite, object_pairs_hook=_unique)
     except RecursionError:
         fault = "nested too deeply"
     except ValueError as error:
@@ -25,6 +26,13 @@ def json_tree(body: bytes) -> Any:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON number")
+
+
+def _finite(digits: str) -> float:
+    number = float(digits)
+    if not math.isfinite(number):
+        raise ValueError("a number beyond what a float can hold")
+    return number
 
 
 def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

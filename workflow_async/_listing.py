@@ -44,7 +44,7 @@ class Listing(Generic[T]):
             page = await self._send(call)
             fresh = self._new(page, seen)
             idle = 0 if fresh else idle + 1
-            if idle >= STANDSTILL and page.next is not None:
+            if idle >= STANDSTILL and (page.next is not None or page.items):
                 raise ListingInconsistent(f"{idle} pages in a row brought nothing new, after {len(seen)} items")
             yield attrs.evolve(page, items=fresh)
             call = page.next

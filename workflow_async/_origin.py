@@ -8,6 +8,8 @@ from attrs import frozen
 from workflow_async._call import Params
 from workflow_async.errors import UnsafeValue
 
+ABSOLUTE = "must be an absolute URL such as https://oc.example.org"
+
 
 @frozen
 class Origin:
@@ -18,14 +20,18 @@ class Origin:
     @classmethod
     def parse(cls, url: str, *, allow_insecure_http: bool = False) -> "Origin":
         """The origin of a base URL; raises `UnsafeValue` for userinfo, a query, or http:// off loopback."""
-        parts = urlsplit(url)
-        if parts.scheme not in {"http", "https"} or not parts.hostname or not url.isascii() or not url.isprintable():
-            raise UnsafeValue("url", "must be an absolute URL such as https://oc.example.org")
+        try:
+            parts = urlsplit(url)
+            sound = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        except ValueError:  # brackets that are no IPv6 address, a port that is no number
+            raise UnsafeValue("url", ABSOLUTE) from None
+        if not sound or not url.isascii() or not url.isprintable():
+            raise UnsafeValue("url", ABSOLUTE)
         if parts.username is not None or parts.password is not None:
             raise UnsafeValue("url", "must not carry credentials, which end up in logs: use auth=")
         if parts.query or parts.fragment or " " in url:
             raise UnsafeValue("url", "must end with the path: no spaces, no query, no fragment")
-        if parts.scheme == "http" and not (allow_insecure_http or _loopback(parts.hostname)):
+        if parts.scheme == "http" and not (allow_insecure_http or _loopback(parts.hostname or "")):
             raise UnsafeValue("url", "must be https://, or say allow_insecure_http=True: passwords would go in clear")
         return cls(f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}")
 

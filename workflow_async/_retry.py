@@ -23,7 +23,7 @@ from workflow_async.errors import (
 from workflow_async.settings import Retry
 
 RETRY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
-SECONDS = re.compile(r"[0-9]{1,9}", re.ASCII)
+SECONDS = re.compile(r"[0-9]+", re.ASCII)
 
 
 def retryable(error: CallError, replay: Replay) -> bool:
@@ -39,13 +39,13 @@ def retryable(error: CallError, replay: Replay) -> bool:
 
 def pause(policy: Retry, error: CallError, replay: Replay, *, attempt: int, jitter: float) -> float | None:
     """Seconds to wait after the failed attempt number `attempt`, or None to give up; `jitter` is in [0, 1)."""
-    if attempt >= policy.attempts or not retryable(error, replay):
+    if attempt >= policy.attempts or error.at_login or not retryable(error, replay):
         return None
     if attempt > 1 and isinstance(error, UnexpectedContent):
         return None
     if attempt == 1 and isinstance(error, TransportError) and error.reused:
         return 0.0
-    backoff = jitter * min(policy.cap, policy.base * 2 ** (attempt - 1))
+    backoff = jitter * min(policy.cap, policy.base * 2.0 ** min(attempt - 1, 64))
     if error.retry_after is None:
         return backoff
     return None if error.retry_after > policy.max_retry_after else max(backoff, error.retry_after) + jitter
@@ -58,6 +58,8 @@ def cost(error: CallError) -> float:
 
 def may_have_happened(error: CallError) -> bool:
     """Whether the server may have acted on the request although it ended in this error."""
+    if error.at_login:
+        return False
     if isinstance(error, TransportError):
         return error.sent
     if isinstance(error, StatusError):

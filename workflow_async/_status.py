@@ -1,7 +1,8 @@
 """What a status means: an answer that is no success becomes its typed error. Pure."""
 
 import json
-from urllib.parse import urlsplit
+import re
+from html import unescape
 
 from workflow_async._call import Call, Reply
 from workflow_async._retry import retry_after
@@ -31,6 +32,8 @@ BY_STATUS: dict[int, type[StatusError]] = {
 }
 REDIRECTS = range(300, 400)
 SERVER_FAULTS = range(500, 600)
+PAGE = re.compile("<html|<!doctype", re.IGNORECASE)
+TAG = re.compile("<[^>]*>?")
 
 
 def refusal(call: Call[object], reply: Reply) -> CallError | None:
@@ -58,7 +61,7 @@ def message(text: str) -> str:
     text = text.strip()
     if text.startswith("{"):
         return _json_message(text)
-    return "" if text.startswith("<") else text
+    return _markup_message(text) if text.startswith("<") else text
 
 
 def _kind(reply: Reply) -> type[StatusError]:
@@ -70,7 +73,12 @@ def _kind(reply: Reply) -> type[StatusError]:
 
 
 def _to_login(reply: Reply) -> bool:
-    return urlsplit(reply.headers.get("location", "")).path.endswith("/login.html")
+    return re.split("[?#;]", reply.headers.get("location", ""), maxsplit=1)[0].endswith("/login.html")
+
+
+def _markup_message(text: str) -> str:
+    """What an XML document says, whatever its elements are called; a page says nothing."""
+    return "" if PAGE.search(text) else " ".join(unescape(TAG.sub(" ", text)).split())
 
 
 def _json_message(text: str) -> str:

@@ -37,7 +37,7 @@ def record(strict: cattrs.Converter, kind: type[Any], **overrides: AttributeOver
     """Teach a converter one record: its renames and hooks; unknown keys go to the record's `extra`."""
     fields = {field.name for field in attrs.fields(kind)}
     renames = {name: override.rename or name for name, override in overrides.items()}
-    known = {renames.get(name, name) for name in fields}
+    known = {renames.get(name, name) for name in fields - {"extra"}}
     if "extra" in fields:
         overrides["extra"] = cattrs.override(rename=EXTRA, struct_hook=lambda value, _: value)
     structure = make_dict_structure_fn(kind, strict, **overrides)

@@ -10,7 +10,7 @@ import anyio.lowlevel
 from attrs import define, field
 
 from workflow_async import _retry
-from workflow_async._auth import Credential, Headers
+from workflow_async._auth import Credential, Headers, Proof
 from workflow_async._call import Call, Replay, Reply
 from workflow_async._http import Exchange, Request
 from workflow_async._origin import Origin
@@ -53,10 +53,12 @@ class Journey:
         self.history.append(Attempt(now - self.began, type(error).__name__, wait))
 
     def told(self, error: CallError, now: float) -> CallError:
-        """The error, with where it happened and what was tried."""
+        """The error, with where it happened and what was tried; that of a login knows already."""
+        if error.at_login:
+            return error
         error.method, error.url = self.call.method, self.url
         error.elapsed, error.history = now - self.began, tuple(self.history)
-        return error
+        return error.with_traceback(None)  # the frames below hold what was sent and what came
 
 
 @define
@@ -73,9 +75,14 @@ class Binding:
         """Belong to none."""
         self._home = None
 
+    @property
+    def closed(self) -> bool:
+        """Whether it belongs to none."""
+        return self._home is None
+
     def check(self) -> None:
         """Raise `ClientClosed` or `WrongEventLoop` where a call cannot work."""
-        if self._home is None:
+        if self.closed:
             raise ClientClosed("open the client with `async with` and use it inside")
         if self._home != _here():
             raise WrongEventLoop("the client was opened in another event loop or process: open one for each")
@@ -126,22 +133,24 @@ class Transport:
         with anyio.move_on_after(self.timeouts.call):
             return await self._attempts(call, journey)
         late = DeadlineExceeded(f"no answer within {self.timeouts.call:g} s", sent=journey.sent or journey.in_flight)
-        journey.failed(late, self.clock.now(), None)
+        if journey.in_flight:
+            journey.failed(late, self.clock.now(), None)
         raise journey.told(late, self.clock.now())
 
-    async def once(self, call: Call[T]) -> T:
-        """The answer to a call that needs no credentials and is not tried again: a login."""
+    async def once(self, call: Call[T], headers: Headers = ()) -> T:
+        """The answer to a call that brings its own credentials and is not tried again: a login."""
         self.binding.check()
+        headers = Proof(headers)
         journey = Journey(call, self.origin.url(call.path, call.params), self.clock.now())
         try:
-            return self._read(call, await self._carry(call, journey, ()))
+            return self._read(call, await self._carry(call, journey, headers))
         except CallError as error:
             journey.failed(error, self.clock.now(), None)
             raise journey.told(error, self.clock.now()) from None
 
     async def _attempts(self, call: Call[T], journey: Journey) -> T:
         while True:
-            credentials = await self.credential.headers(call.method, journey.url)
+            credentials = Proof(await self.credential.headers(call.method, journey.url))
             try:
                 answer = self._read(call, await self._authorized(call, journey, credentials))
             except CallError as error:
@@ -160,7 +169,7 @@ class Transport:
         """Seconds until the next attempt, or None; the attempt that failed is noted."""
         attempt = len(journey.history) + 1
         wait = _retry.pause(self.retry, failure, call.replay, attempt=attempt, jitter=self.clock.jitter())
-        if wait is not None and not self._budget.take(_retry.cost(failure)):
+        if wait and not self._budget.take(_retry.cost(failure)):  # another try at once, on a fresh connection, is free
             wait = None
         journey.failed(failure, self.clock.now(), wait)
         if isinstance(failure, ResponseMismatch):
@@ -170,12 +179,13 @@ class Transport:
     async def _authorized(self, call: Call[object], journey: Journey, credentials: Headers) -> Reply:
         """The reply, after one renewal of the credentials if the server wants others."""
         reply = await self._carry(call, journey, credentials)
-        if journey.renewed or not (unauthorized(reply) or (reply.is_page and call.replay is not Replay.ONCE)):
+        if journey.renewed or not (unauthorized(reply) or _is_login_page(call, reply)):
             return reply
         journey.renewed = True
         if not await self.credential.renew(credentials, reply, call.method, journey.url):
             return reply
-        return await self._carry(call, journey, await self.credential.headers(call.method, journey.url))
+        credentials = Proof(await self.credential.headers(call.method, journey.url))
+        return await self._carry(call, journey, credentials)
 
     async def _carry(self, call: Call[object], journey: Journey, credentials: Headers) -> Reply:
         request = Request(
@@ -186,6 +196,7 @@ class Transport:
             fresh=call.replay is Replay.ONCE,
         )
         async with self._queue:
+            self.binding.check()
             began = self.clock.now()
             journey.in_flight = True
             try:
@@ -194,6 +205,8 @@ class Transport:
                 journey.in_flight = False
                 raise
             journey.in_flight = False
+        if self.binding.closed:
+            await self.exchange.aclose()
         log.debug("%s %s: %s in %.3f s", call.method, call.path, reply.status, self.clock.now() - began)
         return reply
 
@@ -206,6 +219,11 @@ class Transport:
         if error is not None:
             raise error
         return call.read(reply)
+
+
+def _is_login_page(call: Call[object], reply: Reply) -> bool:
+    """A page where a success is due; a refusal may well be a page, and says nothing of the credentials."""
+    return reply.is_page and reply.status in call.success and call.replay is not Replay.ONCE
 
 
 def _already_deleted(call: Call[object], journey: Journey, failure: CallError) -> bool:

@@ -56,7 +56,8 @@ def xml_bytes(root: str, namespace: str, children: Iterable[tuple[str, "str | li
         else:
             for inner, text in content:
                 ET.SubElement(child, inner).text = _carried(inner, text)
-    return ET.tostring(element, encoding="utf-8", xml_declaration=True)
+    written: bytes = ET.tostring(element, encoding="utf-8", xml_declaration=True)
+    return written.replace(b"\r", b"&#13;")  # a bare one reads as a line feed
 
 
 def _carried(name: str, text: str) -> str:

@@ -83,6 +83,8 @@ class CallError(WorkflowAsyncError):
     history: tuple[Attempt, ...] = ()
     retry_after: float | None = None
     """Seconds the server asked to wait, where it did."""
+    at_login: bool = False
+    """Whether it was the login before the call that failed; the call itself was not sent, or refused with 401."""
 
     @property
     def attempts(self) -> int:
@@ -255,13 +257,17 @@ class ListingInconsistent(CallError):
 class StartOutcomeUnknown(WorkflowAsyncError):
     """A start was sent and nobody can say whether it happened: look before you start again."""
 
-    def __init__(self, cause: CallError, *, look_for: str, workflow_id: int | None = None) -> None:
-        super().__init__(cause)
+    def __init__(
+        self, cause: CallError, look_for: str, workflow_id: int | None = None, correlation_id: str | None = None
+    ) -> None:
+        super().__init__(cause, look_for, workflow_id, correlation_id)
         self.cause = cause
         self.look_for = look_for
         """What identifies the workflow, had it been started."""
         self.workflow_id = workflow_id
         """Its id, where the answer named one without being readable."""
+        self.correlation_id = correlation_id
+        """What the start was marked with, where the system knows such marks (Preservica)."""
 
     def __str__(self) -> str:
         hint = f"; its id would be {self.workflow_id}" if self.workflow_id is not None else ""

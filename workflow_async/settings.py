@@ -13,7 +13,7 @@ from workflow_async.errors import UnsafeValue
 
 def _above(least: float) -> Callable[[Any, "Attribute[float]", float], None]:
     def check(_: object, attribute: "Attribute[float]", value: float) -> None:
-        if not value > least:
+        if not (_is_number(value) and value > least):
             raise UnsafeValue(attribute.name, f"must be a number above {least:g}")
 
     return check
@@ -21,15 +21,30 @@ def _above(least: float) -> Callable[[Any, "Attribute[float]", float], None]:
 
 def _at_least(least: float) -> Callable[[Any, "Attribute[float]", float], None]:
     def check(_: object, attribute: "Attribute[float]", value: float) -> None:
-        if not value >= least:
+        if not (_is_number(value) and value >= least):
             raise UnsafeValue(attribute.name, f"must be a number of at least {least:g}")
 
     return check
 
 
-def _fraction(_: object, attribute: "Attribute[float]", value: float) -> None:
-    if not 0 <= value <= 1:
-        raise UnsafeValue(attribute.name, "must lie between 0 and 1")
+def _between(least: float, most: float) -> Callable[[Any, "Attribute[float]", float], None]:
+    def check(_: object, attribute: "Attribute[float]", value: float) -> None:
+        if not (_is_number(value) and least <= value <= most):
+            raise UnsafeValue(attribute.name, f"must be a number from {least:g} to {most:g}")
+
+    return check
+
+
+def _whole(least: int) -> Callable[[Any, "Attribute[int]", int], None]:
+    def check(_: object, attribute: "Attribute[int]", value: int) -> None:
+        if not isinstance(value, int) or isinstance(value, bool) or value < least:
+            raise UnsafeValue(attribute.name, f"must be a whole number of at least {least}")
+
+    return check
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def whole_number(argument: str, value: int | None, *, least: int) -> None:
@@ -47,6 +62,8 @@ class Clock:
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep
     jitter: Callable[[], float] = random.random
     """A number in [0, 1)."""
+    wall: Callable[[], float] = time.time
+    """Seconds since 1970, for what is signed with the time: one-time codes."""
 
 
 @frozen(kw_only=True)
@@ -71,7 +88,7 @@ class Retry:
     shared by all calls of a client: a retry takes 5 from it, after a timeout 10, and a success gives 1 back.
     """
 
-    attempts: int = field(default=4, validator=_at_least(1))
+    attempts: int = field(default=4, validator=_whole(1))
     base: float = field(default=0.5, validator=_above(0))
     cap: float = field(default=20.0, validator=_above(0))
     max_retry_after: float = field(default=60.0, validator=_at_least(0))
@@ -82,12 +99,12 @@ class Retry:
 class Limits:
     """How much at once: connections of one client, seconds an idle one is kept, bytes of one answer."""
 
-    connections: int = field(default=8, validator=_at_least(1))
+    connections: int = field(default=8, validator=_whole(1))
     keepalive: float = field(default=4.0, validator=_at_least(0))
     """Below what servers allow (5 s and more), so that a connection is not closed just as it is used again."""
-    wire: int = field(default=16 * 2**20, validator=_above(0))
+    wire: int = field(default=16 * 2**20, validator=_whole(1))
     """Bytes as they come."""
-    body: int = field(default=64 * 2**20, validator=_above(0))
+    body: int = field(default=64 * 2**20, validator=_whole(1))
     """Bytes after inflating."""
 
 
@@ -100,9 +117,9 @@ class Poll:
 
     initial: float = field(default=0.0, validator=_at_least(0))
     interval: float = field(default=2.0, validator=_above(0))
-    backoff: float = field(default=1.5, validator=_at_least(1))
+    backoff: float = field(default=1.5, validator=_between(1, 100))
     ceiling: float = field(default=30.0, validator=_above(0))
-    jitter: float = field(default=0.2, validator=_fraction)
+    jitter: float = field(default=0.2, validator=_between(0, 1))
     outage: float = field(default=300.0, validator=_at_least(0))
 
     def __attrs_post_init__(self) -> None:

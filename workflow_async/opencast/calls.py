@@ -1,12 +1,13 @@
 """Every request the External API is sent, as a value that reads its own answer (contract: opencast.md 1-3, 6). Pure."""
 
 import json
-from collections.abc import Callable, Mapping
+import re
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
-from workflow_async._call import Call, Page, Params, Replay, Reply, segment
+from workflow_async._call import DIGITS, Call, Page, Params, Replay, Reply, segment
 from workflow_async._json import json_tree
 from workflow_async._listing import next_size
 from workflow_async._status import status_error
@@ -100,6 +101,13 @@ def list_processing(*, size: int, limit: int | None, offset: int = 0, given: int
     goto = partial(list_processing, size=size, limit=limit)
     read = partial(_page, Event, rows, lambda count: goto(offset=offset + count, given=given + count), limit, given)
     return Call("GET", EVENTS, read, (("filter", PROCESSING), ("limit", str(rows)), ("offset", str(offset))))
+
+
+def events_by_id(ids: Sequence[str]) -> Call[tuple[Event, ...]]:
+    """The events with these ids, those that can be named in a filter: one request, several ids are alternatives."""
+    terms = ",".join(f"identifier:{id}" for id in dict.fromkeys(ids) if id and "," not in id)
+    asked = (("filter", terms), ("limit", str(len(ids))), ("offset", "0"))
+    return Call("GET", EVENTS, lambda reply: _events(reply, frozenset(ids)), asked)
 
 
 def list_definitions(*, filter: str, sort: str, include: Params, limit: int | None) -> Call[Page[Definition]]:
@@ -197,8 +205,8 @@ def _started(include: Params, event: str, reply: Reply) -> Workflow:
 
 def _located(reply: Reply) -> int | None:
     """The id in a Location header; the header itself is never requested: it often names another host."""
-    last = urlsplit(reply.headers.get("location", "")).path.rpartition("/")[2]
-    return int(last) if last.isascii() and last.isdigit() else None
+    last = re.split("[?#]", reply.headers.get("location", ""), maxsplit=1)[0].rpartition("/")[2]
+    return int(last) if DIGITS.fullmatch(last) else None
 
 
 def _definition(include: Params, id: str, reply: Reply) -> Definition:
@@ -248,6 +256,12 @@ def _page(
 ) -> Page[T]:
     items = structured(CONVERTER, _array(json_tree(reply.body)), list[kind])  # type: ignore[valid-type]  # it is one
     return _by_offset(tuple(items), rows, following, limit, given)
+
+
+def _events(reply: Reply, asked: frozenset[str]) -> tuple[Event, ...]:
+    """Only those asked for: a server that ignores the filter answers with everything."""
+    events = structured(CONVERTER, _array(json_tree(reply.body)), list[Event])
+    return tuple(event for event in events if event.id in asked)
 
 
 def _by_offset(

@@ -1,6 +1,6 @@
 """The other routes of the External API: what it is, who one is, definitions, events."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import islice
 from typing import Any
 
@@ -149,14 +149,15 @@ class EventRoutes:
     async def page(self, request: Request) -> Response:
         """One page of events, without the ids of their workflows."""
         self.world.engine.advance()
-        passes = self._test(dict(criteria(first(request, "filter"))))
+        passes = self._test(criteria(first(request, "filter")))
         viewer = account(request)
         found = (e for e in self.world.events.values() if passes(e) and viewer.may(e.readers))
         part, sort = window(request, None), _sort(request, self._keys())
         shown = islice(arranged(found, sort[0], descends=sort[1]) if sort else found, part.start, part.stop)
         return self.listings.answer(request, [self._tree(e) for e in shown])
 
-    def _test(self, wanted: dict[str, str]) -> Callable[[Event], bool]:
+    def _test(self, wanted: Iterable[tuple[str, str]]) -> Callable[[Event], bool]:
+        """Several of one name are alternatives; different names are all to be met; unknown ones are ignored."""
         tests: dict[str, Callable[[Event, str], bool]] = {
             "identifier": lambda e, v: e.identifier == v,
             "status": lambda e, v: _status(self.world.latest(e)) == v,
@@ -164,8 +165,11 @@ class EventRoutes:
             "textFilter": lambda e, v: v.lower() in f"{e.identifier}\n{e.title}\n{e.creator}\n{e.series_title}".lower(),
             "series": lambda e, v: e.series == v,
         }
-        known = [(tests[name], value) for name, value in wanted.items() if name in tests]
-        return lambda event: all(test(event, value) for test, value in known)
+        known: dict[str, list[str]] = {}
+        for name, value in wanted:
+            if name in tests:
+                known.setdefault(name, []).append(value)
+        return lambda event: all(any(tests[name](event, v) for v in values) for name, values in known.items())
 
     def _keys(self) -> dict[str, Callable[[Event], str]]:
         return {

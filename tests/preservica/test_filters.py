@@ -1,0 +1,119 @@
+"""What a listing of a Preservica can be filtered by, and what its queries cannot carry."""
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import pytest
+
+from workflow_async.errors import UnsafeValue
+from workflow_async.preservica import Context, State, filters
+
+EVERY = "Aborted,Active,Completed,Finished_Mixed_Outcome,Pending,Suspended,Unknown,Failed"
+NOON = datetime(2025, 11, 18, 12, tzinfo=UTC)
+
+
+def test_no_state_is_every_state_a_query_knows() -> None:
+    assert filters.states(None) == EVERY
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        ("Active", "Active"),
+        ("aCTIVE", "Active"),
+        (State.FINISHED_MIXED_OUTCOME, "Finished_Mixed_Outcome"),
+        ("finished mixed outcome", "Finished_Mixed_Outcome"),
+        (["Active", State.PENDING], "Active,Pending"),
+        ({"unknown"}, "Unknown"),
+    ],
+)
+def test_states_are_sent_in_the_servers_own_spelling(given: Any, sent: str) -> None:
+    assert filters.states(given) == sent
+
+
+@pytest.mark.parametrize(
+    "given", ["Running", "", "Active,Pending", "Cancelled", State.SUSPENDING, ["Active", "x"], [3]]
+)
+def test_a_state_no_query_knows_is_refused_with_those_there_are(given: Any) -> None:
+    with pytest.raises(UnsafeValue, match="^state: must be of Aborted, Active, Completed, Finished_Mixed_Outcome"):
+        filters.states(given)
+
+
+def test_no_state_at_all_is_refused_because_the_server_would_return_everything() -> None:
+    with pytest.raises(UnsafeValue, match="^state: must name at least one"):
+        filters.states([])
+
+
+@pytest.mark.parametrize("given", ["ingest", "Ingest", "INGEST"])
+def test_a_type_is_sent_in_the_servers_own_spelling(given: str) -> None:
+    assert filters.one_of("type", filters.TYPES, given) == "Ingest"
+
+
+@pytest.mark.parametrize("given", ["", "Export", "Ingest,Access", None, 3])
+def test_a_type_there_is_none_of_is_refused(given: Any) -> None:
+    with pytest.raises(UnsafeValue, match="^type: must be of Ingest, Access, Transformation, DataManagement"):
+        filters.one_of("type", filters.TYPES, given)
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"), [(42, "42"), ("42", "42"), (Context(id="42", name="x"), "42"), (Context(id="c-1"), "c-1")]
+)
+def test_a_context_is_its_id(given: Context | int | str, sent: str) -> None:
+    assert filters.context_id(given) == sent
+
+
+@pytest.mark.parametrize("given", ["Ingest OPEX", "", "1,2", True, -1, None, Context(id="1,2"), Context(id="")])
+def test_a_context_without_an_id_is_refused(given: Any) -> None:
+    with pytest.raises(UnsafeValue, match="^context: must "):
+        filters.context_id(given)
+
+
+@pytest.mark.parametrize("given", ["", "  ", None, 3, "\ud800"])
+def test_a_blank_or_broken_text_is_refused(given: Any) -> None:
+    with pytest.raises(UnsafeValue, match="^creator: must be a text that is not blank and can be encoded"):
+        filters.filled("creator", given)
+
+
+def test_a_comma_is_refused_where_the_server_may_cut() -> None:
+    assert filters.single("creator", "bob") == "bob"
+    with pytest.raises(UnsafeValue, match="^creator: must not contain a comma"):
+        filters.single("creator", "bob,eve")
+
+
+def test_several_words_are_one_comma_list() -> None:
+    assert filters.each_of("status", filters.MESSAGE_STATUSES, ["info", "Error"]) == "Info,Error"
+    assert filters.each_of("status", filters.MESSAGE_STATUSES, "warning") == "Warning"
+    with pytest.raises(UnsafeValue, match="^status: must name at least one"):
+        filters.each_of("status", filters.MESSAGE_STATUSES, [])
+
+
+@pytest.mark.parametrize(
+    ("given", "sent"),
+    [
+        (NOON, "2025-11-18T12:00:00.000Z"),
+        (NOON.astimezone(timezone(timedelta(hours=5, minutes=30))), "2025-11-18T12:00:00.000Z"),
+        (NOON + timedelta(microseconds=1999), "2025-11-18T12:00:00.001Z"),
+    ],
+)
+def test_an_instant_is_sent_in_utc_with_milliseconds(given: datetime, sent: str) -> None:
+    assert filters.moment("since", given) == sent
+
+
+def test_a_period_is_widened_to_whole_milliseconds_so_that_nothing_in_it_is_left_out() -> None:
+    inside = NOON + timedelta(microseconds=1500)
+    assert filters.period(inside, inside) == ("2025-11-18T12:00:00.001Z", "2025-11-18T12:00:00.002Z")
+    assert filters.period(NOON, None) == ("2025-11-18T12:00:00.000Z", None)
+    assert filters.period(None, None) == (None, None)
+
+
+@pytest.mark.parametrize("given", [NOON.replace(tzinfo=None), NOON.date(), "2025-11-18", 3])
+def test_what_is_no_aware_datetime_is_refused(given: Any) -> None:
+    with pytest.raises(UnsafeValue, match="^since: must be an aware datetime"):
+        filters.period(given, None)
+    with pytest.raises(UnsafeValue, match="^until: must be an aware datetime"):
+        filters.period(None, given)
+
+
+def test_a_period_that_ends_before_it_begins_is_refused() -> None:
+    with pytest.raises(UnsafeValue, match="^until: must not be before since"):
+        filters.period(NOON, NOON - timedelta(seconds=1))

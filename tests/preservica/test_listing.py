@@ -1,0 +1,169 @@
+"""Contexts and workflows of a Preservica, listed over a real socket."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from workflow_async import Clock
+from workflow_async.errors import ListingInconsistent, UnsafeValue
+from workflow_async.preservica import PreservicaClient, State
+from workflow_async.sandbox import Fault, Faults, ManualClock
+from workflow_async.sandbox.served import Exchange
+from workflow_async.sandbox.systems import FakePreservica
+
+INSTANCES = "/sdb/rest/workflow/instances"
+
+
+def asked(archive: FakePreservica, method: str = "GET", path: str = INSTANCES) -> list[Exchange]:
+    return [exchange for exchange in archive.requests if (exchange.method, exchange.path) == (method, path)]
+
+
+def sent(archive: FakePreservica) -> list[dict[str, str]]:
+    """The query of each list request."""
+    return [{key: ",".join(values) for key, values in exchange.parameters.items()} for exchange in asked(archive)]
+
+
+# Contexts
+
+
+async def test_contexts_are_listed_by_definition_by_type_and_by_both(pv: PreservicaClient) -> None:
+    ingest = [context.id async for context in pv.contexts.list(definition="com.preservica.core.workflow.ingest")]
+    every = [context.id async for context in pv.contexts.list(type="Ingest")]
+    both = pv.contexts.list(definition="com.preservica.core.workflow.ingest", type="Access")
+    assert ingest == ["43", "45"]
+    assert set(ingest) < set(every)
+    assert [context async for context in both] == []
+
+
+async def test_all_contexts_are_listed_in_one_request_and_again(archive: FakePreservica, pv: PreservicaClient) -> None:
+    listing = pv.contexts.list()
+    assert len([context async for context in listing]) == len([context async for context in listing]) == 12
+    assert [exchange.query for exchange in archive.requests[1:]] == ["", ""]
+
+
+async def test_a_blank_definition_is_refused_at_once(pv: PreservicaClient) -> None:
+    with pytest.raises(UnsafeValue, match="^definition"):
+        pv.contexts.list(definition=" ")
+
+
+# Listing
+
+
+async def test_ten_thousand_workflows_come_page_by_page_each_once_newest_first(
+    archive: FakePreservica, pv: PreservicaClient
+) -> None:
+    ids = archive.seed(10_000)
+    pages = [page async for page in pv.workflows.list().pages()]
+    assert [workflow.id for page in pages for workflow in page.items] == sorted(ids, reverse=True)
+    assert [len(page.items) for page in pages] == [100] * 100
+    assert {page.total for page in pages} == {10_000}
+    assert [query["start"] for query in sent(archive)] == [str(start) for start in range(0, 10_000, 100)]
+
+
+async def test_pages_are_asked_for_as_they_are_needed(archive: FakePreservica, pv: PreservicaClient) -> None:
+    archive.seed(300)
+    async for _ in pv.workflows.list():
+        break
+    assert len(asked(archive)) == 1
+
+
+async def test_a_limit_reaches_the_wire(archive: FakePreservica, pv: PreservicaClient) -> None:
+    archive.seed(300)
+    assert len([workflow async for workflow in pv.workflows.list(limit=150)]) == 150
+    assert [(query["start"], query["max"]) for query in sent(archive)] == [("0", "100"), ("100", "50")]
+
+
+async def test_a_server_that_caps_its_pages_is_followed_row_by_row(
+    serve: Callable[..., FakePreservica], clock: Clock
+) -> None:
+    archive = serve(page_cap=30)
+    ids = archive.seed(100)
+    async with PreservicaClient(archive.url, username=archive.username, password=archive.password, clock=clock) as pv:
+        found = [workflow.id async for workflow in pv.workflows.list(newest_first=False)]
+    assert found == ids
+    assert [query["start"] for query in sent(archive)] == ["0", "30", "60", "90"]
+
+
+async def test_short_pages_lose_nothing(archive: FakePreservica, pv: PreservicaClient) -> None:
+    ids = archive.seed(250)
+    archive.faults = Faults(script=(Fault.SHORT_PAGE, None, Fault.SHORT_PAGE), paths=(INSTANCES,))
+    assert [workflow.id async for workflow in pv.workflows.list(newest_first=False)] == ids
+
+
+async def test_a_page_that_comes_again_and_again_ends_in_an_error(
+    archive: FakePreservica, pv: PreservicaClient
+) -> None:
+    archive.seed(300)
+    archive.faults = Faults(rates={Fault.REPEATED_PAGE: 1.0}, paths=(INSTANCES,))
+    with pytest.raises(ListingInconsistent):
+        [workflow async for workflow in pv.workflows.list()]
+
+
+async def test_every_filter_reaches_the_wire(archive: FakePreservica, pv: PreservicaClient) -> None:
+    since, until = datetime(2025, 1, 1, tzinfo=UTC), datetime(2026, 1, 1, 10, tzinfo=UTC)
+    listing = pv.workflows.list(
+        state=["Active", State.PENDING], type="Ingest", context=42, creator="bob", since=since, until=until, limit=5
+    )
+    assert [workflow async for workflow in listing] == []
+    assert asked(archive)[0].query == (
+        "type=Ingest&state=Active%2CPending&contextId=42&creator=bob&from=2025-01-01T00%3A00%3A00.000Z"
+        "&to=2026-01-01T10%3A00%3A00.000Z&latestFirst=true&start=0&max=5"
+    )
+
+
+async def test_without_filters_every_state_is_named(archive: FakePreservica, pv: PreservicaClient) -> None:
+    await pv.workflows.list(newest_first=False).first()
+    every = "Aborted,Active,Completed,Finished_Mixed_Outcome,Pending,Suspended,Unknown,Failed"
+    assert sent(archive) == [{"state": every, "latestFirst": "false", "start": "0", "max": "100"}]
+
+
+@pytest.mark.parametrize("state", ["Completed", "Failed", "Suspended", "Finished_Mixed_Outcome", "Aborted"])
+async def test_only_the_state_asked_for_is_listed(state: str, archive: FakePreservica, pv: PreservicaClient) -> None:
+    archive.seed(200, age=60.0)
+    found = [workflow async for workflow in pv.workflows.list(state=state)]
+    assert found
+    assert {workflow.state.value for workflow in found} == {state}
+
+
+async def test_workflows_are_listed_by_context_and_since(
+    archive: FakePreservica, pv: PreservicaClient, time: ManualClock
+) -> None:
+    archive.seed(50, age=3600.0)
+    context = await pv.contexts.list(type="Access").first()
+    assert context is not None
+    started = await pv.workflows.start(context)
+    since = datetime.fromtimestamp(time(), UTC) - timedelta(minutes=1)
+    assert [workflow.id async for workflow in pv.workflows.list(context=context, since=since)] == [started.id]
+
+
+@pytest.mark.parametrize(
+    ("argument", "value"),
+    [
+        ("state", "Running"),
+        ("state", []),
+        ("type", "Export"),
+        ("context", "a name"),
+        ("creator", "a,b"),
+        ("since", datetime(2025, 1, 1)),  # noqa: DTZ001 - the naive one is the point
+        ("limit", 0),
+        ("page_size", 0),
+        ("page_size", True),
+    ],
+)
+async def test_what_the_query_cannot_carry_is_refused_at_once(
+    argument: str, value: Any, archive: FakePreservica, pv: PreservicaClient
+) -> None:
+    with pytest.raises(UnsafeValue) as caught:
+        pv.workflows.list(**{argument: value})
+    assert caught.value.argument == argument
+    assert archive.requests == []
+
+
+async def test_a_sparse_server_is_read_too(serve: Callable[..., FakePreservica], clock: Clock) -> None:
+    archive = serve(sparse=True)
+    archive.seed(10)
+    async with PreservicaClient(archive.url, username=archive.username, password=archive.password, clock=clock) as pv:
+        found = [workflow async for workflow in pv.workflows.list()]
+    assert {workflow.context_id is None for workflow in found} == {True, False}

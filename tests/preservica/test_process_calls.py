@@ -1,0 +1,234 @@
+"""What goes to the process and process monitor services, and what their answers read as; no event loop, no socket."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import pytest
+
+from workflow_async._call import Call, Page, Replay, Reply
+from workflow_async.errors import DecodeError, ListingInconsistent, ResponseMismatch, UnsafeValue
+from workflow_async.preservica import Message, Monitor, Process, process_calls
+
+T = TypeVar("T")
+Sample = Callable[[str], bytes]
+
+RUNNING = (("status", "Running"),)
+
+
+def read(call: Call[T], body: bytes | dict[str, Any]) -> T:
+    return call.read(Reply(200, {}, body if isinstance(body, bytes) else json.dumps(body).encode()))
+
+
+def monitors(*ids: str, **paging: object) -> dict[str, Any]:
+    return {"success": True, "value": {"paging": paging, "monitors": [{"mappedId": id} for id in ids]}}
+
+
+def page(body: dict[str, Any], limit: int | None = None) -> Page[Monitor]:
+    return read(process_calls.list_monitors(RUNNING, limit=limit), body)
+
+
+# Processes
+
+
+def test_types_of_processes_are_repeated() -> None:
+    call = process_calls.list_processes(["S3", "OPEX"])
+    assert (call.method, call.path) == ("GET", "/api/process/ingest/configs")
+    assert call.params == (("types", "S3"), ("types", "OPEX"))
+    assert process_calls.list_processes().params == ()
+
+
+def test_processes_are_read_whole(sample: Sample) -> None:
+    first, second = read(process_calls.list_processes(), sample("processes.json")).items
+    assert first == Process(
+        id="9f2c", name="OPEX incremental", type="OPEX", active=True, trigger={"type": "Manual"}
+    )  # fmt: skip
+    assert (second.active, second.description, second.trigger["cron"]) == (False, "", "0 0 * * *")
+    assert second.extra == {"bucket": "b-1"}
+
+
+def test_a_process_needs_no_more_than_its_id() -> None:
+    (only,) = read(process_calls.list_processes(), {"configs": [{"apiId": "p", "trigger": None}]}).items
+    assert (only, only.active) == (Process(id="p"), None)
+
+
+@pytest.mark.parametrize(
+    ("body", "fault"),
+    [
+        ({}, "expected a list @ configs"),
+        ({"configs": {}}, "expected a list @ configs"),
+        ({"configs": [{}]}, "required field missing @ $[0].id"),
+        ({"configs": [{"apiId": "p", "active": "yes"}]}, "expected true or false, got a text @ $[0].active"),
+        ({"configs": [{"apiId": "p", "trigger": "Manual"}]}, "expected an object @ $[0].trigger"),
+    ],
+)
+def test_processes_that_cannot_be_read_name_the_path(body: dict[str, Any], fault: str) -> None:
+    with pytest.raises(DecodeError) as caught:
+        read(process_calls.list_processes(), body)
+    assert caught.value.faults == (fault,)
+
+
+@pytest.mark.parametrize(("active", "body"), [(True, b"true"), (False, b"false")])
+def test_a_process_is_switched_by_a_bare_truth_value_and_may_be_switched_again(*, active: bool, body: bytes) -> None:
+    call = process_calls.switch_process("p 1", active=active)
+    assert (call.method, call.path) == ("PUT", "/api/process/ingest/configs/p%201/active")
+    assert (call.body, call.content_type, call.replay) == (body, "application/json", Replay.SAFE)
+
+
+def test_the_answer_says_whether_a_process_is_on() -> None:
+    assert read(process_calls.switch_process("p", active=True), {"active": False}) is False
+    assert read(process_calls.switch_process("p", active=True), {"apiId": "p", "active": True}) is True
+
+
+def test_a_switch_that_answers_about_another_process_is_a_mismatch() -> None:
+    with pytest.raises(ResponseMismatch, match="asked for process p, the answer is about process q"):
+        read(process_calls.switch_process("p", active=True), {"apiId": "q", "active": True})
+
+
+@pytest.mark.parametrize("body", [b"true", b"{}", b'{"active": null}', b""])
+def test_a_switch_whose_answer_does_not_say_is_refused(body: bytes) -> None:
+    with pytest.raises(DecodeError):
+        read(process_calls.switch_process("p", active=True), body)
+
+
+@pytest.mark.parametrize("id", ["", "..", "a/b", "a?b"])
+def test_an_id_that_leads_elsewhere_is_refused(id: str) -> None:
+    with pytest.raises(UnsafeValue, match="^process_id: must"):
+        process_calls.switch_process(id, active=True)
+    with pytest.raises(UnsafeValue, match="^monitor_id: must"):
+        process_calls.get_timeseries(id)
+
+
+# Monitors
+
+
+def test_monitors_are_asked_for_with_their_filters_and_the_limit() -> None:
+    call = process_calls.list_monitors(RUNNING, limit=None)
+    assert (call.method, call.path, call.params) == ("GET", "/api/processmonitor/monitors", RUNNING)
+    assert process_calls.list_monitors(RUNNING, limit=7).params == (*RUNNING, ("max", "7"))
+
+
+def test_a_monitor_is_read_whole_and_a_percentage_stays_what_the_server_said(sample: Sample) -> None:
+    found = read(process_calls.list_monitors(RUNNING, limit=None), sample("monitors.json"))
+    (monitor,) = found.items
+    assert found.total == 2
+    assert (monitor.id, monitor.name) == ("aacb79d7c91db789ce0f7c5abe02bf7a", "opex/20ab81ce")
+    assert (monitor.status, monitor.category, monitor.subcategory) == ("Succeeded", "Ingest", "OPEX")
+    assert monitor.started == datetime(2024, 1, 7, 12, 2, 4, tzinfo=UTC)
+    assert monitor.completed == datetime(2024, 1, 7, 12, 2, 48, tzinfo=UTC)
+    assert (monitor.progress_text, monitor.percent_complete) == ("", "")
+    assert (monitor.files_pending, monitor.files_processed, monitor.size) == (3, 1, 6083)
+    assert (monitor.warnings, monitor.errors, monitor.can_retry) == (0, 0, True)
+    assert monitor.extra == {"abandoned": False}
+
+
+@pytest.mark.parametrize(("said", "kept"), [("50", "50"), (50, "50"), (12.5, "12.5"), (None, ""), ("", "")])
+def test_a_percentage_is_a_text_however_it_comes(said: object, kept: str) -> None:
+    body = monitors("a")
+    body["value"]["monitors"][0]["percentComplete"] = said
+    assert page(body).items[0].percent_complete == kept
+
+
+def test_the_next_page_is_asked_of_our_own_server_by_the_query_of_its_address(sample: Sample) -> None:
+    following = read(process_calls.list_monitors(RUNNING, limit=None), sample("monitors.json")).next
+    assert following is not None
+    assert (following.method, following.path) == ("GET", "/api/processmonitor/monitors")
+    assert following.params == (("start", "1"), ("max", "1"), ("status", "Running"))
+
+
+def test_a_filter_the_address_forgets_is_kept_and_none_comes_twice() -> None:
+    address = "https://h/x?start=2&max=1&max=1&category=A&category=B"
+    following = page(monitors("a", next=address)).next
+    assert following is not None
+    expected = (*RUNNING, ("start", "2"), ("max", "1"), ("category", "A"), ("category", "B"))
+    assert following.params == expected
+
+
+@pytest.mark.parametrize("address", [None, ""])
+def test_without_an_address_there_is_no_next_page(address: object) -> None:
+    assert page(monitors("a", next=address)).next is None
+    assert page({"value": {"monitors": [{"mappedId": "a"}]}}).next is None
+
+
+def test_an_empty_page_is_the_last_whatever_its_address() -> None:
+    assert page(monitors(next="/x?start=25")).next is None
+
+
+def test_a_next_page_that_is_the_same_page_is_inconsistent() -> None:
+    with pytest.raises(ListingInconsistent, match="the next page is the same page once more"):
+        page(monitors("a", next="/x?status=Running"))
+
+
+@pytest.mark.parametrize("address", [7, {"no": 1}, ["x"], "http://[", "/x?" + "&".join(f"p{n}=1" for n in range(65))])
+def test_an_address_that_is_none_is_refused_with_its_path(address: object) -> None:
+    with pytest.raises(DecodeError, match=r"expected an address @ \$\.value\.paging\.next"):
+        page(monitors("a", next=address))
+
+
+def test_a_limit_ends_the_listing_and_cuts_a_page_that_is_larger() -> None:
+    found = page(monitors("a", "b", "c", next="/x?start=3"), limit=2)
+    assert ([monitor.id for monitor in found.items], found.next) == (["a", "b"], None)
+
+
+def test_a_limit_counts_over_pages() -> None:
+    second = page(monitors("a", "b", next="/x?start=2"), limit=3).next
+    assert second is not None
+    found = read(second, monitors("c", "d", next="/x?start=4"))
+    assert ([monitor.id for monitor in found.items], found.next) == (["c"], None)
+
+
+def test_a_service_that_says_it_failed_is_quoted() -> None:
+    with pytest.raises(DecodeError, match=r"success is false: No such thing @ \$"):
+        page({"success": False, "message": "No such thing"})
+
+
+@pytest.mark.parametrize("body", [{}, [], {"value": None}, {"success": True, "value": []}])
+def test_an_answer_without_a_value_is_refused_with_its_path(body: Any) -> None:
+    with pytest.raises(DecodeError, match=r"expected an object @ \$\.value"):
+        page(body)
+
+
+# Messages, timeseries
+
+
+def test_messages_are_asked_for_by_monitor_in_pages() -> None:
+    call = process_calls.list_messages((("monitor", "aacb"),), size=1000, limit=30)
+    assert (call.method, call.path) == ("GET", "/api/processmonitor/messages")
+    assert call.params == (("monitor", "aacb"), ("start", "0"), ("max", "30"))
+
+
+def test_a_message_is_read_whole_and_names_its_workflow(sample: Sample) -> None:
+    call = process_calls.list_messages((("monitor", "aacb"),), size=1000, limit=None)
+    (message,) = read(call, sample("messages.json")).items
+    assert message == Message(
+        id="d667",
+        monitor_id="aacb",
+        monitor_name="opex/20ab",
+        workflow_id=51234,
+        workflow_name="Ingest OPEX (Incremental)",
+        path="9c43",
+        date=datetime(2023, 10, 23, 10, 52, 54, tzinfo=UTC),
+        status="Info",
+        message='monitor.info.directory.skip|{"matchText":"Source ID TEST"}',
+        display_message="Matched directory",
+        security_descriptor="closed",
+        entity_title="A title",
+        entity_ref="f665",
+        source_id="TEST",
+    )
+
+
+def test_a_message_needs_no_more_than_its_id() -> None:
+    call = process_calls.list_messages((), size=10, limit=None)
+    (message,) = read(call, {"value": {"messages": [{"mappedId": "m", "workflowInstanceId": None}]}}).items
+    assert message == Message(id="m")
+
+
+def test_a_timeseries_is_kept_as_it_comes(sample: Sample) -> None:
+    call = process_calls.get_timeseries("aacb")
+    assert call.path == "/api/processmonitor/monitors/aacb/timeseries"
+    assert read(call, sample("timeseries.json")) == (
+        {"date": "2026-11-23T00:32:20.150Z", "filesProcessed": 4},
+        [1, 2],
+    )

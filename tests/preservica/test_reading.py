@@ -1,0 +1,277 @@
+"""What each answer of the workflow service reads as; no event loop, no socket."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+import pytest
+
+from workflow_async import Phase
+from workflow_async._call import Call, Page, Reply
+from workflow_async.errors import DecodeError, ResponseMismatch, UnexpectedContent
+from workflow_async.preservica import Context, Started, State, Workflow, calls
+from workflow_async.preservica.records import Tally
+
+T = TypeVar("T")
+Sample = Callable[[str], bytes]
+
+
+def read(call: Call[T], body: bytes, status: int = 200) -> T:
+    return call.read(Reply(status, {}, body))
+
+
+def page(body: bytes, given: int = 0, limit: int | None = None) -> Page[Workflow]:
+    return read(calls.list_workflows((("state", "Active"),), size=100, limit=limit, given=given), body)
+
+
+def instances(*rows: str, **counts: int) -> bytes:
+    head = "".join(f"<{name}>{count}</{name}>" for name, count in counts.items())
+    return f'<R xmlns="http://workflow.preservica.com">{head}{"".join(rows)}</R>'.encode()
+
+
+def instance(id: int, **children: str) -> str:
+    inner = "".join(f"<{name}>{text}</{name}>" for name, text in {"Id": str(id), "State": "ACTIVE", **children}.items())
+    return f"<WorkflowInstance>{inner}</WorkflowInstance>"
+
+
+def one(**children: str) -> Workflow:
+    return read(calls.get_workflow(7), instance(7, **children).encode())
+
+
+# Contexts
+
+
+def test_contexts_have_an_id_a_name_and_whatever_else_there_is(sample: Sample) -> None:
+    first, second = read(calls.list_contexts(()), sample("contexts.xml")).items
+    assert first == Context(id="42", name="Ingest OPEX (Incremental)")
+    assert (second.id, second.name, second.extra) == ("184", "Web Crawl & Ingest", {"Active": "true"})
+
+
+def test_a_single_context_is_a_list_too_whatever_the_root_and_the_prefix_are_called(sample: Sample) -> None:
+    assert read(calls.list_contexts(()), sample("contexts-one.xml")).items == (Context(id="42", name="Ingest"),)
+
+
+def test_no_contexts_are_no_items(sample: Sample) -> None:
+    assert read(calls.list_contexts(()), sample("contexts-none.xml")) == Page(())
+
+
+@pytest.mark.parametrize(
+    ("body", "fault"),
+    [
+        (b"<R><Message>no</Message></R>", "expected WorkflowContext elements, got Message @ /"),
+        (b"<R>no</R>", "expected elements, got a text @ /"),
+        (b"<R><WorkflowContext><Name>x</Name></WorkflowContext></R>", "required field missing @ $[0].id"),
+        (b"<R><WorkflowContext/></R>", "expected an object, got a text @ $[0]"),
+        (b"", "not XML: no element found in line 1 @ /"),
+        (b"{}", "not XML: not well-formed (invalid token) in line 1 @ /"),
+        (b'<!DOCTYPE R [<!ENTITY a "b">]><R/>', "a DOCTYPE, which is never read @ /"),
+    ],
+)
+def test_an_answer_that_is_no_list_of_contexts_is_refused_with_its_path(body: bytes, fault: str) -> None:
+    with pytest.raises(DecodeError) as caught:
+        read(calls.list_contexts(()), body)
+    assert caught.value.faults == (fault,)
+
+
+def test_a_login_page_where_a_list_is_due_is_unexpected_content() -> None:
+    with pytest.raises(UnexpectedContent):
+        read(calls.list_contexts(()), b"<!DOCTYPE html><html></html>")
+
+
+# Rows
+
+
+def test_a_row_is_read_whole(sample: Sample) -> None:
+    found = page(sample("instances.xml"))
+    workflow = found.items[0]
+    assert found.total == 423
+    assert (workflow.id, workflow.state, workflow.state_text) == (51234, State.COMPLETED, "COMPLETED")
+    assert (workflow.phase, workflow.step, workflow.display_state) == (Phase.SUCCEEDED, None, "Completed")
+    assert workflow.started == datetime(2025, 11, 18, 9, 15, 2, 123000, tzinfo=UTC)
+    assert workflow.finished == datetime(2025, 11, 18, 9, 17, 44, 901000, tzinfo=UTC)
+    assert workflow.correlation_id == "604f70a6-7609-4c9f-b714-ee153877c5ec"
+    assert (workflow.archival_process_id, workflow.group_id) == ("50011", "8c1f0d5e-17a4-4b52-9f10-3f6f8c1e2a77")
+    assert workflow.monitor_id == "aacb79d7c91db789ce0f7c5abe02bf7a"
+    assert (workflow.context_id, workflow.context_name) == ("42", "Ingest OPEX (Incremental)")
+    assert workflow.definition_id == "com.preservica.core.workflow.ingest.opex.incremental"
+    assert (workflow.definition_name, workflow.creator) == ("Ingest OPEX (Incremental)", "manager@example.org")
+    assert workflow.extra == {"TopLevelDURecord": "9c43a1"}
+
+
+def test_an_active_row_says_its_step(sample: Sample) -> None:
+    workflow = page(sample("instances.xml")).items[1]
+    assert (workflow.step, workflow.finished, workflow.creator) == ("DeleteIngestedFromSource", None, None)
+
+
+def test_a_row_of_id_and_state_is_enough_and_a_single_row_is_a_list(sample: Sample) -> None:
+    (workflow,) = page(sample("instances-sparse.xml")).items
+    assert workflow == Workflow(id=7, state=State.PENDING, state_text="PENDING")
+
+
+@pytest.mark.parametrize("missing", ["Id", "State"])
+def test_a_row_without_id_or_state_is_refused_with_its_place(missing: str) -> None:
+    row = instance(8).replace(f"<{missing}>", "<X>").replace(f"</{missing}>", "</X>")
+    with pytest.raises(DecodeError, match=rf"required field missing @ \$\[1\]\.{missing.lower()}"):
+        page(instances(instance(7), row))
+
+
+@pytest.mark.parametrize(
+    ("children", "fault"),
+    [
+        ({"Id": "x"}, "expected a whole number, got a text @ $[0].id"),
+        ({"State": " "}, "expected a text that is not blank @ $[0].state"),
+        ({"Started": "yesterday"}, "expected an instant such as 2018-08-08T08:46:57.3Z, got a text @ $[0].started"),
+    ],
+)
+def test_a_value_that_cannot_be_read_is_named_by_its_path(children: dict[str, str], fault: str) -> None:
+    with pytest.raises(DecodeError) as caught:
+        page(instances(instance(7, **children)))
+    assert fault in caught.value.faults
+
+
+def test_blanks_around_a_value_do_not_count() -> None:
+    workflow = one(State="\n  ACTIVE  ", Started=" 2025-11-18T09:15:02Z\n", Finished=" ")
+    assert (workflow.state_text, workflow.finished) == ("ACTIVE", None)
+    assert workflow.started == datetime(2025, 11, 18, 9, 15, 2, tzinfo=UTC)
+
+
+def test_an_error_document_is_no_empty_list() -> None:
+    with pytest.raises(DecodeError, match="expected WorkflowInstance elements, got Message @ /"):
+        page(b"<ErrorResponse><Message>no</Message></ErrorResponse>")
+
+
+# Pages
+
+
+def test_the_next_page_begins_after_the_rows_that_came_not_after_those_asked_for(sample: Sample) -> None:
+    following = page(sample("instances.xml")).next
+    assert following == calls.list_workflows((("state", "Active"),), size=100, limit=None, given=2)
+
+
+@pytest.mark.parametrize(
+    ("rows", "counts", "given"), [(2, {"TotalCount": 9}, 7), (0, {"TotalCount": 9, "Count": 0}, 3), (0, {}, 3)]
+)
+def test_a_listing_ends_at_the_total_and_at_an_empty_page(rows: int, counts: dict[str, int], given: int) -> None:
+    found = page(instances(*(instance(id) for id in range(rows)), **counts), given)
+    assert (len(found.items), found.next) == (rows, None)
+
+
+def test_without_a_total_a_listing_goes_on_until_a_page_is_empty() -> None:
+    found = page(instances(instance(1)))
+    assert found.total is None
+    assert found.next is not None
+    assert found.next.params[-2:] == (("start", "1"), ("max", "100"))
+
+
+def test_a_listing_ends_at_its_limit_even_if_the_server_gives_more() -> None:
+    found = page(instances(*(instance(id) for id in range(5)), TotalCount=9), given=4, limit=6)
+    assert ([workflow.id for workflow in found.items], found.next) == ([0, 1], None)
+
+
+def test_a_total_that_is_no_number_is_refused() -> None:
+    with pytest.raises(DecodeError, match="expected a whole number, got a text @ /TotalCount"):
+        page(b"<R><TotalCount>many</TotalCount></R>")
+
+
+# States
+
+
+@pytest.mark.parametrize(
+    ("word", "state", "phase"),
+    [
+        ("PENDING", State.PENDING, Phase.WAITING),
+        ("Active", State.ACTIVE, Phase.RUNNING),
+        ("SUSPENDING", State.SUSPENDING, Phase.RUNNING),
+        ("suspended", State.SUSPENDED, Phase.PARKED),
+        ("COMPLETED", State.COMPLETED, Phase.SUCCEEDED),
+        ("FINISHED_MIXED_OUTCOME", State.FINISHED_MIXED_OUTCOME, Phase.PARTIAL),
+        ("Finished Mixed Outcome", State.FINISHED_MIXED_OUTCOME, Phase.PARTIAL),
+        ("FAILED", State.FAILED, Phase.FAILED),
+        ("ABORTED", State.ABORTED, Phase.STOPPED),
+        ("CANCELLED", State.CANCELLED, Phase.STOPPED),
+        ("UNKNOWN", State.UNKNOWN, Phase.UNKNOWN),
+        ("HIBERNATING", State.UNKNOWN, Phase.UNKNOWN),
+    ],
+)
+def test_a_state_is_read_in_any_case_and_a_new_word_is_unknown_and_kept(word: str, state: State, phase: Phase) -> None:
+    workflow = one(State=word)
+    assert (workflow.state, workflow.phase, workflow.state_text) == (state, phase, word)
+
+
+def test_every_state_has_a_phase_and_unknown_is_not_final() -> None:
+    assert all(isinstance(state.phase, Phase) for state in State)
+    assert not State.UNKNOWN.phase.final
+
+
+# One
+
+
+def test_children_of_unknown_or_unexpected_shape_are_kept_and_never_fatal(sample: Sample) -> None:
+    workflow = read(calls.get_workflow(51234), sample("instance-failed.xml"))
+    assert (workflow.state, workflow.finished, workflow.display_state) == (State.FAILED, None, "Failed")
+    assert (workflow.current_step, workflow.creator) == (None, None)
+    extra: Any = workflow.extra
+    assert extra["CurrentStepName"] == ["VirusCheck", "Characterise"]
+    assert extra["Creator"] == {"Name": "manager"}
+    assert extra["TopLevelDURecord"] == ["a", "b"]
+    assert extra["Errors"]["Error"][1] == {"@step": "VirusCheck", "Message": "Step VirusCheck failed"}
+    assert set(extra) == {"Steps", "Errors", "TopLevelDURecord", "CurrentStepName", "Creator"}
+
+
+def test_an_answer_about_another_workflow_is_a_mismatch(sample: Sample) -> None:
+    with pytest.raises(ResponseMismatch, match="asked for workflow 8, the answer is about workflow 51234"):
+        read(calls.get_workflow(8), sample("instance-failed.xml"))
+
+
+@pytest.mark.parametrize("body", [b"<WorkflowInstance/>", b"<R><WorkflowInstance><Id>7</Id></WorkflowInstance></R>"])
+def test_an_answer_without_a_workflow_is_refused(body: bytes) -> None:
+    with pytest.raises(DecodeError, match=r"required field missing @ \$\.id"):
+        read(calls.get_workflow(7), body)
+
+
+# Starts, retries, terminations
+
+
+def started(body: bytes) -> Started:
+    return read(calls.start_workflow("42", None, None, "mark-1"), body, 201)
+
+
+def test_a_start_tells_the_new_workflow_and_its_mark(sample: Sample) -> None:
+    found = started(sample("started.xml"))
+    assert (found.id, found.correlation_id) == (51300, "mark-1")
+    assert found.workflow is not None
+    assert (found.workflow.id, found.workflow.phase) == (51300, Phase.WAITING)
+
+
+def test_a_start_whose_answer_is_no_more_than_an_id_tells_the_id(sample: Sample) -> None:
+    assert started(sample("started-id-only.xml")) == Started(id=51300, correlation_id="mark-1")
+
+
+@pytest.mark.parametrize("body", [b"", b" \n", b"<WorkflowInstance/>", b"<R><Id>x</Id></R>", b"<R><Name>x</Name></R>"])
+def test_a_start_whose_answer_tells_nothing_has_happened_all_the_same(body: bytes) -> None:
+    assert started(body) == Started(id=None, correlation_id="mark-1")
+
+
+@pytest.mark.parametrize("body", [b"<html></html>", b"created", b"<R>"])
+def test_a_start_answered_with_something_else_cannot_be_read(body: bytes) -> None:
+    with pytest.raises(DecodeError):
+        started(body)
+
+
+def test_a_retry_counts_both_ways(sample: Sample) -> None:
+    assert read(calls.retry_workflows([1]), sample("retried.xml")) == Tally(successful=2, failed=1)
+
+
+@pytest.mark.parametrize("body", [b"", b"<R/>", b"<R><Id>1</Id></R>"])
+def test_a_retry_without_counts_is_refused(body: bytes) -> None:
+    with pytest.raises(DecodeError, match="required field missing @ /SuccessfulNumber"):
+        read(calls.retry_workflows([1]), body)
+
+
+@pytest.mark.parametrize("body", [b"", b"Accepted", b"{}", b"<R/>", b"<R><FailedNumber/></R>"])
+def test_a_termination_is_accepted_whatever_the_body_unless_it_counts_failures(body: bytes) -> None:
+    assert read(calls.terminate_workflows([1]), body, 202).failed == 0
+
+
+def test_a_termination_that_counts_failures_tells_them(sample: Sample) -> None:
+    assert read(calls.terminate_workflows([1]), sample("retried.xml"), 202) == Tally(successful=2, failed=1)

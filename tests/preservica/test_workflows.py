@@ -1,0 +1,192 @@
+"""The workflows of a Preservica over a real socket: get, terminate, retry, wait."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from workflow_async import Clock, Phase, Poll
+from workflow_async.errors import (
+    DecodeError,
+    NotFound,
+    PartlyRefused,
+    ResponseMismatch,
+    ServerFault,
+    TransportError,
+    UnsafeValue,
+    WaitTimeout,
+    WorkflowFailed,
+    WorkflowParked,
+)
+from workflow_async.preservica import PreservicaClient, State
+from workflow_async.sandbox import Fate, Fault, Faults, ManualClock, Step
+from workflow_async.sandbox.served import Exchange
+from workflow_async.sandbox.systems import FakePreservica
+
+INSTANCES = "/sdb/rest/workflow/instances"
+QUICK = Poll(interval=1.0, ceiling=1.0)
+
+
+def asked(archive: FakePreservica, method: str = "GET", path: str = INSTANCES) -> list[Exchange]:
+    return [exchange for exchange in archive.requests if (exchange.method, exchange.path) == (method, path)]
+
+
+# Getting
+
+
+async def test_one_workflow_is_got_by_number_or_digits(archive: FakePreservica, pv: PreservicaClient) -> None:
+    (id,) = archive.seed(1)
+    assert (await pv.workflows.get(id)) == (await pv.workflows.get(str(id)))
+    assert asked(archive, path=f"{INSTANCES}/{id}")[0].query == "includeErrors=true"
+
+
+async def test_an_unknown_workflow_is_not_found(pv: PreservicaClient) -> None:
+    with pytest.raises(NotFound):
+        await pv.workflows.get(1)
+
+
+async def test_an_id_that_is_no_number_is_refused_before_anything_is_sent(
+    archive: FakePreservica, pv: PreservicaClient
+) -> None:
+    with pytest.raises(UnsafeValue, match="^workflow_id"):
+        await pv.workflows.get("../1")
+    assert archive.requests == []
+
+
+async def test_what_the_server_says_of_errors_is_in_extra(
+    archive: FakePreservica, pv: PreservicaClient, time: ManualClock
+) -> None:
+    context = archive.context("Breaks", "org.example.breaks", "Ingest", [Step("Break", 1.0, Fate.FAILED)])
+    started = await pv.workflows.start(context)
+    assert started.id is not None
+    time.advance(60)
+    workflow = await pv.workflows.get(started.id)
+    assert workflow.phase is Phase.FAILED
+    errors = workflow.extra["Errors"]["Error"]
+    assert [error["StepName"] for error in errors] == ["Break", "Break"]
+
+
+async def test_an_answer_about_another_workflow_is_asked_for_again_and_then_a_mismatch(
+    telling: Any, clock: Clock
+) -> None:
+    told = telling(lambda _: httpx.Response(200, text="<W><Id>8</Id><State>ACTIVE</State></W>"))
+    async with told.client(clock) as pv:
+        with pytest.raises(ResponseMismatch, match="asked for workflow 7, the answer is about workflow 8"):
+            await pv.workflows.get(7)
+    assert len(told.asked) == 4
+
+
+# Terminating and retrying
+
+
+async def test_workflows_are_terminated_in_one_request_and_end_a_little_later(
+    archive: FakePreservica, pv: PreservicaClient
+) -> None:
+    first, second = await pv.workflows.start(42), await pv.workflows.start(43)
+    assert first.id is not None
+    assert second.id is not None
+    await pv.workflows.terminate(first.id, str(second.id))
+    for id in (first.id, second.id):
+        assert (await pv.workflows.wait(id, poll=QUICK)).state is State.ABORTED
+    (exchange,) = asked(archive, "POST", f"{INSTANCES}/terminate")
+    assert (exchange.query, exchange.body) == (f"workflowInstanceIds={first.id}%2C{second.id}", b"")
+    assert exchange.headers["content-length"] == "0"
+
+
+async def test_a_retry_says_how_many_try_again(archive: FakePreservica, pv: PreservicaClient) -> None:
+    archive.seed(100, age=60.0)
+    failed = [workflow.id async for workflow in pv.workflows.list(state="Failed", limit=3)]
+    assert await pv.workflows.retry(*failed) == 3
+
+
+async def test_a_retry_of_which_some_are_refused_says_so(archive: FakePreservica, pv: PreservicaClient) -> None:
+    archive.seed(100, age=60.0)
+    failed = await pv.workflows.list(state="Failed").first()
+    done = await pv.workflows.list(state="Completed").first()
+    assert failed is not None
+    assert done is not None
+    with pytest.raises(PartlyRefused, match="retry: 1 of 2 workflows were refused") as caught:
+        await pv.workflows.retry(failed.id, done.id)
+    assert (caught.value.successful, caught.value.failed) == (1, 1)
+
+
+async def test_a_termination_of_which_some_are_refused_says_so(telling: Any, clock: Clock) -> None:
+    body = "<R><SuccessfulNumber>1</SuccessfulNumber><FailedNumber>2</FailedNumber></R>"
+    async with telling(lambda _: httpx.Response(202, text=body)).client(clock) as pv:
+        with pytest.raises(PartlyRefused, match="terminate: 2 of 3 workflows were refused"):
+            await pv.workflows.terminate(1, 2, 3)
+
+
+@pytest.mark.parametrize("verb", ["terminate", "retry"])
+async def test_nothing_to_terminate_or_retry_is_refused_because_it_may_mean_all(
+    verb: str, archive: FakePreservica, pv: PreservicaClient
+) -> None:
+    with pytest.raises(UnsafeValue, match="^ids"):
+        await getattr(pv.workflows, verb)()
+    assert archive.requests == []
+
+
+@pytest.mark.parametrize("verb", ["terminate", "retry"])
+@pytest.mark.parametrize(("fault", "kind"), [(Fault.SERVER_ERROR, ServerFault), (Fault.CUT_BEFORE, TransportError)])
+async def test_a_termination_and_a_retry_are_sent_once(
+    verb: str, fault: Fault, kind: type[Exception], archive: FakePreservica, pv: PreservicaClient
+) -> None:
+    archive.faults = Faults(rates={fault: 1.0}, paths=(f"{INSTANCES}/",))
+    with pytest.raises(kind):
+        await getattr(pv.workflows, verb)(7)
+    assert len(asked(archive, "POST", f"{INSTANCES}/{verb}")) == 1
+
+
+async def test_a_retry_answered_without_counts_cannot_be_read(telling: Any, clock: Clock) -> None:
+    async with telling(lambda _: httpx.Response(200)).client(clock) as pv:
+        with pytest.raises(DecodeError):
+            await pv.workflows.retry(1)
+
+
+# Waiting
+
+
+async def test_a_wait_returns_the_record_in_its_final_state(pv: PreservicaClient) -> None:
+    started = await pv.workflows.start(42)
+    assert started.id is not None
+    done = await pv.workflows.wait(started.id, poll=QUICK, check=True)
+    assert (done.id, done.phase) == (started.id, Phase.SUCCEEDED)
+    assert done.started is not None
+    assert done.finished is not None
+    assert done.started < done.finished
+
+
+@pytest.mark.parametrize(("fate", "phase"), [(Fate.FAILED, Phase.FAILED), (Fate.PARTIAL, Phase.PARTIAL)])
+async def test_a_checked_wait_raises_for_failures_and_mixed_outcomes(
+    fate: Fate, phase: Phase, archive: FakePreservica, pv: PreservicaClient
+) -> None:
+    context = archive.context("Ends", "org.example.ends", "Ingest", [Step("Step", 1.0, fate), Step("Last", 1.0)])
+    started = await pv.workflows.start(context)
+    assert started.id is not None
+    assert (await pv.workflows.wait(started.id, poll=QUICK)).phase is phase
+    with pytest.raises(WorkflowFailed):
+        await pv.workflows.wait(started.id, poll=QUICK, check=True)
+
+
+async def test_a_suspended_workflow_is_returned_raised_or_waited_for(
+    archive: FakePreservica, pv: PreservicaClient
+) -> None:
+    context = archive.context("Holds", "org.example.holds", "Ingest", [Step("Approve", 1.0, Fate.HELD)])
+    started = await pv.workflows.start(context)
+    assert started.id is not None
+    parked = await pv.workflows.wait(started.id, poll=QUICK, parked="return")
+    assert (parked.phase, parked.step) == (Phase.PARKED, "Approve")
+    with pytest.raises(WorkflowParked):
+        await pv.workflows.wait(started.id, poll=QUICK, parked="raise")
+    with pytest.raises(WaitTimeout, match="last seen SUSPENDED"):
+        await pv.workflows.wait(started.id, poll=QUICK, deadline=30)
+
+
+async def test_a_wait_endures_an_outage_of_the_login(
+    archive: FakePreservica, pv: PreservicaClient, time: ManualClock
+) -> None:
+    started = await pv.workflows.start(42)
+    assert started.id is not None
+    archive.world.revoke()
+    archive.faults = Faults(script=(Fault.SERVER_ERROR,) * 9, paths=("/api/accesstoken/",))
+    assert (await pv.workflows.wait(started.id, poll=QUICK)).phase is Phase.SUCCEEDED

@@ -1,0 +1,193 @@
+"""Every request the workflow service is sent, as a value that reads its answer (contract: preservica.md 1). Pure."""
+
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+from workflow_async._call import Call, Page, Params, Replay, Reply, number
+from workflow_async._listing import next_size
+from workflow_async._structure import Unfit, whole
+from workflow_async._xml import xml_bytes, xml_tree
+from workflow_async.errors import DecodeError, ResponseMismatch, UnsafeValue
+from workflow_async.preservica._convert import element, elements, leaf
+from workflow_async.preservica.filters import filled
+from workflow_async.preservica.records import Context, Started, Tally, Workflow
+
+T = TypeVar("T")
+Value = str | int | float | bool
+
+NAMESPACE = "http://workflow.preservica.com"
+CONTEXTS = "/sdb/rest/workflow/contexts"
+INSTANCES = "/sdb/rest/workflow/instances"
+XML = "application/xml"
+CREATED = frozenset({200, 201, 202})
+ACCEPTED = frozenset({200, 202})
+
+
+def list_contexts(query: Params) -> Call[Page[Context]]:
+    """The active contexts, all in one answer: the server has no pages of them."""
+    return Call("GET", CONTEXTS, _contexts, query, accept=XML)
+
+
+def list_workflows(query: Params, *, size: int, limit: int | None, given: int = 0) -> Call[Page[Workflow]]:
+    """A page of workflows, from the row number `given` on."""
+    asked = (*query, ("start", str(given)), ("max", str(next_size(size, limit, given))))
+    following = partial(list_workflows, query, size=size, limit=limit)
+    return Call("GET", INSTANCES, partial(_workflow_page, following, limit, given), asked, accept=XML)
+
+
+def get_workflow(id: int) -> Call[Workflow]:
+    """One workflow, with its errors."""
+    return Call("GET", f"{INSTANCES}/{id}", partial(_workflow, id), (("includeErrors", "true"),), accept=XML)
+
+
+def start_workflow(
+    context_id: str | None, context_name: str | None, parameters: Mapping[str, Value] | None, correlation_id: str
+) -> Call[Started]:
+    """Start a workflow of a context, which is named by its id, its name, or both."""
+    asked: list[tuple[str, str | list[tuple[str, str]]]] = []
+    if context_id is not None:
+        asked.append(("WorkflowContextId", filled("context", context_id)))
+    if context_name is not None:
+        asked.append(("WorkflowContextName", filled("context", context_name)))
+    asked += [("Parameter", [("Key", key), ("Value", value)]) for key, value in _texts(parameters or {})]
+    asked.append(("CorrelationId", filled("correlation_id", correlation_id)))
+    return Call(
+        "POST",
+        INSTANCES,
+        partial(_started, correlation_id),
+        body=xml_bytes("StartWorkflowRequest", NAMESPACE, asked),
+        content_type="application/xml;charset=UTF-8",
+        accept=XML,
+        replay=Replay.ONCE,
+        success=CREATED,
+    )
+
+
+def terminate_workflows(ids: Sequence[int | str]) -> Call[Tally]:
+    """Ask for these workflows to end, which they do later."""
+    return _on_many("terminate", ids, _terminated)
+
+
+def retry_workflows(ids: Sequence[int | str]) -> Call[Tally]:
+    """Let these failed or suspended workflows try again."""
+    return _on_many("retry", ids, _retried)
+
+
+def _texts(parameters: Mapping[str, Value]) -> list[tuple[str, str]]:
+    return [(_key(key), _text(key, value)) for key, value in parameters.items()]
+
+
+def _key(key: str) -> str:
+    if not isinstance(key, str):
+        raise UnsafeValue("parameters", "must have texts as keys")
+    return key
+
+
+def _text(key: str, value: Value) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str | int | float):
+        return str(value)
+    raise UnsafeValue(f"parameters[{key!r}]", "must be a text, a number, True or False")
+
+
+def _on_many(verb: str, ids: Sequence[int | str], read: Callable[[Reply], Tally]) -> Call[Tally]:
+    if not ids:
+        raise UnsafeValue("ids", f"must name the workflows to {verb}: the server may take none for all of them")
+    named = ",".join(str(number("ids", id)) for id in ids)
+    asked = (("workflowInstanceIds", named),)
+    path = f"{INSTANCES}/{verb}"
+    return Call("POST", path, read, asked, accept=XML, replay=Replay.ONCE, success=ACCEPTED)
+
+
+def _document(reply: Reply, *lists: str) -> dict[str, Any]:
+    """The children of a document's root, whose own name is known of no answer."""
+    tree = xml_tree(reply.body, frozenset(lists))
+    if isinstance(tree, dict):
+        return tree
+    if tree.strip():
+        raise DecodeError("expected elements, got a text @ /")
+    return {}
+
+
+def _rows(tree: dict[str, Any], name: str) -> list[Any]:
+    """The rows of a list; an answer with other children than rows and counts is no list."""
+    others = [child for child in tree if not child.startswith(("@", "#")) and not child.endswith("Count")]
+    if name not in tree and others:
+        raise DecodeError(f"expected {name} elements, got {', '.join(others[:3])} @ /")
+    found: list[Any] = tree.get(name, [])
+    return found
+
+
+def _count(tree: dict[str, Any], name: str) -> int | None:
+    text = (leaf(tree.get(name)) or "").strip()
+    if not text:
+        return None
+    try:
+        return whole(text)
+    except Unfit as error:
+        fault = str(error)
+    raise DecodeError(f"{fault} @ /{name}")
+
+
+def _contexts(reply: Reply) -> Page[Context]:
+    tree = _document(reply, "WorkflowContext")
+    return Page(elements(_rows(tree, "WorkflowContext"), Context))
+
+
+def _workflow_page(
+    following: Callable[..., Call[Page[Workflow]]], limit: int | None, given: int, reply: Reply
+) -> Page[Workflow]:
+    tree = _document(reply, "WorkflowInstance")
+    items = elements(_rows(tree, "WorkflowInstance"), Workflow)
+    total = _count(tree, "TotalCount")
+    seen = given + len(items)
+    ends = [end for end in (limit, total) if end is not None]
+    over = not items or any(seen >= end for end in ends)
+    return Page(_within(items, limit, given), None if over else following(given=seen), total)
+
+
+def _within(items: tuple[T, ...], limit: int | None, given: int) -> tuple[T, ...]:
+    """What is left of the limit, whatever size of page the server likes."""
+    return items if limit is None else items[: limit - given]
+
+
+def _workflow(id: int, reply: Reply) -> Workflow:
+    workflow = element(_document(reply), Workflow)
+    if workflow.id != id:
+        raise ResponseMismatch(f"workflow {id}", f"workflow {workflow.id}")
+    return workflow
+
+
+def _started(correlation_id: str, reply: Reply) -> Started:
+    """The server has said yes: an answer that says less than it could is no failure."""
+    tree = _document(reply) if reply.body.strip() else {}
+    try:
+        workflow = element(tree, Workflow)
+    except DecodeError:
+        return Started(id=_id(tree), correlation_id=correlation_id)
+    return Started(id=workflow.id, correlation_id=correlation_id, workflow=workflow)
+
+
+def _id(tree: dict[str, Any]) -> int | None:
+    try:
+        return _count(tree, "Id")
+    except DecodeError:
+        return None
+
+
+def _terminated(reply: Reply) -> Tally:
+    """Nobody has written down what the body is, if there is one: only numbers that say otherwise count."""
+    return _tally(_document(reply)) if reply.body.lstrip().startswith(b"<") else Tally()
+
+
+def _retried(reply: Reply) -> Tally:
+    tree = _document(reply) if reply.body.strip() else {}
+    if "SuccessfulNumber" not in tree and "FailedNumber" not in tree:
+        raise DecodeError("required field missing @ /SuccessfulNumber")
+    return _tally(tree)
+
+
+def _tally(tree: dict[str, Any]) -> Tally:
+    return Tally(_count(tree, "SuccessfulNumber") or 0, _count(tree, "FailedNumber") or 0)

@@ -1,0 +1,155 @@
+"""The client of one Preservica."""
+
+import os
+import ssl
+from types import TracebackType
+from typing import Self, TypedDict, Unpack
+
+from workflow_async._auth import Secret, Token
+from workflow_async._http import Carrier, carried_by
+from workflow_async._origin import Origin
+from workflow_async._transport import Transport
+from workflow_async.errors import UnsafeValue
+from workflow_async.preservica.contexts import Contexts
+from workflow_async.preservica.credentials import find
+from workflow_async.preservica.monitors import Monitors
+from workflow_async.preservica.processes import Processes
+from workflow_async.preservica.session import Account, Session
+from workflow_async.preservica.workflows import Workflows
+from workflow_async.settings import Clock, Limits, Retry, Timeouts
+
+
+class Settings(TypedDict, total=False):
+    """What a client can be told besides who it is; see `PreservicaClient`."""
+
+    shared_secret: bool
+    retry: Retry
+    timeouts: Timeouts
+    limits: Limits
+    clock: Clock
+    http: Carrier
+    ssl_context: ssl.SSLContext | None
+    allow_insecure_http: bool
+
+
+class PreservicaClient:
+    """One Preservica, as one user: `async with PreservicaClient(host, username=…, password=…) as pv: ...`.
+
+    Nothing is sent before the first call, which logs in; one login serves all calls for as long as its token lives. One
+    client serves any number of concurrent calls of one event loop. The workflow services need the Enterprise edition.
+
+    Args:
+        server: a host, such as eu.preservica.com, or a URL.
+        username: the user.
+        password: the password, or with `shared_secret` the secret.
+        tenant: the tenant; None leaves it to the server.
+        two_factor: the seed of the user's authenticator (base32), where the account has two-factor authentication.
+        shared_secret: log in with a hash of a shared secret; deprecated by the vendor since 7.6, with removal planned.
+        retry, timeouts, limits, clock: see `workflow_async.settings`.
+        http: what carries the bytes: "httpx", or a ready `httpx.AsyncClient`, which stays yours to close.
+        ssl_context: whom to trust; must verify. Default: certifi's authorities.
+        allow_insecure_http: send credentials over http:// to another host than this one.
+
+    Raises:
+        UnsafeValue: for arguments that cannot be sent.
+
+    Source: contract: preservica.md 1, 2, 4.
+    """
+
+    def __init__(
+        self,
+        server: str,
+        *,
+        username: str,
+        password: str | Secret,
+        tenant: str | None = None,
+        two_factor: str | Secret | None = None,
+        shared_secret: bool = False,
+        retry: Retry = Retry(),
+        timeouts: Timeouts = Timeouts(),
+        limits: Limits = Limits(),
+        clock: Clock = Clock(),
+        http: Carrier = "httpx",
+        ssl_context: ssl.SSLContext | None = None,
+        allow_insecure_http: bool = False,
+    ) -> None:
+        session = Session(Account(username, password, tenant, two_factor, shared_secret))
+        self._transport = session.transport = Transport(
+            origin=_origin(server, allow_insecure_http=allow_insecure_http),
+            exchange=carried_by(http, limits, timeouts, ssl_context),
+            credential=Token(session.log_in, session.refresh, clock),
+            retry=retry,
+            timeouts=timeouts,
+            limits=limits,
+            clock=clock,
+        )
+        self.contexts = Contexts(self._transport)
+        self.workflows = Workflows(self._transport)
+        self.processes = Processes(self._transport)
+        self.monitors = Monitors(self._transport)
+
+    @classmethod
+    def from_env(
+        cls,
+        *,
+        username: str | None = None,
+        password: str | None = None,
+        tenant: str | None = None,
+        server: str | None = None,
+        two_factor: str | None = None,
+        credentials_path: str | os.PathLike[str] = "credentials.properties",
+        **settings: Unpack[Settings],
+    ) -> Self:
+        """A client with credentials from arguments, the environment or a file; each field from the first that has it.
+
+        The variables are PRESERVICA_USERNAME, PRESERVICA_PASSWORD, PRESERVICA_TENANT, PRESERVICA_SERVER and
+        PRESERVICA_2FA_TOKEN; an empty one counts as unset. The file is INI in UTF-8, with a section `[credentials]` of
+        username, password, tenant, server and twoFactorToken, and readable by its owner only.
+
+        Raises:
+            UnsafeValue: a required field is nowhere, or the file is not private or no such file.
+
+        Source: contract: preservica.md 4.8.
+        """
+        given = {
+            "username": username,
+            "password": password,
+            "tenant": tenant,
+            "server": server,
+            "two_factor": two_factor,
+        }
+        found = find({name: None if text is None else Secret(text) for name, text in given.items()}, credentials_path)
+        return cls(
+            found.server,
+            username=found.username,
+            password=found.password,
+            tenant=found.tenant,
+            two_factor=found.two_factor,
+            **settings,
+        )
+
+    async def aclose(self) -> None:
+        """Close every connection; calls raise `ClientClosed` from here on."""
+        await self._transport.aclose()
+
+    async def __aenter__(self) -> Self:
+        self._transport.open()
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    def __repr__(self) -> str:
+        return f"PreservicaClient({self._transport.origin.base!r})"
+
+
+def _origin(server: str, *, allow_insecure_http: bool) -> Origin:
+    """The origin of a host or a URL."""
+    url = server if "://" in server else f"https://{server}"
+    try:
+        return Origin.parse(url, allow_insecure_http=allow_insecure_http)
+    except UnsafeValue as error:
+        why = error.why
+    raise UnsafeValue("server", why)

@@ -1,0 +1,33 @@
+"""Workflow contexts of a Preservica: what can be started."""
+
+from attrs import frozen
+
+from workflow_async._listing import Listing
+from workflow_async._transport import Transport
+from workflow_async.preservica import calls, filters
+from workflow_async.preservica.records import Context
+
+
+@frozen
+class Contexts:
+    """`client.contexts`; see `PreservicaClient`."""
+
+    _transport: Transport
+
+    def list(self, *, definition: str | None = None, type: filters.WorkflowType | None = None) -> Listing[Context]:
+        """List the active contexts, all in one request.
+
+        Args:
+            definition: those of this definition, such as `com.preservica.core.workflow.ingest`.
+            type: those of this type; with a definition, those of both.
+
+        Raises:
+            UnsafeValue: at once, for a blank definition or a type there is none of.
+
+        Source: GET /sdb/rest/workflow/contexts; contract: preservica.md 1.1.
+        """
+        asked = filters.some(
+            workflowDefinitionId=None if definition is None else filters.filled("definition", definition),
+            type=None if type is None else filters.one_of("type", filters.TYPES, type),
+        )
+        return Listing(self._transport.send, calls.list_contexts(asked), lambda context: context.id)

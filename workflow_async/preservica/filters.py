@@ -1,0 +1,129 @@
+"""What a listing can be filtered by, and what the server's queries cannot carry (contract: preservica.md 1, 2). Pure.
+
+Several words travel as one comma list, so a word with a comma would be taken for two.
+"""
+
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Literal
+
+from workflow_async._auth import LONE_SURROGATE
+from workflow_async._call import Params, number
+from workflow_async.errors import UnsafeValue
+from workflow_async.preservica.records import Context, State
+
+Words = str | Iterable[str]
+States = State | str | Iterable[State | str]
+
+WorkflowType = Literal["Ingest", "Access", "Transformation", "DataManagement"]
+MonitorStatus = Literal["Pending", "Running", "Succeeded", "Failed", "Suspended", "Recoverable"]
+MonitorCategory = Literal["Ingest", "Export", "DataManagement", "Automated"]
+MessageStatus = Literal["Debug", "Info", "Warning", "Error"]
+
+TYPES = ("Ingest", "Access", "Transformation", "DataManagement")
+MONITOR_STATUSES = ("Pending", "Running", "Succeeded", "Failed", "Suspended", "Recoverable")
+MONITOR_CATEGORIES = ("Ingest", "Export", "DataManagement", "Automated")
+MESSAGE_STATUSES = ("Debug", "Info", "Warning", "Error")
+
+ASKABLE = (
+    State.ABORTED,
+    State.ACTIVE,
+    State.COMPLETED,
+    State.FINISHED_MIXED_OUTCOME,
+    State.PENDING,
+    State.SUSPENDED,
+    State.UNKNOWN,
+    State.FAILED,
+)
+"""The states a query can name; all of them together are what "any state" is on the wire."""
+
+
+def some(**params: str | None) -> Params:
+    """The parameters that have a value."""
+    return tuple((name, value) for name, value in params.items() if value is not None)
+
+
+def filled(argument: str, value: str) -> str:
+    """A text that is not blank; raises `UnsafeValue` otherwise."""
+    if not isinstance(value, str) or not value.strip() or LONE_SURROGATE.search(value):
+        del value  # it may be a password, and a traceback may print local variables
+        raise UnsafeValue(argument, "must be a text that is not blank and can be encoded")
+    return value
+
+
+def single(argument: str, value: str) -> str:
+    """A text that cannot be taken for several."""
+    if "," in filled(argument, value):
+        raise UnsafeValue(argument, "must not contain a comma, where the server may cut it")
+    return value
+
+
+def several(argument: str, value: Words) -> tuple[str, ...]:
+    """One text or several, none of them blank."""
+    found = (value,) if isinstance(value, str) else tuple(value)
+    if not found:
+        raise UnsafeValue(argument, "must name at least one: with none the server would return everything")
+    return tuple(filled(argument, word) for word in found)
+
+
+def one_of(argument: str, words: tuple[str, ...], value: str) -> str:
+    """A word of the server's, in its own spelling, however it was written."""
+    known = {word.lower(): word for word in words}
+    if not isinstance(value, str) or value.lower() not in known:
+        raise UnsafeValue(argument, f"must be of {', '.join(words)}")
+    return known[value.lower()]
+
+
+def each_of(argument: str, words: tuple[str, ...], value: Words) -> str:
+    """Words of the server's as its comma list."""
+    return ",".join(one_of(argument, words, word) for word in several(argument, value))
+
+
+def states(value: States | None) -> str:
+    """The `state` parameter; None is every state there is."""
+    if value is None:
+        return ",".join(state.value for state in ASKABLE)
+    found = (value,) if isinstance(value, str | State) else tuple(value)
+    if not found:
+        raise UnsafeValue("state", "must name at least one: with none the server would return everything")
+    return ",".join(_state(word) for word in found)
+
+
+def _state(word: State | str) -> str:
+    state = State.named(word) if isinstance(word, str) else word
+    if state not in ASKABLE:
+        raise UnsafeValue("state", f"must be of {', '.join(state.value for state in ASKABLE)}")
+    return state.value
+
+
+def context_id(value: Context | int | str) -> str:
+    """The id of a context; a name cannot be filtered by."""
+    if isinstance(value, Context):
+        return single("context", value.id)
+    if isinstance(value, str) and not digits(value):
+        raise UnsafeValue("context", "must be a Context or its id: the server does not filter by a context's name")
+    return str(number("context", value))
+
+
+def digits(text: str) -> bool:
+    """Whether a text is a whole number."""
+    return text.isascii() and text.isdigit()
+
+
+def period(since: datetime | None, until: datetime | None) -> tuple[str | None, str | None]:
+    """Two instants as the server reads them, both included."""
+    first, last = moment("since", since), moment("until", until, up=True)
+    if since is not None and until is not None and since > until:
+        raise UnsafeValue("until", "must not be before since")
+    return first, last
+
+
+def moment(argument: str, value: datetime | None, *, up: bool = False) -> str | None:
+    """An aware instant in UTC, in whole milliseconds: 2025-11-18T00:00:00.000Z."""
+    if value is None:
+        return None
+    if not isinstance(value, datetime) or value.utcoffset() is None:
+        raise UnsafeValue(argument, "must be an aware datetime: give it a tzinfo, such as datetime.UTC")
+    rest = value.microsecond % 1000
+    exact = value.astimezone(UTC) + timedelta(microseconds=(1000 - rest if up and rest else -rest))
+    return exact.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"

@@ -1,0 +1,98 @@
+"""Process monitors of a Preservica: how a logical process comes along, and what it says."""
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from attrs import frozen
+
+from workflow_async._listing import Listing
+from workflow_async._transport import Transport
+from workflow_async.preservica import filters, process_calls
+from workflow_async.preservica.records import Message, Monitor
+from workflow_async.settings import whole_number
+
+
+@frozen
+class Monitors:
+    """`client.monitors`; see `PreservicaClient`."""
+
+    _transport: Transport
+
+    def list(
+        self,
+        *,
+        status: filters.MonitorStatus | Iterable[filters.MonitorStatus] | None = None,
+        category: filters.MonitorCategory | Iterable[filters.MonitorCategory] | None = None,
+        subcategory: str | None = None,
+        name: str | None = None,
+        started_from: datetime | None = None,
+        limit: int | None = None,
+    ) -> Listing[Monitor]:
+        """List the monitors that are not abandoned, page by page as they are asked for.
+
+        Filters add up. A process that has just been started may not have its monitor yet.
+
+        Args:
+            status: of this status, or one of these.
+            category: of this category, or one of these.
+            subcategory: such as `OPEX`.
+            name: such as the whole `opex/<batch>` of an OPEX ingest.
+            started_from: started then or later; aware.
+            limit: rows at most; None is all of them.
+
+        Raises:
+            UnsafeValue: at once, for a word the server does not know.
+
+        Source: GET /api/processmonitor/monitors; contract: preservica.md 2.2.
+        """
+        whole_number("limit", limit, least=1)
+        asked = filters.some(
+            status=None if status is None else filters.each_of("status", filters.MONITOR_STATUSES, status),
+            category=None if category is None else filters.each_of("category", filters.MONITOR_CATEGORIES, category),
+            subcategory=None if subcategory is None else filters.single("subcategory", subcategory),
+            name=None if name is None else filters.filled("name", name),
+            startedFrom=filters.moment("started_from", started_from),
+        )
+        first = process_calls.list_monitors(asked, limit=limit)
+        return Listing(self._transport.send, first, lambda monitor: monitor.id)
+
+    def messages(
+        self,
+        monitor_id: str,
+        *,
+        status: filters.MessageStatus | Iterable[filters.MessageStatus] | None = None,
+        limit: int | None = None,
+        page_size: int = 1000,
+    ) -> Listing[Message]:
+        """List what a process has said, page by page as it is asked for.
+
+        Args:
+            monitor_id: the monitor; see `Workflow.monitor_id`.
+            status: of this status, or one of these.
+            limit: rows at most; None is all of them.
+            page_size: rows a request asks for; above 1000 servers get into trouble.
+
+        Raises:
+            UnsafeValue: at once, for a word the server does not know.
+
+        Source: GET /api/processmonitor/messages; contract: preservica.md 2.2.
+        """
+        whole_number("limit", limit, least=1)
+        whole_number("page_size", page_size, least=1)
+        asked = filters.some(
+            monitor=filters.single("monitor_id", monitor_id),
+            status=None if status is None else filters.each_of("status", filters.MESSAGE_STATUSES, status),
+        )
+        first = process_calls.list_messages(asked, size=page_size, limit=limit)
+        return Listing(self._transport.send, first, lambda message: message.id)
+
+    async def timeseries(self, monitor_id: str) -> tuple[Any, ...]:
+        """Get how a process came along, as the server tells it: nobody has written down what an item looks like.
+
+        Raises:
+            NotFound: no such monitor.
+
+        Source: GET /api/processmonitor/monitors/{id}/timeseries; contract: preservica.md 2.2.
+        """
+        return await self._transport.send(process_calls.get_timeseries(monitor_id))

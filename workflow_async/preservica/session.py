@@ -1,0 +1,253 @@
+"""How a token is come by: login, second factor, refresh, shared secret (contract: preservica.md 4).
+
+An answer to these calls may carry what a password is worth, so of a refusal only the server's sentence is kept.
+"""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Callable
+from functools import partial
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+from attrs import define, field, frozen
+from attrs.converters import optional
+
+from workflow_async._auth import VISIBLE, Grant, Proof, Secret, as_secret
+from workflow_async._call import Call, Params, Replay, Reply
+from workflow_async._json import json_tree
+from workflow_async._retry import pause
+from workflow_async._status import status_error
+from workflow_async._structure import Unfit, whole
+from workflow_async._transport import Transport
+from workflow_async.errors import CallError, DecodeError, StatusError, Unauthorized, UnexpectedContent, UnsafeValue
+from workflow_async.preservica.filters import filled, some
+
+T = TypeVar("T")
+
+LOGIN = "/api/accesstoken/login"
+SECOND_FACTOR = "/api/accesstoken/complete-2fa"
+REFRESH = "/api/accesstoken/refresh"
+EXTERNAL = "/api/accesstoken/acquire-external"
+FORM = "application/x-www-form-urlencoded"
+
+MINUTES = range(1, 1441)
+"""What a token may be valid for; anything else is taken for what the vendor documents."""
+DOCUMENTED = 15
+CODE_SECONDS = 30
+REFUSED = 401
+SENTENCE = 300
+"""Characters of a server's sentence that an error keeps."""
+
+NEEDS_SEED = "this account has two-factor authentication: give two_factor=, the seed its authenticator was set up with"
+NEEDS_SETUP = (
+    "this account has yet to set up two-factor authentication, which cannot be done unattended: "
+    "log in once with a browser, keep the seed, and give it as two_factor="
+)
+
+
+@frozen
+class Account:
+    """Who the client logs in as, and how."""
+
+    username: str
+    password: Secret = field(converter=as_secret, repr=False)
+    tenant: str | None = None
+    two_factor: Secret | None = field(default=None, converter=optional(as_secret), repr=False)
+    shared_secret: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        filled("username", self.username)
+        filled("password", self.password.reveal())
+        if self.tenant is not None:
+            filled("tenant", self.tenant)
+        if self.two_factor is not None:
+            one_time_code(self.two_factor, 0.0)
+        if self.shared_secret and self.tenant is None:
+            raise UnsafeValue("tenant", "must be given with shared_secret=True: it is part of the request")
+
+
+@frozen
+class Continuation:
+    """A login that waits for its second factor."""
+
+    token: Secret
+    tenant: str | None
+
+
+def login(account: Account) -> Call[Grant | Continuation]:
+    """Name and password; without a tenant the server is asked for the user's details too, as it then likes it."""
+    form = some(
+        username=account.username,
+        password=account.password.reveal(),
+        tenant=account.tenant,
+        includeUserDetails=None if account.tenant is not None else "true",
+    )
+    return _access(LOGIN, form, partial(_entered, seeded=account.two_factor is not None), frozenset({200, REFUSED}))
+
+
+def complete(account: Account, continuation: Continuation, at: float) -> Call[Grant]:
+    """The second factor: the one-time code of this moment (seconds since 1970)."""
+    seed = account.two_factor or Secret("")
+    form = some(
+        username=account.username,
+        continuationToken=continuation.token.reveal(),
+        tenant=account.tenant or continuation.tenant,
+        twoFactorToken=one_time_code(seed, at),
+    )
+    return _access(SECOND_FACTOR, form, _granted)
+
+
+def refresh(grant: Grant) -> Call[Grant]:
+    """A new token for a refresh token, which is good once and as long as the old token is."""
+    once = grant.refresh_token or Secret("")
+    return _access(REFRESH, (("refreshToken", once.reveal()),), _granted)
+
+
+def external(account: Account, at: float) -> Call[Grant]:
+    """A token for a hash made with the shared secret; deprecated by the vendor since 7.6, with its removal planned."""
+    stamp = str(int(at))
+    text = f"preservica-external-auth{stamp}{account.username}{account.password.reveal()}"
+    proof = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+    form = some(username=account.username, tenant=account.tenant, timestamp=stamp, hash=proof)
+    return _access(EXTERNAL, form, _granted)
+
+
+def one_time_code(seed: Secret, at: float) -> str:
+    """The six digits an authenticator shows at this moment (RFC 6238: SHA-1, 30 s).
+
+    Raises:
+        UnsafeValue: for a seed that is none.
+    """
+    key = _key(seed)
+    if not key:
+        raise UnsafeValue("two_factor", "must be the base32 seed of the authenticator (letters A-Z, digits 2-7)")
+    mac = hmac.digest(key, int(at // CODE_SECONDS).to_bytes(8, "big"), "sha1")
+    offset = mac[-1] & 0x0F
+    return f"{(int.from_bytes(mac[offset : offset + 4], 'big') & 0x7FFF_FFFF) % 1_000_000:06d}"
+
+
+def _key(seed: Secret) -> bytes:
+    """The bytes of a seed, which people write with spaces, dashes and small letters; none if it is no seed."""
+    text = "".join(seed.reveal().split()).replace("-", "").upper().rstrip("=")
+    try:
+        return base64.b32decode(text + "=" * (-len(text) % 8))
+    except ValueError:
+        return b""
+
+
+@define
+class Session:
+    """What `Token` asks for grants; the transport carries it, and is given to it once it exists."""
+
+    account: Account
+    transport: Transport = field(init=False, repr=False)
+
+    async def log_in(self) -> Grant:
+        """A token by logging in, tried again as any call that cannot harm: for all who wait for it at once."""
+        clock, attempt = self.transport.clock, 1
+        while True:
+            try:
+                return await self._enter()
+            except CallError as error:
+                failure = error
+            wait = pause(self.transport.retry, failure, Replay.SAFE, attempt=attempt, jitter=clock.jitter())
+            if wait is None:
+                failure.at_login = True
+                raise failure
+            await clock.sleep(wait)
+            attempt += 1
+
+    async def refresh(self, grant: Grant) -> Grant:
+        """A token for the refresh token of another."""
+        return await self.transport.once(refresh(grant), _by(grant.token))
+
+    async def _enter(self) -> Grant:
+        wall, once = self.transport.clock.wall, self.transport.once
+        if self.account.shared_secret:
+            return await once(external(self.account, wall()))
+        answer = await once(login(self.account))
+        if isinstance(answer, Continuation):
+            return await once(complete(self.account, answer, wall()))
+        return answer
+
+
+def _by(token: Secret) -> Proof:
+    return Proof((("preservica-access-token", token.reveal()),))
+
+
+def _access(path: str, form: Params, read: Callable[[Reply], T], success: frozenset[int] = frozenset({200})) -> Call[T]:
+    body = urlencode(form).encode()
+    return Call("POST", path, read, body=body, content_type=FORM, success=success, refusals=REFUSALS)
+
+
+@frozen
+class Answer:
+    """What one of these calls is answered with; it shows itself to nobody."""
+
+    _tree: dict[str, Any] = field(repr=False)
+
+    @classmethod
+    def of(cls, reply: Reply) -> "Answer":
+        """The answer in a reply; an empty one if it is nothing of the kind."""
+        try:
+            tree = json_tree(reply.body)
+        except DecodeError:
+            tree = {}
+        return cls(tree if isinstance(tree, dict) else {})
+
+    def secret(self, *names: str) -> Secret | None:
+        """The first of these that is a token."""
+        found = (self._tree.get(name) for name in names)
+        return next((Secret(text) for text in found if isinstance(text, str) and VISIBLE.fullmatch(text)), None)
+
+    def text(self, name: str) -> str:
+        """A text, or ""."""
+        found = self._tree.get(name)
+        return found[:SENTENCE] if isinstance(found, str) else ""
+
+    @property
+    def seconds(self) -> float:
+        """How long the token is good for."""
+        try:
+            minutes = whole(self._tree.get("validFor"))
+        except Unfit:
+            minutes = DOCUMENTED
+        return 60.0 * (minutes if minutes in MINUTES else DOCUMENTED)
+
+
+def _entered(reply: Reply, *, seeded: bool) -> Grant | Continuation:
+    """A login's answer: 401 is also how the server asks for a second factor."""
+    if reply.status != REFUSED:
+        return _granted(reply)
+    answer = Answer.of(reply)
+    if answer.text("message") == "needs.2fa.setup":
+        raise Unauthorized(REFUSED, "", NEEDS_SETUP)
+    if answer.text("message") != "needs.2fa":
+        raise _refused(reply)
+    if not seeded:
+        raise Unauthorized(REFUSED, "", NEEDS_SEED)
+    token = answer.secret("continuationToken", "continuation-token")
+    if token is None:
+        raise DecodeError("expected a token @ $.continuationToken")
+    return Continuation(token, answer.text("tenant") or None)
+
+
+def _granted(reply: Reply) -> Grant:
+    if reply.is_page:
+        raise UnexpectedContent("an HTML page where a token is due @ $")
+    answer = Answer.of(reply)
+    token = answer.secret("token")
+    if token is None:
+        raise DecodeError("expected a token @ $.token")
+    return Grant(token, answer.seconds, answer.secret("refresh-token"))
+
+
+def _refused(reply: Reply) -> StatusError:
+    """The refusal without its body, which may carry a continuation, a seed, or what was sent."""
+    kind = type(status_error(reply))
+    return kind(reply.status, "", Answer.of(reply).text("message"))
+
+
+REFUSALS = dict.fromkeys(range(300, 600), _refused)
