@@ -1,0 +1,129 @@
+"""A sandbox of both systems, and the command line in this process and in one of its own."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import IO, Any
+
+import pytest
+from attrs import define, field
+from typer.testing import CliRunner, Result
+
+from workflow_async.cli.app import app
+from workflow_async.sandbox import Sandbox
+
+SYSTEMS = ("OPENCAST_", "PRESERVICA_")
+Run = Callable[..., Result]
+Launch = Callable[..., "Launched"]
+
+
+@define
+class Launched:
+    """The command line as a process of its own, in a process group of its own."""
+
+    process: "subprocess.Popen[str]"
+    _told: list[str] = field(factory=list, init=False)
+
+    def line(self) -> str:
+        """The next line on stdout, waited for."""
+        return _stream(self.process.stdout).readline()
+
+    def complaint(self) -> str:
+        """The next line on stderr, waited for."""
+        return _stream(self.process.stderr).readline()
+
+    def interrupt(self) -> None:
+        """Ctrl-C."""
+        self.process.send_signal(signal.SIGINT)
+
+    def end(self) -> tuple[int, str, str]:
+        """Its exit code and what else it wrote, once it has ended."""
+        out, err = self.process.communicate()
+        return self.process.returncode, out, err
+
+    @property
+    def alone(self) -> bool:
+        """Whether nothing of its process group is left."""
+        try:
+            os.killpg(self.process.pid, 0)
+        except ProcessLookupError:
+            return True
+        return False
+
+
+@pytest.fixture(autouse=True)
+def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """No variable and no file says anything of a server."""
+    for name in os.environ:
+        if name.startswith(SYSTEMS):
+            monkeypatch.delenv(name)
+    monkeypatch.delenv("FORCE_COLOR", raising=False)
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def fakes() -> Iterator[Sandbox]:
+    with Sandbox(speed=50) as sandbox:
+        yield sandbox
+
+
+@pytest.fixture
+def eleven() -> Iterator[Sandbox]:
+    """An Opencast that lists workflows."""
+    with Sandbox("11") as sandbox:
+        yield sandbox
+
+
+def opencast_of(sandbox: Sandbox) -> dict[str, str]:
+    """The variables that name a sandbox's Opencast."""
+    fake = sandbox.opencast
+    return {"OPENCAST_URL": fake.url, "OPENCAST_USERNAME": fake.username, "OPENCAST_PASSWORD": fake.password}
+
+
+def preservica_of(sandbox: Sandbox) -> dict[str, str]:
+    """The variables that name a sandbox's Preservica."""
+    fake = sandbox.preservica
+    return {
+        "PRESERVICA_SERVER": fake.url,
+        "PRESERVICA_USERNAME": fake.username,
+        "PRESERVICA_PASSWORD": fake.password,
+        "PRESERVICA_TENANT": fake.tenant,
+    }
+
+
+@pytest.fixture
+def run() -> Run:
+    """The command line in this process, told of a server by variables."""
+
+    def invoke(*arguments: object, env: dict[str, str] | None = None, stdin: str | None = None) -> Result:
+        return CliRunner().invoke(app, [str(argument) for argument in arguments], env=env, input=stdin)
+
+    return invoke
+
+
+@pytest.fixture
+def launch() -> Iterator[Launch]:
+    """The command line in a process of its own."""
+    launched: list[Launched] = []
+
+    def start(*arguments: object, env: dict[str, str] | None = None) -> Launched:
+        command = [sys.executable, "-m", "workflow_async", *(str(argument) for argument in arguments)]
+        pipes: dict[str, Any] = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        environment = {**os.environ, **(env or {})}
+        launched.append(
+            Launched(subprocess.Popen(command, text=True, env=environment, start_new_session=True, **pipes))
+        )
+        return launched[-1]
+
+    yield start
+    for left in launched:
+        left.process.kill()
+        left.process.communicate()
+
+
+def _stream(stream: IO[str] | None) -> IO[str]:
+    assert stream is not None
+    return stream

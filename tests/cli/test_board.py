@@ -1,0 +1,110 @@
+from datetime import UTC, datetime, timedelta
+
+from workflow_async.cli.board import Board, Change, Ending, broken, left
+from workflow_async.cli.display import picture, sentence
+from workflow_async.cli.exits import Exit
+from workflow_async.cli.output import console
+from workflow_async.cli.records import tree
+from workflow_async.cli.summary import outcomes, summary
+from workflow_async.errors import ConnectFailed, WaitTimeout, WorkflowAsyncError, WorkflowParked
+from workflow_async.phase import Phase
+from workflow_async.preservica import State, Workflow
+
+NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
+
+
+def workflow(id: int, state: State, step: str | None = None, *, seconds: float | None = None) -> Workflow:
+    finished = None if seconds is None else NOON + timedelta(seconds=seconds)
+    return Workflow(
+        id=id, state=state, state_text=state.name, current_step=step, started=finished and NOON, finished=finished
+    )
+
+
+def test_the_first_look_is_a_change_from_nothing() -> None:
+    change = Board("preservica", 1).saw(workflow(7, State.PENDING))
+    assert change == Change(7, None, Phase.WAITING, "PENDING", None)
+    assert tree(change) == {"id": 7, "was": None, "now": "waiting", "state": "PENDING", "step": None}
+
+
+def test_a_look_that_shows_nothing_new_is_no_change() -> None:
+    board = Board("preservica", 1)
+    board.saw(workflow(7, State.ACTIVE, "Store"))
+    assert board.saw(workflow(7, State.ACTIVE, "Store")) is None
+
+
+def test_another_step_is_a_change() -> None:
+    board = Board("preservica", 1)
+    board.saw(workflow(7, State.ACTIVE, "Unpack"))
+    change = board.saw(workflow(7, State.ACTIVE, "Store"))
+    assert change == Change(7, Phase.RUNNING, Phase.RUNNING, "ACTIVE", "Store")
+
+
+def test_each_workflow_counts_once_where_it_stands() -> None:
+    board = Board("preservica", 5)
+    board.saw(workflow(1, State.ACTIVE))
+    done = workflow(2, State.COMPLETED)
+    board.saw(done)
+    board.ended(left(done))
+    board.ended(broken(3, ConnectFailed("refused"), None))
+    assert board.counts == {"unseen": 2, "running": 1, "succeeded": 1, "unobserved": 1}
+
+
+def codes(*errors: WorkflowAsyncError) -> list[tuple[str, Exit]]:
+    endings = [broken(7, error, None) for error in errors]
+    return [(ending.outcome, ending.code) for ending in endings]
+
+
+def test_only_success_is_0() -> None:
+    states = [State.COMPLETED, State.FINISHED_MIXED_OUTCOME, State.FAILED, State.ABORTED, State.SUSPENDED]
+    assert [left(workflow(7, state)).code for state in states] == [0, 1, 1, 1, 1]
+
+
+def test_a_wait_that_broke_says_how() -> None:
+    parked = workflow(7, State.SUSPENDED)
+    assert codes(WaitTimeout(7, 5.0, parked), WorkflowParked(parked), ConnectFailed("refused")) == [
+        ("timed out", Exit.FAILED),
+        ("parked", Exit.FAILED),
+        ("unobserved", Exit.SERVER),
+    ]
+
+
+def test_an_ending_is_a_line_with_its_record_and_its_error() -> None:
+    seen = workflow(7, State.ACTIVE)
+    line = tree(broken(7, WaitTimeout(7, 5.0, seen), seen))
+    assert line["outcome"] == "timed out"
+    assert line["workflow"]["state"] == "Active"
+    assert line["error"] == "workflow 7 was not finished after 5 s (last seen ACTIVE)"
+
+
+def test_progress_in_a_line_says_counts_and_rate() -> None:
+    board = Board("preservica", 4)
+    board.ended(Ending(1, "succeeded"))
+    assert sentence(board, 2.0) == "preservica: 1 of 4 settled, 0.5 a second (3 unseen, 1 succeeded)"
+
+
+def test_progress_in_a_picture_shows_only_the_phases_there_are() -> None:
+    board, still = Board("preservica", 4), Board("opencast", 2)
+    board.ended(Ending(1, "succeeded"))
+    screen = console()
+    with screen.capture() as drawn:
+        screen.print(picture([board, still], 2.0))
+    heading, first, second = drawn.get().splitlines()
+    assert heading.split() == ["settled", "a", "second", "succeeded"]
+    assert first.split()[:3] == ["preservica", "1/4", "0.5"]
+    assert second.split()[:2] == ["opencast", "0/2"]
+
+
+def test_a_summary_tells_the_durations_of_those_that_ended() -> None:
+    board = Board("preservica", 12)
+    for seconds in range(1, 11):
+        board.ended(left(workflow(seconds, State.COMPLETED, seconds=seconds)))
+    board.ended(left(workflow(11, State.SUSPENDED)))
+    board.ended(broken(12, ConnectFailed("refused"), None))
+    told = summary(board, 99)
+    assert (told.median, told.p90, told.longest, told.requests) == (5.5, 9.0, 10.0, 99)
+    assert outcomes(told.outcomes) == "1 parked, 10 succeeded, 1 unobserved"
+
+
+def test_a_summary_without_durations_tells_none() -> None:
+    told = summary(Board("opencast", 0), 0)
+    assert (told.workflows, told.median, told.p90, told.longest) == (0, None, None, None)

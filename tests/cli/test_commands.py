@@ -1,0 +1,213 @@
+import io
+import json
+import sys
+from typing import Any
+
+import pytest
+import typer
+
+from tests.cli.conftest import Run, opencast_of, preservica_of
+from workflow_async import __version__
+from workflow_async.cli import main, stopping
+from workflow_async.cli.exits import Refusal
+from workflow_async.cli.ids import expanded, numbers
+from workflow_async.cli.starting import pairs
+from workflow_async.errors import UnsafeValue
+from workflow_async.sandbox import Sandbox
+
+
+def test_settings_are_keys_and_values() -> None:
+    assert pairs(["publish=true", "seed=https://x/?a=b", "empty="]) == {
+        "publish": "true",
+        "seed": "https://x/?a=b",
+        "empty": "",
+    }
+
+
+@pytest.mark.parametrize("param", ["publish", "=true", ""])
+def test_what_is_no_setting_is_refused(param: str) -> None:
+    with pytest.raises(Refusal, match="must be KEY=VALUE"):
+        pairs([param])
+
+
+def test_a_setting_given_twice_is_refused() -> None:
+    with pytest.raises(Refusal, match="-p a=2: given twice"):
+        pairs(["a=1", "a=2"])
+
+
+def test_ids_come_as_arguments_or_from_stdin_as_words_or_records(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO('7\n\n  8 \n{"id": 9, "state": "running"}\nx10\n'))
+    assert expanded(["6", "-"]) == ["6", "7", "8", "9", "x10"]
+
+
+def test_a_record_without_an_id_is_no_id(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO('{"state": "running"}\n'))
+    with pytest.raises(typer.BadParameter, match="no id in this line"):
+        expanded(["-"])
+
+
+def test_ids_are_whole_numbers_each_once() -> None:
+    assert numbers(["7", "007", "8"]) == [7, 8]
+    with pytest.raises(UnsafeValue, match="whole number"):
+        numbers(["x7"])
+
+
+def test_the_version_is_told(run: Run) -> None:
+    assert run("--version").stdout == f"{__version__}\n"
+
+
+def test_the_command_ends_with_its_exit_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "argv", ["workflow-async", "list"])
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == 2
+
+
+@pytest.mark.parametrize("arguments", [["list", "--password", "s3cret"], ["list", "--limit", "0"], ["show"], ["play"]])
+def test_usage_is_2(run: Run, arguments: list[str]) -> None:
+    assert run(*arguments).exit_code == 2
+
+
+def test_a_password_in_the_url_is_refused_and_not_repeated(run: Run) -> None:
+    env = {"OPENCAST_USERNAME": "admin", "OPENCAST_PASSWORD": "opencast"}
+    result = run("list", "--url", "https://admin:s3cret@oc.example.org", env=env)
+    assert result.exit_code == 2
+    assert "s3cret" not in result.output
+
+
+def test_show_draws_the_operations_as_bars(run: Run, fakes: Sandbox) -> None:
+    (id,) = fakes.opencast.seed(1, definitions=["publish"], age=1000)
+    result = run("show", id, env=opencast_of(fakes))
+    assert (result.exit_code, result.stdout.splitlines()[0]) == (0, f"Workflow {id} is succeeded")
+    assert [line.split() for line in result.stdout.splitlines() if "took" in line] == [["took", "1:20"]]
+    rows = [line for line in result.stdout.splitlines() if "█" in line]
+    assert [row.split()[0] for row in rows] == ["inspect", "encode", "publish-engage", "archive"]
+
+
+def test_show_with_json_is_one_line_with_operations_and_settings(run: Run, fakes: Sandbox) -> None:
+    (id,) = fakes.opencast.seed(1)
+    record = json.loads(run("show", id, "--json", env=opencast_of(fakes)).stdout)
+    assert record["id"] == id
+    assert record["operations"]
+    assert record["configuration"] is not None
+
+
+def test_show_of_preservica_is_its_step_and_its_times(run: Run, fakes: Sandbox) -> None:
+    (id,) = fakes.preservica.seed(1, contexts=["42"], age=1000)
+    result = run("show", id, env=preservica_of(fakes))
+    assert result.stdout.startswith(f"Workflow {id} is succeeded")
+    assert "finished" in result.stdout
+    assert "█" in result.stdout
+
+
+def test_show_of_what_is_not_there_is_3(run: Run, fakes: Sandbox) -> None:
+    result = run("show", 99, env=opencast_of(fakes))
+    assert (result.exit_code, result.stdout) == (3, "")
+    assert "404 NotFound" in result.stderr
+
+
+def test_start_on_an_opencast_sends_the_settings(run: Run, fakes: Sandbox) -> None:
+    event = fakes.opencast.event()
+    result = run("start", event, "fast", "-p", "publishLive=true", "--json", env=opencast_of(fakes))
+    id = json.loads(result.stdout)["id"]
+    assert fakes.opencast.engine.runs[id].parameters == {"publishLive": "true"}
+    assert result.exit_code == 0
+
+
+def test_start_tells_people_in_a_sentence(run: Run, fakes: Sandbox) -> None:
+    result = run("start", fakes.opencast.event(), "fast", env=opencast_of(fakes))
+    assert result.stdout.startswith("Workflow 1000 of fast is ")
+
+
+def test_start_and_wait_ends_as_the_workflow_does(run: Run, fakes: Sandbox) -> None:
+    arguments = ("--wait", "--every", 0.1, "--json")
+    done = run("start", fakes.opencast.event(), "noop", *arguments, env=opencast_of(fakes))
+    failed = run("start", fakes.opencast.event(), "fails", *arguments, env=opencast_of(fakes))
+    assert (done.exit_code, failed.exit_code) == (0, 1)
+    assert json.loads(failed.stdout.splitlines()[-1])["outcome"] == "failed"
+
+
+def test_start_on_a_preservica_takes_a_context_by_id_or_name(run: Run, fakes: Sandbox) -> None:
+    by_id = run("start", 42, "-p", "seedUrl=https://example.org", "--json", env=preservica_of(fakes))
+    by_name = run("start", "Ingest Packages", env=preservica_of(fakes))
+    assert (by_id.exit_code, by_name.exit_code) == (0, 0)
+    assert json.loads(by_id.stdout)["correlation_id"] in fakes.preservica.starts
+    assert len(fakes.preservica.starts) == 2
+
+
+@pytest.mark.parametrize("subject", [["one"], ["one", "two", "three"]])
+def test_start_on_an_opencast_takes_two_ids(run: Run, fakes: Sandbox, subject: list[str]) -> None:
+    assert run("start", *subject, env=opencast_of(fakes)).exit_code == 2
+    assert fakes.opencast.requests == []
+
+
+def test_start_on_a_preservica_takes_one_context(run: Run, fakes: Sandbox) -> None:
+    result = run("start", "42", "fast", env=preservica_of(fakes))
+    assert (result.exit_code, fakes.preservica.starts) == (2, [])
+
+
+def test_a_busy_event_is_3_with_the_servers_sentence(run: Run, fakes: Sandbox) -> None:
+    event = fakes.opencast.event()
+    fakes.opencast.start(event, "review")
+    result = run("start", event, "fast", env=opencast_of(fakes))
+    assert result.exit_code == 3
+    assert "409 StartConflict" in result.stderr
+
+
+def test_stop_stops_each_and_tells_of_those_it_may_not(run: Run, fakes: Sandbox) -> None:
+    running = fakes.opencast.start(fakes.opencast.event(), "holds")
+    (ended,) = fakes.opencast.seed(1, definitions=["noop"], age=1000)
+    result = run("stop", running, ended, env=opencast_of(fakes))
+    assert (result.exit_code, result.stdout) == (1, f"Workflow {running} is stopped\n")
+    assert f"workflow {ended} is succeeded already" in result.stderr
+
+
+def test_stop_asks_a_preservica_to_end_them(run: Run, fakes: Sandbox) -> None:
+    ids = [fakes.preservica.world.seed(1, contexts=["45"])[0] for _ in range(2)]
+    result = run("stop", "-", "--json", env=preservica_of(fakes), stdin="\n".join(map(str, ids)))
+    assert [json.loads(line) for line in result.stdout.splitlines()] == [{"id": id, "asked": "terminate"} for id in ids]
+    assert result.exit_code == 0
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+class TestAtATerminal:
+    @pytest.fixture(autouse=True)
+    def terminal(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(sys, "stdin", Terminal())
+
+    def context(self, *, completing: bool = False) -> typer.Context:
+        command: Any = typer.main.get_command(typer.Typer(callback=lambda: None))
+        return typer.Context(command, resilient_parsing=completing)
+
+    def answering(self, monkeypatch: pytest.MonkeyPatch, answer: object) -> None:
+        def confirm(_: str, *, err: bool) -> bool:
+            assert err
+            if answer is None:
+                raise typer.Abort
+            return bool(answer)
+
+        monkeypatch.setattr(typer, "confirm", confirm)
+
+    def test_yes_asks_nobody(self) -> None:
+        assert stopping.confirmed(self.context(), yes=True)
+        assert not stopping.confirmed(self.context(completing=True), yes=False)
+
+    def test_who_agrees_goes_on(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.answering(monkeypatch, answer=True)
+        assert stopping.confirmed(self.context(), yes=False)
+
+    def test_who_declines_stops_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.answering(monkeypatch, answer=False)
+        with pytest.raises(typer.Exit) as ended:
+            stopping.confirmed(self.context(), yes=False)
+        assert ended.value.exit_code == 2
+
+    def test_ctrl_c_at_the_question_is_130(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.answering(monkeypatch, answer=None)
+        with pytest.raises(typer.Exit) as ended:
+            stopping.confirmed(self.context(), yes=False)
+        assert ended.value.exit_code == 130

@@ -1,0 +1,66 @@
+import json
+from datetime import UTC, datetime, timedelta, timezone
+
+from workflow_async import opencast, preservica
+from workflow_async.cli.records import moment, tree
+from workflow_async.cli.showing import facts
+from workflow_async.cli.spans import lasted, spans
+
+NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
+
+
+def workflow(state: opencast.State, *operations: opencast.Operation) -> opencast.Workflow:
+    return opencast.Workflow(id=1603, state=state, state_text=state.value, event="e-1", operations=operations)
+
+
+def encode(state: opencast.OperationState, start: datetime | None = None) -> opencast.Operation:
+    return opencast.Operation(operation="encode", state=state, state_text=state.value, start=start, if_="${hd}")
+
+
+def test_a_record_becomes_words_for_json() -> None:
+    record = tree(workflow(opencast.State.PAUSED, encode(opencast.OperationState.SKIPPED, NOON)))
+    assert record["id"] == 1603
+    assert (record["state"], record["phase"]) == ("paused", "parked")
+    assert record["operations"][0]["state"] == "skipped"
+    assert record["operations"][0]["start"] == "2026-03-04T12:00:00.000Z"
+    assert json.loads(json.dumps(record)) == record
+
+
+def test_a_field_that_avoids_a_keyword_gets_its_name_back() -> None:
+    assert tree(encode(opencast.OperationState.RUNNING))["if"] == "${hd}"
+
+
+def test_what_json_does_not_know_becomes_a_text() -> None:
+    assert tree({"seconds": timedelta(seconds=1), "set": {1}}) == {"seconds": "0:00:01", "set": [1]}
+
+
+def test_an_instant_is_told_in_utc() -> None:
+    assert moment(NOON.astimezone(timezone(timedelta(hours=2)))) == "2026-03-04T12:00:00.000Z"
+
+
+def test_a_preservica_workflow_is_one_span_named_by_its_step() -> None:
+    record = preservica.Workflow(
+        id=7,
+        state=preservica.State.ACTIVE,
+        state_text="ACTIVE",
+        current_step="Store",
+        context_name="Ingest",
+        started=NOON,
+    )
+    (span,) = spans(record)
+    assert (span.name, span.over) == ("Store", False)
+    assert lasted(record, NOON + timedelta(seconds=5)) == timedelta(seconds=5)
+
+
+def test_an_operation_that_a_stop_left_running_is_over() -> None:
+    record = workflow(opencast.State.STOPPED, encode(opencast.OperationState.RUNNING, NOON))
+    assert lasted(record, NOON + timedelta(days=1)) == timedelta(0)
+
+
+def test_a_workflow_without_operations_took_no_time_that_is_known() -> None:
+    assert lasted(workflow(opencast.State.RUNNING), NOON) is None
+
+
+def test_facts_are_dotted_names_and_leave_out_what_is_empty() -> None:
+    record = {"title": "Optics", "creator": None, "text": "", "extra": {"errors": [{"code": 7}]}, "ok": False}
+    assert list(facts(record)) == [("title", "Optics"), ("extra.errors.0.code", "7"), ("ok", "False")]

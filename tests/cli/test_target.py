@@ -1,0 +1,136 @@
+import io
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from workflow_async import OpencastClient
+from workflow_async.cli.exits import Refusal
+from workflow_async.cli.target import System, Target, secret, system_of
+from workflow_async.errors import UnsafeValue
+from workflow_async.preservica import PreservicaClient
+
+OPENCAST = {"OPENCAST_URL": "https://oc.example.org"}
+PRESERVICA = {"PRESERVICA_SERVER": "eu.preservica.com"}
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
+    """A person at the terminal, and what they were asked: the question, and whether the answer is hidden."""
+    questions: list[tuple[str, bool]] = []
+
+    def prompt(question: str, *, hide_input: bool, err: bool) -> str:
+        questions.append((question, hide_input))
+        assert err
+        return "answer"
+
+    monkeypatch.setattr(sys, "stdin", Terminal())
+    monkeypatch.setattr(typer, "prompt", prompt)
+    return questions
+
+
+def private(path: Path, text: str) -> Path:
+    path.write_text(text)
+    path.chmod(0o600)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("target", "environment", "system"),
+    [
+        (Target(), {}, System.OPENCAST),
+        (Target(), OPENCAST, System.OPENCAST),
+        (Target(), PRESERVICA, System.PRESERVICA),
+        (Target(), OPENCAST | PRESERVICA, System.OPENCAST),
+        (Target(system=System.PRESERVICA), OPENCAST, System.PRESERVICA),
+        (Target(system=System.OPENCAST), PRESERVICA, System.OPENCAST),
+        (Target(credentials=Path("credentials.properties")), {}, System.PRESERVICA),
+    ],
+)
+def test_the_system_is_the_one_asked_for_or_set_up(target: Target, environment: dict[str, str], system: System) -> None:
+    assert system_of(target, environment) is system
+
+
+def test_a_password_file_gives_its_first_line(tmp_path: Path) -> None:
+    assert secret(private(tmp_path / "password", " s3cret \r\nmore\n")) == " s3cret "
+
+
+def test_a_password_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
+    path = private(tmp_path / "password", "s3cret\n")
+    path.chmod(0o640)
+    with pytest.raises(Refusal, match="others can read .*: chmod 600 it first") as refused:
+        secret(path)
+    assert "s3cret" not in str(refused.value)
+
+
+def test_a_password_file_that_is_missing_empty_or_no_text_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(Refusal, match="cannot be read"):
+        secret(tmp_path / "nowhere")
+    with pytest.raises(Refusal, match="no password in its first line"):
+        secret(private(tmp_path / "empty", "\n"))
+    (binary := private(tmp_path / "binary", "")).write_bytes(b"\xff\xfe")
+    with pytest.raises(Refusal, match="cannot be read"):
+        secret(binary)
+
+
+def test_without_a_server_the_refusal_names_the_variables() -> None:
+    with pytest.raises(Refusal, match=r"--url, or set OPENCAST_URL, or PRESERVICA_SERVER"):
+        Target().client()
+
+
+def test_without_a_terminal_missing_credentials_are_refused_by_their_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO())
+    with pytest.raises(Refusal, match="OPENCAST_USERNAME and OPENCAST_PASSWORD"):
+        Target(url="https://oc.example.org").client()
+    with pytest.raises(UnsafeValue, match="PRESERVICA_PASSWORD"):
+        Target(system=System.PRESERVICA, url="eu.preservica.com", username="manager").client()
+
+
+def test_a_person_is_asked_for_what_is_missing_with_the_password_hidden(asked: list[tuple[str, bool]]) -> None:
+    assert isinstance(Target(url="https://oc.example.org").client(), OpencastClient)
+    assert asked == [("User name", False), ("Password of answer", True)]
+
+
+def test_a_person_is_asked_for_the_password_of_a_preservica(asked: list[tuple[str, bool]]) -> None:
+    target = Target(system=System.PRESERVICA, url="eu.preservica.com", username="manager")
+    assert isinstance(target.client(), PreservicaClient)
+    assert asked == [("Password", True)]
+
+
+def test_a_person_is_not_asked_for_what_no_answer_mends(asked: list[tuple[str, bool]]) -> None:
+    with pytest.raises(UnsafeValue, match="PRESERVICA_USERNAME"):
+        Target(system=System.PRESERVICA, url="eu.preservica.com").client()
+    assert asked == []
+
+
+def test_ctrl_c_at_the_prompt_is_130(asked: list[tuple[str, bool]], monkeypatch: pytest.MonkeyPatch) -> None:
+    def abort(*_: Any, **__: Any) -> str:
+        raise typer.Abort
+
+    monkeypatch.setattr(typer, "prompt", abort)
+    with pytest.raises(typer.Exit) as ended:
+        Target(url="https://oc.example.org", username="admin").client()
+    assert ended.value.exit_code == 130
+
+
+def test_a_password_file_serves_either_system(tmp_path: Path) -> None:
+    path = private(tmp_path / "password", "s3cret\n")
+    opencast = Target(url="https://oc.example.org", username="admin", password_file=path)
+    preservica = Target(system=System.PRESERVICA, url="eu.preservica.com", username="manager", password_file=path)
+    assert repr(opencast.client()) == "OpencastClient('https://oc.example.org')"
+    assert repr(preservica.client()) == "PreservicaClient('https://eu.preservica.com')"
+
+
+def test_credentials_properties_is_preservicas(tmp_path: Path) -> None:
+    text = "[credentials]\nusername=manager\npassword=s3cret\nserver=eu.preservica.com\n"
+    path = private(tmp_path / "mine.properties", text)
+    assert isinstance(Target(credentials=path).client(), PreservicaClient)
+    with pytest.raises(Refusal, match="--credentials is Preservica's"):
+        Target(system=System.OPENCAST, credentials=path).client()

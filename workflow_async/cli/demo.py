@@ -1,0 +1,111 @@
+"""`demo`: the whole job on a sandbox of both systems: start many workflows, watch them all, sum up."""
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from itertools import cycle, islice
+from typing import TYPE_CHECKING, Annotated, cast
+
+import anyio
+import typer
+from attrs import frozen
+
+from workflow_async import OpencastClient, Poll
+from workflow_async.cli.board import Board
+from workflow_async.cli.command import Json
+from workflow_async.cli.display import progress
+from workflow_async.cli.exits import Exit, conclude
+from workflow_async.cli.output import Output
+from workflow_async.cli.records import tree
+from workflow_async.cli.serve import sandbox_class
+from workflow_async.cli.summary import SUMMARIES, Summary, summary
+from workflow_async.cli.vigil import Vigil
+from workflow_async.preservica import Context, PreservicaClient
+
+if TYPE_CHECKING:
+    from workflow_async.sandbox import Sandbox
+
+SPEED = 10.0
+"""How fast the sandbox's time passes: a publication of 82 s takes 8."""
+STARTING = 5.0
+"""Seconds over which the starts are spread."""
+POLL = Poll(interval=0.5, ceiling=2.0)
+DEFINITIONS = (*("publish",) * 5, *("fast",) * 3, "skips", "review", "fails", "fails-with-handler")
+"""What the Opencast is asked for in turn: `review` waits for a person, and two fail, on purpose."""
+
+Count = Annotated[int, typer.Option(help="How many, over both systems.", min=2)]
+
+
+@frozen
+class Act:
+    """One system's part: the starts, one after the other, and the watch over what they start."""
+
+    vigil: Vigil
+    starts: Sequence[Callable[[], Awaitable[int]]]
+
+    async def play(self) -> None:
+        """Start all, and wait until each has ended or waits for a person."""
+        async with anyio.create_task_group() as tasks:
+            for start in self.starts:
+                tasks.start_soon(self.vigil.one, await start())
+                await anyio.sleep(STARTING / len(self.starts))
+
+
+def demo(*, workflows: Count = 300, json: Json = False) -> None:
+    """Start workflows on a sandbox of both systems, watch them all to their end, and sum up."""
+    output = Output(json=json)
+    conclude(lambda: anyio.run(perform, workflows, output))
+
+
+async def perform(workflows: int, output: Output) -> Exit:
+    """Serve a sandbox for the length of the demonstration, and tell what came of it."""
+    began = time.monotonic()
+    async with sandbox_class()("16", speed=SPEED) as fakes:
+        boards = await _perform(fakes, workflows, output)
+        requests = len(fakes.opencast.requests), len(fakes.preservica.requests)
+    summaries = [summary(board, asked) for board, asked in zip(boards, requests, strict=True)]
+    _tell(summaries, time.monotonic() - began, output)
+    unobserved = any(ending.code is Exit.SERVER for board in boards for ending in board.endings.values())
+    return Exit.SERVER if unobserved else Exit.DONE
+
+
+async def _perform(fakes: "Sandbox", workflows: int, output: Output) -> Sequence[Board]:
+    door = fakes.preservica
+    async with (
+        OpencastClient(fakes.opencast.url, auth=fakes.opencast.auth) as oc,
+        PreservicaClient(door.url, username=door.username, password=door.password, tenant=door.tenant) as pv,
+    ):
+        acts = [await _opencast(fakes, oc, workflows // 2), await _preservica(pv, workflows - workflows // 2)]
+        boards = [act.vigil.board for act in acts]
+        async with progress(output.err, boards), anyio.create_task_group() as tasks:
+            for act in acts:
+                tasks.start_soon(act.play)
+        return boards
+
+
+async def _opencast(fakes: "Sandbox", client: OpencastClient, count: int) -> Act:
+    async def start(event: str, definition: str) -> int:
+        return (await client.workflows.start(event, definition)).id
+
+    known = {definition.id async for definition in client.definitions.list()}
+    asked = islice(cycle([definition for definition in DEFINITIONS if definition in known]), count)
+    starts = [partial(start, fakes.opencast.event(), definition) for definition in asked]
+    return Act(Vigil(client, Board("opencast", count), parked="return", poll=POLL), starts)
+
+
+async def _preservica(client: PreservicaClient, count: int) -> Act:
+    async def start(context: Context) -> int:
+        return cast("int", (await client.workflows.start(context)).id)  # the sandbox always tells
+
+    contexts = [context async for context in client.contexts.list()]
+    starts = [partial(start, context) for context in islice(cycle(contexts), count)]
+    return Act(Vigil(client, Board("preservica", count), parked="return", poll=POLL), starts)
+
+
+def _tell(summaries: Sequence[Summary], elapsed: float, output: Output) -> None:
+    if output.json:
+        output.line({"elapsed": round(elapsed, 3), **{summary.system: tree(summary) for summary in summaries}})
+        return
+    output.rows(SUMMARIES, summaries)
+    count = sum(summary.workflows for summary in summaries)
+    output.out.print(f"{count} workflows in {elapsed:.1f} s; the sandbox's time passed {SPEED:g} times as fast.")

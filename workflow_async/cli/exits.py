@@ -1,0 +1,100 @@
+"""What the command line ends with: exit codes and the sentence before them."""
+
+import enum
+import os
+import sys
+from collections.abc import Callable, Iterable
+from typing import NoReturn
+
+import typer
+
+from workflow_async.errors import (
+    AlreadyFinished,
+    UnsafeValue,
+    WaitTimeout,
+    WorkflowAsyncError,
+    WorkflowFailed,
+    WorkflowParked,
+)
+
+UNSUCCESSFUL = (WorkflowFailed, WorkflowParked, WaitTimeout, AlreadyFinished)
+"""Errors that tell of a workflow, and not of the server."""
+
+
+REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
+
+
+class Exit(enum.IntEnum):
+    """Exit codes."""
+
+    DONE = 0
+    FAILED = 1
+    """A workflow did not succeed."""
+    USAGE = 2
+    SERVER = 3
+    """The server or the network did not do its part."""
+    INTERRUPTED = 130
+    PIPE_CLOSED = 141
+    """Whoever read the output has gone; as for a program that SIGPIPE ended."""
+
+
+class Refusal(Exception):
+    """The command cannot be carried out as it was given."""
+
+
+class Unserved(Exception):
+    """The sandbox cannot be served where it was asked to be."""
+
+
+def code_of(error: Exception) -> Exit:
+    """The exit code an error leads to."""
+    if isinstance(error, UnsafeValue | Refusal):
+        return Exit.USAGE
+    return Exit.FAILED if isinstance(error, UNSUCCESSFUL) else Exit.SERVER
+
+
+def worst(codes: Iterable[Exit]) -> Exit:
+    """One code for many: what could not be observed weighs more than what failed."""
+    return max(codes, default=Exit.DONE)
+
+
+def printable(text: str) -> str:
+    """A text from a server as one that cannot steer a terminal."""
+    return "".join(char if char.isprintable() else " " if char.isspace() else REPLACEMENT for char in text)
+
+
+def complain(error: Exception) -> None:
+    """Say on stderr what went wrong, in one sentence."""
+    typer.echo(f"workflow-async: {printable(' '.join(str(error).split()))}", err=True)
+
+
+def conclude(run: Callable[[], Exit]) -> NoReturn:
+    """Run a command and end with its exit code; only a fault of our own leaves a traceback."""
+    raise typer.Exit(_code(run))
+
+
+def _code(run: Callable[[], Exit]) -> Exit:
+    try:
+        return run()
+    except (Refusal, Unserved, WorkflowAsyncError, KeyboardInterrupt, BrokenPipeError, BaseExceptionGroup) as error:
+        return _verdict(_first(error))
+
+
+def _first(error: BaseException) -> BaseException:
+    """The first error that a task group raised, or the error itself."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return error
+
+
+def _verdict(error: BaseException) -> Exit:
+    if isinstance(error, KeyboardInterrupt):
+        return Exit.INTERRUPTED
+    if isinstance(error, BrokenPipeError):
+        # The interpreter flushes stdout once more as it ends, which would fail again, loudly.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return Exit.PIPE_CLOSED
+    if not isinstance(error, Refusal | Unserved | WorkflowAsyncError):
+        raise error
+    complain(error)
+    return code_of(error)

@@ -1,0 +1,39 @@
+"""Records as trees of what JSON knows. Pure."""
+
+import enum
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import attrs
+
+from workflow_async.phase import Phase
+
+Tree = Any
+"""None, a bool, a number, a text, a list or a dict of these."""
+
+
+def tree(value: object) -> Tree:
+    """A record, or what is in one, for JSON: enums as their words, moments in UTC, and the phase beside the state."""
+    if attrs.has(type(value)):
+        return _record(value)
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, datetime):
+        return moment(value)
+    if isinstance(value, Mapping):
+        return {str(key): tree(member) for key, member in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [tree(member) for member in value]
+    return value if isinstance(value, bool | int | float | str | None) else str(value)
+
+
+def moment(value: datetime) -> str:
+    """An instant as ISO 8601 in UTC, to the millisecond."""
+    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _record(record: Any) -> dict[str, Tree]:
+    members = {field.name.strip("_"): tree(getattr(record, field.name)) for field in attrs.fields(type(record))}
+    phase = getattr(record, "phase", None)
+    return {**members, "phase": phase.value} if isinstance(phase, Phase) else members

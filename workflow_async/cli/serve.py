@@ -1,0 +1,123 @@
+"""`sandbox`: serve both systems until told to stop."""
+
+import enum
+import importlib
+import shlex
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from time import sleep
+from typing import TYPE_CHECKING, Annotated, Any, cast
+
+import typer
+
+from workflow_async.cli.command import Json
+from workflow_async.cli.exits import Exit, Refusal, Unserved, conclude
+from workflow_async.cli.output import Output
+
+if TYPE_CHECKING:
+    from workflow_async.sandbox import Sandbox
+
+HOUR = 3600
+
+
+class Release(enum.Enum):
+    """The Opencasts that the sandbox can behave as."""
+
+    ELEVEN = "11"
+    """The last that lists workflows."""
+    SIXTEEN = "16"
+    NINETEEN = "19"
+
+
+Port = Annotated[int, typer.Option(help="Opencast's port, and Preservica's is the next; 0: any.", min=0, max=65534)]
+Seeded = Annotated[int, typer.Option(help="How many each system has already.", min=0)]
+Speed = Annotated[float, typer.Option(help="How fast its time passes.", min=0.001)]
+
+
+def sandbox(
+    *,
+    port: Port = 8080,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    workflows: Seeded = 100,
+    opencast_version: Release = Release.SIXTEEN,
+    speed: Speed = 1.0,
+    json: Json = False,
+) -> None:
+    """Serve an Opencast and a Preservica to try things on, until Ctrl-C."""
+
+    def run() -> Exit:
+        fakes = sandbox_class()(
+            cast("Any", opencast_version.value),
+            host=host,
+            opencast_port=port,
+            preservica_port=port + 1 if port else 0,
+            speed=speed,
+        )
+        return serve(fakes, workflows, Output(json=json))
+
+    conclude(run)
+
+
+def serve(fakes: "Sandbox", workflows: int, output: Output) -> Exit:
+    """Serve until SIGINT or SIGTERM, both of which are the way to end it."""
+    fakes.opencast.seed(workflows)
+    fakes.preservica.seed(workflows)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(fakes)
+        except OSError as error:
+            raise Unserved(f"the sandbox cannot be served: {error}") from None
+        with suppress(KeyboardInterrupt), terminable():
+            announce(fakes, output)
+            while True:
+                sleep(HOUR)
+    return Exit.DONE
+
+
+@contextmanager
+def terminable() -> Iterator[None]:
+    """Let SIGINT and SIGTERM raise KeyboardInterrupt, even where a shell has switched SIGINT off."""
+    before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def announce(fakes: "Sandbox", output: Output) -> None:
+    """Say where both systems are and how to log in."""
+    doors = access(fakes)
+    if output.json:
+        output.line(doors)
+        return
+    for system, door in doors.items():
+        for name, value in door.items():
+            variable = "SERVER" if (system, name) == ("preservica", "url") else name.upper()
+            output.out.print(f"export {system.upper()}_{variable}={shlex.quote(value)}", soft_wrap=True)
+    output.err.print("Serving until Ctrl-C")
+
+
+def access(fakes: "Sandbox") -> dict[str, dict[str, str]]:
+    """Where both systems are and how to log in, for scripts."""
+    opencast, preservica = fakes.opencast, fakes.preservica
+    return {
+        "opencast": {"url": opencast.url, "username": opencast.username, "password": opencast.password},
+        "preservica": {
+            "url": preservica.url,
+            "username": preservica.username,
+            "password": preservica.password,
+            "tenant": preservica.tenant,
+        },
+    }
+
+
+def sandbox_class() -> "type[Sandbox]":
+    """The class of sandboxes; raises `Refusal` where its extra is not installed."""
+    try:
+        return cast("type[Sandbox]", importlib.import_module("workflow_async.sandbox").Sandbox)
+    except ModuleNotFoundError as error:
+        if error.name not in {"starlette", "uvicorn"}:
+            raise
+        raise Refusal("the sandbox needs its extra: pip install 'workflow-async[cli,sandbox]'") from None

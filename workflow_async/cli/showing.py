@@ -1,0 +1,62 @@
+"""`show`: one workflow, its facts and its operations as bars."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from rich.text import Text
+
+from workflow_async import OpencastClient
+from workflow_async.cli.command import Session
+from workflow_async.cli.exits import Exit, printable
+from workflow_async.cli.output import Output
+from workflow_async.cli.records import Tree, tree
+from workflow_async.cli.spans import AnyWorkflow, lasted, spans
+from workflow_async.cli.tables import BARS, BESIDE_BARS
+from workflow_async.cli.target import Client
+from workflow_async.cli.timeline import bars, words
+
+Id = Annotated[str, typer.Argument(metavar="ID")]
+
+WIDEST = 80
+"""Cells of the longest bar."""
+SHOWN_ELSEWHERE = frozenset({"id", "state", "operations"})
+
+
+async def show(session: Session, id: Id) -> Exit:
+    """Show one workflow: its facts, and its operations on a timeline."""
+    with session.output.waiting("asking"):
+        workflow = await _get(session.client, id)
+    if session.output.json:
+        session.output.record(workflow)
+    else:
+        _draw(session.output, workflow, datetime.now(UTC))
+    return Exit.DONE
+
+
+def facts(record: Tree, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """What a record's tree says, as pairs of a dotted name and a text; what is empty is left out."""
+    members: Any = record.items() if isinstance(record, dict) else enumerate(record)
+    for name, value in members:
+        if isinstance(value, dict | list):
+            yield from facts(value, f"{prefix}{name}.")
+        elif value not in (None, ""):
+            yield f"{prefix}{name}", str(value)
+
+
+async def _get(client: Client, id: str) -> AnyWorkflow:
+    if isinstance(client, OpencastClient):
+        return await client.workflows.get(id, with_operations=True, with_configuration=True)
+    return await client.workflows.get(id)
+
+
+def _draw(output: Output, workflow: AnyWorkflow, now: datetime) -> None:
+    output.out.print(Text(f"Workflow {workflow.id} is {workflow.phase.value}", style="bold"))
+    shown = {name: value for name, value in tree(workflow).items() if name not in SHOWN_ELSEWHERE}
+    told = list(facts({**shown, "took": words(lasted(workflow, now))}))
+    margin = max(len(name) for name, _ in told)
+    for name, fact in told:
+        output.out.print(Text.assemble((f"  {printable(name):<{margin}}  ", "dim"), printable(fact)), soft_wrap=True)
+    output.out.print()
+    output.rows(BARS, bars(spans(workflow), min(WIDEST, max(1, output.out.width - BESIDE_BARS)), now))
