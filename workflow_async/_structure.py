@@ -7,11 +7,14 @@ from typing import Any, TypeVar
 
 import attrs
 import cattrs
-from cattrs.gen import AttributeOverride, make_dict_structure_fn
+from cattrs.gen import make_dict_structure_fn
 
 from workflow_async.errors import DecodeError
 
 T = TypeVar("T")
+
+Override = Any
+"""What `cattrs.override` gives; its type is not exported."""
 
 EXTRA = "#extra"
 """Under this key a record's `extra` field finds what the record has no field for."""
@@ -33,7 +36,7 @@ def converter() -> cattrs.Converter:
     return strict
 
 
-def record(strict: cattrs.Converter, kind: type[Any], **overrides: AttributeOverride) -> None:
+def record(strict: cattrs.Converter, kind: type[Any], **overrides: Override) -> None:
     """Teach a converter one record: its renames and hooks; unknown keys go to the record's `extra`."""
     fields = {field.name for field in attrs.fields(kind)}
     renames = {name: override.rename or name for name, override in overrides.items()}
@@ -115,12 +118,12 @@ def or_none(read: Callable[[Any], T]) -> Callable[[Any], T | None]:
     return reading
 
 
-def by(read: Callable[[Any], Any], rename: str | None = None) -> AttributeOverride:
+def by(read: Callable[[Any], Any], rename: str | None = None) -> Override:
     """A field that is read by this function, and has another name on the wire."""
     return cattrs.override(rename=rename, struct_hook=lambda value, _: read(value))
 
 
-def listed(strict: cattrs.Converter, kind: type[Any], rename: str | None = None) -> AttributeOverride:
+def listed(strict: cattrs.Converter, kind: type[Any], rename: str | None = None) -> Override:
     """A list field as a tuple; null is the empty one."""
 
     def hook(value: Any, _: Any) -> tuple[Any, ...]:

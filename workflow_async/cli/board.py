@@ -5,7 +5,7 @@ from collections import Counter
 from attrs import define, field, frozen
 
 from workflow_async.cli.exits import Exit
-from workflow_async.errors import WaitTimeout, WorkflowAsyncError, WorkflowParked
+from workflow_async.errors import WorkflowAsyncError, WorkflowParked
 from workflow_async.phase import Phase, Workflow
 
 UNSEEN, TIMED_OUT, UNOBSERVED = "unseen", "timed out", "unobserved"
@@ -49,13 +49,14 @@ def left(workflow: Workflow) -> Ending:
     return Ending(workflow.id, workflow.phase.value, workflow)
 
 
+def late(id: int, last: Workflow | None) -> Ending:
+    """The ending of a wait whose deadline passed."""
+    return Ending(id, TIMED_OUT, last, "the deadline passed first")
+
+
 def broken(id: int, error: WorkflowAsyncError, last: Workflow | None) -> Ending:
     """The ending of a wait that raised."""
-    outcome = UNOBSERVED
-    if isinstance(error, WaitTimeout):
-        outcome = TIMED_OUT
-    elif isinstance(error, WorkflowParked):
-        outcome = Phase.PARKED.value
+    outcome = Phase.PARKED.value if isinstance(error, WorkflowParked) else UNOBSERVED
     return Ending(id, outcome, last, str(error))
 
 

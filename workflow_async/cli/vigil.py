@@ -1,17 +1,17 @@
-"""Waiting for many workflows at once, each look told to a board."""
+"""Watching many workflows at once, each change told to a board."""
 
-from collections.abc import Awaitable, Callable, Iterable
-from functools import partial
+from collections.abc import Callable, Iterable
 
 import anyio
 from attrs import field, frozen
 
-from workflow_async import OpencastClient, Poll, monitor
-from workflow_async.cli.board import Board, Change, Ending, broken, left
+from workflow_async import Poll
+from workflow_async.cli.board import Board, Change, Ending, broken, late, left
 from workflow_async.cli.target import Client
-from workflow_async.errors import WorkflowAsyncError
-from workflow_async.phase import Workflow
-from workflow_async.settings import Clock
+from workflow_async.errors import WorkflowAsyncError, WorkflowParked
+from workflow_async.monitor import Event as News
+from workflow_async.monitor import Stalled, Unobserved, Vanished, WhenParked
+from workflow_async.phase import Phase, Workflow
 
 Say = Callable[[Change | Ending], None]
 
@@ -24,7 +24,7 @@ class Vigil:
     board: Board
     say: Say = lambda _: None
     deadline: float | None = None
-    parked: monitor.Parked = "wait"
+    parked: WhenParked = "wait"
     poll: Poll = field(factory=Poll)
 
     async def all(self, ids: Iterable[int]) -> None:
@@ -36,30 +36,35 @@ class Vigil:
     async def one(self, id: int) -> None:
         """Wait for one, which ends on the board in any case."""
         try:
-            ending = left(await self._wait(id))
+            ending = await self._ending(id)
         except WorkflowAsyncError as error:
             ending = broken(id, error, self.board.seen.get(id))
         self.board.ended(ending)
         self.say(ending)
 
-    async def _wait(self, id: int) -> Workflow:
-        look = looking(self.client, id)
+    async def _ending(self, id: int) -> Ending:
+        with anyio.move_on_after(self.deadline):
+            async with self.client.workflows.watch([id], poll=self.poll) as changes:
+                async for news in changes:
+                    ending = self._told(news)
+                    if ending is not None:
+                        return ending
+        return late(id, self.board.seen.get(id))
 
-        async def seen() -> Workflow:
-            workflow = await look()
-            change = self.board.saw(workflow)
-            if change is not None:
-                self.say(change)
-            return workflow
+    def _told(self, news: News[Workflow]) -> Ending | None:
+        """What a piece of news means: one more change on the board, or the end."""
+        if isinstance(news, Vanished | Unobserved):
+            return broken(news.id, news.error, news.workflow)
+        if isinstance(news, Stalled):
+            return None
+        change = self.board.saw(news.workflow)
+        if change is not None:
+            self.say(change)
+        return self._left(news.workflow)
 
-        # The wait of `client.workflows`, with looks of our own: it would not tell what it sees on its way.
-        return await monitor.wait(
-            seen, id, deadline=self.deadline, poll=self.poll, parked=self.parked, check=False, clock=Clock()
-        )
-
-
-def looking(client: Client, id: int) -> Callable[[], Awaitable[Workflow]]:
-    """What looks at a workflow, its operations included where the system has them."""
-    if isinstance(client, OpencastClient):
-        return partial(client.workflows.get, id, with_operations=True)
-    return partial(client.workflows.get, id)
+    def _left(self, workflow: Workflow) -> Ending | None:
+        if workflow.phase.final:
+            return left(workflow)
+        if workflow.phase is not Phase.PARKED or self.parked == "wait":
+            return None
+        return left(workflow) if self.parked == "return" else broken(workflow.id, WorkflowParked(workflow), workflow)

@@ -1,5 +1,39 @@
-"""Waiting for workflows."""
+"""Waiting for workflows and watching them, with one poll loop a client."""
 
-from workflow_async.monitor.wait import Parked, wait
+from workflow_async.monitor.monitored import Monitored
+from workflow_async.monitor.outcomes import (
+    Change,
+    Finished,
+    OperationChange,
+    Outcome,
+    Parked,
+    Reached,
+    Stalled,
+    TimedOut,
+    Unobserved,
+    Vanished,
+)
+from workflow_async.monitor.poller import Poller
+from workflow_async.monitor.subscription import Event, Subscription
+from workflow_async.monitor.watch import Until, Watch, WhenParked, watching
 
-__all__ = ["Parked", "wait"]
+__all__ = [
+    "Change",
+    "Event",
+    "Finished",
+    "Monitored",
+    "OperationChange",
+    "Outcome",
+    "Parked",
+    "Poller",
+    "Reached",
+    "Stalled",
+    "Subscription",
+    "TimedOut",
+    "Unobserved",
+    "Until",
+    "Vanished",
+    "Watch",
+    "WhenParked",
+    "watching",
+]

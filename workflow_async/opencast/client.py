@@ -9,10 +9,12 @@ from workflow_async._http import Carrier, Digest, carried_by
 from workflow_async._origin import Origin
 from workflow_async._transport import Transport
 from workflow_async.errors import UnsafeValue
+from workflow_async.monitor import Poller
 from workflow_async.opencast import calls
 from workflow_async.opencast.definitions import Definitions
 from workflow_async.opencast.events import Events
 from workflow_async.opencast.records import Me, Version
+from workflow_async.opencast.source import OpencastSource
 from workflow_async.opencast.workflows import Workflows
 from workflow_async.settings import Clock, Limits, Retry, Timeouts
 
@@ -63,7 +65,7 @@ class OpencastClient:
             limits=limits,
             clock=clock,
         )
-        self.workflows = Workflows(self._transport)
+        self.workflows = Workflows(Poller(OpencastSource(self._transport), clock), self._transport)
         self.definitions = Definitions(self._transport)
         self.events = Events(self._transport)
 

@@ -1,9 +1,9 @@
 """Workflows of an Opencast: list, get, start, change, wait."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Literal, TypeVar, Unpack
 
-from attrs import frozen
+from attrs import define
 
 from workflow_async import monitor
 from workflow_async._call import Call, number
@@ -27,9 +27,12 @@ T = TypeVar("T")
 
 Target = Literal["paused", "running", "stopped"]
 
+ENDED = (State.SUCCEEDED, State.FAILED, State.STOPPED)
+PAGE = 100
 
-@frozen
-class Workflows:
+
+@define(eq=False)
+class Workflows(monitor.Monitored[Workflow]):
     """`client.workflows`; see `OpencastClient`."""
 
     _transport: Transport
@@ -71,7 +74,7 @@ class Workflows:
         first = calls.list_workflows(
             filter=filters.workflow_filter(filter),
             sort=filters.workflow_sort(sort) if sort is not None else "",
-            include=_including(with_operations, with_configuration),
+            include=_including(with_operations, configuration=with_configuration),
             size=page_size,
             limit=limit,
             offset=offset,
@@ -89,7 +92,7 @@ class Workflows:
 
         Source: GET /api/workflows/{id}; needs ROLE_API_WORKFLOW_INSTANCE_VIEW; contract: opencast.md 2.2.
         """
-        include = _including(with_operations, with_configuration)
+        include = _including(with_operations, configuration=with_configuration)
         return await self._transport.send(calls.get_workflow(number("workflow_id", workflow_id), include))
 
     async def start(
@@ -119,7 +122,7 @@ class Workflows:
             event_identifier,
             workflow_definition_identifier,
             configuration,
-            _including(with_operations, with_configuration),
+            _including(with_operations, configuration=with_configuration),
         )
         try:
             return await self._transport.send(call)
@@ -155,7 +158,7 @@ class Workflows:
         Source: PUT /api/workflows/{id}; needs ROLE_API_WORKFLOW_INSTANCE_EDIT; contract: opencast.md 2.3.
         """
         id = number("workflow_id", workflow_id)
-        include = _including(with_operations, with_configuration)
+        include = _including(with_operations, configuration=with_configuration)
         target = None if state is None else _target(state)
         workflow: Workflow | None = None
         if configuration is not None:
@@ -218,40 +221,71 @@ class Workflows:
         """
         return await self._transport.send(calls.workflows_of_event(event_id))
 
-    async def wait(
+    async def start_and_wait(
         self,
-        workflow_id: int | str,
+        event_identifier: str,
+        workflow_definition_identifier: str,
         *,
+        configuration: Mapping[str, Value] | None = None,
         deadline: float | None = None,
         poll: Poll = Poll(),
-        parked: monitor.Parked = "wait",
+        parked: monitor.WhenParked = "wait",
         check: bool = False,
     ) -> Workflow:
-        """Wait until a workflow has ended, and return its record (with operations).
+        """Start a workflow and wait for its end: `start`, then `wait`, with what either raises.
+
+        Args: as for `start` and `wait`; the deadline counts from the start's answer.
+        """
+        started = await self.start(event_identifier, workflow_definition_identifier, configuration=configuration)
+        return await self.wait(started.id, deadline=deadline, poll=poll, parked=parked, check=check)
+
+    def watch(
+        self,
+        workflow_ids: Iterable[int | str] | None = None,
+        *,
+        poll: Poll = Poll(),
+        operations: bool = False,
+        stalled_after: float | None = None,
+        **filter: Unpack[filters.WorkflowFilters],
+    ) -> monitor.Watch[Workflow]:
+        """Watch workflows change: `async with oc.workflows.watch(ids) as changes: async for change in changes: …`.
 
         Args:
-            workflow_id: the workflow.
-            deadline: seconds; None waits without end, as lectures may take hours and a person days.
+            workflow_ids: whom to watch; more can be added, and some dropped, while watching.
             poll: how often to look.
-            parked: what to do when it is paused and needs a person: wait on, return the record, or raise.
-            check: raise unless it succeeded.
+            operations: tell every transition of every operation too; every look then costs as much as they weigh.
+            stalled_after: tell a step that takes this many times as long as it usually does (`Stalled`).
+            **filter: instead of ids: all active workflows that pass, those that appear later included; Opencast 6 to 11
+                only. See `WorkflowFilters`.
 
         Raises:
-            WaitTimeout: the deadline passed; holds the last record.
-            WorkflowFailed: with `check`, it failed or was stopped.
-            WorkflowParked: with `parked="raise"`.
-            CallError: looking failed for good, or for longer than `poll.outage`.
+            UnsafeValue: at once, for neither or both of ids and filter, or for what cannot be sent.
+            ListingNotSupported: while iterating, for a filter on Opencast 12 and later.
         """
-        id = number("workflow_id", workflow_id)
-        return await monitor.wait(
-            lambda: self.get(id, with_operations=True),
-            id,
-            deadline=deadline,
+        if (workflow_ids is None) == (not filter):
+            raise UnsafeValue("workflow_ids", "must be given, or a filter instead of them")
+        return monitor.watching(
+            self.poller,
+            workflow_ids,
+            None if workflow_ids is not None else self._appearing(filter, operations=operations),
             poll=poll,
-            parked=parked,
-            check=check,
-            clock=self._transport.clock,
+            operations=operations,
+            stalled_after=stalled_after,
         )
+
+    def _appearing(self, filter: filters.WorkflowFilters, *, operations: bool) -> Callable[[], Listing[Workflow]]:
+        """The list of active workflows that pass, to be asked for again and again."""
+        active: filters.WorkflowFilters = {"state_not": ENDED}
+        passing = filter if "state" in filter or "state_not" in filter else {**active, **filter}
+        first = calls.list_workflows(
+            filter=filters.workflow_filter(passing),
+            sort="",
+            include=_including(operations, configuration=False),
+            size=PAGE,
+            limit=None,
+            offset=0,
+        )
+        return lambda: Listing(self._list, first, lambda workflow: workflow.id)
 
     async def _guard(self, id: int, target: str) -> None:
         """Read before a pause or stop, which the server would write over a result (Opencast issue 5961)."""
@@ -277,7 +311,7 @@ class Workflows:
             return None
 
 
-def _including(operations: bool, configuration: bool) -> tuple[tuple[str, str], ...]:  # noqa: FBT001 - by name above
+def _including(operations: bool, *, configuration: bool) -> tuple[tuple[str, str], ...]:  # noqa: FBT001 - a word less
     return calls.including(withoperations=operations, withconfiguration=configuration)
 
 

@@ -10,11 +10,13 @@ from workflow_async._http import Carrier, carried_by
 from workflow_async._origin import Origin
 from workflow_async._transport import Transport
 from workflow_async.errors import UnsafeValue
+from workflow_async.monitor import Poller
 from workflow_async.preservica.contexts import Contexts
 from workflow_async.preservica.credentials import find
 from workflow_async.preservica.monitors import Monitors
 from workflow_async.preservica.processes import Processes
 from workflow_async.preservica.session import Account, Session
+from workflow_async.preservica.source import PreservicaSource
 from workflow_async.preservica.workflows import Workflows
 from workflow_async.settings import Clock, Limits, Retry, Timeouts
 
@@ -84,7 +86,7 @@ class PreservicaClient:
             clock=clock,
         )
         self.contexts = Contexts(self._transport)
-        self.workflows = Workflows(self._transport)
+        self.workflows = Workflows(Poller(PreservicaSource(self._transport), clock), self._transport)
         self.processes = Processes(self._transport)
         self.monitors = Monitors(self._transport)
 

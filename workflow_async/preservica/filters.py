@@ -127,3 +127,26 @@ def moment(argument: str, value: datetime | None, *, up: bool = False) -> str | 
     rest = value.microsecond % 1000
     exact = value.astimezone(UTC) + timedelta(microseconds=(1000 - rest if up and rest else -rest))
     return exact.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
+def workflow_query(
+    *,
+    state: States | None,
+    type: str | None = None,
+    context: Context | int | str | None = None,
+    creator: str | None = None,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    newest_first: bool,
+) -> Params:
+    """The parameters of a list of workflows."""
+    first, last = period(since, until)
+    return some(
+        type=None if type is None else one_of("type", TYPES, type),
+        state=states(state),
+        contextId=None if context is None else context_id(context),
+        creator=None if creator is None else single("creator", creator),
+        **{"from": first},
+        to=last,
+        latestFirst="true" if newest_first else "false",
+    )

@@ -1,25 +1,26 @@
 """Workflows of a Preservica: list, get, start, terminate, retry, wait."""
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from attrs import frozen
+from attrs import define
 
 from workflow_async import monitor
 from workflow_async._call import number
 from workflow_async._listing import Listing
 from workflow_async._retry import may_have_happened
 from workflow_async._transport import Transport
-from workflow_async.errors import CallError, PartlyRefused, StartOutcomeUnknown
+from workflow_async.errors import CallError, DecodeError, PartlyRefused, StartOutcomeUnknown, UnsafeValue
 from workflow_async.preservica import calls, filters
 from workflow_async.preservica.calls import Value
 from workflow_async.preservica.records import Context, Started, Tally, Workflow
+from workflow_async.preservica.source import ACTIVE
 from workflow_async.settings import Poll, whole_number
 
 
-@frozen
-class Workflows:
+@define(eq=False)
+class Workflows(monitor.Monitored[Workflow]):
     """`client.workflows`; see `PreservicaClient`."""
 
     _transport: Transport
@@ -61,15 +62,14 @@ class Workflows:
         """
         whole_number("limit", limit, least=1)
         whole_number("page_size", page_size, least=1)
-        first, last = filters.period(since, until)
-        asked = filters.some(
-            type=None if type is None else filters.one_of("type", filters.TYPES, type),
-            state=filters.states(state),
-            contextId=None if context is None else filters.context_id(context),
-            creator=None if creator is None else filters.single("creator", creator),
-            **{"from": first},
-            to=last,
-            latestFirst="true" if newest_first else "false",
+        asked = filters.workflow_query(
+            state=state,
+            type=type,
+            context=context,
+            creator=creator,
+            since=since,
+            until=until,
+            newest_first=newest_first,
         )
         page = calls.list_workflows(asked, size=page_size, limit=limit)
         return Listing(self._transport.send, page, lambda workflow: workflow.id)
@@ -145,41 +145,72 @@ class Workflows:
         _whole("retry", tally)
         return tally.successful
 
-    async def wait(
+    async def start_and_wait(
         self,
-        workflow_id: int | str,
+        context: Context | int | str,
+        parameters: Mapping[str, Value] | None = None,
         *,
+        correlation_id: str | None = None,
         deadline: float | None = None,
         poll: Poll = Poll(),
-        parked: monitor.Parked = "wait",
+        parked: monitor.WhenParked = "wait",
         check: bool = False,
     ) -> Workflow:
-        """Wait until a workflow has ended, and return its record.
+        """Start a workflow and wait for its end: `start`, then `wait`, with what either raises.
 
-        A `PENDING` workflow is waited for, although some contexts leave it so until a person clicks Continue.
-
-        Args:
-            workflow_id: the workflow.
-            deadline: seconds; None waits without end, as ingests may take days.
-            poll: how often to look.
-            parked: what to do when it is suspended and needs a person: wait on, return the record, or raise.
-            check: raise unless it completed; a mixed outcome is not that.
+        Args: as for `start` and `wait`; the deadline counts from the start's answer.
 
         Raises:
-            WaitTimeout: the deadline passed; holds the last record.
-            WorkflowFailed: with `check`, it failed, was aborted, or ended with a mixed outcome.
-            WorkflowParked: with `parked="raise"`.
-            CallError: looking failed for good, or for longer than `poll.outage`.
+            StartOutcomeUnknown: also where the server's answer names no id to wait for.
         """
-        id = number("workflow_id", workflow_id)
-        return await monitor.wait(
-            lambda: self.get(id),
-            id,
-            deadline=deadline,
+        started = await self.start(context, parameters, correlation_id=correlation_id)
+        if started.id is None:
+            raise StartOutcomeUnknown(
+                DecodeError("the answer to the start has no Id @ /"),
+                look_for=f"the correlation id {started.correlation_id}",
+                correlation_id=started.correlation_id,
+            )
+        return await self.wait(started.id, deadline=deadline, poll=poll, parked=parked, check=check)
+
+    def watch(
+        self,
+        workflow_ids: Iterable[int | str] | None = None,
+        *,
+        poll: Poll = Poll(),
+        stalled_after: float | None = None,
+        state: filters.States | None = None,
+        type: filters.WorkflowType | None = None,
+        context: Context | int | str | None = None,
+        creator: str | None = None,
+        since: datetime | None = None,
+    ) -> monitor.Watch[Workflow]:
+        """Watch workflows change: `async with pv.workflows.watch(ids) as changes: async for change in changes: …`.
+
+        Args:
+            workflow_ids: whom to watch; more can be added, and some dropped, while watching.
+            poll: how often to look.
+            stalled_after: tell a step that takes this many times as long as it usually does (`Stalled`).
+            state: instead of ids, all workflows in one of these states, those that appear later included.
+            type: likewise, of contexts of this type.
+            context: likewise, of this context.
+            creator: likewise, started by this user.
+            since: likewise, started then or later.
+
+        Raises:
+            UnsafeValue: at once, for neither or both of ids and filter, or for what cannot be sent.
+        """
+        filtered = any(given is not None for given in (state, type, context, creator, since))
+        if (workflow_ids is None) == (not filtered):
+            raise UnsafeValue("workflow_ids", "must be given, or a filter instead of them")
+        active = state if state is not None else ACTIVE
+        listing = self.list(state=active, type=type, context=context, creator=creator, since=since, newest_first=False)
+        return monitor.watching(
+            self.poller,
+            workflow_ids,
+            (lambda: listing) if filtered else None,
             poll=poll,
-            parked=parked,
-            check=check,
-            clock=self._transport.clock,
+            operations=False,
+            stalled_after=stalled_after,
         )
 
 

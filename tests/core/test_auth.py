@@ -1,0 +1,330 @@
+"""Who a client says it is; one login however many wait for it."""
+
+import asyncio
+import base64
+import copy
+import pickle
+from collections.abc import Awaitable, Callable
+
+import attrs
+import pytest
+from attrs import define, field
+
+from tests.conftest import FakeTime
+from tests.core.wire import until
+from workflow_async import Basic, Bearer, Digest
+from workflow_async._auth import Grant, Headers, Proof, Secret, Token, visible
+from workflow_async._call import Reply
+from workflow_async.errors import CallError, ConnectFailed, Unauthorized, UnsafeValue
+
+REFUSED = Reply(401, {}, b"")
+ASK = ("GET", "https://example.org/")
+
+# Passwords and tokens of one's own
+
+
+@pytest.mark.parametrize(
+    ("username", "password"),
+    [("admin", "opencast"), ("jörg", "pässwörd €"), ("a b", ":::"), ("a", ""), ("a", "\r\n\0")],
+)
+async def test_basic_sends_user_and_password_in_utf_8(username: str, password: str) -> None:
+    headers = dict(await Basic(username, password).headers(*ASK))
+    scheme, _, pair = headers["authorization"].partition(" ")
+    assert (scheme, base64.b64decode(pair).decode()) == ("Basic", f"{username}:{password}")
+    assert headers["x-requested-auth"] == "Basic"
+
+
+@pytest.mark.parametrize("username", ["", "a:b", "a\r\nb", "a\0"])
+def test_a_user_name_that_basic_cannot_carry_is_refused(username: str) -> None:
+    with pytest.raises(UnsafeValue, match="username"):
+        Basic(username, "s3cret")
+
+
+def test_a_password_that_cannot_be_encoded_is_refused_and_not_repeated() -> None:
+    with pytest.raises(UnsafeValue) as caught:
+        Basic("a", "s3cret\ud800")
+    assert "s3cret" not in str(caught.value)
+
+
+async def test_a_refused_password_stays_refused() -> None:
+    basic = Basic("a", "b")
+    assert not await basic.renew(await basic.headers(*ASK), REFUSED, *ASK)
+
+
+def test_a_secret_shows_itself_only_when_asked() -> None:
+    secret = Secret("s3cret")
+    assert secret.reveal() == "s3cret"
+    assert "s3cret" not in f"{secret} {secret!r}"
+    for keep in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError, match="a secret is not pickled"):
+            keep(secret)
+
+
+@pytest.mark.parametrize(
+    "credential", [Basic("a", "s3cret"), Bearer.of("s3cret"), Bearer("s3cret"), Digest("a", "s3cret")]
+)
+def test_a_credential_shows_no_secret_and_refuses_pickling(credential: object) -> None:
+    assert "s3cret" not in f"{credential} {credential!r}"
+    with pytest.raises(TypeError):
+        pickle.dumps(credential)
+    if attrs.has(type(credential)):
+        assert "s3cret" not in str({name: str(value) for name, value in attrs.asdict(credential).items()})  # type: ignore[arg-type]  # has() said so
+
+
+def test_the_headers_that_prove_who_asks_hide_in_a_traceback() -> None:
+    proof = Proof((("authorization", "s3cret"),))
+    assert repr(proof) == "Proof(...)"
+    assert proof == (("authorization", "s3cret"),)
+
+
+@pytest.mark.parametrize("value", ["", " ", "a b", "a\n", " a", "a\r\nX: 1", "ä", "a\0", "\x7f"], ids=ascii)
+def test_a_text_that_cannot_stand_in_a_header_is_refused(value: str) -> None:
+    with pytest.raises(UnsafeValue, match="token: must be visible ASCII"):
+        visible("token", value)
+    with pytest.raises(UnsafeValue):
+        Bearer(value)
+
+
+async def test_a_bearer_token_may_be_asked_for_each_time() -> None:
+    tokens = iter(["one", "two", "two", "two"])
+    bearer = Bearer(lambda: next(tokens))
+    sent = await bearer.headers(*ASK)
+    assert sent[0] == ("authorization", "Bearer one")
+    assert await bearer.renew(sent, REFUSED, *ASK)
+    assert not await bearer.renew(await bearer.headers(*ASK), REFUSED, *ASK)
+
+
+async def test_a_fixed_bearer_token_is_not_worth_sending_again() -> None:
+    bearer = Bearer("one")
+    assert not await bearer.renew(await bearer.headers(*ASK), REFUSED, *ASK)
+
+
+async def test_a_function_that_gives_no_token_is_refused_without_repeating_it() -> None:
+    with pytest.raises(UnsafeValue) as caught:
+        await Bearer(lambda: "s3cret\n").headers(*ASK)
+    assert "s3cret" not in str(caught.value)
+
+
+# Tokens of Preservica
+
+
+@define
+class Office:
+    """Gives tokens, and counts."""
+
+    logins: int = 0
+    refreshes: int = 0
+    valid_for: float = 900.0
+    fails: CallError | None = None
+    refuses: CallError | None = None
+    refreshable: bool = True
+    wait: Callable[[], Awaitable[object]] = field(default=lambda: asyncio.sleep(0))
+
+    def _grant(self) -> Grant:
+        number = self.logins + self.refreshes
+        return Grant(Secret(f"token{number}"), self.valid_for, Secret("again") if self.refreshable else None)
+
+    async def log_in(self) -> Grant:
+        self.logins += 1
+        await self.wait()
+        if self.fails is not None:
+            raise self.fails
+        return self._grant()
+
+    async def refresh(self, _: Grant) -> Grant:
+        self.refreshes += 1
+        await self.wait()
+        if self.refuses is not None:
+            raise self.refuses
+        return self._grant()
+
+
+@pytest.fixture
+def office() -> Office:
+    return Office()
+
+
+@pytest.fixture
+def token(office: Office, fake_time: FakeTime) -> Token:
+    return Token(office.log_in, office.refresh, fake_time.clock)
+
+
+def carries(number: int) -> Headers:
+    return (("preservica-access-token", f"token{number}"),)
+
+
+async def test_a_thousand_calls_at_once_are_one_login(office: Office, token: Token) -> None:
+    found = await asyncio.gather(*(token.headers(*ASK) for _ in range(1000)))
+    assert (set(found), office.logins) == ({carries(1)}, 1)
+
+
+async def test_a_thousand_refused_tokens_are_one_login(office: Office, token: Token) -> None:
+    sent = await token.headers(*ASK)
+    assert all(await asyncio.gather(*(token.renew(sent, REFUSED, *ASK) for _ in range(1000))))
+    assert (office.logins, office.refreshes) == (2, 0)
+    assert await token.headers(*ASK) == carries(2)
+
+
+async def test_a_token_refused_late_is_not_renewed_again(office: Office, token: Token) -> None:
+    old = await token.headers(*ASK)
+    await token.renew(old, REFUSED, *ASK)
+    assert await token.renew(old, REFUSED, *ASK)
+    assert office.logins == 2
+
+
+async def test_a_login_that_fails_fails_for_everyone_who_waited_for_it_once(office: Office, token: Token) -> None:
+    office.fails = ConnectFailed("refused")
+    found = await asyncio.gather(*(token.headers(*ASK) for _ in range(1000)), return_exceptions=True)
+    assert {type(error) for error in found} == {ConnectFailed}
+    assert len({id(error) for error in found}) == 1000
+    assert office.logins == 1
+
+
+async def test_the_call_after_a_failed_login_logs_in_anew(office: Office, token: Token) -> None:
+    office.fails = ConnectFailed("refused")
+    with pytest.raises(ConnectFailed):
+        await token.headers(*ASK)
+    office.fails = None
+    assert await token.headers(*ASK) == carries(2)
+
+
+async def test_when_the_one_who_logs_in_is_cancelled_the_next_one_does(office: Office, token: Token) -> None:
+    office.wait = lambda: asyncio.sleep(0.01)
+    leader, *others = [asyncio.create_task(token.headers(*ASK)) for _ in range(100)]
+    await until(lambda: office.logins == 1)
+    leader.cancel()
+    assert set(await asyncio.gather(*others)) == {carries(2)}
+    assert leader.cancelled()
+    assert office.logins == 2
+
+
+async def test_a_cancelled_waiter_disturbs_nobody(office: Office, token: Token) -> None:
+    office.wait = lambda: asyncio.sleep(0.01)
+    leader, waiter, other = (asyncio.create_task(token.headers(*ASK)) for _ in range(3))
+    await until(lambda: office.logins == 1)
+    waiter.cancel()
+    assert {await leader, await other} == {carries(1)}
+    assert office.logins == 1
+
+
+async def test_a_token_is_renewed_when_80_percent_of_its_life_are_over(
+    office: Office, token: Token, fake_time: FakeTime
+) -> None:
+    await token.headers(*ASK)
+    fake_time.now += 719
+    assert await token.headers(*ASK) == carries(1)
+    fake_time.now += 1
+    assert set(await asyncio.gather(*(token.headers(*ASK) for _ in range(100)))) == {carries(2)}
+    assert (office.logins, office.refreshes) == (1, 1)
+
+
+async def test_its_life_counts_from_before_the_login_was_sent(
+    office: Office, token: Token, fake_time: FakeTime
+) -> None:
+    office.wait = lambda: fake_time.sleep(700)
+    await token.headers(*ASK)
+    office.wait = lambda: asyncio.sleep(0)
+    fake_time.now += 20
+    assert await token.headers(*ASK) == carries(2)
+
+
+async def test_a_refresh_that_is_refused_falls_back_to_a_login(
+    office: Office, token: Token, fake_time: FakeTime
+) -> None:
+    await token.headers(*ASK)
+    office.refuses = Unauthorized(401)
+    fake_time.now += 800
+    assert await token.headers(*ASK) == carries(3)
+    assert (office.logins, office.refreshes) == (2, 1)
+
+
+async def test_without_a_refresh_token_a_login_renews(office: Office, token: Token, fake_time: FakeTime) -> None:
+    office.refreshable = False
+    await token.headers(*ASK)
+    fake_time.now += 800
+    assert await token.headers(*ASK) == carries(2)
+    assert (office.logins, office.refreshes) == (2, 0)
+
+
+async def test_a_token_that_has_ended_is_not_refreshed(office: Office, token: Token, fake_time: FakeTime) -> None:
+    await token.headers(*ASK)
+    fake_time.now += 901
+    assert await token.headers(*ASK) == carries(2)
+    assert (office.logins, office.refreshes) == (2, 0)
+
+
+async def test_a_renewal_that_fails_keeps_the_old_token_while_it_lives(
+    office: Office, token: Token, fake_time: FakeTime
+) -> None:
+    await token.headers(*ASK)
+    office.fails = office.refuses = ConnectFailed("refused")
+    fake_time.now += 800
+    assert set(await asyncio.gather(*(token.headers(*ASK) for _ in range(100)))) == {carries(1)}
+    assert (office.logins, office.refreshes) == (2, 1)
+    fake_time.now += 14
+    assert await token.headers(*ASK) == carries(1)
+    assert office.logins == 2
+    fake_time.now += 1
+    assert await token.headers(*ASK) == carries(1)
+    assert (office.logins, office.refreshes) == (3, 1)
+    fake_time.now += 100
+    with pytest.raises(ConnectFailed):
+        await token.headers(*ASK)
+
+
+async def test_a_refresh_token_is_used_once_even_when_nobody_saw_the_answer(
+    office: Office, token: Token, fake_time: FakeTime
+) -> None:
+    await token.headers(*ASK)
+    fake_time.now += 800
+    office.wait = lambda: asyncio.sleep(10)
+    leader = asyncio.create_task(token.headers(*ASK))
+    await until(lambda: office.refreshes == 1)
+    leader.cancel()
+    await asyncio.wait([leader])
+    office.wait = lambda: asyncio.sleep(0)
+    await token.headers(*ASK)
+    assert (office.logins, office.refreshes) == (2, 1)
+
+
+async def test_a_token_refused_while_it_is_renewed_waits_for_the_renewal(
+    office: Office, token: Token, fake_time: FakeTime
+) -> None:
+    sent = await token.headers(*ASK)
+    fake_time.now += 800
+    office.wait = lambda: asyncio.sleep(0.01)
+    renewing = asyncio.create_task(token.headers(*ASK))
+    await until(lambda: office.refreshes == 1)
+    assert await token.renew(sent, REFUSED, *ASK)
+    assert await renewing == carries(2)
+    assert (office.logins, office.refreshes) == (1, 1)
+
+
+async def test_a_token_that_is_refused_while_others_still_wait_for_it_is_renewed_for_them_too(
+    office: Office, token: Token
+) -> None:
+    async def refused_at_once() -> Headers:
+        await token.renew(await token.headers(*ASK), REFUSED, *ASK)
+        return await token.headers(*ASK)
+
+    found = await asyncio.gather(*(token.headers(*ASK), refused_at_once(), token.headers(*ASK)))
+    assert list(found) == [carries(1), carries(2), carries(2)]
+    assert office.logins == 2
+
+
+async def test_a_token_the_server_made_up_of_line_ends_never_reaches_a_header(fake_time: FakeTime) -> None:
+    async def log_in() -> Grant:
+        return Grant(Secret("s3cret\r\nx"), 900)
+
+    async def refresh(_: Grant) -> Grant:
+        raise AssertionError
+
+    with pytest.raises(UnsafeValue) as caught:
+        await Token(log_in, refresh, fake_time.clock).headers(*ASK)
+    assert "s3cret" not in str(caught.value)
+
+
+async def test_a_token_shows_none_of_its_tokens(office: Office, token: Token) -> None:
+    await token.headers(*ASK)
+    assert "token1" not in repr(token)
+    assert "token1" not in repr(token._grant)

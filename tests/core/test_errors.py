@@ -1,0 +1,172 @@
+"""The errors: their tree, their sentences, their way through a pickle."""
+
+import copy
+import inspect
+import pickle
+import re
+
+import pytest
+
+from workflow_async import errors
+from workflow_async._call import Reply
+from workflow_async._status import status_error
+from workflow_async.errors import (
+    AlreadyFinished,
+    Attempt,
+    CallError,
+    ClientClosed,
+    Conflict,
+    ConnectFailed,
+    ConnectionBroken,
+    DeadlineExceeded,
+    DecodeError,
+    ListingInconsistent,
+    ListingNotSupported,
+    NotFound,
+    PartlyRefused,
+    RateLimited,
+    ResponseMismatch,
+    ResponseTooLarge,
+    ServerFault,
+    StartConflict,
+    StartOutcomeUnknown,
+    StatusError,
+    TLSVerificationFailed,
+    TransportError,
+    Unauthorized,
+    UnexpectedContent,
+    UnreadableBody,
+    UnsafeValue,
+    WaitTimeout,
+    WorkflowAsyncError,
+    WorkflowFailed,
+    WorkflowParked,
+    WrongEventLoop,
+)
+from workflow_async.opencast import State, Workflow
+
+RECORD = Workflow(id=7, state=State.FAILED, state_text="failed", event="e")
+
+CLASSES = {
+    name: kind
+    for name, kind in vars(errors).items()
+    if inspect.isclass(kind) and issubclass(kind, WorkflowAsyncError) and kind.__module__ == errors.__name__
+}
+
+EVERY = [
+    (UnsafeValue("id", "must be a number"), "id: must be a number"),
+    (ClientClosed("not open"), "not open"),
+    (WrongEventLoop("another loop"), "another loop"),
+    (CallError("odd"), "odd"),
+    (TransportError("odd"), "odd"),
+    (ConnectFailed("refused"), "refused"),
+    (TLSVerificationFailed("unknown authority"), "unknown authority"),
+    (ConnectionBroken("ReadError", reused=True), "ReadError"),
+    (DeadlineExceeded("no answer within 3 s", sent=False), "no answer within 3 s"),
+    (ResponseTooLarge("more than 5 bytes"), "more than 5 bytes"),
+    (UnreadableBody("not a gzip stream"), "not a gzip stream"),
+    (StatusError(418, "pot", "I am a teapot"), "418 StatusError: I am a teapot"),
+    (errors.BadRequest(400), "400 BadRequest"),
+    (Unauthorized(401), "401 Unauthorized"),
+    (errors.Forbidden(403), "403 Forbidden"),
+    (NotFound(404, "<html>", ""), "404 NotFound"),
+    (errors.NotAcceptable(406), "406 NotAcceptable"),
+    (Conflict(409, "", "busy"), "409 Conflict: busy"),
+    (StartConflict(409, "", "busy"), "409 StartConflict: busy"),
+    (RateLimited(429), "429 RateLimited"),
+    (ServerFault(503), "503 ServerFault"),
+    (errors.Redirected(307), "307 Redirected"),
+    (DecodeError("null @ $.a", "text @ $.b"), "the answer cannot be read: null @ $.a; text @ $.b"),
+    (UnexpectedContent("a page @ $"), "the answer cannot be read: a page @ $"),
+    (ResponseMismatch("workflow 1", "workflow 2"), "asked for workflow 1, the answer is about workflow 2"),
+    (ListingNotSupported("405", "v1.11.0"), "this server (API version v1.11.0) has no list of workflows (405)"),
+    (ListingNotSupported("405"), "this server (API version unknown) has no list of workflows (405)"),
+    (ListingInconsistent("2 pages"), "2 pages"),
+    (
+        StartOutcomeUnknown(ConnectionBroken("ReadError"), look_for="a workflow", workflow_id=7),
+        "the start may have happened (ReadError); look for a workflow; its id would be 7 before starting again",
+    ),
+    (AlreadyFinished(RECORD), "workflow 7 is failed already"),
+    (PartlyRefused("terminate", 2, 1), "terminate: 1 of 3 workflows were refused"),
+    (WorkflowFailed(RECORD), "workflow 7 ended failed"),
+    (WorkflowParked(RECORD), "workflow 7 is failed and waits for a person"),
+    (WaitTimeout(7, 60.0, RECORD), "workflow 7 was not finished after 60 s (last seen failed)"),
+    (WaitTimeout(7, 60.0, None), "workflow 7 was not finished after 60 s (never seen)"),
+]
+
+
+def drawn() -> set[tuple[str, str]]:
+    """(child, parent) for every name in the tree of the module's docstring."""
+    above: dict[int, str] = {-1: "WorkflowAsyncError"}
+    found = set()
+    for line in (errors.__doc__ or "").splitlines():
+        branch = re.match(r"\s*((?:│   |    )*)[├└]── (.*)", line)
+        if branch is None:
+            branch = re.match(r"\s{4}((?:│   )+)([A-Z].*)", line)
+        if branch is not None:
+            depth = len(branch[1]) // 4
+            for name in (word for word in re.findall(r"[A-Z]\w+", branch[2]) if word in CLASSES):
+                found.add((name, above[depth - 1]))
+                above[depth] = name
+    return found
+
+
+def test_the_tree_in_the_docstring_is_the_tree_of_the_classes() -> None:
+    assert drawn() == {
+        (name, kind.__bases__[0].__name__) for name, kind in CLASSES.items() if name != "WorkflowAsyncError"
+    }
+
+
+def test_every_error_is_in_the_table_below() -> None:
+    assert {type(error) for error, _ in EVERY} == set(CLASSES.values()) - {WorkflowAsyncError}
+
+
+@pytest.mark.parametrize(("error", "sentence"), EVERY, ids=lambda value: type(value).__name__)
+def test_an_error_composes_its_sentence_from_its_data(error: WorkflowAsyncError, sentence: str) -> None:
+    assert str(error).startswith(sentence)
+
+
+@pytest.mark.parametrize("error", [error for error, _ in EVERY], ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("through", [lambda error: pickle.loads(pickle.dumps(error)), copy.copy])
+def test_an_error_keeps_its_data_through_a_pickle_and_a_copy(error: WorkflowAsyncError, through: object) -> None:
+    assert callable(through)
+    error = copy.copy(error)  # the table is everybody's
+    if isinstance(error, CallError):
+        error.method, error.url, error.elapsed = "GET", "https://oc.example.org/api", 1.5
+        error.history, error.retry_after = (Attempt(1.0, "ServerFault", 0.5), Attempt(1.5, "ServerFault")), 3.0
+    twin = through(error)
+    assert type(twin) is type(error)
+    assert str(twin) == str(error)
+    assert {name: str(value) for name, value in vars(twin).items()} == {
+        name: str(value) for name, value in vars(error).items()
+    }
+
+
+def test_where_it_happened_and_how_often_it_was_tried_are_part_of_the_sentence() -> None:
+    error = ServerFault(503, "", "busy")
+    error.method, error.url, error.elapsed = "GET", "https://oc.example.org/api", 1.25
+    assert str(error) == "GET https://oc.example.org/api: 503 ServerFault: busy"
+    error.history = (Attempt(1.0, "ServerFault", 0.5), Attempt(1.25, "ServerFault"))
+    assert str(error) == "GET https://oc.example.org/api: 503 ServerFault: busy (after 2 attempts, 1.2 s)"
+
+
+def test_timeouts_are_timeouts_and_unsafe_values_are_value_errors() -> None:
+    assert isinstance(DeadlineExceeded("late"), TimeoutError)
+    assert isinstance(WaitTimeout(1, 2.0, None), TimeoutError)
+    assert isinstance(UnsafeValue("id", "is odd"), ValueError)
+
+
+def test_a_timeout_is_not_read_as_errno_and_strerror() -> None:
+    error = WaitTimeout(7, 60.0, None)
+    assert (error.errno, error.strerror, error.filename) == (None, None, None)
+
+
+def test_a_body_is_cut_at_2048_characters() -> None:
+    error = status_error(Reply(500, {}, "ä".encode() * 5000))
+    assert error.body == "ä" * 2048
+
+
+def test_a_failed_connection_was_never_sent_and_a_broken_one_may_have_been() -> None:
+    assert not ConnectFailed("refused").sent
+    assert not TLSVerificationFailed("unknown").sent
+    assert ConnectionBroken("cut").sent

@@ -1,0 +1,88 @@
+"""The one origin a client talks to."""
+
+import contextlib
+from urllib.parse import urlsplit
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workflow_async._origin import Origin
+from workflow_async.errors import UnsafeValue
+
+
+@pytest.mark.parametrize(
+    ("url", "base"),
+    [
+        ("https://oc.example.org", "https://oc.example.org"),
+        ("https://oc.example.org/", "https://oc.example.org"),
+        ("https://oc.example.org:8443/", "https://oc.example.org:8443"),
+        ("https://example.org/opencast", "https://example.org/opencast"),
+        ("https://example.org/a/b//", "https://example.org/a/b"),
+        ("HTTPS://example.org", "https://example.org"),
+        ("http://localhost:8080", "http://localhost:8080"),
+        ("http://LOCALHOST", "http://LOCALHOST"),
+        ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
+        ("http://127.8.9.1", "http://127.8.9.1"),
+        ("http://[::1]:8080/x", "http://[::1]:8080/x"),
+    ],
+)
+def test_a_base_url_keeps_its_host_port_and_mount(url: str, base: str) -> None:
+    assert Origin.parse(url).base == base
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "", "oc.example.org", "//oc.example.org", "ftp://oc.example.org", "file:///etc/passwd", "https://", "https:///x",
+        "https://[", "https://[::g]", "https://host:x", "https://host:99999", "https://host:0", "https://ho st",
+        "https://oc.example.org\r\n", "https://oc.example.org\0", "https://öc.example.org",
+        "https://user:pass@oc.example.org", "https://user@oc.example.org", "https://@oc.example.org",
+        "https://oc.example.org?x=1", "https://oc.example.org/#x",
+        "http://oc.example.org", "http://127.0.0.1.example.org", "http://localhost.example.org", "http://0.0.0.0",
+        "http://[2001:db8::1]", "http://2130706433",
+    ],
+    ids=ascii,
+)  # fmt: skip
+def test_a_url_that_is_none_or_gives_secrets_away_is_refused(url: str) -> None:
+    with pytest.raises(UnsafeValue) as caught:
+        Origin.parse(url)
+    assert caught.value.argument == "url"
+    assert "pass@" not in str(caught.value)
+
+
+def test_http_to_another_host_must_be_asked_for() -> None:
+    assert not Origin.parse("http://oc.example.org", allow_insecure_http=True).secure
+    assert Origin.parse("https://oc.example.org").secure
+
+
+def test_a_url_is_the_base_the_path_and_the_encoded_parameters() -> None:
+    origin = Origin.parse("https://example.org/opencast/")
+    assert origin.url("/api/version") == "https://example.org/opencast/api/version"
+    params = (("filter", "title:a&b=c #d+e%"), ("name", "ä\r\nX-Evil: 1"))
+    assert origin.url("/api", params) == (
+        "https://example.org/opencast/api?filter=title%3Aa%26b%3Dc+%23d%2Be%25&name=%C3%A4%0D%0AX-Evil%3A+1"
+    )
+
+
+@pytest.mark.parametrize(
+    "path", ["", "api", "//evil.example.org", "/\\evil.example.org", "https://evil.example.org", "@evil"]
+)
+def test_a_path_that_could_leave_the_origin_is_refused(path: str) -> None:
+    with pytest.raises(UnsafeValue, match="path"):
+        Origin.parse("https://example.org").url(path)
+
+
+@given(st.text(), st.lists(st.tuples(st.text(), st.text())))
+def test_no_path_and_no_parameter_leads_to_another_origin(path: str, params: list[tuple[str, str]]) -> None:
+    try:
+        url = Origin.parse("https://example.org").url("/" + path, tuple(params))
+    except UnsafeValue:
+        return
+    assert urlsplit(url)[:2] == ("https", "example.org")
+
+
+@given(st.text(alphabet="htps:/@[]?#\\.%0123456789ab \n"))
+def test_no_text_as_a_base_url_is_worse_than_refused(url: str) -> None:
+    with contextlib.suppress(UnsafeValue):
+        Origin.parse(url)

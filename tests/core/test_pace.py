@@ -1,0 +1,57 @@
+"""How long to wait between looks."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workflow_async import Poll
+from workflow_async.monitor.pace import MOST_STRAIN, Strain, pause
+
+
+@pytest.mark.parametrize(
+    ("unchanged", "seconds"), [(0, 2.0), (1, 3.0), (2, 4.5), (5, 15.1875), (7, 30.0), (64, 30.0), (10**9, 30.0)]
+)
+def test_looks_become_rarer_up_to_the_ceiling(unchanged: int, seconds: float) -> None:
+    assert pause(Poll(jitter=0), unchanged, 0.3) == seconds
+
+
+@pytest.mark.parametrize(("remaining", "seconds"), [(0.0, 3.0), (-5.0, 3.0), (1.0, 2.0), (20.0, 10.0), (1e9, 30.0)])
+def test_where_it_is_known_how_long_it_takes_the_next_look_is_halfway_there(remaining: float, seconds: float) -> None:
+    assert pause(Poll(jitter=0), 1, 0.3, remaining) == seconds
+
+
+POLLS = st.builds(
+    lambda least, more, backoff, jitter: Poll(interval=least, ceiling=least + more, backoff=backoff, jitter=jitter),
+    st.floats(0.001, 1e6), st.floats(0, 1e6), st.floats(1, 100), st.floats(0, 1),
+)  # fmt: skip
+
+
+@given(POLLS, st.integers(0, 10**6), st.floats(0, 1, exclude_max=True), st.none() | st.floats(-1e9, 1e9))
+def test_a_pause_stays_within_its_spread(poll: Poll, unchanged: int, jitter: float, remaining: float | None) -> None:
+    seconds = pause(poll, unchanged, jitter, remaining)
+    assert poll.interval * (1 - poll.jitter) <= seconds <= poll.ceiling * (1 + poll.jitter)
+
+
+@given(POLLS, st.integers(0, 100))
+def test_a_pause_never_becomes_shorter_while_nothing_changes(poll: Poll, unchanged: int) -> None:
+    assert pause(poll, unchanged, 0.5) <= pause(poll, unchanged + 1, 0.5)
+
+
+def test_a_busy_server_is_looked_at_half_as_often_once_an_interval() -> None:
+    strain = Strain()
+    for _ in range(100):
+        strain.refused(now=10.0, interval=2.0)
+    assert strain.factor == 2
+    strain.refused(now=12.0, interval=2.0)
+    assert strain.factor == 4
+
+
+@given(st.lists(st.booleans()))
+def test_strain_stays_within_its_bounds(refused: list[bool]) -> None:
+    strain = Strain()
+    for now, no in enumerate(refused):
+        if no:
+            strain.refused(float(now), 1.0)
+        else:
+            strain.answered()
+        assert 1 <= strain.factor <= MOST_STRAIN

@@ -1,0 +1,211 @@
+"""Whether to try again, and when."""
+
+import itertools
+import math
+from collections.abc import Iterable
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workflow_async import Retry
+from workflow_async._call import Replay, Reply
+from workflow_async._retry import Budget, cost, may_have_happened, pause, retry_after, retryable
+from workflow_async._status import status_error
+from workflow_async.errors import (
+    CallError,
+    ConnectFailed,
+    ConnectionBroken,
+    DeadlineExceeded,
+    DecodeError,
+    ListingInconsistent,
+    ListingNotSupported,
+    ResponseMismatch,
+    ResponseTooLarge,
+    TLSVerificationFailed,
+    UnexpectedContent,
+    UnreadableBody,
+)
+
+DATE = "Mon, 23 Nov 2026 10:00:00 GMT"
+AGAIN = {408, 425, 429, 500, 502, 503, 504}
+RETRIED = [
+    *(status_error(Reply(status, {}, b"")) for status in sorted(AGAIN)),
+    ConnectFailed("refused"),
+    ConnectionBroken("cut"),
+    DeadlineExceeded("late"),
+    UnreadableBody("cut"),
+    DecodeError("@ $"),
+    UnexpectedContent("@ $"),
+    ResponseMismatch("1", "2"),
+]
+FINAL = [
+    *(status_error(Reply(status, {}, b"")) for status in range(300, 600) if status not in AGAIN),
+    TLSVerificationFailed("unknown"),
+    ResponseTooLarge("large"),
+    ListingNotSupported("405"),
+    ListingInconsistent("2 pages"),
+]
+
+
+def name(error: object) -> str:
+    return f"{type(error).__name__}{getattr(error, 'status', '')}"
+
+
+@pytest.mark.parametrize("error", RETRIED, ids=name)
+def test_what_may_pass_is_tried_again(error: CallError) -> None:
+    assert retryable(error, Replay.SAFE)
+    assert retryable(error, Replay.DELETE)
+
+
+@pytest.mark.parametrize("error", FINAL, ids=name)
+def test_what_will_not_pass_is_not(error: CallError) -> None:
+    assert pause(Retry(), error, Replay.SAFE, attempt=1, jitter=0.5) is None
+
+
+@pytest.mark.parametrize("error", RETRIED, ids=name)
+def test_what_would_do_harm_twice_is_never_sent_twice(error: CallError) -> None:
+    assert pause(Retry(), error, Replay.ONCE, attempt=1, jitter=0.5) is None
+
+
+@pytest.mark.parametrize(
+    ("attempt", "longest"), [(1, 0.5), (2, 1.0), (3, 2.0), (4, 4.0), (5, 8.0), (6, 16.0), (7, 20.0), (5000, 20.0)]
+)
+def test_the_longest_wait_doubles_up_to_the_cap(attempt: int, longest: float) -> None:
+    policy = Retry(attempts=10_000)
+    error = ConnectionBroken("cut")
+    assert pause(policy, error, Replay.SAFE, attempt=attempt, jitter=0.0) == 0
+    assert pause(policy, error, Replay.SAFE, attempt=attempt, jitter=1.0) == longest
+
+
+def test_waits_are_spread_evenly_over_their_whole_range() -> None:
+    waits = [pause(Retry(), ConnectionBroken("cut"), Replay.SAFE, attempt=3, jitter=n / 1000) for n in range(1000)]
+    tenths = [sum(1 for wait in waits if wait is not None and n / 5 <= wait < (n + 1) / 5) for n in range(10)]
+    assert all(95 <= tenth <= 105 for tenth in tenths)
+
+
+def test_the_last_attempt_is_the_last() -> None:
+    assert pause(Retry(attempts=4), ConnectionBroken("cut"), Replay.SAFE, attempt=3, jitter=0.5) is not None
+    assert pause(Retry(attempts=4), ConnectionBroken("cut"), Replay.SAFE, attempt=4, jitter=0.5) is None
+    assert pause(Retry(attempts=1), ConnectionBroken("cut"), Replay.SAFE, attempt=1, jitter=0.5) is None
+
+
+def test_a_stale_connection_is_tried_again_at_once_but_only_once() -> None:
+    stale = ConnectionBroken("cut", reused=True)
+    assert pause(Retry(), stale, Replay.SAFE, attempt=1, jitter=0.5) == 0
+    assert pause(Retry(), stale, Replay.SAFE, attempt=2, jitter=0.5) == 0.5
+    assert pause(Retry(), stale, Replay.ONCE, attempt=1, jitter=0.5) is None
+
+
+def test_a_page_where_data_is_due_is_tried_again_once() -> None:
+    assert pause(Retry(), UnexpectedContent("@ $"), Replay.SAFE, attempt=1, jitter=0.5) is not None
+    assert pause(Retry(), UnexpectedContent("@ $"), Replay.SAFE, attempt=2, jitter=0.5) is None
+
+
+def test_a_login_that_failed_is_not_tried_again_by_the_call_and_says_nothing_of_it() -> None:
+    error = status_error(Reply(503, {}, b""))
+    assert may_have_happened(error)
+    error.at_login = True
+    assert not may_have_happened(error)
+    assert pause(Retry(), error, Replay.SAFE, attempt=1, jitter=0.5) is None
+
+
+def test_the_wait_a_server_asks_for_is_kept_with_jitter_on_top() -> None:
+    error = status_error(Reply(429, {}, b""))
+    error.retry_after = 7.0
+    assert pause(Retry(), error, Replay.SAFE, attempt=1, jitter=0.0) == 7.0
+    assert pause(Retry(), error, Replay.SAFE, attempt=1, jitter=0.5) == 7.5
+
+
+def test_a_wait_beyond_the_cap_is_given_up_instead_of_slept() -> None:
+    error = status_error(Reply(429, {}, b""))
+    error.retry_after = 60.0
+    assert pause(Retry(max_retry_after=60), error, Replay.SAFE, attempt=1, jitter=0.5) == 60.5
+    error.retry_after = 60.1
+    assert pause(Retry(max_retry_after=60), error, Replay.SAFE, attempt=1, jitter=0.5) is None
+
+
+@pytest.mark.parametrize(
+    ("text", "seconds"),
+    [
+        ("0", 0),
+        ("7", 7),
+        (" 7 ", 7),
+        ("1000000000", 1e9),
+        ("9" * 400, math.inf),
+        ("Mon, 23 Nov 2026 10:00:30 GMT", 30),
+        ("Mon, 23 Nov 2026 11:00:30 +0100", 30),
+        ("Mon, 23 Nov 2026 09:00:00 GMT", 0),
+        ("-1", None),
+        ("", None),
+        ("inf", None),
+        ("nan", None),
+        ("1e9", None),
+        ("1.5", None),
+        ("5, 10", None),
+        ("\u0667", None),
+        ("\uff17", None),
+        ("Mon, 23 Nov 100000 10:00:00 GMT", None),
+        ("Mon, 23 Nov 2026 10:00:30", None),
+        ("Mon, 23 Nov 2026 10:00:30 -0000", None),
+        ("Mon, 32 Nov 2026 10:00:00 GMT", None),
+        ("Mon, 23 Nov 2026 25:00:00 GMT", None),
+        ("Mon, 23 Nov 2026 10:00:00 +9999", None),
+        ("soon", None),
+    ],
+)
+def test_retry_after_is_seconds_or_a_date_by_the_servers_own_clock(text: str, seconds: float | None) -> None:
+    assert retry_after({"retry-after": text, "date": DATE}) == seconds
+
+
+@pytest.mark.parametrize("date", ["", "soon", "Mon, 32 Nov 2026 10:00:00 GMT", "Mon, 23 Nov 2026 10:00:00"])
+def test_a_date_without_the_servers_clock_says_nothing(date: str) -> None:
+    assert retry_after({"retry-after": "Mon, 23 Nov 2026 10:00:30 GMT", "date": date}) is None
+    assert retry_after({"retry-after": "Mon, 23 Nov 2026 10:00:30 GMT"}) is None
+    assert retry_after({}) is None
+
+
+@given(st.text() | st.from_regex(r"\w{3}, -?\d+ \w{3} \d+ \d+:\d+:\d+ [-+\w]+"), st.text() | st.just(DATE))
+def test_no_header_is_too_odd_to_be_read(text: str, date: str) -> None:
+    seconds = retry_after({"retry-after": text, "date": date})
+    assert seconds is None or seconds >= 0
+
+
+def test_a_budget_of_500_pays_for_100_retries() -> None:
+    budget = Budget(500.0)
+    assert sum(budget.take(cost(ConnectionBroken("cut"))) for _ in range(500)) == 100
+    assert sum(Budget(500.0).take(cost(DeadlineExceeded("late"))) for _ in range(1)) == 1
+    assert cost(DeadlineExceeded("late")) == 2 * cost(ConnectionBroken("cut"))
+
+
+@given(st.lists(st.tuples(st.booleans(), st.floats(0, 50))), st.floats(0, 500))
+def test_a_budget_stays_between_nothing_and_its_capacity(moves: Iterable[tuple[bool, float]], capacity: float) -> None:
+    budget = Budget(capacity)
+    for takes, amount in moves:
+        had = budget.left
+        if takes:
+            assert budget.take(amount) == (amount <= had)
+        else:
+            budget.give_back(amount)
+        assert 0 <= budget.left <= capacity
+
+
+@pytest.mark.parametrize(
+    ("error", "happened"),
+    [
+        (ConnectFailed("refused"), False),
+        (TLSVerificationFailed("unknown"), False),
+        (DeadlineExceeded("queued", sent=False), False),
+        (DeadlineExceeded("late"), True),
+        (ConnectionBroken("cut"), True),
+        (ResponseTooLarge("large"), True),
+        (UnreadableBody("cut"), True),
+        (DecodeError("@ $"), True),
+        (ResponseMismatch("1", "2"), True),
+        *((status_error(Reply(status, {}, b"")), False) for status in itertools.chain(range(300, 500))),
+        *((status_error(Reply(status, {}, b"")), True) for status in (200, 202, 204, 500, 502, 503, 504, 599)),
+    ],
+    ids=name,
+)
+def test_the_verdict_on_what_may_have_happened(error: CallError, happened: bool) -> None:  # noqa: FBT001 - a column
+    assert may_have_happened(error) is happened

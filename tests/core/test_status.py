@@ -1,0 +1,127 @@
+"""What a status means."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workflow_async._call import Call, Reply
+from workflow_async._status import message, refusal, status_error, unauthorized
+from workflow_async.errors import (
+    BadRequest,
+    Conflict,
+    Forbidden,
+    ListingNotSupported,
+    NotAcceptable,
+    NotFound,
+    RateLimited,
+    Redirected,
+    ServerFault,
+    StatusError,
+    Unauthorized,
+)
+
+GET: Call[Any] = Call("GET", "/thing", lambda reply: reply)
+
+KINDS: dict[int, type[StatusError]] = {
+    400: BadRequest,
+    401: Unauthorized,
+    403: Forbidden,
+    404: NotFound,
+    406: NotAcceptable,
+    409: Conflict,
+    429: RateLimited,
+}
+
+
+def kind(status: int) -> type[StatusError]:
+    if status in KINDS:
+        return KINDS[status]
+    return {3: Redirected, 5: ServerFault}.get(status // 100, StatusError)
+
+
+@pytest.mark.parametrize("status", [status for status in range(200, 600) if status != 200])
+def test_every_status_but_the_one_hoped_for_is_its_own_error(status: int) -> None:
+    error = refusal(GET, Reply(status, {}, b""))
+    assert type(error) is kind(status)
+    assert isinstance(error, StatusError)
+    assert error.status == status
+
+
+def test_the_success_a_call_hopes_for_is_no_error() -> None:
+    assert refusal(GET, Reply(200, {}, b"")) is None
+    assert refusal(Call("POST", "/", lambda reply: reply, success=frozenset({201, 202})), Reply(202, {}, b"")) is None
+
+
+def test_a_call_may_say_what_a_status_means_to_it() -> None:
+    call: Call[Any] = Call("GET", "/", lambda reply: reply, refusals={405: lambda _: ListingNotSupported("405")})
+    assert isinstance(refusal(call, Reply(405, {}, b"")), ListingNotSupported)
+
+
+@pytest.mark.parametrize(
+    ("body", "sentence"),
+    [
+        (b"", ""),
+        (b"No such workflow", "No such workflow"),
+        (b"  padded \n", "padded"),
+        (b'{"message": "No such workflow"}', "No such workflow"),
+        (b'{"message": 7}', '{"message": 7}'),
+        (b'{"error": "x"}', '{"error": "x"}'),
+        (b'{"message": ', '{"message":'),
+        (b'["message"]', '["message"]'),
+        (b"<html><h1>502</h1>", ""),
+        (b"<?xml version='1.0'?><error/>", ""),
+        (b"gr\xf6\xdfe", "gr\ufffd\ufffde"),
+        (b'{"a":' + b"[" * 2000, '{"a":' + "[" * 2000),
+    ],
+)
+def test_the_servers_sentence_is_found_whatever_the_content_type_says(body: bytes, sentence: str) -> None:
+    error = status_error(Reply(500, {"content-type": "application/json"}, body))
+    assert error.message == sentence
+
+
+@given(st.text())
+def test_no_body_is_too_odd_for_a_sentence(text: str) -> None:
+    assert isinstance(message(text), str)
+    assert isinstance(message("{" + text), str)
+
+
+@pytest.mark.parametrize(
+    "location",
+    [
+        "/login.html",
+        "http://oc.example.org/login.html",
+        "/admin-ui/login.html?error",
+        "/login.html;jsessionid=1",
+        "/login.html#x",
+    ],
+)
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_to_the_login_page_is_unauthorized(status: int, location: str) -> None:
+    reply = Reply(status, {"location": location}, b"")
+    assert unauthorized(reply)
+    assert type(status_error(reply)) is Unauthorized
+
+
+@pytest.mark.parametrize(
+    "location", ["/", "/login", "/other?to=/login.html", "http://[::1/x", "http://[", "", "\x00", "//\u2100"]
+)
+def test_any_other_redirect_is_redirected(location: str) -> None:
+    reply = Reply(302, {"location": location}, b"")
+    assert not unauthorized(reply)
+    assert type(status_error(reply)) is Redirected
+
+
+def test_a_redirect_to_nowhere_is_redirected_too() -> None:
+    assert type(status_error(Reply(304, {}, b""))) is Redirected
+
+
+def test_a_login_page_that_comes_as_a_success_is_no_401() -> None:
+    assert not unauthorized(Reply(200, {"location": "/login.html"}, b""))
+
+
+def test_an_error_knows_how_long_the_server_asked_to_wait() -> None:
+    error = refusal(GET, Reply(503, {"retry-after": "7"}, b""))
+    assert error is not None
+    assert error.retry_after == 7

@@ -1,0 +1,165 @@
+"""XML bytes to a tree and back; documents that crash or inflate other parsers."""
+
+import contextlib
+import resource
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workflow_async._xml import MAX_DEPTH, NOT_XML, xml_bytes, xml_tree
+from workflow_async.errors import DecodeError, UnexpectedContent, UnsafeValue
+
+LAUGHS = b"<!DOCTYPE a [<!ENTITY l0 'lol'>%s]><a>&l9;</a>" % b"".join(
+    b"<!ENTITY l%d '%s'>" % (n, b"&l%d;" % (n - 1) * 10) for n in range(1, 10)
+)
+CHAIN = b"<!DOCTYPE a [<!ENTITY e0 'x'>%s]><a>&e99999;</a>" % b"".join(
+    b"<!ENTITY e%d '&e%d;'>" % (n, n - 1) for n in range(1, 100_000)
+)
+HOSTILE = {
+    "billion laughs": LAUGHS,
+    "quadratic blow-up": b"<!DOCTYPE a [<!ENTITY e '%s'>]><a>%s</a>" % (b"x" * 50_000, b"&e;" * 50_000),
+    "chained entities": CHAIN,
+    "DOCTYPE only": b"<!DOCTYPE a><a/>",
+    "DOCTYPE after a comment": b"<?xml version='1.0'?><!-- c --><!DOCTYPE a []><a/>",
+    "external DTD": b"<!DOCTYPE a SYSTEM 'http://127.0.0.1:9/a.dtd'><a/>",
+    "external entity": b"<!DOCTYPE a [<!ENTITY e SYSTEM 'file:///etc/passwd'>]><a>&e;</a>",
+    "parameter entity": b"<!DOCTYPE a [<!ENTITY % e SYSTEM 'http://127.0.0.1:9/'> %e;]><a/>",
+    "two million deep": b"<a>" * 2_000_000,
+    "two million deep, closed": b"<a>" * 2_000_000 + b"</a>" * 2_000_000,
+    "a million elements": b"<a>" + b"<b/>" * 1_000_000 + b"</a>",
+    "attributes by the thousand": b"<a " + b" ".join(b"a%d=''" % n for n in range(200_000)) + b"><b></a>",
+    "one endless name": b"<" + b"a" * 8_000_000,
+    "utf-7": b"<?xml version='1.0' encoding='utf-7'?><a>+ADw-b/+AD4-\xff</a>",
+    "utf-16 with a DOCTYPE": "<!DOCTYPE a><a>ä</a>".encode("utf-16"),
+    "utf-16 by declaration only": b"<?xml version='1.0' encoding='utf-16'?><a>\xff\xfe</a>",
+    "latin-1": b"<?xml version='1.0' encoding='iso-8859-1'?><a>\xe4</a>",
+    "an undefined entity": b"<a>&nbsp;</a>",
+    "an undeclared prefix": b"<x:a/>",
+    "the same attribute twice": b"<a b='1' b='2'/>",
+    "a NUL": b"<a>\0</a>",
+    "two roots": b"<a/><b/>",
+    "cut short": b"<a><b>text</b>",
+    "text only": b"token",
+    "nothing": b"",
+}
+
+READ = """
+import resource, sys, time
+resource.setrlimit(resource.RLIMIT_AS, (2**29, 2**29))
+from workflow_async._xml import xml_tree
+from workflow_async.errors import DecodeError
+body = open(sys.argv[1], 'rb').read()
+began = time.monotonic()
+try:
+    xml_tree(body)
+except DecodeError as error:
+    assert len(str(error)) < 300, error
+    print("refused" if time.monotonic() - began < 2 else "slow")
+"""
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_hostile_document_is_refused_quickly_and_without_a_crash(name: str, tmp_path: Path) -> None:
+    document = tmp_path / "document.xml"
+    document.write_bytes(HOSTILE[name])
+    ran = subprocess.run(
+        [sys.executable, "-c", READ, document], capture_output=True, text=True, timeout=30, check=False
+    )
+    assert (ran.returncode, ran.stdout.strip(), ran.stderr) == (0, "refused", "")
+
+
+@pytest.mark.parametrize(
+    ("document", "tree"),
+    [
+        (b"<a/>", ""),
+        (b"<a>text</a>", "text"),
+        (b"<a>AB<!-- c -->CD</a>", "ABCD"),
+        (b"<a>AB<?pi x?>CD</a>", "ABCD"),
+        (b"<a><![CDATA[<b>&amp;]]></a>", "<b>&amp;"),
+        (b"<a>&lt;&#228;&#x1F600;</a>", "<ä😀"),
+        (b"<a>\xc3\xa4</a>", "ä"),
+        (b"\xef\xbb\xbf<a>bom</a>", "bom"),
+        ("<?xml version='1.0' encoding='utf-16'?><a>ä</a>".encode("utf-16"), "ä"),
+        (b"<?xml version='1.0' encoding='utf-8'?>\n<a> x </a>\n", " x "),
+        (b"<?xml version='1.0' encoding='iso-8859-1'?><a>plain</a>", "plain"),
+        (b"<a><b>1</b><c>2</c></a>", {"b": "1", "c": "2"}),
+        (b"<a>\n  <b>1</b>\n</a>", {"b": "1"}),
+        (b"<a><b>1</b><b>2</b><b>3</b></a>", {"b": ["1", "2", "3"]}),
+        (b"<a><b/><c/><b/></a>", {"b": ["", ""], "c": ""}),
+        (b"<a x='1'/>", {"@x": "1"}),
+        (b"<a x='1'>text</a>", {"@x": "1", "#text": "text"}),
+        (b"<a>before<b/>after</a>", {"b": "", "#text": "beforeafter"}),
+        (b"<a xmlns='urn:n'><b>1</b></a>", {"b": "1"}),
+        (b"<n:a xmlns:n='urn:n' n:x='1'><n:b>1</n:b></n:a>", {"@x": "1", "b": "1"}),
+    ],
+)
+def test_a_document_becomes_the_tree_json_would_give(document: bytes, tree: object) -> None:
+    assert xml_tree(document) == tree
+
+
+@pytest.mark.parametrize(
+    ("document", "tree"),
+    [
+        (b"<a><b>1</b></a>", {"b": ["1"]}),
+        (b"<a><b>1</b><b>2</b></a>", {"b": ["1", "2"]}),
+        (b"<a><c>1</c></a>", {"c": "1"}),
+        (b"<b><b/></b>", {"b": [""]}),
+    ],
+)
+def test_a_listed_name_is_a_list_however_often_it_comes(document: bytes, tree: object) -> None:
+    assert xml_tree(document, frozenset({"b"})) == tree
+
+
+def test_a_tree_may_be_as_deep_as_the_bound_and_no_deeper() -> None:
+    assert xml_tree(b"<a>" * MAX_DEPTH + b"</a>" * MAX_DEPTH)
+    with pytest.raises(DecodeError, match="deeper than 64"):
+        xml_tree(b"<a>" * (MAX_DEPTH + 1) + b"</a>" * (MAX_DEPTH + 1))
+
+
+@pytest.mark.parametrize("name", [name for name in HOSTILE if "million" not in name and "entities" not in name])
+def test_the_refusal_names_what_was_wrong_and_where(name: str) -> None:
+    with pytest.raises(DecodeError, match=" @ /$"):
+        xml_tree(HOSTILE[name])
+
+
+def test_a_page_where_xml_is_due_is_unexpected_content() -> None:
+    with pytest.raises(UnexpectedContent):
+        xml_tree(b"<!DOCTYPE html><html><body>Please log in</body></html>")
+
+
+@given(st.binary() | st.text(alphabet="<>/ab&;!?[]='\" -").map(str.encode))
+def test_any_bytes_are_a_tree_or_a_decode_error(body: bytes) -> None:
+    with contextlib.suppress(DecodeError):
+        xml_tree(body)
+
+
+TEXT = st.text(st.characters(codec="utf-8")).filter(lambda text: not NOT_XML.search(text))
+
+
+@given(TEXT, TEXT)
+def test_any_text_xml_can_carry_comes_back_as_it_was(one: str, two: str) -> None:
+    body = xml_bytes("Root", "urn:n", [("One", one), ("Pair", [("Key", one), ("Value", two)])])
+    assert xml_tree(body) == {"One": one, "Pair": {"Key": one, "Value": two}}
+
+
+def test_the_writer_escapes_what_would_be_markup() -> None:
+    body = xml_bytes("Root", "urn:n", [("One", "</One><Evil/>&\r\n")])
+    assert b"<Evil" not in body
+    assert ET.fromstring(body).findtext("{urn:n}One") == "</One><Evil/>&\r\n"
+
+
+@pytest.mark.parametrize("text", ["\0", "a\x0bb", "\x1f", "\ufffe", "\uffff", "\ud800", "\x08"], ids=ascii)
+def test_a_character_xml_cannot_carry_is_refused_by_name_and_not_repeated(text: str) -> None:
+    with pytest.raises(UnsafeValue) as caught:
+        xml_bytes("Root", "urn:n", [("Pair", [("Key", "secret" + text)])])
+    assert caught.value.argument == "Key"
+    assert "secret" not in str(caught.value)
+
+
+def test_the_bound_of_the_subprocesses_is_not_ours() -> None:
+    assert resource.getrlimit(resource.RLIMIT_AS)[0] != 2**29

@@ -1,0 +1,223 @@
+"""Servers on loopback that answer byte for byte what they are told, and transports that talk to them."""
+
+import asyncio
+import json
+import os
+import socket
+import ssl
+import struct
+import types
+from collections.abc import AsyncIterator, Callable, Coroutine, Generator
+from contextlib import asynccontextmanager
+from typing import Any, Literal, TypeVar
+
+from attrs import define, field, frozen
+
+from workflow_async import Basic, Limits, Retry, Timeouts
+from workflow_async._auth import Credential
+from workflow_async._call import Call, Replay, Reply
+from workflow_async._http import Carrier, carried_by
+from workflow_async._json import json_tree
+from workflow_async._origin import Origin
+from workflow_async._transport import Transport
+from workflow_async.settings import Clock
+
+T = TypeVar("T")
+Then = Literal["keep", "fin", "rst", "stall", "garble"]
+"""Go on, end politely, reset, say no more, or spoil the TLS and say no more."""
+
+
+@frozen
+class Seen:
+    """A request as it arrived."""
+
+    method: str
+    target: str
+    headers: dict[str, str]
+    body: bytes
+    connection: int
+    """The how-manieth connection it came on."""
+
+
+@frozen
+class Answer:
+    """Bytes, and what happens to the connection then."""
+
+    data: bytes = b""
+    then: Then = "keep"
+
+
+@define
+class Wire:
+    """One server: every request it saw, how many connections it took and how many are open."""
+
+    answer: Callable[[Seen], Answer | bytes]
+    url: str = ""
+    requests: list[Seen] = field(factory=list)
+    connections: int = 0
+    open: int = 0
+    tasks: set["asyncio.Task[None]"] = field(factory=set)
+
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection."""
+        task = asyncio.current_task()
+        assert task is not None
+        self.tasks.add(task)
+        self.connections += 1
+        self.open += 1
+        try:
+            await self._converse(reader, writer, self.connections)
+        except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
+            pass  # cancelled by serve() alone, which asks for no more
+        finally:
+            self.open -= 1
+            self.tasks.discard(task)
+            writer.close()
+
+    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, connection: int) -> None:
+        while True:
+            seen = await _request(reader, connection)
+            self.requests.append(seen)
+            answer = self.answer(seen)
+            if isinstance(answer, bytes):
+                answer = Answer(answer)
+            writer.write(answer.data)
+            await writer.drain()
+            raw = writer.get_extra_info("socket")
+            if answer.then == "garble":
+                os.write(raw.fileno(), b"\x17\x03\x03\x00\x20" + bytes(32))
+            if answer.then == "rst":
+                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                writer.transport.abort()
+            if answer.then in {"stall", "garble"}:
+                await reader.read()
+            if answer.then != "keep":
+                return
+
+
+async def _request(reader: asyncio.StreamReader, connection: int) -> Seen:
+    head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
+    method, target, _ = head[0].split(" ")
+    headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
+    body = await reader.readexactly(int(headers.get("content-length", "0")))
+    return Seen(method, target, headers, body, connection)
+
+
+@asynccontextmanager
+async def serve(
+    answer: Callable[[Seen], Answer | bytes] | bytes, *, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[Wire]:
+    """A server that gives these answers."""
+    wire = Wire(answer if callable(answer) else lambda _: answer)
+    server = await asyncio.start_server(wire.handle, "127.0.0.1", 0, ssl=tls)
+    scheme = "https" if tls else "http"
+    wire.url = f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
+        yield wire
+    finally:
+        server.close()
+        for task in (left := list(wire.tasks)):
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        await server.wait_closed()
+
+
+async def until(condition: Callable[[], bool]) -> None:
+    """Let the others run until it is so; the test's own timeout is the bound."""
+    while not condition():  # noqa: ASYNC110 - what is waited for happens elsewhere
+        await asyncio.sleep(0)
+
+
+def refused_url() -> str:
+    """A URL at which nobody listens."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{free.getsockname()[1]}"
+
+
+def http(status: int = 200, body: bytes | dict[str, Any] = b"", **headers: str) -> bytes:
+    """A response with a Content-Length."""
+    content = body if isinstance(body, bytes) else json.dumps(body).encode()
+    lines = [f"HTTP/1.1 {status} Said", f"content-length: {len(content)}"]
+    lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
+    return "\r\n".join([*lines, "", ""]).encode() + content
+
+
+def chunked(*pieces: bytes) -> bytes:
+    """A response in chunks."""
+    chunks = b"".join(f"{len(piece):x}\r\n".encode() + piece + b"\r\n" for piece in (*pieces, b""))
+    return b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" + chunks
+
+
+def tree(reply: Reply) -> Any:
+    """Reads JSON."""
+    return json_tree(reply.body)
+
+
+GET: Call[Any] = Call("GET", "/thing", tree)
+POST: Call[Any] = Call("POST", "/thing", tree, body=b"a=1", replay=Replay.ONCE, success=frozenset({201}))
+DELETE: Call[None] = Call("DELETE", "/thing", lambda _: None, replay=Replay.DELETE, success=frozenset({204}))
+
+USUAL, AMPLE = Retry(), Limits()
+QUICK = Timeouts(call=10.0, exchange=5.0, connect=5.0)
+
+
+def transport(
+    url: str,
+    clock: Clock,
+    *,
+    credential: Credential | None = None,
+    retry: Retry = USUAL,
+    timeouts: Timeouts = QUICK,
+    limits: Limits = AMPLE,
+    carrier: Carrier = "httpx",
+    context: ssl.SSLContext | None = None,
+) -> Transport:
+    """A transport, not open yet."""
+    return Transport(
+        origin=Origin.parse(url),
+        exchange=carried_by(carrier, limits, timeouts, context),
+        credential=credential or Basic("user", "secret"),
+        retry=retry,
+        timeouts=timeouts,
+        limits=limits,
+        clock=clock,
+    )
+
+
+@asynccontextmanager
+async def connected(url: str, clock: Clock, **settings: Any) -> AsyncIterator[Transport]:
+    """A transport that is open."""
+    made = transport(url, clock, **settings)
+    made.open()
+    try:
+        yield made
+    finally:
+        await made.aclose()
+
+
+@define
+class Step:
+    """Fires at the k-th suspension of a coroutine, and counts them."""
+
+    k: int
+    fire: Callable[[], object]
+    n: int = 0
+
+    @types.coroutine
+    def over(self, coroutine: Coroutine[Any, Any, T]) -> Generator[Any, Any, T]:
+        """Await the coroutine."""
+        value: Any = None
+        thrown: BaseException | None = None
+        while True:
+            try:
+                waited = coroutine.send(value) if thrown is None else coroutine.throw(thrown)
+            except StopIteration as end:
+                return end.value  # type: ignore[no-any-return]  # it is the coroutine's
+            thrown, self.n = None, self.n + 1
+            if self.n == self.k:
+                self.fire()
+            try:
+                value = yield waited
+            except BaseException as error:  # noqa: BLE001 - handed on to the coroutine
+                thrown, value = error, None

@@ -1,0 +1,54 @@
+"""Who is due when: a queue of ids by instant, in which the last word on an id counts. Pure."""
+
+import heapq
+from collections.abc import Sequence
+
+from attrs import define, field
+
+
+@define
+class Agenda:
+    """Ids and the instants (seconds) they are due at."""
+
+    _due: dict[int, float] = field(factory=dict, init=False)
+    _heap: list[tuple[float, int]] = field(factory=list, init=False)
+
+    def __len__(self) -> int:
+        return len(self._due)
+
+    def __contains__(self, id: object) -> bool:
+        return id in self._due
+
+    def put(self, id: int, due: float) -> None:
+        """Let an id be due at this instant, whatever was said before."""
+        self._due[id] = due
+        heapq.heappush(self._heap, (due, id))
+
+    def spread(self, ids: Sequence[int], now: float, seconds: float) -> None:
+        """Let these ids be due evenly over so many seconds from now."""
+        for place, id in enumerate(ids):
+            self.put(id, now + seconds * place / len(ids))
+
+    def drop(self, id: int) -> None:
+        """Forget an id."""
+        self._due.pop(id, None)
+
+    def ids(self) -> set[int]:
+        """Every id in it."""
+        return set(self._due)
+
+    def take(self, now: float, most: int) -> list[int]:
+        """Take out the ids that are due by now, the longest due first, and at most so many."""
+        taken: list[int] = []
+        while len(taken) < most and self.next is not None and self.next <= now:
+            _, id = heapq.heappop(self._heap)
+            del self._due[id]
+            taken.append(id)
+        return taken
+
+    @property
+    def next(self) -> float | None:
+        """The instant the next id is due at, or None."""
+        while self._heap and self._due.get(self._heap[0][1]) != self._heap[0][0]:
+            heapq.heappop(self._heap)
+        return self._heap[0][0] if self._heap else None

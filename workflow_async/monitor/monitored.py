@@ -1,0 +1,95 @@
+"""What the workflows of either system can do over time: be waited for, one by one or by the thousand."""
+
+from collections.abc import AsyncIterator, Iterable
+from typing import Generic, TypeVar
+
+from attrs import define
+
+from workflow_async._call import number
+from workflow_async.monitor import watch
+from workflow_async.monitor.outcomes import Outcome
+from workflow_async.monitor.poller import Poller
+from workflow_async.monitor.watch import Terms, Until, WhenParked
+from workflow_async.phase import Workflow
+from workflow_async.settings import Poll
+
+W = TypeVar("W", bound=Workflow)
+
+
+@define(eq=False)
+class Monitored(Generic[W]):
+    """Waiting and watching; however many coroutines do so, a client has one poll loop.
+
+    The loop looks at what is watched by the list of active workflows where there is one and that is cheaper, else by
+    single gets, spread over the interval. A workflow that leaves the list is got before anyone is told of its end.
+    """
+
+    poller: Poller[W]
+
+    async def wait(
+        self,
+        workflow_id: int | str,
+        *,
+        deadline: float | None = None,
+        poll: Poll = Poll(),
+        parked: WhenParked = "wait",
+        until: Until[W] | None = None,
+        check: bool = False,
+    ) -> W:
+        """Wait until a workflow has ended, and return its record.
+
+        Args:
+            workflow_id: the workflow.
+            deadline: seconds; None waits without end, as lectures may take hours and a person days.
+            poll: how often to look.
+            parked: what to do when it needs a person: wait on, return the record, or raise.
+            until: return before the end, once this is true of a record.
+            check: raise unless it succeeded.
+
+        Raises:
+            WaitTimeout: the deadline passed; holds the last record.
+            WorkflowFailed: with `check`, it ended otherwise than well.
+            WorkflowParked: with `parked="raise"`.
+            NotFound: 404, at least three times over at least two minutes.
+            CallError: looking failed for good, or for longer than `poll.outage`.
+        """
+        terms = Terms(deadline=deadline, poll=poll, parked=parked, until=until)
+        return await watch.wait(self.poller, number("workflow_id", workflow_id), terms, check=check)
+
+    async def wait_all(
+        self,
+        workflow_ids: Iterable[int | str],
+        *,
+        deadline: float | None = None,
+        poll: Poll = Poll(),
+        parked: WhenParked = "wait",
+    ) -> tuple[Outcome[W], ...]:
+        """Wait for all of them: one `Outcome` each, in their order; a bad one never spoils the rest.
+
+        Args: as for `wait`.
+        """
+        terms = Terms[W](deadline=deadline, poll=poll, parked=parked)
+        return await watch.wait_all(self.poller, _numbers(workflow_ids), terms)
+
+    def as_completed(
+        self,
+        workflow_ids: Iterable[int | str],
+        *,
+        deadline: float | None = None,
+        poll: Poll = Poll(),
+        parked: WhenParked = "wait",
+    ) -> AsyncIterator[Outcome[W]]:
+        """Wait for all of them, and take each `Outcome` as it comes: `async for outcome in …`.
+
+        Args: as for `wait`.
+        """
+        terms = Terms[W](deadline=deadline, poll=poll, parked=parked)
+        return watch.as_completed(self.poller, _numbers(workflow_ids), terms)
+
+    def wake(self, workflow_id: int | str) -> None:
+        """Look at a watched workflow as soon as possible: a hint from outside, which can never set a state."""
+        self.poller.wake(number("workflow_id", workflow_id))
+
+
+def _numbers(workflow_ids: Iterable[int | str]) -> list[int]:
+    return [number("workflow_id", id) for id in workflow_ids]

@@ -1,0 +1,141 @@
+"""What watching tells: changes on the way, and one outcome a workflow. Frozen records."""
+
+from datetime import datetime
+from typing import Generic, TypeVar
+
+from attrs import field, frozen
+
+from workflow_async.errors import CallError
+from workflow_async.phase import Phase, Workflow
+
+W_co = TypeVar("W_co", bound=Workflow, covariant=True)
+
+
+@frozen(kw_only=True)
+class OperationChange:
+    """An operation that went from one state to another, rebuilt from a snapshot taken later."""
+
+    operation: str
+    position: int
+    """Its place in the workflow, from 0."""
+    was: str | None
+    now: str
+    at: datetime | None = None
+    """When, by the server's clock; None where the snapshot does not say."""
+
+
+@frozen(kw_only=True)
+class Change(Generic[W_co]):
+    """A workflow that looks different from the last look; the first look is a change from None."""
+
+    workflow: W_co
+    was: Phase | None
+    now: Phase
+    seen_at: datetime
+    """When we saw it, by our clock, UTC."""
+    operations: tuple[OperationChange, ...] = ()
+    """Every transition of an operation since the last look, where operations are watched."""
+    key: str = ""
+    """The same for the same change of the same watch, told twice: drop repeats by it."""
+
+    @property
+    def id(self) -> int:
+        """The workflow's id."""
+        return self.workflow.id
+
+
+@frozen(kw_only=True)
+class Stalled(Generic[W_co]):
+    """A workflow whose step takes several times as long as it usually does; told once a step."""
+
+    workflow: W_co
+    seen_at: datetime
+    seconds: float
+    """How long nothing has changed."""
+    usual: float
+    """The usual length of the step, seconds."""
+    key: str = ""
+
+    @property
+    def id(self) -> int:
+        """The workflow's id."""
+        return self.workflow.id
+
+
+@frozen(kw_only=True)
+class Finished(Generic[W_co]):
+    """The workflow ended; `succeeded` says whether well."""
+
+    workflow: W_co
+
+    @property
+    def id(self) -> int:
+        """The workflow's id."""
+        return self.workflow.id
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether it ended in SUCCEEDED."""
+        return self.workflow.phase is Phase.SUCCEEDED
+
+
+@frozen(kw_only=True)
+class Parked(Generic[W_co]):
+    """The workflow needs a person, and the watch was told to leave it then."""
+
+    workflow: W_co
+    succeeded: bool = field(default=False, init=False)
+
+    @property
+    def id(self) -> int:
+        """The workflow's id."""
+        return self.workflow.id
+
+
+@frozen(kw_only=True)
+class Reached(Generic[W_co]):
+    """The workflow came to what `until` asks for, before its end."""
+
+    workflow: W_co
+    succeeded: bool = field(default=True, init=False)
+
+    @property
+    def id(self) -> int:
+        """The workflow's id."""
+        return self.workflow.id
+
+
+@frozen(kw_only=True)
+class Vanished(Generic[W_co]):
+    """The server does not know the workflow (any more): 404 several times over minutes."""
+
+    id: int
+    error: CallError
+    """The last 404."""
+    workflow: W_co | None = None
+    """The last record, if it was ever seen."""
+    key: str = field(default="", init=False)
+    succeeded: bool = field(default=False, init=False)
+
+
+@frozen(kw_only=True)
+class TimedOut(Generic[W_co]):
+    """The deadline passed first."""
+
+    id: int
+    workflow: W_co | None = None
+    succeeded: bool = field(default=False, init=False)
+
+
+@frozen(kw_only=True)
+class Unobserved(Generic[W_co]):
+    """Looking failed for good, or for too long: nobody knows how the workflow does."""
+
+    id: int
+    error: CallError
+    workflow: W_co | None = None
+    key: str = field(default="", init=False)
+    succeeded: bool = field(default=False, init=False)
+
+
+Outcome = Finished[W_co] | Parked[W_co] | Reached[W_co] | Vanished[W_co] | TimedOut[W_co] | Unobserved[W_co]

@@ -1,0 +1,225 @@
+"""What to ask next: the list, a glance at many, or workflows one by one; whichever is fewer requests. Pure."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from attrs import define, field, frozen
+
+from workflow_async.monitor.agenda import Agenda
+from workflow_async.monitor.sight import Sight
+from workflow_async.phase import Phase
+from workflow_async.settings import Poll
+
+AT_ONCE = 64
+"""Requests for single workflows that are on their way at the same time."""
+GLANCE = 50
+"""Workflows a glance asks about in one request: what fits into a URL."""
+WORTHWHILE = 3
+"""Workflows below which a glance, which may be followed by gets, saves nothing."""
+EARLY = 0.25
+"""Of an interval that a look may be early, to share a glance."""
+CERTAIN = 10
+"""Every so many looks a workflow is got itself, though glances saw nothing new: their index has been wrong."""
+GLANCED = frozenset({Phase.WAITING, Phase.RUNNING})
+
+
+@frozen(kw_only=True)
+class Asks:
+    """The requests to begin now, and the instant to think again."""
+
+    sweep: bool = False
+    glances: tuple[tuple[int, ...], ...] = ()
+    gets: tuple[int, ...] = ()
+    confirms: frozenset[int] = frozenset()
+    """Those of `gets` that have most likely ended: their record is wanted whole."""
+    next: float | None = None
+
+    @property
+    def requests(self) -> int:
+        """How many requests these are, a sweep counted as one."""
+        return self.sweep + len(self.glances) + len(self.gets)
+
+
+@define
+class Plan:
+    """Who is watched, how each is looked at, and when. Instants are seconds of the caller's clock.
+
+    A workflow is *fresh* until its first look is planned, *alone* when it is asked for by itself, *covered* when the
+    list of active workflows shows it, and *asked* while a request for it is on its way.
+    """
+
+    lists: bool
+    glances: bool
+    pages: int = 1
+    """Pages the list had last time; 1 before it was ever asked for."""
+    sweep_at: float = 0.0
+    sweeping: bool = field(default=False, init=False)
+    paces: Counter[Poll] = field(factory=Counter, init=False)
+    polls: dict[int, Poll] = field(factory=dict, init=False)
+    fresh: dict[int, None] = field(factory=dict, init=False)
+    alone: Agenda = field(factory=Agenda, init=False)
+    covered: set[int] = field(factory=set, init=False)
+    asked: set[int] = field(factory=set, init=False)
+    certain: set[int] = field(factory=set, init=False)
+    """To be got, not glanced at nor looked for in the list."""
+    unlisted: set[int] = field(factory=set, init=False)
+    """Active, and not shown by the list: asked for alone until it shows them."""
+    flights: int = field(default=0, init=False)
+
+    # Who
+
+    def add(self, id: int, poll: Poll) -> None:
+        """Watch it, at the faster of the paces it is watched with."""
+        before = self.polls.get(id)
+        if before is None:
+            self.fresh[id] = None
+        elif before.interval <= poll.interval:
+            return
+        else:
+            self._unpace(before)
+        self.polls[id] = poll
+        self.paces[poll] += 1
+
+    def renew(self, id: int) -> None:
+        """Look at it anew: it had been given up."""
+        if id in self.polls:
+            self.fresh[id] = None
+
+    def remove(self, id: int) -> None:
+        """Watch it no more."""
+        self._unpace(self.polls.pop(id))
+        self._nowhere(id)
+
+    def rest(self, id: int) -> None:
+        """Ask for it no more until `soon`: it has ended, or another list shows it."""
+        self._nowhere(id)
+
+    def soon(self, id: int, now: float) -> None:
+        """Ask for it by itself as soon as possible."""
+        if id not in self.asked:
+            self._nowhere(id)
+            self.certain.add(id)
+            self.alone.put(id, now)
+
+    def _nowhere(self, id: int) -> None:
+        self.fresh.pop(id, None)
+        self.alone.drop(id)
+        self.covered.discard(id)
+        self.certain.discard(id)
+        self.unlisted.discard(id)
+
+    def _unpace(self, poll: Poll) -> None:
+        self.paces[poll] -= 1
+        if not self.paces[poll]:
+            del self.paces[poll]
+
+    @property
+    def fastest(self) -> Poll:
+        """The fastest pace anything is watched with."""
+        return min(self.paces, key=lambda poll: poll.interval, default=Poll())
+
+    @property
+    def watched(self) -> int:
+        """Workflows that have not ended."""
+        return len(self.fresh) + len(self.alone) + len(self.covered) + len(self.asked)
+
+    # What, and when
+
+    def ask(self, now: float, sights: Mapping[int, Sight[Any]], strain: float = 1.0) -> Asks:
+        """Everything to begin now; it counts as on its way from here on."""
+        self._choose(now, strain)
+        sweep = bool(self.covered) and not self.sweeping and now >= self.sweep_at
+        self.sweeping = self.sweeping or sweep
+        glances, gets = self._due(now, sights)
+        confirms = self.certain.intersection(gets)
+        self.certain -= confirms
+        self.asked.update(gets, *glances)
+        self.flights += len(gets) + len(glances)
+        return Asks(sweep=sweep, glances=glances, gets=gets, confirms=frozenset(confirms), next=self._next())
+
+    def answered(self, ids: Iterable[int], next_look: Mapping[int, float]) -> None:
+        """A request for these is over; those that are still watched are due again at these instants."""
+        self.flights -= 1
+        for id in ids:
+            self.asked.discard(id)
+            if id in self.polls and id in next_look:
+                self.alone.put(id, next_look[id])
+
+    def doubted(self, ids: Iterable[int], now: float) -> None:
+        """A glance shows these changed, or nothing of them: get them."""
+        for id in ids:
+            if id in self.alone:
+                self.soon(id, now)
+
+    def swept(self, pages: int, shown: set[int], lost: set[int], now: float, next_sweep: float) -> None:
+        """The list was seen whole: whom it shows is covered by it; whom it no longer shows is asked for at once."""
+        self.sweeping, self.sweep_at, self.pages = False, next_sweep, max(1, pages)
+        for id in lost & self.covered:
+            self.soon(id, now)
+            self.unlisted.add(id)
+        for id in shown & self.polls.keys():
+            if id in self.alone and id not in self.certain:
+                self._nowhere(id)
+                self.covered.add(id)
+
+    def unswept(self, next_sweep: float) -> None:
+        """The list could not be seen: try again at that instant."""
+        self.sweeping, self.sweep_at = False, next_sweep
+
+    def without_list(self) -> None:
+        """The server has no list."""
+        self.lists = self.sweeping = False
+
+    def without_glances(self) -> None:
+        """The server does not let us glance."""
+        self.glances = False
+
+    def _choose(self, now: float, strain: float) -> None:
+        """Give the fresh their way of being looked at, and everything another one if that has become cheaper."""
+        if self.lists and self.watched - len(self.unlisted) > self.pages:
+            self.covered.update(self.fresh)
+            self.fresh.clear()
+            if not self.covered or len(self.alone) - len(self.unlisted) > self.pages:
+                self._cover_alone()
+        elif self.fresh or (self.covered and not self.sweeping):
+            first = now + self.fastest.initial
+            spread = self.fastest.interval * strain if self.watched > AT_ONCE else 0.0
+            self.alone.spread([*self.fresh, *self.covered], first, spread)
+            self.fresh.clear()
+            self.covered.clear()
+
+    def _cover_alone(self) -> None:
+        for id in self.alone.ids() - self.certain - self.unlisted:
+            self.alone.drop(id)
+            self.covered.add(id)
+
+    def _due(self, now: float, sights: Mapping[int, Sight[Any]]) -> tuple[tuple[tuple[int, ...], ...], tuple[int, ...]]:
+        room = AT_ONCE - self.flights
+        first = self.alone.next
+        if room <= 0 or first is None or first > now:
+            return (), ()
+        if not self.glances:
+            return (), tuple(self.alone.take(now, room))
+        due = self.alone.take(now + EARLY * self.fastest.interval, room * GLANCE)
+        some = [id for id in due if id not in self.certain and _glanceable(sights[id])]
+        if len(some) < WORTHWHILE:
+            some = []
+        rest = [id for id in due if id not in set(some)]
+        for id in rest[room:]:
+            self.alone.put(id, now)
+        return tuple(_chunks(some)), tuple(rest[:room])
+
+    def _next(self) -> float | None:
+        alone = self.alone.next if self.flights < AT_ONCE else None
+        swept = self.sweep_at if self.covered and not self.sweeping else None
+        return min((instant for instant in (alone, swept) if instant is not None), default=None)
+
+
+def _glanceable(sight: Sight[Any]) -> bool:
+    known = sight.workflow
+    return known is not None and known.phase in GLANCED and not sight.misses and (sight.unchanged + 1) % CERTAIN != 0
+
+
+def _chunks(ids: Sequence[int]) -> Iterable[tuple[int, ...]]:
+    return (tuple(ids[at : at + GLANCE]) for at in range(0, len(ids), GLANCE))

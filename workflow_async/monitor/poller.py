@@ -1,0 +1,172 @@
+"""The one poll loop of a client, however many watchers it has.
+
+No task runs in the background: of the watchers that wait, one leads and looks for all of them; when it has what it came
+for, or is cancelled, another takes over.
+"""
+
+import heapq
+from collections.abc import Iterable
+from typing import Generic, TypeVar
+
+import anyio
+from attrs import define, field
+
+from workflow_async.errors import WorkflowAsyncError
+from workflow_async.monitor.looks import GRAIN, Looks
+from workflow_async.monitor.outcomes import Change
+from workflow_async.monitor.sight import Sight
+from workflow_async.monitor.source import Source
+from workflow_async.monitor.subscription import Event, Subscription
+from workflow_async.phase import Workflow
+from workflow_async.settings import Clock
+
+W = TypeVar("W", bound=Workflow)
+
+
+@define(eq=False)
+class Poller(Generic[W]):
+    """Watchers and what they watch; the looking itself is done by `Looks`."""
+
+    source: Source[W]
+    clock: Clock
+    looks: Looks[W] = field(init=False)
+    _watchers: dict[int, list[Subscription[W]]] = field(factory=dict, init=False)
+    _deadlines: list[tuple[float, int, Subscription[W]]] = field(factory=list, init=False)
+    _followers: dict[Subscription[W], None] = field(factory=dict, init=False)
+    _leader: Subscription[W] | None = field(default=None, init=False)
+    _stirred: anyio.Event | None = field(default=None, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.looks = Looks(self.source, self.clock, self._tell, self._stir, self._fail)
+
+    def join(self, subscription: Subscription[W], ids: Iterable[int]) -> None:
+        """Watch these for a subscription; what is known of them already is told at once."""
+        if subscription.deadline is not None and not subscription.ids:
+            heapq.heappush(self._deadlines, (subscription.deadline, id(subscription), subscription))
+        for workflow_id in ids:
+            if workflow_id not in subscription.ids:
+                self._join(subscription, workflow_id)
+        self._stir()
+
+    def _join(self, subscription: Subscription[W], workflow_id: int) -> None:
+        subscription.ids.add(workflow_id)
+        self._watchers.setdefault(workflow_id, []).append(subscription)
+        if subscription.operations:
+            self.looks.detailed.add(workflow_id)
+        if subscription.stalled_after is not None:
+            self.looks.patience[workflow_id] = subscription.stalled_after
+        self.looks.watch(workflow_id, subscription.poll)
+        sight = self.looks.sights[workflow_id]
+        if sight.workflow is not None and sight.changes:
+            subscription.post(self._known(sight, sight.workflow))
+
+    def _known(self, sight: Sight[W], workflow: W) -> Change[W]:
+        """What is known already, as news for one who has just come."""
+        return Change(
+            workflow=workflow,
+            was=None,
+            now=workflow.phase,
+            seen_at=self.looks.wall(),
+            key=f"{sight.id}/{sight.changes}",
+        )
+
+    def show(self, subscription: Subscription[W], workflow: W) -> int:
+        """Watch a workflow that a subscription's own list shows, for as long as it does; its id."""
+        if workflow.id not in subscription.ids:
+            self.join(subscription, [workflow.id])
+        self.looks.shown(workflow)
+        return workflow.id
+
+    def leave(self, subscription: Subscription[W], ids: Iterable[int] | None = None) -> None:
+        """Stop watching these, or everything, for a subscription; what nobody watches any more is forgotten."""
+        gone = subscription.ids if ids is None else subscription.ids & set(ids)
+        for workflow_id in list(gone):
+            subscription.drop(workflow_id)
+            watchers = self._watchers[workflow_id]
+            watchers.remove(subscription)
+            if not watchers:
+                del self._watchers[workflow_id]
+                self.looks.forget(workflow_id)
+
+    def wake(self, workflow_id: int) -> None:
+        """Look at a workflow as soon as possible; says nothing about how it does."""
+        self.looks.soon(workflow_id)
+        self._stir()
+
+    async def follow(self, subscription: Subscription[W]) -> None:
+        """Wait until the subscription is ready, and look for everybody meanwhile if nobody else does."""
+        try:
+            while not subscription.ready:
+                if self._leader is None:
+                    await self._lead(subscription)
+                else:
+                    await self._be_led(subscription)
+        finally:
+            if self._leader is None:
+                self._hand_over()
+        if subscription.failure is not None:
+            raise subscription.failure
+
+    async def _be_led(self, subscription: Subscription[W]) -> None:
+        self._followers[subscription] = None
+        try:
+            await subscription.rung()
+        finally:
+            del self._followers[subscription]
+
+    async def _lead(self, subscription: Subscription[W]) -> None:
+        self._leader = subscription
+        try:
+            async with anyio.create_task_group() as group:
+                while not subscription.ready:
+                    self._stirred = anyio.Event()
+                    await self._nap(self.looks.begin(group), self._stirred)
+                    self._expire()
+                group.cancel_scope.cancel()
+        finally:
+            self._leader = self._stirred = None
+
+    def _hand_over(self) -> None:
+        """Wake one of those who wait, to take the lead."""
+        for follower in self._followers:
+            follower.ring()
+            return
+
+    async def _nap(self, look_at: float | None, stirred: anyio.Event) -> None:
+        """Sleep until the next look, or until something happens; a deadline can wait for the looks on their way."""
+        if self.looks.idle:
+            look_at = min((at for at in (look_at, self._next_deadline()) if at is not None), default=None)
+        async with anyio.create_task_group() as group:
+            if look_at is not None:
+                group.start_soon(self._alarm, max(0.0, look_at - self.clock.now()), stirred)
+            await stirred.wait()
+            group.cancel_scope.cancel()
+
+    def _next_deadline(self) -> float | None:
+        while self._deadlines and not self._deadlines[0][2].ids:
+            heapq.heappop(self._deadlines)
+        return self._deadlines[0][0] if self._deadlines else None
+
+    async def _alarm(self, seconds: float, stirred: anyio.Event) -> None:
+        await self.clock.sleep(seconds)
+        stirred.set()
+
+    def _expire(self) -> None:
+        now = self.clock.now() + GRAIN
+        while self._deadlines and self._deadlines[0][0] <= now:
+            heapq.heappop(self._deadlines)[2].expire()
+
+    def _stir(self) -> None:
+        if self._stirred is not None:
+            self._stirred.set()
+
+    def _tell(self, event: Event[W]) -> None:
+        for subscription in self._watchers.get(event.id, ()):
+            subscription.post(event)
+
+    def _fail(self, error: WorkflowAsyncError) -> None:
+        """Nothing can be watched any more: every watcher gets the error."""
+        for watchers in self._watchers.values():
+            for subscription in watchers:
+                subscription.fail(error)
+        self._stir()

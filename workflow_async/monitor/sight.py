@@ -1,0 +1,129 @@
+"""What is known of one watched workflow, and what a look makes of it. Pure."""
+
+from datetime import datetime
+from typing import Any, Generic, TypeVar
+
+from attrs import evolve, frozen
+
+from workflow_async._call import Replay
+from workflow_async._retry import retryable
+from workflow_async.errors import CallError, NotFound
+from workflow_async.monitor.outcomes import Change, OperationChange, Unobserved, Vanished
+from workflow_async.phase import Workflow
+from workflow_async.settings import Poll
+
+W = TypeVar("W", bound=Workflow)
+
+GONE_LOOKS = 3
+GONE_SECONDS = 120.0
+"""A workflow has vanished after so many 404s in a row, over so many seconds, and nothing else between them."""
+
+
+@frozen(kw_only=True)
+class Sight(Generic[W]):
+    """What is known of one workflow; instants are seconds of the client's clock."""
+
+    id: int
+    since: float
+    """When it was first watched."""
+    workflow: W | None = None
+    got_at: float | None = None
+    """When it was last got by its id."""
+    changed_at: float | None = None
+    unchanged: int = 0
+    """Looks in a row that showed nothing new."""
+    changes: int = 0
+    misses: int = 0
+    """404s in a row."""
+    missing_since: float | None = None
+    failing_since: float | None = None
+    stalled: bool = False
+    ending: bool = False
+    """A look showed its end without all that its record should hold: the next one gets that."""
+    over: bool = False
+    """It has ended, and everyone was told: nothing that a look may say later counts."""
+
+
+def seen(sight: Sight[W], workflow: W, now: float, seen_at: datetime) -> tuple[Sight[W], Change[W] | None]:
+    """A look that succeeded: what is known from here on, and what is new about it."""
+    if sight.over:
+        return sight, None
+    calm = evolve(sight, workflow=workflow, misses=0, missing_since=None, failing_since=None)
+    if sight.workflow is not None and alike(sight.workflow, workflow):
+        return evolve(calm, unchanged=sight.unchanged + 1), None
+    change = Change(
+        workflow=workflow,
+        was=sight.workflow.phase if sight.workflow is not None else None,
+        now=workflow.phase,
+        seen_at=seen_at,
+        operations=operation_changes(sight.workflow, workflow),
+        key=f"{workflow.id}/{sight.changes + 1}",
+    )
+    known = evolve(
+        calm, changes=sight.changes + 1, changed_at=now, unchanged=0, stalled=False, over=workflow.phase.final
+    )
+    return known, change
+
+
+def missed(
+    sight: Sight[W], error: CallError, now: float, poll: Poll
+) -> tuple[Sight[W], Vanished[W] | Unobserved[W] | None]:
+    """A look that failed: what is known from here on, and the outcome if there is no use in looking again."""
+    if isinstance(error, NotFound):
+        since = now if sight.missing_since is None else sight.missing_since
+        missing = evolve(sight, misses=sight.misses + 1, missing_since=since, failing_since=None)
+        gone = missing.misses >= GONE_LOOKS and now - since >= GONE_SECONDS
+        return missing, Vanished(id=sight.id, error=error, workflow=sight.workflow) if gone else None
+    since = now if sight.failing_since is None else sight.failing_since
+    failing = evolve(sight, failing_since=since, misses=0, missing_since=None)
+    hopeless = not retryable(error, Replay.SAFE) or now - since >= poll.outage
+    return failing, Unobserved(id=sight.id, error=error, workflow=sight.workflow) if hopeless else None
+
+
+def alike(before: Workflow, after: Workflow) -> bool:
+    """Whether two looks at a workflow show the same."""
+    return (
+        before.state_text == after.state_text
+        and (before.step == after.step or _states(after) is None)
+        and (_states(before) == _states(after) or _states(after) is None)
+    )
+
+
+def operation_changes(before: Workflow | None, after: Workflow) -> tuple[OperationChange, ...]:
+    """Every transition of an operation between two looks, as far as the later one tells; none where it shows none.
+
+    An operation that has ended must have run, even if no look saw it run: that transition is told too.
+    """
+    old, new = _operations(before), _operations(after)
+    known = dict(enumerate(old))
+    found: list[OperationChange] = []
+    for place, operation in enumerate(new):
+        last = known.get(place)
+        was = last.state_text if last is not None and last.operation == operation.operation else None
+        if was != operation.state_text:
+            found += _transitions(operation, place, was)
+    return tuple(found)
+
+
+ENDED = frozenset({"succeeded", "failed"})
+
+
+def _transitions(operation: Any, place: int, was: str | None) -> list[OperationChange]:
+    name, now = operation.operation, operation.state_text
+    steps = []
+    if now in ENDED and was != "running" and operation.start is not None:
+        steps.append(OperationChange(operation=name, position=place, was=was, now="running", at=operation.start))
+        was = "running"
+    at = operation.completion if now in ENDED else operation.start
+    steps.append(OperationChange(operation=name, position=place, was=was, now=now, at=at))
+    return steps
+
+
+def _operations(workflow: Workflow | None) -> tuple[Any, ...]:
+    """The operations a record shows; only Opencast's have any."""
+    return getattr(workflow, "operations", None) or ()
+
+
+def _states(workflow: Workflow) -> tuple[str, ...] | None:
+    operations = getattr(workflow, "operations", None)
+    return None if operations is None else tuple(operation.state_text for operation in operations)

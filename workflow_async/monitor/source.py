@@ -1,0 +1,43 @@
+"""What the monitor asks a system for: the only thing it knows of either."""
+
+from collections.abc import Collection, Iterable, Sequence
+from typing import Protocol, TypeVar
+
+from workflow_async._listing import Listing
+from workflow_async.phase import Workflow
+
+W = TypeVar("W", bound=Workflow)
+
+
+class Source(Protocol[W]):
+    """Where looks at workflows come from."""
+
+    @property
+    def lists(self) -> bool:
+        """Whether the active workflows may be listable; a `ListingNotSupported` says that they are not."""
+
+    @property
+    def glances(self) -> bool:
+        """Whether `suspects` may work; a refusal says that it does not."""
+
+    @property
+    def lag(self) -> float:
+        """Seconds the list may be behind a get."""
+
+    def active(self, *, operations: bool) -> Listing[W]:
+        """The workflows that have not ended."""
+
+    async def get(self, id: int, *, operations: bool) -> W:
+        """One workflow as it stands."""
+
+    async def suspects(self, known: Sequence[W]) -> Collection[int]:
+        """The ids, of workflows known to be active, that seem to have changed; one request for all of them."""
+
+    def whole(self, workflow: W) -> bool:
+        """Whether a record holds all that the outcome of an ended workflow should."""
+
+    def kind(self, workflow: W) -> str:
+        """What its durations are compared with: its definition or context."""
+
+    def durations(self, workflow: W) -> Iterable[tuple[str, float]]:
+        """How long it and its steps took, by kind and `kind/step`, seconds; as far as the record says."""

@@ -1,0 +1,84 @@
+"""What one watcher waits for, and what has been seen for it and not been taken yet."""
+
+from typing import Generic, TypeVar
+
+import anyio
+from attrs import define, evolve, field
+
+from workflow_async.errors import WorkflowAsyncError
+from workflow_async.monitor.outcomes import Change, Stalled, Unobserved, Vanished
+from workflow_async.phase import Workflow
+from workflow_async.settings import Poll
+
+W = TypeVar("W", bound=Workflow)
+
+Event = Change[W] | Stalled[W] | Vanished[W] | Unobserved[W]
+
+
+@define(eq=False)
+class Subscription(Generic[W]):
+    """One watcher's ids, how often it wants them looked at, and its mailbox.
+
+    The mailbox holds one event a workflow at most: a change on top of a change is one change, so a slow watcher costs
+    no more than it watches, and misses no transition of an operation.
+    """
+
+    poll: Poll
+    operations: bool = False
+    deadline: float | None = None
+    """An instant of the client's clock."""
+    stalled_after: float | None = None
+    ids: set[int] = field(factory=set, init=False)
+    expired: bool = field(default=False, init=False)
+    failure: WorkflowAsyncError | None = field(default=None, init=False)
+    _mail: dict[int, Event[W]] = field(factory=dict, init=False)
+    _bell: anyio.Event | None = field(default=None, init=False)
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is something for the watcher to do."""
+        return bool(self._mail) or self.expired or self.failure is not None
+
+    def post(self, event: Event[W]) -> None:
+        """Put an event into the mailbox."""
+        self._mail[event.id] = merged(self._mail.pop(event.id, None), event)
+        self.ring()
+
+    def take(self) -> Event[W] | None:
+        """Take the oldest event out, or None."""
+        return self._mail.pop(next(iter(self._mail))) if self._mail else None
+
+    def expire(self) -> None:
+        """The deadline has passed."""
+        self.expired = True
+        self.ring()
+
+    def fail(self, error: WorkflowAsyncError) -> None:
+        """Nothing can be watched any more."""
+        self.failure = error
+        self.ring()
+
+    def ring(self) -> None:
+        """Wake the watcher, to take its mail or to take the lead."""
+        if self._bell is not None:
+            self._bell.set()
+
+    async def rung(self) -> None:
+        """Wait for the bell."""
+        self._bell = anyio.Event()
+        try:
+            await self._bell.wait()
+        finally:
+            self._bell = None
+
+    def drop(self, id: int) -> None:
+        """Want nothing of it any more, and throw away what has been seen of it."""
+        self.ids.discard(id)
+        self._mail.pop(id, None)
+
+
+def merged(before: Event[W] | None, after: Event[W]) -> Event[W]:
+    """Two events about one workflow as one: from where the first began to where the second ends."""
+    if isinstance(before, Change) and isinstance(after, Change):
+        return evolve(after, was=before.was, operations=before.operations + after.operations)
+    return after

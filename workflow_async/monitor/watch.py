@@ -1,0 +1,263 @@
+"""What users do with a poller: wait for one, wait for all, take them as they end, watch them change."""
+
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from types import TracebackType
+from typing import Generic, Literal, Self, TypeVar
+
+import anyio
+from anyio.abc import TaskGroup
+from attrs import define, field, frozen
+
+from workflow_async._call import number
+from workflow_async._listing import Listing
+from workflow_async.errors import (
+    CallError,
+    ListingNotSupported,
+    UnsafeValue,
+    WaitTimeout,
+    WorkflowFailed,
+    WorkflowParked,
+)
+from workflow_async.monitor.outcomes import (
+    Change,
+    Finished,
+    Outcome,
+    Parked,
+    Reached,
+    Stalled,
+    TimedOut,
+    Unobserved,
+    Vanished,
+)
+from workflow_async.monitor.pace import pause
+from workflow_async.monitor.poller import Poller
+from workflow_async.monitor.subscription import Event, Subscription
+from workflow_async.phase import Phase, Workflow
+from workflow_async.settings import Poll
+
+W = TypeVar("W", bound=Workflow)
+
+WhenParked = Literal["wait", "return", "raise"]
+"""What to do about a workflow that needs a person."""
+Until = Callable[[W], bool]
+"""Whether a record shows what is waited for, before the end."""
+
+
+@frozen(kw_only=True)
+class Terms(Generic[W]):
+    """What ends a wait besides the workflow's end."""
+
+    deadline: float | None = None
+    poll: Poll = Poll()
+    parked: WhenParked = "wait"
+    until: Until[W] | None = None
+
+    def __attrs_post_init__(self) -> None:
+        if self.deadline is not None and not self.deadline > 0:
+            raise UnsafeValue("deadline", "must be a number of seconds above 0, or None to wait without end")
+        if self.parked not in {"wait", "return", "raise"}:
+            raise UnsafeValue("parked", 'must be "wait", "return" or "raise"')
+
+    def outcome(self, event: Event[W]) -> Outcome[W] | None:
+        """The outcome an event stands for, or None if there is none yet."""
+        if isinstance(event, Vanished | Unobserved):
+            return event
+        if isinstance(event, Stalled):
+            return None
+        if event.now.final:
+            return Finished(workflow=event.workflow)
+        if self.until is not None and self.until(event.workflow):
+            return Reached(workflow=event.workflow)
+        return Parked(workflow=event.workflow) if event.now is Phase.PARKED and self.parked != "wait" else None
+
+
+@define(eq=False)
+class Outcomes(Generic[W]):
+    """One outcome for each of some workflows, as they come; `TimedOut` for those that the deadline leaves over."""
+
+    poller: Poller[W]
+    terms: Terms[W]
+    _subscription: Subscription[W] = field(init=False)
+    _real_end: float | None = field(default=None, init=False)
+
+    def begin(self, ids: Iterable[int]) -> Self:
+        """Watch these from here on, until `end`."""
+        deadline = self.terms.deadline
+        self._subscription = Subscription(
+            self.terms.poll,
+            operations=self.terms.until is not None,
+            deadline=None if deadline is None else self.poller.clock.now() + deadline,
+        )
+        self._real_end = None if deadline is None else anyio.current_time() + deadline
+        self.poller.join(self._subscription, ids)
+        return self
+
+    def end(self) -> None:
+        """Watch no more."""
+        self.poller.leave(self._subscription)
+
+    async def next(self) -> Outcome[W] | None:
+        """The next outcome, or None when there is none left."""
+        mine = self._subscription
+        while mine.ids:
+            event = mine.take()
+            outcome: Outcome[W] | None = None
+            if event is not None:
+                outcome = self.terms.outcome(event)
+            elif mine.expired:
+                outcome = self._late()
+            if outcome is not None:
+                self.poller.leave(mine, [outcome.id])
+                return outcome
+            if event is None:
+                await self._follow()
+        return None
+
+    def _late(self) -> TimedOut[W]:
+        id = next(iter(self._subscription.ids))
+        return TimedOut(id=id, workflow=self.poller.looks.sights[id].workflow)
+
+    async def _follow(self) -> None:
+        """Wait for news; the event loop's own clock bounds it too, in case a look hangs past the deadline."""
+        late = anyio.CancelScope(deadline=float("inf") if self._real_end is None else self._real_end)
+        with late:
+            await self.poller.follow(self._subscription)
+        if late.cancelled_caught:
+            self._subscription.expire()
+
+
+async def as_completed(poller: Poller[W], ids: Iterable[int], terms: Terms[W]) -> AsyncIterator[Outcome[W]]:
+    """Outcomes as they come."""
+    outcomes = Outcomes(poller, terms).begin(ids)
+    try:
+        while (outcome := await outcomes.next()) is not None:
+            yield outcome
+    finally:
+        outcomes.end()
+
+
+async def wait_all(poller: Poller[W], ids: Sequence[int], terms: Terms[W]) -> tuple[Outcome[W], ...]:
+    """The outcomes of all, in the order of the ids."""
+    found = {outcome.id: outcome async for outcome in as_completed(poller, ids, terms)}
+    return tuple(found[id] for id in ids)
+
+
+async def wait(poller: Poller[W], id: int, terms: Terms[W], *, check: bool) -> W:
+    """The record of one workflow at its end; see `Workflows.wait` of either system."""
+    outcomes = Outcomes(poller, terms).begin([id])
+    try:
+        outcome = await outcomes.next()
+    finally:
+        outcomes.end()
+    match outcome:
+        case Parked() if terms.parked == "raise":
+            raise WorkflowParked(outcome.workflow)
+        case Finished() if check and not outcome.succeeded:
+            raise WorkflowFailed(outcome.workflow)
+        case Finished() | Reached() | Parked():
+            return outcome.workflow
+        case Vanished() | Unobserved():
+            raise outcome.error
+        case _:
+            raise WaitTimeout(id, terms.deadline or 0.0, outcome.workflow if outcome is not None else None)
+
+
+@define(eq=False)
+class Watch(Generic[W]):
+    """Changes of workflows, as they are seen: `async with … as changes: async for change in changes: …`.
+
+    The first look at a workflow is a change from None. Iterating ends when all that is watched has ended; a watch of a
+    filter never ends by itself. One event a workflow waits to be taken, however slow the reader.
+    """
+
+    poller: Poller[W]
+    subscription: Subscription[W]
+    _ids: tuple[int, ...] = ()
+    _appearing: Callable[[], Listing[W]] | None = None
+    _group: TaskGroup | None = field(default=None, init=False)
+
+    @property
+    def ids(self) -> frozenset[int]:
+        """What is watched now."""
+        return frozenset(self.subscription.ids)
+
+    def add(self, *workflow_ids: int | str) -> None:
+        """Watch these too."""
+        self.poller.join(self.subscription, [number("workflow_id", id) for id in workflow_ids])
+
+    def drop(self, *workflow_ids: int | str) -> None:
+        """Watch these no more."""
+        self.poller.leave(self.subscription, [number("workflow_id", id) for id in workflow_ids])
+
+    def eta(self, workflow_id: int) -> float | None:
+        """Seconds a workflow usually still takes; None until enough of its kind have been seen."""
+        return self.poller.looks.eta(workflow_id)
+
+    async def __aenter__(self) -> Self:
+        self.poller.join(self.subscription, self._ids)
+        if self._appearing is not None:
+            self._group = await anyio.create_task_group().__aenter__()
+            self._group.start_soon(self._discover, self._appearing)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.poller.leave(self.subscription)
+        if self._group is not None:
+            self._group.cancel_scope.cancel()
+            await self._group.__aexit__(None, None, None)
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Event[W]:
+        while True:
+            event = self.subscription.take()
+            if event is not None:
+                self._leave_if_over(event)
+                return event
+            if not self.subscription.ids and self._appearing is None:
+                raise StopAsyncIteration
+            await self.poller.follow(self.subscription)
+
+    def _leave_if_over(self, event: Event[W]) -> None:
+        lost = isinstance(event, Vanished | Unobserved)
+        if lost or (isinstance(event, Change) and event.now.final):
+            self.poller.leave(self.subscription, [event.id])
+
+    async def _discover(self, appearing: Callable[[], Listing[W]]) -> None:
+        """List the filter again and again: what appears is watched, what leaves the list is looked at by itself."""
+        shown: set[int] = set()
+        calm, clock = 0, self.poller.clock
+        while True:
+            seen: set[int] = set()
+            try:
+                async for page in appearing().pages():
+                    seen.update(self.poller.show(self.subscription, workflow) for workflow in page.items)
+            except ListingNotSupported as error:
+                self.subscription.fail(error)
+                return
+            except CallError:
+                seen |= shown  # a list that could not be read says nothing of who left it
+            for id in shown - seen:
+                self.poller.wake(id)
+            calm = calm + 1 if seen == shown else 0
+            shown = seen
+            await clock.sleep(pause(self.subscription.poll, calm, clock.jitter()))
+
+
+def watching(
+    poller: Poller[W],
+    ids: Iterable[int | str] | None,
+    appearing: Callable[[], Listing[W]] | None,
+    *,
+    poll: Poll,
+    operations: bool,
+    stalled_after: float | None,
+) -> Watch[W]:
+    """A watch of these ids, or of what this list shows from time to time."""
+    if stalled_after is not None and not stalled_after > 0:
+        raise UnsafeValue("stalled_after", "must be a number above 0: how many times the usual length of a step")
+    subscription = Subscription[W](poll, operations=operations, stalled_after=stalled_after)
+    return Watch(poller, subscription, tuple(number("workflow_id", id) for id in ids or ()), appearing)

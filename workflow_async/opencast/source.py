@@ -1,0 +1,65 @@
+"""How the monitor looks at an Opencast."""
+
+from collections.abc import Collection, Iterable, Sequence
+
+from attrs import frozen
+
+from workflow_async._listing import Listing
+from workflow_async._transport import Transport
+from workflow_async.opencast import calls
+from workflow_async.opencast.records import Operation, Workflow
+
+ACTIVE = "state_not:succeeded,state_not:failed,state_not:stopped"
+PAGE = 100
+INDEX_LAG = 10.0
+"""Seconds the list may lag (contract: opencast.md 1.4)."""
+
+
+@frozen
+class OpencastSource:
+    """The list where there is one (up to 11), else events in chunks, else gets (contract: opencast.md 1.7)."""
+
+    _transport: Transport
+    lists: bool = True
+    glances: bool = True
+    lag: float = INDEX_LAG
+
+    def active(self, *, operations: bool) -> Listing[Workflow]:
+        """The workflows that have not ended."""
+        include = calls.including(withoperations=operations)
+        first = calls.list_workflows(filter=ACTIVE, sort="", include=include, size=PAGE, limit=None, offset=0)
+        return Listing(self._transport.send, first, lambda workflow: workflow.id)
+
+    async def get(self, id: int, *, operations: bool) -> Workflow:
+        """One workflow."""
+        return await self._transport.send(calls.get_workflow(id, calls.including(withoperations=operations)))
+
+    async def suspects(self, known: Sequence[Workflow]) -> Collection[int]:
+        """Whose event shows another state, or none: one request to the events, by their ids."""
+        events = await self._transport.send(calls.events_by_id([workflow.event for workflow in known]))
+        states = {event.id: event.processing_state for event in events}
+        return [workflow.id for workflow in known if states.get(workflow.event) is not workflow.state]
+
+    def whole(self, workflow: Workflow) -> bool:
+        """Whether its operations were asked for."""
+        return workflow.operations is not None
+
+    def kind(self, workflow: Workflow) -> str:
+        """Its definition."""
+        return workflow.definition
+
+    def durations(self, workflow: Workflow) -> Iterable[tuple[str, float]]:
+        """Of the workflow, from its first operation to its last, and of each operation that ran."""
+        ran = [operation for operation in workflow.operations or () if _seconds(operation) is not None]
+        for operation in ran:
+            yield f"{workflow.definition}/{operation.operation}", _seconds(operation) or 0.0
+        starts = [operation.start for operation in ran if operation.start is not None]
+        ends = [operation.completion for operation in ran if operation.completion is not None]
+        if starts:
+            yield workflow.definition, (max(ends) - min(starts)).total_seconds()
+
+
+def _seconds(operation: Operation) -> float | None:
+    if operation.start is None or operation.completion is None:
+        return None
+    return (operation.completion - operation.start).total_seconds()
