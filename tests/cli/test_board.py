@@ -1,12 +1,12 @@
 from datetime import UTC, datetime, timedelta
 
-from workflow_async.cli.board import Board, Change, Ending, broken, left
+from workflow_async.cli.board import Board, Change, Ending, broken, late, left
 from workflow_async.cli.display import picture, sentence
 from workflow_async.cli.exits import Exit
 from workflow_async.cli.output import console
 from workflow_async.cli.records import tree
 from workflow_async.cli.summary import outcomes, summary
-from workflow_async.errors import ConnectFailed, WaitTimeout, WorkflowAsyncError, WorkflowParked
+from workflow_async.errors import ConnectFailed, WorkflowAsyncError, WorkflowParked
 from workflow_async.phase import Phase
 from workflow_async.preservica import State, Workflow
 
@@ -61,8 +61,7 @@ def test_only_success_is_0() -> None:
 
 def test_a_wait_that_broke_says_how() -> None:
     parked = workflow(7, State.SUSPENDED)
-    assert codes(WaitTimeout(7, 5.0, parked), WorkflowParked(parked), ConnectFailed("refused")) == [
-        ("timed out", Exit.FAILED),
+    assert codes(WorkflowParked(parked), ConnectFailed("refused")) == [
         ("parked", Exit.FAILED),
         ("unobserved", Exit.SERVER),
     ]
@@ -70,10 +69,10 @@ def test_a_wait_that_broke_says_how() -> None:
 
 def test_an_ending_is_a_line_with_its_record_and_its_error() -> None:
     seen = workflow(7, State.ACTIVE)
-    line = tree(broken(7, WaitTimeout(7, 5.0, seen), seen))
+    line = tree(late(7, seen))
     assert line["outcome"] == "timed out"
     assert line["workflow"]["state"] == "Active"
-    assert line["error"] == "workflow 7 was not finished after 5 s (last seen ACTIVE)"
+    assert line["error"] == "the deadline passed first"
 
 
 def test_progress_in_a_line_says_counts_and_rate() -> None:

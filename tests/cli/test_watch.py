@@ -46,7 +46,7 @@ def test_what_is_no_id_is_2_before_anything_is_asked(run: Run, fakes: Sandbox) -
 
 def test_people_get_a_table_of_endings(run: Run, fakes: Sandbox) -> None:
     id = fakes.preservica.seed(1, contexts=["42"], age=1000)[0]
-    result = run("watch", "-", env=preservica_of(fakes), stdin=f"{id}\n99\n")
+    result = run("watch", "-", *OFTEN, env=preservica_of(fakes), stdin=f"{id}\n99\n")
     heading, *rows = result.stdout.splitlines()
     assert heading.split() == ["ID", "OUTCOME", "TOOK"]
     assert {tuple(row.split()[:2]) for row in rows} == {(str(id), "succeeded"), ("99", "unobserved")}

@@ -14,6 +14,7 @@ from workflow_async.monitor.outcomes import (
     Vanished,
 )
 from workflow_async.monitor.poller import Poller
+from workflow_async.monitor.spec import WatchSpec, tick
 from workflow_async.monitor.subscription import Event, Subscription
 from workflow_async.monitor.watch import Until, Watch, WhenParked, watching
 
@@ -34,6 +35,8 @@ __all__ = [
     "Until",
     "Vanished",
     "Watch",
+    "WatchSpec",
     "WhenParked",
+    "tick",
     "watching",
 ]

@@ -17,6 +17,8 @@ W = TypeVar("W", bound=Workflow)
 GONE_LOOKS = 3
 GONE_SECONDS = 120.0
 """A workflow has vanished after so many 404s in a row, over so many seconds, and nothing else between them."""
+NEVER_INTERVALS = 4
+"""For one that was never seen, over so many intervals of its pace: most likely the id is wrong."""
 
 
 @frozen(kw_only=True)
@@ -72,7 +74,8 @@ def missed(
     if isinstance(error, NotFound):
         since = now if sight.missing_since is None else sight.missing_since
         missing = evolve(sight, misses=sight.misses + 1, missing_since=since, failing_since=None)
-        gone = missing.misses >= GONE_LOOKS and now - since >= GONE_SECONDS
+        enough = GONE_SECONDS if sight.workflow is not None else NEVER_INTERVALS * poll.interval
+        gone = missing.misses >= GONE_LOOKS and now - since >= enough
         return missing, Vanished(id=sight.id, error=error, workflow=sight.workflow) if gone else None
     since = now if sight.failing_since is None else sight.failing_since
     failing = evolve(sight, failing_since=since, misses=0, missing_since=None)

@@ -77,6 +77,11 @@ class OpencastClient:
         """The user the server takes us for. Needs ROLE_API. Source: GET /api/info/me."""
         return await self._transport.send(calls.get_me())
 
+    @property
+    def url(self) -> str:
+        """Whom it talks to: the base URL."""
+        return self._transport.origin.base
+
     async def aclose(self) -> None:
         """Close every connection; calls raise `ClientClosed` from here on."""
         await self._transport.aclose()

@@ -130,6 +130,11 @@ class PreservicaClient:
             **settings,
         )
 
+    @property
+    def url(self) -> str:
+        """Whom it talks to: the base URL."""
+        return self._transport.origin.base
+
     async def aclose(self) -> None:
         """Close every connection; calls raise `ClientClosed` from here on."""
         await self._transport.aclose()

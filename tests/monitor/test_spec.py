@@ -1,0 +1,163 @@
+"""A watch as a value: carried on by whoever has its text."""
+
+import json
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import pytest
+
+from workflow_async import Clock, OpencastClient, Phase, PreservicaClient
+from workflow_async.errors import DecodeError, UnsafeValue
+from workflow_async.monitor import Change, Unobserved, Vanished, WatchSpec, tick
+from workflow_async.sandbox import Fault, Faults, ManualClock, Sandbox
+
+Opened = Callable[[], Any]
+
+
+@pytest.fixture
+def time() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture(params=["11", "16"])
+def sandbox(request: pytest.FixtureRequest, time: ManualClock) -> Sandbox:
+    return Sandbox(request.param, time)
+
+
+@asynccontextmanager
+async def opencast(sandbox: Sandbox, time: ManualClock, **settings: Any) -> AsyncIterator[OpencastClient]:
+    async def sleep(seconds: float) -> None:
+        time.advance(seconds)
+
+    http = httpx.AsyncClient(transport=httpx.ASGITransport(sandbox.opencast.app))
+    given = {"auth": sandbox.opencast.auth, "clock": Clock(now=time, sleep=sleep, wall=time), **settings}
+    async with http, OpencastClient("http://127.0.0.1", http=http, **given) as client:
+        yield client
+
+
+async def carried_on(sandbox: Sandbox, time: ManualClock, spec: WatchSpec, *, every: float) -> list[Any]:
+    """Tick to the end, each time in another client, with nothing handed on but the text."""
+    text, told = spec.to_json(), []
+    while not WatchSpec.from_json(text).finished:
+        async with opencast(sandbox, time) as client:
+            after, news = await tick(client, WatchSpec.from_json(text))
+        text = after.to_json()
+        told += news
+        time.advance(every)
+    return told
+
+
+async def test_whoever_has_the_text_carries_the_watch_on_to_its_end(sandbox: Sandbox, time: ManualClock) -> None:
+    ids = [sandbox.opencast.start(sandbox.opencast.event(), name) for name in ("fast", "fails", "publish")]
+    async with opencast(sandbox, time) as client:
+        spec = WatchSpec.of(client, ids)
+    told = await carried_on(sandbox, time, spec, every=5)
+    ends = {change.id: change.now for change in told if change.now.final}
+    assert ends == dict(zip(ids, (Phase.SUCCEEDED, Phase.FAILED, Phase.SUCCEEDED), strict=True))
+    assert all(change.workflow.operations for change in told if change.now.final)
+    assert len({change.key for change in told}) == len(told)
+
+
+async def test_every_transition_of_an_operation_is_told_though_nobody_looked(
+    sandbox: Sandbox, time: ManualClock
+) -> None:
+    id = sandbox.opencast.start(sandbox.opencast.event(), "fast")
+    async with opencast(sandbox, time) as client:
+        spec = WatchSpec.of(client, [id], operations=True)
+        spec, _ = await tick(client, spec)
+        time.advance(60)
+        spec, (change,) = await tick(client, WatchSpec.from_json(spec.to_json()))
+    assert isinstance(change, Change)
+    encoded = [(c.was, c.now) for c in change.operations if c.operation == "prepare-av"]
+    assert encoded == [("instantiated", "running"), ("running", "succeeded")]
+
+
+async def test_a_tick_told_twice_has_the_same_keys(sandbox: Sandbox, time: ManualClock) -> None:
+    ids = sandbox.opencast.seed(5)
+    async with opencast(sandbox, time) as client:
+        spec = WatchSpec.of(client, ids)
+        _, first = await tick(client, spec)
+        _, again = await tick(client, spec)
+    assert [news.key for news in first] == [news.key for news in again]
+
+
+async def test_a_tick_over_many_asks_for_the_list_where_there_is_one(sandbox: Sandbox, time: ManualClock) -> None:
+    sandbox.opencast.define("long", [])
+    ids = [sandbox.opencast.start(sandbox.opencast.event(), "schedule-and-upload") for _ in range(250)]
+    time.advance(20)
+    async with opencast(sandbox, time) as client:
+        spec, told = await tick(client, WatchSpec.of(client, ids))
+        assert len(told) == 250
+        sandbox.opencast.requests.clear()
+        spec, told = await tick(client, spec)
+    assert told == ()
+    expected = 3 if sandbox.opencast.world.release == "11" else 250
+    assert len(sandbox.opencast.requests) == expected
+
+
+async def test_an_id_that_is_none_is_lost_after_several_ticks_and_spoils_no_other(
+    sandbox: Sandbox, time: ManualClock
+) -> None:
+    id = sandbox.opencast.start(sandbox.opencast.event(), "fast")
+    async with opencast(sandbox, time) as client:
+        spec = WatchSpec.of(client, [999, id])
+    told = await carried_on(sandbox, time, spec, every=5)
+    assert [news.id for news in told if isinstance(news, Vanished)] == [999]
+    assert [news.now for news in told if isinstance(news, Change)][-1] is Phase.SUCCEEDED
+
+
+async def test_a_server_that_is_down_costs_time_and_nothing_else(sandbox: Sandbox, time: ManualClock) -> None:
+    id = sandbox.opencast.start(sandbox.opencast.event(), "fast")
+    sandbox.opencast.faults = Faults(script=(Fault.SERVER_ERROR,) * 20)
+    async with opencast(sandbox, time) as client:
+        spec = WatchSpec.of(client, [id])
+    told = await carried_on(sandbox, time, spec, every=5)
+    assert told[-1].now is Phase.SUCCEEDED
+
+
+async def test_what_may_not_be_looked_at_is_told_as_unobserved(sandbox: Sandbox, time: ManualClock) -> None:
+    async with opencast(sandbox, time, auth=("admin", "wrong")) as client:
+        spec, (news,) = await tick(client, WatchSpec.of(client, [1]))
+    assert isinstance(news, Unobserved)
+    assert spec.finished
+
+
+async def test_a_preservica_is_ticked_the_same_way(time: ManualClock) -> None:
+    sandbox = Sandbox(clock=time)
+    there = sandbox.preservica
+    (id,) = there.seed(1, contexts=["42"])
+    http = httpx.AsyncClient(transport=httpx.ASGITransport(there.app))
+    account: dict[str, Any] = {"username": there.username, "password": there.password, "tenant": there.tenant}
+    told: list[Any] = []
+    async with http, PreservicaClient("http://127.0.0.1", http=http, clock=Clock(wall=time), **account) as client:
+        spec = WatchSpec.of(client, [str(id)])
+        while not spec.finished:
+            spec, news = await tick(client, WatchSpec.from_json(spec.to_json()))
+            told += news
+            time.advance(30)
+    assert told[-1].now is Phase.SUCCEEDED
+
+
+async def test_a_watch_of_another_server_is_refused(sandbox: Sandbox, time: ManualClock) -> None:
+    async with opencast(sandbox, time) as client:
+        spec = WatchSpec.from_json(WatchSpec.of(client, [1]).to_json().replace("127.0.0.1", "127.0.0.2"))
+        with pytest.raises(UnsafeValue, match=r"spec: belongs to http://127\.0\.0\.2"):
+            await tick(client, spec)
+
+
+async def test_a_text_of_another_version_or_of_no_watch_is_refused(sandbox: Sandbox, time: ManualClock) -> None:
+    async with opencast(sandbox, time) as client:
+        tree = json.loads(WatchSpec.of(client, [1]).to_json())
+    with pytest.raises(UnsafeValue, match="version: must be 1"):
+        WatchSpec.from_json(json.dumps({**tree, "version": 2}))
+    for wrong in ("", "[]", "{}", json.dumps({**tree, "cursors": [{"id": "x"}]}), json.dumps({**tree, "pages": "1"})):
+        with pytest.raises((DecodeError, UnsafeValue)):
+            WatchSpec.from_json(wrong)
+
+
+async def test_the_text_holds_no_secret(sandbox: Sandbox, time: ManualClock) -> None:
+    async with opencast(sandbox, time) as client:
+        spec, _ = await tick(client, WatchSpec.of(client, sandbox.opencast.seed(2), operations=True))
+    assert sandbox.opencast.password not in spec.to_json().replace(sandbox.opencast.world.username, "")
