@@ -90,12 +90,12 @@ class Basic:
         if LONE_SURROGATE.search(self.password.reveal()):
             raise UnsafeValue("password", "must be a text that can be encoded")
 
-    async def headers(self, method: str, url: str) -> Headers:  # noqa: ARG002 - the same for every request
+    async def headers(self, method: str, url: str) -> Headers:
         """`Authorization: Basic`, pre-emptively."""
         pair = f"{self.username}:{self.password.reveal()}".encode()
         return (("authorization", "Basic " + base64.b64encode(pair).decode()), ("x-requested-auth", "Basic"))
 
-    async def renew(self, sent: Headers, reply: Reply, method: str, url: str) -> bool:  # noqa: ARG002 - see below
+    async def renew(self, sent: Headers, reply: Reply, method: str, url: str) -> bool:
         """A refused password stays refused."""
         return False
 
@@ -115,12 +115,12 @@ class Bearer:
         """From a token, or from a function that gives the current one."""
         return cls(token)
 
-    async def headers(self, method: str, url: str) -> Headers:  # noqa: ARG002 - the same for every request
+    async def headers(self, method: str, url: str) -> Headers:
         """`Authorization: Bearer`."""
         token = self.token.reveal() if isinstance(self.token, Secret) else visible("token", self.token())
         return (("authorization", f"Bearer {token}"), ("x-requested-auth", "Basic"))
 
-    async def renew(self, sent: Headers, reply: Reply, method: str, url: str) -> bool:  # noqa: ARG002 - by comparison
+    async def renew(self, sent: Headers, reply: Reply, method: str, url: str) -> bool:
         """Worth it if the function has another token by now."""
         return await self.headers(method, url) != sent
 
@@ -152,13 +152,13 @@ class Token:
     _ends_at: float = field(default=0.0, init=False)
     _lock: anyio.Lock = field(factory=anyio.Lock, init=False, repr=False)
 
-    async def headers(self, method: str, url: str) -> Headers:  # noqa: ARG002 - the same for every request
+    async def headers(self, method: str, url: str) -> Headers:
         """`Preservica-Access-Token`, after a login if there is none that is fresh."""
         if self._grant is None or self.clock.now() >= self._stale_at:
             await self._turn(self._generation)
         return self._headers()
 
-    async def renew(self, sent: Headers, reply: Reply, method: str, url: str) -> bool:  # noqa: ARG002 - by comparison
+    async def renew(self, sent: Headers, reply: Reply, method: str, url: str) -> bool:
         """Get another token, unless someone else has by now."""
         if self._grant is not None and sent == self._headers():
             self._grant = None

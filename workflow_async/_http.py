@@ -5,24 +5,21 @@ thrown away, so neither a cancellation nor a half-read answer can spoil the next
 """
 
 import ssl
-import zlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from typing import Any, Literal, Protocol
 
 import anyio
-import anyio.lowlevel
 import httpx
 from attrs import define, field, frozen
 
 from workflow_async._auth import Headers, Secret, as_secret
+from workflow_async._body import bounded
 from workflow_async._call import Reply
 from workflow_async.errors import (
     ConnectFailed,
     ConnectionBroken,
-    ResponseTooLarge,
     TLSVerificationFailed,
     TransportError,
-    UnreadableBody,
     UnsafeValue,
 )
 from workflow_async.settings import Limits, Timeouts
@@ -33,8 +30,6 @@ Carrier = Literal["httpx"] | httpx.AsyncClient
 Send = Callable[[httpx.Request], Awaitable[httpx.Response]]
 
 CHUNK = 65536
-BREATH = 2**20
-"""Bytes inflated before other tasks get their turn."""
 CLOSING = 2.0
 """Seconds a connection gets to close."""
 
@@ -174,7 +169,7 @@ class Digest:
         proof = asking.headers.get("authorization")
         return (("x-requested-auth", "Digest"), *((("authorization", proof),) if proof else ()))
 
-    async def renew(self, sent: Headers, reply: Reply, method: str, url: str) -> bool:  # noqa: ARG002 - see Credential
+    async def renew(self, sent: Headers, reply: Reply, method: str, url: str) -> bool:
         """Take up the challenge of a 401; False if it is none, or none that makes sense."""
         flow = self._challenged.sync_auth_flow(httpx.Request(method, url))
         asking = next(flow)
@@ -255,51 +250,9 @@ def _reason(causes: list[BaseException]) -> str:
 
 
 async def _body(response: httpx.Response, limits: Limits) -> bytes:
-    """The whole body, inflated piece by piece, never more of it than the limits allow."""
     if response.is_stream_consumed:  # by a hook of a ready client, or because it was never a stream
         return response.content
-    coding = response.headers.get("content-encoding", "identity").strip().lower()
-    if coding not in {"identity", "", "gzip", "x-gzip"}:
-        raise UnreadableBody(f"content coding {coding[:32]!r}, which nobody asked for")
-    inflating = _Inflating(limits.body) if "gzip" in coding else None
-    body, wire = bytearray(), 0
-    async for raw in response.aiter_raw(CHUNK):
-        wire += len(raw)
-        if wire > limits.wire or (inflating is None and wire > limits.body):
-            raise ResponseTooLarge(f"more than {min(limits.wire, limits.body)} bytes")
-        if inflating is None:
-            body += raw
-        else:
-            await inflating.feed(raw, body)
-    if inflating is not None and wire and not inflating.ended:  # no byte at all is no body: 204, or HEAD
-        raise UnreadableBody("the gzip stream is cut short")
-    return bytes(body)
-
-
-class _Inflating:
-    """A gzip stream that never becomes larger than `cap` bytes, nor holds the loop for longer than a breath."""
-
-    def __init__(self, cap: int) -> None:
-        self._stream = zlib.decompressobj(zlib.MAX_WBITS | 16)
-        self._cap = cap
-
-    @property
-    def ended(self) -> bool:
-        return self._stream.eof
-
-    async def feed(self, raw: bytes, body: bytearray) -> None:
-        while raw and not self.ended:
-            try:
-                body += self._stream.decompress(raw, BREATH)
-            except zlib.error:
-                raise UnreadableBody("not a gzip stream") from None
-            if len(body) > self._cap:
-                raise ResponseTooLarge(f"more than {self._cap} bytes when inflated")
-            raw = self._stream.unconsumed_tail
-            if raw:
-                await anyio.lowlevel.checkpoint()
-        if raw or self._stream.unused_data:
-            raise UnreadableBody("bytes after the end of the gzip stream")
+    return await bounded(response.aiter_raw(CHUNK), response.headers.get("content-encoding", ""), limits)
 
 
 def _noting(slot: httpx.AsyncHTTPTransport, sockets: list[Closable]) -> Send:

@@ -4,6 +4,7 @@ import re
 from collections.abc import Mapping
 from datetime import datetime
 from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 
 from attrs import define, field
 
@@ -63,7 +64,7 @@ def may_have_happened(error: CallError) -> bool:
     if isinstance(error, TransportError):
         return error.sent
     if isinstance(error, StatusError):
-        return isinstance(error, ServerFault) or error.status < 300  # noqa: PLR2004 - any 2xx but the one hoped for
+        return isinstance(error, ServerFault) or error.status < HTTPStatus.MULTIPLE_CHOICES
     return True
 
 

@@ -3,6 +3,7 @@
 import json
 import re
 from html import unescape
+from http import HTTPStatus
 
 from workflow_async._call import Call, Reply
 from workflow_async._retry import retry_after
@@ -53,7 +54,7 @@ def status_error(reply: Reply, kind: type[StatusError] | None = None) -> StatusE
 
 def unauthorized(reply: Reply) -> bool:
     """Whether the server wants (other) credentials: 401, or Opencast's redirect to its login page."""
-    return reply.status == 401 or (reply.status in REDIRECTS and _to_login(reply))  # noqa: PLR2004 - it is its own name
+    return reply.status == HTTPStatus.UNAUTHORIZED or (reply.status in REDIRECTS and _to_login(reply))
 
 
 def message(text: str) -> str:

@@ -100,11 +100,13 @@ class OpencastClient:
 
 
 def _credential(auth: tuple[str, str] | Basic | Digest | Bearer) -> Credential:
-    if isinstance(auth, Basic | Digest | Bearer):
-        return auth
-    if isinstance(auth, tuple) and len(auth) == 2 and all(isinstance(part, str) for part in auth):  # noqa: PLR2004 - a pair
-        return Basic(*auth)
-    raise UnsafeValue("auth", 'must be ("user", "password"), Basic, Digest or Bearer')
+    match auth:
+        case Basic() | Digest() | Bearer():
+            return auth
+        case (str(username), str(password)):
+            return Basic(username, password)
+        case _:
+            raise UnsafeValue("auth", 'must be ("user", "password"), Basic, Digest or Bearer')
 
 
 def _switched(user: str | None, roles: tuple[str, ...]) -> Headers:

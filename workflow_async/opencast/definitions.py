@@ -2,6 +2,7 @@
 
 from attrs import frozen
 
+from workflow_async._call import Params
 from workflow_async._listing import Listing
 from workflow_async._transport import Transport
 from workflow_async.opencast import calls, filters
@@ -44,7 +45,9 @@ class Definitions:
         first = calls.list_definitions(
             filter=filters.definition_filter(tag) if tag is not None else "",
             sort=filters.definition_sort(sort) if sort is not None else "",
-            include=_including(with_operations, with_configuration_panel, with_configuration_panel_json),
+            include=_including(
+                operations=with_operations, panel=with_configuration_panel, panel_json=with_configuration_panel_json
+            ),
             limit=limit,
         )
         return Listing(self._transport.send, first, lambda definition: definition.id)
@@ -64,11 +67,13 @@ class Definitions:
 
         Source: GET /api/workflow-definitions/{id}; contract: opencast.md 3.2.
         """
-        include = _including(with_operations, with_configuration_panel, with_configuration_panel_json)
+        include = _including(
+            operations=with_operations, panel=with_configuration_panel, panel_json=with_configuration_panel_json
+        )
         return await self._transport.send(calls.get_definition(definition_id, include))
 
 
-def _including(operations: bool, panel: bool, panel_json: bool) -> tuple[tuple[str, str], ...]:  # noqa: FBT001 - as above
+def _including(*, operations: bool, panel: bool, panel_json: bool) -> Params:
     return calls.including(
         withoperations=operations, withconfigurationpanel=panel, withconfigurationpaneljson=panel_json
     )

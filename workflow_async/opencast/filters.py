@@ -6,7 +6,7 @@ a title filters by something else and an empty value returns everything. Such va
 
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, TypedDict
+from typing import Any, Literal, TypedDict, get_args
 
 from workflow_async.errors import UnsafeValue
 from workflow_async.opencast.records import State
@@ -28,8 +28,8 @@ DefinitionSort = Literal[
     "identifier:asc", "identifier:desc", "title:asc", "title:desc", "displayorder:asc", "displayorder:desc"
 ]  # fmt: skip
 
-WORKFLOW_SORTS = frozenset(key.partition(":")[0] for key in EventSort.__args__)  # type: ignore[attr-defined]  # PEP 586
-DEFINITION_SORTS = frozenset({"identifier", "title", "displayorder"})
+WORKFLOW_SORTS = frozenset(key.partition(":")[0] for key in get_args(EventSort))
+DEFINITION_SORTS = frozenset(key.partition(":")[0] for key in get_args(DefinitionSort))
 
 
 class WorkflowFilters(TypedDict, total=False):

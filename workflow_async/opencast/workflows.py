@@ -6,7 +6,7 @@ from typing import Literal, TypeVar, Unpack
 from attrs import define
 
 from workflow_async import monitor
-from workflow_async._call import Call, number
+from workflow_async._call import Call, Params, number
 from workflow_async._listing import Listing
 from workflow_async._retry import may_have_happened
 from workflow_async._transport import Transport
@@ -74,7 +74,7 @@ class Workflows(monitor.Monitored[Workflow]):
         first = calls.list_workflows(
             filter=filters.workflow_filter(filter),
             sort=filters.workflow_sort(sort) if sort is not None else "",
-            include=_including(with_operations, configuration=with_configuration),
+            include=_including(operations=with_operations, configuration=with_configuration),
             size=page_size,
             limit=limit,
             offset=offset,
@@ -92,7 +92,7 @@ class Workflows(monitor.Monitored[Workflow]):
 
         Source: GET /api/workflows/{id}; needs ROLE_API_WORKFLOW_INSTANCE_VIEW; contract: opencast.md 2.2.
         """
-        include = _including(with_operations, configuration=with_configuration)
+        include = _including(operations=with_operations, configuration=with_configuration)
         return await self._transport.send(calls.get_workflow(number("workflow_id", workflow_id), include))
 
     async def start(
@@ -122,7 +122,7 @@ class Workflows(monitor.Monitored[Workflow]):
             event_identifier,
             workflow_definition_identifier,
             configuration,
-            _including(with_operations, configuration=with_configuration),
+            _including(operations=with_operations, configuration=with_configuration),
         )
         try:
             return await self._transport.send(call)
@@ -158,7 +158,7 @@ class Workflows(monitor.Monitored[Workflow]):
         Source: PUT /api/workflows/{id}; needs ROLE_API_WORKFLOW_INSTANCE_EDIT; contract: opencast.md 2.3.
         """
         id = number("workflow_id", workflow_id)
-        include = _including(with_operations, configuration=with_configuration)
+        include = _including(operations=with_operations, configuration=with_configuration)
         target = None if state is None else _target(state)
         workflow: Workflow | None = None
         if configuration is not None:
@@ -280,7 +280,7 @@ class Workflows(monitor.Monitored[Workflow]):
         first = calls.list_workflows(
             filter=filters.workflow_filter(passing),
             sort="",
-            include=_including(operations, configuration=False),
+            include=_including(operations=operations, configuration=False),
             size=PAGE,
             limit=None,
             offset=0,
@@ -311,7 +311,7 @@ class Workflows(monitor.Monitored[Workflow]):
             return None
 
 
-def _including(operations: bool, *, configuration: bool) -> tuple[tuple[str, str], ...]:  # noqa: FBT001 - a word less
+def _including(*, operations: bool, configuration: bool) -> Params:
     return calls.including(withoperations=operations, withconfiguration=configuration)
 
 

@@ -1,0 +1,64 @@
+"""The body of an answer, whole and inflated, and never more of it than the limits allow."""
+
+import zlib
+from collections.abc import AsyncIterator
+
+import anyio.lowlevel
+
+from workflow_async.errors import ResponseTooLarge, UnreadableBody
+from workflow_async.settings import Limits
+
+BREATH = 2**20
+"""Bytes inflated before other tasks get their turn."""
+
+
+async def bounded(wire: AsyncIterator[bytes], coding: str, limits: Limits) -> bytes:
+    """The whole body of what comes over the wire in a content coding.
+
+    Raises:
+        ResponseTooLarge: more than `limits.wire` bytes as they come, or `limits.body` inflated.
+        UnreadableBody: a coding nobody asked for, or a gzip stream that is none, cut short, or followed by more.
+    """
+    coding = coding.strip().lower()
+    if coding not in {"identity", "", "gzip", "x-gzip"}:
+        raise UnreadableBody(f"content coding {coding[:32]!r}, which nobody asked for")
+    inflating = _Inflating(limits.body) if "gzip" in coding else None
+    most = limits.wire if inflating is not None else min(limits.wire, limits.body)
+    body, came = bytearray(), 0
+    async for raw in wire:
+        came += len(raw)
+        if came > most:
+            raise ResponseTooLarge(f"more than {most} bytes")
+        if inflating is None:
+            body += raw
+        else:
+            await inflating.feed(raw, body)
+    if inflating is not None and came and not inflating.ended:  # no byte at all is no body: 204, or HEAD
+        raise UnreadableBody("the gzip stream is cut short")
+    return bytes(body)
+
+
+class _Inflating:
+    """A gzip stream that never becomes larger than `cap` bytes, nor holds the loop for longer than a breath."""
+
+    def __init__(self, cap: int) -> None:
+        self._stream = zlib.decompressobj(zlib.MAX_WBITS | 16)
+        self._cap = cap
+
+    @property
+    def ended(self) -> bool:
+        return self._stream.eof
+
+    async def feed(self, raw: bytes, body: bytearray) -> None:
+        while raw and not self.ended:
+            try:
+                body += self._stream.decompress(raw, BREATH)
+            except zlib.error:
+                raise UnreadableBody("not a gzip stream") from None
+            if len(body) > self._cap:
+                raise ResponseTooLarge(f"more than {self._cap} bytes when inflated")
+            raw = self._stream.unconsumed_tail
+            if raw:
+                await anyio.lowlevel.checkpoint()
+        if raw or self._stream.unused_data:
+            raise UnreadableBody("bytes after the end of the gzip stream")
