@@ -200,8 +200,9 @@ async def _exchange(
     except (httpx.TransportError, httpx.InvalidURL, ssl.SSLError) as error:
         fault = translated(error, reused=reused)
     else:
-        response.request = message
-        cookies.extract_cookies(response)
+        if "set-cookie" in response.headers:
+            response.request = message
+            cookies.extract_cookies(response)
         return Reply(response.status_code, dict(response.headers.items()), body)
     raise fault
 
@@ -211,7 +212,8 @@ def _message(request: Request, cookies: httpx.Cookies, timeouts: Timeouts) -> ht
     message = httpx.Request(
         request.method, request.url, headers=request.headers, content=request.body, extensions={"timeout": waits}
     )
-    cookies.set_cookie_header(message)
+    if cookies:
+        cookies.set_cookie_header(message)
     return message
 
 

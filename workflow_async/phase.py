@@ -1,31 +1,32 @@
 """Phase: the one vocabulary both systems share, and what the monitor needs to know of a workflow."""
 
 import enum
-from typing import Protocol
+from typing import Protocol, Self
 
 
 class Phase(enum.Enum):
     """Where a workflow stands, whichever system runs it (contract: opencast.md 5, preservica.md 3)."""
 
-    WAITING = "waiting"
-    RUNNING = "running"
-    PARKED = "parked"
+    final: bool
+    """Whether the workflow has ended."""
+
+    WAITING = "waiting", False
+    RUNNING = "running", False
+    PARKED = "parked", False
     """It needs a person: Opencast `paused`, Preservica `SUSPENDED`."""
-    SUCCEEDED = "succeeded"
-    PARTIAL = "partial"
+    SUCCEEDED = "succeeded", True
+    PARTIAL = "partial", True
     """It ended and some of its items failed: Preservica `FINISHED_MIXED_OUTCOME`."""
-    FAILED = "failed"
-    STOPPED = "stopped"
-    UNKNOWN = "unknown"
+    FAILED = "failed", True
+    STOPPED = "stopped", True
+    UNKNOWN = "unknown", False
     """A word this library does not know; the record keeps it. Never final."""
 
-    @property
-    def final(self) -> bool:
-        """Whether the workflow has ended."""
-        return self in FINAL
-
-
-FINAL = frozenset({Phase.SUCCEEDED, Phase.PARTIAL, Phase.FAILED, Phase.STOPPED})
+    def __new__(cls, word: str, final: bool) -> Self:  # noqa: FBT001 - a column of the table above
+        """A member whose value is its word."""
+        member = object.__new__(cls)
+        member._value_, member.final = word, final
+        return member
 
 
 class Workflow(Protocol):

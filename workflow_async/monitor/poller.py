@@ -22,6 +22,9 @@ from workflow_async.settings import Clock
 
 W = TypeVar("W", bound=Workflow)
 
+DRAIN = 1.0
+"""Seconds that a leader which is served gives to the gets on their way."""
+
 
 @define(eq=False)
 class Poller(Generic[W]):
@@ -118,13 +121,21 @@ class Poller(Generic[W]):
         self._leader = subscription
         try:
             async with anyio.create_task_group() as group:
-                while not subscription.ready:
+                while not subscription.ready or self.looks.plan.sweeping:
                     self._stirred = anyio.Event()
                     await self._nap(self.looks.begin(group), self._stirred)
                     self._expire()
+                await self._drain()
                 group.cancel_scope.cancel()
         finally:
             self._leader = self._stirred = None
+
+    async def _drain(self) -> None:
+        """Let the gets on their way be answered, for a moment: the next leader would have to ask again."""
+        with anyio.move_on_after(DRAIN):
+            while not self.looks.idle:
+                self._stirred = anyio.Event()
+                await self._stirred.wait()
 
     def _hand_over(self) -> None:
         """Wake one of those who wait, to take the lead."""

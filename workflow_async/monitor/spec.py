@@ -209,10 +209,10 @@ def _converter() -> cattrs.Converter:
 
 
 def _phase(value: Any) -> Phase:
-    try:
-        return Phase(value)
-    except ValueError:
-        raise Unfit("expected a phase") from None
+    found = next((phase for phase in Phase if phase.value == value), None)
+    if found is None:
+        raise Unfit("expected a phase")
+    return found
 
 
 def _seconds(value: Any) -> float:

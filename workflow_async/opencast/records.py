@@ -14,49 +14,35 @@ from attrs import field, frozen
 from workflow_async.phase import Phase
 
 
-class _Word(enum.Enum):
-    """A vocabulary of the server that may grow: a word not known here reads as UNKNOWN."""
+class State(enum.Enum):
+    """Where a workflow stands. `failing` runs its error handler and ends in `failed`."""
+
+    phase: Phase
+    """The same in the words both systems share."""
+
+    INSTANTIATED = "instantiated", Phase.WAITING
+    RUNNING = "running", Phase.RUNNING
+    PAUSED = "paused", Phase.PARKED
+    FAILING = "failing", Phase.RUNNING
+    SUCCEEDED = "succeeded", Phase.SUCCEEDED
+    FAILED = "failed", Phase.FAILED
+    STOPPED = "stopped", Phase.STOPPED
+    UNKNOWN = "unknown", Phase.UNKNOWN
+    """A word not known here; the record keeps it."""
+
+    def __new__(cls, word: str, phase: Phase) -> Self:
+        """A member whose value is the server's word."""
+        member = object.__new__(cls)
+        member._value_, member.phase = word, phase
+        return member
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """The member for a word, in any case."""
-        try:
-            return cls(text.lower())
-        except ValueError:
-            return cls["UNKNOWN"]
+        """The member for a word, in any case; UNKNOWN for one that is not known here."""
+        return cls.__members__.get(text.upper(), cls["UNKNOWN"])
 
 
-class State(_Word):
-    """Where a workflow stands. `failing` runs its error handler and ends in `failed`."""
-
-    INSTANTIATED = "instantiated"
-    RUNNING = "running"
-    PAUSED = "paused"
-    FAILING = "failing"
-    SUCCEEDED = "succeeded"
-    FAILED = "failed"
-    STOPPED = "stopped"
-    UNKNOWN = "unknown"
-
-    @property
-    def phase(self) -> Phase:
-        """The same in the words both systems share."""
-        return PHASES[self]
-
-
-PHASES = {
-    State.INSTANTIATED: Phase.WAITING,
-    State.RUNNING: Phase.RUNNING,
-    State.PAUSED: Phase.PARKED,
-    State.FAILING: Phase.RUNNING,
-    State.SUCCEEDED: Phase.SUCCEEDED,
-    State.FAILED: Phase.FAILED,
-    State.STOPPED: Phase.STOPPED,
-    State.UNKNOWN: Phase.UNKNOWN,
-}
-
-
-class OperationState(_Word):
+class OperationState(enum.Enum):
     """Where an operation of a workflow stands."""
 
     INSTANTIATED = "instantiated"
@@ -67,6 +53,11 @@ class OperationState(_Word):
     SKIPPED = "skipped"
     RETRY = "retry"
     UNKNOWN = "unknown"
+
+    @classmethod
+    def read(cls, text: str) -> Self:
+        """The member for a word, in any case; UNKNOWN for one that is not known here."""
+        return cls.__members__.get(text.upper(), cls["UNKNOWN"])
 
     @property
     def over(self) -> bool:

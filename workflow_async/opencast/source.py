@@ -10,7 +10,8 @@ from workflow_async.opencast import calls
 from workflow_async.opencast.records import Operation, Workflow
 
 ACTIVE = "state_not:succeeded,state_not:failed,state_not:stopped"
-PAGE = 100
+PAGE = 200
+"""Rows of a page; the server sets no limit, and they weigh little without operations."""
 INDEX_LAG = 10.0
 """Seconds the list may lag (contract: opencast.md 1.4)."""
 

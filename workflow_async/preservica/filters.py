@@ -93,7 +93,7 @@ def _state(word: State | str) -> str:
     state = State.named(word) if isinstance(word, str) else word
     if state not in ASKABLE:
         raise UnsafeValue("state", f"must be of {', '.join(state.value for state in ASKABLE)}")
-    return state.value
+    return str(state.value)
 
 
 def context_id(value: Context | int | str) -> str:

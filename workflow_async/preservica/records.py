@@ -7,7 +7,7 @@ tree of dicts, lists and texts: nothing of an answer is thrown away.
 import enum
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Self
 
 from attrs import field, frozen
 
@@ -17,19 +17,28 @@ from workflow_async.phase import Phase
 class State(enum.Enum):
     """Where a workflow stands; its value is how a query spells it. A word not known here reads as UNKNOWN."""
 
-    PENDING = "Pending"
+    phase: Phase
+    """The same in the words both systems share."""
+
+    PENDING = "Pending", Phase.WAITING
     """Not begun; some contexts leave it so until a person clicks Continue."""
-    ACTIVE = "Active"
-    SUSPENDING = "Suspending"
-    SUSPENDED = "Suspended"
+    ACTIVE = "Active", Phase.RUNNING
+    SUSPENDING = "Suspending", Phase.RUNNING
+    SUSPENDED = "Suspended", Phase.PARKED
     """Waits for a person or a retry."""
-    COMPLETED = "Completed"
-    FINISHED_MIXED_OUTCOME = "Finished_Mixed_Outcome"
+    COMPLETED = "Completed", Phase.SUCCEEDED
+    FINISHED_MIXED_OUTCOME = "Finished_Mixed_Outcome", Phase.PARTIAL
     """It ended, and some of its items failed."""
-    FAILED = "Failed"
-    ABORTED = "Aborted"
-    CANCELLED = "Cancelled"
-    UNKNOWN = "Unknown"
+    FAILED = "Failed", Phase.FAILED
+    ABORTED = "Aborted", Phase.STOPPED
+    CANCELLED = "Cancelled", Phase.STOPPED
+    UNKNOWN = "Unknown", Phase.UNKNOWN
+
+    def __new__(cls, word: str, phase: Phase) -> Self:
+        """A member whose value is how a query spells it."""
+        member = object.__new__(cls)
+        member._value_, member.phase = word, phase
+        return member
 
     @classmethod
     def named(cls, word: str) -> "State | None":
@@ -40,25 +49,6 @@ class State(enum.Enum):
     def read(cls, word: str) -> "State":
         """The state a server's word stands for."""
         return cls.named(word) or cls.UNKNOWN
-
-    @property
-    def phase(self) -> Phase:
-        """The same in the words both systems share."""
-        return PHASES[self]
-
-
-PHASES = {
-    State.PENDING: Phase.WAITING,
-    State.ACTIVE: Phase.RUNNING,
-    State.SUSPENDING: Phase.RUNNING,
-    State.SUSPENDED: Phase.PARKED,
-    State.COMPLETED: Phase.SUCCEEDED,
-    State.FINISHED_MIXED_OUTCOME: Phase.PARTIAL,
-    State.FAILED: Phase.FAILED,
-    State.ABORTED: Phase.STOPPED,
-    State.CANCELLED: Phase.STOPPED,
-    State.UNKNOWN: Phase.UNKNOWN,
-}
 
 
 @frozen(kw_only=True)

@@ -22,13 +22,13 @@ class PreservicaSource:
     glances: bool = False
     lag: float = 0.0
 
-    def active(self, *, operations: bool) -> Listing[Workflow]:  # noqa: ARG002 - rows name their step in any case
+    def active(self, *, operations: bool) -> Listing[Workflow]:
         """The workflows that have not ended, oldest first, so that new ones join at the end."""
         query = filters.workflow_query(state=ACTIVE, newest_first=False)
         first = calls.list_workflows(query, size=PAGE, limit=None)
         return Listing(self._transport.send, first, lambda workflow: workflow.id)
 
-    async def get(self, id: int, *, operations: bool) -> Workflow:  # noqa: ARG002 - there are none
+    async def get(self, id: int, *, operations: bool) -> Workflow:
         """One workflow, with its errors."""
         return await self._transport.send(calls.get_workflow(id))
 
@@ -36,7 +36,7 @@ class PreservicaSource:
         """All of them: there is no way to glance at many but the list."""
         return [workflow.id for workflow in known]
 
-    def whole(self, workflow: Workflow) -> bool:  # noqa: ARG002 - see Source
+    def whole(self, workflow: Workflow) -> bool:
         """A get holds all there is."""
         return True
 

@@ -1,0 +1,124 @@
+"""What a batch tells of each of its starts: one frozen record each, all with `key`, `id` and `succeeded`."""
+
+from typing import Generic, TypeVar
+
+from attrs import field, frozen
+
+from workflow_async.batch.tickets import Ticket
+from workflow_async.batch.verdicts import Ambiguous, NotSeen
+from workflow_async.errors import CallError, StartConflict, StartOutcomeUnknown, UnsafeValue
+from workflow_async.monitor.outcomes import Outcome
+from workflow_async.phase import Workflow
+
+W_co = TypeVar("W_co", bound=Workflow, covariant=True)
+
+
+@frozen(kw_only=True)
+class Ran(Generic[W_co]):
+    """It was started and watched; `outcome` is what `workflows.wait_all` would say of it."""
+
+    key: str
+    ticket: Ticket
+    outcome: Outcome[W_co]
+
+    @property
+    def id(self) -> int:
+        """The workflow's id."""
+        return self.outcome.id
+
+    @property
+    def workflow(self) -> W_co | None:
+        """The last record; None if it was never seen."""
+        return self.outcome.workflow
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether it ended in SUCCEEDED."""
+        return self.outcome.succeeded
+
+
+@frozen(kw_only=True)
+class Earlier:
+    """It ended in an earlier run of the same journal; the server was not asked again."""
+
+    key: str
+    ticket: Ticket
+    id: int
+    word: str
+    """How it ended: a phase's word, or `vanished`."""
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether it ended in SUCCEEDED."""
+        return self.word == "succeeded"
+
+
+@frozen(kw_only=True)
+class NotSent:
+    """The start never reached the server; another run starts it."""
+
+    key: str
+    error: CallError
+    ticket: Ticket | None = None
+    id: None = field(default=None, init=False)
+    succeeded: bool = field(default=False, init=False)
+
+
+@frozen(kw_only=True)
+class Refused:
+    """The server, or this library, refused the start: nothing was started; another run asks again."""
+
+    key: str
+    error: CallError | UnsafeValue
+    ticket: Ticket | None = None
+    """None for arguments that cannot be sent."""
+    id: None = field(default=None, init=False)
+    succeeded: bool = field(default=False, init=False)
+
+
+@frozen(kw_only=True)
+class Conflicted:
+    """Another workflow is active on the event, so nothing was started; another run asks again."""
+
+    key: str
+    error: StartConflict
+    ticket: Ticket
+    id: None = field(default=None, init=False)
+    succeeded: bool = field(default=False, init=False)
+
+
+@frozen(kw_only=True)
+class Skipped:
+    """Nothing was started, as was asked for: the event is busy, or the same key came before in the same batch."""
+
+    key: str
+    ticket: Ticket
+    why: str
+    id: None = field(default=None, init=False)
+    succeeded: bool = field(default=False, init=False)
+
+
+@frozen(kw_only=True)
+class Unknown(Generic[W_co]):
+    """The start may or may not have happened, and looking for it did not tell; it is never sent again."""
+
+    key: str
+    ticket: Ticket
+    verdict: NotSeen | Ambiguous[W_co] | None
+    """None if it could not even be looked for."""
+    error: StartOutcomeUnknown | CallError | None = None
+    """What happened to the start; None if another process sent it; if it could not be looked for, what happened then."""
+    id: None = field(default=None, init=False)
+    succeeded: bool = field(default=False, init=False)
+
+    @property
+    def why(self) -> str:
+        """What is known, in a sentence."""
+        if isinstance(self.verdict, NotSeen):
+            seen = f"{self.verdict.checks} looks in {self.verdict.observed_for:.0f} s did not see it"
+        else:
+            seen = self.verdict.why if self.verdict is not None else "it could not be looked for"
+        return seen if self.error is None else f"{seen} ({self.error})"
+
+
+Result = Ran[W_co] | Earlier | NotSent | Refused | Conflicted | Skipped | Unknown[W_co]

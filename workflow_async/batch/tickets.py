@@ -1,0 +1,118 @@
+"""A start as a value: written down before it is sent, so that anybody can look for it afterwards. Pure."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, Self
+
+from attrs import Attribute, field, frozen
+
+from workflow_async._json import json_tree
+from workflow_async.errors import DecodeError, UnsafeValue
+
+VERSION = 1
+"""Of the JSON form; another one is refused."""
+MOST = 255
+"""Characters of a key."""
+
+Argument = str | Mapping[str, str] | None
+"""What a start is called with, as the texts that are sent."""
+
+
+def _checked(_: object, attribute: "Attribute[str]", value: str) -> None:
+    if not isinstance(value, str) or not value.strip() or len(value) > MOST or not value.isprintable():
+        raise UnsafeValue(attribute.name, f"must be 1 to {MOST} printable characters, not all blank")
+
+
+@frozen(kw_only=True)
+class Ticket:
+    """One start of one system: what is to be sent, and all that is needed to find out later whether it was.
+
+    Made by `workflows.prepare_start`. It holds no credentials, but whatever was given as configuration or parameters.
+    """
+
+    system: str
+    """`opencast` or `preservica`."""
+    server: str
+    """The base URL: a ticket is good for one server."""
+    arguments: Mapping[str, Argument] = field(repr=False, hash=False)
+    correlation_id: str = field(validator=_checked)
+    """Sent along on a Preservica; on an Opencast, which knows no such mark, it only tells tickets apart."""
+    prepared_at: datetime
+    """UTC, by this machine's clock."""
+    key: str = field(validator=_checked)
+    """The same for the same start: a digest of the arguments unless given."""
+    baseline: int | None = None
+    """Opencast: no workflow of the event had a higher id before the start; None if nobody looked, 0 if it had none."""
+
+    @property
+    def subject(self) -> str:
+        """What is started on what, for people, such as `f41e4417 fast`."""
+        return " ".join(value for value in self.arguments.values() if isinstance(value, str))
+
+    def to_json(self) -> str:
+        """The ticket as one line of JSON."""
+        return json.dumps(
+            {
+                "version": VERSION,
+                "system": self.system,
+                "server": self.server,
+                "arguments": self.arguments,
+                "correlation_id": self.correlation_id,
+                "prepared_at": self.prepared_at.astimezone(UTC).isoformat(),
+                "key": self.key,
+                "baseline": self.baseline,
+            }
+        )
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """The ticket that `to_json` wrote; raises `UnsafeValue` for anything else."""
+        members = _members(text)
+        if members.pop("version", None) != VERSION:
+            raise UnsafeValue("ticket", f"must be of version {VERSION}")
+        try:
+            return cls(**{**members, "prepared_at": _moment(members["prepared_at"])})
+        except (KeyError, TypeError, ValueError) as error:
+            why = str(error)
+        raise UnsafeValue("ticket", f"cannot be read: {why}")
+
+
+def digest(system: str, arguments: Mapping[str, Argument]) -> str:
+    """32 hexadecimal digits that are the same for the same start."""
+    text = json.dumps([system, arguments], sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+KINDS: dict[str, tuple[type, ...]] = {
+    "system": (str,),
+    "server": (str,),
+    "arguments": (dict,),
+    "correlation_id": (str,),
+    "prepared_at": (str,),
+    "key": (str,),
+    "baseline": (int, type(None)),
+}
+
+
+def _members(text: str) -> dict[str, Any]:
+    try:
+        tree = json_tree(text.encode())
+    except DecodeError as error:
+        tree, why = None, error.what
+    else:
+        why = "it is no object"
+    if not isinstance(tree, dict):
+        raise UnsafeValue("ticket", f"cannot be read: {why}")
+    for name, kinds in KINDS.items():
+        if not isinstance(tree.get(name), kinds) or isinstance(tree[name], bool):
+            raise UnsafeValue("ticket", f"cannot be read: {name} is missing or of another kind")
+    return tree
+
+
+def _moment(text: str) -> datetime:
+    moment = datetime.fromisoformat(text)
+    if moment.utcoffset() is None:
+        raise ValueError("prepared_at has no time zone")
+    return moment.astimezone(UTC)
