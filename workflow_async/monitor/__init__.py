@@ -16,7 +16,7 @@ from workflow_async.monitor.outcomes import (
 from workflow_async.monitor.poller import Poller
 from workflow_async.monitor.spec import WatchSpec, tick
 from workflow_async.monitor.subscription import Event, Subscription
-from workflow_async.monitor.watch import Until, Watch, WhenParked, watching
+from workflow_async.monitor.watch import Remedy, Until, Watch, WhenParked, watching
 
 __all__ = [
     "Change",
@@ -28,6 +28,7 @@ __all__ = [
     "Parked",
     "Poller",
     "Reached",
+    "Remedy",
     "Stalled",
     "Subscription",
     "TimedOut",

@@ -55,6 +55,8 @@ class Stalled(Generic[W_co]):
     usual: float
     """The usual length of the step, seconds."""
     key: str = ""
+    remedied: bool = False
+    """Whether the watch has had the server retry it, as it was told to."""
 
     @property
     def id(self) -> int:

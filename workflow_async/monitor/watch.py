@@ -1,6 +1,6 @@
 """What users do with a poller: wait for one, wait for all, take them as they end, watch them change."""
 
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
 from types import TracebackType
 from typing import Generic, Literal, Self, TypeVar
 
@@ -41,6 +41,8 @@ WhenParked = Literal["wait", "return", "raise"]
 """What to do about a workflow that needs a person."""
 Until = Callable[[W], bool]
 """Whether a record shows what is waited for, before the end."""
+Remedy = Callable[[Event[W]], Awaitable[Event[W]]]
+"""What is done about an event before it is told."""
 
 
 @frozen(kw_only=True)
@@ -174,6 +176,7 @@ class Watch(Generic[W]):
     subscription: Subscription[W]
     _ids: tuple[int, ...] = ()
     _appearing: Callable[[], Listing[W]] | None = None
+    _remedy: Remedy[W] | None = None
     _group: TaskGroup | None = field(default=None, init=False)
 
     @property
@@ -216,7 +219,7 @@ class Watch(Generic[W]):
             event = self.subscription.take()
             if event is not None:
                 self._leave_if_over(event)
-                return event
+                return event if self._remedy is None else await self._remedy(event)
             if not self.subscription.ids and self._appearing is None:
                 raise StopAsyncIteration
             await self.poller.follow(self.subscription)
@@ -255,9 +258,10 @@ def watching(
     poll: Poll,
     operations: bool,
     stalled_after: float | None,
+    remedy: Remedy[W] | None = None,
 ) -> Watch[W]:
     """A watch of these ids, or of what this list shows from time to time."""
     if stalled_after is not None and not stalled_after > 0:
         raise UnsafeValue("stalled_after", "must be a number above 0: how many times the usual length of a step")
     subscription = Subscription[W](poll, operations=operations, stalled_after=stalled_after)
-    return Watch(poller, subscription, tuple(number("workflow_id", id) for id in ids or ()), appearing)
+    return Watch(poller, subscription, tuple(number("workflow_id", id) for id in ids or ()), appearing, remedy)

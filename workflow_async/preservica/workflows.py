@@ -1,10 +1,12 @@
 """Workflows of a Preservica: list, get, start, terminate, retry, wait."""
 
+import logging
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
 
-from attrs import define
+from attrs import define, evolve
 
 from workflow_async import monitor
 from workflow_async._call import number
@@ -17,6 +19,8 @@ from workflow_async.preservica.calls import Value
 from workflow_async.preservica.records import Context, Started, Tally, Workflow
 from workflow_async.preservica.source import ACTIVE
 from workflow_async.settings import Poll, whole_number
+
+log = logging.getLogger("workflow_async")
 
 
 @define(eq=False)
@@ -178,6 +182,7 @@ class Workflows(monitor.Monitored[Workflow]):
         *,
         poll: Poll = Poll(),
         stalled_after: float | None = None,
+        retry_stalled: int = 0,
         state: filters.States | None = None,
         type: filters.WorkflowType | None = None,
         context: Context | int | str | None = None,
@@ -190,6 +195,8 @@ class Workflows(monitor.Monitored[Workflow]):
             workflow_ids: whom to watch; more can be added, and some dropped, while watching.
             poll: how often to look.
             stalled_after: tell a step that takes this many times as long as it usually does (`Stalled`).
+            retry_stalled: have the server retry a stalled workflow before it is told, this many times at most;
+                `Stalled.remedied` says whether it did.
             state: instead of ids, all workflows in one of these states, those that appear later included.
             type: likewise, of contexts of this type.
             context: likewise, of this context.
@@ -199,6 +206,7 @@ class Workflows(monitor.Monitored[Workflow]):
         Raises:
             UnsafeValue: at once, for neither or both of ids and filter, or for what cannot be sent.
         """
+        whole_number("retry_stalled", retry_stalled, least=0)
         filtered = any(given is not None for given in (state, type, context, creator, since))
         if (workflow_ids is None) == (not filtered):
             raise UnsafeValue("workflow_ids", "must be given, or a filter instead of them")
@@ -211,7 +219,25 @@ class Workflows(monitor.Monitored[Workflow]):
             poll=poll,
             operations=False,
             stalled_after=stalled_after,
+            remedy=self._retrying(retry_stalled) if retry_stalled else None,
         )
+
+    def _retrying(self, most: int) -> monitor.Remedy[Workflow]:
+        """Retry what has stalled, so many times a workflow; one that the server refuses stays as it is."""
+        tried: Counter[int] = Counter()
+
+        async def remedy(event: monitor.Event[Workflow]) -> monitor.Event[Workflow]:
+            if not isinstance(event, monitor.Stalled) or tried[event.id] >= most:
+                return event
+            tried[event.id] += 1
+            try:
+                await self.retry(event.id)
+            except (CallError, PartlyRefused) as error:
+                log.warning("workflow %s has stalled and could not be retried: %s", event.id, error)
+                return event
+            return evolve(event, remedied=True)
+
+        return remedy
 
 
 def _reference(context: Context | int | str) -> tuple[str | None, str | None]:

@@ -1,0 +1,83 @@
+"""A workflow that stalls, and what a watch may do about it."""
+
+from typing import Any
+
+import httpx
+import pytest
+
+from workflow_async import Clock, Poll, PreservicaClient
+from workflow_async.errors import UnsafeValue
+from workflow_async.monitor import Stalled
+from workflow_async.sandbox import Fate, Fault, Faults, ManualClock, Sandbox, Step
+
+EVERY = Poll(interval=1, ceiling=1, jitter=0)
+
+
+SLOW = Step("Store", 500.0)
+HELD = Step("Store", 1.0, Fate.HELD)
+
+
+async def stalled(
+    time: ManualClock, step: Step = SLOW, *, faults: Faults | None = None, retry_stalled: int = 0
+) -> tuple[list[Any], Sandbox]:
+    """Watch one whose step goes otherwise than the step of four before it, which took five seconds."""
+
+    async def sleep(seconds: float) -> None:
+        time.advance(seconds)
+
+    sandbox = Sandbox(clock=time)
+    there = sandbox.preservica
+    account: dict[str, Any] = {"username": there.username, "password": there.password, "tenant": there.tenant}
+    clock = Clock(now=time, sleep=sleep, wall=time)
+    http = httpx.AsyncClient(transport=httpx.ASGITransport(there.app))
+    usual = there.context("Slow", "com.example.slow", "Ingest", [Step("Store", 5.0)])
+    async with http, PreservicaClient("http://127.0.0.1", http=http, clock=clock, **account) as pv:
+        for _ in range(4):
+            await pv.workflows.start_and_wait(usual, poll=EVERY)
+        started = await pv.workflows.start(there.context("Slow", "com.example.slow", "Ingest", [step]))
+        assert started.id is not None
+        there.faults = faults or Faults()
+        async with pv.workflows.watch(
+            [started.id], poll=EVERY, stalled_after=3, retry_stalled=retry_stalled
+        ) as changes:
+            return [event async for event in changes if isinstance(event, Stalled)], sandbox
+
+
+def retries(sandbox: Sandbox) -> int:
+    return sum(exchange.path.endswith("/retry") for exchange in sandbox.preservica.requests)
+
+
+async def test_a_step_that_takes_much_longer_than_usual_is_told_once() -> None:
+    (event,), _ = await stalled(ManualClock())
+    assert event.seconds > 3 * event.usual
+    assert not event.remedied
+
+
+async def test_it_is_retried_when_asked_for_and_goes_on() -> None:
+    (event,), sandbox = await stalled(ManualClock(), HELD, retry_stalled=3)
+    assert event.remedied
+    assert retries(sandbox) == 1
+
+
+async def test_one_that_the_server_will_not_retry_is_told_as_it_is() -> None:
+    (event,), sandbox = await stalled(ManualClock(), SLOW, retry_stalled=1)
+    assert not event.remedied
+    assert retries(sandbox) == 1
+
+
+async def test_nothing_is_retried_unless_asked_for() -> None:
+    _, sandbox = await stalled(ManualClock(), SLOW)
+    assert retries(sandbox) == 0
+
+
+async def test_a_retry_that_is_refused_is_told_as_not_remedied(caplog: pytest.LogCaptureFixture) -> None:
+    refused = Faults(script=(Fault.SERVER_ERROR,) * 5, methods=("POST",))
+    (event,), _ = await stalled(ManualClock(), faults=refused, retry_stalled=2)
+    assert not event.remedied
+    assert "could not be retried" in caplog.text
+
+
+def test_the_number_of_retries_is_a_number() -> None:
+    pv = PreservicaClient("https://eu.preservica.com", username="u", password="p")
+    with pytest.raises(UnsafeValue, match="retry_stalled"):
+        pv.workflows.watch([1], retry_stalled=-1)
