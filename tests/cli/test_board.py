@@ -107,3 +107,19 @@ def test_a_summary_tells_the_durations_of_those_that_ended() -> None:
 def test_a_summary_without_durations_tells_none() -> None:
     told = summary(Board("opencast", 0), 0)
     assert (told.workflows, told.median, told.p90, told.longest) == (0, None, None, None)
+
+
+def test_the_slowest_are_those_that_have_not_changed_for_longest() -> None:
+    now = iter((0.0, 5.0, 60.0))
+    board = Board("preservica", 2, clock=lambda: next(now))
+    board.saw(workflow(1, State.ACTIVE))
+    board.saw(workflow(2, State.ACTIVE))
+    assert [(slow.id, seconds) for slow, seconds in board.slowest(3)] == [(1, 60.0), (2, 55.0)]
+
+
+def test_all_are_over_when_the_longest_is() -> None:
+    board = Board("preservica", 2, remaining={1: 30.0, 2: 90.0, 3: None}.get)
+    assert board.eta() is None
+    for id in (1, 2, 3):
+        board.saw(workflow(id, State.ACTIVE))
+    assert board.eta() == 90.0

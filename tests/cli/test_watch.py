@@ -1,6 +1,8 @@
 import json
 from typing import Any
 
+import pytest
+
 from tests.cli.conftest import Run, opencast_of, preservica_of
 from workflow_async.sandbox import Fault, Faults, Sandbox
 
@@ -77,3 +79,20 @@ def test_a_server_that_stumbles_is_endured(run: Run, fakes: Sandbox) -> None:
     id = fakes.opencast.start(fakes.opencast.event(), "noop")
     fakes.opencast.faults = Faults(script=[Fault.SERVER_ERROR])
     assert run("watch", id, *OFTEN, env=opencast_of(fakes)).exit_code == 0
+
+
+def test_a_filter_watches_whatever_passes_until_the_deadline(run: Run) -> None:
+    with Sandbox("11", speed=10) as fakes:
+        ids = [fakes.opencast.start(fakes.opencast.event(), "review") for _ in range(3)]
+        other = fakes.opencast.start(fakes.opencast.event(), "publish")
+        fakes.opencast.world.commit()
+        where = ("--filter", "workflow_definition_identifier=review", "--parked", "return")
+        result = run("watch", *where, "--deadline", 4, "--json", *OFTEN, env=opencast_of(fakes))
+    assert outcomes(result.stdout) == dict.fromkeys(ids, "parked")
+    assert other not in {line["id"] for line in lines(result.stdout)}
+
+
+@pytest.mark.parametrize("words", [("7", "--filter", "state=running"), (), ("--filter", "state"), ("--filter", "x=y")])
+def test_a_watch_is_of_ids_or_of_a_filter_that_there_is(run: Run, fakes: Sandbox, words: tuple[str, ...]) -> None:
+    result = run("watch", *words, env=opencast_of(fakes))
+    assert (result.exit_code, fakes.opencast.requests) == (2, [])

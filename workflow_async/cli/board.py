@@ -1,6 +1,8 @@
 """What has been seen of workflows that are waited for. Pure."""
 
+import time
 from collections import Counter
+from collections.abc import Callable
 
 from attrs import define, field, frozen
 
@@ -65,8 +67,14 @@ class Board:
     """The workflows of one system that are waited for, by what was last seen of them."""
 
     name: str
-    expected: int
+    expected: int = 0
+    """How many are watched for from the beginning; more may appear."""
+    clock: Callable[[], float] = time.monotonic
+    remaining: Callable[[int], float | None] = field(default=lambda _: None, repr=False)
+    """Seconds a workflow usually still takes."""
     seen: dict[int, Workflow] = field(factory=dict, init=False, repr=False)
+    since: dict[int, float] = field(factory=dict, init=False, repr=False)
+    """When each was last seen to change, seconds of the clock."""
     endings: dict[int, Ending] = field(factory=dict, init=False, repr=False)
 
     def saw(self, workflow: Workflow) -> Change | None:
@@ -75,6 +83,7 @@ class Board:
         self.seen[workflow.id] = workflow
         if last is not None and (last.state_text, last.step) == (workflow.state_text, workflow.step):
             return None
+        self.since[workflow.id] = self.clock()
         was = last.phase if last is not None else None
         return Change(workflow.id, was, workflow.phase, workflow.state_text, workflow.step)
 
@@ -83,9 +92,30 @@ class Board:
         self.endings[ending.id] = ending
 
     @property
+    def total(self) -> int:
+        """How many are watched, as far as is known."""
+        return max(self.expected, len(self.seen.keys() | self.endings.keys()))
+
+    @property
+    def going(self) -> list[int]:
+        """Those that have been seen and have not ended."""
+        return [id for id in self.seen if id not in self.endings]
+
+    def eta(self) -> float | None:
+        """Seconds until all are over, by what the longest usually still takes; None where nothing is known."""
+        known = [left for id in self.going if (left := self.remaining(id)) is not None]
+        return max(known, default=None)
+
+    def slowest(self, most: int) -> list[tuple[Workflow, float]]:
+        """Those that have not changed for longest, and for how many seconds."""
+        now = self.clock()
+        oldest = sorted(self.going, key=self.since.__getitem__)[:most]
+        return [(self.seen[id], now - self.since[id]) for id in oldest]
+
+    @property
     def counts(self) -> dict[str, int]:
         """How many stand where, by the words of `COLUMNS`."""
-        going = Counter(workflow.phase.value for id, workflow in self.seen.items() if id not in self.endings)
+        going = Counter(self.seen[id].phase.value for id in self.going)
         counted = going + Counter(ending.outcome for ending in self.endings.values())
-        counted[UNSEEN] = max(0, self.expected - counted.total())
+        counted[UNSEEN] = max(0, self.total - counted.total())
         return {word: counted[word] for word in COLUMNS if counted[word]}

@@ -10,6 +10,7 @@ import typer
 
 from workflow_async.errors import (
     AlreadyFinished,
+    JournalUnusable,
     UnsafeValue,
     WaitTimeout,
     WorkflowAsyncError,
@@ -48,7 +49,7 @@ class Unserved(Exception):
 
 def code_of(error: Exception) -> Exit:
     """The exit code an error leads to."""
-    if isinstance(error, UnsafeValue | Refusal):
+    if isinstance(error, UnsafeValue | Refusal | JournalUnusable):
         return Exit.USAGE
     return Exit.FAILED if isinstance(error, UNSUCCESSFUL) else Exit.SERVER
 

@@ -10,13 +10,17 @@ import typer
 from workflow_async._call import number
 
 
-def expanded(words: list[str]) -> list[str]:
+def expanded(words: list[str] | None) -> list[str]:
     """The words, with `-` replaced by what stdin says."""
-    return [word for given in words for word in (_lines(sys.stdin) if given == "-" else [given])]
+    return [word for given in words or () for word in (_lines(sys.stdin) if given == "-" else [given])]
 
 
 Ids = Annotated[
     list[str], typer.Argument(metavar="ID...", callback=expanded, help="Or - for ids or lines of JSON from stdin.")
+]
+SomeIds = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[ID]...", callback=expanded, help="Or - for ids or lines of JSON from stdin."),
 ]
 
 

@@ -1,6 +1,7 @@
 """Watching many workflows at once, each change told to a board."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 import anyio
 from attrs import field, frozen
@@ -10,7 +11,7 @@ from workflow_async.cli.board import Board, Change, Ending, broken, late, left
 from workflow_async.cli.target import Client
 from workflow_async.errors import WorkflowAsyncError, WorkflowParked
 from workflow_async.monitor import Event as News
-from workflow_async.monitor import Stalled, Unobserved, Vanished, WhenParked
+from workflow_async.monitor import Stalled, Unobserved, Vanished, Watch, WhenParked
 from workflow_async.phase import Phase, Workflow
 
 Say = Callable[[Change | Ending], None]
@@ -27,29 +28,43 @@ class Vigil:
     parked: WhenParked = "wait"
     poll: Poll = field(factory=Poll)
 
-    async def all(self, ids: Iterable[int]) -> None:
-        """Wait for each; the trouble of one is its own."""
-        async with anyio.create_task_group() as tasks:
-            for id in ids:
-                tasks.start_soon(self.one, id)
+    async def all(self, ids: Sequence[int]) -> None:
+        """Wait for each, by one watch; the trouble of one is its own."""
+        left = await self._through(self.client.workflows.watch(ids, poll=self.poll))
+        for id in left:
+            self._end(late(id, self.board.seen.get(id)))
+
+    async def waits(self, ids: Sequence[int], filter: Mapping[str, str] | None) -> None:
+        """Wait for these, or for what passes the filter."""
+        await (self.passing(filter) if filter else self.all(ids))
+
+    async def passing(self, filter: Mapping[str, str]) -> None:
+        """Wait for whatever passes the filter, now and later, until the deadline."""
+        watch: Callable[..., Watch[Any]] = self.client.workflows.watch  # which filters there are, it says itself
+        await self._through(watch(poll=self.poll, **filter))
 
     async def one(self, id: int) -> None:
         """Wait for one, which ends on the board in any case."""
         try:
-            ending = await self._ending(id)
+            await self.all([id])
         except WorkflowAsyncError as error:
-            ending = broken(id, error, self.board.seen.get(id))
-        self.board.ended(ending)
-        self.say(ending)
+            self._end(broken(id, error, self.board.seen.get(id)))
 
-    async def _ending(self, id: int) -> Ending:
-        with anyio.move_on_after(self.deadline):
-            async with self.client.workflows.watch([id], poll=self.poll) as changes:
-                async for news in changes:
+    async def _through(self, watch: Watch[Any]) -> frozenset[int]:
+        """Take every piece of news until nothing is left, or the deadline; whom that leaves over."""
+        self.board.remaining = watch.eta
+        async with watch:
+            with anyio.move_on_after(self.deadline):
+                async for news in watch:
                     ending = self._told(news)
                     if ending is not None:
-                        return ending
-        return late(id, self.board.seen.get(id))
+                        watch.drop(ending.id)
+                        self._end(ending)
+            return watch.ids
+
+    def _end(self, ending: Ending) -> None:
+        self.board.ended(ending)
+        self.say(ending)
 
     def _told(self, news: News[Workflow]) -> Ending | None:
         """What a piece of news means: one more change on the board, or the end."""

@@ -1,7 +1,7 @@
 """`watch`: wait for workflows, show how they come along, tell how they ended."""
 
 import enum
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -13,7 +13,7 @@ from workflow_async.cli.board import Board
 from workflow_async.cli.command import Session
 from workflow_async.cli.display import progress
 from workflow_async.cli.exits import Exit, worst
-from workflow_async.cli.ids import Ids, numbers
+from workflow_async.cli.ids import SomeIds, numbers
 from workflow_async.cli.tables import endings
 from workflow_async.cli.vigil import Vigil
 
@@ -30,6 +30,10 @@ class WhenParked(enum.Enum):
 
 
 OnParked = Annotated[WhenParked, typer.Option("--parked", help="What to do about a workflow that needs a person.")]
+Filter = Annotated[
+    list[str] | None,
+    typer.Option("--filter", metavar="NAME=VALUE", help="Instead of ids: what `workflows.watch` filters by."),
+]
 
 
 @frozen
@@ -42,25 +46,44 @@ class Patience:
 
 
 async def watch(
-    session: Session, ids: Ids, deadline: Deadline = None, parked: OnParked = WhenParked.WAIT, every: Every = 2.0
+    session: Session,
+    ids: SomeIds = None,
+    filter: Filter = None,
+    deadline: Deadline = None,
+    parked: OnParked = WhenParked.WAIT,
+    every: Every = 2.0,
 ) -> Exit:
-    """Wait until workflows have ended, and show how they come along.
+    """Wait until workflows have ended, and show how they come along: those named, or all that pass a filter.
 
-    Exits with 1 if one did not succeed, with 3 if one could not be observed.
+    Exits with 1 if one did not succeed, with 3 if one could not be observed. With --filter, workflows that appear later
+    are watched too, until --deadline or Ctrl-C.
     """
-    return await attend(session, numbers(ids), Patience(deadline, parked, every))
+    if bool(ids) == bool(filter):
+        raise typer.BadParameter("name workflows, or give a --filter instead")
+    criteria = dict(criterion(word) for word in filter or ())
+    return await attend(session, numbers(ids or ()), Patience(deadline, parked, every), criteria)
 
 
-async def attend(session: Session, ids: Sequence[int], patience: Patience) -> Exit:
+async def attend(
+    session: Session, ids: Sequence[int], patience: Patience, filter: Mapping[str, str] | None = None
+) -> Exit:
     """Wait for workflows as the options say, and tell how they ended."""
     system = "opencast" if isinstance(session.client, OpencastClient) else "preservica"
     board = Board(system, len(ids))
     poll = Poll(interval=patience.every, ceiling=max(30.0, patience.every))
     vigil = Vigil(session.client, board, deadline=patience.deadline, parked=patience.parked.value, poll=poll)
     if session.output.json:
-        await evolve(vigil, say=session.output.record).all(ids)
+        await evolve(vigil, say=session.output.record).waits(ids, filter)
     else:
         async with progress(session.output.err, [board]):
-            await vigil.all(ids)
+            await vigil.waits(ids, filter)
         session.output.rows(endings(datetime.now(UTC)), board.endings.values())
     return worst(ending.code for ending in board.endings.values())
+
+
+def criterion(word: str) -> tuple[str, str]:
+    """Name and value of a filter."""
+    name, equals, value = word.partition("=")
+    if not (name and equals):
+        raise typer.BadParameter(f"{word!r} is not name=value, such as workflow_definition_identifier=fast")
+    return name, value
