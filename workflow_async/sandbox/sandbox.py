@@ -18,6 +18,20 @@ class Sandbox:
 
     Enter it with `with` or `async with`; without that, `sandbox.opencast.app` and `sandbox.preservica.app` work as
     ASGI applications. Port 0 takes a free one. Time is the given clock's, or passes `speed` times as fast as real time.
+
+    Args:
+        opencast_version: "11" has the list of workflows; "16" answers it with something else, "19" with 405.
+        clock: seconds since 1970, whatever makes them pass.
+        seed: of everything that is made up.
+        host: the address to serve on.
+        opencast_port: of the Opencast.
+        preservica_port: of the Preservica.
+        speed: of time, where no clock is given.
+        token_minutes: how long a token of Preservica lives.
+        two_factor: the base32 seed of a second factor, if Preservica is to ask for one.
+        page_cap: rows a page of Preservica has at most.
+        sparse: leave out every optional element of some of Preservica's rows.
+        refresh_works: whether Preservica takes refresh tokens.
     """
 
     def __init__(
@@ -30,10 +44,25 @@ class Sandbox:
         opencast_port: int = 0,
         preservica_port: int = 0,
         speed: float = 1.0,
+        token_minutes: int = 15,
+        two_factor: str | None = None,
+        page_cap: int = 100,
+        sparse: bool = False,
+        refresh_works: bool = True,
     ) -> None:
         self.clock: Clock = RealClock(speed) if clock is None else clock
         self.opencast = FakeOpencast(OpencastWorld(self.clock, seed, opencast_version))
-        self.preservica = FakePreservica(PreservicaWorld(self.clock, seed))
+        self.preservica = FakePreservica(
+            PreservicaWorld(
+                self.clock,
+                seed,
+                token_minutes=token_minutes,
+                two_factor=two_factor,
+                page_cap=page_cap,
+                sparse=sparse,
+                refresh_works=refresh_works,
+            )
+        )
         self._host = host
         self._ports = (opencast_port, preservica_port)
         self._server: Server | None = None

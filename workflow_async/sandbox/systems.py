@@ -133,7 +133,10 @@ class FakePreservica(System):
         return self.world.starts
 
     def seed(self, count: int, *, contexts: Iterable[str] | None = None, age: float = 0.0) -> list[int]:
-        """Start that many workflows over all contexts or those ids, the oldest `age` seconds ago; return their ids."""
+        """Start that many workflows over all contexts or those ids, and return their ids.
+
+        They began at different moments before `age` seconds ago, so that about half of them are at their end.
+        """
         with self.lock:
             return self.world.seed(count, contexts=contexts, age=age)
 
@@ -141,3 +144,8 @@ class FakePreservica(System):
         """Set up a context whose workflows take these steps, and return its id."""
         with self.lock:
             return self.world.context(name, definition, type, steps)
+
+    def revoke(self) -> None:
+        """Make every token that was issued stale at once."""
+        with self.lock:
+            self.world.revoke()
