@@ -1,0 +1,96 @@
+"""aiohttp in front of an Opencast: publish an event, and follow its workflow as server-sent events."""
+
+import asyncio
+import json
+import os
+from collections.abc import AsyncIterator
+
+import anyio
+from aiohttp import web
+from aiohttp.typedefs import Handler
+
+from workflow_async import OpencastClient, Poll
+from workflow_async.errors import Conflict, NotFound, RateLimited, UnsafeValue, WorkflowAsyncError
+from workflow_async.monitor import Change, Event
+from workflow_async.opencast import Workflow
+
+POLL = Poll(interval=float(os.environ.get("POLL_INTERVAL", "2")), ceiling=float(os.environ.get("POLL_CEILING", "30")))
+HEARTBEAT = float(os.environ.get("HEARTBEAT", "10"))
+"""Seconds after which a quiet stream says so, which shows who has left; more than Opencast takes to answer."""
+ANSWERS = {UnsafeValue: 422, NotFound: 404, Conflict: 409, RateLimited: 503}  # 502: the trouble is behind this server
+OPENCAST = web.AppKey("OPENCAST", OpencastClient)
+CLOSING = web.AppKey("CLOSING", asyncio.Event)
+routes = web.RouteTableDef()
+
+
+# README: from here
+async def opencast(app: web.Application) -> AsyncIterator[None]:
+    auth = (os.environ["OPENCAST_USERNAME"], os.environ["OPENCAST_PASSWORD"])
+    async with OpencastClient(os.environ["OPENCAST_URL"], auth=auth) as app[OPENCAST]:
+        yield
+
+
+@routes.get("/workflows/{id}/changes")
+async def changes(request: web.Request) -> web.StreamResponse:
+    watch = request.app[OPENCAST].workflows.watch([request.match_info["id"]], operations=True, poll=POLL)
+    response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
+    await response.prepare(request)
+    async with watch as changes:
+        while changes.ids and not request.app[CLOSING].is_set():
+            text = ": no news\n\n"
+            with anyio.move_on_after(HEARTBEAT):
+                text = told(await anext(changes))
+            await response.write(text.encode())
+    return response
+
+
+# README: to here
+
+
+@routes.post("/publish/{event}")
+async def publish(request: web.Request) -> web.Response:
+    started = await request.app[OPENCAST].workflows.start(request.match_info["event"], "publish")
+    return web.json_response({"id": started.id}, status=202)
+
+
+@routes.get("/workflows/{id}")
+async def workflow(request: web.Request) -> web.Response:
+    found = await request.app[OPENCAST].workflows.get(request.match_info["id"])
+    return web.json_response({"id": found.id, "state": found.state_text, "phase": found.phase.value})
+
+
+@web.middleware
+async def refusals(request: web.Request, handler: Handler) -> web.StreamResponse:
+    try:
+        return await handler(request)
+    except WorkflowAsyncError as error:
+        status = next((status for kind, status in ANSWERS.items() if isinstance(error, kind)), 502)
+        said = {"error": type(error).__name__, "detail": str(error), "look_for": getattr(error, "look_for", None)}
+        return web.json_response(said, status=status)
+
+
+def told(event: Event[Workflow]) -> str:
+    data: dict[str, object] = {"id": event.id}
+    if isinstance(event, Change):
+        data["phase"] = event.now.value
+        data["operations"] = [(operation.operation, operation.now) for operation in event.operations]
+    return f"event: {type(event).__name__.lower()}\nid: {event.key}\ndata: {json.dumps(data)}\n\n"
+
+
+async def close(app: web.Application) -> None:
+    app[CLOSING].set()
+
+
+def application() -> web.Application:
+    app = web.Application(middlewares=[refusals])
+    app[CLOSING] = asyncio.Event()
+    app.add_routes(routes)
+    app.cleanup_ctx.append(opencast)
+    app.on_shutdown.append(close)
+    return app
+
+
+if __name__ == "__main__":
+    web.run_app(
+        application(), host="127.0.0.1", port=int(os.environ.get("PORT", "8000")), shutdown_timeout=HEARTBEAT + 5
+    )

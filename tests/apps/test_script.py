@@ -1,0 +1,46 @@
+"""A plain script, as a process of its own: start, wait, say."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.apps.conftest import BOUND, HERE
+from workflow_async.sandbox import Fate, Sandbox, Step
+
+
+def run(environment: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
+    command = [sys.executable, str(HERE / "script.py"), *arguments]
+    variables = {**os.environ, **environment}
+    return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=BOUND, check=False)
+
+
+def fast(fate: Fate) -> Sandbox:
+    """A sandbox in which a workflow of one step ends in no time."""
+    sandbox = Sandbox("16", speed=1000)
+    sandbox.opencast.define("publish", [Step("encode", 1.0, fate)])
+    return sandbox
+
+
+def variables(sandbox: Sandbox) -> dict[str, str]:
+    fake = sandbox.opencast
+    return {"OPENCAST_URL": fake.url, "OPENCAST_USERNAME": fake.username, "OPENCAST_PASSWORD": fake.password}
+
+
+@pytest.mark.parametrize(("fate", "code", "end"), [(Fate.DONE, 0, "succeeded"), (Fate.FAILED, 1, "failed")])
+def test_a_script_starts_waits_and_says_how_it_ended(fate: Fate, code: int, end: str) -> None:
+    with fast(fate) as sandbox:
+        ran = run(variables(sandbox), sandbox.opencast.event(), "publish")
+    first, last = ran.stdout.splitlines()
+    assert (ran.returncode, ran.stderr) == (code, "")
+    assert last == f"{first.split()[0]} {end}"
+
+
+def test_a_script_says_in_one_line_what_went_wrong() -> None:
+    with fast(Fate.DONE) as sandbox:
+        ran = run(variables(sandbox), "nowhere", "publish")
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr.startswith("script.py: ")
+    assert "404 NotFound" in ran.stderr
+    assert len(ran.stderr.splitlines()) == 1

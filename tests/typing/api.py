@@ -1,0 +1,204 @@
+"""The public face as users write it; mypy checks this file, nobody runs it."""
+
+from collections.abc import AsyncIterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import assert_never, assert_type
+
+from workflow_async import (
+    Basic,
+    Bearer,
+    Clock,
+    Digest,
+    Limits,
+    Listing,
+    OpencastClient,
+    Page,
+    Phase,
+    Poll,
+    PreservicaClient,
+    Retry,
+    Timeouts,
+    monitor,
+    opencast,
+    preservica,
+)
+from workflow_async.errors import CallError, StartOutcomeUnknown, WaitTimeout, WorkflowAsyncError, WorkflowFailed
+from workflow_async.monitor import Change, Finished, Outcome, Parked, Reached, Stalled, TimedOut, Unobserved, Vanished
+
+
+async def clients() -> None:
+    async with (
+        OpencastClient("https://oc.example.org", auth=("user", "secret"), timeouts=Timeouts(call=10)) as oc,
+        OpencastClient("https://oc.example.org", auth=Basic("user", "secret"), run_as_user="other"),
+        OpencastClient("https://oc.example.org", auth=Digest("user", "secret"), limits=Limits(connections=4)),
+        OpencastClient("https://oc.example.org", auth=Bearer("token"), clock=Clock(), run_with_roles=("ROLE_A",)),
+        PreservicaClient("eu.preservica.com", username="user", password="secret", tenant="t") as pv,
+        PreservicaClient.from_env(credentials_path=Path("credentials.properties"), retry=Retry()) as from_env,
+    ):
+        assert_type(oc, OpencastClient)
+        assert_type(pv, PreservicaClient)
+        assert_type(from_env, PreservicaClient)
+        assert_type(pv.url, str)
+    assert_type(await oc.aclose(), None)
+
+
+async def opencast_lists(oc: OpencastClient) -> None:
+    listing = oc.workflows.list(state="running", sort="event_created:desc", limit=500)
+    assert_type(listing, Listing[opencast.Workflow])
+    async for workflow in listing:
+        assert_type(workflow, opencast.Workflow)
+    async for page in listing.pages():
+        assert_type(page, Page[opencast.Workflow])
+        assert_type(page.items, tuple[opencast.Workflow, ...])
+        assert_type(page.total, int | None)
+    assert_type(await listing.first(), opencast.Workflow | None)
+    assert_type([workflow.id async for workflow in listing], list[int])
+    month = (datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC))
+    oc.workflows.list(state=[opencast.State.RUNNING, "paused"], event_created=month, with_operations=True)
+    filters: opencast.WorkflowFilters = {"event_title": "algebra", "current_operation_not": ["encode"]}
+    assert_type(oc.workflows.list(**filters), Listing[opencast.Workflow])
+    assert_type(oc.definitions.list(tag=["archive", "upload"], sort="title:asc"), Listing[opencast.Definition])
+    assert_type(oc.events.processing(limit=10), Listing[opencast.Event])
+
+
+async def opencast_calls(oc: OpencastClient) -> None:
+    assert_type(await oc.workflows.get(1603, with_operations=True), opencast.Workflow)
+    assert_type(await oc.workflows.get("1603"), opencast.Workflow)
+    assert_type(await oc.workflows.start("e-1", "fast", configuration={"publishLive": False}), opencast.Workflow)
+    assert_type(await oc.workflows.update(1603, state="paused", configuration={"a": "b"}), opencast.Workflow)
+    assert_type(await oc.workflows.update(1603, state=opencast.State.STOPPED), opencast.Workflow)
+    assert_type(await oc.workflows.pause(1603), opencast.Workflow)
+    assert_type(await oc.workflows.resume(1603), opencast.Workflow)
+    assert_type(await oc.workflows.stop(1603), opencast.Workflow)
+    assert_type(await oc.workflows.delete(1603), None)
+    assert_type(await oc.workflows.for_event("e-1"), tuple[opencast.Workflow, ...])
+    assert_type(await oc.definitions.get("fast", with_configuration_panel=True), opencast.Definition)
+    assert_type(await oc.version(), opencast.Version)
+    assert_type(await oc.me(), opencast.Me)
+
+
+def opencast_records(workflow: opencast.Workflow, definition: opencast.Definition) -> None:
+    assert_type(workflow.id, int)
+    assert_type(workflow.state, opencast.State)
+    assert_type(workflow.state_text, str)
+    assert_type(workflow.phase, Phase)
+    assert_type(workflow.phase.final, bool)
+    assert_type(workflow.step, str | None)
+    assert_type(workflow.current, opencast.Operation | None)
+    assert_type(workflow.operations, tuple[opencast.Operation, ...] | None)
+    assert_type(definition.operations, tuple[opencast.OperationDefinition, ...] | None)
+    for operation in workflow.operations or ():
+        assert_type(operation.state, opencast.OperationState)
+        assert_type(operation.start, datetime | None)
+
+
+async def opencast_waits(oc: OpencastClient) -> None:
+    poll = Poll(interval=5, ceiling=60)
+    assert_type(await oc.workflows.wait(1603, deadline=3600, check=True, parked="return"), opencast.Workflow)
+    assert_type(await oc.workflows.wait(1603, until=lambda workflow: workflow.step == "encode"), opencast.Workflow)
+    assert_type(await oc.workflows.start_and_wait("e-1", "fast", deadline=3600, poll=poll), opencast.Workflow)
+    assert_type(await oc.workflows.wait_all([1603, "1604"]), tuple[Outcome[opencast.Workflow], ...])
+    assert_type(oc.workflows.as_completed(range(9)), AsyncIterator[Outcome[opencast.Workflow]])
+    assert_type(oc.workflows.wake(1603), None)
+
+
+async def opencast_watches(oc: OpencastClient) -> None:
+    oc.workflows.watch(workflow_definition_identifier="fast", state_not="paused", stalled_after=3.0)
+    async with oc.workflows.watch([1603], operations=True) as changes:
+        assert_type(changes, monitor.Watch[opencast.Workflow])
+        assert_type(changes.ids, frozenset[int])
+        assert_type(changes.eta(1603), float | None)
+        assert_type(changes.add(1604, "1605"), None)
+        assert_type(changes.drop(1604), None)
+        async for event in changes:
+            assert_type(event, monitor.Event[opencast.Workflow])
+            match event:
+                case Change():
+                    assert_type(event.was, Phase | None)
+                    assert_type(event.now, Phase)
+                    assert_type(event.workflow, opencast.Workflow)
+                    assert_type(event.operations, tuple[monitor.OperationChange, ...])
+                case Stalled():
+                    assert_type(event.usual, float)
+                case Vanished() | Unobserved():
+                    assert_type(event.error, CallError)
+                    assert_type(event.workflow, opencast.Workflow | None)
+                case _:
+                    assert_never(event)
+
+
+async def preservica_lists(pv: PreservicaClient) -> None:
+    listing = pv.workflows.list(state=["Active", "Pending"], type="Ingest", since=datetime.now(UTC), limit=10)
+    assert_type(listing, Listing[preservica.Workflow])
+    async for workflow in listing:
+        assert_type(workflow, preservica.Workflow)
+    async for page in listing.pages():
+        assert_type(page, Page[preservica.Workflow])
+    assert_type(pv.contexts.list(type="Ingest"), Listing[preservica.Context])
+    assert_type(pv.processes.list(type="OPEX"), Listing[preservica.Process])
+    assert_type(pv.monitors.list(status="Running", category=["Ingest"]), Listing[preservica.Monitor])
+    assert_type(pv.monitors.messages("m-1", status="Error"), Listing[preservica.Message])
+
+
+async def preservica_calls(pv: PreservicaClient, context: preservica.Context) -> None:
+    assert_type(await pv.workflows.get(51234), preservica.Workflow)
+    assert_type(
+        await pv.workflows.start(context, {"seedUrl": "https://example.org", "maxDepth": 8}), preservica.Started
+    )
+    assert_type(await pv.workflows.start(42), preservica.Started)
+    assert_type(await pv.workflows.start("Ingest", correlation_id="mine"), preservica.Started)
+    assert_type(await pv.workflows.terminate(7, 8, "9"), None)
+    assert_type(await pv.workflows.retry(51240), int)
+    assert_type(await pv.processes.activate("p-1"), bool)
+    assert_type(await pv.processes.deactivate("p-1"), bool)
+
+
+def preservica_records(workflow: preservica.Workflow, started: preservica.Started) -> None:
+    assert_type(workflow.state, preservica.State)
+    assert_type(workflow.phase, Phase)
+    assert_type(workflow.step, str | None)
+    assert_type(started.id, int | None)
+    assert_type(started.correlation_id, str)
+    assert_type(started.workflow, preservica.Workflow | None)
+
+
+async def preservica_waits(pv: PreservicaClient) -> None:
+    assert_type(await pv.workflows.wait(51234, poll=Poll(interval=5)), preservica.Workflow)
+    assert_type(await pv.workflows.start_and_wait("Ingest", {"a": 1}, check=True), preservica.Workflow)
+    assert_type(await pv.workflows.wait_all((1, 2), deadline=60), tuple[Outcome[preservica.Workflow], ...])
+    assert_type(pv.workflows.as_completed([1, 2]), AsyncIterator[Outcome[preservica.Workflow]])
+    async with pv.workflows.watch(type="Ingest", state="Active") as changes:
+        assert_type(changes, monitor.Watch[preservica.Workflow])
+        async for event in changes:
+            assert_type(event, monitor.Event[preservica.Workflow])
+
+
+def outcomes(outcome: Outcome[opencast.Workflow]) -> None:
+    assert_type(outcome.id, int)
+    assert_type(outcome.succeeded, bool)
+    match outcome:
+        case Finished() | Parked() | Reached():
+            assert_type(outcome.workflow, opencast.Workflow)
+        case TimedOut():
+            assert_type(outcome.workflow, opencast.Workflow | None)
+        case Vanished() | Unobserved():
+            assert_type(outcome.error, CallError)
+        case _:
+            assert_never(outcome)
+
+
+async def errors(oc: OpencastClient) -> None:
+    try:
+        await oc.workflows.start_and_wait("e-1", "fast", check=True)
+    except StartOutcomeUnknown as error:
+        assert_type(error.look_for, str)
+        assert_type(error.workflow_id, int | None)
+    except WorkflowFailed as error:
+        assert_type(error.workflow.state_text, str)
+    except WaitTimeout as error:
+        assert_type(error.deadline, float)
+    except CallError as error:
+        assert_type(error.attempts, int)
+    except WorkflowAsyncError as error:
+        assert_type(str(error), str)
