@@ -1,4 +1,8 @@
-"""JSON bytes to a tree, strictly. Pure."""
+"""JSON bytes to a tree, strictly. Pure.
+
+With the extra `fast` it takes half the time: orjson reads, and its tree counts if, written again, it is the very bytes
+that came. Then no key came twice, no number lost a digit, and nothing is read in another way than without it.
+"""
 
 import json
 import math
@@ -6,12 +10,47 @@ from typing import Any, NoReturn
 
 from workflow_async.errors import DecodeError, UnexpectedContent
 
+try:
+    import orjson
+except ImportError:
+    orjson = None  # type: ignore[assignment]  # the extra is not installed
+
+SPELLINGS: tuple[dict[bytes, bytes], ...] = (
+    {},
+    {b"/": b"\\/"},
+    {bytes([char]): b"\\u%04x" % char for char in b"&<>='"},
+)
+"""What servers escape in texts without need: nothing, as json-simple (Opencast up to 17), as Gson (newer ones)."""
+
 
 def json_tree(body: bytes) -> Any:
     """The value a JSON body holds; raises `DecodeError` for anything that is not exactly one JSON value.
 
     Servers not started in UTF-8 send bytes that are none (contract: opencast.md 4.2): those become U+FFFD.
     """
+    if orjson is not None:
+        try:
+            tree = orjson.loads(body)
+            if _is_written_as(body, orjson.dumps(tree)):
+                return tree
+        except (ValueError, TypeError):
+            pass
+    return careful_json_tree(body)
+
+
+def _is_written_as(body: bytes, written: bytes) -> bool:
+    """Whether the body is this text, in one of the spellings; what they escape is found in texts only."""
+    for spelling in SPELLINGS:
+        spelled = written
+        for char, escape in spelling.items():
+            spelled = spelled.replace(char, escape)
+        if spelled == body:
+            return True
+    return False
+
+
+def careful_json_tree(body: bytes) -> Any:
+    """The same by the standard library alone, which can tell what is wrong."""
     text = body.decode("utf-8", "replace")
     if text.lstrip().startswith("<"):
         raise UnexpectedContent("a page of markup where JSON is due @ $")

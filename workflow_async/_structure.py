@@ -1,14 +1,17 @@
 """Trees onto frozen records, strictly: no value is coerced, every fault names its path. Pure."""
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeVar
 
 import attrs
 import cattrs
+from attrs import frozen
 from cattrs.gen import make_dict_structure_fn
 
+from workflow_async._reader import Field, Known, OrNone, reader
 from workflow_async.errors import DecodeError
 
 T = TypeVar("T")
@@ -19,7 +22,10 @@ Override = Any
 EXTRA = "#extra"
 """Under this key a record's `extra` field finds what the record has no field for."""
 
+EXACT = (str, int, float, bool)
+SECONDS = len("2018-08-08T08:46:57Z")
 WHOLE = re.compile(r"-?[0-9]{1,19}", re.ASCII)
+from_iso = datetime.fromisoformat
 INSTANT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{0,9}))?(Z|[+-]\d\d:?\d\d)", re.ASCII)
 
 
@@ -30,7 +36,7 @@ class Unfit(ValueError):
 def converter() -> cattrs.Converter:
     """A converter that takes text for text, numbers for numbers, truth for truth, and nothing else."""
     strict = cattrs.Converter(detailed_validation=True)
-    for kind in (str, int, float, bool):
+    for kind in EXACT:
         strict.register_structure_hook(kind, _exactly(kind))
     strict.register_structure_hook(datetime, lambda value, _: instant(value))
     return strict
@@ -38,19 +44,19 @@ def converter() -> cattrs.Converter:
 
 def record(strict: cattrs.Converter, kind: type[Any], **overrides: Override) -> None:
     """Teach a converter one record: its renames and hooks; unknown keys go to the record's `extra`."""
-    fields = {field.name for field in attrs.fields(kind)}
-    renames = {name: override.rename or name for name, override in overrides.items()}
-    known = {renames.get(name, name) for name in fields - {"extra"}}
-    if "extra" in fields:
+    fields = [_field(strict, field, overrides.get(field.name)) for field in attrs.fields(kind) if field.name != "extra"]
+    keys = {field.key for field in fields}
+    extra = len(fields) < len(attrs.fields(kind))
+    if extra:
         overrides["extra"] = cattrs.override(rename=EXTRA, struct_hook=lambda value, _: value)
     structure = make_dict_structure_fn(kind, strict, **overrides)
 
-    def hook(tree: Any, _: Any) -> Any:
+    def careful(tree: Any, _: Any) -> Any:
         if not isinstance(tree, dict):
             raise Unfit(f"expected an object, got {_name(tree)}")
-        return structure({**tree, EXTRA: {key: value for key, value in tree.items() if key not in known}}, kind)
+        return structure({**tree, EXTRA: {key: value for key, value in tree.items() if key not in keys}}, kind)
 
-    strict.register_structure_hook(kind, hook)
+    strict.register_structure_hook(kind, reader(kind, fields, careful, extra=extra))
 
 
 def structured(strict: cattrs.Converter, tree: Any, kind: type[T]) -> T:
@@ -64,6 +70,18 @@ def structured(strict: cattrs.Converter, tree: Any, kind: type[T]) -> T:
 
 def instant(value: Any) -> datetime:
     """An ISO 8601 instant with 0 to 9 fraction digits and a zone, as an aware datetime in UTC."""
+    if value.__class__ is str:
+        marks = value[4:20:3]
+        if (marks == "--T::." and value[23:] == "Z") or (marks == "--T::Z" and len(value) == SECONDS):
+            try:
+                return from_iso(value)
+            except ValueError:
+                pass
+    return any_instant(value)
+
+
+def any_instant(value: Any) -> datetime:
+    """The same by a pattern, for what comes in another than the two usual shapes, or is none."""
     match = INSTANT.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise Unfit(f"expected an instant such as 2018-08-08T08:46:57.3Z, got {_name(value)}")
@@ -106,32 +124,68 @@ def texts(value: Any) -> Mapping[str, str]:
         return {}
     if not isinstance(value, dict):
         raise Unfit(f"expected an object of texts, got {_name(value)}")
-    return {key: text(item) for key, item in value.items()}
+    for item in value.values():
+        if item.__class__ is not str:
+            return {key: text(item) for key, item in value.items()}
+    return value
+
+
+PLAIN: dict[Any, type] = {text: str, whole: int, truth: bool}
+"""What these readers take as it is."""
 
 
 def or_none(read: Callable[[Any], T]) -> Callable[[Any], T | None]:
     """Read a value that may be absent, null or ""."""
+    return OrNone(read)
 
-    def reading(value: Any) -> T | None:
-        return None if value is None or value == "" else read(value)
 
-    return reading
+def known(read: Callable[[Any], T], words: Iterable[str]) -> Callable[[Any], T]:
+    """Read a value that most often is one of these words."""
+    return Known(read, {word: read(word) for word in words})
+
+
+@frozen
+class _By:
+    """A reader as cattrs calls it."""
+
+    read: Callable[[Any], Any]
+
+    def __call__(self, value: Any, _: Any) -> Any:
+        return self.read(value)
 
 
 def by(read: Callable[[Any], Any], rename: str | None = None) -> Override:
     """A field that is read by this function, and has another name on the wire."""
-    return cattrs.override(rename=rename, struct_hook=lambda value, _: read(value))
+    return cattrs.override(rename=rename, struct_hook=_By(read))
 
 
 def listed(strict: cattrs.Converter, kind: type[Any], rename: str | None = None) -> Override:
     """A list field as a tuple; null is the empty one."""
+    each = strict.get_structure_hook(list[kind])  # type: ignore[valid-type]  # it is a type, at run time
 
-    def hook(value: Any, _: Any) -> tuple[Any, ...]:
+    def read(value: Any) -> tuple[Any, ...]:
         if value is not None and not isinstance(value, list):
             raise Unfit(f"expected a list, got {_name(value)}")
-        return tuple(strict.structure(value or [], list[kind]))  # type: ignore[valid-type]  # it is a type, at run time
+        return tuple(each(value or [], list[kind]))  # type: ignore[valid-type]  # it is a type, at run time
 
-    return cattrs.override(rename=rename, struct_hook=hook)
+    return by(read, rename)
+
+
+def _field(strict: cattrs.Converter, field: "attrs.Attribute[Any]", override: Override) -> Field:
+    """What the fast reader needs to know of a field."""
+    key = (override and override.rename) or field.name
+    if override and override.struct_hook:
+        read = override.struct_hook.read
+        plain = PLAIN.get(read.read if isinstance(read, OrNone) else read)
+    else:
+        hook = strict.get_structure_hook(field.type)
+        read = partial(_typed, hook, field.type)
+        plain = field.type if field.type in EXACT else None
+    return Field(field.name, key, read, plain, field.default)
+
+
+def _typed(hook: Callable[[Any, Any], Any], kind: Any, value: Any) -> Any:
+    return hook(value, kind)
 
 
 def _exactly(kind: type) -> Callable[[Any, Any], Any]:

@@ -2,6 +2,9 @@
 
 A leaf is its text. An element with children is a dict by local name; a name that is in `lists` or that repeats is a
 list. Attributes are kept as `@name`, and the text beside them or beside children as `#text`, so nothing is lost.
+
+Plain documents - bounded, elements and texts only - are read at the speed of ElementTree, everything else by a parser
+that is asked about each step. Both give the same tree.
 """
 
 import re
@@ -17,6 +20,8 @@ from workflow_async.errors import DecodeError, UnexpectedContent, UnsafeValue
 
 MAX_DEPTH = 64
 MAX_NODES = 500_000
+MAX_PLAIN = 100_000
+"""Tags in a document that may be parsed as a whole before its depth is looked at."""
 NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 cannot carry, escaped or not."""
 
@@ -28,6 +33,18 @@ def xml_tree(body: bytes, lists: frozenset[str] = frozenset()) -> Any:
     """
     if is_html(body):
         raise UnexpectedContent("an HTML page where XML is due @ /")
+    if b"<!DOCTYPE" not in body and b"\0" not in body and body.count(b"<") <= MAX_PLAIN:
+        parser = ET.XMLParser(encoding="utf-8")  # noqa: S314 - no DOCTYPE, no entities; a NUL is UTF-16 hiding one
+        try:
+            parser.feed(body)
+            return _plain(parser.close(), lists, {}, MAX_DEPTH)
+        except (ET.ParseError, _NotPlain):
+            pass
+    return careful_xml_tree(body, lists)
+
+
+def careful_xml_tree(body: bytes, lists: frozenset[str]) -> Any:
+    """The same, whatever the document; bounded while it is parsed."""
     tree = _Tree(lists)
     parser = expat.ParserCreate("utf-8", namespace_separator=" ")
     parser.StartDoctypeDeclHandler = tree.refuse_doctype
@@ -64,6 +81,35 @@ def _carried(name: str, text: str) -> str:
     if NOT_XML.search(text):
         raise UnsafeValue(name, "must not contain control characters or lone surrogates, which XML cannot carry")
     return text
+
+
+class _NotPlain(Exception):
+    """There is more to the document than elements and texts."""
+
+
+def _plain(element: ET.Element, lists: frozenset[str], names: dict[str, str], depth: int) -> Any:
+    """The tree of an element without attributes, text beside children, and names that repeat unlisted."""
+    beside = element.text
+    if not len(element) and not element.items():
+        return beside or ""
+    if depth == 1 or element.items() or (beside and not beside.isspace()):
+        raise _NotPlain
+    tree: dict[str, Any] = {}
+    for child in element:
+        if child.tail != beside:
+            beside = child.tail
+            if beside and not beside.isspace():
+                raise _NotPlain
+        nested = len(child) or child.items()
+        value = _plain(child, lists, names, depth - 1) if nested else child.text or ""
+        name = names.get(child.tag) or names.setdefault(child.tag, child.tag.rpartition("}")[2])
+        if name in lists:
+            tree.setdefault(name, []).append(value)
+        elif name in tree:
+            raise _NotPlain
+        else:
+            tree[name] = value
+    return tree
 
 
 class _Refused(Exception):

@@ -23,6 +23,7 @@
     │   ├── ListingNotSupported   this server has no list of workflows
     │   └── ListingInconsistent   the pages of a listing do not make progress
     ├── StartOutcomeUnknown       a start may or may not have happened
+    ├── JournalUnusable           a batch cannot use this file as its journal
     ├── AlreadyFinished           a stop or pause was refused here: it would rewrite the result
     ├── PartlyRefused             Preservica accepted a retry or a terminate for only some of the workflows
     ├── WorkflowFailed            a wait with `check=True` ended in a phase other than SUCCEEDED
@@ -32,7 +33,7 @@
 Errors hold data and compose their sentence in `__str__`. None of them holds a secret, a request or a response.
 """
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from attrs import frozen
 
@@ -258,9 +259,14 @@ class StartOutcomeUnknown(WorkflowAsyncError):
     """A start was sent and nobody can say whether it happened: look before you start again."""
 
     def __init__(
-        self, cause: CallError, look_for: str, workflow_id: int | None = None, correlation_id: str | None = None
+        self,
+        cause: CallError,
+        look_for: str,
+        workflow_id: int | None = None,
+        correlation_id: str | None = None,
+        ticket: Any = None,
     ) -> None:
-        super().__init__(cause, look_for, workflow_id, correlation_id)
+        super().__init__(cause, look_for, workflow_id, correlation_id, ticket)
         self.cause = cause
         self.look_for = look_for
         """What identifies the workflow, had it been started."""
@@ -268,10 +274,24 @@ class StartOutcomeUnknown(WorkflowAsyncError):
         """Its id, where the answer named one without being readable."""
         self.correlation_id = correlation_id
         """What the start was marked with, where the system knows such marks (Preservica)."""
+        self.ticket = ticket
+        """The `batch.Ticket` of the start: `workflows.reconcile(ticket)` looks for it."""
 
     def __str__(self) -> str:
         hint = f"; its id would be {self.workflow_id}" if self.workflow_id is not None else ""
         return f"the start may have happened ({self.cause}); look for {self.look_for}{hint} before starting again"
+
+
+class JournalUnusable(WorkflowAsyncError):
+    """The journal of a batch cannot be used: it is in use, of another system or server, or no journal."""
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(path, why)
+        self.path = path
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"the journal {self.path} cannot be used: {self.why}"
 
 
 class Identified(Protocol):

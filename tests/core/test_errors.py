@@ -86,6 +86,7 @@ EVERY = [
         StartOutcomeUnknown(ConnectionBroken("ReadError"), look_for="a workflow", workflow_id=7),
         "the start may have happened (ReadError); look for a workflow; its id would be 7 before starting again",
     ),
+    (errors.JournalUnusable("b.sqlite", "it is in use"), "the journal b.sqlite cannot be used: it is in use"),
     (AlreadyFinished(RECORD), "workflow 7 is failed already"),
     (PartlyRefused("terminate", 2, 1), "terminate: 1 of 3 workflows were refused"),
     (WorkflowFailed(RECORD), "workflow 7 ended failed"),

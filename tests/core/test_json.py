@@ -10,7 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflow_async._json import json_tree
+from workflow_async import _json
+from workflow_async._json import careful_json_tree, json_tree
 from workflow_async.errors import DecodeError, UnexpectedContent
 
 JSON = st.recursive(
@@ -86,3 +87,86 @@ def test_an_error_never_repeats_the_text() -> None:
     with pytest.raises(DecodeError) as caught:
         json_tree(b'{"token": "s3cret" oops')
     assert "s3cret" not in str(caught.value)
+
+
+# With orjson and without
+
+
+def told(read: Any, body: bytes) -> str:
+    """The tree in every detail, or the faults."""
+    try:
+        return repr(read(body))
+    except DecodeError as error:
+        return f"{type(error).__name__} {error.faults}"
+
+
+SPELLED = [
+    json.dumps,
+    lambda value: json.dumps(value, separators=(",", ":")),
+    lambda value: json.dumps(value, separators=(",", ":"), ensure_ascii=False),
+    lambda value: json.dumps(value, separators=(",", ":")).replace("/", "\\/"),
+    lambda value: json.dumps(value, indent=1),
+]
+KEYS = st.sampled_from(["a", "b", ":", '"', "/", "\\", "=&<>'", "\u00fc", "a:", '":'])
+TREES = st.recursive(
+    JSON | st.text(alphabet="/\\\":'<>=&u03a") | st.sampled_from([2**63, 2**64, -(2**63) - 1, -0.0, 1e22, 1e-7, 0.1]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=10,
+)
+
+
+@given(TREES, st.sampled_from(SPELLED))
+def test_any_value_is_read_the_same_with_orjson_and_without(value: Any, spelled: Any) -> None:
+    body = spelled(value).encode("utf-8", "surrogatepass")
+    assert told(json_tree, body) == told(careful_json_tree, body)
+
+
+@given(st.lists(st.tuples(KEYS, TREES), min_size=1, max_size=4), st.sampled_from(SPELLED), st.integers(0, 3))
+def test_a_key_that_comes_twice_is_refused_however_it_is_spelled(
+    members: list[tuple[str, Any]], spelled: Any, twice: int
+) -> None:
+    members = [*members, members[twice % len(members)]]
+    body = f"[{{{','.join(f'{spelled(key)}:{spelled(value)}' for key, value in members)}}}]".encode("utf-8", "replace")
+    assert told(json_tree, body) == told(careful_json_tree, body)
+    assert "the same key twice" in told(json_tree, body) or "\\ud" in body.decode()
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        b'{"a":1,"\\u0061":1}', b'{"a":"\\u003a","a":""}', b'{"a":1,"a":":"}', b'[{"a":{"b":1,"b":2},"c":":"}]',
+        b'{"a":"\\":","a":1}', b'{"/":1,"\\/":2}', b'{"&":1,"\\u0026":2}',
+    ],
+)  # fmt: skip
+def test_a_key_in_two_spellings_is_the_same_key(body: bytes) -> None:
+    with pytest.raises(DecodeError, match="the same key twice"):
+        json_tree(body)
+
+
+@given(st.binary() | st.text(alphabet='[]{}":,0123456789eE+-.aNIn\\u/ \n').map(str.encode))
+def test_any_bytes_are_read_the_same_with_orjson_and_without(body: bytes) -> None:
+    assert told(json_tree, body) == told(careful_json_tree, body)
+
+
+@pytest.mark.parametrize("number", [2**53 + 1, 2**63, 2**64, -(2**63) - 1, 10**40])
+def test_no_digit_of_a_number_is_lost(number: int) -> None:
+    assert json_tree(b"[%d]" % number) == [number]
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"a":"http:\\/\\/x"}', b'{"a":"x/y"}', b'{"if":"${a} \\u0026\\u0026 b \\u003d \\u0027c\\u0027"}']
+)
+def test_what_servers_escape_without_need_does_not_make_reading_slow(
+    body: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("orjson")
+    expected = careful_json_tree(body)
+    monkeypatch.delattr(_json, "careful_json_tree")
+    assert json_tree(body) == expected
+
+
+def test_without_orjson_everything_is_read_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_json, "orjson", None)
+    assert json_tree(b'{"a": [1]}') == {"a": [1]}
+    with pytest.raises(DecodeError):
+        json_tree(b'{"a": 1, "a": 1}')

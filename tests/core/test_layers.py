@@ -21,6 +21,7 @@ PURE = [
         "_json.py",
         "_xml.py",
         "_structure.py",
+        "_reader.py",
         "_origin.py",
     ),
     *(

@@ -53,5 +53,5 @@ def test_strain_stays_within_its_bounds(refused: list[bool]) -> None:
         if no:
             strain.refused(float(now), 1.0)
         else:
-            strain.answered()
+            strain.answered(float(now), 1.0)
         assert 1 <= strain.factor <= MOST_STRAIN

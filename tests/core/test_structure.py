@@ -1,18 +1,26 @@
 """Trees onto records, strictly."""
 
 import contextlib
-from collections.abc import Mapping
+import copy
+import inspect
+import pickle
+import weakref
+from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
+import attrs
 import cattrs
 import pytest
 from attrs import field, frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
+from workflow_async import _structure
+from workflow_async._reader import MISSING
 from workflow_async._structure import (
     Unfit,
+    any_instant,
     by,
     converter,
     instant,
@@ -26,8 +34,11 @@ from workflow_async._structure import (
     whole,
 )
 from workflow_async.errors import DecodeError
+from workflow_async.opencast import records as opencast
 from workflow_async.opencast._convert import opencast_converter
 from workflow_async.opencast.records import Definition, Event, Me, Version, Workflow
+from workflow_async.preservica import records as preservica
+from workflow_async.preservica._convert import preservica_converter
 
 
 @frozen(kw_only=True)
@@ -261,3 +272,183 @@ def test_any_tree_is_a_record_or_a_decode_error(kind: Any, tree: Any) -> None:
 def test_an_error_never_repeats_the_value(key: str, value: Any) -> None:
     tree = {"identifier": 1, "state": "running", "event_identifier": "e", "operations": [{key: value}], key: value}
     assert "s3cret" not in str(refused(tree, Workflow))
+
+
+# The fast reader beside the careful one
+
+
+def carefully(make: Callable[[], cattrs.Converter]) -> cattrs.Converter:
+    """The converter whose records are read in detail at once, as they are read again after a failure."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(_structure, "reader", lambda kind, fields, careful, *, extra: careful)
+        return make()
+
+
+def told(reading: cattrs.Converter, tree: Any, kind: Any) -> tuple[str, Any]:
+    """The record in every detail, or the faults in their order."""
+    try:
+        return "read", repr(attrs.asdict(structured(reading, tree, kind)))
+    except DecodeError as error:
+        return "refused", error.faults
+
+
+WORDS = st.sampled_from(
+    ["", " ", "running", "RUNNING", "Active", "ACTIVE", " completed\n", "hibernating", "true", "false", "7", "-1", "x"]
+)
+MOMENTS = st.sampled_from(
+    [
+        "2018-08-08T08:46:57Z",
+        "2018-08-08T08:46:57.201Z",
+        "2018-08-08T10:46:57.2+02:00",
+        " 2018-08-08T08:46:57Z",
+        "in 18",
+    ]
+)
+LEAVES = st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | WORDS | MOMENTS | st.text(max_size=3)
+LIKELY = st.sampled_from(["running", "a text", 7, True, "2018-08-08T08:46:57.201Z", {"a": "b"}, []])
+PLACES = st.recursive(
+    LIKELY | LEAVES,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=2), inner, max_size=3),
+    max_leaves=4,
+)
+PAIRS = [
+    (opencast_converter(), carefully(opencast_converter)),
+    (preservica_converter(), carefully(preservica_converter)),
+]
+OPERATION = """operation state identifier description if unless start completion time_in_queue host configuration
+    fail_workflow_on_error error_handler_workflow retry_strategy max_attempts failed_attempts"""
+DEFINITION = "identifier title description tags configuration_panel configuration_panel_json operations"
+WORKFLOW = """identifier state title description workflow_definition_identifier event_identifier creator operations
+    configuration"""
+MONITOR = """mappedId name status category started completed progressText percentComplete filesPending size warnings
+    errors canRetry"""
+KINDS: list[tuple[int, Any, str]] = [
+    (0, opencast.Operation, OPERATION),
+    (0, opencast.OperationDefinition, "operation description if unless fail_workflow_on_error max_attempts"),
+    (0, Workflow, WORKFLOW),
+    (0, Definition, DEFINITION),
+    (0, Event, "identifier title status processing_state created is_part_of"),
+    (0, Version, "default versions"),
+    (0, Me, "username name email provider userrole"),
+    (1, preservica.Context, "Id Name"),
+    (1, preservica.Workflow, "Id State DisplayState CorrelationToken Started Finished CurrentStepName Creator"),
+    (1, preservica.Process, "apiId name description type active trigger"),
+    (1, preservica.Monitor, MONITOR),
+    (1, preservica.Message, "mappedId mappedMonitorId workflowInstanceId path date status entityRef"),
+]
+STRANGERS = ["extra", "#extra", "id", "kind", "made", "self"]
+NUMBERS = st.integers() | st.sampled_from([0, "7", 2**70])
+INSTANTS = st.sampled_from(["2018-08-08T08:46:57Z", "2018-08-08T08:46:57.201Z", "2018-08-08T10:46:57.2+02:00", ""])
+COUNTS = """identifier time_in_queue max_attempts failed_attempts Id filesPending size warnings errors
+    workflowInstanceId"""
+DATES = "start completion created Started Finished started completed date"
+TRUTHS = "fail_workflow_on_error active canRetry"
+FITTING: dict[str, st.SearchStrategy[Any]] = {
+    **dict.fromkeys(COUNTS.split(), NUMBERS),
+    **dict.fromkeys(DATES.split(), INSTANTS),
+    **dict.fromkeys(TRUTHS.split(), st.sampled_from([True, False, "true", "false"])),
+    **dict.fromkeys(["tags", "versions"], st.lists(st.text(), max_size=2) | st.none()),
+    "configuration": st.none() | st.dictionaries(st.text(max_size=2), st.text(max_size=2) | st.none(), max_size=3),
+    "operations": st.just([]),
+    "trigger": st.just({"type": "Manual"}),
+}
+"""What each key holds; the others hold texts."""
+
+
+@st.composite
+def objects(draw: st.DrawFn, kind: Any, named: str, depth: int = 1) -> Any:
+    """A record as it should be, but for a few keys: left out, strange, or with anything in them."""
+    keys = named.split()
+    texts = st.sampled_from(["running", "ACTIVE", "hibernating", "a text"]) | WORDS
+    tree = {key: draw(FITTING.get(key, texts)) for key in keys}
+    if kind in {Definition, Event, preservica.Context}:
+        tree |= {"identifier": "a", "Id": "b"}
+    if depth and "operations" in keys:
+        tree["operations"] = draw(st.lists(objects(opencast.Operation, OPERATION, 0), max_size=3))
+    for key in draw(st.sets(st.sampled_from([*keys, *STRANGERS]), max_size=2)):
+        tree[key] = draw(PLACES | st.just(MISSING))
+    return {key: value for key, value in tree.items() if value is not MISSING}
+
+
+@pytest.mark.parametrize(("system", "kind", "keys"), KINDS, ids=[kind.__qualname__ for _, kind, _ in KINDS])
+@given(data=st.data())
+def test_the_fast_reader_gives_what_the_careful_one_gives(system: int, kind: Any, keys: str, data: Any) -> None:
+    fast, careful = PAIRS[system]
+    tree = data.draw(objects(kind, keys) | PLACES)
+    kept = copy.deepcopy(tree)
+    assert told(fast, tree, kind) == told(careful, tree, kind)
+    assert repr(tree) == repr(kept)
+
+
+@given(st.lists(st.fixed_dictionaries({"identifier": LIKELY, "state": LIKELY, "event_identifier": LIKELY}), max_size=4))
+def test_a_page_is_read_or_refused_with_the_same_paths(rows: list[Any]) -> None:
+    outcomes = []
+    for reading in PAIRS[0]:
+        try:
+            outcomes.append(repr(structured(reading, rows, list[Workflow])))
+        except DecodeError as error:
+            outcomes.append(repr(error.faults))
+    assert outcomes[0] == outcomes[1]
+
+
+def records() -> Iterator[Any]:
+    for module in (opencast, preservica):
+        yield from (kind for _, kind in inspect.getmembers(module, attrs.has) if kind.__module__ == module.__name__)
+
+
+@pytest.mark.parametrize("kind", list(records()), ids=lambda kind: f"{kind.__module__.split('.')[1]}.{kind.__name__}")
+def test_a_record_is_plain_data_so_that_it_may_be_made_without_its_constructor(kind: Any) -> None:
+    assert not hasattr(kind, "__attrs_post_init__")
+    assert not hasattr(kind, "__dict__") or "__dict__" not in dir(kind)
+    for one in attrs.fields(kind):
+        assert one.init
+        assert one.validator is None
+        assert one.converter is None
+        assert getattr(one.default, "takes_self", False) is False
+
+
+def test_what_the_fast_reader_makes_is_the_record_itself_frozen_and_whole() -> None:
+    tree = {"identifier": 7, "title": "T", "notes": {"a": "b"}, "new": 1}
+    found: Any = read(tree)
+    same = Whole(id=7, title="T", notes={"a": "b"}, extra={"new": 1})
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        found.title = "other"
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        del found.title
+    assert found.__class__ is Whole
+    assert (found, repr(found)) == (same, repr(same))
+    assert weakref.ref(found)() is found
+    assert pickle.loads(pickle.dumps(found)) == copy.deepcopy(found) == found
+    assert attrs.evolve(found, title="other").title == "other"
+
+
+def test_records_that_are_read_share_nothing_that_could_change() -> None:
+    one, two = read({"identifier": 1}), read({"identifier": 2})
+    assert one.notes is not two.notes
+    assert one.extra is not two.extra
+
+
+def test_a_read_record_hashes_as_a_made_one() -> None:
+    tree = {"identifier": 7, "state": "running", "event_identifier": "e"}
+    made = Workflow(id=7, state=opencast.State.RUNNING, state_text="running", event="e")
+    assert hash(structured(OPENCAST, tree, Workflow)) == hash(made)
+
+
+SHAPES = [
+    "2018-08-08T08:46:57Z", "2018-08-08T08:46:57.201Z", "2018-W32-3T08:46:57Z", "2018-08-08T084657.1Z",
+    "2018-08-08T08:46:57,201Z", "2018-08-08T08:46:57.+1Z", "20180808T084657+0000", "2018-08-08T08:46:57+00Z",
+    "2018-W32-3T08:46:57.201Z", "2018-08-08T084657.20145Z", "2018-08-08T08:46:57.20+1", "2018-08-08T24:00:00Z",
+]  # fmt: skip
+
+
+@given(st.sampled_from(SHAPES), st.lists(st.tuples(st.integers(0, 25), st.sampled_from("0123459TWZtz:.,+- \uff11é"))))
+def test_the_usual_shapes_of_an_instant_mean_what_the_pattern_says(said: str, changes: list[tuple[int, str]]) -> None:
+    for place, char in changes[:3]:
+        said = said[:place] + char + said[place + 1 :]
+    outcomes = []
+    for reading in (instant, any_instant):
+        try:
+            outcomes.append(repr(reading(said)))
+        except Unfit as error:
+            outcomes.append(str(error))
+    assert outcomes[0] == outcomes[1]

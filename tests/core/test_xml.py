@@ -5,13 +5,16 @@ import resource
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from workflow_async._xml import MAX_DEPTH, NOT_XML, xml_bytes, xml_tree
+from workflow_async import _xml
+from workflow_async._call import is_html
+from workflow_async._xml import MAX_DEPTH, MAX_PLAIN, NOT_XML, careful_xml_tree, xml_bytes, xml_tree
 from workflow_async.errors import DecodeError, UnexpectedContent, UnsafeValue
 
 LAUGHS = b"<!DOCTYPE a [<!ENTITY l0 'lol'>%s]><a>&l9;</a>" % b"".join(
@@ -163,3 +166,88 @@ def test_a_character_xml_cannot_carry_is_refused_by_name_and_not_repeated(text: 
 
 def test_the_bound_of_the_subprocesses_is_not_ours() -> None:
     assert resource.getrlimit(resource.RLIMIT_AS)[0] != 2**29
+
+
+# The fast reader beside the careful one
+
+
+def told(read: Any, body: bytes, lists: frozenset[str]) -> str:
+    """The tree in every detail, or the faults."""
+    try:
+        return repr(read(body, lists))
+    except DecodeError as error:
+        return f"{type(error).__name__} {error.faults}"
+
+
+NAMES = st.sampled_from(["a", "b", "c", "n:a", "n:b"])
+BITS = st.sampled_from(
+    [
+        "",
+        "x",
+        " ",
+        "\n  ",
+        "&lt;",
+        "&#65;",
+        "&nbsp;",
+        "]]>",
+        "<!-- c -->",
+        "<?p x?>",
+        "<![CDATA[<a>]]>",
+        "\u00e4",
+        "\xa0",
+    ]
+)
+ATTRIBUTES = st.sampled_from(["", "", "", " x='1'", " n:x='1' y=''", " xmlns='urn:o'", " xmlns:n='urn:m }'"])
+
+
+def element(name: str, attributes: str, inner: list[str]) -> str:
+    return f"<{name}{attributes}>{''.join(inner)}</{name}>"
+
+
+ELEMENTS = st.recursive(
+    st.builds(element, NAMES, ATTRIBUTES, st.lists(BITS, max_size=2)),
+    lambda inner: st.builds(element, NAMES, ATTRIBUTES, st.lists(inner | BITS, max_size=5)),
+    max_leaves=12,
+)
+PROLOGS = st.sampled_from(
+    [
+        "",
+        "<?xml version='1.0'?>",
+        "<?xml version='1.0' encoding='latin-1'?>\n",
+        "<!DOCTYPE a>",
+        "\ufeff",
+        " ",
+        "<!-- x -->",
+    ]
+)
+
+
+@given(PROLOGS, ELEMENTS, st.sets(st.sampled_from("abc")), st.sampled_from(["utf-8", "utf-16", "latin-1"]))
+def test_the_fast_reader_gives_what_the_careful_one_gives(
+    prolog: str, element: str, lists: set[str], encoding: str
+) -> None:
+    body = f"{prolog}<r xmlns:n='urn:n'>{element}</r>".encode(encoding, "replace")
+    assert told(xml_tree, body, frozenset(lists)) == told(careful_xml_tree, body, frozenset(lists))
+
+
+@given(st.binary() | st.text(alphabet="<>/ab&;!?[]='\" -").map(str.encode))
+def test_any_bytes_are_read_the_same_by_both(body: bytes) -> None:
+    assume(not is_html(body))
+    assert told(xml_tree, body, frozenset()) == told(careful_xml_tree, body, frozenset())
+
+
+@pytest.mark.parametrize("depth", [MAX_DEPTH - 1, MAX_DEPTH, MAX_DEPTH + 1, MAX_PLAIN // 2 - 1])
+@pytest.mark.parametrize("core", [b"", b"x", b"<b/>", b"<b><c/></b>", b"<b x='1'/>"])
+def test_both_find_the_same_depth(depth: int, core: bytes) -> None:
+    body = b"<a>" * depth + core + b"</a>" * depth
+    assert told(xml_tree, body, frozenset()) == told(careful_xml_tree, body, frozenset())
+
+
+def test_a_plain_page_is_read_at_once_and_a_large_one_step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    page = b"<r xmlns='urn:n'>\n <a>1</a>\n <b><a>2</a></b>\n</r>"
+    large = b"<r>%s</r>" % (b"<a/>" * MAX_PLAIN)
+    assert xml_tree(large, frozenset("a")) == {"a": [""] * MAX_PLAIN}
+    monkeypatch.delattr(_xml, "careful_xml_tree")
+    assert xml_tree(page) == {"a": "1", "b": {"a": "2"}}
+    with pytest.raises(NameError):
+        xml_tree(large)

@@ -1,7 +1,7 @@
-"""What a journal holds, and what it says of each start: entries are only ever added, and items are read off them. Pure."""
+"""What a journal holds, and what it says of each start: entries are added, items are read off them. Pure."""
 
 import enum
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 
 from attrs import evolve, frozen
@@ -65,6 +65,15 @@ class Item:
     def took(self) -> timedelta | None:
         """From the start to the end, by this machine's clock; None before the end."""
         return None if self.started_at is None or self.ended_at is None else self.ended_at - self.started_at
+
+
+@frozen
+class Recorded:
+    """What a journal holds: of which system and server, and where each start stands."""
+
+    system: str
+    server: str
+    items: Mapping[str, Item]
 
 
 def after(item: Item | None, entry: Entry) -> Item:

@@ -5,26 +5,29 @@ Only this module knows `aiosqlite`; the extra `[journal]` brings it.
 
 import os
 import sqlite3
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import aiosqlite
-from attrs import define, field, frozen
+from attrs import define, field
 
-from workflow_async.batch.entries import Entry, Item, Kind, items
+from workflow_async.batch.entries import Entry, Item, Kind, Recorded, items
 from workflow_async.errors import JournalUnusable
 
 APPLICATION = 0x77664A31
 """What SQLite files of this kind are marked with."""
 SCHEMA = 1
 """The version of the tables; another one is refused."""
+ENTRY = (
+    "CREATE TABLE entry (n INTEGER PRIMARY KEY, at TEXT NOT NULL, key TEXT NOT NULL, kind TEXT NOT NULL,"
+    " word TEXT NOT NULL, workflow INTEGER, text TEXT NOT NULL)"
+)
 TABLES = (
     "CREATE TABLE batch (system TEXT NOT NULL, server TEXT NOT NULL, made_at TEXT NOT NULL)",
-    "CREATE TABLE entry (n INTEGER PRIMARY KEY, at TEXT NOT NULL, key TEXT NOT NULL, kind TEXT NOT NULL,"
-    " word TEXT NOT NULL, workflow INTEGER, text TEXT NOT NULL)",
+    ENTRY,
     f"PRAGMA application_id = {APPLICATION}",
     f"PRAGMA user_version = {SCHEMA}",
 )
@@ -32,15 +35,6 @@ INSERT = "INSERT INTO entry (at, key, kind, word, workflow, text) VALUES (?, ?, 
 PRIVATE = 0o600
 PATIENCE = 10.0
 """Seconds a write waits for somebody who reads."""
-
-
-@frozen
-class Recorded:
-    """What a journal holds: of which system and server, and where each start stands."""
-
-    system: str
-    server: str
-    items: Mapping[str, Item]
 
 
 @define(eq=False)
@@ -57,10 +51,7 @@ class Journal:
         try:
             await self._connection.execute_insert(INSERT, row)
         except sqlite3.Error as error:
-            why = str(error)
-        else:
-            return
-        raise JournalUnusable(str(self.path), f"it cannot be written: {why}")
+            raise JournalUnusable(str(self.path), f"it cannot be written: {error}") from None
 
     async def close(self) -> None:
         """Close it, and let others open it."""
@@ -77,6 +68,7 @@ async def opened(path: str | os.PathLike[str], system: str, server: str) -> tupl
     async with AsyncExitStack() as stack:
         await stack.enter_async_context(_locked(where))
         connection = await stack.enter_async_context(_connected(where, create=True))
+        await connection.execute("PRAGMA synchronous = FULL")
         if await _is_new(connection):
             await _make(connection, system, server)
         recorded = await _read(where, connection)
@@ -88,8 +80,6 @@ async def opened(path: str | os.PathLike[str], system: str, server: str) -> tupl
 async def recorded(path: str | os.PathLike[str]) -> Recorded:
     """What a journal holds, even while a batch writes to it; raises `JournalUnusable` if it is none."""
     where = Path(path)
-    if not where.is_file():
-        raise JournalUnusable(str(where), "there is no such file")
     async with _connected(where, create=False) as connection:
         return await _read(where, connection)
 
@@ -103,28 +93,30 @@ async def _locked(path: Path) -> AsyncIterator[None]:
         except sqlite3.OperationalError as error:
             busy = error.sqlite_errorcode == sqlite3.SQLITE_BUSY
             why = "another process is running this batch" if busy else str(error)
-        else:
-            why = None
-        if why is not None:
-            raise JournalUnusable(str(path), why)
+            raise JournalUnusable(str(path), why) from None
         yield
 
 
 @asynccontextmanager
 async def _connected(path: Path, *, create: bool, patience: float = PATIENCE) -> AsyncIterator[aiosqlite.Connection]:
     try:
-        if create:  # it may hold what was given as configuration: nobody else need read it
-            os.close(os.open(path, os.O_CREAT | os.O_RDWR, PRIVATE))
+        _there(path, create=create)
         connection = await aiosqlite.connect(path, isolation_level=None, timeout=patience)
-    except (OSError, sqlite3.Error) as error:
-        why = str(error)
-    else:
         try:
             yield connection
         finally:
             await connection.close()
-        return
-    raise JournalUnusable(str(path), f"it cannot be opened: {why}")
+    except (OSError, sqlite3.Error) as error:
+        raise JournalUnusable(str(path), f"it cannot be used: {error}") from None
+
+
+def _there(path: Path, *, create: bool) -> None:
+    """See to it that there is such a file, for its owner only: it may hold what was given as configuration.
+
+    One that is there already is not opened: closing it again would end SQLite's locks on it.
+    """
+    if not path.exists():
+        os.close(os.open(path, os.O_RDWR | (os.O_CREAT if create else 0), PRIVATE))
 
 
 async def _is_new(connection: aiosqlite.Connection) -> bool:
@@ -143,7 +135,6 @@ async def _make(connection: aiosqlite.Connection, system: str, server: str) -> N
 
 
 async def _read(path: Path, connection: aiosqlite.Connection) -> Recorded:
-    await connection.execute("PRAGMA synchronous = FULL")
     marks = [await _first(connection, f"PRAGMA {name}") for name in ("application_id", "user_version")]
     if marks != [(APPLICATION,), (SCHEMA,)]:
         raise JournalUnusable(str(path), f"it is no journal of version {SCHEMA}")

@@ -107,7 +107,7 @@ class Unknown(Generic[W_co]):
     verdict: NotSeen | Ambiguous[W_co] | None
     """None if it could not even be looked for."""
     error: StartOutcomeUnknown | CallError | None = None
-    """What happened to the start; None if another process sent it; if it could not be looked for, what happened then."""
+    """What happened to the start, or to the looking; None if another process sent it."""
     id: None = field(default=None, init=False)
     succeeded: bool = field(default=False, init=False)
 

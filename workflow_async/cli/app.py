@@ -5,9 +5,11 @@ from typing import Annotated
 import typer
 
 from workflow_async import __version__
+from workflow_async.cli.batching import run
 from workflow_async.cli.command import connected
 from workflow_async.cli.demo import demo
 from workflow_async.cli.listing import contexts, definitions, list_workflows
+from workflow_async.cli.reporting import report
 from workflow_async.cli.serve import sandbox
 from workflow_async.cli.showing import show
 from workflow_async.cli.starting import start
@@ -37,10 +39,10 @@ def workflow_async(*, version: Version = False) -> None:
     """
 
 
-for command in (demo, sandbox):
+for command in (demo, sandbox, report):
     app.command()(command)
 app.command("list")(connected(list_workflows))
-for talk in (show, start, watch, stop, definitions, contexts):
+for talk in (show, start, run, watch, stop, definitions, contexts):
     app.command(talk.__name__)(connected(talk))
 
 

@@ -11,7 +11,8 @@ from workflow_async.errors import WorkflowAsyncError, WorkflowParked
 from workflow_async.phase import Phase, Workflow
 
 UNSEEN, TIMED_OUT, UNOBSERVED = "unseen", "timed out", "unobserved"
-COLUMNS = (UNSEEN, *(phase.value for phase in Phase), TIMED_OUT, UNOBSERVED)
+VANISHED, NOT_STARTED = "vanished", "not started"
+COLUMNS = (UNSEEN, *(phase.value for phase in Phase), TIMED_OUT, UNOBSERVED, VANISHED, NOT_STARTED)
 """Every word a board counts by, in the order of a life."""
 
 

@@ -1,7 +1,6 @@
 """Who is due when: a queue of ids by instant, in which the last word on an id counts. Pure."""
 
 import heapq
-from collections.abc import Sequence
 
 from attrs import define, field
 
@@ -23,11 +22,6 @@ class Agenda:
         """Let an id be due at this instant, whatever was said before."""
         self._due[id] = due
         heapq.heappush(self._heap, (due, id))
-
-    def spread(self, ids: Sequence[int], now: float, seconds: float) -> None:
-        """Let these ids be due evenly over so many seconds from now."""
-        for place, id in enumerate(ids):
-            self.put(id, now + seconds * place / len(ids))
 
     def drop(self, id: int) -> None:
         """Forget an id."""

@@ -1,35 +1,38 @@
-"""Looking: the requests of a plan, and what their answers make of what is known."""
+"""Looking: the requests of a plan, and what becomes of their answers."""
 
-from collections.abc import Callable, Collection, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Sequence
 from typing import Generic, TypeVar
 
 from anyio.abc import TaskGroup
-from attrs import define, evolve, field
+from attrs import define, field
 
 from workflow_async._call import Replay
 from workflow_async._retry import retryable
 from workflow_async.errors import (
     CallError,
+    DeadlineExceeded,
     ListingNotSupported,
     RateLimited,
     ServerFault,
     WorkflowAsyncError,
 )
-from workflow_async.monitor.experience import Experience
-from workflow_async.monitor.outcomes import Stalled
-from workflow_async.monitor.pace import Strain, pause
+from workflow_async.monitor.knowledge import Knowledge
+from workflow_async.monitor.pace import Strain, pause, slowed
 from workflow_async.monitor.plan import Plan
-from workflow_async.monitor.sight import Sight, alike, missed, seen
+from workflow_async.monitor.sight import Sight
 from workflow_async.monitor.source import Source
 from workflow_async.monitor.subscription import Event
-from workflow_async.phase import Phase, Workflow
+from workflow_async.phase import Workflow
 from workflow_async.settings import Clock, Poll
 
 W = TypeVar("W", bound=Workflow)
 
 GRAIN = 0.001
 """Seconds a look may be early: timers are not exact, and a loop that naps for less would spin."""
+SLOW = 5.0
+"""Seconds from which on an answer says that the server is busy."""
+LIST_FAILURES = 3
+"""Times in a row that the list fails before workflows are asked for one by one, for as long as an outage is endured."""
 
 
 @define(eq=False)
@@ -43,39 +46,51 @@ class Looks(Generic[W]):
     """Called when a request is over: what is due may be another."""
     fail: Callable[[WorkflowAsyncError], None]
     """Called when no look can ever work again: the client is closed."""
-    sights: dict[int, Sight[W]] = field(factory=dict, init=False)
-    experience: Experience = field(factory=Experience, init=False)
     plan: Plan = field(init=False)
-    detailed: set[int] = field(factory=set, init=False)
-    """Watched with their operations."""
-    patience: dict[int, float] = field(factory=dict, init=False)
-    """After how many times its usual length a step has stalled, where anybody asks."""
+    known: Knowledge[W] = field(init=False)
     _strain: Strain = field(factory=Strain, init=False)
     _calm_sweeps: int = field(default=0, init=False)
-    _told: int = field(default=0, init=False)
+    _failed_sweeps: int = field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.plan = Plan(lists=self.source.lists, glances=self.source.glances)
+        self.known = Knowledge(self.source, self.clock, self.tell, self.plan.detailed)
+
+    @property
+    def sights(self) -> dict[int, Sight[W]]:
+        """What is known, by id."""
+        return self.known.sights
 
     def watch(self, id: int, poll: Poll, known: Sight[W] | None = None) -> None:
         """Look at it from here on."""
-        sight = self.sights.get(id)
-        if sight is None or (sight.over and not _final(sight)):
-            self.sights[id] = known or Sight(id=id, since=self.clock.now())
-            self.plan.renew(id)
+        anew = self.known.watch(id, known)
         self.plan.add(id, poll)
+        if anew:
+            self.plan.renew(id)
+
+    def resume(self, id: int) -> None:
+        """Look at it, if that was left to a list which nobody reads any more."""
+        if not self.known.over(id):
+            self.plan.renew(id)
 
     def soon(self, id: int) -> None:
         """Let the next look at it be now."""
-        if not self._over(id):
+        if not self.known.over(id):
             self.plan.soon(id, self.clock.now())
+
+    def once_more(self, id: int) -> None:
+        """Let the next look at it be now, unless the last one failed."""
+        if not self.known.over(id) and not self.sights[id].failures:
+            self.soon(id)
+
+    def pending(self, ids: set[int]) -> bool:
+        """Whether a look at any of these is on its way, or to begin at once."""
+        return not (self.plan.asked.isdisjoint(ids) and self.plan.certain.isdisjoint(ids))
 
     def forget(self, id: int) -> None:
         """Look at it no more."""
-        del self.sights[id]
+        self.known.forget(id)
         self.plan.remove(id)
-        self.detailed.discard(id)
-        self.patience.pop(id, None)
 
     def begin(self, group: TaskGroup) -> float | None:
         """Begin every look that is due, in this task group; the instant the next one is, or None."""
@@ -93,209 +108,139 @@ class Looks(Generic[W]):
         """Whether no request is on its way."""
         return not self.plan.flights and not self.plan.sweeping
 
-    def eta(self, id: int) -> float | None:
-        """Seconds it usually still takes; None where nothing is known."""
-        sight = self.sights.get(id)
-        return None if sight is None or sight.over else self._remaining(sight)
+    def shown(self, workflow: W, asked: float) -> None:
+        """Take a row of a list that is not the plan's; as long as it shows the workflow, nothing else need ask."""
+        self.plan.rest(workflow.id)
+        if not self.known.listed(workflow, asked):
+            self.soon(workflow.id)
 
     # Requests
 
     async def _get(self, id: int, confirming: bool) -> None:  # noqa: FBT001 - a task group passes by position
-        due = self.clock.now()
+        asked = due = self.clock.now()
+        sight = self.sights.get(id)
+        whole = confirming or id in self.plan.detailed or (sight is not None and sight.ending)
         try:
-            sight = self.sights.get(id)
-            whole = confirming or id in self.detailed or (sight is not None and sight.ending)
             workflow = await self.source.get(id, operations=whole)
         except CallError as error:
             due = self._missed(id, error)
         except WorkflowAsyncError as error:
             self.fail(error)
         else:
-            self._strain.answered()
-            due = self._got(workflow)
+            self.answered(asked)
+            due = self._next_look(id) if self.known.got(workflow, asked) else asked
         finally:
-            self.plan.answered((id,), {} if self._over(id) else {id: due})
-            self.stir()
+            self._landed((id,), {id: due})
 
     async def _glance(self, ids: Sequence[int]) -> None:
-        suspects: Collection[int] = ()
+        asked = self.clock.now()
+        due, changed = dict.fromkeys(ids, asked), set[int]()
         known = [sight.workflow for id in ids if (sight := self.sights.get(id)) and sight.workflow is not None]
         try:
-            suspects = await self.source.suspects(known)
+            changed.update(await self.source.suspects(known) if known else ())
         except CallError as error:
-            self._strained(error)
-            if not retryable(error, Replay.SAFE):
+            if retryable(error, Replay.SAFE):
+                due = {id: self._missed(id, error) for id in ids}
+            else:
                 self.plan.without_glances()
         except WorkflowAsyncError as error:
             self.fail(error)
         else:
-            self._strain.answered()
+            self.answered(asked)
+            due = {id: self._glanced(id) for id in ids}
         finally:
-            self.plan.answered(ids, {id: self._glanced(id) for id in ids if not self._over(id)})
-            self.plan.doubted(suspects, self.clock.now())
-            self.stir()
-
-    def _glanced(self, id: int) -> float:
-        sight = self.sights[id]
-        self.sights[id] = evolve(sight, unchanged=sight.unchanged + 1)
-        self._check_stall(self.sights[id])
-        return self._unchanged(id)
+            self._landed(ids, due)
+            self.plan.doubted(changed, self.clock.now())
 
     async def _sweep(self) -> None:
-        began, told, covered = self.clock.now(), self._told, set(self.plan.covered)
-        shown: set[int] = set()
-        pages = 0
+        began = asked = again = self.clock.now()
+        covered, told, shown, pages = set(self.plan.covered), self.known.told, set[int](), 0
         try:
-            async for page in self.source.active(operations=bool(self.detailed)).pages():
+            async for page in self.source.active(operations=bool(self.plan.detailed)).pages():
+                self.answered(asked)
                 pages += 1
-                shown.update(workflow.id for workflow in page.items if self._listed(workflow))
-        except ListingNotSupported:
-            self.plan.without_list()
+                shown.update(workflow.id for workflow in page.items if self.known.listed(workflow, asked))
+                asked = self.clock.now()
         except CallError as error:
-            self._strained(error)
+            again = self._unlisted(error, began)
         except WorkflowAsyncError as error:
             self.fail(error)
         else:
-            self._strain.answered()
-            self._calm_sweeps = self._calm_sweeps + 1 if told == self._told else 0
-            lost = covered - shown - self._sure(began)
+            self._failed_sweeps = 0
+            self._calm_sweeps = self._calm_sweeps + 1 if told == self.known.told else 0
+            lost = covered - shown - self.known.sure(covered, began)
             self.plan.swept(pages, shown, lost, self.clock.now(), self._next_sweep(began))
         finally:
             if self.plan.sweeping:
-                self.plan.unswept(self._next_sweep(began))
+                self.plan.unswept(again)
             self.stir()
 
-    def shown(self, workflow: W) -> None:
-        """Take a row of a list that is not the plan's; as long as it shows the workflow, nothing else need ask."""
-        self.plan.rest(workflow.id)
-        if not self._listed(workflow):
-            self.soon(workflow.id)
+    def _landed(self, ids: Sequence[int], due: dict[int, float]) -> None:
+        """A request is over, in whatever way."""
+        going = {id: at for id, at in due.items() if not self.known.over(id)}
+        self.plan.answered(ids, going)
+        for id in ids:
+            if id in self.sights and id not in going:
+                self.plan.rest(id)
+        self.stir()
 
-    # What answers make of what is known
-
-    def _listed(self, workflow: W) -> bool:
-        """Take a row of the list; whether it shows that the workflow is watched and active."""
-        sight = self.sights.get(workflow.id)
-        if sight is None:
-            return False
-        if _stops(sight, workflow):
-            return workflow.phase is Phase.PARKED and self._behind(sight)
-        known = sight.workflow
-        if known is not None and alike(known, workflow) and not sight.misses and workflow.id not in self.patience:
-            return True
-        if not self._behind(sight):
-            self._take(sight, workflow)
-        return True
-
-    def _behind(self, sight: Sight[W]) -> bool:
-        """Whether the list may be older than what is known."""
-        return sight.got_at is not None and self.clock.now() - sight.got_at < self.source.lag
-
-    def _sure(self, began: float) -> set[int]:
-        """Whom the list need not show yet, because they were got while it was read, or shortly before."""
-        since = began - self.source.lag
-        return {id for id in self.plan.covered if (at := self.sights[id].got_at) is not None and at >= since}
-
-    def _got(self, workflow: W) -> float:
-        """Take a workflow that was got; the instant to look again."""
-        now = self.clock.now()
-        sight = self.sights.get(workflow.id)
-        if sight is None:
-            return now
-        ending = _stops(sight, workflow) and not self.source.whole(workflow)
-        sight = self.sights[sight.id] = evolve(sight, got_at=now, ending=ending)
-        if ending:
-            return now
-        self._take(sight, workflow)
-        return self._unchanged(workflow.id)
-
-    def _take(self, sight: Sight[W], workflow: W) -> None:
-        now = self.clock.now()
-        self.sights[sight.id], change = seen(sight, workflow, now, self.wall())
-        if change is None:
-            self._check_stall(self.sights[sight.id])
-            return
-        self._learn(sight, workflow, now)
-        if workflow.phase.final:
-            self.plan.rest(sight.id)
-        self._told += 1
-        self.tell(change)
+    def _glanced(self, id: int) -> float:
+        if not self.known.over(id):
+            self.known.glanced(id)
+        return self._next_look(id)
 
     def _missed(self, id: int, error: CallError) -> float:
         """Take a look that failed; the instant to look again."""
-        self._strained(error)
-        sight = self.sights.get(id)
-        if sight is None:
+        self.refused(error)
+        if self.known.over(id):
             return self.clock.now()
-        self.sights[id], outcome = missed(sight, error, self.clock.now(), self.plan.polls[id])
-        if outcome is not None:
-            self.sights[id] = evolve(self.sights[id], over=True)
-            self.plan.rest(id)
-            self.tell(outcome)
-        return self._unchanged(id)
+        self.known.missed(id, error, self.plan.polls[id])
+        return max(self._next_look(id), self._wished(error, self.plan.polls[id]))
 
-    def _over(self, id: int) -> bool:
-        sight = self.sights.get(id)
-        return sight is None or sight.over
+    def _unlisted(self, error: CallError, began: float) -> float:
+        """The list could not be read; the instant to read it again."""
+        self.refused(error)
+        poll = self.plan.fastest
+        self._failed_sweeps += 1
+        self.plan.quiet_until = self._wished(error, poll)
+        if isinstance(error, ListingNotSupported):
+            self.plan.without_list(float("inf"))
+        elif not retryable(error, Replay.SAFE) or self._failed_sweeps >= LIST_FAILURES:
+            self.plan.without_list(self.clock.now() + poll.outage)
+        return self._next_sweep(began)
 
-    def _unchanged(self, id: int) -> float:
+    # How often
+
+    def _next_look(self, id: int) -> float:
         """The instant to look again, by what was seen of it so far."""
-        sight, poll = self.sights.get(id), self.plan.polls.get(id)
         now = self.clock.now()
-        if sight is None or poll is None:
+        if self.known.over(id):
             return now
-        return now + self._strain.factor * pause(poll, sight.unchanged, self.clock.jitter(), self._remaining(sight))
+        sight, poll = self.sights[id], self.plan.polls[id]
+        seconds = pause(poll, sight.unchanged, self.clock.jitter(), self.known.remaining(id))
+        return now + self.slowed(poll, seconds)
 
     def _next_sweep(self, began: float) -> float:
-        return began + self._strain.factor * pause(self.plan.fastest, self._calm_sweeps, self.clock.jitter())
+        poll = self.plan.fastest
+        return began + self.slowed(poll, pause(poll, self._calm_sweeps, self.clock.jitter()))
 
-    def _strained(self, error: CallError) -> None:
-        if isinstance(error, RateLimited | ServerFault):
+    def _wished(self, error: CallError, poll: Poll) -> float:
+        """Until when the server wishes to be left alone, as far as that is endured."""
+        return self.clock.now() + min(error.retry_after or 0.0, poll.outage)
+
+    def slowed(self, poll: Poll, seconds: float) -> float:
+        """A pause, longer if the server is busy."""
+        return slowed(poll, seconds, self._strain.factor)
+
+    def answered(self, asked: float) -> None:
+        """The server has answered; slowly, if it is busy."""
+        now, interval = self.clock.now(), self.plan.fastest.interval
+        if now - asked > SLOW:
+            self._strain.refused(now, interval)
+        else:
+            self._strain.answered(now, interval)
+
+    def refused(self, error: CallError) -> None:
+        """The server has not answered; for some reasons, because it is busy."""
+        if isinstance(error, RateLimited | ServerFault | DeadlineExceeded):
             self._strain.refused(self.clock.now(), self.plan.fastest.interval)
-
-    # How long things take
-
-    def _learn(self, before: Sight[W], workflow: W, now: float) -> None:
-        if workflow.phase.final:
-            self.experience.learn(self.source.durations(workflow))
-        step = before.workflow.step if before.workflow is not None else None
-        if step is not None and before.changes > 1 and before.changed_at is not None and step != workflow.step:
-            self.experience.learn([(f"{self.source.kind(workflow)}/{step}", now - before.changed_at)])
-
-    def _remaining(self, sight: Sight[W]) -> float | None:
-        known, now = sight.workflow, self.clock.now()
-        if known is None or known.phase.final:
-            return None
-        kind = self.source.kind(known)
-        if known.step is not None and sight.changed_at is not None:
-            step = self.experience.remaining(f"{kind}/{known.step}", now - sight.changed_at)
-            if step is not None:
-                return step
-        return self.experience.remaining(kind, now - sight.since)
-
-    def _check_stall(self, sight: Sight[W]) -> None:
-        """Tell once that a step takes much longer than usual."""
-        times, known = self.patience.get(sight.id), sight.workflow
-        if times is None or known is None or sight.stalled or sight.changed_at is None:
-            return
-        usual = self.experience.usual(f"{self.source.kind(known)}/{known.step}")
-        waited = self.clock.now() - sight.changed_at
-        if usual is not None and waited > times * usual:
-            self.sights[sight.id] = evolve(sight, stalled=True)
-            key = f"{sight.id}/{sight.changes}/stalled"
-            self.tell(Stalled(workflow=known, seen_at=self.wall(), seconds=waited, usual=usual, key=key))
-
-    def wall(self) -> datetime:
-        """Now, by the wall clock, UTC."""
-        return datetime.fromtimestamp(self.clock.wall(), UTC)
-
-
-def _final(sight: Sight[W]) -> bool:
-    return sight.workflow is not None and sight.workflow.phase.final
-
-
-def _stops(sight: Sight[W], workflow: W) -> bool:
-    """Whether it has ended or has just been parked: those who wait may be told, so its record is wanted whole."""
-    known = sight.workflow
-    parked = workflow.phase is Phase.PARKED and (known is None or known.phase is not Phase.PARKED)
-    return workflow.phase.final or parked

@@ -7,6 +7,9 @@ from workflow_async.settings import Poll
 HALFWAY = 0.5
 """Of the time a workflow usually still takes, before the next look."""
 MOST_STRAIN = 16.0
+EASED = 0.7
+SLOWEST = 0.25
+"""Of the outage that is endured, before the next look, however busy the server: it must be seen to last."""
 
 
 def pause(poll: Poll, unchanged: int, jitter: float, remaining: float | None = None) -> float:
@@ -21,19 +24,25 @@ def pause(poll: Poll, unchanged: int, jitter: float, remaining: float | None = N
     return min(poll.ceiling, grown) * (1 + poll.jitter * (2 * jitter - 1))
 
 
+def slowed(poll: Poll, seconds: float, strain: float) -> float:
+    """A pause at a busy server."""
+    return min(seconds * strain, max(seconds, poll.outage * SLOWEST))
+
+
 @define
 class Strain:
     """How much longer all pauses of a client are, because its server is busy; 1 is not at all."""
 
     factor: float = 1.0
-    eased_at: float = 0.0
+    refused_at: float = float("-inf")
+    eased_at: float = float("-inf")
 
     def refused(self, now: float, interval: float) -> None:
         """The server refused or failed: twice as slow, but only once an interval, however many looks met it."""
-        if self.factor == 1.0 or now >= self.eased_at:
-            self.factor = min(MOST_STRAIN, self.factor * 2)
-            self.eased_at = now + interval
+        if now - self.refused_at >= interval:
+            self.factor, self.refused_at = min(MOST_STRAIN, self.factor * 2), now
 
-    def answered(self) -> None:
-        """The server answered: a little faster again."""
-        self.factor = max(1.0, self.factor * 0.9)
+    def answered(self, now: float, interval: float) -> None:
+        """The server answered: a little faster again, once an interval that met no refusal."""
+        if now - max(self.refused_at, self.eased_at) >= interval:
+            self.factor, self.eased_at = max(1.0, self.factor * EASED), now

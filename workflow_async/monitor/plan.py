@@ -1,7 +1,7 @@
 """What to ask next: the list, a glance at many, or workflows one by one; whichever is fewer requests. Pure."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 from attrs import define, field, frozen
@@ -22,6 +22,8 @@ EARLY = 0.25
 CERTAIN = 10
 """Every so many looks a workflow is got itself, though glances saw nothing new: their index has been wrong."""
 GLANCED = frozenset({Phase.WAITING, Phase.RUNNING})
+GOLDEN = 0.618033988749895
+"""Whose multiples are spread evenly, to be as even as chance should be."""
 
 
 @frozen(kw_only=True)
@@ -54,6 +56,14 @@ class Plan:
     pages: int = 1
     """Pages the list had last time; 1 before it was ever asked for."""
     sweep_at: float = 0.0
+    swept_at: float = field(default=float("-inf"), init=False)
+    """When the last look at the list began."""
+    list_from: float = field(default=float("-inf"), init=False)
+    """Until then the list is no good, and workflows are asked for one by one."""
+    quiet_until: float = field(default=float("-inf"), init=False)
+    """Until then the list is left alone, as the server has asked for."""
+    detailed: set[int] = field(factory=set, init=False)
+    """Watched with their operations, which a glance does not show."""
     sweeping: bool = field(default=False, init=False)
     paces: Counter[Poll] = field(factory=Counter, init=False)
     polls: dict[int, Poll] = field(factory=dict, init=False)
@@ -72,24 +82,26 @@ class Plan:
     def add(self, id: int, poll: Poll) -> None:
         """Watch it, at the faster of the paces it is watched with."""
         before = self.polls.get(id)
-        if before is None:
-            self.fresh[id] = None
-        elif before.interval <= poll.interval:
+        if before is not None and before.interval <= poll.interval:
             return
-        else:
+        if before is not None:
             self._unpace(before)
         self.polls[id] = poll
         self.paces[poll] += 1
+        if before is None:
+            self.renew(id)
 
     def renew(self, id: int) -> None:
-        """Look at it anew: it had been given up."""
-        if id in self.polls:
+        """Look at it anew, if it is watched and nothing looks at it: it had been given up, or was left to a list."""
+        placed = id in self.alone or id in self.covered or id in self.asked
+        if id in self.polls and not placed:
             self.fresh[id] = None
 
     def remove(self, id: int) -> None:
         """Watch it no more."""
         self._unpace(self.polls.pop(id))
         self._nowhere(id)
+        self.detailed.discard(id)
 
     def rest(self, id: int) -> None:
         """Ask for it no more until `soon`: it has ended, or another list shows it."""
@@ -129,8 +141,9 @@ class Plan:
     def ask(self, now: float, sights: Mapping[int, Sight[Any]], strain: float = 1.0) -> Asks:
         """Everything to begin now; it counts as on its way from here on."""
         self._choose(now, strain)
-        sweep = bool(self.covered) and not self.sweeping and now >= self.sweep_at
-        self.sweeping = self.sweeping or sweep
+        sweep = self._sweep_due is not None and now >= self._sweep_due
+        if sweep:
+            self.sweeping, self.swept_at = True, now
         glances, gets = self._due(now, sights)
         confirms = self.certain.intersection(gets)
         self.certain -= confirms
@@ -167,9 +180,9 @@ class Plan:
         """The list could not be seen: try again at that instant."""
         self.sweeping, self.sweep_at = False, next_sweep
 
-    def without_list(self) -> None:
-        """The server has no list."""
-        self.lists = self.sweeping = False
+    def without_list(self, until: float) -> None:
+        """There is no list to be had before that instant."""
+        self.sweeping, self.list_from, self.sweep_at = False, until, until
 
     def without_glances(self) -> None:
         """The server does not let us glance."""
@@ -177,17 +190,31 @@ class Plan:
 
     def _choose(self, now: float, strain: float) -> None:
         """Give the fresh their way of being looked at, and everything another one if that has become cheaper."""
-        if self.lists and self.watched - len(self.unlisted) > self.pages:
-            self.covered.update(self.fresh)
-            self.fresh.clear()
-            if not self.covered or len(self.alone) - len(self.unlisted) > self.pages:
-                self._cover_alone()
+        if self.lists and now >= self.list_from and self.watched - len(self.unlisted) > self.pages:
+            self._cover(now)
         elif self.fresh or (self.covered and not self.sweeping):
-            first = now + self.fastest.initial
-            spread = self.fastest.interval * strain if self.watched > AT_ONCE else 0.0
-            self.alone.spread([*self.fresh, *self.covered], first, spread)
-            self.fresh.clear()
+            seconds = self.fastest.interval * strain if self.watched > AT_ONCE else 0.0
+            first = now if self.list_from > now else max(now, self.sweep_at)
+            for id, place in _places(self.covered, self.fastest.jitter):
+                self.alone.put(id, first + seconds * place)
+            for id, place in _places(self.fresh, self.fastest.jitter):
+                self.alone.put(id, now + self.polls[id].initial + seconds * place)
             self.covered.clear()
+            self.fresh.clear()
+
+    def _cover(self, now: float) -> None:
+        """Let the list show them; but a few that are new are got, which is quicker and costs no more."""
+        if self.covered and len(self.fresh) <= self.pages:
+            for id in self.fresh:
+                self.certain.add(id)
+                self.alone.put(id, now + self.polls[id].initial)
+        elif self.fresh:
+            soon = max(now + self.fastest.initial, self.swept_at + self.fastest.interval)
+            self.sweep_at = min(self.sweep_at, soon) if self.covered else soon
+            self.covered.update(self.fresh)
+        self.fresh.clear()
+        if not self.covered or len(self.alone) - len(self.unlisted) > self.pages:
+            self._cover_alone()
 
     def _cover_alone(self) -> None:
         for id in self.alone.ids() - self.certain - self.unlisted:
@@ -202,7 +229,7 @@ class Plan:
         if not self.glances:
             return (), tuple(self.alone.take(now, room))
         due = self.alone.take(now + EARLY * self.fastest.interval, room * GLANCE)
-        some = [id for id in due if id not in self.certain and _glanceable(sights[id])]
+        some = [id for id in due if self._glanceable(id, sights[id])]
         if len(some) < WORTHWHILE:
             some = []
         rest = [id for id in due if id not in set(some)]
@@ -210,15 +237,25 @@ class Plan:
             self.alone.put(id, now)
         return tuple(_chunks(some)), tuple(rest[:room])
 
+    @property
+    def _sweep_due(self) -> float | None:
+        return max(self.sweep_at, self.quiet_until) if self.covered and not self.sweeping else None
+
     def _next(self) -> float | None:
         alone = self.alone.next if self.flights < AT_ONCE else None
-        swept = self.sweep_at if self.covered and not self.sweeping else None
-        return min((instant for instant in (alone, swept) if instant is not None), default=None)
+        return min((instant for instant in (alone, self._sweep_due) if instant is not None), default=None)
+
+    def _glanceable(self, id: int, sight: Sight[Any]) -> bool:
+        known = sight.workflow
+        if known is None or known.phase not in GLANCED or id in self.certain or id in self.detailed:
+            return False
+        return not sight.misses and (sight.unchanged + 1) % CERTAIN != 0
 
 
-def _glanceable(sight: Sight[Any]) -> bool:
-    known = sight.workflow
-    return known is not None and known.phase in GLANCED and not sight.misses and (sight.unchanged + 1) % CERTAIN != 0
+def _places(ids: Collection[int], jitter: float) -> Iterable[tuple[int, float]]:
+    """Where in an interval each is looked at first: evenly, but less so as their pauses vary, lest the rounds overlap."""
+    for place, id in enumerate(ids):
+        yield id, place / len(ids) * (1 + jitter * (2 * (place * GOLDEN % 1) - 1))
 
 
 def _chunks(ids: Sequence[int]) -> Iterable[tuple[int, ...]]:

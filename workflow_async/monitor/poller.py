@@ -5,16 +5,16 @@ for, or is cancelled, another takes over.
 """
 
 import heapq
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Generic, TypeVar
 
 import anyio
 from attrs import define, field
 
-from workflow_async.errors import WorkflowAsyncError
+from workflow_async.errors import ClientClosed, WorkflowAsyncError
 from workflow_async.monitor.looks import GRAIN, Looks
 from workflow_async.monitor.outcomes import Change
-from workflow_async.monitor.sight import Sight
+from workflow_async.monitor.sight import Sight, operation_changes
 from workflow_async.monitor.source import Source
 from workflow_async.monitor.subscription import Event, Subscription
 from workflow_async.phase import Workflow
@@ -23,7 +23,11 @@ from workflow_async.settings import Clock
 W = TypeVar("W", bound=Workflow)
 
 DRAIN = 1.0
-"""Seconds that a leader which is served gives to the gets on their way."""
+"""Seconds that a leader which is served gives to the gets on their way, and a deadline to its last look."""
+LAST_LOOKS = 64
+"""Workflows that are looked at once more at a deadline; where more are left, none is."""
+DEADLINES = 64
+"""Deadlines of watchers that have gone, before they are thrown out."""
 
 
 @define(eq=False)
@@ -32,9 +36,13 @@ class Poller(Generic[W]):
 
     source: Source[W]
     clock: Clock
+    check: Callable[[], None] = lambda: None
+    """Raises where the client cannot be used."""
     looks: Looks[W] = field(init=False)
-    _watchers: dict[int, list[Subscription[W]]] = field(factory=dict, init=False)
+    _watchers: dict[int, dict[Subscription[W], None]] = field(factory=dict, init=False)
     _deadlines: list[tuple[float, int, Subscription[W]]] = field(factory=list, init=False)
+    _crowded: int = field(default=DEADLINES, init=False)
+    _expiring: dict[Subscription[W], None] = field(factory=dict, init=False)
     _followers: dict[Subscription[W], None] = field(factory=dict, init=False)
     _leader: Subscription[W] | None = field(default=None, init=False)
     _stirred: anyio.Event | None = field(default=None, init=False)
@@ -44,41 +52,55 @@ class Poller(Generic[W]):
 
     def join(self, subscription: Subscription[W], ids: Iterable[int]) -> None:
         """Watch these for a subscription; what is known of them already is told at once."""
+        self.check()
         if subscription.deadline is not None and not subscription.ids:
-            heapq.heappush(self._deadlines, (subscription.deadline, id(subscription), subscription))
+            self._note(subscription.deadline, subscription)
         for workflow_id in ids:
             if workflow_id not in subscription.ids:
                 self._join(subscription, workflow_id)
         self._stir()
 
+    def _note(self, deadline: float, subscription: Subscription[W]) -> None:
+        if len(self._deadlines) >= self._crowded:
+            self._deadlines = [noted for noted in self._deadlines if noted[2].ids]
+            heapq.heapify(self._deadlines)
+            self._crowded = DEADLINES + 2 * len(self._deadlines)
+        heapq.heappush(self._deadlines, (deadline, id(subscription), subscription))
+
     def _join(self, subscription: Subscription[W], workflow_id: int) -> None:
         subscription.ids.add(workflow_id)
-        self._watchers.setdefault(workflow_id, []).append(subscription)
-        if subscription.operations:
-            self.looks.detailed.add(workflow_id)
+        self._watchers.setdefault(workflow_id, {})[subscription] = None
+        if subscription.detailed:
+            self.looks.plan.detailed.add(workflow_id)
         if subscription.stalled_after is not None:
-            self.looks.patience[workflow_id] = subscription.stalled_after
+            self.looks.known.patience[workflow_id] = subscription.stalled_after
         self.looks.watch(workflow_id, subscription.poll)
         sight = self.looks.sights[workflow_id]
         if sight.workflow is not None and sight.changes:
-            subscription.post(self._known(sight, sight.workflow))
+            self._introduce(subscription, sight, sight.workflow)
 
-    def _known(self, sight: Sight[W], workflow: W) -> Change[W]:
-        """What is known already, as news for one who has just come."""
-        return Change(
-            workflow=workflow,
-            was=None,
-            now=workflow.phase,
-            seen_at=self.looks.wall(),
-            key=f"{sight.id}/{sight.changes}",
+    def _introduce(self, subscription: Subscription[W], sight: Sight[W], workflow: W) -> None:
+        """Tell one who has just come what is known already; with operations, if it is known with them."""
+        if subscription.detailed and not self.source.whole(workflow):
+            self.looks.soon(sight.id)
+            return
+        subscription.post(
+            Change(
+                workflow=workflow,
+                was=None,
+                now=workflow.phase,
+                seen_at=self.looks.known.wall(),
+                operations=operation_changes(None, workflow) if subscription.detailed else (),
+                key=f"{sight.id}/{sight.changes}",
+            )
         )
 
-    def show(self, subscription: Subscription[W], workflow: W) -> int:
-        """Watch a workflow that a subscription's own list shows, for as long as it does; its id."""
+    def show(self, subscription: Subscription[W], workflow: W, asked: float) -> None:
+        """Watch a workflow that a subscription's own list, asked for then, shows, for as long as it does."""
         if workflow.id not in subscription.ids:
             self.join(subscription, [workflow.id])
-        self.looks.shown(workflow)
-        return workflow.id
+        self.looks.shown(workflow, asked)
+        self._stir()
 
     def leave(self, subscription: Subscription[W], ids: Iterable[int] | None = None) -> None:
         """Stop watching these, or everything, for a subscription; what nobody watches any more is forgotten."""
@@ -86,10 +108,16 @@ class Poller(Generic[W]):
         for workflow_id in list(gone):
             subscription.drop(workflow_id)
             watchers = self._watchers[workflow_id]
-            watchers.remove(subscription)
-            if not watchers:
+            del watchers[subscription]
+            if watchers:
+                self.looks.resume(workflow_id)
+            else:
                 del self._watchers[workflow_id]
                 self.looks.forget(workflow_id)
+        if not subscription.ids:
+            self._expiring.pop(subscription, None)
+            subscription.ring()
+            self._stir()
 
     def wake(self, workflow_id: int) -> None:
         """Look at a workflow as soon as possible; says nothing about how it does."""
@@ -98,6 +126,7 @@ class Poller(Generic[W]):
 
     async def follow(self, subscription: Subscription[W]) -> None:
         """Wait until the subscription is ready, and look for everybody meanwhile if nobody else does."""
+        self.check()
         try:
             while not subscription.ready:
                 if self._leader is None:
@@ -108,7 +137,7 @@ class Poller(Generic[W]):
             if self._leader is None:
                 self._hand_over()
         if subscription.failure is not None:
-            raise subscription.failure
+            raise subscription.failure.with_traceback(None)  # others raise it too
 
     async def _be_led(self, subscription: Subscription[W]) -> None:
         self._followers[subscription] = None
@@ -139,7 +168,7 @@ class Poller(Generic[W]):
 
     def _hand_over(self) -> None:
         """Wake one of those who wait, to take the lead."""
-        for follower in self._followers:
+        for follower in reversed(self._followers):  # most likely the one that stays longest
             follower.ring()
             return
 
@@ -163,9 +192,16 @@ class Poller(Generic[W]):
         stirred.set()
 
     def _expire(self) -> None:
+        """Take a last look for those whose deadline has come, and let them know when it is over."""
         now = self.clock.now() + GRAIN
         while self._deadlines and self._deadlines[0][0] <= now:
-            heapq.heappop(self._deadlines)[2].expire()
+            subscription = heapq.heappop(self._deadlines)[2]
+            self._expiring[subscription] = None
+            for workflow_id in subscription.ids if len(subscription.ids) <= LAST_LOOKS else ():
+                self.looks.once_more(workflow_id)
+        for subscription in [late for late in self._expiring if not self.looks.pending(late.ids)]:
+            del self._expiring[subscription]
+            subscription.expire()
 
     def _stir(self) -> None:
         if self._stirred is not None:
@@ -174,6 +210,10 @@ class Poller(Generic[W]):
     def _tell(self, event: Event[W]) -> None:
         for subscription in self._watchers.get(event.id, ()):
             subscription.post(event)
+
+    def close(self) -> None:
+        """The client is closing: every watcher is told at once."""
+        self._fail(ClientClosed("the client was closed while this was watched"))
 
     def _fail(self, error: WorkflowAsyncError) -> None:
         """Nothing can be watched any more: every watcher gets the error."""

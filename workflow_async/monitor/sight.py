@@ -7,7 +7,7 @@ from attrs import evolve, frozen
 
 from workflow_async._call import Replay
 from workflow_async._retry import retryable
-from workflow_async.errors import CallError, NotFound
+from workflow_async.errors import CallError, NotFound, Unauthorized
 from workflow_async.monitor.outcomes import Change, OperationChange, Unobserved, Vanished
 from workflow_async.phase import Workflow
 from workflow_async.settings import Poll
@@ -19,6 +19,8 @@ GONE_SECONDS = 120.0
 """A workflow has vanished after so many 404s in a row, over so many seconds, and nothing else between them."""
 NEVER_INTERVALS = 4
 """For one that was never seen, over so many intervals of its pace: most likely the id is wrong."""
+OUTAGE_LOOKS = 3
+"""Failed looks in a row before an outage counts as one, however long there was no look."""
 
 
 @frozen(kw_only=True)
@@ -31,6 +33,8 @@ class Sight(Generic[W]):
     workflow: W | None = None
     got_at: float | None = None
     """When it was last got by its id."""
+    listed_at: float | None = None
+    """When a list last showed something new of it."""
     changed_at: float | None = None
     unchanged: int = 0
     """Looks in a row that showed nothing new."""
@@ -39,6 +43,8 @@ class Sight(Generic[W]):
     """404s in a row."""
     missing_since: float | None = None
     failing_since: float | None = None
+    failures: int = 0
+    """Failed looks in a row, 404s aside."""
     stalled: bool = False
     ending: bool = False
     """A look showed its end without all that its record should hold: the next one gets that."""
@@ -46,19 +52,26 @@ class Sight(Generic[W]):
     """It has ended, and everyone was told: nothing that a look may say later counts."""
 
 
-def seen(sight: Sight[W], workflow: W, now: float, seen_at: datetime) -> tuple[Sight[W], Change[W] | None]:
-    """A look that succeeded: what is known from here on, and what is new about it."""
+def unharmed(sight: Sight[W]) -> Sight[W]:
+    """The same after a look that did not fail."""
+    return evolve(sight, misses=0, missing_since=None, failing_since=None, failures=0)
+
+
+def seen(
+    sight: Sight[W], workflow: W, now: float, seen_at: datetime, *, operations: bool = True
+) -> tuple[Sight[W], Change[W] | None]:
+    """A look that succeeded: what is known from here on, and what is new about it, with `operations` of them too."""
     if sight.over:
         return sight, None
-    calm = evolve(sight, workflow=workflow, misses=0, missing_since=None, failing_since=None)
-    if sight.workflow is not None and alike(sight.workflow, workflow):
+    calm = evolve(unharmed(sight), workflow=workflow)
+    if sight.workflow is not None and alike(sight.workflow, workflow, operations=operations):
         return evolve(calm, unchanged=sight.unchanged + 1), None
     change = Change(
         workflow=workflow,
         was=sight.workflow.phase if sight.workflow is not None else None,
         now=workflow.phase,
         seen_at=seen_at,
-        operations=operation_changes(sight.workflow, workflow),
+        operations=operation_changes(sight.workflow, workflow) if operations else (),
         key=f"{workflow.id}/{sight.changes + 1}",
     )
     known = evolve(
@@ -73,23 +86,29 @@ def missed(
     """A look that failed: what is known from here on, and the outcome if there is no use in looking again."""
     if isinstance(error, NotFound):
         since = now if sight.missing_since is None else sight.missing_since
-        missing = evolve(sight, misses=sight.misses + 1, missing_since=since, failing_since=None)
+        missing = evolve(unharmed(sight), misses=sight.misses + 1, missing_since=since)
         enough = GONE_SECONDS if sight.workflow is not None else NEVER_INTERVALS * poll.interval
         gone = missing.misses >= GONE_LOOKS and now - since >= enough
         return missing, Vanished(id=sight.id, error=error, workflow=sight.workflow) if gone else None
     since = now if sight.failing_since is None else sight.failing_since
-    failing = evolve(sight, failing_since=since, misses=0, missing_since=None)
-    hopeless = not retryable(error, Replay.SAFE) or now - since >= poll.outage
-    return failing, Unobserved(id=sight.id, error=error, workflow=sight.workflow) if hopeless else None
+    failing = evolve(unharmed(sight), failing_since=since, failures=sight.failures + 1)
+    lasting = failing.failures >= OUTAGE_LOOKS and now - since >= poll.outage
+    lost = lasting or not may_pass(sight, error)
+    return failing, Unobserved(id=sight.id, error=error, workflow=sight.workflow) if lost else None
 
 
-def alike(before: Workflow, after: Workflow) -> bool:
-    """Whether two looks at a workflow show the same."""
-    return (
-        before.state_text == after.state_text
-        and (before.step == after.step or _states(after) is None)
-        and (_states(before) == _states(after) or _states(after) is None)
-    )
+def may_pass(sight: Sight[W], error: CallError) -> bool:
+    """Whether there is use in looking again: a 401 may pass too, for one that was let in before."""
+    return retryable(error, Replay.SAFE) or (isinstance(error, Unauthorized) and sight.workflow is not None)
+
+
+def alike(before: Workflow, after: Workflow, *, operations: bool = True) -> bool:
+    """Whether two looks at a workflow show the same, as far as the later one tells; `operations` count where wanted."""
+    if before.state_text != after.state_text:
+        return False
+    if hasattr(after, "operations"):
+        return not operations or _states(after) in {None, _states(before)}
+    return after.step in {None, before.step}
 
 
 def operation_changes(before: Workflow | None, after: Workflow) -> tuple[OperationChange, ...]:

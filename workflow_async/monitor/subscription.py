@@ -19,8 +19,8 @@ Event = Change[W] | Stalled[W] | Vanished[W] | Unobserved[W]
 class Subscription(Generic[W]):
     """One watcher's ids, how often it wants them looked at, and its mailbox.
 
-    The mailbox holds one event a workflow at most: a change on top of a change is one change, so a slow watcher costs
-    no more than it watches, and misses no transition of an operation.
+    The mailbox holds two events a workflow at most: a change on top of a change is one change, so a slow watcher costs
+    no more than it watches, and misses no transition of an operation; behind it what else there is to tell.
     """
 
     poll: Poll
@@ -28,25 +28,40 @@ class Subscription(Generic[W]):
     deadline: float | None = None
     """An instant of the client's clock."""
     stalled_after: float | None = None
+    open_ended: bool = False
+    """Whether more ids may come, although there are none."""
     ids: set[int] = field(factory=set, init=False)
     expired: bool = field(default=False, init=False)
     failure: WorkflowAsyncError | None = field(default=None, init=False)
-    _mail: dict[int, Event[W]] = field(factory=dict, init=False)
+    _mail: dict[int, list[Event[W]]] = field(factory=dict, init=False)
     _bell: anyio.Event | None = field(default=None, init=False)
+
+    @property
+    def detailed(self) -> bool:
+        """Whether records are wanted with their operations: without, no step is known that could stall."""
+        return self.operations or self.stalled_after is not None
 
     @property
     def ready(self) -> bool:
         """Whether there is something for the watcher to do."""
-        return bool(self._mail) or self.expired or self.failure is not None
+        done = not self.ids and not self.open_ended
+        return bool(self._mail) or self.expired or done or self.failure is not None
 
     def post(self, event: Event[W]) -> None:
         """Put an event into the mailbox."""
-        self._mail[event.id] = merged(self._mail.pop(event.id, None), event)
+        self._mail[event.id] = stacked(self._mail.get(event.id, []), event)
         self.ring()
 
     def take(self) -> Event[W] | None:
         """Take the oldest event out, or None."""
-        return self._mail.pop(next(iter(self._mail))) if self._mail else None
+        if not self._mail:
+            return None
+        id, (event, *rest) = next(iter(self._mail.items()))
+        if rest:
+            self._mail[id] = rest
+        else:
+            del self._mail[id]
+        return event
 
     def expire(self) -> None:
         """The deadline has passed."""
@@ -77,8 +92,10 @@ class Subscription(Generic[W]):
         self._mail.pop(id, None)
 
 
-def merged(before: Event[W] | None, after: Event[W]) -> Event[W]:
-    """Two events about one workflow as one: from where the first began to where the second ends."""
-    if isinstance(before, Change) and isinstance(after, Change):
-        return evolve(after, was=before.was, operations=before.operations + after.operations)
-    return after
+def stacked(waiting: list[Event[W]], event: Event[W]) -> list[Event[W]]:
+    """What waits to be taken about one workflow, with one event more: only changes outlast what comes after them."""
+    changes = [before for before in waiting if isinstance(before, Change)]
+    if changes and isinstance(event, Change):
+        first = changes.pop()
+        event = evolve(event, was=first.was, operations=first.operations + event.operations)
+    return [*changes, event]

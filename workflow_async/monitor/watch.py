@@ -11,13 +11,12 @@ from attrs import define, field, frozen
 from workflow_async._call import number
 from workflow_async._listing import Listing
 from workflow_async.errors import (
-    CallError,
-    ListingNotSupported,
     UnsafeValue,
     WaitTimeout,
     WorkflowFailed,
     WorkflowParked,
 )
+from workflow_async.monitor.discovery import Discovery
 from workflow_async.monitor.outcomes import (
     Change,
     Finished,
@@ -29,8 +28,7 @@ from workflow_async.monitor.outcomes import (
     Unobserved,
     Vanished,
 )
-from workflow_async.monitor.pace import pause
-from workflow_async.monitor.poller import Poller
+from workflow_async.monitor.poller import DRAIN, Poller
 from workflow_async.monitor.subscription import Event, Subscription
 from workflow_async.phase import Phase, Workflow
 from workflow_async.settings import Poll
@@ -90,7 +88,7 @@ class Outcomes(Generic[W]):
             operations=self.terms.until is not None,
             deadline=None if deadline is None else self.poller.clock.now() + deadline,
         )
-        self._real_end = None if deadline is None else anyio.current_time() + deadline
+        self._real_end = None if deadline is None else anyio.current_time() + deadline + DRAIN
         self.poller.join(self._subscription, ids)
         return self
 
@@ -159,7 +157,7 @@ async def wait(poller: Poller[W], id: int, terms: Terms[W], *, check: bool) -> W
         case Finished() | Reached() | Parked():
             return outcome.workflow
         case Vanished() | Unobserved():
-            raise outcome.error
+            raise outcome.error.with_traceback(None)  # others raise it too
         case _:
             raise WaitTimeout(id, terms.deadline or 0.0, outcome.workflow if outcome is not None else None)
 
@@ -175,7 +173,7 @@ class Watch(Generic[W]):
     poller: Poller[W]
     subscription: Subscription[W]
     _ids: tuple[int, ...] = ()
-    _appearing: Callable[[], Listing[W]] | None = None
+    _discovery: Discovery[W] | None = None
     _remedy: Remedy[W] | None = None
     _group: TaskGroup | None = field(default=None, init=False)
 
@@ -186,21 +184,25 @@ class Watch(Generic[W]):
 
     def add(self, *workflow_ids: int | str) -> None:
         """Watch these too."""
-        self.poller.join(self.subscription, [number("workflow_id", id) for id in workflow_ids])
+        for id in (number("workflow_id", id) for id in workflow_ids):
+            if self._discovery is not None:
+                self._discovery.back(id)
+            self.poller.join(self.subscription, [id])
 
     def drop(self, *workflow_ids: int | str) -> None:
         """Watch these no more."""
-        self.poller.leave(self.subscription, [number("workflow_id", id) for id in workflow_ids])
+        for id in (number("workflow_id", id) for id in workflow_ids):
+            self._leave(id, ended=False)
 
     def eta(self, workflow_id: int) -> float | None:
         """Seconds a workflow usually still takes; None until enough of its kind have been seen."""
-        return self.poller.looks.eta(workflow_id)
+        return self.poller.looks.known.eta(workflow_id)
 
     async def __aenter__(self) -> Self:
         self.poller.join(self.subscription, self._ids)
-        if self._appearing is not None:
+        if self._discovery is not None:
             self._group = await anyio.create_task_group().__aenter__()
-            self._group.start_soon(self._discover, self._appearing)
+            self._group.start_soon(self._discovery.run)
         return self
 
     async def __aexit__(
@@ -218,36 +220,31 @@ class Watch(Generic[W]):
         while True:
             event = self.subscription.take()
             if event is not None:
+                event = await self._remedied(event)
                 self._leave_if_over(event)
-                return event if self._remedy is None else await self._remedy(event)
-            if not self.subscription.ids and self._appearing is None:
+                return event
+            if not self.subscription.ids and self._discovery is None:
                 raise StopAsyncIteration
             await self.poller.follow(self.subscription)
+
+    async def _remedied(self, event: Event[W]) -> Event[W]:
+        if self._remedy is None:
+            return event
+        try:
+            return await self._remedy(event)
+        except BaseException:
+            self.subscription.post(event)  # given up before it was told, it waits for the next reader
+            raise
 
     def _leave_if_over(self, event: Event[W]) -> None:
         lost = isinstance(event, Vanished | Unobserved)
         if lost or (isinstance(event, Change) and event.now.final):
-            self.poller.leave(self.subscription, [event.id])
+            self._leave(event.id, ended=True)
 
-    async def _discover(self, appearing: Callable[[], Listing[W]]) -> None:
-        """List the filter again and again: what appears is watched, what leaves the list is looked at by itself."""
-        shown: set[int] = set()
-        calm, clock = 0, self.poller.clock
-        while True:
-            seen: set[int] = set()
-            try:
-                async for page in appearing().pages():
-                    seen.update(self.poller.show(self.subscription, workflow) for workflow in page.items)
-            except ListingNotSupported as error:
-                self.subscription.fail(error)
-                return
-            except CallError:
-                seen |= shown  # a list that could not be read says nothing of who left it
-            for id in shown - seen:
-                self.poller.wake(id)
-            calm = calm + 1 if seen == shown else 0
-            shown = seen
-            await clock.sleep(pause(self.subscription.poll, calm, clock.jitter()))
+    def _leave(self, id: int, *, ended: bool) -> None:
+        if self._discovery is not None:
+            self._discovery.leave(id, ended=ended)
+        self.poller.leave(self.subscription, [id])
 
 
 def watching(
@@ -263,5 +260,8 @@ def watching(
     """A watch of these ids, or of what this list shows from time to time."""
     if stalled_after is not None and not stalled_after > 0:
         raise UnsafeValue("stalled_after", "must be a number above 0: how many times the usual length of a step")
-    subscription = Subscription[W](poll, operations=operations, stalled_after=stalled_after)
-    return Watch(poller, subscription, tuple(number("workflow_id", id) for id in ids or ()), appearing, remedy)
+    subscription = Subscription[W](
+        poll, operations=operations, stalled_after=stalled_after, open_ended=appearing is not None
+    )
+    discovery = None if appearing is None else Discovery(poller, subscription, appearing)
+    return Watch(poller, subscription, tuple(number("workflow_id", id) for id in ids or ()), discovery, remedy)

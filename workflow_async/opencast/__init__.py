@@ -13,6 +13,7 @@ from workflow_async.opencast.records import (
     Version,
     Workflow,
 )
+from workflow_async.opencast.starts import Start
 
 __all__ = [
     "Definition",
@@ -24,6 +25,7 @@ __all__ = [
     "Operation",
     "OperationDefinition",
     "OperationState",
+    "Start",
     "State",
     "Version",
     "Workflow",

@@ -1,10 +1,8 @@
 """Opencast's JSON onto its records: renames, and what absent, null and "" mean (contract: opencast.md 4.2, 4.3, 8)."""
 
-from typing import Any
-
 import cattrs
 
-from workflow_async._structure import by, converter, instant, listed, or_none, record, text, texts, truth, whole
+from workflow_async._structure import by, converter, instant, known, listed, or_none, record, text, texts, truth, whole
 from workflow_async.opencast.records import (
     Definition,
     Event,
@@ -17,6 +15,9 @@ from workflow_async.opencast.records import (
     Workflow,
 )
 
+STATE = known(lambda value: State.read(text(value)), [state.value for state in State])
+OPERATION_STATE = known(lambda value: OperationState.read(text(value)), [state.value for state in OperationState])
+
 
 def opencast_converter() -> cattrs.Converter:
     """The converter of this system."""
@@ -26,7 +27,7 @@ def opencast_converter() -> cattrs.Converter:
         strict,
         Workflow,
         id=by(whole, "identifier"),
-        state=by(_state),
+        state=by(STATE),
         state_text=by(text, "state"),
         title=by(text),
         description=by(text),
@@ -68,7 +69,7 @@ def _operations(strict: cattrs.Converter) -> None:
         Operation,
         **shared,
         id=by(or_none(whole), "identifier"),
-        state=by(lambda value: OperationState.read(text(value))),
+        state=by(OPERATION_STATE),
         state_text=by(text, "state"),
         start=by(or_none(instant)),
         completion=by(or_none(instant)),
@@ -85,13 +86,9 @@ def _surroundings(strict: cattrs.Converter) -> None:
         id=cattrs.override(rename="identifier"),
         title=by(text),
         status=by(text),
-        processing_state=by(or_none(_state)),
+        processing_state=by(or_none(STATE)),
         created=by(or_none(instant)),
         series=by(text, "is_part_of"),
     )
     record(strict, Version, versions=listed(strict, str))
     record(strict, Me, name=by(text), email=by(text), provider=by(text), userrole=by(text))
-
-
-def _state(value: Any) -> State:
-    return State.read(text(value))

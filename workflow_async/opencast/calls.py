@@ -164,7 +164,12 @@ def _configuration(configuration: Mapping[str, Value] | None) -> dict[str, str]:
     """The form field; values become texts here, because the server answers anything else with 500."""
     if configuration is None:
         return {}
-    return {"configuration": json.dumps({_key(key): _text(key, value) for key, value in configuration.items()})}
+    return {"configuration": json.dumps(texts(configuration))}
+
+
+def texts(configuration: Mapping[str, Value]) -> dict[str, str]:
+    """A configuration as the texts that are sent."""
+    return {_key(key): _text(key, value) for key, value in configuration.items()}
 
 
 def _key(key: str) -> str:
@@ -221,19 +226,20 @@ def _definitions(include: Params, reply: Reply) -> tuple[Definition, ...]:
     return tuple(structured(CONVERTER, rows, list[Definition]))
 
 
-COMPLETED: dict[str, tuple[str, Any]] = {
-    "withconfiguration": ("configuration", {}),
-    "withoperations": ("operations", []),
-    "withconfigurationpanel": ("configuration_panel", ""),
+COMPLETED = {
+    "withconfiguration": "configuration",
+    "withoperations": "operations",
+    "withconfigurationpanel": "configuration_panel",
 }
+"""What a `with…` parameter asks for; null is the empty one of each."""
 
 
 def _completed(include: Params, tree: Any) -> Any:
     """The tree with what was asked for and left out because it is empty (servers up to 17 drop empty objects)."""
     if not isinstance(tree, dict):
         return tree
-    empty = dict(COMPLETED[name] for name, _ in include if name in COMPLETED)
-    return {**empty, **tree}
+    missing = {COMPLETED[name]: None for name, _ in include if name in COMPLETED and COMPLETED[name] not in tree}
+    return {**missing, **tree} if missing else tree
 
 
 def _workflow_page(

@@ -65,7 +65,9 @@ class OpencastClient:
             limits=limits,
             clock=clock,
         )
-        self.workflows = Workflows(Poller(OpencastSource(self._transport), clock), self._transport)
+        self.workflows = Workflows(
+            Poller(OpencastSource(self._transport), clock, self._transport.binding.check), self._transport
+        )
         self.definitions = Definitions(self._transport)
         self.events = Events(self._transport)
 
@@ -83,7 +85,8 @@ class OpencastClient:
         return self._transport.origin.base
 
     async def aclose(self) -> None:
-        """Close every connection; calls raise `ClientClosed` from here on."""
+        """Close every connection; calls, waits and watches raise `ClientClosed` from here on."""
+        self.workflows.poller.close()
         await self._transport.aclose()
 
     async def __aenter__(self) -> Self:

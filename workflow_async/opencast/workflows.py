@@ -8,19 +8,16 @@ from attrs import define
 from workflow_async import monitor
 from workflow_async._call import Call, Params, number
 from workflow_async._listing import Listing
-from workflow_async._retry import may_have_happened
-from workflow_async._transport import Transport
 from workflow_async.errors import (
     AlreadyFinished,
     CallError,
-    DecodeError,
     ListingNotSupported,
-    StartOutcomeUnknown,
     UnsafeValue,
 )
 from workflow_async.opencast import calls, filters
 from workflow_async.opencast.calls import Value
 from workflow_async.opencast.records import State, Workflow
+from workflow_async.opencast.starting import Starting
 from workflow_async.settings import Poll, whole_number
 
 T = TypeVar("T")
@@ -32,10 +29,8 @@ PAGE = 100
 
 
 @define(eq=False)
-class Workflows(monitor.Monitored[Workflow]):
+class Workflows(Starting):
     """`client.workflows`; see `OpencastClient`."""
-
-    _transport: Transport
 
     def list(
         self,
@@ -114,27 +109,12 @@ class Workflows(monitor.Monitored[Workflow]):
             NotFound: no such event or definition, or none that this user may see.
             BadRequest, Forbidden, Unauthorized: it was not started.
             ConnectFailed: it was not even sent.
-            StartOutcomeUnknown: it may have been started; look before you start again.
+            StartOutcomeUnknown: it may have been started; `reconcile(error.ticket)` looks for it.
 
         Source: POST /api/workflows; needs ROLE_API_WORKFLOW_INSTANCE_CREATE; contract: opencast.md 2.1.
         """
-        call = calls.start_workflow(
-            event_identifier,
-            workflow_definition_identifier,
-            configuration,
-            _including(operations=with_operations, configuration=with_configuration),
-        )
-        try:
-            return await self._transport.send(call)
-        except CallError as error:
-            if not may_have_happened(error):
-                raise
-            unknown = StartOutcomeUnknown(
-                error,
-                look_for=f"a workflow {workflow_definition_identifier!r} on event {event_identifier}",
-                workflow_id=error.located if isinstance(error, DecodeError) else None,
-            )
-        raise unknown
+        ticket = self.prepare_start(event_identifier, workflow_definition_identifier, configuration=configuration)
+        return await self._starts.send(ticket, _including(operations=with_operations, configuration=with_configuration))
 
     async def update(
         self,
@@ -173,6 +153,8 @@ class Workflows(monitor.Monitored[Workflow]):
 
         Raises:
             AlreadyFinished: it has ended; the server would write `paused` over the result.
+
+        Source: GET, then PUT /api/workflows/{id}; contract: opencast.md 2.3.
         """
         return await self.update(workflow_id, state=State.PAUSED)
 
@@ -184,6 +166,8 @@ class Workflows(monitor.Monitored[Workflow]):
         Raises:
             Conflict: it is not paused.
             ServerFault: it has not begun yet.
+
+        Source: PUT /api/workflows/{id}; contract: opencast.md 2.3.
         """
         return await self.update(workflow_id, state=State.RUNNING)
 
@@ -195,6 +179,8 @@ class Workflows(monitor.Monitored[Workflow]):
 
         Raises:
             AlreadyFinished: it has ended; the server would write `stopped` over the result.
+
+        Source: GET, then PUT /api/workflows/{id}; contract: opencast.md 2.3.
         """
         return await self.update(workflow_id, state=State.STOPPED)
 

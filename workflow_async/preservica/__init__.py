@@ -3,6 +3,7 @@
 from workflow_async.preservica.client import PreservicaClient
 from workflow_async.preservica.filters import MessageStatus, MonitorCategory, MonitorStatus, WorkflowType
 from workflow_async.preservica.records import Context, Message, Monitor, Process, Started, State, Workflow
+from workflow_async.preservica.starts import Start
 
 __all__ = [
     "Context",
@@ -13,6 +14,7 @@ __all__ = [
     "MonitorStatus",
     "PreservicaClient",
     "Process",
+    "Start",
     "Started",
     "State",
     "Workflow",

@@ -11,6 +11,7 @@ from workflow_async._structure import (
     by,
     converter,
     instant,
+    known,
     or_none,
     record,
     structured,
@@ -55,8 +56,8 @@ def preservica_converter() -> cattrs.Converter:
     record(strict, Context, id=by(_filled, "Id"), name=by(text, "Name"))
     reading: dict[str, Callable[[Any], Any]] = {
         "id": _stripped(whole),
-        "state": _stripped(lambda word: State.read(_filled(word))),
-        "state_text": _stripped(_filled),
+        "state": known(lambda word: State.read(_filled(word)), [state.value.upper() for state in State]),
+        "state_text": _filled,
         "started": _stripped(or_none(instant)),
         "finished": _stripped(or_none(instant)),
     }
@@ -132,9 +133,12 @@ def rows(tree: Any, kind: type[T]) -> tuple[T, ...]:
 
 def elements(trees: list[Any], kind: type[E]) -> tuple[E, ...]:
     """Elements as records."""
-    known = ELEMENTS[kind]
-    found = rows([_leaves(tree, known) for tree in trees], kind)
-    return tuple(_whole(item, tree, known) for item, tree in zip(found, trees, strict=True))
+    names = ELEMENTS[kind]
+    read = [_leaves(tree, names) for tree in trees]
+    found = rows(read, kind)
+    if read == trees:
+        return found
+    return tuple(_whole(item, tree, names) for item, tree in zip(found, trees, strict=True))
 
 
 def element(tree: Any, kind: type[E]) -> E:
@@ -151,17 +155,17 @@ def leaf(value: Any) -> str | None:
     return None
 
 
-def _leaves(tree: Any, known: frozenset[str]) -> Any:
+def _leaves(tree: Any, names: frozenset[str]) -> Any:
     """An element with the known children as texts, and without those that are none: `_whole` puts them back."""
-    if not isinstance(tree, dict):
+    if not isinstance(tree, dict) or {str}.issuperset(map(type, tree.values())):
         return tree
-    read = {name: leaf(value) if name in known else value for name, value in tree.items()}
+    read = {name: leaf(value) if name in names else value for name, value in tree.items()}
     return {name: value for name, value in read.items() if value is not None}
 
 
-def _whole(item: E, tree: dict[str, Any], known: frozenset[str]) -> E:
+def _whole(item: E, tree: dict[str, Any], names: frozenset[str]) -> E:
     """The record with the children in `extra` that have a known name and an unknown shape."""
-    odd = {name: tree[name] for name in tree.keys() & known if leaf(tree[name]) is None}
+    odd = {name: tree[name] for name in tree.keys() & names if leaf(tree[name]) is None}
     return attrs.evolve(item, extra={**item.extra, **odd}) if odd else item
 
 

@@ -50,7 +50,7 @@ def start_workflow(
         asked.append(("WorkflowContextId", filled("context", context_id)))
     if context_name is not None:
         asked.append(("WorkflowContextName", filled("context", context_name)))
-    asked += [("Parameter", [("Key", key), ("Value", value)]) for key, value in _texts(parameters or {})]
+    asked += [("Parameter", [("Key", key), ("Value", value)]) for key, value in texts(parameters or {}).items()]
     asked.append(("CorrelationId", filled("correlation_id", correlation_id)))
     return Call(
         "POST",
@@ -74,8 +74,9 @@ def retry_workflows(ids: Sequence[int | str]) -> Call[Tally]:
     return _on_many("retry", ids, _retried)
 
 
-def _texts(parameters: Mapping[str, Value]) -> list[tuple[str, str]]:
-    return [(_key(key), _text(key, value)) for key, value in parameters.items()]
+def texts(parameters: Mapping[str, Value]) -> dict[str, str]:
+    """Parameters as the texts that are sent."""
+    return {_key(key): _text(key, value) for key, value in parameters.items()}
 
 
 def _key(key: str) -> str:

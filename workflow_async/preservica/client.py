@@ -86,7 +86,9 @@ class PreservicaClient:
             clock=clock,
         )
         self.contexts = Contexts(self._transport)
-        self.workflows = Workflows(Poller(PreservicaSource(self._transport), clock), self._transport)
+        self.workflows = Workflows(
+            Poller(PreservicaSource(self._transport), clock, self._transport.binding.check), self._transport
+        )
         self.processes = Processes(self._transport)
         self.monitors = Monitors(self._transport)
 
@@ -136,7 +138,8 @@ class PreservicaClient:
         return self._transport.origin.base
 
     async def aclose(self) -> None:
-        """Close every connection; calls raise `ClientClosed` from here on."""
+        """Close every connection; calls, waits and watches raise `ClientClosed` from here on."""
+        self.workflows.poller.close()
         await self._transport.aclose()
 
     async def __aenter__(self) -> Self:

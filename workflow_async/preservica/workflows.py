@@ -1,7 +1,6 @@
 """Workflows of a Preservica: list, get, start, terminate, retry, wait."""
 
 import logging
-import uuid
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from datetime import datetime
@@ -11,23 +10,20 @@ from attrs import define, evolve
 from workflow_async import monitor
 from workflow_async._call import number
 from workflow_async._listing import Listing
-from workflow_async._retry import may_have_happened
-from workflow_async._transport import Transport
-from workflow_async.errors import CallError, DecodeError, PartlyRefused, StartOutcomeUnknown, UnsafeValue
+from workflow_async.errors import CallError, PartlyRefused, UnsafeValue
 from workflow_async.preservica import calls, filters
 from workflow_async.preservica.calls import Value
 from workflow_async.preservica.records import Context, Started, Tally, Workflow
 from workflow_async.preservica.source import ACTIVE
+from workflow_async.preservica.starting import Starting
 from workflow_async.settings import Poll, whole_number
 
 log = logging.getLogger("workflow_async")
 
 
 @define(eq=False)
-class Workflows(monitor.Monitored[Workflow]):
+class Workflows(Starting):
     """`client.workflows`; see `PreservicaClient`."""
-
-    _transport: Transport
 
     def list(
         self,
@@ -106,23 +102,11 @@ class Workflows(monitor.Monitored[Workflow]):
         Raises:
             BadRequest, Forbidden, NotFound, Unauthorized: it was not started.
             ConnectFailed: it was not even sent.
-            StartOutcomeUnknown: it may have been started; look before you start again.
+            StartOutcomeUnknown: it may have been started; `reconcile(error.ticket)` looks for it.
 
         Source: POST /sdb/rest/workflow/instances; contract: preservica.md 1.4, 1.8.
         """
-        id, name = _reference(context)
-        mark = str(uuid.uuid4()) if correlation_id is None else correlation_id
-        call = calls.start_workflow(id, name, parameters, mark)
-        try:
-            return await self._transport.send(call)
-        except CallError as error:
-            if not may_have_happened(error):
-                raise
-            place = f"context {id}" if name is None else f"context {name!r}"
-            unknown = StartOutcomeUnknown(
-                error, look_for=f"the correlation id {mark!r} among the workflows of {place}", correlation_id=mark
-            )
-        raise unknown
+        return await self.submit(self.prepare_start(context, parameters, correlation_id=correlation_id))
 
     async def terminate(self, *workflow_ids: int | str) -> None:
         """Ask for workflows to end; sent once. They are `ABORTED` a little later: `wait` for it.
@@ -167,14 +151,9 @@ class Workflows(monitor.Monitored[Workflow]):
         Raises:
             StartOutcomeUnknown: also where the server's answer names no id to wait for.
         """
-        started = await self.start(context, parameters, correlation_id=correlation_id)
-        if started.id is None:
-            raise StartOutcomeUnknown(
-                DecodeError("the answer to the start has no Id @ /"),
-                look_for=f"the correlation id {started.correlation_id}",
-                correlation_id=started.correlation_id,
-            )
-        return await self.wait(started.id, deadline=deadline, poll=poll, parked=parked, check=check)
+        ticket = self.prepare_start(context, parameters, correlation_id=correlation_id)
+        started = await self._starts.begin(ticket)
+        return await self.wait(started, deadline=deadline, poll=poll, parked=parked, check=check)
 
     def watch(
         self,
@@ -238,15 +217,6 @@ class Workflows(monitor.Monitored[Workflow]):
             return evolve(event, remedied=True)
 
         return remedy
-
-
-def _reference(context: Context | int | str) -> tuple[str | None, str | None]:
-    """Id and name of a context, as far as they are known."""
-    if isinstance(context, Context):
-        return context.id, context.name or None
-    if isinstance(context, str) and not filters.digits(context):
-        return None, context
-    return str(number("context", context)), None
 
 
 def _whole(asked: str, tally: Tally) -> None:

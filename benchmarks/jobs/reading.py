@@ -1,0 +1,130 @@
+"""Reading pages without the network: ours, and the same records made by hand."""
+
+import json
+from datetime import datetime
+from typing import Any
+from xml.etree import ElementTree as ET
+
+from benchmarks import wire
+from benchmarks.jobs.ours import client
+from benchmarks.meter import Meter
+from benchmarks.serving import told
+from workflow_async._call import Reply
+from workflow_async.opencast import calls as opencast
+from workflow_async.opencast import records as oc
+from workflow_async.preservica import calls as preservica
+from workflow_async.preservica import records as pv
+
+STATES = {state.value: state for state in oc.State}
+OPERATION_STATES = {state.value: state for state in oc.OperationState}
+SPACE = "{http://workflow.preservica.com}"
+
+
+def json_page(meter: Meter, rows: int, operations: int, times: int) -> None:
+    """Ours: from bytes to records."""
+    include = opencast.including(withoperations=operations > 0)
+    call = opencast.list_workflows(filter="", sort="", include=include, size=rows, limit=None, offset=0)
+    reply = Reply(200, {}, wire.opencast_page(range(rows), operations))
+    with meter.measuring(times):
+        for _ in range(times):
+            call.read(reply)
+
+
+def xml_page(meter: Meter, rows: int, times: int) -> None:
+    """Ours: from bytes to records."""
+    call = preservica.list_workflows((), size=rows, limit=None)
+    reply = Reply(200, {}, wire.preservica_page(range(rows), rows))
+    with meter.measuring(times):
+        for _ in range(times):
+            call.read(reply)
+
+
+async def listing(meter: Meter, system: str, url: str, count: int, latency: float = 0.0) -> None:
+    """Every workflow, one by one, from the network."""
+    told(url, f"world?count={count}")
+    told(url, f"latency?seconds={latency}")
+    async with client(system, url) as one:
+        with meter.measuring():
+            found = [0 async for _ in one.workflows.list()]
+    if len(found) != count:
+        raise RuntimeError(f"{len(found)} of {count} were listed")
+
+
+def json_by_hand(meter: Meter, rows: int, operations: int, times: int) -> None:
+    """The floor: the same records from `json.loads` by constructors, trusting every type."""
+    page = wire.opencast_page(range(rows), operations)
+    with meter.measuring(times):
+        for _ in range(times):
+            tuple(_workflow(row) for row in json.loads(page))
+
+
+def _workflow(row: dict[str, Any]) -> oc.Workflow:
+    operations = row.get("operations")
+    return oc.Workflow(
+        id=row["identifier"],
+        state=STATES[row["state"]],
+        state_text=row["state"],
+        title=row["title"],
+        description=row["description"],
+        definition=row["workflow_definition_identifier"],
+        event=row["event_identifier"],
+        creator=row["creator"] or None,
+        operations=None if operations is None else tuple(map(_operation, operations)),
+    )
+
+
+def _operation(row: dict[str, Any]) -> oc.Operation:
+    return oc.Operation(
+        operation=row["operation"],
+        state=OPERATION_STATES[row["state"]],
+        state_text=row["state"],
+        id=row["identifier"],
+        description=row["description"],
+        start=_instant(row["start"]),
+        completion=_instant(row["completion"]),
+        time_in_queue=row["time_in_queue"],
+        host=row["host"],
+        if_=row["if"],
+        unless=row["unless"],
+        fail_workflow_on_error=row["fail_workflow_on_error"],
+        error_handler_workflow=row["error_handler_workflow"],
+        retry_strategy=row["retry_strategy"],
+        max_attempts=row["max_attempts"],
+        failed_attempts=row["failed_attempts"],
+        configuration=row["configuration"],
+    )
+
+
+def _instant(text: str | None) -> datetime | None:
+    return datetime.fromisoformat(text) if text else None
+
+
+def xml_by_hand(meter: Meter, rows: int, times: int) -> None:
+    """The floor: the same records from ElementTree by constructors, trusting every type."""
+    page = wire.preservica_page(range(rows), rows)
+    with meter.measuring(times):
+        for _ in range(times):
+            tuple(_instance(row) for row in ET.fromstring(page).iterfind(f"{SPACE}WorkflowInstance"))
+
+
+def _instance(row: ET.Element) -> pv.Workflow:
+    found = {child.tag.removeprefix(SPACE): child.text for child in row}
+    state = found["State"] or ""
+    return pv.Workflow(
+        id=int(found["Id"] or ""),
+        state=pv.State.__members__[state],
+        state_text=state,
+        display_state=found.get("DisplayState"),
+        correlation_id=found.get("CorrelationToken"),
+        started=_instant(found.get("Started")),
+        finished=_instant(found.get("Finished")),
+        current_step=found.get("CurrentStepName"),
+        context_id=found.get("WorkflowContextId"),
+        context_name=found.get("WorkflowContextName"),
+        definition_id=found.get("WorkflowDefinitionTextId"),
+        definition_name=found.get("WorkflowDefinitionName"),
+        creator=found.get("Creator"),
+        archival_process_id=found.get("ArchivalProcessId"),
+        group_id=found.get("WorkflowGroupId"),
+        monitor_id=found.get("ProcessMonitorApiId"),
+    )

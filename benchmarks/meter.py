@@ -1,0 +1,50 @@
+"""The inside of a measured process: `python -m benchmarks.meter MODULE FUNCTION OPTIONS [CORE]` prints its figures.
+
+Standard library only, because the environment of the peers runs it too.
+"""
+
+import asyncio
+import gc
+import importlib
+import inspect
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from benchmarks.pinning import pin
+
+
+class Meter:
+    """What a job is given to say which part of it counts, and what else it saw."""
+
+    def __init__(self) -> None:
+        self.figures: dict[str, float] = {}
+
+    @contextmanager
+    def measuring(self, times: int = 1) -> Iterator[None]:
+        """CPU seconds (user and system, all threads) and wall seconds of the block, for each of so many times."""
+        gc.collect()
+        wall, cpu = time.perf_counter(), time.process_time()
+        yield
+        self.note(cpu=(time.process_time() - cpu) / times, wall=(time.perf_counter() - wall) / times)
+
+    def note(self, **figures: float) -> None:
+        """Tell these figures too."""
+        self.figures |= figures
+
+
+def main(module: str, function: str, options: str, core: str = "") -> None:
+    """Run one job and print its figures as JSON."""
+    pin(int(core) if core else None)
+    meter = Meter()
+    job = getattr(importlib.import_module(module), function)
+    begun = job(meter, **json.loads(options))
+    if inspect.iscoroutine(begun):
+        asyncio.run(begun)
+    print(json.dumps(meter.figures))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

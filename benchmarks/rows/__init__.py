@@ -1,0 +1,29 @@
+"""Every row by its name; those marked take minutes and run when they are named."""
+
+from collections.abc import Callable, Iterable
+
+from benchmarks.measure import Bench, Line
+from benchmarks.rows import reading, requests, watching
+
+Row = Callable[[Bench], Iterable[Line]]
+
+ROWS: dict[str, Row] = {
+    "watch-list": watching.listed,
+    "watch-memory": watching.memory,
+    "watch-lag": watching.lag,
+    "watch-spread": watching.spread,
+    "watch-one": watching.same,
+    "watch-glance": watching.glanced,
+    "capacity": requests.capacity,
+    "request": requests.one,
+    "burst": requests.burst,
+    "first": requests.first,
+    "read-json": reading.json_page,
+    "read-xml": reading.xml_page,
+    "list": reading.listing,
+    "import": requests.imports,
+    "soak": watching.soak,
+    "list-far": reading.far,
+}
+MARKED = frozenset({"soak", "list-far"})
+"""Take minutes."""

@@ -1,0 +1,106 @@
+"""Both systems on a clock that passes when somebody sleeps, and what ran on them at once."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Any
+
+import anyio.lowlevel
+import pytest
+
+from workflow_async import Clock, OpencastClient, Poll
+from workflow_async.batch import Result, Run
+from workflow_async.preservica import PreservicaClient
+from workflow_async.sandbox import ManualClock, Sandbox, Step
+from workflow_async.sandbox.engine import Run as EngineRun
+from workflow_async.sandbox.systems import FakeOpencast, FakePreservica, System
+
+QUICK = [Step("one", 5.0)]
+OFTEN = Poll(interval=1.0, ceiling=2.0, outage=30.0)
+
+Connect = Callable[..., OpencastClient]
+
+
+@pytest.fixture
+def time() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def clock(time: ManualClock) -> Clock:
+    """A client's clock on which sleeping makes the sandbox's time pass."""
+
+    async def sleep(seconds: float) -> None:
+        time.advance(seconds)
+        await anyio.lowlevel.checkpoint()
+
+    return Clock(now=time, sleep=sleep, jitter=lambda: 0.5, wall=time)
+
+
+@pytest.fixture(params=["16"])
+def sandbox(request: pytest.FixtureRequest, time: ManualClock) -> Iterator[Sandbox]:
+    with Sandbox(request.param, time) as served:
+        served.opencast.define("quick", QUICK)
+        yield served
+
+
+@pytest.fixture
+def fake(sandbox: Sandbox) -> FakeOpencast:
+    return sandbox.opencast
+
+
+@pytest.fixture
+def archive(sandbox: Sandbox) -> FakePreservica:
+    return sandbox.preservica
+
+
+@pytest.fixture
+def connect(fake: FakeOpencast, clock: Clock) -> Connect:
+    def connecting(**settings: Any) -> OpencastClient:
+        return OpencastClient(fake.url, **{"auth": fake.auth, "clock": clock, **settings})
+
+    return connecting
+
+
+@pytest.fixture
+async def oc(connect: Connect) -> AsyncIterator[OpencastClient]:
+    async with connect() as client:
+        yield client
+
+
+@pytest.fixture
+async def pv(archive: FakePreservica, clock: Clock) -> AsyncIterator[PreservicaClient]:
+    async with as_manager(archive, archive.url, clock) as client:
+        yield client
+
+
+def as_manager(archive: FakePreservica, url: str, clock: Clock, **settings: Any) -> PreservicaClient:
+    """A client of the account that may do everything."""
+    account = {"username": archive.username, "password": archive.password, "tenant": archive.tenant}
+    return PreservicaClient(url, **{**account, "clock": clock, **settings})
+
+
+async def results(run: Run[Any]) -> list[Result[Any]]:
+    """All that a batch tells, in the order of the telling."""
+    async with run as outcomes:
+        return [outcome async for outcome in outcomes]
+
+
+def runs(system: System) -> list[EngineRun]:
+    """Every workflow there is, oldest id first."""
+    return list(system.engine.all())
+
+
+def posts(system: System) -> int:
+    """How many starts it was asked for, whatever came of them."""
+    paths = {"/api/workflows", "/sdb/rest/workflow/instances"}
+    return sum(exchange.method == "POST" and exchange.path in paths for exchange in system.requests)
+
+
+def most_at_once(system: System) -> int:
+    """How many workflows ran at once, by the server's own record of their beginning and end."""
+    all = runs(system)
+    moments = [(run.created, 1) for run in all] + [(run.finished, -1) for run in all if run.finished is not None]
+    running = most = 0
+    for _, step in sorted(moments):
+        running += step
+        most = max(most, running)
+    return most

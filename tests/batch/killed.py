@@ -1,0 +1,111 @@
+"""A process that runs batches in children of its own and lets each kill itself at a certain step.
+
+It reads one order a line from stdin (JSON) and answers each with a line: how the child ended, what it told, and how
+many steps it took. A step is the moment before or after a word with the journal's file, or a start sent to the server.
+"""
+
+import json
+import os
+import signal
+import sys
+import time
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import aiosqlite
+import anyio
+from attrs import define
+
+from workflow_async import Clock, OpencastClient, Poll, opencast, preservica
+from workflow_async._call import Replay
+from workflow_async._transport import Transport
+from workflow_async.batch import Run, journal  # noqa: F401 - the children need not read it again
+from workflow_async.preservica import PreservicaClient
+
+SPEED = 50.0
+"""How fast time passes for the clients, as for the sandbox."""
+
+
+@define
+class Steps:
+    """Counts steps, and kills this process at one of them."""
+
+    fatal: int | None
+    taken: int = 0
+
+    def step(self) -> None:
+        self.taken += 1
+        if self.taken == self.fatal:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def around(self, work: Callable[..., Awaitable[Any]], *, where: Callable[..., bool]) -> Callable[..., Any]:
+        """The same work with a step before and one after it."""
+
+        async def stepping(*arguments: Any, **named: Any) -> Any:
+            if not where(*arguments):
+                return await work(*arguments, **named)
+            self.step()
+            done = await work(*arguments, **named)
+            self.step()
+            return done
+
+        return stepping
+
+
+def clock() -> Clock:
+    return Clock(now=lambda: time.monotonic() * SPEED, sleep=lambda seconds: anyio.sleep(seconds / SPEED))
+
+
+def batch(order: dict[str, Any], client: OpencastClient | PreservicaClient) -> Run[Any]:
+    settings: dict[str, Any] = {
+        "max_running": order["max_running"],
+        "journal": order["journal"],
+        "poll": Poll(interval=0.5, ceiling=1.0),
+        "settle": 1.0,
+    }
+    if isinstance(client, OpencastClient):
+        return client.workflows.run_all([opencast.Start(*start) for start in order["starts"]], **settings)
+    return client.workflows.run_all([preservica.Start(*start) for start in order["starts"]], **settings)
+
+
+def client_of(order: dict[str, Any]) -> OpencastClient | PreservicaClient:
+    if order["system"] == "opencast":
+        return OpencastClient(order["url"], auth=tuple(order["auth"]), clock=clock())
+    username, password = order["auth"]
+    return PreservicaClient(order["url"], username=username, password=password, tenant=order["tenant"], clock=clock())
+
+
+async def run(order: dict[str, Any]) -> list[dict[str, Any]]:
+    async with client_of(order) as client, batch(order, client) as outcomes:
+        return [{"told": type(one).__name__, "id": one.id, "succeeded": one.succeeded} async for one in outcomes]
+
+
+def child(order: dict[str, Any]) -> None:
+    steps = Steps(order["fatal"])
+    connection: Any = aiosqlite.Connection
+    connection._execute = steps.around(connection._execute, where=lambda *_: True)
+    transport: Any = Transport
+    transport.send = steps.around(transport.send, where=lambda _, call: call.replay is Replay.ONCE)
+    told = anyio.run(run, order)
+    Path(order["answer"]).write_text(json.dumps({"told": told, "steps": steps.taken}))
+
+
+def main() -> None:
+    for line in sys.stdin:
+        order = json.loads(line)
+        id = os.fork()
+        if id == 0:
+            child(order)
+            sys.stdout.flush()
+            os._exit(0)
+        _, status = os.waitpid(id, 0)
+        answer = Path(order["answer"])
+        found = json.loads(answer.read_text()) if answer.exists() else {}
+        answer.unlink(missing_ok=True)
+        sys.stdout.write(json.dumps({"code": os.waitstatus_to_exitcode(status), **found}) + "\n")
+        sys.stdout.flush()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""What the benchmarks show, in small: ratios of CPU time and counts, with 25 % to spare, and never seconds."""
+
+from collections.abc import Iterator
+
+import pytest
+
+from benchmarks.measure import Bench, Job
+from benchmarks.serving import serving
+
+SYSTEMS = ("opencast", "preservica")
+SPARE = 1.25
+
+
+@pytest.fixture(scope="module")
+def stub() -> Iterator[str]:
+    with serving(pinned=False) as url:
+        yield url
+
+
+@pytest.fixture
+def bench() -> Bench:
+    return Bench(rounds=2, pinned=False)
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_a_tick_by_the_list_costs_a_tenth_of_a_get_each(bench: Bench, stub: str, system: str) -> None:
+    options = {"system": system, "url": stub, "count": 2000}
+    jobs = {"tick": Job("watching.tick", options), "each": Job("watching.get_each", options)}
+    found = bench.run(jobs, rounds=1)
+    assert found["tick"]["cpu"] <= found["each"]["cpu"] / 10
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_a_tick_asks_for_pages_and_for_what_has_changed(bench: Bench, stub: str, system: str) -> None:
+    found = bench.once(Job("watching.tick", {"system": system, "url": stub, "count": 1950, "changed": 7}))
+    assert found["ended"] == 7
+    assert found["requests"] <= 20 + 7
+
+
+def test_a_thousand_waits_for_one_workflow_ask_once_an_interval(bench: Bench, stub: str) -> None:
+    found = bench.once(Job("watching.same", {"system": "opencast", "url": stub, "count": 1000, "ticks": 3}))
+    assert found["requests"] == 1
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_a_waiter_holds_five_kilobytes_above_its_record(bench: Bench, stub: str, system: str) -> None:
+    found = bench.once(Job("watching.memory", {"system": system, "url": stub, "count": 2000}))
+    assert found["waiter"] <= 5 * 1024 * SPARE
+
+
+def test_gets_are_spread_evenly_over_the_interval(bench: Bench) -> None:
+    found = bench.once(Job("virtual.spread", {"count": 3000, "interval": 30.0, "intervals": 2}))
+    assert found["peak"] <= 1.2 * SPARE
+
+
+def test_polls_leave_nothing_behind(bench: Bench) -> None:
+    found = bench.once(Job("virtual.soak", {"count": 200, "polls": 20_000, "lists": True}))
+    assert found["growth"] <= 1.02 * SPARE
+
+
+def test_sixteen_requests_at_once_cost_less_than_by_httpx_itself(bench: Bench, stub: str) -> None:
+    options = {"url": stub, "count": 200, "at_once": 16}
+    found = bench.run({"ours": Job("requesting.ours", options), "httpx": Job("requesting.bare_httpx", options)})
+    assert found["ours"]["cpu"] <= found["httpx"]["cpu"] / SPARE
+
+
+@pytest.mark.parametrize(
+    ("ours", "hand", "options", "goal"),
+    [
+        pytest.param("json_page", "json_by_hand", {"operations": 20, "times": 5}, 1.5, id="json with operations"),
+        pytest.param("json_page", "json_by_hand", {"operations": 0, "times": 100}, 1.5, id="json"),
+        pytest.param("xml_page", "xml_by_hand", {"times": 50}, 1.5, id="xml"),
+    ],
+)
+def test_reading_a_page_costs_little_more_than_by_hand(
+    bench: Bench, ours: str, hand: str, options: dict[str, int], goal: float
+) -> None:
+    jobs = {name: Job(f"reading.{job}", {"rows": 100} | options) for name, job in (("ours", ours), ("hand", hand))}
+    found = bench.run(jobs)
+    assert found["ours"]["cpu"] <= goal * SPARE * found["hand"]["cpu"]

@@ -1,0 +1,165 @@
+"""A server of the tests' own, as the monitor sees one: its workflows are what a test says, and it notes what it is asked."""
+
+import asyncio
+from collections.abc import Collection, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import anyio
+from attrs import define, evolve, field, frozen
+
+from workflow_async import Clock, Phase
+from workflow_async._call import Call, Page, Reply
+from workflow_async._listing import Listing
+from workflow_async.monitor import Poller
+
+ROWS = 100
+"""Rows of a page."""
+
+
+@frozen
+class Record:
+    """A workflow, as far as the monitor cares."""
+
+    id: int
+    phase: Phase = Phase.RUNNING
+    word: str = ""
+    step: str | None = None
+
+    @property
+    def state_text(self) -> str:
+        """The server's word for the phase."""
+        return self.word or self.phase.value
+
+
+@frozen
+class Operation:
+    """An operation of a workflow."""
+
+    operation: str
+    state_text: str = "instantiated"
+    start: datetime | None = None
+    completion: datetime | None = None
+
+
+@frozen
+class Detailed(Record):
+    """A workflow that may show its operations."""
+
+    operations: tuple[Operation, ...] | None = None
+
+
+@define
+class Server:
+    """A source of looks."""
+
+    lists: bool = False
+    glances: bool = False
+    lag: float = 0.0
+    seconds: float = 0.0
+    """That every answer takes."""
+    workflows: dict[int, Any] = field(factory=dict)
+    """What a get of each is answered with: a record, or an error."""
+    listed: dict[int, Record] | None = None
+    """What the list shows, if that is something else."""
+    refusal: Exception | None = None
+    """What the list is answered with."""
+    stale: set[int] = field(factory=set)
+    """Whom a glance shows unchanged, whatever they are."""
+    blind: Exception | None = None
+    """What a glance is answered with."""
+    gets: list[tuple[float, int, bool]] = field(factory=list)
+    pages: list[float] = field(factory=list)
+    looked: list[tuple[int, ...]] = field(factory=list)
+    going: int = 0
+    """Requests on their way."""
+
+    @property
+    def requests(self) -> int:
+        """How many there were."""
+        return len(self.gets) + len(self.pages) + len(self.looked)
+
+    def put(self, *records: Any) -> None:
+        """Let workflows be this."""
+        self.workflows |= {record.id: record for record in records}
+
+    def become(self, phase: Phase, *ids: int, **more: Any) -> None:
+        """Let workflows be in this phase."""
+        self.put(*(evolve(self.workflows[id], phase=phase, **more) for id in ids))
+
+    def active(self, *, operations: bool) -> Listing[Any]:
+        """What has not ended, in pages."""
+        return Listing(self._send, _from(0, operations=operations), lambda record: record.id)
+
+    async def _send(self, call: Call[Any], /) -> Any:
+        self.pages.append(_now())
+        await self._pass()
+        if self.refusal is not None:
+            raise self.refusal
+        rows = self.listed if self.listed is not None else self.workflows
+        going = [row for row in rows.values() if isinstance(row, Record) and not row.phase.final]
+        place, operations = call.read(Reply(200, {}, b""))
+        page = tuple(self._shown(row, operations) for row in going[place : place + ROWS])
+        after = _from(place + ROWS, operations=operations) if place + ROWS < len(going) else None
+        return Page(page, after)
+
+    async def get(self, id: int, *, operations: bool) -> Any:
+        """One as it stands when the request comes in."""
+        self.gets.append((_now(), id, operations))
+        found = self.workflows[id]
+        await self._pass()
+        if isinstance(found, Exception):
+            raise found
+        return self._shown(found, operations)
+
+    async def suspects(self, known: Sequence[Record]) -> Collection[int]:
+        """Whose phase is another, or who fails."""
+        self.looked.append(tuple(record.id for record in known))
+        await self._pass()
+        if self.blind is not None:
+            raise self.blind
+        fresh = [record.id for record in known if record.id not in self.stale]
+        return [id for id, record in zip((r.id for r in known), known, strict=True) if id in fresh and self._differs(record)]
+
+    def _differs(self, known: Record) -> bool:
+        return getattr(self.workflows[known.id], "phase", None) is not known.phase
+
+    def _shown(self, record: Any, operations: bool) -> Any:  # noqa: FBT001 - a word less
+        return record if operations or not isinstance(record, Detailed) else evolve(record, operations=None)
+
+    async def _pass(self) -> None:
+        self.going += 1
+        try:
+            await anyio.sleep(self.seconds)
+        finally:
+            self.going -= 1
+
+    def whole(self, workflow: Any) -> bool:
+        """Whether it shows its operations, if it has any."""
+        return not isinstance(workflow, Detailed) or workflow.operations is not None
+
+    def kind(self, workflow: Record) -> str:
+        """One for all."""
+        return "kind"
+
+    def durations(self, workflow: Record) -> Iterable[tuple[str, float]]:
+        """A minute each."""
+        return [("kind", 60.0)]
+
+
+def _from(place: int, *, operations: bool) -> Call[Any]:
+    return Call("GET", "/", lambda _: (place, operations))
+
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+def poller(server: Server) -> Poller[Any]:
+    """The poll loop of a client of it, without jitter."""
+    return Poller(server, Clock(now=_now, sleep=anyio.sleep, jitter=lambda: 0.5, wall=_now))
+
+
+def running(*ids: int) -> dict[int, Any]:
+    """Workflows that run."""
+    return {id: Record(id) for id in ids}

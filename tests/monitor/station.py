@@ -1,0 +1,153 @@
+"""A sandbox and clients of it on the virtual time of the running loop, with a wire between them that can be down."""
+
+import asyncio
+import random
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, cast
+
+import anyio
+import httpx
+from attrs import define, field
+
+from workflow_async import Clock, OpencastClient, Phase, PreservicaClient
+from workflow_async.sandbox import Sandbox
+from workflow_async.sandbox.engine import Engine, Run, Status, Step
+from workflow_async.sandbox.opencast.dialect import Release
+from workflow_async.sandbox.served import Exchange
+from workflow_async.sandbox.systems import FakeOpencast, FakePreservica
+
+SYSTEMS = ("11", "16", "19", "preservica")
+EPOCH = 1_700_000_000.0
+
+PHASES = {
+    Status.WAITING: Phase.WAITING,
+    Status.RUNNING: Phase.RUNNING,
+    Status.FAILING: Phase.RUNNING,
+    Status.PARKED: Phase.PARKED,
+    Status.SUCCEEDED: Phase.SUCCEEDED,
+    Status.PARTIAL: Phase.PARTIAL,
+    Status.FAILED: Phase.FAILED,
+    Status.STOPPED: Phase.STOPPED,
+}
+
+
+class Wire(httpx.AsyncBaseTransport):
+    """The way to an ASGI application: down for a while, or slow, on the way there as on the way back."""
+
+    def __init__(self, app: Any) -> None:
+        self.inner = httpx.ASGITransport(app)
+        self.down = False
+        self.seconds: Callable[[], float] = lambda: 0.0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        await anyio.sleep(self.seconds())
+        if self.down:
+            raise httpx.ConnectError("refused", request=request)
+        try:
+            return await self.inner.handle_async_request(request)
+        except ConnectionResetError as error:
+            raise httpx.ReadError(str(error), request=request) from None
+        finally:
+            await anyio.sleep(self.seconds())
+
+
+@define
+class Station:
+    """One system of a sandbox, whose clients are ready to be entered."""
+
+    kind: str
+    system: FakeOpencast | FakePreservica
+    wire: Wire
+    clock: Clock
+    _made: int = field(default=0, init=False)
+
+    @property
+    def lists(self) -> bool:
+        """Whether its workflows can be listed."""
+        return self.kind in {"11", "preservica"}
+
+    @property
+    def engine(self) -> Engine:
+        """What makes its workflows advance."""
+        return self.system.engine
+
+    @property
+    def opencast(self) -> FakeOpencast:
+        """It, as what it is."""
+        return cast("FakeOpencast", self.system)
+
+    @property
+    def preservica(self) -> FakePreservica:
+        """It, as what it is."""
+        return cast("FakePreservica", self.system)
+
+    def define(self, name: str, *steps: Step) -> str:
+        """Teach it a kind of workflow; what `start` calls it."""
+        if isinstance(self.system, FakePreservica):
+            return self.system.context(name, f"org.example.{name}", "Ingest", steps)
+        return self.system.define(name, steps).identifier
+
+    def start(self, kind: str) -> int:
+        """Start a workflow of this kind, past the API."""
+        if isinstance(self.system, FakePreservica):
+            return self.system.world.archive.begin(self.system.world.archive.contexts[kind], {}, None).id
+        return self.system.start(self.system.event(), kind)
+
+    def starts(self, count: int, *seconds: float) -> list[int]:
+        """Start as many workflows of steps that take so long."""
+        self._made += 1
+        kind = self.define(f"kind-{self._made}", *(Step(f"step-{n}", took) for n, took in enumerate(seconds)))
+        return [self.start(kind) for _ in range(count)]
+
+    def run(self, id: int) -> Run:
+        """A workflow as it stands."""
+        found = self.engine.get(id)
+        assert found is not None
+        return found
+
+    def phase_of(self, run: Run) -> Phase:
+        """Where a workflow stands, in the words its clients use."""
+        partial = run.status is Status.PARTIAL and self.kind != "preservica"
+        return Phase.SUCCEEDED if partial else PHASES[run.status]
+
+    @asynccontextmanager
+    async def client(self, auth: tuple[str, str] | None = None, **settings: Any) -> AsyncIterator[Any]:
+        """A client of it, entered."""
+        more = {"clock": self.clock, **settings}
+        name, password = auth or self.system.auth
+        async with httpx.AsyncClient(transport=self.wire) as http:
+            client: OpencastClient | PreservicaClient = (
+                PreservicaClient("http://127.0.0.1", username=name, password=password, http=http, **more)
+                if isinstance(self.system, FakePreservica)
+                else OpencastClient("http://127.0.0.1", auth=(name, password), http=http, **more)
+            )
+            async with client:
+                yield client
+
+    def asked(self, since: int = 0) -> list[Exchange]:
+        """The requests for workflows and events, from one on."""
+        return [one for one in self.system.requests[since:] if "accesstoken" not in one.path]
+
+    def looks(self, since: int = 0) -> tuple[int, int, int]:
+        """How many pages of the list, glances at events and gets it has served."""
+        paths = [(one.path, one.query) for one in self.asked(since)]
+        pages = sum(path in {"/api/workflows", "/sdb/rest/workflow/instances"} for path, _ in paths)
+        glances = sum(path == "/api/events" for path, _ in paths)
+        return pages, glances, len(paths) - pages - glances
+
+
+def station(kind: str, seed: int = 0) -> Station:
+    """A system on the time of the running loop."""
+    loop, chance = asyncio.get_running_loop(), random.Random(seed)
+    opencast = "16" if kind == "preservica" else cast("Release", kind)
+    sandbox = Sandbox(opencast, clock=lambda: EPOCH + loop.time(), seed=seed)
+    system = sandbox.preservica if kind == "preservica" else sandbox.opencast
+    clock = Clock(now=loop.time, sleep=anyio.sleep, jitter=chance.random, wall=lambda: EPOCH + loop.time())
+    return Station(kind, system, Wire(system.app), clock)
+
+
+def is_subsequence(told: Sequence[object], true: Sequence[object]) -> bool:
+    """Whether all that was told happened, in this order."""
+    rest = iter(true)
+    return all(one in rest for one in told)

@@ -1,0 +1,56 @@
+"""Who is due when."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workflow_async.monitor.agenda import Agenda
+
+IDS = st.integers(0, 9)
+DUES = st.floats(0, 100)
+DEEDS = st.lists(st.tuples(st.sampled_from(["put", "drop", "take"]), IDS, DUES))
+
+
+@given(DEEDS)
+def test_an_agenda_does_what_a_dict_of_instants_would(deeds: list[tuple[str, int, float]]) -> None:
+    agenda, due = Agenda(), dict[int, float]()
+    for deed, id, at in deeds:
+        if deed == "put":
+            agenda.put(id, at)
+            due[id] = at
+        elif deed == "drop":
+            agenda.drop(id)
+            due.pop(id, None)
+        else:
+            expected = sorted((when, who) for who, when in due.items() if when <= at)[: id + 1]
+            assert agenda.take(at, id + 1) == [who for _, who in expected]
+            for _, who in expected:
+                del due[who]
+        assert (agenda.ids(), len(agenda), agenda.next) == (set(due), len(due), min(due.values(), default=None))
+        assert all((id in agenda) == (id in due) for id in range(10))
+
+
+def test_the_last_word_on_an_id_counts() -> None:
+    agenda = Agenda()
+    for due in (5.0, 1.0, 9.0):
+        agenda.put(1, due)
+    assert agenda.take(8.9, 10) == []
+    assert agenda.take(9.0, 10) == [1]
+    assert agenda.next is None
+
+
+def test_who_has_waited_longest_is_taken_first_and_no_more_than_asked_for() -> None:
+    agenda = Agenda()
+    for id, due in ((1, 3.0), (2, 1.0), (3, 2.0), (4, 9.0)):
+        agenda.put(id, due)
+    assert agenda.take(5.0, 2) == [2, 3]
+    assert agenda.take(5.0, 2) == [1]
+    assert agenda.next == 9.0
+
+
+def test_an_agenda_forgets_what_was_dropped() -> None:
+    agenda = Agenda()
+    for round_ in range(1000):
+        agenda.put(round_, 1.0)
+        agenda.drop(round_)
+    assert agenda.next is None
+    assert not agenda._heap

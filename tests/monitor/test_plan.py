@@ -1,0 +1,501 @@
+"""What is asked next, proved over thousands of ticks without a server."""
+
+import random
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from attrs import define, evolve, field
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.monitor.records import Record
+from workflow_async import Phase, Poll
+from workflow_async.monitor.pace import pause
+from workflow_async.monitor.plan import AT_ONCE, CERTAIN, GLANCE, Asks, Plan
+from workflow_async.monitor.sight import Sight
+
+TICK = 0.1
+STEADY = Poll(interval=2, backoff=1, ceiling=2)
+EXACT = Poll(interval=2, backoff=1, ceiling=2, jitter=0)
+
+
+@define
+class Drive:
+    """A plan, and a server that answers at the next tick; the list shows `listed`, in pages of a hundred."""
+
+    plan: Plan
+    poll: Poll = STEADY
+    listed: set[int] = field(factory=set)
+    now: float = 1000.0
+    ticks: int = 0
+    sights: dict[int, Sight[Any]] = field(factory=dict)
+    looks: dict[int, list[float]] = field(factory=lambda: defaultdict(list))
+    """When each was looked at, in whatever way."""
+    gets: list[float] = field(factory=list)
+    sweeps: list[float] = field(factory=list)
+    glances: list[float] = field(factory=list)
+    chance: random.Random = field(factory=lambda: random.Random(3))
+    changed: set[int] = field(factory=set)
+    """Whom a glance shows to have changed."""
+
+    def add(self, ids: Iterable[int]) -> None:
+        for id in ids:
+            self.sights[id] = Sight(id=id, since=self.now)
+            self.plan.add(id, self.poll)
+
+    def run(self, seconds: float) -> None:
+        """Tick for so long."""
+        for _ in range(round(seconds / TICK)):
+            self.tick()
+
+    def tick(self) -> Asks:
+        asks = self.plan.ask(self.now, self.sights)
+        self.gets += [self.now] * len(asks.gets)
+        self.glances += [self.now] * len(asks.glances)
+        for id in asks.gets:
+            self._see(id, certain=True)
+            self.plan.answered((id,), {id: self._next(id)})
+        for ids in asks.glances:
+            for id in ids:
+                self._see(id, certain=False)
+            self.plan.answered(ids, {id: self._next(id) for id in ids})
+            self.plan.doubted(self.changed.intersection(ids), self.now)
+        if asks.sweep:
+            self._sweep()
+        self.ticks += 1
+        self.now = 1000.0 + self.ticks * TICK
+        return asks
+
+    def _see(self, id: int, *, certain: bool) -> None:
+        self.looks[id].append(self.now)
+        sight = self.sights[id]
+        known = sight.workflow is not None
+        self.sights[id] = evolve(sight, workflow=Record(id), unchanged=sight.unchanged + 1 if known else 0)
+        if certain and id in self.changed:
+            self.changed.discard(id)
+            self.sights[id] = evolve(self.sights[id], unchanged=0)
+
+    def _next(self, id: int) -> float:
+        return self.now + pause(self.poll, self.sights[id].unchanged, self.chance.random())
+
+    def _sweep(self) -> None:
+        self.sweeps.append(self.now)
+        covered = set(self.plan.covered)
+        for id in covered & self.listed:
+            self._see(id, certain=True)
+        self.plan.swept(self.pages, set(self.listed), covered - self.listed, self.now, self.now + self.poll.interval)
+
+    @property
+    def pages(self) -> int:
+        return -(-len(self.listed) // 100)
+
+    def requests(self, since: float) -> int:
+        """That were begun from then on, a sweep counted by its pages."""
+        singles = sum(at >= since for at in (*self.gets, *self.glances))
+        return singles + self.pages * sum(at >= since for at in self.sweeps)
+
+
+def longest_gap(looks: dict[int, list[float]]) -> float:
+    return max(later - earlier for ats in looks.values() for earlier, later in pairwise(ats))
+
+
+# Cost
+
+
+@pytest.mark.parametrize("count", [250, 1000, 5000])
+def test_with_a_list_an_interval_costs_its_pages_and_the_changes(count: int) -> None:
+    drive = Drive(Plan(lists=True, glances=False), listed=set(range(count)))
+    drive.add(range(count))
+    drive.run(20)
+    began, ended = drive.now, 0
+    for _ in range(2000):
+        if drive.chance.random() < 0.05:
+            drive.listed.pop()
+            ended += 1
+        asks = drive.tick()
+        for id in asks.gets:  # it has ended, as the get says
+            drive.plan.rest(id)
+    intervals = 2000 * TICK / drive.poll.interval
+    assert ended > 50
+    assert drive.requests(began) <= (intervals + 1) * -(-count // 100) + ended
+
+
+def test_a_few_of_a_long_list_are_got_one_by_one_because_that_is_cheaper() -> None:
+    drive = Drive(Plan(lists=True, glances=False, pages=10), listed=set(range(1000)))
+    drive.add(range(10))
+    drive.run(200)
+    assert not drive.sweeps
+    assert len(drive.gets) <= 10 * (200 / drive.poll.interval + 1) * 1.1
+
+
+@given(pages=st.integers(1, 12), count=st.integers(1, 40))
+@settings(max_examples=30)
+def test_an_interval_never_costs_more_than_the_cheaper_of_list_and_gets(pages: int, count: int) -> None:
+    drive = Drive(Plan(lists=True, glances=False, pages=pages), listed=set(range(pages * 100)))
+    drive.add(range(count))
+    drive.run(10)
+    began = drive.now
+    drive.run(100)
+    assert drive.requests(began) <= min(pages, count) * (100 / drive.poll.interval + 1) * 1.1
+
+
+def test_one_that_joins_many_is_got_at_once_and_then_covered_by_the_list() -> None:
+    drive = Drive(Plan(lists=True, glances=False), listed=set(range(500)))
+    drive.add(range(500))
+    drive.run(10)
+    drive.listed.add(777)
+    drive.add([777])
+    asks = drive.tick()
+    assert (asks.gets, asks.confirms) == ((777,), {777})
+    drive.run(5)
+    assert 777 in drive.plan.covered
+
+
+def test_many_that_join_many_bring_the_next_look_at_the_list_forward() -> None:
+    slow = Poll(interval=2, ceiling=600)
+    drive = Drive(Plan(lists=True, glances=False), slow, set(range(500)))
+    drive.add(range(500))
+    drive.run(10)
+    drive.plan.sweep_at = drive.now + 600
+    drive.listed |= set(range(500, 700))
+    drive.add(range(500, 700))
+    began = drive.now
+    drive.run(4)
+    assert [at for at in drive.sweeps if at >= began]
+    assert not [at for at in drive.gets if at >= began]
+
+
+def test_the_list_is_looked_at_no_more_than_once_an_interval_however_many_join() -> None:
+    drive = Drive(Plan(lists=True, glances=False), listed=set(range(100)))
+    drive.add(range(100))
+    for n in range(100, 4000, 20):
+        drive.listed |= set(range(n, n + 20))
+        drive.add(range(n, n + 20))
+        drive.tick()
+    assert min(later - earlier for earlier, later in pairwise(drive.sweeps)) >= drive.poll.interval - TICK
+
+
+def test_the_first_look_comes_after_the_initial_pause_of_each() -> None:
+    drive = Drive(Plan(lists=False, glances=False))
+    for id, initial in ((1, 0.0), (2, 5.0), (3, 60.0)):
+        drive.sights[id] = Sight(id=id, since=drive.now)
+        drive.plan.add(id, Poll(initial=initial))
+    drive.run(90)
+    assert [drive.looks[id][0] - 1000 for id in (1, 2, 3)] == pytest.approx([0, 5, 60], abs=2 * TICK)
+
+
+def test_the_list_too_waits_for_the_initial_pause() -> None:
+    drive = Drive(Plan(lists=True, glances=False), Poll(initial=30), set(range(200)))
+    drive.add(range(200))
+    drive.run(60)
+    assert drive.sweeps[0] - 1000 == pytest.approx(30, abs=2 * TICK)
+
+
+# Fairness
+
+
+@pytest.mark.parametrize(("lists", "count"), [(False, 50), (False, 1000), (True, 2000)])
+def test_nobody_waits_longer_than_two_intervals_for_a_look(lists: bool, count: int) -> None:  # noqa: FBT001 - a case
+    drive = Drive(Plan(lists=lists, glances=False), listed=set(range(count)))
+    drive.add(range(count))
+    drive.run(300)
+    assert len(drive.looks) == count
+    assert longest_gap(drive.looks) <= 2 * drive.poll.interval
+    assert min(len(ats) for ats in drive.looks.values()) >= 300 / drive.poll.interval / 1.3
+
+
+def test_no_more_than_so_many_are_on_their_way_and_the_longest_due_is_next() -> None:
+    plan = Plan(lists=False, glances=False)
+    sights = {id: Sight[Any](id=id, since=0.0) for id in range(200)}
+    for id in sights:
+        plan.add(id, EXACT)
+    plan.ask(0.0, sights)
+    due = plan.ask(10.0, sights)
+    assert len(due.gets) == AT_ONCE - 1  # the first was on its way already
+    assert due.next is None  # it is an answer that has to come now
+    assert plan.ask(10.0, sights).gets == ()
+    plan.answered((due.gets[0],), {due.gets[0]: 12.0})
+    assert plan.ask(10.0, sights).gets == (max(due.gets) + 1,)
+
+
+# Spread
+
+
+def peak(ats: list[float], begin: float, end: float, window: float) -> float:
+    """The most in any window, compared with the mean."""
+    inside = [at for at in ats if begin <= at < end]
+    windows = Counter(int((at - begin) / window) for at in inside)
+    return max(windows.values()) / (len(inside) * window / (end - begin))
+
+
+@pytest.mark.parametrize("jitter", [0.0, 0.2])
+def test_ten_thousand_without_a_list_are_asked_for_evenly(jitter: float) -> None:
+    poll = Poll(interval=20, backoff=1, ceiling=20, jitter=jitter)
+    drive = Drive(Plan(lists=False, glances=False), poll)
+    drive.add(range(10_000))
+    drive.run(200)
+    assert peak(drive.gets, 1000, 1200, poll.interval / 10) <= 1.2
+
+
+def test_no_interval_ever_asks_for_more_than_all_of_them() -> None:
+    poll = Poll(interval=10, backoff=1.5, ceiling=60)
+    drive = Drive(Plan(lists=False, glances=False), poll)
+    drive.add(range(3000))
+    drive.run(300)
+    windows = Counter(int(at - 1000) for at in drive.gets)
+    assert max(windows.values()) <= 1.2 * 3000 / poll.interval
+
+
+# Glances
+
+
+def test_glances_ask_for_many_at_once_and_every_tenth_look_is_certain() -> None:
+    drive = Drive(Plan(lists=False, glances=True))
+    drive.add(range(1000))
+    drive.run(20)
+    began, looks, gets = drive.now, sum(map(len, drive.looks.values())), len(drive.gets)
+    drive.run(200)
+    got = len(drive.gets) - gets
+    assert got == pytest.approx((sum(map(len, drive.looks.values())) - looks) / CERTAIN, rel=0.1)
+    assert drive.requests(began) - got <= 1.5 * 1000 / GLANCE * 200 / drive.poll.interval
+
+
+def test_no_glance_asks_about_more_than_fits() -> None:
+    plan = Plan(lists=False, glances=True)
+    sights = {id: Sight[Any](id=id, since=0.0, workflow=Record(id)) for id in range(1000)}
+    for id in sights:
+        plan.add(id, STEADY)
+    chunks = [*plan.ask(0.0, sights).glances, *plan.ask(5.0, sights).glances]
+    assert max(map(len, chunks)) == GLANCE
+    assert sorted(id for ids in chunks for id in ids) == list(range(1000))
+
+
+@pytest.mark.parametrize(
+    "sight",
+    [
+        Sight[Any](id=9, since=0.0),
+        Sight[Any](id=9, since=0.0, workflow=Record(9, Phase.PARKED)),
+        Sight[Any](id=9, since=0.0, workflow=Record(9, Phase.UNKNOWN)),
+        Sight[Any](id=9, since=0.0, workflow=Record(9), misses=1),
+        Sight[Any](id=9, since=0.0, workflow=Record(9), unchanged=CERTAIN - 1),
+    ],
+    ids=["never seen", "parked", "of an unknown state", "not found", "glanced at nine times"],
+)
+def test_who_is_not_glanced_at(sight: Sight[Any]) -> None:
+    plan = Plan(lists=False, glances=True)
+    sights = {id: Sight[Any](id=id, since=0.0, workflow=Record(id)) for id in range(5)} | {9: sight}
+    for id in sights:
+        plan.add(id, STEADY)
+    asks = plan.ask(0.0, sights)
+    assert (asks.gets, asks.glances) == ((9,), ((0, 1, 2, 3, 4),))
+
+
+def test_who_is_watched_with_operations_is_never_glanced_at() -> None:
+    plan = Plan(lists=False, glances=True)
+    plan.detailed.update(range(5))
+    sights = {id: Sight[Any](id=id, since=0.0, workflow=Record(id)) for id in range(10)}
+    for id in sights:
+        plan.add(id, STEADY)
+    asks = plan.ask(0.0, sights)
+    assert (set(asks.gets), asks.glances) == ({0, 1, 2, 3, 4}, ((5, 6, 7, 8, 9),))
+
+
+def test_what_a_glance_doubts_is_got_at_once() -> None:
+    drive = Drive(Plan(lists=False, glances=True))
+    drive.add(range(100))
+    drive.run(8)
+    drive.changed.update({7, 8})
+    drive.run(4)
+    assert not drive.changed
+
+
+# The list
+
+
+def test_who_leaves_the_list_is_got_at_once_to_be_certain() -> None:
+    drive = Drive(Plan(lists=True, glances=False), listed=set(range(200)))
+    drive.add(range(200))
+    drive.run(10)
+    drive.listed.discard(7)
+    while 7 not in drive.plan.unlisted:
+        drive.tick()
+    asks = drive.tick()
+    assert (asks.gets, asks.confirms) == ((7,), {7})
+
+
+def test_who_is_active_and_not_listed_does_not_bounce() -> None:
+    drive = Drive(Plan(lists=True, glances=False), listed=set(range(300)))
+    drive.add(range(310))
+    drive.run(20)
+    began = drive.now
+    drive.run(200)
+    intervals = 200 / drive.poll.interval
+    assert drive.plan.unlisted == set(range(300, 310))
+    assert len([at for at in drive.gets if at >= began]) <= 10 * intervals * 1.1
+    drive.listed |= drive.plan.unlisted
+    drive.run(3)
+    assert not drive.plan.unlisted
+    assert drive.plan.covered == set(range(310))
+
+
+def test_a_list_that_is_gone_leaves_gets() -> None:
+    drive = Drive(Plan(lists=True, glances=False), listed=set(range(100)))
+    drive.add(range(100))
+    drive.plan.without_list(float("inf"))
+    drive.run(100)
+    assert not drive.sweeps
+    assert longest_gap(drive.looks) <= 2 * drive.poll.interval
+
+
+def test_a_list_that_is_gone_for_a_while_comes_back() -> None:
+    drive = Drive(Plan(lists=True, glances=False), listed=set(range(100)))
+    drive.add(range(100))
+    drive.run(10)
+    drive.plan.without_list(drive.now + 50)
+    began = drive.now
+    drive.run(100)
+    assert min(at for at in drive.sweeps if at > began) == pytest.approx(began + 50, abs=1)
+    assert longest_gap(drive.looks) <= 2.2 * drive.poll.interval
+
+
+def test_a_list_that_wishes_to_be_left_alone_is() -> None:
+    drive = Drive(Plan(lists=True, glances=False), listed=set(range(100)))
+    drive.add(range(100))
+    drive.run(10)
+    drive.plan.quiet_until = drive.now + 50
+    began, gets = drive.now, len(drive.gets)
+    drive.run(60)
+    assert min(at for at in drive.sweeps if at > began) >= began + 50 - TICK
+    assert len(drive.gets) == gets
+
+
+# Paces
+
+
+def test_the_faster_of_two_paces_counts() -> None:
+    plan = Plan(lists=False, glances=False)
+    slow, fast = Poll(interval=5), Poll(interval=1)
+    for poll in (slow, fast, slow):
+        plan.add(1, poll)
+    assert plan.polls == {1: fast}
+    assert plan.fastest == fast
+    plan.remove(1)
+    assert not plan.paces
+
+
+def test_a_wake_makes_the_next_look_sooner_and_certain() -> None:
+    drive = Drive(Plan(lists=True, glances=True), listed=set(range(300)))
+    drive.add(range(300))
+    drive.run(10)
+    drive.plan.soon(9, drive.now)
+    assert drive.tick().confirms == {9}
+
+
+# Nothing leaks
+
+DEEDS = st.lists(
+    st.tuples(
+        st.sampled_from(["add", "remove", "ask", "land", "sweep", "fail", "rest", "soon", "renew", "gone"]),
+        st.integers(0, 5),
+    ),
+    max_size=60,
+)
+
+
+@define
+class Chaos:
+    """A plan to which anything is done in any order."""
+
+    plan: Plan
+    now: float = 0.0
+    flights: list[tuple[int, ...]] = field(factory=list)
+    sweeping: bool = False
+    rested: set[int] = field(factory=set)
+
+    def do(self, deed: str, id: int) -> None:
+        self.now += 0.7
+        getattr(self, f"_{deed}")(id)
+
+    def _add(self, id: int) -> None:
+        if id not in self.plan.polls:
+            self.rested.discard(id)
+        self.plan.add(id, Poll(interval=1 + id % 3))
+
+    def _remove(self, id: int) -> None:
+        if id in self.plan.polls:
+            self.plan.remove(id)
+
+    def _ask(self, id: int) -> None:
+        sights = {id: Sight[Any](id=id, since=0.0, workflow=Record(id)) for id in range(6)}
+        asks = self.plan.ask(self.now, sights)
+        self.flights += [(got,) for got in asks.gets] + list(asks.glances)
+        self.sweeping = self.sweeping or asks.sweep
+
+    def _land(self, id: int) -> None:
+        if self.flights:
+            ids = self.flights.pop(id % len(self.flights))
+            self.plan.answered(ids, dict.fromkeys(ids, self.now + 1))
+            self.rested -= set(ids)
+            self.plan.doubted(ids[:1], self.now)
+
+    def _sweep(self, id: int) -> None:
+        if self.sweeping:
+            self.sweeping = False
+            covered = set(self.plan.covered)
+            self.plan.swept(1 + id % 2, set(range(id)), covered - set(range(id)), self.now, self.now + 1)
+
+    def _fail(self, id: int) -> None:
+        if self.sweeping:
+            self.sweeping = False
+            self.plan.unswept(self.now + id)
+
+    def _gone(self, id: int) -> None:
+        if self.sweeping:
+            self.sweeping = False
+            self.plan.without_list(self.now + id)
+
+    def _rest(self, id: int) -> None:
+        if id in self.plan.polls:
+            self.rested.add(id)
+            self.plan.rest(id)
+
+    def _soon(self, id: int) -> None:
+        if id in self.plan.polls:
+            self.rested.discard(id)
+            self.plan.soon(id, self.now)
+
+    def _renew(self, id: int) -> None:
+        self.rested.discard(id)
+        self.plan.renew(id)
+
+    def check(self) -> None:
+        plan = self.plan
+        places = [set(plan.fresh), plan.alone.ids(), plan.covered]
+        assert sum(map(len, places)) == len(set[int]().union(*places)), "nobody is in two places"
+        assert not plan.asked & set[int]().union(*places)
+        assert plan.polls.keys() - self.rested <= plan.asked.union(*places), "nobody is forgotten"
+        assert set[int]().union(*places) <= plan.polls.keys()
+        assert plan.certain <= plan.alone.ids()
+        assert plan.unlisted <= plan.alone.ids() | plan.asked
+        assert plan.flights == len(self.flights)
+
+
+@given(DEEDS, st.booleans(), st.booleans())
+def test_whatever_is_done_nobody_is_forgotten_and_nothing_is_left(
+    deeds: list[tuple[str, int]], lists: bool, glances: bool  # noqa: FBT001 - cases
+) -> None:  # fmt: skip
+    chaos = Chaos(Plan(lists=lists, glances=glances))
+    for deed, id in deeds:
+        chaos.do(deed, id)
+        chaos.check()
+    for id in range(6):
+        chaos.do("remove", id)
+    while chaos.flights:
+        chaos.do("land", 0)
+    plan = chaos.plan
+    left = [plan.polls, plan.fresh, plan.alone, plan.covered, plan.asked, plan.certain, plan.unlisted, plan.paces]
+    assert not any(left)
+    assert plan.watched == 0

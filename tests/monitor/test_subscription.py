@@ -1,0 +1,110 @@
+"""What waits to be taken by a watcher that is slow."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.monitor.records import Record
+from workflow_async import Phase, Poll
+from workflow_async.errors import ClientClosed, NotFound, ServerFault
+from workflow_async.monitor import Change, OperationChange, Stalled, Subscription, Unobserved, Vanished
+
+NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
+
+
+def change(id: int, was: Phase | None, now: Phase, *operations: str, key: str = "") -> Change[Any]:
+    told = tuple(OperationChange(operation=name, position=n, was=None, now="running") for n, name in enumerate(operations))
+    return Change(workflow=Record(id, now), was=was, now=now, seen_at=NOON, operations=told, key=key)
+
+
+def stalled(id: int) -> Stalled[Any]:
+    return Stalled(workflow=Record(id), seen_at=NOON, seconds=9, usual=1)
+
+
+def taken(subscription: Subscription[Any]) -> list[Any]:
+    return list(iter(subscription.take, None))
+
+
+def subscription() -> Subscription[Any]:
+    return Subscription(Poll())
+
+
+def test_changes_become_one_that_keeps_every_transition_of_an_operation() -> None:
+    slow = subscription()
+    slow.post(change(7, None, Phase.WAITING, "a", key="7/1"))
+    slow.post(change(7, Phase.WAITING, Phase.RUNNING, "b", "c", key="7/2"))
+    slow.post(change(7, Phase.RUNNING, Phase.SUCCEEDED, "d", key="7/3"))
+    (one,) = taken(slow)
+    assert (one.was, one.now, one.key) == (None, Phase.SUCCEEDED, "7/3")
+    assert [operation.operation for operation in one.operations] == ["a", "b", "c", "d"]
+
+
+def test_a_change_waits_though_something_else_is_told_after_it() -> None:
+    for after in (stalled(7), Vanished[Any](id=7, error=NotFound(404)), Unobserved[Any](id=7, error=ServerFault(503))):
+        slow = subscription()
+        slow.post(change(7, None, Phase.RUNNING, "a"))
+        slow.post(after)
+        first, second = taken(slow)
+        assert (first.operations[0].operation, second) == ("a", after)
+
+
+def test_what_a_change_has_overtaken_is_not_told_any_more() -> None:
+    slow = subscription()
+    for event in (change(7, None, Phase.RUNNING), stalled(7), change(7, Phase.RUNNING, Phase.SUCCEEDED)):
+        slow.post(event)
+    (one,) = taken(slow)
+    assert (one.was, one.now) == (None, Phase.SUCCEEDED)
+
+
+def test_who_has_waited_longest_is_taken_first() -> None:
+    slow = subscription()
+    for id in (3, 1, 2, 3):
+        slow.post(change(id, None, Phase.RUNNING))
+    assert [event.id for event in taken(slow)] == [3, 1, 2]
+
+
+def test_what_is_dropped_is_not_told() -> None:
+    slow = subscription()
+    slow.ids = {1, 2}
+    slow.post(change(1, None, Phase.RUNNING))
+    slow.post(change(2, None, Phase.RUNNING))
+    slow.drop(1)
+    assert [event.id for event in taken(slow)] == [2]
+    assert slow.ids == {2}
+
+
+PHASES = st.sampled_from([Phase.WAITING, Phase.RUNNING, Phase.PARKED, Phase.SUCCEEDED])
+
+
+@given(st.lists(st.tuples(st.integers(1, 3), st.one_of(PHASES, st.just("stalled"), st.just("take")))))
+def test_however_slow_no_chain_has_a_gap_no_operation_is_lost_and_the_mail_is_short(posts: list[tuple[int, Any]]) -> None:
+    slow, posted = subscription(), dict[int, list[str]]()
+    last: dict[int, Phase | None] = {}
+    read: list[Any] = []
+    for n, (id, what) in enumerate(posts):
+        if what == "take":
+            read += [event for event in [slow.take()] if event is not None]
+        elif what == "stalled":
+            slow.post(stalled(id))
+        else:
+            slow.post(change(id, last.get(id), what, str(n)))
+            last[id] = what
+            posted.setdefault(id, []).append(str(n))
+        assert all(len(waiting) <= 2 for waiting in slow._mail.values())
+    read += taken(slow)
+    for id, names in posted.items():
+        changes = [event for event in read if event.id == id and isinstance(event, Change)]
+        assert [operation.operation for event in changes for operation in event.operations] == names
+        assert [event.was for event in changes] == [None, *(event.now for event in changes)][:-1]
+        assert changes[-1].now is last[id]
+
+
+def test_a_watcher_is_ready_for_mail_for_its_deadline_and_for_the_end_of_everything() -> None:
+    mailed, late, closed = subscription(), subscription(), subscription()
+    assert not mailed.ready
+    mailed.post(change(1, None, Phase.RUNNING))
+    late.expire()
+    closed.fail(ClientClosed("closed"))
+    assert (mailed.ready, late.ready, closed.ready) == (True, True, True)

@@ -1,0 +1,200 @@
+"""`run_all`: hundreds of starts with never more than so many running, outcomes as they come."""
+
+import os
+from collections import deque
+from collections.abc import Iterable, Mapping
+from types import TracebackType
+from typing import Any, Generic, Self, TypeVar
+
+import anyio
+import anyio.lowlevel
+from anyio.abc import TaskGroup
+from attrs import define, field
+
+from workflow_async.batch.batch import Batch, OnConflict
+from workflow_async.batch.book import Book
+from workflow_async.batch.entries import Item, Kind
+from workflow_async.batch.gate import Gate, gate
+from workflow_async.batch.results import Earlier, Refused, Result, Skipped
+from workflow_async.batch.starter import Starter
+from workflow_async.batch.tickets import Ticket
+from workflow_async.errors import UnsafeValue
+from workflow_async.monitor import Poller
+from workflow_async.monitor.watch import Terms
+from workflow_async.phase import Workflow
+
+T = TypeVar("T")
+W = TypeVar("W", bound=Workflow)
+
+ASKED_FOR = frozenset({Kind.INTENT, Kind.STARTED, Kind.CHANGE, Kind.LEFT, Kind.UNKNOWN})
+"""What an earlier run leaves to go on with."""
+Path = str | os.PathLike[str]
+
+TWICE = "the same key came before"
+
+
+@define(eq=False)
+class Told(Generic[T]):
+    """What has been told and not been taken yet."""
+
+    _waiting: deque[T] = field(factory=deque, init=False)
+    _over: bool = field(default=False, init=False)
+    _bell: anyio.Event = field(factory=anyio.Event, init=False)
+
+    def tell(self, thing: T) -> None:
+        """One more."""
+        self._waiting.append(thing)
+        self._bell.set()
+
+    def end(self) -> None:
+        """There will be no more."""
+        self._over = True
+        self._bell.set()
+
+    async def take(self) -> T | None:
+        """The oldest, waited for; None when there will be no more."""
+        while not self._waiting and not self._over:
+            self._bell = anyio.Event()
+            await self._bell.wait()
+        return self._waiting.popleft() if self._waiting else None
+
+
+@define(eq=False)
+class Run(Generic[W]):
+    """A batch under way: `async with workflows.run_all(…) as outcomes: async for outcome in outcomes: …`.
+
+    One `Result` comes for each start, as soon as there is one. Leaving the block leaves the workflows to the server;
+    with a journal, another run of the same starts goes on from there.
+    """
+
+    _starter: Starter[W]
+    _starts: Iterable[Any]
+    _book: Book
+    _gate: Gate
+    _batch: Batch[W]
+    _told: Told[Result[W]]
+    _group: TaskGroup | None = field(default=None, init=False)
+    _failure: Exception | None = field(default=None, init=False)
+    _seen: set[str] = field(factory=set, init=False)
+    """Keys that came in this run."""
+
+    @property
+    def items(self) -> Mapping[str, Item]:
+        """Where each start stands at this moment, by key; those of earlier runs included."""
+        return self._book.items
+
+    async def __aenter__(self) -> Self:
+        """Open the journal and begin; raises `JournalUnusable`."""
+        await self._book.open(self._starter.system, self._starter.server)
+        self._group = await anyio.create_task_group().__aenter__()
+        self._group.start_soon(self._work)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        try:
+            if self._group is not None:
+                self._group.cancel_scope.cancel()
+                await self._group.__aexit__(None, None, None)
+        finally:
+            await self._book.close()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Result[W]:
+        """The next result; raises what went wrong with the batch as a whole, such as with its journal."""
+        result = await self._told.take()
+        if result is not None:
+            return result
+        if self._failure is not None:
+            raise self._failure
+        raise StopAsyncIteration
+
+    async def _work(self) -> None:
+        try:
+            await self._all()
+        except Exception as error:  # noqa: BLE001 - raised where the results are taken, as what it is
+            self._failure = first(error)
+        finally:
+            self._told.end()
+
+    async def _all(self) -> None:
+        left = [(item, item.ticket) for item in self.items.values() if item.kind in ASKED_FOR and item.ticket]
+        resumed = {item.key for item, _ in left}
+        async with anyio.create_task_group() as group:
+            for item, ticket in left:
+                self._gate.taken += 1
+                self._batch.running[item.key] = (ticket, item.id)
+                group.start_soon(self._batch.resume, item, ticket)
+            for place, start in enumerate(self._starts, 1):
+                await anyio.lowlevel.checkpoint()
+                fresh = await self._fresh(start, place, resumed)
+                if fresh is not None:
+                    await self._gate.enter()
+                    self._batch.running[fresh.key] = (fresh, None)
+                    group.start_soon(self._batch.carry, fresh)
+
+    async def _fresh(self, start: Any, place: int, resumed: set[str]) -> Ticket | None:
+        """What to start, or None if it is not to be started, which is told then."""
+        try:
+            ticket = self._starter.ticket(start)
+        except UnsafeValue as error:
+            await self._unfit(getattr(start, "key", None) or f"#{place}", error)
+            return None
+        fresh = ticket.key not in self._seen
+        self._seen.add(ticket.key)
+        result = self._known(ticket, resumed) if fresh else Skipped(key=ticket.key, ticket=ticket, why=TWICE)
+        if result is not None:
+            self._told.tell(result)
+        return ticket if result is None and ticket.key not in resumed else None
+
+    def _known(self, ticket: Ticket, resumed: set[str]) -> Earlier | Refused | None:
+        """What an earlier run already has to say of this start."""
+        item = self.items.get(ticket.key)
+        if item is None or item.ticket is None:
+            return None
+        if item.ticket.arguments != ticket.arguments:
+            error = UnsafeValue("key", f"{ticket.key!r} is another start's in this journal")
+            return Refused(key=ticket.key, ticket=ticket, error=error)
+        if ticket.key not in resumed and item.kind is Kind.ENDED and item.id is not None:
+            return Earlier(key=ticket.key, ticket=ticket, id=item.id, word=item.word)
+        return None
+
+    async def _unfit(self, key: str, error: UnsafeValue) -> None:
+        """Tell of a start that cannot be sent, and remember it unless its key is somebody else's."""
+        if key not in self.items:
+            await self._book.note(key, Kind.NOT_STARTED, "refused", text=str(error))
+        self._told.tell(Refused(key=key, error=error))
+
+
+def run(
+    starter: Starter[W],
+    poller: Poller[W],
+    starts: Iterable[Any],
+    *,
+    max_running: int,
+    low: int | None,
+    count_others: bool,
+    on_conflict: OnConflict,
+    journal: Path | None,
+    terms: Terms[W],
+    settle: float,
+) -> Run[W]:
+    """A run, not yet begun; raises `UnsafeValue` for what makes no sense."""
+    if on_conflict not in {"raise", "skip", "attach", "wait"}:
+        raise UnsafeValue("on_conflict", 'must be "raise", "skip", "attach" or "wait"')
+    running: dict[str, tuple[Ticket, int | None]] = {}
+    count = (lambda: starter.occupied(tuple(running.values()))) if count_others else None
+    book, told = Book(poller.clock, journal), Told[Result[W]]()
+    places = gate(max_running, low, count, poller.clock, terms.poll)
+    batch = Batch(starter, poller, book, places, terms, on_conflict, settle, told.tell, running)
+    return Run(starter, starts, book, places, batch, told)
+
+
+def first(error: Exception) -> Exception:
+    """The first error that a task group raised, or the error itself."""
+    while isinstance(error, ExceptionGroup):
+        error = error.exceptions[0]
+    return error

@@ -1,0 +1,183 @@
+"""`run`: a whole batch from a CSV file."""
+
+import enum
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from attrs import define, frozen
+
+from workflow_async import OpencastClient, Poll
+from workflow_async.batch import Conflicted, Earlier, Kind, NotSent, Ran, Refused, Result, Run, Skipped, Unknown
+from workflow_async.cli.board import NOT_STARTED, Board, Ending
+from workflow_async.cli.command import Session
+from workflow_async.cli.csvfile import AnyStart, starts
+from workflow_async.cli.display import progress
+from workflow_async.cli.exits import Exit, Refusal, code_of, worst
+from workflow_async.cli.reporting import ROWS, Row, counts, row
+from workflow_async.cli.target import Client
+from workflow_async.cli.watching import Every, OnParked, WhenParked
+from workflow_async.monitor import Unobserved
+
+BatchFile = Annotated[
+    Path,
+    typer.Argument(
+        metavar="CSV", help="Columns event,definition or context; key if you like; every other is a setting."
+    ),
+]
+MaxRunning = Annotated[int, typer.Option(help="How many may run on the server at once.", min=1)]
+Low = Annotated[int | None, typer.Option(help="Start no more until this few run; default: one less.", min=0)]
+CountOthers = Annotated[bool, typer.Option("--count-others", help="Count everybody's workflows, not only these.")]
+JournalFile = Annotated[
+    Path | None, typer.Option("--journal", help="Remember all in this file: run the same again after a crash.")
+]
+
+
+class WhenBusy(enum.Enum):
+    """What to do about an event that has an active workflow."""
+
+    RAISE = "raise"
+    SKIP = "skip"
+    ATTACH = "attach"
+    WAIT = "wait"
+
+
+OnConflict = Annotated[WhenBusy, typer.Option("--on-conflict", help="What to do about a busy event (Opencast).")]
+Settle = Annotated[float, typer.Option(help="Seconds to look for a start whose fate is unknown.", min=0)]
+
+
+@frozen(kw_only=True)
+class Way:
+    """How the options say to run a batch."""
+
+    max_running: int
+    low: int | None
+    count_others: bool
+    on_conflict: WhenBusy
+    journal: Path | None
+    poll: Poll
+    parked: WhenParked
+    settle: float
+
+
+async def run(
+    session: Session,
+    file: BatchFile,
+    *,
+    max_running: MaxRunning = 4,
+    low: Low = None,
+    count_others: CountOthers = False,
+    on_conflict: OnConflict = WhenBusy.RAISE,
+    journal: JournalFile = None,
+    parked: OnParked = WhenParked.WAIT,
+    every: Every = 2.0,
+    settle: Settle = 30.0,
+) -> Exit:
+    """Start all that a CSV file lists, a few at a time, and wait for their end.
+
+    With --journal, the same command can be given again after a crash: nothing is started twice. A start of which nobody
+    can tell whether it happened is told as unknown, exits with 3, and is never repeated.
+    """
+    way = Way(
+        max_running=max_running,
+        low=low,
+        count_others=count_others,
+        on_conflict=on_conflict,
+        journal=journal,
+        poll=Poll(interval=every, ceiling=max(30.0, every)),
+        parked=parked,
+        settle=settle,
+    )
+    system = "opencast" if isinstance(session.client, OpencastClient) else "preservica"
+    return await _perform(session, system, starts(file, system), way)
+
+
+async def _perform(session: Session, system: str, wanted: Sequence[AnyStart], way: Way) -> Exit:
+    codes: list[Exit] = []
+    rows: list[Row] = []
+    async with batch(session.client, wanted, way) as outcomes:
+        board = BatchBoard(system, len(wanted), run=outcomes)
+        if session.output.json:
+            async for result in outcomes:
+                codes.append(code(result))
+                session.output.record(told(result, outcomes))
+            return worst(codes)
+        async with progress(session.output.err, [board]):
+            async for result in outcomes:
+                codes.append(code(result))
+                rows.append(told(result, outcomes))
+                board.ended(Ending(len(rows), rows[-1].outcome))
+    rows.sort(key=lambda each: each.outcome != "unknown")
+    session.output.out.print(f"{system}: {counts(outcomes.items.values())}", soft_wrap=True)
+    session.output.rows(ROWS, rows)
+    return worst(codes)
+
+
+def batch(client: Client, wanted: Sequence[Any], way: Way) -> Run[Any]:
+    """The batch, not yet begun."""
+    settings: dict[str, Any] = {
+        "max_running": way.max_running,
+        "low": way.low,
+        "count_others": way.count_others,
+        "journal": way.journal,
+        "poll": way.poll,
+        "parked": way.parked.value,
+        "settle": way.settle,
+    }
+    if isinstance(client, OpencastClient):
+        return client.workflows.run_all(wanted, on_conflict=way.on_conflict.value, **settings)
+    if way.on_conflict is not WhenBusy.RAISE:
+        raise Refusal("--on-conflict is Opencast's; a start on a Preservica conflicts with nothing")
+    return client.workflows.run_all(wanted, **settings)
+
+
+def code(result: Result[Any]) -> Exit:
+    """What a result means for the exit code."""
+    match result:
+        case Refused() | NotSent() | Conflicted():
+            return code_of(result.error)
+        case Unknown() | Ran(outcome=Unobserved()):
+            return Exit.SERVER
+        case Skipped():
+            return Exit.DONE
+        case Ran() | Earlier():
+            return Exit.DONE if result.succeeded else Exit.FAILED
+
+
+def told(result: Result[Any], outcomes: Run[Any]) -> Row:
+    """A result as a row: what the batch knows of its start, or what the result itself says."""
+    item = outcomes.items.get(result.key)
+    own = {Skipped: "skipped", Refused: "refused"}.get(type(result))
+    if item is not None and own in {None, item.word}:
+        return row(item)
+    start = result.ticket.subject if result.ticket is not None else ""
+    detail = result.why if isinstance(result, Skipped) else str(getattr(result, "error", ""))
+    unset: dict[str, Any] = dict.fromkeys(("id", "seconds", "intended_at", "started_at", "ended_at"))
+    return Row(key=result.key, outcome=own or "", state="", start=start, detail=detail, **unset)
+
+
+@define(eq=False, kw_only=True)
+class BatchBoard(Board):
+    """A board that counts where the starts of a batch stand."""
+
+    run: Run[Any]
+
+    @property
+    def total(self) -> int:
+        """How many starts there are, those of earlier runs included."""
+        return max(self.expected, len(self.run.items))
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many stand where; what has not been seen running yet is waiting."""
+        known = Counter(_place(item.kind, item.word) for item in self.run.items.values())
+        unseen = self.total - known.total()
+        return {**({"unseen": unseen} if unseen else {}), **known}
+
+
+def _place(kind: Kind, word: str) -> str:
+    if kind in {Kind.INTENT, Kind.STARTED} or word == "waiting":
+        return "waiting"
+    return NOT_STARTED if kind is Kind.NOT_STARTED else word

@@ -1,0 +1,51 @@
+"""Starts from a CSV file. Pure, but for reading the file."""
+
+import csv
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from workflow_async import opencast, preservica
+from workflow_async.cli.exits import Refusal
+
+Cells = Mapping[str, str]
+AnyStart = opencast.Start | preservica.Start
+
+KEY = "key"
+COLUMNS: Mapping[str, tuple[str, ...]] = {"opencast": ("event", "definition"), "preservica": ("context",)}
+"""What a file must have; a column `key` is the start's, and all others are its settings."""
+
+
+def starts(path: Path, system: str) -> list[AnyStart]:
+    """The starts in a file, in its order; raises `Refusal` for a file that is not of this form."""
+    return [_start(system, cells) for cells in _rows(path, COLUMNS[system])]
+
+
+def _rows(path: Path, required: Sequence[str]) -> list[Cells]:
+    try:
+        with path.open(encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file, strict=True)
+            headings = reader.fieldnames or ()
+            missing = [name for name in required if name not in headings]
+            if missing or len(set(headings)) < len(headings):
+                raise Refusal(f"{path} needs a first line with the columns {', '.join(required)}, each once")
+            return [_whole(path, reader.line_num, row, required) for row in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise Refusal(f"{path} cannot be read: {error}") from None
+
+
+def _whole(path: Path, line: int, row: Mapping[str | None, object], required: Sequence[str]) -> Cells:
+    """A row with a cell for each column, those that name the start filled."""
+    cells = {name: text for name, text in row.items() if isinstance(name, str) and isinstance(text, str)}
+    if len(cells) < len(row) or not all(cells[name].strip() for name in required):
+        raise Refusal(f"{path}, line {line}: a cell is missing, or one too many")
+    return cells
+
+
+def _start(system: str, cells: Cells) -> AnyStart:
+    """A row as a start; an empty cell is no setting."""
+    named = (*COLUMNS[system], KEY)
+    settings = {name: text for name, text in cells.items() if name not in named and text} or None
+    key = cells.get(KEY) or None
+    if system == "opencast":
+        return opencast.Start(cells["event"], cells["definition"], settings, key)
+    return preservica.Start(cells["context"], settings, key)

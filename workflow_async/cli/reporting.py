@@ -1,0 +1,121 @@
+"""`report`: what a batch's journal says. And the rows that `run` tells its results by."""
+
+import csv
+import sys
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated
+
+import anyio
+import attrs
+import typer
+from attrs import frozen
+
+from workflow_async.batch import Item, Kind, recorded
+from workflow_async.cli.command import Json
+from workflow_async.cli.exits import Exit, conclude
+from workflow_async.cli.output import Column, Output
+from workflow_async.cli.records import tree
+from workflow_async.cli.timeline import words
+
+OPEN = frozenset({Kind.UNKNOWN, Kind.INTENT})
+"""Nobody knows whether these were started."""
+
+JournalFile = Annotated[Path, typer.Argument(metavar="JOURNAL", help="What `run --journal` wrote.")]
+Csv = Annotated[bool, typer.Option("--csv", help="Comma-separated values, for spreadsheets.")]
+
+
+@frozen(kw_only=True)
+class Row:
+    """One start of a batch, for people and scripts."""
+
+    key: str
+    outcome: str
+    """A phase's word, or one of `batch.Item`'s."""
+    id: int | None
+    state: str
+    seconds: float | None
+    """From the start to the end, by this machine's clock."""
+    start: str
+    """What was started on what."""
+    intended_at: datetime | None
+    started_at: datetime | None
+    ended_at: datetime | None
+    detail: str
+
+
+def _took(row: Row) -> str:
+    return words(row.ended_at - row.started_at) if row.started_at and row.ended_at else ""
+
+
+ROWS: Sequence[Column[Row]] = (
+    Column("OUTCOME", lambda row: row.outcome, 12),
+    Column("ID", lambda row: "" if row.id is None else str(row.id), 9),
+    Column("STATE", lambda row: row.state, 12),
+    Column("TOOK", _took, 8),
+    Column("START", lambda row: row.start),
+    Column("", lambda row: row.detail),
+)
+
+
+def report(journal: JournalFile, *, csv: Csv = False, json: Json = False) -> None:
+    """Show what a batch has come to: the counts, then every start, those that nobody knows about first.
+
+    Needs no server, and can be asked for while the batch runs.
+    """
+    conclude(lambda: anyio.run(_report, journal, csv, Output(json=json)))
+
+
+async def _report(path: Path, as_csv: bool, output: Output) -> Exit:  # noqa: FBT001 - anyio.run passes by position
+    found = await recorded(path)
+    rows = [row(item) for item in ordered(found.items.values())]
+    if as_csv:
+        _write(rows)
+    elif output.json:
+        for each in rows:
+            output.record(each)
+    else:
+        output.out.print(f"{found.system} at {found.server}: {counts(found.items.values())}", soft_wrap=True)
+        output.rows(ROWS, rows)
+    return Exit.DONE
+
+
+def ordered(items: Iterable[Item]) -> list[Item]:
+    """Those that nobody knows about first, the others as they came."""
+    return sorted(items, key=lambda item: item.kind not in OPEN)
+
+
+def counts(items: Iterable[Item]) -> str:
+    """How many stand where, in a row of words."""
+    counted = Counter(item.word for item in ordered(items))
+    return f"{counted.total()} starts" + "".join(f", {count} {word}" for word, count in counted.items())
+
+
+def row(item: Item) -> Row:
+    """An item as a row."""
+    return Row(
+        key=item.key,
+        outcome=item.word,
+        id=item.id,
+        state=item.state,
+        seconds=None if item.took is None else round(item.took.total_seconds(), 3),
+        start="" if item.ticket is None else item.ticket.subject,
+        intended_at=item.intended_at,
+        started_at=item.started_at,
+        ended_at=item.ended_at,
+        detail=item.detail,
+    )
+
+
+def _write(rows: Iterable[Row]) -> None:
+    """The rows as a file for spreadsheets; a text that one would take for a formula gets a quote before it."""
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(field.name for field in attrs.fields(Row))
+    for each in rows:
+        writer.writerow(_cell(tree(value)) for value in attrs.astuple(each))
+
+
+def _cell(value: object) -> object:
+    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value

@@ -1,0 +1,113 @@
+"""What a watch of a filter adds to a watch of ids: its own list, read again and again."""
+
+from collections.abc import Callable
+from typing import Generic, TypeVar
+
+from attrs import define, evolve, field, frozen
+
+from workflow_async._call import Replay
+from workflow_async._listing import Listing
+from workflow_async._retry import retryable
+from workflow_async.errors import CallError, WorkflowAsyncError
+from workflow_async.monitor.pace import pause
+from workflow_async.monitor.poller import Poller
+from workflow_async.monitor.subscription import Subscription
+from workflow_async.phase import Workflow
+
+W = TypeVar("W", bound=Workflow)
+
+FORGET = 600.0
+"""Seconds after which one that has ended and is no longer shown is forgotten."""
+
+
+@frozen
+class Left:
+    """A workflow that the watch has done with, though the list may show it for a while, or for ever."""
+
+    at: float
+    """When it was last known to have ended; for ever, if it is not wanted."""
+    changes: int
+    """Told by then: if it goes on, what comes is numbered from there."""
+
+
+@define(eq=False)
+class Discovery(Generic[W]):
+    """What appears in a list is watched for as long as the list shows it; what leaves it is looked at by itself."""
+
+    poller: Poller[W]
+    subscription: Subscription[W]
+    listing: Callable[[], Listing[W]]
+    _shown: set[int] = field(factory=set, init=False)
+    _left: dict[int, Left] = field(factory=dict, init=False)
+    _failing_since: float | None = field(default=None, init=False)
+    _calm: int = field(default=0, init=False)
+
+    async def run(self) -> None:
+        """Read the list for ever, or until that is of no use."""
+        clock, poll = self.poller.clock, self.subscription.poll
+        while self.subscription.failure is None:
+            wished = await self._read()
+            seconds = self.poller.looks.slowed(poll, pause(poll, self._calm, clock.jitter()))
+            await clock.sleep(max(seconds, wished))
+
+    def leave(self, id: int, *, ended: bool) -> None:
+        """Take no more of what the list shows of it; if it has ended, unless it goes on."""
+        sight = self.poller.looks.sights.get(id)
+        at = self.poller.clock.now() if ended else float("inf")
+        self._left[id] = Left(at, sight.changes if sight is not None else 0)
+
+    def back(self, id: int) -> None:
+        """Take what the list shows of it again."""
+        self._left.pop(id, None)
+
+    async def _read(self) -> float:
+        """Read the list once; seconds for which the server wishes to be left alone."""
+        began = asked = self.poller.clock.now()
+        seen: set[int] = set()
+        try:
+            async for page in self.listing().pages():
+                self.poller.looks.answered(asked)
+                for workflow in page.items:
+                    seen.add(workflow.id)
+                    self._take(workflow, asked)
+                asked = self.poller.clock.now()
+        except CallError as error:
+            return self._failed(error)
+        except WorkflowAsyncError as error:
+            self.subscription.fail(error)
+        else:
+            self._whole(seen, began)
+        return 0.0
+
+    def _take(self, workflow: W, asked: float) -> None:
+        left = self._left.get(workflow.id)
+        if left is None:
+            self.poller.show(self.subscription, workflow, asked)
+        elif workflow.phase.final:
+            self._left[workflow.id] = evolve(left, at=max(left.at, asked))
+        elif asked - self.poller.source.lag >= left.at:
+            self.poller.join(self.subscription, [workflow.id])
+            sights = self.poller.looks.sights
+            sights[workflow.id] = evolve(sights[workflow.id], changes=max(left.changes, sights[workflow.id].changes))
+            del self._left[workflow.id]
+            self.poller.show(self.subscription, workflow, asked)
+
+    def _whole(self, seen: set[int], began: float) -> None:
+        """The list was read to its end: who has left it is looked at, and who left long ago is forgotten."""
+        self._failing_since = None
+        for id in (self._shown - seen) & self.subscription.ids:
+            self.poller.wake(id)
+        self._calm = self._calm + 1 if seen == self._shown else 0
+        self._shown = seen
+        for id in [id for id, left in self._left.items() if id not in seen and began - left.at >= FORGET]:
+            del self._left[id]
+
+    def _failed(self, error: CallError) -> float:
+        """A list that could not be read says nothing of who left it; the watch fails when there is no hope in it."""
+        now, outage = self.poller.clock.now(), self.subscription.poll.outage
+        self.poller.looks.refused(error)
+        if self._failing_since is None:
+            self._failing_since = now
+        if not retryable(error, Replay.SAFE) or now - self._failing_since >= outage:
+            self.subscription.fail(error)
+        return min(error.retry_after or 0.0, outage)

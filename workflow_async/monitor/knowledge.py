@@ -1,0 +1,178 @@
+"""What is known of all that is watched, and what the answers of the server make of it."""
+
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Generic, TypeVar
+
+from attrs import define, evolve, field
+
+from workflow_async.errors import CallError
+from workflow_async.monitor.experience import Experience
+from workflow_async.monitor.outcomes import Stalled
+from workflow_async.monitor.sight import Sight, alike, missed, seen, unharmed
+from workflow_async.monitor.source import Source
+from workflow_async.monitor.subscription import Event
+from workflow_async.phase import Phase, Workflow
+from workflow_async.settings import Clock, Poll
+
+W = TypeVar("W", bound=Workflow)
+
+
+@define(eq=False)
+class Knowledge(Generic[W]):
+    """The sights of a client: rows of lists and answers to gets go in, and what is new is told."""
+
+    source: Source[W]
+    clock: Clock
+    _tell: Callable[[Event[W]], None]
+    detailed: set[int]
+    """Watched with their operations."""
+    sights: dict[int, Sight[W]] = field(factory=dict, init=False)
+    experience: Experience = field(factory=Experience, init=False)
+    patience: dict[int, float] = field(factory=dict, init=False)
+    """After how many times its usual length a step has stalled, where anybody asks."""
+    told: int = field(default=0, init=False)
+    """Changes so far."""
+
+    def watch(self, id: int, known: Sight[W] | None = None) -> bool:
+        """Know of it from here on; whether it has to be looked at anew, because it had been given up."""
+        sight = self.sights.get(id)
+        if sight is None:
+            self.sights[id] = known or Sight(id=id, since=self.clock.now())
+        elif sight.over and not _final(sight):
+            self.sights[id] = evolve(unharmed(sight), over=False)
+        return sight is not None and sight.over and not _final(sight)
+
+    def forget(self, id: int) -> None:
+        """Know nothing of it any more."""
+        del self.sights[id]
+        self.patience.pop(id, None)
+
+    def over(self, id: int) -> bool:
+        """Whether there is nothing to look for."""
+        sight = self.sights.get(id)
+        return sight is None or sight.over
+
+    def listed(self, workflow: W, asked: float) -> bool:
+        """Take a row of a list that was asked for then; whether it shows all that is wanted of one that is active."""
+        sight = self.sights.get(workflow.id)
+        if sight is None or (workflow.id in self.detailed and not self.source.whole(workflow)):
+            return False
+        behind = self._behind(sight, asked)
+        if _stops(sight, workflow):
+            return workflow.phase is Phase.PARKED and behind
+        if not behind and not self._idle(sight, workflow):
+            self._take(evolve(sight, listed_at=self.clock.now()), workflow)
+        return True
+
+    def _idle(self, sight: Sight[W], workflow: W) -> bool:
+        """Whether taking the row would change nothing: most rows of a long list."""
+        calm = not sight.misses and not sight.failures and sight.id not in self.patience
+        return calm and sight.workflow is not None and self._alike(sight.workflow, workflow)
+
+    def _behind(self, sight: Sight[W], asked: float) -> bool:
+        """Whether a list asked for then may be older than what is known."""
+        after_get = sight.got_at is None or asked - self.source.lag >= sight.got_at
+        after_list = sight.listed_at is None or asked >= sight.listed_at
+        return not (after_get and after_list)
+
+    def sure(self, ids: set[int], began: float) -> set[int]:
+        """Whom a list need not show yet, because they were got while it was read, or shortly before."""
+        since = began - self.source.lag
+        gets = {id: sight.got_at for id in ids if (sight := self.sights.get(id)) is not None}
+        return {id for id, at in gets.items() if at is not None and at >= since}
+
+    def got(self, workflow: W, asked: float) -> bool:
+        """Take a workflow that was asked for then; whether that was of use, or another get is needed at once."""
+        now, sight = self.clock.now(), self.sights.get(workflow.id)
+        if sight is None:
+            return True
+        whole = self.source.whole(workflow)
+        overtaken = sight.listed_at is not None and asked < sight.listed_at and not workflow.phase.final
+        if overtaken or (not whole and workflow.id in self.detailed):
+            return False
+        ending = _stops(sight, workflow) and not whole
+        sight = self.sights[sight.id] = evolve(sight, got_at=now, ending=ending)
+        if not ending:
+            self._take(sight, workflow)
+        return not ending
+
+    def glanced(self, id: int) -> None:
+        """A glance has shown nothing new of it."""
+        self.sights[id] = evolve(unharmed(self.sights[id]), unchanged=self.sights[id].unchanged + 1)
+        self._check_stall(self.sights[id])
+
+    def missed(self, id: int, error: CallError, poll: Poll) -> None:
+        """Take a look that failed."""
+        self.sights[id], outcome = missed(self.sights[id], error, self.clock.now(), poll)
+        if outcome is not None:
+            self.sights[id] = evolve(self.sights[id], over=True)
+            self._tell(outcome)
+
+    def _take(self, sight: Sight[W], workflow: W) -> None:
+        now = self.clock.now()
+        self.sights[sight.id], change = seen(
+            sight, workflow, now, self.wall(), operations=sight.id in self.detailed
+        )  # fmt: skip
+        if change is None:
+            self._check_stall(self.sights[sight.id])
+            return
+        self._learn(sight, workflow, now)
+        self.told += 1
+        self._tell(change)
+
+    def _alike(self, before: W, after: W) -> bool:
+        return alike(before, after, operations=after.id in self.detailed)
+
+    def wall(self) -> datetime:
+        """Now, by the wall clock, UTC."""
+        return datetime.fromtimestamp(self.clock.wall(), UTC)
+
+    # How long things take
+
+    def eta(self, id: int) -> float | None:
+        """Seconds it usually still takes to its end; None where nothing is known."""
+        sight = self.sights.get(id)
+        if sight is None or sight.over or sight.workflow is None:
+            return None
+        return self.experience.remaining(self.source.kind(sight.workflow), self.clock.now() - sight.since)
+
+    def remaining(self, id: int) -> float | None:
+        """Seconds it usually still takes to the end of its step, or else to its end."""
+        sight = self.sights[id]
+        if sight.workflow is not None and sight.workflow.step is not None and sight.changed_at is not None:
+            step = f"{self.source.kind(sight.workflow)}/{sight.workflow.step}"
+            left = self.experience.remaining(step, self.clock.now() - sight.changed_at)
+            if left is not None:
+                return left
+        return self.eta(id)
+
+    def _learn(self, before: Sight[W], workflow: W, now: float) -> None:
+        if workflow.phase.final:
+            self.experience.learn(self.source.durations(workflow))
+        step = before.workflow.step if before.workflow is not None else None
+        if step is not None and before.changes > 1 and before.changed_at is not None and step != workflow.step:
+            self.experience.learn([(f"{self.source.kind(workflow)}/{step}", now - before.changed_at)])
+
+    def _check_stall(self, sight: Sight[W]) -> None:
+        """Tell once that a step takes much longer than usual."""
+        times, known = self.patience.get(sight.id), sight.workflow
+        if times is None or known is None or sight.over or sight.stalled or sight.changed_at is None:
+            return
+        usual = self.experience.usual(f"{self.source.kind(known)}/{known.step}")
+        waited = self.clock.now() - sight.changed_at
+        if usual is not None and waited > times * usual:
+            self.sights[sight.id] = evolve(sight, stalled=True)
+            key = f"{sight.id}/{sight.changes}/stalled"
+            self._tell(Stalled(workflow=known, seen_at=self.wall(), seconds=waited, usual=usual, key=key))
+
+
+def _final(sight: Sight[W]) -> bool:
+    return sight.workflow is not None and sight.workflow.phase.final
+
+
+def _stops(sight: Sight[W], workflow: W) -> bool:
+    """Whether it has ended or has just been parked: those who wait may be told, so its record is wanted whole."""
+    known = sight.workflow
+    parked = workflow.phase is Phase.PARKED and (known is None or known.phase is not Phase.PARKED)
+    return workflow.phase.final or parked

@@ -1,0 +1,191 @@
+"""How starts of a Preservica are prepared, sent once, recognized afterwards and counted."""
+
+import uuid
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from attrs import define, evolve, frozen
+
+from workflow_async._call import number
+from workflow_async._listing import Listing
+from workflow_async._retry import may_have_happened
+from workflow_async._transport import Transport
+from workflow_async.batch import Ambiguous, Ticket, Verdict
+from workflow_async.batch import Started as Seen
+from workflow_async.batch.tickets import digest
+from workflow_async.batch.verdicts import observe
+from workflow_async.errors import CallError, DecodeError, StartOutcomeUnknown, UnsafeValue
+from workflow_async.preservica import calls, filters
+from workflow_async.preservica.calls import Value
+from workflow_async.preservica.records import Context, Started, State, Workflow
+
+SKEW = timedelta(minutes=5)
+"""By how much the server's clock may be off."""
+PAGE = 100
+RUNNING = (State.ACTIVE, State.PENDING)
+
+
+@frozen
+class Start:
+    """One start of a batch; `key` tells it from others: a digest of the rest if None."""
+
+    context: Context | int | str
+    """What to start: a `Context`, its id (a number), or its name."""
+    parameters: Mapping[str, Value] | None = None
+    key: str | None = None
+
+
+@define(eq=False)
+class Starts:
+    """Where starts of one Preservica go to."""
+
+    transport: Transport
+    system: str = "preservica"
+
+    @property
+    def server(self) -> str:
+        """Its base URL."""
+        return self.transport.origin.base
+
+    def prepared(
+        self,
+        context: Context | int | str,
+        parameters: Mapping[str, Value] | None = None,
+        *,
+        correlation_id: str | None = None,
+        key: str | None = None,
+    ) -> Ticket:
+        """A start as a ticket; raises `UnsafeValue` for what cannot be sent."""
+        id, name = reference(context)
+        settings = None if parameters is None else calls.texts(parameters)
+        mark = str(uuid.uuid4()) if correlation_id is None else correlation_id
+        calls.start_workflow(id, name, settings, mark)
+        arguments = {"context_id": id, "context_name": name, "parameters": settings}
+        return Ticket(
+            system=self.system,
+            server=self.server,
+            arguments=arguments,
+            correlation_id=mark,
+            prepared_at=self._now(),
+            key=digest(self.system, arguments) if key is None else key,
+        )
+
+    def ticket(self, start: Any) -> Ticket:
+        """A start as a ticket; raises `UnsafeValue` for what cannot be sent."""
+        if isinstance(start, Start):
+            return self.prepared(start.context, start.parameters, key=start.key)
+        self.check(start)
+        return start  # type: ignore[no-any-return]  # it has been checked
+
+    def check(self, ticket: object) -> None:
+        """Raise `UnsafeValue` for what is no ticket of this server."""
+        if not isinstance(ticket, Ticket):
+            raise UnsafeValue("ticket", "must be made by prepare_start")
+        if (ticket.system, ticket.server) != (self.system, self.server):
+            raise UnsafeValue("ticket", f"is for {ticket.system} at {ticket.server}, not {self.system} {self.server}")
+
+    async def send(self, ticket: Ticket) -> Started:
+        """Send the start, once; raises as `workflows.start`."""
+        self.check(ticket)
+        id, name = _context(ticket)
+        call = calls.start_workflow(id, name, _parameters(ticket), ticket.correlation_id)
+        try:
+            return await self.transport.send(call)
+        except CallError as error:
+            if not may_have_happened(error):
+                raise
+            unknown = self._unknown(ticket, error)
+        raise unknown
+
+    async def begin(self, ticket: Ticket) -> int:
+        """Send the start, once, and return the new workflow's id."""
+        started = await self.send(ticket)
+        if started.id is None:
+            raise self._unknown(ticket, DecodeError("the answer to the start has no Id @ /"))
+        return started.id
+
+    async def renewed(self, ticket: Ticket) -> Ticket:
+        """The ticket as of now; its correlation id is all that is needed to recognize its workflow."""
+        return evolve(ticket, prepared_at=self._now())
+
+    async def reconcile(self, ticket: Ticket, *, wait: float) -> Verdict[Workflow]:
+        """Look for the correlation id among the workflows of the context since shortly before the ticket."""
+        self.check(ticket)
+
+        async def look() -> Seen[Workflow] | Ambiguous[Workflow] | None:
+            return await self._look(ticket)
+
+        return await observe(look, self.transport.clock, lambda: wait)
+
+    async def active(self, ticket: Ticket, *, alike: bool) -> Workflow | None:
+        """None: a start on a Preservica conflicts with nothing."""
+        return None
+
+    async def occupied(self, ours: Collection[tuple[Ticket, int | None]]) -> int:
+        """How many workflows are active or pending, by the total of their list, and those of ours on their way."""
+        query = filters.workflow_query(state=RUNNING, newest_first=False)
+        page = await self.transport.send(calls.list_workflows(query, size=1, limit=1))
+        total = len(page.items) if page.total is None else page.total
+        return total + sum(id is None for _, id in ours)
+
+    async def _look(self, ticket: Ticket) -> Seen[Workflow] | Ambiguous[Workflow] | None:
+        mark = ticket.correlation_id
+        unmarked, marked = [], []
+        async for workflow in self._since(ticket):
+            if workflow.correlation_id == mark:
+                marked.append(workflow)
+            elif workflow.correlation_id is None and _may_be_of(ticket, workflow):
+                unmarked.append(workflow)
+        if len(marked) == 1:
+            return Seen(marked[0], f"it carries the correlation id {mark}")
+        if marked:
+            return Ambiguous(tuple(marked), f"{len(marked)} workflows carry the correlation id {mark}")
+        return Ambiguous(tuple(unmarked), "the server tells no correlation id of these") if unmarked else None
+
+    def _since(self, ticket: Ticket) -> Listing[Workflow]:
+        """The workflows of the ticket's context, or of all where only its name is known, by which no list filters."""
+        id, _ = _context(ticket)
+        known = id if id is not None and filters.digits(id) else None
+        query = filters.workflow_query(
+            state=None, context=known, since=ticket.prepared_at - SKEW, until=None, newest_first=True
+        )
+        return Listing(
+            self.transport.send, calls.list_workflows(query, size=PAGE, limit=None), lambda workflow: workflow.id
+        )
+
+    def _unknown(self, ticket: Ticket, error: CallError) -> StartOutcomeUnknown:
+        id, name = _context(ticket)
+        place = f"context {id}" if name is None else f"context {name!r}"
+        mark = ticket.correlation_id
+        look_for = f"the correlation id {mark!r} among the workflows of {place}"
+        return StartOutcomeUnknown(error, look_for=look_for, correlation_id=mark, ticket=ticket)
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self.transport.clock.wall(), UTC)
+
+
+def reference(context: Context | int | str) -> tuple[str | None, str | None]:
+    """Id and name of a context, as far as they are known."""
+    if isinstance(context, Context):
+        return context.id, context.name or None
+    if isinstance(context, str) and not filters.digits(context):
+        return None, context
+    return str(number("context", context)), None
+
+
+def _context(ticket: Ticket) -> tuple[str | None, str | None]:
+    id, name = ticket.arguments["context_id"], ticket.arguments["context_name"]
+    return id if isinstance(id, str) else None, name if isinstance(name, str) else None
+
+
+def _parameters(ticket: Ticket) -> Mapping[str, str] | None:
+    parameters = ticket.arguments["parameters"]
+    return parameters if isinstance(parameters, Mapping) else None
+
+
+def _may_be_of(ticket: Ticket, workflow: Workflow) -> bool:
+    """Whether a workflow without a mark may be of the ticket's context."""
+    id, name = _context(ticket)
+    told = [(id, workflow.context_id), (name, workflow.context_name)]
+    return all(ours is None or theirs is None or ours == theirs for ours, theirs in told)
