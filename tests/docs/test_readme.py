@@ -28,7 +28,7 @@ def sandbox() -> Any:
 
 
 @pytest.fixture
-async def names(sandbox: Sandbox) -> AsyncIterator[dict[str, Any]]:
+async def names(sandbox: Sandbox, tmp_path: Path) -> AsyncIterator[dict[str, Any]]:
     """The names the blocks take for granted."""
     there = sandbox.preservica
     async with (
@@ -39,6 +39,8 @@ async def names(sandbox: Sandbox) -> AsyncIterator[dict[str, Any]]:
             "oc": oc,
             "pv": pv,
             "event_id": sandbox.opencast.event(),
+            "other_event_id": sandbox.opencast.event(),
+            "journal": tmp_path / "batch.sqlite",
             "workflow_id": sandbox.opencast.start(sandbox.opencast.event(), "publish"),
             "ingest_id": there.seed(1, contexts=["42"])[0],
         }
