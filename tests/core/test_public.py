@@ -21,6 +21,10 @@ PUBLIC = {
     "workflow_async": """
         Basic Bearer Clock Digest Limits Listing OpencastClient Page Phase Poll PreservicaClient Retry Timeouts
     """,
+    "workflow_async.batch": """
+        Ambiguous Conflicted Earlier Item Kind NotSeen NotSent OnConflict Ran Recorded Refused Result Run Skipped Started
+        Ticket Unknown Verdict recorded
+    """,
     "workflow_async.monitor": """
         Change Event Finished Monitored OperationChange Outcome Parked Poller Reached Remedy Stalled Subscription
         TimedOut Unobserved Until Vanished Watch WatchSpec WhenParked tick watching
@@ -38,7 +42,7 @@ PUBLIC = {
     """,
 }
 SERVICES = ("workflows", "definitions", "events", "contexts", "processes", "monitors")
-OPTIONAL = {"typer", "rich", "click", "starlette", "fastapi", "uvicorn", "aiohttp", "aiosqlite", "httpx2"}
+OPTIONAL = {"typer", "rich", "click", "starlette", "fastapi", "uvicorn", "aiohttp", "aiosqlite", "orjson", "httpx2"}
 """What importing the package must not pull in, though it is installed: extras, and what the tests embed it in."""
 PLAIN: dict[Any, Any] = {
     int: 7,

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from attrs import define, evolve, frozen
+from attrs import define, evolve, field, frozen
 
 from workflow_async._call import Params
 from workflow_async._listing import Listing
@@ -40,7 +40,7 @@ class Start:
 
     event: str
     definition: str
-    configuration: Mapping[str, Value] | None = None
+    configuration: Mapping[str, Value] | None = field(default=None, hash=False)
     key: str | None = None
 
 

@@ -5,7 +5,7 @@ from collections.abc import Collection, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from attrs import define, evolve, frozen
+from attrs import define, evolve, field, frozen
 
 from workflow_async._call import number
 from workflow_async._listing import Listing
@@ -32,7 +32,7 @@ class Start:
 
     context: Context | int | str
     """What to start: a `Context`, its id (a number), or its name."""
-    parameters: Mapping[str, Value] | None = None
+    parameters: Mapping[str, Value] | None = field(default=None, hash=False)
     key: str | None = None
 
 
