@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from datetime import UTC, datetime
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import attrs
@@ -18,7 +18,7 @@ from benchmarks.rows import MARKED, ROWS
 from benchmarks.serving import ROOT
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
-OURS = ("httpx", "httpcore", "h11", "anyio", "attrs", "cattrs")
+OURS = ("httpx", "httpcore", "h11", "anyio", "attrs", "cattrs", "orjson")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -58,7 +58,7 @@ def _plain(line: Line) -> dict[str, object]:
 
 def _head(rounds: int) -> str:
     """When, of what, and with what: the machine by its kind only."""
-    ours = ", ".join(f"{name} {version(name)}" for name in OURS)
+    ours = ", ".join(f"{name} {_version(name)}" for name in OURS)
     return "\n".join(
         [
             "# Results\n",
@@ -69,6 +69,13 @@ def _head(rounds: int) -> str:
             f"peers {', '.join(REQUIREMENTS)}.\n",
         ]
     )
+
+
+def _version(name: str) -> str:
+    try:
+        return version(name)
+    except PackageNotFoundError:
+        return "not installed"
 
 
 def _commit() -> str:

@@ -13,7 +13,7 @@ from attrs import define, field, frozen
 from benchmarks.pinning import CLIENT, core
 from benchmarks.serving import ROOT, environment
 
-PATIENCE = 280.0
+PATIENCE = 1200.0
 """Seconds a job may take."""
 
 

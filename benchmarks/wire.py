@@ -18,12 +18,17 @@ STARTED = "2026-01-02T03:04:05.678Z"
 
 def opencast(id: int, operations: int = 0, *, over: bool = False) -> bytes:
     """One workflow of Opencast."""
-    return json.dumps(_workflow(id, operations, over=over), separators=(",", ":")).encode()
+    return _written(_workflow(id, operations, over=over))
 
 
 def opencast_page(ids: Sequence[int], operations: int = 0) -> bytes:
     """A page of Opencast's list."""
-    return json.dumps([_workflow(id, operations) for id in ids], separators=(",", ":")).encode()
+    return _written([_workflow(id, operations) for id in ids])
+
+
+def _written(tree: Any) -> bytes:
+    """JSON as Opencast's writer writes it, which escapes slashes."""
+    return json.dumps(tree, separators=(",", ":")).replace("/", "\\/").encode()
 
 
 def _workflow(id: int, operations: int, *, over: bool = False) -> dict[str, Any]:
@@ -43,7 +48,7 @@ def _workflow(id: int, operations: int, *, over: bool = False) -> dict[str, Any]
 
 def events(ids: Sequence[int], finished: Collection[int]) -> bytes:
     """The events of these workflows."""
-    return json.dumps([_event(id, over=id in finished) for id in ids], separators=(",", ":")).encode()
+    return _written([_event(id, over=id in finished) for id in ids])
 
 
 def _event(id: int, *, over: bool) -> dict[str, Any]:

@@ -45,7 +45,6 @@ async def lag(meter: Meter, url: str, count: int, interval: float, ends: int, **
         await asyncio.gather(*waits, return_exceptions=True)
     now = time.monotonic()
     meter.note(
-        missed=sum(id not in seen for id in ended),
         lag=median(seen.get(id, now) - at for id, at in ended.items()) / interval,
         gap=_longest(asked(url), ended, count - ends) / interval,
         busy=meter.figures["cpu"] / meter.figures["wall"],

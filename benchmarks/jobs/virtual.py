@@ -8,6 +8,7 @@ import tracemalloc
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
+from statistics import median
 from typing import Any
 
 import anyio
@@ -24,8 +25,12 @@ from workflow_async.opencast.records import State, Workflow
 LATENCY = 0.05
 WINDOWS = 10
 """An interval is cut into."""
-WARM = 0.2
-"""Of the polls of a soak, before its memory counts."""
+SAMPLES = 50
+"""Of the memory, in a soak."""
+WARM = 10
+"""Of them are not counted."""
+TOGETHER = 10
+"""Of them make a median: memory goes up and down by some per cent within an interval."""
 LIFE = 50
 """Looks a workflow of the soak lives for."""
 
@@ -113,24 +118,22 @@ async def _windows(count: int, interval: float, intervals: int) -> Counter[int]:
 def soak(meter: Meter, count: int, polls: int, *, lists: bool) -> None:
     """So many polls of workflows that live for 50 looks each: bytes held after the warm-up, and at the end."""
     tracemalloc.start()
-    warm, end = run(_soak(count, polls, lists=lists))
+    held = run(_soak(count, polls, lists=lists))
+    warm, end = median(held[WARM : WARM + TOGETHER]), median(held[-TOGETHER:])
     meter.note(warm=warm, end=end, growth=end / warm)
 
 
-async def _soak(count: int, polls: int, *, lists: bool) -> tuple[int, int]:
+async def _soak(count: int, polls: int, *, lists: bool) -> list[int]:
+    """The bytes held at every fiftieth part of the polls."""
     held: list[int] = []
     done = asyncio.Event()
-    marks = iter((int(polls * WARM), polls))
-    numbers, ages = itertools.count(), Counter[int]()
-    state = {"polls": 0, "mark": next(marks)}
+    numbers, looks, ages = itertools.count(), itertools.count(1), Counter[int]()
 
     def looked(id: int) -> bool:
-        state["polls"] += 1
-        if state["polls"] >= state["mark"]:
+        if next(looks) % (polls // SAMPLES) == 0:
             gc.collect()
             held.append(tracemalloc.get_traced_memory()[0])
-            state["mark"] = next(marks, 2 * polls)
-            if len(held) > 1:
+            if len(held) == SAMPLES:
                 done.set()
         ages[id] += 1
         return ages[id] > LIFE + id % LIFE
@@ -150,4 +153,4 @@ async def _soak(count: int, polls: int, *, lists: bool) -> tuple[int, int]:
             group.start_soon(watch)
         await done.wait()
         group.cancel_scope.cancel()
-    return held[0], held[1]
+    return held[:SAMPLES]

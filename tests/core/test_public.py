@@ -22,8 +22,8 @@ PUBLIC = {
         Basic Bearer Clock Digest Limits Listing OpencastClient Page Phase Poll PreservicaClient Retry Timeouts
     """,
     "workflow_async.batch": """
-        Ambiguous Conflicted Earlier Item Kind NotSeen NotSent OnConflict Ran Recorded Refused Result Run Skipped Started
-        Ticket Unknown Verdict recorded
+        Ambiguous Conflicted Earlier Item Kind NotSeen NotSent OnConflict Ran Recorded Refused Result Run Skipped
+        Started Ticket Unknown Verdict recorded
     """,
     "workflow_async.monitor": """
         Change Event Finished Monitored OperationChange Outcome Parked Poller Reached Remedy Stalled Subscription

@@ -124,7 +124,7 @@ async def serve(
 
 async def until(condition: Callable[[], bool]) -> None:
     """Let the others run until it is so; the test's own timeout is the bound."""
-    while not condition():  # noqa: ASYNC110 - what is waited for happens elsewhere
+    while not condition():
         await asyncio.sleep(0)
 
 

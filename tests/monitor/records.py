@@ -1,4 +1,4 @@
-"""A server of the tests' own, as the monitor sees one: its workflows are what a test says, and it notes what it is asked."""
+"""A server of the tests' own, as the monitor sees one: it is what a test says, and notes what it is asked."""
 
 import asyncio
 from collections.abc import Collection, Iterable, Sequence
@@ -93,11 +93,12 @@ class Server:
 
     async def _send(self, call: Call[Any], /) -> Any:
         self.pages.append(_now())
+        refusal = self.refusal
+        rows = list((self.listed if self.listed is not None else self.workflows).values())
         await self._pass()
-        if self.refusal is not None:
-            raise self.refusal
-        rows = self.listed if self.listed is not None else self.workflows
-        going = [row for row in rows.values() if isinstance(row, Record) and not row.phase.final]
+        if refusal is not None:
+            raise refusal
+        going = [row for row in rows if isinstance(row, Record) and not row.phase.final]
         place, operations = call.read(Reply(200, {}, b""))
         page = tuple(self._shown(row, operations) for row in going[place : place + ROWS])
         after = _from(place + ROWS, operations=operations) if place + ROWS < len(going) else None
@@ -119,7 +120,9 @@ class Server:
         if self.blind is not None:
             raise self.blind
         fresh = [record.id for record in known if record.id not in self.stale]
-        return [id for id, record in zip((r.id for r in known), known, strict=True) if id in fresh and self._differs(record)]
+        return [
+            id for id, record in zip((r.id for r in known), known, strict=True) if id in fresh and self._differs(record)
+        ]
 
     def _differs(self, known: Record) -> bool:
         return getattr(self.workflows[known.id], "phase", None) is not known.phase

@@ -42,13 +42,17 @@ async def all_of(oc: OpencastClient, id: int, begun: asyncio.Event) -> list[Even
 async def test_dropping_the_last_id_ends_the_watch_of_whoever_reads_it(served: tuple[OpencastClient, int]) -> None:
     oc, id = served
     async with oc.workflows.watch([id], poll=OFTEN) as changes:
+        begun = asyncio.Event()
 
         async def read() -> int:
-            return len([event async for event in changes])
+            told = 0
+            async for _ in changes:
+                told += 1
+                begun.set()
+            return told
 
         reader = asyncio.create_task(read())
-        while not oc.workflows.poller.looks.sights[id].changes:
-            await anyio.sleep(0.005)
+        await begun.wait()
         changes.drop(id)
         with anyio.fail_after(5):
             assert await reader == 1

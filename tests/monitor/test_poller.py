@@ -4,9 +4,11 @@ import asyncio
 import gc
 import random
 from collections.abc import Callable, Coroutine
+from functools import partial
 from typing import Any
 
 import anyio
+import anyio.lowlevel
 import pytest
 
 from tests.monitor import virtual
@@ -14,12 +16,13 @@ from tests.monitor.records import Record, Server, poller, running
 from workflow_async import Phase, Poll
 from workflow_async.errors import ClientClosed, Forbidden, NotFound, ServerFault, WaitTimeout
 from workflow_async.monitor import Change, Finished, Poller, TimedOut, Unobserved, Vanished, watching
-from workflow_async.monitor.watch import Terms, Watch, as_completed, wait, wait_all
+from workflow_async.monitor.watch import Terms, as_completed, wait, wait_all
 
 STEADY = Poll(interval=2, backoff=1, ceiling=2, jitter=0)
 
 
-def watch(loop: Poller[Any], *ids: int, **more: Any) -> Watch[Any]:
+def watch(loop: Poller[Any], *ids: int, **more: Any) -> Any:
+    """A watch, whose events are taken for changes without a question."""
     settings: dict[str, Any] = {"poll": STEADY, "operations": False, "stalled_after": None}
     return watching(loop, ids, None, **settings | more)
 
@@ -28,8 +31,10 @@ def waiting(loop: Poller[Any], id: int, **terms: Any) -> Coroutine[Any, Any, Any
     return wait(loop, id, Terms(**{"poll": STEADY, **terms}), check=False)
 
 
-def later(seconds: float, deed: Callable[[], object]) -> None:
-    asyncio.get_running_loop().call_later(seconds, deed)
+def later(seconds: float, *deeds: Callable[[], object]) -> None:
+    """Do these after so many seconds."""
+    for deed in deeds:
+        asyncio.get_running_loop().call_later(seconds, deed)
 
 
 def assert_nothing_left(loop: Poller[Any], server: Server) -> None:
@@ -80,7 +85,6 @@ def test_requests_on_their_way_survive_the_end_of_the_one_who_leads() -> None:
         chance = random.Random(1)
         server.seconds = 0.1
         loop = poller(server)
-        loop.clock.sleep  # noqa: B018 - it has one
         told = 0
         async with watch(loop, *range(500)) as changes:
             async for _ in changes:
@@ -229,7 +233,7 @@ def test_who_gives_up_gives_up_nobody_elses_watch() -> None:
                 raise ConnectionResetError
 
         stays = asyncio.create_task(wait_all(loop, [1, 2], Terms(poll=STEADY)))
-        await anyio.sleep(0)
+        await anyio.lowlevel.checkpoint()
         with pytest.raises(ConnectionResetError):
             await disconnects()
         server.become(Phase.FAILED, 1, 2)
@@ -247,7 +251,7 @@ def test_a_slow_reader_gets_one_change_for_many_and_never_misses_the_end() -> No
         async with watch(loop, 1) as changes:
             assert (await anext(changes)).now is Phase.RUNNING
             for second, phase in enumerate([Phase.PARKED, Phase.RUNNING, Phase.PARKED, Phase.SUCCEEDED]):
-                later(5 * second, lambda phase=phase: server.become(phase, 1))  # type: ignore[misc]
+                later(5 * second, partial(server.become, phase, 1))
             await anyio.sleep(60)
             change = await anext(changes)
             assert (change.was, change.now, change.key) == (Phase.RUNNING, Phase.SUCCEEDED, "1/5")
@@ -261,13 +265,11 @@ def test_ids_are_added_and_dropped_while_watching() -> None:
     async def main() -> None:
         server = Server(workflows=running(1, 2, 3))
         loop = poller(server)
-        told = []
         async with watch(loop, 1) as changes:
             later(5, lambda: changes.add(2, "3"))
             later(10, lambda: changes.drop(1, 99))
             later(20, lambda: server.become(Phase.SUCCEEDED, 1, 2, 3))
-            async for change in changes:
-                told.append((change.id, change.now))
+            told = [(change.id, change.now) async for change in changes]
             assert changes.ids == frozenset()
         assert sorted(told, key=lambda one: one[0]) == [
             (1, Phase.RUNNING), (2, Phase.RUNNING), (2, Phase.SUCCEEDED), (3, Phase.RUNNING), (3, Phase.SUCCEEDED)
@@ -283,7 +285,7 @@ def test_who_is_dropped_and_added_while_asked_for_is_asked_for_once() -> None:
         loop = poller(server)
         async with watch(loop, 1, 2) as changes:
             for n in range(5):
-                later(0.1 + n / 10, lambda: (changes.drop(1), changes.add(1)))
+                later(0.1 + n / 10, partial(changes.drop, 1), partial(changes.add, 1))
             assert {(await anext(changes)).id, (await anext(changes)).id} == {1, 2}
             assert sorted(id for _, id, _ in server.gets) == [1, 2]
 

@@ -1,6 +1,7 @@
 """What a look makes of what is known."""
 
 from datetime import UTC, datetime, timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -40,11 +41,13 @@ def looked(*records: Any, sight: Sight[Any] = NEW) -> tuple[Sight[Any], list[Any
     return sight, changes
 
 
-def failed(*errors: tuple[float, CallError], sight: Sight[Any] = NEW, poll: Poll = POLL) -> tuple[Sight[Any], list[Any]]:
+def failed(
+    *errors: tuple[float, CallError], sight: Sight[Any] = NEW, poll: Poll = POLL
+) -> tuple[Sight[Any], list[Any]]:
     """Looks that fail at these instants."""
     lost = []
     for now, error in errors:
-        sight, outcome = missed(sight, error, now, poll)
+        sight, outcome = missed(sight, error, now, POLL)
         lost += [outcome] if outcome is not None else []
     return sight, lost
 
@@ -87,7 +90,7 @@ def test_keys_number_the_changes_and_the_same_looks_give_the_same_keys(phases: l
     changes = looked(*records)[1]
     assert [change.key for change in changes] == [f"7/{n + 1}" for n in range(len(changes))]
     assert changes == looked(*records)[1]
-    assert all(later.was is earlier.now for earlier, later in zip(changes, changes[1:], strict=False))
+    assert all(later.was is earlier.now for earlier, later in pairwise(changes))
 
 
 @given(PHASES)
@@ -144,8 +147,8 @@ def test_the_first_look_tells_all_that_has_happened_so_far() -> None:
 
 
 def test_two_operations_of_one_name_are_told_apart_by_their_place() -> None:
-    twice = shows(Operation("tag", "succeeded", at(1), at(2)), Operation("tag"))
-    (change, _) = looked(twice, shows(twice.operations[0], Operation("tag", "succeeded", at(3), at(4))))[1][1].operations  # type: ignore[index]
+    done, after = Operation("tag", "succeeded", at(1), at(2)), Operation("tag", "succeeded", at(3), at(4))
+    change, _ = looked(shows(done, Operation("tag")), shows(done, after))[1][1].operations
     assert (change.position, change.was, change.now) == (1, "instantiated", "running")
 
 
@@ -176,7 +179,9 @@ SNAPSHOTS = st.lists(st.lists(st.sampled_from(STATES), min_size=3, max_size=3), 
 
 @given(SNAPSHOTS)
 def test_the_transitions_of_each_operation_are_a_chain_without_gaps(snapshots: list[list[str]]) -> None:
-    records = [shows(*(Operation(f"o{n}", state, at(1), at(2)) for n, state in enumerate(states))) for states in snapshots]
+    records = [
+        shows(*(Operation(f"o{n}", state, at(1), at(2)) for n, state in enumerate(states))) for states in snapshots
+    ]
     told = [operation for change in looked(*records)[1] for operation in change.operations]
     for place in range(3):
         chain = [operation for operation in told if operation.position == place]

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
-class _Jumping(selectors.DefaultSelector):  # type: ignore[misc,valid-type]  # which class it is depends on the platform
+class _Jumping(selectors.DefaultSelector):
     """Instead of waiting for a file, lets the loop's time jump."""
 
     loop: "VirtualLoop"
@@ -19,7 +19,7 @@ class _Jumping(selectors.DefaultSelector):  # type: ignore[misc,valid-type]  # w
             raise RuntimeError("everybody waits for somebody, and nobody for time")
         if not ready and timeout:
             self.loop.passed += timeout
-        return ready  # type: ignore[no-any-return]  # as above
+        return ready
 
 
 class VirtualLoop(asyncio.SelectorEventLoop):

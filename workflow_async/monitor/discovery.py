@@ -74,7 +74,7 @@ class Discovery(Generic[W]):
         except CallError as error:
             return self._failed(error)
         except WorkflowAsyncError as error:
-            self.subscription.fail(error)
+            self.poller.give_up(self.subscription, error)
         else:
             self._whole(seen, began)
         return 0.0
@@ -109,5 +109,5 @@ class Discovery(Generic[W]):
         if self._failing_since is None:
             self._failing_since = now
         if not retryable(error, Replay.SAFE) or now - self._failing_since >= outage:
-            self.subscription.fail(error)
+            self.poller.give_up(self.subscription, error)
         return min(error.retry_after or 0.0, outage)

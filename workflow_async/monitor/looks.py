@@ -32,7 +32,7 @@ GRAIN = 0.001
 SLOW = 5.0
 """Seconds from which on an answer says that the server is busy."""
 LIST_FAILURES = 3
-"""Times in a row that the list fails before workflows are asked for one by one, for as long as an outage is endured."""
+"""Times in a row that the list fails before a get is to tell whether only the list does."""
 
 
 @define(eq=False)
@@ -43,7 +43,8 @@ class Looks(Generic[W]):
     clock: Clock
     tell: Callable[[Event[W]], None]
     stir: Callable[[], None]
-    """Called when a request is over: what is due may be another."""
+    """Called when a request is over: what is due may be another. Not for one that is cut off: so is its leader, who
+    must not be woken to begin it again."""
     fail: Callable[[WorkflowAsyncError], None]
     """Called when no look can ever work again: the client is closed."""
     plan: Plan = field(init=False)
@@ -51,6 +52,8 @@ class Looks(Generic[W]):
     _strain: Strain = field(factory=Strain, init=False)
     _calm_sweeps: int = field(default=0, init=False)
     _failed_sweeps: int = field(default=0, init=False)
+    _reachable: bool = field(default=False, init=False)
+    """Whether a get was answered since the list began to fail."""
 
     def __attrs_post_init__(self) -> None:
         self.plan = Plan(lists=self.source.lists, glances=self.source.glances)
@@ -128,9 +131,11 @@ class Looks(Generic[W]):
             self.fail(error)
         else:
             self.answered(asked)
+            self._reached()
             due = self._next_look(id) if self.known.got(workflow, asked) else asked
         finally:
             self._landed((id,), {id: due})
+        self.stir()
 
     async def _glance(self, ids: Sequence[int]) -> None:
         asked = self.clock.now()
@@ -151,6 +156,7 @@ class Looks(Generic[W]):
         finally:
             self._landed(ids, due)
             self.plan.doubted(changed, self.clock.now())
+        self.stir()
 
     async def _sweep(self) -> None:
         began = asked = again = self.clock.now()
@@ -166,14 +172,14 @@ class Looks(Generic[W]):
         except WorkflowAsyncError as error:
             self.fail(error)
         else:
-            self._failed_sweeps = 0
+            self._failed_sweeps, self._reachable = 0, False
             self._calm_sweeps = self._calm_sweeps + 1 if told == self.known.told else 0
             lost = covered - shown - self.known.sure(covered, began)
             self.plan.swept(pages, shown, lost, self.clock.now(), self._next_sweep(began))
         finally:
             if self.plan.sweeping:
                 self.plan.unswept(again)
-            self.stir()
+        self.stir()
 
     def _landed(self, ids: Sequence[int], due: dict[int, float]) -> None:
         """A request is over, in whatever way."""
@@ -182,7 +188,6 @@ class Looks(Generic[W]):
         for id in ids:
             if id in self.sights and id not in going:
                 self.plan.rest(id)
-        self.stir()
 
     def _glanced(self, id: int) -> float:
         if not self.known.over(id):
@@ -205,9 +210,27 @@ class Looks(Generic[W]):
         self.plan.quiet_until = self._wished(error, poll)
         if isinstance(error, ListingNotSupported):
             self.plan.without_list(float("inf"))
-        elif not retryable(error, Replay.SAFE) or self._failed_sweeps >= LIST_FAILURES:
+        elif self._reachable or not retryable(error, Replay.SAFE):
             self.plan.without_list(self.clock.now() + poll.outage)
+            self._failed_sweeps, self._reachable = 0, False
+        else:
+            self._all_missed(error)
         return self._next_sweep(began)
+
+    def _all_missed(self, error: CallError) -> None:
+        """A look at all that the list should have shown has failed; if that goes on, a get tells where the fault is."""
+        for id in list(self.plan.covered):
+            self.known.missed(id, error, self.plan.polls[id])
+            if self.known.over(id):
+                self.plan.rest(id)
+        if self._failed_sweeps >= LIST_FAILURES and self.plan.covered:
+            self.soon(next(iter(self.plan.covered)))
+
+    def _reached(self) -> None:
+        """A get was answered: where the list has failed for a while, look at it again to see whether it still does."""
+        if self._failed_sweeps >= LIST_FAILURES and not self._reachable:
+            self._reachable = True
+            self.plan.sweep_at = self.clock.now()
 
     # How often
 
@@ -217,12 +240,13 @@ class Looks(Generic[W]):
         if self.known.over(id):
             return now
         sight, poll = self.sights[id], self.plan.polls[id]
-        seconds = pause(poll, sight.unchanged, self.clock.jitter(), self.known.remaining(id))
+        same = sight.unchanged + sight.failures
+        seconds = pause(poll, same, self.clock.jitter(), self.known.remaining(id))
         return now + self.slowed(poll, seconds)
 
     def _next_sweep(self, began: float) -> float:
         poll = self.plan.fastest
-        return began + self.slowed(poll, pause(poll, self._calm_sweeps, self.clock.jitter()))
+        return began + self.slowed(poll, pause(poll, self._calm_sweeps + self._failed_sweeps, self.clock.jitter()))
 
     def _wished(self, error: CallError, poll: Poll) -> float:
         """Until when the server wishes to be left alone, as far as that is endured."""

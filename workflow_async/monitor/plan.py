@@ -253,7 +253,7 @@ class Plan:
 
 
 def _places(ids: Collection[int], jitter: float) -> Iterable[tuple[int, float]]:
-    """Where in an interval each is looked at first: evenly, but less so as their pauses vary, lest the rounds overlap."""
+    """Where in an interval each is looked at first: evenly, but as softly as pauses vary, lest the rounds overlap."""
     for place, id in enumerate(ids):
         yield id, place / len(ids) * (1 + jitter * (2 * (place * GOLDEN % 1) - 1))
 

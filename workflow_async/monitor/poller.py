@@ -119,6 +119,11 @@ class Poller(Generic[W]):
             subscription.ring()
             self._stir()
 
+    def give_up(self, subscription: Subscription[W], error: WorkflowAsyncError) -> None:
+        """Let a subscription end with an error."""
+        subscription.fail(error)
+        self._stir()
+
     def wake(self, workflow_id: int) -> None:
         """Look at a workflow as soon as possible; says nothing about how it does."""
         self.looks.soon(workflow_id)

@@ -119,8 +119,10 @@ class Outcomes(Generic[W]):
 
     async def _follow(self) -> None:
         """Wait for news; the event loop's own clock bounds it too, in case a look hangs past the deadline."""
-        late = anyio.CancelScope(deadline=float("inf") if self._real_end is None else self._real_end)
-        with late:
+        if self._real_end is None:
+            await self.poller.follow(self._subscription)
+            return
+        with anyio.CancelScope(deadline=self._real_end) as late:
             await self.poller.follow(self._subscription)
         if late.cancelled_caught:
             self._subscription.expire()

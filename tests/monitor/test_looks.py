@@ -1,0 +1,637 @@
+"""What becomes of answers: of the list, of glances, of gets, and of none."""
+
+import asyncio
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+import anyio
+import pytest
+
+from tests.monitor import virtual
+from tests.monitor.records import Detailed, Operation, Record, Server, poller, running
+from tests.monitor.test_poller import STEADY, later, waiting, watch
+from workflow_async import Phase, Poll
+from workflow_async.errors import (
+    BadRequest,
+    CallError,
+    ClientClosed,
+    ConnectFailed,
+    DecodeError,
+    Forbidden,
+    ListingInconsistent,
+    ListingNotSupported,
+    NotFound,
+    RateLimited,
+    ServerFault,
+)
+from workflow_async.monitor import Change, Poller, Stalled, Unobserved, watching
+from workflow_async.monitor.watch import Terms, wait_all
+
+MANY = range(300)
+NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
+
+
+def started(server: Server, ids: Any = MANY, **more: Any) -> tuple[Poller[Any], "asyncio.Task[list[Any]]"]:
+    """A watch of many that runs, and all it is told."""
+    loop = poller(server)
+
+    async def reading() -> list[Any]:
+        async with watch(loop, *ids, **more) as changes:
+            return [event async for event in changes]
+
+    return loop, asyncio.create_task(reading())
+
+
+def gets(server: Server, since: float = 0.0) -> list[int]:
+    """Who was got from then on."""
+    return [id for at, id, _ in server.gets if at >= since]
+
+
+def phases(told: list[Any], id: int) -> list[Phase]:
+    return [event.now for event in told if event.id == id and isinstance(event, Change)]
+
+
+def ends(told: list[Any], ids: Iterable[int]) -> set[tuple[Phase, ...]]:
+    """What was told of each."""
+    return {tuple(phases(told, id)) for id in ids}
+
+
+# The list
+
+
+def test_an_end_the_list_shows_by_leaving_one_out_is_told_from_a_get() -> None:
+    async def main() -> None:
+        server = Server(lists=True, workflows=running(*MANY))
+        _, told = started(server)
+        later(9, lambda: server.become(Phase.FAILED, 7))
+        later(30, lambda: server.become(Phase.SUCCEEDED, *(set(MANY) - {7})))
+        assert phases(await told, 7) == [Phase.RUNNING, Phase.FAILED]
+        assert gets(server).count(7) == 1
+
+    virtual.run(main())
+
+
+def test_one_the_list_leaves_out_by_mistake_is_told_nothing_of() -> None:
+    async def main() -> None:
+        server = Server(lists=True, workflows=running(*MANY))
+        _, told = started(server)
+        await anyio.sleep(5)
+        server.listed = {id: Record(id) for id in MANY if id % 10}
+        await anyio.sleep(5)
+        server.listed = None
+        later(30, lambda: server.become(Phase.SUCCEEDED, *MANY))
+        assert ends(await told, MANY) == {(Phase.RUNNING, Phase.SUCCEEDED)}
+
+    virtual.run(main())
+
+
+def test_a_list_that_lags_causes_no_event_backwards_nor_twice() -> None:
+    async def main() -> None:
+        server = Server(lists=True, lag=10.0, workflows=running(*MANY))
+        loop, told = started(server)
+        await anyio.sleep(15)
+        server.listed = dict(server.workflows)
+        for n, phase in enumerate([Phase.PARKED, Phase.RUNNING, Phase.PARKED]):
+            later(n, partial(server.become, phase, 7), partial(loop.wake, 7))
+        later(9, lambda: setattr(server, "listed", None))
+        later(40, lambda: server.become(Phase.SUCCEEDED, *MANY))
+        true = [Phase.RUNNING, Phase.PARKED, Phase.RUNNING, Phase.PARKED, Phase.SUCCEEDED]
+        assert phases(await told, 7) == true
+
+    virtual.run(main())
+
+
+def test_a_page_that_was_overtaken_by_a_get_is_not_believed() -> None:
+    async def main() -> None:
+        server = Server(lists=True, workflows=running(*MANY))
+        loop, told = started(server)
+        await anyio.sleep(3)
+        server.seconds = 4.0
+        await anyio.sleep(2)  # the list has been asked for, and is slow
+        server.seconds = 0.1
+        server.become(Phase.PARKED, 7)
+        loop.wake(7)
+        later(10, lambda: server.become(Phase.SUCCEEDED, *MANY))
+        assert phases(await told, 7) == [Phase.RUNNING, Phase.PARKED, Phase.SUCCEEDED]
+
+    virtual.run(main())
+
+
+def test_a_get_that_was_overtaken_by_the_list_is_asked_again() -> None:
+    async def main() -> None:
+        server = Server(lists=True, workflows=running(*MANY))
+        loop, told = started(server)
+        await anyio.sleep(3)
+        server.seconds = 5.0
+        loop.wake(7)  # it still runs as `a`, and the answer is slow
+        await anyio.sleep(0.1)
+        server.seconds = 0.0
+        server.become(Phase.RUNNING, 7, step="b")
+        later(30, lambda: server.become(Phase.SUCCEEDED, *MANY))
+        steps = [event.workflow.step for event in await told if event.id == 7]
+        assert steps == [None, "b", "b"]
+
+    virtual.run(main())
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        ListingNotSupported("404"),
+        Forbidden(403),
+        BadRequest(400),
+        ListingInconsistent("2 pages"),
+        DecodeError("$[3].title"),
+        ServerFault(500),
+    ],
+    ids=lambda refusal: type(refusal).__name__,
+)
+def test_a_list_that_cannot_be_had_leaves_gets(refusal: CallError) -> None:
+    async def main() -> None:
+        server = Server(lists=True, workflows=running(*MANY), refusal=refusal)
+        _, told = started(server)
+        later(30, lambda: server.become(Phase.SUCCEEDED, *MANY))
+        assert ends(await told, MANY) == {(Phase.RUNNING, Phase.SUCCEEDED)}
+        assert len(server.pages) <= 4
+
+    virtual.run(main())
+
+
+def test_a_list_that_fails_for_a_while_is_asked_for_again_later() -> None:
+    async def main() -> None:
+        server = Server(lists=True, workflows=running(*MANY), refusal=Forbidden(403))
+        _, told = started(server, poll=Poll(interval=20, backoff=1, ceiling=20, jitter=0))
+        await anyio.sleep(100)
+        server.refusal = None
+        await anyio.sleep(220)
+        assert max(server.pages) == pytest.approx(310, abs=12)
+        before = len(server.gets)
+        await anyio.sleep(60)
+        assert len(server.gets) == before
+        told.cancel()
+
+    virtual.run(main())
+
+
+def test_in_an_outage_everybody_is_given_up_and_told_so() -> None:
+    async def main() -> None:
+        server = Server(lists=True, workflows=running(*MANY))
+        _, told = started(server)
+        await anyio.sleep(10)
+        server.refusal = ConnectFailed("refused")
+        server.workflows = {id: ConnectFailed("refused") for id in MANY}
+        assert sum(isinstance(event, Unobserved) for event in await told) == len(MANY)
+        assert 310 <= asyncio.get_running_loop().time() <= 420
+
+    virtual.run(main())
+
+
+def test_one_that_is_shown_again_has_put_its_failures_behind_it() -> None:
+    async def main() -> None:
+        server = Server(lists=True, workflows=running(*MANY))
+        loop, told = started(server)
+        await anyio.sleep(5)
+        for _ in range(4):
+            server.workflows[7] = ServerFault(503)
+            server.listed = running(*MANY)
+            loop.wake(7)
+            await anyio.sleep(400)
+            server.listed = None
+            server.put(Record(7))
+            await anyio.sleep(20)
+        assert not loop.looks.known.over(7)
+        told.cancel()
+
+    virtual.run(main())
+
+
+# A server that is busy
+
+
+def test_a_list_that_asks_to_be_left_alone_is_left_alone() -> None:
+    async def main() -> None:
+        busy = RateLimited(429)
+        busy.retry_after = 100.0
+        server = Server(lists=True, workflows=running(*MANY))
+        _, told = started(server)
+        await anyio.sleep(5)
+        server.refusal, before = busy, max(server.pages)
+        await anyio.sleep(3)
+        refused = max(server.pages)
+        server.refusal = None
+        await anyio.sleep(200)
+        after = min(at for at in server.pages if at > refused)
+        assert (refused > before, after >= refused + 100) == (True, True)
+        assert not server.gets
+        told.cancel()
+
+    virtual.run(main())
+
+
+def test_a_busy_server_slows_all_pauses_and_a_calm_one_hastens_them_again() -> None:
+    async def main() -> None:
+        server = Server(workflows=running(1, 2, 3))
+        _, told = started(server, (1, 2, 3))
+        await anyio.sleep(20)
+        calm = len(gets(server))
+        server.workflows[1] = ServerFault(503)
+        await anyio.sleep(100)
+        busy = gets(server, 20)
+        server.put(Record(1))
+        await anyio.sleep(300)
+        assert calm == pytest.approx(3 * 11, abs=3)
+        assert busy.count(3) < 0.5 * 50
+        assert len(gets(server, 400)) == pytest.approx(3 * 10, abs=3)
+        told.cancel()
+
+    virtual.run(main())
+
+
+def test_a_server_that_is_slow_is_busy() -> None:
+    async def main() -> None:
+        server = Server(seconds=10.0, workflows=running(1))
+        _, told = started(server, (1,))
+        await anyio.sleep(600)
+        assert len(server.gets) < 600 / 12 / 2
+        told.cancel()
+
+    virtual.run(main())
+
+
+def test_in_an_outage_looks_become_rarer_and_frequent_again_after_it() -> None:
+    async def main() -> None:
+        server = Server(workflows=running(1))
+        loop = poller(server)
+        waits = asyncio.create_task(waiting(loop, 1, poll=Poll(jitter=0, outage=1000)))
+        await anyio.sleep(0.1)
+        server.workflows[1] = ConnectFailed("refused")
+        await anyio.sleep(200)
+        assert len(gets(server)) < 15
+        server.put(Record(1))
+        await anyio.sleep(31)
+        recovered = max(at for at, _, _ in server.gets)
+        server.put(Record(1, step="b"))
+        await anyio.sleep(30)
+        assert recovered > 200
+        assert len(gets(server, recovered)) >= 5
+        waits.cancel()
+
+    virtual.run(main())
+
+
+# Glances
+
+
+def test_what_a_glance_has_seen_to_change_is_told_from_a_get() -> None:
+    async def main() -> None:
+        server = Server(glances=True, workflows=running(*MANY))
+        _, told = started(server)
+        later(9, lambda: server.become(Phase.FAILED, 7))
+        later(30, lambda: server.become(Phase.SUCCEEDED, *(set(MANY) - {7})))
+        assert phases(await told, 7) == [Phase.RUNNING, Phase.FAILED]
+        assert len(server.gets) < len(MANY) * 5
+        assert len(server.looked) > 30
+
+    virtual.run(main())
+
+
+def test_an_index_that_is_wrong_is_found_out_by_a_look_that_is_certain() -> None:
+    async def main() -> None:
+        server = Server(glances=True, workflows=running(*MANY), stale={7})
+        _, told = started(server)
+        await anyio.sleep(8)
+        server.become(Phase.SUCCEEDED, 7)
+        await anyio.sleep(10 * 2.5)
+        told.cancel()
+        assert [id for id in gets(server, 8.1) if id == 7]
+
+    virtual.run(main())
+
+
+@pytest.mark.parametrize("refusal", [Forbidden(403), NotFound(404), BadRequest(400)])
+def test_a_server_that_lets_nobody_glance_is_asked_once(refusal: CallError) -> None:
+    async def main() -> None:
+        server = Server(glances=True, workflows=running(*range(40)), blind=refusal)
+        _, told = started(server, range(40))
+        later(30, lambda: server.become(Phase.SUCCEEDED, *range(40)))
+        assert ends(await told, range(40)) == {(Phase.RUNNING, Phase.SUCCEEDED)}
+        assert len(server.looked) == 1
+
+    virtual.run(main())
+
+
+def test_glances_that_fail_for_too_long_are_an_outage_like_any_other() -> None:
+    async def main() -> None:
+        server = Server(glances=True, workflows=running(*range(40)))
+        _, told = started(server, range(40))
+        await anyio.sleep(10)
+        server.blind = ServerFault(503)
+        server.workflows = {id: ServerFault(503) for id in range(40)}
+        assert sum(isinstance(event, Unobserved) for event in await told) == 40
+        assert 300 <= asyncio.get_running_loop().time() <= 500
+
+    virtual.run(main())
+
+
+def test_a_glance_that_is_cut_off_does_not_count_as_a_look() -> None:
+    async def main() -> None:
+        server = Server(glances=True, workflows=running(*range(20)))
+        loop = poller(server)
+        slow = Poll(interval=50, ceiling=50, jitter=0)
+        leads = asyncio.create_task(waiting(loop, 0, poll=slow))
+        await anyio.sleep(1)
+        follows = [asyncio.create_task(waiting(loop, id, poll=slow)) for id in range(1, 20)]
+        await anyio.sleep(1)
+        server.seconds = 3.0
+        await anyio.sleep(50)
+        leads.cancel()
+        server.become(Phase.SUCCEEDED, *range(20))
+        began = asyncio.get_running_loop().time()
+        await asyncio.gather(*follows)
+        assert asyncio.get_running_loop().time() - began < 15
+
+    virtual.run(main())
+
+
+def test_nobody_is_glanced_at_whose_operations_are_wanted() -> None:
+    async def main() -> None:
+        def ran(*states: str) -> tuple[Operation, ...]:
+            return tuple(Operation(f"o{n}", state, NOON, NOON + timedelta(1)) for n, state in enumerate(states))
+
+        server = Server(glances=True)
+        server.put(*(Detailed(id, operations=ran("running", "instantiated")) for id in range(20)))
+        _, told = started(server, range(20), operations=True)
+        later(5, lambda: server.become(Phase.RUNNING, *range(20), operations=ran("succeeded", "running")))
+        later(20, lambda: server.become(Phase.SUCCEEDED, *range(20), operations=ran("succeeded", "succeeded")))
+        events = [event for event in await told if event.id == 3]
+        assert [(o.operation, o.now) for event in events for o in event.operations] == [
+            ("o0", "running"), ("o1", "instantiated"), ("o0", "succeeded"), ("o1", "running"), ("o1", "succeeded")
+        ]  # fmt: skip
+        assert not server.looked
+
+    virtual.run(main())
+
+
+# Operations
+
+
+def test_transitions_are_told_once_though_others_look_without_operations() -> None:
+    async def main() -> None:
+        server = Server(lists=True)
+        server.put(*(Detailed(id, operations=(Operation("a", "running", NOON),)) for id in range(20)))
+        loop = poller(server)
+        plain = asyncio.create_task(wait_all(loop, range(20), Terms(poll=STEADY)))
+        await anyio.sleep(5)
+        told = []
+        ended = (Operation("a", "succeeded", NOON, NOON),)
+        later(10, lambda: server.become(Phase.SUCCEEDED, *range(20), operations=ended))
+        async with watch(loop, 3, operations=True) as changes:
+            async for event in changes:
+                told += [(operation.was, operation.now) for operation in event.operations]
+        assert told == [(None, "running"), ("running", "succeeded")]
+        assert all(outcome.workflow.operations is not None for outcome in await plain if outcome.workflow)
+
+    virtual.run(main())
+
+
+def test_who_wants_no_operations_hears_of_none() -> None:
+    async def main() -> None:
+        server = Server(lists=True)
+        server.put(*(Detailed(id, operations=(Operation("a"),)) for id in range(20)))
+        loop, told = started(server, range(20))
+        await anyio.sleep(5)
+        async with watch(loop, 3, operations=True) as changes:
+            await anext(changes)
+            server.become(Phase.RUNNING, *range(20), operations=(Operation("a", "running", NOON),))
+            assert (await anext(changes)).operations
+        server.become(Phase.SUCCEEDED, *range(20))
+        assert all(event.operations == () for event in await told if event.id != 3)
+        assert all(len(phases(told.result(), id)) == 2 for id in range(20) if id != 3)
+
+    virtual.run(main())
+
+
+# Hints, stalls, and how long things take
+
+
+def test_a_wake_makes_the_next_look_sooner_and_sets_nothing() -> None:
+    async def main() -> None:
+        server, slow = Server(workflows=running(7)), Poll(interval=100, ceiling=100, jitter=0)
+        loop = poller(server)
+        waits = asyncio.create_task(waiting(loop, 7, poll=slow))
+        await anyio.sleep(10)
+        loop.wake(7)
+        loop.wake(99)  # a stranger
+        await anyio.sleep(1)
+        assert not waits.done()
+        assert [round(at) for at, _, _ in server.gets] == [0, 10]
+        server.become(Phase.SUCCEEDED, 7)
+        loop.wake(7)
+        await waits
+        assert asyncio.get_running_loop().time() == pytest.approx(11, abs=0.1)
+
+    virtual.run(main())
+
+
+def test_ten_thousand_wakes_of_one_are_one_look() -> None:
+    async def main() -> None:
+        server = Server(seconds=1.0, workflows=running(7))
+        loop = poller(server)
+        waits = asyncio.create_task(waiting(loop, 7, poll=Poll(interval=100, ceiling=100)))
+        await anyio.sleep(10)
+        for _ in range(10_000):
+            loop.wake(7)
+        await anyio.sleep(5)
+        assert len(server.gets) == 2
+        waits.cancel()
+
+    virtual.run(main())
+
+
+def stepping(steps: dict[str, float], *ids: int) -> Server:
+    """Workflows that go through steps of so many seconds, and end."""
+    server = Server(lists=True)
+    server.put(*(Record(id, step=next(iter(steps))) for id in ids))
+    at = 0.0
+    for (_, seconds), after in zip(steps.items(), [*list(steps)[1:], None], strict=True):
+        at += seconds
+        if after is None:
+            later(at, lambda: server.become(Phase.SUCCEEDED, *ids, step=None))
+        else:
+            later(at, partial(server.become, Phase.RUNNING, *ids, step=after))
+    return server
+
+
+def test_a_step_that_takes_much_longer_than_usual_is_told_once() -> None:
+    async def main() -> None:
+        server = stepping({"a": 20, "b": 30, "c": 10}, *range(10))
+        loop, told = started(server, range(10))
+        await anyio.sleep(1)
+        server.put(Record(77, step="a"))
+        later(20, lambda: server.put(Record(77, step="b")))
+        later(400, lambda: server.become(Phase.SUCCEEDED, 77))
+        async with watch(loop, 77, stalled_after=3) as changes:
+            (stall,) = [event async for event in changes if isinstance(event, Stalled)]
+        assert (stall.id, stall.workflow.step, stall.key) == (77, "b", "77/2/stalled")
+        assert stall.usual == pytest.approx(30, abs=5)
+        assert stall.seconds > 90
+        await told
+
+    virtual.run(main())
+
+
+def test_it_is_learned_how_long_workflows_take_and_the_next_look_comes_halfway() -> None:
+    async def main() -> None:
+        server = Server(workflows={id: Record(id, Phase.SUCCEEDED) for id in range(5)} | running(7))
+        loop = poller(server)
+        async with watch(loop, 7) as changes:
+            await anext(changes)
+            assert changes.eta(7) is None
+            await wait_all(loop, range(5), Terms[Any]())
+            assert changes.eta(7) == pytest.approx(60, abs=2)
+            assert changes.eta(99) is None
+        server.gets.clear()
+        later(60, lambda: server.become(Phase.SUCCEEDED, 7))
+        began = asyncio.get_running_loop().time()
+        await waiting(loop, 7, poll=Poll(jitter=0))
+        looks = [at - began for at, _, _ in server.gets]
+        assert looks[1] - looks[0] == pytest.approx(30, abs=2)
+
+    virtual.run(main())
+
+
+# A watch of a filter
+
+
+def appearing(loop: Poller[Any], server: Server, **more: Any) -> Any:
+    """A watch of what the list shows."""
+    settings: dict[str, Any] = {"poll": STEADY, "operations": False, "stalled_after": None}
+    return watching(loop, None, lambda: server.active(operations=False), **settings | more)
+
+
+def test_what_appears_is_watched_to_its_end() -> None:
+    async def main() -> None:
+        server = Server(lists=True, workflows=running(1, 2))
+        loop, told = poller(server), []
+        later(7, lambda: server.put(Record(3)))
+        later(13, lambda: server.become(Phase.SUCCEEDED, 1, 2, 3))
+        async with appearing(loop, server) as changes:
+            for _ in range(6):
+                event = await anext(changes)
+                told.append((event.id, event.was, event.now))
+            assert changes.ids == frozenset()
+        assert sorted(told[:3]) == told[:3]
+        assert told[2] == (3, None, Phase.RUNNING)
+        assert {one[1:] for one in told[3:]} == {(Phase.RUNNING, Phase.SUCCEEDED)}
+        assert len(server.gets) == 3
+
+    virtual.run(main())
+
+
+def test_a_list_that_shows_the_ended_for_a_while_or_for_ever_tells_no_end_twice() -> None:
+    async def main() -> None:
+        server = Server(lists=True, lag=10.0, workflows=running(1, 2))
+        server.listed = running(1, 2)
+        loop, told = poller(server), []
+        later(5, lambda: server.become(Phase.FAILED, 1))
+        with anyio.move_on_after(300):
+            async with appearing(loop, server) as changes:
+                later(6, lambda: loop.wake(1))
+                later(12, lambda: setattr(server, "listed", None))
+                while True:
+                    event = await anext(changes)
+                    told.append((event.id, event.now, event.key))
+        assert told == [(1, Phase.RUNNING, "1/1"), (2, Phase.RUNNING, "2/1"), (1, Phase.FAILED, "1/2")]
+
+    virtual.run(main())
+
+
+def test_one_that_goes_on_after_its_end_is_told_anew_with_keys_that_go_on() -> None:
+    async def main() -> None:
+        server = Server(lists=True, workflows=running(1))
+        loop, told = poller(server), []
+        later(5, lambda: server.become(Phase.FAILED, 1))
+        later(20, lambda: server.become(Phase.RUNNING, 1))
+        later(30, lambda: server.become(Phase.SUCCEEDED, 1))
+        async with appearing(loop, server) as changes:
+            for _ in range(4):
+                event = await anext(changes)
+                told.append((event.now, event.key))
+        assert told == [
+            (Phase.RUNNING, "1/1"), (Phase.FAILED, "1/2"), (Phase.RUNNING, "1/3"), (Phase.SUCCEEDED, "1/4")
+        ]  # fmt: skip
+
+    virtual.run(main())
+
+
+def test_what_is_dropped_does_not_appear_again_until_it_is_added() -> None:
+    async def main() -> None:
+        server = Server(lists=True, workflows=running(1, 2))
+        loop, told = poller(server), []
+        with anyio.move_on_after(60):
+            async with appearing(loop, server) as changes:
+                later(5, lambda: changes.drop(1))
+                later(20, lambda: changes.add(1))
+                while True:
+                    event = await anext(changes)
+                    told.append((event.id, round(asyncio.get_running_loop().time())))
+        assert told == [(1, 0), (2, 0), (1, 20)]
+
+    virtual.run(main())
+
+
+@pytest.mark.parametrize("error", [ListingNotSupported("404"), BadRequest(400), Forbidden(403), ClientClosed("closed")])
+def test_a_filter_that_cannot_be_listed_ends_the_watch_with_its_error(error: Exception) -> None:
+    async def main() -> None:
+        server = Server(lists=True, refusal=error)
+        with pytest.raises(type(error)):
+            async with appearing(poller(server), server) as changes:
+                await anext(changes)
+
+    virtual.run(main())
+
+
+def test_a_filter_is_listed_through_an_outage_as_long_as_was_agreed() -> None:
+    async def main() -> None:
+        server = Server(lists=True, workflows=running(1))
+        loop = poller(server)
+        async with appearing(loop, server) as changes:
+            await anext(changes)
+            server.refusal = ServerFault(503)
+            later(250, lambda: setattr(server, "refusal", None), lambda: server.become(Phase.SUCCEEDED, 1))
+            assert (await anext(changes)).now is Phase.SUCCEEDED
+            server.refusal = ServerFault(503)
+            with pytest.raises(ServerFault):
+                await anext(changes)
+
+    virtual.run(main())
+
+
+def test_who_waits_for_one_that_a_filter_shows_goes_on_when_the_filter_is_given_up() -> None:
+    async def main() -> None:
+        server = Server(lists=True, workflows=running(1))
+        loop = poller(server)
+        async with appearing(loop, server) as changes:
+            await anext(changes)
+            waits = asyncio.create_task(waiting(loop, 1))
+            await anyio.sleep(5)
+        later(10, lambda: server.become(Phase.SUCCEEDED, 1))
+        with anyio.fail_after(30):
+            assert (await waits).phase is Phase.SUCCEEDED
+
+    virtual.run(main())
+
+
+def test_many_rows_of_a_filter_cost_nothing_but_its_pages() -> None:
+    async def main() -> None:
+        server = Server(lists=True, workflows=running(*range(500)))
+        with anyio.move_on_after(60):
+            async with appearing(poller(server), server) as changes:
+                async for _ in changes:
+                    pass
+        assert not server.gets
+        assert len(server.pages) <= 5 * (60 / STEADY.interval + 1)
+
+    virtual.run(main())
