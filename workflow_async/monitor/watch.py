@@ -169,7 +169,7 @@ class Watch(Generic[W]):
     """Changes of workflows, as they are seen: `async with … as changes: async for change in changes: …`.
 
     The first look at a workflow is a change from None. Iterating ends when all that is watched has ended; a watch of a
-    filter never ends by itself. One event a workflow waits to be taken, however slow the reader.
+    filter never ends by itself. However slow the reader, two events a workflow at most wait to be taken.
     """
 
     poller: Poller[W]
