@@ -50,7 +50,7 @@ class Monitored(Generic[W]):
             WaitTimeout: the deadline passed; holds the last record.
             WorkflowFailed: with `check`, it ended otherwise than well.
             WorkflowParked: with `parked="raise"`.
-            NotFound: 404, at least three times over at least two minutes.
+            NotFound: 404 three times in a row and more, over two minutes; over four intervals if it was never seen.
             CallError: looking failed for good, or for longer than `poll.outage`.
         """
         terms = Terms(deadline=deadline, poll=poll, parked=parked, until=until)
