@@ -90,3 +90,26 @@ def segment(argument: str, value: str) -> str:
     if any(mark in value for mark in "/\\;%?#"):
         raise UnsafeValue(argument, "must not contain any of / \\ ; % ? #, which servers treat as parts of the path")
     return quote(value, safe="")
+
+
+Value = str | bool | int | float
+"""What a configuration or a parameter may be given as."""
+
+
+def texts(argument: str, values: Mapping[str, Value]) -> dict[str, str]:
+    """Values as the texts both systems take, True as "true"; raises `UnsafeValue` for what is none."""
+    return {_key(argument, key): _text(f"{argument}[{key!r}]", value) for key, value in values.items()}
+
+
+def _key(argument: str, key: str) -> str:
+    if not isinstance(key, str):
+        raise UnsafeValue(argument, "must have texts as keys")
+    return key
+
+
+def _text(argument: str, value: Value) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, str | int | float):
+        return str(value)
+    raise UnsafeValue(argument, "must be a text, a number, True or False")

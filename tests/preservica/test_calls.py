@@ -5,7 +5,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from workflow_async._call import Call, Replay, Reply
+from workflow_async._call import Call, Replay, Reply, Value
 from workflow_async.errors import UnsafeValue
 from workflow_async.preservica import calls
 
@@ -81,7 +81,7 @@ def test_a_context_is_named_by_its_id_its_name_or_both(id: str | None, name: str
 @pytest.mark.parametrize(
     ("value", "text"), [(True, "true"), (False, "false"), (8, "8"), (1.5, "1.5"), ("x", "x"), ("", None)]
 )
-def test_parameter_values_are_sent_as_texts(value: calls.Value, text: str | None) -> None:
+def test_parameter_values_are_sent_as_texts(value: Value, text: str | None) -> None:
     pairs = document(start({"k": value})).findall(f"{NS}Parameter/{NS}Value")
     assert [pair.text for pair in pairs] == [text]
 

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from workflow_async._call import DIGITS, Call, Page, Params, Replay, Reply, segment
+from workflow_async._call import DIGITS, Call, Page, Params, Replay, Reply, Value, segment, texts
 from workflow_async._json import json_tree
 from workflow_async._listing import next_size
 from workflow_async._status import status_error
@@ -17,7 +17,6 @@ from workflow_async.opencast._convert import opencast_converter
 from workflow_async.opencast.records import Definition, Event, Me, Version, Workflow
 
 T = TypeVar("T")
-Value = str | bool | int | float
 
 WORKFLOWS = "/api/workflows"
 DEFINITIONS = "/api/workflow-definitions"
@@ -164,26 +163,7 @@ def _configuration(configuration: Mapping[str, Value] | None) -> dict[str, str]:
     """The form field; values become texts here, because the server answers anything else with 500."""
     if configuration is None:
         return {}
-    return {"configuration": json.dumps(texts(configuration))}
-
-
-def texts(configuration: Mapping[str, Value]) -> dict[str, str]:
-    """A configuration as the texts that are sent."""
-    return {_key(key): _text(key, value) for key, value in configuration.items()}
-
-
-def _key(key: str) -> str:
-    if not isinstance(key, str):
-        raise UnsafeValue("configuration", "must have texts as keys")
-    return key
-
-
-def _text(key: str, value: Value) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str | int | float):
-        return str(value)
-    raise UnsafeValue(f"configuration[{key!r}]", "must be a text, a number, True or False")
+    return {"configuration": json.dumps(texts("configuration", configuration))}
 
 
 def _record(kind: type[T], reply: Reply) -> T:

@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import define, evolve, field, frozen
 
-from workflow_async._call import Params
+from workflow_async._call import Params, Value, texts
 from workflow_async._listing import Listing
 from workflow_async._retry import may_have_happened
 from workflow_async._transport import Transport
@@ -23,7 +23,6 @@ from workflow_async.errors import (
     UnsafeValue,
 )
 from workflow_async.opencast import calls, filters
-from workflow_async.opencast.calls import Value
 from workflow_async.opencast.records import State, Workflow
 
 LATE = 12.0
@@ -70,7 +69,7 @@ class Starts:
         baseline: int | None = None,
     ) -> Ticket:
         """A start as a ticket; raises `UnsafeValue` for what cannot be sent."""
-        settings = None if configuration is None else calls.texts(configuration)
+        settings = None if configuration is None else texts("configuration", configuration)
         calls.start_workflow(event, definition, settings)
         arguments = {"event": event, "definition": definition, "configuration": settings}
         return Ticket(

@@ -6,7 +6,7 @@ from typing import Literal, TypeVar, Unpack
 from attrs import define
 
 from workflow_async import monitor
-from workflow_async._call import Call, Params, number
+from workflow_async._call import Call, Params, Value, number
 from workflow_async._listing import Listing
 from workflow_async.errors import (
     AlreadyFinished,
@@ -15,7 +15,6 @@ from workflow_async.errors import (
     UnsafeValue,
 )
 from workflow_async.opencast import calls, filters
-from workflow_async.opencast.calls import Value
 from workflow_async.opencast.records import State, Workflow
 from workflow_async.opencast.starting import Starting
 from workflow_async.settings import Poll, whole_number

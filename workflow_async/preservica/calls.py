@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
-from workflow_async._call import Call, Page, Params, Replay, Reply, number
+from workflow_async._call import Call, Page, Params, Replay, Reply, Value, number, texts
 from workflow_async._listing import next_size
 from workflow_async._structure import Unfit, whole
 from workflow_async._xml import xml_bytes, xml_tree
@@ -14,7 +14,6 @@ from workflow_async.preservica.filters import filled
 from workflow_async.preservica.records import Context, Started, Tally, Workflow
 
 T = TypeVar("T")
-Value = str | int | float | bool
 
 NAMESPACE = "http://workflow.preservica.com"
 CONTEXTS = "/sdb/rest/workflow/contexts"
@@ -50,7 +49,9 @@ def start_workflow(
         asked.append(("WorkflowContextId", filled("context", context_id)))
     if context_name is not None:
         asked.append(("WorkflowContextName", filled("context", context_name)))
-    asked += [("Parameter", [("Key", key), ("Value", value)]) for key, value in texts(parameters or {}).items()]
+    asked += [
+        ("Parameter", [("Key", key), ("Value", value)]) for key, value in texts("parameters", parameters or {}).items()
+    ]
     asked.append(("CorrelationId", filled("correlation_id", correlation_id)))
     return Call(
         "POST",
@@ -72,25 +73,6 @@ def terminate_workflows(ids: Sequence[int | str]) -> Call[Tally]:
 def retry_workflows(ids: Sequence[int | str]) -> Call[Tally]:
     """Let these failed or suspended workflows try again."""
     return _on_many("retry", ids, _retried)
-
-
-def texts(parameters: Mapping[str, Value]) -> dict[str, str]:
-    """Parameters as the texts that are sent."""
-    return {_key(key): _text(key, value) for key, value in parameters.items()}
-
-
-def _key(key: str) -> str:
-    if not isinstance(key, str):
-        raise UnsafeValue("parameters", "must have texts as keys")
-    return key
-
-
-def _text(key: str, value: Value) -> str:
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, str | int | float):
-        return str(value)
-    raise UnsafeValue(f"parameters[{key!r}]", "must be a text, a number, True or False")
 
 
 def _on_many(verb: str, ids: Sequence[int | str], read: Callable[[Reply], Tally]) -> Call[Tally]:

@@ -5,10 +5,10 @@ from collections.abc import Iterable, Mapping
 from attrs import Factory, define, field
 
 from workflow_async import batch, monitor
+from workflow_async._call import Value
 from workflow_async._transport import Transport
 from workflow_async.batch.run import Path, run
 from workflow_async.monitor.watch import Terms
-from workflow_async.preservica.calls import Value
 from workflow_async.preservica.records import Context, Started, Workflow
 from workflow_async.preservica.starts import Start, Starts
 from workflow_async.settings import Poll

@@ -7,7 +7,7 @@ from typing import Any
 
 from attrs import define, evolve, field, frozen
 
-from workflow_async._call import number
+from workflow_async._call import Value, number, texts
 from workflow_async._listing import Listing
 from workflow_async._retry import may_have_happened
 from workflow_async._transport import Transport
@@ -17,7 +17,6 @@ from workflow_async.batch.tickets import digest
 from workflow_async.batch.verdicts import observe
 from workflow_async.errors import CallError, DecodeError, StartOutcomeUnknown, UnsafeValue
 from workflow_async.preservica import calls, filters
-from workflow_async.preservica.calls import Value
 from workflow_async.preservica.records import Context, Started, State, Workflow
 
 SKEW = timedelta(minutes=5)
@@ -58,7 +57,7 @@ class Starts:
     ) -> Ticket:
         """A start as a ticket; raises `UnsafeValue` for what cannot be sent."""
         id, name = reference(context)
-        settings = None if parameters is None else calls.texts(parameters)
+        settings = None if parameters is None else texts("parameters", parameters)
         mark = str(uuid.uuid4()) if correlation_id is None else correlation_id
         calls.start_workflow(id, name, settings, mark)
         arguments = {"context_id": id, "context_name": name, "parameters": settings}

@@ -8,11 +8,10 @@ from datetime import datetime
 from attrs import define, evolve
 
 from workflow_async import monitor
-from workflow_async._call import number
+from workflow_async._call import Value, number
 from workflow_async._listing import Listing
 from workflow_async.errors import CallError, PartlyRefused, UnsafeValue
 from workflow_async.preservica import calls, filters
-from workflow_async.preservica.calls import Value
 from workflow_async.preservica.records import Context, Started, Tally, Workflow
 from workflow_async.preservica.source import ACTIVE
 from workflow_async.preservica.starting import Starting
