@@ -1,10 +1,54 @@
 """What every part of the tests may ask for."""
 
+from collections.abc import Callable, Iterable
+
 import anyio.lowlevel
 import pytest
 from attrs import define, field
 
+from tests.proofs import FIGURE, ROW, SEEN, tables
 from workflow_async import Clock
+
+See = Callable[[object], None]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Ask a part of the tests for no coverage: only the whole can have it."""
+    chosen = config.getoption("markexpr") != "not peer and not soak" or config.getoption("keyword")
+    coverage = config.pluginmanager.getplugin("_cov")
+    if chosen and coverage is not None:
+        coverage.options.cov_fail_under = 0
+        coverage.options.cov_report = {}
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: Iterable[pytest.Item]) -> None:
+    """Note which row of the fault matrix, or which promised figure, a test proves."""
+    for item in items:
+        for name in (ROW, FIGURE):
+            for marker in item.iter_markers(name):
+                item.user_properties.append((name, marker.args[0]))
+                item.add_marker(pytest.mark.matrix)
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what was proved."""
+    reports = [
+        report
+        for reports in terminalreporter.stats.values()
+        for report in reports
+        if isinstance(report, pytest.TestReport) and (report.when == "call" or report.outcome != "passed")
+    ]
+    if lines := list(tables(reports)):
+        terminalreporter.section("proved")
+        for line in lines:
+            terminalreporter.write_line(line)
+
+
+@pytest.fixture
+def see(record_property: Callable[[str, object], None]) -> See:
+    """Note what a test saw, for the table: `see("4 attempts, ConnectFailed")`."""
+    return lambda seen: record_property(SEEN, seen)
 
 
 @define
