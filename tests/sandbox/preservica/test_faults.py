@@ -1,16 +1,12 @@
 from collections.abc import AsyncIterator
-from xml.etree import ElementTree as ET
 
 import httpx
 import pytest
 from attrs import frozen
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from workflow_async.sandbox.clock import ManualClock
+from tests.sandbox.preservica.asking import LIST, counts, ids, inside, page
 from workflow_async.sandbox.preservica.app import PreservicaWorld
-
-LIST = "/sdb/rest/workflow/instances"
-NS = "{http://workflow.preservica.com}"
 
 
 @frozen
@@ -31,41 +27,14 @@ class Faulty:
 
 
 @pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def world(clock: ManualClock) -> PreservicaWorld:
-    return PreservicaWorld(clock)
-
-
-@pytest.fixture
 def faulty(world: PreservicaWorld) -> Faulty:
     return Faulty(world.app)
 
 
 @pytest.fixture
 async def http(world: PreservicaWorld, faulty: Faulty) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=faulty), base_url="http://127.0.0.1") as http:
-        form = {"username": world.username, "password": world.password}
-        token = (await http.post("/api/accesstoken/login", data=form)).json()["token"]
-        http.headers["Preservica-Access-Token"] = token
+    async with inside(world, faulty) as http:
         yield http
-
-
-async def page(http: httpx.AsyncClient, **params: object) -> ET.Element:
-    answer = await http.get(LIST, params={k.rstrip("_"): str(v) for k, v in params.items()})
-    assert answer.status_code == 200
-    return ET.fromstring(answer.content)
-
-
-def ids(root: ET.Element) -> list[int]:
-    return [int(row.findtext(f"{NS}Id", "")) for row in root.findall(f"{NS}WorkflowInstance")]
-
-
-def counts(root: ET.Element) -> tuple[int, int]:
-    return int(root.findtext(f"{NS}TotalCount", "")), int(root.findtext(f"{NS}Count", ""))
 
 
 async def test_a_short_page_has_fewer_rows_and_counts_them(

@@ -1,5 +1,4 @@
 import time
-from collections.abc import AsyncIterator
 from xml.etree import ElementTree as ET
 
 import httpx
@@ -8,47 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.datastructures import QueryParams
 
+from tests.sandbox.preservica.asking import LIST, NS, counts, ids, page
 from workflow_async.sandbox.clock import ManualClock
 from workflow_async.sandbox.preservica.app import PreservicaWorld
 from workflow_async.sandbox.preservica.listing import Window
 from workflow_async.sandbox.preservica.query import InstanceQuery, instant
 from workflow_async.sandbox.preservica.xml import stamp
-
-LIST = "/sdb/rest/workflow/instances"
-NS = "{http://workflow.preservica.com}"
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def world(clock: ManualClock) -> PreservicaWorld:
-    return PreservicaWorld(clock)
-
-
-@pytest.fixture
-async def http(world: PreservicaWorld) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=world.app), base_url="http://127.0.0.1") as http:
-        form = {"username": world.username, "password": world.password}
-        token = (await http.post("/api/accesstoken/login", data=form)).json()["token"]
-        http.headers["Preservica-Access-Token"] = token
-        yield http
-
-
-async def page(http: httpx.AsyncClient, **params: object) -> ET.Element:
-    answer = await http.get(LIST, params={k.rstrip("_"): str(v) for k, v in params.items()})
-    assert answer.status_code == 200
-    return ET.fromstring(answer.content)
-
-
-def ids(root: ET.Element) -> list[int]:
-    return [int(row.findtext(f"{NS}Id", "")) for row in root.findall(f"{NS}WorkflowInstance")]
-
-
-def counts(root: ET.Element) -> tuple[int, int]:
-    return int(root.findtext(f"{NS}TotalCount", "")), int(root.findtext(f"{NS}Count", ""))
 
 
 def column(root: ET.Element, name: str) -> set[str | None]:

@@ -1,57 +1,11 @@
-from collections.abc import AsyncIterator
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import httpx
 import pytest
 
+from tests.sandbox.preservica.monitoring import BASE, begin, messages, value
 from workflow_async.sandbox.clock import ManualClock
 from workflow_async.sandbox.preservica.app import PreservicaWorld
-
-BASE = "/api/processmonitor"
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def world(clock: ManualClock) -> PreservicaWorld:
-    return PreservicaWorld(clock)
-
-
-@pytest.fixture
-async def http(world: PreservicaWorld) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=world.app), base_url="http://127.0.0.1") as http:
-        form = {"username": world.username, "password": world.password}
-        token = (await http.post("/api/accesstoken/login", data=form)).json()["token"]
-        http.headers["Preservica-Access-Token"] = token
-        yield http
-
-
-async def value(http: httpx.AsyncClient, path: str, **params: object) -> dict[str, Any]:
-    answer = await http.get(f"{BASE}/{path}", params={k: str(v) for k, v in params.items()})
-    assert answer.status_code == 200
-    body = answer.json()
-    assert (body["success"], body["version"]) == (True, 1)
-    told: dict[str, Any] = body["value"]
-    return told
-
-
-async def monitors(http: httpx.AsyncClient, **params: object) -> list[dict[str, Any]]:
-    told: list[dict[str, Any]] = (await value(http, "monitors", **params))["monitors"]
-    return told
-
-
-async def messages(http: httpx.AsyncClient, **params: object) -> list[dict[str, Any]]:
-    told: list[dict[str, Any]] = (await value(http, "messages", **params))["messages"]
-    return told
-
-
-def begin(world: PreservicaWorld, context: str, **parameters: str) -> str:
-    run = world.archive.begin(world.archive.contexts[context], parameters, None)
-    return world.archive.monitor_id(run)
 
 
 async def test_messages_tie_a_monitor_to_its_workflow_instance(

@@ -1,5 +1,3 @@
-from collections.abc import AsyncIterator
-
 import httpx
 import pytest
 
@@ -8,25 +6,6 @@ from workflow_async.sandbox.preservica.app import PreservicaWorld
 
 CONFIGS = "/api/process/ingest/configs"
 OPEX = "9f2c4d1e-7a35-4b0c-8d61-2f0e5b7a9c13"
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def world(clock: ManualClock) -> PreservicaWorld:
-    return PreservicaWorld(clock)
-
-
-@pytest.fixture
-async def http(world: PreservicaWorld) -> AsyncIterator[httpx.AsyncClient]:
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=world.app), base_url="http://127.0.0.1") as http:
-        form = {"username": world.username, "password": world.password}
-        token = (await http.post("/api/accesstoken/login", data=form)).json()["token"]
-        http.headers["Preservica-Access-Token"] = token
-        yield http
 
 
 async def names(http: httpx.AsyncClient, **params: list[str]) -> list[str]:

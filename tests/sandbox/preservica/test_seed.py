@@ -1,18 +1,6 @@
-import pytest
-
 from workflow_async.sandbox.clock import ManualClock
 from workflow_async.sandbox.engine import Fate, Status, Step
 from workflow_async.sandbox.preservica.app import PreservicaWorld
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def world(clock: ManualClock) -> PreservicaWorld:
-    return PreservicaWorld(clock)
 
 
 def test_a_seeded_world_shows_every_state_at_once(world: PreservicaWorld) -> None:

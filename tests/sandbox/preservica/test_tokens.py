@@ -4,38 +4,16 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
+from tests.sandbox.preservica.asking import door, knock, login
 from workflow_async.sandbox.clock import ManualClock
 from workflow_async.sandbox.preservica.app import PreservicaWorld
 
 CONTEXTS = "/sdb/rest/workflow/contexts"
 
 
-def door(world: PreservicaWorld) -> httpx.AsyncClient:
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app=world.app), base_url="http://127.0.0.1")
-
-
-async def login(http: httpx.AsyncClient, world: PreservicaWorld, **more: str) -> httpx.Response:
-    form = {"username": world.username, "password": world.password} | more
-    return await http.post("/api/accesstoken/login", data=form)
-
-
-async def knock(http: httpx.AsyncClient, token: str, path: str = CONTEXTS) -> int:
-    return (await http.get(path, headers={"Preservica-Access-Token": token})).status_code
-
-
 async def refresh(http: httpx.AsyncClient, token: str, refresh_token: str) -> httpx.Response:
     headers = {"Preservica-Access-Token": token}
     return await http.post("/api/accesstoken/refresh", data={"refreshToken": refresh_token}, headers=headers)
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def world(clock: ManualClock) -> PreservicaWorld:
-    return PreservicaWorld(clock)
 
 
 @pytest.fixture

@@ -1,67 +1,11 @@
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from xml.etree import ElementTree as ET
 
 import httpx
 import pytest
 
+from tests.sandbox.preservica.asking import BASE, NS, fact, get, inside, start, start_id, state
 from workflow_async.sandbox.clock import ManualClock
 from workflow_async.sandbox.preservica.app import PreservicaWorld
-
-BASE = "/sdb/rest/workflow"
-NS = "{http://workflow.preservica.com}"
-XML = {"Content-Type": "application/xml;charset=UTF-8"}
-
-
-@asynccontextmanager
-async def inside(world: PreservicaWorld) -> AsyncIterator[httpx.AsyncClient]:
-    transport = httpx.ASGITransport(app=world.app)
-    async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
-        form = {"username": world.username, "password": world.password}
-        token = (await http.post("/api/accesstoken/login", data=form)).json()["token"]
-        http.headers["Preservica-Access-Token"] = token
-        yield http
-
-
-@pytest.fixture
-def clock() -> ManualClock:
-    return ManualClock()
-
-
-@pytest.fixture
-def world(clock: ManualClock) -> PreservicaWorld:
-    return PreservicaWorld(clock)
-
-
-@pytest.fixture
-async def http(world: PreservicaWorld) -> AsyncIterator[httpx.AsyncClient]:
-    async with inside(world) as http:
-        yield http
-
-
-def fact(answer: httpx.Response, name: str) -> str | None:
-    return ET.fromstring(answer.content).findtext(f"{NS}{name}")
-
-
-async def get(http: httpx.AsyncClient, id: object, **flags: str) -> httpx.Response:
-    return await http.get(f"{BASE}/instances/{id}", params=flags)
-
-
-async def state(http: httpx.AsyncClient, id: object) -> str | None:
-    return fact(await get(http, id), "State")
-
-
-async def start(http: httpx.AsyncClient, *elements: tuple[str, str]) -> httpx.Response:
-    root = ET.Element("StartWorkflowRequest", xmlns=NS.strip("{}"))
-    for name, text in elements:
-        ET.SubElement(root, name).text = text
-    return await http.post(f"{BASE}/instances", content=ET.tostring(root), headers=XML)
-
-
-async def start_id(http: httpx.AsyncClient, context: str) -> str:
-    answer = await start(http, ("WorkflowContextId", context))
-    assert answer.status_code == 201
-    return fact(answer, "Id") or ""
 
 
 @pytest.mark.parametrize(
