@@ -48,7 +48,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 @pytest.fixture
 def see(record_property: Callable[[str, object], None]) -> See:
     """Note what a test saw, for the table: `see("4 attempts, ConnectFailed")`."""
-    return lambda seen: record_property(SEEN, seen)
+    return lambda seen: record_property(SEEN, str(seen))
 
 
 @define

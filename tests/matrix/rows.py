@@ -19,10 +19,18 @@ class Row:
 
 ROWS = {
     1: Row("connect refused", "S", "R; ConnectFailed; X"),
-    2: Row("DNS failure (NXDOMAIN) / temporary (EAI_AGAIN)", "M", "N at first use / R; X"),
+    2: Row("DNS failure (NXDOMAIN) / temporary (EAI_AGAIN)", "M", "R (NXDOMAIN too: 3.5 s of waits at most); X"),
     3: Row("connect timeout (blackhole)", "M,S", "R; X"),
-    4: Row("TLS unknown CA, wrong host, expired, TLS1.0", "S+trustme", "N; TLSVerificationFailed; X; nothing sent"),
-    5: Row("TLS port speaks plain / plain port speaks TLS", "S", "N; clear message"),
+    4: Row(
+        "TLS unknown CA, wrong host, expired, TLS1.0",
+        "S+trustme",
+        "certificates: N, TLSVerificationFailed; TLS 1.0: R, ConnectFailed; X; nothing sent",
+    ),
+    5: Row(
+        "TLS port speaks plain / plain port speaks TLS",
+        "S",
+        "https at a plain port: R, ConnectFailed with its reason, X; http at a TLS port: N, BadRequest, or R, U",
+    ),
     6: Row("RST on accept", "S,C", "R; U (bytes may have been sent)"),
     7: Row("FIN before response on fresh connection", "S", "R; U"),
     8: Row(
@@ -44,8 +52,8 @@ ROWS = {
     ),
     17: Row("desync: extra response", "S", "ResponseMismatch by identity check; never delivered to the wrong instance"),
     18: Row("truncated gzip", "S", "eof check -> R"),
-    19: Row("gzip bomb, nested gzip, br/zstd unasked", "S", "cap; RSS < +32 MiB; UnsupportedEncoding"),
-    20: Row("header bomb 200 KiB / 20 000 headers", "S", "error, R once"),
+    19: Row("gzip bomb, nested gzip, br/zstd unasked", "S", "cap; < 32 MiB above the bound; R, UnreadableBody"),
+    20: Row("header bomb 200 KiB / 20 000 headers", "S", "R, ConnectionBroken; U"),
     21: Row("429 Retry-After seconds", "M,V", "waits >= value + jitter; whole client slows down, not one instance"),
     22: Row(
         "429 Retry-After date (server clock +-1 h)", "M,V", "delta computed against the answer's Date, not our clock"
@@ -55,24 +63,28 @@ ROWS = {
         "M,H",
         "no exception (stdlib raises ValueError/TypeError/OverflowError); > cap -> RateLimited",
     ),
-    24: Row("503 without / with Retry-After", "M", "R"),
+    24: Row("503 without / with Retry-After", "M", "R; U"),
     25: Row(
         "500 with HTML body, 500 with JSON message",
         "M",
         "R for GET; U for start; body kept, truncated to 2 KiB, decoded utf-8/replace",
     ),
     26: Row("502/504 from a proxy", "M", "R; U"),
-    27: Row("302 to /login.html; 302 to other host", "M,S", "Unauthorized; no request to the target; X"),
+    27: Row(
+        "302 to /login.html; 302 to other host",
+        "M,S",
+        "Unauthorized at a login page, else Redirected; no request to the target; X",
+    ),
     28: Row(
         "200 text/html login page",
         "M",
-        "one re-authentication + one retry, then UnexpectedContent; never parsed as state",
+        "one login, one replay, one more try, then UnexpectedContent; U; never parsed as state",
     ),
     29: Row("200 captive portal / maintenance page with JSON content type", "M", "schema error, R"),
     30: Row(
         "401 once / always / 401 on start",
         "M",
-        "one refresh + replay / Unauthorized after exactly 2 sends / replay allowed",
+        "one refresh + replay / Unauthorized after exactly 2 sends (Basic: 1) / replay allowed",
     ),
     31: Row(
         "403, 404, 405, 406 (API version), 409, 410, 415",

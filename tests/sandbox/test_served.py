@@ -8,6 +8,7 @@ from starlette.applications import Starlette
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
+from starlette.types import Message
 
 from workflow_async.sandbox import Fault, Faults
 from workflow_async.sandbox.served import Exchange, Served
@@ -54,6 +55,22 @@ async def test_an_exchange_is_recorded_as_it_was_served(ask: Ask, served: Served
     (exchange,) = served.requests
     assert exchange.parameters == {"a": ["1", " 2"], "b": [""]}
     assert (exchange.body, exchange.headers["x-one"], exchange.fault) == (b"text", "1", None)
+
+
+async def test_a_request_whose_sender_has_gone_before_it_was_whole_is_not_carried_out(
+    counter: Counter, served: Served
+) -> None:
+    parts = iter([{"type": "http.request", "body": b"half", "more_body": True}, {"type": "http.disconnect"}])
+    sent: list[Message] = []
+
+    async def receive() -> Message:
+        return next(parts)
+
+    async def send(message: Message) -> None:
+        sent.append(message)
+
+    await served({"type": "http", "method": "POST", "path": "/count"}, receive, send)
+    assert (counter.served, served.requests, sent) == (0, [], [])
 
 
 async def test_without_faults_the_answer_is_the_application_s(ask: Ask) -> None:

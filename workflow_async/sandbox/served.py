@@ -70,6 +70,8 @@ class Served:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one exchange."""
         body = await _whole(receive)
+        if body is None:
+            return
         fault, delay = self._plan(scope["method"], scope["path"])
         if delay:
             await asyncio.sleep(delay)
@@ -127,11 +129,14 @@ def _exchange(scope: Scope, body: bytes, status: int, fault: Fault | None) -> Ex
     return Exchange(scope["method"], scope["path"], scope["query_string"].decode(), status, headers, body, fault)
 
 
-async def _whole(receive: Receive) -> bytes:
+async def _whole(receive: Receive) -> bytes | None:
+    """The body of a request, or None if its sender has gone before it was whole: then nothing is carried out."""
     parts = []
     more = True
     while more:
         message = await receive()
+        if message["type"] == "http.disconnect":
+            return None
         parts.append(message.get("body", b""))
         more = message.get("more_body", False)
     return b"".join(parts)
