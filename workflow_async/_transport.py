@@ -2,7 +2,6 @@
 
 import logging
 import os
-from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
 import anyio
@@ -21,6 +20,7 @@ from workflow_async.errors import (
     ClientClosed,
     DeadlineExceeded,
     NotFound,
+    NotSentInTime,
     ResponseMismatch,
     WrongEventLoop,
 )
@@ -65,31 +65,32 @@ class Journey:
 class Binding:
     """Which event loop and which process a client belongs to, from its opening to its end."""
 
-    _home: tuple[int, object] | None = field(default=None, init=False)
+    _pid: int = field(default=0, init=False)
+    _loop: object = field(default=None, init=False)
 
     def open(self) -> None:
         """Belong to the running loop from here on."""
-        self._home = _here()
+        self._pid, self._loop = os.getpid(), anyio.lowlevel.current_token()
 
     def close(self) -> None:
         """Belong to none."""
-        self._home = None
+        self._loop = None
 
     @property
     def closed(self) -> bool:
         """Whether it belongs to none."""
-        return self._home is None
+        return self._loop is None
 
     def check(self) -> None:
         """Raise `ClientClosed` or `WrongEventLoop` where a call cannot work."""
-        if self.closed:
-            raise ClientClosed("open the client with `async with` and use it inside")
-        if self._home != _here():
+        self.check_open()
+        if self._pid != os.getpid() or self._loop != anyio.lowlevel.current_token():
             raise WrongEventLoop("the client was opened in another event loop or process: open one for each")
 
-
-def _here() -> tuple[int, object]:
-    return os.getpid(), anyio.lowlevel.current_token()
+    def check_open(self) -> None:
+        """Raise `ClientClosed` if a call that has begun cannot go on."""
+        if self.closed:
+            raise ClientClosed("open the client with `async with` and use it inside")
 
 
 @define(kw_only=True)
@@ -109,7 +110,7 @@ class Transport:
     _budget: _retry.Budget = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._queue = anyio.Semaphore(self.limits.connections)
+        self._queue = anyio.Semaphore(self.limits.connections, fast_acquire=True)
         self._budget = _retry.Budget(self.retry.budget)
 
     def open(self) -> None:
@@ -132,7 +133,7 @@ class Transport:
         journey = Journey(call, self.origin.url(call.path, call.params), self.clock.now())
         with anyio.move_on_after(self.timeouts.call):
             return await self._attempts(call, journey)
-        late = DeadlineExceeded(f"no answer within {self.timeouts.call:g} s", sent=journey.sent or journey.in_flight)
+        late = _late(journey, self.timeouts.call)
         if journey.in_flight:
             journey.failed(late, self.clock.now(), None)
         raise journey.told(late, self.clock.now())
@@ -196,19 +197,26 @@ class Transport:
             fresh=call.replay is Replay.ONCE,
         )
         async with self._queue:
-            self.binding.check()
+            self.binding.check_open()
             began = self.clock.now()
             journey.in_flight = True
             try:
-                reply = await sheltered(lambda: self.exchange(request), self.timeouts.exchange)
+                reply = await self._exchanged(request)
             except CallError:
                 journey.in_flight = False
                 raise
             journey.in_flight = False
         if self.binding.closed:
             await self.exchange.aclose()
-        log.debug("%s %s: %s in %.3f s", call.method, call.path, reply.status, self.clock.now() - began)
+        if log.isEnabledFor(logging.DEBUG):
+            log.debug("%s %s: %s in %.3f s", call.method, call.path, reply.status, self.clock.now() - began)
         return reply
+
+    async def _exchanged(self, request: Request) -> Reply:
+        """The reply, within its deadline."""
+        with anyio.move_on_after(self.timeouts.exchange):
+            return await self.exchange(request)
+        raise DeadlineExceeded(f"no whole answer within {self.timeouts.exchange:g} s of sending")
 
     def _headers(self, call: Call[object]) -> Headers:
         plain = (("accept", call.accept), ("accept-encoding", "gzip"), ("user-agent", USER_AGENT), *self.extra_headers)
@@ -226,30 +234,10 @@ def _is_login_page(call: Call[object], reply: Reply) -> bool:
     return reply.is_page and reply.status in call.success and call.replay is not Replay.ONCE
 
 
+def _late(journey: Journey, seconds: float) -> DeadlineExceeded:
+    reason = f"no answer within {seconds:g} s"
+    return DeadlineExceeded(reason) if journey.sent or journey.in_flight else NotSentInTime(reason)
+
+
 def _already_deleted(call: Call[object], journey: Journey, failure: CallError) -> bool:
     return call.replay is Replay.DELETE and isinstance(failure, NotFound) and journey.sent
-
-
-async def sheltered(exchange: Callable[[], Awaitable[Reply]], seconds: float) -> Reply:
-    """An exchange in a child task, so that `Task.cancel()` from outside reaches it as a scope's cancellation.
-
-    httpcore gives its connections back on a scope's cancellation and loses them on a native one. Raises
-    `DeadlineExceeded` when it takes longer than `seconds`.
-    """
-    outcome: list[Reply | Exception] = []
-
-    async def child() -> None:
-        with anyio.move_on_after(seconds):
-            try:
-                outcome.append(await exchange())
-            except Exception as error:  # noqa: BLE001 - raised below, outside of the group, as what it is
-                outcome.append(error)
-
-    async with anyio.create_task_group() as group:
-        group.start_soon(child)
-    if not outcome:
-        raise DeadlineExceeded(f"no whole answer within {seconds:g} s of sending")
-    found = outcome.pop()
-    if isinstance(found, Exception):
-        raise found
-    return found

@@ -99,7 +99,7 @@ class Retry:
 class Limits:
     """How much at once: connections of one client, seconds an idle one is kept, bytes of one answer."""
 
-    connections: int = field(default=8, validator=_whole(1))
+    connections: int = field(default=16, validator=_whole(1))
     keepalive: float = field(default=4.0, validator=_at_least(0))
     """Below what servers allow (5 s and more), so that a connection is not closed just as it is used again."""
     wire: int = field(default=16 * 2**20, validator=_whole(1))

@@ -11,15 +11,18 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Generator
 from contextlib import asynccontextmanager
 from typing import Any, Literal, TypeVar
 
+import pytest
 from attrs import define, field, frozen
 
+from tests.conftest import FakeTime
 from workflow_async import Basic, Limits, Retry, Timeouts
 from workflow_async._auth import Credential
 from workflow_async._call import Call, Replay, Reply
-from workflow_async._http import Carrier, carried_by
+from workflow_async._carriers import Carrier, carried_by
 from workflow_async._json import json_tree
 from workflow_async._origin import Origin
 from workflow_async._transport import Transport
+from workflow_async.errors import CallError
 from workflow_async.settings import Clock
 
 T = TypeVar("T")
@@ -158,8 +161,18 @@ GET: Call[Any] = Call("GET", "/thing", tree)
 POST: Call[Any] = Call("POST", "/thing", tree, body=b"a=1", replay=Replay.ONCE, success=frozenset({201}))
 DELETE: Call[None] = Call("DELETE", "/thing", lambda _: None, replay=Replay.DELETE, success=frozenset({204}))
 
-USUAL, AMPLE = Retry(), Limits()
+USUAL, AMPLE, ONE_TRY = Retry(), Limits(), Retry(attempts=1)
 QUICK = Timeouts(call=10.0, exchange=5.0, connect=5.0)
+
+
+@define
+class Carried:
+    """What carries the bytes where a test does not say: the fixtures `carrier` and `slots` change it."""
+
+    by: Carrier = "httpx"
+
+
+carried = Carried()
 
 
 def transport(
@@ -170,13 +183,13 @@ def transport(
     retry: Retry = USUAL,
     timeouts: Timeouts = QUICK,
     limits: Limits = AMPLE,
-    carrier: Carrier = "httpx",
+    carrier: Carrier | None = None,
     context: ssl.SSLContext | None = None,
 ) -> Transport:
     """A transport, not open yet."""
     return Transport(
         origin=Origin.parse(url),
-        exchange=carried_by(carrier, limits, timeouts, context),
+        exchange=carried_by(carrier or carried.by, limits, timeouts, context),
         credential=credential or Basic("user", "secret"),
         retry=retry,
         timeouts=timeouts,
@@ -194,6 +207,14 @@ async def connected(url: str, clock: Clock, **settings: Any) -> AsyncIterator[Tr
         yield made
     finally:
         await made.aclose()
+
+
+async def failure(url: str, fake_time: FakeTime, call: Call[Any] = GET, **settings: Any) -> CallError:
+    """How a call fails that is tried once."""
+    async with connected(url, fake_time.clock, **{"retry": ONE_TRY, **settings}) as made:
+        with pytest.raises(CallError) as caught:
+            await made.send(call)
+    return caught.value
 
 
 @define

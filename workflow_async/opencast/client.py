@@ -1,22 +1,18 @@
-"""The client of one Opencast."""
+"""The client of one Opencast; what it is made of is imported when one is made."""
 
-import ssl
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Any, Self
 
-from workflow_async._auth import Basic, Bearer, Credential, Headers, visible
-from workflow_async._http import Carrier, Digest, carried_by
-from workflow_async._origin import Origin
-from workflow_async._transport import Transport
+from workflow_async._auth import Basic, Bearer, Credential, Headers, Secret, as_secret, visible
+from workflow_async._carriers import Carrier, carried_by
+from workflow_async._digest import Digest
 from workflow_async.errors import UnsafeValue
-from workflow_async.monitor import Poller
-from workflow_async.opencast import calls
-from workflow_async.opencast.definitions import Definitions
-from workflow_async.opencast.events import Events
-from workflow_async.opencast.records import Me, Version
-from workflow_async.opencast.source import OpencastSource
-from workflow_async.opencast.workflows import Workflows
 from workflow_async.settings import Clock, Limits, Retry, Timeouts
+
+if TYPE_CHECKING:
+    import ssl
+
+    from workflow_async.opencast.records import Me, Version
 
 
 class OpencastClient:
@@ -30,8 +26,9 @@ class OpencastClient:
         run_as_user: act as this user; needs ROLE_SUDO.
         run_with_roles: act with these roles; without a user good for reading only. Needs ROLE_SUDO.
         retry, timeouts, limits, clock: see `workflow_async.settings`.
-        http: what carries the bytes: "httpx", or a ready `httpx.AsyncClient`, which stays yours to close.
-        ssl_context: whom to trust; must verify. Default: certifi's authorities.
+        http: what carries the bytes: "httpx", "httpx2" or "aiohttp" (each an extra but the first), or a ready
+            `AsyncClient` of httpx or httpx2, which stays yours to close (see `workflow_async._carriers`).
+        ssl_context: whom to trust; must verify. Default: certifi's authorities. A ready client has its own.
         allow_insecure_http: send credentials over http:// to another host than this one.
 
     Raises:
@@ -44,7 +41,7 @@ class OpencastClient:
         self,
         url: str,
         *,
-        auth: tuple[str, str] | Basic | Digest | Bearer,
+        auth: tuple[str, str | Secret] | Basic | Digest | Bearer,
         run_as_user: str | None = None,
         run_with_roles: tuple[str, ...] = (),
         retry: Retry = Retry(),
@@ -52,9 +49,18 @@ class OpencastClient:
         limits: Limits = Limits(),
         clock: Clock = Clock(),
         http: Carrier = "httpx",
-        ssl_context: ssl.SSLContext | None = None,
+        ssl_context: "ssl.SSLContext | None" = None,
         allow_insecure_http: bool = False,
     ) -> None:
+        from workflow_async._origin import Origin
+        from workflow_async._transport import Transport
+        from workflow_async.monitor import Poller
+        from workflow_async.opencast.definitions import Definitions
+        from workflow_async.opencast.events import Events
+        from workflow_async.opencast.source import OpencastSource
+        from workflow_async.opencast.workflows import Workflows
+
+        auth = _hidden(auth)  # from here on no frame has the password as a text
         self._transport = Transport(
             origin=Origin.parse(url, allow_insecure_http=allow_insecure_http),
             exchange=carried_by(http, limits, timeouts, ssl_context),
@@ -71,13 +77,17 @@ class OpencastClient:
         self.definitions = Definitions(self._transport)
         self.events = Events(self._transport)
 
-    async def version(self) -> Version:
+    async def version(self) -> "Version":
         """The versions of the External API that the server speaks. Needs ROLE_API. Source: GET /api/version."""
-        return await self._transport.send(calls.get_version())
+        from workflow_async.opencast.calls import get_version
 
-    async def me(self) -> Me:
+        return await self._transport.send(get_version())
+
+    async def me(self) -> "Me":
         """The user the server takes us for. Needs ROLE_API. Source: GET /api/info/me."""
-        return await self._transport.send(calls.get_me())
+        from workflow_async.opencast.calls import get_me
+
+        return await self._transport.send(get_me())
 
     @property
     def url(self) -> str:
@@ -99,14 +109,20 @@ class OpencastClient:
         await self.aclose()
 
     def __repr__(self) -> str:
-        return f"OpencastClient({self._transport.origin.base!r})"
+        return (
+            f"OpencastClient({self.url!r})" if hasattr(self, "_transport") else "OpencastClient(...)"
+        )  # in the traceback of a refusal
 
 
-def _credential(auth: tuple[str, str] | Basic | Digest | Bearer) -> Credential:
+def _hidden(auth: tuple[str, str | Secret] | Basic | Digest | Bearer) -> Any:
+    return (*auth[:1], *map(as_secret, auth[1:])) if isinstance(auth, tuple) else auth
+
+
+def _credential(auth: Any) -> Credential:
     match auth:
         case Basic() | Digest() | Bearer():
             return auth
-        case (str(username), str(password)):
+        case (str(username), Secret() as password):
             return Basic(username, password)
         case _:
             raise UnsafeValue("auth", 'must be ("user", "password"), Basic, Digest or Bearer')

@@ -1,24 +1,18 @@
-"""The client of one Preservica."""
+"""The client of one Preservica; what it is made of is imported when one is made."""
 
 import os
-import ssl
 from types import TracebackType
-from typing import Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Self, TypedDict, Unpack
 
-from workflow_async._auth import Secret, Token
-from workflow_async._http import Carrier, carried_by
-from workflow_async._origin import Origin
-from workflow_async._transport import Transport
+from workflow_async._auth import Secret, Token, as_secret
+from workflow_async._carriers import Carrier, carried_by
 from workflow_async.errors import UnsafeValue
-from workflow_async.monitor import Poller
-from workflow_async.preservica.contexts import Contexts
-from workflow_async.preservica.credentials import find
-from workflow_async.preservica.monitors import Monitors
-from workflow_async.preservica.processes import Processes
-from workflow_async.preservica.session import Account, Session
-from workflow_async.preservica.source import PreservicaSource
-from workflow_async.preservica.workflows import Workflows
 from workflow_async.settings import Clock, Limits, Retry, Timeouts
+
+if TYPE_CHECKING:
+    import ssl
+
+    from workflow_async._origin import Origin
 
 
 class Settings(TypedDict, total=False):
@@ -30,7 +24,7 @@ class Settings(TypedDict, total=False):
     limits: Limits
     clock: Clock
     http: Carrier
-    ssl_context: ssl.SSLContext | None
+    ssl_context: "ssl.SSLContext | None"
     allow_insecure_http: bool
 
 
@@ -48,8 +42,9 @@ class PreservicaClient:
         two_factor: the seed of the user's authenticator (base32), where the account has two-factor authentication.
         shared_secret: log in with a hash of a shared secret; deprecated by the vendor since 7.6, with removal planned.
         retry, timeouts, limits, clock: see `workflow_async.settings`.
-        http: what carries the bytes: "httpx", or a ready `httpx.AsyncClient`, which stays yours to close.
-        ssl_context: whom to trust; must verify. Default: certifi's authorities.
+        http: what carries the bytes: "httpx", "httpx2" or "aiohttp" (each an extra but the first), or a ready
+            `AsyncClient` of httpx or httpx2, which stays yours to close (see `workflow_async._carriers`).
+        ssl_context: whom to trust; must verify. Default: certifi's authorities. A ready client has its own.
         allow_insecure_http: send credentials over http:// to another host than this one.
 
     Raises:
@@ -72,9 +67,19 @@ class PreservicaClient:
         limits: Limits = Limits(),
         clock: Clock = Clock(),
         http: Carrier = "httpx",
-        ssl_context: ssl.SSLContext | None = None,
+        ssl_context: "ssl.SSLContext | None" = None,
         allow_insecure_http: bool = False,
     ) -> None:
+        from workflow_async._transport import Transport
+        from workflow_async.monitor import Poller
+        from workflow_async.preservica.contexts import Contexts
+        from workflow_async.preservica.monitors import Monitors
+        from workflow_async.preservica.processes import Processes
+        from workflow_async.preservica.session import Account, Session
+        from workflow_async.preservica.source import PreservicaSource
+        from workflow_async.preservica.workflows import Workflows
+
+        password, two_factor = as_secret(password), _hidden(two_factor)  # from here on no frame has them as texts
         session = Session(Account(username, password, tenant, two_factor, shared_secret))
         self._transport = session.transport = Transport(
             origin=_origin(server, allow_insecure_http=allow_insecure_http),
@@ -97,10 +102,10 @@ class PreservicaClient:
         cls,
         *,
         username: str | None = None,
-        password: str | None = None,
+        password: str | Secret | None = None,
         tenant: str | None = None,
         server: str | None = None,
-        two_factor: str | None = None,
+        two_factor: str | Secret | None = None,
         credentials_path: str | os.PathLike[str] = "credentials.properties",
         **settings: Unpack[Settings],
     ) -> Self:
@@ -115,6 +120,9 @@ class PreservicaClient:
 
         Source: contract: preservica.md 4.8.
         """
+        from workflow_async.preservica.credentials import find
+
+        password, two_factor = _hidden(password), _hidden(two_factor)
         given = {
             "username": username,
             "password": password,
@@ -122,7 +130,7 @@ class PreservicaClient:
             "server": server,
             "two_factor": two_factor,
         }
-        found = find({name: None if text is None else Secret(text) for name, text in given.items()}, credentials_path)
+        found = find({name: _hidden(text) for name, text in given.items()}, credentials_path)
         return cls(
             found.server,
             username=found.username,
@@ -152,11 +160,19 @@ class PreservicaClient:
         await self.aclose()
 
     def __repr__(self) -> str:
-        return f"PreservicaClient({self._transport.origin.base!r})"
+        return (
+            f"PreservicaClient({self.url!r})" if hasattr(self, "_transport") else "PreservicaClient(...)"
+        )  # in the traceback of a refusal
 
 
-def _origin(server: str, *, allow_insecure_http: bool) -> Origin:
+def _hidden(text: str | Secret | None) -> Secret | None:
+    return None if text is None else as_secret(text)
+
+
+def _origin(server: str, *, allow_insecure_http: bool) -> "Origin":
     """The origin of a host or a URL."""
+    from workflow_async._origin import Origin
+
     url = server if "://" in server else f"https://{server}"
     try:
         return Origin.parse(url, allow_insecure_http=allow_insecure_http)
