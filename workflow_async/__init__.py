@@ -1,13 +1,18 @@
 """Asyncio-native client for the workflow engines of Opencast and Preservica."""
 
-from workflow_async._auth import Basic, Bearer
-from workflow_async._call import Page
-from workflow_async._http import Digest
-from workflow_async._listing import Listing
-from workflow_async.opencast import OpencastClient
-from workflow_async.phase import Phase
-from workflow_async.preservica import PreservicaClient
-from workflow_async.settings import Clock, Limits, Poll, Retry, Timeouts
+from typing import TYPE_CHECKING
+
+from workflow_async._facade import lazily
+
+if TYPE_CHECKING:
+    from workflow_async._auth import Basic, Bearer
+    from workflow_async._call import Page
+    from workflow_async._digest import Digest
+    from workflow_async._listing import Listing
+    from workflow_async.opencast.client import OpencastClient
+    from workflow_async.phase import Phase
+    from workflow_async.preservica.client import PreservicaClient
+    from workflow_async.settings import Clock, Limits, Poll, Retry, Timeouts
 
 __version__ = "0.1.0"
 
@@ -26,3 +31,21 @@ __all__ = [
     "Retry",
     "Timeouts",
 ]
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "_auth": ("Basic", "Bearer"),
+        "_call": ("Page",),
+        "_digest": ("Digest",),
+        "_listing": ("Listing",),
+        "opencast.client": ("OpencastClient",),
+        "phase": ("Phase",),
+        "preservica.client": ("PreservicaClient",),
+        "settings": ("Clock", "Limits", "Poll", "Retry", "Timeouts"),
+    },
+)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -3,12 +3,13 @@
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from workflow_async import opencast, preservica
 from workflow_async.cli.exits import Refusal
 
 Cells = Mapping[str, str]
-AnyStart = opencast.Start | preservica.Start
+AnyStart: TypeAlias = "opencast.Start | preservica.Start"
 
 KEY = "key"
 COLUMNS: Mapping[str, tuple[str, ...]] = {"opencast": ("event", "definition"), "preservica": ("context",)}

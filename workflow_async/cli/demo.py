@@ -20,7 +20,10 @@ from workflow_async.cli.records import tree
 from workflow_async.cli.serve import sandbox_class
 from workflow_async.cli.summary import SUMMARIES, Summary, summary
 from workflow_async.cli.vigil import Vigil
-from workflow_async.preservica import Context, PreservicaClient
+from workflow_async.preservica import PreservicaClient
+
+if TYPE_CHECKING:
+    from workflow_async.preservica import Context
 
 if TYPE_CHECKING:
     from workflow_async.sandbox import Sandbox
@@ -94,7 +97,7 @@ async def _opencast(fakes: "Sandbox", client: OpencastClient, count: int) -> Act
 
 
 async def _preservica(client: PreservicaClient, count: int) -> Act:
-    async def start(context: Context) -> int:
+    async def start(context: "Context") -> int:
         return cast("int", (await client.workflows.start(context)).id)  # the sandbox always tells
 
     contexts = [context async for context in client.contexts.list()]

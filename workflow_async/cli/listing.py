@@ -7,6 +7,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from workflow_async import OpencastClient
+from workflow_async._scan import Consistency
 from workflow_async.cli.command import Session
 from workflow_async.cli.exits import Exit, Refusal
 from workflow_async.cli.tables import CONTEXTS, DEFINITIONS, OPENCAST_WORKFLOWS, PRESERVICA_WORKFLOWS
@@ -25,6 +26,12 @@ OPENCAST_FILTERS = {
 PRESERVICA_FILTERS = {name: name for name in ("state", "type", "context", "creator", "since", "until")}
 
 Limit = Annotated[int | None, typer.Option(help="Rows at most.", min=1, rich_help_panel=BOTH)]
+Manner = Annotated[
+    str,
+    typer.Option(
+        help="fast, or, to lose nothing while the list changes, anchored or partitioned.", rich_help_panel=BOTH
+    ),
+]
 States = Annotated[
     list[str] | None,
     typer.Option("--state", help="A state in the system's own words; may be given again.", rich_help_panel=BOTH),
@@ -62,6 +69,7 @@ async def list_workflows(
     context: ContextId = None,
     since: Moment = None,
     until: Moment = None,
+    consistency: Manner = "fast",
 ) -> Exit:
     """List workflows as their pages come.
 
@@ -70,11 +78,16 @@ async def list_workflows(
     given = {"state": state, "creator": creator, "event": event, "definition": definition, "text": text, "sort": sort}
     more = {"type": type, "context": context, "since": _aware(since), "until": _aware(until)}
     client, output = session.client, session.output
+    mode = cast("Consistency", consistency)
     if isinstance(client, OpencastClient):
-        listing = client.workflows.list(limit=limit, **filters({**given, **more}, OPENCAST_FILTERS, "Opencast"))
+        listing = client.workflows.list(
+            limit=limit, consistency=mode, **filters({**given, **more}, OPENCAST_FILTERS, "Opencast")
+        )
         await output.pages(OPENCAST_WORKFLOWS, listing.pages())
     else:
-        workflows = client.workflows.list(limit=limit, **filters({**given, **more}, PRESERVICA_FILTERS, "Preservica"))
+        workflows = client.workflows.list(
+            limit=limit, consistency=mode, **filters({**given, **more}, PRESERVICA_FILTERS, "Preservica")
+        )
         await output.pages(PRESERVICA_WORKFLOWS, workflows.pages())
     return Exit.DONE
 

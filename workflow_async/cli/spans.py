@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import TypeAlias
 
 from workflow_async import opencast, preservica
 from workflow_async.cli.timeline import Span, stretch
 
-AnyWorkflow = opencast.Workflow | preservica.Workflow
+AnyWorkflow: TypeAlias = "opencast.Workflow | preservica.Workflow"
 
 
 def spans(workflow: AnyWorkflow) -> Sequence[Span]:
@@ -22,6 +23,6 @@ def lasted(workflow: AnyWorkflow, now: datetime) -> timedelta | None:
     return stretch(spans(workflow), now)
 
 
-def _operation(operation: opencast.Operation, *, ended: bool) -> Span:
+def _operation(operation: "opencast.Operation", *, ended: bool) -> Span:
     over = operation.state.over or ended  # a stop leaves operations behind that say `running` for ever
     return Span(operation.operation, operation.state_text, operation.start, operation.completion, over=over)

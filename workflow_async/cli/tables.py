@@ -10,26 +10,26 @@ from workflow_async.cli.output import Column
 from workflow_async.cli.spans import AnyWorkflow, lasted
 from workflow_async.cli.timeline import Bar, words
 
-OPENCAST_WORKFLOWS: Sequence[Column[opencast.Workflow]] = (
+OPENCAST_WORKFLOWS: Sequence["Column[opencast.Workflow]"] = (
     Column("ID", lambda workflow: str(workflow.id), 9),
     Column("STATE", lambda workflow: workflow.state_text, 12),
     Column("EVENT", lambda workflow: workflow.event, 36),
     Column("DEFINITION", lambda workflow: workflow.definition),
     Column("CREATOR", lambda workflow: workflow.creator or ""),
 )
-PRESERVICA_WORKFLOWS: Sequence[Column[preservica.Workflow]] = (
+PRESERVICA_WORKFLOWS: Sequence["Column[preservica.Workflow]"] = (
     Column("ID", lambda workflow: str(workflow.id), 9),
     Column("STATE", lambda workflow: workflow.state_text, 22),
     Column("STARTED", lambda workflow: clock(workflow.started), 20),
     Column("CONTEXT", lambda workflow: workflow.context_name or ""),
     Column("STEP", lambda workflow: workflow.step or ""),
 )
-DEFINITIONS: Sequence[Column[opencast.Definition]] = (
+DEFINITIONS: Sequence["Column[opencast.Definition]"] = (
     Column("ID", lambda definition: definition.id),
     Column("TITLE", lambda definition: definition.title),
     Column("TAGS", lambda definition: ", ".join(definition.tags)),
 )
-CONTEXTS: Sequence[Column[preservica.Context]] = (
+CONTEXTS: Sequence["Column[preservica.Context]"] = (
     Column("ID", lambda context: context.id, 9),
     Column("NAME", lambda context: context.name),
 )

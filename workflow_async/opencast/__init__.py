@@ -1,19 +1,24 @@
 """Opencast: the External API's workflows and workflow definitions."""
 
-from workflow_async.opencast.client import OpencastClient
-from workflow_async.opencast.filters import DefinitionSort, EventSort, WorkflowFilters
-from workflow_async.opencast.records import (
-    Definition,
-    Event,
-    Me,
-    Operation,
-    OperationDefinition,
-    OperationState,
-    State,
-    Version,
-    Workflow,
-)
-from workflow_async.opencast.starts import Start
+from typing import TYPE_CHECKING
+
+from workflow_async._facade import lazily
+
+if TYPE_CHECKING:
+    from workflow_async.opencast.client import OpencastClient
+    from workflow_async.opencast.filters import DefinitionSort, EventSort, WorkflowFilters
+    from workflow_async.opencast.records import (
+        Definition,
+        Event,
+        Me,
+        Operation,
+        OperationDefinition,
+        OperationState,
+        State,
+        Version,
+        Workflow,
+    )
+    from workflow_async.opencast.starts import Start
 
 __all__ = [
     "Definition",
@@ -31,3 +36,20 @@ __all__ = [
     "Workflow",
     "WorkflowFilters",
 ]
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "client": ("OpencastClient",),
+        "filters": ("DefinitionSort", "EventSort", "WorkflowFilters"),
+        "records": (
+            *("Definition", "Event", "Me", "Operation", "OperationDefinition"),
+            *("OperationState", "State", "Version", "Workflow"),
+        ),
+        "starts": ("Start",),
+    },
+)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -1,9 +1,14 @@
 """Preservica: the workflow, process and process monitor services."""
 
-from workflow_async.preservica.client import PreservicaClient
-from workflow_async.preservica.filters import MessageStatus, MonitorCategory, MonitorStatus, WorkflowType
-from workflow_async.preservica.records import Context, Message, Monitor, Process, Started, State, Workflow
-from workflow_async.preservica.starts import Start
+from typing import TYPE_CHECKING
+
+from workflow_async._facade import lazily
+
+if TYPE_CHECKING:
+    from workflow_async.preservica.client import PreservicaClient
+    from workflow_async.preservica.filters import MessageStatus, MonitorCategory, MonitorStatus, WorkflowType
+    from workflow_async.preservica.records import Context, Message, Monitor, Process, Started, State, Workflow
+    from workflow_async.preservica.starts import Start
 
 __all__ = [
     "Context",
@@ -20,3 +25,17 @@ __all__ = [
     "Workflow",
     "WorkflowType",
 ]
+
+__getattr__ = lazily(
+    __name__,
+    {
+        "client": ("PreservicaClient",),
+        "filters": ("MessageStatus", "MonitorCategory", "MonitorStatus", "WorkflowType"),
+        "records": ("Context", "Message", "Monitor", "Process", "Started", "State", "Workflow"),
+        "starts": ("Start",),
+    },
+)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
