@@ -4,13 +4,13 @@ import base64
 import copy
 import re
 from collections.abc import Awaitable, Callable
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
-import anyio
 from attrs import define, evolve, field, frozen
 
 from workflow_async._call import Reply
-from workflow_async.errors import CallError, UnsafeValue
+from workflow_async._flight import Flight
+from workflow_async.errors import CallError, StatusError, UnsafeValue
 from workflow_async.settings import Clock
 
 Headers = tuple[tuple[str, str], ...]
@@ -27,12 +27,14 @@ class Proof(tuple[tuple[str, str], ...]):
 
 VISIBLE = re.compile(r"[\x21-\x7e]+")
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
+UNSPEAKABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # control characters: RFC 7617, 2
+LONGEST = 8192  # characters of a secret: what servers take for all headers together, unless told otherwise
+BOUND = f"(read from a file? strip it), and at most {LONGEST} characters"
 
-
-RENEWED_AFTER = 0.8
-"""Of a token's life."""
-RENEWED_AGAIN = 15.0
-"""Seconds after a renewal that failed."""
+RENEWED_AFTER = 0.8  # of a token's life
+RENEWED_AGAIN = 15.0  # seconds after a renewal that failed
+LOCKING = frozenset({401, 403})  # what a login answers to wrong credentials
+REFUSED = "these credentials are not tried again: open a new client with others"
 
 
 class Credential(Protocol):
@@ -47,10 +49,15 @@ class Credential(Protocol):
 
 def visible(argument: str, value: str) -> str:
     """A text that can stand in a header; raises `UnsafeValue`, which never repeats the value."""
-    if not VISIBLE.fullmatch(value):
+    if not is_visible(value):
         del value  # a traceback may print local variables
-        raise UnsafeValue(argument, "must be visible ASCII without spaces or line ends (read from a file? strip it)")
+        raise UnsafeValue(argument, f"must be visible ASCII, without spaces or line ends {BOUND}")
     return value
+
+
+def is_visible(value: object) -> TypeGuard[str]:
+    """Whether this is a text that can stand in a header."""
+    return isinstance(value, str) and len(value) <= LONGEST and VISIBLE.fullmatch(value) is not None
 
 
 class Secret:
@@ -73,22 +80,32 @@ class Secret:
 
 
 def as_secret(value: "str | Secret") -> Secret:
-    """A text as a secret."""
+    """A text as a secret; it never raises, since the text would stand in the traceback's local variables."""
     return value if isinstance(value, Secret) else Secret(value)
 
 
-@frozen
+def speakable(argument: str, secret: Secret) -> str:
+    """A password, in whatever language; raises `UnsafeValue` for what is none, and never repeats it."""
+    text = secret.reveal()
+    if not isinstance(text, str) or len(text) > LONGEST or UNSPEAKABLE.search(text):
+        del text  # a traceback may print local variables
+        raise UnsafeValue(argument, f"must be a text without line ends or other control characters {BOUND}")
+    return text
+
+
+@frozen(init=False)
 class Basic:
     """User name and password, sent with every request (HTTP Basic; contract: opencast.md 7.1)."""
 
     username: str
-    password: Secret = field(converter=as_secret, repr=False)
+    password: Secret = field(repr=False)
 
-    def __attrs_post_init__(self) -> None:
-        if ":" in self.username or not self.username.isprintable() or not self.username:
+    def __init__(self, username: str, password: str | Secret) -> None:
+        password = as_secret(password)  # from here on no frame has it as a text
+        self.__attrs_init__(username, password)
+        speakable("password", password)
+        if ":" in username or not username.isprintable() or not username:
             raise UnsafeValue("username", "must be printable, not empty, and without a colon")
-        if LONE_SURROGATE.search(self.password.reveal()):
-            raise UnsafeValue("password", "must be a text that can be encoded")
 
     async def headers(self, method: str, url: str) -> Headers:
         """`Authorization: Basic`, pre-emptively."""
@@ -100,25 +117,28 @@ class Basic:
         return False
 
 
-def _hidden(token: str | Secret | Callable[[], str]) -> Secret | Callable[[], str]:
-    return Secret(visible("token", token)) if isinstance(token, str) else token
-
-
-@frozen
+@frozen(init=False)
 class Bearer:
-    """A JSON Web Token, fixed or asked for before each request (contract: opencast.md 7.1; Opencast >= 11)."""
+    """A JSON Web Token, fixed or asked for before each request and after a 401 (contract: opencast.md 7.1; >= 11)."""
 
-    token: Secret | Callable[[], str] = field(converter=_hidden, repr=False)
+    token: Secret | Callable[[], str] = field(repr=False)
+
+    def __init__(self, token: str | Secret | Callable[[], str]) -> None:
+        token = token if callable(token) else as_secret(token)  # from here on no frame has it as a text
+        self.__attrs_init__(token)
+        if isinstance(token, Secret):
+            visible("token", token.reveal())
 
     @classmethod
-    def of(cls, token: str | Callable[[], str]) -> "Bearer":
+    def of(cls, token: str | Secret | Callable[[], str]) -> "Bearer":
         """From a token, or from a function that gives the current one."""
+        token = token if callable(token) else as_secret(token)
         return cls(token)
 
     async def headers(self, method: str, url: str) -> Headers:
         """`Authorization: Bearer`."""
-        token = self.token.reveal() if isinstance(self.token, Secret) else visible("token", self.token())
-        return (("authorization", f"Bearer {token}"), ("x-requested-auth", "Basic"))
+        token = self.token if isinstance(self.token, Secret) else Secret(self.token())
+        return (("authorization", f"Bearer {visible('token', token.reveal())}"), ("x-requested-auth", "Basic"))
 
     async def renew(self, sent: Headers, reply: Reply, method: str, url: str) -> bool:
         """Worth it if the function has another token by now."""
@@ -138,70 +158,92 @@ class Grant:
 class Token:
     """A short-lived token of Preservica, however many calls need it: one login an expiry (contract: preservica.md 4).
 
-    A login that fails fails for everyone who was waiting for it. It is renewed when 80 % of its life is over, counted
-    from before the login was sent; a renewal that is refused falls back to a login.
+    It is renewed when 80 % of its life is over, counted from before the login was sent; a renewal that is refused falls
+    back to a login. A login is tried once: if it fails, everyone who waited for it, or was refused with the token it
+    was to replace, gets that failure, with `at_login` set, and no call tries again by itself, since a thousand of them
+    would be as many logins. The next call logs in anew. A login that the server refuses with 401 or 403 is never
+    repeated with the same credentials, since accounts get locked: every later call fails with that refusal.
     """
 
     log_in: Callable[[], Awaitable[Grant]]
     refresh: Callable[[Grant], Awaitable[Grant]]
     clock: Clock
     _grant: Grant | None = field(default=None, init=False, repr=False)
+    _spent: Secret | None = field(default=None, init=False, repr=False)
     _failure: CallError | None = field(default=None, init=False)
-    _generation: int = field(default=0, init=False)
+    _refusal: CallError | None = field(default=None, init=False)
     _stale_at: float = field(default=0.0, init=False)
     _ends_at: float = field(default=0.0, init=False)
-    _lock: anyio.Lock = field(factory=anyio.Lock, init=False, repr=False)
+    _flight: Flight[CallError | None] | None = field(default=None, init=False, repr=False)
 
     async def headers(self, method: str, url: str) -> Headers:
         """`Preservica-Access-Token`, after a login if there is none that is fresh."""
         if self._grant is None or self.clock.now() >= self._stale_at:
-            await self._turn(self._generation)
-        return self._headers()
+            await self._renewed()
+        return await self._some()
 
     async def renew(self, sent: Headers, reply: Reply, method: str, url: str) -> bool:
-        """Get another token, unless someone else has by now."""
-        if self._grant is not None and sent == self._headers():
-            self._grant = None
-        if self._grant is None:
-            await self._turn(self._generation)
+        """Get another token, unless someone else has by now, or has tried to."""
+        if self._grant is not None and sent == _proof(self._grant.token):
+            self._drop()
+        if self._failure is not None and self._spent is not None and sent == _proof(self._spent):
+            raise copy.copy(self._failure)
+        await self._some()
         return True
 
-    def _headers(self) -> Headers:
-        if self._grant is None:
-            raise RuntimeError("no token without a login")
-        return (("preservica-access-token", visible("token", self._grant.token.reveal())),)
+    async def _some(self) -> Headers:
+        """The token there is, or the next; one that was good when a flight landed may be refused by now."""
+        while self._grant is None:
+            await self._renewed()
+        return _proof(self._grant.token)
 
-    async def _turn(self, generation: int) -> None:
-        """Make the token of the next generation, or share what another caller made while this one waited."""
-        async with self._lock:
-            if self._generation == generation:
-                await self._obtain()
-            elif self._failure is not None:
-                raise copy.copy(self._failure)
-        if self._grant is None:
-            await self._turn(self._generation)
+    async def _renewed(self) -> None:
+        if self._flight is None or self._flight.over:
+            self._flight = Flight.of(self._obtain())
+        failure = await self._flight.landed()
+        if failure is not None:
+            raise copy.copy(failure)
 
-    async def _obtain(self) -> None:
+    async def _obtain(self) -> CallError | None:
         began = self.clock.now()
         try:
-            grant = await self._refreshed() or await self.log_in()
+            grant = await self._refreshed() or await self._logged_in()
         except CallError as error:
-            self._generation += 1
-            if self._still_good():
-                return
-            self._grant, self._failure = None, error
-            raise
-        self._generation += 1
+            return self._failed(error)
         self._grant, self._failure = grant, None
         self._stale_at, self._ends_at = began + grant.valid_for * RENEWED_AFTER, began + grant.valid_for
+        return None
+
+    def _failed(self, error: CallError) -> CallError | None:
+        if self._still_good():
+            return None
+        self._drop()
+        self._failure = copy.copy(error)  # without its frames
+        return self._failure
+
+    def _drop(self) -> None:
+        if self._grant is not None:
+            self._spent, self._grant, self._failure = self._grant.token, None, None
 
     def _still_good(self) -> bool:
         """Whether the old token outlives a renewal that failed; it is tried again a little later."""
         now = self.clock.now()
         if self._grant is None or now >= self._ends_at:
             return False
-        self._stale_at = now + RENEWED_AGAIN
+        self._stale_at = min(now + RENEWED_AGAIN, self._ends_at)
         return True
+
+    async def _logged_in(self) -> Grant:
+        if self._refusal is not None:
+            raise copy.copy(self._refusal)
+        try:
+            return await self.log_in()
+        except CallError as error:
+            error.at_login = True
+            if isinstance(error, StatusError) and error.status in LOCKING:
+                error.message += f"; {REFUSED}" if error.message else REFUSED
+                self._refusal = copy.copy(error)
+            raise
 
     async def _refreshed(self) -> Grant | None:
         if self._grant is None or self._grant.refresh_token is None or self.clock.now() >= self._ends_at:
@@ -211,3 +253,7 @@ class Token:
             return await self.refresh(once)
         except CallError:
             return None
+
+
+def _proof(token: Secret) -> Headers:
+    return (("preservica-access-token", visible("token", token.reveal())),)

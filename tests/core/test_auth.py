@@ -4,8 +4,11 @@ import asyncio
 import base64
 import copy
 import pickle
+import traceback
 from collections.abc import Awaitable, Callable
+from typing import Any
 
+import anyio
 import attrs
 import pytest
 from attrs import define, field
@@ -15,7 +18,7 @@ from tests.core.wire import until
 from workflow_async import Basic, Bearer, Digest
 from workflow_async._auth import Grant, Headers, Proof, Secret, Token, visible
 from workflow_async._call import Reply
-from workflow_async.errors import CallError, ConnectFailed, Unauthorized, UnsafeValue
+from workflow_async.errors import CallError, ConnectFailed, Forbidden, ServerFault, Unauthorized, UnsafeValue
 
 REFUSED = Reply(401, {}, b"")
 ASK = ("GET", "https://example.org/")
@@ -25,7 +28,7 @@ ASK = ("GET", "https://example.org/")
 
 @pytest.mark.parametrize(
     ("username", "password"),
-    [("admin", "opencast"), ("jörg", "pässwörd €"), ("a b", ":::"), ("a", ""), ("a", "\r\n\0")],
+    [("admin", "opencast"), ("jörg", "pässwörd €"), ("a b", ":::"), ("a", ""), ("a", " x "), ("a", "x" * 8192)],
 )
 async def test_basic_sends_user_and_password_in_utf_8(username: str, password: str) -> None:
     headers = dict(await Basic(username, password).headers(*ASK))
@@ -40,10 +43,39 @@ def test_a_user_name_that_basic_cannot_carry_is_refused(username: str) -> None:
         Basic(username, "s3cret")
 
 
-def test_a_password_that_cannot_be_encoded_is_refused_and_not_repeated() -> None:
+UNSPEAKABLE = ["\ud800", "\n", "\r\n", "\r\nX-Evil: 1", "\0", "\t", "\x7f", "\x85", "x" * 10240]
+
+
+def short(value: object) -> str:
+    return ascii(value)[:16]
+
+
+@pytest.mark.figure("T-SECRET")
+@pytest.mark.parametrize("end", UNSPEAKABLE, ids=short)
+def test_a_password_that_nobody_has_is_refused_and_not_repeated(end: str) -> None:
+    with pytest.raises(UnsafeValue, match="^password: must be a text without line ends") as caught:
+        Basic("a", "s3cret" + end)
+    assert "s3cret" not in told(caught.value)
+
+
+@pytest.mark.parametrize("nothing", [None, b"s3cret", 7])
+def test_a_password_that_is_no_text_is_refused_and_not_repeated(nothing: Any) -> None:
+    with pytest.raises(UnsafeValue, match="password") as caught:
+        Basic("a", nothing)
+    assert "s3cret" not in told(caught.value)
+
+
+def test_a_user_name_that_is_refused_does_not_give_the_password_away() -> None:
     with pytest.raises(UnsafeValue) as caught:
-        Basic("a", "s3cret\ud800")
-    assert "s3cret" not in str(caught.value)
+        Basic("a:b", "s3cret")
+    assert "s3cret" not in told(caught.value)
+
+
+def told(error: BaseException) -> str:
+    """The error, and the local variables of every frame but the test's own, which holds what it gives."""
+    _, *frames = traceback.TracebackException.from_exception(error, capture_locals=True).stack
+    assert frames
+    return "".join([str(error), repr(error), repr(vars(error)), *(str(frame.locals) for frame in frames)])
 
 
 async def test_a_refused_password_stays_refused() -> None:
@@ -77,12 +109,34 @@ def test_the_headers_that_prove_who_asks_hide_in_a_traceback() -> None:
     assert proof == (("authorization", "s3cret"),)
 
 
-@pytest.mark.parametrize("value", ["", " ", "a b", "a\n", " a", "a\r\nX: 1", "ä", "a\0", "\x7f"], ids=ascii)
-def test_a_text_that_cannot_stand_in_a_header_is_refused(value: str) -> None:
+@pytest.mark.parametrize(
+    "value", ["", " ", "a b", "a\n", " a", "a\r\nX: 1", "ä", "a\0", "\x7f", "x" * 10240, None, b"a"], ids=short
+)
+async def test_a_text_that_cannot_stand_in_a_header_is_refused(value: Any) -> None:
     with pytest.raises(UnsafeValue, match="token: must be visible ASCII"):
         visible("token", value)
+    for bearer in (Bearer, Bearer.of):
+        with pytest.raises(UnsafeValue):
+            bearer(value)
     with pytest.raises(UnsafeValue):
-        Bearer(value)
+        await Bearer(lambda: value).headers(*ASK)
+
+
+@pytest.mark.figure("T-SECRET")
+@pytest.mark.parametrize("end", [" ", "\n", "\r\nX: 1", "ä", "x" * 10240], ids=short)
+async def test_a_token_that_is_refused_is_not_repeated(end: str) -> None:
+    for bearer in (Bearer, Bearer.of):
+        with pytest.raises(UnsafeValue) as caught:
+            bearer("s3cret" + end)
+        assert "s3cret" not in told(caught.value)
+    asked = Bearer(lambda: "s3cret" + end)
+    with pytest.raises(UnsafeValue) as caught:
+        await asked.headers(*ASK)
+    assert "s3cret" not in told(caught.value)
+
+
+async def test_the_longest_token_is_8_kib() -> None:
+    assert (await Bearer("x" * 8192).headers(*ASK))[0][1] == "Bearer " + "x" * 8192
 
 
 async def test_a_bearer_token_may_be_asked_for_each_time() -> None:
@@ -97,12 +151,6 @@ async def test_a_bearer_token_may_be_asked_for_each_time() -> None:
 async def test_a_fixed_bearer_token_is_not_worth_sending_again() -> None:
     bearer = Bearer("one")
     assert not await bearer.renew(await bearer.headers(*ASK), REFUSED, *ASK)
-
-
-async def test_a_function_that_gives_no_token_is_refused_without_repeating_it() -> None:
-    with pytest.raises(UnsafeValue) as caught:
-        await Bearer(lambda: "s3cret\n").headers(*ASK)
-    assert "s3cret" not in str(caught.value)
 
 
 # Tokens of Preservica
@@ -158,6 +206,7 @@ async def test_a_thousand_calls_at_once_are_one_login(office: Office, token: Tok
     assert (set(found), office.logins) == ({carries(1)}, 1)
 
 
+@pytest.mark.figure("T-AUTH")
 async def test_a_thousand_refused_tokens_are_one_login(office: Office, token: Token) -> None:
     sent = await token.headers(*ASK)
     assert all(await asyncio.gather(*(token.renew(sent, REFUSED, *ASK) for _ in range(1000))))
@@ -188,23 +237,64 @@ async def test_the_call_after_a_failed_login_logs_in_anew(office: Office, token:
     assert await token.headers(*ASK) == carries(2)
 
 
-async def test_when_the_one_who_logs_in_is_cancelled_the_next_one_does(office: Office, token: Token) -> None:
-    office.wait = lambda: asyncio.sleep(0.01)
-    leader, *others = [asyncio.create_task(token.headers(*ASK)) for _ in range(100)]
+@pytest.mark.figure("T-AUTH")
+@pytest.mark.parametrize("gone", [slice(0, 1), slice(50, 51), slice(0, 99), slice(1, 100)])
+async def test_who_is_cancelled_leaves_the_login_to_the_others(gone: slice, office: Office, token: Token) -> None:
+    going = asyncio.Event()
+    office.wait = going.wait
+    callers = [asyncio.create_task(token.headers(*ASK)) for _ in range(100)]
     await until(lambda: office.logins == 1)
-    leader.cancel()
-    assert set(await asyncio.gather(*others)) == {carries(2)}
-    assert leader.cancelled()
-    assert office.logins == 2
-
-
-async def test_a_cancelled_waiter_disturbs_nobody(office: Office, token: Token) -> None:
-    office.wait = lambda: asyncio.sleep(0.01)
-    leader, waiter, other = (asyncio.create_task(token.headers(*ASK)) for _ in range(3))
-    await until(lambda: office.logins == 1)
-    waiter.cancel()
-    assert {await leader, await other} == {carries(1)}
+    for caller in callers[gone]:
+        caller.cancel()
+        await asyncio.sleep(0)
+    going.set()
+    left = [caller for caller in callers if caller not in callers[gone]]
+    assert set(await asyncio.gather(*left)) == {carries(1)}
+    assert all(caller.cancelled() for caller in callers[gone])
     assert office.logins == 1
+
+
+async def test_the_last_one_who_is_cancelled_ends_the_login_and_leaves_no_task(office: Office, token: Token) -> None:
+    before = asyncio.all_tasks()
+    office.wait = asyncio.Event().wait
+    callers = [asyncio.create_task(token.headers(*ASK)) for _ in range(10)]
+    await until(lambda: office.logins == 1)
+    for caller in callers:
+        caller.cancel()
+    await asyncio.wait(callers)
+    assert asyncio.all_tasks() == before
+    office.wait = lambda: asyncio.sleep(0)
+    assert await token.headers(*ASK) == carries(2)
+
+
+async def test_a_scope_that_is_cancelled_ends_the_login_it_waits_for(office: Office, token: Token) -> None:
+    before = asyncio.all_tasks()
+    office.wait = asyncio.Event().wait
+    with anyio.move_on_after(0.01) as scope:
+        await token.headers(*ASK)
+    assert scope.cancelled_caught
+    assert asyncio.all_tasks() == before
+
+
+async def test_who_comes_while_a_login_is_given_up_logs_in_anew(office: Office, token: Token) -> None:
+    slow = asyncio.Event()
+
+    async def reluctantly() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await slow.wait()
+
+    office.wait = reluctantly
+    first = asyncio.create_task(token.headers(*ASK))
+    await until(lambda: office.logins == 1)
+    first.cancel()
+    await asyncio.sleep(0)
+    office.wait = lambda: asyncio.sleep(0)
+    assert await token.headers(*ASK) == carries(2)
+    slow.set()
+    await asyncio.wait([first])
+    assert await token.headers(*ASK) == carries(2)
 
 
 async def test_a_token_is_renewed_when_80_percent_of_its_life_are_over(
@@ -251,6 +341,63 @@ async def test_a_token_that_has_ended_is_not_refreshed(office: Office, token: To
     fake_time.now += 901
     assert await token.headers(*ASK) == carries(2)
     assert (office.logins, office.refreshes) == (2, 0)
+
+
+@pytest.mark.figure("T-AUTH")
+async def test_calls_refused_one_after_the_other_with_a_token_share_one_login_that_fails(
+    office: Office, token: Token
+) -> None:
+    sent = await token.headers(*ASK)
+    office.fails = ServerFault(503)
+    for _ in range(1000):
+        with pytest.raises(ServerFault) as caught:
+            await token.renew(sent, REFUSED, *ASK)
+        assert caught.value.at_login
+    assert office.logins == 2
+    office.fails = None
+    assert await token.headers(*ASK) == carries(3)
+    assert await token.renew(sent, REFUSED, *ASK)
+    assert office.logins == 3
+
+
+async def test_a_token_that_ended_in_an_outage_is_renewed_once_for_all_it_was_sent_with(
+    office: Office, token: Token, fake_time: FakeTime
+) -> None:
+    sent = await token.headers(*ASK)
+    office.fails = office.refuses = ConnectFailed("refused")
+    fake_time.now += 901
+    with pytest.raises(ConnectFailed):
+        await token.headers(*ASK)
+    with pytest.raises(ConnectFailed):
+        await token.renew(sent, REFUSED, *ASK)
+    assert office.logins == 2
+
+
+@pytest.mark.figure("T-AUTH")
+@pytest.mark.parametrize("refusal", [Unauthorized(401, "", "Invalid password"), Forbidden(403)])
+async def test_a_login_that_is_refused_is_never_repeated(refusal: CallError, office: Office, token: Token) -> None:
+    office.fails = refusal
+    found = await asyncio.gather(*(token.headers(*ASK) for _ in range(1000)), return_exceptions=True)
+    assert {type(error) for error in found} == {type(refusal)}
+    for _ in range(10):
+        with pytest.raises(type(refusal), match="not tried again: open a new client with others$") as caught:
+            await token.headers(*ASK)
+        assert caught.value.at_login
+    assert office.logins == 1
+
+
+async def test_a_login_that_is_refused_leaves_the_old_token_its_life_and_is_never_repeated(
+    office: Office, token: Token, fake_time: FakeTime
+) -> None:
+    sent = await token.headers(*ASK)
+    office.fails = office.refuses = Unauthorized(401)
+    for _ in range(10):
+        fake_time.now += 89
+        assert await token.headers(*ASK) == sent
+    fake_time.now += 11
+    with pytest.raises(Unauthorized):
+        await token.headers(*ASK)
+    assert office.logins == 2
 
 
 async def test_a_renewal_that_fails_keeps_the_old_token_while_it_lives(

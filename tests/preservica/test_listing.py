@@ -7,6 +7,9 @@ from typing import Any
 import pytest
 
 from workflow_async import Clock
+from workflow_async._call import Call
+from workflow_async._scan import Consistency
+from workflow_async._transport import Transport
 from workflow_async.errors import ListingInconsistent, UnsafeValue
 from workflow_async.preservica import PreservicaClient, State
 from workflow_async.sandbox import Fault, Faults, ManualClock
@@ -59,7 +62,7 @@ async def test_ten_thousand_workflows_come_page_by_page_each_once_newest_first(
     assert [workflow.id for page in pages for workflow in page.items] == sorted(ids, reverse=True)
     assert [len(page.items) for page in pages] == [100] * 100
     assert {page.total for page in pages} == {10_000}
-    assert [query["start"] for query in sent(archive)] == [str(start) for start in range(0, 10_000, 100)]
+    assert sorted(int(query["start"]) for query in sent(archive)) == [*range(0, 10_000, 100)]
 
 
 async def test_pages_are_asked_for_as_they_are_needed(archive: FakePreservica, pv: PreservicaClient) -> None:
@@ -150,6 +153,8 @@ async def test_workflows_are_listed_by_context_and_since(
         ("limit", 0),
         ("page_size", 0),
         ("page_size", True),
+        ("ahead", 0),
+        ("consistency", "exact"),
     ],
 )
 async def test_what_the_query_cannot_carry_is_refused_at_once(
@@ -167,3 +172,78 @@ async def test_a_sparse_server_is_read_too(serve: Callable[..., FakePreservica],
     async with PreservicaClient(archive.url, username=archive.username, password=archive.password, clock=clock) as pv:
         found = [workflow async for workflow in pv.workflows.list()]
     assert {workflow.context_id is None for workflow in found} == {True, False}
+
+
+# What must not get lost
+
+
+@pytest.mark.parametrize("consistency", ["fast", "anchored", "partitioned"])
+async def test_every_way_gives_every_workflow_once(
+    consistency: Consistency, archive: FakePreservica, pv: PreservicaClient
+) -> None:
+    ids = archive.seed(300, age=86_400.0)
+    listing = pv.workflows.list(consistency=consistency, page_size=20)
+    assert sorted([workflow.id async for workflow in listing]) == ids
+    assert listing.report.requests == len(asked(archive))
+    assert (listing.report.rows, listing.report.lag) == (300, 0.0)
+
+
+async def test_as_many_pages_are_asked_for_at_once_as_the_server_says_there_are(
+    archive: FakePreservica, pv: PreservicaClient
+) -> None:
+    archive.seed(250)
+    counts = [len(asked(archive)) async for _ in pv.workflows.list(page_size=20).pages()]
+    assert counts == [1, *[13] * 12]
+
+
+@pytest.mark.parametrize("consistency", ["anchored", "partitioned"])
+async def test_states_are_compared_here_where_nothing_must_get_lost(
+    consistency: Consistency, archive: FakePreservica, pv: PreservicaClient
+) -> None:
+    archive.seed(200, age=60.0)
+    fast = {workflow.id async for workflow in pv.workflows.list(state=["Completed", "Failed"])}
+    states = (word for word in ["Completed", "Failed"])
+    exact = [w.id async for w in pv.workflows.list(state=states, consistency=consistency, page_size=20)]
+    assert sorted(exact) == sorted(fast)
+    every = "Aborted,Active,Completed,Finished_Mixed_Outcome,Pending,Suspended,Unknown,Failed"
+    assert {query["state"] for query in sent(archive) if query["max"] == "20"} == {every}
+
+
+async def test_windows_stay_within_the_dates_asked_for(archive: FakePreservica, pv: PreservicaClient) -> None:
+    archive.seed(200, age=3600.0)
+    starts = sorted([workflow.started async for workflow in pv.workflows.list() if workflow.started is not None])
+    since = starts[100]
+    plain = {workflow.id async for workflow in pv.workflows.list(since=since)}
+    listing = pv.workflows.list(since=since, consistency="partitioned", page_size=20)
+    assert {workflow.id async for workflow in listing} == plain
+    assert 0 < len(plain) < 200
+    earliest = min(query["from"] for query in sent(archive) if query["max"] == "20")
+    assert earliest == since.strftime("%Y-%m-%dT%H:%M:%S.") + f"{since.microsecond // 1000:03}Z"
+
+
+async def test_a_watch_asks_for_its_pages_one_by_one(
+    archive: FakePreservica, pv: PreservicaClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send, going, most = Transport.send, set[Any](), []
+
+    async def counted(transport: Transport, call: Call[Any]) -> Any:
+        if "from" in dict(call.params):
+            going.add(call.params)
+            most.append(len(going))
+        try:
+            return await send(transport, call)
+        finally:
+            going.discard(call.params)
+
+    monkeypatch.setattr(Transport, "send", counted)
+    archive.seed(700)
+    async with pv.workflows.watch(since=datetime(2000, 1, 1, tzinfo=UTC)) as changes:
+        told = 0
+        async for _ in changes:
+            told += 1
+            if told == 700:
+                break
+    assert len(asked(archive)) >= 4
+    assert max(most) == 1
+    assert len([workflow async for workflow in pv.workflows.list(since=datetime(2000, 1, 1, tzinfo=UTC))]) == 700
+    assert max(most) == 6

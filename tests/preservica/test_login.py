@@ -95,46 +95,49 @@ async def test_a_refused_login_is_a_typed_error_at_once_and_says_where(
     assert len(asked) == 1
 
 
-@pytest.mark.parametrize("answer", [httpx.Response(503, html="<html>down</html>"), httpx.ConnectError("refused")])
-async def test_a_login_that_fails_in_passing_is_tried_again_for_everyone_at_once(
-    answer: httpx.Response | httpx.ConnectError, clock: Clock
-) -> None:
-    logins = 0
-
-    def answers(request: httpx.Request) -> httpx.Response:
-        nonlocal logins
-        if "accesstoken" not in request.url.path:
-            return contexts(request)
-        logins += 1
-        if logins < 3:
-            if isinstance(answer, httpx.ConnectError):
-                raise answer
-            return answer
-        return httpx.Response(200, json={"token": "tok-1"})
-
-    async with client(answers, clock) as pv:
-        await pv.contexts.list().first()
-    assert logins == 3
-
-
 @pytest.mark.parametrize(
-    ("answer", "kind", "tries"),
+    ("answer", "kind"),
     [
-        (httpx.Response(503, html="<html>down</html>"), ServerFault, 4),
-        (httpx.Response(429, headers={"retry-after": "3600"}), RateLimited, 1),
-        (httpx.Response(200, html="<html>portal</html>"), UnexpectedContent, 2),
-        (httpx.Response(200, json={"success": False}), DecodeError, 4),
+        (httpx.Response(503, html="<html>down</html>"), ServerFault),
+        (httpx.Response(429, headers={"retry-after": "3600"}), RateLimited),
+        (httpx.Response(200, html="<html>portal</html>"), UnexpectedContent),
+        (httpx.Response(401, html="<html>who are you?</html>"), UnexpectedContent),
+        (httpx.Response(403, html="<html>firewall</html>"), UnexpectedContent),
+        (httpx.Response(302, headers={"location": "/login.html"}), Unauthorized),
+        (httpx.Response(200, json={"success": False}), DecodeError),
     ],
 )
-async def test_a_login_that_fails_for_good_is_a_typed_error_after_its_tries_and_the_next_call_logs_in_anew(
-    answer: httpx.Response, kind: type[CallError], tries: int, clock: Clock
+async def test_a_login_is_tried_once_and_the_next_call_logs_in_anew(
+    answer: httpx.Response, kind: type[CallError], clock: Clock
 ) -> None:
-    asked, answers = answering(*[answer] * tries, httpx.Response(200, json={"token": "tok-1"}))
+    asked, answers = answering(answer, httpx.Response(200, json={"token": "tok-1"}))
     async with client(answers, clock) as pv:
-        with pytest.raises(kind):
+        with pytest.raises(kind, match="accesstoken/login") as caught:
             await pv.contexts.list().first()
-        assert len(asked) == tries
+        assert (len(asked), caught.value.at_login, caught.value.attempts) == (1, True, 1)
         await pv.contexts.list().first()
+
+
+@pytest.mark.parametrize("status", [401, 403])
+@pytest.mark.parametrize("body", [b"", b"no", b'{"message": "Invalid username or password"}'])
+async def test_credentials_that_are_refused_are_never_sent_again(status: int, body: bytes, clock: Clock) -> None:
+    asked, answers = answering(httpx.Response(status, content=body))
+    async with client(answers, clock) as pv:
+        for _ in range(3):
+            with pytest.raises((Unauthorized, Forbidden), match="not tried again: open a new client") as caught:
+                await pv.contexts.list().first()
+            assert caught.value.at_login
+    assert len(asked) == 1
+
+
+async def test_a_one_time_code_that_is_refused_is_never_followed_by_another(sample: Sample, clock: Clock) -> None:
+    wanted = httpx.Response(401, content=sample("login-needs-2fa.json"))
+    asked, answers = answering(wanted, httpx.Response(401, json={"message": "Invalid two factor token"}))
+    async with client(answers, clock, two_factor=SEED) as pv:
+        for _ in range(2):
+            with pytest.raises(Unauthorized, match="Invalid two factor token; .* open a new client"):
+                await pv.contexts.list().first()
+    assert len(asked) == 2
 
 
 async def test_a_login_that_cannot_connect_is_a_typed_error(clock: Clock) -> None:
@@ -147,7 +150,7 @@ async def test_a_login_that_cannot_connect_is_a_typed_error(clock: Clock) -> Non
 
 
 async def test_a_start_whose_login_fails_was_not_started(clock: Clock) -> None:
-    _, answer = answering(*[httpx.Response(503)] * 4)
+    _, answer = answering(httpx.Response(503))
     async with client(answer, clock) as pv:
         with pytest.raises(ServerFault) as caught:
             await pv.workflows.start(42)

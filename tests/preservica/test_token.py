@@ -148,19 +148,41 @@ async def test_a_login_page_in_place_of_an_answer_is_taken_for_a_stale_token(
     assert paths(archive) == ["login", "contexts", "login", "contexts"]
 
 
-async def test_an_outage_of_the_login_is_endured_for_some_tries(archive: FakePreservica, pv: PreservicaClient) -> None:
-    archive.faults = Faults(script=(Fault.LOGIN_PAGE, Fault.SERVER_ERROR, Fault.CUT_BEFORE), paths=ACCESS)
+@pytest.mark.parametrize("fault", [Fault.LOGIN_PAGE, Fault.SERVER_ERROR, Fault.RATE_LIMITED, Fault.CUT_BEFORE])
+async def test_a_login_that_fails_in_passing_fails_the_call_and_the_next_call_logs_in(
+    fault: Fault, archive: FakePreservica, pv: PreservicaClient
+) -> None:
+    archive.faults = Faults(script=(fault,), paths=ACCESS)
+    with pytest.raises(CallError, match="accesstoken/login") as caught:
+        await ask(pv)
+    assert caught.value.at_login
     await ask(pv)
-    assert archive.logins == 2  # the one whose answer was cut counts
+    assert paths(archive) == ["login", "login", "contexts"]
 
 
-async def test_an_outage_of_the_login_that_lasts_is_one_error_for_all(
+async def test_an_outage_of_the_login_is_one_attempt_and_an_error_for_all(
     archive: FakePreservica, pv: PreservicaClient
 ) -> None:
     archive.faults = Faults(rates={Fault.SERVER_ERROR: 1.0}, paths=ACCESS)
     ends = await at_once(pv, 100)
     assert {type(end) for end in ends} == {ServerFault}
-    assert len(archive.requests) == 4
+    assert paths(archive) == ["login"]
+
+
+async def test_an_outage_of_the_login_while_the_token_lives_is_endured(
+    archive: FakePreservica, pv: PreservicaClient, time: ManualClock
+) -> None:
+    await ask(pv)
+    time.advance(LIFE * 0.81)
+    archive.faults = Faults(rates={Fault.SERVER_ERROR: 1.0}, paths=ACCESS)
+    for _ in range(10):
+        await ask(pv)
+        time.advance(16)
+    attempts = [path for path in paths(archive) if path != "contexts"]
+    assert attempts == ["login", "refresh", *["login"] * 10]
+    archive.faults = Faults()
+    await ask(pv)
+    assert archive.logins == 2
 
 
 async def test_a_caller_that_is_cancelled_while_it_logs_in_leaves_the_login_to_the_others(

@@ -14,14 +14,13 @@ from urllib.parse import urlencode
 from attrs import define, field, frozen
 from attrs.converters import optional
 
-from workflow_async._auth import VISIBLE, Grant, Proof, Secret, as_secret
+from workflow_async._auth import Grant, Proof, Secret, as_secret, is_visible, speakable
 from workflow_async._call import Call, Params, Replay, Reply
 from workflow_async._json import json_tree
-from workflow_async._retry import pause
 from workflow_async._status import status_error
 from workflow_async._structure import Unfit, whole
 from workflow_async._transport import Transport
-from workflow_async.errors import CallError, DecodeError, StatusError, Unauthorized, UnexpectedContent, UnsafeValue
+from workflow_async.errors import CallError, DecodeError, Unauthorized, UnexpectedContent, UnsafeValue
 from workflow_async.preservica.filters import filled, some
 
 T = TypeVar("T")
@@ -37,6 +36,7 @@ MINUTES = range(1, 1441)
 DOCUMENTED = 15
 CODE_SECONDS = 30
 REFUSED = 401
+NOT_US = frozenset({REFUSED, 403})
 SENTENCE = 300
 """Characters of a server's sentence that an error keeps."""
 
@@ -59,7 +59,7 @@ class Account:
 
     def __attrs_post_init__(self) -> None:
         filled("username", self.username)
-        filled("password", self.password.reveal())
+        filled("password", speakable("password", self.password))
         if self.tenant is not None:
             filled("tenant", self.tenant)
         if self.two_factor is not None:
@@ -145,25 +145,7 @@ class Session:
     transport: Transport = field(init=False, repr=False)
 
     async def log_in(self) -> Grant:
-        """A token by logging in, tried again as any call that cannot harm: for all who wait for it at once."""
-        clock, attempt = self.transport.clock, 1
-        while True:
-            try:
-                return await self._enter()
-            except CallError as error:
-                failure = error
-            wait = pause(self.transport.retry, failure, Replay.SAFE, attempt=attempt, jitter=clock.jitter())
-            if wait is None:
-                failure.at_login = True
-                raise failure
-            await clock.sleep(wait)
-            attempt += 1
-
-    async def refresh(self, grant: Grant) -> Grant:
-        """A token for the refresh token of another."""
-        return await self.transport.once(refresh(grant), _by(grant.token))
-
-    async def _enter(self) -> Grant:
+        """A token by logging in: once, on connections of its own, for all who wait for it."""
         wall, once = self.transport.clock.wall, self.transport.once
         if self.account.shared_secret:
             return await once(external(self.account, wall()))
@@ -172,6 +154,10 @@ class Session:
             return await once(complete(self.account, answer, wall()))
         return answer
 
+    async def refresh(self, grant: Grant) -> Grant:
+        """A token for the refresh token of another."""
+        return await self.transport.once(refresh(grant), _by(grant.token))
+
 
 def _by(token: Secret) -> Proof:
     return Proof((("preservica-access-token", token.reveal()),))
@@ -179,7 +165,9 @@ def _by(token: Secret) -> Proof:
 
 def _access(path: str, form: Params, read: Callable[[Reply], T], success: frozenset[int] = frozenset({200})) -> Call[T]:
     body = urlencode(form).encode()
-    return Call("POST", path, read, body=body, content_type=FORM, success=success, refusals=REFUSALS)
+    return Call(
+        "POST", path, read, body=body, content_type=FORM, replay=Replay.ONCE, success=success, refusals=REFUSALS
+    )
 
 
 @frozen
@@ -200,7 +188,7 @@ class Answer:
     def secret(self, *names: str) -> Secret | None:
         """The first of these that is a token."""
         found = (self._tree.get(name) for name in names)
-        return next((Secret(text) for text in found if isinstance(text, str) and VISIBLE.fullmatch(text)), None)
+        return next((Secret(text) for text in found if is_visible(text)), None)
 
     def text(self, name: str) -> str:
         """A text, or ""."""
@@ -244,8 +232,13 @@ def _granted(reply: Reply) -> Grant:
     return Grant(token, answer.seconds, answer.secret("refresh-token"))
 
 
-def _refused(reply: Reply) -> StatusError:
-    """The refusal without its body, which may carry a continuation, a seed, or what was sent."""
+def _refused(reply: Reply) -> CallError:
+    """The refusal without its body, which may carry a continuation, a seed, or what was sent.
+
+    A page is not the token service speaking, but something before it, and says nothing of the credentials.
+    """
+    if reply.is_page and reply.status in NOT_US:
+        return UnexpectedContent(f"{reply.status} with an HTML page, which is not the token service's @ $")
     kind = type(status_error(reply))
     return kind(reply.status, "", Answer.of(reply).text("message"))
 
