@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Callable, Mapping
 from html import unescape
 from http import HTTPStatus
 
@@ -18,6 +19,13 @@ from workflow_async.errors import (
     RateLimited,
     Redirected,
     ServerFault,
+    StartConflict,
+    StartForbidden,
+    StartInvalid,
+    StartLimited,
+    StartNotFound,
+    StartRejected,
+    StartUnauthorized,
     StatusError,
     Unauthorized,
 )
@@ -31,6 +39,15 @@ BY_STATUS: dict[int, type[StatusError]] = {
     409: Conflict,
     429: RateLimited,
 }
+REJECTED: dict[type[StatusError], type[StartRejected]] = {
+    BadRequest: StartInvalid,
+    Unauthorized: StartUnauthorized,
+    Forbidden: StartForbidden,
+    NotFound: StartNotFound,
+    Conflict: StartConflict,
+    RateLimited: StartLimited,
+}
+"""What a start ends with, by what any other call would."""
 REDIRECTS = range(300, 400)
 SERVER_FAULTS = range(500, 600)
 PAGE = re.compile("<html|<!doctype", re.IGNORECASE)
@@ -46,10 +63,20 @@ def refusal(call: Call[object], reply: Reply) -> CallError | None:
     return error
 
 
-def status_error(reply: Reply, kind: type[StatusError] | None = None) -> StatusError:
-    """The answer as an error of `kind`, or of the kind its status stands for."""
+def status_error(reply: Reply) -> StatusError:
+    """The answer as an error of the kind its status stands for."""
     text = reply.body.decode("utf-8", "replace")[:BODY_CUT]
-    return (kind or _kind(reply))(reply.status, text, message(text))
+    return _kind(reply)(reply.status, text, message(text))
+
+
+def rejection(reply: Reply) -> StartRejected:
+    """The answer as what a start that was refused ends with."""
+    found = status_error(reply)
+    return REJECTED.get(type(found), StartRejected)(found.status, found.body, found.message)
+
+
+REJECTIONS: Mapping[int, Callable[[Reply], CallError]] = dict.fromkeys(range(300, 500), rejection)
+"""What a refusal means to a start: it has not happened."""
 
 
 def unauthorized(reply: Reply) -> bool:

@@ -6,17 +6,20 @@
     ├── WrongEventLoop            the client belongs to another event loop, or to the process before a fork
     ├── CallError                 one call to the server failed
     │   ├── TransportError        no whole answer came back
-    │   │   ├── ConnectFailed     no connection, so nothing was sent
-    │   │   │   └── TLSVerificationFailed
+    │   │   ├── NotSent           nothing was sent, so nothing has happened
+    │   │   │   ├── ConnectFailed no connection
+    │   │   │   │   └── TLSVerificationFailed
+    │   │   │   └── NotSentInTime a deadline passed first (also a TimeoutError)
     │   │   ├── ConnectionBroken  the connection ended early
     │   │   ├── DeadlineExceeded  a deadline of `Timeouts` passed (also a TimeoutError)
     │   │   ├── ResponseTooLarge  the answer is beyond the bounds of `Limits`
     │   │   └── UnreadableBody    a content coding nobody asked for, or a compressed body that is cut
     │   ├── StatusError           the server said no
+    │   │   ├── StartRejected     a start was refused, so it has not happened; each is also what its status stands for
+    │   │   │   ├── StartInvalid 400  StartUnauthorized 401  StartForbidden 403  StartNotFound 404
+    │   │   │   └── StartConflict 409 (another workflow is active on the event)  StartLimited 429
     │   │   ├── BadRequest 400    Unauthorized 401    Forbidden 403    NotFound 404    NotAcceptable 406
-    │   │   ├── Conflict 409
-    │   │   │   └── StartConflict another workflow is active on the event
-    │   │   ├── RateLimited 429   ServerFault 5xx     Redirected 3xx
+    │   │   └── Conflict 409      RateLimited 429     ServerFault 5xx     Redirected 3xx
     │   ├── DecodeError           an answer that cannot be read; names the path
     │   │   └── UnexpectedContent an HTML page where JSON or XML is due: a login page, a portal
     │   ├── ResponseMismatch      an answer about another workflow than the one asked for
@@ -114,11 +117,15 @@ class TransportError(CallError):
         """Whether it happened on a connection that had served before: the stale keep-alive race."""
 
 
-class ConnectFailed(TransportError):
-    """No connection could be made, so nothing was sent."""
+class NotSent(TransportError):
+    """Nothing was sent, so nothing has happened: it may be asked for again, a start too."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason, sent=False)
+
+
+class ConnectFailed(NotSent):
+    """No connection could be made."""
 
 
 class TLSVerificationFailed(ConnectFailed):
@@ -131,6 +138,10 @@ class ConnectionBroken(TransportError):
 
 class DeadlineExceeded(TransportError, TimeoutError):
     """A deadline of `Timeouts` passed before the answer was whole."""
+
+
+class NotSentInTime(NotSent, DeadlineExceeded):
+    """A deadline of `Timeouts` passed before anything was sent: in the queue, at the login, or between two tries."""
 
 
 class ResponseTooLarge(TransportError):
@@ -182,10 +193,6 @@ class Conflict(StatusError):
     """409: the workflow's state does not allow it."""
 
 
-class StartConflict(Conflict):
-    """409 of a start: another workflow is active on the event."""
-
-
 class RateLimited(StatusError):
     """429: too many requests; `retry_after` says for how long."""
 
@@ -196,6 +203,34 @@ class ServerFault(StatusError):
 
 class Redirected(StatusError):
     """3xx: redirects are never followed."""
+
+
+class StartRejected(StatusError):
+    """The server refused a start, so it has not happened; what it is besides says why."""
+
+
+class StartInvalid(StartRejected, BadRequest):
+    """400 of a start."""
+
+
+class StartUnauthorized(StartRejected, Unauthorized):
+    """401 of a start."""
+
+
+class StartForbidden(StartRejected, Forbidden):
+    """403 of a start."""
+
+
+class StartNotFound(StartRejected, NotFound):
+    """404 of a start: no such event, definition or context, or none that this user may see."""
+
+
+class StartConflict(StartRejected, Conflict):
+    """409 of a start: another workflow is active on the event."""
+
+
+class StartLimited(StartRejected, RateLimited):
+    """429 of a start."""
 
 
 class DecodeError(CallError):

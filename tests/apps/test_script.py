@@ -42,5 +42,5 @@ def test_a_script_says_in_one_line_what_went_wrong() -> None:
         ran = run(variables(sandbox), "nowhere", "publish")
     assert (ran.returncode, ran.stdout) == (1, "")
     assert ran.stderr.startswith("script.py: ")
-    assert "404 NotFound" in ran.stderr
+    assert "404 StartNotFound" in ran.stderr
     assert len(ran.stderr.splitlines()) == 1

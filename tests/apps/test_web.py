@@ -120,8 +120,9 @@ async def test_told_to_end_it_ends_its_streams_and_itself(application: Applicati
 
 
 async def test_what_is_not_there_is_404(application: Application) -> None:
-    for answer in (await application.web.post("/publish/nowhere"), await application.web.get("/workflows/99999")):
-        assert (answer.status_code, answer.json()["error"]) == (404, "NotFound")
+    answers = await application.web.post("/publish/nowhere"), await application.web.get("/workflows/99999")
+    assert [answer.status_code for answer in answers] == [404, 404]
+    assert [answer.json()["error"] for answer in answers] == ["StartNotFound", "NotFound"]
 
 
 async def test_an_event_that_is_busy_is_409(application: Application, sandbox: Sandbox) -> None:
