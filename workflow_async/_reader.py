@@ -37,6 +37,16 @@ class Known(Generic[T]):
         return self.read(value)
 
 
+@frozen(eq=False)
+class Stripped(Generic[T]):
+    """Reads a text without the blanks around it; the usual one has none."""
+
+    read: Callable[[Any], T]
+
+    def __call__(self, value: Any) -> T:
+        return self.read(value.strip() if isinstance(value, str) else value)
+
+
 @frozen
 class Field:
     """One field of a record: its key on the wire, and how its value is read."""
@@ -59,12 +69,15 @@ def reader(kind: type[Any], fields: Sequence[Field], careful: Hook, *, extra: bo
         "MISSING": MISSING,
         "KEYS": frozenset(field.key for field in fields),
     }
-    body: list[str] = []
+    whole, some = list[str](), list[str]()
     for key, sharing in groupby(sorted(fields, key=lambda field: field.key), key=lambda field: field.key):
-        body += _lines(key, list(sharing), scope)
+        found, either = _lines(key, list(sharing), scope)
+        whole += found
+        some += either
     if extra:
-        body.append("made.extra = {} if len(tree) == known else {k: tree[k] for k in tree if k not in KEYS}")
-    source = SOURCE.format(known=len(scope["KEYS"]), body="\n        ".join(body))
+        whole.append("made.extra = {}")
+        some.append("made.extra = {} if len(tree) == known else {k: tree[k] for k in tree if k not in KEYS}")
+    source = SOURCE.format(known=len(scope["KEYS"]), whole="\n            ".join(whole), some="\n        ".join(some))
     exec(compile(source, f"<reader of {kind.__qualname__}>", "exec"), scope)  # noqa: S102 - names and keys of our own
     written: Hook = scope["read"]
     return written
@@ -74,16 +87,26 @@ SOURCE = """
 def read(tree, _):
     if tree.__class__ is not dict:
         return careful(tree, _)
+    known = {known}
+    made = new(twin)
+    if len(tree) == known:
+        try:
+            {whole}
+            made.__class__ = kind
+            return made
+        except KeyError:
+            pass  # as many keys, and others
+        except Exception:
+            return careful(tree, _)
     try:
         get = tree.get
-        known = {known}
-        made = new(twin)
-        {body}
+        {some}
         made.__class__ = kind
         return made
     except Exception:
         return careful(tree, _)
 """
+"""Most objects hold every known key and nothing else, which is read at a third less than what has to be asked for."""
 
 
 def _twin(kind: type[Any]) -> type[Any]:
@@ -92,34 +115,48 @@ def _twin(kind: type[Any]) -> type[Any]:
     return type(kind.__name__, (kind,), thawed)
 
 
-def _lines(key: str, sharing: list[Field], scope: dict[str, Any]) -> list[str]:
-    """The statements that read one key into the fields that share it."""
+def _lines(key: str, sharing: list[Field], scope: dict[str, Any]) -> tuple[list[str], list[str]]:
+    """The statements that read one key into the fields that share it: where it is there, and where it may be absent."""
     found = [f"made.{field.name} = {_value(field, scope)}" for field in sharing]
+    present = [f"value = tree[{key!r}]", *found]
     if any(field.default is attrs.NOTHING for field in sharing):
-        return [f"value = tree[{key!r}]", *found]
-    absent = [f"made.{field.name} = {_default(field, scope)}" for field in sharing]
-    return [
+        return present, present
+    absent = ["known -= 1", *(f"made.{field.name} = {_default(field, scope)}" for field in sharing)]
+    usual, otherwise = "", found
+    if len(sharing) == 1 and sharing[0].plain is not None:
+        usual, otherwise = _as_it_is(sharing[0], scope), [f"made.{sharing[0].name} = read_{sharing[0].name}(value)"]
+    return present, [
         f"value = get({key!r}, MISSING)",
-        "if value is MISSING:",
-        *(f"    {line}" for line in ("known -= 1", *absent)),
+        *((f"if {usual}: made.{sharing[0].name} = value",) if usual else ()),
+        f"{'elif' if usual else 'if'} value is MISSING:",
+        *(f"    {line}" for line in absent),
         "else:",
-        *(f"    {line}" for line in found),
+        *(f"    {line}" for line in otherwise),
     ]
 
 
 def _value(field: Field, scope: dict[str, Any]) -> str:
     """The expression that reads a value."""
-    read, plain, inner = (f"{part}_{field.name}" for part in ("read", "plain", "inner"))
-    scope |= {read: field.read, plain: field.plain}
-    if isinstance(field.read, Known):
-        scope[inner] = field.read.answers
-        return f"{inner}.get(value) or {read}(value)"
-    if isinstance(field.read, OrNone) and field.plain is None:
-        scope[inner] = field.read.read
-        return f"{inner}(value) if value else {read}(value)"
-    if isinstance(field.read, OrNone):
-        return f"value if value.__class__ is {plain} and value else {read}(value)"
-    return f"value if value.__class__ is {plain} else {read}(value)" if field.plain else f"{read}(value)"
+    name, read = field.name, field.read
+    scope[f"read_{name}"] = read
+    if isinstance(read, Stripped):
+        read = scope[f"read_{name}"] = read.read
+    if field.plain is not None:
+        return f"value if {_as_it_is(field, scope)} else read_{name}(value)"
+    if isinstance(read, Known):
+        scope[f"inner_{name}"] = read.answers.get
+        return f"inner_{name}(value) or read_{name}(value)"
+    if isinstance(read, OrNone):
+        scope[f"inner_{name}"] = read.read
+        return f"inner_{name}(value) if value else read_{name}(value)"
+    return f"read_{name}(value)"
+
+
+def _as_it_is(field: Field, scope: dict[str, Any]) -> str:
+    """The condition under which a value is taken as it is; of those that may be none, the empty one is not."""
+    scope[f"plain_{field.name}"] = field.plain
+    filled = " and value" if isinstance(field.read, OrNone) else ""
+    return f"value.__class__ is plain_{field.name}{filled}"
 
 
 def _default(field: Field, scope: dict[str, Any]) -> str:

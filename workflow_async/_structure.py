@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, TypeVar
 
 import attrs
@@ -22,9 +22,11 @@ Override = Any
 EXTRA = "#extra"
 """Under this key a record's `extra` field finds what the record has no field for."""
 
+ODD = object()
 EXACT = (str, int, float, bool)
 SECONDS = len("2018-08-08T08:46:57Z")
-WHOLE = re.compile(r"-?[0-9]{1,19}", re.ASCII)
+DIGITS = 19
+WHOLE = re.compile(rf"-?[0-9]{{1,{DIGITS}}}", re.ASCII)
 from_iso = datetime.fromisoformat
 INSTANT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{0,9}))?(Z|[+-]\d\d:?\d\d)", re.ASCII)
 
@@ -42,8 +44,35 @@ def converter() -> cattrs.Converter:
     return strict
 
 
-def record(strict: cattrs.Converter, kind: type[Any], **overrides: Override) -> None:
-    """Teach a converter one record: its renames and hooks; unknown keys go to the record's `extra`."""
+class Records:
+    """The records of a system; how they are read is made when the first one is, for that takes milliseconds."""
+
+    def __init__(self, teach: Callable[[cattrs.Converter], None]) -> None:
+        self._teach = teach
+
+    @cached_property
+    def converter(self) -> cattrs.Converter:
+        """What reads them."""
+        strict = converter()
+        self._teach(strict)
+        return strict
+
+    def structure(self, tree: Any, kind: Any) -> Any:
+        """The tree as a record."""
+        return self.converter.structure(tree, kind)
+
+
+def record(
+    strict: cattrs.Converter,
+    kind: type[Any],
+    *,
+    shaped: Callable[[Any], Any] = lambda value: value,
+    **overrides: Override,
+) -> None:
+    """Teach a converter one record: its renames and hooks; unknown keys go to the record's `extra`.
+
+    `shaped` makes of a known key's value what its hook should see, or ODD where it belongs to `extra` as it is.
+    """
     fields = [_field(strict, field, overrides.get(field.name)) for field in attrs.fields(kind) if field.name != "extra"]
     keys = {field.key for field in fields}
     extra = len(fields) < len(attrs.fields(kind))
@@ -54,17 +83,22 @@ def record(strict: cattrs.Converter, kind: type[Any], **overrides: Override) -> 
     def careful(tree: Any, _: Any) -> Any:
         if not isinstance(tree, dict):
             raise Unfit(f"expected an object, got {_name(tree)}")
-        return structure({**tree, EXTRA: {key: value for key, value in tree.items() if key not in keys}}, kind)
+        read = {key: shaped(value) for key, value in tree.items() if key in keys}
+        known = {key: value for key, value in read.items() if value is not ODD}
+        extra = {key: value for key, value in tree.items() if key not in known}
+        return structure({**known, EXTRA: extra}, kind)
 
     strict.register_structure_hook(kind, reader(kind, fields, careful, extra=extra))
 
 
-def structured(strict: cattrs.Converter, tree: Any, kind: type[T]) -> T:
+def structured(strict: Records | cattrs.Converter, tree: Any, kind: type[T]) -> T:
     """The tree as a record; raises `DecodeError` with the path of every fault, such as `$[3].title`."""
     try:
-        return strict.structure(tree, kind)
+        found: T = strict.structure(tree, kind)
     except (cattrs.BaseValidationError, Unfit) as error:
         faults = cattrs.transform_error(error, format_exception=_fault)
+    else:
+        return found
     raise DecodeError(*faults)
 
 
@@ -94,6 +128,8 @@ def any_instant(value: Any) -> datetime:
 
 def whole(value: Any) -> int:
     """A whole number, or its digits as text."""
+    if value.__class__ is str and value.isascii() and value.isdigit() and len(value) <= DIGITS:
+        return int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return value
     if isinstance(value, str) and WHOLE.fullmatch(value):
@@ -161,12 +197,16 @@ def by(read: Callable[[Any], Any], rename: str | None = None) -> Override:
 
 def listed(strict: cattrs.Converter, kind: type[Any], rename: str | None = None) -> Override:
     """A list field as a tuple; null is the empty one."""
-    each = strict.get_structure_hook(list[kind])  # type: ignore[valid-type]  # it is a type, at run time
+    many: Any = list[kind]  # type: ignore[valid-type]  # it is a type, at run time
+    one, each = strict.get_structure_hook(kind), strict.get_structure_hook(many)
 
     def read(value: Any) -> tuple[Any, ...]:
         if value is not None and not isinstance(value, list):
             raise Unfit(f"expected a list, got {_name(value)}")
-        return tuple(each(value or [], list[kind]))  # type: ignore[valid-type]  # it is a type, at run time
+        try:
+            return tuple([one(item, kind) for item in value or ()])
+        except Exception:  # noqa: BLE001 - whatever it was: read again by what names its place
+            return tuple(each(value, many))
 
     return by(read, rename)
 

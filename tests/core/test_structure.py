@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from workflow_async import _structure
 from workflow_async._reader import MISSING
 from workflow_async._structure import (
+    Records,
     Unfit,
     any_instant,
     by,
@@ -274,17 +275,30 @@ def test_an_error_never_repeats_the_value(key: str, value: Any) -> None:
     assert "s3cret" not in str(refused(tree, Workflow))
 
 
+def test_how_records_are_read_is_made_when_the_first_is_read() -> None:
+    taught: list[cattrs.Converter] = []
+
+    def teach(strict: cattrs.Converter) -> None:
+        taught.append(strict)
+        record(strict, Part)
+
+    records = Records(teach)
+    assert taught == []
+    assert structured(records, {"title": "P"}, Part) == structured(records, {"title": "P"}, Part) == Part(title="P")
+    assert taught == [records.converter]
+
+
 # The fast reader beside the careful one
 
 
-def carefully(make: Callable[[], cattrs.Converter]) -> cattrs.Converter:
+def carefully(make: Callable[[], Records]) -> cattrs.Converter:
     """The converter whose records are read in detail at once, as they are read again after a failure."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_structure, "reader", lambda kind, fields, careful, *, extra: careful)
-        return make()
+        return make().converter
 
 
-def told(reading: cattrs.Converter, tree: Any, kind: Any) -> tuple[str, Any]:
+def told(reading: Records | cattrs.Converter, tree: Any, kind: Any) -> tuple[str, Any]:
     """The record in every detail, or the faults in their order."""
     try:
         return "read", repr(attrs.asdict(structured(reading, tree, kind)))
@@ -405,6 +419,17 @@ def test_a_record_is_plain_data_so_that_it_may_be_made_without_its_constructor(k
         assert one.validator is None
         assert one.converter is None
         assert getattr(one.default, "takes_self", False) is False
+
+
+def test_a_tree_of_as_many_keys_as_are_known_may_hold_others_all_the_same() -> None:
+    assert read({"title": "T", "colour": "red"}, Part) == Part(title="T")
+    assert faults({"size": 3, "colour": "red"}, Part) == ("required field missing @ $.title",)
+    known = {"identifier": 1, "title": "", "ready": True, "share": 0.5, "made": None, "parts": [], "notes": {}}
+    assert read(known).extra == {}
+    assert read({**known, "more": 1}).extra == {"more": 1}
+    del known["notes"]
+    other = read({**known, "more": 1})
+    assert (other.notes, other.extra) == ({}, {"more": 1})
 
 
 def test_what_the_fast_reader_makes_is_the_record_itself_frozen_and_whole() -> None:

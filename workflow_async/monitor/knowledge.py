@@ -58,10 +58,9 @@ class Knowledge(Generic[W]):
         sight = self.sights.get(workflow.id)
         if sight is None or (workflow.id in self.detailed and not self.source.whole(workflow)):
             return False
-        behind = self._behind(sight, asked)
         if _stops(sight, workflow):
-            return workflow.phase is Phase.PARKED and behind
-        if not behind and not self._idle(sight, workflow):
+            return workflow.phase is Phase.PARKED and self._behind(sight, asked)
+        if not self._idle(sight, workflow) and not self._behind(sight, asked):
             self._take(evolve(sight, listed_at=self.clock.now()), workflow)
         return True
 
@@ -173,6 +172,5 @@ def _final(sight: Sight[W]) -> bool:
 
 def _stops(sight: Sight[W], workflow: W) -> bool:
     """Whether it has ended or has just been parked: those who wait may be told, so its record is wanted whole."""
-    known = sight.workflow
-    parked = workflow.phase is Phase.PARKED and (known is None or known.phase is not Phase.PARKED)
-    return workflow.phase.final or parked
+    known, phase = sight.workflow, workflow.phase
+    return phase.final or (phase is Phase.PARKED and (known is None or known.phase is not Phase.PARKED))

@@ -3,13 +3,14 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-import attrs
 import cattrs
 
+from workflow_async._reader import Stripped
 from workflow_async._structure import (
+    ODD,
+    Records,
     Unfit,
     by,
-    converter,
     instant,
     known,
     or_none,
@@ -24,7 +25,6 @@ from workflow_async.preservica.records import Context, Message, Monitor, Process
 T = TypeVar("T")
 E = TypeVar("E", bound=Context | Workflow)
 
-CONTEXT = {"id": "Id", "name": "Name"}
 WORKFLOW = {
     "id": "Id",
     "state": "State",
@@ -43,30 +43,29 @@ WORKFLOW = {
     "group_id": "WorkflowGroupId",
     "monitor_id": "ProcessMonitorApiId",
 }
-ELEMENTS: dict[type, frozenset[str]] = {
-    Context: frozenset(CONTEXT.values()),
-    Workflow: frozenset(WORKFLOW.values()),
-}
-"""The children known here; each should be a text."""
 
 
-def preservica_converter() -> cattrs.Converter:
+def preservica_converter() -> Records:
     """The converter of this system."""
-    strict = converter()
-    record(strict, Context, id=by(_filled, "Id"), name=by(text, "Name"))
+    return Records(_teach)
+
+
+def _teach(strict: cattrs.Converter) -> None:
+    record(strict, Context, shaped=_shaped, id=by(_filled, "Id"), name=by(text, "Name"))
+    words = [state.value.upper() for state in State]
     reading: dict[str, Callable[[Any], Any]] = {
-        "id": _stripped(whole),
-        "state": known(lambda word: State.read(_filled(word)), [state.value.upper() for state in State]),
-        "state_text": _filled,
-        "started": _stripped(or_none(instant)),
-        "finished": _stripped(or_none(instant)),
+        "id": Stripped(whole),
+        "state": known(lambda word: State.read(_filled(word)), words),
+        "state_text": known(_filled, words),
+        "started": Stripped(or_none(instant)),
+        "finished": Stripped(or_none(instant)),
     }
     optional = or_none(text)
-    record(strict, Workflow, **{name: by(reading.get(name, optional), tag) for name, tag in WORKFLOW.items()})
+    fields = {name: by(reading.get(name, optional), tag) for name, tag in WORKFLOW.items()}
+    record(strict, Workflow, shaped=_shaped, **fields)
     _processes(strict)
     _monitors(strict)
     _messages(strict)
-    return strict
 
 
 def _processes(strict: cattrs.Converter) -> None:
@@ -133,17 +132,12 @@ def rows(tree: Any, kind: type[T]) -> tuple[T, ...]:
 
 def elements(trees: list[Any], kind: type[E]) -> tuple[E, ...]:
     """Elements as records."""
-    names = ELEMENTS[kind]
-    read = [_leaves(tree, names) for tree in trees]
-    found = rows(read, kind)
-    if read == trees:
-        return found
-    return tuple(_whole(item, tree, names) for item, tree in zip(found, trees, strict=True))
+    return rows(trees, kind)
 
 
 def element(tree: Any, kind: type[E]) -> E:
     """An element as a record."""
-    return _whole(structured(CONVERTER, _leaves(tree, ELEMENTS[kind]), kind), tree, ELEMENTS[kind])
+    return structured(CONVERTER, tree, kind)
 
 
 def leaf(value: Any) -> str | None:
@@ -155,22 +149,12 @@ def leaf(value: Any) -> str | None:
     return None
 
 
-def _leaves(tree: Any, names: frozenset[str]) -> Any:
-    """An element with the known children as texts, and without those that are none: `_whole` puts them back."""
-    if not isinstance(tree, dict) or {str}.issuperset(map(type, tree.values())):
-        return tree
-    read = {name: leaf(value) if name in names else value for name, value in tree.items()}
-    return {name: value for name, value in read.items() if value is not None}
-
-
-def _whole(item: E, tree: dict[str, Any], names: frozenset[str]) -> E:
-    """The record with the children in `extra` that have a known name and an unknown shape."""
-    odd = {name: tree[name] for name in tree.keys() & names if leaf(tree[name]) is None}
-    return attrs.evolve(item, extra={**item.extra, **odd}) if odd else item
-
-
-def _stripped(read: Callable[[Any], T]) -> Callable[[Any], T]:
-    return lambda value: read(value.strip() if isinstance(value, str) else value)
+def _shaped(value: Any) -> Any:
+    """A child as the text it should be; ODD if it is more than a text."""
+    if not isinstance(value, dict | list):
+        return value
+    text = leaf(value)
+    return ODD if text is None else text
 
 
 def _filled(value: Any) -> str:

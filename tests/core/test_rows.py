@@ -1,0 +1,160 @@
+"""Rows that are taken out of a document by a pattern: the tree is the one that a parser alone would give."""
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workflow_async import _rows, _xml
+from workflow_async._rows import MARK, MOST, apart
+from workflow_async._xml import careful_xml_tree, xml_tree
+from workflow_async.errors import DecodeError
+
+ROW = frozenset({"Row"})
+PAGE = "<R xmlns='urn:n'><Count>2</Count><Row><A>1</A><B>x y</B></Row><Row><A>2</A></Row></R>"
+
+
+def told(read: Any, document: str, lists: frozenset[str] = ROW) -> str:
+    """The tree in every detail, or the faults."""
+    try:
+        return repr(read(document.encode(), lists))
+    except DecodeError as error:
+        return f"{type(error).__name__} {error.faults}"
+
+
+def taken(document: str) -> list[dict[str, str]]:
+    return apart(document, "Row", ROW)[1]
+
+
+def test_rows_of_texts_are_taken_whichever_of_their_children_they_have() -> None:
+    rest, rows = apart(PAGE, "Row", ROW)
+    assert rows == [{"A": "1", "B": "x y"}, {"A": "2"}]
+    assert rest == f"<R xmlns='urn:n'><Count>2</Count><Row>{MARK}</Row><Row>{MARK}</Row></R>"
+
+
+def test_they_are_put_back_in_their_places_among_those_that_were_left(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(_xml, "careful_xml_tree")
+    odd = "<Row><A>&lt;</A></Row><Row/><Row><B>b</B><A>a</A></Row>"
+    page = PAGE.replace("<Row><A>2", odd + "<Row><A>2")
+    assert xml_tree(page.encode(), ROW) == {
+        "Count": "2",
+        "Row": [{"A": "1", "B": "x y"}, {"A": "<"}, "", {"B": "b", "A": "a"}, {"A": "2"}],
+    }
+
+
+def test_rows_of_several_kinds_are_taken_together() -> None:
+    kinds = ["<A>1</A><B>b</B>", "<A>1</A><C>c</C>", "<D>d</D><A>1</A>", "<A>1</A><C>c</C><B>b</B>", "<X>x</X>"]
+    document = "<R>" + "".join(f"<Row>{kind}</Row>" for kind in kinds) + "</R>"
+    assert len(taken(document)) == len(kinds)
+    assert told(xml_tree, document) == told(careful_xml_tree, document)
+
+
+def test_the_usual_escapes_are_read_and_others_left_to_the_parser() -> None:
+    usual = PAGE.replace("x y", "&lt;a href=&quot;&apos;&quot;&gt; &amp;amp; &amp;lt;")
+    assert taken(usual)[0]["B"] == '<a href="\'"> &amp; &lt;'
+    assert told(xml_tree, usual) == told(careful_xml_tree, usual)
+    assert len(taken(PAGE.replace("x y", "&#65;"))) == 1
+    assert len(taken(PAGE.replace("x y", "a & b"))) == 1
+
+
+def test_where_neither_the_first_nor_the_last_row_is_alike_the_parser_reads_all() -> None:
+    odd = "<Row><A x='1'>1</A></Row>"
+    assert taken(PAGE.replace("<Row>", odd + "<Row>", 1)) == taken(PAGE)
+    assert taken(PAGE.replace("<Row>", odd + "<Row>", 1).replace("</R>", odd + "</R>")) == []
+
+
+def test_blanks_between_the_elements_of_a_row_do_not_matter() -> None:
+    assert taken(PAGE.replace("><", ">\n\t <")) == taken(PAGE)
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "<Row><A>1</A>x</Row>",
+        "<Row>x<A>1</A></Row>",
+        "<Row><A>1</A><A>2</A></Row>",
+        "<Row><A>1<C>2</C></A></Row>",
+        "<Row><C><A>1</A></C></Row>",
+        "<Row><Row><A>1</A></Row></Row>",
+        "<Row><A x='1'>1</A></Row>",
+        "<Row x='1'><A>1</A></Row>",
+        "<Row ><A>1</A></Row>",
+        "<Row><A>a&amp;b</A></Row>",
+        "<Row><A>a>b</A></Row>",
+        "<Row><A>a]]>b</A></Row>",
+        "<Row><A>a\rb</A></Row>",
+        "<Row>\r\n<A>a</A>\r\n</Row>",
+        "<Row><A>\x01</A></Row>",
+        "<Row><A>\uffff</A></Row>",
+        "<Row><A>\x85\u2028</A></Row>",
+        f"<Row><A>{MARK}</A></Row>",
+        f"<Row>{MARK}</Row>",
+        "<Row>&#xfdd0;</Row>",
+        "<Row></Row>",
+        "<Row>\n</Row>",
+        "<Row><A></A></Row>",
+        "<Row><A/></Row>",
+        "<Row><A>1</A></Row",
+        "<Row><A>1</Row></A>",
+        "<!-- <Row><A>1</A></Row> -->",
+        "<![CDATA[<Row><A>1</A></Row>]]>",
+        "<?p <Row><A>1</A></Row> ?>",
+        "<!-- ",
+        "<C x='<Row><A>1</A></Row>'/>",
+        "<C><Row><A>1</A></Row></C>",
+        "<x:Row><A>1</A></x:Row>",
+        "<Row><x:A>1</x:A></Row>",
+        "<Row xmlns='urn:m'><A>1</A></Row>",
+        "</R><Row><A>1</A></Row><R>",
+        "<!DOCTYPE a>",
+    ],
+)
+@pytest.mark.parametrize("place", ["first", "between", "alone"])
+def test_a_row_of_another_kind_is_read_as_the_careful_reader_reads_it(row: str, place: str) -> None:
+    document = {
+        "first": PAGE.replace("<Count>", row + "<Count>"),
+        "between": PAGE.replace("<Row><A>2", row + "<Row><A>2"),
+        "alone": row,
+    }[place]
+    assert told(xml_tree, document) == told(careful_xml_tree, document)
+
+
+def test_rows_that_are_no_children_of_the_root_are_left_to_the_careful_reader() -> None:
+    document = "<R><C><Row><A>1</A></Row></C><Row>" + MARK.encode().decode() + "</Row></R>"
+    assert told(xml_tree, document) == told(careful_xml_tree, document)
+    assert xml_tree(b"<R><C><Row><A>1</A></Row></C></R>", ROW) == {"C": {"Row": [{"A": "1"}]}}
+    assert xml_tree(b"<Row><A>1</A></Row>", ROW) == {"A": "1"}
+
+
+def test_a_pattern_is_made_of_so_many_children_and_no_more() -> None:
+    many = "".join(f"<N{place}>1</N{place}>" for place in range(4 * MOST))
+    document = f"<R><Row>{many}</Row><Row><N1>1</N1></Row></R>"
+    assert taken(document) == [{"N1": "1"}]
+    assert told(xml_tree, document) == told(careful_xml_tree, document)
+
+
+def test_patterns_are_remembered_but_not_without_end() -> None:
+    for place in range(100):
+        taken(f"<R><Row><A{place}>1</A{place}></Row></R>")
+    assert _rows._pattern.cache_info().currsize <= 32
+
+
+PIECES = st.sampled_from(
+    [
+        "<Row>", "</Row>", "<A>", "</A>", "<B>", "</B>", "<A/>", "<A>1</A>", "<B>b</B>", "<C>c</C>", "\n", " ", "x",
+        "<Row><A>1</A><B>2</B></Row>", "<Row><A>3</A></Row>", "<Row>\n<B>4</B>\n</Row>", "<!--", "-->", "<![CDATA[",
+        "]]>", "<?p", "?>", MARK, "\u00e4", "<Row/>", "<C x='1'>", "</C>", "'", '"', "<", "&lt;", "\r",
+        "&amp;", "&#65;", "&",
+    ]
+)  # fmt: skip
+
+
+@given(
+    st.lists(PIECES, max_size=12), st.sampled_from([ROW, frozenset({"A"}), frozenset({"Row", "A"}), frozenset({"R"})])
+)
+def test_whatever_a_document_is_made_of_the_tree_is_that_of_the_careful_reader(
+    pieces: list[str], lists: frozenset[str]
+) -> None:
+    document = f"<R>{''.join(pieces)}<Row><A>1</A><B>2</B></Row></R>"
+    assert told(xml_tree, document, lists) == told(careful_xml_tree, document, lists)
