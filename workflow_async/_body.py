@@ -1,7 +1,7 @@
 """The body of an answer, whole and inflated, and never more of it than the limits allow."""
 
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterable
 
 import anyio.lowlevel
 
@@ -12,7 +12,7 @@ BREATH = 2**20
 """Bytes inflated before other tasks get their turn."""
 
 
-async def bounded(wire: AsyncIterator[bytes], coding: str, limits: Limits) -> bytes:
+async def bounded(wire: AsyncIterable[bytes], coding: str, limits: Limits) -> bytes:
     """The whole body of what comes over the wire in a content coding.
 
     Raises:

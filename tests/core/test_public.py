@@ -14,6 +14,7 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 import attrs
 import pytest
 
+import workflow_async
 from workflow_async import Clock, OpencastClient, PreservicaClient, errors, opencast, preservica
 from workflow_async.errors import CallError, NotFound
 
@@ -144,12 +145,45 @@ def test_every_listing_names_its_source(name: str) -> None:
     assert "Source: " in (METHODS[name].__doc__ or "")
 
 
-def test_importing_the_package_pulls_in_nothing_optional() -> None:
+def loaded(code: str) -> set[str]:
+    """The modules that a fresh interpreter has after running this."""
     without = "import sys; sys.modules['httpx._main'] = None"  # httpx's own command line brings click and rich
-    asked = f"{without}; import workflow_async; print(*{{name.partition('.')[0] for name in sys.modules}})"
-    imported = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout
-    assert "httpx" in imported.split()
-    assert not OPTIONAL.intersection(imported.split())
+    asked = f"{without}; {code}; print(*sys.modules)"
+    return set(subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True).stdout.split())
+
+
+MAKING = "workflow_async.OpencastClient('https://oc.example.org', auth=('user', 'secret'))"
+
+
+def test_importing_the_package_imports_next_to_nothing() -> None:
+    ours = {name for name in loaded("import workflow_async") if name.startswith("workflow_async")}
+    assert ours == {"workflow_async", "workflow_async._facade"}
+
+
+@pytest.mark.parametrize(("client", "other"), [("OpencastClient", "preservica"), ("PreservicaClient", "opencast")])
+def test_importing_a_client_imports_neither_the_other_system_nor_what_calls_need(client: str, other: str) -> None:
+    found = loaded(f"from workflow_async import {client}")
+    assert not found & {"httpx", "httpcore", "certifi", "cattrs", "xml", "workflow_async.monitor"}
+    assert not {name for name in found if name.startswith(f"workflow_async.{other}")}
+
+
+@pytest.mark.parametrize(("http", "library"), [("httpx", "httpcore"), ("httpx2", "httpcore2"), ("aiohttp", "aiohttp")])
+def test_making_a_client_imports_its_own_carrier_and_nothing_else_that_is_optional(http: str, library: str) -> None:
+    found = loaded(f"import workflow_async; {MAKING[:-1]}, http={http!r})")
+    assert not {name for name in found if name.startswith("workflow_async.preservica")}
+    assert {"httpx", "httpx2", "httpcore", "httpcore2", "aiohttp"} & found == {library}
+    assert not (OPTIONAL - {library}).intersection(found)
+
+
+def test_a_name_that_is_not_public_is_missed_as_in_any_module() -> None:
+    with pytest.raises(AttributeError, match="module 'workflow_async' has no attribute 'Nobody'"):
+        workflow_async.Nobody  # noqa: B018 - the asking is the test
+
+
+@pytest.mark.parametrize("module", ["workflow_async", "workflow_async.opencast", "workflow_async.preservica"])
+def test_a_facade_lists_its_names_before_they_are_imported(module: str) -> None:
+    listed = f"import {module} as facade; assert not set(facade.__all__) - set(dir(facade)), dir(facade)"
+    assert module in loaded(listed)
 
 
 @pytest.mark.parametrize("name", RECORDS)

@@ -52,6 +52,8 @@ class Looks(Generic[W]):
     _strain: Strain = field(factory=Strain, init=False)
     _calm_sweeps: int = field(default=0, init=False)
     _failed_sweeps: int = field(default=0, init=False)
+    _rows: int = field(default=0, init=False)
+    """The list had when it was last read."""
     _reachable: bool = field(default=False, init=False)
     """Whether a get was answered since the list began to fail."""
 
@@ -161,18 +163,20 @@ class Looks(Generic[W]):
     async def _sweep(self) -> None:
         began = asked = again = self.clock.now()
         covered, told, shown, pages = set(self.plan.covered), self.known.told, set[int](), 0
+        listing = self.source.active(operations=bool(self.plan.detailed), rows=max(self._rows, len(covered)))
         try:
-            async for page in self.source.active(operations=bool(self.plan.detailed)).pages():
+            async for page in listing.pages():
                 self.answered(asked)
                 pages += 1
-                shown.update(workflow.id for workflow in page.items if self.known.listed(workflow, asked))
+                # asked for ahead, nobody knows when: what was got since the sweep began may be newer
+                shown.update(workflow.id for workflow in page.items if self.known.listed(workflow, began))
                 asked = self.clock.now()
         except CallError as error:
             again = self._unlisted(error, began)
         except WorkflowAsyncError as error:
             self.fail(error)
         else:
-            self._failed_sweeps, self._reachable = 0, False
+            self._failed_sweeps, self._reachable, self._rows = 0, False, listing.report.rows
             self._calm_sweeps = self._calm_sweeps + 1 if told == self.known.told else 0
             lost = covered - shown - self.known.sure(covered, began)
             self.plan.swept(pages, shown, lost, self.clock.now(), self._next_sweep(began))

@@ -24,8 +24,8 @@ class Source(Protocol[W]):
     def lag(self) -> float:
         """Seconds the list may be behind a get."""
 
-    def active(self, *, operations: bool) -> Listing[W]:
-        """The workflows that have not ended."""
+    def active(self, *, operations: bool, rows: int = 0) -> Listing[W]:
+        """The workflows that have not ended; most likely there are so many, which may be asked for at once."""
 
     async def get(self, id: int, *, operations: bool) -> W:
         """One workflow as it stands."""

@@ -9,10 +9,10 @@ from urllib.parse import urlencode
 
 from workflow_async._call import DIGITS, Call, Page, Params, Replay, Reply, Value, segment, texts
 from workflow_async._json import json_tree
-from workflow_async._listing import next_size
-from workflow_async._status import status_error
+from workflow_async._scan import next_size
+from workflow_async._status import REJECTIONS
 from workflow_async._structure import structured
-from workflow_async.errors import DecodeError, ListingNotSupported, ResponseMismatch, StartConflict, UnsafeValue
+from workflow_async.errors import DecodeError, ListingNotSupported, ResponseMismatch, UnsafeValue
 from workflow_async.opencast._convert import opencast_converter
 from workflow_async.opencast.records import Definition, Event, Me, Version, Workflow
 
@@ -68,7 +68,7 @@ def start_workflow(
         FORM,
         replay=Replay.ONCE,
         success=frozenset({201}),
-        refusals={409: partial(status_error, kind=StartConflict)},
+        refusals=REJECTIONS,
     )
 
 

@@ -1,8 +1,13 @@
 """Events of an Opencast, as far as they tell of workflows."""
 
+from operator import attrgetter
+
 from attrs import frozen
 
+from workflow_async._call import Call, Page
 from workflow_async._listing import Listing
+from workflow_async._offsets import Pace, Straight
+from workflow_async._scan import AHEAD
 from workflow_async._transport import Transport
 from workflow_async.opencast import calls
 from workflow_async.opencast.records import Event
@@ -15,19 +20,30 @@ class Events:
 
     _transport: Transport
 
-    def processing(self, *, limit: int | None = None, page_size: int = 100) -> Listing[Event]:
+    def processing(self, *, limit: int | None = None, page_size: int = 100, ahead: int = AHEAD) -> Listing[Event]:
         """Events whose latest workflow is running: discovery on every Opencast, 12 and later included.
 
         Says which events are busy, not by which workflow: see `workflows.for_event`. Needs ROLE_API_EVENTS_VIEW. The
-        index behind it may lag.
+        index behind it may lag, and events move while it is paged: one that comes twice is given once, and one that
+        moves up can be missed.
 
         Args:
             limit: rows at most; None is all of them.
             page_size: rows a request asks for.
+            ahead: pages that are asked for at once, and held, at most; see `workflows.list`.
 
         Source: GET /api/events, status EVENTS.EVENTS.STATUS.PROCESSING; contract: opencast.md 1.7.
         """
         whole_number("limit", limit, least=1)
         whole_number("page_size", page_size, least=1)
-        first = calls.list_processing(size=page_size, limit=limit)
-        return Listing(self._transport.send, first, lambda event: event.id)
+        whole_number("ahead", ahead, least=1)
+        return Listing(
+            self._transport.send,
+            lambda found: Straight(_rows, found, Pace(page_size, ahead)),
+            attrgetter("id"),
+            limit=limit,
+        )
+
+
+def _rows(offset: int, rows: int) -> Call[Page[Event]]:
+    return calls.list_processing(size=rows, limit=None, offset=offset)

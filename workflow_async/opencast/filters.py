@@ -4,12 +4,12 @@ The server splits a filter at every comma, has no escape, and silently skips a t
 a title filters by something else and an empty value returns everything. Such values are refused here.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, TypedDict, get_args
+from typing import Any, Literal, TypedDict, cast, get_args
 
 from workflow_async.errors import UnsafeValue
-from workflow_async.opencast.records import State
+from workflow_async.opencast.records import State, Workflow
 
 Words = str | Iterable[str]
 States = State | str | Iterable[State | str]
@@ -29,6 +29,7 @@ DefinitionSort = Literal[
 ]  # fmt: skip
 
 WORKFLOW_SORTS = frozenset(key.partition(":")[0] for key in get_args(EventSort))
+SEVERAL = frozenset({"state", "state_not", "current_operation", "current_operation_not"})
 DEFINITION_SORTS = frozenset(key.partition(":")[0] for key in get_args(DefinitionSort))
 
 
@@ -68,6 +69,26 @@ def workflow_filter(filters: WorkflowFilters) -> str:
         if name in filters and f"{name}_not" in filters:
             raise UnsafeValue(f"{name}_not", f"must not be mixed with {name}: the server's answer is arbitrary")
     return ",".join(term for name, value in filters.items() for term in _terms(name, value))
+
+
+def settled(filters: WorkflowFilters) -> WorkflowFilters:
+    """The same filters, to be read more than once."""
+    several = {name: tuple(_several(name, value)) for name, value in filters.items() if name in SEVERAL}
+    return cast("WorkflowFilters", {**filters, **several})
+
+
+def without(filters: WorkflowFilters, *names: str) -> WorkflowFilters:
+    """The other filters."""
+    return cast("WorkflowFilters", {name: value for name, value in filters.items() if name not in names})
+
+
+def in_state(filters: WorkflowFilters) -> Callable[[Workflow], bool] | None:
+    """What the filters of the state let through; None if there are none."""
+    for name, wanted in (("state", True), ("state_not", False)):
+        if name in filters:
+            words = frozenset(_state(name, word) for word in _several(name, filters.get(name)))
+            return lambda workflow: (workflow.state.value in words) is wanted
+    return None
 
 
 def definition_filter(tags: Words) -> str:
@@ -150,4 +171,4 @@ def _state(name: str, word: State | str) -> str:
 
 
 def _second(moment: datetime) -> str:
-    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+    return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"

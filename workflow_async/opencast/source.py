@@ -1,11 +1,14 @@
 """How the monitor looks at an Opencast."""
 
 from collections.abc import Collection, Iterable, Sequence
+from operator import attrgetter
 
 from attrs import frozen
 
+from workflow_async._call import Call, Page
 from workflow_async._listing import Listing
 from workflow_async._transport import Transport
+from workflow_async.monitor.sweep import Sweep
 from workflow_async.opencast import calls
 from workflow_async.opencast.records import Operation, Workflow
 
@@ -25,11 +28,14 @@ class OpencastSource:
     glances: bool = True
     lag: float = INDEX_LAG
 
-    def active(self, *, operations: bool) -> Listing[Workflow]:
+    def active(self, *, operations: bool, rows: int = 0) -> Listing[Workflow]:
         """The workflows that have not ended."""
         include = calls.including(withoperations=operations)
-        first = calls.list_workflows(filter=ACTIVE, sort="", include=include, size=PAGE, limit=None, offset=0)
-        return Listing(self._transport.send, first, lambda workflow: workflow.id)
+
+        def page(offset: int, size: int) -> Call[Page[Workflow]]:
+            return calls.list_workflows(filter=ACTIVE, sort="", include=include, size=size, limit=None, offset=offset)
+
+        return Listing(self._transport.send, lambda found: Sweep(page, found, PAGE, rows), attrgetter("id"))
 
     async def get(self, id: int, *, operations: bool) -> Workflow:
         """One workflow."""

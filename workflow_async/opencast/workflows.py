@@ -8,6 +8,8 @@ from attrs import define
 from workflow_async import monitor
 from workflow_async._call import Call, Params, Value, number
 from workflow_async._listing import Listing
+from workflow_async._scan import AHEAD, Consistency
+from workflow_async._scanning import Manner
 from workflow_async.errors import (
     AlreadyFinished,
     CallError,
@@ -15,9 +17,10 @@ from workflow_async.errors import (
     UnsafeValue,
 )
 from workflow_async.opencast import calls, filters
+from workflow_async.opencast.listing import listing
 from workflow_async.opencast.records import State, Workflow
 from workflow_async.opencast.starting import Starting
-from workflow_async.settings import Poll, whole_number
+from workflow_async.settings import Poll
 
 T = TypeVar("T")
 
@@ -38,42 +41,63 @@ class Workflows(Starting):
         limit: int | None = None,
         offset: int = 0,
         page_size: int = 100,
+        consistency: Consistency = "fast",
+        ahead: int = AHEAD,
         with_operations: bool = False,
         with_configuration: bool = False,
         **filter: Unpack[filters.WorkflowFilters],
     ) -> Listing[Workflow]:
-        """List workflows, page by page as they are asked for; Opencast 6 to 11 only.
+        """List workflows, some pages at once as they are needed; Opencast 6 to 11 only.
 
-        The list may lag up to 10 s behind `get`, and rows move between pages while their workflows run: a row that
-        comes twice is given once, one that moves the other way can be missed. Needs ROLE_API_WORKFLOW_INSTANCE_VIEW.
+        The server tells no total: the first page is asked for alone, then one, two, four and so on at once; those that
+        turn out to be beyond the end are the price. The list may lag up to 10 s behind `get`. Needs
+        ROLE_API_WORKFLOW_INSTANCE_VIEW.
+
+        What is given while the list changes depends on `consistency`; a row that comes twice is given once in each.
+
+        - `fast`: one request for each page. Rows move between pages while their workflows run, and one that moves up
+          can be missed. A page shorter than asked for is taken for the last, as no Opencast caps its pages.
+        - `anchored`: each page begins within the one before, or the listing steps back: every workflow that is there
+          throughout is given, as long as those that stay keep their order. Opencast moves a workflow whose state
+          changes among those on events of the same date, so that in a busy list a miss is unlikely, not impossible.
+          Costs about a twentieth more requests, and one for each step back.
+        - `partitioned`: window after window of the event's date, each in one answer: every workflow that is there
+          throughout is given, wherever rows move, in no order. One on an event without a date, or whose date is edited
+          meanwhile, is given only if all fits into one page. Costs some 2.5 to 4 times the requests, and some thirty to
+          find where in time the list lies.
+
+        Both latter leave `state` and `state_not` out of the query and compare here, whatever state a row was in: they
+        read the list of all states. "There" means listed, and passing all other filters. What a pass did is in
+        `report` of the listing.
 
         Args:
             sort: one key with its direction; the server's default is the event's date, oldest first.
             limit: rows at most; None is all of them.
             offset: rows to leave out at the beginning.
             page_size: rows a request asks for.
+            consistency: see above.
+            ahead: pages that are asked for at once, and held, at most.
             with_operations: fill `operations`.
             with_configuration: fill `configuration`.
             **filter: see `WorkflowFilters`.
 
         Raises:
-            UnsafeValue: at once, for what the server's grammar cannot carry.
+            UnsafeValue: at once, for what the server's grammar cannot carry, for `offset` with `anchored`, and for
+                `offset` or `sort` with `partitioned`.
             ListingNotSupported: while iterating, on Opencast 12 and later, with the server's version.
+            ListingInconsistent: while iterating, when going on would not end, or lose rows.
 
         Source: GET /api/workflows; contract: opencast.md 1.
         """
-        whole_number("limit", limit, least=1)
-        whole_number("offset", offset, least=0)
-        whole_number("page_size", page_size, least=1)
-        first = calls.list_workflows(
-            filter=filters.workflow_filter(filter),
-            sort=filters.workflow_sort(sort) if sort is not None else "",
+        return listing(
+            self._list,
+            Manner(consistency=consistency, size=page_size, ahead=ahead),
+            filter,
+            sort=sort,
             include=_including(operations=with_operations, configuration=with_configuration),
-            size=page_size,
             limit=limit,
             offset=offset,
         )
-        return Listing(self._list, first, lambda workflow: workflow.id)
 
     async def get(
         self, workflow_id: int | str, *, with_operations: bool = False, with_configuration: bool = False

@@ -5,7 +5,8 @@ from functools import partial
 from typing import Any, TypeVar
 
 from workflow_async._call import Call, Page, Params, Replay, Reply, Value, number, texts
-from workflow_async._listing import next_size
+from workflow_async._scan import next_size
+from workflow_async._status import REJECTIONS
 from workflow_async._structure import Unfit, whole
 from workflow_async._xml import xml_bytes, xml_tree
 from workflow_async.errors import DecodeError, ResponseMismatch, UnsafeValue
@@ -62,6 +63,7 @@ def start_workflow(
         accept=XML,
         replay=Replay.ONCE,
         success=CREATED,
+        refusals=REJECTIONS,
     )
 
 
@@ -149,6 +151,8 @@ def _started(correlation_id: str, reply: Reply) -> Started:
     try:
         workflow = element(tree, Workflow)
     except DecodeError:
+        if tree and "Id" not in tree:
+            raise  # a document about something else: a portal's, a proxy's
         return Started(id=_id(tree), correlation_id=correlation_id)
     return Started(id=workflow.id, correlation_id=correlation_id, workflow=workflow)
 

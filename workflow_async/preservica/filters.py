@@ -3,14 +3,14 @@
 Several words travel as one comma list, so a word with a comma would be taken for two.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from workflow_async._auth import LONE_SURROGATE
 from workflow_async._call import Params, number
 from workflow_async.errors import UnsafeValue
-from workflow_async.preservica.records import Context, State
+from workflow_async.preservica.records import Context, State, Workflow
 
 Words = str | Iterable[str]
 States = State | str | Iterable[State | str]
@@ -87,6 +87,24 @@ def states(value: States | None) -> str:
     if not found:
         raise UnsafeValue("state", "must name at least one: with none the server would return everything")
     return ",".join(_state(word) for word in found)
+
+
+def in_state(value: States | None) -> Callable[[Workflow], bool] | None:
+    """What `states` would have the server let through; None for every state."""
+    if value is None:
+        return None
+    words = frozenset(states(value).split(","))
+    return lambda workflow: workflow.state.value in words
+
+
+def in_any_state(query: Params) -> Params:
+    """The same query for all states."""
+    return tuple((name, states(None) if name == "state" else value) for name, value in query)
+
+
+def settled(value: States | None) -> States | None:
+    """The same states, to be read more than once."""
+    return value if value is None or isinstance(value, str | State) else tuple(value)
 
 
 def _state(word: State | str) -> str:

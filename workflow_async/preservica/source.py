@@ -1,11 +1,14 @@
 """How the monitor looks at a Preservica."""
 
 from collections.abc import Collection, Iterable, Sequence
+from operator import attrgetter
 
 from attrs import frozen
 
+from workflow_async._call import Call, Page
 from workflow_async._listing import Listing
 from workflow_async._transport import Transport
+from workflow_async.monitor.sweep import Sweep
 from workflow_async.preservica import calls, filters
 from workflow_async.preservica.records import State, Workflow
 
@@ -22,11 +25,14 @@ class PreservicaSource:
     glances: bool = False
     lag: float = 0.0
 
-    def active(self, *, operations: bool) -> Listing[Workflow]:
+    def active(self, *, operations: bool, rows: int = 0) -> Listing[Workflow]:
         """The workflows that have not ended, oldest first, so that new ones join at the end."""
         query = filters.workflow_query(state=ACTIVE, newest_first=False)
-        first = calls.list_workflows(query, size=PAGE, limit=None)
-        return Listing(self._transport.send, first, lambda workflow: workflow.id)
+
+        def page(offset: int, size: int) -> Call[Page[Workflow]]:
+            return calls.list_workflows(query, size=size, limit=None, given=offset)
+
+        return Listing(self._transport.send, lambda found: Sweep(page, found, PAGE, rows), attrgetter("id"))
 
     async def get(self, id: int, *, operations: bool) -> Workflow:
         """One workflow, with its errors."""

@@ -1,0 +1,141 @@
+"""How a list of Opencast is read: what each way sends, gives and refuses."""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from workflow_async import OpencastClient
+from workflow_async._scan import Consistency
+from workflow_async.errors import ListingNotSupported, UnsafeValue
+from workflow_async.opencast import State, filters
+from workflow_async.opencast.filters import WorkflowFilters
+from workflow_async.sandbox import ManualClock, Sandbox
+
+on_11 = pytest.mark.parametrize("sandbox", ["11"], indirect=True)
+each_way = pytest.mark.parametrize("consistency", ["fast", "anchored", "partitioned"])
+exactly = pytest.mark.parametrize("consistency", ["anchored", "partitioned"])
+
+
+def sent(sandbox: Sandbox, name: str) -> list[str]:
+    return [exchange.parameters.get(name, [""])[0] for exchange in sandbox.opencast.requests]
+
+
+@on_11
+@each_way
+async def test_every_way_gives_every_workflow_once(
+    consistency: Consistency, sandbox: Sandbox, oc: OpencastClient
+) -> None:
+    ids = sandbox.opencast.seed(300)
+    listing = oc.workflows.list(consistency=consistency, page_size=20)
+    assert sorted([workflow.id async for workflow in listing]) == ids
+    assert listing.report.consistency == consistency
+    assert listing.report.rows == 300
+    assert listing.report.requests == len(sandbox.opencast.requests)
+    assert listing.report.lag == 10.0
+
+
+@on_11
+@each_way
+async def test_what_is_there_at_once_costs_at_most_a_request_more(
+    consistency: Consistency, sandbox: Sandbox, oc: OpencastClient
+) -> None:
+    ids = sandbox.opencast.seed(7)
+    assert {workflow.id async for workflow in oc.workflows.list(consistency=consistency)} == set(ids)
+    assert len(sandbox.opencast.requests) == (1 if consistency == "fast" else 2)
+
+
+@on_11
+@exactly
+async def test_states_are_compared_here_where_nothing_must_get_lost(
+    consistency: Consistency, sandbox: Sandbox, oc: OpencastClient
+) -> None:
+    sandbox.opencast.seed(120, definitions=["fast", "fails"], age=60)
+    asked: WorkflowFilters = {
+        "state": (word for word in ["failed", "running"]),
+        "workflow_definition_identifier": "fails",
+    }
+    exact = [w async for w in oc.workflows.list(consistency=consistency, page_size=20, limit=30, **asked)]
+    assert {workflow.state for workflow in exact} <= {State.FAILED, State.RUNNING}
+    assert not any("state" in filter for filter in sent(sandbox, "filter"))
+    assert all("workflow_definition_identifier:fails" in filter for filter in sent(sandbox, "filter"))
+    asked = {"state": ["failed", "running"], "workflow_definition_identifier": "fails"}
+    fast = {w.id async for w in oc.workflows.list(**asked)}
+    assert len(exact) == min(30, len(fast))
+    assert {w.id for w in exact} <= fast
+    asked = {"state_not": ["succeeded", "failed", "stopped"]}
+    assert {w.id async for w in oc.workflows.list(consistency=consistency, **asked)} == {
+        w.id async for w in oc.workflows.list(**asked)
+    }
+
+
+@on_11
+async def test_windows_stay_within_the_dates_asked_for(sandbox: Sandbox, oc: OpencastClient, time: ManualClock) -> None:
+    sandbox.opencast.seed(200, age=86_400.0)
+    now = datetime.fromtimestamp(time(), UTC)
+    dates = (now - timedelta(days=400), now + timedelta(days=400, microseconds=5))
+    listing = oc.workflows.list(consistency="partitioned", page_size=20, event_created=dates)
+    assert {w.id async for w in listing} == {w.id async for w in oc.workflows.list(event_created=dates)}
+    windows = [filter for filter in sent(sandbox, "filter") if filter]
+    assert windows[0] == f"event_created:{filters.period('event_created', dates)}"
+    assert all(filter.count("event_created") == 1 for filter in windows)
+
+
+@on_11
+async def test_the_first_page_comes_alone_and_then_ever_more_at_once(sandbox: Sandbox, oc: OpencastClient) -> None:
+    sandbox.opencast.seed(300)
+    pages = oc.workflows.list(page_size=20).pages()
+    counts = []
+    async for _ in pages:
+        counts.append(len(sandbox.opencast.requests))  # noqa: PERF401 - each at its time
+    assert counts[:8] == [1, 2, 4, 4, 8, 8, 8, 8]
+    assert counts[-1] <= 16 + 16
+
+
+@on_11
+async def test_pages_can_be_asked_for_one_by_one(sandbox: Sandbox, oc: OpencastClient) -> None:
+    sandbox.opencast.seed(300)
+    assert len([w async for w in oc.workflows.list(page_size=20, ahead=1)]) == 300
+    assert [int(offset) for offset in sent(sandbox, "offset")] == [*range(0, 320, 20)]
+
+
+@each_way
+async def test_a_server_without_a_list_says_so_whichever_way(consistency: Consistency, oc: OpencastClient) -> None:
+    with pytest.raises(ListingNotSupported):
+        await oc.workflows.list(consistency=consistency).first()
+
+
+@pytest.mark.parametrize(
+    ("argument", "asked"),
+    [
+        ("consistency", {"consistency": "exact"}),
+        ("offset", {"consistency": "anchored", "offset": 1}),
+        ("offset", {"consistency": "partitioned", "offset": 1}),
+        ("sort", {"consistency": "partitioned", "sort": "event_title:asc"}),
+        ("page_size", {"consistency": "anchored", "page_size": 1}),
+        ("ahead", {"ahead": 0}),
+        ("ahead", {"ahead": True}),
+        ("state", {"consistency": "anchored", "state": "no such"}),
+        ("state", {"consistency": "partitioned", "state": []}),
+    ],
+)
+def test_what_does_not_go_together_is_refused_at_once(argument: str, asked: dict[str, Any]) -> None:
+    with pytest.raises(UnsafeValue) as caught:
+        OpencastClient("https://oc.example.org", auth=("user", "secret")).workflows.list(**asked)
+    assert caught.value.argument == argument
+
+
+def test_filters_can_be_read_again_once_they_are_settled() -> None:
+    def words() -> Iterator[str]:
+        yield "running"
+
+    settled = filters.settled({"state": words(), "event_title": "a lecture"})
+    assert filters.workflow_filter(settled) == filters.workflow_filter(settled) == "state:running,event_title:a lecture"
+    assert filters.workflow_filter(filters.without(settled, "state")) == "event_title:a lecture"
+    assert filters.in_state({"event_title": "x"}) is None
+
+
+def test_years_are_written_with_four_digits() -> None:
+    first = datetime(1, 1, 1, tzinfo=UTC)
+    assert filters.period("event_created", (first, first)) == "0001-01-01T00:00:00Z/0001-01-01T00:00:00Z"

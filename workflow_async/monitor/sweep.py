@@ -1,0 +1,57 @@
+"""One pass over the list of active workflows, whose length is known from the last one. Pure."""
+
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Generic, TypeVar
+
+from attrs import define, field
+
+from workflow_async._call import Call, Page
+from workflow_async._offsets import ends
+from workflow_async._scan import Found
+
+T = TypeVar("T")
+
+AHEAD = 32
+"""Pages that are asked for at once, at most: four turns of 8 connections, which last no longer than a call may."""
+
+
+@define
+class Sweep(Generic[T]):
+    """One page, and when that has come, as many at once as are there: as the server says, or else as there were.
+
+    A list that cannot be had, or a server that is down, costs one request.
+    """
+
+    page: Callable[[int, int], Call[Page[T]]]
+    """The call for the rows from an offset on, so many of them."""
+    found: Found[T]
+    size: int
+    rows: int
+    """In the list, most likely."""
+    over: bool = field(default=False, init=False)
+    _offset: int = field(default=0, init=False)
+    _asked: deque[int] = field(factory=deque, init=False)
+
+    def plan(self) -> Sequence[Call[Page[T]]]:
+        """The pages that follow; at least one, since there may be more than there were."""
+        pages = -(-(self.rows - self._offset) // self.size)
+        count = max(1, min(AHEAD, pages)) if self._offset else 1
+        self._asked = deque(self._offset + place * self.size for place in range(count))
+        return [self.page(offset, self.size) for offset in self._asked]
+
+    def take(self, page: Page[T]) -> tuple[T, ...] | None:
+        """What is new; None for a page that does not begin where the one before ended, as it was shorter than asked.
+
+        Raises `ListingInconsistent` when two pages in a row bring nothing new.
+        """
+        if self._asked.popleft() != self._offset:
+            return None
+        fresh, count = self.found.take(page.items), len(page.items)
+        self._offset += count
+        self.over = ends(self._offset, asked=self.size, count=count, total=page.total)
+        if count or not self.over:
+            self.found.check_standstill()
+        self.rows = self.rows if page.total is None else page.total
+        self.size = count or self.size
+        return fresh

@@ -1,0 +1,89 @@
+"""Opencast's list of workflows, read straight on, anchored, or by windows of the events' dates."""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from math import ceil, floor
+from operator import attrgetter
+
+from workflow_async._call import Call, Page, Params
+from workflow_async._listing import Listing, Send
+from workflow_async._scan import Consistency
+from workflow_async._scanning import Cuts, Manner
+from workflow_async._windows import Window
+from workflow_async.errors import UnsafeValue
+from workflow_async.opencast import calls, filters
+from workflow_async.opencast.records import Workflow
+from workflow_async.opencast.source import INDEX_LAG
+from workflow_async.settings import whole_number
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EVER = (datetime(1000, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC))
+"""The dates an event may have."""
+STATES = ("state", "state_not")
+LEFT_OUT: Mapping[Consistency, tuple[str, ...]] = {
+    "fast": (),
+    "anchored": STATES,
+    "partitioned": (*STATES, "event_created"),
+}
+"""Filters that are not sent: the state, which changes meanwhile, and dates, where each window has its own."""
+
+
+def listing(
+    send: Send,
+    manner: Manner,
+    filter: filters.WorkflowFilters,
+    *,
+    sort: filters.EventSort | None,
+    include: Params,
+    limit: int | None,
+    offset: int,
+) -> Listing[Workflow]:
+    """The listing; raises `UnsafeValue` for what cannot be sent, or does not go with what must not get lost."""
+    whole_number("limit", limit, least=1)
+    whole_number("offset", offset, least=0)
+    _check(manner, sort, offset)
+    passing = filters.settled(filter)
+    filters.workflow_filter(passing)
+    asked = filters.workflow_filter(filters.without(passing, *LEFT_OUT[manner.consistency]))
+    bounds = passing.get("event_created")
+    cuts = Cuts(
+        cut=partial(_cut, asked, filters.workflow_sort(sort) if sort is not None else "", include),
+        span=_window(EVER if bounds is None else bounds),
+        bounded=bounds is not None,
+        offset=offset,
+    )
+    return Listing(
+        send,
+        cuts.read(manner),
+        attrgetter("id"),
+        limit=limit,
+        wanted=filters.in_state(passing) if manner.exact else None,
+        consistency=manner.consistency,
+        lag=INDEX_LAG,
+    )
+
+
+def _check(manner: Manner, sort: filters.EventSort | None, offset: int) -> None:
+    """Raise `UnsafeValue` for what cannot be kept up while rows move."""
+    if manner.exact and offset:
+        raise UnsafeValue("offset", f"must be 0 with consistency={manner.consistency!r}: rows move")
+    if manner.consistency == "partitioned" and sort is not None:
+        raise UnsafeValue("sort", "must be None with consistency='partitioned': its rows come in no order")
+
+
+def _cut(asked: str, sort: str, include: Params, window: Window | None, offset: int, rows: int) -> Call[Page[Workflow]]:
+    """Rows of the list, or of a window of it."""
+    filter = asked if window is None else f"{asked},{_dates(window)}".lstrip(",")
+    return calls.list_workflows(filter=filter, sort=sort, include=include, size=rows, limit=None, offset=offset)
+
+
+def _window(dates: tuple[datetime, datetime]) -> Window:
+    """Whole seconds that hold these dates."""
+    first, last = ((date - EPOCH).total_seconds() for date in dates)
+    return Window(floor(first), ceil(last))
+
+
+def _dates(window: Window) -> str:
+    dates = EPOCH + timedelta(seconds=window.first), EPOCH + timedelta(seconds=window.last)
+    return filters.term("event_created", filters.period("event_created", dates))

@@ -1,0 +1,63 @@
+"""Preservica's list of workflows, read straight on, anchored, or by windows of their start."""
+
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from operator import attrgetter
+
+from workflow_async._call import Call, Page, Params
+from workflow_async._listing import Listing, Send
+from workflow_async._scanning import Cuts, Manner
+from workflow_async._windows import Window
+from workflow_async.preservica import calls, filters
+from workflow_async.preservica.records import Workflow
+from workflow_async.settings import whole_number
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EVER = (EPOCH, datetime(2200, 1, 1, tzinfo=UTC))
+"""When a workflow may have been started."""
+MILLISECOND = timedelta(milliseconds=1)
+
+
+def listing(
+    send: Send,
+    manner: Manner,
+    query: Params,
+    *,
+    states: filters.States | None,
+    since: datetime | None,
+    until: datetime | None,
+    limit: int | None,
+) -> Listing[Workflow]:
+    """The listing; raises `UnsafeValue` for what cannot be sent."""
+    whole_number("limit", limit, least=1)
+    cuts = Cuts(
+        cut=partial(_cut, query),
+        span=_window(since or EVER[0], until or EVER[1]),
+        bounded=since is not None or until is not None,
+    )
+    return Listing(
+        send,
+        cuts.read(manner),
+        attrgetter("id"),
+        limit=limit,
+        wanted=filters.in_state(states) if manner.exact else None,
+        consistency=manner.consistency,
+    )
+
+
+def _cut(query: Params, window: Window | None, offset: int, rows: int) -> Call[Page[Workflow]]:
+    """Rows of the list, or of a window of it."""
+    asked = query if window is None else _within(query, window)
+    return calls.list_workflows(asked, size=rows, limit=None, given=offset)
+
+
+def _within(query: Params, window: Window) -> Params:
+    first, last = (EPOCH + milliseconds * MILLISECOND for milliseconds in (window.first, window.last))
+    begin, end = filters.period(first, last)
+    rest = tuple((name, value) for name, value in query if name not in {"from", "to"})
+    return (*rest, *filters.some(**{"from": begin, "to": end}))
+
+
+def _window(since: datetime, until: datetime) -> Window:
+    """Whole milliseconds that hold these dates."""
+    return Window((since - EPOCH) // MILLISECOND, -((EPOCH - until) // MILLISECOND))
