@@ -1,9 +1,9 @@
-"""Jobs in processes of their own, in interleaved rounds; medians; what a row says and how it is printed."""
+"""Jobs in processes of their own, in interleaved rounds; medians; what a row says."""
 
 import json
 import subprocess
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -37,6 +37,15 @@ class Figure:
 
 
 @frozen(kw_only=True)
+class Spot:
+    """Where a line stands in the plot."""
+
+    panel: str
+    series: str
+    x: float
+
+
+@frozen(kw_only=True)
 class Line:
     """One comparison; the ratio says how many times ours fits into theirs."""
 
@@ -52,6 +61,8 @@ class Line:
     goal: str = ""
     reached: bool | None = None
     """None where there is no goal, or what it compares with is not installed."""
+    spot: Spot | None = None
+    """Where ours is drawn, if it is."""
 
     @property
     def by_peer(self) -> float | None:
@@ -121,49 +132,3 @@ def certain(figure: Figure | None) -> Figure:
     if figure is None:
         raise RuntimeError("our own job did not run")
     return figure
-
-
-HEAD = ("row", "what", "ours", "peer", "floor", "ours/peer", "ours/floor", "goal", "")
-
-
-def table(lines: Iterable[Line]) -> str:
-    """The lines as a table in Markdown, its columns aligned."""
-    rows = [HEAD, *(_cells(line) for line in lines)]
-    widths = [max(len(row[place]) for row in rows) for place in range(len(HEAD))]
-    printed = [_joined(row, widths) for row in rows]
-    return "\n".join([printed[0], "|" + "|".join("-" * (width + 2) for width in widths) + "|", *printed[1:]])
-
-
-def _joined(row: Sequence[str], widths: Sequence[int]) -> str:
-    return "| " + " | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) + " |"
-
-
-def _cells(line: Line) -> tuple[str, ...]:
-    peer = f"{_shown(line.peer, line.unit)} {line.peer_name}".strip() if line.peer_name else "-"
-    return (
-        line.row,
-        line.what,
-        _shown(line.ours, line.unit),
-        peer,
-        _shown(line.floor, line.unit) if line.floored else "-",
-        _times(line.by_peer),
-        _times(line.by_floor),
-        line.goal,
-        {True: "reached", False: "NOT reached", None: ""}[line.reached],
-    )
-
-
-def _shown(figure: Figure | None, unit: str) -> str:
-    if figure is None:
-        return "not installed"
-    wall = "" if figure.wall is None else f" ({_digits(figure.wall)} wall)"
-    return f"{_digits(figure.value)} {unit}{wall}"
-
-
-def _times(ratio: float | None) -> str:
-    return "-" if ratio is None else f"{_digits(ratio)}x"
-
-
-def _digits(value: float) -> str:
-    """Three digits that mean something."""
-    return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"

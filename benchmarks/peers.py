@@ -12,7 +12,6 @@ from pathlib import Path
 REQUIREMENTS = (
     "pyPreservica==4.2.2",
     "requests==2.34.2",
-    "aiohttp==3.14.5",
     "orjson==3.13.0",
     "httptools==0.9.0",
 )

@@ -16,6 +16,11 @@ Params = tuple[tuple[str, str], ...]
 MAX_ID = 2**63 - 1
 DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
 MAX_SEGMENT = 255
+HTML = re.compile(
+    rb"(?:\xef\xbb\xbf)?\s*+(?:<\?xml[^>]*>\s*+)?(?:<!--.*?-->\s*+)*+<(?:!doctype\s++)?html\b",
+    re.IGNORECASE | re.DOTALL,
+)
+"""A page, behind what may stand before it."""
 
 
 class Replay(enum.Enum):
@@ -44,8 +49,8 @@ class Reply:
 
 
 def is_html(body: bytes) -> bool:
-    """Whether a body begins as an HTML page does."""
-    return body[:256].lstrip().lower().startswith((b"<!doctype html", b"<html"))
+    """Whether a body begins as an HTML page does, be it well-formed XML."""
+    return HTML.match(body[:1024]) is not None
 
 
 @frozen

@@ -4,8 +4,9 @@ import asyncio
 from collections.abc import Coroutine
 from typing import Any, Generic, TypeVar
 
-import anyio
 from attrs import define, field
+
+from workflow_async._shelter import whole
 
 T = TypeVar("T")
 
@@ -44,5 +45,7 @@ class Flight(Generic[T]):
 
     async def _end(self) -> None:
         if self._task.cancel():
-            with anyio.CancelScope(shield=True):
-                await asyncio.wait([self._task])
+            await whole(self._gone)
+
+    async def _gone(self) -> None:
+        await asyncio.wait([self._task])

@@ -64,7 +64,8 @@ def may_have_happened(error: CallError) -> bool:
     if isinstance(error, TransportError):
         return error.sent
     if isinstance(error, StatusError):
-        return isinstance(error, ServerFault) or error.status < HTTPStatus.MULTIPLE_CHOICES
+        done = error.status < HTTPStatus.MULTIPLE_CHOICES or error.status == HTTPStatus.SEE_OTHER
+        return done or isinstance(error, ServerFault)
     return True
 
 

@@ -75,8 +75,10 @@ def rejection(reply: Reply) -> StartRejected:
     return REJECTED.get(type(found), StartRejected)(found.status, found.body, found.message)
 
 
-REJECTIONS: Mapping[int, Callable[[Reply], CallError]] = dict.fromkeys(range(300, 500), rejection)
-"""What a refusal means to a start: it has not happened."""
+REJECTIONS: Mapping[int, Callable[[Reply], CallError]] = {
+    status: rejection for status in range(300, 500) if status != HTTPStatus.SEE_OTHER
+}
+"""What a refusal means to a start: it has not happened. Who says "see other" may have carried it out."""
 
 
 def unauthorized(reply: Reply) -> bool:

@@ -1,4 +1,4 @@
-"""The import of a module in fresh processes. Standard library only."""
+"""What a line costs in fresh processes, such as an import. Standard library only."""
 
 import importlib
 import subprocess
@@ -9,18 +9,18 @@ from typing import Any
 from benchmarks.meter import Meter
 
 
-def fresh(meter: Meter, module: str, times: int) -> None:
+def fresh(meter: Meter, code: str, times: int) -> None:
     """CPU seconds above a bare interpreter; medians of interleaved runs."""
     bare, loaded = [], []
     for _ in range(times):
         bare.append(_cpu("pass"))
-        loaded.append(_cpu(f"import {module}"))
+        loaded.append(_cpu(code))
     meter.note(cpu=median(loaded) - median(bare))
 
 
 def _cpu(code: str) -> float:
     resource: Any = importlib.import_module("resource")  # POSIX only
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run([sys.executable, "-c", code], check=True)
+    subprocess.run([sys.executable, "-c", code], check=True, stdout=subprocess.DEVNULL)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return float(after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime)

@@ -19,11 +19,12 @@ def client(
     username: str = "user",
     password: str = "secret",
     tenant: str = "t",
+    **settings: Any,
 ) -> Any:
-    """A client of this system with nothing set but its clock; both have the same face for what is measured."""
+    """A client of this system, with its clock and these settings; both have the same face for what is measured."""
     if system == "opencast":
-        return OpencastClient(url, auth=(username, password), clock=clock)
-    return PreservicaClient(url, username=username, password=password, tenant=tenant, clock=clock)
+        return OpencastClient(url, auth=(username, password), clock=clock, **settings)
+    return PreservicaClient(url, username=username, password=password, tenant=tenant, clock=clock, **settings)
 
 
 def ids(count: int) -> range:

@@ -6,7 +6,6 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from benchmarks import wire
-from benchmarks.jobs.crowd import crowd
 from benchmarks.meter import Meter
 from benchmarks.serving import told
 
@@ -75,17 +74,3 @@ def by_requests(meter: Meter, url: str, count: int, at_once: int) -> None:
         list(pool.map(get, range(32)))
         with meter.measuring(count):
             list(pool.map(get, range(count)))
-
-
-async def by_aiohttp(meter: Meter, url: str, count: int, at_once: int) -> None:
-    """`aiohttp` as installed."""
-    aiohttp: Any = importlib.import_module("aiohttp")
-    async with aiohttp.ClientSession(auth=aiohttp.BasicAuth("user", "secret")) as session:
-
-        async def get() -> None:
-            async with session.get(url + SMALL) as answer:
-                await answer.json()
-
-        await crowd(2 * at_once, at_once, get)
-        with meter.measuring(count):
-            await crowd(count, at_once, get)

@@ -1,14 +1,13 @@
 """Reading pages without the network: ours, and the same records made by hand."""
 
 import importlib.util
+import sys
 from datetime import datetime
 from typing import Any
 from xml.etree import ElementTree as ET
 
 from benchmarks import wire
-from benchmarks.jobs.ours import client
 from benchmarks.meter import Meter
-from benchmarks.serving import told
 from workflow_async._call import Reply
 from workflow_async.opencast import calls as opencast
 from workflow_async.opencast import records as oc
@@ -20,8 +19,10 @@ OPERATION_STATES = {state.value: state for state in oc.OperationState}
 SPACE = "{http://workflow.preservica.com}"
 
 
-def json_page(meter: Meter, rows: int, operations: int, times: int) -> None:
-    """Ours: from bytes to records."""
+def json_page(meter: Meter, rows: int, operations: int, times: int, *, orjson: bool = True) -> None:
+    """Ours: from bytes to records; as if orjson were not installed, if so asked."""
+    if not orjson:
+        sys.modules["orjson"] = None  # type: ignore[assignment]  # what makes its import fail
     include = opencast.including(withoperations=operations > 0)
     call = opencast.list_workflows(filter="", sort="", include=include, size=rows, limit=None, offset=0)
     reply = Reply(200, {}, wire.opencast_page(range(rows), operations))
@@ -37,17 +38,6 @@ def xml_page(meter: Meter, rows: int, times: int) -> None:
     with meter.measuring(times):
         for _ in range(times):
             call.read(reply)
-
-
-async def listing(meter: Meter, system: str, url: str, count: int, latency: float = 0.0) -> None:
-    """Every workflow, one by one, from the network."""
-    told(url, f"world?count={count}")
-    told(url, f"latency?seconds={latency}")
-    async with client(system, url) as one:
-        with meter.measuring():
-            found = [0 async for _ in one.workflows.list()]
-    if len(found) != count:
-        raise RuntimeError(f"{len(found)} of {count} were listed")
 
 
 def json_by_hand(meter: Meter, rows: int, operations: int, times: int) -> None:

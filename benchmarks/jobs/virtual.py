@@ -51,7 +51,7 @@ class Source:
         await anyio.sleep(LATENCY)
         return self._seen(id)
 
-    def active(self, *, operations: bool) -> Listing[Workflow]:
+    def active(self, *, operations: bool, rows: int = 0) -> Listing[Workflow]:
         """Those that are alive, on one page."""
         return Listing(self._page, Call("GET", "/", lambda _: Page[Workflow](())), lambda workflow: workflow.id)
 

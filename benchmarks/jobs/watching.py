@@ -14,10 +14,12 @@ from benchmarks.jobs.gate import Gate
 from benchmarks.jobs.ours import FIRST, STEADY, client, ids
 from benchmarks.meter import Meter
 from benchmarks.serving import asked, told
-from workflow_async import Poll
+from workflow_async import Limits, Poll
 
 PAGES = 4096
 """Bytes of a page of memory."""
+EVEN = Poll(jitter=0)
+"""Nobody is looked at again before everybody was looked at once."""
 
 
 @define
@@ -34,10 +36,10 @@ class Watching:
 
 
 @asynccontextmanager
-async def watching(system: str, url: str, watched: Iterable[int], **account: str) -> AsyncIterator[Watching]:
+async def watching(system: str, url: str, watched: Iterable[int], **settings: Any) -> AsyncIterator[Watching]:
     """`wait()` for each of these, all looked at once or twice."""
     gate = Gate(lambda: bool(one.workflows.poller.looks.idle))
-    one = client(system, url, gate.clock, **account)
+    one = client(system, url, gate.clock, **settings)
     async with one:
         waits = [asyncio.create_task(one.workflows.wait(id, poll=STEADY)) for id in watched]
         await gate.rest()
@@ -67,6 +69,30 @@ async def tick(meter: Meter, system: str, url: str, count: int, changed: int = 0
 def _apart(count: int, changed: int) -> list[int]:
     """Ids from all over the list, never the first, whose wait leads."""
     return [FIRST + (place + 1) * (count // (changed + 1)) for place in range(changed)]
+
+
+async def far(meter: Meter, system: str, url: str, count: int, latency: float, connections: int, ticks: int) -> None:
+    """Ticks with so many waits, on a server that is far away."""
+    told(url, f"world?count={count}")
+    told(url, f"latency?seconds={latency}")
+    async with watching(system, url, ids(count), limits=Limits(connections=connections)) as on:
+        asked(url)
+        with meter.measuring(ticks):
+            for _ in range(ticks):
+                await on.gate.pass_on()
+        meter.note(requests=len(asked(url)) / ticks)
+
+
+async def first_looks(meter: Meter, url: str, count: int, latency: float, connections: int, carrier: str) -> None:
+    """A watch of so many on a server that is far away and can neither list nor glance, until each was seen once."""
+    told(url, f"world?count={count}&lists=0&glances=0")
+    told(url, f"latency?seconds={latency}")
+    async with client("opencast", url, limits=Limits(connections=connections), http=carrier) as one:
+        with meter.measuring():
+            async with one.workflows.watch(ids(count), poll=EVEN) as changes:
+                for _ in range(count):
+                    await anext(changes)
+        meter.note(requests=len(asked(url)))
 
 
 async def leading(meter: Meter, system: str, url: str, count: int, changed: int) -> None:
@@ -138,15 +164,23 @@ async def begin(meter: Meter, system: str, url: str, count: int) -> None:
 
 async def memory(meter: Meter, system: str, url: str, count: int) -> None:
     """Bytes a waiter holds above its record, as Python's allocator counts them."""
-    told(url, f"world?count={count}")
     tracemalloc.start()
-    records = await _records(system, url)
-    before = _traced()
-    records.clear()
-    record = (before - _traced()) / count
+    record = await _record(system, url, count)
     start = _traced()
     async with watching(system, url, ids(count)):
         meter.note(record=record, waiter=(_traced() - start) / count - record)
+
+
+async def watched(meter: Meter, system: str, url: str, count: int, lists: int) -> None:
+    """Bytes that one watch of so many holds for each above its record, seen by the list or by gets."""
+    tracemalloc.start()
+    record = await _record(system, url, count)
+    told(url, f"world?count={count}&lists={lists}&glances=0")
+    start = _traced()
+    async with client(system, url) as one, one.workflows.watch(ids(count)) as changes:
+        for _ in range(count):
+            await anext(changes)
+        meter.note(watched=(_traced() - start) / count - record)
 
 
 async def resident(meter: Meter, system: str, url: str, count: int) -> None:
@@ -156,6 +190,15 @@ async def resident(meter: Meter, system: str, url: str, count: int) -> None:
     start = _resident()
     async with watching(system, url, ids(count)):
         meter.note(resident=(_resident() - start) / count)
+
+
+async def _record(system: str, url: str, count: int) -> float:
+    """Bytes of a record by itself."""
+    told(url, f"world?count={count}")
+    records = await _records(system, url)
+    before = _traced()
+    records.clear()
+    return (before - _traced()) / count
 
 
 async def _records(system: str, url: str) -> list[Any]:

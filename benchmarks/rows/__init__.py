@@ -3,12 +3,14 @@
 from collections.abc import Callable, Iterable
 
 from benchmarks.measure import Bench, Line
-from benchmarks.rows import reading, requests, watching
+from benchmarks.rows import curve, far, listing, reading, requests, watching
 
 Row = Callable[[Bench], Iterable[Line]]
 
 ROWS: dict[str, Row] = {
     "watch-list": watching.listed,
+    "watch-far": far.listed,
+    "watch-each": far.got,
     "watch-memory": watching.memory,
     "watch-lag": watching.lag,
     "watch-spread": watching.spread,
@@ -17,13 +19,14 @@ ROWS: dict[str, Row] = {
     "capacity": requests.capacity,
     "request": requests.one,
     "burst": requests.burst,
-    "first": requests.first,
+    "first": listing.first,
     "read-json": reading.json_page,
     "read-xml": reading.xml_page,
-    "list": reading.listing,
+    "list": listing.near,
     "import": requests.imports,
+    "curve": curve.curve,
     "soak": watching.soak,
-    "list-far": reading.far,
+    "list-far": listing.far,
 }
-MARKED = frozenset({"soak", "list-far"})
+MARKED = frozenset({"curve", "soak", "list-far"})
 """Take minutes."""

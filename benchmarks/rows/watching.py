@@ -11,6 +11,7 @@ CHANGED = 20
 TIMES_LESS = 30
 """How many times less than a get each a tick by the list shall cost."""
 WAITER = 5 * 1024
+WATCHED = 1024
 POLLS = 1_000_000
 SYSTEMS = ("opencast", "preservica")
 
@@ -101,6 +102,22 @@ def memory(bench: Bench) -> Iterator[Line]:
             )
             resident = Figure(value=found["resident"]["resident"])
             yield Line(row="watch-memory", what=f"RSS a waiter with its record, {system}", unit="B", ours=resident)
+        for system, lists in (("opencast", 1), ("opencast", 0), ("preservica", 1)):
+            yield _watched(bench, system, url, lists)
+
+
+def _watched(bench: Bench, system: str, url: str, lists: int) -> Line:
+    held = bench.once(Job("watching.watched", {"system": system, "url": url, "count": COUNT, "lists": lists}))[
+        "watched"
+    ]
+    return Line(
+        row="watch-memory",
+        what=f"bytes a watched id above its record, {'by the list' if lists else 'by gets'}, {system}",
+        unit="B",
+        ours=Figure(value=held),
+        goal=f"<= {WATCHED:,}",
+        reached=held <= WATCHED,
+    )
 
 
 LAGS = {

@@ -29,7 +29,7 @@ ON_PRESERVICA = Faults(script=[Fault.ERROR_AFTER], methods=("POST",), paths=(INS
 async def lost(client: OpencastClient | PreservicaClient, ticket: Ticket) -> Ticket:
     """The ticket that the error of a lost start carries."""
     with pytest.raises(StartOutcomeUnknown) as caught:
-        await client.workflows.submit(ticket)
+        await client.workflows.start(ticket)
     assert caught.value.ticket == ticket
     assert isinstance(caught.value.ticket, Ticket)
     return caught.value.ticket
@@ -219,13 +219,13 @@ async def test_only_what_began_since_shortly_before_the_ticket_is_looked_at(
     time.advance(3600)
     ticket = pv.workflows.prepare_start(42, correlation_id="reused")
     assert isinstance(await pv.workflows.reconcile(ticket, wait=0), NotSeen)
-    await pv.workflows.submit(ticket)
+    await pv.workflows.start(ticket)
     assert isinstance(await pv.workflows.reconcile(ticket, wait=0), Started)
 
 
 async def test_two_that_carry_the_mark_are_candidates(pv: PreservicaClient) -> None:
     ticket = pv.workflows.prepare_start(42)
-    started = [await pv.workflows.submit(ticket) for _ in range(2)]
+    started = [await pv.workflows.start(ticket) for _ in range(2)]
     verdict = await pv.workflows.reconcile(ticket, wait=0)
     assert isinstance(verdict, Ambiguous)
     assert {workflow.id for workflow in verdict.candidates} == {one.id for one in started}
@@ -267,7 +267,7 @@ async def test_a_start_whose_answer_names_no_id_is_unknown_to_those_who_need_one
     carrier = httpx.AsyncClient(transport=httpx.MockTransport(answer))
     async with carrier, as_manager(archive, "pv.example.org", clock, http=carrier) as client:
         ticket = client.workflows.prepare_start(42)
-        assert (await client.workflows.submit(ticket)).id is None
+        assert (await client.workflows.start(ticket)).id is None
         with pytest.raises(StartOutcomeUnknown, match="no Id") as caught:
             await client.workflows.start_and_wait(42, correlation_id="mine")
     assert (caught.value.correlation_id, caught.value.ticket.correlation_id) == ("mine", "mine")

@@ -121,10 +121,10 @@ async def test_a_ticket_is_sent_as_it_is_even_after_its_way_through_json(
     oc: OpencastClient, pv: PreservicaClient, fake: FakeOpencast, archive: FakePreservica
 ) -> None:
     ticket = oc.workflows.prepare_start(fake.event(), "quick", configuration={"n": 1})
-    workflow = await oc.workflows.submit(Ticket.from_json(ticket.to_json()))
+    workflow = await oc.workflows.start(Ticket.from_json(ticket.to_json()))
     assert (workflow.event, workflow.definition) == (ticket.arguments["event"], "quick")
     mark = pv.workflows.prepare_start(42, {"n": 1}, correlation_id="my mark")
-    started = await pv.workflows.submit(Ticket.from_json(mark.to_json()))
+    started = await pv.workflows.start(Ticket.from_json(mark.to_json()))
     assert archive.starts == [started.correlation_id] == ["my mark"]
 
 
@@ -133,11 +133,15 @@ async def test_a_ticket_of_another_server_or_system_is_refused_before_anything_i
 ) -> None:
     nothing: Any = Start("e", "fast")
     for ticket in (TICKET, pv.workflows.prepare_start(42), nothing):
-        with pytest.raises(UnsafeValue, match="ticket"):
-            await oc.workflows.submit(ticket)
+        with pytest.raises(UnsafeValue, match="ticket|event_identifier"):
+            await oc.workflows.start(ticket)
         with pytest.raises(UnsafeValue, match="ticket"):
             await oc.workflows.reconcile(ticket)
     for ticket in (TICKET, nothing):
-        with pytest.raises(UnsafeValue, match="ticket"):
-            await pv.workflows.submit(ticket)
+        with pytest.raises(UnsafeValue, match="ticket|context"):
+            await pv.workflows.start(ticket)
+    with pytest.raises(UnsafeValue, match="ticket"):
+        await oc.workflows.start(oc.workflows.prepare_start("e", "fast"), configuration={})  # type: ignore[call-overload]
+    with pytest.raises(UnsafeValue, match="ticket"):
+        await pv.workflows.start(pv.workflows.prepare_start(42), {})
     assert posts(fake) == 0

@@ -48,6 +48,39 @@ def test_a_waiter_holds_five_kilobytes_above_its_record(bench: Bench, stub: str,
     assert found["waiter"] <= 5 * 1024 * SPARE
 
 
+@pytest.mark.parametrize(("system", "lists"), [("opencast", 1), ("opencast", 0), ("preservica", 1)])
+def test_a_watched_id_holds_a_kilobyte_above_its_record(bench: Bench, stub: str, system: str, lists: int) -> None:
+    found = bench.once(Job("watching.watched", {"system": system, "url": stub, "count": 2000, "lists": lists}))
+    assert found["watched"] <= 1024 * SPARE
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_a_tick_of_a_server_far_away_asks_for_many_pages_at_once(bench: Bench, stub: str, system: str) -> None:
+    options = {"system": system, "url": stub, "count": 4000, "latency": 0.05, "ticks": 1}
+    jobs = {name: Job("watching.far", options | {"connections": number}) for name, number in (("one", 1), ("eight", 8))}
+    found = bench.run(jobs, rounds=1)
+    assert found["eight"]["wall"] <= found["one"]["wall"] / 2
+    assert found["eight"]["requests"] == found["one"]["requests"]
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_the_cost_of_a_tick_grows_with_pages_and_no_faster(bench: Bench, system: str) -> None:
+    options = {"system": system, "watches": 1, "times": 5}
+    jobs = {str(count): Job("curve.ticks", options | {"workflows": count}) for count in (1000, 10_000)}
+    found = bench.run(jobs)
+    assert found["10000"]["cpu"] <= 10 * SPARE * found["1000"]["cpu"]
+    assert found["10000"]["requests"] <= 10 * found["1000"]["requests"]
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_the_cost_of_a_tick_is_the_same_however_many_watch(bench: Bench, system: str) -> None:
+    options = {"system": system, "workflows": 200, "times": 50}
+    jobs = {str(count): Job("curve.ticks", options | {"watches": count}) for count in (1, 300)}
+    found = bench.run(jobs)
+    assert found["300"]["cpu"] <= 2 * SPARE * found["1"]["cpu"]
+    assert found["300"]["requests"] == found["1"]["requests"]
+
+
 def test_gets_are_spread_evenly_over_the_interval(bench: Bench) -> None:
     found = bench.once(Job("virtual.spread", {"count": 3000, "interval": 30.0, "intervals": 2}))
     assert found["peak"] <= 1.2 * SPARE

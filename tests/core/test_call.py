@@ -94,7 +94,7 @@ def test_a_page_is_known_by_how_it_begins(body: bytes) -> None:
 
 
 @pytest.mark.parametrize(
-    "body", [b"", b"{}", b"<?xml version='1.0'?>", b"<workflows/>", b" " * 300 + b"<html>", b"html"]
+    "body", [b"", b"{}", b"<?xml version='1.0'?>", b"<workflows/>", b" " * 1100 + b"<html>", b"html"]
 )
 def test_json_xml_and_nothing_are_no_page(body: bytes) -> None:
     assert not Reply(200, {}, body).is_page

@@ -73,7 +73,7 @@ async def lost_start(place: Station, client: Any, fault: Fault, later: float) ->
     await anyio.sleep(later)
     place.system.faults = Faults(script=[fault], methods=("POST",))
     with pytest.raises(StartOutcomeUnknown) as lost:
-        await client.workflows.submit(client.workflows.prepare_start(place.opencast.event(), kind, baseline=0))
+        await client.workflows.start(client.workflows.prepare_start(place.opencast.event(), kind, baseline=0))
     return lost.value.ticket
 
 

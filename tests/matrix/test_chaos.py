@@ -159,7 +159,7 @@ async def started(there: Any, client: Any) -> tuple[Any, Callable[[], int]]:
     """How a start ends, and how often it was carried out."""
     if isinstance(there, FakePreservica):
         ticket = client.workflows.prepare_start(INGEST)
-        return await end(client.workflows.submit(ticket)), lambda: there.starts.count(ticket.correlation_id)
+        return await end(client.workflows.start(ticket)), lambda: there.starts.count(ticket.correlation_id)
     event = there.event()
     found = await end(client.workflows.start(event, "fast"))
     return found, lambda: sum(run.subject == event for run in there.engine.all())

@@ -87,7 +87,7 @@ class Server:
         """Let workflows be in this phase."""
         self.put(*(evolve(self.workflows[id], phase=phase, **more) for id in ids))
 
-    def active(self, *, operations: bool) -> Listing[Any]:
+    def active(self, *, operations: bool, rows: int = 0) -> Listing[Any]:
         """What has not ended, in pages."""
         return Listing(self._send, _from(0, operations=operations), lambda record: record.id)
 

@@ -1,6 +1,6 @@
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 
 import httpx
 import pytest
@@ -60,7 +60,9 @@ async def test_an_exchange_is_recorded_as_it_was_served(ask: Ask, served: Served
 async def test_a_request_whose_sender_has_gone_before_it_was_whole_is_not_carried_out(
     counter: Counter, served: Served
 ) -> None:
-    parts = iter([{"type": "http.request", "body": b"half", "more_body": True}, {"type": "http.disconnect"}])
+    parts: Iterator[Message] = iter(
+        [{"type": "http.request", "body": b"half", "more_body": True}, {"type": "http.disconnect"}]
+    )
     sent: list[Message] = []
 
     async def receive() -> Message:

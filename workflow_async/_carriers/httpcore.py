@@ -18,9 +18,9 @@ from workflow_async._body import bounded
 from workflow_async._call import Reply
 from workflow_async._carriers.cookies import Cookies
 from workflow_async._carriers.faults import translated
-from workflow_async._carriers.shelter import closed
 from workflow_async._carriers.slots import given_cookies, merged
 from workflow_async._http import Request
+from workflow_async._shelter import closed
 from workflow_async.settings import Limits, Timeouts
 
 if TYPE_CHECKING:

@@ -10,9 +10,9 @@ from workflow_async._body import bounded
 from workflow_async._call import Reply
 from workflow_async._carriers.cookies import Cookies
 from workflow_async._carriers.faults import of_aiohttp, translated
-from workflow_async._carriers.shelter import apart, closed
 from workflow_async._carriers.slots import given_cookies, merged
 from workflow_async._http import Request
+from workflow_async._shelter import apart, closed
 from workflow_async.settings import Limits, Timeouts
 
 if TYPE_CHECKING:

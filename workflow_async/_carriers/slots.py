@@ -13,8 +13,8 @@ import certifi
 from attrs import define, field
 
 from workflow_async._call import Reply
-from workflow_async._carriers.shelter import closed
 from workflow_async._http import Request
+from workflow_async._shelter import closed
 from workflow_async.errors import TransportError, UnsafeValue
 
 

@@ -14,6 +14,7 @@ from typing import Any
 import aiosqlite
 from attrs import define, field
 
+from workflow_async._shelter import whole
 from workflow_async.batch.entries import Entry, Item, Kind, Recorded, items
 from workflow_async.errors import JournalUnusable
 
@@ -101,11 +102,12 @@ async def _locked(path: Path) -> AsyncIterator[None]:
 async def _connected(path: Path, *, create: bool, patience: float = PATIENCE) -> AsyncIterator[aiosqlite.Connection]:
     try:
         _there(path, create=create)
-        connection = await aiosqlite.connect(path, isolation_level=None, timeout=patience)
+        connection = aiosqlite.connect(path, isolation_level=None, timeout=patience)
         try:
+            await whole(lambda: connection)  # whoever cancels it would leave a thread that holds the lock
             yield connection
         finally:
-            await connection.close()
+            await whole(connection.close)
     except (OSError, sqlite3.Error) as error:
         raise JournalUnusable(str(path), f"it cannot be used: {error}") from None
 

@@ -28,7 +28,7 @@ class Starter(Protocol[W_co]):
         """The ticket as of now, with whatever will help to recognize its workflow."""
 
     async def begin(self, ticket: Ticket) -> int:
-        """Send the start, once, and return the new workflow's id; raises as `workflows.submit`."""
+        """Send the start, once, and return the new workflow's id; raises as `workflows.start`."""
 
     async def reconcile(self, ticket: Ticket, *, wait: float) -> Verdict[W_co]:
         """Look for what a ticket started."""

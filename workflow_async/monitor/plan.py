@@ -7,6 +7,7 @@ from typing import Any
 from attrs import define, field, frozen
 
 from workflow_async.monitor.agenda import Agenda
+from workflow_async.monitor.pace import slowed
 from workflow_async.monitor.sight import Sight
 from workflow_async.phase import Phase
 from workflow_async.settings import Poll
@@ -193,7 +194,8 @@ class Plan:
         if self.lists and now >= self.list_from and self.watched - len(self.unlisted) > self.pages:
             self._cover(now)
         elif self.fresh or (self.covered and not self.sweeping):
-            seconds = self.fastest.interval * strain if self.watched > AT_ONCE else 0.0
+            fastest = self.fastest
+            seconds = slowed(fastest, fastest.interval, strain) if self.watched > AT_ONCE else 0.0
             first = now if self.list_from > now else max(now, self.sweep_at)
             for id, place in _places(self.covered, self.fastest.jitter):
                 self.alone.put(id, first + seconds * place)

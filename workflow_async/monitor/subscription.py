@@ -1,5 +1,6 @@
 """What one watcher waits for, and what has been seen for it and not been taken yet."""
 
+from collections import OrderedDict
 from typing import Generic, TypeVar
 
 import anyio
@@ -33,7 +34,8 @@ class Subscription(Generic[W]):
     ids: set[int] = field(factory=set, init=False)
     expired: bool = field(default=False, init=False)
     failure: WorkflowAsyncError | None = field(default=None, init=False)
-    _mail: dict[int, list[Event[W]]] = field(factory=dict, init=False)
+    _mail: OrderedDict[int, list[Event[W]]] | None = field(default=None, init=False)
+    """None until there is some; a dict that is emptied from its beginning takes ever longer to find it."""
     _bell: anyio.Event | None = field(default=None, init=False)
 
     @property
@@ -49,6 +51,8 @@ class Subscription(Generic[W]):
 
     def post(self, event: Event[W]) -> None:
         """Put an event into the mailbox."""
+        if self._mail is None:
+            self._mail = OrderedDict()
         self._mail[event.id] = stacked(self._mail.get(event.id, []), event)
         self.ring()
 
@@ -89,7 +93,8 @@ class Subscription(Generic[W]):
     def drop(self, id: int) -> None:
         """Want nothing of it any more, and throw away what has been seen of it."""
         self.ids.discard(id)
-        self._mail.pop(id, None)
+        if self._mail:
+            self._mail.pop(id, None)
 
 
 def stacked(waiting: list[Event[W]], event: Event[W]) -> list[Event[W]]:

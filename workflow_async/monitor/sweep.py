@@ -12,8 +12,8 @@ from workflow_async._scan import Found
 
 T = TypeVar("T")
 
-AHEAD = 32
-"""Pages that are asked for at once, at most: four turns of 8 connections, which last no longer than a call may."""
+AHEAD = 64
+"""Pages that are asked for at once, at most: four turns of 16 connections, which last no longer than a call may."""
 
 
 @define

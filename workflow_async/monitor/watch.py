@@ -210,10 +210,12 @@ class Watch(Generic[W]):
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.poller.leave(self.subscription)
-        if self._group is not None:
-            self._group.cancel_scope.cancel()
-            await self._group.__aexit__(None, None, None)
+        try:
+            if self._group is not None:
+                self._group.cancel_scope.cancel()
+                await self._group.__aexit__(None, None, None)
+        finally:
+            self.poller.leave(self.subscription)
 
     def __aiter__(self) -> Self:
         return self

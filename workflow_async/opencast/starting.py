@@ -30,7 +30,7 @@ class Starting(monitor.Monitored[Workflow]):
         key: str | None = None,
         baseline: int | None = None,
     ) -> batch.Ticket:
-        """A start as a value to keep before it is sent; sends nothing itself, so it can be made anywhere.
+        """A start as a value to keep before `start` sends it; sends nothing itself, so it can be made anywhere.
 
         Args:
             event_identifier: the event.
@@ -46,15 +46,6 @@ class Starting(monitor.Monitored[Workflow]):
         return self._starts.prepared(
             event_identifier, workflow_definition_identifier, configuration, key=key, baseline=baseline
         )
-
-    async def submit(self, ticket: batch.Ticket) -> Workflow:
-        """Send the start of a ticket, once; like `start`, whose errors it raises. Sending a ticket twice starts twice.
-
-        Raises:
-            StartOutcomeUnknown: with the ticket, for `reconcile`.
-            UnsafeValue: the ticket is of another system or server.
-        """
-        return await self._starts.send(ticket)
 
     async def reconcile(self, ticket: batch.Ticket, *, wait: float = 30.0) -> batch.Verdict[Workflow]:
         """Look for what a ticket started; never starts anything.

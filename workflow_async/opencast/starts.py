@@ -82,6 +82,14 @@ class Starts:
             baseline=baseline,
         )
 
+    def given(self, start: str | Ticket, definition: str, configuration: Mapping[str, Value] | None) -> Ticket:
+        """The ticket that is given, or one of the rest; raises `UnsafeValue` for both."""
+        if not isinstance(start, Ticket):
+            return self.prepared(start, definition, configuration)
+        if definition or configuration is not None:
+            raise UnsafeValue("ticket", "says all there is to say: give no definition or configuration besides")
+        return start
+
     def ticket(self, start: Any) -> Ticket:
         """A start as a ticket; raises `UnsafeValue` for what cannot be sent."""
         if isinstance(start, Start):

@@ -1,7 +1,7 @@
 """Workflows of an Opencast: list, get, start, change, wait."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Literal, TypeVar, Unpack
+from typing import Literal, TypeVar, Unpack, overload
 
 from attrs import define
 
@@ -10,6 +10,7 @@ from workflow_async._call import Call, Params, Value, number
 from workflow_async._listing import Listing
 from workflow_async._scan import AHEAD, Consistency
 from workflow_async._scanning import Manner
+from workflow_async.batch import Ticket
 from workflow_async.errors import (
     AlreadyFinished,
     CallError,
@@ -113,6 +114,7 @@ class Workflows(Starting):
         include = _including(operations=with_operations, configuration=with_configuration)
         return await self._transport.send(calls.get_workflow(number("workflow_id", workflow_id), include))
 
+    @overload
     async def start(
         self,
         event_identifier: str,
@@ -121,22 +123,38 @@ class Workflows(Starting):
         configuration: Mapping[str, Value] | None = None,
         with_operations: bool = False,
         with_configuration: bool = False,
+    ) -> Workflow: ...
+    @overload
+    async def start(
+        self, ticket: Ticket, /, *, with_operations: bool = False, with_configuration: bool = False
+    ) -> Workflow: ...
+    async def start(
+        self,
+        event_identifier: str | Ticket,
+        workflow_definition_identifier: str = "",
+        *,
+        configuration: Mapping[str, Value] | None = None,
+        with_operations: bool = False,
+        with_configuration: bool = False,
     ) -> Workflow:
-        """Start a workflow on an event; sent once, on a connection of its own, and never again.
+        """Start a workflow on an event, or what a ticket says; sent once, on a connection of its own, and never again.
+
+        A ticket of `prepare_start` can be stored before it is sent; sent twice, it starts twice.
 
         Values of `configuration` are sent as texts (True as "true"). The server keeps them with the event, even when it
         refuses the start, so later workflows on the event get them too.
 
         Raises:
             StartConflict: another workflow is active on the event; `message` is the server's.
-            NotFound: no such event or definition, or none that this user may see.
-            BadRequest, Forbidden, Unauthorized: it was not started.
-            ConnectFailed: it was not even sent.
+            StartRejected: the server refused it, so it was not started; `status` says why. A 404 is a `NotFound` too,
+                a 403 a `Forbidden`, and so on.
+            NotSent: it did not even reach the server. With `at_login`, any error says that.
             StartOutcomeUnknown: it may have been started; `reconcile(error.ticket)` looks for it.
+            UnsafeValue: for what cannot be sent, and for a ticket of another system or server.
 
         Source: POST /api/workflows; needs ROLE_API_WORKFLOW_INSTANCE_CREATE; contract: opencast.md 2.1.
         """
-        ticket = self.prepare_start(event_identifier, workflow_definition_identifier, configuration=configuration)
+        ticket = self._starts.given(event_identifier, workflow_definition_identifier, configuration)
         return await self._starts.send(ticket, _including(operations=with_operations, configuration=with_configuration))
 
     async def update(

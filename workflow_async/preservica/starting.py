@@ -9,7 +9,7 @@ from workflow_async._call import Value
 from workflow_async._transport import Transport
 from workflow_async.batch.run import Path, run
 from workflow_async.monitor.watch import Terms
-from workflow_async.preservica.records import Context, Started, Workflow
+from workflow_async.preservica.records import Context, Workflow
 from workflow_async.preservica.starts import Start, Starts
 from workflow_async.settings import Poll
 
@@ -29,7 +29,7 @@ class Starting(monitor.Monitored[Workflow]):
         correlation_id: str | None = None,
         key: str | None = None,
     ) -> batch.Ticket:
-        """A start as a value to keep before it is sent; sends nothing itself, so it can be made anywhere.
+        """A start as a value to keep before `start` sends it; sends nothing itself, so it can be made anywhere.
 
         Args:
             context: what to start: a `Context`, its id (a number), or its name.
@@ -41,15 +41,6 @@ class Starting(monitor.Monitored[Workflow]):
             UnsafeValue: for what cannot be sent.
         """
         return self._starts.prepared(context, parameters, correlation_id=correlation_id, key=key)
-
-    async def submit(self, ticket: batch.Ticket) -> Started:
-        """Send the start of a ticket, once; like `start`, whose errors it raises. Sending a ticket twice starts twice.
-
-        Raises:
-            StartOutcomeUnknown: with the ticket, for `reconcile`.
-            UnsafeValue: the ticket is of another system or server.
-        """
-        return await self._starts.send(ticket)
 
     async def reconcile(self, ticket: batch.Ticket, *, wait: float = 30.0) -> batch.Verdict[Workflow]:
         """Look for what a ticket started, by its correlation id; never starts anything.

@@ -70,6 +70,19 @@ class Starts:
             key=digest(self.system, arguments) if key is None else key,
         )
 
+    def given(
+        self,
+        start: Context | int | str | Ticket,
+        parameters: Mapping[str, Value] | None,
+        correlation_id: str | None,
+    ) -> Ticket:
+        """The ticket that is given, or one of the rest; raises `UnsafeValue` for both."""
+        if not isinstance(start, Ticket):
+            return self.prepared(start, parameters, correlation_id=correlation_id)
+        if parameters is not None or correlation_id is not None:
+            raise UnsafeValue("ticket", "says all there is to say: give no parameters or correlation id besides")
+        return start
+
     def ticket(self, start: Any) -> Ticket:
         """A start as a ticket; raises `UnsafeValue` for what cannot be sent."""
         if isinstance(start, Start):

@@ -12,6 +12,7 @@ from workflow_async._call import Value, number
 from workflow_async._listing import Listing
 from workflow_async._scan import AHEAD, Consistency
 from workflow_async._scanning import Manner
+from workflow_async.batch import Ticket
 from workflow_async.errors import CallError, PartlyRefused, UnsafeValue
 from workflow_async.preservica import calls, filters
 from workflow_async.preservica.listing import listing
@@ -105,26 +106,30 @@ class Workflows(Starting):
 
     async def start(
         self,
-        context: Context | int | str,
+        context: Context | int | str | Ticket,
         parameters: Mapping[str, Value] | None = None,
         *,
         correlation_id: str | None = None,
     ) -> Started:
-        """Start a workflow; sent once, on a connection of its own, and never again.
+        """Start a workflow, or what a ticket says; sent once, on a connection of its own, and never again.
+
+        A ticket of `prepare_start` can be stored before it is sent; sent twice, it starts twice.
 
         Args:
-            context: what to start: a `Context`, its id (a number), or its name.
+            context: what to start: a `Context`, its id (a number), its name, or a ticket, with nothing besides.
             parameters: for this workflow, sent as texts (True as "true").
             correlation_id: a mark of yours by which the workflow can be recognized; a random one if None.
 
         Raises:
-            BadRequest, Forbidden, NotFound, Unauthorized: it was not started.
-            ConnectFailed: it was not even sent.
+            StartRejected: the server refused it, so it was not started; `status` says why. A 404 is a `NotFound` too,
+                a 403 a `Forbidden`, and so on.
+            NotSent: it did not even reach the server. With `at_login`, any error says that.
             StartOutcomeUnknown: it may have been started; `reconcile(error.ticket)` looks for it.
+            UnsafeValue: for what cannot be sent, and for a ticket of another system or server.
 
         Source: POST /sdb/rest/workflow/instances; contract: preservica.md 1.4, 1.8.
         """
-        return await self.submit(self.prepare_start(context, parameters, correlation_id=correlation_id))
+        return await self._starts.send(self._starts.given(context, parameters, correlation_id))
 
     async def terminate(self, *workflow_ids: int | str) -> None:
         """Ask for workflows to end; sent once. They are `ABORTED` a little later: `wait` for it.

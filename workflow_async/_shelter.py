@@ -29,6 +29,18 @@ async def apart(act: Callable[[], Awaitable[T]]) -> T:
     return found
 
 
+async def whole(act: Callable[[], Awaitable[T]]) -> T:
+    """Do it to its end, whoever is being cancelled meanwhile; then that goes on."""
+    found: list[T] = []
+
+    async def shielded() -> None:
+        with anyio.CancelScope(shield=True):
+            found.append(await act())
+
+    await apart(shielded)
+    return found.pop()
+
+
 async def closed(close: Callable[[], Awaitable[None]]) -> None:
     """Close something, whoever is being cancelled, and not for ever."""
 
