@@ -55,3 +55,29 @@ def test_strain_stays_within_its_bounds(refused: list[bool]) -> None:
         else:
             strain.answered(float(now), 1.0)
         assert 1 <= strain.factor <= MOST_STRAIN
+
+
+def test_with_the_first_answer_after_an_interval_of_refusals_the_strain_is_over() -> None:
+    strain = Strain()
+    for now in range(10):
+        strain.refused(float(now), 2.0)
+    assert strain.factor == MOST_STRAIN
+    assert strain.answered(10.0, 2.0)
+    assert strain.factor == 1
+
+
+def test_an_answer_among_refusals_is_no_end_of_an_outage() -> None:
+    strain = Strain()
+    strain.refused(0.0, 2.0)
+    assert not strain.answered(1.0, 2.0)
+    strain.refused(2.0, 2.0)
+    assert not strain.answered(4.0, 2.0)
+    assert strain.factor > 1
+
+
+def test_an_answer_that_takes_long_is_a_sign_of_strain_and_of_life() -> None:
+    strain = Strain()
+    strain.refused(0.0, 2.0)
+    assert not strain.answered(9.0, 2.0, slowly=True)
+    assert strain.factor == 4
+    assert not strain.answered(9.5, 2.0)

@@ -67,6 +67,13 @@ def test_the_readme_has_its_example_within_thirty_lines() -> None:
     assert "asyncio.run(main())" in head
 
 
+def test_every_promise_names_tests_that_are_there() -> None:
+    promises = [line for line in (ROOT / "README.md").read_text().splitlines() if "::test_" in line]
+    assert len(promises) >= 15
+    for file, name in re.findall(r"`([\w/]+\.py)::(\w+)`", "\n".join(promises)):
+        assert f"def {name}(" in (ROOT / "tests" / file).read_text(), f"{file} has no {name}"
+
+
 def test_the_changelogs_newest_version_is_the_packages() -> None:
     versions = re.findall(r"^## \[(\d+\.\d+\.\d+)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
     assert versions[0] == workflow_async.__version__

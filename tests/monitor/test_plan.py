@@ -499,3 +499,18 @@ def test_whatever_is_done_nobody_is_forgotten_and_nothing_is_left(
     left = [plan.polls, plan.fresh, plan.alone, plan.covered, plan.asked, plan.certain, plan.unlisted, plan.paces]
     assert not any(left)
     assert plan.watched == 0
+
+
+def test_after_an_outage_everybody_is_due_within_an_interval_evenly_and_whoever_was_doubted_first() -> None:
+    drive = Drive(Plan(lists=False, glances=False), EXACT)
+    drive.add(range(1000))
+    drive.run(10)
+    for id in range(1000):
+        drive.plan.alone.put(id, drive.now + 500)
+    drive.plan.soon(7, drive.now)
+    drive.plan.recovered(drive.now)
+    back, drive.gets = drive.now, []
+    assert 7 in drive.tick().gets
+    drive.run(2)
+    quarters = Counter(int((at - back) * 2) for at in drive.gets)
+    assert all(200 <= quarters[quarter] <= 320 for quarter in range(4))

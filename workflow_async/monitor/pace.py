@@ -36,13 +36,30 @@ class Strain:
     factor: float = 1.0
     refused_at: float = float("-inf")
     eased_at: float = float("-inf")
+    silent_since: float | None = None
+    """The first refusal since the last answer."""
 
     def refused(self, now: float, interval: float) -> None:
         """The server refused or failed: twice as slow, but only once an interval, however many looks met it."""
+        if self.silent_since is None:
+            self.silent_since = now
+        self._slow_down(now, interval)
+
+    def answered(self, now: float, interval: float, *, slowly: bool = False) -> bool:
+        """The server answered: a little faster again, once an interval that met no refusal.
+
+        True if it had answered nobody for an interval and more: the outage is over, and the strain with it.
+        """
+        silent, self.silent_since = self.silent_since, None
+        if slowly:
+            self._slow_down(now, interval)
+        elif silent is not None and now - silent > interval:
+            self.factor = 1.0
+            return True
+        elif now - max(self.refused_at, self.eased_at) >= interval:
+            self.factor, self.eased_at = max(1.0, self.factor * EASED), now
+        return False
+
+    def _slow_down(self, now: float, interval: float) -> None:
         if now - self.refused_at >= interval:
             self.factor, self.refused_at = min(MOST_STRAIN, self.factor * 2), now
-
-    def answered(self, now: float, interval: float) -> None:
-        """The server answered: a little faster again, once an interval that met no refusal."""
-        if now - max(self.refused_at, self.eased_at) >= interval:
-            self.factor, self.eased_at = max(1.0, self.factor * EASED), now

@@ -181,6 +181,12 @@ class Plan:
         """The list could not be seen: try again at that instant."""
         self.sweeping, self.sweep_at = False, next_sweep
 
+    def recovered(self, now: float) -> None:
+        """The server answers again: everybody is due within their interval, evenly; in the outage they have bunched."""
+        for id, place in _places(self.alone.ids() - self.certain, 0.0):
+            self.alone.put(id, now + self.polls[id].interval * place)
+        self.sweep_at = min(self.sweep_at, now + self.fastest.interval)
+
     def without_list(self, until: float) -> None:
         """There is no list to be had before that instant."""
         self.sweeping, self.list_from, self.sweep_at = False, until, until

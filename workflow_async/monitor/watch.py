@@ -114,7 +114,8 @@ class Outcomes(Generic[W]):
         return None
 
     def _late(self) -> TimedOut[W]:
-        id = next(iter(self._subscription.ids))
+        ids = self._subscription.ids
+        ids.add(id := ids.pop())  # a set that is emptied by its first takes ever longer to find that
         return TimedOut(id=id, workflow=self.poller.looks.sights[id].workflow)
 
     async def _follow(self) -> None:
