@@ -11,6 +11,7 @@ from pathlib import Path
 
 REQUIREMENTS = (
     "pyPreservica==4.2.2",
+    "ocpy-client==1.6.1",
     "requests==2.34.2",
     "orjson==3.13.0",
     "httptools==0.9.0",

@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from workflow_async._auth import Basic, Bearer
     from workflow_async._call import Page
     from workflow_async._digest import Digest
-    from workflow_async._listing import Listing
+    from workflow_async._lists.listing import Listing, ListingReport
     from workflow_async.opencast.client import OpencastClient
     from workflow_async.phase import Phase
     from workflow_async.preservica.client import PreservicaClient
@@ -23,6 +23,7 @@ __all__ = [
     "Digest",
     "Limits",
     "Listing",
+    "ListingReport",
     "OpencastClient",
     "Page",
     "Phase",
@@ -38,7 +39,7 @@ __getattr__ = lazily(
         "_auth": ("Basic", "Bearer"),
         "_call": ("Page",),
         "_digest": ("Digest",),
-        "_listing": ("Listing",),
+        "_lists.listing": ("Listing", "ListingReport"),
         "opencast.client": ("OpencastClient",),
         "phase": ("Phase",),
         "preservica.client": ("PreservicaClient",),

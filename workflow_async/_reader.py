@@ -3,12 +3,14 @@
 It reads what is as it should be. Whatever it stumbles over it leaves to the careful reader, which names every fault.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import groupby
 from typing import Any, Generic, TypeVar
 
 import attrs
 from attrs import frozen
+
+from workflow_async._rows import Rows, Table
 
 T = TypeVar("T")
 Hook = Callable[[Any, Any], Any]
@@ -165,3 +167,77 @@ def _default(field: Field, scope: dict[str, Any]) -> str:
     factory = isinstance(field.default, attrs.Factory)  # type: ignore[arg-type]  # a class, whatever its stub says
     scope[name] = field.default.factory if factory else field.default
     return f"{name}()" if factory else name
+
+
+def table_reader(kind: type[Any], fields: Sequence[Field], *, extra: bool) -> Callable[[Table], list[Any]]:
+    """Makes the same records of rows that are alike, column by column; raises whatever it stumbles over."""
+    names = [field.name for field in fields] + ["extra"] * extra
+    keys = {field.key for field in fields}
+    scope: dict[str, Any] = {"kind": kind, "twin": _twin(kind), "new": object.__new__}
+    values = [f"value_{place}" for place in range(len(names))]
+    stores = (f"made.{name} = {value}" for name, value in zip(names, values, strict=True))
+    source = TABLE_SOURCE.format(values=", ".join(values), stores="\n        ".join(stores))
+    exec(compile(source, f"<reader of many {kind.__qualname__}>", "exec"), scope)  # noqa: S102 - names of our own
+    written: Callable[[Iterable[Any]], list[Any]] = scope["read"]
+
+    def read(table: Table) -> list[Any]:
+        columns = [_values(field, table) for field in fields]
+        others = {child: texts for child, texts in table.columns.items() if child not in keys}
+        return written([*columns, Table(others, table.count).trees()] if extra else columns)
+
+    return read
+
+
+TABLE_SOURCE = """
+def read(columns):
+    found = []
+    for {values}, in zip(*columns):
+        made = new(twin)
+        {stores}
+        made.__class__ = kind
+        found.append(made)
+    return found
+"""
+
+
+def rows_reader(alike: Callable[[], Callable[[Table], list[Any]]], one: Hook, each: Hook) -> Hook:
+    """A structure hook for lists that may be `Rows`, which are read as their trees would be, and faster.
+
+    What reads those that are alike is made when the first come.
+    """
+
+    def read(value: Any, many: Any) -> Any:
+        if not isinstance(value, Rows):
+            return each(value, many)
+        try:
+            return value.woven(alike()(value.alike), lambda tree: one(tree, None))
+        except Exception:  # noqa: BLE001 - whatever it was: read again by what names its place
+            return each(value.trees(), many)
+
+    return read
+
+
+def _values(field: Field, table: Table) -> Iterable[Any]:
+    """The values of a column, none of whose texts is empty."""
+    texts: Sequence[Any] | None = table.columns.get(field.key)
+    if texts is None:
+        return _absent(field, table.count)
+    read = field.read.read if isinstance(field.read, Stripped) else field.read
+    read = read.read if isinstance(read, OrNone) else read
+    if field.plain is str and field.default is None:
+        return texts
+    if None in texts:
+        both = zip(texts, _absent(field, table.count), strict=True)
+        return [default if text is None else read(text) for text, default in both]
+    if isinstance(read, Known):
+        return [read.answers.get(text) or read(text) for text in texts]
+    return texts if field.plain is str else map(read, texts)
+
+
+def _absent(field: Field, count: int) -> list[Any]:
+    """The values where there is no such child; raises `KeyError` if there has to be."""
+    if field.default is attrs.NOTHING:
+        raise KeyError(field.key)
+    if isinstance(field.default, attrs.Factory):  # type: ignore[arg-type]  # a class, whatever its stub says
+        return [field.default.factory() for _ in range(count)]
+    return [field.default] * count

@@ -1,65 +1,126 @@
 """Rows of an XML list that are alike, taken out of the document by a pattern before it is parsed. Pure.
 
 A parser makes an object of every element. Rows that hold nothing but texts are found by a pattern in less than half the
-time, and what is left of the document, a mark in the place of each such row, is parsed as ever. Nothing is taken for a
-row that a parser would read in another way: no attributes, no unusual escapes, no characters that XML cannot carry. The
-rest is well-formed exactly if the document is, because what was taken is, and a mark stands where an element may stand.
+time, and what is left of the document, a mark in the place of each run of them, is parsed as ever. Nothing is taken for
+a row that a parser would read in another way: no attributes, no unusual escapes, no characters that XML cannot carry.
+The rest is well-formed exactly if the document is, because what was taken is, and a mark stands where an element may.
 """
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from itertools import islice
+from typing import Any, TypeVar
+
+from attrs import field, frozen
+
+T = TypeVar("T")
 
 MARK = "\ufdd0"
-"""The text of what stands for a row; no character that anybody writes."""
+"""The text of what stands for rows; no character that anybody writes."""
+WRITTEN = re.compile("&#(?:x0*fdd0|0*64976);", re.IGNORECASE)
+"""The mark as it may be written all the same."""
 SAMPLES = 8
 """Rows of a document that are looked at for what children rows have."""
 MOST = 64
 """Children of a row that a pattern is made of."""
 CHILD = re.compile(r"<([A-Za-z_][\w.-]*)>", re.ASCII)
-BLANK = r"[ \t\n]*+"
-PLAIN = "[^<>&\0-\x08\x0b-\x1f\ufffe\uffff]++"
+BLANKS = " \t\n"
+BLANK = f"[{BLANKS}]*+"
+PLAIN = "[\t\n\x20-%'-;=?-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]++"
 ESCAPES = {"amp": "&", "lt": "<", "gt": ">", "quot": '"', "apos": "'"}
 ESCAPE = re.compile(f"&({'|'.join(ESCAPES)});")
 ESCAPED = f"(?:{PLAIN}|&(?:{'|'.join(ESCAPES)});)++"
 
 
-def apart(text: str, name: str, lists: frozenset[str]) -> tuple[str, list[dict[str, str]]]:
-    """The document without its rows of this name, as far as they are alike, and those rows."""
-    opening, escapes = f"<{name}>", "&" in text
-    children = _children(text.split(opening)[1:], name, lists)
+@frozen
+class Table:
+    """Rows that are alike, column by column."""
+
+    columns: Mapping[str, Sequence[str | None]] = field(factory=dict)
+    """The texts of each child; none is empty, and None is a row's that has no such child."""
+    count: int = 0
+
+    def trees(self) -> list[dict[str, str]]:
+        """The rows as a parser gives them."""
+        if not self.columns:
+            return [{} for _ in range(self.count)]
+        rows = zip(*self.columns.values(), strict=True)
+        return [{child: text for child, text in zip(self.columns, texts, strict=True) if text} for texts in rows]
+
+
+@frozen
+class Rows:
+    """The rows of a list: those that are alike, and the others in their places."""
+
+    places: Sequence[Any] = ()
+    """For each run of rows that are alike its length, and the tree of each other row."""
+    alike: Table = field(factory=Table)
+
+    def woven(self, alike: Iterable[T], read: Callable[[Any], T]) -> list[T]:
+        """All in their order: what the rows that are alike were read as, and how to read the tree of another one."""
+        found, left = list[T](), iter(alike)
+        for place in self.places:
+            found += islice(left, place) if isinstance(place, int) else [read(place)]
+        return found
+
+    def trees(self) -> list[Any]:
+        """All as a parser gives them."""
+        return self.woven(self.alike.trees(), lambda tree: tree)
+
+
+def apart(text: str, name: str) -> tuple[str, list[int], Table]:
+    """The document with a mark for each run of rows of this name that are alike, how long each run is, and the rows."""
+    children, escapes = _children(text, name), "&" in text
     pattern = _pattern(name, children, ESCAPED if escapes else PLAIN)
-    ends = {text.find(opening), text.rfind(opening)}
+    ends = {text.find(f"<{name}>"), text.rfind(f"<{name}>")}
     if MARK in text or not children or not any(pattern.match(text, end) for end in ends):
-        return text, []
+        return text, [], Table()
     parts = pattern.split(text)
     step = 1 + len(children)
-    rest = f"<{name}>{MARK}</{name}>".join(parts[::step])
-    if "<!" in rest or rest.find("<?", 1) > 0:
-        return text, []  # what looks like a row may be within a comment
-    rows = [_row(children, parts[at : at + step - 1]) for at in range(1, len(parts), step)]
-    return rest, [_unescaped(row) for row in rows] if escapes else rows
+    rest, runs = _marked(parts[::step], name)
+    if "<!" in rest or rest.find("<?", 1) > 0 or WRITTEN.search(rest):
+        return text, [], Table()  # what looks like a row may be within a comment, and what looks like a mark, none
+    columns = {child: parts[place::step] for place, child in enumerate(children, 1)}
+    if escapes:
+        columns = {child: [text and _unescaped(text) for text in texts] for child, texts in columns.items()}
+    return rest, runs, Table(columns, sum(runs))
 
 
-def put_back(tree: Any, name: str, rows: Sequence[dict[str, str]]) -> bool:
-    """Put the rows where their marks are; whether each is a child of the root."""
-    listed = tree.get(name, []) if isinstance(tree, dict) else []
-    if listed.count(MARK) != len(rows):
-        return False
-    if rows:
-        left = iter(rows)
-        tree[name] = [next(left) if item == MARK else item for item in listed]
-    return True
+def put_back(listed: Sequence[Any], runs: Sequence[int], alike: Table) -> Rows | None:
+    """The rows where their marks are; None if the marks are elsewhere."""
+    if listed.count(MARK) != len(runs):
+        return None
+    left = iter(runs)
+    return Rows([next(left) if item == MARK else item for item in listed], alike)
 
 
-def _children(rows: Sequence[str], name: str, lists: frozenset[str]) -> tuple[str, ...]:
+def _marked(between: Sequence[str], name: str) -> tuple[str, list[int]]:
+    """What is left between, before and behind rows, with a mark for those that only blanks are between."""
+    left, runs = [between[0]], [1]
+    for text in between[1:-1]:
+        if text.strip(BLANKS):
+            left.append(text)
+            runs.append(1)
+        else:
+            runs[-1] += 1
+    return f"<{name}>{MARK}</{name}>".join([*left, between[-1]]), runs
+
+
+def _children(text: str, name: str) -> tuple[str, ...]:
     """What children some rows have, in an order that suits them; of what was not seen in them, no row is taken."""
-    some = (row.partition(f"</{name}>")[0] for row in rows[:: len(rows) // SAMPLES | 1])
     merged: list[str] = []
-    for shape in dict.fromkeys(tuple(CHILD.findall(row)) for row in some):
-        _merge(merged, (child for child in shape if child not in lists))
+    for shape in dict.fromkeys(tuple(CHILD.findall(row)) for row in _samples(text, name)):
+        _merge(merged, (child for child in shape if child != name))
     return tuple(merged[:MOST])
+
+
+def _samples(text: str, name: str) -> Iterator[str]:
+    """Rows from all over the document."""
+    for place in range(0, len(text), len(text) // SAMPLES + 1):
+        start = text.find(f"<{name}>", place) + 1
+        if start:
+            yield text[start : text.find(f"</{name}>", start)]
 
 
 def _merge(merged: list[str], shape: Iterable[str]) -> None:
@@ -74,15 +135,10 @@ def _merge(merged: list[str], shape: Iterable[str]) -> None:
 @lru_cache(maxsize=32)
 def _pattern(name: str, children: tuple[str, ...], text: str) -> re.Pattern[str]:
     """An element with at least one of these children, each at most once, in this order, and not empty."""
-    some = "".join(f"(?:{BLANK}<{child}>({text})</{child}>)?" for child in map(re.escape, children))
+    some = "".join(f"(?:{BLANK}<{child}>({text})</{child}>)?+" for child in map(re.escape, children))
     name = re.escape(name)
     return re.compile(f"<{name}>(?!{BLANK}</){some}{BLANK}</{name}>")
 
 
-def _row(children: tuple[str, ...], texts: Sequence[Any]) -> dict[str, str]:
-    found = dict(zip(children, texts, strict=True))
-    return found if all(texts) else {child: text for child, text in found.items() if text}
-
-
-def _unescaped(row: dict[str, str]) -> dict[str, str]:
-    return {child: ESCAPE.sub(lambda escape: ESCAPES[escape[1]], text) for child, text in row.items()}
+def _unescaped(text: str) -> str:
+    return ESCAPE.sub(lambda escape: ESCAPES[escape[1]], text) if "&" in text else text

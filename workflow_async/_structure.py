@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from typing import Any, TypeVar
 
 import attrs
@@ -11,7 +11,7 @@ import cattrs
 from attrs import frozen
 from cattrs.gen import make_dict_structure_fn
 
-from workflow_async._reader import Field, Known, OrNone, reader
+from workflow_async._reader import Field, Known, OrNone, reader, rows_reader, table_reader
 from workflow_async.errors import DecodeError
 
 T = TypeVar("T")
@@ -89,6 +89,10 @@ def record(
         return structure({**known, EXTRA: extra}, kind)
 
     strict.register_structure_hook(kind, reader(kind, fields, careful, extra=extra))
+    many: Any = list[kind]  # type: ignore[valid-type]  # it is a type, at run time
+    one, each = strict.get_structure_hook(kind), strict.get_structure_hook(many)
+    read_many = rows_reader(cache(partial(table_reader, kind, fields, extra=extra)), one, each)
+    strict.register_structure_hook_func(lambda asked: asked == many, read_many)
 
 
 def structured(strict: Records | cattrs.Converter, tree: Any, kind: type[T]) -> T:

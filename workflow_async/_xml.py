@@ -3,13 +3,14 @@
 A leaf is its text. An element with children is a dict by local name; a name that is in `lists` or that repeats is a
 list. Attributes are kept as `@name`, and the text beside them or beside children as `#text`, so nothing is lost.
 
-Plain documents - bounded, elements and texts only - are read at the speed of ElementTree, and faster than it where they
-are lists of rows that are alike (`_rows`); everything else by a parser that is asked about each step. All give the same
-tree.
+Plain documents - elements and texts only - are read at the speed of ElementTree, and faster than it where they are
+lists of rows that are alike (`_rows`); everything else by a parser that is asked about each step. All give the same
+tree. What would take long is refused before anything is parsed.
 """
 
 import re
 from collections.abc import Iterable
+from itertools import islice
 from typing import Any
 from xml.etree import ElementTree as ET
 from xml.parsers import expat
@@ -17,14 +18,16 @@ from xml.parsers import expat
 from attrs import define, field
 
 from workflow_async._call import is_html
-from workflow_async._rows import apart, put_back
+from workflow_async._rows import Rows, apart, put_back
 from workflow_async.errors import DecodeError, UnexpectedContent, UnsafeValue
 
 MAX_DEPTH = 64
-MAX_NODES = 500_000
-MAX_PLAIN = 100_000
-"""Tags in a document that may be parsed as a whole before its depth is looked at."""
-SHORTEST = len("<a>")
+MAX_TAGS = 60_000
+"""Of elements, both of each, of comments and sections: a page of 1,000 rows with 28 children each."""
+MAX_ATTRIBUTES = 20_000
+SHORT = min(MAX_TAGS * len("<a>"), MAX_ATTRIBUTES * len(" a=''"))
+"""Bytes that cannot hold more of either."""
+ATTRIBUTE = re.compile(rb"""=[\s\0]*+["']""")
 NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 """Characters that XML 1.0 cannot carry, escaped or not."""
 
@@ -34,33 +37,60 @@ def xml_tree(body: bytes, lists: frozenset[str] = frozenset()) -> Any:
 
     DOCTYPE is refused before anything is parsed behind it: entities are what crashes and inflates parsers.
     """
+    _check_bounds(body)
+    try:
+        return _plain_tree(body.decode(), lists)
+    except (UnicodeDecodeError, ET.ParseError, _NotPlain):
+        return careful_xml_tree(body, lists)
+
+
+def xml_list(body: bytes, name: str) -> Any:
+    """The same tree, in which the elements of this name are `Rows`, if the root has any."""
+    _check_bounds(body)
+    try:
+        return _plain_list(body.decode(), name)
+    except (UnicodeDecodeError, ET.ParseError, _NotPlain):
+        tree = careful_xml_tree(body, frozenset({name}))
+    if isinstance(tree, dict) and name in tree:
+        tree[name] = Rows(tree[name])
+    return tree
+
+
+def _check_bounds(body: bytes) -> None:
     if is_html(body):
         raise UnexpectedContent("an HTML page where XML is due @ /")
-    if len(body) <= MAX_PLAIN * SHORTEST or body.count(b"<") <= MAX_PLAIN:
-        try:
-            return _plain_tree(body, lists)
-        except (UnicodeDecodeError, ET.ParseError, _NotPlain):
-            pass
-    return careful_xml_tree(body, lists)
+    if len(body) <= SHORT:
+        return
+    if body.count(b"<") > MAX_TAGS:
+        raise DecodeError(f"more than {MAX_TAGS} tags @ /")
+    if body.count(b"=") > MAX_ATTRIBUTES and any(islice(ATTRIBUTE.finditer(body), MAX_ATTRIBUTES, None)):
+        raise DecodeError(f"more than {MAX_ATTRIBUTES} attributes @ /")
 
 
-def _plain_tree(body: bytes, lists: frozenset[str]) -> Any:
+def _plain_list(text: str, name: str) -> Any:
     """The tree of a plain document; rows that are alike do not go through the parser."""
-    text, rows = body.decode(), dict[str, list[dict[str, str]]]()
-    for name in lists:
-        text, rows[name] = apart(text, name, lists)
+    rest, runs, alike = apart(text, name)
+    tree = _plain_tree(rest, frozenset({name}))
+    listed = tree.get(name, []) if isinstance(tree, dict) else []
+    rows = put_back(listed, runs, alike)
+    if rows is None:
+        raise _NotPlain
+    if listed:
+        tree[name] = rows
+    return tree
+
+
+def _plain_tree(text: str, lists: frozenset[str]) -> Any:
+    """The tree of a plain document."""
     if "<!DOCTYPE" in text or "\0" in text:
         raise _NotPlain  # a NUL is UTF-16 that hides one
     parser = ET.XMLParser(encoding="utf-8")  # noqa: S314 - no DOCTYPE, no entities
     parser.feed(text)
-    tree = _plain(parser.close(), lists, {}, MAX_DEPTH)
-    if not all(put_back(tree, name, found) for name, found in rows.items()):
-        raise _NotPlain
-    return tree
+    return _plain(parser.close(), lists, {}, MAX_DEPTH)
 
 
 def careful_xml_tree(body: bytes, lists: frozenset[str]) -> Any:
-    """The same, whatever the document; bounded while it is parsed."""
+    """The same, whatever the document; its depth is bounded while it is parsed."""
     tree = _Tree(lists)
     parser = expat.ParserCreate("utf-8", namespace_separator=" ")
     parser.StartDoctypeDeclHandler = tree.refuse_doctype
@@ -161,15 +191,13 @@ class _Tree:
     lists: frozenset[str]
     root: Any = None
     open_elements: list[_Element] = field(factory=list)
-    nodes: int = 0
 
     def refuse_doctype(self, *_: object) -> None:
         raise _Refused("a DOCTYPE, which is never read")
 
     def open(self, _: str, attributes: dict[str, str]) -> None:
-        self.nodes += 1
-        if len(self.open_elements) >= MAX_DEPTH or self.nodes > MAX_NODES:
-            raise _Refused(f"deeper than {MAX_DEPTH} elements or more than {MAX_NODES} of them")
+        if len(self.open_elements) >= MAX_DEPTH:
+            raise _Refused(f"deeper than {MAX_DEPTH} elements")
         self.open_elements.append(_Element({f"@{_local(name)}": text for name, text in attributes.items()}))
 
     def text(self, text: str) -> None:

@@ -2,7 +2,10 @@
 
 import datetime as dt
 import importlib
+import os
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import redirect_stdout
+from pathlib import Path
 from typing import Any
 
 from benchmarks import wire
@@ -27,6 +30,16 @@ def listing(meter: Meter, url: str, count: int, latency: float = 0.0) -> None:
     session = pypreservica(url)
     with meter.measuring():
         found = sum(1 for _ in session.workflow_instances("Active", "Ingest"))
+    if found != count:
+        raise RuntimeError(f"{found} of {count} were listed")
+
+
+def ocpy_listing(meter: Meter, url: str, count: int, size: int = 100) -> None:
+    """Every workflow by pages of `ocpy`, which prints each of them: to nowhere, here."""
+    told(url, f"world?count={count}")
+    api: Any = importlib.import_module("ocpy.api.external.workflows").WorkflowsApi("user", "secret", url)
+    with Path(os.devnull).open("w") as nowhere, redirect_stdout(nowhere), meter.measuring():
+        found = sum(len(api.get_workflow_instances(limit=size, offset=at)) for at in range(0, count, size))
     if found != count:
         raise RuntimeError(f"{found} of {count} were listed")
 

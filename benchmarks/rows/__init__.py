@@ -23,6 +23,7 @@ ROWS: dict[str, Row] = {
     "read-json": reading.json_page,
     "read-xml": reading.xml_page,
     "list": listing.near,
+    "list-opencast": listing.opencast,
     "import": requests.imports,
     "curve": curve.curve,
     "soak": watching.soak,

@@ -6,6 +6,7 @@ from benchmarks.measure import Bench, Figure, Job, Line, certain, cpu
 from benchmarks.serving import serving
 
 MANY = 100_000
+SOME = 10_000
 FAR = 0.02
 
 
@@ -28,6 +29,21 @@ def near(bench: Bench) -> Iterator[Line]:
     what = f"listing {MANY:,} workflows, next door"
     yield _line("list", f"CPU of {what}", line["ours"], "pyPreservica", line.get("peer"), 0.5, line.get("floor"))
     yield _line("list", f"wall of {what}", wall["ours"], "pyPreservica", wall.get("peer"), 0.4, wall.get("floor"))
+
+
+def opencast(bench: Bench) -> Iterator[Line]:
+    """10,000 workflows of an Opencast, next door."""
+    with serving() as url:
+        options = {"url": url, "count": SOME}
+        jobs = {
+            "ours": Job("listing.whole", options | {"system": "opencast"}),
+            "peer": Job("peers.ocpy_listing", options, peer=True),
+            "floor": Job("floor.pages", options | {"system": "opencast"}, peer=True),
+        }
+        found = bench.run(jobs)
+    line = {name: certain(cpu(figures)) for name, figures in found.items()}
+    what = f"CPU of listing {SOME:,} workflows of an Opencast, next door"
+    yield _line("list-opencast", what, line["ours"], "ocpy", line.get("peer"), 0.4, line.get("floor"))
 
 
 def far(bench: Bench) -> Iterator[Line]:

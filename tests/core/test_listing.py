@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, precondition, rule
 
 from workflow_async._call import Call, Page
-from workflow_async._listing import Listing
-from workflow_async._scan import next_size
+from workflow_async._lists.listing import Listing
+from workflow_async._lists.scan import next_size
 from workflow_async.errors import ConnectionBroken, ListingInconsistent
 
 Item = tuple[int, str]

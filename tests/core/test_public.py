@@ -20,7 +20,8 @@ from workflow_async.errors import CallError, NotFound
 
 PUBLIC = {
     "workflow_async": """
-        Basic Bearer Clock Digest Limits Listing OpencastClient Page Phase Poll PreservicaClient Retry Timeouts
+        Basic Bearer Clock Digest Limits Listing ListingReport OpencastClient Page Phase Poll PreservicaClient Retry
+        Timeouts
     """,
     "workflow_async.batch": """
         Ambiguous Conflicted Earlier Item Kind NotSeen NotSent OnConflict Ran Recorded Refused Result Run Skipped

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 
 from workflow_async import _structure
 from workflow_async._reader import MISSING
+from workflow_async._rows import Rows, Table
 from workflow_async._structure import (
     Records,
     Unfit,
@@ -403,6 +404,93 @@ def test_a_page_is_read_or_refused_with_the_same_paths(rows: list[Any]) -> None:
         except DecodeError as error:
             outcomes.append(repr(error.faults))
     assert outcomes[0] == outcomes[1]
+
+
+CELLS = (
+    st.sampled_from(["running", "ACTIVE", "7", " 7", "2018-08-08T08:46:57.201Z", "true", "a text"]) | WORDS | MOMENTS
+)
+
+
+@st.composite
+def tables(draw: st.DrawFn, named: str) -> Table:
+    """Rows that are alike: most texts as they should be, some children left out of a row or of all, some unknown."""
+    count = draw(st.integers(1, 3))
+    children = set(named.split()) - draw(st.sets(st.sampled_from(named.split()), max_size=3))
+    children |= draw(st.sets(st.sampled_from(STRANGERS), max_size=2))
+    columns: dict[str, list[str | None]] = {}
+    for child in sorted(children):
+        fitting = FITTING.get(child, st.sampled_from(["ACTIVE", "a text"])).map(lambda value: str(value) or None)
+        likely = draw(st.lists(fitting, min_size=count, max_size=count))
+        columns[child] = [draw(st.none() | CELLS) or None if draw(ODDS) else text for text in likely]
+    return Table(columns, count)
+
+
+ODDS = st.integers(0, 30).map(lambda number: number == 30)
+
+
+def all_told(reading: Records | cattrs.Converter, rows: Any, kind: Any) -> tuple[str, Any]:
+    """The records in every detail, or the faults in their order."""
+    try:
+        return "read", [repr(attrs.asdict(row)) for row in structured(reading, rows, list[kind])]
+    except DecodeError as error:
+        return "refused", error.faults
+
+
+@pytest.mark.parametrize(("system", "kind", "keys"), KINDS, ids=[kind.__qualname__ for _, kind, _ in KINDS])
+@given(data=st.data())
+def test_rows_that_are_alike_are_read_as_the_careful_reader_reads_their_trees(
+    system: int, kind: Any, keys: str, data: Any
+) -> None:
+    fast, careful = PAIRS[system]
+    alike = data.draw(tables(keys))
+    others = data.draw(st.lists(objects(kind, keys), max_size=2))
+    first = data.draw(st.integers(0, alike.count))
+    rows = Rows([*others[:1], first, *others[1:], alike.count - first], alike)
+    assert all_told(fast, rows, kind) == all_told(careful, rows.trees(), kind)
+
+
+ACTIVE: dict[str, list[str | None]] = {
+    "Id": ["7", "8"],
+    "State": ["ACTIVE", "Odd"],
+    "Started": ["2018-08-08T08:46:57Z", None],
+}
+
+
+def test_rows_as_they_should_be_are_read_without_the_careful_reader(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Rows, "trees", None)
+    table = Table({**ACTIVE, "Name": [None, "n"], "Creator": [None, "c"]}, 2)
+    one, two = structured(preservica_converter(), Rows([2], table), list[preservica.Workflow])
+    started = datetime(2018, 8, 8, 8, 46, 57, tzinfo=UTC)
+    assert one == preservica.Workflow(id=7, state=preservica.State.ACTIVE, state_text="ACTIVE", started=started)
+    assert two == preservica.Workflow(
+        id=8, state=preservica.State.UNKNOWN, state_text="Odd", creator="c", extra={"Name": "n"}
+    )
+    assert (one.extra, two.extra) == ({}, {"Name": "n"})
+
+
+def test_one_odd_text_in_rows_that_are_alike_is_named_by_its_place_in_the_list() -> None:
+    rows = Rows([{"Id": "1", "State": "ACTIVE"}, 2], Table({**ACTIVE, "Id": ["7", "x"]}, 2))
+    with pytest.raises(DecodeError) as caught:
+        structured(preservica_converter(), rows, list[preservica.Workflow])
+    assert caught.value.faults == ("expected a whole number, got a text @ $[2].id",)
+    assert len(structured(preservica_converter(), Rows([2], Table(ACTIVE, 2)), list[preservica.Workflow])) == 2
+
+
+def test_rows_are_read_as_frozen_records_that_share_nothing_that_could_change() -> None:
+    found = structured(preservica_converter(), Rows([2], Table(ACTIVE, 2)), list[preservica.Workflow])
+    one, two = found
+    assert one.extra is not two.extra
+    assert one.__class__ is preservica.Workflow
+    assert pickle.loads(pickle.dumps(found)) == copy.deepcopy(found) == found
+    with pytest.raises(attrs.exceptions.FrozenInstanceError):
+        one.creator = "other"  # type: ignore[misc]
+
+
+def test_values_that_are_absent_from_rows_are_each_records_own() -> None:
+    rows = Rows([2], Table({"identifier": ["7", "8"], "title": ["a", None]}, 2))
+    one, two = structured(strict(), rows, list[Whole])
+    assert (one, two) == (Whole(id=7, title="a"), Whole(id=8))
+    assert one.notes is not two.notes
 
 
 def records() -> Iterator[Any]:

@@ -14,7 +14,16 @@ from hypothesis import strategies as st
 
 from workflow_async import _xml
 from workflow_async._call import is_html
-from workflow_async._xml import MAX_DEPTH, MAX_PLAIN, NOT_XML, careful_xml_tree, xml_bytes, xml_tree
+from workflow_async._xml import (
+    MAX_ATTRIBUTES,
+    MAX_DEPTH,
+    MAX_TAGS,
+    NOT_XML,
+    careful_xml_tree,
+    xml_bytes,
+    xml_list,
+    xml_tree,
+)
 from workflow_async.errors import DecodeError, UnexpectedContent, UnsafeValue
 
 LAUGHS = b"<!DOCTYPE a [<!ENTITY l0 'lol'>%s]><a>&l9;</a>" % b"".join(
@@ -36,6 +45,11 @@ HOSTILE = {
     "two million deep, closed": b"<a>" * 2_000_000 + b"</a>" * 2_000_000,
     "a million elements": b"<a>" + b"<b/>" * 1_000_000 + b"</a>",
     "attributes by the thousand": b"<a " + b" ".join(b"a%d=''" % n for n in range(200_000)) + b"><b></a>",
+    "attributes all over": b"<a>" + b"<b c = '1'/>" * 29_000 + b"</a>",
+    "utf-16 attributes by the thousand": ("<a " + " ".join(f"a{n} = ''" for n in range(30_000)) + "/>").encode(
+        "utf-16"
+    ),
+    "sections by the thousand": b"<a>" + b"<![CDATA[]]>" * 600_000 + b"</a>",
     "one endless name": b"<" + b"a" * 8_000_000,
     "utf-7": b"<?xml version='1.0' encoding='utf-7'?><a>+ADw-b/+AD4-\xff</a>",
     "utf-16 with a DOCTYPE": "<!DOCTYPE a><a>ä</a>".encode("utf-16"),
@@ -236,18 +250,71 @@ def test_any_bytes_are_read_the_same_by_both(body: bytes) -> None:
     assert told(xml_tree, body, frozenset()) == told(careful_xml_tree, body, frozenset())
 
 
-@pytest.mark.parametrize("depth", [MAX_DEPTH - 1, MAX_DEPTH, MAX_DEPTH + 1, MAX_PLAIN // 2 - 1])
+@pytest.mark.parametrize("depth", [MAX_DEPTH - 1, MAX_DEPTH, MAX_DEPTH + 1, MAX_TAGS // 2 - 2])
 @pytest.mark.parametrize("core", [b"", b"x", b"<b/>", b"<b><c/></b>", b"<b x='1'/>"])
 def test_both_find_the_same_depth(depth: int, core: bytes) -> None:
     body = b"<a>" * depth + core + b"</a>" * depth
     assert told(xml_tree, body, frozenset()) == told(careful_xml_tree, body, frozenset())
 
 
-def test_a_plain_page_is_read_at_once_and_a_large_one_step_by_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    page = b"<r xmlns='urn:n'>\n <a>1</a>\n <b><a>2</a></b>\n</r>"
-    large = b"<r>%s</r>" % (b"<a/>" * MAX_PLAIN)
-    assert xml_tree(large, frozenset("a")) == {"a": [""] * MAX_PLAIN}
+def test_a_plain_document_does_not_go_through_the_careful_reader(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(_xml, "careful_xml_tree")
-    assert xml_tree(page) == {"a": "1", "b": {"a": "2"}}
+    assert xml_tree(b"<r xmlns='urn:n'>\n <a>1</a>\n <b><a>2</a></b>\n</r>") == {"a": "1", "b": {"a": "2"}}
     with pytest.raises(NameError):
-        xml_tree(large)
+        xml_tree(b"<r x='1'/>")
+
+
+# What is refused before it is parsed
+
+
+def unparsed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No parser from here on."""
+    monkeypatch.delattr(_xml, "expat")
+    monkeypatch.delattr(_xml, "ET")
+
+
+@pytest.mark.parametrize("read", [xml_tree, lambda body: xml_list(body, "b")], ids=["tree", "list"])
+@pytest.mark.parametrize(
+    ("name", "fault"),
+    [
+        ("two million deep", f"more than {MAX_TAGS} tags @ /"),
+        ("a million elements", f"more than {MAX_TAGS} tags @ /"),
+        ("sections by the thousand", f"more than {MAX_TAGS} tags @ /"),
+        ("attributes by the thousand", f"more than {MAX_ATTRIBUTES} attributes @ /"),
+        ("attributes all over", f"more than {MAX_ATTRIBUTES} attributes @ /"),
+        ("utf-16 attributes by the thousand", f"more than {MAX_ATTRIBUTES} attributes @ /"),
+    ],
+)
+def test_what_would_take_long_is_refused_before_any_parser_sees_it(
+    name: str, fault: str, read: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unparsed(monkeypatch)
+    with pytest.raises(DecodeError) as caught:
+        read(HOSTILE[name])
+    assert caught.value.faults == (fault,)
+
+
+def test_as_many_tags_and_attributes_as_the_bounds_are_read_and_one_more_is_not() -> None:
+    tags = b"<a>%s</a>" % (b"<b/>" * (MAX_TAGS - 2))
+    assert len(xml_tree(tags)["b"]) == MAX_TAGS - 2
+    with pytest.raises(DecodeError, match="tags"):
+        xml_tree(tags.replace(b"<b/>", b"<b/><b/>", 1))
+    attributes = b"<a>%s</a>" % (b"<b x\t=\n''/>" * MAX_ATTRIBUTES)
+    assert len(xml_tree(attributes)["b"]) == MAX_ATTRIBUTES
+    with pytest.raises(DecodeError, match="attributes"):
+        xml_tree(attributes.replace(b"<b x", b"<b y='' x", 1))
+
+
+def test_a_document_too_short_for_so_many_is_not_counted() -> None:
+    assert len(b"<a>") * MAX_TAGS >= _xml.SHORT
+    assert len(b" a=''") * MAX_ATTRIBUTES >= _xml.SHORT
+
+
+def test_a_page_of_a_thousand_rows_with_all_their_children_is_within_the_bounds() -> None:
+    row = "".join(f"\n<Child{n}>= a == b =\n</Child{n}>" for n in range(28))
+    page = f"<R><TotalCount>1000</TotalCount>{f'<Row>{row}</Row>' * 1000}</R>".encode()
+    assert len(xml_list(page, "Row")["Row"].trees()) == 1000
+
+
+def test_signs_of_equality_within_texts_are_no_attributes() -> None:
+    assert xml_tree(b"<a>%s</a>" % (b"=" * 10 * MAX_ATTRIBUTES)) == "=" * 10 * MAX_ATTRIBUTES

@@ -10,7 +10,7 @@ from attrs import define, evolve, field, frozen
 
 from workflow_async import Clock, Phase
 from workflow_async._call import Call, Page, Reply
-from workflow_async._listing import Listing
+from workflow_async._lists.listing import Listing
 from workflow_async.monitor import Poller
 
 ROWS = 100

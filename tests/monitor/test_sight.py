@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tests.monitor.records import Detailed, Operation, Record
-from workflow_async import Phase, Poll
+from tests.monitor.records import Detailed, Operation, Record, Server
+from workflow_async import Clock, Phase, Poll
 from workflow_async.errors import (
     CallError,
     ConnectFailed,
@@ -20,6 +20,7 @@ from workflow_async.errors import (
     ServerFault,
     Unauthorized,
 )
+from workflow_async.monitor.knowledge import Knowledge
 from workflow_async.monitor.outcomes import OperationChange, Unobserved, Vanished
 from workflow_async.monitor.sight import GONE_LOOKS, GONE_SECONDS, OUTAGE_LOOKS, Sight, alike, missed, seen
 
@@ -254,3 +255,74 @@ def test_a_401_may_pass_for_one_that_was_let_in_before() -> None:
     assert failed((0, refused), (299, refused), (299, refused), sight=SEEN)[1] == []
     assert [type(lost) for lost in failed((0, refused), (9, refused), (300, refused), sight=SEEN)[1]] == [Unobserved]
     assert [type(lost) for lost in failed((0, Forbidden(403)), sight=SEEN)[1]] == [Unobserved]
+
+
+# Rows of a list
+
+
+def knowing(record: Record, *, lag: float = 0.0) -> tuple[Knowledge[Any], list[Any]]:
+    """What is known after a get that was asked for at 10 and answered at 11, and what was told since; it is 20 now."""
+    told: list[Any] = []
+    now = 11.0
+    clock = Clock(now=lambda: now, wall=lambda: now)
+    known: Knowledge[Any] = Knowledge(Server(lag=lag), clock, told.append, set())
+    known.watch(record.id)
+    known.got(record, 10.0)
+    now = 20.0
+    told.clear()
+    return known, told
+
+
+def test_a_row_that_shows_what_is_known_changes_nothing() -> None:
+    known, told = knowing(Record(7))
+    before = known.sights[7]
+    assert known.listed(Record(7), 15.0)
+    assert known.sights[7] is before
+    assert not told
+
+
+def test_a_row_that_shows_something_new_is_taken_unless_it_may_be_older_than_a_get() -> None:
+    known, told = knowing(Record(7), lag=2.0)
+    assert known.listed(Record(7, step="b"), 12.9)
+    assert not told
+    assert known.listed(Record(7, step="b"), 13.0)
+    assert [change.workflow.step for change in told] == ["b"]
+
+
+def test_a_row_that_is_parked_now_is_wanted_whole_unless_it_may_be_older_than_a_get() -> None:
+    known, told = knowing(Record(7))
+    assert not known.listed(Record(7, Phase.PARKED), 11.0)
+    assert known.listed(Record(7, Phase.PARKED), 10.9)
+    assert not told
+    known, _ = knowing(Record(7, Phase.PARKED))
+    assert known.listed(Record(7, Phase.PARKED), 15.0)
+
+
+def test_a_row_that_has_ended_is_never_all_that_is_wanted() -> None:
+    for phase in (Phase.RUNNING, Phase.SUCCEEDED):
+        known, told = knowing(Record(7, phase))
+        assert not known.listed(Record(7, Phase.SUCCEEDED), 15.0)
+        assert not known.listed(Record(7, Phase.SUCCEEDED), 5.0)
+        assert not told
+
+
+@pytest.mark.parametrize("error", [NotFound(404), ServerFault(503)], ids=lambda error: type(error).__name__)
+def test_a_row_that_shows_what_is_known_makes_up_for_looks_that_failed(error: CallError) -> None:
+    known, _ = knowing(Record(7))
+    known.missed(7, error, POLL)
+    assert known.listed(Record(7), 15.0)
+    assert (known.sights[7].misses, known.sights[7].failures) == (0, 0)
+
+
+def test_a_row_that_shows_what_is_known_is_counted_where_somebody_asks_whether_it_stalls() -> None:
+    known, _ = knowing(Record(7))
+    known.patience[7] = 3.0
+    assert known.listed(Record(7), 15.0)
+    assert known.sights[7].unchanged == 1
+
+
+def test_a_row_of_one_that_nobody_watches_is_not_taken() -> None:
+    known, told = knowing(Record(7))
+    assert not known.listed(Record(8), 15.0)
+    assert list(known.sights) == [7]
+    assert not told

@@ -8,7 +8,7 @@ import pytest
 
 from workflow_async import Clock
 from workflow_async._call import Call
-from workflow_async._scan import Consistency
+from workflow_async._lists.scan import Consistency
 from workflow_async._transport import Transport
 from workflow_async.errors import ListingInconsistent, UnsafeValue
 from workflow_async.preservica import PreservicaClient, State

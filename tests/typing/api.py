@@ -12,6 +12,7 @@ from workflow_async import (
     Digest,
     Limits,
     Listing,
+    ListingReport,
     OpencastClient,
     Page,
     Phase,
@@ -58,6 +59,7 @@ async def opencast_lists(oc: OpencastClient) -> None:
     oc.workflows.list(state=[opencast.State.RUNNING, "paused"], event_created=month, with_operations=True)
     filters: opencast.WorkflowFilters = {"event_title": "algebra", "current_operation_not": ["encode"]}
     assert_type(oc.workflows.list(**filters), Listing[opencast.Workflow])
+    assert_type(oc.workflows.list(consistency="anchored", ahead=4).report, ListingReport)
     assert_type(oc.definitions.list(tag=["archive", "upload"], sort="title:asc"), Listing[opencast.Definition])
     assert_type(oc.events.processing(limit=10), Listing[opencast.Event])
 
@@ -135,6 +137,7 @@ async def preservica_lists(pv: PreservicaClient) -> None:
         assert_type(workflow, preservica.Workflow)
     async for page in listing.pages():
         assert_type(page, Page[preservica.Workflow])
+    assert_type(pv.workflows.list(consistency="partitioned").report.requests, int)
     assert_type(pv.contexts.list(type="Ingest"), Listing[preservica.Context])
     assert_type(pv.processes.list(type="OPEX"), Listing[preservica.Process])
     assert_type(pv.monitors.list(status="Running", category=["Ingest"]), Listing[preservica.Monitor])

@@ -7,7 +7,7 @@ from typing import Annotated, Any, cast
 import typer
 
 from workflow_async import OpencastClient
-from workflow_async._scan import Consistency
+from workflow_async._lists.scan import Consistency
 from workflow_async.cli.command import Session
 from workflow_async.cli.exits import Exit, Refusal
 from workflow_async.cli.tables import CONTEXTS, DEFINITIONS, OPENCAST_WORKFLOWS, PRESERVICA_WORKFLOWS

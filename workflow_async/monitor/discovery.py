@@ -6,7 +6,7 @@ from typing import Generic, TypeVar
 from attrs import define, evolve, field, frozen
 
 from workflow_async._call import Replay
-from workflow_async._listing import Listing
+from workflow_async._lists.listing import Listing
 from workflow_async._retry import retryable
 from workflow_async.errors import CallError, WorkflowAsyncError
 from workflow_async.monitor.pace import pause

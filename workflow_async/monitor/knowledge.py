@@ -58,16 +58,20 @@ class Knowledge(Generic[W]):
         sight = self.sights.get(workflow.id)
         if sight is None or (workflow.id in self.detailed and not self.source.whole(workflow)):
             return False
+        if self._idle(sight, workflow):
+            return True
         if _stops(sight, workflow):
             return workflow.phase is Phase.PARKED and self._behind(sight, asked)
-        if not self._idle(sight, workflow) and not self._behind(sight, asked):
+        if not self._behind(sight, asked):
             self._take(evolve(sight, listed_at=self.clock.now()), workflow)
         return True
 
     def _idle(self, sight: Sight[W], workflow: W) -> bool:
-        """Whether taking the row would change nothing: most rows of a long list."""
-        calm = not sight.misses and not sight.failures and sight.id not in self.patience
-        return calm and sight.workflow is not None and self._alike(sight.workflow, workflow)
+        """Whether taking the row would change nothing: most rows of a long list, which is why this is asked first."""
+        known = sight.workflow
+        if known is None or sight.over or sight.misses or sight.failures or sight.id in self.patience:
+            return False
+        return alike(known, workflow, operations=sight.id in self.detailed)
 
     def _behind(self, sight: Sight[W], asked: float) -> bool:
         """Whether a list asked for then may be older than what is known."""
@@ -119,9 +123,6 @@ class Knowledge(Generic[W]):
         self._learn(sight, workflow, now)
         self.told += 1
         self._tell(change)
-
-    def _alike(self, before: W, after: W) -> bool:
-        return alike(before, after, operations=after.id in self.detailed)
 
     def wall(self) -> datetime:
         """Now, by the wall clock, UTC."""

@@ -54,6 +54,8 @@ class Looks(Generic[W]):
     _failed_sweeps: int = field(default=0, init=False)
     _rows: int = field(default=0, init=False)
     """The list had when it was last read."""
+    _quiet_until: float = field(default=float("-inf"), init=False)
+    """As the server wished."""
     _reachable: bool = field(default=False, init=False)
     """Whether a get was answered since the list began to fail."""
 
@@ -169,7 +171,7 @@ class Looks(Generic[W]):
                 self.answered(asked)
                 pages += 1
                 # asked for ahead, nobody knows when: what was got since the sweep began may be newer
-                shown.update(workflow.id for workflow in page.items if self.known.listed(workflow, began))
+                shown.update([workflow.id for workflow in page.items if self.known.listed(workflow, began)])
                 asked = self.clock.now()
         except CallError as error:
             again = self._unlisted(error, began)
@@ -178,7 +180,8 @@ class Looks(Generic[W]):
         else:
             self._failed_sweeps, self._reachable, self._rows = 0, False, listing.report.rows
             self._calm_sweeps = self._calm_sweeps + 1 if told == self.known.told else 0
-            lost = covered - shown - self.known.sure(covered, began)
+            lost = covered - shown
+            lost -= self.known.sure(lost, began)
             self.plan.swept(pages, shown, lost, self.clock.now(), self._next_sweep(began))
         finally:
             if self.plan.sweeping:
@@ -254,7 +257,9 @@ class Looks(Generic[W]):
 
     def _wished(self, error: CallError, poll: Poll) -> float:
         """Until when the server wishes to be left alone, as far as that is endured."""
-        return self.clock.now() + min(error.retry_after or 0.0, poll.outage)
+        until = self.clock.now() + min(error.retry_after or 0.0, poll.outage)
+        self._quiet_until = max(self._quiet_until, until)
+        return until
 
     def slowed(self, poll: Poll, seconds: float) -> float:
         """A pause, longer if the server is busy."""
@@ -262,11 +267,9 @@ class Looks(Generic[W]):
 
     def answered(self, asked: float) -> None:
         """The server has answered; slowly, if it is busy."""
-        now, interval = self.clock.now(), self.plan.fastest.interval
-        if now - asked > SLOW:
-            self._strain.refused(now, interval)
-        else:
-            self._strain.answered(now, interval)
+        now = self.clock.now()
+        if self._strain.answered(now, self.plan.fastest.interval, slowly=now - asked > SLOW):
+            self.plan.recovered(max(now, self._quiet_until))
 
     def refused(self, error: CallError) -> None:
         """The server has not answered; for some reasons, because it is busy."""

@@ -108,7 +108,8 @@ def alike(before: Workflow, after: Workflow, *, operations: bool = True) -> bool
         return False
     if hasattr(after, "operations"):
         return not operations or _states(after) in {None, _states(before)}
-    return after.step in {None, before.step}
+    step = after.step
+    return step is None or step == before.step
 
 
 def operation_changes(before: Workflow | None, after: Workflow) -> tuple[OperationChange, ...]:

@@ -7,8 +7,8 @@ from typing import Generic, TypeVar
 from attrs import define, field
 
 from workflow_async._call import Call, Page
-from workflow_async._offsets import ends
-from workflow_async._scan import Found
+from workflow_async._lists.offsets import ends
+from workflow_async._lists.scan import Found
 
 T = TypeVar("T")
 

@@ -9,7 +9,7 @@ from anyio.abc import TaskGroup
 from attrs import define, field, frozen
 
 from workflow_async._call import number
-from workflow_async._listing import Listing
+from workflow_async._lists.listing import Listing
 from workflow_async.errors import (
     UnsafeValue,
     WaitTimeout,

@@ -9,7 +9,7 @@ from urllib.parse import urlencode
 
 from workflow_async._call import DIGITS, Call, Page, Params, Replay, Reply, Value, segment, texts
 from workflow_async._json import json_tree
-from workflow_async._scan import next_size
+from workflow_async._lists.scan import next_size
 from workflow_async._status import REJECTIONS
 from workflow_async._structure import structured
 from workflow_async.errors import DecodeError, ListingNotSupported, ResponseMismatch, UnsafeValue

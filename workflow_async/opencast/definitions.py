@@ -3,7 +3,7 @@
 from attrs import frozen
 
 from workflow_async._call import Params
-from workflow_async._listing import Listing
+from workflow_async._lists.listing import Listing
 from workflow_async._transport import Transport
 from workflow_async.opencast import calls, filters
 from workflow_async.opencast.records import Definition

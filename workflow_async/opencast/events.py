@@ -5,9 +5,9 @@ from operator import attrgetter
 from attrs import frozen
 
 from workflow_async._call import Call, Page
-from workflow_async._listing import Listing
-from workflow_async._offsets import Pace, Straight
-from workflow_async._scan import AHEAD
+from workflow_async._lists.listing import Listing
+from workflow_async._lists.offsets import Pace, Straight
+from workflow_async._lists.scan import AHEAD
 from workflow_async._transport import Transport
 from workflow_async.opencast import calls
 from workflow_async.opencast.records import Event

@@ -7,10 +7,10 @@ from math import ceil, floor
 from operator import attrgetter
 
 from workflow_async._call import Call, Page, Params
-from workflow_async._listing import Listing, Send
-from workflow_async._scan import Consistency
-from workflow_async._scanning import Cuts, Manner
-from workflow_async._windows import Window
+from workflow_async._lists.listing import Listing, Send
+from workflow_async._lists.manner import Cuts, Manner
+from workflow_async._lists.scan import Consistency
+from workflow_async._lists.windows import Window
 from workflow_async.errors import UnsafeValue
 from workflow_async.opencast import calls, filters
 from workflow_async.opencast.records import Workflow

@@ -8,7 +8,7 @@ from typing import Any
 from attrs import define, evolve, field, frozen
 
 from workflow_async._call import Params, Value, texts
-from workflow_async._listing import Listing
+from workflow_async._lists.listing import Listing
 from workflow_async._retry import may_have_happened
 from workflow_async._transport import Transport
 from workflow_async.batch import Ambiguous, Started, Ticket, Verdict

@@ -7,9 +7,9 @@ from attrs import define
 
 from workflow_async import monitor
 from workflow_async._call import Call, Params, Value, number
-from workflow_async._listing import Listing
-from workflow_async._scan import AHEAD, Consistency
-from workflow_async._scanning import Manner
+from workflow_async._lists.listing import Listing
+from workflow_async._lists.manner import Manner
+from workflow_async._lists.scan import AHEAD, Consistency
 from workflow_async.batch import Ticket
 from workflow_async.errors import (
     AlreadyFinished,

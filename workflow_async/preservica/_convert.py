@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 import cattrs
 
 from workflow_async._reader import Stripped
+from workflow_async._rows import Rows
 from workflow_async._structure import (
     ODD,
     Records,
@@ -130,9 +131,9 @@ def rows(tree: Any, kind: type[T]) -> tuple[T, ...]:
     return tuple(found)
 
 
-def elements(trees: list[Any], kind: type[E]) -> tuple[E, ...]:
+def elements(listed: Rows, kind: type[E]) -> tuple[E, ...]:
     """Elements as records."""
-    return rows(trees, kind)
+    return rows(listed, kind)
 
 
 def element(tree: Any, kind: type[E]) -> E:

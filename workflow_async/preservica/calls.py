@@ -5,10 +5,11 @@ from functools import partial
 from typing import Any, TypeVar
 
 from workflow_async._call import Call, Page, Params, Replay, Reply, Value, number, texts
-from workflow_async._scan import next_size
+from workflow_async._lists.scan import next_size
+from workflow_async._rows import Rows
 from workflow_async._status import REJECTIONS
 from workflow_async._structure import Unfit, whole
-from workflow_async._xml import xml_bytes, xml_tree
+from workflow_async._xml import xml_bytes, xml_list, xml_tree
 from workflow_async.errors import DecodeError, ResponseMismatch, UnsafeValue
 from workflow_async.preservica._convert import element, elements, leaf
 from workflow_async.preservica.filters import filled
@@ -86,9 +87,9 @@ def _on_many(verb: str, ids: Sequence[int | str], read: Callable[[Reply], Tally]
     return Call("POST", path, read, asked, accept=XML, replay=Replay.ONCE, success=ACCEPTED)
 
 
-def _document(reply: Reply, *lists: str) -> dict[str, Any]:
-    """The children of a document's root, whose own name is known of no answer."""
-    tree = xml_tree(reply.body, frozenset(lists))
+def _document(reply: Reply, rows: str | None = None) -> dict[str, Any]:
+    """The children of a document's root, whose own name is known of no answer; with `Rows` of this name."""
+    tree = xml_tree(reply.body) if rows is None else xml_list(reply.body, rows)
     if isinstance(tree, dict):
         return tree
     if tree.strip():
@@ -96,12 +97,12 @@ def _document(reply: Reply, *lists: str) -> dict[str, Any]:
     return {}
 
 
-def _rows(tree: dict[str, Any], name: str) -> list[Any]:
+def _rows(tree: dict[str, Any], name: str) -> Rows:
     """The rows of a list; an answer with other children than rows and counts is no list."""
     others = [child for child in tree if not child.startswith(("@", "#")) and not child.endswith("Count")]
     if name not in tree and others:
         raise DecodeError(f"expected {name} elements, got {', '.join(others[:3])} @ /")
-    found: list[Any] = tree.get(name, [])
+    found: Rows = tree.get(name, Rows())
     return found
 
 

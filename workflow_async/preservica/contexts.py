@@ -2,7 +2,7 @@
 
 from attrs import frozen
 
-from workflow_async._listing import Listing
+from workflow_async._lists.listing import Listing
 from workflow_async._transport import Transport
 from workflow_async.preservica import calls, filters
 from workflow_async.preservica.records import Context

@@ -5,9 +5,9 @@ from functools import partial
 from operator import attrgetter
 
 from workflow_async._call import Call, Page, Params
-from workflow_async._listing import Listing, Send
-from workflow_async._scanning import Cuts, Manner
-from workflow_async._windows import Window
+from workflow_async._lists.listing import Listing, Send
+from workflow_async._lists.manner import Cuts, Manner
+from workflow_async._lists.windows import Window
 from workflow_async.preservica import calls, filters
 from workflow_async.preservica.records import Workflow
 from workflow_async.settings import whole_number

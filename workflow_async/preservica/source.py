@@ -6,7 +6,7 @@ from operator import attrgetter
 from attrs import frozen
 
 from workflow_async._call import Call, Page
-from workflow_async._listing import Listing
+from workflow_async._lists.listing import Listing
 from workflow_async._transport import Transport
 from workflow_async.monitor.sweep import Sweep
 from workflow_async.preservica import calls, filters

@@ -8,7 +8,7 @@ import anyio
 import attrs
 
 from workflow_async._call import Call, Page
-from workflow_async._scan import Chain, Consistency, Found, Scan
+from workflow_async._lists.scan import Chain, Consistency, Found, Scan
 
 T = TypeVar("T")
 R = TypeVar("R")

@@ -6,9 +6,9 @@ from typing import Generic, TypeVar, get_args
 
 from attrs import frozen
 
-from workflow_async._offsets import Anchored, Pace, Straight
-from workflow_async._scan import Consistency, Found, Scan
-from workflow_async._windows import Cut, Partitioned, Window
+from workflow_async._lists.offsets import Anchored, Pace, Straight
+from workflow_async._lists.scan import Consistency, Found, Scan
+from workflow_async._lists.windows import Cut, Partitioned, Window
 from workflow_async.errors import UnsafeValue
 from workflow_async.settings import whole_number
 

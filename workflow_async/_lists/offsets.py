@@ -13,7 +13,7 @@ from typing import Generic, TypeVar
 from attrs import define, field, frozen
 
 from workflow_async._call import Call, Page
-from workflow_async._scan import Found
+from workflow_async._lists.scan import Found
 from workflow_async.errors import ListingInconsistent
 
 T = TypeVar("T")

@@ -1,0 +1,1 @@
+"""Lists that come in pages: how they are asked for, and how nothing of them is lost."""
