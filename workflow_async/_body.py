@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import AsyncIterable
+from io import BytesIO
 
 import anyio.lowlevel
 
@@ -24,18 +25,18 @@ async def bounded(wire: AsyncIterable[bytes], coding: str, limits: Limits) -> by
         raise UnreadableBody(f"content coding {coding[:32]!r}, which nobody asked for")
     inflating = _Inflating(limits.body) if "gzip" in coding else None
     most = limits.wire if inflating is not None else min(limits.wire, limits.body)
-    body, came = bytearray(), 0
+    body, came = BytesIO(), 0  # which gives its bytes away without a copy
     async for raw in wire:
         came += len(raw)
         if came > most:
             raise ResponseTooLarge(f"more than {most} bytes")
         if inflating is None:
-            body += raw
+            body.write(raw)
         else:
             await inflating.feed(raw, body)
     if inflating is not None and came and not inflating.ended:  # no byte at all is no body: 204, or HEAD
         raise UnreadableBody("the gzip stream is cut short")
-    return bytes(body)
+    return body.getvalue()
 
 
 class _Inflating:
@@ -49,13 +50,13 @@ class _Inflating:
     def ended(self) -> bool:
         return self._stream.eof
 
-    async def feed(self, raw: bytes, body: bytearray) -> None:
+    async def feed(self, raw: bytes, body: BytesIO) -> None:
         while raw and not self.ended:
             try:
-                body += self._stream.decompress(raw, BREATH)
+                body.write(self._stream.decompress(raw, BREATH))
             except zlib.error:
                 raise UnreadableBody("not a gzip stream") from None
-            if len(body) > self._cap:
+            if body.tell() > self._cap:
                 raise ResponseTooLarge(f"more than {self._cap} bytes when inflated")
             raw = self._stream.unconsumed_tail
             if raw:

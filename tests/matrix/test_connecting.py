@@ -20,6 +20,7 @@ from workflow_async.errors import (
     BadRequest,
     ConnectFailed,
     ConnectionBroken,
+    StartInvalid,
     StartOutcomeUnknown,
     TLSVerificationFailed,
 )
@@ -242,7 +243,7 @@ async def test_a_tls_port_behind_http_is_a_bad_request_in_the_servers_words(fake
     sentence = b"The plain HTTP request was sent to HTTPS port"
     async with serve(http(400, b"<html><h1>400 Bad Request</h1>" + sentence + b"</html>")) as wire:
         got, started = await failures(wire.url, fake_time)
-    assert (type(got), type(started), got.attempts) == (BadRequest, BadRequest, 1)
+    assert (type(got), type(started), got.attempts) == (BadRequest, StartInvalid, 1)
     assert sentence.decode() in got.body
     see(f"http at a TLS port that says so: {type(got).__name__}, {got.attempts} attempt")
 

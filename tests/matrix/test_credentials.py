@@ -69,7 +69,7 @@ async def test_a_token_refused_for_ever_is_unauthorized_after_two_sends(
 @pytest.mark.row(30)
 async def test_a_password_refused_is_unauthorized_after_one_send(fake_time: FakeTime, see: See) -> None:
     found = await ends("opencast", lambda _: http(401), fake_time, always=True)
-    assert str(found) == "get: 1 sent, Unauthorized; start: 1 sent, Unauthorized"
+    assert str(found) == "get: 1 sent, Unauthorized; start: 1 sent, StartUnauthorized"
     see("Basic: 1 sent, Unauthorized")
 
 

@@ -22,7 +22,7 @@ from workflow_async.errors import CallError, RateLimited, ServerFault
 from workflow_async.sandbox import Fault, Faults
 
 either = pytest.mark.parametrize("system", SYSTEMS)
-REFUSED = "get: 2 sent, right; start: 1 sent, RateLimited"
+REFUSED = "get: 2 sent, right; start: 1 sent, StartLimited"
 
 
 def busy(**headers: str) -> Callable[[bytes], bytes]:
@@ -53,7 +53,7 @@ async def test_seconds_are_waited_for_with_their_jitter_and_a_start_has_not_happ
 @either
 async def test_more_than_a_minute_is_the_callers_to_wait(system: str, fake_time: FakeTime, see: See) -> None:
     found = await ends(system, busy(retry_after="61"), fake_time)
-    assert str(found) == "get: 1 sent, RateLimited; start: 1 sent, RateLimited"
+    assert str(found) == "get: 1 sent, RateLimited; start: 1 sent, StartLimited"
     assert (found.got.retry_after, fake_time.naps) == (61, [])
     see("61 s: RateLimited at once")
 
@@ -154,7 +154,7 @@ async def test_whatever_shape_it_has_it_is_a_wait_or_a_typed_error(
 ) -> None:
     found = await ends("opencast", busy(retry_after=text, date=NOW), fake_time)
     assert fake_time.naps == ([] if nap is None else [nap])
-    assert str(found) == (REFUSED if nap is not None else "get: 1 sent, RateLimited; start: 1 sent, RateLimited")
+    assert str(found) == (REFUSED if nap is not None else "get: 1 sent, RateLimited; start: 1 sent, StartLimited")
     see("17 shapes: a wait, the usual back-off, or RateLimited")
 
 

@@ -63,8 +63,10 @@ class Subscription(Generic[W]):
         id, (event, *rest) = next(iter(self._mail.items()))
         if rest:
             self._mail[id] = rest
-        else:
+        elif len(self._mail) > 1:
             del self._mail[id]
+        else:
+            self._mail = None
         return event
 
     def expire(self) -> None:
