@@ -21,6 +21,8 @@ class Flight(Generic[T]):
 
     _task: "asyncio.Task[T]"
     _waiting: int = field(default=0, init=False)
+    _left: bool = field(default=False, init=False)
+    """Whether everybody has left; what the task says of its being cancelled is the business of scopes within it too."""
 
     @classmethod
     def of(cls, work: Coroutine[Any, Any, T]) -> "Flight[T]":
@@ -30,7 +32,7 @@ class Flight(Generic[T]):
     @property
     def over(self) -> bool:
         """Whether it is too late to join."""
-        return self._task.done() or self._task.cancelling() > 0
+        return self._left or self._task.done()
 
     async def landed(self) -> T:
         """What comes of it."""
@@ -44,6 +46,7 @@ class Flight(Generic[T]):
         return self._task.result()
 
     async def _end(self) -> None:
+        self._left = True
         if self._task.cancel():
             await whole(self._gone)
 

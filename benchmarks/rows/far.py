@@ -9,7 +9,7 @@ COUNT = 10_000
 LATENCY = 0.02
 ROWS = {"opencast": 200, "preservica": 100}
 """Of a page."""
-LISTING = (8, 16)
+LISTING = (16, 32)
 """Connections: ours by default, and twice as many."""
 GETTING = 64
 CARRIERS = {"httpx": 2.3, "httpx2": 2.3, "aiohttp": 1.3}
