@@ -2,7 +2,7 @@
 
 - "httpx", the default: the connections of httpx, which comes with the package.
 - "httpx2": those of its maintained continuation, by the same code of ours.
-- "aiohttp": a parser in C and asyncio's streams without a layer between; by far the cheapest.
+- "aiohttp": a parser in C and asyncio's streams without a layer between.
 - A ready `AsyncClient` of httpx or httpx2: for its proxies, its TLS, its mocks, or a transport such as httpx-aiohttp's.
 """
 
