@@ -3,50 +3,19 @@
 It reads what is as it should be. Whatever it stumbles over it leaves to the careful reader, which names every fault.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import groupby
-from typing import Any, Generic, TypeVar
+from typing import Any
 
 import attrs
 from attrs import frozen
 
 from workflow_async._rows import Rows, Table
+from workflow_async._values import Known, OrNone, Stripped
 
-T = TypeVar("T")
 Hook = Callable[[Any, Any], Any]
 
 MISSING = object()
-
-
-@frozen(eq=False)
-class OrNone(Generic[T]):
-    """Reads a value that may be absent, null or ""."""
-
-    read: Callable[[Any], T]
-
-    def __call__(self, value: Any) -> T | None:
-        return None if value is None or value == "" else self.read(value)
-
-
-@frozen(eq=False)
-class Known(Generic[T]):
-    """Reads a word, and has the answers for the usual ones ready."""
-
-    read: Callable[[Any], T]
-    answers: Mapping[str, T]
-
-    def __call__(self, value: Any) -> T:
-        return self.read(value)
-
-
-@frozen(eq=False)
-class Stripped(Generic[T]):
-    """Reads a text without the blanks around it; the usual one has none."""
-
-    read: Callable[[Any], T]
-
-    def __call__(self, value: Any) -> T:
-        return self.read(value.strip() if isinstance(value, str) else value)
 
 
 @frozen
@@ -69,6 +38,7 @@ def reader(kind: type[Any], fields: Sequence[Field], careful: Hook, *, extra: bo
         "new": object.__new__,
         "careful": careful,
         "MISSING": MISSING,
+        "besides": _besides,
         "KEYS": frozenset(field.key for field in fields),
     }
     whole, some = list[str](), list[str]()
@@ -78,7 +48,7 @@ def reader(kind: type[Any], fields: Sequence[Field], careful: Hook, *, extra: bo
         some += either
     if extra:
         whole.append("made.extra = {}")
-        some.append("made.extra = {} if len(tree) == known else {k: tree[k] for k in tree if k not in KEYS}")
+        some.append("made.extra = {} if len(tree) == known else besides(tree, KEYS)")
     source = SOURCE.format(known=len(scope["KEYS"]), whole="\n            ".join(whole), some="\n        ".join(some))
     exec(compile(source, f"<reader of {kind.__qualname__}>", "exec"), scope)  # noqa: S102 - names and keys of our own
     written: Hook = scope["read"]
@@ -109,6 +79,11 @@ def read(tree, _):
         return careful(tree, _)
 """
 """Most objects hold every known key and nothing else, which is read at a third less than what has to be asked for."""
+
+
+def _besides(tree: dict[str, Any], keys: frozenset[str]) -> dict[str, Any]:
+    """What has none of these keys."""
+    return {key: value for key, value in tree.items() if key not in keys}
 
 
 def _twin(kind: type[Any]) -> type[Any]:
@@ -150,14 +125,14 @@ def _value(field: Field, scope: dict[str, Any]) -> str:
         return f"inner_{name}(value) or read_{name}(value)"
     if isinstance(read, OrNone):
         scope[f"inner_{name}"] = read.read
-        return f"inner_{name}(value) if value else read_{name}(value)"
+        return f"inner_{name}(value) if value else None if value in ('', None) else read_{name}(value)"
     return f"read_{name}(value)"
 
 
 def _as_it_is(field: Field, scope: dict[str, Any]) -> str:
-    """The condition under which a value is taken as it is; of those that may be none, the empty one is not."""
+    """The condition under which a value is taken as it is; of texts that may be none, the empty one is not."""
     scope[f"plain_{field.name}"] = field.plain
-    filled = " and value" if isinstance(field.read, OrNone) else ""
+    filled = " and value" if field.plain is str and isinstance(field.read, OrNone) else ""
     return f"value.__class__ is plain_{field.name}{filled}"
 
 

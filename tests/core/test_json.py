@@ -4,14 +4,15 @@ import contextlib
 import json
 import sys
 import time
+import tracemalloc
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from workflow_async import _json
-from workflow_async._json import careful_json_tree, json_tree
+from workflow_async._json import careful_json_tree, json_rows, json_tree
 from workflow_async.errors import DecodeError, UnexpectedContent
 
 JSON = st.recursive(
@@ -170,3 +171,81 @@ def test_without_orjson_everything_is_read_all_the_same(monkeypatch: pytest.Monk
     assert json_tree(b'{"a": [1]}') == {"a": [1]}
     with pytest.raises(DecodeError):
         json_tree(b'{"a": 1, "a": 1}')
+
+
+# Row by row
+
+
+@pytest.fixture
+def every_array_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(_json, "LONG", 0)
+
+
+def listed(body: bytes) -> list[Any] | None:
+    rows = json_rows(body)
+    return None if rows is None else list(rows)
+
+
+def only_lists(body: bytes) -> list[Any] | None:
+    tree = json_tree(body)
+    return tree if isinstance(tree, list) else None
+
+
+@pytest.mark.usefixtures("every_array_is_long")
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.dictionaries(KEYS, TREES, max_size=3), max_size=4) | TREES, st.sampled_from(SPELLED))
+def test_rows_one_by_one_are_those_of_the_whole(value: Any, spelled: Any) -> None:
+    body = spelled(value).encode("utf-8", "surrogatepass")
+    assert told(listed, body) == told(only_lists, body)
+
+
+@pytest.mark.usefixtures("every_array_is_long")
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.sampled_from([b"[{", b"}]", b'"a"', b":", b"1", b",", b"{", b"}", b"\xff", b" "]), max_size=12))
+def test_near_arrays_are_refused_row_by_row_as_they_are_whole(parts: list[bytes]) -> None:
+    body = b'[{"a":1},{"a":' + b"".join(parts) + b"}]"
+    assert told(listed, body) == told(only_lists, body)
+
+
+def page(*rows: str) -> bytes:
+    """A page long enough to be read row by row."""
+    filling = ",".join(f'{{"a":{place},"b":"{"x" * 400}"}}' for place in range(1000))
+    return f"[{','.join((filling, *rows))}]".encode()
+
+
+def test_rows_of_a_long_page_are_parsed_when_they_are_due(monkeypatch: pytest.MonkeyPatch) -> None:
+    parsed: list[int] = []
+
+    def parsing(body: bytes) -> Any:
+        parsed.append(len(body))
+        return json_tree(body)
+
+    monkeypatch.setattr(_json, "json_tree", parsing)
+    rows = iter(json_rows(page()) or ())
+    assert (next(rows)["a"], next(rows)["a"]) == (0, 1)
+    assert len(parsed) == 2
+    assert max(parsed) < 500
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        '{"a":1,"b":"x","a":2}', '{"a":1,"b":"x"', '{"a":1,"b":"},{"}', '{"b":"}]', '{"a":1,"b":"x"},',
+        '{"a":"\\ud800"}',
+        '{"a":{"a":1},"b":{"a":2}}', '{"a":[{"a":1,"b":"x"},{"a":2,"b":"x"}],"b":"x"}', "7", "[1]", '{"a":NaN,"b":"x"}',
+    ],
+)  # fmt: skip
+def test_the_last_row_of_a_long_page_is_read_as_in_the_whole(last: str) -> None:
+    body = page(last)
+    assert told(listed, body) == told(only_lists, body)
+
+
+def test_a_long_page_takes_little_more_room_than_its_records() -> None:
+    row = json.dumps({"a": 1, "steps": [{"name": "encode", "at": place, "done": True} for place in range(200)]})
+    body = f"[{','.join([row.replace(' ', '')] * 200)}]".encode()
+    tracemalloc.start()
+    count = sum(1 for _ in json_rows(body) or ())
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert count == 200
+    assert peak < len(body) / 2

@@ -26,6 +26,7 @@ PURE = [
         "_lists/windows.py",
         "_lists/manner.py",
         "_structure.py",
+        "_values.py",
         "_reader.py",
         "_origin.py",
     ),

@@ -19,22 +19,8 @@ from hypothesis import strategies as st
 from workflow_async import _structure
 from workflow_async._reader import MISSING
 from workflow_async._rows import Rows, Table
-from workflow_async._structure import (
-    Records,
-    Unfit,
-    any_instant,
-    by,
-    converter,
-    instant,
-    listed,
-    or_none,
-    record,
-    structured,
-    text,
-    texts,
-    truth,
-    whole,
-)
+from workflow_async._structure import Records, by, converter, listed, record, structured
+from workflow_async._values import Unfit, any_instant, instant, or_none, text, texts, truth, whole
 from workflow_async.errors import DecodeError
 from workflow_async.opencast import records as opencast
 from workflow_async.opencast._convert import opencast_converter

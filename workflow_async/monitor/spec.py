@@ -12,7 +12,8 @@ from attrs import evolve, field, frozen
 
 from workflow_async._call import number
 from workflow_async._json import json_tree
-from workflow_async._structure import Unfit, by, converter, listed, or_none, record, structured
+from workflow_async._structure import by, converter, listed, record, structured
+from workflow_async._values import Unfit, or_none
 from workflow_async.errors import CallError, ListingNotSupported, UnsafeValue
 from workflow_async.monitor.monitored import Monitored
 from workflow_async.monitor.outcomes import Change, Unobserved, Vanished

@@ -2,7 +2,8 @@
 
 import cattrs
 
-from workflow_async._structure import Records, by, instant, known, listed, or_none, record, text, texts, truth, whole
+from workflow_async._structure import Records, by, listed, record
+from workflow_async._values import instant, known, or_none, text, texts, truth, whole
 from workflow_async.opencast.records import (
     Definition,
     Event,

@@ -2,13 +2,13 @@
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from workflow_async._call import DIGITS, Call, Page, Params, Replay, Reply, Value, segment, texts
-from workflow_async._json import json_tree
+from workflow_async._json import json_rows, json_tree
 from workflow_async._lists.scan import next_size
 from workflow_async._status import REJECTIONS
 from workflow_async._structure import structured
@@ -202,8 +202,7 @@ def _definition(include: Params, id: str, reply: Reply) -> Definition:
 
 
 def _definitions(include: Params, reply: Reply) -> tuple[Definition, ...]:
-    rows = [_completed(include, row) for row in _array(json_tree(reply.body))]
-    return tuple(structured(CONVERTER, rows, list[Definition]))
+    return tuple(structured(CONVERTER, _all_completed(include, _array(reply)), list[Definition]))
 
 
 COMPLETED = {
@@ -212,6 +211,10 @@ COMPLETED = {
     "withconfigurationpanel": "configuration_panel",
 }
 """What a `with…` parameter asks for; null is the empty one of each."""
+
+
+def _all_completed(include: Params, rows: Iterable[Any]) -> Iterable[Any]:
+    return (_completed(include, row) for row in rows) if include else rows
 
 
 def _completed(include: Params, tree: Any) -> Any:
@@ -230,23 +233,23 @@ def _workflow_page(
     given: int,
     reply: Reply,
 ) -> Page[Workflow]:
-    tree = json_tree(reply.body)
-    if not isinstance(tree, list):
+    found = json_rows(reply.body)
+    if found is None:
         raise ListingNotSupported("it answers the path with something else than a list")
-    items = structured(CONVERTER, [_completed(include, row) for row in tree], list[Workflow])
+    items = structured(CONVERTER, _all_completed(include, found), list[Workflow])
     return _by_offset(tuple(items), rows, following, limit, given)
 
 
 def _page(
     kind: type[T], rows: int, following: Callable[[int], Call[Page[T]]], limit: int | None, given: int, reply: Reply
 ) -> Page[T]:
-    items = structured(CONVERTER, _array(json_tree(reply.body)), list[kind])  # type: ignore[valid-type]  # it is one
+    items = structured(CONVERTER, _array(reply), list[kind])  # type: ignore[valid-type]  # it is one
     return _by_offset(tuple(items), rows, following, limit, given)
 
 
 def _events(reply: Reply, asked: frozenset[str]) -> tuple[Event, ...]:
     """Only those asked for: a server that ignores the filter answers with everything."""
-    events = structured(CONVERTER, _array(json_tree(reply.body)), list[Event])
+    events = structured(CONVERTER, _array(reply), list[Event])
     return tuple(event for event in events if event.id in asked)
 
 
@@ -259,10 +262,11 @@ def _by_offset(
     return Page(items, None if over else following(count))
 
 
-def _array(tree: Any) -> list[Any]:
-    if not isinstance(tree, list):
+def _array(reply: Reply) -> Iterable[Any]:
+    rows = json_rows(reply.body)
+    if rows is None:
         raise DecodeError("expected a list @ $")
-    return tree
+    return rows
 
 
 def _no_listing(reply: Reply) -> ListingNotSupported:

@@ -5,22 +5,9 @@ from typing import Any, TypeVar
 
 import cattrs
 
-from workflow_async._reader import Stripped
 from workflow_async._rows import Rows
-from workflow_async._structure import (
-    ODD,
-    Records,
-    Unfit,
-    by,
-    instant,
-    known,
-    or_none,
-    record,
-    structured,
-    text,
-    truth,
-    whole,
-)
+from workflow_async._structure import ODD, Records, by, record, structured
+from workflow_async._values import Stripped, Unfit, instant, known, or_none, text, truth, whole
 from workflow_async.preservica.records import Context, Message, Monitor, Process, State, Workflow
 
 T = TypeVar("T")

@@ -8,7 +8,7 @@ from workflow_async._call import Call, Page, Params, Replay, Reply, Value, numbe
 from workflow_async._lists.scan import next_size
 from workflow_async._rows import Rows
 from workflow_async._status import REJECTIONS
-from workflow_async._structure import Unfit, whole
+from workflow_async._values import Unfit, whole
 from workflow_async._xml import xml_bytes, xml_list, xml_tree
 from workflow_async.errors import DecodeError, ResponseMismatch, UnsafeValue
 from workflow_async.preservica._convert import element, elements, leaf

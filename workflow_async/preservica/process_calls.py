@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl, urlsplit
 from workflow_async._call import Call, Page, Params, Reply, segment
 from workflow_async._json import json_tree
 from workflow_async._lists.scan import next_size
-from workflow_async._structure import Unfit, truth
+from workflow_async._values import Unfit, truth
 from workflow_async.errors import DecodeError, ListingInconsistent, ResponseMismatch
 from workflow_async.preservica._convert import rows
 from workflow_async.preservica.records import Message, Monitor, Process

@@ -18,8 +18,8 @@ from workflow_async._auth import Grant, Proof, Secret, as_secret, is_visible, sp
 from workflow_async._call import Call, Params, Replay, Reply
 from workflow_async._json import json_tree
 from workflow_async._status import status_error
-from workflow_async._structure import Unfit, whole
 from workflow_async._transport import Transport
+from workflow_async._values import Unfit, whole
 from workflow_async.errors import CallError, DecodeError, Unauthorized, UnexpectedContent, UnsafeValue
 from workflow_async.preservica.filters import filled, some
 
