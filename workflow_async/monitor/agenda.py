@@ -34,15 +34,29 @@ class Agenda:
     def take(self, now: float, most: int) -> list[int]:
         """Take out the ids that are due by now, the longest due first, and at most so many."""
         taken: list[int] = []
-        while len(taken) < most and self.next is not None and self.next <= now:
-            _, id = heapq.heappop(self._heap)
-            del self._due[id]
+        while len(taken) < most and (id := self.pop(now)) is not None:
             taken.append(id)
         return taken
+
+    def pop(self, now: float) -> int | None:
+        """Take out the id that is due first, if that is by now."""
+        first = self.first
+        if first is None or self._due[first] > now:
+            return None
+        heapq.heappop(self._heap)
+        del self._due[first]
+        return first
+
+    @property
+    def first(self) -> int | None:
+        """The id that is due first, or None."""
+        heap, due = self._heap, self._due
+        while heap and due.get(heap[0][1]) != heap[0][0]:
+            heapq.heappop(heap)
+        return heap[0][1] if heap else None
 
     @property
     def next(self) -> float | None:
         """The instant the next id is due at, or None."""
-        while self._heap and self._due.get(self._heap[0][1]) != self._heap[0][0]:
-            heapq.heappop(self._heap)
-        return self._heap[0][0] if self._heap else None
+        first = self.first
+        return None if first is None else self._due[first]

@@ -40,7 +40,7 @@ class Knowledge(Generic[W]):
         if sight is None:
             self.sights[id] = known or Sight(id=id, since=self.clock.now())
         elif sight.over and not _final(sight):
-            self.sights[id] = evolve(unharmed(sight), over=False)
+            self.sights[id] = unharmed(sight, over=False)
         return sight is not None and sight.over and not _final(sight)
 
     def forget(self, id: int) -> None:
@@ -102,7 +102,7 @@ class Knowledge(Generic[W]):
 
     def glanced(self, id: int) -> None:
         """A glance has shown nothing new of it."""
-        self.sights[id] = evolve(unharmed(self.sights[id]), unchanged=self.sights[id].unchanged + 1)
+        self.sights[id] = unharmed(self.sights[id], unchanged=self.sights[id].unchanged + 1)
         self._check_stall(self.sights[id])
 
     def missed(self, id: int, error: CallError, poll: Poll) -> None:

@@ -45,8 +45,12 @@ class Looks(Generic[W]):
     stir: Callable[[], None]
     """Called when a request is over: what is due may be another. Not for one that is cut off: so is its leader, who
     must not be woken to begin it again."""
+    went_on: Callable[[], None]
+    """Called instead where another has begun in its place."""
     fail: Callable[[WorkflowAsyncError], None]
     """Called when no look can ever work again: the client is closed."""
+    draining: bool = field(default=False, init=False)
+    """Whether requests on their way are only waited for; `begin` begins anew."""
     plan: Plan = field(init=False)
     known: Knowledge[W] = field(init=False)
     _strain: Strain = field(factory=Strain, init=False)
@@ -101,19 +105,25 @@ class Looks(Generic[W]):
 
     def begin(self, group: TaskGroup) -> float | None:
         """Begin every look that is due, in this task group; the instant the next one is, or None."""
+        self.draining = False
         asks = self.plan.ask(self.clock.now() + GRAIN, self.sights, self._strain.factor)
         if asks.sweep:
             group.start_soon(self._sweep)
         for chunk in asks.glances:
             group.start_soon(self._glance, chunk)
         for id in asks.gets:
-            group.start_soon(self._get, id, id in asks.confirms)
+            group.start_soon(self._gets, id, id in asks.confirms)
         return asks.next
 
     @property
     def idle(self) -> bool:
         """Whether no request is on its way."""
         return not self.plan.flights and not self.plan.sweeping
+
+    @property
+    def behind(self) -> bool:
+        """Whether more gets are due than may be on their way."""
+        return self.plan.behind(self.clock.now() + GRAIN)
 
     def shown(self, workflow: W, asked: float) -> None:
         """Take a row of a list that is not the plan's; as long as it shows the workflow, nothing else need ask."""
@@ -123,10 +133,31 @@ class Looks(Generic[W]):
 
     # Requests
 
-    async def _get(self, id: int, confirming: bool) -> None:  # noqa: FBT001 - a task group passes by position
+    async def _gets(self, id: int, confirming: bool) -> None:  # noqa: FBT001 - a task group passes by position
+        """Get one, and as long as the server answers and more are due than may be on their way, the next in its place.
+
+        Its answer is read and the next request sent without a turn of the event loop between: where many answers come
+        at once, the first requests are on their way again while the last answers are read.
+        """
+        following: tuple[int, bool] | None = (id, confirming)
+        while following is not None:
+            answered = await self._get(*following)
+            following = self._following() if answered and not self.draining else None
+        self.stir()
+
+    def _following(self) -> tuple[int, bool] | None:
+        """What to get in the place of what is got."""
+        following = self.plan.another(self.clock.now() + GRAIN, self.sights)
+        if following is not None:
+            self.went_on()
+        return following
+
+    async def _get(self, id: int, confirming: bool) -> bool:  # noqa: FBT001 - likewise
+        """Get one; whether the server has answered."""
         asked = due = self.clock.now()
         sight = self.sights.get(id)
         whole = confirming or id in self.plan.detailed or (sight is not None and sight.ending)
+        answered = False
         try:
             workflow = await self.source.get(id, operations=whole)
         except CallError as error:
@@ -134,12 +165,13 @@ class Looks(Generic[W]):
         except WorkflowAsyncError as error:
             self.fail(error)
         else:
+            answered = True
             self.answered(asked)
             self._reached()
             due = self._next_look(id) if self.known.got(workflow, asked) else asked
         finally:
             self._landed((id,), {id: due})
-        self.stir()
+        return answered
 
     async def _glance(self, ids: Sequence[int]) -> None:
         asked = self.clock.now()

@@ -152,6 +152,24 @@ class Plan:
         self.flights += len(gets) + len(glances)
         return Asks(sweep=sweep, glances=glances, gets=gets, confirms=frozenset(confirms), next=self._next())
 
+    def another(self, now: float, sights: Mapping[int, Sight[Any]]) -> tuple[int, bool] | None:
+        """A get to begin where one is over, and whether it confirms; None if there is more to think of."""
+        id, sweep_at = self.alone.first, self._sweep_due
+        if id is None or self.fresh or not self._is_due(now) or self._glanceable(id, sights[id]):
+            return None
+        if sweep_at is not None and sweep_at <= now:
+            return None
+        confirms = id in self.certain
+        self.alone.drop(id)
+        self.certain.discard(id)
+        self.asked.add(id)
+        self.flights += 1
+        return id, confirms
+
+    def behind(self, now: float) -> bool:
+        """Whether more are due than may be on their way."""
+        return self.flights >= AT_ONCE and self._is_due(now)
+
     def answered(self, ids: Iterable[int], next_look: Mapping[int, float]) -> None:
         """A request for these is over; those that are still watched are due again at these instants."""
         self.flights -= 1
@@ -230,20 +248,21 @@ class Plan:
             self.covered.add(id)
 
     def _due(self, now: float, sights: Mapping[int, Sight[Any]]) -> tuple[tuple[tuple[int, ...], ...], tuple[int, ...]]:
-        room = AT_ONCE - self.flights
-        first = self.alone.next
-        if room <= 0 or first is None or first > now:
+        room, by = AT_ONCE - self.flights, now + self.glances * EARLY * self.fastest.interval
+        if room <= 0 or not self._is_due(now):
             return (), ()
-        if not self.glances:
-            return (), tuple(self.alone.take(now, room))
-        due = self.alone.take(now + EARLY * self.fastest.interval, room * GLANCE)
-        some = [id for id in due if self._glanceable(id, sights[id])]
+        some, rest = list[int](), list[int]()
+        while len(rest) < room and len(some) < room * GLANCE and (id := self.alone.pop(by)) is not None:
+            (some if self._glanceable(id, sights[id]) else rest).append(id)
         if len(some) < WORTHWHILE:
-            some = []
-        rest = [id for id in due if id not in set(some)]
+            rest, some = rest + some, []
         for id in rest[room:]:
             self.alone.put(id, now)
         return tuple(_chunks(some)), tuple(rest[:room])
+
+    def _is_due(self, now: float) -> bool:
+        first = self.alone.next
+        return first is not None and first <= now
 
     @property
     def _sweep_due(self) -> float | None:
@@ -255,7 +274,7 @@ class Plan:
 
     def _glanceable(self, id: int, sight: Sight[Any]) -> bool:
         known = sight.workflow
-        if known is None or known.phase not in GLANCED or id in self.certain or id in self.detailed:
+        if not self.glances or known is None or known.phase not in GLANCED or id in self.certain or id in self.detailed:
             return False
         return not sight.misses and (sight.unchanged + 1) % CERTAIN != 0
 

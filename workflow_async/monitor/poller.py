@@ -24,6 +24,8 @@ W = TypeVar("W", bound=Workflow)
 
 DRAIN = 1.0
 """Seconds that a leader which is served gives to the gets on their way, and a deadline to its last look."""
+LINGER = 0.5
+"""Seconds that a leader which is served goes on while more is due than can begin: the next has to begin anew."""
 LAST_LOOKS = 64
 """Workflows that are looked at once more at a deadline; where more are left, none is."""
 DEADLINES = 64
@@ -45,10 +47,12 @@ class Poller(Generic[W]):
     _expiring: dict[Subscription[W], None] = field(factory=dict, init=False)
     _followers: dict[Subscription[W], None] = field(factory=dict, init=False)
     _leader: Subscription[W] | None = field(default=None, init=False)
+    _ends: float | None = field(default=None, init=False)
+    """When the leader, which is served, leaves at the latest."""
     _stirred: anyio.Event | None = field(default=None, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.looks = Looks(self.source, self.clock, self._tell, self._stir, self._fail)
+        self.looks = Looks(self.source, self.clock, self._tell, self._stir, self._went_on, self._fail)
 
     def join(self, subscription: Subscription[W], ids: Iterable[int]) -> None:
         """Watch these for a subscription; what is known of them already is told at once."""
@@ -152,10 +156,10 @@ class Poller(Generic[W]):
             del self._followers[subscription]
 
     async def _lead(self, subscription: Subscription[W]) -> None:
-        self._leader = subscription
+        self._leader, self._ends = subscription, None
         try:
             async with anyio.create_task_group() as group:
-                while not subscription.ready or self.looks.plan.sweeping:
+                while not self._may_end(subscription):
                     self._stirred = anyio.Event()
                     await self._nap(self.looks.begin(group), self._stirred)
                     self._expire()
@@ -164,8 +168,22 @@ class Poller(Generic[W]):
         finally:
             self._leader = self._stirred = None
 
+    def _may_end(self, subscription: Subscription[W]) -> bool:
+        """Whether a leader is served and may leave: the list is read whole, and nothing is due that cannot begin."""
+        if not subscription.ready:
+            return False
+        if self._ends is None:
+            self._ends = self.clock.now() + LINGER
+        return not self.looks.plan.sweeping and (self._late or not self.looks.behind)
+
+    @property
+    def _late(self) -> bool:
+        """Whether a leader that is served has gone on for long enough."""
+        return self._ends is not None and self._ends <= self.clock.now() + GRAIN
+
     async def _drain(self) -> None:
         """Let the gets on their way be answered, for a moment: the next leader would have to ask again."""
+        self.looks.draining = True
         with anyio.move_on_after(DRAIN):
             while not self.looks.idle:
                 self._stirred = anyio.Event()
@@ -179,8 +197,8 @@ class Poller(Generic[W]):
 
     async def _nap(self, look_at: float | None, stirred: anyio.Event) -> None:
         """Sleep until the next look, or until something happens; a deadline can wait for the looks on their way."""
-        if self.looks.idle:
-            look_at = min((at for at in (look_at, self._next_deadline()) if at is not None), default=None)
+        ends = [look_at, None if self._late else self._ends, self._next_deadline() if self.looks.idle else None]
+        look_at = min((at for at in ends if at is not None), default=None)
         async with anyio.create_task_group() as group:
             if look_at is not None:
                 group.start_soon(self._alarm, max(0.0, look_at - self.clock.now()), stirred)
@@ -212,7 +230,15 @@ class Poller(Generic[W]):
         if self._stirred is not None:
             self._stirred.set()
 
+    def _went_on(self) -> None:
+        """A request has taken the place of another: the leader's business only if somebody's time is up."""
+        deadline = self._next_deadline()
+        if self._expiring or (deadline is not None and deadline <= self.clock.now() + GRAIN):
+            self._stir()
+
     def _tell(self, event: Event[W]) -> None:
+        if self._leader is not None and not self._leader.ready:
+            self._stir()
         for subscription in self._watchers.get(event.id, ()):
             subscription.post(event)
 

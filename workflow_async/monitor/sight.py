@@ -52,9 +52,9 @@ class Sight(Generic[W]):
     """It has ended, and everyone was told: nothing that a look may say later counts."""
 
 
-def unharmed(sight: Sight[W]) -> Sight[W]:
-    """The same after a look that did not fail."""
-    return evolve(sight, misses=0, missing_since=None, failing_since=None, failures=0)
+def unharmed(sight: Sight[W], **news: Any) -> Sight[W]:
+    """The same after a look that did not fail, with what else is new."""
+    return evolve(sight, misses=0, missing_since=None, failing_since=None, failures=0, **news)
 
 
 def seen(
@@ -63,9 +63,8 @@ def seen(
     """A look that succeeded: what is known from here on, and what is new about it, with `operations` of them too."""
     if sight.over:
         return sight, None
-    calm = evolve(unharmed(sight), workflow=workflow)
     if sight.workflow is not None and alike(sight.workflow, workflow, operations=operations):
-        return evolve(calm, unchanged=sight.unchanged + 1), None
+        return unharmed(sight, workflow=workflow, unchanged=sight.unchanged + 1), None
     change = Change(
         workflow=workflow,
         was=sight.workflow.phase if sight.workflow is not None else None,
@@ -74,10 +73,8 @@ def seen(
         operations=operation_changes(sight.workflow, workflow) if operations else (),
         key=f"{workflow.id}/{sight.changes + 1}",
     )
-    known = evolve(
-        calm, changes=sight.changes + 1, changed_at=now, unchanged=0, stalled=False, over=workflow.phase.final
-    )
-    return known, change
+    fresh = {"workflow": workflow, "changes": sight.changes + 1, "changed_at": now, "unchanged": 0, "stalled": False}
+    return unharmed(sight, **fresh, over=workflow.phase.final), change
 
 
 def missed(
