@@ -5,6 +5,7 @@ import gc
 import itertools
 import tracemalloc
 from collections.abc import Callable
+from contextlib import aclosing
 from typing import Any
 
 import anyio
@@ -33,6 +34,8 @@ class Far:
     asked: list[tuple[int, int]] = field(factory=list)
     going: int = 0
     most: int = 0
+    cut: int = 0
+    """Requests that were given up."""
 
     def call(self, offset: int, rows: int) -> Call[Page[int]]:
         return Call("GET", f"/list?{offset}", lambda _: Page(()), (("offset", str(offset)), ("rows", str(rows))))
@@ -49,6 +52,9 @@ class Far:
                 raise self.broken[offset]
             found = self.rows[offset : offset + min(rows, self.cap)]
             return Page(tuple(found), total=len(self.rows) if self.totals else None)
+        except asyncio.CancelledError:
+            self.cut += 1
+            raise
         finally:
             self.going -= 1
 
@@ -100,9 +106,9 @@ async def test_with_a_total_exactly_the_pages_that_remain_are_asked_for() -> Non
 
 
 async def test_without_a_total_pages_at_once_grow_with_what_has_come() -> None:
-    far = Far([*range(335)], totals=False)
+    far = Far([*range(335)], totals=False, turns=lambda _: 20)
     assert [row async for row in far.listing(ahead=8)] == [*range(335)]
-    assert offsets(far) == [*range(0, 400, 10)]  # 1, 1, 2, 4, 8, 8, 8, 8: the last 6 in vain
+    assert offsets(far) == [*range(0, 410, 10)]  # 34 pages, and 7 in vain: as many as are on their way behind the last
     assert far.most == 8
 
 
@@ -145,7 +151,7 @@ async def test_an_anchored_listing_of_a_server_that_caps_its_pages_loses_nothing
 
 
 async def test_a_server_that_caps_its_pages_is_asked_for_what_it_gives_once_that_is_known() -> None:
-    far = Far([*range(100)], cap=3)
+    far = Far([*range(100)], cap=3, turns=lambda _: 20)
     assert [row async for row in far.listing()] == [*range(100)]
     assert len(far.asked) <= 34 + 4
     assert far.most == 4
@@ -218,13 +224,57 @@ async def test_cancelling_at_any_point_leaves_no_task(way: str) -> None:
     assert k >= 5
 
 
+FROM_THE_THIRD_PAGE = 20
+
+
+def slow(offset: int) -> int:
+    return 10**9 if offset >= FROM_THE_THIRD_PAGE else 1
+
+
+async def test_while_a_page_is_read_the_next_are_on_their_way_and_it_is_one_of_so_many() -> None:
+    far = Far([*range(100)], turns=slow)
+    async with aclosing(far.listing(ahead=3).pages()) as pages:
+        await anext(pages)
+        assert offsets(far) == [0]
+        await anext(pages)
+        await anyio.lowlevel.checkpoint()
+        assert (far.going, offsets(far)) == (2, [0, 10, 20, 30])
+    assert (far.going, len(asyncio.all_tasks())) == (0, 1)
+
+
+async def test_one_page_at_a_time_is_never_asked_for_while_another_is_read() -> None:
+    far = Far([*range(30)])
+    async for page in far.listing(ahead=1).pages():
+        for _ in range(5):
+            await anyio.lowlevel.checkpoint()
+        assert far.going == 0
+        assert len(far.asked) == page.items[-1] // 10 + 1
+
+
+async def test_a_slow_reader_holds_no_connection() -> None:
+    far = Far([*range(100)], turns=lambda _: 3)
+    async for _ in far.listing().pages():
+        for _ in range(10):
+            await anyio.lowlevel.checkpoint()
+        assert far.going == 0
+
+
 async def test_leaving_early_leaves_no_task() -> None:
-    far = Far([*range(100)])
+    far = Far([*range(100)], turns=slow)
     async for row in far.listing():
         if row == 15:
             break
-    assert len(asyncio.all_tasks()) == 1
+    assert far.going == 3
+    while len(asyncio.all_tasks()) > 1:  # until the event loop has closed the generator
+        await anyio.lowlevel.checkpoint()
     assert far.going == 0
+
+
+async def test_what_was_asked_in_vain_is_answered_so_that_its_connections_last() -> None:
+    far = Far([*range(35)], totals=False, turns=lambda offset: offset + 1)
+    async for _ in far.listing():
+        pass
+    assert (far.going, far.cut, len(far.asked)) == (0, 0, 6)
 
 
 async def test_only_so_many_pages_are_held() -> None:
@@ -262,7 +312,7 @@ async def test_the_report_tells_what_the_last_pass_did() -> None:
             far.rows.insert(0, 99)
     report = listing.report
     assert (report.rows, report.duplicates, report.pages, report.steps_back) == (35, 1, 4, 0)
-    assert report.requests == 4
+    assert report.requests == 6  # two in vain
 
 
 async def test_an_anchored_listing_steps_back_to_where_rows_went() -> None:

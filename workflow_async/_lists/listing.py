@@ -1,23 +1,16 @@
-"""A listing as an async iterable: pages are asked for as they are needed, some at once."""
+"""A listing as an async iterable: pages are asked for as they are needed, and some ahead of that."""
 
-from collections import deque
-from collections.abc import AsyncIterator, Callable, Hashable, Sequence
-from typing import Generic, Protocol, TypeVar
+from collections.abc import AsyncGenerator, Callable, Hashable
+from contextlib import aclosing
+from typing import Generic, TypeVar
 
-import anyio
 import attrs
 
 from workflow_async._call import Call, Page
+from workflow_async._lists.ahead import Ahead, Send
 from workflow_async._lists.scan import Chain, Consistency, Found, Scan
 
 T = TypeVar("T")
-R = TypeVar("R")
-
-
-class Send(Protocol):
-    """What a listing needs: something that turns a call into its answer."""
-
-    async def __call__(self, call: Call[R], /) -> R: ...
 
 
 @attrs.frozen
@@ -42,9 +35,10 @@ class ListingReport:
 class Listing(Generic[T]):
     """The items of a listing: `async for item in listing`, or page by page with `pages()`.
 
-    Nothing is sent before the first item is asked for, no connection is held between items, and it can be iterated
-    again, which asks the server again. An item that comes twice, because it moved between pages, is given once. What
-    the listing did is in `report`.
+    Nothing is sent before the first item is asked for. From the second page on, the next ones are on their way while
+    one is read; a reader that is slow holds no connection, since what has come waits here, and one that leaves early
+    ends them. It can be iterated again, which asks the server again. An item that comes twice, because it moved between
+    pages, is given once. What the listing did is in `report`.
     """
 
     __slots__ = ("_begin", "_found", "_key", "_lag", "_limit", "_mode", "_send", "_wanted")
@@ -77,58 +71,35 @@ class Listing(Generic[T]):
             self._mode, found.requests, found.pages, found.rows, found.duplicates, found.steps_back, self._lag
         )
 
-    async def pages(self) -> AsyncIterator[Page[T]]:
+    async def pages(self) -> AsyncGenerator[Page[T], None]:
         """Page by page; raises `ListingInconsistent` when going on would never end."""
         found = self._found = self._nothing()
         scan = Chain(self._begin, found) if isinstance(self._begin, Call) else self._begin(found)
-        while not scan.over and (calls := scan.plan()):
-            found.requests += len(calls)
-            answers = await answered(self._send, calls)
-            while answers and not scan.over:
-                page = answers.popleft()
-                if isinstance(page, Exception):
-                    raise page
+        async with Ahead[Page[T]](self._send) as ahead:
+            while not scan.over:
+                found.requests += ahead.ask(scan.plan())
+                if not ahead:
+                    break
+                page = await ahead.answer()
                 items = scan.take(page)
                 if items is None:
-                    break
+                    await ahead.rest()
+                    continue
+                if found.pages > 1 and not scan.over:
+                    found.requests += ahead.ask(scan.plan(held=1))
                 yield attrs.evolve(page, items=items)
+            await ahead.rest()
 
-    async def __aiter__(self) -> AsyncIterator[T]:
-        async for page in self.pages():
-            for item in page.items:
-                yield item
+    async def __aiter__(self) -> AsyncGenerator[T, None]:
+        async with aclosing(self.pages()) as pages:
+            async for page in pages:
+                for item in page.items:
+                    yield item
 
     async def first(self) -> T | None:
         """The first item, or None if there is none; asks for one page."""
-        async for item in self:
-            return item
-        return None
+        async with aclosing(self.__aiter__()) as items:
+            return await anext(items, None)
 
     def _nothing(self) -> Found[T]:
         return Found(self._key, self._limit, self._wanted)
-
-
-async def answered(send: Send, calls: Sequence[Call[R]]) -> deque[R | Exception]:
-    """The answers to calls that are sent at once, in their order, up to the first that failed.
-
-    What comes behind one that failed is cut off. The tasks end before this does, however it ends.
-    """
-    if len(calls) == 1:
-        return deque([await send(calls[0])])
-    answers: dict[int, R | Exception] = {}
-    scopes = [anyio.CancelScope() for _ in calls]
-
-    async def ask(place: int) -> None:
-        with scopes[place]:
-            try:
-                answers[place] = await send(calls[place])
-            except Exception as error:  # noqa: BLE001 - raised when its turn comes, outside of the group
-                answers[place] = error
-                for scope in scopes[place + 1 :]:
-                    scope.cancel()
-
-    async with anyio.create_task_group() as group:
-        for place in range(len(calls)):
-            group.start_soon(ask, place)
-    failed = [place for place, answer in answers.items() if isinstance(answer, Exception)]
-    return deque(answers[place] for place in range(min(failed, default=len(calls) - 1) + 1))

@@ -39,6 +39,11 @@ class Span:
     rows: int
     overlap: int = 0
 
+    @property
+    def end(self) -> int:
+        """The offset behind it."""
+        return self.offset + self.rows
+
 
 def spans(first: Span, overlap: int, *, count: int, end: int | None) -> list[Span]:
     """So many spans in a row, each overlapping the one before; none reaches beyond `end`."""
@@ -72,15 +77,15 @@ class Pace:
         wide = self.most if self._even else self._wide
         return max(1, min(wide, -(-rows_left // step)))
 
-    def came(self, span: Span, count: int, *, last: bool) -> None:
-        """A page of so many rows has come; `last` if nothing planned is left."""
+    def came(self, span: Span, count: int) -> None:
+        """A page of so many rows has come; one more at once for each that is whole is twice as many each time."""
         if count != span.rows:
             self.stumbled()
             if 1 < count == self._short:
                 self.rows = count
             self._short = count
-        elif last:
-            self._wide = min(self.most, 2 * self._wide) or 1
+        else:
+            self._wide = min(self.most, self._wide + 1)
 
     def stumbled(self) -> None:
         """The list is not as it was thought to be."""
@@ -100,19 +105,24 @@ class Straight(Generic[T]):
     _hollow: int = field(default=0, init=False)
     _asked: deque[Span] = field(factory=deque, init=False)
 
-    def plan(self) -> Sequence[Call[Page[T]]]:
-        """The pages that follow, within the limit."""
+    def plan(self, held: int = 0) -> Sequence[Call[Page[T]]]:
+        """The pages that follow, within the limit: as many as may be, less those on their way and those being read."""
         left, size = self.found.left, self.pace.rows
         there = None if self._total is None else self._total - self.offset
         end = None if left is None else self.offset + left
-        planned = spans(Span(self.offset, size), 0, count=self.pace.width(there, size), end=end)
-        self._asked = deque(planned)
+        last = self._asked[-1] if self._asked else Span(self.offset, 0)
+        count = self.pace.width(there, size) - len(self._asked) - held
+        if count <= 0 or (end is not None and last.end >= end):
+            return ()
+        planned = spans(Span(last.end, size), 0, count=count, end=end)
+        self._asked += planned
         return [self.rows(span.offset, span.rows) for span in planned]
 
     def take(self, page: Page[T]) -> tuple[T, ...] | None:
         """What is new; raises `ListingInconsistent` when two pages in a row bring nothing."""
         span, count = self._asked.popleft(), len(page.items)
         if span.offset != self.offset:
+            self._asked.clear()
             return None
         self.offset, self._total = span.offset + count, page.total
         fresh = self.found.take(page.items)
@@ -121,7 +131,7 @@ class Straight(Generic[T]):
         self.over = self.found.full or ended or self._hollow >= HOLLOW
         if count:
             self.found.check_standstill()
-        self.pace.came(span, count, last=not self._asked)
+        self.pace.came(span, count)
         return fresh
 
 
@@ -150,8 +160,10 @@ class Anchored(Generic[T]):
     def __attrs_post_init__(self) -> None:
         self._at = Span(0, self.pace.rows)
 
-    def plan(self) -> Sequence[Call[Page[T]]]:
-        """The pages that follow, each overlapping the one before, within the limit."""
+    def plan(self, held: int = 0) -> Sequence[Call[Page[T]]]:
+        """The pages that follow, each overlapping the one before, within the limit; when all before have been read."""
+        if held or self._asked:
+            return ()
         left, size, at = self.found.left, self.pace.rows, self._at
         there = None if self._total is None else self._total - at.offset
         end = None if left is None else at.offset + at.overlap + left
@@ -164,6 +176,7 @@ class Anchored(Generic[T]):
         """What is new, if the page joins on; raises `ListingInconsistent` when that comes to nothing for too long."""
         span, count = self._asked.popleft(), len(page.items)
         if span.offset != self._at.offset:
+            self._asked.clear()
             return None
         self._check_hollow(span, page)
         self._total = page.total
@@ -177,10 +190,11 @@ class Anchored(Generic[T]):
             self.found.check_progress(SLACK, PATIENCE)
             shared = max(1, min(self.overlap, count - 1))
             self._at = Span(max(0, span.offset + count - shared), self.pace.rows, shared)
-            self.pace.came(span, count, last=not self._asked)
+            self.pace.came(span, count)
         return fresh
 
     def _step_back(self, span: Span) -> None:
+        self._asked.clear()
         self.found.steps_back += 1
         self.found.check_progress(SLACK, PATIENCE)
         self.pace.stumbled()

@@ -1,6 +1,6 @@
 """One pass over a list: what to ask for next, and what an answer is worth. Pure: no I/O.
 
-A scan plans calls that may be sent at once and takes their answers in the order of the plan, as if each had been asked
+A scan plans calls that may be sent at once and takes their answers in the order of the plans, as if each had been asked
 after the one before. An answer that does not join on is dropped with all that were planned behind it.
 """
 
@@ -30,8 +30,8 @@ class Scan(Protocol[T]):
         """Whether there is nothing more to ask for."""
         ...
 
-    def plan(self) -> Sequence[Call[Page[T]]]:
-        """What to ask for now; all of it may be sent at once."""
+    def plan(self, held: int = 0) -> Sequence[Call[Page[T]]]:
+        """What to ask for now, besides what has been, while so many pages are still read; all may be sent at once."""
         ...
 
     def take(self, page: Page[T]) -> tuple[T, ...] | None:
@@ -119,9 +119,9 @@ class Chain(Generic[T]):
     def __attrs_post_init__(self) -> None:
         self._next = self.first
 
-    def plan(self) -> Sequence[Call[Page[T]]]:
-        """The next page."""
-        return () if self.over or self._next is None else (self._next,)
+    def plan(self, held: int = 0) -> Sequence[Call[Page[T]]]:
+        """The next page, when the one before has been read."""
+        return () if held or self.over or self._next is None else (self._next,)
 
     def take(self, page: Page[T]) -> tuple[T, ...]:
         """What is new; raises `ListingInconsistent` when two pages in a row bring nothing."""

@@ -78,8 +78,10 @@ class Partitioned(Generic[T]):
     def __attrs_post_init__(self) -> None:
         self._pending = [Ask(self.span if self.bounded else None, self.size)]
 
-    def plan(self) -> Sequence[Call[Page[T]]]:
-        """The windows that are still to be asked for, the earliest first."""
+    def plan(self, held: int = 0) -> Sequence[Call[Page[T]]]:
+        """The windows that are still to be asked for, the earliest first, when those before have been read."""
+        if held or self._asked:
+            return ()
         asks = [self._pending.pop() for _ in range(min(self.ahead, len(self._pending)))]
         self._asked = deque(asks)
         return [self.cut(ask.window, ask.offset, ask.rows) for ask in asks]

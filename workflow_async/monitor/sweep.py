@@ -33,8 +33,10 @@ class Sweep(Generic[T]):
     _offset: int = field(default=0, init=False)
     _asked: deque[int] = field(factory=deque, init=False)
 
-    def plan(self) -> Sequence[Call[Page[T]]]:
-        """The pages that follow; at least one, since there may be more than there were."""
+    def plan(self, held: int = 0) -> Sequence[Call[Page[T]]]:
+        """The pages that follow, when those before have been read; at least one: there may be more than there were."""
+        if held or self._asked:
+            return ()
         pages = -(-(self.rows - self._offset) // self.size)
         count = max(1, min(AHEAD, pages)) if self._offset else 1
         self._asked = deque(self._offset + place * self.size for place in range(count))
@@ -46,6 +48,7 @@ class Sweep(Generic[T]):
         Raises `ListingInconsistent` when two pages in a row bring nothing new.
         """
         if self._asked.popleft() != self._offset:
+            self._asked.clear()
             return None
         fresh, count = self.found.take(page.items), len(page.items)
         self._offset += count

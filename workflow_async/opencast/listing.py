@@ -7,7 +7,8 @@ from math import ceil, floor
 from operator import attrgetter
 
 from workflow_async._call import Call, Page, Params
-from workflow_async._lists.listing import Listing, Send
+from workflow_async._lists.ahead import Send
+from workflow_async._lists.listing import Listing
 from workflow_async._lists.manner import Cuts, Manner
 from workflow_async._lists.scan import Consistency
 from workflow_async._lists.windows import Window

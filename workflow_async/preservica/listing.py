@@ -5,7 +5,8 @@ from functools import partial
 from operator import attrgetter
 
 from workflow_async._call import Call, Page, Params
-from workflow_async._lists.listing import Listing, Send
+from workflow_async._lists.ahead import Send
+from workflow_async._lists.listing import Listing
 from workflow_async._lists.manner import Cuts, Manner
 from workflow_async._lists.windows import Window
 from workflow_async.preservica import calls, filters
