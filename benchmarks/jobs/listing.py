@@ -1,5 +1,7 @@
 """Listings: every row, or only the first."""
 
+import gc
+import tracemalloc
 from typing import Any
 
 import httpx
@@ -22,6 +24,33 @@ async def whole(meter: Meter, system: str, url: str, count: int, latency: float 
     if len(found) != count:
         raise RuntimeError(f"{len(found)} of {count} were listed")
     meter.note(requests=listing.report.requests)
+
+
+async def memory(meter: Meter, url: str, count: int) -> None:
+    """Bytes a listing takes that is read row by row: at its peak, to remember what it gave, and a page of its rows."""
+    told(url, f"world?count={count}")
+    async with client("preservica", url) as one:
+        page = await _page(one.workflows.list())
+        listing = one.workflows.list()
+        tracemalloc.start()
+        async for _ in listing:
+            pass
+        gc.collect()
+        remembered, peak = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+    meter.note(peak=peak - remembered, remembered=remembered / count, page=page)
+
+
+async def _page(listing: Any) -> int:
+    """Bytes of a page of records."""
+    await listing.first()
+    tracemalloc.start()
+    async for page in listing.pages():
+        gc.collect()
+        held, _ = tracemalloc.get_traced_memory()
+        tracemalloc.stop()
+        return held if page.items else 0
+    raise RuntimeError("the list is empty")
 
 
 async def first_item(meter: Meter, url: str, latency: float) -> None:

@@ -2,6 +2,8 @@
 
 import importlib.util
 import sys
+import tracemalloc
+from collections.abc import Callable
 from datetime import datetime
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -29,6 +31,32 @@ def json_page(meter: Meter, rows: int, operations: int, times: int, *, orjson: b
     with meter.measuring(times):
         for _ in range(times):
             call.read(reply)
+
+
+def json_peak(meter: Meter, rows: int, operations: int) -> None:
+    """Bytes that reading a page takes at its peak: ours, and the tree of the whole page."""
+    loads = importlib.import_module("orjson").loads
+    include = opencast.including(withoperations=operations > 0)
+    call = opencast.list_workflows(filter="", sort="", include=include, size=rows, limit=None, offset=0)
+    reply = Reply(200, {}, wire.opencast_page(range(rows), operations))
+    call.read(reply)
+    meter.note(ours=_peak(lambda: call.read(reply)), tree=_peak(lambda: loads(reply.body)))
+
+
+def _peak(act: Callable[[], object]) -> int:
+    tracemalloc.start()
+    act()
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    return peak
+
+
+def xml_parsed(meter: Meter, rows: int, times: int) -> None:
+    """The floor: ElementTree alone, whose tree nobody reads."""
+    page = wire.preservica_page(range(rows), rows)
+    with meter.measuring(times):
+        for _ in range(times):
+            ET.fromstring(page)
 
 
 def xml_page(meter: Meter, rows: int, times: int) -> None:
@@ -91,7 +119,7 @@ def _instant(text: str | None) -> datetime | None:
 
 
 def xml_by_hand(meter: Meter, rows: int, times: int) -> None:
-    """The floor: the same records from ElementTree by constructors, trusting every type."""
+    """The same records from ElementTree by constructors, trusting every type."""
     page = wire.preservica_page(range(rows), rows)
     with meter.measuring(times):
         for _ in range(times):

@@ -42,8 +42,9 @@ async def bare_httpx2(meter: Meter, url: str, count: int, at_once: int) -> None:
         await _measured(meter, count, at_once, get)
 
 
-async def bare_aiohttp(meter: Meter, url: str, count: int, at_once: int) -> None:
+async def bare_aiohttp(meter: Meter, url: str, count: int, at_once: int, latency: float = 0.0) -> None:
     """`aiohttp` as installed: a tree, not checked."""
+    told(url, f"latency?seconds={latency}")
     headers = {"Authorization": aiohttp.encode_basic_auth(*AUTH)}
     async with aiohttp.ClientSession(headers=headers) as session:
 

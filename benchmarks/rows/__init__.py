@@ -24,6 +24,7 @@ ROWS: dict[str, Row] = {
     "read-xml": reading.xml_page,
     "list": listing.near,
     "list-opencast": listing.opencast,
+    "list-memory": listing.memory,
     "import": requests.imports,
     "curve": curve.curve,
     "soak": watching.soak,

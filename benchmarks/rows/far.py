@@ -58,13 +58,17 @@ def got(bench: Bench) -> Iterator[Line]:
     bound = COUNT * LATENCY / GETTING
     with serving() as url:
         jobs = {name: Job("watching.first_looks", options | {"url": url, "carrier": name}) for name in CARRIERS}
-        found = bench.run(jobs)
+        bare = {"url": url, "count": COUNT, "at_once": GETTING, "latency": LATENCY}
+        found = bench.run(jobs | {"bare": Job("requesting.bare_aiohttp", bare)})
+    peer = Figure(value=found["bare"]["wall"] * COUNT)
     for name, most in CARRIERS.items():
         yield Line(
             row="watch-each",
             what=f"wall of a get each, {COUNT:,} ids, 20 ms away, {GETTING} connections, {name}; floor is the latency",
             unit="s",
             ours=Figure(value=found[name]["wall"]),
+            peer_name="aiohttp itself, unchecked",
+            peer=peer,
             floor=Figure(value=bound),
             floored=True,
             goal=f"<= {most:g}x the floor",

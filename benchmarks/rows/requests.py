@@ -135,6 +135,16 @@ def burst(bench: Bench) -> Iterator[Line]:
             peer_name="httpx",
             peer=cpu(bare),
         )
+        yield Line(
+            row="burst",
+            what=f"wall of it by {carrier}; floor is the latency, 16 at a time",
+            unit="s",
+            ours=Figure(value=ours["wall"]),
+            peer_name="httpx",
+            peer=Figure(value=bare["wall"]),
+            floor=Figure(value=1000 * FAR / 16),
+            floored=True,
+        )
 
 
 MADE = "OpencastClient('https://oc.example.org', auth=('user', 'secret'))"

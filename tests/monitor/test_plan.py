@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from tests.monitor.records import Record
 from workflow_async import Phase, Poll
+from workflow_async.monitor.agenda import Agenda
 from workflow_async.monitor.pace import pause
 from workflow_async.monitor.plan import AT_ONCE, CERTAIN, GLANCE, Asks, Plan
 from workflow_async.monitor.sight import Sight
@@ -514,3 +515,78 @@ def test_after_an_outage_everybody_is_due_within_an_interval_evenly_and_whoever_
     drive.run(2)
     quarters = Counter(int((at - back) * 2) for at in drive.gets)
     assert all(200 <= quarters[quarter] <= 320 for quarter in range(4))
+
+
+# One in the place of another
+
+
+def behind(count: int, **more: Any) -> Drive:
+    """A plan that has as many gets on their way as may be, and more due."""
+    drive = Drive(Plan(lists=False, glances=True), poll=EXACT)
+    drive.add(range(count))
+    drive.plan.fresh.clear()
+    for id in range(count):
+        drive.plan.alone.put(id, drive.now - 1)
+    assert len(drive.plan.ask(drive.now, drive.sights).gets) == AT_ONCE
+    for name, value in more.items():
+        setattr(drive.plan, name, value)
+    return drive
+
+
+def over(drive: Drive, id: int) -> tuple[int, bool] | None:
+    """One is answered; what takes its place."""
+    drive.plan.answered((id,), {id: drive.now + 60})
+    return drive.plan.another(drive.now, drive.sights)
+
+
+def test_the_one_that_is_due_longest_takes_the_place_of_one_that_is_over() -> None:
+    drive = behind(3 * AT_ONCE)
+    assert drive.plan.behind(drive.now)
+    assert [over(drive, id) for id in range(2 * AT_ONCE)] == [(id, False) for id in range(AT_ONCE, 3 * AT_ONCE)]
+    assert (drive.plan.flights, drive.plan.behind(drive.now)) == (AT_ONCE, False)
+    assert over(drive, 2 * AT_ONCE) is None
+    assert drive.plan.flights == AT_ONCE - 1
+
+
+def test_what_takes_a_place_is_confirmed_if_it_was_doubted() -> None:
+    drive = behind(2 * AT_ONCE)
+    drive.plan.soon(2 * AT_ONCE - 1, drive.now - 60)
+    assert over(drive, 0) == (2 * AT_ONCE - 1, True)
+    assert not drive.plan.certain
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"fresh": {1000: None}},
+        {"covered": {1000}, "sweep_at": 0.0},
+    ],
+    ids=["somebody new", "the list is due"],
+)
+def test_nothing_takes_a_place_where_there_is_more_to_think_of(more: dict[str, Any]) -> None:
+    assert over(behind(2 * AT_ONCE, **more), 0) is None
+
+
+def test_who_can_be_glanced_at_with_others_takes_no_place_alone() -> None:
+    drive = behind(2 * AT_ONCE)
+    drive.sights[AT_ONCE] = evolve(drive.sights[AT_ONCE], workflow=Record(AT_ONCE))
+    assert over(drive, 0) is None
+
+
+def test_no_more_are_taken_out_of_the_agenda_than_may_begin() -> None:
+    drive = behind(50_000)
+    assert len(drive.plan.alone) == 50_000 - AT_ONCE
+    popped = 0
+
+    class Counted(Agenda):
+        def pop(self, now: float) -> int | None:
+            nonlocal popped
+            popped += 1
+            return super().pop(now)
+
+    drive.plan.alone = Counted()
+    for id in range(50_000):
+        drive.plan.alone.put(id, drive.now)
+    drive.plan.flights = 0
+    assert len(drive.plan.ask(drive.now, drive.sights).gets) == AT_ONCE
+    assert popped == AT_ONCE

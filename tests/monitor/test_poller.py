@@ -10,12 +10,16 @@ from typing import Any
 import anyio
 import anyio.lowlevel
 import pytest
+from attrs import define, evolve
 
 from tests.monitor import virtual
 from tests.monitor.records import Record, Server, poller, running
 from workflow_async import Phase, Poll
 from workflow_async.errors import ClientClosed, Forbidden, NotFound, ServerFault, WaitTimeout
 from workflow_async.monitor import Change, Finished, Poller, TimedOut, Unobserved, Vanished, watching
+from workflow_async.monitor.agenda import Agenda
+from workflow_async.monitor.plan import AT_ONCE
+from workflow_async.monitor.poller import DRAIN, LINGER
 from workflow_async.monitor.watch import Terms, as_completed, wait, wait_all
 
 STEADY = Poll(interval=2, backoff=1, ceiling=2, jitter=0)
@@ -424,5 +428,100 @@ def test_who_watches_one_that_was_given_up_has_it_looked_at_anew_with_keys_that_
             assert isinstance(event, Change)
             assert (event.was, event.now, event.key) == (Phase.PARKED, Phase.SUCCEEDED, "7/3") or event.key == "7/3"
             keeps_looking.cancel()
+
+    virtual.run(main())
+
+
+# More than can be asked for at once
+
+
+@define
+class Uneven(Server):
+    """A server whose answers take a quarter of a second, but every tenth half of one."""
+
+    async def get(self, id: int, *, operations: bool) -> Any:
+        self.gets.append((asyncio.get_running_loop().time(), id, operations))
+        self.going += 1
+        try:
+            await anyio.sleep(0.25 if id % 10 else 0.5)
+        finally:
+            self.going -= 1
+        return self.workflows[id]
+
+
+def test_every_place_is_kept_busy_while_more_is_due_than_may_be_on_its_way() -> None:
+    async def main() -> None:
+        count = 20 * AT_ONCE
+        server = Uneven(workflows=running(*range(count)))
+        loop = poller(server)
+        began = asyncio.get_running_loop().time()
+        async with watch(loop, *range(count), poll=evolve(STEADY, interval=60.0, ceiling=60.0, jitter=0.0)) as changes:
+            loop.looks.plan.alone = due_now(count)
+            loop.looks.plan.fresh.clear()
+            seen = {(await anext(changes)).id for _ in range(count)}
+        assert len(seen) == len(server.gets) == count
+        bound = 1.1 * 0.25 * count / AT_ONCE
+        assert asyncio.get_running_loop().time() - began <= 1.4 * bound
+        assert_nothing_left(loop, server)
+
+    virtual.run(main())
+
+
+def due_now(count: int) -> Agenda:
+    agenda = Agenda()
+    for id in range(count):
+        agenda.put(id, 0.0)
+    return agenda
+
+
+def test_a_leader_with_news_goes_on_for_half_a_second_and_no_longer() -> None:
+    async def main() -> None:
+        count = 100 * AT_ONCE
+        server = Server(seconds=0.1, workflows=running(*range(count)))
+        loop = poller(server)
+        async with watch(loop, *range(count), poll=evolve(STEADY, interval=600.0, ceiling=600.0)) as changes:
+            loop.looks.plan.alone = due_now(count)
+            loop.looks.plan.fresh.clear()
+            began = asyncio.get_running_loop().time()
+            await anext(changes)
+            assert 0.1 + LINGER <= asyncio.get_running_loop().time() - began <= 0.3 + LINGER
+            assert len(server.gets) >= 5 * AT_ONCE
+            assert server.going == 0
+
+    virtual.run(main())
+
+
+@pytest.mark.parametrize("seconds", [0.3, 1.0])
+def test_a_deadline_comes_in_time_though_more_is_due_than_may_be_on_its_way(seconds: float) -> None:
+    async def main() -> None:
+        count = 200 * AT_ONCE
+        server = Server(seconds=0.1, workflows=running(*range(count)))
+        loop = poller(server)
+        slow = evolve(STEADY, interval=600.0, ceiling=600.0)
+        crowd = [asyncio.create_task(waiting(loop, id, poll=slow)) for id in range(1, count)]
+        await asyncio.sleep(0)
+        began = asyncio.get_running_loop().time()
+        with pytest.raises(WaitTimeout):
+            await waiting(loop, 0, deadline=seconds)
+        assert asyncio.get_running_loop().time() - began <= seconds + DRAIN
+        for one in crowd:
+            one.cancel()
+        await asyncio.gather(*crowd, return_exceptions=True)
+
+    virtual.run(main())
+
+
+def test_a_client_that_is_closed_in_a_crowd_asks_for_nothing_more() -> None:
+    async def main() -> None:
+        count = 10 * AT_ONCE
+        server = Server(workflows={id: ClientClosed("closed") for id in range(count)})
+        loop = poller(server)
+        async with watch(loop, *range(count)) as changes:
+            loop.looks.plan.alone = due_now(count)
+            loop.looks.plan.fresh.clear()
+            with pytest.raises(ClientClosed):
+                await anext(changes)
+        assert len(server.gets) <= 2 * AT_ONCE
+        assert_nothing_left(loop, server)
 
     virtual.run(main())
