@@ -157,7 +157,7 @@ def _waits(function: Callable[..., Any]) -> bool:
     if inspect.iscoroutinefunction(function) or function.__name__ == "__aiter__":
         return True
     given = str(inspect.signature(function).return_annotation)
-    return any(name in given for name in ("AsyncIterator", "Awaitable", "Listing", "Watch[", "Run["))
+    return any(name in given for name in ("AsyncIterator", "AsyncGenerator", "Awaitable", "Listing", "Watch[", "Run["))
 
 
 OFTEN = Poll(interval=1.0, ceiling=2.0, outage=30.0)

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from types import TracebackType
 from typing import Generic, Protocol, Self, TypeVar
 
@@ -31,17 +31,18 @@ class Ahead(Generic[R]):
     _going: deque["asyncio.Task[R]"] = field(factory=deque, init=False)
 
     def __bool__(self) -> bool:
-        """Whether there is an answer to take."""
+        """Whether there is anything on its way."""
         return bool(self._going)
 
-    def ask(self, calls: Iterable[Call[R]]) -> int:
-        """Send these now; how many they are."""
-        before = len(self._going)
+    def ask(self, calls: Iterable[Call[R]]) -> None:
+        """Send these now."""
         self._going += [asyncio.create_task(self._send(call)) for call in calls]
-        return len(self._going) - before
 
-    async def answer(self) -> R:
-        """The answer to the first; raises what became of it instead."""
+    async def answer(self, calls: Sequence[Call[R]]) -> R:
+        """The first answer to come of what is on its way and of these, sent now; raises what became of it instead."""
+        if not self._going and len(calls) == 1:
+            return await self._send(calls[0])
+        self.ask(calls)
         await asyncio.wait([self._going[0]])
         return self._going.popleft().result()
 

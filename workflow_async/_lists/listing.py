@@ -76,17 +76,17 @@ class Listing(Generic[T]):
         found = self._found = self._nothing()
         scan = Chain(self._begin, found) if isinstance(self._begin, Call) else self._begin(found)
         async with Ahead[Page[T]](self._send) as ahead:
-            while not scan.over:
-                found.requests += ahead.ask(scan.plan())
-                if not ahead:
-                    break
-                page = await ahead.answer()
+            while not scan.over and ((calls := scan.plan()) or ahead):
+                found.requests += len(calls)
+                page = await ahead.answer(calls)
                 items = scan.take(page)
                 if items is None:
                     await ahead.rest()
                     continue
                 if found.pages > 1 and not scan.over:
-                    found.requests += ahead.ask(scan.plan(held=1))
+                    more = scan.plan(held=1)
+                    found.requests += len(more)
+                    ahead.ask(more)
                 yield attrs.evolve(page, items=items)
             await ahead.rest()
 
