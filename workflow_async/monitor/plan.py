@@ -23,6 +23,7 @@ EARLY = 0.25
 CERTAIN = 10
 """Every so many looks a workflow is got itself, though glances saw nothing new: their index has been wrong."""
 GLANCED = frozenset({Phase.WAITING, Phase.RUNNING})
+USUAL = Poll()
 GOLDEN = 0.618033988749895
 """Whose multiples are spread evenly, to be as even as chance should be."""
 
@@ -130,7 +131,7 @@ class Plan:
     @property
     def fastest(self) -> Poll:
         """The fastest pace anything is watched with."""
-        return min(self.paces, key=lambda poll: poll.interval, default=Poll())
+        return min(self.paces, key=lambda poll: poll.interval, default=USUAL)
 
     @property
     def watched(self) -> int:
