@@ -73,19 +73,19 @@ def _table(lines: Sequence[Line]) -> str:
 
 def _write(lines: Sequence[Line], rounds: int) -> None:
     before = RESULTS.read_text() if RESULTS.exists() else ""
-    rows = report.merged(before, lines, _commit(), list(ROWS))
-    RESULTS.write_text(f"{_head(rounds)}\n{report.table(report.DATED, rows)}\n")
+    rows = report.merged(before, lines, f"{_commit()} x{rounds}", list(ROWS))
+    RESULTS.write_text(f"{_head()}\n{report.table(report.DATED, rows)}\n")
 
 
-def _head(rounds: int) -> str:
+def _head() -> str:
     """When, and with what: the machine by its kind only."""
     ours = ", ".join(f"{name} {_version(name)}" for name in OURS)
     return "\n".join(
         [
             "# Results\n",
             f"Written by `python -m benchmarks --write`, last on {datetime.now(UTC):%Y-%m-%d}. A run replaces the rows",
-            "it measured; each line names its commit, with + where the tree differed from that.",
-            f"Medians of {rounds} interleaved rounds where a row has rounds.",
+            "it measured; each line names its commit, with + where the tree differed from that, and of how many",
+            "interleaved rounds its figures are the medians, where the row has rounds.",
             "Read the ratios, not the seconds: see README.md.\n",
             f"Last run: CPython {platform.python_version()}, {platform.system()} {platform.machine()}; {ours};",
             f"peers {', '.join(REQUIREMENTS)}.\n",

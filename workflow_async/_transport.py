@@ -29,6 +29,8 @@ from workflow_async.settings import Clock, Limits, Retry, Timeouts
 T = TypeVar("T")
 
 USER_AGENT = "workflow-async"
+LONG = 16 * 2**10
+"""Bytes of an answer whose reading takes so long that others should send first."""
 
 log = logging.getLogger("workflow_async")
 
@@ -208,6 +210,8 @@ class Transport:
             journey.in_flight = False
         if self.binding.closed:
             await self.exchange.aclose()
+        if len(reply.body) >= LONG and call.replay is Replay.SAFE:
+            await self._let_others_send()
         if log.isEnabledFor(logging.DEBUG):
             log.debug("%s %s: %s in %.3f s", call.method, call.path, reply.status, self.clock.now() - began)
         return reply
@@ -217,6 +221,14 @@ class Transport:
         with anyio.move_on_after(self.timeouts.exchange):
             return await self.exchange(request)
         raise DeadlineExceeded(f"no whole answer within {self.timeouts.exchange:g} s of sending")
+
+    async def _let_others_send(self) -> None:
+        """Let who waits for a place take it and send, before a long answer is read: the wire would be idle meanwhile.
+
+        One turn of the event loop wakes them, and all other answers that came with this one give their places back.
+        """
+        await anyio.lowlevel.checkpoint()
+        await anyio.lowlevel.checkpoint()
 
     def _headers(self, call: Call[object]) -> Headers:
         plain = (("accept", call.accept), ("accept-encoding", "gzip"), ("user-agent", USER_AGENT), *self.extra_headers)

@@ -89,6 +89,24 @@ def test_no_more_pages_are_asked_for_at_once_than_share_the_connections_well() -
     assert [len(batch) for batch in shelf.batches] == [1, AHEAD, 1]
 
 
+def test_as_pages_come_the_next_are_asked_for_but_not_behind_one_that_was_short() -> None:
+    shelf = Shelf(1000, told=True)
+    scan = Sweep(shelf.page, Found[int](lambda row: row), SIZE, 0)
+
+    def come(call: Call[Page[int]]) -> None:
+        scan.take(call.read(Reply(200, {}, b"")))
+
+    come(scan.plan()[0])
+    first = scan.plan()
+    assert (len(first), len(scan.plan())) == (AHEAD, 0)
+    come(first[0])
+    assert [call.path for call in scan.plan()] == [f"/{(AHEAD + 1) * SIZE}"]
+    assert not scan.plan(held=1)
+    shelf.most = 3
+    come(shelf.page(2 * SIZE, SIZE))
+    assert not scan.plan()
+
+
 def test_a_server_that_says_there_is_more_and_gives_nothing_is_given_up() -> None:
     hollow = Shelf(50, told=True, most=0)
     with pytest.raises(ListingInconsistent):

@@ -13,7 +13,7 @@ from workflow_async._lists.scan import Found
 T = TypeVar("T")
 
 AHEAD = 64
-"""Pages that are asked for at once, at most: four turns of 16 connections, which last no longer than a call may."""
+"""Pages that are asked for ahead, at most: four turns of 16 connections, which last no longer than a call may."""
 
 
 @define
@@ -34,13 +34,15 @@ class Sweep(Generic[T]):
     _asked: deque[int] = field(factory=deque, init=False)
 
     def plan(self, held: int = 0) -> Sequence[Call[Page[T]]]:
-        """The pages that follow, when those before have been read; at least one: there may be more than there were."""
-        if held or self._asked:
+        """The pages that follow, besides those on their way; one if none is: there may be more than there were."""
+        if held or (self._asked and self._asked[0] != self._offset):
             return ()
-        pages = -(-(self.rows - self._offset) // self.size)
-        count = max(1, min(AHEAD, pages)) if self._offset else 1
-        self._asked = deque(self._offset + place * self.size for place in range(count))
-        return [self.page(offset, self.size) for offset in self._asked]
+        begin = self._asked[-1] + self.size if self._asked else self._offset
+        pages = -(-(self.rows - begin) // self.size)
+        count = min(AHEAD - len(self._asked), pages) if self._offset else 0
+        offsets = [begin + place * self.size for place in range(max(count, not self._asked))]
+        self._asked += offsets
+        return [self.page(offset, self.size) for offset in offsets]
 
     def take(self, page: Page[T]) -> tuple[T, ...] | None:
         """What is new; None for a page that does not begin where the one before ended, as it was shorter than asked.
