@@ -82,3 +82,11 @@ def test_the_changelogs_newest_version_is_the_packages() -> None:
 def test_the_readme_names_the_commands_that_the_gate_runs() -> None:
     assert ".venv/bin/pip install -q -e '.[dev]' && .venv/bin/pytest" in (ROOT / "README.md").read_text()
     assert "'.[dev]'" in (ROOT / ".ci" / "run").read_text()
+
+
+def test_every_ratio_the_readme_quotes_is_in_the_table_of_results() -> None:
+    costs = (ROOT / "README.md").read_text().partition("## What it costs")[2].partition("\n## ")[0]
+    quoted = set(re.findall(r"\b[0-9.]+x", "\n".join(line for line in costs.splitlines() if line.startswith("|"))))
+    measured = set(re.findall(r"\b[0-9.]+x", (ROOT / "benchmarks" / "RESULTS.md").read_text()))
+    assert len(quoted) >= 10
+    assert quoted <= measured

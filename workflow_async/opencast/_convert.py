@@ -39,7 +39,7 @@ def _teach(strict: cattrs.Converter) -> None:
         event=by(text, "event_identifier"),
         creator=by(or_none(text)),
         # Read at once, faults and all. Left as they came until somebody looks, a page of 20 operations each would cost
-        # 1.3 to 1.5 times what parsing it does, instead of three to four, but a fault would come to light anywhere,
+        # little more than parsing it does, not two to three times that; but a fault would come to light anywhere,
         # later, and a record would hold the whole of what was parsed.
         operations=listed(strict, Operation),
         configuration=by(texts),
