@@ -14,9 +14,9 @@ from tests.conftest import FakeTime
 from tests.core.wire import DELETE, GET, POST, Answer, Step, connected, http, serve, transport, tree, until
 from workflow_async import Limits, Retry, Timeouts
 from workflow_async._auth import Grant, Headers, Secret, Token
-from workflow_async._call import Call, Reply
+from workflow_async._call import Call, Replay, Reply
 from workflow_async._http import Exchange, Request
-from workflow_async._transport import Transport
+from workflow_async._transport import LONG, Transport
 from workflow_async.errors import (
     CallError,
     ClientClosed,
@@ -604,3 +604,28 @@ async def test_a_decode_error_holds_no_frame_that_holds_the_body(fake_time: Fake
         frames.append(trace.tb_frame.f_code.co_name)
         trace = trace.tb_next
     assert frames == ["failing", "send", "_attempts"]
+
+
+# Long answers
+
+
+@pytest.mark.parametrize(
+    ("size", "replay", "first"),
+    [(LONG, Replay.SAFE, "sent 2"), (LONG - 1, Replay.SAFE, "read 1"), (LONG, Replay.ONCE, "read 1")],
+    ids=["long", "short", "of what happened"],
+)
+async def test_who_waits_for_a_place_sends_before_a_long_answer_is_read(
+    size: int, replay: Replay, first: str, fake_time: FakeTime
+) -> None:
+    told: list[str] = []
+
+    async def sent() -> None:
+        told.append(f"sent {1 + sum(event.startswith('sent') for event in told)}")
+
+    made, exchange = scripted(fake_time, Reply(200, {}, b" " * size), limits=Limits(connections=1))
+    exchange.before = sent
+    reading = Call("GET", "/thing", lambda _: told.append(f"read {told.count('read') + 1}"), replay=replay)
+    async with anyio.create_task_group() as group:
+        for _ in range(2):
+            group.start_soon(made.send, reading)
+    assert told[:2] == ["sent 1", first]
