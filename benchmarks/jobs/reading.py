@@ -26,7 +26,7 @@ def json_page(meter: Meter, rows: int, operations: int, times: int, *, orjson: b
     if not orjson:
         sys.modules["orjson"] = None  # type: ignore[assignment]  # what makes its import fail
     include = opencast.including(withoperations=operations > 0)
-    call = opencast.list_workflows(filter="", sort="", include=include, size=rows, limit=None, offset=0)
+    call = opencast.list_workflows(filter="", sort="", include=include, size=rows)
     reply = Reply(200, {}, wire.opencast_page(range(rows), operations))
     with meter.measuring(times):
         for _ in range(times):
@@ -37,7 +37,7 @@ def json_peak(meter: Meter, rows: int, operations: int) -> None:
     """Bytes that reading a page takes at its peak: ours, and the tree of the whole page."""
     loads = importlib.import_module("orjson").loads
     include = opencast.including(withoperations=operations > 0)
-    call = opencast.list_workflows(filter="", sort="", include=include, size=rows, limit=None, offset=0)
+    call = opencast.list_workflows(filter="", sort="", include=include, size=rows)
     reply = Reply(200, {}, wire.opencast_page(range(rows), operations))
     call.read(reply)
     meter.note(ours=_peak(lambda: call.read(reply)), tree=_peak(lambda: loads(reply.body)))
@@ -61,7 +61,7 @@ def xml_parsed(meter: Meter, rows: int, times: int) -> None:
 
 def xml_page(meter: Meter, rows: int, times: int) -> None:
     """Ours: from bytes to records."""
-    call = preservica.list_workflows((), size=rows, limit=None)
+    call = preservica.list_workflows((), size=rows)
     reply = Reply(200, {}, wire.preservica_page(range(rows), rows))
     with meter.measuring(times):
         for _ in range(times):

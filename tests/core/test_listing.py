@@ -5,13 +5,12 @@ from typing import Any
 
 import pytest
 from attrs import define, field
-from hypothesis import given, settings
+from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, precondition, rule
 
 from workflow_async._call import Call, Page
 from workflow_async._lists.listing import Listing
-from workflow_async._lists.scan import next_size
 from workflow_async.errors import ConnectionBroken, ListingInconsistent
 
 Item = tuple[int, str]
@@ -28,7 +27,7 @@ class Shelf:
 
     def page(self, offset: int = 0, limit: int | None = None, given: int = 0) -> Call[Page[int]]:
         """The call for one page."""
-        rows = next_size(self.size, limit, given)
+        rows = self.size if limit is None else min(self.size, limit - given)
 
         def read(_: object) -> Page[int]:
             self.asked.append((offset, rows))
@@ -137,13 +136,6 @@ async def test_an_error_of_a_page_ends_the_listing_and_the_next_iteration_starts
         _ = [row async for row in listing]
     shelf.breaks = False
     assert [row async for row in listing] == [1]
-
-
-@given(st.integers(1, 10), st.none() | st.integers(1, 100), st.integers(0, 200))
-def test_the_next_page_is_never_larger_than_a_page_or_what_is_left(size: int, limit: int | None, given: int) -> None:
-    rows = next_size(size, limit, given)
-    assert 0 <= rows <= size
-    assert limit is None or rows <= max(0, limit - given)
 
 
 class Changing(RuleBasedStateMachine):

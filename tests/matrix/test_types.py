@@ -68,12 +68,12 @@ JSON = st.recursive(
 WITH = opencast.including(withoperations=True, withconfiguration=True)
 JSON_CALLS: dict[str, Any] = {
     "workflow": opencast.get_workflow(1603, WITH),
-    "workflows": opencast.list_workflows(filter="", sort="", include=WITH, size=3, limit=None, offset=0),
+    "workflows": opencast.list_workflows(filter="", sort="", include=WITH, size=3),
     "workflows of an event": opencast.workflows_of_event("e"),
     "started": opencast.start_workflow("e", "d", None),
     "definition": opencast.get_definition("d"),
     "definitions": opencast.list_definitions(filter="", sort="", include=(), limit=None),
-    "events": opencast.list_processing(size=3, limit=None),
+    "events": opencast.list_processing(size=3),
     "version": opencast.get_version(),
     "me": opencast.get_me(),
     "processes": process_calls.list_processes(),
@@ -112,7 +112,7 @@ def test_any_json_is_a_record_or_a_typed_error_with_a_path(name: str, tree: Any)
 
 XML_CALLS: dict[str, Any] = {
     "workflow": preservica.get_workflow(1603),
-    "workflows": preservica.list_workflows((), size=3, limit=None),
+    "workflows": preservica.list_workflows((), size=3),
     "contexts": preservica.list_contexts(()),
     "started": preservica.start_workflow("c", None, None, "m"),
     "terminated": preservica.terminate_workflows([1]),

@@ -19,15 +19,13 @@ def form(call: Call[object]) -> Mapping[str, list[str]]:
 
 
 def test_the_limit_is_always_sent() -> None:
-    call = calls.list_workflows(filter="", sort="", include=(), size=100, limit=None, offset=0)
+    call = calls.list_workflows(filter="", sort="", include=(), size=100)
     assert (call.method, call.path, call.params) == ("GET", "/api/workflows", (("limit", "100"), ("offset", "0")))
 
 
 def test_filter_sort_and_inclusions_are_parameters_of_the_list() -> None:
     include = calls.including(withoperations=True, withconfiguration=False)
-    call = calls.list_workflows(
-        filter="state:running", sort="event_title:ASC", include=include, size=5, limit=3, offset=7
-    )
+    call = calls.list_workflows(filter="state:running", sort="event_title:ASC", include=include, size=3, offset=7)
     assert call.params == (
         ("filter", "state:running"),
         ("sort", "event_title:ASC"),
@@ -112,7 +110,7 @@ def test_definitions_are_asked_for_without_a_limit_unless_one_is_given() -> None
 
 
 def test_busy_events_are_found_by_one_filter_and_paged() -> None:
-    call = calls.list_processing(size=50, limit=None)
+    call = calls.list_processing(size=50)
     assert call.params == (
         ("filter", "status:EVENTS.EVENTS.STATUS.PROCESSING"),
         ("limit", "50"),

@@ -130,8 +130,3 @@ class Chain(Generic[T]):
         if not self.over or page.items:
             self.found.check_standstill()
         return fresh
-
-
-def next_size(size: int, limit: int | None, given: int) -> int:
-    """Rows to ask for next: a page, or what is left of the limit; 0 when nothing is."""
-    return size if limit is None else max(0, min(size, limit - given))

@@ -9,7 +9,6 @@ from urllib.parse import urlencode
 
 from workflow_async._call import DIGITS, Call, Page, Params, Replay, Reply, Value, segment, texts
 from workflow_async._json import json_rows, json_tree
-from workflow_async._lists.scan import next_size
 from workflow_async._status import REJECTIONS
 from workflow_async._structure import structured
 from workflow_async.errors import DecodeError, ListingNotSupported, ResponseMismatch, UnsafeValue
@@ -28,19 +27,14 @@ PROCESSING = "status:EVENTS.EVENTS.STATUS.PROCESSING"
 CONVERTER = opencast_converter()
 
 
-def list_workflows(
-    *, filter: str, sort: str, include: Params, size: int, limit: int | None, offset: int, given: int = 0
-) -> Call[Page[Workflow]]:
+def list_workflows(*, filter: str, sort: str, include: Params, size: int, offset: int = 0) -> Call[Page[Workflow]]:
     """A page of workflows; only Opencast 6 to 11 have them."""
-    rows = next_size(size, limit, given)
-    goto = partial(list_workflows, filter=filter, sort=sort, include=include, size=size, limit=limit)
+    following = partial(list_workflows, filter=filter, sort=sort, include=include, size=size)
     return Call(
         "GET",
         WORKFLOWS,
-        partial(
-            _workflow_page, include, rows, lambda count: goto(offset=offset + count, given=given + count), limit, given
-        ),
-        (*_some(filter=filter, sort=sort), ("limit", str(rows)), ("offset", str(offset)), *include),
+        partial(_workflow_page, include, size, lambda count: following(offset=offset + count)),
+        (*_some(filter=filter, sort=sort), ("limit", str(size)), ("offset", str(offset)), *include),
         refusals={404: _no_listing, 405: _no_listing},
     )
 
@@ -94,12 +88,10 @@ def workflows_of_event(event: str) -> Call[tuple[Workflow, ...]]:
     return Call("GET", INSTANCES_OF_EVENT.format(segment("event_id", event)), partial(_instances, event))
 
 
-def list_processing(*, size: int, limit: int | None, offset: int = 0, given: int = 0) -> Call[Page[Event]]:
+def list_processing(*, size: int, offset: int = 0) -> Call[Page[Event]]:
     """A page of the events whose latest workflow is running."""
-    rows = next_size(size, limit, given)
-    goto = partial(list_processing, size=size, limit=limit)
-    read = partial(_page, Event, rows, lambda count: goto(offset=offset + count, given=given + count), limit, given)
-    return Call("GET", EVENTS, read, (("filter", PROCESSING), ("limit", str(rows)), ("offset", str(offset))))
+    read = partial(_page, Event, size, lambda count: list_processing(size=size, offset=offset + count))
+    return Call("GET", EVENTS, read, (("filter", PROCESSING), ("limit", str(size)), ("offset", str(offset))))
 
 
 def events_by_id(ids: Sequence[str]) -> Call[tuple[Event, ...]]:
@@ -226,25 +218,18 @@ def _completed(include: Params, tree: Any) -> Any:
 
 
 def _workflow_page(
-    include: Params,
-    rows: int,
-    following: Callable[[int], Call[Page[Workflow]]],
-    limit: int | None,
-    given: int,
-    reply: Reply,
+    include: Params, size: int, following: Callable[[int], Call[Page[Workflow]]], reply: Reply
 ) -> Page[Workflow]:
     found = json_rows(reply.body)
     if found is None:
         raise ListingNotSupported("it answers the path with something else than a list")
     items = structured(CONVERTER, _all_completed(include, found), list[Workflow])
-    return _by_offset(tuple(items), rows, following, limit, given)
+    return _by_offset(tuple(items), size, following)
 
 
-def _page(
-    kind: type[T], rows: int, following: Callable[[int], Call[Page[T]]], limit: int | None, given: int, reply: Reply
-) -> Page[T]:
+def _page(kind: type[T], size: int, following: Callable[[int], Call[Page[T]]], reply: Reply) -> Page[T]:
     items = structured(CONVERTER, _array(reply), list[kind])  # type: ignore[valid-type]  # it is one
-    return _by_offset(tuple(items), rows, following, limit, given)
+    return _by_offset(tuple(items), size, following)
 
 
 def _events(reply: Reply, asked: frozenset[str]) -> tuple[Event, ...]:
@@ -253,13 +238,9 @@ def _events(reply: Reply, asked: frozenset[str]) -> tuple[Event, ...]:
     return tuple(event for event in events if event.id in asked)
 
 
-def _by_offset(
-    items: tuple[T, ...], rows: int, following: Callable[[int], Call[Page[T]]], limit: int | None, given: int
-) -> Page[T]:
+def _by_offset(items: tuple[T, ...], size: int, following: Callable[[int], Call[Page[T]]]) -> Page[T]:
     """A bare array has no total: it goes on until a page is shorter than was asked for."""
-    count = len(items)
-    over = count < rows or (limit is not None and given + count >= limit)
-    return Page(items, None if over else following(count))
+    return Page(items, None if len(items) < size else following(len(items)))
 
 
 def _array(reply: Reply) -> Iterable[Any]:

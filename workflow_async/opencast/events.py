@@ -46,4 +46,4 @@ class Events:
 
 
 def _rows(offset: int, rows: int) -> Call[Page[Event]]:
-    return calls.list_processing(size=rows, limit=None, offset=offset)
+    return calls.list_processing(size=rows, offset=offset)

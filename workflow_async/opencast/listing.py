@@ -76,7 +76,7 @@ def _check(manner: Manner, sort: filters.EventSort | None, offset: int) -> None:
 def _cut(asked: str, sort: str, include: Params, window: Window | None, offset: int, rows: int) -> Call[Page[Workflow]]:
     """Rows of the list, or of a window of it."""
     filter = asked if window is None else f"{asked},{_dates(window)}".lstrip(",")
-    return calls.list_workflows(filter=filter, sort=sort, include=include, size=rows, limit=None, offset=offset)
+    return calls.list_workflows(filter=filter, sort=sort, include=include, size=rows, offset=offset)
 
 
 def _window(dates: tuple[datetime, datetime]) -> Window:

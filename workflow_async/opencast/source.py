@@ -33,7 +33,7 @@ class OpencastSource:
         include = calls.including(withoperations=operations)
 
         def page(offset: int, size: int) -> Call[Page[Workflow]]:
-            return calls.list_workflows(filter=ACTIVE, sort="", include=include, size=size, limit=None, offset=offset)
+            return calls.list_workflows(filter=ACTIVE, sort="", include=include, size=size, offset=offset)
 
         return Listing(self._transport.send, lambda found: Sweep(page, found, PAGE, rows), attrgetter("id"))
 

@@ -163,7 +163,7 @@ class Starts:
             else:
                 known = {id for _, id in ours if id is not None}
                 return len(listed | known) + sum(id is None for _, id in ours)
-        processed = Listing(self.transport.send, calls.list_processing(size=PAGE, limit=None), lambda event: event.id)
+        processed = Listing(self.transport.send, calls.list_processing(size=PAGE), lambda event: event.id)
         return len({event.id async for event in processed} | {_subject(ticket)[0] for ticket, _ in ours})
 
     async def _look(self, ticket: Ticket) -> Started[Workflow] | Ambiguous[Workflow] | None:
@@ -205,8 +205,6 @@ class Starts:
             sort="",
             include=calls.including(withoperations="event_identifier" in filter),
             size=PAGE,
-            limit=None,
-            offset=0,
         )
         return Listing(self.transport.send, first, lambda workflow: workflow.id)
 

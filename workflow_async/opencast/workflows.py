@@ -309,8 +309,6 @@ class Workflows(Starting):
             sort="",
             include=_including(operations=operations, configuration=False),
             size=PAGE,
-            limit=None,
-            offset=0,
         )
         return lambda: Listing(self._list, first, lambda workflow: workflow.id)
 

@@ -5,7 +5,6 @@ from functools import partial
 from typing import Any, TypeVar
 
 from workflow_async._call import Call, Page, Params, Replay, Reply, Value, number, texts
-from workflow_async._lists.scan import next_size
 from workflow_async._rows import Rows
 from workflow_async._status import REJECTIONS
 from workflow_async._values import Unfit, whole
@@ -30,11 +29,11 @@ def list_contexts(query: Params) -> Call[Page[Context]]:
     return Call("GET", CONTEXTS, _contexts, query, accept=XML)
 
 
-def list_workflows(query: Params, *, size: int, limit: int | None, given: int = 0) -> Call[Page[Workflow]]:
-    """A page of workflows, from the row number `given` on."""
-    asked = (*query, ("start", str(given)), ("max", str(next_size(size, limit, given))))
-    following = partial(list_workflows, query, size=size, limit=limit)
-    return Call("GET", INSTANCES, partial(_workflow_page, following, limit, given), asked, accept=XML)
+def list_workflows(query: Params, *, size: int, start: int = 0) -> Call[Page[Workflow]]:
+    """A page of workflows, from the row number `start` on."""
+    asked = (*query, ("start", str(start)), ("max", str(size)))
+    following = partial(list_workflows, query, size=size)
+    return Call("GET", INSTANCES, partial(_workflow_page, following, start), asked, accept=XML)
 
 
 def get_workflow(id: int) -> Call[Workflow]:
@@ -122,21 +121,13 @@ def _contexts(reply: Reply) -> Page[Context]:
     return Page(elements(_rows(tree, "WorkflowContext"), Context))
 
 
-def _workflow_page(
-    following: Callable[..., Call[Page[Workflow]]], limit: int | None, given: int, reply: Reply
-) -> Page[Workflow]:
+def _workflow_page(following: Callable[..., Call[Page[Workflow]]], start: int, reply: Reply) -> Page[Workflow]:
     tree = _document(reply, "WorkflowInstance")
     items = elements(_rows(tree, "WorkflowInstance"), Workflow)
     total = _count(tree, "TotalCount")
-    seen = given + len(items)
-    ends = [end for end in (limit, total) if end is not None]
-    over = not items or any(seen >= end for end in ends)
-    return Page(_within(items, limit, given), None if over else following(given=seen), total)
-
-
-def _within(items: tuple[T, ...], limit: int | None, given: int) -> tuple[T, ...]:
-    """What is left of the limit, whatever size of page the server likes."""
-    return items if limit is None else items[: limit - given]
+    end = start + len(items)
+    over = not items or (total is not None and end >= total)
+    return Page(items, None if over else following(start=end), total)
 
 
 def _workflow(id: int, reply: Reply) -> Workflow:

@@ -49,7 +49,7 @@ def listing(
 def _cut(query: Params, window: Window | None, offset: int, rows: int) -> Call[Page[Workflow]]:
     """Rows of the list, or of a window of it."""
     asked = query if window is None else _within(query, window)
-    return calls.list_workflows(asked, size=rows, limit=None, given=offset)
+    return calls.list_workflows(asked, size=rows, start=offset)
 
 
 def _within(query: Params, window: Window) -> Params:

@@ -7,7 +7,6 @@ from urllib.parse import parse_qsl, urlsplit
 
 from workflow_async._call import Call, Page, Params, Reply, segment
 from workflow_async._json import json_tree
-from workflow_async._lists.scan import next_size
 from workflow_async._values import Unfit, truth
 from workflow_async.errors import DecodeError, ListingInconsistent, ResponseMismatch
 from workflow_async.preservica._convert import rows
@@ -42,7 +41,8 @@ def list_monitors(query: Params, *, limit: int | None) -> Call[Page[Monitor]]:
 
 def list_messages(query: Params, *, size: int, limit: int | None) -> Call[Page[Message]]:
     """A page of what a monitor has recorded."""
-    window = (("start", "0"), ("max", str(next_size(size, limit, 0))))
+    rows = size if limit is None else min(size, limit)
+    window = (("start", "0"), ("max", str(rows)))
     return _paged("messages", Message, MESSAGES, limit, (*query, *window))
 
 

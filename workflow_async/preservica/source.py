@@ -30,7 +30,7 @@ class PreservicaSource:
         query = filters.workflow_query(state=ACTIVE, newest_first=False)
 
         def page(offset: int, size: int) -> Call[Page[Workflow]]:
-            return calls.list_workflows(query, size=size, limit=None, given=offset)
+            return calls.list_workflows(query, size=size, start=offset)
 
         return Listing(self._transport.send, lambda found: Sweep(page, found, PAGE, rows), attrgetter("id"))
 

@@ -137,7 +137,7 @@ class Starts:
     async def occupied(self, ours: Collection[tuple[Ticket, int | None]]) -> int:
         """How many workflows are active or pending, by the total of their list, and those of ours on their way."""
         query = filters.workflow_query(state=RUNNING, newest_first=False)
-        page = await self.transport.send(calls.list_workflows(query, size=1, limit=1))
+        page = await self.transport.send(calls.list_workflows(query, size=1))
         total = len(page.items) if page.total is None else page.total
         return total + sum(id is None for _, id in ours)
 
@@ -162,9 +162,7 @@ class Starts:
         query = filters.workflow_query(
             state=None, context=known, since=ticket.prepared_at - SKEW, until=None, newest_first=True
         )
-        return Listing(
-            self.transport.send, calls.list_workflows(query, size=PAGE, limit=None), lambda workflow: workflow.id
-        )
+        return Listing(self.transport.send, calls.list_workflows(query, size=PAGE), lambda workflow: workflow.id)
 
     def _unknown(self, ticket: Ticket, error: CallError) -> StartOutcomeUnknown:
         id, name = _context(ticket)
