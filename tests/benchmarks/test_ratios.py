@@ -63,6 +63,24 @@ def test_a_tick_of_a_server_far_away_asks_for_many_pages_at_once(bench: Bench, s
     assert found["eight"]["requests"] == found["one"]["requests"]
 
 
+def test_a_listing_of_a_server_far_away_asks_for_pages_ahead(bench: Bench, stub: str) -> None:
+    options = {"system": "preservica", "url": stub, "count": 2000, "latency": 0.05}
+    jobs = {str(ahead): Job("listing.whole", options | {"ahead": ahead}) for ahead in (1, 8)}
+    found = bench.run(jobs, rounds=1)
+    assert found["8"]["wall"] <= found["1"]["wall"] / 2
+    assert found["8"]["requests"] == found["1"]["requests"] == 20
+
+
+def test_a_listing_holds_no_more_pages_than_it_asks_for_at_once(bench: Bench, stub: str) -> None:
+    found = bench.once(Job("listing.memory", {"url": stub, "count": 5000}))
+    assert found["peak"] <= 2 * 16 * SPARE * found["page"]
+
+
+def test_reading_a_page_takes_a_part_of_the_room_of_its_tree(bench: Bench) -> None:
+    found = bench.once(Job("reading.json_peak", {"rows": 100, "operations": 20}))
+    assert found["ours"] <= found["tree"] / 4 * SPARE
+
+
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_the_cost_of_a_tick_grows_with_pages_and_no_faster(bench: Bench, system: str) -> None:
     options = {"system": system, "watches": 1, "times": 5}
