@@ -457,7 +457,7 @@ async def test_a_read_is_tried_again(sandbox: Sandbox, oc: OpencastClient, fault
 
 @on_11
 async def test_a_listing_over_a_bad_line_is_complete(sandbox: Sandbox, connect: Connect) -> None:
-    ids = sandbox.opencast.seed(1000)
+    ids = sandbox.opencast.seed(1000, age=86_400.0)
     rates = {Fault.SERVER_ERROR: 0.1, Fault.CUT_BODY: 0.1, Fault.CUT_BEFORE: 0.05, Fault.RATE_LIMITED: 0.05}
     sandbox.opencast.faults = Faults(seed=3, rates=rates)
     async with connect(retry=Retry(attempts=10)) as oc:

@@ -45,7 +45,7 @@ async def test_workflows_of_opencast_all_come_over_connections_that_break(
 ) -> None:
     time = ManualClock()
     async with Sandbox("11", time) as sandbox:
-        ids = sandbox.opencast.seed(count)
+        ids = sandbox.opencast.seed(count, age=86_400.0)
         sandbox.opencast.faults = BREAKING
         async with OpencastClient(
             sandbox.opencast.url, auth=sandbox.opencast.auth, clock=passing(time), retry=PATIENT
