@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 
 from benchmarks import wire
 from benchmarks.meter import Meter
-from workflow_async._call import Reply
+from workflow_async._call import Call, Reply
 from workflow_async.opencast import calls as opencast
 from workflow_async.opencast import records as oc
 from workflow_async.preservica import calls as preservica
@@ -25,20 +25,23 @@ def json_page(meter: Meter, rows: int, operations: int, times: int, *, orjson: b
     """Ours: from bytes to records; as if orjson were not installed, if so asked."""
     if not orjson:
         sys.modules["orjson"] = None  # type: ignore[assignment]  # what makes its import fail
-    include = opencast.including(withoperations=operations > 0)
-    call = opencast.list_workflows(filter="", sort="", include=include, size=rows)
-    reply = Reply(200, {}, wire.opencast_page(range(rows), operations))
+    call, reply = _asked(rows, operations)
     with meter.measuring(times):
         for _ in range(times):
             call.read(reply)
 
 
+def _asked(rows: int, operations: int) -> tuple[Call[Any], Reply]:
+    """A page of Opencast's list, and its answer."""
+    include = opencast.including(withoperations=operations > 0)
+    call = opencast.list_workflows(filter="", sort="", include=include, size=rows)
+    return call, Reply(200, {}, wire.opencast_page(range(rows), operations))
+
+
 def json_peak(meter: Meter, rows: int, operations: int) -> None:
     """Bytes that reading a page takes at its peak: ours, and the tree of the whole page."""
     loads = importlib.import_module("orjson").loads
-    include = opencast.including(withoperations=operations > 0)
-    call = opencast.list_workflows(filter="", sort="", include=include, size=rows)
-    reply = Reply(200, {}, wire.opencast_page(range(rows), operations))
+    call, reply = _asked(rows, operations)
     call.read(reply)
     meter.note(ours=_peak(lambda: call.read(reply)), tree=_peak(lambda: loads(reply.body)))
 

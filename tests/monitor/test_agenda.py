@@ -10,6 +10,14 @@ DUES = st.floats(0, 100)
 DEEDS = st.lists(st.tuples(st.sampled_from(["put", "drop", "take"]), IDS, DUES))
 
 
+def taken(agenda: Agenda, now: float, most: int) -> list[int]:
+    """Whom it gives one after the other."""
+    found: list[int] = []
+    while len(found) < most and (id := agenda.pop(now)) is not None:
+        found.append(id)
+    return found
+
+
 @given(DEEDS)
 def test_an_agenda_does_what_a_dict_of_instants_would(deeds: list[tuple[str, int, float]]) -> None:
     agenda, due = Agenda(), dict[int, float]()
@@ -22,7 +30,7 @@ def test_an_agenda_does_what_a_dict_of_instants_would(deeds: list[tuple[str, int
             due.pop(id, None)
         else:
             expected = sorted((when, who) for who, when in due.items() if when <= at)[: id + 1]
-            assert agenda.take(at, id + 1) == [who for _, who in expected]
+            assert taken(agenda, at, id + 1) == [who for _, who in expected]
             for _, who in expected:
                 del due[who]
         assert (agenda.ids(), len(agenda), agenda.next) == (set(due), len(due), min(due.values(), default=None))
@@ -33,8 +41,8 @@ def test_the_last_word_on_an_id_counts() -> None:
     agenda = Agenda()
     for due in (5.0, 1.0, 9.0):
         agenda.put(1, due)
-    assert agenda.take(8.9, 10) == []
-    assert agenda.take(9.0, 10) == [1]
+    assert taken(agenda, 8.9, 10) == []
+    assert taken(agenda, 9.0, 10) == [1]
     assert agenda.next is None
 
 
@@ -42,8 +50,8 @@ def test_who_has_waited_longest_is_taken_first_and_no_more_than_asked_for() -> N
     agenda = Agenda()
     for id, due in ((1, 3.0), (2, 1.0), (3, 2.0), (4, 9.0)):
         agenda.put(id, due)
-    assert agenda.take(5.0, 2) == [2, 3]
-    assert agenda.take(5.0, 2) == [1]
+    assert taken(agenda, 5.0, 2) == [2, 3]
+    assert taken(agenda, 5.0, 2) == [1]
     assert agenda.next == 9.0
 
 

@@ -31,13 +31,6 @@ class Agenda:
         """Every id in it."""
         return set(self._due)
 
-    def take(self, now: float, most: int) -> list[int]:
-        """Take out the ids that are due by now, the longest due first, and at most so many."""
-        taken: list[int] = []
-        while len(taken) < most and (id := self.pop(now)) is not None:
-            taken.append(id)
-        return taken
-
     def pop(self, now: float) -> int | None:
         """Take out the id that is due first, if that is by now."""
         first = self.first

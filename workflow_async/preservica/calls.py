@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 from workflow_async._call import Call, Page, Params, Replay, Reply, Value, number, texts
 from workflow_async._rows import Rows
@@ -13,8 +13,6 @@ from workflow_async.errors import DecodeError, ResponseMismatch, UnsafeValue
 from workflow_async.preservica._convert import element, elements, leaf
 from workflow_async.preservica.filters import filled
 from workflow_async.preservica.records import Context, Started, Tally, Workflow
-
-T = TypeVar("T")
 
 NAMESPACE = "http://workflow.preservica.com"
 CONTEXTS = "/sdb/rest/workflow/contexts"
