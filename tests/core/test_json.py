@@ -3,7 +3,6 @@
 import contextlib
 import json
 import sys
-import time
 import tracemalloc
 from typing import Any
 
@@ -37,11 +36,9 @@ JSON = st.recursive(
     ],
     ids=lambda body: repr(body[:12]),
 )  # fmt: skip
-def test_what_is_not_exactly_one_json_value_is_refused_at_once(body: bytes) -> None:
-    began = time.monotonic()
+def test_what_is_not_exactly_one_json_value_is_refused(body: bytes) -> None:
     with pytest.raises(DecodeError) as caught:
         json_tree(body)
-    assert time.monotonic() - began < 1
     assert str(caught.value).endswith(" @ $")
     assert len(str(caught.value)) < 300
 
