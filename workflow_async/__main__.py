@@ -7,11 +7,12 @@ def main() -> None:
     """Run the command line, or say how to install it."""
     try:
         from workflow_async.cli import main as run
+
+        run()
     except ModuleNotFoundError as error:
         if error.name not in {"typer", "rich"}:
             raise
         sys.exit("The command line needs its extra: pip install 'workflow-async[cli,sandbox]'")
-    run()
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 import io
 import json
+import subprocess
 import sys
 from typing import Any
 
@@ -9,6 +10,7 @@ import typer
 from tests.cli.conftest import Run, opencast_of, preservica_of
 from workflow_async import __version__
 from workflow_async.cli import main, stopping
+from workflow_async.cli.app import COMMANDS, command
 from workflow_async.cli.exits import Refusal
 from workflow_async.cli.ids import expanded, numbers
 from workflow_async.cli.starting import pairs
@@ -61,6 +63,31 @@ def test_the_command_ends_with_its_exit_code(monkeypatch: pytest.MonkeyPatch) ->
     with pytest.raises(SystemExit) as ended:
         main()
     assert ended.value.code == 2
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_help_of_all_says_what_the_help_of_each_begins_with(run: Run, name: str) -> None:
+    told = COMMANDS[name][1]
+    assert command(name).help.splitlines()[0] == told
+    said = " ".join(run("--help").stdout.translate(str.maketrans("│╭╮╰╯─", "      ")).split())
+    assert f"{name} {told}" in said
+
+
+HELP = """
+import sys
+from workflow_async.__main__ import main
+sys.argv = ["workflow-async", "--help"]
+try:
+    main()
+finally:
+    print(*{"asyncio", "anyio", "workflow_async._call"} & set(sys.modules), file=sys.stderr)
+"""
+
+
+def test_the_help_of_all_waits_for_none_of_what_the_commands_need() -> None:
+    told = subprocess.run([sys.executable, "-c", HELP], capture_output=True, text=True, check=True)
+    assert told.stderr == "\n"
+    assert "definitions" in told.stdout
 
 
 @pytest.mark.parametrize("arguments", [["list", "--password", "s3cret"], ["list", "--limit", "0"], ["show"], ["play"]])

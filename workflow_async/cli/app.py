@@ -1,22 +1,64 @@
 """The application: its commands and their names."""
 
-from typing import Annotated
+import importlib
+import inspect
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from workflow_async import __version__
-from workflow_async.cli.batching import run
-from workflow_async.cli.command import connected
-from workflow_async.cli.demo import demo
-from workflow_async.cli.listing import contexts, definitions, list_workflows
-from workflow_async.cli.reporting import report
-from workflow_async.cli.serve import sandbox
-from workflow_async.cli.showing import show
-from workflow_async.cli.starting import start
-from workflow_async.cli.stopping import stop
-from workflow_async.cli.watching import watch
 
-app = typer.Typer(name="workflow-async", no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False)
+COMMANDS = {
+    "demo": ("demo:demo", "Start workflows on a sandbox of both systems, watch them all to their end, and sum up."),
+    "sandbox": ("serve:sandbox", "Serve an Opencast and a Preservica to try things on, until Ctrl-C."),
+    "report": (
+        "reporting:report",
+        "Show what a batch has come to: the counts, then every start, those that nobody knows about first.",
+    ),
+    "list": ("listing:list_workflows", "List workflows as their pages come."),
+    "show": ("showing:show", "Show one workflow: its facts, and its operations on a timeline."),
+    "start": ("starting:start", "Start a workflow: EVENT DEFINITION on an Opencast, CONTEXT on a Preservica."),
+    "run": ("batching:run", "Start all that a CSV file lists, a few at a time, and wait for their end."),
+    "watch": (
+        "watching:watch",
+        "Wait until workflows have ended, and show how they come along: those named, or all that pass a filter.",
+    ),
+    "stop": (
+        "stopping:stop",
+        "Stop workflows on an Opencast; ask a Preservica to end them, which it does a little later.",
+    ),
+    "definitions": ("listing:definitions", "List the workflow definitions of an Opencast."),
+    "contexts": ("listing:contexts", "List the workflow contexts of a Preservica."),
+}
+"""By name, where its function is and the first line of its help."""
+
+
+class Commands(TyperGroup):
+    """The commands; one is imported when it is called, so that the help of all waits for none."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:
+        """The command that the arguments name, and what is left of them."""
+        name, _, rest = super().resolve_command(ctx, args)
+        return name, name and command(name), rest
+
+
+def command(name: str) -> Any:
+    """A command with its options; a coroutine function's are those of the server, too."""
+    module, _, function = COMMANDS[name][0].partition(":")
+    work = getattr(importlib.import_module(f"workflow_async.cli.{module}"), function)
+    if inspect.iscoroutinefunction(work):
+        from workflow_async.cli.command import connected
+
+        work = connected(work)
+    alone = typer.Typer(add_completion=False)
+    alone.command(name)(work)
+    return typer.main.get_command(alone)
+
+
+app = typer.Typer(
+    name="workflow-async", no_args_is_help=True, cls=Commands, add_completion=False, pretty_exceptions_enable=False
+)
 
 
 def _version(*, wanted: bool) -> None:
@@ -39,11 +81,8 @@ def workflow_async(*, version: Version = False) -> None:
     """
 
 
-for command in (demo, sandbox, report):
-    app.command()(command)
-app.command("list")(connected(list_workflows))
-for talk in (show, start, run, watch, stop, definitions, contexts):
-    app.command(talk.__name__)(connected(talk))
+for name, (_, line) in COMMANDS.items():
+    app.command(name, help=line)(lambda: None)
 
 
 def main() -> None:

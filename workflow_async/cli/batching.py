@@ -4,12 +4,13 @@ import enum
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 from attrs import define, frozen
 
 from workflow_async import OpencastClient, Poll
+from workflow_async.batch import Conflicted, Earlier, Kind, NotSent, Ran, Refused, Result, Run, Skipped, Unknown
 from workflow_async.cli.board import NOT_STARTED, Board, Ending
 from workflow_async.cli.command import Session
 from workflow_async.cli.csvfile import AnyStart, starts
@@ -18,9 +19,7 @@ from workflow_async.cli.exits import Exit, Refusal, code_of, worst
 from workflow_async.cli.reporting import ROWS, Row, counts, row
 from workflow_async.cli.target import Client
 from workflow_async.cli.watching import Every, OnParked, WhenParked
-
-if TYPE_CHECKING:
-    from workflow_async.batch import Kind, Result, Run
+from workflow_async.monitor import Unobserved
 
 BatchFile = Annotated[
     Path,
@@ -116,7 +115,7 @@ async def _perform(session: Session, system: str, wanted: Sequence[AnyStart], wa
     return worst(codes)
 
 
-def batch(client: Client, wanted: Sequence[Any], way: Way) -> "Run[Any]":
+def batch(client: Client, wanted: Sequence[Any], way: Way) -> Run[Any]:
     """The batch, not yet begun."""
     settings: dict[str, Any] = {
         "max_running": way.max_running,
@@ -134,11 +133,8 @@ def batch(client: Client, wanted: Sequence[Any], way: Way) -> "Run[Any]":
     return client.workflows.run_all(wanted, **settings)
 
 
-def code(result: "Result[Any]") -> Exit:
+def code(result: Result[Any]) -> Exit:
     """What a result means for the exit code."""
-    from workflow_async.batch import Conflicted, Earlier, NotSent, Ran, Refused, Skipped, Unknown
-    from workflow_async.monitor import Unobserved
-
     match result:
         case Refused() | NotSent() | Conflicted():
             return code_of(result.error)
@@ -150,10 +146,8 @@ def code(result: "Result[Any]") -> Exit:
             return Exit.DONE if result.succeeded else Exit.FAILED
 
 
-def told(result: "Result[Any]", outcomes: "Run[Any]") -> Row:
+def told(result: Result[Any], outcomes: Run[Any]) -> Row:
     """A result as a row: what the batch knows of its start, or what the result itself says."""
-    from workflow_async.batch import Refused, Skipped
-
     item = outcomes.items.get(result.key)
     own = {Skipped: "skipped", Refused: "refused"}.get(type(result))
     if item is not None and own in {None, item.word}:
@@ -168,7 +162,7 @@ def told(result: "Result[Any]", outcomes: "Run[Any]") -> Row:
 class BatchBoard(Board):
     """A board that counts where the starts of a batch stand."""
 
-    run: "Run[Any]"
+    run: Run[Any]
 
     @property
     def total(self) -> int:
@@ -183,9 +177,7 @@ class BatchBoard(Board):
         return {**({"unseen": unseen} if unseen else {}), **known}
 
 
-def _place(kind: "Kind", word: str) -> str:
-    from workflow_async.batch import Kind
-
+def _place(kind: Kind, word: str) -> str:
     if kind in {Kind.INTENT, Kind.STARTED} or word == "waiting":
         return "waiting"
     return NOT_STARTED if kind is Kind.NOT_STARTED else word

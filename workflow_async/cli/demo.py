@@ -20,10 +20,7 @@ from workflow_async.cli.records import tree
 from workflow_async.cli.serve import sandbox_class
 from workflow_async.cli.summary import SUMMARIES, Summary, summary
 from workflow_async.cli.vigil import Vigil
-from workflow_async.preservica import PreservicaClient
-
-if TYPE_CHECKING:
-    from workflow_async.preservica import Context
+from workflow_async.preservica import Context, PreservicaClient
 
 if TYPE_CHECKING:
     from workflow_async.sandbox import Sandbox

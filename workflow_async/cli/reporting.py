@@ -6,21 +6,19 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import anyio
 import attrs
 import typer
 from attrs import frozen
 
+from workflow_async.batch import Item, Kind, recorded
 from workflow_async.cli.command import Json
 from workflow_async.cli.exits import Exit, conclude
 from workflow_async.cli.output import Column, Output
 from workflow_async.cli.records import tree
 from workflow_async.cli.timeline import words
-
-if TYPE_CHECKING:
-    from workflow_async.batch import Item
 
 JournalFile = Annotated[Path, typer.Argument(metavar="JOURNAL", help="What `run --journal` wrote.")]
 Csv = Annotated[bool, typer.Option("--csv", help="Comma-separated values, for spreadsheets.")]
@@ -68,8 +66,6 @@ def report(journal: JournalFile, *, csv: Csv = False, json: Json = False) -> Non
 
 
 async def _report(path: Path, as_csv: bool, output: Output) -> Exit:  # noqa: FBT001 - anyio.run passes by position
-    from workflow_async.batch import recorded
-
     found = await recorded(path)
     rows = [row(item) for item in ordered(found.items.values())]
     if as_csv:
@@ -83,20 +79,18 @@ async def _report(path: Path, as_csv: bool, output: Output) -> Exit:  # noqa: FB
     return Exit.DONE
 
 
-def ordered(items: "Iterable[Item]") -> "list[Item]":
+def ordered(items: Iterable[Item]) -> list[Item]:
     """Those of which nobody knows whether they were started first, the others as they came."""
-    from workflow_async.batch import Kind
-
     return sorted(items, key=lambda item: item.kind not in {Kind.UNKNOWN, Kind.INTENT})
 
 
-def counts(items: "Iterable[Item]") -> str:
+def counts(items: Iterable[Item]) -> str:
     """How many stand where, in a row of words."""
     counted = Counter(item.word for item in ordered(items))
     return f"{counted.total()} starts" + "".join(f", {count} {word}" for word, count in counted.items())
 
 
-def row(item: "Item") -> Row:
+def row(item: Item) -> Row:
     """An item as a row."""
     return Row(
         key=item.key,

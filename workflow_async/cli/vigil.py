@@ -1,7 +1,7 @@
 """Watching many workflows at once, each change told to a board."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import anyio
 from attrs import field, frozen
@@ -10,11 +10,9 @@ from workflow_async import Poll
 from workflow_async.cli.board import Board, Change, Ending, broken, late, left
 from workflow_async.cli.target import Client
 from workflow_async.errors import WorkflowAsyncError, WorkflowParked
+from workflow_async.monitor import Event as News
+from workflow_async.monitor import Stalled, Unobserved, Vanished, Watch, WhenParked
 from workflow_async.phase import Phase, Workflow
-
-if TYPE_CHECKING:
-    from workflow_async.monitor import Event as News
-    from workflow_async.monitor import Watch, WhenParked
 
 Say = Callable[[Change | Ending], None]
 
@@ -27,7 +25,7 @@ class Vigil:
     board: Board
     say: Say = lambda _: None
     deadline: float | None = None
-    parked: "WhenParked" = "wait"
+    parked: WhenParked = "wait"
     poll: Poll = field(factory=Poll)
 
     async def all(self, ids: Sequence[int]) -> None:
@@ -52,7 +50,7 @@ class Vigil:
         except WorkflowAsyncError as error:
             self._end(broken(id, error, self.board.seen.get(id)))
 
-    async def _through(self, watch: "Watch[Any]") -> frozenset[int]:
+    async def _through(self, watch: Watch[Any]) -> frozenset[int]:
         """Take every piece of news until nothing is left, or the deadline; whom that leaves over."""
         self.board.remaining = watch.eta
         async with watch:
@@ -68,10 +66,8 @@ class Vigil:
         self.board.ended(ending)
         self.say(ending)
 
-    def _told(self, news: "News[Workflow]") -> Ending | None:
+    def _told(self, news: News[Workflow]) -> Ending | None:
         """What a piece of news means: one more change on the board, or the end."""
-        from workflow_async.monitor import Stalled, Unobserved, Vanished
-
         if isinstance(news, Vanished | Unobserved):
             return broken(news.id, news.error, news.workflow)
         if isinstance(news, Stalled):
