@@ -12,6 +12,7 @@ import anyio
 from attrs import define, field
 
 from workflow_async.errors import ClientClosed, WorkflowAsyncError
+from workflow_async.monitor.alarm import Alarm
 from workflow_async.monitor.looks import GRAIN, Looks
 from workflow_async.monitor.outcomes import Change
 from workflow_async.monitor.sight import Sight, operation_changes
@@ -159,9 +160,11 @@ class Poller(Generic[W]):
         self._leader, self._ends = subscription, None
         try:
             async with anyio.create_task_group() as group:
+                alarm = Alarm(self.clock, group, self._stir)
                 while not self._may_end(subscription):
                     self._stirred = anyio.Event()
-                    await self._nap(self.looks.begin(group), self._stirred)
+                    alarm.set(self._wake_at(self.looks.begin(group)))
+                    await self._stirred.wait()
                     self._expire()
                 await self._drain()
                 group.cancel_scope.cancel()
@@ -195,24 +198,15 @@ class Poller(Generic[W]):
             follower.ring()
             return
 
-    async def _nap(self, look_at: float | None, stirred: anyio.Event) -> None:
-        """Sleep until the next look, or until something happens; a deadline can wait for the looks on their way."""
-        ends = [look_at, None if self._late else self._ends, self._next_deadline() if self.looks.idle else None]
-        look_at = min((at for at in ends if at is not None), default=None)
-        async with anyio.create_task_group() as group:
-            if look_at is not None:
-                group.start_soon(self._alarm, max(0.0, look_at - self.clock.now()), stirred)
-            await stirred.wait()
-            group.cancel_scope.cancel()
+    def _wake_at(self, look_at: float | None) -> float:
+        """The instant of the next look, or when else time is up; a deadline can wait for the looks on their way."""
+        ends = (look_at, None if self._late else self._ends, self._next_deadline() if self.looks.idle else None)
+        return min((at for at in ends if at is not None), default=float("inf"))
 
     def _next_deadline(self) -> float | None:
         while self._deadlines and not self._deadlines[0][2].ids:
             heapq.heappop(self._deadlines)
         return self._deadlines[0][0] if self._deadlines else None
-
-    async def _alarm(self, seconds: float, stirred: anyio.Event) -> None:
-        await self.clock.sleep(seconds)
-        stirred.set()
 
     def _expire(self) -> None:
         """Take a last look for those whose deadline has come, and let them know when it is over."""
