@@ -23,14 +23,15 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.Item]) -> None:
-    """Note which row of the fault matrix, or which promised figure, a test proves."""
+    """Note which row of the fault matrix, or which promised figure, a test proves; and let sweeps run uncounted."""
     for item in items:
         for name in (ROW, FIGURE):
             for marker in item.iter_markers(name):
                 item.user_properties.append((name, marker.args[0]))
                 item.add_marker(pytest.mark.matrix)
-                if not config.getoption("no_cov"):  # they sweep what other tests cover, faster without
-                    item.add_marker(pytest.mark.no_cover)
+        many = item.get_closest_marker("matrix") or item.get_closest_marker("sweep")
+        if many and not config.getoption("no_cov"):
+            item.add_marker(pytest.mark.no_cover)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -78,6 +78,7 @@ async def test_a_reader_that_leaves_ends_its_watch_and_nothing_else(
         assert [event["phase"] async for event in staying][-1] == "succeeded"
 
 
+@pytest.mark.sweep
 async def test_five_hundred_readers_of_one_workflow_are_one_poll_loop(
     application: Application, sandbox: Sandbox, clock: ManualClock
 ) -> None:
@@ -105,6 +106,7 @@ async def test_five_hundred_readers_of_one_workflow_are_one_poll_loop(
     assert looks(sandbox, id) < READERS / 2
 
 
+@pytest.mark.sweep
 async def test_told_to_end_it_ends_its_streams_and_itself(application: Application, sandbox: Sandbox) -> None:
     async with AsyncExitStack() as open_streams:
         streams = []

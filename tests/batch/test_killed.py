@@ -15,7 +15,7 @@ from attrs import define, field
 from tests.batch import killed
 from workflow_async.sandbox import Sandbox, Step
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")
+pytestmark = [pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork"), pytest.mark.sweep]
 
 QUICK = [Step("one", 0.5)]
 STARTS = 3

@@ -7,6 +7,8 @@ import pytest
 from benchmarks.measure import Bench, Job
 from benchmarks.serving import serving
 
+pytestmark = pytest.mark.sweep
+
 SYSTEMS = ("opencast", "preservica")
 SPARE = 1.25
 

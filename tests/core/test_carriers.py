@@ -91,6 +91,7 @@ ZIPPED = http(201, gzip.compress(b'{"title": "a title of some length"}', mtime=0
 ONCE: Call[Any] = Call("POST", "/", POST.read, replay=Replay.ONCE, success=frozenset({201}))
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("then", ["fin", "rst"])
 @pytest.mark.parametrize("data", [SIZED, CHUNKED, ZIPPED], ids=["sized", "chunked", "zipped"])
 async def test_an_answer_cut_at_any_byte_is_never_taken_for_whole_and_never_asked_for_twice(

@@ -245,6 +245,7 @@ def refused(tree: Any, kind: Any) -> DecodeError | None:
     return None
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     "kind", [Workflow, Definition, Event, Version, Me, list[Workflow], list[Definition], list[Event]]
 )
@@ -371,6 +372,7 @@ def objects(draw: st.DrawFn, kind: Any, named: str, depth: int = 1) -> Any:
     return {key: value for key, value in tree.items() if value is not MISSING}
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(("system", "kind", "keys"), KINDS, ids=[kind.__qualname__ for _, kind, _ in KINDS])
 @given(data=st.data())
 def test_the_fast_reader_gives_what_the_careful_one_gives(system: int, kind: Any, keys: str, data: Any) -> None:
@@ -422,6 +424,7 @@ def all_told(reading: Records | cattrs.Converter, rows: Any, kind: Any) -> tuple
         return "refused", error.faults
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(("system", "kind", "keys"), KINDS, ids=[kind.__qualname__ for _, kind, _ in KINDS])
 @given(data=st.data())
 def test_rows_that_are_alike_are_read_as_the_careful_reader_reads_their_trees(

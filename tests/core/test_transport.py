@@ -308,6 +308,7 @@ async def test_a_login_that_fails_after_a_401_is_told_as_the_login_it_was(fake_t
     assert len(exchange.requests) == 3
 
 
+@pytest.mark.sweep
 async def test_a_thousand_calls_with_an_expired_token_are_one_login(fake_time: FakeTime) -> None:
     good = "t1"
 
@@ -587,6 +588,7 @@ async def test_the_log_names_the_path_and_the_status_and_nothing_else(
     assert caplog.messages == ["GET /thing: 200 in 0.000 s"]
 
 
+@pytest.mark.sweep
 @pytest.mark.usefixtures("slots")
 async def test_a_thousand_calls_at_once_on_a_fresh_client_all_succeed(fake_time: FakeTime) -> None:
     async with serve(http(200, b"{}")) as wire, connected(wire.url, fake_time.clock) as made:

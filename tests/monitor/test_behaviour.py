@@ -28,6 +28,8 @@ from workflow_async.monitor import Change, Finished, Parked, Stalled, TimedOut, 
 from workflow_async.sandbox import Fault, Faults
 from workflow_async.sandbox.engine import Fate, Status, Step
 
+pytestmark = pytest.mark.sweep
+
 QUICK = Poll(interval=1, ceiling=4, outage=120)
 Story = Callable[[Station, Any], Awaitable[None]]
 

@@ -136,6 +136,7 @@ def test_a_get_that_was_overtaken_by_the_list_is_asked_again() -> None:
     virtual.run(main())
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(
     "refusal",
     [

@@ -106,6 +106,7 @@ def longest_gap(looks: dict[int, list[float]]) -> float:
 # Cost
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("count", [250, 1000, 5000])
 def test_with_a_list_an_interval_costs_its_pages_and_the_changes(count: int) -> None:
     drive = Drive(Plan(lists=True, glances=False), listed=set(range(count)))
@@ -198,6 +199,7 @@ def test_the_list_too_waits_for_the_initial_pause() -> None:
 # Fairness
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize(("lists", "count"), [(False, 50), (False, 1000), (True, 2000)])
 def test_nobody_waits_longer_than_two_intervals_for_a_look(lists: bool, count: int) -> None:  # noqa: FBT001 - a case
     drive = Drive(Plan(lists=lists, glances=False), listed=set(range(count)))
@@ -232,6 +234,7 @@ def peak(ats: list[float], begin: float, end: float, window: float) -> float:
     return max(windows.values()) / (len(inside) * window / (end - begin))
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("jitter", [0.0, 0.2])
 def test_ten_thousand_without_a_list_are_asked_for_evenly(jitter: float) -> None:
     poll = Poll(interval=20, backoff=1, ceiling=20, jitter=jitter)
@@ -253,6 +256,7 @@ def test_no_interval_ever_asks_for_more_than_all_of_them() -> None:
 # Glances
 
 
+@pytest.mark.sweep
 def test_glances_ask_for_many_at_once_and_every_tenth_look_is_certain() -> None:
     drive = Drive(Plan(lists=False, glances=True))
     drive.add(range(1000))

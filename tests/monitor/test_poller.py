@@ -56,6 +56,7 @@ def assert_nothing_left(loop: Poller[Any], server: Server) -> None:
 # One for all
 
 
+@pytest.mark.sweep
 def test_ten_thousand_waiters_of_one_cost_one_request_an_interval() -> None:
     async def main() -> None:
         server = Server(workflows=running(7))
@@ -69,6 +70,7 @@ def test_ten_thousand_waiters_of_one_cost_one_request_an_interval() -> None:
     virtual.run(main())
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("lists", [False, True])
 def test_a_thousand_waiters_of_one_each_ask_for_each_once_an_interval(lists: bool) -> None:  # noqa: FBT001 - a case
     async def main() -> None:
@@ -491,6 +493,7 @@ def test_a_leader_with_news_goes_on_for_half_a_second_and_no_longer() -> None:
     virtual.run(main())
 
 
+@pytest.mark.sweep
 @pytest.mark.parametrize("seconds", [0.3, 1.0])
 def test_a_deadline_comes_in_time_though_more_is_due_than_may_be_on_its_way(seconds: float) -> None:
     async def main() -> None:

@@ -19,6 +19,8 @@ from workflow_async.monitor import Change, Unobserved, Vanished
 from workflow_async.sandbox import Fault, Faults
 from workflow_async.sandbox.engine import Fate, Run, Status, Step
 
+pytestmark = pytest.mark.sweep
+
 MINUTE = 60.0
 
 

@@ -233,6 +233,7 @@ async def test_a_client_works_only_while_it_is_open(connect: Connect) -> None:
         await oc.me()
 
 
+@pytest.mark.sweep
 async def test_a_thousand_calls_at_once_on_a_fresh_client_all_succeed(sandbox: Sandbox, oc: OpencastClient) -> None:
     ids = sandbox.opencast.seed(1000)
     found: list[int] = []

@@ -102,6 +102,7 @@ def servers_reading(filter: str) -> list[tuple[str, str]]:
     return [(name, value) for name, colon, value in pieces if colon and value]
 
 
+@pytest.mark.sweep
 @given(st.text(max_size=40))
 def test_a_value_reaches_the_server_whole_or_is_refused(value: str) -> None:
     try:

@@ -40,6 +40,7 @@ def paths(sandbox: Sandbox, method: str = "GET") -> list[str]:
 # Listing
 
 
+@pytest.mark.sweep
 @on_11
 async def test_ten_thousand_workflows_come_page_by_page(sandbox: Sandbox, oc: OpencastClient) -> None:
     ids = sandbox.opencast.seed(10_000)

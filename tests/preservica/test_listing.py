@@ -54,6 +54,7 @@ async def test_a_blank_definition_is_refused_at_once(pv: PreservicaClient) -> No
 # Listing
 
 
+@pytest.mark.sweep
 async def test_ten_thousand_workflows_come_page_by_page_each_once_newest_first(
     archive: FakePreservica, pv: PreservicaClient
 ) -> None:

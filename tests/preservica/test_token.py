@@ -51,12 +51,14 @@ async def at_once(pv: PreservicaClient, count: int) -> list[CallError | None]:
     return ends
 
 
+@pytest.mark.sweep
 async def test_a_thousand_simultaneous_calls_need_one_login(archive: FakePreservica, pv: PreservicaClient) -> None:
     assert await at_once(pv, 1000) == [None] * 1000
     assert archive.logins == 1
     assert len(archive.requests) == 1001
 
 
+@pytest.mark.sweep
 async def test_a_thousand_simultaneous_calls_with_a_revoked_token_need_one_more_login(
     archive: FakePreservica, pv: PreservicaClient
 ) -> None:

@@ -276,6 +276,7 @@ async def test_a_repeated_page_is_of_the_same_list(http: httpx.AsyncClient, open
     assert (await http.get("/api/workflow-definitions")).json() != []
 
 
+@pytest.mark.sweep
 async def test_ten_thousand_workflows_are_paged_each_once(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
     opencast.seed(10_000, age=86_400.0)
     pages = [await ids(http, limit=1000, offset=offset) for offset in range(0, 11_000, 1000)]
@@ -283,6 +284,7 @@ async def test_ten_thousand_workflows_are_paged_each_once(http: httpx.AsyncClien
     assert len({id for page in pages for id in page}) == 10_000
 
 
+@pytest.mark.sweep
 def test_seeding_costs_what_is_seeded_not_what_is_there(opencast: FakeOpencast) -> None:
     def cost(number: int) -> float:
         began = time.process_time()

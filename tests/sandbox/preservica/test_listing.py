@@ -159,6 +159,7 @@ async def test_ten_thousand_instances_are_counted_and_cut_into_pages(
     assert len({id for read in pages for id in ids(read)}) == 1000
 
 
+@pytest.mark.sweep
 def test_seeding_costs_what_is_seeded_not_what_is_there(world: PreservicaWorld) -> None:
     def cost(number: int) -> float:
         began = time.process_time()
