@@ -2,26 +2,48 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from typing import Any
 
 from workflow_async import Clock
+from workflow_async.monitor.looks import Looks
+
+LONG = 1.0
+"""Seconds: who sleeps for less waits to try something again."""
 
 
 class Gate:
     """Time stands still until `pass_on`; what sleeps longest is what the next interval waits for."""
 
-    def __init__(self, idle: Callable[[], bool]) -> None:
-        self._idle = idle
+    def __init__(self) -> None:
         self._now = 1000.0
         self._opened = asyncio.Event()
         self._resting = asyncio.Event()
+        self._sleepers = 0
+        self._looks: Looks[Any] | None = None
         self.clock = Clock(now=lambda: self._now, sleep=self._sleep, jitter=lambda: 0.5, wall=time.time)
 
-    async def _sleep(self, seconds: float) -> None:
-        until = self._now + seconds
-        if seconds > 1.0 and self._idle():
+    def attend(self, looks: Looks[Any]) -> None:
+        """Notice when a request of these is over."""
+        self._looks, stir = looks, looks.stir
+
+        def over() -> None:
+            stir()
+            asyncio.get_running_loop().call_soon(self._look)  # once whoever leads has begun what is due now
+
+        looks.stir = over
+
+    def _look(self) -> None:
+        if self._sleepers and self._looks is not None and self._looks.idle:
             self._resting.set()
-        await self._opened.wait()
+
+    async def _sleep(self, seconds: float) -> None:
+        until, sleepers = self._now + seconds, int(seconds > LONG)
+        self._sleepers += sleepers
+        self._look()
+        try:
+            await self._opened.wait()
+        finally:
+            self._sleepers -= sleepers
         self._opened.clear()
         self._now = max(self._now, until)
 

@@ -38,9 +38,9 @@ class Watching:
 @asynccontextmanager
 async def watching(system: str, url: str, watched: Iterable[int], **settings: Any) -> AsyncIterator[Watching]:
     """`wait()` for each of these, all looked at once or twice."""
-    gate = Gate(lambda: bool(one.workflows.poller.looks.idle))
-    one = client(system, url, gate.clock, **settings)
-    async with one:
+    gate = Gate()
+    async with client(system, url, gate.clock, **settings) as one:
+        gate.attend(one.workflows.poller.looks)
         waits = [asyncio.create_task(one.workflows.wait(id, poll=STEADY)) for id in watched]
         await gate.rest()
         await gate.pass_on()

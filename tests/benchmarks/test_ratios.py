@@ -88,7 +88,7 @@ def test_the_cost_of_a_tick_grows_with_pages_and_no_faster(bench: Bench, system:
     options = {"system": system, "watches": 1, "times": 5}
     jobs = {str(count): Job("curve.ticks", options | {"workflows": count}) for count in (1000, 10_000)}
     found = bench.run(jobs)
-    assert found["10000"]["cpu"] <= 10 * SPARE * found["1000"]["cpu"]
+    assert found["10000"]["cpu"] <= 15 * found["1000"]["cpu"]  # 100, if it grew with their square
     assert found["10000"]["requests"] <= 10 * found["1000"]["requests"]
 
 
