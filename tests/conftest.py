@@ -3,22 +3,30 @@
 from collections.abc import Callable, Iterable
 
 import anyio.lowlevel
+import coverage
 import pytest
 from attrs import define, field
+from hypothesis import settings
 
 from tests.proofs import FIGURE, ROW, SEEN, tables
 from workflow_async import Clock
 
 See = Callable[[object], None]
 
+settings.register_profile("untimed", settings.default, deadline=None)  # machines are busy
+settings.load_profile("untimed")
+
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Ask a part of the tests for no coverage: only the whole can have it."""
+    """Ask a part of the tests for no coverage: only the whole can have it; and count lines once."""
     chosen = config.getoption("markexpr") != "not peer and not soak" or config.getoption("keyword")
-    coverage = config.pluginmanager.getplugin("_cov")
-    if chosen and coverage is not None:
-        coverage.options.cov_fail_under = 0
-        coverage.options.cov_report = {}
+    counting = config.pluginmanager.getplugin("_cov")
+    if chosen and counting is not None:
+        counting.options.cov_fail_under = 0
+        counting.options.cov_report = {}
+    started = coverage.Coverage.current()
+    if hasattr(config, "workerinput") and started is not None:
+        started.stop()  # pytest-cov starts another in a worker, and when that pauses this one would go on
 
 
 @pytest.hookimpl(tryfirst=True)
