@@ -85,10 +85,13 @@ def test_reading_a_page_takes_a_part_of_the_room_of_its_tree(bench: Bench) -> No
 
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_the_cost_of_a_tick_grows_with_pages_and_no_faster(bench: Bench, system: str) -> None:
-    options = {"system": system, "watches": 1, "times": 5}
-    jobs = {str(count): Job("curve.ticks", options | {"workflows": count}) for count in (1000, 10_000)}
+    options = {"system": system, "watches": 1}
+    jobs = {
+        str(count): Job("curve.ticks", options | {"workflows": count, "times": times})
+        for count, times in ((1000, 30), (10_000, 4))
+    }
     found = bench.run(jobs)
-    assert found["10000"]["cpu"] <= 15 * found["1000"]["cpu"]  # 100, if it grew with their square
+    assert found["10000"]["cpu"] <= 20 * found["1000"]["cpu"]  # 100, if it grew with their square
     assert found["10000"]["requests"] <= 10 * found["1000"]["requests"]
 
 
