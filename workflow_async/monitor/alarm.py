@@ -24,12 +24,12 @@ class Alarm:
         if at < self._at:
             self._scope.cancel()
             self._at, self._scope = at, anyio.CancelScope()
-            self.group.start_soon(self._sleep, self._scope)
+            self.group.start_soon(self._sleep, at, self._scope)
 
-    async def _sleep(self, scope: anyio.CancelScope) -> None:
-        if scope.cancel_called:  # before it began
-            return
-        with scope:
-            await self.clock.sleep(max(0.0, self._at - self.clock.now()))
+    async def _sleep(self, at: float, scope: anyio.CancelScope) -> None:
+        if not scope.cancel_called:  # before it began
+            with scope:
+                await self.clock.sleep(max(0.0, at - self.clock.now()))
+        if not scope.cancel_called:  # else the next one has its own instant, though this one may have slept to its end
             self._at = float("inf")
             self.ring()
