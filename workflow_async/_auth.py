@@ -10,7 +10,7 @@ from attrs import define, evolve, field, frozen
 
 from workflow_async._call import Reply
 from workflow_async._flight import Flight
-from workflow_async.errors import CallError, StatusError, UnsafeValue
+from workflow_async.errors import CallError, InvalidArgument, StatusError
 from workflow_async.settings import Clock
 
 Headers = tuple[tuple[str, str], ...]
@@ -48,10 +48,10 @@ class Credential(Protocol):
 
 
 def visible(argument: str, value: str) -> str:
-    """A text that can stand in a header; raises `UnsafeValue`, which never repeats the value."""
+    """A text that can stand in a header; raises `InvalidArgument`, which never repeats the value."""
     if not is_visible(value):
         del value  # a traceback may print local variables
-        raise UnsafeValue(argument, f"must be visible ASCII, without spaces or line ends {BOUND}")
+        raise InvalidArgument(argument, f"must be visible ASCII, without spaces or line ends {BOUND}")
     return value
 
 
@@ -85,11 +85,11 @@ def as_secret(value: "str | Secret") -> Secret:
 
 
 def speakable(argument: str, secret: Secret) -> str:
-    """A password, in whatever language; raises `UnsafeValue` for what is none, and never repeats it."""
+    """A password, in whatever language; raises `InvalidArgument` for what is none, and never repeats it."""
     text = secret.reveal()
     if not isinstance(text, str) or len(text) > LONGEST or UNSPEAKABLE.search(text):
         del text  # a traceback may print local variables
-        raise UnsafeValue(argument, f"must be a text without line ends or other control characters {BOUND}")
+        raise InvalidArgument(argument, f"must be a text without line ends or other control characters {BOUND}")
     return text
 
 
@@ -105,7 +105,7 @@ class Basic:
         self.__attrs_init__(username, password)
         speakable("password", password)
         if ":" in username or not username.isprintable() or not username:
-            raise UnsafeValue("username", "must be printable, not empty, and without a colon")
+            raise InvalidArgument("username", "must be printable, not empty, and without a colon")
 
     async def headers(self, method: str, url: str) -> Headers:
         """`Authorization: Basic`, pre-emptively."""

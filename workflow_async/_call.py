@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from attrs import field, frozen
 
-from workflow_async.errors import CallError, UnsafeValue
+from workflow_async.errors import CallError, InvalidArgument
 
 T_co = TypeVar("T_co", covariant=True)
 Params = tuple[tuple[str, str], ...]
@@ -80,20 +80,22 @@ class Page(Generic[T_co]):
 
 
 def number(argument: str, value: int | str) -> int:
-    """An id that is a whole number; raises `UnsafeValue` for anything else."""
+    """An id that is a whole number; raises `InvalidArgument` for anything else."""
     if isinstance(value, str) and DIGITS.fullmatch(value):
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_ID:
-        raise UnsafeValue(argument, "must be a whole number from 0 to 2**63 - 1, such as 1603")
+        raise InvalidArgument(argument, "must be a whole number from 0 to 2**63 - 1, such as 1603")
     return value
 
 
 def segment(argument: str, value: str) -> str:
-    """A text as one segment of a path; raises `UnsafeValue` for what a server could take for another path."""
+    """A text as one segment of a path; raises `InvalidArgument` for what a server could take for another path."""
     if not isinstance(value, str) or value in {"", ".", ".."} or len(value) > MAX_SEGMENT or not value.isprintable():
-        raise UnsafeValue(argument, f"must be 1 to {MAX_SEGMENT} printable characters, and neither '.' nor '..'")
+        raise InvalidArgument(argument, f"must be 1 to {MAX_SEGMENT} printable characters, and neither '.' nor '..'")
     if any(mark in value for mark in "/\\;%?#"):
-        raise UnsafeValue(argument, "must not contain any of / \\ ; % ? #, which servers treat as parts of the path")
+        raise InvalidArgument(
+            argument, "must not contain any of / \\ ; % ? #, which servers treat as parts of the path"
+        )
     return quote(value, safe="")
 
 
@@ -102,13 +104,13 @@ Value = str | bool | int | float
 
 
 def texts(argument: str, values: Mapping[str, Value]) -> dict[str, str]:
-    """Values as the texts both systems take, True as "true"; raises `UnsafeValue` for what is none."""
+    """Values as the texts both systems take, True as "true"; raises `InvalidArgument` for what is none."""
     return {_key(argument, key): _text(f"{argument}[{key!r}]", value) for key, value in values.items()}
 
 
 def _key(argument: str, key: str) -> str:
     if not isinstance(key, str):
-        raise UnsafeValue(argument, "must have texts as keys")
+        raise InvalidArgument(argument, "must have texts as keys")
     return key
 
 
@@ -117,4 +119,4 @@ def _text(argument: str, value: Value) -> str:
         return "true" if value else "false"
     if isinstance(value, str | int | float):
         return str(value)
-    raise UnsafeValue(argument, "must be a text, a number, True or False")
+    raise InvalidArgument(argument, "must be a text, a number, True or False")

@@ -6,7 +6,7 @@ from urllib.parse import urlencode, urlsplit
 from attrs import frozen
 
 from workflow_async._call import Params
-from workflow_async.errors import UnsafeValue
+from workflow_async.errors import InvalidArgument
 
 ABSOLUTE = "must be an absolute URL such as https://oc.example.org"
 
@@ -19,20 +19,22 @@ class Origin:
 
     @classmethod
     def parse(cls, url: str, *, allow_insecure_http: bool = False) -> "Origin":
-        """The origin of a base URL; raises `UnsafeValue` for userinfo, a query, or http:// off loopback."""
+        """The origin of a base URL; raises `InvalidArgument` for userinfo, a query, or http:// off loopback."""
         try:
             parts = urlsplit(url)
             sound = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
         except ValueError:  # brackets that are no IPv6 address, a port that is no number
-            raise UnsafeValue("url", ABSOLUTE) from None
+            raise InvalidArgument("url", ABSOLUTE) from None
         if not sound or not url.isascii() or not url.isprintable():
-            raise UnsafeValue("url", ABSOLUTE)
+            raise InvalidArgument("url", ABSOLUTE)
         if parts.username is not None or parts.password is not None:
-            raise UnsafeValue("url", "must not carry credentials, which end up in logs: use auth=")
+            raise InvalidArgument("url", "must not carry credentials, which end up in logs: use auth=")
         if parts.query or parts.fragment or " " in url:
-            raise UnsafeValue("url", "must end with the path: no spaces, no query, no fragment")
+            raise InvalidArgument("url", "must end with the path: no spaces, no query, no fragment")
         if parts.scheme == "http" and not (allow_insecure_http or _loopback(parts.hostname or "")):
-            raise UnsafeValue("url", "must be https://, or say allow_insecure_http=True: passwords would go in clear")
+            raise InvalidArgument(
+                "url", "must be https://, or say allow_insecure_http=True: passwords would go in clear"
+            )
         return cls(f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}")
 
     @property
@@ -43,7 +45,7 @@ class Origin:
     def url(self, path: str, params: Params = ()) -> str:
         """The URL of a path below this origin."""
         if not path.startswith("/") or path.startswith("//") or "\\" in path:
-            raise UnsafeValue("path", "must begin with one slash, so that it stays on the origin")
+            raise InvalidArgument("path", "must begin with one slash, so that it stays on the origin")
         return f"{self.base}{path}" + (f"?{urlencode(params)}" if params else "")
 
 

@@ -13,6 +13,7 @@ from workflow_async.errors import (
     CallError,
     DeadlineExceeded,
     DecodeError,
+    ForeignResponse,
     ResponseMismatch,
     ResponseTooLarge,
     ServerFault,
@@ -31,6 +32,8 @@ def retryable(error: CallError, replay: Replay) -> bool:
     """Whether trying again could help and cannot harm."""
     if replay is Replay.ONCE:
         return False
+    if isinstance(error, ForeignResponse):
+        return True
     if isinstance(error, StatusError):
         return error.status in RETRY_STATUS
     if isinstance(error, TransportError):
@@ -65,7 +68,7 @@ def may_have_happened(error: CallError) -> bool:
         return error.sent
     if isinstance(error, StatusError):
         done = error.status < HTTPStatus.MULTIPLE_CHOICES or error.status == HTTPStatus.SEE_OTHER
-        return done or isinstance(error, ServerFault)
+        return done or isinstance(error, ServerFault | ForeignResponse)
     return True
 
 

@@ -19,7 +19,7 @@ from attrs import define, field
 
 from workflow_async._call import is_html
 from workflow_async._rows import Rows, apart, put_back
-from workflow_async.errors import DecodeError, UnexpectedContent, UnsafeValue
+from workflow_async.errors import DecodeError, InvalidArgument, UnexpectedContent
 
 MAX_DEPTH = 64
 MAX_TAGS = 60_000
@@ -110,7 +110,10 @@ def careful_xml_tree(body: bytes, lists: frozenset[str]) -> Any:
 
 
 def xml_bytes(root: str, namespace: str, children: Iterable[tuple[str, "str | list[tuple[str, str]]"]]) -> bytes:
-    """An element with text children (or children of text children) as bytes; raises `UnsafeValue` for control codes."""
+    """An element with text children (or children of text children) as bytes.
+
+    Raises `InvalidArgument` for control codes.
+    """
     element = ET.Element(root, {"xmlns": namespace})
     for name, content in children:
         child = ET.SubElement(element, name)
@@ -125,7 +128,7 @@ def xml_bytes(root: str, namespace: str, children: Iterable[tuple[str, "str | li
 
 def _carried(name: str, text: str) -> str:
     if NOT_XML.search(text):
-        raise UnsafeValue(name, "must not contain control characters or lone surrogates, which XML cannot carry")
+        raise InvalidArgument(name, "must not contain control characters or lone surrogates, which XML cannot carry")
     return text
 
 

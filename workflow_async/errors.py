@@ -1,7 +1,7 @@
 """Everything this library raises.
 
     WorkflowAsyncError
-    ├── UnsafeValue               an argument that cannot be sent as it is; nothing was sent (also a ValueError)
+    ├── InvalidArgument               an argument that cannot be sent as it is; nothing was sent (also a ValueError)
     ├── ClientClosed              the client is not open: not entered yet, or closed already
     ├── WrongEventLoop            the client belongs to another event loop, or to the process before a fork
     ├── CallError                 one call to the server failed
@@ -19,7 +19,9 @@
     │   │   │   ├── StartInvalid 400  StartUnauthorized 401  StartForbidden 403  StartNotFound 404
     │   │   │   └── StartConflict 409 (another workflow is active on the event)  StartLimited 429
     │   │   ├── BadRequest 400    Unauthorized 401    Forbidden 403    NotFound 404    NotAcceptable 406
-    │   │   └── Conflict 409      RateLimited 429     ServerFault 5xx     Redirected 3xx
+    │   │   ├── Conflict 409      RateLimited 429     ServerFault 5xx
+    │   │   └── ForeignResponse   the answer is not the API's own: a proxy's, or that of a server that is starting
+    │   │       └── Redirected 3xx
     │   ├── DecodeError           an answer that cannot be read; names the path
     │   │   └── UnexpectedContent an HTML page where JSON or XML is due: a login page, a portal
     │   ├── ResponseMismatch      an answer about another workflow than the one asked for
@@ -48,7 +50,7 @@ class WorkflowAsyncError(Exception):
     """Base of every error of this library."""
 
 
-class UnsafeValue(WorkflowAsyncError, ValueError):
+class InvalidArgument(WorkflowAsyncError, ValueError):
     """An argument that cannot be sent as it is; raised before any I/O."""
 
     def __init__(self, argument: str, why: str) -> None:
@@ -201,7 +203,33 @@ class ServerFault(StatusError):
     """5xx: the server, or a proxy before it, failed."""
 
 
-class Redirected(StatusError):
+class ForeignResponse(StatusError):
+    """The response was not written by the API itself, so nothing final can be concluded from it.
+
+    A proxy, an ingress, a server that is still starting, or another web server (a wrong base URL) wrote it. Calls retry
+    it, watches and batches treat it as an outage.
+    """
+
+    def __init__(
+        self, status: int, body: str = "", message: str = "", *, content_type: str = "", location: str = ""
+    ) -> None:
+        super().__init__(status, body, message)
+        self.content_type = content_type
+        """The response's Content-Type, "" if it had none."""
+        self.location = location
+        """Where a redirect pointed, without credentials and query; "" if the response is no redirect."""
+        self.hint = ""
+        """What a control request found out, such as that the base URL is most likely wrong."""
+
+    @property
+    def what(self) -> str:
+        """The status, what was seen, where a redirect pointed, and what to check."""
+        kind = self.content_type.partition(";")[0] or "no Content-Type"
+        seen = f"redirect to {self.location}" if self.location else f"{kind}, not written by the API"
+        return f"{self.status} ({seen})" + (f": {self.hint}" if self.hint else "")
+
+
+class Redirected(ForeignResponse):
     """3xx: redirects are never followed."""
 
 

@@ -8,13 +8,13 @@ from typing import Any
 import anyio
 from attrs import Attribute, field, frozen
 
-from workflow_async.errors import UnsafeValue
+from workflow_async.errors import InvalidArgument
 
 
 def _above(least: float) -> Callable[[Any, "Attribute[float]", float], None]:
     def check(_: object, attribute: "Attribute[float]", value: float) -> None:
         if not (_is_number(value) and value > least):
-            raise UnsafeValue(attribute.name, f"must be a number above {least:g}")
+            raise InvalidArgument(attribute.name, f"must be a number above {least:g}")
 
     return check
 
@@ -22,7 +22,7 @@ def _above(least: float) -> Callable[[Any, "Attribute[float]", float], None]:
 def _at_least(least: float) -> Callable[[Any, "Attribute[float]", float], None]:
     def check(_: object, attribute: "Attribute[float]", value: float) -> None:
         if not (_is_number(value) and value >= least):
-            raise UnsafeValue(attribute.name, f"must be a number of at least {least:g}")
+            raise InvalidArgument(attribute.name, f"must be a number of at least {least:g}")
 
     return check
 
@@ -30,7 +30,7 @@ def _at_least(least: float) -> Callable[[Any, "Attribute[float]", float], None]:
 def _between(least: float, most: float) -> Callable[[Any, "Attribute[float]", float], None]:
     def check(_: object, attribute: "Attribute[float]", value: float) -> None:
         if not (_is_number(value) and least <= value <= most):
-            raise UnsafeValue(attribute.name, f"must be a number from {least:g} to {most:g}")
+            raise InvalidArgument(attribute.name, f"must be a number from {least:g} to {most:g}")
 
     return check
 
@@ -38,7 +38,7 @@ def _between(least: float, most: float) -> Callable[[Any, "Attribute[float]", fl
 def _whole(least: int) -> Callable[[Any, "Attribute[int]", int], None]:
     def check(_: object, attribute: "Attribute[int]", value: int) -> None:
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise UnsafeValue(attribute.name, f"must be a whole number of at least {least}")
+            raise InvalidArgument(attribute.name, f"must be a whole number of at least {least}")
 
     return check
 
@@ -48,9 +48,9 @@ def _is_number(value: object) -> bool:
 
 
 def whole_number(argument: str, value: int | None, *, least: int) -> None:
-    """Raise `UnsafeValue` for what is neither None nor a whole number of at least `least`."""
+    """Raise `InvalidArgument` for what is neither None nor a whole number of at least `least`."""
     if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
-        raise UnsafeValue(argument, f"must be a whole number of at least {least}")
+        raise InvalidArgument(argument, f"must be a whole number of at least {least}")
 
 
 @frozen
@@ -124,4 +124,4 @@ class Poll:
 
     def __attrs_post_init__(self) -> None:
         if self.ceiling < self.interval:
-            raise UnsafeValue("ceiling", "must not be below interval")
+            raise InvalidArgument("ceiling", "must not be below interval")

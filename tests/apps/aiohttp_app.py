@@ -10,14 +10,19 @@ from aiohttp import web
 from aiohttp.typedefs import Handler
 
 from workflow_async import OpencastClient, Poll
-from workflow_async.errors import Conflict, NotFound, RateLimited, UnsafeValue, WorkflowAsyncError
+from workflow_async.errors import Conflict, InvalidArgument, NotFound, RateLimited, WorkflowAsyncError
 from workflow_async.monitor import Change, Event
 from workflow_async.opencast import Workflow
 
 POLL = Poll(interval=float(os.environ.get("POLL_INTERVAL", "2")), ceiling=float(os.environ.get("POLL_CEILING", "30")))
 HEARTBEAT = float(os.environ.get("HEARTBEAT", "10"))
 """Seconds after which a quiet stream says so, which shows who has left; more than Opencast takes to answer."""
-ANSWERS = {UnsafeValue: 422, NotFound: 404, Conflict: 409, RateLimited: 503}  # 502: the trouble is behind this server
+ANSWERS = {
+    InvalidArgument: 422,
+    NotFound: 404,
+    Conflict: 409,
+    RateLimited: 503,
+}  # 502: the trouble is behind this server
 OPENCAST = web.AppKey("OPENCAST", OpencastClient)
 CLOSING = web.AppKey("CLOSING", asyncio.Event)
 routes = web.RouteTableDef()

@@ -149,5 +149,5 @@ async def test_an_id_that_cannot_be_one_is_422_before_anything_is_streamed(
     application: Application, sandbox: Sandbox, path: str
 ) -> None:
     answer = await application.web.get(path)
-    assert (answer.status_code, answer.json()["error"]) == (422, "UnsafeValue")
+    assert (answer.status_code, answer.json()["error"]) == (422, "InvalidArgument")
     assert sandbox.opencast.requests == []

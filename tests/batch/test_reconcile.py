@@ -9,7 +9,7 @@ from attrs import evolve
 from tests.batch.conftest import Connect, as_manager, posts
 from workflow_async import Clock, OpencastClient
 from workflow_async.batch import Ambiguous, NotSeen, Started, Ticket
-from workflow_async.errors import Forbidden, ServerFault, StartOutcomeUnknown, UnsafeValue
+from workflow_async.errors import Forbidden, InvalidArgument, ServerFault, StartOutcomeUnknown
 from workflow_async.preservica import PreservicaClient
 from workflow_async.sandbox import Fault, Faults, ManualClock, Sandbox, Step
 from workflow_async.sandbox.preservica.app import PreservicaWorld
@@ -274,6 +274,6 @@ async def test_a_start_whose_answer_names_no_id_is_unknown_to_those_who_need_one
 
 
 async def test_a_ticket_of_another_server_is_not_looked_for(pv: PreservicaClient, archive: FakePreservica) -> None:
-    with pytest.raises(UnsafeValue, match="ticket"):
+    with pytest.raises(InvalidArgument, match="ticket"):
         await pv.workflows.reconcile(evolve(pv.workflows.prepare_start(42), server="https://elsewhere.example.org"))
     assert archive.requests == []

@@ -22,10 +22,10 @@ from workflow_async.batch import (
 from workflow_async.errors import (
     ConnectFailed,
     Forbidden,
+    InvalidArgument,
     RateLimited,
     StartConflict,
     StartOutcomeUnknown,
-    UnsafeValue,
 )
 from workflow_async.monitor import Finished, Parked, Unobserved, Vanished
 from workflow_async.opencast import Start
@@ -113,7 +113,7 @@ async def test_a_low_watermark_lets_a_whole_load_go_before_the_next(oc: Opencast
 async def test_settings_that_make_no_sense_are_refused_at_once(
     oc: OpencastClient, settings: dict[str, Any], wrong: str
 ) -> None:
-    with pytest.raises(UnsafeValue, match=f"^{wrong}: must"):
+    with pytest.raises(InvalidArgument, match=f"^{wrong}: must"):
         oc.workflows.run_all([], **settings)
 
 
@@ -162,7 +162,7 @@ async def test_a_bad_start_never_spoils_the_rest(oc: OpencastClient, fake: FakeO
     bad: Any = [Start("", "quick"), Start("no such event", "quick"), Start(fake.event(), "fails"), "no start at all"]
     told = await results(oc.workflows.run_all([*bad, *on_events(fake, "quick")], poll=OFTEN))
     refused = [one.error for one in told if isinstance(one, Refused)]
-    assert sorted(type(error).__name__ for error in refused) == ["StartNotFound", "UnsafeValue", "UnsafeValue"]
+    assert sorted(type(error).__name__ for error in refused) == ["StartNotFound", "InvalidArgument", "InvalidArgument"]
     assert {one.key for one in told} >= {"#1", "#4", "0"}
     ran = {one.key: one for one in told if isinstance(one, Ran)}
     assert sorted(one.succeeded for one in ran.values()) == [False, True]
@@ -189,7 +189,7 @@ async def test_a_ticket_of_another_server_is_refused(oc: OpencastClient, pv: Pre
     ticket = pv.workflows.prepare_start(42, key="theirs")
     refused = (await run_all(oc, [ticket]))["theirs"]
     assert isinstance(refused, Refused)
-    assert isinstance(refused.error, UnsafeValue)
+    assert isinstance(refused.error, InvalidArgument)
 
 
 async def test_the_same_start_twice_is_started_once(oc: OpencastClient, fake: FakeOpencast) -> None:

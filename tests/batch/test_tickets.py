@@ -11,7 +11,7 @@ from attrs.exceptions import FrozenInstanceError
 from tests.batch.conftest import posts
 from workflow_async import Clock, OpencastClient
 from workflow_async.batch import Ticket
-from workflow_async.errors import UnsafeValue
+from workflow_async.errors import InvalidArgument
 from workflow_async.opencast import Start
 from workflow_async.preservica import Context, PreservicaClient
 from workflow_async.sandbox import ManualClock
@@ -56,13 +56,13 @@ async def test_a_preservica_ticket_keeps_the_mark_that_is_sent(pv: PreservicaCli
 
 async def test_what_cannot_be_sent_makes_no_ticket(oc: OpencastClient, pv: PreservicaClient) -> None:
     unfit: Any = {"n": None}
-    with pytest.raises(UnsafeValue, match="event_identifier"):
+    with pytest.raises(InvalidArgument, match="event_identifier"):
         oc.workflows.prepare_start("", "fast")
-    with pytest.raises(UnsafeValue, match="configuration"):
+    with pytest.raises(InvalidArgument, match="configuration"):
         oc.workflows.prepare_start("e", "fast", configuration=unfit)
-    with pytest.raises(UnsafeValue, match="parameters"):
+    with pytest.raises(InvalidArgument, match="parameters"):
         pv.workflows.prepare_start(42, unfit)
-    with pytest.raises(UnsafeValue, match="key"):
+    with pytest.raises(InvalidArgument, match="key"):
         oc.workflows.prepare_start("e", "fast", key=" ")
 
 
@@ -113,7 +113,7 @@ def test_a_ticket_is_frozen_and_shows_no_argument_in_its_repr() -> None:
     ],
 )
 def test_what_is_no_ticket_is_refused(text: str) -> None:
-    with pytest.raises(UnsafeValue, match="ticket|key"):
+    with pytest.raises(InvalidArgument, match="ticket|key"):
         Ticket.from_json(text)
 
 
@@ -133,15 +133,15 @@ async def test_a_ticket_of_another_server_or_system_is_refused_before_anything_i
 ) -> None:
     nothing: Any = Start("e", "fast")
     for ticket in (TICKET, pv.workflows.prepare_start(42), nothing):
-        with pytest.raises(UnsafeValue, match="ticket|event_identifier"):
+        with pytest.raises(InvalidArgument, match="ticket|event_identifier"):
             await oc.workflows.start(ticket)
-        with pytest.raises(UnsafeValue, match="ticket"):
+        with pytest.raises(InvalidArgument, match="ticket"):
             await oc.workflows.reconcile(ticket)
     for ticket in (TICKET, nothing):
-        with pytest.raises(UnsafeValue, match="ticket|context"):
+        with pytest.raises(InvalidArgument, match="ticket|context"):
             await pv.workflows.start(ticket)
-    with pytest.raises(UnsafeValue, match="ticket"):
+    with pytest.raises(InvalidArgument, match="ticket"):
         await oc.workflows.start(oc.workflows.prepare_start("e", "fast"), configuration={})  # type: ignore[call-overload]
-    with pytest.raises(UnsafeValue, match="ticket"):
+    with pytest.raises(InvalidArgument, match="ticket"):
         await pv.workflows.start(pv.workflows.prepare_start(42), {})
     assert posts(fake) == 0

@@ -14,7 +14,7 @@ from workflow_async.cli.app import COMMANDS, command
 from workflow_async.cli.exits import Refusal
 from workflow_async.cli.ids import expanded, numbers
 from workflow_async.cli.starting import pairs
-from workflow_async.errors import UnsafeValue
+from workflow_async.errors import InvalidArgument
 from workflow_async.sandbox import Sandbox
 
 
@@ -50,7 +50,7 @@ def test_a_record_without_an_id_is_no_id(monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_ids_are_whole_numbers_each_once() -> None:
     assert numbers(["7", "007", "8"]) == [7, 8]
-    with pytest.raises(UnsafeValue, match="whole number"):
+    with pytest.raises(InvalidArgument, match="whole number"):
         numbers(["x7"])
 
 

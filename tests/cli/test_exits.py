@@ -11,10 +11,10 @@ from workflow_async.errors import (
     AlreadyFinished,
     ClientClosed,
     ConnectFailed,
+    InvalidArgument,
     ListingNotSupported,
     NotFound,
     StartOutcomeUnknown,
-    UnsafeValue,
     WaitTimeout,
     WorkflowFailed,
     WorkflowParked,
@@ -33,7 +33,7 @@ def raising(error: BaseException) -> int:
     return ended.value.exit_code
 
 
-@pytest.mark.parametrize("error", [Refusal("no server"), UnsafeValue("sort", "must be one key")])
+@pytest.mark.parametrize("error", [Refusal("no server"), InvalidArgument("sort", "must be one key")])
 def test_a_command_that_cannot_be_carried_out_as_given_is_2(error: Exception) -> None:
     assert code_of(error) is Exit.USAGE
 

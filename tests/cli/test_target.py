@@ -9,7 +9,7 @@ import typer
 from workflow_async import OpencastClient
 from workflow_async.cli.exits import Refusal
 from workflow_async.cli.target import System, Target, secret, system_of
-from workflow_async.errors import UnsafeValue
+from workflow_async.errors import InvalidArgument
 from workflow_async.preservica import PreservicaClient
 
 OPENCAST = {"OPENCAST_URL": "https://oc.example.org"}
@@ -89,7 +89,7 @@ def test_without_a_terminal_missing_credentials_are_refused_by_their_variables(m
     monkeypatch.setattr(sys, "stdin", io.StringIO())
     with pytest.raises(Refusal, match="OPENCAST_USERNAME and OPENCAST_PASSWORD"):
         Target(url="https://oc.example.org").client()
-    with pytest.raises(UnsafeValue, match="PRESERVICA_PASSWORD"):
+    with pytest.raises(InvalidArgument, match="PRESERVICA_PASSWORD"):
         Target(system=System.PRESERVICA, url="eu.preservica.com", username="manager").client()
 
 
@@ -105,7 +105,7 @@ def test_a_person_is_asked_for_the_password_of_a_preservica(asked: list[tuple[st
 
 
 def test_a_person_is_not_asked_for_what_no_answer_mends(asked: list[tuple[str, bool]]) -> None:
-    with pytest.raises(UnsafeValue, match="PRESERVICA_USERNAME"):
+    with pytest.raises(InvalidArgument, match="PRESERVICA_USERNAME"):
         Target(system=System.PRESERVICA, url="eu.preservica.com").client()
     assert asked == []
 

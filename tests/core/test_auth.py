@@ -18,7 +18,7 @@ from tests.core.wire import until
 from workflow_async import Basic, Bearer, Digest
 from workflow_async._auth import Grant, Headers, Proof, Secret, Token, visible
 from workflow_async._call import Reply
-from workflow_async.errors import CallError, ConnectFailed, Forbidden, ServerFault, Unauthorized, UnsafeValue
+from workflow_async.errors import CallError, ConnectFailed, Forbidden, InvalidArgument, ServerFault, Unauthorized
 
 REFUSED = Reply(401, {}, b"")
 ASK = ("GET", "https://example.org/")
@@ -39,7 +39,7 @@ async def test_basic_sends_user_and_password_in_utf_8(username: str, password: s
 
 @pytest.mark.parametrize("username", ["", "a:b", "a\r\nb", "a\0"])
 def test_a_user_name_that_basic_cannot_carry_is_refused(username: str) -> None:
-    with pytest.raises(UnsafeValue, match="username"):
+    with pytest.raises(InvalidArgument, match="username"):
         Basic(username, "s3cret")
 
 
@@ -53,20 +53,20 @@ def short(value: object) -> str:
 @pytest.mark.figure("T-SECRET")
 @pytest.mark.parametrize("end", UNSPEAKABLE, ids=short)
 def test_a_password_that_nobody_has_is_refused_and_not_repeated(end: str) -> None:
-    with pytest.raises(UnsafeValue, match="^password: must be a text without line ends") as caught:
+    with pytest.raises(InvalidArgument, match="^password: must be a text without line ends") as caught:
         Basic("a", "s3cret" + end)
     assert "s3cret" not in told(caught.value)
 
 
 @pytest.mark.parametrize("nothing", [None, b"s3cret", 7])
 def test_a_password_that_is_no_text_is_refused_and_not_repeated(nothing: Any) -> None:
-    with pytest.raises(UnsafeValue, match="password") as caught:
+    with pytest.raises(InvalidArgument, match="password") as caught:
         Basic("a", nothing)
     assert "s3cret" not in told(caught.value)
 
 
 def test_a_user_name_that_is_refused_does_not_give_the_password_away() -> None:
-    with pytest.raises(UnsafeValue) as caught:
+    with pytest.raises(InvalidArgument) as caught:
         Basic("a:b", "s3cret")
     assert "s3cret" not in told(caught.value)
 
@@ -113,12 +113,12 @@ def test_the_headers_that_prove_who_asks_hide_in_a_traceback() -> None:
     "value", ["", " ", "a b", "a\n", " a", "a\r\nX: 1", "ä", "a\0", "\x7f", "x" * 10240, None, b"a"], ids=short
 )
 async def test_a_text_that_cannot_stand_in_a_header_is_refused(value: Any) -> None:
-    with pytest.raises(UnsafeValue, match="token: must be visible ASCII"):
+    with pytest.raises(InvalidArgument, match="token: must be visible ASCII"):
         visible("token", value)
     for bearer in (Bearer, Bearer.of):
-        with pytest.raises(UnsafeValue):
+        with pytest.raises(InvalidArgument):
             bearer(value)
-    with pytest.raises(UnsafeValue):
+    with pytest.raises(InvalidArgument):
         await Bearer(lambda: value).headers(*ASK)
 
 
@@ -126,11 +126,11 @@ async def test_a_text_that_cannot_stand_in_a_header_is_refused(value: Any) -> No
 @pytest.mark.parametrize("end", [" ", "\n", "\r\nX: 1", "ä", "x" * 10240], ids=short)
 async def test_a_token_that_is_refused_is_not_repeated(end: str) -> None:
     for bearer in (Bearer, Bearer.of):
-        with pytest.raises(UnsafeValue) as caught:
+        with pytest.raises(InvalidArgument) as caught:
             bearer("s3cret" + end)
         assert "s3cret" not in told(caught.value)
     asked = Bearer(lambda: "s3cret" + end)
-    with pytest.raises(UnsafeValue) as caught:
+    with pytest.raises(InvalidArgument) as caught:
         await asked.headers(*ASK)
     assert "s3cret" not in told(caught.value)
 
@@ -466,7 +466,7 @@ async def test_a_token_the_server_made_up_of_line_ends_never_reaches_a_header(fa
     async def refresh(_: Grant) -> Grant:
         raise AssertionError
 
-    with pytest.raises(UnsafeValue) as caught:
+    with pytest.raises(InvalidArgument) as caught:
         await Token(log_in, refresh, fake_time.clock).headers(*ASK)
     assert "s3cret" not in str(caught.value)
 

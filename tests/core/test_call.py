@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workflow_async._call import MAX_ID, Call, Reply, is_html, number, segment
-from workflow_async.errors import UnsafeValue
+from workflow_async.errors import InvalidArgument
 
 
 @pytest.mark.parametrize(
@@ -28,7 +28,7 @@ def test_a_whole_number_or_its_digits_are_an_id(value: int | str, read: int) -> 
     ids=lambda value: str(type(value).__name__),
 )  # fmt: skip
 def test_anything_else_is_no_id(value: Any) -> None:
-    with pytest.raises(UnsafeValue) as caught:
+    with pytest.raises(InvalidArgument) as caught:
         number("workflow_id", value)
     assert caught.value.argument == "workflow_id"
 
@@ -37,7 +37,7 @@ def test_anything_else_is_no_id(value: Any) -> None:
 def test_no_id_carries_more_than_digits_into_a_path(value: int | str) -> None:
     try:
         path = str(number("id", value))
-    except UnsafeValue:
+    except InvalidArgument:
         return
     assert path.isascii()
     assert path.isdigit()
@@ -69,7 +69,7 @@ def test_a_text_becomes_one_quoted_segment(value: str, quoted: str) -> None:
     ids=ascii,
 )  # fmt: skip
 def test_what_a_server_could_take_for_another_path_is_refused(value: Any) -> None:
-    with pytest.raises(UnsafeValue) as caught:
+    with pytest.raises(InvalidArgument) as caught:
         segment("definition_id", value)
     assert caught.value.argument == "definition_id"
 
@@ -78,7 +78,7 @@ def test_what_a_server_could_take_for_another_path_is_refused(value: Any) -> Non
 def test_a_segment_reads_back_as_the_text_it_was_and_never_as_two(value: str) -> None:
     try:
         quoted = segment("id", value)
-    except UnsafeValue:
+    except InvalidArgument:
         return
     assert unquote(quoted) == value
     assert "/" not in quoted

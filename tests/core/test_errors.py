@@ -20,6 +20,7 @@ from workflow_async.errors import (
     ConnectionBroken,
     DeadlineExceeded,
     DecodeError,
+    InvalidArgument,
     ListingInconsistent,
     ListingNotSupported,
     NotFound,
@@ -36,7 +37,6 @@ from workflow_async.errors import (
     Unauthorized,
     UnexpectedContent,
     UnreadableBody,
-    UnsafeValue,
     WaitTimeout,
     WorkflowAsyncError,
     WorkflowFailed,
@@ -54,7 +54,7 @@ CLASSES = {
 }
 
 EVERY = [
-    (UnsafeValue("id", "must be a number"), "id: must be a number"),
+    (InvalidArgument("id", "must be a number"), "id: must be a number"),
     (ClientClosed("not open"), "not open"),
     (WrongEventLoop("another loop"), "another loop"),
     (CallError("odd"), "odd"),
@@ -162,7 +162,7 @@ def test_where_it_happened_and_how_often_it_was_tried_are_part_of_the_sentence()
 def test_timeouts_are_timeouts_and_unsafe_values_are_value_errors() -> None:
     assert isinstance(DeadlineExceeded("late"), TimeoutError)
     assert isinstance(WaitTimeout(1, 2.0, None), TimeoutError)
-    assert isinstance(UnsafeValue("id", "is odd"), ValueError)
+    assert isinstance(InvalidArgument("id", "is odd"), ValueError)
 
 
 def test_a_timeout_is_not_read_as_errno_and_strerror() -> None:

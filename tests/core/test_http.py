@@ -41,10 +41,10 @@ from workflow_async.errors import (
     ConnectFailed,
     ConnectionBroken,
     DeadlineExceeded,
+    InvalidArgument,
     Redirected,
     TLSVerificationFailed,
     Unauthorized,
-    UnsafeValue,
 )
 
 
@@ -289,14 +289,14 @@ async def test_mocks_of_httpx_see_the_calls(fake_time: FakeTime) -> None:
 
 @pytest.mark.parametrize("carrier", ["requests", None, 7, httpx.Client, httpx.AsyncClient])
 def test_no_other_carrier_is_known(carrier: Any) -> None:
-    with pytest.raises(UnsafeValue, match="http"):
+    with pytest.raises(InvalidArgument, match="http"):
         carried_by(carrier, Limits(), Timeouts(), None)
 
 
 @pytest.mark.parametrize("extra", ["httpx2", "aiohttp"])
 def test_a_carrier_that_is_not_installed_names_its_extra(extra: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, extra, None)
-    with pytest.raises(UnsafeValue, match=re.escape(f"pip install 'workflow-async[{extra}]'")):
+    with pytest.raises(InvalidArgument, match=re.escape(f"pip install 'workflow-async[{extra}]'")):
         carried_by(extra, Limits(), Timeouts(), None)
 
 

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workflow_async._origin import Origin
-from workflow_async.errors import UnsafeValue
+from workflow_async.errors import InvalidArgument
 
 
 @pytest.mark.parametrize(
@@ -45,7 +45,7 @@ def test_a_base_url_keeps_its_host_port_and_mount(url: str, base: str) -> None:
     ids=ascii,
 )  # fmt: skip
 def test_a_url_that_is_none_or_gives_secrets_away_is_refused(url: str) -> None:
-    with pytest.raises(UnsafeValue) as caught:
+    with pytest.raises(InvalidArgument) as caught:
         Origin.parse(url)
     assert caught.value.argument == "url"
     assert "pass@" not in str(caught.value)
@@ -69,7 +69,7 @@ def test_a_url_is_the_base_the_path_and_the_encoded_parameters() -> None:
     "path", ["", "api", "//evil.example.org", "/\\evil.example.org", "https://evil.example.org", "@evil"]
 )
 def test_a_path_that_could_leave_the_origin_is_refused(path: str) -> None:
-    with pytest.raises(UnsafeValue, match="path"):
+    with pytest.raises(InvalidArgument, match="path"):
         Origin.parse("https://example.org").url(path)
 
 
@@ -77,12 +77,12 @@ def test_a_path_that_could_leave_the_origin_is_refused(path: str) -> None:
 def test_no_path_and_no_parameter_leads_to_another_origin(path: str, params: list[tuple[str, str]]) -> None:
     try:
         url = Origin.parse("https://example.org").url("/" + path, tuple(params))
-    except UnsafeValue:
+    except InvalidArgument:
         return
     assert urlsplit(url)[:2] == ("https", "example.org")
 
 
 @given(st.text(alphabet="htps:/@[]?#\\.%0123456789ab \n"))
 def test_no_text_as_a_base_url_is_worse_than_refused(url: str) -> None:
-    with contextlib.suppress(UnsafeValue):
+    with contextlib.suppress(InvalidArgument):
         Origin.parse(url)

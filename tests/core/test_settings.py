@@ -9,7 +9,7 @@ import attrs
 import pytest
 
 from workflow_async import Clock, Limits, Poll, Retry, Timeouts
-from workflow_async.errors import UnsafeValue
+from workflow_async.errors import InvalidArgument
 from workflow_async.settings import whole_number
 
 NONSENSE = [
@@ -33,7 +33,7 @@ NONSENSE = [
 
 @pytest.mark.parametrize(("settings", "name", "value"), NONSENSE)
 def test_nonsense_is_refused_where_it_is_written_and_named(settings: Any, name: str, value: object) -> None:
-    with pytest.raises(UnsafeValue) as caught:
+    with pytest.raises(InvalidArgument) as caught:
         settings(**{name: value})
     assert caught.value.argument == name
 
@@ -66,5 +66,5 @@ def test_a_whole_number_may_be_left_out(value: int | None) -> None:
 
 @pytest.mark.parametrize("value", [0, -1, True, 1.0, "5", math.nan])
 def test_what_is_no_whole_number_is_refused_by_name(value: Any) -> None:
-    with pytest.raises(UnsafeValue, match="limit: must be a whole number of at least 1"):
+    with pytest.raises(InvalidArgument, match="limit: must be a whole number of at least 1"):
         whole_number("limit", value, least=1)

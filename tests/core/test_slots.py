@@ -24,7 +24,13 @@ from tests.core.wire import (
 )
 from workflow_async import Bearer, Limits, Retry, Timeouts
 from workflow_async._call import Call, Replay
-from workflow_async.errors import ConnectFailed, ConnectionBroken, DeadlineExceeded, TLSVerificationFailed, UnsafeValue
+from workflow_async.errors import (
+    ConnectFailed,
+    ConnectionBroken,
+    DeadlineExceeded,
+    InvalidArgument,
+    TLSVerificationFailed,
+)
 
 pytestmark = pytest.mark.usefixtures("slots")
 
@@ -154,7 +160,7 @@ def careless(mode: ssl.VerifyMode) -> ssl.SSLContext:
 @pytest.mark.parametrize("mode", [ssl.CERT_REQUIRED, ssl.CERT_OPTIONAL, ssl.CERT_NONE])
 def test_a_context_that_does_not_verify_is_refused(mode: ssl.VerifyMode, fake_time: FakeTime) -> None:
     context = careless(mode)
-    with pytest.raises(UnsafeValue, match="ssl_context"):
+    with pytest.raises(InvalidArgument, match="ssl_context"):
         transport("https://example.org", fake_time.clock, context=context)
 
 

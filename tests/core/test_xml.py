@@ -24,7 +24,7 @@ from workflow_async._xml import (
     xml_list,
     xml_tree,
 )
-from workflow_async.errors import DecodeError, UnexpectedContent, UnsafeValue
+from workflow_async.errors import DecodeError, InvalidArgument, UnexpectedContent
 
 LAUGHS = b"<!DOCTYPE a [<!ENTITY l0 'lol'>%s]><a>&l9;</a>" % b"".join(
     b"<!ENTITY l%d '%s'>" % (n, b"&l%d;" % (n - 1) * 10) for n in range(1, 10)
@@ -171,7 +171,7 @@ def test_the_writer_escapes_what_would_be_markup() -> None:
 
 @pytest.mark.parametrize("text", ["\0", "a\x0bb", "\x1f", "\ufffe", "\uffff", "\ud800", "\x08"], ids=ascii)
 def test_a_character_xml_cannot_carry_is_refused_by_name_and_not_repeated(text: str) -> None:
-    with pytest.raises(UnsafeValue) as caught:
+    with pytest.raises(InvalidArgument) as caught:
         xml_bytes("Root", "urn:n", [("Pair", [("Key", "secret" + text)])])
     assert caught.value.argument == "Key"
     assert "secret" not in str(caught.value)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.conftest import FakeTime, See
 from tests.matrix.told import SYSTEMS, Told, client_of, workflow
 from workflow_async import Basic, Bearer, Clock, Digest
-from workflow_async.errors import UnsafeValue
+from workflow_async.errors import InvalidArgument
 from workflow_async.opencast import calls
 
 # Row 71: ids and filters
@@ -69,7 +69,7 @@ async def refused(system: str, ask: Callable[[Any], Any]) -> None:
         httpx.AsyncClient(transport=httpx.MockTransport(nobody)) as carrier,
         client_of(system, "http://127.0.0.1", http=carrier) as client,
     ):
-        with pytest.raises(UnsafeValue):
+        with pytest.raises(InvalidArgument):
             await asked_for(ask, client)
 
 
@@ -79,7 +79,7 @@ async def test_an_id_that_is_none_is_refused_before_anything_is_sent(system: str
     ask = BOTH.get(name) or IDS[system][name]
     for id in HOSTILE:
         await refused(system, partial(flip, ask, id))
-    see(f"{len(HOSTILE)} hostile ids: UnsafeValue from every call, nothing sent")
+    see(f"{len(HOSTILE)} hostile ids: InvalidArgument from every call, nothing sent")
 
 
 @pytest.mark.row(71)
@@ -99,7 +99,7 @@ def test_any_id_is_a_whole_number_or_refused(id: Any) -> None:
 def test_any_name_in_a_path_is_one_segment_or_refused(id: str) -> None:
     try:
         path = calls.get_definition(id).path
-    except UnsafeValue:
+    except InvalidArgument:
         return
     assert path.startswith("/api/workflow-definitions/")
     assert [unquote(part) for part in urlsplit(f"http://h{path}").path.split("/")[3:]] == [id]
@@ -147,13 +147,13 @@ def proof(secret: str) -> str:
     return "Basic " + base64.b64encode(f"user:{secret}".encode()).decode()
 
 
-async def tried(kind: str, secret: str, clock: Clock) -> httpx.Request | UnsafeValue:
+async def tried(kind: str, secret: str, clock: Clock) -> httpx.Request | InvalidArgument:
     """What is sent with such a secret, or how it is refused."""
     server = Told("opencast", lambda _: httpx.Response(200, content=workflow("opencast", 7)))
     try:
         async with server.client(clock, auth=MADE[kind](secret)) as client:
             await client.workflows.get(7)
-    except UnsafeValue as error:
+    except InvalidArgument as error:
         return error
     return server.asked[0]
 
@@ -165,7 +165,7 @@ async def test_a_strange_secret_is_refused_unrepeated_or_sent_as_it_is(
     kind: str, name: str, fake_time: FakeTime, see: See
 ) -> None:
     found = await tried(kind, SECRETS[name], fake_time.clock)
-    if isinstance(found, UnsafeValue):
+    if isinstance(found, InvalidArgument):
         assert "s3cr" not in str(found) + repr(found)
         see(f"{kind} with {name}: refused")
         return
@@ -178,7 +178,7 @@ async def test_a_strange_secret_is_refused_unrepeated_or_sent_as_it_is(
 @pytest.mark.row(72)
 def test_a_bearer_that_no_header_can_carry_is_refused() -> None:
     for name in ("a line end", "a newline", "no ASCII"):
-        with pytest.raises(UnsafeValue):
+        with pytest.raises(InvalidArgument):
             Bearer(SECRETS[name])
 
 
@@ -190,6 +190,6 @@ def test_any_token_is_visible_ascii_or_refused(secret: str) -> None:
     if made.isascii() and made.isprintable() and " " not in made:
         Bearer(made)
         return
-    with pytest.raises(UnsafeValue) as got:
+    with pytest.raises(InvalidArgument) as got:
         Bearer(made)
     assert "s3cret" not in str(got.value)

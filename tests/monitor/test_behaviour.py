@@ -16,9 +16,9 @@ from workflow_async.errors import (
     ClientClosed,
     ConnectFailed,
     Forbidden,
+    InvalidArgument,
     ListingNotSupported,
     NotFound,
-    UnsafeValue,
     WaitTimeout,
     WorkflowAsyncError,
     WorkflowFailed,
@@ -448,15 +448,15 @@ def test_a_filter_cannot_be_watched_without_a_list(kind: str) -> None:
 def test_a_watch_wants_ids_or_a_filter_and_not_both(kind: str) -> None:
     async def story(place: Station, client: Any) -> None:
         for given in ({}, {"workflow_ids": [1], "state": "Active" if kind == "preservica" else "running"}):
-            with pytest.raises(UnsafeValue, match="workflow_ids"):
+            with pytest.raises(InvalidArgument, match="workflow_ids"):
                 client.workflows.watch(**given)
         for bad in (0.0, -1.0, float("nan")):
-            with pytest.raises(UnsafeValue, match="stalled_after"):
+            with pytest.raises(InvalidArgument, match="stalled_after"):
                 client.workflows.watch([1], stalled_after=bad)
         for strange in ("..", "7/8", "", "-1"):
-            with pytest.raises(UnsafeValue):
+            with pytest.raises(InvalidArgument):
                 client.workflows.watch([strange])
-            with pytest.raises(UnsafeValue):
+            with pytest.raises(InvalidArgument):
                 client.workflows.wake(strange)
 
     played(kind, story)

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from workflow_async import Clock, OpencastClient, Phase, PreservicaClient
-from workflow_async.errors import DecodeError, UnsafeValue
+from workflow_async.errors import DecodeError, InvalidArgument
 from workflow_async.monitor import Change, Unobserved, Vanished, WatchSpec, tick
 from workflow_async.sandbox import Fault, Faults, ManualClock, Sandbox
 
@@ -143,17 +143,17 @@ async def test_a_preservica_is_ticked_the_same_way(time: ManualClock) -> None:
 async def test_a_watch_of_another_server_is_refused(sandbox: Sandbox, time: ManualClock) -> None:
     async with opencast(sandbox, time) as client:
         spec = WatchSpec.from_json(WatchSpec.of(client, [1]).to_json().replace("127.0.0.1", "127.0.0.2"))
-        with pytest.raises(UnsafeValue, match=r"spec: belongs to http://127\.0\.0\.2"):
+        with pytest.raises(InvalidArgument, match=r"spec: belongs to http://127\.0\.0\.2"):
             await tick(client, spec)
 
 
 async def test_a_text_of_another_version_or_of_no_watch_is_refused(sandbox: Sandbox, time: ManualClock) -> None:
     async with opencast(sandbox, time) as client:
         tree = json.loads(WatchSpec.of(client, [1]).to_json())
-    with pytest.raises(UnsafeValue, match="version: must be 1"):
+    with pytest.raises(InvalidArgument, match="version: must be 1"):
         WatchSpec.from_json(json.dumps({**tree, "version": 2}))
     for wrong in ("", "[]", "{}", json.dumps({**tree, "cursors": [{"id": "x"}]}), json.dumps({**tree, "pages": "1"})):
-        with pytest.raises((DecodeError, UnsafeValue)):
+        with pytest.raises((DecodeError, InvalidArgument)):
             WatchSpec.from_json(wrong)
 
 

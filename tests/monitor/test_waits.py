@@ -15,10 +15,10 @@ from workflow_async.errors import (
     ConnectFailed,
     DecodeError,
     Forbidden,
+    InvalidArgument,
     NotFound,
     RateLimited,
     ServerFault,
-    UnsafeValue,
     WaitTimeout,
     WorkflowFailed,
     WorkflowParked,
@@ -79,7 +79,7 @@ def test_the_first_look_comes_after_the_initial_pause() -> None:
 
 @pytest.mark.parametrize("deadline", [0, -1, float("nan")])
 def test_a_deadline_that_is_none_is_refused(deadline: float) -> None:
-    with pytest.raises(UnsafeValue, match="deadline"):
+    with pytest.raises(InvalidArgument, match="deadline"):
         waited(DONE, deadline=deadline)
 
 
@@ -103,7 +103,7 @@ def test_a_parked_workflow_is_waited_for_returned_or_raised() -> None:
 
 
 def test_no_fourth_way_of_parking_is_known() -> None:
-    with pytest.raises(UnsafeValue, match="parked"):
+    with pytest.raises(InvalidArgument, match="parked"):
         waited(DONE, parked="ignore")
 
 

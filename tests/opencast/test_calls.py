@@ -8,7 +8,7 @@ from urllib.parse import parse_qs
 import pytest
 
 from workflow_async._call import Call, Replay, Value
-from workflow_async.errors import UnsafeValue
+from workflow_async.errors import InvalidArgument
 from workflow_async.opencast import calls
 
 
@@ -57,19 +57,19 @@ def test_configuration_values_are_sent_as_texts(value: Value, sent: str) -> None
 
 @pytest.mark.parametrize("value", [None, [], {}, b"x"])
 def test_a_configuration_value_that_is_no_text_is_refused_by_its_key(value: Any) -> None:
-    with pytest.raises(UnsafeValue, match=r"^configuration\['k'\]: must be a text, a number, True or False"):
+    with pytest.raises(InvalidArgument, match=r"^configuration\['k'\]: must be a text, a number, True or False"):
         calls.start_workflow("e-1", "fast", {"k": value})
 
 
 def test_a_configuration_key_that_is_no_text_is_refused() -> None:
     wrong: Any = {3: "x"}
-    with pytest.raises(UnsafeValue, match="^configuration: must have texts as keys"):
+    with pytest.raises(InvalidArgument, match="^configuration: must have texts as keys"):
         calls.start_workflow("e-1", "fast", wrong)
 
 
 @pytest.mark.parametrize(("event", "definition"), [("", "fast"), ("  ", "fast"), ("e-1", ""), ("e-1", " ")])
 def test_a_start_without_event_or_definition_is_refused(event: str, definition: str) -> None:
-    with pytest.raises(UnsafeValue, match="identifier: must be a text that is not blank"):
+    with pytest.raises(InvalidArgument, match="identifier: must be a text that is not blank"):
         calls.start_workflow(event, definition, None)
 
 
@@ -91,9 +91,9 @@ def test_ids_of_events_and_definitions_are_one_segment_of_the_path() -> None:
     assert calls.get_definition("my flow").path == "/api/workflow-definitions/my%20flow"
     assert calls.workflows_of_event("e-1").path == "/workflow/mediaPackage/e-1/instances.json"
     for hostile in ("", ".", "..", "a/b", "a;b", "a%2fb", "a?b"):
-        with pytest.raises(UnsafeValue):
+        with pytest.raises(InvalidArgument):
             calls.get_definition(hostile)
-        with pytest.raises(UnsafeValue):
+        with pytest.raises(InvalidArgument):
             calls.workflows_of_event(hostile)
 
 

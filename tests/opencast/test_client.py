@@ -13,10 +13,10 @@ from workflow_async.errors import (
     BadRequest,
     ClientClosed,
     Forbidden,
+    InvalidArgument,
     NotFound,
     ServerFault,
     Unauthorized,
-    UnsafeValue,
 )
 from workflow_async.sandbox import Sandbox
 
@@ -122,12 +122,12 @@ async def test_acting_as_nobody_is_forbidden(connect: Connect) -> None:
     ],
 )
 def test_a_client_that_cannot_work_is_refused_at_construction(settings: dict[str, object], why: str) -> None:
-    with pytest.raises(UnsafeValue, match=f"^{why}"):
+    with pytest.raises(InvalidArgument, match=f"^{why}"):
         OpencastClient(**{"url": "https://oc.example.org", "auth": ("a", "b"), **settings})  # type: ignore[arg-type]  # wrong on purpose
 
 
 def test_a_token_that_cannot_stand_in_a_header_is_refused_without_being_repeated() -> None:
-    with pytest.raises(UnsafeValue) as caught:
+    with pytest.raises(InvalidArgument) as caught:
         Bearer.of("s3cret\n")
     assert "s3cret" not in str(caught.value)
 

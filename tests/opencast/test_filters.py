@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflow_async.errors import UnsafeValue
+from workflow_async.errors import InvalidArgument
 from workflow_async.opencast import State, WorkflowFilters
 from workflow_async.opencast.filters import (
     definition_filter,
@@ -75,7 +75,7 @@ def test_every_filter_of_the_document_is_sent_as_the_server_reads_it(filters: Wo
     ],
 )
 def test_what_the_grammar_cannot_carry_is_refused_with_the_reason(filters: Any, why: str) -> None:
-    with pytest.raises(UnsafeValue, match=f"^{why}"):
+    with pytest.raises(InvalidArgument, match=f"^{why}"):
         workflow_filter(filters)
 
 
@@ -107,7 +107,7 @@ def servers_reading(filter: str) -> list[tuple[str, str]]:
 def test_a_value_reaches_the_server_whole_or_is_refused(value: str) -> None:
     try:
         sent = term("event_title", value)
-    except UnsafeValue:
+    except InvalidArgument:
         assert "," in value or not value.strip() or not value.isprintable()
     else:
         assert servers_reading(sent) == [("event_title", value)]
@@ -117,9 +117,9 @@ def test_a_value_reaches_the_server_whole_or_is_refused(value: str) -> None:
 def test_tags_are_sent_one_by_one() -> None:
     assert definition_filter("archive") == "tag:archive"
     assert definition_filter(["schedule", "upload"]) == "tag:schedule,tag:upload"
-    with pytest.raises(UnsafeValue, match="tag: must not contain a comma"):
+    with pytest.raises(InvalidArgument, match="tag: must not contain a comma"):
         definition_filter("a,b")
-    with pytest.raises(UnsafeValue, match="tag: must name at least one"):
+    with pytest.raises(InvalidArgument, match="tag: must name at least one"):
         definition_filter([])
 
 
@@ -142,11 +142,11 @@ def test_a_sort_is_one_key_and_its_direction(sort: str, sent: str) -> None:
     ],
 )
 def test_a_sort_the_server_would_answer_with_an_error_is_refused(sort: str, why: str) -> None:
-    with pytest.raises(UnsafeValue, match=f"^sort: .*{why}"):
+    with pytest.raises(InvalidArgument, match=f"^sort: .*{why}"):
         workflow_sort(sort)
 
 
 def test_definitions_are_sorted_by_their_own_keys() -> None:
     assert definition_sort("displayorder:desc") == "displayorder:DESC"
-    with pytest.raises(UnsafeValue, match="must be by one of displayorder, identifier, title"):
+    with pytest.raises(InvalidArgument, match="must be by one of displayorder, identifier, title"):
         definition_sort("event_title:asc")

@@ -8,7 +8,7 @@ import pytest
 
 from workflow_async import OpencastClient
 from workflow_async._lists.scan import Consistency
-from workflow_async.errors import ListingNotSupported, UnsafeValue
+from workflow_async.errors import InvalidArgument, ListingNotSupported
 from workflow_async.opencast import State, filters
 from workflow_async.opencast.filters import WorkflowFilters
 from workflow_async.sandbox import ManualClock, Sandbox
@@ -123,7 +123,7 @@ async def test_a_server_without_a_list_says_so_whichever_way(consistency: Consis
     ],
 )
 def test_what_does_not_go_together_is_refused_at_once(argument: str, asked: dict[str, Any]) -> None:
-    with pytest.raises(UnsafeValue) as caught:
+    with pytest.raises(InvalidArgument) as caught:
         OpencastClient("https://oc.example.org", auth=("user", "secret")).workflows.list(**asked)
     assert caught.value.argument == argument
 

@@ -11,13 +11,13 @@ from workflow_async.errors import (
     BadRequest,
     Conflict,
     Forbidden,
+    InvalidArgument,
     ListingNotSupported,
     NotFound,
     ServerFault,
     StartConflict,
     StartLimited,
     StartOutcomeUnknown,
-    UnsafeValue,
     WaitTimeout,
     WorkflowFailed,
     WorkflowParked,
@@ -158,7 +158,7 @@ async def test_the_workflows_of_an_event_are_for_admins_only(sandbox: Sandbox, c
 )
 def test_what_cannot_be_sent_is_refused_when_the_listing_is_made(wrong: dict[str, object]) -> None:
     oc = OpencastClient("https://oc.example.org", auth=("admin", "opencast"))
-    with pytest.raises(UnsafeValue):
+    with pytest.raises(InvalidArgument):
         oc.workflows.list(**wrong)  # type: ignore[arg-type]  # wrong on purpose
 
 
@@ -188,7 +188,7 @@ async def test_an_id_that_is_none_is_refused_before_anything_is_sent(
     sandbox: Sandbox, oc: OpencastClient, wrong: int | str
 ) -> None:
     for call in (oc.workflows.get, oc.workflows.stop, oc.workflows.delete, oc.workflows.wait):
-        with pytest.raises(UnsafeValue, match="workflow_id: must be a whole number"):
+        with pytest.raises(InvalidArgument, match="workflow_id: must be a whole number"):
             await call(wrong)
     assert not sandbox.opencast.requests
 
@@ -332,7 +332,7 @@ async def test_an_update_of_nothing_only_reads(sandbox: Sandbox, oc: OpencastCli
 
 @pytest.mark.parametrize("state", ["succeeded", "failed", "instantiated", "nonsense", State.FAILING])
 async def test_a_state_that_cannot_be_asked_for_is_refused(sandbox: Sandbox, oc: OpencastClient, state: State) -> None:
-    with pytest.raises(UnsafeValue, match="state: must be paused, running or stopped"):
+    with pytest.raises(InvalidArgument, match="state: must be paused, running or stopped"):
         await oc.workflows.update(1, state=state, configuration={"a": "b"})
     assert not sandbox.opencast.requests
 

@@ -6,7 +6,7 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from workflow_async._call import Call, Replay, Reply, Value
-from workflow_async.errors import UnsafeValue
+from workflow_async.errors import InvalidArgument
 from workflow_async.preservica import calls
 
 NS = "{http://workflow.preservica.com}"
@@ -93,25 +93,25 @@ def test_line_ends_of_a_parameter_arrive_as_they_were() -> None:
 
 @pytest.mark.parametrize("value", [None, [], {}, ("a",), b"x", object()])
 def test_a_parameter_that_is_no_text_is_refused_by_its_key(value: Any) -> None:
-    with pytest.raises(UnsafeValue, match=r"^parameters\['k'\]: must be a text, a number, True or False"):
+    with pytest.raises(InvalidArgument, match=r"^parameters\['k'\]: must be a text, a number, True or False"):
         start({"k": value})
 
 
 def test_a_parameter_key_that_is_no_text_is_refused() -> None:
-    with pytest.raises(UnsafeValue, match="^parameters: must have texts as keys"):
+    with pytest.raises(InvalidArgument, match="^parameters: must have texts as keys"):
         start({3: "x"})
 
 
 @pytest.mark.parametrize("text", ["a\x00b", "\x1b", "\ud800"])
 def test_what_xml_cannot_carry_is_refused(text: str) -> None:
-    with pytest.raises(UnsafeValue, match="^Value: must not contain control characters"):
+    with pytest.raises(InvalidArgument, match="^Value: must not contain control characters"):
         start({"k": text})
 
 
 def test_a_blank_context_or_correlation_id_is_refused() -> None:
-    with pytest.raises(UnsafeValue, match="^context: must be a text"):
+    with pytest.raises(InvalidArgument, match="^context: must be a text"):
         start(None, None, " ")
-    with pytest.raises(UnsafeValue, match="^correlation_id: must be a text"):
+    with pytest.raises(InvalidArgument, match="^correlation_id: must be a text"):
         calls.start_workflow("42", None, None, "")
 
 
@@ -127,13 +127,13 @@ def test_terminate_and_retry_name_the_workflows_in_the_query_and_have_no_body(ma
 def test_terminate_and_retry_of_nothing_are_refused_because_the_server_may_take_it_for_all(
     make: Any, verb: str
 ) -> None:
-    with pytest.raises(UnsafeValue, match=f"^ids: must name the workflows to {verb}"):
+    with pytest.raises(InvalidArgument, match=f"^ids: must name the workflows to {verb}"):
         make([])
 
 
 @pytest.mark.parametrize("id", ["", "7,8", "x", "-1", True, 1.0, None, 2**63])
 def test_an_id_that_is_no_number_is_refused(id: Any) -> None:
-    with pytest.raises(UnsafeValue, match="^ids: must be a whole number"):
+    with pytest.raises(InvalidArgument, match="^ids: must be a whole number"):
         calls.terminate_workflows([id])
 
 

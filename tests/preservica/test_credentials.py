@@ -10,7 +10,7 @@ import pytest
 
 from workflow_async import Clock
 from workflow_async._auth import Secret
-from workflow_async.errors import UnsafeValue
+from workflow_async.errors import InvalidArgument
 from workflow_async.preservica import PreservicaClient, credentials
 from workflow_async.preservica.credentials import Credentials
 from workflow_async.sandbox.systems import FakePreservica
@@ -118,7 +118,7 @@ def test_a_file_that_is_not_needed_is_not_looked_at(write: Write) -> None:
 def test_a_missing_field_is_named_by_its_argument_its_variable_and_its_key(field: str, variable: str, key: str) -> None:
     given = {"username": "u", "password": "p", "server": "s"}
     del given[field]
-    with pytest.raises(UnsafeValue) as caught:
+    with pytest.raises(InvalidArgument) as caught:
         find("some/credentials.properties", **given)
     sentence = f"give {field}=, set {variable}, or write {key} = ... into [credentials] of some/credentials.properties"
     assert str(caught.value) == f"{field}: is missing: {sentence}"
@@ -128,7 +128,7 @@ def test_a_missing_field_is_named_by_its_argument_its_variable_and_its_key(field
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o660, 0o601])
 def test_a_file_that_others_can_use_is_refused_with_the_command_that_mends_it(mode: int, write: Write) -> None:
     path = write(WHOLE, mode)
-    with pytest.raises(UnsafeValue) as caught:
+    with pytest.raises(InvalidArgument) as caught:
         find(path)
     assert caught.value.argument == "credentials_path"
     assert str(caught.value).endswith(f"mend it with: chmod 600 {shlex.quote(str(path))}")
@@ -139,7 +139,7 @@ def test_the_command_that_mends_it_is_safe_to_paste(tmp_path: Path) -> None:
     path = tmp_path / "my; rm -rf credentials"
     path.write_text(WHOLE)
     path.chmod(0o644)
-    with pytest.raises(UnsafeValue, match="chmod 600 '.*my; rm -rf credentials'$"):
+    with pytest.raises(InvalidArgument, match="chmod 600 '.*my; rm -rf credentials'$"):
         find(path)
 
 
@@ -154,7 +154,9 @@ def test_the_command_that_mends_it_is_safe_to_paste(tmp_path: Path) -> None:
 )
 def test_a_file_that_is_no_ini_is_refused_and_not_quoted(text: str | bytes, kind: str, write: Write) -> None:
     write(text)
-    with pytest.raises(UnsafeValue, match=f"cannot be read as INI in UTF-8 .{kind}.: its first line must be") as caught:
+    with pytest.raises(
+        InvalidArgument, match=f"cannot be read as INI in UTF-8 .{kind}.: its first line must be"
+    ) as caught:
         find()
     assert "hunter2" not in str(caught.value)
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
@@ -162,7 +164,7 @@ def test_a_file_that_is_no_ini_is_refused_and_not_quoted(text: str | bytes, kind
 
 def test_a_directory_in_its_place_is_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
-    with pytest.raises(UnsafeValue, match="IsADirectoryError|PermissionError"):
+    with pytest.raises(InvalidArgument, match="IsADirectoryError|PermissionError"):
         find(tmp_path)
 
 
@@ -178,7 +180,7 @@ async def test_a_client_from_the_environment_logs_in(
 
 
 def test_a_client_from_nowhere_says_what_is_missing() -> None:
-    with pytest.raises(UnsafeValue, match="^username: is missing"):
+    with pytest.raises(InvalidArgument, match="^username: is missing"):
         PreservicaClient.from_env()
 
 

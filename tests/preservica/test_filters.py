@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from workflow_async.errors import UnsafeValue
+from workflow_async.errors import InvalidArgument
 from workflow_async.preservica import Context, State, filters
 
 EVERY = "Aborted,Active,Completed,Finished_Mixed_Outcome,Pending,Suspended,Unknown,Failed"
@@ -35,12 +35,12 @@ def test_states_are_sent_in_the_servers_own_spelling(given: Any, sent: str) -> N
     "given", ["Running", "", "Active,Pending", "Cancelled", State.SUSPENDING, ["Active", "x"], [3]]
 )
 def test_a_state_no_query_knows_is_refused_with_those_there_are(given: Any) -> None:
-    with pytest.raises(UnsafeValue, match="^state: must be of Aborted, Active, Completed, Finished_Mixed_Outcome"):
+    with pytest.raises(InvalidArgument, match="^state: must be of Aborted, Active, Completed, Finished_Mixed_Outcome"):
         filters.states(given)
 
 
 def test_no_state_at_all_is_refused_because_the_server_would_return_everything() -> None:
-    with pytest.raises(UnsafeValue, match="^state: must name at least one"):
+    with pytest.raises(InvalidArgument, match="^state: must name at least one"):
         filters.states([])
 
 
@@ -51,7 +51,7 @@ def test_a_type_is_sent_in_the_servers_own_spelling(given: str) -> None:
 
 @pytest.mark.parametrize("given", ["", "Export", "Ingest,Access", None, 3])
 def test_a_type_there_is_none_of_is_refused(given: Any) -> None:
-    with pytest.raises(UnsafeValue, match="^type: must be of Ingest, Access, Transformation, DataManagement"):
+    with pytest.raises(InvalidArgument, match="^type: must be of Ingest, Access, Transformation, DataManagement"):
         filters.one_of("type", filters.TYPES, given)
 
 
@@ -64,26 +64,26 @@ def test_a_context_is_its_id(given: Context | int | str, sent: str) -> None:
 
 @pytest.mark.parametrize("given", ["Ingest OPEX", "", "1,2", True, -1, None, Context(id="1,2"), Context(id="")])
 def test_a_context_without_an_id_is_refused(given: Any) -> None:
-    with pytest.raises(UnsafeValue, match="^context: must "):
+    with pytest.raises(InvalidArgument, match="^context: must "):
         filters.context_id(given)
 
 
 @pytest.mark.parametrize("given", ["", "  ", None, 3, "\ud800"])
 def test_a_blank_or_broken_text_is_refused(given: Any) -> None:
-    with pytest.raises(UnsafeValue, match="^creator: must be a text that is not blank and can be encoded"):
+    with pytest.raises(InvalidArgument, match="^creator: must be a text that is not blank and can be encoded"):
         filters.filled("creator", given)
 
 
 def test_a_comma_is_refused_where_the_server_may_cut() -> None:
     assert filters.single("creator", "bob") == "bob"
-    with pytest.raises(UnsafeValue, match="^creator: must not contain a comma"):
+    with pytest.raises(InvalidArgument, match="^creator: must not contain a comma"):
         filters.single("creator", "bob,eve")
 
 
 def test_several_words_are_one_comma_list() -> None:
     assert filters.each_of("status", filters.MESSAGE_STATUSES, ["info", "Error"]) == "Info,Error"
     assert filters.each_of("status", filters.MESSAGE_STATUSES, "warning") == "Warning"
-    with pytest.raises(UnsafeValue, match="^status: must name at least one"):
+    with pytest.raises(InvalidArgument, match="^status: must name at least one"):
         filters.each_of("status", filters.MESSAGE_STATUSES, [])
 
 
@@ -108,12 +108,12 @@ def test_a_period_is_widened_to_whole_milliseconds_so_that_nothing_in_it_is_left
 
 @pytest.mark.parametrize("given", [NOON.replace(tzinfo=None), NOON.date(), "2025-11-18", 3])
 def test_what_is_no_aware_datetime_is_refused(given: Any) -> None:
-    with pytest.raises(UnsafeValue, match="^since: must be an aware datetime"):
+    with pytest.raises(InvalidArgument, match="^since: must be an aware datetime"):
         filters.period(given, None)
-    with pytest.raises(UnsafeValue, match="^until: must be an aware datetime"):
+    with pytest.raises(InvalidArgument, match="^until: must be an aware datetime"):
         filters.period(None, given)
 
 
 def test_a_period_that_ends_before_it_begins_is_refused() -> None:
-    with pytest.raises(UnsafeValue, match="^until: must not be before since"):
+    with pytest.raises(InvalidArgument, match="^until: must not be before since"):
         filters.period(NOON, NOON - timedelta(seconds=1))

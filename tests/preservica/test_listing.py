@@ -10,7 +10,7 @@ from workflow_async import Clock
 from workflow_async._call import Call
 from workflow_async._lists.scan import Consistency
 from workflow_async._transport import Transport
-from workflow_async.errors import ListingInconsistent, UnsafeValue
+from workflow_async.errors import InvalidArgument, ListingInconsistent
 from workflow_async.preservica import PreservicaClient, State
 from workflow_async.sandbox import Fault, Faults, ManualClock
 from workflow_async.sandbox.served import Exchange
@@ -47,7 +47,7 @@ async def test_all_contexts_are_listed_in_one_request_and_again(archive: FakePre
 
 
 async def test_a_blank_definition_is_refused_at_once(pv: PreservicaClient) -> None:
-    with pytest.raises(UnsafeValue, match="^definition"):
+    with pytest.raises(InvalidArgument, match="^definition"):
         pv.contexts.list(definition=" ")
 
 
@@ -161,7 +161,7 @@ async def test_workflows_are_listed_by_context_and_since(
 async def test_what_the_query_cannot_carry_is_refused_at_once(
     argument: str, value: Any, archive: FakePreservica, pv: PreservicaClient
 ) -> None:
-    with pytest.raises(UnsafeValue) as caught:
+    with pytest.raises(InvalidArgument) as caught:
         pv.workflows.list(**{argument: value})
     assert caught.value.argument == argument
     assert archive.requests == []

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import pytest
 
 from workflow_async._call import Call, Page, Replay, Reply
-from workflow_async.errors import DecodeError, ListingInconsistent, ResponseMismatch, UnsafeValue
+from workflow_async.errors import DecodeError, InvalidArgument, ListingInconsistent, ResponseMismatch
 from workflow_async.preservica import Message, Monitor, Process, process_calls
 
 T = TypeVar("T")
@@ -94,9 +94,9 @@ def test_a_switch_whose_answer_does_not_say_is_refused(body: bytes) -> None:
 
 @pytest.mark.parametrize("id", ["", "..", "a/b", "a?b"])
 def test_an_id_that_leads_elsewhere_is_refused(id: str) -> None:
-    with pytest.raises(UnsafeValue, match="^process_id: must"):
+    with pytest.raises(InvalidArgument, match="^process_id: must"):
         process_calls.switch_process(id, active=True)
-    with pytest.raises(UnsafeValue, match="^monitor_id: must"):
+    with pytest.raises(InvalidArgument, match="^monitor_id: must"):
         process_calls.get_timeseries(id)
 
 

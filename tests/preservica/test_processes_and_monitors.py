@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from workflow_async import Clock
-from workflow_async.errors import NotFound, UnsafeValue
+from workflow_async.errors import InvalidArgument, NotFound
 from workflow_async.preservica import PreservicaClient
 from workflow_async.sandbox import Fault, Faults, ManualClock
 from workflow_async.sandbox.systems import FakePreservica
@@ -95,7 +95,7 @@ async def test_monitors_since_are_asked_for_in_the_servers_form(archive: FakePre
 async def test_what_the_query_for_monitors_cannot_carry_is_refused(
     argument: str, value: Any, pv: PreservicaClient
 ) -> None:
-    with pytest.raises(UnsafeValue) as caught:
+    with pytest.raises(InvalidArgument) as caught:
         pv.monitors.list(**{argument: value})
     assert caught.value.argument == argument
 
@@ -117,11 +117,11 @@ async def test_messages_tell_of_their_workflow_and_are_filtered_and_limited(
 
 async def test_messages_of_several_monitors_or_of_none_are_refused(pv: PreservicaClient) -> None:
     for monitor in ("a,b", ""):
-        with pytest.raises(UnsafeValue, match="^monitor_id"):
+        with pytest.raises(InvalidArgument, match="^monitor_id"):
             pv.monitors.messages(monitor)
-    with pytest.raises(UnsafeValue, match="^page_size"):
+    with pytest.raises(InvalidArgument, match="^page_size"):
         pv.monitors.messages("a", page_size=0)
-    with pytest.raises(UnsafeValue, match="^limit"):
+    with pytest.raises(InvalidArgument, match="^limit"):
         pv.monitors.messages("a", limit=0)
 
 

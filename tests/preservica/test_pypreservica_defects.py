@@ -13,12 +13,12 @@ from workflow_async import Clock, Retry, Timeouts
 from workflow_async.errors import (
     DeadlineExceeded,
     Forbidden,
+    InvalidArgument,
     ResponseMismatch,
     ServerFault,
     StartOutcomeUnknown,
     Unauthorized,
     UnexpectedContent,
-    UnsafeValue,
 )
 from workflow_async.preservica import PreservicaClient
 from workflow_async.sandbox import Fault, Faults, ManualClock
@@ -100,7 +100,7 @@ async def test_06_a_listing_takes_datetimes_and_says_what_is_wrong_with_a_date(
     await pv.workflows.list(since=datetime(2025, 1, 1, tzinfo=UTC)).first()
     assert archive.requests[-1].parameters["from"] == ["2025-01-01T00:00:00.000Z"]
     day: Any = date(2025, 1, 1)
-    with pytest.raises(UnsafeValue, match="^since: must be an aware datetime"):
+    with pytest.raises(InvalidArgument, match="^since: must be an aware datetime"):
         pv.workflows.list(since=day)
 
 

@@ -12,9 +12,9 @@ from workflow_async._auth import Grant, Secret
 from workflow_async._call import Call, Reply
 from workflow_async.errors import (
     DecodeError,
+    InvalidArgument,
     Unauthorized,
     UnexpectedContent,
-    UnsafeValue,
 )
 from workflow_async.preservica import PreservicaClient, session
 from workflow_async.preservica.session import Account, Continuation
@@ -97,7 +97,7 @@ def test_a_seed_may_be_short_and_written_with_spaces_dashes_and_small_letters() 
 
 @pytest.mark.parametrize("seed", ["", "AJC5DEGUVM6UQ1TT", "MZXW6!", "MZXW6Y"])
 def test_a_seed_that_is_no_base32_is_refused_when_the_client_is_made_and_not_repeated(seed: str) -> None:
-    with pytest.raises(UnsafeValue, match="^two_factor: must be the base32 seed") as caught:
+    with pytest.raises(InvalidArgument, match="^two_factor: must be the base32 seed") as caught:
         Account("u", "p", "T", seed)
     assert not seed or seed not in str(caught.value)
 
@@ -194,7 +194,7 @@ def test_an_account_or_a_server_that_cannot_be_is_refused_by_its_argument(
     settings: dict[str, Any], argument: str
 ) -> None:
     given = {"server": "pv.example.org", "username": "u", "password": "pw", "tenant": "T", **settings}
-    with pytest.raises(UnsafeValue) as caught:
+    with pytest.raises(InvalidArgument) as caught:
         PreservicaClient(given.pop("server"), **given)
     assert caught.value.argument == argument
 

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from workflow_async import Clock, Poll, PreservicaClient
-from workflow_async.errors import UnsafeValue
+from workflow_async.errors import InvalidArgument
 from workflow_async.monitor import Stalled
 from workflow_async.sandbox import Fate, Fault, Faults, ManualClock, Sandbox, Step
 
@@ -79,5 +79,5 @@ async def test_a_retry_that_is_refused_is_told_as_not_remedied(caplog: pytest.Lo
 
 def test_the_number_of_retries_is_a_number() -> None:
     pv = PreservicaClient("https://eu.preservica.com", username="u", password="p")
-    with pytest.raises(UnsafeValue, match="retry_stalled"):
+    with pytest.raises(InvalidArgument, match="retry_stalled"):
         pv.workflows.watch([1], retry_stalled=-1)

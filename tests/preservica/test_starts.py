@@ -10,9 +10,9 @@ from workflow_async.errors import (
     BadRequest,
     ConnectFailed,
     Forbidden,
+    InvalidArgument,
     NotFound,
     StartOutcomeUnknown,
-    UnsafeValue,
 )
 from workflow_async.preservica import Context, PreservicaClient
 from workflow_async.sandbox import Fault, Faults
@@ -50,7 +50,7 @@ async def test_a_context_is_a_record_an_id_or_a_name(context: Context | int | st
 async def test_what_is_no_context_is_refused_before_anything_is_sent(
     context: Any, archive: FakePreservica, pv: PreservicaClient
 ) -> None:
-    with pytest.raises(UnsafeValue, match="^context: must be"):
+    with pytest.raises(InvalidArgument, match="^context: must be"):
         await pv.workflows.start(context)
     assert archive.requests == []
 

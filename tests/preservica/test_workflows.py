@@ -8,12 +8,12 @@ import pytest
 from workflow_async import Clock, Phase, Poll
 from workflow_async.errors import (
     DecodeError,
+    InvalidArgument,
     NotFound,
     PartlyRefused,
     ResponseMismatch,
     ServerFault,
     TransportError,
-    UnsafeValue,
     WaitTimeout,
     WorkflowFailed,
     WorkflowParked,
@@ -48,7 +48,7 @@ async def test_an_unknown_workflow_is_not_found(pv: PreservicaClient) -> None:
 async def test_an_id_that_is_no_number_is_refused_before_anything_is_sent(
     archive: FakePreservica, pv: PreservicaClient
 ) -> None:
-    with pytest.raises(UnsafeValue, match="^workflow_id"):
+    with pytest.raises(InvalidArgument, match="^workflow_id"):
         await pv.workflows.get("../1")
     assert archive.requests == []
 
@@ -121,7 +121,7 @@ async def test_a_termination_of_which_some_are_refused_says_so(telling: Any, clo
 async def test_nothing_to_terminate_or_retry_is_refused_because_it_may_mean_all(
     verb: str, archive: FakePreservica, pv: PreservicaClient
 ) -> None:
-    with pytest.raises(UnsafeValue, match="^ids"):
+    with pytest.raises(InvalidArgument, match="^ids"):
         await getattr(pv.workflows, verb)()
     assert archive.requests == []
 

@@ -18,9 +18,9 @@ from tests.core.wire import Seen, Wire, http, serve
 from workflow_async import Clock, OpencastClient, PreservicaClient, Retry
 from workflow_async.errors import (
     CallError,
+    InvalidArgument,
     StartOutcomeUnknown,
     TLSVerificationFailed,
-    UnsafeValue,
     WorkflowAsyncError,
 )
 
@@ -270,7 +270,7 @@ async def test_no_variable_has_the_keys_of_a_session_written_down(
     ],
 )
 def test_an_origin_that_gives_secrets_away_is_refused(system: str, url: str, why: str, clock: Clock) -> None:
-    with pytest.raises(UnsafeValue, match=why) as caught:
+    with pytest.raises(InvalidArgument, match=why) as caught:
         made(system, url, clock)
     assert "s3cret" not in f"{caught.value} {caught.value!r}"
 
@@ -296,6 +296,6 @@ async def test_no_id_leads_elsewhere(id: str, clock: Clock) -> None:
     async with serve(http(200, TOKEN)) as wire:
         for system in (OPENCAST, PRESERVICA):
             async with client(system, wire.url, "httpx", clock) as asking:
-                with pytest.raises(UnsafeValue):
+                with pytest.raises(InvalidArgument):
                     await asking.workflows.get(id)
         assert wire.requests == []

@@ -22,7 +22,7 @@ from tests.conftest import See
 from tests.core.wire import Answer, Step, http, serve
 from workflow_async import Basic, Bearer, Clock, Digest, OpencastClient, Poll, PreservicaClient, Retry, Timeouts
 from workflow_async._carriers import Carrier
-from workflow_async.errors import UnsafeValue
+from workflow_async.errors import InvalidArgument
 from workflow_async.sandbox import Fault, Faults, ManualClock, Sandbox
 from workflow_async.sandbox.dice import unique
 from workflow_async.sandbox.systems import FakeOpencast, FakePreservica
@@ -422,7 +422,7 @@ def test_an_argument_that_is_refused_gives_no_secret_away(
     name: str, caplog: pytest.LogCaptureFixture, see: See
 ) -> None:
     ears = Ears()
-    with pytest.raises(UnsafeValue) as caught:
+    with pytest.raises(InvalidArgument) as caught:
         REFUSED[name]()
     ears.said += [repr(caught.value), str(caught.value), pickled(caught.value), *frames(caught.value)]
     Canaries({PASSWORD, SEED, JWT}).prove(ears, caplog)

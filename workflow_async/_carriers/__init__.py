@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal, TypeAlias, Union
 
 from workflow_async._http import Exchange
-from workflow_async.errors import UnsafeValue
+from workflow_async.errors import InvalidArgument
 from workflow_async.settings import Limits, Timeouts
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ CONNECTIONS = {"httpx": "httpcore", "httpx2": "httpcore2"}
 
 
 def carried_by(carrier: Carrier, limits: Limits, timeouts: Timeouts, context: "ssl.SSLContext | None") -> Exchange:
-    """The exchange behind `http=`; raises `UnsafeValue` for anything else, and for an extra that is not installed."""
+    """The exchange behind `http=`; raises `InvalidArgument` for anything else, and for an extra that is not installed."""
     if isinstance(carrier, str) and carrier in (*CONNECTIONS, "aiohttp"):
         return _slots(carrier, limits, timeouts, context)
     for name in CONNECTIONS:
@@ -40,12 +40,12 @@ def carried_by(carrier: Carrier, limits: Limits, timeouts: Timeouts, context: "s
             from workflow_async._carriers.lent import Lent
 
             return Lent(carrier, library, limits, timeouts)
-    raise UnsafeValue("http", 'must be "httpx", "httpx2", "aiohttp", or a ready AsyncClient of httpx or httpx2')
+    raise InvalidArgument("http", 'must be "httpx", "httpx2", "aiohttp", or a ready AsyncClient of httpx or httpx2')
 
 
 def _slots(name: str, limits: Limits, timeouts: Timeouts, context: "ssl.SSLContext | None") -> Exchange:
     if find_spec(name) is None:
-        raise UnsafeValue("http", f"{name!r} needs its extra: pip install 'workflow-async[{name}]'")
+        raise InvalidArgument("http", f"{name!r} needs its extra: pip install 'workflow-async[{name}]'")
     from workflow_async._carriers.slots import Slots, checked
 
     return Slots(_new(name, limits, timeouts), checked(context))

@@ -15,7 +15,7 @@ from attrs import define, field
 from workflow_async._call import Reply
 from workflow_async._http import Request
 from workflow_async._shelter import closed
-from workflow_async.errors import TransportError, UnsafeValue
+from workflow_async.errors import InvalidArgument, TransportError
 
 
 class Slot(Protocol):
@@ -72,7 +72,7 @@ class Slots:
 def checked(context: ssl.SSLContext | None) -> ssl.SSLContext | None:
     """The TLS context, if it verifies whom it talks to."""
     if context is not None and (context.verify_mode is not ssl.CERT_REQUIRED or not context.check_hostname):
-        raise UnsafeValue("ssl_context", "must verify certificates and host names")
+        raise InvalidArgument("ssl_context", "must verify certificates and host names")
     return context
 
 

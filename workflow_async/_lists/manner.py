@@ -9,7 +9,7 @@ from attrs import frozen
 from workflow_async._lists.offsets import Anchored, Pace, Straight
 from workflow_async._lists.scan import Consistency, Found, Scan
 from workflow_async._lists.windows import Cut, Partitioned, Window
-from workflow_async.errors import UnsafeValue
+from workflow_async.errors import InvalidArgument
 from workflow_async.settings import whole_number
 
 T = TypeVar("T")
@@ -17,7 +17,10 @@ T = TypeVar("T")
 
 @frozen(kw_only=True)
 class Manner:
-    """How to read a list: what must not get lost, rows of a page, pages at once; raises `UnsafeValue` for nonsense."""
+    """How to read a list: what must not get lost, rows of a page, pages at once.
+
+    Raises `InvalidArgument` for nonsense.
+    """
 
     consistency: Consistency
     size: int
@@ -25,7 +28,7 @@ class Manner:
 
     def __attrs_post_init__(self) -> None:
         if self.consistency not in get_args(Consistency):
-            raise UnsafeValue("consistency", f"must be of {', '.join(get_args(Consistency))}")
+            raise InvalidArgument("consistency", f"must be of {', '.join(get_args(Consistency))}")
         whole_number("page_size", self.size, least=2 if self.consistency == "anchored" else 1)
         whole_number("ahead", self.ahead, least=1)
 

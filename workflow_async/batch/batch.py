@@ -15,7 +15,7 @@ from workflow_async.batch.results import Conflicted, NotSent, Ran, Refused, Resu
 from workflow_async.batch.starter import Starter
 from workflow_async.batch.tickets import Ticket
 from workflow_async.batch.verdicts import Started
-from workflow_async.errors import CallError, StartConflict, StartOutcomeUnknown, TransportError, UnsafeValue
+from workflow_async.errors import CallError, InvalidArgument, StartConflict, StartOutcomeUnknown, TransportError
 from workflow_async.monitor.watch import Terms, wait
 from workflow_async.phase import Workflow
 
@@ -77,7 +77,7 @@ class Batch(Generic[W]):
                 if self.on_conflict != "wait":
                     return await self._conflict(ticket, error)
                 await self._freed(ticket)
-            except (CallError, UnsafeValue) as error:
+            except (CallError, InvalidArgument) as error:
                 failing_since = self.book.clock.now() if failing_since is None else failing_since
                 if not await self._again(ticket, error, failing_since):
                     return None
@@ -85,7 +85,7 @@ class Batch(Generic[W]):
                 await self.book.note(ticket.key, Kind.STARTED, "started", id=id)
                 return id
 
-    async def _again(self, ticket: Ticket, error: CallError | UnsafeValue, since: float) -> bool:
+    async def _again(self, ticket: Ticket, error: CallError | InvalidArgument, since: float) -> bool:
         """Whether to send it again, after a pause: it was surely not started, and sending it later may help."""
         poll, clock = self.terms.poll, self.book.clock
         sent = not isinstance(error, TransportError) or may_have_happened(error)

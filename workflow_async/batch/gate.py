@@ -7,7 +7,7 @@ from attrs import define, field
 
 from workflow_async._call import Replay
 from workflow_async._retry import retryable
-from workflow_async.errors import CallError, UnsafeValue
+from workflow_async.errors import CallError, InvalidArgument
 from workflow_async.settings import Clock, Poll, whole_number
 
 
@@ -69,9 +69,9 @@ class Gate:
 def gate(
     max_running: int, low: int | None, count: Callable[[], Awaitable[int]] | None, clock: Clock, poll: Poll
 ) -> Gate:
-    """A gate with as many places; raises `UnsafeValue` for a watermark that is none."""
+    """A gate with as many places; raises `InvalidArgument` for a watermark that is none."""
     whole_number("max_running", max_running, least=1)
     whole_number("low", low, least=0)
     if low is not None and low >= max_running:
-        raise UnsafeValue("low", "must be below max_running")
+        raise InvalidArgument("low", "must be below max_running")
     return Gate(max_running, max_running - 1 if low is None else low, clock, poll, count)

@@ -6,7 +6,7 @@ from attrs import field, frozen
 
 from workflow_async.batch.tickets import Ticket
 from workflow_async.batch.verdicts import Ambiguous, NotSeen
-from workflow_async.errors import CallError, StartConflict, StartOutcomeUnknown, UnsafeValue
+from workflow_async.errors import CallError, InvalidArgument, StartConflict, StartOutcomeUnknown
 from workflow_async.monitor.outcomes import Outcome
 from workflow_async.phase import Workflow
 
@@ -69,7 +69,7 @@ class Refused:
     """The server, or this library, refused the start: nothing was started; another run asks again."""
 
     key: str
-    error: CallError | UnsafeValue
+    error: CallError | InvalidArgument
     ticket: Ticket | None = None
     """None for arguments that cannot be sent."""
     id: None = field(default=None, init=False)

@@ -18,7 +18,7 @@ from workflow_async.batch.gate import Gate, gate
 from workflow_async.batch.results import Earlier, Refused, Result, Skipped
 from workflow_async.batch.starter import Starter
 from workflow_async.batch.tickets import Ticket
-from workflow_async.errors import UnsafeValue
+from workflow_async.errors import InvalidArgument
 from workflow_async.monitor import Poller
 from workflow_async.monitor.watch import Terms
 from workflow_async.phase import Workflow
@@ -140,7 +140,7 @@ class Run(Generic[W]):
         """What to start, or None if it is not to be started, which is told then."""
         try:
             ticket = self._starter.ticket(start)
-        except UnsafeValue as error:
+        except InvalidArgument as error:
             await self._unfit(getattr(start, "key", None) or f"#{place}", error)
             return None
         fresh = ticket.key not in self._seen
@@ -156,13 +156,13 @@ class Run(Generic[W]):
         if item is None or item.ticket is None:
             return None
         if item.ticket.arguments != ticket.arguments:
-            error = UnsafeValue("key", f"{ticket.key!r} is another start's in this journal")
+            error = InvalidArgument("key", f"{ticket.key!r} is another start's in this journal")
             return Refused(key=ticket.key, ticket=ticket, error=error)
         if ticket.key not in resumed and item.kind is Kind.ENDED and item.id is not None:
             return Earlier(key=ticket.key, ticket=ticket, id=item.id, word=item.word)
         return None
 
-    async def _unfit(self, key: str, error: UnsafeValue) -> None:
+    async def _unfit(self, key: str, error: InvalidArgument) -> None:
         """Tell of a start that cannot be sent, and remember it unless its key is somebody else's."""
         if key not in self.items:
             await self._book.note(key, Kind.NOT_STARTED, "refused", text=str(error))
@@ -182,9 +182,9 @@ def run(
     terms: Terms[W],
     settle: float,
 ) -> Run[W]:
-    """A run, not yet begun; raises `UnsafeValue` for what makes no sense."""
+    """A run, not yet begun; raises `InvalidArgument` for what makes no sense."""
     if on_conflict not in {"raise", "skip", "attach", "wait"}:
-        raise UnsafeValue("on_conflict", 'must be "raise", "skip", "attach" or "wait"')
+        raise InvalidArgument("on_conflict", 'must be "raise", "skip", "attach" or "wait"')
     running: dict[str, tuple[Ticket, int | None]] = {}
     count = (lambda: starter.occupied(tuple(running.values()))) if count_others else None
     book, told = Book(poller.clock, journal), Told[Result[W]]()

@@ -22,7 +22,7 @@ class Starter(Protocol[W_co]):
         """Its base URL."""
 
     def ticket(self, start: Any) -> Ticket:
-        """A start as a ticket; raises `UnsafeValue` for what cannot be sent."""
+        """A start as a ticket; raises `InvalidArgument` for what cannot be sent."""
 
     async def renewed(self, ticket: Ticket) -> Ticket:
         """The ticket as of now, with whatever will help to recognize its workflow."""

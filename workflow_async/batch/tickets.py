@@ -9,7 +9,7 @@ from typing import Any, Self
 from attrs import Attribute, field, frozen
 
 from workflow_async._json import json_tree
-from workflow_async.errors import DecodeError, UnsafeValue
+from workflow_async.errors import DecodeError, InvalidArgument
 
 VERSION = 1
 """Of the JSON form; another one is refused."""
@@ -22,7 +22,7 @@ Argument = str | Mapping[str, str] | None
 
 def _checked(_: object, attribute: "Attribute[str]", value: str) -> None:
     if not isinstance(value, str) or not value.strip() or len(value) > MOST or not value.isprintable():
-        raise UnsafeValue(attribute.name, f"must be 1 to {MOST} printable characters, not all blank")
+        raise InvalidArgument(attribute.name, f"must be 1 to {MOST} printable characters, not all blank")
 
 
 @frozen(kw_only=True)
@@ -68,15 +68,15 @@ class Ticket:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """The ticket that `to_json` wrote; raises `UnsafeValue` for anything else."""
+        """The ticket that `to_json` wrote; raises `InvalidArgument` for anything else."""
         members = _members(text)
         if members.pop("version", None) != VERSION:
-            raise UnsafeValue("ticket", f"must be of version {VERSION}")
+            raise InvalidArgument("ticket", f"must be of version {VERSION}")
         try:
             return cls(**{**members, "prepared_at": _moment(members["prepared_at"])})
         except (KeyError, TypeError, ValueError) as error:
             why = str(error)
-        raise UnsafeValue("ticket", f"cannot be read: {why}")
+        raise InvalidArgument("ticket", f"cannot be read: {why}")
 
 
 def digest(system: str, arguments: Mapping[str, Argument]) -> str:
@@ -104,10 +104,10 @@ def _members(text: str) -> dict[str, Any]:
     else:
         why = "it is no object"
     if not isinstance(tree, dict):
-        raise UnsafeValue("ticket", f"cannot be read: {why}")
+        raise InvalidArgument("ticket", f"cannot be read: {why}")
     for name, kinds in KINDS.items():
         if not isinstance(tree.get(name), kinds) or isinstance(tree[name], bool):
-            raise UnsafeValue("ticket", f"cannot be read: {name} is missing or of another kind")
+            raise InvalidArgument("ticket", f"cannot be read: {name} is missing or of another kind")
     return tree
 
 

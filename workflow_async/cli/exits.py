@@ -10,8 +10,8 @@ import typer
 
 from workflow_async.errors import (
     AlreadyFinished,
+    InvalidArgument,
     JournalUnusable,
-    UnsafeValue,
     WaitTimeout,
     WorkflowAsyncError,
     WorkflowFailed,
@@ -49,7 +49,7 @@ class Unserved(Exception):
 
 def code_of(error: Exception) -> Exit:
     """The exit code an error leads to."""
-    if isinstance(error, UnsafeValue | Refusal | JournalUnusable):
+    if isinstance(error, InvalidArgument | Refusal | JournalUnusable):
         return Exit.USAGE
     return Exit.FAILED if isinstance(error, UNSUCCESSFUL) else Exit.SERVER
 

@@ -25,7 +25,7 @@ SomeIds = Annotated[
 
 
 def numbers(words: Iterable[str]) -> list[int]:
-    """The ids, each once; raises `UnsafeValue` for what is none, before anything is sent."""
+    """The ids, each once; raises `InvalidArgument` for what is none, before anything is sent."""
     return list(dict.fromkeys(number("ID", word) for word in words))
 
 

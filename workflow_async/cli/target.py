@@ -12,7 +12,7 @@ from attrs import frozen
 
 from workflow_async import OpencastClient
 from workflow_async.cli.exits import Exit, Refusal
-from workflow_async.errors import UnsafeValue
+from workflow_async.errors import InvalidArgument
 from workflow_async.preservica import PreservicaClient
 
 Client = OpencastClient | PreservicaClient
@@ -80,7 +80,7 @@ def _opencast(target: Target) -> OpencastClient:
 def _preservica(target: Target) -> PreservicaClient:
     try:
         return _from_env(target, _password(target))
-    except UnsafeValue as error:
+    except InvalidArgument as error:
         password = _ask("Password", hidden=True) if error.argument == "password" else None
         if not password:
             raise

@@ -14,7 +14,7 @@ from workflow_async._call import number
 from workflow_async._json import json_tree
 from workflow_async._structure import by, converter, listed, record, structured
 from workflow_async._values import Unfit, or_none
-from workflow_async.errors import CallError, ListingNotSupported, UnsafeValue
+from workflow_async.errors import CallError, InvalidArgument, ListingNotSupported
 from workflow_async.monitor.monitored import Monitored
 from workflow_async.monitor.outcomes import Change, Unobserved, Vanished
 from workflow_async.monitor.sight import Sight, missed, seen
@@ -101,10 +101,10 @@ class WatchSpec:
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "WatchSpec":
-        """The watch a text holds; raises `DecodeError` for anything else, `UnsafeValue` for another version."""
+        """The watch a text holds; raises `DecodeError` for anything else, `InvalidArgument` for another version."""
         tree = json_tree(text.encode() if isinstance(text, str) else text)
         if isinstance(tree, dict) and tree.get("version") != 1:
-            raise UnsafeValue("version", "must be 1: this watch was written by another version of the library")
+            raise InvalidArgument("version", "must be 1: this watch was written by another version of the library")
         return structured(_CONVERTER, tree, cls)
 
 
@@ -115,10 +115,10 @@ async def tick(client: Client[W], spec: WatchSpec) -> tuple[WatchSpec, tuple[New
     tells the same events with the same keys: a receiver that drops repeats by key sees each once.
 
     Raises:
-        UnsafeValue: the spec belongs to another server than the client's.
+        InvalidArgument: the spec belongs to another server than the client's.
     """
     if spec.url != client.url:
-        raise UnsafeValue("spec", f"belongs to {spec.url}, and this client talks to {client.url}")
+        raise InvalidArgument("spec", f"belongs to {spec.url}, and this client talks to {client.url}")
     source, clock = client.workflows.poller.source, client.workflows.poller.clock
     spec, rows = await _listed(source, spec)
     looks = await _looks(source, spec, rows)

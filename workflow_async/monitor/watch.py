@@ -11,7 +11,7 @@ from attrs import define, field, frozen
 from workflow_async._call import number
 from workflow_async._lists.listing import Listing
 from workflow_async.errors import (
-    UnsafeValue,
+    InvalidArgument,
     WaitTimeout,
     WorkflowFailed,
     WorkflowParked,
@@ -54,9 +54,9 @@ class Terms(Generic[W]):
 
     def __attrs_post_init__(self) -> None:
         if self.deadline is not None and not self.deadline > 0:
-            raise UnsafeValue("deadline", "must be a number of seconds above 0, or None to wait without end")
+            raise InvalidArgument("deadline", "must be a number of seconds above 0, or None to wait without end")
         if self.parked not in {"wait", "return", "raise"}:
-            raise UnsafeValue("parked", 'must be "wait", "return" or "raise"')
+            raise InvalidArgument("parked", 'must be "wait", "return" or "raise"')
 
     def outcome(self, event: Event[W]) -> Outcome[W] | None:
         """The outcome an event stands for, or None if there is none yet."""
@@ -264,7 +264,7 @@ def watching(
 ) -> Watch[W]:
     """A watch of these ids, or of what this list shows from time to time."""
     if stalled_after is not None and not stalled_after > 0:
-        raise UnsafeValue("stalled_after", "must be a number above 0: how many times the usual length of a step")
+        raise InvalidArgument("stalled_after", "must be a number above 0: how many times the usual length of a step")
     subscription = Subscription[W](
         poll, operations=operations, stalled_after=stalled_after, open_ended=appearing is not None
     )

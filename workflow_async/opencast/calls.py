@@ -11,7 +11,7 @@ from workflow_async._call import DIGITS, Call, Page, Params, Replay, Reply, Valu
 from workflow_async._json import json_rows, json_tree
 from workflow_async._status import REJECTIONS
 from workflow_async._structure import structured
-from workflow_async.errors import DecodeError, ListingNotSupported, ResponseMismatch, UnsafeValue
+from workflow_async.errors import DecodeError, InvalidArgument, ListingNotSupported, ResponseMismatch
 from workflow_async.opencast._convert import opencast_converter
 from workflow_async.opencast.records import Definition, Event, Me, Version, Workflow
 
@@ -129,9 +129,9 @@ def including(**wanted: bool) -> Params:
 
 
 def filled(argument: str, value: str) -> str:
-    """A text that is not blank; raises `UnsafeValue` otherwise."""
+    """A text that is not blank; raises `InvalidArgument` otherwise."""
     if not isinstance(value, str) or not value.strip():
-        raise UnsafeValue(argument, "must be a text that is not blank")
+        raise InvalidArgument(argument, "must be a text that is not blank")
     return value
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 from workflow_async._auth import Basic, Bearer, Credential, Headers, Secret, as_secret, visible
 from workflow_async._carriers import Carrier, carried_by
 from workflow_async._digest import Digest
-from workflow_async.errors import UnsafeValue
+from workflow_async.errors import InvalidArgument
 from workflow_async.settings import Clock, Limits, Retry, Timeouts
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class OpencastClient:
         allow_insecure_http: send credentials over http:// to another host than this one.
 
     Raises:
-        UnsafeValue: for arguments that cannot be sent.
+        InvalidArgument: for arguments that cannot be sent.
 
     Source: contract: opencast.md 7.
     """
@@ -125,7 +125,7 @@ def _credential(auth: Any) -> Credential:
         case (str(username), Secret() as password):
             return Basic(username, password)
         case _:
-            raise UnsafeValue("auth", 'must be ("user", "password"), Basic, Digest or Bearer')
+            raise InvalidArgument("auth", 'must be ("user", "password"), Basic, Digest or Bearer')
 
 
 def _switched(user: str | None, roles: tuple[str, ...]) -> Headers:
@@ -135,6 +135,6 @@ def _switched(user: str | None, roles: tuple[str, ...]) -> Headers:
         headers.append(("x-run-as-user", visible("run_as_user", user)))
     if roles:
         if any("," in role for role in roles):
-            raise UnsafeValue("run_with_roles", "must be role names without commas")
+            raise InvalidArgument("run_with_roles", "must be role names without commas")
         headers.append(("x-run-with-roles", ",".join(visible("run_with_roles", role) for role in roles)))
     return tuple(headers)

@@ -37,7 +37,7 @@ class Definitions:
             with_configuration_panel_json: fill `configuration_panel_json`; Opencast 14 and later.
 
         Raises:
-            UnsafeValue: at once, for what the server's grammar cannot carry.
+            InvalidArgument: at once, for what the server's grammar cannot carry.
 
         Source: GET /api/workflow-definitions; needs ROLE_API_WORKFLOW_DEFINITION_VIEW; contract: opencast.md 3.
         """

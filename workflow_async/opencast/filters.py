@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypedDict, cast, get_args
 
-from workflow_async.errors import UnsafeValue
+from workflow_async.errors import InvalidArgument
 from workflow_async.opencast.records import State, Workflow
 
 Words = str | Iterable[str]
@@ -61,13 +61,13 @@ class WorkflowFilters(TypedDict, total=False):
 
 
 def workflow_filter(filters: WorkflowFilters) -> str:
-    """The `filter` parameter for these filters; raises `UnsafeValue` for what the grammar cannot carry."""
+    """The `filter` parameter for these filters; raises `InvalidArgument` for what the grammar cannot carry."""
     unknown = filters.keys() - WorkflowFilters.__annotations__.keys()
     if unknown:
-        raise UnsafeValue(min(unknown), "is no filter of workflows; see WorkflowFilters for those there are")
+        raise InvalidArgument(min(unknown), "is no filter of workflows; see WorkflowFilters for those there are")
     for name in ("state", "current_operation"):
         if name in filters and f"{name}_not" in filters:
-            raise UnsafeValue(f"{name}_not", f"must not be mixed with {name}: the server's answer is arbitrary")
+            raise InvalidArgument(f"{name}_not", f"must not be mixed with {name}: the server's answer is arbitrary")
     return ",".join(term for name, value in filters.items() for term in _terms(name, value))
 
 
@@ -99,23 +99,23 @@ def definition_filter(tags: Words) -> str:
 def term(name: str, value: str) -> str:
     """One term of a filter."""
     if not isinstance(value, str) or not value.strip():
-        raise UnsafeValue(
+        raise InvalidArgument(
             name, "must be a text that is not empty: the server skips an empty filter and returns everything"
         )
     if "," in value:
-        raise UnsafeValue(
+        raise InvalidArgument(
             name,
             "must not contain a comma, where the server cuts it: filter by a part without one, and again on your side",
         )
     if not value.isprintable():
-        raise UnsafeValue(name, "must not contain control characters")
+        raise InvalidArgument(name, "must not contain control characters")
     return f"{name}:{value}"
 
 
 def workflow_sort(sort: str) -> str:
     """The `sort` parameter of workflows."""
     if sort.partition(":")[0] == "event_identifier":
-        raise UnsafeValue("sort", "by event_identifier is answered with 500 by every server: sort on your side")
+        raise InvalidArgument("sort", "by event_identifier is answered with 500 by every server: sort on your side")
     return _sort(sort, WORKFLOW_SORTS)
 
 
@@ -128,9 +128,9 @@ def period(argument: str, value: tuple[datetime, datetime]) -> str:
     """Two aware instants as the server reads them: UTC, whole seconds, both included."""
     first, last = value
     if first.tzinfo is None or last.tzinfo is None:
-        raise UnsafeValue(argument, "must be two aware datetimes: give them a tzinfo, such as datetime.UTC")
+        raise InvalidArgument(argument, "must be two aware datetimes: give them a tzinfo, such as datetime.UTC")
     if last < first:
-        raise UnsafeValue(argument, "must not end before it begins")
+        raise InvalidArgument(argument, "must not end before it begins")
     widened = last + timedelta(microseconds=-last.microsecond % 1_000_000)
     return f"{_second(first)}/{_second(widened)}"
 
@@ -138,11 +138,11 @@ def period(argument: str, value: tuple[datetime, datetime]) -> str:
 def _sort(sort: str, names: frozenset[str]) -> str:
     name, _, order = sort.partition(":")
     if "," in sort:
-        raise UnsafeValue("sort", "must be one key: of several the server uses an arbitrary one")
+        raise InvalidArgument("sort", "must be one key: of several the server uses an arbitrary one")
     if name not in names:
-        raise UnsafeValue("sort", f"must be by one of {', '.join(sorted(names))}")
+        raise InvalidArgument("sort", f"must be by one of {', '.join(sorted(names))}")
     if order.lower() not in {"asc", "desc"}:
-        raise UnsafeValue("sort", f"must say in which order: {name}:asc or {name}:desc")
+        raise InvalidArgument("sort", f"must say in which order: {name}:asc or {name}:desc")
     return f"{name}:{order.upper()}"
 
 
@@ -159,14 +159,14 @@ def _terms(name: str, value: Any) -> list[str]:
 def _several(name: str, value: Any) -> list[Any]:
     words = [value] if isinstance(value, str | State) else list(value)
     if not words:
-        raise UnsafeValue(name, "must name at least one: with none the server would return everything")
+        raise InvalidArgument(name, "must name at least one: with none the server would return everything")
     return words
 
 
 def _state(name: str, word: State | str) -> str:
     state = word if isinstance(word, State) else State.read(word)
     if state is State.UNKNOWN:
-        raise UnsafeValue(name, f"must be of {', '.join(s.value for s in State if s is not State.UNKNOWN)}")
+        raise InvalidArgument(name, f"must be of {', '.join(s.value for s in State if s is not State.UNKNOWN)}")
     return str(state.value)
 
 

@@ -12,7 +12,7 @@ from workflow_async._lists.listing import Listing
 from workflow_async._lists.manner import Cuts, Manner
 from workflow_async._lists.scan import Consistency
 from workflow_async._lists.windows import Window
-from workflow_async.errors import UnsafeValue
+from workflow_async.errors import InvalidArgument
 from workflow_async.opencast import calls, filters
 from workflow_async.opencast.records import Workflow
 from workflow_async.opencast.source import INDEX_LAG
@@ -40,7 +40,7 @@ def listing(
     limit: int | None,
     offset: int,
 ) -> Listing[Workflow]:
-    """The listing; raises `UnsafeValue` for what cannot be sent, or does not go with what must not get lost."""
+    """The listing; raises `InvalidArgument` for what cannot be sent, or does not go with what must not get lost."""
     whole_number("limit", limit, least=1)
     whole_number("offset", offset, least=0)
     _check(manner, sort, offset)
@@ -66,11 +66,11 @@ def listing(
 
 
 def _check(manner: Manner, sort: filters.EventSort | None, offset: int) -> None:
-    """Raise `UnsafeValue` for what cannot be kept up while rows move."""
+    """Raise `InvalidArgument` for what cannot be kept up while rows move."""
     if manner.exact and offset:
-        raise UnsafeValue("offset", f"must be 0 with consistency={manner.consistency!r}: rows move")
+        raise InvalidArgument("offset", f"must be 0 with consistency={manner.consistency!r}: rows move")
     if manner.consistency == "partitioned" and sort is not None:
-        raise UnsafeValue("sort", "must be None with consistency='partitioned': its rows come in no order")
+        raise InvalidArgument("sort", "must be None with consistency='partitioned': its rows come in no order")
 
 
 def _cut(asked: str, sort: str, include: Params, window: Window | None, offset: int, rows: int) -> Call[Page[Workflow]]:

@@ -41,7 +41,7 @@ class Starting(monitor.Monitored[Workflow]):
                 earlier workflows of the same definition only by their dates. `run_all` reads it by itself.
 
         Raises:
-            UnsafeValue: for what cannot be sent.
+            InvalidArgument: for what cannot be sent.
         """
         return self._starts.prepared(
             event_identifier, workflow_definition_identifier, configuration, key=key, baseline=baseline
@@ -61,7 +61,7 @@ class Starting(monitor.Monitored[Workflow]):
 
         Raises:
             CallError: it cannot be looked for.
-            UnsafeValue: the ticket is of another system or server.
+            InvalidArgument: the ticket is of another system or server.
 
         Source: GET /api/workflows, GET /workflow/mediaPackage/{id}/instances.json; contract: opencast.md 1.7, 2.1.
         """
@@ -106,7 +106,7 @@ class Starting(monitor.Monitored[Workflow]):
             settle: seconds to look for a start whose fate is unknown.
 
         Raises:
-            UnsafeValue: at once, for settings that make no sense.
+            InvalidArgument: at once, for settings that make no sense.
             JournalUnusable: on entering: in use, of another system or server, or no journal.
             ListingNotSupported, Forbidden: while iterating, with `count_others`, if they cannot be counted.
         """

@@ -18,9 +18,9 @@ from workflow_async.errors import (
     CallError,
     DecodeError,
     Forbidden,
+    InvalidArgument,
     ListingNotSupported,
     StartOutcomeUnknown,
-    UnsafeValue,
 )
 from workflow_async.opencast import calls, filters
 from workflow_async.opencast.records import State, Workflow
@@ -68,7 +68,7 @@ class Starts:
         key: str | None = None,
         baseline: int | None = None,
     ) -> Ticket:
-        """A start as a ticket; raises `UnsafeValue` for what cannot be sent."""
+        """A start as a ticket; raises `InvalidArgument` for what cannot be sent."""
         settings = None if configuration is None else texts("configuration", configuration)
         calls.start_workflow(event, definition, settings)
         arguments = {"event": event, "definition": definition, "configuration": settings}
@@ -83,26 +83,28 @@ class Starts:
         )
 
     def given(self, start: str | Ticket, definition: str, configuration: Mapping[str, Value] | None) -> Ticket:
-        """The ticket that is given, or one of the rest; raises `UnsafeValue` for both."""
+        """The ticket that is given, or one of the rest; raises `InvalidArgument` for both."""
         if not isinstance(start, Ticket):
             return self.prepared(start, definition, configuration)
         if definition or configuration is not None:
-            raise UnsafeValue("ticket", "says all there is to say: give no definition or configuration besides")
+            raise InvalidArgument("ticket", "says all there is to say: give no definition or configuration besides")
         return start
 
     def ticket(self, start: Any) -> Ticket:
-        """A start as a ticket; raises `UnsafeValue` for what cannot be sent."""
+        """A start as a ticket; raises `InvalidArgument` for what cannot be sent."""
         if isinstance(start, Start):
             return self.prepared(start.event, start.definition, start.configuration, key=start.key)
         self.check(start)
         return start  # type: ignore[no-any-return]  # it has been checked
 
     def check(self, ticket: object) -> None:
-        """Raise `UnsafeValue` for what is no ticket of this server."""
+        """Raise `InvalidArgument` for what is no ticket of this server."""
         if not isinstance(ticket, Ticket):
-            raise UnsafeValue("ticket", "must be made by prepare_start")
+            raise InvalidArgument("ticket", "must be made by prepare_start")
         if (ticket.system, ticket.server) != (self.system, self.server):
-            raise UnsafeValue("ticket", f"is for {ticket.system} at {ticket.server}, not {self.system} {self.server}")
+            raise InvalidArgument(
+                "ticket", f"is for {ticket.system} at {ticket.server}, not {self.system} {self.server}"
+            )
 
     async def send(self, ticket: Ticket, include: Params = ()) -> Workflow:
         """Send the start, once; raises as `workflows.start`."""

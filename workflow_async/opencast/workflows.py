@@ -14,8 +14,8 @@ from workflow_async.batch import Ticket
 from workflow_async.errors import (
     AlreadyFinished,
     CallError,
+    InvalidArgument,
     ListingNotSupported,
-    UnsafeValue,
 )
 from workflow_async.opencast import calls, filters
 from workflow_async.opencast.listing import listing
@@ -83,7 +83,7 @@ class Workflows(Starting):
             **filter: see `WorkflowFilters`.
 
         Raises:
-            UnsafeValue: at once, for what the server's grammar cannot carry, for `offset` with `anchored`, and for
+            InvalidArgument: at once, for what the server's grammar cannot carry, for `offset` with `anchored`, and for
                 `offset` or `sort` with `partitioned`.
             ListingNotSupported: while iterating, on Opencast 12 and later, with the server's version.
             ListingInconsistent: while iterating, when going on would not end, or lose rows.
@@ -150,7 +150,7 @@ class Workflows(Starting):
                 a 403 a `Forbidden`, and so on.
             NotSent: it did not even reach the server. With `at_login`, any error says that.
             StartOutcomeUnknown: it may have been started; `reconcile(error.ticket)` looks for it.
-            UnsafeValue: for what cannot be sent, and for a ticket of another system or server.
+            InvalidArgument: for what cannot be sent, and for a ticket of another system or server.
 
         Source: POST /api/workflows; needs ROLE_API_WORKFLOW_INSTANCE_CREATE; contract: opencast.md 2.1.
         """
@@ -172,7 +172,7 @@ class Workflows(Starting):
         (`ServerFault`). With neither, it is a `get`. A state is changed as by `pause`, `resume` and `stop`.
 
         Raises:
-            UnsafeValue: for another state than paused, running or stopped.
+            InvalidArgument: for another state than paused, running or stopped.
             Conflict: the workflow's state does not allow it; a configuration sent along has been replaced by then.
             AlreadyFinished: see `stop`.
 
@@ -286,11 +286,11 @@ class Workflows(Starting):
                 only. See `WorkflowFilters`.
 
         Raises:
-            UnsafeValue: at once, for neither or both of ids and filter, or for what cannot be sent.
+            InvalidArgument: at once, for neither or both of ids and filter, or for what cannot be sent.
             ListingNotSupported: while iterating, for a filter on Opencast 12 and later.
         """
         if (workflow_ids is None) == (not filter):
-            raise UnsafeValue("workflow_ids", "must be given, or a filter instead of them")
+            raise InvalidArgument("workflow_ids", "must be given, or a filter instead of them")
         return monitor.watching(
             self.poller,
             workflow_ids,
@@ -343,5 +343,5 @@ def _including(*, operations: bool, configuration: bool) -> Params:
 def _target(state: State | str) -> str:
     word = state.value if isinstance(state, State) else state
     if word not in {"paused", "running", "stopped"}:
-        raise UnsafeValue("state", "must be paused, running or stopped: no other can be asked for")
+        raise InvalidArgument("state", "must be paused, running or stopped: no other can be asked for")
     return word

@@ -9,7 +9,7 @@ from workflow_async._rows import Rows
 from workflow_async._status import REJECTIONS
 from workflow_async._values import Unfit, whole
 from workflow_async._xml import xml_bytes, xml_list, xml_tree
-from workflow_async.errors import DecodeError, ResponseMismatch, UnsafeValue
+from workflow_async.errors import DecodeError, InvalidArgument, ResponseMismatch
 from workflow_async.preservica._convert import element, elements, leaf
 from workflow_async.preservica.filters import filled
 from workflow_async.preservica.records import Context, Started, Tally, Workflow
@@ -77,7 +77,7 @@ def retry_workflows(ids: Sequence[int | str]) -> Call[Tally]:
 
 def _on_many(verb: str, ids: Sequence[int | str], read: Callable[[Reply], Tally]) -> Call[Tally]:
     if not ids:
-        raise UnsafeValue("ids", f"must name the workflows to {verb}: the server may take none for all of them")
+        raise InvalidArgument("ids", f"must name the workflows to {verb}: the server may take none for all of them")
     named = ",".join(str(number("ids", id)) for id in ids)
     asked = (("workflowInstanceIds", named),)
     path = f"{INSTANCES}/{verb}"

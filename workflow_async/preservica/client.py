@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Self, TypedDict, Unpack
 
 from workflow_async._auth import Secret, Token, as_secret
 from workflow_async._carriers import Carrier, carried_by
-from workflow_async.errors import UnsafeValue
+from workflow_async.errors import InvalidArgument
 from workflow_async.settings import Clock, Limits, Retry, Timeouts
 
 if TYPE_CHECKING:
@@ -48,7 +48,7 @@ class PreservicaClient:
         allow_insecure_http: send credentials over http:// to another host than this one.
 
     Raises:
-        UnsafeValue: for arguments that cannot be sent.
+        InvalidArgument: for arguments that cannot be sent.
 
     Source: contract: preservica.md 1, 2, 4.
     """
@@ -116,7 +116,7 @@ class PreservicaClient:
         username, password, tenant, server and twoFactorToken, and readable by its owner only.
 
         Raises:
-            UnsafeValue: a required field is nowhere, or the file is not private or no such file.
+            InvalidArgument: a required field is nowhere, or the file is not private or no such file.
 
         Source: contract: preservica.md 4.8.
         """
@@ -176,6 +176,6 @@ def _origin(server: str, *, allow_insecure_http: bool) -> "Origin":
     url = server if "://" in server else f"https://{server}"
     try:
         return Origin.parse(url, allow_insecure_http=allow_insecure_http)
-    except UnsafeValue as error:
+    except InvalidArgument as error:
         why = error.why
-    raise UnsafeValue("server", why)
+    raise InvalidArgument("server", why)

@@ -22,7 +22,7 @@ class Contexts:
             type: those of this type; with a definition, those of both.
 
         Raises:
-            UnsafeValue: at once, for a blank definition or a type there is none of.
+            InvalidArgument: at once, for a blank definition or a type there is none of.
 
         Source: GET /sdb/rest/workflow/contexts; contract: preservica.md 1.1.
         """

@@ -11,7 +11,7 @@ from typing import TextIO
 from attrs import frozen
 
 from workflow_async._auth import Secret
-from workflow_async.errors import UnsafeValue
+from workflow_async.errors import InvalidArgument
 
 SECTION = "credentials"
 SOURCES = {
@@ -41,7 +41,7 @@ def find(given: Mapping[str, Secret | None], path: str | os.PathLike[str]) -> Cr
     """Each field from the first source that has it: the argument, the environment (not if empty), the file.
 
     Raises:
-        UnsafeValue: a required field is nowhere; or the file is needed, and is none, or others can read it.
+        InvalidArgument: a required field is nowhere; or the file is needed, and is none, or others can read it.
     """
     found = dict(given)
     for name, (variable, _) in SOURCES.items():
@@ -67,7 +67,7 @@ def _required(name: str, found: Mapping[str, Secret | None], path: str | os.Path
     if secret is None:
         variable, key = SOURCES[name]
         place = f"write {key} = ... into [{SECTION}] of {os.fspath(path)}"
-        raise UnsafeValue(name, f"is missing: give {name}=, set {variable}, or {place}")
+        raise InvalidArgument(name, f"is missing: give {name}=, set {variable}, or {place}")
     return secret
 
 
@@ -85,7 +85,7 @@ def _read(path: str | os.PathLike[str]) -> Mapping[str, Secret | None]:
         return {}
     except (OSError, UnicodeDecodeError, configparser.Error) as error:
         kind = type(error).__name__  # its message may quote a line of the file
-    raise UnsafeValue("credentials_path", f"{os.fspath(path)} cannot be read as INI in UTF-8 ({kind}): {SHAPE}")
+    raise InvalidArgument("credentials_path", f"{os.fspath(path)} cannot be read as INI in UTF-8 ({kind}): {SHAPE}")
 
 
 def _section(file: TextIO) -> Mapping[str, Secret | None]:
@@ -97,4 +97,4 @@ def _section(file: TextIO) -> Mapping[str, Secret | None]:
 def _check_private(file: TextIO, path: str | os.PathLike[str]) -> None:
     if os.name == "posix" and os.fstat(file.fileno()).st_mode & OTHERS:
         mend = f"chmod 600 {shlex.quote(os.fspath(path))}"
-        raise UnsafeValue("credentials_path", f"other users can read the password in it; mend it with: {mend}")
+        raise InvalidArgument("credentials_path", f"other users can read the password in it; mend it with: {mend}")

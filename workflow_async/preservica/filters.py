@@ -9,7 +9,7 @@ from typing import Literal
 
 from workflow_async._auth import LONE_SURROGATE
 from workflow_async._call import Params, number
-from workflow_async.errors import UnsafeValue
+from workflow_async.errors import InvalidArgument
 from workflow_async.preservica.records import Context, State, Workflow
 
 Words = str | Iterable[str]
@@ -44,17 +44,17 @@ def some(**params: str | None) -> Params:
 
 
 def filled(argument: str, value: str) -> str:
-    """A text that is not blank; raises `UnsafeValue` otherwise."""
+    """A text that is not blank; raises `InvalidArgument` otherwise."""
     if not isinstance(value, str) or not value.strip() or LONE_SURROGATE.search(value):
         del value  # it may be a password, and a traceback may print local variables
-        raise UnsafeValue(argument, "must be a text that is not blank and can be encoded")
+        raise InvalidArgument(argument, "must be a text that is not blank and can be encoded")
     return value
 
 
 def single(argument: str, value: str) -> str:
     """A text that cannot be taken for several."""
     if "," in filled(argument, value):
-        raise UnsafeValue(argument, "must not contain a comma, where the server may cut it")
+        raise InvalidArgument(argument, "must not contain a comma, where the server may cut it")
     return value
 
 
@@ -62,7 +62,7 @@ def several(argument: str, value: Words) -> tuple[str, ...]:
     """One text or several, none of them blank."""
     found = (value,) if isinstance(value, str) else tuple(value)
     if not found:
-        raise UnsafeValue(argument, "must name at least one: with none the server would return everything")
+        raise InvalidArgument(argument, "must name at least one: with none the server would return everything")
     return tuple(filled(argument, word) for word in found)
 
 
@@ -70,7 +70,7 @@ def one_of(argument: str, words: tuple[str, ...], value: str) -> str:
     """A word of the server's, in its own spelling, however it was written."""
     known = {word.lower(): word for word in words}
     if not isinstance(value, str) or value.lower() not in known:
-        raise UnsafeValue(argument, f"must be of {', '.join(words)}")
+        raise InvalidArgument(argument, f"must be of {', '.join(words)}")
     return known[value.lower()]
 
 
@@ -85,7 +85,7 @@ def states(value: States | None) -> str:
         return ",".join(state.value for state in ASKABLE)
     found = (value,) if isinstance(value, str | State) else tuple(value)
     if not found:
-        raise UnsafeValue("state", "must name at least one: with none the server would return everything")
+        raise InvalidArgument("state", "must name at least one: with none the server would return everything")
     return ",".join(_state(word) for word in found)
 
 
@@ -110,7 +110,7 @@ def settled(value: States | None) -> States | None:
 def _state(word: State | str) -> str:
     state = State.named(word) if isinstance(word, str) else word
     if state not in ASKABLE:
-        raise UnsafeValue("state", f"must be of {', '.join(state.value for state in ASKABLE)}")
+        raise InvalidArgument("state", f"must be of {', '.join(state.value for state in ASKABLE)}")
     return str(state.value)
 
 
@@ -119,7 +119,7 @@ def context_id(value: Context | int | str) -> str:
     if isinstance(value, Context):
         return single("context", value.id)
     if isinstance(value, str) and not digits(value):
-        raise UnsafeValue("context", "must be a Context or its id: the server does not filter by a context's name")
+        raise InvalidArgument("context", "must be a Context or its id: the server does not filter by a context's name")
     return str(number("context", value))
 
 
@@ -132,7 +132,7 @@ def period(since: datetime | None, until: datetime | None) -> tuple[str | None, 
     """Two instants as the server reads them, both included."""
     first, last = moment("since", since), moment("until", until, up=True)
     if since is not None and until is not None and since > until:
-        raise UnsafeValue("until", "must not be before since")
+        raise InvalidArgument("until", "must not be before since")
     return first, last
 
 
@@ -141,7 +141,7 @@ def moment(argument: str, value: datetime | None, *, up: bool = False) -> str | 
     if value is None:
         return None
     if not isinstance(value, datetime) or value.utcoffset() is None:
-        raise UnsafeValue(argument, "must be an aware datetime: give it a tzinfo, such as datetime.UTC")
+        raise InvalidArgument(argument, "must be an aware datetime: give it a tzinfo, such as datetime.UTC")
     rest = value.microsecond % 1000
     exact = value.astimezone(UTC) + timedelta(microseconds=(1000 - rest if up and rest else -rest))
     return exact.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"

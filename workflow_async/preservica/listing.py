@@ -29,7 +29,7 @@ def listing(
     until: datetime | None,
     limit: int | None,
 ) -> Listing[Workflow]:
-    """The listing; raises `UnsafeValue` for what cannot be sent."""
+    """The listing; raises `InvalidArgument` for what cannot be sent."""
     whole_number("limit", limit, least=1)
     cuts = Cuts(
         cut=partial(_cut, query),

@@ -42,7 +42,7 @@ class Monitors:
             limit: rows at most; None is all of them.
 
         Raises:
-            UnsafeValue: at once, for a word the server does not know.
+            InvalidArgument: at once, for a word the server does not know.
 
         Source: GET /api/processmonitor/monitors; contract: preservica.md 2.2.
         """
@@ -74,7 +74,7 @@ class Monitors:
             page_size: rows a request asks for; above 1000 servers get into trouble.
 
         Raises:
-            UnsafeValue: at once, for a word the server does not know.
+            InvalidArgument: at once, for a word the server does not know.
 
         Source: GET /api/processmonitor/messages; contract: preservica.md 2.2.
         """

@@ -20,7 +20,7 @@ from workflow_async._json import json_tree
 from workflow_async._status import status_error
 from workflow_async._transport import Transport
 from workflow_async._values import Unfit, whole
-from workflow_async.errors import CallError, DecodeError, Unauthorized, UnexpectedContent, UnsafeValue
+from workflow_async.errors import CallError, DecodeError, InvalidArgument, Unauthorized, UnexpectedContent
 from workflow_async.preservica.filters import filled, some
 
 T = TypeVar("T")
@@ -65,7 +65,7 @@ class Account:
         if self.two_factor is not None:
             one_time_code(self.two_factor, 0.0)
         if self.shared_secret and self.tenant is None:
-            raise UnsafeValue("tenant", "must be given with shared_secret=True: it is part of the request")
+            raise InvalidArgument("tenant", "must be given with shared_secret=True: it is part of the request")
 
 
 @frozen
@@ -118,11 +118,11 @@ def one_time_code(seed: Secret, at: float) -> str:
     """The six digits an authenticator shows at this moment (RFC 6238: SHA-1, 30 s).
 
     Raises:
-        UnsafeValue: for a seed that is none.
+        InvalidArgument: for a seed that is none.
     """
     key = _key(seed)
     if not key:
-        raise UnsafeValue("two_factor", "must be the base32 seed of the authenticator (letters A-Z, digits 2-7)")
+        raise InvalidArgument("two_factor", "must be the base32 seed of the authenticator (letters A-Z, digits 2-7)")
     mac = hmac.digest(key, int(at // CODE_SECONDS).to_bytes(8, "big"), "sha1")
     offset = mac[-1] & 0x0F
     return f"{(int.from_bytes(mac[offset : offset + 4], 'big') & 0x7FFF_FFFF) % 1_000_000:06d}"

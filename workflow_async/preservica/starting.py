@@ -38,7 +38,7 @@ class Starting(monitor.Monitored[Workflow]):
             key: tells this start from others; a digest of context and parameters if None.
 
         Raises:
-            UnsafeValue: for what cannot be sent.
+            InvalidArgument: for what cannot be sent.
         """
         return self._starts.prepared(context, parameters, correlation_id=correlation_id, key=key)
 
@@ -54,7 +54,7 @@ class Starting(monitor.Monitored[Workflow]):
 
         Raises:
             CallError: it cannot be looked for.
-            UnsafeValue: the ticket is of another system or server.
+            InvalidArgument: the ticket is of another system or server.
 
         Source: GET /sdb/rest/workflow/instances, CorrelationToken; contract: preservica.md 1.8.
         """
@@ -94,7 +94,7 @@ class Starting(monitor.Monitored[Workflow]):
             settle: seconds to look for a start whose fate is unknown.
 
         Raises:
-            UnsafeValue: at once, for settings that make no sense.
+            InvalidArgument: at once, for settings that make no sense.
             JournalUnusable: on entering: in use, of another system or server, or no journal.
         """
         terms = Terms[Workflow](poll=poll, parked=parked)

@@ -15,7 +15,7 @@ from workflow_async.batch import Ambiguous, Ticket, Verdict
 from workflow_async.batch import Started as Seen
 from workflow_async.batch.tickets import digest
 from workflow_async.batch.verdicts import observe
-from workflow_async.errors import CallError, DecodeError, StartOutcomeUnknown, UnsafeValue
+from workflow_async.errors import CallError, DecodeError, InvalidArgument, StartOutcomeUnknown
 from workflow_async.preservica import calls, filters
 from workflow_async.preservica.records import Context, Started, State, Workflow
 
@@ -55,7 +55,7 @@ class Starts:
         correlation_id: str | None = None,
         key: str | None = None,
     ) -> Ticket:
-        """A start as a ticket; raises `UnsafeValue` for what cannot be sent."""
+        """A start as a ticket; raises `InvalidArgument` for what cannot be sent."""
         id, name = reference(context)
         settings = None if parameters is None else texts("parameters", parameters)
         mark = str(uuid.uuid4()) if correlation_id is None else correlation_id
@@ -76,26 +76,28 @@ class Starts:
         parameters: Mapping[str, Value] | None,
         correlation_id: str | None,
     ) -> Ticket:
-        """The ticket that is given, or one of the rest; raises `UnsafeValue` for both."""
+        """The ticket that is given, or one of the rest; raises `InvalidArgument` for both."""
         if not isinstance(start, Ticket):
             return self.prepared(start, parameters, correlation_id=correlation_id)
         if parameters is not None or correlation_id is not None:
-            raise UnsafeValue("ticket", "says all there is to say: give no parameters or correlation id besides")
+            raise InvalidArgument("ticket", "says all there is to say: give no parameters or correlation id besides")
         return start
 
     def ticket(self, start: Any) -> Ticket:
-        """A start as a ticket; raises `UnsafeValue` for what cannot be sent."""
+        """A start as a ticket; raises `InvalidArgument` for what cannot be sent."""
         if isinstance(start, Start):
             return self.prepared(start.context, start.parameters, key=start.key)
         self.check(start)
         return start  # type: ignore[no-any-return]  # it has been checked
 
     def check(self, ticket: object) -> None:
-        """Raise `UnsafeValue` for what is no ticket of this server."""
+        """Raise `InvalidArgument` for what is no ticket of this server."""
         if not isinstance(ticket, Ticket):
-            raise UnsafeValue("ticket", "must be made by prepare_start")
+            raise InvalidArgument("ticket", "must be made by prepare_start")
         if (ticket.system, ticket.server) != (self.system, self.server):
-            raise UnsafeValue("ticket", f"is for {ticket.system} at {ticket.server}, not {self.system} {self.server}")
+            raise InvalidArgument(
+                "ticket", f"is for {ticket.system} at {ticket.server}, not {self.system} {self.server}"
+            )
 
     async def send(self, ticket: Ticket) -> Started:
         """Send the start, once; raises as `workflows.start`."""

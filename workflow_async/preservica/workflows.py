@@ -13,7 +13,7 @@ from workflow_async._lists.listing import Listing
 from workflow_async._lists.manner import Manner
 from workflow_async._lists.scan import AHEAD, Consistency
 from workflow_async.batch import Ticket
-from workflow_async.errors import CallError, PartlyRefused, UnsafeValue
+from workflow_async.errors import CallError, InvalidArgument, PartlyRefused
 from workflow_async.preservica import calls, filters
 from workflow_async.preservica.listing import listing
 from workflow_async.preservica.records import Context, Started, Tally, Workflow
@@ -74,7 +74,7 @@ class Workflows(Starting):
             ahead: pages that are asked for at once, and held, at most.
 
         Raises:
-            UnsafeValue: at once, for a word the server does not know, a comma, or a naive datetime.
+            InvalidArgument: at once, for a word the server does not know, a comma, or a naive datetime.
             ListingInconsistent: while iterating, when going on would not end, or lose rows.
 
         Source: GET /sdb/rest/workflow/instances; contract: preservica.md 1.2, 5.
@@ -125,7 +125,7 @@ class Workflows(Starting):
                 a 403 a `Forbidden`, and so on.
             NotSent: it did not even reach the server. With `at_login`, any error says that.
             StartOutcomeUnknown: it may have been started; `reconcile(error.ticket)` looks for it.
-            UnsafeValue: for what cannot be sent, and for a ticket of another system or server.
+            InvalidArgument: for what cannot be sent, and for a ticket of another system or server.
 
         Source: POST /sdb/rest/workflow/instances; contract: preservica.md 1.4, 1.8.
         """
@@ -206,12 +206,12 @@ class Workflows(Starting):
             since: likewise, started then or later.
 
         Raises:
-            UnsafeValue: at once, for neither or both of ids and filter, or for what cannot be sent.
+            InvalidArgument: at once, for neither or both of ids and filter, or for what cannot be sent.
         """
         whole_number("retry_stalled", retry_stalled, least=0)
         filtered = any(given is not None for given in (state, type, context, creator, since))
         if (workflow_ids is None) == (not filtered):
-            raise UnsafeValue("workflow_ids", "must be given, or a filter instead of them")
+            raise InvalidArgument("workflow_ids", "must be given, or a filter instead of them")
         active = state if state is not None else ACTIVE
         appearing = self.list(
             state=active, type=type, context=context, creator=creator, since=since, newest_first=False, ahead=1
