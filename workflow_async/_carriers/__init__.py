@@ -31,7 +31,10 @@ CONNECTIONS = {"httpx": "httpcore", "httpx2": "httpcore2"}
 
 
 def carried_by(carrier: Carrier, limits: Limits, timeouts: Timeouts, context: "ssl.SSLContext | None") -> Exchange:
-    """The exchange behind `http=`; raises `InvalidArgument` for anything else, and for an extra that is not installed."""
+    """The exchange behind `http=`.
+
+    Raises `InvalidArgument` for anything else, and for an extra that is not installed.
+    """
     if isinstance(carrier, str) and carrier in (*CONNECTIONS, "aiohttp"):
         return _slots(carrier, limits, timeouts, context)
     for name in CONNECTIONS:
