@@ -8,7 +8,7 @@ from urllib.parse import quote
 
 from attrs import field, frozen
 
-from workflow_async.errors import CallError, InvalidArgument
+from workflow_async.errors import BODY_CUT, CallError, InvalidArgument
 
 T_co = TypeVar("T_co", covariant=True)
 Params = tuple[tuple[str, str], ...]
@@ -43,6 +43,11 @@ class Reply:
     body: bytes = field(repr=False)
 
     @property
+    def text(self) -> str:
+        """The beginning of the body as text, without white space around it."""
+        return self.body[:BODY_CUT].decode("utf-8", "replace").strip()
+
+    @property
     def is_page(self) -> bool:
         """Whether the body is an HTML page, whatever its Content-Type."""
         return is_html(self.body)
@@ -51,6 +56,27 @@ class Reply:
 def is_html(body: bytes) -> bool:
     """Whether a body begins as an HTML page does, be it well-formed XML."""
     return HTML.match(body[:1024]) is not None
+
+
+NOTHING = re.compile(r"(?!)")
+"""Matches no text."""
+
+
+@frozen
+class Signature:
+    """What the refusals of one API look like, as far as its documentation and its source say.
+
+    `_provenance.author` uses it to tell a refusal of the API from that of a proxy or of a server that is starting.
+    """
+
+    own: re.Pattern[str] = NOTHING
+    """Matches the beginning of texts that only the API writes."""
+    starting: re.Pattern[str] = NOTHING
+    """Matches the beginning of texts that the server's container writes while the API is not there."""
+    worded: frozenset[int] = frozenset()
+    """Statuses that the API never sends without a text. Without one, or with an HTML page, something else sent them."""
+    login: bool = False
+    """True if a redirect to `/login.html` is how the API asks for credentials."""
 
 
 @frozen
@@ -68,6 +94,8 @@ class Call(Generic[T_co]):
     success: frozenset[int] = frozenset({200})
     refusals: Mapping[int, Callable[[Reply], CallError]] = field(factory=dict, repr=False, eq=False)
     """What a status means here, where that differs from what it means everywhere."""
+    signature: Signature = Signature()
+    """How to recognise a refusal of the API itself."""
 
 
 @frozen

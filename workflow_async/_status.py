@@ -3,10 +3,11 @@
 import json
 import re
 from collections.abc import Callable, Mapping
+from functools import partial
 from html import unescape
 from http import HTTPStatus
 
-from workflow_async._call import Call, Reply
+from workflow_async._call import Call, Replay, Reply
 from workflow_async._retry import retry_after
 from workflow_async.errors import (
     BODY_CUT,
@@ -14,6 +15,7 @@ from workflow_async.errors import (
     CallError,
     Conflict,
     Forbidden,
+    ForeignResponse,
     NotAcceptable,
     NotFound,
     RateLimited,
@@ -50,6 +52,9 @@ REJECTED: dict[type[StatusError], type[StartRejected]] = {
 """What a start ends with, by what any other call would."""
 REDIRECTS = range(300, 400)
 SERVER_FAULTS = range(500, 600)
+HTTP_ERRORS = range(400, 600)
+TARGET_CUT = 300
+"""Characters of a redirect's target that an error keeps."""
 PAGE = re.compile("<html|<!doctype", re.IGNORECASE)
 TAG = re.compile("<[^>]*>?")
 
@@ -58,9 +63,43 @@ def refusal(call: Call[object], reply: Reply) -> CallError | None:
     """The error an answer stands for, or None if it is the success the call hopes for."""
     if reply.status in call.success:
         return None
-    error = call.refusals.get(reply.status, status_error)(reply)
+    error = call.refusals.get(reply.status, partial(_general, call))(reply)
     error.retry_after = retry_after(reply.headers)
     return error
+
+
+def _general(call: Call[object], reply: Reply) -> CallError:
+    if reply.status in HTTP_ERRORS:
+        return status_error(reply)
+    return _redirect(call, reply) if reply.status in REDIRECTS else foreign(reply)
+
+
+def foreign(reply: Reply) -> ForeignResponse:
+    """Return the error for a response that the API did not write."""
+    text = reply.body.decode("utf-8", "replace")[:BODY_CUT]
+    kind = Redirected if reply.status in REDIRECTS else ForeignResponse
+    return kind(
+        reply.status,
+        text,
+        message(text),
+        content_type=reply.headers.get("content-type", ""),
+        location=_target(reply.headers.get("location", "")),
+    )
+
+
+def _redirect(call: Call[object], reply: Reply) -> CallError:
+    """Return the error for a redirect, which only the API's own redirect to its login page turns into a refusal."""
+    if not (call.signature.login and _to_login(reply)):
+        return foreign(reply)
+    text = reply.body.decode("utf-8", "replace")[:BODY_CUT]
+    kind = StartUnauthorized if call.refusals is REJECTIONS else Unauthorized
+    return kind(reply.status, text, message(text))
+
+
+def _target(location: str) -> str:
+    """Return where a redirect points, without user information, query and fragment, which may hold secrets."""
+    place = re.split("[?#]", location, maxsplit=1)[0]
+    return re.sub(r"//[^/]*@", "//", place)[:TARGET_CUT]
 
 
 def status_error(reply: Reply) -> StatusError:
@@ -75,15 +114,20 @@ def rejection(reply: Reply) -> StartRejected:
     return REJECTED.get(type(found), StartRejected)(found.status, found.body, found.message)
 
 
-REJECTIONS: Mapping[int, Callable[[Reply], CallError]] = {
-    status: rejection for status in range(300, 500) if status != HTTPStatus.SEE_OTHER
-}
-"""What a refusal means to a start: it has not happened. Who says "see other" may have carried it out."""
+REJECTIONS: Mapping[int, Callable[[Reply], CallError]] = dict.fromkeys(range(400, 500), rejection)
+"""What a refusal means to a start: the start was not carried out."""
 
 
-def unauthorized(reply: Reply) -> bool:
-    """Whether the server wants (other) credentials: 401, or Opencast's redirect to its login page."""
-    return reply.status == HTTPStatus.UNAUTHORIZED or (reply.status in REDIRECTS and _to_login(reply))
+def unauthorized(call: Call[object], reply: Reply) -> bool:
+    """Return True if other credentials may help: 401, or a redirect to a login page.
+
+    A server that has carried out a POST may redirect too, so that is believed of a start only if the API says no in
+    this way.
+    """
+    if reply.status == HTTPStatus.UNAUTHORIZED:
+        return True
+    believed = call.signature.login or call.replay is not Replay.ONCE
+    return believed and reply.status in REDIRECTS and _to_login(reply)
 
 
 def message(text: str) -> str:
@@ -95,10 +139,6 @@ def message(text: str) -> str:
 
 
 def _kind(reply: Reply) -> type[StatusError]:
-    if unauthorized(reply):
-        return Unauthorized
-    if reply.status in REDIRECTS:
-        return Redirected
     return BY_STATUS.get(reply.status, ServerFault if reply.status in SERVER_FAULTS else StatusError)
 
 

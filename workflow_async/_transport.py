@@ -2,6 +2,7 @@
 
 import logging
 import os
+from http import HTTPStatus
 from typing import TypeVar
 
 import anyio
@@ -11,17 +12,22 @@ from attrs import define, field
 from workflow_async import _retry
 from workflow_async._auth import Credential, Headers, Proof
 from workflow_async._call import Call, Replay, Reply
+from workflow_async._flight import Flight
 from workflow_async._http import Exchange, Request
 from workflow_async._origin import Origin
-from workflow_async._status import refusal, unauthorized
+from workflow_async._provenance import Author, Control, author, hint, is_answered, is_final
+from workflow_async._status import foreign, refusal, unauthorized
 from workflow_async.errors import (
     Attempt,
     CallError,
     ClientClosed,
     DeadlineExceeded,
+    DecodeError,
+    ForeignResponse,
     NotFound,
     NotSentInTime,
     ResponseMismatch,
+    StatusError,
     WrongEventLoop,
 )
 from workflow_async.settings import Clock, Limits, Retry, Timeouts
@@ -46,6 +52,8 @@ class Journey:
     renewed: bool = False
     sent: bool = False
     """Whether the server may have acted on any attempt that is over."""
+    refusal: CallError | None = None
+    """What the server answered, while the credentials that it refused are renewed."""
     in_flight: bool = False
     """Whether an attempt is on the wire."""
 
@@ -107,9 +115,12 @@ class Transport:
     timeouts: Timeouts
     limits: Limits
     clock: Clock
+    control: Control | None = None
+    """How to find out whether the API is there. None: every response counts as the API's own."""
     binding: Binding = field(factory=Binding, init=False)
     _queue: anyio.Semaphore = field(init=False)
     _budget: _retry.Budget = field(init=False)
+    _checking: Flight[int] | None = field(default=None, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         self._queue = anyio.Semaphore(self.limits.connections, fast_acquire=True)
@@ -135,7 +146,7 @@ class Transport:
         journey = Journey(call, self.origin.url(call.path, call.params), self.clock.now())
         with anyio.move_on_after(self.timeouts.call):
             return await self._attempts(call, journey)
-        late = _late(journey, self.timeouts.call)
+        late = journey.refusal or _late(journey, self.timeouts.call)
         if journey.in_flight:
             journey.failed(late, self.clock.now(), None)
         raise journey.told(late, self.clock.now())
@@ -155,7 +166,7 @@ class Transport:
         while True:
             credentials = Proof(await self.credential.headers(call.method, journey.url))
             try:
-                answer = self._read(call, await self._authorized(call, journey, credentials))
+                answer = await self._answer(call, journey, credentials)
             except CallError as error:
                 failure = error
             else:
@@ -165,6 +176,7 @@ class Transport:
                 return call.read(Reply(204, {}, b""))
             wait = await self._next(call, journey, failure)
             if wait is None:
+                await self._explain(call, failure)
                 raise journey.told(failure, self.clock.now())
             await self.clock.sleep(wait)
 
@@ -179,12 +191,58 @@ class Transport:
             await self.exchange.reset()
         return wait
 
+    async def _answer(self, call: Call[T], journey: Journey, credentials: Headers) -> T:
+        """Send the call once and read its response. Raise a final error only if the API itself wrote the response."""
+        reply = await self._authorized(call, journey, credentials)
+        try:
+            return self._read(call, reply)
+        except CallError as error:
+            failure = error
+        if is_final(failure) and not await self._is_own(call, reply, failure):
+            retry_after = failure.retry_after
+            failure = foreign(reply)
+            failure.retry_after = retry_after
+        raise failure
+
+    async def _is_own(self, call: Call[object], reply: Reply, failure: CallError) -> bool:
+        """Return True if the API itself wrote a response. Ask it for its version if the response does not tell."""
+        found = author(call, reply, failure)
+        if found is not Author.UNKNOWN or self.control is None:
+            return found is not Author.OTHER
+        return is_answered(reply.status, await self._check(self.control))
+
+    async def _explain(self, call: Call[object], failure: CallError) -> None:
+        """Add to an error about a foreign response whether the API is there at all."""
+        if isinstance(failure, ForeignResponse) and self.control is not None and call.replay is not Replay.ONCE:
+            failure.hint = hint(self.control.name, self.origin.base, await self._check(self.control))
+
+    async def _check(self, control: Control) -> int:
+        """Send the control request, once for all calls that wait for it. Return its status, 0 if there was none."""
+        if self._checking is None or self._checking.over:
+            self._checking = Flight.of(self._control_status(control))
+        return await self._checking.landed()
+
+    async def _control_status(self, control: Control) -> int:
+        url = self.origin.url(control.call.path, control.call.params)
+        journey = Journey(control.call, url, self.clock.now())
+        try:
+            credentials = Proof(await self.credential.headers(control.call.method, url))
+            reply = await self._authorized(control.call, journey, credentials)
+            self._read(control.call, reply)
+        except StatusError as error:
+            return error.status
+        except DecodeError:
+            return HTTPStatus.NOT_FOUND  # a page or another document: the API is not there
+        except CallError:
+            return 0
+        return reply.status
+
     async def _authorized(self, call: Call[object], journey: Journey, credentials: Headers) -> Reply:
         """The reply, after one renewal of the credentials if the server wants others."""
         reply = await self._carry(call, journey, credentials)
-        if journey.renewed or not (unauthorized(reply) or _is_login_page(call, reply)):
+        if journey.renewed or not (unauthorized(call, reply) or _is_login_page(call, reply)):
             return reply
-        journey.renewed = True
+        journey.renewed, journey.refusal = True, refusal(call, reply)
         if not await self.credential.renew(credentials, reply, call.method, journey.url):
             return reply
         credentials = Proof(await self.credential.headers(call.method, journey.url))
@@ -201,7 +259,7 @@ class Transport:
         async with self._queue:
             self.binding.check_open()
             began = self.clock.now()
-            journey.in_flight = True
+            journey.in_flight, journey.refusal = True, None
             try:
                 reply = await self._exchanged(request)
             except CallError:
@@ -209,7 +267,8 @@ class Transport:
                 raise
             journey.in_flight = False
         if self.binding.closed:
-            await self.exchange.aclose()
+            with anyio.CancelScope(shield=True):  # the response is here: neither deadline nor cancellation drops it
+                await self.exchange.aclose()
         if len(reply.body) >= LONG and call.replay is Replay.SAFE:
             await self._let_others_send()
         if log.isEnabledFor(logging.DEBUG):

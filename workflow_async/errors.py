@@ -226,7 +226,7 @@ class ForeignResponse(StatusError):
         """The status, what was seen, where a redirect pointed, and what to check."""
         kind = self.content_type.partition(";")[0] or "no Content-Type"
         seen = f"redirect to {self.location}" if self.location else f"{kind}, not written by the API"
-        return f"{self.status} ({seen})" + (f": {self.hint}" if self.hint else "")
+        return ": ".join(part for part in (f"{self.status} ({seen})", self.message, self.hint) if part)
 
 
 class Redirected(ForeignResponse):

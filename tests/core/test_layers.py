@@ -16,6 +16,7 @@ PURE = [
         "errors.py",
         "phase.py",
         "_call.py",
+        "_provenance.py",
         "_status.py",
         "_retry.py",
         "_json.py",

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from workflow_async import Retry
 from workflow_async._call import Replay, Reply
 from workflow_async._retry import Budget, cost, may_have_happened, pause, retry_after, retryable
-from workflow_async._status import status_error
+from workflow_async._status import foreign, status_error
 from workflow_async.errors import (
     CallError,
     ConnectFailed,
@@ -30,6 +30,7 @@ DATE = "Mon, 23 Nov 2026 10:00:00 GMT"
 AGAIN = {408, 425, 429, 500, 502, 503, 504}
 RETRIED = [
     *(status_error(Reply(status, {}, b"")) for status in sorted(AGAIN)),
+    *(foreign(Reply(status, {}, b"")) for status in (101, 204, 302, 404, 405, 600, 999)),
     ConnectFailed("refused"),
     ConnectionBroken("cut"),
     DeadlineExceeded("late"),
@@ -39,7 +40,7 @@ RETRIED = [
     ResponseMismatch("1", "2"),
 ]
 FINAL = [
-    *(status_error(Reply(status, {}, b"")) for status in range(300, 600) if status not in AGAIN),
+    *(status_error(Reply(status, {}, b"")) for status in range(400, 600) if status not in AGAIN),
     TLSVerificationFailed("unknown"),
     ResponseTooLarge("large"),
     ListingNotSupported("405"),
@@ -201,8 +202,9 @@ def test_a_budget_stays_between_nothing_and_its_capacity(moves: Iterable[tuple[b
         (UnreadableBody("cut"), True),
         (DecodeError("@ $"), True),
         (ResponseMismatch("1", "2"), True),
-        *((status_error(Reply(status, {}, b"")), False) for status in range(300, 500) if status != 303),
-        *((status_error(Reply(status, {}, b"")), True) for status in (200, 202, 204, 303, 500, 502, 503, 504, 599)),
+        *((status_error(Reply(status, {}, b"")), False) for status in range(400, 500)),
+        *((status_error(Reply(status, {}, b"")), True) for status in (500, 502, 503, 504, 599)),
+        *((foreign(Reply(status, {}, b"")), True) for status in (101, 200, 202, 204, 302, 303, 404, 405, 600, 999)),
     ],
     ids=name,
 )

@@ -3,26 +3,31 @@
 from typing import Any
 
 import pytest
+from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflow_async._call import Call, Reply
-from workflow_async._status import message, refusal, status_error, unauthorized
+from workflow_async._call import Call, Replay, Reply, Signature
+from workflow_async._status import REJECTIONS, message, refusal, status_error, unauthorized
 from workflow_async.errors import (
     BadRequest,
     Conflict,
     Forbidden,
+    ForeignResponse,
     ListingNotSupported,
     NotAcceptable,
     NotFound,
     RateLimited,
     Redirected,
     ServerFault,
+    StartUnauthorized,
     StatusError,
     Unauthorized,
 )
 
 GET: Call[Any] = Call("GET", "/thing", lambda reply: reply)
+OPENCAST: Call[Any] = evolve(GET, signature=Signature(login=True))
+START: Call[Any] = Call("POST", "/thing", lambda reply: reply, replay=Replay.ONCE, refusals=REJECTIONS)
 
 KINDS: dict[int, type[StatusError]] = {
     400: BadRequest,
@@ -38,10 +43,10 @@ KINDS: dict[int, type[StatusError]] = {
 def kind(status: int) -> type[StatusError]:
     if status in KINDS:
         return KINDS[status]
-    return {3: Redirected, 5: ServerFault}.get(status // 100, StatusError)
+    return {3: Redirected, 4: StatusError, 5: ServerFault}.get(status // 100, ForeignResponse)
 
 
-@pytest.mark.parametrize("status", [status for status in range(200, 600) if status != 200])
+@pytest.mark.parametrize("status", [100, 199, *range(201, 600), 600, 750, 999])
 def test_every_status_but_the_one_hoped_for_is_its_own_error(status: int) -> None:
     error = refusal(GET, Reply(status, {}, b""))
     assert type(error) is kind(status)
@@ -100,8 +105,17 @@ def test_no_body_is_too_odd_for_a_sentence(text: str) -> None:
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_to_the_login_page_is_unauthorized(status: int, location: str) -> None:
     reply = Reply(status, {"location": location}, b"")
-    assert unauthorized(reply)
-    assert type(status_error(reply)) is Unauthorized
+    assert unauthorized(OPENCAST, reply)
+    assert type(refusal(OPENCAST, reply)) is Unauthorized
+    assert type(refusal(evolve(START, signature=OPENCAST.signature), reply)) is StartUnauthorized
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_login_page_that_is_not_how_the_api_refuses_is_worth_a_login_and_no_refusal(status: int) -> None:
+    reply = Reply(status, {"location": "/login.html"}, b"")
+    assert unauthorized(GET, reply)
+    assert not unauthorized(START, reply), "the start may have been carried out"
+    assert type(refusal(GET, reply)) is type(refusal(START, reply)) is Redirected
 
 
 @pytest.mark.parametrize(
@@ -109,16 +123,34 @@ def test_a_redirect_to_the_login_page_is_unauthorized(status: int, location: str
 )
 def test_any_other_redirect_is_redirected(location: str) -> None:
     reply = Reply(302, {"location": location}, b"")
-    assert not unauthorized(reply)
-    assert type(status_error(reply)) is Redirected
+    assert not unauthorized(OPENCAST, reply)
+    assert type(refusal(OPENCAST, reply)) is Redirected
 
 
 def test_a_redirect_to_nowhere_is_redirected_too() -> None:
-    assert type(status_error(Reply(304, {}, b""))) is Redirected
+    assert type(refusal(GET, Reply(304, {}, b""))) is Redirected
+
+
+@pytest.mark.parametrize(
+    ("location", "target"),
+    [
+        ("https://sso.example.org/auth?token=SECRET#x", "https://sso.example.org/auth"),
+        ("https://user:SECRET@sso.example.org/auth", "https://sso.example.org/auth"),
+        ("//user:SECRET@sso.example.org", "//sso.example.org"),
+        ("/maintenance.html;jsessionid=1#SECRET", "/maintenance.html;jsessionid=1"),
+        ("", ""),
+    ],
+)
+def test_a_redirect_says_where_to_without_secrets(location: str, target: str) -> None:
+    error = refusal(GET, Reply(302, {"location": location}, b""))
+    assert isinstance(error, Redirected)
+    assert error.location == target
+    assert "SECRET" not in str(error)
+    assert target in str(error)
 
 
 def test_a_login_page_that_comes_as_a_success_is_no_401() -> None:
-    assert not unauthorized(Reply(200, {"location": "/login.html"}, b""))
+    assert not unauthorized(OPENCAST, Reply(200, {"location": "/login.html"}, b""))
 
 
 def test_an_error_knows_how_long_the_server_asked_to_wait() -> None:

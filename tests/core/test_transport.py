@@ -8,13 +8,13 @@ from typing import Any
 
 import anyio
 import pytest
-from attrs import define, field
+from attrs import define, evolve, field
 
 from tests.conftest import FakeTime
 from tests.core.wire import DELETE, GET, POST, Answer, Step, connected, http, serve, transport, tree, until
 from workflow_async import Limits, Retry, Timeouts
 from workflow_async._auth import Grant, Headers, Secret, Token
-from workflow_async._call import Call, Replay, Reply
+from workflow_async._call import Call, Replay, Reply, Signature
 from workflow_async._http import Exchange, Request
 from workflow_async._transport import LONG, Transport
 from workflow_async.errors import (
@@ -227,7 +227,7 @@ async def test_a_401_is_renewed_and_sent_again_once(call: Call[Any], fake_time: 
 @pytest.mark.parametrize("reply", [Reply(401, {}, b""), Reply(302, {"location": "/login.html"}, b"")])
 async def test_401_for_ever_is_sent_twice_and_no_more(call: Call[Any], reply: Reply, fake_time: FakeTime) -> None:
     made, exchange = scripted(fake_time, reply)
-    error = await failing(made, call)
+    error = await failing(made, evolve(call, signature=Signature(login=True)))
     assert isinstance(error, Unauthorized)
     assert (len(exchange.requests), made.credential.renewals) == (2, 1)  # type: ignore[attr-defined]  # it is a Badge
 

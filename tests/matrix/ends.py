@@ -9,7 +9,7 @@ from attrs import define, field, frozen
 
 from tests.conftest import FakeTime
 from tests.core.wire import QUICK, Answer, Seen, Wire, http, serve
-from tests.matrix.told import client_of, grants, workflow
+from tests.matrix.told import client_of, controlled, grants, workflow
 from workflow_async import Retry
 from workflow_async.errors import WorkflowAsyncError
 from workflow_async.opencast import Workflow as OpencastWorkflow
@@ -86,12 +86,12 @@ class Flawed:
 
 @asynccontextmanager
 async def flawed(
-    system: str, flaw: Flaw, time: FakeTime, *, always: bool = False, **settings: Any
+    system: str, flaw: Flaw, time: FakeTime, *, always: bool = False, controls: bool = False, **settings: Any
 ) -> AsyncIterator[tuple[Flawed, Any, Wire]]:
     """Such a server, a client of it that is logged in, and the wire between them."""
     server = Flawed(system, flaw, always)
     async with (
-        serve(grants(server)) as wire,
+        serve(grants(controlled(server) if controls else server)) as wire,
         client_of(system, wire.url, **{"clock": time.clock, "timeouts": QUICK, "retry": LAVISH, **settings}) as client,
     ):
         yield server, client, wire

@@ -17,10 +17,9 @@ from tests.matrix.raw import listening, saying
 from tests.matrix.told import client_of, workflow
 from workflow_async import Timeouts
 from workflow_async.errors import (
-    BadRequest,
     ConnectFailed,
     ConnectionBroken,
-    StartInvalid,
+    ForeignResponse,
     StartOutcomeUnknown,
     TLSVerificationFailed,
 )
@@ -239,13 +238,13 @@ async def test_a_plain_port_behind_https_is_named_for_what_it_is_and_nothing_is_
 
 
 @pytest.mark.row(5)
-async def test_a_tls_port_behind_http_is_a_bad_request_in_the_servers_words(fake_time: FakeTime, see: See) -> None:
+async def test_a_tls_port_behind_http_is_not_the_api_and_its_words_are_kept(fake_time: FakeTime, see: See) -> None:
     sentence = b"The plain HTTP request was sent to HTTPS port"
     async with serve(http(400, b"<html><h1>400 Bad Request</h1>" + sentence + b"</html>")) as wire:
         got, started = await failures(wire.url, fake_time)
-    assert (type(got), type(started), got.attempts) == (BadRequest, StartInvalid, 1)
+    assert (type(got), type(started), got.attempts) == (ForeignResponse, StartOutcomeUnknown, 4)
     assert sentence.decode() in got.body
-    see(f"http at a TLS port that says so: {type(got).__name__}, {got.attempts} attempt")
+    see(f"http at a TLS port that says so: {type(got).__name__}, {got.attempts} attempts")
 
 
 @pytest.mark.row(5)

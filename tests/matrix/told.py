@@ -119,11 +119,25 @@ def grants(answer: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
     def answering(seen: Asked) -> Any:
         if seen.target.startswith(LOGIN):
-            body = json.dumps(GRANT).encode()
-            return b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)
+            return _ok(json.dumps(GRANT).encode())
         return answer(seen)
 
     return answering
+
+
+def controlled(answer: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """A wire's answers, with a version endpoint in front of them, which shows that the API is there."""
+
+    def answering(seen: Asked) -> Any:
+        if seen.target in {"/api/version", "/api/entity/versiondetails/version"}:
+            return _ok(b'{"default": "v1.10.0", "versions": ["v1.10.0"], "for the other system": "<CurrentVersion>"}')
+        return answer(seen)
+
+    return answering
+
+
+def _ok(body: bytes) -> bytes:
+    return b"HTTP/1.1 200 OK\r\ncontent-length: %d\r\n\r\n%s" % (len(body), body)
 
 
 def running_clock() -> Clock:

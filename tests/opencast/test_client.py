@@ -13,6 +13,7 @@ from workflow_async.errors import (
     BadRequest,
     ClientClosed,
     Forbidden,
+    ForeignResponse,
     InvalidArgument,
     NotFound,
     ServerFault,
@@ -194,7 +195,8 @@ async def test_the_version_is_the_servers(oc: OpencastClient, lists: bool) -> No
         (403, "", "", Forbidden, ""),
         (403, "<html>no</html>", "text/html", Forbidden, ""),
         (404, "Cannot find", "text/plain", NotFound, "Cannot find"),
-        (404, "", "", NotFound, ""),
+        (404, "", "", ForeignResponse, ""),
+        (404, "<html>proxy</html>", "text/html", ForeignResponse, ""),
         (500, "Could not retrieve, reason: 'null'", "text/plain", ServerFault, "Could not retrieve, reason: 'null'"),
         (503, "<html>proxy</html>", "text/html", ServerFault, ""),
     ],
@@ -207,6 +209,8 @@ async def test_every_status_is_its_typed_error_with_the_servers_sentence(
     respx.post("https://oc.example.org/api/workflows").mock(return_value=answer)
     respx.get("https://oc.example.org/api/workflows/7").mock(return_value=httpx.Response(200, json=WORKFLOW))
     respx.put("https://oc.example.org/api/workflows/7").mock(return_value=answer)
+    version = {"default": "v1.10.0", "versions": ["v1.10.0"]}
+    respx.get("https://oc.example.org/api/version").mock(return_value=httpx.Response(200, json=version))
     async with OpencastClient("https://oc.example.org", auth=("a", "b")) as oc:
         with pytest.raises(error) as caught:
             await oc.workflows.stop(7)

@@ -104,6 +104,8 @@ class Told:
         if request.url.path == "/api/accesstoken/login":
             self.logins += 1
             return httpx.Response(200, json={"success": True, "token": f"tok-{self.logins}", "validFor": 15})
+        if request.url.path == "/api/entity/versiondetails/version":
+            return httpx.Response(200, text="<Version><CurrentVersion>7.7.0</CurrentVersion></Version>")
         self.asked.append(request)
         return self.answer(request)
 

@@ -17,6 +17,7 @@ from workflow_async.errors import (
     ConnectFailed,
     DecodeError,
     Forbidden,
+    ForeignResponse,
     NotFound,
     RateLimited,
     ServerFault,
@@ -82,7 +83,14 @@ async def test_a_second_factor_is_answered_with_the_code_of_the_wall_clock(sampl
 
 @pytest.mark.parametrize(
     ("status", "kind"),
-    [(400, BadRequest), (401, Unauthorized), (403, Forbidden), (404, NotFound), (302, CallError), (501, ServerFault)],
+    [
+        (400, BadRequest),
+        (401, Unauthorized),
+        (403, Forbidden),
+        (404, NotFound),
+        (302, ForeignResponse),
+        (501, ServerFault),
+    ],
 )
 async def test_a_refused_login_is_a_typed_error_at_once_and_says_where(
     status: int, kind: type[CallError], clock: Clock
@@ -103,7 +111,7 @@ async def test_a_refused_login_is_a_typed_error_at_once_and_says_where(
         (httpx.Response(200, html="<html>portal</html>"), UnexpectedContent),
         (httpx.Response(401, html="<html>who are you?</html>"), UnexpectedContent),
         (httpx.Response(403, html="<html>firewall</html>"), UnexpectedContent),
-        (httpx.Response(302, headers={"location": "/login.html"}), Unauthorized),
+        (httpx.Response(302, headers={"location": "/login.html"}), ForeignResponse),
         (httpx.Response(200, json={"success": False}), DecodeError),
     ],
 )

@@ -34,6 +34,7 @@ IN_FULL = {
 """Statuses that come with every kind of body; the others come with one."""
 YES = {"opencast": {201}, "preservica": {200, 201, 202}}
 """What a server that has carried a start out says (contract: opencast.md 2.1, preservica.md 1.4)."""
+UNSERVED = {404, 405, 410}
 BOTH = (False, True)
 
 
@@ -93,4 +94,5 @@ def done(system: System, status: int, kind: str) -> tuple[bool, ...]:
     """Whether a server may have carried out, or not, what it answers like this."""
     if status in YES[system] and (kind == "good" or (kind == "empty" and system == "preservica")):
         return (True,)
-    return (False,) if 300 <= status < 500 else BOTH
+    unserved = status in UNSERVED and kind in {"page", "empty"}  # a proxy's answer, which knows nothing of the start
+    return (False,) if 400 <= status < 500 and not unserved else BOTH

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from workflow_async._call import DIGITS, Call, Page, Params, Replay, Reply, Value, segment, texts
+from workflow_async._call import DIGITS, Call, Page, Params, Replay, Reply, Signature, Value, segment, texts
 from workflow_async._json import json_rows, json_tree
 from workflow_async._status import REJECTIONS
 from workflow_async._structure import structured
@@ -26,6 +26,18 @@ PROCESSING = "status:EVENTS.EVENTS.STATUS.PROCESSING"
 
 CONVERTER = opencast_converter()
 
+OWN = re.compile(
+    r"Cannot |Could not |Invalid |Unknown (?:filter|search) criterion |Filter '|Required parameter |Passed parameter "
+    r"|Can't start workflow |The resource you requested |\{\s*\"message\"\s*:\s*\"Can"
+    r"|\{[^{}]*\"version\"\s*:\s*\"v?[0-9]"
+)
+"""The sentences of the endpoints. An answer with a version, where a list is due, is the API's overview of itself."""
+STARTING = re.compile(r"\{\s*\"servlet\"\s*:|(?:<html>\s*<body>\s*)?No service was found", re.IGNORECASE)
+"""Jetty and CXF, before an endpoint has been published (seen on 11.11 and 16.6)."""
+API = Signature(OWN, STARTING, login=True)
+BY_ID = Signature(OWN, STARTING, frozenset({400, 404, 405, 409, 410}), login=True)
+"""Of calls that name a workflow, an event or a definition: these statuses always come with a sentence."""
+
 
 def list_workflows(*, filter: str, sort: str, include: Params, size: int, offset: int = 0) -> Call[Page[Workflow]]:
     """A page of workflows; only Opencast 6 to 11 have them."""
@@ -36,12 +48,13 @@ def list_workflows(*, filter: str, sort: str, include: Params, size: int, offset
         partial(_workflow_page, include, size, lambda count: following(offset=offset + count)),
         (*_some(filter=filter, sort=sort), ("limit", str(size)), ("offset", str(offset)), *include),
         refusals={404: _no_listing, 405: _no_listing},
+        signature=API,
     )
 
 
 def get_workflow(id: int, include: Params = ()) -> Call[Workflow]:
     """One workflow."""
-    return Call("GET", f"{WORKFLOWS}/{id}", partial(_workflow, include, id), include)
+    return Call("GET", f"{WORKFLOWS}/{id}", partial(_workflow, include, id), include, signature=BY_ID)
 
 
 def start_workflow(
@@ -63,6 +76,7 @@ def start_workflow(
         replay=Replay.ONCE,
         success=frozenset({201}),
         refusals=REJECTIONS,
+        signature=BY_ID,
     )
 
 
@@ -79,48 +93,55 @@ def replace_configuration(id: int, configuration: Mapping[str, Value], include: 
 def delete_workflow(id: int) -> Call[None]:
     """Delete a finished workflow."""
     return Call(
-        "DELETE", f"{WORKFLOWS}/{id}", lambda _: None, replay=Replay.DELETE, success=frozenset({204})
-    )  # fmt: skip
+        "DELETE",
+        f"{WORKFLOWS}/{id}",
+        lambda _: None,
+        replay=Replay.DELETE,
+        success=frozenset({204}),
+        signature=BY_ID,
+    )
 
 
 def workflows_of_event(event: str) -> Call[tuple[Workflow, ...]]:
     """All workflows of one event, by the internal endpoint of Opencast >= 12."""
-    return Call("GET", INSTANCES_OF_EVENT.format(segment("event_id", event)), partial(_instances, event))
+    return Call("GET", INSTANCES_OF_EVENT.format(segment("event_id", event)), partial(_instances, event), signature=API)
 
 
 def list_processing(*, size: int, offset: int = 0) -> Call[Page[Event]]:
     """A page of the events whose latest workflow is running."""
     read = partial(_page, Event, size, lambda count: list_processing(size=size, offset=offset + count))
-    return Call("GET", EVENTS, read, (("filter", PROCESSING), ("limit", str(size)), ("offset", str(offset))))
+    return Call(
+        "GET", EVENTS, read, (("filter", PROCESSING), ("limit", str(size)), ("offset", str(offset))), signature=API
+    )
 
 
 def events_by_id(ids: Sequence[str]) -> Call[tuple[Event, ...]]:
     """The events with these ids, those that can be named in a filter: one request, several ids are alternatives."""
     terms = ",".join(f"identifier:{id}" for id in dict.fromkeys(ids) if id and "," not in id)
     asked = (("filter", terms), ("limit", str(len(ids))), ("offset", "0"))
-    return Call("GET", EVENTS, lambda reply: _events(reply, frozenset(ids)), asked)
+    return Call("GET", EVENTS, lambda reply: _events(reply, frozenset(ids)), asked, signature=API)
 
 
 def list_definitions(*, filter: str, sort: str, include: Params, limit: int | None) -> Call[Page[Definition]]:
     """The definitions, all in one answer: the server makes it in one piece."""
     asked = (*_some(filter=filter, sort=sort, limit="" if limit is None else str(limit)), *include)
-    return Call("GET", DEFINITIONS, lambda reply: Page(_definitions(include, reply)), asked)
+    return Call("GET", DEFINITIONS, lambda reply: Page(_definitions(include, reply)), asked, signature=API)
 
 
 def get_definition(id: str, include: Params = ()) -> Call[Definition]:
     """One definition."""
     path = f"{DEFINITIONS}/{segment('definition_id', id)}"
-    return Call("GET", path, partial(_definition, include, id), include)
+    return Call("GET", path, partial(_definition, include, id), include, signature=BY_ID)
 
 
 def get_version() -> Call[Version]:
     """The API versions of the server."""
-    return Call("GET", "/api/version", partial(_record, Version))
+    return Call("GET", "/api/version", partial(_record, Version), signature=API)
 
 
 def get_me() -> Call[Me]:
     """The user of the credentials."""
-    return Call("GET", "/api/info/me", partial(_record, Me))
+    return Call("GET", "/api/info/me", partial(_record, Me), signature=API)
 
 
 def including(**wanted: bool) -> Params:
@@ -144,6 +165,7 @@ def _put(id: int, form: Mapping[str, str], include: Params) -> Call[Workflow]:
         urlencode(form).encode(),
         FORM,
         replay=Replay.ONCE,
+        signature=BY_ID,
     )
 
 

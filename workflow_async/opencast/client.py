@@ -12,6 +12,7 @@ from workflow_async.settings import Clock, Limits, Retry, Timeouts
 if TYPE_CHECKING:
     import ssl
 
+    from workflow_async._origin import Origin
     from workflow_async.opencast.records import Me, Version
 
 
@@ -53,8 +54,10 @@ class OpencastClient:
         allow_insecure_http: bool = False,
     ) -> None:
         from workflow_async._origin import Origin
+        from workflow_async._provenance import Control
         from workflow_async._transport import Transport
         from workflow_async.monitor import Poller
+        from workflow_async.opencast.calls import get_version
         from workflow_async.opencast.definitions import Definitions
         from workflow_async.opencast.events import Events
         from workflow_async.opencast.source import OpencastSource
@@ -62,7 +65,7 @@ class OpencastClient:
 
         auth = _hidden(auth)  # from here on no frame has the password as a text
         self._transport = Transport(
-            origin=Origin.parse(url, allow_insecure_http=allow_insecure_http),
+            origin=_origin(Origin.parse(url, allow_insecure_http=allow_insecure_http)),
             exchange=carried_by(http, limits, timeouts, ssl_context),
             credential=_credential(auth),
             extra_headers=_switched(run_as_user, run_with_roles),
@@ -70,6 +73,7 @@ class OpencastClient:
             timeouts=timeouts,
             limits=limits,
             clock=clock,
+            control=Control("Opencast External API", get_version()),
         )
         self.workflows = Workflows(
             Poller(OpencastSource(self._transport), clock, self._transport.binding.check), self._transport
@@ -112,6 +116,13 @@ class OpencastClient:
         return (
             f"OpencastClient({self.url!r})" if hasattr(self, "_transport") else "OpencastClient(...)"
         )  # in the traceback of a refusal
+
+
+def _origin(origin: "Origin") -> "Origin":
+    """Return the origin. Raise `InvalidArgument` for the URL of the API instead of that of the server."""
+    if origin.base.endswith("/api"):
+        raise InvalidArgument("url", "must be the server's base URL, without the /api that the client adds itself")
+    return origin
 
 
 def _hidden(auth: tuple[str, str | Secret] | Basic | Digest | Bearer) -> Any:

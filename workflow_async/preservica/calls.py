@@ -17,6 +17,7 @@ from workflow_async.preservica.records import Context, Started, Tally, Workflow
 NAMESPACE = "http://workflow.preservica.com"
 CONTEXTS = "/sdb/rest/workflow/contexts"
 INSTANCES = "/sdb/rest/workflow/instances"
+VERSION = "/api/entity/versiondetails/version"
 XML = "application/xml"
 CREATED = frozenset({200, 201, 202})
 ACCEPTED = frozenset({200, 202})
@@ -73,6 +74,16 @@ def terminate_workflows(ids: Sequence[int | str]) -> Call[Tally]:
 def retry_workflows(ids: Sequence[int | str]) -> Call[Tally]:
     """Let these failed or suspended workflows try again."""
     return _on_many("retry", ids, _retried)
+
+
+def get_version() -> Call[None]:
+    """Ask for the version of the server, which every user may read: what answers otherwise is no Preservica."""
+    return Call("GET", VERSION, _version, accept=XML)
+
+
+def _version(reply: Reply) -> None:
+    if b"CurrentVersion" not in reply.body:
+        raise DecodeError("expected a CurrentVersion element @ /")
 
 
 def _on_many(verb: str, ids: Sequence[int | str], read: Callable[[Reply], Tally]) -> Call[Tally]:

@@ -70,8 +70,10 @@ class PreservicaClient:
         ssl_context: "ssl.SSLContext | None" = None,
         allow_insecure_http: bool = False,
     ) -> None:
+        from workflow_async._provenance import Control
         from workflow_async._transport import Transport
         from workflow_async.monitor import Poller
+        from workflow_async.preservica.calls import get_version
         from workflow_async.preservica.contexts import Contexts
         from workflow_async.preservica.monitors import Monitors
         from workflow_async.preservica.processes import Processes
@@ -89,6 +91,7 @@ class PreservicaClient:
             timeouts=timeouts,
             limits=limits,
             clock=clock,
+            control=Control("Preservica", get_version()),
         )
         self.contexts = Contexts(self._transport)
         self.workflows = Workflows(

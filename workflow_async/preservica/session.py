@@ -17,7 +17,7 @@ from attrs.converters import optional
 from workflow_async._auth import Grant, Proof, Secret, as_secret, is_visible, speakable
 from workflow_async._call import Call, Params, Replay, Reply
 from workflow_async._json import json_tree
-from workflow_async._status import status_error
+from workflow_async._status import HTTP_ERRORS, foreign, status_error
 from workflow_async._transport import Transport
 from workflow_async._values import Unfit, whole
 from workflow_async.errors import CallError, DecodeError, InvalidArgument, Unauthorized, UnexpectedContent
@@ -239,8 +239,10 @@ def _refused(reply: Reply) -> CallError:
     """
     if reply.is_page and reply.status in NOT_US:
         return UnexpectedContent(f"{reply.status} with an HTML page, which is not the token service's @ $")
-    kind = type(status_error(reply))
-    return kind(reply.status, "", Answer.of(reply).text("message"))
+    bare = Reply(reply.status, reply.headers, b"")
+    error = status_error(bare) if reply.status in HTTP_ERRORS else foreign(bare)
+    error.message = Answer.of(reply).text("message")
+    return error
 
 
-REFUSALS = dict.fromkeys(range(300, 600), _refused)
+REFUSALS = dict.fromkeys(range(100, 1000), _refused)
