@@ -2,6 +2,7 @@
 
 import base64
 import copy
+import inspect
 import re
 from collections.abc import Awaitable, Callable
 from typing import Protocol, TypeGuard
@@ -10,7 +11,7 @@ from attrs import define, evolve, field, frozen
 
 from workflow_async._call import Reply
 from workflow_async._flight import Flight
-from workflow_async.errors import CallError, InvalidArgument, StatusError
+from workflow_async.errors import CallError, InvalidArgument
 from workflow_async.settings import Clock
 
 Headers = tuple[tuple[str, str], ...]
@@ -33,12 +34,18 @@ BOUND = f"(read from a file? strip it), and at most {LONGEST} characters"
 
 RENEWED_AFTER = 0.8  # of a token's life
 RENEWED_AGAIN = 15.0  # seconds after a renewal that failed
-LOCKING = frozenset({401, 403})  # what a login answers to wrong credentials
-REFUSED = "these credentials are not tried again: open a new client with others"
 
 
 class Credential(Protocol):
     """What the transport asks before each request, and again after a 401."""
+
+    @property
+    def fixed(self) -> bool:
+        """True if the credential is the same for ever: once refused, it stays refused."""
+
+    @property
+    def renews_on_redirect(self) -> bool:
+        """True if any redirect may mean that the credential has expired, and asking for another one costs nothing."""
 
     async def headers(self, method: str, url: str) -> Headers:
         """The headers that say who is asking."""
@@ -78,6 +85,12 @@ class Secret:
     def __reduce__(self) -> str:
         raise TypeError("a secret is not pickled")
 
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Secret) and self._text == other._text
+
+    def __hash__(self) -> int:
+        return hash(self._text)
+
 
 def as_secret(value: "str | Secret") -> Secret:
     """A text as a secret; it never raises, since the text would stand in the traceback's local variables."""
@@ -107,6 +120,16 @@ class Basic:
         if ":" in username or not username.isprintable() or not username:
             raise InvalidArgument("username", "must be printable, not empty, and without a colon")
 
+    @property
+    def fixed(self) -> bool:
+        """True: a password does not change."""
+        return True
+
+    @property
+    def renews_on_redirect(self) -> bool:
+        """False: there is no other password."""
+        return False
+
     async def headers(self, method: str, url: str) -> Headers:
         """`Authorization: Basic`, pre-emptively."""
         pair = f"{self.username}:{self.password.reveal()}".encode()
@@ -117,32 +140,59 @@ class Basic:
         return False
 
 
+TokenFunction = Callable[[], "str | Secret | Awaitable[str | Secret]"]
+"""A function, or a coroutine function, that gives the current token."""
+
+
 @frozen(init=False)
 class Bearer:
-    """A JSON Web Token, fixed or asked for before each request and after a 401 (contract: opencast.md 7.1; >= 11)."""
+    """A JSON Web Token, for Opencast 11 and later.
 
-    token: Secret | Callable[[], str] = field(repr=False)
+    Args:
+        token: the token, or a function or coroutine function that gives the current one. The function is asked before
+            each request, and again after a 401 or a redirect.
+    """
 
-    def __init__(self, token: str | Secret | Callable[[], str]) -> None:
+    token: Secret | TokenFunction = field(repr=False)
+
+    def __init__(self, token: str | Secret | TokenFunction) -> None:
         token = token if callable(token) else as_secret(token)  # from here on no frame has it as a text
         self.__attrs_init__(token)
         if isinstance(token, Secret):
             visible("token", token.reveal())
 
     @classmethod
-    def of(cls, token: str | Secret | Callable[[], str]) -> "Bearer":
-        """From a token, or from a function that gives the current one."""
+    def of(cls, token: str | Secret | TokenFunction) -> "Bearer":
+        """Make a credential of a token, or of a function that gives the current one."""
         token = token if callable(token) else as_secret(token)
         return cls(token)
 
+    @property
+    def fixed(self) -> bool:
+        """True if there is no function to ask for another token."""
+        return isinstance(self.token, Secret)
+
+    @property
+    def renews_on_redirect(self) -> bool:
+        """True if a function gives the current token: single sign-on redirects where an API would say 401."""
+        return not self.fixed
+
     async def headers(self, method: str, url: str) -> Headers:
         """`Authorization: Bearer`."""
-        token = self.token if isinstance(self.token, Secret) else Secret(self.token())
+        token = await self._current()
         return (("authorization", f"Bearer {visible('token', token.reveal())}"), ("x-requested-auth", "Basic"))
 
     async def renew(self, sent: Headers, reply: Reply, method: str, url: str) -> bool:
-        """Worth it if the function has another token by now."""
+        """Return True if the function gives another token by now."""
         return await self.headers(method, url) != sent
+
+    async def _current(self) -> Secret:
+        if isinstance(self.token, Secret):
+            return self.token
+        token = self.token()
+        text = as_secret(await token if inspect.isawaitable(token) else token)
+        del token  # a traceback may print local variables
+        return text
 
 
 @frozen
@@ -158,11 +208,10 @@ class Grant:
 class Token:
     """A short-lived token of Preservica, however many calls need it: one login an expiry (contract: preservica.md 4).
 
-    It is renewed when 80 % of its life is over, counted from before the login was sent; a renewal that is refused falls
-    back to a login. A login is tried once: if it fails, everyone who waited for it, or was refused with the token it
-    was to replace, gets that failure, with `at_login` set, and no call tries again by itself, since a thousand of them
-    would be as many logins. The next call logs in anew. A login that the server refuses with 401 or 403 is never
-    repeated with the same credentials, since accounts get locked: every later call fails with that refusal.
+    The token is renewed when 80 % of its life is over, counted from before the login was sent. A renewal that is
+    refused falls back to a login. One login runs at a time. If it fails, every call that waited for it, or was refused
+    with the token it was to replace, raises that failure with `at_login` set, since a thousand calls would otherwise
+    send a thousand logins. The next call logs in again.
     """
 
     log_in: Callable[[], Awaitable[Grant]]
@@ -171,10 +220,19 @@ class Token:
     _grant: Grant | None = field(default=None, init=False, repr=False)
     _spent: Secret | None = field(default=None, init=False, repr=False)
     _failure: CallError | None = field(default=None, init=False)
-    _refusal: CallError | None = field(default=None, init=False)
     _stale_at: float = field(default=0.0, init=False)
     _ends_at: float = field(default=0.0, init=False)
     _flight: Flight[CallError | None] | None = field(default=None, init=False, repr=False)
+
+    @property
+    def fixed(self) -> bool:
+        """False: the next login gives another token."""
+        return False
+
+    @property
+    def renews_on_redirect(self) -> bool:
+        """False: a login for each redirect of a proxy would be a storm of logins."""
+        return False
 
     async def headers(self, method: str, url: str) -> Headers:
         """`Preservica-Access-Token`, after a login if there is none that is fresh."""
@@ -234,15 +292,10 @@ class Token:
         return True
 
     async def _logged_in(self) -> Grant:
-        if self._refusal is not None:
-            raise copy.copy(self._refusal)
         try:
             return await self.log_in()
         except CallError as error:
             error.at_login = True
-            if isinstance(error, StatusError) and error.status in LOCKING:
-                error.message += f"; {REFUSED}" if error.message else REFUSED
-                self._refusal = copy.copy(error)
             raise
 
     async def _refreshed(self) -> Grant | None:

@@ -26,6 +26,16 @@ class Digest:
         self.__attrs_init__(username, password)
         self._challenged = DigestAuth(username, speakable("password", password))
 
+    @property
+    def fixed(self) -> bool:
+        """True: a password does not change."""
+        return True
+
+    @property
+    def renews_on_redirect(self) -> bool:
+        """False: there is no other password."""
+        return False
+
     async def headers(self, method: str, url: str) -> Headers:
         """The proof for the last challenge, once there was one, and the wish to be challenged."""
         from httpx import Request

@@ -20,17 +20,21 @@ class Origin:
     @classmethod
     def parse(cls, url: str, *, allow_insecure_http: bool = False) -> "Origin":
         """The origin of a base URL; raises `InvalidArgument` for userinfo, a query, or http:// off loopback."""
+        if not isinstance(url, str) or not url.isprintable() or " " in url:
+            raise InvalidArgument("url", "must not contain spaces, line ends or control characters: strip it")
         try:
-            parts = urlsplit(url)
+            parts = urlsplit(_ascii(url))
             sound = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
         except ValueError:  # brackets that are no IPv6 address, a port that is no number
             raise InvalidArgument("url", ABSOLUTE) from None
-        if not sound or not url.isascii() or not url.isprintable():
+        if not sound:
             raise InvalidArgument("url", ABSOLUTE)
         if parts.username is not None or parts.password is not None:
             raise InvalidArgument("url", "must not carry credentials, which end up in logs: use auth=")
-        if parts.query or parts.fragment or " " in url:
-            raise InvalidArgument("url", "must end with the path: no spaces, no query, no fragment")
+        if parts.query or parts.fragment:
+            raise InvalidArgument("url", "must end with the path: no query, no fragment")
+        if not url.isascii() and not parts.path.isascii():
+            raise InvalidArgument("url", "must have a path in ASCII: percent-encode it")
         if parts.scheme == "http" and not (allow_insecure_http or _loopback(parts.hostname or "")):
             raise InvalidArgument(
                 "url", "must be https://, or say allow_insecure_http=True: passwords would go in clear"
@@ -47,6 +51,25 @@ class Origin:
         if not path.startswith("/") or path.startswith("//") or "\\" in path:
             raise InvalidArgument("path", "must begin with one slash, so that it stays on the origin")
         return f"{self.base}{path}" + (f"?{urlencode(params)}" if params else "")
+
+
+def _ascii(url: str) -> str:
+    """Return the URL with its host in ASCII, as name servers know it (IDNA 2008, RFC 5891)."""
+    if url.isascii():
+        return url
+    import idna
+
+    parts = urlsplit(url)
+    try:
+        host = idna.encode(parts.hostname or "", uts46=True).decode()
+    except idna.IDNAError:
+        raise InvalidArgument("url", "has a host name that no domain can have: check its spelling") from None
+    return parts._replace(netloc=parts.netloc.replace(_host(parts.netloc), host)).geturl()
+
+
+def _host(netloc: str) -> str:
+    """Return the host in a network location as it is written."""
+    return netloc.rpartition("@")[2].rpartition(":")[0] or netloc.rpartition("@")[2]
 
 
 def _loopback(host: str) -> bool:

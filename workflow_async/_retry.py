@@ -77,11 +77,12 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     text = headers.get("retry-after", "").strip()
     if SECONDS.fullmatch(text):
         return float(text)
-    until, now = _date(text), _date(headers.get("date", ""))
+    until, now = http_date(text), http_date(headers.get("date", ""))
     return None if until is None or now is None else max(0.0, (until - now).total_seconds())
 
 
-def _date(text: str) -> datetime | None:
+def http_date(text: str) -> datetime | None:
+    """Return the instant of an HTTP date, or None if it is not readable."""
     try:
         date = parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError, OverflowError):

@@ -1,5 +1,7 @@
 """A call and its answer: deadline, credentials, a place in the queue, the exchange, and another try where it is due."""
 
+import asyncio
+import copy
 import logging
 import os
 from http import HTTPStatus
@@ -16,7 +18,7 @@ from workflow_async._flight import Flight
 from workflow_async._http import Exchange, Request
 from workflow_async._origin import Origin
 from workflow_async._provenance import Author, Control, author, hint, is_answered, is_final
-from workflow_async._status import foreign, refusal, unauthorized
+from workflow_async._status import REDIRECTS, foreign, refusal, unauthorized
 from workflow_async.errors import (
     Attempt,
     CallError,
@@ -28,6 +30,7 @@ from workflow_async.errors import (
     NotSentInTime,
     ResponseMismatch,
     StatusError,
+    Unauthorized,
     WrongEventLoop,
 )
 from workflow_async.settings import Clock, Limits, Retry, Timeouts
@@ -37,6 +40,8 @@ T = TypeVar("T")
 USER_AGENT = "workflow-async"
 LONG = 16 * 2**10
 """Bytes of an answer whose reading takes so long that others should send first."""
+
+REFUSED = "these credentials are not tried again: open a new client with others"
 
 log = logging.getLogger("workflow_async")
 
@@ -80,6 +85,10 @@ class Binding:
 
     def open(self) -> None:
         """Belong to the running loop from here on."""
+        try:
+            asyncio.get_running_loop()
+        except RuntimeError:
+            raise WrongEventLoop("no asyncio event loop is running: use asyncio.run() or uvloop, not trio") from None
         self._pid, self._loop = os.getpid(), anyio.lowlevel.current_token()
 
     def close(self) -> None:
@@ -120,6 +129,10 @@ class Transport:
     binding: Binding = field(factory=Binding, init=False)
     _queue: anyio.Semaphore = field(init=False)
     _budget: _retry.Budget = field(init=False)
+    _accepted: bool = field(default=False, init=False)
+    """True once the server has answered a call with success."""
+    _refused: CallError | None = field(default=None, init=False)
+    """The refusal of credentials that were never accepted."""
     _checking: Flight[int] | None = field(default=None, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -164,6 +177,7 @@ class Transport:
 
     async def _attempts(self, call: Call[T], journey: Journey) -> T:
         while True:
+            self._check_credential()
             credentials = Proof(await self.credential.headers(call.method, journey.url))
             try:
                 answer = await self._answer(call, journey, credentials)
@@ -171,6 +185,7 @@ class Transport:
                 failure = error
             else:
                 self._budget.give_back(1.0)
+                self._accepted = True
                 return answer
             if _already_deleted(call, journey, failure):
                 return call.read(Reply(204, {}, b""))
@@ -191,6 +206,17 @@ class Transport:
             await self.exchange.reset()
         return wait
 
+    def _check_credential(self) -> None:
+        """Raise the server's refusal of a password or token that never worked, so that no account gets locked."""
+        if self._refused is not None and not self._accepted:
+            raise copy.copy(self._refused)
+
+    def _note_refusal(self, failure: CallError) -> None:
+        if isinstance(failure, Unauthorized) and self.credential.fixed and not self._accepted:
+            failure.message = f"{failure.message}; {REFUSED}".lstrip("; ")
+            self._refused = copy.copy(failure)
+            self._refused.at_login = True
+
     async def _answer(self, call: Call[T], journey: Journey, credentials: Headers) -> T:
         """Send the call once and read its response. Raise a final error only if the API itself wrote the response."""
         reply = await self._authorized(call, journey, credentials)
@@ -198,6 +224,7 @@ class Transport:
             return self._read(call, reply)
         except CallError as error:
             failure = error
+        self._note_refusal(failure)
         if is_final(failure) and not await self._is_own(call, reply, failure):
             retry_after = failure.retry_after
             failure = foreign(reply)
@@ -240,13 +267,20 @@ class Transport:
     async def _authorized(self, call: Call[object], journey: Journey, credentials: Headers) -> Reply:
         """The reply, after one renewal of the credentials if the server wants others."""
         reply = await self._carry(call, journey, credentials)
-        if journey.renewed or not (unauthorized(call, reply) or _is_login_page(call, reply)):
+        if journey.renewed or not self._may_be_expired(call, reply):
             return reply
         journey.renewed, journey.refusal = True, refusal(call, reply)
         if not await self.credential.renew(credentials, reply, call.method, journey.url):
             return reply
         credentials = Proof(await self.credential.headers(call.method, journey.url))
         return await self._carry(call, journey, credentials)
+
+    def _may_be_expired(self, call: Call[object], reply: Reply) -> bool:
+        """Return True if a response may mean that the credentials have expired."""
+        if unauthorized(call, reply) or _is_login_page(call, reply):
+            return True
+        redirected = reply.status in REDIRECTS and call.replay is Replay.SAFE
+        return redirected and self.credential.renews_on_redirect
 
     async def _carry(self, call: Call[object], journey: Journey, credentials: Headers) -> Reply:
         request = Request(

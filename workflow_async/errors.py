@@ -178,6 +178,9 @@ class BadRequest(StatusError):
 class Unauthorized(StatusError):
     """401, or a redirect to the login page: the credentials are missing, wrong or stale."""
 
+    clock_offset: float | None = None
+    """Seconds the server's clock is ahead of this machine's, if that is the likely reason. None otherwise."""
+
 
 class Forbidden(StatusError):
     """403: the user is known and lacks a role or a permission."""

@@ -18,7 +18,7 @@ from tests.core.wire import until
 from workflow_async import Basic, Bearer, Digest
 from workflow_async._auth import Grant, Headers, Proof, Secret, Token, visible
 from workflow_async._call import Reply
-from workflow_async.errors import CallError, ConnectFailed, Forbidden, InvalidArgument, ServerFault, Unauthorized
+from workflow_async.errors import CallError, ConnectFailed, InvalidArgument, ServerFault, Unauthorized
 
 REFUSED = Reply(401, {}, b"")
 ASK = ("GET", "https://example.org/")
@@ -151,6 +151,29 @@ async def test_a_bearer_token_may_be_asked_for_each_time() -> None:
 async def test_a_fixed_bearer_token_is_not_worth_sending_again() -> None:
     bearer = Bearer("one")
     assert not await bearer.renew(await bearer.headers(*ASK), REFUSED, *ASK)
+
+
+async def test_a_token_may_come_from_a_coroutine_function() -> None:
+    given = ["first", "second"]
+
+    async def current() -> str:
+        await asyncio.sleep(0)
+        return given[0]
+
+    bearer = Bearer(current)
+    sent = await bearer.headers(*ASK)
+    assert sent[0] == ("authorization", "Bearer first")
+    assert not await bearer.renew(sent, REFUSED, *ASK)
+    given.pop(0)
+    assert await bearer.renew(sent, REFUSED, *ASK)
+
+
+async def test_a_coroutine_function_may_give_no_header_that_cannot_be_sent() -> None:
+    async def current() -> str:
+        return "a\nb"
+
+    with pytest.raises(InvalidArgument, match="token: must be visible ASCII"):
+        await Bearer(current).headers(*ASK)
 
 
 # Tokens of Preservica
@@ -370,33 +393,6 @@ async def test_a_token_that_ended_in_an_outage_is_renewed_once_for_all_it_was_se
         await token.headers(*ASK)
     with pytest.raises(ConnectFailed):
         await token.renew(sent, REFUSED, *ASK)
-    assert office.logins == 2
-
-
-@pytest.mark.figure("T-AUTH")
-@pytest.mark.parametrize("refusal", [Unauthorized(401, "", "Invalid password"), Forbidden(403)])
-async def test_a_login_that_is_refused_is_never_repeated(refusal: CallError, office: Office, token: Token) -> None:
-    office.fails = refusal
-    found = await asyncio.gather(*(token.headers(*ASK) for _ in range(1000)), return_exceptions=True)
-    assert {type(error) for error in found} == {type(refusal)}
-    for _ in range(10):
-        with pytest.raises(type(refusal), match="not tried again: open a new client with others$") as caught:
-            await token.headers(*ASK)
-        assert caught.value.at_login
-    assert office.logins == 1
-
-
-async def test_a_login_that_is_refused_leaves_the_old_token_its_life_and_is_never_repeated(
-    office: Office, token: Token, fake_time: FakeTime
-) -> None:
-    sent = await token.headers(*ASK)
-    office.fails = office.refuses = Unauthorized(401)
-    for _ in range(10):
-        fake_time.now += 89
-        assert await token.headers(*ASK) == sent
-    fake_time.now += 11
-    with pytest.raises(Unauthorized):
-        await token.headers(*ASK)
     assert office.logins == 2
 
 

@@ -25,6 +25,9 @@ from workflow_async.errors import InvalidArgument
         ("http://127.0.0.1:8080", "http://127.0.0.1:8080"),
         ("http://127.8.9.1", "http://127.8.9.1"),
         ("http://[::1]:8080/x", "http://[::1]:8080/x"),
+        ("https://preservica.münchen.de", "https://preservica.xn--mnchen-3ya.de"),
+        ("https://Preservica.MÜNCHEN.de:8443/x", "https://preservica.xn--mnchen-3ya.de:8443/x"),
+        ("https://例え.jp/", "https://xn--r8jz45g.jp"),
     ],
 )
 def test_a_base_url_keeps_its_host_port_and_mount(url: str, base: str) -> None:
@@ -36,7 +39,7 @@ def test_a_base_url_keeps_its_host_port_and_mount(url: str, base: str) -> None:
     [
         "", "oc.example.org", "//oc.example.org", "ftp://oc.example.org", "file:///etc/passwd", "https://", "https:///x",
         "https://[", "https://[::g]", "https://host:x", "https://host:99999", "https://host:0", "https://ho st",
-        "https://oc.example.org\r\n", "https://oc.example.org\0", "https://öc.example.org",
+        "https://oc.example.org\r\n", "https://oc.example.org\0", "https://öc_.example.org", "https://oc.example.org/ö", "https://ö:9:9",
         "https://user:pass@oc.example.org", "https://user@oc.example.org", "https://@oc.example.org",
         "https://oc.example.org?x=1", "https://oc.example.org/#x",
         "http://oc.example.org", "http://127.0.0.1.example.org", "http://localhost.example.org", "http://0.0.0.0",
@@ -49,6 +52,21 @@ def test_a_url_that_is_none_or_gives_secrets_away_is_refused(url: str) -> None:
         Origin.parse(url)
     assert caught.value.argument == "url"
     assert "pass@" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("url", "why"),
+    [
+        ("https://oc.example.org\n", "must not contain spaces, line ends or control characters: strip it"),
+        (" https://oc.example.org", "must not contain spaces, line ends or control characters: strip it"),
+        ("https://münchen..de", "has a host name that no domain can have: check its spelling"),
+        ("https://münchen.de/ö", "must have a path in ASCII: percent-encode it"),
+    ],
+)
+def test_a_url_that_is_spelled_oddly_is_refused_with_the_reason(url: str, why: str) -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        Origin.parse(url)
+    assert caught.value.why == why
 
 
 def test_http_to_another_host_must_be_asked_for() -> None:

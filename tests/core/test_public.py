@@ -36,7 +36,8 @@ PUBLIC = {
         State Version Workflow WorkflowFilters
     """,
     "workflow_async.preservica": """
-        Context Message MessageStatus Monitor MonitorCategory MonitorStatus PreservicaClient Process Start Started State
+        Context FileTokenStore Message MessageStatus Monitor MonitorCategory MonitorStatus PreservicaClient Process
+        Start Started State TokenStore
         Workflow WorkflowType
     """,
     "workflow_async.sandbox": """

@@ -16,6 +16,7 @@ from workflow_async import Limits, Retry, Timeouts
 from workflow_async._auth import Grant, Headers, Secret, Token
 from workflow_async._call import Call, Replay, Reply, Signature
 from workflow_async._http import Exchange, Request
+from workflow_async._retry import may_have_happened
 from workflow_async._transport import LONG, Transport
 from workflow_async.errors import (
     CallError,
@@ -26,6 +27,7 @@ from workflow_async.errors import (
     Forbidden,
     NotFound,
     RateLimited,
+    Redirected,
     ResponseMismatch,
     ServerFault,
     Unauthorized,
@@ -47,6 +49,7 @@ class Scripted:
     requests: list[Request] = field(factory=list)
     resets: int = 0
     before: Callable[[], Awaitable[object]] = lambda: asyncio.sleep(0)
+    closing: Callable[[], Awaitable[object]] = lambda: asyncio.sleep(0)
 
     async def __call__(self, request: Request) -> Reply:
         self.requests.append(request)
@@ -60,7 +63,7 @@ class Scripted:
         self.resets += 1
 
     async def aclose(self) -> None:
-        """Nothing."""
+        await self.closing()
 
 
 @define
@@ -69,6 +72,8 @@ class Badge:
 
     renewals: int = 0
     renewable: bool = True
+    fixed: bool = False
+    renews_on_redirect: bool = False
 
     async def headers(self, method: str, url: str) -> Headers:
         return (("x-badge", str(self.renewals)),)
@@ -236,6 +241,66 @@ async def test_a_credential_that_cannot_be_renewed_is_sent_once(fake_time: FakeT
     made, exchange = scripted(fake_time, Reply(401, {}, b""), credential=Badge(renewable=False))
     assert isinstance(await failing(made), Unauthorized)
     assert len(exchange.requests) == 1
+
+
+async def test_a_password_that_never_worked_is_not_sent_again(fake_time: FakeTime) -> None:
+    made, exchange = scripted(fake_time, Reply(401, {}, b""), OK, credential=Badge(renewable=False, fixed=True))
+    errors = [await failing(made, POST) for _ in range(5)]
+    assert all(isinstance(error, Unauthorized) for error in errors)
+    assert all("not tried again: open a new client with others" in str(error) for error in errors)
+    assert [error.at_login for error in errors] == [False, True, True, True, True]
+    assert len(exchange.requests) == 1
+
+
+async def test_a_password_that_has_worked_is_not_given_up_for_a_401(fake_time: FakeTime) -> None:
+    made, exchange = scripted(fake_time, OK, Reply(401, {}, b""), OK, credential=Badge(renewable=False, fixed=True))
+    await made.send(GET)
+    assert isinstance(await failing(made), Unauthorized)
+    await made.send(GET)
+    assert len(exchange.requests) == 3
+
+
+async def test_a_redirect_renews_a_token_that_costs_nothing_and_nothing_else(fake_time: FakeTime) -> None:
+    away = Reply(302, {"location": "https://sso.example.org/auth"}, b"")
+    made, _ = scripted(fake_time, away, OK, credential=Badge(renews_on_redirect=True))
+    await made.send(GET)
+    assert made.credential.renewals == 1  # type: ignore[attr-defined]  # it is a Badge
+    made, _ = scripted(fake_time, away, credential=Badge(renews_on_redirect=True))
+    assert isinstance(await failing(made, POST), Redirected)
+    assert made.credential.renewals == 0  # type: ignore[attr-defined]  # it is a Badge
+
+
+def test_a_client_needs_asyncio_and_says_so() -> None:
+    with pytest.raises(WrongEventLoop, match="no asyncio event loop is running: use asyncio.run"):
+        transport(URL, FakeTime().clock).open()
+
+
+async def test_an_answer_that_came_is_delivered_though_the_client_closes_and_the_deadline_passes(
+    fake_time: FakeTime,
+) -> None:
+    made, exchange = scripted(fake_time, Reply(201, {}, b"{}"), timeouts=Timeouts(call=0.02))
+
+    async def closing() -> None:
+        made.binding.close()
+
+    async def slowly() -> None:
+        await asyncio.sleep(0.05)
+
+    exchange.before, exchange.closing = closing, slowly
+    assert await made.send(POST) == {}
+
+
+async def test_a_deadline_in_a_renewal_leaves_the_refusal_standing(fake_time: FakeTime) -> None:
+    @define
+    class Slow(Badge):
+        async def renew(self, sent: Headers, reply: Reply, method: str, url: str) -> bool:
+            await asyncio.sleep(10)
+            return True
+
+    made, _ = scripted(fake_time, Reply(401, {}, b""), OK, credential=Slow(), timeouts=Timeouts(call=0.02))
+    error = await failing(made, POST)
+    assert isinstance(error, Unauthorized)
+    assert not may_have_happened(error)
 
 
 async def test_a_call_renews_once_however_often_it_is_tried(fake_time: FakeTime) -> None:

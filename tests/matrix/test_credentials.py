@@ -69,8 +69,9 @@ async def test_a_token_refused_for_ever_is_unauthorized_after_two_sends(
 @pytest.mark.row(30)
 async def test_a_password_refused_is_unauthorized_after_one_send(fake_time: FakeTime, see: See) -> None:
     found = await ends("opencast", lambda _: http(401), fake_time, always=True)
-    assert str(found) == "get: 1 sent, Unauthorized; start: 1 sent, StartUnauthorized"
-    see("Basic: 1 sent, Unauthorized")
+    assert str(found) == "get: 1 sent, Unauthorized; start: 0 sent, Unauthorized"
+    assert "not tried again: open a new client with others" in str(found.started)
+    see("Basic: 1 sent, Unauthorized; nothing after it")
 
 
 # Renewed

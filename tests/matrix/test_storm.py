@@ -29,6 +29,9 @@ QUARTER = INTERVAL / 4
 class Nobody:
     """A credential that costs no login."""
 
+    fixed: bool = False
+    renews_on_redirect: bool = False
+
     async def headers(self, method: str, url: str) -> Headers:
         return ()
 

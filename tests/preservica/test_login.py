@@ -3,13 +3,16 @@
 import base64
 import traceback
 from collections.abc import Callable
+from email.utils import formatdate
 from typing import Any
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qs, parse_qsl
 
 import httpx
 import pytest
+from attrs import evolve
 
-from workflow_async import Clock
+from tests.conftest import FakeTime
+from workflow_async import Clock, Retry
 from workflow_async._auth import Grant, Secret
 from workflow_async.errors import (
     BadRequest,
@@ -25,6 +28,7 @@ from workflow_async.errors import (
     UnexpectedContent,
 )
 from workflow_async.preservica import PreservicaClient, session
+from workflow_async.preservica.login import TokenService
 from workflow_async.preservica.session import Account, Continuation
 
 Sample = Callable[[str], bytes]
@@ -42,6 +46,11 @@ def client(answers: Answers, clock: Clock, **settings: Any) -> PreservicaClient:
     carrier = httpx.AsyncClient(transport=httpx.MockTransport(answers))
     account = {"username": "u@x", "password": "hunter2", "tenant": "TEN"}
     return PreservicaClient("pv.example.org", **{**account, "clock": clock, "http": carrier, **settings})
+
+
+def walled(time: FakeTime) -> Clock:
+    """A clock whose wall clock passes with the fake time."""
+    return evolve(time.clock, wall=lambda: time.now)
 
 
 def contexts(_: httpx.Request) -> httpx.Response:
@@ -83,14 +92,7 @@ async def test_a_second_factor_is_answered_with_the_code_of_the_wall_clock(sampl
 
 @pytest.mark.parametrize(
     ("status", "kind"),
-    [
-        (400, BadRequest),
-        (401, Unauthorized),
-        (403, Forbidden),
-        (404, NotFound),
-        (302, ForeignResponse),
-        (501, ServerFault),
-    ],
+    [(400, BadRequest), (401, Unauthorized), (403, Forbidden), (404, NotFound), (501, ServerFault)],
 )
 async def test_a_refused_login_is_a_typed_error_at_once_and_says_where(
     status: int, kind: type[CallError], clock: Clock
@@ -115,37 +117,112 @@ async def test_a_refused_login_is_a_typed_error_at_once_and_says_where(
         (httpx.Response(200, json={"success": False}), DecodeError),
     ],
 )
-async def test_a_login_is_tried_once_and_the_next_call_logs_in_anew(
+async def test_a_login_that_was_given_up_is_sent_again_by_the_next_call(
     answer: httpx.Response, kind: type[CallError], clock: Clock
 ) -> None:
     asked, answers = answering(answer, httpx.Response(200, json={"token": "tok-1"}))
-    async with client(answers, clock) as pv:
+    async with client(answers, clock, retry=Retry(attempts=1)) as pv:
         with pytest.raises(kind, match="accesstoken/login") as caught:
             await pv.contexts.list().first()
         assert (len(asked), caught.value.at_login, caught.value.attempts) == (1, True, 1)
         await pv.contexts.list().first()
 
 
-@pytest.mark.parametrize("status", [401, 403])
 @pytest.mark.parametrize("body", [b"", b"no", b'{"message": "Invalid username or password"}'])
-async def test_credentials_that_are_refused_are_never_sent_again(status: int, body: bytes, clock: Clock) -> None:
-    asked, answers = answering(httpx.Response(status, content=body))
+async def test_credentials_that_are_refused_are_never_sent_again(body: bytes, clock: Clock) -> None:
+    asked, answers = answering(httpx.Response(401, content=body))
     async with client(answers, clock) as pv:
         for _ in range(3):
-            with pytest.raises((Unauthorized, Forbidden), match="not tried again: open a new client") as caught:
+            with pytest.raises(Unauthorized, match="not tried again: open a new client") as caught:
                 await pv.contexts.list().first()
             assert caught.value.at_login
     assert len(asked) == 1
 
 
-async def test_a_one_time_code_that_is_refused_is_never_followed_by_another(sample: Sample, clock: Clock) -> None:
-    wanted = httpx.Response(401, content=sample("login-needs-2fa.json"))
-    asked, answers = answering(wanted, httpx.Response(401, json={"message": "Invalid two factor token"}))
-    async with client(answers, clock, two_factor=SEED) as pv:
-        for _ in range(2):
-            with pytest.raises(Unauthorized, match="Invalid two factor token; .* open a new client"):
+@pytest.mark.parametrize("body", [b"", b"no", b'{"message": "Forbidden"}', b'{"message": "Access denied by policy"}'])
+async def test_a_403_is_no_refusal_of_the_credentials_but_is_left_alone_for_a_minute(
+    body: bytes, fake_time: FakeTime
+) -> None:
+    refused = httpx.Response(403, content=body)
+    asked, answers = answering(refused, refused, httpx.Response(200, json={"token": "tok-1"}))
+    async with client(answers, fake_time.clock) as pv:
+        for logins in (1, 1, 2, 2):
+            with pytest.raises(Forbidden) as caught:
                 await pv.contexts.list().first()
-    assert len(asked) == 2
+            assert (len(asked), caught.value.at_login) == (logins, True)
+            fake_time.now += 31
+        await pv.contexts.list().first()
+    assert len(asked) == 4
+
+
+async def test_a_one_time_code_that_is_refused_is_followed_by_that_of_the_next_step(
+    sample: Sample, fake_time: FakeTime
+) -> None:
+    wanted = httpx.Response(401, content=sample("login-needs-2fa.json"))
+    refused = httpx.Response(401, json={"message": "Invalid two factor token"})
+    granted = httpx.Response(200, content=sample("login.json"))
+    asked, answers = answering(wanted, refused, wanted, refused, wanted, granted)
+    async with client(answers, walled(fake_time), two_factor=SEED) as pv:
+        await pv.contexts.list().first()
+    codes = [parse_qs(request.content.decode())["twoFactorToken"] for request in asked if "2fa" in request.url.path]
+    assert len(codes) == len({code for (code,) in codes}) == 3
+
+
+async def test_a_code_whose_answer_was_lost_is_not_sent_again(sample: Sample, fake_time: FakeTime) -> None:
+    wanted = httpx.Response(401, content=sample("login-needs-2fa.json"))
+    asked, answers = answering(wanted, httpx.Response(502), httpx.Response(200, content=sample("login.json")))
+    async with client(answers, walled(fake_time), two_factor=SEED) as pv:
+        await pv.contexts.list().first()
+    first, second = (parse_qs(one.content.decode())["twoFactorToken"] for one in asked if "2fa" in one.url.path)
+    assert first != second
+
+
+# Passwords that change
+
+
+@pytest.mark.parametrize("asynchronous", [False, True])
+async def test_a_password_function_is_asked_at_each_login_and_a_new_password_clears_the_refusal(
+    asynchronous: bool,  # noqa: FBT001 - a column
+    fake_time: FakeTime,
+) -> None:
+    current = ["old"]
+
+    async def later() -> str:
+        return current[-1]
+
+    sent: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        if "accesstoken" not in request.url.path:
+            return contexts(request)
+        sent.append(parse_qs(request.content.decode())["password"][0])
+        return httpx.Response(200, json={"token": "tok-1"}) if sent[-1] == "new" else httpx.Response(401)
+
+    async with client(answer, fake_time.clock, password=later if asynchronous else lambda: current[-1]) as pv:
+        for _ in range(3):
+            with pytest.raises(Unauthorized):
+                await pv.contexts.list().first()
+        assert sent == ["old"]
+        current.append("new")
+        await pv.contexts.list().first()
+    assert sent == ["old", "new"]
+
+
+# Signed timestamps
+
+
+async def test_a_signed_timestamp_out_of_tolerance_is_told_as_the_clocks_fault_and_tried_again(
+    fake_time: FakeTime,
+) -> None:
+    now = formatdate(1600, usegmt=True)
+    late = httpx.Response(401, json={"message": "Timestamp expired"}, headers={"date": now})
+    asked, answers = answering(late, httpx.Response(200, json={"token": "tok-1"}))
+    async with client(answers, walled(fake_time), shared_secret=True) as pv:
+        with pytest.raises(Unauthorized, match="Timestamp expired; this clock is -600 s off: correct it") as caught:
+            await pv.contexts.list().first()
+        assert caught.value.clock_offset == 600
+        await pv.contexts.list().first()
+    assert len(asked) == 3
 
 
 async def test_a_login_that_cannot_connect_is_a_typed_error(clock: Clock) -> None:
@@ -159,7 +236,7 @@ async def test_a_login_that_cannot_connect_is_a_typed_error(clock: Clock) -> Non
 
 async def test_a_start_whose_login_fails_was_not_started(clock: Clock) -> None:
     _, answer = answering(httpx.Response(503))
-    async with client(answer, clock) as pv:
+    async with client(answer, clock, retry=Retry(attempts=1)) as pv:
         with pytest.raises(ServerFault) as caught:
             await pv.workflows.start(42)
     assert caught.value.at_login
@@ -220,6 +297,6 @@ def test_nothing_that_holds_a_secret_shows_it() -> None:
     pv = PreservicaClient("pv.example.org", username="u@x", password="hunter2", two_factor=SEED)
     answer = session.Answer({"token": "tok-secret"})
     calls = (session.login(account), session.complete(account, continuation, 59.0), session.refresh(grant))
-    things = (account, grant, continuation, pv, pv._transport, answer, session.Session(account), *calls)
+    things = (account, grant, continuation, pv, pv._transport, answer, TokenService(account), *calls)
     told = "".join(f"{thing!r} {thing}" for thing in things)
     assert not [secret for secret in SECRETS if secret in told]

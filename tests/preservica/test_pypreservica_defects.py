@@ -244,14 +244,16 @@ async def test_18_a_call_sent_again_after_a_401_has_its_deadlines_too(
             await pv.contexts.list().first()
 
 
-@pytest.mark.parametrize(("fault", "kind"), [(Fault.SERVER_ERROR, ServerFault), (Fault.LOGIN_PAGE, UnexpectedContent)])
-async def test_19_a_login_answered_with_a_page_is_a_typed_error_after_one_try(
-    fault: Fault, kind: type[Exception], archive: FakePreservica, pv: PreservicaClient
+@pytest.mark.parametrize(
+    ("fault", "kind", "attempts"), [(Fault.SERVER_ERROR, ServerFault, 4), (Fault.LOGIN_PAGE, UnexpectedContent, 2)]
+)
+async def test_19_a_login_answered_with_a_page_is_a_typed_error_after_few_attempts(
+    fault: Fault, kind: type[Exception], attempts: int, archive: FakePreservica, pv: PreservicaClient
 ) -> None:
     archive.faults = Faults(rates={fault: 1.0}, paths=("/api/accesstoken/",))
     with pytest.raises(kind, match="POST .*/api/accesstoken/login"):
         await pv.contexts.list().first()
-    assert len(archive.requests) == 1
+    assert len(archive.requests) == attempts
 
 
 async def test_20_a_server_that_never_answers_is_given_up_at_the_deadline_of_the_call(

@@ -6,7 +6,7 @@ from typing import Any
 import anyio
 import pytest
 
-from workflow_async import Clock
+from workflow_async import Clock, Retry
 from workflow_async.errors import CallError, ServerFault, Unauthorized
 from workflow_async.preservica import PreservicaClient
 from workflow_async.sandbox import Fault, Faults, ManualClock
@@ -151,24 +151,30 @@ async def test_a_login_page_in_place_of_an_answer_is_taken_for_a_stale_token(
 
 
 @pytest.mark.parametrize("fault", [Fault.LOGIN_PAGE, Fault.SERVER_ERROR, Fault.RATE_LIMITED, Fault.CUT_BEFORE])
-async def test_a_login_that_fails_in_passing_fails_the_call_and_the_next_call_logs_in(
+async def test_a_login_that_fails_in_passing_is_tried_again(
     fault: Fault, archive: FakePreservica, pv: PreservicaClient
 ) -> None:
     archive.faults = Faults(script=(fault,), paths=ACCESS)
-    with pytest.raises(CallError, match="accesstoken/login") as caught:
-        await ask(pv)
-    assert caught.value.at_login
     await ask(pv)
     assert paths(archive) == ["login", "login", "contexts"]
 
 
-async def test_an_outage_of_the_login_is_one_attempt_and_an_error_for_all(
+async def test_a_login_is_tried_again_until_the_deadline_of_the_call(archive: FakePreservica, connect: Connect) -> None:
+    archive.faults = Faults(rates={Fault.SERVER_ERROR: 1.0}, paths=ACCESS)
+    async with connect(retry=Retry(attempts=3)) as pv:
+        with pytest.raises(ServerFault, match="accesstoken/login") as caught:
+            await ask(pv)
+        assert caught.value.at_login
+        assert (caught.value.attempts, len(archive.requests)) == (3, 3)
+
+
+async def test_an_outage_of_the_login_is_one_flight_of_attempts_and_an_error_for_all(
     archive: FakePreservica, pv: PreservicaClient
 ) -> None:
     archive.faults = Faults(rates={Fault.SERVER_ERROR: 1.0}, paths=ACCESS)
     ends = await at_once(pv, 100)
     assert {type(end) for end in ends} == {ServerFault}
-    assert paths(archive) == ["login"]
+    assert paths(archive) == ["login"] * 4
 
 
 async def test_an_outage_of_the_login_while_the_token_lives_is_endured(
@@ -181,7 +187,8 @@ async def test_an_outage_of_the_login_while_the_token_lives_is_endured(
         await ask(pv)
         time.advance(16)
     attempts = [path for path in paths(archive) if path != "contexts"]
-    assert attempts == ["login", "refresh", *["login"] * 10]
+    assert attempts[:2] == ["login", "refresh"]
+    assert set(attempts[2:]) == {"login"}
     archive.faults = Faults()
     await ask(pv)
     assert archive.logins == 2
@@ -211,12 +218,16 @@ async def test_a_second_factor_logs_in_and_is_spared_by_the_refresh(
     assert paths(archive) == ["login", "complete-2fa", "contexts", "refresh", "contexts"]
 
 
-async def test_a_wrong_seed_is_unauthorized_after_one_code(serve: Serve, clock: Clock) -> None:
-    archive = serve(two_factor=SEED)
+async def test_a_wrong_seed_is_unauthorized_after_codes_of_five_steps(
+    serve: Serve, clock: Clock, time: ManualClock
+) -> None:
+    archive, began = serve(two_factor=SEED), time()
     async with client(archive, clock, two_factor="MZXW6YTB") as pv:
-        with pytest.raises(Unauthorized, match="complete-2fa: 401 Unauthorized: Invalid two factor token"):
-            await ask(pv)
-    assert paths(archive) == ["login", "complete-2fa"]
+        for _ in range(2):
+            with pytest.raises(Unauthorized, match="complete-2fa: 401 Unauthorized: Invalid two factor token; 5 codes"):
+                await ask(pv)
+    assert paths(archive) == ["login", "complete-2fa"] * 5
+    assert 4 * 30 - 30 < time() - began <= 5 * 30
 
 
 async def test_a_shared_secret_logs_in_without_the_password(archive: FakePreservica, connect: Connect) -> None:

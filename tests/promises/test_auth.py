@@ -84,8 +84,9 @@ def statuses(archive: FakePreservica) -> list[int]:
 
 
 def shared(ends: list[CallError | None]) -> str:
-    """The kind of error that all of them ended with: each has one of its own, and all are of one attempt."""
-    assert all(end is not None and end.at_login and end.attempts == 1 for end in ends)
+    """The kind of error that all of them ended with: each has one of its own, and all are of the same attempts."""
+    assert all(end is not None and end.at_login for end in ends)
+    assert len({end.attempts for end in ends if end is not None}) == 1
     assert len({id(end) for end in ends}) == len(ends)
     (kind,) = {type(end).__name__ for end in ends}
     return kind
@@ -224,7 +225,7 @@ async def test_callers_who_come_and_go_while_the_login_is_stuck_are_one_attempt(
 
 @pytest.mark.parametrize("fault", [Fault.SERVER_ERROR, Fault.RATE_LIMITED, Fault.CUT_BEFORE, Fault.LOGIN_PAGE])
 @pytest.mark.parametrize("refused", [False, True], ids=["no token yet", "all refused with 401"])
-async def test_a_login_that_is_down_is_one_attempt_and_a_thousand_errors(
+async def test_a_login_that_is_down_is_retried_once_for_all_and_a_thousand_errors(
     fault: Fault, *, refused: bool, archive: FakePreservica, connect: Connect, see: See
 ) -> None:
     async with connect() as pv:
@@ -234,16 +235,17 @@ async def test_a_login_that_is_down_is_one_attempt_and_a_thousand_errors(
         archive.requests.clear()
         archive.faults = Faults(rates={fault: 1.0}, paths=ACCESS)
         kind = shared(await crowd(pv))
-        assert accesses(archive) == ["login"]
+        attempts = 2 if fault is Fault.LOGIN_PAGE else 4
+        assert accesses(archive) == ["login"] * attempts
         assert statuses(archive) == [401] * CROWD * refused
         archive.faults = Faults()
         assert await crowd(pv) == [None] * CROWD
-        assert accesses(archive) == ["login"] * 2
-    see(f"login down: 1 attempt, {CROWD} {kind}")
+        assert accesses(archive) == ["login"] * (attempts + 1)
+    see(f"login down: {attempts} attempts, {CROWD} {kind}")
 
 
 @pytest.mark.parametrize("carrier", CARRIERS)
-async def test_a_login_that_cannot_connect_is_one_attempt_and_a_thousand_errors(
+async def test_a_login_that_cannot_connect_is_retried_once_for_all_and_a_thousand_errors(
     carrier: Carrier, clock: Clock, see: See
 ) -> None:
     asked = 0
@@ -256,18 +258,18 @@ async def test_a_login_that_cannot_connect_is_one_attempt_and_a_thousand_errors(
     clock = Clock(now=clock.now, sleep=clock.sleep, jitter=counted)
     async with PreservicaClient(refused_url(), username="u", password="p", tenant="t", http=carrier, clock=clock) as pv:
         see(f"nobody listens: {CROWD} {shared(await crowd(pv))}")
-    assert asked == 0  # nobody drew lots for another try
+    assert asked == 4  # as many random numbers as attempts: the calls themselves are not retried
 
 
-async def test_a_login_that_never_answers_is_one_attempt_and_a_thousand_errors(clock: Clock, see: See) -> None:
+async def test_a_login_that_never_answers_is_retried_once_for_all_and_a_thousand_errors(clock: Clock, see: See) -> None:
     short = Timeouts(exchange=0.05)
     async with serve(lambda _: Answer(b"", "stall")) as wire:
         async with PreservicaClient(
             wire.url, username="u", password="p", tenant="t", clock=clock, timeouts=short
         ) as pv:
             kind = shared(await crowd(pv))
-        assert len(wire.requests) == 1
-    see(f"login stuck: 1 attempt, {CROWD} {kind}")
+        assert len(wire.requests) == 4
+    see(f"login stuck: 4 attempts, {CROWD} {kind}")
 
 
 # Credentials that are refused
@@ -281,7 +283,7 @@ async def test_credentials_that_are_refused_are_sent_once_by_a_thousand_calls_an
         async with PreservicaClient(wire.url, username="u", password="p", tenant="t", clock=clock) as pv:
             ends = [*await crowd(pv), *await crowd(pv), *await crowd(pv)]
         assert len(wire.requests) == 1
-    assert all("open a new client with others" in str(end) for end in ends)
+    assert all(status == 403 or "open a new client with others" in str(end) for end in ends)
     see(f"refused credentials: 1 attempt, {len(ends)} {shared(ends)}")
 
 
@@ -337,7 +339,7 @@ async def test_a_token_revoked_while_a_thousand_polls_are_in_flight_costs_none_o
     see("revoked with 1000 polls in flight: no look missed")
 
 
-async def test_a_token_revoked_while_the_login_fails_costs_each_poll_one_interval_at_most(
+async def test_a_token_revoked_while_the_login_fails_once_costs_no_poll_anything(
     archive: FakePreservica, connect: Connect, see: See
 ) -> None:
     async with connect() as pv:
@@ -346,11 +348,9 @@ async def test_a_token_revoked_while_the_login_fails_costs_each_poll_one_interva
         await until(lambda: len(archive.requests) > CROWD // 4)
         archive.faults = Faults(script=(Fault.SERVER_ERROR,), paths=ACCESS)
         archive.revoke()
-        missed = [end for end in await looks if end is not None]
-        assert 0 < len(missed) < CROWD
-        assert await crowd(pv) == [None] * CROWD
+        assert await looks == [None] * CROWD
     assert accesses(archive) == ["login"] * 3
-    see(f"and the login down once: {len(missed)} of {CROWD} polls missed one interval, none missed two")
+    see(f"and the login down once: 2 logins, {CROWD} of {CROWD} polls answered")
 
 
 async def test_a_watch_endures_tokens_that_are_revoked_and_logins_that_fail(

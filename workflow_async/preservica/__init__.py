@@ -9,9 +9,11 @@ if TYPE_CHECKING:
     from workflow_async.preservica.filters import MessageStatus, MonitorCategory, MonitorStatus, WorkflowType
     from workflow_async.preservica.records import Context, Message, Monitor, Process, Started, State, Workflow
     from workflow_async.preservica.starts import Start
+    from workflow_async.preservica.token_store import FileTokenStore, TokenStore
 
 __all__ = [
     "Context",
+    "FileTokenStore",
     "Message",
     "MessageStatus",
     "Monitor",
@@ -22,6 +24,7 @@ __all__ = [
     "Start",
     "Started",
     "State",
+    "TokenStore",
     "Workflow",
     "WorkflowType",
 ]
@@ -33,6 +36,7 @@ __getattr__ = lazily(
         "filters": ("MessageStatus", "MonitorCategory", "MonitorStatus", "WorkflowType"),
         "records": ("Context", "Message", "Monitor", "Process", "Started", "State", "Workflow"),
         "starts": ("Start",),
+        "token_store": ("FileTokenStore", "TokenStore"),
     },
 )
 

@@ -13,12 +13,15 @@ if TYPE_CHECKING:
     import ssl
 
     from workflow_async._origin import Origin
+    from workflow_async.preservica.session import Password
+    from workflow_async.preservica.token_store import TokenStore
 
 
 class Settings(TypedDict, total=False):
     """What a client can be told besides who it is; see `PreservicaClient`."""
 
     shared_secret: bool
+    token_store: "TokenStore | None"
     retry: Retry
     timeouts: Timeouts
     limits: Limits
@@ -37,10 +40,12 @@ class PreservicaClient:
     Args:
         server: a host, such as eu.preservica.com, or a URL.
         username: the user.
-        password: the password, or with `shared_secret` the secret.
+        password: the password, or with `shared_secret` the secret. A function or coroutine function is asked for the
+            current one at each login: a new password clears the refusal of the old one.
         tenant: the tenant; None leaves it to the server.
         two_factor: the seed of the user's authenticator (base32), where the account has two-factor authentication.
         shared_secret: log in with a hash of a shared secret; deprecated by the vendor since 7.6, with removal planned.
+        token_store: where to keep tokens between processes, such as `FileTokenStore(path)`.
         retry, timeouts, limits, clock: see `workflow_async.settings`.
         http: what carries the bytes: "httpx", "httpx2" or "aiohttp" (each an extra but the first), or a ready
             `AsyncClient` of httpx or httpx2, which stays yours to close (see `workflow_async._carriers`).
@@ -58,10 +63,11 @@ class PreservicaClient:
         server: str,
         *,
         username: str,
-        password: str | Secret,
+        password: "str | Secret | Password",
         tenant: str | None = None,
         two_factor: str | Secret | None = None,
         shared_secret: bool = False,
+        token_store: "TokenStore | None" = None,
         retry: Retry = Retry(),
         timeouts: Timeouts = Timeouts(),
         limits: Limits = Limits(),
@@ -75,14 +81,16 @@ class PreservicaClient:
         from workflow_async.monitor import Poller
         from workflow_async.preservica.calls import get_version
         from workflow_async.preservica.contexts import Contexts
+        from workflow_async.preservica.login import TokenService
         from workflow_async.preservica.monitors import Monitors
         from workflow_async.preservica.processes import Processes
-        from workflow_async.preservica.session import Account, Session
+        from workflow_async.preservica.session import Account
         from workflow_async.preservica.source import PreservicaSource
         from workflow_async.preservica.workflows import Workflows
 
-        password, two_factor = as_secret(password), _hidden(two_factor)  # from here on no frame has them as texts
-        session = Session(Account(username, password, tenant, two_factor, shared_secret))
+        password = password if callable(password) else as_secret(password)  # from here on no frame has it as a text
+        two_factor = _hidden(two_factor)  # likewise
+        session = TokenService(Account(username, password, tenant, two_factor, shared_secret), token_store)
         self._transport = session.transport = Transport(
             origin=_origin(server, allow_insecure_http=allow_insecure_http),
             exchange=carried_by(http, limits, timeouts, ssl_context),

@@ -6,21 +6,21 @@ An answer to these calls may carry what a password is worth, so of a refusal onl
 import base64
 import hashlib
 import hmac
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from attrs import define, field, frozen
+from attrs import evolve, field, frozen
 from attrs.converters import optional
 
-from workflow_async._auth import Grant, Proof, Secret, as_secret, is_visible, speakable
+from workflow_async._auth import Grant, Secret, as_secret, is_visible, speakable
 from workflow_async._call import Call, Params, Replay, Reply
 from workflow_async._json import json_tree
+from workflow_async._retry import http_date
 from workflow_async._status import HTTP_ERRORS, foreign, status_error
-from workflow_async._transport import Transport
 from workflow_async._values import Unfit, whole
-from workflow_async.errors import CallError, DecodeError, InvalidArgument, Unauthorized, UnexpectedContent
+from workflow_async.errors import CallError, DecodeError, InvalidArgument, StatusError, Unauthorized, UnexpectedContent
 from workflow_async.preservica.filters import filled, some
 
 T = TypeVar("T")
@@ -35,6 +35,8 @@ MINUTES = range(1, 1441)
 """What a token may be valid for; anything else is taken for what the vendor documents."""
 DOCUMENTED = 15
 CODE_SECONDS = 30
+TOLERANCE = 60.0
+"""Seconds by which a signed timestamp may differ from the server's clock without being suspected."""
 REFUSED = 401
 NOT_US = frozenset({REFUSED, 403})
 SENTENCE = 300
@@ -47,25 +49,42 @@ NEEDS_SETUP = (
 )
 
 
+Password = Callable[[], "str | Secret | Awaitable[str | Secret]"]
+"""A function, or a coroutine function, that gives the current password."""
+
+
+def _kept(password: "str | Secret | Password") -> "Secret | Password":
+    return password if callable(password) else as_secret(password)
+
+
 @frozen
 class Account:
     """Who the client logs in as, and how."""
 
     username: str
-    password: Secret = field(converter=as_secret, repr=False)
+    password: "Secret | Password" = field(converter=_kept, repr=False)
+    """The password, or a function that is asked for it at each login."""
     tenant: str | None = None
     two_factor: Secret | None = field(default=None, converter=optional(as_secret), repr=False)
     shared_secret: bool = False
 
     def __attrs_post_init__(self) -> None:
         filled("username", self.username)
-        filled("password", speakable("password", self.password))
+        if isinstance(self.password, Secret):
+            filled("password", speakable("password", self.password))
         if self.tenant is not None:
             filled("tenant", self.tenant)
         if self.two_factor is not None:
             one_time_code(self.two_factor, 0.0)
         if self.shared_secret and self.tenant is None:
             raise InvalidArgument("tenant", "must be given with shared_secret=True: it is part of the request")
+
+    @property
+    def known(self) -> Secret:
+        """The password as a secret. It must have been asked for."""
+        if isinstance(self.password, Secret):
+            return self.password
+        raise TypeError("the password has not been asked for")
 
 
 @frozen
@@ -80,7 +99,7 @@ def login(account: Account) -> Call[Grant | Continuation]:
     """Name and password; without a tenant the server is asked for the user's details too, as it then likes it."""
     form = some(
         username=account.username,
-        password=account.password.reveal(),
+        password=account.known.reveal(),
         tenant=account.tenant,
         includeUserDetails=None if account.tenant is not None else "true",
     )
@@ -108,10 +127,11 @@ def refresh(grant: Grant) -> Call[Grant]:
 def external(account: Account, at: float) -> Call[Grant]:
     """A token for a hash made with the shared secret; deprecated by the vendor since 7.6, with its removal planned."""
     stamp = str(int(at))
-    text = f"preservica-external-auth{stamp}{account.username}{account.password.reveal()}"
+    text = f"preservica-external-auth{stamp}{account.username}{account.known.reveal()}"
     proof = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
     form = some(username=account.username, tenant=account.tenant, timestamp=stamp, hash=proof)
-    return _access(EXTERNAL, form, _granted)
+    call = _access(EXTERNAL, form, _granted)
+    return evolve(call, refusals={**REFUSALS, REFUSED: partial(_refused_stamp, at), 403: partial(_refused_stamp, at)})
 
 
 def one_time_code(seed: Secret, at: float) -> str:
@@ -135,32 +155,6 @@ def _key(seed: Secret) -> bytes:
         return base64.b32decode(text + "=" * (-len(text) % 8))
     except ValueError:
         return b""
-
-
-@define
-class Session:
-    """What `Token` asks for grants; the transport carries it, and is given to it once it exists."""
-
-    account: Account
-    transport: Transport = field(init=False, repr=False)
-
-    async def log_in(self) -> Grant:
-        """A token by logging in: once, on connections of its own, for all who wait for it."""
-        wall, once = self.transport.clock.wall, self.transport.once
-        if self.account.shared_secret:
-            return await once(external(self.account, wall()))
-        answer = await once(login(self.account))
-        if isinstance(answer, Continuation):
-            return await once(complete(self.account, answer, wall()))
-        return answer
-
-    async def refresh(self, grant: Grant) -> Grant:
-        """A token for the refresh token of another."""
-        return await self.transport.once(refresh(grant), _by(grant.token))
-
-
-def _by(token: Secret) -> Proof:
-    return Proof((("preservica-access-token", token.reveal()),))
 
 
 def _access(path: str, form: Params, read: Callable[[Reply], T], success: frozenset[int] = frozenset({200})) -> Call[T]:
@@ -243,6 +237,18 @@ def _refused(reply: Reply) -> CallError:
     error = status_error(bare) if reply.status in HTTP_ERRORS else foreign(bare)
     error.message = Answer.of(reply).text("message")
     return error
+
+
+def _refused_stamp(at: float, reply: Reply) -> CallError:
+    """The refusal of a signed request, with the difference of the clocks if that is the likely reason."""
+    error = _refused(reply)
+    server = http_date(reply.headers.get("date", ""))
+    if server is None or abs(server.timestamp() - at) <= TOLERANCE or not isinstance(error, StatusError):
+        return error
+    offset = server.timestamp() - at
+    late = Unauthorized(REFUSED, "", f"{error.message}; this clock is {-offset:+.0f} s off: correct it".lstrip("; "))
+    late.clock_offset = offset
+    return late
 
 
 REFUSALS = dict.fromkeys(range(100, 1000), _refused)

@@ -1,0 +1,128 @@
+"""Keeps tokens of Preservica between processes, so that a short one (cron, AWS Lambda) need not log in each time."""
+
+import json
+import os
+import shlex
+import stat
+import tempfile
+from collections.abc import Awaitable
+from pathlib import Path
+from typing import Any, Protocol
+
+from attrs import field, frozen
+
+from workflow_async._auth import Secret, is_visible
+from workflow_async._json import json_tree
+from workflow_async.errors import DecodeError, InvalidArgument
+
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+class TokenStore(Protocol):
+    """Where a client keeps its token. Both methods may be coroutine functions.
+
+    The text holds a token, which is worth as much as a password for about 15 minutes.
+    """
+
+    def load(self) -> "str | Awaitable[str | None] | None":
+        """Return the text that was last saved, or None."""
+
+    def save(self, text: str) -> "Awaitable[None] | None":
+        """Keep a text in place of the last one."""
+
+
+@frozen
+class FileTokenStore:
+    """A token store in a file that its owner alone can read.
+
+    Args:
+        path: the file. It is made with mode 600, and replaced as a whole.
+    """
+
+    path: str | os.PathLike[str]
+
+    def load(self) -> str | None:
+        """Return the text in the file, or None if there is no file.
+
+        Raises:
+            InvalidArgument: other users can read the file.
+        """
+        try:
+            with Path(self.path).open(encoding="utf-8") as file:
+                if os.name == "posix" and os.fstat(file.fileno()).st_mode & OTHERS:
+                    mend = f"chmod 600 {shlex.quote(os.fspath(self.path))}"
+                    raise InvalidArgument("token_store", f"other users can read the token in it. Run: {mend}")
+                return file.read()
+        except (FileNotFoundError, UnicodeDecodeError):
+            return None
+
+    def save(self, text: str) -> None:
+        """Replace the file by one with this text."""
+        path = Path(self.path)
+        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")  # mode 600
+        try:
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+            Path(name).replace(path)
+        except BaseException:
+            Path(name).unlink(missing_ok=True)
+            raise
+
+
+@frozen
+class StoredToken:
+    """A token as a store keeps it."""
+
+    owner: str
+    """User, tenant and server."""
+    token: Secret
+    expires_at: float
+    """Seconds since 1970."""
+    refresh_token: Secret | None = field(default=None)
+
+
+def dumped(stored: StoredToken) -> str:
+    """Return the token as a text for a store."""
+    return json.dumps(
+        {
+            "owner": stored.owner,
+            "token": stored.token.reveal(),
+            "expires_at": stored.expires_at,
+            "refresh_token": None if stored.refresh_token is None else stored.refresh_token.reveal(),
+        }
+    )
+
+
+def loaded(text: Secret) -> StoredToken | None:
+    """Return the token that `dumped` made a text of, or None if the text is not of that kind."""
+    try:
+        tree = json_tree(str(text.reveal() or "").encode("utf-8", "replace"))
+    except DecodeError:
+        return None
+    found = Fields(tree if isinstance(tree, dict) else {})
+    token, expires_at = found.secret("token"), found.number("expires_at")
+    if token is None or expires_at is None:
+        return None
+    return StoredToken(found.text("owner"), token, expires_at, found.secret("refresh_token"))
+
+
+@frozen
+class Fields:
+    """The fields of a stored text. Its repr does not show them."""
+
+    _tree: dict[str, Any] = field(repr=False)
+
+    def secret(self, name: str) -> Secret | None:
+        """Return a field that can be sent as a token, or None."""
+        value = self._tree.get(name)
+        return Secret(value) if is_visible(value) else None
+
+    def text(self, name: str) -> str:
+        """Return a text field, "" if it is none."""
+        value = self._tree.get(name)
+        return value if isinstance(value, str) else ""
+
+    def number(self, name: str) -> float | None:
+        """Return a number field, or None."""
+        value = self._tree.get(name)
+        return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
