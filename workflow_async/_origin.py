@@ -25,6 +25,8 @@ class Origin:
         try:
             parts = urlsplit(_ascii(url))
             sound = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        except InvalidArgument:
+            raise
         except ValueError:  # brackets that are no IPv6 address, a port that is no number
             raise InvalidArgument("url", ABSOLUTE) from None
         if not sound:
@@ -64,12 +66,9 @@ def _ascii(url: str) -> str:
         host = idna.encode(parts.hostname or "", uts46=True).decode()
     except idna.IDNAError:
         raise InvalidArgument("url", "has a host name that no domain can have: check its spelling") from None
-    return parts._replace(netloc=parts.netloc.replace(_host(parts.netloc), host)).geturl()
-
-
-def _host(netloc: str) -> str:
-    """Return the host in a network location as it is written."""
-    return netloc.rpartition("@")[2].rpartition(":")[0] or netloc.rpartition("@")[2]
+    user, at, _ = parts.netloc.rpartition("@")
+    port = "" if parts.port is None else f":{parts.port}"
+    return parts._replace(netloc=f"{user}{at}{host}{port}").geturl()
 
 
 def _loopback(host: str) -> bool:

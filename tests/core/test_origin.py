@@ -39,7 +39,8 @@ def test_a_base_url_keeps_its_host_port_and_mount(url: str, base: str) -> None:
     [
         "", "oc.example.org", "//oc.example.org", "ftp://oc.example.org", "file:///etc/passwd", "https://", "https:///x",
         "https://[", "https://[::g]", "https://host:x", "https://host:99999", "https://host:0", "https://ho st",
-        "https://oc.example.org\r\n", "https://oc.example.org\0", "https://öc_.example.org", "https://oc.example.org/ö", "https://ö:9:9",
+        "https://oc.example.org\r\n", "https://oc.example.org\0",
+        "https://öc_.example.org", "https://oc.example.org/ö", "https://ö:9:9",
         "https://user:pass@oc.example.org", "https://user@oc.example.org", "https://@oc.example.org",
         "https://oc.example.org?x=1", "https://oc.example.org/#x",
         "http://oc.example.org", "http://127.0.0.1.example.org", "http://localhost.example.org", "http://0.0.0.0",
