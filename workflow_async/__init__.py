@@ -6,7 +6,7 @@ from workflow_async._facade import lazily
 
 if TYPE_CHECKING:
     from workflow_async._auth import Basic, Bearer
-    from workflow_async._call import Page
+    from workflow_async._call import Page, UnreadableRow
     from workflow_async._digest import Digest
     from workflow_async._lists.listing import Listing, ListingReport
     from workflow_async.opencast.client import OpencastClient
@@ -31,13 +31,14 @@ __all__ = [
     "PreservicaClient",
     "Retry",
     "Timeouts",
+    "UnreadableRow",
 ]
 
 __getattr__ = lazily(
     __name__,
     {
         "_auth": ("Basic", "Bearer"),
-        "_call": ("Page",),
+        "_call": ("Page", "UnreadableRow"),
         "_digest": ("Digest",),
         "_lists.listing": ("Listing", "ListingReport"),
         "opencast.client": ("OpencastClient",),

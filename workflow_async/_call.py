@@ -3,19 +3,23 @@
 import enum
 import re
 from collections.abc import Callable, Mapping
-from typing import Generic, TypeVar
+from typing import Any, Generic, Literal, TypeVar, get_args
 from urllib.parse import quote
 
 from attrs import field, frozen
 
-from workflow_async.errors import BODY_CUT, CallError, InvalidArgument
+from workflow_async.errors import BODY_CUT, CallError, DecodeError, InvalidArgument
 
 T_co = TypeVar("T_co", covariant=True)
 Params = tuple[tuple[str, str], ...]
+OnUnreadable = Literal["raise", "skip"]
+"""What to do about rows that cannot be read: raise one error when all others have been given, or leave them out."""
 
 MAX_ID = 2**63 - 1
 DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
 MAX_SEGMENT = 255
+MAX_UTF8 = 4
+"""Bytes of a character, at most."""
 HTML = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*+(?:<\?xml[^>]*>\s*+)?(?:<!--.*?-->\s*+)*+<(?:!doctype\s++)?html\b",
     re.IGNORECASE | re.DOTALL,
@@ -96,6 +100,34 @@ class Call(Generic[T_co]):
     """What a status means here, where that differs from what it means everywhere."""
     signature: Signature = Signature()
     """How to recognise a refusal of the API itself."""
+    sensitive: bool = False
+    """True if the response may hold credentials: errors keep nothing of it."""
+
+    def answer(self, reply: Reply) -> T_co:
+        """Read a response. A `DecodeError` keeps a cut of the body, unless the call is sensitive."""
+        try:
+            return self.read(reply)
+        except DecodeError as error:
+            if not self.sensitive:
+                error.body = reply.body[: BODY_CUT * MAX_UTF8].decode("utf-8", "replace")[:BODY_CUT]
+            raise
+
+
+@frozen
+class UnreadableRow:
+    """A row of a page that cannot be read; it stands in the row's place until the listing takes it out."""
+
+    faults: tuple[str, ...]
+    """What is wrong, each with its place in the page."""
+    row: Any = field(repr=False, hash=False)
+    """The row as it came: a tree of dicts, lists and texts."""
+    page: int = 0
+    """The page it came in, counted from 1."""
+
+    @property
+    def id(self) -> str:
+        """Tell it from other rows: the same row may come in two pages."""
+        return f"unreadable {self.row!r}"
 
 
 @frozen
@@ -103,8 +135,16 @@ class Page(Generic[T_co]):
     """One page of a listing, with the call that gets the next, or None at the end."""
 
     items: tuple[T_co, ...]
+    """Its rows; an `UnreadableRow` stands in the place of a row that cannot be read."""
     next: "Call[Page[T_co]] | None" = None
     total: int | None = None
+
+
+def on_unreadable(value: OnUnreadable) -> OnUnreadable:
+    """The option as it is; raises `InvalidArgument` for another word."""
+    if value not in get_args(OnUnreadable):
+        raise InvalidArgument("unreadable", f"must be one of {', '.join(get_args(OnUnreadable))}")
+    return value
 
 
 def number(argument: str, value: int | str) -> int:

@@ -10,9 +10,9 @@ fifteen times the room of its bytes, and has left the processor's cache before t
 import importlib
 import json
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
-from typing import Any, NoReturn
+from typing import Any, NoReturn, Self
 
 from workflow_async.errors import DecodeError, UnexpectedContent
 
@@ -100,18 +100,52 @@ def _is_written_as(body: bytes, written: bytes) -> bool:
     return False
 
 
-def careful_json_tree(body: bytes) -> Any:
+class SpelledNumber(float):
+    """A number that knows how it was written: `3.10` is not `3.1` where it stands for a text."""
+
+    __slots__ = ("spelling",)
+
+    spelling: str
+
+    def __new__(cls, spelling: str) -> Self:
+        """The number that these digits are; raises `ValueError` for one that a float cannot hold."""
+        number = super().__new__(cls, _finite(spelling))
+        number.spelling = spelling
+        return number
+
+    def __getnewargs__(self) -> tuple[str]:  # type: ignore[override]  # what __new__ takes, to be pickled by
+        return (self.spelling,)
+
+
+def spelled_json_tree(body: bytes) -> Any:
+    """Parse a body as `json_tree` does, with a `SpelledNumber` for each number whose digits an int or float loses."""
+    return careful_json_tree(body, parse_float=SpelledNumber, parse_int=_spelled_int)
+
+
+def _spelled_int(digits: str) -> int | SpelledNumber:
+    return SpelledNumber(digits) if digits == "-0" else int(digits)
+
+
+def careful_json_tree(
+    body: bytes, *, parse_float: Callable[[str], Any] | None = None, parse_int: Callable[[str], Any] = int
+) -> Any:
     """The same by the standard library alone, which can tell what is wrong."""
     text = body.strip().decode("utf-8", "replace")
     if text.startswith("<"):
         raise UnexpectedContent("a page of markup where JSON is due @ $")
     try:
-        return json.loads(text, parse_constant=_no_constant, parse_float=_finite, object_pairs_hook=_unique)
+        return json.loads(
+            text,
+            parse_constant=_no_constant,
+            parse_float=parse_float or _finite,
+            parse_int=parse_int,
+            object_pairs_hook=_unique,
+        )
     except RecursionError:
         fault = "nested too deeply"
     except ValueError as error:
         fault = f"not JSON: {error}"
-    raise DecodeError(f"{fault} @ $")
+    raise DecodeError(f"{fault} @ $", parsed=False)
 
 
 def _no_constant(name: str) -> NoReturn:

@@ -4,7 +4,6 @@ It reads what is as it should be. Whatever it stumbles over it leaves to the car
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from itertools import groupby
 from typing import Any
 
 import attrs
@@ -23,11 +22,14 @@ class Field:
     """One field of a record: its key on the wire, and how its value is read."""
 
     name: str
-    key: str
+    key: str | None
+    """None if it never comes on the wire."""
     read: Callable[[Any], Any]
     plain: type | None
     """Values of exactly this class are taken as they are."""
     default: Any
+    unread: Any = attrs.NOTHING
+    """What it holds if its value does not read; NOTHING is its default."""
 
 
 def reader(kind: type[Any], fields: Sequence[Field], careful: Hook, *, extra: bool) -> Hook:
@@ -39,11 +41,13 @@ def reader(kind: type[Any], fields: Sequence[Field], careful: Hook, *, extra: bo
         "careful": careful,
         "MISSING": MISSING,
         "besides": _besides,
-        "KEYS": frozenset(field.key for field in fields),
     }
-    whole, some = list[str](), list[str]()
-    for key, sharing in groupby(sorted(fields, key=lambda field: field.key), key=lambda field: field.key):
-        found, either = _lines(key, list(sharing), scope)
+    told = {field.key for field in fields if field.key is not None}
+    scope["KEYS"] = frozenset(told)
+    untold = [f"made.{field.name} = {_default(field, scope)}" for field in fields if field.key is None]
+    whole, some = [*untold], [*untold]
+    for key in sorted(told):
+        found, either = _lines(key, [field for field in fields if field.key == key], scope)
         whole += found
         some += either
     if extra:
@@ -194,7 +198,7 @@ def rows_reader(alike: Callable[[], Callable[[Table], list[Any]]], one: Hook, ea
 
 def _values(field: Field, table: Table) -> Iterable[Any]:
     """The values of a column, none of whose texts is empty."""
-    texts: Sequence[Any] | None = table.columns.get(field.key)
+    texts: Sequence[Any] | None = None if field.key is None else table.columns.get(field.key)
     if texts is None:
         return _absent(field, table.count)
     read = field.read.read if isinstance(field.read, Stripped) else field.read

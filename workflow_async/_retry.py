@@ -20,7 +20,6 @@ from workflow_async.errors import (
     StatusError,
     TLSVerificationFailed,
     TransportError,
-    UnexpectedContent,
 )
 from workflow_async.settings import Retry
 
@@ -41,11 +40,21 @@ def retryable(error: CallError, replay: Replay) -> bool:
     return isinstance(error, DecodeError | ResponseMismatch)
 
 
-def pause(policy: Retry, error: CallError, replay: Replay, *, attempt: int, jitter: float) -> float | None:
-    """Seconds to wait after the failed attempt number `attempt`, or None to give up; `jitter` is in [0, 1)."""
+def does_not_fit(error: CallError) -> bool:
+    """True if the answer parsed, and is not what was asked for: another try most likely brings the same."""
+    return isinstance(error, DecodeError) and error.parsed
+
+
+def pause(
+    policy: Retry, error: CallError, replay: Replay, *, attempt: int, jitter: float, misfits: int = 0
+) -> float | None:
+    """Seconds to wait after the failed attempt number `attempt`, or None to give up.
+
+    `jitter` is in [0, 1). `misfits` counts the earlier attempts whose answer did not fit: it is asked for once more.
+    """
     if attempt >= policy.attempts or error.at_login or not retryable(error, replay):
         return None
-    if attempt > 1 and isinstance(error, UnexpectedContent):
+    if misfits and does_not_fit(error):
         return None
     if attempt == 1 and isinstance(error, TransportError) and error.reused:
         return 0.0

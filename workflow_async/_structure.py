@@ -1,16 +1,18 @@
 """Trees onto frozen records, strictly: no value is coerced, every fault names its path. Pure."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache, cached_property, partial
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import attrs
 import cattrs
 from attrs import frozen
 from cattrs.gen import make_dict_structure_fn
 
+from workflow_async._call import UnreadableRow
 from workflow_async._reader import Field, reader, rows_reader, table_reader
+from workflow_async._rows import Rows
 from workflow_async._values import PLAIN, OrNone, Unfit, instant, named
 from workflow_async.errors import DecodeError
 
@@ -53,6 +55,45 @@ class Records:
         return self.converter.structure(tree, kind)
 
 
+@frozen
+class _Reference:
+    """The reference reader of one record, by cattrs.
+
+    In a record that has `extra`, an optional value that does not read counts as absent and stands in `extra` as it
+    came. A required one that does not read, or is missing, is a fault at the server's key.
+    """
+
+    kind: type[Any]
+    fields: Sequence[Field]
+    structure: Callable[[Any, Any], Any]
+    shaped: Callable[[Any], Any]
+    optional: Mapping[str, Field]
+    """The fields that may be unread, by their keys."""
+
+    def __call__(self, tree: Any, _: Any) -> Any:
+        if not isinstance(tree, dict):
+            raise Unfit(f"expected an object, got {named(tree)}")
+        keys = {field.key for field in self.fields}
+        shaped = {key: self.shaped(value) for key, value in tree.items() if key in keys}
+        known = {key: value for key, value in shaped.items() if value is not ODD}
+        unread = {key for key in self.optional.keys() & known.keys() if not _reads(self.optional[key], known[key])}
+        read = {key: value for key, value in known.items() if key not in unread}
+        extra = {key: value for key, value in tree.items() if key not in read}
+        found = self._structured({**read, EXTRA: extra})
+        told = {field.name: field.unread for key in unread if (field := self.optional[key]).unread is not attrs.NOTHING}
+        return attrs.evolve(found, **told) if told else found
+
+    def _structured(self, tree: dict[str, Any]) -> Any:
+        """The record, or its faults by the server's keys instead of the names of attributes."""
+        try:
+            return self.structure(tree, self.kind)
+        except cattrs.ClassValidationError as error:
+            keys = {field.name: field.key for field in self.fields}
+            for _, note in error.group_exceptions()[0]:
+                note.name = keys[note.name] or note.name
+            raise
+
+
 def record(
     strict: cattrs.Converter,
     kind: type[Any],
@@ -60,41 +101,63 @@ def record(
     shaped: Callable[[Any], Any] = lambda value: value,
     **overrides: Override,
 ) -> None:
-    """Teach a converter one record: its renames and hooks; unknown keys go to the record's `extra`.
+    """Teach a converter one record: its renames and hooks. Unknown keys go to the record's `extra`, if it has one.
 
+    So do optional values (fields with a default) that do not read; a record without `extra` is read strictly.
     `shaped` makes of a known key's value what its hook should see, or ODD where it belongs to `extra` as it is.
     """
     fields = [_field(strict, field, overrides.get(field.name)) for field in attrs.fields(kind) if field.name != "extra"]
-    keys = {field.key for field in fields}
     extra = len(fields) < len(attrs.fields(kind))
     if extra:
         overrides["extra"] = cattrs.override(rename=EXTRA, struct_hook=lambda value, _: value)
     structure = make_dict_structure_fn(kind, strict, **overrides)
-
-    def careful(tree: Any, _: Any) -> Any:
-        if not isinstance(tree, dict):
-            raise Unfit(f"expected an object, got {named(tree)}")
-        read = {key: shaped(value) for key, value in tree.items() if key in keys}
-        known = {key: value for key, value in read.items() if value is not ODD}
-        extra = {key: value for key, value in tree.items() if key not in known}
-        return structure({**known, EXTRA: extra}, kind)
-
-    strict.register_structure_hook(kind, reader(kind, fields, careful, extra=extra))
+    reference = _Reference(kind, fields, structure, shaped, _optional(fields) if extra else {})
+    strict.register_structure_hook(kind, reader(kind, fields, reference, extra=extra))
     many: Any = list[kind]  # type: ignore[valid-type]  # it is a type, at run time
     one, each = strict.get_structure_hook(kind), strict.get_structure_hook(many)
     read_many = rows_reader(cache(partial(table_reader, kind, fields, extra=extra)), one, each)
     strict.register_structure_hook_func(lambda asked: asked == many, read_many)
 
 
-def structured(strict: Records | cattrs.Converter, tree: Any, kind: type[T]) -> T:
-    """The tree as a record; raises `DecodeError` with the path of every fault, such as `$[3].title`."""
+def structured(strict: Records | cattrs.Converter, tree: Any, kind: type[T], at: str = "$") -> T:
+    """Read a tree as a record.
+
+    Raises `DecodeError` with the place of every fault: the path of the server's keys from `at` on, such as
+    `$[3].title`.
+    """
     try:
         found: T = strict.structure(tree, kind)
     except (cattrs.BaseValidationError, Unfit) as error:
-        faults = cattrs.transform_error(error, format_exception=_fault)
+        faults = _faults(error, at)
     else:
         return found
     raise DecodeError(*faults)
+
+
+def page_rows(strict: Records, trees: Iterable[Any] | Rows, kind: type[T], at: str = "$") -> tuple[T, ...]:
+    """Read the rows of a page as `rows` does.
+
+    An `UnreadableRow` among them is typed as a record: scans need it in its place to count and join rows, and
+    `Found.take` removes it before a row reaches the caller.
+    """
+    return cast("tuple[T, ...]", rows(strict, trees, kind, at))
+
+
+def rows(strict: Records, trees: Iterable[Any] | Rows, kind: type[T], at: str = "$") -> tuple[T | UnreadableRow, ...]:
+    """Read the rows of a list as records; an `UnreadableRow` stands in the place of a row that cannot be read."""
+    if isinstance(trees, Rows):
+        try:
+            return tuple(strict.structure(trees, list[kind]))  # type: ignore[valid-type]  # it is a type, at run time
+        except (cattrs.BaseValidationError, Unfit):
+            trees = trees.trees()
+    read = strict.converter.get_structure_hook(kind)
+    found: list[T | UnreadableRow] = []
+    for place, tree in enumerate(trees):
+        try:
+            found.append(read(tree, kind))
+        except (cattrs.BaseValidationError, Unfit) as error:
+            found.append(UnreadableRow(_faults(error, f"{at}[{place}]"), tree))
+    return tuple(found)
 
 
 @frozen
@@ -102,43 +165,75 @@ class _By:
     """A reader as cattrs calls it."""
 
     read: Callable[[Any], Any]
+    unread: Any = attrs.NOTHING
 
     def __call__(self, value: Any, _: Any) -> Any:
         return self.read(value)
 
 
-def by(read: Callable[[Any], Any], rename: str | None = None) -> Override:
-    """A field that is read by this function, and has another name on the wire."""
-    return cattrs.override(rename=rename, struct_hook=_By(read))
+def by(read: Callable[[Any], Any], rename: str | None = None, *, unread: Any = attrs.NOTHING) -> Override:
+    """A field that is read by this function, and has another name on the wire.
+
+    `unread` is what it holds if its value does not read, where that is not its default.
+    """
+    return cattrs.override(rename=rename, struct_hook=_By(read, unread))
 
 
-def listed(strict: cattrs.Converter, kind: type[Any], rename: str | None = None) -> Override:
-    """A list field as a tuple; null is the empty one."""
+def untold() -> Override:
+    """A field that never comes on the wire: it holds its default."""
+    return cattrs.override(omit=True)
+
+
+def listed(
+    strict: cattrs.Converter,
+    kind: type[Any],
+    rename: str | None = None,
+    *,
+    unwrapped: Callable[[Any], Any] = lambda value: value,
+) -> Override:
+    """A list field as a tuple; null is the empty one. `unwrapped` makes of the value on the wire what is a list."""
     many: Any = list[kind]  # type: ignore[valid-type]  # it is a type, at run time
     one, each = strict.get_structure_hook(kind), strict.get_structure_hook(many)
 
     def read(value: Any) -> tuple[Any, ...]:
-        if value is not None and not isinstance(value, list):
-            raise Unfit(f"expected a list, got {named(value)}")
+        found = unwrapped(value)
+        if found is not None and not isinstance(found, list):
+            raise Unfit(f"expected a list, got {named(found)}")
         try:
-            return tuple([one(item, kind) for item in value or ()])
+            return tuple([one(item, kind) for item in found or ()])
         except Exception:  # noqa: BLE001 - whatever it was: read again by what names its place
-            return tuple(each(value, many))
+            return tuple(each(found, many))
 
     return by(read, rename)
 
 
 def _field(strict: cattrs.Converter, field: "attrs.Attribute[Any]", override: Override) -> Field:
     """What the fast reader needs to know of a field."""
-    key = (override and override.rename) or field.name
+    key = None if override and override.omit else (override and override.rename) or field.name
+    unread = attrs.NOTHING
     if override and override.struct_hook:
-        read = override.struct_hook.read
+        read, unread = override.struct_hook.read, override.struct_hook.unread
         plain = PLAIN.get(read.read if isinstance(read, OrNone) else read)
     else:
         hook = strict.get_structure_hook(field.type)
         read = partial(_typed, hook, field.type)
         plain = field.type if field.type in EXACT else None
-    return Field(field.name, key, read, plain, field.default)
+    return Field(field.name, key, read, plain, field.default, unread)
+
+
+def _optional(fields: Iterable[Field]) -> Mapping[str, Field]:
+    """The fields that may be absent, by their keys; a key that a required field needs too is required."""
+    required = {field.key for field in fields if field.default is attrs.NOTHING}
+    return {field.key: field for field in fields if field.key is not None and field.key not in required}
+
+
+def _reads(field: Field, value: Any) -> bool:
+    """True if a value is what its field takes."""
+    try:
+        field.read(value)
+    except Exception:  # noqa: BLE001 - whatever it was, the value goes to `extra`
+        return False
+    return True
 
 
 def _typed(hook: Callable[[Any, Any], Any], kind: Any, value: Any) -> Any:
@@ -152,6 +247,11 @@ def _exactly(kind: type) -> Callable[[Any, Any], Any]:
         return value
 
     return hook
+
+
+def _faults(error: Exception, at: str) -> tuple[str, ...]:
+    """Every fault with its place, each once: several fields may read one key."""
+    return tuple(dict.fromkeys(cattrs.transform_error(error, at, _fault)))
 
 
 def _fault(error: BaseException, _: Any) -> str:

@@ -59,12 +59,15 @@ class Journey:
     """Whether the server may have acted on any attempt that is over."""
     refusal: CallError | None = None
     """What the server answered, while the credentials that it refused are renewed."""
+    misfits: int = 0
+    """Attempts that are over whose answer parsed and did not fit."""
     in_flight: bool = False
     """Whether an attempt is on the wire."""
 
     def failed(self, error: CallError, now: float, wait: float | None) -> None:
         """Note how an attempt ended."""
         self.sent = self.sent or _retry.may_have_happened(error)
+        self.misfits += _retry.does_not_fit(error)
         self.history.append(Attempt(now - self.began, type(error).__name__, wait))
 
     def told(self, error: CallError, now: float) -> CallError:
@@ -198,7 +201,8 @@ class Transport:
     async def _next(self, call: Call[object], journey: Journey, failure: CallError) -> float | None:
         """Seconds until the next attempt, or None; the attempt that failed is noted."""
         attempt = len(journey.history) + 1
-        wait = _retry.pause(self.retry, failure, call.replay, attempt=attempt, jitter=self.clock.jitter())
+        jitter, misfits = self.clock.jitter(), journey.misfits
+        wait = _retry.pause(self.retry, failure, call.replay, attempt=attempt, jitter=jitter, misfits=misfits)
         if wait and not self._budget.take(_retry.cost(failure)):  # another try at once, on a fresh connection, is free
             wait = None
         journey.failed(failure, self.clock.now(), wait)
@@ -331,7 +335,7 @@ class Transport:
         error = refusal(call, reply)
         if error is not None:
             raise error
-        return call.read(reply)
+        return call.answer(reply)
 
 
 def _is_login_page(call: Call[object], reply: Reply) -> bool:

@@ -62,9 +62,9 @@ def _check_bounds(body: bytes) -> None:
     if len(body) <= SHORT:
         return
     if body.count(b"<") > MAX_TAGS:
-        raise DecodeError(f"more than {MAX_TAGS} tags @ /")
+        raise DecodeError(f"more than {MAX_TAGS} tags @ /", parsed=False)
     if body.count(b"=") > MAX_ATTRIBUTES and any(islice(ATTRIBUTE.finditer(body), MAX_ATTRIBUTES, None)):
-        raise DecodeError(f"more than {MAX_ATTRIBUTES} attributes @ /")
+        raise DecodeError(f"more than {MAX_ATTRIBUTES} attributes @ /", parsed=False)
 
 
 def _plain_list(text: str, name: str) -> Any:
@@ -106,7 +106,7 @@ def careful_xml_tree(body: bytes, lists: frozenset[str]) -> Any:
         fault = str(error)
     else:
         return tree.root
-    raise DecodeError(f"{fault} @ /")
+    raise DecodeError(f"{fault} @ /", parsed=False)
 
 
 def xml_bytes(root: str, namespace: str, children: Iterable[tuple[str, "str | list[tuple[str, str]]"]]) -> bytes:

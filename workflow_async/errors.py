@@ -43,7 +43,9 @@ from typing import Any, Protocol
 from attrs import frozen
 
 BODY_CUT = 2048
-"""Characters of a refused answer's body that an error keeps."""
+"""Characters of an answer's body that an error keeps."""
+FAULTS_SHOWN = 10
+"""Faults of an answer that the sentence of an error names."""
 
 
 class WorkflowAsyncError(Exception):
@@ -265,18 +267,30 @@ class StartLimited(StartRejected, RateLimited):
 
 
 class DecodeError(CallError):
-    """An answer that cannot be read as what was asked for; each of `faults` names its path."""
+    """An answer that cannot be read as what was asked for; each of `faults` names its place.
 
-    def __init__(self, *faults: str) -> None:
+    The place is the path of the server's keys, such as `$[3].event_identifier`.
+    """
+
+    def __init__(self, *faults: str, parsed: bool = True) -> None:
         super().__init__(*faults)
         self.faults = faults
+        self.parsed = parsed
+        """False if the body is no JSON or XML: cut or garbled on its way. Calls try again more often then."""
+        self.body = ""
+        """The answer's body, or the rows of a listing that cannot be read, cut at 2,048 characters.
+
+        "" if the answer may hold credentials.
+        """
         self.located: int | None = None
         """The id a Location header named beside an unreadable answer to a start."""
 
     @property
     def what(self) -> str:
-        """Every fault with its path."""
-        return "the answer cannot be read: " + "; ".join(self.faults)
+        """The first faults with their places, and how many more there are."""
+        more = len(self.faults) - FAULTS_SHOWN
+        shown = "; ".join(self.faults[:FAULTS_SHOWN]) + (f"; and {more} more" if more > 0 else "")
+        return f"the answer cannot be read: {shown}"
 
 
 class UnexpectedContent(DecodeError):

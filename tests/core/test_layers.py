@@ -36,6 +36,7 @@ PURE = [
         for system in ("opencast", "preservica")
         for name in ("calls", "records", "_convert", "filters")
     ),
+    "opencast/_internal.py",
     *("monitor/pace.py", "sandbox/engine.py", "sandbox/faults.py"),
 ]
 WIRES = {"httpx", "httpx2", "httpcore", "asyncio", "anyio", "aiohttp", "trio", "socket", "ssl"}

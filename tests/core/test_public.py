@@ -21,7 +21,7 @@ from workflow_async.errors import CallError, NotFound
 PUBLIC = {
     "workflow_async": """
         Basic Bearer Clock Digest Limits Listing ListingReport OpencastClient Page Phase Poll PreservicaClient Retry
-        Timeouts
+        Timeouts UnreadableRow
     """,
     "workflow_async.batch": """
         Ambiguous Conflicted Earlier Item Kind NotSeen NotSent OnConflict Ran Recorded Refused Result Run Skipped

@@ -17,13 +17,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workflow_async import _structure
+from workflow_async._call import UnreadableRow
 from workflow_async._reader import MISSING
 from workflow_async._rows import Rows, Table
-from workflow_async._structure import Records, by, converter, listed, record, structured
+from workflow_async._structure import Records, by, converter, listed, record, rows, structured, untold
 from workflow_async._values import Unfit, any_instant, instant, or_none, text, texts, truth, whole
 from workflow_async.errors import DecodeError
 from workflow_async.opencast import records as opencast
 from workflow_async.opencast._convert import opencast_converter
+from workflow_async.opencast._internal import internal_converter
 from workflow_async.opencast.records import Definition, Event, Me, Version, Workflow
 from workflow_async.preservica import records as preservica
 from workflow_async.preservica._convert import preservica_converter
@@ -36,7 +38,9 @@ class Part:
 
 
 @frozen(kw_only=True)
-class Whole:
+class Exact:
+    """A record without `extra`: where its values cannot be kept as they came, none may be unreadable."""
+
     id: int
     title: str = ""
     ready: bool = False
@@ -44,15 +48,26 @@ class Whole:
     made: datetime | None = None
     parts: tuple[Part, ...] | None = None
     notes: Mapping[str, str] = field(factory=dict)
+
+
+@frozen(kw_only=True)
+class Whole(Exact):
+    size: int | None = 1
+    since: datetime | None = None
     extra: Mapping[str, Any] = field(factory=dict)
+
+
+def teach(made: cattrs.Converter) -> None:
+    record(made, Part)
+    shared = {"id": by(whole, "identifier"), "made": by(or_none(instant)), "notes": by(texts)}
+    record(made, Exact, **shared, parts=listed(made, Part))
+    own = {"size": by(whole, "how-large", unread=None), "since": untold()}
+    record(made, Whole, **shared, **own, parts=listed(made, Part))
 
 
 def strict() -> cattrs.Converter:
     made = converter()
-    record(made, Part)
-    record(
-        made, Whole, id=by(whole, "identifier"), made=by(or_none(instant)), parts=listed(made, Part), notes=by(texts)
-    )
+    teach(made)
     return made
 
 
@@ -60,7 +75,7 @@ def read(tree: Any, kind: Any = Whole) -> Any:
     return structured(strict(), tree, kind)
 
 
-def faults(tree: Any, kind: Any = Whole) -> tuple[str, ...]:
+def faults(tree: Any, kind: Any = Exact) -> tuple[str, ...]:
     with pytest.raises(DecodeError) as caught:
         read(tree, kind)
     return caught.value.faults
@@ -101,15 +116,15 @@ def test_null_for_a_list_is_the_empty_one_and_absent_is_not_asked_for() -> None:
         ({"identifier": 1, "ready": None}, "expected true or false, got null @ $.ready"),
         ({"identifier": 1, "share": "1.9"}, "expected a number, got a text @ $.share"),
         ({"identifier": 1, "share": 1}, "expected a number, got a number @ $.share"),
-        ({"identifier": 1.9}, "expected a whole number, got a number @ $.id"),
-        ({"identifier": 1603.0}, "expected a whole number, got a number @ $.id"),
-        ({"identifier": True}, "expected a whole number, got true or false @ $.id"),
-        ({"identifier": "1603.0"}, "expected a whole number, got a text @ $.id"),
-        ({"identifier": ""}, "expected a whole number, got a text @ $.id"),
-        ({"identifier": "\uff11"}, "expected a whole number, got a text @ $.id"),
-        ({"identifier": "1" * 5000}, "expected a whole number, got a text @ $.id"),
-        ({"identifier": None}, "expected a whole number, got null @ $.id"),
-        ({}, "required field missing @ $.id"),
+        ({"identifier": 1.9}, "expected a whole number, got a number @ $.identifier"),
+        ({"identifier": 1603.0}, "expected a whole number, got a number @ $.identifier"),
+        ({"identifier": True}, "expected a whole number, got true or false @ $.identifier"),
+        ({"identifier": "1603.0"}, "expected a whole number, got a text @ $.identifier"),
+        ({"identifier": ""}, "expected a whole number, got a text @ $.identifier"),
+        ({"identifier": "\uff11"}, "expected a whole number, got a text @ $.identifier"),
+        ({"identifier": "1" * 5000}, "expected a whole number, got a text @ $.identifier"),
+        ({"identifier": None}, "expected a whole number, got null @ $.identifier"),
+        ({}, "required field missing @ $.identifier"),
         ({"identifier": 1, "parts": "abc"}, "expected a list, got a text @ $.parts"),
         ({"identifier": 1, "parts": {"0": {}}}, "expected a list, got an object @ $.parts"),
         ({"identifier": 1, "parts": [{"title": "a"}, {}]}, "required field missing @ $.parts[1].title"),
@@ -139,12 +154,130 @@ def test_a_reader_that_fails_in_its_own_way_is_a_fault_with_a_path_too() -> None
 
 def test_every_fault_is_told_at_once() -> None:
     tree = [{"identifier": 1}, {"title": 5}, {"identifier": 1, "ready": "x", "parts": [{"title": 1}]}]
-    assert sorted(faults(tree, list[Whole])) == [
+    assert sorted(faults(tree, list[Exact])) == [
         "expected a text, got a number @ $[1].title",
         "expected a text, got a number @ $[2].parts[0].title",
         "expected true or false, got a text @ $[2].ready",
-        "required field missing @ $[1].id",
+        "required field missing @ $[1].identifier",
     ]
+
+
+def test_a_fault_is_told_once_however_many_fields_read_its_key() -> None:
+    tree = {"identifier": 1, "state": 7, "event_identifier": "e"}
+    with pytest.raises(DecodeError) as caught:
+        structured(OPENCAST, tree, Workflow)
+    assert caught.value.faults == ("expected a text, got a number @ $.state",)
+
+
+def test_a_place_may_begin_within_the_answer() -> None:
+    with pytest.raises(DecodeError) as caught:
+        structured(strict(), {}, Whole, "$.value")
+    assert caught.value.faults == ("required field missing @ $.value.identifier",)
+
+
+# What is optional and cannot be read
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "name", "left"),
+    [
+        ("title", 5, "title", ""),
+        ("title", None, "title", ""),
+        ("title", ["a"], "title", ""),
+        ("ready", "false", "ready", False),
+        ("ready", 1, "ready", False),
+        ("share", "1.9", "share", 0.0),
+        ("share", 1, "share", 0.0),
+        ("made", "2025-10-26 02:30:00", "made", None),
+        ("made", {"year": 2025}, "made", None),
+        ("parts", "abc", "parts", None),
+        ("parts", [{"title": "a"}, {"size": 1}], "parts", None),
+        ("parts", [{"title": "a", "size": 1.5}], "parts", None),
+        ("notes", {"a": 1, "b": "c"}, "notes", {}),
+        ("notes", [], "notes", {}),
+        ("how-large", "1.5 GB", "size", None),
+        ("how-large", None, "size", None),
+        ("how-large", 2.0, "size", None),
+    ],
+)
+def test_an_optional_value_that_does_not_read_counts_as_absent_and_is_kept_as_it_came(
+    key: str, value: Any, name: str, left: Any
+) -> None:
+    found = read({"identifier": 7, key: value, "new": 1})
+    assert (found.id, getattr(found, name)) == (7, left)
+    assert found.extra == {key: value, "new": 1}
+    others = {field.name for field in attrs.fields(Whole)} - {name, "extra"}
+    assert all(getattr(found, other) == getattr(Whole(id=7), other) for other in others)
+
+
+def test_several_optional_values_may_be_unreadable_at_once() -> None:
+    odd = {"title": 1, "made": "yesterday", "how-large": "big"}
+    assert read({"identifier": 7, "ready": True, **odd}) == Whole(id=7, ready=True, size=None, extra=odd)
+
+
+def test_an_absent_number_has_its_default_and_an_unreadable_one_has_none() -> None:
+    assert (read({"identifier": 7}).size, read({"identifier": 7, "how-large": "x"}).size) == (1, None)
+
+
+def test_a_required_value_that_does_not_read_is_a_fault_beside_optional_ones_that_do_not() -> None:
+    assert faults({"identifier": "x", "title": 5}, Whole) == ("expected a whole number, got a text @ $.identifier",)
+    assert faults({"title": 5}, Whole) == ("required field missing @ $.identifier",)
+
+
+def test_a_key_that_a_required_field_needs_is_required() -> None:
+    tree = {"identifier": 1, "state": ["running"], "event_identifier": "e", "title": 3}
+    assert refused(tree, Workflow) is not None
+
+
+def test_a_field_that_never_comes_on_the_wire_holds_its_default_whatever_comes() -> None:
+    assert read({"identifier": 7, "since": "2018-08-08T08:46:57Z"}) == Whole(
+        id=7, extra={"since": "2018-08-08T08:46:57Z"}
+    )
+    (row,) = structured(strict(), Rows([1], Table({"identifier": ["7"], "since": ["x"]}, 1)), list[Whole])
+    assert row == Whole(id=7, extra={"since": "x"})
+
+
+# Rows
+
+
+def records_of(trees: Any, at: str = "$") -> tuple[Any, ...]:
+    return rows(Records(teach), trees, Whole, at)
+
+
+def test_a_row_that_cannot_be_read_stands_in_its_place_and_hides_no_other() -> None:
+    odd: Any = {"title": "no id"}
+    one, two, three = records_of([{"identifier": 1}, odd, {"identifier": 3, "title": 5}], "$.rows")
+    assert (one, three) == (Whole(id=1), Whole(id=3, extra={"title": 5}))
+    assert two == UnreadableRow(("required field missing @ $.rows[1].identifier",), odd)
+
+
+def test_rows_may_be_of_any_kind_and_come_one_by_one() -> None:
+    found = records_of(iter([7, None, {"identifier": 1}, [], "x"]))
+    assert [type(row) for row in found] == [UnreadableRow, UnreadableRow, Whole, UnreadableRow, UnreadableRow]
+    assert found[0].faults == ("expected an object, got a number @ $[0]",)
+
+
+def test_rows_that_are_alike_are_read_one_by_one_where_one_of_them_cannot_be() -> None:
+    table = Table({"identifier": ["7", "x", None], "title": ["a", None, "c"]}, 3)
+    one, two, three = records_of(Rows([1, {"identifier": "8"}, 2], table))[:3]
+    assert (one, two) == (Whole(id=7, title="a"), Whole(id=8))
+    assert three == UnreadableRow(("expected a whole number, got a text @ $[2].identifier",), {"identifier": "x"})
+
+
+def test_an_unreadable_row_is_the_same_one_in_two_pages_and_shows_its_faults_only() -> None:
+    one, two = records_of([{"title": "s3cret"}, {"title": "s3cret"}])
+    assert one.id == two.id != records_of([{"title": "other"}])[0].id
+    assert len({one, one}) == 1
+    assert "s3cret" not in repr(one)
+
+
+def test_a_row_that_does_not_even_parse_is_the_whole_answers_fault() -> None:
+    def trees() -> Iterator[Any]:
+        yield {"identifier": 1}
+        raise DecodeError("not JSON @ $", parsed=False)
+
+    with pytest.raises(DecodeError, match="not JSON"):
+        records_of(trees())
 
 
 @pytest.mark.parametrize(
@@ -279,14 +412,16 @@ def test_how_records_are_read_is_made_when_the_first_is_read() -> None:
 # The fast reader beside the careful one
 
 
-def carefully(make: Callable[[], Records]) -> cattrs.Converter:
+def carefully(make: Callable[[], Records]) -> Records:
     """The converter whose records are read in detail at once, as they are read again after a failure."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_structure, "reader", lambda kind, fields, careful, *, extra: careful)
-        return make().converter
+        made = make()
+        assert made.converter
+        return made
 
 
-def told(reading: Records | cattrs.Converter, tree: Any, kind: Any) -> tuple[str, Any]:
+def told(reading: Records, tree: Any, kind: Any) -> tuple[str, Any]:
     """The record in every detail, or the faults in their order."""
     try:
         return "read", repr(attrs.asdict(structured(reading, tree, kind)))
@@ -316,6 +451,7 @@ PLACES = st.recursive(
 PAIRS = [
     (opencast_converter(), carefully(opencast_converter)),
     (preservica_converter(), carefully(preservica_converter)),
+    (internal_converter(), carefully(internal_converter)),
 ]
 OPERATION = """operation state identifier description if unless start completion time_in_queue host configuration
     fail_workflow_on_error error_handler_workflow retry_strategy max_attempts failed_attempts"""
@@ -324,6 +460,7 @@ WORKFLOW = """identifier state title description workflow_definition_identifier 
     configuration"""
 MONITOR = """mappedId name status category started completed progressText percentComplete filesPending size warnings
     errors canRetry"""
+INTERNAL_OPERATION = "template state id started time-in-queue fail-on-error max-attempts configurations"
 KINDS: list[tuple[int, Any, str]] = [
     (0, opencast.Operation, OPERATION),
     (0, opencast.OperationDefinition, "operation description if unless fail_workflow_on_error max_attempts"),
@@ -337,14 +474,17 @@ KINDS: list[tuple[int, Any, str]] = [
     (1, preservica.Process, "apiId name description type active trigger"),
     (1, preservica.Monitor, MONITOR),
     (1, preservica.Message, "mappedId mappedMonitorId workflowInstanceId path date status entityRef"),
+    (2, opencast.Operation, INTERNAL_OPERATION),
+    (2, Workflow, "id state title template creator-id dateCreated mediaPackageId operations configurations"),
 ]
+IDS = [f"{('opencast', 'preservica', 'internal')[system]}.{kind.__qualname__}" for system, kind, _ in KINDS]
 STRANGERS = ["extra", "#extra", "id", "kind", "made", "self"]
 NUMBERS = st.integers() | st.sampled_from([0, "7", 2**70])
 INSTANTS = st.sampled_from(["2018-08-08T08:46:57Z", "2018-08-08T08:46:57.201Z", "2018-08-08T10:46:57.2+02:00", ""])
 COUNTS = """identifier time_in_queue max_attempts failed_attempts Id filesPending size warnings errors
-    workflowInstanceId"""
-DATES = "start completion created Started Finished started completed date"
-TRUTHS = "fail_workflow_on_error active canRetry"
+    workflowInstanceId id time-in-queue max-attempts"""
+DATES = "start completion created Started Finished started completed date dateCreated"
+TRUTHS = "fail_workflow_on_error active canRetry fail-on-error"
 FITTING: dict[str, st.SearchStrategy[Any]] = {
     **dict.fromkeys(COUNTS.split(), NUMBERS),
     **dict.fromkeys(DATES.split(), INSTANTS),
@@ -366,14 +506,17 @@ def objects(draw: st.DrawFn, kind: Any, named: str, depth: int = 1) -> Any:
     if kind in {Definition, Event, preservica.Context}:
         tree |= {"identifier": "a", "Id": "b"}
     if depth and "operations" in keys:
-        tree["operations"] = draw(st.lists(objects(opencast.Operation, OPERATION, 0), max_size=3))
+        inner = INTERNAL_OPERATION if "mediaPackageId" in keys else OPERATION
+        tree["operations"] = draw(st.lists(objects(opencast.Operation, inner, 0), max_size=3))
+    if "mediaPackageId" in keys:
+        tree["operations"] = draw(st.sampled_from([{"operation": tree["operations"]}, "", {"operation": {}}]))
     for key in draw(st.sets(st.sampled_from([*keys, *STRANGERS]), max_size=2)):
         tree[key] = draw(PLACES | st.just(MISSING))
     return {key: value for key, value in tree.items() if value is not MISSING}
 
 
 @pytest.mark.sweep
-@pytest.mark.parametrize(("system", "kind", "keys"), KINDS, ids=[kind.__qualname__ for _, kind, _ in KINDS])
+@pytest.mark.parametrize(("system", "kind", "keys"), KINDS, ids=IDS)
 @given(data=st.data())
 def test_the_fast_reader_gives_what_the_careful_one_gives(system: int, kind: Any, keys: str, data: Any) -> None:
     fast, careful = PAIRS[system]
@@ -384,14 +527,15 @@ def test_the_fast_reader_gives_what_the_careful_one_gives(system: int, kind: Any
 
 
 @given(st.lists(st.fixed_dictionaries({"identifier": LIKELY, "state": LIKELY, "event_identifier": LIKELY}), max_size=4))
-def test_a_page_is_read_or_refused_with_the_same_paths(rows: list[Any]) -> None:
+def test_a_page_is_read_or_refused_with_the_same_paths(trees: list[Any]) -> None:
     outcomes = []
     for reading in PAIRS[0]:
         try:
-            outcomes.append(repr(structured(reading, rows, list[Workflow])))
+            outcomes.append(repr(structured(reading, trees, list[Workflow])))
         except DecodeError as error:
             outcomes.append(repr(error.faults))
-    assert outcomes[0] == outcomes[1]
+        outcomes.append(repr(rows(reading, trees, Workflow)))
+    assert outcomes[:2] == outcomes[2:]
 
 
 CELLS = (
@@ -416,16 +560,16 @@ def tables(draw: st.DrawFn, named: str) -> Table:
 ODDS = st.integers(0, 30).map(lambda number: number == 30)
 
 
-def all_told(reading: Records | cattrs.Converter, rows: Any, kind: Any) -> tuple[str, Any]:
+def all_told(reading: Records, trees: Any, kind: Any) -> tuple[str, Any]:
     """The records in every detail, or the faults in their order."""
     try:
-        return "read", [repr(attrs.asdict(row)) for row in structured(reading, rows, list[kind])]
+        return "read", [repr(attrs.asdict(row)) for row in structured(reading, trees, list[kind])]
     except DecodeError as error:
         return "refused", error.faults
 
 
 @pytest.mark.sweep
-@pytest.mark.parametrize(("system", "kind", "keys"), KINDS, ids=[kind.__qualname__ for _, kind, _ in KINDS])
+@pytest.mark.parametrize(("system", "kind", "keys"), KINDS, ids=IDS)
 @given(data=st.data())
 def test_rows_that_are_alike_are_read_as_the_careful_reader_reads_their_trees(
     system: int, kind: Any, keys: str, data: Any
@@ -434,8 +578,9 @@ def test_rows_that_are_alike_are_read_as_the_careful_reader_reads_their_trees(
     alike = data.draw(tables(keys))
     others = data.draw(st.lists(objects(kind, keys), max_size=2))
     first = data.draw(st.integers(0, alike.count))
-    rows = Rows([*others[:1], first, *others[1:], alike.count - first], alike)
-    assert all_told(fast, rows, kind) == all_told(careful, rows.trees(), kind)
+    mixed = Rows([*others[:1], first, *others[1:], alike.count - first], alike)
+    assert all_told(fast, mixed, kind) == all_told(careful, mixed.trees(), kind)
+    assert repr(rows(fast, mixed, kind)) == repr(rows(careful, mixed.trees(), kind))
 
 
 ACTIVE: dict[str, list[str | None]] = {
@@ -458,10 +603,10 @@ def test_rows_as_they_should_be_are_read_without_the_careful_reader(monkeypatch:
 
 
 def test_one_odd_text_in_rows_that_are_alike_is_named_by_its_place_in_the_list() -> None:
-    rows = Rows([{"Id": "1", "State": "ACTIVE"}, 2], Table({**ACTIVE, "Id": ["7", "x"]}, 2))
+    alike = Rows([{"Id": "1", "State": "ACTIVE"}, 2], Table({**ACTIVE, "Id": ["7", "x"]}, 2))
     with pytest.raises(DecodeError) as caught:
-        structured(preservica_converter(), rows, list[preservica.Workflow])
-    assert caught.value.faults == ("expected a whole number, got a text @ $[2].id",)
+        structured(preservica_converter(), alike, list[preservica.Workflow])
+    assert caught.value.faults == ("expected a whole number, got a text @ $[2].Id",)
     assert len(structured(preservica_converter(), Rows([2], Table(ACTIVE, 2)), list[preservica.Workflow])) == 2
 
 
@@ -476,8 +621,8 @@ def test_rows_are_read_as_frozen_records_that_share_nothing_that_could_change() 
 
 
 def test_values_that_are_absent_from_rows_are_each_records_own() -> None:
-    rows = Rows([2], Table({"identifier": ["7", "8"], "title": ["a", None]}, 2))
-    one, two = structured(strict(), rows, list[Whole])
+    alike = Rows([2], Table({"identifier": ["7", "8"], "title": ["a", None]}, 2))
+    one, two = structured(strict(), alike, list[Whole])
     assert (one, two) == (Whole(id=7, title="a"), Whole(id=8))
     assert one.notes is not two.notes
 

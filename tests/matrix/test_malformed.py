@@ -67,8 +67,10 @@ async def test_a_body_that_stays_malformed_is_a_decode_error_with_its_place(
     async with server.client(fake_time.clock) as client:
         with pytest.raises(DecodeError, match=" @ [$/]") as got:
             await client.workflows.get(7)
-    assert got.value.attempts == len(server.asked) == 4
-    see("DecodeError with its place after 4 attempts; a repaired body is read")
+    parsed = (system, name) == ("opencast", "null")
+    assert got.value.attempts == len(server.asked) == (2 if parsed else 4)
+    assert got.value.body == MALFORMED[system][name].decode("utf-8", "replace")
+    see("DecodeError with its place after 4 attempts, 2 if it parses; a repaired body is read")
 
 
 @pytest.mark.row(36)

@@ -1,9 +1,10 @@
 """What each answer of the External API reads as; no event loop, no socket."""
 
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pytest
 
@@ -73,8 +74,8 @@ def test_an_empty_configuration_may_be_absent_null_or_an_empty_object(member: st
 @pytest.mark.parametrize("value", ['""', "[]", "3", '{"a": true}', '{"a": {}}'])
 def test_a_configuration_is_an_object_of_texts_and_nothing_else(value: str) -> None:
     reply = Reply(200, {}, f'{{{MINIMAL}, "configuration": {value}}}'.encode())
-    with pytest.raises(DecodeError, match=r"expected .*, got .* @ \$\.configuration"):
-        calls.get_workflow(1603, WITH_BOTH).read(reply)
+    record = calls.get_workflow(1603, WITH_BOTH).read(reply)
+    assert (record.configuration, record.extra) == (None, {"configuration": json.loads(value)})
 
 
 def test_what_was_not_asked_for_is_none() -> None:
@@ -121,18 +122,96 @@ def test_fields_nobody_knows_are_kept() -> None:
 @pytest.mark.parametrize(
     ("was", "now", "fault"),
     [
-        ('"identifier": 1603', '"identifier": 1603.0', r"expected a whole number, got a number @ \$\.id"),
-        ('"identifier": 1603', '"identifier": true', r"expected a whole number, got true or false @ \$\.id"),
-        ('"title": "Fast Testing Workflow"', '"title": ["x"]', r"expected a text, got a list @ \$\.title"),
-        ('"event_identifier"', '"event"', r"required field missing @ \$\.event"),
-        ('"failed_attempts": 0', '"failed_attempts": null', r"expected a whole number, got null @ \$\.operations"),
-        ('"fail_workflow_on_error": true', '"fail_workflow_on_error": 1', r"expected true or false, got a number @ \$"),
-        ('"start": "2018', '"start": "in 2018', r"expected an instant such as .*, got a text @ \$"),
+        ('"identifier": 1603', '"identifier": 1603.0', r"expected a whole number, got a number @ \$\.identifier"),
+        ('"identifier": 1603', '"identifier": true', r"expected a whole number, got true or false @ \$\.identifier"),
+        ('"state": "running"', '"state": false', r"expected a text, got true or false @ \$\.state"),
+        ('"event_identifier"', '"event"', r"required field missing @ \$\.event_identifier"),
     ],
 )
-def test_a_value_of_another_type_is_a_fault_with_its_path(was: str, now: str, fault: str) -> None:
+def test_a_required_value_that_cannot_be_read_is_a_fault_at_the_servers_key(was: str, now: str, fault: str) -> None:
     with pytest.raises(DecodeError, match=fault):
-        workflow("workflow-16.json", lambda text: text.replace(was, now))
+        workflow("workflow-16.json", lambda text: text.replace(was, now, 1))
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "name", "left", "raw"),
+    [
+        ('"title": "Fast Testing Workflow"', '"title": ["x"]', "title", "", ["x"]),
+        ('"title": "Fast Testing Workflow"', '"title": 1984', "title", "", 1984),
+        ('"creator": "Opencast Project Administrator"', '"creator": ["admin"]', "creator", None, ["admin"]),
+        ('"workflow_definition_identifier": "fast"', '"workflow_definition_identifier": 7', "definition", "", 7),
+    ],
+)
+def test_an_optional_value_that_cannot_be_read_hides_neither_id_nor_state(
+    was: str, now: str, name: str, left: Any, raw: Any
+) -> None:
+    record = workflow("workflow-16.json", lambda text: text.replace(was, now))
+    assert (record.id, record.state, record.event) == (1603, State.RUNNING, EVENT)
+    assert getattr(record, name) == left
+    assert record.extra == {was.partition(":")[0].strip('"'): raw}
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "name", "raw"),
+    [
+        ('"start": "2018-08-08T08:46:57.201Z"', '"start": "in 2018"', "start", "in 2018"),
+        ('"failed_attempts": 0', '"failed_attempts": null', "failed_attempts", None),
+        ('"fail_workflow_on_error": true', '"fail_workflow_on_error": 1', "fail_workflow_on_error", 1),
+        ('"max_attempts": 1', '"max_attempts": "many"', "max_attempts", "many"),
+        ('"identifier": 1604', '"identifier": [1604]', "id", [1604]),
+    ],
+)
+def test_an_optional_value_of_an_operation_is_none_and_kept_as_it_came(was: str, now: str, name: str, raw: Any) -> None:
+    record = workflow("workflow-16.json", lambda text: text.replace(was, now, 1))
+    assert record.operations is not None
+    first, second = record.operations
+    assert (first.operation, first.state) == ("defaults", OperationState.SUCCEEDED)
+    assert getattr(first, name) is None
+    assert first.extra == {was.partition(":")[0].strip('"'): raw}
+    assert not second.extra
+
+
+def test_operations_that_cannot_be_read_are_none_and_kept_as_they_came() -> None:
+    record = workflow("workflow-16.json", lambda text: text.replace('"operation": "encode",', ""))
+    assert (record.id, record.operations) == (1603, None)
+    assert [operation.get("operation") for operation in record.extra["operations"]] == ["defaults", None]
+
+
+def test_a_state_of_an_event_that_cannot_be_read_is_unknown_and_not_none() -> None:
+    body = b'[{"identifier": "e-1", "processing_state": 7}, {"identifier": "e-2", "processing_state": ""}]'
+    odd, none = calls.list_processing(size=2).read(Reply(200, {}, body)).items
+    assert (odd.processing_state, odd.extra) == (State.UNKNOWN, {"processing_state": 7})
+    assert none.processing_state is None
+
+
+def test_versions_that_cannot_be_read_do_not_hide_the_default() -> None:
+    record = calls.get_version().read(Reply(200, {}, b'{"default": "v1.7.0", "versions": "v1.7.0"}'))
+    assert (record.lists_workflows, record.versions, record.extra) == (True, (), {"versions": "v1.7.0"})
+
+
+def test_only_the_internal_endpoint_says_when_a_workflow_was_made() -> None:
+    body = f'{{{MINIMAL}, "created": "2018-08-08T08:46:57Z"}}'.encode()
+    record = calls.get_workflow(1603).read(Reply(200, {}, body))
+    assert (record.created, record.extra) == (None, {"created": "2018-08-08T08:46:57Z"})
+
+
+def test_a_row_that_cannot_be_read_keeps_its_place_in_a_page() -> None:
+    page = PAGE.read(Reply(200, {}, b'[{"identifier": 1}, {"identifier": 2, "state": "x", "event_identifier": "e"}]'))
+    odd: Any = page.items[0]
+    assert odd.faults == (
+        "required field missing @ $[0].state",
+        "required field missing @ $[0].event_identifier",
+    )
+    assert odd.row == {"identifier": 1}
+    assert page.items[1].id == 2
+    assert page.next is not None
+    assert page.next.params == (("limit", "2"), ("offset", "2"))
+
+
+def test_an_event_that_cannot_be_read_is_none_of_those_asked_for() -> None:
+    call = calls.events_by_id(["e-1", "e-2"])
+    found = call.read(Reply(200, {}, b'[{"identifier": 7}, {"identifier": "e-2", "created": 3}, null]'))
+    assert [event.id for event in found] == ["e-2"]
 
 
 def test_the_documents_texts_for_truth_and_numbers_are_read_too() -> None:
@@ -208,7 +287,7 @@ def test_a_definition_has_identifier_and_operation_where_the_document_says_id() 
         ("series", False, -1),
     ]
     assert record.operations[1].configuration == {}
-    with pytest.raises(DecodeError, match=r"required field missing @ \$\.id"):
+    with pytest.raises(DecodeError, match=r"required field missing @ \$\.identifier"):
         definition("definition-document.json")
 
 
@@ -245,6 +324,7 @@ def test_the_workflows_of_an_event_are_read_from_an_object_a_list_or_nothing(
     assert [(record.id, record.state) for record in records] == expected
     assert all((r.event, r.definition, r.creator) == ("e-1", "fast", "admin") for r in records)
     assert all(r.state_text.islower() for r in records)
+    assert all(r.created is not None and r.created.tzinfo is UTC for r in records)
 
 
 def test_the_version_says_whether_workflows_can_be_listed() -> None:

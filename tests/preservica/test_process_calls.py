@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from workflow_async._call import Call, Page, Replay, Reply
+from workflow_async._call import Call, Page, Replay, Reply, UnreadableRow
 from workflow_async.errors import DecodeError, InvalidArgument, ListingInconsistent, ResponseMismatch
 from workflow_async.preservica import Message, Monitor, Process, process_calls
 
@@ -56,17 +56,36 @@ def test_a_process_needs_no_more_than_its_id() -> None:
 @pytest.mark.parametrize(
     ("body", "fault"),
     [
-        ({}, "expected a list @ configs"),
-        ({"configs": {}}, "expected a list @ configs"),
-        ({"configs": [{}]}, "required field missing @ $[0].id"),
-        ({"configs": [{"apiId": "p", "active": "yes"}]}, "expected true or false, got a text @ $[0].active"),
-        ({"configs": [{"apiId": "p", "trigger": "Manual"}]}, "expected an object @ $[0].trigger"),
+        ({}, "expected a list @ $.configs"),
+        ({"configs": {}}, "expected a list @ $.configs"),
     ],
 )
 def test_processes_that_cannot_be_read_name_the_path(body: dict[str, Any], fault: str) -> None:
     with pytest.raises(DecodeError) as caught:
         read(process_calls.list_processes(), body)
     assert caught.value.faults == (fault,)
+
+
+def test_a_process_without_an_id_hides_no_other() -> None:
+    odd, fine = read(process_calls.list_processes(), {"configs": [{"name": "n"}, {"apiId": "p"}]}).items
+    assert odd == UnreadableRow(("required field missing @ $.configs[0].apiId",), {"name": "n"})
+    assert fine == Process(id="p")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "name", "left"),
+    [
+        ("active", "yes", "active", None),
+        ("active", 1, "active", None),
+        ("trigger", "Manual", "trigger", {}),
+        ("name", 7, "name", ""),
+    ],
+)
+def test_an_optional_value_of_a_process_that_cannot_be_read_is_kept_as_it_came(
+    key: str, value: Any, name: str, left: Any
+) -> None:
+    (only,) = read(process_calls.list_processes(), {"configs": [{"apiId": "p", key: value}]}).items
+    assert (only.id, getattr(only, name), only.extra) == ("p", left, {key: value})
 
 
 @pytest.mark.parametrize(("active", "body"), [(True, b"true"), (False, b"false")])
@@ -121,6 +140,45 @@ def test_a_monitor_is_read_whole_and_a_percentage_stays_what_the_server_said(sam
     assert (monitor.files_pending, monitor.files_processed, monitor.size) == (3, 1, 6083)
     assert (monitor.warnings, monitor.errors, monitor.can_retry) == (0, 0, True)
     assert monitor.extra == {"abandoned": False}
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "name"),
+    [
+        ("started", "2024-01-07 12:02:04", "started"),
+        ("completed", 1704628924000, "completed"),
+        ("size", "1.5 GB", "size"),
+        ("size", 6083.0, "size"),
+        ("filesPending", -1.5, "files_pending"),
+        ("filesProcessed", True, "files_processed"),
+        ("warnings", "none", "warnings"),
+        ("errors", [], "errors"),
+        ("canRetry", "yes", "can_retry"),
+    ],
+)
+def test_a_date_or_a_size_of_a_monitor_that_cannot_be_read_is_none_and_kept_as_it_came(
+    key: str, value: Any, name: str
+) -> None:
+    body = monitors(*"abc")
+    body["value"]["monitors"][1][key] = value
+    one, odd, two = page(body).items
+    assert (one, two) == (Monitor(id="a"), Monitor(id="c"))
+    assert (odd.id, getattr(odd, name), odd.extra) == ("b", None, {key: value})
+
+
+def test_a_monitor_without_an_id_hides_no_other_and_counts_as_a_row() -> None:
+    body = monitors("a", "", "c", next="/x?start=3")
+    found = page(body)
+    one, odd, two = found.items
+    assert (one.id, two.id) == ("a", "c")
+    assert isinstance(odd, UnreadableRow)
+    assert odd.faults == ("expected a text that is not blank @ $.value.monitors[1].mappedId",)
+    assert found.next is not None
+
+
+@pytest.mark.parametrize("total", [True, "many", 2.5, None])
+def test_a_total_that_is_no_whole_number_is_none(total: object) -> None:
+    assert page(monitors("a", totalResults=total)).total is None
 
 
 @pytest.mark.parametrize(("said", "kept"), [("50", "50"), (50, "50"), (12.5, "12.5"), (None, ""), ("", "")])
@@ -223,6 +281,18 @@ def test_a_message_needs_no_more_than_its_id() -> None:
     call = process_calls.list_messages((), size=10, limit=None)
     (message,) = read(call, {"value": {"messages": [{"mappedId": "m", "workflowInstanceId": None}]}}).items
     assert message == Message(id="m")
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "name"), [("date", "23.10.2023", "date"), ("workflowInstanceId", "none", "workflow_id")]
+)
+def test_an_optional_value_of_a_message_that_cannot_be_read_is_none_and_kept_as_it_came(
+    key: str, value: Any, name: str
+) -> None:
+    call = process_calls.list_messages((), size=10, limit=None)
+    odd, none = read(call, {"value": {"messages": [{"mappedId": "m", key: value}, {"message": "lost"}]}}).items
+    assert (odd.id, getattr(odd, name), odd.extra) == ("m", None, {key: value})
+    assert none == UnreadableRow(("required field missing @ $.value.messages[1].mappedId",), {"message": "lost"})
 
 
 def test_a_timeseries_is_kept_as_it_comes(sample: Sample) -> None:

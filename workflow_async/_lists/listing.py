@@ -1,14 +1,15 @@
 """A listing as an async iterable: pages are asked for as they are needed, and some ahead of that."""
 
-from collections.abc import AsyncGenerator, Callable, Hashable
+from collections.abc import AsyncGenerator, Callable, Hashable, Sequence
 from contextlib import aclosing
 from typing import Generic, TypeVar
 
 import attrs
 
-from workflow_async._call import Call, Page
+from workflow_async._call import Call, OnUnreadable, Page, UnreadableRow, on_unreadable
 from workflow_async._lists.ahead import Ahead, Send
 from workflow_async._lists.scan import Chain, Consistency, Found, Scan
+from workflow_async.errors import BODY_CUT, DecodeError
 
 T = TypeVar("T")
 
@@ -30,6 +31,8 @@ class ListingReport:
     """Pages that did not join on to what was known, so that the pass stepped back."""
     lag: float = 0.0
     """Seconds that the server's list may be behind its records."""
+    unreadable: tuple[UnreadableRow, ...] = ()
+    """Rows that cannot be read, and so were not given: what is wrong, where, and the row as it came."""
 
 
 class Listing(Generic[T]):
@@ -39,9 +42,12 @@ class Listing(Generic[T]):
     one is read; a reader that is slow holds no connection, since what has come waits here, and one that leaves early
     ends them. It can be iterated again, which asks the server again. An item that comes twice, because it moved between
     pages, is given once. What the listing did is in `report`.
+
+    A row without a readable id or state does not hide the others. When all others have been given, one `DecodeError`
+    names every such row with its page and place. With `unreadable="skip"` only `report.unreadable` does.
     """
 
-    __slots__ = ("_begin", "_found", "_key", "_lag", "_limit", "_mode", "_send", "_wanted")
+    __slots__ = ("_begin", "_found", "_key", "_lag", "_limit", "_mode", "_send", "_unreadable", "_wanted")
 
     def __init__(
         self,
@@ -53,6 +59,7 @@ class Listing(Generic[T]):
         wanted: Callable[[T], bool] | None = None,
         consistency: Consistency = "fast",
         lag: float = 0.0,
+        unreadable: OnUnreadable = "raise",
     ) -> None:
         self._send = send
         self._begin = begin
@@ -61,6 +68,7 @@ class Listing(Generic[T]):
         self._wanted = wanted
         self._mode = consistency
         self._lag = lag
+        self._unreadable = on_unreadable(unreadable)
         self._found = self._nothing()
 
     @property
@@ -68,11 +76,23 @@ class Listing(Generic[T]):
         """What the pass that began last has done so far."""
         found = self._found
         return ListingReport(
-            self._mode, found.requests, found.pages, found.rows, found.duplicates, found.steps_back, self._lag
+            self._mode,
+            found.requests,
+            found.pages,
+            found.rows,
+            found.duplicates,
+            found.steps_back,
+            self._lag,
+            tuple(found.unreadable),
         )
 
     async def pages(self) -> AsyncGenerator[Page[T], None]:
-        """Page by page; raises `ListingInconsistent` when going on would never end."""
+        """Page by page.
+
+        Raises:
+            ListingInconsistent: going on would never end.
+            DecodeError: after the last page, for rows that cannot be read, unless they are to be skipped.
+        """
         found = self._found = self._nothing()
         scan = Chain(self._begin, found) if isinstance(self._begin, Call) else self._begin(found)
         async with Ahead[Page[T]](self._send) as ahead:
@@ -89,6 +109,8 @@ class Listing(Generic[T]):
                     ahead.ask(more)
                 yield attrs.evolve(page, items=items)
             await ahead.rest()
+        if found.unreadable and self._unreadable == "raise":
+            raise _cannot_read(found.unreadable)
 
     async def __aiter__(self) -> AsyncGenerator[T, None]:
         async with aclosing(self.pages()) as pages:
@@ -103,3 +125,10 @@ class Listing(Generic[T]):
 
     def _nothing(self) -> Found[T]:
         return Found(self._key, self._limit, self._wanted)
+
+
+def _cannot_read(rows: Sequence[UnreadableRow]) -> DecodeError:
+    """One error for all rows that cannot be read."""
+    error = DecodeError(*(f"page {row.page}: {fault}" for row in rows for fault in row.faults))
+    error.body = "\n".join(repr(row.row) for row in rows)[:BODY_CUT]
+    return error

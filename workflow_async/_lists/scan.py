@@ -7,9 +7,9 @@ after the one before. An answer that does not join on is dropped with all that w
 from collections.abc import Callable, Hashable, Sequence
 from typing import Generic, Literal, Protocol, TypeVar
 
-from attrs import define, field
+from attrs import define, evolve, field
 
-from workflow_async._call import Call, Page
+from workflow_async._call import Call, Page, UnreadableRow
 from workflow_async.errors import ListingInconsistent
 
 T = TypeVar("T")
@@ -54,6 +54,8 @@ class Found(Generic[T]):
     rows: int = field(default=0, init=False)
     duplicates: int = field(default=0, init=False)
     steps_back: int = field(default=0, init=False)
+    unreadable: list[UnreadableRow] = field(factory=list, init=False)
+    """Rows that cannot be read, each once."""
     fruitful: int = field(default=0, init=False)
     """Pages that brought something new."""
     idle: int = field(default=0, init=False)
@@ -80,11 +82,19 @@ class Found(Generic[T]):
         self.duplicates += len(items) - len(fresh)
         self.fruitful += bool(fresh)
         self.idle = 0 if fresh else self.idle + 1
-        given = fresh if self.wanted is None else [item for item in fresh if self.wanted(item)]
+        given = self._readable(fresh)
+        given = given if self.wanted is None else [item for item in given if self.wanted(item)]
         if self.limit is not None:
             given = given[: self.limit - self.rows]
         self.rows += len(given)
         return tuple(given)
+
+    def _readable(self, fresh: Sequence[T]) -> Sequence[T]:
+        """The rows that can be read; the others are noted."""
+        if UnreadableRow not in set(map(type, fresh)):
+            return fresh
+        self.unreadable += [evolve(row, page=self.pages) for row in fresh if isinstance(row, UnreadableRow)]
+        return [item for item in fresh if not isinstance(item, UnreadableRow)]
 
     def _fresh(self, items: Sequence[T]) -> Sequence[T]:
         keys = [self.key(item) for item in items]

@@ -2,7 +2,7 @@
 
 import cattrs
 
-from workflow_async._structure import Records, by, listed, record
+from workflow_async._structure import Records, by, listed, record, untold
 from workflow_async._values import instant, known, or_none, text, texts, truth, whole
 from workflow_async.opencast.records import (
     Definition,
@@ -38,6 +38,7 @@ def _teach(strict: cattrs.Converter) -> None:
         definition=by(text, "workflow_definition_identifier"),
         event=by(text, "event_identifier"),
         creator=by(or_none(text)),
+        created=untold(),
         # Read at once, faults and all. Left as they came until somebody looks, a page of 20 operations each would cost
         # little more than parsing it does, not two to three times that; but a fault would come to light anywhere,
         # later, and a record would hold the whole of what was parsed.
@@ -63,10 +64,10 @@ def _operations(strict: cattrs.Converter) -> None:
         "description": by(text),
         "if_": by(text, "if"),
         "unless": by(text),
-        "fail_workflow_on_error": by(truth),
+        "fail_workflow_on_error": by(truth, unread=None),
         "error_handler_workflow": by(text),
         "retry_strategy": by(text),
-        "max_attempts": by(whole),
+        "max_attempts": by(whole, unread=None),
         "configuration": by(texts),
     }
     record(strict, OperationDefinition, **shared)
@@ -81,7 +82,7 @@ def _operations(strict: cattrs.Converter) -> None:
         completion=by(or_none(instant)),
         time_in_queue=by(or_none(whole)),
         host=by(text),
-        failed_attempts=by(whole),
+        failed_attempts=by(whole, unread=None),
     )
 
 
@@ -92,7 +93,8 @@ def _surroundings(strict: cattrs.Converter) -> None:
         id=cattrs.override(rename="identifier"),
         title=by(text),
         status=by(text),
-        processing_state=by(or_none(STATE)),
+        # None would say that the event has no workflow.
+        processing_state=by(or_none(STATE), unread=State.UNKNOWN),
         created=by(or_none(instant)),
         series=by(text, "is_part_of"),
     )

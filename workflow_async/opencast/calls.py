@@ -7,12 +7,26 @@ from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from workflow_async._call import DIGITS, Call, Page, Params, Replay, Reply, Signature, Value, segment, texts
-from workflow_async._json import json_rows, json_tree
+from workflow_async._call import (
+    DIGITS,
+    Call,
+    OnUnreadable,
+    Page,
+    Params,
+    Replay,
+    Reply,
+    Signature,
+    Value,
+    on_unreadable,
+    segment,
+    texts,
+)
+from workflow_async._json import json_rows, json_tree, spelled_json_tree
 from workflow_async._status import REJECTIONS
-from workflow_async._structure import structured
+from workflow_async._structure import page_rows, rows, structured
 from workflow_async.errors import DecodeError, InvalidArgument, ListingNotSupported, ResponseMismatch
 from workflow_async.opencast._convert import opencast_converter
+from workflow_async.opencast._internal import instances
 from workflow_async.opencast.records import Definition, Event, Me, Version, Workflow
 
 T = TypeVar("T")
@@ -102,9 +116,10 @@ def delete_workflow(id: int) -> Call[None]:
     )
 
 
-def workflows_of_event(event: str) -> Call[tuple[Workflow, ...]]:
+def workflows_of_event(event: str, *, unreadable: OnUnreadable = "raise") -> Call[tuple[Workflow, ...]]:
     """All workflows of one event, by the internal endpoint of Opencast >= 12."""
-    return Call("GET", INSTANCES_OF_EVENT.format(segment("event_id", event)), partial(_instances, event), signature=API)
+    read = partial(_instances, event, on_unreadable(unreadable))
+    return Call("GET", INSTANCES_OF_EVENT.format(segment("event_id", event)), read, signature=API)
 
 
 def list_processing(*, size: int, offset: int = 0) -> Call[Page[Event]]:
@@ -216,7 +231,7 @@ def _definition(include: Params, id: str, reply: Reply) -> Definition:
 
 
 def _definitions(include: Params, reply: Reply) -> tuple[Definition, ...]:
-    return tuple(structured(CONVERTER, _all_completed(include, _array(reply)), list[Definition]))
+    return page_rows(CONVERTER, _all_completed(include, _array(reply)), Definition)
 
 
 COMPLETED = {
@@ -245,19 +260,21 @@ def _workflow_page(
     found = json_rows(reply.body)
     if found is None:
         raise ListingNotSupported("it answers the path with something else than a list")
-    items = structured(CONVERTER, _all_completed(include, found), list[Workflow])
-    return _by_offset(tuple(items), size, following)
+    items = page_rows(CONVERTER, _all_completed(include, found), Workflow)
+    return _by_offset(items, size, following)
 
 
 def _page(kind: type[T], size: int, following: Callable[[int], Call[Page[T]]], reply: Reply) -> Page[T]:
-    items = structured(CONVERTER, _array(reply), list[kind])  # type: ignore[valid-type]  # it is one
-    return _by_offset(tuple(items), size, following)
+    return _by_offset(page_rows(CONVERTER, _array(reply), kind), size, following)
 
 
 def _events(reply: Reply, asked: frozenset[str]) -> tuple[Event, ...]:
-    """Only those asked for: a server that ignores the filter answers with everything."""
-    events = structured(CONVERTER, _array(reply), list[Event])
-    return tuple(event for event in events if event.id in asked)
+    """Only those asked for: a server that ignores the filter answers with everything.
+
+    A row that cannot be read is none of them as far as anybody can say.
+    """
+    events = rows(CONVERTER, _array(reply), Event)
+    return tuple(event for event in events if isinstance(event, Event) and event.id in asked)
 
 
 def _by_offset(items: tuple[T, ...], size: int, following: Callable[[int], Call[Page[T]]]) -> Page[T]:
@@ -266,34 +283,15 @@ def _by_offset(items: tuple[T, ...], size: int, following: Callable[[int], Call[
 
 
 def _array(reply: Reply) -> Iterable[Any]:
-    rows = json_rows(reply.body)
-    if rows is None:
+    found = json_rows(reply.body)
+    if found is None:
         raise DecodeError("expected a list @ $")
-    return rows
+    return found
 
 
 def _no_listing(reply: Reply) -> ListingNotSupported:
     return ListingNotSupported(f"it answers {reply.status}")
 
 
-def _instances(event: str, reply: Reply) -> tuple[Workflow, ...]:
-    """JAXB through Jettison: one workflow is an object, several are a list, none is ""."""
-    tree = json_tree(reply.body)
-    rows = tree.get("workflows") if isinstance(tree, dict) else None
-    found = rows.get("workflow", []) if isinstance(rows, dict) else rows
-    if found in ("", None):
-        return ()
-    listed = found if isinstance(found, list) else [found]
-    return tuple(structured(CONVERTER, [_external(event, row) for row in listed], list[Workflow]))
-
-
-INTERNAL = {"id": "identifier", "template": "workflow_definition_identifier", "creator-id": "creator"}
-
-
-def _external(event: str, row: Any) -> Any:
-    """A row of the internal endpoint with the External API's names and words."""
-    if not isinstance(row, dict):
-        return row
-    renamed = {INTERNAL.get(key, key): value for key, value in row.items() if key != "operations"}
-    state = renamed.get("state")
-    return {**renamed, "event_identifier": event, "state": state.lower() if isinstance(state, str) else state}
+def _instances(event: str, unreadable: OnUnreadable, reply: Reply) -> tuple[Workflow, ...]:
+    return instances(event, spelled_json_tree(reply.body), unreadable)

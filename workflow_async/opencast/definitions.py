@@ -2,7 +2,7 @@
 
 from attrs import frozen
 
-from workflow_async._call import Params
+from workflow_async._call import OnUnreadable, Params
 from workflow_async._lists.listing import Listing
 from workflow_async._transport import Transport
 from workflow_async.opencast import calls, filters
@@ -25,6 +25,7 @@ class Definitions:
         with_operations: bool = False,
         with_configuration_panel: bool = False,
         with_configuration_panel_json: bool = False,
+        unreadable: OnUnreadable = "raise",
     ) -> Listing[Definition]:
         """List the definitions that this user may start; by title unless sorted otherwise.
 
@@ -35,6 +36,8 @@ class Definitions:
             with_operations: fill `operations`.
             with_configuration_panel: fill `configuration_panel` (HTML).
             with_configuration_panel_json: fill `configuration_panel_json`; Opencast 14 and later.
+            unreadable: what to do about rows without a readable id: "raise" one `DecodeError` for all of them
+                after the other rows, or "skip" them. `report.unreadable` of the listing holds them in both cases.
 
         Raises:
             InvalidArgument: at once, for what the server's grammar cannot carry.
@@ -50,7 +53,7 @@ class Definitions:
             ),
             limit=limit,
         )
-        return Listing(self._transport.send, first, lambda definition: definition.id)
+        return Listing(self._transport.send, first, lambda definition: definition.id, unreadable=unreadable)
 
     async def get(
         self,

@@ -4,7 +4,7 @@ from operator import attrgetter
 
 from attrs import frozen
 
-from workflow_async._call import Call, Page
+from workflow_async._call import Call, OnUnreadable, Page
 from workflow_async._lists.listing import Listing
 from workflow_async._lists.offsets import Pace, Straight
 from workflow_async._lists.scan import AHEAD
@@ -20,7 +20,14 @@ class Events:
 
     _transport: Transport
 
-    def processing(self, *, limit: int | None = None, page_size: int = 100, ahead: int = AHEAD) -> Listing[Event]:
+    def processing(
+        self,
+        *,
+        limit: int | None = None,
+        page_size: int = 100,
+        ahead: int = AHEAD,
+        unreadable: OnUnreadable = "raise",
+    ) -> Listing[Event]:
         """Events whose latest workflow is running: discovery on every Opencast, 12 and later included.
 
         Says which events are busy, not by which workflow: see `workflows.for_event`. Needs ROLE_API_EVENTS_VIEW. The
@@ -31,6 +38,8 @@ class Events:
             limit: rows at most; None is all of them.
             page_size: rows a request asks for.
             ahead: pages that are asked for at once, and held, at most; see `workflows.list`.
+            unreadable: what to do about rows without a readable id: "raise" one `DecodeError` for all of them
+                after the other rows, or "skip" them. `report.unreadable` of the listing holds them in both cases.
 
         Source: GET /api/events, status EVENTS.EVENTS.STATUS.PROCESSING; contract: opencast.md 1.7.
         """
@@ -42,6 +51,7 @@ class Events:
             lambda found: Straight(_rows, found, Pace(page_size, ahead)),
             attrgetter("id"),
             limit=limit,
+            unreadable=unreadable,
         )
 
 

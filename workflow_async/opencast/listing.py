@@ -6,7 +6,7 @@ from functools import partial
 from math import ceil, floor
 from operator import attrgetter
 
-from workflow_async._call import Call, Page, Params
+from workflow_async._call import Call, OnUnreadable, Page, Params
 from workflow_async._lists.ahead import Send
 from workflow_async._lists.listing import Listing
 from workflow_async._lists.manner import Cuts, Manner
@@ -39,6 +39,7 @@ def listing(
     include: Params,
     limit: int | None,
     offset: int,
+    unreadable: OnUnreadable = "raise",
 ) -> Listing[Workflow]:
     """The listing; raises `InvalidArgument` for what cannot be sent, or does not go with what must not get lost."""
     whole_number("limit", limit, least=1)
@@ -62,6 +63,7 @@ def listing(
         wanted=filters.in_state(passing) if manner.exact else None,
         consistency=manner.consistency,
         lag=INDEX_LAG,
+        unreadable=unreadable,
     )
 
 

@@ -2,6 +2,10 @@
 
 A field the answer does not carry is None where that means "not asked for" or "not known yet", else its empty value.
 `extra` holds whatever the server sent beyond the fields known here.
+
+An optional value that cannot be read counts as absent: it is None, or else empty. `extra` then holds it as it came,
+under the server's key. Required are the id, the state and the event of a workflow, the name and the state of an
+operation, and the id of anything else.
 """
 
 import enum
@@ -85,13 +89,14 @@ class Operation:
     if_: str = ""
     unless: str = ""
     """Opencast <= 11 only."""
-    fail_workflow_on_error: bool = True
+    fail_workflow_on_error: bool | None = True
+    """None if it cannot be read; so are the next numbers."""
     error_handler_workflow: str = ""
     retry_strategy: str = ""
     """`none`, `retry` or `hold`."""
-    max_attempts: int = 1
+    max_attempts: int | None = 1
     """-1 is without end."""
-    failed_attempts: int = 0
+    failed_attempts: int | None = 0
     configuration: Mapping[str, str] = field(factory=dict, hash=False)
     extra: Mapping[str, Any] = field(factory=dict, hash=False, repr=False)
 
@@ -111,6 +116,8 @@ class Workflow:
     event: str
     creator: str | None = None
     """A user name; on Opencast 6 and 7 a display name."""
+    created: datetime | None = None
+    """When it was made. Only `for_event` and `reconcile` of Opencast 12 and later say it, else None."""
     operations: tuple[Operation, ...] | None = None
     """None unless asked for."""
     configuration: Mapping[str, str] | None = field(default=None, hash=False)
@@ -141,10 +148,11 @@ class OperationDefinition:
     description: str = ""
     if_: str = ""
     unless: str = ""
-    fail_workflow_on_error: bool = True
+    fail_workflow_on_error: bool | None = True
+    """None if it cannot be read; so is the next number."""
     error_handler_workflow: str = ""
     retry_strategy: str = ""
-    max_attempts: int = 1
+    max_attempts: int | None = 1
     """-1 is without end."""
     configuration: Mapping[str, str] = field(factory=dict, hash=False)
     extra: Mapping[str, Any] = field(factory=dict, hash=False, repr=False)
@@ -188,6 +196,7 @@ class Version:
 
     default: str
     versions: tuple[str, ...] = ()
+    extra: Mapping[str, Any] = field(factory=dict, hash=False, repr=False)
 
     @property
     def number(self) -> tuple[int, ...]:

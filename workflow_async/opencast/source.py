@@ -35,7 +35,12 @@ class OpencastSource:
         def page(offset: int, size: int) -> Call[Page[Workflow]]:
             return calls.list_workflows(filter=ACTIVE, sort="", include=include, size=size, offset=offset)
 
-        return Listing(self._transport.send, lambda found: Sweep(page, found, PAGE, rows), attrgetter("id"))
+        return Listing(
+            self._transport.send,
+            lambda found: Sweep(page, found, PAGE, rows),
+            attrgetter("id"),
+            unreadable="skip",  # a workflow that the list does not show is asked for by its id
+        )
 
     async def get(self, id: int, *, operations: bool) -> Workflow:
         """One workflow."""
@@ -48,8 +53,8 @@ class OpencastSource:
         return [workflow.id for workflow in known if states.get(workflow.event) is not workflow.state]
 
     def whole(self, workflow: Workflow) -> bool:
-        """Whether its operations were asked for."""
-        return workflow.operations is not None
+        """True if its operations were asked for, whether they can be read or not."""
+        return workflow.operations is not None or "operations" in workflow.extra
 
     def kind(self, workflow: Workflow) -> str:
         """Its definition."""

@@ -234,8 +234,7 @@ def _is_later(ticket: Ticket, workflow: Workflow) -> bool | None:
 
 
 def _began(workflow: Workflow) -> datetime | None:
-    """When a workflow was made or its first operation began, where the record says so."""
-    made = workflow.extra.get("dateCreated")  # milliseconds, from the internal endpoint
-    if isinstance(made, int):
-        return datetime.fromtimestamp(made / 1000, UTC)
+    """When a workflow was made, or its first operation began, where the record says so."""
+    if workflow.created is not None:
+        return workflow.created
     return min((ran.start for ran in workflow.operations or () if ran.start is not None), default=None)

@@ -6,7 +6,7 @@ from typing import Literal, TypeVar, Unpack, overload
 from attrs import define
 
 from workflow_async import monitor
-from workflow_async._call import Call, Params, Value, number
+from workflow_async._call import Call, OnUnreadable, Params, Value, number
 from workflow_async._lists.listing import Listing
 from workflow_async._lists.manner import Manner
 from workflow_async._lists.scan import AHEAD, Consistency
@@ -46,6 +46,7 @@ class Workflows(Starting):
         ahead: int = AHEAD,
         with_operations: bool = False,
         with_configuration: bool = False,
+        unreadable: OnUnreadable = "raise",
         **filter: Unpack[filters.WorkflowFilters],
     ) -> Listing[Workflow]:
         """List workflows, some pages at once as they are needed; Opencast 6 to 11 only.
@@ -80,6 +81,8 @@ class Workflows(Starting):
             ahead: pages that are asked for at once, and held, at most.
             with_operations: fill `operations`.
             with_configuration: fill `configuration`.
+            unreadable: what to do about rows without a readable id or state: "raise" one `DecodeError` for all of them
+                after the other rows, or "skip" them. `report.unreadable` of the listing holds them in both cases.
             **filter: see `WorkflowFilters`.
 
         Raises:
@@ -98,6 +101,7 @@ class Workflows(Starting):
             include=_including(operations=with_operations, configuration=with_configuration),
             limit=limit,
             offset=offset,
+            unreadable=unreadable,
         )
 
     async def get(
@@ -236,17 +240,25 @@ class Workflows(Starting):
         """
         await self._transport.send(calls.delete_workflow(number("workflow_id", workflow_id)))
 
-    async def for_event(self, event_id: str) -> tuple[Workflow, ...]:
+    async def for_event(self, event_id: str, *, unreadable: OnUnreadable = "raise") -> tuple[Workflow, ...]:
         """All workflows of one event, oldest first: what is left of listing on Opencast 12 and later.
 
-        An internal endpoint of Opencast 12 and later: needs **ROLE_ADMIN**. Operations stay unread, in `extra`.
+        An internal endpoint of Opencast 12 and later: needs **ROLE_ADMIN**. The records are complete: they hold
+        `operations`, `configuration` and `created`.
+
+        Args:
+            event_id: the event.
+            unreadable: what to do about workflows without a readable id or state: "raise" one `DecodeError` that names
+                them, or "skip" them.
 
         Raises:
             Forbidden: not an admin, or the event may not be read.
+            DecodeError: the answer, or a workflow in it, cannot be read.
+            InvalidArgument: at once, for an id that cannot stand in a path.
 
         Source: GET /workflow/mediaPackage/{id}/instances.json; contract: opencast.md 1.7.
         """
-        return await self._transport.send(calls.workflows_of_event(event_id))
+        return await self._transport.send(calls.workflows_of_event(event_id, unreadable=unreadable))
 
     async def start_and_wait(
         self,
@@ -310,7 +322,7 @@ class Workflows(Starting):
             include=_including(operations=operations, configuration=False),
             size=PAGE,
         )
-        return lambda: Listing(self._list, first, lambda workflow: workflow.id)
+        return lambda: Listing(self._list, first, lambda workflow: workflow.id, unreadable="skip")
 
     async def _guard(self, id: int, target: str) -> None:
         """Read before a pause or stop, which the server would write over a result (Opencast issue 5961)."""

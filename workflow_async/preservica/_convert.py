@@ -1,12 +1,12 @@
 """Preservica's XML and JSON onto its records: renames, and what may be missing (contract: preservica.md 2, 3)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
 
 import cattrs
 
 from workflow_async._rows import Rows
-from workflow_async._structure import ODD, Records, by, record, structured
+from workflow_async._structure import ODD, Records, by, page_rows, record, structured
 from workflow_async._values import Stripped, Unfit, instant, known, or_none, text, truth, whole
 from workflow_async.preservica.records import Context, Message, Monitor, Process, State, Workflow
 
@@ -112,15 +112,9 @@ def _messages(strict: cattrs.Converter) -> None:
     )
 
 
-def rows(tree: Any, kind: type[T]) -> tuple[T, ...]:
-    """A list of objects as records."""
-    found: list[T] = structured(CONVERTER, tree, list[kind])  # type: ignore[valid-type]  # it is a type, at run time
-    return tuple(found)
-
-
-def elements(listed: Rows, kind: type[E]) -> tuple[E, ...]:
-    """Elements as records."""
-    return rows(listed, kind)
+def rows(listed: Iterable[Any] | Rows, kind: type[T], at: str = "$") -> tuple[T, ...]:
+    """The rows of a page as records; `at` is the list's place in the answer."""
+    return page_rows(CONVERTER, listed, kind, at)
 
 
 def element(tree: Any, kind: type[E]) -> E:

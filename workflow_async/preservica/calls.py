@@ -10,7 +10,7 @@ from workflow_async._status import REJECTIONS
 from workflow_async._values import Unfit, whole
 from workflow_async._xml import xml_bytes, xml_list, xml_tree
 from workflow_async.errors import DecodeError, InvalidArgument, ResponseMismatch
-from workflow_async.preservica._convert import element, elements, leaf
+from workflow_async.preservica._convert import element, leaf, rows
 from workflow_async.preservica.filters import filled
 from workflow_async.preservica.records import Context, Started, Tally, Workflow
 
@@ -95,9 +95,9 @@ def _on_many(verb: str, ids: Sequence[int | str], read: Callable[[Reply], Tally]
     return Call("POST", path, read, asked, accept=XML, replay=Replay.ONCE, success=ACCEPTED)
 
 
-def _document(reply: Reply, rows: str | None = None) -> dict[str, Any]:
+def _document(reply: Reply, listed: str | None = None) -> dict[str, Any]:
     """The children of a document's root, whose own name is known of no answer; with `Rows` of this name."""
-    tree = xml_tree(reply.body) if rows is None else xml_list(reply.body, rows)
+    tree = xml_tree(reply.body) if listed is None else xml_list(reply.body, listed)
     if isinstance(tree, dict):
         return tree
     if tree.strip():
@@ -127,12 +127,12 @@ def _count(tree: dict[str, Any], name: str) -> int | None:
 
 def _contexts(reply: Reply) -> Page[Context]:
     tree = _document(reply, "WorkflowContext")
-    return Page(elements(_rows(tree, "WorkflowContext"), Context))
+    return Page(rows(_rows(tree, "WorkflowContext"), Context))
 
 
 def _workflow_page(following: Callable[..., Call[Page[Workflow]]], start: int, reply: Reply) -> Page[Workflow]:
     tree = _document(reply, "WorkflowInstance")
-    items = elements(_rows(tree, "WorkflowInstance"), Workflow)
+    items = rows(_rows(tree, "WorkflowInstance"), Workflow)
     total = _count(tree, "TotalCount")
     end = start + len(items)
     over = not items or (total is not None and end >= total)

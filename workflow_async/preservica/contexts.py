@@ -2,6 +2,7 @@
 
 from attrs import frozen
 
+from workflow_async._call import OnUnreadable
 from workflow_async._lists.listing import Listing
 from workflow_async._transport import Transport
 from workflow_async.preservica import calls, filters
@@ -14,12 +15,20 @@ class Contexts:
 
     _transport: Transport
 
-    def list(self, *, definition: str | None = None, type: filters.WorkflowType | None = None) -> Listing[Context]:
+    def list(
+        self,
+        *,
+        definition: str | None = None,
+        type: filters.WorkflowType | None = None,
+        unreadable: OnUnreadable = "raise",
+    ) -> Listing[Context]:
         """List the active contexts, all in one request.
 
         Args:
             definition: those of this definition, such as `com.preservica.core.workflow.ingest`.
             type: those of this type; with a definition, those of both.
+            unreadable: what to do about rows without a readable id: "raise" one `DecodeError` for all of them
+                after the other rows, or "skip" them. `report.unreadable` of the listing holds them in both cases.
 
         Raises:
             InvalidArgument: at once, for a blank definition or a type there is none of.
@@ -30,4 +39,5 @@ class Contexts:
             workflowDefinitionId=None if definition is None else filters.filled("definition", definition),
             type=None if type is None else filters.one_of("type", filters.TYPES, type),
         )
-        return Listing(self._transport.send, calls.list_contexts(asked), lambda context: context.id)
+        first = calls.list_contexts(asked)
+        return Listing(self._transport.send, first, lambda context: context.id, unreadable=unreadable)

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from operator import attrgetter
 
-from workflow_async._call import Call, Page, Params
+from workflow_async._call import Call, OnUnreadable, Page, Params
 from workflow_async._lists.ahead import Send
 from workflow_async._lists.listing import Listing
 from workflow_async._lists.manner import Cuts, Manner
@@ -28,6 +28,7 @@ def listing(
     since: datetime | None,
     until: datetime | None,
     limit: int | None,
+    unreadable: OnUnreadable = "raise",
 ) -> Listing[Workflow]:
     """The listing; raises `InvalidArgument` for what cannot be sent."""
     whole_number("limit", limit, least=1)
@@ -43,6 +44,7 @@ def listing(
         limit=limit,
         wanted=filters.in_state(states) if manner.exact else None,
         consistency=manner.consistency,
+        unreadable=unreadable,
     )
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from attrs import frozen
 
+from workflow_async._call import OnUnreadable
 from workflow_async._lists.listing import Listing
 from workflow_async._transport import Transport
 from workflow_async.preservica import filters, process_calls
@@ -28,6 +29,7 @@ class Monitors:
         name: str | None = None,
         started_from: datetime | None = None,
         limit: int | None = None,
+        unreadable: OnUnreadable = "raise",
     ) -> Listing[Monitor]:
         """List the monitors that are not abandoned, page by page as they are asked for.
 
@@ -40,6 +42,8 @@ class Monitors:
             name: such as the whole `opex/<batch>` of an OPEX ingest.
             started_from: started then or later; aware.
             limit: rows at most; None is all of them.
+            unreadable: what to do about rows without a readable id: "raise" one `DecodeError` for all of them
+                after the other rows, or "skip" them. `report.unreadable` of the listing holds them in both cases.
 
         Raises:
             InvalidArgument: at once, for a word the server does not know.
@@ -55,7 +59,7 @@ class Monitors:
             startedFrom=filters.moment("started_from", started_from),
         )
         first = process_calls.list_monitors(asked, limit=limit)
-        return Listing(self._transport.send, first, lambda monitor: monitor.id)
+        return Listing(self._transport.send, first, lambda monitor: monitor.id, unreadable=unreadable)
 
     def messages(
         self,
@@ -64,6 +68,7 @@ class Monitors:
         status: filters.MessageStatus | Iterable[filters.MessageStatus] | None = None,
         limit: int | None = None,
         page_size: int = 1000,
+        unreadable: OnUnreadable = "raise",
     ) -> Listing[Message]:
         """List what a process has said, page by page as it is asked for.
 
@@ -72,6 +77,8 @@ class Monitors:
             status: of this status, or one of these.
             limit: rows at most; None is all of them.
             page_size: rows a request asks for; above 1000 servers get into trouble.
+            unreadable: what to do about rows without a readable id: "raise" one `DecodeError` for all of them
+                after the other rows, or "skip" them. `report.unreadable` of the listing holds them in both cases.
 
         Raises:
             InvalidArgument: at once, for a word the server does not know.
@@ -85,7 +92,7 @@ class Monitors:
             status=None if status is None else filters.each_of("status", filters.MESSAGE_STATUSES, status),
         )
         first = process_calls.list_messages(asked, size=page_size, limit=limit)
-        return Listing(self._transport.send, first, lambda message: message.id)
+        return Listing(self._transport.send, first, lambda message: message.id, unreadable=unreadable)
 
     async def timeseries(self, monitor_id: str) -> tuple[Any, ...]:
         """Get how a process came along, as the server tells it: nobody has written down what an item looks like.

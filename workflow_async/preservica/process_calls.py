@@ -41,15 +41,15 @@ def list_monitors(query: Params, *, limit: int | None) -> Call[Page[Monitor]]:
 
 def list_messages(query: Params, *, size: int, limit: int | None) -> Call[Page[Message]]:
     """A page of what a monitor has recorded."""
-    rows = size if limit is None else min(size, limit)
-    window = (("start", "0"), ("max", str(rows)))
+    most = size if limit is None else min(size, limit)
+    window = (("start", "0"), ("max", str(most)))
     return _paged("messages", Message, MESSAGES, limit, (*query, *window))
 
 
 def get_timeseries(monitor_id: str) -> Call[tuple[Any, ...]]:
     """How a monitor's process came along."""
     path = f"{MONITORS}/{segment('monitor_id', monitor_id)}/timeseries"
-    return Call("GET", path, lambda reply: tuple(_array(_value(reply), "timeseries")))
+    return Call("GET", path, lambda reply: tuple(_array(_value(reply), "timeseries", "$.value.timeseries")))
 
 
 def _paged(name: str, kind: type[T], path: str, limit: int | None, query: Params, given: int = 0) -> Call[Page[T]]:
@@ -58,7 +58,8 @@ def _paged(name: str, kind: type[T], path: str, limit: int | None, query: Params
 
 def _page(name: str, kind: type[T], path: str, limit: int | None, query: Params, given: int, reply: Reply) -> Page[T]:
     value = _value(reply)
-    items = rows(_array(value, name), kind)
+    at = f"$.value.{name}"
+    items = rows(_array(value, name, at), kind, at)
     paging = value.get("paging")
     paging = paging if isinstance(paging, dict) else {}
     left = len(items) if limit is None else limit - given
@@ -72,7 +73,7 @@ def _page(name: str, kind: type[T], path: str, limit: int | None, query: Params,
 
 
 def _total(value: Any) -> int | None:
-    return value if isinstance(value, int) else None
+    return value if isinstance(value, int) and not isinstance(value, bool) else None
 
 
 def _following(query: Params, address: Any) -> Params | None:
@@ -101,15 +102,16 @@ def _value(reply: Reply) -> dict[str, Any]:
     return value
 
 
-def _array(tree: Any, name: str) -> list[Any]:
+def _array(tree: Any, name: str, at: str) -> list[Any]:
     found = tree.get(name) if isinstance(tree, dict) else None
     if not isinstance(found, list):
-        raise DecodeError(f"expected a list @ {name}")
+        raise DecodeError(f"expected a list @ {at}")
     return found
 
 
 def _processes(reply: Reply) -> Page[Process]:
-    return Page(rows(_array(json_tree(reply.body), "configs"), Process))
+    at = "$.configs"
+    return Page(rows(_array(json_tree(reply.body), "configs", at), Process, at))
 
 
 def _switched(id: str, reply: Reply) -> bool:

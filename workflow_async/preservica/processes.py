@@ -2,6 +2,7 @@
 
 from attrs import frozen
 
+from workflow_async._call import OnUnreadable
 from workflow_async._lists.listing import Listing
 from workflow_async._transport import Transport
 from workflow_async.preservica import filters, process_calls
@@ -14,16 +15,19 @@ class Processes:
 
     _transport: Transport
 
-    def list(self, *, type: filters.Words | None = None) -> Listing[Process]:
+    def list(self, *, type: filters.Words | None = None, unreadable: OnUnreadable = "raise") -> Listing[Process]:
         """List the processes, all in one request.
 
         Args:
             type: those of this type, or of one of these, such as `OPEX`, `S3` or `SFTP`.
+            unreadable: what to do about rows without a readable id: "raise" one `DecodeError` for all of them
+                after the other rows, or "skip" them. `report.unreadable` of the listing holds them in both cases.
 
         Source: GET /api/process/ingest/configs; contract: preservica.md 2.1.
         """
         types = () if type is None else filters.several("type", type)
-        return Listing(self._transport.send, process_calls.list_processes(types), lambda process: process.id)
+        first = process_calls.list_processes(types)
+        return Listing(self._transport.send, first, lambda process: process.id, unreadable=unreadable)
 
     async def activate(self, process_id: str) -> bool:
         """Switch a process on; returns whether it is on now, as the server says.

@@ -2,6 +2,9 @@
 
 A field the answer does not carry is None. `extra` holds whatever the server sent beyond the fields known here, as a
 tree of dicts, lists and texts: nothing of an answer is thrown away.
+
+An optional value that cannot be read counts as absent: it is None, or else empty. `extra` then holds it as it came,
+under the server's name. Required are the id and the state of a workflow, and the id of anything else.
 """
 
 import enum

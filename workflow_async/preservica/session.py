@@ -160,7 +160,15 @@ def _key(seed: Secret) -> bytes:
 def _access(path: str, form: Params, read: Callable[[Reply], T], success: frozenset[int] = frozenset({200})) -> Call[T]:
     body = urlencode(form).encode()
     return Call(
-        "POST", path, read, body=body, content_type=FORM, replay=Replay.ONCE, success=success, refusals=REFUSALS
+        "POST",
+        path,
+        read,
+        body=body,
+        content_type=FORM,
+        replay=Replay.ONCE,
+        success=success,
+        refusals=REFUSALS,
+        sensitive=True,
     )
 
 

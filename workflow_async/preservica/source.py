@@ -32,7 +32,12 @@ class PreservicaSource:
         def page(offset: int, size: int) -> Call[Page[Workflow]]:
             return calls.list_workflows(query, size=size, start=offset)
 
-        return Listing(self._transport.send, lambda found: Sweep(page, found, PAGE, rows), attrgetter("id"))
+        return Listing(
+            self._transport.send,
+            lambda found: Sweep(page, found, PAGE, rows),
+            attrgetter("id"),
+            unreadable="skip",  # a workflow that the list does not show is asked for by its id
+        )
 
     async def get(self, id: int, *, operations: bool) -> Workflow:
         """One workflow, with its errors."""

@@ -8,7 +8,7 @@ from datetime import datetime
 from attrs import define, evolve
 
 from workflow_async import monitor
-from workflow_async._call import Value, number
+from workflow_async._call import OnUnreadable, Value, number
 from workflow_async._lists.listing import Listing
 from workflow_async._lists.manner import Manner
 from workflow_async._lists.scan import AHEAD, Consistency
@@ -42,6 +42,7 @@ class Workflows(Starting):
         page_size: int = 100,
         consistency: Consistency = "fast",
         ahead: int = AHEAD,
+        unreadable: OnUnreadable = "raise",
     ) -> Listing[Workflow]:
         """List workflows, some pages at once as they are needed: the first alone, then as many as the server says.
 
@@ -72,6 +73,8 @@ class Workflows(Starting):
             page_size: rows a request asks for; the server may give fewer.
             consistency: see above.
             ahead: pages that are asked for at once, and held, at most.
+            unreadable: what to do about rows without a readable id or state: "raise" one `DecodeError` for all of them
+                after the other rows, or "skip" them. `report.unreadable` of the listing holds them in both cases.
 
         Raises:
             InvalidArgument: at once, for a word the server does not know, a comma, or a naive datetime.
@@ -91,7 +94,16 @@ class Workflows(Starting):
             newest_first=newest_first,
         )
         asked = filters.in_any_state(every) if manner.exact else every
-        return listing(self._transport.send, manner, asked, states=states, since=since, until=until, limit=limit)
+        return listing(
+            self._transport.send,
+            manner,
+            asked,
+            states=states,
+            since=since,
+            until=until,
+            limit=limit,
+            unreadable=unreadable,
+        )
 
     async def get(self, workflow_id: int | str) -> Workflow:
         """Get one workflow as it stands, with what the server says of its errors in `extra`.
@@ -214,7 +226,14 @@ class Workflows(Starting):
             raise InvalidArgument("workflow_ids", "must be given, or a filter instead of them")
         active = state if state is not None else ACTIVE
         appearing = self.list(
-            state=active, type=type, context=context, creator=creator, since=since, newest_first=False, ahead=1
+            state=active,
+            type=type,
+            context=context,
+            creator=creator,
+            since=since,
+            newest_first=False,
+            ahead=1,
+            unreadable="skip",
         )
         return monitor.watching(
             self.poller,

@@ -1,0 +1,152 @@
+"""The workflows of an event as `/workflow` writes them, onto the same records: JAXB through Jettison. Pure.
+
+Jettison writes a text that looks like a number or a boolean as that: `"title": 1984`, `"description": true`. It leaves
+out what is null. It writes one element as an object, several as a list and none as "". The External API never does so,
+and is never read so. Seen on Opencast 16.6; the names are those of JaxbWorkflowInstance.java and
+JaxbWorkflowOperationInstance.java (Opencast 12 and later).
+"""
+
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+import cattrs
+
+from workflow_async._call import OnUnreadable, UnreadableRow
+from workflow_async._json import SpelledNumber
+from workflow_async._structure import Records, by, listed, record, rows
+from workflow_async._values import Unfit, instant, named, or_none, text, truth, whole
+from workflow_async.errors import DecodeError, ResponseMismatch
+from workflow_async.opencast._convert import OPERATION_STATE, STATE
+from workflow_async.opencast.records import Operation, Workflow
+
+EVENT = "mediaPackageId"
+PLACE = "$.workflows.workflow"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+ABSENT = (None, "")
+
+
+def instances(event: str, tree: Any, unreadable: OnUnreadable) -> tuple[Workflow, ...]:
+    """The workflows of one event; raises `DecodeError` for rows that cannot be read, unless they are to be skipped."""
+    if not isinstance(tree, dict) or "workflows" not in tree:
+        raise DecodeError("required field missing @ $.workflows")
+    try:
+        listed = elements("workflow", tree["workflows"])
+    except Unfit as error:
+        raise DecodeError(f"{error} @ $.workflows") from None
+    found = rows(INTERNAL, [_of_event(event, row) for row in listed], Workflow, PLACE)
+    odd = [fault for row in found if isinstance(row, UnreadableRow) for fault in row.faults]
+    if odd and unreadable == "raise":
+        raise DecodeError(*odd)
+    return tuple(row for row in found if isinstance(row, Workflow))
+
+
+def _of_event(event: str, row: Any) -> Any:
+    """A row with the event asked for; raises `ResponseMismatch` if it is of another one."""
+    if not isinstance(row, dict):
+        return row
+    said = row.get(EVENT, event)
+    if isinstance(said, str | int | float) and loose_text(said) != event:
+        raise ResponseMismatch(f"the workflows of event {event}", f"one of event {loose_text(said)}")
+    creator = {"creator-id": row["creatorId"]} if "creatorId" in row and "creator-id" not in row else {}
+    return {**row, **creator, EVENT: event}
+
+
+def elements(name: str, value: Any) -> list[Any]:
+    """The elements of this name within another: one is an object, several are a list, none is ""."""
+    if value in ABSENT:
+        return []
+    if not isinstance(value, dict):
+        raise Unfit(f"expected an object, got {named(value)}")
+    found = value.get(name)
+    if found in ABSENT:
+        return []
+    return found if isinstance(found, list) else [found]
+
+
+def loose_text(value: Any) -> str:
+    """A text, or the digits or the word that Jettison made a number or a boolean of; absent is the empty one."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, SpelledNumber):
+        return value.spelling
+    if isinstance(value, int):
+        return str(value)
+    return text(None if value == {"nil": True} else value)
+
+
+def moment(value: Any) -> datetime:
+    """An ISO 8601 instant with a zone, or milliseconds since 1970."""
+    if not isinstance(value, int) or isinstance(value, bool):
+        return instant(value)
+    try:
+        return EPOCH + timedelta(milliseconds=value)
+    except OverflowError:
+        raise Unfit("expected an instant that exists") from None
+
+
+def settings(value: Any) -> Mapping[str, str]:
+    """A configuration: elements with a key and a text."""
+    pairs = elements("configuration", value)
+    if not all(isinstance(pair, dict) and "key" in pair for pair in pairs):
+        raise Unfit("expected elements with a key")
+    return {loose_text(pair["key"]): loose_text(pair.get("$")) for pair in pairs}
+
+
+def internal_converter() -> Records:
+    """The converter of this endpoint."""
+    return Records(_teach)
+
+
+def _teach(strict: cattrs.Converter) -> None:
+    record(
+        strict,
+        Operation,
+        operation=by(_filled, "template"),
+        state=by(OPERATION_STATE),
+        state_text=by(_lower, "state"),
+        id=by(or_none(whole)),
+        description=by(loose_text),
+        start=by(or_none(moment), "started"),
+        completion=by(or_none(moment), "completed"),
+        time_in_queue=by(or_none(whole), "time-in-queue"),
+        host=by(loose_text, "execution-host"),
+        if_=by(loose_text, "if"),
+        unless=by(loose_text),
+        fail_workflow_on_error=by(truth, "fail-on-error", unread=None),
+        error_handler_workflow=by(loose_text, "exception-handler-workflow"),
+        retry_strategy=by(text, "retry-strategy"),
+        max_attempts=by(whole, "max-attempts", unread=None),
+        failed_attempts=by(whole, "failed-attempts", unread=None),
+        configuration=by(settings, "configurations"),
+    )
+    record(
+        strict,
+        Workflow,
+        id=by(whole),
+        state=by(STATE),
+        state_text=by(_lower, "state"),
+        title=by(loose_text),
+        description=by(loose_text),
+        definition=by(loose_text, "template"),
+        event=by(text, EVENT),
+        creator=by(lambda value: loose_text(value) or None, "creator-id"),
+        created=by(or_none(moment), "dateCreated"),
+        operations=listed(strict, Operation, unwrapped=partial(elements, "operation")),
+        configuration=by(settings, "configurations"),
+    )
+
+
+def _filled(value: Any) -> str:
+    found = loose_text(value)
+    if not found:
+        raise Unfit("expected a text that is not empty")
+    return found
+
+
+def _lower(value: Any) -> str:
+    return text(value).lower()
+
+
+INTERNAL = internal_converter()
