@@ -417,7 +417,7 @@ def carefully(make: Callable[[], Records]) -> Records:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_structure, "reader", lambda kind, fields, careful, *, extra: careful)
         made = make()
-        assert made.converter
+        assert made.converter is not None
         return made
 
 
