@@ -106,6 +106,13 @@ def speakable(argument: str, secret: Secret) -> str:
     return text
 
 
+def printable(argument: str, value: str) -> str:
+    """A name that is not empty; raises `InvalidArgument` for others, and for characters that nobody can see."""
+    if not isinstance(value, str) or not value or not value.isprintable():
+        raise InvalidArgument(argument, "must be a text that is printable and not empty")
+    return value
+
+
 @frozen(init=False)
 class Basic:
     """User name and password, sent with every request (HTTP Basic; contract: opencast.md 7.1)."""
@@ -117,7 +124,7 @@ class Basic:
         password = as_secret(password)  # from here on no frame has it as a text
         self.__attrs_init__(username, password)
         speakable("password", password)
-        if ":" in username or not username.isprintable() or not username:
+        if ":" in printable("username", username):
             raise InvalidArgument("username", "must be printable, not empty, and without a colon")
 
     @property

@@ -1,6 +1,7 @@
 """A call is a value: what to ask, and how to read the answer. No I/O."""
 
 import enum
+import math
 import re
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, Literal, TypeVar, get_args
@@ -20,6 +21,11 @@ DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
 MAX_SEGMENT = 255
 MAX_UTF8 = 4
 """Bytes of a character, at most."""
+CREDENTIAL = re.compile(
+    r'("[^"]{0,40}(?:token|password|secret|session)[^"]{0,40}"\s{0,9}:\s{0,9})"(?:[^"\\]|\\.?)*+(?:"|$)',
+    re.IGNORECASE | re.DOTALL,
+)
+"""A member of a JSON object that holds a credential, by its name; cut off, it may have no end."""
 HTML = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*+(?:<\?xml[^>]*>\s*+)?(?:<!--.*?-->\s*+)*+<(?:!doctype\s++)?html\b",
     re.IGNORECASE | re.DOTALL,
@@ -109,8 +115,14 @@ class Call(Generic[T_co]):
             return self.read(reply)
         except DecodeError as error:
             if not self.sensitive:
-                error.body = reply.body[: BODY_CUT * MAX_UTF8].decode("utf-8", "replace")[:BODY_CUT]
+                error.body = _cut(reply.body)
             raise
+
+
+def _cut(body: bytes) -> str:
+    """The beginning of a body as text; what a member named as a credential holds is left out."""
+    text = body[: BODY_CUT * MAX_UTF8].decode("utf-8", "replace")[:BODY_CUT]
+    return CREDENTIAL.sub(r'\1"..."', text)
 
 
 @frozen
@@ -156,6 +168,15 @@ def number(argument: str, value: int | str) -> int:
     return value
 
 
+def encodable(argument: str, value: str) -> str:
+    """A text that can be sent. Raises `InvalidArgument` for a lone surrogate."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        raise InvalidArgument(argument, "must not contain lone surrogates, which no encoding can carry") from None
+    return value
+
+
 def segment(argument: str, value: str) -> str:
     """A text as one segment of a path; raises `InvalidArgument` for what a server could take for another path."""
     if not isinstance(value, str) or value in {"", ".", ".."} or len(value) > MAX_SEGMENT or not value.isprintable():
@@ -173,18 +194,36 @@ Value = str | bool | int | float
 
 def texts(argument: str, values: Mapping[str, Value]) -> dict[str, str]:
     """Values as the texts both systems take, True as "true"; raises `InvalidArgument` for what is none."""
-    return {_key(argument, key): _text(f"{argument}[{key!r}]", value) for key, value in values.items()}
+    if not isinstance(values, Mapping):
+        raise InvalidArgument(argument, "must be a dict or another mapping of texts to values")
+    return {_key(argument, key): _text(f"{argument}[{key!r:.60}]", value) for key, value in values.items()}
 
 
 def _key(argument: str, key: str) -> str:
     if not isinstance(key, str):
         raise InvalidArgument(argument, "must have texts as keys")
-    return key
+    return encodable(argument, str.__str__(key))
 
 
 def _text(argument: str, value: Value) -> str:
+    """The text of a value by its own type: a subclass, such as an enum of texts, may print itself otherwise."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, str | int | float):
-        return str(value)
+    if isinstance(value, str):
+        return encodable(argument, str.__str__(value))
+    if isinstance(value, int):
+        return _digits(argument, value)
+    if isinstance(value, float):
+        if not math.isfinite(value):
+            raise InvalidArgument(argument, "must be a finite number")
+        return float.__repr__(value)
     raise InvalidArgument(argument, "must be a text, a number, True or False")
+
+
+def _digits(argument: str, value: int) -> str:
+    try:
+        return int.__repr__(value)
+    except ValueError:
+        raise InvalidArgument(
+            argument, "must be a number of fewer digits: Python converts no more than 4,300"
+        ) from None

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from attrs import define, field
 
-from workflow_async._auth import Headers, Secret, as_secret, speakable
+from workflow_async._auth import Headers, Secret, as_secret, printable, speakable
 from workflow_async._call import Reply
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ class Digest:
 
         password = as_secret(password)  # from here on no frame has it as a text
         self.__attrs_init__(username, password)
-        self._challenged = DigestAuth(username, speakable("password", password))
+        self._challenged = DigestAuth(printable("username", username), speakable("password", password))
 
     @property
     def fixed(self) -> bool:

@@ -46,15 +46,16 @@ def does_not_fit(error: CallError) -> bool:
 
 
 def pause(
-    policy: Retry, error: CallError, replay: Replay, *, attempt: int, jitter: float, misfits: int = 0
+    policy: Retry, error: CallError, replay: Replay, *, attempt: int, jitter: float, misfits: int | None = None
 ) -> float | None:
     """Seconds to wait after the failed attempt number `attempt`, or None to give up.
 
-    `jitter` is in [0, 1). `misfits` counts the earlier attempts whose answer did not fit: it is asked for once more.
+    `jitter` is in [0, 1). `misfits` counts the earlier attempts whose answer parsed and did not fit, all if None: such
+    an answer is asked for once more.
     """
     if attempt >= policy.attempts or error.at_login or not retryable(error, replay):
         return None
-    if misfits and does_not_fit(error):
+    if does_not_fit(error) and (attempt - 1 if misfits is None else misfits):
         return None
     if attempt == 1 and isinstance(error, TransportError) and error.reused:
         return 0.0

@@ -1,5 +1,8 @@
 """Ids and segments: what may become part of a path, and what may not."""
 
+import enum
+import types
+from decimal import Decimal
 from typing import Any
 from urllib.parse import unquote
 
@@ -7,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflow_async._call import MAX_ID, Call, Reply, is_html, number, segment
-from workflow_async.errors import InvalidArgument
+from workflow_async._call import MAX_ID, Call, Reply, is_html, number, on_unreadable, segment, texts
+from workflow_async.errors import BODY_CUT, DecodeError, InvalidArgument
 
 
 @pytest.mark.parametrize(
@@ -108,3 +111,143 @@ def test_calls_are_equal_by_what_they_ask_and_show_no_body() -> None:
 
 def test_a_reply_shows_neither_its_body_nor_its_headers() -> None:
     assert repr(Reply(200, {"set-cookie": "JSESSIONID=secret"}, b"secret")) == "Reply(status=200)"
+
+
+# Values of a configuration
+
+
+class Word(str, enum.Enum):  # noqa: UP042 - one that prints itself as Word.FAST
+    FAST = "fast"
+
+
+class Count(enum.IntEnum):
+    TWO = 2
+
+
+class Loud(float):
+    def __repr__(self) -> str:
+        return "LOUD"
+
+
+@pytest.mark.parametrize(
+    ("value", "sent"),
+    [
+        ("x", "x"), ("", ""), ("ü\U0001f5a4\n", "ü\U0001f5a4\n"), (True, "true"), (False, "false"), (0, "0"),
+        (2**70, "1180591620717411303424"), (1.5, "1.5"), (-0.0, "-0.0"), (1e300, "1e+300"), (5e-324, "5e-324"),
+        (Word.FAST, "fast"), (Count.TWO, "2"), (Loud(2.5), "2.5"), (10**4299, "1" + "0" * 4299),
+    ],
+)  # fmt: skip
+def test_a_value_is_sent_as_the_text_of_its_own_type(value: Any, sent: str) -> None:
+    found = texts("configuration", types.MappingProxyType({"k": value, Word.FAST: "v"}))
+    assert found == {"k": sent, "fast": "v"}
+    assert {type(text) for text in (*found, *found.values())} == {str}
+
+
+NO_VALUES = [
+    "\ud800", "a\udfffb", float("nan"), float("inf"), float("-inf"), Loud("nan"), 10**5000, -(10**5000), None, b"x", [],
+    {}, Decimal(1), 1j, object(),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("value", NO_VALUES, ids=lambda value: type(value).__name__)
+def test_a_value_that_cannot_be_sent_is_refused_by_its_key(value: Any) -> None:
+    with pytest.raises(InvalidArgument, match=r"^configuration\['k'\]: must ") as caught:
+        texts("configuration", {"a": "b", "k": value})
+    assert caught.value.argument == "configuration['k']"
+
+
+@pytest.mark.parametrize("key", [None, 7, b"k", ("k",), "\ud800", "k\udc00"], ids=ascii)
+def test_a_key_that_cannot_be_sent_is_refused(key: Any) -> None:
+    with pytest.raises(InvalidArgument, match="^configuration: must ") as caught:
+        texts("configuration", {key: "v"})
+    assert str(caught.value).encode()
+
+
+@pytest.mark.parametrize("values", [None, [], "ab", b"ab", {"a"}, 7, [("a", "b")]], ids=repr)
+def test_what_is_no_mapping_is_no_configuration(values: Any) -> None:
+    with pytest.raises(InvalidArgument, match="^parameters: must be a dict"):
+        texts("parameters", values)
+
+
+def test_a_refusal_shows_no_more_of_a_key_than_its_beginning() -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        texts("configuration", {"k" * 10_000: None})  # type: ignore[dict-item]  # what is refused
+    assert len(str(caught.value)) < 200
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(st.characters()) | st.binary() | st.decimals(),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(st.characters()), inner, max_size=2),
+    max_leaves=3,
+)
+
+
+@given(ANYTHING | st.dictionaries(st.text(st.characters()) | st.integers() | st.none(), ANYTHING, max_size=3))
+def test_anything_is_texts_that_can_be_encoded_or_refused(values: Any) -> None:
+    try:
+        found = texts("configuration", values)
+    except InvalidArgument as refused:
+        found, values = {str(refused): ""}, [str(refused)]
+    assert all(text.encode().decode() == text for text in (*found, *found.values()))
+    assert list(found) == list(values)
+
+
+# Answers that cannot be read
+
+
+def unreadable(body: bytes, **options: Any) -> DecodeError:
+    def read(_: Reply) -> None:
+        raise DecodeError("expected an object @ $")
+
+    with pytest.raises(DecodeError) as caught:
+        Call("GET", "/thing", read, **options).answer(Reply(200, {}, body))
+    return caught.value
+
+
+def test_an_answer_that_can_be_read_is_what_the_call_reads_of_it() -> None:
+    assert Call("GET", "/thing", lambda reply: reply.status).answer(Reply(200, {}, b"")) == 200
+
+
+@pytest.mark.parametrize(
+    ("body", "kept"),
+    [
+        (b"", ""),
+        (b'{"a": 1}', '{"a": 1}'),
+        (b"\xff\xfe<a>", "\ufffd\ufffd<a>"),
+        (b"x" * 5000, "x" * BODY_CUT),
+        ("\U0001f5a4".encode() * 5000, "\U0001f5a4" * BODY_CUT),
+        ("ä".encode() * 5000, "ä" * BODY_CUT),
+    ],
+)
+def test_an_answer_that_cannot_be_read_leaves_a_cut_of_its_body(body: bytes, kept: str) -> None:
+    error = unreadable(body)
+    assert error.body == kept
+    assert (kept[:20] or "-") not in str(error)
+
+
+@pytest.mark.parametrize(
+    ("body", "kept"),
+    [
+        (b'{"token": "s3cret"}', '{"token": "..."}'),
+        (b'{"refresh-token" : "s3\\"cret", "user": "u"}', '{"refresh-token" : "...", "user": "u"}'),
+        (b'{"Password":"s3cret', '{"Password":"..."'),
+        (b'{"secretKey":"s3cret\\', '{"secretKey":"..."'),
+        (b'{"SESSIONID":"s3c\nret","a":"b"}', '{"SESSIONID":"...","a":"b"}'),
+        (b'{"title":"token"}', '{"title":"token"}'),
+        (b"<CorrelationToken>a</CorrelationToken>", "<CorrelationToken>a</CorrelationToken>"),
+    ],
+)
+def test_what_a_body_holds_as_a_credential_is_left_out(body: bytes, kept: str) -> None:
+    assert unreadable(body).body == kept
+
+
+def test_a_sensitive_call_leaves_nothing_of_its_answer() -> None:
+    assert unreadable(b'{"anything": "s3cret"}', sensitive=True).body == ""
+
+
+def test_what_to_do_about_unreadable_rows_is_one_of_two_words() -> None:
+    assert (on_unreadable("raise"), on_unreadable("skip")) == ("raise", "skip")
+    for other in ("", "ignore", None, True, []):
+        wrong: Any = other
+        with pytest.raises(InvalidArgument, match="^unreadable: must be one of raise, skip"):
+            on_unreadable(wrong)

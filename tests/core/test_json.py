@@ -11,7 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from workflow_async import _json
-from workflow_async._json import careful_json_tree, json_rows, json_tree
+from workflow_async._json import SpelledNumber, careful_json_tree, json_rows, json_tree, spelled_json_tree
 from workflow_async.errors import DecodeError, UnexpectedContent
 
 JSON = st.recursive(
@@ -246,3 +246,34 @@ def test_a_long_page_takes_little_more_room_than_its_records() -> None:
     tracemalloc.stop()
     assert count == 200
     assert peak < len(body) / 2
+
+
+@pytest.mark.parametrize("digits", ["3.10", "1e5", "-0", "0.0", "1.50E-3", "123456789012345678901234567890.5"])
+def test_a_number_that_may_stand_for_a_text_knows_its_spelling(digits: str) -> None:
+    found = spelled_json_tree(f'{{"a": {digits}}}'.encode())["a"]
+    assert isinstance(found, SpelledNumber)
+    assert (found.spelling, found) == (digits, float(digits))
+    assert json.dumps(found) == json.dumps(float(digits))
+
+
+def test_whole_numbers_and_everything_else_are_as_ever() -> None:
+    body = b'{"a": [0, -7, 12345678901234567890, "3.10", true, null, {}]}'
+    found = spelled_json_tree(body)
+    assert found == json_tree(body)
+    assert [type(item) for item in found["a"][:3]] == [int, int, int]
+
+
+@pytest.mark.parametrize(
+    "body", [b"[1e400]", b"[-1e999]", b"[NaN]", b'{"a":1,"a":1}', b"[1", b"", b"[" + b"9" * 5000 + b"]"]
+)
+def test_it_is_as_strict(body: bytes) -> None:
+    with pytest.raises(DecodeError) as caught:
+        spelled_json_tree(body)
+    assert not caught.value.parsed
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[1,]", b"\x00", b"[NaN]"])
+def test_what_does_not_parse_says_so(body: bytes) -> None:
+    with pytest.raises(DecodeError) as caught:
+        json_tree(body)
+    assert not caught.value.parsed

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from workflow_async import Retry
 from workflow_async._call import Replay, Reply
-from workflow_async._retry import Budget, cost, may_have_happened, pause, retry_after, retryable
+from workflow_async._retry import Budget, cost, does_not_fit, may_have_happened, pause, retry_after, retryable
 from workflow_async._status import foreign, status_error
 from workflow_async.errors import (
     CallError,
@@ -100,6 +100,33 @@ def test_a_stale_connection_is_tried_again_at_once_but_only_once() -> None:
 def test_a_page_where_data_is_due_is_tried_again_once() -> None:
     assert pause(Retry(), UnexpectedContent("@ $"), Replay.SAFE, attempt=1, jitter=0.5) is not None
     assert pause(Retry(), UnexpectedContent("@ $"), Replay.SAFE, attempt=2, jitter=0.5) is None
+
+
+def test_an_answer_that_parsed_and_does_not_fit_is_asked_for_once_more() -> None:
+    misfit = DecodeError("expected an object @ $")
+    assert pause(Retry(), misfit, Replay.SAFE, attempt=1, jitter=0.5, misfits=0) is not None
+    assert pause(Retry(), misfit, Replay.SAFE, attempt=2, jitter=0.5, misfits=1) is None
+    assert pause(Retry(), misfit, Replay.SAFE, attempt=2, jitter=0.5) is None
+
+
+def test_what_failed_before_in_another_way_does_not_count_against_it() -> None:
+    for attempt in (2, 3):
+        assert pause(Retry(), DecodeError("@ $"), Replay.SAFE, attempt=attempt, jitter=0.5, misfits=0) is not None
+    assert pause(Retry(), status_error(Reply(503, {}, b"")), Replay.SAFE, attempt=3, jitter=0.5, misfits=2) is not None
+
+
+def test_an_answer_that_did_not_parse_has_all_the_tries() -> None:
+    garbage = DecodeError("not JSON @ $", parsed=False)
+    for attempt in (1, 2, 3):
+        assert pause(Retry(), garbage, Replay.SAFE, attempt=attempt, jitter=0.5, misfits=1) is not None
+    assert pause(Retry(), garbage, Replay.SAFE, attempt=4, jitter=0.5) is None
+
+
+def test_a_misfit_is_an_answer_that_parsed() -> None:
+    assert does_not_fit(DecodeError("@ $"))
+    assert does_not_fit(UnexpectedContent("a page @ $"))
+    assert not does_not_fit(DecodeError("not JSON @ $", parsed=False))
+    assert not does_not_fit(ConnectionBroken("cut"))
 
 
 def test_a_login_that_failed_is_not_tried_again_by_the_call_and_says_nothing_of_it() -> None:

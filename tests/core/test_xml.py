@@ -317,3 +317,12 @@ def test_a_page_of_a_thousand_rows_with_all_their_children_is_within_the_bounds(
 
 def test_signs_of_equality_within_texts_are_no_attributes() -> None:
     assert xml_tree(b"<a>%s</a>" % (b"=" * 10 * MAX_ATTRIBUTES)) == "=" * 10 * MAX_ATTRIBUTES
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"<a>", b"<a></b>", b"\x00", b"<!DOCTYPE a><a/>", b"<a>" * 65, *HOSTILE.values()]
+)
+def test_what_does_not_parse_says_so(body: bytes) -> None:
+    with pytest.raises(DecodeError) as caught:
+        xml_tree(body)
+    assert not caught.value.parsed

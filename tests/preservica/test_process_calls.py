@@ -67,8 +67,8 @@ def test_processes_that_cannot_be_read_name_the_path(body: dict[str, Any], fault
 
 
 def test_a_process_without_an_id_hides_no_other() -> None:
-    odd: object
-    odd, fine = read(process_calls.list_processes(), {"configs": [{"name": "n"}, {"apiId": "p"}]}).items
+    found: tuple[object, ...] = read(process_calls.list_processes(), {"configs": [{"name": "n"}, {"apiId": "p"}]}).items
+    odd, fine = found
     assert odd == UnreadableRow(("required field missing @ $.configs[0].apiId",), {"name": "n"})
     assert fine == Process(id="p")
 
@@ -291,9 +291,9 @@ def test_an_optional_value_of_a_message_that_cannot_be_read_is_none_and_kept_as_
     key: str, value: Any, name: str
 ) -> None:
     call = process_calls.list_messages((), size=10, limit=None)
-    none: object
-    odd, none = read(call, {"value": {"messages": [{"mappedId": "m", key: value}, {"message": "lost"}]}}).items
+    odd, *others = read(call, {"value": {"messages": [{"mappedId": "m", key: value}, {"message": "lost"}]}}).items
     assert (odd.id, getattr(odd, name), odd.extra) == ("m", None, {key: value})
+    none: object = others[0]
     assert none == UnreadableRow(("required field missing @ $.value.messages[1].mappedId",), {"message": "lost"})
 
 

@@ -1,6 +1,6 @@
 """A listing as an async iterable: pages are asked for as they are needed, and some ahead of that."""
 
-from collections.abc import AsyncGenerator, Callable, Hashable, Sequence
+from collections.abc import AsyncGenerator, Callable, Hashable
 from contextlib import aclosing
 from typing import Generic, TypeVar
 
@@ -9,7 +9,6 @@ import attrs
 from workflow_async._call import Call, OnUnreadable, Page, UnreadableRow, on_unreadable
 from workflow_async._lists.ahead import Ahead, Send
 from workflow_async._lists.scan import Chain, Consistency, Found, Scan
-from workflow_async.errors import BODY_CUT, DecodeError
 
 T = TypeVar("T")
 
@@ -109,8 +108,7 @@ class Listing(Generic[T]):
                     ahead.ask(more)
                 yield attrs.evolve(page, items=items)
             await ahead.rest()
-        if found.unreadable and self._unreadable == "raise":
-            raise _cannot_read(found.unreadable)
+        found.check_readable()
 
     async def __aiter__(self) -> AsyncGenerator[T, None]:
         async with aclosing(self.pages()) as pages:
@@ -124,11 +122,4 @@ class Listing(Generic[T]):
             return await anext(items, None)
 
     def _nothing(self) -> Found[T]:
-        return Found(self._key, self._limit, self._wanted)
-
-
-def _cannot_read(rows: Sequence[UnreadableRow]) -> DecodeError:
-    """One error for all rows that cannot be read."""
-    error = DecodeError(*(f"page {row.page}: {fault}" for row in rows for fault in row.faults))
-    error.body = "\n".join(repr(row.row) for row in rows)[:BODY_CUT]
-    return error
+        return Found(self._key, self._limit, self._wanted, self._unreadable)

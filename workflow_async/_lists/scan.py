@@ -9,8 +9,8 @@ from typing import Generic, Literal, Protocol, TypeVar
 
 from attrs import define, evolve, field
 
-from workflow_async._call import Call, Page, UnreadableRow
-from workflow_async.errors import ListingInconsistent
+from workflow_async._call import Call, OnUnreadable, Page, UnreadableRow
+from workflow_async.errors import BODY_CUT, DecodeError, ListingInconsistent
 
 T = TypeVar("T")
 
@@ -48,6 +48,7 @@ class Found(Generic[T]):
     """Rows to give at most."""
     wanted: Callable[[T], bool] | None = None
     """Which rows to give, where that is decided here and not by the server."""
+    on_unreadable: OnUnreadable = "raise"
     seen: set[Hashable] = field(factory=set, init=False)
     requests: int = field(default=0, init=False)
     pages: int = field(default=0, init=False)
@@ -104,6 +105,13 @@ class Found(Generic[T]):
         fresh = {key: item for key, item in zip(reversed(keys), reversed(items), strict=True) if key not in self.seen}
         self.seen.update(keys)
         return list(reversed(fresh.values()))
+
+    def check_readable(self) -> None:
+        """At the end of the pass, raise one `DecodeError` for all rows that cannot be read, unless to be skipped."""
+        if self.unreadable and self.on_unreadable == "raise":
+            error = DecodeError(*(f"page {row.page}: {fault}" for row in self.unreadable for fault in row.faults))
+            error.body = "\n".join(repr(row.row) for row in self.unreadable)[:BODY_CUT]
+            raise error
 
     def check_progress(self, slack: int, patience: int) -> None:
         """Raise `ListingInconsistent` when too many pages brought nothing new."""

@@ -17,6 +17,7 @@ from workflow_async._call import (
     Reply,
     Signature,
     Value,
+    encodable,
     on_unreadable,
     segment,
     texts,
@@ -168,7 +169,7 @@ def filled(argument: str, value: str) -> str:
     """A text that is not blank; raises `InvalidArgument` otherwise."""
     if not isinstance(value, str) or not value.strip():
         raise InvalidArgument(argument, "must be a text that is not blank")
-    return value
+    return encodable(argument, value)
 
 
 def _put(id: int, form: Mapping[str, str], include: Params) -> Call[Workflow]:

@@ -144,8 +144,10 @@ def _switched(user: str | None, roles: tuple[str, ...]) -> Headers:
     headers: list[tuple[str, str]] = []
     if user is not None:
         headers.append(("x-run-as-user", visible("run_as_user", user)))
+    if not isinstance(roles, tuple | list):
+        raise InvalidArgument("run_with_roles", "must be a tuple of role names")
     if roles:
-        if any("," in role for role in roles):
+        if any("," in visible("run_with_roles", role) for role in roles):
             raise InvalidArgument("run_with_roles", "must be role names without commas")
-        headers.append(("x-run-with-roles", ",".join(visible("run_with_roles", role) for role in roles)))
+        headers.append(("x-run-with-roles", ",".join(roles)))
     return tuple(headers)

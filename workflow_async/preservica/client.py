@@ -184,7 +184,7 @@ def _origin(server: str, *, allow_insecure_http: bool) -> "Origin":
     """The origin of a host or a URL."""
     from workflow_async._origin import Origin
 
-    url = server if "://" in server else f"https://{server}"
+    url = server if not isinstance(server, str) or "://" in server else f"https://{server}"
     try:
         return Origin.parse(url, allow_insecure_http=allow_insecure_http)
     except InvalidArgument as error:

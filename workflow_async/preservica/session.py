@@ -150,7 +150,8 @@ def one_time_code(seed: Secret, at: float) -> str:
 
 def _key(seed: Secret) -> bytes:
     """The bytes of a seed, which people write with spaces, dashes and small letters; none if it is no seed."""
-    text = "".join(seed.reveal().split()).replace("-", "").upper().rstrip("=")
+    written = seed.reveal()
+    text = "".join(written.split() if isinstance(written, str) else "").replace("-", "").upper().rstrip("=")
     try:
         return base64.b32decode(text + "=" * (-len(text) % 8))
     except ValueError:
