@@ -247,7 +247,7 @@ def test_a_sensitive_call_leaves_nothing_of_its_answer() -> None:
 
 def test_what_to_do_about_unreadable_rows_is_one_of_two_words() -> None:
     assert (on_unreadable("raise"), on_unreadable("skip")) == ("raise", "skip")
-    for other in ("", "ignore", None, True, []):
-        wrong: Any = other
+    others: list[Any] = ["", "ignore", None, True, []]
+    for wrong in others:
         with pytest.raises(InvalidArgument, match="^unreadable: must be one of raise, skip"):
             on_unreadable(wrong)

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import FakeTime, See
 from tests.matrix.told import SYSTEMS, Told, client_of, workflow
-from workflow_async import Basic, Bearer, Clock, Digest
+from workflow_async import Basic, Bearer, Clock, Digest, OpencastClient, PreservicaClient, opencast, preservica
 from workflow_async.errors import InvalidArgument
 from workflow_async.opencast import calls
 
@@ -126,6 +126,105 @@ async def test_a_filter_that_means_another_is_refused_before_anything_is_sent(sy
     for asked in FILTERS[system]:
         await refused(system, partial(listed, asked))
     see(f"{system}: {len(FILTERS[system])} filters refused")
+
+
+LONE = "\ud800"
+UNSENDABLE: list[Any] = [LONE, f"a{LONE}", b"a", None, 7, 1.5, [], {}, object(), True, "", " "]
+"""What is no text that can be sent."""
+TEXTS: dict[str, dict[str, Callable[[Any, Any], Any]]] = {
+    "opencast": {
+        "event of a start": lambda oc, one: oc.workflows.start(one, "fast"),
+        "definition of a start": lambda oc, one: oc.workflows.start("e", one),
+        "event of a ticket": lambda oc, one: oc.workflows.prepare_start(one, "fast"),
+        "definition of a ticket": lambda oc, one: oc.workflows.prepare_start("e", one),
+        "event": lambda oc, one: oc.workflows.for_event(one) if one != " " else oc.workflows.for_event(""),
+        "definition": lambda oc, one: oc.definitions.get(one) if one != " " else oc.definitions.get(""),
+    },
+    "preservica": {
+        "correlation id": lambda pv, one: pv.workflows.start(42, correlation_id=one if one is not None else 7),
+        "monitor": lambda pv, one: pv.monitors.timeseries(one if one != " " else ""),
+        "process": lambda pv, one: pv.processes.activate(one if one != " " else ""),
+        "monitor of messages": lambda pv, one: pv.monitors.messages(one).first(),
+        "name of a monitor": lambda pv, one: pv.monitors.list(name=one if one is not None else 7).first(),
+        "creator": lambda pv, one: pv.workflows.list(creator=one if one is not None else 7).first(),
+        "definition of contexts": lambda pv, one: pv.contexts.list(definition=one if one is not None else 7).first(),
+    },
+}
+VALUES: list[Any] = [
+    {"k": LONE}, {LONE: "v"}, {"k": float("nan")}, {"k": float("-inf")}, {"k": 10**5000}, {"k": b"v"}, {"k": None},
+    {None: "v"}, {7: "v"}, {b"k": "v"}, {"k": ["v"]}, [("k", "v")], "k=v", 7,
+]  # fmt: skip
+SETTINGS: dict[str, dict[str, Callable[[Any, Any], Any]]] = {
+    "opencast": {
+        "start": lambda oc, one: oc.workflows.start("e", "fast", configuration=one),
+        "ticket": lambda oc, one: oc.workflows.prepare_start("e", "fast", configuration=one),
+        "update": lambda oc, one: oc.workflows.update(1, configuration=one),
+        "batch": lambda oc, one: oc.workflows._starts.ticket(opencast.Start("e", "fast", one)),
+    },
+    "preservica": {
+        "start": lambda pv, one: pv.workflows.start(42, one),
+        "ticket": lambda pv, one: pv.workflows.prepare_start(42, one),
+        "batch": lambda pv, one: pv.workflows._starts.ticket(preservica.Start(42, one)),
+    },
+}
+
+
+@pytest.mark.row(71)
+@pytest.mark.parametrize(("system", "name"), [(of, name) for of in SYSTEMS for name in TEXTS[of]])
+async def test_what_is_no_text_that_can_be_sent_is_refused_before_anything_is_sent(system: str, name: str) -> None:
+    for one in UNSENDABLE:
+        await refused(system, partial(flip, TEXTS[system][name], one))
+
+
+@pytest.mark.row(71)
+@pytest.mark.parametrize(("system", "name"), [(of, name) for of in SYSTEMS for name in SETTINGS[of]])
+async def test_a_configuration_that_cannot_be_sent_is_refused_before_anything_is_sent(
+    system: str, name: str, see: See
+) -> None:
+    for one in VALUES:
+        await refused(system, partial(flip, SETTINGS[system][name], one))
+    see(f"{len(UNSENDABLE)} texts and {len(VALUES)} configurations: InvalidArgument, nothing sent")
+
+
+@pytest.mark.row(71)
+@pytest.mark.parametrize("filter", ["event_title", "text_filter", "state", "current_operation", "event_identifier"])
+async def test_a_lone_surrogate_in_a_filter_is_refused(filter: str) -> None:
+    for one in (LONE, f"a{LONE}b"):
+        await refused("opencast", partial(listed, {filter: one}))
+
+
+@pytest.mark.row(71)
+@pytest.mark.parametrize("make", [Basic, Digest])
+@pytest.mark.parametrize("name", [LONE, f"u{LONE}", b"u", None, 7, ["u"], {}, "", "u\n", "u\0"], ids=ascii)
+def test_a_user_name_that_cannot_be_sent_is_refused(make: Callable[..., Any], name: Any) -> None:
+    with pytest.raises(InvalidArgument, match="^username: must be"):
+        make(name, "s3cret")
+
+
+ACCOUNT: dict[str, Any] = {"username": "u", "password": "p"}
+
+
+@pytest.mark.row(71)
+@pytest.mark.parametrize(
+    ("argument", "make"),
+    [
+        ("url", lambda one: OpencastClient(one, auth=("u", "p"))),
+        ("run_with_roles", lambda one: OpencastClient("https://h", auth=("u", "p"), run_with_roles=one)),
+        ("server", lambda one: PreservicaClient(one, **ACCOUNT)),
+        ("two_factor", lambda one: PreservicaClient("h", **ACCOUNT, two_factor=one)),
+        ("username", lambda one: PreservicaClient("h", username=one, password="p")),
+        ("tenant", lambda one: PreservicaClient("h", **ACCOUNT, tenant=one)),
+    ],
+)
+@pytest.mark.parametrize("one", [LONE, b"a", 7, 1.5, [LONE], [7], {LONE: 1}, object(), True], ids=ascii)
+def test_a_client_is_not_made_of_what_cannot_be_sent(argument: str, make: Callable[[Any], Any], one: Any) -> None:
+    with pytest.raises(InvalidArgument, match=f"^{argument}: must be"):
+        make(one)
+
+
+@pytest.mark.row(71)
+def test_a_user_name_may_be_of_any_language() -> None:
+    assert (Basic("größe \U0001f5a4", "p").username, Digest("a:b", "p").username) == ("größe \U0001f5a4", "a:b")
 
 
 # Row 72: secrets

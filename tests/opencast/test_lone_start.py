@@ -1,0 +1,93 @@
+"""A single start whose fate is unknown, on an Opencast that lists no workflows: its date of creation tells."""
+
+from datetime import UTC, datetime, timedelta, timezone
+from typing import Any
+
+import httpx
+import pytest
+from attrs import define, field
+
+from tests.conftest import FakeTime
+from workflow_async import Clock, OpencastClient, Retry
+from workflow_async.batch import Ambiguous, NotSeen, Started
+from workflow_async.errors import StartOutcomeUnknown
+
+NOW = datetime(2026, 11, 28, 3, 39, tzinfo=UTC)
+PARIS = timezone(timedelta(hours=1))
+
+
+@define
+class Server:
+    """An Opencast 16 that carries out a start and does not say so."""
+
+    made: Any
+    """When it says the workflow was made."""
+    rows: list[dict[str, Any]] = field(factory=list)
+    posts: int = 0
+
+    async def __call__(self, request: httpx.Request) -> httpx.Response:
+        if request.method == "POST":
+            self.posts += 1
+            self.rows.append(self.row(637217, self.made))
+            return httpx.Response(500, text="out of order")
+        if request.url.path == "/workflow/mediaPackage/num-1/instances.json":
+            one = len(self.rows) == 1
+            return httpx.Response(200, json={"workflows": {"workflow": self.rows[0] if one else self.rows}})
+        if request.url.path == "/api/version":
+            return httpx.Response(200, json={"default": "v1.11.0", "versions": ["v1.11.0"]})
+        return httpx.Response(200, json={"url": "https://oc", "version": "v1.11.0"})
+
+    def row(self, id: int, made: Any) -> dict[str, Any]:
+        """A workflow whose texts look like numbers and booleans."""
+        named = {"template": "fast", "title": 1984, "description": True, "creator-id": 20481234}
+        return {"id": id, "state": "RUNNING", "dateCreated": made, "operations": "", "mediaPackageId": "num-1", **named}
+
+
+async def verdict(server: Server, fake_time: FakeTime) -> Any:
+    """What is found of a start that was carried out and answered with 500."""
+    fake = fake_time.clock
+    clock = Clock(now=fake.now, sleep=fake.sleep, jitter=fake.jitter, wall=NOW.timestamp)
+    async with (
+        httpx.AsyncClient(transport=httpx.MockTransport(server)) as carrier,
+        OpencastClient("http://127.0.0.1", auth=("a", "b"), clock=clock, http=carrier, retry=Retry(attempts=1)) as oc,
+    ):
+        with pytest.raises(StartOutcomeUnknown) as caught:
+            await oc.workflows.start("num-1", "fast")
+        found = await oc.workflows.reconcile(caught.value.ticket, wait=5)
+    assert server.posts == 1
+    return found
+
+
+SOON = NOW + timedelta(seconds=3, milliseconds=434)
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        SOON.astimezone(PARIS).isoformat(timespec="milliseconds"),
+        SOON.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        SOON.astimezone(timezone(timedelta(hours=-11, minutes=-30))).isoformat(timespec="milliseconds"),
+        round(SOON.timestamp() * 1000),
+    ],
+)
+async def test_a_lone_start_is_found_by_the_date_that_the_server_says_in_its_own_zone(
+    made: Any, fake_time: FakeTime
+) -> None:
+    found = await verdict(Server(made), fake_time)
+    assert isinstance(found, Started)
+    assert (found.workflow.id, found.workflow.title, found.workflow.creator) == (637217, "1984", "20481234")
+    assert found.workflow.created == SOON
+    assert fake_time.naps == []
+
+
+async def test_a_workflow_of_an_hour_ago_is_not_it(fake_time: FakeTime) -> None:
+    """Its local time is later than now in UTC."""
+    old = (NOW - timedelta(minutes=30)).astimezone(PARIS).isoformat()
+    assert isinstance(await verdict(Server(old), fake_time), NotSeen)
+
+
+@pytest.mark.parametrize("made", [None, "yesterday", 1.5])
+async def test_without_a_date_that_can_be_read_it_stays_open(made: Any, fake_time: FakeTime) -> None:
+    found = await verdict(Server(made), fake_time)
+    assert isinstance(found, Ambiguous)
+    assert [workflow.id for workflow in found.candidates] == [637217]
