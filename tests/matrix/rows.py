@@ -107,9 +107,11 @@ ROWS = {
     41: Row(
         'type flips: "true", "1603", 1603.0, list<->object, number as string',
         "M,H",
-        "documented ones accepted (id int or digits, flags bool or their texts), others DecodeError",
+        "documented ones accepted (id int or digits, flags bool or their texts), others in extra; DecodeError for id, state",
     ),
-    42: Row('dates: "", no fraction, 1 digit fraction, offset, year 9999, 1970', "H", "parsed as aware UTC or None"),
+    42: Row(
+        'dates: "", no fraction, 1 digit fraction, offset, year 9999, 1970', "H", "aware UTC, or None and kept in extra"
+    ),
     43: Row("empty list, total 0, Count != items", "M", "ends; ListingInconsistent warning"),
     44: Row("total lies low / high / grows", "M,H", "ends; nothing lost"),
     45: Row("page larger than asked, server caps limit", "M,H", "accepted, nothing lost"),

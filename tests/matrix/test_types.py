@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import See
-from tests.matrix.test_fields import OPERATION, WORKFLOW, faults
+from tests.matrix.test_fields import OPERATION, WORKFLOW, faults, read
 from workflow_async._call import Reply
 from workflow_async.errors import DecodeError, ListingInconsistent, ListingNotSupported, ResponseMismatch
 from workflow_async.opencast import calls as opencast
@@ -38,17 +38,38 @@ def same(one: Any, other: Any) -> bool:
     return type(one) is type(other) and one == other
 
 
+REQUIRED = {"identifier", "state", "event_identifier"}
+REQUIRED_OPERATION = {"operation", "state"}
+
+
 @pytest.mark.row(41)
-@pytest.mark.parametrize("where", ["workflow", "operation"])
-def test_a_value_of_another_type_is_a_decode_error_with_its_path(where: str, see: See) -> None:
-    of, accepted = (WORKFLOW, ACCEPTED) if where == "workflow" else (OPERATION, ACCEPTED_OPERATION)
-    assert of.keys() == accepted.keys()
-    for key in of:
+def test_a_value_of_another_type_is_kept_beside_the_workflow_or_a_decode_error_with_its_path(see: See) -> None:
+    assert WORKFLOW.keys() == ACCEPTED.keys()
+    for key in WORKFLOW:
         for value in VALUES:
-            tree = of | {key: value} if where == "workflow" else WORKFLOW | {"operations": [OPERATION | {key: value}]}
-            is_read = any(same(value, good) for good in accepted[key])
-            assert (not faults("opencast", tree)) == is_read, (key, value)
-    see(f"{where}: {len(of) * len(VALUES)} pairs of field and type as documented")
+            tree = WORKFLOW | {key: value}
+            is_read = any(same(value, good) for good in ACCEPTED[key])
+            told = faults("opencast", tree)
+            assert bool(told) == (key in REQUIRED and not is_read), (key, value)
+            assert f" @ $.{key}" in told or not told
+            assert told or read("opencast", tree).extra == ({} if is_read else {key: value}), (key, value)
+    see(f"workflow: {len(WORKFLOW) * len(VALUES)} pairs of field and type as documented")
+
+
+@pytest.mark.row(41)
+def test_a_value_of_another_type_is_kept_beside_its_operation_or_hides_the_operations(see: See) -> None:
+    assert OPERATION.keys() == ACCEPTED_OPERATION.keys()
+    for key in OPERATION:
+        for value in VALUES:
+            odd = OPERATION | {key: value}
+            found = read("opencast", WORKFLOW | {"operations": [OPERATION, odd]})
+            is_read = any(same(value, good) for good in ACCEPTED_OPERATION[key])
+            assert (found.operations is None) == (key in REQUIRED_OPERATION and not is_read), (key, value)
+            if found.operations is None:
+                assert found.extra == {"operations": [OPERATION, odd]}
+            else:
+                assert found.operations[1].extra == ({} if is_read else {key: value}), (key, value)
+    see(f"operation: {len(OPERATION) * len(VALUES)} pairs of field and type as documented")
 
 
 JSON = st.recursive(
