@@ -107,7 +107,7 @@ ROWS = {
     41: Row(
         'type flips: "true", "1603", 1603.0, list<->object, number as string',
         "M,H",
-        "documented ones accepted (id int or digits, flags bool or their texts), others in extra; DecodeError for id, state",
+        "documented ones accepted (id int or digits, flags bool or their texts), others in extra; an id: DecodeError",
     ),
     42: Row(
         'dates: "", no fraction, 1 digit fraction, offset, year 9999, 1970', "H", "aware UTC, or None and kept in extra"
