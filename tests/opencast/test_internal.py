@@ -237,6 +237,7 @@ def test_an_answer_that_is_no_list_of_workflows_never_means_none(body: str, faul
 
 
 OPERATION = {"template": "encode", "state": "RUNNING"}
+NAMELESS = {"operation": {**OPERATION, "template": ""}}
 
 
 @pytest.mark.parametrize(
@@ -254,7 +255,9 @@ def test_operations_are_one_several_or_none(value: Any, names: list[str]) -> Non
     assert [ran.operation for ran in one(operations=value).operations or ()] == names
 
 
-@pytest.mark.parametrize("value", ["encode", [OPERATION], {"operation": "encode"}, {"operation": [{"state": "X"}]}])
+@pytest.mark.parametrize(
+    "value", ["encode", [OPERATION], {"operation": "encode"}, {"operation": [{"state": "X"}]}, NAMELESS]
+)
 def test_operations_that_cannot_be_read_are_none_and_kept_as_they_came(value: Any) -> None:
     record = one(operations=value)
     assert (record.id, record.operations, record.extra) == (7, None, {"operations": value})

@@ -71,6 +71,12 @@ def test_an_empty_configuration_may_be_absent_null_or_an_empty_object(member: st
     assert calls.get_workflow(1603, WITH_BOTH).read(reply).configuration == {}
 
 
+@pytest.mark.parametrize("body", [b"null", b"[]", b"7", b'"x"'])
+def test_what_is_no_object_is_no_workflow_whatever_was_asked_for(body: bytes) -> None:
+    with pytest.raises(DecodeError, match=r"expected an object, got .* @ \$$"):
+        calls.get_workflow(1603, WITH_BOTH).read(Reply(200, {}, body))
+
+
 @pytest.mark.parametrize("value", ['""', "[]", "3", '{"a": true}', '{"a": {}}'])
 def test_a_configuration_is_an_object_of_texts_and_nothing_else(value: str) -> None:
     reply = Reply(200, {}, f'{{{MINIMAL}, "configuration": {value}}}'.encode())
