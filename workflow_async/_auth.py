@@ -107,7 +107,7 @@ def speakable(argument: str, secret: Secret) -> str:
 
 
 def printable(argument: str, value: str) -> str:
-    """A name that is not empty; raises `InvalidArgument` for others, and for characters that nobody can see."""
+    """Return a name. Raise `InvalidArgument` for an empty one and for control characters."""
     if not isinstance(value, str) or not value or not value.isprintable():
         raise InvalidArgument(argument, "must be a text that is printable and not empty")
     return value

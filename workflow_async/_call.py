@@ -3,6 +3,7 @@
 import enum
 import math
 import re
+import reprlib
 from collections.abc import Callable, Mapping
 from typing import Any, Generic, Literal, TypeVar, get_args
 from urllib.parse import quote
@@ -14,7 +15,7 @@ from workflow_async.errors import BODY_CUT, CallError, DecodeError, InvalidArgum
 T_co = TypeVar("T_co", covariant=True)
 Params = tuple[tuple[str, str], ...]
 OnUnreadable = Literal["raise", "skip"]
-"""What to do about rows that cannot be read: raise one error when all others have been given, or leave them out."""
+"""What to do about rows that cannot be read: raise one error after all other rows, or leave them out."""
 
 MAX_ID = 2**63 - 1
 DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
@@ -25,7 +26,10 @@ CREDENTIAL = re.compile(
     r'("[^"]{0,40}(?:token|password|secret|session)[^"]{0,40}"\s{0,9}:\s{0,9})"(?:[^"\\]|\\.?)*+(?:"|$)',
     re.IGNORECASE | re.DOTALL,
 )
-"""A member of a JSON object that holds a credential, by its name; cut off, it may have no end."""
+"""Matches a member of a JSON object whose name says that it holds a credential. A body that is cut may cut it too."""
+ROW = reprlib.Repr()
+"""Prints a row of a hostile server too: it may be of any size and depth."""
+ROW.maxlevel, ROW.maxdict, ROW.maxlist, ROW.maxstring, ROW.maxlong, ROW.maxother = 8, 64, 64, 256, 64, 64
 HTML = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*+(?:<\?xml[^>]*>\s*+)?(?:<!--.*?-->\s*+)*+<(?:!doctype\s++)?html\b",
     re.IGNORECASE | re.DOTALL,
@@ -120,14 +124,14 @@ class Call(Generic[T_co]):
 
 
 def _cut(body: bytes) -> str:
-    """The beginning of a body as text; what a member named as a credential holds is left out."""
+    """Return the beginning of a body as text, without what members named as credentials hold."""
     text = body[: BODY_CUT * MAX_UTF8].decode("utf-8", "replace")[:BODY_CUT]
     return CREDENTIAL.sub(r'\1"..."', text)
 
 
 @frozen
 class UnreadableRow:
-    """A row of a page that cannot be read; it stands in the row's place until the listing takes it out."""
+    """A row of a list that cannot be read, as `ListingReport.unreadable` holds it."""
 
     faults: tuple[str, ...]
     """What is wrong, each with its place in the page."""
@@ -138,8 +142,13 @@ class UnreadableRow:
 
     @property
     def id(self) -> str:
-        """Tell it from other rows: the same row may come in two pages."""
-        return f"unreadable {self.row!r}"
+        """Tell the row from others: the same row may come in two pages."""
+        return f"unreadable {self.text}"
+
+    @property
+    def text(self) -> str:
+        """The row as text, cut where it is long or deep."""
+        return ROW.repr(self.row)
 
 
 @frozen
@@ -147,13 +156,17 @@ class Page(Generic[T_co]):
     """One page of a listing, with the call that gets the next, or None at the end."""
 
     items: tuple[T_co, ...]
-    """Its rows; an `UnreadableRow` stands in the place of a row that cannot be read."""
+    """Its rows.
+
+    In the page that a call reads, an `UnreadableRow` stands in the place of a row that cannot be read. A `Listing`
+    removes it.
+    """
     next: "Call[Page[T_co]] | None" = None
     total: int | None = None
 
 
 def on_unreadable(value: OnUnreadable) -> OnUnreadable:
-    """The option as it is; raises `InvalidArgument` for another word."""
+    """Return the option. Raise `InvalidArgument` for another word."""
     if value not in get_args(OnUnreadable):
         raise InvalidArgument("unreadable", f"must be one of {', '.join(get_args(OnUnreadable))}")
     return value
@@ -169,7 +182,7 @@ def number(argument: str, value: int | str) -> int:
 
 
 def encodable(argument: str, value: str) -> str:
-    """A text that can be sent. Raises `InvalidArgument` for a lone surrogate."""
+    """Return a text that can be sent. Raise `InvalidArgument` for a lone surrogate."""
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -206,7 +219,7 @@ def _key(argument: str, key: str) -> str:
 
 
 def _text(argument: str, value: Value) -> str:
-    """The text of a value by its own type: a subclass, such as an enum of texts, may print itself otherwise."""
+    """Return the text of a value by its basic type. A subclass, such as an enum, may print itself otherwise."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):

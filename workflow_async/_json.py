@@ -108,7 +108,7 @@ class SpelledNumber(float):
     spelling: str
 
     def __new__(cls, spelling: str) -> Self:
-        """The number that these digits are; raises `ValueError` for one that a float cannot hold."""
+        """Make the number of its digits. Raise `ValueError` for one that a float cannot hold."""
         number = super().__new__(cls, _finite(spelling))
         number.spelling = spelling
         return number

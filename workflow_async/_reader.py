@@ -29,7 +29,7 @@ class Field:
     """Values of exactly this class are taken as they are."""
     default: Any
     unread: Any = attrs.NOTHING
-    """What it holds if its value does not read; NOTHING is its default."""
+    """What it holds if its value does not read. NOTHING stands for its default."""
 
 
 def reader(kind: type[Any], fields: Sequence[Field], careful: Hook, *, extra: bool) -> Hook:
@@ -42,11 +42,11 @@ def reader(kind: type[Any], fields: Sequence[Field], careful: Hook, *, extra: bo
         "MISSING": MISSING,
         "besides": _besides,
     }
-    told = {field.key for field in fields if field.key is not None}
-    scope["KEYS"] = frozenset(told)
-    untold = [f"made.{field.name} = {_default(field, scope)}" for field in fields if field.key is None]
-    whole, some = [*untold], [*untold]
-    for key in sorted(told):
+    keys = {field.key for field in fields if field.key is not None}
+    scope["KEYS"] = frozenset(keys)
+    constant = [f"made.{field.name} = {_default(field, scope)}" for field in fields if field.key is None]
+    whole, some = [*constant], [*constant]
+    for key in sorted(keys):
         found, either = _lines(key, [field for field in fields if field.key == key], scope)
         whole += found
         some += either

@@ -267,9 +267,9 @@ class StartLimited(StartRejected, RateLimited):
 
 
 class DecodeError(CallError):
-    """An answer that cannot be read as what was asked for; each of `faults` names its place.
+    """An answer that cannot be read as what was asked for.
 
-    The place is the path of the server's keys, such as `$[3].event_identifier`.
+    Each of `faults` names its place: the path of the server's keys, such as `$[3].event_identifier`.
     """
 
     def __init__(self, *faults: str, parsed: bool = True) -> None:

@@ -20,7 +20,7 @@ from workflow_async import _structure
 from workflow_async._call import UnreadableRow
 from workflow_async._reader import MISSING
 from workflow_async._rows import Rows, Table
-from workflow_async._structure import Records, by, converter, listed, record, rows, structured, untold
+from workflow_async._structure import MAX_UNREADABLE, Records, by, constant, converter, listed, record, rows, structured
 from workflow_async._values import Unfit, any_instant, instant, or_none, text, texts, truth, whole
 from workflow_async.errors import DecodeError
 from workflow_async.opencast import records as opencast
@@ -61,7 +61,7 @@ def teach(made: cattrs.Converter) -> None:
     record(made, Part)
     shared = {"id": by(whole, "identifier"), "made": by(or_none(instant)), "notes": by(texts)}
     record(made, Exact, **shared, parts=listed(made, Part))
-    own = {"size": by(whole, "how-large", unread=None), "since": untold()}
+    own = {"size": by(whole, "how-large", unread=None), "since": constant()}
     record(made, Whole, **shared, **own, parts=listed(made, Part))
 
 
@@ -269,6 +269,22 @@ def test_an_unreadable_row_is_the_same_one_in_two_pages_and_shows_its_faults_onl
     assert one.id == two.id != records_of([{"title": "other"}])[0].id
     assert len({one, one}) == 1
     assert "s3cret" not in repr(one)
+
+
+def test_a_list_of_far_too_many_of_them_is_no_list_of_these_records() -> None:
+    assert len(records_of([7] * MAX_UNREADABLE)) == MAX_UNREADABLE
+    with pytest.raises(DecodeError, match=r"more than 2000 rows that cannot be read @ \$\.rows"):
+        records_of(iter(lambda: 7, 8), "$.rows")
+
+
+def test_an_unreadable_row_of_any_depth_and_length_has_an_id() -> None:
+    deep: Any = {"title": "x" * 10**6}
+    for _ in range(5000):
+        deep = {"a": [deep]}
+    (one,) = records_of([deep])
+    assert len(one.id) < 5000
+    (long,) = records_of([{"title": ["y"] * 10**6}])
+    assert len(long.id) < 5000
 
 
 def test_a_row_that_does_not_even_parse_is_the_whole_answers_fault() -> None:

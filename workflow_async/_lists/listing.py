@@ -31,7 +31,7 @@ class ListingReport:
     lag: float = 0.0
     """Seconds that the server's list may be behind its records."""
     unreadable: tuple[UnreadableRow, ...] = ()
-    """Rows that cannot be read, and so were not given: what is wrong, where, and the row as it came."""
+    """Rows that were not given because they cannot be read: what is wrong, where, and the row as it came."""
 
 
 class Listing(Generic[T]):
@@ -42,8 +42,8 @@ class Listing(Generic[T]):
     ends them. It can be iterated again, which asks the server again. An item that comes twice, because it moved between
     pages, is given once. What the listing did is in `report`.
 
-    A row without a readable id or state does not hide the others. When all others have been given, one `DecodeError`
-    names every such row with its page and place. With `unreadable="skip"` only `report.unreadable` does.
+    A row without a readable id or state does not hide the others. After all other rows, one `DecodeError` names each
+    such row with its page and place. With `unreadable="skip"` only `report.unreadable` does.
     """
 
     __slots__ = ("_begin", "_found", "_key", "_lag", "_limit", "_mode", "_send", "_unreadable", "_wanted")

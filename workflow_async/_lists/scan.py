@@ -91,7 +91,7 @@ class Found(Generic[T]):
         return tuple(given)
 
     def _readable(self, fresh: Sequence[T]) -> Sequence[T]:
-        """The rows that can be read; the others are noted."""
+        """Return the rows that can be read. Note the others."""
         if UnreadableRow not in set(map(type, fresh)):
             return fresh
         self.unreadable += [evolve(row, page=self.pages) for row in fresh if isinstance(row, UnreadableRow)]
@@ -107,10 +107,10 @@ class Found(Generic[T]):
         return list(reversed(fresh.values()))
 
     def check_readable(self) -> None:
-        """At the end of the pass, raise one `DecodeError` for all rows that cannot be read, unless to be skipped."""
+        """Raise one `DecodeError` for all rows that cannot be read, unless to skip them. For the end of a pass."""
         if self.unreadable and self.on_unreadable == "raise":
             error = DecodeError(*(f"page {row.page}: {fault}" for row in self.unreadable for fault in row.faults))
-            error.body = "\n".join(repr(row.row) for row in self.unreadable)[:BODY_CUT]
+            error.body = "\n".join(row.text for row in self.unreadable)[:BODY_CUT]
             raise error
 
     def check_progress(self, slack: int, patience: int) -> None:

@@ -2,7 +2,7 @@
 
 import cattrs
 
-from workflow_async._structure import Records, by, listed, record, untold
+from workflow_async._structure import Records, by, constant, listed, record
 from workflow_async._values import instant, known, or_none, text, texts, truth, whole
 from workflow_async.opencast.records import (
     Definition,
@@ -38,7 +38,7 @@ def _teach(strict: cattrs.Converter) -> None:
         definition=by(text, "workflow_definition_identifier"),
         event=by(text, "event_identifier"),
         creator=by(or_none(text)),
-        created=untold(),
+        created=constant(),
         # Read at once, faults and all. Left as they came until somebody looks, a page of 20 operations each would cost
         # little more than parsing it does, not two to three times that; but a fault would come to light anywhere,
         # later, and a record would hold the whole of what was parsed.

@@ -2,7 +2,7 @@
 
 Jettison writes a text that looks like a number or a boolean as that: `"title": 1984`, `"description": true`. It leaves
 out what is null. It writes one element as an object, several as a list and none as "". The External API never does so,
-and is never read so. Seen on Opencast 16.6; the names are those of JaxbWorkflowInstance.java and
+and is never read so. Seen on Opencast 16.6. The names are those of JaxbWorkflowInstance.java and
 JaxbWorkflowOperationInstance.java (Opencast 12 and later).
 """
 
@@ -28,7 +28,7 @@ ABSENT = (None, "")
 
 
 def instances(event: str, tree: Any, unreadable: OnUnreadable) -> tuple[Workflow, ...]:
-    """The workflows of one event; raises `DecodeError` for rows that cannot be read, unless they are to be skipped."""
+    """Read the workflows of one event. Raise `DecodeError` for rows that cannot be read, unless to skip them."""
     if not isinstance(tree, dict) or "workflows" not in tree:
         raise DecodeError("required field missing @ $.workflows")
     try:
@@ -43,7 +43,7 @@ def instances(event: str, tree: Any, unreadable: OnUnreadable) -> tuple[Workflow
 
 
 def _of_event(event: str, row: Any) -> Any:
-    """A row with the event asked for; raises `ResponseMismatch` if it is of another one."""
+    """Return a row with the event asked for. Raise `ResponseMismatch` if it is of another event."""
     if not isinstance(row, dict):
         return row
     said = row.get(EVENT, event)
@@ -54,7 +54,7 @@ def _of_event(event: str, row: Any) -> Any:
 
 
 def elements(name: str, value: Any) -> list[Any]:
-    """The elements of this name within another: one is an object, several are a list, none is ""."""
+    """Return the elements of this name within another: one is an object, several are a list, none is ""."""
     if value in ABSENT:
         return []
     if not isinstance(value, dict):
@@ -66,7 +66,7 @@ def elements(name: str, value: Any) -> list[Any]:
 
 
 def loose_text(value: Any) -> str:
-    """A text, or the digits or the word that Jettison made a number or a boolean of; absent is the empty one."""
+    """Return a text, or the spelling of the number or boolean that Jettison made of it. Absent is the empty text."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, SpelledNumber):
@@ -77,7 +77,7 @@ def loose_text(value: Any) -> str:
 
 
 def moment(value: Any) -> datetime:
-    """An ISO 8601 instant with a zone, or milliseconds since 1970."""
+    """Return an instant from ISO 8601 with a zone, or from milliseconds since 1970."""
     if not isinstance(value, int) or isinstance(value, bool):
         return instant(value)
     try:
@@ -87,7 +87,7 @@ def moment(value: Any) -> datetime:
 
 
 def settings(value: Any) -> Mapping[str, str]:
-    """A configuration: elements with a key and a text."""
+    """Return a configuration from elements with a key and a text."""
     pairs = elements("configuration", value)
     if not all(isinstance(pair, dict) and "key" in pair for pair in pairs):
         raise Unfit("expected elements with a key")

@@ -272,7 +272,7 @@ def _page(kind: type[T], size: int, following: Callable[[int], Call[Page[T]]], r
 def _events(reply: Reply, asked: frozenset[str]) -> tuple[Event, ...]:
     """Only those asked for: a server that ignores the filter answers with everything.
 
-    A row that cannot be read is none of them as far as anybody can say.
+    A row that cannot be read counts as another event.
     """
     events = rows(CONVERTER, _array(reply), Event)
     return tuple(event for event in events if isinstance(event, Event) and event.id in asked)

@@ -90,7 +90,7 @@ class Operation:
     unless: str = ""
     """Opencast <= 11 only."""
     fail_workflow_on_error: bool | None = True
-    """None if it cannot be read; so are the next numbers."""
+    """None if it cannot be read. The same holds for `max_attempts` and `failed_attempts`."""
     error_handler_workflow: str = ""
     retry_strategy: str = ""
     """`none`, `retry` or `hold`."""
@@ -149,7 +149,7 @@ class OperationDefinition:
     if_: str = ""
     unless: str = ""
     fail_workflow_on_error: bool | None = True
-    """None if it cannot be read; so is the next number."""
+    """None if it cannot be read. The same holds for `max_attempts`."""
     error_handler_workflow: str = ""
     retry_strategy: str = ""
     max_attempts: int | None = 1

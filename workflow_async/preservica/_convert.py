@@ -113,7 +113,7 @@ def _messages(strict: cattrs.Converter) -> None:
 
 
 def rows(listed: Iterable[Any] | Rows, kind: type[T], at: str = "$") -> tuple[T, ...]:
-    """The rows of a page as records; `at` is the list's place in the answer."""
+    """Return the rows of a page as records. `at` is the place of the list in the answer."""
     return page_rows(CONVERTER, listed, kind, at)
 
 
