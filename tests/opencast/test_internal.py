@@ -96,6 +96,20 @@ def test_every_member_of_an_operation_is_read() -> None:
     assert (second.max_attempts, second.configuration) == (2, {"source-flavor": "*/source", "empty": ""})
 
 
+def test_an_event_whose_every_text_is_a_number_is_read() -> None:
+    (record,) = read(
+        """{"workflows":{"workflow":{"id":536814,"state":"RUNNING","template":"fast","title":2024,"description":"",
+        "creator-id":123456,"dateCreated":"2023-11-14T23:13:20.123+01:00","operations":{"operation":{"template":"encode",
+        "state":"RUNNING","started":1700000000000}},"mediaPackageId":24}}}""",
+        "24",
+    )
+    assert (record.id, record.event, record.title, record.creator) == (536814, "24", "2024", "123456")
+    assert record.created == datetime(2023, 11, 14, 22, 13, 20, 123000, tzinfo=UTC)
+    assert record.operations is not None
+    assert record.operations[0].start == datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
+    assert record.extra == {}
+
+
 # Texts
 
 
