@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflow_async.sandbox import Fault, Faults
+from workflow_async.sandbox import CannedResponse, Fault, Faults, Trouble
 from workflow_async.sandbox.dice import chance, pick, unique
 
 SEEDS = st.integers()
@@ -32,6 +32,13 @@ def test_rates_are_what_happens_in_the_long_run() -> None:
     counts = Counter(plan.at(n) for n in range(20_000))
     assert counts[Fault.RATE_LIMITED] / 20_000 == pytest.approx(0.2, abs=0.01)
     assert counts[Fault.CUT_BEFORE] / 20_000 == pytest.approx(0.05, abs=0.01)
+
+
+def test_rates_of_responses_and_of_faults_mix() -> None:
+    teapot = CannedResponse.empty(418)
+    rates: dict[Trouble, float] = {teapot: 0.5, Fault.SERVER_ERROR: 0.5}
+    plan = Faults(rates=rates)
+    assert {plan.at(n) for n in range(100)} == {teapot, Fault.SERVER_ERROR}
 
 
 def test_the_script_comes_before_the_rates() -> None:

@@ -76,7 +76,7 @@ def test_leaving_does_not_wait_for_a_slow_answer(
     with Sandbox() as sandbox, closing(line_to(sandbox)) as line:
         sandbox.opencast.faults = Faults(latency=(SLOW, SLOW))
         line.sendall(b"GET /api HTTP/1.1\r\nHost: x\r\n\r\n")
-        while not sandbox.opencast.app._covered:
+        while not sandbox.opencast.app.covered:
             pass
         started = time.monotonic()
         sandbox.__exit__(None, None, None)

@@ -1,9 +1,28 @@
 """A real fake server of both systems over loopback sockets, for tests, demonstrations and trying things out."""
 
+from workflow_async.sandbox.canned import BOOTING, NO_SERVICE, SERVICE_LIST, CannedResponse
 from workflow_async.sandbox.clock import ManualClock, RealClock
+from workflow_async.sandbox.conditions import Boot, IndexFault
 from workflow_async.sandbox.engine import Clock, Fate, Step
-from workflow_async.sandbox.faults import Fault, Faults
+from workflow_async.sandbox.faults import Fault, Faults, Trouble
 from workflow_async.sandbox.sandbox import Sandbox
 from workflow_async.sandbox.served import Exchange
 
-__all__ = ["Clock", "Exchange", "Fate", "Fault", "Faults", "ManualClock", "RealClock", "Sandbox", "Step"]
+__all__ = [
+    "BOOTING",
+    "NO_SERVICE",
+    "SERVICE_LIST",
+    "Boot",
+    "CannedResponse",
+    "Clock",
+    "Exchange",
+    "Fate",
+    "Fault",
+    "Faults",
+    "IndexFault",
+    "ManualClock",
+    "RealClock",
+    "Sandbox",
+    "Step",
+    "Trouble",
+]

@@ -1,10 +1,13 @@
 """What may go wrong with an exchange, and a plan that says which ones do: the same for the same seed."""
 
 import enum
+import math
+import re
 from collections.abc import Iterable, Mapping
 
 from attrs import Attribute, field, frozen
 
+from workflow_async.sandbox.canned import CannedResponse
 from workflow_async.sandbox.dice import chance
 
 
@@ -31,11 +34,19 @@ class Fault(enum.Enum):
     """A listing is answered with the page before, byte for byte; other exchanges are served as usual."""
 
 
-def _rates(rates: Mapping[Fault, float]) -> Mapping[Fault, float]:
-    return dict(rates)
+Trouble = Fault | CannedResponse
+"""What can go wrong with one exchange: a kind of fault, or a response of choice."""
+Path = str | re.Pattern[str]
+"""A prefix of paths, or a pattern that a path matches as a whole."""
 
 
-def _script(script: Iterable[Fault | None]) -> tuple[Fault | None, ...]:
+def _rates(
+    rates: Mapping[Trouble, float] | Mapping[Fault, float] | Mapping[CannedResponse, float],
+) -> Mapping[Trouble, float]:
+    return dict(rates.items())
+
+
+def _script(script: Iterable[Trouble | None]) -> tuple[Trouble | None, ...]:
     return tuple(script)
 
 
@@ -43,20 +54,28 @@ def _names(names: str | Iterable[str]) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else tuple(names)
 
 
-def _probabilities(_: "Faults", __: "Attribute[Mapping[Fault, float]]", rates: Mapping[Fault, float]) -> None:
-    if any(not 0 <= rate <= 1 for rate in rates.values()) or sum(rates.values()) > 1:
+def _paths(paths: Path | Iterable[Path]) -> tuple[Path, ...]:
+    return (paths,) if isinstance(paths, str | re.Pattern) else tuple(paths)
+
+
+def _probabilities(_: "Faults", __: "Attribute[Mapping[Trouble, float]]", rates: Mapping[Trouble, float]) -> None:
+    total = math.fsum(rates.values())
+    if any(not 0 <= rate <= 1 for rate in rates.values()) or (total > 1 and not math.isclose(total, 1)):
         raise ValueError(f"rates are probabilities that add up to 1 at most, not {dict(rates)}")
 
 
-def _range(_: "Faults", __: "Attribute[tuple[float, float]]", latency: tuple[float, float]) -> None:
-    least, most = latency
+def _range(_: object, attribute: "Attribute[tuple[float, float]]", span: tuple[float, float]) -> None:
+    least, most = span
     if not 0 <= least <= most:
-        raise ValueError(f"latency is (least, most) in seconds, not {latency}")
+        raise ValueError(f"{attribute.name} is (least, most) in seconds, not {span}")
 
 
 def _seconds(_: "Faults", __: "Attribute[int]", retry_after: int) -> None:
     if retry_after < 0:
         raise ValueError(f"retry_after is a number of seconds, not {retry_after}")
+
+
+ALWAYS = (0.0, math.inf)
 
 
 @frozen
@@ -69,22 +88,30 @@ class Faults:
     seed: int = 0
     latency: tuple[float, float] = field(default=(0.0, 0.0), validator=_range)
     """Least and most seconds that an answer takes, on the wall clock."""
-    rates: Mapping[Fault, float] = field(factory=dict, converter=_rates, validator=_probabilities)
-    """How likely each fault is, from the end of the script on."""
-    script: tuple[Fault | None, ...] = field(default=(), converter=_script)
-    """The faults of the first exchanges, in their order."""
+    rates: Mapping[Trouble, float] = field(factory=dict, converter=_rates, validator=_probabilities)
+    """How likely each fault or response is, from the end of the script on."""
+    script: tuple[Trouble | None, ...] = field(default=(), converter=_script)
+    """The faults or responses of the first exchanges, in their order."""
     retry_after: int = field(default=1, validator=_seconds)
     """Seconds that RATE_LIMITED asks to wait."""
     methods: tuple[str, ...] = field(default=(), converter=_names)
     """Covers these methods only; all if empty."""
-    paths: tuple[str, ...] = field(default=(), converter=_names)
-    """Covers paths that begin with one of these only; all if empty."""
+    paths: tuple[Path, ...] = field(default=(), converter=_paths)
+    """Covers paths that begin with one of these texts, or match one of these patterns as a whole; all if empty."""
+    during: tuple[float, float] = field(default=ALWAYS, validator=_range)
+    """Covers exchanges from the first to before the second instant, in seconds of the sandbox's time since the plan
+    was put in force."""
 
-    def covers(self, method: str, path: str) -> bool:
-        """Whether the plan has a say in such an exchange."""
-        return (not self.methods or method in self.methods) and (not self.paths or path.startswith(self.paths))
+    def covers(self, method: str, path: str, elapsed: float = 0.0) -> bool:
+        """Return True if the plan decides about a request to `path`, `elapsed` seconds after it was put in force."""
+        first, last = self.during
+        return (
+            first <= elapsed < last
+            and (not self.methods or method in self.methods)
+            and (not self.paths or any(_matches(wanted, path) for wanted in self.paths))
+        )
 
-    def at(self, n: int) -> Fault | None:
+    def at(self, n: int) -> Trouble | None:
         """What goes wrong with the n-th exchange."""
         if n < len(self.script):
             return self.script[n]
@@ -95,7 +122,15 @@ class Faults:
                 return fault
         return None
 
+    def plans(self, *, lists: bool) -> "tuple[Faults, ...]":
+        """Return the plans for exchanges that this value stands for: itself."""
+        return (self,)
+
     def delay(self, n: int) -> float:
         """How many seconds the n-th answer takes."""
         least, most = self.latency
         return least + (most - least) * chance(self.seed, n, "latency")
+
+
+def _matches(wanted: Path, path: str) -> bool:
+    return path.startswith(wanted) if isinstance(wanted, str) else wanted.fullmatch(path) is not None

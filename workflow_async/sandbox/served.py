@@ -2,14 +2,17 @@
 
 import asyncio
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from urllib.parse import parse_qs
 
 from attrs import define, evolve, field, frozen
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from workflow_async.sandbox.faults import Fault, Faults
+from workflow_async.sandbox.canned import CannedResponse
+from workflow_async.sandbox.clock import RealClock
+from workflow_async.sandbox.engine import Clock
+from workflow_async.sandbox.faults import Fault, Faults, Trouble
 
 TRANSPORT = "workflow_async.transport"
 """The key in the state of a request under which the server leaves the connection it came by."""
@@ -29,7 +32,7 @@ class Exchange:
     """The headers of the request, their names in lower case."""
     body: bytes = field(default=b"", eq=False, repr=False)
     """The body of the request."""
-    fault: Fault | None = field(default=None, eq=False)
+    fault: Trouble | None = field(default=None, eq=False)
     """What went wrong with it, by plan."""
 
     @property
@@ -48,45 +51,81 @@ class Answer:
 
 
 @define(eq=False)
+class PlanInForce:
+    """A plan of faults, since when it is in force, and how many exchanges it has covered."""
+
+    plan: Faults
+    since: float
+    covered: int = field(default=0, init=False)
+
+    def next(self, method: str, path: str, now: float) -> tuple[Trouble | None, float]:
+        """Count an exchange if it is covered, and return what goes wrong with it and how long it takes."""
+        if not self.plan.covers(method, path, now - self.since):
+            return None, 0.0
+        n, self.covered = self.covered, self.covered + 1
+        return self.plan.at(n), self.plan.delay(n)
+
+
+@define(eq=False)
 class Served:
-    """An ASGI application around another: it applies the plan of faults and records what was served."""
+    """An ASGI application around another: it applies the plans of faults and records what was served."""
 
     inner: ASGIApp
     lock: threading.RLock = field(factory=threading.RLock, repr=False)
     """Held while the inner application answers, so that other threads may look at its world."""
+    clock: Clock = field(factory=RealClock)
+    """Measures when a plan covers exchanges."""
     requests: list[Exchange] = field(factory=list, init=False)
-    _faults: Faults = field(factory=Faults, init=False)
-    _covered: int = field(default=0, init=False)
+    _in_force: list[PlanInForce] = field(factory=list, init=False)
 
     @property
-    def faults(self) -> Faults:
-        """The plan in force; putting another in force starts its count at 0."""
-        return self._faults
+    def faults(self) -> tuple[Faults, ...]:
+        """The plans in force."""
+        return tuple(force.plan for force in self._in_force)
 
     @faults.setter
-    def faults(self, plan: Faults) -> None:
-        self._faults, self._covered = plan, 0
+    def faults(self, plans: Faults | Iterable[Faults]) -> None:
+        """Put plans in force. Each starts its count at 0 and its time now.
+
+        The first plan that finds a fault for an exchange decides, and the longest delay counts.
+        """
+        now = self.clock()
+        several = (plans,) if isinstance(plans, Faults) else plans
+        self._in_force = [PlanInForce(plan, now) for plan in several]
+
+    @property
+    def covered(self) -> int:
+        """How many exchanges the plans in force have covered."""
+        return sum(force.covered for force in self._in_force)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one exchange."""
         body = await _whole(receive)
         if body is None:
             return
-        fault, delay = self._plan(scope["method"], scope["path"])
+        fault, retry_after, delay = self._plan(scope["method"], scope["path"])
         if delay:
             await asyncio.sleep(delay)
-        answer = await self._answer(scope, body, fault)
+        answer = await self._answer(scope, body, fault, retry_after)
         self.requests.append(_exchange(scope, body, answer.status, fault))
         await _deliver(answer, fault, scope, receive, send)
 
-    def _plan(self, method: str, path: str) -> tuple[Fault | None, float]:
-        if not self.faults.covers(method, path):
-            return None, 0.0
-        n, self._covered = self._covered, self._covered + 1
-        return self.faults.at(n), self.faults.delay(n)
+    def _plan(self, method: str, path: str) -> tuple[Trouble | None, int, float]:
+        now = self.clock()
+        fault, retry_after, delay = None, 0, 0.0
+        for force in self._in_force:
+            found, seconds = force.next(method, path, now)
+            if fault is None:
+                fault, retry_after = found, force.plan.retry_after
+            delay = max(delay, seconds)
+        return fault, retry_after, delay
 
-    async def _answer(self, scope: Scope, body: bytes, fault: Fault | None) -> Answer:
-        refusal = _refusal(fault, self.faults.retry_after)
+    async def _answer(self, scope: Scope, body: bytes, fault: Trouble | None, retry_after: int) -> Answer:
+        if isinstance(fault, CannedResponse):
+            if fault.executed:
+                await self._execute(scope, body)
+            return Answer(fault.status, fault.raw_headers(), fault.content(scope["path"]))
+        refusal = _refusal(fault, retry_after)
         if refusal is not None:
             return refusal
         answer = await self._execute({**scope, FAULT: fault}, body)
@@ -124,7 +163,7 @@ def _refusal(fault: Fault | None, retry_after: int) -> Answer | None:
     return None
 
 
-def _exchange(scope: Scope, body: bytes, status: int, fault: Fault | None) -> Exchange:
+def _exchange(scope: Scope, body: bytes, status: int, fault: Trouble | None) -> Exchange:
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
     return Exchange(scope["method"], scope["path"], scope["query_string"].decode(), status, headers, body, fault)
 
@@ -142,7 +181,7 @@ async def _whole(receive: Receive) -> bytes | None:
     return b"".join(parts)
 
 
-async def _deliver(answer: Answer, fault: Fault | None, scope: Scope, receive: Receive, send: Send) -> None:
+async def _deliver(answer: Answer, fault: Trouble | None, scope: Scope, receive: Receive, send: Send) -> None:
     cut = fault is Fault.CUT_BEFORE or (fault is Fault.CUT_BODY and not answer.body)
     if not cut:
         half = len(answer.body) // 2 if fault is Fault.CUT_BODY else len(answer.body)

@@ -6,6 +6,7 @@ from typing import Any, Protocol
 
 from starlette.types import ASGIApp
 
+from workflow_async.sandbox.conditions import Condition, several
 from workflow_async.sandbox.engine import Engine, Step
 from workflow_async.sandbox.faults import Faults
 from workflow_async.sandbox.opencast.app import application
@@ -33,6 +34,15 @@ class World(Protocol):
         """The password of that account."""
         ...
 
+    @property
+    def lists(self) -> bool:
+        """True if workflows are listed from an index."""
+        ...
+
+    def suffer(self, conditions: Sequence[Condition]) -> None:
+        """Be in these conditions from now on, and in no others."""
+        ...
+
 
 class System:
     """One system of a sandbox."""
@@ -40,11 +50,13 @@ class System:
     def __init__(self, world: World, app: ASGIApp) -> None:
         self.url = ""
         """Where it is served; "" before the sandbox is entered."""
-        self.app = Served(app, world.engine.lock)
+        self.app = Served(app, world.engine.lock, world.engine.clock)
         """It as an ASGI application, for a client that needs no socket."""
         self.engine = world.engine
         self.username = world.username
         self.password = world.password
+        self._world = world
+        self._faults: Condition | Sequence[Condition] = Faults()
 
     @property
     def auth(self) -> tuple[str, str]:
@@ -62,13 +74,21 @@ class System:
         return self.app.requests
 
     @property
-    def faults(self) -> Faults:
-        """The plan of faults in force; settable at any time."""
-        return self.app.faults
+    def faults(self) -> Condition | Sequence[Condition]:
+        """What is wrong with it: a plan of faults, another condition, or several of them. Settable at any time.
+
+        Time and counts of each start when it is set. Of several plans the first that finds a fault for an exchange
+        decides. `Faults()` ends all of them.
+        """
+        return self._faults
 
     @faults.setter
-    def faults(self, plan: Faults) -> None:
-        self.app.faults = plan
+    def faults(self, faults: Condition | Sequence[Condition]) -> None:
+        with self.lock:
+            conditions = several(faults)
+            self._world.suffer(conditions)
+            self.app.faults = [plan for c in conditions for plan in c.plans(lists=self._world.lists)]
+            self._faults = faults
 
 
 class FakeOpencast(System):

@@ -9,7 +9,6 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from workflow_async.sandbox.engine import Run
 from workflow_async.sandbox.opencast.answers import (
     Listings,
     account,
@@ -24,9 +23,11 @@ from workflow_async.sandbox.opencast.answers import (
 from workflow_async.sandbox.opencast.definitions import Definition
 from workflow_async.sandbox.opencast.event import Event
 from workflow_async.sandbox.opencast.filter import BadCriterionError, arranged, criteria, sorting
-from workflow_async.sandbox.opencast.json import STATES, definition_tree, instant
+from workflow_async.sandbox.opencast.json import definition_tree, instant
 from workflow_async.sandbox.opencast.world import OpencastWorld
 
+Row = tuple[Event, str]
+"""An event, and the state of its latest workflow."""
 EVENT_STATUS = {
     "instantiated": "EVENTS.EVENTS.STATUS.PENDING",
     "running": "EVENTS.EVENTS.STATUS.PROCESSING",
@@ -151,68 +152,64 @@ class EventRoutes:
         self.world.engine.advance()
         passes = self._test(criteria(first(request, "filter")))
         viewer = account(request)
-        found = (e for e in self.world.events.values() if passes(e) and viewer.may(e.readers))
-        part, sort = window(request, None), _sort(request, self._keys())
+        found = (row for row in self.world.event_index.rows() if passes(row) and viewer.may(row[0].readers))
+        part, sort = window(request, None), _sort(request, _EVENT_KEYS)
         shown = islice(arranged(found, sort[0], descends=sort[1]) if sort else found, part.start, part.stop)
-        return self.listings.answer(request, [self._tree(e) for e in shown])
+        return self.listings.answer(request, [_event_tree(*row) for row in shown])
 
-    def _test(self, wanted: Iterable[tuple[str, str]]) -> Callable[[Event], bool]:
+    def _test(self, wanted: Iterable[tuple[str, str]]) -> Callable[[Row], bool]:
         """Several of one name are alternatives; different names are all to be met; unknown ones are ignored."""
-        tests: dict[str, Callable[[Event, str], bool]] = {
-            "identifier": lambda e, v: e.identifier == v,
-            "status": lambda e, v: _status(self.world.latest(e)) == v,
-            "title": lambda e, v: v.lower() in e.title.lower(),
-            "textFilter": lambda e, v: v.lower() in f"{e.identifier}\n{e.title}\n{e.creator}\n{e.series_title}".lower(),
-            "series": lambda e, v: e.series == v,
-        }
         known: dict[str, list[str]] = {}
         for name, value in wanted:
-            if name in tests:
+            if name in _EVENT_TESTS:
                 known.setdefault(name, []).append(value)
-        return lambda event: all(any(tests[name](event, v) for v in values) for name, values in known.items())
-
-    def _keys(self) -> dict[str, Callable[[Event], str]]:
-        return {
-            "title": lambda e: e.title,
-            "presenter": lambda e: e.creator,
-            "series_name": lambda e: e.series_title,
-            "date": lambda e: instant(e.created),
-            "start_date": lambda e: instant(e.created),
-            "workflow_state": lambda e: _state(self.world.latest(e)),
-        }
-
-    def _tree(self, event: Event) -> dict[str, Any]:
-        run = self.world.latest(event)
-        created = instant(event.created)
-        return {
-            "identifier": event.identifier,
-            "title": event.title,
-            "creator": event.creator,
-            "presenter": [name for name in event.creator.split("; ") if name],
-            "contributor": [name for name in event.contributor.split("; ") if name],
-            "subjects": [event.subject] if event.subject else [],
-            "description": event.description,
-            "language": event.language,
-            "license": event.license,
-            "series": event.series_title,
-            "is_part_of": event.series,
-            "created": created,
-            "start": created,
-            "duration": 2_700_000,
-            "location": "hall-1",
-            "source": "",
-            "rightsholder": "",
-            "status": _status(run),
-            "processing_state": _state(run).upper(),
-            "publication_status": [],
-            "has_previews": False,
-            "archive_version": 1 + len(event.runs),
-        }
+        return lambda row: all(any(_EVENT_TESTS[name](*row, v) for v in values) for name, values in known.items())
 
 
-def _state(run: Run | None) -> str:
-    return STATES[run.status] if run is not None else ""
+_EVENT_TESTS: dict[str, Callable[[Event, str, str], bool]] = {
+    "identifier": lambda e, _, v: e.identifier == v,
+    "status": lambda _, state, v: _status(state) == v,
+    "title": lambda e, _, v: v.lower() in e.title.lower(),
+    "textFilter": lambda e, _, v: v.lower() in f"{e.identifier}\n{e.title}\n{e.creator}\n{e.series_title}".lower(),
+    "series": lambda e, _, v: e.series == v,
+}
+_EVENT_KEYS: dict[str, Callable[[Row], str]] = {
+    "title": lambda row: row[0].title,
+    "presenter": lambda row: row[0].creator,
+    "series_name": lambda row: row[0].series_title,
+    "date": lambda row: instant(row[0].created),
+    "start_date": lambda row: instant(row[0].created),
+    "workflow_state": lambda row: row[1],
+}
 
 
-def _status(run: Run | None) -> str:
-    return EVENT_STATUS.get(_state(run), EVENT_STATUS["succeeded"])
+def _event_tree(event: Event, state: str) -> dict[str, Any]:
+    created = instant(event.created)
+    return {
+        "identifier": event.identifier,
+        "title": event.title,
+        "creator": event.creator,
+        "presenter": [name for name in event.creator.split("; ") if name],
+        "contributor": [name for name in event.contributor.split("; ") if name],
+        "subjects": [event.subject] if event.subject else [],
+        "description": event.description,
+        "language": event.language,
+        "license": event.license,
+        "series": event.series_title,
+        "is_part_of": event.series,
+        "created": created,
+        "start": created,
+        "duration": 2_700_000,
+        "location": "hall-1",
+        "source": "",
+        "rightsholder": "",
+        "status": _status(state),
+        "processing_state": state.upper(),
+        "publication_status": [],
+        "has_previews": False,
+        "archive_version": 1 + len(event.runs),
+    }
+
+
+def _status(state: str) -> str:
+    return EVENT_STATUS.get(state, EVENT_STATUS["succeeded"])

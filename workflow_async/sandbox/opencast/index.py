@@ -1,9 +1,10 @@
-"""The index behind the list of Opencast 11: late by up to ten seconds, and never twice in the same order."""
+"""The indexes behind the lists: of workflows (Opencast 11), late by up to ten seconds, and of events."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from attrs import define, field
 
+from workflow_async.sandbox.conditions import IndexFault
 from workflow_async.sandbox.engine import Clock, Engine, Run
 from workflow_async.sandbox.opencast.definitions import Definition
 from workflow_async.sandbox.opencast.event import Event
@@ -14,10 +15,65 @@ DELAY = 10.0
 
 
 @define(eq=False)
+class Health:
+    """What is wrong with the indexes of one Opencast, and since when."""
+
+    clock: Clock
+    _faults: tuple[IndexFault, ...] = field(default=(), init=False)
+    _since: float = field(default=0.0, init=False)
+
+    def suffer(self, faults: tuple[IndexFault, ...]) -> None:
+        """Have these faults from now on, and no others."""
+        self._faults, self._since = faults, self.clock()
+
+    @property
+    def empty(self) -> bool:
+        """True if a search finds nothing."""
+        return self._is_in("empty")
+
+    @property
+    def stale(self) -> bool:
+        """True if changes are not indexed."""
+        return self._is_in("stale")
+
+    def _is_in(self, state: str) -> bool:
+        elapsed = self.clock() - self._since
+        return any(fault.is_in(state, elapsed) for fault in self._faults)
+
+
+@define(eq=False)
+class EventIndex:
+    """What a list of events sees: each event with the state of its latest workflow, changed at once."""
+
+    health: Health
+    state: Callable[[Event], str]
+    _states: dict[str, tuple[Event, str]] = field(factory=dict, init=False)
+    _dirty: dict[str, Event] = field(factory=dict, init=False)
+
+    def note(self, event: Event) -> None:
+        """Remember that an event or its latest workflow has changed."""
+        self._dirty[event.identifier] = event
+
+    def rows(self) -> Iterator[tuple[Event, str]]:
+        """Every event as it is indexed, oldest first."""
+        self.refresh()
+        return iter(() if self.health.empty else list(self._states.values()))
+
+    def refresh(self) -> None:
+        """Index what has changed."""
+        if self.health.stale:
+            return
+        for event in self._dirty.values():
+            self._states[event.identifier] = (event, self.state(event))
+        self._dirty.clear()
+
+
+@define(eq=False)
 class Index:
     """What a list sees of the workflows."""
 
     clock: Clock
+    health: Health
     events: Mapping[str, Event]
     definitions: Mapping[str, Definition]
     _committed: float = field(init=False)
@@ -35,8 +91,8 @@ class Index:
         self._dirty[run.id] = run
 
     def refresh(self, engine: Engine) -> None:
-        """Commit what has changed, unless the last commit was a moment ago."""
-        if self.clock() - self._committed >= DELAY:
+        """Commit what has changed, unless the last commit was a moment ago or the index is stale."""
+        if self.clock() - self._committed >= DELAY and not self.health.stale:
             self.commit(engine)
 
     def commit(self, engine: Engine) -> None:
@@ -55,6 +111,8 @@ class Index:
     def search(self, criteria: str, sort: str) -> Iterator[Document]:
         """The workflows that pass, in order."""
         passes = passing(criteria)
+        if self.health.empty:
+            return iter(in_order((), sort))
         if sort not in self._orders:
             self._orders[sort] = in_order(self._documents.values(), sort)
         return filter(passes, self._orders[sort])

@@ -5,13 +5,15 @@ from typing import Any
 
 from attrs import define, field
 
+from workflow_async.sandbox.conditions import Condition, IndexFault
 from workflow_async.sandbox.dice import chance, pick
 from workflow_async.sandbox.engine import Clock, Engine, Run, Step
 from workflow_async.sandbox.opencast.access import ACCOUNTS, Access, Account
 from workflow_async.sandbox.opencast.definitions import BUILT_IN, Definition
 from workflow_async.sandbox.opencast.dialect import DIALECTS, Dialect, Release
 from workflow_async.sandbox.opencast.event import Event, lecture
-from workflow_async.sandbox.opencast.index import Index
+from workflow_async.sandbox.opencast.index import EventIndex, Health, Index
+from workflow_async.sandbox.opencast.json import STATES
 
 MIX = (
     *("fast",) * 8,
@@ -44,7 +46,9 @@ class OpencastWorld:
     engine: Engine = field(init=False)
     events: dict[str, Event] = field(factory=dict, init=False)
     definitions: dict[str, Definition] = field(init=False)
+    health: Health = field(init=False)
     index: Index = field(init=False)
+    event_index: EventIndex = field(init=False)
     _made: int = field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -52,7 +56,9 @@ class OpencastWorld:
         self.access = Access(self.clock, self.accounts, asks_for_basic=self.release != "11")
         self.dialect = DIALECTS[self.release]
         self.definitions = {definition.identifier: definition for definition in BUILT_IN}
-        self.index = Index(self.clock, self.events, self.definitions)
+        self.health = Health(self.clock)
+        self.index = Index(self.clock, self.health, self.events, self.definitions)
+        self.event_index = EventIndex(self.health, self._latest_state)
         self.engine = Engine(self.clock, observe=self._observe)
 
     @property
@@ -64,6 +70,17 @@ class OpencastWorld:
     def password(self) -> str:
         """The password of that account."""
         return ACCOUNTS[0].password
+
+    @property
+    def lists(self) -> bool:
+        """True if workflows are listed from an index."""
+        return self.dialect.listing
+
+    def suffer(self, conditions: Sequence[Condition]) -> None:
+        """Be in these conditions from now on, and in no others."""
+        self.engine.advance()
+        self.event_index.refresh()
+        self.health.suffer(tuple(c for c in conditions if isinstance(c, IndexFault)))
 
     def define(self, identifier: str, steps: Iterable[Step], **metadata: Any) -> Definition:
         """Add a workflow definition with these steps; `metadata` are fields of `Definition`."""
@@ -79,6 +96,7 @@ class OpencastWorld:
             for name, value in metadata.items():
                 setattr(event, name, value)
             self.events[event.identifier] = event
+            self.event_index.note(event)
             return event.identifier
 
     def start(
@@ -155,6 +173,11 @@ class OpencastWorld:
             self.index.note(run)
         if run.id not in self.engine.runs:
             self.events[run.subject].runs.remove(run.id)
+        self.event_index.note(self.events[run.subject])
+
+    def _latest_state(self, event: Event) -> str:
+        run = self.latest(event)
+        return STATES[run.status] if run is not None else ""
 
     def _since(self, name: str, n: int) -> float:
         return 2 * (self.definitions[name].seconds + self.engine.queue) * chance(self._seed, n, "since")

@@ -5,6 +5,7 @@ from collections.abc import Iterable, Sequence
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
+from workflow_async.sandbox.conditions import Condition
 from workflow_async.sandbox.engine import Clock, Engine, Step
 from workflow_async.sandbox.preservica.gate import Guard, TokenService, refuse
 from workflow_async.sandbox.preservica.listing import Listings
@@ -57,6 +58,14 @@ class PreservicaWorld:
     def engine(self) -> Engine:
         """What makes the workflows advance."""
         return self.archive.engine
+
+    @property
+    def lists(self) -> bool:
+        """True if workflows are listed from an index: never."""
+        return False
+
+    def suffer(self, conditions: Sequence[Condition]) -> None:
+        """Be in these conditions: they are all conditions of exchanges."""
 
     @property
     def starts(self) -> list[str | None]:

@@ -1,0 +1,120 @@
+"""Responses of a test's choice, and the forms that real servers and proxies send."""
+
+from collections.abc import Iterable, Mapping
+from http.client import responses as PHRASES  # noqa: N812  # a table of constants
+
+from attrs import Attribute, field, frozen
+
+Headers = tuple[tuple[str, str], ...]
+
+_JETTY_JSON = """{
+"servlet":"org.eclipse.jetty.servlet.ServletHandler$Default404Servlet-2b56f5f8",
+"message":"%s",
+"url":"{path}",
+"status":"%d"
+}
+"""
+_JETTY_HTML = """<html>
+<head>
+<meta http-equiv="Content-Type" content="text/html;charset=ISO-8859-1"/>
+<title>Error %(status)d %(reason)s</title>
+</head>
+<body><h2>HTTP ERROR %(status)d %(reason)s</h2>
+<table>
+<tr><th>URI:</th><td>{path}</td></tr>
+<tr><th>STATUS:</th><td>%(status)d</td></tr>
+<tr><th>MESSAGE:</th><td>%(reason)s</td></tr>
+<tr><th>SERVLET:</th><td>org.eclipse.jetty.servlet.ServletHandler$Default404Servlet-2b56f5f8</td></tr>
+</table>
+
+</body>
+</html>
+"""
+
+
+def _pairs(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> Headers:
+    return tuple(headers.items() if isinstance(headers, Mapping) else headers)
+
+
+def _status(_: "CannedResponse", __: "Attribute[int]", status: int) -> None:
+    if not 200 <= status <= 999:  # noqa: PLR2004  # what h11 can send as a final status line
+        raise ValueError(f"a final status is a number from 200 to 999, not {status}")
+
+
+@frozen
+class CannedResponse:
+    """A response in place of the system's own.
+
+    `{path}` in the body stands for the path of the request.
+    """
+
+    status: int = field(validator=_status)
+    body: str = ""
+    content_type: str | None = None
+    headers: Headers = field(default=(), converter=_pairs)
+    executed: bool = False
+    """True if the system carries out the request before its own response is dropped."""
+
+    @classmethod
+    def text(cls, status: int, body: str, content_type: str = "text/plain") -> "CannedResponse":
+        """Return a response with a text as its body."""
+        return cls(status, body, content_type)
+
+    @classmethod
+    def empty(cls, status: int, *, allow: str | None = None) -> "CannedResponse":
+        """Return a response without a body, and with an `Allow` header if given."""
+        return cls(status, headers={} if allow is None else {"allow": allow})
+
+    @classmethod
+    def jetty_json(cls, status: int) -> "CannedResponse":
+        """Return the error that Jetty sends to a client that accepts JSON."""
+        return cls(status, _JETTY_JSON % (reason(status), status), "application/json")
+
+    @classmethod
+    def jetty_html(cls, status: int) -> "CannedResponse":
+        """Return the error page that Jetty sends to a browser."""
+        page = _JETTY_HTML % {"status": status, "reason": reason(status)}
+        return cls(status, page, "text/html;charset=iso-8859-1")
+
+    @classmethod
+    def redirect(cls, to: str, status: int = 302) -> "CannedResponse":
+        """Return a redirect to any URL."""
+        return cls(status, headers={"location": to})
+
+    def raw_headers(self) -> tuple[tuple[bytes, bytes], ...]:
+        """Return the headers as ASGI wants them, Content-Type included."""
+        pairs = self.headers if self.content_type is None else (("content-type", self.content_type), *self.headers)
+        return tuple((name.lower().encode("latin-1"), value.encode("latin-1")) for name, value in pairs)
+
+    def content(self, path: str) -> bytes:
+        """Return the body for a request to `path`."""
+        return self.body.replace("{path}", path).encode()
+
+
+def reason(status: int) -> str:
+    """Return the phrase of a status code, or "Unknown"."""
+    return PHRASES.get(status, "Unknown")
+
+
+ALLOW = "HEAD,DELETE,POST,GET,PUT,OPTIONS"
+NO_SERVICE = CannedResponse.text(404, "<html><body>No service was found.</body></html>", "text/html")
+"""What CXF sends for every path while the REST publisher of Opencast wires its endpoints."""
+SERVICE_LIST = CannedResponse.text(
+    200,
+    "<!DOCTYPE html PUBLIC '-//W3C//DTD HTML 4.01 Transitional//EN'>"
+    "<HTML><HEAD><title>CXF - Service list</title></head><body>"
+    "<span class='heading'>No services have been found.</span></body></html>",
+    "text/html",
+)
+"""What CXF sends as a success for the root of a servlet before its endpoint is there."""
+BOOTING = (
+    NO_SERVICE,
+    CannedResponse.jetty_json(404),
+    CannedResponse.jetty_html(404),
+    CannedResponse.empty(404, allow=ALLOW),
+    CannedResponse.empty(405, allow="OPTIONS"),
+    CannedResponse.jetty_json(405),
+    SERVICE_LIST,
+    CannedResponse.jetty_json(500),
+)
+"""Every form in which a booting Opencast has been seen to answer."""
