@@ -41,7 +41,8 @@ PUBLIC = {
         Workflow WorkflowType
     """,
     "workflow_async.sandbox": """
-        Clock Exchange Fate Fault Faults ManualClock RealClock Sandbox Step
+        BOOTING NO_SERVICE SERVICE_LIST Boot CannedResponse Clock Exchange Fate Fault Faults IndexFault ManualClock
+        RealClock Sandbox Step Trouble
     """,
 }
 SERVICES = ("workflows", "definitions", "events", "contexts", "processes", "monitors")
