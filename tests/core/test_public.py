@@ -41,7 +41,7 @@ PUBLIC = {
         Workflow WorkflowType
     """,
     "workflow_async.sandbox": """
-        BOOTING NO_SERVICE SERVICE_LIST Boot CannedResponse Clock Exchange Fate Fault Faults IndexFault ManualClock
+        Boot CannedResponse Clock Exchange Fate Fault Faults IndexFault ManualClock
         RealClock Sandbox Step Trouble
     """,
 }

@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable
 import httpx
 import pytest
 
-from workflow_async.sandbox import BOOTING, NO_SERVICE, SERVICE_LIST, CannedResponse, Fault, Faults, ManualClock
+from workflow_async.sandbox import Boot, CannedResponse, Fault, Faults, ManualClock
 from workflow_async.sandbox.systems import FakeOpencast
 
 Ask = Callable[[str], Awaitable[httpx.Response]]
@@ -84,7 +84,7 @@ def test_a_status_that_ends_no_exchange_is_refused(status: int) -> None:
 
 def test_responses_are_values() -> None:
     assert CannedResponse.redirect("/a") == CannedResponse.redirect("/a")
-    assert len({*BOOTING, NO_SERVICE, SERVICE_LIST}) == len(BOOTING)
+    assert len({*Boot(1).responses, CannedResponse.no_service()}) == len(Boot(1).responses)
 
 
 async def test_a_plan_for_one_path_leaves_longer_paths_alone(ask: Ask, opencast: FakeOpencast) -> None:

@@ -6,8 +6,6 @@ import httpx
 import pytest
 
 from workflow_async.sandbox import (
-    BOOTING,
-    NO_SERVICE,
     Boot,
     CannedResponse,
     Faults,
@@ -34,20 +32,22 @@ async def test_a_booting_server_answers_in_all_its_forms_and_then_as_ever(
     opencast.faults = Boot(60)
     answers = [await http.get("/api/workflows/7") for _ in range(100)]
     seen = Counter((a.status_code, a.headers.get("content-type"), a.headers.get("allow")) for a in answers)
-    assert seen.keys() == {(form.status, form.content_type, dict(form.headers).get("allow")) for form in BOOTING}
+    assert seen.keys() == {
+        (form.status, form.content_type, dict(form.headers).get("allow")) for form in Boot(60).responses
+    }
     clock.advance(60)
     assert (await http.get("/api/version")).status_code == 200
 
 
 async def test_one_path_boots_while_the_rest_is_there(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
-    opencast.faults = Boot(60, paths="/api/workflows", responses=(NO_SERVICE,))
+    opencast.faults = Boot(60, paths="/api/workflows", responses=(CannedResponse.no_service(),))
     missing = await http.get("/api/workflows/7")
-    assert (missing.status_code, missing.text) == (404, NO_SERVICE.body)
+    assert (missing.status_code, missing.text) == (404, "<html><body>No service was found.</body></html>")
     assert (await http.get("/api/version")).status_code == 200
 
 
 async def test_a_boot_with_one_form_twice_is_certain(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
-    opencast.faults = Boot(60, responses=(NO_SERVICE, NO_SERVICE))
+    opencast.faults = Boot(60, responses=(CannedResponse.no_service(), CannedResponse.no_service()))
     assert {(await http.get("/api")).status_code for _ in range(20)} == {404}
 
 
@@ -144,7 +144,7 @@ async def test_several_conditions_hold_at_once_and_the_first_that_finds_a_fault_
 ) -> None:
     opencast.event()
     plan = Faults(rates={CannedResponse(418): 1.0}, paths="/api/version")
-    opencast.faults = [plan, IndexFault("empty"), Boot(60, paths="/api/v", responses=(NO_SERVICE,))]
+    opencast.faults = [plan, IndexFault("empty"), Boot(60, paths="/api/v", responses=(CannedResponse.no_service(),))]
     assert (await http.get("/api/version")).status_code == 418
     assert await listed(http, "/api/events") == []
     assert opencast.app.covered == 2

@@ -1,6 +1,6 @@
 """A real fake server of both systems over loopback sockets, for tests, demonstrations and trying things out."""
 
-from workflow_async.sandbox.canned import BOOTING, NO_SERVICE, SERVICE_LIST, CannedResponse
+from workflow_async.sandbox.canned import CannedResponse
 from workflow_async.sandbox.clock import ManualClock, RealClock
 from workflow_async.sandbox.conditions import Boot, IndexFault
 from workflow_async.sandbox.engine import Clock, Fate, Step
@@ -9,9 +9,6 @@ from workflow_async.sandbox.sandbox import Sandbox
 from workflow_async.sandbox.served import Exchange
 
 __all__ = [
-    "BOOTING",
-    "NO_SERVICE",
-    "SERVICE_LIST",
     "Boot",
     "CannedResponse",
     "Clock",

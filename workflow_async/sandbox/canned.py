@@ -30,6 +30,12 @@ _JETTY_HTML = """<html>
 </body>
 </html>
 """
+_NO_SERVICE = "<html><body>No service was found.</body></html>"
+_SERVICE_LIST = (
+    "<!DOCTYPE html PUBLIC '-//W3C//DTD HTML 4.01 Transitional//EN'>"
+    "<HTML><HEAD><title>CXF - Service list</title></head><body>"
+    "<span class='heading'>No services have been found.</span></body></html>"
+)
 
 
 def _pairs(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> Headers:
@@ -77,6 +83,16 @@ class CannedResponse:
         return cls(status, page, "text/html;charset=iso-8859-1")
 
     @classmethod
+    def no_service(cls) -> "CannedResponse":
+        """Return what CXF sends for every path while Opencast wires its endpoints."""
+        return cls(404, _NO_SERVICE, "text/html")
+
+    @classmethod
+    def service_list(cls) -> "CannedResponse":
+        """Return what CXF sends as a success for the root of a servlet before its endpoint is there."""
+        return cls(200, _SERVICE_LIST, "text/html")
+
+    @classmethod
     def redirect(cls, to: str, status: int = 302) -> "CannedResponse":
         """Return a redirect to any URL."""
         return cls(status, headers={"location": to})
@@ -97,24 +113,14 @@ def reason(status: int) -> str:
 
 
 ALLOW = "HEAD,DELETE,POST,GET,PUT,OPTIONS"
-NO_SERVICE = CannedResponse.text(404, "<html><body>No service was found.</body></html>", "text/html")
-"""What CXF sends for every path while the REST publisher of Opencast wires its endpoints."""
-SERVICE_LIST = CannedResponse.text(
-    200,
-    "<!DOCTYPE html PUBLIC '-//W3C//DTD HTML 4.01 Transitional//EN'>"
-    "<HTML><HEAD><title>CXF - Service list</title></head><body>"
-    "<span class='heading'>No services have been found.</span></body></html>",
-    "text/html",
-)
-"""What CXF sends as a success for the root of a servlet before its endpoint is there."""
 BOOTING = (
-    NO_SERVICE,
+    CannedResponse.no_service(),
     CannedResponse.jetty_json(404),
     CannedResponse.jetty_html(404),
     CannedResponse.empty(404, allow=ALLOW),
     CannedResponse.empty(405, allow="OPTIONS"),
     CannedResponse.jetty_json(405),
-    SERVICE_LIST,
+    CannedResponse.service_list(),
     CannedResponse.jetty_json(500),
 )
 """Every form in which a booting Opencast has been seen to answer."""
