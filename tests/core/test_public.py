@@ -41,8 +41,8 @@ PUBLIC = {
         Workflow WorkflowType
     """,
     "workflow_async.sandbox": """
-        Boot CannedResponse Clock Exchange Fate Fault Faults IndexFault ManualClock
-        RealClock Sandbox Step Trouble
+        Boot CannedResponse Clock Exchange Fate Fault Faults IndexFault ManualClock OddRow
+        RealClock Sandbox SecondResume ServerClock Step Trouble
     """,
 }
 SERVICES = ("workflows", "definitions", "events", "contexts", "processes", "monitors")

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from workflow_async.sandbox import Fate, ManualClock, Step
-from workflow_async.sandbox.engine import REPAIR, Engine, Run, Status
+from workflow_async.sandbox.engine import REPAIR, Engine, Harm, Run, Status
 
 TWO = (Step("a", 2.0), Step("b", 3.0))
 HANDLED = (Step("a", 1.0, Fate.FAILED, handlers=(Step("tell", 1.0),)), Step("never"))
@@ -212,6 +212,62 @@ def test_a_retry_of_what_has_not_failed_does_nothing(engine: Engine, clock: Manu
     assert not engine.retry(run)
 
 
+def test_a_step_that_is_retried_fails_once_and_then_succeeds(engine: Engine, clock: ManualClock) -> None:
+    run = engine.start("d", "e", [Step("shaky", 2.0, Fate.RETRIED), Step("rest")])
+    assert history(engine, clock, run) == [Status.WAITING, Status.RUNNING, Status.SUCCEEDED]
+    assert (run.steps[0].failures, run.executed) == (1, ["shaky", "shaky", "rest"])
+
+
+def test_a_workflow_stopped_while_a_step_fails_for_now_stays_stopped(engine: Engine, clock: ManualClock) -> None:
+    run = engine.start("d", "e", [Step("shaky", 5.0, Fate.RETRIED), Step("rest")])
+    clock.advance(3)
+    engine.advance()
+    engine.stop(run)
+    assert history(engine, clock, run) == [Status.STOPPED]
+
+
+@pytest.mark.parametrize(
+    ("harm", "end", "executed"),
+    [
+        (Harm.TWICE, Status.PARKED, ["hold", "hold"]),
+        (Harm.LOST, Status.PARKED, ["hold"]),
+        (Harm.HANGS, Status.SUCCEEDED, ["hold"]),
+    ],
+)
+def test_a_second_resume_of_the_last_step_does_harm_to_that(
+    engine: Engine, clock: ManualClock, harm: Harm, end: Status, executed: list[str]
+) -> None:
+    run = engine.start("d", "e", [Step("hold", 1.0, Fate.HELD)])
+    history(engine, clock, run)
+    engine.resume(run, 2.0)
+    engine.resume(run, 2.0, harm)
+    assert history(engine, clock, run)[-1] is end
+    assert run.executed == executed
+
+
+def test_a_workflow_without_steps_ends_as_it_is_told(clock: ManualClock) -> None:
+    engine = Engine(clock, empty=Status.FAILED)
+    assert history(engine, clock, engine.start("d", "e", ()))[-1] is Status.FAILED
+
+
+def test_what_is_due_can_be_put_off(engine: Engine, clock: ManualClock) -> None:
+    run = engine.start("d", "e", [Step("a", 5.0)])
+    engine.postpone(100.0)
+    assert history(engine, clock, run, 101) == [Status.WAITING]
+    engine.postpone(-1.0)
+    assert history(engine, clock, run, 1) == [Status.WAITING, Status.RUNNING]
+
+
+def test_an_id_that_is_used_again_does_nothing_of_what_was_due_before(engine: Engine, clock: ManualClock) -> None:
+    run = engine.start("d", "e", TWO)
+    clock.advance(1)
+    engine.remove(run)
+    again = engine.start("f", "g", TWO, id=run.id)
+    clock.advance(1.5)
+    assert (engine.get(run.id), again.status) == (again, Status.WAITING)
+    assert history(engine, clock, again)[-1] is Status.SUCCEEDED
+
+
 def test_a_removed_workflow_is_gone_and_what_was_due_with_it(engine: Engine, clock: ManualClock) -> None:
     run = engine.start("d", "e", TWO)
     engine.remove(run)
@@ -275,10 +331,10 @@ class EngineMachine(RuleBasedStateMachine):
     def pause(self, run: Run) -> None:
         self.engine.pause(run)
 
-    @rule(run=runs, delay=st.sampled_from([0.0, 2.0]))
-    def resume(self, run: Run, delay: float) -> None:
+    @rule(run=runs, delay=st.sampled_from([0.0, 2.0]), harm=st.sampled_from([None, Harm.TWICE, Harm.LOST]))
+    def resume(self, run: Run, delay: float, harm: Harm | None) -> None:
         if run.status is Status.PARKED:
-            self.engine.resume(run, delay)
+            self.engine.resume(run, delay, harm)
 
     @rule(run=runs)
     def stop(self, run: Run) -> None:

@@ -201,7 +201,8 @@ def test_both_systems_live_by_the_clock_of_the_sandbox() -> None:
     clock = ManualClock()
     sandbox = Sandbox(clock=clock)
     for system in (sandbox.opencast, sandbox.preservica):
-        assert system.engine.clock is clock
+        assert system.app.clock is clock
+        assert system.engine.clock() == clock()
 
 
 def test_a_system_may_be_held_still_to_look_at_it() -> None:

@@ -2,7 +2,7 @@
 
 from workflow_async.sandbox.canned import CannedResponse
 from workflow_async.sandbox.clock import ManualClock, RealClock
-from workflow_async.sandbox.conditions import Boot, IndexFault
+from workflow_async.sandbox.conditions import Boot, IndexFault, OddRow, SecondResume, ServerClock
 from workflow_async.sandbox.engine import Clock, Fate, Step
 from workflow_async.sandbox.faults import Fault, Faults, Trouble
 from workflow_async.sandbox.sandbox import Sandbox
@@ -18,8 +18,11 @@ __all__ = [
     "Faults",
     "IndexFault",
     "ManualClock",
+    "OddRow",
     "RealClock",
     "Sandbox",
+    "SecondResume",
+    "ServerClock",
     "Step",
     "Trouble",
 ]

@@ -7,24 +7,25 @@ from attrs import Attribute, field, frozen
 
 Headers = tuple[tuple[str, str], ...]
 
-_JETTY_JSON = """{
-"servlet":"org.eclipse.jetty.servlet.ServletHandler$Default404Servlet-2b56f5f8",
-"message":"%s",
-"url":"{path}",
-"status":"%d"
-}
+_SERVLET = "org.eclipse.jetty.servlet.ServletHandler$Default404Servlet-2b56f5f8"
+_JETTY_JSON = """{{
+"servlet":"{servlet}",
+{cause}"message":"{message}",
+"url":"{{path}}",
+"status":"{status}"
+}}
 """
 _JETTY_HTML = """<html>
 <head>
 <meta http-equiv="Content-Type" content="text/html;charset=ISO-8859-1"/>
-<title>Error %(status)d %(reason)s</title>
+<title>Error {status} {message}</title>
 </head>
-<body><h2>HTTP ERROR %(status)d %(reason)s</h2>
+<body><h2>HTTP ERROR {status} {message}</h2>
 <table>
-<tr><th>URI:</th><td>{path}</td></tr>
-<tr><th>STATUS:</th><td>%(status)d</td></tr>
-<tr><th>MESSAGE:</th><td>%(reason)s</td></tr>
-<tr><th>SERVLET:</th><td>org.eclipse.jetty.servlet.ServletHandler$Default404Servlet-2b56f5f8</td></tr>
+<tr><th>URI:</th><td>{{path}}</td></tr>
+<tr><th>STATUS:</th><td>{status}</td></tr>
+<tr><th>MESSAGE:</th><td>{message}</td></tr>
+<tr><th>SERVLET:</th><td>{servlet}</td></tr>
 </table>
 
 </body>
@@ -72,14 +73,17 @@ class CannedResponse:
         return cls(status, headers={} if allow is None else {"allow": allow})
 
     @classmethod
-    def jetty_json(cls, status: int) -> "CannedResponse":
-        """Return the error that Jetty sends to a client that accepts JSON."""
-        return cls(status, _JETTY_JSON % (reason(status), status), "application/json")
+    def jetty_json(cls, status: int, message: str = "") -> "CannedResponse":
+        """Return the error that Jetty sends to a client that accepts JSON; its message is the phrase of the status."""
+        cause = f'"cause0":"{message}",\n' if message else ""
+        said = message or reason(status)
+        body = _JETTY_JSON.format(servlet=_SERVLET, cause=cause, message=said, status=status)
+        return cls(status, body, "application/json")
 
     @classmethod
-    def jetty_html(cls, status: int) -> "CannedResponse":
-        """Return the error page that Jetty sends to a browser."""
-        page = _JETTY_HTML % {"status": status, "reason": reason(status)}
+    def jetty_html(cls, status: int, message: str = "") -> "CannedResponse":
+        """Return the error page that Jetty sends to a browser; its message is the phrase of the status."""
+        page = _JETTY_HTML.format(servlet=_SERVLET, message=message or reason(status), status=status)
         return cls(status, page, "text/html;charset=iso-8859-1")
 
     @classmethod

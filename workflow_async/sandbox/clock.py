@@ -2,6 +2,7 @@
 
 import threading
 import time
+from collections.abc import Callable
 
 from attrs import define, field
 
@@ -41,3 +42,15 @@ class ManualClock:
             raise ValueError(f"time does not run backwards: {seconds}")
         with self._lock:
             self._passed += seconds
+
+
+@define(eq=False)
+class SkewedClock:
+    """Another clock that is some seconds ahead."""
+
+    clock: Callable[[], float]
+    ahead: float = 0.0
+
+    def __call__(self) -> float:
+        """Seconds since 1970."""
+        return self.clock() + self.ahead

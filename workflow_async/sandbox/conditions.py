@@ -1,10 +1,10 @@
-"""Conditions a system can be in beside single faults: a boot, an index that is ill."""
+"""Conditions a system can be in beside single faults: a boot, an index that is ill, an odd row."""
 
 import re
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
 
-from attrs import field, frozen
+from attrs import field, frozen, validators
 
 from workflow_async.sandbox.canned import BOOTING, CannedResponse
 from workflow_async.sandbox.faults import ALWAYS, Faults, Path
@@ -61,7 +61,93 @@ class IndexFault:
         return self.state == state and self.during[0] <= elapsed < self.during[1]
 
 
-Condition = Faults | Boot | IndexFault
+def _items(changes: Mapping[str, Any]) -> Mapping[str, Any]:
+    return dict(changes)
+
+
+@frozen
+class OddRow:
+    """A record that does not read, in a list and by its id.
+
+    With neither `changes` nor `without` it is a record that the server itself cannot write: whatever holds it is 500.
+    """
+
+    id: int | str
+    """The workflow; a text is an event of Opencast or a process monitor of Preservica."""
+    changes: Mapping[str, Any] = field(factory=dict, converter=_items)
+    """What some keys of the record say instead: JSON values for Opencast and for monitors, else texts or None."""
+    without: tuple[str, ...] = ()
+    """The keys that are left out."""
+
+    def plans(self, *, lists: bool) -> tuple[Faults, ...]:
+        """Return the plans for exchanges that this value stands for: none."""
+        return ()
+
+    @property
+    def broken(self) -> bool:
+        """True if the server cannot write the record."""
+        return not self.changes and not self.without
+
+    def changed(self, tree: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the record as it is written."""
+        return {key: value for key, value in {**tree, **self.changes}.items() if key not in self.without}
+
+
+class BrokenRecordError(Exception):
+    """A record that the server cannot write is part of the answer."""
+
+
+@frozen
+class OddRows:
+    """The odd rows of one system, by their ids."""
+
+    _rows: Mapping[int | str, OddRow] = field(factory=dict)
+
+    @classmethod
+    def among(cls, conditions: "Sequence[Condition]") -> "OddRows":
+        """Return those that are among the conditions."""
+        return cls({c.id: c for c in conditions if isinstance(c, OddRow)})
+
+    def written(self, id: int | str, tree: dict[str, Any]) -> dict[str, Any]:
+        """Return a record as it is written; raise `BrokenRecordError` if it cannot be."""
+        odd = self._rows.get(id)
+        if odd is None:
+            return tree
+        if odd.broken:
+            raise BrokenRecordError(id)
+        return odd.changed(tree)
+
+
+@frozen
+class SecondResume:
+    """What an Opencast makes of a resume while another is still queued; without this value the next step runs twice."""
+
+    harm: Literal["twice", "lost", "hangs", "refused"] = "twice"
+    """The next operation runs `twice`, is `lost`, or `hangs`; or the resume is `refused` with 500."""
+
+    def plans(self, *, lists: bool) -> tuple[Faults, ...]:
+        """Return the plans for exchanges that this value stands for: none."""
+        return ()
+
+
+@frozen
+class ServerClock:
+    """A server whose clock is not the sandbox's, or whose local time is not UTC.
+
+    A workflow goes on at the same pace; what is written down, and the Date of a response, are the server's.
+    """
+
+    ahead: float = 0.0
+    """Seconds that the server's clock is ahead of the sandbox's; negative if it is behind."""
+    utc_offset: float = field(default=0.0, validator=validators.and_(validators.gt(-24), validators.lt(24)))
+    """Hours that the server's local time is ahead of UTC; only `/workflow` of Opencast writes local time."""
+
+    def plans(self, *, lists: bool) -> tuple[Faults, ...]:
+        """Return the plans for exchanges that this value stands for: none."""
+        return ()
+
+
+Condition = Faults | Boot | IndexFault | OddRow | SecondResume | ServerClock
 """One value of what can be wrong with a system."""
 
 

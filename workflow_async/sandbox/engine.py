@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from attrs import define, field
 
-from workflow_async.sandbox.run import FINAL, REPAIR, Fate, Run, Status, Step, StepRun
+from workflow_async.sandbox.run import FINAL, REPAIR, Fate, Harm, Run, Status, Step, StepRun
 
-__all__ = ["FINAL", "REPAIR", "Clock", "Engine", "Fate", "Run", "Status", "Step", "StepRun"]
+__all__ = ["FINAL", "REPAIR", "Clock", "Engine", "Fate", "Harm", "Run", "Status", "Step", "StepRun"]
 
 Clock = Callable[[], float]
 """Seconds since 1970 in UTC, whatever makes them pass."""
@@ -25,6 +25,8 @@ class Engine:
     queue: float = 2.0
     """Seconds between the start of a workflow and its first step (the dispatcher's round)."""
     first_id: int = 1000
+    empty: Status = Status.SUCCEEDED
+    """How a workflow without steps ends."""
     runs: dict[int, Run] = field(factory=dict)
     observe: Callable[[Run], None] | None = None
     """Is told of every workflow that is started, changed or removed."""
@@ -51,12 +53,13 @@ class Engine:
         parameters: Mapping[str, str] | None = None,
         correlation: str | None = None,
         at: float | None = None,
+        id: int | None = None,
     ) -> Run:
-        """Put a workflow in the queue now, or as of the earlier instant `at`."""
+        """Put a workflow in the queue now, or as of the earlier instant `at`, under an id of choice or the next."""
         created = self.clock() if at is None else at
         with self.lock:
             run = Run(
-                self.next_id(),
+                self.next_id() if id is None else id,
                 definition,
                 subject,
                 created,
@@ -100,23 +103,32 @@ class Engine:
             if current is not None and current.status is Status.PARKED:
                 self._unschedule(run)
             self._become(run, Status.PARKED, self.clock())
+            run.resuming = False
             self._tell(run)
 
-    def resume(self, run: Run, delay: float = 0.0) -> None:
-        """Let a parked workflow go on; a held step counts as done, `delay` seconds from now."""
+    def resume(self, run: Run, delay: float = 0.0, harm: Harm | None = None) -> None:
+        """Let a parked workflow go on; a held step counts as done, `delay` seconds from now.
+
+        A second resume before then does `harm` to the step that is next.
+        """
         now = self.clock()
         with self.lock:
             current = run.current
-            if delay and current is not None and current.status is Status.PARKED:
-                self._schedule(run, now + delay)
-            else:
+            if not delay or current is None or current.status is not Status.PARKED:
                 self._resume(run, now)
+            elif run.resuming:
+                following = next((s for s in run.steps if s.status is Status.WAITING), current)
+                following.harm = harm
+            else:
+                run.resuming = True
+                self._schedule(run, now + delay)
             self._tell(run)
 
     def stop(self, run: Run) -> None:
         """Write STOPPED, over a finished state too; a step that executes still ends by itself."""
         with self.lock:
             self._become(run, Status.STOPPED, self.clock())
+            run.resuming = False
             self._tell(run)
 
     def retry(self, run: Run) -> bool:
@@ -125,7 +137,7 @@ class Engine:
             last = next((s for s in run.steps if s.status in {Status.FAILED, Status.PARKED}), None)
             if last is None or run.status not in {Status.FAILED, Status.PARKED}:
                 return False
-            last.step = Step(last.step.name, last.step.seconds)
+            last.step, last.harm = Step(last.step.name, last.step.seconds), None
             last.status, last.finished = Status.WAITING, None
             self._become(run, Status.RUNNING, self.clock())
             self._schedule(run, self.clock())
@@ -135,8 +147,14 @@ class Engine:
     def remove(self, run: Run) -> None:
         """Forget it."""
         with self.lock:
-            del self.runs[run.id], self._turn[run.id]
+            del self.runs[run.id]
+            self._unschedule(run)
             self._tell(run)
+
+    def postpone(self, seconds: float) -> None:
+        """Let everything that is due be due that much later, or earlier if it is negative."""
+        with self.lock:
+            self._due = [(at + seconds, id, turn) for at, id, turn in self._due]
 
     def _tell(self, run: Run) -> None:
         if self.observe is not None:
@@ -164,7 +182,7 @@ class Engine:
             self._begin_step(run, current, at)
 
     def _resume(self, run: Run, at: float) -> None:
-        current = run.current
+        current, run.resuming = run.current, False
         if current is not None and current.step.name == REPAIR:
             current.attempts += 1
             return
@@ -185,15 +203,17 @@ class Engine:
             return
         current.id, current.started, current.status = self.next_id(), at, Status.RUNNING
         current.attempts += 1
-        self._schedule(run, at + (0.0 if current.step.fate is Fate.SKIPPED else current.step.seconds))
+        run.executed.append(current.step.name)
+        if current.harm is not Harm.HANGS:
+            self._schedule(run, at + (0.0 if current.step.fate is Fate.SKIPPED else current.step.seconds))
 
     def _end_step(self, run: Run, current: StepRun, status: Status, at: float) -> None:
         current.status = status
         if status is Status.PARKED:
             self._become(run, Status.STOPPED if run.status is Status.STOPPED else Status.PARKED, at)
             return
-        if current.step.fate is Fate.STUCK:
-            self._repair(run, current, at)
+        if self._fails_for_now(current):
+            self._run_again(run, current, at)
             return
         current.finished = None if status is Status.SKIPPED else at
         run.partial = run.partial or current.step.fate is Fate.PARTIAL
@@ -204,11 +224,21 @@ class Engine:
         elif run.status in {Status.RUNNING, Status.FAILING}:
             self._schedule(run, at)
 
-    def _repair(self, run: Run, current: StepRun, at: float) -> None:
-        current.status = Status.WAITING
-        run.steps.insert(run.steps.index(current), StepRun(Step(REPAIR, 0.0, Fate.HELD)))
-        if run.status is not Status.STOPPED:
-            self._become(run, Status.RUNNING, at)
+    def _fails_for_now(self, current: StepRun) -> bool:
+        """Return True if the step is to run again, whatever it came to; count that run."""
+        if current.harm is Harm.TWICE:
+            current.harm = None
+            return True
+        failed = current.step.fate is Fate.STUCK or (current.step.fate is Fate.RETRIED and not current.failures)
+        current.failures += failed or current.status is Status.FAILED
+        return failed
+
+    def _run_again(self, run: Run, current: StepRun, at: float) -> None:
+        current.status, current.finished = Status.WAITING, at
+        if current.step.fate is Fate.STUCK:
+            run.steps.insert(run.steps.index(current), StepRun(Step(REPAIR, 0.0, Fate.HELD)))
+            self._become(run, Status.STOPPED if run.status is Status.STOPPED else Status.RUNNING, at)
+        if run.status in {Status.RUNNING, Status.FAILING}:
             self._schedule(run, at)
 
     def _fail(self, run: Run, current: StepRun, at: float) -> None:
@@ -222,7 +252,7 @@ class Engine:
 
     def _finish(self, run: Run, at: float) -> None:
         end = Status.FAILED if run.status is Status.FAILING else Status.PARTIAL if run.partial else Status.SUCCEEDED
-        self._become(run, end, at)
+        self._become(run, end if run.steps else self.empty, at)
 
 
 OUTCOME = {
@@ -232,4 +262,5 @@ OUTCOME = {
     Fate.FAILED: Status.FAILED,
     Fate.HELD: Status.PARKED,
     Fate.STUCK: Status.FAILED,
+    Fate.RETRIED: Status.SUCCEEDED,
 }

@@ -40,6 +40,19 @@ class Fate(enum.Enum):
     """The step parks the workflow until somebody resumes it."""
     STUCK = "stuck"
     """The step fails, and one put in before it parks the workflow again after every resume."""
+    RETRIED = "retried"
+    """The step fails at its first run and succeeds at its second, which follows by itself."""
+
+
+class Harm(enum.Enum):
+    """What a second resume does while the first is still queued."""
+
+    TWICE = "twice"
+    """The step after the parked one runs twice."""
+    LOST = "lost"
+    """The step after the parked one never runs."""
+    HANGS = "hangs"
+    """The step after the parked one never ends."""
 
 
 REPAIR = "error-resolution"
@@ -66,7 +79,17 @@ class StepRun:
     status: Status = Status.WAITING
     started: float | None = None
     finished: float | None = None
+    """When it last came to an end; it stays while the step runs again."""
     attempts: int = 0
+    failures: int = 0
+    harm: Harm | None = None
+    """What a second resume does to it."""
+
+    def copy(self) -> "StepRun":
+        """The step as it is at this instant."""
+        return StepRun(
+            self.step, self.id, self.status, self.started, self.finished, self.attempts, self.failures, self.harm
+        )
 
 
 @define(eq=False)
@@ -88,11 +111,15 @@ class Run:
     changed: float = 0.0
     """When its status last changed."""
     partial: bool = False
+    resuming: bool = False
+    """True while a resume is queued."""
+    executed: list[str] = field(factory=list)
+    """The name of every step that began, in order: a step that ran twice is in it twice."""
 
     def copy(self) -> "Run":
         """The workflow as it is at this instant, for somebody who must not see it change."""
-        steps = [StepRun(s.step, s.id, s.status, s.started, s.finished, s.attempts) for s in self.steps]
-        return evolve(self, steps=steps, parameters=dict(self.parameters))
+        steps = [step.copy() for step in self.steps]
+        return evolve(self, steps=steps, parameters=dict(self.parameters), executed=list(self.executed))
 
     @property
     def active(self) -> bool:
@@ -102,4 +129,4 @@ class Run:
     @property
     def current(self) -> StepRun | None:
         """The step that is executing or parked, or waits to be next."""
-        return next((s for s in self.steps if not s.status.final), None)
+        return next((s for s in self.steps if not s.status.final and s.harm is not Harm.LOST), None)

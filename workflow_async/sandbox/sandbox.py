@@ -32,6 +32,7 @@ class Sandbox:
         page_cap: rows a page of Preservica has at most.
         sparse: leave out every optional element of some of Preservica's rows.
         refresh_works: whether Preservica takes refresh tokens.
+        codes_once: whether Preservica takes each one-time code once only.
     """
 
     def __init__(
@@ -49,6 +50,7 @@ class Sandbox:
         page_cap: int = 100,
         sparse: bool = False,
         refresh_works: bool = True,
+        codes_once: bool = False,
     ) -> None:
         self.clock: Clock = RealClock(speed) if clock is None else clock
         self.opencast = FakeOpencast(OpencastWorld(self.clock, seed, opencast_version))
@@ -61,6 +63,7 @@ class Sandbox:
                 page_cap=page_cap,
                 sparse=sparse,
                 refresh_works=refresh_works,
+                codes_once=codes_once,
             )
         )
         self._host = host

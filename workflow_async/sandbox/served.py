@@ -3,10 +3,11 @@
 import asyncio
 import threading
 from collections.abc import Iterable, Mapping
+from email.utils import formatdate
 from http import HTTPStatus
 from urllib.parse import parse_qs
 
-from attrs import define, evolve, field, frozen
+from attrs import Factory, define, evolve, field, frozen
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from workflow_async.sandbox.canned import CannedResponse
@@ -75,6 +76,8 @@ class Served:
     """Held while the inner application answers, so that other threads may look at its world."""
     clock: Clock = field(factory=RealClock)
     """Measures when a plan covers exchanges."""
+    server_clock: Clock = field(default=Factory(lambda self: self.clock, takes_self=True))
+    """Says the Date of a response."""
     requests: list[Exchange] = field(factory=list, init=False)
     _in_force: list[PlanInForce] = field(factory=list, init=False)
 
@@ -108,7 +111,7 @@ class Served:
             await asyncio.sleep(delay)
         answer = await self._answer(scope, body, fault, retry_after)
         self.requests.append(_exchange(scope, body, answer.status, fault))
-        await _deliver(answer, fault, scope, receive, send)
+        await _deliver(_dated(answer, self.server_clock()), fault, scope, receive, send)
 
     def _plan(self, method: str, path: str) -> tuple[Trouble | None, int, float]:
         now = self.clock()
@@ -182,14 +185,20 @@ async def _whole(receive: Receive) -> bytes | None:
 
 
 async def _deliver(answer: Answer, fault: Trouble | None, scope: Scope, receive: Receive, send: Send) -> None:
-    cut = fault is Fault.CUT_BEFORE or (fault is Fault.CUT_BODY and not answer.body)
+    headers = _sized(answer).headers
+    body = b"" if scope["method"] == "HEAD" else answer.body
+    cut = fault is Fault.CUT_BEFORE or (fault is Fault.CUT_BODY and not body)
     if not cut:
-        half = len(answer.body) // 2 if fault is Fault.CUT_BODY else len(answer.body)
-        await send({"type": "http.response.start", "status": answer.status, "headers": list(_sized(answer).headers)})
-        await send({"type": "http.response.body", "body": answer.body[:half], "more_body": half < len(answer.body)})
-        cut = half < len(answer.body)
+        half = len(body) // 2 if fault is Fault.CUT_BODY else len(body)
+        await send({"type": "http.response.start", "status": answer.status, "headers": list(headers)})
+        await send({"type": "http.response.body", "body": body[:half], "more_body": half < len(body)})
+        cut = half < len(body)
     if cut:
         await _cut(scope, receive)
+
+
+def _dated(answer: Answer, now: float) -> Answer:
+    return evolve(answer, headers=(*answer.headers, (b"date", formatdate(now, usegmt=True).encode())))
 
 
 def _sized(answer: Answer) -> Answer:

@@ -56,7 +56,13 @@ class Port(uvicorn.Server):
         settings: dict[str, Any] = {"lifespan": "off", "ws": "none", "interface": "asgi3", "proxy_headers": False}
         super().__init__(
             uvicorn.Config(
-                _quiet(app), http=Line, log_config=None, server_header=False, timeout_keep_alive=75, **settings
+                _quiet(app),
+                http=Line,
+                log_config=None,
+                server_header=False,
+                date_header=False,
+                timeout_keep_alive=75,
+                **settings,
             )
         )
 

@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from starlette.types import ASGIApp
 
 from workflow_async.sandbox.conditions import Condition, several
-from workflow_async.sandbox.engine import Engine, Step
+from workflow_async.sandbox.engine import Clock, Engine, Step
 from workflow_async.sandbox.faults import Faults
 from workflow_async.sandbox.opencast.app import application
 from workflow_async.sandbox.opencast.definitions import Definition
@@ -35,6 +35,11 @@ class World(Protocol):
         ...
 
     @property
+    def time(self) -> Clock:
+        """The sandbox's time, whatever the server's clock says."""
+        ...
+
+    @property
     def lists(self) -> bool:
         """True if workflows are listed from an index."""
         ...
@@ -50,7 +55,7 @@ class System:
     def __init__(self, world: World, app: ASGIApp) -> None:
         self.url = ""
         """Where it is served; "" before the sandbox is entered."""
-        self.app = Served(app, world.engine.lock, world.engine.clock)
+        self.app = Served(app, world.engine.lock, world.time, world.engine.clock)
         """It as an ASGI application, for a client that needs no socket."""
         self.engine = world.engine
         self.username = world.username
@@ -127,6 +132,10 @@ class FakeOpencast(System):
         """Start a workflow on an event, past the API, and return its id."""
         return self.world.start(event, definition, configuration)
 
+    def replace(self, id: int, definition: str = "fast", event: str | None = None) -> None:
+        """Let an id be another workflow from now on, on an event of its own or on that one: a restored database."""
+        self.world.replace(id, definition, event)
+
 
 class FakePreservica(System):
     """The Preservica of a sandbox."""
@@ -164,6 +173,11 @@ class FakePreservica(System):
         """Set up a context whose workflows take these steps, and return its id."""
         with self.lock:
             return self.world.context(name, definition, type, steps)
+
+    def replace(self, id: int, context: str) -> None:
+        """Let an id be another workflow from now on, in that context: a restored database."""
+        with self.lock:
+            self.world.replace(id, context)
 
     def revoke(self) -> None:
         """Make every token that was issued stale at once."""

@@ -73,7 +73,7 @@ async def test_definitions_are_sorted_and_cut(http: httpx.AsyncClient) -> None:
     assert (await names(http, sort="displayorder:desc"))[:3] == ["schedule-and-upload", "fast", "publish"]
 
 
-@pytest.mark.parametrize(("sort", "text"), [("title", ""), ("tags:ASC", "Unknown sort criterion in request: 'tags'")])
+@pytest.mark.parametrize(("sort", "text"), [("title", ""), ("tags:ASC", "Unknown search criterion in request: tags")])
 async def test_a_sort_of_definitions_that_is_unknown_or_half_is_400(
     http: httpx.AsyncClient, sort: str, text: str
 ) -> None:
@@ -143,19 +143,69 @@ async def test_busy_events_are_found_and_paged_by_the_state_of_their_workflow(
     assert await events(http, filter=BUSY, limit=5, offset=5) == busy[5:10]
 
 
-@pytest.mark.parametrize("name", ["identifier:e-1", "title:opt", "textFilter:optics", "series:s-1"])
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("identifier:e-1", "title:opt", "textFilter:optics", "series:s-1", "is_part_of:s-1", "presenters:ada"),
+        *("contributors:emmy", "subject:light", "description:hall", "series_name:winter", "language:nor"),
+        *("license:cc", "created:2020-09-13T12:26:40Z"),
+    ],
+)
 async def test_an_event_is_found_by_what_it_is(http: httpx.AsyncClient, opencast: FakeOpencast, name: str) -> None:
-    opencast.event(title="Law", series="s-2", series_title="")
-    event = opencast.event(identifier="e-1", title="Optics", series="s-1")
+    people = {"creator": "Ada; Grace", "contributor": "Emmy"}
+    known = {"subject": "Light", "description": "In hall 1", "language": "nor", "license": "CC0"}
+    opencast.event(**dict.fromkeys({**people, **known}, ""), title="Law", series="s-2", series_title="")
+    event = opencast.event(
+        identifier="e-1",
+        title="Optics",
+        series="s-1",
+        series_title="Winter",
+        created=1_600_000_000.0,
+        **people,
+        **known,
+    )
     assert [row["identifier"] for row in await events(http, filter=name)] == [event]
 
 
-async def test_only_the_first_filter_of_events_counts_and_unknown_names_do_not(
-    http: httpx.AsyncClient, opencast: FakeOpencast
-) -> None:
+async def test_only_the_first_filter_of_events_counts(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
     opencast.event(title="Optics")
     assert len((await http.get("/api/events?filter=title:opt&filter=title:law")).json()) == 1
-    assert len(await events(http, filter="processing_state:FAILED")) == 1
+
+
+async def refusal(http: httpx.AsyncClient, **params: str) -> tuple[int, str, str | None]:
+    answer = await http.get("/api/events", params=params)
+    return answer.status_code, answer.text, answer.headers.get("content-type")
+
+
+@pytest.mark.parametrize("name", ["nope", "processing_state", " title", "Status"])
+async def test_an_unknown_filter_of_events_is_400_in_text_called_json(http: httpx.AsyncClient, name: str) -> None:
+    told = (400, f"Unknown filter criterion in request: {name}", "application/json")
+    assert await refusal(http, filter=f"title:a,{name}:x") == told
+
+
+@pytest.mark.parametrize("name", ["start", "technical_start"])
+async def test_a_period_of_events_is_read_or_refused(
+    http: httpx.AsyncClient, opencast: FakeOpencast, name: str
+) -> None:
+    event = opencast.event(created=1_600_000_000.0)
+    told = (400, f"Filter '{name}' could not be parsed: The date range string is malformed", "application/json")
+    assert await refusal(http, filter=f"{name}:2025") == told
+    found = await events(http, filter=f"{name}:2020-09-13T12:26:40Z/2020-09-13T12:26:40Z")
+    assert [row["identifier"] for row in found] == [event]
+
+
+async def test_an_unknown_sort_of_events_is_400_in_its_own_words(http: httpx.AsyncClient) -> None:
+    assert await refusal(http, sort="nope:ASC") == (400, "Unknown sort criterion in request: nope", "application/json")
+    assert (await refusal(http, sort="title"))[:2] == (400, "")
+
+
+@pytest.mark.parametrize("name", ["location:hall-1", "agent_id:hall-1"])
+async def test_every_event_is_of_one_place_and_of_no_source(
+    http: httpx.AsyncClient, opencast: FakeOpencast, name: str
+) -> None:
+    opencast.event()
+    assert len(await events(http, filter=name)) == 1
+    assert [await events(http, filter=f"{other}:x") for other in ("source", "rightsholder")] == [[], []]
 
 
 @pytest.mark.parametrize("sort", ["title", "presenter", "series_name", "date", "start_date"])

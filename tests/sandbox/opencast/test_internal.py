@@ -2,8 +2,11 @@ from typing import Any
 
 import httpx
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from workflow_async.sandbox import ManualClock
+from workflow_async.sandbox import ManualClock, ServerClock, Step
+from workflow_async.sandbox.opencast.jettison import typed
 from workflow_async.sandbox.systems import FakeOpencast
 
 
@@ -27,24 +30,163 @@ async def test_an_event_nobody_has_has_no_workflows(http: httpx.AsyncClient) -> 
     assert await instances(http, "none") == ""
 
 
-async def test_states_are_in_capitals_and_times_in_milliseconds(
+async def instance(http: httpx.AsyncClient, id: int) -> Any:
+    return (await http.get(f"/workflow/instance/{id}.json")).json()["workflow"]
+
+
+DAY = 1_600_000_000.0
+
+
+async def test_an_instance_is_told_in_words_of_its_own(
     http: httpx.AsyncClient, opencast: FakeOpencast, clock: ManualClock
 ) -> None:
-    id = opencast.start(opencast.event(), "noop", {"publishLive": "true"})
+    event = opencast.event(
+        identifier="e-1", title="Optics", creator="Ada; Emmy", created=DAY, series="s-1", series_title="Winter"
+    )
+    id = opencast.start(event, "noop", {"publishLive": "true"})
     clock.advance(60)
-    tree = (await http.get(f"/workflow/instance/{id}.json")).json()["workflow"]
-    assert (tree["id"], tree["state"], tree["template"]) == (id, "SUCCEEDED", "noop")
-    assert (tree["dateCreated"], tree["dateCompleted"]) == (1_700_000_000_000, 1_700_000_002_500)
-    assert tree["configurations"] == {"configuration": {"key": "publishLive", "$": "true"}}
-    assert tree["operations"]["operation"] == {
-        "template": "defaults",
+    assert await instance(http, id) == {
+        "id": id,
         "state": "SUCCEEDED",
-        "description": "Applying default configuration values",
-        "failed-attempts": 0,
-        "job": 1001,
-        "started": 1_700_000_002_000,
-        "completed": 1_700_000_002_500,
+        "template": "noop",
+        "title": "No operation",
+        "creator-id": "admin",
+        "organization-id": "mh_default_org",
+        "dateCreated": "2023-11-14T22:13:20.000Z",
+        "dateCompleted": "2023-11-14T22:13:22.500Z",
+        "mediapackage": {
+            "id": "e-1",
+            "start": "2020-09-13T12:26:40Z",
+            "title": "Optics",
+            "series": "s-1",
+            "seriestitle": "Winter",
+            "creators": {"creator": ["Ada", "Emmy"]},
+            "media": "",
+            "metadata": "",
+            "attachments": "",
+            "publications": "",
+        },
+        "operations": {
+            "operation": {
+                "id": 1001,
+                "template": "defaults",
+                "job": 1001,
+                "state": "SUCCEEDED",
+                "description": "Applying default configuration values",
+                "fail-on-error": True,
+                "max-attempts": 1,
+                "failed-attempts": 0,
+                "retry-strategy": "none",
+                "configurations": {"configuration": {"key": "publishLive", "$": "false"}},
+                "started": 1_700_000_002_000,
+                "completed": 1_700_000_002_500,
+                "time-in-queue": 1001 * 37 % 3000,
+            }
+        },
+        "configurations": {"configuration": {"key": "publishLive", "$": "true"}},
+        "mediaPackageId": "e-1",
+        "seriesId": "s-1",
     }
+
+
+async def test_what_there_is_not_is_not_told(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
+    event = opencast.event(title="", creator="", series="", series_title="", created=None)
+    tree = await instance(http, opencast.start(event, "noop"))
+    assert {"description", "dateCompleted", "seriesId"}.isdisjoint(tree)
+    assert {"start", "title", "series", "seriestitle", "creators"}.isdisjoint(tree["mediapackage"])
+    assert {"id", "job", "started", "completed", "time-in-queue"}.isdisjoint(tree["operations"]["operation"])
+    assert tree["configurations"] == ""
+
+
+async def test_a_parked_operation_says_what_may_be_done_with_it(
+    http: httpx.AsyncClient, opencast: FakeOpencast, clock: ManualClock
+) -> None:
+    id = opencast.start(opencast.event(), "review")
+    clock.advance(60)
+    first, parked, last = (await instance(http, id))["operations"]["operation"]
+    assert (parked["state"], parked["abortable"], parked["continuable"]) == ("PAUSED", True, True)
+    assert "abortable" not in {**first, **last}
+
+
+@pytest.mark.parametrize("release", ["11"])
+async def test_opencast_11_tells_an_instance_in_its_own_way(
+    http: httpx.AsyncClient, opencast: FakeOpencast, clock: ManualClock
+) -> None:
+    id = opencast.start(opencast.event(), "review")
+    clock.advance(3)
+    tree = await instance(http, id)
+    assert tree["parent"] == {"nil": True}
+    assert {"dateCreated", "mediaPackageId", "seriesId"}.isdisjoint(tree)
+    begun, waiting, _ = tree["operations"]["operation"]
+    assert (begun["id"], begun["job"], begun["execution-history"]) == ("inspect", 1001, "")
+    assert (waiting["id"], "job" in waiting, "template" in waiting) == ("editor", False, False)
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        *(("1984", 1984), ("-5", -5), ("3.14", 3.14), ("0", 0), ("12345", 12345), ("true", True), ("false", False)),
+        *(("9223372036854775807", 2**63 - 1), ("-9223372036854775808", -(2**63)), ("2.0", 2), ("0.001", 0.001)),
+        *(("-0.5", -0.5), ("1234567.5", 1234567.5)),
+    ],
+)
+def test_a_text_that_a_jvm_writes_in_the_same_way_becomes_a_number_or_a_boolean(text: str, value: object) -> None:
+    assert (typed(text), type(typed(text))) == (value, type(value))
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("007", "00", "1e5", "+7", "1.", ".5", "-0", "1f", "5L", "1d", "1_000", "0x10", "NaN", "Infinity", "null"),
+        *("1.50", "12345678901234567890123", "9223372036854775808", "True", "FALSE", " 7", "7 ", "", "0.0001", "٣"),
+        *("12345678.9", "1.0e3", "00123", "-", "1,5", "2025-10-26"),
+    ],
+)
+def test_any_other_text_stays_one(text: str) -> None:
+    assert typed(text) == text
+
+
+@given(st.floats(1e-3, 9_999_999).map(lambda value: round(value, 3)))
+def test_a_decimal_of_ordinary_size_is_a_number_by_its_own_digits(value: float) -> None:
+    assert float(typed(repr(value))) == value
+
+
+@given(st.text())
+def test_a_text_is_itself_or_a_number_or_a_boolean_that_reads_like_it(text: str) -> None:
+    found = typed(text)
+    assert found == text or str(found).lower() == text or f"{found}.0" == text
+
+
+async def test_texts_of_digits_are_numbers_everywhere_but_beside_an_attribute(
+    http: httpx.AsyncClient, opencast: FakeOpencast
+) -> None:
+    opencast.define("7", [Step("8")], title="1984", description="true")
+    event = opencast.event(identifier="24", title="12.5", creator="5; x", series="2024", series_title="false")
+    id = opencast.world.start(event, "7", {"1": "5"}, creator="20481234")
+    tree = (await instances(http, event))["workflow"]
+    told = [tree[key] for key in ("template", "title", "description", "creator-id", "mediaPackageId", "seriesId")]
+    assert told == [7, 1984, True, 20481234, 24, 2024]
+    package = tree["mediapackage"]
+    assert [package[key] for key in ("id", "title", "series", "seriestitle")] == [24, 12.5, 2024, False]
+    assert package["creators"] == {"creator": [5, "x"]}
+    assert (tree["operations"]["operation"]["template"], tree["id"]) == (8, id)
+    assert tree["configurations"] == {"configuration": {"key": 1, "$": "5"}}
+
+
+@pytest.mark.parametrize(
+    ("offset", "created"),
+    [
+        (0.0, "2023-11-14T22:13:20.000Z"),
+        (1.0, "2023-11-14T23:13:20.000+01:00"),
+        (-3.5, "2023-11-14T18:43:20.000-03:30"),
+    ],
+)
+async def test_dates_are_in_the_server_s_local_time(
+    http: httpx.AsyncClient, opencast: FakeOpencast, offset: float, created: str
+) -> None:
+    opencast.faults = ServerClock(utc_offset=offset)
+    id = opencast.start(opencast.event(), "noop")
+    assert (await instance(http, id))["dateCreated"] == created
 
 
 async def test_the_current_instance_is_the_active_one(
@@ -60,9 +202,34 @@ async def test_the_current_instance_is_the_active_one(
     assert (await http.get(f"{path}/hasActiveWorkflows")).text == "false"
 
 
-@pytest.mark.parametrize("path", ["mediaPackage/none/currentInstance.json", "instance/1.json", "instance/x.json"])
-async def test_what_is_not_there_is_404(http: httpx.AsyncClient, path: str) -> None:
-    assert (await http.get(f"/workflow/{path}")).status_code == 404
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [
+        ("mediaPackage/none/currentInstance.json", ""),
+        ("instance/x.json", ""),
+        ("instance/1.json", "The resource you requested does not exist."),
+    ],
+)
+async def test_what_is_not_there_is_404(http: httpx.AsyncClient, path: str, text: str) -> None:
+    answer = await http.get(f"/workflow/{path}")
+    assert (answer.status_code, answer.text) == (404, text)
+    assert answer.headers.get("content-type") == ("text/plain" if text else None)
+
+
+@pytest.mark.parametrize(
+    ("accept", "status"),
+    [
+        *((None, 200), ("*/*", 200), ("text/plain", 200), ("text/*;q=0.5", 200), ("application/json, text/plain", 200)),
+        *(("application/json", 404), ("text/html", 404)),
+    ],
+)
+@pytest.mark.parametrize("path", ["count", "mediaPackage/none/hasActiveWorkflows"])
+async def test_a_route_that_writes_text_is_404_for_who_wants_none(
+    http: httpx.AsyncClient, path: str, accept: str | None, status: int
+) -> None:
+    del http.headers["accept"]
+    headers = {} if accept is None else {"Accept": accept}
+    assert (await http.get(f"/workflow/{path}", headers=headers)).status_code == status
 
 
 async def test_workflows_are_counted_by_state(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
@@ -79,7 +246,9 @@ async def test_a_count_wants_the_state_in_capitals(http: httpx.AsyncClient, stat
 
 @pytest.mark.parametrize("release", ["11"])
 async def test_opencast_11_does_not_have_the_routes_by_event(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
-    assert (await http.get(f"/workflow/mediaPackage/{opencast.event()}/instances.json")).status_code == 404
+    answer = await http.get(f"/workflow/mediaPackage/{opencast.event()}/instances.json")
+    assert (answer.status_code, answer.content) == (404, b"")
+    assert answer.headers["allow"] == "HEAD,DELETE,POST,GET,PUT,OPTIONS"
 
 
 async def test_it_is_for_administrators(http: httpx.AsyncClient) -> None:

@@ -142,3 +142,37 @@ async def test_a_proof_of_another_time_is_401(
 ) -> None:
     answer = await http.post("/api/accesstoken/acquire-external", data=external(world, clock() + drift))
     assert answer.status_code == 401
+
+
+async def two_codes(world: PreservicaWorld, http: httpx.AsyncClient, codes: tuple[str, str]) -> list[int]:
+    return [(await complete(http, world, await ask_for_code(http, world), code)).status_code for code in codes]
+
+
+@pytest.mark.parametrize(("once", "second"), [(False, 200), (True, 401)])
+async def test_a_code_may_count_once_only(clock: ManualClock, *, once: bool, second: int) -> None:
+    world = PreservicaWorld(clock, two_factor=SEED, codes_once=once)
+    code = totp(SEED, clock())
+    async with door(world) as http:
+        assert await two_codes(world, http, (code, code)) == [200, second]
+        assert world.logins == (1 if once else 2)
+
+
+async def test_each_code_that_fits_counts_for_itself(clock: ManualClock) -> None:
+    world = PreservicaWorld(clock, two_factor=SEED, codes_once=True)
+    now, before = totp(SEED, clock()), totp(SEED, clock() - 30)
+    async with door(world) as http:
+        assert await two_codes(world, http, (now, before)) == [200, 200]
+        clock.advance(30)
+        assert await two_codes(world, http, (now, totp(SEED, clock()))) == [401, 200]
+
+
+async def test_a_refused_code_leaves_the_login_open_for_the_next(clock: ManualClock) -> None:
+    world = PreservicaWorld(clock, two_factor=SEED, codes_once=True)
+    code = totp(SEED, clock())
+    async with door(world) as http:
+        await two_codes(world, http, (code, code))
+        continuation = await ask_for_code(http, world)
+        refused = await complete(http, world, continuation, code)
+        assert (refused.status_code, refused.json()["message"]) == (401, "Invalid two factor token")
+        clock.advance(30)
+        assert (await complete(http, world, continuation, totp(SEED, clock()))).status_code == 200

@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from workflow_async.sandbox.dice import unique
 from workflow_async.sandbox.engine import Clock
+from workflow_async.sandbox.opencast.container import error_page
 from workflow_async.sandbox.opencast.event import EVERYBODY
 
 ADMIN = "ROLE_ADMIN"
@@ -69,13 +70,6 @@ class RefusedError(Exception):
         self.response = response
 
 
-def page(status: int, **headers: str) -> Response:
-    """The HTML page of the container for a status."""
-    html = f"<html><head><title>Error {status}</title></head><body><h2>HTTP ERROR {status}</h2></body></html>"
-    fields = {name.replace("_", "-"): value for name, value in headers.items()}
-    return Response(html, status, {"content-type": "text/html;charset=iso-8859-1", **fields})
-
-
 def role_for(method: str, path: str) -> str:
     """The role that an address asks for."""
     return next((role for verb, rule, role in _RULES if verb == method and re.fullmatch(rule, path)), ADMIN)
@@ -99,7 +93,7 @@ class Access:
         """The account that the request acts as."""
         account = self._login(request)
         if not account.has(role_for(request.method, request.url.path)):
-            raise RefusedError(page(403))
+            raise RefusedError(error_page(request, 403))
         return self._switch(request, account)
 
     def session(self, request: Request) -> str | None:
@@ -114,45 +108,45 @@ class Access:
         scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
         token = request.query_params.get("jwt", "")
         if scheme == "Basic":
-            return self._basic(credentials)
+            return self._basic(request, credentials)
         if scheme == "Digest":
             return self._digest(request, credentials)
         if scheme == "Bearer" or token:
-            return self._bearer(credentials or token)
+            return self._bearer(request, credentials or token)
         raise RefusedError(self._stranger(request))
 
     def _stranger(self, request: Request) -> Response:
         wanted = request.headers.get("x-requested-auth")
         if wanted == "Digest":
-            return self._challenge()
+            return self._challenge(request)
         if wanted == "Basic" and self.asks_for_basic:
-            return page(401, www_authenticate=f'Basic realm="{REALM}"')
+            return _unauthorized(request, _BASIC)
         if request.headers.get("x-requested-with") == "XMLHttpRequest":
-            return page(419)
+            return error_page(request, 419)
         return Response(status_code=302, headers={"location": "/login.html"})
 
-    def _basic(self, credentials: str) -> Account:
+    def _basic(self, request: Request, credentials: str) -> Account:
         try:
             name, _, password = base64.b64decode(credentials, validate=True).decode().partition(":")
         except (binascii.Error, UnicodeDecodeError):
             name = password = ""
         account = self.accounts.get(name)
         if account is None or account.digest or not hmac.compare_digest(account.password.encode(), password.encode()):
-            raise RefusedError(page(401, www_authenticate=f'Basic realm="{REALM}"'))
+            raise RefusedError(_unauthorized(request, _BASIC))
         return account
 
-    def _bearer(self, token: str) -> Account:
+    def _bearer(self, request: Request, token: str) -> Account:
         if token != self.jwt:
-            raise RefusedError(page(401, www_authenticate="Bearer"))
+            raise RefusedError(_unauthorized(request, "Bearer"))
         return self.accounts[ACCOUNTS[0].name]
 
     def _digest(self, request: Request, credentials: str) -> Account:
         said = {k: v.strip('"') for k, v in re.findall(r'(\w+)=("[^"]*"|[^\s,]+)', credentials)}
         account = self.accounts.get(said.get("username", ""))
         if account is None or not account.digest or not self._proves(request.method, said, account):
-            raise RefusedError(self._challenge())
+            raise RefusedError(self._challenge(request))
         if float(_nonce_parts(said["nonce"])[0]) < self.clock():
-            raise RefusedError(self._challenge(stale=True))
+            raise RefusedError(self._challenge(request, stale=True))
         return account
 
     def _proves(self, method: str, said: dict[str, str], account: Account) -> bool:
@@ -163,11 +157,11 @@ class Access:
         ours = signature == _md5(f"{expiry}:{self._key}")
         return ours and said.get("qop") == "auth" and hmac.compare_digest(proof, said.get("response", ""))
 
-    def _challenge(self, *, stale: bool = False) -> Response:
+    def _challenge(self, request: Request, *, stale: bool = False) -> Response:
         expiry = str(int(self.clock()) + NONCE_SECONDS)
         nonce = base64.b64encode(f"{expiry}:{_md5(f'{expiry}:{self._key}')}".encode()).decode()
         extra = ', stale="true"' if stale else ""
-        return page(401, www_authenticate=f'Digest realm="{REALM}", qop="auth", nonce="{nonce}"{extra}')
+        return _unauthorized(request, f'Digest realm="{REALM}", qop="auth", nonce="{nonce}"{extra}')
 
     def _switch(self, request: Request, account: Account) -> Account:
         name = _either(request, "x-run-as-user", "x-opencast-matterhorn-user")
@@ -175,10 +169,17 @@ class Access:
         if name is None and roles is None:
             return account
         if not account.has(SUDO) or (name is not None and name not in self.accounts):
-            raise RefusedError(page(403))
+            raise RefusedError(error_page(request, 403))
         if name is not None:
             return self.accounts[name]
         return evolve(account, name="anonymous", roles=frozenset((roles or "").split(",")), known=False)
+
+
+_BASIC = f'Basic realm="{REALM}"'
+
+
+def _unauthorized(request: Request, challenge: str) -> Response:
+    return error_page(request, 401, headers={"www-authenticate": challenge})
 
 
 def _nonce_parts(nonce: str) -> tuple[str, str]:

@@ -1,6 +1,7 @@
 """The answers of an Opencast: JSON under the negotiated version, and refusals in all their formats."""
 
 import re
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -11,6 +12,7 @@ from starlette.responses import Response
 from workflow_async.sandbox.faults import Fault
 from workflow_async.sandbox.opencast.access import Account
 from workflow_async.sandbox.opencast.dialect import Dialect
+from workflow_async.sandbox.opencast.filter import BadCriterionError, sorting
 from workflow_async.sandbox.served import FAULT
 
 FORM = "application/x-www-form-urlencoded"
@@ -97,6 +99,17 @@ def window(request: Request, default: int | None) -> slice:
     start = max(offset, 0)
     size = limit if limit > 0 else default
     return slice(start, None if size is None else start + size)
+
+
+def sort_of(
+    request: Request, keys: dict[str, Callable[..., Any]], called: str = "search"
+) -> tuple[Callable[..., Any], bool] | None:
+    """The key that the request sorts by, and whether it descends; None if it asks for no order."""
+    try:
+        found = sorting(first(request, "sort"), keys, called)
+    except BadCriterionError as error:
+        raise labelled(request, 400, str(error)) if str(error) else bare(400) from None
+    return (keys[found[-1][0]], found[-1][1]) if found else None
 
 
 def identifier(request: Request) -> int:

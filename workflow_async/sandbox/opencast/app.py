@@ -1,5 +1,7 @@
 """An Opencast as an ASGI application: security in front, the External API and `/workflow` behind it."""
 
+import re
+
 from attrs import define
 from starlette.applications import Starlette
 from starlette.datastructures import MutableHeaders
@@ -9,14 +11,19 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from workflow_async.sandbox.conditions import BrokenRecordError
 from workflow_async.sandbox.opencast.access import RefusedError
 from workflow_async.sandbox.opencast.answers import Listings, RefusalError
-from workflow_async.sandbox.opencast.catalogue import AboutRoutes, DefinitionRoutes, EventRoutes
+from workflow_async.sandbox.opencast.catalogue import AboutRoutes, DefinitionRoutes
+from workflow_async.sandbox.opencast.container import error_page, is_service, is_too_long, no_method, too_long
+from workflow_async.sandbox.opencast.events import EventRoutes
 from workflow_async.sandbox.opencast.internal import InternalRoutes
 from workflow_async.sandbox.opencast.workflows import WorkflowRoutes
 from workflow_async.sandbox.opencast.world import OpencastWorld
 
-_ABOUT = ("/api", "/api/version", "/api/version/default")
+_ABOUT = re.compile("/api(/(version|info)(/.*)?)?")
+"""The paths that speak v1.0.0 too."""
+_NULL_CREATOR = "java.lang.IllegalArgumentException: Value of field 'creator' must not be null"
 _LOGIN = "<!DOCTYPE html><html><head><title>Opencast</title></head><body><form></form></body></html>"
 
 
@@ -33,7 +40,7 @@ def application(world: OpencastWorld) -> Starlette:
     app = Starlette(
         routes=[route for group in groups for route in group.routes()],
         middleware=[Middleware(Gate, world=world)],
-        exception_handlers={RefusalError: _refuse, HTTPException: _leave_empty},
+        exception_handlers={RefusalError: _refuse, BrokenRecordError: _break, HTTPException: _lead_nowhere},
     )
     app.router.redirect_slashes = False
     return app
@@ -44,9 +51,15 @@ async def _refuse(_: Request, error: Exception) -> Response:
     return error.response()
 
 
-async def _leave_empty(_: Request, error: Exception) -> Response:
+async def _break(request: Request, _: Exception) -> Response:
+    """The container's error for an exception of an endpoint; it closes the connection."""
+    return error_page(request, 500, message=_NULL_CREATOR, headers={"connection": "close"})
+
+
+async def _lead_nowhere(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
-    return Response(status_code=error.status_code, headers=error.headers)
+    path = request.url.path
+    return no_method(error.status_code) if is_service(path) else error_page(request, error.status_code)
 
 
 @define(eq=False)
@@ -64,14 +77,23 @@ class Gate:
 
     def _admit(self, request: Request) -> Response | None:
         path = request.url.path
+        if is_too_long(request):
+            return too_long()
         if path == "/login.html":
             return Response(_LOGIN, headers={"content-type": "text/html"})
         try:
             request.state.account = self.world.access.enter(request)
         except RefusedError as refused:
             return refused.response
-        request.state.version = self.world.dialect.negotiate(request.headers.get("accept"))
-        spoken = request.state.version or path in _ABOUT or not path.startswith("/api/")
+        if request.method == "OPTIONS" and is_service(path):
+            return no_method(200)
+        return self._negotiate(request)
+
+    def _negotiate(self, request: Request) -> Response | None:
+        path = request.url.path
+        oldest = 0 if _ABOUT.fullmatch(path) else 1
+        request.state.version = self.world.dialect.negotiate(request.headers.get("accept"), oldest)
+        spoken = request.state.version or not path.startswith("/api")
         return None if spoken else Response(status_code=406)
 
     def _inner(self, scope: Scope) -> Scope:

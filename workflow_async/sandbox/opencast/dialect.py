@@ -35,11 +35,11 @@ class Dialect:
         """Every version it accepts, oldest first."""
         return [f"v1.{minor}.0" for minor in range(self.newest + 1)]
 
-    def negotiate(self, accept: str | None) -> str | None:
-        """The version an `Accept` header gets; None if it lists none that is spoken here."""
+    def negotiate(self, accept: str | None, oldest: int = 1) -> str | None:
+        """The version an `Accept` header gets; None if it lists none from v1.`oldest` on that is spoken here."""
         if not accept or any(wide in accept for wide in ("application/json", "application/*", "*/*")):
             return self.default
-        return next((v for v in reversed(self.versions[1:]) if f"application/{v}+json" in accept), None)
+        return next((v for v in reversed(self.versions[oldest:]) if f"application/{v}+json" in accept), None)
 
     def write(self, tree: Any) -> str:
         """The JSON text of a tree, with the escapes of the release."""

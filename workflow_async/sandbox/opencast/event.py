@@ -19,7 +19,8 @@ class Event:
     """A recording and its metadata."""
 
     identifier: str
-    created: float
+    created: float | None
+    """When it was recorded; None if nobody said."""
     title: str = ""
     creator: str = ""
     """The presenters, joined by "; "."""
@@ -38,6 +39,11 @@ class Event:
     """Every setting that any start of a workflow ever brought."""
     runs: list[int] = field(factory=list)
     """Its workflows, by the order of their start."""
+
+    @property
+    def indexed(self) -> float:
+        """Its date in the indexes, where an event without a date is of 1970."""
+        return self.created or 0.0
 
 
 def lecture(seed: int, n: int, now: float) -> Event:

@@ -1,7 +1,8 @@
 """The grammar of `filter` and `sort`, and the lists of Opencast 11 in memory of which it speaks."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from datetime import UTC, datetime
+from datetime import date
 from operator import attrgetter, itemgetter
 from typing import TypeVar
 
@@ -63,7 +64,7 @@ def passing(raw: str) -> Test:
         elif name in _SINGLE:
             single[name] = _SINGLE[name](value)
         else:
-            raise BadCriterionError(f"Unknown filter criterion in request: '{name}'")
+            raise BadCriterionError(f"Unknown filter criterion in request: {name}")
     tests = [*single.values(), *(_any_of(name, values) for name, values in several.items())]
     return lambda document: all(test(document) for test in tests)
 
@@ -95,7 +96,19 @@ def _equals(path: str) -> Callable[[str], Test]:
 
 def _holds(path: str) -> Callable[[str], Test]:
     read = attrgetter(path)
-    return lambda value: lambda document: value.lower() in read(document).lower()
+
+    def test(value: str) -> Test:
+        found = wildcards(value)
+        return lambda document: found(read(document))
+
+    return test
+
+
+def wildcards(value: str) -> Callable[[str], bool]:
+    """Return a test for texts that hold the value, in any case; `*` stands for any text, `?` for any character."""
+    parts = (".*" if part == "*" else "." if part == "?" else re.escape(part) for part in re.split("([*?])", value))
+    pattern = re.compile("".join(parts), re.IGNORECASE | re.DOTALL)
+    return lambda text: pattern.search(text) is not None
 
 
 def _defined(value: str) -> Test:
@@ -103,32 +116,54 @@ def _defined(value: str) -> Test:
 
 
 def _text(value: str) -> Test:
-    return lambda document: any(value.lower() in text.lower() for text in _texts(document))
+    found = wildcards(value)
+    return lambda document: any(found(text) for text in _texts(document))
 
 
 def _texts(document: Document) -> Iterable[str]:
     event = document.event
-    yield from (str(document.run.id), document.state, document.operation, instant(event.created))
+    yield from (str(document.run.id), document.state, document.operation, instant(event.indexed))
     yield from (event.identifier, event.series, event.series_title, event.title, event.license, event.language)
     yield from (event.creator, event.contributor, event.subject, document.run.creator)
 
 
 def _created(value: str) -> Test:
     first, last = period(value)
-    return lambda document: first <= document.event.created <= last
+    return lambda document: first <= document.event.indexed <= last
 
 
-def period(value: str) -> tuple[float, float]:
-    """The two ends of `FROM/TO`, read as the server reads them: whatever follows the seconds does not count."""
-    first, _, last = value.partition("/")
-    return _end(first), _end(last)
+def period(value: str, name: str = "event_created") -> tuple[float, float]:
+    """The two ends of `FROM/TO`, as lenient as the server: month 13 is the next January, and the order is not checked.
+
+    What follows the seconds does not count.
+    """
+    ends = value.rstrip("/").split("/")
+    if len(ends) != len(("from", "to")):
+        raise BadCriterionError(f"Filter '{name}' could not be parsed: The date range string is malformed")
+    first, last = (_end(name, which, text) for which, text in zip(("from", "to"), ends, strict=True))
+    return first, last
 
 
-def _end(text: str) -> float:
-    try:
-        return datetime.strptime(text[:19], "%Y-%m-%dT%H:%M:%S").replace(tzinfo=UTC).timestamp()
-    except ValueError:
-        raise BadCriterionError(f"Invalid date '{text}'") from None
+_INSTANT = re.compile(r"([0-9]{1,9})-([0-9]{1,9})-([0-9]{1,9})[^T]*T([0-9]{1,9}):([0-9]{1,9}):([0-9]{1,9})[^T]*")
+_EPOCH = date(1970, 1, 1).toordinal()
+_CYCLE = 400 * 12
+"""Months after which the calendar repeats itself."""
+_CYCLE_DAYS = 146_097
+
+
+def _end(name: str, which: str, text: str) -> float:
+    read = _INSTANT.fullmatch(text)
+    if read is None:
+        raise BadCriterionError(f"Filter '{name}' could not be parsed: Unable to parse {which} date parameter")
+    years, months, days, *clock = map(int, read.groups())
+    hours, minutes, seconds = clock
+    return (_day(12 * years + months - 1) + days - 1) * 86_400 + hours * 3600 + minutes * 60 + seconds
+
+
+def _day(months: int) -> int:
+    """The first day of a month, in days since 1970; months are counted from the year 0."""
+    cycles, month = divmod(months, _CYCLE)
+    return date(400 + month // 12, 1 + month % 12, 1).toordinal() + (cycles - 1) * _CYCLE_DAYS - _EPOCH
 
 
 _SINGLE: Mapping[str, Callable[[str], Test]] = {
@@ -147,7 +182,7 @@ _SINGLE: Mapping[str, Callable[[str], Test]] = {
 }
 _KEYS = {
     "event_title": "event.title",
-    "event_created": "event.created",
+    "event_created": "event.indexed",
     "event_creator": "event.creator",
     "event_contributor": "event.contributor",
     "event_language": "event.language",
@@ -160,17 +195,17 @@ _KEYS = {
 _ORDERS = {"asc": False, "ascending": False, "desc": True, "descending": True}
 
 
-def sorting(raw: str, known: Iterable[str]) -> list[tuple[str, bool]]:
-    """The names of a sort, and whether each descends."""
-    return [_criterion(piece, known) for piece in raw.split(",")] if raw.strip() else []
+def sorting(raw: str, known: Iterable[str], called: str = "search") -> list[tuple[str, bool]]:
+    """The names of a sort, and whether each descends; `called` is what a refusal calls a criterion."""
+    return [_criterion(piece, known, called) for piece in raw.split(",")] if raw.strip() else []
 
 
-def _criterion(piece: str, known: Iterable[str]) -> tuple[str, bool]:
+def _criterion(piece: str, known: Iterable[str], called: str) -> tuple[str, bool]:
     name, _, order = piece.partition(":")
     if order.lower() not in _ORDERS:
         raise BadCriterionError
     if name.strip() not in known:
-        raise BadCriterionError(f"Unknown sort criterion in request: '{name.strip()}'")
+        raise BadCriterionError(f"Unknown {called} criterion in request: {name.strip()}")
     return name.strip(), _ORDERS[order.lower()]
 
 
@@ -180,7 +215,7 @@ def in_order(documents: Iterable[Document], raw: str) -> list[Document]:
     name, descends = criterion
     if name == "event_identifier":
         raise BrokenSortError("can not sort on undefined field: mediapackageid_sort")
-    created = sorted(documents, key=attrgetter("event.created"), reverse=descends or name != "event_created")
+    created = sorted(documents, key=attrgetter("event.indexed"), reverse=descends or name != "event_created")
     return created if name == "event_created" else arranged(created, attrgetter(_KEYS[name]), descends=descends)
 
 

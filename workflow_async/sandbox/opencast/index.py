@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from attrs import define, field
 
 from workflow_async.sandbox.conditions import IndexFault
-from workflow_async.sandbox.engine import Clock, Engine, Run
+from workflow_async.sandbox.engine import Clock, Engine, Run, Status
 from workflow_async.sandbox.opencast.definitions import Definition
 from workflow_async.sandbox.opencast.event import Event
 from workflow_async.sandbox.opencast.filter import Document, in_order, passing
@@ -80,6 +80,8 @@ class Index:
     _documents: dict[int, Document] = field(factory=dict, init=False)
     """In the order of indexing: whatever changes goes to the end."""
     _dirty: dict[int, Run] = field(factory=dict, init=False)
+    _busy: dict[str, set[int]] = field(factory=dict, init=False)
+    """The workflows of each event that are not at their end, as far as they are indexed."""
     _orders: dict[str, list[Document]] = field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -100,13 +102,32 @@ class Index:
         engine.advance()
         self._committed = self.clock()
         for run in self._dirty.values():
-            self._documents.pop(run.id, None)
+            self._forget(run.id)
             if run.id in engine.runs:
-                definition = self.definitions.get(run.definition)
-                self._documents[run.id] = Document.of(run, self.events[run.subject], definition)
+                self._index(run)
         if self._dirty:
             self._orders.clear()
             self._dirty.clear()
+
+    def state(self, id: int) -> Status | None:
+        """The state of a workflow as it is indexed; None if it is not."""
+        document = self._documents.get(id)
+        return None if document is None or self.health.empty else document.run.status
+
+    def is_busy(self, event: str) -> bool:
+        """Return True if an event has a workflow that is not at its end, as it is indexed."""
+        return bool(self._busy.get(event)) and not self.health.empty
+
+    def _index(self, run: Run) -> None:
+        document = Document.of(run, self.events[run.subject], self.definitions.get(run.definition))
+        self._documents[run.id] = document
+        if run.active:
+            self._busy.setdefault(run.subject, set()).add(run.id)
+
+    def _forget(self, id: int) -> None:
+        known = self._documents.pop(id, None)
+        if known is not None:
+            self._busy.get(known.run.subject, set()).discard(id)
 
     def search(self, criteria: str, sort: str) -> Iterator[Document]:
         """The workflows that pass, in order."""

@@ -8,10 +8,14 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from workflow_async.sandbox.engine import Run
-from workflow_async.sandbox.opencast.answers import bare, first, identifier
+from workflow_async.sandbox.opencast.answers import bare, first, identifier, plain
+from workflow_async.sandbox.opencast.container import no_method
 from workflow_async.sandbox.opencast.event import Event
-from workflow_async.sandbox.opencast.json import STATES, WORKFLOW_STATES, jettison, wrapped
+from workflow_async.sandbox.opencast.jettison import workflow, wrapped
+from workflow_async.sandbox.opencast.json import STATES, WORKFLOW_STATES
 from workflow_async.sandbox.opencast.world import OpencastWorld
+
+_TEXT = frozenset({"text/plain", "text/*", "*/*"})
 
 
 @define(eq=False)
@@ -51,6 +55,8 @@ class InternalRoutes:
 
     async def active(self, request: Request) -> Response:
         """Whether an event has an active workflow."""
+        if not _accepts_text(request):
+            return no_method(404)
         event = self.world.events.get(request.path_params["event"])
         busy = event is not None and self.world.active(event) is not None
         return Response("true" if busy else "false", headers={"content-type": "text/plain"})
@@ -59,11 +65,13 @@ class InternalRoutes:
         """One workflow by its id."""
         run = self.world.engine.get(identifier(request))
         if run is None:
-            raise bare(404)
+            raise plain(404, "The resource you requested does not exist.")
         return self._json({"workflow": self._tree(run)})
 
     async def count(self, request: Request) -> Response:
         """How many workflows there are, of all states or of one."""
+        if not _accepts_text(request):
+            return no_method(404)
         state = first(request, "state")
         if state and state.lower() not in {s for s in WORKFLOW_STATES if s.upper() == state}:
             raise bare(400)
@@ -77,7 +85,14 @@ class InternalRoutes:
         return event
 
     def _tree(self, run: Run) -> dict[str, Any]:
-        return jettison(run, self.world.definitions.get(run.definition))
+        event, definition = self.world.events[run.subject], self.world.definitions.get(run.definition)
+        return workflow(run, event, definition, self.world.dialect, self.world.utc_offset)
 
     def _json(self, tree: Any) -> Response:
         return Response(self.world.dialect.write(tree), headers={"content-type": "application/json"})
+
+
+def _accepts_text(request: Request) -> bool:
+    """Return True if a request may be answered in plain text; the routes that write nothing else are 404 if not."""
+    kinds = request.headers.get("accept", "*/*").split(",")
+    return any(kind.partition(";")[0].strip().lower() in _TEXT for kind in kinds)

@@ -1,10 +1,9 @@
 """How an Opencast of the sandbox puts its world into JSON trees."""
 
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
-from workflow_async.sandbox.engine import REPAIR, Fate, Run, Status, Step, StepRun
+from workflow_async.sandbox.engine import Fate, Run, Status, Step, StepRun
 from workflow_async.sandbox.opencast.definitions import OPERATIONS, Definition, Operation, template
 from workflow_async.sandbox.opencast.dialect import Dialect
 
@@ -23,7 +22,8 @@ STATES = {
 }
 WORKFLOW_STATES = frozenset(STATES.values()) - {"skipped"}
 HOST = "https://worker.example.org"
-UNLIMITED = -1
+RETRY_STRATEGIES = {Fate.STUCK: "hold", Fate.RETRIED: "retry"}
+_REPORTED = frozenset({Status.SUCCEEDED, Status.PARKED, Status.SKIPPED})
 
 
 def instant(at: float | None) -> str:
@@ -64,11 +64,11 @@ def operation(step: StepRun, definition: Definition | None, dialect: Dialect) ->
         **_identity(step.step, known),
         "state": operation_state(step),
         "start": instant(step.started),
-        "completion": instant(step.finished if step.status in {Status.SUCCEEDED, Status.FAILED} else None),
-        "time_in_queue": _queued(step, dialect),
+        "completion": instant(step.finished),
+        "time_in_queue": queued(step, dialect),
         "host": HOST if step.id is not None else "",
-        **_policy(step.step, definition),
-        "failed_attempts": failed_attempts(step),
+        **policy(step.step, definition),
+        "failed_attempts": step.failures,
     }
     if dialect.unless:
         tree["unless"] = known.exception
@@ -81,12 +81,6 @@ def operation(step: StepRun, definition: Definition | None, dialect: Dialect) ->
 def operation_state(step: StepRun) -> str:
     """The state of an operation; one that has failed and is to run again waits for its `retry`."""
     return "retry" if step.status is Status.WAITING and step.attempts else STATES[step.status]
-
-
-def failed_attempts(step: StepRun) -> int:
-    """How often an operation has failed."""
-    failed = step.status is Status.FAILED or operation_state(step) == "retry"
-    return step.attempts if failed else 0
 
 
 def definition_tree(
@@ -110,7 +104,7 @@ def definition_tree(
 
 def _operation_definition(step: Step, definition: Definition, dialect: Dialect) -> Tree:
     known = OPERATIONS.get(step.name, Operation())
-    tree = {**_identity(step, known), "unless": known.exception, **_policy(step, definition)}
+    tree = {**_identity(step, known), "unless": known.exception, **policy(step, definition)}
     _configure(tree, known.configuration, dialect)
     return tree
 
@@ -119,18 +113,20 @@ def _identity(step: Step, known: Operation) -> Tree:
     return {"operation": step.name, "description": known.description, "if": known.condition}
 
 
-def _policy(step: Step, definition: Definition | None) -> Tree:
-    retried = step.fate is Fate.STUCK
+def policy(step: Step, definition: Definition | None) -> Tree:
+    """What an operation does when it fails."""
+    strategy = RETRY_STRATEGIES.get(step.fate, "none")
     return {
         "fail_workflow_on_error": True,
         "error_handler_workflow": definition.handler if definition and step.handlers else "",
-        "retry_strategy": "hold" if retried else "none",
-        "max_attempts": UNLIMITED if step.name == REPAIR else 2 if retried else 1,
+        "retry_strategy": strategy,
+        "max_attempts": 1 if strategy == "none" else 2,
     }
 
 
-def _queued(step: StepRun, dialect: Dialect) -> int | None:
-    if step.id is not None:
+def queued(step: StepRun, dialect: Dialect) -> int | None:
+    """How long an operation was queued; nothing is known of it until the operation has ended well or is parked."""
+    if step.id is not None and step.status in _REPORTED:
         return step.id * 37 % 3000
     return 0 if dialect.gson else None
 
@@ -138,47 +134,3 @@ def _queued(step: StepRun, dialect: Dialect) -> int | None:
 def _configure(tree: Tree, configuration: Any, dialect: Dialect) -> None:
     if configuration or dialect.gson:
         tree["configuration"] = dict(configuration)
-
-
-def jettison(run: Run, definition: Definition | None) -> Tree:
-    """A workflow instance as `/workflow` writes it: states in upper case, times in milliseconds."""
-    return {
-        "id": run.id,
-        "state": STATES[run.status].upper(),
-        "template": template(run, definition),
-        "title": definition.title if definition else "",
-        "description": definition.description if definition else "",
-        "creatorId": run.creator,
-        "organizationId": "mh_default_org",
-        "dateCreated": _milliseconds(run.created),
-        **({"dateCompleted": _milliseconds(run.finished)} if run.finished is not None else {}),
-        "mediaPackageId": run.subject,
-        "mediapackage": {"id": run.subject},
-        "operations": wrapped("operation", [_jettison_operation(s) for s in run.steps]),
-        "configurations": wrapped("configuration", [{"key": k, "$": v} for k, v in run.parameters.items()]),
-    }
-
-
-def _jettison_operation(step: StepRun) -> Tree:
-    tree: Tree = {"template": step.step.name, "state": operation_state(step).upper()}
-    tree["description"] = OPERATIONS.get(step.step.name, Operation()).description
-    tree["failed-attempts"] = failed_attempts(step)
-    if step.id is not None:
-        tree["job"] = step.id
-    if step.started is not None:
-        tree["started"] = _milliseconds(step.started)
-    if step.finished is not None:
-        tree["completed"] = _milliseconds(step.finished)
-    return tree
-
-
-def wrapped(name: str, elements: Iterable[Tree]) -> Any:
-    """XML's repeated elements in Jettison's JSON: one as an object, several as an array, none as ""."""
-    several = list(elements)
-    if not several:
-        return ""
-    return {name: several if len(several) > 1 else several[0]}
-
-
-def _milliseconds(at: float) -> int:
-    return round(at * 1000)

@@ -3,14 +3,14 @@
 import json
 from collections.abc import Iterator
 from itertools import islice
-from typing import Any
+from typing import Any, cast
 
 from attrs import define
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from workflow_async.sandbox.engine import Run, Status
+from workflow_async.sandbox.engine import Harm, Run, Status
 from workflow_async.sandbox.opencast.answers import (
     Listings,
     account,
@@ -24,6 +24,9 @@ from workflow_async.sandbox.opencast.answers import (
     plain,
     window,
 )
+from workflow_async.sandbox.opencast.casts import uncastable
+from workflow_async.sandbox.opencast.definitions import Definition
+from workflow_async.sandbox.opencast.event import Event
 from workflow_async.sandbox.opencast.filter import BadCriterionError, BrokenSortError, Document
 from workflow_async.sandbox.opencast.json import STATES, WORKFLOW_STATES, instance
 from workflow_async.sandbox.opencast.world import BusyError, OpencastWorld
@@ -31,6 +34,7 @@ from workflow_async.sandbox.opencast.world import BusyError, OpencastWorld
 LOCATION = "http://localhost:8080/api/workflows/"
 """What a start calls the address of the workflow, wherever the server is."""
 DEFAULT_LIMIT = 20
+NOT_PAUSED = "Can not resume a workflow where the current state is not in paused"
 DISPATCH = 2.0
 """Seconds until a held operation goes on after it was resumed."""
 
@@ -75,11 +79,12 @@ class WorkflowRoutes:
         settings = self._settings(request, fields.get("configuration", ""), "create workflow instances")
         if not account(request).known:
             raise _broken("create workflow instances", f"Current user '{account(request).name}' can not be loaded")
+        if not definition.steps and self.world.lists:
+            raise _broken("create workflow instances", "null")
         try:
             run = self.world.begin(event, definition, settings, account(request).name)
         except BusyError:
-            message = f"Can't start workflow '{definition.title}' for event '{event.title}': another one is active"
-            return answer(request, self.world.dialect, {"message": message}, 409)
+            return answer(request, self.world.dialect, {"message": _busy(event, definition)}, 409)
         return answer(request, self.world.dialect, self._tree(request, run), 201, location=f"{LOCATION}{run.id}")
 
     async def get(self, request: Request) -> Response:
@@ -102,8 +107,8 @@ class WorkflowRoutes:
         run = self._found(request)
         if not account(request).may(self.world.events[run.subject].writers, run.creator):
             raise bare(403)
-        if not run.status.final:
-            raise labelled(request, 409, "Cannot delete workflow instance that is not in a terminal state")
+        if not self._indexed_status(request, run).final:
+            raise labelled(request, 409, "Cannot delete workflow instance in this workflow state")
         self.world.engine.remove(run)
         return Response(status_code=204)
 
@@ -121,8 +126,18 @@ class WorkflowRoutes:
     def _found(self, request: Request) -> Run:
         run = self.world.engine.get(identifier(request))
         if run is None:
-            raise plain(404, f"Cannot find workflow instance with id '{identifier(request)}'.")
+            raise _missing(request)
         return run
+
+    def _indexed_status(self, request: Request, run: Run) -> Status:
+        """The status that decides about a removal: the index's, where there is one; what is not indexed is missing."""
+        if not self.world.lists:
+            return run.status
+        self.world.index.refresh(self.world.engine)
+        status = self.world.index.state(run.id)
+        if status is None:
+            raise _missing(request)
+        return status
 
     def _readable(self, request: Request) -> Run:
         run = self._found(request)
@@ -133,7 +148,8 @@ class WorkflowRoutes:
     def _tree(self, request: Request, run: Run) -> dict[str, Any]:
         operations, configuration = flag(request, "withoperations"), flag(request, "withconfiguration")
         definition = self.world.definitions.get(run.definition)
-        return instance(run, definition, self.world.dialect, operations=operations, configuration=configuration)
+        tree = instance(run, definition, self.world.dialect, operations=operations, configuration=configuration)
+        return self.world.odd.written(run.id, tree)
 
     def _settings(self, request: Request, text: str, deed: str) -> dict[str, str]:
         if not text.strip():
@@ -141,14 +157,15 @@ class WorkflowRoutes:
         try:
             tree = json.loads(text)
         except ValueError:
-            raise labelled(request, 400, "The configuration is not valid JSON") from None
-        if not isinstance(tree, dict) or not all(isinstance(value, str) for value in tree.values()):
-            raise _broken(deed, "class cannot be cast to class java.lang.String")
-        return tree
+            raise labelled(request, 400, "Passed parameter 'configuration' is invalid JSON.") from None
+        odd = uncastable(tree)
+        if odd is not None:
+            raise _broken(deed, odd)
+        return cast("dict[str, str]", tree)
 
     def _configure(self, request: Request, run: Run, text: str) -> None:
         settings = self._settings(request, text, "retrieve workflow instance")
-        if self.world.configuration_put_fails and self.world.release == "16" and len(run.parameters) > 1:
+        if not self.world.lists and len(run.parameters) > 1:
             raise _broken("retrieve workflow instance", "null")
         run.parameters = settings
 
@@ -162,16 +179,31 @@ class WorkflowRoutes:
             self.world.engine.pause(run)
         elif state == "stopped":
             self._stop(run)
-        elif state == "running" and before is Status.WAITING:
-            raise _broken("retrieve workflow instance", f"Can not resume workflow {run.id}: it is not paused")
-        elif state == "running" and before is Status.PARKED:
-            self.world.engine.resume(run, DISPATCH)
+        elif state == "running":
+            self._resume(request, run, before)
         else:
             raise labelled(request, 409, f"Cannot transition state from '{STATES[before]}' to '{state}'")
+
+    def _resume(self, request: Request, run: Run, before: Status) -> None:
+        harm = self.world.second_resume.harm
+        if before is Status.WAITING or (run.resuming and harm == "refused"):
+            raise _broken("retrieve workflow instance", NOT_PAUSED)
+        if before is not Status.PARKED:
+            raise labelled(request, 409, f"Cannot resume from workflow state '{STATES[before]}'")
+        self.world.engine.resume(run, DISPATCH, None if harm == "refused" else Harm(harm))
 
     def _stop(self, run: Run) -> None:
         if not (self.world.dialect.keeps_finished and run.status.final):
             self.world.engine.stop(run)
+
+
+def _missing(request: Request) -> Exception:
+    return plain(404, f"Cannot find workflow instance with id '{identifier(request)}'.")
+
+
+def _busy(event: Event, definition: Definition) -> str:
+    subject = f"workflow '{definition.title}' for media package '{event.identifier}'"
+    return f"Can't start {subject} because another workflow is currently active."
 
 
 def _broken(deed: str, reason: str) -> Exception:

@@ -5,9 +5,10 @@ from typing import Any
 
 from attrs import define, field
 
-from workflow_async.sandbox.conditions import Condition, IndexFault
+from workflow_async.sandbox.clock import SkewedClock
+from workflow_async.sandbox.conditions import Condition, IndexFault, OddRows, SecondResume, ServerClock
 from workflow_async.sandbox.dice import chance, pick
-from workflow_async.sandbox.engine import Clock, Engine, Run, Step
+from workflow_async.sandbox.engine import Clock, Engine, Run, Status, Step
 from workflow_async.sandbox.opencast.access import ACCOUNTS, Access, Account
 from workflow_async.sandbox.opencast.definitions import BUILT_IN, Definition
 from workflow_async.sandbox.opencast.dialect import DIALECTS, Dialect, Release
@@ -35,11 +36,14 @@ class OpencastWorld:
     Threads may share it: the public methods take the lock of the engine.
     """
 
-    clock: Clock
+    time: Clock
+    """The sandbox's time."""
     _seed: int = 0
     release: Release = "16"
-    configuration_put_fails: bool = False
-    """Whether replacing a configuration of two or more keys is 500 on "16", as its code suggests; not seen live."""
+    clock: SkewedClock = field(init=False)
+    """The server's clock."""
+    utc_offset: float = field(default=0.0, init=False)
+    """Hours that the server's local time is ahead of UTC."""
     accounts: dict[str, Account] = field(init=False)
     access: Access = field(init=False)
     dialect: Dialect = field(init=False)
@@ -49,17 +53,20 @@ class OpencastWorld:
     health: Health = field(init=False)
     index: Index = field(init=False)
     event_index: EventIndex = field(init=False)
+    odd: OddRows = field(factory=OddRows, init=False)
+    second_resume: SecondResume = field(factory=SecondResume, init=False)
     _made: int = field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
+        self.clock = SkewedClock(self.time)
         self.accounts = {account.name: account for account in ACCOUNTS}
         self.access = Access(self.clock, self.accounts, asks_for_basic=self.release != "11")
         self.dialect = DIALECTS[self.release]
         self.definitions = {definition.identifier: definition for definition in BUILT_IN}
-        self.health = Health(self.clock)
-        self.index = Index(self.clock, self.health, self.events, self.definitions)
+        self.health = Health(self.time)
+        self.index = Index(self.time, self.health, self.events, self.definitions)
         self.event_index = EventIndex(self.health, self._latest_state)
-        self.engine = Engine(self.clock, observe=self._observe)
+        self.engine = Engine(self.clock, empty=Status.FAILED, observe=self._observe)
 
     @property
     def username(self) -> str:
@@ -81,6 +88,12 @@ class OpencastWorld:
         self.engine.advance()
         self.event_index.refresh()
         self.health.suffer(tuple(c for c in conditions if isinstance(c, IndexFault)))
+        self.odd = OddRows.among(conditions)
+        self.second_resume = next((c for c in conditions if isinstance(c, SecondResume)), SecondResume())
+        clock = next((c for c in conditions if isinstance(c, ServerClock)), ServerClock())
+        self.utc_offset = clock.utc_offset
+        self.engine.postpone(clock.ahead - self.clock.ahead)
+        self.clock.ahead = clock.ahead
 
     def define(self, identifier: str, steps: Iterable[Step], **metadata: Any) -> Definition:
         """Add a workflow definition with these steps; `metadata` are fields of `Definition`."""
@@ -120,10 +133,23 @@ class OpencastWorld:
         creator: str | None = None,
         at: float | None = None,
     ) -> Run:
-        """Start a workflow unless the event has an active one; the event keeps the settings in any case."""
+        """Start a workflow unless the event has an active one; the event keeps the settings in any case.
+
+        Where workflows are listed, the index says whether it has, and the index is late.
+        """
         event.properties |= configuration
-        if self.active(event) is not None:
+        if self._busy(event):
             raise BusyError(event.identifier)
+        return self._begin(event, definition, creator, at)
+
+    def _begin(
+        self,
+        event: Event,
+        definition: Definition,
+        creator: str | None = None,
+        at: float | None = None,
+        id: int | None = None,
+    ) -> Run:
         run = self.engine.start(
             definition.identifier,
             event.identifier,
@@ -131,6 +157,7 @@ class OpencastWorld:
             creator=self.username if creator is None else creator,
             parameters=event.properties,
             at=at,
+            id=id,
         )
         event.runs.append(run.id)
         return run
@@ -150,6 +177,13 @@ class OpencastWorld:
             self.commit()
             return ids
 
+    def replace(self, id: int, definition: str, event: str | None = None) -> None:
+        """Let an id be another workflow, as after a database was restored: one that starts now, on another event."""
+        with self.engine.lock:
+            self.engine.remove(self.engine.runs[id])
+            subject, plan = self.events[event or self.event()], self.definitions[definition]
+            self._begin(subject, plan, id=id)
+
     def commit(self) -> None:
         """Make the list of Opencast 11 see everything at once."""
         with self.engine.lock:
@@ -159,6 +193,12 @@ class OpencastWorld:
         """The workflow of the event that is not at its end, if there is one."""
         self.engine.advance()
         return next((run for run in self.runs(event) if run.active), None)
+
+    def _busy(self, event: Event) -> bool:
+        if not self.lists:
+            return self.active(event) is not None
+        self.index.refresh(self.engine)
+        return self.index.is_busy(event.identifier)
 
     def runs(self, event: Event) -> list[Run]:
         """The workflows of the event by the order of their start."""

@@ -5,9 +5,10 @@ from collections.abc import Iterable, Sequence
 from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
-from workflow_async.sandbox.conditions import Condition
+from workflow_async.sandbox.clock import SkewedClock
+from workflow_async.sandbox.conditions import BrokenRecordError, Condition, OddRows, ServerClock
 from workflow_async.sandbox.engine import Clock, Engine, Step
-from workflow_async.sandbox.preservica.gate import Guard, TokenService, refuse
+from workflow_async.sandbox.preservica.gate import Guard, TokenService, give_up, refuse
 from workflow_async.sandbox.preservica.listing import Listings
 from workflow_async.sandbox.preservica.monitoring import MonitorService
 from workflow_async.sandbox.preservica.processes import ProcessService
@@ -39,10 +40,13 @@ class PreservicaWorld:
         page_cap: int = 100,
         sparse: bool = False,
         refresh_works: bool = True,
+        codes_once: bool = False,
     ) -> None:
-        self.archive = Archive(clock, creator=self.username, seed=seed)
+        self.time = clock
+        self.clock = SkewedClock(clock)
+        self.archive = Archive(self.clock, creator=self.username, seed=seed)
         self.accounts = Accounts(
-            clock,
+            self.clock,
             self.username,
             self.password,
             self.tenant,
@@ -51,6 +55,7 @@ class PreservicaWorld:
             minutes=token_minutes,
             two_factor=two_factor,
             refresh_works=refresh_works,
+            codes_once=codes_once,
         )
         self.app = self._assemble(Renderer(self.archive, sparse), page_cap)
 
@@ -65,7 +70,11 @@ class PreservicaWorld:
         return False
 
     def suffer(self, conditions: Sequence[Condition]) -> None:
-        """Be in these conditions: they are all conditions of exchanges."""
+        """Be in these conditions from now on, and in no others."""
+        self.archive.odd = OddRows.among(conditions)
+        ahead = next((c.ahead for c in conditions if isinstance(c, ServerClock)), 0.0)
+        self.engine.postpone(ahead - self.clock.ahead)
+        self.clock.ahead = ahead
 
     @property
     def starts(self) -> list[str | None]:
@@ -93,6 +102,10 @@ class PreservicaWorld:
         """Set up a context whose workflows take those steps, and tell its id."""
         return self.archive.add(name, definition, type, steps)
 
+    def replace(self, id: int, context: str) -> None:
+        """Let an id be another workflow from now on, in that context."""
+        self.archive.replace(id, self.archive.contexts[context])
+
     def revoke(self) -> None:
         """Make every token that is out stale at once."""
         self.accounts.revoke()
@@ -108,7 +121,7 @@ class PreservicaWorld:
         app = Starlette(
             routes=[route for service in services for route in service.routes()],
             middleware=[Middleware(Guard, accounts=self.accounts)],
-            exception_handlers={RefusalError: refuse},
+            exception_handlers={RefusalError: refuse, BrokenRecordError: give_up},
         )
         app.router.redirect_slashes = False
         return app

@@ -31,6 +31,11 @@ async def refuse(request: Request, error: Exception) -> Response:
     return JSONResponse(error.body, error.status)
 
 
+async def give_up(_: Request, __: Exception) -> Response:
+    """Answer for a record that cannot be written; a body is not known of."""
+    return Response(status_code=500)
+
+
 @define(eq=False)
 class Guard:
     """Lets nobody past without a token that holds, except to where tokens are given out."""

@@ -81,7 +81,8 @@ class Process:
             "category": self.category,
             "subcategory": self.subcategory,
         }
-        return {key: value for key, value in facts.items() if value is not None} | self._progress()
+        known = {key: value for key, value in facts.items() if value is not None} | self._progress()
+        return self.archive.odd.written(self.id, known)
 
     def messages(self) -> Iterator[Tree]:
         """What its steps have said, in order."""
@@ -135,6 +136,6 @@ def _remarks(step: StepRun) -> Iterator[tuple[str, str, float]]:
 
 
 def _verdict(step: StepRun) -> str:
-    if step.status is Status.FAILED:
+    if step.status is Status.FAILED or (step.failures and step.status is Status.WAITING):
         return "Error"
     return "Warning" if step.step.fate is Fate.PARTIAL else "Info"

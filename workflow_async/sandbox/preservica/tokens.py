@@ -13,6 +13,8 @@ from workflow_async.sandbox.engine import Clock
 Form = Mapping[str, str]
 
 TOTP_PERIOD = 30
+CODE_LIFE = 3 * TOTP_PERIOD
+"""How long a code fits, from the first to the last second of the three steps that are accepted."""
 CONTINUATION_SECONDS = 300.0
 EXTERNAL_TOLERANCE = 300.0
 TIMESTAMP_DIGITS = 12
@@ -70,12 +72,16 @@ class Accounts:
     minutes: int = 15
     two_factor: str | None = None
     refresh_works: bool = True
+    codes_once: bool = False
+    """True if a one-time code counts once, as RFC 6238, section 5.2, asks for."""
     logins: int = 0
     """How often a password, a one-time code or the shared secret has bought a token."""
     refreshes: int = 0
     _access: dict[str, float] = field(factory=dict, init=False)
     _refresh: dict[str, float] = field(factory=dict, init=False)
     _continuations: dict[str, float] = field(factory=dict, init=False)
+    _spent: dict[str, float] = field(factory=dict, init=False)
+    """Every one-time code that has counted, and when."""
     _issued: int = field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -107,7 +113,7 @@ class Accounts:
         self._check_tenant(form)
         if username != self.username or self.clock() >= self._continuations.get(continuation, 0.0):
             raise RefusalError(401, "Invalid continuation token")
-        if not self._code_fits(code):
+        if not self._code_fits(code) or not self._is_unspent(code):
             raise RefusalError(401, "Invalid two factor token")
         del self._continuations[continuation]
         return self._welcome(form)
@@ -143,6 +149,13 @@ class Accounts:
     def _code_fits(self, code: str) -> bool:
         now, secret = self.clock(), self.two_factor or ""
         return code in {totp(secret, now + drift * TOTP_PERIOD) for drift in (-1, 0, 1)}
+
+    def _is_unspent(self, code: str) -> bool:
+        """Spend a code; return False if it was spent as long as it would fit."""
+        now = self.clock()
+        spent = self.codes_once and now < self._spent.get(code, 0.0)
+        self._spent[code] = now + CODE_LIFE
+        return not spent
 
     def _is_fresh(self, timestamp: str) -> bool:
         number = int(timestamp) if timestamp.isdecimal() and len(timestamp) <= TIMESTAMP_DIGITS else 0

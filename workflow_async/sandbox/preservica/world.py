@@ -5,6 +5,7 @@ from operator import itemgetter
 
 from attrs import define, field
 
+from workflow_async.sandbox.conditions import OddRows
 from workflow_async.sandbox.dice import chance, unique
 from workflow_async.sandbox.engine import Clock, Engine, Run, Status, Step
 from workflow_async.sandbox.preservica.contexts import DEFAULTS, TYPES, Context, paced
@@ -48,6 +49,7 @@ class Archive:
     starts: list[str | None] = field(factory=list, init=False)
     """The correlation id of every start that was carried out, in order."""
     engine: ArchiveEngine = field(init=False)
+    odd: OddRows = field(factory=OddRows, init=False)
     _last_context: int = field(default=183, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -79,6 +81,11 @@ class Archive:
             parameters=parameters,
             correlation=correlation,
         )
+
+    def replace(self, id: int, context: Context) -> None:
+        """Let an id be another workflow, one that starts now in that context."""
+        self.engine.remove(self.engine.runs[id])
+        self.engine.start(context.definition, context.id, context.steps, creator=self.creator, id=id)
 
     def terminate(self, ids: Iterable[int]) -> None:
         """Ask the workflows of those ids to end; unknown and finished ones are left alone."""

@@ -83,7 +83,8 @@ class Renderer:
     def _instance(self, run: Run, blocks: Collection[str]) -> Element:
         if self.sparse and run.id % 2:
             return record("WorkflowInstance", [("Id", str(run.id)), ("State", WORDS[run.status].upper())])
-        node = record("WorkflowInstance", self._facts(run))
+        facts = self.archive.odd.written(run.id, dict(self._facts(run)))
+        node = record("WorkflowInstance", facts.items())
         node.extend(block for name in blocks if (block := BLOCKS[name](run)) is not None)
         return node
 

@@ -1,0 +1,57 @@
+"""What the servlet container answers in place of an endpoint: its error pages, and its refusal of long addresses."""
+
+from collections.abc import Mapping
+from html import escape
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from workflow_async.sandbox.canned import ALLOW, CannedResponse
+
+SERVICES = ("/api", "/workflow")
+"""Where Opencast has servlets; any other path is the container's."""
+LONGEST = 8192
+"""Bytes of an address that are read; a longer one is refused before anything else."""
+_HTML = frozenset({"text/html", "text/*", "*/*"})
+_JSON = frozenset({"application/json", "text/json"})
+_UNCACHED = {"cache-control": "must-revalidate,no-cache,no-store"}
+
+
+def error_page(
+    request: Request, status: int, *, message: str = "", headers: Mapping[str, str] | None = None
+) -> Response:
+    """Return the container's error in the form that the request accepts; no body if it accepts none."""
+    path = request.url.path
+    fields = {**_UNCACHED, **(headers or {})}
+    kind = _accepted(request.headers.get("accept", "*/*"))
+    if kind is None:
+        return Response(status_code=status, headers=fields)
+    form = CannedResponse.jetty_json if kind in _JSON else CannedResponse.jetty_html
+    canned = form(status, escape(message).replace("&#x27;", "&apos;"))
+    return Response(canned.content(path), status, {"content-type": canned.content_type or "", **fields})
+
+
+def no_method(status: int) -> Response:
+    """Return the answer for a path or a method that no endpoint has."""
+    return Response(status_code=status, headers={"allow": ALLOW})
+
+
+def is_service(path: str) -> bool:
+    """Return True if a servlet of Opencast has the path."""
+    return any(path == service or path.startswith(f"{service}/") for service in SERVICES)
+
+
+def is_too_long(request: Request) -> bool:
+    """Return True if the address has more bytes than the container reads."""
+    return len(request.scope.get("raw_path") or b"") + len(request.scope["query_string"]) > LONGEST
+
+
+def too_long() -> Response:
+    """Return the refusal of an address that is too long."""
+    page = "<h1>Bad Message 414</h1><pre>reason: URI Too Long</pre>"
+    return Response(page, 414, {"content-type": "text/html;charset=iso-8859-1", "connection": "close"})
+
+
+def _accepted(accept: str) -> str | None:
+    kinds = (kind.partition(";")[0].strip().lower() for kind in accept.split(","))
+    return next((kind for kind in kinds if kind in _HTML | _JSON), None)

@@ -1,0 +1,145 @@
+"""The routes of events: the way to find busy events where workflows are not listed."""
+
+from collections.abc import Callable
+from itertools import islice
+from typing import Any
+
+from attrs import define
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from workflow_async.sandbox.opencast.answers import Listings, account, first, labelled, sort_of, window
+from workflow_async.sandbox.opencast.event import Event
+from workflow_async.sandbox.opencast.filter import BadCriterionError, arranged, criteria, period
+from workflow_async.sandbox.opencast.json import instant
+from workflow_async.sandbox.opencast.world import OpencastWorld
+
+Row = tuple[Event, str]
+"""An event, and the state of its latest workflow."""
+Test = Callable[[Row], bool]
+LOCATION = "hall-1"
+EVENT_STATUS = {
+    "instantiated": "EVENTS.EVENTS.STATUS.PENDING",
+    "running": "EVENTS.EVENTS.STATUS.PROCESSING",
+    "failing": "EVENTS.EVENTS.STATUS.PROCESSING",
+    "paused": "EVENTS.EVENTS.STATUS.PAUSED",
+    "succeeded": "EVENTS.EVENTS.STATUS.PROCESSED",
+    "failed": "EVENTS.EVENTS.STATUS.PROCESSING_FAILURE",
+    "stopped": "EVENTS.EVENTS.STATUS.PROCESSING_CANCELLED",
+}
+
+
+@define(eq=False)
+class EventRoutes:
+    """`/api/events`: the way to find busy events where workflows are not listed."""
+
+    world: OpencastWorld
+    listings: Listings
+
+    def routes(self) -> list[Route]:
+        """The routes of the release."""
+        return [Route("/api/events", self.page, methods=["GET"])]
+
+    async def page(self, request: Request) -> Response:
+        """One page of events, without the ids of their workflows."""
+        self.world.engine.advance()
+        passes = _event_test(request)
+        viewer = account(request)
+        found = (row for row in self.world.event_index.rows() if passes(row) and viewer.may(row[0].readers))
+        part, sort = window(request, None), sort_of(request, _EVENT_KEYS, "sort")
+        shown = islice(arranged(found, sort[0], descends=sort[1]) if sort else found, part.start, part.stop)
+        return self.listings.answer(request, [self._tree(*row) for row in shown])
+
+    def _tree(self, event: Event, state: str) -> dict[str, Any]:
+        return self.world.odd.written(event.identifier, _event_tree(event, state))
+
+
+def _event_test(request: Request) -> Test:
+    """Several values of one name are alternatives; different names are all to be met."""
+    known: dict[str, list[Test]] = {}
+    for name, value in criteria(first(request, "filter")):
+        if name not in _EVENT_TESTS:
+            raise labelled(request, 400, f"Unknown filter criterion in request: {name}")
+        try:
+            known.setdefault(name, []).append(_EVENT_TESTS[name](name, value))
+        except BadCriterionError as error:
+            raise labelled(request, 400, str(error)) from None
+    return lambda row: all(any(test(row) for test in tests) for tests in known.values())
+
+
+def _is(read: Callable[[Row], str]) -> Callable[[str, str], Test]:
+    return lambda _, value: lambda row: read(row) == value
+
+
+def _holds(read: Callable[[Row], str]) -> Callable[[str, str], Test]:
+    return lambda _, value: lambda row: value.lower() in read(row).lower()
+
+
+def _began(name: str, value: str) -> Test:
+    since, until = period(value, name)
+    return lambda row: since <= row[0].indexed <= until
+
+
+_EVENT_TESTS: dict[str, Callable[[str, str], Test]] = {
+    "identifier": _is(lambda row: row[0].identifier),
+    "status": _is(lambda row: _status(row[1])),
+    "series": _is(lambda row: row[0].series),
+    "is_part_of": _is(lambda row: row[0].series),
+    "created": _is(lambda row: instant(row[0].created)),
+    "location": _is(lambda _: LOCATION),
+    "agent_id": _is(lambda _: LOCATION),
+    "source": _is(lambda _: ""),
+    "rightsholder": _is(lambda _: ""),
+    "title": _holds(lambda row: row[0].title),
+    "presenters": _holds(lambda row: row[0].creator),
+    "contributors": _holds(lambda row: row[0].contributor),
+    "subject": _holds(lambda row: row[0].subject),
+    "description": _holds(lambda row: row[0].description),
+    "series_name": _holds(lambda row: row[0].series_title),
+    "language": _holds(lambda row: row[0].language),
+    "license": _holds(lambda row: row[0].license),
+    "textFilter": _holds(lambda row: f"{row[0].identifier}\n{row[0].title}\n{row[0].creator}\n{row[0].series_title}"),
+    "start": _began,
+    "technical_start": _began,
+}
+_EVENT_KEYS: dict[str, Callable[[Row], str]] = {
+    "title": lambda row: row[0].title,
+    "presenter": lambda row: row[0].creator,
+    "series_name": lambda row: row[0].series_title,
+    "date": lambda row: instant(row[0].created),
+    "start_date": lambda row: instant(row[0].created),
+    "workflow_state": lambda row: row[1],
+}
+
+
+def _event_tree(event: Event, state: str) -> dict[str, Any]:
+    created = instant(event.created)
+    return {
+        "identifier": event.identifier,
+        "title": event.title,
+        "creator": event.creator,
+        "presenter": [name for name in event.creator.split("; ") if name],
+        "contributor": [name for name in event.contributor.split("; ") if name],
+        "subjects": [event.subject] if event.subject else [],
+        "description": event.description,
+        "language": event.language,
+        "license": event.license,
+        "series": event.series_title,
+        "is_part_of": event.series,
+        "created": created,
+        "start": created,
+        "duration": 2_700_000,
+        "location": LOCATION,
+        "source": "",
+        "rightsholder": "",
+        "status": _status(state),
+        "processing_state": state.upper(),
+        "publication_status": [],
+        "has_previews": False,
+        "archive_version": 1 + len(event.runs),
+    }
+
+
+def _status(state: str) -> str:
+    return EVENT_STATUS.get(state, EVENT_STATUS["succeeded"])
