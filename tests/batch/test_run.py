@@ -320,6 +320,7 @@ def busy(fake: FakeOpencast) -> str:
     fake.define("slow", [Step("one", 20.0)])
     event = fake.event()
     fake.start(event, "slow")
+    fake.world.commit()
     return event
 
 
