@@ -31,6 +31,8 @@ class Event:
     series: str = ""
     series_title: str = ""
     description: str = ""
+    duration: int | None = 2_700_000
+    """Milliseconds; None while it is not known."""
     readers: frozenset[str] = frozenset({EVERYBODY})
     """The roles that may see it."""
     writers: frozenset[str] = frozenset()

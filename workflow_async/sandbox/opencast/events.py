@@ -129,7 +129,7 @@ def _event_tree(event: Event, state: str) -> dict[str, Any]:
         "is_part_of": event.series,
         "created": created,
         "start": created,
-        "duration": 2_700_000,
+        "duration": event.duration,
         "location": LOCATION,
         "source": "",
         "rightsholder": "",

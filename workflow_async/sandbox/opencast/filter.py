@@ -14,6 +14,8 @@ from workflow_async.sandbox.opencast.event import Event
 from workflow_async.sandbox.opencast.json import STATES, WORKFLOW_STATES, instant
 
 T = TypeVar("T")
+_SOLR = "org.apache.solr.client.solrj.SolrServerException: "
+UNSORTABLE = f"{_SOLR}{_SOLR}org.apache.solr.common.SolrException: can not sort on undefined field: mediapackageid_sort"
 
 
 class BadCriterionError(ValueError):
@@ -214,7 +216,7 @@ def in_order(documents: Iterable[Document], raw: str) -> list[Document]:
     criterion = (sorting(raw, [*_KEYS, "event_identifier"]) or [("event_created", False)])[-1]
     name, descends = criterion
     if name == "event_identifier":
-        raise BrokenSortError("can not sort on undefined field: mediapackageid_sort")
+        raise BrokenSortError(UNSORTABLE)
     created = sorted(documents, key=attrgetter("event.indexed"), reverse=descends or name != "event_created")
     return created if name == "event_created" else arranged(created, attrgetter(_KEYS[name]), descends=descends)
 
