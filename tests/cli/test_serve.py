@@ -9,7 +9,7 @@ import pytest
 from tests.cli.conftest import Run
 from workflow_async.cli import serve as module
 from workflow_async.cli.exits import Refusal
-from workflow_async.sandbox import Sandbox
+from workflow_async.sandbox import Boot, CannedResponse, Faults, Sandbox
 
 
 @pytest.fixture(params=[signal.SIGINT, signal.SIGTERM])
@@ -58,6 +58,27 @@ def test_preservicas_port_is_the_next(run: Run, told: signal.Signals, monkeypatc
     monkeypatch.setattr(module, "sandbox_class", lambda: Recording)
     assert run("sandbox", "--port", 8080, "--workflows", 0).exit_code == 0
     assert (asked["opencast_port"], asked["preservica_port"]) == (8080, 8081)
+
+
+def test_faults_are_laid_on_both_systems(run: Run, told: signal.Signals, monkeypatch: pytest.MonkeyPatch) -> None:
+    made: list[Sandbox] = []
+
+    class Recording(Sandbox):
+        def __init__(self, *arguments: object, **settings: object) -> None:
+            super().__init__()
+            made.append(self)
+
+    monkeypatch.setattr(module, "sandbox_class", lambda: Recording)
+    faults = ("--fault", "boot,seconds=30", "--fault", "503,rate=0.1")
+    assert run("sandbox", "--port", 0, "--workflows", 0, *faults).exit_code == 0
+    wrong = (Boot(30), Faults(rates={CannedResponse(503): 0.1}))
+    assert (made[0].opencast.faults, made[0].preservica.faults) == (wrong, wrong)
+
+
+def test_a_fault_that_does_not_read_is_2_and_says_why(run: Run) -> None:
+    result = run("sandbox", "--port", 0, "--fault", "nonsense")
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "'nonsense' is none of" in result.stderr
 
 
 def test_scripts_get_one_line_of_json(run: Run, told: signal.Signals) -> None:

@@ -148,6 +148,7 @@ async def test_several_conditions_hold_at_once_and_the_first_that_finds_a_fault_
     assert (await http.get("/api/version")).status_code == 418
     assert await listed(http, "/api/events") == []
     assert opencast.app.covered == 2
+    assert len(opencast.app.faults) == 2
 
 
 async def test_no_faults_end_every_condition(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
@@ -156,3 +157,8 @@ async def test_no_faults_end_every_condition(http: httpx.AsyncClient, opencast: 
     opencast.faults = Faults()
     assert len(await listed(http, "/api/events")) == 1
     assert opencast.faults == Faults()
+
+
+def test_an_index_is_ill_in_known_ways_only() -> None:
+    with pytest.raises(ValueError, match="state is one of down, slow, empty, stale, not 'gone'"):
+        IndexFault("gone")  # type: ignore[arg-type]  # that is the test

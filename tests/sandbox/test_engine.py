@@ -164,6 +164,17 @@ def test_a_paused_workflow_ends_the_step_that_executes_and_begins_none(engine: E
     assert history(engine, clock, run)[-1] is Status.SUCCEEDED
 
 
+def test_a_workflow_resumed_while_its_step_executes_goes_on(engine: Engine, clock: ManualClock) -> None:
+    run = engine.start("d", "e", TWO)
+    clock.advance(3)
+    engine.advance()
+    engine.pause(run)
+    engine.resume(run, delay=2.0)
+    assert run.status is Status.RUNNING
+    assert history(engine, clock, run)[-1] is Status.SUCCEEDED
+    assert run.executed == ["a", "b"]
+
+
 def test_a_stop_during_the_last_step_is_overwritten_by_its_end(engine: Engine, clock: ManualClock) -> None:
     run = engine.start("d", "e", [Step("only", 5.0)])
     clock.advance(3)

@@ -4,7 +4,7 @@ import enum
 import importlib
 import shlex
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from time import sleep
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -32,6 +32,10 @@ class Release(enum.Enum):
 
 Port = Annotated[int, typer.Option(help="Opencast's port, and Preservica's is the next; 0: any.", min=0, max=65534)]
 Seeded = Annotated[int, typer.Option(help="How many each system has already.", min=0)]
+Wrong = Annotated[
+    list[str] | None,
+    typer.Option("--fault", help="What is wrong, such as 'boot,seconds=60' or '503,rate=0.1,path=/api/*'; repeatable."),
+]
 Speed = Annotated[float, typer.Option(help="How fast its time passes.", min=0.001)]
 
 
@@ -42,6 +46,7 @@ def sandbox(
     workflows: Seeded = 100,
     opencast_version: Release = Release.SIXTEEN,
     speed: Speed = 1.0,
+    fault: Wrong = None,
     json: Json = False,
 ) -> None:
     """Serve an Opencast and a Preservica to try things on, until Ctrl-C."""
@@ -54,9 +59,19 @@ def sandbox(
             preservica_port=port + 1 if port else 0,
             speed=speed,
         )
+        afflict(fakes, fault or [])
         return serve(fakes, workflows, Output(json=json))
 
     conclude(run)
+
+
+def afflict(fakes: "Sandbox", faults: Iterable[str]) -> None:
+    """Let both systems be in these conditions. Raise `Refusal` for a text that names none."""
+    read = importlib.import_module("workflow_async.sandbox.fault_text").read_condition
+    try:
+        fakes.opencast.faults = fakes.preservica.faults = tuple(map(read, faults))
+    except ValueError as error:
+        raise Refusal(f"--fault: {error}") from None
 
 
 def serve(fakes: "Sandbox", workflows: int, output: Output) -> Exit:

@@ -2,15 +2,21 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
-from attrs import field, frozen, validators
+from attrs import Attribute, field, frozen, validators
 
 from workflow_async.sandbox.canned import BOOTING, CannedResponse
-from workflow_async.sandbox.faults import ALWAYS, Faults, Path
+from workflow_async.sandbox.faults import ALWAYS, Faults, Path, span
 
 EVENTS = re.compile("/api/events")
 WORKFLOWS = re.compile("/api/workflows")
+
+
+def _word(_: object, attribute: "Attribute[str]", word: str) -> None:
+    known = get_args(attribute.type)
+    if word not in known:
+        raise ValueError(f"{attribute.name} is one of {', '.join(known)}, not {word!r}")
 
 
 @frozen
@@ -39,9 +45,9 @@ class IndexFault:
     The index serves `/api/events`, and the list of workflows of Opencast 11 and older.
     """
 
-    state: Literal["down", "slow", "empty", "stale"]
+    state: Literal["down", "slow", "empty", "stale"] = field(validator=_word)
     """`down` answers with `response`, `slow` takes `delay` seconds, `empty` finds nothing, `stale` learns nothing."""
-    during: tuple[float, float] = ALWAYS
+    during: tuple[float, float] = field(default=ALWAYS, validator=span)
     """From when to when, in seconds of the sandbox's time since it was put in force."""
     response: CannedResponse = field(factory=lambda: CannedResponse.empty(500))
     delay: float = 5.0
@@ -122,7 +128,7 @@ class OddRows:
 class SecondResume:
     """What an Opencast makes of a resume while another is still queued; without this value the next step runs twice."""
 
-    harm: Literal["twice", "lost", "hangs", "refused"] = "twice"
+    harm: Literal["twice", "lost", "hangs", "refused"] = field(default="twice", validator=_word)
     """The next operation runs `twice`, is `lost`, or `hangs`; or the resume is `refused` with 500."""
 
     def plans(self, *, lists: bool) -> tuple[Faults, ...]:

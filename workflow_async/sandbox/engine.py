@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from attrs import define, field
 
-from workflow_async.sandbox.run import FINAL, REPAIR, Fate, Harm, Run, Status, Step, StepRun
+from workflow_async.sandbox.run import FINAL, OUTCOME, REPAIR, Fate, Harm, Run, Status, Step, StepRun
 
 __all__ = ["FINAL", "REPAIR", "Clock", "Engine", "Fate", "Harm", "Run", "Status", "Step", "StepRun"]
 
@@ -253,14 +253,3 @@ class Engine:
     def _finish(self, run: Run, at: float) -> None:
         end = Status.FAILED if run.status is Status.FAILING else Status.PARTIAL if run.partial else Status.SUCCEEDED
         self._become(run, end if run.steps else self.empty, at)
-
-
-OUTCOME = {
-    Fate.DONE: Status.SUCCEEDED,
-    Fate.PARTIAL: Status.SUCCEEDED,
-    Fate.SKIPPED: Status.SKIPPED,
-    Fate.FAILED: Status.FAILED,
-    Fate.HELD: Status.PARKED,
-    Fate.STUCK: Status.FAILED,
-    Fate.RETRIED: Status.SUCCEEDED,
-}

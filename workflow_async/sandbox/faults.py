@@ -64,10 +64,11 @@ def _probabilities(_: "Faults", __: "Attribute[Mapping[Trouble, float]]", rates:
         raise ValueError(f"rates are probabilities that add up to 1 at most, not {dict(rates)}")
 
 
-def _range(_: object, attribute: "Attribute[tuple[float, float]]", span: tuple[float, float]) -> None:
-    least, most = span
+def span(_: object, attribute: "Attribute[tuple[float, float]]", value: tuple[float, float]) -> None:
+    """Raise `ValueError` for what is no span of seconds: the validator of a field."""
+    least, most = value
     if not 0 <= least <= most:
-        raise ValueError(f"{attribute.name} is (least, most) in seconds, not {span}")
+        raise ValueError(f"{attribute.name} is (least, most) in seconds, not {value}")
 
 
 def _seconds(_: "Faults", __: "Attribute[int]", retry_after: int) -> None:
@@ -86,7 +87,7 @@ class Faults:
     """
 
     seed: int = 0
-    latency: tuple[float, float] = field(default=(0.0, 0.0), validator=_range)
+    latency: tuple[float, float] = field(default=(0.0, 0.0), validator=span)
     """Least and most seconds that an answer takes, on the wall clock."""
     rates: Mapping[Trouble, float] = field(factory=dict, converter=_rates, validator=_probabilities)
     """How likely each fault or response is, from the end of the script on."""
@@ -98,7 +99,7 @@ class Faults:
     """Covers these methods only; all if empty."""
     paths: tuple[Path, ...] = field(default=(), converter=_paths)
     """Covers paths that begin with one of these texts, or match one of these patterns as a whole; all if empty."""
-    during: tuple[float, float] = field(default=ALWAYS, validator=_range)
+    during: tuple[float, float] = field(default=ALWAYS, validator=span)
     """Covers exchanges from the first to before the second instant, in seconds of the sandbox's time since the plan
     was put in force."""
 

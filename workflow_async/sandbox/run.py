@@ -55,6 +55,16 @@ class Harm(enum.Enum):
     """The step after the parked one never ends."""
 
 
+OUTCOME = {
+    Fate.DONE: Status.SUCCEEDED,
+    Fate.PARTIAL: Status.SUCCEEDED,
+    Fate.SKIPPED: Status.SKIPPED,
+    Fate.FAILED: Status.FAILED,
+    Fate.HELD: Status.PARKED,
+    Fate.STUCK: Status.FAILED,
+    Fate.RETRIED: Status.SUCCEEDED,
+}
+"""What a step comes to, by its fate."""
 REPAIR = "error-resolution"
 """The step that is put in before one that is STUCK."""
 
