@@ -1,0 +1,64 @@
+"""What stands between a client and the login of Preservica."""
+
+import httpx
+import pytest
+
+from tests.sandbox.preservica.asking import knock, login
+from workflow_async.sandbox import Boot, CannedResponse, Fault, Faults, ManualClock, Sandbox, Trouble
+from workflow_async.sandbox.systems import FakePreservica
+
+TOKENS = "/api/accesstoken"
+VERSION = "/api/entity/versiondetails/version"
+
+
+@pytest.fixture
+def preservica(clock: ManualClock) -> FakePreservica:
+    return Sandbox(clock=clock).preservica
+
+
+def door(preservica: FakePreservica) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(preservica.app), base_url="http://127.0.0.1")
+
+
+@pytest.mark.parametrize(
+    ("trouble", "status"),
+    [
+        (Fault.RATE_LIMITED, 429),
+        (Fault.SERVER_ERROR, 503),
+        (CannedResponse.text(403, '{"message":"Forbidden"}', "application/json"), 403),
+        (CannedResponse.text(502, "<html>Bad Gateway</html>", "text/html"), 502),
+        (CannedResponse.redirect("https://sso.example.org/"), 302),
+    ],
+)
+async def test_a_login_is_refused_by_something_else_for_once(
+    preservica: FakePreservica, trouble: Trouble, status: int
+) -> None:
+    preservica.faults = Faults(script=(trouble,), paths=TOKENS)
+    async with door(preservica) as http:
+        refused, let_in = await login(http, preservica.world), await login(http, preservica.world)
+    assert (refused.status_code, let_in.status_code, preservica.logins) == (status, 200, 1)
+    if status == 403:
+        assert refused.json() == {"message": "Forbidden"}
+
+
+@pytest.mark.parametrize("fault", [Fault.CUT_BEFORE, Fault.CUT_BODY])
+async def test_a_connection_may_break_at_the_login_that_was_carried_out(
+    preservica: FakePreservica, fault: Fault
+) -> None:
+    preservica.faults = Faults(script=(fault,), paths=TOKENS)
+    async with door(preservica) as http:
+        with pytest.raises(ConnectionResetError):
+            await login(http, preservica.world)
+    assert preservica.logins == 1
+
+
+async def test_the_version_is_told_unless_the_server_is_not_there(
+    preservica: FakePreservica, clock: ManualClock
+) -> None:
+    async with door(preservica) as http:
+        token = {"Preservica-Access-Token": (await login(http, preservica.world)).json()["token"]}
+        preservica.faults = Boot(60, responses=(CannedResponse.jetty_html(404),))
+        assert [await knock(http, token["Preservica-Access-Token"], path) for path in (VERSION, TOKENS)] == [404, 404]
+        clock.advance(60)
+        told = await http.get(VERSION, headers=token)
+    assert (told.status_code, "<CurrentVersion>7.7.0</CurrentVersion>" in told.text) == (200, True)
