@@ -208,7 +208,7 @@ def plain(tree: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def internal(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row of `/workflow` with the names of the External API; a number or a boolean was a text once."""
+    """Return a row of `/workflow` with the names of the External API. A number or a boolean was a text once."""
     names = {"id": "identifier", "template": "workflow_definition_identifier", "creator-id": "creator"}
     said = {names.get(key, key): value for key, value in row.items()}
     texts = {key: word(said[key]) for key in ("title", "description", "creator") if key in said}
@@ -221,7 +221,7 @@ def word(value: Any) -> str:
 
 
 def told(found: Any) -> Any:
-    """Return records as the JSON that they were read from; empty values are left out."""
+    """Return records as the JSON that they were read from. Empty values are left out."""
     if isinstance(found, Page):
         return [told(item) for item in found.items]
     if isinstance(found, tuple):

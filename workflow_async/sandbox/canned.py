@@ -74,7 +74,7 @@ class CannedResponse:
 
     @classmethod
     def jetty_json(cls, status: int, message: str = "") -> "CannedResponse":
-        """Return the error that Jetty sends to a client that accepts JSON; its message is the phrase of the status."""
+        """Return the error that Jetty sends to a client that accepts JSON. Its message is the phrase of the status."""
         cause = f'"cause0":"{message}",\n' if message else ""
         said = message or reason(status)
         body = _JETTY_JSON.format(servlet=_SERVLET, cause=cause, message=said, status=status)
@@ -82,7 +82,7 @@ class CannedResponse:
 
     @classmethod
     def jetty_html(cls, status: int, message: str = "") -> "CannedResponse":
-        """Return the error page that Jetty sends to a browser; its message is the phrase of the status."""
+        """Return the error page that Jetty sends to a browser. Its message is the phrase of the status."""
         page = _JETTY_HTML.format(servlet=_SERVLET, message=message or reason(status), status=status)
         return cls(status, page, "text/html;charset=iso-8859-1")
 

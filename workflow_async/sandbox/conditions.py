@@ -21,14 +21,14 @@ def _word(_: object, attribute: "Attribute[str]", word: str) -> None:
 
 @frozen
 class Boot:
-    """A server that starts: for a while it answers in the forms of a container whose services are not there yet."""
+    """A server that is starting. Its container answers, and its services do not."""
 
     seconds: float
-    """How long it lasts, in seconds of the sandbox's time."""
+    """Duration in seconds of the sandbox's time, from the assignment on."""
     paths: Path | tuple[Path, ...] = ()
-    """The paths that are not there yet, as in `Faults`; all if empty."""
+    """The paths that are not served yet, as in `Faults`. Empty means all paths."""
     responses: tuple[CannedResponse, ...] = BOOTING
-    """What it answers, each as likely as the others."""
+    """The responses, all equally likely."""
     seed: int = 0
 
     def plans(self, *, lists: bool) -> tuple[Faults, ...]:
@@ -40,15 +40,15 @@ class Boot:
 
 @frozen
 class IndexFault:
-    """An Opencast whose index is ill while its database is well.
+    """A fault of Opencast's index. The database is not affected.
 
     The index serves `/api/events`, and the list of workflows of Opencast 11 and older.
     """
 
     state: Literal["down", "slow", "empty", "stale"] = field(validator=_word)
-    """`down` answers with `response`, `slow` takes `delay` seconds, `empty` finds nothing, `stale` learns nothing."""
+    """`down` answers with `response`. `slow` takes `delay` seconds. `empty` finds nothing. `stale` indexes nothing."""
     during: tuple[float, float] = field(default=ALWAYS, validator=span)
-    """From when to when, in seconds of the sandbox's time since it was put in force."""
+    """Start and end, in seconds of the sandbox's time since the assignment."""
     response: CannedResponse = field(factory=lambda: CannedResponse.empty(500))
     delay: float = 5.0
     """Seconds on the wall clock."""
@@ -63,7 +63,7 @@ class IndexFault:
         return ()
 
     def is_in(self, state: str, elapsed: float) -> bool:
-        """Return True if the index is in that state so long after this value was put in force."""
+        """Return True if the index is in that state, `elapsed` seconds after the assignment."""
         return self.state == state and self.during[0] <= elapsed < self.during[1]
 
 
@@ -73,15 +73,15 @@ def _items(changes: Mapping[str, Any]) -> Mapping[str, Any]:
 
 @frozen
 class OddRow:
-    """A record that does not read, in a list and by its id.
+    """A record that cannot be read, in a list and by its id.
 
-    With neither `changes` nor `without` it is a record that the server itself cannot write: whatever holds it is 500.
+    Without `changes` and `without`, the server cannot write the record: every response that contains it is a 500.
     """
 
     id: int | str
-    """The workflow; a text is an event of Opencast or a process monitor of Preservica."""
+    """The id of a workflow, of an event (Opencast), or of a process monitor (Preservica)."""
     changes: Mapping[str, Any] = field(factory=dict, converter=_items)
-    """What some keys of the record say instead: JSON values for Opencast and for monitors, else texts or None."""
+    """Replaced values by key: JSON values for Opencast and for monitors, texts or None for XML."""
     without: tuple[str, ...] = ()
     """The keys that are left out."""
 
@@ -111,11 +111,11 @@ class OddRows:
 
     @classmethod
     def among(cls, conditions: "Sequence[Condition]") -> "OddRows":
-        """Return those that are among the conditions."""
+        """Return the odd rows among the conditions."""
         return cls({c.id: c for c in conditions if isinstance(c, OddRow)})
 
     def written(self, id: int | str, tree: dict[str, Any]) -> dict[str, Any]:
-        """Return a record as it is written; raise `BrokenRecordError` if it cannot be."""
+        """Return a record as it is written. Raise `BrokenRecordError` if it cannot be."""
         odd = self._rows.get(id)
         if odd is None:
             return tree
@@ -126,10 +126,10 @@ class OddRows:
 
 @frozen
 class SecondResume:
-    """What an Opencast makes of a resume while another is still queued; without this value the next step runs twice."""
+    """The effect of a second resume while the first is still queued. The default is `twice`."""
 
     harm: Literal["twice", "lost", "hangs", "refused"] = field(default="twice", validator=_word)
-    """The next operation runs `twice`, is `lost`, or `hangs`; or the resume is `refused` with 500."""
+    """The next operation runs `twice`, never runs (`lost`), never ends (`hangs`), or the resume is `refused`."""
 
     def plans(self, *, lists: bool) -> tuple[Faults, ...]:
         """Return the plans for exchanges that this value stands for: none."""
@@ -138,15 +138,15 @@ class SecondResume:
 
 @frozen
 class ServerClock:
-    """A server whose clock is not the sandbox's, or whose local time is not UTC.
+    """A server clock that differs from the sandbox's time, or a local time that is not UTC.
 
-    A workflow goes on at the same pace; what is written down, and the Date of a response, are the server's.
+    Workflows keep their pace. Recorded times, the Date header, tokens and codes follow the server clock.
     """
 
     ahead: float = 0.0
-    """Seconds that the server's clock is ahead of the sandbox's; negative if it is behind."""
+    """Seconds that the server's clock is ahead of the sandbox's. Negative if it is behind."""
     utc_offset: float = field(default=0.0, validator=validators.and_(validators.gt(-24), validators.lt(24)))
-    """Hours that the server's local time is ahead of UTC; only `/workflow` of Opencast writes local time."""
+    """Hours that the server's local time is ahead of UTC. Only `/workflow` of Opencast writes local time."""
 
     def plans(self, *, lists: bool) -> tuple[Faults, ...]:
         """Return the plans for exchanges that this value stands for: none."""
@@ -154,7 +154,7 @@ class ServerClock:
 
 
 Condition = Faults | Boot | IndexFault | OddRow | SecondResume | ServerClock
-"""One value of what can be wrong with a system."""
+"""A value that can be assigned to `faults` of a system."""
 
 
 def several(conditions: Condition | Sequence[Condition]) -> tuple[Condition, ...]:

@@ -107,7 +107,7 @@ class Engine:
             self._tell(run)
 
     def resume(self, run: Run, delay: float = 0.0, harm: Harm | None = None) -> None:
-        """Let a parked workflow go on; a held step counts as done, `delay` seconds from now.
+        """Let a parked workflow go on. A held step counts as done, `delay` seconds from now.
 
         A second resume before then does `harm` to the step that is next.
         """
@@ -152,7 +152,7 @@ class Engine:
             self._tell(run)
 
     def postpone(self, seconds: float) -> None:
-        """Let everything that is due be due that much later, or earlier if it is negative."""
+        """Move all due times by `seconds`, which may be negative."""
         with self.lock:
             self._due = [(at + seconds, id, turn) for at, id, turn in self._due]
 
@@ -225,7 +225,7 @@ class Engine:
             self._schedule(run, at)
 
     def _fails_for_now(self, current: StepRun) -> bool:
-        """Return True if the step is to run again, whatever it came to; count that run."""
+        """Return True if the step has to run again. Count its failure."""
         if current.harm is Harm.TWICE:
             current.harm = None
             return True

@@ -10,7 +10,7 @@ from workflow_async.sandbox.conditions import Boot, Condition, IndexFault, OddRo
 from workflow_async.sandbox.faults import ALWAYS, Fault, Faults, Trouble
 
 Options = dict[str, str]
-"""The `NAME=VALUE` parts of a text; what reads one takes it out."""
+"""The `NAME=VALUE` parts of a text. What reads one takes it out."""
 
 
 def read_condition(text: str) -> Condition:

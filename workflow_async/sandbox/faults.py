@@ -98,10 +98,10 @@ class Faults:
     methods: tuple[str, ...] = field(default=(), converter=_names)
     """Covers these methods only; all if empty."""
     paths: tuple[Path, ...] = field(default=(), converter=_paths)
-    """Covers paths that begin with one of these texts, or match one of these patterns as a whole; all if empty."""
+    """Covers paths that start with one of these texts or fully match one of these patterns. Empty means all paths."""
     during: tuple[float, float] = field(default=ALWAYS, validator=span)
-    """Covers exchanges from the first to before the second instant, in seconds of the sandbox's time since the plan
-    was put in force."""
+    """Covers exchanges from the first to before the second instant, in seconds of the sandbox's time since the
+    assignment."""
 
     def covers(self, method: str, path: str, elapsed: float = 0.0) -> bool:
         """Return True if the plan decides about a request to `path`, `elapsed` seconds after it was put in force."""

@@ -45,7 +45,7 @@ class Fate(enum.Enum):
 
 
 class Harm(enum.Enum):
-    """What a second resume does while the first is still queued."""
+    """The effect of a second resume while the first is still queued."""
 
     TWICE = "twice"
     """The step after the parked one runs twice."""
@@ -89,7 +89,7 @@ class StepRun:
     status: Status = Status.WAITING
     started: float | None = None
     finished: float | None = None
-    """When it last came to an end; it stays while the step runs again."""
+    """When the step last ended. A second run keeps it until that ends."""
     attempts: int = 0
     failures: int = 0
     harm: Harm | None = None
@@ -124,7 +124,7 @@ class Run:
     resuming: bool = False
     """True while a resume is queued."""
     executed: list[str] = field(factory=list)
-    """The name of every step that began, in order: a step that ran twice is in it twice."""
+    """The name of each step that began, in order. A step that ran twice is in the list twice."""
 
     def copy(self) -> "Run":
         """The workflow as it is at this instant, for somebody who must not see it change."""

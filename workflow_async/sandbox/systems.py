@@ -45,7 +45,7 @@ class World(Protocol):
         ...
 
     def suffer(self, conditions: Sequence[Condition]) -> None:
-        """Be in these conditions from now on, and in no others."""
+        """Replace the current conditions by these."""
         ...
 
 
@@ -80,10 +80,11 @@ class System:
 
     @property
     def faults(self) -> Condition | Sequence[Condition]:
-        """What is wrong with it: a plan of faults, another condition, or several of them. Settable at any time.
+        """The condition of the system, or several. Settable at any time.
 
-        Time and counts of each start when it is set. Of several plans the first that finds a fault for an exchange
-        decides. `Faults()` ends all of them.
+        A condition is a `Faults`, `Boot`, `IndexFault`, `OddRow`, `SecondResume` or `ServerClock`. Its time and
+        count start at the assignment. If several plans cover an exchange, the first that has a fault for it decides.
+        `Faults()` ends all conditions.
         """
         return self._faults
 
@@ -133,7 +134,7 @@ class FakeOpencast(System):
         return self.world.start(event, definition, configuration)
 
     def replace(self, id: int, definition: str = "fast", event: str | None = None) -> None:
-        """Let an id be another workflow from now on, on an event of its own or on that one: a restored database."""
+        """Reuse the id of a workflow for a new one, as a restored database does. The event is a new one by default."""
         self.world.replace(id, definition, event)
 
 
@@ -175,7 +176,7 @@ class FakePreservica(System):
             return self.world.context(name, definition, type, steps)
 
     def replace(self, id: int, context: str) -> None:
-        """Let an id be another workflow from now on, in that context: a restored database."""
+        """Reuse the id of a workflow for a new one in that context, as a restored database does."""
         with self.lock:
             self.world.replace(id, context)
 

@@ -47,7 +47,7 @@ def runs(
     then: Iterable[str] = (),
     creator: str | None = None,
 ) -> Setting:
-    """Start a workflow under that id; then pass the time, and do to it what `then` says, passing the time again."""
+    """Start a workflow under that id. Then pass the time, and do to it what `then` says, passing the time again."""
 
     def set_up(fake: FakeOpencast, clock: ManualClock, event: str) -> None:
         there = fake.world.events[event]
@@ -148,7 +148,7 @@ SETTINGS: Mapping[str, Setting] = {
     "/workflow: two workflows of an event": two,
     "filter with wildcards": loved,
 }
-"""What is there before an exchange, by its name; nothing but an event and the definitions if it is not named here."""
+"""What is there before an exchange, by its name. Nothing but an event and the definitions if it is not named here."""
 
 
 def scene(exchange: Recorded) -> FakeOpencast:

@@ -104,7 +104,7 @@ def window(request: Request, default: int | None) -> slice:
 def sort_of(
     request: Request, keys: dict[str, Callable[..., Any]], called: str = "search"
 ) -> tuple[Callable[..., Any], bool] | None:
-    """The key that the request sorts by, and whether it descends; None if it asks for no order."""
+    """The key that the request sorts by, and whether it descends. None if it asks for no order."""
     try:
         found = sorting(first(request, "sort"), keys, called)
     except BadCriterionError as error:

@@ -52,7 +52,7 @@ async def _refuse(_: Request, error: Exception) -> Response:
 
 
 async def _break(request: Request, _: Exception) -> Response:
-    """The container's error for an exception of an endpoint; it closes the connection."""
+    """The container's error for an exception of an endpoint. It closes the connection."""
     return error_page(request, 500, message=_NULL_CREATOR, headers={"connection": "close"})
 
 

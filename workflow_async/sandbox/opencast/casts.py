@@ -17,7 +17,7 @@ _JAVA = "module java.base of loader 'bootstrap'"
 
 
 def uncastable(tree: Any) -> str | None:
-    """Return why a configuration is refused; None if it is an object of texts."""
+    """Return why a configuration is refused. None if it is an object of texts."""
     if not isinstance(tree, dict):
         return _refusal(tree, _OBJECT)
     return next((_refusal(value, _TEXT) for value in tree.values() if not isinstance(value, str)), None)

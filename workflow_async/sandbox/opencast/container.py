@@ -1,4 +1,4 @@
-"""What the servlet container answers in place of an endpoint: its error pages, and its refusal of long addresses."""
+"""Responses of the servlet container in place of an endpoint: error pages, and the refusal of long URLs."""
 
 from collections.abc import Mapping
 from html import escape
@@ -9,9 +9,9 @@ from starlette.responses import Response
 from workflow_async.sandbox.canned import ALLOW, CannedResponse
 
 SERVICES = ("/api", "/workflow")
-"""Where Opencast has servlets; any other path is the container's."""
+"""The paths of Opencast's servlets. The container answers all others."""
 LONGEST = 8192
-"""Bytes of an address that are read; a longer one is refused before anything else."""
+"""Longest path and query in bytes. Longer ones are refused before the login."""
 _HTML = frozenset({"text/html", "text/*", "*/*"})
 _JSON = frozenset({"application/json", "text/json"})
 _UNCACHED = {"cache-control": "must-revalidate,no-cache,no-store"}
@@ -20,7 +20,7 @@ _UNCACHED = {"cache-control": "must-revalidate,no-cache,no-store"}
 def error_page(
     request: Request, status: int, *, message: str = "", headers: Mapping[str, str] | None = None
 ) -> Response:
-    """Return the container's error in the form that the request accepts; no body if it accepts none."""
+    """Return the container's error in the form that the request accepts. No body if it accepts none."""
     path = request.url.path
     fields = {**_UNCACHED, **(headers or {})}
     kind = _accepted(request.headers.get("accept", "*/*"))

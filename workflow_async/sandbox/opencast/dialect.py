@@ -36,7 +36,7 @@ class Dialect:
         return [f"v1.{minor}.0" for minor in range(self.newest + 1)]
 
     def negotiate(self, accept: str | None, oldest: int = 1) -> str | None:
-        """The version an `Accept` header gets; None if it lists none from v1.`oldest` on that is spoken here."""
+        """The version an `Accept` header gets. None if it lists none from v1.`oldest` on that is spoken here."""
         if not accept or any(wide in accept for wide in ("application/json", "application/*", "*/*")):
             return self.default
         return next((v for v in reversed(self.versions[oldest:]) if f"application/{v}+json" in accept), None)

@@ -20,7 +20,7 @@ class Event:
 
     identifier: str
     created: float | None
-    """When it was recorded; None if nobody said."""
+    """When it was recorded. None if unknown."""
     title: str = ""
     creator: str = ""
     """The presenters, joined by "; "."""
@@ -32,7 +32,7 @@ class Event:
     series_title: str = ""
     description: str = ""
     duration: int | None = 2_700_000
-    """Milliseconds; None while it is not known."""
+    """Milliseconds. None while it is not known."""
     readers: frozenset[str] = frozenset({EVERYBODY})
     """The roles that may see it."""
     writers: frozenset[str] = frozenset()

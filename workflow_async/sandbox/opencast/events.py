@@ -56,7 +56,7 @@ class EventRoutes:
 
 
 def _event_test(request: Request) -> Test:
-    """Several values of one name are alternatives; different names are all to be met."""
+    """Several values of one name are alternatives. Different names are all to be met."""
     known: dict[str, list[Test]] = {}
     for name, value in criteria(first(request, "filter")):
         if name not in _EVENT_TESTS:

@@ -163,7 +163,7 @@ def _end(name: str, which: str, text: str) -> float:
 
 
 def _day(months: int) -> int:
-    """The first day of a month, in days since 1970; months are counted from the year 0."""
+    """The first day of a month, in days since 1970. Months are counted from the year 0."""
     cycles, month = divmod(months, _CYCLE)
     return date(400 + month // 12, 1 + month % 12, 1).toordinal() + (cycles - 1) * _CYCLE_DAYS - _EPOCH
 

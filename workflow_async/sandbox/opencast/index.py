@@ -110,7 +110,7 @@ class Index:
             self._dirty.clear()
 
     def state(self, id: int) -> Status | None:
-        """The state of a workflow as it is indexed; None if it is not."""
+        """The state of a workflow as it is indexed. None if it is not."""
         document = self._documents.get(id)
         return None if document is None or self.health.empty else document.run.status
 

@@ -93,6 +93,6 @@ class InternalRoutes:
 
 
 def _accepts_text(request: Request) -> bool:
-    """Return True if a request may be answered in plain text; the routes that write nothing else are 404 if not."""
+    """Return True if a request may be answered in plain text. The routes that write nothing else are 404 if not."""
     kinds = request.headers.get("accept", "*/*").split(",")
     return any(kind.partition(";")[0].strip().lower() in _TEXT for kind in kinds)

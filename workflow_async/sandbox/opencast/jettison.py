@@ -129,5 +129,5 @@ def _times(step: StepRun, dialect: Dialect) -> Tree:
 
 
 def _configurations(configuration: Mapping[str, str]) -> Any:
-    """Return the pairs; a value stands beside an attribute, and such a text stays a text."""
+    """Return the pairs. A value stands beside an attribute, and such a text stays a text."""
     return wrapped("configuration", [{"key": typed(key), "$": value} for key, value in configuration.items()])

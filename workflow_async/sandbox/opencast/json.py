@@ -125,7 +125,7 @@ def policy(step: Step, definition: Definition | None) -> Tree:
 
 
 def queued(step: StepRun, dialect: Dialect) -> int | None:
-    """How long an operation was queued; nothing is known of it until the operation has ended well or is parked."""
+    """How long an operation was queued. Nothing is known of it until the operation has ended well or is parked."""
     if step.id is not None and step.status in _REPORTED:
         return step.id * 37 % 3000
     return 0 if dialect.gson else None

@@ -130,7 +130,7 @@ class WorkflowRoutes:
         return run
 
     def _indexed_status(self, request: Request, run: Run) -> Status:
-        """The status that decides about a removal: the index's, where there is one; what is not indexed is missing."""
+        """The status that decides about a removal: the index's, where there is one. What is not indexed is missing."""
         if not self.world.lists:
             return run.status
         self.world.index.refresh(self.world.engine)

@@ -84,7 +84,7 @@ class OpencastWorld:
         return self.dialect.listing
 
     def suffer(self, conditions: Sequence[Condition]) -> None:
-        """Be in these conditions from now on, and in no others."""
+        """Replace the current conditions by these."""
         self.engine.advance()
         self.event_index.refresh()
         self.health.suffer(tuple(c for c in conditions if isinstance(c, IndexFault)))
@@ -133,7 +133,7 @@ class OpencastWorld:
         creator: str | None = None,
         at: float | None = None,
     ) -> Run:
-        """Start a workflow unless the event has an active one; the event keeps the settings in any case.
+        """Start a workflow unless the event has an active one. The event keeps the settings in any case.
 
         Where workflows are listed, the index says whether it has, and the index is late.
         """
@@ -178,7 +178,7 @@ class OpencastWorld:
             return ids
 
     def replace(self, id: int, definition: str, event: str | None = None) -> None:
-        """Let an id be another workflow, as after a database was restored: one that starts now, on another event."""
+        """Reuse the id of a workflow for a new one, as a restored database does."""
         with self.engine.lock:
             self.engine.remove(self.engine.runs[id])
             subject, plan = self.events[event or self.event()], self.definitions[definition]

@@ -70,7 +70,7 @@ class PreservicaWorld:
         return False
 
     def suffer(self, conditions: Sequence[Condition]) -> None:
-        """Be in these conditions from now on, and in no others."""
+        """Replace the current conditions by these."""
         self.archive.odd = OddRows.among(conditions)
         ahead = next((c.ahead for c in conditions if isinstance(c, ServerClock)), 0.0)
         self.engine.postpone(ahead - self.clock.ahead)
@@ -103,7 +103,7 @@ class PreservicaWorld:
         return self.archive.add(name, definition, type, steps)
 
     def replace(self, id: int, context: str) -> None:
-        """Let an id be another workflow from now on, in that context."""
+        """Reuse the id of a workflow for a new one in that context."""
         self.archive.replace(id, self.archive.contexts[context])
 
     def revoke(self) -> None:

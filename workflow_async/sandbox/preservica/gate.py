@@ -32,7 +32,7 @@ async def refuse(request: Request, error: Exception) -> Response:
 
 
 async def give_up(_: Request, __: Exception) -> Response:
-    """Answer for a record that cannot be written; a body is not known of."""
+    """Answer a record that cannot be written with an empty 500."""
     return Response(status_code=500)
 
 

@@ -73,7 +73,7 @@ class Accounts:
     two_factor: str | None = None
     refresh_works: bool = True
     codes_once: bool = False
-    """True if a one-time code counts once, as RFC 6238, section 5.2, asks for."""
+    """True if each one-time code is accepted once only. See RFC 6238, section 5.2."""
     logins: int = 0
     """How often a password, a one-time code or the shared secret has bought a token."""
     refreshes: int = 0
@@ -81,7 +81,7 @@ class Accounts:
     _refresh: dict[str, float] = field(factory=dict, init=False)
     _continuations: dict[str, float] = field(factory=dict, init=False)
     _spent: dict[str, float] = field(factory=dict, init=False)
-    """Every one-time code that has counted, and when."""
+    """The accepted one-time codes, and until when each would fit."""
     _issued: int = field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -151,7 +151,7 @@ class Accounts:
         return code in {totp(secret, now + drift * TOTP_PERIOD) for drift in (-1, 0, 1)}
 
     def _is_unspent(self, code: str) -> bool:
-        """Spend a code; return False if it was spent as long as it would fit."""
+        """Mark a code as used. Return False if it was used before and still fits."""
         now = self.clock()
         spent = self.codes_once and now < self._spent.get(code, 0.0)
         self._spent[code] = now + CODE_LIFE

@@ -83,7 +83,7 @@ class Archive:
         )
 
     def replace(self, id: int, context: Context) -> None:
-        """Let an id be another workflow, one that starts now in that context."""
+        """Reuse the id of a workflow for a new one in that context."""
         self.engine.remove(self.engine.runs[id])
         self.engine.start(context.definition, context.id, context.steps, creator=self.creator, id=id)
 
