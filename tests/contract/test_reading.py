@@ -1,7 +1,7 @@
 """The library's reader against what real Opencast code answered."""
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -208,12 +208,47 @@ def plain(tree: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def internal(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row of `/workflow` with the names of the External API. A number or a boolean was a text once."""
-    names = {"id": "identifier", "template": "workflow_definition_identifier", "creator-id": "creator"}
-    said = {names.get(key, key): value for key, value in row.items()}
-    texts = {key: word(said[key]) for key in ("title", "description", "creator") if key in said}
-    event = {"event_identifier": word(row["mediapackage"]["id"]), "state": row["state"].lower()}
-    return {"identifier": row["id"], "workflow_definition_identifier": row["template"], **texts, **event}
+    """Return a row of `/workflow` in the words of the External API. A number or a boolean was a text once."""
+    names = {"title": "title", "description": "description", "creator-id": "creator"}
+    texts = {name: word(row[key]) for key, name in names.items() if key in row}
+    return texts | {
+        "identifier": row["id"],
+        "state": row["state"].lower(),
+        "workflow_definition_identifier": word(row["template"]),
+        "event_identifier": word(row["mediaPackageId"]),
+        "operations": [internal_operation(one) for one in elements(row["operations"], "operation")],
+        **pairs(row["configurations"]),
+    }
+
+
+def internal_operation(row: Mapping[str, Any]) -> dict[str, Any]:
+    names = {
+        "fail-on-error": "fail_workflow_on_error",
+        "retry-strategy": "retry_strategy",
+        "max-attempts": "max_attempts",
+        "failed-attempts": "failed_attempts",
+        "time-in-queue": "time_in_queue",
+        "id": "identifier",
+        "template": "operation",
+    }
+    times = {name: at(row[key]) for key, name in (("started", "start"), ("completed", "completion")) if key in row}
+    known = {name: row[key] for key, name in names.items() if key in row}
+    return {**known, **times, "state": row["state"].lower(), **pairs(row["configurations"])}
+
+
+def pairs(configurations: Any) -> dict[str, Any]:
+    found = {word(pair["key"]): pair["$"] for pair in elements(configurations, "configuration")}
+    return {"configuration": found} if found else {}
+
+
+def elements(value: Any, name: str) -> list[Any]:
+    """Return the elements that Jettison writes: one as itself, several as a list, none as ""."""
+    found = value and value[name]
+    return found if isinstance(found, list) else [found] if found else []
+
+
+def at(milliseconds: int) -> str | None:
+    return moment(datetime.fromtimestamp(milliseconds / 1000, UTC))
 
 
 def word(value: Any) -> str:
