@@ -53,6 +53,8 @@ class Journey:
     call: Call[object]
     url: str
     began: float
+    exchange: float
+    """Seconds for one attempt with the whole of its answer."""
     history: list[Attempt] = field(factory=list)
     renewed: bool = False
     sent: bool = False
@@ -151,18 +153,23 @@ class Transport:
         self.binding.close()
         await self.exchange.aclose()
 
-    async def send(self, call: Call[T]) -> T:
+    async def send(self, call: Call[T], *, timeout: float | None = None) -> T:
         """The answer to a call, tried again where that helps and cannot harm.
+
+        Args:
+            call: the call.
+            timeout: seconds for the whole call instead of `Timeouts.call`, without a limit for each exchange.
 
         Raises:
             CallError: every way a call can fail, with its attempts.
             ClientClosed, WrongEventLoop: the client cannot be used here.
         """
         self.binding.check()
-        journey = Journey(call, self.origin.url(call.path, call.params), self.clock.now())
-        with anyio.move_on_after(self.timeouts.call):
+        seconds = self.timeouts.call if timeout is None else timeout
+        journey = self._journey(call, self.timeouts.exchange if timeout is None else seconds)
+        with anyio.move_on_after(seconds):
             return await self._attempts(call, journey)
-        late = journey.refusal or _late(journey, self.timeouts.call)
+        late = journey.refusal or _late(journey, seconds)
         if journey.in_flight:
             journey.failed(late, self.clock.now(), None)
         raise journey.told(late, self.clock.now())
@@ -171,12 +178,15 @@ class Transport:
         """The answer to a call that brings its own credentials and is not tried again: a login."""
         self.binding.check()
         headers = Proof(headers)
-        journey = Journey(call, self.origin.url(call.path, call.params), self.clock.now())
+        journey = self._journey(call, self.timeouts.exchange)
         try:
             return self._read(call, await self._carry(call, journey, headers))
         except CallError as error:
             journey.failed(error, self.clock.now(), None)
             raise journey.told(error, self.clock.now()) from None
+
+    def _journey(self, call: Call[object], exchange: float) -> Journey:
+        return Journey(call, self.origin.url(call.path, call.params), self.clock.now(), exchange)
 
     async def _attempts(self, call: Call[T], journey: Journey) -> T:
         while True:
@@ -254,10 +264,9 @@ class Transport:
         return await self._checking.landed()
 
     async def _control_status(self, control: Control) -> int:
-        url = self.origin.url(control.call.path, control.call.params)
-        journey = Journey(control.call, url, self.clock.now())
+        journey = self._journey(control.call, self.timeouts.exchange)
         try:
-            credentials = Proof(await self.credential.headers(control.call.method, url))
+            credentials = Proof(await self.credential.headers(control.call.method, journey.url))
             reply = await self._authorized(control.call, journey, credentials)
             self._read(control.call, reply)
         except StatusError as error:
@@ -299,7 +308,7 @@ class Transport:
             began = self.clock.now()
             journey.in_flight, journey.refusal = True, None
             try:
-                reply = await self._exchanged(request)
+                reply = await self._exchanged(request, journey.exchange)
             except CallError:
                 journey.in_flight = False
                 raise
@@ -313,11 +322,11 @@ class Transport:
             log.debug("%s %s: %s in %.3f s", call.method, call.path, reply.status, self.clock.now() - began)
         return reply
 
-    async def _exchanged(self, request: Request) -> Reply:
-        """The reply, within its deadline."""
-        with anyio.move_on_after(self.timeouts.exchange):
+    async def _exchanged(self, request: Request, seconds: float) -> Reply:
+        """Return the reply. Raise `DeadlineExceeded` after `seconds`."""
+        with anyio.move_on_after(seconds):
             return await self.exchange(request)
-        raise DeadlineExceeded(f"no whole answer within {self.timeouts.exchange:g} s of sending")
+        raise DeadlineExceeded(f"no whole answer within {seconds:g} s of sending")
 
     async def _let_others_send(self) -> None:
         """Let who waits for a place take it and send, before a long answer is read: the wire would be idle meanwhile.

@@ -53,6 +53,12 @@ def whole_number(argument: str, value: int | None, *, least: int) -> None:
         raise InvalidArgument(argument, f"must be a whole number of at least {least}")
 
 
+def positive_seconds(argument: str, value: float | None) -> None:
+    """Raise `InvalidArgument` unless `value` is None or a number of seconds above 0."""
+    if value is not None and not (_is_number(value) and value > 0):
+        raise InvalidArgument(argument, "must be a number of seconds above 0")
+
+
 @frozen
 class Clock:
     """Where time and chance come from; give your own to test without waiting."""
@@ -70,8 +76,9 @@ class Clock:
 class Timeouts:
     """Deadlines in seconds.
 
-    `call` bounds a whole call with its waiting for a connection, its retries and its login; `exchange` one request with
-    the whole of its answer; `connect` the making of a connection.
+    `call` limits a whole call with its wait for a connection, its retries and its login. `exchange` limits one request
+    with the whole of its answer. `connect` limits the making of a connection. A start is never repeated on a guess, so
+    `exchange` does not limit it: it has the whole of `call`.
     """
 
     call: float = field(default=120.0, validator=_above(0))

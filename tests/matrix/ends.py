@@ -41,10 +41,10 @@ def get(client: Any) -> Awaitable[Any]:
     return client.workflows.get(ID)  # type: ignore[no-any-return]  # of either client
 
 
-def start(client: Any) -> Awaitable[Any]:
+def start(client: Any, timeout: float | None = None) -> Awaitable[Any]:
     """The start of every test: of a definition on an event, or of a context by its name."""
     named = (EVENT, "fast") if hasattr(client, "events") else ("Ingest of films",)
-    return client.workflows.start(*named)  # type: ignore[no-any-return]  # of either client
+    return client.workflows.start(*named, timeout=timeout)  # type: ignore[no-any-return]  # of either client
 
 
 @frozen
@@ -71,6 +71,8 @@ class Flawed:
     system: str
     flaw: Flaw
     always: bool = False
+    timeout: float | None = None
+    """Seconds for the start."""
     sent: Counter[str] = field(factory=Counter)
 
     def __call__(self, seen: Seen) -> Answer | bytes:
@@ -81,15 +83,22 @@ class Flawed:
     async def ends(self, client: Any) -> Ends:
         """How a get and a start end here, each with its flaw."""
         self.sent.clear()
-        return Ends(await end(get(client)), await end(start(client)), Counter(self.sent))
+        return Ends(await end(get(client)), await end(start(client, self.timeout)), Counter(self.sent))
 
 
 @asynccontextmanager
 async def flawed(
-    system: str, flaw: Flaw, time: FakeTime, *, always: bool = False, controls: bool = False, **settings: Any
+    system: str,
+    flaw: Flaw,
+    time: FakeTime,
+    *,
+    always: bool = False,
+    controls: bool = False,
+    timeout: float | None = None,
+    **settings: Any,
 ) -> AsyncIterator[tuple[Flawed, Any, Wire]]:
     """Such a server, a client of it that is logged in, and the wire between them."""
-    server = Flawed(system, flaw, always)
+    server = Flawed(system, flaw, always, timeout)
     async with (
         serve(grants(controlled(server) if controls else server)) as wire,
         client_of(system, wire.url, **{"clock": time.clock, "timeouts": QUICK, "retry": LAVISH, **settings}) as client,
@@ -97,7 +106,7 @@ async def flawed(
         yield server, client, wire
 
 
-async def ends(system: str, flaw: Flaw, time: FakeTime, *, always: bool = False, **settings: Any) -> Ends:
+async def ends(system: str, flaw: Flaw, time: FakeTime, **settings: Any) -> Ends:
     """How a get and a start end at such a server."""
-    async with flawed(system, flaw, time, always=always, **settings) as (server, client, _):
+    async with flawed(system, flaw, time, **settings) as (server, client, _):
         return await server.ends(client)

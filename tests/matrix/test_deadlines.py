@@ -20,7 +20,7 @@ either = pytest.mark.parametrize("system", SYSTEMS)
 @either
 async def test_silence_ends_with_the_deadline_of_the_exchange(system: str, fake_time: FakeTime, see: See) -> None:
     limits = Timeouts(call=30.0, exchange=0.1)
-    found = await ends(system, lambda _: Answer(b"", "stall"), fake_time, always=True, timeouts=limits)
+    found = await ends(system, lambda _: Answer(b"", "stall"), fake_time, always=True, timeouts=limits, timeout=0.1)
     assert str(found) == "get: 4 sent, DeadlineExceeded; start: 1 sent, StartOutcomeUnknown"
     assert isinstance(found.started.cause, DeadlineExceeded)
     assert found.started.cause.sent
@@ -51,7 +51,7 @@ async def outlasted(talk: Talk, time: FakeTime) -> str:
     async with listening(talk) as raw:
         async with client_of("opencast", raw.url, clock=time.clock, timeouts=SHORT, retry=TWICE) as oc:
             got, connections = await end(get(oc)), raw.connections
-            started = await end(start(oc))
+            started = await end(start(oc, timeout=0.1))
         await until(lambda: not raw.open)
     assert isinstance(got, DeadlineExceeded)
     assert isinstance(started, StartOutcomeUnknown)

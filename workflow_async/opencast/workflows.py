@@ -21,7 +21,7 @@ from workflow_async.opencast import calls, filters
 from workflow_async.opencast.listing import listing
 from workflow_async.opencast.records import State, Workflow
 from workflow_async.opencast.starting import Starting
-from workflow_async.settings import Poll
+from workflow_async.settings import Poll, positive_seconds
 
 T = TypeVar("T")
 
@@ -127,10 +127,17 @@ class Workflows(Starting):
         configuration: Mapping[str, Value] | None = None,
         with_operations: bool = False,
         with_configuration: bool = False,
+        timeout: float | None = None,
     ) -> Workflow: ...
     @overload
     async def start(
-        self, ticket: Ticket, /, *, with_operations: bool = False, with_configuration: bool = False
+        self,
+        ticket: Ticket,
+        /,
+        *,
+        with_operations: bool = False,
+        with_configuration: bool = False,
+        timeout: float | None = None,
     ) -> Workflow: ...
     async def start(
         self,
@@ -140,6 +147,7 @@ class Workflows(Starting):
         configuration: Mapping[str, Value] | None = None,
         with_operations: bool = False,
         with_configuration: bool = False,
+        timeout: float | None = None,
     ) -> Workflow:
         """Start a workflow on an event, or what a ticket says; sent once, on a connection of its own, and never again.
 
@@ -148,18 +156,33 @@ class Workflows(Starting):
         Values of `configuration` are sent as texts (True as "true"). The server keeps them with the event, even when it
         refuses the start, so later workflows on the event get them too.
 
+        Up to Opencast 11 the server checks for an active workflow in an index that is up to 10 s late. It accepts a
+        second start on the same event within that time, and both workflows run. Do not rely on `StartConflict` there.
+
+        Args:
+            event_identifier: the event, or a ticket, with nothing besides.
+            workflow_definition_identifier: the definition.
+            configuration: for this workflow.
+            with_operations: fill `operations`.
+            with_configuration: fill `configuration`.
+            timeout: seconds for the whole call, the wait for a connection and a login included. `Timeouts.call` if
+                None. `Timeouts.exchange` does not limit a start.
+
         Raises:
             StartConflict: another workflow is active on the event; `message` is the server's.
             StartRejected: the server refused it, so it was not started; `status` says why. A 404 is a `NotFound` too,
                 a 403 a `Forbidden`, and so on.
             NotSent: it did not even reach the server. With `at_login`, any error says that.
             StartOutcomeUnknown: it may have been started; `reconcile(error.ticket)` looks for it.
-            InvalidArgument: for what cannot be sent, and for a ticket of another system or server.
+            InvalidArgument: for what cannot be sent, for a ticket of another system or server, and for a `timeout` that
+                is not above 0.
 
         Source: POST /api/workflows; needs ROLE_API_WORKFLOW_INSTANCE_CREATE; contract: opencast.md 2.1.
         """
+        positive_seconds("timeout", timeout)
         ticket = self._starts.given(event_identifier, workflow_definition_identifier, configuration)
-        return await self._starts.send(ticket, _including(operations=with_operations, configuration=with_configuration))
+        include = _including(operations=with_operations, configuration=with_configuration)
+        return await self._starts.send(ticket, include, timeout=timeout)
 
     async def update(
         self,

@@ -99,13 +99,16 @@ class Starts:
                 "ticket", f"is for {ticket.system} at {ticket.server}, not {self.system} {self.server}"
             )
 
-    async def send(self, ticket: Ticket) -> Started:
-        """Send the start, once; raises as `workflows.start`."""
+    async def send(self, ticket: Ticket, *, timeout: float | None = None) -> Started:
+        """Send the start, once; raises as `workflows.start`.
+
+        A start that is cut off early is not repeated, so each has the whole of `Timeouts.call`, or `timeout` seconds.
+        """
         self.check(ticket)
         id, name = _context(ticket)
         call = calls.start_workflow(id, name, _parameters(ticket), ticket.correlation_id)
         try:
-            return await self.transport.send(call)
+            return await self.transport.send(call, timeout=timeout or self.transport.timeouts.call)
         except CallError as error:
             if not may_have_happened(error):
                 raise

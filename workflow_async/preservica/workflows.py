@@ -19,7 +19,7 @@ from workflow_async.preservica.listing import listing
 from workflow_async.preservica.records import Context, Started, Tally, Workflow
 from workflow_async.preservica.source import ACTIVE
 from workflow_async.preservica.starting import Starting
-from workflow_async.settings import Poll, whole_number
+from workflow_async.settings import Poll, positive_seconds, whole_number
 
 log = logging.getLogger("workflow_async")
 
@@ -122,6 +122,7 @@ class Workflows(Starting):
         parameters: Mapping[str, Value] | None = None,
         *,
         correlation_id: str | None = None,
+        timeout: float | None = None,
     ) -> Started:
         """Start a workflow, or what a ticket says; sent once, on a connection of its own, and never again.
 
@@ -131,17 +132,21 @@ class Workflows(Starting):
             context: what to start: a `Context`, its id (a number), its name, or a ticket, with nothing besides.
             parameters: for this workflow, sent as texts (True as "true").
             correlation_id: a mark of yours by which the workflow can be recognized; a random one if None.
+            timeout: seconds for the whole call, the wait for a connection and a login included. `Timeouts.call` if
+                None. `Timeouts.exchange` does not limit a start.
 
         Raises:
             StartRejected: the server refused it, so it was not started; `status` says why. A 404 is a `NotFound` too,
                 a 403 a `Forbidden`, and so on.
             NotSent: it did not even reach the server. With `at_login`, any error says that.
             StartOutcomeUnknown: it may have been started; `reconcile(error.ticket)` looks for it.
-            InvalidArgument: for what cannot be sent, and for a ticket of another system or server.
+            InvalidArgument: for what cannot be sent, for a ticket of another system or server, and for a `timeout` that
+                is not above 0.
 
         Source: POST /sdb/rest/workflow/instances; contract: preservica.md 1.4, 1.8.
         """
-        return await self._starts.send(self._starts.given(context, parameters, correlation_id))
+        positive_seconds("timeout", timeout)
+        return await self._starts.send(self._starts.given(context, parameters, correlation_id), timeout=timeout)
 
     async def terminate(self, *workflow_ids: int | str) -> None:
         """Ask for workflows to end; sent once. They are `ABORTED` a little later: `wait` for it.
