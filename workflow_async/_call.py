@@ -190,13 +190,20 @@ def encodable(argument: str, value: str) -> str:
     return value
 
 
-def segment(argument: str, value: str) -> str:
-    """A text as one segment of a path; raises `InvalidArgument` for what a server could take for another path."""
+def segment(argument: str, value: str, *, allowed: str = "") -> str:
+    """A text as one segment of a path; raises `InvalidArgument` for what a server could take for another path.
+
+    Args:
+        argument: the name of the argument, for the error.
+        value: the text.
+        allowed: those of the refused characters that ids of this kind may have. They are percent-encoded as all others.
+    """
     if not isinstance(value, str) or value in {"", ".", ".."} or len(value) > MAX_SEGMENT or not value.isprintable():
         raise InvalidArgument(argument, f"must be 1 to {MAX_SEGMENT} printable characters, and neither '.' nor '..'")
-    if any(mark in value for mark in "/\\;%?#"):
+    refused = [mark for mark in "/\\;%?#" if mark not in allowed]
+    if any(mark in value for mark in refused):
         raise InvalidArgument(
-            argument, "must not contain any of / \\ ; % ? #, which servers treat as parts of the path"
+            argument, f"must not contain any of {' '.join(refused)}, which servers treat as parts of the path"
         )
     return quote(value, safe="")
 

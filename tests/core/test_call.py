@@ -77,6 +77,12 @@ def test_what_a_server_could_take_for_another_path_is_refused(value: Any) -> Non
     assert caught.value.argument == "definition_id"
 
 
+def test_what_is_allowed_is_quoted_and_the_rest_is_refused_still() -> None:
+    assert segment("event_id", "a;b;", allowed=";") == "a%3Bb%3B"
+    with pytest.raises(InvalidArgument, match=r"any of / \\ % \? #, which"):
+        segment("event_id", "a;b/c", allowed=";")
+
+
 @given(st.text())
 def test_a_segment_reads_back_as_the_text_it_was_and_never_as_two(value: str) -> None:
     try:

@@ -90,11 +90,26 @@ def test_state_and_configuration_go_in_requests_of_their_own() -> None:
 def test_ids_of_events_and_definitions_are_one_segment_of_the_path() -> None:
     assert calls.get_definition("my flow").path == "/api/workflow-definitions/my%20flow"
     assert calls.workflows_of_event("e-1").path == "/workflow/mediaPackage/e-1/instances.json"
-    for hostile in ("", ".", "..", "a/b", "a;b", "a%2fb", "a?b"):
+    for hostile in ("", ".", "..", "a/b", "a%2fb", "a?b", "a\\b", "a#b"):
         with pytest.raises(InvalidArgument):
             calls.get_definition(hostile)
         with pytest.raises(InvalidArgument):
             calls.workflows_of_event(hostile)
+    with pytest.raises(InvalidArgument, match="/ .* ; % "):
+        calls.get_definition("a;b")
+
+
+@pytest.mark.parametrize(
+    ("event", "quoted"),
+    [
+        ("a;b", "a%3Bb"),
+        (";", "%3B"),
+        (";jsessionid=1", "%3Bjsessionid%3D1"),
+        ("track-1_2.3:4;(5)", "track-1_2.3%3A4%3B%285%29"),
+    ],
+)
+def test_every_character_that_an_events_id_may_have_is_sent_as_it_is_meant(event: str, quoted: str) -> None:
+    assert calls.workflows_of_event(event).path == f"/workflow/mediaPackage/{quoted}/instances.json"
 
 
 def test_definitions_are_asked_for_without_a_limit_unless_one_is_given() -> None:

@@ -138,6 +138,12 @@ async def test_an_event_may_have_had_several_workflows_or_none(sandbox: Sandbox,
     assert [workflow.phase for workflow in await oc.workflows.for_event(event)] == [Phase.SUCCEEDED] * 2
 
 
+async def test_an_events_id_may_have_a_semicolon(sandbox: Sandbox, oc: OpencastClient) -> None:
+    event = sandbox.opencast.event(identifier="a;b:(c)._-d")
+    started = await oc.workflows.start(event, "noop")
+    assert [workflow.id for workflow in await oc.workflows.for_event(event)] == [started.id]
+
+
 async def test_the_workflows_of_an_event_are_for_admins_only(sandbox: Sandbox, connect: Connect) -> None:
     async with connect(auth=("integration", "integration")) as oc:
         with pytest.raises(Forbidden):

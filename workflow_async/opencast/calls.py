@@ -118,9 +118,10 @@ def delete_workflow(id: int) -> Call[None]:
 
 
 def workflows_of_event(event: str, *, unreadable: OnUnreadable = "raise") -> Call[tuple[Workflow, ...]]:
-    """All workflows of one event, by the internal endpoint of Opencast >= 12."""
+    """All workflows of one event, by the internal endpoint of Opencast >= 12; an event's id may contain `;`."""
     read = partial(_instances, event, on_unreadable(unreadable))
-    return Call("GET", INSTANCES_OF_EVENT.format(segment("event_id", event)), read, signature=API)
+    path = INSTANCES_OF_EVENT.format(segment("event_id", event, allowed=";"))
+    return Call("GET", path, read, signature=API)
 
 
 def list_processing(*, size: int, offset: int = 0) -> Call[Page[Event]]:
