@@ -45,9 +45,9 @@ async def test_a_batch_of_slow_starts_has_no_unknown_ones(connect: Connect, fake
 async def test_a_start_may_be_given_less_time_than_other_calls(oc: OpencastClient, fake: FakeOpencast) -> None:
     fake.faults = STALLED
     with pytest.raises(StartOutcomeUnknown) as caught:
-        await oc.workflows.start(fake.event(), "quick", timeout=0.02)
+        await oc.workflows.start(fake.event(), "quick", timeout=0.5)
     assert isinstance(caught.value.cause, DeadlineExceeded)
-    assert "within 0.02 s" in str(caught.value)
+    assert "within 0.5 s" in str(caught.value)
 
 
 async def test_a_ticket_may_be_given_more_time_than_other_calls(connect: Connect, fake: FakeOpencast) -> None:
@@ -61,8 +61,8 @@ async def test_a_ticket_may_be_given_more_time_than_other_calls(connect: Connect
 async def test_a_start_on_a_preservica_may_be_given_less_time(archive: FakePreservica, pv: PreservicaClient) -> None:
     await pv.contexts.list().first()
     archive.faults = STALLED
-    with pytest.raises(StartOutcomeUnknown, match="within 0.02 s"):
-        await pv.workflows.start(42, timeout=0.02)
+    with pytest.raises(StartOutcomeUnknown, match="within 0.5 s"):
+        await pv.workflows.start(42, timeout=0.5)
 
 
 @pytest.mark.parametrize("timeout", [0, -1.0, float("nan"), True, "30"])

@@ -162,7 +162,7 @@ async def test_a_bad_start_never_spoils_the_rest(oc: OpencastClient, fake: FakeO
     bad: Any = [Start("", "quick"), Start("no such event", "quick"), Start(fake.event(), "fails"), "no start at all"]
     told = await results(oc.workflows.run_all([*bad, *on_events(fake, "quick")], poll=OFTEN))
     refused = [one.error for one in told if isinstance(one, Refused)]
-    assert sorted(type(error).__name__ for error in refused) == ["StartNotFound", "InvalidArgument", "InvalidArgument"]
+    assert sorted(type(error).__name__ for error in refused) == ["InvalidArgument", "InvalidArgument", "StartNotFound"]
     assert {one.key for one in told} >= {"#1", "#4", "0"}
     ran = {one.key: one for one in told if isinstance(one, Ran)}
     assert sorted(one.succeeded for one in ran.values()) == [False, True]
@@ -228,7 +228,7 @@ async def test_a_workflow_that_vanishes_is_told_and_gives_its_place_on(
 
 
 async def test_a_workflow_that_cannot_be_observed_is_told(connect: Connect, fake: FakeOpencast) -> None:
-    fake.faults = Faults(script=[Fault.SERVER_ERROR] * 1000, methods=("GET",))
+    fake.faults = Faults(rates={Fault.SERVER_ERROR: 1.0}, methods=("GET",), paths=("/api/workflows/",))
     async with connect() as client:
         told = await run_all(client, on_events(fake, "quick"), poll=Poll(interval=1.0, ceiling=2.0, outage=10.0))
     assert isinstance(told["0"].outcome, Unobserved)
@@ -304,7 +304,7 @@ async def test_who_may_not_see_workflows_of_events_is_told_that_it_stays_open(
 
 
 async def test_a_start_that_cannot_even_be_looked_for_is_told(oc: OpencastClient, fake: FakeOpencast) -> None:
-    fake.faults = Faults(script=[None, Fault.ERROR_AFTER], rates={Fault.SERVER_ERROR: 1.0})
+    fake.faults = Faults(script=[None, None, Fault.ERROR_AFTER], rates={Fault.SERVER_ERROR: 1.0})
     told = await run_all(oc, on_events(fake, "quick"), settle=4.0)
     assert isinstance(told["0"], Unknown)
     assert told["0"].verdict is None

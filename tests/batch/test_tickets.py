@@ -32,6 +32,19 @@ def changed(**members: Any) -> str:
     return json.dumps({**json.loads(TICKET.to_json()), **members})
 
 
+def without(member: str) -> str:
+    tree = json.loads(TICKET.to_json())
+    del tree[member]
+    return json.dumps(tree)
+
+
+def test_a_ticket_keeps_how_late_its_baseline_may_be() -> None:
+    late = evolve(TICKET, baseline_lag=12.0)
+    assert Ticket.from_json(late.to_json()) == late
+    assert Ticket.from_json(without("baseline_lag")) == TICKET
+    assert Ticket.from_json(without("baseline")) == evolve(TICKET, baseline=None)
+
+
 async def test_preparing_sends_nothing_and_keeps_all_that_is_to_be_sent(
     oc: OpencastClient, fake: FakeOpencast, time: ManualClock
 ) -> None:
@@ -108,6 +121,10 @@ def test_a_ticket_is_frozen_and_shows_no_argument_in_its_repr() -> None:
         changed(key=""),
         changed(baseline="7"),
         changed(baseline=True),
+        changed(baseline_lag="12"),
+        changed(baseline_lag=True),
+        changed(baseline_lag=None),
+        without("key"),
         changed(surprise=1),
         TICKET.to_json()[:-1],
     ],

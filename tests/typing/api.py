@@ -20,6 +20,7 @@ from workflow_async import (
     PreservicaClient,
     Retry,
     Timeouts,
+    batch,
     monitor,
     opencast,
     preservica,
@@ -68,6 +69,9 @@ async def opencast_calls(oc: OpencastClient) -> None:
     assert_type(await oc.workflows.get(1603, with_operations=True), opencast.Workflow)
     assert_type(await oc.workflows.get("1603"), opencast.Workflow)
     assert_type(await oc.workflows.start("e-1", "fast", configuration={"publishLive": False}), opencast.Workflow)
+    assert_type(await oc.workflows.start("e-1", "fast", timeout=300), opencast.Workflow)
+    assert_type(await oc.workflows.start(oc.workflows.prepare_start("e-1", "fast"), timeout=0.5), opencast.Workflow)
+    assert_type(oc.workflows.run_all([], start_unknown_again=True), batch.Run[opencast.Workflow])
     assert_type(await oc.workflows.update(1603, state="paused", configuration={"a": "b"}), opencast.Workflow)
     assert_type(await oc.workflows.update(1603, state=opencast.State.STOPPED), opencast.Workflow)
     assert_type(await oc.workflows.pause(1603), opencast.Workflow)
@@ -151,6 +155,8 @@ async def preservica_calls(pv: PreservicaClient, context: preservica.Context) ->
     )
     assert_type(await pv.workflows.start(42), preservica.Started)
     assert_type(await pv.workflows.start("Ingest", correlation_id="mine"), preservica.Started)
+    assert_type(await pv.workflows.start(42, timeout=300), preservica.Started)
+    assert_type(pv.workflows.run_all([], start_unknown_again=True), batch.Run[preservica.Workflow])
     assert_type(await pv.workflows.terminate(7, 8, "9"), None)
     assert_type(await pv.workflows.retry(51240), int)
     assert_type(await pv.processes.activate("p-1"), bool)

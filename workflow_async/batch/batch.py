@@ -1,29 +1,56 @@
-"""The starts of a batch that are under way: each from its intent to its outcome."""
+"""The steps of each start of a batch: check, send, search, watch. Each start ends with a result of its own."""
 
-from collections.abc import Callable
+import enum
+from collections.abc import Awaitable, Callable
 from typing import Generic, Literal, TypeVar
 
 from attrs import define, field
 
 from workflow_async import monitor
-from workflow_async._call import Replay
-from workflow_async._retry import may_have_happened, retryable
-from workflow_async.batch.book import Book
-from workflow_async.batch.entries import Item, Kind
+from workflow_async.batch.claims import Claims
+from workflow_async.batch.ends import outcome, over
+from workflow_async.batch.entries import Item
 from workflow_async.batch.gate import Gate
-from workflow_async.batch.results import Conflicted, NotSent, Ran, Refused, Result, Skipped, Unknown
+from workflow_async.batch.outage import Endurance, Outage, passing
+from workflow_async.batch.reports import Reports, unexpected
+from workflow_async.batch.results import Conflicted, Skipped
 from workflow_async.batch.starter import Starter
 from workflow_async.batch.tickets import Ticket
+from workflow_async.batch.turns import Turns
 from workflow_async.batch.verdicts import Started
-from workflow_async.errors import CallError, InvalidArgument, StartConflict, StartOutcomeUnknown, TransportError
-from workflow_async.monitor.watch import Terms, wait
+from workflow_async.errors import (
+    CallError,
+    ClientClosed,
+    InvalidArgument,
+    JournalUnusable,
+    StartConflict,
+    StartOutcomeUnknown,
+    TransportError,
+    WrongEventLoop,
+)
+from workflow_async.monitor.watch import Terms
 from workflow_async.phase import Workflow
+from workflow_async.settings import Clock
 
 W = TypeVar("W", bound=Workflow)
 
 OnConflict = Literal["raise", "skip", "attach", "wait"]
-"""What to do about an event that has an active workflow."""
+"""What to do about an event that has an active workflow: see `run_all` of an Opencast.
+
+`"raise"` raises nothing out of the batch, because an exception would end all other starts. It tells a `Conflicted` that
+holds the `StartConflict`.
+"""
 BUSY = "another workflow is active on the event"
+FATAL = (ClientClosed, WrongEventLoop, JournalUnusable)
+"""Errors that concern the batch as a whole."""
+
+
+class Next(enum.Enum):
+    """What to do after an attempt that settled nothing."""
+
+    AGAIN = "again"
+    WHEN_FREE = "when free"
+    """Again, once the event has no active workflow."""
 
 
 @define(eq=False)
@@ -32,28 +59,56 @@ class Batch(Generic[W]):
 
     starter: Starter[W]
     poller: monitor.Poller[W]
-    book: Book
+    clock: Clock
     gate: Gate
+    outage: Outage
+    reports: Reports[W]
     terms: Terms[W]
     on_conflict: OnConflict
     settle: float
-    """Seconds to look for a start whose fate is unknown."""
-    tell: Callable[[Result[W]], None]
+    """Seconds of answered checks in which a start of unknown outcome is searched for."""
+    start_unknown_again: bool
     running: dict[str, tuple[Ticket, int | None]] = field(factory=dict)
-    """Those that have a place: the ticket, and the id once it is known."""
+    """Starts that have a place: the ticket as it was sent, and the id once it is known."""
+    claims: Claims = field(factory=Claims, init=False)
+    turns: Turns = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.turns = Turns(self.clock)
+
+    def load(self, item: Item, ticket: Ticket) -> None:
+        """Take over what an earlier run knew of a start."""
+        self.claims.load(item, self.starter.mark(ticket))
+        if item.id is not None:
+            self.turns.sent(self.starter.subject(ticket))
 
     async def resume(self, item: Item, ticket: Ticket) -> None:
-        """Go on with a start of an earlier run: watch what was started, look for what may have been."""
-        try:
-            id = item.id if item.id is not None else await self._sought(ticket, None)
-            await self._to_its_end(ticket, id)
-        finally:
-            self._leave(ticket)
+        """Go on with a start of an earlier run: watch what was started, search for what may have been."""
+
+        async def steps() -> int | None:
+            if item.id is not None:
+                return item.id
+            async with self.turns.turn(self.starter.subject(ticket)):
+                found = await self._sought(ticket, None)
+            return await self._started(ticket) if isinstance(found, Next) else found
+
+        await self._to_its_result(ticket, steps)
 
     async def carry(self, ticket: Ticket) -> None:
         """Start what has been given a place, and watch it to its end."""
+        await self._to_its_result(ticket, lambda: self._started(ticket))
+
+    async def _to_its_result(self, ticket: Ticket, steps: Callable[[], Awaitable[int | None]]) -> None:
+        """Watch the workflow that the steps lead to. An unexpected error is the result of this start only."""
         try:
-            await self._to_its_end(ticket, await self._started(ticket))
+            id = await steps()
+            if id is not None:
+                await self._watch(ticket.key, id)
+        except FATAL:
+            raise
+        except Exception as error:  # noqa: BLE001 - a transport or a clock of the caller's may raise anything
+            sent, _ = self.running.get(ticket.key, (ticket, None))
+            await self.reports.unexpected(sent, error)
         finally:
             self._leave(ticket)
 
@@ -64,131 +119,149 @@ class Batch(Generic[W]):
     # The start
 
     async def _started(self, ticket: Ticket) -> int | None:
-        """The id of what was started; None if nothing was, or nobody knows, which has been told then."""
-        failing_since: float | None = None
-        while True:
-            ticket = await self.starter.renewed(ticket)
-            await self.book.note(ticket.key, Kind.INTENT, "intended", text=ticket.to_json())
-            try:
-                id = await self.starter.begin(ticket)
-            except StartOutcomeUnknown as error:
-                return await self._sought(ticket, error)
-            except StartConflict as error:
-                if self.on_conflict != "wait":
-                    return await self._conflict(ticket, error)
-                await self._freed(ticket)
-            except (CallError, InvalidArgument) as error:
-                failing_since = self.book.clock.now() if failing_since is None else failing_since
-                if not await self._again(ticket, error, failing_since):
-                    return None
-            else:
-                await self.book.note(ticket.key, Kind.STARTED, "started", id=id)
-                return id
+        """Return the id of what was started, or None after telling that nothing was, or that it is unknown."""
+        endurance = Endurance(self.clock)
+        step: int | Next | None = Next.AGAIN
+        while isinstance(step, Next):
+            if step is Next.WHEN_FREE and not await self._freed(ticket):
+                return None
+            async with self.turns.turn(self.starter.subject(ticket)):
+                ready = await self._ready(ticket)
+                step = None if ready is None else await self._attempt(ready, endurance)
+        return step
 
-    async def _again(self, ticket: Ticket, error: CallError | InvalidArgument, since: float) -> bool:
-        """Whether to send it again, after a pause: it was surely not started, and sending it later may help."""
-        poll, clock = self.terms.poll, self.book.clock
-        sent = not isinstance(error, TransportError) or may_have_happened(error)
-        await self.book.note(ticket.key, Kind.NOT_STARTED, "refused" if sent else "not sent", text=str(error))
-        if isinstance(error, CallError) and retryable(error, Replay.SAFE) and clock.now() - since < poll.outage:
-            await clock.sleep(max(poll.interval, error.retry_after or 0.0))
-            return True
-        if isinstance(error, TransportError):
-            self.tell(NotSent(key=ticket.key, ticket=ticket, error=error))
-        else:
-            self.tell(Refused(key=ticket.key, ticket=ticket, error=error))
-        return False
+    async def _ready(self, ticket: Ticket) -> Ticket | None:
+        """Return the ticket to send, once the server answers, or None after telling that nothing is sent."""
 
-    async def _sought(self, ticket: Ticket, error: StartOutcomeUnknown | None) -> int | None:
-        """The id of what a start of unknown fate has started; None if that stays unknown, which is told then."""
-        failure: StartOutcomeUnknown | CallError | None = error
-        verdict = None
-        if error is not None:
-            await self.book.note(ticket.key, Kind.UNKNOWN, "unknown", text=str(error))
+        async def held(error: CallError) -> None:
+            await self.reports.waiting(ticket, str(error))
+
+        await self.turns.outwait(self.starter.subject(ticket), self.starter.guard_lag)
         try:
-            verdict = await self.starter.reconcile(ticket, wait=self.settle)
-        except CallError as unlooked:
-            failure = unlooked
+            ready = await self.outage.outlast(lambda: self.starter.renewed(ticket), held)
+        except CallError as error:
+            await self.reports.not_sent(ticket, error)
+            return None
+        except InvalidArgument as error:
+            await self.reports.refused(ticket, error)
+            return None
+        self.running[ready.key] = (ready, None)
+        return ready
+
+    async def _attempt(self, ticket: Ticket, endurance: Endurance) -> int | Next | None:
+        """Send a start. Return its id, what to do next, or None after telling its result."""
+        self.claims.sent(ticket.key, self.starter.mark(ticket))
+        await self.reports.intent(ticket)
+        try:
+            id = await self.starter.begin(ticket)
+        except StartConflict as error:
+            return await self._conflict(ticket, error)
+        except StartOutcomeUnknown as error:
+            return await self._sought(ticket, error)
+        except (CallError, InvalidArgument) as error:
+            return await self._refused(ticket, error, endurance)
+        except FATAL:
+            raise
+        except Exception as error:  # noqa: BLE001 - the request may have been sent before
+            return await self._sought(ticket, unexpected(error))
+        return await self._owns(ticket, id, "started")
+
+    async def _owns(self, ticket: Ticket, id: int, word: str, text: str = "") -> int:
+        """Write down which workflow a start has."""
+        self.claims.settled(ticket.key, self.starter.mark(ticket), id)
+        self.turns.sent(self.starter.subject(ticket))
+        await self.reports.started(ticket, id, word, text)
+        return id
+
+    def _owns_none(self, ticket: Ticket) -> None:
+        if ticket.key not in self.reports.doubts:  # else it may own one since it was sent before
+            self.claims.settled(ticket.key, self.starter.mark(ticket))
+
+    async def _refused(self, ticket: Ticket, error: CallError | InvalidArgument, endurance: Endurance) -> Next | None:
+        """Decide what to do after a start that was surely not carried out: send it again later if that may help."""
+        self._owns_none(ticket)
+        if not isinstance(error, CallError):
+            await self.reports.refused(ticket, error)
+            return None
+        unsent = isinstance(error, TransportError) or error.at_login
+        if passing(error) and not endurance.over(error, self.terms.poll.outage):
+            self.outage.met(error)
+            await self.reports.waiting(ticket, str(error), "not sent" if unsent else "refused")
+            return Next.AGAIN
+        if unsent:
+            await self.reports.not_sent(ticket, error)
+        else:
+            await self.reports.refused(ticket, error)
+        return None
+
+    async def _sought(self, ticket: Ticket, error: StartOutcomeUnknown | CallError | None) -> int | Next | None:
+        """Search for a start that may have happened. Return its id, or None after telling that it stays unknown."""
+        self.turns.sent(self.starter.subject(ticket))
+        if error is not None:
+            await self.reports.searching(ticket, error)
+        rivals = self.claims.rivals(ticket.key, self.starter.mark(ticket))
+        verdict = None
+        try:
+            verdict = await self.starter.reconcile(
+                ticket, wait=self.settle, outage=self.terms.poll.outage, rivals=rivals
+            )
+        except CallError as failure:
+            error = failure
         if isinstance(verdict, Started):
-            await self.book.note(ticket.key, Kind.STARTED, "started", id=verdict.workflow.id, text=verdict.evidence)
-            return verdict.workflow.id
-        unknown = Unknown(key=ticket.key, ticket=ticket, verdict=verdict, error=failure)
-        await self.book.note(ticket.key, Kind.UNKNOWN, "unknown", text=unknown.why)
-        self.tell(unknown)
+            return await self._owns(ticket, verdict.workflow.id, "started", verdict.evidence)
+        if self.start_unknown_again and ticket.key not in self.reports.doubts:
+            self.reports.doubts[ticket.key] = verdict
+            return Next.AGAIN
+        await self.reports.unknown(ticket, verdict, error)
         return None
 
     # Conflicts
 
-    async def _conflict(self, ticket: Ticket, error: StartConflict) -> int | None:
-        other = await self._other(ticket, alike=True) if self.on_conflict == "attach" else None
+    async def _conflict(self, ticket: Ticket, error: StartConflict) -> int | Next | None:
+        self._owns_none(ticket)
+        if self.on_conflict == "wait":
+            return Next.WHEN_FREE
+        other = await self._attachable(ticket) if self.on_conflict == "attach" else None
         if other is not None:
-            await self.book.note(ticket.key, Kind.STARTED, "attached", id=other.id, text="it was running already")
-            return other.id
-        skipped = self.on_conflict == "skip"
-        await self.book.note(ticket.key, Kind.NOT_STARTED, "skipped" if skipped else "conflict", text=str(error))
-        if skipped:
-            self.tell(Skipped(key=ticket.key, ticket=ticket, why=BUSY))
+            return await self._owns(ticket, other.id, "attached", "it was running already")
+        if self.on_conflict == "skip":
+            await self.reports.not_started(Skipped(key=ticket.key, ticket=ticket, why=BUSY), error)
         else:
-            self.tell(Conflicted(key=ticket.key, ticket=ticket, error=error))
+            await self.reports.not_started(Conflicted(key=ticket.key, ticket=ticket, error=error), error)
         return None
 
-    async def _other(self, ticket: Ticket, *, alike: bool) -> W | None:
+    async def _attachable(self, ticket: Ticket) -> W | None:
+        """Return the active workflow of the same definition on the event, or None if there is none to be seen."""
         try:
-            return await self.starter.active(ticket, alike=alike)
+            return await self.outage.outlast(lambda: self.starter.active(ticket, alike=True))
         except CallError:
             return None
 
-    async def _freed(self, ticket: Ticket) -> None:
-        """Wait until the event seems free, without a place, and take one again."""
-        await self.book.note(ticket.key, Kind.NOT_STARTED, "waiting", text=BUSY)
+    async def _freed(self, ticket: Ticket) -> bool:
+        """Wait without a place until the event seems free. Return False after telling that it cannot be read."""
+        await self.reports.waiting(ticket, BUSY)
         self._leave(ticket)
         poll = self.terms.poll
-        other = await self._other(ticket, alike=False)
-        if other is not None:
-            await self._gone(other.id)
-        await self.book.clock.sleep(poll.interval if other is not None else poll.ceiling)
-        await self.gate.enter()
-        self.running[ticket.key] = (ticket, None)
-
-    async def _gone(self, id: int) -> None:
-        """Wait for the end of somebody else's workflow, or until it cannot be observed."""
         try:
-            await wait(self.poller, id, Terms[W](poll=self.terms.poll), check=False)
-        except CallError:
-            return
+            other = await self.outage.outlast(lambda: self.starter.active(ticket, alike=False))
+            if other is not None:
+                await over(self.poller, other.id, poll)
+            await self.clock.sleep(poll.interval if other is not None else poll.ceiling)
+            await self.gate.enter()
+        except CallError as error:
+            await self.reports.not_sent(ticket, error)
+            return False
+        self.running[ticket.key] = (ticket, None)
+        return True
 
     # The end
 
-    async def _to_its_end(self, ticket: Ticket, id: int | None) -> None:
-        """Watch what was started, if it was, until it has an outcome."""
-        if id is None:
-            return
-        self.running[ticket.key] = (ticket, id)
-        outcome = await self._outcome(ticket.key, id)
-        kind = Kind.ENDED if isinstance(outcome, monitor.Finished | monitor.Vanished) else Kind.LEFT
-        await self.book.note(ticket.key, kind, word(outcome), id=id, text=trouble(outcome))
-        self.tell(Ran(key=ticket.key, ticket=ticket, outcome=outcome))
+    async def _watch(self, key: str, id: int) -> None:
+        """Watch a workflow until it has an outcome, and tell it."""
+        ticket, _ = self.running[key]
+        self.running[key] = (ticket, id)
 
-    async def _outcome(self, key: str, id: int) -> monitor.Outcome[W]:
-        async with monitor.watching(
-            self.poller, [id], None, poll=self.terms.poll, operations=False, stalled_after=None
-        ) as events:
-            async for event in events:
-                if isinstance(event, monitor.Change):
-                    await self.book.note(key, Kind.CHANGE, event.now.value, id=id, text=event.workflow.state_text)
-                outcome = self.terms.outcome(event)
-                if outcome is not None:
-                    return outcome
-        return monitor.TimedOut(id=id)  # a watch without a deadline ends with an outcome
+        async def changed(change: monitor.Change[W]) -> None:
+            await self.reports.changed(ticket, change)
 
-
-def word(outcome: monitor.Outcome[W]) -> str:
-    """An outcome in a word: a phase's, `vanished` or `unobserved`."""
-    if isinstance(outcome, monitor.Finished | monitor.Parked | monitor.Reached):
-        return str(outcome.workflow.phase.value)
-    return "vanished" if isinstance(outcome, monitor.Vanished) else "unobserved"
-
-
-def trouble(outcome: monitor.Outcome[W]) -> str:
-    """Why an outcome is none of the workflow's own."""
-    return str(outcome.error) if isinstance(outcome, monitor.Vanished | monitor.Unobserved) else ""
+        await self.reports.ran(ticket, await outcome(self.poller, id, self.terms, changed))

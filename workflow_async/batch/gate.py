@@ -5,9 +5,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 from attrs import define, field
 
-from workflow_async._call import Replay
-from workflow_async._retry import retryable
-from workflow_async.errors import CallError, InvalidArgument
+from workflow_async.errors import InvalidArgument
 from workflow_async.settings import Clock, Poll, whole_number
 
 
@@ -20,7 +18,7 @@ class Gate:
     clock: Clock
     poll: Poll
     count: Callable[[], Awaitable[int]] | None = None
-    """How many run on the server, ours and others'; None counts ours only."""
+    """How many run on the server, ours and others', and raises `CallError`; None counts ours only."""
     taken: int = field(default=0, init=False)
     """Places of ours."""
     _filling: bool = field(default=True, init=False)
@@ -28,7 +26,11 @@ class Gate:
     _left: anyio.Event = field(factory=anyio.Event, init=False)
 
     async def enter(self) -> None:
-        """Take a place, as soon as there is one; first come, first served."""
+        """Take a place, as soon as there is one; first come, first served.
+
+        Raises:
+            CallError: what runs on the server cannot be counted.
+        """
         async with self._queue:
             while not await self._admits():
                 await self._pause()
@@ -49,15 +51,10 @@ class Gate:
         return self._filling
 
     async def _running(self) -> int:
-        """How many run; as many as there are places while the server cannot be asked."""
+        """Return how many run. The server is only asked where that matters."""
         if self.count is None or self.taken >= self.high:
             return self.taken
-        try:
-            return max(self.taken, await self.count())
-        except CallError as error:
-            if not retryable(error, Replay.SAFE):
-                raise
-            return self.high
+        return max(self.taken, await self.count())
 
     async def _pause(self) -> None:
         if self.count is None:

@@ -55,7 +55,10 @@ class Earlier:
 
 @frozen(kw_only=True)
 class NotSent:
-    """The start never reached the server; another run starts it."""
+    """The start never reached the server, and another run starts it.
+
+    `error` is what kept it: no connection, an outage that lasted, or the check before the start.
+    """
 
     key: str
     error: CallError
@@ -71,14 +74,17 @@ class Refused:
     key: str
     error: CallError | InvalidArgument
     ticket: Ticket | None = None
-    """None for arguments that cannot be sent."""
+    """None for arguments that cannot be sent, and for an item that is no start."""
     id: None = field(default=None, init=False)
     succeeded: bool = field(default=False, init=False)
 
 
 @frozen(kw_only=True)
 class Conflicted:
-    """Another workflow is active on the event, so nothing was started; another run asks again."""
+    """Another workflow is active on the event, so nothing was started; another run asks again.
+
+    A batch tells this for `on_conflict="raise"` too: an exception would end all other starts.
+    """
 
     key: str
     error: StartConflict
@@ -100,14 +106,17 @@ class Skipped:
 
 @frozen(kw_only=True)
 class Unknown(Generic[W_co]):
-    """The start may or may not have happened, and looking for it did not tell; it is never sent again."""
+    """The start may or may not have happened, and the search for it did not tell.
+
+    It is not sent again, unless `run_all` is told to by `start_unknown_again`.
+    """
 
     key: str
     ticket: Ticket
     verdict: NotSeen | Ambiguous[W_co] | None
     """None if it could not even be looked for."""
-    error: StartOutcomeUnknown | CallError | None = None
-    """What happened to the start, or to the looking; None if another process sent it."""
+    error: StartOutcomeUnknown | CallError | InvalidArgument | None = None
+    """What happened to the start, or to the search; None if another process sent it."""
     id: None = field(default=None, init=False)
     succeeded: bool = field(default=False, init=False)
 

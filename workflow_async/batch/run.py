@@ -3,6 +3,7 @@
 import os
 from collections import deque
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
 
@@ -11,14 +12,16 @@ import anyio.lowlevel
 from anyio.abc import TaskGroup
 from attrs import define, field
 
-from workflow_async.batch.batch import Batch, OnConflict
+from workflow_async.batch.batch import FATAL, Batch, OnConflict
 from workflow_async.batch.book import Book
 from workflow_async.batch.entries import Item, Kind
 from workflow_async.batch.gate import Gate, gate
+from workflow_async.batch.outage import Outage, passing
+from workflow_async.batch.reports import Reports, first, unexpected
 from workflow_async.batch.results import Earlier, Refused, Result, Skipped
 from workflow_async.batch.starter import Starter
-from workflow_async.batch.tickets import Ticket
-from workflow_async.errors import InvalidArgument
+from workflow_async.batch.tickets import Ticket, is_key
+from workflow_async.errors import CallError, InvalidArgument
 from workflow_async.monitor import Poller
 from workflow_async.monitor.watch import Terms
 from workflow_async.phase import Workflow
@@ -86,6 +89,9 @@ class Run(Generic[W]):
     async def __aenter__(self) -> Self:
         """Open the journal and begin; raises `JournalUnusable`."""
         await self._book.open(self._starter.system, self._starter.server)
+        for item in self.items.values():
+            if item.ticket is not None:
+                self._batch.load(item, item.ticket)
         self._group = await anyio.create_task_group().__aenter__()
         self._group.start_soon(self._work)
         return self
@@ -121,27 +127,50 @@ class Run(Generic[W]):
             self._told.end()
 
     async def _all(self) -> None:
+        """Carry all starts to their results, then raise what ended the feeding of starts early."""
         left = [(item, item.ticket) for item in self.items.values() if item.kind in ASKED_FOR and item.ticket]
-        resumed = {item.key for item, _ in left}
+        failure: Exception | None = None
         async with anyio.create_task_group() as group:
             for item, ticket in left:
                 self._gate.taken += 1
                 self._batch.running[item.key] = (ticket, item.id)
                 group.start_soon(self._batch.resume, item, ticket)
-            for place, start in enumerate(self._starts, 1):
-                await anyio.lowlevel.checkpoint()
-                fresh = await self._fresh(start, place, resumed)
-                if fresh is not None:
-                    await self._gate.enter()
-                    self._batch.running[fresh.key] = (fresh, None)
-                    group.start_soon(self._batch.carry, fresh)
+            try:
+                await self._feed(group, {item.key for item, _ in left})
+            except FATAL:
+                raise
+            except Exception as error:  # noqa: BLE001 - an error of the caller's iterable; what runs goes on first
+                failure = error
+        if failure is not None:
+            raise failure
 
-    async def _fresh(self, start: Any, place: int, resumed: set[str]) -> Ticket | None:
-        """What to start, or None if it is not to be started, which is told then."""
+    async def _feed(self, group: TaskGroup, resumed: set[str]) -> None:
+        """Give each start its place, one by one."""
+        for number, start in enumerate(self._starts, 1):
+            await anyio.lowlevel.checkpoint()
+            fresh = await self._fresh(start, number, resumed)
+            if fresh is not None and await self._admitted(fresh):
+                self._batch.running[fresh.key] = (fresh, None)
+                group.start_soon(self._batch.carry, fresh)
+
+    async def _admitted(self, ticket: Ticket) -> bool:
+        """Wait for a place. Return False after telling that the server could not be asked for too long."""
+        try:
+            await self._gate.enter()
+        except CallError as error:
+            if not passing(error):
+                raise  # the workflows of others cannot be counted at all
+            await self._batch.reports.not_sent(ticket, error)
+            return False
+        return True
+
+    async def _fresh(self, start: Any, number: int, resumed: set[str]) -> Ticket | None:
+        """Return what to start, or None after telling why it is not to be started."""
         try:
             ticket = self._starter.ticket(start)
-        except InvalidArgument as error:
-            await self._unfit(getattr(start, "key", None) or f"#{place}", error)
+        except Exception as error:  # noqa: BLE001 - whatever an odd item raises concerns that item only
+            odd = error if isinstance(error, InvalidArgument) else unexpected(error)
+            await self._unfit(_key_of(start) or f"#{number}", odd)
             return None
         fresh = ticket.key not in self._seen
         self._seen.add(ticket.key)
@@ -162,7 +191,7 @@ class Run(Generic[W]):
             return Earlier(key=ticket.key, ticket=ticket, id=item.id, word=item.word)
         return None
 
-    async def _unfit(self, key: str, error: InvalidArgument) -> None:
+    async def _unfit(self, key: str, error: InvalidArgument | CallError) -> None:
         """Tell of a start that cannot be sent, and remember it unless its key is somebody else's."""
         if key not in self.items:
             await self._book.note(key, Kind.NOT_STARTED, "refused", text=str(error))
@@ -181,20 +210,29 @@ def run(
     journal: Path | None,
     terms: Terms[W],
     settle: float,
+    start_unknown_again: bool,
 ) -> Run[W]:
     """A run, not yet begun; raises `InvalidArgument` for what makes no sense."""
     if on_conflict not in {"raise", "skip", "attach", "wait"}:
         raise InvalidArgument("on_conflict", 'must be "raise", "skip", "attach" or "wait"')
     running: dict[str, tuple[Ticket, int | None]] = {}
-    count = (lambda: starter.occupied(tuple(running.values()))) if count_others else None
-    book, told = Book(poller.clock, journal), Told[Result[W]]()
-    places = gate(max_running, low, count, poller.clock, terms.poll)
-    batch = Batch(starter, poller, book, places, terms, on_conflict, settle, told.tell, running)
+    clock, poll = poller.clock, terms.poll
+    outage, book, told = Outage(clock, poll), Book(clock, journal), Told[Result[W]]()
+
+    async def occupied() -> int:
+        return await outage.outlast(lambda: starter.occupied(tuple(running.values())))
+
+    places = gate(max_running, low, occupied if count_others else None, clock, poll)
+    reports = Reports(book, told.tell)
+    batch = Batch(
+        starter, poller, clock, places, outage, reports, terms, on_conflict, settle, start_unknown_again, running
+    )
     return Run(starter, starts, book, places, batch, told)
 
 
-def first(error: Exception) -> Exception:
-    """The first error that a task group raised, or the error itself."""
-    while isinstance(error, ExceptionGroup):
-        error = error.exceptions[0]
-    return error
+def _key_of(start: Any) -> str | None:
+    """Return the key that an odd item gives itself, or None if it has none that can be used."""
+    with suppress(Exception):  # an item that raises has none
+        key = start.key
+        return key if is_key(key) else None
+    return None

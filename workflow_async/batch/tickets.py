@@ -20,8 +20,13 @@ Argument = str | Mapping[str, str] | None
 """What a start is called with, as the texts that are sent."""
 
 
+def is_key(value: object) -> bool:
+    """Return True for a text that can be a key."""
+    return isinstance(value, str) and bool(value.strip()) and len(value) <= MOST and value.isprintable()
+
+
 def _checked(_: object, attribute: "Attribute[str]", value: str) -> None:
-    if not isinstance(value, str) or not value.strip() or len(value) > MOST or not value.isprintable():
+    if not is_key(value):
         raise InvalidArgument(attribute.name, f"must be 1 to {MOST} printable characters, not all blank")
 
 
@@ -44,7 +49,13 @@ class Ticket:
     key: str = field(validator=_checked)
     """The same for the same start: a digest of the arguments unless given."""
     baseline: int | None = None
-    """Opencast: no workflow of the event had a higher id before the start; None if nobody looked, 0 if it had none."""
+    """Opencast: no workflow of the event had a higher id at `prepared_at`. 0 if it had none, None if not known."""
+    baseline_lag: float = 0.0
+    """Seconds by which the source of `baseline` may have been late: 0 if it was a database or the caller.
+
+    The list of Opencast <= 11 may leave out workflows that are younger than this. Above such a baseline only a date can
+    tell the workflow of this start from an earlier one.
+    """
 
     @property
     def subject(self) -> str:
@@ -63,6 +74,7 @@ class Ticket:
                 "prepared_at": self.prepared_at.astimezone(UTC).isoformat(),
                 "key": self.key,
                 "baseline": self.baseline,
+                "baseline_lag": self.baseline_lag,
             }
         )
 
@@ -93,6 +105,7 @@ KINDS: dict[str, tuple[type, ...]] = {
     "prepared_at": (str,),
     "key": (str,),
     "baseline": (int, type(None)),
+    "baseline_lag": (int, float),
 }
 
 
@@ -105,8 +118,9 @@ def _members(text: str) -> dict[str, Any]:
         why = "it is no object"
     if not isinstance(tree, dict):
         raise InvalidArgument("ticket", f"cannot be read: {why}")
+    tree.setdefault("baseline_lag", 0.0)
     for name, kinds in KINDS.items():
-        if not isinstance(tree.get(name), kinds) or isinstance(tree[name], bool):
+        if not isinstance(tree.get(name), kinds) or isinstance(tree.get(name), bool):
             raise InvalidArgument("ticket", f"cannot be read: {name} is missing or of another kind")
     return tree
 

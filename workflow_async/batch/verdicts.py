@@ -3,10 +3,9 @@
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
 
-from attrs import frozen
+from attrs import define, field, frozen
 
-from workflow_async._call import Replay
-from workflow_async._retry import retryable
+from workflow_async.batch.outage import Endurance, passing
 from workflow_async.errors import CallError
 from workflow_async.phase import Workflow
 from workflow_async.settings import Clock
@@ -49,14 +48,60 @@ Verdict = Started[W_co] | NotSeen | Ambiguous[W_co]
 Look = Callable[[], Awaitable[Started[W] | Ambiguous[W] | None]]
 
 
-async def observe(look: Look[W], clock: Clock, seconds: Callable[[], float]) -> Verdict[W]:
-    """Look until the start is seen, or for so many seconds; looks that fail are tried again within them.
+@frozen
+class Rivals:
+    """What is known of the other starts of a batch while a start is searched for."""
+
+    owns: Callable[[int], bool] = lambda _: False
+    """True for the id of a workflow that belongs to another start."""
+    contested: Callable[[], bool] = lambda: False
+    """True while another start, which may have happened and has no id yet, may own the same workflow."""
+
+
+ALONE = Rivals()
+CONTESTED = "another start of the batch, which may have happened too, may own it"
+
+
+@define(eq=False)
+class Search:
+    """How long a start has been searched for: the time between checks that were answered."""
+
+    clock: Clock
+    answered: list[float] = field(factory=list, init=False)
+    used: float = field(default=0.0, init=False)
+    _failed: bool = field(default=False, init=False)
+
+    def failed(self) -> None:
+        """Note a check that failed: the time until the next answer counts as no more than one pause."""
+        self._failed = True
+
+    def answer(self) -> None:
+        """Note a check that was answered."""
+        now = self.clock.now()
+        gap = now - self.answered[-1] if self.answered else 0.0
+        self.used += min(gap, EVERY) if self._failed else gap
+        self._failed = False
+        self.answered.append(now)
+
+    @property
+    def result(self) -> NotSeen:
+        """What checks that did not see the start come to."""
+        return NotSeen(self.answered[-1] - self.answered[0], len(self.answered))
+
+
+async def observe(look: Look[W], clock: Clock, seconds: Callable[[], float], outage: float | None = None) -> Verdict[W]:
+    """Check until the start is seen, or until checks have been answered for `seconds`.
+
+    Args:
+        look: one check.
+        clock: measures the time.
+        seconds: how long to search. Time in which checks fail does not count.
+        outage: seconds for which checks may fail in a row. The same as `seconds` if None.
 
     Raises:
-        CallError: no look succeeded, or one failed in a way that will not change.
+        CallError: the checks failed for too long, or in a way that will not change.
     """
-    began = clock.now()
-    looked_at: list[float] = []
+    search, endurance = Search(clock), Endurance(clock)
     verdict: Started[W] | Ambiguous[W] | None = None
     while True:
         failure: CallError | None = None
@@ -65,13 +110,18 @@ async def observe(look: Look[W], clock: Clock, seconds: Callable[[], float]) -> 
         except CallError as error:
             failure = error
         if failure is None:
-            looked_at.append(clock.now())
-        if failure is not None and not retryable(failure, Replay.SAFE):
-            raise failure
-        left = began + seconds() - clock.now()
-        if isinstance(verdict, Started) or left <= 0:
+            search.answer()
+            endurance.reset()
+            left = seconds() - search.used
+            if isinstance(verdict, Started) or left <= 0:
+                return verdict or search.result
+            pause = min(EVERY, left)
+        elif not passing(failure) or endurance.over(failure, seconds() if outage is None else outage):
             break
-        await clock.sleep(min(EVERY, left))
-    if failure is not None and not looked_at:
+        else:
+            search.failed()
+            pause = max(EVERY, failure.retry_after or 0.0)
+        await clock.sleep(pause)
+    if verdict is None:
         raise failure
-    return verdict or NotSeen(looked_at[-1] - looked_at[0], len(looked_at))
+    return verdict

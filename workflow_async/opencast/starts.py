@@ -1,8 +1,9 @@
 """How starts of an Opencast are prepared, sent once, recognized afterwards and counted."""
 
+import json
 import uuid
 from collections.abc import Collection, Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from attrs import define, evolve, field, frozen
@@ -13,22 +14,22 @@ from workflow_async._retry import may_have_happened
 from workflow_async._transport import Transport
 from workflow_async.batch import Ambiguous, Started, Ticket, Verdict
 from workflow_async.batch.tickets import digest
-from workflow_async.batch.verdicts import observe
+from workflow_async.batch.verdicts import ALONE, Rivals, observe
 from workflow_async.errors import (
     CallError,
     DecodeError,
     Forbidden,
     InvalidArgument,
     ListingNotSupported,
+    NotFound,
     StartOutcomeUnknown,
 )
 from workflow_async.opencast import calls, filters
-from workflow_async.opencast.records import State, Workflow
+from workflow_async.opencast.evidence import judged, subject
+from workflow_async.opencast.records import Event, State, Workflow
 
 LATE = 12.0
 """Seconds a list is looked at before it is believed that something is not in it: its index lags up to 10."""
-SKEW = timedelta(minutes=5)
-"""By how much the server's clock may be off."""
 PAGE = 100
 RUNNING = (State.INSTANTIATED, State.RUNNING, State.FAILING)
 
@@ -112,7 +113,7 @@ class Starts:
         A start that is cut off early is not repeated, so each has the whole of `Timeouts.call`, or `timeout` seconds.
         """
         self.check(ticket)
-        event, definition = _subject(ticket)
+        event, definition = subject(ticket)
         call = calls.start_workflow(event, definition, _configuration(ticket), include)
         try:
             return await self.transport.send(call, timeout=timeout or self.transport.timeouts.call)
@@ -131,31 +132,59 @@ class Starts:
         """Send the start, once, and return the new workflow's id."""
         return (await self.send(ticket)).id
 
-    async def renewed(self, ticket: Ticket) -> Ticket:
-        """The ticket as of now, with the highest id among the event's workflows, where that can be told."""
-        baseline = None
-        if self._tells:
-            try:
-                baseline = max((workflow.id for workflow in await self._of_event(_subject(ticket)[0])), default=0)
-            except Forbidden:
-                self._tells = False
-            except CallError:
-                pass
-        return evolve(ticket, baseline=baseline, prepared_at=self._now())
+    @property
+    def guard_lag(self) -> float:
+        """Seconds in which the server may accept a second start on the same event: its guard reads the list's index."""
+        return LATE if self._lists else 0.0
 
-    async def reconcile(self, ticket: Ticket, *, wait: float) -> Verdict[Workflow]:
-        """Look for what a ticket started; a list, which lags, is looked at for 12 s at least."""
+    def subject(self, ticket: Ticket) -> str:
+        """Return the event: it can have one active workflow at a time."""
+        return subject(ticket)[0]
+
+    def mark(self, ticket: Ticket) -> str:
+        """Return event and definition, all that an Opencast tells of a workflow's start."""
+        return json.dumps(subject(ticket))
+
+    async def renewed(self, ticket: Ticket) -> Ticket:
+        """Check the server, and return the ticket as of now with the highest id among the event's workflows.
+
+        Where this user may not read an event's workflows, the event itself is the check, and there is no baseline.
+
+        Raises:
+            CallError: the check failed, so a start must not be sent now.
+        """
+        event = self.subject(ticket)
+        found = await self._readable(event)
+        if found is None:
+            await self._event(event)
+            return evolve(ticket, baseline=None, baseline_lag=0.0, prepared_at=self._now())
+        baseline = max((workflow.id for workflow in found), default=0)
+        lag = await self._lag(event, baseline) if self._lists else 0.0
+        return evolve(ticket, baseline=baseline, baseline_lag=lag, prepared_at=self._now())
+
+    async def reconcile(
+        self, ticket: Ticket, *, wait: float, outage: float | None = None, rivals: Rivals = ALONE
+    ) -> Verdict[Workflow]:
+        """Search for what a ticket started. A list, which lags, is searched for 12 s at least."""
         self.check(ticket)
 
         async def look() -> Started[Workflow] | Ambiguous[Workflow] | None:
-            return await self._look(ticket)
+            return await self._look(ticket, rivals)
 
-        return await observe(look, self.transport.clock, lambda: max(wait, LATE) if self._lists else wait)
+        return await observe(look, self.transport.clock, lambda: max(wait, LATE) if self._lists else wait, outage)
 
     async def active(self, ticket: Ticket, *, alike: bool) -> Workflow | None:
-        """The event's active workflow, if it can be told; `alike`: only if it is of the same definition."""
-        event, definition = _subject(ticket)
-        going = [workflow for workflow in await self._of_event(event) if not workflow.phase.final]
+        """Return the event's active workflow, or None if there is none or this user may not read it.
+
+        Args:
+            ticket: the start.
+            alike: return it only if it is of the same definition.
+
+        Raises:
+            CallError: the server could not be asked.
+        """
+        event, definition = subject(ticket)
+        going = [workflow for workflow in await self._readable(event) or () if not workflow.phase.final]
         return next((workflow for workflow in going if not alike or workflow.definition == definition), None)
 
     async def occupied(self, ours: Collection[tuple[Ticket, int | None]]) -> int:
@@ -169,24 +198,17 @@ class Starts:
                 known = {id for _, id in ours if id is not None}
                 return len(listed | known) + sum(id is None for _, id in ours)
         processed = Listing(self.transport.send, calls.list_processing(size=PAGE), lambda event: event.id)
-        return len({event.id async for event in processed} | {_subject(ticket)[0] for ticket, _ in ours})
+        return len({event.id async for event in processed} | {subject(ticket)[0] for ticket, _ in ours})
 
-    async def _look(self, ticket: Ticket) -> Started[Workflow] | Ambiguous[Workflow] | None:
-        event, definition = _subject(ticket)
+    async def _look(self, ticket: Ticket, rivals: Rivals) -> Started[Workflow] | Ambiguous[Workflow] | None:
+        event = self.subject(ticket)
         try:
             found = await self._of_event(event)
-        except Forbidden as error:
+        except (Forbidden, NotFound) as error:
             return await self._glance(event, error)
-        later = [workflow for workflow in found if _is_later(ticket, workflow) is not False]
-        same = [workflow for workflow in later if workflow.definition == definition]
-        if len(same) == 1 and _is_later(ticket, same[0]):
-            since = f"above {ticket.baseline}" if ticket.baseline is not None else "begun since"
-            return Started(same[0], f"the only workflow {definition!r} on event {event} {since}")
-        if same:
-            return Ambiguous(tuple(same), f"{len(same)} workflows {definition!r} on event {event} may be it")
-        return Ambiguous(tuple(later), "of another definition, such as an error handler's") if later else None
+        return judged(ticket, found, rivals)
 
-    async def _glance(self, event: str, error: Forbidden) -> Ambiguous[Workflow] | None:
+    async def _glance(self, event: str, error: CallError) -> Ambiguous[Workflow] | None:
         """What the event itself says, where its workflows may not be seen: whether it ever had any."""
         events = await self.transport.send(calls.events_by_id([event]))
         state = events[0].processing_state if events else None
@@ -194,6 +216,33 @@ class Starts:
             return None
         seen = "it is not shown" if state is None else f"its latest workflow is {state.value}"
         return Ambiguous((), f"the workflows of event {event} may not be seen ({error.what}); {seen}")
+
+    async def _readable(self, event: str) -> tuple[Workflow, ...] | None:
+        """Return the workflows of an event, or None if this user may not read them."""
+        if self._tells:
+            try:
+                return await self._of_event(event)
+            except Forbidden:
+                self._tells = False
+            except NotFound:
+                pass
+        return None
+
+    async def _event(self, event: str) -> Event | None:
+        """Return an event as it is listed, or None if it is not listed or this user may not read it."""
+        try:
+            found = await self.transport.send(calls.events_by_id([event]))
+        except (Forbidden, NotFound):
+            return None
+        return found[0] if found else None
+
+    async def _lag(self, event: str, baseline: int) -> float:
+        """Return by how much a baseline from the list may be late: not at all if the event never had a workflow.
+
+        The list of events has an index of its own, which does not lag.
+        """
+        shown = await self._event(event) if baseline == 0 else None
+        return 0.0 if shown is not None and shown.processing_state is None else LATE
 
     async def _of_event(self, event: str) -> tuple[Workflow, ...]:
         """The workflows of one event: from the list up to Opencast 11, later for administrators only."""
@@ -217,27 +266,6 @@ class Starts:
         return datetime.fromtimestamp(self.transport.clock.wall(), UTC)
 
 
-def _subject(ticket: Ticket) -> tuple[str, str]:
-    return str(ticket.arguments["event"]), str(ticket.arguments["definition"])
-
-
 def _configuration(ticket: Ticket) -> Mapping[str, str] | None:
     settings = ticket.arguments["configuration"]
     return settings if isinstance(settings, Mapping) else None
-
-
-def _is_later(ticket: Ticket, workflow: Workflow) -> bool | None:
-    """Whether a workflow came after the ticket was made; None if nobody can say."""
-    if ticket.baseline is not None:
-        return workflow.id > ticket.baseline
-    began = _began(workflow)
-    if began is None or ticket.prepared_at - SKEW <= began < ticket.prepared_at:
-        return None
-    return began >= ticket.prepared_at
-
-
-def _began(workflow: Workflow) -> datetime | None:
-    """When a workflow was made, or its first operation began, where the record says so."""
-    if workflow.created is not None:
-        return workflow.created
-    return min((ran.start for ran in workflow.operations or () if ran.start is not None), default=None)

@@ -50,7 +50,8 @@ class Starting(monitor.Monitored[Workflow]):
 
         Args:
             ticket: of `prepare_start`, or of a `StartOutcomeUnknown`.
-            wait: seconds to look for; ends early when it is seen.
+            wait: seconds to search. The search ends early when the start is seen. Time in which checks fail does not
+                count, and they may fail for as long in a row.
 
         Raises:
             CallError: it cannot be looked for.
@@ -71,11 +72,16 @@ class Starting(monitor.Monitored[Workflow]):
         poll: Poll = Poll(),
         parked: monitor.WhenParked = "wait",
         settle: float = 30.0,
+        start_unknown_again: bool = False,
     ) -> batch.Run[Workflow]:
         """Start many, never more than so many at once: `async with pv.workflows.run_all(…) as outcomes: async for …`.
 
         Each start is sent at most once, and has one `batch.Result`; a bad one never spoils the rest. What was surely
         not carried out (no connection, 429) is tried again for `poll.outage` seconds.
+
+        Before each start one request checks that the server answers. While it does not, nothing is sent: the batch
+        checks again after `poll.interval`, or what the server asks for, and after `poll.outage` seconds of failures in
+        a row tells the start as `NotSent`. A server that asks for a longer pause than that is told at once.
 
         With a journal, running the same starts again after a crash goes on where it was: what runs is watched, what
         ended is told as `Earlier`, what was surely not started is started, and what may have been is looked for and,
@@ -87,15 +93,18 @@ class Starting(monitor.Monitored[Workflow]):
                 whose start stays unknown, or that cannot be observed, no longer counts.
             low: start no more until this few are left; `max_running - 1` if None.
             count_others: count everybody's active and pending workflows, by the total of their list. It looks every
-                `poll.interval`, so others may get in between.
+                `poll.interval`, so others may get in between. While they cannot be counted, nothing is started.
             journal: an SQLite file, made if there is none; needs the extra `[journal]`.
-            poll: how often to look.
+            poll: how often to look, and how long to endure an outage.
             parked: what to do about a workflow that needs a person: "wait", or leave it ("return", "raise").
-            settle: seconds to look for a start whose fate is unknown.
+            settle: seconds to search for a start whose outcome is unknown. Time in which checks fail does not count.
+            start_unknown_again: send a start again, once, whose outcome is unknown after the search. It may then run
+                twice. Starts that an earlier run of the journal left unknown are included.
 
         Raises:
             InvalidArgument: at once, for settings that make no sense.
             JournalUnusable: on entering: in use, of another system or server, or no journal.
+            Exception: while iterating, what `starts` itself raises, once all that was started has its result.
         """
         terms = Terms[Workflow](poll=poll, parked=parked)
         return run(
@@ -109,4 +118,5 @@ class Starting(monitor.Monitored[Workflow]):
             journal=journal,
             terms=terms,
             settle=settle,
+            start_unknown_again=start_unknown_again,
         )

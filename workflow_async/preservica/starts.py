@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import Collection, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -14,8 +15,8 @@ from workflow_async._transport import Transport
 from workflow_async.batch import Ambiguous, Ticket, Verdict
 from workflow_async.batch import Started as Seen
 from workflow_async.batch.tickets import digest
-from workflow_async.batch.verdicts import observe
-from workflow_async.errors import CallError, DecodeError, InvalidArgument, StartOutcomeUnknown
+from workflow_async.batch.verdicts import ALONE, CONTESTED, Rivals, observe
+from workflow_async.errors import CallError, DecodeError, Forbidden, InvalidArgument, NotFound, StartOutcomeUnknown
 from workflow_async.preservica import calls, filters
 from workflow_async.preservica.records import Context, Started, State, Workflow
 
@@ -41,6 +42,8 @@ class Starts:
 
     transport: Transport
     system: str = "preservica"
+    guard_lag: float = 0.0
+    """No start conflicts with another."""
 
     @property
     def server(self) -> str:
@@ -122,18 +125,36 @@ class Starts:
             raise self._unknown(ticket, DecodeError("the answer to the start has no Id @ /"))
         return started.id
 
+    def subject(self, ticket: Ticket) -> None:
+        """Return None: any number of workflows of a context can run at a time."""
+
+    def mark(self, ticket: Ticket) -> str:
+        """Return the correlation id."""
+        return ticket.correlation_id
+
     async def renewed(self, ticket: Ticket) -> Ticket:
-        """The ticket as of now; its correlation id is all that is needed to recognize its workflow."""
+        """Check the server with the read of one row, and return the ticket as of now.
+
+        The correlation id is all that is needed to recognize its workflow. A user who may not read the list has an
+        answer too, and that is all the check is about.
+
+        Raises:
+            CallError: the check failed, so a start must not be sent now.
+        """
+        with suppress(Forbidden, NotFound):
+            await self._count_running()
         return evolve(ticket, prepared_at=self._now())
 
-    async def reconcile(self, ticket: Ticket, *, wait: float) -> Verdict[Workflow]:
-        """Look for the correlation id among the workflows of the context since shortly before the ticket."""
+    async def reconcile(
+        self, ticket: Ticket, *, wait: float, outage: float | None = None, rivals: Rivals = ALONE
+    ) -> Verdict[Workflow]:
+        """Search for the correlation id among the workflows of the context since shortly before the ticket."""
         self.check(ticket)
 
         async def look() -> Seen[Workflow] | Ambiguous[Workflow] | None:
-            return await self._look(ticket)
+            return await self._look(ticket, rivals)
 
-        return await observe(look, self.transport.clock, lambda: wait)
+        return await observe(look, self.transport.clock, lambda: wait, outage)
 
     async def active(self, ticket: Ticket, *, alike: bool) -> Workflow | None:
         """None: a start on a Preservica conflicts with nothing."""
@@ -141,19 +162,25 @@ class Starts:
 
     async def occupied(self, ours: Collection[tuple[Ticket, int | None]]) -> int:
         """How many workflows are active or pending, by the total of their list, and those of ours on their way."""
+        return await self._count_running() + sum(id is None for _, id in ours)
+
+    async def _count_running(self) -> int:
         query = filters.workflow_query(state=RUNNING, newest_first=False)
         page = await self.transport.send(calls.list_workflows(query, size=1))
-        total = len(page.items) if page.total is None else page.total
-        return total + sum(id is None for _, id in ours)
+        return len(page.items) if page.total is None else page.total
 
-    async def _look(self, ticket: Ticket) -> Seen[Workflow] | Ambiguous[Workflow] | None:
+    async def _look(self, ticket: Ticket, rivals: Rivals) -> Seen[Workflow] | Ambiguous[Workflow] | None:
         mark = ticket.correlation_id
         unmarked, marked = [], []
         async for workflow in self._since(ticket):
+            if rivals.owns(workflow.id):
+                continue
             if workflow.correlation_id == mark:
                 marked.append(workflow)
             elif workflow.correlation_id is None and _may_be_of(ticket, workflow):
                 unmarked.append(workflow)
+        if len(marked) == 1 and rivals.contested():
+            return Ambiguous(tuple(marked), CONTESTED)
         if len(marked) == 1:
             return Seen(marked[0], f"it carries the correlation id {mark}")
         if marked:

@@ -1,0 +1,58 @@
+"""What the workflows of an event say of a start whose outcome is unknown. Pure."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from workflow_async.batch.tickets import Ticket
+from workflow_async.batch.verdicts import CONTESTED, Ambiguous, Rivals, Started
+from workflow_async.opencast.records import Workflow
+
+SKEW = timedelta(minutes=5)
+"""By how much the server's clock may be off."""
+QUEUE = timedelta(seconds=60)
+"""Time that a workflow may wait for its first operation, where only the start of that operation is known."""
+
+
+def subject(ticket: Ticket) -> tuple[str, str]:
+    """Return the event and the definition of a start."""
+    return str(ticket.arguments["event"]), str(ticket.arguments["definition"])
+
+
+def judged(ticket: Ticket, found: Iterable[Workflow], rivals: Rivals) -> Started[Workflow] | Ambiguous[Workflow] | None:
+    """Return what the workflows of an event say of a start, or None if none of them can be the start's."""
+    event, definition = subject(ticket)
+    mine = [workflow for workflow in found if not rivals.owns(workflow.id)]
+    later = [workflow for workflow in mine if is_later(ticket, workflow) is not False]
+    same = [workflow for workflow in later if workflow.definition == definition]
+    if len(same) == 1 and is_later(ticket, same[0]):
+        if rivals.contested():
+            return Ambiguous(tuple(same), CONTESTED)
+        since = f"above {ticket.baseline}" if ticket.baseline is not None else "begun since"
+        return Started(same[0], f"the only workflow {definition!r} on event {event} {since}")
+    if same:
+        return Ambiguous(tuple(same), f"{len(same)} workflows {definition!r} on event {event} may be it")
+    return Ambiguous(tuple(later), "of another definition, such as an error handler's") if later else None
+
+
+def is_later(ticket: Ticket, workflow: Workflow) -> bool | None:
+    """Return whether a workflow came after the ticket was made, or None if that cannot be decided."""
+    if ticket.baseline is not None and (workflow.id <= ticket.baseline or not ticket.baseline_lag):
+        return workflow.id > ticket.baseline
+    made, began = workflow.created, _began(workflow)
+    if made is not None and made >= _to_millisecond(ticket.prepared_at):
+        return True
+    # How long a workflow waited to begin is unknown. Above a late baseline are those of the last seconds: none is sure.
+    if made is None and ticket.baseline is None and began is not None and began >= ticket.prepared_at + QUEUE:
+        return True
+    known = made or began
+    return False if known is not None and known < ticket.prepared_at - SKEW else None
+
+
+def _began(workflow: Workflow) -> datetime | None:
+    """Return when the first operation of a workflow began, or None if that is unknown."""
+    return min((ran.start for ran in workflow.operations or () if ran.start is not None), default=None)
+
+
+def _to_millisecond(moment: datetime) -> datetime:
+    """Return a moment as precisely as the server tells it."""
+    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
