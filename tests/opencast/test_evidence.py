@@ -1,0 +1,126 @@
+"""What the workflows of an event say of a start whose outcome is unknown; no event loop, no socket."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workflow_async.batch import Ambiguous, Started, Ticket
+from workflow_async.batch.verdicts import ALONE, Rivals
+from workflow_async.opencast.evidence import is_later, judged
+from workflow_async.opencast.records import Operation, OperationState, State, Workflow
+
+NOW = datetime(2026, 3, 1, 12, 30, 0, 123_456, UTC)
+
+
+def ticket(baseline: int | None = None, lag: float = 0.0) -> Ticket:
+    """A start of `fast` on the event `e`."""
+    return Ticket(
+        system="opencast",
+        server="https://oc.example.org",
+        arguments={"event": "e", "definition": "fast", "configuration": None},
+        correlation_id="mark",
+        prepared_at=NOW,
+        key="key",
+        baseline=baseline,
+        baseline_lag=lag,
+    )
+
+
+def workflow(
+    id: int = 9, *, made: float | None = None, began: float | None = None, definition: str = "fast"
+) -> Workflow:
+    """A workflow that was made, or whose first operation began, so many seconds after the ticket."""
+    ran = () if began is None else (operation(began + 30), operation(began), operation(None))
+    return Workflow(
+        id=id,
+        state=State.RUNNING,
+        state_text="running",
+        definition=definition,
+        event="e",
+        operations=ran,
+        created=None if made is None else NOW.replace(microsecond=123_000) + timedelta(seconds=made),
+    )
+
+
+def operation(began: float | None) -> Operation:
+    start = None if began is None else NOW + timedelta(seconds=began)
+    return Operation(operation="inspect", state=OperationState.RUNNING, state_text="running", start=start)
+
+
+@pytest.mark.parametrize(
+    ("made", "began", "later"),
+    [
+        (0.0, None, True),
+        (-0.001, None, None),  # the server tells milliseconds
+        (3600.0, None, True),
+        (-1.0, None, None),
+        (-1.0, 3600.0, None),  # it waited an hour, and was made before
+        (-299.0, None, None),
+        (-301.0, None, False),
+        (None, 61.0, True),
+        (None, 59.0, None),
+        (None, 0.0, None),
+        (None, -299.0, None),
+        (None, -301.0, False),
+        (None, None, None),
+    ],
+)
+def test_without_a_baseline_dates_decide(
+    made: float | None,
+    began: float | None,
+    later: bool | None,  # noqa: FBT001 - a column of the table above
+) -> None:
+    assert is_later(ticket(), workflow(made=made, began=began)) is later
+
+
+@given(
+    id=st.integers(0, 20),
+    baseline=st.integers(0, 20),
+    made=st.none() | st.floats(-1000, 1000),
+    began=st.none() | st.floats(-1000, 1000),
+)
+def test_an_exact_baseline_decides_whatever_the_dates_are(
+    id: int, baseline: int, made: float | None, began: float | None
+) -> None:
+    assert is_later(ticket(baseline), workflow(id, made=made, began=began)) is (id > baseline)
+
+
+@given(id=st.integers(0, 20), baseline=st.integers(0, 20), began=st.none() | st.floats(-1000, 10**6))
+def test_a_late_baseline_excludes_and_proves_nothing(id: int, baseline: int, began: float | None) -> None:
+    later = is_later(ticket(baseline, 12.0), workflow(id, began=began))
+    assert later is not True
+    assert later is False or id > baseline
+
+
+def test_above_a_late_baseline_a_date_of_creation_proves_it() -> None:
+    assert is_later(ticket(7, 12.0), workflow(9, made=1.0)) is True
+    assert is_later(ticket(7, 12.0), workflow(9, made=-1.0)) is None
+    assert is_later(ticket(9, 12.0), workflow(9, made=1.0)) is False
+
+
+def test_the_only_later_workflow_of_the_definition_is_it() -> None:
+    others = [workflow(3), workflow(12, definition="handler")]
+    found = judged(ticket(7), [*others, workflow(9)], ALONE)
+    assert isinstance(found, Started)
+    assert found.workflow.id == 9
+
+
+@pytest.mark.parametrize("owned", [{9}, {11}, {9, 11}])
+def test_what_other_starts_own_is_left_out(owned: set[int]) -> None:
+    rivals = Rivals(owns=owned.__contains__)
+    found = judged(ticket(7), [workflow(9), workflow(11)], rivals)
+    left = {9, 11} - owned
+    assert {found.workflow.id} == left if isinstance(found, Started) else not left
+
+
+def test_what_another_start_may_own_is_ambiguous_only_where_it_would_be_taken() -> None:
+    rivals = Rivals(contested=lambda: True)
+    found = judged(ticket(7), [workflow(9)], rivals)
+    assert isinstance(found, Ambiguous)
+    assert found.candidates == (workflow(9),)
+    assert judged(ticket(9), [workflow(9)], rivals) is None
+    two = judged(ticket(7), [workflow(9), workflow(11)], rivals)
+    assert isinstance(two, Ambiguous)
+    assert two.why == "2 workflows 'fast' on event e may be it"
