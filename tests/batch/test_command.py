@@ -162,6 +162,33 @@ def test_a_start_nobody_knows_about_comes_first_and_is_3(command: Command, fakes
     assert [line["outcome"] for line in lines(report.stdout)] == ["unknown", "succeeded"]
 
 
+def test_starts_that_stay_unknown_are_made_again_if_the_command_says_so(command: Command, fakes: Sandbox) -> None:
+    fakes.opencast.faults = Faults(script=[Fault.SERVER_ERROR], methods=("POST",))
+    given = ("run", on_events(fakes, "noop", "noop"), "--max-running", 1, "--journal", "b.sqlite", "--json", *OFTEN)
+    told = [
+        command(*given, *more, env=opencast_of(fakes))
+        for more in ((), (), ("--again", "unknown"), ("--again", "unknown"))
+    ]
+    assert [result.exit_code for result in told] == [3, 3, 0, 0]
+    assert [{line["key"]: line["outcome"] for line in lines(result.stdout)}["0"] for result in told] == [
+        *("unknown", "unknown", "succeeded", "succeeded")
+    ]
+    assert len(runs(fakes.opencast)) == 2
+
+
+def test_starts_on_a_preservica_are_made_again_too(command: Command, fakes: Sandbox) -> None:
+    fakes.preservica.faults = Faults(script=[Fault.SERVER_ERROR], methods=("POST",), paths=("/sdb/",))
+    given = ("run", written(("context",), ("42",)), "--journal", "b.sqlite", *OFTEN)
+    assert command(*given, env=preservica_of(fakes)).exit_code == 3
+    assert command(*given, "--again", "unknown", env=preservica_of(fakes)).exit_code == 0
+    assert len(fakes.preservica.starts) == 1
+
+
+def test_nothing_else_is_made_again(command: Command, fakes: Sandbox) -> None:
+    result = command("run", on_events(fakes, "noop"), "--again", "failed", env=opencast_of(fakes))
+    assert (result.exit_code, fakes.opencast.requests) == (2, [])
+
+
 def test_progress_goes_to_stderr(command: Command, fakes: Sandbox) -> None:
     fakes.opencast.define("slow", [Step("one", 100.0)])
     result = command("run", on_events(fakes, "slow"), "--journal", "b.sqlite", *OFTEN, env=opencast_of(fakes))

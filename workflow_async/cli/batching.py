@@ -44,6 +44,16 @@ class WhenBusy(enum.Enum):
     WAIT = "wait"
 
 
+class Again(enum.Enum):
+    """Which starts to send again, at the caller's own risk."""
+
+    UNKNOWN = "unknown"
+
+
+AgainOption = Annotated[
+    Again | None,
+    typer.Option("--again", help="Start what stays unknown once more, after a search for it: it may then run twice."),
+]
 OnConflict = Annotated[WhenBusy, typer.Option("--on-conflict", help="What to do about a busy event (Opencast).")]
 Settle = Annotated[float, typer.Option(help="Seconds to look for a start whose fate is unknown.", min=0)]
 
@@ -60,6 +70,7 @@ class Way:
     poll: Poll
     parked: WhenParked
     settle: float
+    again: Again | None
 
 
 async def run(
@@ -74,11 +85,12 @@ async def run(
     parked: OnParked = WhenParked.WAIT,
     every: Every = 2.0,
     settle: Settle = 30.0,
+    again: AgainOption = None,
 ) -> Exit:
     """Start all that a CSV file lists, a few at a time, and wait for their end.
 
     With --journal, the same command can be given again after a crash: nothing is started twice. A start of which nobody
-    can tell whether it happened is told as unknown, exits with 3, and is never repeated.
+    can tell whether it happened is told as unknown, exits with 3, and is never repeated unless --again unknown says so.
     """
     way = Way(
         max_running=max_running,
@@ -89,6 +101,7 @@ async def run(
         poll=Poll(interval=every, ceiling=max(30.0, every)),
         parked=parked,
         settle=settle,
+        again=again,
     )
     system = "opencast" if isinstance(session.client, OpencastClient) else "preservica"
     return await _perform(session, system, starts(file, system), way)
@@ -125,6 +138,7 @@ def batch(client: Client, wanted: Sequence[Any], way: Way) -> Run[Any]:
         "poll": way.poll,
         "parked": way.parked.value,
         "settle": way.settle,
+        "start_unknown_again": way.again is Again.UNKNOWN,
     }
     if isinstance(client, OpencastClient):
         return client.workflows.run_all(wanted, on_conflict=way.on_conflict.value, **settings)
