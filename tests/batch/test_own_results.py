@@ -11,11 +11,12 @@ import pytest
 
 from tests.batch.conftest import OFTEN, posts, results, runs
 from tests.batch.gateway import BUSY, Gateway, Treat, opencast, preservica
-from workflow_async import Clock, OpencastClient
+from workflow_async import Clock, OpencastClient, Poll
 from workflow_async.batch import Ambiguous, NotSent, Ran, Refused, Unknown, recorded
 from workflow_async.errors import (
     ClientClosed,
     ConnectFailed,
+    DecodeError,
     Forbidden,
     InvalidArgument,
     JournalUnusable,
@@ -59,6 +60,28 @@ async def test_an_event_whose_workflows_cannot_be_asked_for_is_refused_alone(
     assert told["0"].succeeded
     assert told["1"].succeeded
     assert len(runs(fake)) == 2
+
+
+async def test_an_event_whose_workflows_cannot_be_read_holds_no_other_start(
+    fake: FakeOpencast, clock: Clock, time: ManualClock
+) -> None:
+    odd, sent_at = fake.event(), []
+    rows = httpx.Response(200, json={"workflows": {"workflow": [{"id": "seven", "state": []}]}})
+
+    def treat(request: httpx.Request) -> httpx.Response | None:
+        if request.method == "POST":
+            sent_at.append(time())
+        return rows if odd in request.url.path else None
+
+    gateway, began = Gateway(fake, treat), time()
+    async with opencast(gateway, clock) as oc:
+        starts = [Start(odd, "quick", key="odd"), *(Start(fake.event(), "quick", key=str(n)) for n in range(4))]
+        told = await told_of(oc, starts, max_running=2, poll=Poll(interval=1.0, ceiling=2.0, outage=300.0))
+    assert isinstance(told["odd"], NotSent)
+    assert isinstance(told["odd"].error, DecodeError)
+    assert [told[str(n)].succeeded for n in range(4)] == [True] * 4
+    assert max(sent_at) - began < 60
+    assert gateway.posts == [201] * 4
 
 
 class Odd:

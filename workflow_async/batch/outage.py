@@ -7,7 +7,7 @@ from attrs import define, field
 
 from workflow_async._call import Replay
 from workflow_async._retry import retryable
-from workflow_async.errors import CallError, Unauthorized
+from workflow_async.errors import CallError, DecodeError, ResponseMismatch, Unauthorized, UnexpectedContent
 from workflow_async.settings import Clock, Poll
 
 T = TypeVar("T")
@@ -99,7 +99,7 @@ class Outage:
             result = await check()
         except CallError as error:
             self._error = None
-            if self._may_pass(error):
+            if self._may_pass(error) and not _is_odd(error):
                 self.met(error)
             raise
         finally:
@@ -114,3 +114,8 @@ class Outage:
     def _pause(self) -> float:
         left = self._due - self.clock.now()
         return left if left > 0 else self.poll.interval
+
+
+def _is_odd(error: CallError) -> bool:
+    """Return True if the server answered with what cannot be read: that concerns one start, not all."""
+    return isinstance(error, DecodeError | ResponseMismatch) and not isinstance(error, UnexpectedContent)
