@@ -226,7 +226,10 @@ class Transport:
             raise copy.copy(self._refused)
 
     def _note_refusal(self, failure: CallError) -> None:
-        if isinstance(failure, Unauthorized) and self.credential.fixed and not self._accepted:
+        """Remember a 401 to credentials that never worked. A redirect to a login page may be a proxy's, and may pass."""
+        if not isinstance(failure, Unauthorized) or failure.status != HTTPStatus.UNAUTHORIZED:
+            return
+        if self.credential.fixed and not self._accepted:
             failure.message = f"{failure.message}; {REFUSED}".lstrip("; ")
             self._refused = copy.copy(failure)
             self._refused.at_login = True
