@@ -418,7 +418,12 @@ class WorkflowFailed(WorkflowAsyncError):
         self.workflow = workflow
 
     def __str__(self) -> str:
-        return f"workflow {self.workflow.id} ended {self.workflow.state_text}"
+        workflow = self.workflow
+        failure = getattr(workflow, "failure", None)
+        if failure is not None:
+            return f"workflow {workflow.id} {workflow.state_text} in {failure}"
+        step = getattr(workflow, "step", None)
+        return f"workflow {workflow.id} ended {workflow.state_text}" + (f" in {step}" if step else "")
 
 
 class WorkflowParked(WorkflowAsyncError):

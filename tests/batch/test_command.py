@@ -73,6 +73,11 @@ def test_a_batch_is_run_and_told_as_a_table(command: Command, fakes: Sandbox) ->
     assert result.exit_code == 0
 
 
+def test_a_batch_tells_in_which_operation_a_workflow_failed(command: Command, fakes: Sandbox) -> None:
+    result = command("run", on_events(fakes, "fails"), *OFTEN, env=opencast_of(fakes))
+    assert result.stdout.splitlines()[-1].endswith("in encode (attempt 1 of 1, host https://worker.example.org)")
+
+
 def test_the_further_columns_are_the_configuration_but_for_empty_cells(command: Command, fakes: Sandbox) -> None:
     event, other = fakes.opencast.event(), fakes.opencast.event()
     file = written(("event", "definition", "publishLive", "n"), (event, "noop", "true", "1"), (other, "noop", "", "2"))

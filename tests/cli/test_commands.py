@@ -111,6 +111,12 @@ def test_show_draws_the_operations_as_bars(run: Run, fakes: Sandbox) -> None:
     assert [row.split()[0] for row in rows] == ["inspect", "encode", "publish-engage", "archive"]
 
 
+def test_show_names_the_operation_that_failed(run: Run, fakes: Sandbox) -> None:
+    (id,) = fakes.opencast.seed(1, definitions=["fails"], age=1000)
+    heading = run("show", id, env=opencast_of(fakes)).stdout.splitlines()[0]
+    assert heading == f"Workflow {id} is failed in encode (attempt 1 of 1, host https://worker.example.org)"
+
+
 def test_show_with_json_is_one_line_with_operations_and_settings(run: Run, fakes: Sandbox) -> None:
     (id,) = fakes.opencast.seed(1)
     record = json.loads(run("show", id, "--json", env=opencast_of(fakes)).stdout)

@@ -54,6 +54,13 @@ def test_people_get_a_table_of_endings(run: Run, fakes: Sandbox) -> None:
     assert {tuple(row.split()[:2]) for row in rows} == {(str(id), "succeeded"), ("99", "unobserved")}
 
 
+def test_people_are_told_in_which_operation_a_workflow_failed(run: Run, fakes: Sandbox) -> None:
+    id = fakes.opencast.start(fakes.opencast.event(), "fails")
+    row = run("watch", id, *OFTEN, env=opencast_of(fakes)).stdout.splitlines()[-1]
+    assert row.split()[:2] == [str(id), "failed"]
+    assert row.endswith("in encode (attempt 1 of 1, host https://worker.example.org)")
+
+
 def test_one_that_needs_a_person_can_be_left(run: Run, fakes: Sandbox) -> None:
     id = fakes.opencast.start(fakes.opencast.event(), "review")
     returned = run("watch", id, "--parked", "return", "--json", *OFTEN, env=opencast_of(fakes))

@@ -409,7 +409,7 @@ async def test_a_checked_wait_raises_unless_the_workflow_succeeded(sandbox: Sand
     good = await oc.workflows.start(sandbox.opencast.event(), "fast")
     bad = await oc.workflows.start(sandbox.opencast.event(), "fails")
     assert (await oc.workflows.wait(good.id, check=True)).phase is Phase.SUCCEEDED
-    with pytest.raises(WorkflowFailed, match=f"workflow {bad.id} ended failed"):
+    with pytest.raises(WorkflowFailed, match=f"workflow {bad.id} failed in encode"):
         await oc.workflows.wait(bad.id, check=True)
 
 

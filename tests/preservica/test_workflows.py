@@ -18,7 +18,7 @@ from workflow_async.errors import (
     WorkflowFailed,
     WorkflowParked,
 )
-from workflow_async.preservica import PreservicaClient, State
+from workflow_async.preservica import PreservicaClient, State, Workflow
 from workflow_async.sandbox import Fate, Fault, Faults, ManualClock, Step
 from workflow_async.sandbox.served import Exchange
 from workflow_async.sandbox.systems import FakePreservica
@@ -190,3 +190,22 @@ async def test_a_wait_endures_an_outage_of_the_login(
     archive.world.revoke()
     archive.faults = Faults(script=(Fault.SERVER_ERROR,) * 9, paths=("/api/accesstoken/",))
     assert (await pv.workflows.wait(started.id, poll=QUICK)).phase is Phase.SUCCEEDED
+
+
+# Steps
+
+
+@pytest.mark.parametrize(
+    ("state", "step"),
+    [
+        *((state, "Store") for state in ("Active", "Suspended", "Failed", "Aborted", "Unheard")),
+        *((state, None) for state in ("Completed", "Finished_Mixed_Outcome")),
+    ],
+)
+def test_a_workflow_that_came_through_is_in_no_step(state: str, step: str | None) -> None:
+    assert Workflow(id=1, state=State.read(state), state_text=state, current_step="Store").step == step
+
+
+def test_a_failure_names_the_step_that_the_server_tells() -> None:
+    failed = Workflow(id=7, state=State.FAILED, state_text="Failed", current_step="Store")
+    assert str(WorkflowFailed(failed)) == "workflow 7 ended Failed in Store"

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from attrs import define, frozen
+from attrs import define, evolve, frozen
 
 from workflow_async import OpencastClient, Poll
 from workflow_async.batch import Conflicted, Earlier, Kind, NotSent, Ran, Refused, Result, Run, Skipped, Unknown
-from workflow_async.cli.board import NOT_STARTED, Board, Ending
+from workflow_async.cli.board import NOT_STARTED, Board, Ending, why
 from workflow_async.cli.command import Session
 from workflow_async.cli.csvfile import AnyStart, starts
 from workflow_async.cli.display import progress
@@ -165,11 +165,17 @@ def told(result: Result[Any], outcomes: Run[Any]) -> Row:
     item = outcomes.items.get(result.key)
     own = {Skipped: "skipped", Refused: "refused"}.get(type(result))
     if item is not None and own in {None, item.word}:
-        return row(item)
+        known = row(item)
+        return evolve(known, detail=known.detail or _why(result))
     start = result.ticket.subject if result.ticket is not None else ""
     detail = result.why if isinstance(result, Skipped) else str(getattr(result, "error", ""))
     unset: dict[str, Any] = dict.fromkeys(("id", "seconds", "intended_at", "started_at", "ended_at"))
     return Row(key=result.key, outcome=own or "", state="", start=start, detail=detail, **unset)
+
+
+def _why(result: Result[Any]) -> str:
+    """Where the workflow of a result ended, if it did not succeed."""
+    return why(result.outcome.workflow) if isinstance(result, Ran) else ""
 
 
 @define(eq=False, kw_only=True)

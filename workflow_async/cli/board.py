@@ -47,6 +47,14 @@ class Ending:
         return Exit.DONE if self.outcome == Phase.SUCCEEDED.value else Exit.FAILED
 
 
+def why(workflow: Workflow | None) -> str:
+    """Where a workflow that did not succeed ended, such as `in encode (attempt 1 of 1)`. "" if that is not known."""
+    if workflow is None or not workflow.phase.final or workflow.phase is Phase.SUCCEEDED:
+        return ""
+    place = getattr(workflow, "failure", None) or workflow.step
+    return f"in {place}" if place else ""
+
+
 def left(workflow: Workflow) -> Ending:
     """The ending of a wait that returned a record."""
     return Ending(workflow.id, workflow.phase.value, workflow)

@@ -8,6 +8,7 @@ import typer
 from rich.text import Text
 
 from workflow_async import OpencastClient
+from workflow_async.cli.board import why
 from workflow_async.cli.command import Session
 from workflow_async.cli.exits import Exit, printable
 from workflow_async.cli.output import Output
@@ -52,7 +53,8 @@ async def _get(client: Client, id: str) -> AnyWorkflow:
 
 
 def _draw(output: Output, workflow: AnyWorkflow, now: datetime) -> None:
-    output.out.print(Text(f"Workflow {workflow.id} is {workflow.phase.value}", style="bold"))
+    heading = f"Workflow {workflow.id} is {workflow.phase.value} {why(workflow)}".rstrip()
+    output.out.print(Text(printable(heading), style="bold"), soft_wrap=True)
     shown = {name: value for name, value in tree(workflow).items() if name not in SHOWN_ELSEWHERE}
     told = list(facts({**shown, "took": words(lasted(workflow, now))}))
     margin = max(len(name) for name, _ in told)

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import cast
 
 from workflow_async import opencast, preservica
-from workflow_async.cli.board import Ending
+from workflow_async.cli.board import Ending, why
 from workflow_async.cli.output import Column
 from workflow_async.cli.spans import AnyWorkflow, lasted
 from workflow_async.cli.timeline import Bar, words
@@ -49,7 +49,7 @@ def endings(now: datetime) -> Sequence[Column[Ending]]:
         Column("ID", lambda ending: str(ending.id), 9),
         Column("OUTCOME", lambda ending: ending.outcome, 10),
         Column("TOOK", lambda ending: _took(ending, now), 10),
-        Column("", lambda ending: ending.error or ""),
+        Column("", lambda ending: ending.error or why(ending.workflow)),
     )
 
 

@@ -9,7 +9,7 @@ operation, and the id of anything else.
 """
 
 import enum
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime
 from typing import Any, Self
 
@@ -69,6 +69,18 @@ class OperationState(enum.Enum):
         return self in {OperationState.SUCCEEDED, OperationState.FAILED, OperationState.SKIPPED}
 
 
+BEGUN = frozenset(
+    {
+        OperationState.RUNNING,
+        OperationState.PAUSED,
+        OperationState.SUCCEEDED,
+        OperationState.FAILED,
+        OperationState.RETRY,
+    }
+)
+"""States of an operation that has run at least once."""
+
+
 @frozen(kw_only=True)
 class Operation:
     """One operation of a workflow, in the order of execution; the list changes while the workflow runs."""
@@ -100,6 +112,12 @@ class Operation:
     configuration: Mapping[str, str] = field(factory=dict, hash=False)
     extra: Mapping[str, Any] = field(factory=dict, hash=False, repr=False)
 
+    @property
+    def begun(self) -> bool:
+        """True if the operation has run. A skipped operation never ran, although servers give it a start."""
+        started = self.start is not None and self.state is not OperationState.SKIPPED
+        return started or self.state in BEGUN
+
 
 @frozen(kw_only=True)
 class Workflow:
@@ -112,7 +130,7 @@ class Workflow:
     title: str = ""
     description: str = ""
     definition: str = ""
-    """Its definition's id; becomes the error handler's when that takes over."""
+    """Id of its definition. Becomes the error handler's id when that takes over, see `error_handler`."""
     event: str
     creator: str | None = None
     """A user name; on Opencast 6 and 7 a display name."""
@@ -131,13 +149,65 @@ class Workflow:
 
     @property
     def current(self) -> Operation | None:
-        """The first operation that is not over, if operations were asked for."""
-        return next((operation for operation in self.operations or () if not operation.state.over), None)
+        """The operation that the workflow is in or ended in. None if operations were not asked for.
+
+        Of a failed workflow it is the failed operation. Of a stopped workflow, and of a failed one without a failed
+        operation, it is the last that has run. A succeeded workflow has none. Of others it is the first that is not
+        over.
+        """
+        operations = self.operations or ()
+        if self.state is State.FAILED and self.failed_operation is not None:
+            return self.failed_operation
+        if self.state in {State.FAILED, State.STOPPED}:
+            return next((operation for operation in reversed(operations) if operation.begun), None)
+        if self.state is State.SUCCEEDED:
+            return None
+        return next((operation for operation in operations if not operation.state.over), None)
 
     @property
     def step(self) -> str | None:
-        """The current operation's name."""
+        """The name of the current operation."""
         return self.current.operation if self.current is not None else None
+
+    @property
+    def failed_operation(self) -> Operation | None:
+        """The operation that failed. None if none did or operations were not asked for.
+
+        Of several it is the last. If a failure has started an error handler, it is the operation that failed before
+        that, even if the handler has failed too.
+        """
+        failed = [operation for operation in self.operations or () if operation.state is OperationState.FAILED]
+        handled = (each for each in failed if each.error_handler_workflow and each.fail_workflow_on_error is not False)
+        return next(handled, None) or next(reversed(failed), None)
+
+    @property
+    def error_handler(self) -> str | None:
+        """Id of the error handler that has taken over. None if none has or operations were not asked for.
+
+        From then on `definition` is the handler's id. `title` remains that of the definition that was started.
+        """
+        failed = self.failed_operation
+        named = "" if failed is None else failed.error_handler_workflow
+        return named if named and named == self.definition else None
+
+    @property
+    def failure(self) -> str | None:
+        """Which operation failed and how, in words. None unless the workflow failed in a known operation."""
+        failed = self.failed_operation
+        if failed is None or self.state is not State.FAILED:
+            return None
+        details = ", ".join(_details(failed))
+        handler = f' of "{self.title}", then the error handler {self.error_handler} ran' if self.error_handler else ""
+        return " ".join(f"{failed.operation}{f' ({details})' if details else ''}{handler}".split())
+
+
+def _details(failed: Operation) -> Iterator[str]:
+    """What is known of the last attempt of an operation that failed."""
+    attempts, most = failed.failed_attempts or 0, failed.max_attempts or 0
+    if attempts > 0:
+        yield f"attempt {attempts} of {most}" if most >= attempts else f"attempt {attempts}"
+    if failed.host:
+        yield f"host {failed.host}"
 
 
 @frozen(kw_only=True)

@@ -100,8 +100,8 @@ class Workflow:
 
     @property
     def step(self) -> str | None:
-        """The step it is in, where the record says so."""
-        return self.current_step
+        """The step that the workflow is in, or failed or was stopped in. None if it succeeded or none is told."""
+        return None if self.phase in {Phase.SUCCEEDED, Phase.PARTIAL} else self.current_step
 
 
 @frozen(kw_only=True)
