@@ -4,7 +4,7 @@ import enum
 import math
 import re
 import reprlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, Literal, TypeVar, get_args
 from urllib.parse import quote
 
@@ -12,6 +12,7 @@ from attrs import field, frozen
 
 from workflow_async.errors import BODY_CUT, CallError, DecodeError, InvalidArgument
 
+T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 Params = tuple[tuple[str, str], ...]
 OnUnreadable = Literal["raise", "skip"]
@@ -179,6 +180,18 @@ def number(argument: str, value: int | str) -> int:
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_ID:
         raise InvalidArgument(argument, "must be a whole number from 0 to 2**63 - 1, such as 1603")
     return value
+
+
+def each(argument: str, values: Iterable[T]) -> tuple[T, ...]:
+    """Return the values as a tuple. Raise `InvalidArgument` for a text, which would be taken apart, and for others."""
+    if isinstance(values, str | bytes) or not isinstance(values, Iterable):
+        raise InvalidArgument(argument, "must be a list or another iterable of values")
+    return tuple(values)
+
+
+def numbers(argument: str, values: Iterable[int | str]) -> tuple[int, ...]:
+    """Return ids that are whole numbers. Raise `InvalidArgument` for anything else."""
+    return tuple(number(argument, value) for value in each(argument, values))
 
 
 def encodable(argument: str, value: str) -> str:

@@ -1,6 +1,7 @@
 """What a client can be told: frozen records that refuse nonsense where it is written."""
 
 import random
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -44,12 +45,15 @@ def _whole(least: int) -> Callable[[Any, "Attribute[int]", int], None]:
 
 
 def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+    """True for a float, and for a whole number that a float can hold."""
+    if isinstance(value, bool) or not isinstance(value, int):
+        return isinstance(value, float)
+    return abs(value) <= sys.float_info.max
 
 
-def whole_number(argument: str, value: int | None, *, least: int) -> None:
-    """Raise `InvalidArgument` for what is neither None nor a whole number of at least `least`."""
-    if value is not None and (not isinstance(value, int) or isinstance(value, bool) or value < least):
+def whole_number(argument: str, value: int, *, least: int) -> None:
+    """Raise `InvalidArgument` for what is not a whole number of at least `least`."""
+    if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise InvalidArgument(argument, f"must be a whole number of at least {least}")
 
 
@@ -57,6 +61,24 @@ def positive_seconds(argument: str, value: float | None) -> None:
     """Raise `InvalidArgument` unless `value` is None or a number of seconds above 0."""
     if value is not None and not (_is_number(value) and value > 0):
         raise InvalidArgument(argument, "must be a number of seconds above 0")
+
+
+def optional_number(argument: str, value: int | None, *, least: int) -> None:
+    """Raise `InvalidArgument` for what is neither None nor a whole number of at least `least`."""
+    if value is not None:
+        whole_number(argument, value, least=least)
+
+
+def positive_number(argument: str, value: float | None) -> None:
+    """Raise `InvalidArgument` for what is neither None nor a number above 0."""
+    if value is not None and not (_is_number(value) and value > 0):
+        raise InvalidArgument(argument, "must be a number above 0")
+
+
+def number_from_zero(argument: str, value: float) -> None:
+    """Raise `InvalidArgument` for what is not a number of at least 0."""
+    if not (_is_number(value) and value >= 0):
+        raise InvalidArgument(argument, "must be a number of at least 0")
 
 
 @frozen
@@ -132,3 +154,9 @@ class Poll:
     def __attrs_post_init__(self) -> None:
         if self.ceiling < self.interval:
             raise InvalidArgument("ceiling", "must not be below interval")
+
+
+def check_poll(poll: Poll) -> None:
+    """Raise `InvalidArgument` for what is no `Poll`."""
+    if not isinstance(poll, Poll):
+        raise InvalidArgument("poll", "must be a Poll, such as Poll(interval=5)")

@@ -10,7 +10,7 @@ import pytest
 
 from workflow_async import Clock, Limits, Poll, Retry, Timeouts
 from workflow_async.errors import InvalidArgument
-from workflow_async.settings import whole_number
+from workflow_async.settings import optional_number, whole_number
 
 NONSENSE = [
     *(
@@ -61,7 +61,7 @@ def test_a_clock_is_monotonic_and_sleeps_for_real_unless_told_otherwise() -> Non
 
 @pytest.mark.parametrize("value", [None, 1, 500])
 def test_a_whole_number_may_be_left_out(value: int | None) -> None:
-    whole_number("limit", value, least=1)
+    optional_number("limit", value, least=1)
 
 
 @pytest.mark.parametrize("value", [0, -1, True, 1.0, "5", math.nan])

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from workflow_async.errors import InvalidArgument
 from workflow_async.opencast import State, WorkflowFilters
 from workflow_async.opencast.filters import (
+    MAX_FILTER,
     definition_filter,
     definition_sort,
     period,
@@ -20,6 +21,12 @@ from workflow_async.opencast.filters import (
 )
 
 DAY = datetime(2018, 3, 19, tzinfo=UTC)
+FIRST = datetime.min.replace(tzinfo=timezone(timedelta(hours=1)))
+LAST = datetime.max.replace(tzinfo=UTC)
+NO_INTERVALS = [
+    None, 5, DAY, "", "/", "2018-03-19T00:00:00Z", "2018-03-19T00:00:00Z/", "a/b", ("a", "b"), (DAY,), (DAY, DAY, DAY),
+    {DAY: DAY}, {DAY}, "2018-03-19T00:00:00Z/2018-03-20T00:00:00Z/2018-03-21T00:00:00Z", (DAY, None), b"a/b",
+]  # fmt: skip
 
 
 @pytest.mark.parametrize(
@@ -44,6 +51,15 @@ DAY = datetime(2018, 3, 19, tzinfo=UTC)
         ({"series_title": "Mathematics"}, "series_title:Mathematics"),
         ({"text_filter": "ring"}, "textFilter:ring"),
         ({"event_created": (DAY, DAY)}, "event_created:2018-03-19T00:00:00Z/2018-03-19T00:00:00Z"),
+        ({"event_created": [DAY, DAY]}, "event_created:2018-03-19T00:00:00Z/2018-03-19T00:00:00Z"),
+        (
+            {"event_created": "2018-03-19T00:00:00Z/2018-03-20T01:00:00+02:00"},
+            "event_created:2018-03-19T00:00:00Z/2018-03-19T23:00:00Z",
+        ),
+        (
+            {"event_created": "2018-03-19T00:00:00.25+00:00 / 2018-03-19T00:00:00.25Z"},
+            "event_created:2018-03-19T00:00:00Z/2018-03-19T00:00:01Z",
+        ),
         ({"state": "running", "event_language": "de"}, "state:running,event_language:de"),
     ],
 )
@@ -72,6 +88,15 @@ def test_every_filter_of_the_document_is_sent_as_the_server_reads_it(filters: Wo
         ({"event_created": (DAY.replace(tzinfo=None), DAY)}, "event_created: must be two aware datetimes"),
         ({"event_created": (DAY, DAY.replace(tzinfo=None))}, "event_created: must be two aware datetimes"),
         ({"event_created": (DAY, DAY - timedelta(1))}, "event_created: must not end before it begins"),
+        *(({"event_created": wrong}, "event_created: must be two datetimes") for wrong in NO_INTERVALS),
+        ({"event_created": "2018-03-19/2018-03-20"}, "event_created: must be two aware datetimes"),
+        ({"event_created": "2018-03-20T00:00:00Z/2018-03-19T00:00:00Z"}, "event_created: must not end before"),
+        ({"event_created": (DAY, LAST)}, "event_created: must lie between the years 1 and 9999"),
+        ({"event_created": (FIRST, DAY)}, "event_created: must lie between the years 1 and 9999"),
+        ({"state": 5}, "state: must be a list or another iterable"),
+        ({"state_not": b"running"}, "state_not: must be a list or another iterable"),
+        ({"state": [5]}, "state: must be of instantiated"),
+        ({"text_filter": None}, "text_filter: must be a text"),
     ],
 )
 def test_what_the_grammar_cannot_carry_is_refused_with_the_reason(filters: Any, why: str) -> None:
@@ -94,6 +119,29 @@ def test_a_period_never_leaves_out_what_was_asked_for(first: datetime, span: tim
     sent = [datetime.fromisoformat(part) for part in period("event_created", (first, last)).split("/")]
     assert sent[0] <= first
     assert last <= sent[1] < last + timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("filters", "named"),
+    [
+        ({"event_title": "a" * 8_000}, "event_title"),
+        ({"event_title": "ü" * 1_300}, "event_title"),
+        ({"state": "running", "current_operation": ["encode"] * 300, "event_title": "a" * 300}, "current_operation"),
+        ({"text_filter": "%" * 3_000}, "text_filter"),
+    ],
+)
+def test_a_filter_that_no_server_takes_is_refused_by_the_longest_part(filters: Any, named: str) -> None:
+    with pytest.raises(InvalidArgument, match=f"^{named}: makes the filter [0-9]+ bytes long"):
+        workflow_filter(filters)
+
+
+def test_a_filter_is_taken_up_to_the_bound() -> None:
+    longest = "a" * (MAX_FILTER - len("event_title%3A"))
+    assert workflow_filter({"event_title": longest}) == f"event_title:{longest}"
+    with pytest.raises(InvalidArgument, match="^event_title: "):
+        workflow_filter({"event_title": f"{longest}a"})
+    with pytest.raises(InvalidArgument, match="^tag: makes the filter"):
+        definition_filter(["archive"] * 900)
 
 
 def servers_reading(filter: str) -> list[tuple[str, str]]:

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 
@@ -342,6 +343,15 @@ async def test_a_state_that_cannot_be_asked_for_is_refused(sandbox: Sandbox, oc:
     with pytest.raises(InvalidArgument, match="state: must be paused, running or stopped"):
         await oc.workflows.update(1, state=state, configuration={"a": "b"})
     assert not sandbox.opencast.requests
+
+
+@pytest.mark.parametrize("state", ["PAUSED", "Paused", "paused", State.PAUSED])
+async def test_a_state_is_asked_for_in_any_case(
+    sandbox: Sandbox, oc: OpencastClient, time: ManualClock, state: Any
+) -> None:
+    workflow = await oc.workflows.start(sandbox.opencast.event(), "publish")
+    time.advance(10)
+    assert (await oc.workflows.update(workflow.id, state=state)).state is State.PAUSED
 
 
 async def test_the_failure_of_newer_servers_to_change_a_configuration_is_told(

@@ -132,13 +132,13 @@ def test_terminate_and_retry_name_the_workflows_in_the_query_and_have_no_body(ma
 def test_terminate_and_retry_of_nothing_are_refused_because_the_server_may_take_it_for_all(
     make: Any, verb: str
 ) -> None:
-    with pytest.raises(InvalidArgument, match=f"^ids: must name the workflows to {verb}"):
+    with pytest.raises(InvalidArgument, match=f"^workflow_ids: must name the workflows to {verb}"):
         make([])
 
 
 @pytest.mark.parametrize("id", ["", "7,8", "x", "-1", True, 1.0, None, 2**63])
 def test_an_id_that_is_no_number_is_refused(id: Any) -> None:
-    with pytest.raises(InvalidArgument, match="^ids: must be a whole number"):
+    with pytest.raises(InvalidArgument, match="^workflow_ids: must be a whole number"):
         calls.terminate_workflows([id])
 
 

@@ -118,10 +118,20 @@ async def test_a_termination_of_which_some_are_refused_says_so(telling: Any, clo
 
 
 @pytest.mark.parametrize("verb", ["terminate", "retry"])
+@pytest.mark.parametrize("given", [[7, 8], (7,), {7, 8}, range(3), {7: "x"}])
+async def test_a_list_of_workflows_is_refused_with_the_way_to_name_them(
+    verb: str, given: Any, archive: FakePreservica, pv: PreservicaClient
+) -> None:
+    with pytest.raises(InvalidArgument, match=rf"^workflow_ids: must be given one by one, such as {verb}\(7, 8\)"):
+        await getattr(pv.workflows, verb)(given)
+    assert archive.requests == []
+
+
+@pytest.mark.parametrize("verb", ["terminate", "retry"])
 async def test_nothing_to_terminate_or_retry_is_refused_because_it_may_mean_all(
     verb: str, archive: FakePreservica, pv: PreservicaClient
 ) -> None:
-    with pytest.raises(InvalidArgument, match="^ids"):
+    with pytest.raises(InvalidArgument, match="^workflow_ids"):
         await getattr(pv.workflows, verb)()
     assert archive.requests == []
 

@@ -6,7 +6,7 @@ import anyio
 from attrs import define, field
 
 from workflow_async.errors import InvalidArgument
-from workflow_async.settings import Clock, Poll, whole_number
+from workflow_async.settings import Clock, Poll, optional_number, whole_number
 
 
 @define(eq=False)
@@ -68,7 +68,7 @@ def gate(
 ) -> Gate:
     """A gate with as many places; raises `InvalidArgument` for a watermark that is none."""
     whole_number("max_running", max_running, least=1)
-    whole_number("low", low, least=0)
+    optional_number("low", low, least=0)
     if low is not None and low >= max_running:
         raise InvalidArgument("low", "must be below max_running")
     return Gate(max_running, max_running - 1 if low is None else low, clock, poll, count)

@@ -25,6 +25,7 @@ from workflow_async.errors import CallError, InvalidArgument
 from workflow_async.monitor import Poller
 from workflow_async.monitor.watch import Terms
 from workflow_async.phase import Workflow
+from workflow_async.settings import number_from_zero
 
 T = TypeVar("T")
 W = TypeVar("W", bound=Workflow)
@@ -213,8 +214,13 @@ def run(
     start_unknown_again: bool,
 ) -> Run[W]:
     """A run, not yet begun; raises `InvalidArgument` for what makes no sense."""
-    if on_conflict not in {"raise", "skip", "attach", "wait"}:
+    if on_conflict not in ("raise", "skip", "attach", "wait"):
         raise InvalidArgument("on_conflict", 'must be "raise", "skip", "attach" or "wait"')
+    if isinstance(starts, str | bytes) or not isinstance(starts, Iterable):
+        raise InvalidArgument("starts", "must be a list or another iterable of starts")
+    if not isinstance(journal, str | os.PathLike | None):
+        raise InvalidArgument("journal", "must be a path, or None to keep none")
+    number_from_zero("settle", settle)
     running: dict[str, tuple[Ticket, int | None]] = {}
     clock, poll = poller.clock, terms.poll
     outage, book, told = Outage(clock, poll), Book(clock, journal), Told[Result[W]]()

@@ -5,7 +5,7 @@ from typing import Generic, TypeVar
 
 from attrs import define
 
-from workflow_async._call import number
+from workflow_async._call import number, numbers
 from workflow_async.monitor import watch
 from workflow_async.monitor.outcomes import Outcome
 from workflow_async.monitor.poller import Poller
@@ -69,7 +69,7 @@ class Monitored(Generic[W]):
         Args: as for `wait`.
         """
         terms = Terms[W](deadline=deadline, poll=poll, parked=parked)
-        return await watch.wait_all(self.poller, _numbers(workflow_ids), terms)
+        return await watch.wait_all(self.poller, numbers("workflow_ids", workflow_ids), terms)
 
     def as_completed(
         self,
@@ -84,12 +84,8 @@ class Monitored(Generic[W]):
         Args: as for `wait`.
         """
         terms = Terms[W](deadline=deadline, poll=poll, parked=parked)
-        return watch.as_completed(self.poller, _numbers(workflow_ids), terms)
+        return watch.as_completed(self.poller, numbers("workflow_ids", workflow_ids), terms)
 
     def wake(self, workflow_id: int | str) -> None:
         """Look at a watched workflow as soon as possible: a hint from outside, which can never set a state."""
         self.poller.wake(number("workflow_id", workflow_id))
-
-
-def _numbers(workflow_ids: Iterable[int | str]) -> list[int]:
-    return [number("workflow_id", id) for id in workflow_ids]

@@ -8,7 +8,7 @@ import anyio
 from anyio.abc import TaskGroup
 from attrs import define, field, frozen
 
-from workflow_async._call import number
+from workflow_async._call import number, numbers
 from workflow_async._lists.listing import Listing
 from workflow_async.errors import (
     InvalidArgument,
@@ -31,7 +31,7 @@ from workflow_async.monitor.outcomes import (
 from workflow_async.monitor.poller import DRAIN, Poller
 from workflow_async.monitor.subscription import Event, Subscription
 from workflow_async.phase import Phase, Workflow
-from workflow_async.settings import Poll
+from workflow_async.settings import Poll, check_poll, positive_number
 
 W = TypeVar("W", bound=Workflow)
 
@@ -53,10 +53,12 @@ class Terms(Generic[W]):
     until: Until[W] | None = None
 
     def __attrs_post_init__(self) -> None:
-        if self.deadline is not None and not self.deadline > 0:
-            raise InvalidArgument("deadline", "must be a number of seconds above 0, or None to wait without end")
-        if self.parked not in {"wait", "return", "raise"}:
+        positive_number("deadline", self.deadline)
+        check_poll(self.poll)
+        if self.parked not in ("wait", "return", "raise"):
             raise InvalidArgument("parked", 'must be "wait", "return" or "raise"')
+        if self.until is not None and not callable(self.until):
+            raise InvalidArgument("until", "must be a function of a record, such as lambda workflow: ...")
 
     def outcome(self, event: Event[W]) -> Outcome[W] | None:
         """The outcome an event stands for, or None if there is none yet."""
@@ -263,10 +265,11 @@ def watching(
     remedy: Remedy[W] | None = None,
 ) -> Watch[W]:
     """A watch of these ids, or of what this list shows from time to time."""
-    if stalled_after is not None and not stalled_after > 0:
-        raise InvalidArgument("stalled_after", "must be a number above 0: how many times the usual length of a step")
+    check_poll(poll)
+    positive_number("stalled_after", stalled_after)
     subscription = Subscription[W](
         poll, operations=operations, stalled_after=stalled_after, open_ended=appearing is not None
     )
     discovery = None if appearing is None else Discovery(poller, subscription, appearing)
-    return Watch(poller, subscription, tuple(number("workflow_id", id) for id in ids or ()), discovery, remedy)
+    watched = () if ids is None else numbers("workflow_ids", ids)
+    return Watch(poller, subscription, watched, discovery, remedy)

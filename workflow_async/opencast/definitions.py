@@ -7,7 +7,7 @@ from workflow_async._lists.listing import Listing
 from workflow_async._transport import Transport
 from workflow_async.opencast import calls, filters
 from workflow_async.opencast.records import Definition
-from workflow_async.settings import whole_number
+from workflow_async.settings import optional_number
 
 
 @frozen
@@ -44,7 +44,7 @@ class Definitions:
 
         Source: GET /api/workflow-definitions; needs ROLE_API_WORKFLOW_DEFINITION_VIEW; contract: opencast.md 3.
         """
-        whole_number("limit", limit, least=1)
+        optional_number("limit", limit, least=1)
         first = calls.list_definitions(
             filter=filters.definition_filter(tag) if tag is not None else "",
             sort=filters.definition_sort(sort) if sort is not None else "",

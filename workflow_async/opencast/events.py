@@ -11,7 +11,7 @@ from workflow_async._lists.scan import AHEAD
 from workflow_async._transport import Transport
 from workflow_async.opencast import calls
 from workflow_async.opencast.records import Event
-from workflow_async.settings import whole_number
+from workflow_async.settings import optional_number, whole_number
 
 
 @frozen
@@ -43,7 +43,7 @@ class Events:
 
         Source: GET /api/events, status EVENTS.EVENTS.STATUS.PROCESSING; contract: opencast.md 1.7.
         """
-        whole_number("limit", limit, least=1)
+        optional_number("limit", limit, least=1)
         whole_number("page_size", page_size, least=1)
         whole_number("ahead", ahead, least=1)
         return Listing(

@@ -4,10 +4,12 @@ The server splits a filter at every comma, has no escape, and silently skips a t
 a title filters by something else and an empty value returns everything. Such values are refused here.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypedDict, cast, get_args
+from urllib.parse import quote_plus
 
+from workflow_async._call import each
 from workflow_async.errors import InvalidArgument
 from workflow_async.opencast.records import State, Workflow
 
@@ -30,6 +32,16 @@ DefinitionSort = Literal[
 
 WORKFLOW_SORTS = frozenset(key.partition(":")[0] for key in get_args(EventSort))
 SEVERAL = frozenset({"state", "state_not", "current_operation", "current_operation_not"})
+TEXTS = frozenset(
+    {
+        "event_title", "event_creator", "event_contributor", "event_language", "event_license", "event_subject",
+        "series_title", "text_filter",
+    }
+)  # fmt: skip
+"""Filters that match any part of a text, in any case, with wildcards."""
+MAX_FILTER = 7_500
+"""Bytes of a filter in the URL. Opencast's Jetty takes 8,192 for the request line and all headers, and answers 414."""
+EXAMPLE = "2018-03-01T00:00:00Z/2018-03-31T23:59:59Z"
 DEFINITION_SORTS = frozenset(key.partition(":")[0] for key in get_args(DefinitionSort))
 
 
@@ -37,7 +49,12 @@ class WorkflowFilters(TypedDict, total=False):
     """What workflows can be filtered by; different names are ANDed.
 
     Several `state` or `current_operation` are ORed; several `state_not` or `current_operation_not` are ANDed (none of
-    them). Text filters of the event and the series match any part, in any case; identifiers match whole.
+    them). Identifiers match whole.
+
+    Text filters (`event_title`, `event_creator`, `event_contributor`, `event_language`, `event_license`,
+    `event_subject`, `series_title`, `text_filter`) match any part of the text, in any case. In these, `*` stands for
+    any characters and `?` for any single one, and the server has no escape for either: `What is love?` also matches
+    "What is love!". See `literal` of `workflows.list`.
     """
 
     state: States
@@ -47,8 +64,9 @@ class WorkflowFilters(TypedDict, total=False):
     workflow_definition_identifier: str
     event_identifier: str
     event_title: str
-    event_created: tuple[datetime, datetime]
-    """From and to, both included; both aware."""
+    event_created: tuple[datetime, datetime] | str
+    """From and to, both included: two aware datetimes, or a text such as `2018-03-01T00:00:00Z/2018-03-31T23:59:59Z`.
+    An event without a date counts as one of 1970-01-01T00:00:00Z."""
     event_creator: str
     event_contributor: str
     event_language: str
@@ -68,13 +86,14 @@ def workflow_filter(filters: WorkflowFilters) -> str:
     for name in ("state", "current_operation"):
         if name in filters and f"{name}_not" in filters:
             raise InvalidArgument(f"{name}_not", f"must not be mixed with {name}: the server's answer is arbitrary")
-    return ",".join(term for name, value in filters.items() for term in _terms(name, value))
+    return _joined({name: _terms(name, value) for name, value in filters.items()})
 
 
 def settled(filters: WorkflowFilters) -> WorkflowFilters:
     """The same filters, to be read more than once."""
     several = {name: tuple(_several(name, value)) for name, value in filters.items() if name in SEVERAL}
-    return cast("WorkflowFilters", {**filters, **several})
+    dates = {"event_created": interval("event_created", filters["event_created"])} if "event_created" in filters else {}
+    return cast("WorkflowFilters", {**filters, **several, **dates})
 
 
 def without(filters: WorkflowFilters, *names: str) -> WorkflowFilters:
@@ -93,7 +112,7 @@ def in_state(filters: WorkflowFilters) -> Callable[[Workflow], bool] | None:
 
 def definition_filter(tags: Words) -> str:
     """The `filter` parameter for tags; a definition must have all of them."""
-    return ",".join(term("tag", tag) for tag in _several("tag", tags))
+    return _joined({"tag": [term("tag", tag) for tag in _several("tag", tags)]})
 
 
 def term(name: str, value: str) -> str:
@@ -114,7 +133,7 @@ def term(name: str, value: str) -> str:
 
 def workflow_sort(sort: str) -> str:
     """The `sort` parameter of workflows."""
-    if sort.partition(":")[0] == "event_identifier":
+    if isinstance(sort, str) and sort.partition(":")[0] == "event_identifier":
         raise InvalidArgument("sort", "by event_identifier is answered with 500 by every server: sort on your side")
     return _sort(sort, WORKFLOW_SORTS)
 
@@ -124,18 +143,53 @@ def definition_sort(sort: str) -> str:
     return _sort(sort, DEFINITION_SORTS)
 
 
-def period(argument: str, value: tuple[datetime, datetime]) -> str:
-    """Two aware instants as the server reads them: UTC, whole seconds, both included."""
-    first, last = value
-    if first.tzinfo is None or last.tzinfo is None:
+def interval(argument: str, value: tuple[datetime, datetime] | str) -> tuple[datetime, datetime]:
+    """Two aware instants, given as such or as a text with a slash between them. Raises `InvalidArgument` for others."""
+    ends = _parsed(argument, value) if isinstance(value, str) else value
+    match ends:
+        case (datetime() as first, datetime() as last):
+            pass
+        case _:
+            raise InvalidArgument(argument, f"must be two datetimes, or a text such as {EXAMPLE}")
+    if first.utcoffset() is None or last.utcoffset() is None:
         raise InvalidArgument(argument, "must be two aware datetimes: give them a tzinfo, such as datetime.UTC")
     if last < first:
         raise InvalidArgument(argument, "must not end before it begins")
-    widened = last + timedelta(microseconds=-last.microsecond % 1_000_000)
-    return f"{_second(first)}/{_second(widened)}"
+    return first, last
+
+
+def period(argument: str, value: tuple[datetime, datetime] | str) -> str:
+    """Two aware instants as the server reads them: UTC, whole seconds, both included."""
+    first, last = interval(argument, value)
+    try:
+        widened = last + timedelta(microseconds=-last.microsecond % 1_000_000)
+        return f"{_second(first)}/{_second(widened)}"
+    except OverflowError:
+        raise InvalidArgument(argument, "must lie between the years 1 and 9999 in UTC") from None
+
+
+def _parsed(argument: str, text: str) -> tuple[datetime, ...]:
+    try:
+        return tuple(datetime.fromisoformat(part.strip()) for part in text.split("/"))
+    except ValueError:
+        why = f"must be two datetimes with a slash between them, such as {EXAMPLE}"
+    raise InvalidArgument(argument, why)
+
+
+def _joined(terms: Mapping[str, Sequence[str]]) -> str:
+    """All terms as one filter. Raises `InvalidArgument` for what no server takes, and names the longest part."""
+    filter = ",".join(term for several in terms.values() for term in several)
+    size = len(quote_plus(filter))
+    if size <= MAX_FILTER:
+        return filter
+    longest = max(terms, key=lambda name: len(quote_plus(",".join(terms[name]))))
+    why = f"makes the filter {size} bytes long, and servers take about {MAX_FILTER}: send less and filter on your side"
+    raise InvalidArgument(longest, why)
 
 
 def _sort(sort: str, names: frozenset[str]) -> str:
+    if not isinstance(sort, str):
+        raise InvalidArgument("sort", "must be a text such as title:asc")
     name, _, order = sort.partition(":")
     if "," in sort:
         raise InvalidArgument("sort", "must be one key: of several the server uses an arbitrary one")
@@ -153,19 +207,19 @@ def _terms(name: str, value: Any) -> list[str]:
         return [term(name, word) for word in _several(name, value)]
     if name == "event_created":
         return [term(name, period(name, value))]
-    return [term("textFilter" if name == "text_filter" else name, value)]
+    return [term(name, value).replace("text_filter", "textFilter", 1)]
 
 
 def _several(name: str, value: Any) -> list[Any]:
-    words = [value] if isinstance(value, str | State) else list(value)
+    words = [value] if isinstance(value, str | State) else list(each(name, value))
     if not words:
         raise InvalidArgument(name, "must name at least one: with none the server would return everything")
     return words
 
 
 def _state(name: str, word: State | str) -> str:
-    state = word if isinstance(word, State) else State.read(word)
-    if state is State.UNKNOWN:
+    state = State.read(word) if isinstance(word, str) else word
+    if not isinstance(state, State) or state is State.UNKNOWN:
         raise InvalidArgument(name, f"must be of {', '.join(s.value for s in State if s is not State.UNKNOWN)}")
     return str(state.value)
 

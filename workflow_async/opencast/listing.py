@@ -16,7 +16,7 @@ from workflow_async.errors import InvalidArgument
 from workflow_async.opencast import calls, filters
 from workflow_async.opencast.records import Workflow
 from workflow_async.opencast.source import INDEX_LAG
-from workflow_async.settings import whole_number
+from workflow_async.settings import optional_number, whole_number
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EVER = (datetime(1000, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC))
@@ -42,7 +42,7 @@ def listing(
     unreadable: OnUnreadable = "raise",
 ) -> Listing[Workflow]:
     """The listing; raises `InvalidArgument` for what cannot be sent, or does not go with what must not get lost."""
-    whole_number("limit", limit, least=1)
+    optional_number("limit", limit, least=1)
     whole_number("offset", offset, least=0)
     _check(manner, sort, offset)
     passing = filters.settled(filter)
@@ -51,7 +51,7 @@ def listing(
     bounds = passing.get("event_created")
     cuts = Cuts(
         cut=partial(_cut, asked, filters.workflow_sort(sort) if sort is not None else "", include),
-        span=_window(EVER if bounds is None else bounds),
+        span=_window(EVER if bounds is None else filters.interval("event_created", bounds)),
         bounded=bounds is not None,
         offset=offset,
     )

@@ -11,7 +11,7 @@ from workflow_async.batch.run import Path, run
 from workflow_async.monitor.watch import Terms
 from workflow_async.opencast.records import Workflow
 from workflow_async.opencast.starts import Start, Starts
-from workflow_async.settings import Poll
+from workflow_async.settings import Poll, number_from_zero
 
 
 @define(eq=False)
@@ -71,6 +71,7 @@ class Starting(monitor.Monitored[Workflow]):
 
         Source: GET /api/workflows, GET /workflow/mediaPackage/{id}/instances.json; contract: opencast.md 1.7, 2.1.
         """
+        number_from_zero("wait", wait)
         return await self._starts.reconcile(ticket, wait=wait)
 
     def run_all(

@@ -27,6 +27,7 @@ from workflow_async.errors import (
 from workflow_async.opencast import calls, filters
 from workflow_async.opencast.evidence import judged, subject
 from workflow_async.opencast.records import Event, State, Workflow
+from workflow_async.settings import optional_number
 
 LATE = 12.0
 """Seconds a list is looked at before it is believed that something is not in it: its index lags up to 10."""
@@ -70,6 +71,7 @@ class Starts:
         baseline: int | None = None,
     ) -> Ticket:
         """A start as a ticket; raises `InvalidArgument` for what cannot be sent."""
+        optional_number("baseline", baseline, least=0)
         settings = None if configuration is None else texts("configuration", configuration)
         calls.start_workflow(event, definition, settings)
         arguments = {"event": event, "definition": definition, "configuration": settings}

@@ -17,6 +17,7 @@ from workflow_async.errors import (
     InvalidArgument,
     ListingNotSupported,
 )
+from workflow_async.monitor.watch import Terms, wait
 from workflow_async.opencast import calls, filters
 from workflow_async.opencast.listing import listing
 from workflow_async.opencast.records import State, Workflow
@@ -298,8 +299,9 @@ class Workflows(Starting):
 
         Args: as for `start` and `wait`; the deadline counts from the start's answer.
         """
+        terms = Terms[Workflow](deadline=deadline, poll=poll, parked=parked)
         started = await self.start(event_identifier, workflow_definition_identifier, configuration=configuration)
-        return await self.wait(started.id, deadline=deadline, poll=poll, parked=parked, check=check)
+        return await wait(self.poller, started.id, terms, check=check)
 
     def watch(
         self,
@@ -376,7 +378,7 @@ def _including(*, operations: bool, configuration: bool) -> Params:
 
 
 def _target(state: State | str) -> str:
-    word = state.value if isinstance(state, State) else state
+    word = str(state.value if isinstance(state, State) else state).lower()
     if word not in {"paused", "running", "stopped"}:
         raise InvalidArgument("state", "must be paused, running or stopped: no other can be asked for")
     return word

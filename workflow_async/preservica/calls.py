@@ -1,6 +1,6 @@
 """Every request the workflow service is sent, as a value that reads its answer (contract: preservica.md 1). Pure."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -88,8 +88,10 @@ def _version(reply: Reply) -> None:
 
 def _on_many(verb: str, ids: Sequence[int | str], read: Callable[[Reply], Tally]) -> Call[Tally]:
     if not ids:
-        raise InvalidArgument("ids", f"must name the workflows to {verb}: the server may take none for all of them")
-    named = ",".join(str(number("ids", id)) for id in ids)
+        raise InvalidArgument("workflow_ids", f"must name the workflows to {verb}: the server may take none for all")
+    if any(isinstance(id, Collection) and not isinstance(id, str | bytes) for id in ids):
+        raise InvalidArgument("workflow_ids", f"must be given one by one, such as {verb}(7, 8) or {verb}(*ids)")
+    named = ",".join(str(number("workflow_ids", id)) for id in ids)
     asked = (("workflowInstanceIds", named),)
     path = f"{INSTANCES}/{verb}"
     return Call("POST", path, read, asked, accept=XML, replay=Replay.ONCE, success=ACCEPTED)

@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from workflow_async._auth import LONE_SURROGATE
-from workflow_async._call import Params, number
+from workflow_async._call import Params, each, number
 from workflow_async.errors import InvalidArgument
 from workflow_async.preservica.records import Context, State, Workflow
 
@@ -60,7 +60,7 @@ def single(argument: str, value: str) -> str:
 
 def several(argument: str, value: Words) -> tuple[str, ...]:
     """One text or several, none of them blank."""
-    found = (value,) if isinstance(value, str) else tuple(value)
+    found = (value,) if isinstance(value, str) else each(argument, value)
     if not found:
         raise InvalidArgument(argument, "must name at least one: with none the server would return everything")
     return tuple(filled(argument, word) for word in found)
@@ -83,7 +83,7 @@ def states(value: States | None) -> str:
     """The `state` parameter; None is every state there is."""
     if value is None:
         return ",".join(state.value for state in ASKABLE)
-    found = (value,) if isinstance(value, str | State) else tuple(value)
+    found = (value,) if isinstance(value, str | State) else each("state", value)
     if not found:
         raise InvalidArgument("state", "must name at least one: with none the server would return everything")
     return ",".join(_state(word) for word in found)
@@ -104,7 +104,7 @@ def in_any_state(query: Params) -> Params:
 
 def settled(value: States | None) -> States | None:
     """The same states, to be read more than once."""
-    return value if value is None or isinstance(value, str | State) else tuple(value)
+    return value if value is None or isinstance(value, str | State) else each("state", value)
 
 
 def _state(word: State | str) -> str:
@@ -143,7 +143,10 @@ def moment(argument: str, value: datetime | None, *, up: bool = False) -> str | 
     if not isinstance(value, datetime) or value.utcoffset() is None:
         raise InvalidArgument(argument, "must be an aware datetime: give it a tzinfo, such as datetime.UTC")
     rest = value.microsecond % 1000
-    exact = value.astimezone(UTC) + timedelta(microseconds=(1000 - rest if up and rest else -rest))
+    try:
+        exact = value.astimezone(UTC) + timedelta(microseconds=(1000 - rest if up and rest else -rest))
+    except OverflowError:
+        raise InvalidArgument(argument, "must lie between the years 1 and 9999 in UTC") from None
     return exact.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 

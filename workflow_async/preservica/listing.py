@@ -11,7 +11,7 @@ from workflow_async._lists.manner import Cuts, Manner
 from workflow_async._lists.windows import Window
 from workflow_async.preservica import calls, filters
 from workflow_async.preservica.records import Workflow
-from workflow_async.settings import whole_number
+from workflow_async.settings import optional_number
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EVER = (EPOCH, datetime(2200, 1, 1, tzinfo=UTC))
@@ -31,7 +31,7 @@ def listing(
     unreadable: OnUnreadable = "raise",
 ) -> Listing[Workflow]:
     """The listing; raises `InvalidArgument` for what cannot be sent."""
-    whole_number("limit", limit, least=1)
+    optional_number("limit", limit, least=1)
     cuts = Cuts(
         cut=partial(_cut, query),
         span=_window(since or EVER[0], until or EVER[1]),

@@ -11,7 +11,7 @@ from workflow_async._lists.listing import Listing
 from workflow_async._transport import Transport
 from workflow_async.preservica import filters, process_calls
 from workflow_async.preservica.records import Message, Monitor
-from workflow_async.settings import whole_number
+from workflow_async.settings import optional_number, whole_number
 
 
 @frozen
@@ -50,7 +50,7 @@ class Monitors:
 
         Source: GET /api/processmonitor/monitors; contract: preservica.md 2.2.
         """
-        whole_number("limit", limit, least=1)
+        optional_number("limit", limit, least=1)
         asked = filters.some(
             status=None if status is None else filters.each_of("status", filters.MONITOR_STATUSES, status),
             category=None if category is None else filters.each_of("category", filters.MONITOR_CATEGORIES, category),
@@ -85,7 +85,7 @@ class Monitors:
 
         Source: GET /api/processmonitor/messages; contract: preservica.md 2.2.
         """
-        whole_number("limit", limit, least=1)
+        optional_number("limit", limit, least=1)
         whole_number("page_size", page_size, least=1)
         asked = filters.some(
             monitor=filters.single("monitor_id", monitor_id),

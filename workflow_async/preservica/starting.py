@@ -11,7 +11,7 @@ from workflow_async.batch.run import Path, run
 from workflow_async.monitor.watch import Terms
 from workflow_async.preservica.records import Context, Workflow
 from workflow_async.preservica.starts import Start, Starts
-from workflow_async.settings import Poll
+from workflow_async.settings import Poll, number_from_zero
 
 
 @define(eq=False)
@@ -59,6 +59,7 @@ class Starting(monitor.Monitored[Workflow]):
 
         Source: GET /sdb/rest/workflow/instances, CorrelationToken; contract: preservica.md 1.8.
         """
+        number_from_zero("wait", wait)
         return await self._starts.reconcile(ticket, wait=wait)
 
     def run_all(

@@ -14,6 +14,7 @@ from workflow_async._lists.manner import Manner
 from workflow_async._lists.scan import AHEAD, Consistency
 from workflow_async.batch import Ticket
 from workflow_async.errors import CallError, InvalidArgument, PartlyRefused
+from workflow_async.monitor.watch import Terms, wait
 from workflow_async.preservica import calls, filters
 from workflow_async.preservica.listing import listing
 from workflow_async.preservica.records import Context, Started, Tally, Workflow
@@ -191,9 +192,10 @@ class Workflows(Starting):
         Raises:
             StartOutcomeUnknown: also where the server's answer names no id to wait for.
         """
+        terms = Terms[Workflow](deadline=deadline, poll=poll, parked=parked)
         ticket = self.prepare_start(context, parameters, correlation_id=correlation_id)
         started = await self._starts.begin(ticket)
-        return await self.wait(started, deadline=deadline, poll=poll, parked=parked, check=check)
+        return await wait(self.poller, started, terms, check=check)
 
     def watch(
         self,
