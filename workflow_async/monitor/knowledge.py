@@ -9,6 +9,7 @@ from attrs import define, evolve, field
 from workflow_async.errors import CallError
 from workflow_async.monitor.experience import Experience
 from workflow_async.monitor.outcomes import Stalled
+from workflow_async.monitor.pauses import Answered
 from workflow_async.monitor.sight import Sight, alike, missed, seen, unharmed
 from workflow_async.monitor.source import Source
 from workflow_async.monitor.subscription import Event
@@ -29,6 +30,8 @@ class Knowledge(Generic[W]):
     """Watched with their operations."""
     sights: dict[int, Sight[W]] = field(factory=dict, init=False)
     experience: Experience = field(factory=Experience, init=False)
+    answered: Answered = field(factory=Answered, init=False)
+    """Pauses that a resume of this client has answered."""
     patience: dict[int, float] = field(factory=dict, init=False)
     """After how many times its usual length a step has stalled, where anybody asks."""
     told: int = field(default=0, init=False)
@@ -57,6 +60,8 @@ class Knowledge(Generic[W]):
         """Take a row of a list that was asked for then; whether it shows all that is wanted of one that is active."""
         sight = self.sights.get(workflow.id)
         if sight is None or (workflow.id in self.detailed and not self.source.whole(workflow)):
+            return False
+        if self.answered.unclear(workflow):
             return False
         if self._idle(sight, workflow):
             return True
@@ -94,10 +99,14 @@ class Knowledge(Generic[W]):
         overtaken = sight.listed_at is not None and asked < sight.listed_at and not workflow.phase.final
         if overtaken or (not whole and workflow.id in self.detailed):
             return False
-        ending = _stops(sight, workflow) and not whole
+        unclear = self.answered.unclear(workflow)
+        ending = (_stops(sight, workflow) or unclear) and not whole
         sight = self.sights[sight.id] = evolve(sight, got_at=now, ending=ending)
-        if not ending:
-            self._take(sight, workflow)
+        if self.answered.covers(workflow):
+            self.sights[sight.id] = unharmed(sight, unchanged=sight.unchanged + 1, ending=True)
+        elif not ending:
+            self.answered.forget(workflow.id)
+            self._take(sight, workflow, anew=unclear)
         return not ending
 
     def glanced(self, id: int) -> None:
@@ -112,11 +121,9 @@ class Knowledge(Generic[W]):
             self.sights[id] = evolve(self.sights[id], over=True)
             self._tell(outcome)
 
-    def _take(self, sight: Sight[W], workflow: W) -> None:
-        now = self.clock.now()
-        self.sights[sight.id], change = seen(
-            sight, workflow, now, self.wall(), operations=sight.id in self.detailed
-        )  # fmt: skip
+    def _take(self, sight: Sight[W], workflow: W, *, anew: bool = False) -> None:
+        now, detailed = self.clock.now(), sight.id in self.detailed
+        self.sights[sight.id], change = seen(sight, workflow, now, self.wall(), operations=detailed, anew=anew)
         if change is None:
             self._check_stall(self.sights[sight.id])
             return

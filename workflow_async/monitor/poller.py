@@ -15,6 +15,7 @@ from workflow_async.errors import ClientClosed, WorkflowAsyncError
 from workflow_async.monitor.alarm import Alarm
 from workflow_async.monitor.looks import GRAIN, Looks
 from workflow_async.monitor.outcomes import Change
+from workflow_async.monitor.pauses import Pause
 from workflow_async.monitor.sight import Sight, operation_changes
 from workflow_async.monitor.source import Source
 from workflow_async.monitor.subscription import Event, Subscription
@@ -86,7 +87,8 @@ class Poller(Generic[W]):
 
     def _introduce(self, subscription: Subscription[W], sight: Sight[W], workflow: W) -> None:
         """Tell one who has just come what is known already; with operations, if it is known with them."""
-        if subscription.detailed and not self.source.whole(workflow):
+        unclear = self.looks.known.answered.unclear(workflow)
+        if unclear or (subscription.detailed and not self.source.whole(workflow)):
             self.looks.soon(sight.id)
             return
         subscription.post(
@@ -128,6 +130,19 @@ class Poller(Generic[W]):
         """Let a subscription end with an error."""
         subscription.fail(error)
         self._stir()
+
+    def answer(self, workflow_id: int, pause: Pause) -> None:
+        """Report this pause of a workflow no more: a resume has answered it."""
+        self.looks.known.answered.note(workflow_id, pause)
+
+    def withdraw(self, workflow_id: int) -> None:
+        """Report the pause of a workflow again: the resume was refused."""
+        self.looks.known.answered.forget(workflow_id)
+        self.wake(workflow_id)
+
+    def stale(self, event: Event[W]) -> bool:
+        """True for a waiting event that only says what has been answered since."""
+        return isinstance(event, Change) and not event.operations and self.looks.known.answered.covers(event.workflow)
 
     def wake(self, workflow_id: int) -> None:
         """Look at a workflow as soon as possible; says nothing about how it does."""

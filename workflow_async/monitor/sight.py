@@ -58,12 +58,15 @@ def unharmed(sight: Sight[W], **news: Any) -> Sight[W]:
 
 
 def seen(
-    sight: Sight[W], workflow: W, now: float, seen_at: datetime, *, operations: bool = True
+    sight: Sight[W], workflow: W, now: float, seen_at: datetime, *, operations: bool = True, anew: bool = False
 ) -> tuple[Sight[W], Change[W] | None]:
-    """A look that succeeded: what is known from here on, and what is new about it, with `operations` of them too."""
+    """A look that succeeded: what is known from here on, and what is new about it, with `operations` of them too.
+
+    With `anew` it counts as a change even if it looks the same: another pause after one that was answered.
+    """
     if sight.over:
         return sight, None
-    if sight.workflow is not None and alike(sight.workflow, workflow, operations=operations):
+    if sight.workflow is not None and not anew and alike(sight.workflow, workflow, operations=operations):
         return unharmed(sight, workflow=workflow, unchanged=sight.unchanged + 1), None
     change = Change(
         workflow=workflow,

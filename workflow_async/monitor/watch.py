@@ -105,7 +105,7 @@ class Outcomes(Generic[W]):
             event = mine.take()
             outcome: Outcome[W] | None = None
             if event is not None:
-                outcome = self.terms.outcome(event)
+                outcome = None if self.poller.stale(event) else self.terms.outcome(event)
             elif mine.expired:
                 outcome = self._late()
             if outcome is not None:
@@ -227,6 +227,8 @@ class Watch(Generic[W]):
         while True:
             event = self.subscription.take()
             if event is not None:
+                if self.poller.stale(event):
+                    continue
                 event = await self._remedied(event)
                 self._leave_if_over(event)
                 return event

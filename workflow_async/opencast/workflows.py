@@ -1,39 +1,32 @@
 """Workflows of an Opencast: list, get, start, change, wait."""
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import Literal, TypeVar, Unpack, overload
+from typing import TypeVar, Unpack, overload
 
 from attrs import define
 
 from workflow_async import monitor
-from workflow_async._call import Call, OnUnreadable, Params, Value, number
+from workflow_async._call import Call, OnUnreadable, Value, number
 from workflow_async._lists.listing import Listing
 from workflow_async._lists.manner import Manner
 from workflow_async._lists.scan import AHEAD, Consistency
 from workflow_async.batch import Ticket
-from workflow_async.errors import (
-    AlreadyFinished,
-    CallError,
-    InvalidArgument,
-    ListingNotSupported,
-)
+from workflow_async.errors import CallError, InvalidArgument, ListingNotSupported
 from workflow_async.monitor.watch import Terms, wait
 from workflow_async.opencast import calls, filters
+from workflow_async.opencast.control import Control, including
 from workflow_async.opencast.listing import listing
 from workflow_async.opencast.records import State, Workflow
-from workflow_async.opencast.starting import Starting
 from workflow_async.settings import Poll, positive_seconds
 
 T = TypeVar("T")
-
-Target = Literal["paused", "running", "stopped"]
 
 ENDED = (State.SUCCEEDED, State.FAILED, State.STOPPED)
 PAGE = 100
 
 
 @define(eq=False)
-class Workflows(Starting):
+class Workflows(Control):
     """`client.workflows`; see `OpencastClient`."""
 
     def list(
@@ -99,7 +92,7 @@ class Workflows(Starting):
             Manner(consistency=consistency, size=page_size, ahead=ahead),
             filter,
             sort=sort,
-            include=_including(operations=with_operations, configuration=with_configuration),
+            include=including(operations=with_operations, configuration=with_configuration),
             limit=limit,
             offset=offset,
             unreadable=unreadable,
@@ -116,7 +109,7 @@ class Workflows(Starting):
 
         Source: GET /api/workflows/{id}; needs ROLE_API_WORKFLOW_INSTANCE_VIEW; contract: opencast.md 2.2.
         """
-        include = _including(operations=with_operations, configuration=with_configuration)
+        include = including(operations=with_operations, configuration=with_configuration)
         return await self._transport.send(calls.get_workflow(number("workflow_id", workflow_id), include))
 
     @overload
@@ -182,87 +175,8 @@ class Workflows(Starting):
         """
         positive_seconds("timeout", timeout)
         ticket = self._starts.given(event_identifier, workflow_definition_identifier, configuration)
-        include = _including(operations=with_operations, configuration=with_configuration)
+        include = including(operations=with_operations, configuration=with_configuration)
         return await self._starts.send(ticket, include, timeout=timeout)
-
-    async def update(
-        self,
-        workflow_id: int | str,
-        *,
-        state: State | Target | None = None,
-        configuration: Mapping[str, Value] | None = None,
-        with_operations: bool = False,
-        with_configuration: bool = False,
-    ) -> Workflow:
-        """Replace the configuration, then change the state: two requests, because the server applies them in two steps.
-
-        `configuration` replaces all of it. Opencast 12 and later may answer a change of configuration with 500
-        (`ServerFault`). With neither, it is a `get`. A state is changed as by `pause`, `resume` and `stop`.
-
-        Raises:
-            InvalidArgument: for another state than paused, running or stopped.
-            Conflict: the workflow's state does not allow it; a configuration sent along has been replaced by then.
-            AlreadyFinished: see `stop`.
-
-        Source: PUT /api/workflows/{id}; needs ROLE_API_WORKFLOW_INSTANCE_EDIT; contract: opencast.md 2.3.
-        """
-        id = number("workflow_id", workflow_id)
-        include = _including(operations=with_operations, configuration=with_configuration)
-        target = None if state is None else _target(state)
-        workflow: Workflow | None = None
-        if configuration is not None:
-            workflow = await self._transport.send(calls.replace_configuration(id, configuration, include))
-        if target is not None:
-            await self._guard(id, target)
-            workflow = await self._transport.send(calls.change_state(id, target, include))
-        return workflow if workflow is not None else await self._transport.send(calls.get_workflow(id, include))
-
-    async def pause(self, workflow_id: int | str) -> Workflow:
-        """Pause a workflow; the operation that executes goes on to its end.
-
-        Raises:
-            AlreadyFinished: it has ended; the server would write `paused` over the result.
-
-        Source: GET, then PUT /api/workflows/{id}; contract: opencast.md 2.3.
-        """
-        return await self.update(workflow_id, state=State.PAUSED)
-
-    async def resume(self, workflow_id: int | str) -> Workflow:
-        """Let a paused workflow go on; the answer may still say `paused`.
-
-        One that was paused by a `hold` pauses again: only Opencast's own interface can answer what it asks.
-
-        Raises:
-            Conflict: it is not paused.
-            ServerFault: it has not begun yet.
-
-        Source: PUT /api/workflows/{id}; contract: opencast.md 2.3.
-        """
-        return await self.update(workflow_id, state=State.RUNNING)
-
-    async def stop(self, workflow_id: int | str) -> Workflow:
-        """Stop a workflow that has not ended; reads it first.
-
-        Between reading and stopping it may still end by itself, and an operation that executes goes on to its end: look
-        at the record before you believe it is `stopped`.
-
-        Raises:
-            AlreadyFinished: it has ended; the server would write `stopped` over the result.
-
-        Source: GET, then PUT /api/workflows/{id}; contract: opencast.md 2.3.
-        """
-        return await self.update(workflow_id, state=State.STOPPED)
-
-    async def delete(self, workflow_id: int | str) -> None:
-        """Delete a finished workflow with its jobs.
-
-        Raises:
-            Conflict: it has not ended.
-            NotFound: there is none; but not when an earlier attempt of this call may have deleted it.
-
-        Source: DELETE /api/workflows/{id}; needs ROLE_API_WORKFLOW_INSTANCE_DELETE; contract: opencast.md 2.4.
-        """
-        await self._transport.send(calls.delete_workflow(number("workflow_id", workflow_id)))
 
     async def for_event(self, event_id: str, *, unreadable: OnUnreadable = "raise") -> tuple[Workflow, ...]:
         """All workflows of one event, oldest first: what is left of listing on Opencast 12 and later.
@@ -344,18 +258,10 @@ class Workflows(Starting):
         first = calls.list_workflows(
             filter=filters.workflow_filter(passing),
             sort="",
-            include=_including(operations=operations, configuration=False),
+            include=including(operations=operations, configuration=False),
             size=PAGE,
         )
         return lambda: Listing(self._list, first, lambda workflow: workflow.id, unreadable="skip")
-
-    async def _guard(self, id: int, target: str) -> None:
-        """Read before a pause or stop, which the server would write over a result (Opencast issue 5961)."""
-        if target == "running":
-            return
-        workflow = await self._transport.send(calls.get_workflow(id))
-        if workflow.phase.final:
-            raise AlreadyFinished(workflow)
 
     async def _list(self, call: Call[T], /) -> T:
         """A page; where there is no list, the error gets the server's version."""
@@ -371,14 +277,3 @@ class Workflows(Starting):
             return (await self._transport.send(calls.get_version())).default
         except CallError:
             return None
-
-
-def _including(*, operations: bool, configuration: bool) -> Params:
-    return calls.including(withoperations=operations, withconfiguration=configuration)
-
-
-def _target(state: State | str) -> str:
-    word = str(state.value if isinstance(state, State) else state).lower()
-    if word not in {"paused", "running", "stopped"}:
-        raise InvalidArgument("state", "must be paused, running or stopped: no other can be asked for")
-    return word

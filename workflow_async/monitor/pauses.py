@@ -1,0 +1,64 @@
+"""Pauses that a resume of this client has answered, so that no wait or watch reports them again. Pure."""
+
+from collections.abc import Hashable
+from typing import Any
+
+from attrs import define, field, frozen
+
+from workflow_async.phase import Phase, Workflow
+
+MOST = 10_000
+"""Answered pauses that a client remembers. The oldest is forgotten first."""
+
+
+@frozen
+class Pause:
+    """The operation in which a workflow is paused. Two records show the same pause if these are equal."""
+
+    position: int
+    """Place of the operation in the workflow, from 0. The number of operations if all are over."""
+    operation: tuple[Hashable, ...] = ()
+    """Its id, name, state and start. An operation that pauses again after a resume has another start."""
+
+
+def pause_of(workflow: Workflow) -> Pause | None:
+    """The pause that a record shows. None if the workflow is not paused or the record has no operations."""
+    operations: tuple[Any, ...] | None = getattr(workflow, "operations", None)
+    if workflow.phase is not Phase.PARKED or operations is None:
+        return None
+    going = ((place, each) for place, each in enumerate(operations) if each.state_text not in OVER)
+    place, current = next(going, (len(operations), None))
+    if current is None:
+        return Pause(place)
+    return Pause(place, (getattr(current, "id", None), current.operation, current.state_text, current.start))
+
+
+OVER = frozenset({"succeeded", "failed", "skipped"})
+"""States of an operation that has ended."""
+
+
+@define
+class Answered:
+    """The answered pause of each workflow, until a GET shows that the workflow has left it."""
+
+    _pauses: dict[int, Pause] = field(factory=dict, init=False)
+
+    def note(self, workflow_id: int, pause: Pause) -> None:
+        """Remember that a resume answers this pause."""
+        self._pauses.pop(workflow_id, None)
+        self._pauses[workflow_id] = pause
+        if len(self._pauses) > MOST:
+            del self._pauses[next(iter(self._pauses))]
+
+    def forget(self, workflow_id: int) -> None:
+        """Forget the answered pause: the workflow has left it, or the resume was refused."""
+        self._pauses.pop(workflow_id, None)
+
+    def covers(self, workflow: Workflow) -> bool:
+        """True if the record shows the answered pause."""
+        pause = self._pauses.get(workflow.id)
+        return pause is not None and pause_of(workflow) == pause
+
+    def unclear(self, workflow: Workflow) -> bool:
+        """True if a pause was answered and the record shows a pause, which may be that one or a later one."""
+        return workflow.phase is Phase.PARKED and workflow.id in self._pauses

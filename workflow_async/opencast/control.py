@@ -1,0 +1,260 @@
+"""Changing one workflow: its state, its configuration, whether it is there."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+
+import anyio
+from attrs import define, evolve, field
+
+from workflow_async._call import Params, Replay, Value, number
+from workflow_async._retry import may_have_happened, retryable
+from workflow_async.errors import AlreadyFinished, CallError, Conflict, InvalidArgument, NotFound
+from workflow_async.monitor.pauses import Pause, pause_of
+from workflow_async.opencast import calls
+from workflow_async.opencast.records import State, Workflow
+from workflow_async.opencast.resuming import Resumes, delay
+from workflow_async.opencast.starting import Starting
+from workflow_async.settings import number_from_zero
+
+SETTLE = 30.0
+"""Seconds that a resume waits for its effect unless told otherwise."""
+DELETABLE = 12.0
+"""Seconds until a workflow that has ended can be deleted: the index of Opencast 6 to 11 lags up to 10."""
+EVERY = 2.0
+"""Seconds between two attempts to delete a workflow that has ended."""
+
+
+@define(eq=False)
+class Control(Starting):
+    """Single calls that change a workflow."""
+
+    _resumes: Resumes = field(factory=Resumes, init=False)
+
+    async def update(
+        self,
+        workflow_id: int | str,
+        *,
+        state: State | str | None = None,
+        configuration: Mapping[str, Value] | None = None,
+        force: bool = False,
+        settle: float = SETTLE,
+        with_operations: bool = False,
+        with_configuration: bool = False,
+    ) -> Workflow:
+        """Replace the configuration, then change the state. Two requests, as the server applies them in two steps.
+
+        With neither, it is a `get`.
+
+        Args:
+            workflow_id: the workflow.
+            state: paused, running or stopped, in any case; see `pause`, `resume` and `stop`.
+            configuration: replaces all of it. Opencast 12 and later may answer 500 (`ServerFault`).
+            force: pause or stop a workflow that has ended too, which overwrites its result with `paused` or `stopped`.
+            settle: seconds to wait for a resume to take effect; see `resume`.
+            with_operations: fill `operations`.
+            with_configuration: fill `configuration`.
+
+        Raises:
+            InvalidArgument: for another state than paused, running or stopped.
+            Conflict: the workflow's state does not allow it; a configuration sent along has been replaced by then.
+            AlreadyFinished: see `stop`; not with `force`.
+
+        Source: PUT /api/workflows/{id}; needs ROLE_API_WORKFLOW_INSTANCE_EDIT; contract: opencast.md 2.3.
+        """
+        id = number("workflow_id", workflow_id)
+        number_from_zero("settle", settle)
+        include = including(operations=with_operations, configuration=with_configuration)
+        target = None if state is None else _target(state)
+        workflow: Workflow | None = None
+        if configuration is not None:
+            workflow = await self._transport.send(calls.replace_configuration(id, configuration, include))
+        if target == "running":
+            return await self._resumed(id, settle, operations=with_operations, configuration=with_configuration)
+        if target is not None:
+            workflow = await self._changed(id, target, include, force=force)
+        return workflow if workflow is not None else await self._transport.send(calls.get_workflow(id, include))
+
+    async def pause(self, workflow_id: int | str) -> Workflow:
+        """Pause a workflow; the operation that executes goes on to its end.
+
+        Raises:
+            AlreadyFinished: it has ended; the server would write `paused` over the result. See `force` of `update`.
+
+        Source: GET, then PUT /api/workflows/{id}; contract: opencast.md 2.3.
+        """
+        return await self.update(workflow_id, state=State.PAUSED)
+
+    async def resume(self, workflow_id: int | str, *, settle: float = SETTLE) -> Workflow:
+        """Resume a paused workflow and return its record once the resume has taken effect.
+
+        The server only queues a job for it, which takes up to 2 s, and longer on a busy cluster. This returns when the
+        record has left `paused`, or is paused in another operation. After `settle` seconds it returns the record as it
+        is then, which may still say `paused`. A pause that has been resumed is not reported again by `wait` and `watch`
+        of this client.
+
+        A second resume of the same pause does harm: the operation runs twice, is lost, or hangs. This client sends none
+        within 30 s of the first. A call in that time, for instance after the first was cancelled, only waits for the
+        effect of the first.
+
+        A workflow on hold after an error (operation `error-resolution`) pauses again: `resume` cannot answer whether to
+        retry or to go on without the failed operation, as the External API has no field for it. Only Opencast's own
+        interface can.
+
+        Args:
+            workflow_id: the workflow.
+            settle: seconds to wait for the effect; 0 returns the server's answer at once.
+
+        Raises:
+            Conflict: it is not paused.
+            ServerFault: it has not begun yet.
+
+        Source: GET, PUT, then GET /api/workflows/{id}; contract: opencast.md 2.3.
+        """
+        return await self.update(workflow_id, state=State.RUNNING, settle=settle)
+
+    async def stop(self, workflow_id: int | str) -> Workflow:
+        """Stop a workflow that has not ended; reads it first.
+
+        Between reading and stopping it may still end by itself, and an operation that executes goes on to its end.
+        Check the record before you believe it is `stopped`.
+
+        Raises:
+            AlreadyFinished: it has ended; the server would write `stopped` over the result. See `force` of `update`.
+
+        Source: GET, then PUT /api/workflows/{id}; contract: opencast.md 2.3.
+        """
+        return await self.update(workflow_id, state=State.STOPPED)
+
+    async def delete(self, workflow_id: int | str) -> None:
+        """Delete a finished workflow with its jobs.
+
+        Opencast 6 to 11 refuse it with 404 or 409 for up to 10 s after the end. If a GET then shows that the workflow
+        has ended, it is tried again for 12 s.
+
+        Raises:
+            Conflict: it has not ended.
+            NotFound: there is none; but not when an earlier attempt of this call may have deleted it.
+
+        Source: DELETE /api/workflows/{id}; needs ROLE_API_WORKFLOW_INSTANCE_DELETE; contract: opencast.md 2.4.
+        """
+        id = number("workflow_id", workflow_id)
+        refusal = await self._refusal(id)
+        if refusal is not None and await self._has_ended(id):
+            refusal = await self._deleted_late(id, refusal)
+        if refusal is not None:
+            raise refusal
+
+    # Deleting
+
+    async def _refusal(self, id: int) -> NotFound | Conflict | None:
+        """Send DELETE. Return the refusal that an index which lags may give, or None if the workflow was deleted."""
+        try:
+            await self._transport.send(calls.delete_workflow(id))
+        except (NotFound, Conflict) as error:
+            return error
+        return None
+
+    async def _has_ended(self, id: int) -> bool:
+        """True if a GET shows the workflow and it has ended."""
+        try:
+            return (await self._transport.send(calls.get_workflow(id))).phase.final
+        except CallError:
+            return False  # the refusal of the DELETE stands
+
+    async def _deleted_late(self, id: int, refusal: NotFound | Conflict | None) -> NotFound | Conflict | None:
+        """Send DELETE again until it succeeds or `DELETABLE` seconds have passed. Return the last refusal."""
+        clock = self._transport.clock
+        ends = clock.now() + DELETABLE
+        while refusal is not None and clock.now() < ends:
+            await clock.sleep(EVERY)
+            refusal = await self._refusal(id)
+        return refusal
+
+    # Pausing and stopping
+
+    async def _changed(self, id: int, target: str, include: Params, *, force: bool) -> Workflow:
+        """Pause or stop a workflow. Read it first: the server would write over a result (Opencast issue 5961)."""
+        if not force:
+            workflow = await self._transport.send(calls.get_workflow(id))
+            if workflow.phase.final:
+                raise AlreadyFinished(workflow)
+        return await self._transport.send(calls.change_state(id, target, include))
+
+    # Resuming
+
+    async def _resumed(self, id: int, settle: float, *, operations: bool, configuration: bool) -> Workflow:
+        """Resume a workflow unless this client has done so for the same pause, and wait for the effect."""
+        include = including(operations=True, configuration=configuration)
+        workflow = await self._transport.send(calls.get_workflow(id, include))
+        pause = pause_of(workflow)
+        if pause is None:
+            workflow = await self._transport.send(calls.change_state(id, "running", include))
+        else:
+            workflow = await self._answered(id, pause, workflow, settle, include)
+            self.poller.wake(id)
+        return workflow if operations else evolve(workflow, operations=None)
+
+    async def _answered(self, id: int, pause: Pause, workflow: Workflow, settle: float, include: Params) -> Workflow:
+        """The record after a resume of this pause, which is sent unless an earlier one may still take effect."""
+        clock = self._transport.clock
+        while (earlier := self._resumes.binding(id, pause, clock.now())) is not None:
+            ends = clock.now() + settle
+            workflow = await self._left(workflow, pause, include, partial(earlier.awaited, clock.now, ends))
+            if earlier.accepted or pause_of(workflow) != pause:
+                return workflow
+        workflow = await self._sent(id, pause, include)
+        ends = clock.now() + settle
+        try:
+            return await self._left(workflow, pause, include, lambda: clock.now() < ends, seconds=settle)
+        except CallError:
+            return workflow  # an error now would say that the resume has failed
+
+    async def _sent(self, id: int, pause: Pause, include: Params) -> Workflow:
+        """Send a resume of this pause, and remember what came of it."""
+        clock = self._transport.clock
+        resume = self._resumes.begin(id, pause, clock.now())
+        self.poller.answer(id, pause)
+        try:
+            workflow = await self._transport.send(calls.change_state(id, "running", include))
+            resume.accepted = True
+        except CallError as error:
+            resume.refused = not may_have_happened(error)
+            raise
+        finally:
+            resume.answered_at = clock.now()
+            if not resume.accepted:
+                self.poller.withdraw(id)
+        return workflow
+
+    async def _left(
+        self,
+        workflow: Workflow,
+        pause: Pause,
+        include: Params,
+        goes_on: Callable[[], bool],
+        seconds: float | None = None,
+    ) -> Workflow:
+        """The first record that shows the pause no more, or the last one. GETs that fail in passing are ignored."""
+        checks = 0
+        with anyio.move_on_after(seconds):  # a GET may take longer than there is time left
+            while pause_of(workflow) == pause and goes_on():
+                await self._transport.clock.sleep(delay(checks))
+                checks += 1
+                try:
+                    workflow = await self._transport.send(calls.get_workflow(workflow.id, include))
+                except CallError as error:
+                    if not retryable(error, Replay.SAFE):
+                        raise
+        return workflow
+
+
+def including(*, operations: bool, configuration: bool) -> Params:
+    """The parameters that ask for operations and configuration."""
+    return calls.including(withoperations=operations, withconfiguration=configuration)
+
+
+def _target(state: State | str) -> str:
+    word = str(state.value if isinstance(state, State) else state).lower()
+    if word not in {"paused", "running", "stopped"}:
+        raise InvalidArgument("state", "must be paused, running or stopped: no other can be asked for")
+    return word

@@ -1,0 +1,63 @@
+"""Which pause a resume answers, and whether another resume may be sent. Pure.
+
+The server only queues a job for a resume. Until that job runs, up to 2 s in production, the record says `paused`. A
+second resume in that time runs the operation twice, loses it or hangs the workflow.
+"""
+
+from collections.abc import Callable
+
+from attrs import define, field
+
+from workflow_async.monitor.pauses import Pause
+
+WINDOW = 30.0
+"""Seconds after a resume in which the same pause is not resumed again."""
+FIRST, GROWTH, LONGEST = 0.25, 1.5, 2.0
+"""Seconds until the first check of a resume, how much longer each delay is than the one before, and the longest."""
+
+
+@define(eq=False)
+class Resume:
+    """A resume of one pause."""
+
+    pause: Pause
+    accepted: bool = False
+    refused: bool = False
+    answered_at: float | None = None
+    """When the server's response came or was given up, in seconds of the client's clock. None while it is awaited."""
+
+    def binds(self, pause: Pause, now: float) -> bool:
+        """True if this resume is for the pause and may still take effect."""
+        return self.pause == pause and not self.refused and (self.answered_at is None or now < self.ends)
+
+    def awaited(self, now: Callable[[], float], until: float) -> bool:
+        """True while it makes sense to wait for the effect: of an accepted resume until then, of others to the end."""
+        return not self.refused and now() < (until if self.accepted else self.ends)
+
+    @property
+    def ends(self) -> float:
+        """When the pause may be resumed again. Infinite while the response is awaited."""
+        return float("inf") if self.answered_at is None else self.answered_at + WINDOW
+
+
+@define(eq=False)
+class Resumes:
+    """The last resume of each workflow that a client has sent."""
+
+    _last: dict[int, Resume] = field(factory=dict, init=False)
+
+    def begin(self, workflow_id: int, pause: Pause, now: float) -> Resume:
+        """Note a resume that is about to be sent, and forget those that no longer matter."""
+        self._last = {id: last for id, last in self._last.items() if now < last.ends}
+        self._last[workflow_id] = Resume(pause)
+        return self._last[workflow_id]
+
+    def binding(self, workflow_id: int, pause: Pause, now: float) -> Resume | None:
+        """The resume that has been sent for this pause and may still take effect, or None."""
+        last = self._last.get(workflow_id)
+        return last if last is not None and last.binds(pause, now) else None
+
+
+def delay(checks: int) -> float:
+    """Seconds until the next check, given the number of checks so far."""
+    return min(LONGEST, FIRST * GROWTH ** min(checks, 16))
