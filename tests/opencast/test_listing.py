@@ -83,6 +83,32 @@ async def test_windows_stay_within_the_dates_asked_for(sandbox: Sandbox, oc: Ope
 
 
 @on_11
+@pytest.mark.parametrize(("workflows", "size"), [(60, 2), (40, 1), (100, 5)])
+async def test_rows_of_one_second_that_fill_more_than_a_page_cost_little_more(
+    sandbox: Sandbox, oc: OpencastClient, workflows: int, size: int
+) -> None:
+    """Three events share each date."""
+    ids = sandbox.opencast.seed(workflows)
+    listing = oc.workflows.list(consistency="partitioned", page_size=size)
+    assert sorted([workflow.id async for workflow in listing]) == ids
+    assert listing.report.requests <= 6 * workflows / size
+
+
+@on_11
+@each_way
+async def test_an_event_without_a_date_is_listed_as_one_of_1970(
+    consistency: Consistency, sandbox: Sandbox, oc: OpencastClient
+) -> None:
+    sandbox.opencast.seed(40)
+    undated = sandbox.opencast.start(sandbox.opencast.event(created=0.0), "fast")
+    sandbox.opencast.world.commit()
+    found = [workflow.id async for workflow in oc.workflows.list(consistency=consistency, page_size=10)]
+    assert found.count(undated) == 1
+    epoch = "1970-01-01T00:00:00Z/1970-01-01T00:00:00Z"
+    assert [w.id async for w in oc.workflows.list(consistency=consistency, event_created=epoch)] == [undated]
+
+
+@on_11
 async def test_the_first_page_comes_alone_and_then_ever_more_at_once(sandbox: Sandbox, oc: OpencastClient) -> None:
     sandbox.opencast.seed(300)
     pages = oc.workflows.list(page_size=20).pages()

@@ -1,7 +1,7 @@
 """A scan of a list by windows of time, each asked for in one piece. Pure.
 
-A window whose rows all come in one answer is done; one that holds more is halved, or, where that is not possible, asked
-for again with room for more. No offsets: as the windows cover the time, and a row stays at its own, every row that is
+A window whose rows all come in one answer is done; one that holds more is halved, or, where it is short, asked for
+again with room for more: rows of one instant cannot be told apart by halving. No offsets: as the windows cover the time, and a row stays at its own, every row that is
 there from beginning to end is in the one answer that finishes its window, wherever rows move meanwhile. Only where the
 server tells no total and may give fewer rows than asked for, a second answer must tell that a window was whole.
 """
@@ -21,6 +21,8 @@ T = TypeVar("T")
 SLACK, PATIENCE = 64, 48
 """Answers that bring nothing: so many are endured, and so many more for each that brings something. A window is halved
 up to 48 times, and each time one of the halves may be empty."""
+SHORT = 2**16
+"""Length of a window, in seconds or milliseconds, up to which more rows are asked for instead of halving it."""
 UNCOVERED = 3
 """Times that the windows together hold fewer rows than the list, before a scan gives up."""
 
@@ -74,6 +76,8 @@ class Partitioned(Generic[T]):
     _whole: int = field(default=0, init=False)
     """Rows of the list, where the server says."""
     _uncovered: int = field(default=0, init=False)
+    _cap: int | None = field(default=None, init=False)
+    """Rows that the server gives at most, where an answer has told."""
 
     def __attrs_post_init__(self) -> None:
         self._pending = [Ask(self.span if self.bounded else None, self.size)]
@@ -110,9 +114,18 @@ class Partitioned(Generic[T]):
             return ()
         if ask.window is None:
             self._whole = total or 0
-        if total is not None and count < ask.rows and not self._halved(ask):
-            raise ListingInconsistent(f"the server gives {count} of {total} rows of one instant at once")
+        if count < ask.rows:
+            self._cap = count
+            if not self._halved(ask):
+                raise ListingInconsistent(f"the server gives {count} of {total} rows of one instant at once")
+        if self._takes_more(ask):
+            return (evolve(ask, rows=2 * ask.rows),)
         return self._parts(ask, 2 * ask.rows)
+
+    def _takes_more(self, ask: Ask) -> bool:
+        """True if the window is short and the server may give twice as many rows at once."""
+        short = ask.window is not None and ask.window.last - ask.window.first <= SHORT
+        return short and (self._cap is None or 2 * ask.rows <= self._cap)
 
     def _parts(self, ask: Ask, rows: int) -> Sequence[Ask]:
         """The same window in smaller ones, or, where that is not possible, with so much room."""

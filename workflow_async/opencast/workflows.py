@@ -58,9 +58,10 @@ class Workflows(Control):
           changes among those on events of the same date, so that in a busy list a miss is unlikely, not impossible.
           Costs about a twentieth more requests, and one for each step back.
         - `partitioned`: window after window of the event's date, each in one answer: every workflow that is there
-          throughout is given, wherever rows move, in no order. One on an event without a date, or whose date is edited
-          meanwhile, is given only if all fits into one page. Costs some 2.5 to 4 times the requests, and some thirty to
-          find where in time the list lies.
+          throughout is given, wherever rows move, in no order. A workflow whose event's date is edited meanwhile is
+          given for sure only if all fits into one page. An event without a date counts as one of 1970-01-01, as in the
+          server's index. Costs 2.5 to 6 times the requests, and some thirty to find where in time the list lies. Where
+          more events than `page_size` have dates within 18 hours, larger pages are asked for.
 
         Both latter leave `state` and `state_not` out of the query and compare here, whatever state a row was in: they
         read the list of all states. "There" means listed, and passing all other filters. What a pass did is in

@@ -56,8 +56,9 @@ class Workflows(Starting):
           keeps it. Costs about a twentieth more requests, and one for each step back.
         - `partitioned`: window after window of the start, each in one answer: every workflow that is there throughout
           is given, wherever rows move, in no order. One without a start is given only if all fits into one page. If
-          the windows hold fewer rows than the list, it raises. Costs some 2.5 to 4 times the requests, and, without
-          `since`, some thirty to find where in time the list lies.
+          the windows hold fewer rows than the list, it raises. Costs 2.5 to 6 times the requests, and, without
+          `since`, some thirty to find where in time the list lies. Where more workflows than `page_size` started within
+          a minute, larger pages are asked for.
 
         Both latter leave `state` out of the query and compare here, whatever state a row was in: they read the list of
         all states. What a pass did is in `report` of the listing.
