@@ -140,11 +140,13 @@ class UnreadableRow:
     """The row as it came: a tree of dicts, lists and texts."""
     page: int = 0
     """The page it came in, counted from 1."""
+    offset: int | None = None
+    """Its place in the list, from 0, if the server could not give it. `row` is None then."""
 
     @property
     def id(self) -> str:
         """Tell the row from others: the same row may come in two pages."""
-        return f"unreadable {self.text}"
+        return f"unreadable {self.text}" if self.offset is None else f"unreadable row {self.offset}"
 
     @property
     def text(self) -> str:

@@ -157,4 +157,6 @@ def _json_message(text: str) -> str:
     except (ValueError, RecursionError):
         return text
     found = tree.get("message") if isinstance(tree, dict) else None
-    return found if isinstance(found, str) else text
+    if not isinstance(found, str):
+        return text
+    return unescape(found) if "servlet" in tree else found  # Jetty escapes its own errors as if for XML

@@ -91,6 +91,8 @@ class CallError(WorkflowAsyncError):
     history: tuple[Attempt, ...] = ()
     retry_after: float | None = None
     """Seconds the server asked to wait, where it did."""
+    part: str = ""
+    """The rows of a listing that the call was for, and what to do, such as `rows 300 to 399`."""
     at_login: bool = False
     """Whether it was the login before the call that failed; the call itself was not sent, or refused with 401."""
 
@@ -107,7 +109,8 @@ class CallError(WorkflowAsyncError):
     def __str__(self) -> str:
         where = f"{self.method} {self.url}: " if self.method else ""
         tries = f" (after {self.attempts} attempts, {self.elapsed:.1f} s)" if self.attempts > 1 else ""
-        return f"{where}{self.what}{tries}"
+        part = f"; {self.part}" if self.part else ""
+        return f"{where}{self.what}{tries}{part}"
 
 
 class TransportError(CallError):

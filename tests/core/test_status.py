@@ -75,6 +75,8 @@ def test_a_call_may_say_what_a_status_means_to_it() -> None:
         (b'{"error": "x"}', '{"error": "x"}'),
         (b'{"message": ', '{"message":'),
         (b'["message"]', '["message"]'),
+        (b'{"servlet": "s", "message": "field &apos;a&apos; &lt; &quot;b&quot; &amp;amp;"}', "field 'a' < \"b\" &amp;"),
+        (b'{"message": "R&amp;D"}', "R&amp;D"),
         (b"<html><h1>502</h1>", ""),
         (b"<?xml version='1.0'?><error/>", ""),
         (b"gr\xf6\xdfe", "gr\ufffd\ufffde"),

@@ -1,9 +1,10 @@
 """A scan of a list by windows of time, each asked for in one piece. Pure.
 
-A window whose rows all come in one answer is done; one that holds more is halved, or, where it is short, asked for
-again with room for more: rows of one instant cannot be told apart by halving. No offsets: as the windows cover the time, and a row stays at its own, every row that is
-there from beginning to end is in the one answer that finishes its window, wherever rows move meanwhile. Only where the
-server tells no total and may give fewer rows than asked for, a second answer must tell that a window was whole.
+A window whose rows all come in one answer is done. A window that holds more is halved. A short one is asked for again
+with room for more, as halving cannot tell rows of one instant apart. There are no offsets. The windows cover the time
+and a row stays at its own, so every row that is there from beginning to end is in the one answer that finishes its
+window, wherever rows move meanwhile. If the server tells no total and may give fewer rows than asked for, a second
+answer must tell that a window was whole.
 """
 
 from collections import deque

@@ -5,11 +5,14 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from math import ceil, floor
 from operator import attrgetter
+from typing import Any
 
 from workflow_async._call import Call, OnUnreadable, Page, Params
 from workflow_async._lists.ahead import Send
+from workflow_async._lists.around import around
 from workflow_async._lists.listing import Listing
 from workflow_async._lists.manner import Cuts, Manner
+from workflow_async._lists.offsets import Span
 from workflow_async._lists.scan import Consistency
 from workflow_async._lists.windows import Window
 from workflow_async.errors import InvalidArgument
@@ -22,6 +25,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EVER = (datetime(1000, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC))
 """The dates an event may have."""
 STATES = ("state", "state_not")
+NO_ROW = calls.list_workflows(filter="event_identifier:no-such-event", sort="", include=(), size=1)
+"""A list without rows: tells whether the server can list at all."""
 LEFT_OUT: Mapping[Consistency, tuple[str, ...]] = {
     "fast": (),
     "anchored": STATES,
@@ -56,7 +61,8 @@ def listing(
         offset=offset,
     )
     return Listing(
-        send,
+        # the parts of a page that moves meanwhile may miss rows, which only `fast` allows
+        send if manner.exact or unreadable != "skip" else around(send, partial(cuts.cut, None), _rows, NO_ROW),
         cuts.read(manner),
         attrgetter("id"),
         limit=limit,
@@ -79,6 +85,18 @@ def _cut(asked: str, sort: str, include: Params, window: Window | None, offset: 
     """Rows of the list, or of a window of it."""
     filter = asked if window is None else f"{asked},{_dates(window)}".lstrip(",")
     return calls.list_workflows(filter=filter, sort=sort, include=include, size=rows, offset=offset)
+
+
+def _rows(call: Call[Any]) -> Span:
+    """The rows that a call for a page asks for."""
+    asked = dict(call.params)
+    return Span(int(asked["offset"]), int(asked["limit"]))
+
+
+def in_words(call: Call[Any]) -> str:
+    """The rows that a call for a page asks for, such as `rows 300 to 399`, counted from 0."""
+    span = _rows(call)
+    return f"rows {span.offset} to {span.end - 1}" if span.rows > 1 else f"row {span.offset}"
 
 
 def _window(dates: tuple[datetime, datetime]) -> Window:

@@ -7,6 +7,7 @@ from attrs import define
 
 from workflow_async import monitor
 from workflow_async._call import Call, OnUnreadable, Value, number
+from workflow_async._lists.around import may_be_a_row
 from workflow_async._lists.listing import Listing
 from workflow_async._lists.manner import Manner
 from workflow_async._lists.scan import AHEAD, Consistency
@@ -15,12 +16,13 @@ from workflow_async.errors import CallError, InvalidArgument, ListingNotSupporte
 from workflow_async.monitor.watch import Terms, wait
 from workflow_async.opencast import calls, filters
 from workflow_async.opencast.control import Control, including
-from workflow_async.opencast.listing import listing
+from workflow_async.opencast.listing import in_words, listing
 from workflow_async.opencast.records import State, Workflow
 from workflow_async.settings import Poll, positive_seconds
 
 T = TypeVar("T")
 
+AROUND = ", one of which the server cannot give (`skip_unreadable` of `workflows.list` reads around it)"
 ENDED = (State.SUCCEEDED, State.FAILED, State.STOPPED)
 PAGE = 100
 
@@ -78,11 +80,15 @@ class Workflows(Control):
             with_configuration: fill `configuration`.
             unreadable: what to do about rows without a readable id or state: "raise" one `DecodeError` for all of them
                 after the other rows, or "skip" them. `report.unreadable` of the listing holds them in both cases.
+                Opencast itself cannot give some rows: one workflow without a creator makes each page that it is in a
+                500. That is a `ServerFault` at once. With "skip" and `fast`, such a page is read in parts, with up to
+                100 requests, and each row that the server cannot give is skipped.
             **filter: see `WorkflowFilters`.
 
         Raises:
             InvalidArgument: at once, for what the server's grammar cannot carry, for `offset` with `anchored`, and for
                 `offset` or `sort` with `partitioned`.
+            ServerFault: while iterating, if the server cannot give a row; `part` says of which rows.
             ListingNotSupported: while iterating, on Opencast 12 and later, with the server's version.
             ListingInconsistent: while iterating, when going on would not end, or lose rows.
 
@@ -265,13 +271,16 @@ class Workflows(Control):
         return lambda: Listing(self._list, first, lambda workflow: workflow.id, unreadable="skip")
 
     async def _list(self, call: Call[T], /) -> T:
-        """A page; where there is no list, the error gets the server's version."""
+        """Send the call for a page. Errors say for which rows it was, or the server's version if there is no list."""
         try:
             return await self._transport.send(call)
-        except ListingNotSupported as error:
-            missing = error
-        missing.version = await self._version()
-        raise missing
+        except CallError as error:
+            failure = error
+        if isinstance(failure, ListingNotSupported):
+            failure.version = await self._version()
+        else:
+            failure.part = in_words(call) + (AROUND if may_be_a_row(failure) else "")
+        raise failure
 
     async def _version(self) -> str | None:
         try:
