@@ -20,6 +20,7 @@ from workflow_async import (
     PreservicaClient,
     Retry,
     Timeouts,
+    UnreadableRow,
     batch,
     monitor,
     opencast,
@@ -61,6 +62,9 @@ async def opencast_lists(oc: OpencastClient) -> None:
     filters: opencast.WorkflowFilters = {"event_title": "algebra", "current_operation_not": ["encode"]}
     assert_type(oc.workflows.list(**filters), Listing[opencast.Workflow])
     assert_type(oc.workflows.list(consistency="anchored", ahead=4).report, ListingReport)
+    literal = oc.workflows.list(event_title="What is love?", literal=True, unreadable="skip")
+    assert_type(literal.report.unreadable, tuple[UnreadableRow, ...])
+    oc.workflows.list(event_created="2018-03-01T00:00:00Z/2018-03-31T23:59:59Z")
     assert_type(oc.definitions.list(tag=["archive", "upload"], sort="title:asc"), Listing[opencast.Definition])
     assert_type(oc.events.processing(limit=10), Listing[opencast.Event])
 
@@ -76,6 +80,8 @@ async def opencast_calls(oc: OpencastClient) -> None:
     assert_type(await oc.workflows.update(1603, state=opencast.State.STOPPED), opencast.Workflow)
     assert_type(await oc.workflows.pause(1603), opencast.Workflow)
     assert_type(await oc.workflows.resume(1603), opencast.Workflow)
+    assert_type(await oc.workflows.resume(1603, settle=5), opencast.Workflow)
+    assert_type(await oc.workflows.update(1603, state="STOPPED", force=True), opencast.Workflow)
     assert_type(await oc.workflows.stop(1603), opencast.Workflow)
     assert_type(await oc.workflows.delete(1603), None)
     assert_type(await oc.workflows.for_event("e-1"), tuple[opencast.Workflow, ...])
@@ -92,6 +98,8 @@ def opencast_records(workflow: opencast.Workflow, definition: opencast.Definitio
     assert_type(workflow.phase.final, bool)
     assert_type(workflow.step, str | None)
     assert_type(workflow.current, opencast.Operation | None)
+    assert_type(workflow.failed_operation, opencast.Operation | None)
+    assert_type(workflow.failure, str | None)
     assert_type(workflow.operations, tuple[opencast.Operation, ...] | None)
     assert_type(definition.operations, tuple[opencast.OperationDefinition, ...] | None)
     for operation in workflow.operations or ():

@@ -17,6 +17,7 @@ from workflow_async._lists.scan import Consistency
 from workflow_async._lists.windows import Window
 from workflow_async.errors import InvalidArgument
 from workflow_async.opencast import calls, filters
+from workflow_async.opencast.literal import Literal, both, wild
 from workflow_async.opencast.records import Workflow
 from workflow_async.opencast.source import INDEX_LAG
 from workflow_async.settings import optional_number, whole_number
@@ -45,6 +46,7 @@ def listing(
     limit: int | None,
     offset: int,
     unreadable: OnUnreadable = "raise",
+    literal: bool = False,
 ) -> Listing[Workflow]:
     """The listing; raises `InvalidArgument` for what cannot be sent, or does not go with what must not get lost."""
     optional_number("limit", limit, least=1)
@@ -60,13 +62,16 @@ def listing(
         bounded=bounds is not None,
         offset=offset,
     )
+    # the parts of a page that moves meanwhile may miss rows, which only `fast` allows
+    in_parts = unreadable == "skip" and not manner.exact
+    pages = around(send, partial(cuts.cut, None), _rows, NO_ROW) if in_parts else send
+    compared = Literal(pages, send, patterns) if literal and (patterns := wild(passing)) else None
     return Listing(
-        # the parts of a page that moves meanwhile may miss rows, which only `fast` allows
-        send if manner.exact or unreadable != "skip" else around(send, partial(cuts.cut, None), _rows, NO_ROW),
+        pages if compared is None else compared,
         cuts.read(manner),
         attrgetter("id"),
         limit=limit,
-        wanted=filters.in_state(passing) if manner.exact else None,
+        wanted=both(filters.in_state(passing) if manner.exact else None, None if compared is None else compared.passes),
         consistency=manner.consistency,
         lag=INDEX_LAG,
         unreadable=unreadable,
@@ -94,7 +99,9 @@ def _rows(call: Call[Any]) -> Span:
 
 
 def in_words(call: Call[Any]) -> str:
-    """The rows that a call for a page asks for, such as `rows 300 to 399`, counted from 0."""
+    """The rows that a call for a page asks for, such as `rows 300 to 399`, counted from 0. "" for other calls."""
+    if call.path != calls.WORKFLOWS:
+        return ""
     span = _rows(call)
     return f"rows {span.offset} to {span.end - 1}" if span.rows > 1 else f"row {span.offset}"
 

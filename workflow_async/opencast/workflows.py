@@ -22,7 +22,7 @@ from workflow_async.settings import Poll, positive_seconds
 
 T = TypeVar("T")
 
-AROUND = ", one of which the server cannot give (`skip_unreadable` of `workflows.list` reads around it)"
+AROUND = ", one of which the server cannot give (workflows.list with unreadable='skip' reads around it)"
 ENDED = (State.SUCCEEDED, State.FAILED, State.STOPPED)
 PAGE = 100
 
@@ -40,6 +40,7 @@ class Workflows(Control):
         page_size: int = 100,
         consistency: Consistency = "fast",
         ahead: int = AHEAD,
+        literal: bool = False,
         with_operations: bool = False,
         with_configuration: bool = False,
         unreadable: OnUnreadable = "raise",
@@ -76,6 +77,9 @@ class Workflows(Control):
             page_size: rows a request asks for.
             consistency: see above.
             ahead: pages that are asked for at once, and held, at most.
+            literal: take `*` and `?` in text filters for themselves, not for wildcards. Rows are compared here with
+                their events, which costs a request for each page and needs ROLE_API_EVENTS_VIEW. A workflow whose event
+                is deleted or may not be read is left out. Without such a character it changes nothing.
             with_operations: fill `operations`.
             with_configuration: fill `configuration`.
             unreadable: what to do about rows without a readable id or state: "raise" one `DecodeError` for all of them
@@ -103,6 +107,7 @@ class Workflows(Control):
             limit=limit,
             offset=offset,
             unreadable=unreadable,
+            literal=literal,
         )
 
     async def get(
@@ -279,7 +284,8 @@ class Workflows(Control):
         if isinstance(failure, ListingNotSupported):
             failure.version = await self._version()
         else:
-            failure.part = in_words(call) + (AROUND if may_be_a_row(failure) else "")
+            rows = in_words(call)
+            failure.part = f"{rows}{AROUND}" if rows and may_be_a_row(failure) else rows
         raise failure
 
     async def _version(self) -> str | None:

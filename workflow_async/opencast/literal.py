@@ -1,0 +1,102 @@
+"""Text filters taken literally: the server takes `*` and `?` for wildcards, so its rows are compared here again.
+
+A row of the list says nothing of its event. The events of a page are asked for by their ids, one more request a page.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote_plus
+
+from attrs import define, field
+
+from workflow_async._call import Call
+from workflow_async._lists.ahead import Send
+from workflow_async.opencast import calls, filters
+from workflow_async.opencast.records import Event, Workflow
+
+WILDCARDS = "*?"
+FIELDS: Mapping[str, str] = {
+    "event_creator": "presenter",
+    "event_contributor": "contributor",
+    "event_language": "language",
+    "event_license": "license",
+    "event_subject": "subjects",
+    "series_title": "series",
+}
+"""The key of an event that each filter searches. The title has a field of its own in the record."""
+
+
+@define(eq=False)
+class Literal:
+    """A `send` for pages of workflows that notes which of them match literally; see `passes`."""
+
+    send: Send
+    """Sends the call for a page."""
+    ask: Send
+    """Sends the call for events."""
+    values: Mapping[str, str]
+    """The filters to compare, by name."""
+    _passing: set[int] = field(factory=set, init=False)
+
+    async def __call__(self, call: Call[Any], /) -> Any:
+        """Send the call for a page, then ask for the events of its rows."""
+        page = await self.send(call)
+        rows = [row for row in page.items if isinstance(row, Workflow)]
+        events: dict[str, Event] = {}
+        for ids in in_urls(row.event for row in rows):
+            events |= {event.id: event for event in await self.ask(calls.events_by_id(ids))}
+        self._passing.difference_update(row.id for row in rows)
+        self._passing.update(w.id for w in rows if w.event in events and self._matches(w, events[w.event]))
+        return page
+
+    def passes(self, workflow: Workflow) -> bool:
+        """True if the event of the workflow was found and every filter matches it literally."""
+        return workflow.id in self._passing
+
+    def _matches(self, workflow: Workflow, event: Event) -> bool:
+        return all(matches(name, value, workflow, event) for name, value in self.values.items())
+
+
+def wild(given: filters.WorkflowFilters) -> dict[str, str]:
+    """The text filters whose values the server would take for patterns."""
+    texts = {name: str(value) for name, value in given.items() if name in filters.TEXTS}
+    return {name: value for name, value in texts.items() if any(mark in value for mark in WILDCARDS)}
+
+
+def matches(name: str, value: str, workflow: Workflow, event: Event) -> bool:
+    """True if the text that a filter searches holds the value, in any case."""
+    return any(value.lower() in text.lower() for text in _searched(name, workflow, event))
+
+
+def in_urls(ids: Iterable[str]) -> Iterator[Sequence[str]]:
+    """The ids, each once, in as many sequences as it takes for each to fit into the filter of one request."""
+    fitting: list[str] = []
+    size = 0
+    for id in dict.fromkeys(ids):
+        longer = len(quote_plus(f"identifier:{id},"))
+        if fitting and size + longer > filters.MAX_FILTER:
+            yield fitting
+            fitting, size = [], 0
+        fitting.append(id)
+        size += longer
+    if fitting:
+        yield fitting
+
+
+def _searched(name: str, workflow: Workflow, event: Event) -> Iterator[str]:
+    if name == "text_filter":
+        yield from (str(workflow.id), workflow.state_text, event.id, event.series, event.title)
+        yield from (_text(event.extra.get(key)) for key in FIELDS.values())
+    else:
+        yield event.title if name == "event_title" else _text(event.extra.get(FIELDS[name]))
+
+
+def _text(value: object) -> str:
+    """A value of an event as the server's index has it: several names are joined."""
+    return "; ".join(map(str, value)) if isinstance(value, list | tuple) else str(value or "")
+
+
+def both(*tests: Callable[[Workflow], bool] | None) -> Callable[[Workflow], bool] | None:
+    """What passes every test that there is; None if there is none."""
+    found = [test for test in tests if test is not None]
+    return (lambda workflow: all(test(workflow) for test in found)) if found else None
