@@ -187,6 +187,8 @@ def test_a_sort_is_one_key_and_its_direction(sort: str, sent: str) -> None:
         ("event_title:upwards", "must say in which order"),
         ("state:asc", "must be by one of event_contributor, event_created"),
         ("", "must be by one of"),
+        (5, "must be a text such as title:asc"),
+        (None, "must be a text such as title:asc"),
     ],
 )
 def test_a_sort_the_server_would_answer_with_an_error_is_refused(sort: str, why: str) -> None:

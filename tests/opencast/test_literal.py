@@ -197,6 +197,13 @@ def test_literal_is_exactly_what_holds_the_text(titles: list[str], wanted: str, 
     assert run(main()) == [n for n, title in enumerate(titles) if wanted.lower() in title.lower()]
 
 
+def test_more_ids_than_fit_into_one_filter_take_several() -> None:
+    ids = [f"{n:036}" for n in range(400)]
+    chunks = list(in_urls(ids))
+    assert [id for chunk in chunks for id in chunk] == ids
+    assert [len(chunk) for chunk in chunks] == [144, 144, 112]
+
+
 @given(st.lists(st.text("aü/", max_size=900), max_size=40))
 def test_ids_are_asked_for_once_each_in_filters_that_fit(ids: list[str]) -> None:
     chunks = list(in_urls(ids))

@@ -117,3 +117,17 @@ def test_what_is_no_aware_datetime_is_refused(given: Any) -> None:
 def test_a_period_that_ends_before_it_begins_is_refused() -> None:
     with pytest.raises(InvalidArgument, match="^until: must not be before since"):
         filters.period(NOON, NOON - timedelta(seconds=1))
+
+
+@pytest.mark.parametrize(
+    "since", [datetime.max.replace(tzinfo=UTC), datetime.min.replace(tzinfo=timezone(timedelta(1) / 2))]
+)
+def test_an_instant_that_has_no_date_in_utc_is_refused(since: datetime) -> None:
+    with pytest.raises(InvalidArgument, match="^until: must lie between the years 1 and 9999 in UTC"):
+        filters.moment("until", since, up=True)
+
+
+@pytest.mark.parametrize("given", [5, b"Active", object(), None])
+def test_words_that_are_no_words_are_refused(given: Any) -> None:
+    with pytest.raises(InvalidArgument, match="^type: must be a list or another iterable of values"):
+        filters.several("type", given)

@@ -13,6 +13,7 @@ from tests.monitor.station import Station, station
 from tests.monitor.virtual import run
 from workflow_async import Listing, OpencastClient, PreservicaClient, batch, monitor
 from workflow_async.errors import InvalidArgument, WorkflowAsyncError
+from workflow_async.monitor.watch import Terms
 from workflow_async.opencast.filters import WorkflowFilters
 
 LONG = 50.0
@@ -169,3 +170,18 @@ def test_what_is_wrong_with_the_waiting_is_told_before_anything_is_started(kind:
 def test_a_journal_that_is_no_path_is_refused(kind: str, wrong: Any) -> None:
     with pytest.raises(InvalidArgument, match="^journal: must be a path"):
         CLIENTS[kind].workflows.run_all([], journal=wrong)
+
+
+@pytest.mark.parametrize("kind", CLIENTS)
+@pytest.mark.parametrize("wrong", [5, "12", b"x", None])
+def test_starts_that_are_no_starts_are_refused(kind: str, wrong: Any) -> None:
+    with pytest.raises(InvalidArgument, match="^starts: must be a list or another iterable of starts"):
+        CLIENTS[kind].workflows.run_all(wrong)
+
+
+@pytest.mark.parametrize(
+    ("argument", "wrong"), [("parked", "no"), ("parked", []), ("until", 5), ("poll", 5), ("deadline", "5")]
+)
+def test_terms_of_a_wait_that_make_no_sense_are_refused(argument: str, wrong: Any) -> None:
+    with pytest.raises(InvalidArgument, match=f"^{argument}: must be "):
+        Terms(**{argument: wrong})
