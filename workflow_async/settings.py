@@ -45,7 +45,7 @@ def _whole(least: int) -> Callable[[Any, "Attribute[int]", int], None]:
 
 
 def _is_number(value: object) -> bool:
-    """True for a float, and for a whole number that a float can hold."""
+    """Return True for a float, and for a whole number that a float can hold."""
     if isinstance(value, bool) or not isinstance(value, int):
         return isinstance(value, float)
     return abs(value) <= sys.float_info.max

@@ -1,4 +1,4 @@
-"""A page of a list read around the rows that the server cannot give: one such row makes the whole page an error."""
+"""Reads a page of a list around the rows that the server cannot give. One such row makes the whole page an error."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -43,7 +43,7 @@ class Parts(Generic[T]):
         return self.asked >= MOST
 
     def next(self) -> Span:
-        """The part to ask for next."""
+        """Return the part to ask for next."""
         self.asked += 1
         return self._pending[-1]
 
@@ -68,7 +68,7 @@ class Parts(Generic[T]):
 
 
 def may_be_a_row(error: CallError) -> bool:
-    """True if a row that the server failed to write may be the reason. Other 5xx than 500 are outages."""
+    """Return True if a row that the server failed to write may be the reason. Other 5xx than 500 are outages."""
     return isinstance(error, ServerFault) and error.status == HTTPStatus.INTERNAL_SERVER_ERROR
 
 
@@ -89,7 +89,7 @@ def around(send: Send, rows: Rows[T], span: Callable[[Call[Any]], Span], control
 
 
 async def _checked(send: Send, control: Call[Any], failure: CallError) -> None:
-    """Raise the failure if the list does not answer at all."""
+    """Raise the failure if the list does not answer either."""
     try:
         await send(control)
     except CallError:
@@ -97,9 +97,9 @@ async def _checked(send: Send, control: Call[Any], failure: CallError) -> None:
 
 
 async def _in_parts(send: Send, rows: Rows[T], parts: Parts[T], failure: CallError) -> Page[T | UnreadableRow]:
-    """The page, with an `UnreadableRow` in the place of each row that the server cannot give.
+    """Return the page, with an `UnreadableRow` in the place of each row that the server cannot give.
 
-    Raises the failure if that takes too many requests.
+    Raise the failure if that takes too many requests.
     """
     while not parts.over:
         if parts.spent:

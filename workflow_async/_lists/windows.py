@@ -78,7 +78,7 @@ class Partitioned(Generic[T]):
     """Rows of the list, where the server says."""
     _uncovered: int = field(default=0, init=False)
     _cap: int | None = field(default=None, init=False)
-    """Rows that the server gives at most, where an answer has told."""
+    """Rows that the server gives at most. None until an answer has shown it."""
 
     def __attrs_post_init__(self) -> None:
         self._pending = [Ask(self.span if self.bounded else None, self.size)]
@@ -124,7 +124,7 @@ class Partitioned(Generic[T]):
         return self._parts(ask, 2 * ask.rows)
 
     def _takes_more(self, ask: Ask) -> bool:
-        """True if the window is short and the server may give twice as many rows at once."""
+        """Return True if the window is short and the server may give twice as many rows at once."""
         short = ask.window is not None and ask.window.last - ask.window.first <= SHORT
         return short and (self._cap is None or 2 * ask.rows <= self._cap)
 

@@ -174,7 +174,7 @@ def told(result: Result[Any], outcomes: Run[Any]) -> Row:
 
 
 def _why(result: Result[Any]) -> str:
-    """Where the workflow of a result ended, if it did not succeed."""
+    """Return where the workflow of a result ended, if it did not succeed."""
     return why(result.outcome.workflow) if isinstance(result, Ran) else ""
 
 

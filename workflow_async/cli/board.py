@@ -48,7 +48,7 @@ class Ending:
 
 
 def why(workflow: Workflow | None) -> str:
-    """Where a workflow that did not succeed ended, such as `in encode (attempt 1 of 1)`. "" if that is not known."""
+    """Return where a workflow that did not succeed ended, such as `in encode (attempt 1 of 1)`. "" if not known."""
     if workflow is None or not workflow.phase.final or workflow.phase is Phase.SUCCEEDED:
         return ""
     place = getattr(workflow, "failure", None) or workflow.step

@@ -9,6 +9,8 @@ from workflow_async.phase import Phase, Workflow
 
 MOST = 10_000
 """Answered pauses that a client remembers. The oldest is forgotten first."""
+OVER = frozenset({"succeeded", "failed", "skipped"})
+"""States of an operation that has ended."""
 
 
 @frozen
@@ -22,7 +24,7 @@ class Pause:
 
 
 def pause_of(workflow: Workflow) -> Pause | None:
-    """The pause that a record shows. None if the workflow is not paused or the record has no operations."""
+    """Return the pause that a record shows. None if the workflow is not paused or the record has no operations."""
     operations: tuple[Any, ...] | None = getattr(workflow, "operations", None)
     if workflow.phase is not Phase.PARKED or operations is None:
         return None
@@ -31,10 +33,6 @@ def pause_of(workflow: Workflow) -> Pause | None:
     if current is None:
         return Pause(place)
     return Pause(place, (getattr(current, "id", None), current.operation, current.state_text, current.start))
-
-
-OVER = frozenset({"succeeded", "failed", "skipped"})
-"""States of an operation that has ended."""
 
 
 @define
@@ -55,10 +53,10 @@ class Answered:
         self._pauses.pop(workflow_id, None)
 
     def covers(self, workflow: Workflow) -> bool:
-        """True if the record shows the answered pause."""
+        """Return True if the record shows the answered pause."""
         pause = self._pauses.get(workflow.id)
         return pause is not None and pause_of(workflow) == pause
 
     def unclear(self, workflow: Workflow) -> bool:
-        """True if a pause was answered and the record shows a pause, which may be that one or a later one."""
+        """Return True if a pause was answered and the record shows a pause, which may be the same or a later pause."""
         return workflow.phase is Phase.PARKED and workflow.id in self._pauses

@@ -141,7 +141,7 @@ class Poller(Generic[W]):
         self.wake(workflow_id)
 
     def stale(self, event: Event[W]) -> bool:
-        """True for a waiting event that only says what has been answered since."""
+        """Return True if an event only reports a pause that has been answered since."""
         return isinstance(event, Change) and not event.operations and self.looks.known.answered.covers(event.workflow)
 
     def wake(self, workflow_id: int) -> None:

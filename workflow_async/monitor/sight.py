@@ -62,7 +62,7 @@ def seen(
 ) -> tuple[Sight[W], Change[W] | None]:
     """A look that succeeded: what is known from here on, and what is new about it, with `operations` of them too.
 
-    With `anew` it counts as a change even if it looks the same: another pause after one that was answered.
+    With `anew` it counts as a change even if it looks the same: another pause after an answered pause.
     """
     if sight.over:
         return sight, None

@@ -47,17 +47,17 @@ class Control(Starting):
 
         Args:
             workflow_id: the workflow.
-            state: paused, running or stopped, in any case; see `pause`, `resume` and `stop`.
+            state: paused, running or stopped, in any case. See `pause`, `resume` and `stop`.
             configuration: replaces all of it. Opencast 12 and later may answer 500 (`ServerFault`).
             force: pause or stop a workflow that has ended too, which overwrites its result with `paused` or `stopped`.
-            settle: seconds to wait for a resume to take effect; see `resume`.
+            settle: seconds to wait for a resume to take effect. See `resume`.
             with_operations: fill `operations`.
             with_configuration: fill `configuration`.
 
         Raises:
             InvalidArgument: for another state than paused, running or stopped.
-            Conflict: the workflow's state does not allow it; a configuration sent along has been replaced by then.
-            AlreadyFinished: see `stop`; not with `force`.
+            Conflict: the workflow's state does not allow it. A configuration sent along has been replaced by then.
+            AlreadyFinished: see `stop`. Not with `force`.
 
         Source: PUT /api/workflows/{id}; needs ROLE_API_WORKFLOW_INSTANCE_EDIT; contract: opencast.md 2.3.
         """
@@ -75,10 +75,10 @@ class Control(Starting):
         return workflow if workflow is not None else await self._transport.send(calls.get_workflow(id, include))
 
     async def pause(self, workflow_id: int | str) -> Workflow:
-        """Pause a workflow; the operation that executes goes on to its end.
+        """Pause a workflow. The operation that executes goes on to its end.
 
         Raises:
-            AlreadyFinished: it has ended; the server would write `paused` over the result. See `force` of `update`.
+            AlreadyFinished: it has ended, and the server would write `paused` over the result. See `force` of `update`.
 
         Source: GET, then PUT /api/workflows/{id}; contract: opencast.md 2.3.
         """
@@ -102,7 +102,7 @@ class Control(Starting):
 
         Args:
             workflow_id: the workflow.
-            settle: seconds to wait for the effect; 0 returns the server's answer at once.
+            settle: seconds to wait for the effect. With 0, return the server's answer without a wait.
 
         Raises:
             Conflict: it is not paused.
@@ -113,13 +113,14 @@ class Control(Starting):
         return await self.update(workflow_id, state=State.RUNNING, settle=settle)
 
     async def stop(self, workflow_id: int | str) -> Workflow:
-        """Stop a workflow that has not ended; reads it first.
+        """Stop a workflow that has not ended. Read it first.
 
         Between reading and stopping it may still end by itself, and an operation that executes goes on to its end.
         Check the record before you believe it is `stopped`.
 
         Raises:
-            AlreadyFinished: it has ended; the server would write `stopped` over the result. See `force` of `update`.
+            AlreadyFinished: it has ended, and the server would write `stopped` over the result. See `force` of
+                `update`.
 
         Source: GET, then PUT /api/workflows/{id}; contract: opencast.md 2.3.
         """
@@ -133,7 +134,7 @@ class Control(Starting):
 
         Raises:
             Conflict: it has not ended.
-            NotFound: there is none; but not when an earlier attempt of this call may have deleted it.
+            NotFound: there is no such workflow, and no earlier attempt of this call can have deleted it.
 
         Source: DELETE /api/workflows/{id}; needs ROLE_API_WORKFLOW_INSTANCE_DELETE; contract: opencast.md 2.4.
         """
@@ -155,7 +156,7 @@ class Control(Starting):
         return None
 
     async def _has_ended(self, id: int) -> bool:
-        """True if a GET shows the workflow and it has ended."""
+        """Return True if a GET shows the workflow and it has ended."""
         try:
             return (await self._transport.send(calls.get_workflow(id))).phase.final
         except CallError:
@@ -195,7 +196,7 @@ class Control(Starting):
         return workflow if operations else evolve(workflow, operations=None)
 
     async def _answered(self, id: int, pause: Pause, workflow: Workflow, settle: float, include: Params) -> Workflow:
-        """The record after a resume of this pause, which is sent unless an earlier one may still take effect."""
+        """Return the record after a resume of this pause. Send it unless an earlier resume may still take effect."""
         clock = self._transport.clock
         while (earlier := self._resumes.binding(id, pause, clock.now())) is not None:
             ends = clock.now() + settle
@@ -234,7 +235,7 @@ class Control(Starting):
         goes_on: Callable[[], bool],
         seconds: float | None = None,
     ) -> Workflow:
-        """The first record that shows the pause no more, or the last one. GETs that fail in passing are ignored."""
+        """Return the first record that shows the pause no more, or else the last. Ignore GETs that fail in passing."""
         checks = 0
         with anyio.move_on_after(seconds):  # a GET may take longer than there is time left
             while pause_of(workflow) == pause and goes_on():
@@ -249,7 +250,7 @@ class Control(Starting):
 
 
 def including(*, operations: bool, configuration: bool) -> Params:
-    """The parameters that ask for operations and configuration."""
+    """Return the parameters that ask for operations and configuration."""
     return calls.including(withoperations=operations, withconfiguration=configuration)
 
 

@@ -144,7 +144,7 @@ def definition_sort(sort: str) -> str:
 
 
 def interval(argument: str, value: tuple[datetime, datetime] | str) -> tuple[datetime, datetime]:
-    """Two aware instants, given as such or as a text with a slash between them. Raises `InvalidArgument` for others."""
+    """Return two aware instants, given as such or as a text with a slash. Raise `InvalidArgument` for others."""
     ends = _parsed(argument, value) if isinstance(value, str) else value
     match ends:
         case (datetime() as first, datetime() as last):
@@ -159,7 +159,7 @@ def interval(argument: str, value: tuple[datetime, datetime] | str) -> tuple[dat
 
 
 def period(argument: str, value: tuple[datetime, datetime] | str) -> str:
-    """Two aware instants as the server reads them: UTC, whole seconds, both included."""
+    """Return two aware instants as the server reads them: UTC, whole seconds, both included."""
     first, last = interval(argument, value)
     try:
         widened = last + timedelta(microseconds=-last.microsecond % 1_000_000)
@@ -177,7 +177,7 @@ def _parsed(argument: str, text: str) -> tuple[datetime, ...]:
 
 
 def _joined(terms: Mapping[str, Sequence[str]]) -> str:
-    """All terms as one filter. Raises `InvalidArgument` for what no server takes, and names the longest part."""
+    """Return all terms as one filter. Raise `InvalidArgument` if no server takes it, and name the longest part."""
     filter = ",".join(term for several in terms.values() for term in several)
     size = len(quote_plus(filter))
     if size <= MAX_FILTER:

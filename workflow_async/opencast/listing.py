@@ -93,13 +93,13 @@ def _cut(asked: str, sort: str, include: Params, window: Window | None, offset: 
 
 
 def _rows(call: Call[Any]) -> Span:
-    """The rows that a call for a page asks for."""
+    """Return the rows that a call for a page asks for."""
     asked = dict(call.params)
     return Span(int(asked["offset"]), int(asked["limit"]))
 
 
 def in_words(call: Call[Any]) -> str:
-    """The rows that a call for a page asks for, such as `rows 300 to 399`, counted from 0. "" for other calls."""
+    """Return the rows that a call for a page asks for, such as `rows 300 to 399`, from 0. "" for other calls."""
     if call.path != calls.WORKFLOWS:
         return ""
     span = _rows(call)

@@ -1,4 +1,4 @@
-"""Text filters taken literally: the server takes `*` and `?` for wildcards, so its rows are compared here again.
+"""Text filters taken literally. The server takes `*` and `?` for wildcards, so its rows are compared here again.
 
 A row of the list says nothing of its event. The events of a page are asked for by their ids, one more request a page.
 """
@@ -28,7 +28,7 @@ FIELDS: Mapping[str, str] = {
 
 @define(eq=False)
 class Literal:
-    """A `send` for pages of workflows that notes which of them match literally; see `passes`."""
+    """A `send` for pages of workflows that notes which of them match literally, for `passes`."""
 
     send: Send
     """Sends the call for a page."""
@@ -50,7 +50,7 @@ class Literal:
         return page
 
     def passes(self, workflow: Workflow) -> bool:
-        """True if the event of the workflow was found and every filter matches it literally."""
+        """Return True if the event of the workflow was found and every filter matches it literally."""
         return workflow.id in self._passing
 
     def _matches(self, workflow: Workflow, event: Event) -> bool:
@@ -58,18 +58,18 @@ class Literal:
 
 
 def wild(given: filters.WorkflowFilters) -> dict[str, str]:
-    """The text filters whose values the server would take for patterns."""
+    """Return the text filters whose values the server would take for patterns."""
     texts = {name: str(value) for name, value in given.items() if name in filters.TEXTS}
     return {name: value for name, value in texts.items() if any(mark in value for mark in WILDCARDS)}
 
 
 def matches(name: str, value: str, workflow: Workflow, event: Event) -> bool:
-    """True if the text that a filter searches holds the value, in any case."""
+    """Return True if the text that a filter searches holds the value, in any case."""
     return any(value.lower() in text.lower() for text in _searched(name, workflow, event))
 
 
 def in_urls(ids: Iterable[str]) -> Iterator[Sequence[str]]:
-    """The ids, each once, in as many sequences as it takes for each to fit into the filter of one request."""
+    """Yield the ids, each once, in sequences that fit into the filter of one request."""
     fitting: list[str] = []
     size = 0
     for id in dict.fromkeys(ids):
@@ -92,11 +92,11 @@ def _searched(name: str, workflow: Workflow, event: Event) -> Iterator[str]:
 
 
 def _text(value: object) -> str:
-    """A value of an event as the server's index has it: several names are joined."""
+    """Return a value of an event as the server's index has it. Several names are joined."""
     return "; ".join(map(str, value)) if isinstance(value, list | tuple) else str(value or "")
 
 
 def both(*tests: Callable[[Workflow], bool] | None) -> Callable[[Workflow], bool] | None:
-    """What passes every test that there is; None if there is none."""
+    """Return a test that passes what all given tests pass. None if there is no test."""
     found = [test for test in tests if test is not None]
     return (lambda workflow: all(test(workflow) for test in found)) if found else None

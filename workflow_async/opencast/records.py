@@ -202,7 +202,7 @@ class Workflow:
 
 
 def _details(failed: Operation) -> Iterator[str]:
-    """What is known of the last attempt of an operation that failed."""
+    """Yield what is known of the last attempt of an operation that failed."""
     attempts, most = failed.failed_attempts or 0, failed.max_attempts or 0
     if attempts > 0:
         yield f"attempt {attempts} of {most}" if most >= attempts else f"attempt {attempts}"

@@ -27,11 +27,11 @@ class Resume:
     """When the server's response came or was given up, in seconds of the client's clock. None while it is awaited."""
 
     def binds(self, pause: Pause, now: float) -> bool:
-        """True if this resume is for the pause and may still take effect."""
+        """Return True if this resume is for the pause and may still take effect."""
         return self.pause == pause and not self.refused and (self.answered_at is None or now < self.ends)
 
     def awaited(self, now: Callable[[], float], until: float) -> bool:
-        """True while it makes sense to wait for the effect: of an accepted resume until then, of others to the end."""
+        """Return True while to wait for the effect: until then if the resume was accepted, else to its end."""
         return not self.refused and now() < (until if self.accepted else self.ends)
 
     @property
@@ -53,11 +53,11 @@ class Resumes:
         return self._last[workflow_id]
 
     def binding(self, workflow_id: int, pause: Pause, now: float) -> Resume | None:
-        """The resume that has been sent for this pause and may still take effect, or None."""
+        """Return the resume that was sent for this pause and may still take effect. None if there is none."""
         last = self._last.get(workflow_id)
         return last if last is not None and last.binds(pause, now) else None
 
 
 def delay(checks: int) -> float:
-    """Seconds until the next check, given the number of checks so far."""
+    """Return the seconds until the next check, given the number of checks so far."""
     return min(LONGEST, FIRST * GROWTH ** min(checks, 16))
