@@ -132,6 +132,8 @@ def test_a_failure_names_what_was_started_beside_the_error_handler_that_ran() ->
     assert workflow.error_handler == "partial-error"
     said = 'workflow 1000 failed in encode of "Publish to all", then the error handler partial-error ran'
     assert str(WorkflowFailed(workflow)) == said
+    untitled = record("failed", cause, title=" ", definition="partial-error")
+    assert untitled.failure == "encode, then the error handler partial-error ran"
     before = record("failed", cause, definition="publish")
     assert (before.error_handler, before.failure) == (None, "encode")
 

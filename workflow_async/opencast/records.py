@@ -197,8 +197,11 @@ class Workflow:
         if failed is None or self.state is not State.FAILED:
             return None
         details = ", ".join(_details(failed))
-        handler = f' of "{self.title}", then the error handler {self.error_handler} ran' if self.error_handler else ""
-        return " ".join(f"{failed.operation}{f' ({details})' if details else ''}{handler}".split())
+        told = f"{failed.operation} ({details})" if details else failed.operation
+        if self.error_handler is not None:
+            started = f' of "{self.title}"' if self.title.strip() else ""
+            told = f"{told}{started}, then the error handler {self.error_handler} ran"
+        return " ".join(told.split())
 
 
 def _details(failed: Operation) -> Iterator[str]:
