@@ -226,7 +226,7 @@ class Transport:
             raise copy.copy(self._refused)
 
     def _note_refusal(self, failure: CallError) -> None:
-        """Remember a 401 to credentials that never worked. A redirect to a login page may be a proxy's, and may pass."""
+        """Remember a 401 to credentials that never worked. A redirect to a login page may pass."""
         if not isinstance(failure, Unauthorized) or failure.status != HTTPStatus.UNAUTHORIZED:
             return
         if self.credential.fixed and not self._accepted:

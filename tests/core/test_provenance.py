@@ -60,6 +60,7 @@ OWN = [
     "Passed parameter 'configuration' is invalid JSON.",
     "Unknown filter criterion in request: foo",
     "Unknown search criterion in request: foo",
+    "Unknown sort criterion in request: foo",
     "Filter 'event_created' could not be parsed: The date range string is malformed",
     "The resource you requested does not exist.",
     """{"message": "Can't start workflow 'Fast' for media package 'r' because another workflow is active."}""",

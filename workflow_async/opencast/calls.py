@@ -42,7 +42,7 @@ PROCESSING = "status:EVENTS.EVENTS.STATUS.PROCESSING"
 CONVERTER = opencast_converter()
 
 OWN = re.compile(
-    r"Cannot |Could not |Invalid |Unknown (?:filter|search) criterion |Filter '|Required parameter |Passed parameter "
+    r"Cannot |Could not |Invalid |Unknown (?:filter|search|sort) criterion |Filter '|Required parameter |Passed parameter "
     r"|Can't start workflow |The resource you requested |\{\s*\"message\"\s*:\s*\"Can"
     r"|\{[^{}]*\"version\"\s*:\s*\"v?[0-9]"
 )
