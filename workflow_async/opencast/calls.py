@@ -42,8 +42,8 @@ PROCESSING = "status:EVENTS.EVENTS.STATUS.PROCESSING"
 CONVERTER = opencast_converter()
 
 OWN = re.compile(
-    r"Cannot |Could not |Invalid |Unknown (?:filter|search|sort) criterion |Filter '|Required parameter |Passed parameter "
-    r"|Can't start workflow |The resource you requested |\{\s*\"message\"\s*:\s*\"Can"
+    r"Cannot |Could not |Invalid |Unknown (?:filter|search|sort) criterion |Filter '|Required parameter "
+    r"|Passed parameter |Can't start workflow |The resource you requested |\{\s*\"message\"\s*:\s*\"Can"
     r"|\{[^{}]*\"version\"\s*:\s*\"v?[0-9]"
 )
 """The sentences of the endpoints. An answer with a version, where a list is due, is the API's overview of itself."""
