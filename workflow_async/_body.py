@@ -2,6 +2,7 @@
 
 import zlib
 from collections.abc import AsyncIterable
+from contextlib import suppress
 from io import BytesIO
 
 import anyio.lowlevel
@@ -52,10 +53,7 @@ class _Inflating:
 
     async def feed(self, raw: bytes, body: BytesIO) -> None:
         while raw and not self.ended:
-            try:
-                body.write(self._stream.decompress(raw, BREATH))
-            except zlib.error:
-                raise UnreadableBody("not a gzip stream") from None
+            body.write(self._inflated(raw))
             if body.tell() > self._cap:
                 raise ResponseTooLarge(f"more than {self._cap} bytes when inflated")
             raw = self._stream.unconsumed_tail
@@ -63,3 +61,9 @@ class _Inflating:
                 await anyio.lowlevel.checkpoint()
         if raw or self._stream.unused_data:
             raise UnreadableBody("bytes after the end of the gzip stream")
+
+    def _inflated(self, raw: bytes) -> bytes:
+        """Inflate the next bytes. The error is raised outside of the handler, whose frames hold the body."""
+        with suppress(zlib.error):
+            return self._stream.decompress(raw, BREATH)
+        raise UnreadableBody("not a gzip stream")

@@ -1,5 +1,7 @@
 """Work that `Task.cancel()` must not interrupt: it strikes where it finds a task, and no shield of a scope stops it."""
 
+import asyncio
+import logging
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -7,26 +9,39 @@ import anyio
 
 T = TypeVar("T")
 
+log = logging.getLogger("workflow_async")
+
 CLOSING = 2.0
 """Seconds a connection gets to close."""
 
 
 async def apart(act: Callable[[], Awaitable[T]]) -> T:
-    """Do it in a child task, where a cancellation from outside arrives as that of a scope."""
-    outcome: list[T | Exception] = []
+    """Do it in a child task, where a cancellation from outside arrives as that of a scope.
+
+    Whatever it raises is raised as it is, never in a group.
+    """
+    outcome: list[T | BaseException] = []
 
     async def child() -> None:
         try:
             outcome.append(await act())
-        except Exception as error:  # noqa: BLE001 - raised below, outside of the group, as what it is
+        except BaseException as error:  # raised below, outside of the group
+            if is_cancellation(error):
+                raise
             outcome.append(error)
 
     async with anyio.create_task_group() as group:
         group.start_soon(child)
     found = outcome.pop()
-    if isinstance(found, Exception):
+    if isinstance(found, BaseException):
         raise found
     return found
+
+
+def is_cancellation(error: BaseException) -> bool:
+    """Return True if the running task is being cancelled; a `CancelledError` of another task is only an error here."""
+    task = asyncio.current_task()
+    return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
 
 
 async def whole(act: Callable[[], Awaitable[T]]) -> T:
@@ -42,10 +57,19 @@ async def whole(act: Callable[[], Awaitable[T]]) -> T:
 
 
 async def closed(close: Callable[[], Awaitable[None]]) -> None:
-    """Close something, whoever is being cancelled, and not for ever."""
+    """Close something in `CLOSING` seconds at most, even while the task is being cancelled.
 
-    async def shielded() -> None:
+    An error is logged and not raised: it takes nothing back of what was received before.
+    """
+    await apart(lambda: closed_here(close))
+
+
+async def closed_here(close: Callable[[], Awaitable[None]]) -> None:
+    """Do what `closed` does, in a task that is only cancelled by scopes, such as the child of `apart`."""
+    try:
         with anyio.move_on_after(CLOSING, shield=True):
             await close()
-
-    await apart(shielded)
+    except (Exception, asyncio.CancelledError) as error:
+        if is_cancellation(error):
+            raise
+        log.debug("closing a connection failed: %s", type(error).__name__)

@@ -34,16 +34,19 @@ from workflow_async._call import Reply
 from workflow_async._carriers import aiohttp, carried_by
 from workflow_async._carriers.aiohttp import Dropped
 from workflow_async._carriers.cookies import Cookies
-from workflow_async._carriers.faults import translated
+from workflow_async._carriers.faults import causes, translated
 from workflow_async._carriers.lent import Lent
+from workflow_async._carriers.progress import Progress
 from workflow_async._http import Request
 from workflow_async.errors import (
     ConnectFailed,
     ConnectionBroken,
     DeadlineExceeded,
     InvalidArgument,
+    NotSent,
     Redirected,
     TLSVerificationFailed,
+    TransportError,
     Unauthorized,
 )
 
@@ -118,56 +121,85 @@ UNTRUSTED = ssl.SSLCertVerificationError(1, "who?")
         ("ConnectError", "", None, ConnectFailed, "ConnectError"),
         ("ConnectError", "", UNTRUSTED, TLSVerificationFailed, "ConnectError: who?"),
         ("ConnectTimeout", "slow", None, ConnectFailed, "ConnectTimeout: slow"),
-        ("ConnectTimeout", "", ServerDisconnectedError(), ConnectionBroken, "ConnectTimeout: Server disconnected"),
-        ("ConnectTimeout", "", ClientOSError(104, "reset"), ConnectionBroken, "ConnectTimeout: [Errno 104] reset"),
+        ("ConnectTimeout", "", asyncio.CancelledError("Cancelled via cancel scope"), ConnectFailed, "ConnectTimeout"),
         ("ConnectTimeout", "late", ConnectionTimeoutError("late"), ConnectFailed, "ConnectTimeout: late"),
         ("PoolTimeout", "full", None, ConnectFailed, "PoolTimeout: full"),
         ("ProxyError", "407", None, ConnectFailed, "ProxyError: 407"),
         ("UnsupportedProtocol", "ftp", None, ConnectFailed, "UnsupportedProtocol: ftp"),
         ("LocalProtocolError", "Illegal header value b's3cret'", None, ConnectFailed, "LocalProtocolError"),
-        ("ReadError", "", None, ConnectionBroken, "ReadError"),
-        ("ReadError", "", OSError("reset"), ConnectionBroken, "ReadError: reset"),
-        ("ReadError", "", BAD_RECORD, ConnectionBroken, "ReadError: bad record"),
-        ("WriteError", "x", None, ConnectionBroken, "WriteError: x"),
-        ("RemoteProtocolError", "x", None, ConnectionBroken, "RemoteProtocolError: x"),
-        ("ReadTimeout", "x", None, ConnectionBroken, "ReadTimeout: x"),
     ],
 )
-def test_an_error_of_httpx_or_httpcore_is_known_by_its_type_and_its_causes(
+def test_an_error_of_httpx_or_httpcore_before_the_first_byte_is_a_failed_connection(
     library: ModuleType, name: str, said: str, cause: BaseException | None, kind: type[Exception], sentence: str
 ) -> None:
-    found = translated(library, raised(getattr(library, name)(said), cause), reused=True)
+    chain = causes(raised(getattr(library, name)(said), cause), None)
+    found = translated(library, chain, unsent=True, reused=True)
     assert type(found) is kind
-    assert (str(found), found.reused) == (sentence, kind is ConnectionBroken)
+    assert (str(found), found.reused, found.sent) == (sentence, False, False)
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2, httpcore, httpcore2])
+@pytest.mark.parametrize(
+    ("name", "said", "cause", "sentence"),
+    [
+        ("ConnectError", "", UNTRUSTED, "ConnectError: who?"),
+        ("ConnectTimeout", "", ServerDisconnectedError(), "ConnectTimeout: Server disconnected"),
+        ("ConnectTimeout", "", ClientOSError(104, "reset"), "ConnectTimeout: [Errno 104] reset"),
+        ("LocalProtocolError", "Illegal header value b's3cret'", None, "LocalProtocolError"),
+        ("ReadError", "", None, "ReadError"),
+        ("ReadError", "", OSError("reset"), "ReadError: reset"),
+        ("ReadError", "", BAD_RECORD, "ReadError: bad record"),
+        ("WriteError", "x", None, "WriteError: x"),
+        ("RemoteProtocolError", "x", None, "RemoteProtocolError: x"),
+        ("RemoteProtocolError", "bad line: bytearray(b's3cret')", None, "RemoteProtocolError: bad line"),
+        ("ReadTimeout", "x", None, "ReadTimeout: x"),
+    ],
+)
+def test_an_error_of_httpx_or_httpcore_after_the_first_byte_is_a_broken_connection(
+    library: ModuleType, name: str, said: str, cause: BaseException | None, sentence: str
+) -> None:
+    chain = causes(raised(getattr(library, name)(said), cause), None)
+    found = translated(library, chain, unsent=False, reused=True)
+    assert type(found) is ConnectionBroken
+    assert (str(found), found.reused, found.sent) == (sentence, True, True)
 
 
 @pytest.mark.parametrize("library", [httpx, httpx2])
 def test_a_url_that_is_none_was_never_sent(library: ModuleType) -> None:
-    found = translated(library, library.InvalidURL("too long"), reused=True)
+    found = translated(library, [library.InvalidURL("too long")], unsent=True, reused=True)
     assert (type(found), str(found)) == (ConnectFailed, "InvalidURL: too long")
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2, httpcore, httpcore2])
+@pytest.mark.parametrize(("unsent", "kind"), [(True, NotSent), (False, TransportError)])
+def test_an_error_of_no_connection_is_named_for_what_it_is(
+    library: ModuleType,
+    unsent: bool,  # noqa: FBT001 - a case
+    kind: type[Exception],
+) -> None:
+    found = translated(library, [ZeroDivisionError("by zero")], unsent=unsent)
+    assert (type(found), str(found)) == (kind, "ZeroDivisionError: by zero")
 
 
 KEY = ConnectionKey("oc.example.org", 443, is_ssl=True, ssl=True, proxy=None, proxy_auth=None, proxy_headers_hash=None)
 
 
 @pytest.mark.parametrize(
-    ("error", "kind", "sentence"),
+    ("error", "sentence"),
     [
-        (ClientConnectorError(KEY, OSError(111, "no")), ConnectFailed, "ClientConnectorError"),
-        (ConnectionTimeoutError("late"), ConnectFailed, "ConnectionTimeoutError"),
-        (raised(ClientConnectorError(KEY, UNTRUSTED), UNTRUSTED), TLSVerificationFailed, "ClientConnectorError: who?"),
-        (raised(Dropped(), ServerDisconnectedError()), ConnectionBroken, "ServerDisconnectedError"),
-        (raised(Dropped(), ClientOSError(104, "reset")), ConnectionBroken, "ClientOSError"),
-        (raised(ClientPayloadError("b's3cret'"), OSError("reset")), ConnectionBroken, "ClientPayloadError: reset"),
-        (BAD_RECORD, ConnectionBroken, "SSLError"),
+        (ClientConnectorError(KEY, OSError(111, "no")), "ClientConnectorError"),
+        (raised(Dropped(), ServerDisconnectedError()), "ServerDisconnectedError"),
+        (raised(Dropped(), ClientOSError(104, "reset")), "ClientOSError"),
+        (raised(ClientPayloadError("b's3cret'"), OSError("reset")), "ClientPayloadError: reset"),
+        (BAD_RECORD, "SSLError"),
     ],
 )
-def test_an_error_of_aiohttp_is_known_by_its_type_and_its_causes(
-    error: BaseException, kind: type[Exception], sentence: str
+def test_an_error_of_aiohttp_that_did_not_come_from_its_connector_is_a_broken_connection(
+    error: BaseException, sentence: str
 ) -> None:
-    found = aiohttp.translated(error, reused=True)
-    assert type(found) is kind
-    assert (str(found), found.reused) == (sentence, kind is ConnectionBroken)
+    found = aiohttp.translated(causes(error, None), Request("POST", "https://oc.example.org/", ()), reused=True)
+    assert type(found) is ConnectionBroken
+    assert (str(found), found.reused) == (sentence, True)
 
 
 # Clients of other people
@@ -252,9 +284,9 @@ class Stepped(Lent):
 
     step: Step | None = None
 
-    async def _exchange(self, request: Request) -> Reply:
+    async def _exchange(self, progress: Progress) -> Reply:
         step, self.step = self.step, None
-        exchange = super()._exchange(request)
+        exchange = super()._exchange(progress)
         return await (exchange if step is None else step.over(exchange))
 
 

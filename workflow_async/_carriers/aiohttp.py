@@ -7,6 +7,7 @@ where httpx gives the answer and closes the connection. A header of an answer ha
 """
 
 import ssl
+import sys
 from collections.abc import Sequence
 
 import aiohttp
@@ -16,10 +17,10 @@ from yarl import URL
 from workflow_async._body import bounded
 from workflow_async._call import Reply
 from workflow_async._carriers.cookies import Cookies
-from workflow_async._carriers.faults import causes, fault
+from workflow_async._carriers.faults import causes, fault, is_aiohttp_connecting
 from workflow_async._carriers.slots import given_cookies, merged
 from workflow_async._http import Request
-from workflow_async.errors import TransportError
+from workflow_async.errors import ResponseTooLarge, TransportError, UnreadableBody
 from workflow_async.settings import Limits, Timeouts
 
 OURS = ("accept", "accept-encoding", "content-type", "user-agent")
@@ -60,10 +61,13 @@ class OneSession:
     _served: bool = field(default=False, init=False)
 
     async def __call__(self, request: Request) -> Reply:
+        entered = sys.exception()
         try:
             reply = await self._exchange(request)
-        except (aiohttp.ClientError, Dropped, OSError) as error:
-            failed = translated(error, reused=self._served)
+        except (ResponseTooLarge, UnreadableBody):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it becomes an error of ours
+            failed = translated(causes(error, entered), request, reused=self._served)
         else:
             self._served = True
             return reply
@@ -97,18 +101,12 @@ async def once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerTyp
         raise Dropped from error
 
 
-def translated(error: BaseException, *, reused: bool) -> TransportError:
-    """An error of aiohttp, or of what is below it, as ours."""
-    chain = [cause for cause in causes(error) if not isinstance(cause, Dropped)]
-    return fault(chain, _reason(chain), unsent=unsent(chain), reused=reused)
-
-
-UNSENT = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError, aiohttp.InvalidURL)
-
-
-def unsent(chain: Sequence[BaseException]) -> bool:
-    """Whether nothing can have been sent."""
-    return any(isinstance(cause, UNSENT) for cause in chain)
+def translated(chain: Sequence[BaseException], request: Request, *, reused: bool) -> TransportError:
+    """Return an error of aiohttp, or of what is below it, as ours."""
+    chain = [cause for cause in chain if not isinstance(cause, Dropped)]
+    unsent = is_aiohttp_connecting(chain, request)
+    foreign = not isinstance(chain[0], (aiohttp.ClientError, OSError))
+    return fault(chain, _reason(chain), unsent=unsent, reused=reused, foreign=foreign)
 
 
 def _reason(chain: Sequence[BaseException]) -> str:

@@ -6,7 +6,7 @@ httpcore, as respx does, sees every request; what mocks the clients of httpx nee
 """
 
 import ssl
-from collections.abc import Mapping
+import sys
 from functools import lru_cache
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -17,17 +17,17 @@ from attrs import define, field
 from workflow_async._body import bounded
 from workflow_async._call import Reply
 from workflow_async._carriers.cookies import Cookies
-from workflow_async._carriers.faults import translated
+from workflow_async._carriers.faults import causes, is_from_httpcore, is_from_mock, is_unconnected, translated
 from workflow_async._carriers.slots import given_cookies, merged
+from workflow_async._carriers.trace import RequestTrace
 from workflow_async._http import Request
 from workflow_async._shelter import closed
+from workflow_async.errors import ResponseTooLarge, TransportError, UnreadableBody
 from workflow_async.settings import Limits, Timeouts
 
 if TYPE_CHECKING:
     import httpcore
 
-FAULTS = ("NetworkError", "TimeoutException", "ProtocolError", "ProxyError", "UnsupportedProtocol")
-"""What it raises, by name; they have no other base in common."""
 KNOWN = 1024
 """URLs that are kept as they are parsed."""
 
@@ -40,13 +40,11 @@ class Connections:
     limits: Limits
     timeouts: Timeouts
     cookies: Cookies = field(factory=Cookies, init=False)
-    faults: tuple[type[Exception], ...] = field(init=False)
     parsed: Any = field(init=False, repr=False)
     """A URL in its parts."""
     _waits: dict[str, float | None] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.faults = (*(getattr(self.library, name) for name in FAULTS), ssl.SSLError)
         self.parsed = lru_cache(maxsize=KNOWN)(self.library.URL)
         self._waits = {"connect": self.timeouts.connect, "read": None, "write": None}
 
@@ -73,37 +71,44 @@ class OneConnection:
     shared: Connections
     context: ssl.SSLContext
     _connection: "httpcore.AsyncHTTPConnection | None" = field(default=None, init=False)
-    _socket: Any = field(default=None, init=False, repr=False)
 
     async def __call__(self, request: Request) -> Reply:
+        entered, trace = sys.exception(), None
         connection = self._connection
         reused = connection is not None and not (connection.is_closed() or connection.has_expired())
         try:
             if connection is None or not reused:
                 await self.aclose()
-                connection = self._connection = self._new(request.url)
-                message = self.shared.message(request, trace=self._note)
+                connection, trace = self._new(request.url), RequestTrace()
+                message = self.shared.message(request, trace=trace)
             else:
                 message = self.shared.message(request)
             reply = await self._exchange(connection, message, request.url)
-        except self.shared.faults as error:
-            failed = translated(self.shared.library, error, reused=reused)
+        except (ResponseTooLarge, UnreadableBody):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it becomes an error of ours
+            failed = self._failure(causes(error, entered), trace)
         else:
             if _said_more(connection):
-                await self.aclose()  # the next request makes another connection
+                await closed(self.aclose)  # the next request makes another connection
             return reply
         raise failed
 
     async def aclose(self) -> None:
-        """Close the connection, and the socket that httpcore loses when TLS does not come about on it."""
-        for one in (self._connection, self._socket):
-            if one is not None:
-                await one.aclose()
+        """Close the connection."""
+        if self._connection is not None:
+            await self._connection.aclose()
+
+    def _failure(self, chain: list[BaseException], trace: RequestTrace | None) -> TransportError:
+        """Return the error we raise. A connection that served before has no trace: the request counts as sent."""
+        unsent = trace is not None and not trace.begun and _is_unsent(chain, trace)
+        return translated(self.shared.library, chain, unsent=unsent, reused=trace is None)
 
     def _new(self, url: str) -> "httpcore.AsyncHTTPConnection":
         made: httpcore.AsyncHTTPConnection = self.shared.library.AsyncHTTPConnection(
             self.shared.parsed(url).origin, ssl_context=self.context, keepalive_expiry=self.shared.limits.keepalive
         )
+        self._connection = made
         return made
 
     async def _exchange(
@@ -121,9 +126,10 @@ class OneConnection:
             self.shared.cookies.take(url, given_cookies(response.headers))
         return Reply(response.status, headers, body)
 
-    async def _note(self, event: str, info: Mapping[str, Any]) -> None:
-        if event == "connection.connect_tcp.complete":
-            self._socket = info["return_value"]
+
+def _is_unsent(chain: list[BaseException], trace: RequestTrace) -> bool:
+    """Return True if httpcore failed before it wrote anything, or a mock in its place says that it did not connect."""
+    return is_from_httpcore(chain, trace) or (is_from_mock(chain) and is_unconnected(chain[0]))
 
 
 def _said_more(connection: Any) -> bool:

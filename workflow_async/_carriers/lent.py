@@ -1,6 +1,8 @@
 """Ready clients of httpx and of httpx2, which stay their owners'."""
 
-import ssl
+import asyncio
+import sys
+from collections.abc import AsyncIterable
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -9,10 +11,13 @@ from attrs import define, field
 from workflow_async._body import bounded
 from workflow_async._call import Reply
 from workflow_async._carriers.cookies import Cookies
-from workflow_async._carriers.faults import of_aiohttp, translated
+from workflow_async._carriers.faults import causes, forget, translated, ungrouped
+from workflow_async._carriers.progress import Progress, message_class
 from workflow_async._carriers.slots import given_cookies, merged
+from workflow_async._carriers.trace import RequestTrace
 from workflow_async._http import Request
-from workflow_async._shelter import apart, closed
+from workflow_async._shelter import apart, closed_here, is_cancellation
+from workflow_async.errors import ConnectFailed, NotSent, ResponseTooLarge, TransportError, UnreadableBody
 from workflow_async.settings import Limits, Timeouts
 
 if TYPE_CHECKING:
@@ -35,11 +40,15 @@ class Lent:
     cookies: Cookies = field(factory=Cookies, init=False)
 
     async def __call__(self, request: Request) -> Reply:
+        entered = sys.exception()
         try:
-            return await apart(lambda: self._exchange(request))
-        except (self.library.TransportError, self.library.InvalidURL, ssl.SSLError, *of_aiohttp()) as error:
-            failed = translated(self.library, error, reused=False)
-        raise failed
+            found = await apart(lambda: self._answer(request))
+        except BaseException as error:
+            forget(error, entered)
+            raise
+        if isinstance(found, TransportError):
+            raise found
+        return found
 
     async def reset(self) -> None:
         """Nothing: the connections are the caller's."""
@@ -47,30 +56,61 @@ class Lent:
     async def aclose(self) -> None:
         """Nothing: the client is the caller's to close."""
 
-    async def _exchange(self, request: Request) -> Reply:
-        message = self._message(request)
+    async def _answer(self, request: Request) -> Reply | TransportError:
+        """Return what came back, or why nothing did: whatever the client, its hooks or its transport raise."""
+        entered, progress = sys.exception(), Progress(request, RequestTrace(self.timeouts.connect))
+        try:
+            with progress.trace.scope:
+                return await self._exchange(progress)
+        except (ResponseTooLarge, UnreadableBody) as error:
+            return error.with_traceback(None)
+        except (Exception, asyncio.CancelledError) as error:
+            if is_cancellation(error):
+                raise
+            return self._failure(causes(error, entered), progress)
+        except BaseExceptionGroup as group:
+            raise ungrouped(group) from None
+        return ConnectFailed(f"the proxy did not answer within {self.timeouts.connect:g} s")
+
+    async def _exchange(self, progress: Progress) -> Reply:
+        request, message = progress.request, self._message(progress)
         response = await self.client.send(message, stream=True, auth=None, follow_redirects=False)
         try:
             body = await self._body(response)
         finally:
-            await closed(response.aclose)
+            await closed_here(response.aclose)
         headers = merged(response.headers.raw)
         if "set-cookie" in headers:
             self.cookies.take(request.url, given_cookies(response.headers.raw))
         return Reply(response.status_code, headers, body)
 
-    def _message(self, request: Request) -> "httpx.Request":
-        connect = self.timeouts.connect
-        message: httpx.Request = self.library.Request(
+    def _message(self, progress: Progress) -> "httpx.Request":
+        request, connect = progress.request, self.timeouts.connect
+        waits = {"connect": connect, "pool": connect, "read": None, "write": None}
+        message: httpx.Request = message_class(self.library)(
+            progress,
             request.method,
             request.url,
             headers=(*request.headers, *self.cookies.headers(request.url)),
             content=request.body,
-            extensions={"timeout": {"connect": connect, "pool": connect, "read": None, "write": None}},
+            extensions={"timeout": waits, "trace": progress.trace},
         )
         return message
 
     async def _body(self, response: "httpx.Response") -> bytes:
         if response.is_stream_consumed:  # by a hook of its owner, or because it was never a stream
             return response.content
-        return await bounded(response.aiter_raw(), response.headers.get("content-encoding", ""), self.limits)
+        if response.is_closed:  # by a hook that did not read it
+            raise self.library.StreamClosed
+        stream: AsyncIterable[bytes] = response.stream  # type: ignore[assignment]  # the client has checked that
+        return await bounded(stream, response.headers.get("content-encoding", ""), self.limits)
+
+    def _failure(self, chain: list[BaseException], progress: Progress) -> TransportError:
+        unsent = progress.is_unsent(chain)
+        if unsent and self.client.is_closed:
+            return NotSent("the client given as http= is closed: close it after the client that uses it")
+        failed = translated(self.library, chain, unsent=unsent)
+        said = progress.without_secrets(failed.reason)
+        if type(failed) in {TransportError, NotSent}:
+            said += " (raised by a hook or the transport of the client given as http=)"
+        return type(failed)(said)

@@ -5,14 +5,15 @@ the next request, and no pool is searched.
 """
 
 import ssl
+import sys
 from collections.abc import Callable, Iterable
 from typing import Protocol
 
-import anyio
 import certifi
 from attrs import define, field
 
 from workflow_async._call import Reply
+from workflow_async._carriers.faults import forget
 from workflow_async._http import Request
 from workflow_async._shelter import closed
 from workflow_async.errors import InvalidArgument, TransportError
@@ -37,6 +38,7 @@ class Slots:
     _idle: list[Slot] = field(factory=list, init=False, repr=False)
 
     async def __call__(self, request: Request) -> Reply:
+        entered = sys.exception()
         if request.fresh and self._idle:
             await closed(self._idle.pop(0).aclose)
         kept = bool(self._idle) and not request.fresh
@@ -44,11 +46,10 @@ class Slots:
         try:
             reply = await slot(request)
         except BaseException as error:
+            forget(error, entered)
             await closed(slot.aclose)
             if isinstance(error, TransportError) and error.reused:
                 await self.reset()  # what made this one stale has most likely met all of them
-            if isinstance(error, anyio.get_cancelled_exc_class()):
-                error.__traceback__ = None  # the frames below hold what was sent
             raise
         self._idle.append(slot)
         return reply
