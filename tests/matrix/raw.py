@@ -4,7 +4,7 @@ import asyncio
 import socket
 import struct
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, closing, suppress
 from typing import TypeAlias
 
 from attrs import define, field
@@ -83,5 +83,28 @@ def endlessly(opening: bytes, again: bytes, pause: float = 0.0) -> Talk:
             writer.write(again)
             await writer.drain()
             await asyncio.sleep(pause)
+
+    return talk
+
+
+async def nothing(_: Reader, __: Writer) -> None:
+    """Open a relay without a word."""
+
+
+def relaying(port: int, opening: Talk = nothing) -> Talk:
+    """Carry bytes between whatever comes and a port of this machine, after the opening."""
+
+    async def pump(source: Reader, sink: Writer) -> None:
+        with suppress(OSError):
+            while data := await source.read(65536):
+                sink.write(data)
+                await sink.drain()
+        sink.close()
+
+    async def talk(reader: Reader, writer: Writer) -> None:
+        await opening(reader, writer)
+        inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
+        with closing(inner_writer):
+            await asyncio.gather(pump(reader, inner_writer), pump(inner_reader, writer))
 
     return talk

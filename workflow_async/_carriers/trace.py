@@ -16,16 +16,17 @@ from workflow_async._shelter import closed
 
 @define(eq=False)
 class RequestTrace:
-    """The trace of one request. It also closes the connections that httpcore loses while it makes them.
+    """The trace of one request. It also keeps httpcore from losing connections while it makes them.
 
     httpcore 1.0.9 and httpcore2 2.16 leave the socket open if a TLS handshake is cancelled or a SOCKS proxy refuses.
-    They also keep a connection for ever that was cancelled after it was made and before a request was sent on it.
+    They keep a connection for ever that was cancelled after it was made and before a request was sent on it. They
+    count the streams of HTTP/2 wrongly after a cancellation between the preface and the first request.
     """
 
     patience: float = math.inf
     """Seconds that a proxy gets to answer. They have no timeout for that."""
     scope: anyio.CancelScope = field(factory=anyio.CancelScope, init=False)
-    """The scope of the exchange, which is cancelled if a proxy does not answer in time."""
+    """The scope of the exchange. It is cancelled if a proxy does not answer in time."""
     _begun: int = field(default=0, init=False)
     _is_tunnel: bool = field(default=False, init=False)
     _socket: Any = field(default=None, init=False, repr=False)
@@ -43,6 +44,7 @@ class RequestTrace:
                 self._is_tunnel = info["request"].method == b"CONNECT"
                 self._begun += not self._is_tunnel
                 self._wait_for_proxy(waits=self._is_tunnel)
+                self.scope.shield = False
             case "send_request_headers.failed":
                 self._begun -= not self._is_tunnel and layer == "http11" and _is_refusal(info["exception"])
             case "connect_tcp.complete" | "connect_unix_socket.complete":
@@ -54,6 +56,8 @@ class RequestTrace:
                 self._wait_for_proxy(waits=False)
             case "start_tls.complete" | "setup_socks5_connection.complete":
                 await self._cancel_now()
+            case "send_connection_init.complete":
+                self.scope.shield = True
             case "start_tls.failed" | "setup_socks5_connection.failed":
                 await closed(self._socket.aclose)
 

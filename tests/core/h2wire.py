@@ -1,0 +1,98 @@
+"""A server on loopback that speaks HTTP/2 over TLS, reads a whole request and answers as a test says."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, suppress
+
+import trustme
+from attrs import define, field
+from h2.config import H2Configuration
+from h2.connection import H2Connection
+from h2.events import DataReceived, RequestReceived, StreamEnded
+
+CONFIG = H2Configuration(
+    client_side=False, header_encoding="ascii", validate_outbound_headers=False, normalize_outbound_headers=False
+)
+
+
+@define
+class Talk:
+    """One connection, as the test's answer sees it."""
+
+    h2: H2Connection
+    writer: asyncio.StreamWriter
+    stream: int = 0
+
+    def send(self, raw: bytes = b"") -> None:
+        """Write what h2 has to send, and bytes of one's own."""
+        self.writer.write(self.h2.data_to_send() + raw)
+
+    def head(self, status: str = "201", **headers: str) -> None:
+        """Begin a response."""
+        named = [(name.replace("_", "-"), value) for name, value in headers.items()]
+        self.h2.send_headers(self.stream, [(":status", status), *named])
+
+
+Reply = Callable[[Talk], object]
+
+
+@define
+class H2Wire:
+    """One server: the requests that it read to their end, as method, path and body."""
+
+    reply: Reply
+    url: str = ""
+    requests: list[tuple[str, str, bytes]] = field(factory=list)
+    tasks: set["asyncio.Task[None]"] = field(factory=set)
+
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        """Serve one connection until the reply closes it or the client does."""
+        task = asyncio.current_task()
+        assert task is not None
+        self.tasks.add(task)
+        try:
+            with suppress(OSError, asyncio.CancelledError):  # cancelled by serve_h2 alone, which asks for no more
+                await self._converse(reader, Talk(H2Connection(CONFIG), writer))
+        finally:
+            self.tasks.discard(task)
+            writer.close()
+
+    async def _converse(self, reader: asyncio.StreamReader, talk: Talk) -> None:
+        asked: dict[int, tuple[str, str]] = {}
+        bodies: dict[int, bytes] = {}
+        talk.h2.initiate_connection()
+        talk.send()
+        while (data := await reader.read(65536)) and not talk.writer.is_closing():
+            for event in talk.h2.receive_data(data):
+                if isinstance(event, RequestReceived):
+                    named = dict(event.headers)
+                    asked[event.stream_id] = (named[":method"], named[":path"])
+                    bodies[event.stream_id] = b""
+                elif isinstance(event, DataReceived):
+                    bodies[event.stream_id] += event.data
+                elif isinstance(event, StreamEnded):
+                    self.requests.append((*asked[event.stream_id], bodies[event.stream_id]))
+                    talk.stream = event.stream_id
+                    self.reply(talk)
+            talk.send()
+            await talk.writer.drain()
+
+
+@asynccontextmanager
+async def serve_h2(reply: Reply, authority: trustme.CA) -> AsyncIterator[H2Wire]:
+    """A server that replies so."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    context.set_alpn_protocols(["h2"])
+    wire = H2Wire(reply)
+    server = await asyncio.start_server(wire.handle, "127.0.0.1", 0, ssl=context)
+    wire.url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    try:
+        yield wire
+    finally:
+        server.close()
+        for task in (left := list(wire.tasks)):
+            task.cancel()
+        await asyncio.gather(*left, return_exceptions=True)
+        await server.wait_closed()
