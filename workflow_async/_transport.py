@@ -78,7 +78,8 @@ class Journey:
             return error
         error.method, error.url = self.call.method, self.url
         error.elapsed, error.history = now - self.began, tuple(self.history)
-        return error.with_traceback(None)  # the frames below hold what was sent and what came
+        error.__cause__ = error.__context__ = None  # frames of what led to it hold what was sent and what came
+        return error.with_traceback(None)  # so do its own
 
 
 @define

@@ -12,7 +12,7 @@ from h2.connection import H2Connection
 from h2.events import DataReceived, RequestReceived, StreamEnded
 
 CONFIG = H2Configuration(
-    client_side=False, header_encoding="ascii", validate_outbound_headers=False, normalize_outbound_headers=False
+    client_side=False, header_encoding=None, validate_outbound_headers=False, normalize_outbound_headers=False
 )
 
 
@@ -67,7 +67,7 @@ class H2Wire:
             for event in talk.h2.receive_data(data):
                 if isinstance(event, RequestReceived):
                     named = dict(event.headers)
-                    asked[event.stream_id] = (named[":method"], named[":path"])
+                    asked[event.stream_id] = (named[b":method"].decode(), named[b":path"].decode())
                     bodies[event.stream_id] = b""
                 elif isinstance(event, DataReceived):
                     bodies[event.stream_id] += event.data

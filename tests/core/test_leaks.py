@@ -3,7 +3,7 @@
 import asyncio
 import gc
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -30,7 +30,7 @@ AUTHORITY.configure_trust(TRUST)
 SERVER_SIDE = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 AUTHORITY.issue_cert("127.0.0.1").configure_cert(SERVER_SIDE)
 BRIEF = Timeouts(connect=0.5, exchange=2.0)
-Work = Callable[[], Awaitable[object]]
+Work = Callable[[], Coroutine[Any, Any, object]]
 
 
 class Failed(Exception):
@@ -103,7 +103,7 @@ async def by_task_group(work: Work, count: int) -> bool:
 
     with suppress(ExceptionGroup):
         async with asyncio.TaskGroup() as group:
-            task = group.create_task(work())  # type: ignore[arg-type]  # a coroutine indeed
+            task = group.create_task(work())
             group.create_task(failing())
     return not task.cancelled()
 
@@ -170,7 +170,7 @@ async def swept(make: Callable[[], Any], way: Way, url: str, relay: Raw, retry: 
     while not over:
         count += 1
         async with kept(make()) as carrier:
-            settings = {"carrier": carrier, "timeouts": BRIEF, "retry": retry}
+            settings: dict[str, Any] = {"carrier": carrier, "timeouts": BRIEF, "retry": retry}
             if isinstance(carrier, str):
                 settings["context"] = TRUST
             async with connected(url, FakeTime().clock, **settings) as made:

@@ -2,12 +2,15 @@
 
 import asyncio
 import base64
+import gzip
+import json
 import logging
 import pickle
 import re
 import ssl
 import traceback
 from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack
 from functools import partial
 from http.cookiejar import CookieJar
 from pathlib import Path
@@ -19,10 +22,23 @@ import trustme
 from attrs import define, evolve, field
 
 from tests.conftest import See
-from tests.core.wire import Answer, Step, http, serve
-from workflow_async import Basic, Bearer, Clock, Digest, OpencastClient, Poll, PreservicaClient, Retry, Timeouts
+from tests.core.conftest import LENT, SLOTS, chosen
+from tests.core.wire import Answer, Seen, Step, http, serve
+from workflow_async import (
+    Basic,
+    Bearer,
+    Clock,
+    Digest,
+    Limits,
+    OpencastClient,
+    Poll,
+    PreservicaClient,
+    Retry,
+    Timeouts,
+)
 from workflow_async._carriers import Carrier
 from workflow_async.errors import InvalidArgument
+from workflow_async.preservica.session import LOGIN
 from workflow_async.sandbox import Fault, Faults, ManualClock, Sandbox
 from workflow_async.sandbox.dice import unique
 from workflow_async.sandbox.systems import FakeOpencast, FakePreservica
@@ -54,12 +70,12 @@ class Ears:
         else:
             self.said += [repr(found), pickled(found)]
 
-    async def cancelled(self, work: Work) -> None:
-        """How it ends when it is cancelled at each of its suspensions."""
+    async def cancelled(self, work: Work, *, again: bool = False) -> None:
+        """How it ends when it is cancelled at each of its suspensions, and again as it cleans up."""
         k, last = 0, 1
         while k < last:
             k += 1
-            task, last = await suspended(work, k)
+            task, last = await suspended(work, k, again=again)
             await self.during(partial(asyncio.wait_for, task, None))
 
     def look(self, *things: object) -> None:
@@ -68,9 +84,16 @@ class Ears:
         self.said += [text for thing in things for text in fields(thing)]
 
 
-async def suspended(work: Work, k: int) -> "tuple[asyncio.Task[object], int]":
+async def suspended(work: Work, k: int, *, again: bool) -> "tuple[asyncio.Task[object], int]":
     """A task that was cancelled at its k-th suspension, and whether there was one to come."""
-    step = Step(k, lambda: task.cancel())  # noqa: PLW0108 - the task is made below
+    loop = asyncio.get_running_loop()
+
+    def cancel() -> None:
+        task.cancel()
+        if again:
+            loop.call_soon(loop.call_soon, task.cancel)
+
+    step = Step(k, cancel)
 
     async def stepping() -> object:
         async def all_of_it() -> object:
@@ -349,6 +372,79 @@ async def test_a_login_answered_by_anything_tells_no_secret(
             ears.look(pv, pv._transport)
     assert ears.errors == 2
     Canaries({PASSWORD, JWT}, {SESSION}).prove(ears, caplog)
+
+
+PACKED = gzip.compress(b'{"a": "b"}')
+WITH_SESSION = {"set_cookie": f"JSESSIONID={SESSION}; Path=/"}
+UPSET: dict[str, bytes | Answer] = {
+    "a record": http(200, b'{"identifier": 7, "state": "running"}', **WITH_SESSION),
+    "gzip that is cut": http(200, PACKED[:-9], content_encoding="gzip", **WITH_SESSION),
+    "gzip that is none": http(200, f"secret {JWT}".encode(), content_encoding="gzip", **WITH_SESSION),
+    "an unknown coding": http(200, b"{}", content_encoding="br", **WITH_SESSION),
+    "no JSON": http(200, b'{"token": "' + JWT.encode(), **WITH_SESSION),
+    "too much": http(200, b'"' + b" " * 5_000 + JWT.encode() + b'"', **WITH_SESSION),
+    "a page": http(200, b"<!doctype html><html></html>", content_type="text/html", **WITH_SESSION),
+    "another password": http(401, b"{}", www_authenticate='Digest realm="a", nonce="b", qop="auth"', **WITH_SESSION),
+    "an outage": http(503, b"{}", **WITH_SESSION),
+    "half a body": Answer(http(200, b"{}", **WITH_SESSION)[:-1], "fin"),
+    "half a body and a reset": Answer(http(200, b"{}", **WITH_SESSION)[:-1], "rst"),
+    "a bad header": Answer(f"HTTP/1.1 200 OK\r\nset-cookie : a={SESSION}\r\n\r\n".encode(), "fin"),
+}
+"""Answers in the middle of which a call is cancelled; each but the last sets a session."""
+
+
+def answering(upset: bytes | Answer) -> Callable[[Seen], bytes | Answer]:
+    """Grant a login, and answer everything else so."""
+    grant = http(200, json.dumps({"success": True, "token": JWT, "validFor": 15}).encode(), **WITH_SESSION)
+    return lambda seen: grant if seen.target.startswith(LOGIN) else upset
+
+
+def fresh(system: str, way: str, url: str, settings: dict[str, Any]) -> Work:
+    """A get by a client of its own, with its login."""
+
+    async def work() -> object:
+        if system == "opencast":
+            async with OpencastClient(url, auth=WAYS[way](), **settings) as oc:
+                return await oc.workflows.get(7)
+        async with PreservicaClient(url, username="u", password=PASSWORD, tenant="t", **settings) as pv:
+            return await pv.workflows.get(7)
+
+    return work
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize(
+    ("name", "system", "way", "again"),
+    [
+        *((name, "opencast", "pair", True) for name in (*SLOTS, *LENT)),
+        *((name, "preservica", "", True) for name in (*SLOTS, *LENT)),
+        ("httpx", "opencast", "digest", True),
+        ("httpx", "opencast", "pair", False),
+        ("httpx", "preservica", "", False),
+    ],
+)
+async def test_cancelled_at_every_step_no_exception_nor_what_led_to_it_holds_a_secret(
+    name: str,
+    system: str,
+    way: str,
+    again: bool,  # noqa: FBT001 - a case
+    clock: Clock,
+    caplog: pytest.LogCaptureFixture,
+    see: See,
+) -> None:
+    asyncio.get_running_loop().set_debug(False)
+    caplog.set_level(logging.INFO)  # what httpcore logs of its steps is not ours, and is heard above
+    ears = Ears()
+    async with AsyncExitStack() as stack:
+        settings: dict[str, Any] = {"clock": clock, "retry": Retry(attempts=2), "limits": Limits(body=4096)}
+        settings["http"] = await chosen(name, stack)
+        wire = await stack.enter_async_context(serve(b""))
+        for upset in UPSET.values():
+            wire.answer = answering(upset)
+            await ears.cancelled(fresh(system, way, wire.url.replace("127.0.0.1", "localhost"), settings), again=again)
+    Canaries({PASSWORD, JWT, PAIR}, {SESSION}).prove(ears, caplog)
+    assert ears.errors > 40
+    see(f"{name}: {ears.errors} calls of {system} cancelled at every step, once and twice: none in any frame")
 
 
 @pytest.mark.parametrize("carrier", CARRIERS)

@@ -7,6 +7,7 @@ have been sent anyway.
 
 import ssl
 import sys
+from asyncio import CancelledError
 from collections.abc import Iterator, Sequence
 from traceback import walk_tb
 from types import FrameType, ModuleType
@@ -66,9 +67,14 @@ def _led_to(error: BaseException) -> BaseException | None:
 
 
 def forget(error: BaseException, entered: BaseException | None) -> None:
-    """Take the frames out of an error that passes through, and out of what led to it: they hold what was sent."""
-    for one in causes(error, entered):
-        one.__traceback__ = None
+    """Take out of an error that passes through what was sent and received: the frames below, and other errors.
+
+    A cancellation that led to it stays: anyio finds out from it whose it is.
+    """
+    chain = [one for one in causes(error, entered) if one is error or isinstance(one, CancelledError)]
+    for one, led_to_it in zip(chain, (*chain[1:], entered), strict=True):
+        one.__traceback__ = one.__cause__ = None
+        one.__context__ = led_to_it
 
 
 def frames(chain: Sequence[BaseException]) -> Iterator[FrameType]:
