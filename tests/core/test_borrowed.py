@@ -277,6 +277,39 @@ async def test_a_hook_that_reads_the_body_and_does_not_fail_changes_nothing(fake
     assert type(error) is ConnectFailed
 
 
+@pytest.mark.parametrize("kind", ["httpx", "httpx2"])
+async def test_a_header_of_a_hook_that_cannot_be_sent_was_not_sent(kind: str, fake_time: FakeTime) -> None:
+    async def hook(request: httpx.Request) -> None:
+        request.headers["x-odd"] = "a\nb"
+
+    async with serve(http(201, b"{}")) as wire:
+        error = await how(CLIENTS[kind](event_hooks={"request": [hook]}), wire.url, fake_time)
+    assert (type(error), error.what) == (ConnectFailed, "LocalProtocolError")
+    assert wire.requests == []
+
+
+@pytest.mark.parametrize("kind", ["httpx", "httpx2"])
+async def test_a_length_of_a_hook_that_does_not_fit_leaves_a_start_unknown(kind: str, fake_time: FakeTime) -> None:
+    async def hook(request: httpx.Request) -> None:
+        request.headers["content-length"] = "1"
+
+    async with serve(http(201, b"{}")) as wire:
+        error = await how(CLIENTS[kind](event_hooks={"request": [hook]}), wire.url, fake_time)
+    assert not isinstance(error, NotSent)
+    assert error.sent
+
+
+async def test_a_hook_sees_a_request_as_httpx_makes_it(fake_time: FakeTime) -> None:
+    async def hook(request: httpx.Request) -> None:
+        seen.append(repr(request))
+
+    seen: list[str] = []
+    client = httpx.AsyncClient(trust_env=False, verify=TRUST, event_hooks={"request": [hook]})
+    async with serve(http(201, b"{}")) as wire, over(client, wire.url, fake_time) as made:
+        await made.send(POST)
+    assert seen == [f"<Request('POST', '{wire.url}/thing')>"]
+
+
 async def test_a_hook_that_takes_the_trace_away_makes_no_start_unsent(fake_time: FakeTime) -> None:
     async def hook(request: httpx.Request) -> None:
         request.extensions.pop("trace")

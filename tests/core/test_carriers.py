@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import trustme
+from attrs import evolve
 
 from tests.conftest import FakeTime
 from tests.core.wire import (
@@ -29,13 +30,16 @@ from tests.core.wire import (
 )
 from workflow_async import Limits, Retry, Timeouts
 from workflow_async._call import Call, Replay
+from workflow_async._retry import may_have_happened
 from workflow_async.errors import (
     ConnectFailed,
     ConnectionBroken,
     DeadlineExceeded,
+    NotSent,
     Redirected,
     ResponseMismatch,
     ResponseTooLarge,
+    StartRejected,
     TLSVerificationFailed,
     UnreadableBody,
 )
@@ -129,6 +133,31 @@ async def test_what_is_no_answer_is_a_broken_connection(data: bytes, fake_time: 
         error = await failure(wire.url, fake_time)
     assert isinstance(error, ConnectionBroken)
     assert error.sent
+
+
+ODD = ["600", "999", "099", "000", "100", "101", "199", "1000", "20", "-01", "2\xb2\xb3", "", "OK"]
+
+
+@pytest.mark.parametrize("status", ODD)
+async def test_a_start_that_is_answered_with_an_odd_status_may_have_happened(status: str, fake_time: FakeTime) -> None:
+    data = f"HTTP/1.1 {status} Said\r\ncontent-length: 2\r\n\r\n{{}}".encode("latin-1")
+    async with serve(lambda _: Answer(data, "fin")) as wire:
+        error = await failure(wire.url, fake_time, POST)
+        assert len(wire.requests) == 1
+    assert not isinstance(error, NotSent | StartRejected)
+    assert may_have_happened(error)
+
+
+@pytest.mark.parametrize("call", [GET, POST, DELETE], ids=["get", "start", "delete"])
+async def test_a_refused_connection_is_told_whatever_the_query_says(
+    call: Call[Any], carrier: str, fake_time: FakeTime
+) -> None:
+    params = (("filter", "state:running,title:a b+c/d%2C"), ("größe", "ä&=?#"), ("empty", ""))
+    error = await failure(refused_url(), fake_time, evolve(call, params=params))
+    if call is DELETE and "by aiohttp" in carrier:  # it sends a DELETE twice, and the first is not told
+        assert isinstance(error, ConnectionBroken)
+    else:
+        assert type(error) is ConnectFailed
 
 
 @pytest.mark.parametrize("then", ["fin", "rst"])

@@ -4,19 +4,24 @@ import asyncio
 import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from itertools import pairwise
 from typing import Any, NoReturn, Self, TypeVar
 
+import anyio
 import httpcore
 import httpx
 import pytest
 import trustme
 from attrs import define
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.conftest import FakeTime
 from tests.core import wire as wires
 from tests.core.conftest import TRUST
-from tests.core.wire import GET, POST, Answer, Seen, Then, connected, http, refused_url, serve
+from tests.core.wire import GET, POST, Answer, Seen, Then, connected, http, refused_url, serve, until
 from tests.matrix.told import client_of
+from workflow_async._carriers.faults import causes, forget
 from workflow_async.errors import (
     ConnectFailed,
     ConnectionBroken,
@@ -189,3 +194,83 @@ async def test_a_start_inside_a_handler_has_an_unknown_outcome(then: Then, carri
             with pytest.raises(StartOutcomeUnknown):
                 await in_except(UNTRUSTED, lambda: oc.workflows.start("event-7", "fast"))
     assert [seen.method for seen in wire.requests].count("POST") == 1
+
+
+# What led to an error
+
+
+class Link(Exception):
+    """An exception of a graph that a test draws."""
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> list[Link]:
+    """Exceptions, each with a cause and a context among them or none; circles too."""
+    made = [Link(str(number)) for number in range(draw(st.integers(1, 6)))]
+    for one in made:
+        one.__cause__ = draw(st.sampled_from([None, *made]))
+        one.__context__ = draw(st.sampled_from([None, *made]))
+    return made
+
+
+@given(graphs(), st.integers(0, 6))
+def test_what_led_to_an_error_ends_before_what_the_caller_handles_and_before_a_circle(
+    made: list[Link], handled: int
+) -> None:
+    entered = made[handled] if 0 < handled < len(made) else None
+    chain = causes(made[0], entered)
+    assert chain[0] is made[0]
+    assert len({id(one) for one in chain}) == len(chain)
+    assert not any(one is entered for one in chain)
+    for one, led_to_it in pairwise(chain):
+        assert led_to_it is (one.__context__ if one.__cause__ is None else one.__cause__)
+
+
+@given(graphs(), st.integers(0, 6))
+def test_what_passes_through_has_no_frames_and_what_the_caller_handles_keeps_its_own(
+    made: list[Link], handled: int
+) -> None:
+    for one in made:
+        with suppress(Link):
+            throw_again(one)
+    entered = made[handled] if 0 < handled < len(made) else None
+    forget(made[0], entered)
+    assert (made[0].__traceback__, made[0].__cause__, made[0].__context__) == (None, None, entered)
+    assert entered is None or entered.__traceback__ is not None
+
+
+def throw_again(error: Link) -> NoReturn:
+    """Raise it with what it has."""
+    raise error
+
+
+@pytest.mark.parametrize("native", [True, False])
+async def test_a_cancellation_inside_a_handler_leaves_what_the_caller_handles_alone(
+    native: bool,  # noqa: FBT001 - a case
+    carrier: str,
+    fake_time: FakeTime,
+) -> None:
+    scope = anyio.CancelScope()
+    caught: list[BaseException] = []
+
+    async def work() -> None:
+        try:
+            await made.send(GET)
+        except asyncio.CancelledError as error:
+            caught.append(error)
+            raise
+
+    async def call() -> None:
+        with scope:
+            await in_except(UNTRUSTED, work)
+
+    async with serve(lambda _: Answer(b"", "stall")) as wire, connected(wire.url, fake_time.clock) as made:
+        task = asyncio.create_task(call())
+        await until(lambda: bool(wire.requests))
+        (task if native else scope).cancel()
+        await asyncio.wait([task])
+    assert task.cancelled() is native
+    *cancellations, handled = causes(caught[0], None)
+    assert {type(one) for one in cancellations} == {asyncio.CancelledError}
+    assert handled is UNTRUSTED
+    assert UNTRUSTED.__traceback__ is not None

@@ -120,4 +120,5 @@ def message_class(library: Any) -> Any:
             self.progress.taken = True
             return await super().aread()  # type: ignore[no-any-return]  # likewise
 
+    Message.__name__ = "Request"  # what a hook prints
     return Message
