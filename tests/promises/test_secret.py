@@ -91,7 +91,7 @@ async def suspended(work: Work, k: int, *, again: bool) -> "tuple[asyncio.Task[o
     def cancel() -> None:
         task.cancel()
         if again:
-            loop.call_soon(loop.call_soon, task.cancel)
+            loop.call_soon(lambda: loop.call_soon(task.cancel))
 
     step = Step(k, cancel)
 
