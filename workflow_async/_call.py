@@ -113,6 +113,8 @@ class Call(Generic[T_co]):
     """How to recognise a refusal of the API itself."""
     sensitive: bool = False
     """True if the response may hold credentials: errors keep nothing of it."""
+    pause_as_told: bool = True
+    """False to raise at once an error with a `Retry-After`: the caller pauses all its calls then, not only this one."""
 
     def answer(self, reply: Reply) -> T_co:
         """Read a response. A `DecodeError` keeps a cut of the body, unless the call is sensitive."""

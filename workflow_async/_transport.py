@@ -214,6 +214,8 @@ class Transport:
         attempt = len(journey.history) + 1
         jitter, misfits = self.clock.jitter(), journey.misfits
         wait = _retry.pause(self.retry, failure, call.replay, attempt=attempt, jitter=jitter, misfits=misfits)
+        if failure.retry_after and not call.pause_as_told:
+            wait = None
         if wait and not self._budget.take(_retry.cost(failure)):  # another try at once, on a fresh connection, is free
             wait = None
         journey.failed(failure, self.clock.now(), wait)

@@ -33,6 +33,7 @@
     ├── PartlyRefused             Preservica accepted a retry or a terminate for only some of the workflows
     ├── WorkflowFailed            a wait with `check=True` ended in a phase other than SUCCEEDED
     ├── WorkflowParked            a wait with `parked="raise"` met a workflow that needs a person
+    ├── WorkflowReplaced          the id of a watched workflow belongs to another workflow now
     └── WaitTimeout               the deadline of a wait passed (also a TimeoutError)
 
 Errors hold data and compose their sentence in `__str__`. None of them holds a secret, a request or a response.
@@ -438,6 +439,25 @@ class WorkflowParked(WorkflowAsyncError):
 
     def __str__(self) -> str:
         return f"workflow {self.workflow.id} is {self.workflow.state_text} and waits for a person"
+
+
+class WorkflowReplaced(WorkflowAsyncError):
+    """The id that was waited for belongs to another workflow now, for example after a database was restored."""
+
+    def __init__(self, workflow_id: int, workflow: Identified | None, found: Identified) -> None:
+        super().__init__(workflow_id, workflow, found)
+        self.workflow_id = workflow_id
+        self.workflow = workflow
+        """The last record of the watched workflow. None if only its start was answered."""
+        self.found = found
+        """The record that has the id now."""
+
+    def __str__(self) -> str:
+        seen = f"last seen {self.workflow.state_text}" if self.workflow is not None else "never seen"
+        return (
+            f"the id {self.workflow_id} belongs to another workflow now ({self.found.state_text}), "
+            f"so the end of the watched one ({seen}) is not known: look for it by its event or context"
+        )
 
 
 class WaitTimeout(WorkflowAsyncError, TimeoutError):

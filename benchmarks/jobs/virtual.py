@@ -75,6 +75,10 @@ class Source:
         """Whether it has its operations."""
         return workflow.operations is not None
 
+    def identity(self, workflow: Workflow) -> tuple[str | None, ...]:
+        """Its event."""
+        return (workflow.event,)
+
     def kind(self, workflow: Workflow) -> str:
         """All are of one kind."""
         return workflow.definition

@@ -11,6 +11,7 @@ from workflow_async import Limits, OpencastClient, Phase, Poll, Retry, Timeouts
 from workflow_async.batch import (
     Ambiguous,
     Conflicted,
+    Kind,
     NotSeen,
     NotSent,
     Ran,
@@ -27,7 +28,7 @@ from workflow_async.errors import (
     StartConflict,
     StartOutcomeUnknown,
 )
-from workflow_async.monitor import Finished, Parked, Unobserved, Vanished
+from workflow_async.monitor import Finished, Parked, Replaced, Unobserved, Vanished
 from workflow_async.opencast import Start
 from workflow_async.preservica import PreservicaClient
 from workflow_async.preservica import Start as ContextStart
@@ -437,3 +438,30 @@ async def test_where_each_start_stands_can_be_seen_meanwhile(oc: OpencastClient,
             pass
     assert {item.word for item in run.items.values()} == {"succeeded"}
     assert all(isinstance(item.ticket, Ticket) for item in run.items.values())
+
+
+# Another workflow under the same id
+
+
+@on_all
+async def test_one_that_becomes_another_workflow_is_told_and_spoils_no_other(
+    oc: OpencastClient, fake: FakeOpencast
+) -> None:
+    fake.define("slow", [Step("one", 60.0)])
+    starts = on_events(fake, "slow", "quick")
+    told: dict[str, Any] = {}
+    other = fake.event()
+    async with oc.workflows.run_all(starts, poll=OFTEN) as outcomes:
+        async for result in outcomes:
+            told[result.key] = result
+            for run in runs(fake):
+                run.subject = other if run.subject == starts[0].event else run.subject
+    replaced = told["0"]
+    assert isinstance(replaced.outcome, Replaced)
+    assert (replaced.succeeded, replaced.workflow.event, replaced.outcome.found.event) == (
+        False, starts[0].event, other
+    )  # fmt: skip
+    assert outcomes.items["0"].kind is Kind.ENDED
+    assert outcomes.items["0"].word == "replaced"
+    assert "belongs to another workflow now" in outcomes.items["0"].detail
+    assert told["1"].succeeded

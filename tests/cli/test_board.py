@@ -6,7 +6,7 @@ from workflow_async.cli.exits import Exit
 from workflow_async.cli.output import console
 from workflow_async.cli.records import tree
 from workflow_async.cli.summary import outcomes, summary
-from workflow_async.errors import ConnectFailed, WorkflowAsyncError, WorkflowParked
+from workflow_async.errors import ConnectFailed, WorkflowAsyncError, WorkflowParked, WorkflowReplaced
 from workflow_async.phase import Phase
 from workflow_async.preservica import State, Workflow
 
@@ -52,6 +52,14 @@ def test_each_workflow_counts_once_where_it_stands() -> None:
 def codes(*errors: WorkflowAsyncError) -> list[tuple[str, Exit]]:
     endings = [broken(7, error, None) for error in errors]
     return [(ending.outcome, ending.code) for ending in endings]
+
+
+def test_one_that_was_replaced_has_a_word_of_its_own_and_counts_as_not_observed() -> None:
+    found = workflow(7, State.COMPLETED)
+    assert codes(WorkflowReplaced(7, None, found)) == [("replaced", Exit.SERVER)]
+    board = Board("preservica", 1)
+    board.ended(broken(7, WorkflowReplaced(7, workflow(7, State.ACTIVE), found), None))
+    assert board.counts == {"replaced": 1}
 
 
 def test_only_success_is_0() -> None:

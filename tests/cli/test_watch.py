@@ -4,7 +4,7 @@ from typing import Any
 import pytest
 
 from tests.cli.conftest import Run, opencast_of, preservica_of
-from workflow_async.sandbox import Fault, Faults, Sandbox
+from workflow_async.sandbox import Fault, Faults, Sandbox, Step
 
 OFTEN = ("--every", 0.1)
 
@@ -38,6 +38,24 @@ def test_one_that_is_not_there_is_3_and_spoils_no_other(run: Run, fakes: Sandbox
     id = fakes.opencast.start(fakes.opencast.event(), "noop")
     result = run("watch", 99, id, "--json", *OFTEN, env=opencast_of(fakes))
     assert outcomes(result.stdout) == {99: "unobserved", id: "succeeded"}
+    assert result.exit_code == 3
+
+
+def test_one_that_becomes_another_workflow_is_3_and_spoils_no_other(run: Run, fakes: Sandbox) -> None:
+    fake = fakes.opencast
+    fake.define("long", [Step(f"step-{n}", 5.0) for n in range(10)])
+    ids = [fake.start(fake.event(), "long") for _ in range(2)]
+    replaced, other = fake.engine.get(ids[0]), fake.event()
+    assert replaced is not None
+
+    def observe(_: object) -> None:
+        if any(served.path.endswith(f"/{ids[0]}") for served in fake.requests):
+            replaced.subject = other
+
+    fake.engine.observe = observe
+    result = run("watch", *ids, "--json", *OFTEN, env=opencast_of(fakes))
+    assert outcomes(result.stdout) == {ids[0]: "replaced", ids[1]: "succeeded"}
+    assert "belongs to another workflow now" in result.stdout
     assert result.exit_code == 3
 
 

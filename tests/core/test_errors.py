@@ -41,6 +41,7 @@ from workflow_async.errors import (
     WorkflowAsyncError,
     WorkflowFailed,
     WorkflowParked,
+    WorkflowReplaced,
     WrongEventLoop,
 )
 from workflow_async.opencast import State, Workflow
@@ -101,6 +102,11 @@ EVERY = [
     (PartlyRefused("terminate", 2, 1), "terminate: 1 of 3 workflows were refused"),
     (WorkflowFailed(RECORD), "workflow 7 ended failed"),
     (WorkflowParked(RECORD), "workflow 7 is failed and waits for a person"),
+    (
+        WorkflowReplaced(7, RECORD, RECORD),
+        "the id 7 belongs to another workflow now (failed), so the end of the watched",
+    ),
+    (WorkflowReplaced(7, None, RECORD), "the id 7 belongs to another workflow now"),
     (WaitTimeout(7, 60.0, RECORD), "workflow 7 was not finished after 60 s (last seen failed)"),
     (WaitTimeout(7, 60.0, None), "workflow 7 was not finished after 60 s (never seen)"),
 ]

@@ -1,11 +1,23 @@
-"""How long to wait between looks."""
+"""How long to wait between checks, and which time counts as an outage."""
+
+import math
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from workflow_async import Poll
-from workflow_async.monitor.pace import MOST_STRAIN, OUTAGE, Strain, pause
+from workflow_async.errors import CallError, ForeignResponse, NotFound, RateLimited, ServerFault
+from workflow_async.monitor.pace import (
+    LEAP,
+    MOST_STRAIN,
+    OUTAGE,
+    UNPLANNED,
+    OutageClock,
+    Strain,
+    announced_pause,
+    pause,
+)
 
 
 @pytest.mark.parametrize(
@@ -82,3 +94,80 @@ def test_an_answer_that_takes_long_is_a_sign_of_strain_and_of_life() -> None:
     assert not strain.answered(9.0, 2.0, slowly=True)
     assert strain.factor == 4
     assert not strain.answered(9.5, 2.0)
+
+
+# Which time counts
+
+
+@given(st.lists(st.tuples(st.floats(0, 1e4), st.floats(0, LEAP))))
+def test_a_clock_that_does_not_leap_is_read_as_it_is(wakes: list[tuple[float, float]]) -> None:
+    clock, now = OutageClock(), 1000.0
+    for pause_, late in wakes:
+        clock.plan(now + pause_, now)
+        now += pause_ + late
+        assert clock.read(now) == now
+
+
+@given(st.lists(st.tuples(st.floats(0, 1e3), st.floats(0, 1e6))))
+def test_every_gap_counts_for_what_was_planned_at_most(wakes: list[tuple[float, float]]) -> None:
+    clock, now, most = OutageClock(), 0.0, 0.0
+    for pause_, leap in wakes:
+        clock.plan(now + pause_, now)
+        now, most = now + pause_ + leap, most + pause_ + min(leap, LEAP)
+        assert clock.read(now) <= most * (1 + 1e-9) + 1e-6
+
+
+def test_a_leap_counts_once_however_often_the_clock_is_read() -> None:
+    clock = OutageClock()
+    clock.plan(2.0, 0.0)
+    assert [clock.read(now) for now in (7200.0, 7201.0, 7300.0)] == [2.0, 3.0, 102.0]
+    clock.plan(7302.0, 7300.0)
+    assert clock.read(7302.0) == 104.0
+
+
+def test_a_leap_within_a_request_counts_for_as_long_as_a_request_may_take() -> None:
+    clock = OutageClock()
+    clock.plan(None, 0.0)
+    assert clock.read(UNPLANNED) == UNPLANNED
+    assert clock.read(7200.0) == UNPLANNED
+
+
+def test_a_plan_that_is_overdue_counts_from_now() -> None:
+    clock = OutageClock()
+    clock.plan(-100.0, 0.0)
+    assert clock.read(5.0) == 5.0
+
+
+ANNOUNCED = st.lists(st.tuples(st.integers(0, 100), st.integers(0, 100)))
+
+
+@given(ANNOUNCED)
+def test_every_second_that_is_announced_counts_once(announced: list[tuple[int, int]]) -> None:
+    clock, now, quiet = OutageClock(), 0, set[int]()
+    for pause_, seconds in announced:
+        now += pause_
+        clock.announce(now, seconds)
+        quiet |= set(range(now, now + seconds))
+        assert clock.announced == len(quiet)
+
+
+def asking(error: CallError, seconds: float | None) -> CallError:
+    error.retry_after = seconds
+    return error
+
+
+@pytest.mark.parametrize(
+    ("error", "seconds"),
+    [
+        (asking(RateLimited(429), 60.0), 60.0),
+        (asking(ServerFault(503), 3600.0), 3600.0),
+        (asking(ForeignResponse(404), 5.0), 5.0),
+        (asking(RateLimited(429), 86_400.0), 86_400.0),
+        (asking(RateLimited(429), 86_401.0), 0.0),
+        (asking(RateLimited(429), math.inf), 0.0),
+        (asking(RateLimited(429), None), 0.0),
+        (asking(NotFound(404), 60.0), 0.0),
+    ],
+)
+def test_a_pause_is_what_the_server_asks_for_up_to_a_day(error: CallError, seconds: float) -> None:
+    assert announced_pause(error) == seconds

@@ -28,8 +28,8 @@ PUBLIC = {
         Started Ticket Unknown Verdict recorded
     """,
     "workflow_async.monitor": """
-        Change Event Finished Monitored OperationChange Outcome Parked Poller Reached Remedy Stalled Subscription
-        TimedOut Unobserved Until Vanished Watch WatchSpec WhenParked tick watching
+        Change Event Finished Monitored OperationChange Outcome Parked Poller Reached Remedy Replaced Stalled
+        Subscription TimedOut Unobserved Until Vanished Watch WatchSpec WhenParked tick watching
     """,
     "workflow_async.opencast": """
         Definition DefinitionSort Event EventSort Me OpencastClient Operation OperationDefinition OperationState Start

@@ -25,6 +25,8 @@ class Record:
     phase: Phase = Phase.RUNNING
     word: str = ""
     step: str | None = None
+    what: str | None = None
+    """What never changes of it."""
 
     @property
     def state_text(self) -> str:
@@ -67,7 +69,9 @@ class Server:
     stale: set[int] = field(factory=set)
     """Whom a glance shows unchanged, whatever they are."""
     blind: Exception | None = None
-    """What a glance is answered with."""
+    """What a bulk check is answered with."""
+    ill: Exception | None = None
+    """What every get is answered with."""
     gets: list[tuple[float, int, bool]] = field(factory=list)
     pages: list[float] = field(factory=list)
     looked: list[tuple[int, ...]] = field(factory=list)
@@ -107,7 +111,7 @@ class Server:
     async def get(self, id: int, *, operations: bool) -> Any:
         """One as it stands when the request comes in."""
         self.gets.append((_now(), id, operations))
-        found = self.workflows[id]
+        found = self.ill or self.workflows[id]
         await self._pass()
         if isinstance(found, Exception):
             raise found
@@ -140,6 +144,10 @@ class Server:
     def whole(self, workflow: Any) -> bool:
         """Whether it shows its operations, if it has any."""
         return not isinstance(workflow, Detailed) or workflow.operations is not None
+
+    def identity(self, workflow: Any) -> tuple[str | None, ...]:
+        """What it is, if it says so."""
+        return (workflow.what,)
 
     def kind(self, workflow: Record) -> str:
         """One for all."""

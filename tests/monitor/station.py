@@ -39,11 +39,16 @@ class Wire(httpx.AsyncBaseTransport):
         self.inner = httpx.ASGITransport(app)
         self.down = False
         self.seconds: Callable[[], float] = lambda: 0.0
+        self.instead: Callable[[httpx.Request], httpx.Response | None] = lambda _: None
+        """What something in front of the application answers, if anything."""
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         await anyio.sleep(self.seconds())
         if self.down:
             raise httpx.ConnectError("refused", request=request)
+        foreign = self.instead(request)
+        if foreign is not None:
+            return foreign
         try:
             return await self.inner.handle_async_request(request)
         except ConnectionResetError as error:

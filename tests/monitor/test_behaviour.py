@@ -3,6 +3,7 @@
 import asyncio
 from collections import defaultdict
 from collections.abc import Awaitable, Callable
+from datetime import timedelta
 from functools import partial
 from typing import Any
 
@@ -450,7 +451,7 @@ def test_a_watch_wants_ids_or_a_filter_and_not_both(kind: str) -> None:
         for given in ({}, {"workflow_ids": [1], "state": "Active" if kind == "preservica" else "running"}):
             with pytest.raises(InvalidArgument, match="workflow_ids"):
                 client.workflows.watch(**given)
-        for bad in (0.0, -1.0, float("nan")):
+        for bad in (0.0, -1.0, float("nan"), timedelta(0), timedelta(seconds=-1), True, "5"):
             with pytest.raises(InvalidArgument, match="stalled_after"):
                 client.workflows.watch([1], stalled_after=bad)
         for strange in ("..", "7/8", "", "-1"):
@@ -537,7 +538,7 @@ def test_a_step_that_stalls_is_told_once_and_an_end_can_be_foreseen(kind: str) -
         async with client.workflows.watch([*ids, slow], poll=QUICK, stalled_after=3) as changes:
             async for event in changes:
                 if isinstance(event, Stalled):
-                    told.append((event.id, event.workflow.step, event.seconds > 80, round(event.usual, -1)))
+                    told.append((event.id, event.workflow.step, event.seconds > 80, round(event.usual or 0, -1)))
                 foreseen.append(changes.eta(slow))
         assert told == [(slow, "b", True, 30)]
         assert foreseen[0] is None

@@ -1,4 +1,4 @@
-"""What becomes of answers: of the list, of glances, of gets, and of none."""
+"""What becomes of answers: of the list, of bulk checks, of gets, and of none."""
 
 import asyncio
 from collections.abc import Iterable
@@ -8,6 +8,7 @@ from typing import Any
 
 import anyio
 import pytest
+from attrs import evolve
 
 from tests.monitor import virtual
 from tests.monitor.records import Detailed, Operation, Record, Server, poller, running
@@ -18,18 +19,24 @@ from workflow_async.errors import (
     CallError,
     ClientClosed,
     ConnectFailed,
+    DeadlineExceeded,
     DecodeError,
     Forbidden,
+    ForeignResponse,
     ListingInconsistent,
     ListingNotSupported,
     NotFound,
     RateLimited,
     ServerFault,
+    WaitTimeout,
 )
-from workflow_async.monitor import Change, Poller, Stalled, Unobserved, watching
+from workflow_async.monitor import Change, Finished, Poller, Replaced, Stalled, Unobserved, watching
+from workflow_async.monitor.looks import BULK_FAILURES, LEFT_OUT, Looks
+from workflow_async.monitor.plan import AT_ONCE, GLANCE
 from workflow_async.monitor.watch import Terms, wait_all
 
 MANY = range(300)
+FEW = range(40)
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 
 
@@ -208,7 +215,235 @@ def test_one_that_is_shown_again_has_put_its_failures_behind_it() -> None:
     virtual.run(main())
 
 
+def test_a_list_that_fails_says_nothing_about_what_it_should_show() -> None:
+    async def main() -> None:
+        server = Server(lists=True, workflows=running(*FEW))
+        loop, told = started(server, FEW, poll=evolve(STEADY, outage=1.0))
+        await anyio.sleep(10)
+        server.refusal = ServerFault(500)
+        await anyio.sleep(100)
+        assert not any(sight.failures or sight.over for sight in loop.looks.sights.values())
+        server.become(Phase.SUCCEEDED, *FEW)
+        assert ends(await told, FEW) == {(Phase.RUNNING, Phase.SUCCEEDED)}
+
+    virtual.run(main())
+
+
+def test_one_that_cannot_be_read_ends_alone_though_the_list_fails_with_it() -> None:
+    async def main() -> None:
+        server = Server(lists=True, workflows=running(*FEW))
+        _, told = started(server, FEW, poll=Poll())
+        await anyio.sleep(10)
+        first = next(iter(set(FEW)))
+        server.refusal, server.workflows[first] = ServerFault(500), ServerFault(500)
+        later(1000, lambda: server.become(Phase.SUCCEEDED, *(set(FEW) - {first})))
+        assert [event.id for event in await told if isinstance(event, Unobserved)] == [first]
+        assert ends(told.result(), set(FEW) - {first}) == {(Phase.RUNNING, Phase.SUCCEEDED)}
+
+    virtual.run(main())
+
+
+def test_a_list_that_is_left_out_is_read_again_later() -> None:
+    async def main() -> None:
+        server = Server(lists=True, workflows=running(*FEW))
+        _, told = started(server, FEW, poll=Poll())
+        await anyio.sleep(10)
+        server.refusal = ServerFault(500)
+        await anyio.sleep(100)
+        assert gets(server, 50)
+        server.refusal = None
+        await anyio.sleep(LEFT_OUT + 60)
+        before = len(server.gets)
+        await anyio.sleep(100)
+        assert len(server.gets) == before
+        told.cancel()
+
+    virtual.run(main())
+
+
+def test_a_list_that_was_read_once_is_not_taken_for_one_that_there_is_not() -> None:
+    async def main() -> None:
+        server = Server(lists=True, workflows=running(*FEW))
+        _, told = started(server, FEW, poll=Poll())
+        await anyio.sleep(10)
+        server.refusal = ListingNotSupported("404")
+        await anyio.sleep(60)
+        server.refusal, pages = None, len(server.pages)
+        await anyio.sleep(LEFT_OUT + 60)
+        assert len(server.pages) > pages
+        told.cancel()
+
+    virtual.run(main())
+
+
+@pytest.mark.parametrize("listed", [set[int](), set(range(30)), set(range(0, 500, 7))])
+@pytest.mark.parametrize("begin", [0.0, 60.0])
+def test_a_list_that_was_odd_once_is_not_given_up(listed: set[int], begin: float) -> None:
+    async def main() -> None:
+        server = Server(lists=True, workflows=running(*range(500)))
+        later(begin - 1, lambda: setattr(server, "listed", running(*listed)))
+        later(begin + 8, lambda: setattr(server, "listed", None))
+        _, told = started(server, range(500))
+        await anyio.sleep(300)
+        server.become(Phase.SUCCEEDED, *range(500))
+        assert ends(await told, range(500)) == {(Phase.RUNNING, Phase.SUCCEEDED)}
+        assert len(server.gets) <= 500 * 9
+        assert not gets(server, begin + 40)[500:]
+
+    virtual.run(main())
+
+
 # A server that is busy
+
+
+def everything(server: Server, error: CallError | None) -> None:
+    """Answer the list, bulk checks and gets with this, or as usual again."""
+    server.refusal = server.blind = server.ill = error
+
+
+def asking(error: CallError, seconds: float) -> CallError:
+    """An error with which the server asks to be left alone for so long."""
+    error.retry_after = seconds
+    return error
+
+
+def test_a_pause_that_the_server_asks_for_holds_for_the_whole_client() -> None:
+    async def main() -> None:
+        server = Server(workflows=running(*range(1000)), seconds=0.01)
+        _, told = started(server, range(1000), poll=Poll(interval=2, outage=300))
+        await anyio.sleep(20)
+        everything(server, asking(RateLimited(429), 60.0))
+        await anyio.sleep(120)
+        asked = [at for at, _, _ in server.gets if at >= 20]
+        assert len(asked) <= 3 * AT_ONCE
+        assert not [at for at in asked if asked[0] + 0.1 < at < asked[0] + 60]
+        everything(server, None)
+        later(90, lambda: server.become(Phase.SUCCEEDED, *range(1000)))
+        assert ends(await told, range(1000)) == {(Phase.RUNNING, Phase.SUCCEEDED)}
+
+    virtual.run(main())
+
+
+KINDS_OF_CHECKS: list[dict[str, Any]] = [{}, {"lists": True}, {"glances": True}]
+
+
+@pytest.mark.parametrize("kind", KINDS_OF_CHECKS)
+@pytest.mark.parametrize("busy", [RateLimited(429), ServerFault(503), ForeignResponse(503)])
+def test_an_outage_that_the_server_announced_is_endured(kind: dict[str, Any], busy: CallError) -> None:
+    async def main() -> None:
+        server = Server(workflows=running(*range(40)), **kind)
+        _, told = started(server, range(40), poll=Poll())
+        await anyio.sleep(20)
+        everything(server, asking(busy, 3600.0))
+        await anyio.sleep(3 * 3600)
+        asked = server.requests
+        everything(server, None)
+        server.become(Phase.SUCCEEDED, *range(40))
+        assert ends(await told, range(40)) == {(Phase.RUNNING, Phase.SUCCEEDED)}
+        assert asked <= 250
+
+    virtual.run(main())
+
+
+@pytest.mark.parametrize("kind", KINDS_OF_CHECKS)
+def test_a_server_that_asks_for_one_pause_after_the_other_is_given_up_after_a_day(kind: dict[str, Any]) -> None:
+    async def main() -> None:
+        server = Server(workflows=running(*range(4)), **kind)
+        _, told = started(server, range(4), poll=Poll())
+        await anyio.sleep(20)
+        everything(server, asking(RateLimited(429), 600.0))
+        assert sum(isinstance(event, Unobserved) for event in await told) == 4
+        assert 86_400 <= asyncio.get_running_loop().time() <= 86_400 + 2 * 3600
+
+    virtual.run(main())
+
+
+def test_a_deadline_does_not_wait_for_the_end_of_a_pause() -> None:
+    async def main() -> None:
+        server = Server(workflows=running(1, 2))
+        loop = poller(server)
+        others = asyncio.create_task(waiting(loop, 1))
+        late = asyncio.create_task(waiting(loop, 2, deadline=30))
+        await anyio.sleep(10)
+        server.workflows[1] = asking(RateLimited(429), 600.0)
+        with pytest.raises(WaitTimeout):
+            await late
+        assert asyncio.get_running_loop().time() == pytest.approx(30, abs=0.1)
+        others.cancel()
+
+    virtual.run(main())
+
+
+def test_one_that_comes_in_a_pause_is_checked_after_it() -> None:
+    async def main() -> None:
+        server = Server(workflows=running(1, 2))
+        loop = poller(server)
+        first = asyncio.create_task(waiting(loop, 1))
+        await anyio.sleep(5)
+        server.workflows[1] = asking(ServerFault(503), 60.0)
+        await anyio.sleep(5)
+        second = asyncio.create_task(waiting(loop, 2))
+        loop.wake(1)
+        server.put(Record(1, Phase.SUCCEEDED), Record(2, Phase.SUCCEEDED))
+        await asyncio.gather(first, second)
+        assert [round(at) for at, id, _ in server.gets if id == 2] == [66]
+
+    virtual.run(main())
+
+
+# A clock that leaps
+
+
+def leap(seconds: float) -> None:
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, virtual.VirtualLoop)
+    loop.leap(seconds)
+
+
+@pytest.mark.parametrize("kind", KINDS_OF_CHECKS)
+@pytest.mark.parametrize(
+    ("failure", "took"),
+    [
+        (ConnectFailed("no route"), 0.0),
+        (ConnectFailed("no route"), 1.5),  # within a request
+        (ForeignResponse(404), 0.0),
+        (ForeignResponse(404), 1.5),
+        (NotFound(404), 0.0),
+    ],
+)
+def test_a_leap_of_the_clock_is_no_outage(kind: dict[str, Any], failure: CallError, took: float) -> None:
+    async def main() -> None:
+        server = Server(workflows=running(*range(20)), seconds=took, **kind)
+        _, told = started(server, range(20), poll=evolve(STEADY, outage=300.0))
+        await anyio.sleep(20)
+        everything(server, failure)
+        later(6, lambda: leap(2 * 3600))
+        await anyio.sleep(6.1)
+        await anyio.sleep(8)
+        everything(server, None)
+        later(30, lambda: server.become(Phase.SUCCEEDED, *range(20)))
+        assert ends(await told, range(20)) == {(Phase.RUNNING, Phase.SUCCEEDED)}
+
+    virtual.run(main())
+
+
+def test_leaps_within_an_outage_do_not_add_to_it() -> None:
+    async def main() -> None:
+        server = Server(workflows=running(7))
+        loop = poller(server)
+        waits = asyncio.create_task(waiting(loop, 7, poll=evolve(STEADY, outage=100.0)))
+        await anyio.sleep(5)
+        server.workflows[7] = ConnectFailed("no route")
+        for second in (10, 20, 30, 40):
+            later(second, lambda: leap(1000))
+        with pytest.raises(ConnectFailed):
+            await waits
+        assert asyncio.get_running_loop().time() - 4000 == pytest.approx(105, abs=5)
+
+    virtual.run(main())
+
+
+# The server's own wish
 
 
 def test_a_list_that_asks_to_be_left_alone_is_left_alone() -> None:
@@ -319,6 +554,91 @@ def test_a_server_that_lets_nobody_glance_is_asked_once(refusal: CallError) -> N
         later(30, lambda: server.become(Phase.SUCCEEDED, *range(40)))
         assert ends(await told, range(40)) == {(Phase.RUNNING, Phase.SUCCEEDED)}
         assert len(server.looked) == 1
+
+    virtual.run(main())
+
+
+ILL = [
+    ServerFault(500),
+    ServerFault(502),
+    ServerFault(503),
+    RateLimited(429),
+    Forbidden(403),
+    NotFound(404),
+    DecodeError("null @ $"),
+    ForeignResponse(404),
+    DeadlineExceeded("no answer"),
+]
+
+
+def to_the_end(server: Server) -> list[Any]:
+    """What is told of a hundred that end after 20 minutes."""
+
+    async def main() -> list[Any]:
+        _, told = started(server, range(100), poll=Poll())
+        later(1200, lambda: server.become(Phase.SUCCEEDED, *range(100)))
+        return await told
+
+    return virtual.run(main())
+
+
+@pytest.mark.parametrize("ill", ILL, ids=lambda error: f"{type(error).__name__} {getattr(error, 'status', '')}")
+def test_an_index_that_is_ill_says_nothing_about_workflows_and_costs_little(ill: CallError) -> None:
+    plain = Server(workflows=running(*range(100)))
+    server = Server(glances=True, workflows=running(*range(100)), blind=ill)
+    to_the_end(plain)
+    assert ends(to_the_end(server), range(100)) == {(Phase.RUNNING, Phase.SUCCEEDED)}
+    assert server.requests <= 1.1 * plain.requests
+    assert len(server.looked) <= BULK_FAILURES + 2 + 2 * 1200 / LEFT_OUT
+
+
+def test_a_bulk_check_that_failed_is_no_failed_check_of_its_workflows_and_one_refusal() -> None:
+    async def main() -> None:
+        server = Server(glances=True, workflows=running(*range(GLANCE)), blind=ServerFault(503))
+        loop, told = started(server, range(GLANCE))
+        before = len(server.gets)
+        while not server.looked:
+            await anyio.sleep(0.1)
+        refusals = loop.looks._strain.refusals
+        await anyio.sleep(1)
+        assert not any(sight.failures for sight in loop.looks.sights.values())
+        assert refusals <= 1
+        assert len(server.gets) >= before + GLANCE
+        told.cancel()
+
+    virtual.run(main())
+
+
+@pytest.mark.parametrize("ill", [ServerFault(500), Forbidden(403), NotFound(404)])
+def test_bulk_checks_that_were_left_out_are_tried_again(ill: CallError) -> None:
+    async def main() -> None:
+        server = Server(glances=True, workflows=running(*range(40)), blind=ill)
+        _, told = started(server, range(40))
+        await anyio.sleep(200)
+        failed = len(server.looked)
+        server.blind = None
+        await anyio.sleep(LEFT_OUT)
+        assert failed <= BULK_FAILURES
+        assert len(server.looked) > failed + 20
+        told.cancel()
+
+    virtual.run(main())
+
+
+def test_a_few_failed_bulk_checks_with_answers_in_between_are_endured() -> None:
+    async def main() -> None:
+        server = Server(glances=True, workflows=running(*range(40)))
+        _, told = started(server, range(40))
+        for _ in range(10):
+            await anyio.sleep(5)
+            server.blind, looked = DecodeError("null @ $"), len(server.looked)
+            while len(server.looked) == looked:
+                await anyio.sleep(0.1)
+            server.blind = None
+        before = len(server.looked)
+        await anyio.sleep(100)
+        assert len(server.looked) >= before + 5
+        told.cancel()
 
     virtual.run(main())
 
@@ -503,6 +823,89 @@ def test_it_is_learned_how_long_workflows_take_and_the_next_look_comes_halfway()
     virtual.run(main())
 
 
+# Another workflow under the same id
+
+
+@pytest.mark.parametrize("kind", KINDS_OF_CHECKS)
+def test_one_that_becomes_another_workflow_is_told_and_spoils_no_other(kind: dict[str, Any]) -> None:
+    async def main() -> None:
+        server = Server(**kind)
+        server.put(*(Record(id, what=f"event {id}") for id in range(20)))
+        loop, told = started(server, range(20))
+        outcomes = asyncio.create_task(wait_all(loop, range(20), Terms(poll=STEADY)))
+        later(20, lambda: server.put(Record(7, Phase.PARKED, what="another event")))
+        later(60, lambda: server.become(Phase.SUCCEEDED, *range(20)))
+        (replaced,) = [event for event in await told if isinstance(event, Replaced)]
+        assert (replaced.id, replaced.found.what) == (7, "another event")
+        assert replaced.workflow == Record(7, what="event 7")
+        assert phases(told.result(), 7) == [Phase.RUNNING]
+        assert ends(told.result(), set(range(20)) - {7}) == {(Phase.RUNNING, Phase.SUCCEEDED)}
+        assert [type(outcome) for outcome in await outcomes] == [Replaced if id == 7 else Finished for id in range(20)]
+
+    virtual.run(main())
+
+
+@pytest.mark.parametrize("kind", KINDS_OF_CHECKS)
+def test_a_record_that_does_not_say_what_it_is_changes_nothing(kind: dict[str, Any]) -> None:
+    async def main() -> None:
+        server = Server(**kind)
+        server.put(*(Record(id, what=f"event {id}") for id in range(20)))
+        _, told = started(server, range(20))
+        later(20, lambda: server.put(*(Record(id, Phase.PARKED) for id in range(20))))
+        later(60, lambda: server.put(*(Record(id, Phase.SUCCEEDED, what=f"event {id}") for id in range(20))))
+        assert ends(await told, range(20)) == {(Phase.RUNNING, Phase.PARKED, Phase.SUCCEEDED)}
+
+    virtual.run(main())
+
+
+def test_a_slow_reader_is_told_that_its_workflow_was_replaced_whoever_watches_the_new_one() -> None:
+    async def main() -> None:
+        server = Server()
+        server.put(Record(7, what="A"), Record(8, what="X"))
+        loop = poller(server)
+        async with watch(loop, 7, 8) as slow:
+            await anext(slow)
+            await anext(slow)
+            keeps = asyncio.create_task(waiting(loop, 8))
+            server.put(Record(7, what="B"))
+            await anyio.sleep(10)
+            again = asyncio.create_task(waiting(loop, 7))
+            await anyio.sleep(10)
+            server.become(Phase.SUCCEEDED, 7, 8)
+            assert (await again).what == "B"
+            events = [event async for event in slow]
+        assert [type(event) for event in events if event.id == 7] == [Replaced]
+        await keeps
+
+    virtual.run(main())
+
+
+# An error after which nothing can work
+
+
+@pytest.mark.parametrize("kind", [{}, {"glances": True}])
+def test_after_an_error_that_ends_everything_a_check_is_due_no_sooner_than_usual(kind: dict[str, Any]) -> None:
+    async def main() -> None:
+        server, fatal = Server(workflows=running(*range(5)), **kind), list[Exception]()
+        looks: Looks[Any] = Looks(
+            server, poller(server).clock, lambda _: None, lambda: None, lambda: None, fatal.append
+        )
+        for id in range(5):
+            looks.watch(id, STEADY)
+        async with anyio.create_task_group() as group:
+            looks.begin(group)
+            await anyio.sleep(2)
+            looks.begin(group)
+            await anyio.sleep(3)
+            server.blind, server.workflows = ClientClosed("closed"), {id: ClientClosed("closed") for id in range(5)}
+            looks.begin(group)
+        assert fatal
+        assert looks.plan.alone.next is not None
+        assert looks.plan.alone.next >= asyncio.get_running_loop().time() + STEADY.interval
+
+    virtual.run(main())
+
+
 # A watch of a filter
 
 
@@ -606,6 +1009,85 @@ def test_a_filter_is_listed_through_an_outage_as_long_as_was_agreed() -> None:
             server.refusal = ServerFault(503)
             with pytest.raises(ServerFault):
                 await anext(changes)
+
+    virtual.run(main())
+
+
+@pytest.mark.parametrize("error", [Forbidden(403), ListingNotSupported("404"), ForeignResponse(404), ServerFault(503)])
+def test_a_filter_that_was_listed_before_is_listed_through_whatever_refuses_it(error: CallError) -> None:
+    async def main() -> None:
+        server = Server(lists=True, workflows=running(1))
+        async with appearing(poller(server), server) as changes:
+            await anext(changes)
+            server.refusal = error
+            later(250, lambda: setattr(server, "refusal", None), lambda: server.become(Phase.SUCCEEDED, 1))
+            assert (await anext(changes)).now is Phase.SUCCEEDED
+            server.refusal = error
+            with pytest.raises(type(error)):
+                await anext(changes)
+
+    virtual.run(main())
+
+
+def test_a_filter_is_not_listed_while_the_server_is_left_alone_however_long_that_is() -> None:
+    async def main() -> None:
+        server = Server(lists=True, workflows=running(1))
+        async with appearing(poller(server), server) as changes:
+            await anext(changes)
+            server.refusal = asking(RateLimited(429), 3600.0)
+            later(5000, lambda: setattr(server, "refusal", None), lambda: server.become(Phase.SUCCEEDED, 1))
+            assert (await anext(changes)).now is Phase.SUCCEEDED
+        assert len([at for at in server.pages if 10 < at < 7000]) <= 2
+
+    virtual.run(main())
+
+
+def test_a_pause_that_a_get_was_told_of_holds_for_a_filter_too() -> None:
+    async def main() -> None:
+        server = Server(lists=True, workflows=running(1, 2))
+        server.listed = running(1)
+        loop = poller(server)
+        async with appearing(loop, server) as changes:
+            await anext(changes)
+            other = asyncio.create_task(waiting(loop, 2))
+            await anyio.sleep(5)
+            server.workflows[2] = asking(ServerFault(503), 100.0)
+            await anyio.sleep(20)
+            pages = len(server.pages)
+            await anyio.sleep(70)
+            assert len(server.pages) == pages
+            await anyio.sleep(20)
+            assert len(server.pages) > pages
+            other.cancel()
+
+    virtual.run(main())
+
+
+def test_a_leap_of_the_clock_is_no_outage_of_a_filter() -> None:
+    async def main() -> None:
+        server = Server(lists=True, workflows=running(1))
+        async with appearing(poller(server), server) as changes:
+            await anext(changes)
+            server.refusal = ConnectFailed("no route")
+            later(6, lambda: leap(2 * 3600))
+            later(14, lambda: setattr(server, "refusal", None), lambda: server.become(Phase.SUCCEEDED, 1))
+            assert (await anext(changes)).now is Phase.SUCCEEDED
+
+    virtual.run(main())
+
+
+def test_one_of_a_filter_that_becomes_another_workflow_is_told_and_the_other_one_is_watched() -> None:
+    async def main() -> None:
+        server = Server(lists=True)
+        server.put(Record(1, what="A"))
+        told: list[Any] = []
+        async with appearing(poller(server), server) as changes:
+            later(10, lambda: server.put(Record(1, Phase.PARKED, what="B")))
+            later(30, lambda: server.become(Phase.SUCCEEDED, 1))
+            while not told or told[-1] is not Phase.SUCCEEDED:
+                event = await anext(changes)
+                told.append(event.now if isinstance(event, Change) else type(event))
+        assert told == [Phase.RUNNING, Replaced, Phase.PARKED, Phase.SUCCEEDED]
 
     virtual.run(main())
 

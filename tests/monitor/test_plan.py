@@ -15,7 +15,7 @@ from tests.monitor.records import Record
 from workflow_async import Phase, Poll
 from workflow_async.monitor.agenda import Agenda
 from workflow_async.monitor.pace import pause
-from workflow_async.monitor.plan import AT_ONCE, CERTAIN, GLANCE, Asks, Plan
+from workflow_async.monitor.plan import AT_ONCE, CERTAIN, GLANCE, RELIST, Asks, Plan
 from workflow_async.monitor.sight import Sight
 
 TICK = 0.1
@@ -87,7 +87,10 @@ class Drive:
         covered = set(self.plan.covered)
         for id in covered & self.listed:
             self._see(id, certain=True)
-        self.plan.swept(self.pages, set(self.listed), covered - self.listed, self.now, self.now + self.poll.interval)
+        lost = covered - self.listed
+        ran = sum(self.sights[id].workflow is not None for id in lost)
+        after = self.now + self.poll.interval
+        self.plan.swept(self.pages, set(self.listed), lost, self.now, after, ran=ran)
 
     @property
     def pages(self) -> int:
@@ -377,6 +380,148 @@ def test_a_list_that_wishes_to_be_left_alone_is() -> None:
     assert len(drive.gets) == gets
 
 
+# A list that is odd
+
+
+def odd(count: int, listed: set[int], seconds: float, *, before: float = 10) -> Drive:
+    """A list that shows this for so long, and then all again; the drive after both."""
+    drive = Drive(Plan(lists=True, glances=False), listed=set(range(count)))
+    drive.add(range(count))
+    drive.run(before)
+    drive.listed = set(listed)
+    drive.run(seconds)
+    drive.listed = set(range(count))
+    return drive
+
+
+def test_a_list_that_shows_none_of_many_that_ran_is_read_again_before_it_is_believed() -> None:
+    drive = odd(500, set(), 2)
+    drive.run(20)
+    assert not drive.gets
+    assert drive.plan.covered == set(range(500))
+    assert max(later - earlier for earlier, later in pairwise(drive.sweeps)) <= drive.poll.interval + 2 * TICK
+
+
+def test_a_list_that_shows_none_of_many_twice_is_believed() -> None:
+    drive = odd(500, set(), 7)
+    assert {id for id, ats in drive.looks.items() if ats[-1] > 1010} == set(range(500))
+
+
+def test_a_few_that_a_list_no_longer_shows_are_got_at_once() -> None:
+    drive = odd(20, set(), 1)
+    assert len(drive.gets) == 20
+
+
+def test_a_list_that_shows_none_of_those_that_were_never_seen_is_believed() -> None:
+    drive = odd(500, set(), 1, before=0)
+    assert len(drive.gets) >= 500 * TICK / drive.poll.interval
+
+
+@pytest.mark.parametrize("listed", [set[int](), set(range(10)), set(range(250)), set(range(0, 500, 50))])
+@pytest.mark.parametrize("before", [0, 10])
+def test_a_list_that_was_odd_for_a_while_is_used_again(listed: set[int], before: float) -> None:
+    drive = odd(500, listed, 8, before=before)
+    drive.run(2 * RELIST * drive.poll.interval)
+    assert drive.plan.covered == set(range(500))
+    assert not drive.plan.unlisted
+    gets = len(drive.gets)
+    drive.run(100)
+    assert len(drive.gets) == gets
+
+
+def test_a_list_that_stays_empty_costs_a_page_now_and_then() -> None:
+    drive = odd(500, set(), 300)
+    sweeps = [at for at in drive.sweeps if at > 1030]
+    assert len(sweeps) == pytest.approx(280 / (RELIST * drive.poll.interval), abs=2)
+    assert longest_gap(drive.looks) <= 2.5 * drive.poll.interval  # one more interval where the list was not believed
+
+
+def test_a_list_that_shows_nothing_of_what_is_watched_is_not_read_where_gets_are_cheaper() -> None:
+    drive = Drive(Plan(lists=True, glances=False, pages=10), listed=set(range(1000)))
+    drive.add(range(1000))
+    drive.run(10)
+    drive.listed -= set(range(5))
+    drive.run(10)
+    for id in range(5, 1000):
+        drive.plan.remove(id)
+    began = drive.now
+    drive.run(100)
+    assert not [at for at in drive.sweeps if at > began + drive.poll.interval]
+
+
+def test_a_list_that_is_not_supported_is_not_read_again() -> None:
+    drive = odd(100, set(), 20)
+    drive.plan.without_list(float("inf"))
+    began = drive.now
+    drive.run(100)
+    assert drive.plan.unlisted
+    assert not [at for at in drive.sweeps if at > began]
+
+
+# A server that asks for a pause
+
+
+@pytest.mark.parametrize(("lists", "glances"), [(False, False), (False, True), (True, False)])
+def test_nothing_at_all_is_asked_while_the_server_is_left_alone(lists: bool, glances: bool) -> None:  # noqa: FBT001 - cases
+    drive = Drive(Plan(lists=lists, glances=glances), listed=set(range(900)))
+    drive.add(range(1000))
+    drive.run(30)
+    drive.plan.quiet_until = until = drive.now + 60
+    began = drive.now
+    drive.add(range(1000, 1010))
+    drive.plan.soon(3, drive.now)
+    asks = drive.tick()
+    assert (asks.requests, asks.next) == (0, until)
+    assert drive.plan.another(drive.now, drive.sights) is None
+    drive.run(100)
+    assert not [at for at in (*drive.gets, *drive.sweeps, *drive.glances) if began <= at < until - TICK]
+    assert all(drive.looks[id][-1] > until for id in range(1010))
+
+
+def test_after_a_pause_what_is_late_is_spread_over_an_interval() -> None:
+    drive = Drive(Plan(lists=False, glances=False), Poll(interval=10, backoff=1, ceiling=10))
+    drive.add(range(1000))
+    drive.run(30)
+    until = drive.now + 60
+    drive.plan.quiet_until = until
+    drive.run(90)
+    seconds = Counter(int(at - until) for at in drive.gets if at >= until - TICK)
+    assert all(seconds[second] <= 1.5 * 100 for second in range(20))
+
+
+def test_a_pause_brings_nothing_forward() -> None:
+    drive = Drive(Plan(lists=False, glances=False), Poll(interval=2, ceiling=600))
+    drive.add(range(10))
+    for id in range(10):
+        drive.plan.fresh.clear()
+        drive.plan.alone.put(id, drive.now + 300)
+    drive.plan.quiet_until = drive.now + 5
+    drive.run(290)
+    assert not drive.gets
+
+
+def test_a_plan_without_anything_to_watch_has_no_next_instant_in_a_pause_either() -> None:
+    plan = Plan(lists=True, glances=True)
+    plan.quiet_until = 100.0
+    assert plan.ask(0.0, {}).next is None
+
+
+# Bulk checks that are left out
+
+
+def test_without_bulk_checks_everything_is_got_and_later_they_are_used_again() -> None:
+    drive = Drive(Plan(lists=False, glances=True))
+    drive.add(range(200))
+    drive.run(20)
+    drive.plan.without_bulk(drive.now + 50)
+    began, bulks = drive.now, len(drive.glances)
+    drive.run(50)
+    assert len(drive.glances) == bulks
+    assert longest_gap(drive.looks) <= 2.2 * drive.poll.interval
+    drive.run(20)
+    assert [at for at in drive.glances if at >= began + 50 - TICK]
+
+
 # Paces
 
 
@@ -403,7 +548,9 @@ def test_a_wake_makes_the_next_look_sooner_and_certain() -> None:
 
 DEEDS = st.lists(
     st.tuples(
-        st.sampled_from(["add", "remove", "ask", "land", "sweep", "fail", "rest", "soon", "renew", "gone"]),
+        st.sampled_from(
+            ["add", "remove", "ask", "land", "sweep", "fail", "rest", "soon", "renew", "gone", "quiet", "bulk"]
+        ),
         st.integers(0, 5),
     ),
     max_size=60,
@@ -461,6 +608,12 @@ class Chaos:
         if self.sweeping:
             self.sweeping = False
             self.plan.without_list(self.now + id)
+
+    def _quiet(self, id: int) -> None:
+        self.plan.quiet_until = self.now + id
+
+    def _bulk(self, id: int) -> None:
+        self.plan.without_bulk(self.now + id)
 
     def _rest(self, id: int) -> None:
         if id in self.plan.polls:

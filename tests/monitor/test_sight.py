@@ -1,7 +1,7 @@
-"""What a look makes of what is known."""
+"""What a check makes of what is known."""
 
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import Any
 
 import pytest
@@ -11,17 +11,22 @@ from hypothesis import strategies as st
 from tests.monitor.records import Detailed, Operation, Record, Server
 from workflow_async import Clock, Phase, Poll
 from workflow_async.errors import (
+    BadRequest,
     CallError,
     ConnectFailed,
     DecodeError,
     Forbidden,
+    ForeignResponse,
     NotFound,
     RateLimited,
+    Redirected,
     ServerFault,
+    StatusError,
+    TLSVerificationFailed,
     Unauthorized,
 )
-from workflow_async.monitor.knowledge import Knowledge
-from workflow_async.monitor.outcomes import OperationChange, Unobserved, Vanished
+from workflow_async.monitor.knowledge import REMEMBERED, Knowledge
+from workflow_async.monitor.outcomes import Change, OperationChange, Replaced, Stalled, Unobserved, Vanished
 from workflow_async.monitor.sight import GONE_LOOKS, GONE_SECONDS, OUTAGE_LOOKS, Sight, alike, missed, seen
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
@@ -54,6 +59,8 @@ def failed(
 
 
 SEEN = looked(Record(7))[0]
+STARTED: Sight[Any] = Sight(id=7, since=0.0, expected=True)
+"""A start was answered with it, and no check has shown it yet."""
 
 # Changes
 
@@ -166,7 +173,7 @@ def test_operations_count_only_where_they_are_wanted() -> None:
     assert seen(looked(before)[0], after, 1.0, NOON, operations=False)[1] is None
     ended = shows(Operation("a", "succeeded", at(1), at(2)), phase=Phase.SUCCEEDED)
     _, change = seen(looked(before)[0], ended, 1.0, NOON, operations=False)
-    assert change is not None
+    assert isinstance(change, Change)
     assert change.operations == ()
 
 
@@ -245,16 +252,167 @@ def test_an_outage_is_none_before_enough_looks_have_met_it() -> None:
     assert failed((0, ServerFault(503)), (10_000, ServerFault(503)), sight=SEEN)[1] == []
 
 
-@pytest.mark.parametrize("error", [Forbidden(403), Unauthorized(401)], ids=lambda error: type(error).__name__)
+STAYING = [Forbidden(403), Unauthorized(401), BadRequest(400), StatusError(418), TLSVerificationFailed("expired")]
+staying = pytest.mark.parametrize("error", STAYING, ids=lambda error: type(error).__name__)
+
+
+@staying
 def test_what_will_not_pass_ends_it_at_once(error: CallError) -> None:
     assert [type(lost) for lost in failed((0, error))[1]] == [Unobserved]
 
 
-def test_a_401_may_pass_for_one_that_was_let_in_before() -> None:
-    refused = Unauthorized(401)
-    assert failed((0, refused), (299, refused), (299, refused), sight=SEEN)[1] == []
-    assert [type(lost) for lost in failed((0, refused), (9, refused), (300, refused), sight=SEEN)[1]] == [Unobserved]
-    assert [type(lost) for lost in failed((0, Forbidden(403)), sight=SEEN)[1]] == [Unobserved]
+@staying
+@pytest.mark.parametrize("known", ["seen", "started"])
+def test_whatever_refuses_one_that_was_let_in_before_may_pass(error: CallError, known: str) -> None:
+    sight = SEEN if known == "seen" else STARTED
+    assert failed((0, error), (299, error), (299, error), sight=sight)[1] == []
+    assert [type(lost) for lost in failed((0, error), (9, error), (300, error), sight=sight)[1]] == [Unobserved]
+
+
+# Failures and 404s do not mix
+
+
+def test_failures_before_and_after_a_404_do_not_add_up_to_an_outage() -> None:
+    down, gone = ServerFault(503), NotFound(404)
+    before = [(now, down) for now in range(0, 290, 10)]
+    sight, lost = failed(*before, (290, gone), (300, down), (310, down), (589, down), sight=SEEN)
+    assert lost == []
+    assert (sight.failing_since, sight.failures) == (300, 3)
+    assert [type(one) for one in failed((600, down), sight=sight)[1]] == [Unobserved]
+
+
+def test_404s_before_and_after_a_failure_do_not_add_up_to_a_disappearance() -> None:
+    gone = NotFound(404)
+    sight, lost = failed((0, gone), (60, gone), (110, ForeignResponse(404)), (119, gone), (121, gone), sight=SEEN)
+    assert lost == []
+    assert (sight.missing_since, sight.misses) == (119, 2)
+
+
+FAILURES = {"404": NotFound(404), "foreign": ForeignResponse(404), "down": ConnectFailed("refused")}
+
+
+def spans(history: list[tuple[float, str]], kinds: set[str], seconds: float) -> bool:
+    """True if the last checks, three of them at least, are all of these kinds and lie so far apart."""
+    tail = [at for at, _ in takewhile(lambda check: check[1] in kinds, reversed(history))]
+    return len(tail) >= 3 and tail[0] - tail[-1] >= seconds
+
+
+@given(st.lists(st.tuples(st.floats(0, 60), st.sampled_from([*FAILURES, "seen"])), max_size=30), st.booleans())
+def test_an_outcome_needs_a_row_of_its_own_kind_of_failure(
+    checks: list[tuple[float, str]], known: bool  # noqa: FBT001 - a case
+) -> None:  # fmt: skip
+    sight, history, now = SEEN if known else NEW, list[tuple[float, str]](), 0.0
+    for pause, kind in checks:
+        now += pause
+        history.append((now, kind))
+        if kind == "seen":
+            sight, known = seen(sight, Record(7), now, NOON)[0], True
+            continue
+        sight, outcome = missed(sight, FAILURES[kind], now, POLL)
+        if kind == "404":
+            ends = spans(history, {"404"}, 120.0 if known else 8.0)
+        else:
+            ends = spans(history, {"foreign", "down"}, 300.0) or (not known and spans(history, {"foreign"}, 8.0))
+        expected = (Vanished if kind == "404" else Unobserved) if ends else type(None)
+        assert type(outcome) is expected
+
+
+def test_foreign_responses_for_one_that_was_never_seen_are_told_with_their_own_sentence() -> None:
+    foreign = ForeignResponse(404, content_type="text/html")
+    foreign.hint = "no Opencast External API at https://oc.example.org: is the path right?"
+    assert failed((0, foreign), (4, foreign), (7.9, foreign))[1] == []
+    (lost,) = failed((0, foreign), (4, foreign), (8, foreign))[1]
+    assert isinstance(lost, Unobserved)
+    assert "is the path right?" in str(lost.error)
+
+
+@pytest.mark.parametrize("sight", [SEEN, STARTED], ids=["seen", "started"])
+@pytest.mark.parametrize("error", [ForeignResponse(404), Redirected(302), ForeignResponse(451), ForeignResponse(200)])
+def test_foreign_responses_for_one_that_exists_are_an_outage(error: CallError, sight: Sight[Any]) -> None:
+    assert failed(*((now, error) for now in range(0, 300, 10)), sight=sight)[1] == []
+    assert [type(lost) for lost in failed((0, error), (10, error), (300, error), sight=sight)[1]] == [Unobserved]
+
+
+def test_a_404_for_one_that_was_started_is_believed_no_sooner_than_for_one_that_was_seen() -> None:
+    gone = NotFound(404)
+    assert failed((0, gone), (60, gone), (119, gone), sight=STARTED)[1] == []
+    assert [type(one) for one in failed((0, gone), (60, gone), (120, gone), sight=STARTED)[1]] == [Vanished]
+
+
+# Pauses that the server has announced
+
+
+def paused(*failures: tuple[float, float], poll: Poll = POLL) -> list[float]:
+    """The instants at which the workflow is given up, of checks that fail at (instant, seconds announced by then)."""
+    sight, lost = SEEN, []
+    for now, announced in failures:
+        sight, outcome = missed(sight, RateLimited(429), now, poll, announced)
+        lost += [now] if outcome is not None else []
+    return lost
+
+
+def test_pauses_that_the_server_announced_do_not_count_as_an_outage() -> None:
+    assert paused((0, 0), (3600, 3600), (7200, 7200), (7499, 7200)) == []
+    assert paused((0, 0), (3600, 3600), (7200, 7200), (7500, 7200)) == [7500]
+
+
+def test_what_was_announced_before_an_outage_is_no_part_of_it() -> None:
+    assert paused((0, 5000), (150, 5000), (299, 5000)) == []
+    assert paused((0, 5000), (150, 5000), (300, 5000)) == [300]
+
+
+def test_a_day_of_announced_pauses_is_endured_and_no_more() -> None:
+    day = 86_400.0
+    hours = [(3600.0 * n, 3600.0 * n) for n in range(24 * 3)]
+    assert paused(*hours)[0] == day + 3600
+    assert paused(*hours, poll=Poll(outage=10 * 3600))[0] == day + 10 * 3600
+
+
+@pytest.mark.parametrize(("seconds", "given_up_at"), [(1000.0, 1300.0), (86_400.0, 86_700.0), (86_401.0, 300.0)])
+def test_what_the_server_announces_has_to_pass_first(seconds: float, given_up_at: float) -> None:
+    busy = RateLimited(429)
+    busy.retry_after = seconds
+    assert failed((0, busy), (150, busy), (given_up_at - 1, busy), sight=SEEN)[1] == []
+    assert [type(one) for one in failed((0, busy), (150, busy), (given_up_at, busy), sight=SEEN)[1]] == [Unobserved]
+
+
+# An id that another workflow has
+
+TEXTS = st.none() | st.sampled_from("abc")
+IDENTITIES = st.lists(st.tuples(TEXTS, TEXTS), min_size=1)
+
+
+@given(IDENTITIES)
+def test_two_records_are_of_different_workflows_only_if_both_say_so(said: list[tuple[str | None, str | None]]) -> None:
+    sight = NEW
+    known: list[str | None] = [None, None]
+    for second, identity in enumerate(said):
+        differs = any(a is not None and b is not None and a != b for a, b in zip(known, identity, strict=True))
+        sight, event = seen(sight, Record(7), float(second), NOON, identity=identity)
+        assert isinstance(event, Replaced) == differs
+        if differs:
+            return
+        known = [b if a is None else a for a, b in zip(known, identity, strict=True)]
+        assert sight.identity == tuple(known)
+
+
+def test_a_replaced_workflow_is_told_with_both_records_and_nothing_of_it_is_kept() -> None:
+    first, second = Record(7, what="A"), Record(7, Phase.SUCCEEDED, what="B")
+    sight = seen(NEW, first, 1.0, NOON, identity=("A",))[0]
+    sight, event = seen(sight, second, 2.0, NOON, identity=("B",))
+    assert event == Replaced(id=7, workflow=first, found=second, key="7/2/replaced")
+    assert isinstance(event, Replaced)
+    assert not event.succeeded
+    assert (sight.over, sight.workflow, sight.identity, sight.expected) == (True, None, (), False)
+    assert seen(sight, second, 3.0, NOON, identity=("B",)) == (sight, None)
+
+
+def test_one_whose_start_was_answered_is_compared_with_the_answer() -> None:
+    sight = Sight[Any](id=7, since=0.0, expected=True, identity=("A", None))
+    replaced = seen(sight, Record(7), 1.0, NOON, identity=("B", "x"))[1]
+    assert isinstance(replaced, Replaced)
+    assert replaced.workflow is None
+    assert seen(sight, Record(7), 1.0, NOON, identity=("A", "x"))[0].identity == ("A", "x")
 
 
 # Rows of a list
@@ -326,3 +484,129 @@ def test_a_row_of_one_that_nobody_watches_is_not_taken() -> None:
     assert not known.listed(Record(8), 15.0)
     assert list(known.sights) == [7]
     assert not told
+
+
+# What is known to exist
+
+
+def knowledge() -> tuple[Knowledge[Any], list[Any]]:
+    """Nothing is known, at an instant that stands still."""
+    told: list[Any] = []
+    return Knowledge(Server(), Clock(now=lambda: 10.0, wall=lambda: 10.0), told.append, set()), told
+
+
+def test_one_that_was_started_is_expected_with_what_the_answer_said_it_is() -> None:
+    known, _ = knowledge()
+    known.exists(7, Record(7, what="A"))
+    known.exists(8)
+    for id in (7, 8, 9):
+        known.watch(id)
+    assert [(sight.expected, sight.identity) for sight in known.sights.values()] == [
+        (True, ("A",)), (True, ()), (False, ())
+    ]  # fmt: skip
+
+
+def test_one_that_is_started_while_it_is_watched_is_expected_too() -> None:
+    known, _ = knowledge()
+    known.watch(7)
+    known.exists(7)
+    assert known.sights[7].expected
+
+
+def test_the_answer_to_a_later_start_counts() -> None:
+    known, _ = knowledge()
+    for what in ("A", "B"):
+        known.exists(7, Record(7, what=what))
+    known.exists(7)
+    known.watch(7)
+    assert known.sights[7].identity == ("B",)
+
+
+def test_one_that_was_seen_is_expected_when_it_is_watched_again_until_it_has_an_end() -> None:
+    known, _ = knowledge()
+    for id in (1, 2, 3, 4, 5):
+        known.watch(id)
+        if id != 1:
+            known.got(Record(id), 9.0)
+    known.got(Record(3, Phase.SUCCEEDED), 9.0)
+    known.sights[4] = Sight(id=4, since=0.0, over=True, misses=3)
+    known.sights[5] = Sight(id=5, since=0.0, over=True, failures=3, workflow=Record(5))
+    for id in (1, 2, 3, 4, 5):
+        known.forget(id)
+        known.watch(id)
+    assert [sight.expected for sight in known.sights.values()] == [False, True, False, False, True]
+
+
+def test_what_is_known_to_exist_is_bounded_and_the_oldest_is_forgotten() -> None:
+    known, _ = knowledge()
+    for id in range(REMEMBERED + 5):
+        known.exists(id)
+        known.exists(0)
+    assert len(known._existing) == REMEMBERED
+    assert [id in known._existing for id in (0, 1, 5, 6)] == [True, False, False, True]
+
+
+def test_a_row_of_another_workflow_is_not_believed_and_a_get_is() -> None:
+    known, told = knowledge()
+    known.watch(7)
+    known.got(Record(7, what="A"), 9.0)
+    told.clear()
+    for row in (Record(7, what="B"), Record(7, Phase.SUCCEEDED, what="B"), Record(7, step="x", what="B")):
+        assert not known.listed(row, 20.0)
+    assert not told
+    assert known.got(Record(7, what="B"), 20.0)
+    assert [type(event) for event in told] == [Replaced]
+
+
+def test_a_get_of_another_workflow_counts_once_it_shows_all_of_it() -> None:
+    known, told = knowledge()
+    known.watch(7)
+    known.got(Detailed(7, what="A"), 9.0)
+    told.clear()
+    assert not known.got(Detailed(7, what="B"), 20.0)
+    assert known.sights[7].ending
+    assert not told
+    assert known.got(Detailed(7, what="B", operations=()), 20.0)
+    assert [type(event) for event in told] == [Replaced]
+
+
+def test_one_that_is_watched_again_after_it_was_replaced_is_the_new_one() -> None:
+    known, told = knowledge()
+    known.watch(7)
+    known.got(Record(7, what="A"), 9.0)
+    known.got(Record(7, what="B"), 20.0)
+    told.clear()
+    assert known.watch(7)
+    known.got(Record(7, what="B"), 30.0)
+    assert [(change.was, change.now) for change in told] == [(None, Phase.RUNNING)]
+
+
+# Steps in which nothing changes
+
+
+@pytest.mark.parametrize("bound", [timedelta(minutes=30), timedelta(seconds=0.5)])
+def test_an_absolute_bound_works_although_nothing_was_learned(bound: timedelta) -> None:
+    told: list[Any] = []
+    now = 100.0
+    known: Knowledge[Any] = Knowledge(Server(), Clock(now=lambda: now, wall=lambda: now), told.append, set())
+    known.watch(7)
+    known.patience[7] = bound
+    known.got(Record(7, step="encode"), 100.0)
+    told.clear()
+    for seconds in (0.0, 0.4, 1.0, 1.5):
+        now = 100.0 + seconds * bound.total_seconds()
+        known.got(Record(7, step="encode"), now)
+    (stalled,) = told
+    assert (stalled.id, stalled.usual, stalled.seconds) == (7, None, pytest.approx(bound.total_seconds()))
+
+
+def test_a_change_begins_an_absolute_bound_anew() -> None:
+    told: list[Any] = []
+    now = 0.0
+    known: Knowledge[Any] = Knowledge(Server(), Clock(now=lambda: now, wall=lambda: now), told.append, set())
+    known.watch(7)
+    known.patience[7] = timedelta(seconds=10)
+    for second, step in enumerate(["a"] * 9 + ["b"] * 9 + ["c"] * 12):
+        now = float(second)
+        known.got(Record(7, step=step), now)
+    assert [event.workflow.step for event in told if isinstance(event, Stalled)] == ["c"]

@@ -10,7 +10,7 @@ import pytest
 
 from workflow_async import Clock, OpencastClient, Phase, PreservicaClient
 from workflow_async.errors import DecodeError, InvalidArgument
-from workflow_async.monitor import Change, Unobserved, Vanished, WatchSpec, tick
+from workflow_async.monitor import Change, Replaced, Unobserved, Vanished, WatchSpec, tick
 from workflow_async.sandbox import Fault, Faults, ManualClock, Sandbox
 
 Opened = Callable[[], Any]
@@ -155,6 +155,48 @@ async def test_a_text_of_another_version_or_of_no_watch_is_refused(sandbox: Sand
     for wrong in ("", "[]", "{}", json.dumps({**tree, "cursors": [{"id": "x"}]}), json.dumps({**tree, "pages": "1"})):
         with pytest.raises((DecodeError, InvalidArgument)):
             WatchSpec.from_json(wrong)
+
+
+CURSOR = {
+    *("id", "since", "workflow", "got_at", "listed_at", "changed_at", "unchanged", "changes", "misses"),
+    *("missing_since", "failing_since", "failures", "stalled", "ending", "over"),
+}
+ADDED = {"announced", "foreign", "foreign_since", "expected", "identity"}
+"""Keys that a text written before has not."""
+
+
+async def test_the_keys_of_the_text_stay_and_a_text_without_those_that_were_added_is_read(
+    sandbox: Sandbox, time: ManualClock
+) -> None:
+    async with opencast(sandbox, time) as client:
+        ids = [sandbox.opencast.start(sandbox.opencast.event(), "schedule-and-upload") for _ in range(2)]
+        spec, _ = await tick(client, WatchSpec.of(client, ids))
+        tree = json.loads(spec.to_json())
+        assert [set(cursor) for cursor in tree["cursors"]] == [CURSOR | ADDED] * 2
+        old = {**tree, "cursors": [{key: cursor[key] for key in CURSOR} for cursor in tree["cursors"]]}
+        after, news = await tick(client, WatchSpec.from_json(json.dumps(old)))
+    assert news == ()
+    assert [cursor.identity for cursor in after.cursors] == [cursor.identity for cursor in spec.cursors]
+    assert all(cursor.identity[0] for cursor in after.cursors)
+
+
+async def test_one_that_becomes_another_workflow_is_told_by_a_tick(sandbox: Sandbox, time: ManualClock) -> None:
+    fake = sandbox.opencast
+    ids = [fake.start(fake.event(), "fast") for _ in range(4)]
+    async with opencast(sandbox, time) as client:
+        spec, _ = await tick(client, WatchSpec.of(client, ids))
+        replaced, first, other = fake.engine.get(ids[0]), fake.engine.runs[ids[0]].subject, fake.event()
+        assert replaced is not None
+        replaced.subject = other
+        time.advance(20)
+        spec, (news, *others) = await tick(client, WatchSpec.from_json(spec.to_json()))
+        assert isinstance(news, Replaced)
+        assert news.workflow is not None
+        assert (news.id, news.found.event) == (ids[0], other)
+        assert other != first
+        assert all(isinstance(one, Change) for one in others)
+    told = [*others, *await carried_on(sandbox, time, spec, every=60)]
+    assert {one.id for one in told if one.now.final} == set(ids[1:])
 
 
 async def test_the_text_holds_no_secret(sandbox: Sandbox, time: ManualClock) -> None:

@@ -15,13 +15,17 @@ from workflow_async.errors import (
     ConnectFailed,
     DecodeError,
     Forbidden,
+    ForeignResponse,
     InvalidArgument,
     NotFound,
     RateLimited,
+    Redirected,
     ServerFault,
+    Unauthorized,
     WaitTimeout,
     WorkflowFailed,
     WorkflowParked,
+    WorkflowReplaced,
 )
 from workflow_async.monitor import Finished, Parked
 from workflow_async.monitor.watch import Terms, wait, wait_all
@@ -184,7 +188,24 @@ def test_a_404_that_stays_is_told_with_the_error() -> None:
 @pytest.mark.parametrize("error", [Forbidden(403), ClientClosed("closed")])
 def test_what_will_not_pass_ends_the_wait_at_once(error: Exception) -> None:
     with pytest.raises(type(error)):
-        waited(RUNNING, error, DONE)
+        waited(error, DONE)
+
+
+def test_the_end_of_the_client_ends_the_wait_for_one_that_was_seen() -> None:
+    with pytest.raises(ClientClosed):
+        waited(RUNNING, ClientClosed("closed"), DONE)
+
+
+@pytest.mark.parametrize("error", [Forbidden(403), Unauthorized(401), Redirected(302), ForeignResponse(404)])
+def test_a_refusal_is_endured_once_the_workflow_was_seen(error: CallError) -> None:
+    assert waited(RUNNING, *[error] * 10, DONE)[0] == DONE
+
+
+def test_one_that_becomes_another_workflow_ends_the_wait_with_both_records() -> None:
+    first, second = Record(7, what="A"), Record(7, Phase.SUCCEEDED, what="B")
+    with pytest.raises(WorkflowReplaced, match="the id 7 belongs to another workflow now") as caught:
+        waited(first, second, check=True)
+    assert (caught.value.workflow_id, caught.value.workflow, caught.value.found) == (7, first, second)
 
 
 def test_an_error_that_is_a_bug_is_not_hidden() -> None:

@@ -34,6 +34,10 @@ class VirtualLoop(asyncio.SelectorEventLoop):
     def time(self) -> float:
         return self.passed
 
+    def leap(self, seconds: float) -> None:
+        """Let the clock leap, as that of a machine that was suspended."""
+        self.passed += seconds
+
 
 def run(main: Coroutine[Any, Any, T]) -> T:
     """Run to the end on virtual time."""

@@ -1,7 +1,7 @@
 """The public face as users write it; mypy checks this file, nobody runs it."""
 
 from collections.abc import AsyncIterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import assert_never, assert_type
 
@@ -27,7 +27,18 @@ from workflow_async import (
     preservica,
 )
 from workflow_async.errors import CallError, StartOutcomeUnknown, WaitTimeout, WorkflowAsyncError, WorkflowFailed
-from workflow_async.monitor import Change, Finished, Outcome, Parked, Reached, Stalled, TimedOut, Unobserved, Vanished
+from workflow_async.monitor import (
+    Change,
+    Finished,
+    Outcome,
+    Parked,
+    Reached,
+    Replaced,
+    Stalled,
+    TimedOut,
+    Unobserved,
+    Vanished,
+)
 
 
 async def clients() -> None:
@@ -119,6 +130,7 @@ async def opencast_waits(oc: OpencastClient) -> None:
 
 async def opencast_watches(oc: OpencastClient) -> None:
     oc.workflows.watch(workflow_definition_identifier="fast", state_not="paused", stalled_after=3.0)
+    oc.workflows.watch([1603], stalled_after=timedelta(minutes=30))
     async with oc.workflows.watch([1603], operations=True) as changes:
         assert_type(changes, monitor.Watch[opencast.Workflow])
         assert_type(changes.ids, frozenset[int])
@@ -134,10 +146,13 @@ async def opencast_watches(oc: OpencastClient) -> None:
                     assert_type(event.workflow, opencast.Workflow)
                     assert_type(event.operations, tuple[monitor.OperationChange, ...])
                 case Stalled():
-                    assert_type(event.usual, float)
+                    assert_type(event.usual, float | None)
                 case Vanished() | Unobserved():
                     assert_type(event.error, CallError)
                     assert_type(event.workflow, opencast.Workflow | None)
+                case Replaced():
+                    assert_type(event.workflow, opencast.Workflow | None)
+                    assert_type(event.found, opencast.Workflow)
                 case _:
                     assert_never(event)
 
@@ -201,6 +216,8 @@ def outcomes(outcome: Outcome[opencast.Workflow]) -> None:
             assert_type(outcome.workflow, opencast.Workflow | None)
         case Vanished() | Unobserved():
             assert_type(outcome.error, CallError)
+        case Replaced():
+            assert_type(outcome.found, opencast.Workflow)
         case _:
             assert_never(outcome)
 

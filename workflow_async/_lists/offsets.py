@@ -28,7 +28,7 @@ ANCHOR = 3
 SLACK, PATIENCE = 16, 3
 """Pages that bring nothing an anchored scan endures: so many, and so many more for each that brings something."""
 HOLLOW = 2
-"""Empty pages below the total that the server tells: after so many, a scan straight on ends, an anchored one fails."""
+"""Empty pages in a row below the total that the server tells: then a scan straight on ends, an anchored one fails."""
 
 
 @frozen
@@ -185,6 +185,7 @@ class Anchored(Generic[T]):
             return None
         self._longest = max(self._longest, count)
         fresh = self.found.take(page.items)
+        self._hollow = 0 if fresh else self._hollow
         self.over = self.found.full or self._ends(span, page)
         if not self.over:
             self.found.check_progress(SLACK, PATIENCE)

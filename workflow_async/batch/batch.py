@@ -260,6 +260,7 @@ class Batch(Generic[W]):
         """Watch a workflow until it has an outcome, and tell it."""
         ticket, _ = self.running[key]
         self.running[key] = (ticket, id)
+        self.poller.exists(id)
 
         async def changed(change: monitor.Change[W]) -> None:
             await self.reports.changed(ticket, change)

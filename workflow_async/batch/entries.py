@@ -48,8 +48,8 @@ class Item:
     key: str
     kind: Kind
     word: str
-    """A phase's word, or `intended`, `started`, `attached`, `waiting`, `vanished`, `unobserved`, `refused`,
-    `not sent`, `conflict`, `skipped`, `unknown`."""
+    """A phase's word, or `intended`, `started`, `attached`, `waiting`, `vanished`, `replaced`, `unobserved`,
+    `refused`, `not sent`, `conflict`, `skipped`, `unknown`."""
     id: int | None = None
     """The workflow's id, once it is known."""
     state: str = ""

@@ -11,7 +11,7 @@ from workflow_async.batch.entries import Kind
 from workflow_async.batch.results import Conflicted, NotSent, Ran, Refused, Result, Skipped, Unknown
 from workflow_async.batch.tickets import Ticket
 from workflow_async.batch.verdicts import Ambiguous, NotSeen
-from workflow_async.errors import CallError, InvalidArgument, StartOutcomeUnknown
+from workflow_async.errors import CallError, InvalidArgument, StartOutcomeUnknown, WorkflowReplaced
 from workflow_async.phase import Workflow
 
 W = TypeVar("W", bound=Workflow)
@@ -93,7 +93,8 @@ class Reports(Generic[W]):
 
     async def ran(self, ticket: Ticket, outcome: monitor.Outcome[W]) -> None:
         """Tell what became of a workflow."""
-        kind = Kind.ENDED if isinstance(outcome, monitor.Finished | monitor.Vanished) else Kind.LEFT
+        ended = isinstance(outcome, monitor.Finished | monitor.Vanished | monitor.Replaced)
+        kind = Kind.ENDED if ended else Kind.LEFT
         await self.book.note(ticket.key, kind, word(outcome), id=outcome.id, text=trouble(outcome))
         self.tell(Ran(key=ticket.key, ticket=ticket, outcome=outcome))
 
@@ -123,12 +124,14 @@ def first(error: Exception) -> Exception:
 
 
 def word(outcome: monitor.Outcome[W]) -> str:
-    """An outcome in a word: a phase's, `vanished` or `unobserved`."""
+    """Return an outcome in a word: a phase's, `vanished`, `replaced` or `unobserved`."""
     if isinstance(outcome, monitor.Finished | monitor.Parked | monitor.Reached):
         return str(outcome.workflow.phase.value)
-    return "vanished" if isinstance(outcome, monitor.Vanished) else "unobserved"
+    return {monitor.Vanished: "vanished", monitor.Replaced: "replaced"}.get(type(outcome), "unobserved")
 
 
 def trouble(outcome: monitor.Outcome[W]) -> str:
-    """Why an outcome is none of the workflow's own."""
+    """Return why an outcome is not the workflow's own, "" if it is."""
+    if isinstance(outcome, monitor.Replaced):
+        return str(WorkflowReplaced(outcome.id, outcome.workflow, outcome.found))
     return str(outcome.error) if isinstance(outcome, monitor.Vanished | monitor.Unobserved) else ""

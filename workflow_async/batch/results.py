@@ -45,7 +45,7 @@ class Earlier:
     ticket: Ticket
     id: int
     word: str
-    """How it ended: a phase's word, or `vanished`."""
+    """How it ended: a phase's word, `vanished` or `replaced`."""
 
     @property
     def succeeded(self) -> bool:

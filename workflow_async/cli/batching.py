@@ -19,7 +19,7 @@ from workflow_async.cli.exits import Exit, Refusal, code_of, worst
 from workflow_async.cli.reporting import ROWS, Row, counts, row
 from workflow_async.cli.target import Client
 from workflow_async.cli.watching import Every, OnParked, WhenParked
-from workflow_async.monitor import Unobserved
+from workflow_async.monitor import Replaced, Unobserved
 
 BatchFile = Annotated[
     Path,
@@ -152,7 +152,7 @@ def code(result: Result[Any]) -> Exit:
     match result:
         case Refused() | NotSent() | Conflicted():
             return code_of(result.error)
-        case Unknown() | Ran(outcome=Unobserved()):
+        case Unknown() | Ran(outcome=Unobserved() | Replaced()):
             return Exit.SERVER
         case Skipped():
             return Exit.DONE

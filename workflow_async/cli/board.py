@@ -7,12 +7,12 @@ from collections.abc import Callable
 from attrs import define, field, frozen
 
 from workflow_async.cli.exits import Exit
-from workflow_async.errors import WorkflowAsyncError, WorkflowParked
+from workflow_async.errors import WorkflowAsyncError, WorkflowParked, WorkflowReplaced
 from workflow_async.phase import Phase, Workflow
 
 UNSEEN, TIMED_OUT, UNOBSERVED = "unseen", "timed out", "unobserved"
-VANISHED, NOT_STARTED = "vanished", "not started"
-COLUMNS = (UNSEEN, *(phase.value for phase in Phase), TIMED_OUT, UNOBSERVED, VANISHED, NOT_STARTED)
+VANISHED, REPLACED, NOT_STARTED = "vanished", "replaced", "not started"
+COLUMNS = (UNSEEN, *(phase.value for phase in Phase), TIMED_OUT, UNOBSERVED, VANISHED, REPLACED, NOT_STARTED)
 """Every word a board counts by, in the order of a life."""
 
 
@@ -34,7 +34,7 @@ class Ending:
 
     id: int
     outcome: str
-    """A phase's word, `timed out` or `unobserved`."""
+    """A phase's word, `timed out`, `unobserved` or `replaced`."""
     workflow: Workflow | None = field(default=None, repr=False)
     """The last record seen."""
     error: str | None = None
@@ -42,7 +42,7 @@ class Ending:
     @property
     def code(self) -> Exit:
         """What it means for the exit code."""
-        if self.outcome == UNOBSERVED:
+        if self.outcome in {UNOBSERVED, REPLACED}:
             return Exit.SERVER
         return Exit.DONE if self.outcome == Phase.SUCCEEDED.value else Exit.FAILED
 
@@ -67,8 +67,8 @@ def late(id: int, last: Workflow | None) -> Ending:
 
 def broken(id: int, error: WorkflowAsyncError, last: Workflow | None) -> Ending:
     """The ending of a wait that raised."""
-    outcome = Phase.PARKED.value if isinstance(error, WorkflowParked) else UNOBSERVED
-    return Ending(id, outcome, last, str(error))
+    words = {WorkflowParked: Phase.PARKED.value, WorkflowReplaced: REPLACED}
+    return Ending(id, words.get(type(error), UNOBSERVED), last, str(error))
 
 
 @define(eq=False)

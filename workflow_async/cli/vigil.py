@@ -9,9 +9,9 @@ from attrs import field, frozen
 from workflow_async import Poll
 from workflow_async.cli.board import Board, Change, Ending, broken, late, left
 from workflow_async.cli.target import Client
-from workflow_async.errors import WorkflowAsyncError, WorkflowParked
+from workflow_async.errors import WorkflowAsyncError, WorkflowParked, WorkflowReplaced
 from workflow_async.monitor import Event as News
-from workflow_async.monitor import Stalled, Unobserved, Vanished, Watch, WhenParked
+from workflow_async.monitor import Replaced, Stalled, Unobserved, Vanished, Watch, WhenParked
 from workflow_async.phase import Phase, Workflow
 
 Say = Callable[[Change | Ending], None]
@@ -70,6 +70,8 @@ class Vigil:
         """What a piece of news means: one more change on the board, or the end."""
         if isinstance(news, Vanished | Unobserved):
             return broken(news.id, news.error, news.workflow)
+        if isinstance(news, Replaced):
+            return broken(news.id, WorkflowReplaced(news.id, news.workflow, news.found), news.workflow)
         if isinstance(news, Stalled):
             return None
         change = self.board.saw(news.workflow)

@@ -40,6 +40,10 @@ class Agenda:
         del self._due[first]
         return first
 
+    def overdue(self, now: float) -> list[int]:
+        """Every id that is due by now, longest due first."""
+        return sorted((id for id, due in self._due.items() if due <= now), key=self._due.__getitem__)
+
     @property
     def first(self) -> int | None:
         """The id that is due first, or None."""

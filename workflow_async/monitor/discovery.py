@@ -9,7 +9,7 @@ from workflow_async._call import Replay
 from workflow_async._lists.listing import Listing
 from workflow_async._retry import retryable
 from workflow_async.errors import CallError, WorkflowAsyncError
-from workflow_async.monitor.pace import pause
+from workflow_async.monitor.pace import Outage, pause
 from workflow_async.monitor.poller import Poller
 from workflow_async.monitor.subscription import Subscription
 from workflow_async.phase import Workflow
@@ -39,7 +39,9 @@ class Discovery(Generic[W]):
     listing: Callable[[], Listing[W]]
     _shown: set[int] = field(factory=set, init=False)
     _left: dict[int, Left] = field(factory=dict, init=False)
-    _failing_since: float | None = field(default=None, init=False)
+    _outage: Outage | None = field(default=None, init=False)
+    """None while the list can be read."""
+    _was_read: bool = field(default=False, init=False)
     _calm: int = field(default=0, init=False)
 
     async def run(self) -> None:
@@ -61,7 +63,9 @@ class Discovery(Generic[W]):
         self._left.pop(id, None)
 
     async def _read(self) -> float:
-        """Read the list once; seconds for which the server wishes to be left alone."""
+        """Read the list once, unless the server is left alone. Return the seconds for which it is."""
+        if quiet := self.poller.looks.quiet_for:
+            return quiet
         began = asked = self.poller.clock.now()
         seen: set[int] = set()
         try:
@@ -94,7 +98,7 @@ class Discovery(Generic[W]):
 
     def _whole(self, seen: set[int], began: float) -> None:
         """The list was read to its end: who has left it is looked at, and who left long ago is forgotten."""
-        self._failing_since = None
+        self._outage, self._was_read = None, True
         for id in (self._shown - seen) & self.subscription.ids:
             self.poller.wake(id)
         self._calm = self._calm + 1 if seen == self._shown else 0
@@ -103,11 +107,14 @@ class Discovery(Generic[W]):
             del self._left[id]
 
     def _failed(self, error: CallError) -> float:
-        """A list that could not be read says nothing of who left it; the watch fails when there is no hope in it."""
-        now, outage = self.poller.clock.now(), self.subscription.poll.outage
+        """A list that could not be read says nothing of who left it; the watch fails when there is no hope in it.
+
+        A list that was read before may be read again, whatever refuses it now.
+        """
+        poll, outages = self.subscription.poll, self.poller.looks.known.outages
+        now, hopeless = outages.read(self.poller.clock.now()), not (self._was_read or retryable(error, Replay.SAFE))
+        self._outage = self._outage or Outage(now, outages.announced)
         self.poller.looks.refused(error)
-        if self._failing_since is None:
-            self._failing_since = now
-        if not retryable(error, Replay.SAFE) or now - self._failing_since >= outage:
+        if hopeless or self._outage.seconds(now, outages.announced) >= poll.outage:
             self.poller.give_up(self.subscription, error)
-        return min(error.retry_after or 0.0, outage)
+        return self.poller.looks.quiet_for

@@ -1,22 +1,27 @@
 """What is known of all that is watched, and what the answers of the server make of it."""
 
+from collections import OrderedDict
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Generic, TypeVar
 
 from attrs import define, evolve, field
 
 from workflow_async.errors import CallError
 from workflow_async.monitor.experience import Experience
-from workflow_async.monitor.outcomes import Stalled
+from workflow_async.monitor.outcomes import Change, Stalled
+from workflow_async.monitor.pace import OutageClock
 from workflow_async.monitor.pauses import Answered
-from workflow_async.monitor.sight import Sight, alike, missed, seen, unharmed
+from workflow_async.monitor.sight import Identity, Sight, alike, conflicting, missed, seen, unharmed, was_seen
 from workflow_async.monitor.source import Source
 from workflow_async.monitor.subscription import Event
 from workflow_async.phase import Phase, Workflow
 from workflow_async.settings import Clock, Poll
 
 W = TypeVar("W", bound=Workflow)
+
+REMEMBERED = 10_000
+"""Workflows that are known to exist although they are not watched; beyond, the oldest is forgotten."""
 
 
 @define(eq=False)
@@ -32,8 +37,11 @@ class Knowledge(Generic[W]):
     experience: Experience = field(factory=Experience, init=False)
     answered: Answered = field(factory=Answered, init=False)
     """Pauses that a resume of this client has answered."""
-    patience: dict[int, float] = field(factory=dict, init=False)
-    """After how many times its usual length a step has stalled, where anybody asks."""
+    patience: dict[int, float | timedelta] = field(factory=dict, init=False)
+    """When a step has stalled, where a watch asks: after so many times its usual length, or after so long."""
+    outages: OutageClock = field(factory=OutageClock, init=False)
+    _existing: OrderedDict[int, Identity] = field(factory=OrderedDict, init=False)
+    """What is known of workflows that were started or seen, and are not watched."""
     told: int = field(default=0, init=False)
     """Changes so far."""
 
@@ -41,15 +49,35 @@ class Knowledge(Generic[W]):
         """Know of it from here on; whether it has to be looked at anew, because it had been given up."""
         sight = self.sights.get(id)
         if sight is None:
-            self.sights[id] = known or Sight(id=id, since=self.clock.now())
+            self.sights[id] = known or self._begun(id)
         elif sight.over and not _final(sight):
             self.sights[id] = unharmed(sight, over=False)
         return sight is not None and sight.over and not _final(sight)
 
+    def _begun(self, id: int) -> Sight[W]:
+        identity = self._existing.get(id)
+        return Sight(id=id, since=self.clock.now(), expected=identity is not None, identity=identity or ())
+
+    def exists(self, id: int, workflow: W | None = None) -> None:
+        """Remember that there is such a workflow, though no check has shown it: a start was answered with it."""
+        self._remember(id, () if workflow is None else self.source.identity(workflow))
+        if id in self.sights:
+            self.sights[id] = evolve(self.sights[id], expected=True)
+
+    def _remember(self, id: int, identity: Identity) -> None:
+        before = self._existing.pop(id, ())
+        self._existing[id] = identity or before
+        if len(self._existing) > REMEMBERED:
+            self._existing.popitem(last=False)
+
     def forget(self, id: int) -> None:
-        """Know nothing of it any more."""
-        del self.sights[id]
+        """Watch it no more. Remember only that there is such a workflow, if it was seen and has no end."""
+        sight = self.sights.pop(id)
         self.patience.pop(id, None)
+        if sight.over and not sight.failures:
+            self._existing.pop(id, None)
+        elif was_seen(sight):
+            self._remember(id, ())
 
     def over(self, id: int) -> bool:
         """Whether there is nothing to look for."""
@@ -65,6 +93,8 @@ class Knowledge(Generic[W]):
             return False
         if self._idle(sight, workflow):
             return True
+        if conflicting(sight.identity, self.source.identity(workflow)):
+            return False  # a list may be wrong: only a get tells that another workflow has the id
         if _stops(sight, workflow):
             return workflow.phase is Phase.PARKED and self._behind(sight, asked)
         if not self._behind(sight, asked):
@@ -76,7 +106,8 @@ class Knowledge(Generic[W]):
         known = sight.workflow
         if known is None or sight.over or sight.misses or sight.failures or sight.id in self.patience:
             return False
-        return alike(known, workflow, operations=sight.id in self.detailed)
+        same = alike(known, workflow, operations=sight.id in self.detailed)
+        return same and not conflicting(sight.identity, self.source.identity(workflow))
 
     def _behind(self, sight: Sight[W], asked: float) -> bool:
         """Whether a list asked for then may be older than what is known."""
@@ -90,6 +121,10 @@ class Knowledge(Generic[W]):
         gets = {id: sight.got_at for id in ids if (sight := self.sights.get(id)) is not None}
         return {id for id, at in gets.items() if at is not None and at >= since}
 
+    def running(self, ids: set[int]) -> int:
+        """How many of these have been seen."""
+        return sum(id in self.sights and self.sights[id].workflow is not None for id in ids)
+
     def got(self, workflow: W, asked: float) -> bool:
         """Take a workflow that was asked for then; whether that was of use, or another get is needed at once."""
         now, sight = self.clock.now(), self.sights.get(workflow.id)
@@ -100,9 +135,10 @@ class Knowledge(Generic[W]):
         if overtaken or (not whole and workflow.id in self.detailed):
             return False
         unclear = self.answered.unclear(workflow)
-        ending = (_stops(sight, workflow) or unclear) and not whole
+        replaced = conflicting(sight.identity, self.source.identity(workflow))
+        ending = (_stops(sight, workflow) or unclear or replaced) and not whole
         sight = self.sights[sight.id] = evolve(sight, got_at=now, ending=ending)
-        if self.answered.covers(workflow):
+        if self.answered.covers(workflow) and not replaced:
             self.sights[sight.id] = unharmed(sight, unchanged=sight.unchanged + 1, ending=True)
         elif not ending:
             self.answered.forget(workflow.id)
@@ -115,21 +151,25 @@ class Knowledge(Generic[W]):
         self._check_stall(self.sights[id])
 
     def missed(self, id: int, error: CallError, poll: Poll) -> None:
-        """Take a look that failed."""
-        self.sights[id], outcome = missed(self.sights[id], error, self.clock.now(), poll)
+        """Take a check that failed."""
+        now = self.outages.read(self.clock.now())
+        self.sights[id], outcome = missed(self.sights[id], error, now, poll, self.outages.announced)
         if outcome is not None:
             self.sights[id] = evolve(self.sights[id], over=True)
             self._tell(outcome)
 
     def _take(self, sight: Sight[W], workflow: W, *, anew: bool = False) -> None:
-        now, detailed = self.clock.now(), sight.id in self.detailed
-        self.sights[sight.id], change = seen(sight, workflow, now, self.wall(), operations=detailed, anew=anew)
-        if change is None:
+        now, identity, detailed = self.clock.now(), self.source.identity(workflow), sight.id in self.detailed
+        self.sights[sight.id], news = seen(
+            sight, workflow, now, self.wall(), operations=detailed, identity=identity, anew=anew
+        )
+        if news is None:
             self._check_stall(self.sights[sight.id])
             return
-        self._learn(sight, workflow, now)
+        if isinstance(news, Change):
+            self._learn(sight, workflow, now)
         self.told += 1
-        self._tell(change)
+        self._tell(news)
 
     def wall(self) -> datetime:
         """Now, by the wall clock, UTC."""
@@ -162,16 +202,22 @@ class Knowledge(Generic[W]):
             self.experience.learn([(f"{self.source.kind(workflow)}/{step}", now - before.changed_at)])
 
     def _check_stall(self, sight: Sight[W]) -> None:
-        """Tell once that a step takes much longer than usual."""
-        times, known = self.patience.get(sight.id), sight.workflow
-        if times is None or known is None or sight.over or sight.stalled or sight.changed_at is None:
+        """Tell once that a step takes longer than the watch allows."""
+        allowed, known = self.patience.get(sight.id), sight.workflow
+        if allowed is None or known is None or sight.over or sight.stalled or sight.changed_at is None:
             return
         usual = self.experience.usual(f"{self.source.kind(known)}/{known.step}")
         waited = self.clock.now() - sight.changed_at
-        if usual is not None and waited > times * usual:
+        if _stalls(waited, usual, allowed):
             self.sights[sight.id] = evolve(sight, stalled=True)
             key = f"{sight.id}/{sight.changes}/stalled"
             self._tell(Stalled(workflow=known, seen_at=self.wall(), seconds=waited, usual=usual, key=key))
+
+
+def _stalls(waited: float, usual: float | None, allowed: float | timedelta) -> bool:
+    if isinstance(allowed, timedelta):
+        return waited >= allowed.total_seconds()
+    return usual is not None and waited > allowed * usual
 
 
 def _final(sight: Sight[W]) -> bool:

@@ -1,6 +1,8 @@
 """Looking: the requests of a plan, and what becomes of their answers."""
 
+import math
 from collections.abc import Callable, Sequence
+from itertools import islice
 from typing import Generic, TypeVar
 
 from anyio.abc import TaskGroup
@@ -14,10 +16,11 @@ from workflow_async.errors import (
     ListingNotSupported,
     RateLimited,
     ServerFault,
+    StatusError,
     WorkflowAsyncError,
 )
 from workflow_async.monitor.knowledge import Knowledge
-from workflow_async.monitor.pace import Strain, pause, slowed
+from workflow_async.monitor.pace import Strain, announced_pause, pause, slowed
 from workflow_async.monitor.plan import Plan
 from workflow_async.monitor.sight import Sight
 from workflow_async.monitor.source import Source
@@ -31,8 +34,12 @@ GRAIN = 0.001
 """Seconds a look may be early: timers are not exact, and a loop that naps for less would spin."""
 SLOW = 5.0
 """Seconds from which on an answer says that the server is busy."""
-LIST_FAILURES = 3
-"""Times in a row that the list fails before a get is to tell whether only the list does."""
+ONLY_LIST = 2
+"""Times in a row that a get is answered between two failures of the list. Then the list is left out for a while."""
+BULK_FAILURES = 3
+"""Times in a row that bulk checks fail before they are left out for a while."""
+LEFT_OUT = 300.0
+"""Seconds for which a list or bulk checks that fail are left out, before they are tried again."""
 
 
 @define(eq=False)
@@ -56,12 +63,16 @@ class Looks(Generic[W]):
     _strain: Strain = field(factory=Strain, init=False)
     _calm_sweeps: int = field(default=0, init=False)
     _failed_sweeps: int = field(default=0, init=False)
-    _rows: int = field(default=0, init=False)
-    """The list had when it was last read."""
-    _quiet_until: float = field(default=float("-inf"), init=False)
-    """As the server wished."""
-    _reachable: bool = field(default=False, init=False)
-    """Whether a get was answered since the list began to fail."""
+    _rows: int | None = field(default=None, init=False)
+    """The list had when it was last read. None before that."""
+    _unread: bool = field(default=False, init=False)
+    """True if the list has failed and no get was answered since."""
+    _only_list: int = field(default=0, init=False)
+    """Times in a row that a get was answered after the list had failed."""
+    _probe: int | None = field(default=None, init=False)
+    """The workflow that is got to find out whether only the list fails."""
+    _failed_bulks: int = field(default=0, init=False)
+    """Bulk checks in a row that have failed."""
 
     def __attrs_post_init__(self) -> None:
         self.plan = Plan(lists=self.source.lists, glances=self.source.glances)
@@ -90,8 +101,9 @@ class Looks(Generic[W]):
             self.plan.soon(id, self.clock.now())
 
     def once_more(self, id: int) -> None:
-        """Let the next look at it be now, unless the last one failed."""
-        if not self.known.over(id) and not self.sights[id].failures:
+        """Let the next check of it be now, unless the last one failed or the server is left alone."""
+        quiet = self.plan.quiet(self.clock.now() + GRAIN)
+        if not quiet and not self.known.over(id) and not self.sights[id].failures:
             self.soon(id)
 
     def pending(self, ids: set[int]) -> bool:
@@ -106,7 +118,9 @@ class Looks(Generic[W]):
     def begin(self, group: TaskGroup) -> float | None:
         """Begin every look that is due, in this task group; the instant the next one is, or None."""
         self.draining = False
-        asks = self.plan.ask(self.clock.now() + GRAIN, self.sights, self._strain.factor)
+        now = self.clock.now()
+        asks = self.plan.ask(now + GRAIN, self.sights, self._strain.factor)
+        self.known.outages.plan(asks.next, now)
         if asks.sweep:
             group.start_soon(self._sweep)
         for chunk in asks.glances:
@@ -124,6 +138,11 @@ class Looks(Generic[W]):
     def behind(self) -> bool:
         """Whether more gets are due than may be on their way."""
         return self.plan.behind(self.clock.now() + GRAIN)
+
+    @property
+    def quiet_for(self) -> float:
+        """Seconds for which the server is left alone, because it has asked for that. 0 if it has not."""
+        return max(0.0, self.plan.quiet_until - self.clock.now())
 
     def shown(self, workflow: W, asked: float) -> None:
         """Take a row of a list that is not the plan's; as long as it shows the workflow, nothing else need ask."""
@@ -164,6 +183,7 @@ class Looks(Generic[W]):
             due = self._missed(id, error)
         except WorkflowAsyncError as error:
             self.fail(error)
+            due = self._next_look(id)
         else:
             answered = True
             self.answered(asked)
@@ -174,30 +194,38 @@ class Looks(Generic[W]):
         return answered
 
     async def _glance(self, ids: Sequence[int]) -> None:
+        """Check many with one request. One that fails says nothing about the workflows: they are got by id."""
         asked = self.clock.now()
-        due, changed = dict.fromkeys(ids, asked), set[int]()
+        due, doubted = dict.fromkeys(ids, asked), set[int]()
         known = [sight.workflow for id in ids if (sight := self.sights.get(id)) and sight.workflow is not None]
         try:
-            changed.update(await self.source.suspects(known) if known else ())
+            doubted.update(await self.source.suspects(known) if known else ())
         except CallError as error:
-            if retryable(error, Replay.SAFE):
-                due = {id: self._missed(id, error) for id in ids}
-            else:
-                self.plan.without_glances()
+            self._bulk_failed(error)
+            doubted.update(ids)
         except WorkflowAsyncError as error:
             self.fail(error)
+            due = {id: self._next_look(id) for id in ids}
         else:
+            self._failed_bulks = 0
             self.answered(asked)
             due = {id: self._glanced(id) for id in ids}
         finally:
             self._landed(ids, due)
-            self.plan.doubted(changed, self.clock.now())
+            self.plan.doubted(doubted, self.clock.now())
         self.stir()
+
+    def _bulk_failed(self, error: CallError) -> None:
+        """Leave bulk checks out for a while after some failures in a row, or after a refusal."""
+        self.refused(error)
+        self._failed_bulks += 1
+        if self._failed_bulks >= BULK_FAILURES or not retryable(error, Replay.SAFE):
+            self.plan.without_bulk(self.clock.now() + LEFT_OUT)
 
     async def _sweep(self) -> None:
         began = asked = again = self.clock.now()
         covered, told, shown, pages = set(self.plan.covered), self.known.told, set[int](), 0
-        listing = self.source.active(operations=bool(self.plan.detailed), rows=max(self._rows, len(covered)))
+        listing = self.source.active(operations=bool(self.plan.detailed), rows=max(self._rows or 0, len(covered)))
         try:
             async for page in listing.pages():
                 self.answered(asked)
@@ -210,11 +238,12 @@ class Looks(Generic[W]):
         except WorkflowAsyncError as error:
             self.fail(error)
         else:
-            self._failed_sweeps, self._reachable, self._rows = 0, False, listing.report.rows
+            self._list_read(listing.report.rows)
             self._calm_sweeps = self._calm_sweeps + 1 if told == self.known.told else 0
             lost = covered - shown
             lost -= self.known.sure(lost, began)
-            self.plan.swept(pages, shown, lost, self.clock.now(), self._next_sweep(began))
+            ran = self.known.running(lost)
+            self.plan.swept(pages, shown, lost, self.clock.now(), self._next_sweep(began), ran=ran)
         finally:
             if self.plan.sweeping:
                 self.plan.unswept(again)
@@ -222,6 +251,8 @@ class Looks(Generic[W]):
 
     def _landed(self, ids: Sequence[int], due: dict[int, float]) -> None:
         """A request is over, in whatever way."""
+        if self._probe in ids:
+            self._probe = None
         going = {id: at for id, at in due.items() if not self.known.over(id)}
         self.plan.answered(ids, going)
         for id in ids:
@@ -234,41 +265,56 @@ class Looks(Generic[W]):
         return self._next_look(id)
 
     def _missed(self, id: int, error: CallError) -> float:
-        """Take a look that failed; the instant to look again."""
+        """Take a get that failed. Return the instant of the next check."""
+        if not self.known.over(id):
+            self.known.missed(id, error, self.plan.polls[id])
         self.refused(error)
-        if self.known.over(id):
-            return self.clock.now()
-        self.known.missed(id, error, self.plan.polls[id])
-        return max(self._next_look(id), self._wished(error, self.plan.polls[id]))
+        if isinstance(error, StatusError) and not retryable(error, Replay.SAFE):
+            self._reached()
+        else:
+            self._only_list = 0
+            if id == self._probe:
+                self._all_missed(error)
+        return self._next_look(id)
+
+    # The list
+
+    def _list_read(self, rows: int | None) -> None:
+        self._failed_sweeps, self._unread, self._only_list, self._probe, self._rows = 0, False, 0, None, rows
 
     def _unlisted(self, error: CallError, began: float) -> float:
-        """The list could not be read; the instant to read it again."""
+        """Take a list that could not be read. Return the instant to read it again.
+
+        That says nothing about the workflows. After the second time one of them is got: if that fails too, there is an
+        outage.
+        """
         self.refused(error)
-        poll = self.plan.fastest
         self._failed_sweeps += 1
-        self.plan.quiet_until = self._wished(error, poll)
-        if isinstance(error, ListingNotSupported):
-            self.plan.without_list(float("inf"))
-        elif self._reachable or not retryable(error, Replay.SAFE):
-            self.plan.without_list(self.clock.now() + poll.outage)
-            self._failed_sweeps, self._reachable = 0, False
-        else:
-            self._all_missed(error)
+        self._unread = True
+        stays = not retryable(error, Replay.SAFE) or self._only_list >= ONLY_LIST
+        if isinstance(error, ListingNotSupported) and self._rows is None:
+            self.plan.without_list(math.inf)
+        elif stays:
+            self.plan.without_list(self.clock.now() + LEFT_OUT)
+            self._list_read(self._rows)
+        elif self._failed_sweeps > 1 and self.plan.covered and self._probe is None:
+            place = self._failed_sweeps % len(self.plan.covered)  # another each time: the record of one may be ill
+            self._probe = next(islice(self.plan.covered, place, None))
+            self.soon(self._probe)
         return self._next_sweep(began)
 
     def _all_missed(self, error: CallError) -> None:
-        """A look at all that the list should have shown has failed; if that goes on, a get tells where the fault is."""
+        """Count a failed check of all that the list should show: neither the list nor a get was answered."""
         for id in list(self.plan.covered):
             self.known.missed(id, error, self.plan.polls[id])
             if self.known.over(id):
                 self.plan.rest(id)
-        if self._failed_sweeps >= LIST_FAILURES and self.plan.covered:
-            self.soon(next(iter(self.plan.covered)))
 
     def _reached(self) -> None:
-        """A get was answered: where the list has failed for a while, look at it again to see whether it still does."""
-        if self._failed_sweeps >= LIST_FAILURES and not self._reachable:
-            self._reachable = True
+        """A get was answered. If the list fails, it is read again at once: most likely only the list fails."""
+        if self._unread:
+            self._unread = False
+            self._only_list += 1
             self.plan.sweep_at = self.clock.now()
 
     # How often
@@ -287,12 +333,6 @@ class Looks(Generic[W]):
         poll = self.plan.fastest
         return began + self.slowed(poll, pause(poll, self._calm_sweeps + self._failed_sweeps, self.clock.jitter()))
 
-    def _wished(self, error: CallError, poll: Poll) -> float:
-        """Until when the server wishes to be left alone, as far as that is endured."""
-        until = self.clock.now() + min(error.retry_after or 0.0, poll.outage)
-        self._quiet_until = max(self._quiet_until, until)
-        return until
-
     def slowed(self, poll: Poll, seconds: float) -> float:
         """A pause, longer if the server is busy."""
         return slowed(poll, seconds, self._strain.factor)
@@ -301,9 +341,16 @@ class Looks(Generic[W]):
         """The server has answered; slowly, if it is busy."""
         now = self.clock.now()
         if self._strain.answered(now, self.plan.fastest.interval, slowly=now - asked > SLOW):
-            self.plan.recovered(max(now, self._quiet_until))
+            self.plan.recovered(max(now, self.plan.quiet_until))
 
     def refused(self, error: CallError) -> None:
-        """The server has not answered; for some reasons, because it is busy."""
+        """Take a request that failed. Slow down if the server is busy, and pause everything if it asks for a pause."""
+        now, fastest = self.clock.now(), self.plan.fastest
         if isinstance(error, RateLimited | ServerFault | DeadlineExceeded):
-            self._strain.refused(self.clock.now(), self.plan.fastest.interval)
+            self._strain.refused(now, fastest.interval)
+        seconds = announced_pause(error)
+        if seconds:
+            self.known.outages.announce(now, seconds)
+        elif error.retry_after and retryable(error, Replay.SAFE):
+            seconds = fastest.outage  # it asks for more than a day
+        self.plan.quiet_until = max(self.plan.quiet_until, now + seconds)

@@ -51,7 +51,9 @@ class Monitored(Generic[W]):
             WorkflowFailed: with `check`, it ended otherwise than well.
             WorkflowParked: with `parked="raise"`.
             NotFound: 404 three times in a row and more, over two minutes; over four intervals if it was never seen.
-            CallError: looking failed for good, or for longer than `poll.outage`.
+            WorkflowReplaced: the id belongs to another workflow now.
+            CallError: looking failed for good, or for longer than `poll.outage`. Pauses that the server asked for
+                (`Retry-After`) extend that by up to a day.
         """
         terms = Terms(deadline=deadline, poll=poll, parked=parked, until=until)
         return await watch.wait(self.poller, number("workflow_id", workflow_id), terms, check=check)

@@ -46,14 +46,14 @@ class Change(Generic[W_co]):
 
 @frozen(kw_only=True)
 class Stalled(Generic[W_co]):
-    """A workflow whose step takes several times as long as it usually does; told once a step."""
+    """A workflow whose step takes longer than `stalled_after` allows. Told once a step."""
 
     workflow: W_co
     seen_at: datetime
     seconds: float
     """How long nothing has changed."""
-    usual: float
-    """The usual length of the step, seconds."""
+    usual: float | None
+    """The usual length of the step in seconds. None if nothing was learned of it yet."""
     key: str = ""
     remedied: bool = False
     """Whether the watch has had the server retry it, as it was told to."""
@@ -140,4 +140,23 @@ class Unobserved(Generic[W_co]):
     succeeded: bool = field(default=False, init=False)
 
 
-Outcome = Finished[W_co] | Parked[W_co] | Reached[W_co] | Vanished[W_co] | TimedOut[W_co] | Unobserved[W_co]
+@frozen(kw_only=True)
+class Replaced(Generic[W_co]):
+    """The id belongs to another workflow now, for example after a database was restored.
+
+    How the watched workflow ended is not known. The record in `found` differs from it in what never changes: the event
+    or the definition in Opencast, the context or the definition in Preservica.
+    """
+
+    id: int
+    workflow: W_co | None
+    """The last record of the watched workflow. None if only its start was answered."""
+    found: W_co
+    """The record that has the id now."""
+    key: str = ""
+    succeeded: bool = field(default=False, init=False)
+
+
+Outcome = (
+    Finished[W_co] | Parked[W_co] | Reached[W_co] | Vanished[W_co] | TimedOut[W_co] | Unobserved[W_co] | Replaced[W_co]
+)

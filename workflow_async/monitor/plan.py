@@ -1,5 +1,6 @@
-"""What to ask next: the list, a glance at many, or workflows one by one; whichever is fewer requests. Pure."""
+"""What to ask next: the list, a bulk check of many, or workflows one by one, whichever is fewer requests. Pure."""
 
+import math
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
@@ -24,6 +25,10 @@ CERTAIN = 10
 """Every so many looks a workflow is got itself, though glances saw nothing new: their index has been wrong."""
 GLANCED = frozenset({Phase.WAITING, Phase.RUNNING})
 USUAL = Poll()
+RELIST = 5
+"""Intervals after which a list is read again although everything is asked for by id."""
+MANY = AT_ONCE
+"""Workflows that have been seen to run. A list that shows none of more than these is not believed at once."""
 GOLDEN = 0.618033988749895
 """Whose multiples are spread evenly, to be as even as chance should be."""
 
@@ -63,7 +68,9 @@ class Plan:
     list_from: float = field(default=float("-inf"), init=False)
     """Until then the list is no good, and workflows are asked for one by one."""
     quiet_until: float = field(default=float("-inf"), init=False)
-    """Until then the list is left alone, as the server has asked for."""
+    """Until then nothing is asked, as the server has asked for."""
+    bulk_from: float = field(default=float("-inf"), init=False)
+    """Until then bulk checks are left out."""
     detailed: set[int] = field(factory=set, init=False)
     """Watched with their operations, which a glance does not show."""
     sweeping: bool = field(default=False, init=False)
@@ -78,6 +85,10 @@ class Plan:
     unlisted: set[int] = field(factory=set, init=False)
     """Active, and not shown by the list: asked for alone until it shows them."""
     flights: int = field(default=0, init=False)
+    _resting: bool = field(default=False, init=False)
+    """True while a pause that the server asked for is kept."""
+    _doubted_list: bool = field(default=False, init=False)
+    """True if the last list was not believed: the next one is."""
 
     # Who
 
@@ -142,6 +153,12 @@ class Plan:
 
     def ask(self, now: float, sights: Mapping[int, Sight[Any]], strain: float = 1.0) -> Asks:
         """Everything to begin now; it counts as on its way from here on."""
+        if self.quiet(now):
+            self._resting = True
+            return Asks(next=self.quiet_until if self.watched else None)
+        if self._resting:
+            self._resting = False
+            self._spread_overdue(now, strain)
         self._choose(now, strain)
         sweep = self._sweep_due is not None and now >= self._sweep_due
         if sweep:
@@ -156,7 +173,7 @@ class Plan:
     def another(self, now: float, sights: Mapping[int, Sight[Any]]) -> tuple[int, bool] | None:
         """A get to begin where one is over, and whether it confirms; None if there is more to think of."""
         id, sweep_at = self.alone.first, self._sweep_due
-        if id is None or self.fresh or not self._is_due(now) or self._glanceable(id, sights[id]):
+        if id is None or self.fresh or not self._is_due(now) or self._glanceable(id, sights[id], now):
             return None
         if sweep_at is not None and sweep_at <= now:
             return None
@@ -170,6 +187,10 @@ class Plan:
     def behind(self, now: float) -> bool:
         """Whether more are due than may be on their way."""
         return self.flights >= AT_ONCE and self._is_due(now)
+
+    def quiet(self, now: float) -> bool:
+        """True while the server is left alone because it has asked for that."""
+        return now < self.quiet_until
 
     def answered(self, ids: Iterable[int], next_look: Mapping[int, float]) -> None:
         """A request for these is over; those that are still watched are due again at these instants."""
@@ -185,9 +206,19 @@ class Plan:
             if id in self.alone:
                 self.soon(id, now)
 
-    def swept(self, pages: int, shown: set[int], lost: set[int], now: float, next_sweep: float) -> None:
-        """The list was seen whole: whom it shows is covered by it; whom it no longer shows is asked for at once."""
+    def swept(
+        self, pages: int, shown: set[int], lost: set[int], now: float, next_sweep: float, *, ran: int = 0
+    ) -> None:
+        """The list was read to its end: what it shows is covered by it, what it no longer shows is got at once.
+
+        `ran` of the lost were seen before. A list that shows none of many such is not believed at once: it is read
+        again before all of them are got.
+        """
         self.sweeping, self.sweep_at, self.pages = False, next_sweep, max(1, pages)
+        self._doubted_list = not self._doubted_list and ran > MANY and shown.isdisjoint(self.polls)
+        if self._doubted_list:
+            self.sweep_at = min(next_sweep, now + self.fastest.interval)
+            return
         for id in lost & self.covered:
             self.soon(id, now)
             self.unlisted.add(id)
@@ -210,9 +241,17 @@ class Plan:
         """There is no list to be had before that instant."""
         self.sweeping, self.list_from, self.sweep_at = False, until, until
 
-    def without_glances(self) -> None:
-        """The server does not let us glance."""
-        self.glances = False
+    def without_bulk(self, until: float) -> None:
+        """Leave bulk checks out until that instant."""
+        self.bulk_from = until
+
+    def _spread_overdue(self, now: float, strain: float) -> None:
+        """Spread over an interval what a pause has made late: a server that has just asked for less gets no burst."""
+        late = [id for id in self.alone.overdue(now) if id not in self.certain]
+        fastest = self.fastest
+        seconds = slowed(fastest, fastest.interval, strain) if len(late) > WORTHWHILE else 0.0
+        for id, place in _places(late, 0.0):
+            self.alone.put(id, now + seconds * place)
 
     def _choose(self, now: float, strain: float) -> None:
         """Give the fresh their way of being looked at, and everything another one if that has become cheaper."""
@@ -249,12 +288,13 @@ class Plan:
             self.covered.add(id)
 
     def _due(self, now: float, sights: Mapping[int, Sight[Any]]) -> tuple[tuple[tuple[int, ...], ...], tuple[int, ...]]:
-        room, by = AT_ONCE - self.flights, now + self.glances * EARLY * self.fastest.interval
+        room, bulk = AT_ONCE - self.flights, self.glances and now >= self.bulk_from
+        by = now + bulk * EARLY * self.fastest.interval
         if room <= 0 or not self._is_due(now):
             return (), ()
         some, rest = list[int](), list[int]()
         while len(rest) < room and len(some) < room * GLANCE and (id := self.alone.pop(by)) is not None:
-            (some if self._glanceable(id, sights[id]) else rest).append(id)
+            (some if self._glanceable(id, sights[id], now) else rest).append(id)
         if len(some) < WORTHWHILE:
             rest, some = rest + some, []
         for id in rest[room:]:
@@ -267,15 +307,30 @@ class Plan:
 
     @property
     def _sweep_due(self) -> float | None:
-        return max(self.sweep_at, self.quiet_until) if self.covered and not self.sweeping else None
+        if self.sweeping or not (self.covered or self.unlisted):
+            return None
+        return self.sweep_at if self.covered else self._relist_at
+
+    @property
+    def _relist_at(self) -> float | None:
+        """When to read a list again that showed nothing of what is watched, where reading it is cheaper than gets."""
+        at = max(self.list_from, self.swept_at + RELIST * self.fastest.interval)
+        return at if self.watched > self.pages and at < math.inf else None
 
     def _next(self) -> float | None:
         alone = self.alone.next if self.flights < AT_ONCE else None
         return min((instant for instant in (alone, self._sweep_due) if instant is not None), default=None)
 
-    def _glanceable(self, id: int, sight: Sight[Any]) -> bool:
+    def _glanceable(self, id: int, sight: Sight[Any], now: float) -> bool:
         known = sight.workflow
-        if not self.glances or known is None or known.phase not in GLANCED or id in self.certain or id in self.detailed:
+        if (
+            not self.glances
+            or now < self.bulk_from
+            or known is None
+            or known.phase not in GLANCED
+            or id in self.certain
+            or id in self.detailed
+        ):
             return False
         return not sight.misses and (sight.unchanged + 1) % CERTAIN != 0
 

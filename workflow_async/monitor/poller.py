@@ -149,6 +149,10 @@ class Poller(Generic[W]):
         self.looks.soon(workflow_id)
         self._stir()
 
+    def exists(self, workflow_id: int, workflow: W | None = None) -> None:
+        """Remember that a start was answered with this workflow, so that a 404 right after it is not believed."""
+        self.looks.known.exists(workflow_id, workflow)
+
     async def follow(self, subscription: Subscription[W]) -> None:
         """Wait until the subscription is ready, and look for everybody meanwhile if nobody else does."""
         self.check()

@@ -18,7 +18,7 @@ class Source(Protocol[W]):
 
     @property
     def glances(self) -> bool:
-        """Whether `suspects` may work; a refusal says that it does not."""
+        """Whether `suspects` may work. Where it fails, workflows are got by id for a while."""
 
     @property
     def lag(self) -> float:
@@ -35,6 +35,9 @@ class Source(Protocol[W]):
 
     def whole(self, workflow: W) -> bool:
         """Whether a record holds all that the outcome of an ended workflow should."""
+
+    def identity(self, workflow: W) -> tuple[str | None, ...]:
+        """What never changes of a workflow, as far as this record says. None where it says nothing."""
 
     def kind(self, workflow: W) -> str:
         """What its durations are compared with: its definition or context."""

@@ -16,15 +16,15 @@ from workflow_async._structure import by, converter, listed, record, structured
 from workflow_async._values import Unfit, or_none
 from workflow_async.errors import CallError, InvalidArgument, ListingNotSupported
 from workflow_async.monitor.monitored import Monitored
-from workflow_async.monitor.outcomes import Change, Unobserved, Vanished
-from workflow_async.monitor.sight import Sight, missed, seen
+from workflow_async.monitor.outcomes import Change, Replaced, Unobserved, Vanished
+from workflow_async.monitor.sight import Sight, conflicting, missed, seen
 from workflow_async.monitor.source import Source
 from workflow_async.phase import Phase, Workflow
 from workflow_async.settings import Poll
 
 W = TypeVar("W", bound=Workflow)
 
-News = Change[W] | Vanished[W] | Unobserved[W]
+News = Change[W] | Vanished[W] | Unobserved[W] | Replaced[W]
 
 
 class Client(Protocol[W]):
@@ -122,7 +122,7 @@ async def tick(client: Client[W], spec: WatchSpec) -> tuple[WatchSpec, tuple[New
     source, clock = client.workflows.poller.source, client.workflows.poller.clock
     spec, rows = await _listed(source, spec)
     looks = await _looks(source, spec, rows)
-    told = [_reduced(cursor, looks.get(cursor.id), clock.wall(), spec.poll) for cursor in spec.cursors]
+    told = [_reduced(source, cursor, looks.get(cursor.id), clock.wall(), spec.poll) for cursor in spec.cursors]
     ticked = evolve(spec, cursors=tuple(cursor for cursor, _ in told))
     return ticked, tuple(news for _, news in told if news is not None)
 
@@ -149,27 +149,29 @@ async def _looks(source: Source[W], spec: WatchSpec, rows: dict[int, W]) -> dict
     """A look at each that has not ended: its row of the list, or a get where that shows none."""
     looks: dict[int, W | CallError] = dict(rows)
 
-    async def get(id: int) -> None:
+    async def get(cursor: Cursor) -> None:
         try:
-            looks[id] = await _whole(source, id, operations=spec.operations)
+            looks[cursor.id] = await _whole(source, cursor, operations=spec.operations)
         except CallError as error:
-            looks[id] = error
+            looks[cursor.id] = error
 
     async with anyio.create_task_group() as group:
         for cursor in spec.cursors:
-            if not cursor.over and cursor.id not in rows:
-                group.start_soon(get, cursor.id)
+            row = rows.get(cursor.id)
+            if not cursor.over and (row is None or conflicting(cursor.identity, source.identity(row))):
+                group.start_soon(get, cursor)
     return looks
 
 
-async def _whole(source: Source[W], id: int, *, operations: bool) -> W:
-    workflow = await source.get(id, operations=operations)
-    if workflow.phase.final and not source.whole(workflow):
-        workflow = await source.get(id, operations=True)
-    return workflow
+async def _whole(source: Source[W], cursor: Cursor, *, operations: bool) -> W:
+    workflow = await source.get(cursor.id, operations=operations)
+    decides = workflow.phase.final or conflicting(cursor.identity, source.identity(workflow))
+    return await source.get(cursor.id, operations=True) if decides and not source.whole(workflow) else workflow
 
 
-def _reduced(cursor: Cursor, look: W | CallError | None, now: float, poll: Poll) -> tuple[Cursor, News[W] | None]:
+def _reduced(
+    source: Source[W], cursor: Cursor, look: W | CallError | None, now: float, poll: Poll
+) -> tuple[Cursor, News[W] | None]:
     """The cursor after a look, and what is new."""
     if look is None or cursor.over:
         return cursor, None
@@ -177,8 +179,8 @@ def _reduced(cursor: Cursor, look: W | CallError | None, now: float, poll: Poll)
     if isinstance(look, CallError):
         sight, lost = missed(sight, look, now, poll)
         return evolve(sight, over=lost is not None), lost
-    sight, change = seen(sight, look, now, datetime.fromtimestamp(now, UTC))
-    return evolve(sight, workflow=_remembered(look)), change
+    sight, news = seen(sight, look, now, datetime.fromtimestamp(now, UTC), identity=source.identity(look))
+    return sight if isinstance(news, Replaced) else evolve(sight, workflow=_remembered(look)), news
 
 
 def _remembered(workflow: Any) -> Remembered:

@@ -1,19 +1,20 @@
 """What one watcher waits for, and what has been seen for it and not been taken yet."""
 
 from collections import OrderedDict
+from datetime import timedelta
 from typing import Generic, TypeVar
 
 import anyio
 from attrs import define, evolve, field
 
 from workflow_async.errors import WorkflowAsyncError
-from workflow_async.monitor.outcomes import Change, Stalled, Unobserved, Vanished
+from workflow_async.monitor.outcomes import Change, Replaced, Stalled, Unobserved, Vanished
 from workflow_async.phase import Workflow
 from workflow_async.settings import Poll
 
 W = TypeVar("W", bound=Workflow)
 
-Event = Change[W] | Stalled[W] | Vanished[W] | Unobserved[W]
+Event = Change[W] | Stalled[W] | Vanished[W] | Unobserved[W] | Replaced[W]
 
 
 @define(eq=False)
@@ -28,7 +29,7 @@ class Subscription(Generic[W]):
     operations: bool = False
     deadline: float | None = None
     """An instant of the client's clock."""
-    stalled_after: float | None = None
+    stalled_after: float | timedelta | None = None
     open_ended: bool = False
     """Whether more ids may come, although there are none."""
     ids: set[int] = field(factory=set, init=False)
@@ -100,7 +101,12 @@ class Subscription(Generic[W]):
 
 
 def stacked(waiting: list[Event[W]], event: Event[W]) -> list[Event[W]]:
-    """What waits to be taken about one workflow, with one event more: only changes outlast what comes after them."""
+    """What waits to be taken about one workflow, with one event more: only changes outlast what comes after them.
+
+    What comes after `Replaced` is about another workflow, so it is left out.
+    """
+    if waiting and isinstance(waiting[-1], Replaced):
+        return waiting
     changes = [before for before in waiting if isinstance(before, Change)]
     if changes and isinstance(event, Change):
         first = changes.pop()

@@ -1,6 +1,7 @@
 """What users do with a poller: wait for one, wait for all, take them as they end, watch them change."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+from datetime import timedelta
 from types import TracebackType
 from typing import Generic, Literal, Self, TypeVar
 
@@ -15,6 +16,7 @@ from workflow_async.errors import (
     WaitTimeout,
     WorkflowFailed,
     WorkflowParked,
+    WorkflowReplaced,
 )
 from workflow_async.monitor.discovery import Discovery
 from workflow_async.monitor.outcomes import (
@@ -23,6 +25,7 @@ from workflow_async.monitor.outcomes import (
     Outcome,
     Parked,
     Reached,
+    Replaced,
     Stalled,
     TimedOut,
     Unobserved,
@@ -62,7 +65,7 @@ class Terms(Generic[W]):
 
     def outcome(self, event: Event[W]) -> Outcome[W] | None:
         """The outcome an event stands for, or None if there is none yet."""
-        if isinstance(event, Vanished | Unobserved):
+        if isinstance(event, Vanished | Unobserved | Replaced):
             return event
         if isinstance(event, Stalled):
             return None
@@ -163,6 +166,8 @@ async def wait(poller: Poller[W], id: int, terms: Terms[W], *, check: bool) -> W
             return outcome.workflow
         case Vanished() | Unobserved():
             raise outcome.error.with_traceback(None)  # others raise it too
+        case Replaced():
+            raise WorkflowReplaced(id, outcome.workflow, outcome.found)
         case _:
             raise WaitTimeout(id, terms.deadline or 0.0, outcome.workflow if outcome is not None else None)
 
@@ -246,7 +251,7 @@ class Watch(Generic[W]):
             raise
 
     def _leave_if_over(self, event: Event[W]) -> None:
-        lost = isinstance(event, Vanished | Unobserved)
+        lost = isinstance(event, Vanished | Unobserved | Replaced)
         if lost or (isinstance(event, Change) and event.now.final):
             self._leave(event.id, ended=True)
 
@@ -263,12 +268,15 @@ def watching(
     *,
     poll: Poll,
     operations: bool,
-    stalled_after: float | None,
+    stalled_after: float | timedelta | None,
     remedy: Remedy[W] | None = None,
 ) -> Watch[W]:
     """A watch of these ids, or of what this list shows from time to time."""
     check_poll(poll)
-    positive_number("stalled_after", stalled_after)
+    if not isinstance(stalled_after, timedelta):
+        positive_number("stalled_after", stalled_after)
+    elif stalled_after <= timedelta(0):
+        raise InvalidArgument("stalled_after", "must be above 0")
     subscription = Subscription[W](
         poll, operations=operations, stalled_after=stalled_after, open_ended=appearing is not None
     )

@@ -1,6 +1,7 @@
 """Workflows of an Opencast: list, get, start, change, wait."""
 
 from collections.abc import Callable, Iterable, Mapping
+from datetime import timedelta
 from typing import TypeVar, Unpack, overload
 
 from attrs import define
@@ -188,7 +189,9 @@ class Workflows(Control):
         positive_seconds("timeout", timeout)
         ticket = self._starts.given(event_identifier, workflow_definition_identifier, configuration)
         include = including(operations=with_operations, configuration=with_configuration)
-        return await self._starts.send(ticket, include, timeout=timeout)
+        workflow = await self._starts.send(ticket, include, timeout=timeout)
+        self.poller.exists(workflow.id, workflow)
+        return workflow
 
     async def for_event(self, event_id: str, *, unreadable: OnUnreadable = "raise") -> tuple[Workflow, ...]:
         """All workflows of one event, oldest first: what is left of listing on Opencast 12 and later.
@@ -235,7 +238,7 @@ class Workflows(Control):
         *,
         poll: Poll = Poll(),
         operations: bool = False,
-        stalled_after: float | None = None,
+        stalled_after: float | timedelta | None = None,
         **filter: Unpack[filters.WorkflowFilters],
     ) -> monitor.Watch[Workflow]:
         """Watch workflows change: `async with oc.workflows.watch(ids) as changes: async for change in changes: …`.
@@ -244,7 +247,8 @@ class Workflows(Control):
             workflow_ids: whom to watch; more can be added, and some dropped, while watching.
             poll: how often to look.
             operations: tell every transition of every operation too; every look then costs as much as they weigh.
-            stalled_after: tell a step that takes this many times as long as it usually does (`Stalled`).
+            stalled_after: tell a step in which nothing changes (`Stalled`): for longer than a timedelta, or for this
+                many times its usual length, which is known once three of its kind have ended.
             **filter: instead of ids: all active workflows that pass, those that appear later included; Opencast 6 to 11
                 only. See `WorkflowFilters`.
 

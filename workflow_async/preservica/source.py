@@ -1,9 +1,10 @@
-"""How the monitor looks at a Preservica."""
+"""How the monitor checks the workflows of a Preservica."""
 
 from collections.abc import Collection, Iterable, Sequence
 from operator import attrgetter
+from typing import TypeVar
 
-from attrs import frozen
+from attrs import evolve, frozen
 
 from workflow_async._call import Call, Page
 from workflow_async._lists.listing import Listing
@@ -11,6 +12,8 @@ from workflow_async._transport import Transport
 from workflow_async.monitor.sweep import Sweep
 from workflow_async.preservica import calls, filters
 from workflow_async.preservica.records import State, Workflow
+
+T = TypeVar("T")
 
 PAGE = 100
 ACTIVE = (State.ACTIVE, State.PENDING, State.SUSPENDED, State.UNKNOWN)
@@ -33,7 +36,7 @@ class PreservicaSource:
             return calls.list_workflows(query, size=size, start=offset)
 
         return Listing(
-            self._transport.send,
+            self._send,
             lambda found: Sweep(page, found, PAGE, rows),
             attrgetter("id"),
             unreadable="skip",  # a workflow that the list does not show is asked for by its id
@@ -41,7 +44,7 @@ class PreservicaSource:
 
     async def get(self, id: int, *, operations: bool) -> Workflow:
         """One workflow, with its errors."""
-        return await self._transport.send(calls.get_workflow(id))
+        return await self._send(calls.get_workflow(id))
 
     async def suspects(self, known: Sequence[Workflow]) -> Collection[int]:
         """All of them: there is no way to glance at many but the list."""
@@ -51,6 +54,10 @@ class PreservicaSource:
         """A get holds all there is."""
         return True
 
+    def identity(self, workflow: Workflow) -> tuple[str | None, ...]:
+        """Its context, its definition and its correlation id, as far as the record names them."""
+        return workflow.context_id or None, workflow.definition_id or None, workflow.correlation_id or None
+
     def kind(self, workflow: Workflow) -> str:
         """Its context."""
         return workflow.context_name or workflow.context_id or workflow.definition_id or ""
@@ -59,3 +66,7 @@ class PreservicaSource:
         """Of the workflow; how long its steps took, no record says."""
         if workflow.started is not None and workflow.finished is not None:
             yield self.kind(workflow), (workflow.finished - workflow.started).total_seconds()
+
+    async def _send(self, call: Call[T], /) -> T:
+        """Send a call. Raise at once if the server asks for a pause: the monitor pauses all its calls then."""
+        return await self._transport.send(evolve(call, pause_as_told=False))

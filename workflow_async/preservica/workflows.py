@@ -3,7 +3,7 @@
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from attrs import define, evolve
 
@@ -148,7 +148,11 @@ class Workflows(Starting):
         Source: POST /sdb/rest/workflow/instances; contract: preservica.md 1.4, 1.8.
         """
         positive_seconds("timeout", timeout)
-        return await self._starts.send(self._starts.given(context, parameters, correlation_id), timeout=timeout)
+        ticket = self._starts.given(context, parameters, correlation_id)
+        started = await self._starts.send(ticket, timeout=timeout)
+        if started.id is not None:
+            self.poller.exists(started.id, started.workflow)
+        return started
 
     async def terminate(self, *workflow_ids: int | str) -> None:
         """Ask for workflows to end; sent once. They are `ABORTED` a little later: `wait` for it.
@@ -196,6 +200,7 @@ class Workflows(Starting):
         terms = Terms[Workflow](deadline=deadline, poll=poll, parked=parked)
         ticket = self.prepare_start(context, parameters, correlation_id=correlation_id)
         started = await self._starts.begin(ticket)
+        self.poller.exists(started)
         return await wait(self.poller, started, terms, check=check)
 
     def watch(
@@ -203,7 +208,7 @@ class Workflows(Starting):
         workflow_ids: Iterable[int | str] | None = None,
         *,
         poll: Poll = Poll(),
-        stalled_after: float | None = None,
+        stalled_after: float | timedelta | None = None,
         retry_stalled: int = 0,
         state: filters.States | None = None,
         type: filters.WorkflowType | None = None,
@@ -216,7 +221,8 @@ class Workflows(Starting):
         Args:
             workflow_ids: whom to watch; more can be added, and some dropped, while watching.
             poll: how often to look.
-            stalled_after: tell a step that takes this many times as long as it usually does (`Stalled`).
+            stalled_after: tell a step in which nothing changes (`Stalled`): for longer than a timedelta, or for this
+                many times its usual length, which is known once three of its kind have ended.
             retry_stalled: have the server retry a stalled workflow before it is told, this many times at most;
                 `Stalled.remedied` says whether it did.
             state: instead of ids, all workflows in one of these states, those that appear later included.
