@@ -39,7 +39,7 @@ async def apart(act: Callable[[], Awaitable[T]]) -> T:
 
 
 def is_cancellation(error: BaseException) -> bool:
-    """Return True if the running task is being cancelled; a `CancelledError` of another task is only an error here."""
+    """Return True if the running task is being cancelled. A `CancelledError` of another task is only an error here."""
     task = asyncio.current_task()
     return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
 

@@ -109,7 +109,7 @@ async def test_a_cancellation_waits_between_the_preface_of_http2_and_the_request
         (("socks.setup_socks5_connection.started", {}), (SENDING, POST)),
     ],
 )
-async def test_a_proxy_has_so_many_seconds_to_answer(waits: Any, goes_on: Any) -> None:
+async def test_a_proxy_that_does_not_answer_in_time_is_given_up(waits: Any, goes_on: Any) -> None:
     trace = RequestTrace(60.0)
     with trace.scope:
         await told(trace, waits, goes_on)

@@ -1,6 +1,6 @@
 """How far a request got that a client of the caller's own carries."""
 
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -73,29 +73,15 @@ class Progress:
 @lru_cache
 def message_class(library: Any) -> Any:
     """Return a class of requests of httpx or httpx2 that tell their `Progress` what is done with them."""
+    body_class = _body_class(library)
 
-    class Body(library.ByteStream):  # type: ignore[misc]  # the base is that of whichever library the client is from
-        """The bytes of a request."""
-
-        def __init__(self, progress: Progress, content: bytes) -> None:
-            super().__init__(content)
-            self.progress = progress
-
-        def __iter__(self) -> Iterator[bytes]:
-            self.progress.taken = True
-            return super().__iter__()  # type: ignore[no-any-return]  # likewise
-
-        def __aiter__(self) -> AsyncIterator[bytes]:
-            self.progress.taken = True
-            return super().__aiter__()  # type: ignore[no-any-return]  # likewise
-
-    class Message(library.Request):  # type: ignore[misc]  # likewise
+    class Message(library.Request):  # type: ignore[misc]  # the base is that of whichever library the client is from
         """A request. A client gets its `stream` just before it calls its transport."""
 
         def __init__(self, progress: Progress, *args: Any, **settings: Any) -> None:
             self.progress = progress
             super().__init__(*args, **settings)
-            self._body = Body(progress, super().content)
+            self._body = body_class(progress, super().content)
             progress.handed_over = progress.taken = False
 
         @property
@@ -108,17 +94,36 @@ def message_class(library: Any) -> Any:
             self._body = body
 
         @property
-        def content(self) -> bytes:
+        def content(self) -> Any:
             self.progress.taken = True
-            return super().content  # type: ignore[no-any-return]  # likewise
+            return super().content
 
-        def read(self) -> bytes:
+        def read(self) -> Any:
             self.progress.taken = True
-            return super().read()  # type: ignore[no-any-return]  # likewise
+            return super().read()
 
-        async def aread(self) -> bytes:
+        async def aread(self) -> Any:
             self.progress.taken = True
-            return await super().aread()  # type: ignore[no-any-return]  # likewise
+            return await super().aread()
 
     Message.__name__ = "Request"  # what a hook prints
     return Message
+
+
+def _body_class(library: Any) -> Any:
+    class Body(library.ByteStream):  # type: ignore[misc]  # likewise
+        """The bytes of a request."""
+
+        def __init__(self, progress: Progress, content: bytes) -> None:
+            super().__init__(content)
+            self.progress = progress
+
+        def __iter__(self) -> Any:
+            self.progress.taken = True
+            return super().__iter__()
+
+        def __aiter__(self) -> Any:
+            self.progress.taken = True
+            return super().__aiter__()
+
+    return Body
