@@ -36,9 +36,11 @@ class Gateway(httpx.AsyncBaseTransport):
         self._inner = httpx.ASGITransport(self.system.app)
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        await request.aread()
         try:
-            response = self.treat(request) or await self._inner.handle_async_request(request)
+            response = self.treat(request)
+            if response is None:
+                await request.aread()
+                response = await self._inner.handle_async_request(request)
         except BaseException:
             self.seen.append((request.method, request.url.path, 0))
             raise
