@@ -18,6 +18,7 @@ class Digest:
     username: str
     password: Secret = field(repr=False)
     _challenged: "httpx.DigestAuth" = field(init=False, repr=False)
+    _proved: bool = field(default=False, init=False)
 
     def __init__(self, username: str, password: str | Secret) -> None:
         from httpx import DigestAuth
@@ -28,8 +29,8 @@ class Digest:
 
     @property
     def fixed(self) -> bool:
-        """True: a password does not change."""
-        return True
+        """True once the password was proved for a challenge: until then a 401 says nothing of it."""
+        return self._proved
 
     @property
     def renews_on_redirect(self) -> bool:
@@ -56,5 +57,6 @@ class Digest:
             flow.send(Response(reply.status, headers=list(reply.headers.items()), request=asking))
         except (StopIteration, ProtocolError, ValueError, LookupError, NotImplementedError):
             return False
+        self._proved = True
         self._challenged = fresh  # a challenge that makes no sense would stay for every later call
         return True

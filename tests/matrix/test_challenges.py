@@ -44,6 +44,16 @@ async def test_a_challenge_that_makes_no_sense_is_unauthorized(name: str, fake_t
 
 
 @pytest.mark.row(73)
+async def test_a_digest_password_that_never_worked_is_not_proved_again(fake_time: FakeTime) -> None:
+    async with serve(http(401, www_authenticate='Digest realm="x", nonce="n", qop="auth"')) as wire:
+        async with client_of("opencast", wire.url, auth=Digest("user", "s3cret"), clock=fake_time.clock) as client:
+            for _ in range(3):
+                with pytest.raises(Unauthorized, match="not tried again"):
+                    await client.workflows.get(7)
+    assert [("authorization" in seen.headers) for seen in wire.requests] == [False, True]
+
+
+@pytest.mark.row(73)
 @settings(deadline=None, max_examples=60)
 @given(challenge=st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=40))
 def test_any_challenge_is_answered_or_unauthorized(challenge: str) -> None:
