@@ -45,11 +45,13 @@ async def test_a_challenge_that_makes_no_sense_is_unauthorized(name: str, fake_t
 
 @pytest.mark.row(73)
 async def test_a_digest_password_that_never_worked_is_not_proved_again(fake_time: FakeTime) -> None:
-    async with serve(http(401, www_authenticate='Digest realm="x", nonce="n", qop="auth"')) as wire:
-        async with client_of("opencast", wire.url, auth=Digest("user", "s3cret"), clock=fake_time.clock) as client:
-            for _ in range(3):
-                with pytest.raises(Unauthorized, match="not tried again"):
-                    await client.workflows.get(7)
+    async with (
+        serve(http(401, www_authenticate='Digest realm="x", nonce="n", qop="auth"')) as wire,
+        client_of("opencast", wire.url, auth=Digest("user", "s3cret"), clock=fake_time.clock) as client,
+    ):
+        for _ in range(3):
+            with pytest.raises(Unauthorized, match="not tried again"):
+                await client.workflows.get(7)
     assert [("authorization" in seen.headers) for seen in wire.requests] == [False, True]
 
 
