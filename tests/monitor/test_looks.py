@@ -31,7 +31,8 @@ from workflow_async.errors import (
     WaitTimeout,
 )
 from workflow_async.monitor import Change, Finished, Poller, Replaced, Stalled, Unobserved, watching
-from workflow_async.monitor.looks import BULK_FAILURES, LEFT_OUT, Looks
+from workflow_async.monitor.fallback import BULK_FAILURES, LEFT_OUT
+from workflow_async.monitor.looks import Looks
 from workflow_async.monitor.plan import AT_ONCE, GLANCE
 from workflow_async.monitor.watch import Terms, wait_all
 
@@ -354,6 +355,22 @@ def test_a_server_that_asks_for_one_pause_after_the_other_is_given_up_after_a_da
         everything(server, asking(RateLimited(429), 600.0))
         assert sum(isinstance(event, Unobserved) for event in await told) == 4
         assert 86_400 <= asyncio.get_running_loop().time() <= 86_400 + 2 * 3600
+
+    virtual.run(main())
+
+
+def test_a_later_and_shorter_announcement_does_not_end_a_pause() -> None:
+    async def main() -> None:
+        server = Server(workflows=running(1, 2), seconds=0.5)
+        _, told = started(server, (1, 2))
+        await anyio.sleep(10.2)
+        server.workflows = {1: asking(RateLimited(429), 100.0), 2: asking(RateLimited(429), 1.0)}
+        await anyio.sleep(5)
+        server.workflows = running(1, 2)
+        before = len(server.gets)
+        await anyio.sleep(80)
+        assert len(server.gets) == before
+        told.cancel()
 
     virtual.run(main())
 

@@ -12,7 +12,7 @@ from workflow_async.monitor.experience import Experience
 from workflow_async.monitor.outcomes import Change, Stalled
 from workflow_async.monitor.pace import OutageClock
 from workflow_async.monitor.pauses import Answered
-from workflow_async.monitor.sight import Identity, Sight, alike, conflicting, missed, seen, unharmed, was_seen
+from workflow_async.monitor.sight import Identity, Sight, alike, conflicting, missed, seen, unharmed
 from workflow_async.monitor.source import Source
 from workflow_async.monitor.subscription import Event
 from workflow_async.phase import Phase, Workflow
@@ -76,7 +76,7 @@ class Knowledge(Generic[W]):
         self.patience.pop(id, None)
         if sight.over and not sight.failures:
             self._existing.pop(id, None)
-        elif was_seen(sight):
+        elif sight.workflow is not None:
             self._remember(id, ())
 
     def over(self, id: int) -> bool:

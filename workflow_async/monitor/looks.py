@@ -1,8 +1,6 @@
 """Looking: the requests of a plan, and what becomes of their answers."""
 
-import math
 from collections.abc import Callable, Sequence
-from itertools import islice
 from typing import Generic, TypeVar
 
 from anyio.abc import TaskGroup
@@ -13,12 +11,12 @@ from workflow_async._retry import retryable
 from workflow_async.errors import (
     CallError,
     DeadlineExceeded,
-    ListingNotSupported,
     RateLimited,
     ServerFault,
     StatusError,
     WorkflowAsyncError,
 )
+from workflow_async.monitor.fallback import BulkHealth, ListHealth
 from workflow_async.monitor.knowledge import Knowledge
 from workflow_async.monitor.pace import Strain, announced_pause, pause, slowed
 from workflow_async.monitor.plan import Plan
@@ -34,12 +32,6 @@ GRAIN = 0.001
 """Seconds a look may be early: timers are not exact, and a loop that naps for less would spin."""
 SLOW = 5.0
 """Seconds from which on an answer says that the server is busy."""
-ONLY_LIST = 2
-"""Times in a row that a get is answered between two failures of the list. Then the list is left out for a while."""
-BULK_FAILURES = 3
-"""Times in a row that bulk checks fail before they are left out for a while."""
-LEFT_OUT = 300.0
-"""Seconds for which a list or bulk checks that fail are left out, before they are tried again."""
 
 
 @define(eq=False)
@@ -62,17 +54,8 @@ class Looks(Generic[W]):
     known: Knowledge[W] = field(init=False)
     _strain: Strain = field(factory=Strain, init=False)
     _calm_sweeps: int = field(default=0, init=False)
-    _failed_sweeps: int = field(default=0, init=False)
-    _rows: int | None = field(default=None, init=False)
-    """The list had when it was last read. None before that."""
-    _unread: bool = field(default=False, init=False)
-    """True if the list has failed and no get was answered since."""
-    _only_list: int = field(default=0, init=False)
-    """Times in a row that a get was answered after the list had failed."""
-    _probe: int | None = field(default=None, init=False)
-    """The workflow that is got to find out whether only the list fails."""
-    _failed_bulks: int = field(default=0, init=False)
-    """Bulk checks in a row that have failed."""
+    _list: ListHealth = field(factory=ListHealth, init=False)
+    _bulk: BulkHealth = field(factory=BulkHealth, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.plan = Plan(lists=self.source.lists, glances=self.source.glances)
@@ -187,7 +170,7 @@ class Looks(Generic[W]):
         else:
             answered = True
             self.answered(asked)
-            self._reached()
+            self._get_answered()
             due = self._next_look(id) if self.known.got(workflow, asked) else asked
         finally:
             self._landed((id,), {id: due})
@@ -207,7 +190,7 @@ class Looks(Generic[W]):
             self.fail(error)
             due = {id: self._next_look(id) for id in ids}
         else:
-            self._failed_bulks = 0
+            self._bulk.answered()
             self.answered(asked)
             due = {id: self._glanced(id) for id in ids}
         finally:
@@ -216,16 +199,15 @@ class Looks(Generic[W]):
         self.stir()
 
     def _bulk_failed(self, error: CallError) -> None:
-        """Leave bulk checks out for a while after some failures in a row, or after a refusal."""
         self.refused(error)
-        self._failed_bulks += 1
-        if self._failed_bulks >= BULK_FAILURES or not retryable(error, Replay.SAFE):
-            self.plan.without_bulk(self.clock.now() + LEFT_OUT)
+        left_out = self._bulk.failed(error)
+        if left_out is not None:
+            self.plan.without_bulk(self.clock.now() + left_out)
 
     async def _sweep(self) -> None:
         began = asked = again = self.clock.now()
         covered, told, shown, pages = set(self.plan.covered), self.known.told, set[int](), 0
-        listing = self.source.active(operations=bool(self.plan.detailed), rows=max(self._rows or 0, len(covered)))
+        listing = self.source.active(operations=bool(self.plan.detailed), rows=max(self._list.rows or 0, len(covered)))
         try:
             async for page in listing.pages():
                 self.answered(asked)
@@ -238,7 +220,7 @@ class Looks(Generic[W]):
         except WorkflowAsyncError as error:
             self.fail(error)
         else:
-            self._list_read(listing.report.rows)
+            self._list.was_read(listing.report.rows)
             self._calm_sweeps = self._calm_sweeps + 1 if told == self.known.told else 0
             lost = covered - shown
             lost -= self.known.sure(lost, began)
@@ -251,8 +233,7 @@ class Looks(Generic[W]):
 
     def _landed(self, ids: Sequence[int], due: dict[int, float]) -> None:
         """A request is over, in whatever way."""
-        if self._probe in ids:
-            self._probe = None
+        self._list.get_over(ids)
         going = {id: at for id, at in due.items() if not self.known.over(id)}
         self.plan.answered(ids, going)
         for id in ids:
@@ -268,39 +249,23 @@ class Looks(Generic[W]):
         """Take a get that failed. Return the instant of the next check."""
         if not self.known.over(id):
             self.known.missed(id, error, self.plan.polls[id])
-        self.refused(error)
         if isinstance(error, StatusError) and not retryable(error, Replay.SAFE):
-            self._reached()
-        else:
-            self._only_list = 0
-            if id == self._probe:
-                self._all_missed(error)
+            self._get_answered()
+        elif self._list.get_failed(id):
+            self._all_missed(error)
+        self.refused(error)
         return self._next_look(id)
 
     # The list
 
-    def _list_read(self, rows: int | None) -> None:
-        self._failed_sweeps, self._unread, self._only_list, self._probe, self._rows = 0, False, 0, None, rows
-
     def _unlisted(self, error: CallError, began: float) -> float:
-        """Take a list that could not be read. Return the instant to read it again.
-
-        That says nothing about the workflows. After the second time one of them is got: if that fails too, there is an
-        outage.
-        """
+        """Take a list that could not be read. Return the instant to read it again."""
         self.refused(error)
-        self._failed_sweeps += 1
-        self._unread = True
-        stays = not retryable(error, Replay.SAFE) or self._only_list >= ONLY_LIST
-        if isinstance(error, ListingNotSupported) and self._rows is None:
-            self.plan.without_list(math.inf)
-        elif stays:
-            self.plan.without_list(self.clock.now() + LEFT_OUT)
-            self._list_read(self._rows)
-        elif self._failed_sweeps > 1 and self.plan.covered and self._probe is None:
-            place = self._failed_sweeps % len(self.plan.covered)  # another each time: the record of one may be ill
-            self._probe = next(islice(self.plan.covered, place, None))
-            self.soon(self._probe)
+        left_out = self._list.failed(error, self.plan.covered)
+        if left_out is not None:
+            self.plan.without_list(self.clock.now() + left_out)
+        elif self._list.probe is not None:
+            self.soon(self._list.probe)
         return self._next_sweep(began)
 
     def _all_missed(self, error: CallError) -> None:
@@ -310,11 +275,8 @@ class Looks(Generic[W]):
             if self.known.over(id):
                 self.plan.rest(id)
 
-    def _reached(self) -> None:
-        """A get was answered. If the list fails, it is read again at once: most likely only the list fails."""
-        if self._unread:
-            self._unread = False
-            self._only_list += 1
+    def _get_answered(self) -> None:
+        if self._list.get_answered():
             self.plan.sweep_at = self.clock.now()
 
     # How often
@@ -331,7 +293,7 @@ class Looks(Generic[W]):
 
     def _next_sweep(self, began: float) -> float:
         poll = self.plan.fastest
-        return began + self.slowed(poll, pause(poll, self._calm_sweeps + self._failed_sweeps, self.clock.jitter()))
+        return began + self.slowed(poll, pause(poll, self._calm_sweeps + self._list.failures, self.clock.jitter()))
 
     def slowed(self, poll: Poll, seconds: float) -> float:
         """A pause, longer if the server is busy."""

@@ -65,8 +65,9 @@ class OpencastSource:
 
     def identity(self, workflow: Workflow) -> tuple[str | None, ...]:
         """Its event, and its definition unless an error handler may have taken over."""
-        handled = workflow.state in HANDLED or any(
-            operation.error_handler_workflow == workflow.definition for operation in workflow.operations or ()
+        handled = workflow.state in HANDLED or (
+            workflow.operations is not None
+            and any(operation.error_handler_workflow == workflow.definition for operation in workflow.operations)
         )
         return workflow.event or None, None if handled else workflow.definition or None
 

@@ -1,0 +1,140 @@
+"""When a list or bulk checks that fail are left out."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from workflow_async.errors import (
+    CallError,
+    ConnectFailed,
+    DecodeError,
+    Forbidden,
+    ForeignResponse,
+    ListingInconsistent,
+    ListingNotSupported,
+    NotFound,
+    RateLimited,
+    ServerFault,
+)
+from workflow_async.monitor.fallback import BULK_FAILURES, LEFT_OUT, ONLY_LIST, BulkHealth, ListHealth
+
+PASSING = [ServerFault(503), RateLimited(429), ConnectFailed("refused"), DecodeError("$"), ForeignResponse(404)]
+STAYING = [Forbidden(403), NotFound(404), ListingInconsistent("2 pages")]
+passing = pytest.mark.parametrize("error", PASSING, ids=lambda error: type(error).__name__)
+staying = pytest.mark.parametrize("error", STAYING, ids=lambda error: type(error).__name__)
+
+COVERED = {3, 5, 7}
+
+
+# The list
+
+
+@passing
+def test_a_list_that_fails_while_gets_are_answered_is_left_out_and_then_judged_anew(error: CallError) -> None:
+    health = ListHealth()
+    for _ in range(2):
+        found = []
+        for _ in range(ONLY_LIST):
+            found.append(health.failed(error, COVERED))
+            assert health.get_answered()
+        assert [*found, health.failed(error, COVERED)] == [None] * ONLY_LIST + [LEFT_OUT]
+        assert (health.failures, health.probe) == (0, None)
+
+
+@staying
+def test_a_list_that_is_refused_is_left_out_at_once(error: CallError) -> None:
+    assert ListHealth().failed(error, COVERED) == LEFT_OUT
+
+
+def test_a_list_that_there_is_not_is_left_out_for_ever_unless_it_was_read_before() -> None:
+    health = ListHealth()
+    assert health.failed(ListingNotSupported("404"), COVERED) == math.inf
+    health.was_read(0)
+    assert health.failed(ListingNotSupported("404"), COVERED) == LEFT_OUT
+    assert health.rows == 0
+
+
+@passing
+def test_a_list_that_fails_while_gets_fail_is_never_left_out(error: CallError) -> None:
+    health = ListHealth()
+    for _ in range(100):
+        assert health.failed(error, COVERED) is None
+        health.get_failed(1)
+
+
+def test_a_get_that_fails_makes_the_answers_before_it_count_for_nothing() -> None:
+    health = ListHealth()
+    for _ in range(10):
+        assert health.failed(ServerFault(503), COVERED) is None
+        assert health.get_answered()
+        health.get_failed(1)
+
+
+def test_a_list_that_is_read_makes_its_failures_count_for_nothing() -> None:
+    health = ListHealth()
+    for rows in range(10):
+        assert health.failed(ServerFault(503), COVERED) is None
+        assert health.get_answered()
+        health.was_read(rows)
+        assert (health.rows, health.failures) == (rows, 0)
+    assert not health.get_answered()
+
+
+def test_only_the_first_answer_after_a_failure_is_reason_to_read_the_list_again() -> None:
+    health = ListHealth()
+    assert not health.get_answered()
+    health.failed(ServerFault(503), COVERED)
+    assert [health.get_answered(), health.get_answered()] == [True, False]
+
+
+def test_from_the_second_failure_on_another_workflow_is_got_each_time() -> None:
+    health, probes = ListHealth(), []
+    health.failed(ServerFault(503), COVERED)
+    probes.append(health.probe)
+    for _ in range(6):
+        health.failed(ServerFault(503), COVERED)
+        probes.append(probe := health.probe)
+        assert probe is not None
+        assert not health.get_failed(1)
+        assert health.get_failed(probe)
+        health.get_over([probe])
+        assert not health.get_failed(probe)
+    assert set(probes[1:]) == COVERED
+    assert probes[0] is None
+
+
+def test_one_get_at_a_time_is_to_find_out() -> None:
+    health = ListHealth()
+    for _ in range(5):
+        health.failed(ServerFault(503), COVERED)
+    probe = health.probe
+    health.get_over([1])
+    health.failed(ServerFault(503), COVERED)
+    assert health.probe == probe is not None
+
+
+@given(st.integers(1, 10))
+def test_a_list_that_should_show_nothing_needs_no_get(failures: int) -> None:
+    health = ListHealth()
+    for _ in range(failures):
+        assert health.failed(ServerFault(503), ()) is None
+    assert health.probe is None
+
+
+# Bulk checks
+
+
+@passing
+def test_bulk_checks_are_left_out_after_some_failures_in_a_row(error: CallError) -> None:
+    health = BulkHealth()
+    found = [health.failed(error) for _ in range(BULK_FAILURES + 2)]
+    assert found == [None] * (BULK_FAILURES - 1) + [LEFT_OUT] * 3
+    health.answered()
+    assert health.failed(error) is None
+
+
+@staying
+def test_bulk_checks_that_are_refused_are_left_out_at_once(error: CallError) -> None:
+    assert BulkHealth().failed(error) == LEFT_OUT
