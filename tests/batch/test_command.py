@@ -13,10 +13,12 @@ from typer.testing import CliRunner, Result
 
 from tests.batch.conftest import runs
 from tests.cli.conftest import opencast_of, preservica_of
-from workflow_async.batch import Earlier
+from workflow_async.batch import Earlier, Ran
 from workflow_async.cli.app import app
 from workflow_async.cli.batching import code
 from workflow_async.cli.exits import Exit
+from workflow_async.monitor import Replaced
+from workflow_async.opencast import State, Workflow
 from workflow_async.sandbox import Fate, Fault, Faults, Sandbox, Step
 
 Command = Callable[..., Result]
@@ -300,3 +302,7 @@ def test_an_earlier_outcome_counts_for_the_exit_code() -> None:
     ticket: Any = None
     assert code(Earlier(key="k", ticket=ticket, id=1, word="succeeded")) is Exit.DONE
     assert code(Earlier(key="k", ticket=ticket, id=1, word="vanished")) is Exit.FAILED
+    assert code(Earlier(key="k", ticket=ticket, id=1, word="replaced")) is Exit.SERVER
+    found = Workflow(id=1, state=State.SUCCEEDED, state_text="succeeded", event="e")
+    replaced = Replaced(id=1, workflow=None, found=found)
+    assert code(Ran(key="k", ticket=ticket, outcome=replaced)) is Exit.SERVER

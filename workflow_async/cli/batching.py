@@ -152,7 +152,7 @@ def code(result: Result[Any]) -> Exit:
     match result:
         case Refused() | NotSent() | Conflicted():
             return code_of(result.error)
-        case Unknown() | Ran(outcome=Unobserved() | Replaced()):
+        case Unknown() | Ran(outcome=Unobserved() | Replaced()) | Earlier(word="replaced"):
             return Exit.SERVER
         case Skipped():
             return Exit.DONE
