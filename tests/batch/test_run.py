@@ -1,6 +1,7 @@
 """Batches: how many run at once, what is told of each, and what one start may do to the others: nothing."""
 
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import anyio
@@ -32,7 +33,7 @@ from workflow_async.monitor import Finished, Parked, Replaced, Unobserved, Vanis
 from workflow_async.opencast import Start
 from workflow_async.preservica import PreservicaClient
 from workflow_async.preservica import Start as ContextStart
-from workflow_async.sandbox import Fate, Fault, Faults, ManualClock, Sandbox, Step
+from workflow_async.sandbox import Boot, Fate, Fault, Faults, ManualClock, Sandbox, Step
 from workflow_async.sandbox.systems import FakeOpencast, FakePreservica
 
 on_11 = pytest.mark.parametrize("sandbox", ["11"], indirect=True)
@@ -465,3 +466,29 @@ async def test_one_that_becomes_another_workflow_is_told_and_spoils_no_other(
     assert outcomes.items["0"].word == "replaced"
     assert "belongs to another workflow now" in outcomes.items["0"].detail
     assert told["1"].succeeded
+
+
+# A boot
+
+
+@on_all
+@pytest.mark.parametrize("seconds", [60.0, 180.0])
+@pytest.mark.parametrize("journaled", [False, True])
+async def test_what_was_started_outlasts_a_boot_of_the_server(
+    oc: OpencastClient, fake: FakeOpencast, tmp_path: Path, seconds: float, journaled: bool  # noqa: FBT001 - a case
+) -> None:  # fmt: skip
+    fake.define("slow", [Step("one", 300.0)])
+    starts, observe = on_events(fake, "slow", "slow", "slow"), fake.engine.observe
+    boots = [Boot(seconds)]
+
+    def boot_after_the_last(run: Any) -> None:
+        if observe is not None:
+            observe(run)
+        if boots and len(fake.engine.runs) == len(starts):
+            fake.faults = boots.pop()
+
+    fake.engine.observe = boot_after_the_last
+    journal = tmp_path / "journal.sqlite" if journaled else None
+    told = await run_all(oc, starts, journal=journal, poll=Poll())
+    assert [(type(one), one.succeeded) for one in told.values()] == [(Ran, True)] * 3
+    assert posts(fake) == 3
