@@ -141,7 +141,9 @@ class Limits:
 class Poll:
     """How often a wait looks: seconds, growing by `backoff` from `interval` to `ceiling` while nothing changes.
 
-    Each pause is spread by `jitter` (0.2 is 20 % either way). Failed looks are endured for `outage` seconds in a row.
+    Each pause is spread by `jitter` (0.2 is 20 % either way). Failed checks are endured for `outage` seconds in a row.
+    Pauses that the server asks for (`Retry-After`) do not count as an outage, up to a day of them, and neither does the
+    time for which the client's machine was suspended.
     """
 
     initial: float = field(default=0.0, validator=_at_least(0))

@@ -50,10 +50,13 @@ class Monitored(Generic[W]):
             WaitTimeout: the deadline passed; holds the last record.
             WorkflowFailed: with `check`, it ended otherwise than well.
             WorkflowParked: with `parked="raise"`.
-            NotFound: 404 three times in a row and more, over two minutes; over four intervals if it was never seen.
+            NotFound: the server itself answered 404 three times in a row and more, over two minutes. Over four
+                intervals if this client never saw the workflow and no start of it was answered with its id.
             WorkflowReplaced: the id belongs to another workflow now.
-            CallError: looking failed for good, or for longer than `poll.outage`. Pauses that the server asked for
-                (`Retry-After`) extend that by up to a day.
+            ForeignResponse: nothing but responses that the API did not write, over four intervals, for a workflow that
+                was never seen. Most likely the base URL is wrong.
+            CallError: checks failed for longer than `poll.outage`, or were refused before the workflow was ever seen.
+                Pauses that the server asked for (`Retry-After`) extend the outage by up to a day.
         """
         terms = Terms(deadline=deadline, poll=poll, parked=parked, until=until)
         return await watch.wait(self.poller, number("workflow_id", workflow_id), terms, check=check)

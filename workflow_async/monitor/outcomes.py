@@ -109,7 +109,7 @@ class Reached(Generic[W_co]):
 
 @frozen(kw_only=True)
 class Vanished(Generic[W_co]):
-    """The server does not know the workflow (any more): 404 several times over minutes."""
+    """The server itself says that it does not know the workflow (any more): 404 several times over minutes."""
 
     id: int
     error: CallError
@@ -131,7 +131,7 @@ class TimedOut(Generic[W_co]):
 
 @frozen(kw_only=True)
 class Unobserved(Generic[W_co]):
-    """Looking failed for good, or for too long: nobody knows how the workflow does."""
+    """Checks failed for too long, or were refused before the workflow was ever seen: its state is not known."""
 
     id: int
     error: CallError
