@@ -73,3 +73,26 @@ async def closed_here(close: Callable[[], Awaitable[None]]) -> None:
         if is_cancellation(error):
             raise
         log.debug("closing a connection failed: %s", type(error).__name__)
+
+
+async def wait_shielded(
+    wait: Callable[[], Awaitable[object]], done: Callable[[], bool], seconds: float = float("inf")
+) -> None:
+    """Wait until it is done, at most this many seconds. A cancellation meanwhile is raised afterwards.
+
+    This needs no child task, which would wait for nothing if it were cancelled before it starts: at the end of a loop.
+    """
+    cancellation: asyncio.CancelledError | None = None
+    try:
+        with anyio.move_on_after(seconds, shield=True) as scope:
+            while not done():
+                try:
+                    await wait()
+                except asyncio.CancelledError as error:
+                    if scope.cancel_called:
+                        raise
+                    cancellation = error
+        if cancellation is not None:
+            raise cancellation
+    finally:
+        cancellation = None  # the frames of the error refer to this one

@@ -1,15 +1,15 @@
-"""Calls that are on their way ahead of whoever takes their answers, one after the other in the order of the calls."""
+"""Calls that are sent ahead of the reader of their answers, who gets these in the order of the calls."""
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable, Sequence
-from types import TracebackType
-from typing import Generic, Protocol, Self, TypeVar
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Generic, Protocol, TypeVar
 
 from attrs import define, field
 
 from workflow_async._call import Call
-from workflow_async._shelter import whole
+from workflow_async._shelter import wait_shielded
 
 R = TypeVar("R")
 
@@ -21,51 +21,99 @@ class Send(Protocol):
 
 
 @define(eq=False)
-class Ahead(Generic[R]):
-    """Calls on their way; leaving the context ends those whose answers nobody took.
+class Sent(Generic[R]):
+    """A call, and the task that sends it. None if it is not being sent."""
 
-    They are tasks and no task group: a generator may keep them while its reader works, for it yields in no scope.
+    call: Call[R]
+    task: "asyncio.Task[R] | None" = None
+
+
+@define(eq=False)
+class Ahead(Generic[R]):
+    """A queue of calls whose answers nobody has taken yet.
+
+    A step that fails or is cancelled ends every request on its way. What it asked for stays in the queue, and the next
+    step sends it again, so no answer is lost. Between two steps requests go on as tasks of their own.
     """
 
     _send: Send
-    _going: deque["asyncio.Task[R]"] = field(factory=deque, init=False)
+    _queue: deque[Sent[R]] = field(factory=deque, init=False)
+    _unneeded: "list[asyncio.Task[R]]" = field(factory=list, init=False)
+    """Tasks whose answers are not needed."""
 
     def __bool__(self) -> bool:
-        """Whether there is anything on its way."""
-        return bool(self._going)
+        """True if an answer is still to be taken."""
+        return bool(self._queue)
 
-    def ask(self, calls: Iterable[Call[R]]) -> None:
-        """Send these now."""
-        self._going += [asyncio.create_task(self._send(call)) for call in calls]
+    def add(self, calls: Iterable[Call[R]]) -> None:
+        """Put calls into the queue. The next step sends them."""
+        self._queue += [Sent(call) for call in calls]
 
-    async def answer(self, calls: Sequence[Call[R]]) -> R:
-        """The first answer to come of what is on its way and of these, sent now; raises what became of it instead."""
-        if not self._going and len(calls) == 1:
-            return await self._send(calls[0])
-        self.ask(calls)
-        await asyncio.wait([self._going[0]])
-        return self._going.popleft().result()
+    def send(self) -> None:
+        """Send every call in the queue now."""
+        for sent in self._queue:
+            self._task(sent)
 
-    async def rest(self) -> None:
-        """Let the others be answered, for the sake of their connections; nobody wants to know."""
-        while self._going:
-            await asyncio.wait(self._going)
-            self._forget()
+    def _task(self, sent: Sent[R]) -> "asyncio.Task[R]":
+        """Return the task that sends a call. Start it unless it has been."""
+        if sent.task is None:
+            sent.task = asyncio.create_task(self._send(sent.call))
+            sent.task.add_done_callback(_retrieve)
+        return sent.task
 
-    async def __aenter__(self) -> Self:
-        return self
+    async def answer(self) -> R:
+        """Take the answer to the first call in the queue, or raise its error."""
+        first = self._queue[0]
+        try:
+            answer = await self._answer(first)
+        except BaseException:
+            await self.stop()
+            raise
+        self._queue.popleft()
+        return answer
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, frames: TracebackType | None
-    ) -> None:
-        """End what is on its way, and wait until it has."""
-        for task in self._going:
+    async def _answer(self, first: Sent[R]) -> R:
+        if len(self._queue) == 1 and first.task is None:
+            return await self._send(first.call)
+        self.send()
+        task = self._task(first)
+        await asyncio.wait([task])
+        return task.result()
+
+    async def drop(self) -> None:
+        """Empty the queue. Wait for the answers, so that their connections can be used again."""
+        self._unneeded = self._tasks()
+        self._queue.clear()
+        try:
+            if self._unneeded:
+                await asyncio.wait(self._unneeded)
+        except BaseException:
+            await self.stop()
+            raise
+        self._unneeded.clear()
+
+    async def stop(self) -> None:
+        """Cancel every request on its way and wait until each has ended. What was answered stays in the queue."""
+        going = [task for task in self._tasks() if not task.done()]
+        for task in going:
             task.cancel()
-        if self._going:
-            await whole(self.rest)
+        if going:
+            await wait_shielded(lambda: asyncio.wait(going), lambda: all(task.done() for task in going))
+        self._unneeded.clear()
+        for sent in self._queue:
+            if sent.task is not None and (sent.task.cancelled() or sent.task.exception() is not None):
+                sent.task = None
 
-    def _forget(self) -> None:
-        for task in self._going:
-            if not task.cancelled():
-                task.exception()  # or it would be reported as never looked at
-        self._going.clear()
+    def _tasks(self) -> "list[asyncio.Task[R]]":
+        return [*self._unneeded, *(sent.task for sent in self._queue if sent.task is not None)]
+
+    def __del__(self) -> None:
+        for task in self._tasks():
+            with suppress(RuntimeError):  # the loop is closed
+                task.get_loop().call_soon_threadsafe(task.cancel)
+
+
+def _retrieve(task: "asyncio.Task[R]") -> None:
+    """Keep an error from being logged as never retrieved: its turn may not come."""
+    if not task.cancelled():
+        task.exception()
