@@ -4,6 +4,7 @@
     ├── InvalidArgument               an argument that cannot be sent as it is; nothing was sent (also a ValueError)
     ├── ClientClosed              the client is not open: not entered yet, or closed already
     ├── WrongEventLoop            the client belongs to another event loop, or to the process before a fork
+    ├── PollTaskFailed            the task that polls for all watchers of a client has ended with an unexpected error
     ├── CallError                 one call to the server failed
     │   ├── TransportError        no whole answer came back
     │   │   ├── NotSent           nothing was sent, so nothing has happened
@@ -71,6 +72,22 @@ class ClientClosed(WorkflowAsyncError):
 
 class WrongEventLoop(WorkflowAsyncError):
     """The client was opened in another event loop, or before this process was forked."""
+
+
+class PollTaskFailed(WorkflowAsyncError):
+    """The task that polls for all watchers of a client has ended with an unexpected error, which is `__cause__`.
+
+    Most likely this is a bug of this library, or of a client or a clock of your own. The next wait or watch starts a
+    new task.
+    """
+
+    def __init__(self, kind: str) -> None:
+        super().__init__(kind)
+        self.kind = kind
+        """The type of the error."""
+
+    def __str__(self) -> str:
+        return f"polling ended with an unexpected {self.kind}: see `__cause__`, and wait or watch again to start anew"
 
 
 @frozen

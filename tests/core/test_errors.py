@@ -25,6 +25,7 @@ from workflow_async.errors import (
     ListingNotSupported,
     NotFound,
     PartlyRefused,
+    PollTaskFailed,
     RateLimited,
     ResponseMismatch,
     ResponseTooLarge,
@@ -58,6 +59,10 @@ EVERY = [
     (InvalidArgument("id", "must be a number"), "id: must be a number"),
     (ClientClosed("not open"), "not open"),
     (WrongEventLoop("another loop"), "another loop"),
+    (
+        PollTaskFailed("ValueError"),
+        "polling ended with an unexpected ValueError: see `__cause__`, and wait or watch again to start anew",
+    ),
     (CallError("odd"), "odd"),
     (TransportError("odd"), "odd"),
     (errors.NotSent("not sent"), "not sent"),

@@ -28,8 +28,8 @@ PUBLIC = {
         Started Ticket Unknown Verdict recorded
     """,
     "workflow_async.monitor": """
-        Change Event Finished Monitored OperationChange Outcome Parked Poller Reached Remedy Replaced Stalled
-        Subscription TimedOut Unobserved Until Vanished Watch WatchSpec WhenParked tick watching
+        Change Event Finished Monitored OperationChange Outcome Outcomes Parked Poller Reached Remedy Replaced
+        Stalled Subscription TimedOut Unobserved Until Vanished Watch WatchSpec WhenParked tick watching
     """,
     "workflow_async.opencast": """
         Definition DefinitionSort Event EventSort Me OpencastClient Operation OperationDefinition OperationState Start
@@ -139,7 +139,7 @@ def test_every_public_function_says_what_it_does(module: str) -> None:
 @pytest.mark.parametrize("name", CALLS)
 def test_every_call_names_its_source_or_waits(name: str) -> None:
     said = CALLS[name].__doc__ or ""
-    elsewhere = ("ait for", "ait until", "like `start`", "Close every connection")
+    elsewhere = ("ait for", "ait until", "like `start`", "Open the client", "closes every connection")
     assert "Source: " in said or any(words in said for words in elsewhere)
 
 

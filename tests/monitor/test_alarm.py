@@ -1,5 +1,7 @@
 """An alarm: when it rings, and what it leaves behind."""
 
+import asyncio
+
 import anyio
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -19,7 +21,7 @@ def rung(settings: list[tuple[int, int]]) -> list[float]:
     async def main() -> list[float]:
         rings = list[float]()
         clock = running_clock()
-        async with anyio.create_task_group() as group:
+        async with asyncio.TaskGroup() as group:
             alarm = Alarm(clock, group, lambda: rings.append(clock.now()))
             for when, at in sorted(settings):
                 await anyio.sleep(when - clock.now())
@@ -52,7 +54,7 @@ async def test_set_twice_in_one_turn_it_sleeps_once() -> None:
     async def sleep(seconds: float) -> None:
         slept.append(seconds)
 
-    async with anyio.create_task_group() as group:
+    async with asyncio.TaskGroup() as group:
         alarm = Alarm(Clock(now=lambda: 0.0, sleep=sleep), group, lambda: None)
         alarm.set(9.0)
         alarm.set(5.0)

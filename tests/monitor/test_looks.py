@@ -678,16 +678,16 @@ def test_a_glance_that_is_cut_off_does_not_count_as_a_look() -> None:
         server = Server(glances=True, workflows=running(*range(20)))
         loop = poller(server)
         slow = Poll(interval=50, ceiling=50, jitter=0)
-        leads = asyncio.create_task(waiting(loop, 0, poll=slow))
+        first = asyncio.create_task(waiting(loop, 0, poll=slow))
         await anyio.sleep(1)
-        follows = [asyncio.create_task(waiting(loop, id, poll=slow)) for id in range(1, 20)]
+        others = [asyncio.create_task(waiting(loop, id, poll=slow)) for id in range(1, 20)]
         await anyio.sleep(1)
         server.seconds = 3.0
         await anyio.sleep(50)
-        leads.cancel()
+        first.cancel()
         server.become(Phase.SUCCEEDED, *range(20))
         began = asyncio.get_running_loop().time()
-        await asyncio.gather(*follows)
+        await asyncio.gather(*others)
         assert asyncio.get_running_loop().time() - began < 15
 
     virtual.run(main())
@@ -909,13 +909,13 @@ def test_after_an_error_that_ends_everything_a_check_is_due_no_sooner_than_usual
         )
         for id in range(5):
             looks.watch(id, STEADY)
-        async with anyio.create_task_group() as group:
-            looks.begin(group)
+        async with asyncio.TaskGroup() as group:
+            looks.begin(group.create_task)
             await anyio.sleep(2)
-            looks.begin(group)
+            looks.begin(group.create_task)
             await anyio.sleep(3)
             server.blind, server.workflows = ClientClosed("closed"), {id: ClientClosed("closed") for id in range(5)}
-            looks.begin(group)
+            looks.begin(group.create_task)
         assert fatal
         assert looks.plan.alone.next is not None
         assert looks.plan.alone.next >= asyncio.get_running_loop().time() + STEADY.interval

@@ -255,7 +255,7 @@ class Simulation:
             self.place.engine.remove(run)
 
     async def churn(self, client: Any) -> None:
-        """Waits that begin and are cut off all the time, so that the lead changes hands."""
+        """Waits that begin and are cut off all the time."""
         async with anyio.create_task_group() as group:
             while True:
                 await anyio.sleep(self.chance.uniform(0, 4))

@@ -78,10 +78,44 @@ def test_what_is_dropped_is_not_told() -> None:
     assert slow.ids == {2, 3, 7}
 
 
+def test_what_was_taken_and_is_put_back_comes_before_what_has_come_since() -> None:
+    slow = subscription()
+    slow.post(change(7, None, Phase.WAITING, "a", key="7/1"))
+    slow.post(change(1, None, Phase.RUNNING))
+    first = slow.take()
+    assert first is not None
+    slow.post(change(7, Phase.WAITING, Phase.RUNNING, "b", key="7/2"))
+    slow.put_back(first)
+    one, other = taken(slow)
+    assert (one.id, one.was, one.now, one.key, other.id) == (7, None, Phase.RUNNING, "7/2", 1)
+    assert [operation.operation for operation in one.operations] == ["a", "b"]
+
+
+def test_a_stall_that_is_put_back_is_not_told_after_the_change_that_ended_it() -> None:
+    slow = subscription()
+    slow.post(stalled(7))
+    told = slow.take()
+    assert told is not None
+    slow.post(change(7, Phase.RUNNING, Phase.SUCCEEDED))
+    slow.put_back(told)
+    (one,) = taken(slow)
+    assert one.now is Phase.SUCCEEDED
+
+
+def test_what_is_put_back_after_it_was_dropped_is_not_told() -> None:
+    slow = subscription()
+    slow.post(change(7, None, Phase.RUNNING))
+    told = slow.take()
+    assert told is not None
+    slow.drop(7)
+    slow.put_back(told)
+    assert taken(slow) == []
+
+
 PHASES = st.sampled_from([Phase.WAITING, Phase.RUNNING, Phase.PARKED, Phase.SUCCEEDED])
 
 
-@given(st.lists(st.tuples(st.integers(1, 3), st.one_of(PHASES, st.just("stalled"), st.just("take")))))
+@given(st.lists(st.tuples(st.integers(1, 3), st.one_of(PHASES, st.sampled_from(["stalled", "take", "put back"])))))
 def test_however_slow_no_chain_has_a_gap_no_operation_is_lost_and_the_mail_is_short(
     posts: list[tuple[int, Any]],
 ) -> None:
@@ -91,6 +125,9 @@ def test_however_slow_no_chain_has_a_gap_no_operation_is_lost_and_the_mail_is_sh
     for n, (id, what) in enumerate(posts):
         if what == "take":
             read += [event for event in [slow.take()] if event is not None]
+        elif what == "put back":
+            if read:
+                slow.put_back(read.pop())
         elif what == "stalled":
             slow.post(stalled(id))
         else:

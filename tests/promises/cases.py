@@ -1,6 +1,7 @@
 """The cases: how each public call is made."""
 
 import asyncio
+from contextlib import aclosing
 
 from tests.promises.public_calls import CASES, LISTED, OFTEN, OPENCAST, PRESERVICA, Scene, all_of, case, one_more
 from workflow_async import batch, monitor
@@ -27,6 +28,15 @@ async def open_again(scene: Scene) -> None:
     await scene.client.aclose()
     async with scene.client:
         await one_more(scene)
+
+
+@case("open", after=one_more)
+async def opening_and_closing_by_hand(scene: Scene) -> None:
+    another = await scene.here.client().open()
+    try:
+        await one_more(Scene(scene.here, another))
+    finally:
+        await another.aclose()
 
 
 @case("aclose", before=one_more, after=open_again)
@@ -131,14 +141,21 @@ async def what_a_process_says(scene: Scene) -> None:
 # Listings
 
 
-@case("workflows.list", "Listing.__aiter__", on=LISTED, warm=True)
+@case("workflows.list", "Listing.__aiter__", "Items.__aiter__", "Items.__anext__", on=LISTED, warm=True)
 async def a_listing_of_several_pages(scene: Scene) -> None:
     await all_of(scene.client.workflows.list(page_size=2, limit=5))
 
 
-@case("Listing.pages", on=LISTED)
+@case("Listing.pages", "Pages.__aiter__", "Pages.__anext__", on=LISTED)
 async def page_by_page(scene: Scene) -> None:
     await all_of(scene.client.workflows.list(page_size=2, limit=5).pages())
+
+
+@case("Items.aclose", "Pages.aclose", on=LISTED)
+async def a_listing_that_is_left_early(scene: Scene) -> None:
+    async with aclosing(aiter(scene.client.workflows.list(page_size=2))) as items:
+        for _ in range(5):
+            await anext(items, None)
 
 
 @case("Listing.first", on=LISTED)
@@ -184,9 +201,17 @@ async def waiting_for_all(scene: Scene) -> None:
     await scene.client.workflows.wait_all([scene.running(), scene.ended(), scene.running("long")], deadline=4.0)
 
 
-@case("workflows.as_completed", warm=True)
+@case("Outcomes.aclose", warm=True)
+async def as_they_end_and_closed(scene: Scene) -> None:
+    ids = [scene.running(), scene.ended(), scene.running("long")]
+    async with aclosing(scene.client.workflows.as_completed(ids, poll=OFTEN)) as outcomes:
+        await anext(outcomes)
+
+
+@case("workflows.as_completed", "Outcomes.__aiter__", "Outcomes.__anext__", warm=True, collected=True)
 async def as_they_end(scene: Scene) -> None:
-    await all_of(scene.client.workflows.as_completed([scene.running(), scene.ended()], poll=OFTEN))
+    async for outcome in scene.client.workflows.as_completed([scene.running(), scene.ended()], poll=OFTEN):
+        assert outcome.succeeded
 
 
 @case("workflows.watch", "Watch.__aenter__", "Watch.__aexit__", "Watch.__aiter__", "Watch.__anext__")

@@ -10,13 +10,14 @@ from attrs import define, field, frozen
 
 from tests.promises.ground import Ground
 from workflow_async import Listing, OpencastClient, Poll, PreservicaClient, batch, monitor, opencast, preservica
+from workflow_async._lists.listing import Items, Pages
 from workflow_async.sandbox import Fate, Step
 
 OPENCAST, PRESERVICA = ("16",), ("preservica",)
 EITHER = (*OPENCAST, *PRESERVICA)
 LISTED = ("11", "preservica")
 """Where workflows can be listed."""
-SERVED = (Listing, monitor.Watch, batch.Run)
+SERVED = (Listing, Pages, Items, monitor.Outcomes, monitor.Watch, batch.Run)
 """What calls give instead of an answer, and what has awaitables of its own."""
 LONG = 3600.0
 
@@ -96,6 +97,8 @@ class Case:
     """Whether one client does it again and again, on connections that are there already."""
     after: Act | None = None
     """What must work afterwards, besides another call."""
+    collected: bool = False
+    """True if an iterator is left to the garbage collector, so that its watching ends some turns of the loop later."""
 
     def __str__(self) -> str:
         return ", ".join(self.names)
@@ -157,7 +160,7 @@ def _waits(function: Callable[..., Any]) -> bool:
     if inspect.iscoroutinefunction(function) or function.__name__ == "__aiter__":
         return True
     given = str(inspect.signature(function).return_annotation)
-    return any(name in given for name in ("AsyncIterator", "AsyncGenerator", "Awaitable", "Listing", "Watch[", "Run["))
+    return any(name in given for name in ("Awaitable", "Listing", "Pages[", "Outcomes[", "Watch[", "Run["))
 
 
 OFTEN = Poll(interval=1.0, ceiling=2.0, outage=30.0)

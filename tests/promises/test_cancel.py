@@ -77,6 +77,8 @@ class Sweep:
     async def _cancelled(self, scene: Scene, k: int) -> tuple[bool, list[str]]:
         here, before, served = self.here, set(threading.enumerate()), len(self.here.system.requests)
         ended = await cancelled(lambda: self.case.act(scene), k, self.way)
+        if self.case.collected:
+            await soon(lambda: not any(left(here, scene.client)))
         faults = [*ended.faults, *left(here, scene.client)]
         for thread in set(threading.enumerate()) - before:
             thread.join(PATIENCE)
@@ -107,7 +109,7 @@ def left(here: Ground, client: Any) -> Iterator[str]:
         yield f"{free} places are free"
     if (lock := getattr(transport.credential, "_lock", None)) is not None and lock.locked():
         yield "the login is locked"
-    if poller._watchers or poller._leader is not None or poller._followers:
+    if poller._watchers or poller._lists or poller._task.running:
         yield "somebody still watches"
 
 

@@ -62,7 +62,7 @@ async def test_ten_thousand_who_wait_for_one_workflow_cost_less_than_64_mib(trac
         before = in_use()
         waits = [asyncio.create_task(client.workflows.wait(id)) for _ in range(WATCHERS)]
         poller = client.workflows.poller
-        assert await soon(lambda: len(poller._followers) == WATCHERS - 1)
+        assert await soon(lambda: len(poller._watchers.get(id, ())) == WATCHERS)
         cost = in_use() - before
         for wait in waits:
             wait.cancel()

@@ -1,7 +1,9 @@
 """The public face as users write it; mypy checks this file, nobody runs it."""
 
-from collections.abc import AsyncIterator
-from datetime import UTC, datetime, timedelta
+    Outcomes,
+    Parked,
+    Reached,
+    Replaced,
 from pathlib import Path
 from typing import assert_never, assert_type
 
@@ -31,6 +33,7 @@ from workflow_async.monitor import (
     Change,
     Finished,
     Outcome,
+    Outcomes,
     Parked,
     Reached,
     Replaced,
@@ -54,6 +57,8 @@ async def clients() -> None:
         assert_type(pv, PreservicaClient)
         assert_type(from_env, PreservicaClient)
         assert_type(pv.url, str)
+    assert_type(await oc.open(), OpencastClient)
+    assert_type(await pv.open(), PreservicaClient)
     assert_type(await oc.aclose(), None)
 
 
@@ -124,7 +129,7 @@ async def opencast_waits(oc: OpencastClient) -> None:
     assert_type(await oc.workflows.wait(1603, until=lambda workflow: workflow.step == "encode"), opencast.Workflow)
     assert_type(await oc.workflows.start_and_wait("e-1", "fast", deadline=3600, poll=poll), opencast.Workflow)
     assert_type(await oc.workflows.wait_all([1603, "1604"]), tuple[Outcome[opencast.Workflow], ...])
-    assert_type(oc.workflows.as_completed(range(9)), AsyncIterator[Outcome[opencast.Workflow]])
+    assert_type(oc.workflows.as_completed(range(9)), Outcomes[opencast.Workflow])
     assert_type(oc.workflows.wake(1603), None)
 
 
@@ -199,7 +204,7 @@ async def preservica_waits(pv: PreservicaClient) -> None:
     assert_type(await pv.workflows.wait(51234, poll=Poll(interval=5)), preservica.Workflow)
     assert_type(await pv.workflows.start_and_wait("Ingest", {"a": 1}, check=True), preservica.Workflow)
     assert_type(await pv.workflows.wait_all((1, 2), deadline=60), tuple[Outcome[preservica.Workflow], ...])
-    assert_type(pv.workflows.as_completed([1, 2]), AsyncIterator[Outcome[preservica.Workflow]])
+    assert_type(pv.workflows.as_completed([1, 2]), Outcomes[preservica.Workflow])
     async with pv.workflows.watch(type="Ingest", state="Active") as changes:
         assert_type(changes, monitor.Watch[preservica.Workflow])
         async for event in changes:

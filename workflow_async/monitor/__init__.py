@@ -17,7 +17,7 @@ from workflow_async.monitor.outcomes import (
 from workflow_async.monitor.poller import Poller
 from workflow_async.monitor.spec import WatchSpec, tick
 from workflow_async.monitor.subscription import Event, Subscription
-from workflow_async.monitor.watch import Remedy, Until, Watch, WhenParked, watching
+from workflow_async.monitor.watch import Outcomes, Remedy, Until, Watch, WhenParked, watching
 
 __all__ = [
     "Change",
@@ -26,6 +26,7 @@ __all__ = [
     "Monitored",
     "OperationChange",
     "Outcome",
+    "Outcomes",
     "Parked",
     "Poller",
     "Reached",

@@ -1,5 +1,6 @@
 """What a watch of a filter adds to a watch of ids: its own list, read again and again."""
 
+import asyncio
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
@@ -9,6 +10,7 @@ from workflow_async._call import Replay
 from workflow_async._lists.listing import Listing
 from workflow_async._retry import retryable
 from workflow_async.errors import CallError, WorkflowAsyncError
+from workflow_async.monitor.looks import GRAIN, Start
 from workflow_async.monitor.pace import Outage, pause
 from workflow_async.monitor.poller import Poller
 from workflow_async.monitor.subscription import Subscription
@@ -43,14 +45,30 @@ class Discovery(Generic[W]):
     """None while the list can be read."""
     _was_read: bool = field(default=False, init=False)
     _calm: int = field(default=0, init=False)
+    _due: float = field(default=float("-inf"), init=False)
+    _request: "asyncio.Task[None] | None" = field(default=None, init=False)
+    """The last request."""
 
-    async def run(self) -> None:
-        """Read the list for ever, or until that is of no use."""
+    def begin(self, start: Start) -> float | None:
+        """Start a task that reads the list, if it is due. Return its next due time, None while it is being read."""
+        if self._request is not None and not self._request.done():
+            return None
+        if self._due > self.poller.clock.now() + GRAIN:
+            return self._due
+        self._request = start(self._run())
+        return None
+
+    def stop(self) -> None:
+        """Cancel the request on its way."""
+        if self._request is not None:
+            self._request.cancel()
+
+    async def _run(self) -> None:
         clock, poll = self.poller.clock, self.subscription.poll
-        while self.subscription.failure is None:
-            wished = await self._read()
-            seconds = self.poller.looks.slowed(poll, pause(poll, self._calm, clock.jitter()))
-            await clock.sleep(max(seconds, wished))
+        wished = await self._read()
+        seconds = self.poller.looks.slowed(poll, pause(poll, self._calm, clock.jitter()))
+        self._due = clock.now() + max(seconds, wished)
+        self.poller.stir()
 
     def leave(self, id: int, *, ended: bool) -> None:
         """Take no more of what the list shows of it; if it has ended, unless it goes on."""

@@ -1,9 +1,10 @@
 """Looking: the requests of a plan, and what becomes of their answers."""
 
-from collections.abc import Callable, Sequence
-from typing import Generic, TypeVar
+import asyncio
+import math
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Generic, TypeVar
 
-from anyio.abc import TaskGroup
 from attrs import define, field
 
 from workflow_async._call import Replay
@@ -30,6 +31,8 @@ W = TypeVar("W", bound=Workflow)
 
 GRAIN = 0.001
 """Seconds a look may be early: timers are not exact, and a loop that naps for less would spin."""
+Start = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
+"""Starts a request as a task."""
 SLOW = 5.0
 """Seconds from which on an answer says that the server is busy."""
 
@@ -42,14 +45,11 @@ class Looks(Generic[W]):
     clock: Clock
     tell: Callable[[Event[W]], None]
     stir: Callable[[], None]
-    """Called when a request is over: what is due may be another. Not for one that is cut off: so is its leader, who
-    must not be woken to begin it again."""
+    """Called when a request is over, so that what is due next is planned."""
     went_on: Callable[[], None]
     """Called instead where another has begun in its place."""
-    fail: Callable[[WorkflowAsyncError], None]
+    fail: Callable[[WorkflowAsyncError], object]
     """Called when no look can ever work again: the client is closed."""
-    draining: bool = field(default=False, init=False)
-    """Whether requests on their way are only waited for; `begin` begins anew."""
     plan: Plan = field(init=False)
     known: Knowledge[W] = field(init=False)
     _strain: Strain = field(factory=Strain, init=False)
@@ -60,6 +60,16 @@ class Looks(Generic[W]):
     def __attrs_post_init__(self) -> None:
         self.plan = Plan(lists=self.source.lists, glances=self.source.glances)
         self.known = Knowledge(self.source, self.clock, self.tell, self.plan.detailed)
+
+    def renewed(self) -> "Looks[W]":
+        """Return looks that watch nothing, and know what these know of the server and of workflows that were seen."""
+        fresh = Looks(self.source, self.clock, self.tell, self.stir, self.went_on, self.fail)
+        for id in list(self.sights):
+            self.known.forget(id)
+        fresh.known, fresh._strain, fresh._rows = self.known, self._strain, self._rows
+        fresh.known.detailed, fresh.plan.quiet_until = fresh.plan.detailed, self.plan.quiet_until
+        fresh.plan.list_from, fresh.plan.bulk_from = self.plan.list_from, self.plan.bulk_from
+        return fresh
 
     @property
     def sights(self) -> dict[int, Sight[W]]:
@@ -84,10 +94,10 @@ class Looks(Generic[W]):
             self.plan.soon(id, self.clock.now())
 
     def once_more(self, id: int) -> None:
-        """Let the next check of it be now, unless the last one failed or the server is left alone."""
+        """Check it before everything else that is due, unless its last check failed or the server is left alone."""
         quiet = self.plan.quiet(self.clock.now() + GRAIN)
         if not quiet and not self.known.over(id) and not self.sights[id].failures:
-            self.soon(id)
+            self.plan.soon(id, -math.inf)
 
     def pending(self, ids: set[int]) -> bool:
         """Whether a look at any of these is on its way, or to begin at once."""
@@ -98,29 +108,23 @@ class Looks(Generic[W]):
         self.known.forget(id)
         self.plan.remove(id)
 
-    def begin(self, group: TaskGroup) -> float | None:
-        """Begin every look that is due, in this task group; the instant the next one is, or None."""
-        self.draining = False
+    def begin(self, start: Start) -> float | None:
+        """Start every check that is due as a task. Return the instant at which the next one is due, or None."""
         now = self.clock.now()
         asks = self.plan.ask(now + GRAIN, self.sights, self._strain.factor)
         self.known.outages.plan(asks.next, now)
         if asks.sweep:
-            group.start_soon(self._sweep)
+            start(self._sweep())
         for chunk in asks.glances:
-            group.start_soon(self._glance, chunk)
+            start(self._glance(chunk))
         for id in asks.gets:
-            group.start_soon(self._gets, id, id in asks.confirms)
+            start(self._gets(id, id in asks.confirms))
         return asks.next
 
     @property
     def idle(self) -> bool:
         """Whether no request is on its way."""
         return not self.plan.flights and not self.plan.sweeping
-
-    @property
-    def behind(self) -> bool:
-        """Whether more gets are due than may be on their way."""
-        return self.plan.behind(self.clock.now() + GRAIN)
 
     @property
     def quiet_for(self) -> float:
@@ -135,7 +139,7 @@ class Looks(Generic[W]):
 
     # Requests
 
-    async def _gets(self, id: int, confirming: bool) -> None:  # noqa: FBT001 - a task group passes by position
+    async def _gets(self, id: int, confirming: bool) -> None:  # noqa: FBT001 - called with a variable
         """Get one, and as long as the server answers and more are due than may be on their way, the next in its place.
 
         Its answer is read and the next request sent without a turn of the event loop between: where many answers come
@@ -144,7 +148,7 @@ class Looks(Generic[W]):
         following: tuple[int, bool] | None = (id, confirming)
         while following is not None:
             answered = await self._get(*following)
-            following = self._following() if answered and not self.draining else None
+            following = self._following() if answered else None
         self.stir()
 
     def _following(self) -> tuple[int, bool] | None:

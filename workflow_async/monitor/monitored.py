@@ -1,6 +1,6 @@
 """What the workflows of either system can do over time: be waited for, one by one or by the thousand."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import Iterable
 from typing import Generic, TypeVar
 
 from attrs import define
@@ -9,7 +9,7 @@ from workflow_async._call import number, numbers
 from workflow_async.monitor import watch
 from workflow_async.monitor.outcomes import Outcome
 from workflow_async.monitor.poller import Poller
-from workflow_async.monitor.watch import Terms, Until, WhenParked
+from workflow_async.monitor.watch import Outcomes, Terms, Until, WhenParked
 from workflow_async.phase import Workflow
 from workflow_async.settings import Poll
 
@@ -83,13 +83,16 @@ class Monitored(Generic[W]):
         deadline: float | None = None,
         poll: Poll = Poll(),
         parked: WhenParked = "wait",
-    ) -> AsyncIterator[Outcome[W]]:
-        """Wait for all of them, and take each `Outcome` as it comes: `async for outcome in …`.
+    ) -> Outcomes[W]:
+        """Wait for all of them, and return each `Outcome` as it comes: `async for outcome in …`.
+
+        A step that is cancelled loses nothing: `asyncio.timeout` around `anext` works. To stop early, leave the loop.
+        `aclose()` waits until no request is left, too.
 
         Args: as for `wait`.
         """
         terms = Terms[W](deadline=deadline, poll=poll, parked=parked)
-        return watch.as_completed(self.poller, numbers("workflow_ids", workflow_ids), terms)
+        return Outcomes(self.poller, terms, numbers("workflow_ids", workflow_ids))
 
     def wake(self, workflow_id: int | str) -> None:
         """Look at a watched workflow as soon as possible: a hint from outside, which can never set a state."""

@@ -184,10 +184,6 @@ class Plan:
         self.flights += 1
         return id, confirms
 
-    def behind(self, now: float) -> bool:
-        """Whether more are due than may be on their way."""
-        return self.flights >= AT_ONCE and self._is_due(now)
-
     def quiet(self, now: float) -> bool:
         """True while the server is left alone because it has asked for that."""
         return now < self.quiet_until

@@ -1,21 +1,16 @@
-"""The one poll loop of a client, however many watchers it has.
+"""The watchers of a client, for all of which one task polls."""
 
-No task runs in the background: of the watchers that wait, one leads and looks for all of them; when it has what it came
-for, or is cancelled, another takes over.
-"""
-
-import heapq
 from collections.abc import Callable, Iterable
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
-import anyio
 from attrs import define, field
 
 from workflow_async.errors import ClientClosed, WorkflowAsyncError
-from workflow_async.monitor.alarm import Alarm
-from workflow_async.monitor.looks import GRAIN, Looks
+from workflow_async.monitor.deadlines import Deadlines
+from workflow_async.monitor.looks import Looks, Start
 from workflow_async.monitor.outcomes import Change
 from workflow_async.monitor.pauses import Pause
+from workflow_async.monitor.poll_task import PollTask
 from workflow_async.monitor.sight import Sight, operation_changes
 from workflow_async.monitor.source import Source
 from workflow_async.monitor.subscription import Event, Subscription
@@ -24,54 +19,69 @@ from workflow_async.settings import Clock
 
 W = TypeVar("W", bound=Workflow)
 
-DRAIN = 1.0
-"""Seconds that a leader which is served gives to the gets on their way, and a deadline to its last look."""
-LINGER = 0.5
-"""Seconds that a leader which is served goes on while more is due than can begin: the next has to begin anew."""
 LAST_LOOKS = 64
-"""Workflows that are looked at once more at a deadline; where more are left, none is."""
-DEADLINES = 64
-"""Deadlines of watchers that have gone, before they are thrown out."""
+"""Workflows that are checked once more at a deadline. A watcher with more of them gets no last check."""
+
+
+class WatchedList(Protocol):
+    """A list that the poll task reads again and again for one watcher."""
+
+    def begin(self, start: Start) -> float | None:
+        """Start a task that reads the list, if it is due. Return its next due time, None while it is being read."""
+
+    def stop(self) -> None:
+        """Cancel the request on its way."""
 
 
 @define(eq=False)
 class Poller(Generic[W]):
-    """Watchers and what they watch; the looking itself is done by `Looks`."""
+    """The watchers of one client, and the one task that polls for all of them.
+
+    The task starts with the first watcher and ends with the last one. It runs in an empty context. Watchers only wait
+    for their queue, so cancelling a watcher cancels no request of another one.
+    """
 
     source: Source[W]
     clock: Clock
     check: Callable[[], None] = lambda: None
     """Raises where the client cannot be used."""
     looks: Looks[W] = field(init=False)
-    _watchers: dict[int, dict[Subscription[W], None]] = field(factory=dict, init=False)
-    _deadlines: list[tuple[float, int, Subscription[W]]] = field(factory=list, init=False)
-    _crowded: int = field(default=DEADLINES, init=False)
-    _expiring: dict[Subscription[W], None] = field(factory=dict, init=False)
-    _followers: dict[Subscription[W], None] = field(factory=dict, init=False)
-    _leader: Subscription[W] | None = field(default=None, init=False)
-    _ends: float | None = field(default=None, init=False)
-    """When the leader, which is served, leaves at the latest."""
-    _stirred: anyio.Event | None = field(default=None, init=False)
+    _watchers: dict[int, dict[Subscription[W], None]] = field(init=False)
+    _lists: dict[Subscription[W], WatchedList] = field(init=False)
+    _deadlines: Deadlines[W] = field(init=False)
+    _task: PollTask = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.looks = Looks(self.source, self.clock, self._tell, self._stir, self._went_on, self._fail)
+        self.looks = Looks(self.source, self.clock, self._tell, self.stir, self._went_on, self._fail)
+        self._begin()
+
+    def _begin(self) -> None:
+        """Watch nothing, with a new task."""
+        self._task = PollTask(self.clock, self._watches, self._send, self._fail)
+        self._forget()
+
+    def _forget(self) -> None:
+        """Watch nothing, with a new plan."""
+        self._watchers, self._lists, self._deadlines = {}, {}, Deadlines(self.clock, self.stir)
+        self.looks = self.looks.renewed()
+
+    # Watchers
 
     def join(self, subscription: Subscription[W], ids: Iterable[int]) -> None:
-        """Watch these for a subscription; what is known of them already is told at once."""
+        """Watch these workflows for a subscription. What is known of them already is queued at once."""
         self.check()
-        if subscription.deadline is not None and not subscription.ids:
-            self._note(subscription.deadline, subscription)
+        subscription.check()
+        if not subscription.ids:
+            self._deadlines.add(subscription)
         for workflow_id in ids:
             if workflow_id not in subscription.ids:
                 self._join(subscription, workflow_id)
-        self._stir()
+        self._task.start()
 
-    def _note(self, deadline: float, subscription: Subscription[W]) -> None:
-        if len(self._deadlines) >= self._crowded:
-            self._deadlines = [noted for noted in self._deadlines if noted[2].ids]
-            heapq.heapify(self._deadlines)
-            self._crowded = DEADLINES + 2 * len(self._deadlines)
-        heapq.heappush(self._deadlines, (deadline, id(subscription), subscription))
+    def join_list(self, subscription: Subscription[W], watched: WatchedList) -> None:
+        """Read a list for a subscription, from now until it leaves."""
+        self._lists[subscription] = watched
+        self._task.start()
 
     def _join(self, subscription: Subscription[W], workflow_id: int) -> None:
         subscription.ids.add(workflow_id)
@@ -86,7 +96,7 @@ class Poller(Generic[W]):
             self._introduce(subscription, sight, sight.workflow)
 
     def _introduce(self, subscription: Subscription[W], sight: Sight[W], workflow: W) -> None:
-        """Tell one who has just come what is known already; with operations, if it is known with them."""
+        """Queue what is known already. If that is not enough, check the workflow now instead."""
         unclear = self.looks.known.answered.unclear(workflow)
         if unclear or (subscription.detailed and not self.source.whole(workflow)):
             self.looks.soon(sight.id)
@@ -103,33 +113,58 @@ class Poller(Generic[W]):
         )
 
     def show(self, subscription: Subscription[W], workflow: W, asked: float) -> None:
-        """Watch a workflow that a subscription's own list, asked for then, shows, for as long as it does."""
+        """Take a row of a subscription's own list, and watch its workflow as long as the list shows it.
+
+        `asked` is the instant at which the list was asked for.
+        """
         if workflow.id not in subscription.ids:
             self.join(subscription, [workflow.id])
         self.looks.shown(workflow, asked)
-        self._stir()
+        self.stir()
 
     def leave(self, subscription: Subscription[W], ids: Iterable[int] | None = None) -> None:
-        """Stop watching these, or everything, for a subscription; what nobody watches any more is forgotten."""
+        """Stop watching these workflows for a subscription, or everything. Forget what nothing else watches."""
         gone = subscription.ids if ids is None else subscription.ids & set(ids)
         for workflow_id in list(gone):
             subscription.drop(workflow_id)
-            watchers = self._watchers[workflow_id]
-            del watchers[subscription]
-            if watchers:
-                self.looks.resume(workflow_id)
-            else:
-                del self._watchers[workflow_id]
-                self.looks.forget(workflow_id)
+            self._unwatch(subscription, workflow_id)
+        if ids is None:
+            self._stop_list(subscription)
         if not subscription.ids:
-            self._expiring.pop(subscription, None)
-            subscription.ring()
-            self._stir()
+            self._deadlines.drop(subscription)
+            subscription.wake()
+        self._left()
+
+    def _unwatch(self, subscription: Subscription[W], workflow_id: int) -> None:
+        watchers = self._watchers.get(workflow_id, {})
+        if subscription not in watchers:  # it has failed, which has ended its watching
+            return
+        del watchers[subscription]
+        if watchers:
+            self.looks.resume(workflow_id)
+            self.stir()
+        else:
+            del self._watchers[workflow_id]
+            self.looks.forget(workflow_id)
+
+    def _stop_list(self, subscription: Subscription[W]) -> None:
+        watched = self._lists.pop(subscription, None)
+        if watched is not None:
+            watched.stop()
 
     def give_up(self, subscription: Subscription[W], error: WorkflowAsyncError) -> None:
-        """Let a subscription end with an error."""
+        """End a subscription with an error."""
         subscription.fail(error)
-        self._stir()
+        for workflow_id in subscription.ids:
+            self._unwatch(subscription, workflow_id)
+        self._stop_list(subscription)
+        self._left()
+
+    def _left(self) -> None:
+        """Have the poll task end if that was the last watcher."""
+        if not self._watches():
+            self._deadlines.stop_timer()
+            self.stir()
 
     def answer(self, workflow_id: int, pause: Pause) -> None:
         """Report this pause of a workflow no more: a resume has answered it."""
@@ -144,124 +179,80 @@ class Poller(Generic[W]):
         """Return True if an event only reports a pause that has been answered since."""
         return isinstance(event, Change) and not event.operations and self.looks.known.answered.covers(event.workflow)
 
-    def wake(self, workflow_id: int) -> None:
-        """Look at a workflow as soon as possible; says nothing about how it does."""
-        self.looks.soon(workflow_id)
-        self._stir()
-
     def exists(self, workflow_id: int, workflow: W | None = None) -> None:
         """Remember that a start was answered with this workflow, so that a 404 right after it is not believed."""
         self.looks.known.exists(workflow_id, workflow)
 
+    def wake(self, workflow_id: int) -> None:
+        """Check a workflow as soon as possible. This says nothing about its state."""
+        self.looks.soon(workflow_id)
+        self.stir()
+
     async def follow(self, subscription: Subscription[W]) -> None:
-        """Wait until the subscription is ready, and look for everybody meanwhile if nobody else does."""
-        self.check()
-        try:
-            while not subscription.ready:
-                if self._leader is None:
-                    await self._lead(subscription)
-                else:
-                    await self._be_led(subscription)
-        finally:
-            if self._leader is None:
-                self._hand_over()
-        if subscription.failure is not None:
-            raise subscription.failure.with_traceback(None)  # others raise it too
+        """Wait until the subscription is ready. Raise what has ended it."""
+        if subscription.failure is None:
+            self.check()
+        await subscription.wait()
+        subscription.check()
 
-    async def _be_led(self, subscription: Subscription[W]) -> None:
-        self._followers[subscription] = None
-        try:
-            await subscription.rung()
-        finally:
-            del self._followers[subscription]
+    async def settled(self) -> None:
+        """Wait until no request is left, if nothing is watched. A cancellation meanwhile is raised afterwards."""
+        await self._task.settled()
 
-    async def _lead(self, subscription: Subscription[W]) -> None:
-        self._leader, self._ends = subscription, None
-        try:
-            async with anyio.create_task_group() as group:
-                alarm = Alarm(self.clock, group, self._stir)
-                while not self._may_end(subscription):
-                    self._stirred = anyio.Event()
-                    alarm.set(self._wake_at(self.looks.begin(group)))
-                    await self._stirred.wait()
-                    self._expire()
-                await self._drain()
-                group.cancel_scope.cancel()
-        finally:
-            self._leader = self._stirred = None
+    # What the poll task does
 
-    def _may_end(self, subscription: Subscription[W]) -> bool:
-        """Whether a leader is served and may leave: the list is read whole, and nothing is due that cannot begin."""
-        if not subscription.ready:
-            return False
-        if self._ends is None:
-            self._ends = self.clock.now() + LINGER
-        return not self.looks.plan.sweeping and (self._late or not self.looks.behind)
+    def _watches(self) -> bool:
+        return bool(self._watchers or self._lists)
 
-    @property
-    def _late(self) -> bool:
-        """Whether a leader that is served has gone on for long enough."""
-        return self._ends is not None and self._ends <= self.clock.now() + GRAIN
+    def _send(self, start: Start) -> float:
+        """Start every request that is due. Return the instant at which to do so again."""
+        self._expire()
+        lists = [watched.begin(start) for watched in self._lists.values()]
+        next_look = self.looks.begin(start)
+        self._deadlines.start_timer()
+        instants = (next_look, self._deadlines.next if self.looks.idle else None, *lists)
+        return min((instant for instant in instants if instant is not None), default=float("inf"))
 
-    async def _drain(self) -> None:
-        """Let the gets on their way be answered, for a moment: the next leader would have to ask again."""
-        self.looks.draining = True
-        with anyio.move_on_after(DRAIN):
-            while not self.looks.idle:
-                self._stirred = anyio.Event()
-                await self._stirred.wait()
-
-    def _hand_over(self) -> None:
-        """Wake one of those who wait, to take the lead."""
-        for follower in reversed(self._followers):  # most likely the one that stays longest
-            follower.ring()
-            return
-
-    def _wake_at(self, look_at: float | None) -> float:
-        """The instant of the next look, or when else time is up; a deadline can wait for the looks on their way."""
-        ends = (look_at, None if self._late else self._ends, self._next_deadline() if self.looks.idle else None)
-        return min((at for at in ends if at is not None), default=float("inf"))
-
-    def _next_deadline(self) -> float | None:
-        while self._deadlines and not self._deadlines[0][2].ids:
-            heapq.heappop(self._deadlines)
-        return self._deadlines[0][0] if self._deadlines else None
+    def stir(self) -> None:
+        """Have the poll task plan again."""
+        self._task.wake()
 
     def _expire(self) -> None:
-        """Take a last look for those whose deadline has come, and let them know when it is over."""
-        now = self.clock.now() + GRAIN
-        while self._deadlines and self._deadlines[0][0] <= now:
-            subscription = heapq.heappop(self._deadlines)[2]
-            self._expiring[subscription] = None
+        """Check the workflows of each watcher whose deadline has passed once more, and end it after that."""
+        for subscription in self._deadlines.passed():
             for workflow_id in subscription.ids if len(subscription.ids) <= LAST_LOOKS else ():
                 self.looks.once_more(workflow_id)
-        for subscription in [late for late in self._expiring if not self.looks.pending(late.ids)]:
-            del self._expiring[subscription]
-            subscription.expire()
-
-    def _stir(self) -> None:
-        if self._stirred is not None:
-            self._stirred.set()
+        self._deadlines.expire(self.looks.pending)
 
     def _went_on(self) -> None:
-        """A request has taken the place of another: the leader's business only if somebody's time is up."""
-        deadline = self._next_deadline()
-        if self._expiring or (deadline is not None and deadline <= self.clock.now() + GRAIN):
-            self._stir()
+        """Wake the task after a request that was replaced by the next one, if a last check may be over."""
+        if self._deadlines.checking:
+            self.stir()
+
+    # What watchers get
 
     def _tell(self, event: Event[W]) -> None:
-        if self._leader is not None and not self._leader.ready:
-            self._stir()
         for subscription in self._watchers.get(event.id, ()):
             subscription.post(event)
 
-    def close(self) -> None:
-        """The client is closing: every watcher is told at once."""
-        self._fail(ClientClosed("the client was closed while this was watched"))
+    def _fail(self, error: WorkflowAsyncError) -> bool:
+        """End every watcher with this error and forget everything. Return False if there was no watcher."""
+        subscriptions = {subscription: None for watchers in self._watchers.values() for subscription in watchers}
+        subscriptions |= dict.fromkeys(self._lists)
+        self._deadlines.stop_timer()
+        self._forget()
+        for subscription in subscriptions:
+            subscription.fail(error)
+        self._task.interrupt()
+        return bool(subscriptions)
 
-    def _fail(self, error: WorkflowAsyncError) -> None:
-        """Nothing can be watched any more: every watcher gets the error."""
-        for watchers in self._watchers.values():
-            for subscription in watchers:
-                subscription.fail(error)
-        self._stir()
+    def open(self) -> None:
+        """Forget the watchers of another event loop, which was closed before they left."""
+        if self._task.abandoned:
+            self._begin()
+
+    async def aclose(self) -> None:
+        """End every watcher with `ClientClosed`, and wait until the poll task has ended."""
+        self.open()
+        self._fail(ClientClosed("the client was closed while this was watched"))
+        await self._task.settled()

@@ -1,10 +1,12 @@
-"""What one watcher waits for, and what has been seen for it and not been taken yet."""
+"""What one watcher waits for, and its queue of events."""
 
+import asyncio
+import copy
 from collections import OrderedDict
 from datetime import timedelta
+from functools import reduce
 from typing import Generic, TypeVar
 
-import anyio
 from attrs import define, evolve, field
 
 from workflow_async.errors import WorkflowAsyncError
@@ -13,6 +15,7 @@ from workflow_async.phase import Workflow
 from workflow_async.settings import Poll
 
 W = TypeVar("W", bound=Workflow)
+E = TypeVar("E", bound=WorkflowAsyncError)
 
 Event = Change[W] | Stalled[W] | Vanished[W] | Unobserved[W] | Replaced[W]
 
@@ -37,7 +40,8 @@ class Subscription(Generic[W]):
     failure: WorkflowAsyncError | None = field(default=None, init=False)
     _mail: OrderedDict[int, list[Event[W]]] | None = field(default=None, init=False)
     """None until there is some; a dict that is emptied from its beginning takes ever longer to find it."""
-    _bell: anyio.Event | None = field(default=None, init=False)
+    _wakeup: asyncio.Event | None = field(default=None, init=False)
+    """Set when there is something to do. None while no reader waits."""
 
     @property
     def detailed(self) -> bool:
@@ -51,14 +55,23 @@ class Subscription(Generic[W]):
         return bool(self._mail) or self.expired or done or self.failure is not None
 
     def post(self, event: Event[W]) -> None:
-        """Put an event into the mailbox."""
+        """Put an event into the queue."""
         if self._mail is None:
             self._mail = OrderedDict()
         self._mail[event.id] = stacked(self._mail.get(event.id, []), event)
-        self.ring()
+        self.wake()
+
+    def put_back(self, event: Event[W]) -> None:
+        """Put an event that was taken back into the queue, before everything that came after it."""
+        if event.id not in self.ids:  # dropped since then
+            return
+        self._mail = OrderedDict() if self._mail is None else self._mail
+        self._mail[event.id] = reduce(stacked, [event, *self._mail.get(event.id, [])], [])
+        self._mail.move_to_end(event.id, last=False)
+        self.wake()
 
     def take(self) -> Event[W] | None:
-        """Take the oldest event out, or None."""
+        """Take the oldest event out of the queue. Return None if the queue is empty."""
         if not self._mail:
             return None
         id, (event, *rest) = next(iter(self._mail.items()))
@@ -71,27 +84,32 @@ class Subscription(Generic[W]):
         return event
 
     def expire(self) -> None:
-        """The deadline has passed."""
+        """Note that the deadline has passed."""
         self.expired = True
-        self.ring()
+        self.wake()
 
     def fail(self, error: WorkflowAsyncError) -> None:
-        """Nothing can be watched any more."""
+        """Note the error that ends this watcher."""
         self.failure = error
-        self.ring()
+        self.wake()
 
-    def ring(self) -> None:
-        """Wake the watcher, to take its mail or to take the lead."""
-        if self._bell is not None:
-            self._bell.set()
+    def check(self) -> None:
+        """Raise the error that has ended this watcher, if one has."""
+        if self.failure is not None:
+            raise fresh(self.failure)
 
-    async def rung(self) -> None:
-        """Wait for the bell."""
-        self._bell = anyio.Event()
-        try:
-            await self._bell.wait()
-        finally:
-            self._bell = None
+    def wake(self) -> None:
+        """Wake every reader that waits."""
+        if self._wakeup is not None:
+            self._wakeup.set()
+            self._wakeup = None
+
+    async def wait(self) -> None:
+        """Wait until there is something for the watcher to do."""
+        while not self.ready:
+            if self._wakeup is None:
+                self._wakeup = asyncio.Event()
+            await self._wakeup.wait()
 
     def drop(self, id: int) -> None:
         """Want nothing of it any more, and throw away what has been seen of it."""
@@ -112,3 +130,10 @@ def stacked(waiting: list[Event[W]], event: Event[W]) -> list[Event[W]]:
         first = changes.pop()
         event = evolve(event, was=first.was, operations=first.operations + event.operations)
     return [*changes, event]
+
+
+def fresh(error: E) -> E:
+    """Return a copy of an error that is raised by several watchers, each with a traceback and a context of its own."""
+    own = copy.copy(error)
+    own.__cause__ = error.__cause__
+    return own

@@ -1,12 +1,12 @@
 """What users do with a poller: wait for one, wait for all, take them as they end, watch them change."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Sequence
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable, Sequence
+from contextlib import aclosing, suppress
 from datetime import timedelta
 from types import TracebackType
 from typing import Generic, Literal, Self, TypeVar
 
-import anyio
-from anyio.abc import TaskGroup
 from attrs import define, field, frozen
 
 from workflow_async._call import number, numbers
@@ -31,8 +31,8 @@ from workflow_async.monitor.outcomes import (
     Unobserved,
     Vanished,
 )
-from workflow_async.monitor.poller import DRAIN, Poller
-from workflow_async.monitor.subscription import Event, Subscription
+from workflow_async.monitor.poller import Poller
+from workflow_async.monitor.subscription import Event, Subscription, fresh
 from workflow_async.phase import Phase, Workflow
 from workflow_async.settings import Poll, check_poll, positive_number
 
@@ -78,85 +78,86 @@ class Terms(Generic[W]):
 
 @define(eq=False)
 class Outcomes(Generic[W]):
-    """One outcome for each of some workflows, as they come; `TimedOut` for those that the deadline leaves over."""
+    """One outcome for each of some workflows, in the order in which they come: `async for outcome in …`.
+
+    Watching begins with the first step. A step that is cancelled loses nothing: the next one goes on. Watching ends
+    with the last outcome, with `aclose()`, or when nothing refers to this object any more.
+    """
 
     poller: Poller[W]
     terms: Terms[W]
-    _subscription: Subscription[W] = field(init=False)
-    _real_end: float | None = field(default=None, init=False)
+    _ids: Iterable[int] = ()
+    _subscription: Subscription[W] | None = field(default=None, init=False)
+    _loop: asyncio.AbstractEventLoop | None = field(default=None, init=False)
+    """The event loop in which there is something to leave, None if there is not."""
 
-    def begin(self, ids: Iterable[int]) -> Self:
-        """Watch these from here on, until `end`."""
-        deadline = self.terms.deadline
-        self._subscription = Subscription(
-            self.terms.poll,
-            operations=self.terms.until is not None,
-            deadline=None if deadline is None else self.poller.clock.now() + deadline,
-        )
-        self._real_end = None if deadline is None else anyio.current_time() + deadline + DRAIN
-        self.poller.join(self._subscription, ids)
+    def __aiter__(self) -> Self:
         return self
 
-    def end(self) -> None:
-        """Watch no more."""
-        self.poller.leave(self._subscription)
+    async def __anext__(self) -> Outcome[W]:
+        """Return the next outcome. Raise what has ended the watching."""
+        subscription = self._subscription or self._begin()
+        try:
+            while subscription.ids:
+                outcome = self._next_outcome(subscription)
+                if outcome is not None:
+                    self.poller.leave(subscription, [outcome.id])
+                    return outcome
+                await self.poller.follow(subscription)
+            await self.aclose()
+        except asyncio.CancelledError:
+            del self  # a task that was cancelled keeps the frames of its error, which would keep this watching
+            raise
+        raise StopAsyncIteration
 
-    async def next(self) -> Outcome[W] | None:
-        """The next outcome, or None when there is none left."""
-        mine = self._subscription
-        while mine.ids:
-            event = mine.take()
-            outcome: Outcome[W] | None = None
-            if event is not None:
-                outcome = None if self.poller.stale(event) else self.terms.outcome(event)
-            elif mine.expired:
-                outcome = self._late()
+    async def aclose(self) -> None:
+        """Watch no more, and wait until no request of it is left."""
+        self._ids, self._loop = (), None
+        if self._subscription is not None:
+            self.poller.leave(self._subscription)
+            await self.poller.settled()
+
+    def __del__(self) -> None:
+        if self._loop is not None and self._subscription is not None:
+            with suppress(RuntimeError):  # the loop is closed
+                self._loop.call_soon_threadsafe(self.poller.leave, self._subscription)
+
+    def _begin(self) -> Subscription[W]:
+        timeout = self.terms.deadline
+        subscription = Subscription[W](
+            self.terms.poll,
+            operations=self.terms.until is not None,
+            deadline=None if timeout is None else self.poller.clock.now() + timeout,
+        )
+        self.poller.join(subscription, self._ids)
+        self._subscription, self._loop = subscription, asyncio.get_running_loop()
+        return subscription
+
+    def _next_outcome(self, subscription: Subscription[W]) -> Outcome[W] | None:
+        """Return an outcome that is there already, or None."""
+        while (event := subscription.take()) is not None:
+            outcome = None if self.poller.stale(event) else self.terms.outcome(event)
             if outcome is not None:
-                self.poller.leave(mine, [outcome.id])
                 return outcome
-            if event is None:
-                await self._follow()
-        return None
+        return self._timed_out(subscription.ids) if subscription.expired else None
 
-    def _late(self) -> TimedOut[W]:
-        ids = self._subscription.ids
-        ids.add(id := ids.pop())  # a set that is emptied by its first takes ever longer to find that
-        return TimedOut(id=id, workflow=self.poller.looks.sights[id].workflow)
-
-    async def _follow(self) -> None:
-        """Wait for news; the event loop's own clock bounds it too, in case a look hangs past the deadline."""
-        if self._real_end is None:
-            await self.poller.follow(self._subscription)
-            return
-        with anyio.CancelScope(deadline=self._real_end) as late:
-            await self.poller.follow(self._subscription)
-        if late.cancelled_caught:
-            self._subscription.expire()
-
-
-async def as_completed(poller: Poller[W], ids: Iterable[int], terms: Terms[W]) -> AsyncIterator[Outcome[W]]:
-    """Outcomes as they come."""
-    outcomes = Outcomes(poller, terms).begin(ids)
-    try:
-        while (outcome := await outcomes.next()) is not None:
-            yield outcome
-    finally:
-        outcomes.end()
+    def _timed_out(self, ids: set[int]) -> TimedOut[W]:
+        ids.add(id := ids.pop())  # next(iter(ids)) becomes O(n) on a set that is emptied from the front
+        sight = self.poller.looks.sights.get(id)
+        return TimedOut(id=id, workflow=None if sight is None else sight.workflow)
 
 
 async def wait_all(poller: Poller[W], ids: Sequence[int], terms: Terms[W]) -> tuple[Outcome[W], ...]:
-    """The outcomes of all, in the order of the ids."""
-    found = {outcome.id: outcome async for outcome in as_completed(poller, ids, terms)}
+    """Return the outcomes of all, in the order of the ids."""
+    async with aclosing(Outcomes(poller, terms, ids)) as outcomes:
+        found = {outcome.id: outcome async for outcome in outcomes}
     return tuple(found[id] for id in ids)
 
 
 async def wait(poller: Poller[W], id: int, terms: Terms[W], *, check: bool) -> W:
-    """The record of one workflow at its end; see `Workflows.wait` of either system."""
-    outcomes = Outcomes(poller, terms).begin([id])
-    try:
-        outcome = await outcomes.next()
-    finally:
-        outcomes.end()
+    """Return the record of one workflow at its end; see `Workflows.wait` of either system."""
+    async with aclosing(Outcomes(poller, terms, [id])) as outcomes:
+        outcome = await anext(outcomes)
     match outcome:
         case Parked() if terms.parked == "raise":
             raise WorkflowParked(outcome.workflow)
@@ -165,11 +166,11 @@ async def wait(poller: Poller[W], id: int, terms: Terms[W], *, check: bool) -> W
         case Finished() | Reached() | Parked():
             return outcome.workflow
         case Vanished() | Unobserved():
-            raise outcome.error.with_traceback(None)  # others raise it too
+            raise fresh(outcome.error)
         case Replaced():
             raise WorkflowReplaced(id, outcome.workflow, outcome.found)
         case _:
-            raise WaitTimeout(id, terms.deadline or 0.0, outcome.workflow if outcome is not None else None)
+            raise WaitTimeout(id, terms.deadline or 0.0, outcome.workflow)
 
 
 @define(eq=False)
@@ -185,7 +186,7 @@ class Watch(Generic[W]):
     _ids: tuple[int, ...] = ()
     _discovery: Discovery[W] | None = None
     _remedy: Remedy[W] | None = None
-    _group: TaskGroup | None = field(default=None, init=False)
+    _entered: bool = field(default=False, init=False)
 
     @property
     def ids(self) -> frozenset[int]:
@@ -211,24 +212,25 @@ class Watch(Generic[W]):
     async def __aenter__(self) -> Self:
         self.poller.join(self.subscription, self._ids)
         if self._discovery is not None:
-            self._group = await anyio.create_task_group().__aenter__()
-            self._group.start_soon(self._discovery.run)
+            self.subscription.open_ended = True
+            self.poller.join_list(self.subscription, self._discovery)
+        self._entered = True
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        try:
-            if self._group is not None:
-                self._group.cancel_scope.cancel()
-                await self._group.__aexit__(None, None, None)
-        finally:
-            self.poller.leave(self.subscription)
+        self.subscription.open_ended = False
+        self.poller.leave(self.subscription)
+        await self.poller.settled()
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Event[W]:
+        """Return the next event. Raise what has ended the watch. A cancelled step loses nothing."""
+        if not self._entered:
+            raise InvalidArgument("watch", "must be entered with `async with` before it is iterated")
         while True:
             event = self.subscription.take()
             if event is not None:
@@ -237,7 +239,7 @@ class Watch(Generic[W]):
                 event = await self._remedied(event)
                 self._leave_if_over(event)
                 return event
-            if not self.subscription.ids and self._discovery is None:
+            if not self.subscription.ids and not self.subscription.open_ended:
                 raise StopAsyncIteration
             await self.poller.follow(self.subscription)
 
@@ -247,7 +249,7 @@ class Watch(Generic[W]):
         try:
             return await self._remedy(event)
         except BaseException:
-            self.subscription.post(event)  # given up before it was told, it waits for the next reader
+            self.subscription.put_back(event)  # the next step returns it
             raise
 
     def _leave_if_over(self, event: Event[W]) -> None:

@@ -158,7 +158,7 @@ class PreservicaClient:
 
     async def aclose(self) -> None:
         """Close every connection; calls, waits and watches raise `ClientClosed` from here on."""
-        self.workflows.poller.close()
+        await self.workflows.poller.aclose()
         await self._transport.aclose()
 
     async def __aenter__(self) -> Self:
