@@ -1,9 +1,6 @@
 """The public face as users write it; mypy checks this file, nobody runs it."""
 
-    Outcomes,
-    Parked,
-    Reached,
-    Replaced,
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import assert_never, assert_type
 

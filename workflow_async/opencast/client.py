@@ -98,14 +98,32 @@ class OpencastClient:
         """Whom it talks to: the base URL."""
         return self._transport.origin.base
 
+    async def open(self) -> Self:
+        """Open the client for the running event loop, and return it: for containers that cannot use `async with`.
+
+        Openings are counted, those by `async with` too: each needs an `aclose()` of its own, in whatever task.
+
+        Raises:
+            WrongEventLoop: the client is open in another event loop.
+        """
+        self._transport.open()
+        self.workflows.poller.open()
+        return self
+
     async def aclose(self) -> None:
-        """Close every connection; calls, waits and watches raise `ClientClosed` from here on."""
-        await self.workflows.poller.aclose()
-        await self._transport.aclose()
+        """Undo one `open()`. The last one closes every connection.
+
+        Calls, waits and watches raise `ClientClosed` from then on. Closing a client that is not open does nothing.
+
+        Raises:
+            WrongEventLoop: the client is open in another event loop.
+        """
+        if self._transport.binding.leave():
+            await self.workflows.poller.aclose()
+            await self._transport.exchange.aclose()
 
     async def __aenter__(self) -> Self:
-        self._transport.open()
-        return self
+        return await self.open()
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
