@@ -28,7 +28,7 @@ class Gate:
 
         def over() -> None:
             stir()
-            asyncio.get_running_loop().call_soon(self._look)  # once whoever leads has begun what is due now
+            asyncio.get_running_loop().call_soon(self._look)  # once the poll task has started what is due now
 
         looks.stir = over
 

@@ -67,7 +67,7 @@ async def tick(meter: Meter, system: str, url: str, count: int, changed: int = 0
 
 
 def _apart(count: int, changed: int) -> list[int]:
-    """Ids from all over the list, never the first, whose wait leads."""
+    """Ids from all over the list."""
     return [FIRST + (place + 1) * (count // (changed + 1)) for place in range(changed)]
 
 
@@ -93,17 +93,6 @@ async def first_looks(meter: Meter, url: str, count: int, latency: float, connec
                 for _ in range(count):
                     await anext(changes)
         meter.note(requests=len(asked(url)))
-
-
-async def leading(meter: Meter, system: str, url: str, count: int, changed: int) -> None:
-    """A tick in which the oldest waits end, among them the one that looks for all others."""
-    told(url, f"world?count={count}")
-    async with watching(system, url, ids(count)) as on:
-        asked(url)
-        told(url, "finish?ids=" + ",".join(map(str, ids(changed))))
-        with meter.measuring():
-            await on.gate.pass_on()
-        meter.note(ended=on.over, requests=len(asked(url)))
 
 
 async def real(meter: Meter, system: str, url: str, count: int) -> None:
@@ -172,7 +161,7 @@ async def memory(meter: Meter, system: str, url: str, count: int) -> None:
 
 
 async def watched(meter: Meter, system: str, url: str, count: int, lists: int) -> None:
-    """Bytes that one watch of so many holds for each above its record, seen by the list or by gets."""
+    """Bytes that a watch holds for each id above its record, between requests, seen by the list or by gets."""
     tracemalloc.start()
     record = await _record(system, url, count)
     told(url, f"world?count={count}&lists={lists}&glances=0")
@@ -180,6 +169,8 @@ async def watched(meter: Meter, system: str, url: str, count: int, lists: int) -
     async with client(system, url) as one, one.workflows.watch(ids(count)) as changes:
         for _ in range(count):
             await anext(changes)
+        while not one.workflows.poller.looks.idle:  # noqa: ASYNC110 - nothing tells when requests are over
+            await asyncio.sleep(0.01)
         meter.note(watched=(_traced() - start) / count - record)
 
 

@@ -29,7 +29,6 @@ def _ticks(bench: Bench, system: str, url: str) -> Iterator[Line]:
     jobs = {
         "tick": Job("watching.tick", options | {"ticks": 2}),
         "changed": Job("watching.tick", options | {"ticks": 2, "changed": CHANGED}),
-        "leader": Job("watching.leading", options | {"changed": CHANGED}),
         "each": Job("watching.get_each", options),
         "floor": Job("floor.pages", options, peer=True),
     }
@@ -42,7 +41,6 @@ def _ticks(bench: Bench, system: str, url: str) -> Iterator[Line]:
         yield _tick(system, tick, "pyPreservica", cpu(found.get("pyPreservica")), floor, 1.0)
     yield _requests(system, "nothing new", found["tick"]["requests"], 0)
     yield _requests(system, f"{CHANGED} ended", found["changed"]["requests"], CHANGED)
-    yield _requests(system, f"{CHANGED} ended, the leader among them", found["leader"]["requests"], CHANGED)
 
 
 def _tick(system: str, ours: Figure, name: str, peer: Figure | None, floor: Figure | None, most: float) -> Line:
