@@ -66,7 +66,7 @@ class Looks(Generic[W]):
         fresh = Looks(self.source, self.clock, self.tell, self.stir, self.went_on, self.fail)
         for id in list(self.sights):
             self.known.forget(id)
-        fresh.known, fresh._strain, fresh._rows = self.known, self._strain, self._rows
+        fresh.known, fresh._strain, fresh._list.rows = self.known, self._strain, self._list.rows
         fresh.known.detailed, fresh.plan.quiet_until = fresh.plan.detailed, self.plan.quiet_until
         fresh.plan.list_from, fresh.plan.bulk_from = self.plan.list_from, self.plan.bulk_from
         return fresh
