@@ -46,6 +46,16 @@ class Source:
     lag: float = 0.0
     alive: set[int] = field(factory=set)
 
+    @property
+    def place(self) -> str:
+        """A name for keys."""
+        return "opencast:oc.example.org"
+
+    @property
+    def connections(self) -> int:
+        """As many as a client has by default."""
+        return 16
+
     async def get(self, id: int, *, operations: bool) -> Workflow:
         """One workflow."""
         await anyio.sleep(LATENCY)

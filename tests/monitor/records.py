@@ -17,6 +17,10 @@ ROWS = 100
 """Rows of a page."""
 
 
+PLACE = "opencast:oc.example.org"
+"""Where the records come from, as keys of events say it."""
+
+
 @frozen
 class Record:
     """A workflow, as far as the monitor cares."""
@@ -144,6 +148,14 @@ class Server:
     def whole(self, workflow: Any) -> bool:
         """Whether it shows its operations, if it has any."""
         return not isinstance(workflow, Detailed) or workflow.operations is not None
+
+    @property
+    def place(self) -> str:
+        return PLACE
+
+    @property
+    def connections(self) -> int:
+        return 16
 
     def identity(self, workflow: Any) -> tuple[str | None, ...]:
         """What it is, if it says so."""

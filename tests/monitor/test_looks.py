@@ -11,7 +11,7 @@ import pytest
 from attrs import evolve
 
 from tests.monitor import virtual
-from tests.monitor.records import Detailed, Operation, Record, Server, poller, running
+from tests.monitor.records import PLACE, Detailed, Operation, Record, Server, poller, running
 from tests.monitor.test_poller import STEADY, later, waiting, watch
 from workflow_async import Phase, Poll
 from workflow_async.errors import (
@@ -812,7 +812,8 @@ def test_a_step_that_takes_much_longer_than_usual_is_told_once() -> None:
         later(400, lambda: server.become(Phase.SUCCEEDED, 77))
         async with watch(loop, 77, stalled_after=3) as changes:
             (stall,) = [event async for event in changes if isinstance(event, Stalled)]
-        assert (stall.id, stall.workflow.step, stall.key) == (77, "b", "77/2/stalled")
+        assert (stall.id, stall.workflow.step) == (77, "b")
+        assert stall.key.startswith(f"{PLACE}/77/stalled/")
         assert stall.usual == pytest.approx(30, abs=5)
         assert stall.seconds > 90
         await told
@@ -964,12 +965,16 @@ def test_a_list_that_shows_the_ended_for_a_while_or_for_ever_tells_no_end_twice(
                 while True:
                     event = await anext(changes)
                     told.append((event.id, event.now, event.key))
-        assert told == [(1, Phase.RUNNING, "1/1"), (2, Phase.RUNNING, "2/1"), (1, Phase.FAILED, "1/2")]
+        assert told == [
+            (1, Phase.RUNNING, f"{PLACE}/1/running"),
+            (2, Phase.RUNNING, f"{PLACE}/2/running"),
+            (1, Phase.FAILED, f"{PLACE}/1/end/failed"),
+        ]
 
     virtual.run(main())
 
 
-def test_one_that_goes_on_after_its_end_is_told_anew_with_keys_that_go_on() -> None:
+def test_a_workflow_that_goes_on_after_its_end_is_reported_again() -> None:
     async def main() -> None:
         server = Server(lists=True, workflows=running(1))
         loop, told = poller(server), []
@@ -981,8 +986,11 @@ def test_one_that_goes_on_after_its_end_is_told_anew_with_keys_that_go_on() -> N
                 event = await anext(changes)
                 told.append((event.now, event.key))
         assert told == [
-            (Phase.RUNNING, "1/1"), (Phase.FAILED, "1/2"), (Phase.RUNNING, "1/3"), (Phase.SUCCEEDED, "1/4")
-        ]  # fmt: skip
+            (Phase.RUNNING, f"{PLACE}/1/running"),
+            (Phase.FAILED, f"{PLACE}/1/end/failed"),
+            (Phase.RUNNING, f"{PLACE}/1/running"),
+            (Phase.SUCCEEDED, f"{PLACE}/1/end/succeeded"),
+        ]
 
     virtual.run(main())
 

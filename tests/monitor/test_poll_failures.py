@@ -10,7 +10,7 @@ import pytest
 from attrs import define
 
 from tests.monitor import virtual
-from tests.monitor.records import Record, Server, poller, running
+from tests.monitor.records import PLACE, Record, Server, poller, running
 from tests.monitor.remains import assert_all_gone, now, reads
 from tests.monitor.test_looks import appearing
 from tests.monitor.test_poller import STEADY, later, waiting, watch
@@ -191,7 +191,10 @@ def test_who_begins_anew_while_the_failed_round_ends_is_told_everything_once() -
                 assert now() == pytest.approx(1.1)
                 assert server.going == 1
                 later(5, lambda: server.become(Phase.SUCCEEDED, 2))
-                assert [event.key for event in await reads(anew)] == ["2/1", "2/2"]
+                assert [event.key for event in await reads(anew)] == [
+                    f"{PLACE}/2/running",
+                    f"{PLACE}/2/end/succeeded",
+                ]
         assert_all_gone(loop, server)
 
     virtual.run(main())

@@ -65,7 +65,8 @@ class Told:
         """Note an event."""
         self.events += 1
         if isinstance(event, Change):
-            self.keys[self.rounds[event.id], event.key] += 1
+            if event.now.final:
+                self.keys[self.rounds[event.id], event.key] += 1
             heard = self.phases.setdefault(event.id, [])
             if heard[-1:] != [event.now]:
                 heard.append(event.now)
@@ -359,7 +360,7 @@ def prove(simulation: Simulation, told: Told) -> None:
 
 def prove_true(simulation: Simulation, told: Told) -> None:
     truth = simulation.truth
-    assert set(told.keys.values()) <= {1}, "no event comes twice"
+    assert set(told.keys.values()) <= {1}, "no end comes twice"
     wrong = [id for id, phases in told.phases.items() if not is_subsequence(phases, truth.phases[id])]
     assert not wrong, [(id, truth.phases[id], told.phases[id]) for id in wrong]
 

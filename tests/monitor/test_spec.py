@@ -7,10 +7,13 @@ from typing import Any
 
 import httpx
 import pytest
+from attrs import evolve
 
-from workflow_async import Clock, OpencastClient, Phase, PreservicaClient
-from workflow_async.errors import DecodeError, InvalidArgument
+from workflow_async import Clock, Limits, OpencastClient, Phase, PreservicaClient
+from workflow_async.errors import DecodeError, InvalidArgument, NotSentInTime
 from workflow_async.monitor import Change, Replaced, Unobserved, Vanished, WatchSpec, tick
+from workflow_async.opencast import Workflow
+from workflow_async.opencast.source import OpencastSource
 from workflow_async.sandbox import Fault, Faults, ManualClock, Sandbox
 
 Opened = Callable[[], Any]
@@ -161,7 +164,7 @@ CURSOR = {
     *("id", "since", "workflow", "got_at", "listed_at", "changed_at", "unchanged", "changes", "misses"),
     *("missing_since", "failing_since", "failures", "stalled", "ending", "over"),
 }
-ADDED = {"announced", "foreign", "foreign_since", "expected", "identity"}
+ADDED = {"announced", "checked_at", "foreign", "foreign_since", "expected", "identity"}
 """Keys that a text written before has not."""
 
 
@@ -203,3 +206,73 @@ async def test_the_text_holds_no_secret(sandbox: Sandbox, time: ManualClock) -> 
     async with opencast(sandbox, time) as client:
         spec, _ = await tick(client, WatchSpec.of(client, sandbox.opencast.seed(2), operations=True))
     assert sandbox.opencast.password not in spec.to_json().replace(sandbox.opencast.world.username, "")
+
+
+# Many at once
+
+
+async def test_a_long_tick_keeps_few_requests_on_their_way_and_asks_the_longest_unseen_first(
+    sandbox: Sandbox, time: ManualClock
+) -> None:
+    fake = sandbox.opencast
+    ids = [fake.start(fake.event(), "fast") for _ in range(40)]
+    async with opencast(sandbox, time, limits=Limits(connections=2)) as client:
+        spec = evolve(WatchSpec.of(client, ids), lists=False)
+        cursors = tuple(evolve(cursor, checked_at=float(1000 - place)) for place, cursor in enumerate(spec.cursors))
+        fake.requests.clear()
+        await tick(client, evolve(spec, cursors=cursors))
+        asked = [int(one.path.rpartition("/")[2]) for one in fake.requests]
+    assert sorted(asked) == ids
+    assert asked[0] in ids[-4:], "the workflow that was checked longest ago comes first"
+
+
+async def test_a_tick_that_does_not_reach_every_workflow_fails_none(
+    sandbox: Sandbox, time: ManualClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fake, get, left = sandbox.opencast, OpencastSource.get, [0]
+    ids = [fake.start(fake.event(), "fast") for _ in range(20)]
+
+    async def reached(source: OpencastSource, id: int, *, operations: bool) -> Workflow:
+        left[0] -= 1
+        if left[0] < 0:
+            raise NotSentInTime("no answer within 3 s")
+        return await get(source, id, operations=operations)
+
+    monkeypatch.setattr(OpencastSource, "get", reached)
+    told: list[int] = []
+    async with opencast(sandbox, time) as client:
+        spec = evolve(WatchSpec.of(client, ids), lists=False)
+        for _ in range(4):
+            left[0] = 5
+            time.advance(0.01)
+            spec, news = await tick(client, spec)
+            told += [one.id for one in news]
+            assert all(isinstance(one, Change) for one in news)
+            assert all(cursor.failures == 0 for cursor in spec.cursors)
+    assert sorted(told) == ids
+
+
+async def test_a_tick_gets_an_ended_workflow_once(sandbox: Sandbox, time: ManualClock) -> None:
+    fake = sandbox.opencast
+    id = fake.start(fake.event(), "fast")
+    time.advance(3600)
+    async with opencast(sandbox, time) as client:
+        fake.requests.clear()
+        spec, (news,) = await tick(client, WatchSpec.of(client, [id]))
+    assert isinstance(news, Change)
+    assert news.now.final
+    assert spec.finished
+    assert len(fake.requests) == 1
+
+
+async def test_two_processes_that_see_the_same_end_give_it_the_same_key(sandbox: Sandbox, time: ManualClock) -> None:
+    fake = sandbox.opencast
+    id = fake.start(fake.event(), "fast")
+    async with opencast(sandbox, time) as client:
+        stored = WatchSpec.of(client, [id])
+        await tick(client, stored)  # tells that it runs, and dies before the new spec is stored
+        time.advance(3600)
+        _, (late,) = await tick(client, stored)
+        async with client.workflows.watch([id]) as changes:
+            watched = [event.key async for event in changes]
+    assert late.key == watched[-1] == f"opencast:127.0.0.1/{id}/end/succeeded"

@@ -127,7 +127,7 @@ async def opencast_waits(oc: OpencastClient) -> None:
     assert_type(await oc.workflows.start_and_wait("e-1", "fast", deadline=3600, poll=poll), opencast.Workflow)
     assert_type(await oc.workflows.wait_all([1603, "1604"]), tuple[Outcome[opencast.Workflow], ...])
     assert_type(oc.workflows.as_completed(range(9)), Outcomes[opencast.Workflow])
-    assert_type(oc.workflows.wake(1603), None)
+    assert_type(oc.workflows.wake(1603), bool)
 
 
 async def opencast_watches(oc: OpencastClient) -> None:

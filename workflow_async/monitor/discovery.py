@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from typing import Generic, TypeVar
 
-from attrs import define, evolve, field, frozen
+from attrs import define, field
 
 from workflow_async._call import Replay
 from workflow_async._lists.listing import Listing
@@ -22,16 +22,6 @@ FORGET = 600.0
 """Seconds after which one that has ended and is no longer shown is forgotten."""
 
 
-@frozen
-class Left:
-    """A workflow that the watch has done with, though the list may show it for a while, or for ever."""
-
-    at: float
-    """When it was last known to have ended; for ever, if it is not wanted."""
-    changes: int
-    """Told by then: if it goes on, what comes is numbered from there."""
-
-
 @define(eq=False)
 class Discovery(Generic[W]):
     """What appears in a list is watched for as long as the list shows it; what leaves it is looked at by itself."""
@@ -40,7 +30,9 @@ class Discovery(Generic[W]):
     subscription: Subscription[W]
     listing: Callable[[], Listing[W]]
     _shown: set[int] = field(factory=set, init=False)
-    _left: dict[int, Left] = field(factory=dict, init=False)
+    _left: dict[int, float] = field(factory=dict, init=False)
+    """Workflows that the watch has done with, though the list may still show them, and when each was last known to
+    have ended. Infinite for a workflow that was dropped."""
     _outage: Outage | None = field(default=None, init=False)
     """None while the list can be read."""
     _was_read: bool = field(default=False, init=False)
@@ -71,10 +63,8 @@ class Discovery(Generic[W]):
         self.poller.stir()
 
     def leave(self, id: int, *, ended: bool) -> None:
-        """Take no more of what the list shows of it; if it has ended, unless it goes on."""
-        sight = self.poller.looks.sights.get(id)
-        at = self.poller.clock.now() if ended else float("inf")
-        self._left[id] = Left(at, sight.changes if sight is not None else 0)
+        """Ignore the rows of a workflow. With `ended`, until a row shows that it goes on."""
+        self._left[id] = self.poller.clock.now() if ended else float("inf")
 
     def back(self, id: int) -> None:
         """Take what the list shows of it again."""
@@ -106,11 +96,8 @@ class Discovery(Generic[W]):
         if left is None:
             self.poller.show(self.subscription, workflow, asked)
         elif workflow.phase.final:
-            self._left[workflow.id] = evolve(left, at=max(left.at, asked))
-        elif asked - self.poller.source.lag >= left.at:
-            self.poller.join(self.subscription, [workflow.id])
-            sights = self.poller.looks.sights
-            sights[workflow.id] = evolve(sights[workflow.id], changes=max(left.changes, sights[workflow.id].changes))
+            self._left[workflow.id] = max(left, asked)
+        elif asked - self.poller.source.lag >= left:
             del self._left[workflow.id]
             self.poller.show(self.subscription, workflow, asked)
 
@@ -118,10 +105,10 @@ class Discovery(Generic[W]):
         """The list was read to its end: who has left it is looked at, and who left long ago is forgotten."""
         self._outage, self._was_read = None, True
         for id in (self._shown - seen) & self.subscription.ids:
-            self.poller.wake(id)
+            self.poller.looks.soon(id)
         self._calm = self._calm + 1 if seen == self._shown else 0
         self._shown = seen
-        for id in [id for id, left in self._left.items() if id not in seen and began - left.at >= FORGET]:
+        for id in [id for id, left in self._left.items() if id not in seen and began - left >= FORGET]:
             del self._left[id]
 
     def _failed(self, error: CallError) -> float:

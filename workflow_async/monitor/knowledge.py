@@ -9,6 +9,7 @@ from attrs import define, evolve, field
 
 from workflow_async.errors import CallError
 from workflow_async.monitor.experience import Experience
+from workflow_async.monitor.keys import keyed
 from workflow_async.monitor.outcomes import Change, Stalled
 from workflow_async.monitor.pace import OutageClock
 from workflow_async.monitor.pauses import Answered
@@ -156,7 +157,7 @@ class Knowledge(Generic[W]):
         self.sights[id], outcome = missed(self.sights[id], error, now, poll, self.outages.announced)
         if outcome is not None:
             self.sights[id] = evolve(self.sights[id], over=True)
-            self._tell(outcome)
+            self._report(outcome)
 
     def _take(self, sight: Sight[W], workflow: W, *, anew: bool = False) -> None:
         now, identity, detailed = self.clock.now(), self.source.identity(workflow), sight.id in self.detailed
@@ -169,7 +170,14 @@ class Knowledge(Generic[W]):
         if isinstance(news, Change):
             self._learn(sight, workflow, now)
         self.told += 1
-        self._tell(news)
+        self._report(news)
+
+    def keyed(self, event: Event[W]) -> Event[W]:
+        """Return an event with the key that names what was seen."""
+        return keyed(event, self.source.place, operations=event.id in self.detailed)
+
+    def _report(self, event: Event[W]) -> None:
+        self._tell(self.keyed(event))
 
     def wall(self) -> datetime:
         """Now, by the wall clock, UTC."""
@@ -210,8 +218,7 @@ class Knowledge(Generic[W]):
         waited = self.clock.now() - sight.changed_at
         if _stalls(waited, usual, allowed):
             self.sights[sight.id] = evolve(sight, stalled=True)
-            key = f"{sight.id}/{sight.changes}/stalled"
-            self._tell(Stalled(workflow=known, seen_at=self.wall(), seconds=waited, usual=usual, key=key))
+            self._report(Stalled(workflow=known, seen_at=self.wall(), seconds=waited, usual=usual))
 
 
 def _stalls(waited: float, usual: float | None, allowed: float | timedelta) -> bool:

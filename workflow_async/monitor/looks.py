@@ -24,6 +24,7 @@ from workflow_async.monitor.plan import Plan
 from workflow_async.monitor.sight import Sight
 from workflow_async.monitor.source import Source
 from workflow_async.monitor.subscription import Event
+from workflow_async.monitor.wakes import WakeTimes
 from workflow_async.phase import Workflow
 from workflow_async.settings import Clock, Poll
 
@@ -54,6 +55,8 @@ class Looks(Generic[W]):
     known: Knowledge[W] = field(init=False)
     _strain: Strain = field(factory=Strain, init=False)
     _calm_sweeps: int = field(default=0, init=False)
+    _wakes: WakeTimes = field(factory=WakeTimes, init=False)
+    _woken_in_flight: set[int] = field(factory=set, init=False)
     _list: ListHealth = field(factory=ListHealth, init=False)
     _bulk: BulkHealth = field(factory=BulkHealth, init=False)
 
@@ -93,6 +96,16 @@ class Looks(Generic[W]):
         if not self.known.over(id):
             self.plan.soon(id, self.clock.now())
 
+    def wake(self, id: int) -> None:
+        """Check a workflow soon because of a hint: at once, but at most once a second."""
+        if self.known.over(id):
+            return
+        at = self._wakes.next(id, self.clock.now())
+        if id in self.plan.asked:
+            self._woken_in_flight.add(id)  # the request on its way may have read the state before the change
+        else:
+            self.plan.soon(id, at)
+
     def once_more(self, id: int) -> None:
         """Check it before everything else that is due, unless its last check failed or the server is left alone."""
         quiet = self.plan.quiet(self.clock.now() + GRAIN)
@@ -107,6 +120,7 @@ class Looks(Generic[W]):
         """Look at it no more."""
         self.known.forget(id)
         self.plan.remove(id)
+        self._wakes.forget(id)
 
     def begin(self, start: Start) -> float | None:
         """Start every check that is due as a task. Return the instant at which the next one is due, or None."""
@@ -243,6 +257,10 @@ class Looks(Generic[W]):
         for id in ids:
             if id in self.sights and id not in going:
                 self.plan.rest(id)
+        for id in self._woken_in_flight.intersection(ids):
+            self._woken_in_flight.discard(id)
+            if id in going:
+                self.plan.soon(id, self._wakes.next(id, self.clock.now()))
 
     def _glanced(self, id: int) -> float:
         if not self.known.over(id):

@@ -94,6 +94,18 @@ class Monitored(Generic[W]):
         terms = Terms[W](deadline=deadline, poll=poll, parked=parked)
         return Outcomes(self.poller, terms, numbers("workflow_ids", workflow_ids))
 
-    def wake(self, workflow_id: int | str) -> None:
-        """Look at a watched workflow as soon as possible: a hint from outside, which can never set a state."""
-        self.poller.wake(number("workflow_id", workflow_id))
+    def wake(self, workflow_id: int | str | None = None) -> bool:
+        """Check a watched workflow soon, at most once a second: a hint from outside, which can never set a state.
+
+        Without an id, everything that this client watches is checked. A hint that comes before its workflow is watched
+        is kept for 5 seconds. Call it in the thread of the client's event loop, from another thread by
+        `loop.call_soon_threadsafe(client.workflows.wake, workflow_id)`.
+
+        Returns:
+            True if the workflow, or anything, is watched by this client.
+
+        Raises:
+            InvalidArgument: the id is not a number.
+            WrongEventLoop: called in another thread or event loop.
+        """
+        return self.poller.wake(None if workflow_id is None else number("workflow_id", workflow_id))

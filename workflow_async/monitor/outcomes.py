@@ -36,7 +36,11 @@ class Change(Generic[W_co]):
     operations: tuple[OperationChange, ...] = ()
     """Every transition of an operation since the last look, where operations are watched."""
     key: str = ""
-    """The same for the same change of the same watch, told twice: drop repeats by it."""
+    """System, server, workflow and what was seen. Two processes that see the same thing give the same key.
+
+    A receiver that drops repeats by it loses no end. A state that comes back, such as running after a pause, has the
+    key it had before, unless operations are watched.
+    """
 
     @property
     def id(self) -> int:
@@ -116,7 +120,7 @@ class Vanished(Generic[W_co]):
     """The last 404."""
     workflow: W_co | None = None
     """The last record, if it was ever seen."""
-    key: str = field(default="", init=False)
+    key: str = ""
     succeeded: bool = field(default=False, init=False)
 
 
@@ -136,7 +140,7 @@ class Unobserved(Generic[W_co]):
     id: int
     error: CallError
     workflow: W_co | None = None
-    key: str = field(default="", init=False)
+    key: str = ""
     succeeded: bool = field(default=False, init=False)
 
 

@@ -14,6 +14,7 @@ from workflow_async.monitor.poll_task import PollTask
 from workflow_async.monitor.sight import Sight, operation_changes
 from workflow_async.monitor.source import Source
 from workflow_async.monitor.subscription import Event, Subscription
+from workflow_async.monitor.wakes import EarlyWakes
 from workflow_async.phase import Workflow
 from workflow_async.settings import Clock
 
@@ -50,6 +51,7 @@ class Poller(Generic[W]):
     _lists: dict[Subscription[W], WatchedList] = field(init=False)
     _deadlines: Deadlines[W] = field(init=False)
     _task: PollTask = field(init=False)
+    _early: EarlyWakes = field(factory=EarlyWakes, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.looks = Looks(self.source, self.clock, self._tell, self.stir, self._went_on, self._fail)
@@ -91,6 +93,8 @@ class Poller(Generic[W]):
         if subscription.stalled_after is not None:
             self.looks.known.patience[workflow_id] = subscription.stalled_after
         self.looks.watch(workflow_id, subscription.poll)
+        if self._early.take(workflow_id, self.clock.now()):
+            self.looks.wake(workflow_id)
         sight = self.looks.sights[workflow_id]
         if sight.workflow is not None and sight.changes:
             self._introduce(subscription, sight, sight.workflow)
@@ -101,16 +105,14 @@ class Poller(Generic[W]):
         if unclear or (subscription.detailed and not self.source.whole(workflow)):
             self.looks.soon(sight.id)
             return
-        subscription.post(
-            Change(
-                workflow=workflow,
-                was=None,
-                now=workflow.phase,
-                seen_at=self.looks.known.wall(),
-                operations=operation_changes(None, workflow) if subscription.detailed else (),
-                key=f"{sight.id}/{sight.changes}",
-            )
+        change = Change(
+            workflow=workflow,
+            was=None,
+            now=workflow.phase,
+            seen_at=self.looks.known.wall(),
+            operations=operation_changes(None, workflow) if subscription.detailed else (),
         )
+        subscription.post(self.looks.known.keyed(change))
 
     def show(self, subscription: Subscription[W], workflow: W, asked: float) -> None:
         """Take a row of a subscription's own list, and watch its workflow as long as the list shows it.
@@ -173,7 +175,8 @@ class Poller(Generic[W]):
     def withdraw(self, workflow_id: int) -> None:
         """Report the pause of a workflow again: the resume was refused."""
         self.looks.known.answered.forget(workflow_id)
-        self.wake(workflow_id)
+        self.looks.soon(workflow_id)
+        self.stir()
 
     def stale(self, event: Event[W]) -> bool:
         """Return True if an event only reports a pause that has been answered since."""
@@ -183,10 +186,21 @@ class Poller(Generic[W]):
         """Remember that a start was answered with this workflow, so that a 404 right after it is not believed."""
         self.looks.known.exists(workflow_id, workflow)
 
-    def wake(self, workflow_id: int) -> None:
-        """Check a workflow as soon as possible. This says nothing about its state."""
-        self.looks.soon(workflow_id)
+    def wake(self, workflow_id: int | None = None) -> bool:
+        """Check a workflow soon, or everything that is watched. Return True if it is watched.
+
+        Raises:
+            WrongEventLoop: in another thread than that of the client.
+        """
+        self.check()
+        ids = list(self._watchers) if workflow_id is None else [workflow_id]
+        watched = [id for id in ids if id in self._watchers]
+        for id in watched:
+            self.looks.wake(id)
+        if not watched and workflow_id is not None:
+            self._early.note(workflow_id, self.clock.now())
         self.stir()
+        return bool(watched)
 
     async def follow(self, subscription: Subscription[W]) -> None:
         """Wait until the subscription is ready. Raise what has ended it."""

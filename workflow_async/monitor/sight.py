@@ -100,7 +100,6 @@ def seen(
         now=workflow.phase,
         seen_at=seen_at,
         operations=operation_changes(sight.workflow, workflow) if operations else (),
-        key=f"{workflow.id}/{sight.changes + 1}",
     )
     fresh = {"workflow": workflow, "changes": sight.changes + 1, "changed_at": now, "unchanged": 0, "stalled": False}
     return unharmed(sight, **fresh, identity=known, over=workflow.phase.final), change
@@ -109,7 +108,7 @@ def seen(
 def _replaced(sight: Sight[W], found: W) -> tuple[Sight[W], Replaced[W]]:
     """End with `Replaced`. What is left knows nothing of the old workflow, so a new watch begins with the new one."""
     changes = sight.changes + 1
-    outcome = Replaced(id=sight.id, workflow=sight.workflow, found=found, key=f"{sight.id}/{changes}/replaced")
+    outcome = Replaced(id=sight.id, workflow=sight.workflow, found=found)
     forgotten = {"workflow": None, "identity": (), "expected": False, "got_at": None, "listed_at": None}
     fresh = {"changed_at": None, "unchanged": 0, "stalled": False, "ending": False}
     return unharmed(sight, **forgotten, **fresh, changes=changes, over=True), outcome

@@ -13,6 +13,14 @@ class Source(Protocol[W]):
     """Where looks at workflows come from."""
 
     @property
+    def place(self) -> str:
+        """System and server, such as `opencast:oc.example.org`. Keys of events begin with it."""
+
+    @property
+    def connections(self) -> int:
+        """Requests that the client sends at once, at most."""
+
+    @property
     def lists(self) -> bool:
         """Whether the active workflows may be listable; a `ListingNotSupported` says that they are not."""
 

@@ -1,7 +1,8 @@
 """A watch as a value, and one bounded pass over it: for cron jobs and queue workers that cannot keep a loop."""
 
 import json
-from collections.abc import Iterable
+from collections import deque
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar
 
@@ -14,7 +15,8 @@ from workflow_async._call import number
 from workflow_async._json import json_tree
 from workflow_async._structure import by, converter, listed, record, structured
 from workflow_async._values import Unfit, or_none
-from workflow_async.errors import CallError, InvalidArgument, ListingNotSupported
+from workflow_async.errors import CallError, InvalidArgument, ListingNotSupported, NotSentInTime
+from workflow_async.monitor.keys import keyed
 from workflow_async.monitor.monitored import Monitored
 from workflow_async.monitor.outcomes import Change, Replaced, Unobserved, Vanished
 from workflow_async.monitor.sight import Sight, conflicting, missed, seen
@@ -63,6 +65,8 @@ class Cursor(Sight[Remembered]):
     """How far a watch has come with one workflow; instants are seconds since 1970."""
 
     workflow: Remembered | None = None
+    checked_at: float | None = None
+    """When it was last checked, in seconds since 1970. None before the first check."""
 
 
 @frozen(kw_only=True)
@@ -109,10 +113,11 @@ class WatchSpec:
 
 
 async def tick(client: Client[W], spec: WatchSpec) -> tuple[WatchSpec, tuple[News[W], ...]]:
-    """One look at everything that has not ended: the watch as it stands after it, and what is new.
+    """Check everything that has not ended once. Return the watch after that, and what is new.
 
-    Costs the pages of the list of active workflows where that is cheaper, else a get each. The same spec ticked twice
-    tells the same events with the same keys: a receiver that drops repeats by key sees each once.
+    This costs the pages of the list of active workflows where that is cheaper, else a GET each. A
+    workflow that was not reached in time stays as it was and is checked first the next time. A key names what was seen:
+    a receiver that drops repeats by key loses no end, even if a process dies before it has stored the new spec.
 
     Raises:
         InvalidArgument: the spec belongs to another server than the client's.
@@ -122,7 +127,7 @@ async def tick(client: Client[W], spec: WatchSpec) -> tuple[WatchSpec, tuple[New
     source, clock = client.workflows.poller.source, client.workflows.poller.clock
     spec, rows = await _listed(source, spec)
     looks = await _looks(source, spec, rows)
-    told = [_reduced(source, cursor, looks.get(cursor.id), clock.wall(), spec.poll) for cursor in spec.cursors]
+    told = [_reduced(source, spec, cursor, looks.get(cursor.id), clock.wall()) for cursor in spec.cursors]
     ticked = evolve(spec, cursors=tuple(cursor for cursor, _ in told))
     return ticked, tuple(news for _, news in told if news is not None)
 
@@ -148,39 +153,57 @@ async def _listed(source: Source[W], spec: WatchSpec) -> tuple[WatchSpec, dict[i
 async def _looks(source: Source[W], spec: WatchSpec, rows: dict[int, W]) -> dict[int, W | CallError]:
     """A look at each that has not ended: its row of the list, or a get where that shows none."""
     looks: dict[int, W | CallError] = dict(rows)
+    left = deque(cursor for cursor in _longest_unseen(spec.cursors) if not _shown(source, cursor, rows))
 
-    async def get(cursor: Cursor) -> None:
-        try:
-            looks[cursor.id] = await _whole(source, cursor, operations=spec.operations)
-        except CallError as error:
-            looks[cursor.id] = error
+    async def get() -> None:
+        while left:
+            cursor = left.popleft()
+            try:
+                looks[cursor.id] = await source.get(cursor.id, operations=True)
+            except NotSentInTime:
+                continue  # it was not reached, so nothing was found out about it
+            except CallError as error:
+                looks[cursor.id] = error
 
     async with anyio.create_task_group() as group:
-        for cursor in spec.cursors:
-            row = rows.get(cursor.id)
-            if not cursor.over and (row is None or conflicting(cursor.identity, source.identity(row))):
-                group.start_soon(get, cursor)
+        for _ in range(min(len(left), 2 * source.connections)):
+            group.start_soon(get)
     return looks
 
 
-async def _whole(source: Source[W], cursor: Cursor, *, operations: bool) -> W:
-    workflow = await source.get(cursor.id, operations=operations)
-    decides = workflow.phase.final or conflicting(cursor.identity, source.identity(workflow))
-    return await source.get(cursor.id, operations=True) if decides and not source.whole(workflow) else workflow
+def _longest_unseen(cursors: Iterable[Cursor]) -> list[Cursor]:
+    """Return the cursors that have not ended. Those that were checked last come last."""
+    return sorted((cursor for cursor in cursors if not cursor.over), key=lambda cursor: cursor.checked_at or 0.0)
+
+
+def _shown(source: Source[W], cursor: Cursor, rows: Mapping[int, W]) -> bool:
+    """Return True if a row of the list shows what a cursor stands for."""
+    row = rows.get(cursor.id)
+    return row is not None and not conflicting(cursor.identity, source.identity(row))
 
 
 def _reduced(
-    source: Source[W], cursor: Cursor, look: W | CallError | None, now: float, poll: Poll
+    source: Source[W], spec: WatchSpec, cursor: Cursor, look: W | CallError | None, now: float
 ) -> tuple[Cursor, News[W] | None]:
     """The cursor after a look, and what is new."""
     if look is None or cursor.over:
         return cursor, None
-    sight: Any = cursor
+    sight: Any = evolve(cursor, checked_at=now)
+    news: News[W] | None
     if isinstance(look, CallError):
-        sight, lost = missed(sight, look, now, poll)
-        return evolve(sight, over=lost is not None), lost
-    sight, news = seen(sight, look, now, datetime.fromtimestamp(now, UTC), identity=source.identity(look))
-    return sight if isinstance(news, Replaced) else evolve(sight, workflow=_remembered(look)), news
+        sight, news = missed(sight, look, now, spec.poll)
+        sight = evolve(sight, over=news is not None)
+    else:
+        sight, news = seen(
+            sight,
+            look,
+            now,
+            datetime.fromtimestamp(now, UTC),
+            operations=spec.operations,
+            identity=source.identity(look),
+        )
+        sight = sight if isinstance(news, Replaced) else evolve(sight, workflow=_remembered(look))
+    return sight, None if news is None else keyed(news, source.place, operations=spec.operations)
 
 
 def _remembered(workflow: Any) -> Remembered:

@@ -35,6 +35,16 @@ class OpencastSource:
     glances: bool = True
     lag: float = INDEX_LAG
 
+    @property
+    def place(self) -> str:
+        """`opencast` and the server without its scheme."""
+        return f"opencast:{self._transport.origin.base.partition('://')[2]}"
+
+    @property
+    def connections(self) -> int:
+        """The connections of the client."""
+        return self._transport.limits.connections
+
     def active(self, *, operations: bool, rows: int = 0) -> Listing[Workflow]:
         """The workflows that have not ended."""
         include = calls.including(withoperations=operations)

@@ -28,6 +28,16 @@ class PreservicaSource:
     glances: bool = False
     lag: float = 0.0
 
+    @property
+    def place(self) -> str:
+        """`preservica` and the server without its scheme."""
+        return f"preservica:{self._transport.origin.base.partition('://')[2]}"
+
+    @property
+    def connections(self) -> int:
+        """The connections of the client."""
+        return self._transport.limits.connections
+
     def active(self, *, operations: bool, rows: int = 0) -> Listing[Workflow]:
         """The workflows that have not ended, oldest first, so that new ones join at the end."""
         query = filters.workflow_query(state=ACTIVE, newest_first=False)
