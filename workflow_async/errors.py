@@ -384,7 +384,7 @@ class StartOutcomeUnknown(WorkflowAsyncError):
 
 
 class JournalUnusable(WorkflowAsyncError):
-    """The journal of a batch cannot be used: it is in use, of another system or server, or no journal."""
+    """The journal of a batch cannot be used: in use, incomplete, damaged, of another server, or no journal."""
 
     def __init__(self, path: str, why: str) -> None:
         super().__init__(path, why)

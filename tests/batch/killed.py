@@ -1,7 +1,8 @@
 """A process that runs batches in children of its own and lets each kill itself at a certain step.
 
 It reads one order a line from stdin (JSON) and answers each with a line: how the child ended, what it told, and how
-many steps it took. A step is the moment before or after a word with the journal's file, or a start sent to the server.
+many steps it took. A step is the moment before or after a word with the journal's file, before a file is made, named or
+removed, or a start sent to the server.
 """
 
 import json
@@ -23,6 +24,8 @@ from workflow_async._transport import Transport
 from workflow_async.batch import Run, journal  # noqa: F401 - the children need not read it again
 from workflow_async.preservica import PreservicaClient
 
+FILES = {"tempfile.mkstemp", "sqlite3.connect", "os.link", "os.remove"}
+"""Audit events of files that are made, named or removed."""
 SPEED = 50.0
 """How fast time passes for the clients, as for the sandbox."""
 
@@ -83,6 +86,7 @@ async def run(order: dict[str, Any]) -> list[dict[str, Any]]:
 
 def child(order: dict[str, Any]) -> None:
     steps = Steps(order["fatal"])
+    sys.addaudithook(lambda event, _: steps.step() if event in FILES else None)
     connection: Any = aiosqlite.Connection
     connection._execute = steps.around(connection._execute, where=lambda *_: True)
     transport: Any = Transport

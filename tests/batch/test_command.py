@@ -3,20 +3,26 @@
 import csv
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
+import anyio
 import pytest
 from typer.testing import CliRunner, Result
 
 from tests.batch.conftest import runs
 from tests.cli.conftest import opencast_of, preservica_of
-from workflow_async.batch import Earlier, Ran
+from workflow_async import OpencastClient, Poll, opencast
+from workflow_async.batch import Earlier, Item, Kind, Ran
 from workflow_async.cli.app import app
-from workflow_async.cli.batching import code
+from workflow_async.cli.batching import BatchBoard, code
+from workflow_async.cli.board import Ending
+from workflow_async.cli.display import picture, sentence
 from workflow_async.cli.exits import Exit
+from workflow_async.cli.output import console
 from workflow_async.monitor import Replaced
 from workflow_async.opencast import State, Workflow
 from workflow_async.sandbox import Fate, Fault, Faults, Sandbox, Step
@@ -204,6 +210,59 @@ def test_progress_goes_to_stderr(command: Command, fakes: Sandbox) -> None:
     assert "settled" not in result.stdout
 
 
+def test_what_it_took_is_by_the_servers_clock(command: Command, fakes: Sandbox) -> None:
+    fakes.opencast.define("slow", [Step("one", 100.0)])  # 2 seconds here
+    given = ("run", on_events(fakes, "slow"), "--journal", "b.sqlite", *OFTEN)
+    (told,) = lines(command(*given, "--json", env=opencast_of(fakes)).stdout)
+    (reported,) = lines(command("report", "b.sqlite", "--json").stdout)
+    assert told == reported
+    assert told["seconds"] == pytest.approx(100, abs=5)
+    shown = command("show", told["id"], env=opencast_of(fakes)).stdout
+    (took,) = [line.split()[1] for line in shown.splitlines() if line.split()[:1] == ["took"]]
+    assert command("report", "b.sqlite").stdout.splitlines()[2].split()[3] == took
+    assert command(*given, env=opencast_of(fakes)).stdout.splitlines()[2].split()[3] == took
+
+
+def test_the_operation_that_failed_is_told(command: Command, fakes: Sandbox) -> None:
+    fakes.opencast.define("breaks", [Step("inspect", 1.0), Step("encode", 1.0, Fate.FAILED)])
+    given = ("run", on_events(fakes, "breaks"), "--journal", "b.sqlite", *OFTEN)
+    table = command(*given, env=opencast_of(fakes)).stdout
+    told = "in encode (attempt 1 of 1, host https://worker.example.org)"
+    assert told in table
+    assert told in command("report", "b.sqlite").stdout
+    (row,) = lines(command("report", "b.sqlite", "--json").stdout)
+    assert (row["failed_operation"], row["failed_attempt"], row["failed_host"]) == (
+        "encode",
+        1,
+        "https://worker.example.org",
+    )
+    assert row["server_start"] < row["server_end"]
+
+
+def test_a_row_has_the_keys_it_always_had_and_the_servers_after_them(command: Command, fakes: Sandbox) -> None:
+    (row,) = lines(command("run", on_events(fakes, "noop"), "--json", *OFTEN, env=opencast_of(fakes)).stdout)
+    always = ["key", "outcome", "id", "state", "seconds", "start", "intended_at", "started_at", "ended_at", "detail"]
+    assert [*row] == [*always, "server_start", "server_end", "failed_operation", "failed_attempt", "failed_host"]
+
+
+def test_only_what_is_over_for_good_is_settled() -> None:
+    words = [(Kind.PLANNED, "planned"), (Kind.INTENT, "intended"), (Kind.CHANGE, "running"), (Kind.LEFT, "parked")]
+    words += [(Kind.NOT_STARTED, "refused"), (Kind.UNKNOWN, "unknown"), (Kind.ENDED, "failed")]
+    items = {str(n): Item(key=str(n), kind=kind, word=word) for n, (kind, word) in enumerate(words)}
+    run: Any = SimpleNamespace(items=items)
+    board = BatchBoard("opencast", 8, run=run)
+    for n, (_, word) in enumerate(words):
+        board.ended(Ending(n, word))
+    assert (board.settled, board.total) == (1, 8)
+    counts = {"waiting": 1, "running": 1, "parked": 1, "not started": 1, "unknown": 1, "failed": 1}
+    assert board.counts == {"unseen": 2, **counts}
+    assert sentence(board, 2.0).startswith("opencast: 1 of 8 settled, 0.5 a second (2 unseen, ")
+    screen = console()
+    with screen.capture() as drawn:
+        screen.print(picture([board], 2.0))
+    assert drawn.get().splitlines()[1].split()[:3] == ["opencast", "1/8", "0.5"]
+
+
 # What is no batch
 
 
@@ -275,6 +334,31 @@ def test_a_report_needs_no_server_and_tells_counts_and_every_start(command: Comm
     assert heading.split() == ["OUTCOME", "ID", "STATE", "TOOK", "START"]
     assert [row.split()[0] for row in rows[:3]] == ["succeeded", "failed", "refused"]
     assert result.exit_code == 0
+
+
+def test_a_report_of_a_batch_that_was_left_tells_of_the_starts_that_wait(command: Command, fakes: Sandbox) -> None:
+    fakes.opencast.define("slow", [Step("one", 10_000.0)])
+    definitions = ["noop"] * 12 + ["slow"] * 2
+    starts = [opencast.Start(fakes.opencast.event(), name, key=str(n)) for n, name in enumerate(definitions)]
+    poll = Poll(interval=0.1, ceiling=0.1)
+
+    async def leave_after(count: int, starts: Iterable[opencast.Start]) -> None:
+        fake = fakes.opencast
+        async with (
+            OpencastClient(fake.url, auth=fake.auth) as client,
+            client.workflows.run_all(starts, max_running=1, journal="b.sqlite", poll=poll) as outcomes,
+        ):
+            for _ in range(count):
+                await anext(outcomes)
+
+    anyio.run(leave_after, 12, starts)
+    summary, _, *rows = command("report", "b.sqlite").stdout.splitlines()
+    assert ": 14 starts, " in summary
+    assert "12 succeeded" in summary
+    assert len(rows) == 14
+    assert rows[-1].split()[0] == "planned"
+    anyio.run(leave_after, 12, iter(starts))
+    assert command("report", "b.sqlite").stdout.splitlines()[0].endswith("; more may follow")
 
 
 def test_a_report_is_lines_of_json_for_scripts(command: Command, journal: Path) -> None:

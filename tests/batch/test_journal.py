@@ -24,6 +24,7 @@ from workflow_async.batch import (
     Skipped,
     Unknown,
     book,
+    journal,
     recorded,
 )
 from workflow_async.batch.entries import Entry
@@ -97,7 +98,7 @@ async def test_it_holds_no_credentials_and_is_its_owners(
     async with pv.workflows.run_all([ContextStart(42)], journal=path, poll=OFTEN) as outcomes:
         await anext(outcomes)
         files = list(path.parent.iterdir())
-        assert {file.name for file in files} >= {path.name, f"{path.name}-wal"}
+        assert [file.name for file in files] == [path.name]
         assert not any(archive.password.encode() in file.read_bytes() for file in files)
         assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
 
@@ -319,14 +320,20 @@ async def test_what_is_not_there_cannot_be_read(path: Path) -> None:
 
 
 async def test_a_journal_that_cannot_be_written_ends_the_batch_before_anything_is_sent(
-    oc: OpencastClient, fake: FakeOpencast, path: Path
+    oc: OpencastClient, fake: FakeOpencast, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async with oc.workflows.run_all([Start(fake.event(), "quick")], journal=path, poll=OFTEN) as outcomes:
-        connection = sqlite3.connect(path)
-        connection.execute("DROP TABLE entry")
-        connection.close()
-        with pytest.raises(JournalUnusable, match="it cannot be written: no such table"):
-            await anext(outcomes)
+    opened = journal.opened
+
+    async def on_a_full_disk(*where: str) -> tuple[Journal, dict[str, Item]]:
+        found, items = await opened(*where)
+        await found._connection.execute("PRAGMA max_page_count = 1")  # no more than there are
+        return found, items
+
+    monkeypatch.setattr(journal, "opened", on_a_full_disk)
+    start = Start(fake.event(), "quick", {"n": "x" * 10_000})
+    full = r"it cannot be written: database or disk is full\. Check the path, the disk and its free space"
+    with pytest.raises(JournalUnusable, match=full):
+        await run(oc, path, start)
     assert posts(fake) == 0
 
 

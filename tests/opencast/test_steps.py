@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workflow_async import OpencastClient
-from workflow_async.cli.board import why
+from workflow_async.batch.facts import why
 from workflow_async.errors import WorkflowFailed
 from workflow_async.opencast import State, Workflow
 from workflow_async.opencast.records import Operation, OperationState

@@ -1,6 +1,7 @@
 """What a batch remembers: every entry, in its journal if it has one, and where each start stands."""
 
 import os
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from types import ModuleType
 from typing import Protocol, cast
@@ -8,16 +9,22 @@ from typing import Protocol, cast
 import anyio
 from attrs import define, field
 
-from workflow_async.batch.entries import Entry, Item, Kind, Recorded, after
+from workflow_async.batch.entries import Entry, Item, Kind, Recorded, after, planned
+from workflow_async.batch.facts import NO_FACTS, server_facts
+from workflow_async.batch.tickets import Ticket
 from workflow_async.errors import JournalUnusable
+from workflow_async.phase import Workflow
 from workflow_async.settings import Clock
 
 
 class Kept(Protocol):
     """Where entries are kept."""
 
+    async def plan(self, tickets: Sequence[Ticket], total: int | None) -> None:
+        """Add starts that have not begun, and the number of all, None if it is not known. They are safe then."""
+
     async def write(self, entry: Entry) -> None:
-        """Add an entry; it is safe when this returns."""
+        """Add an entry. It is safe when this returns."""
 
     async def close(self) -> None:
         """No more entries come."""
@@ -46,18 +53,42 @@ class Book:
             with anyio.CancelScope(shield=True):
                 await kept.close()
 
-    async def note(self, key: str, kind: Kind, word: str, *, id: int | None = None, text: str = "") -> None:
-        """Remember what happened to a start, on the disk first; a cancellation waits for it."""
+    async def plan(self, tickets: Iterable[Ticket], *, complete: bool) -> None:
+        """Remember starts before any of them is sent, on the disk first. `complete`: the batch has no others."""
+        new: dict[str, Ticket] = {}
+        for ticket in tickets:
+            if ticket.key not in self.items:
+                new.setdefault(ticket.key, ticket)
+        if self._kept is not None:
+            with anyio.CancelScope(shield=True):
+                await self._kept.plan([*new.values()], len(self.items) + len(new) if complete else None)
+        self.items |= {key: planned(ticket) for key, ticket in new.items()}
+
+    async def note(
+        self,
+        key: str,
+        kind: Kind,
+        word: str,
+        *,
+        id: int | None = None,
+        text: str = "",
+        workflow: Workflow | None = None,
+    ) -> None:
+        """Remember what happened to a start, on the disk first. `workflow` is the last record of one that is left.
+
+        A cancellation waits for the disk.
+        """
         at = datetime.fromtimestamp(self.clock.wall(), UTC)
-        entry = Entry(at=at, key=key, kind=kind, word=word, id=id, text=text)
+        facts = server_facts(workflow) if workflow is not None else NO_FACTS
+        entry = Entry(at=at, key=key, kind=kind, word=word, id=id, text=text, **facts)
         if self._kept is not None:
             with anyio.CancelScope(shield=True):
                 await self._kept.write(entry)
-        self.items[key] = after(self.items.get(key), entry)
+        self.items[entry.key] = after(self.items.get(entry.key), entry)
 
 
 async def recorded(path: str | os.PathLike[str]) -> Recorded:
-    """What a journal holds, even while a batch writes to it; raises `JournalUnusable` if it is none."""
+    """Read what a journal holds, even while a batch writes to it. Raises `JournalUnusable` if it does not read."""
     return cast("Recorded", await _files(path).recorded(path))
 
 

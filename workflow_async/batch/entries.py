@@ -1,17 +1,21 @@
 """What a journal holds, and what it says of each start: entries are added, items are read off them. Pure."""
 
 import enum
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import datetime, timedelta
+from typing import Any
 
-from attrs import evolve, frozen
+from attrs import evolve, field, frozen
 
+from workflow_async.batch.facts import ServerFacts
 from workflow_async.batch.tickets import Ticket
 
 
 class Kind(enum.Enum):
     """What an entry says of its start."""
 
+    PLANNED = "planned"
+    """It belongs to the batch and has not begun. No entry says this: the journal has a table of all starts."""
     INTENT = "intent"
     """It is about to be sent; `text` is the ticket."""
     STARTED = "started"
@@ -28,17 +32,40 @@ class Kind(enum.Enum):
     """It may have been started: another run looks for it, and never starts it."""
 
 
+def storable(text: str) -> str:
+    """Return a text that can be written as UTF-8: a lone surrogate becomes its escape, a backslash and `ud800`."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
 @frozen(kw_only=True)
 class Entry:
     """One thing that happened to one start."""
 
     at: datetime
     """UTC."""
-    key: str
+    key: str = field(converter=storable)
     kind: Kind
     word: str
     id: int | None = None
-    text: str = ""
+    text: str = field(default="", converter=storable)
+    server_start: datetime | None = None
+    """When the workflow started, by the server's clock. None where its record does not say."""
+    server_end: datetime | None = None
+    """When the workflow ended, by the server's clock. None where its record does not say."""
+    failed_operation: str = field(default="", converter=storable)
+    failed_attempt: int | None = None
+    failed_host: str = field(default="", converter=storable)
+
+    @property
+    def facts(self) -> ServerFacts:
+        """What the server's record said of the end."""
+        return ServerFacts(
+            server_start=self.server_start,
+            server_end=self.server_end,
+            failed_operation=self.failed_operation,
+            failed_attempt=self.failed_attempt,
+            failed_host=self.failed_host,
+        )
 
 
 @frozen(kw_only=True)
@@ -48,7 +75,7 @@ class Item:
     key: str
     kind: Kind
     word: str
-    """A phase's word, or `intended`, `started`, `attached`, `waiting`, `vanished`, `replaced`, `unobserved`,
+    """A phase's word, or `planned`, `intended`, `started`, `attached`, `waiting`, `vanished`, `replaced`, `unobserved`,
     `refused`, `not sent`, `conflict`, `skipped`, `unknown`."""
     id: int | None = None
     """The workflow's id, once it is known."""
@@ -60,11 +87,24 @@ class Item:
     intended_at: datetime | None = None
     started_at: datetime | None = None
     ended_at: datetime | None = None
+    """When its end was seen, by this machine's clock."""
+    server_start: datetime | None = None
+    """When the workflow started, by the server's clock. None where its last record does not say."""
+    server_end: datetime | None = None
+    """When the workflow ended, by the server's clock. None where its last record does not say."""
+    failed_operation: str = ""
+    """The name of the operation that failed, "" if none did or the record does not say."""
+    failed_attempt: int | None = None
+    """The attempt that failed, from 1. None where the record does not say."""
+    failed_host: str = ""
+    """The host on which the operation failed, "" where the record does not say."""
 
     @property
     def took(self) -> timedelta | None:
-        """From the start to the end, by this machine's clock; None before the end."""
-        return None if self.started_at is None or self.ended_at is None else self.ended_at - self.started_at
+        """Time from the workflow's start to its end, by the server's clock. None where the server does not say."""
+        if self.server_start is None or self.server_end is None:
+            return None
+        return self.server_end - self.server_start
 
 
 @frozen
@@ -74,29 +114,29 @@ class Recorded:
     system: str
     server: str
     items: Mapping[str, Item]
+    total: int | None = None
+    """How many starts the batch has, each key once. None while its iterable has not been read to its end."""
+
+
+def planned(ticket: Ticket) -> Item:
+    """Return the item of a start that has not begun."""
+    return Item(key=ticket.key, kind=Kind.PLANNED, word="planned", ticket=ticket)
 
 
 def after(item: Item | None, entry: Entry) -> Item:
     """Where a start stands after one more entry."""
     if item is None or entry.kind is Kind.INTENT:
         item = Item(key=entry.key, kind=entry.kind, word=entry.word, ticket=None if item is None else item.ticket)
-    known = evolve(item, kind=entry.kind, word=entry.word)
+    news: dict[str, Any] = {"kind": entry.kind, "word": entry.word}
     match entry.kind:
         case Kind.INTENT:
-            return evolve(known, ticket=Ticket.from_json(entry.text), intended_at=entry.at)
+            news |= {"ticket": Ticket.from_json(entry.text), "intended_at": entry.at}
         case Kind.STARTED:
-            return evolve(known, id=entry.id, detail=entry.text, started_at=entry.at)
+            news |= {"id": entry.id, "detail": entry.text, "started_at": entry.at}
         case Kind.CHANGE:
-            return evolve(known, state=entry.text)
+            news |= {"state": entry.text}
         case Kind.ENDED:
-            return evolve(known, ended_at=entry.at, detail=entry.text or item.detail)
+            news |= {"ended_at": entry.at, "detail": entry.text or item.detail, **entry.facts}
         case _:
-            return evolve(known, detail=entry.text)
-
-
-def items(entries: Iterable[Entry]) -> dict[str, Item]:
-    """Where every start stands after all entries, by key, in the order of their first."""
-    found: dict[str, Item] = {}
-    for entry in entries:
-        found[entry.key] = after(found.get(entry.key), entry)
-    return found
+            news |= {"detail": entry.text, **entry.facts}
+    return evolve(item, **news)

@@ -8,6 +8,7 @@ from attrs import define, field
 from workflow_async import monitor
 from workflow_async.batch.book import Book
 from workflow_async.batch.entries import Kind
+from workflow_async.batch.facts import why
 from workflow_async.batch.results import Conflicted, NotSent, Ran, Refused, Result, Skipped, Unknown
 from workflow_async.batch.tickets import Ticket
 from workflow_async.batch.verdicts import Ambiguous, NotSeen
@@ -95,7 +96,9 @@ class Reports(Generic[W]):
         """Tell what became of a workflow."""
         ended = isinstance(outcome, monitor.Finished | monitor.Vanished | monitor.Replaced)
         kind = Kind.ENDED if ended else Kind.LEFT
-        await self.book.note(ticket.key, kind, word(outcome), id=outcome.id, text=trouble(outcome))
+        await self.book.note(
+            ticket.key, kind, word(outcome), id=outcome.id, text=trouble(outcome), workflow=outcome.workflow
+        )
         self.tell(Ran(key=ticket.key, ticket=ticket, outcome=outcome))
 
     async def unexpected(self, ticket: Ticket, error: Exception) -> None:
@@ -131,7 +134,7 @@ def word(outcome: monitor.Outcome[W]) -> str:
 
 
 def trouble(outcome: monitor.Outcome[W]) -> str:
-    """Return why an outcome is not the workflow's own, "" if it is."""
+    """Return why an outcome is not the workflow's own, or else in which step the workflow did not succeed."""
     if isinstance(outcome, monitor.Replaced):
         return str(WorkflowReplaced(outcome.id, outcome.workflow, outcome.found))
-    return str(outcome.error) if isinstance(outcome, monitor.Vanished | monitor.Unobserved) else ""
+    return str(outcome.error) if isinstance(outcome, monitor.Vanished | monitor.Unobserved) else why(outcome.workflow)

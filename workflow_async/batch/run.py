@@ -2,7 +2,7 @@
 
 import os
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Awaitable, Collection, Iterable, Mapping
 from contextlib import suppress
 from types import TracebackType
 from typing import Any, Generic, Self, TypeVar
@@ -130,20 +130,30 @@ class Run(Generic[W]):
     async def _all(self) -> None:
         """Carry all starts to their results, then raise what ended the feeding of starts early."""
         left = [(item, item.ticket) for item in self.items.values() if item.kind in ASKED_FOR and item.ticket]
-        failure: Exception | None = None
+        failure = await _failure_of(self._plan())
         async with anyio.create_task_group() as group:
             for item, ticket in left:
                 self._gate.taken += 1
                 self._batch.running[item.key] = (ticket, item.id)
                 group.start_soon(self._batch.resume, item, ticket)
-            try:
-                await self._feed(group, {item.key for item, _ in left})
-            except FATAL:
-                raise
-            except Exception as error:  # noqa: BLE001 - an error of the caller's iterable; what runs goes on first
-                failure = error
+            if failure is None:
+                failure = await _failure_of(self._feed(group, {item.key for item, _ in left}))
         if failure is not None:
             raise failure
+        await self._book.plan((), complete=True)
+
+    async def _plan(self) -> None:
+        """Write down every start before any is sent. An iterator does not tell its starts before it is asked for."""
+        known = isinstance(self._starts, Collection)
+        tickets: list[Ticket] = []
+        for number, start in enumerate(self._starts if known else (), 1):
+            await anyio.lowlevel.checkpoint()
+            ticket = self._ticket(start, number)
+            if isinstance(ticket, Ticket):
+                tickets.append(ticket)
+            else:
+                await self._remember(ticket)
+        await self._book.plan(tickets, complete=known)
 
     async def _feed(self, group: TaskGroup, resumed: set[str]) -> None:
         """Give each start its place, one by one."""
@@ -167,11 +177,10 @@ class Run(Generic[W]):
 
     async def _fresh(self, start: Any, number: int, resumed: set[str]) -> Ticket | None:
         """Return what to start, or None after telling why it is not to be started."""
-        try:
-            ticket = self._starter.ticket(start)
-        except Exception as error:  # noqa: BLE001 - whatever an odd item raises concerns that item only
-            odd = error if isinstance(error, InvalidArgument) else unexpected(error)
-            await self._unfit(_key_of(start) or f"#{number}", odd)
+        ticket = self._ticket(start, number)
+        if isinstance(ticket, Refused):
+            await self._remember(ticket)
+            self._told.tell(ticket)
             return None
         fresh = ticket.key not in self._seen
         self._seen.add(ticket.key)
@@ -192,11 +201,18 @@ class Run(Generic[W]):
             return Earlier(key=ticket.key, ticket=ticket, id=item.id, word=item.word)
         return None
 
-    async def _unfit(self, key: str, error: InvalidArgument | CallError) -> None:
-        """Tell of a start that cannot be sent, and remember it unless its key is somebody else's."""
-        if key not in self.items:
-            await self._book.note(key, Kind.NOT_STARTED, "refused", text=str(error))
-        self._told.tell(Refused(key=key, error=error))
+    def _ticket(self, start: Any, number: int) -> Ticket | Refused:
+        """Return the ticket of a start, or the result of one that cannot be sent."""
+        try:
+            return self._starter.ticket(start)
+        except Exception as error:  # noqa: BLE001 - whatever an odd item raises concerns that item only
+            odd = error if isinstance(error, InvalidArgument) else unexpected(error)
+            return Refused(key=_key_of(start) or f"#{number}", error=odd)
+
+    async def _remember(self, refused: Refused) -> None:
+        """Write down a start that cannot be sent, unless its key is another's."""
+        if refused.key not in self.items:
+            await self._book.note(refused.key, Kind.NOT_STARTED, "refused", text=str(refused.error))
 
 
 def run(
@@ -241,4 +257,15 @@ def _key_of(start: Any) -> str | None:
     with suppress(Exception):  # an item that raises has none
         key = start.key
         return key if is_key(key) else None
+    return None
+
+
+async def _failure_of(work: Awaitable[None]) -> Exception | None:
+    """Do something with the starts of the caller's iterable. Return the error that the iterable raised."""
+    try:
+        await work
+    except FATAL:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever the iterable raises; what runs goes on first
+        return error
     return None

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from attrs import define, evolve, frozen
+from attrs import define, frozen
 
 from workflow_async import OpencastClient, Poll
 from workflow_async.batch import Conflicted, Earlier, Kind, NotSent, Ran, Refused, Result, Run, Skipped, Unknown
-from workflow_async.cli.board import NOT_STARTED, Board, Ending, why
+from workflow_async.cli.board import COLUMNS, NOT_STARTED, UNSEEN, Board, Ending
 from workflow_async.cli.command import Session
 from workflow_async.cli.csvfile import AnyStart, starts
 from workflow_async.cli.display import progress
@@ -123,7 +123,7 @@ async def _perform(session: Session, system: str, wanted: Sequence[AnyStart], wa
                 rows.append(told(result, outcomes))
                 board.ended(Ending(len(rows), rows[-1].outcome))
     rows.sort(key=lambda each: each.outcome != "unknown")
-    session.output.out.print(f"{system}: {counts(outcomes.items.values())}", soft_wrap=True)
+    session.output.say(f"{system}: {counts(outcomes.items.values())}")
     session.output.rows(ROWS, rows)
     return worst(codes)
 
@@ -165,17 +165,11 @@ def told(result: Result[Any], outcomes: Run[Any]) -> Row:
     item = outcomes.items.get(result.key)
     own = {Skipped: "skipped", Refused: "refused"}.get(type(result))
     if item is not None and own in {None, item.word}:
-        known = row(item)
-        return evolve(known, detail=known.detail or _why(result))
+        return row(item)
     start = result.ticket.subject if result.ticket is not None else ""
     detail = result.why if isinstance(result, Skipped) else str(getattr(result, "error", ""))
     unset: dict[str, Any] = dict.fromkeys(("id", "seconds", "intended_at", "started_at", "ended_at"))
     return Row(key=result.key, outcome=own or "", state="", start=start, detail=detail, **unset)
-
-
-def _why(result: Result[Any]) -> str:
-    """Return where the workflow of a result ended, if it did not succeed."""
-    return why(result.outcome.workflow) if isinstance(result, Ran) else ""
 
 
 @define(eq=False, kw_only=True)
@@ -190,14 +184,21 @@ class BatchBoard(Board):
         return max(self.expected, len(self.run.items))
 
     @property
+    def settled(self) -> int:
+        """How many starts are over for good. Another run asks again for one that was refused."""
+        return sum(item.kind is Kind.ENDED for item in self.run.items.values())
+
+    @property
     def counts(self) -> dict[str, int]:
-        """How many stand where; what has not been seen running yet is waiting."""
+        """How many starts stand where, by the words of `COLUMNS`."""
         known = Counter(_place(item.kind, item.word) for item in self.run.items.values())
-        unseen = self.total - known.total()
-        return {**({"unseen": unseen} if unseen else {}), **known}
+        known[UNSEEN] += self.total - known.total()
+        return {word: known[word] for word in COLUMNS if known[word]}
 
 
 def _place(kind: Kind, word: str) -> str:
+    if kind is Kind.PLANNED:
+        return UNSEEN
     if kind in {Kind.INTENT, Kind.STARTED} or word == "waiting":
         return "waiting"
     return NOT_STARTED if kind is Kind.NOT_STARTED else word

@@ -47,14 +47,6 @@ class Ending:
         return Exit.DONE if self.outcome == Phase.SUCCEEDED.value else Exit.FAILED
 
 
-def why(workflow: Workflow | None) -> str:
-    """Return where a workflow that did not succeed ended, such as `in encode (attempt 1 of 1)`. "" if not known."""
-    if workflow is None or not workflow.phase.final or workflow.phase is Phase.SUCCEEDED:
-        return ""
-    place = getattr(workflow, "failure", None) or workflow.step
-    return f"in {place}" if place else ""
-
-
 def left(workflow: Workflow) -> Ending:
     """The ending of a wait that returned a record."""
     return Ending(workflow.id, workflow.phase.value, workflow)
@@ -104,6 +96,11 @@ class Board:
     def total(self) -> int:
         """How many are watched, as far as is known."""
         return max(self.expected, len(self.seen.keys() | self.endings.keys()))
+
+    @property
+    def settled(self) -> int:
+        """How many waits have ended."""
+        return len(self.endings)
 
     @property
     def going(self) -> list[int]:

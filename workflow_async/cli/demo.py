@@ -108,4 +108,4 @@ def _tell(summaries: Sequence[Summary], elapsed: float, output: Output) -> None:
         return
     output.rows(SUMMARIES, summaries)
     count = sum(summary.workflows for summary in summaries)
-    output.out.print(f"{count} workflows in {elapsed:.1f} s; the sandbox's time passed {SPEED:g} times as fast.")
+    output.say(f"{count} workflows in {elapsed:.1f} s; the sandbox's time passed {SPEED:g} times as fast.")

@@ -8,13 +8,12 @@ from typing import Protocol
 
 import anyio
 from attrs import define, field
-from rich.console import Console, Group
+from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
-from rich.table import Table
-from rich.text import Text
 
 from workflow_async.cli.board import COLUMNS, UNSEEN, Board
+from workflow_async.cli.output import faint, grid, say
 from workflow_async.cli.timeline import words
 
 SLOWEST = 3
@@ -51,7 +50,7 @@ class Lines:
             counts = board.counts
             if self._shown.get(board.name) != counts:
                 self._shown[board.name] = counts
-                self.console.print(sentence(board, time.monotonic() - self._began))
+                say(self.console, sentence(board, time.monotonic() - self._began))
 
 
 @define
@@ -83,7 +82,7 @@ async def progress(console: Console, boards: Sequence[Board]) -> AsyncIterator[N
 def sentence(board: Board, seconds: float) -> str:
     """How a board stands after so many seconds, in one line."""
     counts = ", ".join(f"{count} {word}" for word, count in board.counts.items())
-    settled = len(board.endings)
+    settled = board.settled
     return f"{board.name}: {settled} of {board.total} settled, {settled / seconds:.1f} a second ({counts})"
 
 
@@ -92,26 +91,25 @@ def picture(boards: Sequence[Board], seconds: float) -> Group:
     return Group(table(boards, seconds), *(_laggards(board) for board in boards if board.going))
 
 
-def _laggards(board: Board) -> Text:
+def _laggards(board: Board) -> RenderableType:
     """What has not changed for longest, and when all should be over."""
     slow = ", ".join(
         f"{w.id} {w.step or w.state_text} {words(timedelta(seconds=since))}" for w, since in board.slowest(SLOWEST)
     )
     left = board.eta()
     eta = "" if left is None else f", over in about {words(timedelta(seconds=left))}"
-    return Text(f"{board.name}: slowest {slow}{eta}", style="dim", no_wrap=True, overflow="ellipsis")
+    return faint(f"{board.name}: slowest {slow}{eta}")
 
 
-def table(boards: Sequence[Board], seconds: float) -> Table:
+def table(boards: Sequence[Board], seconds: float) -> RenderableType:
     """How the boards stand after so many seconds, as a table."""
     counted = [board.counts for board in boards]
     present = [word for word in COLUMNS if word != UNSEEN and any(word in counts for counts in counted)]
-    drawn = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("", "settled", "a second", "", *present):
-        drawn.add_column(heading, justify="right" if heading else "left")
+    rows: list[list[str | RenderableType]] = []
     for board, counts in zip(boards, counted, strict=True):
-        settled = len(board.endings)
+        settled = board.settled
         bar = ProgressBar(total=max(1, board.total), completed=settled, width=24)
         rate = f"{settled / seconds:.1f}" if settled else ""
-        drawn.add_row(board.name, f"{settled}/{board.total}", rate, bar, *(str(counts.get(w, "")) for w in present))
-    return drawn
+        numbers = [str(counts.get(word, "")) for word in present]
+        rows.append([board.name, f"{settled}/{board.total}", rate, bar, *numbers])
+    return grid(["", "settled", "a second", "", *present], rows)

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from workflow_async._call import number
+from workflow_async.cli.exits import printable
 
 
 def expanded(words: list[str] | None) -> list[str]:
@@ -40,5 +41,5 @@ def _id(line: str) -> str:
     except ValueError:
         return line
     if isinstance(record, dict) and "id" not in record:
-        raise typer.BadParameter(f"no id in this line of stdin: {line[:80]}")
+        raise typer.BadParameter(f"no id in this line of stdin: {printable(line[:80])}")
     return str(record["id"]) if isinstance(record, dict) else line

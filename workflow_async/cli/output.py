@@ -1,12 +1,18 @@
-"""Where a command writes: data on stdout, as tables for people or lines of JSON for scripts; the rest on stderr."""
+"""Where a command writes: data on stdout, as tables for people or lines of JSON for scripts; the rest on stderr.
 
+A text from a server may hold what steers a terminal. So only this module makes texts for the terminal, in `plain`, and
+only this module and `exits.complain` write to it.
+"""
+
+import csv
 import json
+import sys
 from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
 import typer
 from attrs import field, frozen
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.status import Status
 from rich.table import Table
 from rich.text import Text
@@ -38,6 +44,28 @@ def console(*, stderr: bool = False) -> Console:
     return plain
 
 
+def plain(text: str, style: str = "") -> Text:
+    """Return a text for the terminal: in one line, without anything that steers it, markup taken literally."""
+    return Text(printable(text), style=style)
+
+
+def faint(text: str) -> Text:
+    """Return a line of little importance, cut where the terminal ends."""
+    line = plain(text, "dim")
+    line.no_wrap, line.overflow = True, "ellipsis"
+    return line
+
+
+def grid(headings: Sequence[str], rows: Iterable[Sequence[str | RenderableType]]) -> Table:
+    """Return a table without lines. A column with a heading is aligned to the right."""
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        table.add_column(plain(heading), justify="right" if heading else "left")
+    for row in rows:
+        table.add_row(*(plain(cell) if isinstance(cell, str) else cell for cell in row))
+    return table
+
+
 @frozen
 class Output:
     """What a command writes to."""
@@ -59,7 +87,25 @@ class Output:
         if self.json:
             self.record(record)
         else:
-            self.out.print(printable(sentence), soft_wrap=True)
+            self.say(sentence)
+
+    def say(self, sentence: str, style: str = "") -> None:
+        """A sentence for people."""
+        say(self.out, sentence, style)
+
+    def facts(self, facts: Sequence[tuple[str, str]]) -> None:
+        """Names and what is said of each, one below the other."""
+        margin = max(len(printable(name)) for name, _ in facts)
+        for name, fact in facts:
+            self.out.print(plain(f"  {printable(name):<{margin}}  ", "dim") + plain(fact), soft_wrap=True)
+        self.out.print()
+
+    def csv(self, headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+        """Rows for spreadsheets. A text that a spreadsheet would take for a formula gets a quote before it."""
+        writer = csv.writer(sys.stdout, lineterminator="\n")
+        writer.writerow(headings)
+        for row in rows:
+            writer.writerow(_cell(tree(value)) for value in row)
 
     def rows(self, columns: Sequence[Column[T]], records: Iterable[T], *, headed: bool = True) -> None:
         """Records as a table."""
@@ -68,14 +114,14 @@ class Output:
             fixed = column.width or None
             table.add_column(column.heading, width=fixed, ratio=None if fixed else 1, overflow="fold")
         for record in records:
-            table.add_row(*(Text(printable(column.show(record))) for column in columns))
+            table.add_row(*(plain(column.show(record)) for column in columns))
         with self.out.capture() as drawn:
             self.out.print(table)
         typer.echo("\n".join(line.rstrip() for line in drawn.get().splitlines()))
 
     def waiting(self, doing: str) -> Status:
         """A sign of life on a terminal, for as long as the block takes."""
-        return self.err.status(doing)
+        return self.err.status(plain(doing))
 
     async def pages(self, columns: Sequence[Column[T]], pages: AsyncIterator[Page[T]]) -> None:
         """A listing as it comes, page by page: nothing of it is kept."""
@@ -98,3 +144,15 @@ class Output:
                 return
             count += len(page.items)
             yield page
+
+
+def say(console: Console, sentence: str, style: str = "") -> None:
+    """Print a sentence, however long, in one line."""
+    console.print(plain(sentence, style), soft_wrap=True)
+
+
+def _cell(value: Tree) -> Tree:
+    if not isinstance(value, str):
+        return value
+    text = printable(value)
+    return f"'{text}" if text.lstrip().startswith(("=", "+", "-", "@")) else text

@@ -1,10 +1,8 @@
 """`report`: what a batch's journal says. And the rows that `run` tells its results by."""
 
-import csv
-import sys
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +15,6 @@ from workflow_async.batch import Item, Kind, recorded
 from workflow_async.cli.command import Json
 from workflow_async.cli.exits import Exit, conclude
 from workflow_async.cli.output import Column, Output
-from workflow_async.cli.records import tree
 from workflow_async.cli.timeline import words
 
 JournalFile = Annotated[Path, typer.Argument(metavar="JOURNAL", help="What `run --journal` wrote.")]
@@ -34,17 +31,25 @@ class Row:
     id: int | None
     state: str
     seconds: float | None
-    """From the start to the end, by this machine's clock."""
+    """From the workflow's start to its end, by the server's clock."""
     start: str
     """What was started on what."""
     intended_at: datetime | None
     started_at: datetime | None
     ended_at: datetime | None
+    """When its end was seen, by this machine's clock."""
     detail: str
+    server_start: datetime | None = None
+    """When the workflow started, by the server's clock."""
+    server_end: datetime | None = None
+    """When the workflow ended, by the server's clock."""
+    failed_operation: str = ""
+    failed_attempt: int | None = None
+    failed_host: str = ""
 
 
 def _took(row: Row) -> str:
-    return words(row.ended_at - row.started_at) if row.started_at and row.ended_at else ""
+    return words(None if row.seconds is None else timedelta(seconds=row.seconds))
 
 
 ROWS: Sequence[Column[Row]] = (
@@ -69,12 +74,13 @@ async def _report(path: Path, as_csv: bool, output: Output) -> Exit:  # noqa: FB
     found = await recorded(path)
     rows = [row(item) for item in ordered(found.items.values())]
     if as_csv:
-        _write(rows)
+        output.csv([field.name for field in attrs.fields(Row)], map(attrs.astuple, rows))
     elif output.json:
         for each in rows:
             output.record(each)
     else:
-        output.out.print(f"{found.system} at {found.server}: {counts(found.items.values())}", soft_wrap=True)
+        more = "" if found.total is not None else "; more may follow"
+        output.say(f"{found.system} at {found.server}: {counts(found.items.values())}{more}")
         output.rows(ROWS, rows)
     return Exit.DONE
 
@@ -103,16 +109,9 @@ def row(item: Item) -> Row:
         started_at=item.started_at,
         ended_at=item.ended_at,
         detail=item.detail,
+        server_start=item.server_start,
+        server_end=item.server_end,
+        failed_operation=item.failed_operation,
+        failed_attempt=item.failed_attempt,
+        failed_host=item.failed_host,
     )
-
-
-def _write(rows: Iterable[Row]) -> None:
-    """The rows as a file for spreadsheets; a text that one would take for a formula gets a quote before it."""
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(field.name for field in attrs.fields(Row))
-    for each in rows:
-        writer.writerow(_cell(tree(value)) for value in attrs.astuple(each))
-
-
-def _cell(value: object) -> object:
-    return f"'{value}" if isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r")) else value

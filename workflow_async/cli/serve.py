@@ -13,7 +13,7 @@ import typer
 
 from workflow_async.cli.command import Json
 from workflow_async.cli.exits import Exit, Refusal, Unserved, conclude
-from workflow_async.cli.output import Output
+from workflow_async.cli.output import Output, say
 
 if TYPE_CHECKING:
     from workflow_async.sandbox import Sandbox
@@ -110,8 +110,8 @@ def announce(fakes: "Sandbox", output: Output) -> None:
     for system, door in doors.items():
         for name, value in door.items():
             variable = "SERVER" if (system, name) == ("preservica", "url") else name.upper()
-            output.out.print(f"export {system.upper()}_{variable}={shlex.quote(value)}", soft_wrap=True)
-    output.err.print("Serving until Ctrl-C")
+            output.say(f"export {system.upper()}_{variable}={shlex.quote(value)}")
+    say(output.err, "Serving until Ctrl-C")
 
 
 def access(fakes: "Sandbox") -> dict[str, dict[str, str]]:

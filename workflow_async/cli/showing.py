@@ -5,12 +5,11 @@ from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
-from rich.text import Text
 
 from workflow_async import OpencastClient
-from workflow_async.cli.board import why
+from workflow_async.batch.facts import why
 from workflow_async.cli.command import Session
-from workflow_async.cli.exits import Exit, printable
+from workflow_async.cli.exits import Exit
 from workflow_async.cli.output import Output
 from workflow_async.cli.records import Tree, tree
 from workflow_async.cli.spans import AnyWorkflow, lasted, spans
@@ -53,12 +52,7 @@ async def _get(client: Client, id: str) -> AnyWorkflow:
 
 
 def _draw(output: Output, workflow: AnyWorkflow, now: datetime) -> None:
-    heading = f"Workflow {workflow.id} is {workflow.phase.value} {why(workflow)}".rstrip()
-    output.out.print(Text(printable(heading), style="bold"), soft_wrap=True)
+    output.say(f"Workflow {workflow.id} is {workflow.phase.value} {why(workflow)}".rstrip(), "bold")
     shown = {name: value for name, value in tree(workflow).items() if name not in SHOWN_ELSEWHERE}
-    told = list(facts({**shown, "took": words(lasted(workflow, now))}))
-    margin = max(len(name) for name, _ in told)
-    for name, fact in told:
-        output.out.print(Text.assemble((f"  {printable(name):<{margin}}  ", "dim"), printable(fact)), soft_wrap=True)
-    output.out.print()
+    output.facts(list(facts({**shown, "took": words(lasted(workflow, now))})))
     output.rows(BARS, bars(spans(workflow), min(WIDEST, max(1, output.out.width - BESIDE_BARS)), now))

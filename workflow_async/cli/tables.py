@@ -5,7 +5,8 @@ from datetime import datetime
 from typing import cast
 
 from workflow_async import opencast, preservica
-from workflow_async.cli.board import Ending, why
+from workflow_async.batch.facts import why
+from workflow_async.cli.board import Ending
 from workflow_async.cli.output import Column
 from workflow_async.cli.spans import AnyWorkflow, lasted
 from workflow_async.cli.timeline import Bar, words

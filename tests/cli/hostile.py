@@ -1,0 +1,149 @@
+"""Servers of both systems that put into every text what steers a terminal, and a client of them for every command."""
+
+import itertools
+import json
+from collections.abc import Callable
+from urllib.parse import parse_qs
+from xml.sax.saxutils import escape
+
+import httpx
+from attrs import define, field
+
+from workflow_async import OpencastClient
+from workflow_async.cli.target import Client, System, Target
+from workflow_async.preservica import PreservicaClient
+
+STEERING = {
+    "title of the window": "\x1b]0;pwned\x07",
+    "clear": "\x1b[2J",
+    "colour": "\x1b[5;41m",
+    "C1 sequence": "\x9b5;41m",
+    "C1 string": "\x9d0;pwned\x9c",
+    "device control": "\x1bP+q\x1b\\",
+    "application command": "\x1b_G\x1b\\",
+    "overwrite": "\r\b\b\x7f",
+    "new line": "\nworkflow-async: forged\r\nforged\x0bforged\x0cforged\x85forged\u2028forged\u2029forged",
+    "right to left": "\u202egnp.exe\u202c",
+    "isolate": "\u2066hidden\u2069\u200e\u200f\u061c",
+    "invisible": "\u200b\u00ad\ufeff\U000e0041",
+    "markup": "[bold red]bold[/bold red][link=https://evil.example.org]link[/link][/]",
+    "emoji code": ":skull:",
+    "NUL": "\0",
+    "lone surrogate": "\ud800",
+}
+EVIL = "evil " + " ".join(STEERING.values())
+IN_XML = "".join(char for char in EVIL if char in "\t\n\r" or (char >= " " and char not in "\x7f\ud800"))
+"""As much of it as XML can say."""
+LATE, BAD, ODD = 1, 2, 3
+"""Ids: one that ends after a while, one that has failed, one in a state that no version of the server has."""
+
+
+def is_harmless(text: str) -> bool:
+    """True if a text cannot steer a terminal."""
+    return all(char == "\n" or char.isprintable() for char in text)
+
+
+@define
+class Opencast:
+    """Answers everything, with a list as up to Opencast 11."""
+
+    looks: "itertools.count[int]" = field(factory=itertools.count)
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        path, last = request.url.path, request.url.path.rpartition("/")[2]
+        if path == "/api/version":
+            return answer({"default": "v1.7.0", "versions": ["v1.7.0"]})
+        if path == "/api/workflow-definitions":
+            return answer([{"identifier": EVIL, "title": EVIL, "description": EVIL, "tags": [EVIL]}])
+        if path == "/api/workflows" and request.method == "POST":
+            return self._started(request)
+        if path == "/api/workflows":
+            return answer([self._workflow(id) for id in (LATE, BAD, ODD)] if "offset=0" in str(request.url) else [])
+        if path.startswith("/api/workflows/") and int(last) in {LATE, BAD, ODD} and request.method == "GET":
+            return answer(self._workflow(int(last)))
+        return answer({"message": EVIL}, 409)
+
+    def _started(self, request: httpx.Request) -> httpx.Response:
+        form = parse_qs(request.content.decode())
+        (event,), (definition,) = form["event_identifier"], form["workflow_definition_identifier"]
+        if definition == "refused":
+            return answer({"message": EVIL}, 400)
+        return answer({**self._workflow(BAD), "event_identifier": event}, 201)
+
+    def _workflow(self, id: int) -> dict[str, object]:
+        late = "running" if next(self.looks) < 12 else "succeeded"
+        state = {LATE: late, BAD: "failed", ODD: EVIL}[id]
+        operation = {"operation": EVIL, "description": EVIL, "host": EVIL, "if": EVIL, "failed_attempts": 1}
+        times = {"start": "2026-03-04T12:00:00Z", "completion": "2026-03-04T12:00:07Z"}
+        return {
+            "identifier": id,
+            "title": EVIL,
+            "description": EVIL,
+            "workflow_definition_identifier": EVIL,
+            "event_identifier": EVIL,
+            "creator": EVIL,
+            "state": state,
+            "operations": [{**operation, **times, "state": state}],
+            "configuration": {EVIL: EVIL},
+            EVIL: EVIL,
+        }
+
+
+@define
+class Preservica:
+    """Answers everything."""
+
+    looks: "itertools.count[int]" = field(factory=itertools.count)
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        path, last = request.url.path, request.url.path.rpartition("/")[2]
+        if path == "/api/accesstoken/login":
+            return httpx.Response(200, json={"success": True, "token": "token", "validFor": 15})
+        if path.endswith("/contexts"):
+            return document(element("WorkflowContext", Id="42", Name=IN_XML))
+        if path.endswith("/instances") and request.method == "POST":
+            refused = b"refused" in request.content
+            return httpx.Response(400, text=IN_XML) if refused else document(self._values(BAD))
+        if path.endswith("/instances"):
+            rows = [element("WorkflowInstance", self._values(id)) for id in (LATE, BAD, ODD)]
+            return document("".join(rows) + element("TotalCount", "3"))
+        if last.isdigit() and int(last) in {LATE, BAD, ODD}:
+            return document(self._values(int(last)))
+        return httpx.Response(404, text=EVIL.replace("\ud800", ""))
+
+    def _values(self, id: int) -> str:
+        late = "Active" if next(self.looks) < 12 else "Completed"
+        state = {LATE: late, BAD: "Failed", ODD: IN_XML}[id]
+        names = ("WorkflowContextName", "WorkflowDefinitionName", "Creator", "CurrentStepName", "Odd")
+        times = element("Started", "2026-03-04T12:00:00.000Z") + element("Finished", "2026-03-04T12:00:07.000Z")
+        return element("Id", str(id)) + element("State", state) + times + "".join(element(n, IN_XML) for n in names)
+
+
+def answer(tree: object, status: int = 200) -> httpx.Response:
+    """An answer in JSON."""
+    return httpx.Response(status, content=json.dumps(tree), headers={"content-type": "application/json"})
+
+
+def document(content: str) -> httpx.Response:
+    """An answer in XML."""
+    text = f'<?xml version="1.0" encoding="UTF-8"?><Answer xmlns="http://workflow.preservica.com">{content}</Answer>'
+    return httpx.Response(200, content=text.encode(), headers={"content-type": "application/xml"})
+
+
+def element(name: str, *content: str, **children: str) -> str:
+    """An element with a text or elements in it; texts are escaped unless they are elements."""
+    inner = "".join(text if text.startswith("<") else escape(text) for text in content)
+    return f"<{name}>{inner}{''.join(element(child, text) for child, text in children.items())}</{name}>"
+
+
+def client_of(system: System) -> Callable[[Target], Client]:
+    """What makes a client of a hostile server, instead of `Target.client`."""
+
+    def client(_: Target) -> Client:
+        if system is System.OPENCAST:
+            http = httpx.AsyncClient(transport=httpx.MockTransport(Opencast()))
+            return OpencastClient("https://oc.example.org", auth=("user", "secret"), http=http)
+        http = httpx.AsyncClient(transport=httpx.MockTransport(Preservica()))
+        return PreservicaClient("pv.example.org", username="u@x", password="pw", tenant="TEN", http=http)
+
+    return client

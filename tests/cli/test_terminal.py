@@ -1,0 +1,236 @@
+"""Nothing that a server says steers the terminal, whatever the command and whatever the text."""
+
+import ast
+import csv
+import io
+import json
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from tests.cli.conftest import Run
+from tests.cli.hostile import BAD, EVIL, IN_XML, LATE, ODD, STEERING, client_of, is_harmless
+from workflow_async import cli
+from workflow_async.cli import display, output
+from workflow_async.cli.app import COMMANDS
+from workflow_async.cli.board import Board
+from workflow_async.cli.exits import printable
+from workflow_async.cli.output import faint, grid, plain
+from workflow_async.cli.target import System, Target
+from workflow_async.preservica import State, Workflow
+
+SETTLE = ("--every", 0.1, "--settle", 0.1)
+WATCH = ("--deadline", 0.8, "--every", 0.1)
+START = {System.OPENCAST: ("event", "definition"), System.PRESERVICA: ("42",)}
+SILENT = {
+    (System.PRESERVICA, "start"),
+    (System.PRESERVICA, "watch"),
+    (System.PRESERVICA, "definitions"),
+    (System.OPENCAST, "contexts"),
+}
+"""Calls that need not tell what the server said: two tell numbers and words of ours, and two are refused."""
+OURS = {"demo", "sandbox"}
+"""Commands that talk to the sandbox in their own process only."""
+
+
+@pytest.fixture(params=System, ids=lambda system: system.value)
+def system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> System:
+    """The system whose server is hostile."""
+    system: System = request.param
+    monkeypatch.setattr(Target, "client", client_of(system))
+    return system
+
+
+@pytest.fixture
+def batch(system: System) -> Path:
+    """A file with a start that fails and one that is refused."""
+    rows = {
+        System.OPENCAST: "key,event,definition\na,e,fast\nb,e,refused\n",
+        System.PRESERVICA: "key,context,n\na,42,1\nb,refused,2\n",
+    }
+    (path := Path("batch.csv")).write_text(rows[system])
+    return path
+
+
+def arguments(system: System) -> dict[str, tuple[object, ...]]:
+    """A call of each command, so that it shows as much as it can."""
+    return {
+        "list": (),
+        "show": (BAD,),
+        "start": (*START[system], "--wait", *WATCH),
+        "run": ("batch.csv", "--journal", "b.sqlite", *SETTLE),
+        "watch": (LATE, BAD, ODD, 99, *WATCH),
+        "stop": (LATE, 99, "--yes"),
+        "report": ("b.sqlite",),
+        "definitions": (),
+        "contexts": (),
+    }
+
+
+def test_every_command_is_tried() -> None:
+    assert arguments(System.OPENCAST).keys() | OURS == COMMANDS.keys()
+
+
+def check_harmless(text: str) -> None:
+    assert is_harmless(text), [char for char in text if not is_harmless(char)][:20]
+
+
+@pytest.mark.parametrize("json", [False, True], ids=["people", "json"])
+@pytest.mark.parametrize("name", arguments(System.OPENCAST))
+def test_no_text_of_a_server_reaches_the_terminal_as_it_is(
+    run: Run, system: System, batch: Path, name: str, *, json: bool
+) -> None:
+    if name == "report":
+        run("run", *arguments(system)["run"])
+    result = run(name, *arguments(system)[name], *(["--json"] if json else []))
+    assert not isinstance(result.exception, Exception)
+    assert "evil" in result.output or (system, name) in SILENT
+    check_harmless(result.stdout)
+    check_harmless(result.stderr)
+
+
+def test_what_comes_from_stdin_is_harmless_too(run: Run, system: System) -> None:
+    result = run("watch", "-", stdin='{"state": "evil\x9b5;41m"}\n')
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "evil" in result.stderr
+    check_harmless(result.stderr)
+
+
+def test_a_file_for_spreadsheets_is_harmless_too(run: Run, system: System, batch: Path) -> None:
+    run("run", *arguments(system)["run"])
+    result = run("report", "b.sqlite", "--csv")
+    check_harmless(result.stdout)
+    failed, refused = csv.DictReader(result.stdout.splitlines())
+    assert "evil" in failed["failed_operation"]
+    assert "evil" in refused["detail"]
+
+
+def test_what_scripts_get_is_what_the_server_said(run: Run, system: System) -> None:
+    (line,) = run("show", BAD, "--json").stdout.splitlines()
+    record = json.loads(line)
+    assert record["creator"] == {System.OPENCAST: EVIL, System.PRESERVICA: record["creator"]}[system]
+    assert "\x9b5;41m" in record["creator"]
+
+
+ALLOWED = re.compile(r"\x1b\[[0-9;]*m|\x1b\[\?25[lh]|\x1b\[1A|\x1b\[2K|\r")
+"""What rich steers a terminal with: styles, the cursor, lines that are drawn again."""
+FORBIDDEN = ("\x1b]", "\x1b[2J", "\x1b[5;41m", "\x1bP", "\x1b_", "\x1b\\", "\x9b", "\x9c", "\x9d", "\x07", "\x08")
+
+
+@pytest.mark.parametrize("name", ["start", "run", "watch"])
+def test_no_text_of_a_server_steers_a_live_board(
+    run: Run, system: System, batch: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    shown = io.StringIO()
+    make = output.Output
+
+    def with_terminal(*, json: bool = False) -> output.Output:
+        terminal = Console(
+            file=shown, force_terminal=True, width=300, markup=False, highlight=False, _environ={"TERM": "xterm"}
+        )
+        return make(json=json, err=terminal)
+
+    monkeypatch.setattr("workflow_async.cli.command.Output", with_terminal)
+    monkeypatch.setattr(display, "LIVE_EVERY", 0.01)
+    run(name, *arguments(system)[name])
+    drawn = shown.getvalue()
+    assert "\x1b[?25l" in drawn
+    assert [found for found in FORBIDDEN if found in drawn] == []
+    check_harmless(ALLOWED.sub("", drawn))
+
+
+@pytest.mark.parametrize("text", STEERING.values(), ids=list(STEERING))
+def test_every_way_to_draw_takes_a_text_for_a_text(text: str) -> None:
+    board = Board("opencast", 1)
+    board.saw(Workflow(id=7, state=State.UNKNOWN, state_text=f"evil{text}", current_step=f"evil{text}"))
+    shown = io.StringIO()
+    terminal = Console(file=shown, width=200)
+    for drawable in (
+        plain(f"evil{text}"),
+        faint(f"evil{text}"),
+        grid(["", "evil"], [[f"evil{text}", f"evil{text}"]]),
+        display.picture([board], 1.0),
+    ):
+        terminal.print(drawable)
+    drawn = shown.getvalue()
+    assert drawn.count("evil") >= 5
+    assert is_harmless(drawn)
+    assert re.sub(r"\s", "", printable(text)) in re.sub(r"\s", "", drawn)
+
+
+@pytest.mark.parametrize("name", STEERING)
+def test_what_steers_a_terminal_is_not_printable(name: str) -> None:
+    text = printable(STEERING[name])
+    assert text.isprintable()
+    assert (text == STEERING[name]) is (name in {"markup", "emoji code"})
+
+
+# Where it is written
+
+MODULES = sorted(Path(cli.__file__).parent.glob("*.py"))
+WRITERS = {"output.py"}
+"""Modules that may write what they are given."""
+MAKERS = {"rich.text", "rich.table", "rich.markup", "rich.panel", "rich.tree", "rich.pretty", "rich", "sys.stdout"}
+CALLS = {"print", "echo", "secho", "write", "writelines", "writerow", "add_row", "log", "out", "input", "status"}
+
+
+def spoken(tree: ast.Module) -> Iterator[str]:
+    """What a module writes with anything but a constant, and what it makes texts for the terminal of."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module in MAKERS:
+            yield f"{node.lineno}: from {node.module}"
+        if isinstance(node, ast.Import):
+            yield from (f"{node.lineno}: import {each.name}" for each in node.names if each.name in MAKERS)
+        if isinstance(node, ast.Call):
+            name = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+            if name in CALLS and not all(is_safe(argument) for argument in node.args):
+                yield f"{node.lineno}: {name}"
+
+
+def is_safe(argument: ast.expr) -> bool:
+    """True for a constant, our own version, and a text that starts with a constant and ends with a printable one."""
+    if isinstance(argument, ast.JoinedStr):
+        return all(is_safe(part) for part in argument.values)
+    if isinstance(argument, ast.FormattedValue):
+        return isinstance(argument.value, ast.Call) and getattr(argument.value.func, "id", "") == "printable"
+    return isinstance(argument, ast.Constant) or getattr(argument, "id", "") == "__version__"
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if path.name not in WRITERS], ids=lambda path: path.name)
+def test_only_one_module_writes_to_the_terminal(path: Path) -> None:
+    assert list(spoken(ast.parse(path.read_text()))) == []
+
+
+def test_the_module_that_writes_makes_all_its_texts_in_one_place() -> None:
+    tree = ast.parse((Path(cli.__file__).parent / "output.py").read_text())
+    makers = {
+        function.name
+        for function in ast.walk(tree)
+        if isinstance(function, ast.FunctionDef)
+        for node in ast.walk(function)
+        if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Text"
+    }
+    assert makers == {"plain"}
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("from rich.text import Text", 1),
+        ("console.print(workflow.title)", 1),
+        ("typer.echo(f'{error}')", 1),
+        ("typer.echo(f'sorry: {printable(str(error))}')", 0),
+        ("typer.echo('Nothing was stopped.', err=True)", 0),
+        ("sys.stderr.write(str(error))", 1),
+    ],
+)
+def test_the_guard_sees_what_it_is_for(text: str, found: int) -> None:
+    assert len(list(spoken(ast.parse(text)))) == found
+
+
+def test_the_hostile_texts_are_as_bad_as_xml_allows() -> None:
+    assert "\x9b5;41m" in IN_XML
+    assert "\u202e" in IN_XML

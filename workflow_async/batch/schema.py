@@ -1,0 +1,156 @@
+"""The tables of a journal, and their rows as entries. Pure.
+
+Every row carries a digest of its values, its number and the journal's id, and the table `batch` counts the rows. So a
+row that was lost, altered or taken from another journal is found when the journal is read.
+"""
+
+import hashlib
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from attrs import frozen
+
+from workflow_async.batch.entries import Entry, Kind
+from workflow_async.batch.tickets import Ticket
+
+APPLICATION = 0x77664A31
+"""The application id of SQLite files of this kind."""
+SCHEMA = 1
+"""The version of the tables. A journal of another version is refused."""
+BATCH = (
+    "CREATE TABLE batch (id TEXT NOT NULL, system TEXT NOT NULL, server TEXT NOT NULL, made_at TEXT NOT NULL,"
+    " digest TEXT NOT NULL, total INTEGER, starts INTEGER NOT NULL, entries INTEGER NOT NULL,"
+    " open_path TEXT, open_inode TEXT)"
+)
+START = "CREATE TABLE start (n INTEGER PRIMARY KEY, key TEXT NOT NULL, ticket TEXT NOT NULL, digest TEXT NOT NULL)"
+ENTRY = (
+    "CREATE TABLE entry (n INTEGER PRIMARY KEY, at TEXT NOT NULL, key TEXT NOT NULL, kind TEXT NOT NULL,"
+    " word TEXT NOT NULL, workflow INTEGER, text TEXT NOT NULL, server_start TEXT, server_end TEXT,"
+    " operation TEXT NOT NULL, attempt INTEGER, host TEXT NOT NULL, digest TEXT NOT NULL)"
+)
+TABLES = (
+    BATCH,
+    START,
+    ENTRY,
+    "CREATE TRIGGER start_added AFTER INSERT ON start BEGIN UPDATE batch SET starts = new.n; END",
+    "CREATE TRIGGER entry_added AFTER INSERT ON entry BEGIN UPDATE batch SET entries = new.n; END",
+)
+MAKE = ";".join(
+    ("BEGIN", *TABLES, f"PRAGMA application_id = {APPLICATION}", f"PRAGMA user_version = {SCHEMA}", "COMMIT")
+)
+"""The statements that make the tables, all or nothing."""
+
+Row = tuple[Any, ...]
+_json = json.JSONEncoder(default=repr).encode
+
+
+@frozen
+class Head:
+    """The one row of the table `batch`."""
+
+    id: str
+    """Random. A row of another journal does not fit it."""
+    system: str
+    server: str
+    made_at: str
+    digest: str
+    total: int | None
+    """How many starts the batch has. None while its iterable has not been read to its end."""
+    starts: int
+    entries: int
+    open_path: str | None
+    """The path under which a batch has the journal open, or had it when its process died."""
+    open_inode: str | None
+    """The file that this batch opened. A copy of the file has another inode."""
+
+
+def made(id: str, system: str, server: str, made_at: str) -> Row:
+    """Return the row of a new journal's table `batch`."""
+    digest = seal(id, "batch", system, server, made_at)
+    return (id, system, server, made_at, digest, None, 0, 0, None, None)
+
+
+def head(rows: Sequence[Row]) -> Head:
+    """Return the row of the table `batch`. Raises ValueError if it is missing or altered."""
+    if len(rows) != 1:
+        raise ValueError(f"its table batch has {len(rows)} rows instead of 1")
+    found = Head(*rows[0])
+    if found.digest != seal(found.id, "batch", found.system, found.server, found.made_at):
+        raise ValueError("its table batch was altered")
+    match found.total:
+        case None | int():
+            return found
+    raise ValueError("the total in its table batch is no number")
+
+
+def seal(id: str, table: str, *values: object) -> str:
+    """Return the digest of a row: 32 hexadecimal digits."""
+    return hashlib.sha256(_json([id, table, *values]).encode()).hexdigest()[:32]
+
+
+def entry_row(id: str, n: int, entry: Entry) -> Row:
+    """Return an entry as row `n` of its table."""
+    values = (
+        n,
+        entry.at.isoformat(),
+        entry.key,
+        entry.kind.value,
+        entry.word,
+        entry.id,
+        entry.text,
+        entry.server_start.isoformat() if entry.server_start is not None else None,
+        entry.server_end.isoformat() if entry.server_end is not None else None,
+        entry.failed_operation,
+        entry.failed_attempt,
+        entry.failed_host,
+    )
+    return (*values, seal(id, "entry", *values))
+
+
+def entry_of(id: str, n: int, row: Row) -> Entry:
+    """Return the entry in row `n`. Raises ValueError if the row is missing, altered or of an unknown kind."""
+    _, at, key, kind, word, workflow, text, start, end, operation, attempt, host = _values(id, "entry", n, row)
+    return Entry(
+        at=_moment(at),
+        key=key,
+        kind=Kind(kind),
+        word=word,
+        id=workflow,
+        text=text,
+        server_start=_moment(start) if start is not None else None,
+        server_end=_moment(end) if end is not None else None,
+        failed_operation=operation,
+        failed_attempt=attempt,
+        failed_host=host,
+    )
+
+
+def start_row(id: str, n: int, ticket: Ticket) -> Row:
+    """Return a planned start as row `n` of its table."""
+    values = (n, ticket.key, ticket.to_json())
+    return (*values, seal(id, "start", *values))
+
+
+def start_of(id: str, n: int, row: Row) -> Ticket:
+    """Return the planned start in row `n`. Raises ValueError if the row is missing or altered."""
+    *_, text = _values(id, "start", n, row)
+    return Ticket.from_json(text)
+
+
+def _values(id: str, table: str, n: int, row: Row) -> Row:
+    *values, digest = row
+    if values[0] != n:
+        raise ValueError(f"row {n} of its table {table} is missing")
+    if digest != seal(id, table, *values):
+        raise ValueError(f"row {n} of its table {table} was altered")
+    return tuple(values)
+
+
+def _moment(text: str) -> datetime:
+    """Return a moment in UTC. Raises ValueError if the text has no time zone."""
+    moment = datetime.fromisoformat(text)
+    if moment.utcoffset() is None:
+        raise ValueError(f"the time {text!r} has no time zone")
+    return moment.astimezone(UTC)
