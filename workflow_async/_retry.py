@@ -1,5 +1,6 @@
 """Whether to try a call again, and when: decisions without a clock. Pure."""
 
+import math
 import re
 from collections.abc import Mapping
 from datetime import datetime
@@ -23,6 +24,7 @@ from workflow_async.errors import (
 )
 from workflow_async.settings import Retry
 
+UNAVAILABLE = frozenset({502, 503, 504})
 RETRY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 SECONDS = re.compile(r"[0-9]+", re.ASCII)
 
@@ -45,15 +47,29 @@ def does_not_fit(error: CallError) -> bool:
     return isinstance(error, DecodeError) and error.parsed
 
 
+def is_unavailable(error: CallError) -> bool:
+    """Return True if a gateway says that the server behind it is away, which mostly takes seconds to minutes."""
+    return isinstance(error, ServerFault) and error.status in UNAVAILABLE
+
+
 def pause(
-    policy: Retry, error: CallError, replay: Replay, *, attempt: int, jitter: float, misfits: int | None = None
+    policy: Retry,
+    error: CallError,
+    replay: Replay,
+    *,
+    attempt: int,
+    jitter: float,
+    misfits: int | None = None,
+    elapsed: float = math.inf,
 ) -> float | None:
-    """Seconds to wait after the failed attempt number `attempt`, or None to give up.
+    """Return the seconds to wait after the failed attempt number `attempt`, or None to give up.
 
     `jitter` is in [0, 1). `misfits` counts the earlier attempts whose answer parsed and did not fit, all if None: such
-    an answer is asked for once more.
+    an answer is asked for once more. `elapsed` is the time since the call began, in seconds.
     """
-    if attempt >= policy.attempts or error.at_login or not retryable(error, replay):
+    if error.at_login or not retryable(error, replay):
+        return None
+    if attempt >= policy.attempts and not (is_unavailable(error) and elapsed < policy.patience):
         return None
     if does_not_fit(error) and (attempt - 1 if misfits is None else misfits):
         return None

@@ -3,6 +3,7 @@
 import asyncio
 import copy
 import logging
+import math
 import os
 from http import HTTPStatus
 from typing import TypeVar
@@ -239,7 +240,10 @@ class Transport:
         """Seconds until the next attempt, or None; the attempt that failed is noted."""
         attempt = len(journey.history) + 1
         jitter, misfits = self.clock.jitter(), journey.misfits
-        wait = _retry.pause(self.retry, failure, call.replay, attempt=attempt, jitter=jitter, misfits=misfits)
+        elapsed = self.clock.now() - journey.began if call.patient else math.inf
+        wait = _retry.pause(
+            self.retry, failure, call.replay, attempt=attempt, jitter=jitter, misfits=misfits, elapsed=elapsed
+        )
         if failure.retry_after and not call.pause_as_told:
             wait = None
         if wait and not self._budget.take(_retry.cost(failure)):  # another try at once, on a fresh connection, is free

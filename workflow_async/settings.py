@@ -118,6 +118,8 @@ class Retry:
     """
 
     attempts: int = field(default=4, validator=_whole(1))
+    patience: float = field(default=60.0, validator=_at_least(0))
+    """Seconds for which 502, 503 and 504 are retried beyond `attempts`: a gateway needs time to get its server back."""
     base: float = field(default=0.5, validator=_above(0))
     cap: float = field(default=20.0, validator=_above(0))
     max_retry_after: float = field(default=60.0, validator=_at_least(0))

@@ -237,3 +237,19 @@ def test_a_budget_stays_between_nothing_and_its_capacity(moves: Iterable[tuple[b
 )
 def test_the_verdict_on_what_may_have_happened(error: CallError, happened: bool) -> None:  # noqa: FBT001 - a column
     assert may_have_happened(error) is happened
+
+
+@pytest.mark.parametrize("status", [502, 503, 504])
+def test_a_server_that_is_away_is_asked_for_a_minute(status: int) -> None:
+    policy, away = Retry(), status_error(Reply(status, {}, b""))
+    assert pause(policy, away, Replay.SAFE, attempt=9, jitter=0.5, elapsed=59.0) == policy.cap / 2
+    assert pause(policy, away, Replay.SAFE, attempt=9, jitter=0.5, elapsed=60.0) is None
+    assert pause(policy, away, Replay.SAFE, attempt=4, jitter=0.5) is None
+    assert pause(policy, away, Replay.ONCE, attempt=1, jitter=0.5, elapsed=0.0) is None
+
+
+@pytest.mark.parametrize(
+    "error", [status_error(Reply(500, {}, b"")), ConnectionBroken("cut"), DecodeError("@ $")], ids=name
+)
+def test_any_other_fault_is_tried_four_times(error: CallError) -> None:
+    assert pause(Retry(), error, Replay.SAFE, attempt=4, jitter=0.5, elapsed=3.0, misfits=0) is None

@@ -110,7 +110,7 @@ async def test_what_may_pass_is_tried_again_until_it_works(fake_time: FakeTime) 
 
 
 async def test_an_error_knows_where_it_happened_and_what_was_tried(fake_time: FakeTime) -> None:
-    made, _ = scripted(fake_time, BUSY)
+    made, _ = scripted(fake_time, Reply(500, {}, b""))
     error = await failing(made)
     assert (error.method, error.url, error.attempts, error.elapsed) == ("GET", f"{URL}/thing", 4, 1.75)
     assert [(attempt.outcome, attempt.wait) for attempt in error.history] == [
@@ -120,6 +120,12 @@ async def test_an_error_knows_where_it_happened_and_what_was_tried(fake_time: Fa
         ("ServerFault", None),
     ]
     assert [attempt.ended for attempt in error.history] == [0, 0.25, 0.75, 1.75]
+
+
+async def test_a_gateway_that_has_lost_its_server_is_asked_for_a_minute_by_patient_calls(fake_time: FakeTime) -> None:
+    made, _ = scripted(fake_time, BUSY)
+    assert 60 <= (await failing(made)).elapsed < 120
+    assert (await failing(made, evolve(GET, patient=False))).attempts == 4
 
 
 @pytest.mark.parametrize("reply", [BUSY, ConnectionBroken("cut"), Reply(201, {}, b"{"), Reply(409, {}, b""), PAGE])

@@ -101,7 +101,7 @@ class OpencastSource:
 
     async def _send(self, call: Call[T], /) -> T:
         """Send a call. Raise at once if the server asks for a pause: the monitor pauses all its calls then."""
-        return await self._transport.send(evolve(call, pause_as_told=False))
+        return await self._transport.send(evolve(call, pause_as_told=False, patient=False))
 
 
 def _can_be_named(event: str) -> bool:

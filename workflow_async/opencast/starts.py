@@ -4,11 +4,11 @@ import json
 import uuid
 from collections.abc import Collection, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 from attrs import define, evolve, field, frozen
 
-from workflow_async._call import Params, Value, texts
+from workflow_async._call import Call, Params, Value, texts
 from workflow_async._lists.listing import Listing
 from workflow_async._retry import may_have_happened
 from workflow_async._transport import Transport
@@ -28,6 +28,8 @@ from workflow_async.opencast import calls, filters
 from workflow_async.opencast.evidence import judged, subject
 from workflow_async.opencast.records import Event, State, Workflow
 from workflow_async.settings import optional_number
+
+T = TypeVar("T")
 
 LATE = 12.0
 """Seconds a list is looked at before it is believed that something is not in it: its index lags up to 10."""
@@ -199,7 +201,7 @@ class Starts:
             else:
                 known = {id for _, id in ours if id is not None}
                 return len(listed | known) + sum(id is None for _, id in ours)
-        processed = Listing(self.transport.send, calls.list_processing(size=PAGE), lambda event: event.id)
+        processed = Listing(self._read, calls.list_processing(size=PAGE), lambda event: event.id)
         return len({event.id async for event in processed} | {subject(ticket)[0] for ticket, _ in ours})
 
     async def _look(self, ticket: Ticket, rivals: Rivals) -> Started[Workflow] | Ambiguous[Workflow] | None:
@@ -212,7 +214,7 @@ class Starts:
 
     async def _glance(self, event: str, error: CallError) -> Ambiguous[Workflow] | None:
         """What the event itself says, where its workflows may not be seen: whether it ever had any."""
-        events = await self.transport.send(calls.events_by_id([event]))
+        events = await self._read(calls.events_by_id([event]))
         state = events[0].processing_state if events else None
         if events and state is None:
             return None
@@ -233,7 +235,7 @@ class Starts:
     async def _event(self, event: str) -> Event | None:
         """Return an event as it is listed, or None if it is not listed or this user may not read it."""
         try:
-            found = await self.transport.send(calls.events_by_id([event]))
+            found = await self._read(calls.events_by_id([event]))
         except (Forbidden, NotFound):
             return None
         return found[0] if found else None
@@ -253,7 +255,7 @@ class Starts:
                 return tuple([workflow async for workflow in self._listing({"event_identifier": event})])
             except ListingNotSupported:
                 self._lists = False
-        return await self.transport.send(calls.workflows_of_event(event))
+        return await self._read(calls.workflows_of_event(event))
 
     def _listing(self, filter: filters.WorkflowFilters) -> Listing[Workflow]:
         first = calls.list_workflows(
@@ -262,7 +264,11 @@ class Starts:
             include=calls.including(withoperations="event_identifier" in filter),
             size=PAGE,
         )
-        return Listing(self.transport.send, first, lambda workflow: workflow.id)
+        return Listing(self._read, first, lambda workflow: workflow.id)
+
+    async def _read(self, call: Call[T]) -> T:
+        """Send a call of a batch or a search, which wait for a server that is away by themselves."""
+        return await self.transport.send(evolve(call, patient=False))
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self.transport.clock.wall(), UTC)

@@ -4,11 +4,11 @@ import uuid
 from collections.abc import Collection, Mapping
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, TypeVar
 
 from attrs import define, evolve, field, frozen
 
-from workflow_async._call import Value, number, texts
+from workflow_async._call import Call, Value, number, texts
 from workflow_async._lists.listing import Listing
 from workflow_async._retry import may_have_happened
 from workflow_async._transport import Transport
@@ -19,6 +19,8 @@ from workflow_async.batch.verdicts import ALONE, CONTESTED, Rivals, observe
 from workflow_async.errors import CallError, DecodeError, Forbidden, InvalidArgument, NotFound, StartOutcomeUnknown
 from workflow_async.preservica import calls, filters
 from workflow_async.preservica.records import Context, Started, State, Workflow
+
+T = TypeVar("T")
 
 SKEW = timedelta(minutes=5)
 """By how much the server's clock may be off."""
@@ -166,7 +168,7 @@ class Starts:
 
     async def _count_running(self) -> int:
         query = filters.workflow_query(state=RUNNING, newest_first=False)
-        page = await self.transport.send(calls.list_workflows(query, size=1))
+        page = await self._read(calls.list_workflows(query, size=1))
         return len(page.items) if page.total is None else page.total
 
     async def _look(self, ticket: Ticket, rivals: Rivals) -> Seen[Workflow] | Ambiguous[Workflow] | None:
@@ -194,7 +196,7 @@ class Starts:
         query = filters.workflow_query(
             state=None, context=known, since=ticket.prepared_at - SKEW, until=None, newest_first=True
         )
-        return Listing(self.transport.send, calls.list_workflows(query, size=PAGE), lambda workflow: workflow.id)
+        return Listing(self._read, calls.list_workflows(query, size=PAGE), lambda workflow: workflow.id)
 
     def _unknown(self, ticket: Ticket, error: CallError) -> StartOutcomeUnknown:
         id, name = _context(ticket)
@@ -202,6 +204,10 @@ class Starts:
         mark = ticket.correlation_id
         look_for = f"the correlation id {mark!r} among the workflows of {place}"
         return StartOutcomeUnknown(error, look_for=look_for, correlation_id=mark, ticket=ticket)
+
+    async def _read(self, call: Call[T]) -> T:
+        """Send a call of a batch or a search, which wait for a server that is away by themselves."""
+        return await self.transport.send(evolve(call, patient=False))
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self.transport.clock.wall(), UTC)
