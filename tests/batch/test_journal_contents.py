@@ -1,7 +1,7 @@
 """What a journal says of a batch: all its starts before the first is sent, and each end as the server has it."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -145,6 +145,30 @@ async def test_without_a_journal_the_starts_that_wait_are_seen_too(oc: OpencastC
         await anext(outcomes)
         assert outcomes.items["0"].kind is Kind.ENDED
         assert outcomes.items["2"].kind is Kind.PLANNED
+
+
+class Torn(list[Start]):
+    """Starts of which only the first can be read."""
+
+    def __iter__(self) -> Iterator[Start]:
+        yield self[0]
+        raise LookupError("no more rows")
+
+
+async def test_starts_that_cannot_all_be_read_are_not_begun_and_what_runs_is_watched_first(
+    oc: OpencastClient, fake: FakeOpencast, path: Path
+) -> None:
+    fake.define("slow", [Step("one", 60.0)])
+    async with oc.workflows.run_all([Start(fake.event(), "slow", key="0")], journal=path, poll=OFTEN) as outcomes:
+        while not posts(fake) or outcomes.items["0"].id is None:
+            await anyio.lowlevel.checkpoint()
+    torn = Torn([Start(fake.event(), "quick", key=str(n)) for n in (1, 2)])
+    async with oc.workflows.run_all(torn, journal=path, poll=OFTEN) as outcomes:
+        resumed = await anext(outcomes)
+        with pytest.raises(LookupError, match="no more rows"):
+            await anext(outcomes)
+    assert (resumed.key, resumed.succeeded) == ("0", True)
+    assert posts(fake) == 1
 
 
 # Ends
