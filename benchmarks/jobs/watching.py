@@ -161,10 +161,10 @@ async def memory(meter: Meter, system: str, url: str, count: int) -> None:
 
 
 async def watched(meter: Meter, system: str, url: str, count: int, lists: int) -> None:
-    """Bytes that a watch holds for each id above its record, between requests, seen by the list or by gets."""
+    """Bytes that a watch holds for each id above its record, between requests, seen by the list or first by gets."""
     tracemalloc.start()
     record = await _record(system, url, count)
-    told(url, f"world?count={count}&lists={lists}&glances=0")
+    told(url, f"world?count={count}&lists={lists}")
     start = _traced()
     async with client(system, url) as one, one.workflows.watch(ids(count)) as changes:
         for _ in range(count):

@@ -23,6 +23,9 @@ W = TypeVar("W", bound=Workflow)
 LAST_LOOKS = 64
 """Workflows that are checked once more at a deadline. A watcher with more of them gets no last check."""
 
+Watchers = tuple[()] | tuple[Subscription[W]] | dict[Subscription[W], None]
+"""The watchers of one workflow. A single one stands in a tuple, which takes a fifth of the room of a dict."""
+
 
 class WatchedList(Protocol):
     """A list that the poll task reads again and again for one watcher."""
@@ -47,7 +50,7 @@ class Poller(Generic[W]):
     check: Callable[[], None] = lambda: None
     """Raises where the client cannot be used."""
     looks: Looks[W] = field(init=False)
-    _watchers: dict[int, dict[Subscription[W], None]] = field(init=False)
+    _watchers: dict[int, Watchers[W]] = field(init=False)
     _lists: dict[Subscription[W], WatchedList] = field(init=False)
     _deadlines: Deadlines[W] = field(init=False)
     _task: PollTask = field(init=False)
@@ -87,7 +90,7 @@ class Poller(Generic[W]):
 
     def _join(self, subscription: Subscription[W], workflow_id: int) -> None:
         subscription.ids.add(workflow_id)
-        self._watchers.setdefault(workflow_id, {})[subscription] = None
+        self._watchers[workflow_id] = _with(self._watchers.get(workflow_id, ()), subscription)
         if subscription.detailed:
             self.looks.plan.detailed.add(workflow_id)
         if subscription.stalled_after is not None:
@@ -138,11 +141,12 @@ class Poller(Generic[W]):
         self._left()
 
     def _unwatch(self, subscription: Subscription[W], workflow_id: int) -> None:
-        watchers = self._watchers.get(workflow_id, {})
+        watchers = self._watchers.get(workflow_id, ())
         if subscription not in watchers:  # it has failed, which has ended its watching
             return
-        del watchers[subscription]
-        if watchers:
+        left = _without(watchers, subscription)
+        if left:
+            self._watchers[workflow_id] = left
             self.looks.resume(workflow_id)
             self.stir()
         else:
@@ -270,3 +274,19 @@ class Poller(Generic[W]):
         self.open()
         self._fail(ClientClosed("the client was closed while this was watched"))
         await self._task.settled()
+
+
+def _with(watchers: Watchers[W], subscription: Subscription[W]) -> Watchers[W]:
+    if not watchers:
+        return (subscription,)
+    if isinstance(watchers, tuple):
+        return {watchers[0]: None, subscription: None}
+    watchers[subscription] = None
+    return watchers
+
+
+def _without(watchers: Watchers[W], subscription: Subscription[W]) -> Watchers[W]:
+    if isinstance(watchers, tuple):
+        return ()
+    del watchers[subscription]
+    return watchers
