@@ -8,6 +8,8 @@ from attrs import frozen
 from workflow_async._call import Params
 from workflow_async.errors import InvalidArgument
 
+LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
+"""Spellings of this machine."""
 ABSOLUTE = "must be an absolute URL such as https://oc.example.org"
 
 
@@ -53,6 +55,18 @@ class Origin:
         if not path.startswith("/") or path.startswith("//") or "\\" in path:
             raise InvalidArgument("path", "must begin with one slash, so that it stays on the origin")
         return f"{self.base}{path}" + (f"?{urlencode(params)}" if params else "")
+
+
+def same_server(url: str, other: str) -> bool:
+    """Return True if two base URLs name the same server, however they spell its host and port."""
+    return _spelled_out(url) == _spelled_out(other)
+
+
+def _spelled_out(url: str) -> tuple[str, str, int | None, str]:
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    return parts.scheme, "localhost" if host in LOCAL else host, port, parts.path.rstrip("/")
 
 
 def _ascii(url: str) -> str:

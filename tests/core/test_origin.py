@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflow_async._origin import Origin
+from workflow_async._origin import Origin, same_server
 from workflow_async.errors import InvalidArgument
 
 
@@ -105,3 +105,19 @@ def test_no_path_and_no_parameter_leads_to_another_origin(path: str, params: lis
 def test_no_text_as_a_base_url_is_worse_than_refused(url: str) -> None:
     with contextlib.suppress(InvalidArgument):
         Origin.parse(url)
+
+
+@pytest.mark.parametrize(
+    ("url", "other", "same"),
+    [
+        ("http://127.0.0.1:8080", "http://localhost:8080", True),
+        ("http://[::1]:8080/x", "http://LOCALHOST:8080/x/", True),
+        ("https://OC.example.org", "https://oc.example.org:443", True),
+        ("https://oc.example.org", "https://pv.example.org", False),
+        ("https://oc.example.org/a", "https://oc.example.org/b", False),
+        ("http://127.0.0.1:8080", "http://127.0.0.1:8081", False),
+        ("http://oc.example.org", "https://oc.example.org", False),
+    ],
+)
+def test_a_server_is_the_same_however_its_url_is_spelled(url: str, other: str, same: bool) -> None:  # noqa: FBT001 - a column
+    assert same_server(url, other) is same_server(other, url) is same

@@ -276,3 +276,14 @@ async def test_two_processes_that_see_the_same_end_give_it_the_same_key(sandbox:
         async with client.workflows.watch([id]) as changes:
             watched = [event.key async for event in changes]
     assert late.key == watched[-1] == f"opencast:127.0.0.1/{id}/end/succeeded"
+
+
+async def test_specs_that_were_joined_by_hand_tell_common_ids_once(sandbox: Sandbox, time: ManualClock) -> None:
+    fake = sandbox.opencast
+    ids = [fake.start(fake.event(), "fast") for _ in range(3)]
+    async with opencast(sandbox, time) as client:
+        first, _ = await tick(client, WatchSpec.of(client, ids[:2]))
+        joined = evolve(first, url="http://localhost", cursors=first.cursors + WatchSpec.of(client, ids[1:]).cursors)
+        after, news = await tick(client, joined)
+    assert [one.id for one in news] == ids[2:]
+    assert [cursor.id for cursor in after.cursors] == ids

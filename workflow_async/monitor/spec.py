@@ -13,6 +13,7 @@ from attrs import evolve, field, frozen
 
 from workflow_async._call import number
 from workflow_async._json import json_tree
+from workflow_async._origin import same_server
 from workflow_async._structure import by, converter, listed, record, structured
 from workflow_async._values import Unfit, or_none
 from workflow_async.errors import CallError, InvalidArgument, ListingNotSupported, NotSentInTime
@@ -122,14 +123,24 @@ async def tick(client: Client[W], spec: WatchSpec) -> tuple[WatchSpec, tuple[New
     Raises:
         InvalidArgument: the spec belongs to another server than the client's.
     """
-    if spec.url != client.url:
+    if not same_server(spec.url, client.url):
         raise InvalidArgument("spec", f"belongs to {spec.url}, and this client talks to {client.url}")
     source, clock = client.workflows.poller.source, client.workflows.poller.clock
-    spec, rows = await _listed(source, spec)
+    spec, rows = await _listed(source, evolve(spec, cursors=_unique(spec.cursors)))
     looks = await _looks(source, spec, rows)
     told = [_reduced(source, spec, cursor, looks.get(cursor.id), clock.wall()) for cursor in spec.cursors]
     ticked = evolve(spec, cursors=tuple(cursor for cursor, _ in told))
     return ticked, tuple(news for _, news in told if news is not None)
+
+
+def _unique(cursors: Iterable[Cursor]) -> tuple[Cursor, ...]:
+    """Return one cursor for each id, the one that was checked last: specs that were joined by hand may share ids."""
+    kept: dict[int, Cursor] = {}
+    for cursor in cursors:
+        other = kept.get(cursor.id)
+        if other is None or (cursor.checked_at or 0.0) > (other.checked_at or 0.0):
+            kept[cursor.id] = cursor
+    return tuple(kept.values())
 
 
 async def _listed(source: Source[W], spec: WatchSpec) -> tuple[WatchSpec, dict[int, W]]:
