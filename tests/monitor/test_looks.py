@@ -1143,3 +1143,29 @@ def test_many_rows_of_a_filter_cost_nothing_but_its_pages() -> None:
         assert len(server.pages) <= 5 * (60 / STEADY.interval + 1)
 
     virtual.run(main())
+
+
+def test_a_new_watch_believes_no_list_that_lags_behind_what_was_got_before() -> None:
+    async def main() -> None:
+        server = Server(lists=True, lag=10.0, workflows=running(*range(1, 9)))
+        server.listed = running(*range(1, 9))
+        loop = poller(server)
+        async with watch(loop, 7) as changes:
+            await anext(changes)
+            server.become(Phase.PARKED, 7)
+            loop.wake(7)
+            assert (await anext(changes)).now is Phase.PARKED
+        async with watch(loop, *range(1, 9)) as changes:  # the list shows 7 as it was, for a while
+            later(9, lambda: setattr(server, "listed", None))
+            phases = [event.now async for event in first_of(changes, 7)]
+        assert phases == [Phase.PARKED]
+
+    virtual.run(main())
+
+
+async def first_of(changes: Any, id: int) -> Any:
+    """The first event of a workflow."""
+    async for event in changes:
+        if event.id == id:
+            yield event
+            return

@@ -43,6 +43,8 @@ class Knowledge(Generic[W]):
     outages: OutageClock = field(factory=OutageClock, init=False)
     _existing: OrderedDict[int, Identity] = field(factory=OrderedDict, init=False)
     """What is known of workflows that were started or seen, and are not watched."""
+    _got_at: OrderedDict[int, float] = field(factory=OrderedDict, init=False)
+    """When workflows that are not watched any more were last got. A list that lags behind that is not believed."""
     told: int = field(default=0, init=False)
     """Changes so far."""
 
@@ -57,7 +59,13 @@ class Knowledge(Generic[W]):
 
     def _begun(self, id: int) -> Sight[W]:
         identity = self._existing.get(id)
-        return Sight(id=id, since=self.clock.now(), expected=identity is not None, identity=identity or ())
+        return Sight(
+            id=id,
+            since=self.clock.now(),
+            expected=identity is not None,
+            identity=identity or (),
+            got_at=self._got_at.pop(id, None),
+        )
 
     def exists(self, id: int, workflow: W | None = None) -> None:
         """Remember that there is such a workflow, though no check has shown it: a start was answered with it."""
@@ -75,6 +83,10 @@ class Knowledge(Generic[W]):
         """Watch it no more. Remember only that there is such a workflow, if it was seen and has no end."""
         sight = self.sights.pop(id)
         self.patience.pop(id, None)
+        if sight.got_at is not None:
+            self._got_at[id] = sight.got_at
+            if len(self._got_at) > REMEMBERED:
+                self._got_at.popitem(last=False)
         if sight.over and not sight.failures:
             self._existing.pop(id, None)
         elif sight.workflow is not None:
