@@ -1163,6 +1163,39 @@ def test_a_new_watch_believes_no_list_that_lags_behind_what_was_got_before() -> 
     virtual.run(main())
 
 
+@pytest.mark.parametrize(("known", "old"), [(Phase.PARKED, Phase.RUNNING), (Phase.RUNNING, Phase.WAITING)])
+def test_an_old_page_that_shows_an_earlier_phase_is_checked_by_a_get(known: Phase, old: Phase) -> None:
+    async def main() -> None:
+        server = Server(lists=True, workflows={id: Record(id, known) for id in range(1, 9)})
+        loop = poller(server)
+        async with watch(loop, *range(1, 9)) as changes:
+            for _ in range(8):
+                assert (await anext(changes)).now is known
+            server.listed = {id: Record(id, old) for id in range(1, 9)}
+            pages, gets = len(server.pages), len(server.gets)
+            later(60, lambda: server.become(Phase.SUCCEEDED, 7))
+            assert (await anext(changes)).now is Phase.SUCCEEDED
+        assert len(server.pages) > pages
+        assert len(server.gets) > gets
+
+    virtual.run(main())
+
+
+def test_a_resume_that_a_list_shows_is_told_after_a_get() -> None:
+    async def main() -> None:
+        server = Server(lists=True, workflows={id: Record(id, Phase.PARKED) for id in range(1, 9)})
+        loop = poller(server)
+        async with watch(loop, *range(1, 9)) as changes:
+            for _ in range(8):
+                await anext(changes)
+            later(60, lambda: server.become(Phase.RUNNING, 7))
+            event = await anext(changes)
+            assert (event.id, event.now) == (7, Phase.RUNNING)
+            assert server.gets[-1][1] == 7
+
+    virtual.run(main())
+
+
 async def first_of(changes: Any, id: int) -> Any:
     """The first event of a workflow."""
     async for event in changes:

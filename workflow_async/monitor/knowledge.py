@@ -24,6 +24,9 @@ W = TypeVar("W", bound=Workflow)
 REMEMBERED = 10_000
 """Workflows that are known to exist although they are not watched; beyond, the oldest is forgotten."""
 
+EARLIER = {Phase.RUNNING: (Phase.WAITING,), Phase.PARKED: (Phase.WAITING, Phase.RUNNING)}
+"""Phases that usually come before each phase."""
+
 
 @define(eq=False)
 class Knowledge(Generic[W]):
@@ -108,8 +111,8 @@ class Knowledge(Generic[W]):
             return True
         if conflicting(sight.identity, self.source.identity(workflow)):
             return False  # a list may be wrong: only a get tells that another workflow has the id
-        if _stops(sight, workflow):
-            return workflow.phase is Phase.PARKED and self._behind(sight, asked)
+        if _stops(sight, workflow) or _goes_back(sight, workflow):
+            return not workflow.phase.final and self._behind(sight, asked)
         if not self._behind(sight, asked):
             self._take(evolve(sight, listed_at=self.clock.now()), workflow)
         return True
@@ -247,3 +250,12 @@ def _stops(sight: Sight[W], workflow: W) -> bool:
     """Whether it has ended or has just been parked: those who wait may be told, so its record is wanted whole."""
     known, phase = sight.workflow, workflow.phase
     return phase.final or (phase is Phase.PARKED and (known is None or known.phase is not Phase.PARKED))
+
+
+def _goes_back(sight: Sight[W], workflow: W) -> bool:
+    """Return True if a row shows a state that usually comes before the known state.
+
+    A resume looks like that, and so does an old page from a cache. Only a GET tells which it is.
+    """
+    known = sight.workflow
+    return known is not None and workflow.phase in EARLIER.get(known.phase, ())
