@@ -37,7 +37,8 @@ def clock(time: ManualClock) -> Clock:
 
 @pytest.fixture(params=["16"])
 def sandbox(request: pytest.FixtureRequest, time: ManualClock) -> Iterator[Sandbox]:
-    with Sandbox(request.param, time) as served:
+    # a sleep lets hours pass between two requests of another task: a token must outlive that
+    with Sandbox(request.param, time, token_minutes=100_000) as served:
         served.opencast.define("quick", QUICK)
         yield served
 
