@@ -2,13 +2,13 @@
 
 from typing import TYPE_CHECKING
 
-from workflow_async._facade import lazily
+from workflow_async._core.lazy import lazily
 
 if TYPE_CHECKING:
-    from workflow_async._auth import Basic, Bearer
-    from workflow_async._call import Page, UnreadableRow
-    from workflow_async._digest import Digest
-    from workflow_async._lists.listing import Listing, ListingReport
+    from workflow_async._core.auth import Basic, Bearer
+    from workflow_async._core.call import Page, UnreadableRow
+    from workflow_async._core.digest import Digest
+    from workflow_async._listing.listing import Listing, ListingReport
     from workflow_async.opencast.client import OpencastClient
     from workflow_async.phase import Phase
     from workflow_async.preservica.client import PreservicaClient
@@ -37,10 +37,10 @@ __all__ = [
 __getattr__ = lazily(
     __name__,
     {
-        "_auth": ("Basic", "Bearer"),
-        "_call": ("Page", "UnreadableRow"),
-        "_digest": ("Digest",),
-        "_lists.listing": ("Listing", "ListingReport"),
+        "_core.auth": ("Basic", "Bearer"),
+        "_core.call": ("Page", "UnreadableRow"),
+        "_core.digest": ("Digest",),
+        "_listing.listing": ("Listing", "ListingReport"),
         "opencast.client": ("OpencastClient",),
         "phase": ("Phase",),
         "preservica.client": ("PreservicaClient",),

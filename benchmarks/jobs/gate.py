@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 from workflow_async import Clock
-from workflow_async.monitor.looks import Looks
+from workflow_async.monitor._engine.fetcher import Looks
 
 LONG = 1.0
 """Seconds: who sleeps for less waits to try something again."""

@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 
 from benchmarks import wire
 from benchmarks.meter import Meter
-from workflow_async._call import Call, Reply
+from workflow_async._core.call import Call, Reply
 from workflow_async.opencast import calls as opencast
 from workflow_async.opencast import records as oc
 from workflow_async.preservica import calls as preservica

@@ -17,8 +17,8 @@ from attrs import define, field
 from benchmarks.meter import Meter
 from tests.monitor.virtual import run
 from workflow_async import Clock, Poll
-from workflow_async._call import Call, Page
-from workflow_async._lists.listing import Listing
+from workflow_async._core.call import Call, Page
+from workflow_async._listing.listing import Listing
 from workflow_async.monitor import Monitored, Poller
 from workflow_async.opencast.records import State, Workflow
 

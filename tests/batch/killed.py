@@ -19,8 +19,8 @@ import anyio
 from attrs import define
 
 from workflow_async import Clock, OpencastClient, Poll, opencast, preservica
-from workflow_async._call import Replay
-from workflow_async._transport import Transport
+from workflow_async._core.call import Replay
+from workflow_async._core.transport import Transport
 from workflow_async.batch import Run, journal  # noqa: F401 - the children need not read it again
 from workflow_async.preservica import PreservicaClient
 

@@ -11,7 +11,7 @@ from tests.batch.conftest import OFTEN, posts, results, runs
 from tests.batch.gateway import BUSY, Gateway, opencast
 from workflow_async import Clock, OpencastClient
 from workflow_async.batch import Ambiguous, NotSeen, Ran, Started, Ticket, Unknown, Verdict
-from workflow_async.batch.verdicts import Rivals
+from workflow_async.batch.reconcile import Rivals
 from workflow_async.opencast import Start
 from workflow_async.preservica import PreservicaClient
 from workflow_async.preservica import Start as ContextStart

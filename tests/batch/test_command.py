@@ -19,10 +19,10 @@ from workflow_async import OpencastClient, Poll, opencast
 from workflow_async.batch import Earlier, Item, Kind, Ran
 from workflow_async.cli.app import app
 from workflow_async.cli.batching import BatchBoard, code
-from workflow_async.cli.board import Ending
 from workflow_async.cli.display import picture, sentence
-from workflow_async.cli.exits import Exit
+from workflow_async.cli.exit_codes import Exit
 from workflow_async.cli.output import console
+from workflow_async.cli.tally import Ending
 from workflow_async.monitor import Replaced
 from workflow_async.opencast import State, Workflow
 from workflow_async.sandbox import Fate, Fault, Faults, Sandbox, Step

@@ -23,8 +23,8 @@ from workflow_async.batch import (
     Refused,
     Skipped,
     Unknown,
-    book,
     journal,
+    ledger,
     recorded,
 )
 from workflow_async.batch.entries import Entry
@@ -367,7 +367,7 @@ async def test_without_its_extra_a_journal_says_what_to_install(
     with pytest.raises(JournalUnusable, match=r"pip install 'workflow-async\[journal\]'"):
         await run(oc, path)
     with pytest.raises(JournalUnusable, match=r"pip install"):
-        await book.recorded(path)
+        await ledger.recorded(path)
 
 
 def test_importing_the_library_does_not_import_the_extra() -> None:

@@ -13,7 +13,7 @@ from tests.batch.gateway import BUSY, Gateway, opencast, preservica
 from tests.conftest import FakeTime
 from workflow_async import Clock, OpencastClient, Poll, Retry
 from workflow_async.batch import Ambiguous, Conflicted, Kind, NotSeen, Started, Unknown, recorded
-from workflow_async.batch.verdicts import EVERY, Verdict, observe
+from workflow_async.batch.reconcile import EVERY, Verdict, observe
 from workflow_async.errors import CallError, DecodeError, Forbidden, RateLimited, ServerFault
 from workflow_async.opencast import Start
 from workflow_async.preservica import PreservicaClient

@@ -1,11 +1,11 @@
 from datetime import UTC, datetime, timedelta
 
-from workflow_async.cli.board import Board, Change, Ending, broken, late, left
 from workflow_async.cli.display import picture, sentence
-from workflow_async.cli.exits import Exit
+from workflow_async.cli.exit_codes import Exit
 from workflow_async.cli.output import console
 from workflow_async.cli.records import tree
 from workflow_async.cli.summary import outcomes, summary
+from workflow_async.cli.tally import Board, Change, Ending, broken, late, left
 from workflow_async.errors import ConnectFailed, WorkflowAsyncError, WorkflowParked, WorkflowReplaced
 from workflow_async.phase import Phase
 from workflow_async.preservica import State, Workflow

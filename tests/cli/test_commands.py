@@ -11,8 +11,8 @@ from tests.cli.conftest import Run, opencast_of, preservica_of
 from workflow_async import __version__
 from workflow_async.cli import main, stopping
 from workflow_async.cli.app import COMMANDS, command
-from workflow_async.cli.exits import Refusal
-from workflow_async.cli.ids import expanded, numbers
+from workflow_async.cli.exit_codes import Refusal
+from workflow_async.cli.id_args import expanded, numbers
 from workflow_async.cli.starting import pairs
 from workflow_async.errors import InvalidArgument
 from workflow_async.sandbox import Sandbox
@@ -80,7 +80,7 @@ sys.argv = ["workflow-async", "--help"]
 try:
     main()
 finally:
-    print(*{"asyncio", "anyio", "workflow_async._call"} & set(sys.modules), file=sys.stderr)
+    print(*{"asyncio", "anyio", "workflow_async._core.call"} & set(sys.modules), file=sys.stderr)
 """
 
 

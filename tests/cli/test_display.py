@@ -5,8 +5,8 @@ import pytest
 from rich.console import Console
 
 from workflow_async.cli import display
-from workflow_async.cli.board import Board, Ending
 from workflow_async.cli.display import Lines, progress
+from workflow_async.cli.tally import Board, Ending
 
 
 class Screen(io.StringIO):

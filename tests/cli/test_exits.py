@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from workflow_async.cli.exits import Exit, Refusal, Unserved, code_of, complain, conclude, printable, worst
+from workflow_async.cli.exit_codes import Exit, Refusal, Unserved, code_of, complain, conclude, printable, worst
 from workflow_async.errors import (
     AlreadyFinished,
     ClientClosed,

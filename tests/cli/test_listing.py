@@ -3,7 +3,7 @@ import json
 import pytest
 
 from tests.cli.conftest import Run, opencast_of, preservica_of
-from workflow_async.cli.exits import Refusal
+from workflow_async.cli.exit_codes import Refusal
 from workflow_async.cli.listing import OPENCAST_FILTERS, filters
 from workflow_async.sandbox import Sandbox
 

@@ -2,9 +2,9 @@ import json
 from datetime import UTC, datetime, timedelta, timezone
 
 from workflow_async import opencast, preservica
+from workflow_async.cli.durations import lasted, spans
 from workflow_async.cli.records import moment, tree
 from workflow_async.cli.showing import facts
-from workflow_async.cli.spans import lasted, spans
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.cli.conftest import Run
 from workflow_async.cli import serve as module
-from workflow_async.cli.exits import Refusal
+from workflow_async.cli.exit_codes import Refusal
 from workflow_async.sandbox import Boot, CannedResponse, Faults, Sandbox
 
 

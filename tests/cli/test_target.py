@@ -7,7 +7,7 @@ import pytest
 import typer
 
 from workflow_async import OpencastClient
-from workflow_async.cli.exits import Refusal
+from workflow_async.cli.exit_codes import Refusal
 from workflow_async.cli.target import System, Target, secret, system_of
 from workflow_async.errors import InvalidArgument
 from workflow_async.preservica import PreservicaClient

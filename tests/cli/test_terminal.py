@@ -16,9 +16,9 @@ from tests.cli.hostile import BAD, EVIL, IN_XML, LATE, ODD, STEERING, client_of,
 from workflow_async import cli
 from workflow_async.cli import display, output
 from workflow_async.cli.app import COMMANDS
-from workflow_async.cli.board import Board
-from workflow_async.cli.exits import printable
+from workflow_async.cli.exit_codes import printable
 from workflow_async.cli.output import faint, grid, plain
+from workflow_async.cli.tally import Board
 from workflow_async.cli.target import System, Target
 from workflow_async.preservica import State, Workflow
 

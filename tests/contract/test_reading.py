@@ -10,8 +10,8 @@ import pytest
 from tests.conftest import FakeTime
 from tests.contract.recorded import Recorded, exchanges
 from workflow_async import OpencastClient
-from workflow_async._call import Call, Page
-from workflow_async._json import json_tree
+from workflow_async._core.call import Call, Page
+from workflow_async._decode.json import json_tree
 from workflow_async.errors import (
     BadRequest,
     CallError,

@@ -13,10 +13,10 @@ import pytest
 from attrs import define, field
 
 from tests.core.wire import Step
-from workflow_async._call import Call, Page
-from workflow_async._lists.listing import Listing, ListingReport
-from workflow_async._lists.offsets import Anchored, Pace, Span, Straight, ends, joins, spans
-from workflow_async._lists.scan import Found
+from workflow_async._core.call import Call, Page
+from workflow_async._listing.by_offset import Anchored, Pace, Span, Straight, ends, joins, spans
+from workflow_async._listing.listing import Listing, ListingReport
+from workflow_async._listing.scan import Found
 from workflow_async.errors import ConnectionBroken, DecodeError, ListingInconsistent
 
 

@@ -16,8 +16,8 @@ from attrs import define, field
 from tests.conftest import FakeTime
 from tests.core.wire import until
 from workflow_async import Basic, Bearer, Digest
-from workflow_async._auth import Grant, Headers, Proof, Secret, Token, visible
-from workflow_async._call import Reply
+from workflow_async._core.auth import Grant, Headers, Proof, Secret, Token, visible
+from workflow_async._core.call import Reply
 from workflow_async.errors import CallError, ConnectFailed, InvalidArgument, ServerFault, Unauthorized
 
 REFUSED = Reply(401, {}, b"")

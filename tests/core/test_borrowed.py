@@ -18,7 +18,7 @@ from tests.core.conftest import TRUST
 from tests.core.wire import DELETE, GET, ONE_TRY, POST, Answer, Seen, connected, http, refused_url, serve
 from tests.matrix.told import client_of
 from workflow_async import Limits
-from workflow_async._transport import Transport
+from workflow_async._core.transport import Transport
 from workflow_async.batch import Unknown
 from workflow_async.errors import (
     ConnectFailed,

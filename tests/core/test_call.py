@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflow_async._call import MAX_ID, Call, Reply, is_html, number, on_unreadable, segment, texts
+from workflow_async._core.call import MAX_ID, Call, Reply, is_html, number, on_unreadable, segment, texts
 from workflow_async.errors import BODY_CUT, DecodeError, InvalidArgument
 
 

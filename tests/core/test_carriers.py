@@ -29,8 +29,8 @@ from tests.core.wire import (
     until,
 )
 from workflow_async import Limits, Retry, Timeouts
-from workflow_async._call import Call, Replay
-from workflow_async._retry import may_have_happened
+from workflow_async._core.call import Call, Replay
+from workflow_async._core.retry import may_have_happened
 from workflow_async.errors import (
     ConnectFailed,
     ConnectionBroken,

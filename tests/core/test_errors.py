@@ -8,8 +8,8 @@ import re
 import pytest
 
 from workflow_async import errors
-from workflow_async._call import Reply
-from workflow_async._status import status_error
+from workflow_async._core.call import Reply
+from workflow_async._core.status import status_error
 from workflow_async.errors import (
     AlreadyFinished,
     Attempt,

@@ -30,14 +30,14 @@ from httpx_aiohttp import AiohttpTransport
 from tests.conftest import FakeTime
 from tests.core.wire import GET, ONE_TRY, POST, Answer, Seen, Step, connected, failure, http, serve
 from workflow_async import Digest, Limits, Timeouts
-from workflow_async._call import Reply
-from workflow_async._carriers import aiohttp, carried_by
-from workflow_async._carriers.aiohttp import Dropped
-from workflow_async._carriers.cookies import Cookies
-from workflow_async._carriers.faults import causes, translated
-from workflow_async._carriers.lent import Lent
-from workflow_async._carriers.progress import Progress
-from workflow_async._http import Request
+from workflow_async._core.backend import Request
+from workflow_async._core.call import Reply
+from workflow_async._http import aiohttp, carried_by
+from workflow_async._http.aiohttp import Dropped
+from workflow_async._http.borrowed import Lent
+from workflow_async._http.cookies import Cookies
+from workflow_async._http.errors import causes, translated
+from workflow_async._http.progress import Progress
 from workflow_async.errors import (
     ConnectFailed,
     ConnectionBroken,

@@ -15,7 +15,7 @@ from tests.conftest import FakeTime
 from tests.core.h2wire import H2Wire, Reply, Talk, serve_h2
 from tests.core.wire import GET, POST, connected, refused_url
 from tests.matrix.told import client_of
-from workflow_async._transport import Transport
+from workflow_async._core.transport import Transport
 from workflow_async.batch import Unknown
 from workflow_async.errors import ConnectFailed, StartOutcomeUnknown, TLSVerificationFailed, TransportError
 from workflow_async.opencast import Start

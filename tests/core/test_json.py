@@ -10,8 +10,8 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from workflow_async import _json
-from workflow_async._json import SpelledNumber, careful_json_tree, json_rows, json_tree, spelled_json_tree
+from workflow_async._decode import json as json_parser
+from workflow_async._decode.json import SpelledNumber, careful_json_tree, json_rows, json_tree, spelled_json_tree
 from workflow_async.errors import DecodeError, UnexpectedContent
 
 JSON = st.recursive(
@@ -159,12 +159,12 @@ def test_what_servers_escape_without_need_does_not_make_reading_slow(
 ) -> None:
     pytest.importorskip("orjson")
     expected = careful_json_tree(body)
-    monkeypatch.delattr(_json, "careful_json_tree")
+    monkeypatch.delattr(json_parser, "careful_json_tree")
     assert json_tree(body) == expected
 
 
 def test_without_orjson_everything_is_read_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_json, "_fast", lambda: None)
+    monkeypatch.setattr(json_parser, "_fast", lambda: None)
     assert json_tree(b'{"a": [1]}') == {"a": [1]}
     with pytest.raises(DecodeError):
         json_tree(b'{"a": 1, "a": 1}')
@@ -175,7 +175,7 @@ def test_without_orjson_everything_is_read_all_the_same(monkeypatch: pytest.Monk
 
 @pytest.fixture
 def every_array_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_json, "LONG", 0)
+    monkeypatch.setattr(json_parser, "LONG", 0)
 
 
 def listed(body: bytes) -> list[Any] | None:
@@ -217,7 +217,7 @@ def test_rows_of_a_long_page_are_parsed_when_they_are_due(monkeypatch: pytest.Mo
         parsed.append(len(body))
         return json_tree(body)
 
-    monkeypatch.setattr(_json, "json_tree", parsing)
+    monkeypatch.setattr(json_parser, "json_tree", parsing)
     rows = iter(json_rows(page()) or ())
     assert (next(rows)["a"], next(rows)["a"]) == (0, 1)
     assert len(parsed) == 2

@@ -1,133 +1,150 @@
-"""Imports point one way: what is pure stays pure, and the carriers alone know what carries the bytes."""
+"""Imports point downward: each folder knows those before it, and pure modules know neither network nor event loop."""
 
 import ast
 from collections.abc import Iterator
 from pathlib import Path
 
-import pytest
-
 import workflow_async
 
 ROOT = Path(workflow_async.__file__).parent
-MODULES = sorted(path.relative_to(ROOT).as_posix() for path in ROOT.rglob("*.py"))
-CORE = [name for name in MODULES if "/" not in name or name.startswith("monitor/")]
-PURE = [
-    *(
-        "errors.py",
-        "phase.py",
-        "_call.py",
-        "_provenance.py",
-        "_status.py",
-        "_retry.py",
-        "_json.py",
-        "_xml.py",
-        "_rows.py",
-        "_lists/scan.py",
-        "_lists/offsets.py",
-        "_lists/windows.py",
-        "_lists/manner.py",
-        "_structure.py",
-        "_values.py",
-        "_reader.py",
-        "_origin.py",
-    ),
-    *(
-        f"{system}/{name}.py"
-        for system in ("opencast", "preservica")
-        for name in ("calls", "records", "_convert", "filters")
-    ),
-    "opencast/_internal.py",
-    *("monitor/pace.py", "sandbox/engine.py", "sandbox/faults.py"),
-]
-WIRES = {"httpx", "httpx2", "httpcore", "asyncio", "anyio", "aiohttp", "trio", "socket", "ssl"}
+MODULES = {path.relative_to(ROOT).with_suffix("").as_posix(): path for path in sorted(ROOT.rglob("*.py"))}
 
-
-def imported(name: str, *, lazily: bool = True) -> set[str]:
-    """The modules that a module imports, by their full names; `lazily` counts those within functions too."""
-    tree = ast.parse((ROOT / name).read_text())
-    nodes = ast.walk(tree) if lazily else iter(tree.body)
-    return {found for node in nodes for found in _named(node)}
-
-
-def _named(node: ast.AST) -> Iterator[str]:
-    if isinstance(node, ast.Import):
-        yield from (alias.name for alias in node.names)
-    elif isinstance(node, ast.ImportFrom):
-        assert node.level == 0, "imports are absolute"
-        yield str(node.module)
-        yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-def tops(name: str, *, lazily: bool = True) -> set[str]:
-    return {module.partition(".")[0] for module in imported(name, lazily=lazily)}
-
-
-def run_by(name: str) -> set[str]:
-    """The libraries that are imported when a module runs, not when its types are checked."""
-    nodes = [node for node in ast.parse((ROOT / name).read_text()).body if not isinstance(node, ast.If)]
-    return {module.partition(".")[0] for top in nodes for node in ast.walk(top) for module in _named(node)}
-
-
-def parts(name: str, *, lazily: bool = True) -> set[str]:
-    """The parts of this package that a module imports, such as `opencast` or `_call`."""
-    return {
-        module.split(".")[1] for module in imported(name, lazily=lazily) if module.startswith("workflow_async.")
-    }  # fmt: skip
-
-
-@pytest.mark.parametrize("name", [name for name in PURE if name in MODULES])
-def test_what_is_pure_knows_neither_wire_nor_loop(name: str) -> None:
-    assert not tops(name) & WIRES
-
-
-@pytest.mark.parametrize("name", [name for name in PURE if name in MODULES and not name.startswith("sandbox/")])
-def test_what_is_pure_leads_to_no_transport(name: str) -> None:
-    allowed = {pure.split("/")[0].removesuffix(".py") for pure in PURE} | {"settings", "_auth"}
-    assert parts(name) <= allowed - {"sandbox"}
-
-
-HOMES = {"httpx": "lent.py", "httpx2": "lent.py", "httpcore": "httpcore.py", "aiohttp": "aiohttp.py"}
-
-
-@pytest.mark.parametrize("name", MODULES)
-def test_the_carriers_alone_know_what_carries_the_bytes(name: str) -> None:
-    knowing = name.startswith("_carriers/") or name == "_digest.py"
-    assert knowing or not tops(name) & {"httpx", "httpx2", "httpcore", "aiohttp", "certifi"}
-
-
-@pytest.mark.parametrize("name", [name for name in MODULES if name.startswith("_carriers/")])
-def test_a_carrier_knows_its_own_library(name: str) -> None:
-    assert all(name.endswith(home) for library, home in HOMES.items() if library in run_by(name))
-
-
-@pytest.mark.parametrize("name", [name for name in MODULES if not name.startswith("_carriers/")])
-def test_nothing_else_looks_behind_the_seam(name: str) -> None:
-    needed = {module for module in imported(name) if module.startswith("workflow_async._carriers.")}
-    assert needed <= {"workflow_async._carriers.Carrier", "workflow_async._carriers.carried_by"}
-
-
-@pytest.mark.parametrize("name", [name for name in MODULES if not name.startswith(("sandbox/", "cli/"))])
-def test_nothing_needs_the_sandbox_or_the_command_line(name: str) -> None:
-    assert not parts(name, lazily=name != "__main__.py") & {"sandbox", "cli"}
-    assert not tops(name, lazily=name != "__main__.py") & {"starlette", "uvicorn", "typer", "rich", "click"}
-
-
-@pytest.mark.parametrize("name", [name for name in CORE if name not in {"__init__.py", "__main__.py"}])
-def test_the_core_knows_neither_system(name: str) -> None:
-    assert not parts(name) & {"opencast", "preservica"}
-
-
-@pytest.mark.parametrize(
-    ("system", "other"),
-    [("opencast", "preservica"), ("preservica", "opencast"), ("monitor", "opencast"), ("monitor", "preservica")],
+LAYERS = (
+    {"errors", "phase"},
+    {"settings"},
+    {"_core"},
+    {"_http", "_decode"},
+    {"_listing"},
+    {"monitor/events", "monitor/source"},
+    {"monitor/_engine"},
+    {"monitor"},
+    {"batch"},
+    {"opencast", "preservica"},
+    {"sandbox", "cli"},
+    {"__init__", "__main__"},
 )
-def test_the_systems_do_not_know_each_other(system: str, other: str) -> None:
-    assert not any(other in parts(name) for name in MODULES if name.startswith(f"{system}/"))
+"""Folders and modules, lowest first. A module imports its own folder and what stands in lines before its own."""
+
+SYSTEMS = ("opencast", "preservica")
+PURE = {
+    *("errors", "phase"),
+    *(f"_core/{name}" for name in ("call", "origin", "provenance", "retry", "status")),
+    *(f"_decode/{name}" for name in ("compiled", "json", "records", "values", "xml", "xml_rows")),
+    *(f"_listing/{name}" for name in ("by_offset", "by_time", "options", "scan")),
+    *(f"{system}/{name}" for system in SYSTEMS for name in ("calls", "converter", "filters", "records")),
+    "opencast/_internal",
+    *("monitor/_engine/backoff", "monitor/_engine/due_queue"),
+    *(f"sandbox/{name}" for name in ("canned", "engine", "faults", "hashing", "run")),
+}
+"""Modules of decisions, without I/O."""
+VALUES = {"settings", "_core/auth"}
+"""Modules with no I/O in the parts that pure modules import."""
+NETWORK = {"httpx", "httpx2", "httpcore", "asyncio", "anyio", "aiohttp", "trio", "socket", "ssl"}
+HTTP_CLIENTS = {"httpx", "httpx2", "httpcore", "aiohttp", "certifi"}
+EXTRAS = {"starlette", "uvicorn", "typer", "rich", "click"}
+BACKENDS = {
+    "_http/borrowed": {"httpx", "httpx2"},
+    "_http/httpcore": {"httpcore"},
+    "_http/aiohttp": {"aiohttp"},
+}
 
 
-def test_every_import_of_the_core_points_downward() -> None:
-    known = {name.removesuffix(".py"): parts(name) for name in CORE if "/" not in name and not name.startswith("__")}
-    while known:
-        lowest = {name for name, needs in known.items() if not needs & known.keys()}
-        assert lowest, f"a circle among {sorted(known)}"
-        known = {name: needs for name, needs in known.items() if name not in lowest}
+def imports(module: str, *, top_only: bool = False) -> Iterator[str]:
+    """The full names that a module imports, with `top_only` without those inside functions and type checks."""
+    tree = ast.parse(MODULES[module].read_text())
+    for node in tree.body if top_only else ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: imports are absolute"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def libraries(module: str, *, top_only: bool = False) -> set[str]:
+    """The libraries that a module imports, by their first names."""
+    return {name.partition(".")[0] for name in imports(module, top_only=top_only)}
+
+
+def modules(module: str, *, top_only: bool = False) -> set[str]:
+    """The modules of this package that a module imports, such as `_core/call`."""
+    names = [name.split(".")[1:] for name in imports(module, top_only=top_only) if name.startswith("workflow_async.")]
+    return {found for name in names for found in (_module("/".join(name)), _module("/".join(name[:-1]))) if found} - {
+        module
+    }
+
+
+def _module(path: str) -> str | None:
+    return path if path in MODULES else f"{path}/__init__" if f"{path}/__init__" in MODULES else None
+
+
+def layer(module: str) -> int:
+    """The number of a module's layer. The longest name in `LAYERS` that fits decides."""
+    found = {
+        len(name): number
+        for number, names in enumerate(LAYERS)
+        for name in names
+        if module == name or module.startswith(f"{name}/")
+    }
+    assert found, f"{module} stands in no layer"
+    return found[max(found)]
+
+
+def test_every_import_points_to_the_same_layer_or_a_lower_layer() -> None:
+    upward = [
+        (module, needed)
+        for module in MODULES
+        for needed in modules(module, top_only=module == "__main__")
+        if layer(needed) > layer(module) and needed != "__init__"
+    ]
+    assert not upward
+
+
+def test_only_a_facade_is_part_of_a_circle_of_imports() -> None:
+    left = {name: modules(name, top_only=True) for name in MODULES if not name.endswith("__init__")}
+    while left:
+        lowest = {name for name, needs in left.items() if not needs & left.keys()}
+        assert lowest, f"a circle among {sorted(left)}"
+        left = {name: needs for name, needs in left.items() if name not in lowest}
+
+
+def test_every_pure_module_exists() -> None:
+    assert PURE | VALUES | BACKENDS.keys() <= MODULES.keys()
+
+
+def test_a_pure_module_knows_neither_network_nor_event_loop() -> None:
+    assert not {name: found for name in PURE if (found := libraries(name) & NETWORK)}
+
+
+def test_a_pure_module_imports_pure_modules_only() -> None:
+    allowed = PURE | VALUES | {"__init__"}
+    assert not {name: found for name in PURE if (found := modules(name) - allowed)}
+
+
+def test_only_the_backends_and_digest_know_an_http_client() -> None:
+    others = [name for name in MODULES if not name.startswith("_http/") and name != "_core/digest"]
+    assert not {name: found for name in others if (found := libraries(name) & HTTP_CLIENTS)}
+
+
+def test_a_backend_imports_its_own_library_only() -> None:
+    clients = HTTP_CLIENTS - {"certifi"}
+    backends = [name for name in MODULES if name.startswith("_http/")]
+    foreign = {name: libraries(name, top_only=True) & clients - BACKENDS.get(name, set()) for name in backends}
+    assert not {name: found for name, found in foreign.items() if found}
+
+
+def test_the_clients_alone_choose_a_backend() -> None:
+    needed = {name for name in MODULES if not name.startswith("_http/") and any("_http" in m for m in modules(name))}
+    assert needed == {"opencast/client", "preservica/client"}
+
+
+def test_the_library_needs_neither_sandbox_nor_command_line() -> None:
+    library = [name for name in MODULES if not name.startswith(("sandbox/", "cli/"))]
+    needed = {name: modules(name, top_only=name == "__main__") for name in library}
+    assert not {name for name, found in needed.items() if any(m.startswith(("sandbox/", "cli/")) for m in found)}
+    assert not {name for name in library if libraries(name, top_only=name == "__main__") & EXTRAS}
+
+
+def test_neither_system_knows_the_other() -> None:
+    for system, other in (SYSTEMS, reversed(SYSTEMS)):
+        mine = [name for name in MODULES if name.startswith(f"{system}/")]
+        assert not {name for name in mine if any(needed.startswith(f"{other}/") for needed in modules(name))}

@@ -22,7 +22,7 @@ from tests.core.test_proxies import THROUGH, by_socks, socks_tunnel, tunnel
 from tests.core.wire import GET, ONE_TRY, connected, http, serve, until
 from tests.matrix.raw import Raw, Talk, listening, nothing, relaying
 from workflow_async import Retry, Timeouts
-from workflow_async._carriers import Carrier
+from workflow_async._http import Carrier
 
 AUTHORITY = trustme.CA()
 TRUST = ssl.create_default_context()

@@ -9,8 +9,8 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, precondition, rule
 
-from workflow_async._call import Call, Page
-from workflow_async._lists.listing import Listing
+from workflow_async._core.call import Call, Page
+from workflow_async._listing.listing import Listing
 from workflow_async.errors import ConnectionBroken, ListingInconsistent
 
 Item = tuple[int, str]

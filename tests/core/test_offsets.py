@@ -3,9 +3,9 @@
 import pytest
 from attrs import define, field
 
-from workflow_async._call import Call, Page
-from workflow_async._lists.offsets import Anchored, Pace, Rows, Span, Straight
-from workflow_async._lists.scan import Found, Scan
+from workflow_async._core.call import Call, Page
+from workflow_async._listing.by_offset import Anchored, Pace, Rows, Span, Straight
+from workflow_async._listing.scan import Found, Scan
 from workflow_async.errors import ListingInconsistent
 
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflow_async._origin import Origin, same_server
+from workflow_async._core.origin import Origin, same_server
 from workflow_async.errors import InvalidArgument
 
 

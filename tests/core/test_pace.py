@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from workflow_async import Poll
 from workflow_async.errors import CallError, ForeignResponse, NotFound, RateLimited, ServerFault
-from workflow_async.monitor.pace import (
+from workflow_async.monitor._engine.backoff import (
     LEAP,
     MOST_STRAIN,
     OUTAGE,

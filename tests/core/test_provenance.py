@@ -7,10 +7,10 @@ import pytest
 
 from tests.conftest import FakeTime
 from tests.core.wire import GET, Seen, http, serve, transport
-from workflow_async._call import Call, Reply
-from workflow_async._provenance import Author, Control, author, hint, is_answered, is_final
-from workflow_async._status import refusal
-from workflow_async._transport import Transport
+from workflow_async._core.call import Call, Reply
+from workflow_async._core.provenance import Author, Control, author, hint, is_answered, is_final
+from workflow_async._core.status import refusal
+from workflow_async._core.transport import Transport
 from workflow_async.errors import (
     CallError,
     DecodeError,

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workflow_async import Retry
-from workflow_async._call import Replay, Reply
-from workflow_async._retry import Budget, cost, does_not_fit, may_have_happened, pause, retry_after, retryable
-from workflow_async._status import foreign, status_error
+from workflow_async._core.call import Replay, Reply
+from workflow_async._core.retry import Budget, cost, does_not_fit, may_have_happened, pause, retry_after, retryable
+from workflow_async._core.status import foreign, status_error
 from workflow_async.errors import (
     CallError,
     ConnectFailed,

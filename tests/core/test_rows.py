@@ -6,9 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflow_async import _rows, _xml
-from workflow_async._rows import MARK, MOST, Rows, Table, apart
-from workflow_async._xml import careful_xml_tree, xml_list
+from workflow_async._decode import xml as xml_parser
+from workflow_async._decode import xml_rows
+from workflow_async._decode.xml import careful_xml_tree, xml_list
+from workflow_async._decode.xml_rows import MARK, MOST, Rows, Table, apart
 from workflow_async.errors import DecodeError
 
 PAGE = "<R xmlns='urn:n'><Count>2</Count><Row><A>1</A><B>x y</B></Row><Row><A>2</A></Row></R>"
@@ -62,7 +63,7 @@ def test_a_mark_stands_for_rows_that_nothing_but_blanks_is_between() -> None:
 
 
 def test_they_are_put_back_in_their_places_among_those_that_were_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(_xml, "careful_xml_tree")
+    monkeypatch.delattr(xml_parser, "careful_xml_tree")
     odd = "<Row><A>&lt;</A></Row><Row/><Row><B>b</B><A>a</A></Row>"
     page = PAGE.replace("<Row><A>2", odd + "<Row><A>2")
     assert fast(page.encode(), "Row") == {
@@ -181,7 +182,7 @@ def test_a_pattern_is_made_of_so_many_children_and_no_more() -> None:
 def test_patterns_are_remembered_but_not_without_end() -> None:
     for place in range(100):
         taken(f"<R><Row><A{place}>1</A{place}></Row></R>")
-    assert _rows._pattern.cache_info().currsize <= 32
+    assert xml_rows._pattern.cache_info().currsize <= 32
 
 
 PIECES = st.sampled_from(

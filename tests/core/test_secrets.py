@@ -12,10 +12,10 @@ import pytest
 from tests.conftest import FakeTime
 from tests.core.wire import GET, POST, Answer, connected, http, refused_url, serve
 from workflow_async import Basic, Bearer, Digest, OpencastClient, Retry, Timeouts
-from workflow_async._auth import Grant, Secret, Token
-from workflow_async._call import Call, Replay
-from workflow_async._json import json_tree
-from workflow_async._transport import Transport
+from workflow_async._core.auth import Grant, Secret, Token
+from workflow_async._core.call import Call, Replay
+from workflow_async._core.transport import Transport
+from workflow_async._decode.json import json_tree
 from workflow_async.errors import CallError, Unauthorized, WorkflowAsyncError
 
 PASSWORD, TOKEN, SESSION = "canary-p4ssword", "canary-t0ken", "canary-s3ssion"

@@ -23,7 +23,7 @@ from tests.core.wire import (
     until,
 )
 from workflow_async import Bearer, Limits, Retry, Timeouts
-from workflow_async._call import Call, Replay
+from workflow_async._core.call import Call, Replay
 from workflow_async.errors import (
     ConnectFailed,
     ConnectionBroken,

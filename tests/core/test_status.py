@@ -7,8 +7,8 @@ from attrs import evolve
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflow_async._call import Call, Replay, Reply, Signature
-from workflow_async._status import REJECTIONS, message, refusal, status_error, unauthorized
+from workflow_async._core.call import Call, Replay, Reply, Signature
+from workflow_async._core.status import REJECTIONS, message, refusal, status_error, unauthorized
 from workflow_async.errors import (
     BadRequest,
     Conflict,

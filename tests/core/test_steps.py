@@ -12,9 +12,9 @@ import pytest
 
 from tests.core.test_ahead import Far, running
 from tests.core.wire import Step
-from workflow_async._call import Call, Page
-from workflow_async._lists.listing import Listing
-from workflow_async._lists.windows import Partitioned, Window
+from workflow_async._core.call import Call, Page
+from workflow_async._listing.by_time import Partitioned, Window
+from workflow_async._listing.listing import Listing
 from workflow_async.errors import ConnectionBroken, ListingInconsistent, ServerFault
 
 

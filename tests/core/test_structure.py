@@ -16,19 +16,29 @@ from attrs import field, frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflow_async import _structure
-from workflow_async._call import UnreadableRow
-from workflow_async._reader import MISSING
-from workflow_async._rows import Rows, Table
-from workflow_async._structure import MAX_UNREADABLE, Records, by, constant, converter, listed, record, rows, structured
-from workflow_async._values import Unfit, any_instant, instant, or_none, text, texts, truth, whole
+from workflow_async._core.call import UnreadableRow
+from workflow_async._decode import records as decoding
+from workflow_async._decode.compiled import MISSING
+from workflow_async._decode.records import (
+    MAX_UNREADABLE,
+    Records,
+    by,
+    constant,
+    converter,
+    listed,
+    record,
+    rows,
+    structured,
+)
+from workflow_async._decode.values import Unfit, any_instant, instant, or_none, text, texts, truth, whole
+from workflow_async._decode.xml_rows import Rows, Table
 from workflow_async.errors import DecodeError
 from workflow_async.opencast import records as opencast
-from workflow_async.opencast._convert import opencast_converter
 from workflow_async.opencast._internal import internal_converter
+from workflow_async.opencast.converter import opencast_converter
 from workflow_async.opencast.records import Definition, Event, Me, Version, Workflow
 from workflow_async.preservica import records as preservica
-from workflow_async.preservica._convert import preservica_converter
+from workflow_async.preservica.converter import preservica_converter
 
 
 @frozen(kw_only=True)
@@ -431,7 +441,7 @@ def test_how_records_are_read_is_made_when_the_first_is_read() -> None:
 def carefully(make: Callable[[], Records]) -> Records:
     """The converter whose records are read in detail at once, as they are read again after a failure."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(_structure, "reader", lambda kind, fields, careful, *, extra: careful)
+        patch.setattr(decoding, "reader", lambda kind, fields, careful, *, extra: careful)
         made = make()
         assert made.converter is not None
         return made

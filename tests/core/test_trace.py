@@ -9,7 +9,7 @@ from attrs import define
 from h11 import LocalProtocolError as H11Error
 from httpcore import LocalProtocolError, Request
 
-from workflow_async._carriers.trace import RequestTrace
+from workflow_async._http.trace import RequestTrace
 
 POST = {"request": Request("POST", "https://oc.example.org/")}
 CONNECT = {"request": Request("CONNECT", "https://oc.example.org/")}

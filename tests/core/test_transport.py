@@ -13,11 +13,11 @@ from attrs import define, evolve, field
 from tests.conftest import FakeTime
 from tests.core.wire import DELETE, GET, POST, Answer, Step, connected, http, serve, transport, tree, until
 from workflow_async import Limits, Retry, Timeouts
-from workflow_async._auth import Grant, Headers, Secret, Token
-from workflow_async._call import Call, Replay, Reply, Signature
-from workflow_async._http import Exchange, Request
-from workflow_async._retry import may_have_happened
-from workflow_async._transport import LONG, Transport
+from workflow_async._core.auth import Grant, Headers, Secret, Token
+from workflow_async._core.backend import Exchange, Request
+from workflow_async._core.call import Call, Replay, Reply, Signature
+from workflow_async._core.retry import may_have_happened
+from workflow_async._core.transport import LONG, Transport
 from workflow_async.errors import (
     CallError,
     ClientClosed,

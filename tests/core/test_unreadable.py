@@ -10,13 +10,13 @@ from attrs import frozen
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflow_async._call import Call, OnUnreadable, Page, UnreadableRow
-from workflow_async._lists.listing import Listing
-from workflow_async._lists.offsets import Anchored, Pace, Straight
-from workflow_async._lists.scan import Found, Scan
-from workflow_async._lists.windows import Partitioned, Window
+from workflow_async._core.call import Call, OnUnreadable, Page, UnreadableRow
+from workflow_async._listing.active_scan import Sweep
+from workflow_async._listing.by_offset import Anchored, Pace, Straight
+from workflow_async._listing.by_time import Partitioned, Window
+from workflow_async._listing.listing import Listing
+from workflow_async._listing.scan import Found, Scan
 from workflow_async.errors import BODY_CUT, DecodeError, InvalidArgument
-from workflow_async.monitor.sweep import Sweep
 
 
 @frozen

@@ -21,7 +21,7 @@ from tests.core import wire as wires
 from tests.core.conftest import TRUST
 from tests.core.wire import GET, POST, Answer, Seen, Then, connected, http, refused_url, serve, until
 from tests.matrix.told import client_of
-from workflow_async._carriers.faults import causes, forget
+from workflow_async._http.errors import causes, forget
 from workflow_async.errors import (
     ConnectFailed,
     ConnectionBroken,

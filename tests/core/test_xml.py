@@ -12,9 +12,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from workflow_async import _xml
-from workflow_async._call import is_html
-from workflow_async._xml import (
+from workflow_async._core.call import is_html
+from workflow_async._decode import xml as xml_parser
+from workflow_async._decode.xml import (
     MAX_ATTRIBUTES,
     MAX_DEPTH,
     MAX_TAGS,
@@ -68,7 +68,7 @@ HOSTILE = {
 READ = """
 import resource, sys
 resource.setrlimit(resource.RLIMIT_AS, (2**29, 2**29))
-from workflow_async._xml import xml_tree
+from workflow_async._decode.xml import xml_tree
 from workflow_async.errors import DecodeError
 body = open(sys.argv[1], 'rb').read()
 try:
@@ -257,7 +257,7 @@ def test_both_find_the_same_depth(depth: int, core: bytes) -> None:
 
 
 def test_a_plain_document_does_not_go_through_the_careful_reader(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(_xml, "careful_xml_tree")
+    monkeypatch.delattr(xml_parser, "careful_xml_tree")
     assert xml_tree(b"<r xmlns='urn:n'>\n <a>1</a>\n <b><a>2</a></b>\n</r>") == {"a": "1", "b": {"a": "2"}}
     with pytest.raises(NameError):
         xml_tree(b"<r x='1'/>")
@@ -268,8 +268,8 @@ def test_a_plain_document_does_not_go_through_the_careful_reader(monkeypatch: py
 
 def unparsed(monkeypatch: pytest.MonkeyPatch) -> None:
     """No parser from here on."""
-    monkeypatch.delattr(_xml, "expat")
-    monkeypatch.delattr(_xml, "ET")
+    monkeypatch.delattr(xml_parser, "expat")
+    monkeypatch.delattr(xml_parser, "ET")
 
 
 @pytest.mark.parametrize("read", [xml_tree, lambda body: xml_list(body, "b")], ids=["tree", "list"])
@@ -305,8 +305,8 @@ def test_as_many_tags_and_attributes_as_the_bounds_are_read_and_one_more_is_not(
 
 
 def test_a_document_too_short_for_so_many_is_not_counted() -> None:
-    assert len(b"<a>") * MAX_TAGS >= _xml.SHORT
-    assert len(b" a=''") * MAX_ATTRIBUTES >= _xml.SHORT
+    assert len(b"<a>") * MAX_TAGS >= xml_parser.SHORT
+    assert len(b" a=''") * MAX_ATTRIBUTES >= xml_parser.SHORT
 
 
 def test_a_page_of_a_thousand_rows_with_all_their_children_is_within_the_bounds() -> None:

@@ -16,12 +16,12 @@ from attrs import define, field, frozen
 
 from tests.conftest import FakeTime
 from workflow_async import Basic, Limits, Retry, Timeouts
-from workflow_async._auth import Credential
-from workflow_async._call import Call, Replay, Reply
-from workflow_async._carriers import Carrier, carried_by
-from workflow_async._json import json_tree
-from workflow_async._origin import Origin
-from workflow_async._transport import Transport
+from workflow_async._core.auth import Credential
+from workflow_async._core.call import Call, Replay, Reply
+from workflow_async._core.origin import Origin
+from workflow_async._core.transport import Transport
+from workflow_async._decode.json import json_tree
+from workflow_async._http import Carrier, carried_by
 from workflow_async.errors import CallError
 from workflow_async.settings import Clock
 

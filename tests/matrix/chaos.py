@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from attrs import define, field, frozen
 
 from tests.matrix.raw import Reader, Writer, listening, reset
-from workflow_async.sandbox.dice import chance, pick
+from workflow_async.sandbox.hashing import chance, pick
 
 LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)", re.IGNORECASE)
 SLICES = 7

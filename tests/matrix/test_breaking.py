@@ -12,7 +12,7 @@ from tests.matrix.ends import ID, end, ends, flawed, get, start
 from tests.matrix.raw import Reader, Writer, listening, reset
 from tests.matrix.told import SYSTEMS, client_of, workflow
 from workflow_async import Retry
-from workflow_async._call import Call
+from workflow_async._core.call import Call
 from workflow_async.errors import ConnectionBroken, DecodeError, StartOutcomeUnknown
 
 REPEATED = "get: 2 sent, right; start: 1 sent, StartOutcomeUnknown"

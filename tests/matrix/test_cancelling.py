@@ -15,7 +15,7 @@ from tests.matrix.told import SYSTEMS, client_of, grants, page, row, workflow
 from tests.monitor import virtual
 from workflow_async import Clock, Limits, Retry
 from workflow_async.errors import ConnectionBroken
-from workflow_async.preservica.session import LOGIN
+from workflow_async.preservica.login_calls import LOGIN
 
 Ask = Callable[[Any], Coroutine[Any, Any, Any]]
 ONE = Limits(connections=1)

@@ -16,7 +16,7 @@ from tests.monitor.records import Server, poller, running
 from tests.monitor.station import SYSTEMS, station
 from tests.monitor.test_poller import later, watch
 from workflow_async import Poll
-from workflow_async.monitor.plan import AT_ONCE
+from workflow_async.monitor._engine.scheduler import AT_ONCE
 
 DAY, HOUR = 86_400.0, 3600.0
 MANY = range(300)

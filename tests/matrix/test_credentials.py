@@ -11,7 +11,7 @@ from tests.core.wire import Answer, Seen, Wire, http, serve
 from tests.matrix.ends import end, ends, get
 from tests.matrix.told import client_of, workflow
 from workflow_async.errors import Unauthorized
-from workflow_async.preservica.session import LOGIN, REFRESH
+from workflow_async.preservica.login_calls import LOGIN, REFRESH
 
 # Refused
 

@@ -15,8 +15,8 @@ from tests.conftest import See
 from tests.matrix.told import SYSTEMS, Told, document, row, running_clock
 from tests.monitor import virtual
 from workflow_async import Phase, Poll
-from workflow_async._call import Reply
-from workflow_async._values import any_instant, instant
+from workflow_async._core.call import Reply
+from workflow_async._decode.values import any_instant, instant
 from workflow_async.errors import DecodeError
 from workflow_async.monitor import Change
 from workflow_async.opencast import calls as opencast

@@ -24,7 +24,7 @@ from workflow_async.errors import (
     Unauthorized,
 )
 from workflow_async.monitor import Change
-from workflow_async.preservica.session import LOGIN
+from workflow_async.preservica.login_calls import LOGIN
 from workflow_async.sandbox import ManualClock, Sandbox
 from workflow_async.sandbox.systems import FakePreservica
 

@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 from tests.conftest import FakeTime, See
 from tests.core.test_xml import HOSTILE
 from tests.matrix.told import ONE_TRY, SYSTEMS, Told, says, workflow
-from workflow_async import _json
-from workflow_async._call import Reply
+from workflow_async._core.call import Reply
+from workflow_async._decode import json as json_parser
 from workflow_async.errors import DecodeError, ResponseMismatch, ServerFault
 from workflow_async.opencast import calls as opencast
 from workflow_async.preservica import calls as preservica
@@ -105,7 +105,7 @@ HOSTILE_JSON = {
 @pytest.fixture(params=["with the extra `fast`", "by the standard library"])
 def either_parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param.startswith("by"):
-        monkeypatch.setattr(_json, "_fast", lambda: None)
+        monkeypatch.setattr(json_parser, "_fast", lambda: None)
 
 
 @pytest.mark.row(37)

@@ -10,7 +10,7 @@ from tests.matrix.ends import Ends, end, ends, flawed
 from tests.matrix.told import SYSTEMS, client_of, workflow
 from workflow_async import errors
 from workflow_async.errors import DecodeError, ListingNotSupported, Redirected, ServerFault
-from workflow_async.preservica.session import LOGIN
+from workflow_async.preservica.login_calls import LOGIN
 
 REPEATED = "get: 2 sent, right; start: 1 sent, StartOutcomeUnknown"
 HTML = b"<html><head><title>500</title></head><body>" + b"\xff\xfe \xc3\xbc " * 1000 + b"</body></html>"

@@ -12,10 +12,10 @@ from tests.conftest import See
 from tests.matrix.told import client_of, running_clock, workflow
 from tests.monitor import virtual
 from workflow_async import Clock, Poll
-from workflow_async._auth import Headers
-from workflow_async._call import Reply
+from workflow_async._core.auth import Headers
+from workflow_async._core.call import Reply
 from workflow_async.opencast import Workflow
-from workflow_async.opencast.source import OpencastSource
+from workflow_async.opencast.monitor_source import OpencastSource
 
 CROWD = 5000
 INTERVAL = 120.0

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import See
 from tests.matrix.test_fields import OPERATION, WORKFLOW, faults, read
-from workflow_async._call import Reply
+from workflow_async._core.call import Reply
 from workflow_async.errors import DecodeError, ListingInconsistent, ListingNotSupported, ResponseMismatch
 from workflow_async.opencast import calls as opencast
 from workflow_async.preservica import calls as preservica

@@ -11,7 +11,7 @@ from tests.matrix.told import SYSTEMS, Told, client_of, page, row, running_clock
 from tests.monitor import virtual
 from workflow_async import Poll, Retry
 from workflow_async.errors import DecodeError, RateLimited, ServerFault, Unauthorized
-from workflow_async.preservica.session import LOGIN
+from workflow_async.preservica.login_calls import LOGIN
 
 KEYS = {"opencast": ("identifier", "state"), "preservica": ("Id", "State")}
 ODD_VALUE: dict[str, dict[str, Any]] = {

@@ -12,7 +12,7 @@ import httpx
 from attrs import define, field
 
 from workflow_async import Clock, OpencastClient, PreservicaClient, Retry
-from workflow_async.preservica.session import LOGIN
+from workflow_async.preservica.login_calls import LOGIN
 
 SYSTEMS = ("opencast", "preservica")
 ONE_TRY = Retry(attempts=1)

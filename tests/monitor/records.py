@@ -9,8 +9,8 @@ import anyio
 from attrs import define, evolve, field, frozen
 
 from workflow_async import Clock, Phase
-from workflow_async._call import Call, Page, Reply
-from workflow_async._lists.listing import Listing
+from workflow_async._core.call import Call, Page, Reply
+from workflow_async._listing.listing import Listing
 from workflow_async.monitor import Poller
 
 ROWS = 100

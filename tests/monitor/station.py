@@ -13,8 +13,8 @@ from attrs import define, field
 from workflow_async import Clock, OpencastClient, Phase, PreservicaClient
 from workflow_async.sandbox import Sandbox
 from workflow_async.sandbox.engine import Engine, Run, Status, Step
-from workflow_async.sandbox.opencast.dialect import Release
-from workflow_async.sandbox.served import Exchange
+from workflow_async.sandbox.fault_middleware import Exchange
+from workflow_async.sandbox.opencast.releases import Release
 from workflow_async.sandbox.systems import FakeOpencast, FakePreservica
 
 SYSTEMS = ("11", "16", "19", "preservica")

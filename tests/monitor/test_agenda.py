@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflow_async.monitor.agenda import Agenda
+from workflow_async.monitor._engine.due_queue import Agenda
 
 IDS = st.integers(0, 9)
 DUES = st.floats(0, 100)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.matrix.told import running_clock
 from tests.monitor import virtual
 from workflow_async import Clock
-from workflow_async.monitor.alarm import Alarm
+from workflow_async.monitor._engine.timer import Alarm
 
 SET = st.tuples(st.integers(0, 20), st.integers(0, 50))
 """When it is set, and to which instant."""

@@ -18,7 +18,7 @@ from workflow_async.errors import (
     RateLimited,
     ServerFault,
 )
-from workflow_async.monitor.fallback import BULK_FAILURES, LEFT_OUT, ONLY_LIST, BulkHealth, ListHealth
+from workflow_async.monitor._engine.fallback import BULK_FAILURES, LEFT_OUT, ONLY_LIST, BulkHealth, ListHealth
 
 PASSING = [ServerFault(503), RateLimited(429), ConnectFailed("refused"), DecodeError("$"), ForeignResponse(404)]
 STAYING = [Forbidden(403), NotFound(404), ListingInconsistent("2 pages")]

@@ -8,7 +8,7 @@ import pytest
 from tests.monitor.records import PLACE, Record
 from workflow_async.errors import NotFound
 from workflow_async.monitor import Change, Replaced, Stalled, Unobserved, Vanished
-from workflow_async.monitor.keys import digest, keyed
+from workflow_async.monitor._engine.keys import digest, keyed
 from workflow_async.phase import Phase
 
 NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)

@@ -15,7 +15,7 @@ from workflow_async.errors import (
     WaitTimeout,
 )
 from workflow_async.monitor import Poller
-from workflow_async.monitor.plan import AT_ONCE
+from workflow_async.monitor._engine.scheduler import AT_ONCE
 from workflow_async.monitor.watch import Terms, wait_all
 
 

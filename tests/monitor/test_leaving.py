@@ -9,7 +9,7 @@ import pytest
 from workflow_async import OpencastClient, Poll, PreservicaClient
 from workflow_async.errors import ClientClosed, WrongEventLoop
 from workflow_async.monitor import Event, Stalled
-from workflow_async.monitor.outcomes import Change
+from workflow_async.monitor.events import Change
 from workflow_async.opencast import Workflow
 from workflow_async.sandbox import ManualClock, Sandbox
 

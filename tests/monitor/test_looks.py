@@ -31,9 +31,9 @@ from workflow_async.errors import (
     WaitTimeout,
 )
 from workflow_async.monitor import Change, Finished, Poller, Replaced, Stalled, Unobserved, watching
-from workflow_async.monitor.fallback import BULK_FAILURES, LEFT_OUT
-from workflow_async.monitor.looks import Looks
-from workflow_async.monitor.plan import AT_ONCE, GLANCE
+from workflow_async.monitor._engine.fallback import BULK_FAILURES, LEFT_OUT
+from workflow_async.monitor._engine.fetcher import Looks
+from workflow_async.monitor._engine.scheduler import AT_ONCE, GLANCE
 from workflow_async.monitor.watch import Terms, wait_all
 
 MANY = range(300)

@@ -11,8 +11,9 @@ import pytest
 from tests.monitor.records import Detailed, Operation, Record, Server, poller
 from tests.monitor.virtual import run
 from workflow_async import Phase, Poll
-from workflow_async.monitor import Change, Poller, pauses, watching
-from workflow_async.monitor.pauses import Answered, Pause, pause_of
+from workflow_async.monitor import Change, Poller, watching
+from workflow_async.monitor._engine import pauses
+from workflow_async.monitor._engine.pauses import Answered, Pause, pause_of
 from workflow_async.monitor.watch import Terms, wait
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 
 from tests.monitor.records import Record
 from workflow_async import Phase, Poll
-from workflow_async.monitor.agenda import Agenda
-from workflow_async.monitor.pace import pause
-from workflow_async.monitor.plan import AT_ONCE, CERTAIN, GLANCE, RELIST, Asks, Plan
-from workflow_async.monitor.sight import Sight
+from workflow_async.monitor._engine.backoff import pause
+from workflow_async.monitor._engine.due_queue import Agenda
+from workflow_async.monitor._engine.observation import Sight
+from workflow_async.monitor._engine.scheduler import AT_ONCE, CERTAIN, GLANCE, RELIST, Asks, Plan
 
 TICK = 0.1
 STEADY = Poll(interval=2, backoff=1, ceiling=2)

@@ -15,7 +15,7 @@ from tests.monitor.remains import assert_all_gone, now, reads
 from tests.monitor.test_looks import appearing
 from tests.monitor.test_poller import STEADY, later, waiting, watch
 from workflow_async import Clock, Phase
-from workflow_async._lists.listing import Listing
+from workflow_async._listing.listing import Listing
 from workflow_async.errors import (
     ClientClosed,
     PollTaskFailed,

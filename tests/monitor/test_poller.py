@@ -17,9 +17,9 @@ from tests.monitor.records import PLACE, Record, Server, poller, running
 from workflow_async import Phase, Poll
 from workflow_async.errors import ClientClosed, Forbidden, NotFound, ServerFault, WaitTimeout
 from workflow_async.monitor import Change, Finished, Poller, TimedOut, Unobserved, Vanished, watching
-from workflow_async.monitor.agenda import Agenda
-from workflow_async.monitor.deadlines import LAST_CHECK
-from workflow_async.monitor.plan import AT_ONCE
+from workflow_async.monitor._engine.deadlines import LAST_CHECK
+from workflow_async.monitor._engine.due_queue import Agenda
+from workflow_async.monitor._engine.scheduler import AT_ONCE
 from workflow_async.monitor.watch import Outcomes, Terms, wait, wait_all
 
 STEADY = Poll(interval=2, backoff=1, ceiling=2, jitter=0)

@@ -25,9 +25,17 @@ from workflow_async.errors import (
     TLSVerificationFailed,
     Unauthorized,
 )
-from workflow_async.monitor.knowledge import REMEMBERED, Knowledge
-from workflow_async.monitor.outcomes import Change, OperationChange, Replaced, Stalled, Unobserved, Vanished
-from workflow_async.monitor.sight import GONE_LOOKS, GONE_SECONDS, OUTAGE_LOOKS, Sight, alike, missed, seen
+from workflow_async.monitor._engine.observation import (
+    GONE_LOOKS,
+    GONE_SECONDS,
+    OUTAGE_LOOKS,
+    Sight,
+    alike,
+    missed,
+    seen,
+)
+from workflow_async.monitor._engine.tracker import REMEMBERED, Knowledge
+from workflow_async.monitor.events import Change, OperationChange, Replaced, Stalled, Unobserved, Vanished
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 POLL = Poll(outage=300)

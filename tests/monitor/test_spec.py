@@ -13,7 +13,7 @@ from workflow_async import Clock, Limits, OpencastClient, Phase, PreservicaClien
 from workflow_async.errors import DecodeError, InvalidArgument, NotSentInTime
 from workflow_async.monitor import Change, Replaced, Unobserved, Vanished, WatchSpec, tick
 from workflow_async.opencast import Workflow
-from workflow_async.opencast.source import OpencastSource
+from workflow_async.opencast.monitor_source import OpencastSource
 from workflow_async.sandbox import Fault, Faults, ManualClock, Sandbox
 
 Opened = Callable[[], Any]

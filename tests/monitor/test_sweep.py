@@ -14,11 +14,11 @@ from tests.monitor.records import ROWS, Record, Server, running
 from tests.monitor.test_looks import MANY, phases, started
 from tests.monitor.test_poller import later
 from workflow_async import Phase
-from workflow_async._call import Call, Page, Reply
-from workflow_async._lists.listing import Listing
-from workflow_async._lists.scan import Found
+from workflow_async._core.call import Call, Page, Reply
+from workflow_async._listing.active_scan import AHEAD, Sweep
+from workflow_async._listing.listing import Listing
+from workflow_async._listing.scan import Found
 from workflow_async.errors import ListingInconsistent, ListingNotSupported
-from workflow_async.monitor.sweep import AHEAD, Sweep
 
 SIZE = 10
 

@@ -11,7 +11,7 @@ from tests.monitor.records import Record, Server, poller
 from tests.monitor.test_poller import watch
 from workflow_async import OpencastClient, Poll
 from workflow_async.errors import WrongEventLoop
-from workflow_async.monitor.wakes import MOST, REMEMBERED, SPACING, EarlyWakes, WakeTimes
+from workflow_async.monitor._engine.wakes import MOST, REMEMBERED, SPACING, EarlyWakes, WakeTimes
 
 RARE = Poll(interval=100.0, ceiling=100.0, jitter=0)
 

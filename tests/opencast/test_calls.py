@@ -7,7 +7,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from workflow_async._call import Call, Replay, Value
+from workflow_async._core.call import Call, Replay, Value
 from workflow_async.errors import InvalidArgument
 from workflow_async.opencast import calls
 

@@ -8,7 +8,7 @@ import pytest
 import respx
 
 from workflow_async import Clock, OpencastClient
-from workflow_async._call import Reply
+from workflow_async._core.call import Reply
 from workflow_async.errors import Forbidden, InvalidArgument, NotFound, ServerFault, StartConflict, StartOutcomeUnknown
 from workflow_async.opencast import State, calls
 from workflow_async.sandbox import ManualClock, Sandbox

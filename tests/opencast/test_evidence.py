@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workflow_async.batch import Ambiguous, Started, Ticket
-from workflow_async.batch.verdicts import ALONE, Rivals
+from workflow_async.batch.reconcile import ALONE, Rivals
 from workflow_async.opencast.evidence import is_later, judged
 from workflow_async.opencast.records import Operation, OperationState, State, Workflow
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflow_async._call import Reply
+from workflow_async._core.call import Reply
 from workflow_async.errors import DecodeError, InvalidArgument, ResponseMismatch
 from workflow_async.opencast import Operation, OperationState, State, Workflow, calls
 

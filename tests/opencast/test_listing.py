@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from workflow_async import OpencastClient
-from workflow_async._lists.scan import Consistency
+from workflow_async._listing.scan import Consistency
 from workflow_async.errors import InvalidArgument, ListingNotSupported
 from workflow_async.opencast import State, filters
 from workflow_async.opencast.filters import WorkflowFilters

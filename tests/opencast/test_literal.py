@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from tests.conftest import FakeTime
 from tests.monitor.virtual import run
 from workflow_async import Clock, OpencastClient, Retry
-from workflow_async._lists.scan import Consistency
+from workflow_async._listing.scan import Consistency
 from workflow_async.errors import Forbidden, ServerFault
 from workflow_async.opencast import filters
 from workflow_async.opencast.literal import in_urls

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 import pytest
 
 from workflow_async import Phase
-from workflow_async._call import Call, Reply
+from workflow_async._core.call import Call, Reply
 from workflow_async.errors import DecodeError, ListingNotSupported, ResponseMismatch, UnexpectedContent
 from workflow_async.opencast import Definition, Event, OperationState, State, Workflow, calls
 

@@ -14,10 +14,10 @@ from tests.conftest import FakeTime
 from tests.matrix.told import Told
 from workflow_async import OpencastClient
 from workflow_async.errors import RateLimited, ServerFault
-from workflow_async.monitor.plan import GLANCE
-from workflow_async.monitor.sight import conflicting, merged
+from workflow_async.monitor._engine.observation import conflicting, merged
+from workflow_async.monitor._engine.scheduler import GLANCE
 from workflow_async.opencast import Operation, OperationState, State, Workflow, calls
-from workflow_async.opencast.source import OpencastSource, _can_be_named
+from workflow_async.opencast.monitor_source import OpencastSource, _can_be_named
 
 
 def workflow(state: str = "running", **more: Any) -> Workflow:

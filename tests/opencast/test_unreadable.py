@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from tests.conftest import FakeTime
 from tests.monitor.virtual import run
 from workflow_async import Clock, OpencastClient, Retry
-from workflow_async._lists.around import MOST
+from workflow_async._listing.around import MOST
 from workflow_async.errors import CallError, RateLimited, ServerFault
 
 NULL = "java.lang.IllegalArgumentException: Value of field &apos;creator&apos; must not be null"

@@ -5,7 +5,7 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from workflow_async._call import Call, Replay, Reply, Value
+from workflow_async._core.call import Call, Replay, Reply, Value
 from workflow_async.errors import InvalidArgument
 from workflow_async.preservica import calls
 

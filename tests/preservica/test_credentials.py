@@ -9,15 +9,15 @@ from typing import Any
 import pytest
 
 from workflow_async import Clock
-from workflow_async._auth import Secret
+from workflow_async._core.auth import Secret
 from workflow_async.errors import InvalidArgument
-from workflow_async.preservica import PreservicaClient, credentials
-from workflow_async.preservica.credentials import Credentials
+from workflow_async.preservica import PreservicaClient, credential_sources
+from workflow_async.preservica.credential_sources import Credentials
 from workflow_async.sandbox.systems import FakePreservica
 
 Write = Callable[..., Path]
 
-VARIABLES = [variable for variable, _ in credentials.SOURCES.values()]
+VARIABLES = [variable for variable, _ in credential_sources.SOURCES.values()]
 WHOLE = """[credentials]
 username = file-user
 password = file-password
@@ -47,8 +47,8 @@ def write(tmp_path: Path) -> Write:
 
 
 def find(path: str | os.PathLike[str] = "credentials.properties", **given: str) -> Credentials:
-    return credentials.find(
-        {name: Secret(given[name]) if name in given else None for name in credentials.SOURCES}, path
+    return credential_sources.find(
+        {name: Secret(given[name]) if name in given else None for name in credential_sources.SOURCES}, path
     )
 
 
@@ -71,11 +71,11 @@ def test_each_field_has_its_own_first_source(write: Write, monkeypatch: pytest.M
     assert told(found) == ("given-user", "env-password", "FILE", "given.example.org", "JBSWY3DP")
 
 
-@pytest.mark.parametrize("field", list(credentials.SOURCES))
+@pytest.mark.parametrize("field", list(credential_sources.SOURCES))
 def test_an_empty_variable_falls_through_to_the_file(field: str, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
     write(WHOLE)
     before = told(find())
-    monkeypatch.setenv(credentials.SOURCES[field][0], "")
+    monkeypatch.setenv(credential_sources.SOURCES[field][0], "")
     assert told(find()) == before
 
 

@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from workflow_async import Clock
-from workflow_async._call import Call
-from workflow_async._lists.scan import Consistency
-from workflow_async._transport import Transport
+from workflow_async._core.call import Call
+from workflow_async._core.transport import Transport
+from workflow_async._listing.scan import Consistency
 from workflow_async.errors import InvalidArgument, ListingInconsistent
 from workflow_async.preservica import PreservicaClient, State
 from workflow_async.sandbox import Fault, Faults, ManualClock
-from workflow_async.sandbox.served import Exchange
+from workflow_async.sandbox.fault_middleware import Exchange
 from workflow_async.sandbox.systems import FakePreservica
 
 INSTANCES = "/sdb/rest/workflow/instances"

@@ -13,7 +13,7 @@ from attrs import evolve
 
 from tests.conftest import FakeTime
 from workflow_async import Clock, Retry
-from workflow_async._auth import Grant, Secret
+from workflow_async._core.auth import Grant, Secret
 from workflow_async.errors import (
     BadRequest,
     CallError,
@@ -27,9 +27,9 @@ from workflow_async.errors import (
     Unauthorized,
     UnexpectedContent,
 )
-from workflow_async.preservica import PreservicaClient, session
+from workflow_async.preservica import PreservicaClient, login_calls
 from workflow_async.preservica.login import TokenService
-from workflow_async.preservica.session import Account, Continuation
+from workflow_async.preservica.login_calls import Account, Continuation
 
 Sample = Callable[[str], bytes]
 Answers = Callable[[httpx.Request], httpx.Response]
@@ -295,8 +295,8 @@ def test_nothing_that_holds_a_secret_shows_it() -> None:
     grant = Grant(Secret("tok-secret"), 900.0, Secret("r-secret"))
     continuation = Continuation(Secret("cont-secret"), None)
     pv = PreservicaClient("pv.example.org", username="u@x", password="hunter2", two_factor=SEED)
-    answer = session.Answer({"token": "tok-secret"})
-    calls = (session.login(account), session.complete(account, continuation, 59.0), session.refresh(grant))
+    answer = login_calls.Answer({"token": "tok-secret"})
+    calls = (login_calls.login(account), login_calls.complete(account, continuation, 59.0), login_calls.refresh(grant))
     things = (account, grant, continuation, pv, pv._transport, answer, TokenService(account), *calls)
     told = "".join(f"{thing!r} {thing}" for thing in things)
     assert not [secret for secret in SECRETS if secret in told]

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from workflow_async._call import Call, Page, Replay, Reply, UnreadableRow
+from workflow_async._core.call import Call, Page, Replay, Reply, UnreadableRow
 from workflow_async.errors import DecodeError, InvalidArgument, ListingInconsistent, ResponseMismatch
 from workflow_async.preservica import Message, Monitor, Process, process_calls
 

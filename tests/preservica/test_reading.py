@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 import pytest
 
 from workflow_async import Phase
-from workflow_async._call import Call, Page, Reply, UnreadableRow
+from workflow_async._core.call import Call, Page, Reply, UnreadableRow
 from workflow_async.errors import DecodeError, ResponseMismatch, UnexpectedContent
 from workflow_async.preservica import Context, Started, State, Workflow, calls
 from workflow_async.preservica.records import Tally

@@ -8,16 +8,16 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from workflow_async._auth import Grant, Secret
-from workflow_async._call import Call, Reply
+from workflow_async._core.auth import Grant, Secret
+from workflow_async._core.call import Call, Reply
 from workflow_async.errors import (
     DecodeError,
     InvalidArgument,
     Unauthorized,
     UnexpectedContent,
 )
-from workflow_async.preservica import PreservicaClient, session
-from workflow_async.preservica.session import Account, Continuation
+from workflow_async.preservica import PreservicaClient, login_calls
+from workflow_async.preservica.login_calls import Account, Continuation
 
 Sample = Callable[[str], bytes]
 
@@ -34,25 +34,25 @@ def form(call: Call[Any]) -> list[tuple[str, str]]:
 
 
 def read(body: bytes, status: int = 200, account: Account = ACCOUNT) -> Grant | Continuation:
-    return session.login(account).read(Reply(status, {}, body))
+    return login_calls.login(account).read(Reply(status, {}, body))
 
 
 # What is sent
 
 
 def test_a_login_is_a_form_with_the_tenant_if_there_is_one() -> None:
-    call = session.login(ACCOUNT)
+    call = login_calls.login(ACCOUNT)
     assert call.path == LOGIN
     assert form(call) == [("username", "u@x"), ("password", "p@ss wörd&"), ("tenant", "TEN")]
 
 
 def test_a_login_without_a_tenant_asks_for_the_users_details() -> None:
-    sent = form(session.login(Account("u@x", "pw")))
+    sent = form(login_calls.login(Account("u@x", "pw")))
     assert sent == [("username", "u@x"), ("password", "pw"), ("includeUserDetails", "true")]
 
 
 def test_a_second_factor_names_its_continuation_and_the_code_of_the_moment() -> None:
-    call = session.complete(Account("u@x", "pw", None, SEED), Continuation(Secret("cont-1"), "TEN"), 59.0)
+    call = login_calls.complete(Account("u@x", "pw", None, SEED), Continuation(Secret("cont-1"), "TEN"), 59.0)
     assert call.path == "/api/accesstoken/complete-2fa"
     assert form(call) == [
         ("username", "u@x"),
@@ -63,12 +63,12 @@ def test_a_second_factor_names_its_continuation_and_the_code_of_the_moment() -> 
 
 
 def test_a_refresh_sends_the_refresh_token() -> None:
-    call = session.refresh(Grant(Secret("tok-1"), 900.0, Secret("r-1")))
+    call = login_calls.refresh(Grant(Secret("tok-1"), 900.0, Secret("r-1")))
     assert (call.path, form(call)) == ("/api/accesstoken/refresh", [("refreshToken", "r-1")])
 
 
 def test_a_shared_secret_is_sent_as_the_recorded_hash() -> None:
-    call = session.external(Account("u@x", "pw", "TEN", shared_secret=True), 1795383564.9)
+    call = login_calls.external(Account("u@x", "pw", "TEN", shared_secret=True), 1795383564.9)
     assert call.path == "/api/accesstoken/acquire-external"
     digest = "33607ef5fa0b177fb2882bbf51ed47c4cdbafc3a"
     assert form(call) == [("username", "u@x"), ("tenant", "TEN"), ("timestamp", "1795383564"), ("hash", digest)]
@@ -87,12 +87,12 @@ def test_a_shared_secret_is_sent_as_the_recorded_hash() -> None:
     ],
 )
 def test_one_time_codes_are_those_of_rfc_6238(at: int, code: str) -> None:
-    assert session.one_time_code(Secret(SEED), at) == code
+    assert login_calls.one_time_code(Secret(SEED), at) == code
 
 
 def test_a_seed_may_be_short_and_written_with_spaces_dashes_and_small_letters() -> None:
-    plain = session.one_time_code(Secret("JBSWY3DPEHPK3PXP"), 59)
-    assert session.one_time_code(Secret("jbsw y3dp-ehpk 3pxp=="), 59) == plain
+    plain = login_calls.one_time_code(Secret("JBSWY3DPEHPK3PXP"), 59)
+    assert login_calls.one_time_code(Secret("jbsw y3dp-ehpk 3pxp=="), 59) == plain
 
 
 @pytest.mark.parametrize("seed", ["", "AJC5DEGUVM6UQ1TT", "MZXW6!", "MZXW6Y"])

@@ -8,9 +8,9 @@ import pytest
 from tests.conftest import FakeTime
 from tests.matrix.told import Told
 from workflow_async.errors import RateLimited
-from workflow_async.monitor.sight import conflicting
+from workflow_async.monitor._engine.observation import conflicting
 from workflow_async.preservica import State, Workflow
-from workflow_async.preservica.source import PreservicaSource
+from workflow_async.preservica.monitor_source import PreservicaSource
 
 SOURCE = PreservicaSource(None)  # type: ignore[arg-type]  # nothing is sent
 KNOWN = {"context_id": "42", "context_name": "Ingest", "definition_id": "com.example.ingest", "correlation_id": "c-1"}

@@ -8,7 +8,7 @@ import pytest
 from attrs import define, field
 
 from workflow_async import Clock
-from workflow_async._auth import Secret
+from workflow_async._core.auth import Secret
 from workflow_async.errors import InvalidArgument
 from workflow_async.preservica import FileTokenStore, PreservicaClient
 from workflow_async.preservica.token_store import StoredToken, dumped, loaded

@@ -20,7 +20,7 @@ from workflow_async.errors import (
 )
 from workflow_async.preservica import PreservicaClient, State, Workflow
 from workflow_async.sandbox import Fate, Fault, Faults, ManualClock, Step
-from workflow_async.sandbox.served import Exchange
+from workflow_async.sandbox.fault_middleware import Exchange
 from workflow_async.sandbox.systems import FakePreservica
 
 INSTANCES = "/sdb/rest/workflow/instances"

@@ -10,7 +10,7 @@ from attrs import define, field
 
 from workflow_async import Clock, Limits, OpencastClient, PreservicaClient
 from workflow_async.sandbox import ManualClock, Sandbox
-from workflow_async.sandbox.opencast.dialect import Release
+from workflow_async.sandbox.opencast.releases import Release
 from workflow_async.sandbox.server import Port, bind, url
 from workflow_async.sandbox.systems import FakeOpencast, FakePreservica
 

@@ -10,7 +10,7 @@ from attrs import define, field, frozen
 
 from tests.promises.ground import Ground
 from workflow_async import Listing, OpencastClient, Poll, PreservicaClient, batch, monitor, opencast, preservica
-from workflow_async._lists.listing import Items, Pages
+from workflow_async._listing.listing import Items, Pages
 from workflow_async.sandbox import Fate, Step
 
 OPENCAST, PRESERVICA = ("16",), ("preservica",)

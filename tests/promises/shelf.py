@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterable, Sequence
 
 from attrs import define, field, frozen
 
-from workflow_async._call import Call, Page, Reply
-from workflow_async._lists.offsets import Anchored, Pace, Straight
-from workflow_async._lists.scan import Found, Scan
-from workflow_async._lists.windows import Partitioned, Window
+from workflow_async._core.call import Call, Page, Reply
+from workflow_async._listing.by_offset import Anchored, Pace, Straight
+from workflow_async._listing.by_time import Partitioned, Window
+from workflow_async._listing.scan import Found, Scan
 
 NOTHING = Reply(200, {}, b"")
 SPAN = Window(0, 15)

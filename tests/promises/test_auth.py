@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import See
 from tests.core.wire import Answer, http, refused_url, serve, until
 from workflow_async import Bearer, Clock, OpencastClient, Poll, PreservicaClient, Timeouts
-from workflow_async._carriers import Carrier
+from workflow_async._http import Carrier
 from workflow_async.errors import CallError, Unauthorized
 from workflow_async.monitor import Finished
 from workflow_async.sandbox import Fault, Faults, ManualClock, Sandbox

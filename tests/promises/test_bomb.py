@@ -17,9 +17,9 @@ from tests.core.wire import connected, tree
 from tests.promises.desk import PATIENT
 from tests.promises.ground import soon
 from workflow_async import Limits, Retry
-from workflow_async._call import Call, Reply
-from workflow_async._transport import Transport
-from workflow_async._xml import xml_tree
+from workflow_async._core.call import Call, Reply
+from workflow_async._core.transport import Transport
+from workflow_async._decode.xml import xml_tree
 from workflow_async.errors import CallError, ConnectionBroken, DecodeError, ResponseTooLarge, UnreadableBody
 
 MIB = 2**20

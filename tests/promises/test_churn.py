@@ -12,8 +12,8 @@ from attrs import define, field
 from tests.conftest import FakeTime, See
 from tests.core.wire import GET, connected
 from workflow_async import Limits, Timeouts
-from workflow_async._call import Call
-from workflow_async._transport import Transport
+from workflow_async._core.call import Call
+from workflow_async._core.transport import Transport
 
 PATIENT = Timeouts(call=3600.0, exchange=3600.0, connect=3600.0)
 """On a busy machine, too: nothing here is about deadlines."""

@@ -11,7 +11,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from tests.conftest import See
 from tests.promises.shelf import Change, Row, Shelf, Walk
-from workflow_async._lists import offsets
+from workflow_async._listing import by_offset
 from workflow_async.errors import ListingInconsistent
 
 figure = pytest.mark.figure("T-LIST")
@@ -176,7 +176,7 @@ def test_a_scan_that_accepts_every_page_is_found_out(monkeypatch: pytest.MonkeyP
         return Walk(shelf, shelf.anchored(2))
 
     assert not wrong(interleavings(start, kinds(5), 2))[True]
-    monkeypatch.setattr(offsets, "joins", lambda *_: True)
+    monkeypatch.setattr(by_offset, "joins", lambda *_: True)
     found = wrong(interleavings(start, kinds(5), 2))
     assert found[True] > 0
     see(f"the mutant that accepts every page: wrong in {found[True]:,} of {found.total():,}")

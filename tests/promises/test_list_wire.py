@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import See
 from tests.core.wire import Step
 from workflow_async import Clock, Limits, OpencastClient, PreservicaClient, Retry
-from workflow_async._lists.scan import Consistency
+from workflow_async._listing.scan import Consistency
 from workflow_async.sandbox import Fault, Faults, ManualClock, Sandbox
 
 figure = pytest.mark.figure("T-LIST")

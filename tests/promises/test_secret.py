@@ -36,11 +36,11 @@ from workflow_async import (
     Retry,
     Timeouts,
 )
-from workflow_async._carriers import Carrier
+from workflow_async._http import Carrier
 from workflow_async.errors import InvalidArgument
-from workflow_async.preservica.session import LOGIN
+from workflow_async.preservica.login_calls import LOGIN
 from workflow_async.sandbox import Fault, Faults, ManualClock, Sandbox
-from workflow_async.sandbox.dice import unique
+from workflow_async.sandbox.hashing import unique
 from workflow_async.sandbox.systems import FakeOpencast, FakePreservica
 
 pytestmark = pytest.mark.figure("T-SECRET")

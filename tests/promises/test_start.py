@@ -8,8 +8,8 @@ from attrs import evolve
 from tests.conftest import FakeTime, See
 from tests.promises.desk import PAGES, System, Treatment, answer, lie
 from tests.promises.starts import BOTH, bench, created, cut_requests, cut_responses, either, statuses
-from workflow_async import _retry
-from workflow_async._call import Replay
+from workflow_async._core import retry
+from workflow_async._core.call import Replay
 from workflow_async.errors import CallError, ConnectionBroken, TransportError
 
 # What may happen on the wire
@@ -107,7 +107,7 @@ def sends_again(error: CallError, replay: Replay) -> bool:
 async def test_a_client_that_repeats_starts_is_found_out(
     system: System, sweep: str, fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_retry, "retryable", sends_again)
+    monkeypatch.setattr(retry, "retryable", sends_again)
     async with bench(system, fake_time) as made:
         cuts = list(cut_responses(created(system)))[::40] if sweep == "response" else [*cut_requests(9)]
         twice = [evolve(cut, carried_out=True) for cut in cuts]
@@ -133,7 +133,7 @@ async def test_a_client_that_takes_a_broken_connection_for_one_that_was_never_ma
 async def test_a_client_that_takes_a_fault_of_the_server_for_a_refusal_is_found_out(
     system: System, fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    before = _retry.may_have_happened
+    before = retry.may_have_happened
     for module in ("opencast", "preservica"):
         monkeypatch.setattr(
             f"workflow_async.{module}.starts.may_have_happened",

@@ -13,7 +13,7 @@ from workflow_async.sandbox import (
     ManualClock,
     Sandbox,
 )
-from workflow_async.sandbox.opencast.dialect import Release
+from workflow_async.sandbox.opencast.releases import Release
 from workflow_async.sandbox.systems import FakeOpencast
 
 PROCESSING = {"filter": "status:EVENTS.EVENTS.STATUS.PROCESSING"}

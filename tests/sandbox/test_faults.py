@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workflow_async.sandbox import CannedResponse, Fault, Faults, Trouble
-from workflow_async.sandbox.dice import chance, pick, unique
+from workflow_async.sandbox.hashing import chance, pick, unique
 
 SEEDS = st.integers()
 NUMBERS = st.integers(0, 10**9)

@@ -11,7 +11,7 @@ from starlette.routing import Route
 from starlette.types import Message
 
 from workflow_async.sandbox import Fault, Faults
-from workflow_async.sandbox.served import Exchange, Served
+from workflow_async.sandbox.fault_middleware import Exchange, Served
 
 Ask = Callable[..., Awaitable[httpx.Response]]
 

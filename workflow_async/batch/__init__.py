@@ -1,12 +1,12 @@
 """Starting at most once, and starting many: tickets, verdicts, batches and their journal."""
 
-from workflow_async.batch.batch import OnConflict
-from workflow_async.batch.book import recorded
 from workflow_async.batch.entries import Item, Kind, Recorded
+from workflow_async.batch.ledger import recorded
+from workflow_async.batch.pipeline import OnConflict
+from workflow_async.batch.reconcile import Ambiguous, NotSeen, Started, Verdict
 from workflow_async.batch.results import Conflicted, Earlier, NotSent, Ran, Refused, Result, Skipped, Unknown
 from workflow_async.batch.run import Run
 from workflow_async.batch.tickets import Ticket
-from workflow_async.batch.verdicts import Ambiguous, NotSeen, Started, Verdict
 
 __all__ = [
     "Ambiguous",

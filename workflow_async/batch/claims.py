@@ -3,7 +3,7 @@
 from attrs import define, field
 
 from workflow_async.batch.entries import Item, Kind
-from workflow_async.batch.verdicts import Rivals
+from workflow_async.batch.reconcile import Rivals
 
 MAYBE_SENT = frozenset({Kind.INTENT, Kind.UNKNOWN})
 """What an earlier run leaves of a start that may have happened."""

@@ -22,7 +22,7 @@ import anyio
 import anyio.lowlevel
 from attrs import define, field
 
-from workflow_async._shelter import whole
+from workflow_async._core.cancellation import whole
 from workflow_async.batch import schema
 from workflow_async.batch.contents import Content, read
 from workflow_async.batch.entries import Entry, Item, Recorded, storable

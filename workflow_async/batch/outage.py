@@ -5,8 +5,8 @@ from typing import TypeVar
 
 from attrs import define, field
 
-from workflow_async._call import Replay
-from workflow_async._retry import retryable
+from workflow_async._core.call import Replay
+from workflow_async._core.retry import retryable
 from workflow_async.errors import CallError, DecodeError, ResponseMismatch, Unauthorized, UnexpectedContent
 from workflow_async.settings import Clock, Poll
 

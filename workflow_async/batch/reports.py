@@ -6,12 +6,12 @@ from typing import Generic, TypeVar
 from attrs import define, field
 
 from workflow_async import monitor
-from workflow_async.batch.book import Book
 from workflow_async.batch.entries import Kind
 from workflow_async.batch.facts import why
+from workflow_async.batch.ledger import Book
+from workflow_async.batch.reconcile import Ambiguous, NotSeen
 from workflow_async.batch.results import Conflicted, NotSent, Ran, Refused, Result, Skipped, Unknown
 from workflow_async.batch.tickets import Ticket
-from workflow_async.batch.verdicts import Ambiguous, NotSeen
 from workflow_async.errors import CallError, InvalidArgument, StartOutcomeUnknown, WorkflowReplaced
 from workflow_async.phase import Workflow
 

@@ -4,10 +4,10 @@ from typing import Generic, TypeVar
 
 from attrs import field, frozen
 
+from workflow_async.batch.reconcile import Ambiguous, NotSeen
 from workflow_async.batch.tickets import Ticket
-from workflow_async.batch.verdicts import Ambiguous, NotSeen
 from workflow_async.errors import CallError, InvalidArgument, StartConflict, StartOutcomeUnknown
-from workflow_async.monitor.outcomes import Outcome
+from workflow_async.monitor.events import Outcome
 from workflow_async.phase import Workflow
 
 W_co = TypeVar("W_co", bound=Workflow, covariant=True)

@@ -12,14 +12,14 @@ import anyio.lowlevel
 from anyio.abc import TaskGroup
 from attrs import define, field
 
-from workflow_async.batch.batch import FATAL, Batch, OnConflict
-from workflow_async.batch.book import Book
+from workflow_async.batch.backend import Starter
+from workflow_async.batch.concurrency import Gate, gate
 from workflow_async.batch.entries import Item, Kind
-from workflow_async.batch.gate import Gate, gate
+from workflow_async.batch.ledger import Book
 from workflow_async.batch.outage import Outage, passing
+from workflow_async.batch.pipeline import FATAL, Batch, OnConflict
 from workflow_async.batch.reports import Reports, first, unexpected
 from workflow_async.batch.results import Earlier, Refused, Result, Skipped
-from workflow_async.batch.starter import Starter
 from workflow_async.batch.tickets import Ticket, is_key
 from workflow_async.errors import CallError, InvalidArgument
 from workflow_async.monitor import Poller

@@ -8,7 +8,7 @@ from typing import Any, Self
 
 from attrs import Attribute, field, frozen
 
-from workflow_async._json import json_tree
+from workflow_async._decode.json import json_tree
 from workflow_async.errors import DecodeError, InvalidArgument
 
 VERSION = 1

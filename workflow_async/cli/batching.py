@@ -11,12 +11,12 @@ from attrs import define, frozen
 
 from workflow_async import OpencastClient, Poll
 from workflow_async.batch import Conflicted, Earlier, Kind, NotSent, Ran, Refused, Result, Run, Skipped, Unknown
-from workflow_async.cli.board import COLUMNS, NOT_STARTED, UNSEEN, Board, Ending
 from workflow_async.cli.command import Session
 from workflow_async.cli.csvfile import AnyStart, starts
 from workflow_async.cli.display import progress
-from workflow_async.cli.exits import Exit, Refusal, code_of, worst
+from workflow_async.cli.exit_codes import Exit, Refusal, code_of, worst
 from workflow_async.cli.reporting import ROWS, Row, counts, row
+from workflow_async.cli.tally import COLUMNS, NOT_STARTED, UNSEEN, Board, Ending
 from workflow_async.cli.target import Client
 from workflow_async.cli.watching import Every, OnParked, WhenParked
 from workflow_async.monitor import Replaced, Unobserved

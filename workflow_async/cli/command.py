@@ -9,7 +9,7 @@ import anyio
 import typer
 from attrs import frozen
 
-from workflow_async.cli.exits import Exit, conclude
+from workflow_async.cli.exit_codes import Exit, conclude
 from workflow_async.cli.output import Output
 from workflow_async.cli.target import Client, System, Target
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from workflow_async import opencast, preservica
-from workflow_async.cli.exits import Refusal
+from workflow_async.cli.exit_codes import Refusal
 
 Cells = Mapping[str, str]
 AnyStart: TypeAlias = "opencast.Start | preservica.Start"

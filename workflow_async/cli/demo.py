@@ -11,15 +11,15 @@ import typer
 from attrs import frozen
 
 from workflow_async import OpencastClient, Poll
-from workflow_async.cli.board import Board
 from workflow_async.cli.command import Json
 from workflow_async.cli.display import progress
-from workflow_async.cli.exits import Exit, conclude
+from workflow_async.cli.exit_codes import Exit, conclude
 from workflow_async.cli.output import Output
 from workflow_async.cli.records import tree
 from workflow_async.cli.serve import sandbox_class
 from workflow_async.cli.summary import SUMMARIES, Summary, summary
-from workflow_async.cli.vigil import Vigil
+from workflow_async.cli.tally import Board
+from workflow_async.cli.watcher import Vigil
 from workflow_async.preservica import Context, PreservicaClient
 
 if TYPE_CHECKING:

@@ -12,8 +12,8 @@ from rich.console import Console, Group, RenderableType
 from rich.live import Live
 from rich.progress_bar import ProgressBar
 
-from workflow_async.cli.board import COLUMNS, UNSEEN, Board
 from workflow_async.cli.output import faint, grid, say
+from workflow_async.cli.tally import COLUMNS, UNSEEN, Board
 from workflow_async.cli.timeline import words
 
 SLOWEST = 3

@@ -7,9 +7,9 @@ from typing import Annotated, Any, cast
 import typer
 
 from workflow_async import OpencastClient
-from workflow_async._lists.scan import Consistency
+from workflow_async._listing.scan import Consistency
 from workflow_async.cli.command import Session
-from workflow_async.cli.exits import Exit, Refusal
+from workflow_async.cli.exit_codes import Exit, Refusal
 from workflow_async.cli.tables import CONTEXTS, DEFINITIONS, OPENCAST_WORKFLOWS, PRESERVICA_WORKFLOWS
 from workflow_async.preservica import WorkflowType
 

@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from workflow_async import Page
-from workflow_async.cli.exits import printable
+from workflow_async.cli.exit_codes import printable
 from workflow_async.cli.records import Tree, tree
 
 T = TypeVar("T")

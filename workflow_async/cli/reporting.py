@@ -13,7 +13,7 @@ from attrs import frozen
 
 from workflow_async.batch import Item, Kind, recorded
 from workflow_async.cli.command import Json
-from workflow_async.cli.exits import Exit, conclude
+from workflow_async.cli.exit_codes import Exit, conclude
 from workflow_async.cli.output import Column, Output
 from workflow_async.cli.timeline import words
 

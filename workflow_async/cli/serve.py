@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from workflow_async.cli.command import Json
-from workflow_async.cli.exits import Exit, Refusal, Unserved, conclude
+from workflow_async.cli.exit_codes import Exit, Refusal, Unserved, conclude
 from workflow_async.cli.output import Output, say
 
 if TYPE_CHECKING:

@@ -9,10 +9,10 @@ import typer
 from workflow_async import OpencastClient
 from workflow_async.batch.facts import why
 from workflow_async.cli.command import Session
-from workflow_async.cli.exits import Exit
+from workflow_async.cli.durations import AnyWorkflow, lasted, spans
+from workflow_async.cli.exit_codes import Exit
 from workflow_async.cli.output import Output
 from workflow_async.cli.records import Tree, tree
-from workflow_async.cli.spans import AnyWorkflow, lasted, spans
 from workflow_async.cli.tables import BARS, BESIDE_BARS
 from workflow_async.cli.target import Client
 from workflow_async.cli.timeline import bars, words

@@ -7,7 +7,7 @@ import typer
 
 from workflow_async import OpencastClient
 from workflow_async.cli.command import Session
-from workflow_async.cli.exits import Exit, Refusal
+from workflow_async.cli.exit_codes import Exit, Refusal
 from workflow_async.cli.output import Output
 from workflow_async.cli.watching import Deadline, Every, OnParked, Patience, WhenParked, attend
 from workflow_async.preservica import PreservicaClient

@@ -9,8 +9,8 @@ import typer
 
 from workflow_async import OpencastClient
 from workflow_async.cli.command import Session
-from workflow_async.cli.exits import Exit, code_of, complain, worst
-from workflow_async.cli.ids import Ids, numbers
+from workflow_async.cli.exit_codes import Exit, code_of, complain, worst
+from workflow_async.cli.id_args import Ids, numbers
 from workflow_async.cli.output import Output
 from workflow_async.errors import WorkflowAsyncError
 from workflow_async.preservica import PreservicaClient

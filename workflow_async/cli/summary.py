@@ -8,9 +8,9 @@ from typing import cast
 
 from attrs import frozen
 
-from workflow_async.cli.board import Board, Ending
+from workflow_async.cli.durations import AnyWorkflow, lasted
 from workflow_async.cli.output import Column
-from workflow_async.cli.spans import AnyWorkflow, lasted
+from workflow_async.cli.tally import Board, Ending
 from workflow_async.cli.timeline import words
 
 

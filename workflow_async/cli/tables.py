@@ -6,9 +6,9 @@ from typing import cast
 
 from workflow_async import opencast, preservica
 from workflow_async.batch.facts import why
-from workflow_async.cli.board import Ending
+from workflow_async.cli.durations import AnyWorkflow, lasted
 from workflow_async.cli.output import Column
-from workflow_async.cli.spans import AnyWorkflow, lasted
+from workflow_async.cli.tally import Ending
 from workflow_async.cli.timeline import Bar, words
 
 OPENCAST_WORKFLOWS: Sequence["Column[opencast.Workflow]"] = (

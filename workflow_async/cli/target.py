@@ -11,7 +11,7 @@ import typer
 from attrs import frozen
 
 from workflow_async import OpencastClient
-from workflow_async.cli.exits import Exit, Refusal
+from workflow_async.cli.exit_codes import Exit, Refusal
 from workflow_async.errors import InvalidArgument
 from workflow_async.preservica import PreservicaClient
 

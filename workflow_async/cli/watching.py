@@ -9,13 +9,13 @@ import typer
 from attrs import evolve, frozen
 
 from workflow_async import OpencastClient, Poll
-from workflow_async.cli.board import Board
 from workflow_async.cli.command import Session
 from workflow_async.cli.display import progress
-from workflow_async.cli.exits import Exit, worst
-from workflow_async.cli.ids import SomeIds, numbers
+from workflow_async.cli.exit_codes import Exit, worst
+from workflow_async.cli.id_args import SomeIds, numbers
 from workflow_async.cli.tables import endings
-from workflow_async.cli.vigil import Vigil
+from workflow_async.cli.tally import Board
+from workflow_async.cli.watcher import Vigil
 
 Deadline = Annotated[float | None, typer.Option(help="Seconds to wait at most; default: without end.", min=0.001)]
 Every = Annotated[float, typer.Option(help="Seconds between looks at first; they grow where nothing changes.", min=0.1)]

@@ -1,7 +1,8 @@
 """Waiting for workflows and watching them, with one poll loop a client."""
 
-from workflow_async.monitor.monitored import Monitored
-from workflow_async.monitor.outcomes import (
+from workflow_async.monitor._engine.poller import Poller
+from workflow_async.monitor._engine.subscription import Event, Subscription
+from workflow_async.monitor.events import (
     Change,
     Finished,
     OperationChange,
@@ -14,10 +15,9 @@ from workflow_async.monitor.outcomes import (
     Unobserved,
     Vanished,
 )
-from workflow_async.monitor.poller import Poller
-from workflow_async.monitor.spec import WatchSpec, tick
-from workflow_async.monitor.subscription import Event, Subscription
+from workflow_async.monitor.service import Monitored
 from workflow_async.monitor.watch import Outcomes, Remedy, Until, Watch, WhenParked, watching
+from workflow_async.monitor.watch_spec import WatchSpec, tick
 
 __all__ = [
     "Change",

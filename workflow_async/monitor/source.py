@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol, TypeVar
 
-from workflow_async._lists.listing import Listing
+from workflow_async._listing.listing import Listing
 from workflow_async.phase import Workflow
 
 W = TypeVar("W", bound=Workflow)

@@ -9,8 +9,8 @@ from typing import Generic, Literal, Self, TypeVar
 
 from attrs import define, field, frozen
 
-from workflow_async._call import number, numbers
-from workflow_async._lists.listing import Listing
+from workflow_async._core.call import number, numbers
+from workflow_async._listing.listing import Listing
 from workflow_async.errors import (
     InvalidArgument,
     WaitTimeout,
@@ -18,8 +18,10 @@ from workflow_async.errors import (
     WorkflowParked,
     WorkflowReplaced,
 )
-from workflow_async.monitor.discovery import Discovery
-from workflow_async.monitor.outcomes import (
+from workflow_async.monitor._engine.discovery import Discovery
+from workflow_async.monitor._engine.poller import Poller
+from workflow_async.monitor._engine.subscription import Event, Subscription, fresh
+from workflow_async.monitor.events import (
     Change,
     Finished,
     Outcome,
@@ -31,8 +33,6 @@ from workflow_async.monitor.outcomes import (
     Unobserved,
     Vanished,
 )
-from workflow_async.monitor.poller import Poller
-from workflow_async.monitor.subscription import Event, Subscription, fresh
 from workflow_async.phase import Phase, Workflow
 from workflow_async.settings import Poll, check_poll, positive_number
 

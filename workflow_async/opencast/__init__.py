@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from workflow_async._facade import lazily
+from workflow_async._core.lazy import lazily
 
 if TYPE_CHECKING:
     from workflow_async.opencast.client import OpencastClient
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
         Version,
         Workflow,
     )
-    from workflow_async.opencast.starts import Start
+    from workflow_async.opencast.start_backend import Start
 
 __all__ = [
     "Definition",
@@ -46,7 +46,7 @@ __getattr__ = lazily(
             *("Definition", "Event", "Me", "Operation", "OperationDefinition"),
             *("OperationState", "State", "Version", "Workflow"),
         ),
-        "starts": ("Start",),
+        "start_backend": ("Start",),
     },
 )
 

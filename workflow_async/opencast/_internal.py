@@ -13,12 +13,12 @@ from typing import Any
 
 import cattrs
 
-from workflow_async._call import OnUnreadable, UnreadableRow
-from workflow_async._json import SpelledNumber
-from workflow_async._structure import Records, by, listed, record, rows
-from workflow_async._values import Unfit, instant, named, or_none, text, truth, whole
+from workflow_async._core.call import OnUnreadable, UnreadableRow
+from workflow_async._decode.json import SpelledNumber
+from workflow_async._decode.records import Records, by, listed, record, rows
+from workflow_async._decode.values import Unfit, instant, named, or_none, text, truth, whole
 from workflow_async.errors import DecodeError, ResponseMismatch
-from workflow_async.opencast._convert import OPERATION_STATE, STATE
+from workflow_async.opencast.converter import OPERATION_STATE, STATE
 from workflow_async.opencast.records import Operation, Workflow
 
 EVENT = "mediaPackageId"

@@ -7,7 +7,7 @@ from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import urlencode
 
-from workflow_async._call import (
+from workflow_async._core.call import (
     DIGITS,
     Call,
     OnUnreadable,
@@ -22,12 +22,12 @@ from workflow_async._call import (
     segment,
     texts,
 )
-from workflow_async._json import json_rows, json_tree, spelled_json_tree
-from workflow_async._status import REJECTIONS
-from workflow_async._structure import page_rows, rows, structured
+from workflow_async._core.status import REJECTIONS
+from workflow_async._decode.json import json_rows, json_tree, spelled_json_tree
+from workflow_async._decode.records import page_rows, rows, structured
 from workflow_async.errors import DecodeError, InvalidArgument, ListingNotSupported, ResponseMismatch
-from workflow_async.opencast._convert import opencast_converter
 from workflow_async.opencast._internal import instances
+from workflow_async.opencast.converter import opencast_converter
 from workflow_async.opencast.records import Definition, Event, Me, Version, Workflow
 
 T = TypeVar("T")

@@ -3,16 +3,16 @@
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from workflow_async._auth import Basic, Bearer, Credential, Headers, Secret, as_secret, visible
-from workflow_async._carriers import Carrier, carried_by
-from workflow_async._digest import Digest
+from workflow_async._core.auth import Basic, Bearer, Credential, Headers, Secret, as_secret, visible
+from workflow_async._core.digest import Digest
+from workflow_async._http import Carrier, carried_by
 from workflow_async.errors import InvalidArgument
 from workflow_async.settings import Clock, Limits, Retry, Timeouts
 
 if TYPE_CHECKING:
     import ssl
 
-    from workflow_async._origin import Origin
+    from workflow_async._core.origin import Origin
     from workflow_async.opencast.records import Me, Version
 
 
@@ -28,7 +28,7 @@ class OpencastClient:
         run_with_roles: act with these roles; without a user good for reading only. Needs ROLE_SUDO.
         retry, timeouts, limits, clock: see `workflow_async.settings`.
         http: what carries the bytes: "httpx", "httpx2" or "aiohttp" (each an extra but the first), or a ready
-            `AsyncClient` of httpx or httpx2, which stays yours to close (see `workflow_async._carriers`).
+            `AsyncClient` of httpx or httpx2, which stays yours to close (see `workflow_async._http`).
         ssl_context: whom to trust; must verify. Default: certifi's authorities. A ready client has its own.
         allow_insecure_http: send credentials over http:// to another host than this one.
 
@@ -53,14 +53,14 @@ class OpencastClient:
         ssl_context: "ssl.SSLContext | None" = None,
         allow_insecure_http: bool = False,
     ) -> None:
-        from workflow_async._origin import Origin
-        from workflow_async._provenance import Control
-        from workflow_async._transport import Transport
+        from workflow_async._core.origin import Origin
+        from workflow_async._core.provenance import Control
+        from workflow_async._core.transport import Transport
         from workflow_async.monitor import Poller
         from workflow_async.opencast.calls import get_version
         from workflow_async.opencast.definitions import Definitions
         from workflow_async.opencast.events import Events
-        from workflow_async.opencast.source import OpencastSource
+        from workflow_async.opencast.monitor_source import OpencastSource
         from workflow_async.opencast.workflows import Workflows
 
         auth = _hidden(auth)  # from here on no frame has the password as a text

@@ -6,14 +6,14 @@ from functools import partial
 import anyio
 from attrs import define, evolve, field
 
-from workflow_async._call import Params, Replay, Value, number
-from workflow_async._retry import may_have_happened, retryable
+from workflow_async._core.call import Params, Replay, Value, number
+from workflow_async._core.retry import may_have_happened, retryable
 from workflow_async.errors import AlreadyFinished, CallError, Conflict, InvalidArgument, NotFound
-from workflow_async.monitor.pauses import Pause, pause_of
+from workflow_async.monitor._engine.pauses import Pause, pause_of
 from workflow_async.opencast import calls
 from workflow_async.opencast.records import State, Workflow
 from workflow_async.opencast.resuming import Resumes, delay
-from workflow_async.opencast.starting import Starting
+from workflow_async.opencast.start_service import Starting
 from workflow_async.settings import number_from_zero
 
 SETTLE = 30.0

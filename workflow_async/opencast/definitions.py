@@ -2,9 +2,9 @@
 
 from attrs import frozen
 
-from workflow_async._call import OnUnreadable, Params
-from workflow_async._lists.listing import Listing
-from workflow_async._transport import Transport
+from workflow_async._core.call import OnUnreadable, Params
+from workflow_async._core.transport import Transport
+from workflow_async._listing.listing import Listing
 from workflow_async.opencast import calls, filters
 from workflow_async.opencast.records import Definition
 from workflow_async.settings import optional_number

@@ -4,11 +4,11 @@ from operator import attrgetter
 
 from attrs import frozen
 
-from workflow_async._call import Call, OnUnreadable, Page
-from workflow_async._lists.listing import Listing
-from workflow_async._lists.offsets import Pace, Straight
-from workflow_async._lists.scan import AHEAD
-from workflow_async._transport import Transport
+from workflow_async._core.call import Call, OnUnreadable, Page
+from workflow_async._core.transport import Transport
+from workflow_async._listing.by_offset import Pace, Straight
+from workflow_async._listing.listing import Listing
+from workflow_async._listing.scan import AHEAD
 from workflow_async.opencast import calls
 from workflow_async.opencast.records import Event
 from workflow_async.settings import optional_number, whole_number

@@ -3,8 +3,8 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
+from workflow_async.batch.reconcile import CONTESTED, Ambiguous, Rivals, Started
 from workflow_async.batch.tickets import Ticket
-from workflow_async.batch.verdicts import CONTESTED, Ambiguous, Rivals, Started
 from workflow_async.opencast.records import Workflow
 
 SKEW = timedelta(minutes=5)

@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypedDict, cast, get_args
 from urllib.parse import quote_plus
 
-from workflow_async._call import each
+from workflow_async._core.call import each
 from workflow_async.errors import InvalidArgument
 from workflow_async.opencast.records import State, Workflow
 

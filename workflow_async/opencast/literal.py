@@ -9,8 +9,8 @@ from urllib.parse import quote_plus
 
 from attrs import define, field
 
-from workflow_async._call import Call
-from workflow_async._lists.ahead import Send
+from workflow_async._core.call import Call
+from workflow_async._listing.prefetch import Send
 from workflow_async.opencast import calls, filters
 from workflow_async.opencast.records import Event, Workflow
 

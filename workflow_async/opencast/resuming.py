@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from attrs import define, field
 
-from workflow_async.monitor.pauses import Pause
+from workflow_async.monitor._engine.pauses import Pause
 
 WINDOW = 30.0
 """Seconds after a resume in which the same pause is not resumed again."""

@@ -7,18 +7,18 @@ from typing import TypeVar, Unpack, overload
 from attrs import define
 
 from workflow_async import monitor
-from workflow_async._call import Call, OnUnreadable, Value, number
-from workflow_async._lists.around import may_be_a_row
-from workflow_async._lists.listing import Listing
-from workflow_async._lists.manner import Manner
-from workflow_async._lists.scan import AHEAD, Consistency
+from workflow_async._core.call import Call, OnUnreadable, Value, number
+from workflow_async._listing.around import may_be_a_row
+from workflow_async._listing.listing import Listing
+from workflow_async._listing.options import Manner
+from workflow_async._listing.scan import AHEAD, Consistency
 from workflow_async.batch import Ticket
 from workflow_async.errors import CallError, InvalidArgument, ListingNotSupported
 from workflow_async.monitor.watch import Terms, wait
 from workflow_async.opencast import calls, filters
 from workflow_async.opencast.control import Control, including
-from workflow_async.opencast.listing import in_words, listing
 from workflow_async.opencast.records import State, Workflow
+from workflow_async.opencast.scans import in_words, listing
 from workflow_async.settings import Poll, positive_seconds
 
 T = TypeVar("T")

@@ -2,13 +2,13 @@
 
 from typing import TYPE_CHECKING
 
-from workflow_async._facade import lazily
+from workflow_async._core.lazy import lazily
 
 if TYPE_CHECKING:
     from workflow_async.preservica.client import PreservicaClient
     from workflow_async.preservica.filters import MessageStatus, MonitorCategory, MonitorStatus, WorkflowType
     from workflow_async.preservica.records import Context, Message, Monitor, Process, Started, State, Workflow
-    from workflow_async.preservica.starts import Start
+    from workflow_async.preservica.start_backend import Start
     from workflow_async.preservica.token_store import FileTokenStore, TokenStore
 
 __all__ = [
@@ -35,7 +35,7 @@ __getattr__ = lazily(
         "client": ("PreservicaClient",),
         "filters": ("MessageStatus", "MonitorCategory", "MonitorStatus", "WorkflowType"),
         "records": ("Context", "Message", "Monitor", "Process", "Started", "State", "Workflow"),
-        "starts": ("Start",),
+        "start_backend": ("Start",),
         "token_store": ("FileTokenStore", "TokenStore"),
     },
 )

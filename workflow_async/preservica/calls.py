@@ -4,13 +4,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from workflow_async._call import Call, Page, Params, Replay, Reply, Value, number, texts
-from workflow_async._rows import Rows
-from workflow_async._status import REJECTIONS
-from workflow_async._values import Unfit, whole
-from workflow_async._xml import xml_bytes, xml_list, xml_tree
+from workflow_async._core.call import Call, Page, Params, Replay, Reply, Value, number, texts
+from workflow_async._core.status import REJECTIONS
+from workflow_async._decode.values import Unfit, whole
+from workflow_async._decode.xml import xml_bytes, xml_list, xml_tree
+from workflow_async._decode.xml_rows import Rows
 from workflow_async.errors import DecodeError, InvalidArgument, ResponseMismatch
-from workflow_async.preservica._convert import element, leaf, rows
+from workflow_async.preservica.converter import element, leaf, rows
 from workflow_async.preservica.filters import filled
 from workflow_async.preservica.records import Context, Started, Tally, Workflow
 

@@ -4,16 +4,16 @@ import os
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypedDict, Unpack
 
-from workflow_async._auth import Secret, Token, as_secret
-from workflow_async._carriers import Carrier, carried_by
+from workflow_async._core.auth import Secret, Token, as_secret
+from workflow_async._http import Carrier, carried_by
 from workflow_async.errors import InvalidArgument
 from workflow_async.settings import Clock, Limits, Retry, Timeouts
 
 if TYPE_CHECKING:
     import ssl
 
-    from workflow_async._origin import Origin
-    from workflow_async.preservica.session import Password
+    from workflow_async._core.origin import Origin
+    from workflow_async.preservica.login_calls import Password
     from workflow_async.preservica.token_store import TokenStore
 
 
@@ -48,7 +48,7 @@ class PreservicaClient:
         token_store: where to keep tokens between processes, such as `FileTokenStore(path)`.
         retry, timeouts, limits, clock: see `workflow_async.settings`.
         http: what carries the bytes: "httpx", "httpx2" or "aiohttp" (each an extra but the first), or a ready
-            `AsyncClient` of httpx or httpx2, which stays yours to close (see `workflow_async._carriers`).
+            `AsyncClient` of httpx or httpx2, which stays yours to close (see `workflow_async._http`).
         ssl_context: whom to trust; must verify. Default: certifi's authorities. A ready client has its own.
         allow_insecure_http: send credentials over http:// to another host than this one.
 
@@ -76,16 +76,16 @@ class PreservicaClient:
         ssl_context: "ssl.SSLContext | None" = None,
         allow_insecure_http: bool = False,
     ) -> None:
-        from workflow_async._provenance import Control
-        from workflow_async._transport import Transport
+        from workflow_async._core.provenance import Control
+        from workflow_async._core.transport import Transport
         from workflow_async.monitor import Poller
         from workflow_async.preservica.calls import get_version
         from workflow_async.preservica.contexts import Contexts
         from workflow_async.preservica.login import TokenService
+        from workflow_async.preservica.login_calls import Account
+        from workflow_async.preservica.monitor_source import PreservicaSource
         from workflow_async.preservica.monitors import Monitors
         from workflow_async.preservica.processes import Processes
-        from workflow_async.preservica.session import Account
-        from workflow_async.preservica.source import PreservicaSource
         from workflow_async.preservica.workflows import Workflows
 
         password = password if callable(password) else as_secret(password)  # from here on no frame has it as a text
@@ -131,7 +131,7 @@ class PreservicaClient:
 
         Source: contract: preservica.md 4.8.
         """
-        from workflow_async.preservica.credentials import find
+        from workflow_async.preservica.credential_sources import find
 
         password, two_factor = _hidden(password), _hidden(two_factor)
         given = {
@@ -200,7 +200,7 @@ def _hidden(text: str | Secret | None) -> Secret | None:
 
 def _origin(server: str, *, allow_insecure_http: bool) -> "Origin":
     """The origin of a host or a URL."""
-    from workflow_async._origin import Origin
+    from workflow_async._core.origin import Origin
 
     url = server if not isinstance(server, str) or "://" in server else f"https://{server}"
     try:

@@ -2,9 +2,9 @@
 
 from attrs import frozen
 
-from workflow_async._call import OnUnreadable
-from workflow_async._lists.listing import Listing
-from workflow_async._transport import Transport
+from workflow_async._core.call import OnUnreadable
+from workflow_async._core.transport import Transport
+from workflow_async._listing.listing import Listing
 from workflow_async.preservica import calls, filters
 from workflow_async.preservica.records import Context
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
-from workflow_async._auth import LONE_SURROGATE
-from workflow_async._call import Params, each, number
+from workflow_async._core.auth import LONE_SURROGATE
+from workflow_async._core.call import Params, each, number
 from workflow_async.errors import InvalidArgument
 from workflow_async.preservica.records import Context, State, Workflow
 

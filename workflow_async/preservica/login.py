@@ -7,12 +7,12 @@ from typing import TypeVar
 
 from attrs import define, evolve, field
 
-from workflow_async import _retry
-from workflow_async._auth import Grant, Proof, Secret, as_secret
-from workflow_async._call import Call, Replay
-from workflow_async._transport import Transport
+from workflow_async._core import retry as retry_rules
+from workflow_async._core.auth import Grant, Proof, Secret, as_secret
+from workflow_async._core.call import Call, Replay
+from workflow_async._core.transport import Transport
 from workflow_async.errors import Attempt, CallError, Forbidden, Unauthorized
-from workflow_async.preservica.session import (
+from workflow_async.preservica.login_calls import (
     CODE_SECONDS,
     Account,
     Continuation,
@@ -125,7 +125,7 @@ class TokenService:
             except CallError as error:
                 failure = error
             attempt, jitter = len(history) + 1, transport.clock.jitter()
-            wait = _retry.pause(transport.retry, failure, Replay.SAFE, attempt=attempt, jitter=jitter)
+            wait = retry_rules.pause(transport.retry, failure, Replay.SAFE, attempt=attempt, jitter=jitter)
             elapsed = transport.clock.now() - began
             history.append(Attempt(elapsed, type(failure).__name__, wait))
             if wait is None:

@@ -6,9 +6,9 @@ from typing import Any
 
 from attrs import frozen
 
-from workflow_async._call import OnUnreadable
-from workflow_async._lists.listing import Listing
-from workflow_async._transport import Transport
+from workflow_async._core.call import OnUnreadable
+from workflow_async._core.transport import Transport
+from workflow_async._listing.listing import Listing
 from workflow_async.preservica import filters, process_calls
 from workflow_async.preservica.records import Message, Monitor
 from workflow_async.settings import optional_number, whole_number

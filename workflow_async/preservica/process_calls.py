@@ -5,11 +5,11 @@ from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
-from workflow_async._call import Call, Page, Params, Reply, segment
-from workflow_async._json import json_tree
-from workflow_async._values import Unfit, truth
+from workflow_async._core.call import Call, Page, Params, Reply, segment
+from workflow_async._decode.json import json_tree
+from workflow_async._decode.values import Unfit, truth
 from workflow_async.errors import DecodeError, ListingInconsistent, ResponseMismatch
-from workflow_async.preservica._convert import rows
+from workflow_async.preservica.converter import rows
 from workflow_async.preservica.records import Message, Monitor, Process
 
 T = TypeVar("T")

@@ -11,8 +11,8 @@ from typing import Any, Protocol
 
 from attrs import field, frozen
 
-from workflow_async._auth import Secret, is_visible
-from workflow_async._json import json_tree
+from workflow_async._core.auth import Secret, is_visible
+from workflow_async._decode.json import json_tree
 from workflow_async.errors import DecodeError, InvalidArgument
 
 OTHERS = stat.S_IRWXG | stat.S_IRWXO

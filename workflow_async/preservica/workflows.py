@@ -8,18 +8,18 @@ from datetime import datetime, timedelta
 from attrs import define, evolve
 
 from workflow_async import monitor
-from workflow_async._call import OnUnreadable, Value, number
-from workflow_async._lists.listing import Listing
-from workflow_async._lists.manner import Manner
-from workflow_async._lists.scan import AHEAD, Consistency
+from workflow_async._core.call import OnUnreadable, Value, number
+from workflow_async._listing.listing import Listing
+from workflow_async._listing.options import Manner
+from workflow_async._listing.scan import AHEAD, Consistency
 from workflow_async.batch import Ticket
 from workflow_async.errors import CallError, InvalidArgument, PartlyRefused
 from workflow_async.monitor.watch import Terms, wait
 from workflow_async.preservica import calls, filters
-from workflow_async.preservica.listing import listing
+from workflow_async.preservica.monitor_source import ACTIVE
 from workflow_async.preservica.records import Context, Started, Tally, Workflow
-from workflow_async.preservica.source import ACTIVE
-from workflow_async.preservica.starting import Starting
+from workflow_async.preservica.scans import listing
+from workflow_async.preservica.start_service import Starting
 from workflow_async.settings import Poll, positive_seconds, whole_number
 
 log = logging.getLogger("workflow_async")

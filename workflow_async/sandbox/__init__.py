@@ -4,9 +4,9 @@ from workflow_async.sandbox.canned import CannedResponse
 from workflow_async.sandbox.clock import ManualClock, RealClock
 from workflow_async.sandbox.conditions import Boot, IndexFault, OddRow, SecondResume, ServerClock
 from workflow_async.sandbox.engine import Clock, Fate, Step
+from workflow_async.sandbox.fault_middleware import Exchange
 from workflow_async.sandbox.faults import Fault, Faults, Trouble
 from workflow_async.sandbox.sandbox import Sandbox
-from workflow_async.sandbox.served import Exchange
 
 __all__ = [
     "Boot",

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from attrs import Attribute, field, frozen
 
 from workflow_async.sandbox.canned import CannedResponse
-from workflow_async.sandbox.dice import chance
+from workflow_async.sandbox.hashing import chance
 
 
 class Fault(enum.Enum):

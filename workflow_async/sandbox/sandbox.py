@@ -6,8 +6,8 @@ from typing import Self
 
 from workflow_async.sandbox.clock import RealClock
 from workflow_async.sandbox.engine import Clock
-from workflow_async.sandbox.opencast.dialect import Release
-from workflow_async.sandbox.opencast.world import OpencastWorld
+from workflow_async.sandbox.opencast.releases import Release
+from workflow_async.sandbox.opencast.state import OpencastWorld
 from workflow_async.sandbox.preservica.app import PreservicaWorld
 from workflow_async.sandbox.server import Server, bind, url
 from workflow_async.sandbox.systems import FakeOpencast, FakePreservica

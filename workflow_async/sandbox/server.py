@@ -12,7 +12,7 @@ from attrs import define, field
 from starlette.types import ASGIApp, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from workflow_async.sandbox.served import TRANSPORT
+from workflow_async.sandbox.fault_middleware import TRANSPORT
 
 
 def bind(host: str, port: int) -> socket.socket:

@@ -8,12 +8,12 @@ from starlette.types import ASGIApp
 
 from workflow_async.sandbox.conditions import Condition, several
 from workflow_async.sandbox.engine import Clock, Engine, Step
+from workflow_async.sandbox.fault_middleware import Exchange, Served
 from workflow_async.sandbox.faults import Faults
 from workflow_async.sandbox.opencast.app import application
 from workflow_async.sandbox.opencast.definitions import Definition
-from workflow_async.sandbox.opencast.world import OpencastWorld
+from workflow_async.sandbox.opencast.state import OpencastWorld
 from workflow_async.sandbox.preservica.app import PreservicaWorld
-from workflow_async.sandbox.served import Exchange, Served
 
 
 class World(Protocol):

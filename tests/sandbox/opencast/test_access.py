@@ -7,7 +7,7 @@ import httpx
 import pytest
 
 from workflow_async.sandbox import ManualClock
-from workflow_async.sandbox.opencast.access import Account, role_for
+from workflow_async.sandbox.opencast.auth import Account, role_for
 from workflow_async.sandbox.systems import FakeOpencast
 
 VIEWER = ("viewer", "viewer")

@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from workflow_async.sandbox import ManualClock, Sandbox
-from workflow_async.sandbox.opencast.dialect import DIALECTS, Release
+from workflow_async.sandbox.opencast.releases import DIALECTS, Release
 from workflow_async.sandbox.systems import FakeOpencast
 
 WITH = {"withoperations": "true", "withconfiguration": "true"}

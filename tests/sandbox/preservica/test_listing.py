@@ -10,7 +10,7 @@ from starlette.datastructures import QueryParams
 from tests.sandbox.preservica.asking import LIST, NS, counts, ids, page
 from workflow_async.sandbox.clock import ManualClock
 from workflow_async.sandbox.preservica.app import PreservicaWorld
-from workflow_async.sandbox.preservica.listing import Window
+from workflow_async.sandbox.preservica.page_responses import Window
 from workflow_async.sandbox.preservica.query import InstanceQuery, instant
 from workflow_async.sandbox.preservica.xml import stamp
 

@@ -12,14 +12,14 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from workflow_async.sandbox.conditions import BrokenRecordError
-from workflow_async.sandbox.opencast.access import RefusedError
-from workflow_async.sandbox.opencast.answers import Listings, RefusalError
-from workflow_async.sandbox.opencast.catalogue import AboutRoutes, DefinitionRoutes
+from workflow_async.sandbox.opencast.auth import RefusedError
 from workflow_async.sandbox.opencast.container import error_page, is_service, is_too_long, no_method, too_long
 from workflow_async.sandbox.opencast.events import EventRoutes
 from workflow_async.sandbox.opencast.internal import InternalRoutes
+from workflow_async.sandbox.opencast.metadata_routes import AboutRoutes, DefinitionRoutes
+from workflow_async.sandbox.opencast.responses import Listings, RefusalError
+from workflow_async.sandbox.opencast.state import OpencastWorld
 from workflow_async.sandbox.opencast.workflows import WorkflowRoutes
-from workflow_async.sandbox.opencast.world import OpencastWorld
 
 _ABOUT = re.compile("/api(/(version|info)(/.*)?)?")
 """The paths that speak v1.0.0 too."""

@@ -2,7 +2,7 @@
 
 from attrs import define, field
 
-from workflow_async.sandbox.dice import chance, pick, unique
+from workflow_async.sandbox.hashing import chance, pick, unique
 
 EVERYBODY = "ROLE_USER"
 HOUR = 3600.0

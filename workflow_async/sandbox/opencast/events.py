@@ -9,11 +9,11 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from workflow_async.sandbox.opencast.answers import Listings, account, first, labelled, sort_of, window
 from workflow_async.sandbox.opencast.event import Event
 from workflow_async.sandbox.opencast.filter import BadCriterionError, arranged, criteria, period
 from workflow_async.sandbox.opencast.json import instant
-from workflow_async.sandbox.opencast.world import OpencastWorld
+from workflow_async.sandbox.opencast.responses import Listings, account, first, labelled, sort_of, window
+from workflow_async.sandbox.opencast.state import OpencastWorld
 
 Row = tuple[Event, str]
 """An event, and the state of its latest workflow."""

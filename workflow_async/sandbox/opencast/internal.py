@@ -8,12 +8,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from workflow_async.sandbox.engine import Run
-from workflow_async.sandbox.opencast.answers import bare, first, identifier, plain
 from workflow_async.sandbox.opencast.container import no_method
 from workflow_async.sandbox.opencast.event import Event
 from workflow_async.sandbox.opencast.jettison import workflow, wrapped
 from workflow_async.sandbox.opencast.json import STATES, WORKFLOW_STATES
-from workflow_async.sandbox.opencast.world import OpencastWorld
+from workflow_async.sandbox.opencast.responses import bare, first, identifier, plain
+from workflow_async.sandbox.opencast.state import OpencastWorld
 
 _TEXT = frozenset({"text/plain", "text/*", "*/*"})
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from workflow_async.sandbox.engine import Fate, Run, StepRun
 from workflow_async.sandbox.opencast.definitions import OPERATIONS, Definition, Operation, template
-from workflow_async.sandbox.opencast.dialect import Dialect
 from workflow_async.sandbox.opencast.event import Event
 from workflow_async.sandbox.opencast.json import STATES, Tree, instant, operation_state, policy, queued
+from workflow_async.sandbox.opencast.releases import Dialect
 
 ORGANIZATION = "mh_default_org"
 _INTEGER = re.compile("0|-?[1-9][0-9]*")

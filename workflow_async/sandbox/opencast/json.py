@@ -5,7 +5,7 @@ from typing import Any
 
 from workflow_async.sandbox.engine import Fate, Run, Status, Step, StepRun
 from workflow_async.sandbox.opencast.definitions import OPERATIONS, Definition, Operation, template
-from workflow_async.sandbox.opencast.dialect import Dialect
+from workflow_async.sandbox.opencast.releases import Dialect
 
 Tree = dict[str, Any]
 

@@ -11,7 +11,12 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from workflow_async.sandbox.engine import Harm, Run, Status
-from workflow_async.sandbox.opencast.answers import (
+from workflow_async.sandbox.opencast.casts import uncastable
+from workflow_async.sandbox.opencast.definitions import Definition
+from workflow_async.sandbox.opencast.event import Event
+from workflow_async.sandbox.opencast.filter import BadCriterionError, BrokenSortError, Document
+from workflow_async.sandbox.opencast.json import STATES, WORKFLOW_STATES, instance
+from workflow_async.sandbox.opencast.responses import (
     Listings,
     account,
     answer,
@@ -24,12 +29,7 @@ from workflow_async.sandbox.opencast.answers import (
     plain,
     window,
 )
-from workflow_async.sandbox.opencast.casts import uncastable
-from workflow_async.sandbox.opencast.definitions import Definition
-from workflow_async.sandbox.opencast.event import Event
-from workflow_async.sandbox.opencast.filter import BadCriterionError, BrokenSortError, Document
-from workflow_async.sandbox.opencast.json import STATES, WORKFLOW_STATES, instance
-from workflow_async.sandbox.opencast.world import BusyError, OpencastWorld
+from workflow_async.sandbox.opencast.state import BusyError, OpencastWorld
 
 LOCATION = "http://localhost:8080/api/workflows/"
 """What a start calls the address of the workflow, wherever the server is."""

@@ -8,13 +8,13 @@ from starlette.middleware import Middleware
 from workflow_async.sandbox.clock import SkewedClock
 from workflow_async.sandbox.conditions import BrokenRecordError, Condition, OddRows, ServerClock
 from workflow_async.sandbox.engine import Clock, Engine, Step
-from workflow_async.sandbox.preservica.gate import Guard, TokenService, give_up, refuse
-from workflow_async.sandbox.preservica.listing import Listings
+from workflow_async.sandbox.preservica.auth import Guard, TokenService, give_up, refuse
 from workflow_async.sandbox.preservica.monitoring import MonitorService
+from workflow_async.sandbox.preservica.page_responses import Listings
 from workflow_async.sandbox.preservica.processes import ProcessService
+from workflow_async.sandbox.preservica.state import Archive
 from workflow_async.sandbox.preservica.tokens import Accounts, RefusalError
 from workflow_async.sandbox.preservica.workflows import WorkflowService
-from workflow_async.sandbox.preservica.world import Archive
 from workflow_async.sandbox.preservica.xml import Renderer
 
 __all__ = ["PreservicaWorld"]

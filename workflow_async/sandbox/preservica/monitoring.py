@@ -11,11 +11,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from workflow_async.sandbox.preservica.listing import Listings, Window
 from workflow_async.sandbox.preservica.monitors import Process, Tree
+from workflow_async.sandbox.preservica.page_responses import Listings, Window
 from workflow_async.sandbox.preservica.query import words
+from workflow_async.sandbox.preservica.state import Archive
 from workflow_async.sandbox.preservica.tokens import RefusalError
-from workflow_async.sandbox.preservica.world import Archive
 
 BASE = "/api/processmonitor"
 PAGE = 25

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 from attrs import frozen
 
-from workflow_async.sandbox.dice import unique
 from workflow_async.sandbox.engine import Fate, Run, Status, StepRun
+from workflow_async.sandbox.hashing import unique
 from workflow_async.sandbox.preservica.contexts import Context
-from workflow_async.sandbox.preservica.world import Archive
+from workflow_async.sandbox.preservica.state import Archive
 from workflow_async.sandbox.preservica.xml import stamp
 
 Tree = dict[str, object]

@@ -8,8 +8,8 @@ from starlette.datastructures import QueryParams
 
 from workflow_async.sandbox.engine import Run, Status
 from workflow_async.sandbox.preservica.contexts import TYPES
+from workflow_async.sandbox.preservica.state import Archive
 from workflow_async.sandbox.preservica.tokens import RefusalError
-from workflow_async.sandbox.preservica.world import Archive
 
 WORDS = {
     Status.WAITING: "Pending",

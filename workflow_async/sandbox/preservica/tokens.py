@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from attrs import define, field
 
-from workflow_async.sandbox.dice import unique
 from workflow_async.sandbox.engine import Clock
+from workflow_async.sandbox.hashing import unique
 
 Form = Mapping[str, str]
 

@@ -8,11 +8,11 @@ from starlette.routing import Route
 
 from workflow_async.sandbox.engine import Run
 from workflow_async.sandbox.preservica import xml
-from workflow_async.sandbox.preservica.listing import Listings, Window
+from workflow_async.sandbox.preservica.page_responses import Listings, Window
 from workflow_async.sandbox.preservica.query import InstanceQuery, number, one_type, truth, words
 from workflow_async.sandbox.preservica.request import StartRequest
+from workflow_async.sandbox.preservica.state import Archive
 from workflow_async.sandbox.preservica.tokens import RefusalError
-from workflow_async.sandbox.preservica.world import Archive
 
 BASE = "/sdb/rest/workflow"
 XML = "application/xml"

@@ -9,7 +9,7 @@ from attrs import frozen
 from workflow_async.sandbox.engine import Run, Status, StepRun
 from workflow_async.sandbox.preservica.contexts import Context
 from workflow_async.sandbox.preservica.query import WORDS, milliseconds
-from workflow_async.sandbox.preservica.world import Archive
+from workflow_async.sandbox.preservica.state import Archive
 
 NAMESPACE = "http://workflow.preservica.com"
 ENTITY_NAMESPACE = "http://preservica.com/EntityAPI/v7.7"

@@ -1,0 +1,62 @@
+"""HTTP Digest, by httpx's implementation, which is imported when one is made."""
+
+from typing import TYPE_CHECKING
+
+from attrs import define, field
+
+from workflow_async._core.auth import Headers, Secret, as_secret, printable, speakable
+from workflow_async._core.call import Reply
+
+if TYPE_CHECKING:
+    import httpx
+
+
+@define(init=False)
+class Digest:
+    """User name and password, proved without being sent; for Opencast's system account (contract: opencast.md 7.1)."""
+
+    username: str
+    password: Secret = field(repr=False)
+    _challenged: "httpx.DigestAuth" = field(init=False, repr=False)
+    _proved: bool = field(default=False, init=False)
+
+    def __init__(self, username: str, password: str | Secret) -> None:
+        from httpx import DigestAuth
+
+        password = as_secret(password)  # from here on no frame has it as a text
+        self.__attrs_init__(username, password)
+        self._challenged = DigestAuth(printable("username", username), speakable("password", password))
+
+    @property
+    def fixed(self) -> bool:
+        """True once the password was proved for a challenge: until then a 401 says nothing of it."""
+        return self._proved
+
+    @property
+    def renews_on_redirect(self) -> bool:
+        """False: there is no other password."""
+        return False
+
+    async def headers(self, method: str, url: str) -> Headers:
+        """The proof for the last challenge, once there was one, and the wish to be challenged."""
+        from httpx import Request
+
+        asking = Request(method, url)
+        next(self._challenged.sync_auth_flow(asking))
+        proof = asking.headers.get("authorization")
+        return (("x-requested-auth", "Digest"), *((("authorization", proof),) if proof else ()))
+
+    async def renew(self, sent: Headers, reply: Reply, method: str, url: str) -> bool:
+        """Take up the challenge of a 401; False if it is none, or none that makes sense."""
+        from httpx import DigestAuth, ProtocolError, Request, Response
+
+        fresh = DigestAuth(self.username, self.password.reveal())
+        flow = fresh.sync_auth_flow(Request(method, url))
+        asking = next(flow)
+        try:
+            flow.send(Response(reply.status, headers=list(reply.headers.items()), request=asking))
+        except (StopIteration, ProtocolError, ValueError, LookupError, NotImplementedError):
+            return False
+        self._proved = True
+        self._challenged = fresh  # a challenge that makes no sense would stay for every later call
+        return True

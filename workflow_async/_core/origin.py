@@ -1,0 +1,94 @@
+"""The one origin a client talks to. Pure."""
+
+import ipaddress
+from urllib.parse import urlencode, urlsplit
+
+from attrs import frozen
+
+from workflow_async._core.call import Params
+from workflow_async.errors import InvalidArgument
+
+LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
+"""Spellings of this machine."""
+ABSOLUTE = "must be an absolute URL such as https://oc.example.org"
+
+
+@frozen
+class Origin:
+    """Scheme, host and port, with the path the system is mounted under; every URL is built from here."""
+
+    base: str
+
+    @classmethod
+    def parse(cls, url: str, *, allow_insecure_http: bool = False) -> "Origin":
+        """The origin of a base URL; raises `InvalidArgument` for userinfo, a query, or http:// off loopback."""
+        if not isinstance(url, str) or not url.isprintable() or " " in url:
+            raise InvalidArgument("url", "must not contain spaces, line ends or control characters: strip it")
+        try:
+            parts = urlsplit(_ascii(url))
+            sound = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+        except InvalidArgument:
+            raise
+        except ValueError:  # brackets that are no IPv6 address, a port that is no number
+            raise InvalidArgument("url", ABSOLUTE) from None
+        if not sound:
+            raise InvalidArgument("url", ABSOLUTE)
+        if parts.username is not None or parts.password is not None:
+            raise InvalidArgument("url", "must not carry credentials, which end up in logs: use auth=")
+        if parts.query or parts.fragment:
+            raise InvalidArgument("url", "must end with the path: no query, no fragment")
+        if not url.isascii() and not parts.path.isascii():
+            raise InvalidArgument("url", "must have a path in ASCII: percent-encode it")
+        if parts.scheme == "http" and not (allow_insecure_http or _loopback(parts.hostname or "")):
+            raise InvalidArgument(
+                "url", "must be https://, or say allow_insecure_http=True: passwords would go in clear"
+            )
+        return cls(f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}")
+
+    @property
+    def secure(self) -> bool:
+        """Whether it is reached by TLS."""
+        return self.base.startswith("https://")
+
+    def url(self, path: str, params: Params = ()) -> str:
+        """The URL of a path below this origin."""
+        if not path.startswith("/") or path.startswith("//") or "\\" in path:
+            raise InvalidArgument("path", "must begin with one slash, so that it stays on the origin")
+        return f"{self.base}{path}" + (f"?{urlencode(params)}" if params else "")
+
+
+def same_server(url: str, other: str) -> bool:
+    """Return True if two base URLs name the same server, however they spell its host and port."""
+    return _spelled_out(url) == _spelled_out(other)
+
+
+def _spelled_out(url: str) -> tuple[str, str, int | None, str]:
+    parts = urlsplit(url)
+    host = parts.hostname or ""
+    port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
+    return parts.scheme, "localhost" if host in LOCAL else host, port, parts.path.rstrip("/")
+
+
+def _ascii(url: str) -> str:
+    """Return the URL with its host in ASCII, as name servers know it (IDNA 2008, RFC 5891)."""
+    if url.isascii():
+        return url
+    import idna
+
+    parts = urlsplit(url)
+    try:
+        host = idna.encode(parts.hostname or "", uts46=True).decode()
+    except idna.IDNAError:
+        raise InvalidArgument("url", "has a host name that no domain can have: check its spelling") from None
+    user, at, _ = parts.netloc.rpartition("@")
+    port = "" if parts.port is None else f":{parts.port}"
+    return parts._replace(netloc=f"{user}{at}{host}{port}").geturl()
+
+
+def _loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,102 @@
+"""Decides who wrote a response: the API itself, or something else on the way to it. Pure.
+
+A workflow has vanished, a list is not supported, a start was refused, a user lacks a role: such conclusions are final,
+so they are drawn from the API's own words only. A proxy, an ingress, a server that is starting, or another web server
+(a wrong base URL) sends the same statuses. Such a response says nothing about workflows and counts as an outage.
+"""
+
+import enum
+import re
+from http import HTTPStatus
+
+from attrs import field, frozen
+
+from workflow_async._core.call import Call, Reply
+from workflow_async.errors import (
+    CallError,
+    ForeignResponse,
+    ListingNotSupported,
+    RateLimited,
+    StartRejected,
+    StatusError,
+    Unauthorized,
+)
+
+CLIENT_ERRORS = range(400, 500)
+SELF_EVIDENT = frozenset(
+    {
+        HTTPStatus.REQUEST_TIMEOUT,
+        HTTPStatus.TOO_EARLY,
+        HTTPStatus.PROXY_AUTHENTICATION_REQUIRED,
+    }
+)
+"""Statuses that say nothing final about the API, whoever wrote them. 407 is always the proxy's own."""
+UNSERVED = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.GONE})
+"""Statuses of a server that does not serve the path, or does not serve it yet."""
+BY_CONTAINER = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+"""Statuses that the server's container sends in its own form on behalf of the API."""
+GENERAL = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_ACCEPTABLE})
+"""Statuses that are about the user or the client. If the control request gets the same, it is no proxy's accident."""
+GATEWAY = re.compile(
+    r"404 page not found|default backend - |no healthy upstream|upstream connect error|no available server",
+    re.IGNORECASE,
+)
+"""Texts of common gateways: Go's net/http and Traefik, ingress-nginx, Envoy."""
+
+
+class Author(enum.Enum):
+    """Who wrote a response."""
+
+    API = "api"
+    OTHER = "other"
+    UNKNOWN = "unknown"
+    """The text does not tell. If the API answers a control request now, the API wrote the response."""
+
+
+@frozen
+class Control:
+    """The request that tells whether an API is there, and the name of the API for error messages."""
+
+    name: str
+    call: Call[object] = field(repr=False)
+
+
+def is_final(error: CallError) -> bool:
+    """Return True if an error concludes something that would end a watch, a batch or a listing for good."""
+    if isinstance(error, ListingNotSupported):
+        return True
+    if not isinstance(error, StatusError) or isinstance(error, ForeignResponse | Unauthorized | RateLimited):
+        return False
+    return error.status in CLIENT_ERRORS and error.status not in SELF_EVIDENT
+
+
+def author(call: Call[object], reply: Reply, error: CallError) -> Author:
+    """Decide who wrote the response that a call ended in this final error with.
+
+    The outcome of a start rests on its response alone, so UNKNOWN is not returned for a start.
+    """
+    text, signature = reply.text, call.signature
+    bare = reply.is_page or not text
+    if GATEWAY.match(text) or (reply.status not in BY_CONTAINER and signature.starting.match(text)):
+        return Author.OTHER
+    if signature.own.match(text):
+        return Author.API
+    if bare and reply.status in signature.worded:
+        return Author.OTHER
+    if isinstance(error, StartRejected):
+        return Author.OTHER if bare and reply.status in UNSERVED else Author.API
+    return Author.UNKNOWN
+
+
+def is_answered(refused: int, control: int) -> bool:
+    """Return True if the status of the control request shows that the API is there and means what it said."""
+    return control == HTTPStatus.OK or (control == refused and refused in GENERAL)
+
+
+def hint(api: str, base: str, control: int) -> str:
+    """Say what a control request found out about a response that the API did not write."""
+    if control == HTTPStatus.OK:
+        return f"the {api} at {base} answers, so a proxy or a part of the server that is starting refused this path"
+    if control == 0 or control >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        return f"the {api} at {base} does not answer at the moment"
+    return f"no {api} at {base}: is the path right?"

@@ -1,0 +1,138 @@
+"""Whether to try a call again, and when: decisions without a clock. Pure."""
+
+import math
+import re
+from collections.abc import Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+
+from attrs import define, field
+
+from workflow_async._core.call import Replay
+from workflow_async.errors import (
+    CallError,
+    DeadlineExceeded,
+    DecodeError,
+    ForeignResponse,
+    ResponseMismatch,
+    ResponseTooLarge,
+    ServerFault,
+    StatusError,
+    TLSVerificationFailed,
+    TransportError,
+)
+from workflow_async.settings import Retry
+
+UNAVAILABLE = frozenset({502, 503, 504})
+RETRY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
+SECONDS = re.compile(r"[0-9]+", re.ASCII)
+
+
+def retryable(error: CallError, replay: Replay) -> bool:
+    """Whether trying again could help and cannot harm."""
+    if replay is Replay.ONCE:
+        return False
+    if isinstance(error, ForeignResponse):
+        return True
+    if isinstance(error, StatusError):
+        return error.status in RETRY_STATUS
+    if isinstance(error, TransportError):
+        return not isinstance(error, TLSVerificationFailed | ResponseTooLarge)
+    return isinstance(error, DecodeError | ResponseMismatch)
+
+
+def does_not_fit(error: CallError) -> bool:
+    """True if the answer parsed, and is not what was asked for: another try most likely brings the same."""
+    return isinstance(error, DecodeError) and error.parsed
+
+
+def is_unavailable(error: CallError) -> bool:
+    """Return True if a gateway says that the server behind it is away, which mostly takes seconds to minutes."""
+    return isinstance(error, ServerFault) and error.status in UNAVAILABLE
+
+
+def pause(
+    policy: Retry,
+    error: CallError,
+    replay: Replay,
+    *,
+    attempt: int,
+    jitter: float,
+    misfits: int | None = None,
+    elapsed: float = math.inf,
+) -> float | None:
+    """Return the seconds to wait after the failed attempt number `attempt`, or None to give up.
+
+    `jitter` is in [0, 1). `misfits` counts the earlier attempts whose answer parsed and did not fit, all if None: such
+    an answer is asked for once more. `elapsed` is the time since the call began, in seconds.
+    """
+    if error.at_login or not retryable(error, replay):
+        return None
+    if attempt >= policy.attempts and not (is_unavailable(error) and elapsed < policy.patience):
+        return None
+    if does_not_fit(error) and (attempt - 1 if misfits is None else misfits):
+        return None
+    if attempt == 1 and isinstance(error, TransportError) and error.reused:
+        return 0.0
+    backoff = jitter * min(policy.cap, policy.base * 2.0 ** min(attempt - 1, 64))
+    if error.retry_after is None:
+        return backoff
+    return None if error.retry_after > policy.max_retry_after else max(backoff, error.retry_after) + jitter
+
+
+def cost(error: CallError) -> float:
+    """What a retry after this error takes from the client's budget."""
+    return 10.0 if isinstance(error, DeadlineExceeded) else 5.0
+
+
+def may_have_happened(error: CallError) -> bool:
+    """Whether the server may have acted on the request although it ended in this error."""
+    if error.at_login:
+        return False
+    if isinstance(error, TransportError):
+        return error.sent
+    if isinstance(error, StatusError):
+        done = error.status < HTTPStatus.MULTIPLE_CHOICES or error.status == HTTPStatus.SEE_OTHER
+        return done or isinstance(error, ServerFault | ForeignResponse)
+    return True
+
+
+def retry_after(headers: Mapping[str, str]) -> float | None:
+    """Seconds a server asks to wait: a number, or a date measured against the answer's own Date. None if unreadable."""
+    text = headers.get("retry-after", "").strip()
+    if SECONDS.fullmatch(text):
+        return float(text)
+    until, now = http_date(text), http_date(headers.get("date", ""))
+    return None if until is None or now is None else max(0.0, (until - now).total_seconds())
+
+
+def http_date(text: str) -> datetime | None:
+    """Return the instant of an HTTP date, or None if it is not readable."""
+    try:
+        date = parsedate_to_datetime(text)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    return date if date.tzinfo is not None else None
+
+
+@define
+class Budget:
+    """How many retries one client still has; all its calls draw on it."""
+
+    capacity: float
+    left: float = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.left = self.capacity
+
+    def take(self, amount: float) -> bool:
+        """Whether there was as much left; then it is gone."""
+        if amount > self.left:
+            return False
+        self.left -= amount
+        return True
+
+    def give_back(self, amount: float) -> None:
+        """Return some, up to the capacity."""
+        self.left = min(self.capacity, self.left + amount)

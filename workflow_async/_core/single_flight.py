@@ -1,0 +1,54 @@
+"""One piece of work for however many wait for it."""
+
+import asyncio
+from collections.abc import Coroutine
+from typing import Any, Generic, TypeVar
+
+from attrs import define, field
+
+from workflow_async._core.cancellation import whole
+
+T = TypeVar("T")
+
+
+@define(eq=False)
+class Flight(Generic[T]):
+    """Work that goes on for as long as anybody waits: who is cancelled leaves it to the others, the last one ends it.
+
+    It is a task of its own, so that the cancellation or the deadline of one caller cannot undo it for the others, and
+    have each of them begin it anew.
+    """
+
+    _task: "asyncio.Task[T]"
+    _waiting: int = field(default=0, init=False)
+    _left: bool = field(default=False, init=False)
+    """Whether everybody has left; what the task says of its being cancelled is the business of scopes within it too."""
+
+    @classmethod
+    def of(cls, work: Coroutine[Any, Any, T]) -> "Flight[T]":
+        """A flight that takes off now; it must be waited for."""
+        return cls(asyncio.create_task(work))
+
+    @property
+    def over(self) -> bool:
+        """Whether it is too late to join."""
+        return self._left or self._task.done()
+
+    async def landed(self) -> T:
+        """What comes of it."""
+        self._waiting += 1
+        try:
+            await asyncio.wait([self._task])
+        finally:
+            self._waiting -= 1
+            if not self._waiting:
+                await self._end()
+        return self._task.result()
+
+    async def _end(self) -> None:
+        self._left = True
+        if self._task.cancel():
+            await whole(self._gone)
+
+    async def _gone(self) -> None:
+        await asyncio.wait([self._task])

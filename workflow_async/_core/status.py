@@ -1,0 +1,162 @@
+"""What a status means: an answer that is no success becomes its typed error. Pure."""
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from functools import partial
+from html import unescape
+from http import HTTPStatus
+
+from workflow_async._core.call import Call, Replay, Reply
+from workflow_async._core.retry import retry_after
+from workflow_async.errors import (
+    BODY_CUT,
+    BadRequest,
+    CallError,
+    Conflict,
+    Forbidden,
+    ForeignResponse,
+    NotAcceptable,
+    NotFound,
+    RateLimited,
+    Redirected,
+    ServerFault,
+    StartConflict,
+    StartForbidden,
+    StartInvalid,
+    StartLimited,
+    StartNotFound,
+    StartRejected,
+    StartUnauthorized,
+    StatusError,
+    Unauthorized,
+)
+
+BY_STATUS: dict[int, type[StatusError]] = {
+    400: BadRequest,
+    401: Unauthorized,
+    403: Forbidden,
+    404: NotFound,
+    406: NotAcceptable,
+    409: Conflict,
+    429: RateLimited,
+}
+REJECTED: dict[type[StatusError], type[StartRejected]] = {
+    BadRequest: StartInvalid,
+    Unauthorized: StartUnauthorized,
+    Forbidden: StartForbidden,
+    NotFound: StartNotFound,
+    Conflict: StartConflict,
+    RateLimited: StartLimited,
+}
+"""What a start ends with, by what any other call would."""
+REDIRECTS = range(300, 400)
+SERVER_FAULTS = range(500, 600)
+HTTP_ERRORS = range(400, 600)
+TARGET_CUT = 300
+"""Characters of a redirect's target that an error keeps."""
+PAGE = re.compile("<html|<!doctype", re.IGNORECASE)
+TAG = re.compile("<[^>]*>?")
+
+
+def refusal(call: Call[object], reply: Reply) -> CallError | None:
+    """The error an answer stands for, or None if it is the success the call hopes for."""
+    if reply.status in call.success:
+        return None
+    error = call.refusals.get(reply.status, partial(_general, call))(reply)
+    error.retry_after = retry_after(reply.headers)
+    return error
+
+
+def _general(call: Call[object], reply: Reply) -> CallError:
+    if reply.status in HTTP_ERRORS:
+        return status_error(reply)
+    return _redirect(call, reply) if reply.status in REDIRECTS else foreign(reply)
+
+
+def foreign(reply: Reply) -> ForeignResponse:
+    """Return the error for a response that the API did not write."""
+    text = reply.body.decode("utf-8", "replace")[:BODY_CUT]
+    kind = Redirected if reply.status in REDIRECTS else ForeignResponse
+    return kind(
+        reply.status,
+        text,
+        message(text),
+        content_type=reply.headers.get("content-type", ""),
+        location=_target(reply.headers.get("location", "")),
+    )
+
+
+def _redirect(call: Call[object], reply: Reply) -> CallError:
+    """Return the error for a redirect, which only the API's own redirect to its login page turns into a refusal."""
+    if not (call.signature.login and _to_login(reply)):
+        return foreign(reply)
+    text = reply.body.decode("utf-8", "replace")[:BODY_CUT]
+    kind = StartUnauthorized if call.refusals is REJECTIONS else Unauthorized
+    return kind(reply.status, text, message(text))
+
+
+def _target(location: str) -> str:
+    """Return where a redirect points, without user information, query and fragment, which may hold secrets."""
+    place = re.split("[?#]", location, maxsplit=1)[0]
+    return re.sub(r"//[^/]*@", "//", place)[:TARGET_CUT]
+
+
+def status_error(reply: Reply) -> StatusError:
+    """The answer as an error of the kind its status stands for."""
+    text = reply.body.decode("utf-8", "replace")[:BODY_CUT]
+    return _kind(reply)(reply.status, text, message(text))
+
+
+def rejection(reply: Reply) -> StartRejected:
+    """The answer as what a start that was refused ends with."""
+    found = status_error(reply)
+    return REJECTED.get(type(found), StartRejected)(found.status, found.body, found.message)
+
+
+REJECTIONS: Mapping[int, Callable[[Reply], CallError]] = dict.fromkeys(range(400, 500), rejection)
+"""What a refusal means to a start: the start was not carried out."""
+
+
+def unauthorized(call: Call[object], reply: Reply) -> bool:
+    """Return True if other credentials may help: 401, or a redirect to a login page.
+
+    A server that has carried out a POST may redirect too, so that is believed of a start only if the API says no in
+    this way.
+    """
+    if reply.status == HTTPStatus.UNAUTHORIZED:
+        return True
+    believed = call.signature.login or call.replay is not Replay.ONCE
+    return believed and reply.status in REDIRECTS and _to_login(reply)
+
+
+def message(text: str) -> str:
+    """The server's sentence in a body, whatever Content-Type it came with; "" for HTML or nothing."""
+    text = text.strip()
+    if text.startswith("{"):
+        return _json_message(text)
+    return _markup_message(text) if text.startswith("<") else text
+
+
+def _kind(reply: Reply) -> type[StatusError]:
+    return BY_STATUS.get(reply.status, ServerFault if reply.status in SERVER_FAULTS else StatusError)
+
+
+def _to_login(reply: Reply) -> bool:
+    return re.split("[?#;]", reply.headers.get("location", ""), maxsplit=1)[0].endswith("/login.html")
+
+
+def _markup_message(text: str) -> str:
+    """What an XML document says, whatever its elements are called; a page says nothing."""
+    return "" if PAGE.search(text) else " ".join(unescape(TAG.sub(" ", text)).split())
+
+
+def _json_message(text: str) -> str:
+    try:
+        tree = json.loads(text)
+    except (ValueError, RecursionError):
+        return text
+    found = tree.get("message") if isinstance(tree, dict) else None
+    if not isinstance(found, str):
+        return text
+    return unescape(found) if "servlet" in tree else found  # Jetty escapes its own errors as if for XML

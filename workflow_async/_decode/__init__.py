@@ -1,0 +1,1 @@
+"""Turns bytes into records: strict JSON and XML parsers, single values, and converters."""

@@ -1,0 +1,219 @@
+"""XML bytes to the same tree of dicts, lists and texts that JSON gives, and back. Pure.
+
+A leaf is its text. An element with children is a dict by local name; a name that is in `lists` or that repeats is a
+list. Attributes are kept as `@name`, and the text beside them or beside children as `#text`, so nothing is lost.
+
+Plain documents - elements and texts only - are read at the speed of ElementTree, and faster than it where they are
+lists of rows that are alike (`_rows`); everything else by a parser that is asked about each step. All give the same
+tree. What would take long is refused before anything is parsed.
+"""
+
+import re
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any
+from xml.etree import ElementTree as ET
+from xml.parsers import expat
+
+from attrs import define, field
+
+from workflow_async._core.call import is_html
+from workflow_async._decode.xml_rows import Rows, apart, put_back
+from workflow_async.errors import DecodeError, InvalidArgument, UnexpectedContent
+
+MAX_DEPTH = 64
+MAX_TAGS = 60_000
+"""Of elements, both of each, of comments and sections: a page of 1,000 rows with 28 children each."""
+MAX_ATTRIBUTES = 20_000
+SHORT = min(MAX_TAGS * len("<a>"), MAX_ATTRIBUTES * len(" a=''"))
+"""Bytes that cannot hold more of either."""
+ATTRIBUTE = re.compile(rb"""=[\s\0]*+["']""")
+NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+"""Characters that XML 1.0 cannot carry, escaped or not."""
+
+
+def xml_tree(body: bytes, lists: frozenset[str] = frozenset()) -> Any:
+    """The tree of an XML body; raises `DecodeError` for malformed, too deep or too large XML, and for any DOCTYPE.
+
+    DOCTYPE is refused before anything is parsed behind it: entities are what crashes and inflates parsers.
+    """
+    _check_bounds(body)
+    try:
+        return _plain_tree(body.decode(), lists)
+    except (UnicodeDecodeError, ET.ParseError, _NotPlain):
+        return careful_xml_tree(body, lists)
+
+
+def xml_list(body: bytes, name: str) -> Any:
+    """The same tree, in which the elements of this name are `Rows`, if the root has any."""
+    _check_bounds(body)
+    try:
+        return _plain_list(body.decode(), name)
+    except (UnicodeDecodeError, ET.ParseError, _NotPlain):
+        tree = careful_xml_tree(body, frozenset({name}))
+    if isinstance(tree, dict) and name in tree:
+        tree[name] = Rows(tree[name])
+    return tree
+
+
+def _check_bounds(body: bytes) -> None:
+    if is_html(body):
+        raise UnexpectedContent("an HTML page where XML is due @ /")
+    if len(body) <= SHORT:
+        return
+    if body.count(b"<") > MAX_TAGS:
+        raise DecodeError(f"more than {MAX_TAGS} tags @ /", parsed=False)
+    if body.count(b"=") > MAX_ATTRIBUTES and any(islice(ATTRIBUTE.finditer(body), MAX_ATTRIBUTES, None)):
+        raise DecodeError(f"more than {MAX_ATTRIBUTES} attributes @ /", parsed=False)
+
+
+def _plain_list(text: str, name: str) -> Any:
+    """The tree of a plain document; rows that are alike do not go through the parser."""
+    rest, runs, alike = apart(text, name)
+    tree = _plain_tree(rest, frozenset({name}))
+    listed = tree.get(name, []) if isinstance(tree, dict) else []
+    rows = put_back(listed, runs, alike)
+    if rows is None:
+        raise _NotPlain
+    if listed:
+        tree[name] = rows
+    return tree
+
+
+def _plain_tree(text: str, lists: frozenset[str]) -> Any:
+    """The tree of a plain document."""
+    if "<!DOCTYPE" in text or "\0" in text:
+        raise _NotPlain  # a NUL is UTF-16 that hides one
+    parser = ET.XMLParser(encoding="utf-8")  # noqa: S314 - no DOCTYPE, no entities
+    parser.feed(text)
+    return _plain(parser.close(), lists, {}, MAX_DEPTH)
+
+
+def careful_xml_tree(body: bytes, lists: frozenset[str]) -> Any:
+    """The same, whatever the document; its depth is bounded while it is parsed."""
+    tree = _Tree(lists)
+    parser = expat.ParserCreate("utf-8", namespace_separator=" ")
+    parser.StartDoctypeDeclHandler = tree.refuse_doctype
+    parser.StartElementHandler = tree.open
+    parser.EndElementHandler = tree.close
+    parser.CharacterDataHandler = tree.text
+    parser.buffer_text = True
+    try:
+        parser.Parse(body, True)  # noqa: FBT003 - expat takes it by position
+    except expat.ExpatError as error:
+        fault = f"not XML: {expat.errors.messages[error.code]} in line {error.lineno}"
+    except _Refused as error:
+        fault = str(error)
+    else:
+        return tree.root
+    raise DecodeError(f"{fault} @ /", parsed=False)
+
+
+def xml_bytes(root: str, namespace: str, children: Iterable[tuple[str, "str | list[tuple[str, str]]"]]) -> bytes:
+    """An element with text children (or children of text children) as bytes.
+
+    Raises `InvalidArgument` for control codes.
+    """
+    element = ET.Element(root, {"xmlns": namespace})
+    for name, content in children:
+        child = ET.SubElement(element, name)
+        if isinstance(content, str):
+            child.text = _carried(name, content)
+        else:
+            for inner, text in content:
+                ET.SubElement(child, inner).text = _carried(inner, text)
+    written: bytes = ET.tostring(element, encoding="utf-8", xml_declaration=True)
+    return written.replace(b"\r", b"&#13;")  # a bare one reads as a line feed
+
+
+def _carried(name: str, text: str) -> str:
+    if NOT_XML.search(text):
+        raise InvalidArgument(name, "must not contain control characters or lone surrogates, which XML cannot carry")
+    return text
+
+
+class _NotPlain(Exception):
+    """There is more to the document than elements and texts."""
+
+
+def _plain(element: ET.Element, lists: frozenset[str], names: dict[str, str], depth: int) -> Any:
+    """The tree of an element without attributes, text beside children, and names that repeat unlisted."""
+    beside = element.text
+    if not len(element) and not element.items():
+        return beside or ""
+    if depth == 1 or element.items() or (beside and not beside.isspace()):
+        raise _NotPlain
+    tree: dict[str, Any] = {}
+    for child in element:
+        if child.tail != beside:
+            beside = child.tail
+            if beside and not beside.isspace():
+                raise _NotPlain
+        nested = len(child) or child.items()
+        value = _plain(child, lists, names, depth - 1) if nested else child.text or ""
+        name = names.get(child.tag) or names.setdefault(child.tag, child.tag.rpartition("}")[2])
+        if name in lists:
+            tree.setdefault(name, []).append(value)
+        elif name in tree:
+            raise _NotPlain
+        else:
+            tree[name] = value
+    return tree
+
+
+class _Refused(Exception):
+    """What stops the parser."""
+
+
+@define
+class _Element:
+    children: dict[str, Any] = field(factory=dict)
+    texts: list[str] = field(factory=list)
+    repeated: set[str] = field(factory=set)
+
+    def value(self) -> Any:
+        text = "".join(self.texts)
+        if not self.children:
+            return text
+        if text.strip():
+            self.children["#text"] = text
+        return self.children
+
+    def add(self, name: str, value: Any, *, listed: bool) -> None:
+        if name in self.repeated:
+            self.children[name].append(value)
+        elif listed or name in self.children:
+            self.repeated.add(name)
+            self.children[name] = [self.children[name], value] if name in self.children else [value]
+        else:
+            self.children[name] = value
+
+
+@define
+class _Tree:
+    lists: frozenset[str]
+    root: Any = None
+    open_elements: list[_Element] = field(factory=list)
+
+    def refuse_doctype(self, *_: object) -> None:
+        raise _Refused("a DOCTYPE, which is never read")
+
+    def open(self, _: str, attributes: dict[str, str]) -> None:
+        if len(self.open_elements) >= MAX_DEPTH:
+            raise _Refused(f"deeper than {MAX_DEPTH} elements")
+        self.open_elements.append(_Element({f"@{_local(name)}": text for name, text in attributes.items()}))
+
+    def text(self, text: str) -> None:
+        self.open_elements[-1].texts.append(text)
+
+    def close(self, name: str) -> None:
+        value = self.open_elements.pop().value()
+        if self.open_elements:
+            local = _local(name)
+            self.open_elements[-1].add(local, value, listed=local in self.lists)
+        else:
+            self.root = value
+
+
+def _local(name: str) -> str:
+    return name.rpartition(" ")[2]

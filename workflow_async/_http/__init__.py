@@ -1,0 +1,65 @@
+"""What `http=` takes, and the exchange behind it; a library is imported when a client is made that uses it.
+
+- "httpx", the default: the connections of httpx, which comes with the package.
+- "httpx2": those of its maintained continuation, by the same code of ours.
+- "aiohttp": a parser in C and asyncio's streams without a layer between.
+- A ready `AsyncClient` of httpx or httpx2: for its proxies, its TLS, its mocks, or a transport such as httpx-aiohttp's.
+"""
+
+import importlib
+import sys
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Literal, TypeAlias, Union
+
+from workflow_async._core.backend import Exchange
+from workflow_async.errors import InvalidArgument
+from workflow_async.settings import Limits, Timeouts
+
+if TYPE_CHECKING:
+    import ssl
+
+    import httpx
+    import httpx2
+
+    from workflow_async._http.pool import New
+
+Carrier: TypeAlias = Union[Literal["httpx", "httpx2", "aiohttp"], "httpx.AsyncClient", "httpx2.AsyncClient"]
+"""The name of a library, or a ready client, which stays the caller's to close."""
+
+CONNECTIONS = {"httpx": "httpcore", "httpx2": "httpcore2"}
+"""What makes the connections of a library."""
+
+
+def carried_by(carrier: Carrier, limits: Limits, timeouts: Timeouts, context: "ssl.SSLContext | None") -> Exchange:
+    """The exchange behind `http=`.
+
+    Raises `InvalidArgument` for anything else, and for an extra that is not installed.
+    """
+    if isinstance(carrier, str) and carrier in (*CONNECTIONS, "aiohttp"):
+        return _slots(carrier, limits, timeouts, context)
+    for name in CONNECTIONS:
+        library = sys.modules.get(name)  # a ready client has imported its own
+        if library is not None and isinstance(carrier, library.AsyncClient):
+            from workflow_async._http.borrowed import Lent
+
+            return Lent(carrier, library, limits, timeouts)
+    raise InvalidArgument("http", 'must be "httpx", "httpx2", "aiohttp", or a ready AsyncClient of httpx or httpx2')
+
+
+def _slots(name: str, limits: Limits, timeouts: Timeouts, context: "ssl.SSLContext | None") -> Exchange:
+    if find_spec(name) is None:
+        raise InvalidArgument("http", f"{name!r} needs its extra: pip install 'workflow-async[{name}]'")
+    from workflow_async._http.pool import Slots, checked
+
+    return Slots(_new(name, limits, timeouts), checked(context))
+
+
+def _new(name: str, limits: Limits, timeouts: Timeouts) -> "New":
+    """What makes the slots."""
+    if name == "aiohttp":
+        from workflow_async._http.aiohttp import Sessions
+
+        return Sessions(limits, timeouts).slot
+    from workflow_async._http.httpcore import Connections
+
+    return Connections(importlib.import_module(CONNECTIONS[name]), limits, timeouts).slot

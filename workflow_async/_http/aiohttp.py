@@ -1,0 +1,116 @@
+"""aiohttp without a layer between: a session of one connection in each slot.
+
+It is here for its speed, and it needs asyncio. A session would follow redirects, inflate, keep cookies, read the
+environment, and send again what is idempotent by its method when a connection breaks: none of that is left to it.
+Its parser reads on before it hands an answer over: bytes that follow an answer at once make it a `ConnectionBroken`,
+where httpx gives the answer and closes the connection. A header of an answer has at most 8 KiB.
+"""
+
+import ssl
+import sys
+from collections.abc import Sequence
+
+import aiohttp
+from attrs import define, field
+from yarl import URL
+
+from workflow_async._core.backend import Request
+from workflow_async._core.call import Reply
+from workflow_async._http.body import bounded
+from workflow_async._http.cookies import Cookies
+from workflow_async._http.errors import causes, fault, is_aiohttp_connecting
+from workflow_async._http.pool import given_cookies, merged
+from workflow_async.errors import ResponseTooLarge, TransportError, UnreadableBody
+from workflow_async.settings import Limits, Timeouts
+
+OURS = ("accept", "accept-encoding", "content-type", "user-agent")
+"""Headers that a session would add by itself."""
+
+
+class Dropped(Exception):
+    """An error that is no reason for the session to send again."""
+
+
+@define
+class Sessions:
+    """aiohttp, as one client of ours uses it."""
+
+    limits: Limits
+    timeouts: Timeouts
+    cookies: Cookies = field(factory=Cookies, init=False)
+
+    def slot(self, context: ssl.SSLContext) -> "OneSession":
+        """A slot for one connection."""
+        session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(limit=1, ssl=context, keepalive_timeout=self.limits.keepalive),
+            cookie_jar=aiohttp.DummyCookieJar(),
+            auto_decompress=False,
+            skip_auto_headers=OURS,
+            timeout=aiohttp.ClientTimeout(total=None, connect=self.timeouts.connect),
+            middlewares=(once,),
+        )
+        return OneSession(self, session)
+
+
+@define
+class OneSession:
+    """A slot: a session that makes one connection."""
+
+    shared: Sessions
+    session: aiohttp.ClientSession
+    _served: bool = field(default=False, init=False)
+
+    async def __call__(self, request: Request) -> Reply:
+        entered = sys.exception()
+        try:
+            reply = await self._exchange(request)
+        except (ResponseTooLarge, UnreadableBody):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it becomes an error of ours
+            failed = translated(causes(error, entered), request, reused=self._served)
+        else:
+            self._served = True
+            return reply
+        raise failed
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        await self.session.close()
+
+    async def _exchange(self, request: Request) -> Reply:
+        asked = self.session.request(
+            request.method,
+            URL(request.url, encoded=True),
+            headers=(*request.headers, *self.shared.cookies.headers(request.url)),
+            data=request.body,
+            allow_redirects=False,
+        )
+        async with asked as response:
+            headers = merged(response.raw_headers)
+            body = await bounded(response.content.iter_any(), headers.get("content-encoding", ""), self.shared.limits)
+        if "set-cookie" in headers:
+            self.shared.cookies.take(request.url, given_cookies(response.raw_headers))
+        return Reply(response.status, headers, body)
+
+
+async def once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+    """Send a request once: of these errors the session would make a second request that nobody counts."""
+    try:
+        return await handler(request)
+    except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
+        raise Dropped from error
+
+
+def translated(chain: Sequence[BaseException], request: Request, *, reused: bool) -> TransportError:
+    """Return an error of aiohttp, or of what is below it, as ours."""
+    chain = [cause for cause in chain if not isinstance(cause, Dropped)]
+    unsent = is_aiohttp_connecting(chain, request)
+    foreign = not isinstance(chain[0], (aiohttp.ClientError, OSError))
+    return fault(chain, _reason(chain), unsent=unsent, reused=reused, foreign=foreign)
+
+
+def _reason(chain: Sequence[BaseException]) -> str:
+    """The kind of error, with the words of the system where it has some; aiohttp's own repeat what was received."""
+    said = next((str(cause) for cause in chain[1:] if isinstance(cause, OSError) and str(cause)), "")
+    name = type(chain[0]).__name__
+    return f"{name}: {said}" if said else name

@@ -1,0 +1,116 @@
+"""Ready clients of httpx and of httpx2, which stay their owners'."""
+
+import asyncio
+import sys
+from collections.abc import AsyncIterable
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from attrs import define, field
+
+from workflow_async._core.backend import Request
+from workflow_async._core.call import Reply
+from workflow_async._core.cancellation import apart, closed_here, is_cancellation
+from workflow_async._http.body import bounded
+from workflow_async._http.cookies import Cookies
+from workflow_async._http.errors import causes, forget, translated, ungrouped
+from workflow_async._http.pool import given_cookies, merged
+from workflow_async._http.progress import Progress, message_class
+from workflow_async._http.trace import RequestTrace
+from workflow_async.errors import ConnectFailed, NotSent, ResponseTooLarge, TransportError, UnreadableBody
+from workflow_async.settings import Limits, Timeouts
+
+if TYPE_CHECKING:
+    import httpx
+
+
+@define
+class Lent:
+    """A ready client: its transport, proxies and TLS, with our bounds; never its redirects, auth, headers or cookies.
+
+    What its transport does by itself stays as it is. That of httpx-aiohttp sends GET, PUT and DELETE a second time when
+    their connection breaks, which nobody sees, and keeps cookies in its session: give it a
+    `ClientSession(cookie_jar=DummyCookieJar())` where users share it.
+    """
+
+    client: "httpx.AsyncClient"
+    library: ModuleType
+    limits: Limits
+    timeouts: Timeouts
+    cookies: Cookies = field(factory=Cookies, init=False)
+
+    async def __call__(self, request: Request) -> Reply:
+        entered = sys.exception()
+        try:
+            found = await apart(lambda: self._answer(request))
+        except BaseException as error:
+            forget(error, entered)
+            raise
+        if isinstance(found, TransportError):
+            raise found
+        return found
+
+    async def reset(self) -> None:
+        """Nothing: the connections are the caller's."""
+
+    async def aclose(self) -> None:
+        """Nothing: the client is the caller's to close."""
+
+    async def _answer(self, request: Request) -> Reply | TransportError:
+        """Return what came back, or why nothing did: whatever the client, its hooks or its transport raise."""
+        entered, progress = sys.exception(), Progress(request, RequestTrace(self.timeouts.connect))
+        try:
+            with progress.trace.scope:
+                return await self._exchange(progress)
+        except (ResponseTooLarge, UnreadableBody) as error:
+            return error.with_traceback(None)
+        except (Exception, asyncio.CancelledError) as error:
+            if is_cancellation(error):
+                raise
+            return self._failure(causes(error, entered), progress)
+        except BaseExceptionGroup as group:
+            raise ungrouped(group) from None
+        return ConnectFailed(f"the proxy did not answer within {self.timeouts.connect:g} s")
+
+    async def _exchange(self, progress: Progress) -> Reply:
+        request, message = progress.request, self._message(progress)
+        response = await self.client.send(message, stream=True, auth=None, follow_redirects=False)
+        try:
+            body = await self._body(response)
+        finally:
+            await closed_here(response.aclose)
+        headers = merged(response.headers.raw)
+        if "set-cookie" in headers:
+            self.cookies.take(request.url, given_cookies(response.headers.raw))
+        return Reply(response.status_code, headers, body)
+
+    def _message(self, progress: Progress) -> "httpx.Request":
+        request, connect = progress.request, self.timeouts.connect
+        waits = {"connect": connect, "pool": connect, "read": None, "write": None}
+        message: httpx.Request = message_class(self.library)(
+            progress,
+            request.method,
+            request.url,
+            headers=(*request.headers, *self.cookies.headers(request.url)),
+            content=request.body,
+            extensions={"timeout": waits, "trace": progress.trace},
+        )
+        return message
+
+    async def _body(self, response: "httpx.Response") -> bytes:
+        if response.is_stream_consumed:  # by a hook of its owner, or because it was never a stream
+            return response.content
+        if response.is_closed:  # by a hook that did not read it
+            raise self.library.StreamClosed
+        stream: AsyncIterable[bytes] = response.stream  # type: ignore[assignment]  # the client has checked that
+        return await bounded(stream, response.headers.get("content-encoding", ""), self.limits)
+
+    def _failure(self, chain: list[BaseException], progress: Progress) -> TransportError:
+        unsent = progress.is_unsent(chain)
+        if unsent and self.client.is_closed:
+            return NotSent("the client given as http= is closed: close it after the client that uses it")
+        failed = translated(self.library, chain, unsent=unsent)
+        said = progress.without_secrets(failed.reason)
+        if type(failed) in {TransportError, NotSent}:
+            said += " (raised by a hook or the transport of the client given as http=)"
+        return type(failed)(said)

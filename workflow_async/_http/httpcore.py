@@ -1,0 +1,150 @@
+"""httpcore, which makes the connections of httpx, and httpcore2, which makes those of httpx2: one code for both.
+
+Their names are the same, their classes their own. The clients above them are left out, with their redirects, their
+environment, their pools to search and the half of a request's cost that is their requests and responses. What mocks
+httpcore, as respx does, sees every request; what mocks the clients of httpx needs a ready one.
+"""
+
+import ssl
+import sys
+from functools import lru_cache
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+from attrs import define, field
+
+from workflow_async._core.backend import Request
+from workflow_async._core.call import Reply
+from workflow_async._core.cancellation import closed
+from workflow_async._http.body import bounded
+from workflow_async._http.cookies import Cookies
+from workflow_async._http.errors import causes, is_from_httpcore, is_from_mock, is_unconnected, translated
+from workflow_async._http.pool import given_cookies, merged
+from workflow_async._http.trace import RequestTrace
+from workflow_async.errors import ResponseTooLarge, TransportError, UnreadableBody
+from workflow_async.settings import Limits, Timeouts
+
+if TYPE_CHECKING:
+    import httpcore
+
+KNOWN = 1024
+"""URLs that are kept as they are parsed."""
+
+
+@define
+class Connections:
+    """One of the two, as one client of ours uses it."""
+
+    library: ModuleType
+    limits: Limits
+    timeouts: Timeouts
+    cookies: Cookies = field(factory=Cookies, init=False)
+    parsed: Any = field(init=False, repr=False)
+    """A URL in its parts."""
+    _waits: dict[str, float | None] = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.parsed = lru_cache(maxsize=KNOWN)(self.library.URL)
+        self._waits = {"connect": self.timeouts.connect, "read": None, "write": None}
+
+    def slot(self, context: ssl.SSLContext) -> "OneConnection":
+        """A slot for one connection."""
+        return OneConnection(self, context)
+
+    def message(self, request: Request, **extensions: object) -> "httpcore.Request":
+        """A request as it goes out."""
+        message: httpcore.Request = self.library.Request(
+            request.method,
+            self.parsed(request.url),
+            headers=[*_framing(request), *_encoded((*request.headers, *self.cookies.headers(request.url)))],
+            content=request.body,
+            extensions={"timeout": self._waits, **extensions},
+        )
+        return message
+
+
+@define
+class OneConnection:
+    """A slot: a connection, and after its end another."""
+
+    shared: Connections
+    context: ssl.SSLContext
+    _connection: "httpcore.AsyncHTTPConnection | None" = field(default=None, init=False)
+
+    async def __call__(self, request: Request) -> Reply:
+        entered, trace = sys.exception(), None
+        connection = self._connection
+        reused = connection is not None and not (connection.is_closed() or connection.has_expired())
+        try:
+            if connection is None or not reused:
+                await self.aclose()
+                connection, trace = self._new(request.url), RequestTrace()
+                message = self.shared.message(request, trace=trace)
+            else:
+                message = self.shared.message(request)
+            reply = await self._exchange(connection, message, request.url)
+        except (ResponseTooLarge, UnreadableBody):
+            raise
+        except Exception as error:  # noqa: BLE001 - whatever it is, it becomes an error of ours
+            failed = self._failure(causes(error, entered), trace)
+        else:
+            if _said_more(connection):
+                await closed(self.aclose)  # the next request makes another connection
+            return reply
+        raise failed
+
+    async def aclose(self) -> None:
+        """Close the connection."""
+        if self._connection is not None:
+            await self._connection.aclose()
+
+    def _failure(self, chain: list[BaseException], trace: RequestTrace | None) -> TransportError:
+        """Return the error we raise. A connection that served before has no trace: the request counts as sent."""
+        unsent = trace is not None and not trace.begun and _is_unsent(chain, trace)
+        return translated(self.shared.library, chain, unsent=unsent, reused=trace is None)
+
+    def _new(self, url: str) -> "httpcore.AsyncHTTPConnection":
+        made: httpcore.AsyncHTTPConnection = self.shared.library.AsyncHTTPConnection(
+            self.shared.parsed(url).origin, ssl_context=self.context, keepalive_expiry=self.shared.limits.keepalive
+        )
+        self._connection = made
+        return made
+
+    async def _exchange(
+        self, connection: "httpcore.AsyncHTTPConnection", message: "httpcore.Request", url: str
+    ) -> Reply:
+        response = await connection.handle_async_request(message)
+        headers = merged(response.headers)
+        try:
+            body = await bounded(response.aiter_stream(), headers.get("content-encoding", ""), self.shared.limits)
+        except BaseException:
+            await closed(response.aclose)
+            raise
+        await response.aclose()
+        if "set-cookie" in headers:
+            self.shared.cookies.take(url, given_cookies(response.headers))
+        return Reply(response.status, headers, body)
+
+
+def _is_unsent(chain: list[BaseException], trace: RequestTrace) -> bool:
+    """Return True if httpcore failed before it wrote anything, or a mock in its place says that it did not connect."""
+    return is_from_httpcore(chain, trace) or (is_from_mock(chain) and is_unconnected(chain[0]))
+
+
+def _said_more(connection: Any) -> bool:
+    """Whether bytes came after the answer: h11 would take them for the next one, and httpcore does not look."""
+    line = connection._connection  # noqa: SLF001 - nobody else has it; None where it is mocked
+    return line is not None and bool(line._h11_state.trailing_data[0])  # noqa: SLF001 - likewise
+
+
+def _framing(request: Request) -> list[tuple[bytes, bytes]]:
+    """The headers that say where a request goes and where it ends."""
+    host = (b"host", urlsplit(request.url).netloc.encode("ascii"))
+    if request.body is None and request.method in {"GET", "DELETE"}:
+        return [host]
+    return [host, (b"content-length", b"%d" % len(request.body or b""))]
+
+
+def _encoded(headers: tuple[tuple[str, str], ...]) -> list[tuple[bytes, bytes]]:
+    return [(name.encode("ascii"), value.encode("latin-1")) for name, value in headers]

@@ -1,0 +1,103 @@
+"""Connections, each in a slot of its own: what every carrier but a lent client is held in.
+
+A slot whose exchange did not come to its end is thrown away, so neither a cancellation nor a half-read answer can spoil
+the next request, and no pool is searched.
+"""
+
+import ssl
+import sys
+from collections.abc import Callable, Iterable
+from typing import Protocol
+
+import certifi
+from attrs import define, field
+
+from workflow_async._core.backend import Request
+from workflow_async._core.call import Reply
+from workflow_async._core.cancellation import closed
+from workflow_async._http.errors import forget
+from workflow_async.errors import InvalidArgument, TransportError
+
+
+class Slot(Protocol):
+    """One connection, made by its first request; a request in, a whole reply out."""
+
+    async def __call__(self, request: Request) -> Reply: ...
+    async def aclose(self) -> None: ...
+
+
+New = Callable[[ssl.SSLContext], Slot]
+
+
+@define
+class Slots:
+    """As many connections as run at once, the one used last first."""
+
+    new: New
+    context: ssl.SSLContext | None = None
+    _idle: list[Slot] = field(factory=list, init=False, repr=False)
+
+    async def __call__(self, request: Request) -> Reply:
+        entered = sys.exception()
+        if request.fresh and self._idle:
+            await closed(self._idle.pop(0).aclose)
+        kept = bool(self._idle) and not request.fresh
+        slot = self._idle.pop() if kept else self.new(self._trust(request.url))
+        try:
+            reply = await slot(request)
+        except BaseException as error:
+            forget(error, entered)
+            await closed(slot.aclose)
+            if isinstance(error, TransportError) and error.reused:
+                await self.reset()  # what made this one stale has most likely met all of them
+            raise
+        self._idle.append(slot)
+        return reply
+
+    async def reset(self) -> None:
+        """Close every idle connection."""
+        while self._idle:
+            await closed(self._idle.pop().aclose)
+
+    async def aclose(self) -> None:
+        """Close every idle connection."""
+        await self.reset()
+
+    def _trust(self, url: str) -> ssl.SSLContext:
+        """The one TLS context of all connections, made when it is first needed."""
+        if self.context is None:
+            self.context = _authorities() if url.startswith("https:") else _nobody()
+        return self.context
+
+
+def checked(context: ssl.SSLContext | None) -> ssl.SSLContext | None:
+    """The TLS context, if it verifies whom it talks to."""
+    if context is not None and (context.verify_mode is not ssl.CERT_REQUIRED or not context.check_hostname):
+        raise InvalidArgument("ssl_context", "must verify certificates and host names")
+    return context
+
+
+def _authorities() -> ssl.SSLContext:
+    """Whom certifi trusts; `ssl.create_default_context` would write the session's keys to SSLKEYLOGFILE as well."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.load_verify_locations(certifi.where())
+    return context
+
+
+def _nobody() -> ssl.SSLContext:
+    """For an origin without TLS: a context that costs nothing and would refuse every certificate."""
+    return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def merged(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+    """Headers by lower-case name; what comes more than once is joined."""
+    found: dict[str, str] = {}
+    for name, value in raw:
+        key, text = name.decode("latin-1").lower(), value.decode("latin-1")
+        found[key] = f"{found[key]}, {text}" if key in found else text
+    return found
+
+
+def given_cookies(raw: Iterable[tuple[bytes, bytes]]) -> list[str]:
+    """The values of `Set-Cookie`, which cannot be joined."""
+    return [value.decode("latin-1") for name, value in raw if name.lower() == b"set-cookie"]

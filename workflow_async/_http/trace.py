@@ -1,0 +1,78 @@
+"""How far httpcore, or httpcore2, got with a request: what its `trace` extension reports.
+
+See https://www.encode.io/httpcore/extensions/#trace.
+"""
+
+import math
+from collections.abc import Mapping
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+from attrs import define, field
+
+from workflow_async._core.cancellation import closed
+
+
+@define(eq=False)
+class RequestTrace:
+    """The trace of one request. It also keeps httpcore from losing connections while it makes them.
+
+    httpcore 1.0.9 and httpcore2 2.16 leave the socket open if a TLS handshake is cancelled or a SOCKS proxy refuses.
+    They keep a connection for ever that was cancelled after it was made and before a request was sent on it. They
+    count the streams of HTTP/2 wrongly after a cancellation between the preface and the first request.
+    """
+
+    patience: float = math.inf
+    """Seconds that a proxy gets to answer. They have no timeout for that."""
+    scope: anyio.CancelScope = field(factory=anyio.CancelScope, init=False)
+    """The scope of the exchange. It is cancelled if a proxy does not answer in time."""
+    _begun: int = field(default=0, init=False)
+    _is_tunnel: bool = field(default=False, init=False)
+    _socket: Any = field(default=None, init=False, repr=False)
+
+    @property
+    def begun(self) -> bool:
+        """True if httpcore began to write the request. The CONNECT that a proxy gets before it does not count."""
+        return self._begun > 0
+
+    async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
+        """Take note of an event, such as `http11.send_request_headers.started`."""
+        layer, _, step = event.partition(".")
+        match step:
+            case "send_request_headers.started":
+                self._is_tunnel = info["request"].method == b"CONNECT"
+                self._begun += not self._is_tunnel
+                self._wait_for_proxy(waits=self._is_tunnel)
+                self.scope.shield = False
+            case "send_request_headers.failed":
+                self._begun -= not self._is_tunnel and layer == "http11" and _is_refusal(info["exception"])
+            case "connect_tcp.complete" | "connect_unix_socket.complete":
+                self._socket = info["return_value"]
+                await self._cancel_now()
+            case "setup_socks5_connection.started":
+                self._wait_for_proxy(waits=True)
+            case "start_tls.started":
+                self._wait_for_proxy(waits=False)
+            case "start_tls.complete" | "setup_socks5_connection.complete":
+                await self._cancel_now()
+            case "send_connection_init.complete":
+                self.scope.shield = True
+            case "start_tls.failed" | "setup_socks5_connection.failed":
+                await closed(self._socket.aclose)
+
+    def _wait_for_proxy(self, *, waits: bool) -> None:
+        self.scope.deadline = anyio.current_time() + self.patience if waits else math.inf
+
+    async def _cancel_now(self) -> None:
+        """Let a cancellation strike while httpcore still gives the connection up. A moment later it would keep it."""
+        try:
+            await anyio.lowlevel.checkpoint_if_cancelled()
+        except BaseException:
+            await closed(self._socket.aclose)
+            raise
+
+
+def _is_refusal(error: BaseException) -> bool:
+    """Return True if h11 refused the headers, which it checks before the first byte is written."""
+    return type(error).__name__ == "LocalProtocolError"

@@ -1,0 +1,118 @@
+"""Reads a page of a list around the rows that the server cannot give. One such row makes the whole page an error."""
+
+from collections.abc import Callable
+from http import HTTPStatus
+from typing import Any, Generic, TypeVar
+
+from attrs import define, evolve, field
+
+from workflow_async._core.call import Call, Page, Replay, UnreadableRow
+from workflow_async._listing.by_offset import Rows, Span
+from workflow_async._listing.prefetch import Send
+from workflow_async.errors import CallError, ServerFault
+
+T = TypeVar("T")
+
+MOST = 100
+"""Requests for one page. A page of 100 rows takes up to 14 for each row that cannot be read."""
+
+
+@define
+class Parts(Generic[T]):
+    """A page in parts, each halved if it fails, down to single rows. Parts are asked for in the order of the rows."""
+
+    span: Span
+    items: list[T | UnreadableRow] = field(factory=list, init=False)
+    asked: int = field(default=0, init=False)
+    """Requests so far."""
+    _pending: list[Span] = field(init=False)
+    """The last is asked for first."""
+
+    def __attrs_post_init__(self) -> None:
+        self._pending = []
+        self._split(self.span)
+
+    @property
+    def over(self) -> bool:
+        """True if every row has been read or found unreadable."""
+        return not self._pending
+
+    @property
+    def spent(self) -> bool:
+        """True if the page has cost as many requests as are allowed."""
+        return self.asked >= MOST
+
+    def next(self) -> Span:
+        """Return the part to ask for next."""
+        self.asked += 1
+        return self._pending[-1]
+
+    def take(self, items: tuple[T, ...]) -> None:
+        """Take the rows of the part."""
+        self._pending.pop()
+        self.items += items
+
+    def fail(self, error: CallError) -> None:
+        """Halve the part, or note its only row as unreadable."""
+        part = self._pending.pop()
+        if part.rows > 1:
+            self._split(part)
+        else:
+            fault = f"the server cannot give the row: {error.what} @ row {part.offset}"
+            self.items.append(UnreadableRow((fault,), row=None, offset=part.offset))
+
+    def _split(self, part: Span) -> None:
+        first = (part.rows + 1) // 2
+        halves = (Span(part.offset, first), Span(part.offset + first, part.rows - first))
+        self._pending += [half for half in reversed(halves) if half.rows]
+
+
+def may_be_a_row(error: CallError) -> bool:
+    """Return True if a row that the server failed to write may be the reason. Other 5xx than 500 are outages."""
+    return isinstance(error, ServerFault) and error.status == HTTPStatus.INTERNAL_SERVER_ERROR
+
+
+def around(send: Send, rows: Rows[T], span: Callable[[Call[Any]], Span], control: Call[Page[T]]) -> Send:
+    """Return a `send` that reads a page in parts if it fails. `control` has no rows and tells if the list works."""
+
+    async def sending(call: Call[Any], /) -> Any:
+        try:
+            return await send(call)
+        except CallError as error:
+            if not may_be_a_row(error):
+                raise
+            failure = error
+        await _checked(send, control, failure)
+        return await _in_parts(send, rows, Parts(span(call)), failure)
+
+    return sending
+
+
+async def _checked(send: Send, control: Call[Any], failure: CallError) -> None:
+    """Raise the failure if the list does not answer either."""
+    try:
+        await send(control)
+    except CallError:
+        raise failure from None
+
+
+async def _in_parts(send: Send, rows: Rows[T], parts: Parts[T], failure: CallError) -> Page[T | UnreadableRow]:
+    """Return the page, with an `UnreadableRow` in the place of each row that the server cannot give.
+
+    Raise the failure if that takes too many requests.
+    """
+    while not parts.over:
+        if parts.spent:
+            raise failure
+        part = parts.next()
+        call = rows(part.offset, part.rows)
+        try:
+            # a part of several rows is expected to fail, so that only a single row is worth a retry
+            page = await send(call if part.rows == 1 else evolve(call, replay=Replay.ONCE))
+        except CallError as error:
+            if part.rows == 1 and not may_be_a_row(error):
+                raise
+            parts.fail(error)
+        else:
+            parts.take(page.items)
+    return Page(tuple(parts.items))

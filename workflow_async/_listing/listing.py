@@ -1,0 +1,225 @@
+"""A listing as an async iterable: pages are asked for as they are needed, and some ahead of that."""
+
+import asyncio
+from collections.abc import Callable, Hashable, Iterator
+from contextlib import aclosing
+from typing import Generic, Self, TypeVar
+
+import attrs
+
+from workflow_async._core.call import Call, OnUnreadable, Page, UnreadableRow, on_unreadable
+from workflow_async._listing.prefetch import Ahead, Send
+from workflow_async._listing.scan import Chain, Consistency, Found, Scan
+
+T = TypeVar("T")
+
+
+@attrs.frozen
+class ListingReport:
+    """What a pass over a list did."""
+
+    consistency: Consistency
+    requests: int = 0
+    """Pages asked for, those included that turned out not to be needed; not the retries of one."""
+    pages: int = 0
+    """Pages that came and counted."""
+    rows: int = 0
+    """Rows given."""
+    duplicates: int = 0
+    """Rows that came again and were not given again; the overlap of anchored pages is among them."""
+    steps_back: int = 0
+    """Pages that did not join on to what was known, so that the pass stepped back."""
+    lag: float = 0.0
+    """Seconds that the server's list may be behind its records."""
+    unreadable: tuple[UnreadableRow, ...] = ()
+    """Rows that were not given because they cannot be read: what is wrong, where, and the row as it came."""
+
+
+class Pages(Generic[T]):
+    """The pages of one pass over a list: `async for page in listing.pages()`.
+
+    A step that is cancelled, or whose request fails, loses nothing: the next step sends again what is missing. Several
+    tasks may share one pass: each page goes to one task. Requests on their way end when nothing refers to this object
+    any more. `aclose()` ends them at once and waits for it.
+    """
+
+    __slots__ = ("_ahead", "_failure", "_found", "_lock", "_planned", "_scan")
+
+    def __init__(self, send: Send, scan: Scan[T], found: Found[T]) -> None:
+        self._ahead = Ahead[Page[T]](send)
+        self._scan: Scan[T] | None = scan
+        self._found = found
+        self._planned = False
+        self._failure: Exception | None = None
+        self._lock = asyncio.Lock()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> Page[T]:
+        """Return the next page.
+
+        Raises:
+            CallError: a request failed. The next step sends it again.
+            ListingInconsistent: going on would never end. Every further step raises this too.
+            DecodeError: after the last page, for rows that cannot be read, unless to skip them. Further steps raise it
+                again.
+        """
+        async with self._lock:
+            if self._failure is not None:
+                raise self._failure.with_traceback(None)
+            page = await self._next()
+        if page is None:
+            raise StopAsyncIteration
+        return page
+
+    async def _next(self) -> Page[T] | None:
+        scan = self._scan
+        while scan is not None and self._asks(scan):
+            page = await self._ahead.answer()
+            self._planned = False
+            items = await self._new_items(scan, page)
+            if items is not None:
+                self._send_ahead(scan)
+                return attrs.evolve(page, items=items)
+            await self._ahead.drop()
+        await self._ahead.drop()
+        if scan is not None:
+            self._found.check_readable()
+        return None
+
+    async def _new_items(self, scan: Scan[T], page: Page[T]) -> tuple[T, ...] | None:
+        try:
+            return scan.take(page)
+        except Exception as error:
+            self._failure = error
+            await self._ahead.stop()
+            raise
+
+    def _asks(self, scan: Scan[T]) -> bool:
+        """Plan the next calls, unless a step that did not come to its end has. Return False if no answer is left."""
+        if not scan.over and not self._planned:
+            self._plan(scan)
+            self._planned = True
+        return not scan.over and bool(self._ahead)
+
+    def _plan(self, scan: Scan[T], held: int = 0) -> None:
+        calls = scan.plan(held)
+        self._found.requests += len(calls)
+        self._ahead.add(calls)
+
+    def _send_ahead(self, scan: Scan[T]) -> None:
+        """Send what can be sent while a page is read. The first page is read alone: more may not be wanted."""
+        if self._found.pages > 1 and not scan.over:
+            self._plan(scan, held=1)
+            self._ahead.send()
+
+    async def aclose(self) -> None:
+        """End the pass and every request on its way. This waits for a step that another task has begun."""
+        async with self._lock:
+            self._scan = None
+            await self._ahead.stop()
+
+
+class Items(Generic[T]):
+    """The items of one pass over a list: `async for item in listing`.
+
+    A step that is cancelled, or whose request fails, loses nothing, as with `Pages`.
+    """
+
+    __slots__ = ("_items", "_lock", "_pages")
+
+    def __init__(self, pages: Pages[T]) -> None:
+        self._pages = pages
+        self._items: Iterator[T] = iter(())
+        self._lock = asyncio.Lock()
+
+    def __aiter__(self) -> Self:
+        return self
+
+    async def __anext__(self) -> T:
+        """Return the next item. Raise as the steps of `Pages` do."""
+        for item in self._items:
+            return item
+        async with self._lock:
+            while True:
+                for item in self._items:  # of a page that another task has asked for
+                    return item
+                self._items = iter((await anext(self._pages)).items)
+
+    async def aclose(self) -> None:
+        """End the pass and every request on its way. This waits for a step that another task has begun."""
+        await self._pages.aclose()
+        self._items = iter(())
+
+
+class Listing(Generic[T]):
+    """The items of a listing: `async for item in listing`, or page by page with `pages()`.
+
+    Nothing is sent before the first item is asked for. From the second page on, the next ones are on their way while
+    one is read; a reader that is slow holds no connection, since what has come waits here, and one that leaves early
+    ends them. It can be iterated again, which asks the server again. An item that comes twice, because it moved between
+    pages, is given once. What the listing did is in `report`.
+
+    A row without a readable id or state does not hide the others. After all other rows, one `DecodeError` names each
+    such row with its page and place. With `unreadable="skip"` only `report.unreadable` does.
+
+    A step that is cancelled ends its requests, and so does one that fails. The next step of the same iterator goes on
+    where that was: `items = aiter(listing)`, and `async with asyncio.timeout(15): item = await anext(items)`.
+    """
+
+    __slots__ = ("_begin", "_found", "_key", "_lag", "_limit", "_mode", "_send", "_unreadable", "_wanted")
+
+    def __init__(
+        self,
+        send: Send,
+        begin: Call[Page[T]] | Callable[[Found[T]], Scan[T]],
+        key: Callable[[T], Hashable],
+        *,
+        limit: int | None = None,
+        wanted: Callable[[T], bool] | None = None,
+        consistency: Consistency = "fast",
+        lag: float = 0.0,
+        unreadable: OnUnreadable = "raise",
+    ) -> None:
+        self._send = send
+        self._begin = begin
+        self._key = key
+        self._limit = limit
+        self._wanted = wanted
+        self._mode = consistency
+        self._lag = lag
+        self._unreadable = on_unreadable(unreadable)
+        self._found = self._nothing()
+
+    @property
+    def report(self) -> ListingReport:
+        """What the pass that began last has done so far."""
+        found = self._found
+        return ListingReport(
+            self._mode,
+            found.requests,
+            found.pages,
+            found.rows,
+            found.duplicates,
+            found.steps_back,
+            self._lag,
+            tuple(found.unreadable),
+        )
+
+    def pages(self) -> Pages[T]:
+        """Return the pages of a new pass. See `Pages` for what they raise."""
+        found = self._found = self._nothing()
+        scan = Chain(self._begin, found) if isinstance(self._begin, Call) else self._begin(found)
+        return Pages(self._send, scan, found)
+
+    def __aiter__(self) -> Items[T]:
+        return Items(self.pages())
+
+    async def first(self) -> T | None:
+        """Return the first item, or None if there is none; asks for one page."""
+        async with aclosing(aiter(self)) as items:
+            return await anext(items, None)
+
+    def _nothing(self) -> Found[T]:
+        return Found(self._key, self._limit, self._wanted, self._unreadable)

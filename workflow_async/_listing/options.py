@@ -1,0 +1,59 @@
+"""How a list is to be read, and the scan that reads it so. Pure."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Generic, TypeVar, get_args
+
+from attrs import frozen
+
+from workflow_async._listing.by_offset import Anchored, Pace, Straight
+from workflow_async._listing.by_time import Cut, Partitioned, Window
+from workflow_async._listing.scan import Consistency, Found, Scan
+from workflow_async.errors import InvalidArgument
+from workflow_async.settings import whole_number
+
+T = TypeVar("T")
+
+
+@frozen(kw_only=True)
+class Manner:
+    """How to read a list: what must not get lost, rows of a page, pages at once.
+
+    Raises `InvalidArgument` for nonsense.
+    """
+
+    consistency: Consistency
+    size: int
+    ahead: int
+
+    def __attrs_post_init__(self) -> None:
+        if self.consistency not in get_args(Consistency):
+            raise InvalidArgument("consistency", f"must be of {', '.join(get_args(Consistency))}")
+        whole_number("page_size", self.size, least=2 if self.consistency == "anchored" else 1)
+        whole_number("ahead", self.ahead, least=1)
+
+    @property
+    def exact(self) -> bool:
+        """Whether every row that stays is to be given."""
+        return self.consistency != "fast"
+
+
+@frozen(kw_only=True)
+class Cuts(Generic[T]):
+    """A list of which a server gives rows, all or those of a window of time."""
+
+    cut: Cut[T]
+    span: Window
+    bounded: bool
+    """Whether rows beyond the span are not wanted."""
+    offset: int = 0
+
+    def read(self, manner: Manner) -> Callable[[Found[T]], Scan[T]]:
+        """What begins a pass over it."""
+        return partial(self._begin, manner)
+
+    def _begin(self, manner: Manner, found: Found[T]) -> Scan[T]:
+        if manner.consistency == "partitioned":
+            return Partitioned(self.cut, found, manner.size, manner.ahead, self.span, self.bounded)
+        rows, pace = partial(self.cut, None), Pace(manner.size, manner.ahead)
+        return Anchored(rows, found, pace) if manner.exact else Straight(rows, found, pace, self.offset)

@@ -1,0 +1,119 @@
+"""Calls that are sent ahead of the reader of their answers, who gets these in the order of the calls."""
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+from contextlib import suppress
+from typing import Generic, Protocol, TypeVar
+
+from attrs import define, field
+
+from workflow_async._core.call import Call
+from workflow_async._core.cancellation import wait_shielded
+
+R = TypeVar("R")
+
+
+class Send(Protocol):
+    """What a listing needs: something that turns a call into its answer."""
+
+    async def __call__(self, call: Call[R], /) -> R: ...
+
+
+@define(eq=False)
+class Sent(Generic[R]):
+    """A call, and the task that sends it. None if it is not being sent."""
+
+    call: Call[R]
+    task: "asyncio.Task[R] | None" = None
+
+
+@define(eq=False)
+class Ahead(Generic[R]):
+    """A queue of calls whose answers nobody has taken yet.
+
+    A step that fails or is cancelled ends every request on its way. What it asked for stays in the queue, and the next
+    step sends it again, so no answer is lost. Between two steps requests go on as tasks of their own.
+    """
+
+    _send: Send
+    _queue: deque[Sent[R]] = field(factory=deque, init=False)
+    _unneeded: "list[asyncio.Task[R]]" = field(factory=list, init=False)
+    """Tasks whose answers are not needed."""
+
+    def __bool__(self) -> bool:
+        """True if an answer is still to be taken."""
+        return bool(self._queue)
+
+    def add(self, calls: Iterable[Call[R]]) -> None:
+        """Put calls into the queue. The next step sends them."""
+        self._queue += [Sent(call) for call in calls]
+
+    def send(self) -> None:
+        """Send every call in the queue now."""
+        for sent in self._queue:
+            self._task(sent)
+
+    def _task(self, sent: Sent[R]) -> "asyncio.Task[R]":
+        """Return the task that sends a call. Start it unless it has been."""
+        if sent.task is None:
+            sent.task = asyncio.create_task(self._send(sent.call))
+            sent.task.add_done_callback(_retrieve)
+        return sent.task
+
+    async def answer(self) -> R:
+        """Take the answer to the first call in the queue, or raise its error."""
+        first = self._queue[0]
+        try:
+            answer = await self._answer(first)
+        except BaseException:
+            await self.stop()
+            raise
+        self._queue.popleft()
+        return answer
+
+    async def _answer(self, first: Sent[R]) -> R:
+        if len(self._queue) == 1 and first.task is None:
+            return await self._send(first.call)
+        self.send()
+        task = self._task(first)
+        await asyncio.wait([task])
+        return task.result()
+
+    async def drop(self) -> None:
+        """Empty the queue. Wait for the answers, so that their connections can be used again."""
+        self._unneeded = self._tasks()
+        self._queue.clear()
+        try:
+            if self._unneeded:
+                await asyncio.wait(self._unneeded)
+        except BaseException:
+            await self.stop()
+            raise
+        self._unneeded.clear()
+
+    async def stop(self) -> None:
+        """Cancel every request on its way and wait until each has ended. What was answered stays in the queue."""
+        going = [task for task in self._tasks() if not task.done()]
+        for task in going:
+            task.cancel()
+        if going:
+            await wait_shielded(lambda: asyncio.wait(going), lambda: all(task.done() for task in going))
+        self._unneeded.clear()
+        for sent in self._queue:
+            if sent.task is not None and (sent.task.cancelled() or sent.task.exception() is not None):
+                sent.task = None
+
+    def _tasks(self) -> "list[asyncio.Task[R]]":
+        return [*self._unneeded, *(sent.task for sent in self._queue if sent.task is not None)]
+
+    def __del__(self) -> None:
+        for task in self._tasks():
+            with suppress(RuntimeError):  # the loop is closed
+                task.get_loop().call_soon_threadsafe(task.cancel)
+
+
+def _retrieve(task: "asyncio.Task[R]") -> None:
+    """Keep an error from being logged as never retrieved: its turn may not come."""
+    if not task.cancelled():
+        task.exception()

@@ -1,0 +1,150 @@
+"""One pass over a list: what to ask for next, and what an answer is worth. Pure: no I/O.
+
+A scan plans calls that may be sent at once and takes their answers in the order of the plans, as if each had been asked
+after the one before. An answer that does not join on is dropped with all that were planned behind it.
+"""
+
+from collections.abc import Callable, Hashable, Sequence
+from typing import Generic, Literal, Protocol, TypeVar
+
+from attrs import define, evolve, field
+
+from workflow_async._core.call import Call, OnUnreadable, Page, UnreadableRow
+from workflow_async.errors import BODY_CUT, DecodeError, ListingInconsistent
+
+T = TypeVar("T")
+
+Consistency = Literal["fast", "anchored", "partitioned"]
+
+AHEAD = 16
+"""Pages that are asked for at once, at most."""
+STANDSTILL = 2
+"""Pages in a row that bring nothing new, before a listing gives up."""
+
+
+class Scan(Protocol[T]):
+    """What a listing needs of a pass over a list."""
+
+    @property
+    def over(self) -> bool:
+        """Whether there is nothing more to ask for."""
+        ...
+
+    def plan(self, held: int = 0) -> Sequence[Call[Page[T]]]:
+        """What to ask for now, besides what has been, while so many pages are still read; all may be sent at once."""
+        ...
+
+    def take(self, page: Page[T]) -> tuple[T, ...] | None:
+        """What is new in the next answer of the plan; None if the rest of the plan is void."""
+        ...
+
+
+@define
+class Found(Generic[T]):
+    """What one pass over a list has come upon so far."""
+
+    key: Callable[[T], Hashable]
+    limit: int | None = None
+    """Rows to give at most."""
+    wanted: Callable[[T], bool] | None = None
+    """Which rows to give, where that is decided here and not by the server."""
+    on_unreadable: OnUnreadable = "raise"
+    seen: set[Hashable] = field(factory=set, init=False)
+    requests: int = field(default=0, init=False)
+    pages: int = field(default=0, init=False)
+    rows: int = field(default=0, init=False)
+    duplicates: int = field(default=0, init=False)
+    steps_back: int = field(default=0, init=False)
+    unreadable: list[UnreadableRow] = field(factory=list, init=False)
+    """Rows that cannot be read, each once."""
+    fruitful: int = field(default=0, init=False)
+    """Pages that brought something new."""
+    idle: int = field(default=0, init=False)
+    """Pages since then."""
+
+    @property
+    def full(self) -> bool:
+        """Whether the limit is reached."""
+        return self.limit is not None and self.rows >= self.limit
+
+    @property
+    def left(self) -> int | None:
+        """Rows that may still have to be asked for; None if nobody can say."""
+        return None if self.limit is None or self.wanted is not None else self.limit - self.rows
+
+    def knows(self, item: T) -> bool:
+        """Whether a row has come before."""
+        return self.key(item) in self.seen
+
+    def take(self, items: Sequence[T]) -> tuple[T, ...]:
+        """Those of a page that are new and wanted, within the limit."""
+        fresh = self._fresh(items)
+        self.pages += 1
+        self.duplicates += len(items) - len(fresh)
+        self.fruitful += bool(fresh)
+        self.idle = 0 if fresh else self.idle + 1
+        given = self._readable(fresh)
+        given = given if self.wanted is None else [item for item in given if self.wanted(item)]
+        if self.limit is not None:
+            given = given[: self.limit - self.rows]
+        self.rows += len(given)
+        return tuple(given)
+
+    def _readable(self, fresh: Sequence[T]) -> Sequence[T]:
+        """Return the rows that can be read. Note the others."""
+        if UnreadableRow not in set(map(type, fresh)):
+            return fresh
+        self.unreadable += [evolve(row, page=self.pages) for row in fresh if isinstance(row, UnreadableRow)]
+        return [item for item in fresh if not isinstance(item, UnreadableRow)]
+
+    def _fresh(self, items: Sequence[T]) -> Sequence[T]:
+        keys = [self.key(item) for item in items]
+        if self.seen.isdisjoint(keys) and len(set(keys)) == len(keys):
+            self.seen.update(keys)
+            return items
+        fresh = {key: item for key, item in zip(reversed(keys), reversed(items), strict=True) if key not in self.seen}
+        self.seen.update(keys)
+        return list(reversed(fresh.values()))
+
+    def check_readable(self) -> None:
+        """Raise one `DecodeError` for all rows that cannot be read, unless to skip them. For the end of a pass."""
+        if self.unreadable and self.on_unreadable == "raise":
+            error = DecodeError(*(f"page {row.page}: {fault}" for row in self.unreadable for fault in row.faults))
+            error.body = "\n".join(row.text for row in self.unreadable)[:BODY_CUT]
+            raise error
+
+    def check_progress(self, slack: int, patience: int) -> None:
+        """Raise `ListingInconsistent` when too many pages brought nothing new."""
+        barren = self.pages + self.steps_back - self.fruitful
+        if barren > slack + patience * self.fruitful:
+            raise ListingInconsistent(f"{barren} pages brought nothing new, after {len(self.seen)} items")
+
+    def check_standstill(self) -> None:
+        """Raise `ListingInconsistent` when two pages in a row brought nothing new."""
+        if self.idle >= STANDSTILL:
+            raise ListingInconsistent(f"{self.idle} pages in a row brought nothing new, after {len(self.seen)} items")
+
+
+@define
+class Chain(Generic[T]):
+    """Every answer tells what to ask for next."""
+
+    first: Call[Page[T]]
+    found: Found[T]
+    over: bool = field(default=False, init=False)
+    _next: Call[Page[T]] | None = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self._next = self.first
+
+    def plan(self, held: int = 0) -> Sequence[Call[Page[T]]]:
+        """The next page, when the one before has been read."""
+        return () if held or self.over or self._next is None else (self._next,)
+
+    def take(self, page: Page[T]) -> tuple[T, ...]:
+        """What is new; raises `ListingInconsistent` when two pages in a row bring nothing."""
+        fresh = self.found.take(page.items)
+        self._next, self.over = page.next, page.next is None or self.found.full
+        if not self.over or page.items:
+            self.found.check_standstill()
+        return fresh

@@ -1,0 +1,268 @@
+"""The steps of each start of a batch: check, send, search, watch. Each start ends with a result of its own."""
+
+import enum
+from collections.abc import Awaitable, Callable
+from typing import Generic, Literal, TypeVar
+
+from attrs import define, field
+
+from workflow_async import monitor
+from workflow_async.batch.backend import Starter
+from workflow_async.batch.claims import Claims
+from workflow_async.batch.concurrency import Gate
+from workflow_async.batch.ends import outcome, over
+from workflow_async.batch.entries import Item
+from workflow_async.batch.outage import Endurance, Outage, passing
+from workflow_async.batch.reconcile import Started
+from workflow_async.batch.reports import Reports, unexpected
+from workflow_async.batch.results import Conflicted, Skipped
+from workflow_async.batch.tickets import Ticket
+from workflow_async.batch.turns import Turns
+from workflow_async.errors import (
+    CallError,
+    ClientClosed,
+    InvalidArgument,
+    JournalUnusable,
+    StartConflict,
+    StartOutcomeUnknown,
+    TransportError,
+    WrongEventLoop,
+)
+from workflow_async.monitor.watch import Terms
+from workflow_async.phase import Workflow
+from workflow_async.settings import Clock
+
+W = TypeVar("W", bound=Workflow)
+
+OnConflict = Literal["raise", "skip", "attach", "wait"]
+"""What to do about an event that has an active workflow: see `run_all` of an Opencast.
+
+`"raise"` raises nothing out of the batch, because an exception would end all other starts. It tells a `Conflicted` that
+holds the `StartConflict`.
+"""
+BUSY = "another workflow is active on the event"
+FATAL = (ClientClosed, WrongEventLoop, JournalUnusable)
+"""Errors that concern the batch as a whole."""
+
+
+class Next(enum.Enum):
+    """What to do after an attempt that settled nothing."""
+
+    AGAIN = "again"
+    WHEN_FREE = "when free"
+    """Again, once the event has no active workflow."""
+
+
+@define(eq=False)
+class Batch(Generic[W]):
+    """What every start of one run shares."""
+
+    starter: Starter[W]
+    poller: monitor.Poller[W]
+    clock: Clock
+    gate: Gate
+    outage: Outage
+    reports: Reports[W]
+    terms: Terms[W]
+    on_conflict: OnConflict
+    settle: float
+    """Seconds of answered checks in which a start of unknown outcome is searched for."""
+    start_unknown_again: bool
+    running: dict[str, tuple[Ticket, int | None]] = field(factory=dict)
+    """Starts that have a place: the ticket as it was sent, and the id once it is known."""
+    claims: Claims = field(factory=Claims, init=False)
+    turns: Turns = field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.turns = Turns(self.clock)
+
+    def load(self, item: Item, ticket: Ticket) -> None:
+        """Take over what an earlier run knew of a start."""
+        self.claims.load(item, self.starter.mark(ticket))
+        if item.id is not None:
+            self.turns.sent(self.starter.subject(ticket))
+
+    async def resume(self, item: Item, ticket: Ticket) -> None:
+        """Go on with a start of an earlier run: watch what was started, search for what may have been."""
+
+        async def steps() -> int | None:
+            if item.id is not None:
+                return item.id
+            async with self.turns.turn(self.starter.subject(ticket)):
+                found = await self._sought(ticket, None)
+            return await self._started(ticket) if isinstance(found, Next) else found
+
+        await self._to_its_result(ticket, steps)
+
+    async def carry(self, ticket: Ticket) -> None:
+        """Start what has been given a place, and watch it to its end."""
+        await self._to_its_result(ticket, lambda: self._started(ticket))
+
+    async def _to_its_result(self, ticket: Ticket, steps: Callable[[], Awaitable[int | None]]) -> None:
+        """Watch the workflow that the steps lead to. An unexpected error is the result of this start only."""
+        try:
+            id = await steps()
+            if id is not None:
+                await self._watch(ticket.key, id)
+        except FATAL:
+            raise
+        except Exception as error:  # noqa: BLE001 - a transport or a clock of the caller's may raise anything
+            sent, _ = self.running.get(ticket.key, (ticket, None))
+            await self.reports.unexpected(sent, error)
+        finally:
+            self._leave(ticket)
+
+    def _leave(self, ticket: Ticket) -> None:
+        if self.running.pop(ticket.key, None) is not None:
+            self.gate.leave()
+
+    # The start
+
+    async def _started(self, ticket: Ticket) -> int | None:
+        """Return the id of what was started, or None after telling that nothing was, or that it is unknown."""
+        endurance = Endurance(self.clock)
+        step: int | Next | None = Next.AGAIN
+        while isinstance(step, Next):
+            if step is Next.WHEN_FREE and not await self._freed(ticket):
+                return None
+            async with self.turns.turn(self.starter.subject(ticket)):
+                ready = await self._ready(ticket)
+                step = None if ready is None else await self._attempt(ready, endurance)
+        return step
+
+    async def _ready(self, ticket: Ticket) -> Ticket | None:
+        """Return the ticket to send, once the server answers, or None after telling that nothing is sent."""
+
+        async def held(error: CallError) -> None:
+            await self.reports.waiting(ticket, str(error))
+
+        await self.turns.outwait(self.starter.subject(ticket), self.starter.guard_lag)
+        try:
+            ready = await self.outage.outlast(lambda: self.starter.renewed(ticket), held)
+        except CallError as error:
+            await self.reports.not_sent(ticket, error)
+            return None
+        except InvalidArgument as error:
+            await self.reports.refused(ticket, error)
+            return None
+        self.running[ready.key] = (ready, None)
+        return ready
+
+    async def _attempt(self, ticket: Ticket, endurance: Endurance) -> int | Next | None:
+        """Send a start. Return its id, what to do next, or None after telling its result."""
+        self.claims.sent(ticket.key, self.starter.mark(ticket))
+        await self.reports.intent(ticket)
+        try:
+            id = await self.starter.begin(ticket)
+        except StartConflict as error:
+            return await self._conflict(ticket, error)
+        except StartOutcomeUnknown as error:
+            return await self._sought(ticket, error)
+        except (CallError, InvalidArgument) as error:
+            return await self._refused(ticket, error, endurance)
+        except FATAL:
+            raise
+        except Exception as error:  # noqa: BLE001 - the request may have been sent before
+            return await self._sought(ticket, unexpected(error))
+        return await self._owns(ticket, id, "started")
+
+    async def _owns(self, ticket: Ticket, id: int, word: str, text: str = "") -> int:
+        """Write down which workflow a start has."""
+        self.claims.settled(ticket.key, self.starter.mark(ticket), id)
+        self.turns.sent(self.starter.subject(ticket))
+        await self.reports.started(ticket, id, word, text)
+        return id
+
+    def _owns_none(self, ticket: Ticket) -> None:
+        if ticket.key not in self.reports.doubts:  # else it may own one since it was sent before
+            self.claims.settled(ticket.key, self.starter.mark(ticket))
+
+    async def _refused(self, ticket: Ticket, error: CallError | InvalidArgument, endurance: Endurance) -> Next | None:
+        """Decide what to do after a start that was surely not carried out: send it again later if that may help."""
+        self._owns_none(ticket)
+        if not isinstance(error, CallError):
+            await self.reports.refused(ticket, error)
+            return None
+        unsent = isinstance(error, TransportError) or error.at_login
+        if passing(error) and not endurance.over(error, self.terms.poll.outage):
+            self.outage.met(error)
+            await self.reports.waiting(ticket, str(error), "not sent" if unsent else "refused")
+            return Next.AGAIN
+        if unsent:
+            await self.reports.not_sent(ticket, error)
+        else:
+            await self.reports.refused(ticket, error)
+        return None
+
+    async def _sought(self, ticket: Ticket, error: StartOutcomeUnknown | CallError | None) -> int | Next | None:
+        """Search for a start that may have happened. Return its id, or None after telling that it stays unknown."""
+        self.turns.sent(self.starter.subject(ticket))
+        if error is not None:
+            await self.reports.searching(ticket, error)
+        rivals = self.claims.rivals(ticket.key, self.starter.mark(ticket))
+        verdict = None
+        try:
+            verdict = await self.starter.reconcile(
+                ticket, wait=self.settle, outage=self.terms.poll.outage, rivals=rivals
+            )
+        except CallError as failure:
+            error = failure
+        if isinstance(verdict, Started):
+            return await self._owns(ticket, verdict.workflow.id, "started", verdict.evidence)
+        if self.start_unknown_again and ticket.key not in self.reports.doubts:
+            self.reports.doubts[ticket.key] = verdict
+            return Next.AGAIN
+        await self.reports.unknown(ticket, verdict, error)
+        return None
+
+    # Conflicts
+
+    async def _conflict(self, ticket: Ticket, error: StartConflict) -> int | Next | None:
+        self._owns_none(ticket)
+        if self.on_conflict == "wait":
+            return Next.WHEN_FREE
+        other = await self._attachable(ticket) if self.on_conflict == "attach" else None
+        if other is not None:
+            return await self._owns(ticket, other.id, "attached", "it was running already")
+        if self.on_conflict == "skip":
+            await self.reports.not_started(Skipped(key=ticket.key, ticket=ticket, why=BUSY), error)
+        else:
+            await self.reports.not_started(Conflicted(key=ticket.key, ticket=ticket, error=error), error)
+        return None
+
+    async def _attachable(self, ticket: Ticket) -> W | None:
+        """Return the active workflow of the same definition on the event, or None if there is none to be seen."""
+        try:
+            return await self.outage.outlast(lambda: self.starter.active(ticket, alike=True))
+        except CallError:
+            return None
+
+    async def _freed(self, ticket: Ticket) -> bool:
+        """Wait without a place until the event seems free. Return False after telling that it cannot be read."""
+        await self.reports.waiting(ticket, BUSY)
+        self._leave(ticket)
+        poll = self.terms.poll
+        try:
+            other = await self.outage.outlast(lambda: self.starter.active(ticket, alike=False))
+            if other is not None:
+                await over(self.poller, other.id, poll)
+            await self.clock.sleep(poll.interval if other is not None else poll.ceiling)
+            await self.gate.enter()
+        except CallError as error:
+            await self.reports.not_sent(ticket, error)
+            return False
+        self.running[ticket.key] = (ticket, None)
+        return True
+
+    # The end
+
+    async def _watch(self, key: str, id: int) -> None:
+        """Watch a workflow until it has an outcome, and tell it."""
+        ticket, _ = self.running[key]
+        self.running[key] = (ticket, id)
+        self.poller.exists(id)
+
+        async def changed(change: monitor.Change[W]) -> None:
+            await self.reports.changed(ticket, change)
+
+        await self.reports.ran(ticket, await outcome(self.poller, id, self.terms, changed))

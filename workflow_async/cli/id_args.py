@@ -1,0 +1,45 @@
+"""Ids of workflows as a command gets them: as arguments, or line by line from stdin."""
+
+import json
+import sys
+from collections.abc import Iterable
+from typing import Annotated, Any
+
+import typer
+
+from workflow_async._core.call import number
+from workflow_async.cli.exit_codes import printable
+
+
+def expanded(words: list[str] | None) -> list[str]:
+    """The words, with `-` replaced by what stdin says."""
+    return [word for given in words or () for word in (_lines(sys.stdin) if given == "-" else [given])]
+
+
+Ids = Annotated[
+    list[str], typer.Argument(metavar="ID...", callback=expanded, help="Or - for ids or lines of JSON from stdin.")
+]
+SomeIds = Annotated[
+    list[str] | None,
+    typer.Argument(metavar="[ID]...", callback=expanded, help="Or - for ids or lines of JSON from stdin."),
+]
+
+
+def numbers(words: Iterable[str]) -> list[int]:
+    """The ids, each once; raises `InvalidArgument` for what is none, before anything is sent."""
+    return list(dict.fromkeys(number("ID", word) for word in words))
+
+
+def _lines(lines: Iterable[str]) -> list[str]:
+    return [_id(line.strip()) for line in lines if line.strip()]
+
+
+def _id(line: str) -> str:
+    """The id in a line of a listing with --json, or the line."""
+    try:
+        record: Any = json.loads(line)
+    except ValueError:
+        return line
+    if isinstance(record, dict) and "id" not in record:
+        raise typer.BadParameter(f"no id in this line of stdin: {printable(line[:80])}")
+    return str(record["id"]) if isinstance(record, dict) else line

@@ -1,0 +1,127 @@
+"""What has been seen of workflows that are waited for. Pure."""
+
+import time
+from collections import Counter
+from collections.abc import Callable
+
+from attrs import define, field, frozen
+
+from workflow_async.cli.exit_codes import Exit
+from workflow_async.errors import WorkflowAsyncError, WorkflowParked, WorkflowReplaced
+from workflow_async.phase import Phase, Workflow
+
+UNSEEN, TIMED_OUT, UNOBSERVED = "unseen", "timed out", "unobserved"
+VANISHED, REPLACED, NOT_STARTED = "vanished", "replaced", "not started"
+COLUMNS = (UNSEEN, *(phase.value for phase in Phase), TIMED_OUT, UNOBSERVED, VANISHED, REPLACED, NOT_STARTED)
+"""Every word a board counts by, in the order of a life."""
+
+
+@frozen
+class Change:
+    """A workflow that looks different from the last look."""
+
+    id: int
+    was: Phase | None
+    """None at the first look."""
+    now: Phase
+    state: str
+    step: str | None
+
+
+@frozen
+class Ending:
+    """How the wait for one workflow ended."""
+
+    id: int
+    outcome: str
+    """A phase's word, `timed out`, `unobserved` or `replaced`."""
+    workflow: Workflow | None = field(default=None, repr=False)
+    """The last record seen."""
+    error: str | None = None
+
+    @property
+    def code(self) -> Exit:
+        """What it means for the exit code."""
+        if self.outcome in {UNOBSERVED, REPLACED}:
+            return Exit.SERVER
+        return Exit.DONE if self.outcome == Phase.SUCCEEDED.value else Exit.FAILED
+
+
+def left(workflow: Workflow) -> Ending:
+    """The ending of a wait that returned a record."""
+    return Ending(workflow.id, workflow.phase.value, workflow)
+
+
+def late(id: int, last: Workflow | None) -> Ending:
+    """The ending of a wait whose deadline passed."""
+    return Ending(id, TIMED_OUT, last, "the deadline passed first")
+
+
+def broken(id: int, error: WorkflowAsyncError, last: Workflow | None) -> Ending:
+    """The ending of a wait that raised."""
+    words = {WorkflowParked: Phase.PARKED.value, WorkflowReplaced: REPLACED}
+    return Ending(id, words.get(type(error), UNOBSERVED), last, str(error))
+
+
+@define(eq=False)
+class Board:
+    """The workflows of one system that are waited for, by what was last seen of them."""
+
+    name: str
+    expected: int = 0
+    """How many are watched for from the beginning; more may appear."""
+    clock: Callable[[], float] = time.monotonic
+    remaining: Callable[[int], float | None] = field(default=lambda _: None, repr=False)
+    """Seconds a workflow usually still takes."""
+    seen: dict[int, Workflow] = field(factory=dict, init=False, repr=False)
+    since: dict[int, float] = field(factory=dict, init=False, repr=False)
+    """When each was last seen to change, seconds of the clock."""
+    endings: dict[int, Ending] = field(factory=dict, init=False, repr=False)
+
+    def saw(self, workflow: Workflow) -> Change | None:
+        """Take a look into account; what it changed, if anything."""
+        last = self.seen.get(workflow.id)
+        self.seen[workflow.id] = workflow
+        if last is not None and (last.state_text, last.step) == (workflow.state_text, workflow.step):
+            return None
+        self.since[workflow.id] = self.clock()
+        was = last.phase if last is not None else None
+        return Change(workflow.id, was, workflow.phase, workflow.state_text, workflow.step)
+
+    def ended(self, ending: Ending) -> None:
+        """Take an ending into account."""
+        self.endings[ending.id] = ending
+
+    @property
+    def total(self) -> int:
+        """How many are watched, as far as is known."""
+        return max(self.expected, len(self.seen.keys() | self.endings.keys()))
+
+    @property
+    def settled(self) -> int:
+        """How many waits have ended."""
+        return len(self.endings)
+
+    @property
+    def going(self) -> list[int]:
+        """Those that have been seen and have not ended."""
+        return [id for id in self.seen if id not in self.endings]
+
+    def eta(self) -> float | None:
+        """Seconds until all are over, by what the longest usually still takes; None where nothing is known."""
+        known = [left for id in self.going if (left := self.remaining(id)) is not None]
+        return max(known, default=None)
+
+    def slowest(self, most: int) -> list[tuple[Workflow, float]]:
+        """Those that have not changed for longest, and for how many seconds."""
+        now = self.clock()
+        oldest = sorted(self.going, key=self.since.__getitem__)[:most]
+        return [(self.seen[id], now - self.since[id]) for id in oldest]
+
+    @property
+    def counts(self) -> dict[str, int]:
+        """How many stand where, by the words of `COLUMNS`."""
+        going = Counter(self.seen[id].phase.value for id in self.going)
+        counted = going + Counter(ending.outcome for ending in self.endings.values())
+        counted[UNSEEN] = max(0, self.total - counted.total())
+        return {word: counted[word] for word in COLUMNS if counted[word]}

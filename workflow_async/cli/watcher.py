@@ -1,0 +1,87 @@
+"""Watching many workflows at once, each change told to a board."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import anyio
+from attrs import field, frozen
+
+from workflow_async import Poll
+from workflow_async.cli.tally import Board, Change, Ending, broken, late, left
+from workflow_async.cli.target import Client
+from workflow_async.errors import WorkflowAsyncError, WorkflowParked, WorkflowReplaced
+from workflow_async.monitor import Event as News
+from workflow_async.monitor import Replaced, Stalled, Unobserved, Vanished, Watch, WhenParked
+from workflow_async.phase import Phase, Workflow
+
+Say = Callable[[Change | Ending], None]
+
+
+@frozen
+class Vigil:
+    """How to wait: on which system, how patiently, and whom to tell."""
+
+    client: Client
+    board: Board
+    say: Say = lambda _: None
+    deadline: float | None = None
+    parked: WhenParked = "wait"
+    poll: Poll = field(factory=Poll)
+
+    async def all(self, ids: Sequence[int]) -> None:
+        """Wait for each, by one watch; the trouble of one is its own."""
+        left = await self._through(self.client.workflows.watch(ids, poll=self.poll))
+        for id in left:
+            self._end(late(id, self.board.seen.get(id)))
+
+    async def waits(self, ids: Sequence[int], filter: Mapping[str, str] | None) -> None:
+        """Wait for these, or for what passes the filter."""
+        await (self.passing(filter) if filter else self.all(ids))
+
+    async def passing(self, filter: Mapping[str, str]) -> None:
+        """Wait for whatever passes the filter, now and later, until the deadline."""
+        watch: Callable[..., Watch[Any]] = self.client.workflows.watch  # which filters there are, it says itself
+        await self._through(watch(poll=self.poll, **filter))
+
+    async def one(self, id: int) -> None:
+        """Wait for one, which ends on the board in any case."""
+        try:
+            await self.all([id])
+        except WorkflowAsyncError as error:
+            self._end(broken(id, error, self.board.seen.get(id)))
+
+    async def _through(self, watch: Watch[Any]) -> frozenset[int]:
+        """Take every piece of news until nothing is left, or the deadline; whom that leaves over."""
+        self.board.remaining = watch.eta
+        async with watch:
+            with anyio.move_on_after(self.deadline):
+                async for news in watch:
+                    ending = self._told(news)
+                    if ending is not None:
+                        watch.drop(ending.id)
+                        self._end(ending)
+            return watch.ids
+
+    def _end(self, ending: Ending) -> None:
+        self.board.ended(ending)
+        self.say(ending)
+
+    def _told(self, news: News[Workflow]) -> Ending | None:
+        """What a piece of news means: one more change on the board, or the end."""
+        if isinstance(news, Vanished | Unobserved):
+            return broken(news.id, news.error, news.workflow)
+        if isinstance(news, Replaced):
+            return broken(news.id, WorkflowReplaced(news.id, news.workflow, news.found), news.workflow)
+        if isinstance(news, Stalled):
+            return None
+        change = self.board.saw(news.workflow)
+        if change is not None:
+            self.say(change)
+        return self._left(news.workflow)
+
+    def _left(self, workflow: Workflow) -> Ending | None:
+        if workflow.phase.final:
+            return left(workflow)
+        if workflow.phase is not Phase.PARKED or self.parked == "wait":
+            return None
+        return left(workflow) if self.parked == "return" else broken(workflow.id, WorkflowParked(workflow), workflow)

@@ -1,0 +1,341 @@
+"""What to ask next: the list, a bulk check of many, or workflows one by one, whichever is fewer requests. Pure."""
+
+import math
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any
+
+from attrs import define, field, frozen
+
+from workflow_async.monitor._engine.backoff import slowed
+from workflow_async.monitor._engine.due_queue import Agenda
+from workflow_async.monitor._engine.observation import Sight
+from workflow_async.phase import Phase
+from workflow_async.settings import Poll
+
+AT_ONCE = 64
+"""Requests for single workflows that are on their way at the same time."""
+GLANCE = 50
+"""Workflows a glance asks about in one request: what fits into a URL."""
+WORTHWHILE = 3
+"""Workflows below which a glance, which may be followed by gets, saves nothing."""
+EARLY = 0.25
+"""Of an interval that a look may be early, to share a glance."""
+CERTAIN = 10
+"""Every so many looks a workflow is got itself, though glances saw nothing new: their index has been wrong."""
+GLANCED = frozenset({Phase.WAITING, Phase.RUNNING})
+USUAL = Poll()
+RELIST = 5
+"""Intervals after which a list is read again although everything is asked for by id."""
+MANY = AT_ONCE
+"""Workflows that have been seen to run. A list that shows none of more than these is not believed at once."""
+GOLDEN = 0.618033988749895
+"""Whose multiples are spread evenly, to be as even as chance should be."""
+
+
+@frozen(kw_only=True)
+class Asks:
+    """The requests to begin now, and the instant to think again."""
+
+    sweep: bool = False
+    glances: tuple[tuple[int, ...], ...] = ()
+    gets: tuple[int, ...] = ()
+    confirms: frozenset[int] = frozenset()
+    """Those of `gets` that have most likely ended: their record is wanted whole."""
+    next: float | None = None
+
+    @property
+    def requests(self) -> int:
+        """How many requests these are, a sweep counted as one."""
+        return self.sweep + len(self.glances) + len(self.gets)
+
+
+@define
+class Plan:
+    """Who is watched, how each is looked at, and when. Instants are seconds of the caller's clock.
+
+    A workflow is *fresh* until its first look is planned, *alone* when it is asked for by itself, *covered* when the
+    list of active workflows shows it, and *asked* while a request for it is on its way.
+    """
+
+    lists: bool
+    glances: bool
+    pages: int = 1
+    """Pages the list had last time; 1 before it was ever asked for."""
+    sweep_at: float = 0.0
+    swept_at: float = field(default=float("-inf"), init=False)
+    """When the last look at the list began."""
+    list_from: float = field(default=float("-inf"), init=False)
+    """Until then the list is no good, and workflows are asked for one by one."""
+    quiet_until: float = field(default=float("-inf"), init=False)
+    """Until then nothing is asked, as the server has asked for."""
+    bulk_from: float = field(default=float("-inf"), init=False)
+    """Until then bulk checks are left out."""
+    detailed: set[int] = field(factory=set, init=False)
+    """Watched with their operations, which a glance does not show."""
+    sweeping: bool = field(default=False, init=False)
+    paces: Counter[Poll] = field(factory=Counter, init=False)
+    polls: dict[int, Poll] = field(factory=dict, init=False)
+    fresh: dict[int, None] = field(factory=dict, init=False)
+    alone: Agenda = field(factory=Agenda, init=False)
+    covered: set[int] = field(factory=set, init=False)
+    asked: set[int] = field(factory=set, init=False)
+    certain: set[int] = field(factory=set, init=False)
+    """To be got, not glanced at nor looked for in the list."""
+    unlisted: set[int] = field(factory=set, init=False)
+    """Active, and not shown by the list: asked for alone until it shows them."""
+    flights: int = field(default=0, init=False)
+    _resting: bool = field(default=False, init=False)
+    """True while a pause that the server asked for is kept."""
+    _doubted_list: bool = field(default=False, init=False)
+    """True if the last list was not believed: the next one is."""
+
+    # Who
+
+    def add(self, id: int, poll: Poll) -> None:
+        """Watch it, at the faster of the paces it is watched with."""
+        before = self.polls.get(id)
+        if before is not None and before.interval <= poll.interval:
+            return
+        if before is not None:
+            self._unpace(before)
+        self.polls[id] = poll
+        self.paces[poll] += 1
+        if before is None:
+            self.renew(id)
+
+    def renew(self, id: int) -> None:
+        """Look at it anew, if it is watched and nothing looks at it: it had been given up, or was left to a list."""
+        placed = id in self.alone or id in self.covered or id in self.asked
+        if id in self.polls and not placed:
+            self.fresh[id] = None
+
+    def remove(self, id: int) -> None:
+        """Watch it no more."""
+        self._unpace(self.polls.pop(id))
+        self._nowhere(id)
+        self.detailed.discard(id)
+
+    def rest(self, id: int) -> None:
+        """Ask for it no more until `soon`: it has ended, or another list shows it."""
+        self._nowhere(id)
+
+    def soon(self, id: int, now: float) -> None:
+        """Ask for it by itself as soon as possible."""
+        if id not in self.asked:
+            self._nowhere(id)
+            self.certain.add(id)
+            self.alone.put(id, now)
+
+    def _nowhere(self, id: int) -> None:
+        self.fresh.pop(id, None)
+        self.alone.drop(id)
+        self.covered.discard(id)
+        self.certain.discard(id)
+        self.unlisted.discard(id)
+
+    def _unpace(self, poll: Poll) -> None:
+        self.paces[poll] -= 1
+        if not self.paces[poll]:
+            del self.paces[poll]
+
+    @property
+    def fastest(self) -> Poll:
+        """The fastest pace anything is watched with."""
+        return min(self.paces, key=lambda poll: poll.interval, default=USUAL)
+
+    @property
+    def watched(self) -> int:
+        """Workflows that have not ended."""
+        return len(self.fresh) + len(self.alone) + len(self.covered) + len(self.asked)
+
+    # What, and when
+
+    def ask(self, now: float, sights: Mapping[int, Sight[Any]], strain: float = 1.0) -> Asks:
+        """Everything to begin now; it counts as on its way from here on."""
+        if self.quiet(now):
+            self._resting = True
+            return Asks(next=self.quiet_until if self.watched else None)
+        if self._resting:
+            self._resting = False
+            self._spread_overdue(now, strain)
+        self._choose(now, strain)
+        sweep = self._sweep_due is not None and now >= self._sweep_due
+        if sweep:
+            self.sweeping, self.swept_at = True, now
+        glances, gets = self._due(now, sights)
+        confirms = self.certain.intersection(gets)
+        self.certain -= confirms
+        self.asked.update(gets, *glances)
+        self.flights += len(gets) + len(glances)
+        return Asks(sweep=sweep, glances=glances, gets=gets, confirms=frozenset(confirms), next=self._next())
+
+    def another(self, now: float, sights: Mapping[int, Sight[Any]]) -> tuple[int, bool] | None:
+        """A get to begin where one is over, and whether it confirms; None if there is more to think of."""
+        id, sweep_at = self.alone.first, self._sweep_due
+        if id is None or self.fresh or not self._is_due(now) or self._glanceable(id, sights[id], now):
+            return None
+        if sweep_at is not None and sweep_at <= now:
+            return None
+        confirms = id in self.certain
+        self.alone.drop(id)
+        self.certain.discard(id)
+        self.asked.add(id)
+        self.flights += 1
+        return id, confirms
+
+    def quiet(self, now: float) -> bool:
+        """True while the server is left alone because it has asked for that."""
+        return now < self.quiet_until
+
+    def answered(self, ids: Iterable[int], next_look: Mapping[int, float]) -> None:
+        """A request for these is over; those that are still watched are due again at these instants."""
+        self.flights -= 1
+        for id in ids:
+            self.asked.discard(id)
+            if id in self.polls and id in next_look:
+                self.alone.put(id, next_look[id])
+
+    def doubted(self, ids: Iterable[int], now: float) -> None:
+        """A glance shows these changed, or nothing of them: get them."""
+        for id in ids:
+            if id in self.alone:
+                self.soon(id, now)
+
+    def swept(
+        self, pages: int, shown: set[int], lost: set[int], now: float, next_sweep: float, *, ran: int = 0
+    ) -> None:
+        """The list was read to its end: what it shows is covered by it, what it no longer shows is got at once.
+
+        `ran` of the lost were seen before. A list that shows none of many such is not believed at once: it is read
+        again before all of them are got.
+        """
+        self.sweeping, self.sweep_at, self.pages = False, next_sweep, max(1, pages)
+        self._doubted_list = not self._doubted_list and ran > MANY and shown.isdisjoint(self.polls)
+        if self._doubted_list:
+            self.sweep_at = min(next_sweep, now + self.fastest.interval)
+            return
+        for id in lost & self.covered:
+            self.soon(id, now)
+            self.unlisted.add(id)
+        for id in shown & self.polls.keys():
+            if id in self.alone and id not in self.certain:
+                self._nowhere(id)
+                self.covered.add(id)
+
+    def unswept(self, next_sweep: float) -> None:
+        """The list could not be seen: try again at that instant."""
+        self.sweeping, self.sweep_at = False, next_sweep
+
+    def recovered(self, now: float) -> None:
+        """The server answers again: everybody is due within their interval, evenly; in the outage they have bunched."""
+        for id, place in _places(self.alone.ids() - self.certain, 0.0):
+            self.alone.put(id, now + self.polls[id].interval * place)
+        self.sweep_at = min(self.sweep_at, now + self.fastest.interval)
+
+    def without_list(self, until: float) -> None:
+        """There is no list to be had before that instant."""
+        self.sweeping, self.list_from, self.sweep_at = False, until, until
+
+    def without_bulk(self, until: float) -> None:
+        """Leave bulk checks out until that instant."""
+        self.bulk_from = until
+
+    def _spread_overdue(self, now: float, strain: float) -> None:
+        """Spread over an interval what a pause has made late: a server that has just asked for less gets no burst."""
+        late = [id for id in self.alone.overdue(now) if id not in self.certain]
+        fastest = self.fastest
+        seconds = slowed(fastest, fastest.interval, strain) if len(late) > WORTHWHILE else 0.0
+        for id, place in _places(late, 0.0):
+            self.alone.put(id, now + seconds * place)
+
+    def _choose(self, now: float, strain: float) -> None:
+        """Give the fresh their way of being looked at, and everything another one if that has become cheaper."""
+        if self.lists and now >= self.list_from and self.watched - len(self.unlisted) > self.pages:
+            self._cover(now)
+        elif self.fresh or (self.covered and not self.sweeping):
+            fastest = self.fastest
+            seconds = slowed(fastest, fastest.interval, strain) if self.watched > AT_ONCE else 0.0
+            first = now if self.list_from > now else max(now, self.sweep_at)
+            for id, place in _places(self.covered, self.fastest.jitter):
+                self.alone.put(id, first + seconds * place)
+            for id, place in _places(self.fresh, self.fastest.jitter):
+                self.alone.put(id, now + self.polls[id].initial + seconds * place)
+            self.covered.clear()
+            self.fresh.clear()
+
+    def _cover(self, now: float) -> None:
+        """Let the list show them; but a few that are new are got, which is quicker and costs no more."""
+        if self.covered and len(self.fresh) <= self.pages:
+            for id in self.fresh:
+                self.certain.add(id)
+                self.alone.put(id, now + self.polls[id].initial)
+        elif self.fresh:
+            soon = max(now + self.fastest.initial, self.swept_at + self.fastest.interval)
+            self.sweep_at = min(self.sweep_at, soon) if self.covered else soon
+            self.covered.update(self.fresh)
+        self.fresh.clear()
+        if not self.covered or len(self.alone) - len(self.unlisted) > self.pages:
+            self._cover_alone()
+
+    def _cover_alone(self) -> None:
+        for id in self.alone.ids() - self.certain - self.unlisted:
+            self.alone.drop(id)
+            self.covered.add(id)
+
+    def _due(self, now: float, sights: Mapping[int, Sight[Any]]) -> tuple[tuple[tuple[int, ...], ...], tuple[int, ...]]:
+        room, bulk = AT_ONCE - self.flights, self.glances and now >= self.bulk_from
+        by = now + bulk * EARLY * self.fastest.interval
+        if room <= 0 or not self._is_due(now):
+            return (), ()
+        some, rest = list[int](), list[int]()
+        while len(rest) < room and len(some) < room * GLANCE and (id := self.alone.pop(by)) is not None:
+            (some if self._glanceable(id, sights[id], now) else rest).append(id)
+        if len(some) < WORTHWHILE:
+            rest, some = rest + some, []
+        for id in rest[room:]:
+            self.alone.put(id, now)
+        return tuple(_chunks(some)), tuple(rest[:room])
+
+    def _is_due(self, now: float) -> bool:
+        first = self.alone.next
+        return first is not None and first <= now
+
+    @property
+    def _sweep_due(self) -> float | None:
+        if self.sweeping or not (self.covered or self.unlisted):
+            return None
+        return self.sweep_at if self.covered else self._relist_at
+
+    @property
+    def _relist_at(self) -> float | None:
+        """When to read a list again that showed nothing of what is watched, where reading it is cheaper than gets."""
+        at = max(self.list_from, self.swept_at + RELIST * self.fastest.interval)
+        return at if self.watched > self.pages and at < math.inf else None
+
+    def _next(self) -> float | None:
+        alone = self.alone.next if self.flights < AT_ONCE else None
+        return min((instant for instant in (alone, self._sweep_due) if instant is not None), default=None)
+
+    def _glanceable(self, id: int, sight: Sight[Any], now: float) -> bool:
+        known = sight.workflow
+        if (
+            not self.glances
+            or now < self.bulk_from
+            or known is None
+            or known.phase not in GLANCED
+            or id in self.certain
+            or id in self.detailed
+        ):
+            return False
+        return not sight.misses and (sight.unchanged + 1) % CERTAIN != 0
+
+
+def _places(ids: Collection[int], jitter: float) -> Iterable[tuple[int, float]]:
+    """Where in an interval each is looked at first: evenly, but as softly as pauses vary, lest the rounds overlap."""
+    for place, id in enumerate(ids):
+        yield id, place / len(ids) * (1 + jitter * (2 * (place * GOLDEN % 1) - 1))
+
+
+def _chunks(ids: Sequence[int]) -> Iterable[tuple[int, ...]]:
+    return (tuple(ids[at : at + GLANCE]) for at in range(0, len(ids), GLANCE))

@@ -1,0 +1,139 @@
+"""What one watcher waits for, and its queue of events."""
+
+import asyncio
+import copy
+from collections import OrderedDict
+from datetime import timedelta
+from functools import reduce
+from typing import Generic, TypeVar
+
+from attrs import define, evolve, field
+
+from workflow_async.errors import WorkflowAsyncError
+from workflow_async.monitor.events import Change, Replaced, Stalled, Unobserved, Vanished
+from workflow_async.phase import Workflow
+from workflow_async.settings import Poll
+
+W = TypeVar("W", bound=Workflow)
+E = TypeVar("E", bound=WorkflowAsyncError)
+
+Event = Change[W] | Stalled[W] | Vanished[W] | Unobserved[W] | Replaced[W]
+
+
+@define(eq=False)
+class Subscription(Generic[W]):
+    """One watcher's ids, how often it wants them looked at, and its mailbox.
+
+    The mailbox holds two events a workflow at most: a change on top of a change is one change, so a slow watcher costs
+    no more than it watches, and misses no transition of an operation; behind it what else there is to tell.
+    """
+
+    poll: Poll
+    operations: bool = False
+    deadline: float | None = None
+    """An instant of the client's clock."""
+    stalled_after: float | timedelta | None = None
+    open_ended: bool = False
+    """Whether more ids may come, although there are none."""
+    ids: set[int] = field(factory=set, init=False)
+    expired: bool = field(default=False, init=False)
+    failure: WorkflowAsyncError | None = field(default=None, init=False)
+    _mail: OrderedDict[int, list[Event[W]]] | None = field(default=None, init=False)
+    """None until there is some; a dict that is emptied from its beginning takes ever longer to find it."""
+    _wakeup: asyncio.Event | None = field(default=None, init=False)
+    """Set when there is something to do. None while no reader waits."""
+
+    @property
+    def detailed(self) -> bool:
+        """Whether records are wanted with their operations: without, no step is known that could stall."""
+        return self.operations or self.stalled_after is not None
+
+    @property
+    def ready(self) -> bool:
+        """Whether there is something for the watcher to do."""
+        done = not self.ids and not self.open_ended
+        return bool(self._mail) or self.expired or done or self.failure is not None
+
+    def post(self, event: Event[W]) -> None:
+        """Put an event into the queue."""
+        if self._mail is None:
+            self._mail = OrderedDict()
+        self._mail[event.id] = stacked(self._mail.get(event.id, []), event)
+        self.wake()
+
+    def put_back(self, event: Event[W]) -> None:
+        """Put an event that was taken back into the queue, before everything that came after it."""
+        if event.id not in self.ids:  # dropped since then
+            return
+        self._mail = OrderedDict() if self._mail is None else self._mail
+        self._mail[event.id] = reduce(stacked, [event, *self._mail.get(event.id, [])], [])
+        self._mail.move_to_end(event.id, last=False)
+        self.wake()
+
+    def take(self) -> Event[W] | None:
+        """Take the oldest event out of the queue. Return None if the queue is empty."""
+        if not self._mail:
+            return None
+        id, (event, *rest) = next(iter(self._mail.items()))
+        if rest:
+            self._mail[id] = rest
+        elif len(self._mail) > 1:
+            del self._mail[id]
+        else:
+            self._mail = None
+        return event
+
+    def expire(self) -> None:
+        """Note that the deadline has passed."""
+        self.expired = True
+        self.wake()
+
+    def fail(self, error: WorkflowAsyncError) -> None:
+        """Note the error that ends this watcher."""
+        self.failure = error
+        self.wake()
+
+    def check(self) -> None:
+        """Raise the error that has ended this watcher, if one has."""
+        if self.failure is not None:
+            raise fresh(self.failure)
+
+    def wake(self) -> None:
+        """Wake every reader that waits."""
+        if self._wakeup is not None:
+            self._wakeup.set()
+            self._wakeup = None
+
+    async def wait(self) -> None:
+        """Wait until there is something for the watcher to do."""
+        while not self.ready:
+            if self._wakeup is None:
+                self._wakeup = asyncio.Event()
+            await self._wakeup.wait()
+
+    def drop(self, id: int) -> None:
+        """Want nothing of it any more, and throw away what has been seen of it."""
+        self.ids.discard(id)
+        if self._mail:
+            self._mail.pop(id, None)
+
+
+def stacked(waiting: list[Event[W]], event: Event[W]) -> list[Event[W]]:
+    """What waits to be taken about one workflow, with one event more: only changes outlast what comes after them.
+
+    What comes after `Replaced` is about another workflow, so it is left out.
+    """
+    if waiting and isinstance(waiting[-1], Replaced):
+        return waiting
+    changes = [before for before in waiting if isinstance(before, Change)]
+    if changes and isinstance(event, Change):
+        first = changes.pop()
+        event = evolve(event, was=first.was, operations=first.operations + event.operations)
+    return [*changes, event]
+
+
+def fresh(error: E) -> E:
+    """Return a copy of an error that is raised by several watchers, each with a traceback and a context of its own."""
+    own = copy.copy(error)
+    own.__cause__ = error.__cause__
+    return own

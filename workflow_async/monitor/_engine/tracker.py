@@ -1,0 +1,261 @@
+"""What is known of all that is watched, and what the answers of the server make of it."""
+
+from collections import OrderedDict
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Generic, TypeVar
+
+from attrs import define, evolve, field
+
+from workflow_async.errors import CallError
+from workflow_async.monitor._engine.backoff import OutageClock
+from workflow_async.monitor._engine.durations import Experience
+from workflow_async.monitor._engine.keys import keyed
+from workflow_async.monitor._engine.observation import Identity, Sight, alike, conflicting, missed, seen, unharmed
+from workflow_async.monitor._engine.pauses import Answered
+from workflow_async.monitor._engine.subscription import Event
+from workflow_async.monitor.events import Change, Stalled
+from workflow_async.monitor.source import Source
+from workflow_async.phase import Phase, Workflow
+from workflow_async.settings import Clock, Poll
+
+W = TypeVar("W", bound=Workflow)
+
+REMEMBERED = 10_000
+"""Workflows that are known to exist although they are not watched; beyond, the oldest is forgotten."""
+
+EARLIER = {Phase.RUNNING: (Phase.WAITING,), Phase.PARKED: (Phase.WAITING, Phase.RUNNING)}
+"""Phases that usually come before each phase."""
+
+
+@define(eq=False)
+class Knowledge(Generic[W]):
+    """The sights of a client: rows of lists and answers to gets go in, and what is new is told."""
+
+    source: Source[W]
+    clock: Clock
+    _tell: Callable[[Event[W]], None]
+    detailed: set[int]
+    """Watched with their operations."""
+    sights: dict[int, Sight[W]] = field(factory=dict, init=False)
+    experience: Experience = field(factory=Experience, init=False)
+    answered: Answered = field(factory=Answered, init=False)
+    """Pauses that a resume of this client has answered."""
+    patience: dict[int, float | timedelta] = field(factory=dict, init=False)
+    """When a step has stalled, where a watch asks: after so many times its usual length, or after so long."""
+    outages: OutageClock = field(factory=OutageClock, init=False)
+    _existing: OrderedDict[int, Identity] = field(factory=OrderedDict, init=False)
+    """What is known of workflows that were started or seen, and are not watched."""
+    _got_at: OrderedDict[int, float] = field(factory=OrderedDict, init=False)
+    """When workflows that are not watched any more were last got. A list that lags behind that is not believed."""
+    told: int = field(default=0, init=False)
+    """Changes so far."""
+
+    def watch(self, id: int, known: Sight[W] | None = None) -> bool:
+        """Know of it from here on; whether it has to be looked at anew, because it had been given up."""
+        sight = self.sights.get(id)
+        if sight is None:
+            self.sights[id] = known or self._begun(id)
+        elif sight.over and not _final(sight):
+            self.sights[id] = unharmed(sight, over=False)
+        return sight is not None and sight.over and not _final(sight)
+
+    def _begun(self, id: int) -> Sight[W]:
+        identity = self._existing.get(id)
+        return Sight(
+            id=id,
+            since=self.clock.now(),
+            expected=identity is not None,
+            identity=identity or (),
+            got_at=self._got_at.pop(id, None),
+        )
+
+    def exists(self, id: int, workflow: W | None = None) -> None:
+        """Remember that there is such a workflow, though no check has shown it: a start was answered with it."""
+        self._remember(id, () if workflow is None else self.source.identity(workflow))
+        if id in self.sights:
+            self.sights[id] = evolve(self.sights[id], expected=True)
+
+    def _remember(self, id: int, identity: Identity) -> None:
+        before = self._existing.pop(id, ())
+        self._existing[id] = identity or before
+        if len(self._existing) > REMEMBERED:
+            self._existing.popitem(last=False)
+
+    def forget(self, id: int) -> None:
+        """Watch it no more. Remember only that there is such a workflow, if it was seen and has no end."""
+        sight = self.sights.pop(id)
+        self.patience.pop(id, None)
+        if sight.got_at is not None:
+            self._got_at[id] = sight.got_at
+            if len(self._got_at) > REMEMBERED:
+                self._got_at.popitem(last=False)
+        if sight.over and not sight.failures:
+            self._existing.pop(id, None)
+        elif sight.workflow is not None:
+            self._remember(id, ())
+
+    def over(self, id: int) -> bool:
+        """Whether there is nothing to look for."""
+        sight = self.sights.get(id)
+        return sight is None or sight.over
+
+    def listed(self, workflow: W, asked: float) -> bool:
+        """Take a row of a list that was asked for then; whether it shows all that is wanted of one that is active."""
+        sight = self.sights.get(workflow.id)
+        if sight is None or (workflow.id in self.detailed and not self.source.whole(workflow)):
+            return False
+        if self.answered.unclear(workflow):
+            return False
+        if self._idle(sight, workflow):
+            return True
+        if conflicting(sight.identity, self.source.identity(workflow)):
+            return False  # a list may be wrong: only a get tells that another workflow has the id
+        if _stops(sight, workflow) or _goes_back(sight, workflow):
+            return not workflow.phase.final and self._behind(sight, asked)
+        if not self._behind(sight, asked):
+            self._take(evolve(sight, listed_at=self.clock.now()), workflow)
+        return True
+
+    def _idle(self, sight: Sight[W], workflow: W) -> bool:
+        """Whether taking the row would change nothing: most rows of a long list, which is why this is asked first."""
+        known = sight.workflow
+        if known is None or sight.over or sight.misses or sight.failures or sight.id in self.patience:
+            return False
+        same = alike(known, workflow, operations=sight.id in self.detailed)
+        return same and not conflicting(sight.identity, self.source.identity(workflow))
+
+    def _behind(self, sight: Sight[W], asked: float) -> bool:
+        """Whether a list asked for then may be older than what is known."""
+        after_get = sight.got_at is None or asked - self.source.lag >= sight.got_at
+        after_list = sight.listed_at is None or asked >= sight.listed_at
+        return not (after_get and after_list)
+
+    def sure(self, ids: set[int], began: float) -> set[int]:
+        """Whom a list need not show yet, because they were got while it was read, or shortly before."""
+        since = began - self.source.lag
+        gets = {id: sight.got_at for id in ids if (sight := self.sights.get(id)) is not None}
+        return {id for id, at in gets.items() if at is not None and at >= since}
+
+    def running(self, ids: set[int]) -> int:
+        """How many of these have been seen."""
+        return sum(id in self.sights and self.sights[id].workflow is not None for id in ids)
+
+    def got(self, workflow: W, asked: float) -> bool:
+        """Take a workflow that was asked for then; whether that was of use, or another get is needed at once."""
+        now, sight = self.clock.now(), self.sights.get(workflow.id)
+        if sight is None:
+            return True
+        whole = self.source.whole(workflow)
+        overtaken = sight.listed_at is not None and asked < sight.listed_at and not workflow.phase.final
+        if overtaken or (not whole and workflow.id in self.detailed):
+            return False
+        unclear = self.answered.unclear(workflow)
+        replaced = conflicting(sight.identity, self.source.identity(workflow))
+        ending = (_stops(sight, workflow) or unclear or replaced) and not whole
+        sight = self.sights[sight.id] = evolve(sight, got_at=now, ending=ending)
+        if self.answered.covers(workflow) and not replaced:
+            self.sights[sight.id] = unharmed(sight, unchanged=sight.unchanged + 1, ending=True)
+        elif not ending:
+            self.answered.forget(workflow.id)
+            self._take(sight, workflow, anew=unclear)
+        return not ending
+
+    def glanced(self, id: int) -> None:
+        """A glance has shown nothing new of it."""
+        self.sights[id] = unharmed(self.sights[id], unchanged=self.sights[id].unchanged + 1)
+        self._check_stall(self.sights[id])
+
+    def missed(self, id: int, error: CallError, poll: Poll) -> None:
+        """Take a check that failed."""
+        now = self.outages.read(self.clock.now())
+        self.sights[id], outcome = missed(self.sights[id], error, now, poll, self.outages.announced)
+        if outcome is not None:
+            self.sights[id] = evolve(self.sights[id], over=True)
+            self._report(outcome)
+
+    def _take(self, sight: Sight[W], workflow: W, *, anew: bool = False) -> None:
+        now, identity, detailed = self.clock.now(), self.source.identity(workflow), sight.id in self.detailed
+        self.sights[sight.id], news = seen(
+            sight, workflow, now, self.wall(), operations=detailed, identity=identity, anew=anew
+        )
+        if news is None:
+            self._check_stall(self.sights[sight.id])
+            return
+        if isinstance(news, Change):
+            self._learn(sight, workflow, now)
+        self.told += 1
+        self._report(news)
+
+    def keyed(self, event: Event[W]) -> Event[W]:
+        """Return an event with the key that names what was seen."""
+        return keyed(event, self.source.place, operations=event.id in self.detailed)
+
+    def _report(self, event: Event[W]) -> None:
+        self._tell(self.keyed(event))
+
+    def wall(self) -> datetime:
+        """Now, by the wall clock, UTC."""
+        return datetime.fromtimestamp(self.clock.wall(), UTC)
+
+    # How long things take
+
+    def eta(self, id: int) -> float | None:
+        """Seconds it usually still takes to its end; None where nothing is known."""
+        sight = self.sights.get(id)
+        if sight is None or sight.over or sight.workflow is None:
+            return None
+        return self.experience.remaining(self.source.kind(sight.workflow), self.clock.now() - sight.since)
+
+    def remaining(self, id: int) -> float | None:
+        """Seconds it usually still takes to the end of its step, or else to its end."""
+        sight = self.sights[id]
+        if sight.workflow is not None and sight.workflow.step is not None and sight.changed_at is not None:
+            step = f"{self.source.kind(sight.workflow)}/{sight.workflow.step}"
+            left = self.experience.remaining(step, self.clock.now() - sight.changed_at)
+            if left is not None:
+                return left
+        return self.eta(id)
+
+    def _learn(self, before: Sight[W], workflow: W, now: float) -> None:
+        if workflow.phase.final:
+            self.experience.learn(self.source.durations(workflow))
+        step = before.workflow.step if before.workflow is not None else None
+        if step is not None and before.changes > 1 and before.changed_at is not None and step != workflow.step:
+            self.experience.learn([(f"{self.source.kind(workflow)}/{step}", now - before.changed_at)])
+
+    def _check_stall(self, sight: Sight[W]) -> None:
+        """Tell once that a step takes longer than the watch allows."""
+        allowed, known = self.patience.get(sight.id), sight.workflow
+        if allowed is None or known is None or sight.over or sight.stalled or sight.changed_at is None:
+            return
+        usual = self.experience.usual(f"{self.source.kind(known)}/{known.step}")
+        waited = self.clock.now() - sight.changed_at
+        if _stalls(waited, usual, allowed):
+            self.sights[sight.id] = evolve(sight, stalled=True)
+            self._report(Stalled(workflow=known, seen_at=self.wall(), seconds=waited, usual=usual))
+
+
+def _stalls(waited: float, usual: float | None, allowed: float | timedelta) -> bool:
+    if isinstance(allowed, timedelta):
+        return waited >= allowed.total_seconds()
+    return usual is not None and waited > allowed * usual
+
+
+def _final(sight: Sight[W]) -> bool:
+    return sight.workflow is not None and sight.workflow.phase.final
+
+
+def _stops(sight: Sight[W], workflow: W) -> bool:
+    """Whether it has ended or has just been parked: those who wait may be told, so its record is wanted whole."""
+    known, phase = sight.workflow, workflow.phase
+    return phase.final or (phase is Phase.PARKED and (known is None or known.phase is not Phase.PARKED))
+
+
+def _goes_back(sight: Sight[W], workflow: W) -> bool:
+    """Return True if a row shows a state that usually comes before the known state.
+
+    A resume looks like that, and so does an old page from a cache. Only a GET tells which it is.
+    """
+    known = sight.workflow
+    return known is not None and workflow.phase in EARLIER.get(known.phase, ())

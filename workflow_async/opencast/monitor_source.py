@@ -1,0 +1,115 @@
+"""How the monitor checks the workflows of an Opencast."""
+
+from collections.abc import Collection, Iterable, Sequence
+from operator import attrgetter
+from typing import TypeVar
+
+from attrs import evolve, frozen
+
+from workflow_async._core.call import Call, Page
+from workflow_async._core.transport import Transport
+from workflow_async._listing.active_scan import Sweep
+from workflow_async._listing.listing import Listing
+from workflow_async.opencast import calls
+from workflow_async.opencast.records import Operation, State, Workflow
+
+T = TypeVar("T")
+
+ACTIVE = "state_not:succeeded,state_not:failed,state_not:stopped"
+PAGE = 200
+"""Rows of a page; the server sets no limit, and they weigh little without operations."""
+INDEX_LAG = 10.0
+"""Seconds the list may lag (contract: opencast.md 1.4)."""
+NAMED = 100
+"""Characters of an event's id that may stand in a filter. An address of more than 8 KB is refused."""
+HANDLED = frozenset({State.FAILING, State.FAILED, State.STOPPED})
+"""States in which an error handler may have taken over: `definition` is its id then (contract: opencast.md 8)."""
+
+
+@frozen
+class OpencastSource:
+    """The list where there is one (up to 11), else events in chunks, else gets (contract: opencast.md 1.7)."""
+
+    _transport: Transport
+    lists: bool = True
+    glances: bool = True
+    lag: float = INDEX_LAG
+
+    @property
+    def place(self) -> str:
+        """`opencast` and the server without its scheme."""
+        return f"opencast:{self._transport.origin.base.partition('://')[2]}"
+
+    @property
+    def connections(self) -> int:
+        """The connections of the client."""
+        return self._transport.limits.connections
+
+    def active(self, *, operations: bool, rows: int = 0) -> Listing[Workflow]:
+        """The workflows that have not ended."""
+        include = calls.including(withoperations=operations)
+
+        def page(offset: int, size: int) -> Call[Page[Workflow]]:
+            return calls.list_workflows(filter=ACTIVE, sort="", include=include, size=size, offset=offset)
+
+        return Listing(
+            self._send,
+            lambda found: Sweep(page, found, PAGE, rows),
+            attrgetter("id"),
+            unreadable="skip",  # a workflow that the list does not show is asked for by its id
+        )
+
+    async def get(self, id: int, *, operations: bool) -> Workflow:
+        """One workflow."""
+        return await self._send(calls.get_workflow(id, calls.including(withoperations=operations)))
+
+    async def suspects(self, known: Sequence[Workflow]) -> Collection[int]:
+        """Return the workflows whose event shows another state or none. One request, by the ids of the events.
+
+        An event whose id cannot stand in the filter shows none, so that it does not spoil the check of the others.
+        """
+        named = [workflow.event for workflow in known if _can_be_named(workflow.event)]
+        events = await self._send(calls.events_by_id(named)) if named else ()
+        states = {event.id: event.processing_state for event in events}
+        return [workflow.id for workflow in known if states.get(workflow.event) is not workflow.state]
+
+    def identity(self, workflow: Workflow) -> tuple[str | None, ...]:
+        """Its event, and its definition unless an error handler may have taken over."""
+        handled = workflow.state in HANDLED or (
+            workflow.operations is not None
+            and any(operation.error_handler_workflow == workflow.definition for operation in workflow.operations)
+        )
+        return workflow.event or None, None if handled else workflow.definition or None
+
+    def whole(self, workflow: Workflow) -> bool:
+        """True if its operations were asked for, whether they can be read or not."""
+        return workflow.operations is not None or "operations" in workflow.extra
+
+    def kind(self, workflow: Workflow) -> str:
+        """Its definition."""
+        return workflow.definition
+
+    def durations(self, workflow: Workflow) -> Iterable[tuple[str, float]]:
+        """Of the workflow, from its first operation to its last, and of each operation that ran."""
+        ran = [operation for operation in workflow.operations or () if _seconds(operation) is not None]
+        for operation in ran:
+            yield f"{workflow.definition}/{operation.operation}", _seconds(operation) or 0.0
+        starts = [operation.start for operation in ran if operation.start is not None]
+        ends = [operation.completion for operation in ran if operation.completion is not None]
+        if starts:
+            yield workflow.definition, (max(ends) - min(starts)).total_seconds()
+
+    async def _send(self, call: Call[T], /) -> T:
+        """Send a call. Raise at once if the server asks for a pause: the monitor pauses all its calls then."""
+        return await self._transport.send(evolve(call, pause_as_told=False, patient=False))
+
+
+def _can_be_named(event: str) -> bool:
+    """True if an event's id can stand in a filter, as every id that Opencast makes can."""
+    return event.isascii() and event.isprintable() and "," not in event and 0 < len(event) <= NAMED
+
+
+def _seconds(operation: Operation) -> float | None:
+    if operation.start is None or operation.completion is None:
+        return None
+    return (operation.completion - operation.start).total_seconds()

@@ -1,0 +1,279 @@
+"""How starts of an Opencast are prepared, sent once, recognized afterwards and counted."""
+
+import json
+import uuid
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from attrs import define, evolve, field, frozen
+
+from workflow_async._core.call import Call, Params, Value, texts
+from workflow_async._core.retry import may_have_happened
+from workflow_async._core.transport import Transport
+from workflow_async._listing.listing import Listing
+from workflow_async.batch import Ambiguous, Started, Ticket, Verdict
+from workflow_async.batch.reconcile import ALONE, Rivals, observe
+from workflow_async.batch.tickets import digest
+from workflow_async.errors import (
+    CallError,
+    DecodeError,
+    Forbidden,
+    InvalidArgument,
+    ListingNotSupported,
+    NotFound,
+    StartOutcomeUnknown,
+)
+from workflow_async.opencast import calls, filters
+from workflow_async.opencast.evidence import judged, subject
+from workflow_async.opencast.records import Event, State, Workflow
+from workflow_async.settings import optional_number
+
+T = TypeVar("T")
+
+LATE = 12.0
+"""Seconds a list is looked at before it is believed that something is not in it: its index lags up to 10."""
+PAGE = 100
+RUNNING = (State.INSTANTIATED, State.RUNNING, State.FAILING)
+
+
+@frozen
+class Start:
+    """One start of a batch; `key` tells it from others: a digest of the rest if None."""
+
+    event: str
+    definition: str
+    configuration: Mapping[str, Value] | None = field(default=None, hash=False)
+    key: str | None = None
+
+
+@define(eq=False)
+class Starts:
+    """Where starts of one Opencast go to."""
+
+    transport: Transport
+    system: str = "opencast"
+    _lists: bool = True
+    """Whether workflows may be listable."""
+    _tells: bool = True
+    """Whether the workflows of an event can be told before a start."""
+
+    @property
+    def server(self) -> str:
+        """Its base URL."""
+        return self.transport.origin.base
+
+    def prepared(
+        self,
+        event: str,
+        definition: str,
+        configuration: Mapping[str, Value] | None = None,
+        *,
+        key: str | None = None,
+        baseline: int | None = None,
+    ) -> Ticket:
+        """A start as a ticket; raises `InvalidArgument` for what cannot be sent."""
+        optional_number("baseline", baseline, least=0)
+        settings = None if configuration is None else texts("configuration", configuration)
+        calls.start_workflow(event, definition, settings)
+        arguments = {"event": event, "definition": definition, "configuration": settings}
+        return Ticket(
+            system=self.system,
+            server=self.server,
+            arguments=arguments,
+            correlation_id=str(uuid.uuid4()),
+            prepared_at=self._now(),
+            key=digest(self.system, arguments) if key is None else key,
+            baseline=baseline,
+        )
+
+    def given(self, start: str | Ticket, definition: str, configuration: Mapping[str, Value] | None) -> Ticket:
+        """The ticket that is given, or one of the rest; raises `InvalidArgument` for both."""
+        if not isinstance(start, Ticket):
+            return self.prepared(start, definition, configuration)
+        if definition or configuration is not None:
+            raise InvalidArgument("ticket", "says all there is to say: give no definition or configuration besides")
+        return start
+
+    def ticket(self, start: Any) -> Ticket:
+        """A start as a ticket; raises `InvalidArgument` for what cannot be sent."""
+        if isinstance(start, Start):
+            return self.prepared(start.event, start.definition, start.configuration, key=start.key)
+        self.check(start)
+        return start  # type: ignore[no-any-return]  # it has been checked
+
+    def check(self, ticket: object) -> None:
+        """Raise `InvalidArgument` for what is no ticket of this server."""
+        if not isinstance(ticket, Ticket):
+            raise InvalidArgument("ticket", "must be made by prepare_start")
+        if (ticket.system, ticket.server) != (self.system, self.server):
+            raise InvalidArgument(
+                "ticket", f"is for {ticket.system} at {ticket.server}, not {self.system} {self.server}"
+            )
+
+    async def send(self, ticket: Ticket, include: Params = (), *, timeout: float | None = None) -> Workflow:
+        """Send the start, once; raises as `workflows.start`.
+
+        A start that is cut off early is not repeated, so each has the whole of `Timeouts.call`, or `timeout` seconds.
+        """
+        self.check(ticket)
+        event, definition = subject(ticket)
+        call = calls.start_workflow(event, definition, _configuration(ticket), include)
+        try:
+            return await self.transport.send(call, timeout=timeout or self.transport.timeouts.call)
+        except CallError as error:
+            if not may_have_happened(error):
+                raise
+            unknown = StartOutcomeUnknown(
+                error,
+                look_for=f"a workflow {definition!r} on event {event}",
+                workflow_id=error.located if isinstance(error, DecodeError) else None,
+                ticket=ticket,
+            )
+        raise unknown
+
+    async def begin(self, ticket: Ticket) -> int:
+        """Send the start, once, and return the new workflow's id."""
+        return (await self.send(ticket)).id
+
+    @property
+    def guard_lag(self) -> float:
+        """Seconds in which the server may accept a second start on the same event: its guard reads the list's index."""
+        return LATE if self._lists else 0.0
+
+    def subject(self, ticket: Ticket) -> str:
+        """Return the event: it can have one active workflow at a time."""
+        return subject(ticket)[0]
+
+    def mark(self, ticket: Ticket) -> str:
+        """Return event and definition, all that an Opencast tells of a workflow's start."""
+        return json.dumps(subject(ticket))
+
+    async def renewed(self, ticket: Ticket) -> Ticket:
+        """Check the server, and return the ticket as of now with the highest id among the event's workflows.
+
+        Where this user may not read an event's workflows, the event itself is the check, and there is no baseline.
+
+        Raises:
+            CallError: the check failed, so a start must not be sent now.
+        """
+        event = self.subject(ticket)
+        found = await self._readable(event)
+        if found is None:
+            await self._event(event)
+            return evolve(ticket, baseline=None, baseline_lag=0.0, prepared_at=self._now())
+        baseline = max((workflow.id for workflow in found), default=0)
+        lag = await self._lag(event, baseline) if self._lists else 0.0
+        return evolve(ticket, baseline=baseline, baseline_lag=lag, prepared_at=self._now())
+
+    async def reconcile(
+        self, ticket: Ticket, *, wait: float, outage: float | None = None, rivals: Rivals = ALONE
+    ) -> Verdict[Workflow]:
+        """Search for what a ticket started. A list, which lags, is searched for 12 s at least."""
+        self.check(ticket)
+
+        async def look() -> Started[Workflow] | Ambiguous[Workflow] | None:
+            return await self._look(ticket, rivals)
+
+        return await observe(look, self.transport.clock, lambda: max(wait, LATE) if self._lists else wait, outage)
+
+    async def active(self, ticket: Ticket, *, alike: bool) -> Workflow | None:
+        """Return the event's active workflow, or None if there is none or this user may not read it.
+
+        Args:
+            ticket: the start.
+            alike: return it only if it is of the same definition.
+
+        Raises:
+            CallError: the server could not be asked.
+        """
+        event, definition = subject(ticket)
+        going = [workflow for workflow in await self._readable(event) or () if not workflow.phase.final]
+        return next((workflow for workflow in going if not alike or workflow.definition == definition), None)
+
+    async def occupied(self, ours: Collection[tuple[Ticket, int | None]]) -> int:
+        """How many workflows run, by the list, or by the events that are processed; ours count once."""
+        if self._lists:
+            try:
+                listed = {workflow.id async for workflow in self._listing({"state": RUNNING})}
+            except ListingNotSupported:
+                self._lists = False
+            else:
+                known = {id for _, id in ours if id is not None}
+                return len(listed | known) + sum(id is None for _, id in ours)
+        processed = Listing(self._read, calls.list_processing(size=PAGE), lambda event: event.id)
+        return len({event.id async for event in processed} | {subject(ticket)[0] for ticket, _ in ours})
+
+    async def _look(self, ticket: Ticket, rivals: Rivals) -> Started[Workflow] | Ambiguous[Workflow] | None:
+        event = self.subject(ticket)
+        try:
+            found = await self._of_event(event)
+        except (Forbidden, NotFound) as error:
+            return await self._glance(event, error)
+        return judged(ticket, found, rivals)
+
+    async def _glance(self, event: str, error: CallError) -> Ambiguous[Workflow] | None:
+        """What the event itself says, where its workflows may not be seen: whether it ever had any."""
+        events = await self._read(calls.events_by_id([event]))
+        state = events[0].processing_state if events else None
+        if events and state is None:
+            return None
+        seen = "it is not shown" if state is None else f"its latest workflow is {state.value}"
+        return Ambiguous((), f"the workflows of event {event} may not be seen ({error.what}); {seen}")
+
+    async def _readable(self, event: str) -> tuple[Workflow, ...] | None:
+        """Return the workflows of an event, or None if this user may not read them."""
+        if self._tells:
+            try:
+                return await self._of_event(event)
+            except Forbidden:
+                self._tells = False
+            except NotFound:
+                pass
+        return None
+
+    async def _event(self, event: str) -> Event | None:
+        """Return an event as it is listed, or None if it is not listed or this user may not read it."""
+        try:
+            found = await self._read(calls.events_by_id([event]))
+        except (Forbidden, NotFound):
+            return None
+        return found[0] if found else None
+
+    async def _lag(self, event: str, baseline: int) -> float:
+        """Return by how much a baseline from the list may be late: not at all if the event never had a workflow.
+
+        The list of events has an index of its own, which does not lag.
+        """
+        shown = await self._event(event) if baseline == 0 else None
+        return 0.0 if shown is not None and shown.processing_state is None else LATE
+
+    async def _of_event(self, event: str) -> tuple[Workflow, ...]:
+        """The workflows of one event: from the list up to Opencast 11, later for administrators only."""
+        if self._lists:
+            try:
+                return tuple([workflow async for workflow in self._listing({"event_identifier": event})])
+            except ListingNotSupported:
+                self._lists = False
+        return await self._read(calls.workflows_of_event(event))
+
+    def _listing(self, filter: filters.WorkflowFilters) -> Listing[Workflow]:
+        first = calls.list_workflows(
+            filter=filters.workflow_filter(filter),
+            sort="",
+            include=calls.including(withoperations="event_identifier" in filter),
+            size=PAGE,
+        )
+        return Listing(self._read, first, lambda workflow: workflow.id)
+
+    async def _read(self, call: Call[T]) -> T:
+        """Send a call of a batch or a search, which wait for a server that is away by themselves."""
+        return await self.transport.send(evolve(call, patient=False))
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self.transport.clock.wall(), UTC)
+
+
+def _configuration(ticket: Ticket) -> Mapping[str, str] | None:
+    settings = ticket.arguments["configuration"]
+    return settings if isinstance(settings, Mapping) else None

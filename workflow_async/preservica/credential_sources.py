@@ -1,0 +1,100 @@
+"""Where the credentials of a Preservica are found: arguments, environment, file (contract: preservica.md 4.8)."""
+
+import configparser
+import os
+import shlex
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TextIO
+
+from attrs import frozen
+
+from workflow_async._core.auth import Secret
+from workflow_async.errors import InvalidArgument
+
+SECTION = "credentials"
+SOURCES = {
+    "username": ("PRESERVICA_USERNAME", "username"),
+    "password": ("PRESERVICA_PASSWORD", "password"),
+    "tenant": ("PRESERVICA_TENANT", "tenant"),
+    "server": ("PRESERVICA_SERVER", "server"),
+    "two_factor": ("PRESERVICA_2FA_TOKEN", "twoFactorToken"),
+}
+"""For each field its environment variable, and its key in the file."""
+SHAPE = f"its first line must be [{SECTION}], and each after it a key and its value, such as username = me@example.org"
+OTHERS = stat.S_IRWXG | stat.S_IRWXO
+
+
+@frozen(kw_only=True)
+class Credentials:
+    """Everything it takes to log in."""
+
+    username: str
+    password: Secret
+    server: str
+    tenant: str | None
+    two_factor: Secret | None
+
+
+def find(given: Mapping[str, Secret | None], path: str | os.PathLike[str]) -> Credentials:
+    """Each field from the first source that has it: the argument, the environment (not if empty), the file.
+
+    Raises:
+        InvalidArgument: a required field is nowhere; or the file is needed, and is none, or others can read it.
+    """
+    found = dict(given)
+    for name, (variable, _) in SOURCES.items():
+        if found[name] is None:
+            found[name] = _some(os.environ.get(variable))
+    if None in found.values():
+        written = _read(path)
+        for name, (_, key) in SOURCES.items():
+            if found[name] is None:
+                found[name] = written.get(key.lower())
+    tenant = found["tenant"]
+    return Credentials(
+        username=_required("username", found, path).reveal(),
+        password=_required("password", found, path),
+        server=_required("server", found, path).reveal(),
+        tenant=None if tenant is None else tenant.reveal(),
+        two_factor=found["two_factor"],
+    )
+
+
+def _required(name: str, found: Mapping[str, Secret | None], path: str | os.PathLike[str]) -> Secret:
+    secret = found[name]
+    if secret is None:
+        variable, key = SOURCES[name]
+        place = f"write {key} = ... into [{SECTION}] of {os.fspath(path)}"
+        raise InvalidArgument(name, f"is missing: give {name}=, set {variable}, or {place}")
+    return secret
+
+
+def _some(text: str | None) -> Secret | None:
+    return Secret(text) if text else None
+
+
+def _read(path: str | os.PathLike[str]) -> Mapping[str, Secret | None]:
+    """The section of the file, its keys in lower case; nothing if there is no file or no such section."""
+    try:
+        with Path(path).open(encoding="utf-8-sig") as file:
+            _check_private(file, path)
+            return _section(file)
+    except FileNotFoundError:
+        return {}
+    except (OSError, UnicodeDecodeError, configparser.Error) as error:
+        kind = type(error).__name__  # its message may quote a line of the file
+    raise InvalidArgument("credentials_path", f"{os.fspath(path)} cannot be read as INI in UTF-8 ({kind}): {SHAPE}")
+
+
+def _section(file: TextIO) -> Mapping[str, Secret | None]:
+    parser = configparser.ConfigParser(interpolation=None)
+    parser.read_file(file)
+    return {key: _some(text) for key, text in parser[SECTION].items()} if SECTION in parser else {}
+
+
+def _check_private(file: TextIO, path: str | os.PathLike[str]) -> None:
+    if os.name == "posix" and os.fstat(file.fileno()).st_mode & OTHERS:
+        mend = f"chmod 600 {shlex.quote(os.fspath(path))}"
+        raise InvalidArgument("credentials_path", f"other users can read the password in it; mend it with: {mend}")

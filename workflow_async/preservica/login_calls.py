@@ -1,0 +1,263 @@
+"""How a token is come by: login, second factor, refresh, shared secret (contract: preservica.md 4).
+
+An answer to these calls may carry what a password is worth, so of a refusal only the server's sentence is kept.
+"""
+
+import base64
+import hashlib
+import hmac
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import Any, TypeVar
+from urllib.parse import urlencode
+
+from attrs import evolve, field, frozen
+from attrs.converters import optional
+
+from workflow_async._core.auth import Grant, Secret, as_secret, is_visible, speakable
+from workflow_async._core.call import Call, Params, Replay, Reply
+from workflow_async._core.retry import http_date
+from workflow_async._core.status import HTTP_ERRORS, foreign, status_error
+from workflow_async._decode.json import json_tree
+from workflow_async._decode.values import Unfit, whole
+from workflow_async.errors import CallError, DecodeError, InvalidArgument, StatusError, Unauthorized, UnexpectedContent
+from workflow_async.preservica.filters import filled, some
+
+T = TypeVar("T")
+
+LOGIN = "/api/accesstoken/login"
+SECOND_FACTOR = "/api/accesstoken/complete-2fa"
+REFRESH = "/api/accesstoken/refresh"
+EXTERNAL = "/api/accesstoken/acquire-external"
+FORM = "application/x-www-form-urlencoded"
+
+MINUTES = range(1, 1441)
+"""What a token may be valid for; anything else is taken for what the vendor documents."""
+DOCUMENTED = 15
+CODE_SECONDS = 30
+TOLERANCE = 60.0
+"""Seconds by which a signed timestamp may differ from the server's clock without being suspected."""
+REFUSED = 401
+NOT_US = frozenset({REFUSED, 403})
+SENTENCE = 300
+"""Characters of a server's sentence that an error keeps."""
+
+NEEDS_SEED = "this account has two-factor authentication: give two_factor=, the seed its authenticator was set up with"
+NEEDS_SETUP = (
+    "this account has yet to set up two-factor authentication, which cannot be done unattended: "
+    "log in once with a browser, keep the seed, and give it as two_factor="
+)
+
+
+Password = Callable[[], "str | Secret | Awaitable[str | Secret]"]
+"""A function, or a coroutine function, that gives the current password."""
+
+
+def _kept(password: "str | Secret | Password") -> "Secret | Password":
+    return password if callable(password) else as_secret(password)
+
+
+@frozen
+class Account:
+    """Who the client logs in as, and how."""
+
+    username: str
+    password: "Secret | Password" = field(converter=_kept, repr=False)
+    """The password, or a function that is asked for it at each login."""
+    tenant: str | None = None
+    two_factor: Secret | None = field(default=None, converter=optional(as_secret), repr=False)
+    shared_secret: bool = False
+
+    def __attrs_post_init__(self) -> None:
+        filled("username", self.username)
+        if isinstance(self.password, Secret):
+            filled("password", speakable("password", self.password))
+        if self.tenant is not None:
+            filled("tenant", self.tenant)
+        if self.two_factor is not None:
+            one_time_code(self.two_factor, 0.0)
+        if self.shared_secret and self.tenant is None:
+            raise InvalidArgument("tenant", "must be given with shared_secret=True: it is part of the request")
+
+    @property
+    def known(self) -> Secret:
+        """The password as a secret. It must have been asked for."""
+        if isinstance(self.password, Secret):
+            return self.password
+        raise TypeError("the password has not been asked for")
+
+
+@frozen
+class Continuation:
+    """A login that waits for its second factor."""
+
+    token: Secret
+    tenant: str | None
+
+
+def login(account: Account) -> Call[Grant | Continuation]:
+    """Name and password; without a tenant the server is asked for the user's details too, as it then likes it."""
+    form = some(
+        username=account.username,
+        password=account.known.reveal(),
+        tenant=account.tenant,
+        includeUserDetails=None if account.tenant is not None else "true",
+    )
+    return _access(LOGIN, form, partial(_entered, seeded=account.two_factor is not None), frozenset({200, REFUSED}))
+
+
+def complete(account: Account, continuation: Continuation, at: float) -> Call[Grant]:
+    """The second factor: the one-time code of this moment (seconds since 1970)."""
+    seed = account.two_factor or Secret("")
+    form = some(
+        username=account.username,
+        continuationToken=continuation.token.reveal(),
+        tenant=account.tenant or continuation.tenant,
+        twoFactorToken=one_time_code(seed, at),
+    )
+    return _access(SECOND_FACTOR, form, _granted)
+
+
+def refresh(grant: Grant) -> Call[Grant]:
+    """A new token for a refresh token, which is good once and as long as the old token is."""
+    once = grant.refresh_token or Secret("")
+    return _access(REFRESH, (("refreshToken", once.reveal()),), _granted)
+
+
+def external(account: Account, at: float) -> Call[Grant]:
+    """A token for a hash made with the shared secret; deprecated by the vendor since 7.6, with its removal planned."""
+    stamp = str(int(at))
+    text = f"preservica-external-auth{stamp}{account.username}{account.known.reveal()}"
+    proof = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
+    form = some(username=account.username, tenant=account.tenant, timestamp=stamp, hash=proof)
+    call = _access(EXTERNAL, form, _granted)
+    return evolve(call, refusals={**REFUSALS, REFUSED: partial(_refused_stamp, at), 403: partial(_refused_stamp, at)})
+
+
+def one_time_code(seed: Secret, at: float) -> str:
+    """The six digits an authenticator shows at this moment (RFC 6238: SHA-1, 30 s).
+
+    Raises:
+        InvalidArgument: for a seed that is none.
+    """
+    key = _key(seed)
+    if not key:
+        raise InvalidArgument("two_factor", "must be the base32 seed of the authenticator (letters A-Z, digits 2-7)")
+    mac = hmac.digest(key, int(at // CODE_SECONDS).to_bytes(8, "big"), "sha1")
+    offset = mac[-1] & 0x0F
+    return f"{(int.from_bytes(mac[offset : offset + 4], 'big') & 0x7FFF_FFFF) % 1_000_000:06d}"
+
+
+def _key(seed: Secret) -> bytes:
+    """The bytes of a seed, which people write with spaces, dashes and small letters; none if it is no seed."""
+    written = seed.reveal()
+    text = "".join(written.split() if isinstance(written, str) else "").replace("-", "").upper().rstrip("=")
+    try:
+        return base64.b32decode(text + "=" * (-len(text) % 8))
+    except ValueError:
+        return b""
+
+
+def _access(path: str, form: Params, read: Callable[[Reply], T], success: frozenset[int] = frozenset({200})) -> Call[T]:
+    body = urlencode(form).encode()
+    return Call(
+        "POST",
+        path,
+        read,
+        body=body,
+        content_type=FORM,
+        replay=Replay.ONCE,
+        success=success,
+        refusals=REFUSALS,
+        sensitive=True,
+    )
+
+
+@frozen
+class Answer:
+    """What one of these calls is answered with; it shows itself to nobody."""
+
+    _tree: dict[str, Any] = field(repr=False)
+
+    @classmethod
+    def of(cls, reply: Reply) -> "Answer":
+        """The answer in a reply; an empty one if it is nothing of the kind."""
+        try:
+            tree = json_tree(reply.body)
+        except DecodeError:
+            tree = {}
+        return cls(tree if isinstance(tree, dict) else {})
+
+    def secret(self, *names: str) -> Secret | None:
+        """The first of these that is a token."""
+        found = (self._tree.get(name) for name in names)
+        return next((Secret(text) for text in found if is_visible(text)), None)
+
+    def text(self, name: str) -> str:
+        """A text, or ""."""
+        found = self._tree.get(name)
+        return found[:SENTENCE] if isinstance(found, str) else ""
+
+    @property
+    def seconds(self) -> float:
+        """How long the token is good for."""
+        try:
+            minutes = whole(self._tree.get("validFor"))
+        except Unfit:
+            minutes = DOCUMENTED
+        return 60.0 * (minutes if minutes in MINUTES else DOCUMENTED)
+
+
+def _entered(reply: Reply, *, seeded: bool) -> Grant | Continuation:
+    """A login's answer: 401 is also how the server asks for a second factor."""
+    if reply.status != REFUSED:
+        return _granted(reply)
+    answer = Answer.of(reply)
+    if answer.text("message") == "needs.2fa.setup":
+        raise Unauthorized(REFUSED, "", NEEDS_SETUP)
+    if answer.text("message") != "needs.2fa":
+        raise _refused(reply)
+    if not seeded:
+        raise Unauthorized(REFUSED, "", NEEDS_SEED)
+    token = answer.secret("continuationToken", "continuation-token")
+    if token is None:
+        raise DecodeError("expected a token @ $.continuationToken")
+    return Continuation(token, answer.text("tenant") or None)
+
+
+def _granted(reply: Reply) -> Grant:
+    if reply.is_page:
+        raise UnexpectedContent("an HTML page where a token is due @ $")
+    answer = Answer.of(reply)
+    token = answer.secret("token")
+    if token is None:
+        raise DecodeError("expected a token @ $.token")
+    return Grant(token, answer.seconds, answer.secret("refresh-token"))
+
+
+def _refused(reply: Reply) -> CallError:
+    """The refusal without its body, which may carry a continuation, a seed, or what was sent.
+
+    A page is not the token service speaking, but something before it, and says nothing of the credentials.
+    """
+    if reply.is_page and reply.status in NOT_US:
+        return UnexpectedContent(f"{reply.status} with an HTML page, which is not the token service's @ $")
+    bare = Reply(reply.status, reply.headers, b"")
+    error = status_error(bare) if reply.status in HTTP_ERRORS else foreign(bare)
+    error.message = Answer.of(reply).text("message")
+    return error
+
+
+def _refused_stamp(at: float, reply: Reply) -> CallError:
+    """The refusal of a signed request, with the difference of the clocks if that is the likely reason."""
+    error = _refused(reply)
+    server = http_date(reply.headers.get("date", ""))
+    if server is None or abs(server.timestamp() - at) <= TOLERANCE or not isinstance(error, StatusError):
+        return error
+    offset = server.timestamp() - at
+    late = Unauthorized(REFUSED, "", f"{error.message}; this clock is {-offset:+.0f} s off: correct it".lstrip("; "))
+    late.clock_offset = offset
+    return late
+
+
+REFUSALS = dict.fromkeys(range(100, 1000), _refused)

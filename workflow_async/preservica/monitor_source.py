@@ -1,0 +1,82 @@
+"""How the monitor checks the workflows of a Preservica."""
+
+from collections.abc import Collection, Iterable, Sequence
+from operator import attrgetter
+from typing import TypeVar
+
+from attrs import evolve, frozen
+
+from workflow_async._core.call import Call, Page
+from workflow_async._core.transport import Transport
+from workflow_async._listing.active_scan import Sweep
+from workflow_async._listing.listing import Listing
+from workflow_async.preservica import calls, filters
+from workflow_async.preservica.records import State, Workflow
+
+T = TypeVar("T")
+
+PAGE = 100
+ACTIVE = (State.ACTIVE, State.PENDING, State.SUSPENDED, State.UNKNOWN)
+
+
+@frozen
+class PreservicaSource:
+    """The list of active workflows, else gets (contract: preservica.md 1.2)."""
+
+    _transport: Transport
+    lists: bool = True
+    glances: bool = False
+    lag: float = 0.0
+
+    @property
+    def place(self) -> str:
+        """`preservica` and the server without its scheme."""
+        return f"preservica:{self._transport.origin.base.partition('://')[2]}"
+
+    @property
+    def connections(self) -> int:
+        """The connections of the client."""
+        return self._transport.limits.connections
+
+    def active(self, *, operations: bool, rows: int = 0) -> Listing[Workflow]:
+        """The workflows that have not ended, oldest first, so that new ones join at the end."""
+        query = filters.workflow_query(state=ACTIVE, newest_first=False)
+
+        def page(offset: int, size: int) -> Call[Page[Workflow]]:
+            return calls.list_workflows(query, size=size, start=offset)
+
+        return Listing(
+            self._send,
+            lambda found: Sweep(page, found, PAGE, rows),
+            attrgetter("id"),
+            unreadable="skip",  # a workflow that the list does not show is asked for by its id
+        )
+
+    async def get(self, id: int, *, operations: bool) -> Workflow:
+        """One workflow, with its errors."""
+        return await self._send(calls.get_workflow(id))
+
+    async def suspects(self, known: Sequence[Workflow]) -> Collection[int]:
+        """All of them: there is no way to glance at many but the list."""
+        return [workflow.id for workflow in known]
+
+    def whole(self, workflow: Workflow) -> bool:
+        """A get holds all there is."""
+        return True
+
+    def identity(self, workflow: Workflow) -> tuple[str | None, ...]:
+        """Its context, its definition and its correlation id, as far as the record names them."""
+        return workflow.context_id or None, workflow.definition_id or None, workflow.correlation_id or None
+
+    def kind(self, workflow: Workflow) -> str:
+        """Its context."""
+        return workflow.context_name or workflow.context_id or workflow.definition_id or ""
+
+    def durations(self, workflow: Workflow) -> Iterable[tuple[str, float]]:
+        """Of the workflow; how long its steps took, no record says."""
+        if workflow.started is not None and workflow.finished is not None:
+            yield self.kind(workflow), (workflow.finished - workflow.started).total_seconds()
+
+    async def _send(self, call: Call[T], /) -> T:
+        """Send a call. Raise at once if the server asks for a pause: the monitor pauses all its calls then."""
+        return await self._transport.send(evolve(call, pause_as_told=False, patient=False))

@@ -1,0 +1,66 @@
+"""Preservica's list of workflows, read straight on, anchored, or by windows of their start."""
+
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from operator import attrgetter
+
+from workflow_async._core.call import Call, OnUnreadable, Page, Params
+from workflow_async._listing.by_time import Window
+from workflow_async._listing.listing import Listing
+from workflow_async._listing.options import Cuts, Manner
+from workflow_async._listing.prefetch import Send
+from workflow_async.preservica import calls, filters
+from workflow_async.preservica.records import Workflow
+from workflow_async.settings import optional_number
+
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EVER = (EPOCH, datetime(2200, 1, 1, tzinfo=UTC))
+"""When a workflow may have been started."""
+MILLISECOND = timedelta(milliseconds=1)
+
+
+def listing(
+    send: Send,
+    manner: Manner,
+    query: Params,
+    *,
+    states: filters.States | None,
+    since: datetime | None,
+    until: datetime | None,
+    limit: int | None,
+    unreadable: OnUnreadable = "raise",
+) -> Listing[Workflow]:
+    """The listing; raises `InvalidArgument` for what cannot be sent."""
+    optional_number("limit", limit, least=1)
+    cuts = Cuts(
+        cut=partial(_cut, query),
+        span=_window(since or EVER[0], until or EVER[1]),
+        bounded=since is not None or until is not None,
+    )
+    return Listing(
+        send,
+        cuts.read(manner),
+        attrgetter("id"),
+        limit=limit,
+        wanted=filters.in_state(states) if manner.exact else None,
+        consistency=manner.consistency,
+        unreadable=unreadable,
+    )
+
+
+def _cut(query: Params, window: Window | None, offset: int, rows: int) -> Call[Page[Workflow]]:
+    """Rows of the list, or of a window of it."""
+    asked = query if window is None else _within(query, window)
+    return calls.list_workflows(asked, size=rows, start=offset)
+
+
+def _within(query: Params, window: Window) -> Params:
+    first, last = (EPOCH + milliseconds * MILLISECOND for milliseconds in (window.first, window.last))
+    begin, end = filters.period(first, last)
+    rest = tuple((name, value) for name, value in query if name not in {"from", "to"})
+    return (*rest, *filters.some(**{"from": begin, "to": end}))
+
+
+def _window(since: datetime, until: datetime) -> Window:
+    """Whole milliseconds that hold these dates."""
+    return Window((since - EPOCH) // MILLISECOND, -((EPOCH - until) // MILLISECOND))

@@ -1,0 +1,239 @@
+"""How starts of a Preservica are prepared, sent once, recognized afterwards and counted."""
+
+import uuid
+from collections.abc import Collection, Mapping
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+from attrs import define, evolve, field, frozen
+
+from workflow_async._core.call import Call, Value, number, texts
+from workflow_async._core.retry import may_have_happened
+from workflow_async._core.transport import Transport
+from workflow_async._listing.listing import Listing
+from workflow_async.batch import Ambiguous, Ticket, Verdict
+from workflow_async.batch import Started as Seen
+from workflow_async.batch.reconcile import ALONE, CONTESTED, Rivals, observe
+from workflow_async.batch.tickets import digest
+from workflow_async.errors import CallError, DecodeError, Forbidden, InvalidArgument, NotFound, StartOutcomeUnknown
+from workflow_async.preservica import calls, filters
+from workflow_async.preservica.records import Context, Started, State, Workflow
+
+T = TypeVar("T")
+
+SKEW = timedelta(minutes=5)
+"""By how much the server's clock may be off."""
+PAGE = 100
+RUNNING = (State.ACTIVE, State.PENDING)
+
+
+@frozen
+class Start:
+    """One start of a batch; `key` tells it from others: a digest of the rest if None."""
+
+    context: Context | int | str
+    """What to start: a `Context`, its id (a number), or its name."""
+    parameters: Mapping[str, Value] | None = field(default=None, hash=False)
+    key: str | None = None
+
+
+@define(eq=False)
+class Starts:
+    """Where starts of one Preservica go to."""
+
+    transport: Transport
+    system: str = "preservica"
+    guard_lag: float = 0.0
+    """No start conflicts with another."""
+
+    @property
+    def server(self) -> str:
+        """Its base URL."""
+        return self.transport.origin.base
+
+    def prepared(
+        self,
+        context: Context | int | str,
+        parameters: Mapping[str, Value] | None = None,
+        *,
+        correlation_id: str | None = None,
+        key: str | None = None,
+    ) -> Ticket:
+        """A start as a ticket; raises `InvalidArgument` for what cannot be sent."""
+        id, name = reference(context)
+        settings = None if parameters is None else texts("parameters", parameters)
+        mark = str(uuid.uuid4()) if correlation_id is None else correlation_id
+        calls.start_workflow(id, name, settings, mark)
+        arguments = {"context_id": id, "context_name": name, "parameters": settings}
+        return Ticket(
+            system=self.system,
+            server=self.server,
+            arguments=arguments,
+            correlation_id=mark,
+            prepared_at=self._now(),
+            key=digest(self.system, arguments) if key is None else key,
+        )
+
+    def given(
+        self,
+        start: Context | int | str | Ticket,
+        parameters: Mapping[str, Value] | None,
+        correlation_id: str | None,
+    ) -> Ticket:
+        """The ticket that is given, or one of the rest; raises `InvalidArgument` for both."""
+        if not isinstance(start, Ticket):
+            return self.prepared(start, parameters, correlation_id=correlation_id)
+        if parameters is not None or correlation_id is not None:
+            raise InvalidArgument("ticket", "says all there is to say: give no parameters or correlation id besides")
+        return start
+
+    def ticket(self, start: Any) -> Ticket:
+        """A start as a ticket; raises `InvalidArgument` for what cannot be sent."""
+        if isinstance(start, Start):
+            return self.prepared(start.context, start.parameters, key=start.key)
+        self.check(start)
+        return start  # type: ignore[no-any-return]  # it has been checked
+
+    def check(self, ticket: object) -> None:
+        """Raise `InvalidArgument` for what is no ticket of this server."""
+        if not isinstance(ticket, Ticket):
+            raise InvalidArgument("ticket", "must be made by prepare_start")
+        if (ticket.system, ticket.server) != (self.system, self.server):
+            raise InvalidArgument(
+                "ticket", f"is for {ticket.system} at {ticket.server}, not {self.system} {self.server}"
+            )
+
+    async def send(self, ticket: Ticket, *, timeout: float | None = None) -> Started:
+        """Send the start, once; raises as `workflows.start`.
+
+        A start that is cut off early is not repeated, so each has the whole of `Timeouts.call`, or `timeout` seconds.
+        """
+        self.check(ticket)
+        id, name = _context(ticket)
+        call = calls.start_workflow(id, name, _parameters(ticket), ticket.correlation_id)
+        try:
+            return await self.transport.send(call, timeout=timeout or self.transport.timeouts.call)
+        except CallError as error:
+            if not may_have_happened(error):
+                raise
+            unknown = self._unknown(ticket, error)
+        raise unknown
+
+    async def begin(self, ticket: Ticket) -> int:
+        """Send the start, once, and return the new workflow's id."""
+        started = await self.send(ticket)
+        if started.id is None:
+            raise self._unknown(ticket, DecodeError("the answer to the start has no Id @ /"))
+        return started.id
+
+    def subject(self, ticket: Ticket) -> None:
+        """Return None: any number of workflows of a context can run at a time."""
+
+    def mark(self, ticket: Ticket) -> str:
+        """Return the correlation id."""
+        return ticket.correlation_id
+
+    async def renewed(self, ticket: Ticket) -> Ticket:
+        """Check the server with the read of one row, and return the ticket as of now.
+
+        The correlation id is all that is needed to recognize its workflow. A user who may not read the list has an
+        answer too, and that is all the check is about.
+
+        Raises:
+            CallError: the check failed, so a start must not be sent now.
+        """
+        with suppress(Forbidden, NotFound):
+            await self._count_running()
+        return evolve(ticket, prepared_at=self._now())
+
+    async def reconcile(
+        self, ticket: Ticket, *, wait: float, outage: float | None = None, rivals: Rivals = ALONE
+    ) -> Verdict[Workflow]:
+        """Search for the correlation id among the workflows of the context since shortly before the ticket."""
+        self.check(ticket)
+
+        async def look() -> Seen[Workflow] | Ambiguous[Workflow] | None:
+            return await self._look(ticket, rivals)
+
+        return await observe(look, self.transport.clock, lambda: wait, outage)
+
+    async def active(self, ticket: Ticket, *, alike: bool) -> Workflow | None:
+        """None: a start on a Preservica conflicts with nothing."""
+        return None
+
+    async def occupied(self, ours: Collection[tuple[Ticket, int | None]]) -> int:
+        """How many workflows are active or pending, by the total of their list, and those of ours on their way."""
+        return await self._count_running() + sum(id is None for _, id in ours)
+
+    async def _count_running(self) -> int:
+        query = filters.workflow_query(state=RUNNING, newest_first=False)
+        page = await self._read(calls.list_workflows(query, size=1))
+        return len(page.items) if page.total is None else page.total
+
+    async def _look(self, ticket: Ticket, rivals: Rivals) -> Seen[Workflow] | Ambiguous[Workflow] | None:
+        mark = ticket.correlation_id
+        unmarked, marked = [], []
+        async for workflow in self._since(ticket):
+            if rivals.owns(workflow.id):
+                continue
+            if workflow.correlation_id == mark:
+                marked.append(workflow)
+            elif workflow.correlation_id is None and _may_be_of(ticket, workflow):
+                unmarked.append(workflow)
+        if len(marked) == 1 and rivals.contested():
+            return Ambiguous(tuple(marked), CONTESTED)
+        if len(marked) == 1:
+            return Seen(marked[0], f"it carries the correlation id {mark}")
+        if marked:
+            return Ambiguous(tuple(marked), f"{len(marked)} workflows carry the correlation id {mark}")
+        return Ambiguous(tuple(unmarked), "the server tells no correlation id of these") if unmarked else None
+
+    def _since(self, ticket: Ticket) -> Listing[Workflow]:
+        """The workflows of the ticket's context, or of all where only its name is known, by which no list filters."""
+        id, _ = _context(ticket)
+        known = id if id is not None and filters.digits(id) else None
+        query = filters.workflow_query(
+            state=None, context=known, since=ticket.prepared_at - SKEW, until=None, newest_first=True
+        )
+        return Listing(self._read, calls.list_workflows(query, size=PAGE), lambda workflow: workflow.id)
+
+    def _unknown(self, ticket: Ticket, error: CallError) -> StartOutcomeUnknown:
+        id, name = _context(ticket)
+        place = f"context {id}" if name is None else f"context {name!r}"
+        mark = ticket.correlation_id
+        look_for = f"the correlation id {mark!r} among the workflows of {place}"
+        return StartOutcomeUnknown(error, look_for=look_for, correlation_id=mark, ticket=ticket)
+
+    async def _read(self, call: Call[T]) -> T:
+        """Send a call of a batch or a search, which wait for a server that is away by themselves."""
+        return await self.transport.send(evolve(call, patient=False))
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self.transport.clock.wall(), UTC)
+
+
+def reference(context: Context | int | str) -> tuple[str | None, str | None]:
+    """Id and name of a context, as far as they are known."""
+    if isinstance(context, Context):
+        return context.id, context.name or None
+    if isinstance(context, str) and not filters.digits(context):
+        return None, context
+    return str(number("context", context)), None
+
+
+def _context(ticket: Ticket) -> tuple[str | None, str | None]:
+    id, name = ticket.arguments["context_id"], ticket.arguments["context_name"]
+    return id if isinstance(id, str) else None, name if isinstance(name, str) else None
+
+
+def _parameters(ticket: Ticket) -> Mapping[str, str] | None:
+    parameters = ticket.arguments["parameters"]
+    return parameters if isinstance(parameters, Mapping) else None
+
+
+def _may_be_of(ticket: Ticket, workflow: Workflow) -> bool:
+    """Whether a workflow without a mark may be of the ticket's context."""
+    id, name = _context(ticket)
+    told = [(id, workflow.context_id), (name, workflow.context_name)]
+    return all(ours is None or theirs is None or ours == theirs for ours, theirs in told)

@@ -1,0 +1,198 @@
+"""Who may do what with an Opencast: accounts, ways to log in, roles by address, switching users."""
+
+import base64
+import binascii
+import hashlib
+import hmac
+import re
+
+from attrs import define, evolve, field, frozen
+from starlette.requests import Request
+from starlette.responses import Response
+
+from workflow_async.sandbox.engine import Clock
+from workflow_async.sandbox.hashing import unique
+from workflow_async.sandbox.opencast.container import error_page
+from workflow_async.sandbox.opencast.event import EVERYBODY
+
+ADMIN = "ROLE_ADMIN"
+SUDO = "ROLE_SUDO"
+API = "ROLE_API"
+REALM = "Opencast"
+NONCE_SECONDS = 300
+VIEW = "ROLE_API_WORKFLOW_INSTANCE_VIEW"
+
+_RULES = (
+    ("GET", r"/api(/version(/.*)?|/info/.*)?", API),
+    ("GET", r"/api/workflows(/[^/]+)?", VIEW),
+    ("POST", r"/api/workflows", "ROLE_API_WORKFLOW_INSTANCE_CREATE"),
+    ("PUT", r"/api/workflows/[^/]+", "ROLE_API_WORKFLOW_INSTANCE_EDIT"),
+    ("DELETE", r"/api/workflows/[^/]+", "ROLE_API_WORKFLOW_INSTANCE_DELETE"),
+    ("GET", r"/api/workflow-definitions(/[^/]+)?", "ROLE_API_WORKFLOW_DEFINITION_VIEW"),
+    ("GET", r"/api/events", "ROLE_API_EVENTS_VIEW"),
+)
+
+
+@frozen
+class Account:
+    """A user: a name, a password, roles."""
+
+    name: str
+    password: str = field(repr=False)
+    roles: frozenset[str] = frozenset({EVERYBODY})
+    digest: bool = False
+    """Whether it logs in by Digest, and by nothing else."""
+    known: bool = True
+    """Whether the directory can load it; without that it starts nothing."""
+
+    def has(self, role: str) -> bool:
+        """Whether it holds the role, or the one that stands for all."""
+        return role in self.roles or ADMIN in self.roles
+
+    def may(self, roles: frozenset[str], creator: str = "") -> bool:
+        """Whether an access list, or having created the thing, lets it in."""
+        return ADMIN in self.roles or creator == self.name or bool(roles & self.roles)
+
+
+ACCOUNTS = (
+    Account("admin", "opencast", frozenset({ADMIN, SUDO, EVERYBODY})),
+    Account("viewer", "viewer", frozenset({EVERYBODY, API, VIEW})),
+    Account("integration", "integration", frozenset({EVERYBODY, API, *(role for *_, role in _RULES)})),
+    Account("opencast_system_account", "CHANGE_ME", frozenset({ADMIN, SUDO}), digest=True),
+)
+
+
+class RefusedError(Exception):
+    """Security does not let a request through."""
+
+    def __init__(self, response: Response) -> None:
+        super().__init__(response.status_code)
+        self.response = response
+
+
+def role_for(method: str, path: str) -> str:
+    """The role that an address asks for."""
+    return next((role for verb, rule, role in _RULES if verb == method and re.fullmatch(rule, path)), ADMIN)
+
+
+@define(eq=False)
+class Access:
+    """The security in front of the routes."""
+
+    clock: Clock
+    accounts: dict[str, Account]
+    asks_for_basic: bool = True
+    """Whether `X-Requested-Auth: Basic` gets a challenge instead of the login page."""
+    jwt: str = "header.payload.signature"
+    """The token that is accepted, for the account of the administrator."""
+    sessions: dict[str, float] = field(factory=dict)
+    """Every JSESSIONID handed out, and when: a client that keeps its cookie gets one."""
+    _key: str = field(factory=lambda: unique("digest"), init=False)
+
+    def enter(self, request: Request) -> Account:
+        """The account that the request acts as."""
+        account = self._login(request)
+        if not account.has(role_for(request.method, request.url.path)):
+            raise RefusedError(error_page(request, 403))
+        return self._switch(request, account)
+
+    def session(self, request: Request) -> str | None:
+        """The number of a new session, if the request came without one."""
+        if request.cookies.get("JSESSIONID") in self.sessions:
+            return None
+        session = f"node0{unique('session', len(self.sessions)).replace('-', '')}"
+        self.sessions[session] = self.clock()
+        return session
+
+    def _login(self, request: Request) -> Account:
+        scheme, _, credentials = request.headers.get("authorization", "").partition(" ")
+        token = request.query_params.get("jwt", "")
+        if scheme == "Basic":
+            return self._basic(request, credentials)
+        if scheme == "Digest":
+            return self._digest(request, credentials)
+        if scheme == "Bearer" or token:
+            return self._bearer(request, credentials or token)
+        raise RefusedError(self._stranger(request))
+
+    def _stranger(self, request: Request) -> Response:
+        wanted = request.headers.get("x-requested-auth")
+        if wanted == "Digest":
+            return self._challenge(request)
+        if wanted == "Basic" and self.asks_for_basic:
+            return _unauthorized(request, _BASIC)
+        if request.headers.get("x-requested-with") == "XMLHttpRequest":
+            return error_page(request, 419)
+        return Response(status_code=302, headers={"location": "/login.html"})
+
+    def _basic(self, request: Request, credentials: str) -> Account:
+        try:
+            name, _, password = base64.b64decode(credentials, validate=True).decode().partition(":")
+        except (binascii.Error, UnicodeDecodeError):
+            name = password = ""
+        account = self.accounts.get(name)
+        if account is None or account.digest or not hmac.compare_digest(account.password.encode(), password.encode()):
+            raise RefusedError(_unauthorized(request, _BASIC))
+        return account
+
+    def _bearer(self, request: Request, token: str) -> Account:
+        if token != self.jwt:
+            raise RefusedError(_unauthorized(request, "Bearer"))
+        return self.accounts[ACCOUNTS[0].name]
+
+    def _digest(self, request: Request, credentials: str) -> Account:
+        said = {k: v.strip('"') for k, v in re.findall(r'(\w+)=("[^"]*"|[^\s,]+)', credentials)}
+        account = self.accounts.get(said.get("username", ""))
+        if account is None or not account.digest or not self._proves(request.method, said, account):
+            raise RefusedError(self._challenge(request))
+        if float(_nonce_parts(said["nonce"])[0]) < self.clock():
+            raise RefusedError(self._challenge(request, stale=True))
+        return account
+
+    def _proves(self, method: str, said: dict[str, str], account: Account) -> bool:
+        expiry, signature = _nonce_parts(said.get("nonce", ""))
+        user = _md5(f"{account.name}:{REALM}:{account.password}")
+        call = _md5(f"{method}:{said.get('uri')}")
+        proof = _md5(f"{user}:{said.get('nonce')}:{said.get('nc')}:{said.get('cnonce')}:auth:{call}")
+        ours = signature == _md5(f"{expiry}:{self._key}")
+        return ours and said.get("qop") == "auth" and hmac.compare_digest(proof, said.get("response", ""))
+
+    def _challenge(self, request: Request, *, stale: bool = False) -> Response:
+        expiry = str(int(self.clock()) + NONCE_SECONDS)
+        nonce = base64.b64encode(f"{expiry}:{_md5(f'{expiry}:{self._key}')}".encode()).decode()
+        extra = ', stale="true"' if stale else ""
+        return _unauthorized(request, f'Digest realm="{REALM}", qop="auth", nonce="{nonce}"{extra}')
+
+    def _switch(self, request: Request, account: Account) -> Account:
+        name = _either(request, "x-run-as-user", "x-opencast-matterhorn-user")
+        roles = _either(request, "x-run-with-roles", "x-opencast-matterhorn-roles")
+        if name is None and roles is None:
+            return account
+        if not account.has(SUDO) or (name is not None and name not in self.accounts):
+            raise RefusedError(error_page(request, 403))
+        if name is not None:
+            return self.accounts[name]
+        return evolve(account, name="anonymous", roles=frozenset((roles or "").split(",")), known=False)
+
+
+_BASIC = f'Basic realm="{REALM}"'
+
+
+def _unauthorized(request: Request, challenge: str) -> Response:
+    return error_page(request, 401, headers={"www-authenticate": challenge})
+
+
+def _nonce_parts(nonce: str) -> tuple[str, str]:
+    try:
+        expiry, _, signature = base64.b64decode(nonce, validate=True).decode().partition(":")
+    except (binascii.Error, UnicodeDecodeError):
+        return "0", ""
+    return expiry, signature
+
+
+def _md5(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def _either(request: Request, *names: str) -> str | None:
+    return next((request.headers[name] for name in names if name in request.headers), None)

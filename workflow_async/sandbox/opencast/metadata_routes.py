@@ -1,0 +1,113 @@
+"""The other routes of the External API: what it is, who one is, definitions."""
+
+from collections.abc import Callable
+from typing import Any
+
+from attrs import define
+from starlette.requests import Request
+from starlette.responses import Response
+from starlette.routing import Route
+
+from workflow_async.sandbox.opencast.definitions import Definition
+from workflow_async.sandbox.opencast.filter import criteria
+from workflow_async.sandbox.opencast.json import definition_tree
+from workflow_async.sandbox.opencast.responses import (
+    Listings,
+    account,
+    answer,
+    first,
+    flag,
+    plain,
+    sort_of,
+    window,
+)
+from workflow_async.sandbox.opencast.state import OpencastWorld
+
+
+@define(eq=False)
+class AboutRoutes:
+    """`/api`, `/api/version` and `/api/info`."""
+
+    world: OpencastWorld
+
+    def routes(self) -> list[Route]:
+        """The routes of the release."""
+        shadowed = [] if self.world.dialect.listing or self.world.dialect.gson else ["/api/workflows"]
+        return [
+            *(Route(path, self.api, methods=["GET"]) for path in ("/api", *shadowed)),
+            Route("/api/version", self.versions),
+            Route("/api/version/default", self.default),
+            Route("/api/info/me", self.me),
+            Route("/api/info/me/roles", self.roles),
+        ]
+
+    async def api(self, request: Request) -> Response:
+        """What answers at `/api`, and where the list of workflows is gone."""
+        return self._json({"url": str(request.base_url).rstrip("/") + "/api", "version": self.world.dialect.default})
+
+    async def versions(self, _: Request) -> Response:
+        """Every version it speaks."""
+        return self._json({"versions": self.world.dialect.versions, "default": self.world.dialect.default})
+
+    async def default(self, _: Request) -> Response:
+        """The version it speaks unasked."""
+        return self._json({"default": self.world.dialect.default})
+
+    async def me(self, request: Request) -> Response:
+        """Whom the request acts as."""
+        name = account(request).name
+        tree = {"provider": "opencast", "name": name.title(), "email": f"{name}@example.org"}
+        return self._json({**tree, "username": name, "userrole": f"ROLE_USER_{name.upper()}"})
+
+    async def roles(self, request: Request) -> Response:
+        """What that account may do."""
+        return self._json(sorted(account(request).roles))
+
+    def _json(self, tree: Any) -> Response:
+        return Response(self.world.dialect.write(tree), headers={"content-type": "application/json"})
+
+
+@define(eq=False)
+class DefinitionRoutes:
+    """`/api/workflow-definitions`."""
+
+    world: OpencastWorld
+    listings: Listings
+
+    def routes(self) -> list[Route]:
+        """The routes of the release."""
+        return [
+            Route("/api/workflow-definitions", self.page),
+            Route("/api/workflow-definitions/{id}", self.get),
+        ]
+
+    async def page(self, request: Request) -> Response:
+        """One page; all of them unless a limit is given."""
+        tags = [value for name, value in criteria(first(request, "filter")) if name == "tag"]
+        found = [d for d in self.world.definitions.values() if set(tags) <= set(d.tags)]
+        key, descends = sort_of(request, _DEFINITION_KEYS) or (_DEFINITION_KEYS["title"], False)
+        shown = sorted(found, key=key, reverse=descends)[window(request, None)]
+        return self.listings.answer(request, [self._tree(request, d) for d in shown])
+
+    async def get(self, request: Request) -> Response:
+        """One of them."""
+        definition = self.world.definitions.get(request.path_params["id"])
+        if definition is None:
+            raise plain(404, f"Cannot find workflow definition with id '{request.path_params['id']}'.")
+        return answer(request, self.world.dialect, self._tree(request, definition))
+
+    def _tree(self, request: Request, definition: Definition) -> dict[str, Any]:
+        return definition_tree(
+            definition,
+            self.world.dialect,
+            operations=flag(request, "withoperations"),
+            panel=flag(request, "withconfigurationpanel"),
+            panel_json=flag(request, "withconfigurationpaneljson"),
+        )
+
+
+_DEFINITION_KEYS: dict[str, Callable[[Definition], Any]] = {
+    "identifier": lambda d: d.identifier,
+    "title": lambda d: d.title.lower(),
+    "displayorder": lambda d: d.display_order,
+}

@@ -1,0 +1,133 @@
+"""The answers of an Opencast: JSON under the negotiated version, and refusals in all their formats."""
+
+import re
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import parse_qs
+
+from attrs import define, field
+from starlette.requests import Request
+from starlette.responses import Response
+
+from workflow_async.sandbox.fault_middleware import FAULT
+from workflow_async.sandbox.faults import Fault
+from workflow_async.sandbox.opencast.auth import Account
+from workflow_async.sandbox.opencast.filter import BadCriterionError, sorting
+from workflow_async.sandbox.opencast.releases import Dialect
+
+FORM = "application/x-www-form-urlencoded"
+INT = 2**31
+LONG = 2**63
+
+
+class RefusalError(Exception):
+    """A request that is answered with an error."""
+
+    def __init__(self, status: int, text: str = "", type: str | None = None) -> None:
+        super().__init__(status, text)
+        self.status = status
+        self.text = text
+        self.type = type
+
+    def response(self) -> Response:
+        """The answer; without a type there is no body."""
+        return Response(self.text, self.status, {"content-type": self.type} if self.type else None)
+
+
+def bare(status: int) -> RefusalError:
+    """A refusal without a body."""
+    return RefusalError(status)
+
+
+def plain(status: int, text: str) -> RefusalError:
+    """A refusal in text, called text."""
+    return RefusalError(status, text, "text/plain")
+
+
+def labelled(request: Request, status: int, text: str) -> RefusalError:
+    """A refusal in text that is called JSON, because nobody set a type."""
+    accept = request.headers.get("accept", "*/*")
+    wide = any(name in accept for name in ("application/json", "application/*", "*/*"))
+    return RefusalError(status, text, "application/json" if wide else versioned(request))
+
+
+def versioned(request: Request) -> str:
+    """The media type of the version that the request gets."""
+    return f"application/{request.state.version}+json"
+
+
+def answer(request: Request, dialect: Dialect, tree: Any, status: int = 200, **headers: str) -> Response:
+    """JSON under the negotiated version."""
+    return Response(dialect.write(tree), status, {"content-type": versioned(request), **headers})
+
+
+@define(eq=False)
+class Listings:
+    """JSON arrays, with the faults a page can have, and the last page that each list has answered with."""
+
+    dialect: Dialect
+    _last: dict[str, Response] = field(factory=dict, init=False)
+
+    def answer(self, request: Request, rows: list[Any]) -> Response:
+        """A page of those rows, of half of them, or the bytes of the page before once more, as the fault says."""
+        path, fault = request.url.path, request.scope.get(FAULT)
+        if fault is not Fault.REPEATED_PAGE or path not in self._last:
+            half = (len(rows) + 1) // 2
+            self._last[path] = answer(request, self.dialect, rows[:half] if fault is Fault.SHORT_PAGE else rows)
+        return self._last[path]
+
+
+def account(request: Request) -> Account:
+    """Whom the request acts as."""
+    found: Account = request.state.account
+    return found
+
+
+def flag(request: Request, name: str) -> bool:
+    """A boolean of the query: only `true` is true."""
+    return request.query_params.getlist(name)[:1] != [] and first(request, name).lower() == "true"
+
+
+def first(request: Request, name: str) -> str:
+    """A parameter of the query; of several the first counts."""
+    return next(iter(request.query_params.getlist(name)), "")
+
+
+def window(request: Request, default: int | None) -> slice:
+    """The part of a list that is asked for; the default stands in for a limit of 0 and less."""
+    limit, offset = (_integer(first(request, name), INT) for name in ("limit", "offset"))
+    start = max(offset, 0)
+    size = limit if limit > 0 else default
+    return slice(start, None if size is None else start + size)
+
+
+def sort_of(
+    request: Request, keys: dict[str, Callable[..., Any]], called: str = "search"
+) -> tuple[Callable[..., Any], bool] | None:
+    """The key that the request sorts by, and whether it descends. None if it asks for no order."""
+    try:
+        found = sorting(first(request, "sort"), keys, called)
+    except BadCriterionError as error:
+        raise labelled(request, 400, str(error)) if str(error) else bare(400) from None
+    return (keys[found[-1][0]], found[-1][1]) if found else None
+
+
+def identifier(request: Request) -> int:
+    """The id in the path; one that is no 64-bit integer leads nowhere."""
+    return _integer(request.path_params["id"], LONG)
+
+
+def _integer(text: str, bound: int) -> int:
+    if not text:
+        return 0
+    if not re.fullmatch(r"[+-]?[0-9]{1,20}", text) or not -bound <= int(text) < bound:
+        raise bare(404)
+    return int(text)
+
+
+async def form(request: Request) -> dict[str, str]:
+    """The fields of a form, of each name the first; a body of another kind is 415."""
+    if request.headers.get("content-type", FORM).partition(";")[0].strip().lower() != FORM:
+        raise bare(415)
+    fields = parse_qs((await request.body()).decode(errors="replace"), keep_blank_values=True)
+    return {name: values[0] for name, values in fields.items()}

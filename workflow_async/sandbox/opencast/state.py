@@ -1,0 +1,233 @@
+"""The world of one Opencast: its events, definitions, workflows and accounts."""
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from attrs import define, field
+
+from workflow_async.sandbox.clock import SkewedClock
+from workflow_async.sandbox.conditions import Condition, IndexFault, OddRows, SecondResume, ServerClock
+from workflow_async.sandbox.engine import Clock, Engine, Run, Status, Step
+from workflow_async.sandbox.hashing import chance, pick
+from workflow_async.sandbox.opencast.auth import ACCOUNTS, Access, Account
+from workflow_async.sandbox.opencast.definitions import BUILT_IN, Definition
+from workflow_async.sandbox.opencast.event import Event, lecture
+from workflow_async.sandbox.opencast.index import EventIndex, Health, Index
+from workflow_async.sandbox.opencast.json import STATES
+from workflow_async.sandbox.opencast.releases import DIALECTS, Dialect, Release
+
+MIX = (
+    *("fast",) * 8,
+    *("publish",) * 5,
+    *("schedule-and-upload",) * 3,
+    *("review", "fails", "fails-with-handler", "skips"),
+)
+"""What seeded workflows are of."""
+
+
+class BusyError(Exception):
+    """The event has an active workflow already."""
+
+
+@define(eq=False)
+class OpencastWorld:
+    """Everything that the routes of an Opencast read and change.
+
+    Threads may share it: the public methods take the lock of the engine.
+    """
+
+    time: Clock
+    """The sandbox's time."""
+    _seed: int = 0
+    release: Release = "16"
+    clock: SkewedClock = field(init=False)
+    """The server's clock."""
+    utc_offset: float = field(default=0.0, init=False)
+    """Hours that the server's local time is ahead of UTC."""
+    accounts: dict[str, Account] = field(init=False)
+    access: Access = field(init=False)
+    dialect: Dialect = field(init=False)
+    engine: Engine = field(init=False)
+    events: dict[str, Event] = field(factory=dict, init=False)
+    definitions: dict[str, Definition] = field(init=False)
+    health: Health = field(init=False)
+    index: Index = field(init=False)
+    event_index: EventIndex = field(init=False)
+    odd: OddRows = field(factory=OddRows, init=False)
+    second_resume: SecondResume = field(factory=SecondResume, init=False)
+    _made: int = field(default=0, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.clock = SkewedClock(self.time)
+        self.accounts = {account.name: account for account in ACCOUNTS}
+        self.access = Access(self.clock, self.accounts, asks_for_basic=self.release != "11")
+        self.dialect = DIALECTS[self.release]
+        self.definitions = {definition.identifier: definition for definition in BUILT_IN}
+        self.health = Health(self.time)
+        self.index = Index(self.time, self.health, self.events, self.definitions)
+        self.event_index = EventIndex(self.health, self._latest_state)
+        self.engine = Engine(self.clock, empty=Status.FAILED, observe=self._observe)
+
+    @property
+    def username(self) -> str:
+        """The name of an account that may do everything."""
+        return ACCOUNTS[0].name
+
+    @property
+    def password(self) -> str:
+        """The password of that account."""
+        return ACCOUNTS[0].password
+
+    @property
+    def lists(self) -> bool:
+        """True if workflows are listed from an index."""
+        return self.dialect.listing
+
+    def suffer(self, conditions: Sequence[Condition]) -> None:
+        """Replace the current conditions by these."""
+        self.engine.advance()
+        self.event_index.refresh()
+        self.health.suffer(tuple(c for c in conditions if isinstance(c, IndexFault)))
+        self.odd = OddRows.among(conditions)
+        self.second_resume = next((c for c in conditions if isinstance(c, SecondResume)), SecondResume())
+        clock = next((c for c in conditions if isinstance(c, ServerClock)), ServerClock())
+        self.utc_offset = clock.utc_offset
+        self.engine.postpone(clock.ahead - self.clock.ahead)
+        self.clock.ahead = clock.ahead
+
+    def define(self, identifier: str, steps: Iterable[Step], **metadata: Any) -> Definition:
+        """Add a workflow definition with these steps; `metadata` are fields of `Definition`."""
+        with self.engine.lock:
+            self.definitions[identifier] = Definition(identifier, tuple(steps), **metadata)
+            return self.definitions[identifier]
+
+    def event(self, **metadata: Any) -> str:
+        """Add an event and return its identifier; `metadata` are fields of `Event`, the rest is made up."""
+        with self.engine.lock:
+            event = lecture(self._seed, self._made, self.clock())
+            self._made += 1
+            for name, value in metadata.items():
+                setattr(event, name, value)
+            self.events[event.identifier] = event
+            self.event_index.note(event)
+            return event.identifier
+
+    def start(
+        self,
+        event: str,
+        definition: str,
+        configuration: dict[str, str] | None = None,
+        *,
+        creator: str | None = None,
+        at: float | None = None,
+    ) -> int:
+        """Start a workflow on an event, now or as of an earlier instant, and return its id."""
+        with self.engine.lock:
+            return self.begin(self.events[event], self.definitions[definition], configuration or {}, creator, at).id
+
+    def begin(
+        self,
+        event: Event,
+        definition: Definition,
+        configuration: dict[str, str],
+        creator: str | None = None,
+        at: float | None = None,
+    ) -> Run:
+        """Start a workflow unless the event has an active one. The event keeps the settings in any case.
+
+        Where workflows are listed, the index says whether it has, and the index is late.
+        """
+        event.properties |= configuration
+        if self._busy(event):
+            raise BusyError(event.identifier)
+        return self._begin(event, definition, creator, at)
+
+    def _begin(
+        self,
+        event: Event,
+        definition: Definition,
+        creator: str | None = None,
+        at: float | None = None,
+        id: int | None = None,
+    ) -> Run:
+        run = self.engine.start(
+            definition.identifier,
+            event.identifier,
+            definition.steps,
+            creator=self.username if creator is None else creator,
+            parameters=event.properties,
+            at=at,
+            id=id,
+        )
+        event.runs.append(run.id)
+        return run
+
+    def seed(self, count: int, *, definitions: Sequence[str] | None = None, age: float = 0.0) -> list[int]:
+        """Start that many workflows, each on an event of its own, and return their ids.
+
+        They began at different moments before `age` seconds ago, so that about half of them are at their end.
+        """
+        with self.engine.lock:
+            now = self.clock() - age
+            chosen = [pick(definitions or MIX, self._seed, n + self._made, "definition") for n in range(count)]
+            starts = sorted((now - self._since(name, n + self._made), name) for n, name in enumerate(chosen))
+            ids = [self.start(self.event(), name, self._settings(), at=at) for at, name in starts]
+            self.engine.advance()
+            self._stop_some(ids)
+            self.commit()
+            return ids
+
+    def replace(self, id: int, definition: str, event: str | None = None) -> None:
+        """Reuse the id of a workflow for a new one, as a restored database does."""
+        with self.engine.lock:
+            self.engine.remove(self.engine.runs[id])
+            subject, plan = self.events[event or self.event()], self.definitions[definition]
+            self._begin(subject, plan, id=id)
+
+    def commit(self) -> None:
+        """Make the list of Opencast 11 see everything at once."""
+        with self.engine.lock:
+            self.index.commit(self.engine)
+
+    def active(self, event: Event) -> Run | None:
+        """The workflow of the event that is not at its end, if there is one."""
+        self.engine.advance()
+        return next((run for run in self.runs(event) if run.active), None)
+
+    def _busy(self, event: Event) -> bool:
+        if not self.lists:
+            return self.active(event) is not None
+        self.index.refresh(self.engine)
+        return self.index.is_busy(event.identifier)
+
+    def runs(self, event: Event) -> list[Run]:
+        """The workflows of the event by the order of their start."""
+        return [self.engine.runs[id] for id in event.runs]
+
+    def latest(self, event: Event) -> Run | None:
+        """The workflow that the event got last."""
+        return self.engine.runs[event.runs[-1]] if event.runs else None
+
+    def _observe(self, run: Run) -> None:
+        if self.dialect.listing:
+            self.index.note(run)
+        if run.id not in self.engine.runs:
+            self.events[run.subject].runs.remove(run.id)
+        self.event_index.note(self.events[run.subject])
+
+    def _latest_state(self, event: Event) -> str:
+        run = self.latest(event)
+        return STATES[run.status] if run is not None else ""
+
+    def _since(self, name: str, n: int) -> float:
+        return 2 * (self.definitions[name].seconds + self.engine.queue) * chance(self._seed, n, "since")
+
+    def _settings(self) -> dict[str, str]:
+        n = self._made
+        settings = {"publishLive": "false", "publishToEngage": "true", "comment": "d'après <Fourier> & fils / 1822"}
+        return {k: v for k, v in settings.items() if chance(self._seed, n, k) < 1 / 2}
+
+    def _stop_some(self, ids: list[int]) -> None:
+        for run in (self.engine.runs[id] for id in ids):
+            if run.active and chance(self._seed, run.id, "stop") < 1 / 50:
+                self.engine.stop(run)

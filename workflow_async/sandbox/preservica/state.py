@@ -1,0 +1,152 @@
+"""The state behind the sandbox's Preservica: contexts, and the workflows the engine runs in them."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
+
+from attrs import define, field
+
+from workflow_async.sandbox.conditions import OddRows
+from workflow_async.sandbox.engine import Clock, Engine, Run, Status, Step
+from workflow_async.sandbox.hashing import chance, unique
+from workflow_async.sandbox.preservica.contexts import DEFAULTS, TYPES, Context, paced
+
+PACES = (0.5, 1.0, 1.5, 2.0, 3.0)
+ABORTED_EVERY = 20
+
+
+@define(eq=False)
+class ArchiveEngine(Engine):
+    """An engine that also ends a workflow some time after it was asked to."""
+
+    _doomed: set[int] = field(factory=set, init=False)
+
+    def terminate(self, run: Run, seconds: float) -> None:
+        """Stop it that many seconds from now; until then nothing else happens to it, and asking again is in vain."""
+        with self.lock:
+            if run.id not in self._doomed:
+                self._doomed.add(run.id)
+                self._schedule(run, self.clock() + seconds)
+
+    def _move(self, run: Run, at: float) -> None:
+        if run.id not in self._doomed:
+            super()._move(run, at)
+            return
+        self._doomed.remove(run.id)
+        self._become(run, Status.STOPPED, at)
+        run.finished = at
+
+
+@define(eq=False)
+class Archive:
+    """The contexts and workflows of one tenant."""
+
+    clock: Clock
+    creator: str
+    seed: int = 0
+    abort_seconds: float = 1.0
+    """How long a terminated workflow goes on before it is ABORTED."""
+    contexts: dict[str, Context] = field(factory=lambda: {c.id: c for c in DEFAULTS})
+    starts: list[str | None] = field(factory=list, init=False)
+    """The correlation id of every start that was carried out, in order."""
+    engine: ArchiveEngine = field(init=False)
+    odd: OddRows = field(factory=OddRows, init=False)
+    _last_context: int = field(default=183, init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.engine = ArchiveEngine(self.clock, first_id=51234)
+
+    def add(self, name: str, definition: str, type: str, plan: Sequence[Step]) -> str:
+        """Set up one more context and tell its id."""
+        if type not in TYPES:
+            raise ValueError(f"type is one of {', '.join(TYPES)}, not {type!r}")
+        self._last_context += 1
+        id = str(self._last_context)
+        self.contexts[id] = Context(id, name, definition, type, tuple(plan))
+        return id
+
+    def find(self, id: str | None, name: str | None) -> Context | None:
+        """The active context of that id, or without an id of that name."""
+        candidates = [self.contexts.get(id)] if id else self.contexts.values()
+        matches = (c for c in candidates if c is not None and c.active and (id or c.name == name))
+        return next(matches, None)
+
+    def begin(self, context: Context, parameters: Mapping[str, str], correlation: str | None) -> Run:
+        """Start a workflow, and write down that it was."""
+        self.starts.append(correlation)
+        return self.engine.start(
+            context.definition,
+            context.id,
+            context.steps,
+            creator=self.creator,
+            parameters=parameters,
+            correlation=correlation,
+        )
+
+    def replace(self, id: int, context: Context) -> None:
+        """Reuse the id of a workflow for a new one in that context."""
+        self.engine.remove(self.engine.runs[id])
+        self.engine.start(context.definition, context.id, context.steps, creator=self.creator, id=id)
+
+    def terminate(self, ids: Iterable[int]) -> None:
+        """Ask the workflows of those ids to end; unknown and finished ones are left alone."""
+        for run in filter(None, map(self.engine.get, ids)):
+            if run.active:
+                self.engine.terminate(run, self.abort_seconds)
+
+    def retry(self, ids: Iterable[int]) -> tuple[int, int]:
+        """Retry those workflows: how many go on again, and how many cannot."""
+        results = [run is not None and self.engine.retry(run) for run in map(self.engine.get, ids)]
+        return sum(results), len(results) - sum(results)
+
+    def retryable(self) -> list[int]:
+        """The workflows a retry can help."""
+        return [run.id for run in self.engine.all() if run.status in {Status.FAILED, Status.PARKED}]
+
+    def populate(self, count: int, contexts: Iterable[str] | None, age: float) -> list[int]:
+        """Start workflows in all contexts or in those, evenly and at five paces, and abort one in twenty of them.
+
+        They began at different moments before `age` seconds ago, so that about half had come to their end then.
+        """
+        with self.engine.lock:
+            began = sorted(self._history(count, contexts, self.clock() - age), key=itemgetter(0))
+            ids = [self._backdate(*past) for past in began]
+            self.engine.advance()
+            for run in map(self.engine.runs.__getitem__, ids[ABORTED_EVERY - 1 :: ABORTED_EVERY]):
+                if run.active:
+                    self.engine.terminate(run, 0.0)
+            return ids
+
+    def group_id(self, run: Run) -> str:
+        """The id under which the user interface shows it."""
+        return unique("group", self.seed, run.id)
+
+    def record_id(self, run: Run) -> str:
+        """The entity an ingest made."""
+        return unique("record", self.seed, run.id)
+
+    def monitor_id(self, run: Run) -> str:
+        """The 32 hexadecimal digits of its process monitor; the number is inside, so that a look-up is no search."""
+        return f"{run.id:08x}{unique('monitor', self.seed, run.id).replace('-', '')[8:]}"
+
+    def monitored(self, monitor: str) -> Run | None:
+        """The workflow behind a process monitor."""
+        try:
+            run = self.engine.get(int(monitor[:8], 16))
+        except ValueError:
+            return None
+        return run if run is not None and self.monitor_id(run) == monitor else None
+
+    def _history(
+        self, count: int, contexts: Iterable[str] | None, latest: float
+    ) -> Iterator[tuple[float, Context, tuple[Step, ...]]]:
+        active = (c for c in self.contexts.values() if c.active)
+        chosen = list(active) if contexts is None else [self.contexts[id] for id in contexts]
+        kinds = [(context, paced(context.steps, pace)) for pace in PACES for context in chosen]
+        for number in range(count):
+            context, plan = kinds[number % len(kinds)]
+            span = 2 * (self.engine.queue + sum(step.seconds for step in plan))
+            ago = span * chance("age", self.seed, len(self.engine.runs) + number)
+            yield latest - ago, context, plan
+
+    def _backdate(self, at: float, context: Context, plan: Sequence[Step]) -> int:
+        return self.engine.start(context.definition, context.id, plan, creator=self.creator, at=at).id
