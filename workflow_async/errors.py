@@ -173,7 +173,7 @@ class ResponseTooLarge(TransportError):
     """The answer is larger than `Limits` allows."""
 
 
-class UnreadableBody(TransportError):
+class ContentEncodingError(TransportError):
     """The body came in a content coding nobody asked for, or compressed and cut short."""
 
 
@@ -225,7 +225,7 @@ class RateLimited(StatusError):
     """429: too many requests; `retry_after` says for how long."""
 
 
-class ServerFault(StatusError):
+class ServerError(StatusError):
     """5xx: the server, or a proxy before it, failed."""
 
 
@@ -255,7 +255,7 @@ class ForeignResponse(StatusError):
         return ": ".join(part for part in (f"{self.status} ({seen})", self.message, self.hint) if part)
 
 
-class Redirected(ForeignResponse):
+class UnexpectedRedirect(ForeignResponse):
     """3xx: redirects are never followed."""
 
 
@@ -383,7 +383,7 @@ class StartOutcomeUnknown(WorkflowAsyncError):
         return f"the start may have happened ({self.cause}); look for {self.look_for}{hint} before starting again"
 
 
-class JournalUnusable(WorkflowAsyncError):
+class JournalError(WorkflowAsyncError):
     """The journal of a batch cannot be used: in use, incomplete, damaged, of another server, or no journal."""
 
     def __init__(self, path: str, why: str) -> None:
@@ -395,7 +395,7 @@ class JournalUnusable(WorkflowAsyncError):
         return f"the journal {self.path} cannot be used: {self.why}"
 
 
-class Identified(Protocol):
+class WorkflowError(Protocol):
     """What an error needs to know of the workflow it speaks of."""
 
     @property
@@ -410,7 +410,7 @@ class Identified(Protocol):
 class AlreadyFinished(WorkflowAsyncError):
     """The workflow has ended; stopping or pausing it now would rewrite its result."""
 
-    def __init__(self, workflow: Identified) -> None:
+    def __init__(self, workflow: WorkflowError) -> None:
         super().__init__(workflow)
         self.workflow = workflow
 
@@ -418,7 +418,7 @@ class AlreadyFinished(WorkflowAsyncError):
         return f"workflow {self.workflow.id} is {self.workflow.state_text} already: the server would rewrite its result"
 
 
-class PartlyRefused(WorkflowAsyncError):
+class PartialFailure(WorkflowAsyncError):
     """Preservica answered with success, and did what was asked to only some of the workflows."""
 
     def __init__(self, asked: str, successful: int, failed: int) -> None:
@@ -434,7 +434,7 @@ class PartlyRefused(WorkflowAsyncError):
 class WorkflowFailed(WorkflowAsyncError):
     """The workflow ended in another phase than SUCCEEDED; `workflow` is its last record."""
 
-    def __init__(self, workflow: Identified) -> None:
+    def __init__(self, workflow: WorkflowError) -> None:
         super().__init__(workflow)
         self.workflow = workflow
 
@@ -450,7 +450,7 @@ class WorkflowFailed(WorkflowAsyncError):
 class WorkflowParked(WorkflowAsyncError):
     """The workflow waits for a person; `workflow` is its last record."""
 
-    def __init__(self, workflow: Identified) -> None:
+    def __init__(self, workflow: WorkflowError) -> None:
         super().__init__(workflow)
         self.workflow = workflow
 
@@ -461,7 +461,7 @@ class WorkflowParked(WorkflowAsyncError):
 class WorkflowReplaced(WorkflowAsyncError):
     """The id that was waited for belongs to another workflow now, for example after a database was restored."""
 
-    def __init__(self, workflow_id: int, workflow: Identified | None, found: Identified) -> None:
+    def __init__(self, workflow_id: int, workflow: WorkflowError | None, found: WorkflowError) -> None:
         super().__init__(workflow_id, workflow, found)
         self.workflow_id = workflow_id
         self.workflow = workflow
@@ -480,7 +480,7 @@ class WorkflowReplaced(WorkflowAsyncError):
 class WaitTimeout(WorkflowAsyncError, TimeoutError):
     """The deadline of a wait passed; `workflow` is the last record seen, or None."""
 
-    def __init__(self, workflow_id: int, deadline: float, workflow: Identified | None) -> None:
+    def __init__(self, workflow_id: int, deadline: float, workflow: WorkflowError | None) -> None:
         super().__init__()
         self.args = (workflow_id, deadline, workflow)  # past OSError, which would read them as errno and strerror
         self.workflow_id = workflow_id

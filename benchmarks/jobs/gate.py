@@ -5,7 +5,7 @@ import time
 from typing import Any
 
 from workflow_async import Clock
-from workflow_async.monitor._engine.fetcher import Looks
+from workflow_async.monitor._engine.fetcher import Fetcher
 
 LONG = 1.0
 """Seconds: who sleeps for less waits to try something again."""
@@ -19,10 +19,10 @@ class Gate:
         self._opened = asyncio.Event()
         self._resting = asyncio.Event()
         self._sleepers = 0
-        self._looks: Looks[Any] | None = None
+        self._looks: Fetcher[Any] | None = None
         self.clock = Clock(now=lambda: self._now, sleep=self._sleep, jitter=lambda: 0.5, wall=time.time)
 
-    def attend(self, looks: Looks[Any]) -> None:
+    def attend(self, looks: Fetcher[Any]) -> None:
         """Notice when a request of these is over."""
         self._looks, stir = looks, looks.stir
 

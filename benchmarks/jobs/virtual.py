@@ -19,7 +19,7 @@ from tests.monitor.virtual import run
 from workflow_async import Clock, Poll
 from workflow_async._core.call import Call, Page
 from workflow_async._listing.listing import Listing
-from workflow_async.monitor import Monitored, Poller
+from workflow_async.monitor import MonitoringMixin, Poller
 from workflow_async.opencast.records import State, Workflow
 
 LATENCY = 0.05
@@ -98,10 +98,10 @@ class Source:
         return [(workflow.definition, 1e9)]
 
 
-def monitored(source: Source) -> Monitored[Workflow]:
+def monitored(source: Source) -> MonitoringMixin[Workflow]:
     """What can be waited for, on the running loop's time, with the same chance every time."""
     clock = Clock(now=asyncio.get_running_loop().time, sleep=anyio.sleep, jitter=random.Random(3).random)
-    return Monitored(Poller(source, clock))
+    return MonitoringMixin(Poller(source, clock))
 
 
 def spread(meter: Meter, count: int, interval: float, intervals: int) -> None:

@@ -11,7 +11,7 @@ from aiohttp.typedefs import Handler
 
 from workflow_async import OpencastClient, Poll
 from workflow_async.errors import Conflict, InvalidArgument, NotFound, RateLimited, WorkflowAsyncError
-from workflow_async.monitor import Change, Event
+from workflow_async.monitor import Change, WatchEvent
 from workflow_async.opencast import Workflow
 
 POLL = Poll(interval=float(os.environ.get("POLL_INTERVAL", "2")), ceiling=float(os.environ.get("POLL_CEILING", "30")))
@@ -74,7 +74,7 @@ async def refusals(request: web.Request, handler: Handler) -> web.StreamResponse
         return web.json_response(said, status=status)
 
 
-def told(event: Event[Workflow]) -> str:
+def told(event: WatchEvent[Workflow]) -> str:
     data: dict[str, object] = {"id": event.id}
     if isinstance(event, Change):
         data["phase"] = event.now.value

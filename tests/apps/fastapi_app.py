@@ -14,7 +14,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 
 from workflow_async import OpencastClient, Poll
 from workflow_async.errors import Conflict, InvalidArgument, NotFound, RateLimited, WorkflowAsyncError
-from workflow_async.monitor import Change, Event, Watch
+from workflow_async.monitor import Change, Watch, WatchEvent
 from workflow_async.opencast import Workflow
 
 POLL = Poll(interval=float(os.environ.get("POLL_INTERVAL", "2")), ceiling=float(os.environ.get("POLL_CEILING", "30")))
@@ -82,7 +82,7 @@ async def refused(_: Request, error: WorkflowAsyncError) -> JSONResponse:
     return JSONResponse(said, status)
 
 
-def told(event: Event[Workflow]) -> str:
+def told(event: WatchEvent[Workflow]) -> str:
     data: dict[str, object] = {"id": event.id}
     if isinstance(event, Change):
         data["phase"] = event.now.value

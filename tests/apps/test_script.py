@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from tests.apps.conftest import BOUND, HERE
-from workflow_async.sandbox import Fate, Sandbox, Step
+from workflow_async.sandbox import Sandbox, Step, StepResult
 
 
 def run(environment: dict[str, str], *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -16,7 +16,7 @@ def run(environment: dict[str, str], *arguments: str) -> "subprocess.CompletedPr
     return subprocess.run(command, env=variables, capture_output=True, text=True, timeout=BOUND, check=False)
 
 
-def fast(fate: Fate) -> Sandbox:
+def fast(fate: StepResult) -> Sandbox:
     """A sandbox in which a workflow of one step ends in no time."""
     sandbox = Sandbox("16", speed=1000)
     sandbox.opencast.define("publish", [Step("encode", 1.0, fate)])
@@ -28,8 +28,8 @@ def variables(sandbox: Sandbox) -> dict[str, str]:
     return {"OPENCAST_URL": fake.url, "OPENCAST_USERNAME": fake.username, "OPENCAST_PASSWORD": fake.password}
 
 
-@pytest.mark.parametrize(("fate", "code", "end"), [(Fate.DONE, 0, "succeeded"), (Fate.FAILED, 1, "failed")])
-def test_a_script_starts_waits_and_says_how_it_ended(fate: Fate, code: int, end: str) -> None:
+@pytest.mark.parametrize(("fate", "code", "end"), [(StepResult.DONE, 0, "succeeded"), (StepResult.FAILED, 1, "failed")])
+def test_a_script_starts_waits_and_says_how_it_ended(fate: StepResult, code: int, end: str) -> None:
     with fast(fate) as sandbox:
         ran = run(variables(sandbox), sandbox.opencast.event(), "publish")
     first, last = ran.stdout.splitlines()
@@ -38,7 +38,7 @@ def test_a_script_starts_waits_and_says_how_it_ended(fate: Fate, code: int, end:
 
 
 def test_a_script_says_in_one_line_what_went_wrong() -> None:
-    with fast(Fate.DONE) as sandbox:
+    with fast(StepResult.DONE) as sandbox:
         ran = run(variables(sandbox), "nowhere", "publish")
     assert (ran.returncode, ran.stdout) == (1, "")
     assert ran.stderr.startswith("script.py: ")

@@ -10,7 +10,7 @@ from workflow_async import Clock, OpencastClient, Poll
 from workflow_async.batch import Result, Run
 from workflow_async.preservica import PreservicaClient
 from workflow_async.sandbox import ManualClock, Sandbox, Step
-from workflow_async.sandbox.engine import Run as EngineRun
+from workflow_async.sandbox.run import FakeWorkflow
 from workflow_async.sandbox.systems import FakeOpencast, FakePreservica, System
 
 QUICK = [Step("one", 5.0)]
@@ -85,7 +85,7 @@ async def results(run: Run[Any]) -> list[Result[Any]]:
         return [outcome async for outcome in outcomes]
 
 
-def runs(system: System) -> list[EngineRun]:
+def runs(system: System) -> list[FakeWorkflow]:
     """Every workflow there is, oldest id first."""
     return list(system.engine.all())
 

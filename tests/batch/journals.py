@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from workflow_async.batch import Kind, Ticket
+from workflow_async.batch import StatusKind, Ticket
 from workflow_async.batch.entries import Entry
-from workflow_async.batch.journal import opened
-from workflow_async.errors import JournalUnusable
+from workflow_async.batch.journal import open_journal
+from workflow_async.errors import JournalError
 
 SERVER = "https://oc.example.org"
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -33,22 +33,22 @@ def ticket(key: str) -> Ticket:
 
 def intent(key: str) -> Entry:
     """The entry before a start is sent."""
-    return Entry(at=NOON, key=key, kind=Kind.INTENT, word="intended", text=ticket(key).to_json())
+    return Entry(at=NOON, key=key, kind=StatusKind.INTENT, word="intended", text=ticket(key).to_json())
 
 
 def started(key: str, id: int) -> Entry:
     """The entry after a start."""
-    return Entry(at=NOON, key=key, kind=Kind.STARTED, word="started", id=id)
+    return Entry(at=NOON, key=key, kind=StatusKind.STARTED, word="started", id=id)
 
 
 def ended(key: str, id: int) -> Entry:
     """The entry of an end."""
-    return Entry(at=NOON, key=key, kind=Kind.ENDED, word="succeeded", id=id)
+    return Entry(at=NOON, key=key, kind=StatusKind.ENDED, word="succeeded", id=id)
 
 
 async def fill(path: Path, count: int = 40) -> None:
     """Write a journal of a batch in which the first `count` of two more starts have ended."""
-    journal, _ = await opened(path, "opencast", SERVER)
+    journal, _ = await open_journal(path, "opencast", SERVER)
     keys = [f"key-{n}" for n in range(count)]
     await journal.plan([ticket(key) for key in [*keys, "waits", "runs"]], count + 2)
     for n, key in enumerate(keys):
@@ -143,7 +143,7 @@ def told_elsewhere(*paths: Path) -> list[str]:
 
 async def refusal(path: Path) -> str:
     """Why a journal cannot be opened."""
-    with pytest.raises(JournalUnusable) as refused:
-        await opened(path, "opencast", SERVER)
+    with pytest.raises(JournalError) as refused:
+        await open_journal(path, "opencast", SERVER)
     assert refused.value.path
     return refused.value.why

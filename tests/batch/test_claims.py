@@ -10,7 +10,15 @@ from attrs import evolve
 from tests.batch.conftest import OFTEN, posts, results, runs
 from tests.batch.gateway import BUSY, Gateway, opencast
 from workflow_async import Clock, OpencastClient
-from workflow_async.batch import Ambiguous, NotSeen, Ran, Started, Ticket, Unknown, Verdict
+from workflow_async.batch import (
+    Ambiguous,
+    Completed,
+    OutcomeUnknown,
+    ReconcileResult,
+    StartFound,
+    StartNotFound,
+    Ticket,
+)
 from workflow_async.batch.reconcile import Rivals
 from workflow_async.opencast import Start
 from workflow_async.preservica import PreservicaClient
@@ -33,7 +41,7 @@ async def told_of(client: OpencastClient, starts: Any, **settings: Any) -> dict[
 
 async def verdict_of(
     client: OpencastClient | PreservicaClient, ticket: Ticket, *, others: Collection[int] = (), contested: bool = False
-) -> Verdict[Any]:
+) -> ReconcileResult[Any]:
     """What a search for a start comes to where these workflows are other starts'."""
     rivals = Rivals(owns=lambda id: id in others, contested=lambda: contested)  # noqa: A006 - an id
     return await client.workflows._starts.reconcile(ticket, wait=0, rivals=rivals)
@@ -52,9 +60,9 @@ async def test_a_lost_start_is_not_given_the_workflow_of_an_equal_one_before(
     fake.faults = Faults(script=[None, Fault.SERVER_ERROR], methods=STARTS)
     starts = [Start(event, "three", key=key) for key in "ab"]
     told = await told_of(oc, starts, max_running=1)
-    assert isinstance(told["a"], Ran)
+    assert isinstance(told["a"], Completed)
     assert told["a"].succeeded
-    assert isinstance(told["b"], Unknown)
+    assert isinstance(told["b"], OutcomeUnknown)
     assert (posts(fake), len(runs(fake))) == (2, 1)
 
 
@@ -68,7 +76,7 @@ async def test_a_lost_start_is_not_given_a_workflow_that_somebody_else_started_a
     time.advance(ago)
     fake.faults = LOST
     told = await told_of(oc, [Start(event, "quick", key="0")])
-    assert isinstance(told["0"], Unknown)
+    assert isinstance(told["0"], OutcomeUnknown)
     assert len(runs(fake)) == 1
 
 
@@ -107,8 +115,8 @@ async def test_above_a_late_baseline_only_age_excludes_a_workflow(
         time.advance(advance)
         assert isinstance(await verdict_of(oc, ticket), Ambiguous)
     much_later = evolve(oc.workflows.prepare_start(event, "quick", baseline=0), baseline_lag=12.0)
-    assert isinstance(await verdict_of(oc, much_later), NotSeen)
-    assert isinstance(await verdict_of(oc, evolve(ticket, baseline=runs(fake)[0].id)), NotSeen)
+    assert isinstance(await verdict_of(oc, much_later), StartNotFound)
+    assert isinstance(await verdict_of(oc, evolve(ticket, baseline=runs(fake)[0].id)), StartNotFound)
 
 
 @on_11
@@ -135,11 +143,11 @@ async def test_a_workflow_of_another_start_is_no_candidate(
     theirs = fake.start(event, "quick")
     time.advance(12)
     ticket = oc.workflows.prepare_start(event, "quick", baseline=0)
-    assert isinstance(await verdict_of(oc, ticket, others=[theirs]), NotSeen)
+    assert isinstance(await verdict_of(oc, ticket, others=[theirs]), StartNotFound)
     ours = fake.start(event, "quick")
     time.advance(12)
     found = await verdict_of(oc, ticket, others=[theirs])
-    assert isinstance(found, Started)
+    assert isinstance(found, StartFound)
     assert found.workflow.id == ours
 
 
@@ -170,8 +178,8 @@ async def test_of_two_equal_starts_that_are_lost_neither_is_given_the_workflow_o
                 await oc.version()
             fake.start(event, "quick")
             second = await anext(outcomes)
-    assert isinstance(first, Unknown)
-    assert isinstance(second, Unknown)
+    assert isinstance(first, OutcomeUnknown)
+    assert isinstance(second, OutcomeUnknown)
     assert isinstance(second.verdict, Ambiguous)
 
 
@@ -191,8 +199,8 @@ async def test_what_an_earlier_run_knew_of_other_starts_counts_too(
                 await oc.version()
             fake.start(event, "quick")
             told.append(await anext(outcomes))
-    assert isinstance(lost, Unknown)
-    assert [(one.key, type(one)) for one in told] == [("a", Unknown), ("b", Unknown)]
+    assert isinstance(lost, OutcomeUnknown)
+    assert [(one.key, type(one)) for one in told] == [("a", OutcomeUnknown), ("b", OutcomeUnknown)]
 
 
 async def test_starts_of_other_events_and_definitions_are_no_rivals(oc: OpencastClient, fake: FakeOpencast) -> None:
@@ -201,7 +209,7 @@ async def test_starts_of_other_events_and_definitions_are_no_rivals(oc: Opencast
     fake.faults = Faults(script=[Fault.SERVER_ERROR, Fault.SERVER_ERROR, Fault.ERROR_AFTER], methods=STARTS)
     starts = [Start(event, "other", key="a"), Start(fake.event(), "quick", key="b"), Start(event, "quick", key="c")]
     told = await told_of(oc, starts, max_running=1, settle=4.0)
-    assert [type(told[key]) for key in "abc"] == [Unknown, Unknown, Ran]
+    assert [type(told[key]) for key in "abc"] == [OutcomeUnknown, OutcomeUnknown, Completed]
     assert told["c"].succeeded
 
 
@@ -211,12 +219,12 @@ async def test_equal_marks_on_a_preservica_are_told_apart_by_what_is_known(
     ticket = pv.workflows.prepare_start(42, correlation_id="same")
     theirs = (await pv.workflows.start(ticket)).id
     assert theirs is not None
-    assert isinstance(await verdict_of(pv, ticket), Started)
-    assert isinstance(await verdict_of(pv, ticket, others=[theirs]), NotSeen)
+    assert isinstance(await verdict_of(pv, ticket), StartFound)
+    assert isinstance(await verdict_of(pv, ticket, others=[theirs]), StartNotFound)
     assert isinstance(await verdict_of(pv, ticket, contested=True), Ambiguous)
     ours = (await pv.workflows.start(ticket)).id
     found = await verdict_of(pv, ticket, others=[theirs])
-    assert isinstance(found, Started)
+    assert isinstance(found, StartFound)
     assert found.workflow.id == ours
 
 
@@ -227,9 +235,9 @@ async def test_a_lost_start_on_a_preservica_is_not_given_the_workflow_of_one_wit
     archive.faults = Faults(script=[None, Fault.SERVER_ERROR], methods=STARTS, paths=("/sdb/",))
     tickets = [pv.workflows.prepare_start(42, correlation_id="same", key=key) for key in "ab"]
     told = {one.key: one for one in await results(pv.workflows.run_all(tickets, max_running=1, poll=OFTEN, settle=4.0))}
-    assert isinstance(told["a"], Ran)
-    assert isinstance(told["b"], Unknown)
-    assert isinstance(told["b"].verdict, NotSeen)
+    assert isinstance(told["a"], Completed)
+    assert isinstance(told["b"], OutcomeUnknown)
+    assert isinstance(told["b"].verdict, StartNotFound)
 
 
 async def test_starts_of_one_context_do_not_wait_for_each_other(pv: PreservicaClient, archive: FakePreservica) -> None:
@@ -244,16 +252,16 @@ async def test_starts_of_one_context_do_not_wait_for_each_other(pv: PreservicaCl
 
 
 @on_11
-@pytest.mark.parametrize(("seconds", "second"), [(0.5, "Ran"), (60.0, "Conflicted")])
+@pytest.mark.parametrize(("seconds", "second"), [(0.5, "Completed"), (60.0, "Conflicted")])
 async def test_two_starts_on_one_event_are_kept_apart_where_the_guard_is_late(
     oc: OpencastClient, fake: FakeOpencast, seconds: float, second: str
 ) -> None:
     event = fake.event()
     fake.define("one", [Step("one", seconds)])
     told = await told_of(oc, [Start(event, "one", key=key) for key in "ab"], max_running=2)
-    assert sorted(type(one).__name__ for one in told.values()) == sorted(["Ran", second])
+    assert sorted(type(one).__name__ for one in told.values()) == sorted(["Completed", second])
     sent = [exchange.status for exchange in fake.requests if exchange.method == "POST"]
-    assert sent == [201, 201 if second == "Ran" else 409]
+    assert sent == [201, 201 if second == "Completed" else 409]
     assert all(after.created - before.created >= 12 for before, after in pairwise(runs(fake)))
 
 
@@ -277,7 +285,7 @@ async def test_two_starts_on_one_event_are_the_servers_business_where_its_guard_
     event, gateway = fake.event(), Gateway(fake)
     async with opencast(gateway, clock) as oc:
         told = await told_of(oc, [Start(event, "quick", key=key) for key in "ab"], max_running=2)
-    assert sorted(type(one).__name__ for one in told.values()) == ["Conflicted", "Ran"]
+    assert sorted(type(one).__name__ for one in told.values()) == ["Conflicted", "Completed"]
     assert gateway.posts == [201, 409]
 
 
@@ -298,7 +306,7 @@ async def test_a_start_waits_until_it_is_known_what_became_of_one_before_it_on_t
     gateway.treat = treat
     async with opencast(gateway, clock) as oc:
         told = await told_of(oc, [Start(event, "quick", key=key) for key in "ab"], max_running=2, settle=6.0)
-    assert isinstance(told["a"], Unknown)
+    assert isinstance(told["a"], OutcomeUnknown)
     assert told["b"].succeeded
     assert order[:6] == ["start", *["search"] * 4, "search"]  # four to find the first, one before the second
     assert order[6] == "start"

@@ -16,16 +16,16 @@ from typer.testing import CliRunner, Result
 from tests.batch.conftest import runs
 from tests.cli.conftest import opencast_of, preservica_of
 from workflow_async import OpencastClient, Poll, opencast
-from workflow_async.batch import Earlier, Item, Kind, Ran
+from workflow_async.batch import AlreadyDone, Completed, StartStatus, StatusKind
 from workflow_async.cli.app import app
-from workflow_async.cli.batching import BatchBoard, code
+from workflow_async.cli.batching import BatchTally, code
 from workflow_async.cli.display import picture, sentence
 from workflow_async.cli.exit_codes import Exit
 from workflow_async.cli.output import console
-from workflow_async.cli.tally import Ending
+from workflow_async.cli.tally import WaitResult
 from workflow_async.monitor import Replaced
 from workflow_async.opencast import State, Workflow
-from workflow_async.sandbox import Fate, Fault, Faults, Sandbox, Step
+from workflow_async.sandbox import Fault, Faults, Sandbox, Step, StepResult
 
 Command = Callable[..., Result]
 OFTEN = ("--every", 0.1, "--settle", 0.1)
@@ -137,7 +137,7 @@ def test_no_more_run_at_once_than_were_allowed(command: Command, fakes: Sandbox)
 
 
 def test_a_busy_event_is_dealt_with_as_asked(command: Command, fakes: Sandbox) -> None:
-    fakes.opencast.define("held", [Step("one", 0.1, Fate.HELD)])
+    fakes.opencast.define("held", [Step("one", 0.1, StepResult.HELD)])
     event = fakes.opencast.event()
     fakes.opencast.start(event, "held")
     file = written(("event", "definition"), (event, "noop"))
@@ -224,7 +224,7 @@ def test_what_it_took_is_by_the_servers_clock(command: Command, fakes: Sandbox) 
 
 
 def test_the_operation_that_failed_is_told(command: Command, fakes: Sandbox) -> None:
-    fakes.opencast.define("breaks", [Step("inspect", 1.0), Step("encode", 1.0, Fate.FAILED)])
+    fakes.opencast.define("breaks", [Step("inspect", 1.0), Step("encode", 1.0, StepResult.FAILED)])
     given = ("run", on_events(fakes, "breaks"), "--journal", "b.sqlite", *OFTEN)
     table = command(*given, env=opencast_of(fakes)).stdout
     told = "in encode (attempt 1 of 1, host https://worker.example.org)"
@@ -246,13 +246,18 @@ def test_a_row_has_the_keys_it_always_had_and_the_servers_after_them(command: Co
 
 
 def test_only_what_is_over_for_good_is_settled() -> None:
-    words = [(Kind.PLANNED, "planned"), (Kind.INTENT, "intended"), (Kind.CHANGE, "running"), (Kind.LEFT, "parked")]
-    words += [(Kind.NOT_STARTED, "refused"), (Kind.UNKNOWN, "unknown"), (Kind.ENDED, "failed")]
-    items = {str(n): Item(key=str(n), kind=kind, word=word) for n, (kind, word) in enumerate(words)}
+    words = [
+        (StatusKind.PLANNED, "planned"),
+        (StatusKind.INTENT, "intended"),
+        (StatusKind.CHANGE, "running"),
+        (StatusKind.LEFT, "parked"),
+    ]
+    words += [(StatusKind.NOT_STARTED, "refused"), (StatusKind.UNKNOWN, "unknown"), (StatusKind.ENDED, "failed")]
+    items = {str(n): StartStatus(key=str(n), kind=kind, word=word) for n, (kind, word) in enumerate(words)}
     run: Any = SimpleNamespace(items=items)
-    board = BatchBoard("opencast", 8, run=run)
+    board = BatchTally("opencast", 8, run=run)
     for n, (_, word) in enumerate(words):
-        board.ended(Ending(n, word))
+        board.ended(WaitResult(n, word))
     assert (board.settled, board.total) == (1, 8)
     counts = {"waiting": 1, "running": 1, "parked": 1, "not started": 1, "unknown": 1, "failed": 1}
     assert board.counts == {"unseen": 2, **counts}
@@ -384,9 +389,9 @@ def test_a_key_that_a_spreadsheet_would_take_for_a_formula_is_none(command: Comm
 
 def test_an_earlier_outcome_counts_for_the_exit_code() -> None:
     ticket: Any = None
-    assert code(Earlier(key="k", ticket=ticket, id=1, word="succeeded")) is Exit.DONE
-    assert code(Earlier(key="k", ticket=ticket, id=1, word="vanished")) is Exit.FAILED
-    assert code(Earlier(key="k", ticket=ticket, id=1, word="replaced")) is Exit.SERVER
+    assert code(AlreadyDone(key="k", ticket=ticket, id=1, word="succeeded")) is Exit.DONE
+    assert code(AlreadyDone(key="k", ticket=ticket, id=1, word="vanished")) is Exit.FAILED
+    assert code(AlreadyDone(key="k", ticket=ticket, id=1, word="replaced")) is Exit.SERVER
     found = Workflow(id=1, state=State.SUCCEEDED, state_text="succeeded", event="e")
     replaced = Replaced(id=1, workflow=None, found=found)
-    assert code(Ran(key="k", ticket=ticket, outcome=replaced)) is Exit.SERVER
+    assert code(Completed(key="k", ticket=ticket, outcome=replaced)) is Exit.SERVER

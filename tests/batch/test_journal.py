@@ -14,26 +14,26 @@ from anyio import Event
 from tests.batch.conftest import OFTEN, posts, results, runs
 from workflow_async import OpencastClient, Poll, Retry
 from workflow_async.batch import (
-    Earlier,
-    Item,
-    Kind,
-    NotSent,
-    Ran,
-    Recorded,
-    Refused,
+    AlreadyDone,
+    Completed,
+    JournalContents,
+    NotStarted,
+    OutcomeUnknown,
+    Rejected,
     Skipped,
-    Unknown,
+    StartStatus,
+    StatusKind,
     journal,
     ledger,
-    recorded,
+    read_journal,
 )
 from workflow_async.batch.entries import Entry
 from workflow_async.batch.journal import Journal
-from workflow_async.errors import JournalUnusable, StartOutcomeUnknown
+from workflow_async.errors import JournalError, StartOutcomeUnknown
 from workflow_async.opencast import Start
 from workflow_async.preservica import PreservicaClient
 from workflow_async.preservica import Start as ContextStart
-from workflow_async.sandbox import Fate, Fault, Faults, Step
+from workflow_async.sandbox import Fault, Faults, Step, StepResult
 from workflow_async.sandbox.systems import FakeOpencast, FakePreservica
 
 STARTS = ("POST",)
@@ -50,8 +50,8 @@ async def run(client: OpencastClient, path: Path, *starts: Start, **settings: An
     return {one.key: one for one in await results(batch)}
 
 
-async def item(path: Path, key: str = "0") -> Item:
-    return (await recorded(path)).items[key]
+async def item(path: Path, key: str = "0") -> StartStatus:
+    return (await read_journal(path)).items[key]
 
 
 def rows(path: Path) -> list[tuple[str, str, str, int | None]]:
@@ -81,11 +81,11 @@ async def test_intent_id_every_change_and_the_outcome_are_written(
 
 async def test_where_a_start_stands_can_be_read_off_it(oc: OpencastClient, fake: FakeOpencast, path: Path) -> None:
     told = await run(oc, path, Start(fake.event(), "quick", {"n": 1}, "0"))
-    found = await recorded(path)
-    assert isinstance(found, Recorded)
+    found = await read_journal(path)
+    assert isinstance(found, JournalContents)
     assert (found.system, found.server) == ("opencast", fake.url)
     seen = found.items["0"]
-    assert (seen.kind, seen.word, seen.id, seen.state) == (Kind.ENDED, "succeeded", told["0"].id, "succeeded")
+    assert (seen.kind, seen.word, seen.id, seen.state) == (StatusKind.ENDED, "succeeded", told["0"].id, "succeeded")
     assert seen.ticket is not None
     assert seen.ticket.arguments["configuration"] == {"n": "1"}
     assert seen.took is not None
@@ -134,7 +134,7 @@ async def test_what_has_ended_is_not_asked_for_again(oc: OpencastClient, fake: F
     count = len(fake.requests)
     after = await run(oc, path, *starts)
     assert len(fake.requests) == count
-    assert all(isinstance(one, Earlier) for one in after.values())
+    assert all(isinstance(one, AlreadyDone) for one in after.values())
     assert {key: (one.id, one.succeeded) for key, one in after.items()} == {
         key: (one.id, one.succeeded) for key, one in before.items()
     }
@@ -150,8 +150,8 @@ async def test_what_runs_is_watched_on_and_told_though_nobody_names_it_again(
         while "0" not in outcomes.items or outcomes.items["0"].id is None:
             await oc.version()
     unnamed, named = await run(oc, path), await run(oc, path, start)
-    assert isinstance(unnamed["0"], Ran)
-    assert isinstance(named["0"], Earlier)
+    assert isinstance(unnamed["0"], Completed)
+    assert isinstance(named["0"], AlreadyDone)
     assert posts(fake) == 1
 
 
@@ -166,10 +166,10 @@ async def test_what_runs_from_before_takes_its_place_first(oc: OpencastClient, f
 
 
 async def test_what_was_left_to_a_person_is_watched_again(oc: OpencastClient, fake: FakeOpencast, path: Path) -> None:
-    fake.define("asks", [Step("one", 1.0, Fate.HELD)])
+    fake.define("asks", [Step("one", 1.0, StepResult.HELD)])
     start = Start(fake.event(), "asks", key="0")
     assert (await run(oc, path, start, parked="return"))["0"].workflow.state_text == "paused"
-    assert (await item(path)).kind is Kind.LEFT
+    assert (await item(path)).kind is StatusKind.LEFT
     run_of_it = runs(fake)[0]
     fake.engine.resume(run_of_it, 2.0)
     assert (await run(oc, path, start))["0"].succeeded
@@ -178,7 +178,7 @@ async def test_what_was_left_to_a_person_is_watched_again(oc: OpencastClient, fa
 
 async def test_what_was_surely_not_started_is_started(oc: OpencastClient, fake: FakeOpencast, path: Path) -> None:
     start = Start(fake.event(), "later", key="0")
-    assert isinstance((await run(oc, path, start))["0"], Refused)
+    assert isinstance((await run(oc, path, start))["0"], Rejected)
     assert (await item(path)).word == "refused"
     fake.define("later", [Step("one", 1.0)])
     assert (await run(oc, path, start))["0"].succeeded
@@ -200,7 +200,7 @@ async def test_what_was_not_sent_is_sent(oc: OpencastClient, path: Path, fake: F
         poll = Poll(interval=0.01, ceiling=0.02, outage=0.0)
         for _ in range(2):
             told = await run(client, path, Start("e", "quick", key="0"), poll=poll)
-            assert isinstance(told["0"], NotSent)
+            assert isinstance(told["0"], NotStarted)
     assert [kind for _, kind, _, _ in rows(path)] == ["intent", "not started"] * 2
 
 
@@ -211,21 +211,21 @@ async def test_what_may_have_been_started_is_looked_for_and_never_started(
     start = Start(event, "quick", key="0")
     fake.faults = Faults(script=[Fault.SERVER_ERROR], methods=STARTS)
     first, second = [(await run(oc, path, start, settle=4.0))["0"] for _ in range(2)]
-    assert isinstance(first, Unknown)
-    assert isinstance(second, Unknown)
+    assert isinstance(first, OutcomeUnknown)
+    assert isinstance(second, OutcomeUnknown)
     assert isinstance(first.error, StartOutcomeUnknown)
     assert second.error is None
     assert second.why == "3 looks in 4 s did not see it"
-    assert (await item(path)).kind is Kind.UNKNOWN
+    assert (await item(path)).kind is StatusKind.UNKNOWN
     fake.start(event, "quick")  # it was on its way all the time
-    assert isinstance((await run(oc, path, start))["0"], Ran)
+    assert isinstance((await run(oc, path, start))["0"], Completed)
     assert posts(fake) == 1
 
 
 async def test_a_key_that_is_another_starts_is_refused(oc: OpencastClient, fake: FakeOpencast, path: Path) -> None:
     await run(oc, path, Start(fake.event(), "quick", key="0"))
     refused = (await run(oc, path, Start(fake.event(), "quick", key="0")))["0"]
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, Rejected)
     assert "is another start's in this journal" in str(refused.error)
     assert (await item(path)).word == "succeeded"
 
@@ -238,7 +238,7 @@ async def test_a_second_batch_on_the_same_journal_is_refused(
 ) -> None:
     fake.define("slow", [Step("one", 600.0)])
     async with oc.workflows.run_all([Start(fake.event(), "slow")], journal=path, poll=OFTEN):
-        with pytest.raises(JournalUnusable, match=f"the journal {path} cannot be used: another process is running"):
+        with pytest.raises(JournalError, match=f"the journal {path} cannot be used: another process is running"):
             await run(oc, path)
     await run(oc, path)
 
@@ -271,9 +271,9 @@ async def test_a_journal_of_another_server_or_system_is_refused(
 ) -> None:
     await run(oc, path, Start(fake.event(), "quick"))
     async with OpencastClient("https://other.example.org", auth=("u", "p")) as other:
-        with pytest.raises(JournalUnusable, match=f"it is of opencast at {fake.url}, not opencast https://other"):
+        with pytest.raises(JournalError, match=f"it is of opencast at {fake.url}, not opencast https://other"):
             await run(other, path)
-    with pytest.raises(JournalUnusable, match="not preservica"):
+    with pytest.raises(JournalError, match="not preservica"):
         await results(pv.workflows.run_all([], journal=path))
 
 
@@ -286,7 +286,7 @@ def table(path: Path) -> Iterator[None]:
 
 
 async def test_what_is_no_journal_is_refused_and_left_as_it_is(oc: OpencastClient, path: Path, table: None) -> None:
-    with pytest.raises(JournalUnusable, match="not a database"):
+    with pytest.raises(JournalError, match="not a database"):
         await run(oc, path)
 
 
@@ -294,7 +294,7 @@ async def test_a_database_of_others_is_refused(oc: OpencastClient, path: Path) -
     connection = sqlite3.connect(path)
     connection.execute("CREATE TABLE theirs (x)")
     connection.close()
-    with pytest.raises(JournalUnusable, match="it is no journal of version 1"):
+    with pytest.raises(JournalError, match="it is no journal of version 1"):
         await run(oc, path)
 
 
@@ -303,28 +303,28 @@ async def test_a_journal_of_another_version_is_refused(oc: OpencastClient, path:
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA user_version = 2")
     connection.close()
-    with pytest.raises(JournalUnusable, match="it is no journal of version 1"):
+    with pytest.raises(JournalError, match="it is no journal of version 1"):
         await run(oc, path)
 
 
 async def test_a_journal_that_cannot_be_made_is_refused(oc: OpencastClient, tmp_path: Path) -> None:
-    with pytest.raises(JournalUnusable, match="cannot be used"):
+    with pytest.raises(JournalError, match="cannot be used"):
         await run(oc, tmp_path / "no such folder" / "batch.sqlite")
 
 
 async def test_what_is_not_there_cannot_be_read(path: Path) -> None:
-    with pytest.raises(JournalUnusable, match="No such file"):
-        await recorded(path)
-    with pytest.raises(JournalUnusable, match="No such file"):
-        await recorded(path)  # it has not been made by that
+    with pytest.raises(JournalError, match="No such file"):
+        await read_journal(path)
+    with pytest.raises(JournalError, match="No such file"):
+        await read_journal(path)  # it has not been made by that
 
 
 async def test_a_journal_that_cannot_be_written_ends_the_batch_before_anything_is_sent(
     oc: OpencastClient, fake: FakeOpencast, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opened = journal.opened
+    opened = journal.open_journal
 
-    async def on_a_full_disk(*where: str) -> tuple[Journal, dict[str, Item]]:
+    async def on_a_full_disk(*where: str) -> tuple[Journal, dict[str, StartStatus]]:
         found, items = await opened(*where)
         await found._connection.execute("PRAGMA max_page_count = 1")  # no more than there are
         return found, items
@@ -332,7 +332,7 @@ async def test_a_journal_that_cannot_be_written_ends_the_batch_before_anything_i
     monkeypatch.setattr(journal, "opened", on_a_full_disk)
     start = Start(fake.event(), "quick", {"n": "x" * 10_000})
     full = r"it cannot be written: database or disk is full\. Check the path, the disk and its free space"
-    with pytest.raises(JournalUnusable, match=full):
+    with pytest.raises(JournalError, match=full):
         await run(oc, path, start)
     assert posts(fake) == 0
 
@@ -344,7 +344,7 @@ async def test_an_entry_is_written_although_the_batch_is_left(
     begun = Event()
 
     async def writing(self: Journal, entry: Entry) -> None:
-        if entry.kind is Kind.STARTED:
+        if entry.kind is StatusKind.STARTED:
             begun.set()
             await oc.version()  # the block is left while this is waited for
         await write(self, entry)
@@ -352,7 +352,7 @@ async def test_an_entry_is_written_although_the_batch_is_left(
     monkeypatch.setattr(Journal, "write", writing)
     async with oc.workflows.run_all([Start(fake.event(), "quick", key="0")], journal=path, poll=OFTEN):
         await begun.wait()
-    assert (await item(path)).kind is Kind.STARTED
+    assert (await item(path)).kind is StatusKind.STARTED
 
 
 # The extra
@@ -364,10 +364,10 @@ async def test_without_its_extra_a_journal_says_what_to_install(
     monkeypatch.setitem(sys.modules, "aiosqlite", None)
     monkeypatch.delitem(sys.modules, "workflow_async.batch.journal")
     monkeypatch.delattr("workflow_async.batch.journal")
-    with pytest.raises(JournalUnusable, match=r"pip install 'workflow-async\[journal\]'"):
+    with pytest.raises(JournalError, match=r"pip install 'workflow-async\[journal\]'"):
         await run(oc, path)
-    with pytest.raises(JournalUnusable, match=r"pip install"):
-        await ledger.recorded(path)
+    with pytest.raises(JournalError, match=r"pip install"):
+        await ledger.read_journal(path)
 
 
 def test_importing_the_library_does_not_import_the_extra() -> None:

@@ -13,16 +13,25 @@ import pytest
 from tests.batch.conftest import OFTEN, posts, results, runs
 from tests.batch.journals import NOON, SERVER, intent
 from workflow_async import OpencastClient, Phase, Poll
-from workflow_async.batch import Item, Kind, Ran, Recorded, Refused, Ticket, facts, recorded
+from workflow_async.batch import (
+    Completed,
+    JournalContents,
+    Rejected,
+    StartStatus,
+    StatusKind,
+    Ticket,
+    facts,
+    read_journal,
+)
 from workflow_async.batch.entries import Entry
 from workflow_async.batch.facts import server_facts, why
-from workflow_async.batch.journal import Journal, opened
+from workflow_async.batch.journal import Journal, open_journal
 from workflow_async.opencast import Operation, OperationState, Start, State, Workflow
 from workflow_async.preservica import PreservicaClient
 from workflow_async.preservica import Start as ContextStart
 from workflow_async.preservica import State as PreservicaState
 from workflow_async.preservica import Workflow as PreservicaWorkflow
-from workflow_async.sandbox import Fate, Fault, Faults, ManualClock, Step
+from workflow_async.sandbox import Fault, Faults, ManualClock, Step, StepResult
 from workflow_async.sandbox.systems import FakeOpencast, FakePreservica
 
 RARELY = Poll(interval=60.0, ceiling=60.0)
@@ -39,8 +48,8 @@ async def run(client: OpencastClient, path: Path | None, *starts: Start, **setti
     return {one.key: one for one in await results(batch)}
 
 
-async def item(path: Path, key: str = "0") -> Item:
-    return (await recorded(path)).items[key]
+async def item(path: Path, key: str = "0") -> StartStatus:
+    return (await read_journal(path)).items[key]
 
 
 # All starts
@@ -50,17 +59,17 @@ async def test_every_start_is_written_down_before_the_first_is_sent(
     oc: OpencastClient, fake: FakeOpencast, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = Journal.plan
-    seen: list[tuple[int, Recorded]] = []
+    seen: list[tuple[int, JournalContents]] = []
 
     async def planning(self: Journal, tickets: Sequence[Ticket], total: int | None) -> None:
         await plan(self, tickets, total)
-        seen.append((posts(fake), await recorded(path)))
+        seen.append((posts(fake), await read_journal(path)))
 
     monkeypatch.setattr(Journal, "plan", planning)
     await run(oc, path, *(Start(fake.event(), "quick", {"n": n}, str(n)) for n in range(14)))
     sent, found = seen[0]
     assert (sent, found.total, [*found.items]) == (0, 14, [str(n) for n in range(14)])
-    assert {each.kind for each in found.items.values()} == {Kind.PLANNED}
+    assert {each.kind for each in found.items.values()} == {StatusKind.PLANNED}
     assert [each.ticket.arguments["configuration"] for each in found.items.values() if each.ticket] == [
         {"n": str(n)} for n in range(14)
     ]
@@ -72,7 +81,7 @@ async def test_a_batch_of_14_that_was_left_after_12_has_14(oc: OpencastClient, f
     async with oc.workflows.run_all(starts, max_running=1, journal=path, poll=OFTEN) as outcomes:
         for _ in range(12):
             await anext(outcomes)
-    found = await recorded(path)
+    found = await read_journal(path)
     words = [each.word for each in found.items.values()]
     assert (found.total, len(words)) == (14, 14)
     assert words[:12] == ["succeeded"] * 12
@@ -86,21 +95,21 @@ async def test_a_start_that_was_only_planned_is_not_looked_for_but_started(
     oc: OpencastClient, fake: FakeOpencast, path: Path
 ) -> None:
     start = Start(fake.event(), "quick", key="0")
-    journal, _ = await opened(path, "opencast", fake.url)
+    journal, _ = await open_journal(path, "opencast", fake.url)
     await journal.plan([oc.workflows.prepare_start(start.event, "quick", key="0")], 1)
     await journal.close()
     assert await run(oc, path) == {}
-    assert (await item(path)).kind is Kind.PLANNED
-    assert isinstance((await run(oc, path, start))["0"], Ran)
+    assert (await item(path)).kind is StatusKind.PLANNED
+    assert isinstance((await run(oc, path, start))["0"], Completed)
 
 
 async def test_a_planned_key_with_other_arguments_is_refused(
     oc: OpencastClient, fake: FakeOpencast, path: Path
 ) -> None:
-    journal, _ = await opened(path, "opencast", fake.url)
+    journal, _ = await open_journal(path, "opencast", fake.url)
     await journal.plan([oc.workflows.prepare_start("another event", "quick", key="0")], 1)
     await journal.close()
-    assert isinstance((await run(oc, path, Start(fake.event(), "quick", key="0")))["0"], Refused)
+    assert isinstance((await run(oc, path, Start(fake.event(), "quick", key="0")))["0"], Rejected)
     assert posts(fake) == 0
 
 
@@ -109,17 +118,17 @@ async def test_starts_that_cannot_be_sent_and_repeated_ones_count_once(
 ) -> None:
     bad: Any = ["no start", Start("", "quick"), Start("", "quick", key="\ud800"), Start(fake.event(), "quick", key="0")]
     told = await results(oc.workflows.run_all([*bad, bad[-1]], journal=path, poll=OFTEN))
-    found = await recorded(path)
+    found = await read_journal(path)
     assert (found.total, [*found.items]) == (4, ["0", "#1", "#2", "#3"])
-    assert sorted(type(one).__name__ for one in told) == ["Ran", "Refused", "Refused", "Refused", "Skipped"]
-    assert {one.key for one in told if isinstance(one, Refused)} == {"#1", "#2", "#3"}
+    assert sorted(type(one).__name__ for one in told) == ["Completed", "Rejected", "Rejected", "Rejected", "Skipped"]
+    assert {one.key for one in told if isinstance(one, Rejected)} == {"#1", "#2", "#3"}
 
 
 async def test_more_starts_in_another_run_are_added(oc: OpencastClient, fake: FakeOpencast, path: Path) -> None:
     starts = [Start(fake.event(), "quick", key=str(n)) for n in range(3)]
     await run(oc, path, *starts[:2])
     await run(oc, path, *starts[1:])
-    found = await recorded(path)
+    found = await read_journal(path)
     assert (found.total, [*found.items]) == (3, ["0", "1", "2"])
 
 
@@ -130,12 +139,12 @@ async def test_of_an_iterator_the_total_is_not_known_before_its_end(
     starts = [Start(fake.event(), name, key=name) for name in ("quick", "slow")]
     async with oc.workflows.run_all(iter(starts), journal=path, poll=OFTEN) as outcomes:
         await anext(outcomes)
-        assert (await recorded(path)).total is None
+        assert (await read_journal(path)).total is None
     fake.engine.stop(runs(fake)[1])
     await results(oc.workflows.run_all(iter(starts), journal=path, poll=OFTEN))
-    assert (await recorded(path)).total == 2
+    assert (await read_journal(path)).total == 2
     await results(oc.workflows.run_all(iter([Start(fake.event(), "quick")]), journal=path, poll=OFTEN))
-    assert (await recorded(path)).total == 3
+    assert (await read_journal(path)).total == 3
 
 
 async def test_without_a_journal_the_starts_that_wait_are_seen_too(oc: OpencastClient, fake: FakeOpencast) -> None:
@@ -143,8 +152,8 @@ async def test_without_a_journal_the_starts_that_wait_are_seen_too(oc: OpencastC
     starts = [Start(fake.event(), name, key=str(n)) for n, name in enumerate(("quick", "slow", "quick"))]
     async with oc.workflows.run_all(starts, max_running=1, poll=OFTEN) as outcomes:
         await anext(outcomes)
-        assert outcomes.items["0"].kind is Kind.ENDED
-        assert outcomes.items["2"].kind is Kind.PLANNED
+        assert outcomes.items["0"].kind is StatusKind.ENDED
+        assert outcomes.items["2"].kind is StatusKind.PLANNED
 
 
 class Torn(list[Start]):
@@ -191,7 +200,7 @@ async def test_the_times_of_an_end_are_the_servers_on_a_preservica(
     context = archive.context("Quick", "com.example.quick", "Ingest", [Step("one", 5.0)])
     (told,) = await results(pv.workflows.run_all([ContextStart(context, key="0")], journal=path, poll=RARELY))
     found = await item(path)
-    assert isinstance(told, Ran)
+    assert isinstance(told, Completed)
     assert told.workflow is not None
     assert (found.server_start, found.server_end) == (told.workflow.started, told.workflow.finished)
     assert found.took is not None
@@ -206,12 +215,12 @@ async def test_a_workflow_that_ended_between_two_runs_took_as_long_as_it_took(
         while outcomes.items.get("0") is None or outcomes.items["0"].id is None:
             await anyio.lowlevel.checkpoint()
     time.advance(360)
-    assert isinstance((await run(oc, path, start))["0"], Ran)
+    assert isinstance((await run(oc, path, start))["0"], Completed)
     assert (await item(path)).took == timedelta(seconds=5)
 
 
 async def test_the_operation_that_failed_is_written_down(oc: OpencastClient, fake: FakeOpencast, path: Path) -> None:
-    fake.define("breaks", [Step("inspect", 2.0), Step("encode", 3.0, Fate.FAILED), Step("publish", 4.0)])
+    fake.define("breaks", [Step("inspect", 2.0), Step("encode", 3.0, StepResult.FAILED), Step("publish", 4.0)])
     await run(oc, path, Start(fake.event(), "breaks", key="0"))
     found = await item(path)
     assert (found.failed_operation, found.failed_attempt, found.failed_host) == (
@@ -224,10 +233,10 @@ async def test_the_operation_that_failed_is_written_down(oc: OpencastClient, fak
 
 
 async def test_what_has_not_ended_has_no_end(oc: OpencastClient, fake: FakeOpencast, path: Path) -> None:
-    fake.define("asks", [Step("one", 1.0, Fate.HELD)])
+    fake.define("asks", [Step("one", 1.0, StepResult.HELD)])
     await run(oc, path, Start(fake.event(), "asks", key="0"), parked="return")
     found = await item(path)
-    assert (found.kind, found.word, found.server_end, found.took) == (Kind.LEFT, "parked", None, None)
+    assert (found.kind, found.word, found.server_end, found.took) == (StatusKind.LEFT, "parked", None, None)
     assert found.server_start is not None
 
 
@@ -238,7 +247,7 @@ async def test_what_was_never_seen_has_no_facts(
 
     async def writing(self: Journal, entry: Entry) -> None:
         await write(self, entry)
-        if entry.kind is Kind.STARTED:
+        if entry.kind is StatusKind.STARTED:
             fake.faults = Faults(rates={Fault.SERVER_ERROR: 1.0})
 
     monkeypatch.setattr(Journal, "write", writing)
@@ -361,15 +370,15 @@ STORED = {"bad \ud800 thing": "bad \\ud800 thing", "\udfff": "\\udfff", "\ud83d\
 
 @pytest.mark.parametrize("text", ODD_TEXTS)
 async def test_every_text_of_a_server_can_be_written_and_read(path: Path, text: str) -> None:
-    journal, _ = await opened(path, "opencast", SERVER)
+    journal, _ = await open_journal(path, "opencast", SERVER)
     await journal.write(intent("a"))
     entry = Entry(
-        at=NOON, key="a", kind=Kind.ENDED, word="failed", text=text, failed_operation=text, failed_host=text
+        at=NOON, key="a", kind=StatusKind.ENDED, word="failed", text=text, failed_operation=text, failed_host=text
     )  # fmt: skip
     await journal.write(entry)
-    await journal.write(Entry(at=NOON, key=f"key {text}", kind=Kind.NOT_STARTED, word="refused", text=text))
+    await journal.write(Entry(at=NOON, key=f"key {text}", kind=StatusKind.NOT_STARTED, word="refused", text=text))
     await journal.close()
-    items = (await recorded(path)).items
+    items = (await read_journal(path)).items
     stored = STORED.get(text, text)
     assert (items["a"].detail, items["a"].failed_operation, items["a"].failed_host) == (stored, stored, stored)
     assert items[f"key {stored}"].detail == stored
@@ -415,6 +424,6 @@ async def test_an_odd_text_of_a_server_never_ends_a_batch(path: Path, text: str,
         told = await run(client, path, Start("e", "fast", key="0"), poll=Poll(interval=0.01, ceiling=0.01))
     found = await item(path)
     stored = text.encode("utf-8", "backslashreplace").decode()
-    assert isinstance(told["0"], Refused if refuses else Ran)
+    assert isinstance(told["0"], Rejected if refuses else Completed)
     assert stored in (found.detail if refuses else found.failed_operation)
     assert found.word == ("refused" if refuses else "failed")

@@ -15,10 +15,10 @@ import pytest
 from tests.batch.conftest import OFTEN, posts, results
 from tests.batch.journals import SERVER, die_with, fill, filled, intent, refusal, started, ticket
 from workflow_async import OpencastClient
-from workflow_async.batch import Kind, contents, guard, recorded, schema
+from workflow_async.batch import StatusKind, contents, guard, read_journal, schema
 from workflow_async.batch.entries import Entry
-from workflow_async.batch.journal import opened
-from workflow_async.errors import JournalUnusable
+from workflow_async.batch.journal import open_journal
+from workflow_async.errors import JournalError
 from workflow_async.opencast import Start
 from workflow_async.sandbox.systems import FakeOpencast
 
@@ -62,8 +62,8 @@ def execute(path: Path, *statements: str) -> None:
 async def check_refused(path: Path, *sentences: str) -> None:
     """Neither a batch nor a report takes the file, and it stays as it is."""
     before = content_of(path)
-    with pytest.raises(JournalUnusable) as refused:
-        await recorded(path)
+    with pytest.raises(JournalError) as refused:
+        await read_journal(path)
     for why in (refused.value.why, await refusal(path)):
         assert all(sentence in why for sentence in sentences), why
     assert content_of(path) == before
@@ -77,14 +77,17 @@ async def test_a_long_journal_lets_other_tasks_run(path: Path, monkeypatch: pyte
 
     monkeypatch.setattr(contents, "CHUNK", 10)
     monkeypatch.setattr(anyio.lowlevel, "checkpoint", checkpoint)
-    await recorded(path)
+    await read_journal(path)
     assert len(turns) >= 4 + 12
 
 
 async def test_a_journal_that_was_closed_reads(path: Path) -> None:
-    found = await recorded(path)
+    found = await read_journal(path)
     assert (found.system, found.server, found.total, len(found.items)) == ("opencast", SERVER, 42, 42)
-    assert [item.kind for item in found.items.values()] == [Kind.ENDED] * 40 + [Kind.PLANNED, Kind.INTENT]
+    assert [item.kind for item in found.items.values()] == [StatusKind.ENDED] * 40 + [
+        StatusKind.PLANNED,
+        StatusKind.INTENT,
+    ]
 
 
 # Rows
@@ -174,14 +177,14 @@ async def test_a_file_that_is_cut_anywhere_is_refused(path: Path, filled: bytes)
 
 async def test_whatever_bytes_are_altered_what_is_read_is_what_was_written(path: Path, filled: bytes) -> None:
     """A batch is refused, or knows all that it knew before; free space and hints of SQLite's may have any bytes."""
-    chance, before = random.Random(7), (await recorded(path)).items
+    chance, before = random.Random(7), (await read_journal(path)).items
     refused = 0
     for _ in range(150):
         place = chance.randrange(len(filled))
         put(path, filled[:place] + chance.randbytes(1) + filled[place + 1 :])
         try:
-            assert (await recorded(path)).items == before
-        except JournalUnusable:
+            assert (await read_journal(path)).items == before
+        except JournalError:
             refused += 1
             await refusal(path)
     assert refused > 20
@@ -249,8 +252,8 @@ def circle(path: Path) -> None:
 )
 async def test_what_is_no_file_is_refused(path: Path, harm: Harm, sentence: str) -> None:
     harm(path)
-    with pytest.raises(JournalUnusable) as refused:
-        await recorded(path)
+    with pytest.raises(JournalError) as refused:
+        await read_journal(path)
     for why in (refused.value.why, await refusal(path)):
         assert sentence in why
 
@@ -292,10 +295,10 @@ async def test_a_file_that_its_user_may_not_use_is_refused(filled: bytes, mode: 
         with unprivileged(path, mode):
             assert "Check the permissions of the file and of its folder" in await refusal(path)
             if readable:
-                assert len((await recorded(path)).items) == 42
+                assert len((await read_journal(path)).items) == 42
             else:
-                with pytest.raises(JournalUnusable, match="Check the permissions"):
-                    await recorded(path)
+                with pytest.raises(JournalError, match="Check the permissions"):
+                    await read_journal(path)
 
 
 # Copies
@@ -304,9 +307,9 @@ async def test_a_file_that_its_user_may_not_use_is_refused(filled: bytes, mode: 
 async def test_a_journal_whose_process_was_killed_goes_on(path: Path) -> None:
     die_with(path)
     assert names_in(path.parent) == [path.name]
-    assert {f"late-{n}" for n in range(3)} <= (await recorded(path)).items.keys()
-    journal, items = await opened(path, "opencast", SERVER)
-    assert items["late-2"].kind is Kind.INTENT
+    assert {f"late-{n}" for n in range(3)} <= (await read_journal(path)).items.keys()
+    journal, items = await open_journal(path, "opencast", SERVER)
+    assert items["late-2"].kind is StatusKind.INTENT
     await journal.close()
 
 
@@ -319,16 +322,16 @@ async def test_a_copy_of_a_journal_whose_process_was_killed_may_be_incomplete(pa
         copy = path
     why = await refusal(copy)
     assert f"it is incomplete or open elsewhere: a copy that was made while a batch had {path} open. Use the" in why
-    assert len((await recorded(copy)).items) == 45
+    assert len((await read_journal(copy)).items) == 45
     execute(copy, why.rpartition("'UPDATE")[2].join(("UPDATE", "")).removesuffix("'"))
-    journal, items = await opened(copy, "opencast", SERVER)
+    journal, items = await open_journal(copy, "opencast", SERVER)
     assert len(items) == 45
     await journal.close()
 
 
 async def test_a_copy_of_a_journal_that_is_open_is_refused(tmp_path: Path) -> None:
     path = tmp_path / "a.sqlite"
-    journal, _ = await opened(path, "opencast", SERVER)
+    journal, _ = await open_journal(path, "opencast", SERVER)
     await journal.write(intent("a"))
     copy = Path(shutil.copy(path, tmp_path / "copy.sqlite"))
     assert "it is incomplete or open elsewhere" in await refusal(copy)
@@ -339,7 +342,7 @@ async def test_a_copy_of_a_journal_that_is_open_is_refused(tmp_path: Path) -> No
 
 async def test_a_copy_of_a_journal_that_was_closed_goes_on(path: Path, tmp_path: Path) -> None:
     copy = Path(shutil.move(path, shutil.copy(path, tmp_path / "copy.sqlite")))
-    journal, items = await opened(copy, "opencast", SERVER)
+    journal, items = await open_journal(copy, "opencast", SERVER)
     assert len(items) == 42
     await journal.close()
 
@@ -350,7 +353,7 @@ async def test_a_journal_is_not_made_anew_while_a_part_of_the_old_one_is_there(t
     left = put(tmp_path / f"a.sqlite{suffix}", b"x")
     assert f"it is missing, but a part of it is there: {left}. Put the journal back" in await refusal(path)
     put(left, b"")
-    journal, _ = await opened(path, "opencast", SERVER)
+    journal, _ = await open_journal(path, "opencast", SERVER)
     await journal.close()
 
 
@@ -360,9 +363,9 @@ async def test_a_write_that_was_interrupted_is_undone_under_the_name_it_was_made
     os.link(path, other)
     left = put(tmp_path / "a.sqlite-journal", b"not empty")
     assert f"its last write was interrupted, and only {path} can undo it, with {left}" in await refusal(other)
-    journal, _ = await opened(path, "opencast", SERVER)
+    journal, _ = await open_journal(path, "opencast", SERVER)
     await journal.close()
-    journal, _ = await opened(other, "opencast", SERVER)
+    journal, _ = await open_journal(other, "opencast", SERVER)
     await journal.close()
 
 
@@ -377,12 +380,12 @@ async def test_a_file_system_without_hard_links_has_journals_too(
 
     monkeypatch.setattr(os, "link", link)
     path = tmp_path / "a.sqlite"
-    journal, _ = await opened(path, "opencast", SERVER)
+    journal, _ = await open_journal(path, "opencast", SERVER)
     await journal.plan([ticket("a")], 1)
     await journal.close()
     assert names_in(tmp_path) == [path.name]
     guard.publish(tmp_path / "another", path)
-    assert (await recorded(path)).total == 1
+    assert (await read_journal(path)).total == 1
 
 
 # A batch
@@ -409,14 +412,16 @@ async def test_a_batch_with_a_damaged_journal_starts_nothing(
     await results(oc.workflows.run_all(starts, journal=path, poll=OFTEN))
     harm(path)
     count = len(fake.requests)
-    with pytest.raises(JournalUnusable, match="Restore it from a copy"):
+    with pytest.raises(JournalError, match="Restore it from a copy"):
         await results(oc.workflows.run_all(starts, journal=path, poll=OFTEN))
     assert len(fake.requests) == count
     assert posts(fake) == 3
 
 
 async def test_an_id_beyond_what_a_row_can_hold_is_typed(tmp_path: Path) -> None:
-    journal, _ = await opened(tmp_path / "a.sqlite", "opencast", SERVER)
-    with pytest.raises(JournalUnusable, match="it cannot be written"):
-        await journal.write(Entry(at=ticket("a").prepared_at, key="a", kind=Kind.STARTED, word="started", id=2**63))
+    journal, _ = await open_journal(tmp_path / "a.sqlite", "opencast", SERVER)
+    with pytest.raises(JournalError, match="it cannot be written"):
+        await journal.write(
+            Entry(at=ticket("a").prepared_at, key="a", kind=StatusKind.STARTED, word="started", id=2**63)
+        )
     await journal.close()

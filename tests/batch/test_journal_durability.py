@@ -9,10 +9,10 @@ import pytest
 
 from tests.batch.journals import SERVER, ended, intent, started, ticket
 from tests.batch.power_loss import Disk, store, watched_disk
-from workflow_async.batch import recorded
+from workflow_async.batch import read_journal
 from workflow_async.batch.entries import Entry
-from workflow_async.batch.journal import Journal, opened
-from workflow_async.errors import JournalUnusable
+from workflow_async.batch.journal import Journal, open_journal
+from workflow_async.errors import JournalError
 
 EXTRA = 3
 """What SQLite calls `PRAGMA synchronous = EXTRA`."""
@@ -31,7 +31,7 @@ def disk() -> Iterator[Disk]:
 
 
 async def journal_of(path: Path) -> Journal:
-    return (await opened(path, "opencast", SERVER))[0]
+    return (await open_journal(path, "opencast", SERVER))[0]
 
 
 async def written(path: Path, disk: Disk) -> list[tuple[int, dict[str, bytes]]]:
@@ -53,7 +53,7 @@ async def lost(found: list[tuple[int, dict[str, bytes]]], folder: Path) -> int:
 async def count_of(path: Path) -> int:
     """How many of the entries are there: each adds a step to one start."""
     steps = {"intended": 1, "started": 2, "succeeded": 3}
-    return sum(steps[item.word] for item in (await recorded(path)).items.values())
+    return sum(steps[item.word] for item in (await read_journal(path)).items.values())
 
 
 async def test_no_entry_is_lost_if_the_power_fails_after_it_was_written(path: Path, tmp_path: Path, disk: Disk) -> None:
@@ -80,7 +80,7 @@ async def test_planned_starts_are_on_the_disk_before_the_first_is_sent(path: Pat
     await journal.plan([ticket(str(n)) for n in range(50)], 50)
     files = {name: content for name, content in disk.synced.items() if name.startswith(str(path))}
     await journal.close()
-    found = await recorded(store(files, tmp_path / "left"))
+    found = await read_journal(store(files, tmp_path / "left"))
     assert (found.total, len(found.items)) == (50, 50)
 
 
@@ -143,13 +143,13 @@ async def test_of_a_copy_that_a_crash_has_left_without_its_side_file_nothing_is_
         copy = store({str(path): content}, tmp_path / str(number))
         try:
             assert len(await entries_of(copy)) - count in {0, 1}
-        except JournalUnusable:
+        except JournalError:
             refused += 1
     assert 0 < refused < len(moments)
 
 
 async def entries_of(path: Path) -> list[Any]:
     """The rows of a journal that can be read."""
-    await recorded(path)
+    await read_journal(path)
     async with aiosqlite.connect(path) as connection:
         return list(await connection.execute_fetchall("SELECT n FROM entry"))

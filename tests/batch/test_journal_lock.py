@@ -15,10 +15,10 @@ from tests.batch.conftest import OFTEN, posts, results
 from tests.batch.journals import SERVER, ended, fill, held, intent, refusal, started, told_elsewhere
 from tests.promises.waiting import Way, cancelled
 from workflow_async import OpencastClient
-from workflow_async.batch import Earlier, Kind, Ran, journal, recorded
+from workflow_async.batch import AlreadyDone, Completed, StatusKind, journal, read_journal
 from workflow_async.batch.guard import Guard
-from workflow_async.batch.journal import Journal, opened
-from workflow_async.errors import JournalUnusable
+from workflow_async.batch.journal import Journal, open_journal
+from workflow_async.errors import JournalError
 from workflow_async.opencast import Start
 from workflow_async.sandbox.systems import FakeOpencast
 
@@ -39,7 +39,7 @@ def path(tmp_path: Path) -> Path:
 
 
 async def fresh(path: Path) -> Journal:
-    return (await opened(path, "opencast", SERVER))[0]
+    return (await open_journal(path, "opencast", SERVER))[0]
 
 
 # Ways to spell the path of a file
@@ -93,7 +93,7 @@ async def test_a_second_batch_in_this_process_is_refused_however_it_spells_the_p
     await first.write(started("a", 7))
     assert (await refusal(other)).startswith(OURS)
     await first.close()
-    again, items = await opened(other, "opencast", SERVER)
+    again, items = await open_journal(other, "opencast", SERVER)
     await again.close()
     assert items["a"].id == 7
 
@@ -121,12 +121,12 @@ async def test_two_batches_of_the_same_starts_at_once_start_each_once(
     starts = [Start(fake.event(), "quick", key=str(n)) for n in range(4)]
     async with oc.workflows.run_all(starts, max_running=4, journal=path, poll=OFTEN) as outcomes:
         other = spell(path)
-        with pytest.raises(JournalUnusable, match=OURS):
+        with pytest.raises(JournalError, match=OURS):
             await results(oc.workflows.run_all(starts, max_running=4, journal=other, poll=OFTEN))
         assert [one.succeeded async for one in outcomes] == [True] * 4
     assert posts(fake) == 4
     after = await results(oc.workflows.run_all(starts, journal=other, poll=OFTEN))
-    assert all(isinstance(one, Earlier) for one in after)
+    assert all(isinstance(one, AlreadyDone) for one in after)
     assert posts(fake) == 4
 
 
@@ -148,9 +148,9 @@ async def test_the_lock_ends_with_its_process(path: Path) -> None:
 
 
 async def test_two_that_make_the_same_journal_at_once_get_one_between_them(path: Path) -> None:
-    tries = await asyncio.gather(*(opened(path, "opencast", SERVER) for _ in range(4)), return_exceptions=True)
+    tries = await asyncio.gather(*(open_journal(path, "opencast", SERVER) for _ in range(4)), return_exceptions=True)
     got = [one for one in tries if isinstance(one, tuple)]
-    assert (len(got), sum(isinstance(one, JournalUnusable) for one in tries)) == (1, 3)
+    assert (len(got), sum(isinstance(one, JournalError) for one in tries)) == (1, 3)
     await got[0][0].close()
     assert [each.name for each in path.parent.iterdir()] == [path.name]
 
@@ -166,21 +166,21 @@ async def test_a_file_may_have_any_name(path: Path, name: str) -> None:
     assert (await refusal(odd)).startswith(OURS)
     await first.close()
     assert [each.name for each in path.parent.iterdir()] == [name]
-    assert len((await recorded(odd)).items) == 1
+    assert len((await read_journal(odd)).items) == 1
 
 
 async def test_a_link_to_nothing_is_where_a_new_journal_is_made(path: Path) -> None:
     link = symlink(path)
     await (await fresh(link)).close()
     assert link.is_symlink()
-    assert (await recorded(path)).items == {}
+    assert (await read_journal(path)).items == {}
 
 
 async def test_a_journal_that_another_program_gave_a_log_is_locked_like_any(path: Path) -> None:
     await fill(path, 1)
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
-    assert len((await recorded(path)).items) == 3
+    assert len((await read_journal(path)).items) == 3
     first = await fresh(path)
     assert (await refusal(path)).startswith(OURS)
     await first.write(intent("a"))
@@ -196,9 +196,9 @@ async def test_a_journal_can_be_read_while_a_batch_writes_however_the_path_is_sp
     first = await fresh(path)
     other = spell(path)
     await first.write(intent("a"))
-    assert (await recorded(other)).items["a"].kind is Kind.INTENT
+    assert (await read_journal(other)).items["a"].kind is StatusKind.INTENT
     await first.write(started("a", 7))
-    assert (await recorded(other)).items["a"].kind is Kind.STARTED
+    assert (await read_journal(other)).items["a"].kind is StatusKind.STARTED
     await first.close()
 
 
@@ -209,14 +209,14 @@ async def test_reading_and_writing_at_once_loses_nothing(path: Path, monkeypatch
 
     async def read() -> None:
         while len(seen) < 20:
-            seen.append(len((await recorded(path)).items))
+            seen.append(len((await read_journal(path)).items))
 
     async with anyio.create_task_group() as group:
         group.start_soon(read)
         group.start_soon(read)
         for n in range(30):
             await first.write(intent(str(n)))
-    assert len((await recorded(path)).items) == 30
+    assert len((await read_journal(path)).items) == 30
     assert seen == sorted(seen)
     await first.close()
 
@@ -242,11 +242,11 @@ async def test_who_reads_for_too_long_is_told_of(path: Path) -> None:
     reader.close()
     first = await fresh(path)
     reader = reading(path)
-    with pytest.raises(JournalUnusable, match=r"it cannot be written: database is locked\. "):
+    with pytest.raises(JournalError, match=r"it cannot be written: database is locked\. "):
         await first.write(ended("key-0", 0))
     reader.close()
     await first.close()
-    assert (await recorded(path)).items["key-0"].kind is Kind.ENDED
+    assert (await read_journal(path)).items["key-0"].kind is StatusKind.ENDED
 
 
 def reading(path: Path) -> sqlite3.Connection:
@@ -274,7 +274,7 @@ async def test_wherever_an_opening_or_a_reading_is_cancelled_the_file_is_free(pa
     await fill(path, 1)
 
     async def all_of_it() -> None:
-        await recorded(path)
+        await read_journal(path)
         await (await fresh(path)).close()
 
     ends, fired, k = [], True, 1
@@ -299,12 +299,12 @@ async def test_who_loses_the_lock_writes_no_more(path: Path) -> None:
     first = await fresh(path)
     look_into(path)
     assert told_elsewhere(path) == ["free"]
-    with pytest.raises(JournalUnusable, match="another program has changed it while it was open"):
+    with pytest.raises(JournalError, match="another program has changed it while it was open"):
         await first.write(intent("a"))
-    with pytest.raises(JournalUnusable, match="an earlier write failed"):
+    with pytest.raises(JournalError, match="an earlier write failed"):
         await first.write(intent("b"))
     await first.close()
-    assert (await recorded(path)).items == {}
+    assert (await read_journal(path)).items == {}
 
 
 async def test_a_write_takes_a_lost_lock_back(path: Path) -> None:
@@ -338,7 +338,7 @@ async def test_a_journal_that_is_harmed_while_it_is_open_ends_the_batch_before_a
     oc: OpencastClient, fake: FakeOpencast, path: Path, harm: Callable[[Path], None]
 ) -> None:
     batch = oc.workflows.run_all([Start(fake.event(), "quick")], journal=path, poll=OFTEN)
-    with pytest.raises(JournalUnusable, match="while it was open"):  # noqa: PT012 - the block is what is tested
+    with pytest.raises(JournalError, match="while it was open"):  # noqa: PT012 - the block is what is tested
         async with batch as outcomes:
             harm(path)
             await anext(outcomes)
@@ -366,7 +366,7 @@ def test_a_guard_knows_its_own_changes_from_others(path: Path, number: int) -> N
     guard.check()
     guard.expect_change()
     count_to(path, (number + 3) % 2**32)
-    with pytest.raises(JournalUnusable, match="another program has changed it"):
+    with pytest.raises(JournalError, match="another program has changed it"):
         guard.check()
     guard.close()
 
@@ -379,7 +379,7 @@ async def test_a_file_that_cannot_be_looked_at_any_more_is_typed(path: Path, mon
 
     with monkeypatch.context() as patch:
         patch.setattr(Path, "stat", stale)
-        with pytest.raises(JournalUnusable, match="it cannot be written: .*Check the permissions"):
+        with pytest.raises(JournalError, match="it cannot be written: .*Check the permissions"):
             await first.write(intent("a"))
     await first.close()
 
@@ -388,7 +388,7 @@ async def test_the_next_run_of_a_batch_goes_on_under_another_name(
     oc: OpencastClient, fake: FakeOpencast, path: Path
 ) -> None:
     start = Start(fake.event(), "quick", key="0")
-    assert isinstance((await results(oc.workflows.run_all([start], journal=path, poll=OFTEN)))[0], Ran)
+    assert isinstance((await results(oc.workflows.run_all([start], journal=path, poll=OFTEN)))[0], Completed)
     moved = Path(shutil.move(path, path.with_name("moved.sqlite")))
-    assert isinstance((await results(oc.workflows.run_all([start], journal=moved, poll=OFTEN)))[0], Earlier)
+    assert isinstance((await results(oc.workflows.run_all([start], journal=moved, poll=OFTEN)))[0], AlreadyDone)
     assert posts(fake) == 1

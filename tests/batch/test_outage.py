@@ -13,8 +13,8 @@ import pytest
 from tests.batch.conftest import OFTEN, as_manager, posts, results, runs
 from tests.batch.gateway import BOOTING, BUSY, JETTY, MOVED, NONE, PORTAL, Gateway, Treat, opencast, preservica
 from workflow_async import Clock, OpencastClient, Poll, Retry
-from workflow_async.batch import Conflicted, Kind, NotSent, Ran, Refused
-from workflow_async.errors import RateLimited, ServerFault, Unauthorized
+from workflow_async.batch import Completed, Conflicted, NotStarted, Rejected, StatusKind
+from workflow_async.errors import RateLimited, ServerError, Unauthorized
 from workflow_async.opencast import Start
 from workflow_async.preservica import Start as ContextStart
 from workflow_async.sandbox import Fault, Faults, ManualClock, RealClock, Sandbox, Step
@@ -137,7 +137,7 @@ async def test_no_start_on_a_preservica_leaves_either(
         await pv.contexts.list().first()
         gateway.treat = during(40.0, time, ill)
         told = await results(pv.workflows.run_all([ContextStart(42)], poll=LONG))
-    assert isinstance(told[0], Ran)
+    assert isinstance(told[0], Completed)
     assert gateway.posts == [201]
 
 
@@ -206,7 +206,7 @@ async def test_a_401_from_the_beginning_is_told_at_once(fake: FakeOpencast, cloc
     began = time()
     async with opencast(Gateway(fake), clock, auth=("admin", "wrong")) as oc:
         (told,) = await results(oc.workflows.run_all([Start(fake.event(), "quick")], poll=LONG))
-    assert isinstance(told, NotSent)
+    assert isinstance(told, NotStarted)
     assert isinstance(told.error, Unauthorized)
     assert time() == began
 
@@ -220,8 +220,8 @@ async def test_a_held_start_is_told_as_not_sent_once_the_outage_has_lasted(
     gateway, began = Gateway(fake, lambda _: BUSY), time()
     async with opencast(gateway, clock, retry=Retry(attempts=1)) as oc:
         (told,) = await results(oc.workflows.run_all([Start(fake.event(), "quick")], poll=OFTEN))
-    assert isinstance(told, NotSent)
-    assert isinstance(told.error, ServerFault)
+    assert isinstance(told, NotStarted)
+    assert isinstance(told.error, ServerError)
     assert time() - began == OFTEN.outage
     assert gateway.posts == []
     assert gateway.count("GET", "") == 31  # a check each second
@@ -240,7 +240,7 @@ async def test_the_pause_that_the_server_asks_for_is_kept_between_checks(
 
     async with opencast(Gateway(fake, answer), clock, retry=Retry(attempts=1)) as oc:
         (told,) = await results(oc.workflows.run_all([Start(fake.event(), "quick")], poll=OFTEN))
-    assert isinstance(told, NotSent)
+    assert isinstance(told, NotStarted)
     assert [after - before for before, after in pairwise(asked)] == [retry_after] * (len(asked) - 1)
     assert len(asked) > 1
 
@@ -267,8 +267,8 @@ async def test_a_pause_longer_than_the_outage_is_told_at_once_with_what_the_serv
         starts = [Start(fake.event(), "quick", key=str(n)) for n in range(3)]
         told = {one.key: one for one in await results(oc.workflows.run_all(starts, max_running=1, poll=OFTEN))}
     first, second = told["0"], told["1"]
-    assert isinstance(first, NotSent)
-    assert isinstance(second, Refused)
+    assert isinstance(first, NotStarted)
+    assert isinstance(second, Rejected)
     assert isinstance(second.error, RateLimited)
     assert first.error.retry_after == second.error.retry_after == 999999999
     assert told["2"].succeeded
@@ -337,7 +337,7 @@ async def test_while_it_is_held_a_start_is_waiting_in_the_journal_and_another_ru
             while "0" not in outcomes.items or outcomes.items["0"].word != "waiting":
                 await anyio.lowlevel.checkpoint()
             item = outcomes.items["0"]
-        assert (item.kind, item.ticket is not None) == (Kind.NOT_STARTED, True)
+        assert (item.kind, item.ticket is not None) == (StatusKind.NOT_STARTED, True)
         assert "503" in item.detail
         gateway.treat = NONE
         (told,) = await results(oc.workflows.run_all([start], journal=path, poll=LONG))
@@ -356,7 +356,7 @@ async def test_while_others_cannot_be_counted_a_start_is_held_and_told_in_the_en
     async with opencast(gateway, clock) as oc:
         starts = [Start(fake.event(), "quick", key=str(n)) for n in range(2)]
         told = await results(oc.workflows.run_all(starts, count_others=True, poll=OFTEN))
-    assert [type(one) for one in told] == [NotSent, NotSent]
+    assert [type(one) for one in told] == [NotStarted, NotStarted]
     assert time() - began >= 2 * OFTEN.outage
     assert gateway.posts == []
 
@@ -368,7 +368,7 @@ async def test_a_count_that_is_put_off_for_ever_is_told_at_once(
     gateway = Gateway(fake, lambda _: httpx.Response(429, headers=FOR_EVER))
     async with opencast(gateway, clock) as oc:
         (told,) = await results(oc.workflows.run_all([Start(fake.event(), "quick")], count_others=True, poll=OFTEN))
-    assert isinstance(told, NotSent)
+    assert isinstance(told, NotStarted)
     assert told.error.retry_after == 999999999
     assert time() == began
 
@@ -388,7 +388,7 @@ async def test_an_event_whose_workflow_cannot_be_read_is_not_waited_for_without_
     async with opencast(gateway, clock) as oc:
         run = oc.workflows.run_all([Start(event, "quick")], on_conflict="wait", poll=OFTEN)
         (told,) = await results(run)
-    assert isinstance(told, NotSent)
+    assert isinstance(told, NotStarted)
     assert told.error.retry_after == 999999999
     assert time() - began < 1
     assert gateway.posts == [409]

@@ -10,17 +10,17 @@ import pytest
 from tests.batch.conftest import OFTEN, posts, results, runs
 from tests.batch.gateway import BUSY, Gateway, Treat, opencast, preservica
 from workflow_async import Clock, OpencastClient, Poll
-from workflow_async.batch import Ambiguous, NotSent, Ran, Refused, Unknown, recorded
+from workflow_async.batch import Ambiguous, Completed, NotStarted, OutcomeUnknown, Rejected, read_journal
 from workflow_async.errors import (
     ClientClosed,
     ConnectFailed,
     DecodeError,
     Forbidden,
     InvalidArgument,
-    JournalUnusable,
+    JournalError,
     StartOutcomeUnknown,
 )
-from workflow_async.monitor import Unobserved
+from workflow_async.monitor import PollingFailed
 from workflow_async.opencast import Start
 from workflow_async.preservica import PreservicaClient
 from workflow_async.preservica import Start as ContextStart
@@ -53,7 +53,7 @@ async def test_an_event_whose_workflows_cannot_be_asked_for_is_refused_alone(
 ) -> None:
     starts = [Start(event, "quick", key="odd"), *(Start(fake.event(), "quick", key=str(n)) for n in range(2))]
     told = await told_of(oc, starts)
-    assert isinstance(told["odd"], Refused)
+    assert isinstance(told["odd"], Rejected)
     assert isinstance(told["odd"].error, InvalidArgument)
     assert told["0"].succeeded
     assert told["1"].succeeded
@@ -75,7 +75,7 @@ async def test_an_event_whose_workflows_cannot_be_read_holds_no_other_start(
     async with opencast(gateway, clock) as oc:
         starts = [Start(odd, "quick", key="odd"), *(Start(fake.event(), "quick", key=str(n)) for n in range(4))]
         told = await told_of(oc, starts, max_running=2, poll=Poll(interval=1.0, ceiling=2.0, outage=300.0))
-    assert isinstance(told["odd"], NotSent)
+    assert isinstance(told["odd"], NotStarted)
     assert isinstance(told["odd"].error, DecodeError)
     assert [told[str(n)].succeeded for n in range(4)] == [True] * 4
     assert max(sent_at) - began < 60
@@ -106,7 +106,7 @@ ODD: list[Any] = [
 async def test_an_item_that_is_no_start_is_refused_alone(oc: OpencastClient, fake: FakeOpencast, odd: Any) -> None:
     told = await results(oc.workflows.run_all([odd, Start(fake.event(), "quick", key="0")], poll=OFTEN))
     refused, ran = sorted(told, key=lambda one: one.succeeded)
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, Rejected)
     assert ran.succeeded
     assert posts(fake) == 1
 
@@ -114,7 +114,7 @@ async def test_an_item_that_is_no_start_is_refused_alone(oc: OpencastClient, fak
 async def test_an_odd_item_on_a_preservica_is_refused_alone(pv: PreservicaClient, archive: FakePreservica) -> None:
     bad: Any = [ContextStart(42, {"n": object()}), ContextStart(-1), object()]  # type: ignore[dict-item]  # as it comes
     told = await results(pv.workflows.run_all([*bad, ContextStart(42)], poll=OFTEN))
-    assert sum(isinstance(one, Refused) for one in told) == 3
+    assert sum(isinstance(one, Rejected) for one in told) == 3
     assert len(archive.starts) == 1
 
 
@@ -143,7 +143,7 @@ async def test_an_error_of_the_callers_transport_in_the_check_leaves_a_start_uns
     gateway = Gateway(fake, sometimes(lambda request: odd in request.url.path))
     async with opencast(gateway, clock) as oc:
         told = await told_of(oc, [Start(odd, "quick", key="odd"), Start(fake.event(), "quick", key="0")])
-    assert isinstance(told["odd"], NotSent)
+    assert isinstance(told["odd"], NotStarted)
     assert "ZeroDivisionError" in str(told["odd"].error)
     assert told["0"].succeeded
     assert gateway.posts == [201]
@@ -156,7 +156,7 @@ async def test_an_error_of_the_callers_transport_in_the_start_leaves_it_to_be_se
     async with opencast(gateway, clock) as oc:
         starts = [Start(fake.event(), "quick", key=str(n)) for n in range(3)]
         told = await told_of(oc, starts, max_running=1)
-    assert isinstance(told["0"], Unknown)
+    assert isinstance(told["0"], OutcomeUnknown)
     assert "ZeroDivisionError" in told["0"].why
     assert [told["1"].succeeded, told["2"].succeeded] == [True, True]
     assert gateway.posts == [0, 201, 201]
@@ -179,7 +179,7 @@ async def test_a_start_that_was_carried_out_before_the_callers_transport_raised_
         assert (await told_of(oc, [Start(fake.event(), "quick", key="0")]))["0"].succeeded
     async with preservica(Carried(archive), clock) as pv:
         (told,) = await results(pv.workflows.run_all([ContextStart(42)], poll=OFTEN))
-    assert isinstance(told, Ran)
+    assert isinstance(told, Completed)
     assert told.workflow is not None
     assert told.workflow.correlation_id == archive.starts[0]
 
@@ -200,7 +200,7 @@ async def test_an_error_of_the_callers_transport_in_the_search_leaves_a_start_un
     gateway.treat = treat
     async with opencast(gateway, clock) as oc:
         told = await told_of(oc, [Start(odd, "quick", key="odd"), Start(fake.event(), "quick", key="0")])
-    assert isinstance(told["odd"], Unknown)
+    assert isinstance(told["odd"], OutcomeUnknown)
     assert told["odd"].verdict is None
     assert told["0"].succeeded
 
@@ -214,7 +214,7 @@ async def test_an_error_of_the_callers_transport_while_watching_leaves_a_workflo
         told = await told_of(oc, [Start(fake.event(), "quick", key="0")], journal=path)
         gateway.treat = lambda _: None
         again = await told_of(oc, [], journal=path)
-    assert isinstance(told["0"].outcome, Unobserved)
+    assert isinstance(told["0"].outcome, PollingFailed)
     assert "ZeroDivisionError" in str(told["0"].outcome.error)
     assert again["0"].succeeded
     assert gateway.posts == [201]
@@ -228,7 +228,8 @@ class Broken(Exception):
 
 
 @pytest.mark.parametrize(
-    ("step", "result"), [("renewed", NotSent), ("begin", Unknown), ("reconcile", Unknown), ("watch", Ran)]
+    ("step", "result"),
+    [("renewed", NotStarted), ("begin", OutcomeUnknown), ("reconcile", OutcomeUnknown), ("watch", Completed)],
 )
 async def test_an_error_that_nobody_expects_is_told_as_what_was_known_then(
     oc: OpencastClient, fake: FakeOpencast, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, step: str, result: type
@@ -246,10 +247,10 @@ async def test_an_error_that_nobody_expects_is_told_as_what_was_known_then(
         monkeypatch.setattr(oc.workflows._starts.__class__, step, broken)
     (told,) = await results(run)
     assert type(told) is result
-    said = told.outcome.error if isinstance(told, Ran) else told.error  # type: ignore[union-attr]  # each has one
+    said = told.outcome.error if isinstance(told, Completed) else told.error  # type: ignore[union-attr]  # each has one
     assert "Broken: oh" in str(said)
-    item = (await recorded(path)).items["0"]
-    assert item.word == {NotSent: "not sent", Unknown: "unknown", Ran: "unobserved"}[result]
+    item = (await read_journal(path)).items["0"]
+    assert item.word == {NotStarted: "not sent", OutcomeUnknown: "unknown", Completed: "unobserved"}[result]
 
 
 async def test_a_client_that_is_closed_ends_the_batch(oc: OpencastClient, fake: FakeOpencast) -> None:
@@ -315,7 +316,7 @@ async def test_a_start_that_is_neither_carried_out_nor_refused_for_sure_is_unkno
     gateway = Gateway(fake, lambda request: elsewhere if request.method == "POST" else None)
     async with opencast(gateway, clock) as oc:
         (told,) = (await told_of(oc, [Start(fake.event(), "quick")])).values()
-    assert isinstance(told, Unknown)
+    assert isinstance(told, OutcomeUnknown)
     assert isinstance(told.error, StartOutcomeUnknown)
     assert gateway.posts == [status]
 
@@ -330,7 +331,7 @@ async def test_a_start_on_a_preservica_that_is_neither_is_unknown_too(
 
     async with preservica(Gateway(archive, treat), clock) as pv:
         (told,) = await results(pv.workflows.run_all([ContextStart(42)], poll=OFTEN, settle=4.0))
-    assert isinstance(told, Unknown)
+    assert isinstance(told, OutcomeUnknown)
 
 
 async def test_opencasts_redirect_to_its_login_is_a_refusal(fake: FakeOpencast, clock: Clock) -> None:
@@ -338,7 +339,7 @@ async def test_opencasts_redirect_to_its_login_is_a_refusal(fake: FakeOpencast, 
     gateway = Gateway(fake, lambda request: login if request.method == "POST" else None)
     async with opencast(gateway, clock) as oc:
         (told,) = (await told_of(oc, [Start(fake.event(), "quick")])).values()
-    assert isinstance(told, Refused)
+    assert isinstance(told, Rejected)
     assert not runs(fake)
 
 
@@ -384,7 +385,7 @@ async def test_an_argument_that_is_refused_as_late_as_it_is_sent_is_a_result(
 
     monkeypatch.setattr(oc.workflows._starts.__class__, "begin", refuse)
     told = await told_of(oc, [Start(fake.event(), "quick", key="0")])
-    assert isinstance(told["0"], Refused)
+    assert isinstance(told["0"], Rejected)
     assert isinstance(told["0"].error, InvalidArgument)
 
 
@@ -409,7 +410,7 @@ async def test_a_start_that_never_gets_a_connection_is_told_as_not_sent(fake: Fa
     gateway = Gateway(fake, treat)
     async with opencast(gateway, clock) as oc:
         told = await told_of(oc, [Start(fake.event(), "quick", key="0")])
-    assert isinstance(told["0"], NotSent)
+    assert isinstance(told["0"], NotStarted)
     assert isinstance(told["0"].error, ConnectFailed)
     assert len(gateway.posts) == 31
 
@@ -434,7 +435,7 @@ async def test_a_row_that_was_refused_in_an_earlier_run_is_refused_again(
 ) -> None:
     for _ in range(2):
         told = await told_of(oc, [Start("", "quick", key="odd")], journal=tmp_path / "batch.sqlite")
-        assert isinstance(told["odd"], Refused)
+        assert isinstance(told["odd"], Rejected)
 
 
 async def test_a_journal_that_cannot_be_written_ends_the_batch_at_once(
@@ -448,5 +449,5 @@ async def test_a_journal_that_cannot_be_written_ends_the_batch_at_once(
         path.write_bytes(b"")
         yield Start("", "quick", key="odd")
 
-    with pytest.raises(JournalUnusable, match="another program has changed it while it was open"):
+    with pytest.raises(JournalError, match="another program has changed it while it was open"):
         await told_of(oc, starts(), journal=path)

@@ -8,11 +8,11 @@ from attrs import evolve
 
 from tests.batch.conftest import Connect, as_manager, posts
 from workflow_async import Clock, OpencastClient
-from workflow_async.batch import Ambiguous, NotSeen, Started, Ticket
-from workflow_async.errors import Forbidden, InvalidArgument, ServerFault, StartOutcomeUnknown
+from workflow_async.batch import Ambiguous, StartFound, StartNotFound, Ticket
+from workflow_async.errors import Forbidden, InvalidArgument, ServerError, StartOutcomeUnknown
 from workflow_async.preservica import PreservicaClient
 from workflow_async.sandbox import Fault, Faults, ManualClock, Sandbox, Step
-from workflow_async.sandbox.preservica.app import PreservicaWorld
+from workflow_async.sandbox.preservica.app import PreservicaState
 from workflow_async.sandbox.server import Server, bind, url
 from workflow_async.sandbox.systems import FakeOpencast, FakePreservica
 
@@ -45,7 +45,7 @@ async def test_a_start_that_happened_is_found(oc: OpencastClient, fake: FakeOpen
     fake.faults = fault
     ticket = await lost(oc, oc.workflows.prepare_start(event, "quick", baseline=0))
     verdict = await oc.workflows.reconcile(ticket)
-    assert isinstance(verdict, Started)
+    assert isinstance(verdict, StartFound)
     assert (verdict.workflow.event, verdict.workflow.definition) == (event, "quick")
     assert verdict.evidence == f"the only workflow 'quick' on event {event} above 0"
     assert posts(fake) == 1
@@ -59,7 +59,7 @@ async def test_one_that_was_not_carried_out_is_not_seen(
     ticket = await lost(oc, oc.workflows.prepare_start(fake.event(), "quick", baseline=0))
     began = time()
     verdict = await oc.workflows.reconcile(ticket, wait=5)
-    assert isinstance(verdict, NotSeen)
+    assert isinstance(verdict, StartNotFound)
     assert verdict.checks > 1
     assert verdict.observed_for == time() - began
     assert posts(fake) == 1
@@ -69,19 +69,21 @@ async def test_one_that_was_not_carried_out_is_not_seen(
 async def test_a_list_that_lags_is_looked_at_for_longer_than_it_lags(
     oc: OpencastClient, fake: FakeOpencast, time: ManualClock
 ) -> None:
-    assert isinstance(await oc.workflows.reconcile(oc.workflows.prepare_start("e", "quick"), wait=0), NotSeen)
+    assert isinstance(await oc.workflows.reconcile(oc.workflows.prepare_start("e", "quick"), wait=0), StartNotFound)
     event = fake.event()
     ticket = oc.workflows.prepare_start(event, "quick", baseline=0)
     fake.start(event, "quick")
     began = time()
-    assert isinstance(await oc.workflows.reconcile(ticket, wait=0), Started)
+    assert isinstance(await oc.workflows.reconcile(ticket, wait=0), StartFound)
     assert 0 < time() - began <= 12
 
 
 async def test_without_a_lag_one_look_is_enough_for_those_who_do_not_want_to_wait(
     oc: OpencastClient, fake: FakeOpencast
 ) -> None:
-    assert await oc.workflows.reconcile(oc.workflows.prepare_start("e", "quick", baseline=0), wait=0) == NotSeen(0, 1)
+    assert await oc.workflows.reconcile(oc.workflows.prepare_start("e", "quick", baseline=0), wait=0) == StartNotFound(
+        0, 1
+    )
 
 
 @on_all
@@ -93,11 +95,11 @@ async def test_a_workflow_that_was_there_before_is_not_taken_for_it(
     time.advance(60)
     fake.faults = NOT_EXECUTED
     ticket = await lost(oc, oc.workflows.prepare_start(event, "quick", baseline=earlier))
-    assert isinstance(await oc.workflows.reconcile(ticket, wait=2), NotSeen)
+    assert isinstance(await oc.workflows.reconcile(ticket, wait=2), StartNotFound)
 
 
 @on_all
-@pytest.mark.parametrize(("ago", "verdict"), [(3600, NotSeen), (60, Ambiguous), (-60, Started)])
+@pytest.mark.parametrize(("ago", "verdict"), [(3600, StartNotFound), (60, Ambiguous), (-60, StartFound)])
 async def test_without_a_baseline_dates_decide_and_what_is_too_close_stays_open(
     oc: OpencastClient, fake: FakeOpencast, time: ManualClock, ago: float, verdict: type
 ) -> None:
@@ -146,7 +148,7 @@ async def test_who_may_not_see_an_events_workflows_gets_what_the_event_says(
         idle, busy = fake.event(), fake.event()
         fake.start(busy, "quick")
         prepare, reconcile = client.workflows.prepare_start, client.workflows.reconcile
-        assert isinstance(await reconcile(prepare(idle, "quick"), wait=0), NotSeen)
+        assert isinstance(await reconcile(prepare(idle, "quick"), wait=0), StartNotFound)
         verdict = await reconcile(prepare(busy, "quick"), wait=0)
         assert isinstance(verdict, Ambiguous)
         assert verdict.candidates == ()
@@ -171,12 +173,12 @@ async def test_a_look_that_fails_is_made_again(oc: OpencastClient, fake: FakeOpe
     fake.start(event, "quick")
     fake.faults = Faults(script=[Fault.SERVER_ERROR] * 9, methods=("GET",))
     verdict = await oc.workflows.reconcile(oc.workflows.prepare_start(event, "quick", baseline=0), wait=30)
-    assert isinstance(verdict, Started)
+    assert isinstance(verdict, StartFound)
 
 
 async def test_where_every_look_fails_the_last_failure_is_raised(oc: OpencastClient, fake: FakeOpencast) -> None:
     fake.faults = Faults(rates={Fault.SERVER_ERROR: 1.0})
-    with pytest.raises(ServerFault):
+    with pytest.raises(ServerError):
         await oc.workflows.reconcile(oc.workflows.prepare_start("e", "quick", baseline=0), wait=5)
 
 
@@ -187,7 +189,7 @@ async def test_a_mark_is_found(pv: PreservicaClient, archive: FakePreservica) ->
     archive.faults = ON_PRESERVICA
     ticket = await lost(pv, pv.workflows.prepare_start(42, {"n": 1}))
     verdict = await pv.workflows.reconcile(ticket)
-    assert isinstance(verdict, Started)
+    assert isinstance(verdict, StartFound)
     assert verdict.workflow.correlation_id == ticket.correlation_id
     assert verdict.evidence == f"it carries the correlation id {ticket.correlation_id}"
     assert len(archive.starts) == 1
@@ -199,7 +201,7 @@ async def test_a_mark_is_found_where_only_the_contexts_name_is_known(
     archive.faults = ON_PRESERVICA
     ticket = await lost(pv, pv.workflows.prepare_start("Ingest Packages"))
     verdict = await pv.workflows.reconcile(ticket)
-    assert isinstance(verdict, Started)
+    assert isinstance(verdict, StartFound)
     assert verdict.workflow.context_id == "43"
     query = archive.requests[-1].parameters
     assert "contextId" not in query
@@ -208,7 +210,7 @@ async def test_a_mark_is_found_where_only_the_contexts_name_is_known(
 async def test_a_mark_nobody_carries_is_not_seen(pv: PreservicaClient, archive: FakePreservica) -> None:
     await pv.workflows.start(42)
     verdict = await pv.workflows.reconcile(pv.workflows.prepare_start(42), wait=10)
-    assert verdict == NotSeen(10.0, 6)
+    assert verdict == StartNotFound(10.0, 6)
     assert len(archive.starts) == 1
 
 
@@ -218,9 +220,9 @@ async def test_only_what_began_since_shortly_before_the_ticket_is_looked_at(
     await pv.workflows.start(42, correlation_id="reused")
     time.advance(3600)
     ticket = pv.workflows.prepare_start(42, correlation_id="reused")
-    assert isinstance(await pv.workflows.reconcile(ticket, wait=0), NotSeen)
+    assert isinstance(await pv.workflows.reconcile(ticket, wait=0), StartNotFound)
     await pv.workflows.start(ticket)
-    assert isinstance(await pv.workflows.reconcile(ticket, wait=0), Started)
+    assert isinstance(await pv.workflows.reconcile(ticket, wait=0), StartFound)
 
 
 async def test_two_that_carry_the_mark_are_candidates(pv: PreservicaClient) -> None:
@@ -234,7 +236,7 @@ async def test_two_that_carry_the_mark_are_candidates(pv: PreservicaClient) -> N
 @pytest.fixture
 def unmarked(time: ManualClock) -> Iterator[FakePreservica]:
     """A server that leaves the correlation id out of every other workflow."""
-    system = FakePreservica(PreservicaWorld(time, sparse=True))
+    system = FakePreservica(PreservicaState(time, sparse=True))
     listener = bind("127.0.0.1", 0)
     system.url = url(listener)
     server = Server([(listener, system.app)])

@@ -11,15 +11,15 @@ from tests.batch.conftest import OFTEN, Connect, most_at_once, posts, results, r
 from workflow_async import Limits, OpencastClient, Phase, Poll, Retry, Timeouts
 from workflow_async.batch import (
     Ambiguous,
+    Completed,
     Conflicted,
-    Kind,
-    NotSeen,
-    NotSent,
-    Ran,
-    Refused,
+    NotStarted,
+    OutcomeUnknown,
+    Rejected,
     Skipped,
+    StartNotFound,
+    StatusKind,
     Ticket,
-    Unknown,
 )
 from workflow_async.errors import (
     ConnectFailed,
@@ -29,11 +29,11 @@ from workflow_async.errors import (
     StartConflict,
     StartOutcomeUnknown,
 )
-from workflow_async.monitor import Finished, Parked, Replaced, Unobserved, Vanished
+from workflow_async.monitor import Finished, Parked, PollingFailed, Replaced, Vanished
 from workflow_async.opencast import Start
 from workflow_async.preservica import PreservicaClient
 from workflow_async.preservica import Start as ContextStart
-from workflow_async.sandbox import Boot, Fate, Fault, Faults, ManualClock, Sandbox, Step
+from workflow_async.sandbox import Boot, Fault, Faults, ManualClock, Sandbox, Step, StepResult
 from workflow_async.sandbox.systems import FakeOpencast, FakePreservica
 
 on_11 = pytest.mark.parametrize("sandbox", ["11"], indirect=True)
@@ -59,7 +59,7 @@ async def run_all(client: OpencastClient, starts: Any, **settings: Any) -> dict[
 async def test_never_more_than_so_many_run_on_the_server(oc: OpencastClient, fake: FakeOpencast) -> None:
     told = await run_all(oc, on_events(fake, *["quick"] * 12), max_running=3)
     assert len(told) == 12
-    assert all(isinstance(one, Ran) and one.succeeded for one in told.values())
+    assert all(isinstance(one, Completed) and one.succeeded for one in told.values())
     assert (most_at_once(fake), posts(fake)) == (3, 12)
 
 
@@ -163,17 +163,17 @@ async def test_a_batch_that_may_not_count_others_ends_with_the_refusal(connect: 
 async def test_a_bad_start_never_spoils_the_rest(oc: OpencastClient, fake: FakeOpencast) -> None:
     bad: Any = [Start("", "quick"), Start("no such event", "quick"), Start(fake.event(), "fails"), "no start at all"]
     told = await results(oc.workflows.run_all([*bad, *on_events(fake, "quick")], poll=OFTEN))
-    refused = [one.error for one in told if isinstance(one, Refused)]
+    refused = [one.error for one in told if isinstance(one, Rejected)]
     assert sorted(type(error).__name__ for error in refused) == ["InvalidArgument", "InvalidArgument", "StartNotFound"]
     assert {one.key for one in told} >= {"#1", "#4", "0"}
-    ran = {one.key: one for one in told if isinstance(one, Ran)}
+    ran = {one.key: one for one in told if isinstance(one, Completed)}
     assert sorted(one.succeeded for one in ran.values()) == [False, True]
 
 
 async def test_a_result_tells_the_workflow_its_id_and_how_it_ended(oc: OpencastClient, fake: FakeOpencast) -> None:
     told = await run_all(oc, on_events(fake, "quick", "fails"))
     good, bad = told["0"], told["1"]
-    assert isinstance(good, Ran)
+    assert isinstance(good, Completed)
     assert isinstance(good.outcome, Finished)
     assert good.workflow is not None
     assert good.workflow.id == good.id == runs(fake)[0].id
@@ -190,7 +190,7 @@ async def test_tickets_are_starts_too(oc: OpencastClient, fake: FakeOpencast) ->
 async def test_a_ticket_of_another_server_is_refused(oc: OpencastClient, pv: PreservicaClient) -> None:
     ticket = pv.workflows.prepare_start(42, key="theirs")
     refused = (await run_all(oc, [ticket]))["theirs"]
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, Rejected)
     assert isinstance(refused.error, InvalidArgument)
 
 
@@ -208,7 +208,7 @@ async def test_the_same_start_twice_is_started_once(oc: OpencastClient, fake: Fa
 async def test_one_that_needs_a_person_can_be_left_and_its_place_given_on(
     oc: OpencastClient, fake: FakeOpencast
 ) -> None:
-    fake.define("asks", [Step("one", 1.0, Fate.HELD)])
+    fake.define("asks", [Step("one", 1.0, StepResult.HELD)])
     told = await run_all(oc, on_events(fake, "asks", "quick"), max_running=1, parked="return")
     assert isinstance(told["0"].outcome, Parked)
     assert told["1"].succeeded
@@ -224,7 +224,7 @@ async def test_a_workflow_that_vanishes_is_told_and_gives_its_place_on(
             time.advance(0.1)
         fake.engine.remove(runs(fake)[0])
         told = {one.key: one async for one in outcomes}
-    assert isinstance(told["0"], Ran)
+    assert isinstance(told["0"], Completed)
     assert isinstance(told["0"].outcome, Vanished)
     assert told["1"].succeeded
 
@@ -233,7 +233,7 @@ async def test_a_workflow_that_cannot_be_observed_is_told(connect: Connect, fake
     fake.faults = Faults(rates={Fault.SERVER_ERROR: 1.0}, methods=("GET",), paths=("/api/workflows/",))
     async with connect() as client:
         told = await run_all(client, on_events(fake, "quick"), poll=Poll(interval=1.0, ceiling=2.0, outage=10.0))
-    assert isinstance(told["0"].outcome, Unobserved)
+    assert isinstance(told["0"].outcome, PollingFailed)
 
 
 # Starts that fail
@@ -251,7 +251,7 @@ async def test_a_start_that_did_not_happen_is_sent_again_while_there_is_hope(
 async def test_a_server_that_refuses_for_longer_than_an_outage_is_told(oc: OpencastClient, fake: FakeOpencast) -> None:
     fake.faults = Faults(rates={Fault.RATE_LIMITED: 1.0}, retry_after=7, methods=STARTS)
     refused = (await run_all(oc, on_events(fake, "quick")))["0"]
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, Rejected)
     assert isinstance(refused.error, RateLimited)
     assert posts(fake) == 6  # at 0, 7, 14, 21, 28 and 35 s
 
@@ -260,7 +260,7 @@ async def test_a_server_that_is_not_there_is_told_as_not_sent(connect: Connect, 
     async with OpencastClient("http://127.0.0.1:1", auth=fake.auth, retry=Retry(attempts=1)) as client:
         poll = Poll(interval=0.01, ceiling=0.02, outage=0.0)
         told = await run_all(client, [Start("e", "quick", key="0")], poll=poll)
-    assert isinstance(told["0"], NotSent)
+    assert isinstance(told["0"], NotStarted)
     assert isinstance(told["0"].error, ConnectFailed)
 
 
@@ -281,8 +281,8 @@ async def test_a_start_whose_fate_stays_unknown_is_told_and_never_repeated(
     fake.faults = Faults(script=[Fault.SERVER_ERROR], methods=STARTS)
     told = await run_all(oc, on_events(fake, "quick", "quick"), max_running=1)
     unknown = told["0"]
-    assert isinstance(unknown, Unknown)
-    assert isinstance(unknown.verdict, NotSeen)
+    assert isinstance(unknown, OutcomeUnknown)
+    assert isinstance(unknown.verdict, StartNotFound)
     assert isinstance(unknown.error, StartOutcomeUnknown)
     assert unknown.why.startswith("16 looks in 30 s did not see it (the start may have happened")
     assert unknown.ticket.baseline == 0
@@ -296,7 +296,7 @@ async def test_who_may_not_see_workflows_of_events_is_told_that_it_stays_open(
     fake.faults = Faults(script=[Fault.ERROR_AFTER], methods=STARTS)
     async with connect(auth=("integration", "integration")) as client:
         told = await run_all(client, on_events(fake, "quick", "quick"), max_running=1, settle=4.0)
-    assert isinstance(told["0"], Unknown)
+    assert isinstance(told["0"], OutcomeUnknown)
     assert isinstance(told["0"].verdict, Ambiguous)
     assert "may not be seen" in told["0"].why
     assert told["1"].succeeded
@@ -308,7 +308,7 @@ async def test_who_may_not_see_workflows_of_events_is_told_that_it_stays_open(
 async def test_a_start_that_cannot_even_be_looked_for_is_told(oc: OpencastClient, fake: FakeOpencast) -> None:
     fake.faults = Faults(script=[None, None, Fault.ERROR_AFTER], rates={Fault.SERVER_ERROR: 1.0})
     told = await run_all(oc, on_events(fake, "quick"), settle=4.0)
-    assert isinstance(told["0"], Unknown)
+    assert isinstance(told["0"], OutcomeUnknown)
     assert told["0"].verdict is None
     assert told["0"].why.startswith("it could not be looked for (GET")
 
@@ -462,7 +462,7 @@ async def test_one_that_becomes_another_workflow_is_told_and_spoils_no_other(
     assert (replaced.succeeded, replaced.workflow.event, replaced.outcome.found.event) == (
         False, starts[0].event, other
     )  # fmt: skip
-    assert outcomes.items["0"].kind is Kind.ENDED
+    assert outcomes.items["0"].kind is StatusKind.ENDED
     assert outcomes.items["0"].word == "replaced"
     assert "belongs to another workflow now" in outcomes.items["0"].detail
     assert told["1"].succeeded
@@ -490,5 +490,5 @@ async def test_what_was_started_outlasts_a_boot_of_the_server(
     fake.engine.observe = boot_after_the_last
     journal = tmp_path / "journal.sqlite" if journaled else None
     told = await run_all(oc, starts, journal=journal, poll=Poll())
-    assert [(type(one), one.succeeded) for one in told.values()] == [(Ran, True)] * 3
+    assert [(type(one), one.succeeded) for one in told.values()] == [(Completed, True)] * 3
     assert posts(fake) == 3

@@ -12,9 +12,17 @@ from tests.batch.conftest import OFTEN, posts, results, runs
 from tests.batch.gateway import BUSY, Gateway, opencast, preservica
 from tests.conftest import FakeTime
 from workflow_async import Clock, OpencastClient, Poll, Retry
-from workflow_async.batch import Ambiguous, Conflicted, Kind, NotSeen, Started, Unknown, recorded
-from workflow_async.batch.reconcile import EVERY, Verdict, observe
-from workflow_async.errors import CallError, DecodeError, Forbidden, RateLimited, ServerFault
+from workflow_async.batch import (
+    Ambiguous,
+    Conflicted,
+    OutcomeUnknown,
+    StartFound,
+    StartNotFound,
+    StatusKind,
+    read_journal,
+)
+from workflow_async.batch.reconcile import CHECK_INTERVAL, ReconcileResult, observe
+from workflow_async.errors import CallError, DecodeError, Forbidden, RateLimited, ServerError
 from workflow_async.opencast import Start
 from workflow_async.preservica import PreservicaClient
 from workflow_async.preservica import Start as ContextStart
@@ -22,7 +30,7 @@ from workflow_async.sandbox import Fault, Faults, ManualClock, Step
 from workflow_async.sandbox.systems import FakeOpencast, FakePreservica
 
 STARTS = ("POST",)
-DOWN = ServerFault(503)
+DOWN = ServerError(503)
 
 # How long
 
@@ -42,7 +50,7 @@ def script(*answers: Any) -> Callable[[], Any]:
 
 async def searched(
     time: FakeTime, *answers: Any, seconds: float = 10.0, outage: float | None = None
-) -> Verdict[Any] | CallError:
+) -> ReconcileResult[Any] | CallError:
     """What a search comes to or raises."""
     try:
         return await observe(script(*answers), time.clock, lambda: seconds, outage)
@@ -51,26 +59,26 @@ async def searched(
 
 
 async def test_a_search_takes_as_long_as_it_was_told_where_every_check_is_answered(fake_time: FakeTime) -> None:
-    assert await searched(fake_time, None) == NotSeen(10.0, 6)
+    assert await searched(fake_time, None) == StartNotFound(10.0, 6)
     assert fake_time.now == 1010.0
 
 
 @pytest.mark.parametrize("failures", [1, 7, 100])
 async def test_checks_that_fail_use_up_none_of_the_time(fake_time: FakeTime, failures: int) -> None:
     verdict = await searched(fake_time, None, None, *[DOWN] * failures, None, outage=300.0)
-    assert isinstance(verdict, NotSeen)
+    assert isinstance(verdict, StartNotFound)
     assert verdict.checks == 6
-    assert fake_time.now == 1010.0 + failures * EVERY
+    assert fake_time.now == 1010.0 + failures * CHECK_INTERVAL
 
 
 async def test_a_search_that_begins_in_an_outage_begins_when_it_is_over(fake_time: FakeTime) -> None:
-    assert await searched(fake_time, *[DOWN] * 50, None, outage=300.0) == NotSeen(10.0, 6)
+    assert await searched(fake_time, *[DOWN] * 50, None, outage=300.0) == StartNotFound(10.0, 6)
     assert fake_time.now == 1110.0
 
 
 async def test_a_server_that_answers_every_other_check_does_not_make_a_search_endless(fake_time: FakeTime) -> None:
     verdict = await searched(fake_time, *[None, DOWN] * 99, outage=300.0)
-    assert isinstance(verdict, NotSeen)
+    assert isinstance(verdict, StartNotFound)
     assert verdict.checks == 6
 
 
@@ -78,7 +86,7 @@ async def test_a_slow_check_counts_with_its_whole_length(fake_time: FakeTime) ->
     async def look() -> None:
         await fake_time.sleep(7.0)
 
-    assert await observe(look, fake_time.clock, lambda: 10.0) == NotSeen(17.0, 3)
+    assert await observe(look, fake_time.clock, lambda: 10.0) == StartNotFound(17.0, 3)
 
 
 @pytest.mark.parametrize(("outage", "lasted"), [(None, 10.0), (300.0, 300.0), (0.0, 0.0)])
@@ -86,12 +94,12 @@ async def test_an_outage_is_endured_for_so_long_in_a_row_and_no_longer(
     fake_time: FakeTime, outage: float | None, lasted: float
 ) -> None:
     assert await searched(fake_time, None, None, DOWN, outage=outage) is DOWN
-    assert fake_time.now == 1000.0 + 2 * EVERY + lasted
+    assert fake_time.now == 1000.0 + 2 * CHECK_INTERVAL + lasted
 
 
 async def test_outages_are_not_added_up(fake_time: FakeTime) -> None:
     verdict = await searched(fake_time, *[*[DOWN] * 20, None] * 9, outage=50.0)
-    assert isinstance(verdict, NotSeen)
+    assert isinstance(verdict, StartNotFound)
 
 
 async def test_what_was_found_before_an_outage_is_told_after_it(fake_time: FakeTime) -> None:
@@ -101,14 +109,14 @@ async def test_what_was_found_before_an_outage_is_told_after_it(fake_time: FakeT
 
 
 async def test_a_start_that_is_seen_ends_the_search(fake_time: FakeTime) -> None:
-    found = Started[Any](object(), "it carries the mark")
+    found = StartFound[Any](object(), "it carries the mark")
     assert await searched(fake_time, None, DOWN, found, None, outage=60.0) is found
     assert fake_time.now == 1004.0
 
 
 @pytest.mark.parametrize("wait", [0.0, 5.0])
 async def test_one_check_at_least_is_made(fake_time: FakeTime, wait: float) -> None:
-    assert isinstance(await searched(fake_time, None, seconds=wait), NotSeen)
+    assert isinstance(await searched(fake_time, None, seconds=wait), StartNotFound)
     assert await searched(fake_time, DOWN, seconds=0.0) is DOWN
 
 
@@ -124,7 +132,7 @@ async def test_a_pause_the_server_asks_for_is_kept_and_one_longer_than_the_outag
 ) -> None:
     later, never = RateLimited(429), RateLimited(429)
     later.retry_after, never.retry_after = 40.0, 999999999.0
-    assert isinstance(await searched(fake_time, later, None, outage=60.0), NotSeen)
+    assert isinstance(await searched(fake_time, later, None, outage=60.0), StartNotFound)
     assert fake_time.now == 1050.0
     assert await searched(fake_time, None, never, outage=60.0) is never
     assert fake_time.now == 1052.0
@@ -167,7 +175,7 @@ async def test_a_batch_ends_a_search_that_the_server_puts_off_for_ever(
     gateway.treat = treat
     async with opencast(gateway, clock) as oc:
         (told,) = await results(oc.workflows.run_all([Start(fake.event(), "quick")], poll=OFTEN))
-    assert isinstance(told, Unknown)
+    assert isinstance(told, OutcomeUnknown)
     assert isinstance(told.error, RateLimited)
     assert time() - began < 5
 
@@ -177,7 +185,7 @@ async def test_a_lone_search_endures_failing_checks_as_long_as_it_is_to_search(
 ) -> None:
     began = time()
     async with opencast(Gateway(fake, lambda _: BUSY), clock, retry=Retry(attempts=1)) as oc:
-        with pytest.raises(ServerFault):
+        with pytest.raises(ServerError):
             await oc.workflows.reconcile(oc.workflows.prepare_start("e", "quick", baseline=0), wait=40.0)
     assert time() - began == 40.0
 
@@ -188,7 +196,7 @@ async def test_a_lone_search_endures_failing_checks_as_long_as_it_is_to_search(
 @pytest.mark.parametrize(
     ("made", "verdict"),
     [
-        (0, Started), (5, Started), (-1, Ambiguous), (-299, Ambiguous), (-301, NotSeen),
+        (0, StartFound), (5, StartFound), (-1, Ambiguous), (-299, Ambiguous), (-301, StartNotFound),
         ("odd", Ambiguous), (None, Ambiguous), (10**30, Ambiguous),
     ],
 )  # fmt: skip
@@ -246,7 +254,7 @@ async def test_unknown_starts_of_an_earlier_run_are_sent_again_if_the_caller_say
     first = await run(oc, starts, journal=path, max_running=1)
     kept = await run(oc, starts, journal=path)
     again = await run(oc, starts, journal=path, start_unknown_again=True)
-    assert [type(one["0"]).__name__ for one in (first, kept, again)] == ["Unknown", "Unknown", "Ran"]
+    assert [type(one["0"]).__name__ for one in (first, kept, again)] == ["OutcomeUnknown", "OutcomeUnknown", "Ran"]
     assert [type(one["1"]).__name__ for one in (first, kept, again)] == ["Ran", "Earlier", "Earlier"]
     assert again["0"].succeeded
     assert (posts(fake), len(runs(fake))) == (3, 2)
@@ -266,7 +274,7 @@ async def test_within_a_run_an_unknown_start_is_sent_again_once(oc: OpencastClie
     fake.faults = Faults(script=[Fault.SERVER_ERROR, Fault.SERVER_ERROR, None, Fault.SERVER_ERROR], methods=STARTS)
     starts = [Start(fake.event(), "quick", key=str(n)) for n in range(2)]
     told = await run(oc, starts, max_running=1, start_unknown_again=True)
-    assert [type(told[key]).__name__ for key in "01"] == ["Unknown", "Ran"]
+    assert [type(told[key]).__name__ for key in "01"] == ["OutcomeUnknown", "Ran"]
     assert posts(fake) == 3
 
 
@@ -278,11 +286,11 @@ async def test_a_second_start_that_is_refused_leaves_the_first_unknown(
     gateway = Gateway(fake, lambda request: next(answers) if request.method == "POST" else None)
     async with opencast(gateway, clock) as oc:
         told = await run(oc, [Start("e", "quick", key="0")], journal=path, start_unknown_again=True)
-        assert isinstance(told["0"], Unknown)
-        assert isinstance(told["0"].verdict, NotSeen)
+        assert isinstance(told["0"], OutcomeUnknown)
+        assert isinstance(told["0"].verdict, StartNotFound)
         assert "404" in told["0"].why
-        assert (await recorded(path)).items["0"].kind is Kind.UNKNOWN
-        assert isinstance((await run(oc, [], journal=path))["0"], Unknown)
+        assert (await read_journal(path)).items["0"].kind is StatusKind.UNKNOWN
+        assert isinstance((await run(oc, [], journal=path))["0"], OutcomeUnknown)
     assert gateway.posts == [503, 404]
 
 
@@ -297,7 +305,7 @@ async def test_a_second_start_that_conflicts_leaves_the_first_unknown(
     async with opencast(gateway, clock, auth=("integration", "integration")) as oc:
         fake.start(event, "slow")
         told = await run(oc, [Start(event, "quick", key="0")], on_conflict=on_conflict, start_unknown_again=True)
-    assert isinstance(told["0"], Unknown)
+    assert isinstance(told["0"], OutcomeUnknown)
     assert not isinstance(told["0"], Conflicted)
     assert "409" in told["0"].why
 
@@ -318,8 +326,8 @@ async def test_a_second_start_that_is_held_stays_unknown_in_the_journal(
 
         gateway.treat = treat
         held = await run(oc, starts, journal=path, start_unknown_again=True)
-        assert isinstance(held["0"], Unknown)
-        assert (await recorded(path)).items["0"].kind is Kind.UNKNOWN
+        assert isinstance(held["0"], OutcomeUnknown)
+        assert (await read_journal(path)).items["0"].kind is StatusKind.UNKNOWN
         gateway.treat = lambda _: None
         assert (await run(oc, starts, journal=path, start_unknown_again=True))["0"].succeeded
     assert gateway.posts == [503, 201]
@@ -339,6 +347,6 @@ async def test_unknown_starts_on_a_preservica_are_sent_again_too(
         return (await results(batch))[0]
 
     async with preservica(Gateway(archive, treat), clock) as pv:
-        assert isinstance(await told(pv), Unknown)
+        assert isinstance(await told(pv), OutcomeUnknown)
         assert type(await told(pv, start_unknown_again=True)).__name__ == "Ran"
     assert len(archive.starts) == 1

@@ -5,7 +5,7 @@ from workflow_async.cli.exit_codes import Exit
 from workflow_async.cli.output import console
 from workflow_async.cli.records import tree
 from workflow_async.cli.summary import outcomes, summary
-from workflow_async.cli.tally import Board, Change, Ending, broken, late, left
+from workflow_async.cli.tally import StateChange, Tally, WaitResult, from_error, from_record, from_timeout
 from workflow_async.errors import ConnectFailed, WorkflowAsyncError, WorkflowParked, WorkflowReplaced
 from workflow_async.phase import Phase
 from workflow_async.preservica import State, Workflow
@@ -21,50 +21,50 @@ def workflow(id: int, state: State, step: str | None = None, *, seconds: float |
 
 
 def test_the_first_look_is_a_change_from_nothing() -> None:
-    change = Board("preservica", 1).saw(workflow(7, State.PENDING))
-    assert change == Change(7, None, Phase.WAITING, "PENDING", None)
+    change = Tally("preservica", 1).saw(workflow(7, State.PENDING))
+    assert change == StateChange(7, None, Phase.WAITING, "PENDING", None)
     assert tree(change) == {"id": 7, "was": None, "now": "waiting", "state": "PENDING", "step": None}
 
 
 def test_a_look_that_shows_nothing_new_is_no_change() -> None:
-    board = Board("preservica", 1)
+    board = Tally("preservica", 1)
     board.saw(workflow(7, State.ACTIVE, "Store"))
     assert board.saw(workflow(7, State.ACTIVE, "Store")) is None
 
 
 def test_another_step_is_a_change() -> None:
-    board = Board("preservica", 1)
+    board = Tally("preservica", 1)
     board.saw(workflow(7, State.ACTIVE, "Unpack"))
     change = board.saw(workflow(7, State.ACTIVE, "Store"))
-    assert change == Change(7, Phase.RUNNING, Phase.RUNNING, "ACTIVE", "Store")
+    assert change == StateChange(7, Phase.RUNNING, Phase.RUNNING, "ACTIVE", "Store")
 
 
 def test_each_workflow_counts_once_where_it_stands() -> None:
-    board = Board("preservica", 5)
+    board = Tally("preservica", 5)
     board.saw(workflow(1, State.ACTIVE))
     done = workflow(2, State.COMPLETED)
     board.saw(done)
-    board.ended(left(done))
-    board.ended(broken(3, ConnectFailed("refused"), None))
+    board.ended(from_record(done))
+    board.ended(from_error(3, ConnectFailed("refused"), None))
     assert board.counts == {"unseen": 2, "running": 1, "succeeded": 1, "unobserved": 1}
 
 
 def codes(*errors: WorkflowAsyncError) -> list[tuple[str, Exit]]:
-    endings = [broken(7, error, None) for error in errors]
+    endings = [from_error(7, error, None) for error in errors]
     return [(ending.outcome, ending.code) for ending in endings]
 
 
 def test_one_that_was_replaced_has_a_word_of_its_own_and_counts_as_not_observed() -> None:
     found = workflow(7, State.COMPLETED)
     assert codes(WorkflowReplaced(7, None, found)) == [("replaced", Exit.SERVER)]
-    board = Board("preservica", 1)
-    board.ended(broken(7, WorkflowReplaced(7, workflow(7, State.ACTIVE), found), None))
+    board = Tally("preservica", 1)
+    board.ended(from_error(7, WorkflowReplaced(7, workflow(7, State.ACTIVE), found), None))
     assert board.counts == {"replaced": 1}
 
 
 def test_only_success_is_0() -> None:
     states = [State.COMPLETED, State.FINISHED_MIXED_OUTCOME, State.FAILED, State.ABORTED, State.SUSPENDED]
-    assert [left(workflow(7, state)).code for state in states] == [0, 1, 1, 1, 1]
+    assert [from_record(workflow(7, state)).code for state in states] == [0, 1, 1, 1, 1]
 
 
 def test_a_wait_that_broke_says_how() -> None:
@@ -77,21 +77,21 @@ def test_a_wait_that_broke_says_how() -> None:
 
 def test_an_ending_is_a_line_with_its_record_and_its_error() -> None:
     seen = workflow(7, State.ACTIVE)
-    line = tree(late(7, seen))
+    line = tree(from_timeout(7, seen))
     assert line["outcome"] == "timed out"
     assert line["workflow"]["state"] == "Active"
     assert line["error"] == "the deadline passed first"
 
 
 def test_progress_in_a_line_says_counts_and_rate() -> None:
-    board = Board("preservica", 4)
-    board.ended(Ending(1, "succeeded"))
+    board = Tally("preservica", 4)
+    board.ended(WaitResult(1, "succeeded"))
     assert sentence(board, 2.0) == "preservica: 1 of 4 settled, 0.5 a second (3 unseen, 1 succeeded)"
 
 
 def test_progress_in_a_picture_shows_only_the_phases_there_are() -> None:
-    board, still = Board("preservica", 4), Board("opencast", 2)
-    board.ended(Ending(1, "succeeded"))
+    board, still = Tally("preservica", 4), Tally("opencast", 2)
+    board.ended(WaitResult(1, "succeeded"))
     screen = console()
     with screen.capture() as drawn:
         screen.print(picture([board, still], 2.0))
@@ -102,31 +102,31 @@ def test_progress_in_a_picture_shows_only_the_phases_there_are() -> None:
 
 
 def test_a_summary_tells_the_durations_of_those_that_ended() -> None:
-    board = Board("preservica", 12)
+    board = Tally("preservica", 12)
     for seconds in range(1, 11):
-        board.ended(left(workflow(seconds, State.COMPLETED, seconds=seconds)))
-    board.ended(left(workflow(11, State.SUSPENDED)))
-    board.ended(broken(12, ConnectFailed("refused"), None))
+        board.ended(from_record(workflow(seconds, State.COMPLETED, seconds=seconds)))
+    board.ended(from_record(workflow(11, State.SUSPENDED)))
+    board.ended(from_error(12, ConnectFailed("refused"), None))
     told = summary(board, 99)
     assert (told.median, told.p90, told.longest, told.requests) == (5.5, 9.0, 10.0, 99)
     assert outcomes(told.outcomes) == "1 parked, 10 succeeded, 1 unobserved"
 
 
 def test_a_summary_without_durations_tells_none() -> None:
-    told = summary(Board("opencast", 0), 0)
+    told = summary(Tally("opencast", 0), 0)
     assert (told.workflows, told.median, told.p90, told.longest) == (0, None, None, None)
 
 
 def test_the_slowest_are_those_that_have_not_changed_for_longest() -> None:
     now = iter((0.0, 5.0, 60.0))
-    board = Board("preservica", 2, clock=lambda: next(now))
+    board = Tally("preservica", 2, clock=lambda: next(now))
     board.saw(workflow(1, State.ACTIVE))
     board.saw(workflow(2, State.ACTIVE))
     assert [(slow.id, seconds) for slow, seconds in board.slowest(3)] == [(1, 60.0), (2, 55.0)]
 
 
 def test_all_are_over_when_the_longest_is() -> None:
-    board = Board("preservica", 2, remaining={1: 30.0, 2: 90.0, 3: None}.get)
+    board = Tally("preservica", 2, remaining={1: 30.0, 2: 90.0, 3: None}.get)
     assert board.eta() is None
     for id in (1, 2, 3):
         board.saw(workflow(id, State.ACTIVE))

@@ -11,7 +11,7 @@ from tests.cli.conftest import Run, opencast_of, preservica_of
 from workflow_async import __version__
 from workflow_async.cli import main, stopping
 from workflow_async.cli.app import COMMANDS, command
-from workflow_async.cli.exit_codes import Refusal
+from workflow_async.cli.exit_codes import UsageError
 from workflow_async.cli.id_args import expanded, numbers
 from workflow_async.cli.starting import pairs
 from workflow_async.errors import InvalidArgument
@@ -28,12 +28,12 @@ def test_settings_are_keys_and_values() -> None:
 
 @pytest.mark.parametrize("param", ["publish", "=true", ""])
 def test_what_is_no_setting_is_refused(param: str) -> None:
-    with pytest.raises(Refusal, match="must be KEY=VALUE"):
+    with pytest.raises(UsageError, match="must be KEY=VALUE"):
         pairs([param])
 
 
 def test_a_setting_given_twice_is_refused() -> None:
-    with pytest.raises(Refusal, match="-p a=2: given twice"):
+    with pytest.raises(UsageError, match="-p a=2: given twice"):
         pairs(["a=1", "a=2"])
 
 

@@ -5,8 +5,8 @@ import pytest
 from rich.console import Console
 
 from workflow_async.cli import display
-from workflow_async.cli.display import Lines, progress
-from workflow_async.cli.tally import Board, Ending
+from workflow_async.cli.display import LineLog, progress
+from workflow_async.cli.tally import Tally, WaitResult
 
 
 class Screen(io.StringIO):
@@ -24,10 +24,10 @@ class Screen(io.StringIO):
 
 async def test_a_terminal_gets_a_picture_that_goes_away(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(display, "LIVE_EVERY", 0.001)
-    screen, board = Screen(), Board("opencast", 2)
+    screen, board = Screen(), Tally("opencast", 2)
     console = Console(file=screen, force_terminal=True, width=100, _environ={"TERM": "xterm"})
     async with progress(console, [board]):
-        board.ended(Ending(1, "succeeded"))
+        board.ended(WaitResult(1, "succeeded"))
         await screen.shown.wait()
     hidden, shown = screen.getvalue().find("\x1b[?25l"), screen.getvalue().rfind("\x1b[?25h")
     assert 0 <= hidden < shown
@@ -35,21 +35,21 @@ async def test_a_terminal_gets_a_picture_that_goes_away(monkeypatch: pytest.Monk
 
 async def test_elsewhere_there_are_lines_as_long_as_something_changes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(display, "LINE_EVERY", 0.001)
-    file, board = Screen(), Board("opencast", 2)
-    board.ended(Ending(1, "succeeded"))
+    file, board = Screen(), Tally("opencast", 2)
+    board.ended(WaitResult(1, "succeeded"))
     console = Console(file=file, width=200)
-    lines = Lines(console, [board])
+    lines = LineLog(console, [board])
     lines.tell()
     lines.tell()
     assert file.getvalue().count("opencast: 1 of 2 settled") == 1
-    board.ended(Ending(2, "failed"))
+    board.ended(WaitResult(2, "failed"))
     lines.tell()
     assert "2 of 2 settled" in file.getvalue().splitlines()[1]
 
 
 async def test_lines_keep_coming_until_the_block_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(display, "LINE_EVERY", 0.001)
-    file, board = io.StringIO(), Board("opencast", 2)
+    file, board = io.StringIO(), Tally("opencast", 2)
     async with progress(Console(file=file, width=200), [board]):
         while "0 of 2 settled" not in file.getvalue():
             await anyio.lowlevel.checkpoint()

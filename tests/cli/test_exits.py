@@ -6,7 +6,16 @@ from pathlib import Path
 import pytest
 import typer
 
-from workflow_async.cli.exit_codes import Exit, Refusal, Unserved, code_of, complain, conclude, printable, worst
+from workflow_async.cli.exit_codes import (
+    Exit,
+    SandboxError,
+    UsageError,
+    code_of,
+    print_error,
+    printable_text,
+    run_and_exit,
+    worst,
+)
 from workflow_async.errors import (
     AlreadyFinished,
     ClientClosed,
@@ -29,11 +38,11 @@ def raising(error: BaseException) -> int:
         raise error
 
     with pytest.raises(typer.Exit) as ended:
-        conclude(run)
+        run_and_exit(run)
     return ended.value.exit_code
 
 
-@pytest.mark.parametrize("error", [Refusal("no server"), InvalidArgument("sort", "must be one key")])
+@pytest.mark.parametrize("error", [UsageError("no server"), InvalidArgument("sort", "must be one key")])
 def test_a_command_that_cannot_be_carried_out_as_given_is_2(error: Exception) -> None:
     assert code_of(error) is Exit.USAGE
 
@@ -53,7 +62,7 @@ def test_what_a_workflow_did_is_1(error: Exception) -> None:
         ListingNotSupported("an index page"),
         ClientClosed(),
         StartOutcomeUnknown(ConnectFailed("reset"), look_for="it"),
-        Unserved("taken"),
+        SandboxError("taken"),
     ],
 )
 def test_what_the_server_or_the_network_did_is_3(error: Exception) -> None:
@@ -72,7 +81,7 @@ def test_an_error_is_one_sentence_on_stderr(capsys: pytest.CaptureFixture[str]) 
 
 
 def test_an_error_out_of_a_task_group_is_the_same_sentence(capsys: pytest.CaptureFixture[str]) -> None:
-    assert raising(ExceptionGroup("tasks", [ExceptionGroup("more", [Refusal("no server")])])) == 2
+    assert raising(ExceptionGroup("tasks", [ExceptionGroup("more", [UsageError("no server")])])) == 2
     assert capsys.readouterr().err == "workflow-async: no server\n"
 
 
@@ -83,7 +92,7 @@ def test_ctrl_c_is_130_without_a_word(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_a_fault_of_our_own_keeps_its_traceback() -> None:
     with pytest.raises(ZeroDivisionError):
-        conclude(lambda: Exit(1 // 0))
+        run_and_exit(lambda: Exit(1 // 0))
     with pytest.raises(ZeroDivisionError):
         raising(ExceptionGroup("tasks", [ZeroDivisionError()]))
 
@@ -96,11 +105,11 @@ def test_a_reader_that_has_gone_is_141(monkeypatch: pytest.MonkeyPatch, tmp_path
 
 
 def test_text_of_a_server_cannot_steer_a_terminal() -> None:
-    assert printable("a\tb\x1b]0;title\x07") == "a b\N{REPLACEMENT CHARACTER}]0;title\N{REPLACEMENT CHARACTER}"
+    assert printable_text("a\tb\x1b]0;title\x07") == "a b\N{REPLACEMENT CHARACTER}]0;title\N{REPLACEMENT CHARACTER}"
 
 
 def test_complaints_do_not_spill_over_lines(capsys: pytest.CaptureFixture[str]) -> None:
-    complain(Refusal("first\r\n  second"))
+    print_error(UsageError("first\r\n  second"))
     assert capsys.readouterr().err == "workflow-async: first second\n"
 
 

@@ -3,7 +3,7 @@ import json
 import pytest
 
 from tests.cli.conftest import Run, opencast_of, preservica_of
-from workflow_async.cli.exit_codes import Refusal
+from workflow_async.cli.exit_codes import UsageError
 from workflow_async.cli.listing import OPENCAST_FILTERS, filters
 from workflow_async.sandbox import Sandbox
 
@@ -14,7 +14,7 @@ def test_filters_get_the_names_the_client_knows_them_by() -> None:
 
 
 def test_a_filter_of_the_other_system_is_refused_by_name() -> None:
-    with pytest.raises(Refusal, match="Opencast cannot filter by --context, --type"):
+    with pytest.raises(UsageError, match="Opencast cannot filter by --context, --type"):
         filters({"type": "Ingest", "context": "42"}, OPENCAST_FILTERS, "Opencast")
 
 

@@ -8,7 +8,7 @@ import pytest
 
 from tests.cli.conftest import Run
 from workflow_async.cli import serve as module
-from workflow_async.cli.exit_codes import Refusal
+from workflow_async.cli.exit_codes import UsageError
 from workflow_async.sandbox import Boot, CannedResponse, Faults, Sandbox
 
 
@@ -93,7 +93,7 @@ def test_without_its_extra_the_sandbox_says_how_to_get_it(monkeypatch: pytest.Mo
         raise ModuleNotFoundError(name="uvicorn")
 
     monkeypatch.setattr(importlib, "import_module", missing)
-    with pytest.raises(Refusal, match="pip install"):
+    with pytest.raises(UsageError, match="pip install"):
         module.sandbox_class()
 
 

@@ -7,7 +7,7 @@ import pytest
 import typer
 
 from workflow_async import OpencastClient
-from workflow_async.cli.exit_codes import Refusal
+from workflow_async.cli.exit_codes import UsageError
 from workflow_async.cli.target import System, Target, secret, system_of
 from workflow_async.errors import InvalidArgument
 from workflow_async.preservica import PreservicaClient
@@ -65,29 +65,29 @@ def test_a_password_file_gives_its_first_line(tmp_path: Path) -> None:
 def test_a_password_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
     path = private(tmp_path / "password", "s3cret\n")
     path.chmod(0o640)
-    with pytest.raises(Refusal, match="others can read .*: chmod 600 it first") as refused:
+    with pytest.raises(UsageError, match="others can read .*: chmod 600 it first") as refused:
         secret(path)
     assert "s3cret" not in str(refused.value)
 
 
 def test_a_password_file_that_is_missing_empty_or_no_text_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(Refusal, match="cannot be read"):
+    with pytest.raises(UsageError, match="cannot be read"):
         secret(tmp_path / "nowhere")
-    with pytest.raises(Refusal, match="no password in its first line"):
+    with pytest.raises(UsageError, match="no password in its first line"):
         secret(private(tmp_path / "empty", "\n"))
     (binary := private(tmp_path / "binary", "")).write_bytes(b"\xff\xfe")
-    with pytest.raises(Refusal, match="cannot be read"):
+    with pytest.raises(UsageError, match="cannot be read"):
         secret(binary)
 
 
 def test_without_a_server_the_refusal_names_the_variables() -> None:
-    with pytest.raises(Refusal, match=r"--url, or set OPENCAST_URL, or PRESERVICA_SERVER"):
+    with pytest.raises(UsageError, match=r"--url, or set OPENCAST_URL, or PRESERVICA_SERVER"):
         Target().client()
 
 
 def test_without_a_terminal_missing_credentials_are_refused_by_their_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO())
-    with pytest.raises(Refusal, match="OPENCAST_USERNAME and OPENCAST_PASSWORD"):
+    with pytest.raises(UsageError, match="OPENCAST_USERNAME and OPENCAST_PASSWORD"):
         Target(url="https://oc.example.org").client()
     with pytest.raises(InvalidArgument, match="PRESERVICA_PASSWORD"):
         Target(system=System.PRESERVICA, url="eu.preservica.com", username="manager").client()
@@ -132,5 +132,5 @@ def test_credentials_properties_is_preservicas(tmp_path: Path) -> None:
     text = "[credentials]\nusername=manager\npassword=s3cret\nserver=eu.preservica.com\n"
     path = private(tmp_path / "mine.properties", text)
     assert isinstance(Target(credentials=path).client(), PreservicaClient)
-    with pytest.raises(Refusal, match="--credentials is Preservica's"):
+    with pytest.raises(UsageError, match="--credentials is Preservica's"):
         Target(system=System.OPENCAST, credentials=path).client()

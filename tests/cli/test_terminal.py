@@ -16,9 +16,9 @@ from tests.cli.hostile import BAD, EVIL, IN_XML, LATE, ODD, STEERING, client_of,
 from workflow_async import cli
 from workflow_async.cli import display, output
 from workflow_async.cli.app import COMMANDS
-from workflow_async.cli.exit_codes import printable
+from workflow_async.cli.exit_codes import printable_text
 from workflow_async.cli.output import faint, grid, plain
-from workflow_async.cli.tally import Board
+from workflow_async.cli.tally import Tally
 from workflow_async.cli.target import System, Target
 from workflow_async.preservica import State, Workflow
 
@@ -144,7 +144,7 @@ def test_no_text_of_a_server_steers_a_live_board(
 
 @pytest.mark.parametrize("text", STEERING.values(), ids=list(STEERING))
 def test_every_way_to_draw_takes_a_text_for_a_text(text: str) -> None:
-    board = Board("opencast", 1)
+    board = Tally("opencast", 1)
     board.saw(Workflow(id=7, state=State.UNKNOWN, state_text=f"evil{text}", current_step=f"evil{text}"))
     shown = io.StringIO()
     terminal = Console(file=shown, width=200)
@@ -158,12 +158,12 @@ def test_every_way_to_draw_takes_a_text_for_a_text(text: str) -> None:
     drawn = shown.getvalue()
     assert drawn.count("evil") >= 5
     assert is_harmless(drawn)
-    assert re.sub(r"\s", "", printable(text)) in re.sub(r"\s", "", drawn)
+    assert re.sub(r"\s", "", printable_text(text)) in re.sub(r"\s", "", drawn)
 
 
 @pytest.mark.parametrize("name", STEERING)
 def test_what_steers_a_terminal_is_not_printable(name: str) -> None:
-    text = printable(STEERING[name])
+    text = printable_text(STEERING[name])
     assert text.isprintable()
     assert (text == STEERING[name]) is (name in {"markup", "emoji code"})
 
@@ -195,7 +195,7 @@ def is_safe(argument: ast.expr) -> bool:
     if isinstance(argument, ast.JoinedStr):
         return all(is_safe(part) for part in argument.values)
     if isinstance(argument, ast.FormattedValue):
-        return isinstance(argument.value, ast.Call) and getattr(argument.value.func, "id", "") == "printable"
+        return isinstance(argument.value, ast.Call) and getattr(argument.value.func, "id", "") == "printable_text"
     return isinstance(argument, ast.Constant) or getattr(argument, "id", "") == "__version__"
 
 

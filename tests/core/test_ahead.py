@@ -14,9 +14,17 @@ from attrs import define, field
 
 from tests.core.wire import Step
 from workflow_async._core.call import Call, Page
-from workflow_async._listing.by_offset import Anchored, Pace, Span, Straight, ends, joins, spans
+from workflow_async._listing.by_offset import (
+    OffsetScan,
+    OverlapScan,
+    PageWindow,
+    RowRange,
+    is_last_page,
+    joins,
+    row_ranges,
+)
 from workflow_async._listing.listing import Listing, ListingReport
-from workflow_async._listing.scan import Found
+from workflow_async._listing.scan import ScanState
 from workflow_async.errors import ConnectionBroken, DecodeError, ListingInconsistent
 
 
@@ -60,13 +68,16 @@ class Far:
 
     def listing(self, ahead: int = 4, **asked: Any) -> Listing[int]:
         return Listing(
-            self.send, lambda found: Straight(self.call, found, Pace(self.size, ahead)), lambda row: row, **asked
+            self.send,
+            lambda found: OffsetScan(self.call, found, PageWindow(self.size, ahead)),
+            lambda row: row,
+            **asked,
         )
 
     def anchored(self, ahead: int = 4, **asked: Any) -> Listing[int]:
         return Listing(
             self.send,
-            lambda found: Anchored(self.call, found, Pace(self.size, ahead)),
+            lambda found: OverlapScan(self.call, found, PageWindow(self.size, ahead)),
             lambda row: row,
             consistency="anchored",
             **asked,
@@ -137,7 +148,7 @@ async def test_nothing_is_asked_for_beyond_the_limit(limit: int, totals: bool) -
 async def test_a_server_that_ignores_the_limit_gives_no_more_than_was_wanted() -> None:
     far = Far([*range(100)])
     whole = lambda _offset, _rows: far.call(0, 100)  # noqa: E731 - shorter than a function
-    listing = Listing(far.send, lambda found: Straight(whole, found, Pace(10, 4)), lambda row: row, limit=25)
+    listing = Listing(far.send, lambda found: OffsetScan(whole, found, PageWindow(10, 4)), lambda row: row, limit=25)
     assert [row async for row in listing] == [*range(25)]
     assert len(far.asked) == 1
 
@@ -289,7 +300,7 @@ async def test_only_so_many_pages_are_held() -> None:
         await anyio.lowlevel.checkpoint()
         return call.read(None)  # type: ignore[arg-type]  # it reads no reply
 
-    listing = Listing[Heavy](send, lambda found: Straight(page, found, Pace(10, 4)), lambda heavy: heavy.id)
+    listing = Listing[Heavy](send, lambda found: OffsetScan(page, found, PageWindow(10, 4)), lambda heavy: heavy.id)
     gc.collect()
     tracemalloc.start()
     try:
@@ -359,7 +370,7 @@ async def test_an_anchored_listing_whose_total_never_comes_true_is_inconsistent(
         page = await far.send(call)
         return Page(page.items, total=1000)
 
-    listing = Listing[int](send, lambda found: Anchored(far.call, found, Pace(10, 4)), lambda row: row)
+    listing = Listing[int](send, lambda found: OverlapScan(far.call, found, PageWindow(10, 4)), lambda row: row)
     found: list[int] = []
     with pytest.raises(ListingInconsistent):
         await everything(listing, found)
@@ -370,7 +381,7 @@ async def test_an_anchored_listing_whose_total_never_comes_true_is_inconsistent(
 async def test_an_anchored_listing_of_the_same_page_for_ever_is_inconsistent() -> None:
     far = Far([*range(10)])
     same = lambda _offset, rows: far.call(0, rows)  # noqa: E731 - shorter than a function
-    listing = Listing(far.send, lambda found: Anchored(same, found, Pace(10, 1)), lambda row: row)
+    listing = Listing(far.send, lambda found: OverlapScan(same, found, PageWindow(10, 1)), lambda row: row)
     far.totals = False
     with pytest.raises(ListingInconsistent, match="pages brought nothing new, after 10 items"):
         _ = [row async for row in listing]
@@ -383,16 +394,16 @@ async def test_an_anchored_listing_of_the_same_page_for_ever_is_inconsistent() -
 @pytest.mark.parametrize(
     ("span", "known", "joined"),
     [
-        (Span(0, 10), [], True),
-        (Span(0, 10), [False, False], True),
-        (Span(5, 10, 3), [], False),
-        (Span(5, 10, 3), [True, True, True], True),
-        (Span(5, 10, 3), [True, False, True], False),
-        (Span(5, 10, 1), [True, False, True], True),
-        (Span(5, 10, 0), [False], False),
+        (RowRange(0, 10), [], True),
+        (RowRange(0, 10), [False, False], True),
+        (RowRange(5, 10, 3), [], False),
+        (RowRange(5, 10, 3), [True, True, True], True),
+        (RowRange(5, 10, 3), [True, False, True], False),
+        (RowRange(5, 10, 1), [True, False, True], True),
+        (RowRange(5, 10, 0), [False], False),
     ],
 )
-def test_a_page_joins_if_it_begins_with_what_is_known(span: Span, known: list[bool], joined: bool) -> None:  # noqa: FBT001
+def test_a_page_joins_if_it_begins_with_what_is_known(span: RowRange, known: list[bool], joined: bool) -> None:  # noqa: FBT001
     assert joins(span, known) is joined
 
 
@@ -416,18 +427,18 @@ def test_the_last_page_is_told_by_the_total_or_by_its_length(
     total: int | None,
     over: bool,  # noqa: FBT001 - a table's column
 ) -> None:
-    assert ends(reached, asked=asked, count=count, total=total) is over
+    assert is_last_page(reached, asked=asked, count=count, total=total) is over
 
 
 def test_spans_overlap_and_stay_within_the_end() -> None:
-    assert spans(Span(0, 10), 0, count=3, end=None) == [Span(0, 10), Span(10, 10), Span(20, 10)]
-    assert spans(Span(0, 10), 0, count=3, end=15) == [Span(0, 10), Span(10, 5)]
-    assert spans(Span(8, 10, 2), 3, count=2, end=None) == [Span(8, 10, 2), Span(15, 10, 3)]
-    assert spans(Span(8, 10, 2), 3, count=9, end=12) == [Span(8, 4, 2)]
+    assert row_ranges(RowRange(0, 10), 0, count=3, end=None) == [RowRange(0, 10), RowRange(10, 10), RowRange(20, 10)]
+    assert row_ranges(RowRange(0, 10), 0, count=3, end=15) == [RowRange(0, 10), RowRange(10, 5)]
+    assert row_ranges(RowRange(8, 10, 2), 3, count=2, end=None) == [RowRange(8, 10, 2), RowRange(15, 10, 3)]
+    assert row_ranges(RowRange(8, 10, 2), 3, count=9, end=12) == [RowRange(8, 4, 2)]
 
 
 def test_only_rows_that_are_wanted_count_for_the_limit() -> None:
-    found = Found[int](lambda row: row, limit=2, wanted=lambda row: row % 2 == 0)
+    found = ScanState[int](lambda row: row, limit=2, wanted=lambda row: row % 2 == 0)
     assert found.left is None
     assert found.take([1, 2, 3]) == (2,)
     assert not found.full

@@ -16,9 +16,9 @@ from attrs import define, field
 from tests.conftest import FakeTime
 from tests.core.wire import until
 from workflow_async import Basic, Bearer, Digest
-from workflow_async._core.auth import Grant, Headers, Proof, Secret, Token, visible
+from workflow_async._core.auth import Headers, Secret, SecretHeaders, TokenAuth, TokenGrant, checked_header
 from workflow_async._core.call import Reply
-from workflow_async.errors import CallError, ConnectFailed, InvalidArgument, ServerFault, Unauthorized
+from workflow_async.errors import CallError, ConnectFailed, InvalidArgument, ServerError, Unauthorized
 
 REFUSED = Reply(401, {}, b"")
 ASK = ("GET", "https://example.org/")
@@ -104,7 +104,7 @@ def test_a_credential_shows_no_secret_and_refuses_pickling(credential: object) -
 
 
 def test_the_headers_that_prove_who_asks_hide_in_a_traceback() -> None:
-    proof = Proof((("authorization", "s3cret"),))
+    proof = SecretHeaders((("authorization", "s3cret"),))
     assert repr(proof) == "Proof(...)"
     assert proof == (("authorization", "s3cret"),)
 
@@ -114,7 +114,7 @@ def test_the_headers_that_prove_who_asks_hide_in_a_traceback() -> None:
 )
 async def test_a_text_that_cannot_stand_in_a_header_is_refused(value: Any) -> None:
     with pytest.raises(InvalidArgument, match="token: must be visible ASCII"):
-        visible("token", value)
+        checked_header("token", value)
     for bearer in (Bearer, Bearer.of):
         with pytest.raises(InvalidArgument):
             bearer(value)
@@ -191,18 +191,18 @@ class Office:
     refreshable: bool = True
     wait: Callable[[], Awaitable[object]] = field(default=lambda: asyncio.sleep(0))
 
-    def _grant(self) -> Grant:
+    def _grant(self) -> TokenGrant:
         number = self.logins + self.refreshes
-        return Grant(Secret(f"token{number}"), self.valid_for, Secret("again") if self.refreshable else None)
+        return TokenGrant(Secret(f"token{number}"), self.valid_for, Secret("again") if self.refreshable else None)
 
-    async def log_in(self) -> Grant:
+    async def log_in(self) -> TokenGrant:
         self.logins += 1
         await self.wait()
         if self.fails is not None:
             raise self.fails
         return self._grant()
 
-    async def refresh(self, _: Grant) -> Grant:
+    async def refresh(self, _: TokenGrant) -> TokenGrant:
         self.refreshes += 1
         await self.wait()
         if self.refuses is not None:
@@ -216,35 +216,35 @@ def office() -> Office:
 
 
 @pytest.fixture
-def token(office: Office, fake_time: FakeTime) -> Token:
-    return Token(office.log_in, office.refresh, fake_time.clock)
+def token(office: Office, fake_time: FakeTime) -> TokenAuth:
+    return TokenAuth(office.log_in, office.refresh, fake_time.clock)
 
 
 def carries(number: int) -> Headers:
     return (("preservica-access-token", f"token{number}"),)
 
 
-async def test_a_thousand_calls_at_once_are_one_login(office: Office, token: Token) -> None:
+async def test_a_thousand_calls_at_once_are_one_login(office: Office, token: TokenAuth) -> None:
     found = await asyncio.gather(*(token.headers(*ASK) for _ in range(1000)))
     assert (set(found), office.logins) == ({carries(1)}, 1)
 
 
 @pytest.mark.figure("T-AUTH")
-async def test_a_thousand_refused_tokens_are_one_login(office: Office, token: Token) -> None:
+async def test_a_thousand_refused_tokens_are_one_login(office: Office, token: TokenAuth) -> None:
     sent = await token.headers(*ASK)
     assert all(await asyncio.gather(*(token.renew(sent, REFUSED, *ASK) for _ in range(1000))))
     assert (office.logins, office.refreshes) == (2, 0)
     assert await token.headers(*ASK) == carries(2)
 
 
-async def test_a_token_refused_late_is_not_renewed_again(office: Office, token: Token) -> None:
+async def test_a_token_refused_late_is_not_renewed_again(office: Office, token: TokenAuth) -> None:
     old = await token.headers(*ASK)
     await token.renew(old, REFUSED, *ASK)
     assert await token.renew(old, REFUSED, *ASK)
     assert office.logins == 2
 
 
-async def test_a_login_that_fails_fails_for_everyone_who_waited_for_it_once(office: Office, token: Token) -> None:
+async def test_a_login_that_fails_fails_for_everyone_who_waited_for_it_once(office: Office, token: TokenAuth) -> None:
     office.fails = ConnectFailed("refused")
     found = await asyncio.gather(*(token.headers(*ASK) for _ in range(1000)), return_exceptions=True)
     assert {type(error) for error in found} == {ConnectFailed}
@@ -252,7 +252,7 @@ async def test_a_login_that_fails_fails_for_everyone_who_waited_for_it_once(offi
     assert office.logins == 1
 
 
-async def test_the_call_after_a_failed_login_logs_in_anew(office: Office, token: Token) -> None:
+async def test_the_call_after_a_failed_login_logs_in_anew(office: Office, token: TokenAuth) -> None:
     office.fails = ConnectFailed("refused")
     with pytest.raises(ConnectFailed):
         await token.headers(*ASK)
@@ -262,7 +262,7 @@ async def test_the_call_after_a_failed_login_logs_in_anew(office: Office, token:
 
 @pytest.mark.figure("T-AUTH")
 @pytest.mark.parametrize("gone", [slice(0, 1), slice(50, 51), slice(0, 99), slice(1, 100)])
-async def test_who_is_cancelled_leaves_the_login_to_the_others(gone: slice, office: Office, token: Token) -> None:
+async def test_who_is_cancelled_leaves_the_login_to_the_others(gone: slice, office: Office, token: TokenAuth) -> None:
     going = asyncio.Event()
     office.wait = going.wait
     callers = [asyncio.create_task(token.headers(*ASK)) for _ in range(100)]
@@ -277,7 +277,9 @@ async def test_who_is_cancelled_leaves_the_login_to_the_others(gone: slice, offi
     assert office.logins == 1
 
 
-async def test_the_last_one_who_is_cancelled_ends_the_login_and_leaves_no_task(office: Office, token: Token) -> None:
+async def test_the_last_one_who_is_cancelled_ends_the_login_and_leaves_no_task(
+    office: Office, token: TokenAuth
+) -> None:
     before = asyncio.all_tasks()
     office.wait = asyncio.Event().wait
     callers = [asyncio.create_task(token.headers(*ASK)) for _ in range(10)]
@@ -290,7 +292,7 @@ async def test_the_last_one_who_is_cancelled_ends_the_login_and_leaves_no_task(o
     assert await token.headers(*ASK) == carries(2)
 
 
-async def test_a_scope_that_is_cancelled_ends_the_login_it_waits_for(office: Office, token: Token) -> None:
+async def test_a_scope_that_is_cancelled_ends_the_login_it_waits_for(office: Office, token: TokenAuth) -> None:
     before = asyncio.all_tasks()
     office.wait = asyncio.Event().wait
     with anyio.move_on_after(0.01) as scope:
@@ -299,7 +301,7 @@ async def test_a_scope_that_is_cancelled_ends_the_login_it_waits_for(office: Off
     assert asyncio.all_tasks() == before
 
 
-async def test_who_comes_while_a_login_is_given_up_logs_in_anew(office: Office, token: Token) -> None:
+async def test_who_comes_while_a_login_is_given_up_logs_in_anew(office: Office, token: TokenAuth) -> None:
     slow = asyncio.Event()
 
     async def reluctantly() -> None:
@@ -321,7 +323,7 @@ async def test_who_comes_while_a_login_is_given_up_logs_in_anew(office: Office, 
 
 
 async def test_a_token_is_renewed_when_80_percent_of_its_life_are_over(
-    office: Office, token: Token, fake_time: FakeTime
+    office: Office, token: TokenAuth, fake_time: FakeTime
 ) -> None:
     await token.headers(*ASK)
     fake_time.now += 719
@@ -332,7 +334,7 @@ async def test_a_token_is_renewed_when_80_percent_of_its_life_are_over(
 
 
 async def test_its_life_counts_from_before_the_login_was_sent(
-    office: Office, token: Token, fake_time: FakeTime
+    office: Office, token: TokenAuth, fake_time: FakeTime
 ) -> None:
     office.wait = lambda: fake_time.sleep(700)
     await token.headers(*ASK)
@@ -342,7 +344,7 @@ async def test_its_life_counts_from_before_the_login_was_sent(
 
 
 async def test_a_refresh_that_is_refused_falls_back_to_a_login(
-    office: Office, token: Token, fake_time: FakeTime
+    office: Office, token: TokenAuth, fake_time: FakeTime
 ) -> None:
     await token.headers(*ASK)
     office.refuses = Unauthorized(401)
@@ -351,7 +353,7 @@ async def test_a_refresh_that_is_refused_falls_back_to_a_login(
     assert (office.logins, office.refreshes) == (2, 1)
 
 
-async def test_without_a_refresh_token_a_login_renews(office: Office, token: Token, fake_time: FakeTime) -> None:
+async def test_without_a_refresh_token_a_login_renews(office: Office, token: TokenAuth, fake_time: FakeTime) -> None:
     office.refreshable = False
     await token.headers(*ASK)
     fake_time.now += 800
@@ -359,7 +361,7 @@ async def test_without_a_refresh_token_a_login_renews(office: Office, token: Tok
     assert (office.logins, office.refreshes) == (2, 0)
 
 
-async def test_a_token_that_has_ended_is_not_refreshed(office: Office, token: Token, fake_time: FakeTime) -> None:
+async def test_a_token_that_has_ended_is_not_refreshed(office: Office, token: TokenAuth, fake_time: FakeTime) -> None:
     await token.headers(*ASK)
     fake_time.now += 901
     assert await token.headers(*ASK) == carries(2)
@@ -368,12 +370,12 @@ async def test_a_token_that_has_ended_is_not_refreshed(office: Office, token: To
 
 @pytest.mark.figure("T-AUTH")
 async def test_calls_refused_one_after_the_other_with_a_token_share_one_login_that_fails(
-    office: Office, token: Token
+    office: Office, token: TokenAuth
 ) -> None:
     sent = await token.headers(*ASK)
-    office.fails = ServerFault(503)
+    office.fails = ServerError(503)
     for _ in range(1000):
-        with pytest.raises(ServerFault) as caught:
+        with pytest.raises(ServerError) as caught:
             await token.renew(sent, REFUSED, *ASK)
         assert caught.value.at_login
     assert office.logins == 2
@@ -384,7 +386,7 @@ async def test_calls_refused_one_after_the_other_with_a_token_share_one_login_th
 
 
 async def test_a_token_that_ended_in_an_outage_is_renewed_once_for_all_it_was_sent_with(
-    office: Office, token: Token, fake_time: FakeTime
+    office: Office, token: TokenAuth, fake_time: FakeTime
 ) -> None:
     sent = await token.headers(*ASK)
     office.fails = office.refuses = ConnectFailed("refused")
@@ -397,7 +399,7 @@ async def test_a_token_that_ended_in_an_outage_is_renewed_once_for_all_it_was_se
 
 
 async def test_a_renewal_that_fails_keeps_the_old_token_while_it_lives(
-    office: Office, token: Token, fake_time: FakeTime
+    office: Office, token: TokenAuth, fake_time: FakeTime
 ) -> None:
     await token.headers(*ASK)
     office.fails = office.refuses = ConnectFailed("refused")
@@ -416,7 +418,7 @@ async def test_a_renewal_that_fails_keeps_the_old_token_while_it_lives(
 
 
 async def test_a_refresh_token_is_used_once_even_when_nobody_saw_the_answer(
-    office: Office, token: Token, fake_time: FakeTime
+    office: Office, token: TokenAuth, fake_time: FakeTime
 ) -> None:
     await token.headers(*ASK)
     fake_time.now += 800
@@ -431,7 +433,7 @@ async def test_a_refresh_token_is_used_once_even_when_nobody_saw_the_answer(
 
 
 async def test_a_token_refused_while_it_is_renewed_waits_for_the_renewal(
-    office: Office, token: Token, fake_time: FakeTime
+    office: Office, token: TokenAuth, fake_time: FakeTime
 ) -> None:
     sent = await token.headers(*ASK)
     fake_time.now += 800
@@ -444,7 +446,7 @@ async def test_a_token_refused_while_it_is_renewed_waits_for_the_renewal(
 
 
 async def test_a_token_that_is_refused_while_others_still_wait_for_it_is_renewed_for_them_too(
-    office: Office, token: Token
+    office: Office, token: TokenAuth
 ) -> None:
     async def refused_at_once() -> Headers:
         await token.renew(await token.headers(*ASK), REFUSED, *ASK)
@@ -456,18 +458,18 @@ async def test_a_token_that_is_refused_while_others_still_wait_for_it_is_renewed
 
 
 async def test_a_token_the_server_made_up_of_line_ends_never_reaches_a_header(fake_time: FakeTime) -> None:
-    async def log_in() -> Grant:
-        return Grant(Secret("s3cret\r\nx"), 900)
+    async def log_in() -> TokenGrant:
+        return TokenGrant(Secret("s3cret\r\nx"), 900)
 
-    async def refresh(_: Grant) -> Grant:
+    async def refresh(_: TokenGrant) -> TokenGrant:
         raise AssertionError
 
     with pytest.raises(InvalidArgument) as caught:
-        await Token(log_in, refresh, fake_time.clock).headers(*ASK)
+        await TokenAuth(log_in, refresh, fake_time.clock).headers(*ASK)
     assert "s3cret" not in str(caught.value)
 
 
-async def test_a_token_shows_none_of_its_tokens(office: Office, token: Token) -> None:
+async def test_a_token_shows_none_of_its_tokens(office: Office, token: TokenAuth) -> None:
     await token.headers(*ASK)
     assert "token1" not in repr(token)
     assert "token1" not in repr(token._grant)

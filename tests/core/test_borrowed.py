@@ -19,7 +19,7 @@ from tests.core.wire import DELETE, GET, ONE_TRY, POST, Answer, Seen, connected,
 from tests.matrix.told import client_of
 from workflow_async import Limits
 from workflow_async._core.transport import Transport
-from workflow_async.batch import Unknown
+from workflow_async.batch import OutcomeUnknown
 from workflow_async.errors import (
     ConnectFailed,
     ConnectionBroken,
@@ -477,7 +477,7 @@ async def test_a_start_whose_hook_raises_is_unknown_and_so_it_is_in_a_batch(fake
         assert caught.value.ticket is not None
         async with oc.workflows.run_all([Start("event-7", "fast", key="0")]) as results:
             told = [result async for result in results]
-    assert [type(result) for result in told] == [Unknown]
+    assert [type(result) for result in told] == [OutcomeUnknown]
 
 
 async def test_a_watch_over_a_client_that_is_closed_ends_in_an_error_of_ours(fake_time: FakeTime) -> None:

@@ -10,7 +10,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflow_async._core.call import MAX_ID, Call, Reply, is_html, number, on_unreadable, segment, texts
+from workflow_async._core.call import (
+    MAX_ID,
+    Call,
+    Reply,
+    checked_on_unreadable,
+    is_html,
+    parse_id,
+    path_segment,
+    stringify,
+)
 from workflow_async.errors import BODY_CUT, DecodeError, InvalidArgument
 
 
@@ -18,7 +27,7 @@ from workflow_async.errors import BODY_CUT, DecodeError, InvalidArgument
     ("value", "read"), [(0, 0), (1603, 1603), ("1603", 1603), ("007", 7), (MAX_ID, MAX_ID), (str(MAX_ID), MAX_ID)]
 )
 def test_a_whole_number_or_its_digits_are_an_id(value: int | str, read: int) -> None:
-    assert number("workflow_id", value) == read
+    assert parse_id("workflow_id", value) == read
 
 
 @pytest.mark.parametrize(
@@ -32,14 +41,14 @@ def test_a_whole_number_or_its_digits_are_an_id(value: int | str, read: int) -> 
 )  # fmt: skip
 def test_anything_else_is_no_id(value: Any) -> None:
     with pytest.raises(InvalidArgument) as caught:
-        number("workflow_id", value)
+        parse_id("workflow_id", value)
     assert caught.value.argument == "workflow_id"
 
 
 @given(st.integers() | st.text())
 def test_no_id_carries_more_than_digits_into_a_path(value: int | str) -> None:
     try:
-        path = str(number("id", value))
+        path = str(parse_id("id", value))
     except InvalidArgument:
         return
     assert path.isascii()
@@ -60,7 +69,7 @@ def test_no_id_carries_more_than_digits_into_a_path(value: int | str) -> None:
     ],
 )
 def test_a_text_becomes_one_quoted_segment(value: str, quoted: str) -> None:
-    assert segment("definition_id", value) == quoted
+    assert path_segment("definition_id", value) == quoted
 
 
 @pytest.mark.parametrize(
@@ -73,20 +82,20 @@ def test_a_text_becomes_one_quoted_segment(value: str, quoted: str) -> None:
 )  # fmt: skip
 def test_what_a_server_could_take_for_another_path_is_refused(value: Any) -> None:
     with pytest.raises(InvalidArgument) as caught:
-        segment("definition_id", value)
+        path_segment("definition_id", value)
     assert caught.value.argument == "definition_id"
 
 
 def test_what_is_allowed_is_quoted_and_the_rest_is_refused_still() -> None:
-    assert segment("event_id", "a;b;", allowed=";") == "a%3Bb%3B"
+    assert path_segment("event_id", "a;b;", allowed=";") == "a%3Bb%3B"
     with pytest.raises(InvalidArgument, match=r"any of / \\ % \? #, which"):
-        segment("event_id", "a;b/c", allowed=";")
+        path_segment("event_id", "a;b/c", allowed=";")
 
 
 @given(st.text())
 def test_a_segment_reads_back_as_the_text_it_was_and_never_as_two(value: str) -> None:
     try:
-        quoted = segment("id", value)
+        quoted = path_segment("id", value)
     except InvalidArgument:
         return
     assert unquote(quoted) == value
@@ -144,7 +153,7 @@ class Loud(float):
     ],
 )  # fmt: skip
 def test_a_value_is_sent_as_the_text_of_its_own_type(value: Any, sent: str) -> None:
-    found = texts("configuration", types.MappingProxyType({"k": value, Word.FAST: "v"}))
+    found = stringify("configuration", types.MappingProxyType({"k": value, Word.FAST: "v"}))
     assert found == {"k": sent, "fast": "v"}
     assert {type(text) for text in (*found, *found.values())} == {str}
 
@@ -158,26 +167,26 @@ NO_VALUES = [
 @pytest.mark.parametrize("value", NO_VALUES, ids=lambda value: type(value).__name__)
 def test_a_value_that_cannot_be_sent_is_refused_by_its_key(value: Any) -> None:
     with pytest.raises(InvalidArgument, match=r"^configuration\['k'\]: must ") as caught:
-        texts("configuration", {"a": "b", "k": value})
+        stringify("configuration", {"a": "b", "k": value})
     assert caught.value.argument == "configuration['k']"
 
 
 @pytest.mark.parametrize("key", [None, 7, b"k", ("k",), "\ud800", "k\udc00"], ids=ascii)
 def test_a_key_that_cannot_be_sent_is_refused(key: Any) -> None:
     with pytest.raises(InvalidArgument, match="^configuration: must ") as caught:
-        texts("configuration", {key: "v"})
+        stringify("configuration", {key: "v"})
     assert str(caught.value).encode()
 
 
 @pytest.mark.parametrize("values", [None, [], "ab", b"ab", {"a"}, 7, [("a", "b")]], ids=repr)
 def test_what_is_no_mapping_is_no_configuration(values: Any) -> None:
     with pytest.raises(InvalidArgument, match="^parameters: must be a dict"):
-        texts("parameters", values)
+        stringify("parameters", values)
 
 
 def test_a_refusal_shows_no_more_of_a_key_than_its_beginning() -> None:
     with pytest.raises(InvalidArgument) as caught:
-        texts("configuration", {"k" * 10_000: None})  # type: ignore[dict-item]  # what is refused
+        stringify("configuration", {"k" * 10_000: None})  # type: ignore[dict-item]  # what is refused
     assert len(str(caught.value)) < 200
 
 
@@ -191,7 +200,7 @@ ANYTHING = st.recursive(
 @given(ANYTHING | st.dictionaries(st.text(st.characters()) | st.integers() | st.none(), ANYTHING, max_size=3))
 def test_anything_is_texts_that_can_be_encoded_or_refused(values: Any) -> None:
     try:
-        found = texts("configuration", values)
+        found = stringify("configuration", values)
     except InvalidArgument as refused:
         found, values = {str(refused): ""}, [str(refused)]
     assert all(text.encode().decode() == text for text in (*found, *found.values()))
@@ -252,8 +261,8 @@ def test_a_sensitive_call_leaves_nothing_of_its_answer() -> None:
 
 
 def test_what_to_do_about_unreadable_rows_is_one_of_two_words() -> None:
-    assert (on_unreadable("raise"), on_unreadable("skip")) == ("raise", "skip")
+    assert (checked_on_unreadable("raise"), checked_on_unreadable("skip")) == ("raise", "skip")
     others: list[Any] = ["", "ignore", None, True, []]
     for wrong in others:
         with pytest.raises(InvalidArgument, match="^unreadable: must be one of raise, skip"):
-            on_unreadable(wrong)
+            checked_on_unreadable(wrong)

@@ -34,14 +34,14 @@ from workflow_async._core.retry import may_have_happened
 from workflow_async.errors import (
     ConnectFailed,
     ConnectionBroken,
+    ContentEncodingError,
     DeadlineExceeded,
     NotSent,
-    Redirected,
     ResponseMismatch,
     ResponseTooLarge,
     StartRejected,
     TLSVerificationFailed,
-    UnreadableBody,
+    UnexpectedRedirect,
 )
 
 pytestmark = pytest.mark.usefixtures("carrier")
@@ -373,7 +373,7 @@ async def test_a_gzipped_body_is_inflated(coding: str, fake_time: FakeTime) -> N
 async def test_a_body_that_cannot_be_inflated_is_refused(body: bytes, coding: str, fake_time: FakeTime) -> None:
     async with serve(http(200, body, content_encoding=coding)) as wire:
         error = await failure(wire.url, fake_time)
-    assert isinstance(error, UnreadableBody)
+    assert isinstance(error, ContentEncodingError)
     assert len(str(error)) < 200
 
 
@@ -392,7 +392,7 @@ async def test_no_body_needs_no_inflating(fake_time: FakeTime) -> None:
 @pytest.mark.parametrize("call", [GET, POST])
 async def test_a_redirect_is_never_followed(status: int, call: Call[Any], fake_time: FakeTime) -> None:
     async with serve(http(200, b"{}")) as other, serve(http(status, b"", location=other.url)) as wire:
-        assert isinstance(await failure(wire.url, fake_time, call), Redirected)
+        assert isinstance(await failure(wire.url, fake_time, call), UnexpectedRedirect)
         assert (len(wire.requests), other.requests) == (1, [])
 
 

@@ -18,18 +18,19 @@ from workflow_async.errors import (
     Conflict,
     ConnectFailed,
     ConnectionBroken,
+    ContentEncodingError,
     DeadlineExceeded,
     DecodeError,
     InvalidArgument,
     ListingInconsistent,
     ListingNotSupported,
     NotFound,
-    PartlyRefused,
+    PartialFailure,
     PollTaskFailed,
     RateLimited,
     ResponseMismatch,
     ResponseTooLarge,
-    ServerFault,
+    ServerError,
     StartConflict,
     StartOutcomeUnknown,
     StatusError,
@@ -37,7 +38,6 @@ from workflow_async.errors import (
     TransportError,
     Unauthorized,
     UnexpectedContent,
-    UnreadableBody,
     WaitTimeout,
     WorkflowAsyncError,
     WorkflowFailed,
@@ -72,7 +72,7 @@ EVERY = [
     (DeadlineExceeded("no answer within 3 s", sent=False), "no answer within 3 s"),
     (errors.NotSentInTime("no place within 3 s"), "no place within 3 s"),
     (ResponseTooLarge("more than 5 bytes"), "more than 5 bytes"),
-    (UnreadableBody("not a gzip stream"), "not a gzip stream"),
+    (ContentEncodingError("not a gzip stream"), "not a gzip stream"),
     (StatusError(418, "pot", "I am a teapot"), "418 StatusError: I am a teapot"),
     (errors.BadRequest(400), "400 BadRequest"),
     (Unauthorized(401), "401 Unauthorized"),
@@ -88,8 +88,8 @@ EVERY = [
     (StartConflict(409, "", "busy"), "409 StartConflict: busy"),
     (errors.StartLimited(429), "429 StartLimited"),
     (RateLimited(429), "429 RateLimited"),
-    (ServerFault(503), "503 ServerFault"),
-    (errors.Redirected(307, location="https://sso.example.org/"), "307 (redirect to https://sso.example.org/)"),
+    (ServerError(503), "503 ServerFault"),
+    (errors.UnexpectedRedirect(307, location="https://sso.example.org/"), "307 (redirect to https://sso.example.org/)"),
     (errors.ForeignResponse(404, content_type="text/html;charset=utf-8"), "404 (text/html, not written by the API)"),
     (errors.ForeignResponse(404), "404 (no Content-Type, not written by the API)"),
     (DecodeError("null @ $.a", "text @ $.b"), "the answer cannot be read: null @ $.a; text @ $.b"),
@@ -102,9 +102,9 @@ EVERY = [
         StartOutcomeUnknown(ConnectionBroken("ReadError"), look_for="a workflow", workflow_id=7),
         "the start may have happened (ReadError); look for a workflow; its id would be 7 before starting again",
     ),
-    (errors.JournalUnusable("b.sqlite", "it is in use"), "the journal b.sqlite cannot be used: it is in use"),
+    (errors.JournalError("b.sqlite", "it is in use"), "the journal b.sqlite cannot be used: it is in use"),
     (AlreadyFinished(RECORD), "workflow 7 is failed already"),
-    (PartlyRefused("terminate", 2, 1), "terminate: 1 of 3 workflows were refused"),
+    (PartialFailure("terminate", 2, 1), "terminate: 1 of 3 workflows were refused"),
     (WorkflowFailed(RECORD), "workflow 7 ended failed"),
     (WorkflowParked(RECORD), "workflow 7 is failed and waits for a person"),
     (
@@ -155,7 +155,7 @@ def test_an_error_keeps_its_data_through_a_pickle_and_a_copy(error: WorkflowAsyn
     error = copy.copy(error)  # the table is everybody's
     if isinstance(error, CallError):
         error.method, error.url, error.elapsed = "GET", "https://oc.example.org/api", 1.5
-        error.history, error.retry_after = (Attempt(1.0, "ServerFault", 0.5), Attempt(1.5, "ServerFault")), 3.0
+        error.history, error.retry_after = (Attempt(1.0, "ServerError", 0.5), Attempt(1.5, "ServerError")), 3.0
     twin = through(error)
     assert type(twin) is type(error)
     assert str(twin) == str(error)
@@ -165,10 +165,10 @@ def test_an_error_keeps_its_data_through_a_pickle_and_a_copy(error: WorkflowAsyn
 
 
 def test_where_it_happened_and_how_often_it_was_tried_are_part_of_the_sentence() -> None:
-    error = ServerFault(503, "", "busy")
+    error = ServerError(503, "", "busy")
     error.method, error.url, error.elapsed = "GET", "https://oc.example.org/api", 1.25
     assert str(error) == "GET https://oc.example.org/api: 503 ServerFault: busy"
-    error.history = (Attempt(1.0, "ServerFault", 0.5), Attempt(1.25, "ServerFault"))
+    error.history = (Attempt(1.0, "ServerError", 0.5), Attempt(1.25, "ServerError"))
     assert str(error) == "GET https://oc.example.org/api: 503 ServerFault: busy (after 2 attempts, 1.2 s)"
 
 

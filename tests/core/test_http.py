@@ -32,22 +32,22 @@ from tests.core.wire import GET, ONE_TRY, POST, Answer, Seen, Step, connected, f
 from workflow_async import Digest, Limits, Timeouts
 from workflow_async._core.backend import Request
 from workflow_async._core.call import Reply
-from workflow_async._http import aiohttp, carried_by
-from workflow_async._http.aiohttp import Dropped
-from workflow_async._http.borrowed import Lent
+from workflow_async._http import aiohttp, make_backend
+from workflow_async._http.aiohttp import DoNotResend
+from workflow_async._http.borrowed import BorrowedClient
 from workflow_async._http.cookies import Cookies
-from workflow_async._http.errors import causes, translated
-from workflow_async._http.progress import Progress
+from workflow_async._http.errors import causes, translated_error
+from workflow_async._http.progress import SendProgress
 from workflow_async.errors import (
     ConnectFailed,
     ConnectionBroken,
     DeadlineExceeded,
     InvalidArgument,
     NotSent,
-    Redirected,
     TLSVerificationFailed,
     TransportError,
     Unauthorized,
+    UnexpectedRedirect,
 )
 
 
@@ -133,7 +133,7 @@ def test_an_error_of_httpx_or_httpcore_before_the_first_byte_is_a_failed_connect
     library: ModuleType, name: str, said: str, cause: BaseException | None, kind: type[Exception], sentence: str
 ) -> None:
     chain = causes(raised(getattr(library, name)(said), cause), None)
-    found = translated(library, chain, unsent=True, reused=True)
+    found = translated_error(library, chain, unsent=True, reused=True)
     assert type(found) is kind
     assert (str(found), found.reused, found.sent) == (sentence, False, False)
 
@@ -159,14 +159,14 @@ def test_an_error_of_httpx_or_httpcore_after_the_first_byte_is_a_broken_connecti
     library: ModuleType, name: str, said: str, cause: BaseException | None, sentence: str
 ) -> None:
     chain = causes(raised(getattr(library, name)(said), cause), None)
-    found = translated(library, chain, unsent=False, reused=True)
+    found = translated_error(library, chain, unsent=False, reused=True)
     assert type(found) is ConnectionBroken
     assert (str(found), found.reused, found.sent) == (sentence, True, True)
 
 
 @pytest.mark.parametrize("library", [httpx, httpx2])
 def test_a_url_that_is_none_was_never_sent(library: ModuleType) -> None:
-    found = translated(library, [library.InvalidURL("too long")], unsent=True, reused=True)
+    found = translated_error(library, [library.InvalidURL("too long")], unsent=True, reused=True)
     assert (type(found), str(found)) == (ConnectFailed, "InvalidURL: too long")
 
 
@@ -177,7 +177,7 @@ def test_an_error_of_no_connection_is_named_for_what_it_is(
     unsent: bool,  # noqa: FBT001 - a case
     kind: type[Exception],
 ) -> None:
-    found = translated(library, [ZeroDivisionError("by zero")], unsent=unsent)
+    found = translated_error(library, [ZeroDivisionError("by zero")], unsent=unsent)
     assert (type(found), str(found)) == (kind, "ZeroDivisionError: by zero")
 
 
@@ -188,8 +188,8 @@ KEY = ConnectionKey("oc.example.org", 443, is_ssl=True, ssl=True, proxy=None, pr
     ("error", "sentence"),
     [
         (ClientConnectorError(KEY, OSError(111, "no")), "ClientConnectorError"),
-        (raised(Dropped(), ServerDisconnectedError()), "ServerDisconnectedError"),
-        (raised(Dropped(), ClientOSError(104, "reset")), "ClientOSError"),
+        (raised(DoNotResend(), ServerDisconnectedError()), "ServerDisconnectedError"),
+        (raised(DoNotResend(), ClientOSError(104, "reset")), "ClientOSError"),
         (raised(ClientPayloadError("b's3cret'"), OSError("reset")), "ClientPayloadError: reset"),
         (BAD_RECORD, "SSLError"),
     ],
@@ -197,7 +197,7 @@ KEY = ConnectionKey("oc.example.org", 443, is_ssl=True, ssl=True, proxy=None, pr
 def test_an_error_of_aiohttp_that_did_not_come_from_its_connector_is_a_broken_connection(
     error: BaseException, sentence: str
 ) -> None:
-    found = aiohttp.translated(causes(error, None), Request("POST", "https://oc.example.org/", ()), reused=True)
+    found = aiohttp.translated_error(causes(error, None), Request("POST", "https://oc.example.org/", ()), reused=True)
     assert type(found) is ConnectionBroken
     assert (str(found), found.reused) == (sentence, True)
 
@@ -221,7 +221,7 @@ async def test_a_client_of_ones_own_lends_neither_its_redirects_nor_its_auth_nor
     )
     async with serve(http(200, b"{}")) as other, serve(http(307, b"", location=other.url)) as wire, lent as client:
         error = await failure(wire.url, fake_time, carrier=client)
-    assert isinstance(error, Redirected)
+    assert isinstance(error, UnexpectedRedirect)
     assert other.requests == []
     (seen,) = wire.requests
     assert seen.headers["authorization"] == "Basic dXNlcjpzZWNyZXQ="
@@ -279,12 +279,12 @@ async def test_a_full_pool_of_ones_own_is_a_failed_connection(fake_time: FakeTim
 
 
 @define
-class Stepped(Lent):
+class Stepped(BorrowedClient):
     """A ready client whose first exchange is stepped through."""
 
     step: Step | None = None
 
-    async def _exchange(self, progress: Progress) -> Reply:
+    async def _exchange(self, progress: SendProgress) -> Reply:
         step, self.step = self.step, None
         exchange = super()._exchange(progress)
         return await (exchange if step is None else step.over(exchange))
@@ -322,19 +322,19 @@ async def test_mocks_of_httpx_see_the_calls(fake_time: FakeTime) -> None:
 @pytest.mark.parametrize("carrier", ["requests", None, 7, httpx.Client, httpx.AsyncClient])
 def test_no_other_carrier_is_known(carrier: Any) -> None:
     with pytest.raises(InvalidArgument, match="http"):
-        carried_by(carrier, Limits(), Timeouts(), None)
+        make_backend(carrier, Limits(), Timeouts(), None)
 
 
 @pytest.mark.parametrize("extra", ["httpx2", "aiohttp"])
 def test_a_carrier_that_is_not_installed_names_its_extra(extra: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, extra, None)
     with pytest.raises(InvalidArgument, match=re.escape(f"pip install 'workflow-async[{extra}]'")):
-        carried_by(extra, Limits(), Timeouts(), None)
+        make_backend(extra, Limits(), Timeouts(), None)
 
 
 async def test_resetting_a_lent_client_leaves_it_alone() -> None:
     async with httpx.AsyncClient() as client:
-        lent = Lent(client, httpx, Limits(), Timeouts())
+        lent = BorrowedClient(client, httpx, Limits(), Timeouts())
         await lent.reset()
         await lent.aclose()
         assert not client.is_closed

@@ -16,7 +16,7 @@ from tests.core.h2wire import H2Wire, Reply, Talk, serve_h2
 from tests.core.wire import GET, POST, connected, refused_url
 from tests.matrix.told import client_of
 from workflow_async._core.transport import Transport
-from workflow_async.batch import Unknown
+from workflow_async.batch import OutcomeUnknown
 from workflow_async.errors import ConnectFailed, StartOutcomeUnknown, TLSVerificationFailed, TransportError
 from workflow_async.opencast import Start
 
@@ -213,5 +213,5 @@ async def test_such_a_start_has_an_unknown_outcome_and_is_not_sent_again_by_a_ba
             await oc.workflows.start("event-7", "fast")
         async with oc.workflows.run_all([Start("event-7", "fast", key="0")]) as results:
             told = [result async for result in results]
-    assert [type(result) for result in told] == [Unknown]
+    assert [type(result) for result in told] == [OutcomeUnknown]
     assert [method for method, _, _ in wire.requests].count("POST") == 2

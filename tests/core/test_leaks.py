@@ -22,7 +22,7 @@ from tests.core.test_proxies import THROUGH, by_socks, socks_tunnel, tunnel
 from tests.core.wire import GET, ONE_TRY, connected, http, serve, until
 from tests.matrix.raw import Raw, Talk, listening, nothing, relaying
 from workflow_async import Retry, Timeouts
-from workflow_async._http import Carrier
+from workflow_async._http import HTTPBackend
 
 AUTHORITY = trustme.CA()
 TRUST = ssl.create_default_context()
@@ -151,11 +151,11 @@ LENT: dict[str, Callable[[], Any]] = {
     "httpx2": lambda: with_one(httpx2),
     "aiohttp": over_aiohttp,
 }
-OURS: tuple[Carrier, ...] = ("httpx", "httpx2", "aiohttp")
+OURS: tuple[HTTPBackend, ...] = ("httpx", "httpx2", "aiohttp")
 
 
 @asynccontextmanager
-async def kept(made: Any) -> AsyncIterator[Carrier]:
+async def kept(made: Any) -> AsyncIterator[HTTPBackend]:
     """What `http=` takes, open where it is a client."""
     if isinstance(made, str):
         yield made  # type: ignore[misc]  # one of the three names
@@ -208,7 +208,7 @@ async def test_cancelled_anywhere_over_tls_a_client_of_the_callers_own_keeps_no_
 @pytest.mark.sweep
 @pytest.mark.parametrize("way", [natively, by_scope])
 @pytest.mark.parametrize("name", OURS)
-async def test_neither_does_a_client_of_ours(name: Carrier, way: Way) -> None:
+async def test_neither_does_a_client_of_ours(name: HTTPBackend, way: Way) -> None:
     assert await over_tls(lambda: name, way) > 10
 
 

@@ -4,8 +4,8 @@ import pytest
 from attrs import define, field
 
 from workflow_async._core.call import Call, Page
-from workflow_async._listing.by_offset import Anchored, Pace, Rows, Span, Straight
-from workflow_async._listing.scan import Found, Scan
+from workflow_async._listing.by_offset import OffsetScan, OverlapScan, PageWindow, RowRange, RowsCall
+from workflow_async._listing.scan import Scan, ScanState
 from workflow_async.errors import ListingInconsistent
 
 
@@ -40,12 +40,12 @@ class Glitching:
         return given
 
 
-def anchored(rows: Rows[int]) -> Scan[int]:
-    return Anchored(rows, Found(lambda row: row), Pace(10, 1))
+def anchored(rows: RowsCall[int]) -> Scan[int]:
+    return OverlapScan(rows, ScanState(lambda row: row), PageWindow(10, 1))
 
 
-def straight(rows: Rows[int]) -> Scan[int]:
-    return Straight(rows, Found(lambda row: row), Pace(10, 1))
+def straight(rows: RowsCall[int]) -> Scan[int]:
+    return OffsetScan(rows, ScanState(lambda row: row), PageWindow(10, 1))
 
 
 @pytest.mark.parametrize("empty", [{3}, {3, 8}, {3, 8, 13, 18}, {1, 5, 9}])
@@ -75,7 +75,7 @@ def test_a_list_that_ends_below_its_total_ends_a_scan_straight_on_after_two_empt
 
 
 def test_after_a_short_page_as_many_pages_as_before_are_asked_for_at_once_again_soon() -> None:
-    pace, span = Pace(10, 16), Span(0, 10)
+    pace, span = PageWindow(10, 16), RowRange(0, 10)
     pace.came(span, 10)
     assert pace.width(1000, 10) == 16
     pace.came(span, 7)

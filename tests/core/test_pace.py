@@ -7,16 +7,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workflow_async import Poll
-from workflow_async.errors import CallError, ForeignResponse, NotFound, RateLimited, ServerFault
+from workflow_async.errors import CallError, ForeignResponse, NotFound, RateLimited, ServerError
 from workflow_async.monitor._engine.backoff import (
-    LEAP,
-    MOST_STRAIN,
-    OUTAGE,
-    UNPLANNED,
+    CLOCK_JUMP,
+    MAX_BACKOFF,
+    MAX_UNPLANNED,
+    OUTAGE_FAILURES,
+    LoadBackoff,
     OutageClock,
-    Strain,
     announced_pause,
-    pause,
+    poll_delay,
 )
 
 
@@ -24,12 +24,12 @@ from workflow_async.monitor._engine.backoff import (
     ("unchanged", "seconds"), [(0, 2.0), (1, 3.0), (2, 4.5), (5, 15.1875), (7, 30.0), (64, 30.0), (10**9, 30.0)]
 )
 def test_looks_become_rarer_up_to_the_ceiling(unchanged: int, seconds: float) -> None:
-    assert pause(Poll(jitter=0), unchanged, 0.3) == seconds
+    assert poll_delay(Poll(jitter=0), unchanged, 0.3) == seconds
 
 
 @pytest.mark.parametrize(("remaining", "seconds"), [(0.0, 3.0), (-5.0, 3.0), (1.0, 2.0), (20.0, 10.0), (1e9, 30.0)])
 def test_where_it_is_known_how_long_it_takes_the_next_look_is_halfway_there(remaining: float, seconds: float) -> None:
-    assert pause(Poll(jitter=0), 1, 0.3, remaining) == seconds
+    assert poll_delay(Poll(jitter=0), 1, 0.3, remaining) == seconds
 
 
 POLLS = st.builds(
@@ -40,17 +40,17 @@ POLLS = st.builds(
 
 @given(POLLS, st.integers(0, 10**6), st.floats(0, 1, exclude_max=True), st.none() | st.floats(-1e9, 1e9))
 def test_a_pause_stays_within_its_spread(poll: Poll, unchanged: int, jitter: float, remaining: float | None) -> None:
-    seconds = pause(poll, unchanged, jitter, remaining)
+    seconds = poll_delay(poll, unchanged, jitter, remaining)
     assert poll.interval * (1 - poll.jitter) <= seconds <= poll.ceiling * (1 + poll.jitter)
 
 
 @given(POLLS, st.integers(0, 100))
 def test_a_pause_never_becomes_shorter_while_nothing_changes(poll: Poll, unchanged: int) -> None:
-    assert pause(poll, unchanged, 0.5) <= pause(poll, unchanged + 1, 0.5)
+    assert poll_delay(poll, unchanged, 0.5) <= poll_delay(poll, unchanged + 1, 0.5)
 
 
 def test_a_busy_server_is_looked_at_half_as_often_once_an_interval() -> None:
-    strain = Strain()
+    strain = LoadBackoff()
     for _ in range(100):
         strain.refused(now=10.0, interval=2.0)
     assert strain.factor == 2
@@ -60,28 +60,28 @@ def test_a_busy_server_is_looked_at_half_as_often_once_an_interval() -> None:
 
 @given(st.lists(st.booleans()))
 def test_strain_stays_within_its_bounds(refused: list[bool]) -> None:
-    strain = Strain()
+    strain = LoadBackoff()
     for now, no in enumerate(refused):
         if no:
             strain.refused(float(now), 1.0)
         else:
             strain.answered(float(now), 1.0)
-        assert 1 <= strain.factor <= MOST_STRAIN
+        assert 1 <= strain.factor <= MAX_BACKOFF
 
 
 def test_with_the_first_answer_after_an_outage_the_strain_is_over() -> None:
-    strain = Strain()
-    for now in range(OUTAGE):
+    strain = LoadBackoff()
+    for now in range(OUTAGE_FAILURES):
         strain.refused(float(now), 2.0)
-    assert strain.factor == MOST_STRAIN
+    assert strain.factor == MAX_BACKOFF
     assert strain.answered(1000.0, 2.0)
     assert strain.factor == 1
 
 
 def test_an_answer_among_refusals_is_no_end_of_an_outage() -> None:
-    strain = Strain()
-    for now in range(2 * OUTAGE):
-        if now % (OUTAGE - 1):
+    strain = LoadBackoff()
+    for now in range(2 * OUTAGE_FAILURES):
+        if now % (OUTAGE_FAILURES - 1):
             strain.refused(float(now), 2.0)
         else:
             assert not strain.answered(float(now), 2.0)
@@ -89,7 +89,7 @@ def test_an_answer_among_refusals_is_no_end_of_an_outage() -> None:
 
 
 def test_an_answer_that_takes_long_is_a_sign_of_strain_and_of_life() -> None:
-    strain = Strain()
+    strain = LoadBackoff()
     strain.refused(0.0, 2.0)
     assert not strain.answered(9.0, 2.0, slowly=True)
     assert strain.factor == 4
@@ -99,7 +99,7 @@ def test_an_answer_that_takes_long_is_a_sign_of_strain_and_of_life() -> None:
 # Which time counts
 
 
-@given(st.lists(st.tuples(st.floats(0, 1e4), st.floats(0, LEAP))))
+@given(st.lists(st.tuples(st.floats(0, 1e4), st.floats(0, CLOCK_JUMP))))
 def test_a_clock_that_does_not_leap_is_read_as_it_is(wakes: list[tuple[float, float]]) -> None:
     clock, now = OutageClock(), 1000.0
     for pause_, late in wakes:
@@ -113,7 +113,7 @@ def test_every_gap_counts_for_what_was_planned_at_most(wakes: list[tuple[float, 
     clock, now, most = OutageClock(), 0.0, 0.0
     for pause_, leap in wakes:
         clock.plan(now + pause_, now)
-        now, most = now + pause_ + leap, most + pause_ + min(leap, LEAP)
+        now, most = now + pause_ + leap, most + pause_ + min(leap, CLOCK_JUMP)
         assert clock.read(now) <= most * (1 + 1e-9) + 1e-6
 
 
@@ -128,8 +128,8 @@ def test_a_leap_counts_once_however_often_the_clock_is_read() -> None:
 def test_a_leap_within_a_request_counts_for_as_long_as_a_request_may_take() -> None:
     clock = OutageClock()
     clock.plan(None, 0.0)
-    assert clock.read(UNPLANNED) == UNPLANNED
-    assert clock.read(7200.0) == UNPLANNED
+    assert clock.read(MAX_UNPLANNED) == MAX_UNPLANNED
+    assert clock.read(7200.0) == MAX_UNPLANNED
 
 
 def test_a_plan_that_is_overdue_counts_from_now() -> None:
@@ -160,7 +160,7 @@ def asking(error: CallError, seconds: float | None) -> CallError:
     ("error", "seconds"),
     [
         (asking(RateLimited(429), 60.0), 60.0),
-        (asking(ServerFault(503), 3600.0), 3600.0),
+        (asking(ServerError(503), 3600.0), 3600.0),
         (asking(ForeignResponse(404), 5.0), 5.0),
         (asking(RateLimited(429), 86_400.0), 86_400.0),
         (asking(RateLimited(429), 86_401.0), 0.0),

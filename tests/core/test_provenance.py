@@ -9,7 +9,7 @@ from tests.conftest import FakeTime
 from tests.core.wire import GET, Seen, http, serve, transport
 from workflow_async._core.call import Call, Reply
 from workflow_async._core.provenance import Author, Control, author, hint, is_answered, is_final
-from workflow_async._core.status import refusal
+from workflow_async._core.status import error_for
 from workflow_async._core.transport import Transport
 from workflow_async.errors import (
     CallError,
@@ -19,10 +19,10 @@ from workflow_async.errors import (
     ListingNotSupported,
     NotAcceptable,
     NotFound,
-    Redirected,
     StartNotFound,
     StatusError,
     Unauthorized,
+    UnexpectedRedirect,
 )
 from workflow_async.opencast import calls as opencast
 from workflow_async.preservica import calls as preservica
@@ -76,7 +76,7 @@ BY_ID = {
 
 
 def wrote(call: Call[Any], reply: Reply) -> Author:
-    error = refusal(call, reply)
+    error = error_for(call, reply)
     assert error is not None
     return author(call, reply, error)
 
@@ -141,7 +141,7 @@ def test_a_start_that_met_no_api_was_not_refused(start: Call[Any], body: bytes, 
         (Unauthorized(401), False),
         (StatusError(407), False),
         (ForeignResponse(404), False),
-        (Redirected(302), False),
+        (UnexpectedRedirect(302), False),
         (DecodeError("@ $"), False),
     ],
 )

@@ -24,12 +24,13 @@ PUBLIC = {
         Timeouts UnreadableRow
     """,
     "workflow_async.batch": """
-        Ambiguous Conflicted Earlier Item Kind NotSeen NotSent OnConflict Ran Recorded Refused Result Run Skipped
-        Started Ticket Unknown Verdict recorded
+        AlreadyDone Ambiguous Completed Conflicted JournalContents NotStarted OnConflict OutcomeUnknown ReconcileResult
+        Rejected Result Run Skipped StartFound StartNotFound StartStatus StatusKind Ticket read_journal
     """,
     "workflow_async.monitor": """
-        Change Event Finished Monitored OperationChange Outcome Outcomes Parked Poller Reached Remedy Replaced
-        Stalled Subscription TimedOut Unobserved Until Vanished Watch WatchSpec WhenParked tick watching
+        Change ConditionMet EventHook Finished MonitoringMixin OperationChange Outcome OutcomeStream Parked Poller
+        PollingFailed Predicate Replaced Stalled Subscription TimedOut Vanished Watch WatchEvent WatchSpec WhenParked
+        poll_once watching
     """,
     "workflow_async.opencast": """
         Definition DefinitionSort Event EventSort Me OpencastClient Operation OperationDefinition OperationState Start
@@ -41,8 +42,8 @@ PUBLIC = {
         Workflow WorkflowType
     """,
     "workflow_async.sandbox": """
-        Boot CannedResponse Clock Exchange Fate Fault Faults IndexFault ManualClock OddRow
-        RealClock Sandbox SecondResume ServerClock Step Trouble
+        Boot CannedResponse Fault Faults IndexFault ManualClock OddRow RealClock RecordedRequest Sandbox SecondResume
+        ServerClock Step StepResult TimeSource Trouble
     """,
 }
 SERVICES = ("workflows", "definitions", "events", "contexts", "processes", "monitors")

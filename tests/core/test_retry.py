@@ -9,12 +9,21 @@ from hypothesis import strategies as st
 
 from workflow_async import Retry
 from workflow_async._core.call import Replay, Reply
-from workflow_async._core.retry import Budget, cost, does_not_fit, may_have_happened, pause, retry_after, retryable
-from workflow_async._core.status import foreign, status_error
+from workflow_async._core.retry import (
+    Budget,
+    budget_cost,
+    does_not_fit,
+    may_have_happened,
+    retry_after,
+    retry_delay,
+    retryable,
+)
+from workflow_async._core.status import foreign_response, status_error
 from workflow_async.errors import (
     CallError,
     ConnectFailed,
     ConnectionBroken,
+    ContentEncodingError,
     DeadlineExceeded,
     DecodeError,
     ListingInconsistent,
@@ -23,18 +32,17 @@ from workflow_async.errors import (
     ResponseTooLarge,
     TLSVerificationFailed,
     UnexpectedContent,
-    UnreadableBody,
 )
 
 DATE = "Mon, 23 Nov 2026 10:00:00 GMT"
 AGAIN = {408, 425, 429, 500, 502, 503, 504}
 RETRIED = [
     *(status_error(Reply(status, {}, b"")) for status in sorted(AGAIN)),
-    *(foreign(Reply(status, {}, b"")) for status in (101, 204, 302, 404, 405, 600, 999)),
+    *(foreign_response(Reply(status, {}, b"")) for status in (101, 204, 302, 404, 405, 600, 999)),
     ConnectFailed("refused"),
     ConnectionBroken("cut"),
     DeadlineExceeded("late"),
-    UnreadableBody("cut"),
+    ContentEncodingError("cut"),
     DecodeError("@ $"),
     UnexpectedContent("@ $"),
     ResponseMismatch("1", "2"),
@@ -60,12 +68,12 @@ def test_what_may_pass_is_tried_again(error: CallError) -> None:
 
 @pytest.mark.parametrize("error", FINAL, ids=name)
 def test_what_will_not_pass_is_not(error: CallError) -> None:
-    assert pause(Retry(), error, Replay.SAFE, attempt=1, jitter=0.5) is None
+    assert retry_delay(Retry(), error, Replay.SAFE, attempt=1, jitter=0.5) is None
 
 
 @pytest.mark.parametrize("error", RETRIED, ids=name)
 def test_what_would_do_harm_twice_is_never_sent_twice(error: CallError) -> None:
-    assert pause(Retry(), error, Replay.ONCE, attempt=1, jitter=0.5) is None
+    assert retry_delay(Retry(), error, Replay.ONCE, attempt=1, jitter=0.5) is None
 
 
 @pytest.mark.parametrize(
@@ -74,52 +82,57 @@ def test_what_would_do_harm_twice_is_never_sent_twice(error: CallError) -> None:
 def test_the_longest_wait_doubles_up_to_the_cap(attempt: int, longest: float) -> None:
     policy = Retry(attempts=10_000)
     error = ConnectionBroken("cut")
-    assert pause(policy, error, Replay.SAFE, attempt=attempt, jitter=0.0) == 0
-    assert pause(policy, error, Replay.SAFE, attempt=attempt, jitter=1.0) == longest
+    assert retry_delay(policy, error, Replay.SAFE, attempt=attempt, jitter=0.0) == 0
+    assert retry_delay(policy, error, Replay.SAFE, attempt=attempt, jitter=1.0) == longest
 
 
 def test_waits_are_spread_evenly_over_their_whole_range() -> None:
-    waits = [pause(Retry(), ConnectionBroken("cut"), Replay.SAFE, attempt=3, jitter=n / 1000) for n in range(1000)]
+    waits = [
+        retry_delay(Retry(), ConnectionBroken("cut"), Replay.SAFE, attempt=3, jitter=n / 1000) for n in range(1000)
+    ]
     tenths = [sum(1 for wait in waits if wait is not None and n / 5 <= wait < (n + 1) / 5) for n in range(10)]
     assert all(95 <= tenth <= 105 for tenth in tenths)
 
 
 def test_the_last_attempt_is_the_last() -> None:
-    assert pause(Retry(attempts=4), ConnectionBroken("cut"), Replay.SAFE, attempt=3, jitter=0.5) is not None
-    assert pause(Retry(attempts=4), ConnectionBroken("cut"), Replay.SAFE, attempt=4, jitter=0.5) is None
-    assert pause(Retry(attempts=1), ConnectionBroken("cut"), Replay.SAFE, attempt=1, jitter=0.5) is None
+    assert retry_delay(Retry(attempts=4), ConnectionBroken("cut"), Replay.SAFE, attempt=3, jitter=0.5) is not None
+    assert retry_delay(Retry(attempts=4), ConnectionBroken("cut"), Replay.SAFE, attempt=4, jitter=0.5) is None
+    assert retry_delay(Retry(attempts=1), ConnectionBroken("cut"), Replay.SAFE, attempt=1, jitter=0.5) is None
 
 
 def test_a_stale_connection_is_tried_again_at_once_but_only_once() -> None:
     stale = ConnectionBroken("cut", reused=True)
-    assert pause(Retry(), stale, Replay.SAFE, attempt=1, jitter=0.5) == 0
-    assert pause(Retry(), stale, Replay.SAFE, attempt=2, jitter=0.5) == 0.5
-    assert pause(Retry(), stale, Replay.ONCE, attempt=1, jitter=0.5) is None
+    assert retry_delay(Retry(), stale, Replay.SAFE, attempt=1, jitter=0.5) == 0
+    assert retry_delay(Retry(), stale, Replay.SAFE, attempt=2, jitter=0.5) == 0.5
+    assert retry_delay(Retry(), stale, Replay.ONCE, attempt=1, jitter=0.5) is None
 
 
 def test_a_page_where_data_is_due_is_tried_again_once() -> None:
-    assert pause(Retry(), UnexpectedContent("@ $"), Replay.SAFE, attempt=1, jitter=0.5) is not None
-    assert pause(Retry(), UnexpectedContent("@ $"), Replay.SAFE, attempt=2, jitter=0.5) is None
+    assert retry_delay(Retry(), UnexpectedContent("@ $"), Replay.SAFE, attempt=1, jitter=0.5) is not None
+    assert retry_delay(Retry(), UnexpectedContent("@ $"), Replay.SAFE, attempt=2, jitter=0.5) is None
 
 
 def test_an_answer_that_parsed_and_does_not_fit_is_asked_for_once_more() -> None:
     misfit = DecodeError("expected an object @ $")
-    assert pause(Retry(), misfit, Replay.SAFE, attempt=1, jitter=0.5, misfits=0) is not None
-    assert pause(Retry(), misfit, Replay.SAFE, attempt=2, jitter=0.5, misfits=1) is None
-    assert pause(Retry(), misfit, Replay.SAFE, attempt=2, jitter=0.5) is None
+    assert retry_delay(Retry(), misfit, Replay.SAFE, attempt=1, jitter=0.5, misfits=0) is not None
+    assert retry_delay(Retry(), misfit, Replay.SAFE, attempt=2, jitter=0.5, misfits=1) is None
+    assert retry_delay(Retry(), misfit, Replay.SAFE, attempt=2, jitter=0.5) is None
 
 
 def test_what_failed_before_in_another_way_does_not_count_against_it() -> None:
     for attempt in (2, 3):
-        assert pause(Retry(), DecodeError("@ $"), Replay.SAFE, attempt=attempt, jitter=0.5, misfits=0) is not None
-    assert pause(Retry(), status_error(Reply(503, {}, b"")), Replay.SAFE, attempt=3, jitter=0.5, misfits=2) is not None
+        assert retry_delay(Retry(), DecodeError("@ $"), Replay.SAFE, attempt=attempt, jitter=0.5, misfits=0) is not None
+    assert (
+        retry_delay(Retry(), status_error(Reply(503, {}, b"")), Replay.SAFE, attempt=3, jitter=0.5, misfits=2)
+        is not None
+    )
 
 
 def test_an_answer_that_did_not_parse_has_all_the_tries() -> None:
     garbage = DecodeError("not JSON @ $", parsed=False)
     for attempt in (1, 2, 3):
-        assert pause(Retry(), garbage, Replay.SAFE, attempt=attempt, jitter=0.5, misfits=1) is not None
-    assert pause(Retry(), garbage, Replay.SAFE, attempt=4, jitter=0.5) is None
+        assert retry_delay(Retry(), garbage, Replay.SAFE, attempt=attempt, jitter=0.5, misfits=1) is not None
+    assert retry_delay(Retry(), garbage, Replay.SAFE, attempt=4, jitter=0.5) is None
 
 
 def test_a_misfit_is_an_answer_that_parsed() -> None:
@@ -134,22 +147,22 @@ def test_a_login_that_failed_is_not_tried_again_by_the_call_and_says_nothing_of_
     assert may_have_happened(error)
     error.at_login = True
     assert not may_have_happened(error)
-    assert pause(Retry(), error, Replay.SAFE, attempt=1, jitter=0.5) is None
+    assert retry_delay(Retry(), error, Replay.SAFE, attempt=1, jitter=0.5) is None
 
 
 def test_the_wait_a_server_asks_for_is_kept_with_jitter_on_top() -> None:
     error = status_error(Reply(429, {}, b""))
     error.retry_after = 7.0
-    assert pause(Retry(), error, Replay.SAFE, attempt=1, jitter=0.0) == 7.0
-    assert pause(Retry(), error, Replay.SAFE, attempt=1, jitter=0.5) == 7.5
+    assert retry_delay(Retry(), error, Replay.SAFE, attempt=1, jitter=0.0) == 7.0
+    assert retry_delay(Retry(), error, Replay.SAFE, attempt=1, jitter=0.5) == 7.5
 
 
 def test_a_wait_beyond_the_cap_is_given_up_instead_of_slept() -> None:
     error = status_error(Reply(429, {}, b""))
     error.retry_after = 60.0
-    assert pause(Retry(max_retry_after=60), error, Replay.SAFE, attempt=1, jitter=0.5) == 60.5
+    assert retry_delay(Retry(max_retry_after=60), error, Replay.SAFE, attempt=1, jitter=0.5) == 60.5
     error.retry_after = 60.1
-    assert pause(Retry(max_retry_after=60), error, Replay.SAFE, attempt=1, jitter=0.5) is None
+    assert retry_delay(Retry(max_retry_after=60), error, Replay.SAFE, attempt=1, jitter=0.5) is None
 
 
 @pytest.mark.parametrize(
@@ -200,9 +213,9 @@ def test_no_header_is_too_odd_to_be_read(text: str, date: str) -> None:
 
 def test_a_budget_of_500_pays_for_100_retries() -> None:
     budget = Budget(500.0)
-    assert sum(budget.take(cost(ConnectionBroken("cut"))) for _ in range(500)) == 100
-    assert sum(Budget(500.0).take(cost(DeadlineExceeded("late"))) for _ in range(1)) == 1
-    assert cost(DeadlineExceeded("late")) == 2 * cost(ConnectionBroken("cut"))
+    assert sum(budget.take(budget_cost(ConnectionBroken("cut"))) for _ in range(500)) == 100
+    assert sum(Budget(500.0).take(budget_cost(DeadlineExceeded("late"))) for _ in range(1)) == 1
+    assert budget_cost(DeadlineExceeded("late")) == 2 * budget_cost(ConnectionBroken("cut"))
 
 
 @given(st.lists(st.tuples(st.booleans(), st.floats(0, 50))), st.floats(0, 500))
@@ -226,12 +239,15 @@ def test_a_budget_stays_between_nothing_and_its_capacity(moves: Iterable[tuple[b
         (DeadlineExceeded("late"), True),
         (ConnectionBroken("cut"), True),
         (ResponseTooLarge("large"), True),
-        (UnreadableBody("cut"), True),
+        (ContentEncodingError("cut"), True),
         (DecodeError("@ $"), True),
         (ResponseMismatch("1", "2"), True),
         *((status_error(Reply(status, {}, b"")), False) for status in range(400, 500)),
         *((status_error(Reply(status, {}, b"")), True) for status in (500, 502, 503, 504, 599)),
-        *((foreign(Reply(status, {}, b"")), True) for status in (101, 200, 202, 204, 302, 303, 404, 405, 600, 999)),
+        *(
+            (foreign_response(Reply(status, {}, b"")), True)
+            for status in (101, 200, 202, 204, 302, 303, 404, 405, 600, 999)
+        ),
     ],
     ids=name,
 )
@@ -242,14 +258,14 @@ def test_the_verdict_on_what_may_have_happened(error: CallError, happened: bool)
 @pytest.mark.parametrize("status", [502, 503, 504])
 def test_a_server_that_is_away_is_asked_for_a_minute(status: int) -> None:
     policy, away = Retry(), status_error(Reply(status, {}, b""))
-    assert pause(policy, away, Replay.SAFE, attempt=9, jitter=0.5, elapsed=59.0) == policy.cap / 2
-    assert pause(policy, away, Replay.SAFE, attempt=9, jitter=0.5, elapsed=60.0) is None
-    assert pause(policy, away, Replay.SAFE, attempt=4, jitter=0.5) is None
-    assert pause(policy, away, Replay.ONCE, attempt=1, jitter=0.5, elapsed=0.0) is None
+    assert retry_delay(policy, away, Replay.SAFE, attempt=9, jitter=0.5, elapsed=59.0) == policy.cap / 2
+    assert retry_delay(policy, away, Replay.SAFE, attempt=9, jitter=0.5, elapsed=60.0) is None
+    assert retry_delay(policy, away, Replay.SAFE, attempt=4, jitter=0.5) is None
+    assert retry_delay(policy, away, Replay.ONCE, attempt=1, jitter=0.5, elapsed=0.0) is None
 
 
 @pytest.mark.parametrize(
     "error", [status_error(Reply(500, {}, b"")), ConnectionBroken("cut"), DecodeError("@ $")], ids=name
 )
 def test_any_other_fault_is_tried_four_times(error: CallError) -> None:
-    assert pause(Retry(), error, Replay.SAFE, attempt=4, jitter=0.5, elapsed=3.0, misfits=0) is None
+    assert retry_delay(Retry(), error, Replay.SAFE, attempt=4, jitter=0.5, elapsed=3.0, misfits=0) is None

@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from workflow_async._decode import xml as xml_parser
 from workflow_async._decode import xml_rows
-from workflow_async._decode.xml import careful_xml_tree, xml_list
-from workflow_async._decode.xml_rows import MARK, MOST, Rows, Table, apart
+from workflow_async._decode.xml import reference_xml_tree, xml_list
+from workflow_async._decode.xml_rows import MAX_CHILDREN, PLACEHOLDER, ColumnBlock, RowBlock, extract_rows
 from workflow_async.errors import DecodeError
 
 PAGE = "<R xmlns='urn:n'><Count>2</Count><Row><A>1</A><B>x y</B></Row><Row><A>2</A></Row></R>"
@@ -33,18 +33,18 @@ def fast(body: bytes, name: str) -> Any:
 
 def careful(body: bytes, name: str) -> Any:
     """The same by a parser alone."""
-    return careful_xml_tree(body, frozenset({name}))
+    return reference_xml_tree(body, frozenset({name}))
 
 
 def taken(document: str) -> list[dict[str, str]]:
-    return apart(document, "Row")[2].trees()
+    return extract_rows(document, "Row")[2].trees()
 
 
 def test_rows_of_texts_are_taken_whichever_of_their_children_they_have() -> None:
-    rest, runs, rows = apart(PAGE, "Row")
-    assert (runs, rows) == ([2], Table({"A": ["1", "2"], "B": ["x y", None]}, 2))
+    rest, runs, rows = extract_rows(PAGE, "Row")
+    assert (runs, rows) == ([2], ColumnBlock({"A": ["1", "2"], "B": ["x y", None]}, 2))
     assert rows.trees() == [{"A": "1", "B": "x y"}, {"A": "2"}]
-    assert rest == f"<R xmlns='urn:n'><Count>2</Count><Row>{MARK}</Row></R>"
+    assert rest == f"<R xmlns='urn:n'><Count>2</Count><Row>{PLACEHOLDER}</Row></R>"
 
 
 def test_a_mark_stands_for_rows_that_nothing_but_blanks_is_between() -> None:
@@ -58,12 +58,12 @@ def test_a_mark_stands_for_rows_that_nothing_but_blanks_is_between() -> None:
         ("<C/>", [1, 1, 1]),
     ):
         document = f"<R>{row}{between}{row}{between}{row}</R>"
-        assert apart(document, "Row")[1] == runs
+        assert extract_rows(document, "Row")[1] == runs
         assert told(fast, document) == told(careful, document)
 
 
 def test_they_are_put_back_in_their_places_among_those_that_were_left(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(xml_parser, "careful_xml_tree")
+    monkeypatch.delattr(xml_parser, "reference_xml_tree")
     odd = "<Row><A>&lt;</A></Row><Row/><Row><B>b</B><A>a</A></Row>"
     page = PAGE.replace("<Row><A>2", odd + "<Row><A>2")
     assert fast(page.encode(), "Row") == {
@@ -120,8 +120,8 @@ def test_blanks_between_the_elements_of_a_row_do_not_matter() -> None:
         "<Row><A>\x01</A></Row>",
         "<Row><A>\uffff</A></Row>",
         "<Row><A>\x85\u2028</A></Row>",
-        f"<Row><A>{MARK}</A></Row>",
-        f"<Row>{MARK}</Row>",
+        f"<Row><A>{PLACEHOLDER}</A></Row>",
+        f"<Row>{PLACEHOLDER}</Row>",
         "<Row>&#xfdd0;</Row>",
         "<Row></Row>",
         "<Row>\n</Row>",
@@ -152,28 +152,28 @@ def test_a_row_of_another_kind_is_read_as_the_careful_reader_reads_it(row: str, 
     assert told(fast, document) == told(careful, document)
 
 
-@pytest.mark.parametrize("mark", [MARK, "&#xfdd0;", "&#xFDD0;", "&#x00fdd0;", "&#64976;", "&#0064976;"])
+@pytest.mark.parametrize("mark", [PLACEHOLDER, "&#xfdd0;", "&#xFDD0;", "&#x00fdd0;", "&#64976;", "&#0064976;"])
 def test_rows_that_are_no_children_of_the_root_are_left_to_the_careful_reader(mark: str) -> None:
     document = f"<R><C><Row><A>1</A></Row></C><Row>{mark}</Row></R>"
     assert told(fast, document) == told(careful, document)
-    assert fast(document.encode(), "Row") == {"C": {"Row": [{"A": "1"}]}, "Row": [MARK]}
+    assert fast(document.encode(), "Row") == {"C": {"Row": [{"A": "1"}]}, "Row": [PLACEHOLDER]}
     assert fast(b"<R><C><Row><A>1</A></Row></C></R>", "Row") == {"C": {"Row": [{"A": "1"}]}}
     assert fast(b"<Row><A>1</A></Row>", "Row") == {"A": "1"}
 
 
 def test_a_list_without_rows_and_one_of_odd_rows_are_read_by_the_parser_alone() -> None:
     assert xml_list(b"<R><Count>0</Count></R>", "Row") == {"Count": "0"}
-    assert xml_list(b"<R><Row/><Row>x</Row></R>", "Row") == {"Row": Rows(["", "x"])}
-    assert xml_list(b"<R><Row/><Row y='1'/></R>", "Row") == {"Row": Rows(["", {"@y": "1"}])}
+    assert xml_list(b"<R><Row/><Row>x</Row></R>", "Row") == {"Row": RowBlock(["", "x"])}
+    assert xml_list(b"<R><Row/><Row y='1'/></R>", "Row") == {"Row": RowBlock(["", {"@y": "1"}])}
     assert xml_list(b"<R>text</R>", "Row") == "text"
 
 
 def test_rows_without_any_child_that_is_asked_for_are_as_many_all_the_same() -> None:
-    assert Table({}, 3).trees() == [{}, {}, {}]
+    assert ColumnBlock({}, 3).trees() == [{}, {}, {}]
 
 
 def test_a_pattern_is_made_of_so_many_children_and_no_more() -> None:
-    many = "".join(f"<N{place}>1</N{place}>" for place in range(4 * MOST))
+    many = "".join(f"<N{place}>1</N{place}>" for place in range(4 * MAX_CHILDREN))
     document = f"<R><Row>{many}</Row><Row><N1>1</N1></Row></R>"
     assert taken(document) == [{"N1": "1"}]
     assert told(fast, document) == told(careful, document)
@@ -189,7 +189,7 @@ PIECES = st.sampled_from(
     [
         "<Row>", "</Row>", "<A>", "</A>", "<B>", "</B>", "<A/>", "<A>1</A>", "<B>b</B>", "<C>c</C>", "\n", " ", "x",
         "<Row><A>1</A><B>2</B></Row>", "<Row><A>3</A></Row>", "<Row>\n<B>4</B>\n</Row>", "<!--", "-->", "<![CDATA[",
-        "]]>", "<?p", "?>", MARK, "\u00e4", "<Row/>", "<C x='1'>", "</C>", "'", '"', "<", "&lt;", "\r",
+        "]]>", "<?p", "?>", PLACEHOLDER, "\u00e4", "<Row/>", "<C x='1'>", "</C>", "'", '"', "<", "&lt;", "\r",
         "&amp;", "&#65;", "&", "<C>", "<Row>&#xFDD0;</Row>",
     ]
 )  # fmt: skip

@@ -12,7 +12,7 @@ import pytest
 from tests.conftest import FakeTime
 from tests.core.wire import GET, POST, Answer, connected, http, refused_url, serve
 from workflow_async import Basic, Bearer, Digest, OpencastClient, Retry, Timeouts
-from workflow_async._core.auth import Grant, Secret, Token
+from workflow_async._core.auth import Secret, TokenAuth, TokenGrant
 from workflow_async._core.call import Call, Replay
 from workflow_async._core.transport import Transport
 from workflow_async._decode.json import json_tree
@@ -22,10 +22,10 @@ PASSWORD, TOKEN, SESSION = "canary-p4ssword", "canary-t0ken", "canary-s3ssion"
 BASIC_PAIR = "dXNlcjpjYW5hcnktcDRzc3dvcmQ="
 CANARIES = (PASSWORD, TOKEN, SESSION, BASIC_PAIR)
 
-LOGIN: Call[Grant] = Call(
+LOGIN: Call[TokenGrant] = Call(
     "POST",
     "/login",
-    lambda reply: Grant(Secret(json_tree(reply.body)["token"]), 900.0),
+    lambda reply: TokenGrant(Secret(json_tree(reply.body)["token"]), 900.0),
     body=f"password={PASSWORD}".encode(),
     replay=Replay.ONCE,
 )
@@ -116,7 +116,7 @@ async def test_a_login_tells_neither_password_nor_token(broken: str, fake_time: 
         return http(200, {"token": TOKEN}) if login else http(500)
 
     async with serve(answer) as wire, connected(wire.url, fake_time.clock, retry=Retry(attempts=1)) as made:
-        made.credential = Token(lambda: made.once(LOGIN), lambda _: made.once(LOGIN), fake_time.clock)
+        made.credential = TokenAuth(lambda: made.once(LOGIN), lambda _: made.once(LOGIN), fake_time.clock)
         for _ in range(2):
             error = await caught(lambda: made.send(GET))
             assert isinstance(error, CallError)

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workflow_async._core.call import Call, Replay, Reply, Signature
-from workflow_async._core.status import REJECTIONS, message, refusal, status_error, unauthorized
+from workflow_async._core.status import REJECTIONS, error_for, error_message, is_unauthorized, status_error
 from workflow_async.errors import (
     BadRequest,
     Conflict,
@@ -18,11 +18,11 @@ from workflow_async.errors import (
     NotAcceptable,
     NotFound,
     RateLimited,
-    Redirected,
-    ServerFault,
+    ServerError,
     StartUnauthorized,
     StatusError,
     Unauthorized,
+    UnexpectedRedirect,
 )
 
 GET: Call[Any] = Call("GET", "/thing", lambda reply: reply)
@@ -43,25 +43,25 @@ KINDS: dict[int, type[StatusError]] = {
 def kind(status: int) -> type[StatusError]:
     if status in KINDS:
         return KINDS[status]
-    return {3: Redirected, 4: StatusError, 5: ServerFault}.get(status // 100, ForeignResponse)
+    return {3: UnexpectedRedirect, 4: StatusError, 5: ServerError}.get(status // 100, ForeignResponse)
 
 
 @pytest.mark.parametrize("status", [100, 199, *range(201, 600), 600, 750, 999])
 def test_every_status_but_the_one_hoped_for_is_its_own_error(status: int) -> None:
-    error = refusal(GET, Reply(status, {}, b""))
+    error = error_for(GET, Reply(status, {}, b""))
     assert type(error) is kind(status)
     assert isinstance(error, StatusError)
     assert error.status == status
 
 
 def test_the_success_a_call_hopes_for_is_no_error() -> None:
-    assert refusal(GET, Reply(200, {}, b"")) is None
-    assert refusal(Call("POST", "/", lambda reply: reply, success=frozenset({201, 202})), Reply(202, {}, b"")) is None
+    assert error_for(GET, Reply(200, {}, b"")) is None
+    assert error_for(Call("POST", "/", lambda reply: reply, success=frozenset({201, 202})), Reply(202, {}, b"")) is None
 
 
 def test_a_call_may_say_what_a_status_means_to_it() -> None:
     call: Call[Any] = Call("GET", "/", lambda reply: reply, refusals={405: lambda _: ListingNotSupported("405")})
-    assert isinstance(refusal(call, Reply(405, {}, b"")), ListingNotSupported)
+    assert isinstance(error_for(call, Reply(405, {}, b"")), ListingNotSupported)
 
 
 @pytest.mark.parametrize(
@@ -90,8 +90,8 @@ def test_the_servers_sentence_is_found_whatever_the_content_type_says(body: byte
 
 @given(st.text())
 def test_no_body_is_too_odd_for_a_sentence(text: str) -> None:
-    assert isinstance(message(text), str)
-    assert isinstance(message("{" + text), str)
+    assert isinstance(error_message(text), str)
+    assert isinstance(error_message("{" + text), str)
 
 
 @pytest.mark.parametrize(
@@ -107,17 +107,17 @@ def test_no_body_is_too_odd_for_a_sentence(text: str) -> None:
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_redirect_to_the_login_page_is_unauthorized(status: int, location: str) -> None:
     reply = Reply(status, {"location": location}, b"")
-    assert unauthorized(OPENCAST, reply)
-    assert type(refusal(OPENCAST, reply)) is Unauthorized
-    assert type(refusal(evolve(START, signature=OPENCAST.signature), reply)) is StartUnauthorized
+    assert is_unauthorized(OPENCAST, reply)
+    assert type(error_for(OPENCAST, reply)) is Unauthorized
+    assert type(error_for(evolve(START, signature=OPENCAST.signature), reply)) is StartUnauthorized
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 def test_a_login_page_that_is_not_how_the_api_refuses_is_worth_a_login_and_no_refusal(status: int) -> None:
     reply = Reply(status, {"location": "/login.html"}, b"")
-    assert unauthorized(GET, reply)
-    assert not unauthorized(START, reply), "the start may have been carried out"
-    assert type(refusal(GET, reply)) is type(refusal(START, reply)) is Redirected
+    assert is_unauthorized(GET, reply)
+    assert not is_unauthorized(START, reply), "the start may have been carried out"
+    assert type(error_for(GET, reply)) is type(error_for(START, reply)) is UnexpectedRedirect
 
 
 @pytest.mark.parametrize(
@@ -125,12 +125,12 @@ def test_a_login_page_that_is_not_how_the_api_refuses_is_worth_a_login_and_no_re
 )
 def test_any_other_redirect_is_redirected(location: str) -> None:
     reply = Reply(302, {"location": location}, b"")
-    assert not unauthorized(OPENCAST, reply)
-    assert type(refusal(OPENCAST, reply)) is Redirected
+    assert not is_unauthorized(OPENCAST, reply)
+    assert type(error_for(OPENCAST, reply)) is UnexpectedRedirect
 
 
 def test_a_redirect_to_nowhere_is_redirected_too() -> None:
-    assert type(refusal(GET, Reply(304, {}, b""))) is Redirected
+    assert type(error_for(GET, Reply(304, {}, b""))) is UnexpectedRedirect
 
 
 @pytest.mark.parametrize(
@@ -144,18 +144,18 @@ def test_a_redirect_to_nowhere_is_redirected_too() -> None:
     ],
 )
 def test_a_redirect_says_where_to_without_secrets(location: str, target: str) -> None:
-    error = refusal(GET, Reply(302, {"location": location}, b""))
-    assert isinstance(error, Redirected)
+    error = error_for(GET, Reply(302, {"location": location}, b""))
+    assert isinstance(error, UnexpectedRedirect)
     assert error.location == target
     assert "SECRET" not in str(error)
     assert target in str(error)
 
 
 def test_a_login_page_that_comes_as_a_success_is_no_401() -> None:
-    assert not unauthorized(OPENCAST, Reply(200, {"location": "/login.html"}, b""))
+    assert not is_unauthorized(OPENCAST, Reply(200, {"location": "/login.html"}, b""))
 
 
 def test_an_error_knows_how_long_the_server_asked_to_wait() -> None:
-    error = refusal(GET, Reply(503, {"retry-after": "7"}, b""))
+    error = error_for(GET, Reply(503, {"retry-after": "7"}, b""))
     assert error is not None
     assert error.retry_after == 7

@@ -13,9 +13,9 @@ import pytest
 from tests.core.test_ahead import Far, running
 from tests.core.wire import Step
 from workflow_async._core.call import Call, Page
-from workflow_async._listing.by_time import Partitioned, Window
+from workflow_async._listing.by_time import TimeWindowScan, Window
 from workflow_async._listing.listing import Listing
-from workflow_async.errors import ConnectionBroken, ListingInconsistent, ServerFault
+from workflow_async.errors import ConnectionBroken, ListingInconsistent, ServerError
 
 
 def chained(far: Far) -> Listing[int]:
@@ -47,7 +47,7 @@ def partitioned(far: Far) -> Listing[int]:
         asked = {"first": first, "last": last, "offset": offset, "rows": rows}
         return Call("GET", "/", lambda _: Page(()), tuple((name, str(value)) for name, value in asked.items()))
 
-    return Listing(send, lambda found: Partitioned(cut, found, far.size, 4, Window(0, 100)), lambda row: row)
+    return Listing(send, lambda found: TimeWindowScan(cut, found, far.size, 4, Window(0, 100)), lambda row: row)
 
 
 WAYS: dict[str, Callable[[Far], Listing[int]]] = {
@@ -131,9 +131,9 @@ async def test_what_was_answered_before_a_step_was_cancelled_is_not_asked_for_ag
 
 
 async def test_a_step_whose_request_has_failed_sends_it_again_next_time() -> None:
-    far = Far([*range(100)], broken={30: ServerFault(503), 50: ConnectionBroken("cut")})
+    far = Far([*range(100)], broken={30: ServerError(503), 50: ConnectionBroken("cut")})
     items, found = aiter(far.listing()), list[int]()
-    with pytest.raises(ServerFault):
+    with pytest.raises(ServerError):
         found.extend([row async for row in items])
     assert far.going == 0
     far.broken.clear()

@@ -21,17 +21,26 @@ from workflow_async._decode import records as decoding
 from workflow_async._decode.compiled import MISSING
 from workflow_async._decode.records import (
     MAX_UNREADABLE,
-    Records,
-    by,
-    constant,
-    converter,
-    listed,
-    record,
-    rows,
-    structured,
+    RecordConverter,
+    constant_field,
+    list_field,
+    read_rows,
+    read_with,
+    register,
+    strict_converter,
+    structure,
 )
-from workflow_async._decode.values import Unfit, any_instant, instant, or_none, text, texts, truth, whole
-from workflow_async._decode.xml_rows import Rows, Table
+from workflow_async._decode.values import (
+    TypeMismatch,
+    or_none,
+    parse_any_datetime,
+    parse_bool,
+    parse_datetime,
+    parse_int,
+    parse_str,
+    parse_str_map,
+)
+from workflow_async._decode.xml_rows import ColumnBlock, RowBlock
 from workflow_async.errors import DecodeError
 from workflow_async.opencast import records as opencast
 from workflow_async.opencast._internal import internal_converter
@@ -68,21 +77,25 @@ class Whole(Exact):
 
 
 def teach(made: cattrs.Converter) -> None:
-    record(made, Part)
-    shared = {"id": by(whole, "identifier"), "made": by(or_none(instant)), "notes": by(texts)}
-    record(made, Exact, **shared, parts=listed(made, Part))
-    own = {"size": by(whole, "how-large", unread=None), "since": constant()}
-    record(made, Whole, **shared, **own, parts=listed(made, Part))
+    register(made, Part)
+    shared = {
+        "id": read_with(parse_int, "identifier"),
+        "made": read_with(or_none(parse_datetime)),
+        "notes": read_with(parse_str_map),
+    }
+    register(made, Exact, **shared, parts=list_field(made, Part))
+    own = {"size": read_with(parse_int, "how-large", unread=None), "since": constant_field()}
+    register(made, Whole, **shared, **own, parts=list_field(made, Part))
 
 
 def strict() -> cattrs.Converter:
-    made = converter()
+    made = strict_converter()
     teach(made)
     return made
 
 
 def read(tree: Any, kind: Any = Whole) -> Any:
-    return structured(strict(), tree, kind)
+    return structure(strict(), tree, kind)
 
 
 def faults(tree: Any, kind: Any = Exact) -> tuple[str, ...]:
@@ -155,10 +168,10 @@ def test_no_value_is_coerced_and_the_fault_names_its_path(tree: Any, fault: str)
 
 
 def test_a_reader_that_fails_in_its_own_way_is_a_fault_with_a_path_too() -> None:
-    made = converter()
-    record(made, Part, size=by(lambda value: 1 // value))
+    made = strict_converter()
+    register(made, Part, size=read_with(lambda value: 1 // value))
     with pytest.raises(DecodeError) as caught:
-        structured(made, {"title": "s3cret", "size": 0}, Part)
+        structure(made, {"title": "s3cret", "size": 0}, Part)
     assert caught.value.faults == ("does not fit (ZeroDivisionError) @ $.size",)
 
 
@@ -175,13 +188,13 @@ def test_every_fault_is_told_at_once() -> None:
 def test_a_fault_is_told_once_however_many_fields_read_its_key() -> None:
     tree = {"identifier": 1, "state": 7, "event_identifier": "e"}
     with pytest.raises(DecodeError) as caught:
-        structured(OPENCAST, tree, Workflow)
+        structure(OPENCAST, tree, Workflow)
     assert caught.value.faults == ("expected a text, got a number @ $.state",)
 
 
 def test_a_place_may_begin_within_the_answer() -> None:
     with pytest.raises(DecodeError) as caught:
-        structured(strict(), {}, Whole, "$.value")
+        structure(strict(), {}, Whole, "$.value")
     assert caught.value.faults == ("required field missing @ $.value.identifier",)
 
 
@@ -243,7 +256,7 @@ def test_a_field_that_never_comes_on_the_wire_holds_its_default_whatever_comes()
     assert read({"identifier": 7, "since": "2018-08-08T08:46:57Z"}) == Whole(
         id=7, extra={"since": "2018-08-08T08:46:57Z"}
     )
-    (row,) = structured(strict(), Rows([1], Table({"identifier": ["7"], "since": ["x"]}, 1)), list[Whole])
+    (row,) = structure(strict(), RowBlock([1], ColumnBlock({"identifier": ["7"], "since": ["x"]}, 1)), list[Whole])
     assert row == Whole(id=7, extra={"since": "x"})
 
 
@@ -251,7 +264,7 @@ def test_a_field_that_never_comes_on_the_wire_holds_its_default_whatever_comes()
 
 
 def records_of(trees: Any, at: str = "$") -> tuple[Any, ...]:
-    return rows(Records(teach), trees, Whole, at)
+    return read_rows(RecordConverter(teach), trees, Whole, at)
 
 
 def test_a_row_that_cannot_be_read_stands_in_its_place_and_hides_no_other() -> None:
@@ -268,8 +281,8 @@ def test_rows_may_be_of_any_kind_and_come_one_by_one() -> None:
 
 
 def test_rows_that_are_alike_are_read_one_by_one_where_one_of_them_cannot_be() -> None:
-    table = Table({"identifier": ["7", "x", None], "title": ["a", None, "c"]}, 3)
-    one, two, three = records_of(Rows([1, {"identifier": "8"}, 2], table))[:3]
+    table = ColumnBlock({"identifier": ["7", "x", None], "title": ["a", None, "c"]}, 3)
+    one, two, three = records_of(RowBlock([1, {"identifier": "8"}, 2], table))[:3]
     assert (one, two) == (Whole(id=7, title="a"), Whole(id=8))
     assert three == UnreadableRow(("expected a whole number, got a text @ $[2].identifier",), {"identifier": "x"})
 
@@ -321,7 +334,7 @@ def test_a_row_that_does_not_even_parse_is_the_whole_answers_fault() -> None:
     ],
 )
 def test_an_instant_is_read_in_utc(said: str, meant: datetime) -> None:
-    found = instant(said)
+    found = parse_datetime(said)
     assert found == meant
     assert found.tzinfo is UTC
 
@@ -339,39 +352,39 @@ def test_an_instant_is_read_in_utc(said: str, meant: datetime) -> None:
     ids=repr,
 )  # fmt: skip
 def test_what_is_no_instant_or_has_no_zone_is_refused(said: Any) -> None:
-    with pytest.raises(Unfit):
-        instant(said)
+    with pytest.raises(TypeMismatch):
+        parse_datetime(said)
 
 
 @given(st.datetimes(min_value=datetime(2, 1, 1), max_value=datetime(9998, 1, 1)), st.integers(-1439, 1439))  # noqa: DTZ001 - zoned below
 def test_an_instant_means_the_same_in_every_zone(naive: datetime, minutes: int) -> None:
     moment = naive.replace(tzinfo=timezone(timedelta(minutes=minutes)))
-    assert instant(moment.isoformat()) == moment
+    assert parse_datetime(moment.isoformat()) == moment
 
 
 @given(st.text() | st.from_regex(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d*)?(Z|[+-]\d\d:?\d\d)", fullmatch=True))
 def test_any_text_is_an_aware_instant_or_unfit(said: str) -> None:
-    with contextlib.suppress(Unfit):
-        assert instant(said).tzinfo is UTC
+    with contextlib.suppress(TypeMismatch):
+        assert parse_datetime(said).tzinfo is UTC
 
 
 @pytest.mark.parametrize(("value", "read"), [(True, True), (False, False), ("true", True), ("false", False)])
 def test_truth_may_come_as_its_two_words(value: Any, read: bool) -> None:  # noqa: FBT001 - a column
-    assert truth(value) is read
+    assert parse_bool(value) is read
 
 
 @pytest.mark.parametrize("value", [None, 0, 1, "True", "yes", "", 1.0, [], {}])
 def test_anything_else_is_no_truth(value: Any) -> None:
-    with pytest.raises(Unfit):
-        truth(value)
+    with pytest.raises(TypeMismatch):
+        parse_bool(value)
 
 
 def test_absent_texts_are_empty_and_other_types_are_refused() -> None:
-    assert (text(None), text("a")) == ("", "a")
-    assert (texts(None), texts({"a": None, "b": "c"})) == ({}, {"a": "", "b": "c"})
-    assert (or_none(whole)(None), or_none(whole)(""), or_none(whole)("-7")) == (None, None, -7)
-    with pytest.raises(Unfit):
-        text(7)
+    assert (parse_str(None), parse_str("a")) == ("", "a")
+    assert (parse_str_map(None), parse_str_map({"a": None, "b": "c"})) == ({}, {"a": "", "b": "c"})
+    assert (or_none(parse_int)(None), or_none(parse_int)(""), or_none(parse_int)("-7")) == (None, None, -7)
+    with pytest.raises(TypeMismatch):
+        parse_str(7)
 
 
 JSON = st.recursive(
@@ -398,7 +411,7 @@ OPENCAST = opencast_converter()
 
 def refused(tree: Any, kind: Any) -> DecodeError | None:
     try:
-        structured(OPENCAST, tree, kind)
+        structure(OPENCAST, tree, kind)
     except DecodeError as error:
         return error
     return None
@@ -427,18 +440,18 @@ def test_how_records_are_read_is_made_when_the_first_is_read() -> None:
 
     def teach(strict: cattrs.Converter) -> None:
         taught.append(strict)
-        record(strict, Part)
+        register(strict, Part)
 
-    records = Records(teach)
+    records = RecordConverter(teach)
     assert taught == []
-    assert structured(records, {"title": "P"}, Part) == structured(records, {"title": "P"}, Part) == Part(title="P")
+    assert structure(records, {"title": "P"}, Part) == structure(records, {"title": "P"}, Part) == Part(title="P")
     assert taught == [records.converter]
 
 
 # The fast reader beside the careful one
 
 
-def carefully(make: Callable[[], Records]) -> Records:
+def carefully(make: Callable[[], RecordConverter]) -> RecordConverter:
     """The converter whose records are read in detail at once, as they are read again after a failure."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(decoding, "reader", lambda kind, fields, careful, *, extra: careful)
@@ -447,10 +460,10 @@ def carefully(make: Callable[[], Records]) -> Records:
         return made
 
 
-def told(reading: Records, tree: Any, kind: Any) -> tuple[str, Any]:
+def told(reading: RecordConverter, tree: Any, kind: Any) -> tuple[str, Any]:
     """The record in every detail, or the faults in their order."""
     try:
-        return "read", repr(attrs.asdict(structured(reading, tree, kind)))
+        return "read", repr(attrs.asdict(structure(reading, tree, kind)))
     except DecodeError as error:
         return "refused", error.faults
 
@@ -557,10 +570,10 @@ def test_a_page_is_read_or_refused_with_the_same_paths(trees: list[Any]) -> None
     outcomes = []
     for reading in PAIRS[0]:
         try:
-            outcomes.append(repr(structured(reading, trees, list[Workflow])))
+            outcomes.append(repr(structure(reading, trees, list[Workflow])))
         except DecodeError as error:
             outcomes.append(repr(error.faults))
-        outcomes.append(repr(rows(reading, trees, Workflow)))
+        outcomes.append(repr(read_rows(reading, trees, Workflow)))
     assert outcomes[:2] == outcomes[2:]
 
 
@@ -570,7 +583,7 @@ CELLS = (
 
 
 @st.composite
-def tables(draw: st.DrawFn, named: str) -> Table:
+def tables(draw: st.DrawFn, named: str) -> ColumnBlock:
     """Rows that are alike: most texts as they should be, some children left out of a row or of all, some unknown."""
     count = draw(st.integers(1, 3))
     children = set(named.split()) - draw(st.sets(st.sampled_from(named.split()), max_size=3))
@@ -580,16 +593,16 @@ def tables(draw: st.DrawFn, named: str) -> Table:
         fitting = FITTING.get(child, st.sampled_from(["ACTIVE", "a text"])).map(lambda value: str(value) or None)
         likely = draw(st.lists(fitting, min_size=count, max_size=count))
         columns[child] = [draw(st.none() | CELLS) or None if draw(ODDS) else text for text in likely]
-    return Table(columns, count)
+    return ColumnBlock(columns, count)
 
 
 ODDS = st.integers(0, 30).map(lambda number: number == 30)
 
 
-def all_told(reading: Records, trees: Any, kind: Any) -> tuple[str, Any]:
+def all_told(reading: RecordConverter, trees: Any, kind: Any) -> tuple[str, Any]:
     """The records in every detail, or the faults in their order."""
     try:
-        return "read", [repr(attrs.asdict(row)) for row in structured(reading, trees, list[kind])]
+        return "read", [repr(attrs.asdict(row)) for row in structure(reading, trees, list[kind])]
     except DecodeError as error:
         return "refused", error.faults
 
@@ -604,9 +617,9 @@ def test_rows_that_are_alike_are_read_as_the_careful_reader_reads_their_trees(
     alike = data.draw(tables(keys))
     others = data.draw(st.lists(objects(kind, keys), max_size=2))
     first = data.draw(st.integers(0, alike.count))
-    mixed = Rows([*others[:1], first, *others[1:], alike.count - first], alike)
+    mixed = RowBlock([*others[:1], first, *others[1:], alike.count - first], alike)
     assert all_told(fast, mixed, kind) == all_told(careful, mixed.trees(), kind)
-    assert repr(rows(fast, mixed, kind)) == repr(rows(careful, mixed.trees(), kind))
+    assert repr(read_rows(fast, mixed, kind)) == repr(read_rows(careful, mixed.trees(), kind))
 
 
 ACTIVE: dict[str, list[str | None]] = {
@@ -617,9 +630,9 @@ ACTIVE: dict[str, list[str | None]] = {
 
 
 def test_rows_as_they_should_be_are_read_without_the_careful_reader(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(Rows, "trees", None)
-    table = Table({**ACTIVE, "Name": [None, "n"], "Creator": [None, "c"]}, 2)
-    one, two = structured(preservica_converter(), Rows([2], table), list[preservica.Workflow])
+    monkeypatch.setattr(RowBlock, "trees", None)
+    table = ColumnBlock({**ACTIVE, "Name": [None, "n"], "Creator": [None, "c"]}, 2)
+    one, two = structure(preservica_converter(), RowBlock([2], table), list[preservica.Workflow])
     started = datetime(2018, 8, 8, 8, 46, 57, tzinfo=UTC)
     assert one == preservica.Workflow(id=7, state=preservica.State.ACTIVE, state_text="ACTIVE", started=started)
     assert two == preservica.Workflow(
@@ -629,15 +642,15 @@ def test_rows_as_they_should_be_are_read_without_the_careful_reader(monkeypatch:
 
 
 def test_one_odd_text_in_rows_that_are_alike_is_named_by_its_place_in_the_list() -> None:
-    alike = Rows([{"Id": "1", "State": "ACTIVE"}, 2], Table({**ACTIVE, "Id": ["7", "x"]}, 2))
+    alike = RowBlock([{"Id": "1", "State": "ACTIVE"}, 2], ColumnBlock({**ACTIVE, "Id": ["7", "x"]}, 2))
     with pytest.raises(DecodeError) as caught:
-        structured(preservica_converter(), alike, list[preservica.Workflow])
+        structure(preservica_converter(), alike, list[preservica.Workflow])
     assert caught.value.faults == ("expected a whole number, got a text @ $[2].Id",)
-    assert len(structured(preservica_converter(), Rows([2], Table(ACTIVE, 2)), list[preservica.Workflow])) == 2
+    assert len(structure(preservica_converter(), RowBlock([2], ColumnBlock(ACTIVE, 2)), list[preservica.Workflow])) == 2
 
 
 def test_rows_are_read_as_frozen_records_that_share_nothing_that_could_change() -> None:
-    found = structured(preservica_converter(), Rows([2], Table(ACTIVE, 2)), list[preservica.Workflow])
+    found = structure(preservica_converter(), RowBlock([2], ColumnBlock(ACTIVE, 2)), list[preservica.Workflow])
     one, two = found
     assert one.extra is not two.extra
     assert one.__class__ is preservica.Workflow
@@ -647,8 +660,8 @@ def test_rows_are_read_as_frozen_records_that_share_nothing_that_could_change() 
 
 
 def test_values_that_are_absent_from_rows_are_each_records_own() -> None:
-    alike = Rows([2], Table({"identifier": ["7", "8"], "title": ["a", None]}, 2))
-    one, two = structured(strict(), alike, list[Whole])
+    alike = RowBlock([2], ColumnBlock({"identifier": ["7", "8"], "title": ["a", None]}, 2))
+    one, two = structure(strict(), alike, list[Whole])
     assert (one, two) == (Whole(id=7, title="a"), Whole(id=8))
     assert one.notes is not two.notes
 
@@ -704,7 +717,7 @@ def test_records_that_are_read_share_nothing_that_could_change() -> None:
 def test_a_read_record_hashes_as_a_made_one() -> None:
     tree = {"identifier": 7, "state": "running", "event_identifier": "e"}
     made = Workflow(id=7, state=opencast.State.RUNNING, state_text="running", event="e")
-    assert hash(structured(OPENCAST, tree, Workflow)) == hash(made)
+    assert hash(structure(OPENCAST, tree, Workflow)) == hash(made)
 
 
 SHAPES = [
@@ -719,9 +732,9 @@ def test_the_usual_shapes_of_an_instant_mean_what_the_pattern_says(said: str, ch
     for place, char in changes[:3]:
         said = said[:place] + char + said[place + 1 :]
     outcomes = []
-    for reading in (instant, any_instant):
+    for reading in (parse_datetime, parse_any_datetime):
         try:
             outcomes.append(repr(reading(said)))
-        except Unfit as error:
+        except TypeMismatch as error:
             outcomes.append(str(error))
     assert outcomes[0] == outcomes[1]

@@ -13,11 +13,11 @@ from attrs import define, evolve, field
 from tests.conftest import FakeTime
 from tests.core.wire import DELETE, GET, POST, Answer, Step, connected, http, serve, transport, tree, until
 from workflow_async import Limits, Retry, Timeouts
-from workflow_async._core.auth import Grant, Headers, Secret, Token
-from workflow_async._core.backend import Exchange, Request
+from workflow_async._core.auth import Headers, Secret, TokenAuth, TokenGrant
+from workflow_async._core.backend import Backend, Request
 from workflow_async._core.call import Call, Replay, Reply, Signature
 from workflow_async._core.retry import may_have_happened
-from workflow_async._core.transport import LONG, Transport
+from workflow_async._core.transport import LARGE_BODY, Transport
 from workflow_async.errors import (
     CallError,
     ClientClosed,
@@ -27,11 +27,11 @@ from workflow_async.errors import (
     Forbidden,
     NotFound,
     RateLimited,
-    Redirected,
     ResponseMismatch,
-    ServerFault,
+    ServerError,
     Unauthorized,
     UnexpectedContent,
+    UnexpectedRedirect,
     WrongEventLoop,
 )
 
@@ -114,10 +114,10 @@ async def test_an_error_knows_where_it_happened_and_what_was_tried(fake_time: Fa
     error = await failing(made)
     assert (error.method, error.url, error.attempts, error.elapsed) == ("GET", f"{URL}/thing", 4, 1.75)
     assert [(attempt.outcome, attempt.wait) for attempt in error.history] == [
-        ("ServerFault", 0.25),
-        ("ServerFault", 0.5),
-        ("ServerFault", 1.0),
-        ("ServerFault", None),
+        ("ServerError", 0.25),
+        ("ServerError", 0.5),
+        ("ServerError", 1.0),
+        ("ServerError", None),
     ]
     assert [attempt.ended for attempt in error.history] == [0, 0.25, 0.75, 1.75]
 
@@ -272,7 +272,7 @@ async def test_a_redirect_renews_a_token_that_costs_nothing_and_nothing_else(fak
     await made.send(GET)
     assert made.credential.renewals == 1  # type: ignore[attr-defined]  # it is a Badge
     made, _ = scripted(fake_time, away, credential=Badge(renews_on_redirect=True))
-    assert isinstance(await failing(made, POST), Redirected)
+    assert isinstance(await failing(made, POST), UnexpectedRedirect)
     assert made.credential.renewals == 0  # type: ignore[attr-defined]  # it is a Badge
 
 
@@ -336,21 +336,23 @@ async def test_a_403_is_never_renewed(fake_time: FakeTime) -> None:
     assert len(exchange.requests) == 1
 
 
-def logging_in(made: Transport, fake_time: FakeTime) -> Call[Grant]:
+def logging_in(made: Transport, fake_time: FakeTime) -> Call[TokenGrant]:
     """Make the transport log in through itself."""
-    login = Call("POST", "/login", lambda reply: Grant(Secret(tree(reply)["token"]), 900.0), body=b"password=s3cret")
+    login = Call(
+        "POST", "/login", lambda reply: TokenGrant(Secret(tree(reply)["token"]), 900.0), body=b"password=s3cret"
+    )
 
-    async def log_in() -> Grant:
+    async def log_in() -> TokenGrant:
         try:
             return await made.once(login)
         except CallError as error:
             error.at_login = True
             raise
 
-    async def refresh(_: Grant) -> Grant:
+    async def refresh(_: TokenGrant) -> TokenGrant:
         raise AssertionError
 
-    made.credential = Token(log_in, refresh, fake_time.clock)
+    made.credential = TokenAuth(log_in, refresh, fake_time.clock)
     return login
 
 
@@ -366,7 +368,7 @@ async def test_a_login_that_fails_is_told_as_the_login_it_was_and_tried_once(fak
     made, exchange = scripted(fake_time, BUSY)
     logging_in(made, fake_time)
     error = await failing(made, POST)
-    assert isinstance(error, ServerFault)
+    assert isinstance(error, ServerError)
     assert (error.url, error.attempts, error.at_login) == (f"{URL}/login", 1, True)
     assert len(exchange.requests) == 1
 
@@ -518,7 +520,7 @@ async def test_a_call_in_flight_when_the_client_closes_ends_and_leaves_no_connec
 class Interrupted:
     """An exchange whose first request is stepped through."""
 
-    carried: Exchange
+    carried: Backend
     step: Step | None
 
     async def __call__(self, request: Request) -> Reply:
@@ -619,7 +621,7 @@ async def test_cancelled_while_it_waits_nothing_is_sent(where: str, fake_time: F
     assert len(exchange.requests) == 1
     if holding is not None:
         never.set()
-        with pytest.raises(ServerFault):
+        with pytest.raises(ServerError):
             await holding
     assert made._queue.value == 1
 
@@ -684,7 +686,7 @@ async def test_a_decode_error_holds_no_frame_that_holds_the_body(fake_time: Fake
 
 @pytest.mark.parametrize(
     ("size", "replay", "first"),
-    [(LONG, Replay.SAFE, "sent 2"), (LONG - 1, Replay.SAFE, "read 1"), (LONG, Replay.ONCE, "read 1")],
+    [(LARGE_BODY, Replay.SAFE, "sent 2"), (LARGE_BODY - 1, Replay.SAFE, "read 1"), (LARGE_BODY, Replay.ONCE, "read 1")],
     ids=["long", "short", "of what happened"],
 )
 async def test_who_waits_for_a_place_sends_before_a_long_answer_is_read(

@@ -11,11 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workflow_async._core.call import Call, OnUnreadable, Page, UnreadableRow
-from workflow_async._listing.active_scan import Sweep
-from workflow_async._listing.by_offset import Anchored, Pace, Straight
-from workflow_async._listing.by_time import Partitioned, Window
+from workflow_async._listing.active_scan import ActiveScan
+from workflow_async._listing.by_offset import OffsetScan, OverlapScan, PageWindow
+from workflow_async._listing.by_time import TimeWindowScan, Window
 from workflow_async._listing.listing import Listing
-from workflow_async._listing.scan import Found, Scan
+from workflow_async._listing.scan import Scan, ScanState
 from workflow_async.errors import BODY_CUT, DecodeError, InvalidArgument
 
 
@@ -44,26 +44,26 @@ def chain(rows: list[Any], size: int, total: int | None) -> Any:
     return page(rows, total, 0, size)
 
 
-def straight(rows: list[Any], size: int, total: int | None) -> Callable[[Found[Row]], Scan[Row]]:
-    return lambda found: Straight(partial(page, rows, total), found, Pace(size, 3))
+def straight(rows: list[Any], size: int, total: int | None) -> Callable[[ScanState[Row]], Scan[Row]]:
+    return lambda found: OffsetScan(partial(page, rows, total), found, PageWindow(size, 3))
 
 
-def anchored(rows: list[Any], size: int, total: int | None) -> Callable[[Found[Row]], Scan[Row]]:
-    return lambda found: Anchored(partial(page, rows, total), found, Pace(size, 3))
+def anchored(rows: list[Any], size: int, total: int | None) -> Callable[[ScanState[Row]], Scan[Row]]:
+    return lambda found: OverlapScan(partial(page, rows, total), found, PageWindow(size, 3))
 
 
-def sweep(rows: list[Any], size: int, total: int | None) -> Callable[[Found[Row]], Scan[Row]]:
-    return lambda found: Sweep(partial(page, rows, total), found, size, len(rows))
+def sweep(rows: list[Any], size: int, total: int | None) -> Callable[[ScanState[Row]], Scan[Row]]:
+    return lambda found: ActiveScan(partial(page, rows, total), found, size, len(rows))
 
 
-def partitioned(rows: list[Any], size: int, total: int | None) -> Callable[[Found[Row]], Scan[Row]]:
+def partitioned(rows: list[Any], size: int, total: int | None) -> Callable[[ScanState[Row]], Scan[Row]]:
     """Each row has its place as its date; the windows are cut until each fits into one answer."""
 
     def cut(window: Window | None, offset: int, count: int) -> Call[Page[Row]]:
         within = rows if window is None else rows[max(0, window.first) : window.last + 1]
         return page(within, None if total is None else len(within), offset, count)
 
-    return lambda found: Partitioned(cut, found, size, 3, Window(0, 127))
+    return lambda found: TimeWindowScan(cut, found, size, 3, Window(0, 127))
 
 
 KINDS = [chain, straight, anchored, sweep, partitioned]

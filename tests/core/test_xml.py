@@ -19,7 +19,7 @@ from workflow_async._decode.xml import (
     MAX_DEPTH,
     MAX_TAGS,
     NOT_XML,
-    careful_xml_tree,
+    reference_xml_tree,
     xml_bytes,
     xml_list,
     xml_tree,
@@ -240,24 +240,24 @@ def test_the_fast_reader_gives_what_the_careful_one_gives(
     prolog: str, element: str, lists: set[str], encoding: str
 ) -> None:
     body = f"{prolog}<r xmlns:n='urn:n'>{element}</r>".encode(encoding, "replace")
-    assert told(xml_tree, body, frozenset(lists)) == told(careful_xml_tree, body, frozenset(lists))
+    assert told(xml_tree, body, frozenset(lists)) == told(reference_xml_tree, body, frozenset(lists))
 
 
 @given(st.binary() | st.text(alphabet="<>/ab&;!?[]='\" -").map(str.encode))
 def test_any_bytes_are_read_the_same_by_both(body: bytes) -> None:
     assume(not is_html(body))
-    assert told(xml_tree, body, frozenset()) == told(careful_xml_tree, body, frozenset())
+    assert told(xml_tree, body, frozenset()) == told(reference_xml_tree, body, frozenset())
 
 
 @pytest.mark.parametrize("depth", [MAX_DEPTH - 1, MAX_DEPTH, MAX_DEPTH + 1, MAX_TAGS // 2 - 2])
 @pytest.mark.parametrize("core", [b"", b"x", b"<b/>", b"<b><c/></b>", b"<b x='1'/>"])
 def test_both_find_the_same_depth(depth: int, core: bytes) -> None:
     body = b"<a>" * depth + core + b"</a>" * depth
-    assert told(xml_tree, body, frozenset()) == told(careful_xml_tree, body, frozenset())
+    assert told(xml_tree, body, frozenset()) == told(reference_xml_tree, body, frozenset())
 
 
 def test_a_plain_document_does_not_go_through_the_careful_reader(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delattr(xml_parser, "careful_xml_tree")
+    monkeypatch.delattr(xml_parser, "reference_xml_tree")
     assert xml_tree(b"<r xmlns='urn:n'>\n <a>1</a>\n <b><a>2</a></b>\n</r>") == {"a": "1", "b": {"a": "2"}}
     with pytest.raises(NameError):
         xml_tree(b"<r x='1'/>")
@@ -305,8 +305,8 @@ def test_as_many_tags_and_attributes_as_the_bounds_are_read_and_one_more_is_not(
 
 
 def test_a_document_too_short_for_so_many_is_not_counted() -> None:
-    assert len(b"<a>") * MAX_TAGS >= xml_parser.SHORT
-    assert len(b" a=''") * MAX_ATTRIBUTES >= xml_parser.SHORT
+    assert len(b"<a>") * MAX_TAGS >= xml_parser.SAFE_LENGTH
+    assert len(b" a=''") * MAX_ATTRIBUTES >= xml_parser.SAFE_LENGTH
 
 
 def test_a_page_of_a_thousand_rows_with_all_their_children_is_within_the_bounds() -> None:

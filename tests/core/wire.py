@@ -21,7 +21,7 @@ from workflow_async._core.call import Call, Replay, Reply
 from workflow_async._core.origin import Origin
 from workflow_async._core.transport import Transport
 from workflow_async._decode.json import json_tree
-from workflow_async._http import Carrier, carried_by
+from workflow_async._http import HTTPBackend, make_backend
 from workflow_async.errors import CallError
 from workflow_async.settings import Clock
 
@@ -169,7 +169,7 @@ QUICK = Timeouts(call=10.0, exchange=5.0, connect=5.0)
 class Carried:
     """What carries the bytes where a test does not say: the fixtures `carrier` and `slots` change it."""
 
-    by: Carrier = "httpx"
+    by: HTTPBackend = "httpx"
 
 
 carried = Carried()
@@ -183,13 +183,13 @@ def transport(
     retry: Retry = USUAL,
     timeouts: Timeouts = QUICK,
     limits: Limits = AMPLE,
-    carrier: Carrier | None = None,
+    carrier: HTTPBackend | None = None,
     context: ssl.SSLContext | None = None,
 ) -> Transport:
     """A transport, not open yet."""
     return Transport(
         origin=Origin.parse(url),
-        exchange=carried_by(carrier or carried.by, limits, timeouts, context),
+        exchange=make_backend(carrier or carried.by, limits, timeouts, context),
         credential=credential or Basic("user", "secret"),
         retry=retry,
         timeouts=timeouts,

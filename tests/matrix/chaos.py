@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from attrs import define, field, frozen
 
 from tests.matrix.raw import Reader, Writer, listening, reset
-from workflow_async.sandbox.hashing import chance, pick
+from workflow_async.sandbox.hashing import hash_choice, hash_float
 
 LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)", re.IGNORECASE)
 SLICES = 7
@@ -46,11 +46,11 @@ class Plan:
 
     def at(self, n: int) -> Harm | None:
         """What is done to the n-th exchange."""
-        return pick(self.harms, self.seed, n) if chance(self.seed, n, "whether") < self.rate else None
+        return hash_choice(self.harms, self.seed, n) if hash_float(self.seed, n, "whether") < self.rate else None
 
     def where(self, n: int, size: int) -> int:
         """At which of so many bytes."""
-        return int(chance(self.seed, n, "where") * size)
+        return int(hash_float(self.seed, n, "where") * size)
 
 
 @define(eq=False)

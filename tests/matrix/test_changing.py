@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import See
 from tests.monitor import virtual
 from tests.monitor.station import Station, station
-from workflow_async.batch import NotSeen, Started
+from workflow_async.batch import StartFound, StartNotFound
 from workflow_async.errors import StartOutcomeUnknown
 from workflow_async.sandbox import Fault, Faults, Step
 from workflow_async.sandbox.engine import Status
@@ -86,7 +86,7 @@ def test_a_start_is_found_however_late_the_list_is(later: int, see: See) -> None
             ticket = await lost_start(place, client, Fault.ERROR_AFTER, later)
             began = anyio.current_time()
             verdict = await client.workflows.reconcile(ticket, wait=0)
-            assert isinstance(verdict, Started)
+            assert isinstance(verdict, StartFound)
             return anyio.current_time() - began
 
     assert virtual.run(main()) <= LAG + 2
@@ -95,12 +95,12 @@ def test_a_start_is_found_however_late_the_list_is(later: int, see: See) -> None
 
 @pytest.mark.row(48)
 def test_nothing_is_not_seen_before_the_list_had_time_to_show_it(see: See) -> None:
-    async def main() -> NotSeen:
+    async def main() -> StartNotFound:
         place = station("11")
         async with place.client() as client:
             ticket = await lost_start(place, client, Fault.SERVER_ERROR, 0.0)
             verdict = await client.workflows.reconcile(ticket, wait=0)
-            assert isinstance(verdict, NotSeen)
+            assert isinstance(verdict, StartNotFound)
             return verdict
 
     verdict = virtual.run(main())

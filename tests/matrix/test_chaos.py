@@ -17,7 +17,7 @@ from tests.matrix.told import SYSTEMS, client_of
 from workflow_async import Clock, Poll
 from workflow_async.errors import CallError, StartOutcomeUnknown, WorkflowAsyncError
 from workflow_async.monitor import Change
-from workflow_async.sandbox import Fate, ManualClock, Sandbox, Step
+from workflow_async.sandbox import ManualClock, Sandbox, Step, StepResult
 from workflow_async.sandbox.systems import FakeOpencast, FakePreservica
 
 INGEST = "Ingest Packages"
@@ -213,7 +213,7 @@ async def test_a_watch_tells_every_end_once(system: str, sandbox: Sandbox, clock
 
 def begin(there: Any, n: int) -> int:
     """Start a workflow, past the API, that takes its time and ends well or badly."""
-    steps = [Step("one", 2.0 + n % 17), Step("two", 3.0, Fate.FAILED if n % 3 == 0 else Fate.DONE)]
+    steps = [Step("one", 2.0 + n % 17), Step("two", 3.0, StepResult.FAILED if n % 3 == 0 else StepResult.DONE)]
     if isinstance(there, FakePreservica):
         context = there.context(f"Kind {n}", f"org.example.kind-{n}", "Ingest", steps)
         return there.world.archive.begin(there.world.archive.contexts[context], {}, None).id

@@ -16,7 +16,7 @@ from tests.monitor.records import Server, poller, running
 from tests.monitor.station import SYSTEMS, station
 from tests.monitor.test_poller import later, watch
 from workflow_async import Poll
-from workflow_async.monitor._engine.scheduler import AT_ONCE
+from workflow_async.monitor._engine.scheduler import MAX_IN_FLIGHT
 
 DAY, HOUR = 86_400.0, 3600.0
 MANY = range(300)
@@ -90,5 +90,5 @@ def test_after_a_sleep_each_is_looked_at_once_and_not_all_at_once(lists: bool, s
     looked = Counter(id for at, id, _ in server.gets if at >= woken - 1)
     pages = sum(at >= woken - 1 for at in server.pages)
     assert (looked, pages) == (Counter() if lists else Counter(MANY), 3 if lists else 0)
-    assert 0 < most <= AT_ONCE
-    see(f"after an hour's sleep: one look each within 20 s, {AT_ONCE} on their way at most; a list is read once")
+    assert 0 < most <= MAX_IN_FLIGHT
+    see(f"after an hour's sleep: one look each within 20 s, {MAX_IN_FLIGHT} on their way at most; a list is read once")

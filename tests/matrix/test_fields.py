@@ -16,7 +16,7 @@ from tests.matrix.told import SYSTEMS, Told, document, row, running_clock
 from tests.monitor import virtual
 from workflow_async import Phase, Poll
 from workflow_async._core.call import Reply
-from workflow_async._decode.values import any_instant, instant
+from workflow_async._decode.values import parse_any_datetime, parse_datetime
 from workflow_async.errors import DecodeError
 from workflow_async.monitor import Change
 from workflow_async.opencast import calls as opencast
@@ -191,7 +191,7 @@ def test_a_date_is_read_in_utc_or_is_none_and_kept_as_it_came(system: str, see: 
 def test_any_date_with_a_zone_is_aware_utc_or_beyond_the_calendar(at: Any, digits: str, zone: str) -> None:
     said = at.replace(microsecond=0).isoformat() + (f".{digits}" if digits else "") + zone
     try:
-        found = {instant(said).utcoffset(), any_instant(said).utcoffset()}
+        found = {parse_datetime(said).utcoffset(), parse_any_datetime(said).utcoffset()}
     except ValueError:
         found = {UTC.utcoffset(None)} if at.year in {1, 9999} else set()
     assert found == {UTC.utcoffset(None)}

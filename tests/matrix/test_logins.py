@@ -20,7 +20,7 @@ from workflow_async.errors import (
     ConnectionBroken,
     DeadlineExceeded,
     Forbidden,
-    ServerFault,
+    ServerError,
     Unauthorized,
 )
 from workflow_async.monitor import Change
@@ -92,7 +92,7 @@ async def gatekeeper(
 
 GRANTED = http(200, {"success": True, "token": "tok", "validFor": 15})
 DOWN: dict[type[Exception], Answer | bytes] = {
-    ServerFault: http(503),
+    ServerError: http(503),
     ConnectionBroken: Answer(b"", "fin"),
     DeadlineExceeded: Answer(b"", "stall"),
     Forbidden: http(403),
@@ -128,7 +128,7 @@ async def test_a_login_at_a_closed_port_is_retried_once_for_all(fake_time: FakeT
 
 
 @pytest.mark.row(33)
-@pytest.mark.parametrize("kind", [ServerFault, ConnectionBroken, DeadlineExceeded])
+@pytest.mark.parametrize("kind", [ServerError, ConnectionBroken, DeadlineExceeded])
 async def test_a_login_that_failed_is_tried_again_by_later_calls(
     kind: type[Exception], fake_time: FakeTime, see: See
 ) -> None:

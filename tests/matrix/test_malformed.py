@@ -17,7 +17,7 @@ from tests.core.test_xml import HOSTILE
 from tests.matrix.told import ONE_TRY, SYSTEMS, Told, says, workflow
 from workflow_async._core.call import Reply
 from workflow_async._decode import json as json_parser
-from workflow_async.errors import DecodeError, ResponseMismatch, ServerFault
+from workflow_async.errors import DecodeError, ResponseMismatch, ServerError
 from workflow_async.opencast import calls as opencast
 from workflow_async.preservica import calls as preservica
 
@@ -135,7 +135,7 @@ async def test_hostile_json_in_a_refusal_is_the_refusal(system: str, fake_time: 
     for body in HOSTILE_JSON.values():
         server = Told(system, lambda _, body=body: httpx.Response(500, content=body))  # type: ignore[misc]
         async with server.client(fake_time.clock, retry=ONE_TRY) as client:
-            with pytest.raises(ServerFault):
+            with pytest.raises(ServerError):
                 await client.workflows.get(7)
 
 

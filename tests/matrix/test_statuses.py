@@ -9,7 +9,7 @@ from tests.core.wire import Seen, Wire, http, serve
 from tests.matrix.ends import Ends, end, ends, flawed
 from tests.matrix.told import SYSTEMS, client_of, workflow
 from workflow_async import errors
-from workflow_async.errors import DecodeError, ListingNotSupported, Redirected, ServerFault
+from workflow_async.errors import DecodeError, ListingNotSupported, ServerError, UnexpectedRedirect
 from workflow_async.preservica.login_calls import LOGIN
 
 REPEATED = "get: 2 sent, right; start: 1 sent, StartOutcomeUnknown"
@@ -39,9 +39,9 @@ async def test_a_failing_server_is_asked_again_and_its_words_are_kept(
     found = await ends(system, says(500, body), fake_time)
     assert str(found) == REPEATED
     cause = found.started.cause
-    assert (type(cause), cause.body, cause.message) == (ServerFault, kept, message)
+    assert (type(cause), cause.body, cause.message) == (ServerError, kept, message)
     found = await ends(system, says(500, body), fake_time, always=True)
-    assert (type(found.got), found.got.body, found.got.message, found.got.attempts) == (ServerFault, kept, message, 4)
+    assert (type(found.got), found.got.body, found.got.message, found.got.attempts) == (ServerError, kept, message, 4)
     see(f"{REPEATED}; body kept: 2,048 characters")
 
 
@@ -95,7 +95,7 @@ async def test_a_redirect_to_another_host_is_not_followed_and_a_start_may_have_h
         found = await redirected(system, f"{other.url}/api/workflows/1603", status, fake_time)
         assert (other.connections, other.requests) == (0, [])
     assert str(found) == "get: 5 sent, Redirected; start: 1 sent, StartOutcomeUnknown"  # 4 attempts and the version
-    assert isinstance(found.got, Redirected)
+    assert isinstance(found.got, UnexpectedRedirect)
     assert found.got.location == f"{other.url}/api/workflows/1603"
     see("another host: Redirected, no connection to it")
 

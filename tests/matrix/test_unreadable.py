@@ -10,7 +10,7 @@ from tests.conftest import FakeTime
 from tests.matrix.told import SYSTEMS, Told, client_of, page, row, running_clock, says, workflow
 from tests.monitor import virtual
 from workflow_async import Poll, Retry
-from workflow_async.errors import DecodeError, RateLimited, ServerFault, Unauthorized
+from workflow_async.errors import DecodeError, RateLimited, ServerError, Unauthorized
 from workflow_async.preservica.login_calls import LOGIN
 
 KEYS = {"opencast": ("identifier", "state"), "preservica": ("Id", "State")}
@@ -229,7 +229,7 @@ async def test_misfits_count_though_something_else_comes_between(system: str, fa
     async with server.client(fake_time.clock, retry=Retry(attempts=9)) as client:
         with pytest.raises(DecodeError) as caught:
             await client.workflows.get(7)
-    assert [attempt.outcome for attempt in caught.value.history] == ["DecodeError", "ServerFault", "DecodeError"]
+    assert [attempt.outcome for attempt in caught.value.history] == ["DecodeError", "ServerError", "DecodeError"]
 
 
 LOGINS = [
@@ -260,9 +260,9 @@ async def test_a_login_that_cannot_be_read_leaves_nothing_of_its_answer(
     assert "s3cret" not in f"{caught.value!r} {caught.value} {vars(caught.value)}"
 
 
-@pytest.mark.parametrize("kind", [ServerFault, RateLimited])
+@pytest.mark.parametrize("kind", [ServerError, RateLimited])
 async def test_a_refusal_keeps_its_body_as_ever(kind: type[Any], fake_time: FakeTime) -> None:
-    status = 501 if kind is ServerFault else 429
+    status = 501 if kind is ServerError else 429
     server = Told("opencast", lambda _: httpx.Response(status, content=b"no", headers={"retry-after": "9999"}))
     async with server.client(fake_time.clock) as client:
         with pytest.raises(kind) as caught:

@@ -18,7 +18,7 @@ from tests.matrix.told import SYSTEMS, Told, workflow
 from tests.monitor import virtual
 from tests.monitor.station import station
 from workflow_async import Poll, Retry
-from workflow_async.errors import CallError, RateLimited, ServerFault
+from workflow_async.errors import CallError, RateLimited, ServerError
 from workflow_async.sandbox import Fault, Faults
 
 either = pytest.mark.parametrize("system", SYSTEMS)
@@ -197,5 +197,5 @@ async def test_a_server_out_of_service_is_asked_again_when_it_says_so(
 @either
 async def test_one_that_stays_out_of_service_is_a_server_fault(system: str, fake_time: FakeTime) -> None:
     found = await ends(system, down(), fake_time, always=True)
-    assert isinstance(found.got, ServerFault)
+    assert isinstance(found.got, ServerError)
     assert (found.got.attempts, found.got.status, found.sent["POST"]) == (12, 503, 1)  # a minute of attempts

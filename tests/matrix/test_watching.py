@@ -21,7 +21,7 @@ from workflow_async import Phase, Poll
 from workflow_async.errors import NotFound
 from workflow_async.monitor import Change, Vanished
 from workflow_async.sandbox import Fault, Faults
-from workflow_async.sandbox.engine import Run
+from workflow_async.sandbox.engine import FakeWorkflow
 
 everywhere = pytest.mark.parametrize("kind", STATIONS)
 
@@ -124,7 +124,7 @@ async def restart(place: Station, ids: list[int]) -> None:
     place.system.faults = Faults()
 
 
-def restore(place: Station, run: Run, old: Run) -> None:
+def restore(place: Station, run: FakeWorkflow, old: FakeWorkflow) -> None:
     run.status, run.steps, run.finished, run.changed = old.status, old.steps, old.finished, old.changed
     place.engine._schedule(run, place.engine.clock() + 50)
     place.engine._tell(run)

@@ -12,8 +12,8 @@ from attrs import define, field
 
 from workflow_async import Clock, OpencastClient, Phase, PreservicaClient
 from workflow_async.sandbox import Sandbox
-from workflow_async.sandbox.engine import Engine, Run, Status, Step
-from workflow_async.sandbox.fault_middleware import Exchange
+from workflow_async.sandbox.engine import Engine, FakeWorkflow, Status, Step
+from workflow_async.sandbox.fault_middleware import RecordedRequest
 from workflow_async.sandbox.opencast.releases import Release
 from workflow_async.sandbox.systems import FakeOpencast, FakePreservica
 
@@ -105,13 +105,13 @@ class Station:
         kind = self.define(f"kind-{self._made}", *(Step(f"step-{n}", took) for n, took in enumerate(seconds)))
         return [self.start(kind) for _ in range(count)]
 
-    def run(self, id: int) -> Run:
+    def run(self, id: int) -> FakeWorkflow:
         """A workflow as it stands."""
         found = self.engine.get(id)
         assert found is not None
         return found
 
-    def phase_of(self, run: Run) -> Phase:
+    def phase_of(self, run: FakeWorkflow) -> Phase:
         """Where a workflow stands, in the words its clients use."""
         partial = run.status is Status.PARTIAL and self.kind != "preservica"
         return Phase.SUCCEEDED if partial else PHASES[run.status]
@@ -130,7 +130,7 @@ class Station:
             async with client:
                 yield client
 
-    def asked(self, since: int = 0) -> list[Exchange]:
+    def asked(self, since: int = 0) -> list[RecordedRequest]:
         """The requests for workflows and events, from one on."""
         return [one for one in self.system.requests[since:] if "accesstoken" not in one.path]
 

@@ -3,14 +3,14 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflow_async.monitor._engine.due_queue import Agenda
+from workflow_async.monitor._engine.due_queue import DueQueue
 
 IDS = st.integers(0, 9)
 DUES = st.floats(0, 100)
 DEEDS = st.lists(st.tuples(st.sampled_from(["put", "drop", "take"]), IDS, DUES))
 
 
-def taken(agenda: Agenda, now: float, most: int) -> list[int]:
+def taken(agenda: DueQueue, now: float, most: int) -> list[int]:
     """Whom it gives one after the other."""
     found: list[int] = []
     while len(found) < most and (id := agenda.pop(now)) is not None:
@@ -20,7 +20,7 @@ def taken(agenda: Agenda, now: float, most: int) -> list[int]:
 
 @given(DEEDS)
 def test_an_agenda_does_what_a_dict_of_instants_would(deeds: list[tuple[str, int, float]]) -> None:
-    agenda, due = Agenda(), dict[int, float]()
+    agenda, due = DueQueue(), dict[int, float]()
     for deed, id, at in deeds:
         if deed == "put":
             agenda.put(id, at)
@@ -38,7 +38,7 @@ def test_an_agenda_does_what_a_dict_of_instants_would(deeds: list[tuple[str, int
 
 
 def test_the_last_word_on_an_id_counts() -> None:
-    agenda = Agenda()
+    agenda = DueQueue()
     for due in (5.0, 1.0, 9.0):
         agenda.put(1, due)
     assert taken(agenda, 8.9, 10) == []
@@ -47,7 +47,7 @@ def test_the_last_word_on_an_id_counts() -> None:
 
 
 def test_who_has_waited_longest_is_taken_first_and_no_more_than_asked_for() -> None:
-    agenda = Agenda()
+    agenda = DueQueue()
     for id, due in ((1, 3.0), (2, 1.0), (3, 2.0), (4, 9.0)):
         agenda.put(id, due)
     assert taken(agenda, 5.0, 2) == [2, 3]
@@ -56,7 +56,7 @@ def test_who_has_waited_longest_is_taken_first_and_no_more_than_asked_for() -> N
 
 
 def test_an_agenda_forgets_what_was_dropped() -> None:
-    agenda = Agenda()
+    agenda = DueQueue()
     for round_ in range(1000):
         agenda.put(round_, 1.0)
         agenda.drop(round_)

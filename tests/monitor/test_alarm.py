@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from tests.matrix.told import running_clock
 from tests.monitor import virtual
 from workflow_async import Clock
-from workflow_async.monitor._engine.timer import Alarm
+from workflow_async.monitor._engine.timer import Timer
 
 SET = st.tuples(st.integers(0, 20), st.integers(0, 50))
 """When it is set, and to which instant."""
@@ -22,7 +22,7 @@ def rung(settings: list[tuple[int, int]]) -> list[float]:
         rings = list[float]()
         clock = running_clock()
         async with asyncio.TaskGroup() as group:
-            alarm = Alarm(clock, group, lambda: rings.append(clock.now()))
+            alarm = Timer(clock, group, lambda: rings.append(clock.now()))
             for when, at in sorted(settings):
                 await anyio.sleep(when - clock.now())
                 alarm.set(at)
@@ -55,7 +55,7 @@ async def test_set_twice_in_one_turn_it_sleeps_once() -> None:
         slept.append(seconds)
 
     async with asyncio.TaskGroup() as group:
-        alarm = Alarm(Clock(now=lambda: 0.0, sleep=sleep), group, lambda: None)
+        alarm = Timer(Clock(now=lambda: 0.0, sleep=sleep), group, lambda: None)
         alarm.set(9.0)
         alarm.set(5.0)
     assert slept == [5.0]

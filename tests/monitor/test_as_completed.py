@@ -17,8 +17,8 @@ from workflow_async import Phase
 from workflow_async.errors import (
     ClientClosed,
 )
-from workflow_async.monitor import Outcomes
-from workflow_async.monitor.watch import Terms
+from workflow_async.monitor import OutcomeStream
+from workflow_async.monitor.watch import WaitOptions
 
 
 def test_as_completed_goes_on_after_a_step_that_was_given_up() -> None:
@@ -27,7 +27,7 @@ def test_as_completed_goes_on_after_a_step_that_was_given_up() -> None:
         loop = poller(server)
         for id in range(10):
             later(40.0 + 25.0 * id, partial(server.become, Phase.SUCCEEDED, id))
-        outcomes, told, given_up = Outcomes(loop, Terms(poll=STEADY), range(10)), [], 0
+        outcomes, told, given_up = OutcomeStream(loop, WaitOptions(poll=STEADY), range(10)), [], 0
         while True:
             try:
                 async with asyncio.timeout(15):
@@ -67,7 +67,7 @@ def test_wherever_a_step_of_as_completed_is_cancelled_each_outcome_comes_once(k:
         loop = poller(server)
         for id in range(10):
             later(1.0 + id, partial(server.become, Phase.SUCCEEDED, id))
-        told = await each(Outcomes(loop, Terms(poll=STEADY, deadline=deadline), range(10)), k + 1)
+        told = await each(OutcomeStream(loop, WaitOptions(poll=STEADY, deadline=deadline), range(10)), k + 1)
         assert sorted(told) == [*range(10)]
         assert_all_gone(loop, server)
 
@@ -79,7 +79,7 @@ def test_as_completed_that_nothing_refers_to_any_more_watches_no_more() -> None:
         server = Server(workflows=running(1, 2))
         loop = poller(server)
         later(5, lambda: server.become(Phase.SUCCEEDED, 1))
-        async for outcome in Outcomes(loop, Terms(poll=STEADY), [1, 2]):
+        async for outcome in OutcomeStream(loop, WaitOptions(poll=STEADY), [1, 2]):
             assert outcome.id == 1
             break
         gc.collect()
@@ -95,7 +95,7 @@ def test_as_completed_whose_task_was_cancelled_watches_no_more_though_the_task_i
         loop = poller(server)
 
         async def completes() -> None:
-            async for _ in Outcomes(loop, Terms(poll=STEADY), [1, 2]):
+            async for _ in OutcomeStream(loop, WaitOptions(poll=STEADY), [1, 2]):
                 pass
 
         kept = asyncio.create_task(completes())
@@ -112,10 +112,10 @@ def test_as_completed_can_be_closed_before_during_and_after() -> None:
     async def main() -> None:
         server = Server(workflows=running(1, 2))
         loop = poller(server)
-        unused = Outcomes(loop, Terms(poll=STEADY), [1])
+        unused = OutcomeStream(loop, WaitOptions(poll=STEADY), [1])
         await unused.aclose()
         assert [outcome async for outcome in unused] == []
-        used = Outcomes(loop, Terms(poll=STEADY), [1, 2])
+        used = OutcomeStream(loop, WaitOptions(poll=STEADY), [1, 2])
         with anyio.move_on_after(3):
             await anext(used)
         await used.aclose()
@@ -129,7 +129,7 @@ def test_as_completed_that_outlives_its_loop_is_dropped_in_silence() -> None:
     kept = []
 
     async def main() -> None:
-        kept.append(Outcomes(poller(Server(workflows=running(1))), Terms(poll=STEADY), [1]))
+        kept.append(OutcomeStream(poller(Server(workflows=running(1))), WaitOptions(poll=STEADY), [1]))
         with anyio.move_on_after(3):
             await anext(kept[0])
 
@@ -141,7 +141,7 @@ def test_as_completed_that_outlives_its_loop_is_dropped_in_silence() -> None:
 def test_as_completed_says_at_every_step_what_has_ended_it() -> None:
     async def main() -> None:
         loop = poller(Server(workflows=running(1)))
-        outcomes = Outcomes(loop, Terms(poll=STEADY), [1])
+        outcomes = OutcomeStream(loop, WaitOptions(poll=STEADY), [1])
         later(5, lambda: asyncio.ensure_future(loop.aclose()))
         for _ in range(3):
             with pytest.raises(ClientClosed):

@@ -25,9 +25,9 @@ from workflow_async.errors import (
     WorkflowFailed,
     WorkflowParked,
 )
-from workflow_async.monitor import Change, Finished, Parked, Stalled, TimedOut, Unobserved, Vanished
+from workflow_async.monitor import Change, Finished, Parked, PollingFailed, Stalled, TimedOut, Vanished
 from workflow_async.sandbox import Fault, Faults
-from workflow_async.sandbox.engine import Fate, Status, Step
+from workflow_async.sandbox.engine import Status, Step, StepResult
 
 pytestmark = pytest.mark.sweep
 
@@ -69,9 +69,9 @@ def test_hundreds_are_waited_for_and_each_has_its_own_end(kind: str) -> None:
     async def story(place: Station, client: Any) -> None:
         kinds = [
             place.define("good", Step("a", 20), Step("b", 30)),
-            place.define("bad", Step("a", 5), Step("b", 10, Fate.FAILED)),
-            place.define("mixed", Step("a", 5, Fate.PARTIAL), Step("b", 10)),
-            place.define("held", Step("a", 5, Fate.HELD), Step("b", 10)),
+            place.define("bad", Step("a", 5), Step("b", 10, StepResult.FAILED)),
+            place.define("mixed", Step("a", 5, StepResult.PARTIAL), Step("b", 10)),
+            place.define("held", Step("a", 5, StepResult.HELD), Step("b", 10)),
         ]
         ids = [place.start(kinds[n % 4]) for n in range(300)]
         outcomes = await client.workflows.wait_all(ids, poll=QUICK, parked="return")
@@ -136,7 +136,7 @@ def test_outcomes_are_given_as_they_come(kind: str) -> None:
 @everywhere
 def test_a_parked_one_is_waited_for_returned_or_raised(kind: str) -> None:
     async def story(place: Station, client: Any) -> None:
-        id = place.start(place.define("held", Step("a", 5, Fate.HELD), Step("b", 5)))
+        id = place.start(place.define("held", Step("a", 5, StepResult.HELD), Step("b", 5)))
         assert (await client.workflows.wait(id, parked="return", poll=QUICK)).phase is Phase.PARKED
         with pytest.raises(WorkflowParked):
             await client.workflows.wait(id, parked="raise", poll=QUICK)
@@ -149,7 +149,7 @@ def test_a_parked_one_is_waited_for_returned_or_raised(kind: str) -> None:
 @everywhere
 def test_a_checked_wait_raises_unless_it_went_well(kind: str) -> None:
     async def story(place: Station, client: Any) -> None:
-        good, bad = place.starts(1, 5.0)[0], place.start(place.define("bad", Step("a", 5, Fate.FAILED)))
+        good, bad = place.starts(1, 5.0)[0], place.start(place.define("bad", Step("a", 5, StepResult.FAILED)))
         assert (await client.workflows.wait(good, check=True, poll=QUICK)).phase is Phase.SUCCEEDED
         with pytest.raises(WorkflowFailed):
             await client.workflows.wait(bad, check=True, poll=QUICK)
@@ -220,7 +220,7 @@ def test_a_server_that_is_gone_for_too_long_leaves_nobody_waiting(kind: str) -> 
         ids = place.starts(40, 10_000.0)
         later(20, lambda: setattr(place.wire, "down", True))
         outcomes = await client.workflows.wait_all(ids, poll=QUICK)
-        assert {(type(outcome), type(outcome.error)) for outcome in outcomes} == {(Unobserved, ConnectFailed)}
+        assert {(type(outcome), type(outcome.error)) for outcome in outcomes} == {(PollingFailed, ConnectFailed)}
         assert all(outcome.workflow.phase is Phase.RUNNING for outcome in outcomes)
         assert QUICK.outage <= now() - 20 <= 2 * QUICK.outage
         with pytest.raises(ConnectFailed):
@@ -247,7 +247,7 @@ def test_one_that_may_not_be_read_never_spoils_the_rest(kind: str) -> None:
         ids = place.starts(20, 30.0)
         place.opencast.world.events[place.run(ids[3]).subject].readers = frozenset()
         outcomes = await client.workflows.wait_all([*ids, 999_999], poll=QUICK)
-        assert isinstance(outcomes[3], Unobserved)
+        assert isinstance(outcomes[3], PollingFailed)
         assert isinstance(outcomes[3].error, Forbidden)
         assert isinstance(outcomes[-1], Vanished)
         assert {type(outcome) for n, outcome in enumerate(outcomes) if n not in {3, 20}} == {Finished}
@@ -307,7 +307,7 @@ def noted(place: Station) -> dict[int, list[Phase]]:
 def test_changes_are_told_as_they_are_seen(kind: str) -> None:
     async def story(place: Station, client: Any) -> None:
         true, told = noted(place), defaultdict[int, list[Phase]](list)
-        held = place.define("held", Step("a", 30, Fate.HELD), Step("b", 30))
+        held = place.define("held", Step("a", 30, StepResult.HELD), Step("b", 30))
         ids = [place.start(held) for _ in range(30)]
         for id in ids:
             later(80, partial(place.engine.resume, place.run(id), 1.0))
@@ -325,7 +325,7 @@ def test_changes_are_told_as_they_are_seen(kind: str) -> None:
 @opencasts
 def test_every_transition_of_every_operation_is_told_with_its_time(kind: str) -> None:
     async def story(place: Station, client: Any) -> None:
-        quick, skipped = Step("quick", 0.5), Step("skipped", 0.0, Fate.SKIPPED)
+        quick, skipped = Step("quick", 0.5), Step("skipped", 0.0, StepResult.SKIPPED)
         many = place.define("many", quick, skipped, Step("slow", 20), quick, Step("end", 3))
         ids = [place.start(many) for _ in range(30)]
         told = defaultdict[int, list[Any]](list)
@@ -419,7 +419,7 @@ def test_a_filter_is_watched_with_whatever_appears_later(kind: str) -> None:
 @where_lists_are
 def test_ends_too_can_be_watched_for_and_each_is_told_once(kind: str) -> None:
     async def story(place: Station, client: Any) -> None:
-        bad = place.define("bad", Step("a", 5, Fate.FAILED))
+        bad = place.define("bad", Step("a", 5, StepResult.FAILED))
         ids = [place.start(bad) for _ in range(3)]
         later(60, lambda: ids.append(place.start(bad)))
         told: list[tuple[int, Phase]] = []

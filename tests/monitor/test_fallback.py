@@ -16,11 +16,11 @@ from workflow_async.errors import (
     ListingNotSupported,
     NotFound,
     RateLimited,
-    ServerFault,
+    ServerError,
 )
 from workflow_async.monitor._engine.fallback import BULK_FAILURES, LEFT_OUT, ONLY_LIST, BulkHealth, ListHealth
 
-PASSING = [ServerFault(503), RateLimited(429), ConnectFailed("refused"), DecodeError("$"), ForeignResponse(404)]
+PASSING = [ServerError(503), RateLimited(429), ConnectFailed("refused"), DecodeError("$"), ForeignResponse(404)]
 STAYING = [Forbidden(403), NotFound(404), ListingInconsistent("2 pages")]
 passing = pytest.mark.parametrize("error", PASSING, ids=lambda error: type(error).__name__)
 staying = pytest.mark.parametrize("error", STAYING, ids=lambda error: type(error).__name__)
@@ -67,7 +67,7 @@ def test_a_list_that_fails_while_gets_fail_is_never_left_out(error: CallError) -
 def test_a_get_that_fails_makes_the_answers_before_it_count_for_nothing() -> None:
     health = ListHealth()
     for _ in range(10):
-        assert health.failed(ServerFault(503), COVERED) is None
+        assert health.failed(ServerError(503), COVERED) is None
         assert health.get_answered()
         health.get_failed(1)
 
@@ -75,7 +75,7 @@ def test_a_get_that_fails_makes_the_answers_before_it_count_for_nothing() -> Non
 def test_a_list_that_is_read_makes_its_failures_count_for_nothing() -> None:
     health = ListHealth()
     for rows in range(10):
-        assert health.failed(ServerFault(503), COVERED) is None
+        assert health.failed(ServerError(503), COVERED) is None
         assert health.get_answered()
         health.was_read(rows)
         assert (health.rows, health.failures) == (rows, 0)
@@ -85,16 +85,16 @@ def test_a_list_that_is_read_makes_its_failures_count_for_nothing() -> None:
 def test_only_the_first_answer_after_a_failure_is_reason_to_read_the_list_again() -> None:
     health = ListHealth()
     assert not health.get_answered()
-    health.failed(ServerFault(503), COVERED)
+    health.failed(ServerError(503), COVERED)
     assert [health.get_answered(), health.get_answered()] == [True, False]
 
 
 def test_from_the_second_failure_on_another_workflow_is_got_each_time() -> None:
     health, probes = ListHealth(), []
-    health.failed(ServerFault(503), COVERED)
+    health.failed(ServerError(503), COVERED)
     probes.append(health.probe)
     for _ in range(6):
-        health.failed(ServerFault(503), COVERED)
+        health.failed(ServerError(503), COVERED)
         probes.append(probe := health.probe)
         assert probe is not None
         assert not health.get_failed(1)
@@ -108,10 +108,10 @@ def test_from_the_second_failure_on_another_workflow_is_got_each_time() -> None:
 def test_one_get_at_a_time_is_to_find_out() -> None:
     health = ListHealth()
     for _ in range(5):
-        health.failed(ServerFault(503), COVERED)
+        health.failed(ServerError(503), COVERED)
     probe = health.probe
     health.get_over([1])
-    health.failed(ServerFault(503), COVERED)
+    health.failed(ServerError(503), COVERED)
     assert health.probe == probe is not None
 
 
@@ -119,7 +119,7 @@ def test_one_get_at_a_time_is_to_find_out() -> None:
 def test_a_list_that_should_show_nothing_needs_no_get(failures: int) -> None:
     health = ListHealth()
     for _ in range(failures):
-        assert health.failed(ServerFault(503), ()) is None
+        assert health.failed(ServerError(503), ()) is None
     assert health.probe is None
 
 

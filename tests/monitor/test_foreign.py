@@ -13,12 +13,12 @@ import pytest
 from tests.monitor import virtual
 from tests.monitor.station import Station, station
 from workflow_async import Phase, Poll
-from workflow_async.batch import Ran
+from workflow_async.batch import Completed
 from workflow_async.errors import CallError, ForeignResponse, NotFound, Unauthorized, WorkflowReplaced
 from workflow_async.monitor import Change, Finished, Replaced, Stalled, Vanished
 from workflow_async.opencast import Start
 from workflow_async.preservica import Start as ContextStart
-from workflow_async.sandbox.engine import Fate, Step
+from workflow_async.sandbox.engine import Step, StepResult
 
 pytestmark = pytest.mark.sweep
 
@@ -122,7 +122,7 @@ def test_a_workflow_whose_start_was_answered_outlasts_a_boot(kind: str, form: st
             start = ContextStart(made) if kind == "preservica" else Start(*what)
             async with client.workflows.run_all([start]) as results:
                 (result,) = [result async for result in results]
-            assert isinstance(result, Ran)
+            assert isinstance(result, Completed)
             workflow = result.workflow
         assert workflow.phase is Phase.SUCCEEDED
 
@@ -271,7 +271,7 @@ def test_an_id_that_becomes_another_workflow_is_told(kind: str) -> None:
 @pytest.mark.parametrize("operations", [False, True])
 def test_an_error_handler_that_takes_over_is_no_other_workflow(kind: str, operations: bool) -> None:  # noqa: FBT001 - a case
     async def story(place: Station, client: Any) -> None:
-        failing = place.define("fails", Step("a", 20.0, Fate.FAILED, (Step("tell", 20.0), Step("clean", 5.0))))
+        failing = place.define("fails", Step("a", 20.0, StepResult.FAILED, (Step("tell", 20.0), Step("clean", 5.0))))
         ids = [place.start(failing) for _ in range(4)]
         for id in ids:
             later(30, partial(setattr, place.run(id), "definition", "handler"))

@@ -7,8 +7,8 @@ import pytest
 
 from tests.monitor.records import PLACE, Record
 from workflow_async.errors import NotFound
-from workflow_async.monitor import Change, Replaced, Stalled, Unobserved, Vanished
-from workflow_async.monitor._engine.keys import digest, keyed
+from workflow_async.monitor import Change, PollingFailed, Replaced, Stalled, Vanished
+from workflow_async.monitor._engine.keys import digest, with_key
 from workflow_async.phase import Phase
 
 NOON = datetime(2026, 11, 28, 12, tzinfo=UTC)
@@ -19,7 +19,7 @@ def change(record: Record, was: Phase | None = None) -> Change[Record]:
 
 
 def key(record: Record, was: Phase | None = None, *, operations: bool = False) -> str:
-    return keyed(change(record, was), PLACE, operations=operations).key
+    return with_key(change(record, was), PLACE, operations=operations).key
 
 
 @pytest.mark.parametrize("phase", [phase for phase in Phase if phase.final])
@@ -52,9 +52,9 @@ def test_every_event_has_a_key() -> None:
         change(record),
         Stalled(workflow=record, seen_at=NOON, seconds=9.0, usual=None),
         Vanished(id=7, error=error),
-        Unobserved(id=7, error=error),
+        PollingFailed(id=7, error=error),
         Replaced(id=7, workflow=record, found=record),
     ]
-    keys = [keyed(event, PLACE, operations=False).key for event in events]
+    keys = [with_key(event, PLACE, operations=False).key for event in events]
     assert len(set(keys)) == len(keys)
     assert all(text.startswith(f"{PLACE}/7/") for text in keys)

@@ -15,8 +15,8 @@ from workflow_async.errors import (
     WaitTimeout,
 )
 from workflow_async.monitor import Poller
-from workflow_async.monitor._engine.scheduler import AT_ONCE
-from workflow_async.monitor.watch import Terms, wait_all
+from workflow_async.monitor._engine.scheduler import MAX_IN_FLIGHT
+from workflow_async.monitor.watch import WaitOptions, wait_all
 
 
 def test_a_deadline_comes_exactly_though_requests_of_others_never_come_back() -> None:
@@ -70,10 +70,10 @@ def test_deadlines_of_waits_that_are_over_do_not_pile_up_behind_one_that_goes_on
 
 def test_a_last_check_comes_before_whatever_else_is_due() -> None:
     async def main() -> None:
-        count = 100 * AT_ONCE
+        count = 100 * MAX_IN_FLIGHT
         server = Server(seconds=0.1, workflows=running(*range(count)))
         loop = poller(server)
-        crowd = asyncio.create_task(wait_all(loop, range(1, count), Terms(poll=STEADY)))
+        crowd = asyncio.create_task(wait_all(loop, range(1, count), WaitOptions(poll=STEADY)))
         await asyncio.sleep(0)
         server.become(Phase.SUCCEEDED, 0)
         assert (await waiting(loop, 0, deadline=2.0, poll=Poll(initial=500.0))).phase is Phase.SUCCEEDED

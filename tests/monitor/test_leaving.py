@@ -8,7 +8,7 @@ import pytest
 
 from workflow_async import OpencastClient, Poll, PreservicaClient
 from workflow_async.errors import ClientClosed, WrongEventLoop
-from workflow_async.monitor import Event, Stalled
+from workflow_async.monitor import Stalled, WatchEvent
 from workflow_async.monitor.events import Change
 from workflow_async.opencast import Workflow
 from workflow_async.sandbox import ManualClock, Sandbox
@@ -30,7 +30,7 @@ async def served(sandbox: Sandbox) -> AsyncIterator[tuple[OpencastClient, int]]:
             yield oc, id
 
 
-async def all_of(oc: OpencastClient, id: int, begun: asyncio.Event) -> list[Event[Workflow]]:
+async def all_of(oc: OpencastClient, id: int, begun: asyncio.Event) -> list[WatchEvent[Workflow]]:
     told = []
     async with oc.workflows.watch([id], poll=OFTEN) as changes:
         async for event in changes:
@@ -100,7 +100,7 @@ async def test_an_event_whose_remedy_was_given_up_is_told_to_the_next_reader(
     watch = oc.workflows.watch([id], poll=OFTEN)
     slow = asyncio.Event()
 
-    async def remedy(event: Event[Workflow]) -> Event[Workflow]:
+    async def remedy(event: WatchEvent[Workflow]) -> WatchEvent[Workflow]:
         await slow.wait()
         return event
 

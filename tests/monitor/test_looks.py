@@ -27,14 +27,14 @@ from workflow_async.errors import (
     ListingNotSupported,
     NotFound,
     RateLimited,
-    ServerFault,
+    ServerError,
     WaitTimeout,
 )
-from workflow_async.monitor import Change, Finished, Poller, Replaced, Stalled, Unobserved, watching
+from workflow_async.monitor import Change, Finished, Poller, PollingFailed, Replaced, Stalled, watching
 from workflow_async.monitor._engine.fallback import BULK_FAILURES, LEFT_OUT
-from workflow_async.monitor._engine.fetcher import Looks
-from workflow_async.monitor._engine.scheduler import AT_ONCE, GLANCE
-from workflow_async.monitor.watch import Terms, wait_all
+from workflow_async.monitor._engine.fetcher import Fetcher
+from workflow_async.monitor._engine.scheduler import BULK_SIZE, MAX_IN_FLIGHT
+from workflow_async.monitor.watch import WaitOptions, wait_all
 
 MANY = range(300)
 FEW = range(40)
@@ -153,7 +153,7 @@ def test_a_get_that_was_overtaken_by_the_list_is_asked_again() -> None:
         BadRequest(400),
         ListingInconsistent("2 pages"),
         DecodeError("$[3].title"),
-        ServerFault(500),
+        ServerError(500),
     ],
     ids=lambda refusal: type(refusal).__name__,
 )
@@ -191,7 +191,7 @@ def test_in_an_outage_everybody_is_given_up_and_told_so() -> None:
         await anyio.sleep(10)
         server.refusal = ConnectFailed("refused")
         server.workflows = {id: ConnectFailed("refused") for id in MANY}
-        assert sum(isinstance(event, Unobserved) for event in await told) == len(MANY)
+        assert sum(isinstance(event, PollingFailed) for event in await told) == len(MANY)
         assert 310 <= asyncio.get_running_loop().time() <= 420
 
     virtual.run(main())
@@ -203,7 +203,7 @@ def test_one_that_is_shown_again_has_put_its_failures_behind_it() -> None:
         loop, told = started(server)
         await anyio.sleep(5)
         for _ in range(4):
-            server.workflows[7] = ServerFault(503)
+            server.workflows[7] = ServerError(503)
             server.listed = running(*MANY)
             loop.wake(7)
             await anyio.sleep(400)
@@ -221,7 +221,7 @@ def test_a_list_that_fails_says_nothing_about_what_it_should_show() -> None:
         server = Server(lists=True, workflows=running(*FEW))
         loop, told = started(server, FEW, poll=evolve(STEADY, outage=1.0))
         await anyio.sleep(10)
-        server.refusal = ServerFault(500)
+        server.refusal = ServerError(500)
         await anyio.sleep(100)
         assert not any(sight.failures or sight.over for sight in loop.looks.sights.values())
         server.become(Phase.SUCCEEDED, *FEW)
@@ -236,9 +236,9 @@ def test_one_that_cannot_be_read_ends_alone_though_the_list_fails_with_it() -> N
         _, told = started(server, FEW, poll=Poll())
         await anyio.sleep(10)
         first = next(iter(set(FEW)))
-        server.refusal, server.workflows[first] = ServerFault(500), ServerFault(500)
+        server.refusal, server.workflows[first] = ServerError(500), ServerError(500)
         later(1000, lambda: server.become(Phase.SUCCEEDED, *(set(FEW) - {first})))
-        assert [event.id for event in await told if isinstance(event, Unobserved)] == [first]
+        assert [event.id for event in await told if isinstance(event, PollingFailed)] == [first]
         assert ends(told.result(), set(FEW) - {first}) == {(Phase.RUNNING, Phase.SUCCEEDED)}
 
     virtual.run(main())
@@ -249,7 +249,7 @@ def test_a_list_that_is_left_out_is_read_again_later() -> None:
         server = Server(lists=True, workflows=running(*FEW))
         _, told = started(server, FEW, poll=Poll())
         await anyio.sleep(10)
-        server.refusal = ServerFault(500)
+        server.refusal = ServerError(500)
         await anyio.sleep(100)
         assert gets(server, 50)
         server.refusal = None
@@ -316,7 +316,7 @@ def test_a_pause_that_the_server_asks_for_holds_for_the_whole_client() -> None:
         everything(server, asking(RateLimited(429), 60.0))
         await anyio.sleep(120)
         asked = [at for at, _, _ in server.gets if at >= 20]
-        assert len(asked) <= 3 * AT_ONCE
+        assert len(asked) <= 3 * MAX_IN_FLIGHT
         assert not [at for at in asked if asked[0] + 0.1 < at < asked[0] + 60]
         everything(server, None)
         later(90, lambda: server.become(Phase.SUCCEEDED, *range(1000)))
@@ -329,7 +329,7 @@ KINDS_OF_CHECKS: list[dict[str, Any]] = [{}, {"lists": True}, {"glances": True}]
 
 
 @pytest.mark.parametrize("kind", KINDS_OF_CHECKS)
-@pytest.mark.parametrize("busy", [RateLimited(429), ServerFault(503), ForeignResponse(503)])
+@pytest.mark.parametrize("busy", [RateLimited(429), ServerError(503), ForeignResponse(503)])
 def test_an_outage_that_the_server_announced_is_endured(kind: dict[str, Any], busy: CallError) -> None:
     async def main() -> None:
         server = Server(workflows=running(*range(40)), **kind)
@@ -353,7 +353,7 @@ def test_a_server_that_asks_for_one_pause_after_the_other_is_given_up_after_a_da
         _, told = started(server, range(4), poll=Poll())
         await anyio.sleep(20)
         everything(server, asking(RateLimited(429), 600.0))
-        assert sum(isinstance(event, Unobserved) for event in await told) == 4
+        assert sum(isinstance(event, PollingFailed) for event in await told) == 4
         assert 86_400 <= asyncio.get_running_loop().time() <= 86_400 + 2 * 3600
 
     virtual.run(main())
@@ -397,7 +397,7 @@ def test_one_that_comes_in_a_pause_is_checked_after_it() -> None:
         loop = poller(server)
         first = asyncio.create_task(waiting(loop, 1))
         await anyio.sleep(5)
-        server.workflows[1] = asking(ServerFault(503), 60.0)
+        server.workflows[1] = asking(ServerError(503), 60.0)
         await anyio.sleep(5)
         second = asyncio.create_task(waiting(loop, 2))
         loop.wake(1)
@@ -489,7 +489,7 @@ def test_a_busy_server_slows_all_pauses_and_a_calm_one_hastens_them_again() -> N
         _, told = started(server, (1, 2, 3))
         await anyio.sleep(20)
         calm = len(gets(server))
-        server.workflows[1] = ServerFault(503)
+        server.workflows[1] = ServerError(503)
         await anyio.sleep(100)
         busy = gets(server, 20)
         server.put(Record(1))
@@ -576,9 +576,9 @@ def test_a_server_that_lets_nobody_glance_is_asked_once(refusal: CallError) -> N
 
 
 ILL = [
-    ServerFault(500),
-    ServerFault(502),
-    ServerFault(503),
+    ServerError(500),
+    ServerError(502),
+    ServerError(503),
     RateLimited(429),
     Forbidden(403),
     NotFound(404),
@@ -611,8 +611,8 @@ def test_an_index_that_is_ill_says_nothing_about_workflows_and_costs_little(ill:
 
 def test_a_bulk_check_that_failed_is_no_failed_check_of_its_workflows_and_one_refusal() -> None:
     async def main() -> None:
-        server = Server(glances=True, workflows=running(*range(GLANCE)), blind=ServerFault(503))
-        loop, told = started(server, range(GLANCE))
+        server = Server(glances=True, workflows=running(*range(BULK_SIZE)), blind=ServerError(503))
+        loop, told = started(server, range(BULK_SIZE))
         before = len(server.gets)
         while not server.looked:
             await anyio.sleep(0.1)
@@ -620,13 +620,13 @@ def test_a_bulk_check_that_failed_is_no_failed_check_of_its_workflows_and_one_re
         await anyio.sleep(1)
         assert not any(sight.failures for sight in loop.looks.sights.values())
         assert refusals <= 1
-        assert len(server.gets) >= before + GLANCE
+        assert len(server.gets) >= before + BULK_SIZE
         told.cancel()
 
     virtual.run(main())
 
 
-@pytest.mark.parametrize("ill", [ServerFault(500), Forbidden(403), NotFound(404)])
+@pytest.mark.parametrize("ill", [ServerError(500), Forbidden(403), NotFound(404)])
 def test_bulk_checks_that_were_left_out_are_tried_again(ill: CallError) -> None:
     async def main() -> None:
         server = Server(glances=True, workflows=running(*range(40)), blind=ill)
@@ -665,9 +665,9 @@ def test_glances_that_fail_for_too_long_are_an_outage_like_any_other() -> None:
         server = Server(glances=True, workflows=running(*range(40)))
         _, told = started(server, range(40))
         await anyio.sleep(10)
-        server.blind = ServerFault(503)
-        server.workflows = {id: ServerFault(503) for id in range(40)}
-        assert sum(isinstance(event, Unobserved) for event in await told) == 40
+        server.blind = ServerError(503)
+        server.workflows = {id: ServerError(503) for id in range(40)}
+        assert sum(isinstance(event, PollingFailed) for event in await told) == 40
         assert 300 <= asyncio.get_running_loop().time() <= 500
 
     virtual.run(main())
@@ -720,7 +720,7 @@ def test_transitions_are_told_once_though_others_look_without_operations() -> No
         server = Server(lists=True)
         server.put(*(Detailed(id, operations=(Operation("a", "running", NOON),)) for id in range(20)))
         loop = poller(server)
-        plain = asyncio.create_task(wait_all(loop, range(20), Terms(poll=STEADY)))
+        plain = asyncio.create_task(wait_all(loop, range(20), WaitOptions(poll=STEADY)))
         await anyio.sleep(5)
         told = []
         ended = (Operation("a", "succeeded", NOON, NOON),)
@@ -828,7 +828,7 @@ def test_it_is_learned_how_long_workflows_take_and_the_next_look_comes_halfway()
         async with watch(loop, 7) as changes:
             await anext(changes)
             assert changes.eta(7) is None
-            await wait_all(loop, range(5), Terms[Any]())
+            await wait_all(loop, range(5), WaitOptions[Any]())
             assert changes.eta(7) == pytest.approx(60, abs=2)
             assert changes.eta(99) is None
         server.gets.clear()
@@ -850,7 +850,7 @@ def test_one_that_becomes_another_workflow_is_told_and_spoils_no_other(kind: dic
         server = Server(**kind)
         server.put(*(Record(id, what=f"event {id}") for id in range(20)))
         loop, told = started(server, range(20))
-        outcomes = asyncio.create_task(wait_all(loop, range(20), Terms(poll=STEADY)))
+        outcomes = asyncio.create_task(wait_all(loop, range(20), WaitOptions(poll=STEADY)))
         later(20, lambda: server.put(Record(7, Phase.PARKED, what="another event")))
         later(60, lambda: server.become(Phase.SUCCEEDED, *range(20)))
         (replaced,) = [event for event in await told if isinstance(event, Replaced)]
@@ -905,7 +905,7 @@ def test_a_slow_reader_is_told_that_its_workflow_was_replaced_whoever_watches_th
 def test_after_an_error_that_ends_everything_a_check_is_due_no_sooner_than_usual(kind: dict[str, Any]) -> None:
     async def main() -> None:
         server, fatal = Server(workflows=running(*range(5)), **kind), list[Exception]()
-        looks: Looks[Any] = Looks(
+        looks: Fetcher[Any] = Fetcher(
             server, poller(server).clock, lambda _: None, lambda: None, lambda: None, fatal.append
         )
         for id in range(5):
@@ -1028,17 +1028,17 @@ def test_a_filter_is_listed_through_an_outage_as_long_as_was_agreed() -> None:
         loop = poller(server)
         async with appearing(loop, server) as changes:
             await anext(changes)
-            server.refusal = ServerFault(503)
+            server.refusal = ServerError(503)
             later(250, lambda: setattr(server, "refusal", None), lambda: server.become(Phase.SUCCEEDED, 1))
             assert (await anext(changes)).now is Phase.SUCCEEDED
-            server.refusal = ServerFault(503)
-            with pytest.raises(ServerFault):
+            server.refusal = ServerError(503)
+            with pytest.raises(ServerError):
                 await anext(changes)
 
     virtual.run(main())
 
 
-@pytest.mark.parametrize("error", [Forbidden(403), ListingNotSupported("404"), ForeignResponse(404), ServerFault(503)])
+@pytest.mark.parametrize("error", [Forbidden(403), ListingNotSupported("404"), ForeignResponse(404), ServerError(503)])
 def test_a_filter_that_was_listed_before_is_listed_through_whatever_refuses_it(error: CallError) -> None:
     async def main() -> None:
         server = Server(lists=True, workflows=running(1))
@@ -1076,7 +1076,7 @@ def test_a_pause_that_a_get_was_told_of_holds_for_a_filter_too() -> None:
             await anext(changes)
             other = asyncio.create_task(waiting(loop, 2))
             await anyio.sleep(5)
-            server.workflows[2] = asking(ServerFault(503), 100.0)
+            server.workflows[2] = asking(ServerError(503), 100.0)
             await anyio.sleep(20)
             pages = len(server.pages)
             await anyio.sleep(70)

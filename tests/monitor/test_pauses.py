@@ -13,8 +13,8 @@ from tests.monitor.virtual import run
 from workflow_async import Phase, Poll
 from workflow_async.monitor import Change, Poller, watching
 from workflow_async.monitor._engine import pauses
-from workflow_async.monitor._engine.pauses import Answered, Pause, pause_of
-from workflow_async.monitor.watch import Terms, wait
+from workflow_async.monitor._engine.pauses import AnsweredPauses, Pause, pause_of
+from workflow_async.monitor.watch import WaitOptions, wait
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 OFTEN = Poll(interval=10.0, ceiling=10.0)
@@ -58,7 +58,7 @@ def test_a_record_that_is_not_paused_or_has_no_operations_shows_no_pause() -> No
 
 
 def test_an_answered_pause_is_known_until_it_is_forgotten() -> None:
-    answered = Answered()
+    answered = AnsweredPauses()
     assert not answered.covers(A)
     answered.note(1, pause(A))
     assert (answered.covers(A), answered.covers(B)) == (True, False)
@@ -72,7 +72,7 @@ def test_an_answered_pause_is_known_until_it_is_forgotten() -> None:
 
 def test_the_oldest_answered_pause_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pauses, "MOST", 2)
-    answered = Answered()
+    answered = AnsweredPauses()
     for id in (1, 2, 1, 3):
         answered.note(id, pause(A))
     assert [answered.covers(paused("paused", "instantiated", id=id)) for id in (1, 2, 3)] == [True, False, True]
@@ -165,7 +165,7 @@ def test_a_pause_that_waits_in_the_mailbox_is_not_told_once_it_is_answered() -> 
         server.put(A)
         looking = poller(server)
         async with watching(looking, [1], None, poll=OFTEN, operations=False, stalled_after=None) as events:
-            await wait(looking, 1, Terms(poll=OFTEN, parked="return"), check=False)
+            await wait(looking, 1, WaitOptions(poll=OFTEN, parked="return"), check=False)
             looking.answer(1, pause(A))
             server.become(Phase.RUNNING, 1, operations=(Operation("a", "succeeded"),))
             return await anext(events)

@@ -13,10 +13,17 @@ from hypothesis import strategies as st
 
 from tests.monitor.records import Record
 from workflow_async import Phase, Poll
-from workflow_async.monitor._engine.backoff import pause
-from workflow_async.monitor._engine.due_queue import Agenda
-from workflow_async.monitor._engine.observation import Sight
-from workflow_async.monitor._engine.scheduler import AT_ONCE, CERTAIN, GLANCE, RELIST, Asks, Plan
+from workflow_async.monitor._engine.backoff import poll_delay
+from workflow_async.monitor._engine.due_queue import DueQueue
+from workflow_async.monitor._engine.observation import Observation
+from workflow_async.monitor._engine.scheduler import (
+    BULK_SIZE,
+    GET_EVERY,
+    MAX_IN_FLIGHT,
+    RELIST_EVERY,
+    RequestBatch,
+    Scheduler,
+)
 
 TICK = 0.1
 STEADY = Poll(interval=2, backoff=1, ceiling=2)
@@ -27,12 +34,12 @@ EXACT = Poll(interval=2, backoff=1, ceiling=2, jitter=0)
 class Drive:
     """A plan, and a server that answers at the next tick; the list shows `listed`, in pages of a hundred."""
 
-    plan: Plan
+    plan: Scheduler
     poll: Poll = STEADY
     listed: set[int] = field(factory=set)
     now: float = 1000.0
     ticks: int = 0
-    sights: dict[int, Sight[Any]] = field(factory=dict)
+    sights: dict[int, Observation[Any]] = field(factory=dict)
     looks: dict[int, list[float]] = field(factory=lambda: defaultdict(list))
     """When each was looked at, in whatever way."""
     gets: list[float] = field(factory=list)
@@ -44,7 +51,7 @@ class Drive:
 
     def add(self, ids: Iterable[int]) -> None:
         for id in ids:
-            self.sights[id] = Sight(id=id, since=self.now)
+            self.sights[id] = Observation(id=id, since=self.now)
             self.plan.add(id, self.poll)
 
     def run(self, seconds: float) -> None:
@@ -52,7 +59,7 @@ class Drive:
         for _ in range(round(seconds / TICK)):
             self.tick()
 
-    def tick(self) -> Asks:
+    def tick(self) -> RequestBatch:
         asks = self.plan.ask(self.now, self.sights)
         self.gets += [self.now] * len(asks.gets)
         self.glances += [self.now] * len(asks.glances)
@@ -80,7 +87,7 @@ class Drive:
             self.sights[id] = evolve(self.sights[id], unchanged=0)
 
     def _next(self, id: int) -> float:
-        return self.now + pause(self.poll, self.sights[id].unchanged, self.chance.random())
+        return self.now + poll_delay(self.poll, self.sights[id].unchanged, self.chance.random())
 
     def _sweep(self) -> None:
         self.sweeps.append(self.now)
@@ -112,7 +119,7 @@ def longest_gap(looks: dict[int, list[float]]) -> float:
 @pytest.mark.sweep
 @pytest.mark.parametrize("count", [250, 1000, 5000])
 def test_with_a_list_an_interval_costs_its_pages_and_the_changes(count: int) -> None:
-    drive = Drive(Plan(lists=True, glances=False), listed=set(range(count)))
+    drive = Drive(Scheduler(lists=True, glances=False), listed=set(range(count)))
     drive.add(range(count))
     drive.run(20)
     began, ended = drive.now, 0
@@ -129,7 +136,7 @@ def test_with_a_list_an_interval_costs_its_pages_and_the_changes(count: int) -> 
 
 
 def test_a_few_of_a_long_list_are_got_one_by_one_because_that_is_cheaper() -> None:
-    drive = Drive(Plan(lists=True, glances=False, pages=10), listed=set(range(1000)))
+    drive = Drive(Scheduler(lists=True, glances=False, pages=10), listed=set(range(1000)))
     drive.add(range(10))
     drive.run(200)
     assert not drive.sweeps
@@ -139,7 +146,7 @@ def test_a_few_of_a_long_list_are_got_one_by_one_because_that_is_cheaper() -> No
 @given(pages=st.integers(1, 12), count=st.integers(1, 40))
 @settings(max_examples=30)
 def test_an_interval_never_costs_more_than_the_cheaper_of_list_and_gets(pages: int, count: int) -> None:
-    drive = Drive(Plan(lists=True, glances=False, pages=pages), listed=set(range(pages * 100)))
+    drive = Drive(Scheduler(lists=True, glances=False, pages=pages), listed=set(range(pages * 100)))
     drive.add(range(count))
     drive.run(10)
     began = drive.now
@@ -148,7 +155,7 @@ def test_an_interval_never_costs_more_than_the_cheaper_of_list_and_gets(pages: i
 
 
 def test_one_that_joins_many_is_got_at_once_and_then_covered_by_the_list() -> None:
-    drive = Drive(Plan(lists=True, glances=False), listed=set(range(500)))
+    drive = Drive(Scheduler(lists=True, glances=False), listed=set(range(500)))
     drive.add(range(500))
     drive.run(10)
     drive.listed.add(777)
@@ -161,7 +168,7 @@ def test_one_that_joins_many_is_got_at_once_and_then_covered_by_the_list() -> No
 
 def test_many_that_join_many_bring_the_next_look_at_the_list_forward() -> None:
     slow = Poll(interval=2, ceiling=600)
-    drive = Drive(Plan(lists=True, glances=False), slow, set(range(500)))
+    drive = Drive(Scheduler(lists=True, glances=False), slow, set(range(500)))
     drive.add(range(500))
     drive.run(10)
     drive.plan.sweep_at = drive.now + 600
@@ -174,7 +181,7 @@ def test_many_that_join_many_bring_the_next_look_at_the_list_forward() -> None:
 
 
 def test_the_list_is_looked_at_no_more_than_once_an_interval_however_many_join() -> None:
-    drive = Drive(Plan(lists=True, glances=False), listed=set(range(100)))
+    drive = Drive(Scheduler(lists=True, glances=False), listed=set(range(100)))
     drive.add(range(100))
     for n in range(100, 4000, 20):
         drive.listed |= set(range(n, n + 20))
@@ -184,16 +191,16 @@ def test_the_list_is_looked_at_no_more_than_once_an_interval_however_many_join()
 
 
 def test_the_first_look_comes_after_the_initial_pause_of_each() -> None:
-    drive = Drive(Plan(lists=False, glances=False))
+    drive = Drive(Scheduler(lists=False, glances=False))
     for id, initial in ((1, 0.0), (2, 5.0), (3, 60.0)):
-        drive.sights[id] = Sight(id=id, since=drive.now)
+        drive.sights[id] = Observation(id=id, since=drive.now)
         drive.plan.add(id, Poll(initial=initial))
     drive.run(90)
     assert [drive.looks[id][0] - 1000 for id in (1, 2, 3)] == pytest.approx([0, 5, 60], abs=2 * TICK)
 
 
 def test_the_list_too_waits_for_the_initial_pause() -> None:
-    drive = Drive(Plan(lists=True, glances=False), Poll(initial=30), set(range(200)))
+    drive = Drive(Scheduler(lists=True, glances=False), Poll(initial=30), set(range(200)))
     drive.add(range(200))
     drive.run(60)
     assert drive.sweeps[0] - 1000 == pytest.approx(30, abs=2 * TICK)
@@ -205,7 +212,7 @@ def test_the_list_too_waits_for_the_initial_pause() -> None:
 @pytest.mark.sweep
 @pytest.mark.parametrize(("lists", "count"), [(False, 50), (False, 1000), (True, 2000)])
 def test_nobody_waits_longer_than_two_intervals_for_a_look(lists: bool, count: int) -> None:  # noqa: FBT001 - a case
-    drive = Drive(Plan(lists=lists, glances=False), listed=set(range(count)))
+    drive = Drive(Scheduler(lists=lists, glances=False), listed=set(range(count)))
     drive.add(range(count))
     drive.run(300)
     assert len(drive.looks) == count
@@ -214,13 +221,13 @@ def test_nobody_waits_longer_than_two_intervals_for_a_look(lists: bool, count: i
 
 
 def test_no_more_than_so_many_are_on_their_way_and_the_longest_due_is_next() -> None:
-    plan = Plan(lists=False, glances=False)
-    sights = {id: Sight[Any](id=id, since=0.0) for id in range(200)}
+    plan = Scheduler(lists=False, glances=False)
+    sights = {id: Observation[Any](id=id, since=0.0) for id in range(200)}
     for id in sights:
         plan.add(id, EXACT)
     plan.ask(0.0, sights)
     due = plan.ask(10.0, sights)
-    assert len(due.gets) == AT_ONCE - 1  # the first was on its way already
+    assert len(due.gets) == MAX_IN_FLIGHT - 1  # the first was on its way already
     assert due.next is None  # it is an answer that has to come now
     assert plan.ask(10.0, sights).gets == ()
     plan.answered((due.gets[0],), {due.gets[0]: 12.0})
@@ -241,7 +248,7 @@ def peak(ats: list[float], begin: float, end: float, window: float) -> float:
 @pytest.mark.parametrize("jitter", [0.0, 0.2])
 def test_ten_thousand_without_a_list_are_asked_for_evenly(jitter: float) -> None:
     poll = Poll(interval=20, backoff=1, ceiling=20, jitter=jitter)
-    drive = Drive(Plan(lists=False, glances=False), poll)
+    drive = Drive(Scheduler(lists=False, glances=False), poll)
     drive.add(range(10_000))
     drive.run(200)
     assert peak(drive.gets, 1000, 1200, poll.interval / 10) <= 1.2
@@ -249,7 +256,7 @@ def test_ten_thousand_without_a_list_are_asked_for_evenly(jitter: float) -> None
 
 def test_no_interval_ever_asks_for_more_than_all_of_them() -> None:
     poll = Poll(interval=10, backoff=1.5, ceiling=60)
-    drive = Drive(Plan(lists=False, glances=False), poll)
+    drive = Drive(Scheduler(lists=False, glances=False), poll)
     drive.add(range(3000))
     drive.run(300)
     windows = Counter(int(at - 1000) for at in drive.gets)
@@ -261,40 +268,40 @@ def test_no_interval_ever_asks_for_more_than_all_of_them() -> None:
 
 @pytest.mark.sweep
 def test_glances_ask_for_many_at_once_and_every_tenth_look_is_certain() -> None:
-    drive = Drive(Plan(lists=False, glances=True))
+    drive = Drive(Scheduler(lists=False, glances=True))
     drive.add(range(1000))
     drive.run(20)
     began, looks, gets = drive.now, sum(map(len, drive.looks.values())), len(drive.gets)
     drive.run(200)
     got = len(drive.gets) - gets
-    assert got == pytest.approx((sum(map(len, drive.looks.values())) - looks) / CERTAIN, rel=0.1)
-    assert drive.requests(began) - got <= 1.5 * 1000 / GLANCE * 200 / drive.poll.interval
+    assert got == pytest.approx((sum(map(len, drive.looks.values())) - looks) / GET_EVERY, rel=0.1)
+    assert drive.requests(began) - got <= 1.5 * 1000 / BULK_SIZE * 200 / drive.poll.interval
 
 
 def test_no_glance_asks_about_more_than_fits() -> None:
-    plan = Plan(lists=False, glances=True)
-    sights = {id: Sight[Any](id=id, since=0.0, workflow=Record(id)) for id in range(1000)}
+    plan = Scheduler(lists=False, glances=True)
+    sights = {id: Observation[Any](id=id, since=0.0, workflow=Record(id)) for id in range(1000)}
     for id in sights:
         plan.add(id, STEADY)
     chunks = [*plan.ask(0.0, sights).glances, *plan.ask(5.0, sights).glances]
-    assert max(map(len, chunks)) == GLANCE
+    assert max(map(len, chunks)) == BULK_SIZE
     assert sorted(id for ids in chunks for id in ids) == list(range(1000))
 
 
 @pytest.mark.parametrize(
     "sight",
     [
-        Sight[Any](id=9, since=0.0),
-        Sight[Any](id=9, since=0.0, workflow=Record(9, Phase.PARKED)),
-        Sight[Any](id=9, since=0.0, workflow=Record(9, Phase.UNKNOWN)),
-        Sight[Any](id=9, since=0.0, workflow=Record(9), misses=1),
-        Sight[Any](id=9, since=0.0, workflow=Record(9), unchanged=CERTAIN - 1),
+        Observation[Any](id=9, since=0.0),
+        Observation[Any](id=9, since=0.0, workflow=Record(9, Phase.PARKED)),
+        Observation[Any](id=9, since=0.0, workflow=Record(9, Phase.UNKNOWN)),
+        Observation[Any](id=9, since=0.0, workflow=Record(9), misses=1),
+        Observation[Any](id=9, since=0.0, workflow=Record(9), unchanged=GET_EVERY - 1),
     ],
     ids=["never seen", "parked", "of an unknown state", "not found", "glanced at nine times"],
 )
-def test_who_is_not_glanced_at(sight: Sight[Any]) -> None:
-    plan = Plan(lists=False, glances=True)
-    sights = {id: Sight[Any](id=id, since=0.0, workflow=Record(id)) for id in range(5)} | {9: sight}
+def test_who_is_not_glanced_at(sight: Observation[Any]) -> None:
+    plan = Scheduler(lists=False, glances=True)
+    sights = {id: Observation[Any](id=id, since=0.0, workflow=Record(id)) for id in range(5)} | {9: sight}
     for id in sights:
         plan.add(id, STEADY)
     asks = plan.ask(0.0, sights)
@@ -302,9 +309,9 @@ def test_who_is_not_glanced_at(sight: Sight[Any]) -> None:
 
 
 def test_who_is_watched_with_operations_is_never_glanced_at() -> None:
-    plan = Plan(lists=False, glances=True)
+    plan = Scheduler(lists=False, glances=True)
     plan.detailed.update(range(5))
-    sights = {id: Sight[Any](id=id, since=0.0, workflow=Record(id)) for id in range(10)}
+    sights = {id: Observation[Any](id=id, since=0.0, workflow=Record(id)) for id in range(10)}
     for id in sights:
         plan.add(id, STEADY)
     asks = plan.ask(0.0, sights)
@@ -312,7 +319,7 @@ def test_who_is_watched_with_operations_is_never_glanced_at() -> None:
 
 
 def test_what_a_glance_doubts_is_got_at_once() -> None:
-    drive = Drive(Plan(lists=False, glances=True))
+    drive = Drive(Scheduler(lists=False, glances=True))
     drive.add(range(100))
     drive.run(8)
     drive.changed.update({7, 8})
@@ -324,7 +331,7 @@ def test_what_a_glance_doubts_is_got_at_once() -> None:
 
 
 def test_who_leaves_the_list_is_got_at_once_to_be_certain() -> None:
-    drive = Drive(Plan(lists=True, glances=False), listed=set(range(200)))
+    drive = Drive(Scheduler(lists=True, glances=False), listed=set(range(200)))
     drive.add(range(200))
     drive.run(10)
     drive.listed.discard(7)
@@ -335,7 +342,7 @@ def test_who_leaves_the_list_is_got_at_once_to_be_certain() -> None:
 
 
 def test_who_is_active_and_not_listed_does_not_bounce() -> None:
-    drive = Drive(Plan(lists=True, glances=False), listed=set(range(300)))
+    drive = Drive(Scheduler(lists=True, glances=False), listed=set(range(300)))
     drive.add(range(310))
     drive.run(20)
     began = drive.now
@@ -350,7 +357,7 @@ def test_who_is_active_and_not_listed_does_not_bounce() -> None:
 
 
 def test_a_list_that_is_gone_leaves_gets() -> None:
-    drive = Drive(Plan(lists=True, glances=False), listed=set(range(100)))
+    drive = Drive(Scheduler(lists=True, glances=False), listed=set(range(100)))
     drive.add(range(100))
     drive.plan.without_list(float("inf"))
     drive.run(100)
@@ -359,7 +366,7 @@ def test_a_list_that_is_gone_leaves_gets() -> None:
 
 
 def test_a_list_that_is_gone_for_a_while_comes_back() -> None:
-    drive = Drive(Plan(lists=True, glances=False), listed=set(range(100)))
+    drive = Drive(Scheduler(lists=True, glances=False), listed=set(range(100)))
     drive.add(range(100))
     drive.run(10)
     drive.plan.without_list(drive.now + 50)
@@ -370,7 +377,7 @@ def test_a_list_that_is_gone_for_a_while_comes_back() -> None:
 
 
 def test_a_list_that_wishes_to_be_left_alone_is() -> None:
-    drive = Drive(Plan(lists=True, glances=False), listed=set(range(100)))
+    drive = Drive(Scheduler(lists=True, glances=False), listed=set(range(100)))
     drive.add(range(100))
     drive.run(10)
     drive.plan.quiet_until = drive.now + 50
@@ -385,7 +392,7 @@ def test_a_list_that_wishes_to_be_left_alone_is() -> None:
 
 def odd(count: int, listed: set[int], seconds: float, *, before: float = 10) -> Drive:
     """A list that shows this for so long, and then all again; the drive after both."""
-    drive = Drive(Plan(lists=True, glances=False), listed=set(range(count)))
+    drive = Drive(Scheduler(lists=True, glances=False), listed=set(range(count)))
     drive.add(range(count))
     drive.run(before)
     drive.listed = set(listed)
@@ -421,7 +428,7 @@ def test_a_list_that_shows_none_of_those_that_were_never_seen_is_believed() -> N
 @pytest.mark.parametrize("before", [0, 10])
 def test_a_list_that_was_odd_for_a_while_is_used_again(listed: set[int], before: float) -> None:
     drive = odd(500, listed, 8, before=before)
-    drive.run(2 * RELIST * drive.poll.interval)
+    drive.run(2 * RELIST_EVERY * drive.poll.interval)
     assert drive.plan.covered == set(range(500))
     assert not drive.plan.unlisted
     gets = len(drive.gets)
@@ -432,12 +439,12 @@ def test_a_list_that_was_odd_for_a_while_is_used_again(listed: set[int], before:
 def test_a_list_that_stays_empty_costs_a_page_now_and_then() -> None:
     drive = odd(500, set(), 300)
     sweeps = [at for at in drive.sweeps if at > 1030]
-    assert len(sweeps) == pytest.approx(280 / (RELIST * drive.poll.interval), abs=2)
+    assert len(sweeps) == pytest.approx(280 / (RELIST_EVERY * drive.poll.interval), abs=2)
     assert longest_gap(drive.looks) <= 2.5 * drive.poll.interval  # one more interval where the list was not believed
 
 
 def test_a_list_that_shows_nothing_of_what_is_watched_is_not_read_where_gets_are_cheaper() -> None:
-    drive = Drive(Plan(lists=True, glances=False, pages=10), listed=set(range(1000)))
+    drive = Drive(Scheduler(lists=True, glances=False, pages=10), listed=set(range(1000)))
     drive.add(range(1000))
     drive.run(10)
     drive.listed -= set(range(5))
@@ -463,7 +470,7 @@ def test_a_list_that_is_not_supported_is_not_read_again() -> None:
 
 @pytest.mark.parametrize(("lists", "glances"), [(False, False), (False, True), (True, False)])
 def test_nothing_at_all_is_asked_while_the_server_is_left_alone(lists: bool, glances: bool) -> None:  # noqa: FBT001 - cases
-    drive = Drive(Plan(lists=lists, glances=glances), listed=set(range(900)))
+    drive = Drive(Scheduler(lists=lists, glances=glances), listed=set(range(900)))
     drive.add(range(1000))
     drive.run(30)
     drive.plan.quiet_until = until = drive.now + 60
@@ -479,7 +486,7 @@ def test_nothing_at_all_is_asked_while_the_server_is_left_alone(lists: bool, gla
 
 
 def test_after_a_pause_what_is_late_is_spread_over_an_interval() -> None:
-    drive = Drive(Plan(lists=False, glances=False), Poll(interval=10, backoff=1, ceiling=10))
+    drive = Drive(Scheduler(lists=False, glances=False), Poll(interval=10, backoff=1, ceiling=10))
     drive.add(range(1000))
     drive.run(30)
     until = drive.now + 60
@@ -490,7 +497,7 @@ def test_after_a_pause_what_is_late_is_spread_over_an_interval() -> None:
 
 
 def test_a_pause_brings_nothing_forward() -> None:
-    drive = Drive(Plan(lists=False, glances=False), Poll(interval=2, ceiling=600))
+    drive = Drive(Scheduler(lists=False, glances=False), Poll(interval=2, ceiling=600))
     drive.add(range(10))
     for id in range(10):
         drive.plan.fresh.clear()
@@ -501,7 +508,7 @@ def test_a_pause_brings_nothing_forward() -> None:
 
 
 def test_a_plan_without_anything_to_watch_has_no_next_instant_in_a_pause_either() -> None:
-    plan = Plan(lists=True, glances=True)
+    plan = Scheduler(lists=True, glances=True)
     plan.quiet_until = 100.0
     assert plan.ask(0.0, {}).next is None
 
@@ -510,7 +517,7 @@ def test_a_plan_without_anything_to_watch_has_no_next_instant_in_a_pause_either(
 
 
 def test_without_bulk_checks_everything_is_got_and_later_they_are_used_again() -> None:
-    drive = Drive(Plan(lists=False, glances=True))
+    drive = Drive(Scheduler(lists=False, glances=True))
     drive.add(range(200))
     drive.run(20)
     drive.plan.without_bulk(drive.now + 50)
@@ -526,7 +533,7 @@ def test_without_bulk_checks_everything_is_got_and_later_they_are_used_again() -
 
 
 def test_the_faster_of_two_paces_counts() -> None:
-    plan = Plan(lists=False, glances=False)
+    plan = Scheduler(lists=False, glances=False)
     slow, fast = Poll(interval=5), Poll(interval=1)
     for poll in (slow, fast, slow):
         plan.add(1, poll)
@@ -537,7 +544,7 @@ def test_the_faster_of_two_paces_counts() -> None:
 
 
 def test_a_wake_makes_the_next_look_sooner_and_certain() -> None:
-    drive = Drive(Plan(lists=True, glances=True), listed=set(range(300)))
+    drive = Drive(Scheduler(lists=True, glances=True), listed=set(range(300)))
     drive.add(range(300))
     drive.run(10)
     drive.plan.soon(9, drive.now)
@@ -561,7 +568,7 @@ DEEDS = st.lists(
 class Chaos:
     """A plan to which anything is done in any order."""
 
-    plan: Plan
+    plan: Scheduler
     now: float = 0.0
     flights: list[tuple[int, ...]] = field(factory=list)
     sweeping: bool = False
@@ -581,7 +588,7 @@ class Chaos:
             self.plan.remove(id)
 
     def _ask(self, id: int) -> None:
-        sights = {id: Sight[Any](id=id, since=0.0, workflow=Record(id)) for id in range(6)}
+        sights = {id: Observation[Any](id=id, since=0.0, workflow=Record(id)) for id in range(6)}
         asks = self.plan.ask(self.now, sights)
         self.flights += [(got,) for got in asks.gets] + list(asks.glances)
         self.sweeping = self.sweeping or asks.sweep
@@ -645,7 +652,7 @@ class Chaos:
 def test_whatever_is_done_nobody_is_forgotten_and_nothing_is_left(
     deeds: list[tuple[str, int]], lists: bool, glances: bool  # noqa: FBT001 - cases
 ) -> None:  # fmt: skip
-    chaos = Chaos(Plan(lists=lists, glances=glances))
+    chaos = Chaos(Scheduler(lists=lists, glances=glances))
     for deed, id in deeds:
         chaos.do(deed, id)
         chaos.check()
@@ -660,7 +667,7 @@ def test_whatever_is_done_nobody_is_forgotten_and_nothing_is_left(
 
 
 def test_after_an_outage_everybody_is_due_within_an_interval_evenly_and_whoever_was_doubted_first() -> None:
-    drive = Drive(Plan(lists=False, glances=False), EXACT)
+    drive = Drive(Scheduler(lists=False, glances=False), EXACT)
     drive.add(range(1000))
     drive.run(10)
     for id in range(1000):
@@ -679,12 +686,12 @@ def test_after_an_outage_everybody_is_due_within_an_interval_evenly_and_whoever_
 
 def behind(count: int, **more: Any) -> Drive:
     """A plan that has as many gets on their way as may be, and more due."""
-    drive = Drive(Plan(lists=False, glances=True), poll=EXACT)
+    drive = Drive(Scheduler(lists=False, glances=True), poll=EXACT)
     drive.add(range(count))
     drive.plan.fresh.clear()
     for id in range(count):
         drive.plan.alone.put(id, drive.now - 1)
-    assert len(drive.plan.ask(drive.now, drive.sights).gets) == AT_ONCE
+    assert len(drive.plan.ask(drive.now, drive.sights).gets) == MAX_IN_FLIGHT
     for name, value in more.items():
         setattr(drive.plan, name, value)
     return drive
@@ -697,17 +704,19 @@ def over(drive: Drive, id: int) -> tuple[int, bool] | None:
 
 
 def test_the_one_that_is_due_longest_takes_the_place_of_one_that_is_over() -> None:
-    drive = behind(3 * AT_ONCE)
-    assert [over(drive, id) for id in range(2 * AT_ONCE)] == [(id, False) for id in range(AT_ONCE, 3 * AT_ONCE)]
-    assert drive.plan.flights == AT_ONCE
-    assert over(drive, 2 * AT_ONCE) is None
-    assert drive.plan.flights == AT_ONCE - 1
+    drive = behind(3 * MAX_IN_FLIGHT)
+    assert [over(drive, id) for id in range(2 * MAX_IN_FLIGHT)] == [
+        (id, False) for id in range(MAX_IN_FLIGHT, 3 * MAX_IN_FLIGHT)
+    ]
+    assert drive.plan.flights == MAX_IN_FLIGHT
+    assert over(drive, 2 * MAX_IN_FLIGHT) is None
+    assert drive.plan.flights == MAX_IN_FLIGHT - 1
 
 
 def test_what_takes_a_place_is_confirmed_if_it_was_doubted() -> None:
-    drive = behind(2 * AT_ONCE)
-    drive.plan.soon(2 * AT_ONCE - 1, drive.now - 60)
-    assert over(drive, 0) == (2 * AT_ONCE - 1, True)
+    drive = behind(2 * MAX_IN_FLIGHT)
+    drive.plan.soon(2 * MAX_IN_FLIGHT - 1, drive.now - 60)
+    assert over(drive, 0) == (2 * MAX_IN_FLIGHT - 1, True)
     assert not drive.plan.certain
 
 
@@ -720,21 +729,21 @@ def test_what_takes_a_place_is_confirmed_if_it_was_doubted() -> None:
     ids=["somebody new", "the list is due"],
 )
 def test_nothing_takes_a_place_where_there_is_more_to_think_of(more: dict[str, Any]) -> None:
-    assert over(behind(2 * AT_ONCE, **more), 0) is None
+    assert over(behind(2 * MAX_IN_FLIGHT, **more), 0) is None
 
 
 def test_who_can_be_glanced_at_with_others_takes_no_place_alone() -> None:
-    drive = behind(2 * AT_ONCE)
-    drive.sights[AT_ONCE] = evolve(drive.sights[AT_ONCE], workflow=Record(AT_ONCE))
+    drive = behind(2 * MAX_IN_FLIGHT)
+    drive.sights[MAX_IN_FLIGHT] = evolve(drive.sights[MAX_IN_FLIGHT], workflow=Record(MAX_IN_FLIGHT))
     assert over(drive, 0) is None
 
 
 def test_no_more_are_taken_out_of_the_agenda_than_may_begin() -> None:
     drive = behind(50_000)
-    assert len(drive.plan.alone) == 50_000 - AT_ONCE
+    assert len(drive.plan.alone) == 50_000 - MAX_IN_FLIGHT
     popped = 0
 
-    class Counted(Agenda):
+    class Counted(DueQueue):
         def pop(self, now: float) -> int | None:
             nonlocal popped
             popped += 1
@@ -744,5 +753,5 @@ def test_no_more_are_taken_out_of_the_agenda_than_may_begin() -> None:
     for id in range(50_000):
         drive.plan.alone.put(id, drive.now)
     drive.plan.flights = 0
-    assert len(drive.plan.ask(drive.now, drive.sights).gets) == AT_ONCE
-    assert popped == AT_ONCE
+    assert len(drive.plan.ask(drive.now, drive.sights).gets) == MAX_IN_FLIGHT
+    assert popped == MAX_IN_FLIGHT

@@ -20,8 +20,8 @@ from workflow_async.errors import (
     ClientClosed,
     PollTaskFailed,
 )
-from workflow_async.monitor import Outcomes, Poller
-from workflow_async.monitor.watch import Terms, wait_all
+from workflow_async.monitor import OutcomeStream, Poller
+from workflow_async.monitor.watch import WaitOptions, wait_all
 
 # Unexpected errors
 
@@ -58,12 +58,12 @@ def every_watcher(loop: Poller[Any], server: Server) -> list[Coroutine[Any, Any,
             return await reads(changes)
 
     async def completes() -> Any:
-        return [outcome async for outcome in Outcomes(loop, Terms(poll=STEADY), range(5))]
+        return [outcome async for outcome in OutcomeStream(loop, WaitOptions(poll=STEADY), range(5))]
 
     return [
         *(waiting(loop, id) for id in range(5)),
         waiting(loop, 3, deadline=1000.0),
-        wait_all(loop, range(5), Terms(poll=STEADY)),
+        wait_all(loop, range(5), WaitOptions(poll=STEADY)),
         follows(watch(loop, *range(5))),
         completes(),
         *([follows(appearing(loop, server))] if server.lists else []),
@@ -145,7 +145,7 @@ def test_several_errors_at_once_come_as_a_group() -> None:
                 raise ValueError(id)
 
         with pytest.raises(PollTaskFailed) as caught:
-            await wait_all(poller(Falling(workflows=running(1, 2))), [1, 2], Terms(poll=STEADY))
+            await wait_all(poller(Falling(workflows=running(1, 2))), [1, 2], WaitOptions(poll=STEADY))
         assert isinstance(caught.value.__cause__, ExceptionGroup)
 
     virtual.run(main())

@@ -23,10 +23,10 @@ from workflow_async import Clock, Phase, Poll
 from workflow_async.errors import (
     CallError,
     Forbidden,
-    ServerFault,
+    ServerError,
 )
-from workflow_async.monitor import Outcomes, Poller, Unobserved
-from workflow_async.monitor.watch import Terms, wait_all
+from workflow_async.monitor import OutcomeStream, Poller, PollingFailed
+from workflow_async.monitor.watch import WaitOptions, wait_all
 
 T = TypeVar("T")
 CALLER: contextvars.ContextVar[str] = contextvars.ContextVar("CALLER", default="nobody")
@@ -112,7 +112,7 @@ def test_no_context_variable_of_a_caller_appears_in_a_poll(lists: bool) -> None:
         loop = poller(server)
         later(10, lambda: server.become(Phase.SUCCEEDED, *range(10)))
         CALLER.set("request 4711")
-        await wait_all(loop, range(10), Terms(poll=STEADY))
+        await wait_all(loop, range(10), WaitOptions(poll=STEADY))
         if lists:
             server.put(Record(77))
             async with appearing(loop, server) as changes:
@@ -165,13 +165,13 @@ async def handling(act: Callable[[], Coroutine[Any, Any, T]], *about: object) ->
 
 def assert_no_trace_of_what_a_caller_handles() -> Coroutine[Any, Any, None]:
     async def main() -> None:
-        server = Noting(workflows={7: ServerFault(503), 8: Record(8), 9: Forbidden(403)})
+        server = Noting(workflows={7: ServerError(503), 8: Record(8), 9: Forbidden(403)})
         loop = poller(server)
         changes, handled = await handling(watch(loop, 7, 8, 9).__aenter__)
         gc.collect()
         assert handled() is None, "the poll task keeps the frames of what its first caller handled"
         lost, _ = await handling(changes.__anext__)
-        while not isinstance(lost, Unobserved):
+        while not isinstance(lost, PollingFailed):
             lost, _ = await handling(changes.__anext__)
         assert len(server.raised) >= 2
         assert not [one for error in (*server.raised, lost.error) for one in chain(error) if isinstance(one, Handled)]
@@ -213,13 +213,13 @@ async def everything_works(server: Server) -> None:
     asyncio.get_running_loop().call_later(0.05, lambda: server.become(Phase.SUCCEEDED, *range(5)))
     often = Poll(interval=0.02, ceiling=0.02)
     assert (await waiting(loop, 1, poll=often)).phase is Phase.SUCCEEDED
-    assert len(await wait_all(loop, range(5), Terms(poll=often, deadline=5.0))) == 5
+    assert len(await wait_all(loop, range(5), WaitOptions(poll=often, deadline=5.0))) == 5
     server.put(*(Record(id) for id in range(10, 15)))
     async with appearing(loop, server, poll=often) as changes, watch(loop, 12, poll=often) as one:
         assert {(await anext(changes)).id for _ in range(5)} == set(range(10, 15))
         server.become(Phase.FAILED, *range(10, 15))
         assert [event.now for event in await reads(one)][-1] is Phase.FAILED
-    async with aclosing(Outcomes(loop, Terms(poll=often), range(10, 15))) as outcomes:
+    async with aclosing(OutcomeStream(loop, WaitOptions(poll=often), range(10, 15))) as outcomes:
         assert (await anext(outcomes)).id in range(10, 15)
     assert not loop._task.running
     assert asyncio.all_tasks() == {asyncio.current_task()}

@@ -15,12 +15,12 @@ from attrs import define, evolve
 from tests.monitor import virtual
 from tests.monitor.records import PLACE, Record, Server, poller, running
 from workflow_async import Phase, Poll
-from workflow_async.errors import ClientClosed, Forbidden, NotFound, ServerFault, WaitTimeout
-from workflow_async.monitor import Change, Finished, Poller, TimedOut, Unobserved, Vanished, watching
+from workflow_async.errors import ClientClosed, Forbidden, NotFound, ServerError, WaitTimeout
+from workflow_async.monitor import Change, Finished, Poller, PollingFailed, TimedOut, Vanished, watching
 from workflow_async.monitor._engine.deadlines import LAST_CHECK
-from workflow_async.monitor._engine.due_queue import Agenda
-from workflow_async.monitor._engine.scheduler import AT_ONCE
-from workflow_async.monitor.watch import Outcomes, Terms, wait, wait_all
+from workflow_async.monitor._engine.due_queue import DueQueue
+from workflow_async.monitor._engine.scheduler import MAX_IN_FLIGHT
+from workflow_async.monitor.watch import OutcomeStream, WaitOptions, wait, wait_all
 
 STEADY = Poll(interval=2, backoff=1, ceiling=2, jitter=0)
 
@@ -32,7 +32,7 @@ def watch(loop: Poller[Any], *ids: int, **more: Any) -> Any:
 
 
 def waiting(loop: Poller[Any], id: int, **terms: Any) -> Coroutine[Any, Any, Any]:
-    return wait(loop, id, Terms(**{"poll": STEADY, **terms}), check=False)
+    return wait(loop, id, WaitOptions(**{"poll": STEADY, **terms}), check=False)
 
 
 def later(seconds: float, *deeds: Callable[[], object]) -> None:
@@ -244,7 +244,7 @@ def test_who_gives_up_gives_up_nobody_elses_watch() -> None:
                 await anext(changes)
                 raise ConnectionResetError
 
-        stays = asyncio.create_task(wait_all(loop, [1, 2], Terms(poll=STEADY)))
+        stays = asyncio.create_task(wait_all(loop, [1, 2], WaitOptions(poll=STEADY)))
         await anyio.lowlevel.checkpoint()
         with pytest.raises(ConnectionResetError):
             await disconnects()
@@ -312,7 +312,7 @@ def test_when_the_client_is_closed_everybody_who_waits_is_told() -> None:
         server = Server(workflows=running(*range(50)))
         loop = poller(server)
         waits = [asyncio.create_task(waiting(loop, id)) for id in range(50)]
-        waits += [asyncio.create_task(wait_all(loop, range(50), Terms(poll=STEADY)))]
+        waits += [asyncio.create_task(wait_all(loop, range(50), WaitOptions(poll=STEADY)))]
         await anyio.sleep(5)
         server.workflows = {id: ClientClosed("closed") for id in range(50)}
         found = await asyncio.gather(*waits, return_exceptions=True)
@@ -390,7 +390,7 @@ def test_of_many_the_deadline_leaves_over_each_has_timed_out_and_the_others_have
         server = Server(lists=True, workflows=running(*range(300)))
         loop = poller(server)
         later(5, lambda: server.become(Phase.SUCCEEDED, *range(0, 300, 2)))
-        outcomes = await wait_all(loop, range(300), Terms(deadline=30, poll=STEADY))
+        outcomes = await wait_all(loop, range(300), WaitOptions(deadline=30, poll=STEADY))
         assert [outcome.id for outcome in outcomes] == list(range(300))
         assert {type(outcome) for outcome in outcomes[::2]} == {Finished}
         assert {(type(outcome), outcome.workflow) for outcome in outcomes[1:2]} == {(TimedOut, Record(1))}
@@ -404,12 +404,12 @@ def test_of_many_the_deadline_leaves_over_each_has_timed_out_and_the_others_have
 
 def test_bad_ones_never_spoil_the_rest() -> None:
     async def main() -> None:
-        server = Server(workflows=running(1) | {2: Forbidden(403), 3: NotFound(404), 4: ServerFault(503)})
+        server = Server(workflows=running(1) | {2: Forbidden(403), 3: NotFound(404), 4: ServerError(503)})
         loop = poller(server)
         later(200, lambda: server.become(Phase.PARTIAL, 1))
-        found = [outcome async for outcome in Outcomes(loop, Terms(poll=STEADY), [1, 2, 3, 4])]
+        found = [outcome async for outcome in OutcomeStream(loop, WaitOptions(poll=STEADY), [1, 2, 3, 4])]
         assert [(type(outcome), outcome.id) for outcome in found] == [
-            (Unobserved, 2), (Vanished, 3), (Finished, 1), (Unobserved, 4)
+            (PollingFailed, 2), (Vanished, 3), (Finished, 1), (PollingFailed, 4)
         ]  # fmt: skip
         assert not any(outcome.succeeded for outcome in found)
         assert_nothing_left(loop, server)
@@ -459,7 +459,7 @@ class Uneven(Server):
 
 def test_every_place_is_kept_busy_while_more_is_due_than_may_be_on_its_way() -> None:
     async def main() -> None:
-        count = 20 * AT_ONCE
+        count = 20 * MAX_IN_FLIGHT
         server = Uneven(workflows=running(*range(count)))
         loop = poller(server)
         began = asyncio.get_running_loop().time()
@@ -468,15 +468,15 @@ def test_every_place_is_kept_busy_while_more_is_due_than_may_be_on_its_way() -> 
             loop.looks.plan.fresh.clear()
             seen = {(await anext(changes)).id for _ in range(count)}
         assert len(seen) == len(server.gets) == count
-        bound = 1.1 * 0.25 * count / AT_ONCE
+        bound = 1.1 * 0.25 * count / MAX_IN_FLIGHT
         assert asyncio.get_running_loop().time() - began <= 1.4 * bound
         assert_nothing_left(loop, server)
 
     virtual.run(main())
 
 
-def due_now(count: int) -> Agenda:
-    agenda = Agenda()
+def due_now(count: int) -> DueQueue:
+    agenda = DueQueue()
     for id in range(count):
         agenda.put(id, 0.0)
     return agenda
@@ -484,7 +484,7 @@ def due_now(count: int) -> Agenda:
 
 def test_in_a_crowd_news_is_told_as_soon_as_it_has_come() -> None:
     async def main() -> None:
-        count = 100 * AT_ONCE
+        count = 100 * MAX_IN_FLIGHT
         server = Server(seconds=0.1, workflows=running(*range(count)))
         loop = poller(server)
         async with watch(loop, *range(count), poll=evolve(STEADY, interval=600.0, ceiling=600.0)) as changes:
@@ -493,7 +493,7 @@ def test_in_a_crowd_news_is_told_as_soon_as_it_has_come() -> None:
             began = asyncio.get_running_loop().time()
             await anext(changes)
             assert asyncio.get_running_loop().time() - began == pytest.approx(0.1)
-            for _ in range(5 * AT_ONCE):
+            for _ in range(5 * MAX_IN_FLIGHT):
                 await anext(changes)
             assert asyncio.get_running_loop().time() - began == pytest.approx(0.6)
         assert_nothing_left(loop, server)
@@ -505,7 +505,7 @@ def test_in_a_crowd_news_is_told_as_soon_as_it_has_come() -> None:
 @pytest.mark.parametrize("seconds", [0.3, 1.0])
 def test_a_deadline_comes_in_time_though_more_is_due_than_may_be_on_its_way(seconds: float) -> None:
     async def main() -> None:
-        count = 200 * AT_ONCE
+        count = 200 * MAX_IN_FLIGHT
         server = Server(seconds=0.1, workflows=running(*range(count)))
         loop = poller(server)
         slow = evolve(STEADY, interval=600.0, ceiling=600.0)
@@ -524,7 +524,7 @@ def test_a_deadline_comes_in_time_though_more_is_due_than_may_be_on_its_way(seco
 
 def test_a_client_that_is_closed_in_a_crowd_asks_for_nothing_more() -> None:
     async def main() -> None:
-        count = 10 * AT_ONCE
+        count = 10 * MAX_IN_FLIGHT
         server = Server(workflows={id: ClientClosed("closed") for id in range(count)})
         loop = poller(server)
         async with watch(loop, *range(count)) as changes:
@@ -532,7 +532,7 @@ def test_a_client_that_is_closed_in_a_crowd_asks_for_nothing_more() -> None:
             loop.looks.plan.fresh.clear()
             with pytest.raises(ClientClosed):
                 await anext(changes)
-        assert len(server.gets) <= 2 * AT_ONCE
+        assert len(server.gets) <= 2 * MAX_IN_FLIGHT
         assert_nothing_left(loop, server)
 
     virtual.run(main())

@@ -19,55 +19,55 @@ from workflow_async.errors import (
     ForeignResponse,
     NotFound,
     RateLimited,
-    Redirected,
-    ServerFault,
+    ServerError,
     StatusError,
     TLSVerificationFailed,
     Unauthorized,
+    UnexpectedRedirect,
 )
 from workflow_async.monitor._engine.observation import (
-    GONE_LOOKS,
+    GONE_CHECKS,
     GONE_SECONDS,
-    OUTAGE_LOOKS,
-    Sight,
-    alike,
-    missed,
-    seen,
+    OUTAGE_CHECKS,
+    Observation,
+    apply_error,
+    apply_record,
+    same,
 )
-from workflow_async.monitor._engine.tracker import REMEMBERED, Knowledge
-from workflow_async.monitor.events import Change, OperationChange, Replaced, Stalled, Unobserved, Vanished
+from workflow_async.monitor._engine.tracker import MAX_REMEMBERED, Tracker
+from workflow_async.monitor.events import Change, OperationChange, PollingFailed, Replaced, Stalled, Vanished
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 POLL = Poll(outage=300)
-NEW: Sight[Any] = Sight(id=7, since=0.0)
+NEW: Observation[Any] = Observation(id=7, since=0.0)
 
 
 def at(seconds: float) -> datetime:
     return NOON + timedelta(seconds=seconds)
 
 
-def looked(*records: Any, sight: Sight[Any] = NEW) -> tuple[Sight[Any], list[Any]]:
+def looked(*records: Any, sight: Observation[Any] = NEW) -> tuple[Observation[Any], list[Any]]:
     """A look a second: what is known at the end, and every change."""
     changes = []
     for second, record in enumerate(records):
-        sight, change = seen(sight, record, float(second), at(second))
+        sight, change = apply_record(sight, record, float(second), at(second))
         changes += [change] if change is not None else []
     return sight, changes
 
 
 def failed(
-    *errors: tuple[float, CallError], sight: Sight[Any] = NEW, poll: Poll = POLL
-) -> tuple[Sight[Any], list[Any]]:
+    *errors: tuple[float, CallError], sight: Observation[Any] = NEW, poll: Poll = POLL
+) -> tuple[Observation[Any], list[Any]]:
     """Looks that fail at these instants."""
     lost = []
     for now, error in errors:
-        sight, outcome = missed(sight, error, now, POLL)
+        sight, outcome = apply_error(sight, error, now, POLL)
         lost += [outcome] if outcome is not None else []
     return sight, lost
 
 
 SEEN = looked(Record(7))[0]
-STARTED: Sight[Any] = Sight(id=7, since=0.0, expected=True)
+STARTED: Observation[Any] = Observation(id=7, since=0.0, expected=True)
 """A start was answered with it, and no check has shown it yet."""
 
 # Changes
@@ -93,9 +93,9 @@ def test_a_change_of_state_step_or_word_is_told_and_counted_from_none_again() ->
 
 
 def test_a_record_without_a_step_says_nothing_of_it() -> None:
-    assert alike(Record(7, step="a"), Record(7))
-    assert not alike(Record(7), Record(7, step="a"))
-    assert not alike(Record(7, step="a"), Record(7, step="b"))
+    assert same(Record(7, step="a"), Record(7))
+    assert not same(Record(7), Record(7, step="a"))
+    assert not same(Record(7, step="a"), Record(7, step="b"))
 
 
 PHASES = st.lists(st.sampled_from(list(Phase)))
@@ -176,17 +176,17 @@ def test_operations_that_take_the_place_of_others_are_new() -> None:
 
 def test_operations_count_only_where_they_are_wanted() -> None:
     before, after = shows(Operation("a")), shows(Operation("a", "running", at(1)))
-    assert alike(before, after, operations=False)
-    assert not alike(before, after, operations=True)
-    assert seen(looked(before)[0], after, 1.0, NOON, operations=False)[1] is None
+    assert same(before, after, operations=False)
+    assert not same(before, after, operations=True)
+    assert apply_record(looked(before)[0], after, 1.0, NOON, operations=False)[1] is None
     ended = shows(Operation("a", "succeeded", at(1), at(2)), phase=Phase.SUCCEEDED)
-    _, change = seen(looked(before)[0], ended, 1.0, NOON, operations=False)
+    _, change = apply_record(looked(before)[0], ended, 1.0, NOON, operations=False)
     assert isinstance(change, Change)
     assert change.operations == ()
 
 
 def test_a_record_without_operations_says_nothing_of_them() -> None:
-    assert alike(shows(Operation("a", "running")), Detailed(7))
+    assert same(shows(Operation("a", "running")), Detailed(7))
 
 
 STATES = ["instantiated", "running", "paused", "retry", "succeeded", "failed", "skipped"]
@@ -224,8 +224,8 @@ def test_no_404_that_anything_came_between_is_believed(looks: list[tuple[float, 
         now += pause
         began, row = (now if not row else began, row + 1) if is_404 else (now, 0)
         error: CallError = NotFound(404) if is_404 else ConnectFailed("refused")
-        sight, outcome = missed(sight, error, now, Poll(outage=1e9))
-        assert isinstance(outcome, Vanished) == (row >= GONE_LOOKS and now - began >= GONE_SECONDS)
+        sight, outcome = apply_error(sight, error, now, Poll(outage=1e9))
+        assert isinstance(outcome, Vanished) == (row >= GONE_CHECKS and now - began >= GONE_SECONDS)
 
 
 def test_one_that_was_never_seen_is_given_up_sooner() -> None:
@@ -237,14 +237,14 @@ def test_one_that_was_never_seen_is_given_up_sooner() -> None:
 
 def test_a_look_that_succeeds_makes_up_for_those_that_failed() -> None:
     sight, _ = failed((0, NotFound(404)), (100, NotFound(404)), sight=SEEN)
-    sight, _ = seen(sight, Record(7), 110.0, NOON)
+    sight, _ = apply_record(sight, Record(7), 110.0, NOON)
     assert failed((120, NotFound(404)), (130, NotFound(404)), sight=sight)[1] == []
-    sight, _ = failed((0, ServerFault(503)), (100, ServerFault(503)), sight=SEEN)
-    sight, _ = seen(sight, Record(7), 110.0, NOON)
-    assert failed((400, ServerFault(503)), (410, ServerFault(503)), (420, ServerFault(503)), sight=sight)[1] == []
+    sight, _ = failed((0, ServerError(503)), (100, ServerError(503)), sight=SEEN)
+    sight, _ = apply_record(sight, Record(7), 110.0, NOON)
+    assert failed((400, ServerError(503)), (410, ServerError(503)), (420, ServerError(503)), sight=sight)[1] == []
 
 
-PASSING = [ServerFault(503), RateLimited(429), ConnectFailed("refused"), DecodeError("null @ $")]
+PASSING = [ServerError(503), RateLimited(429), ConnectFailed("refused"), DecodeError("null @ $")]
 
 
 @pytest.mark.parametrize("error", PASSING, ids=lambda error: type(error).__name__)
@@ -252,12 +252,12 @@ def test_an_outage_is_endured_as_long_as_was_agreed(error: CallError) -> None:
     assert failed(*((now, error) for now in range(0, 300, 10)), sight=SEEN)[1] == []
     _, (lost,) = failed((0, error), (150, error), (300, error), sight=SEEN)
     assert (lost.id, lost.error, lost.workflow) == (7, error, Record(7))
-    assert isinstance(lost, Unobserved)
+    assert isinstance(lost, PollingFailed)
 
 
 def test_an_outage_is_none_before_enough_looks_have_met_it() -> None:
-    assert OUTAGE_LOOKS == 3
-    assert failed((0, ServerFault(503)), (10_000, ServerFault(503)), sight=SEEN)[1] == []
+    assert OUTAGE_CHECKS == 3
+    assert failed((0, ServerError(503)), (10_000, ServerError(503)), sight=SEEN)[1] == []
 
 
 STAYING = [Forbidden(403), Unauthorized(401), BadRequest(400), StatusError(418), TLSVerificationFailed("expired")]
@@ -266,27 +266,27 @@ staying = pytest.mark.parametrize("error", STAYING, ids=lambda error: type(error
 
 @staying
 def test_what_will_not_pass_ends_it_at_once(error: CallError) -> None:
-    assert [type(lost) for lost in failed((0, error))[1]] == [Unobserved]
+    assert [type(lost) for lost in failed((0, error))[1]] == [PollingFailed]
 
 
 @staying
-@pytest.mark.parametrize("known", ["seen", "started"])
+@pytest.mark.parametrize("known", ["apply_record", "started"])
 def test_whatever_refuses_one_that_was_let_in_before_may_pass(error: CallError, known: str) -> None:
-    sight = SEEN if known == "seen" else STARTED
+    sight = SEEN if known == "apply_record" else STARTED
     assert failed((0, error), (299, error), (299, error), sight=sight)[1] == []
-    assert [type(lost) for lost in failed((0, error), (9, error), (300, error), sight=sight)[1]] == [Unobserved]
+    assert [type(lost) for lost in failed((0, error), (9, error), (300, error), sight=sight)[1]] == [PollingFailed]
 
 
 # Failures and 404s do not mix
 
 
 def test_failures_before_and_after_a_404_do_not_add_up_to_an_outage() -> None:
-    down, gone = ServerFault(503), NotFound(404)
+    down, gone = ServerError(503), NotFound(404)
     before = [(now, down) for now in range(0, 290, 10)]
     sight, lost = failed(*before, (290, gone), (300, down), (310, down), (589, down), sight=SEEN)
     assert lost == []
     assert (sight.failing_since, sight.failures) == (300, 3)
-    assert [type(one) for one in failed((600, down), sight=sight)[1]] == [Unobserved]
+    assert [type(one) for one in failed((600, down), sight=sight)[1]] == [PollingFailed]
 
 
 def test_404s_before_and_after_a_failure_do_not_add_up_to_a_disappearance() -> None:
@@ -305,7 +305,7 @@ def spans(history: list[tuple[float, str]], kinds: set[str], seconds: float) -> 
     return len(tail) >= 3 and tail[0] - tail[-1] >= seconds
 
 
-@given(st.lists(st.tuples(st.floats(0, 60), st.sampled_from([*FAILURES, "seen"])), max_size=30), st.booleans())
+@given(st.lists(st.tuples(st.floats(0, 60), st.sampled_from([*FAILURES, "apply_record"])), max_size=30), st.booleans())
 def test_an_outcome_needs_a_row_of_its_own_kind_of_failure(
     checks: list[tuple[float, str]], known: bool  # noqa: FBT001 - a case
 ) -> None:  # fmt: skip
@@ -313,15 +313,15 @@ def test_an_outcome_needs_a_row_of_its_own_kind_of_failure(
     for pause, kind in checks:
         now += pause
         history.append((now, kind))
-        if kind == "seen":
-            sight, known = seen(sight, Record(7), now, NOON)[0], True
+        if kind == "apply_record":
+            sight, known = apply_record(sight, Record(7), now, NOON)[0], True
             continue
-        sight, outcome = missed(sight, FAILURES[kind], now, POLL)
+        sight, outcome = apply_error(sight, FAILURES[kind], now, POLL)
         if kind == "404":
             ends = spans(history, {"404"}, 120.0 if known else 8.0)
         else:
             ends = spans(history, {"foreign", "down"}, 300.0) or (not known and spans(history, {"foreign"}, 8.0))
-        expected = (Vanished if kind == "404" else Unobserved) if ends else type(None)
+        expected = (Vanished if kind == "404" else PollingFailed) if ends else type(None)
         assert type(outcome) is expected
 
 
@@ -330,15 +330,17 @@ def test_foreign_responses_for_one_that_was_never_seen_are_told_with_their_own_s
     foreign.hint = "no Opencast External API at https://oc.example.org: is the path right?"
     assert failed((0, foreign), (4, foreign), (7.9, foreign))[1] == []
     (lost,) = failed((0, foreign), (4, foreign), (8, foreign))[1]
-    assert isinstance(lost, Unobserved)
+    assert isinstance(lost, PollingFailed)
     assert "is the path right?" in str(lost.error)
 
 
-@pytest.mark.parametrize("sight", [SEEN, STARTED], ids=["seen", "started"])
-@pytest.mark.parametrize("error", [ForeignResponse(404), Redirected(302), ForeignResponse(451), ForeignResponse(200)])
-def test_foreign_responses_for_one_that_exists_are_an_outage(error: CallError, sight: Sight[Any]) -> None:
+@pytest.mark.parametrize("sight", [SEEN, STARTED], ids=["apply_record", "started"])
+@pytest.mark.parametrize(
+    "error", [ForeignResponse(404), UnexpectedRedirect(302), ForeignResponse(451), ForeignResponse(200)]
+)
+def test_foreign_responses_for_one_that_exists_are_an_outage(error: CallError, sight: Observation[Any]) -> None:
     assert failed(*((now, error) for now in range(0, 300, 10)), sight=sight)[1] == []
-    assert [type(lost) for lost in failed((0, error), (10, error), (300, error), sight=sight)[1]] == [Unobserved]
+    assert [type(lost) for lost in failed((0, error), (10, error), (300, error), sight=sight)[1]] == [PollingFailed]
 
 
 def test_a_404_for_one_that_was_started_is_believed_no_sooner_than_for_one_that_was_seen() -> None:
@@ -354,7 +356,7 @@ def paused(*failures: tuple[float, float], poll: Poll = POLL) -> list[float]:
     """The instants at which the workflow is given up, of checks that fail at (instant, seconds announced by then)."""
     sight, lost = SEEN, []
     for now, announced in failures:
-        sight, outcome = missed(sight, RateLimited(429), now, poll, announced)
+        sight, outcome = apply_error(sight, RateLimited(429), now, poll, announced)
         lost += [now] if outcome is not None else []
     return lost
 
@@ -381,7 +383,7 @@ def test_what_the_server_announces_has_to_pass_first(seconds: float, given_up_at
     busy = RateLimited(429)
     busy.retry_after = seconds
     assert failed((0, busy), (150, busy), (given_up_at - 1, busy), sight=SEEN)[1] == []
-    assert [type(one) for one in failed((0, busy), (150, busy), (given_up_at, busy), sight=SEEN)[1]] == [Unobserved]
+    assert [type(one) for one in failed((0, busy), (150, busy), (given_up_at, busy), sight=SEEN)[1]] == [PollingFailed]
 
 
 # An id that another workflow has
@@ -396,7 +398,7 @@ def test_two_records_are_of_different_workflows_only_if_both_say_so(said: list[t
     known: list[str | None] = [None, None]
     for second, identity in enumerate(said):
         differs = any(a is not None and b is not None and a != b for a, b in zip(known, identity, strict=True))
-        sight, event = seen(sight, Record(7), float(second), NOON, identity=identity)
+        sight, event = apply_record(sight, Record(7), float(second), NOON, identity=identity)
         assert isinstance(event, Replaced) == differs
         if differs:
             return
@@ -406,32 +408,32 @@ def test_two_records_are_of_different_workflows_only_if_both_say_so(said: list[t
 
 def test_a_replaced_workflow_is_told_with_both_records_and_nothing_of_it_is_kept() -> None:
     first, second = Record(7, what="A"), Record(7, Phase.SUCCEEDED, what="B")
-    sight = seen(NEW, first, 1.0, NOON, identity=("A",))[0]
-    sight, event = seen(sight, second, 2.0, NOON, identity=("B",))
+    sight = apply_record(NEW, first, 1.0, NOON, identity=("A",))[0]
+    sight, event = apply_record(sight, second, 2.0, NOON, identity=("B",))
     assert event == Replaced(id=7, workflow=first, found=second)
     assert isinstance(event, Replaced)
     assert not event.succeeded
     assert (sight.over, sight.workflow, sight.identity, sight.expected) == (True, None, (), False)
-    assert seen(sight, second, 3.0, NOON, identity=("B",)) == (sight, None)
+    assert apply_record(sight, second, 3.0, NOON, identity=("B",)) == (sight, None)
 
 
 def test_one_whose_start_was_answered_is_compared_with_the_answer() -> None:
-    sight = Sight[Any](id=7, since=0.0, expected=True, identity=("A", None))
-    replaced = seen(sight, Record(7), 1.0, NOON, identity=("B", "x"))[1]
+    sight = Observation[Any](id=7, since=0.0, expected=True, identity=("A", None))
+    replaced = apply_record(sight, Record(7), 1.0, NOON, identity=("B", "x"))[1]
     assert isinstance(replaced, Replaced)
     assert replaced.workflow is None
-    assert seen(sight, Record(7), 1.0, NOON, identity=("A", "x"))[0].identity == ("A", "x")
+    assert apply_record(sight, Record(7), 1.0, NOON, identity=("A", "x"))[0].identity == ("A", "x")
 
 
 # Rows of a list
 
 
-def knowing(record: Record, *, lag: float = 0.0) -> tuple[Knowledge[Any], list[Any]]:
+def knowing(record: Record, *, lag: float = 0.0) -> tuple[Tracker[Any], list[Any]]:
     """What is known after a get that was asked for at 10 and answered at 11, and what was told since; it is 20 now."""
     told: list[Any] = []
     now = 11.0
     clock = Clock(now=lambda: now, wall=lambda: now)
-    known: Knowledge[Any] = Knowledge(Server(lag=lag), clock, told.append, set())
+    known: Tracker[Any] = Tracker(Server(lag=lag), clock, told.append, set())
     known.watch(record.id)
     known.got(record, 10.0)
     now = 20.0
@@ -472,7 +474,7 @@ def test_a_row_that_has_ended_is_never_all_that_is_wanted() -> None:
         assert not told
 
 
-@pytest.mark.parametrize("error", [NotFound(404), ServerFault(503)], ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("error", [NotFound(404), ServerError(503)], ids=lambda error: type(error).__name__)
 def test_a_row_that_shows_what_is_known_makes_up_for_looks_that_failed(error: CallError) -> None:
     known, _ = knowing(Record(7))
     known.missed(7, error, POLL)
@@ -497,10 +499,10 @@ def test_a_row_of_one_that_nobody_watches_is_not_taken() -> None:
 # What is known to exist
 
 
-def knowledge() -> tuple[Knowledge[Any], list[Any]]:
+def knowledge() -> tuple[Tracker[Any], list[Any]]:
     """Nothing is known, at an instant that stands still."""
     told: list[Any] = []
-    return Knowledge(Server(), Clock(now=lambda: 10.0, wall=lambda: 10.0), told.append, set()), told
+    return Tracker(Server(), Clock(now=lambda: 10.0, wall=lambda: 10.0), told.append, set()), told
 
 
 def test_one_that_was_started_is_expected_with_what_the_answer_said_it_is() -> None:
@@ -537,8 +539,8 @@ def test_one_that_was_seen_is_expected_when_it_is_watched_again_until_it_has_an_
         if id != 1:
             known.got(Record(id), 9.0)
     known.got(Record(3, Phase.SUCCEEDED), 9.0)
-    known.sights[4] = Sight(id=4, since=0.0, over=True, misses=3)
-    known.sights[5] = Sight(id=5, since=0.0, over=True, failures=3, workflow=Record(5))
+    known.sights[4] = Observation(id=4, since=0.0, over=True, misses=3)
+    known.sights[5] = Observation(id=5, since=0.0, over=True, failures=3, workflow=Record(5))
     for id in (1, 2, 3, 4, 5):
         known.forget(id)
         known.watch(id)
@@ -547,10 +549,10 @@ def test_one_that_was_seen_is_expected_when_it_is_watched_again_until_it_has_an_
 
 def test_what_is_known_to_exist_is_bounded_and_the_oldest_is_forgotten() -> None:
     known, _ = knowledge()
-    for id in range(REMEMBERED + 5):
+    for id in range(MAX_REMEMBERED + 5):
         known.exists(id)
         known.exists(0)
-    assert len(known._existing) == REMEMBERED
+    assert len(known._existing) == MAX_REMEMBERED
     assert [id in known._existing for id in (0, 1, 5, 6)] == [True, False, False, True]
 
 
@@ -596,7 +598,7 @@ def test_one_that_is_watched_again_after_it_was_replaced_is_the_new_one() -> Non
 def test_an_absolute_bound_works_although_nothing_was_learned(bound: timedelta) -> None:
     told: list[Any] = []
     now = 100.0
-    known: Knowledge[Any] = Knowledge(Server(), Clock(now=lambda: now, wall=lambda: now), told.append, set())
+    known: Tracker[Any] = Tracker(Server(), Clock(now=lambda: now, wall=lambda: now), told.append, set())
     known.watch(7)
     known.patience[7] = bound
     known.got(Record(7, step="encode"), 100.0)
@@ -611,7 +613,7 @@ def test_an_absolute_bound_works_although_nothing_was_learned(bound: timedelta) 
 def test_a_change_begins_an_absolute_bound_anew() -> None:
     told: list[Any] = []
     now = 0.0
-    known: Knowledge[Any] = Knowledge(Server(), Clock(now=lambda: now, wall=lambda: now), told.append, set())
+    known: Tracker[Any] = Tracker(Server(), Clock(now=lambda: now, wall=lambda: now), told.append, set())
     known.watch(7)
     known.patience[7] = timedelta(seconds=10)
     for second, step in enumerate(["a"] * 9 + ["b"] * 9 + ["c"] * 12):

@@ -17,9 +17,9 @@ from tests.monitor.station import Station, is_subsequence, station
 from tests.monitor.test_foreign import FOREIGN
 from workflow_async import Phase, Poll, Retry
 from workflow_async.errors import CallError, WorkflowAsyncError
-from workflow_async.monitor import Change, Replaced, Unobserved, Vanished
+from workflow_async.monitor import Change, PollingFailed, Replaced, Vanished
 from workflow_async.sandbox import Fault, Faults
-from workflow_async.sandbox.engine import Fate, Run, Status, Step
+from workflow_async.sandbox.engine import FakeWorkflow, Status, Step, StepResult
 
 pytestmark = pytest.mark.sweep
 
@@ -73,7 +73,7 @@ class Told:
             self.ends[event.id] += event.now.final
         elif isinstance(event, Vanished):
             self.vanished.add(event.id)
-        elif isinstance(event, Unobserved):
+        elif isinstance(event, PollingFailed):
             self.rounds[event.id] += 1
         elif isinstance(event, Replaced):
             self.replaced.add(event.id)
@@ -100,7 +100,7 @@ class Simulation:
         self.chance = random.Random(self.seed)
         noted, engine = self.place.engine.observe, self.place.engine
 
-        def observe(run: Run) -> None:
+        def observe(run: FakeWorkflow) -> None:
             if noted is not None:
                 noted(run)
             if run.id in engine.runs:
@@ -130,9 +130,17 @@ class Simulation:
         self.ids = [self.place.start(self.chance.choice(kinds)) for _ in range(self.count)]
 
     def _steps(self, longest: float) -> list[Step]:
-        fates = [*[Fate.DONE] * 14, Fate.SKIPPED, Fate.FAILED, Fate.PARTIAL, Fate.HELD, Fate.HELD, Fate.STUCK]
+        fates = [
+            *[StepResult.DONE] * 14,
+            StepResult.SKIPPED,
+            StepResult.FAILED,
+            StepResult.PARTIAL,
+            StepResult.HELD,
+            StepResult.HELD,
+            StepResult.STUCK,
+        ]
         if self.place.kind == "preservica":
-            fates.remove(Fate.STUCK)
+            fates.remove(StepResult.STUCK)
         handlers = (Step("tell", 20.0), Step("clean", 5.0))
         return [
             Step(f"step-{n}", self.chance.uniform(1, longest / 4), self.chance.choice(fates), handlers * (n % 2))
@@ -185,7 +193,7 @@ class Simulation:
                     self._restore(run, old[run.id])
             self.place.wire.down = False
 
-    def _restore(self, run: Run, old: Run) -> None:
+    def _restore(self, run: FakeWorkflow, old: FakeWorkflow) -> None:
         run.status, run.steps, run.partial = old.status, old.steps, old.partial
         run.started, run.finished, run.changed = old.started, old.finished, old.changed
         if run.status is not Status.PARKED:
@@ -279,7 +287,7 @@ class Simulation:
         async with client.workflows.watch(self.ids, poll=Poll(outage=900)) as changes:
             async for event in changes:
                 told.hear(event)
-                if isinstance(event, Unobserved):
+                if isinstance(event, PollingFailed):
                     changes.add(event.id)
                 if self.chance.random() < 0.001:
                     await anyio.sleep(self.chance.uniform(0, 60))

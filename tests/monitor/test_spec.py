@@ -11,7 +11,7 @@ from attrs import evolve
 
 from workflow_async import Clock, Limits, OpencastClient, Phase, PreservicaClient
 from workflow_async.errors import DecodeError, InvalidArgument, NotSentInTime
-from workflow_async.monitor import Change, Replaced, Unobserved, Vanished, WatchSpec, tick
+from workflow_async.monitor import Change, PollingFailed, Replaced, Vanished, WatchSpec, poll_once
 from workflow_async.opencast import Workflow
 from workflow_async.opencast.monitor_source import OpencastSource
 from workflow_async.sandbox import Fault, Faults, ManualClock, Sandbox
@@ -46,7 +46,7 @@ async def carried_on(sandbox: Sandbox, time: ManualClock, spec: WatchSpec, *, ev
     told: list[Any] = []
     while not WatchSpec.from_json(text).finished:
         async with opencast(sandbox, time) as client:
-            after, news = await tick(client, WatchSpec.from_json(text))
+            after, news = await poll_once(client, WatchSpec.from_json(text))
         text = after.to_json()
         told += news
         time.advance(every)
@@ -70,9 +70,9 @@ async def test_every_transition_of_an_operation_is_told_though_nobody_looked(
     id = sandbox.opencast.start(sandbox.opencast.event(), "fast")
     async with opencast(sandbox, time) as client:
         spec = WatchSpec.of(client, [id], operations=True)
-        spec, _ = await tick(client, spec)
+        spec, _ = await poll_once(client, spec)
         time.advance(60)
-        spec, (change,) = await tick(client, WatchSpec.from_json(spec.to_json()))
+        spec, (change,) = await poll_once(client, WatchSpec.from_json(spec.to_json()))
     assert isinstance(change, Change)
     encoded = [(c.was, c.now) for c in change.operations if c.operation == "prepare-av"]
     assert encoded == [("instantiated", "running"), ("running", "succeeded")]
@@ -82,8 +82,8 @@ async def test_a_tick_told_twice_has_the_same_keys(sandbox: Sandbox, time: Manua
     ids = sandbox.opencast.seed(5)
     async with opencast(sandbox, time) as client:
         spec = WatchSpec.of(client, ids)
-        _, first = await tick(client, spec)
-        _, again = await tick(client, spec)
+        _, first = await poll_once(client, spec)
+        _, again = await poll_once(client, spec)
     assert [news.key for news in first] == [news.key for news in again]
 
 
@@ -91,10 +91,10 @@ async def test_a_tick_over_many_asks_for_the_list_where_there_is_one(sandbox: Sa
     ids = [sandbox.opencast.start(sandbox.opencast.event(), "schedule-and-upload") for _ in range(250)]
     time.advance(20)
     async with opencast(sandbox, time) as client:
-        spec, told = await tick(client, WatchSpec.of(client, ids))
+        spec, told = await poll_once(client, WatchSpec.of(client, ids))
         assert len(told) == 250
         sandbox.opencast.requests.clear()
-        spec, told = await tick(client, spec)
+        spec, told = await poll_once(client, spec)
     assert told == ()
     expected = 2 if sandbox.opencast.world.release == "11" else 250
     assert len(sandbox.opencast.requests) == expected
@@ -122,8 +122,8 @@ async def test_a_server_that_is_down_costs_time_and_nothing_else(sandbox: Sandbo
 
 async def test_what_may_not_be_looked_at_is_told_as_unobserved(sandbox: Sandbox, time: ManualClock) -> None:
     async with opencast(sandbox, time, auth=("admin", "wrong")) as client:
-        spec, (news,) = await tick(client, WatchSpec.of(client, [1]))
-    assert isinstance(news, Unobserved)
+        spec, (news,) = await poll_once(client, WatchSpec.of(client, [1]))
+    assert isinstance(news, PollingFailed)
     assert spec.finished
 
 
@@ -137,7 +137,7 @@ async def test_a_preservica_is_ticked_the_same_way(time: ManualClock) -> None:
     async with http, PreservicaClient("http://127.0.0.1", http=http, clock=Clock(wall=time), **account) as client:
         spec = WatchSpec.of(client, [str(id)])
         while not spec.finished:
-            spec, news = await tick(client, WatchSpec.from_json(spec.to_json()))
+            spec, news = await poll_once(client, WatchSpec.from_json(spec.to_json()))
             told += news
             time.advance(30)
     assert told[-1].now is Phase.SUCCEEDED
@@ -147,7 +147,7 @@ async def test_a_watch_of_another_server_is_refused(sandbox: Sandbox, time: Manu
     async with opencast(sandbox, time) as client:
         spec = WatchSpec.from_json(WatchSpec.of(client, [1]).to_json().replace("127.0.0.1", "127.0.0.2"))
         with pytest.raises(InvalidArgument, match=r"spec: belongs to http://127\.0\.0\.2"):
-            await tick(client, spec)
+            await poll_once(client, spec)
 
 
 async def test_a_text_of_another_version_or_of_no_watch_is_refused(sandbox: Sandbox, time: ManualClock) -> None:
@@ -173,11 +173,11 @@ async def test_the_keys_of_the_text_stay_and_a_text_without_those_that_were_adde
 ) -> None:
     async with opencast(sandbox, time) as client:
         ids = [sandbox.opencast.start(sandbox.opencast.event(), "schedule-and-upload") for _ in range(2)]
-        spec, _ = await tick(client, WatchSpec.of(client, ids))
+        spec, _ = await poll_once(client, WatchSpec.of(client, ids))
         tree = json.loads(spec.to_json())
         assert [set(cursor) for cursor in tree["cursors"]] == [CURSOR | ADDED] * 2
         old = {**tree, "cursors": [{key: cursor[key] for key in CURSOR} for cursor in tree["cursors"]]}
-        after, news = await tick(client, WatchSpec.from_json(json.dumps(old)))
+        after, news = await poll_once(client, WatchSpec.from_json(json.dumps(old)))
     assert news == ()
     assert [cursor.identity for cursor in after.cursors] == [cursor.identity for cursor in spec.cursors]
     assert all(cursor.identity[0] for cursor in after.cursors)
@@ -187,12 +187,12 @@ async def test_one_that_becomes_another_workflow_is_told_by_a_tick(sandbox: Sand
     fake = sandbox.opencast
     ids = [fake.start(fake.event(), "fast") for _ in range(4)]
     async with opencast(sandbox, time) as client:
-        spec, _ = await tick(client, WatchSpec.of(client, ids))
+        spec, _ = await poll_once(client, WatchSpec.of(client, ids))
         replaced, first, other = fake.engine.get(ids[0]), fake.engine.runs[ids[0]].subject, fake.event()
         assert replaced is not None
         replaced.subject = other
         time.advance(20)
-        spec, (news, *others) = await tick(client, WatchSpec.from_json(spec.to_json()))
+        spec, (news, *others) = await poll_once(client, WatchSpec.from_json(spec.to_json()))
         assert isinstance(news, Replaced)
         assert news.workflow is not None
         assert (news.id, news.found.event) == (ids[0], other)
@@ -204,7 +204,7 @@ async def test_one_that_becomes_another_workflow_is_told_by_a_tick(sandbox: Sand
 
 async def test_the_text_holds_no_secret(sandbox: Sandbox, time: ManualClock) -> None:
     async with opencast(sandbox, time) as client:
-        spec, _ = await tick(client, WatchSpec.of(client, sandbox.opencast.seed(2), operations=True))
+        spec, _ = await poll_once(client, WatchSpec.of(client, sandbox.opencast.seed(2), operations=True))
     assert sandbox.opencast.password not in spec.to_json().replace(sandbox.opencast.world.username, "")
 
 
@@ -220,7 +220,7 @@ async def test_a_long_tick_keeps_few_requests_on_their_way_and_asks_the_longest_
         spec = evolve(WatchSpec.of(client, ids), lists=False)
         cursors = tuple(evolve(cursor, checked_at=float(1000 - place)) for place, cursor in enumerate(spec.cursors))
         fake.requests.clear()
-        await tick(client, evolve(spec, cursors=cursors))
+        await poll_once(client, evolve(spec, cursors=cursors))
         asked = [int(one.path.rpartition("/")[2]) for one in fake.requests]
     assert sorted(asked) == ids
     assert asked[0] in ids[-4:], "the workflow that was checked longest ago comes first"
@@ -245,7 +245,7 @@ async def test_a_tick_that_does_not_reach_every_workflow_fails_none(
         for _ in range(4):
             left[0] = 5
             time.advance(0.01)
-            spec, news = await tick(client, spec)
+            spec, news = await poll_once(client, spec)
             told += [one.id for one in news]
             assert all(isinstance(one, Change) for one in news)
             assert all(cursor.failures == 0 for cursor in spec.cursors)
@@ -258,7 +258,7 @@ async def test_a_tick_gets_an_ended_workflow_once(sandbox: Sandbox, time: Manual
     time.advance(3600)
     async with opencast(sandbox, time) as client:
         fake.requests.clear()
-        spec, (news,) = await tick(client, WatchSpec.of(client, [id]))
+        spec, (news,) = await poll_once(client, WatchSpec.of(client, [id]))
     assert isinstance(news, Change)
     assert news.now.final
     assert spec.finished
@@ -270,9 +270,9 @@ async def test_two_processes_that_see_the_same_end_give_it_the_same_key(sandbox:
     id = fake.start(fake.event(), "fast")
     async with opencast(sandbox, time) as client:
         stored = WatchSpec.of(client, [id])
-        await tick(client, stored)  # tells that it runs, and dies before the new spec is stored
+        await poll_once(client, stored)  # tells that it runs, and dies before the new spec is stored
         time.advance(3600)
-        _, (late,) = await tick(client, stored)
+        _, (late,) = await poll_once(client, stored)
         async with client.workflows.watch([id]) as changes:
             watched = [event.key async for event in changes]
     assert late.key == watched[-1] == f"opencast:127.0.0.1/{id}/end/succeeded"
@@ -282,8 +282,8 @@ async def test_specs_that_were_joined_by_hand_tell_common_ids_once(sandbox: Sand
     fake = sandbox.opencast
     ids = [fake.start(fake.event(), "fast") for _ in range(3)]
     async with opencast(sandbox, time) as client:
-        first, _ = await tick(client, WatchSpec.of(client, ids[:2]))
+        first, _ = await poll_once(client, WatchSpec.of(client, ids[:2]))
         joined = evolve(first, url="http://localhost", cursors=first.cursors + WatchSpec.of(client, ids[1:]).cursors)
-        after, news = await tick(client, joined)
+        after, news = await poll_once(client, joined)
     assert [one.id for one in news] == ids[2:]
     assert [cursor.id for cursor in after.cursors] == ids

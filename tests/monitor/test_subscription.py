@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from tests.monitor.records import Record
 from workflow_async import Phase, Poll
-from workflow_async.errors import ClientClosed, NotFound, ServerFault
-from workflow_async.monitor import Change, OperationChange, Stalled, Subscription, Unobserved, Vanished
+from workflow_async.errors import ClientClosed, NotFound, ServerError
+from workflow_async.monitor import Change, OperationChange, PollingFailed, Stalled, Subscription, Vanished
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 
@@ -46,7 +46,11 @@ def test_changes_become_one_that_keeps_every_transition_of_an_operation() -> Non
 
 
 def test_a_change_waits_though_something_else_is_told_after_it() -> None:
-    for after in (stalled(7), Vanished[Any](id=7, error=NotFound(404)), Unobserved[Any](id=7, error=ServerFault(503))):
+    for after in (
+        stalled(7),
+        Vanished[Any](id=7, error=NotFound(404)),
+        PollingFailed[Any](id=7, error=ServerError(503)),
+    ):
         slow = subscription()
         slow.post(change(7, None, Phase.RUNNING, "a"))
         slow.post(after)

@@ -15,9 +15,9 @@ from tests.monitor.test_looks import MANY, phases, started
 from tests.monitor.test_poller import later
 from workflow_async import Phase
 from workflow_async._core.call import Call, Page, Reply
-from workflow_async._listing.active_scan import AHEAD, Sweep
+from workflow_async._listing.active_scan import MAX_AHEAD, ActiveScan
 from workflow_async._listing.listing import Listing
-from workflow_async._listing.scan import Found
+from workflow_async._listing.scan import ScanState
 from workflow_async.errors import ListingInconsistent, ListingNotSupported
 
 SIZE = 10
@@ -42,7 +42,7 @@ class Shelf:
     def sweep(self, known: int = 0) -> list[int]:
         """What a sweep finds where so many are known to be."""
         found: list[int] = []
-        scan = Sweep(self.page, Found[int](lambda row: row), SIZE, known)
+        scan = ActiveScan(self.page, ScanState[int](lambda row: row), SIZE, known)
         while not scan.over:
             calls = scan.plan()
             self.batches.append([int(call.path[1:]) for call in calls])
@@ -84,23 +84,23 @@ def test_a_server_that_gives_fewer_rows_than_asked_is_read_to_its_end() -> None:
 
 
 def test_no_more_pages_are_asked_for_at_once_than_share_the_connections_well() -> None:
-    shelf = Shelf((AHEAD + 2) * SIZE, told=True)
+    shelf = Shelf((MAX_AHEAD + 2) * SIZE, told=True)
     shelf.sweep()
-    assert [len(batch) for batch in shelf.batches] == [1, AHEAD, 1]
+    assert [len(batch) for batch in shelf.batches] == [1, MAX_AHEAD, 1]
 
 
 def test_as_pages_come_the_next_are_asked_for_but_not_behind_one_that_was_short() -> None:
     shelf = Shelf(1000, told=True)
-    scan = Sweep(shelf.page, Found[int](lambda row: row), SIZE, 0)
+    scan = ActiveScan(shelf.page, ScanState[int](lambda row: row), SIZE, 0)
 
     def come(call: Call[Page[int]]) -> None:
         scan.take(call.read(Reply(200, {}, b"")))
 
     come(scan.plan()[0])
     first = scan.plan()
-    assert (len(first), len(scan.plan())) == (AHEAD, 0)
+    assert (len(first), len(scan.plan())) == (MAX_AHEAD, 0)
     come(first[0])
-    assert [call.path for call in scan.plan()] == [f"/{(AHEAD + 1) * SIZE}"]
+    assert [call.path for call in scan.plan()] == [f"/{(MAX_AHEAD + 1) * SIZE}"]
     assert not scan.plan(held=1)
     shelf.most = 3
     come(shelf.page(2 * SIZE, SIZE))
@@ -132,7 +132,7 @@ class Ahead(Server):
         def page(offset: int, _: int) -> Call[Page[Record]]:
             return Call("GET", "/", lambda _: (offset, operations))  # type: ignore[arg-type,return-value]  # see Server
 
-        return Listing(self._send, lambda found: Sweep(page, found, ROWS, rows), lambda record: record.id)
+        return Listing(self._send, lambda found: ActiveScan(page, found, ROWS, rows), lambda record: record.id)
 
 
 def test_a_sweep_asks_at_once_for_all_pages_that_the_watched_fill() -> None:

@@ -20,16 +20,16 @@ from workflow_async.errors import (
     NotFound,
     PollTaskFailed,
     RateLimited,
-    Redirected,
-    ServerFault,
+    ServerError,
     Unauthorized,
+    UnexpectedRedirect,
     WaitTimeout,
     WorkflowFailed,
     WorkflowParked,
     WorkflowReplaced,
 )
 from workflow_async.monitor import Finished, Parked
-from workflow_async.monitor.watch import Terms, wait, wait_all
+from workflow_async.monitor.watch import WaitOptions, wait, wait_all
 
 STEADY = Poll(jitter=0, interval=1, backoff=2, ceiling=8)
 RUNNING, PARKED, DONE = Record(7), Record(7, Phase.PARKED), Record(7, Phase.SUCCEEDED)
@@ -59,7 +59,7 @@ def waited(*shows: Any, check: bool = False, **terms: Any) -> tuple[Any, Shown, 
 
     async def main() -> tuple[Any, Shown, float]:
         server = Shown(*shows)
-        found = await wait(poller(server), 7, Terms(**{"poll": STEADY, **terms}), check=check)
+        found = await wait(poller(server), 7, WaitOptions(**{"poll": STEADY, **terms}), check=check)
         return found, server, asyncio.get_running_loop().time()
 
     return virtual.run(main())
@@ -130,9 +130,9 @@ def test_until_is_only_asked_about_records_that_show_their_operations() -> None:
     async def main() -> None:
         server = Server(workflows={7: Detailed(7, operations=(Operation("encode", "running"),))})
         loop = poller(server)
-        plain = asyncio.create_task(wait(loop, 7, Terms(poll=STEADY), check=False))
+        plain = asyncio.create_task(wait(loop, 7, WaitOptions(poll=STEADY), check=False))
         await asyncio.sleep(5)
-        runs = Terms[Any](poll=STEADY, until=lambda w: w.operations[0].state_text == "running")
+        runs = WaitOptions[Any](poll=STEADY, until=lambda w: w.operations[0].state_text == "running")
         assert (await wait(loop, 7, runs, check=False)).operations
         plain.cancel()
 
@@ -150,7 +150,8 @@ def test_many_are_parked_in_three_ways() -> None:
         loop = poller(server)
         asyncio.get_running_loop().call_later(10, lambda: server.become(Phase.SUCCEEDED, 1, 2))
         returned, waits = await asyncio.gather(
-            wait_all(loop, [1, 2], Terms(poll=STEADY, parked="return")), wait_all(loop, [1, 2], Terms(poll=STEADY))
+            wait_all(loop, [1, 2], WaitOptions(poll=STEADY, parked="return")),
+            wait_all(loop, [1, 2], WaitOptions(poll=STEADY)),
         )
         assert [type(outcome) for outcome in returned] == [Finished, Parked]
         assert [type(outcome) for outcome in waits] == [Finished, Finished]
@@ -161,9 +162,9 @@ def test_many_are_parked_in_three_ways() -> None:
 def test_an_id_given_twice_has_its_outcome_twice_and_none_has_none() -> None:
     async def main() -> None:
         loop = poller(Server(workflows={7: DONE, 8: Record(8, Phase.FAILED)}))
-        outcomes = await wait_all(loop, [8, 7, 8], Terms[Any]())
+        outcomes = await wait_all(loop, [8, 7, 8], WaitOptions[Any]())
         assert [outcome.id for outcome in outcomes] == [8, 7, 8]
-        assert await wait_all(loop, [], Terms[Any]()) == ()
+        assert await wait_all(loop, [], WaitOptions[Any]()) == ()
 
     virtual.run(main())
 
@@ -171,7 +172,7 @@ def test_an_id_given_twice_has_its_outcome_twice_and_none_has_none() -> None:
 # Looks that fail
 
 
-@pytest.mark.parametrize("error", [ServerFault(503), ConnectFailed("refused"), DecodeError("null @ $")])
+@pytest.mark.parametrize("error", [ServerError(503), ConnectFailed("refused"), DecodeError("null @ $")])
 def test_failures_that_may_pass_are_endured(error: CallError) -> None:
     assert waited(error, error, RUNNING, error, DONE)[0] == DONE
 
@@ -197,7 +198,7 @@ def test_the_end_of_the_client_ends_the_wait_for_one_that_was_seen() -> None:
         waited(RUNNING, ClientClosed("closed"), DONE)
 
 
-@pytest.mark.parametrize("error", [Forbidden(403), Unauthorized(401), Redirected(302), ForeignResponse(404)])
+@pytest.mark.parametrize("error", [Forbidden(403), Unauthorized(401), UnexpectedRedirect(302), ForeignResponse(404)])
 def test_a_refusal_is_endured_once_the_workflow_was_seen(error: CallError) -> None:
     assert waited(RUNNING, *[error] * 10, DONE)[0] == DONE
 
@@ -217,11 +218,11 @@ def test_an_error_that_is_a_bug_is_not_hidden() -> None:
     assert caught.value.__cause__.__traceback__ is not None
 
 
-@pytest.mark.parametrize("error", [ServerFault(503), ConnectFailed("refused")])
+@pytest.mark.parametrize("error", [ServerError(503), ConnectFailed("refused")])
 def test_an_outage_is_endured_as_long_as_was_agreed(error: CallError) -> None:
     async def main() -> None:
         with pytest.raises(type(error)):
-            await wait(poller(Shown(RUNNING, error)), 7, Terms(poll=Poll(outage=60, jitter=0)), check=False)
+            await wait(poller(Shown(RUNNING, error)), 7, WaitOptions(poll=Poll(outage=60, jitter=0)), check=False)
         assert 60 <= asyncio.get_running_loop().time() < 130
 
     virtual.run(main())
@@ -243,7 +244,7 @@ def test_a_server_that_asks_to_be_left_alone_is_left_alone() -> None:
 
 def test_a_cancelled_wait_is_cancelled() -> None:
     async def main() -> None:
-        waiting = asyncio.create_task(wait(poller(Shown(RUNNING)), 7, Terms(poll=STEADY), check=False))
+        waiting = asyncio.create_task(wait(poller(Shown(RUNNING)), 7, WaitOptions(poll=STEADY), check=False))
         await asyncio.sleep(0)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):

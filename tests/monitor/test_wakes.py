@@ -11,7 +11,7 @@ from tests.monitor.records import Record, Server, poller
 from tests.monitor.test_poller import watch
 from workflow_async import OpencastClient, Poll
 from workflow_async.errors import WrongEventLoop
-from workflow_async.monitor._engine.wakes import MOST, REMEMBERED, SPACING, EarlyWakes, WakeTimes
+from workflow_async.monitor._engine.wakes import HINT_SECONDS, MAX_HINTS, MIN_SPACING, EarlyWakes, WakeTimes
 
 RARE = Poll(interval=100.0, ceiling=100.0, jitter=0)
 
@@ -27,18 +27,18 @@ def test_a_hint_is_obeyed_at_once_and_the_next_ones_a_second_later() -> None:
 def test_a_hint_that_comes_early_is_kept_for_a_few_seconds_and_taken_once() -> None:
     early = EarlyWakes()
     early.note(7, 10.0)
-    assert early.take(7, 10.0 + REMEMBERED)
+    assert early.take(7, 10.0 + HINT_SECONDS)
     assert not early.take(7, 10.0)
     early.note(7, 10.0)
-    assert not early.take(7, 10.1 + REMEMBERED)
+    assert not early.take(7, 10.1 + HINT_SECONDS)
 
 
 def test_no_more_than_a_thousand_early_hints_are_kept() -> None:
     early = EarlyWakes()
-    for id in range(2 * MOST):
+    for id in range(2 * MAX_HINTS):
         early.note(id, 10.0)
-    assert not early.take(MOST - 1, 10.0)
-    assert early.take(MOST, 10.0)
+    assert not early.take(MAX_HINTS - 1, 10.0)
+    assert early.take(MAX_HINTS, 10.0)
 
 
 def test_hundreds_of_hints_are_one_check_a_second() -> None:
@@ -51,7 +51,7 @@ def test_hundreds_of_hints_are_one_check_a_second() -> None:
             for _ in range(600):
                 assert loop.wake(7)
                 await anyio.sleep(0.005)
-            assert server.requests - before <= 3 / SPACING + 1
+            assert server.requests - before <= 3 / MIN_SPACING + 1
 
     virtual.run(main())
 

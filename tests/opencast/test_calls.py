@@ -7,7 +7,7 @@ from urllib.parse import parse_qs
 
 import pytest
 
-from workflow_async._core.call import Call, Replay, Value
+from workflow_async._core.call import Call, ParameterValue, Replay
 from workflow_async.errors import InvalidArgument
 from workflow_async.opencast import calls
 
@@ -51,7 +51,7 @@ def test_a_start_without_configuration_sends_none() -> None:
 @pytest.mark.parametrize(
     ("value", "sent"), [(True, "true"), (False, "false"), (8, "8"), (1.5, "1.5"), ("x", "x"), ("", "")]
 )
-def test_configuration_values_are_sent_as_texts(value: Value, sent: str) -> None:
+def test_configuration_values_are_sent_as_texts(value: ParameterValue, sent: str) -> None:
     assert json.loads(form(calls.replace_configuration(1, {"k": value}))["configuration"][0]) == {"k": sent}
 
 

@@ -16,7 +16,7 @@ from workflow_async.errors import (
     ForeignResponse,
     InvalidArgument,
     NotFound,
-    ServerFault,
+    ServerError,
     Unauthorized,
 )
 from workflow_async.sandbox import Sandbox
@@ -197,8 +197,8 @@ async def test_the_version_is_the_servers(oc: OpencastClient, lists: bool) -> No
         (404, "Cannot find", "text/plain", NotFound, "Cannot find"),
         (404, "", "", ForeignResponse, ""),
         (404, "<html>proxy</html>", "text/html", ForeignResponse, ""),
-        (500, "Could not retrieve, reason: 'null'", "text/plain", ServerFault, "Could not retrieve, reason: 'null'"),
-        (503, "<html>proxy</html>", "text/html", ServerFault, ""),
+        (500, "Could not retrieve, reason: 'null'", "text/plain", ServerError, "Could not retrieve, reason: 'null'"),
+        (503, "<html>proxy</html>", "text/html", ServerError, ""),
     ],
 )
 @respx.mock

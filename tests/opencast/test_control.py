@@ -19,12 +19,12 @@ from workflow_async.errors import (
     InvalidArgument,
     NotFound,
     RateLimited,
-    ServerFault,
+    ServerError,
 )
 from workflow_async.monitor import Change, Parked, TimedOut
 from workflow_async.opencast import State, Workflow
 from workflow_async.opencast.resuming import delay
-from workflow_async.sandbox import Fate, Fault, Faults, ManualClock, Sandbox, Step
+from workflow_async.sandbox import Fault, Faults, ManualClock, Sandbox, Step, StepResult
 from workflow_async.sandbox.opencast import workflows as served
 
 Connect = Callable[..., OpencastClient]
@@ -33,10 +33,10 @@ on_11_and_16 = pytest.mark.parametrize("sandbox", ["11", "16"], indirect=True)
 on_all = pytest.mark.parametrize("sandbox", ["11", "16", "19"], indirect=True)
 PAUSES = 3
 PLAN = (
-    Step("op-pause", 1.0, Fate.HELD),
+    Step("op-pause", 1.0, StepResult.HELD),
     Step("op-slow", 7.0),
-    Step("op-pause", 1.0, Fate.HELD),
-    Step("op-pause", 1.0, Fate.HELD),
+    Step("op-pause", 1.0, StepResult.HELD),
+    Step("op-pause", 1.0, StepResult.HELD),
     Step("op-quick", 0.5),
 )
 """A workflow with three pauses, two of which follow each other."""
@@ -122,7 +122,7 @@ async def test_a_watch_of_operations_reports_every_pause_once_too(sandbox: Sandb
 
 @on_all
 async def test_a_resume_has_taken_effect_when_it_returns(sandbox: Sandbox, oc: OpencastClient) -> None:
-    id = await paused(sandbox, oc, Step("op-pause", 1.0, Fate.HELD), Step("op-slow", 60.0))
+    id = await paused(sandbox, oc, Step("op-pause", 1.0, StepResult.HELD), Step("op-slow", 60.0))
     resumed = await oc.workflows.resume(id)
     assert (resumed.state, resumed.operations) == (State.RUNNING, None)
     assert (await oc.workflows.get(id, with_operations=True)).step == "op-slow"
@@ -130,14 +130,14 @@ async def test_a_resume_has_taken_effect_when_it_returns(sandbox: Sandbox, oc: O
 
 @on_all
 async def test_an_update_to_running_has_taken_effect_too(sandbox: Sandbox, oc: OpencastClient) -> None:
-    id = await paused(sandbox, oc, Step("op-pause", 1.0, Fate.HELD), Step("op-slow", 60.0))
+    id = await paused(sandbox, oc, Step("op-pause", 1.0, StepResult.HELD), Step("op-slow", 60.0))
     resumed = await oc.workflows.update(id, state="Running", with_operations=True, with_configuration=True)
     assert (resumed.state, resumed.step) == (State.RUNNING, "op-slow")
     assert resumed.configuration is not None
 
 
 async def test_a_resume_ends_with_the_next_pause_if_that_comes_first(sandbox: Sandbox, oc: OpencastClient) -> None:
-    id = await paused(sandbox, oc, Step("a", 0.0, Fate.HELD), Step("b", 0.0, Fate.HELD), Step("c", 0.0))
+    id = await paused(sandbox, oc, Step("a", 0.0, StepResult.HELD), Step("b", 0.0, StepResult.HELD), Step("c", 0.0))
     resumed = await oc.workflows.update(id, state="running", with_operations=True)
     assert (resumed.state, resumed.step) == (State.PAUSED, "b")
     assert (await oc.workflows.wait(id, parked="return")).step == "b"
@@ -226,7 +226,7 @@ async def test_a_resume_that_may_have_been_lost_is_sent_again_after_a_while(
 ) -> None:
     id = await paused(sandbox, oc)
     sandbox.opencast.faults = Faults(script=(Fault.SERVER_ERROR,), methods=("PUT",))
-    with pytest.raises(ServerFault):
+    with pytest.raises(ServerError):
         await oc.workflows.resume(id)
     assert (await oc.workflows.wait(id, parked="return")).state is State.PAUSED
     began = time()

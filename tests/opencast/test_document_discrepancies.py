@@ -9,7 +9,7 @@ import respx
 
 from workflow_async import Clock, OpencastClient
 from workflow_async._core.call import Reply
-from workflow_async.errors import Forbidden, InvalidArgument, NotFound, ServerFault, StartConflict, StartOutcomeUnknown
+from workflow_async.errors import Forbidden, InvalidArgument, NotFound, ServerError, StartConflict, StartOutcomeUnknown
 from workflow_async.opencast import State, calls
 from workflow_async.sandbox import ManualClock, Sandbox
 
@@ -82,7 +82,7 @@ async def test_08_a_start_without_a_user_who_may_is_500_and_so_unknown(sandbox: 
 
 async def test_09_a_workflow_that_has_not_begun_cannot_be_resumed(sandbox: Sandbox, oc: OpencastClient) -> None:
     workflow = await oc.workflows.start(sandbox.opencast.event(), "publish")
-    with pytest.raises(ServerFault):
+    with pytest.raises(ServerError):
         await oc.workflows.resume(workflow.id)
 
 
@@ -120,7 +120,7 @@ async def test_13_definitions_may_fail_with_500_too() -> None:
     async def sleep(_: float) -> None: ...
 
     async with OpencastClient("https://oc.example.org", auth=("a", "b"), clock=Clock(sleep=sleep)) as oc:
-        with pytest.raises(ServerFault, match="reason: 'null'"):
+        with pytest.raises(ServerError, match="reason: 'null'"):
             await oc.definitions.get("fast")
 
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workflow_async.batch import Ambiguous, Started, Ticket
-from workflow_async.batch.reconcile import ALONE, Rivals
-from workflow_async.opencast.evidence import is_later, judged
+from workflow_async.batch import Ambiguous, StartFound, Ticket
+from workflow_async.batch.reconcile import NO_RIVALS, Rivals
+from workflow_async.opencast.evidence import find_start, is_later
 from workflow_async.opencast.records import Operation, OperationState, State, Workflow
 
 NOW = datetime(2026, 3, 1, 12, 30, 0, 123_456, UTC)
@@ -102,25 +102,25 @@ def test_above_a_late_baseline_a_date_of_creation_proves_it() -> None:
 
 def test_the_only_later_workflow_of_the_definition_is_it() -> None:
     others = [workflow(3), workflow(12, definition="handler")]
-    found = judged(ticket(7), [*others, workflow(9)], ALONE)
-    assert isinstance(found, Started)
+    found = find_start(ticket(7), [*others, workflow(9)], NO_RIVALS)
+    assert isinstance(found, StartFound)
     assert found.workflow.id == 9
 
 
 @pytest.mark.parametrize("owned", [{9}, {11}, {9, 11}])
 def test_what_other_starts_own_is_left_out(owned: set[int]) -> None:
     rivals = Rivals(owns=owned.__contains__)
-    found = judged(ticket(7), [workflow(9), workflow(11)], rivals)
+    found = find_start(ticket(7), [workflow(9), workflow(11)], rivals)
     left = {9, 11} - owned
-    assert {found.workflow.id} == left if isinstance(found, Started) else not left
+    assert {found.workflow.id} == left if isinstance(found, StartFound) else not left
 
 
 def test_what_another_start_may_own_is_ambiguous_only_where_it_would_be_taken() -> None:
     rivals = Rivals(contested=lambda: True)
-    found = judged(ticket(7), [workflow(9)], rivals)
+    found = find_start(ticket(7), [workflow(9)], rivals)
     assert isinstance(found, Ambiguous)
     assert found.candidates == (workflow(9),)
-    assert judged(ticket(9), [workflow(9)], rivals) is None
-    two = judged(ticket(7), [workflow(9), workflow(11)], rivals)
+    assert find_start(ticket(9), [workflow(9)], rivals) is None
+    two = find_start(ticket(7), [workflow(9), workflow(11)], rivals)
     assert isinstance(two, Ambiguous)
     assert two.why == "2 workflows 'fast' on event e may be it"

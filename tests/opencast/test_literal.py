@@ -16,7 +16,7 @@ from tests.conftest import FakeTime
 from tests.monitor.virtual import run
 from workflow_async import Clock, OpencastClient, Retry
 from workflow_async._listing.scan import Consistency
-from workflow_async.errors import Forbidden, ServerFault
+from workflow_async.errors import Forbidden, ServerError
 from workflow_async.opencast import filters
 from workflow_async.opencast.literal import in_urls
 
@@ -166,7 +166,7 @@ async def test_a_workflow_whose_event_is_not_shown_is_left_out(fake_time: FakeTi
         assert [w.event async for w in oc.workflows.list(event_title="a?", literal=True)] == ["e1"]
 
 
-@pytest.mark.parametrize(("status", "kind"), [(403, Forbidden), (500, ServerFault)])
+@pytest.mark.parametrize(("status", "kind"), [(403, Forbidden), (500, ServerError)])
 async def test_events_that_cannot_be_had_are_an_error(fake_time: FakeTime, status: int, kind: type[Exception]) -> None:
     server = Listed(titled("a?"), refusal=lambda: httpx.Response(status, text="Cannot do that"))
     async with client(server, fake_time.clock) as oc:

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from tests.conftest import FakeTime
 from tests.matrix.told import Told
 from workflow_async import OpencastClient
-from workflow_async.errors import RateLimited, ServerFault
+from workflow_async.errors import RateLimited, ServerError
 from workflow_async.monitor._engine.observation import conflicting, merged
-from workflow_async.monitor._engine.scheduler import GLANCE
+from workflow_async.monitor._engine.scheduler import BULK_SIZE
 from workflow_async.opencast import Operation, OperationState, State, Workflow, calls
 from workflow_async.opencast.monitor_source import OpencastSource, _can_be_named
 
@@ -113,7 +113,7 @@ async def test_without_an_event_that_can_be_named_nothing_is_asked() -> None:
     assert not told.asked
 
 
-@given(st.lists(st.text(string.ascii_letters + "-_.", max_size=300), min_size=GLANCE, max_size=GLANCE))
+@given(st.lists(st.text(string.ascii_letters + "-_.", max_size=300), min_size=BULK_SIZE, max_size=BULK_SIZE))
 def test_the_address_of_a_bulk_check_is_no_longer_than_servers_take(names: list[str]) -> None:
     call = calls.events_by_id([name for name in names if _can_be_named(name)])
     assert len(str(httpx.QueryParams(call.params))) < 8000
@@ -122,7 +122,7 @@ def test_the_address_of_a_bulk_check_is_no_longer_than_servers_take(names: list[
 # Pauses
 
 
-@pytest.mark.parametrize(("status", "error"), [(429, RateLimited), (503, ServerFault)])
+@pytest.mark.parametrize(("status", "error"), [(429, RateLimited), (503, ServerError)])
 async def test_a_pause_that_the_server_asks_for_is_told_to_the_monitor_at_once_and_kept_by_other_calls(
     status: int, error: type[Exception]
 ) -> None:
@@ -144,6 +144,6 @@ async def test_a_pause_that_the_server_asks_for_is_told_to_the_monitor_at_once_a
 async def test_a_failure_without_a_pause_is_tried_again_for_the_monitor_too() -> None:
     time, told = FakeTime(), Told("opencast", lambda _: httpx.Response(503))
     async with told.client(time.clock) as oc:
-        with pytest.raises(ServerFault) as caught:
+        with pytest.raises(ServerError) as caught:
             await oc.workflows.poller.source.get(7, operations=False)
     assert caught.value.attempts == 4

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from tests.conftest import FakeTime
 from tests.monitor.virtual import run
 from workflow_async import Clock, OpencastClient, Retry
-from workflow_async._listing.around import MOST
-from workflow_async.errors import CallError, RateLimited, ServerFault
+from workflow_async._listing.unreadable import MAX_REQUESTS
+from workflow_async.errors import CallError, RateLimited, ServerError
 
 NULL = "java.lang.IllegalArgumentException: Value of field &apos;creator&apos; must not be null"
 JETTY = {
@@ -72,7 +72,7 @@ async def client(server: Listed, clock: Clock, **settings: Any) -> AsyncIterator
 
 async def test_an_error_says_which_rows_it_is_about_and_what_to_do(fake_time: FakeTime) -> None:
     async with client(Listed(500, bad={321}), fake_time.clock) as oc:
-        with pytest.raises(ServerFault) as caught:
+        with pytest.raises(ServerError) as caught:
             [workflow async for workflow in oc.workflows.list(page_size=100)]
     assert caught.value.message == "java.lang.IllegalArgumentException: Value of field 'creator' must not be null"
     assert caught.value.part.startswith("rows 300 to 399, one of which the server cannot give")
@@ -134,16 +134,16 @@ async def test_a_row_costs_a_bounded_number_of_requests(fake_time: FakeTime) -> 
 async def test_too_many_unreadable_rows_are_the_error_of_the_page(fake_time: FakeTime) -> None:
     server = Listed(1000, bad=range(0, 1000, 2))
     async with client(server, fake_time.clock, retry=Retry(attempts=1)) as oc:
-        with pytest.raises(ServerFault) as caught:
+        with pytest.raises(ServerError) as caught:
             [workflow async for workflow in oc.workflows.list(page_size=1000, unreadable="skip")]
     assert caught.value.part.startswith("rows 0 to 999")
-    assert len(server.asked) == 2 + MOST
+    assert len(server.asked) == 2 + MAX_REQUESTS
 
 
 async def test_a_server_whose_list_is_ill_is_not_asked_row_by_row(fake_time: FakeTime) -> None:
     server = Listed(100, bad=range(100), works=False)
     async with client(server, fake_time.clock, retry=Retry(attempts=1)) as oc:
-        with pytest.raises(ServerFault, match="rows 0 to 99"):
+        with pytest.raises(ServerError, match="rows 0 to 99"):
             await oc.workflows.list(unreadable="skip").first()
     assert len(server.asked) == 2
 
@@ -173,7 +173,7 @@ async def test_a_single_row_that_fails_in_another_way_is_an_error(fake_time: Fak
 async def test_pages_that_must_be_of_one_piece_are_not_read_in_parts(fake_time: FakeTime, consistency: Any) -> None:
     server = Listed(5, bad={3})
     async with client(server, fake_time.clock, retry=Retry(attempts=1)) as oc:
-        with pytest.raises(ServerFault, match="rows 0 to 4"):
+        with pytest.raises(ServerError, match="rows 0 to 4"):
             await oc.workflows.list(consistency=consistency, unreadable="skip", page_size=5).first()
     assert len(server.asked) == 1
 

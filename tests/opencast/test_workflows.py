@@ -15,7 +15,7 @@ from workflow_async.errors import (
     InvalidArgument,
     ListingNotSupported,
     NotFound,
-    ServerFault,
+    ServerError,
     StartConflict,
     StartLimited,
     StartOutcomeUnknown,
@@ -24,7 +24,7 @@ from workflow_async.errors import (
     WorkflowParked,
 )
 from workflow_async.opencast import State, calls
-from workflow_async.sandbox import Fate, Fault, Faults, ManualClock, Sandbox, Step
+from workflow_async.sandbox import Fault, Faults, ManualClock, Sandbox, Step, StepResult
 
 Connect = Callable[..., OpencastClient]
 
@@ -303,7 +303,7 @@ async def test_resuming_what_is_not_paused_is_a_conflict_with_the_servers_senten
     sandbox: Sandbox, oc: OpencastClient, time: ManualClock
 ) -> None:
     workflow = await oc.workflows.start(sandbox.opencast.event(), "publish")
-    with pytest.raises(ServerFault):
+    with pytest.raises(ServerError):
         await oc.workflows.resume(workflow.id)
     await oc.workflows.wait(workflow.id)
     with pytest.raises(Conflict, match="Cannot resume from workflow state 'succeeded'") as caught:
@@ -358,7 +358,7 @@ async def test_the_failure_of_newer_servers_to_change_a_configuration_is_told(
     sandbox: Sandbox, oc: OpencastClient
 ) -> None:
     workflow = await oc.workflows.start(sandbox.opencast.event(), "publish", configuration={"a": "1", "b": "2"})
-    with pytest.raises(ServerFault, match="reason: 'null'"):
+    with pytest.raises(ServerError, match="reason: 'null'"):
         await oc.workflows.update(workflow.id, configuration={"c": "3"})
 
 
@@ -451,7 +451,7 @@ async def test_a_wait_looks_less_often_while_nothing_happens(sandbox: Sandbox, o
 async def test_a_wait_outlives_an_outage_and_a_passing_404(
     sandbox: Sandbox, oc: OpencastClient, time: ManualClock
 ) -> None:
-    sandbox.opencast.define("slow", [Step("encode", 300, Fate.DONE)])
+    sandbox.opencast.define("slow", [Step("encode", 300, StepResult.DONE)])
     workflow = await oc.workflows.start(sandbox.opencast.event(), "slow")
     outage = (None, *itertools.repeat(Fault.SERVER_ERROR, 12), *itertools.repeat(Fault.CUT_BEFORE, 8))
     sandbox.opencast.faults = Faults(script=outage, methods=("GET",))

@@ -15,7 +15,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from workflow_async.sandbox import ManualClock, Sandbox, Step
 from workflow_async.sandbox.engine import Status
-from workflow_async.sandbox.preservica.app import PreservicaWorld
+from workflow_async.sandbox.preservica.app import PreservicaState
 from workflow_async.sandbox.server import Server, bind, url
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(600)]
@@ -76,7 +76,7 @@ def serving(app: ASGIApp) -> Iterator[str]:
         server.stop()
 
 
-def account(address: str, world: PreservicaWorld, **more: object) -> dict[str, Any]:
+def account(address: str, world: PreservicaState, **more: object) -> dict[str, Any]:
     host = address.removeprefix("http://")
     return {"username": world.username, "password": world.password, "server": host, "protocol": "http"} | more
 
@@ -111,7 +111,7 @@ def test_pypreservica_works_with_the_sandbox_unchanged(peer: Peer, sandbox: Sand
 
 
 def test_pypreservica_logs_in_again_when_its_token_is_revoked(peer: Peer) -> None:
-    world = PreservicaWorld(time.time)
+    world = PreservicaState(time.time)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
         if world.logins == 1 and scope["path"].startswith("/sdb/"):
@@ -125,7 +125,7 @@ def test_pypreservica_logs_in_again_when_its_token_is_revoked(peer: Peer) -> Non
 
 @pytest.mark.parametrize("way", ["without tenant", "shared secret", "one-time code"])
 def test_pypreservica_gets_in_by_every_way_there_is(peer: Peer, way: str) -> None:
-    world = PreservicaWorld(time.time, two_factor=SEED if way == "one-time code" else None)
+    world = PreservicaState(time.time, two_factor=SEED if way == "one-time code" else None)
     ways: dict[str, dict[str, object]] = {
         "without tenant": {},
         "shared secret": {"tenant": world.tenant, "password": world.shared_secret, "use_shared_secret": True},

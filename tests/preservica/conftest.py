@@ -12,7 +12,7 @@ from attrs import define, field
 from workflow_async import Clock
 from workflow_async.preservica import PreservicaClient
 from workflow_async.sandbox import ManualClock, Sandbox
-from workflow_async.sandbox.preservica.app import PreservicaWorld
+from workflow_async.sandbox.preservica.app import PreservicaState
 from workflow_async.sandbox.server import Server, bind, url
 from workflow_async.sandbox.systems import FakePreservica
 
@@ -76,7 +76,7 @@ def serve(time: ManualClock) -> Iterator[Callable[..., FakePreservica]]:
     servers: list[Server] = []
 
     def serving(**settings: Any) -> FakePreservica:
-        system = FakePreservica(PreservicaWorld(time, **settings))
+        system = FakePreservica(PreservicaState(time, **settings))
         listener = bind("127.0.0.1", 0)
         system.url = url(listener)
         server = Server([(listener, system.app)])

@@ -75,9 +75,9 @@ def test_a_blank_or_broken_text_is_refused(given: Any) -> None:
 
 
 def test_a_comma_is_refused_where_the_server_may_cut() -> None:
-    assert filters.single("creator", "bob") == "bob"
+    assert filters.checked_text("creator", "bob") == "bob"
     with pytest.raises(InvalidArgument, match="^creator: must not contain a comma"):
-        filters.single("creator", "bob,eve")
+        filters.checked_text("creator", "bob,eve")
 
 
 def test_several_words_are_one_comma_list() -> None:
@@ -130,4 +130,4 @@ def test_an_instant_that_has_no_date_in_utc_is_refused(since: datetime) -> None:
 @pytest.mark.parametrize("given", [5, b"Active", object(), None])
 def test_words_that_are_no_words_are_refused(given: Any) -> None:
     with pytest.raises(InvalidArgument, match="^type: must be a list or another iterable of values"):
-        filters.several("type", given)
+        filters.checked_texts("type", given)

@@ -13,13 +13,13 @@ from workflow_async._listing.scan import Consistency
 from workflow_async.errors import InvalidArgument, ListingInconsistent
 from workflow_async.preservica import PreservicaClient, State
 from workflow_async.sandbox import Fault, Faults, ManualClock
-from workflow_async.sandbox.fault_middleware import Exchange
+from workflow_async.sandbox.fault_middleware import RecordedRequest
 from workflow_async.sandbox.systems import FakePreservica
 
 INSTANCES = "/sdb/rest/workflow/instances"
 
 
-def asked(archive: FakePreservica, method: str = "GET", path: str = INSTANCES) -> list[Exchange]:
+def asked(archive: FakePreservica, method: str = "GET", path: str = INSTANCES) -> list[RecordedRequest]:
     return [exchange for exchange in archive.requests if (exchange.method, exchange.path) == (method, path)]
 
 

@@ -13,7 +13,7 @@ from attrs import evolve
 
 from tests.conftest import FakeTime
 from workflow_async import Clock, Retry
-from workflow_async._core.auth import Grant, Secret
+from workflow_async._core.auth import Secret, TokenGrant
 from workflow_async.errors import (
     BadRequest,
     CallError,
@@ -23,7 +23,7 @@ from workflow_async.errors import (
     ForeignResponse,
     NotFound,
     RateLimited,
-    ServerFault,
+    ServerError,
     Unauthorized,
     UnexpectedContent,
 )
@@ -92,7 +92,7 @@ async def test_a_second_factor_is_answered_with_the_code_of_the_wall_clock(sampl
 
 @pytest.mark.parametrize(
     ("status", "kind"),
-    [(400, BadRequest), (401, Unauthorized), (403, Forbidden), (404, NotFound), (501, ServerFault)],
+    [(400, BadRequest), (401, Unauthorized), (403, Forbidden), (404, NotFound), (501, ServerError)],
 )
 async def test_a_refused_login_is_a_typed_error_at_once_and_says_where(
     status: int, kind: type[CallError], clock: Clock
@@ -108,7 +108,7 @@ async def test_a_refused_login_is_a_typed_error_at_once_and_says_where(
 @pytest.mark.parametrize(
     ("answer", "kind"),
     [
-        (httpx.Response(503, html="<html>down</html>"), ServerFault),
+        (httpx.Response(503, html="<html>down</html>"), ServerError),
         (httpx.Response(429, headers={"retry-after": "3600"}), RateLimited),
         (httpx.Response(200, html="<html>portal</html>"), UnexpectedContent),
         (httpx.Response(401, html="<html>who are you?</html>"), UnexpectedContent),
@@ -237,7 +237,7 @@ async def test_a_login_that_cannot_connect_is_a_typed_error(clock: Clock) -> Non
 async def test_a_start_whose_login_fails_was_not_started(clock: Clock) -> None:
     _, answer = answering(httpx.Response(503))
     async with client(answer, clock, retry=Retry(attempts=1)) as pv:
-        with pytest.raises(ServerFault) as caught:
+        with pytest.raises(ServerError) as caught:
             await pv.workflows.start(42)
     assert caught.value.at_login
 
@@ -253,7 +253,7 @@ async def test_a_start_refused_with_401_whose_new_login_fails_was_not_started(cl
         return httpx.Response(200, json={"token": "tok-1"}) if logins == 1 else httpx.Response(500)
 
     async with client(answer, clock) as pv:
-        with pytest.raises(ServerFault, match="accesstoken/login") as caught:
+        with pytest.raises(ServerError, match="accesstoken/login") as caught:
             await pv.workflows.start(42)
     assert caught.value.at_login
 
@@ -292,10 +292,10 @@ def ours(error: BaseException) -> str:
 
 def test_nothing_that_holds_a_secret_shows_it() -> None:
     account = Account("u@x", "hunter2", "TEN", SEED)
-    grant = Grant(Secret("tok-secret"), 900.0, Secret("r-secret"))
+    grant = TokenGrant(Secret("tok-secret"), 900.0, Secret("r-secret"))
     continuation = Continuation(Secret("cont-secret"), None)
     pv = PreservicaClient("pv.example.org", username="u@x", password="hunter2", two_factor=SEED)
-    answer = login_calls.Answer({"token": "tok-secret"})
+    answer = login_calls.TokenResponse({"token": "tok-secret"})
     calls = (login_calls.login(account), login_calls.complete(account, continuation, 59.0), login_calls.refresh(grant))
     things = (account, grant, continuation, pv, pv._transport, answer, TokenService(account), *calls)
     told = "".join(f"{thing!r} {thing}" for thing in things)

@@ -15,7 +15,7 @@ from workflow_async.errors import (
     Forbidden,
     InvalidArgument,
     ResponseMismatch,
-    ServerFault,
+    ServerError,
     StartOutcomeUnknown,
     Unauthorized,
     UnexpectedContent,
@@ -245,7 +245,7 @@ async def test_18_a_call_sent_again_after_a_401_has_its_deadlines_too(
 
 
 @pytest.mark.parametrize(
-    ("fault", "kind", "attempts"), [(Fault.SERVER_ERROR, ServerFault, 4), (Fault.LOGIN_PAGE, UnexpectedContent, 2)]
+    ("fault", "kind", "attempts"), [(Fault.SERVER_ERROR, ServerError, 4), (Fault.LOGIN_PAGE, UnexpectedContent, 2)]
 )
 async def test_19_a_login_answered_with_a_page_is_a_typed_error_after_few_attempts(
     fault: Fault, kind: type[Exception], attempts: int, archive: FakePreservica, pv: PreservicaClient

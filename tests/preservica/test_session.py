@@ -8,7 +8,7 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from workflow_async._core.auth import Grant, Secret
+from workflow_async._core.auth import Secret, TokenGrant
 from workflow_async._core.call import Call, Reply
 from workflow_async.errors import (
     DecodeError,
@@ -33,7 +33,7 @@ def form(call: Call[Any]) -> list[tuple[str, str]]:
     return parse_qsl(call.body.decode(), keep_blank_values=True)
 
 
-def read(body: bytes, status: int = 200, account: Account = ACCOUNT) -> Grant | Continuation:
+def read(body: bytes, status: int = 200, account: Account = ACCOUNT) -> TokenGrant | Continuation:
     return login_calls.login(account).read(Reply(status, {}, body))
 
 
@@ -63,7 +63,7 @@ def test_a_second_factor_names_its_continuation_and_the_code_of_the_moment() -> 
 
 
 def test_a_refresh_sends_the_refresh_token() -> None:
-    call = login_calls.refresh(Grant(Secret("tok-1"), 900.0, Secret("r-1")))
+    call = login_calls.refresh(TokenGrant(Secret("tok-1"), 900.0, Secret("r-1")))
     assert (call.path, form(call)) == ("/api/accesstoken/refresh", [("refreshToken", "r-1")])
 
 
@@ -107,7 +107,7 @@ def test_a_seed_that_is_no_base32_is_refused_when_the_client_is_made_and_not_rep
 
 def test_a_login_gives_a_token_its_life_in_seconds_and_a_refresh_token(sample: Sample) -> None:
     grant = read(sample("login.json"))
-    assert isinstance(grant, Grant)
+    assert isinstance(grant, TokenGrant)
     assert grant.refresh_token is not None
     assert (grant.token.reveal(), grant.valid_for, grant.refresh_token.reveal()) == ("tok-1", 900.0, "r-1")
 
@@ -129,7 +129,7 @@ def test_a_login_gives_a_token_its_life_in_seconds_and_a_refresh_token(sample: S
 )
 def test_a_life_that_makes_no_sense_is_the_documented_quarter_of_an_hour(valid: str, seconds: float) -> None:
     grant = read(b'{"token":"t","validFor":%s}' % valid.encode())
-    assert isinstance(grant, Grant)
+    assert isinstance(grant, TokenGrant)
     assert (grant.valid_for, grant.refresh_token) == (seconds, None)
 
 

@@ -8,13 +8,13 @@ import pytest
 from workflow_async import Clock, Poll, PreservicaClient
 from workflow_async.errors import InvalidArgument
 from workflow_async.monitor import Stalled
-from workflow_async.sandbox import Fate, Fault, Faults, ManualClock, Sandbox, Step
+from workflow_async.sandbox import Fault, Faults, ManualClock, Sandbox, Step, StepResult
 
 EVERY = Poll(interval=1, ceiling=1, jitter=0)
 
 
 SLOW = Step("Store", 500.0)
-HELD = Step("Store", 1.0, Fate.HELD)
+HELD = Step("Store", 1.0, StepResult.HELD)
 
 
 async def stalled(

@@ -7,7 +7,7 @@ import anyio
 import pytest
 
 from workflow_async import Clock, Retry
-from workflow_async.errors import CallError, ServerFault, Unauthorized
+from workflow_async.errors import CallError, ServerError, Unauthorized
 from workflow_async.preservica import PreservicaClient
 from workflow_async.sandbox import Fault, Faults, ManualClock
 from workflow_async.sandbox.systems import FakePreservica
@@ -162,7 +162,7 @@ async def test_a_login_that_fails_in_passing_is_tried_again(
 async def test_a_login_is_tried_again_until_the_deadline_of_the_call(archive: FakePreservica, connect: Connect) -> None:
     archive.faults = Faults(rates={Fault.SERVER_ERROR: 1.0}, paths=ACCESS)
     async with connect(retry=Retry(attempts=3)) as pv:
-        with pytest.raises(ServerFault, match="accesstoken/login") as caught:
+        with pytest.raises(ServerError, match="accesstoken/login") as caught:
             await ask(pv)
         assert caught.value.at_login
         assert (caught.value.attempts, len(archive.requests)) == (3, 3)
@@ -173,7 +173,7 @@ async def test_an_outage_of_the_login_is_one_flight_of_attempts_and_an_error_for
 ) -> None:
     archive.faults = Faults(rates={Fault.SERVER_ERROR: 1.0}, paths=ACCESS)
     ends = await at_once(pv, 100)
-    assert {type(end) for end in ends} == {ServerFault}
+    assert {type(end) for end in ends} == {ServerError}
     assert paths(archive) == ["login"] * 4
 
 

@@ -10,24 +10,24 @@ from workflow_async.errors import (
     DecodeError,
     InvalidArgument,
     NotFound,
-    PartlyRefused,
+    PartialFailure,
     ResponseMismatch,
-    ServerFault,
+    ServerError,
     TransportError,
     WaitTimeout,
     WorkflowFailed,
     WorkflowParked,
 )
 from workflow_async.preservica import PreservicaClient, State, Workflow
-from workflow_async.sandbox import Fate, Fault, Faults, ManualClock, Step
-from workflow_async.sandbox.fault_middleware import Exchange
+from workflow_async.sandbox import Fault, Faults, ManualClock, Step, StepResult
+from workflow_async.sandbox.fault_middleware import RecordedRequest
 from workflow_async.sandbox.systems import FakePreservica
 
 INSTANCES = "/sdb/rest/workflow/instances"
 QUICK = Poll(interval=1.0, ceiling=1.0)
 
 
-def asked(archive: FakePreservica, method: str = "GET", path: str = INSTANCES) -> list[Exchange]:
+def asked(archive: FakePreservica, method: str = "GET", path: str = INSTANCES) -> list[RecordedRequest]:
     return [exchange for exchange in archive.requests if (exchange.method, exchange.path) == (method, path)]
 
 
@@ -56,7 +56,7 @@ async def test_an_id_that_is_no_number_is_refused_before_anything_is_sent(
 async def test_what_the_server_says_of_errors_is_in_extra(
     archive: FakePreservica, pv: PreservicaClient, time: ManualClock
 ) -> None:
-    context = archive.context("Breaks", "org.example.breaks", "Ingest", [Step("Break", 1.0, Fate.FAILED)])
+    context = archive.context("Breaks", "org.example.breaks", "Ingest", [Step("Break", 1.0, StepResult.FAILED)])
     started = await pv.workflows.start(context)
     assert started.id is not None
     time.advance(60)
@@ -105,7 +105,7 @@ async def test_a_retry_of_which_some_are_refused_says_so(archive: FakePreservica
     done = await pv.workflows.list(state="Completed").first()
     assert failed is not None
     assert done is not None
-    with pytest.raises(PartlyRefused, match="retry: 1 of 2 workflows were refused") as caught:
+    with pytest.raises(PartialFailure, match="retry: 1 of 2 workflows were refused") as caught:
         await pv.workflows.retry(failed.id, done.id)
     assert (caught.value.successful, caught.value.failed) == (1, 1)
 
@@ -113,7 +113,7 @@ async def test_a_retry_of_which_some_are_refused_says_so(archive: FakePreservica
 async def test_a_termination_of_which_some_are_refused_says_so(telling: Any, clock: Clock) -> None:
     body = "<R><SuccessfulNumber>1</SuccessfulNumber><FailedNumber>2</FailedNumber></R>"
     async with telling(lambda _: httpx.Response(202, text=body)).client(clock) as pv:
-        with pytest.raises(PartlyRefused, match="terminate: 2 of 3 workflows were refused"):
+        with pytest.raises(PartialFailure, match="terminate: 2 of 3 workflows were refused"):
             await pv.workflows.terminate(1, 2, 3)
 
 
@@ -137,7 +137,7 @@ async def test_nothing_to_terminate_or_retry_is_refused_because_it_may_mean_all(
 
 
 @pytest.mark.parametrize("verb", ["terminate", "retry"])
-@pytest.mark.parametrize(("fault", "kind"), [(Fault.SERVER_ERROR, ServerFault), (Fault.CUT_BEFORE, TransportError)])
+@pytest.mark.parametrize(("fault", "kind"), [(Fault.SERVER_ERROR, ServerError), (Fault.CUT_BEFORE, TransportError)])
 async def test_a_termination_and_a_retry_are_sent_once(
     verb: str, fault: Fault, kind: type[Exception], archive: FakePreservica, pv: PreservicaClient
 ) -> None:
@@ -166,9 +166,9 @@ async def test_a_wait_returns_the_record_in_its_final_state(pv: PreservicaClient
     assert done.started < done.finished
 
 
-@pytest.mark.parametrize(("fate", "phase"), [(Fate.FAILED, Phase.FAILED), (Fate.PARTIAL, Phase.PARTIAL)])
+@pytest.mark.parametrize(("fate", "phase"), [(StepResult.FAILED, Phase.FAILED), (StepResult.PARTIAL, Phase.PARTIAL)])
 async def test_a_checked_wait_raises_for_failures_and_mixed_outcomes(
-    fate: Fate, phase: Phase, archive: FakePreservica, pv: PreservicaClient
+    fate: StepResult, phase: Phase, archive: FakePreservica, pv: PreservicaClient
 ) -> None:
     context = archive.context("Ends", "org.example.ends", "Ingest", [Step("Step", 1.0, fate), Step("Last", 1.0)])
     started = await pv.workflows.start(context)
@@ -181,7 +181,7 @@ async def test_a_checked_wait_raises_for_failures_and_mixed_outcomes(
 async def test_a_suspended_workflow_is_returned_raised_or_waited_for(
     archive: FakePreservica, pv: PreservicaClient
 ) -> None:
-    context = archive.context("Holds", "org.example.holds", "Ingest", [Step("Approve", 1.0, Fate.HELD)])
+    context = archive.context("Holds", "org.example.holds", "Ingest", [Step("Approve", 1.0, StepResult.HELD)])
     started = await pv.workflows.start(context)
     assert started.id is not None
     parked = await pv.workflows.wait(started.id, poll=QUICK, parked="return")

@@ -236,7 +236,7 @@ async def watching_a_list(scene: Scene) -> None:
 @case("tick")
 async def ticking(scene: Scene) -> None:
     watch = monitor.WatchSpec.of(scene.client, [scene.running(), scene.ended(), scene.running("long")])
-    await monitor.tick(scene.client, watch)
+    await monitor.poll_once(scene.client, watch)
 
 
 # Batches
@@ -251,7 +251,7 @@ async def running_a_batch(scene: Scene) -> None:
 async def the_journal_is_free(scene: Scene) -> None:
     async with scene.client.workflows.run_all([], journal=scene.journal) as results:
         await all_of(results)
-    await batch.recorded(scene.journal)
+    await batch.read_journal(scene.journal)
 
 
 @case("workflows.run_all", warm=True, after=the_journal_is_free)

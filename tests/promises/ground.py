@@ -11,7 +11,7 @@ from attrs import define, field
 from workflow_async import Clock, Limits, OpencastClient, PreservicaClient
 from workflow_async.sandbox import ManualClock, Sandbox
 from workflow_async.sandbox.opencast.releases import Release
-from workflow_async.sandbox.server import Port, bind, url
+from workflow_async.sandbox.server import AppServer, bind, url
 from workflow_async.sandbox.systems import FakeOpencast, FakePreservica
 
 CONNECTIONS = 2
@@ -35,7 +35,7 @@ class Ground:
 
     kind: str
     system: FakeOpencast | FakePreservica
-    port: Port
+    port: AppServer
     time: ManualClock = field(repr=False)
 
     @property
@@ -95,7 +95,7 @@ async def ground(kind: str) -> AsyncIterator[Ground]:
     system = sandbox.preservica if kind == "preservica" else sandbox.opencast
     with closing(bind("127.0.0.1", 0)) as listener:
         system.url = url(listener)
-        port = Port(system.app)
+        port = AppServer(system.app)
         await port.open(listener)
         try:
             yield Ground(kind, system, port, time)

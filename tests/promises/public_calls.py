@@ -11,13 +11,13 @@ from attrs import define, field, frozen
 from tests.promises.ground import Ground
 from workflow_async import Listing, OpencastClient, Poll, PreservicaClient, batch, monitor, opencast, preservica
 from workflow_async._listing.listing import Items, Pages
-from workflow_async.sandbox import Fate, Step
+from workflow_async.sandbox import Step, StepResult
 
 OPENCAST, PRESERVICA = ("16",), ("preservica",)
 EITHER = (*OPENCAST, *PRESERVICA)
 LISTED = ("11", "preservica")
 """Where workflows can be listed."""
-SERVED = (Listing, Pages, Items, monitor.Outcomes, monitor.Watch, batch.Run)
+SERVED = (Listing, Pages, Items, monitor.OutcomeStream, monitor.Watch, batch.Run)
 """What calls give instead of an answer, and what has awaitables of its own."""
 LONG = 3600.0
 
@@ -72,7 +72,7 @@ class Scene:
 
 def furnish(here: Ground) -> None:
     """Teach a system the kinds of workflows that the cases are about."""
-    kinds = {"quick": Step("one", 1.0), "fails": Step("one", 1.0, Fate.FAILED), "long": Step("one", LONG * 9)}
+    kinds = {"quick": Step("one", 1.0), "fails": Step("one", 1.0, StepResult.FAILED), "long": Step("one", LONG * 9)}
     for name, step in kinds.items():
         if here.kind == "preservica":
             here.preservica.context(name, f"org.example.{name}", "Ingest", [step])

@@ -5,9 +5,9 @@ from collections.abc import Callable, Iterable, Sequence
 from attrs import define, field, frozen
 
 from workflow_async._core.call import Call, Page, Reply
-from workflow_async._listing.by_offset import Anchored, Pace, Straight
-from workflow_async._listing.by_time import Partitioned, Window
-from workflow_async._listing.scan import Found, Scan
+from workflow_async._listing.by_offset import OffsetScan, OverlapScan, PageWindow
+from workflow_async._listing.by_time import TimeWindowScan, Window
+from workflow_async._listing.scan import Scan, ScanState
 
 NOTHING = Reply(200, {}, b"")
 SPAN = Window(0, 15)
@@ -75,21 +75,21 @@ class Shelf:
         """Whether a row is in a window."""
         return window.first <= row.date < window.last + (not self.open_end)
 
-    def straight(self, size: int, ahead: int = 1) -> Callable[[Found[Row]], Scan[Row]]:
+    def straight(self, size: int, ahead: int = 1) -> Callable[[ScanState[Row]], Scan[Row]]:
         """A scan straight on."""
-        return lambda found: Straight(lambda *span: self.call(None, *span), found, Pace(size, ahead))
+        return lambda found: OffsetScan(lambda *span: self.call(None, *span), found, PageWindow(size, ahead))
 
     def anchored(
         self, size: int, ahead: int = 1, overlap: int = 1, anchor: int = 1
-    ) -> Callable[[Found[Row]], Scan[Row]]:
+    ) -> Callable[[ScanState[Row]], Scan[Row]]:
         """An anchored scan."""
-        return lambda found: Anchored(
-            lambda *span: self.call(None, *span), found, Pace(size, ahead), overlap=overlap, anchor=anchor
+        return lambda found: OverlapScan(
+            lambda *span: self.call(None, *span), found, PageWindow(size, ahead), overlap=overlap, anchor=anchor
         )
 
-    def partitioned(self, size: int, ahead: int = 1) -> Callable[[Found[Row]], Scan[Row]]:
+    def partitioned(self, size: int, ahead: int = 1) -> Callable[[ScanState[Row]], Scan[Row]]:
         """A scan by windows."""
-        return lambda found: Partitioned(self.call, found, size, ahead, SPAN)
+        return lambda found: TimeWindowScan(self.call, found, size, ahead, SPAN)
 
 
 @define
@@ -97,9 +97,9 @@ class Walk:
     """A pass over a shelf, answer by answer."""
 
     shelf: Shelf
-    begin: Callable[[Found[Row]], Scan[Row]]
+    begin: Callable[[ScanState[Row]], Scan[Row]]
     wanted: Callable[[Row], bool] | None = None
-    found: Found[Row] = field(init=False)
+    found: ScanState[Row] = field(init=False)
     scan: Scan[Row] = field(init=False)
     given: list[int] = field(factory=list, init=False)
     refused: bool = field(default=False, init=False)
@@ -108,7 +108,7 @@ class Walk:
     _pages: dict[int, Page[Row]] = field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
-        self.found = Found(lambda row: row.id, wanted=self.wanted)
+        self.found = ScanState(lambda row: row.id, wanted=self.wanted)
         self.scan = self.begin(self.found)
         self._plan()
 

@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import See
 from tests.core.wire import Answer, http, refused_url, serve, until
 from workflow_async import Bearer, Clock, OpencastClient, Poll, PreservicaClient, Timeouts
-from workflow_async._http import Carrier
+from workflow_async._http import HTTPBackend
 from workflow_async.errors import CallError, Unauthorized
 from workflow_async.monitor import Finished
 from workflow_async.sandbox import Fault, Faults, ManualClock, Sandbox
@@ -21,7 +21,7 @@ pytestmark = pytest.mark.figure("T-AUTH")
 CROWD = 1000
 ACCESS = ("/api/accesstoken/",)
 REFRESH = ("/api/accesstoken/refresh",)
-CARRIERS: tuple[Carrier, ...] = ("httpx", "httpx2", "aiohttp")
+CARRIERS: tuple[HTTPBackend, ...] = ("httpx", "httpx2", "aiohttp")
 Connect = Callable[..., PreservicaClient]
 
 
@@ -107,7 +107,7 @@ async def rounds(count: int = 50) -> None:
 
 @pytest.mark.parametrize("carrier", CARRIERS)
 async def test_a_thousand_401s_at_once_are_one_login(
-    carrier: Carrier, archive: FakePreservica, connect: Connect, see: See
+    carrier: HTTPBackend, archive: FakePreservica, connect: Connect, see: See
 ) -> None:
     async with connect(http=carrier) as pv:
         await ask(pv)
@@ -200,7 +200,7 @@ async def test_a_caller_who_is_cancelled_while_it_logs_in_costs_nobody_anything(
 
 @pytest.mark.parametrize("carrier", CARRIERS)
 async def test_callers_who_come_and_go_while_the_login_is_stuck_are_one_attempt(
-    carrier: Carrier, clock: Clock, see: See
+    carrier: HTTPBackend, clock: Clock, see: See
 ) -> None:
     before = asyncio.all_tasks()
     async with serve(lambda _: Answer(b"", "stall")) as wire:
@@ -246,7 +246,7 @@ async def test_a_login_that_is_down_is_retried_once_for_all_and_a_thousand_error
 
 @pytest.mark.parametrize("carrier", CARRIERS)
 async def test_a_login_that_cannot_connect_is_retried_once_for_all_and_a_thousand_errors(
-    carrier: Carrier, clock: Clock, see: See
+    carrier: HTTPBackend, clock: Clock, see: See
 ) -> None:
     asked = 0
 

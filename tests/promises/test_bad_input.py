@@ -13,7 +13,7 @@ from tests.monitor.station import Station, station
 from tests.monitor.virtual import run
 from workflow_async import Listing, OpencastClient, PreservicaClient, batch, monitor
 from workflow_async.errors import InvalidArgument, WorkflowAsyncError
-from workflow_async.monitor.watch import Terms
+from workflow_async.monitor.watch import WaitOptions
 from workflow_async.opencast.filters import WorkflowFilters
 
 LONG = 50.0
@@ -184,4 +184,4 @@ def test_starts_that_are_no_starts_are_refused(kind: str, wrong: Any) -> None:
 )
 def test_terms_of_a_wait_that_make_no_sense_are_refused(argument: str, wrong: Any) -> None:
     with pytest.raises(InvalidArgument, match=f"^{argument}: must be "):
-        Terms(**{argument: wrong})
+        WaitOptions(**{argument: wrong})

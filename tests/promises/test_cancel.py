@@ -16,7 +16,7 @@ from tests.promises.ground import CONNECTIONS, Ground, ground, soon
 from tests.promises.public_calls import Case, Scene, furnish, one_more, public_calls
 from tests.promises.waiting import WAYS, Way, cancelled
 from workflow_async.errors import WorkflowAsyncError
-from workflow_async.sandbox import Exchange
+from workflow_async.sandbox import RecordedRequest
 
 LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
     "asyncio": asyncio.new_event_loop,
@@ -94,7 +94,7 @@ class Sweep:
         return ended.fired, faults
 
 
-def starts_sent_twice(requests: Sequence[Exchange]) -> bool:
+def starts_sent_twice(requests: Sequence[RecordedRequest]) -> bool:
     """Whether the same start came more than once: each has an event, or a mark, of its own."""
     starts = [one.body for one in requests if one.method == "POST" and one.path in STARTS]
     return len(starts) > len(set(starts))

@@ -1,4 +1,4 @@
-"""JSON keys of specs, tickets and `--json`, journals, words and exit codes: what other processes read stays as it is."""
+"""JSON keys, words and exit codes that other processes read stay as they are."""
 
 import json
 from datetime import UTC, datetime
@@ -8,14 +8,14 @@ import attrs
 import pytest
 
 from workflow_async import Phase, opencast, preservica
-from workflow_async.batch.entries import Kind
+from workflow_async.batch.entries import StatusKind
 from workflow_async.batch.schema import ENTRY, START
 from workflow_async.batch.tickets import Ticket
 from workflow_async.cli.exit_codes import Exit
 from workflow_async.cli.reporting import Row
 from workflow_async.cli.summary import Summary
-from workflow_async.cli.tally import COLUMNS, Change, Ending
-from workflow_async.monitor.watch_spec import Cursor, Remembered, RememberedOperation, WatchSpec
+from workflow_async.cli.tally import COLUMNS, StateChange, WaitResult
+from workflow_async.monitor.watch_spec import Cursor, SavedOperation, SavedWorkflow, WatchSpec
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
@@ -36,8 +36,8 @@ def fields(kind: type) -> list[str]:
 
 
 def test_the_json_of_a_watch_spec_keeps_its_keys() -> None:
-    operation = RememberedOperation(operation="encode", state_text="RUNNING")
-    workflow = Remembered(id=1, phase=Phase.RUNNING, state_text="RUNNING", operations=(operation,))
+    operation = SavedOperation(operation="encode", state_text="RUNNING")
+    workflow = SavedWorkflow(id=1, phase=Phase.RUNNING, state_text="RUNNING", operations=(operation,))
     spec = WatchSpec(url="https://oc.example.org", cursors=(Cursor(id=1, since=0.0, workflow=workflow),))
     cursor = names(
         "id since got_at listed_at changed_at unchanged changes misses missing_since failing_since failures announced",
@@ -71,14 +71,14 @@ def test_the_tables_of_a_journal_keep_their_columns_and_words() -> None:
     columns = "at key kind word workflow text server_start server_end operation attempt host digest"
     assert [column.split()[0] for column in ENTRY.partition("(")[2].split(", ")] == ["n", *columns.split()]
     words = ["planned", "intent", "started", "change", "left", "ended", "not started", "unknown"]
-    assert [kind.value for kind in Kind] == words
+    assert [kind.value for kind in StatusKind] == words
 
 
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [
-        (Change, "id was now state step"),
-        (Ending, "id outcome workflow error"),
+        (StateChange, "id was now state step"),
+        (WaitResult, "id outcome workflow error"),
         (Summary, "system workflows outcomes median p90 longest requests"),
         (
             Row,

@@ -36,16 +36,16 @@ from workflow_async import (
     Retry,
     Timeouts,
 )
-from workflow_async._http import Carrier
+from workflow_async._http import HTTPBackend
 from workflow_async.errors import InvalidArgument
 from workflow_async.preservica.login_calls import LOGIN
 from workflow_async.sandbox import Fault, Faults, ManualClock, Sandbox
-from workflow_async.sandbox.hashing import unique
+from workflow_async.sandbox.hashing import hash_uuid
 from workflow_async.sandbox.systems import FakeOpencast, FakePreservica
 
 pytestmark = pytest.mark.figure("T-SECRET")
 
-CARRIERS: tuple[Carrier, ...] = ("httpx", "httpx2", "aiohttp")
+CARRIERS: tuple[HTTPBackend, ...] = ("httpx", "httpx2", "aiohttp")
 TESTS = str(Path(__file__).parent.parent)
 PASSWORD, SEED, JWT = "canary-p4ssw0rd", "KNSWG4TFORBWC3TBOJ4Q", "canary.json.webt0ken"
 WITH_COOKIES = re.compile(r"httpcore2?\.")
@@ -202,13 +202,13 @@ def archive(sandbox: Sandbox) -> FakePreservica:
 def given(archive: FakePreservica) -> Canaries:
     """The password, the seed, and every token the server gave and every code it got."""
     accounts = archive.world.accounts
-    issued = {unique("token", accounts.seed, number + 1) for number in range(accounts._issued)}
+    issued = {hash_uuid("token", accounts.seed, number + 1) for number in range(accounts._issued)}
     return Canaries({PASSWORD, SEED, *issued})
 
 
 @pytest.mark.parametrize("carrier", CARRIERS)
 async def test_a_session_with_a_preservica_tells_no_secret(
-    carrier: Carrier,
+    carrier: HTTPBackend,
     archive: FakePreservica,
     clock: Clock,
     time: ManualClock,
@@ -311,7 +311,7 @@ PAIR = base64.b64encode(f"admin:{PASSWORD}".encode()).decode()
 @pytest.mark.parametrize("carrier", CARRIERS)
 @pytest.mark.parametrize("way", WAYS)
 async def test_a_session_with_an_opencast_tells_no_secret(
-    way: str, carrier: Carrier, opencast: FakeOpencast, clock: Clock, caplog: pytest.LogCaptureFixture, see: See
+    way: str, carrier: HTTPBackend, opencast: FakeOpencast, clock: Clock, caplog: pytest.LogCaptureFixture, see: See
 ) -> None:
     ears = Ears()
     ids = opencast.seed(3, definitions=["fast"])
@@ -360,7 +360,7 @@ ANSWERS: dict[str, bytes | Answer] = {
 @pytest.mark.parametrize("carrier", CARRIERS)
 @pytest.mark.parametrize("name", ANSWERS)
 async def test_a_login_answered_by_anything_tells_no_secret(
-    name: str, carrier: Carrier, clock: Clock, caplog: pytest.LogCaptureFixture
+    name: str, carrier: HTTPBackend, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     ears = Ears()
     settings: dict[str, Any] = {"clock": clock, "http": carrier, "timeouts": Timeouts(exchange=0.05)}
@@ -450,7 +450,7 @@ async def test_cancelled_at_every_step_no_exception_nor_what_led_to_it_holds_a_s
 @pytest.mark.parametrize("carrier", CARRIERS)
 @pytest.mark.parametrize("way", WAYS)
 async def test_an_opencast_that_cannot_be_trusted_or_reached_is_told_no_secret_and_tells_none(
-    way: str, carrier: Carrier, clock: Clock, caplog: pytest.LogCaptureFixture
+    way: str, carrier: HTTPBackend, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     ears = Ears()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -467,7 +467,7 @@ async def test_an_opencast_that_cannot_be_trusted_or_reached_is_told_no_secret_a
 
 @pytest.mark.parametrize("carrier", CARRIERS)
 async def test_a_deadline_of_the_callers_tells_no_secret(
-    carrier: Carrier, clock: Clock, caplog: pytest.LogCaptureFixture
+    carrier: HTTPBackend, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     ears = Ears()
 

@@ -5,11 +5,11 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
-from workflow_async.sandbox import Fate, ManualClock, Step
-from workflow_async.sandbox.engine import REPAIR, Engine, Harm, Run, Status
+from workflow_async.sandbox import ManualClock, Step, StepResult
+from workflow_async.sandbox.engine import REPAIR, Engine, FakeWorkflow, Harm, Status
 
 TWO = (Step("a", 2.0), Step("b", 3.0))
-HANDLED = (Step("a", 1.0, Fate.FAILED, handlers=(Step("tell", 1.0),)), Step("never"))
+HANDLED = (Step("a", 1.0, StepResult.FAILED, handlers=(Step("tell", 1.0),)), Step("never"))
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def engine(clock: ManualClock) -> Engine:
     return Engine(clock)
 
 
-def history(engine: Engine, clock: ManualClock, run: Run, seconds: int = 30) -> list[Status]:
+def history(engine: Engine, clock: ManualClock, run: FakeWorkflow, seconds: int = 30) -> list[Status]:
     seen = [run.status]
     for _ in range(seconds):
         clock.advance(1)
@@ -31,7 +31,7 @@ def history(engine: Engine, clock: ManualClock, run: Run, seconds: int = 30) -> 
     return seen
 
 
-def names(run: Run) -> list[tuple[str, Status]]:
+def names(run: FakeWorkflow) -> list[tuple[str, Status]]:
     return [(step.step.name, step.status) for step in run.steps]
 
 
@@ -84,18 +84,18 @@ def test_a_start_in_the_past_has_happened_by_now(engine: Engine, clock: ManualCl
 
 
 def test_a_skipped_step_takes_no_time_and_has_no_end(engine: Engine, clock: ManualClock) -> None:
-    run = engine.start("d", "e", [Step("no", 50.0, Fate.SKIPPED), Step("yes")])
+    run = engine.start("d", "e", [Step("no", 50.0, StepResult.SKIPPED), Step("yes")])
     assert history(engine, clock, run)[-1] is Status.SUCCEEDED
     assert (run.steps[0].status, run.steps[0].finished) == (Status.SKIPPED, None)
 
 
 def test_a_partial_step_makes_the_end_partial(engine: Engine, clock: ManualClock) -> None:
-    run = engine.start("d", "e", [Step("most", 1.0, Fate.PARTIAL), Step("rest")])
+    run = engine.start("d", "e", [Step("most", 1.0, StepResult.PARTIAL), Step("rest")])
     assert history(engine, clock, run)[-1] is Status.PARTIAL
 
 
 def test_a_failed_step_ends_the_workflow_there(engine: Engine, clock: ManualClock) -> None:
-    run = engine.start("d", "e", [Step("bad", 1.0, Fate.FAILED), Step("never")])
+    run = engine.start("d", "e", [Step("bad", 1.0, StepResult.FAILED), Step("never")])
     assert history(engine, clock, run) == [Status.WAITING, Status.RUNNING, Status.FAILED]
     assert names(run) == [("bad", Status.FAILED), ("never", Status.WAITING)]
 
@@ -107,14 +107,14 @@ def test_handlers_take_the_place_of_the_rest_while_the_workflow_is_failing(engin
 
 
 def test_a_handler_that_fails_is_the_end(engine: Engine, clock: ManualClock) -> None:
-    handler = Step("tell", 1.0, Fate.FAILED, handlers=(Step("again"),))
-    run = engine.start("d", "e", [Step("a", 1.0, Fate.FAILED, handlers=(handler,))])
+    handler = Step("tell", 1.0, StepResult.FAILED, handlers=(Step("again"),))
+    run = engine.start("d", "e", [Step("a", 1.0, StepResult.FAILED, handlers=(handler,))])
     assert history(engine, clock, run)[-1] is Status.FAILED
     assert names(run) == [("a", Status.FAILED), ("tell", Status.FAILED)]
 
 
 def test_a_held_step_parks_until_somebody_resumes(engine: Engine, clock: ManualClock) -> None:
-    run = engine.start("d", "e", [Step("hold", 1.0, Fate.HELD), Step("rest")])
+    run = engine.start("d", "e", [Step("hold", 1.0, StepResult.HELD), Step("rest")])
     assert history(engine, clock, run)[-1] is Status.PARKED
     engine.resume(run)
     assert run.status is Status.RUNNING
@@ -122,14 +122,14 @@ def test_a_held_step_parks_until_somebody_resumes(engine: Engine, clock: ManualC
 
 
 def test_a_resumed_step_may_take_a_moment_to_go_on(engine: Engine, clock: ManualClock) -> None:
-    run = engine.start("d", "e", [Step("hold", 1.0, Fate.HELD)])
+    run = engine.start("d", "e", [Step("hold", 1.0, StepResult.HELD)])
     history(engine, clock, run)
     engine.resume(run, delay=2.0)
     assert history(engine, clock, run) == [Status.PARKED, Status.SUCCEEDED]
 
 
 def test_a_pause_takes_a_resume_back(engine: Engine, clock: ManualClock) -> None:
-    run = engine.start("d", "e", [Step("hold", 1.0, Fate.HELD)])
+    run = engine.start("d", "e", [Step("hold", 1.0, StepResult.HELD)])
     history(engine, clock, run)
     engine.resume(run, delay=2.0)
     engine.pause(run)
@@ -137,7 +137,7 @@ def test_a_pause_takes_a_resume_back(engine: Engine, clock: ManualClock) -> None
 
 
 def test_a_stuck_step_parks_again_after_every_resume(engine: Engine, clock: ManualClock) -> None:
-    run = engine.start("d", "e", [Step("a"), Step("bad", 1.0, Fate.STUCK), Step("rest")])
+    run = engine.start("d", "e", [Step("a"), Step("bad", 1.0, StepResult.STUCK), Step("rest")])
     for _ in range(3):
         assert history(engine, clock, run)[-1] is Status.PARKED
         engine.resume(run, delay=1.0)
@@ -146,7 +146,7 @@ def test_a_stuck_step_parks_again_after_every_resume(engine: Engine, clock: Manu
 
 
 def test_a_stuck_step_of_a_stopped_workflow_stays_stopped(engine: Engine, clock: ManualClock) -> None:
-    run = engine.start("d", "e", [Step("bad", 5.0, Fate.STUCK)])
+    run = engine.start("d", "e", [Step("bad", 5.0, StepResult.STUCK)])
     clock.advance(3)
     engine.advance()
     engine.stop(run)
@@ -184,7 +184,7 @@ def test_a_stop_during_the_last_step_is_overwritten_by_its_end(engine: Engine, c
 
 
 def test_a_stop_during_a_step_that_holds_stays(engine: Engine, clock: ManualClock) -> None:
-    run = engine.start("d", "e", [Step("hold", 5.0, Fate.HELD)])
+    run = engine.start("d", "e", [Step("hold", 5.0, StepResult.HELD)])
     clock.advance(3)
     engine.advance()
     engine.stop(run)
@@ -209,14 +209,14 @@ def test_a_finished_workflow_that_is_paused_has_no_end_until_it_is_resumed(engin
 
 
 def test_a_retry_runs_the_failed_step_again_and_then_the_rest(engine: Engine, clock: ManualClock) -> None:
-    run = engine.start("d", "e", [Step("bad", 1.0, Fate.FAILED), Step("rest")])
+    run = engine.start("d", "e", [Step("bad", 1.0, StepResult.FAILED), Step("rest")])
     history(engine, clock, run)
     assert engine.retry(run)
     assert history(engine, clock, run) == [Status.RUNNING, Status.SUCCEEDED]
     assert run.steps[0].attempts == 2
 
 
-@pytest.mark.parametrize("steps", [TWO, [Step("no", 1.0, Fate.SKIPPED)]])
+@pytest.mark.parametrize("steps", [TWO, [Step("no", 1.0, StepResult.SKIPPED)]])
 def test_a_retry_of_what_has_not_failed_does_nothing(engine: Engine, clock: ManualClock, steps: list[Step]) -> None:
     run = engine.start("d", "e", steps)
     history(engine, clock, run)
@@ -224,13 +224,13 @@ def test_a_retry_of_what_has_not_failed_does_nothing(engine: Engine, clock: Manu
 
 
 def test_a_step_that_is_retried_fails_once_and_then_succeeds(engine: Engine, clock: ManualClock) -> None:
-    run = engine.start("d", "e", [Step("shaky", 2.0, Fate.RETRIED), Step("rest")])
+    run = engine.start("d", "e", [Step("shaky", 2.0, StepResult.RETRIED), Step("rest")])
     assert history(engine, clock, run) == [Status.WAITING, Status.RUNNING, Status.SUCCEEDED]
     assert (run.steps[0].failures, run.executed) == (1, ["shaky", "shaky", "rest"])
 
 
 def test_a_workflow_stopped_while_a_step_fails_for_now_stays_stopped(engine: Engine, clock: ManualClock) -> None:
-    run = engine.start("d", "e", [Step("shaky", 5.0, Fate.RETRIED), Step("rest")])
+    run = engine.start("d", "e", [Step("shaky", 5.0, StepResult.RETRIED), Step("rest")])
     clock.advance(3)
     engine.advance()
     engine.stop(run)
@@ -248,7 +248,7 @@ def test_a_workflow_stopped_while_a_step_fails_for_now_stays_stopped(engine: Eng
 def test_a_second_resume_of_the_last_step_does_harm_to_that(
     engine: Engine, clock: ManualClock, harm: Harm, end: Status, executed: list[str]
 ) -> None:
-    run = engine.start("d", "e", [Step("hold", 1.0, Fate.HELD)])
+    run = engine.start("d", "e", [Step("hold", 1.0, StepResult.HELD)])
     history(engine, clock, run)
     engine.resume(run, 2.0)
     engine.resume(run, 2.0, harm)
@@ -316,7 +316,7 @@ def test_threads_may_ask_at_once(engine: Engine, clock: ManualClock) -> None:
 
 
 STEPS = st.lists(
-    st.builds(Step, st.sampled_from("abc"), st.floats(0, 5), st.sampled_from(Fate), st.sampled_from([(), TWO])),
+    st.builds(Step, st.sampled_from("abc"), st.floats(0, 5), st.sampled_from(StepResult), st.sampled_from([(), TWO])),
     max_size=4,
 )
 
@@ -330,7 +330,7 @@ class EngineMachine(RuleBasedStateMachine):
         self.engine = Engine(self.clock)
 
     @rule(target=runs, steps=STEPS)
-    def start(self, steps: list[Step]) -> Run:
+    def start(self, steps: list[Step]) -> FakeWorkflow:
         return self.engine.start("d", "e", steps)
 
     @rule(seconds=st.floats(0, 20))
@@ -339,20 +339,20 @@ class EngineMachine(RuleBasedStateMachine):
         self.engine.advance()
 
     @rule(run=runs)
-    def pause(self, run: Run) -> None:
+    def pause(self, run: FakeWorkflow) -> None:
         self.engine.pause(run)
 
     @rule(run=runs, delay=st.sampled_from([0.0, 2.0]), harm=st.sampled_from([None, Harm.TWICE, Harm.LOST]))
-    def resume(self, run: Run, delay: float, harm: Harm | None) -> None:
+    def resume(self, run: FakeWorkflow, delay: float, harm: Harm | None) -> None:
         if run.status is Status.PARKED:
             self.engine.resume(run, delay, harm)
 
     @rule(run=runs)
-    def stop(self, run: Run) -> None:
+    def stop(self, run: FakeWorkflow) -> None:
         self.engine.stop(run)
 
     @rule(run=runs)
-    def retry(self, run: Run) -> None:
+    def retry(self, run: FakeWorkflow) -> None:
         self.engine.retry(run)
 
     @invariant()

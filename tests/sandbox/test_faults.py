@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workflow_async.sandbox import CannedResponse, Fault, Faults, Trouble
-from workflow_async.sandbox.hashing import chance, pick, unique
+from workflow_async.sandbox.hashing import hash_choice, hash_float, hash_uuid
 
 SEEDS = st.integers()
 NUMBERS = st.integers(0, 10**9)
@@ -90,13 +90,13 @@ def test_a_negative_retry_after_is_refused() -> None:
 
 @given(st.text(), NUMBERS)
 def test_chance_is_a_share_of_one(about: str, n: int) -> None:
-    assert 0 <= chance(about, n) < 1
+    assert 0 <= hash_float(about, n) < 1
 
 
 def test_a_pick_reaches_every_choice() -> None:
-    assert {pick("abc", n) for n in range(50)} == set("abc")
+    assert {hash_choice("abc", n) for n in range(50)} == set("abc")
 
 
 def test_unique_is_unique_and_the_same_again() -> None:
-    assert len({unique("event", n) for n in range(1000)}) == 1000
-    assert unique("event", 1) == unique("event", 1)
+    assert len({hash_uuid("event", n) for n in range(1000)}) == 1000
+    assert hash_uuid("event", 1) == hash_uuid("event", 1)

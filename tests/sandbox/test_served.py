@@ -11,7 +11,7 @@ from starlette.routing import Route
 from starlette.types import Message
 
 from workflow_async.sandbox import Fault, Faults
-from workflow_async.sandbox.fault_middleware import Exchange, Served
+from workflow_async.sandbox.fault_middleware import FaultMiddleware, RecordedRequest
 
 Ask = Callable[..., Awaitable[httpx.Response]]
 
@@ -35,12 +35,12 @@ def counter() -> Counter:
 
 
 @pytest.fixture
-def served(counter: Counter) -> Served:
-    return Served(counter.app)
+def served(counter: Counter) -> FaultMiddleware:
+    return FaultMiddleware(counter.app)
 
 
 @pytest.fixture
-def ask(served: Served) -> Ask:
+def ask(served: FaultMiddleware) -> Ask:
     async def ask(method: str = "GET", path: str = "/count", **more: str) -> httpx.Response:
         transport = httpx.ASGITransport(app=served)
         async with httpx.AsyncClient(transport=transport, base_url="http://127.0.0.1") as http:
@@ -49,16 +49,16 @@ def ask(served: Served) -> Ask:
     return ask
 
 
-async def test_an_exchange_is_recorded_as_it_was_served(ask: Ask, served: Served) -> None:
+async def test_an_exchange_is_recorded_as_it_was_served(ask: Ask, served: FaultMiddleware) -> None:
     await ask("POST", "/count?a=1&a=%202&b=", content="text")
-    assert served.requests == [Exchange("POST", "/count", "a=1&a=%202&b=", 200)]
+    assert served.requests == [RecordedRequest("POST", "/count", "a=1&a=%202&b=", 200)]
     (exchange,) = served.requests
     assert exchange.parameters == {"a": ["1", " 2"], "b": [""]}
     assert (exchange.body, exchange.headers["x-one"], exchange.fault) == (b"text", "1", None)
 
 
 async def test_a_request_whose_sender_has_gone_before_it_was_whole_is_not_carried_out(
-    counter: Counter, served: Served
+    counter: Counter, served: FaultMiddleware
 ) -> None:
     parts: Iterator[Message] = iter(
         [{"type": "http.request", "body": b"half", "more_body": True}, {"type": "http.disconnect"}]
@@ -93,7 +93,7 @@ async def test_without_faults_the_answer_is_the_application_s(ask: Ask) -> None:
     ],
 )
 async def test_a_fault_is_an_answer_and_says_whether_it_was_executed(
-    ask: Ask, served: Served, counter: Counter, fault: Fault, status: int, executed: int
+    ask: Ask, served: FaultMiddleware, counter: Counter, fault: Fault, status: int, executed: int
 ) -> None:
     served.faults = Faults(script=(fault,))
     assert (await ask()).status_code == status
@@ -103,7 +103,7 @@ async def test_a_fault_is_an_answer_and_says_whether_it_was_executed(
 
 @pytest.mark.parametrize("fault", [Fault.CUT_BODY, Fault.CUT_BEFORE])
 async def test_a_cut_without_a_connection_is_an_error_after_execution(
-    ask: Ask, served: Served, counter: Counter, fault: Fault
+    ask: Ask, served: FaultMiddleware, counter: Counter, fault: Fault
 ) -> None:
     served.faults = Faults(script=(fault,))
     with pytest.raises(ConnectionResetError):
@@ -111,12 +111,12 @@ async def test_a_cut_without_a_connection_is_an_error_after_execution(
     assert (counter.served, served.requests[0].status) == (1, 200)
 
 
-async def test_rate_limiting_says_how_long_to_wait(ask: Ask, served: Served) -> None:
+async def test_rate_limiting_says_how_long_to_wait(ask: Ask, served: FaultMiddleware) -> None:
     served.faults = Faults(script=(Fault.RATE_LIMITED,), retry_after=7)
     assert (await ask()).headers["retry-after"] == "7"
 
 
-async def test_a_login_page_is_html(ask: Ask, served: Served) -> None:
+async def test_a_login_page_is_html(ask: Ask, served: FaultMiddleware) -> None:
     served.faults = Faults(script=(Fault.LOGIN_PAGE,))
     assert (await ask()).headers["content-type"].startswith("text/html")
 
@@ -126,19 +126,19 @@ async def test_an_empty_answer_stays_empty(ask: Ask) -> None:
     assert (answer.status_code, answer.content, "content-length" in answer.headers) == (204, b"", False)
 
 
-async def test_only_what_a_plan_covers_counts(ask: Ask, served: Served) -> None:
+async def test_only_what_a_plan_covers_counts(ask: Ask, served: FaultMiddleware) -> None:
     served.faults = Faults(script=(None, Fault.SERVER_ERROR), methods=("POST",))
     assert [(await ask(method)).status_code for method in ("POST", "GET", "POST", "POST")] == [200, 200, 503, 200]
 
 
-async def test_a_new_plan_starts_at_its_first_exchange(ask: Ask, served: Served) -> None:
+async def test_a_new_plan_starts_at_its_first_exchange(ask: Ask, served: FaultMiddleware) -> None:
     for _ in range(2):
         served.faults = Faults(script=(Fault.SERVER_ERROR,))
         assert (await ask()).status_code == 503
 
 
 async def test_an_answer_takes_as_long_as_the_plan_says(
-    ask: Ask, served: Served, monkeypatch: pytest.MonkeyPatch
+    ask: Ask, served: FaultMiddleware, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slept: list[float] = []
 
@@ -151,7 +151,9 @@ async def test_an_answer_takes_as_long_as_the_plan_says(
     assert slept == [3.0]
 
 
-async def test_the_world_is_locked_while_a_request_is_answered(ask: Ask, served: Served, counter: Counter) -> None:
+async def test_the_world_is_locked_while_a_request_is_answered(
+    ask: Ask, served: FaultMiddleware, counter: Counter
+) -> None:
     seen: list[bool] = []
 
     def look() -> None:

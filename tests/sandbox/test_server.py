@@ -12,7 +12,7 @@ import httpx
 import pytest
 
 from workflow_async.sandbox import Fault, Faults, ManualClock, RealClock, Sandbox
-from workflow_async.sandbox.server import Port, Server, bind, url
+from workflow_async.sandbox.server import AppServer, Server, bind, url
 
 pytest_plugins = ["workflow_async.sandbox.pytest_plugin"]
 KEPT_ALIVE = 75.0  # seconds an idle connection is kept by the sandbox's server
@@ -102,10 +102,10 @@ def test_nothing_is_left_open_for_the_collector_to_complain_about(recwarn: pytes
 def test_what_goes_wrong_while_it_serves_is_raised_by_leaving_and_nothing_is_left(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    async def fail(_: Port) -> None:
+    async def fail(_: AppServer) -> None:
         raise OSError("broken")
 
-    monkeypatch.setattr(Port, "close", fail)
+    monkeypatch.setattr(AppServer, "close", fail)
     with pytest.raises(OSError, match="broken"), Sandbox() as sandbox:
         pass
     assert (sandbox._server, threads()) == (None, [])

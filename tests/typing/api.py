@@ -28,15 +28,15 @@ from workflow_async import (
 from workflow_async.errors import CallError, StartOutcomeUnknown, WaitTimeout, WorkflowAsyncError, WorkflowFailed
 from workflow_async.monitor import (
     Change,
+    ConditionMet,
     Finished,
     Outcome,
-    Outcomes,
+    OutcomeStream,
     Parked,
-    Reached,
+    PollingFailed,
     Replaced,
     Stalled,
     TimedOut,
-    Unobserved,
     Vanished,
 )
 
@@ -126,7 +126,7 @@ async def opencast_waits(oc: OpencastClient) -> None:
     assert_type(await oc.workflows.wait(1603, until=lambda workflow: workflow.step == "encode"), opencast.Workflow)
     assert_type(await oc.workflows.start_and_wait("e-1", "fast", deadline=3600, poll=poll), opencast.Workflow)
     assert_type(await oc.workflows.wait_all([1603, "1604"]), tuple[Outcome[opencast.Workflow], ...])
-    assert_type(oc.workflows.as_completed(range(9)), Outcomes[opencast.Workflow])
+    assert_type(oc.workflows.as_completed(range(9)), OutcomeStream[opencast.Workflow])
     assert_type(oc.workflows.wake(1603), bool)
 
 
@@ -140,7 +140,7 @@ async def opencast_watches(oc: OpencastClient) -> None:
         assert_type(changes.add(1604, "1605"), None)
         assert_type(changes.drop(1604), None)
         async for event in changes:
-            assert_type(event, monitor.Event[opencast.Workflow])
+            assert_type(event, monitor.WatchEvent[opencast.Workflow])
             match event:
                 case Change():
                     assert_type(event.was, Phase | None)
@@ -149,7 +149,7 @@ async def opencast_watches(oc: OpencastClient) -> None:
                     assert_type(event.operations, tuple[monitor.OperationChange, ...])
                 case Stalled():
                     assert_type(event.usual, float | None)
-                case Vanished() | Unobserved():
+                case Vanished() | PollingFailed():
                     assert_type(event.error, CallError)
                     assert_type(event.workflow, opencast.Workflow | None)
                 case Replaced():
@@ -201,22 +201,22 @@ async def preservica_waits(pv: PreservicaClient) -> None:
     assert_type(await pv.workflows.wait(51234, poll=Poll(interval=5)), preservica.Workflow)
     assert_type(await pv.workflows.start_and_wait("Ingest", {"a": 1}, check=True), preservica.Workflow)
     assert_type(await pv.workflows.wait_all((1, 2), deadline=60), tuple[Outcome[preservica.Workflow], ...])
-    assert_type(pv.workflows.as_completed([1, 2]), Outcomes[preservica.Workflow])
+    assert_type(pv.workflows.as_completed([1, 2]), OutcomeStream[preservica.Workflow])
     async with pv.workflows.watch(type="Ingest", state="Active") as changes:
         assert_type(changes, monitor.Watch[preservica.Workflow])
         async for event in changes:
-            assert_type(event, monitor.Event[preservica.Workflow])
+            assert_type(event, monitor.WatchEvent[preservica.Workflow])
 
 
 def outcomes(outcome: Outcome[opencast.Workflow]) -> None:
     assert_type(outcome.id, int)
     assert_type(outcome.succeeded, bool)
     match outcome:
-        case Finished() | Parked() | Reached():
+        case Finished() | Parked() | ConditionMet():
             assert_type(outcome.workflow, opencast.Workflow)
         case TimedOut():
             assert_type(outcome.workflow, opencast.Workflow | None)
-        case Vanished() | Unobserved():
+        case Vanished() | PollingFailed():
             assert_type(outcome.error, CallError)
         case Replaced():
             assert_type(outcome.found, opencast.Workflow)

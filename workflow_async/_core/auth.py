@@ -10,14 +10,14 @@ from typing import Protocol, TypeGuard
 from attrs import define, evolve, field, frozen
 
 from workflow_async._core.call import Reply
-from workflow_async._core.single_flight import Flight
+from workflow_async._core.single_flight import SharedTask
 from workflow_async.errors import CallError, InvalidArgument
 from workflow_async.settings import Clock
 
 Headers = tuple[tuple[str, str], ...]
 
 
-class Proof(tuple[tuple[str, str], ...]):
+class SecretHeaders(tuple[tuple[str, str], ...]):
     """Headers that prove who is asking, and show themselves to nobody: a traceback may print local variables."""
 
     __slots__ = ()
@@ -26,11 +26,11 @@ class Proof(tuple[tuple[str, str], ...]):
         return "Proof(...)"
 
 
-VISIBLE = re.compile(r"[\x21-\x7e]+")
+VISIBLE_CHARS = re.compile(r"[\x21-\x7e]+")
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-UNSPEAKABLE = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # control characters: RFC 7617, 2
-LONGEST = 8192  # characters of a secret: what servers take for all headers together, unless told otherwise
-BOUND = f"(read from a file? strip it), and at most {LONGEST} characters"
+FORBIDDEN_CHARS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # control characters: RFC 7617, 2
+MAX_LENGTH = 8192  # characters of a secret: what servers take for all headers together, unless told otherwise
+ADVICE = f"(read from a file? strip it), and at most {MAX_LENGTH} characters"
 
 RENEWED_AFTER = 0.8  # of a token's life
 RENEWED_AGAIN = 15.0  # seconds after a renewal that failed
@@ -54,17 +54,17 @@ class Credential(Protocol):
         """Whether the request that was refused with these headers is worth sending once more."""
 
 
-def visible(argument: str, value: str) -> str:
+def checked_header(argument: str, value: str) -> str:
     """A text that can stand in a header; raises `InvalidArgument`, which never repeats the value."""
-    if not is_visible(value):
+    if not is_header_value(value):
         del value  # a traceback may print local variables
-        raise InvalidArgument(argument, f"must be visible ASCII, without spaces or line ends {BOUND}")
+        raise InvalidArgument(argument, f"must be visible ASCII, without spaces or line ends {ADVICE}")
     return value
 
 
-def is_visible(value: object) -> TypeGuard[str]:
+def is_header_value(value: object) -> TypeGuard[str]:
     """Whether this is a text that can stand in a header."""
-    return isinstance(value, str) and len(value) <= LONGEST and VISIBLE.fullmatch(value) is not None
+    return isinstance(value, str) and len(value) <= MAX_LENGTH and VISIBLE_CHARS.fullmatch(value) is not None
 
 
 class Secret:
@@ -92,21 +92,21 @@ class Secret:
         return hash(self._text)
 
 
-def as_secret(value: "str | Secret") -> Secret:
+def to_secret(value: "str | Secret") -> Secret:
     """A text as a secret; it never raises, since the text would stand in the traceback's local variables."""
     return value if isinstance(value, Secret) else Secret(value)
 
 
-def speakable(argument: str, secret: Secret) -> str:
+def checked_password(argument: str, secret: Secret) -> str:
     """A password, in whatever language; raises `InvalidArgument` for what is none, and never repeats it."""
     text = secret.reveal()
-    if not isinstance(text, str) or len(text) > LONGEST or UNSPEAKABLE.search(text):
+    if not isinstance(text, str) or len(text) > MAX_LENGTH or FORBIDDEN_CHARS.search(text):
         del text  # a traceback may print local variables
-        raise InvalidArgument(argument, f"must be a text without line ends or other control characters {BOUND}")
+        raise InvalidArgument(argument, f"must be a text without line ends or other control characters {ADVICE}")
     return text
 
 
-def printable(argument: str, value: str) -> str:
+def checked_name(argument: str, value: str) -> str:
     """Return a name. Raise `InvalidArgument` for an empty one and for control characters."""
     if not isinstance(value, str) or not value or not value.isprintable():
         raise InvalidArgument(argument, "must be a text that is printable and not empty")
@@ -121,10 +121,10 @@ class Basic:
     password: Secret = field(repr=False)
 
     def __init__(self, username: str, password: str | Secret) -> None:
-        password = as_secret(password)  # from here on no frame has it as a text
+        password = to_secret(password)  # from here on no frame has it as a text
         self.__attrs_init__(username, password)
-        speakable("password", password)
-        if ":" in printable("username", username):
+        checked_password("password", password)
+        if ":" in checked_name("username", username):
             raise InvalidArgument("username", "must be printable, not empty, and without a colon")
 
     @property
@@ -163,15 +163,15 @@ class Bearer:
     token: Secret | TokenFunction = field(repr=False)
 
     def __init__(self, token: str | Secret | TokenFunction) -> None:
-        token = token if callable(token) else as_secret(token)  # from here on no frame has it as a text
+        token = token if callable(token) else to_secret(token)  # from here on no frame has it as a text
         self.__attrs_init__(token)
         if isinstance(token, Secret):
-            visible("token", token.reveal())
+            checked_header("token", token.reveal())
 
     @classmethod
     def of(cls, token: str | Secret | TokenFunction) -> "Bearer":
         """Make a credential of a token, or of a function that gives the current one."""
-        token = token if callable(token) else as_secret(token)
+        token = token if callable(token) else to_secret(token)
         return cls(token)
 
     @property
@@ -187,7 +187,7 @@ class Bearer:
     async def headers(self, method: str, url: str) -> Headers:
         """`Authorization: Bearer`."""
         token = await self._current()
-        return (("authorization", f"Bearer {visible('token', token.reveal())}"), ("x-requested-auth", "Basic"))
+        return (("authorization", f"Bearer {checked_header('token', token.reveal())}"), ("x-requested-auth", "Basic"))
 
     async def renew(self, sent: Headers, reply: Reply, method: str, url: str) -> bool:
         """Return True if the function gives another token by now."""
@@ -197,13 +197,13 @@ class Bearer:
         if isinstance(self.token, Secret):
             return self.token
         token = self.token()
-        text = as_secret(await token if inspect.isawaitable(token) else token)
+        text = to_secret(await token if inspect.isawaitable(token) else token)
         del token  # a traceback may print local variables
         return text
 
 
 @frozen
-class Grant:
+class TokenGrant:
     """What a login gives: a token for some seconds, and perhaps a token to renew it with."""
 
     token: Secret
@@ -212,7 +212,7 @@ class Grant:
 
 
 @define
-class Token:
+class TokenAuth:
     """A short-lived token of Preservica, however many calls need it: one login an expiry (contract: preservica.md 4).
 
     The token is renewed when 80 % of its life is over, counted from before the login was sent. A renewal that is
@@ -221,15 +221,15 @@ class Token:
     send a thousand logins. The next call logs in again.
     """
 
-    log_in: Callable[[], Awaitable[Grant]]
-    refresh: Callable[[Grant], Awaitable[Grant]]
+    log_in: Callable[[], Awaitable[TokenGrant]]
+    refresh: Callable[[TokenGrant], Awaitable[TokenGrant]]
     clock: Clock
-    _grant: Grant | None = field(default=None, init=False, repr=False)
+    _grant: TokenGrant | None = field(default=None, init=False, repr=False)
     _spent: Secret | None = field(default=None, init=False, repr=False)
     _failure: CallError | None = field(default=None, init=False)
     _stale_at: float = field(default=0.0, init=False)
     _ends_at: float = field(default=0.0, init=False)
-    _flight: Flight[CallError | None] | None = field(default=None, init=False, repr=False)
+    _flight: SharedTask[CallError | None] | None = field(default=None, init=False, repr=False)
 
     @property
     def fixed(self) -> bool:
@@ -249,9 +249,9 @@ class Token:
 
     async def renew(self, sent: Headers, reply: Reply, method: str, url: str) -> bool:
         """Get another token, unless someone else has by now, or has tried to."""
-        if self._grant is not None and sent == _proof(self._grant.token):
+        if self._grant is not None and sent == _secret_headers(self._grant.token):
             self._drop()
-        if self._failure is not None and self._spent is not None and sent == _proof(self._spent):
+        if self._failure is not None and self._spent is not None and sent == _secret_headers(self._spent):
             raise copy.copy(self._failure)
         await self._some()
         return True
@@ -260,11 +260,11 @@ class Token:
         """The token there is, or the next; one that was good when a flight landed may be refused by now."""
         while self._grant is None:
             await self._renewed()
-        return _proof(self._grant.token)
+        return _secret_headers(self._grant.token)
 
     async def _renewed(self) -> None:
         if self._flight is None or self._flight.over:
-            self._flight = Flight.of(self._obtain())
+            self._flight = SharedTask.of(self._obtain())
         failure = await self._flight.landed()
         if failure is not None:
             raise copy.copy(failure)
@@ -298,14 +298,14 @@ class Token:
         self._stale_at = min(now + RENEWED_AGAIN, self._ends_at)
         return True
 
-    async def _logged_in(self) -> Grant:
+    async def _logged_in(self) -> TokenGrant:
         try:
             return await self.log_in()
         except CallError as error:
             error.at_login = True
             raise
 
-    async def _refreshed(self) -> Grant | None:
+    async def _refreshed(self) -> TokenGrant | None:
         if self._grant is None or self._grant.refresh_token is None or self.clock.now() >= self._ends_at:
             return None
         once, self._grant = self._grant, evolve(self._grant, refresh_token=None)
@@ -315,5 +315,5 @@ class Token:
             return None
 
 
-def _proof(token: Secret) -> Headers:
-    return (("preservica-access-token", visible("token", token.reveal())),)
+def _secret_headers(token: Secret) -> Headers:
+    return (("preservica-access-token", checked_header("token", token.reveal())),)

@@ -20,7 +20,7 @@ class Request:
     """On a connection of its own, so that a stale one cannot make its fate unknown."""
 
 
-class Exchange(Protocol):
+class Backend(Protocol):
     """The seam: a request in, a whole reply out; `TransportError` where there is none."""
 
     async def __call__(self, request: Request) -> Reply: ...

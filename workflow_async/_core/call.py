@@ -172,14 +172,14 @@ class Page(Generic[T_co]):
     total: int | None = None
 
 
-def on_unreadable(value: OnUnreadable) -> OnUnreadable:
+def checked_on_unreadable(value: OnUnreadable) -> OnUnreadable:
     """Return the option. Raise `InvalidArgument` for another word."""
     if value not in get_args(OnUnreadable):
         raise InvalidArgument("unreadable", f"must be one of {', '.join(get_args(OnUnreadable))}")
     return value
 
 
-def number(argument: str, value: int | str) -> int:
+def parse_id(argument: str, value: int | str) -> int:
     """An id that is a whole number; raises `InvalidArgument` for anything else."""
     if isinstance(value, str) and DIGITS.fullmatch(value):
         value = int(value)
@@ -188,19 +188,19 @@ def number(argument: str, value: int | str) -> int:
     return value
 
 
-def each(argument: str, values: Iterable[T]) -> tuple[T, ...]:
+def checked_values(argument: str, values: Iterable[T]) -> tuple[T, ...]:
     """Return the values as a tuple. Raise `InvalidArgument` for a text, which would be taken apart, and for others."""
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
         raise InvalidArgument(argument, "must be a list or another iterable of values")
     return tuple(values)
 
 
-def numbers(argument: str, values: Iterable[int | str]) -> tuple[int, ...]:
+def parse_ids(argument: str, values: Iterable[int | str]) -> tuple[int, ...]:
     """Return ids that are whole numbers. Raise `InvalidArgument` for anything else."""
-    return tuple(number(argument, value) for value in each(argument, values))
+    return tuple(parse_id(argument, value) for value in checked_values(argument, values))
 
 
-def encodable(argument: str, value: str) -> str:
+def checked_encodable(argument: str, value: str) -> str:
     """Return a text that can be sent. Raise `InvalidArgument` for a lone surrogate."""
     try:
         value.encode()
@@ -209,7 +209,7 @@ def encodable(argument: str, value: str) -> str:
     return value
 
 
-def segment(argument: str, value: str, *, allowed: str = "") -> str:
+def path_segment(argument: str, value: str, *, allowed: str = "") -> str:
     """A text as one segment of a path; raises `InvalidArgument` for what a server could take for another path.
 
     Args:
@@ -227,11 +227,11 @@ def segment(argument: str, value: str, *, allowed: str = "") -> str:
     return quote(value, safe="")
 
 
-Value = str | bool | int | float
+ParameterValue = str | bool | int | float
 """What a configuration or a parameter may be given as."""
 
 
-def texts(argument: str, values: Mapping[str, Value]) -> dict[str, str]:
+def stringify(argument: str, values: Mapping[str, ParameterValue]) -> dict[str, str]:
     """Values as the texts both systems take, True as "true"; raises `InvalidArgument` for what is none."""
     if not isinstance(values, Mapping):
         raise InvalidArgument(argument, "must be a dict or another mapping of texts to values")
@@ -241,17 +241,17 @@ def texts(argument: str, values: Mapping[str, Value]) -> dict[str, str]:
 def _key(argument: str, key: str) -> str:
     if not isinstance(key, str):
         raise InvalidArgument(argument, "must have texts as keys")
-    return encodable(argument, str.__str__(key))
+    return checked_encodable(argument, str.__str__(key))
 
 
-def _text(argument: str, value: Value) -> str:
+def _text(argument: str, value: ParameterValue) -> str:
     """Return the text of a value by its basic type. A subclass, such as an enum, may print itself otherwise."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, str):
-        return encodable(argument, str.__str__(value))
+        return checked_encodable(argument, str.__str__(value))
     if isinstance(value, int):
-        return _digits(argument, value)
+        return _parse_digits(argument, value)
     if isinstance(value, float):
         if not math.isfinite(value):
             raise InvalidArgument(argument, "must be a finite number")
@@ -259,7 +259,7 @@ def _text(argument: str, value: Value) -> str:
     raise InvalidArgument(argument, "must be a text, a number, True or False")
 
 
-def _digits(argument: str, value: int) -> str:
+def _parse_digits(argument: str, value: int) -> str:
     try:
         return int.__repr__(value)
     except ValueError:

@@ -11,11 +11,11 @@ T = TypeVar("T")
 
 log = logging.getLogger("workflow_async")
 
-CLOSING = 2.0
+CLOSE_TIMEOUT = 2.0
 """Seconds a connection gets to close."""
 
 
-async def apart(act: Callable[[], Awaitable[T]]) -> T:
+async def in_child_task(act: Callable[[], Awaitable[T]]) -> T:
     """Do it in a child task, where a cancellation from outside arrives as that of a scope.
 
     Whatever it raises is raised as it is, never in a group.
@@ -44,7 +44,7 @@ def is_cancellation(error: BaseException) -> bool:
     return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
 
 
-async def whole(act: Callable[[], Awaitable[T]]) -> T:
+async def shielded(act: Callable[[], Awaitable[T]]) -> T:
     """Do it to its end, whoever is being cancelled meanwhile; then that goes on."""
     found: list[T] = []
 
@@ -52,22 +52,22 @@ async def whole(act: Callable[[], Awaitable[T]]) -> T:
         with anyio.CancelScope(shield=True):
             found.append(await act())
 
-    await apart(shielded)
+    await in_child_task(shielded)
     return found.pop()
 
 
-async def closed(close: Callable[[], Awaitable[None]]) -> None:
-    """Close something in `CLOSING` seconds at most, even while the task is being cancelled.
+async def shielded_close(close: Callable[[], Awaitable[None]]) -> None:
+    """Close something in `CLOSE_TIMEOUT` seconds at most, even while the task is being cancelled.
 
     An error is logged and not raised: it takes nothing back of what was received before.
     """
-    await apart(lambda: closed_here(close))
+    await in_child_task(lambda: close_in_child(close))
 
 
-async def closed_here(close: Callable[[], Awaitable[None]]) -> None:
-    """Do what `closed` does, in a task that is only cancelled by scopes, such as the child of `apart`."""
+async def close_in_child(close: Callable[[], Awaitable[None]]) -> None:
+    """Close a resource as `shielded_close` does, in a task that only scopes cancel, such as a child task."""
     try:
-        with anyio.move_on_after(CLOSING, shield=True):
+        with anyio.move_on_after(CLOSE_TIMEOUT, shield=True):
             await close()
     except (Exception, asyncio.CancelledError) as error:
         if is_cancellation(error):

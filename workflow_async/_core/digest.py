@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 from attrs import define, field
 
-from workflow_async._core.auth import Headers, Secret, as_secret, printable, speakable
+from workflow_async._core.auth import Headers, Secret, checked_name, checked_password, to_secret
 from workflow_async._core.call import Reply
 
 if TYPE_CHECKING:
@@ -23,9 +23,9 @@ class Digest:
     def __init__(self, username: str, password: str | Secret) -> None:
         from httpx import DigestAuth
 
-        password = as_secret(password)  # from here on no frame has it as a text
+        password = to_secret(password)  # from here on no frame has it as a text
         self.__attrs_init__(username, password)
-        self._challenged = DigestAuth(printable("username", username), speakable("password", password))
+        self._challenged = DigestAuth(checked_name("username", username), checked_password("password", password))
 
     @property
     def fixed(self) -> bool:

@@ -17,7 +17,7 @@ from workflow_async.errors import (
     ForeignResponse,
     ResponseMismatch,
     ResponseTooLarge,
-    ServerFault,
+    ServerError,
     StatusError,
     TLSVerificationFailed,
     TransportError,
@@ -49,10 +49,10 @@ def does_not_fit(error: CallError) -> bool:
 
 def is_unavailable(error: CallError) -> bool:
     """Return True if a gateway says that the server behind it is away, which mostly takes seconds to minutes."""
-    return isinstance(error, ServerFault) and error.status in UNAVAILABLE
+    return isinstance(error, ServerError) and error.status in UNAVAILABLE
 
 
-def pause(
+def retry_delay(
     policy: Retry,
     error: CallError,
     replay: Replay,
@@ -81,7 +81,7 @@ def pause(
     return None if error.retry_after > policy.max_retry_after else max(backoff, error.retry_after) + jitter
 
 
-def cost(error: CallError) -> float:
+def budget_cost(error: CallError) -> float:
     """What a retry after this error takes from the client's budget."""
     return 10.0 if isinstance(error, DeadlineExceeded) else 5.0
 
@@ -94,7 +94,7 @@ def may_have_happened(error: CallError) -> bool:
         return error.sent
     if isinstance(error, StatusError):
         done = error.status < HTTPStatus.MULTIPLE_CHOICES or error.status == HTTPStatus.SEE_OTHER
-        return done or isinstance(error, ServerFault | ForeignResponse)
+        return done or isinstance(error, ServerError | ForeignResponse)
     return True
 
 

@@ -6,13 +6,13 @@ from typing import Any, Generic, TypeVar
 
 from attrs import define, field
 
-from workflow_async._core.cancellation import whole
+from workflow_async._core.cancellation import shielded
 
 T = TypeVar("T")
 
 
 @define(eq=False)
-class Flight(Generic[T]):
+class SharedTask(Generic[T]):
     """Work that goes on for as long as anybody waits: who is cancelled leaves it to the others, the last one ends it.
 
     It is a task of its own, so that the cancellation or the deadline of one caller cannot undo it for the others, and
@@ -25,7 +25,7 @@ class Flight(Generic[T]):
     """Whether everybody has left; what the task says of its being cancelled is the business of scopes within it too."""
 
     @classmethod
-    def of(cls, work: Coroutine[Any, Any, T]) -> "Flight[T]":
+    def of(cls, work: Coroutine[Any, Any, T]) -> "SharedTask[T]":
         """A flight that takes off now; it must be waited for."""
         return cls(asyncio.create_task(work))
 
@@ -48,7 +48,7 @@ class Flight(Generic[T]):
     async def _end(self) -> None:
         self._left = True
         if self._task.cancel():
-            await whole(self._gone)
+            await shielded(self._gone)
 
     async def _gone(self) -> None:
         await asyncio.wait([self._task])

@@ -19,8 +19,7 @@ from workflow_async.errors import (
     NotAcceptable,
     NotFound,
     RateLimited,
-    Redirected,
-    ServerFault,
+    ServerError,
     StartConflict,
     StartForbidden,
     StartInvalid,
@@ -30,6 +29,7 @@ from workflow_async.errors import (
     StartUnauthorized,
     StatusError,
     Unauthorized,
+    UnexpectedRedirect,
 )
 
 BY_STATUS: dict[int, type[StatusError]] = {
@@ -59,7 +59,7 @@ PAGE = re.compile("<html|<!doctype", re.IGNORECASE)
 TAG = re.compile("<[^>]*>?")
 
 
-def refusal(call: Call[object], reply: Reply) -> CallError | None:
+def error_for(call: Call[object], reply: Reply) -> CallError | None:
     """The error an answer stands for, or None if it is the success the call hopes for."""
     if reply.status in call.success:
         return None
@@ -71,17 +71,17 @@ def refusal(call: Call[object], reply: Reply) -> CallError | None:
 def _general(call: Call[object], reply: Reply) -> CallError:
     if reply.status in HTTP_ERRORS:
         return status_error(reply)
-    return _redirect(call, reply) if reply.status in REDIRECTS else foreign(reply)
+    return _redirect(call, reply) if reply.status in REDIRECTS else foreign_response(reply)
 
 
-def foreign(reply: Reply) -> ForeignResponse:
+def foreign_response(reply: Reply) -> ForeignResponse:
     """Return the error for a response that the API did not write."""
     text = reply.body.decode("utf-8", "replace")[:BODY_CUT]
-    kind = Redirected if reply.status in REDIRECTS else ForeignResponse
+    kind = UnexpectedRedirect if reply.status in REDIRECTS else ForeignResponse
     return kind(
         reply.status,
         text,
-        message(text),
+        error_message(text),
         content_type=reply.headers.get("content-type", ""),
         location=_target(reply.headers.get("location", "")),
     )
@@ -90,10 +90,10 @@ def foreign(reply: Reply) -> ForeignResponse:
 def _redirect(call: Call[object], reply: Reply) -> CallError:
     """Return the error for a redirect, which only the API's own redirect to its login page turns into a refusal."""
     if not (call.signature.login and _to_login(reply)):
-        return foreign(reply)
+        return foreign_response(reply)
     text = reply.body.decode("utf-8", "replace")[:BODY_CUT]
     kind = StartUnauthorized if call.refusals is REJECTIONS else Unauthorized
-    return kind(reply.status, text, message(text))
+    return kind(reply.status, text, error_message(text))
 
 
 def _target(location: str) -> str:
@@ -105,20 +105,20 @@ def _target(location: str) -> str:
 def status_error(reply: Reply) -> StatusError:
     """The answer as an error of the kind its status stands for."""
     text = reply.body.decode("utf-8", "replace")[:BODY_CUT]
-    return _kind(reply)(reply.status, text, message(text))
+    return _kind(reply)(reply.status, text, error_message(text))
 
 
-def rejection(reply: Reply) -> StartRejected:
+def start_error(reply: Reply) -> StartRejected:
     """The answer as what a start that was refused ends with."""
     found = status_error(reply)
     return REJECTED.get(type(found), StartRejected)(found.status, found.body, found.message)
 
 
-REJECTIONS: Mapping[int, Callable[[Reply], CallError]] = dict.fromkeys(range(400, 500), rejection)
+REJECTIONS: Mapping[int, Callable[[Reply], CallError]] = dict.fromkeys(range(400, 500), start_error)
 """What a refusal means to a start: the start was not carried out."""
 
 
-def unauthorized(call: Call[object], reply: Reply) -> bool:
+def is_unauthorized(call: Call[object], reply: Reply) -> bool:
     """Return True if other credentials may help: 401, or a redirect to a login page.
 
     A server that has carried out a POST may redirect too, so that is believed of a start only if the API says no in
@@ -130,7 +130,7 @@ def unauthorized(call: Call[object], reply: Reply) -> bool:
     return believed and reply.status in REDIRECTS and _to_login(reply)
 
 
-def message(text: str) -> str:
+def error_message(text: str) -> str:
     """The server's sentence in a body, whatever Content-Type it came with; "" for HTML or nothing."""
     text = text.strip()
     if text.startswith("{"):
@@ -139,7 +139,7 @@ def message(text: str) -> str:
 
 
 def _kind(reply: Reply) -> type[StatusError]:
-    return BY_STATUS.get(reply.status, ServerFault if reply.status in SERVER_FAULTS else StatusError)
+    return BY_STATUS.get(reply.status, ServerError if reply.status in SERVER_FAULTS else StatusError)
 
 
 def _to_login(reply: Reply) -> bool:
@@ -156,7 +156,7 @@ def _json_message(text: str) -> str:
         tree = json.loads(text)
     except (ValueError, RecursionError):
         return text
-    found = tree.get("message") if isinstance(tree, dict) else None
+    found = tree.get("error_message") if isinstance(tree, dict) else None
     if not isinstance(found, str):
         return text
     return unescape(found) if "servlet" in tree else found  # Jetty escapes its own errors as if for XML

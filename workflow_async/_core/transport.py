@@ -13,13 +13,13 @@ import anyio.lowlevel
 from attrs import define, field
 
 from workflow_async._core import retry as retry_rules
-from workflow_async._core.auth import Credential, Headers, Proof
-from workflow_async._core.backend import Exchange, Request
+from workflow_async._core.auth import Credential, Headers, SecretHeaders
+from workflow_async._core.backend import Backend, Request
 from workflow_async._core.call import Call, Replay, Reply
 from workflow_async._core.origin import Origin
 from workflow_async._core.provenance import Author, Control, author, hint, is_answered, is_final
-from workflow_async._core.single_flight import Flight
-from workflow_async._core.status import REDIRECTS, foreign, refusal, unauthorized
+from workflow_async._core.single_flight import SharedTask
+from workflow_async._core.status import REDIRECTS, error_for, foreign_response, is_unauthorized
 from workflow_async.errors import (
     Attempt,
     CallError,
@@ -39,16 +39,16 @@ from workflow_async.settings import Clock, Limits, Retry, Timeouts
 T = TypeVar("T")
 
 USER_AGENT = "workflow-async"
-LONG = 16 * 2**10
+LARGE_BODY = 16 * 2**10
 """Bytes of an answer whose reading takes so long that others should send first."""
 
-REFUSED = "these credentials are not tried again: open a new client with others"
+REFUSED_AGAIN = "these credentials are not tried again: open a new client with others"
 
 log = logging.getLogger("workflow_async")
 
 
 @define
-class Journey:
+class CallState:
     """What one call has been through so far."""
 
     call: Call[object]
@@ -84,7 +84,7 @@ class Journey:
 
 
 @define
-class Binding:
+class LoopBinding:
     """The event loop and the process that a client belongs to, and how often it was opened there."""
 
     _pid: int = field(default=0, init=False)
@@ -150,7 +150,7 @@ class Transport:
     """Turns calls into answers, for one client."""
 
     origin: Origin
-    exchange: Exchange
+    exchange: Backend
     credential: Credential
     extra_headers: Headers = ()
     retry: Retry
@@ -159,14 +159,14 @@ class Transport:
     clock: Clock
     control: Control | None = None
     """How to find out whether the API is there. None: every response counts as the API's own."""
-    binding: Binding = field(factory=Binding, init=False)
+    binding: LoopBinding = field(factory=LoopBinding, init=False)
     _queue: anyio.Semaphore = field(init=False)
     _budget: retry_rules.Budget = field(init=False)
     _accepted: bool = field(default=False, init=False)
     """True once the server has answered a call with success."""
     _refused: CallError | None = field(default=None, init=False)
     """The refusal of credentials that were never accepted."""
-    _checking: Flight[int] | None = field(default=None, init=False, repr=False)
+    _checking: SharedTask[int] | None = field(default=None, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
         self._queue = anyio.Semaphore(self.limits.connections, fast_acquire=True)
@@ -197,7 +197,7 @@ class Transport:
         journey = self._journey(call, self.timeouts.exchange if timeout is None else seconds)
         with anyio.move_on_after(seconds):
             return await self._attempts(call, journey)
-        late = journey.refusal or _late(journey, seconds)
+        late = journey.refusal or _deadline_error(journey, seconds)
         if journey.in_flight:
             journey.failed(late, self.clock.now(), None)
         raise journey.told(late, self.clock.now())
@@ -205,7 +205,7 @@ class Transport:
     async def once(self, call: Call[T], headers: Headers = ()) -> T:
         """The answer to a call that brings its own credentials and is not tried again: a login."""
         self.binding.check()
-        headers = Proof(headers)
+        headers = SecretHeaders(headers)
         journey = self._journey(call, self.timeouts.exchange)
         try:
             return self._read(call, await self._carry(call, journey, headers))
@@ -213,13 +213,13 @@ class Transport:
             journey.failed(error, self.clock.now(), None)
             raise journey.told(error, self.clock.now()) from None
 
-    def _journey(self, call: Call[object], exchange: float) -> Journey:
-        return Journey(call, self.origin.url(call.path, call.params), self.clock.now(), exchange)
+    def _journey(self, call: Call[object], exchange: float) -> CallState:
+        return CallState(call, self.origin.url(call.path, call.params), self.clock.now(), exchange)
 
-    async def _attempts(self, call: Call[T], journey: Journey) -> T:
+    async def _attempts(self, call: Call[T], journey: CallState) -> T:
         while True:
             self._check_credential()
-            credentials = Proof(await self.credential.headers(call.method, journey.url))
+            credentials = SecretHeaders(await self.credential.headers(call.method, journey.url))
             try:
                 answer = await self._answer(call, journey, credentials)
             except CallError as error:
@@ -236,18 +236,18 @@ class Transport:
                 raise journey.told(failure, self.clock.now())
             await self.clock.sleep(wait)
 
-    async def _next(self, call: Call[object], journey: Journey, failure: CallError) -> float | None:
+    async def _next(self, call: Call[object], journey: CallState, failure: CallError) -> float | None:
         """Seconds until the next attempt, or None; the attempt that failed is noted."""
         attempt = len(journey.history) + 1
         jitter, misfits = self.clock.jitter(), journey.misfits
         elapsed = self.clock.now() - journey.began if call.patient else math.inf
-        wait = retry_rules.pause(
+        wait = retry_rules.retry_delay(
             self.retry, failure, call.replay, attempt=attempt, jitter=jitter, misfits=misfits, elapsed=elapsed
         )
         if failure.retry_after and not call.pause_as_told:
             wait = None
         if wait and not self._budget.take(
-            retry_rules.cost(failure)
+            retry_rules.budget_cost(failure)
         ):  # another try at once, on a fresh connection, is free
             wait = None
         journey.failed(failure, self.clock.now(), wait)
@@ -265,11 +265,11 @@ class Transport:
         if not isinstance(failure, Unauthorized) or failure.status != HTTPStatus.UNAUTHORIZED:
             return
         if self.credential.fixed and not self._accepted:
-            failure.message = f"{failure.message}; {REFUSED}".lstrip("; ")
+            failure.message = f"{failure.message}; {REFUSED_AGAIN}".lstrip("; ")
             self._refused = copy.copy(failure)
             self._refused.at_login = True
 
-    async def _answer(self, call: Call[T], journey: Journey, credentials: Headers) -> T:
+    async def _answer(self, call: Call[T], journey: CallState, credentials: Headers) -> T:
         """Send the call once and read its response. Raise a final error only if the API itself wrote the response."""
         reply = await self._authorized(call, journey, credentials)
         try:
@@ -279,7 +279,7 @@ class Transport:
         self._note_refusal(failure)
         if is_final(failure) and not await self._is_own(call, reply, failure):
             retry_after = failure.retry_after
-            failure = foreign(reply)
+            failure = foreign_response(reply)
             failure.retry_after = retry_after
         raise failure
 
@@ -298,13 +298,13 @@ class Transport:
     async def _check(self, control: Control) -> int:
         """Send the control request, once for all calls that wait for it. Return its status, 0 if there was none."""
         if self._checking is None or self._checking.over:
-            self._checking = Flight.of(self._control_status(control))
+            self._checking = SharedTask.of(self._control_status(control))
         return await self._checking.landed()
 
     async def _control_status(self, control: Control) -> int:
         journey = self._journey(control.call, self.timeouts.exchange)
         try:
-            credentials = Proof(await self.credential.headers(control.call.method, journey.url))
+            credentials = SecretHeaders(await self.credential.headers(control.call.method, journey.url))
             reply = await self._authorized(control.call, journey, credentials)
             self._read(control.call, reply)
         except StatusError as error:
@@ -315,25 +315,25 @@ class Transport:
             return 0
         return reply.status
 
-    async def _authorized(self, call: Call[object], journey: Journey, credentials: Headers) -> Reply:
+    async def _authorized(self, call: Call[object], journey: CallState, credentials: Headers) -> Reply:
         """The reply, after one renewal of the credentials if the server wants others."""
         reply = await self._carry(call, journey, credentials)
         if journey.renewed or not self._may_be_expired(call, reply):
             return reply
-        journey.renewed, journey.refusal = True, refusal(call, reply)
+        journey.renewed, journey.refusal = True, error_for(call, reply)
         if not await self.credential.renew(credentials, reply, call.method, journey.url):
             return reply
-        credentials = Proof(await self.credential.headers(call.method, journey.url))
+        credentials = SecretHeaders(await self.credential.headers(call.method, journey.url))
         return await self._carry(call, journey, credentials)
 
     def _may_be_expired(self, call: Call[object], reply: Reply) -> bool:
         """Return True if a response may mean that the credentials have expired."""
-        if unauthorized(call, reply) or _is_login_page(call, reply):
+        if is_unauthorized(call, reply) or _is_login_page(call, reply):
             return True
         redirected = reply.status in REDIRECTS and call.replay is Replay.SAFE
         return redirected and self.credential.renews_on_redirect
 
-    async def _carry(self, call: Call[object], journey: Journey, credentials: Headers) -> Reply:
+    async def _carry(self, call: Call[object], journey: CallState, credentials: Headers) -> Reply:
         request = Request(
             call.method,
             journey.url,
@@ -354,7 +354,7 @@ class Transport:
         if self.binding.closed:
             with anyio.CancelScope(shield=True):  # the response is here: neither deadline nor cancellation drops it
                 await self.exchange.aclose()
-        if len(reply.body) >= LONG and call.replay is Replay.SAFE:
+        if len(reply.body) >= LARGE_BODY and call.replay is Replay.SAFE:
             await self._let_others_send()
         if log.isEnabledFor(logging.DEBUG):
             log.debug("%s %s: %s in %.3f s", call.method, call.path, reply.status, self.clock.now() - began)
@@ -379,7 +379,7 @@ class Transport:
         return (*plain, ("content-type", call.content_type)) if call.content_type else plain
 
     def _read(self, call: Call[T], reply: Reply) -> T:
-        error = refusal(call, reply)
+        error = error_for(call, reply)
         if error is not None:
             raise error
         return call.answer(reply)
@@ -390,10 +390,10 @@ def _is_login_page(call: Call[object], reply: Reply) -> bool:
     return reply.is_page and reply.status in call.success and call.replay is not Replay.ONCE
 
 
-def _late(journey: Journey, seconds: float) -> DeadlineExceeded:
+def _deadline_error(journey: CallState, seconds: float) -> DeadlineExceeded:
     reason = f"no answer within {seconds:g} s"
     return DeadlineExceeded(reason) if journey.sent or journey.in_flight else NotSentInTime(reason)
 
 
-def _already_deleted(call: Call[object], journey: Journey, failure: CallError) -> bool:
+def _already_deleted(call: Call[object], journey: CallState, failure: CallError) -> bool:
     return call.replay is Replay.DELETE and isinstance(failure, NotFound) and journey.sent

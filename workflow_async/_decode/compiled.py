@@ -9,8 +9,8 @@ from typing import Any
 import attrs
 from attrs import frozen
 
-from workflow_async._decode.values import Known, OrNone, Stripped
-from workflow_async._decode.xml_rows import Rows, Table
+from workflow_async._decode.values import CachedReader, OrNone, Stripped
+from workflow_async._decode.xml_rows import ColumnBlock, RowBlock
 
 Hook = Callable[[Any, Any], Any]
 
@@ -32,15 +32,15 @@ class Field:
     """What it holds if its value does not read. NOTHING stands for its default."""
 
 
-def reader(kind: type[Any], fields: Sequence[Field], careful: Hook, *, extra: bool) -> Hook:
+def compile_reader(kind: type[Any], fields: Sequence[Field], careful: Hook, *, extra: bool) -> Hook:
     """A structure hook that makes the same records as `careful`, and calls it for everything else."""
     scope: dict[str, Any] = {
         "kind": kind,
-        "twin": _twin(kind),
+        "twin": _mutable_subclass(kind),
         "new": object.__new__,
         "careful": careful,
         "MISSING": MISSING,
-        "besides": _besides,
+        "besides": _unknown_keys,
     }
     keys = {field.key for field in fields if field.key is not None}
     scope["KEYS"] = frozenset(keys)
@@ -85,12 +85,12 @@ def read(tree, _):
 """Most objects hold every known key and nothing else, which is read at a third less than what has to be asked for."""
 
 
-def _besides(tree: dict[str, Any], keys: frozenset[str]) -> dict[str, Any]:
+def _unknown_keys(tree: dict[str, Any], keys: frozenset[str]) -> dict[str, Any]:
     """What has none of these keys."""
     return {key: value for key, value in tree.items() if key not in keys}
 
 
-def _twin(kind: type[Any]) -> type[Any]:
+def _mutable_subclass(kind: type[Any]) -> type[Any]:
     """The same record before it freezes: the constructor of a frozen slotted class takes five times as long."""
     thawed = {"__slots__": (), "__setattr__": object.__setattr__, "__delattr__": object.__delattr__}
     return type(kind.__name__, (kind,), thawed)
@@ -124,7 +124,7 @@ def _value(field: Field, scope: dict[str, Any]) -> str:
         read = scope[f"read_{name}"] = read.read
     if field.plain is not None:
         return f"value if {_as_it_is(field, scope)} else read_{name}(value)"
-    if isinstance(read, Known):
+    if isinstance(read, CachedReader):
         scope[f"inner_{name}"] = read.answers.get
         return f"inner_{name}(value) or read_{name}(value)"
     if isinstance(read, OrNone):
@@ -148,21 +148,23 @@ def _default(field: Field, scope: dict[str, Any]) -> str:
     return f"{name}()" if factory else name
 
 
-def table_reader(kind: type[Any], fields: Sequence[Field], *, extra: bool) -> Callable[[Table], list[Any]]:
+def compile_table_reader(
+    kind: type[Any], fields: Sequence[Field], *, extra: bool
+) -> Callable[[ColumnBlock], list[Any]]:
     """Makes the same records of rows that are alike, column by column; raises whatever it stumbles over."""
     names = [field.name for field in fields] + ["extra"] * extra
     keys = {field.key for field in fields}
-    scope: dict[str, Any] = {"kind": kind, "twin": _twin(kind), "new": object.__new__}
+    scope: dict[str, Any] = {"kind": kind, "twin": _mutable_subclass(kind), "new": object.__new__}
     values = [f"value_{place}" for place in range(len(names))]
     stores = (f"made.{name} = {value}" for name, value in zip(names, values, strict=True))
     source = TABLE_SOURCE.format(values=", ".join(values), stores="\n        ".join(stores))
     exec(compile(source, f"<reader of many {kind.__qualname__}>", "exec"), scope)  # noqa: S102 - names of our own
     written: Callable[[Iterable[Any]], list[Any]] = scope["read"]
 
-    def read(table: Table) -> list[Any]:
+    def read(table: ColumnBlock) -> list[Any]:
         columns = [_values(field, table) for field in fields]
         others = {child: texts for child, texts in table.columns.items() if child not in keys}
-        return written([*columns, Table(others, table.count).trees()] if extra else columns)
+        return written([*columns, ColumnBlock(others, table.count).trees()] if extra else columns)
 
     return read
 
@@ -179,14 +181,14 @@ def read(columns):
 """
 
 
-def rows_reader(alike: Callable[[], Callable[[Table], list[Any]]], one: Hook, each: Hook) -> Hook:
-    """A structure hook for lists that may be `Rows`, which are read as their trees would be, and faster.
+def compile_list_reader(alike: Callable[[], Callable[[ColumnBlock], list[Any]]], one: Hook, each: Hook) -> Hook:
+    """A structure hook for lists that may be `RowBlock`, which are read as their trees would be, and faster.
 
     What reads those that are alike is made when the first come.
     """
 
     def read(value: Any, many: Any) -> Any:
-        if not isinstance(value, Rows):
+        if not isinstance(value, RowBlock):
             return each(value, many)
         try:
             return value.woven(alike()(value.alike), lambda tree: one(tree, None))
@@ -196,7 +198,7 @@ def rows_reader(alike: Callable[[], Callable[[Table], list[Any]]], one: Hook, ea
     return read
 
 
-def _values(field: Field, table: Table) -> Iterable[Any]:
+def _values(field: Field, table: ColumnBlock) -> Iterable[Any]:
     """The values of a column, none of whose texts is empty."""
     texts: Sequence[Any] | None = None if field.key is None else table.columns.get(field.key)
     if texts is None:
@@ -208,7 +210,7 @@ def _values(field: Field, table: Table) -> Iterable[Any]:
     if None in texts:
         both = zip(texts, _absent(field, table.count), strict=True)
         return [default if text is None else read(text) for text, default in both]
-    if isinstance(read, Known):
+    if isinstance(read, CachedReader):
         return [read.answers.get(text) or read(text) for text in texts]
     return texts if field.plain is str else map(read, texts)
 

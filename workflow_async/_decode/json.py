@@ -16,9 +16,9 @@ from typing import Any, NoReturn, Self
 
 from workflow_async.errors import DecodeError, UnexpectedContent
 
-MOST_FAST = 2 * 2**20
+MAX_FAST_BYTES = 2 * 2**20
 """Bytes of a body that orjson reads: it takes a dozen times as many to do so."""
-LONG = 256 * 2**10
+LARGE_ARRAY = 256 * 2**10
 """Bytes from which on an array is read row by row."""
 SPELLINGS: tuple[dict[bytes, bytes], ...] = (
     {},
@@ -33,7 +33,7 @@ def json_tree(body: bytes) -> Any:
 
     Servers not started in UTF-8 send bytes that are none (contract: opencast.md 4.2): those become U+FFFD.
     """
-    fast = _fast() if len(body) <= MOST_FAST else None
+    fast = _fast() if len(body) <= MAX_FAST_BYTES else None
     if fast is not None:
         try:
             tree = fast.loads(body)
@@ -41,7 +41,7 @@ def json_tree(body: bytes) -> Any:
                 return tree
         except (ValueError, TypeError):
             pass
-    return careful_json_tree(body)
+    return reference_json_tree(body)
 
 
 def json_rows(body: bytes) -> Iterable[Any] | None:
@@ -49,7 +49,7 @@ def json_rows(body: bytes) -> Iterable[Any] | None:
 
     Raises `DecodeError` as `json_tree` does, perhaps only when the item is due that cannot be read.
     """
-    if len(body) >= LONG and body.startswith(b"[{") and body.endswith(b"}]"):
+    if len(body) >= LARGE_ARRAY and body.startswith(b"[{") and body.endswith(b"}]"):
         return _one_by_one(body)
     tree = json_tree(body)
     return tree if isinstance(tree, list) else None
@@ -119,14 +119,14 @@ class SpelledNumber(float):
 
 def spelled_json_tree(body: bytes) -> Any:
     """Parse a body as `json_tree` does, with a `SpelledNumber` for each number whose digits an int or float loses."""
-    return careful_json_tree(body, parse_float=SpelledNumber, parse_int=_spelled_int)
+    return reference_json_tree(body, parse_float=SpelledNumber, parse_int=_spelled_int)
 
 
 def _spelled_int(digits: str) -> int | SpelledNumber:
     return SpelledNumber(digits) if digits == "-0" else int(digits)
 
 
-def careful_json_tree(
+def reference_json_tree(
     body: bytes, *, parse_float: Callable[[str], Any] | None = None, parse_int: Callable[[str], Any] = int
 ) -> Any:
     """The same by the standard library alone, which can tell what is wrong."""

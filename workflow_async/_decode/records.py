@@ -11,9 +11,9 @@ from attrs import frozen
 from cattrs.gen import make_dict_structure_fn
 
 from workflow_async._core.call import UnreadableRow
-from workflow_async._decode.compiled import Field, reader, rows_reader, table_reader
-from workflow_async._decode.values import PLAIN, OrNone, Unfit, instant, named
-from workflow_async._decode.xml_rows import Rows
+from workflow_async._decode.compiled import Field, compile_list_reader, compile_reader, compile_table_reader
+from workflow_async._decode.values import PLAIN, OrNone, TypeMismatch, parse_datetime, type_name
+from workflow_async._decode.xml_rows import RowBlock
 from workflow_async.errors import DecodeError
 
 T = TypeVar("T")
@@ -26,20 +26,20 @@ EXTRA = "#extra"
 
 MAX_UNREADABLE = 2_000
 """Rows of one answer. Naming each takes some 50 microseconds."""
-ODD = object()
+LEAVE_IN_EXTRA = object()
 EXACT = (str, int, float, bool)
 
 
-def converter() -> cattrs.Converter:
+def strict_converter() -> cattrs.Converter:
     """A converter that takes text for text, numbers for numbers, truth for truth, and nothing else."""
     strict = cattrs.Converter(detailed_validation=True)
     for kind in EXACT:
         strict.register_structure_hook(kind, _exactly(kind))
-    strict.register_structure_hook(datetime, lambda value, _: instant(value))
+    strict.register_structure_hook(datetime, lambda value, _: parse_datetime(value))
     return strict
 
 
-class Records:
+class RecordConverter:
     """The records of a system; how they are read is made when the first one is, for that takes milliseconds."""
 
     def __init__(self, teach: Callable[[cattrs.Converter], None]) -> None:
@@ -48,7 +48,7 @@ class Records:
     @cached_property
     def converter(self) -> cattrs.Converter:
         """What reads them."""
-        strict = converter()
+        strict = strict_converter()
         self._teach(strict)
         return strict
 
@@ -74,10 +74,10 @@ class _Reference:
 
     def __call__(self, tree: Any, _: Any) -> Any:
         if not isinstance(tree, dict):
-            raise Unfit(f"expected an object, got {named(tree)}")
+            raise TypeMismatch(f"expected an object, got {type_name(tree)}")
         keys = {field.key for field in self.fields}
         shaped = {key: self.shaped(value) for key, value in tree.items() if key in keys}
-        known = {key: value for key, value in shaped.items() if value is not ODD}
+        known = {key: value for key, value in shaped.items() if value is not LEAVE_IN_EXTRA}
         unread = {key for key in self.optional.keys() & known.keys() if not _reads(self.optional[key], known[key])}
         read = {key: value for key, value in known.items() if key not in unread}
         extra = {key: value for key, value in tree.items() if key not in read}
@@ -97,7 +97,7 @@ class _Reference:
             raise
 
 
-def record(
+def register(
     strict: cattrs.Converter,
     kind: type[Any],
     *,
@@ -115,14 +115,14 @@ def record(
         overrides["extra"] = cattrs.override(rename=EXTRA, struct_hook=lambda value, _: value)
     structure = make_dict_structure_fn(kind, strict, **overrides)
     reference = _Reference(kind, fields, structure, shaped, _optional(fields) if extra else {})
-    strict.register_structure_hook(kind, reader(kind, fields, reference, extra=extra))
+    strict.register_structure_hook(kind, compile_reader(kind, fields, reference, extra=extra))
     many: Any = list[kind]  # type: ignore[valid-type]  # it is a type, at run time
     one, each = strict.get_structure_hook(kind), strict.get_structure_hook(many)
-    read_many = rows_reader(cache(partial(table_reader, kind, fields, extra=extra)), one, each)
+    read_many = compile_list_reader(cache(partial(compile_table_reader, kind, fields, extra=extra)), one, each)
     strict.register_structure_hook_func(lambda asked: asked == many, read_many)
 
 
-def structured(strict: Records | cattrs.Converter, tree: Any, kind: type[T], at: str = "$") -> T:
+def structure(strict: RecordConverter | cattrs.Converter, tree: Any, kind: type[T], at: str = "$") -> T:
     """Read a tree as a record.
 
     Raises `DecodeError` with the place of every fault: the path of the server's keys from `at` on, such as
@@ -130,31 +130,33 @@ def structured(strict: Records | cattrs.Converter, tree: Any, kind: type[T], at:
     """
     try:
         found: T = strict.structure(tree, kind)
-    except (cattrs.BaseValidationError, Unfit) as error:
+    except (cattrs.BaseValidationError, TypeMismatch) as error:
         faults = _faults(error, at)
     else:
         return found
     raise DecodeError(*faults)
 
 
-def page_rows(strict: Records, trees: Iterable[Any] | Rows, kind: type[T], at: str = "$") -> tuple[T, ...]:
-    """Read the rows of a page as `rows` does.
+def read_page(strict: RecordConverter, trees: Iterable[Any] | RowBlock, kind: type[T], at: str = "$") -> tuple[T, ...]:
+    """Read the rows of a page as `read_rows` does.
 
     An `UnreadableRow` among them is typed as a record: scans need it in its place to count and join rows, and
     `Found.take` removes it before a row reaches the caller.
     """
-    return cast("tuple[T, ...]", rows(strict, trees, kind, at))
+    return cast("tuple[T, ...]", read_rows(strict, trees, kind, at))
 
 
-def rows(strict: Records, trees: Iterable[Any] | Rows, kind: type[T], at: str = "$") -> tuple[T | UnreadableRow, ...]:
+def read_rows(
+    strict: RecordConverter, trees: Iterable[Any] | RowBlock, kind: type[T], at: str = "$"
+) -> tuple[T | UnreadableRow, ...]:
     """Read the rows of a list as records. An `UnreadableRow` stands in the place of a row that cannot be read.
 
     Raises `DecodeError` for too many of these: such an answer is no list of these records.
     """
-    if isinstance(trees, Rows):
+    if isinstance(trees, RowBlock):
         try:
             return tuple(strict.structure(trees, list[kind]))  # type: ignore[valid-type]  # it is a type, at run time
-        except (cattrs.BaseValidationError, Unfit):
+        except (cattrs.BaseValidationError, TypeMismatch):
             trees = trees.trees()
     read = strict.converter.get_structure_hook(kind)
     found: list[T | UnreadableRow] = []
@@ -162,7 +164,7 @@ def rows(strict: Records, trees: Iterable[Any] | Rows, kind: type[T], at: str = 
     for place, tree in enumerate(trees):
         try:
             found.append(read(tree, kind))
-        except (cattrs.BaseValidationError, Unfit) as error:
+        except (cattrs.BaseValidationError, TypeMismatch) as error:
             found.append(UnreadableRow(_faults(error, f"{at}[{place}]"), tree))
             unreadable += 1
             if unreadable > MAX_UNREADABLE:
@@ -171,7 +173,7 @@ def rows(strict: Records, trees: Iterable[Any] | Rows, kind: type[T], at: str = 
 
 
 @frozen
-class _By:
+class _ReadWith:
     """A reader as cattrs calls it."""
 
     read: Callable[[Any], Any]
@@ -181,20 +183,20 @@ class _By:
         return self.read(value)
 
 
-def by(read: Callable[[Any], Any], rename: str | None = None, *, unread: Any = attrs.NOTHING) -> Override:
+def read_with(read: Callable[[Any], Any], rename: str | None = None, *, unread: Any = attrs.NOTHING) -> Override:
     """A field that is read by this function, and has another name on the wire.
 
     `unread` is what it holds if its value does not read, where that is not its default.
     """
-    return cattrs.override(rename=rename, struct_hook=_By(read, unread))
+    return cattrs.override(rename=rename, struct_hook=_ReadWith(read, unread))
 
 
-def constant() -> Override:
+def constant_field() -> Override:
     """A field that never comes on the wire: it holds its default."""
     return cattrs.override(omit=True)
 
 
-def listed(
+def list_field(
     strict: cattrs.Converter,
     kind: type[Any],
     rename: str | None = None,
@@ -208,13 +210,13 @@ def listed(
     def read(value: Any) -> tuple[Any, ...]:
         found = unwrapped(value)
         if found is not None and not isinstance(found, list):
-            raise Unfit(f"expected a list, got {named(found)}")
+            raise TypeMismatch(f"expected a list, got {type_name(found)}")
         try:
             return tuple([one(item, kind) for item in found or ()])
         except Exception:  # noqa: BLE001 - whatever it was: read again by what names its place
             return tuple(each(found, many))
 
-    return by(read, rename)
+    return read_with(read, rename)
 
 
 def _field(strict: cattrs.Converter, field: "attrs.Attribute[Any]", override: Override) -> Field:
@@ -253,7 +255,7 @@ def _typed(hook: Callable[[Any, Any], Any], kind: Any, value: Any) -> Any:
 def _exactly(kind: type) -> Callable[[Any, Any], Any]:
     def hook(value: Any, _: Any) -> Any:
         if type(value) is not kind:
-            raise Unfit(f"expected {named(kind())}, got {named(value)}")
+            raise TypeMismatch(f"expected {type_name(kind())}, got {type_name(value)}")
         return value
 
     return hook
@@ -265,7 +267,7 @@ def _faults(error: Exception, at: str) -> tuple[str, ...]:
 
 
 def _fault(error: BaseException, _: Any) -> str:
-    if isinstance(error, Unfit):
+    if isinstance(error, TypeMismatch):
         return str(error)
     if isinstance(error, KeyError):
         return "required field missing"

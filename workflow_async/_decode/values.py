@@ -10,19 +10,19 @@ from attrs import frozen
 T = TypeVar("T")
 
 DIGITS = 19
-WHOLE = re.compile(rf"-?[0-9]{{1,{DIGITS}}}", re.ASCII)
+INTEGER = re.compile(rf"-?[0-9]{{1,{DIGITS}}}", re.ASCII)
 SECONDS = len("2018-08-08T08:46:57Z")
 NANOSECONDS = len("2018-08-08T08:46:57.123456789Z")
-INSTANT = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{0,9}))?(Z|[+-]\d\d:?\d\d)", re.ASCII)
+DATETIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{0,9}))?(Z|[+-]\d\d:?\d\d)", re.ASCII)
 from_iso = datetime.fromisoformat
 joined = "".join
 
 
-class Unfit(ValueError):
+class TypeMismatch(ValueError):
     """A value of another type than the contract allows; says which type, never the value."""
 
 
-def instant(value: Any) -> datetime:
+def parse_datetime(value: Any) -> datetime:
     """An ISO 8601 instant with 0 to 9 fraction digits and a zone, as an aware datetime in UTC."""
     if value.__class__ is str:
         marks = value[4:20:3]
@@ -32,65 +32,65 @@ def instant(value: Any) -> datetime:
                 return from_iso(value)
             except ValueError:
                 pass
-    return any_instant(value)
+    return parse_any_datetime(value)
 
 
-def any_instant(value: Any) -> datetime:
+def parse_any_datetime(value: Any) -> datetime:
     """The same by a pattern, for what comes in another than the two usual shapes, or is none."""
-    match = INSTANT.fullmatch(value) if isinstance(value, str) else None
+    match = DATETIME.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        raise Unfit(f"expected an instant such as 2018-08-08T08:46:57.3Z, got {named(value)}")
+        raise TypeMismatch(f"expected an instant such as 2018-08-08T08:46:57.3Z, got {type_name(value)}")
     whole, fraction, zone = match.groups()
     try:
         return datetime.fromisoformat(f"{whole}.{(fraction or '').ljust(6, '0')[:6]}{zone}").astimezone(UTC)
     except (ValueError, OverflowError):
-        raise Unfit("expected an instant that exists") from None
+        raise TypeMismatch("expected an instant that exists") from None
 
 
-def whole(value: Any) -> int:
+def parse_int(value: Any) -> int:
     """A whole number, or its digits as text."""
     if value.__class__ is str and value.isascii() and value.isdigit() and len(value) <= DIGITS:
         return int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return value
-    if isinstance(value, str) and WHOLE.fullmatch(value):
+    if isinstance(value, str) and INTEGER.fullmatch(value):
         return int(value)
-    raise Unfit(f"expected a whole number, got {named(value)}")
+    raise TypeMismatch(f"expected a whole number, got {type_name(value)}")
 
 
-def truth(value: Any) -> bool:
+def parse_bool(value: Any) -> bool:
     """True or False, or the texts "true" and "false"."""
     simple = isinstance(value, bool | str)
     found = {True: True, False: False, "true": True, "false": False}.get(value) if simple else None
     if found is None:
-        raise Unfit(f"expected true or false, got {named(value)}")
+        raise TypeMismatch(f"expected true or false, got {type_name(value)}")
     return found
 
 
-def text(value: Any) -> str:
+def parse_str(value: Any) -> str:
     """A text; absent (None) is the empty one."""
     if value is None:
         return ""
     if isinstance(value, str):
         return value
-    raise Unfit(f"expected a text, got {named(value)}")
+    raise TypeMismatch(f"expected a text, got {type_name(value)}")
 
 
-def texts(value: Any) -> Mapping[str, str]:
+def parse_str_map(value: Any) -> Mapping[str, str]:
     """An object of texts; absent (None) is the empty one, and so is a null text in it."""
     if value.__class__ is dict:
         try:
             joined(value.values())  # which nothing but texts can be, and asks each at once
         except TypeError:
-            return {key: text(item) for key, item in value.items()}
+            return {key: parse_str(item) for key, item in value.items()}
         known: Mapping[str, str] = value
         return known
     if value is None:
         return {}
-    raise Unfit(f"expected an object of texts, got {named(value)}")
+    raise TypeMismatch(f"expected an object of texts, got {type_name(value)}")
 
 
-PLAIN: dict[Any, type] = {text: str, whole: int, truth: bool}
+PLAIN: dict[Any, type] = {parse_str: str, parse_int: int, parse_bool: bool}
 """What these readers take as it is."""
 
 
@@ -105,7 +105,7 @@ class OrNone(Generic[T]):
 
 
 @frozen(eq=False)
-class Known(Generic[T]):
+class CachedReader(Generic[T]):
     """Reads a word, and has the answers for the usual ones ready."""
 
     read: Callable[[Any], T]
@@ -130,14 +130,14 @@ def or_none(read: Callable[[Any], T]) -> Callable[[Any], T | None]:
     return OrNone(read)
 
 
-def known(read: Callable[[Any], T], words: Iterable[str]) -> Callable[[Any], T]:
+def cached(read: Callable[[Any], T], words: Iterable[str]) -> Callable[[Any], T]:
     """Read a value that most often is one of these words."""
-    return Known(read, {word: read(word) for word in words})
+    return CachedReader(read, {word: read(word) for word in words})
 
 
 NAMES = {dict: "an object", list: "a list", str: "a text", bool: "true or false", int: "a number", float: "a number"}
 
 
-def named(value: Any) -> str:
+def type_name(value: Any) -> str:
     """What kind of value it is, as JSON calls it."""
     return "null" if value is None else NAMES.get(type(value), type(value).__name__)

@@ -18,14 +18,14 @@ from xml.parsers import expat
 from attrs import define, field
 
 from workflow_async._core.call import is_html
-from workflow_async._decode.xml_rows import Rows, apart, put_back
+from workflow_async._decode.xml_rows import RowBlock, extract_rows, restore_rows
 from workflow_async.errors import DecodeError, InvalidArgument, UnexpectedContent
 
 MAX_DEPTH = 64
 MAX_TAGS = 60_000
 """Of elements, both of each, of comments and sections: a page of 1,000 rows with 28 children each."""
 MAX_ATTRIBUTES = 20_000
-SHORT = min(MAX_TAGS * len("<a>"), MAX_ATTRIBUTES * len(" a=''"))
+SAFE_LENGTH = min(MAX_TAGS * len("<a>"), MAX_ATTRIBUTES * len(" a=''"))
 """Bytes that cannot hold more of either."""
 ATTRIBUTE = re.compile(rb"""=[\s\0]*+["']""")
 NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -41,25 +41,25 @@ def xml_tree(body: bytes, lists: frozenset[str] = frozenset()) -> Any:
     try:
         return _plain_tree(body.decode(), lists)
     except (UnicodeDecodeError, ET.ParseError, _NotPlain):
-        return careful_xml_tree(body, lists)
+        return reference_xml_tree(body, lists)
 
 
 def xml_list(body: bytes, name: str) -> Any:
-    """The same tree, in which the elements of this name are `Rows`, if the root has any."""
+    """The same tree, in which the elements of this name are `RowBlock`, if the root has any."""
     _check_bounds(body)
     try:
         return _plain_list(body.decode(), name)
     except (UnicodeDecodeError, ET.ParseError, _NotPlain):
-        tree = careful_xml_tree(body, frozenset({name}))
+        tree = reference_xml_tree(body, frozenset({name}))
     if isinstance(tree, dict) and name in tree:
-        tree[name] = Rows(tree[name])
+        tree[name] = RowBlock(tree[name])
     return tree
 
 
 def _check_bounds(body: bytes) -> None:
     if is_html(body):
         raise UnexpectedContent("an HTML page where XML is due @ /")
-    if len(body) <= SHORT:
+    if len(body) <= SAFE_LENGTH:
         return
     if body.count(b"<") > MAX_TAGS:
         raise DecodeError(f"more than {MAX_TAGS} tags @ /", parsed=False)
@@ -69,10 +69,10 @@ def _check_bounds(body: bytes) -> None:
 
 def _plain_list(text: str, name: str) -> Any:
     """The tree of a plain document; rows that are alike do not go through the parser."""
-    rest, runs, alike = apart(text, name)
+    rest, runs, alike = extract_rows(text, name)
     tree = _plain_tree(rest, frozenset({name}))
     listed = tree.get(name, []) if isinstance(tree, dict) else []
-    rows = put_back(listed, runs, alike)
+    rows = restore_rows(listed, runs, alike)
     if rows is None:
         raise _NotPlain
     if listed:
@@ -89,7 +89,7 @@ def _plain_tree(text: str, lists: frozenset[str]) -> Any:
     return _plain(parser.close(), lists, {}, MAX_DEPTH)
 
 
-def careful_xml_tree(body: bytes, lists: frozenset[str]) -> Any:
+def reference_xml_tree(body: bytes, lists: frozenset[str]) -> Any:
     """The same, whatever the document; its depth is bounded while it is parsed."""
     tree = _Tree(lists)
     parser = expat.ParserCreate("utf-8", namespace_separator=" ")

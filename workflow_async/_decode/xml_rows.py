@@ -16,13 +16,13 @@ from attrs import field, frozen
 
 T = TypeVar("T")
 
-MARK = "\ufdd0"
+PLACEHOLDER = "\ufdd0"
 """The text of what stands for rows; no character that anybody writes."""
 WRITTEN = re.compile("&#(?:x0*fdd0|0*64976);", re.IGNORECASE)
 """The mark as it may be written all the same."""
 SAMPLES = 8
 """Rows of a document that are looked at for what children rows have."""
-MOST = 64
+MAX_CHILDREN = 64
 """Children of a row that a pattern is made of."""
 CHILD = re.compile(r"<([A-Za-z_][\w.-]*)>", re.ASCII)
 BLANKS = " \t\n"
@@ -34,7 +34,7 @@ ESCAPED = f"(?:{PLAIN}|&(?:{'|'.join(ESCAPES)});)++"
 
 
 @frozen
-class Table:
+class ColumnBlock:
     """Rows that are alike, column by column."""
 
     columns: Mapping[str, Sequence[str | None]] = field(factory=dict)
@@ -50,12 +50,12 @@ class Table:
 
 
 @frozen
-class Rows:
+class RowBlock:
     """The rows of a list: those that are alike, and the others in their places."""
 
     places: Sequence[Any] = ()
     """For each run of rows that are alike its length, and the tree of each other row."""
-    alike: Table = field(factory=Table)
+    alike: ColumnBlock = field(factory=ColumnBlock)
 
     def woven(self, alike: Iterable[T], read: Callable[[Any], T]) -> list[T]:
         """All in their order: what the rows that are alike were read as, and how to read the tree of another one."""
@@ -69,33 +69,37 @@ class Rows:
         return self.woven(self.alike.trees(), lambda tree: tree)
 
 
-def apart(text: str, name: str) -> tuple[str, list[int], Table]:
+def extract_rows(text: str, name: str) -> tuple[str, list[int], ColumnBlock]:
     """The document with a mark for each run of rows of this name that are alike, how long each run is, and the rows."""
     children, escapes = _children(text, name), "&" in text
     pattern = _pattern(name, children, ESCAPED if escapes else PLAIN)
     ends = {text.find(f"<{name}>"), text.rfind(f"<{name}>")}
-    if MARK in text or not children or not any(pattern.match(text, end) for end in ends):
-        return text, [], Table()
+    if PLACEHOLDER in text or not children or not any(pattern.match(text, end) for end in ends):
+        return text, [], ColumnBlock()
     parts = pattern.split(text)
     step = 1 + len(children)
-    rest, runs = _marked(parts[::step], name)
+    rest, runs = _replace_runs(parts[::step], name)
     if "<!" in rest or rest.find("<?", 1) > 0 or WRITTEN.search(rest):
-        return text, [], Table()  # what looks like a row may be within a comment, and what looks like a mark, none
+        return (
+            text,
+            [],
+            ColumnBlock(),
+        )  # what looks like a row may be within a comment, and what looks like a mark, none
     columns = {child: parts[place::step] for place, child in enumerate(children, 1)}
     if escapes:
         columns = {child: [text and _unescaped(text) for text in texts] for child, texts in columns.items()}
-    return rest, runs, Table(columns, sum(runs))
+    return rest, runs, ColumnBlock(columns, sum(runs))
 
 
-def put_back(listed: Sequence[Any], runs: Sequence[int], alike: Table) -> Rows | None:
+def restore_rows(listed: Sequence[Any], runs: Sequence[int], alike: ColumnBlock) -> RowBlock | None:
     """The rows where their marks are; None if the marks are elsewhere."""
-    if listed.count(MARK) != len(runs):
+    if listed.count(PLACEHOLDER) != len(runs):
         return None
     left = iter(runs)
-    return Rows([next(left) if item == MARK else item for item in listed], alike)
+    return RowBlock([next(left) if item == PLACEHOLDER else item for item in listed], alike)
 
 
-def _marked(between: Sequence[str], name: str) -> tuple[str, list[int]]:
+def _replace_runs(between: Sequence[str], name: str) -> tuple[str, list[int]]:
     """What is left between, before and behind rows, with a mark for those that only blanks are between."""
     left, runs = [between[0]], [1]
     for text in between[1:-1]:
@@ -104,7 +108,7 @@ def _marked(between: Sequence[str], name: str) -> tuple[str, list[int]]:
             runs.append(1)
         else:
             runs[-1] += 1
-    return f"<{name}>{MARK}</{name}>".join([*left, between[-1]]), runs
+    return f"<{name}>{PLACEHOLDER}</{name}>".join([*left, between[-1]]), runs
 
 
 def _children(text: str, name: str) -> tuple[str, ...]:
@@ -112,7 +116,7 @@ def _children(text: str, name: str) -> tuple[str, ...]:
     merged: list[str] = []
     for shape in dict.fromkeys(tuple(CHILD.findall(row)) for row in _samples(text, name)):
         _merge(merged, (child for child in shape if child != name))
-    return tuple(merged[:MOST])
+    return tuple(merged[:MAX_CHILDREN])
 
 
 def _samples(text: str, name: str) -> Iterator[str]:
@@ -127,7 +131,7 @@ def _merge(merged: list[str], shape: Iterable[str]) -> None:
     """Put what is new behind what it follows."""
     place = 0
     for child in shape:
-        if len(merged) < MOST and child not in merged:
+        if len(merged) < MAX_CHILDREN and child not in merged:
             merged.insert(place, child)
         place = merged.index(child) + 1 if child in merged else place
 

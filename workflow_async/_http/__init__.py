@@ -11,7 +11,7 @@ import sys
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Literal, TypeAlias, Union
 
-from workflow_async._core.backend import Exchange
+from workflow_async._core.backend import Backend
 from workflow_async.errors import InvalidArgument
 from workflow_async.settings import Limits, Timeouts
 
@@ -23,43 +23,43 @@ if TYPE_CHECKING:
 
     from workflow_async._http.pool import New
 
-Carrier: TypeAlias = Union[Literal["httpx", "httpx2", "aiohttp"], "httpx.AsyncClient", "httpx2.AsyncClient"]
+HTTPBackend: TypeAlias = Union[Literal["httpx", "httpx2", "aiohttp"], "httpx.AsyncClient", "httpx2.AsyncClient"]
 """The name of a library, or a ready client, which stays the caller's to close."""
 
 CONNECTIONS = {"httpx": "httpcore", "httpx2": "httpcore2"}
 """What makes the connections of a library."""
 
 
-def carried_by(carrier: Carrier, limits: Limits, timeouts: Timeouts, context: "ssl.SSLContext | None") -> Exchange:
+def make_backend(carrier: HTTPBackend, limits: Limits, timeouts: Timeouts, context: "ssl.SSLContext | None") -> Backend:
     """The exchange behind `http=`.
 
     Raises `InvalidArgument` for anything else, and for an extra that is not installed.
     """
     if isinstance(carrier, str) and carrier in (*CONNECTIONS, "aiohttp"):
-        return _slots(carrier, limits, timeouts, context)
+        return _pool(carrier, limits, timeouts, context)
     for name in CONNECTIONS:
         library = sys.modules.get(name)  # a ready client has imported its own
         if library is not None and isinstance(carrier, library.AsyncClient):
-            from workflow_async._http.borrowed import Lent
+            from workflow_async._http.borrowed import BorrowedClient
 
-            return Lent(carrier, library, limits, timeouts)
+            return BorrowedClient(carrier, library, limits, timeouts)
     raise InvalidArgument("http", 'must be "httpx", "httpx2", "aiohttp", or a ready AsyncClient of httpx or httpx2')
 
 
-def _slots(name: str, limits: Limits, timeouts: Timeouts, context: "ssl.SSLContext | None") -> Exchange:
+def _pool(name: str, limits: Limits, timeouts: Timeouts, context: "ssl.SSLContext | None") -> Backend:
     if find_spec(name) is None:
         raise InvalidArgument("http", f"{name!r} needs its extra: pip install 'workflow-async[{name}]'")
-    from workflow_async._http.pool import Slots, checked
+    from workflow_async._http.pool import ConnectionPool, checked_context
 
-    return Slots(_new(name, limits, timeouts), checked(context))
+    return ConnectionPool(_new(name, limits, timeouts), checked_context(context))
 
 
 def _new(name: str, limits: Limits, timeouts: Timeouts) -> "New":
     """What makes the slots."""
     if name == "aiohttp":
-        from workflow_async._http.aiohttp import Sessions
+        from workflow_async._http.aiohttp import AiohttpConnections
 
-        return Sessions(limits, timeouts).slot
-    from workflow_async._http.httpcore import Connections
+        return AiohttpConnections(limits, timeouts).slot
+    from workflow_async._http.httpcore import HttpcoreConnections
 
-    return Connections(importlib.import_module(CONNECTIONS[name]), limits, timeouts).slot
+    return HttpcoreConnections(importlib.import_module(CONNECTIONS[name]), limits, timeouts).slot

@@ -16,47 +16,47 @@ from yarl import URL
 
 from workflow_async._core.backend import Request
 from workflow_async._core.call import Reply
-from workflow_async._http.body import bounded
+from workflow_async._http.body import read_bounded
 from workflow_async._http.cookies import Cookies
 from workflow_async._http.errors import causes, fault, is_aiohttp_connecting
-from workflow_async._http.pool import given_cookies, merged
-from workflow_async.errors import ResponseTooLarge, TransportError, UnreadableBody
+from workflow_async._http.pool import merge_headers, set_cookies
+from workflow_async.errors import ContentEncodingError, ResponseTooLarge, TransportError
 from workflow_async.settings import Limits, Timeouts
 
-OURS = ("accept", "accept-encoding", "content-type", "user-agent")
+DEFAULT_HEADERS = ("accept", "accept-encoding", "content-type", "user-agent")
 """Headers that a session would add by itself."""
 
 
-class Dropped(Exception):
+class DoNotResend(Exception):
     """An error that is no reason for the session to send again."""
 
 
 @define
-class Sessions:
+class AiohttpConnections:
     """aiohttp, as one client of ours uses it."""
 
     limits: Limits
     timeouts: Timeouts
     cookies: Cookies = field(factory=Cookies, init=False)
 
-    def slot(self, context: ssl.SSLContext) -> "OneSession":
+    def slot(self, context: ssl.SSLContext) -> "AiohttpConnection":
         """A slot for one connection."""
         session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=1, ssl=context, keepalive_timeout=self.limits.keepalive),
             cookie_jar=aiohttp.DummyCookieJar(),
             auto_decompress=False,
-            skip_auto_headers=OURS,
+            skip_auto_headers=DEFAULT_HEADERS,
             timeout=aiohttp.ClientTimeout(total=None, connect=self.timeouts.connect),
-            middlewares=(once,),
+            middlewares=(send_once,),
         )
-        return OneSession(self, session)
+        return AiohttpConnection(self, session)
 
 
 @define
-class OneSession:
+class AiohttpConnection:
     """A slot: a session that makes one connection."""
 
-    shared: Sessions
+    shared: AiohttpConnections
     session: aiohttp.ClientSession
     _served: bool = field(default=False, init=False)
 
@@ -64,10 +64,10 @@ class OneSession:
         entered = sys.exception()
         try:
             reply = await self._exchange(request)
-        except (ResponseTooLarge, UnreadableBody):
+        except (ResponseTooLarge, ContentEncodingError):
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it becomes an error of ours
-            failed = translated(causes(error, entered), request, reused=self._served)
+            failed = translated_error(causes(error, entered), request, reused=self._served)
         else:
             self._served = True
             return reply
@@ -86,24 +86,26 @@ class OneSession:
             allow_redirects=False,
         )
         async with asked as response:
-            headers = merged(response.raw_headers)
-            body = await bounded(response.content.iter_any(), headers.get("content-encoding", ""), self.shared.limits)
+            headers = merge_headers(response.raw_headers)
+            body = await read_bounded(
+                response.content.iter_any(), headers.get("content-encoding", ""), self.shared.limits
+            )
         if "set-cookie" in headers:
-            self.shared.cookies.take(request.url, given_cookies(response.raw_headers))
+            self.shared.cookies.take(request.url, set_cookies(response.raw_headers))
         return Reply(response.status, headers, body)
 
 
-async def once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
+async def send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
     """Send a request once: of these errors the session would make a second request that nobody counts."""
     try:
         return await handler(request)
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
-        raise Dropped from error
+        raise DoNotResend from error
 
 
-def translated(chain: Sequence[BaseException], request: Request, *, reused: bool) -> TransportError:
+def translated_error(chain: Sequence[BaseException], request: Request, *, reused: bool) -> TransportError:
     """Return an error of aiohttp, or of what is below it, as ours."""
-    chain = [cause for cause in chain if not isinstance(cause, Dropped)]
+    chain = [cause for cause in chain if not isinstance(cause, DoNotResend)]
     unsent = is_aiohttp_connecting(chain, request)
     foreign = not isinstance(chain[0], (aiohttp.ClientError, OSError))
     return fault(chain, _reason(chain), unsent=unsent, reused=reused, foreign=foreign)

@@ -7,14 +7,14 @@ from io import BytesIO
 
 import anyio.lowlevel
 
-from workflow_async.errors import ResponseTooLarge, UnreadableBody
+from workflow_async.errors import ContentEncodingError, ResponseTooLarge
 from workflow_async.settings import Limits
 
-BREATH = 2**20
+YIELD_EVERY = 2**20
 """Bytes inflated before other tasks get their turn."""
 
 
-async def bounded(wire: AsyncIterable[bytes], coding: str, limits: Limits) -> bytes:
+async def read_bounded(wire: AsyncIterable[bytes], coding: str, limits: Limits) -> bytes:
     """The whole body of what comes over the wire in a content coding.
 
     Raises:
@@ -23,7 +23,7 @@ async def bounded(wire: AsyncIterable[bytes], coding: str, limits: Limits) -> by
     """
     coding = coding.strip().lower()
     if coding not in {"identity", "", "gzip", "x-gzip"}:
-        raise UnreadableBody(f"content coding {coding[:32]!r}, which nobody asked for")
+        raise ContentEncodingError(f"content coding {coding[:32]!r}, which nobody asked for")
     inflating = _Inflating(limits.body) if "gzip" in coding else None
     most = limits.wire if inflating is not None else min(limits.wire, limits.body)
     body, came = BytesIO(), 0  # which gives its bytes away without a copy
@@ -36,7 +36,7 @@ async def bounded(wire: AsyncIterable[bytes], coding: str, limits: Limits) -> by
         else:
             await inflating.feed(raw, body)
     if inflating is not None and came and not inflating.ended:  # no byte at all is no body: 204, or HEAD
-        raise UnreadableBody("the gzip stream is cut short")
+        raise ContentEncodingError("the gzip stream is cut short")
     return body.getvalue()
 
 
@@ -60,10 +60,10 @@ class _Inflating:
             if raw:
                 await anyio.lowlevel.checkpoint()
         if raw or self._stream.unused_data:
-            raise UnreadableBody("bytes after the end of the gzip stream")
+            raise ContentEncodingError("bytes after the end of the gzip stream")
 
     def _inflated(self, raw: bytes) -> bytes:
         """Inflate the next bytes. The error is raised outside of the handler, whose frames hold the body."""
         with suppress(zlib.error):
-            return self._stream.decompress(raw, BREATH)
-        raise UnreadableBody("not a gzip stream")
+            return self._stream.decompress(raw, YIELD_EVERY)
+        raise ContentEncodingError("not a gzip stream")

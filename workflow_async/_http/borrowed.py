@@ -10,14 +10,14 @@ from attrs import define, field
 
 from workflow_async._core.backend import Request
 from workflow_async._core.call import Reply
-from workflow_async._core.cancellation import apart, closed_here, is_cancellation
-from workflow_async._http.body import bounded
+from workflow_async._core.cancellation import close_in_child, in_child_task, is_cancellation
+from workflow_async._http.body import read_bounded
 from workflow_async._http.cookies import Cookies
-from workflow_async._http.errors import causes, forget, translated, ungrouped
-from workflow_async._http.pool import given_cookies, merged
-from workflow_async._http.progress import Progress, message_class
+from workflow_async._http.errors import causes, forget, translated_error, ungrouped
+from workflow_async._http.pool import merge_headers, set_cookies
+from workflow_async._http.progress import SendProgress, message_class
 from workflow_async._http.trace import RequestTrace
-from workflow_async.errors import ConnectFailed, NotSent, ResponseTooLarge, TransportError, UnreadableBody
+from workflow_async.errors import ConnectFailed, ContentEncodingError, NotSent, ResponseTooLarge, TransportError
 from workflow_async.settings import Limits, Timeouts
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 
 @define
-class Lent:
+class BorrowedClient:
     """A ready client: its transport, proxies and TLS, with our bounds; never its redirects, auth, headers or cookies.
 
     What its transport does by itself stays as it is. That of httpx-aiohttp sends GET, PUT and DELETE a second time when
@@ -42,7 +42,7 @@ class Lent:
     async def __call__(self, request: Request) -> Reply:
         entered = sys.exception()
         try:
-            found = await apart(lambda: self._answer(request))
+            found = await in_child_task(lambda: self._answer(request))
         except BaseException as error:
             forget(error, entered)
             raise
@@ -58,11 +58,11 @@ class Lent:
 
     async def _answer(self, request: Request) -> Reply | TransportError:
         """Return what came back, or why nothing did: whatever the client, its hooks or its transport raise."""
-        entered, progress = sys.exception(), Progress(request, RequestTrace(self.timeouts.connect))
+        entered, progress = sys.exception(), SendProgress(request, RequestTrace(self.timeouts.connect))
         try:
             with progress.trace.scope:
                 return await self._exchange(progress)
-        except (ResponseTooLarge, UnreadableBody) as error:
+        except (ResponseTooLarge, ContentEncodingError) as error:
             return error.with_traceback(None)
         except (Exception, asyncio.CancelledError) as error:
             if is_cancellation(error):
@@ -72,19 +72,19 @@ class Lent:
             raise ungrouped(group) from None
         return ConnectFailed(f"the proxy did not answer within {self.timeouts.connect:g} s")
 
-    async def _exchange(self, progress: Progress) -> Reply:
+    async def _exchange(self, progress: SendProgress) -> Reply:
         request, message = progress.request, self._message(progress)
         response = await self.client.send(message, stream=True, auth=None, follow_redirects=False)
         try:
             body = await self._body(response)
         finally:
-            await closed_here(response.aclose)
-        headers = merged(response.headers.raw)
+            await close_in_child(response.aclose)
+        headers = merge_headers(response.headers.raw)
         if "set-cookie" in headers:
-            self.cookies.take(request.url, given_cookies(response.headers.raw))
+            self.cookies.take(request.url, set_cookies(response.headers.raw))
         return Reply(response.status_code, headers, body)
 
-    def _message(self, progress: Progress) -> "httpx.Request":
+    def _message(self, progress: SendProgress) -> "httpx.Request":
         request, connect = progress.request, self.timeouts.connect
         waits = {"connect": connect, "pool": connect, "read": None, "write": None}
         message: httpx.Request = message_class(self.library)(
@@ -103,13 +103,13 @@ class Lent:
         if response.is_closed:  # by a hook that did not read it
             raise self.library.StreamClosed
         stream: AsyncIterable[bytes] = response.stream  # type: ignore[assignment]  # the client has checked that
-        return await bounded(stream, response.headers.get("content-encoding", ""), self.limits)
+        return await read_bounded(stream, response.headers.get("content-encoding", ""), self.limits)
 
-    def _failure(self, chain: list[BaseException], progress: Progress) -> TransportError:
+    def _failure(self, chain: list[BaseException], progress: SendProgress) -> TransportError:
         unsent = progress.is_unsent(chain)
         if unsent and self.client.is_closed:
             return NotSent("the client given as http= is closed: close it after the client that uses it")
-        failed = translated(self.library, chain, unsent=unsent)
+        failed = translated_error(self.library, chain, unsent=unsent)
         said = progress.without_secrets(failed.reason)
         if type(failed) in {TransportError, NotSent}:
             said += " (raised by a hook or the transport of the client given as http=)"

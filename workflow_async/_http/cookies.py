@@ -7,10 +7,10 @@ from urllib.request import Request
 
 from attrs import define, field
 
-from workflow_async._core.auth import Headers, Proof
+from workflow_async._core.auth import Headers, SecretHeaders
 
-NONE: Headers = ()
-MOST = 20
+NO_COOKIES: Headers = ()
+MAX_COOKIES = 20
 """Cookies that are kept: a server that sets more has lost count, and refuses requests that bring them all."""
 
 
@@ -31,17 +31,17 @@ class Cookies:
     def headers(self, url: str) -> Headers:
         """The header that brings them back to where they came from."""
         if not self._any:
-            return NONE
+            return NO_COOKIES
         asking = Request(url)  # noqa: S310 - read by the jar, never opened
         self._jar.add_cookie_header(asking)
         brought = asking.get_header("Cookie")
-        return NONE if brought is None else Proof((("cookie", brought),))
+        return NO_COOKIES if brought is None else SecretHeaders((("cookie", brought),))
 
     def take(self, url: str, given: list[str]) -> None:
         """Keep what the `Set-Cookie` headers of an answer give."""
         answer = _Answer(given)
         self._jar.extract_cookies(cast("Any", answer), Request(url))  # noqa: S310 - as above
-        for cookie in list(self._jar)[:-MOST]:
+        for cookie in list(self._jar)[:-MAX_COOKIES]:
             self._jar.clear(cookie.domain, cookie.path, cookie.name)
         self._any = True
 

@@ -101,7 +101,7 @@ def _trace_of(request: Any) -> object:
 
 def is_from_aiohttp(chain: Sequence[BaseException]) -> bool:
     """Return True if aiohttp carried the request: its errors are among those that led to this one."""
-    return any(isinstance(error, of_aiohttp()) for error in chain)
+    return any(isinstance(error, aiohttp_error()) for error in chain)
 
 
 def is_aiohttp_connecting(chain: Sequence[BaseException], request: Request) -> bool:
@@ -134,7 +134,7 @@ def is_unconnected(error: BaseException) -> bool:
     )
 
 
-def translated(
+def translated_error(
     library: ModuleType, chain: Sequence[BaseException], *, unsent: bool, reused: bool = False
 ) -> TransportError:
     """Return the error we raise for one of httpx, httpcore or their successors, or for whatever else was raised.
@@ -146,12 +146,12 @@ def translated(
         reused: True if the connection had served before.
     """
     known = tuple(getattr(library, name) for name in OF_CONNECTIONS if hasattr(library, name))
-    foreign = not isinstance(chain[0], (*known, *of_aiohttp(), OSError))
+    foreign = not isinstance(chain[0], (*known, *aiohttp_error(), OSError))
     return fault(chain, _reason(library, chain), unsent=unsent, reused=reused, foreign=foreign)
 
 
 def fault(chain: Sequence[BaseException], reason: str, *, unsent: bool, reused: bool, foreign: bool) -> TransportError:
-    """Return the error we raise: a `NotSent` only if no byte of the request can have left.
+    """Return the error we raise: a `NotStarted` only if no byte of the request can have left.
 
     `foreign` says that it is none of the errors of a connection: a hook or a transport of the caller's own failed.
     """
@@ -162,7 +162,7 @@ def fault(chain: Sequence[BaseException], reason: str, *, unsent: bool, reused: 
     return NotSent(reason) if foreign else ConnectFailed(reason)
 
 
-def of_aiohttp() -> tuple[type[Exception], ...]:
+def aiohttp_error() -> tuple[type[Exception], ...]:
     """Return what aiohttp raises, if it was imported: httpx-aiohttp lets some of it through."""
     aiohttp = sys.modules.get("aiohttp")
     return () if aiohttp is None else (aiohttp.ClientError,)

@@ -16,24 +16,24 @@ from attrs import define, field
 
 from workflow_async._core.backend import Request
 from workflow_async._core.call import Reply
-from workflow_async._core.cancellation import closed
-from workflow_async._http.body import bounded
+from workflow_async._core.cancellation import shielded_close
+from workflow_async._http.body import read_bounded
 from workflow_async._http.cookies import Cookies
-from workflow_async._http.errors import causes, is_from_httpcore, is_from_mock, is_unconnected, translated
-from workflow_async._http.pool import given_cookies, merged
+from workflow_async._http.errors import causes, is_from_httpcore, is_from_mock, is_unconnected, translated_error
+from workflow_async._http.pool import merge_headers, set_cookies
 from workflow_async._http.trace import RequestTrace
-from workflow_async.errors import ResponseTooLarge, TransportError, UnreadableBody
+from workflow_async.errors import ContentEncodingError, ResponseTooLarge, TransportError
 from workflow_async.settings import Limits, Timeouts
 
 if TYPE_CHECKING:
     import httpcore
 
-KNOWN = 1024
+MAX_PARSED_URLS = 1024
 """URLs that are kept as they are parsed."""
 
 
 @define
-class Connections:
+class HttpcoreConnections:
     """One of the two, as one client of ours uses it."""
 
     library: ModuleType
@@ -45,12 +45,12 @@ class Connections:
     _waits: dict[str, float | None] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.parsed = lru_cache(maxsize=KNOWN)(self.library.URL)
+        self.parsed = lru_cache(maxsize=MAX_PARSED_URLS)(self.library.URL)
         self._waits = {"connect": self.timeouts.connect, "read": None, "write": None}
 
-    def slot(self, context: ssl.SSLContext) -> "OneConnection":
+    def slot(self, context: ssl.SSLContext) -> "HttpcoreConnection":
         """A slot for one connection."""
-        return OneConnection(self, context)
+        return HttpcoreConnection(self, context)
 
     def message(self, request: Request, **extensions: object) -> "httpcore.Request":
         """A request as it goes out."""
@@ -65,10 +65,10 @@ class Connections:
 
 
 @define
-class OneConnection:
+class HttpcoreConnection:
     """A slot: a connection, and after its end another."""
 
-    shared: Connections
+    shared: HttpcoreConnections
     context: ssl.SSLContext
     _connection: "httpcore.AsyncHTTPConnection | None" = field(default=None, init=False)
 
@@ -84,13 +84,13 @@ class OneConnection:
             else:
                 message = self.shared.message(request)
             reply = await self._exchange(connection, message, request.url)
-        except (ResponseTooLarge, UnreadableBody):
+        except (ResponseTooLarge, ContentEncodingError):
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it becomes an error of ours
             failed = self._failure(causes(error, entered), trace)
         else:
             if _said_more(connection):
-                await closed(self.aclose)  # the next request makes another connection
+                await shielded_close(self.aclose)  # the next request makes another connection
             return reply
         raise failed
 
@@ -102,7 +102,7 @@ class OneConnection:
     def _failure(self, chain: list[BaseException], trace: RequestTrace | None) -> TransportError:
         """Return the error we raise. A connection that served before has no trace: the request counts as sent."""
         unsent = trace is not None and not trace.begun and _is_unsent(chain, trace)
-        return translated(self.shared.library, chain, unsent=unsent, reused=trace is None)
+        return translated_error(self.shared.library, chain, unsent=unsent, reused=trace is None)
 
     def _new(self, url: str) -> "httpcore.AsyncHTTPConnection":
         made: httpcore.AsyncHTTPConnection = self.shared.library.AsyncHTTPConnection(
@@ -115,15 +115,15 @@ class OneConnection:
         self, connection: "httpcore.AsyncHTTPConnection", message: "httpcore.Request", url: str
     ) -> Reply:
         response = await connection.handle_async_request(message)
-        headers = merged(response.headers)
+        headers = merge_headers(response.headers)
         try:
-            body = await bounded(response.aiter_stream(), headers.get("content-encoding", ""), self.shared.limits)
+            body = await read_bounded(response.aiter_stream(), headers.get("content-encoding", ""), self.shared.limits)
         except BaseException:
-            await closed(response.aclose)
+            await shielded_close(response.aclose)
             raise
         await response.aclose()
         if "set-cookie" in headers:
-            self.shared.cookies.take(url, given_cookies(response.headers))
+            self.shared.cookies.take(url, set_cookies(response.headers))
         return Reply(response.status, headers, body)
 
 

@@ -14,40 +14,40 @@ from attrs import define, field
 
 from workflow_async._core.backend import Request
 from workflow_async._core.call import Reply
-from workflow_async._core.cancellation import closed
+from workflow_async._core.cancellation import shielded_close
 from workflow_async._http.errors import forget
 from workflow_async.errors import InvalidArgument, TransportError
 
 
-class Slot(Protocol):
+class PooledConnection(Protocol):
     """One connection, made by its first request; a request in, a whole reply out."""
 
     async def __call__(self, request: Request) -> Reply: ...
     async def aclose(self) -> None: ...
 
 
-New = Callable[[ssl.SSLContext], Slot]
+New = Callable[[ssl.SSLContext], PooledConnection]
 
 
 @define
-class Slots:
+class ConnectionPool:
     """As many connections as run at once, the one used last first."""
 
     new: New
     context: ssl.SSLContext | None = None
-    _idle: list[Slot] = field(factory=list, init=False, repr=False)
+    _idle: list[PooledConnection] = field(factory=list, init=False, repr=False)
 
     async def __call__(self, request: Request) -> Reply:
         entered = sys.exception()
         if request.fresh and self._idle:
-            await closed(self._idle.pop(0).aclose)
+            await shielded_close(self._idle.pop(0).aclose)
         kept = bool(self._idle) and not request.fresh
         slot = self._idle.pop() if kept else self.new(self._trust(request.url))
         try:
             reply = await slot(request)
         except BaseException as error:
             forget(error, entered)
-            await closed(slot.aclose)
+            await shielded_close(slot.aclose)
             if isinstance(error, TransportError) and error.reused:
                 await self.reset()  # what made this one stale has most likely met all of them
             raise
@@ -57,7 +57,7 @@ class Slots:
     async def reset(self) -> None:
         """Close every idle connection."""
         while self._idle:
-            await closed(self._idle.pop().aclose)
+            await shielded_close(self._idle.pop().aclose)
 
     async def aclose(self) -> None:
         """Close every idle connection."""
@@ -66,11 +66,11 @@ class Slots:
     def _trust(self, url: str) -> ssl.SSLContext:
         """The one TLS context of all connections, made when it is first needed."""
         if self.context is None:
-            self.context = _authorities() if url.startswith("https:") else _nobody()
+            self.context = _authorities() if url.startswith("https:") else _no_authorities()
         return self.context
 
 
-def checked(context: ssl.SSLContext | None) -> ssl.SSLContext | None:
+def checked_context(context: ssl.SSLContext | None) -> ssl.SSLContext | None:
     """The TLS context, if it verifies whom it talks to."""
     if context is not None and (context.verify_mode is not ssl.CERT_REQUIRED or not context.check_hostname):
         raise InvalidArgument("ssl_context", "must verify certificates and host names")
@@ -84,12 +84,12 @@ def _authorities() -> ssl.SSLContext:
     return context
 
 
-def _nobody() -> ssl.SSLContext:
+def _no_authorities() -> ssl.SSLContext:
     """For an origin without TLS: a context that costs nothing and would refuse every certificate."""
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
-def merged(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
+def merge_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     """Headers by lower-case name; what comes more than once is joined."""
     found: dict[str, str] = {}
     for name, value in raw:
@@ -98,6 +98,6 @@ def merged(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     return found
 
 
-def given_cookies(raw: Iterable[tuple[bytes, bytes]]) -> list[str]:
+def set_cookies(raw: Iterable[tuple[bytes, bytes]]) -> list[str]:
     """The values of `Set-Cookie`, which cannot be joined."""
     return [value.decode("latin-1") for name, value in raw if name.lower() == b"set-cookie"]

@@ -25,7 +25,7 @@ PUBLIC = frozenset({"accept", "accept-encoding", "content-type", "user-agent", "
 
 
 @define(eq=False)
-class Progress:
+class SendProgress:
     """What is known of one request."""
 
     request: Request
@@ -72,13 +72,13 @@ class Progress:
 
 @lru_cache
 def message_class(library: Any) -> Any:
-    """Return a class of requests of httpx or httpx2 that tell their `Progress` what is done with them."""
+    """Return a class of requests of httpx or httpx2 that tell their `SendProgress` what is done with them."""
     body_class = _body_class(library)
 
     class Message(library.Request):  # type: ignore[misc]  # the base is that of whichever library the client is from
         """A request. A client gets its `stream` just before it calls its transport."""
 
-        def __init__(self, progress: Progress, *args: Any, **settings: Any) -> None:
+        def __init__(self, progress: SendProgress, *args: Any, **settings: Any) -> None:
             self.progress = progress
             super().__init__(*args, **settings)
             self._body = body_class(progress, super().content)
@@ -114,7 +114,7 @@ def _body_class(library: Any) -> Any:
     class Body(library.ByteStream):  # type: ignore[misc]  # likewise
         """The bytes of a request."""
 
-        def __init__(self, progress: Progress, content: bytes) -> None:
+        def __init__(self, progress: SendProgress, content: bytes) -> None:
             super().__init__(content)
             self.progress = progress
 

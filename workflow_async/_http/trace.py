@@ -11,7 +11,7 @@ import anyio
 import anyio.lowlevel
 from attrs import define, field
 
-from workflow_async._core.cancellation import closed
+from workflow_async._core.cancellation import shielded_close
 
 
 @define(eq=False)
@@ -59,7 +59,7 @@ class RequestTrace:
             case "send_connection_init.complete":
                 self.scope.shield = True
             case "start_tls.failed" | "setup_socks5_connection.failed":
-                await closed(self._socket.aclose)
+                await shielded_close(self._socket.aclose)
 
     def _wait_for_proxy(self, *, waits: bool) -> None:
         self.scope.deadline = anyio.current_time() + self.patience if waits else math.inf
@@ -69,7 +69,7 @@ class RequestTrace:
         try:
             await anyio.lowlevel.checkpoint_if_cancelled()
         except BaseException:
-            await closed(self._socket.aclose)
+            await shielded_close(self._socket.aclose)
             raise
 
 

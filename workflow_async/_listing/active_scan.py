@@ -7,17 +7,17 @@ from typing import Generic, TypeVar
 from attrs import define, field
 
 from workflow_async._core.call import Call, Page
-from workflow_async._listing.by_offset import ends
-from workflow_async._listing.scan import Found
+from workflow_async._listing.by_offset import is_last_page
+from workflow_async._listing.scan import ScanState
 
 T = TypeVar("T")
 
-AHEAD = 64
+MAX_AHEAD = 64
 """Pages that are asked for ahead, at most: four turns of 16 connections, which last no longer than a call may."""
 
 
 @define
-class Sweep(Generic[T]):
+class ActiveScan(Generic[T]):
     """One page, and when that has come, as many at once as are there: as the server says, or else as there were.
 
     A list that cannot be had, or a server that is down, costs one request.
@@ -25,7 +25,7 @@ class Sweep(Generic[T]):
 
     page: Callable[[int, int], Call[Page[T]]]
     """The call for the rows from an offset on, so many of them."""
-    found: Found[T]
+    found: ScanState[T]
     size: int
     rows: int
     """In the list, most likely."""
@@ -39,7 +39,7 @@ class Sweep(Generic[T]):
             return ()
         begin = self._asked[-1] + self.size if self._asked else self._offset
         pages = -(-(self.rows - begin) // self.size)
-        count = min(AHEAD - len(self._asked), pages) if self._offset else 0
+        count = min(MAX_AHEAD - len(self._asked), pages) if self._offset else 0
         offsets = [begin + place * self.size for place in range(max(count, not self._asked))]
         self._asked += offsets
         return [self.page(offset, self.size) for offset in offsets]
@@ -54,7 +54,7 @@ class Sweep(Generic[T]):
             return None
         fresh, count = self.found.take(page.items), len(page.items)
         self._offset += count
-        self.over = ends(self._offset, asked=self.size, count=count, total=page.total)
+        self.over = is_last_page(self._offset, asked=self.size, count=count, total=page.total)
         if count or not self.over:
             self.found.check_standstill()
         self.rows = self.rows if page.total is None else page.total

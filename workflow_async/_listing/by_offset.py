@@ -13,12 +13,12 @@ from typing import Generic, TypeVar
 from attrs import define, field, frozen
 
 from workflow_async._core.call import Call, Page
-from workflow_async._listing.scan import Found
+from workflow_async._listing.scan import ScanState
 from workflow_async.errors import ListingInconsistent
 
 T = TypeVar("T")
 
-Rows = Callable[[int, int], Call[Page[T]]]
+RowsCall = Callable[[int, int], Call[Page[T]]]
 """The call for the rows from an offset on, so many of them."""
 
 OVERLAP = 5
@@ -27,12 +27,12 @@ ANCHOR = 3
 """How many of these must be known for the page to count; where rows never change places, one would do."""
 SLACK, PATIENCE = 16, 3
 """Pages that bring nothing an anchored scan endures: so many, and so many more for each that brings something."""
-HOLLOW = 2
+MAX_EMPTY_PAGES = 2
 """Empty pages in a row below the total that the server tells: then a scan straight on ends, an anchored one fails."""
 
 
 @frozen
-class Span:
+class RowRange:
     """Rows to ask for, and how many of the first are expected to be known."""
 
     offset: int
@@ -45,19 +45,19 @@ class Span:
         return self.offset + self.rows
 
 
-def spans(first: Span, overlap: int, *, count: int, end: int | None) -> list[Span]:
+def row_ranges(first: RowRange, overlap: int, *, count: int, end: int | None) -> list[RowRange]:
     """So many spans in a row, each overlapping the one before; none reaches beyond `end`."""
     found, at = [first], first
     while len(found) < count and (end is None or at.offset + at.rows < end):
         shared = min(overlap, at.rows - 1)
-        at = Span(at.offset + at.rows - shared, first.rows, shared)
+        at = RowRange(at.offset + at.rows - shared, first.rows, shared)
         found.append(at)
     last = found.pop()
-    return [*found, last if end is None else Span(last.offset, min(last.rows, end - last.offset), last.overlap)]
+    return [*found, last if end is None else RowRange(last.offset, min(last.rows, end - last.offset), last.overlap)]
 
 
 @define
-class Pace:
+class PageWindow:
     """How many pages to ask for at once, and how long they are.
 
     One alone, then as many as are known to be there, or twice as many each time where nobody knows; one alone again
@@ -77,7 +77,7 @@ class Pace:
         wide = self.most if self._even else self._wide
         return max(1, min(wide, -(-rows_left // step)))
 
-    def came(self, span: Span, count: int) -> None:
+    def came(self, span: RowRange, count: int) -> None:
         """A page of so many rows has come; one more at once for each that is whole is twice as many each time."""
         if count != span.rows:
             self.stumbled()
@@ -93,28 +93,28 @@ class Pace:
 
 
 @define
-class Straight(Generic[T]):
+class OffsetScan(Generic[T]):
     """Each page begins where the one before ended: what moves up meanwhile is missed, what moves down comes twice."""
 
-    rows: Rows[T]
-    found: Found[T]
-    pace: Pace
+    rows: RowsCall[T]
+    found: ScanState[T]
+    pace: PageWindow
     offset: int = 0
     over: bool = field(default=False, init=False)
     _total: int | None = field(default=None, init=False)
     _hollow: int = field(default=0, init=False)
-    _asked: deque[Span] = field(factory=deque, init=False)
+    _asked: deque[RowRange] = field(factory=deque, init=False)
 
     def plan(self, held: int = 0) -> Sequence[Call[Page[T]]]:
         """The pages that follow, within the limit: as many as may be, less those on their way and those being read."""
         left, size = self.found.left, self.pace.rows
         there = None if self._total is None else self._total - self.offset
         end = None if left is None else self.offset + left
-        last = self._asked[-1] if self._asked else Span(self.offset, 0)
+        last = self._asked[-1] if self._asked else RowRange(self.offset, 0)
         count = self.pace.width(there, size) - len(self._asked) - held
         if count <= 0 or (end is not None and last.end >= end):
             return ()
-        planned = spans(Span(last.end, size), 0, count=count, end=end)
+        planned = row_ranges(RowRange(last.end, size), 0, count=count, end=end)
         self._asked += planned
         return [self.rows(span.offset, span.rows) for span in planned]
 
@@ -127,38 +127,38 @@ class Straight(Generic[T]):
         self.offset, self._total = span.offset + count, page.total
         fresh = self.found.take(page.items)
         self._hollow = 0 if count else self._hollow + 1
-        ended = ends(self.offset, asked=span.rows, count=count, total=page.total)
-        self.over = self.found.full or ended or self._hollow >= HOLLOW
+        ended = is_last_page(self.offset, asked=span.rows, count=count, total=page.total)
+        self.over = self.found.full or ended or self._hollow >= MAX_EMPTY_PAGES
         if count:
             self.found.check_standstill()
         self.pace.came(span, count)
         return fresh
 
 
-def ends(reached: int, *, asked: int, count: int, total: int | None) -> bool:
+def is_last_page(reached: int, *, asked: int, count: int, total: int | None) -> bool:
     """Whether a page was the last one; a total that is less than what came says nothing."""
     return count < asked if total is None or reached > total else reached == total
 
 
 @define
-class Anchored(Generic[T]):
+class OverlapScan(Generic[T]):
     """Each page begins within the one before; one that does not was moved, and the scan steps back."""
 
-    rows: Rows[T]
-    found: Found[T]
-    pace: Pace
+    rows: RowsCall[T]
+    found: ScanState[T]
+    pace: PageWindow
     overlap: int = OVERLAP
     anchor: int = ANCHOR
     over: bool = field(default=False, init=False)
-    _at: Span = field(init=False)
+    _at: RowRange = field(init=False)
     _total: int | None = field(default=None, init=False)
     _longest: int = field(default=0, init=False)
     """Rows of the longest page so far: the server gives so many."""
     _hollow: int = field(default=0, init=False)
-    _asked: deque[Span] = field(factory=deque, init=False)
+    _asked: deque[RowRange] = field(factory=deque, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._at = Span(0, self.pace.rows)
+        self._at = RowRange(0, self.pace.rows)
 
     def plan(self, held: int = 0) -> Sequence[Call[Page[T]]]:
         """The pages that follow, each overlapping the one before, within the limit; when all before have been read."""
@@ -168,7 +168,7 @@ class Anchored(Generic[T]):
         there = None if self._total is None else self._total - at.offset
         end = None if left is None else at.offset + at.overlap + left
         count = self.pace.width(there, max(1, size - self.overlap))
-        planned = spans(Span(at.offset, size, at.overlap), self.overlap, count=count, end=end)
+        planned = row_ranges(RowRange(at.offset, size, at.overlap), self.overlap, count=count, end=end)
         self._asked = deque(planned)
         return [self.rows(span.offset, span.rows) for span in planned]
 
@@ -190,32 +190,32 @@ class Anchored(Generic[T]):
         if not self.over:
             self.found.check_progress(SLACK, PATIENCE)
             shared = max(1, min(self.overlap, count - 1))
-            self._at = Span(max(0, span.offset + count - shared), self.pace.rows, shared)
+            self._at = RowRange(max(0, span.offset + count - shared), self.pace.rows, shared)
             self.pace.came(span, count)
         return fresh
 
-    def _step_back(self, span: Span) -> None:
+    def _step_back(self, span: RowRange) -> None:
         self._asked.clear()
         self.found.steps_back += 1
         self.found.check_progress(SLACK, PATIENCE)
         self.pace.stumbled()
         back = max(1, self.pace.rows - self.overlap)
-        self._at = Span(max(0, span.offset - back), self.pace.rows, max(1, min(self.overlap, self.pace.rows - 1)))
+        self._at = RowRange(max(0, span.offset - back), self.pace.rows, max(1, min(self.overlap, self.pace.rows - 1)))
 
-    def _ends(self, span: Span, page: Page[T]) -> bool:
+    def _ends(self, span: RowRange, page: Page[T]) -> bool:
         """Whether the page reaches the end of the list: it is short, and not because the server likes it so."""
         count = len(page.items)
         says_more = page.total is not None and span.offset + count < page.total
         return count < span.rows and not says_more and (count < self._longest or count <= 1)
 
-    def _check_hollow(self, span: Span, page: Page[T]) -> None:
+    def _check_hollow(self, span: RowRange, page: Page[T]) -> None:
         if page.items or page.total is None or span.offset >= page.total:
             return
         self._hollow += 1
-        if self._hollow >= HOLLOW:
+        if self._hollow >= MAX_EMPTY_PAGES:
             raise ListingInconsistent(f"no rows from {span.offset} on, of {page.total} that the server says there are")
 
 
-def joins(span: Span, known: Sequence[bool]) -> bool:
+def joins(span: RowRange, known: Sequence[bool]) -> bool:
     """Whether a page joins on to what is known: it begins the list, or with rows that have come; `known` says which."""
     return span.offset == 0 or (bool(known) and all(known[: max(1, span.overlap)]))

@@ -14,7 +14,7 @@ from typing import Generic, TypeVar
 from attrs import define, evolve, field, frozen
 
 from workflow_async._core.call import Call, Page
-from workflow_async._listing.scan import Found
+from workflow_async._listing.scan import ScanState
 from workflow_async.errors import ListingInconsistent
 
 T = TypeVar("T")
@@ -22,9 +22,9 @@ T = TypeVar("T")
 SLACK, PATIENCE = 64, 48
 """Answers that bring nothing: so many are endured, and so many more for each that brings something. A window is halved
 up to 48 times, and each time one of the halves may be empty."""
-SHORT = 2**16
+SHORT_WINDOW = 2**16
 """Length of a window, in seconds or milliseconds, up to which more rows are asked for instead of halving it."""
-UNCOVERED = 3
+MAX_UNCOVERED = 3
 """Times that the windows together hold fewer rows than the list, before a scan gives up."""
 
 
@@ -42,7 +42,7 @@ class Window:
 
 
 @frozen
-class Ask:
+class WindowRequest:
     """So many rows of a window, or, without one, of the whole list, from an offset on."""
 
     window: Window | None
@@ -52,16 +52,16 @@ class Ask:
     """The row that should be the only one, where it is asked whether there are any behind it."""
 
 
-Cut = Callable[[Window | None, int, int], Call[Page[T]]]
+WindowCall = Callable[[Window | None, int, int], Call[Page[T]]]
 """The call for rows of a window: from an offset on, so many of them."""
 
 
 @define
-class Partitioned(Generic[T]):
+class TimeWindowScan(Generic[T]):
     """All of the list if it fits into one answer, else window by window."""
 
-    cut: Cut[T]
-    found: Found[T]
+    cut: WindowCall[T]
+    found: ScanState[T]
     size: int
     ahead: int
     span: Window
@@ -69,9 +69,9 @@ class Partitioned(Generic[T]):
     bounded: bool = False
     """Whether rows beyond the span are not wanted; otherwise, the list begins with all there is."""
     over: bool = field(default=False, init=False)
-    _pending: list[Ask] = field(init=False)
+    _pending: list[WindowRequest] = field(init=False)
     """The last is asked for first."""
-    _asked: deque[Ask] = field(factory=deque, init=False)
+    _asked: deque[WindowRequest] = field(factory=deque, init=False)
     _longest: int = field(default=0, init=False)
     """Rows of the longest answer so far: the server gives so many."""
     _whole: int = field(default=0, init=False)
@@ -81,7 +81,7 @@ class Partitioned(Generic[T]):
     """Rows that the server gives at most. None until an answer has shown it."""
 
     def __attrs_post_init__(self) -> None:
-        self._pending = [Ask(self.span if self.bounded else None, self.size)]
+        self._pending = [WindowRequest(self.span if self.bounded else None, self.size)]
 
     def plan(self, held: int = 0) -> Sequence[Call[Page[T]]]:
         """The windows that are still to be asked for, the earliest first, when those before have been read."""
@@ -101,14 +101,14 @@ class Partitioned(Generic[T]):
         self.over = self.found.full or not (self._pending or self._asked)
         return fresh
 
-    def _following(self, ask: Ask, keys: Sequence[Hashable], total: int | None) -> Sequence[Ask]:
+    def _following(self, ask: WindowRequest, keys: Sequence[Hashable], total: int | None) -> Sequence[WindowRequest]:
         """What an answer leaves to be asked for."""
         count = len(keys)
         if ask.window == self.span and total is not None and total < self._whole:
             return self._again(total)
         if ask.last is not None:
-            return () if keys == [ask.last] else self._parts(Ask(ask.window, self.size), self.size)
-        verdict = complete(asked=ask.rows, count=count, total=total, longest=self._longest)
+            return () if keys == [ask.last] else self._parts(WindowRequest(ask.window, self.size), self.size)
+        verdict = is_complete(asked=ask.rows, count=count, total=total, longest=self._longest)
         if verdict is None:
             return (evolve(ask, rows=2, offset=count - 1, last=keys[-1]),)
         if verdict:
@@ -123,28 +123,28 @@ class Partitioned(Generic[T]):
             return (evolve(ask, rows=2 * ask.rows),)
         return self._parts(ask, 2 * ask.rows)
 
-    def _takes_more(self, ask: Ask) -> bool:
+    def _takes_more(self, ask: WindowRequest) -> bool:
         """Return True if the window is short and the server may give twice as many rows at once."""
-        short = ask.window is not None and ask.window.last - ask.window.first <= SHORT
+        short = ask.window is not None and ask.window.last - ask.window.first <= SHORT_WINDOW
         return short and (self._cap is None or 2 * ask.rows <= self._cap)
 
-    def _parts(self, ask: Ask, rows: int) -> Sequence[Ask]:
+    def _parts(self, ask: WindowRequest, rows: int) -> Sequence[WindowRequest]:
         """The same window in smaller ones, or, where that is not possible, with so much room."""
         return self._halved(ask) or (evolve(ask, rows=rows),)
 
-    def _halved(self, ask: Ask) -> Sequence[Ask]:
+    def _halved(self, ask: WindowRequest) -> Sequence[WindowRequest]:
         windows = (self.span,) if ask.window is None else ask.window.halves()
-        return [Ask(window, self.size) for window in windows]
+        return [WindowRequest(window, self.size) for window in windows]
 
-    def _again(self, total: int) -> Sequence[Ask]:
+    def _again(self, total: int) -> Sequence[WindowRequest]:
         """The windows miss some of the list; unless it has shrunk just now, they always will."""
         self._uncovered += 1
-        if self._uncovered >= UNCOVERED:
+        if self._uncovered >= MAX_UNCOVERED:
             raise ListingInconsistent(f"{total} of {self._whole} rows have a date to partition them by")
-        return (Ask(None, self.size),)
+        return (WindowRequest(None, self.size),)
 
 
-def complete(*, asked: int, count: int, total: int | None, longest: int) -> bool | None:
+def is_complete(*, asked: int, count: int, total: int | None, longest: int) -> bool | None:
     """Whether an answer holds all there is; None where it is short, and that may be all the server ever gives."""
     if total is not None:
         return count >= total

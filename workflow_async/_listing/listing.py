@@ -7,9 +7,9 @@ from typing import Generic, Self, TypeVar
 
 import attrs
 
-from workflow_async._core.call import Call, OnUnreadable, Page, UnreadableRow, on_unreadable
-from workflow_async._listing.prefetch import Ahead, Send
-from workflow_async._listing.scan import Chain, Consistency, Found, Scan
+from workflow_async._core.call import Call, OnUnreadable, Page, UnreadableRow, checked_on_unreadable
+from workflow_async._listing.prefetch import Prefetcher, Send
+from workflow_async._listing.scan import Consistency, LinkScan, Scan, ScanState
 
 T = TypeVar("T")
 
@@ -45,8 +45,8 @@ class Pages(Generic[T]):
 
     __slots__ = ("_ahead", "_failure", "_found", "_lock", "_planned", "_scan")
 
-    def __init__(self, send: Send, scan: Scan[T], found: Found[T]) -> None:
-        self._ahead = Ahead[Page[T]](send)
+    def __init__(self, send: Send, scan: Scan[T], found: ScanState[T]) -> None:
+        self._ahead = Prefetcher[Page[T]](send)
         self._scan: Scan[T] | None = scan
         self._found = found
         self._planned = False
@@ -173,7 +173,7 @@ class Listing(Generic[T]):
     def __init__(
         self,
         send: Send,
-        begin: Call[Page[T]] | Callable[[Found[T]], Scan[T]],
+        begin: Call[Page[T]] | Callable[[ScanState[T]], Scan[T]],
         key: Callable[[T], Hashable],
         *,
         limit: int | None = None,
@@ -189,7 +189,7 @@ class Listing(Generic[T]):
         self._wanted = wanted
         self._mode = consistency
         self._lag = lag
-        self._unreadable = on_unreadable(unreadable)
+        self._unreadable = checked_on_unreadable(unreadable)
         self._found = self._nothing()
 
     @property
@@ -210,7 +210,7 @@ class Listing(Generic[T]):
     def pages(self) -> Pages[T]:
         """Return the pages of a new pass. See `Pages` for what they raise."""
         found = self._found = self._nothing()
-        scan = Chain(self._begin, found) if isinstance(self._begin, Call) else self._begin(found)
+        scan = LinkScan(self._begin, found) if isinstance(self._begin, Call) else self._begin(found)
         return Pages(self._send, scan, found)
 
     def __aiter__(self) -> Items[T]:
@@ -221,5 +221,5 @@ class Listing(Generic[T]):
         async with aclosing(aiter(self)) as items:
             return await anext(items, None)
 
-    def _nothing(self) -> Found[T]:
-        return Found(self._key, self._limit, self._wanted, self._unreadable)
+    def _nothing(self) -> ScanState[T]:
+        return ScanState(self._key, self._limit, self._wanted, self._unreadable)

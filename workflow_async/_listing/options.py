@@ -6,9 +6,9 @@ from typing import Generic, TypeVar, get_args
 
 from attrs import frozen
 
-from workflow_async._listing.by_offset import Anchored, Pace, Straight
-from workflow_async._listing.by_time import Cut, Partitioned, Window
-from workflow_async._listing.scan import Consistency, Found, Scan
+from workflow_async._listing.by_offset import OffsetScan, OverlapScan, PageWindow
+from workflow_async._listing.by_time import TimeWindowScan, Window, WindowCall
+from workflow_async._listing.scan import Consistency, Scan, ScanState
 from workflow_async.errors import InvalidArgument
 from workflow_async.settings import whole_number
 
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 @frozen(kw_only=True)
-class Manner:
+class ListOptions:
     """How to read a list: what must not get lost, rows of a page, pages at once.
 
     Raises `InvalidArgument` for nonsense.
@@ -39,21 +39,21 @@ class Manner:
 
 
 @frozen(kw_only=True)
-class Cuts(Generic[T]):
+class ScanFactory(Generic[T]):
     """A list of which a server gives rows, all or those of a window of time."""
 
-    cut: Cut[T]
+    cut: WindowCall[T]
     span: Window
     bounded: bool
     """Whether rows beyond the span are not wanted."""
     offset: int = 0
 
-    def read(self, manner: Manner) -> Callable[[Found[T]], Scan[T]]:
+    def read(self, manner: ListOptions) -> Callable[[ScanState[T]], Scan[T]]:
         """What begins a pass over it."""
         return partial(self._begin, manner)
 
-    def _begin(self, manner: Manner, found: Found[T]) -> Scan[T]:
+    def _begin(self, manner: ListOptions, found: ScanState[T]) -> Scan[T]:
         if manner.consistency == "partitioned":
-            return Partitioned(self.cut, found, manner.size, manner.ahead, self.span, self.bounded)
-        rows, pace = partial(self.cut, None), Pace(manner.size, manner.ahead)
-        return Anchored(rows, found, pace) if manner.exact else Straight(rows, found, pace, self.offset)
+            return TimeWindowScan(self.cut, found, manner.size, manner.ahead, self.span, self.bounded)
+        rows, pace = partial(self.cut, None), PageWindow(manner.size, manner.ahead)
+        return OverlapScan(rows, found, pace) if manner.exact else OffsetScan(rows, found, pace, self.offset)

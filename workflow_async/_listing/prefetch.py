@@ -21,7 +21,7 @@ class Send(Protocol):
 
 
 @define(eq=False)
-class Sent(Generic[R]):
+class SentCall(Generic[R]):
     """A call, and the task that sends it. None if it is not being sent."""
 
     call: Call[R]
@@ -29,7 +29,7 @@ class Sent(Generic[R]):
 
 
 @define(eq=False)
-class Ahead(Generic[R]):
+class Prefetcher(Generic[R]):
     """A queue of calls whose answers nobody has taken yet.
 
     A step that fails or is cancelled ends every request on its way. What it asked for stays in the queue, and the next
@@ -37,7 +37,7 @@ class Ahead(Generic[R]):
     """
 
     _send: Send
-    _queue: deque[Sent[R]] = field(factory=deque, init=False)
+    _queue: deque[SentCall[R]] = field(factory=deque, init=False)
     _unneeded: "list[asyncio.Task[R]]" = field(factory=list, init=False)
     """Tasks whose answers are not needed."""
 
@@ -47,14 +47,14 @@ class Ahead(Generic[R]):
 
     def add(self, calls: Iterable[Call[R]]) -> None:
         """Put calls into the queue. The next step sends them."""
-        self._queue += [Sent(call) for call in calls]
+        self._queue += [SentCall(call) for call in calls]
 
     def send(self) -> None:
         """Send every call in the queue now."""
         for sent in self._queue:
             self._task(sent)
 
-    def _task(self, sent: Sent[R]) -> "asyncio.Task[R]":
+    def _task(self, sent: SentCall[R]) -> "asyncio.Task[R]":
         """Return the task that sends a call. Start it unless it has been."""
         if sent.task is None:
             sent.task = asyncio.create_task(self._send(sent.call))
@@ -72,7 +72,7 @@ class Ahead(Generic[R]):
         self._queue.popleft()
         return answer
 
-    async def _answer(self, first: Sent[R]) -> R:
+    async def _answer(self, first: SentCall[R]) -> R:
         if len(self._queue) == 1 and first.task is None:
             return await self._send(first.call)
         self.send()

@@ -16,9 +16,9 @@ T = TypeVar("T")
 
 Consistency = Literal["fast", "anchored", "partitioned"]
 
-AHEAD = 16
+MAX_AHEAD = 16
 """Pages that are asked for at once, at most."""
-STANDSTILL = 2
+MAX_IDLE_PAGES = 2
 """Pages in a row that bring nothing new, before a listing gives up."""
 
 
@@ -40,7 +40,7 @@ class Scan(Protocol[T]):
 
 
 @define
-class Found(Generic[T]):
+class ScanState(Generic[T]):
     """What one pass over a list has come upon so far."""
 
     key: Callable[[T], Hashable]
@@ -121,16 +121,16 @@ class Found(Generic[T]):
 
     def check_standstill(self) -> None:
         """Raise `ListingInconsistent` when two pages in a row brought nothing new."""
-        if self.idle >= STANDSTILL:
+        if self.idle >= MAX_IDLE_PAGES:
             raise ListingInconsistent(f"{self.idle} pages in a row brought nothing new, after {len(self.seen)} items")
 
 
 @define
-class Chain(Generic[T]):
+class LinkScan(Generic[T]):
     """Every answer tells what to ask for next."""
 
     first: Call[Page[T]]
-    found: Found[T]
+    found: ScanState[T]
     over: bool = field(default=False, init=False)
     _next: Call[Page[T]] | None = field(init=False)
 

@@ -1,31 +1,40 @@
 """Starting at most once, and starting many: tickets, verdicts, batches and their journal."""
 
-from workflow_async.batch.entries import Item, Kind, Recorded
-from workflow_async.batch.ledger import recorded
+from workflow_async.batch.entries import JournalContents, StartStatus, StatusKind
+from workflow_async.batch.ledger import read_journal
 from workflow_async.batch.pipeline import OnConflict
-from workflow_async.batch.reconcile import Ambiguous, NotSeen, Started, Verdict
-from workflow_async.batch.results import Conflicted, Earlier, NotSent, Ran, Refused, Result, Skipped, Unknown
+from workflow_async.batch.reconcile import Ambiguous, ReconcileResult, StartFound, StartNotFound
+from workflow_async.batch.results import (
+    AlreadyDone,
+    Completed,
+    Conflicted,
+    NotStarted,
+    OutcomeUnknown,
+    Rejected,
+    Result,
+    Skipped,
+)
 from workflow_async.batch.run import Run
 from workflow_async.batch.tickets import Ticket
 
 __all__ = [
+    "AlreadyDone",
     "Ambiguous",
+    "Completed",
     "Conflicted",
-    "Earlier",
-    "Item",
-    "Kind",
-    "NotSeen",
-    "NotSent",
+    "JournalContents",
+    "NotStarted",
     "OnConflict",
-    "Ran",
-    "Recorded",
-    "Refused",
+    "OutcomeUnknown",
+    "ReconcileResult",
+    "Rejected",
     "Result",
     "Run",
     "Skipped",
-    "Started",
+    "StartFound",
+    "StartNotFound",
+    "StartStatus",
+    "StatusKind",
     "Ticket",
-    "Unknown",
-    "Verdict",
-    "recorded",
+    "read_journal",
 ]

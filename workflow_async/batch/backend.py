@@ -3,14 +3,14 @@
 from collections.abc import Collection
 from typing import Any, Protocol, TypeVar
 
-from workflow_async.batch.reconcile import ALONE, Rivals, Verdict
+from workflow_async.batch.reconcile import NO_RIVALS, ReconcileResult, Rivals
 from workflow_async.batch.tickets import Ticket
 from workflow_async.phase import Workflow
 
 W_co = TypeVar("W_co", bound=Workflow, covariant=True)
 
 
-class Starter(Protocol[W_co]):
+class StartBackend(Protocol[W_co]):
     """Where starts go to."""
 
     @property
@@ -45,8 +45,8 @@ class Starter(Protocol[W_co]):
         """Send the start, once, and return the new workflow's id; raises as `workflows.start`."""
 
     async def reconcile(
-        self, ticket: Ticket, *, wait: float, outage: float | None = None, rivals: Rivals = ALONE
-    ) -> Verdict[W_co]:
+        self, ticket: Ticket, *, wait: float, outage: float | None = None, rivals: Rivals = NO_RIVALS
+    ) -> ReconcileResult[W_co]:
         """Search for what a ticket started, for `wait` seconds of answered checks."""
 
     async def active(self, ticket: Ticket, *, alike: bool) -> W_co | None:

@@ -2,10 +2,10 @@
 
 from attrs import define, field
 
-from workflow_async.batch.entries import Item, Kind
+from workflow_async.batch.entries import StartStatus, StatusKind
 from workflow_async.batch.reconcile import Rivals
 
-MAYBE_SENT = frozenset({Kind.INTENT, Kind.UNKNOWN})
+MAYBE_SENT = frozenset({StatusKind.INTENT, StatusKind.UNKNOWN})
 """What an earlier run leaves of a start that may have happened."""
 
 
@@ -20,7 +20,7 @@ class Claims:
     _open: dict[str, set[str]] = field(factory=dict, init=False)
     """Keys of the starts that may have happened, by mark."""
 
-    def load(self, item: Item, mark: str) -> None:
+    def load(self, item: StartStatus, mark: str) -> None:
         """Take over what an earlier run knew of a start."""
         if item.id is not None:
             self._owners.setdefault(item.id, item.key)

@@ -10,7 +10,7 @@ from workflow_async.settings import Clock, Poll, optional_number, whole_number
 
 
 @define(eq=False)
-class Gate:
+class ConcurrencyLimit:
     """Places for workflows: filled up to `high`, and again once no more than `low` are taken."""
 
     high: int
@@ -63,12 +63,12 @@ class Gate:
             await self.clock.sleep(self.poll.interval)
 
 
-def gate(
+def concurrency_limit(
     max_running: int, low: int | None, count: Callable[[], Awaitable[int]] | None, clock: Clock, poll: Poll
-) -> Gate:
+) -> ConcurrencyLimit:
     """A gate with as many places; raises `InvalidArgument` for a watermark that is none."""
     whole_number("max_running", max_running, least=1)
     optional_number("low", low, least=0)
     if low is not None and low >= max_running:
         raise InvalidArgument("low", "must be below max_running")
-    return Gate(max_running, max_running - 1 if low is None else low, clock, poll, count)
+    return ConcurrencyLimit(max_running, max_running - 1 if low is None else low, clock, poll, count)

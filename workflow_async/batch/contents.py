@@ -7,17 +7,17 @@ import anyio.lowlevel
 from attrs import frozen
 
 from workflow_async.batch import schema
-from workflow_async.batch.entries import Item, after, planned
+from workflow_async.batch.entries import StartStatus, planned_status, status_after
 from workflow_async.batch.guard import RESTORE
 from workflow_async.batch.schema import Head, Row
-from workflow_async.errors import JournalUnusable
+from workflow_async.errors import JournalError
 
 CHUNK = 500
 """Rows read before other tasks get their turn."""
 
 
 @frozen
-class Content:
+class JournalRows:
     """All rows of a journal, as they were fetched."""
 
     batch: Sequence[Row]
@@ -25,21 +25,21 @@ class Content:
     entries: Sequence[Row]
 
 
-async def read(path: Path, content: Content) -> tuple[Head, dict[str, Item]]:
-    """Read where each start stands, by key. Raises `JournalUnusable` for what does not read."""
-    found: dict[str, Item] = {}
+async def read_rows(path: Path, content: JournalRows) -> tuple[Head, dict[str, StartStatus]]:
+    """Read where each start stands, by key. Raises `JournalError` for what does not read."""
+    found: dict[str, StartStatus] = {}
     try:
         head = schema.head(content.batch)
         for n, row in _numbered("start", content.starts, head.starts):
             ticket = schema.start_of(head.id, n, row)
-            found[ticket.key] = planned(ticket)
+            found[ticket.key] = planned_status(ticket)
             await _let_others_run(n)
         for n, row in _numbered("entry", content.entries, head.entries):
             entry = schema.entry_of(head.id, n, row)
-            found[entry.key] = after(found.get(entry.key), entry)
+            found[entry.key] = status_after(found.get(entry.key), entry)
             await _let_others_run(n)
     except ValueError as error:
-        raise JournalUnusable(str(path), f"it is damaged or incomplete: {error}. {RESTORE}") from None
+        raise JournalError(str(path), f"it is damaged or incomplete: {error}. {RESTORE}") from None
     return head, found
 
 

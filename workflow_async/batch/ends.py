@@ -6,15 +6,15 @@ from typing import TypeVar
 
 from workflow_async import monitor
 from workflow_async.errors import CallError
-from workflow_async.monitor.watch import Terms, wait
+from workflow_async.monitor.watch import WaitOptions, wait
 from workflow_async.phase import Workflow
 from workflow_async.settings import Poll
 
 W = TypeVar("W", bound=Workflow)
 
 
-async def outcome(
-    poller: monitor.Poller[W], id: int, terms: Terms[W], changed: Callable[[monitor.Change[W]], Awaitable[None]]
+async def watch_outcome(
+    poller: monitor.Poller[W], id: int, terms: WaitOptions[W], changed: Callable[[monitor.Change[W]], Awaitable[None]]
 ) -> monitor.Outcome[W]:
     """Watch a workflow until it has an outcome. Call `changed` with each change before."""
     async with monitor.watching(poller, [id], None, poll=terms.poll, operations=False, stalled_after=None) as events:
@@ -27,7 +27,7 @@ async def outcome(
     return monitor.TimedOut(id=id)  # a watch without a deadline ends with an outcome
 
 
-async def over(poller: monitor.Poller[W], id: int, poll: Poll) -> None:
+async def wait_ended(poller: monitor.Poller[W], id: int, poll: Poll) -> None:
     """Wait for the end of another workflow, or until it cannot be observed."""
     with suppress(CallError):
-        await wait(poller, id, Terms[W](poll=poll), check=False)
+        await wait(poller, id, WaitOptions[W](poll=poll), check=False)

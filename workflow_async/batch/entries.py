@@ -11,10 +11,10 @@ from workflow_async.batch.facts import ServerFacts
 from workflow_async.batch.tickets import Ticket
 
 
-class Kind(enum.Enum):
+class StatusKind(enum.Enum):
     """What an entry says of its start."""
 
-    PLANNED = "planned"
+    PLANNED = "planned_status"
     """It belongs to the batch and has not begun. No entry says this: the journal has a table of all starts."""
     INTENT = "intent"
     """It is about to be sent; `text` is the ticket."""
@@ -44,7 +44,7 @@ class Entry:
     at: datetime
     """UTC."""
     key: str = field(converter=storable)
-    kind: Kind
+    kind: StatusKind
     word: str
     id: int | None = None
     text: str = field(default="", converter=storable)
@@ -69,11 +69,11 @@ class Entry:
 
 
 @frozen(kw_only=True)
-class Item:
+class StartStatus:
     """Where one start of a batch stands, by what its journal says."""
 
     key: str
-    kind: Kind
+    kind: StatusKind
     word: str
     """A phase's word, or `planned`, `intended`, `started`, `attached`, `waiting`, `vanished`, `replaced`, `unobserved`,
     `refused`, `not sent`, `conflict`, `skipped`, `unknown`."""
@@ -108,34 +108,36 @@ class Item:
 
 
 @frozen
-class Recorded:
+class JournalContents:
     """What a journal holds: of which system and server, and where each start stands."""
 
     system: str
     server: str
-    items: Mapping[str, Item]
+    items: Mapping[str, StartStatus]
     total: int | None = None
     """How many starts the batch has, each key once. None while its iterable has not been read to its end."""
 
 
-def planned(ticket: Ticket) -> Item:
+def planned_status(ticket: Ticket) -> StartStatus:
     """Return the item of a start that has not begun."""
-    return Item(key=ticket.key, kind=Kind.PLANNED, word="planned", ticket=ticket)
+    return StartStatus(key=ticket.key, kind=StatusKind.PLANNED, word="planned_status", ticket=ticket)
 
 
-def after(item: Item | None, entry: Entry) -> Item:
+def status_after(item: StartStatus | None, entry: Entry) -> StartStatus:
     """Where a start stands after one more entry."""
-    if item is None or entry.kind is Kind.INTENT:
-        item = Item(key=entry.key, kind=entry.kind, word=entry.word, ticket=None if item is None else item.ticket)
+    if item is None or entry.kind is StatusKind.INTENT:
+        item = StartStatus(
+            key=entry.key, kind=entry.kind, word=entry.word, ticket=None if item is None else item.ticket
+        )
     news: dict[str, Any] = {"kind": entry.kind, "word": entry.word}
     match entry.kind:
-        case Kind.INTENT:
+        case StatusKind.INTENT:
             news |= {"ticket": Ticket.from_json(entry.text), "intended_at": entry.at}
-        case Kind.STARTED:
+        case StatusKind.STARTED:
             news |= {"id": entry.id, "detail": entry.text, "started_at": entry.at}
-        case Kind.CHANGE:
+        case StatusKind.CHANGE:
             news |= {"state": entry.text}
-        case Kind.ENDED:
+        case StatusKind.ENDED:
             news |= {"ended_at": entry.at, "detail": entry.text or item.detail, **entry.facts}
         case _:
             news |= {"detail": entry.text, **entry.facts}

@@ -13,7 +13,7 @@ from attrs import define, field
 
 from workflow_async.batch.entries import storable
 from workflow_async.batch.schema import Head
-from workflow_async.errors import JournalUnusable
+from workflow_async.errors import JournalError
 
 COUNTER = 24
 """Where SQLite's files count the transactions that changed them: 4 bytes, big-endian. See sqlite.org/fileformat2."""
@@ -49,12 +49,12 @@ class Guard:
         self._expected = (self._expected + 1) % 2 ** (8 * COUNTER_SIZE)
 
     def check(self) -> None:
-        """Raise `JournalUnusable` if the file is not as the last transaction of our own left it."""
+        """Raise `JournalError` if the file is not as the last transaction of our own left it."""
         if self._file is None or not self._has_same_name(self._file):
-            raise JournalUnusable(str(self.path), "it was moved, deleted or replaced while it was open. Put it back")
+            raise JournalError(str(self.path), "it was moved, deleted or replaced while it was open. Put it back")
         if self._counted(self._file) != self._expected:
             why = "another program has changed it while it was open. Restore it from a copy, and let only one use it"
-            raise JournalUnusable(str(self.path), why)
+            raise JournalError(str(self.path), why)
 
     def close(self) -> None:
         """Watch no longer."""
@@ -73,13 +73,13 @@ class Guard:
 
 
 def check_file(path: Path) -> str:
-    """Return the inode of a file that may be a journal. Raises `JournalUnusable` for what cannot be one."""
+    """Return the inode of a file that may be a journal. Raises `JournalError` for what cannot be one."""
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):
-        raise JournalUnusable(str(path), f"it is no regular file. {ANOTHER}")
+        raise JournalError(str(path), f"it is no regular file. {ANOTHER}")
     if found.st_size == 0:
         why = "it is empty, which a journal never is, so its content was lost"
-        raise JournalUnusable(str(path), f"{why}. {RESTORE}. Delete it only if no batch has ever used it")
+        raise JournalError(str(path), f"{why}. {RESTORE}. Delete it only if no batch has ever used it")
     return str(found.st_ino)
 
 
@@ -89,18 +89,18 @@ def real_path(path: Path) -> Path:
 
 
 def is_missing(path: Path) -> bool:
-    """Return True if there is no such file. Raises `JournalUnusable` if what SQLite keeps beside it is there."""
+    """Return True if there is no such file. Raises `JournalError` if what SQLite keeps beside it is there."""
     if path.exists():
         return False
     left = next((side for suffix in SIDE_FILES if _has_content(side := Path(f"{path}{suffix}"))), None)
     if left is not None:
         why = f"it is missing, but a part of it is there: {left}. Put the journal back, or delete that file, too"
-        raise JournalUnusable(str(path), why)
+        raise JournalError(str(path), why)
     return True
 
 
 def check_mark(head: Head, path: Path, inode: str) -> None:
-    """Raise `JournalUnusable` for a copy of an open journal, and if its last write has to be undone elsewhere."""
+    """Raise `JournalError` for a copy of an open journal, and if its last write has to be undone elsewhere."""
     if head.open_inode is None:
         return
     if head.open_inode != inode:
@@ -109,11 +109,11 @@ def check_mark(head: Head, path: Path, inode: str) -> None:
             f"it is incomplete or open elsewhere: a copy that was made while a batch had {head.open_path} open. "
             f"Use the original. If it is lost, check on the server what was started, then run: {unmark}"
         )
-        raise JournalUnusable(str(path), why)
+        raise JournalError(str(path), why)
     side = Path(f"{head.open_path}{SIDE_FILES[0]}")
     if head.open_path != storable(str(path)) and _has_content(side):
         why = f"its last write was interrupted, and only {head.open_path} can undo it, with {side}. Use that path once"
-        raise JournalUnusable(str(path), why)
+        raise JournalError(str(path), why)
 
 
 @contextmanager

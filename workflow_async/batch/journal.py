@@ -22,10 +22,10 @@ import anyio
 import anyio.lowlevel
 from attrs import define, field
 
-from workflow_async._core.cancellation import whole
+from workflow_async._core.cancellation import shielded
 from workflow_async.batch import schema
-from workflow_async.batch.contents import Content, read
-from workflow_async.batch.entries import Entry, Item, Recorded, storable
+from workflow_async.batch.contents import JournalRows, read_rows
+from workflow_async.batch.entries import Entry, JournalContents, StartStatus, storable
 from workflow_async.batch.guard import (
     ANOTHER,
     RESTORE,
@@ -38,7 +38,7 @@ from workflow_async.batch.guard import (
 )
 from workflow_async.batch.schema import Row
 from workflow_async.batch.tickets import Ticket
-from workflow_async.errors import JournalUnusable
+from workflow_async.errors import JournalError
 
 T = TypeVar("T")
 
@@ -105,7 +105,7 @@ class Journal:
         """Note that no batch has it open any more, and let others open it."""
         try:
             if self._sound:
-                await whole(lambda: self._commit(lambda: self._connection.execute(MARK, (None, None))))
+                await shielded(lambda: self._commit(lambda: self._connection.execute(MARK, (None, None))))
         finally:
             await self._open.aclose()
 
@@ -118,18 +118,20 @@ class Journal:
     async def _commit(self, change: Callable[[], Awaitable[object]]) -> None:
         """Make a change that is one transaction. After one that failed or was cancelled there is no other."""
         if not self._sound:
-            raise JournalUnusable(str(self.path), "an earlier write failed. Run the batch again once that is mended")
+            raise JournalError(str(self.path), "an earlier write failed. Run the batch again once that is mended")
         self._sound = False
         try:
             self._guard.check()
             await _patiently(change, PATIENCE)
         except (OSError, OverflowError, ValueError, sqlite3.Error) as error:
-            raise JournalUnusable(str(self.path), f"it cannot be written: {error}. {_remedy(error)}") from None
+            raise JournalError(str(self.path), f"it cannot be written: {error}. {_remedy(error)}") from None
         self._guard.expect_change()
         self._sound = True
 
 
-async def opened(path: str | os.PathLike[str], system: str, server: str) -> tuple[Journal, dict[str, Item]]:
+async def open_journal(
+    path: str | os.PathLike[str], system: str, server: str
+) -> tuple[Journal, dict[str, StartStatus]]:
     """Open the journal in this file, or make it if there is none. Return it, and where each of its starts stands.
 
     Raises:
@@ -147,38 +149,38 @@ async def opened(path: str | os.PathLike[str], system: str, server: str) -> tupl
             inode = check_file(real)
             connection = await stack.enter_async_context(_connected(real, patience=0))
             await _claim(where, connection)
-            head, items = await read(where, await _fetch(where, connection))
+            head, items = await read_rows(where, await _fetch(where, connection))
             if (head.system, head.server) != (system, server):
                 why = f"it is of {head.system} at {head.server}, not {system} {server}. {ANOTHER}"
-                raise JournalUnusable(str(where), why)
+                raise JournalError(str(where), why)
             check_mark(head, real, inode)
             hold = await connection.cursor()
-            stack.push_async_callback(whole, hold.close)  # whatever happens: it keeps the file locked
+            stack.push_async_callback(shielded, hold.close)  # whatever happens: it keeps the file locked
             await _hold(connection, hold, real, inode)
             guard.open()
             counts = head.starts, head.entries, head.total
             return Journal(where, connection, guard, head.id, stack.pop_all(), *counts), items
 
 
-async def recorded(path: str | os.PathLike[str]) -> Recorded:
-    """Read what a journal holds, even while a batch writes to it. Raises `JournalUnusable` if it does not read."""
+async def read_journal(path: str | os.PathLike[str]) -> JournalContents:
+    """Read what a journal holds, even while a batch writes to it. Raises `JournalError` if it does not read."""
     where = Path(path)
     with _typed(where):
         check_file(where)
         async with _connected(real_path(where), patience=PATIENCE) as connection:
             await connection.execute("BEGIN")
             content = await _fetch(where, connection)
-    head, items = await read(where, content)
-    return Recorded(head.system, head.server, items, head.total)
+    head, items = await read_rows(where, content)
+    return JournalContents(head.system, head.server, items, head.total)
 
 
 @contextmanager
 def _typed(path: Path) -> Iterator[None]:
-    """Turn the errors of the file and of SQLite into `JournalUnusable`."""
+    """Turn the errors of the file and of SQLite into `JournalError`."""
     try:
         yield
     except (OSError, ValueError, sqlite3.Error) as error:
-        raise JournalUnusable(str(path), f"{error}. {_remedy(error)}") from None
+        raise JournalError(str(path), f"{error}. {_remedy(error)}") from None
 
 
 def _remedy(error: Exception) -> str:
@@ -193,10 +195,10 @@ async def _connected(path: Path, *, patience: float) -> AsyncIterator[aiosqlite.
     """Connect to a file that exists, by its real path."""
     connection = aiosqlite.connect(f"{path.as_uri()}?mode=rw", uri=True, isolation_level=None, timeout=patience)
     try:
-        await whole(lambda: connection)  # a cancelled one would leave a thread that holds the lock
+        await shielded(lambda: connection)  # a cancelled one would leave a thread that holds the lock
         yield connection
     finally:
-        await whole(connection.close)
+        await shielded(connection.close)
 
 
 async def _make(path: Path, system: str, server: str) -> None:
@@ -221,7 +223,7 @@ async def _claim(path: Path, connection: aiosqlite.Connection) -> None:
     except sqlite3.OperationalError as error:
         if not _is_busy(error):
             raise
-        raise JournalUnusable(str(path), BUSY) from None
+        raise JournalError(str(path), BUSY) from None
 
 
 async def _hold(connection: aiosqlite.Connection, hold: aiosqlite.Cursor, path: Path, inode: str) -> None:
@@ -256,15 +258,15 @@ def _code(error: sqlite3.Error) -> int:
 # Reading
 
 
-async def _fetch(path: Path, connection: aiosqlite.Connection) -> Content:
-    """Fetch all rows, within a transaction of the caller's. Raises `JournalUnusable` for another database."""
+async def _fetch(path: Path, connection: aiosqlite.Connection) -> JournalRows:
+    """Fetch all rows, within a transaction of the caller's. Raises `JournalError` for another database."""
     marks = [await _rows(connection, f"PRAGMA {name}") for name in ("application_id", "user_version")]
     tables = await _rows(connection, "SELECT sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' ORDER BY rowid")
     if marks != [[(schema.APPLICATION,)], [(schema.SCHEMA,)]] or tables != [(sql,) for sql in schema.TABLES]:
-        raise JournalUnusable(str(path), f"it is no journal of version {schema.SCHEMA}. {ANOTHER}")
+        raise JournalError(str(path), f"it is no journal of version {schema.SCHEMA}. {ANOTHER}")
     starts, entries = "SELECT * FROM start ORDER BY n", "SELECT * FROM entry ORDER BY n"
     batch = await _rows(connection, "SELECT * FROM batch")
-    return Content(batch, await _rows(connection, starts), await _rows(connection, entries))
+    return JournalRows(batch, await _rows(connection, starts), await _rows(connection, entries))
 
 
 async def _rows(connection: aiosqlite.Connection, query: str) -> list[Row]:

@@ -9,15 +9,15 @@ from typing import Protocol, cast
 import anyio
 from attrs import define, field
 
-from workflow_async.batch.entries import Entry, Item, Kind, Recorded, after, planned
+from workflow_async.batch.entries import Entry, JournalContents, StartStatus, StatusKind, planned_status, status_after
 from workflow_async.batch.facts import NO_FACTS, server_facts
 from workflow_async.batch.tickets import Ticket
-from workflow_async.errors import JournalUnusable
+from workflow_async.errors import JournalError
 from workflow_async.phase import Workflow
 from workflow_async.settings import Clock
 
 
-class Kept(Protocol):
+class EntryStore(Protocol):
     """Where entries are kept."""
 
     async def plan(self, tickets: Sequence[Ticket], total: int | None) -> None:
@@ -31,20 +31,20 @@ class Kept(Protocol):
 
 
 @define(eq=False)
-class Book:
+class Ledger:
     """The entries of one run."""
 
     clock: Clock
     path: str | os.PathLike[str] | None
-    items: dict[str, Item] = field(factory=dict, init=False)
+    items: dict[str, StartStatus] = field(factory=dict, init=False)
     """Where each start stands, by key."""
-    _kept: Kept | None = field(default=None, init=False)
+    _kept: EntryStore | None = field(default=None, init=False)
 
     async def open(self, system: str, server: str) -> None:
         """Open the journal, if there is to be one, and take from it where each start stands."""
         if self.path is None:
             return
-        self._kept, self.items = await _files(self.path).opened(self.path, system, server)
+        self._kept, self.items = await _files(self.path).open_journal(self.path, system, server)
 
     async def close(self) -> None:
         """Close the journal."""
@@ -62,12 +62,12 @@ class Book:
         if self._kept is not None:
             with anyio.CancelScope(shield=True):
                 await self._kept.plan([*new.values()], len(self.items) + len(new) if complete else None)
-        self.items |= {key: planned(ticket) for key, ticket in new.items()}
+        self.items |= {key: planned_status(ticket) for key, ticket in new.items()}
 
     async def note(
         self,
         key: str,
-        kind: Kind,
+        kind: StatusKind,
         word: str,
         *,
         id: int | None = None,
@@ -84,12 +84,12 @@ class Book:
         if self._kept is not None:
             with anyio.CancelScope(shield=True):
                 await self._kept.write(entry)
-        self.items[entry.key] = after(self.items.get(entry.key), entry)
+        self.items[entry.key] = status_after(self.items.get(entry.key), entry)
 
 
-async def recorded(path: str | os.PathLike[str]) -> Recorded:
-    """Read what a journal holds, even while a batch writes to it. Raises `JournalUnusable` if it does not read."""
-    return cast("Recorded", await _files(path).recorded(path))
+async def read_journal(path: str | os.PathLike[str]) -> JournalContents:
+    """Read what a journal holds, even while a batch writes to it. Raises `JournalError` if it does not read."""
+    return cast("JournalContents", await _files(path).read_journal(path))
 
 
 def _files(path: str | os.PathLike[str]) -> ModuleType:
@@ -100,5 +100,5 @@ def _files(path: str | os.PathLike[str]) -> ModuleType:
         if error.name != "aiosqlite":
             raise
         why = "it needs its extra: pip install 'workflow-async[journal]'"
-        raise JournalUnusable(os.fspath(path), why) from None
+        raise JournalError(os.fspath(path), why) from None
     return journal

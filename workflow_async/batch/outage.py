@@ -13,13 +13,13 @@ from workflow_async.settings import Clock, Poll
 T = TypeVar("T")
 
 
-def passing(error: CallError) -> bool:
+def is_passing(error: CallError) -> bool:
     """Return True for a failure that is worth another try later."""
     return retryable(error, Replay.SAFE)
 
 
 @define(eq=False)
-class Endurance:
+class OutageTimer:
     """How long something has failed in a row."""
 
     clock: Clock
@@ -67,7 +67,7 @@ class Outage:
         Raises:
             CallError: the error is final, or has lasted `poll.outage` seconds.
         """
-        endurance = Endurance(self.clock)
+        endurance = OutageTimer(self.clock)
         while True:
             try:
                 return await self._result(check)
@@ -109,7 +109,7 @@ class Outage:
 
     def _may_pass(self, error: CallError) -> bool:
         """Return True for a failure that may pass, such as a 401 of a server that took the credentials before."""
-        return passing(error) or (isinstance(error, Unauthorized) and self._answered)
+        return is_passing(error) or (isinstance(error, Unauthorized) and self._answered)
 
     def _pause(self) -> float:
         left = self._due - self.clock.now()

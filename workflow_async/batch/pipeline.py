@@ -7,14 +7,14 @@ from typing import Generic, Literal, TypeVar
 from attrs import define, field
 
 from workflow_async import monitor
-from workflow_async.batch.backend import Starter
+from workflow_async.batch.backend import StartBackend
 from workflow_async.batch.claims import Claims
-from workflow_async.batch.concurrency import Gate
-from workflow_async.batch.ends import outcome, over
-from workflow_async.batch.entries import Item
-from workflow_async.batch.outage import Endurance, Outage, passing
-from workflow_async.batch.reconcile import Started
-from workflow_async.batch.reports import Reports, unexpected
+from workflow_async.batch.concurrency import ConcurrencyLimit
+from workflow_async.batch.ends import wait_ended, watch_outcome
+from workflow_async.batch.entries import StartStatus
+from workflow_async.batch.outage import Outage, OutageTimer, is_passing
+from workflow_async.batch.reconcile import StartFound
+from workflow_async.batch.reports import Reports, unexpected_error
 from workflow_async.batch.results import Conflicted, Skipped
 from workflow_async.batch.tickets import Ticket
 from workflow_async.batch.turns import Turns
@@ -22,13 +22,13 @@ from workflow_async.errors import (
     CallError,
     ClientClosed,
     InvalidArgument,
-    JournalUnusable,
+    JournalError,
     StartConflict,
     StartOutcomeUnknown,
     TransportError,
     WrongEventLoop,
 )
-from workflow_async.monitor.watch import Terms
+from workflow_async.monitor.watch import WaitOptions
 from workflow_async.phase import Workflow
 from workflow_async.settings import Clock
 
@@ -41,7 +41,7 @@ OnConflict = Literal["raise", "skip", "attach", "wait"]
 holds the `StartConflict`.
 """
 BUSY = "another workflow is active on the event"
-FATAL = (ClientClosed, WrongEventLoop, JournalUnusable)
+FATAL = (ClientClosed, WrongEventLoop, JournalError)
 """Errors that concern the batch as a whole."""
 
 
@@ -54,16 +54,16 @@ class Next(enum.Enum):
 
 
 @define(eq=False)
-class Batch(Generic[W]):
+class Pipeline(Generic[W]):
     """What every start of one run shares."""
 
-    starter: Starter[W]
+    starter: StartBackend[W]
     poller: monitor.Poller[W]
     clock: Clock
-    gate: Gate
+    gate: ConcurrencyLimit
     outage: Outage
     reports: Reports[W]
-    terms: Terms[W]
+    terms: WaitOptions[W]
     on_conflict: OnConflict
     settle: float
     """Seconds of answered checks in which a start of unknown outcome is searched for."""
@@ -76,13 +76,13 @@ class Batch(Generic[W]):
     def __attrs_post_init__(self) -> None:
         self.turns = Turns(self.clock)
 
-    def load(self, item: Item, ticket: Ticket) -> None:
+    def load(self, item: StartStatus, ticket: Ticket) -> None:
         """Take over what an earlier run knew of a start."""
         self.claims.load(item, self.starter.mark(ticket))
         if item.id is not None:
             self.turns.sent(self.starter.subject(ticket))
 
-    async def resume(self, item: Item, ticket: Ticket) -> None:
+    async def resume(self, item: StartStatus, ticket: Ticket) -> None:
         """Go on with a start of an earlier run: watch what was started, search for what may have been."""
 
         async def steps() -> int | None:
@@ -120,7 +120,7 @@ class Batch(Generic[W]):
 
     async def _started(self, ticket: Ticket) -> int | None:
         """Return the id of what was started, or None after telling that nothing was, or that it is unknown."""
-        endurance = Endurance(self.clock)
+        endurance = OutageTimer(self.clock)
         step: int | Next | None = Next.AGAIN
         while isinstance(step, Next):
             if step is Next.WHEN_FREE and not await self._freed(ticket):
@@ -148,7 +148,7 @@ class Batch(Generic[W]):
         self.running[ready.key] = (ready, None)
         return ready
 
-    async def _attempt(self, ticket: Ticket, endurance: Endurance) -> int | Next | None:
+    async def _attempt(self, ticket: Ticket, endurance: OutageTimer) -> int | Next | None:
         """Send a start. Return its id, what to do next, or None after telling its result."""
         self.claims.sent(ticket.key, self.starter.mark(ticket))
         await self.reports.intent(ticket)
@@ -163,7 +163,7 @@ class Batch(Generic[W]):
         except FATAL:
             raise
         except Exception as error:  # noqa: BLE001 - the request may have been sent before
-            return await self._sought(ticket, unexpected(error))
+            return await self._sought(ticket, unexpected_error(error))
         return await self._owns(ticket, id, "started")
 
     async def _owns(self, ticket: Ticket, id: int, word: str, text: str = "") -> int:
@@ -177,14 +177,14 @@ class Batch(Generic[W]):
         if ticket.key not in self.reports.doubts:  # else it may own one since it was sent before
             self.claims.settled(ticket.key, self.starter.mark(ticket))
 
-    async def _refused(self, ticket: Ticket, error: CallError | InvalidArgument, endurance: Endurance) -> Next | None:
+    async def _refused(self, ticket: Ticket, error: CallError | InvalidArgument, endurance: OutageTimer) -> Next | None:
         """Decide what to do after a start that was surely not carried out: send it again later if that may help."""
         self._owns_none(ticket)
         if not isinstance(error, CallError):
             await self.reports.refused(ticket, error)
             return None
         unsent = isinstance(error, TransportError) or error.at_login
-        if passing(error) and not endurance.over(error, self.terms.poll.outage):
+        if is_passing(error) and not endurance.over(error, self.terms.poll.outage):
             self.outage.met(error)
             await self.reports.waiting(ticket, str(error), "not sent" if unsent else "refused")
             return Next.AGAIN
@@ -207,7 +207,7 @@ class Batch(Generic[W]):
             )
         except CallError as failure:
             error = failure
-        if isinstance(verdict, Started):
+        if isinstance(verdict, StartFound):
             return await self._owns(ticket, verdict.workflow.id, "started", verdict.evidence)
         if self.start_unknown_again and ticket.key not in self.reports.doubts:
             self.reports.doubts[ticket.key] = verdict
@@ -245,7 +245,7 @@ class Batch(Generic[W]):
         try:
             other = await self.outage.outlast(lambda: self.starter.active(ticket, alike=False))
             if other is not None:
-                await over(self.poller, other.id, poll)
+                await wait_ended(self.poller, other.id, poll)
             await self.clock.sleep(poll.interval if other is not None else poll.ceiling)
             await self.gate.enter()
         except CallError as error:
@@ -265,4 +265,4 @@ class Batch(Generic[W]):
         async def changed(change: monitor.Change[W]) -> None:
             await self.reports.changed(ticket, change)
 
-        await self.reports.ran(ticket, await outcome(self.poller, id, self.terms, changed))
+        await self.reports.ran(ticket, await watch_outcome(self.poller, id, self.terms, changed))

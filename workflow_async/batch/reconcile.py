@@ -5,7 +5,7 @@ from typing import Generic, TypeVar
 
 from attrs import define, field, frozen
 
-from workflow_async.batch.outage import Endurance, passing
+from workflow_async.batch.outage import OutageTimer, is_passing
 from workflow_async.errors import CallError
 from workflow_async.phase import Workflow
 from workflow_async.settings import Clock
@@ -13,12 +13,12 @@ from workflow_async.settings import Clock
 W = TypeVar("W", bound=Workflow)
 W_co = TypeVar("W_co", bound=Workflow, covariant=True)
 
-EVERY = 2.0
+CHECK_INTERVAL = 2.0
 """Seconds between two looks."""
 
 
 @frozen
-class Started(Generic[W_co]):
+class StartFound(Generic[W_co]):
     """The start happened: `workflow` is what it started."""
 
     workflow: W_co
@@ -27,7 +27,7 @@ class Started(Generic[W_co]):
 
 
 @frozen
-class NotSeen:
+class StartNotFound:
     """Nothing of it was seen: **not** the same as "not started", as a request on its way may still be carried out."""
 
     observed_for: float
@@ -44,8 +44,8 @@ class Ambiguous(Generic[W_co]):
     why: str
 
 
-Verdict = Started[W_co] | NotSeen | Ambiguous[W_co]
-Look = Callable[[], Awaitable[Started[W] | Ambiguous[W] | None]]
+ReconcileResult = StartFound[W_co] | StartNotFound | Ambiguous[W_co]
+Check = Callable[[], Awaitable[StartFound[W] | Ambiguous[W] | None]]
 
 
 @frozen
@@ -58,7 +58,7 @@ class Rivals:
     """True while another start, which may have happened and has no id yet, may own the same workflow."""
 
 
-ALONE = Rivals()
+NO_RIVALS = Rivals()
 CONTESTED = "another start of the batch, which may have happened too, may own it"
 
 
@@ -79,17 +79,19 @@ class Search:
         """Note a check that was answered."""
         now = self.clock.now()
         gap = now - self.answered[-1] if self.answered else 0.0
-        self.used += min(gap, EVERY) if self._failed else gap
+        self.used += min(gap, CHECK_INTERVAL) if self._failed else gap
         self._failed = False
         self.answered.append(now)
 
     @property
-    def result(self) -> NotSeen:
+    def result(self) -> StartNotFound:
         """What checks that did not see the start come to."""
-        return NotSeen(self.answered[-1] - self.answered[0], len(self.answered))
+        return StartNotFound(self.answered[-1] - self.answered[0], len(self.answered))
 
 
-async def observe(look: Look[W], clock: Clock, seconds: Callable[[], float], outage: float | None = None) -> Verdict[W]:
+async def observe(
+    look: Check[W], clock: Clock, seconds: Callable[[], float], outage: float | None = None
+) -> ReconcileResult[W]:
     """Check until the start is seen, or until checks have been answered for `seconds`.
 
     Args:
@@ -101,8 +103,8 @@ async def observe(look: Look[W], clock: Clock, seconds: Callable[[], float], out
     Raises:
         CallError: the checks failed for too long, or in a way that will not change.
     """
-    search, endurance = Search(clock), Endurance(clock)
-    verdict: Started[W] | Ambiguous[W] | None = None
+    search, endurance = Search(clock), OutageTimer(clock)
+    verdict: StartFound[W] | Ambiguous[W] | None = None
     while True:
         failure: CallError | None = None
         try:
@@ -113,14 +115,14 @@ async def observe(look: Look[W], clock: Clock, seconds: Callable[[], float], out
             search.answer()
             endurance.reset()
             left = seconds() - search.used
-            if isinstance(verdict, Started) or left <= 0:
+            if isinstance(verdict, StartFound) or left <= 0:
                 return verdict or search.result
-            pause = min(EVERY, left)
-        elif not passing(failure) or endurance.over(failure, seconds() if outage is None else outage):
+            pause = min(CHECK_INTERVAL, left)
+        elif not is_passing(failure) or endurance.over(failure, seconds() if outage is None else outage):
             break
         else:
             search.failed()
-            pause = max(EVERY, failure.retry_after or 0.0)
+            pause = max(CHECK_INTERVAL, failure.retry_after or 0.0)
         await clock.sleep(pause)
     if verdict is None:
         raise failure

@@ -6,28 +6,28 @@ from typing import Generic, TypeVar
 from attrs import define, field
 
 from workflow_async import monitor
-from workflow_async.batch.entries import Kind
+from workflow_async.batch.entries import StatusKind
 from workflow_async.batch.facts import why
-from workflow_async.batch.ledger import Book
-from workflow_async.batch.reconcile import Ambiguous, NotSeen
-from workflow_async.batch.results import Conflicted, NotSent, Ran, Refused, Result, Skipped, Unknown
+from workflow_async.batch.ledger import Ledger
+from workflow_async.batch.reconcile import Ambiguous, StartNotFound
+from workflow_async.batch.results import Completed, Conflicted, NotStarted, OutcomeUnknown, Rejected, Result, Skipped
 from workflow_async.batch.tickets import Ticket
 from workflow_async.errors import CallError, InvalidArgument, StartOutcomeUnknown, WorkflowReplaced
 from workflow_async.phase import Workflow
 
 W = TypeVar("W", bound=Workflow)
 
-WORDS = {NotSent: "not sent", Refused: "refused", Conflicted: "conflict", Skipped: "skipped"}
-MAYBE_STARTED = frozenset({Kind.INTENT, Kind.UNKNOWN})
+WORDS = {NotStarted: "not sent", Rejected: "refused", Conflicted: "conflict", Skipped: "skipped"}
+MAYBE_STARTED = frozenset({StatusKind.INTENT, StatusKind.UNKNOWN})
 
 
 @define(eq=False)
 class Reports(Generic[W]):
     """Writes and tells."""
 
-    book: Book
+    book: Ledger
     tell: Callable[[Result[W]], None]
-    doubts: dict[str, NotSeen | Ambiguous[W] | None] = field(factory=dict, init=False)
+    doubts: dict[str, StartNotFound | Ambiguous[W] | None] = field(factory=dict, init=False)
     """Starts that are sent again although the first may have happened, with what the search for it came to."""
     _intended: set[str] = field(factory=set, init=False)
     """Keys of the starts whose ticket is written down in this run."""
@@ -35,27 +35,27 @@ class Reports(Generic[W]):
     async def intent(self, ticket: Ticket) -> None:
         """Write down that a start is about to be sent."""
         self._intended.add(ticket.key)
-        await self.book.note(ticket.key, Kind.INTENT, "intended", text=ticket.to_json())
+        await self.book.note(ticket.key, StatusKind.INTENT, "intended", text=ticket.to_json())
 
     async def waiting(self, ticket: Ticket, why: str, word: str = "waiting") -> None:
         """Write down that a start is not sent yet, or that it may have been when it was sent before."""
         await self._introduce(ticket)
         doubted = ticket.key in self.doubts
-        kind = Kind.UNKNOWN if doubted else Kind.NOT_STARTED
+        kind = StatusKind.UNKNOWN if doubted else StatusKind.NOT_STARTED
         await self.book.note(ticket.key, kind, "unknown" if doubted else word, text=why)
 
     async def started(self, ticket: Ticket, id: int, word: str, text: str) -> None:
         """Write down the id of what was started, or of what runs already."""
-        await self.book.note(ticket.key, Kind.STARTED, word, id=id, text=text)
+        await self.book.note(ticket.key, StatusKind.STARTED, word, id=id, text=text)
 
     async def searching(self, ticket: Ticket, error: CallError | StartOutcomeUnknown) -> None:
         """Write down that a start may have happened."""
-        await self.book.note(ticket.key, Kind.UNKNOWN, "unknown", text=str(error))
+        await self.book.note(ticket.key, StatusKind.UNKNOWN, "unknown", text=str(error))
 
     async def changed(self, ticket: Ticket, change: monitor.Change[W]) -> None:
         """Write down that a workflow looks different."""
         text = change.workflow.state_text
-        await self.book.note(ticket.key, Kind.CHANGE, change.now.value, id=change.id, text=text)
+        await self.book.note(ticket.key, StatusKind.CHANGE, change.now.value, id=change.id, text=text)
 
     async def _introduce(self, ticket: Ticket | None) -> None:
         """Write down the ticket of a start that is never sent too: it says what was to be started."""
@@ -63,78 +63,80 @@ class Reports(Generic[W]):
             await self.intent(ticket)
 
     async def not_started(
-        self, result: NotSent | Refused | Conflicted | Skipped, error: CallError | InvalidArgument
+        self, result: NotStarted | Rejected | Conflicted | Skipped, error: CallError | InvalidArgument
     ) -> None:
         """Tell that nothing was started. A start that may have happened when it was sent before stays unknown."""
         if result.key in self.doubts and result.ticket is not None:
             await self.unknown(result.ticket, self.doubts[result.key], error)
             return
         await self._introduce(result.ticket)
-        await self.book.note(result.key, Kind.NOT_STARTED, WORDS[type(result)], text=str(error))
+        await self.book.note(result.key, StatusKind.NOT_STARTED, WORDS[type(result)], text=str(error))
         self.tell(result)
 
     async def not_sent(self, ticket: Ticket, error: CallError) -> None:
         """Tell that a start did not reach the server."""
-        await self.not_started(NotSent(key=ticket.key, ticket=ticket, error=error), error)
+        await self.not_started(NotStarted(key=ticket.key, ticket=ticket, error=error), error)
 
     async def refused(self, ticket: Ticket, error: CallError | InvalidArgument) -> None:
         """Tell that a start was refused by the server or by this library."""
-        await self.not_started(Refused(key=ticket.key, ticket=ticket, error=error), error)
+        await self.not_started(Rejected(key=ticket.key, ticket=ticket, error=error), error)
 
     async def unknown(
         self,
         ticket: Ticket,
-        verdict: NotSeen | Ambiguous[W] | None,
+        verdict: StartNotFound | Ambiguous[W] | None,
         error: StartOutcomeUnknown | CallError | InvalidArgument | None,
     ) -> None:
         """Tell that a start may have happened."""
-        unknown = Unknown(key=ticket.key, ticket=ticket, verdict=verdict, error=error)
-        await self.book.note(ticket.key, Kind.UNKNOWN, "unknown", text=unknown.why)
+        unknown = OutcomeUnknown(key=ticket.key, ticket=ticket, verdict=verdict, error=error)
+        await self.book.note(ticket.key, StatusKind.UNKNOWN, "unknown", text=unknown.why)
         self.tell(unknown)
 
     async def ran(self, ticket: Ticket, outcome: monitor.Outcome[W]) -> None:
         """Tell what became of a workflow."""
         ended = isinstance(outcome, monitor.Finished | monitor.Vanished | monitor.Replaced)
-        kind = Kind.ENDED if ended else Kind.LEFT
+        kind = StatusKind.ENDED if ended else StatusKind.LEFT
         await self.book.note(
-            ticket.key, kind, word(outcome), id=outcome.id, text=trouble(outcome), workflow=outcome.workflow
+            ticket.key, kind, label(outcome), id=outcome.id, text=error_text(outcome), workflow=outcome.workflow
         )
-        self.tell(Ran(key=ticket.key, ticket=ticket, outcome=outcome))
+        self.tell(Completed(key=ticket.key, ticket=ticket, outcome=outcome))
 
     async def unexpected(self, ticket: Ticket, error: Exception) -> None:
         """Tell of an error that is none of this library's, as what was known of the start when it came."""
-        failure = unexpected(error)
+        failure = unexpected_error(error)
         item = self.book.items.get(ticket.key)
         if item is not None and item.id is not None:
-            await self.ran(ticket, monitor.Unobserved(id=item.id, error=failure))
+            await self.ran(ticket, monitor.PollingFailed(id=item.id, error=failure))
         elif item is not None and item.kind in MAYBE_STARTED:
             await self.unknown(ticket, None, failure)
         else:
             await self.not_sent(ticket, failure)
 
 
-def unexpected(error: Exception) -> CallError:
+def unexpected_error(error: Exception) -> CallError:
     """Return an error that is none of this library's as one that is."""
-    found = first(error)
+    found = first_error(error)
     return found if isinstance(found, CallError) else CallError(f"{type(found).__name__}: {found}")
 
 
-def first(error: Exception) -> Exception:
+def first_error(error: Exception) -> Exception:
     """Return the first error that a task group raised, or the error itself."""
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
     return error
 
 
-def word(outcome: monitor.Outcome[W]) -> str:
+def label(outcome: monitor.Outcome[W]) -> str:
     """Return an outcome in a word: a phase's, `vanished`, `replaced` or `unobserved`."""
-    if isinstance(outcome, monitor.Finished | monitor.Parked | monitor.Reached):
+    if isinstance(outcome, monitor.Finished | monitor.Parked | monitor.ConditionMet):
         return str(outcome.workflow.phase.value)
     return {monitor.Vanished: "vanished", monitor.Replaced: "replaced"}.get(type(outcome), "unobserved")
 
 
-def trouble(outcome: monitor.Outcome[W]) -> str:
+def error_text(outcome: monitor.Outcome[W]) -> str:
     """Return why an outcome is not the workflow's own, or else in which step the workflow did not succeed."""
     if isinstance(outcome, monitor.Replaced):
         return str(WorkflowReplaced(outcome.id, outcome.workflow, outcome.found))
-    return str(outcome.error) if isinstance(outcome, monitor.Vanished | monitor.Unobserved) else why(outcome.workflow)
+    return (
+        str(outcome.error) if isinstance(outcome, monitor.Vanished | monitor.PollingFailed) else why(outcome.workflow)
+    )

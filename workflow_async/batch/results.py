@@ -4,7 +4,7 @@ from typing import Generic, TypeVar
 
 from attrs import field, frozen
 
-from workflow_async.batch.reconcile import Ambiguous, NotSeen
+from workflow_async.batch.reconcile import Ambiguous, StartNotFound
 from workflow_async.batch.tickets import Ticket
 from workflow_async.errors import CallError, InvalidArgument, StartConflict, StartOutcomeUnknown
 from workflow_async.monitor.events import Outcome
@@ -14,7 +14,7 @@ W_co = TypeVar("W_co", bound=Workflow, covariant=True)
 
 
 @frozen(kw_only=True)
-class Ran(Generic[W_co]):
+class Completed(Generic[W_co]):
     """It was started and watched; `outcome` is what `workflows.wait_all` would say of it."""
 
     key: str
@@ -38,7 +38,7 @@ class Ran(Generic[W_co]):
 
 
 @frozen(kw_only=True)
-class Earlier:
+class AlreadyDone:
     """It ended in an earlier run of the same journal; the server was not asked again."""
 
     key: str
@@ -54,7 +54,7 @@ class Earlier:
 
 
 @frozen(kw_only=True)
-class NotSent:
+class NotStarted:
     """The start never reached the server, and another run starts it.
 
     `error` is what kept it: no connection, an outage that lasted, or the check before the start.
@@ -68,7 +68,7 @@ class NotSent:
 
 
 @frozen(kw_only=True)
-class Refused:
+class Rejected:
     """The server, or this library, refused the start: nothing was started; another run asks again."""
 
     key: str
@@ -105,7 +105,7 @@ class Skipped:
 
 
 @frozen(kw_only=True)
-class Unknown(Generic[W_co]):
+class OutcomeUnknown(Generic[W_co]):
     """The start may or may not have happened, and the search for it did not tell.
 
     It is not sent again, unless `run_all` is told to by `start_unknown_again`.
@@ -113,7 +113,7 @@ class Unknown(Generic[W_co]):
 
     key: str
     ticket: Ticket
-    verdict: NotSeen | Ambiguous[W_co] | None
+    verdict: StartNotFound | Ambiguous[W_co] | None
     """None if it could not even be looked for."""
     error: StartOutcomeUnknown | CallError | InvalidArgument | None = None
     """What happened to the start, or to the search; None if another process sent it."""
@@ -123,11 +123,11 @@ class Unknown(Generic[W_co]):
     @property
     def why(self) -> str:
         """What is known, in a sentence."""
-        if isinstance(self.verdict, NotSeen):
+        if isinstance(self.verdict, StartNotFound):
             seen = f"{self.verdict.checks} looks in {self.verdict.observed_for:.0f} s did not see it"
         else:
             seen = self.verdict.why if self.verdict is not None else "it could not be looked for"
         return seen if self.error is None else f"{seen} ({self.error})"
 
 
-Result = Ran[W_co] | Earlier | NotSent | Refused | Conflicted | Skipped | Unknown[W_co]
+Result = Completed[W_co] | AlreadyDone | NotStarted | Rejected | Conflicted | Skipped | OutcomeUnknown[W_co]

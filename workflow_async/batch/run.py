@@ -12,33 +12,33 @@ import anyio.lowlevel
 from anyio.abc import TaskGroup
 from attrs import define, field
 
-from workflow_async.batch.backend import Starter
-from workflow_async.batch.concurrency import Gate, gate
-from workflow_async.batch.entries import Item, Kind
-from workflow_async.batch.ledger import Book
-from workflow_async.batch.outage import Outage, passing
-from workflow_async.batch.pipeline import FATAL, Batch, OnConflict
-from workflow_async.batch.reports import Reports, first, unexpected
-from workflow_async.batch.results import Earlier, Refused, Result, Skipped
+from workflow_async.batch.backend import StartBackend
+from workflow_async.batch.concurrency import ConcurrencyLimit, concurrency_limit
+from workflow_async.batch.entries import StartStatus, StatusKind
+from workflow_async.batch.ledger import Ledger
+from workflow_async.batch.outage import Outage, is_passing
+from workflow_async.batch.pipeline import FATAL, OnConflict, Pipeline
+from workflow_async.batch.reports import Reports, first_error, unexpected_error
+from workflow_async.batch.results import AlreadyDone, Rejected, Result, Skipped
 from workflow_async.batch.tickets import Ticket, is_key
 from workflow_async.errors import CallError, InvalidArgument
 from workflow_async.monitor import Poller
-from workflow_async.monitor.watch import Terms
+from workflow_async.monitor.watch import WaitOptions
 from workflow_async.phase import Workflow
 from workflow_async.settings import number_from_zero
 
 T = TypeVar("T")
 W = TypeVar("W", bound=Workflow)
 
-ASKED_FOR = frozenset({Kind.INTENT, Kind.STARTED, Kind.CHANGE, Kind.LEFT, Kind.UNKNOWN})
+ASKED_FOR = frozenset({StatusKind.INTENT, StatusKind.STARTED, StatusKind.CHANGE, StatusKind.LEFT, StatusKind.UNKNOWN})
 """What an earlier run leaves to go on with."""
 Path = str | os.PathLike[str]
 
-TWICE = "the same key came before"
+DUPLICATE_KEY = "the same key came before"
 
 
 @define(eq=False)
-class Told(Generic[T]):
+class ResultQueue(Generic[T]):
     """What has been told and not been taken yet."""
 
     _waiting: deque[T] = field(factory=deque, init=False)
@@ -71,24 +71,24 @@ class Run(Generic[W]):
     with a journal, another run of the same starts goes on from there.
     """
 
-    _starter: Starter[W]
+    _starter: StartBackend[W]
     _starts: Iterable[Any]
-    _book: Book
-    _gate: Gate
-    _batch: Batch[W]
-    _told: Told[Result[W]]
+    _book: Ledger
+    _gate: ConcurrencyLimit
+    _batch: Pipeline[W]
+    _told: ResultQueue[Result[W]]
     _group: TaskGroup | None = field(default=None, init=False)
     _failure: Exception | None = field(default=None, init=False)
     _seen: set[str] = field(factory=set, init=False)
     """Keys that came in this run."""
 
     @property
-    def items(self) -> Mapping[str, Item]:
+    def items(self) -> Mapping[str, StartStatus]:
         """Where each start stands at this moment, by key; those of earlier runs included."""
         return self._book.items
 
     async def __aenter__(self) -> Self:
-        """Open the journal and begin; raises `JournalUnusable`."""
+        """Open the journal and begin; raises `JournalError`."""
         await self._book.open(self._starter.system, self._starter.server)
         for item in self.items.values():
             if item.ticket is not None:
@@ -123,7 +123,7 @@ class Run(Generic[W]):
         try:
             await self._all()
         except Exception as error:  # noqa: BLE001 - raised where the results are taken, as what it is
-            self._failure = first(error)
+            self._failure = first_error(error)
         finally:
             self._told.end()
 
@@ -169,7 +169,7 @@ class Run(Generic[W]):
         try:
             await self._gate.enter()
         except CallError as error:
-            if not passing(error):
+            if not is_passing(error):
                 raise  # the workflows of others cannot be counted at all
             await self._batch.reports.not_sent(ticket, error)
             return False
@@ -178,45 +178,45 @@ class Run(Generic[W]):
     async def _fresh(self, start: Any, number: int, resumed: set[str]) -> Ticket | None:
         """Return what to start, or None after telling why it is not to be started."""
         ticket = self._ticket(start, number)
-        if isinstance(ticket, Refused):
+        if isinstance(ticket, Rejected):
             await self._remember(ticket)
             self._told.tell(ticket)
             return None
         fresh = ticket.key not in self._seen
         self._seen.add(ticket.key)
-        result = self._known(ticket, resumed) if fresh else Skipped(key=ticket.key, ticket=ticket, why=TWICE)
+        result = self._known(ticket, resumed) if fresh else Skipped(key=ticket.key, ticket=ticket, why=DUPLICATE_KEY)
         if result is not None:
             self._told.tell(result)
         return ticket if result is None and ticket.key not in resumed else None
 
-    def _known(self, ticket: Ticket, resumed: set[str]) -> Earlier | Refused | None:
+    def _known(self, ticket: Ticket, resumed: set[str]) -> AlreadyDone | Rejected | None:
         """What an earlier run already has to say of this start."""
         item = self.items.get(ticket.key)
         if item is None or item.ticket is None:
             return None
         if item.ticket.arguments != ticket.arguments:
             error = InvalidArgument("key", f"{ticket.key!r} is another start's in this journal")
-            return Refused(key=ticket.key, ticket=ticket, error=error)
-        if ticket.key not in resumed and item.kind is Kind.ENDED and item.id is not None:
-            return Earlier(key=ticket.key, ticket=ticket, id=item.id, word=item.word)
+            return Rejected(key=ticket.key, ticket=ticket, error=error)
+        if ticket.key not in resumed and item.kind is StatusKind.ENDED and item.id is not None:
+            return AlreadyDone(key=ticket.key, ticket=ticket, id=item.id, word=item.word)
         return None
 
-    def _ticket(self, start: Any, number: int) -> Ticket | Refused:
+    def _ticket(self, start: Any, number: int) -> Ticket | Rejected:
         """Return the ticket of a start, or the result of one that cannot be sent."""
         try:
             return self._starter.ticket(start)
         except Exception as error:  # noqa: BLE001 - whatever an odd item raises concerns that item only
-            odd = error if isinstance(error, InvalidArgument) else unexpected(error)
-            return Refused(key=_key_of(start) or f"#{number}", error=odd)
+            odd = error if isinstance(error, InvalidArgument) else unexpected_error(error)
+            return Rejected(key=_key_of(start) or f"#{number}", error=odd)
 
-    async def _remember(self, refused: Refused) -> None:
+    async def _remember(self, refused: Rejected) -> None:
         """Write down a start that cannot be sent, unless its key is another's."""
         if refused.key not in self.items:
-            await self._book.note(refused.key, Kind.NOT_STARTED, "refused", text=str(refused.error))
+            await self._book.note(refused.key, StatusKind.NOT_STARTED, "refused", text=str(refused.error))
 
 
 def run(
-    starter: Starter[W],
+    starter: StartBackend[W],
     poller: Poller[W],
     starts: Iterable[Any],
     *,
@@ -225,7 +225,7 @@ def run(
     count_others: bool,
     on_conflict: OnConflict,
     journal: Path | None,
-    terms: Terms[W],
+    terms: WaitOptions[W],
     settle: float,
     start_unknown_again: bool,
 ) -> Run[W]:
@@ -239,14 +239,14 @@ def run(
     number_from_zero("settle", settle)
     running: dict[str, tuple[Ticket, int | None]] = {}
     clock, poll = poller.clock, terms.poll
-    outage, book, told = Outage(clock, poll), Book(clock, journal), Told[Result[W]]()
+    outage, book, told = Outage(clock, poll), Ledger(clock, journal), ResultQueue[Result[W]]()
 
     async def occupied() -> int:
         return await outage.outlast(lambda: starter.occupied(tuple(running.values())))
 
-    places = gate(max_running, low, occupied if count_others else None, clock, poll)
+    places = concurrency_limit(max_running, low, occupied if count_others else None, clock, poll)
     reports = Reports(book, told.tell)
-    batch = Batch(
+    batch = Pipeline(
         starter, poller, clock, places, outage, reports, terms, on_conflict, settle, start_unknown_again, running
     )
     return Run(starter, starts, book, places, batch, told)

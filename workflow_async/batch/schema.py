@@ -12,7 +12,7 @@ from typing import Any
 
 from attrs import frozen
 
-from workflow_async.batch.entries import Entry, Kind
+from workflow_async.batch.entries import Entry, StatusKind
 from workflow_async.batch.tickets import Ticket
 
 APPLICATION = 0x77664A31
@@ -115,7 +115,7 @@ def entry_of(id: str, n: int, row: Row) -> Entry:
     return Entry(
         at=_moment(at),
         key=key,
-        kind=Kind(kind),
+        kind=StatusKind(kind),
         word=word,
         id=workflow,
         text=text,

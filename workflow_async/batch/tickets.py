@@ -13,7 +13,7 @@ from workflow_async.errors import DecodeError, InvalidArgument
 
 VERSION = 1
 """Of the JSON form; another one is refused."""
-MOST = 255
+MAX_KEY_LENGTH = 255
 """Characters of a key."""
 
 Argument = str | Mapping[str, str] | None
@@ -22,12 +22,12 @@ Argument = str | Mapping[str, str] | None
 
 def is_key(value: object) -> bool:
     """Return True for a text that can be a key."""
-    return isinstance(value, str) and bool(value.strip()) and len(value) <= MOST and value.isprintable()
+    return isinstance(value, str) and bool(value.strip()) and len(value) <= MAX_KEY_LENGTH and value.isprintable()
 
 
 def _checked(_: object, attribute: "Attribute[str]", value: str) -> None:
     if not is_key(value):
-        raise InvalidArgument(attribute.name, f"must be 1 to {MOST} printable characters, not all blank")
+        raise InvalidArgument(attribute.name, f"must be 1 to {MAX_KEY_LENGTH} printable characters, not all blank")
 
 
 @frozen(kw_only=True)

@@ -10,16 +10,27 @@ import typer
 from attrs import define, frozen
 
 from workflow_async import OpencastClient, Poll
-from workflow_async.batch import Conflicted, Earlier, Kind, NotSent, Ran, Refused, Result, Run, Skipped, Unknown
-from workflow_async.cli.command import Session
+from workflow_async.batch import (
+    AlreadyDone,
+    Completed,
+    Conflicted,
+    NotStarted,
+    OutcomeUnknown,
+    Rejected,
+    Result,
+    Run,
+    Skipped,
+    StatusKind,
+)
+from workflow_async.cli.command import CommandContext
 from workflow_async.cli.csvfile import AnyStart, starts
 from workflow_async.cli.display import progress
-from workflow_async.cli.exit_codes import Exit, Refusal, code_of, worst
+from workflow_async.cli.exit_codes import Exit, UsageError, code_of, worst
 from workflow_async.cli.reporting import ROWS, Row, counts, row
-from workflow_async.cli.tally import COLUMNS, NOT_STARTED, UNSEEN, Board, Ending
+from workflow_async.cli.tally import COLUMNS, NOT_STARTED, UNSEEN, Tally, WaitResult
 from workflow_async.cli.target import Client
 from workflow_async.cli.watching import Every, OnParked, WhenParked
-from workflow_async.monitor import Replaced, Unobserved
+from workflow_async.monitor import PollingFailed, Replaced
 
 BatchFile = Annotated[
     Path,
@@ -59,7 +70,7 @@ Settle = Annotated[float, typer.Option(help="Seconds to look for a start whose f
 
 
 @frozen(kw_only=True)
-class Way:
+class BatchSettings:
     """How the options say to run a batch."""
 
     max_running: int
@@ -74,7 +85,7 @@ class Way:
 
 
 async def run(
-    session: Session,
+    session: CommandContext,
     file: BatchFile,
     *,
     max_running: MaxRunning = 4,
@@ -92,7 +103,7 @@ async def run(
     With --journal, the same command can be given again after a crash: nothing is started twice. A start of which nobody
     can tell whether it happened is told as unknown, exits with 3, and is never repeated unless --again unknown says so.
     """
-    way = Way(
+    way = BatchSettings(
         max_running=max_running,
         low=low,
         count_others=count_others,
@@ -107,28 +118,28 @@ async def run(
     return await _perform(session, system, starts(file, system), way)
 
 
-async def _perform(session: Session, system: str, wanted: Sequence[AnyStart], way: Way) -> Exit:
+async def _perform(session: CommandContext, system: str, wanted: Sequence[AnyStart], way: BatchSettings) -> Exit:
     codes: list[Exit] = []
     rows: list[Row] = []
     async with batch(session.client, wanted, way) as outcomes:
-        board = BatchBoard(system, len(wanted), run=outcomes)
+        board = BatchTally(system, len(wanted), run=outcomes)
         if session.output.json:
             async for result in outcomes:
                 codes.append(code(result))
-                session.output.record(told(result, outcomes))
+                session.output.record(report_result(result, outcomes))
             return worst(codes)
         async with progress(session.output.err, [board]):
             async for result in outcomes:
                 codes.append(code(result))
-                rows.append(told(result, outcomes))
-                board.ended(Ending(len(rows), rows[-1].outcome))
+                rows.append(report_result(result, outcomes))
+                board.ended(WaitResult(len(rows), rows[-1].outcome))
     rows.sort(key=lambda each: each.outcome != "unknown")
     session.output.say(f"{system}: {counts(outcomes.items.values())}")
     session.output.rows(ROWS, rows)
     return worst(codes)
 
 
-def batch(client: Client, wanted: Sequence[Any], way: Way) -> Run[Any]:
+def batch(client: Client, wanted: Sequence[Any], way: BatchSettings) -> Run[Any]:
     """The batch, not yet begun."""
     settings: dict[str, Any] = {
         "max_running": way.max_running,
@@ -143,27 +154,27 @@ def batch(client: Client, wanted: Sequence[Any], way: Way) -> Run[Any]:
     if isinstance(client, OpencastClient):
         return client.workflows.run_all(wanted, on_conflict=way.on_conflict.value, **settings)
     if way.on_conflict is not WhenBusy.RAISE:
-        raise Refusal("--on-conflict is Opencast's; a start on a Preservica conflicts with nothing")
+        raise UsageError("--on-conflict is Opencast's; a start on a Preservica conflicts with nothing")
     return client.workflows.run_all(wanted, **settings)
 
 
 def code(result: Result[Any]) -> Exit:
     """What a result means for the exit code."""
     match result:
-        case Refused() | NotSent() | Conflicted():
+        case Rejected() | NotStarted() | Conflicted():
             return code_of(result.error)
-        case Unknown() | Ran(outcome=Unobserved() | Replaced()) | Earlier(word="replaced"):
+        case OutcomeUnknown() | Completed(outcome=PollingFailed() | Replaced()) | AlreadyDone(word="replaced"):
             return Exit.SERVER
         case Skipped():
             return Exit.DONE
-        case Ran() | Earlier():
+        case Completed() | AlreadyDone():
             return Exit.DONE if result.succeeded else Exit.FAILED
 
 
-def told(result: Result[Any], outcomes: Run[Any]) -> Row:
+def report_result(result: Result[Any], outcomes: Run[Any]) -> Row:
     """A result as a row: what the batch knows of its start, or what the result itself says."""
     item = outcomes.items.get(result.key)
-    own = {Skipped: "skipped", Refused: "refused"}.get(type(result))
+    own = {Skipped: "skipped", Rejected: "refused"}.get(type(result))
     if item is not None and own in {None, item.word}:
         return row(item)
     start = result.ticket.subject if result.ticket is not None else ""
@@ -173,7 +184,7 @@ def told(result: Result[Any], outcomes: Run[Any]) -> Row:
 
 
 @define(eq=False, kw_only=True)
-class BatchBoard(Board):
+class BatchTally(Tally):
     """A board that counts where the starts of a batch stand."""
 
     run: Run[Any]
@@ -186,7 +197,7 @@ class BatchBoard(Board):
     @property
     def settled(self) -> int:
         """How many starts are over for good. Another run asks again for one that was refused."""
-        return sum(item.kind is Kind.ENDED for item in self.run.items.values())
+        return sum(item.kind is StatusKind.ENDED for item in self.run.items.values())
 
     @property
     def counts(self) -> dict[str, int]:
@@ -196,9 +207,9 @@ class BatchBoard(Board):
         return {word: known[word] for word in COLUMNS if known[word]}
 
 
-def _place(kind: Kind, word: str) -> str:
-    if kind is Kind.PLANNED:
+def _place(kind: StatusKind, word: str) -> str:
+    if kind is StatusKind.PLANNED:
         return UNSEEN
-    if kind in {Kind.INTENT, Kind.STARTED} or word == "waiting":
+    if kind in {StatusKind.INTENT, StatusKind.STARTED} or word == "waiting":
         return "waiting"
-    return NOT_STARTED if kind is Kind.NOT_STARTED else word
+    return NOT_STARTED if kind is StatusKind.NOT_STARTED else word

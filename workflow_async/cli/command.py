@@ -9,7 +9,7 @@ import anyio
 import typer
 from attrs import frozen
 
-from workflow_async.cli.exit_codes import Exit, conclude
+from workflow_async.cli.exit_codes import Exit, run_and_exit
 from workflow_async.cli.output import Output
 from workflow_async.cli.target import Client, System, Target
 
@@ -20,7 +20,7 @@ Json = Annotated[bool, typer.Option("--json", help="Lines of JSON, for scripts."
 
 
 @frozen
-class Session:
+class CommandContext:
     """An open client, and where to write."""
 
     client: Client
@@ -68,7 +68,7 @@ def connected(work: Callable[..., Coroutine[Any, Any, Exit]]) -> Callable[..., N
 
     def command(*, json: Json = False, **given: Any) -> None:
         named = target(**{name: given.pop(name) for name in TARGET})
-        conclude(lambda: _run(named, Output(json=json), lambda session: work(session, **given)))
+        run_and_exit(lambda: _run(named, Output(json=json), lambda session: work(session, **given)))
 
     _, *own = inspect.signature(work).parameters.values()
     shown = [*own, *TARGET.values(), inspect.signature(command).parameters["json"]]
@@ -78,11 +78,11 @@ def connected(work: Callable[..., Coroutine[Any, Any, Exit]]) -> Callable[..., N
     return command
 
 
-def _run(named: Target, output: Output, work: Callable[[Session], Coroutine[Any, Any, Exit]]) -> Exit:
+def _run(named: Target, output: Output, work: Callable[[CommandContext], Coroutine[Any, Any, Exit]]) -> Exit:
     client = named.client()  # it may ask for a password, which an event loop would keep Ctrl-C from
 
     async def converse() -> Exit:
         async with client:
-            return await work(Session(client, output))
+            return await work(CommandContext(client, output))
 
     return anyio.run(converse)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from workflow_async import opencast, preservica
-from workflow_async.cli.exit_codes import Refusal
+from workflow_async.cli.exit_codes import UsageError
 
 Cells = Mapping[str, str]
 AnyStart: TypeAlias = "opencast.Start | preservica.Start"
@@ -17,7 +17,7 @@ COLUMNS: Mapping[str, tuple[str, ...]] = {"opencast": ("event", "definition"), "
 
 
 def starts(path: Path, system: str) -> list[AnyStart]:
-    """The starts in a file, in its order; raises `Refusal` for a file that is not of this form."""
+    """The starts in a file, in its order; raises `UsageError` for a file that is not of this form."""
     return [_start(system, cells) for cells in _rows(path, COLUMNS[system])]
 
 
@@ -28,17 +28,17 @@ def _rows(path: Path, required: Sequence[str]) -> list[Cells]:
             headings = reader.fieldnames or ()
             missing = [name for name in required if name not in headings]
             if missing or len(set(headings)) < len(headings):
-                raise Refusal(f"{path} needs a first line with the columns {', '.join(required)}, each once")
+                raise UsageError(f"{path} needs a first line with the columns {', '.join(required)}, each once")
             return [_whole(path, reader.line_num, row, required) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise Refusal(f"{path} cannot be read: {error}") from None
+        raise UsageError(f"{path} cannot be read: {error}") from None
 
 
 def _whole(path: Path, line: int, row: Mapping[str | None, object], required: Sequence[str]) -> Cells:
     """A row with a cell for each column, those that name the start filled."""
     cells = {name: text for name, text in row.items() if isinstance(name, str) and isinstance(text, str)}
     if len(cells) < len(row) or not all(cells[name].strip() for name in required):
-        raise Refusal(f"{path}, line {line}: a cell is missing, or one too many")
+        raise UsageError(f"{path}, line {line}: a cell is missing, or one too many")
     return cells
 
 

@@ -13,13 +13,13 @@ from attrs import frozen
 from workflow_async import OpencastClient, Poll
 from workflow_async.cli.command import Json
 from workflow_async.cli.display import progress
-from workflow_async.cli.exit_codes import Exit, conclude
+from workflow_async.cli.exit_codes import Exit, run_and_exit
 from workflow_async.cli.output import Output
 from workflow_async.cli.records import tree
 from workflow_async.cli.serve import sandbox_class
 from workflow_async.cli.summary import SUMMARIES, Summary, summary
-from workflow_async.cli.tally import Board
-from workflow_async.cli.watcher import Vigil
+from workflow_async.cli.tally import Tally
+from workflow_async.cli.watcher import ConsoleWatcher
 from workflow_async.preservica import Context, PreservicaClient
 
 if TYPE_CHECKING:
@@ -37,10 +37,10 @@ Count = Annotated[int, typer.Option(help="How many, over both systems.", min=2)]
 
 
 @frozen
-class Act:
+class DemoScenario:
     """One system's part: the starts, one after the other, and the watch over what they start."""
 
-    vigil: Vigil
+    vigil: ConsoleWatcher
     starts: Sequence[Callable[[], Awaitable[int]]]
 
     async def play(self) -> None:
@@ -54,7 +54,7 @@ class Act:
 def demo(*, workflows: Count = 300, json: Json = False) -> None:
     """Start workflows on a sandbox of both systems, watch them all to their end, and sum up."""
     output = Output(json=json)
-    conclude(lambda: anyio.run(perform, workflows, output))
+    run_and_exit(lambda: anyio.run(perform, workflows, output))
 
 
 async def perform(workflows: int, output: Output) -> Exit:
@@ -69,7 +69,7 @@ async def perform(workflows: int, output: Output) -> Exit:
     return Exit.SERVER if unobserved else Exit.DONE
 
 
-async def _perform(fakes: "Sandbox", workflows: int, output: Output) -> Sequence[Board]:
+async def _perform(fakes: "Sandbox", workflows: int, output: Output) -> Sequence[Tally]:
     door = fakes.preservica
     async with (
         OpencastClient(fakes.opencast.url, auth=fakes.opencast.auth) as oc,
@@ -83,23 +83,23 @@ async def _perform(fakes: "Sandbox", workflows: int, output: Output) -> Sequence
         return boards
 
 
-async def _opencast(fakes: "Sandbox", client: OpencastClient, count: int) -> Act:
+async def _opencast(fakes: "Sandbox", client: OpencastClient, count: int) -> DemoScenario:
     async def start(event: str, definition: str) -> int:
         return (await client.workflows.start(event, definition)).id
 
     known = {definition.id async for definition in client.definitions.list()}
     asked = islice(cycle([definition for definition in DEFINITIONS if definition in known]), count)
     starts = [partial(start, fakes.opencast.event(), definition) for definition in asked]
-    return Act(Vigil(client, Board("opencast", count), parked="return", poll=POLL), starts)
+    return DemoScenario(ConsoleWatcher(client, Tally("opencast", count), parked="return", poll=POLL), starts)
 
 
-async def _preservica(client: PreservicaClient, count: int) -> Act:
+async def _preservica(client: PreservicaClient, count: int) -> DemoScenario:
     async def start(context: "Context") -> int:
         return cast("int", (await client.workflows.start(context)).id)  # the sandbox always tells
 
     contexts = [context async for context in client.contexts.list()]
     starts = [partial(start, context) for context in islice(cycle(contexts), count)]
-    return Act(Vigil(client, Board("preservica", count), parked="return", poll=POLL), starts)
+    return DemoScenario(ConsoleWatcher(client, Tally("preservica", count), parked="return", poll=POLL), starts)
 
 
 def _tell(summaries: Sequence[Summary], elapsed: float, output: Output) -> None:

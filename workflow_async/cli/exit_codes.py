@@ -11,7 +11,7 @@ import typer
 from workflow_async.errors import (
     AlreadyFinished,
     InvalidArgument,
-    JournalUnusable,
+    JournalError,
     WaitTimeout,
     WorkflowAsyncError,
     WorkflowFailed,
@@ -39,17 +39,17 @@ class Exit(enum.IntEnum):
     """Whoever read the output has gone; as for a program that SIGPIPE ended."""
 
 
-class Refusal(Exception):
+class UsageError(Exception):
     """The command cannot be carried out as it was given."""
 
 
-class Unserved(Exception):
+class SandboxError(Exception):
     """The sandbox cannot be served where it was asked to be."""
 
 
 def code_of(error: Exception) -> Exit:
     """The exit code an error leads to."""
-    if isinstance(error, InvalidArgument | Refusal | JournalUnusable):
+    if isinstance(error, InvalidArgument | UsageError | JournalError):
         return Exit.USAGE
     return Exit.FAILED if isinstance(error, UNSUCCESSFUL) else Exit.SERVER
 
@@ -59,17 +59,17 @@ def worst(codes: Iterable[Exit]) -> Exit:
     return max(codes, default=Exit.DONE)
 
 
-def printable(text: str) -> str:
+def printable_text(text: str) -> str:
     """A text from a server as one that cannot steer a terminal."""
     return "".join(char if char.isprintable() else " " if char.isspace() else REPLACEMENT for char in text)
 
 
-def complain(error: Exception) -> None:
+def print_error(error: Exception) -> None:
     """Say on stderr what went wrong, in one sentence."""
-    typer.echo(f"workflow-async: {printable(' '.join(str(error).split()))}", err=True)
+    typer.echo(f"workflow-async: {printable_text(' '.join(str(error).split()))}", err=True)
 
 
-def conclude(run: Callable[[], Exit]) -> NoReturn:
+def run_and_exit(run: Callable[[], Exit]) -> NoReturn:
     """Run a command and end with its exit code; only a fault of our own leaves a traceback."""
     raise typer.Exit(_code(run))
 
@@ -77,8 +77,15 @@ def conclude(run: Callable[[], Exit]) -> NoReturn:
 def _code(run: Callable[[], Exit]) -> Exit:
     try:
         return run()
-    except (Refusal, Unserved, WorkflowAsyncError, KeyboardInterrupt, BrokenPipeError, BaseExceptionGroup) as error:
-        return _verdict(_first(error))
+    except (
+        UsageError,
+        SandboxError,
+        WorkflowAsyncError,
+        KeyboardInterrupt,
+        BrokenPipeError,
+        BaseExceptionGroup,
+    ) as error:
+        return _exit_for(_first(error))
 
 
 def _first(error: BaseException) -> BaseException:
@@ -88,14 +95,14 @@ def _first(error: BaseException) -> BaseException:
     return error
 
 
-def _verdict(error: BaseException) -> Exit:
+def _exit_for(error: BaseException) -> Exit:
     if isinstance(error, KeyboardInterrupt):
         return Exit.INTERRUPTED
     if isinstance(error, BrokenPipeError):
         # The interpreter flushes stdout once more as it ends, which would fail again, loudly.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.PIPE_CLOSED
-    if not isinstance(error, Refusal | Unserved | WorkflowAsyncError):
+    if not isinstance(error, UsageError | SandboxError | WorkflowAsyncError):
         raise error
-    complain(error)
+    print_error(error)
     return code_of(error)

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 import typer
 
-from workflow_async._core.call import number
-from workflow_async.cli.exit_codes import printable
+from workflow_async._core.call import parse_id
+from workflow_async.cli.exit_codes import printable_text
 
 
 def expanded(words: list[str] | None) -> list[str]:
@@ -27,7 +27,7 @@ SomeIds = Annotated[
 
 def numbers(words: Iterable[str]) -> list[int]:
     """The ids, each once; raises `InvalidArgument` for what is none, before anything is sent."""
-    return list(dict.fromkeys(number("ID", word) for word in words))
+    return list(dict.fromkeys(parse_id("ID", word) for word in words))
 
 
 def _lines(lines: Iterable[str]) -> list[str]:
@@ -41,5 +41,5 @@ def _id(line: str) -> str:
     except ValueError:
         return line
     if isinstance(record, dict) and "id" not in record:
-        raise typer.BadParameter(f"no id in this line of stdin: {printable(line[:80])}")
+        raise typer.BadParameter(f"no id in this line of stdin: {printable_text(line[:80])}")
     return str(record["id"]) if isinstance(record, dict) else line

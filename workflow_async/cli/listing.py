@@ -8,8 +8,8 @@ import typer
 
 from workflow_async import OpencastClient
 from workflow_async._listing.scan import Consistency
-from workflow_async.cli.command import Session
-from workflow_async.cli.exit_codes import Exit, Refusal
+from workflow_async.cli.command import CommandContext
+from workflow_async.cli.exit_codes import Exit, UsageError
 from workflow_async.cli.tables import CONTEXTS, DEFINITIONS, OPENCAST_WORKFLOWS, PRESERVICA_WORKFLOWS
 from workflow_async.preservica import WorkflowType
 
@@ -26,7 +26,7 @@ OPENCAST_FILTERS = {
 PRESERVICA_FILTERS = {name: name for name in ("state", "type", "context", "creator", "since", "until")}
 
 Limit = Annotated[int | None, typer.Option(help="Rows at most.", min=1, rich_help_panel=BOTH)]
-Manner = Annotated[
+ConsistencyOption = Annotated[
     str,
     typer.Option(
         help="fast, or, to lose nothing while the list changes, anchored or partitioned.", rich_help_panel=BOTH
@@ -41,7 +41,7 @@ Creator = Annotated[
 ]
 Event = Annotated[str | None, typer.Option(help="An event's id.", rich_help_panel=OPENCAST)]
 DefinitionId = Annotated[str | None, typer.Option(help="A workflow definition's id.", rich_help_panel=OPENCAST)]
-Words = Annotated[str | None, typer.Option(help="Any part of its fields and the event's.", rich_help_panel=OPENCAST)]
+Text = Annotated[str | None, typer.Option(help="Any part of its fields and the event's.", rich_help_panel=OPENCAST)]
 Sort = Annotated[str | None, typer.Option(help="Such as event_created:desc.", rich_help_panel=OPENCAST)]
 Type = Annotated[
     str | None, typer.Option(help="Ingest, Access, Transformation or DataManagement.", rich_help_panel=PRESERVICA)
@@ -56,20 +56,20 @@ Tag = Annotated[list[str] | None, typer.Option(help="A tag that it must have; ma
 
 
 async def list_workflows(
-    session: Session,
+    session: CommandContext,
     *,
     limit: Limit = None,
     state: States = None,
     creator: Creator = None,
     event: Event = None,
     definition: DefinitionId = None,
-    text: Words = None,
+    text: Text = None,
     sort: Sort = None,
     type: Type = None,
     context: ContextId = None,
     since: Moment = None,
     until: Moment = None,
-    consistency: Manner = "fast",
+    consistency: ConsistencyOption = "fast",
 ) -> Exit:
     """List workflows as their pages come.
 
@@ -92,30 +92,30 @@ async def list_workflows(
     return Exit.DONE
 
 
-async def definitions(session: Session, *, tag: Tag = None, limit: Limit = None) -> Exit:
+async def definitions(session: CommandContext, *, tag: Tag = None, limit: Limit = None) -> Exit:
     """List the workflow definitions of an Opencast."""
     if not isinstance(session.client, OpencastClient):
-        raise Refusal("workflow definitions are Opencast's; a Preservica has contexts")
+        raise UsageError("workflow definitions are Opencast's; a Preservica has contexts")
     listing = session.client.definitions.list(tag=tag or None, limit=limit)
     await session.output.pages(DEFINITIONS, listing.pages())
     return Exit.DONE
 
 
-async def contexts(session: Session, *, type: ContextType = None, definition: ContextDefinition = None) -> Exit:
+async def contexts(session: CommandContext, *, type: ContextType = None, definition: ContextDefinition = None) -> Exit:
     """List the workflow contexts of a Preservica."""
     if isinstance(session.client, OpencastClient):
-        raise Refusal("workflow contexts are Preservica's; an Opencast has definitions")
+        raise UsageError("workflow contexts are Preservica's; an Opencast has definitions")
     listing = session.client.contexts.list(definition=definition, type=cast("WorkflowType | None", type))
     await session.output.pages(CONTEXTS, listing.pages())
     return Exit.DONE
 
 
 def filters(given: Mapping[str, Any], known: Mapping[str, str], system: str) -> dict[str, Any]:
-    """The filters that were given, as the client calls them; raises `Refusal` for one the system does not have."""
+    """The filters that were given, as the client calls them; raises `UsageError` for one the system does not have."""
     wanted = {name: value for name, value in given.items() if value not in (None, [])}
     foreign = wanted.keys() - known.keys()
     if foreign:
-        raise Refusal(f"{system} cannot filter by {', '.join(f'--{name}' for name in sorted(foreign))}")
+        raise UsageError(f"{system} cannot filter by {', '.join(f'--{name}' for name in sorted(foreign))}")
     return {known[name]: value for name, value in wanted.items()}
 
 

@@ -18,7 +18,7 @@ from rich.table import Table
 from rich.text import Text
 
 from workflow_async import Page
-from workflow_async.cli.exit_codes import printable
+from workflow_async.cli.exit_codes import printable_text
 from workflow_async.cli.records import Tree, tree
 
 T = TypeVar("T")
@@ -46,7 +46,7 @@ def console(*, stderr: bool = False) -> Console:
 
 def plain(text: str, style: str = "") -> Text:
     """Return a text for the terminal: in one line, without anything that steers it, markup taken literally."""
-    return Text(printable(text), style=style)
+    return Text(printable_text(text), style=style)
 
 
 def faint(text: str) -> Text:
@@ -95,9 +95,9 @@ class Output:
 
     def facts(self, facts: Sequence[tuple[str, str]]) -> None:
         """Names and what is said of each, one below the other."""
-        margin = max(len(printable(name)) for name, _ in facts)
+        margin = max(len(printable_text(name)) for name, _ in facts)
         for name, fact in facts:
-            self.out.print(plain(f"  {printable(name):<{margin}}  ", "dim") + plain(fact), soft_wrap=True)
+            self.out.print(plain(f"  {printable_text(name):<{margin}}  ", "dim") + plain(fact), soft_wrap=True)
         self.out.print()
 
     def csv(self, headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -154,5 +154,5 @@ def say(console: Console, sentence: str, style: str = "") -> None:
 def _cell(value: Tree) -> Tree:
     if not isinstance(value, str):
         return value
-    text = printable(value)
+    text = printable_text(value)
     return f"'{text}" if text.lstrip().startswith(("=", "+", "-", "@")) else text

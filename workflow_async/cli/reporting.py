@@ -11,9 +11,9 @@ import attrs
 import typer
 from attrs import frozen
 
-from workflow_async.batch import Item, Kind, recorded
+from workflow_async.batch import StartStatus, StatusKind, read_journal
 from workflow_async.cli.command import Json
-from workflow_async.cli.exit_codes import Exit, conclude
+from workflow_async.cli.exit_codes import Exit, run_and_exit
 from workflow_async.cli.output import Column, Output
 from workflow_async.cli.timeline import words
 
@@ -67,11 +67,11 @@ def report(journal: JournalFile, *, csv: Csv = False, json: Json = False) -> Non
 
     Needs no server, and can be asked for while the batch runs.
     """
-    conclude(lambda: anyio.run(_report, journal, csv, Output(json=json)))
+    run_and_exit(lambda: anyio.run(_report, journal, csv, Output(json=json)))
 
 
 async def _report(path: Path, as_csv: bool, output: Output) -> Exit:  # noqa: FBT001 - anyio.run passes by position
-    found = await recorded(path)
+    found = await read_journal(path)
     rows = [row(item) for item in ordered(found.items.values())]
     if as_csv:
         output.csv([field.name for field in attrs.fields(Row)], map(attrs.astuple, rows))
@@ -85,18 +85,18 @@ async def _report(path: Path, as_csv: bool, output: Output) -> Exit:  # noqa: FB
     return Exit.DONE
 
 
-def ordered(items: Iterable[Item]) -> list[Item]:
+def ordered(items: Iterable[StartStatus]) -> list[StartStatus]:
     """Those of which nobody knows whether they were started first, the others as they came."""
-    return sorted(items, key=lambda item: item.kind not in {Kind.UNKNOWN, Kind.INTENT})
+    return sorted(items, key=lambda item: item.kind not in {StatusKind.UNKNOWN, StatusKind.INTENT})
 
 
-def counts(items: Iterable[Item]) -> str:
+def counts(items: Iterable[StartStatus]) -> str:
     """How many stand where, in a row of words."""
     counted = Counter(item.word for item in ordered(items))
     return f"{counted.total()} starts" + "".join(f", {count} {word}" for word, count in counted.items())
 
 
-def row(item: Item) -> Row:
+def row(item: StartStatus) -> Row:
     """An item as a row."""
     return Row(
         key=item.key,

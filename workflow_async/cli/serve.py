@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from workflow_async.cli.command import Json
-from workflow_async.cli.exit_codes import Exit, Refusal, Unserved, conclude
+from workflow_async.cli.exit_codes import Exit, SandboxError, UsageError, run_and_exit
 from workflow_async.cli.output import Output, say
 
 if TYPE_CHECKING:
@@ -62,16 +62,16 @@ def sandbox(
         afflict(fakes, fault or [])
         return serve(fakes, workflows, Output(json=json))
 
-    conclude(run)
+    run_and_exit(run)
 
 
 def afflict(fakes: "Sandbox", faults: Iterable[str]) -> None:
-    """Let both systems be in these conditions. Raise `Refusal` for a text that names none."""
+    """Let both systems be in these conditions. Raise `UsageError` for a text that names none."""
     read = importlib.import_module("workflow_async.sandbox.fault_text").read_condition
     try:
         fakes.opencast.faults = fakes.preservica.faults = tuple(map(read, faults))
     except ValueError as error:
-        raise Refusal(f"--fault: {error}") from None
+        raise UsageError(f"--fault: {error}") from None
 
 
 def serve(fakes: "Sandbox", workflows: int, output: Output) -> Exit:
@@ -82,7 +82,7 @@ def serve(fakes: "Sandbox", workflows: int, output: Output) -> Exit:
         try:
             stack.enter_context(fakes)
         except OSError as error:
-            raise Unserved(f"the sandbox cannot be served: {error}") from None
+            raise SandboxError(f"the sandbox cannot be served: {error}") from None
         with suppress(KeyboardInterrupt), terminable():
             announce(fakes, output)
             while True:
@@ -129,10 +129,10 @@ def access(fakes: "Sandbox") -> dict[str, dict[str, str]]:
 
 
 def sandbox_class() -> "type[Sandbox]":
-    """The class of sandboxes; raises `Refusal` where its extra is not installed."""
+    """The class of sandboxes; raises `UsageError` where its extra is not installed."""
     try:
         return cast("type[Sandbox]", importlib.import_module("workflow_async.sandbox").Sandbox)
     except ModuleNotFoundError as error:
         if error.name not in {"starlette", "uvicorn"}:
             raise
-        raise Refusal("the sandbox needs its extra: pip install 'workflow-async[cli,sandbox]'") from None
+        raise UsageError("the sandbox needs its extra: pip install 'workflow-async[cli,sandbox]'") from None

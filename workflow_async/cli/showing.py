@@ -8,7 +8,7 @@ import typer
 
 from workflow_async import OpencastClient
 from workflow_async.batch.facts import why
-from workflow_async.cli.command import Session
+from workflow_async.cli.command import CommandContext
 from workflow_async.cli.durations import AnyWorkflow, lasted, spans
 from workflow_async.cli.exit_codes import Exit
 from workflow_async.cli.output import Output
@@ -24,7 +24,7 @@ WIDEST = 80
 SHOWN_ELSEWHERE = frozenset({"id", "state", "operations"})
 
 
-async def show(session: Session, id: Id) -> Exit:
+async def show(session: CommandContext, id: Id) -> Exit:
     """Show one workflow: its facts, and its operations on a timeline."""
     with session.output.waiting("asking"):
         workflow = await _get(session.client, id)

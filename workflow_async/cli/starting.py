@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 
 from workflow_async import OpencastClient
-from workflow_async.cli.command import Session
-from workflow_async.cli.exit_codes import Exit, Refusal
+from workflow_async.cli.command import CommandContext
+from workflow_async.cli.exit_codes import Exit, UsageError
 from workflow_async.cli.output import Output
-from workflow_async.cli.watching import Deadline, Every, OnParked, Patience, WhenParked, attend
+from workflow_async.cli.watching import Deadline, Every, OnParked, WaitSettings, WhenParked, run_watch
 from workflow_async.preservica import PreservicaClient
 
 Subject = Annotated[
@@ -23,7 +23,7 @@ Wait = Annotated[bool, typer.Option("--wait", help="Go on as `watch` does.")]
 
 
 async def start(
-    session: Session,
+    session: CommandContext,
     subject: Subject,
     *,
     param: Settings = None,
@@ -41,16 +41,18 @@ async def start(
         id = await _on_opencast(client, subject, settings, session.output)
     else:
         id = await _on_preservica(client, subject, settings, session.output)
-    return await attend(session, [id], Patience(deadline, parked, every)) if wait and id is not None else Exit.DONE
+    return (
+        await run_watch(session, [id], WaitSettings(deadline, parked, every)) if wait and id is not None else Exit.DONE
+    )
 
 
 def pairs(params: Iterable[str]) -> dict[str, str]:
-    """Settings from KEY=VALUE; raises `Refusal` for what is none, or gives a key twice."""
+    """Settings from KEY=VALUE; raises `UsageError` for what is none, or gives a key twice."""
     found: dict[str, str] = {}
     for param in params:
         key, equals, value = param.partition("=")
         if not key or not equals or key in found:
-            raise Refusal(f"-p {param}: " + ("given twice" if key in found else "must be KEY=VALUE"))
+            raise UsageError(f"-p {param}: " + ("given twice" if key in found else "must be KEY=VALUE"))
         found[key] = value
     return found
 
@@ -59,7 +61,7 @@ async def _on_opencast(
     client: OpencastClient, subject: Sequence[str], settings: Mapping[str, str], output: Output
 ) -> int | None:
     if len(subject) != len(("EVENT", "DEFINITION")):
-        raise Refusal("a start on an Opencast takes an EVENT and a DEFINITION")
+        raise UsageError("a start on an Opencast takes an EVENT and a DEFINITION")
     with output.waiting("starting"):
         workflow = await client.workflows.start(*subject, configuration=settings or None)
     output.told(workflow, f"Workflow {workflow.id} of {workflow.definition} is {workflow.state_text}")
@@ -70,7 +72,7 @@ async def _on_preservica(
     client: PreservicaClient, subject: Sequence[str], settings: Mapping[str, str], output: Output
 ) -> int | None:
     if len(subject) != 1:
-        raise Refusal("a start on a Preservica takes a CONTEXT, by id or by name")
+        raise UsageError("a start on a Preservica takes a CONTEXT, by id or by name")
     with output.waiting("starting"):
         started = await client.workflows.start(subject[0], settings or None)
     output.told(started, f"Workflow {started.id} started, marked {started.correlation_id}")

@@ -8,8 +8,8 @@ import anyio
 import typer
 
 from workflow_async import OpencastClient
-from workflow_async.cli.command import Session
-from workflow_async.cli.exit_codes import Exit, code_of, complain, worst
+from workflow_async.cli.command import CommandContext
+from workflow_async.cli.exit_codes import Exit, code_of, print_error, worst
 from workflow_async.cli.id_args import Ids, numbers
 from workflow_async.cli.output import Output
 from workflow_async.errors import WorkflowAsyncError
@@ -33,7 +33,7 @@ def confirmed(context: typer.Context, *, yes: bool) -> bool:
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.", callback=confirmed)]
 
 
-async def stop(session: Session, ids: Ids, *, _yes: Yes = False) -> Exit:
+async def stop(session: CommandContext, ids: Ids, *, _yes: Yes = False) -> Exit:
     """Stop workflows on an Opencast; ask a Preservica to end them, which it does a little later."""
     client, wanted = session.client, numbers(ids)
     with session.output.waiting("stopping"):
@@ -49,7 +49,7 @@ async def _on_opencast(client: OpencastClient, ids: Sequence[int], output: Outpu
         try:
             workflow = await client.workflows.stop(id)
         except WorkflowAsyncError as error:
-            complain(error)
+            print_error(error)
             codes.append(code_of(error))
         else:
             output.told(workflow, f"Workflow {id} is {workflow.state_text}")

@@ -10,7 +10,7 @@ from attrs import frozen
 
 from workflow_async.cli.durations import AnyWorkflow, lasted
 from workflow_async.cli.output import Column
-from workflow_async.cli.tally import Board, Ending
+from workflow_async.cli.tally import Tally, WaitResult
 from workflow_async.cli.timeline import words
 
 
@@ -27,7 +27,7 @@ class Summary:
     requests: int
 
 
-def summary(board: Board, requests: int) -> Summary:
+def summary(board: Tally, requests: int) -> Summary:
     """The summary of a board whose workflows have all ended."""
     took = sorted(durations(board.endings.values()))
     return Summary(
@@ -41,7 +41,7 @@ def summary(board: Board, requests: int) -> Summary:
     )
 
 
-def durations(endings: Iterable[Ending]) -> list[float]:
+def durations(endings: Iterable[WaitResult]) -> list[float]:
     """How many seconds each took that has ended; what waits for a person has not."""
     now = datetime.now(UTC)
     ended = [cast("AnyWorkflow", e.workflow) for e in endings if e.workflow is not None and e.workflow.phase.final]

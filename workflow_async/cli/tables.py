@@ -8,7 +8,7 @@ from workflow_async import opencast, preservica
 from workflow_async.batch.facts import why
 from workflow_async.cli.durations import AnyWorkflow, lasted
 from workflow_async.cli.output import Column
-from workflow_async.cli.tally import Ending
+from workflow_async.cli.tally import WaitResult
 from workflow_async.cli.timeline import Bar, words
 
 OPENCAST_WORKFLOWS: Sequence["Column[opencast.Workflow]"] = (
@@ -44,7 +44,7 @@ BESIDE_BARS = sum(column.width + 2 for column in BARS)
 """Characters of a line that the bars do not get."""
 
 
-def endings(now: datetime) -> Sequence[Column[Ending]]:
+def endings(now: datetime) -> Sequence[Column[WaitResult]]:
     """The columns of what a watch ended with."""
     return (
         Column("ID", lambda ending: str(ending.id), 9),
@@ -59,5 +59,5 @@ def clock(moment: datetime | None) -> str:
     return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S") if moment is not None else ""
 
 
-def _took(ending: Ending, now: datetime) -> str:
+def _took(ending: WaitResult, now: datetime) -> str:
     return words(lasted(cast("AnyWorkflow", ending.workflow), now)) if ending.workflow is not None else ""

@@ -17,7 +17,7 @@ COLUMNS = (UNSEEN, *(phase.value for phase in Phase), TIMED_OUT, UNOBSERVED, VAN
 
 
 @frozen
-class Change:
+class StateChange:
     """A workflow that looks different from the last look."""
 
     id: int
@@ -29,7 +29,7 @@ class Change:
 
 
 @frozen
-class Ending:
+class WaitResult:
     """How the wait for one workflow ended."""
 
     id: int
@@ -47,24 +47,24 @@ class Ending:
         return Exit.DONE if self.outcome == Phase.SUCCEEDED.value else Exit.FAILED
 
 
-def left(workflow: Workflow) -> Ending:
+def from_record(workflow: Workflow) -> WaitResult:
     """The ending of a wait that returned a record."""
-    return Ending(workflow.id, workflow.phase.value, workflow)
+    return WaitResult(workflow.id, workflow.phase.value, workflow)
 
 
-def late(id: int, last: Workflow | None) -> Ending:
+def from_timeout(id: int, last: Workflow | None) -> WaitResult:
     """The ending of a wait whose deadline passed."""
-    return Ending(id, TIMED_OUT, last, "the deadline passed first")
+    return WaitResult(id, TIMED_OUT, last, "the deadline passed first")
 
 
-def broken(id: int, error: WorkflowAsyncError, last: Workflow | None) -> Ending:
+def from_error(id: int, error: WorkflowAsyncError, last: Workflow | None) -> WaitResult:
     """The ending of a wait that raised."""
     words = {WorkflowParked: Phase.PARKED.value, WorkflowReplaced: REPLACED}
-    return Ending(id, words.get(type(error), UNOBSERVED), last, str(error))
+    return WaitResult(id, words.get(type(error), UNOBSERVED), last, str(error))
 
 
 @define(eq=False)
-class Board:
+class Tally:
     """The workflows of one system that are waited for, by what was last seen of them."""
 
     name: str
@@ -76,9 +76,9 @@ class Board:
     seen: dict[int, Workflow] = field(factory=dict, init=False, repr=False)
     since: dict[int, float] = field(factory=dict, init=False, repr=False)
     """When each was last seen to change, seconds of the clock."""
-    endings: dict[int, Ending] = field(factory=dict, init=False, repr=False)
+    endings: dict[int, WaitResult] = field(factory=dict, init=False, repr=False)
 
-    def saw(self, workflow: Workflow) -> Change | None:
+    def saw(self, workflow: Workflow) -> StateChange | None:
         """Take a look into account; what it changed, if anything."""
         last = self.seen.get(workflow.id)
         self.seen[workflow.id] = workflow
@@ -86,9 +86,9 @@ class Board:
             return None
         self.since[workflow.id] = self.clock()
         was = last.phase if last is not None else None
-        return Change(workflow.id, was, workflow.phase, workflow.state_text, workflow.step)
+        return StateChange(workflow.id, was, workflow.phase, workflow.state_text, workflow.step)
 
-    def ended(self, ending: Ending) -> None:
+    def ended(self, ending: WaitResult) -> None:
         """Take an ending into account."""
         self.endings[ending.id] = ending
 

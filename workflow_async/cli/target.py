@@ -11,7 +11,7 @@ import typer
 from attrs import frozen
 
 from workflow_async import OpencastClient
-from workflow_async.cli.exit_codes import Exit, Refusal
+from workflow_async.cli.exit_codes import Exit, UsageError
 from workflow_async.errors import InvalidArgument
 from workflow_async.preservica import PreservicaClient
 
@@ -55,25 +55,25 @@ def secret(path: Path) -> str:
     try:
         with path.open(encoding="utf-8") as file:
             if os.name == "posix" and os.fstat(file.fileno()).st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-                raise Refusal(f"others can read {path}: chmod 600 it first")
+                raise UsageError(f"others can read {path}: chmod 600 it first")
             password = file.readline().rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
-        raise Refusal(f"the password file cannot be read: {error}") from None
+        raise UsageError(f"the password file cannot be read: {error}") from None
     if not password:
-        raise Refusal(f"{path} holds no password in its first line")
+        raise UsageError(f"{path} holds no password in its first line")
     return password
 
 
 def _opencast(target: Target) -> OpencastClient:
     if target.credentials is not None:
-        raise Refusal("--credentials is Preservica's; give an Opencast --password-file or OPENCAST_PASSWORD")
+        raise UsageError("--credentials is Preservica's; give an Opencast --password-file or OPENCAST_PASSWORD")
     url = target.url or os.environ.get("OPENCAST_URL")
     if not url:
-        raise Refusal("no server: give --url, or set OPENCAST_URL, or PRESERVICA_SERVER for a Preservica")
+        raise UsageError("no server: give --url, or set OPENCAST_URL, or PRESERVICA_SERVER for a Preservica")
     username = target.username or os.environ.get("OPENCAST_USERNAME") or _ask("User name")
     password = _password(target) or os.environ.get("OPENCAST_PASSWORD") or _ask(f"Password of {username}", hidden=True)
     if not username or not password:
-        raise Refusal("no credentials: set OPENCAST_USERNAME and OPENCAST_PASSWORD, or give --password-file")
+        raise UsageError("no credentials: set OPENCAST_USERNAME and OPENCAST_PASSWORD, or give --password-file")
     return OpencastClient(url, auth=(username, password), allow_insecure_http=target.allow_insecure_http)
 
 

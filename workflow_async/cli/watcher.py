@@ -7,22 +7,21 @@ import anyio
 from attrs import field, frozen
 
 from workflow_async import Poll
-from workflow_async.cli.tally import Board, Change, Ending, broken, late, left
+from workflow_async.cli.tally import StateChange, Tally, WaitResult, from_error, from_record, from_timeout
 from workflow_async.cli.target import Client
 from workflow_async.errors import WorkflowAsyncError, WorkflowParked, WorkflowReplaced
-from workflow_async.monitor import Event as News
-from workflow_async.monitor import Replaced, Stalled, Unobserved, Vanished, Watch, WhenParked
+from workflow_async.monitor import PollingFailed, Replaced, Stalled, Vanished, Watch, WatchEvent, WhenParked
 from workflow_async.phase import Phase, Workflow
 
-Say = Callable[[Change | Ending], None]
+Say = Callable[[StateChange | WaitResult], None]
 
 
 @frozen
-class Vigil:
+class ConsoleWatcher:
     """How to wait: on which system, how patiently, and whom to tell."""
 
     client: Client
-    board: Board
+    board: Tally
     say: Say = lambda _: None
     deadline: float | None = None
     parked: WhenParked = "wait"
@@ -32,7 +31,7 @@ class Vigil:
         """Wait for each, by one watch; the trouble of one is its own."""
         left = await self._through(self.client.workflows.watch(ids, poll=self.poll))
         for id in left:
-            self._end(late(id, self.board.seen.get(id)))
+            self._end(from_timeout(id, self.board.seen.get(id)))
 
     async def waits(self, ids: Sequence[int], filter: Mapping[str, str] | None) -> None:
         """Wait for these, or for what passes the filter."""
@@ -48,7 +47,7 @@ class Vigil:
         try:
             await self.all([id])
         except WorkflowAsyncError as error:
-            self._end(broken(id, error, self.board.seen.get(id)))
+            self._end(from_error(id, error, self.board.seen.get(id)))
 
     async def _through(self, watch: Watch[Any]) -> frozenset[int]:
         """Take every piece of news until nothing is left, or the deadline; whom that leaves over."""
@@ -62,16 +61,16 @@ class Vigil:
                         self._end(ending)
             return watch.ids
 
-    def _end(self, ending: Ending) -> None:
+    def _end(self, ending: WaitResult) -> None:
         self.board.ended(ending)
         self.say(ending)
 
-    def _told(self, news: News[Workflow]) -> Ending | None:
+    def _told(self, news: WatchEvent[Workflow]) -> WaitResult | None:
         """What a piece of news means: one more change on the board, or the end."""
-        if isinstance(news, Vanished | Unobserved):
-            return broken(news.id, news.error, news.workflow)
+        if isinstance(news, Vanished | PollingFailed):
+            return from_error(news.id, news.error, news.workflow)
         if isinstance(news, Replaced):
-            return broken(news.id, WorkflowReplaced(news.id, news.workflow, news.found), news.workflow)
+            return from_error(news.id, WorkflowReplaced(news.id, news.workflow, news.found), news.workflow)
         if isinstance(news, Stalled):
             return None
         change = self.board.saw(news.workflow)
@@ -79,9 +78,13 @@ class Vigil:
             self.say(change)
         return self._left(news.workflow)
 
-    def _left(self, workflow: Workflow) -> Ending | None:
+    def _left(self, workflow: Workflow) -> WaitResult | None:
         if workflow.phase.final:
-            return left(workflow)
+            return from_record(workflow)
         if workflow.phase is not Phase.PARKED or self.parked == "wait":
             return None
-        return left(workflow) if self.parked == "return" else broken(workflow.id, WorkflowParked(workflow), workflow)
+        return (
+            from_record(workflow)
+            if self.parked == "return"
+            else from_error(workflow.id, WorkflowParked(workflow), workflow)
+        )

@@ -9,13 +9,13 @@ import typer
 from attrs import evolve, frozen
 
 from workflow_async import OpencastClient, Poll
-from workflow_async.cli.command import Session
+from workflow_async.cli.command import CommandContext
 from workflow_async.cli.display import progress
 from workflow_async.cli.exit_codes import Exit, worst
 from workflow_async.cli.id_args import SomeIds, numbers
 from workflow_async.cli.tables import endings
-from workflow_async.cli.tally import Board
-from workflow_async.cli.watcher import Vigil
+from workflow_async.cli.tally import Tally
+from workflow_async.cli.watcher import ConsoleWatcher
 
 Deadline = Annotated[float | None, typer.Option(help="Seconds to wait at most; default: without end.", min=0.001)]
 Every = Annotated[float, typer.Option(help="Seconds between looks at first; they grow where nothing changes.", min=0.1)]
@@ -37,7 +37,7 @@ Filter = Annotated[
 
 
 @frozen
-class Patience:
+class WaitSettings:
     """What the options say of waiting."""
 
     deadline: float | None
@@ -46,7 +46,7 @@ class Patience:
 
 
 async def watch(
-    session: Session,
+    session: CommandContext,
     ids: SomeIds = None,
     filter: Filter = None,
     deadline: Deadline = None,
@@ -61,17 +61,17 @@ async def watch(
     if bool(ids) == bool(filter):
         raise typer.BadParameter("name workflows, or give a --filter instead")
     criteria = dict(criterion(word) for word in filter or ())
-    return await attend(session, numbers(ids or ()), Patience(deadline, parked, every), criteria)
+    return await run_watch(session, numbers(ids or ()), WaitSettings(deadline, parked, every), criteria)
 
 
-async def attend(
-    session: Session, ids: Sequence[int], patience: Patience, filter: Mapping[str, str] | None = None
+async def run_watch(
+    session: CommandContext, ids: Sequence[int], patience: WaitSettings, filter: Mapping[str, str] | None = None
 ) -> Exit:
     """Wait for workflows as the options say, and tell how they ended."""
     system = "opencast" if isinstance(session.client, OpencastClient) else "preservica"
-    board = Board(system, len(ids))
+    board = Tally(system, len(ids))
     poll = Poll(interval=patience.every, ceiling=max(30.0, patience.every))
-    vigil = Vigil(session.client, board, deadline=patience.deadline, parked=patience.parked.value, poll=poll)
+    vigil = ConsoleWatcher(session.client, board, deadline=patience.deadline, parked=patience.parked.value, poll=poll)
     if session.output.json:
         await evolve(vigil, say=session.output.record).waits(ids, filter)
     else:

@@ -1,46 +1,46 @@
 """Waiting for workflows and watching them, with one poll loop a client."""
 
 from workflow_async.monitor._engine.poller import Poller
-from workflow_async.monitor._engine.subscription import Event, Subscription
+from workflow_async.monitor._engine.subscription import Subscription, WatchEvent
 from workflow_async.monitor.events import (
     Change,
+    ConditionMet,
     Finished,
     OperationChange,
     Outcome,
     Parked,
-    Reached,
+    PollingFailed,
     Replaced,
     Stalled,
     TimedOut,
-    Unobserved,
     Vanished,
 )
-from workflow_async.monitor.service import Monitored
-from workflow_async.monitor.watch import Outcomes, Remedy, Until, Watch, WhenParked, watching
-from workflow_async.monitor.watch_spec import WatchSpec, tick
+from workflow_async.monitor.service import MonitoringMixin
+from workflow_async.monitor.watch import EventHook, OutcomeStream, Predicate, Watch, WhenParked, watching
+from workflow_async.monitor.watch_spec import WatchSpec, poll_once
 
 __all__ = [
     "Change",
-    "Event",
+    "ConditionMet",
+    "EventHook",
     "Finished",
-    "Monitored",
+    "MonitoringMixin",
     "OperationChange",
     "Outcome",
-    "Outcomes",
+    "OutcomeStream",
     "Parked",
     "Poller",
-    "Reached",
-    "Remedy",
+    "PollingFailed",
+    "Predicate",
     "Replaced",
     "Stalled",
     "Subscription",
     "TimedOut",
-    "Unobserved",
-    "Until",
     "Vanished",
     "Watch",
+    "WatchEvent",
     "WatchSpec",
     "WhenParked",
-    "tick",
+    "poll_once",
     "watching",
 ]

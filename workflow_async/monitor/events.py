@@ -99,7 +99,7 @@ class Parked(Generic[W_co]):
 
 
 @frozen(kw_only=True)
-class Reached(Generic[W_co]):
+class ConditionMet(Generic[W_co]):
     """The workflow came to what `until` asks for, before its end."""
 
     workflow: W_co
@@ -134,7 +134,7 @@ class TimedOut(Generic[W_co]):
 
 
 @frozen(kw_only=True)
-class Unobserved(Generic[W_co]):
+class PollingFailed(Generic[W_co]):
     """Checks failed for too long, or were refused before the workflow was ever seen: its state is not known."""
 
     id: int
@@ -162,5 +162,11 @@ class Replaced(Generic[W_co]):
 
 
 Outcome = (
-    Finished[W_co] | Parked[W_co] | Reached[W_co] | Vanished[W_co] | TimedOut[W_co] | Unobserved[W_co] | Replaced[W_co]
+    Finished[W_co]
+    | Parked[W_co]
+    | ConditionMet[W_co]
+    | Vanished[W_co]
+    | TimedOut[W_co]
+    | PollingFailed[W_co]
+    | Replaced[W_co]
 )

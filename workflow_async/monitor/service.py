@@ -5,11 +5,11 @@ from typing import Generic, TypeVar
 
 from attrs import define
 
-from workflow_async._core.call import number, numbers
+from workflow_async._core.call import parse_id, parse_ids
 from workflow_async.monitor import watch
 from workflow_async.monitor._engine.poller import Poller
 from workflow_async.monitor.events import Outcome
-from workflow_async.monitor.watch import Outcomes, Terms, Until, WhenParked
+from workflow_async.monitor.watch import OutcomeStream, Predicate, WaitOptions, WhenParked
 from workflow_async.phase import Workflow
 from workflow_async.settings import Poll
 
@@ -17,7 +17,7 @@ W = TypeVar("W", bound=Workflow)
 
 
 @define(eq=False)
-class Monitored(Generic[W]):
+class MonitoringMixin(Generic[W]):
     """Waiting and watching; however many coroutines do so, a client has one poll loop.
 
     The loop looks at what is watched by the list of active workflows where there is one and that is cheaper, else by
@@ -33,7 +33,7 @@ class Monitored(Generic[W]):
         deadline: float | None = None,
         poll: Poll = Poll(),
         parked: WhenParked = "wait",
-        until: Until[W] | None = None,
+        until: Predicate[W] | None = None,
         check: bool = False,
     ) -> W:
         """Wait until a workflow has ended, and return its record.
@@ -58,8 +58,8 @@ class Monitored(Generic[W]):
             CallError: checks failed for longer than `poll.outage`, or were refused before the workflow was ever seen.
                 Pauses that the server asked for (`Retry-After`) extend the outage by up to a day.
         """
-        terms = Terms(deadline=deadline, poll=poll, parked=parked, until=until)
-        return await watch.wait(self.poller, number("workflow_id", workflow_id), terms, check=check)
+        terms = WaitOptions(deadline=deadline, poll=poll, parked=parked, until=until)
+        return await watch.wait(self.poller, parse_id("workflow_id", workflow_id), terms, check=check)
 
     async def wait_all(
         self,
@@ -73,8 +73,8 @@ class Monitored(Generic[W]):
 
         Args: as for `wait`.
         """
-        terms = Terms[W](deadline=deadline, poll=poll, parked=parked)
-        return await watch.wait_all(self.poller, numbers("workflow_ids", workflow_ids), terms)
+        terms = WaitOptions[W](deadline=deadline, poll=poll, parked=parked)
+        return await watch.wait_all(self.poller, parse_ids("workflow_ids", workflow_ids), terms)
 
     def as_completed(
         self,
@@ -83,7 +83,7 @@ class Monitored(Generic[W]):
         deadline: float | None = None,
         poll: Poll = Poll(),
         parked: WhenParked = "wait",
-    ) -> Outcomes[W]:
+    ) -> OutcomeStream[W]:
         """Wait for all of them, and return each `Outcome` as it comes: `async for outcome in …`.
 
         A step that is cancelled loses nothing: `asyncio.timeout` around `anext` works. To stop early, leave the loop.
@@ -91,8 +91,8 @@ class Monitored(Generic[W]):
 
         Args: as for `wait`.
         """
-        terms = Terms[W](deadline=deadline, poll=poll, parked=parked)
-        return Outcomes(self.poller, terms, numbers("workflow_ids", workflow_ids))
+        terms = WaitOptions[W](deadline=deadline, poll=poll, parked=parked)
+        return OutcomeStream(self.poller, terms, parse_ids("workflow_ids", workflow_ids))
 
     def wake(self, workflow_id: int | str | None = None) -> bool:
         """Check a watched workflow soon, at most once a second: a hint from outside, which can never set a state.
@@ -108,4 +108,4 @@ class Monitored(Generic[W]):
             InvalidArgument: the id is not a number.
             WrongEventLoop: called in another thread or event loop.
         """
-        return self.poller.wake(None if workflow_id is None else number("workflow_id", workflow_id))
+        return self.poller.wake(None if workflow_id is None else parse_id("workflow_id", workflow_id))

@@ -9,7 +9,7 @@ from typing import Generic, Literal, Self, TypeVar
 
 from attrs import define, field, frozen
 
-from workflow_async._core.call import number, numbers
+from workflow_async._core.call import parse_id, parse_ids
 from workflow_async._listing.listing import Listing
 from workflow_async.errors import (
     InvalidArgument,
@@ -20,17 +20,17 @@ from workflow_async.errors import (
 )
 from workflow_async.monitor._engine.discovery import Discovery
 from workflow_async.monitor._engine.poller import Poller
-from workflow_async.monitor._engine.subscription import Event, Subscription, fresh
+from workflow_async.monitor._engine.subscription import Subscription, WatchEvent, copy_error
 from workflow_async.monitor.events import (
     Change,
+    ConditionMet,
     Finished,
     Outcome,
     Parked,
-    Reached,
+    PollingFailed,
     Replaced,
     Stalled,
     TimedOut,
-    Unobserved,
     Vanished,
 )
 from workflow_async.phase import Phase, Workflow
@@ -40,20 +40,20 @@ W = TypeVar("W", bound=Workflow)
 
 WhenParked = Literal["wait", "return", "raise"]
 """What to do about a workflow that needs a person."""
-Until = Callable[[W], bool]
+Predicate = Callable[[W], bool]
 """Whether a record shows what is waited for, before the end."""
-Remedy = Callable[[Event[W]], Awaitable[Event[W]]]
+EventHook = Callable[[WatchEvent[W]], Awaitable[WatchEvent[W]]]
 """What is done about an event before it is told."""
 
 
 @frozen(kw_only=True)
-class Terms(Generic[W]):
+class WaitOptions(Generic[W]):
     """What ends a wait besides the workflow's end."""
 
     deadline: float | None = None
     poll: Poll = Poll()
     parked: WhenParked = "wait"
-    until: Until[W] | None = None
+    until: Predicate[W] | None = None
 
     def __attrs_post_init__(self) -> None:
         positive_number("deadline", self.deadline)
@@ -63,21 +63,21 @@ class Terms(Generic[W]):
         if self.until is not None and not callable(self.until):
             raise InvalidArgument("until", "must be a function of a record, such as lambda workflow: ...")
 
-    def outcome(self, event: Event[W]) -> Outcome[W] | None:
+    def outcome(self, event: WatchEvent[W]) -> Outcome[W] | None:
         """The outcome an event stands for, or None if there is none yet."""
-        if isinstance(event, Vanished | Unobserved | Replaced):
+        if isinstance(event, Vanished | PollingFailed | Replaced):
             return event
         if isinstance(event, Stalled):
             return None
         if event.now.final:
             return Finished(workflow=event.workflow)
         if self.until is not None and self.until(event.workflow):
-            return Reached(workflow=event.workflow)
+            return ConditionMet(workflow=event.workflow)
         return Parked(workflow=event.workflow) if event.now is Phase.PARKED and self.parked != "wait" else None
 
 
 @define(eq=False)
-class Outcomes(Generic[W]):
+class OutcomeStream(Generic[W]):
     """One outcome for each of some workflows, in the order in which they come: `async for outcome in …`.
 
     Watching begins with the first step. A step that is cancelled loses nothing: the next one goes on. Watching ends
@@ -85,7 +85,7 @@ class Outcomes(Generic[W]):
     """
 
     poller: Poller[W]
-    terms: Terms[W]
+    terms: WaitOptions[W]
     _ids: Iterable[int] = ()
     _subscription: Subscription[W] | None = field(default=None, init=False)
     _loop: asyncio.AbstractEventLoop | None = field(default=None, init=False)
@@ -147,26 +147,26 @@ class Outcomes(Generic[W]):
         return TimedOut(id=id, workflow=None if sight is None else sight.workflow)
 
 
-async def wait_all(poller: Poller[W], ids: Sequence[int], terms: Terms[W]) -> tuple[Outcome[W], ...]:
+async def wait_all(poller: Poller[W], ids: Sequence[int], terms: WaitOptions[W]) -> tuple[Outcome[W], ...]:
     """Return the outcomes of all, in the order of the ids."""
-    async with aclosing(Outcomes(poller, terms, ids)) as outcomes:
+    async with aclosing(OutcomeStream(poller, terms, ids)) as outcomes:
         found = {outcome.id: outcome async for outcome in outcomes}
     return tuple(found[id] for id in ids)
 
 
-async def wait(poller: Poller[W], id: int, terms: Terms[W], *, check: bool) -> W:
+async def wait(poller: Poller[W], id: int, terms: WaitOptions[W], *, check: bool) -> W:
     """Return the record of one workflow at its end; see `Workflows.wait` of either system."""
-    async with aclosing(Outcomes(poller, terms, [id])) as outcomes:
+    async with aclosing(OutcomeStream(poller, terms, [id])) as outcomes:
         outcome = await anext(outcomes)
     match outcome:
         case Parked() if terms.parked == "raise":
             raise WorkflowParked(outcome.workflow)
         case Finished() if check and not outcome.succeeded:
             raise WorkflowFailed(outcome.workflow)
-        case Finished() | Reached() | Parked():
+        case Finished() | ConditionMet() | Parked():
             return outcome.workflow
-        case Vanished() | Unobserved():
-            raise fresh(outcome.error)
+        case Vanished() | PollingFailed():
+            raise copy_error(outcome.error)
         case Replaced():
             raise WorkflowReplaced(id, outcome.workflow, outcome.found)
         case _:
@@ -185,7 +185,7 @@ class Watch(Generic[W]):
     subscription: Subscription[W]
     _ids: tuple[int, ...] = ()
     _discovery: Discovery[W] | None = None
-    _remedy: Remedy[W] | None = None
+    _remedy: EventHook[W] | None = None
     _entered: bool = field(default=False, init=False)
 
     @property
@@ -195,14 +195,14 @@ class Watch(Generic[W]):
 
     def add(self, *workflow_ids: int | str) -> None:
         """Watch these too."""
-        for id in (number("workflow_id", id) for id in workflow_ids):
+        for id in (parse_id("workflow_id", id) for id in workflow_ids):
             if self._discovery is not None:
                 self._discovery.back(id)
             self.poller.join(self.subscription, [id])
 
     def drop(self, *workflow_ids: int | str) -> None:
         """Watch these no more."""
-        for id in (number("workflow_id", id) for id in workflow_ids):
+        for id in (parse_id("workflow_id", id) for id in workflow_ids):
             self._leave(id, ended=False)
 
     def eta(self, workflow_id: int) -> float | None:
@@ -227,7 +227,7 @@ class Watch(Generic[W]):
     def __aiter__(self) -> Self:
         return self
 
-    async def __anext__(self) -> Event[W]:
+    async def __anext__(self) -> WatchEvent[W]:
         """Return the next event. Raise what has ended the watch. A cancelled step loses nothing."""
         if not self._entered:
             raise InvalidArgument("watch", "must be entered with `async with` before it is iterated")
@@ -243,7 +243,7 @@ class Watch(Generic[W]):
                 raise StopAsyncIteration
             await self.poller.follow(self.subscription)
 
-    async def _remedied(self, event: Event[W]) -> Event[W]:
+    async def _remedied(self, event: WatchEvent[W]) -> WatchEvent[W]:
         if self._remedy is None:
             return event
         try:
@@ -252,8 +252,8 @@ class Watch(Generic[W]):
             self.subscription.put_back(event)  # the next step returns it
             raise
 
-    def _leave_if_over(self, event: Event[W]) -> None:
-        lost = isinstance(event, Vanished | Unobserved | Replaced)
+    def _leave_if_over(self, event: WatchEvent[W]) -> None:
+        lost = isinstance(event, Vanished | PollingFailed | Replaced)
         if lost or (isinstance(event, Change) and event.now.final):
             self._leave(event.id, ended=True)
 
@@ -271,7 +271,7 @@ def watching(
     poll: Poll,
     operations: bool,
     stalled_after: float | timedelta | None,
-    remedy: Remedy[W] | None = None,
+    remedy: EventHook[W] | None = None,
 ) -> Watch[W]:
     """A watch of these ids, or of what this list shows from time to time."""
     check_poll(poll)
@@ -283,5 +283,5 @@ def watching(
         poll, operations=operations, stalled_after=stalled_after, open_ended=appearing is not None
     )
     discovery = None if appearing is None else Discovery(poller, subscription, appearing)
-    watched = () if ids is None else numbers("workflow_ids", ids)
+    watched = () if ids is None else parse_ids("workflow_ids", ids)
     return Watch(poller, subscription, watched, discovery, remedy)

@@ -11,23 +11,23 @@ import attrs
 import cattrs
 from attrs import evolve, field, frozen
 
-from workflow_async._core.call import number
+from workflow_async._core.call import parse_id
 from workflow_async._core.origin import same_server
 from workflow_async._decode.json import json_tree
-from workflow_async._decode.records import by, converter, listed, record, structured
-from workflow_async._decode.values import Unfit, or_none
+from workflow_async._decode.records import list_field, read_with, register, strict_converter, structure
+from workflow_async._decode.values import TypeMismatch, or_none
 from workflow_async.errors import CallError, InvalidArgument, ListingNotSupported, NotSentInTime
-from workflow_async.monitor._engine.keys import keyed
-from workflow_async.monitor._engine.observation import Sight, conflicting, missed, seen
-from workflow_async.monitor.events import Change, Replaced, Unobserved, Vanished
-from workflow_async.monitor.service import Monitored
+from workflow_async.monitor._engine.keys import with_key
+from workflow_async.monitor._engine.observation import Observation, apply_error, apply_record, conflicting
+from workflow_async.monitor.events import Change, PollingFailed, Replaced, Vanished
+from workflow_async.monitor.service import MonitoringMixin
 from workflow_async.monitor.source import Source
 from workflow_async.phase import Phase, Workflow
 from workflow_async.settings import Poll
 
 W = TypeVar("W", bound=Workflow)
 
-News = Change[W] | Vanished[W] | Unobserved[W] | Replaced[W]
+SpecEvent = Change[W] | Vanished[W] | PollingFailed[W] | Replaced[W]
 
 
 class Client(Protocol[W]):
@@ -38,12 +38,12 @@ class Client(Protocol[W]):
         """Whom it talks to."""
 
     @property
-    def workflows(self) -> Monitored[W]:
+    def workflows(self) -> MonitoringMixin[W]:
         """Its workflows."""
 
 
 @frozen(kw_only=True)
-class RememberedOperation:
+class SavedOperation:
     """An operation as a cursor remembers it."""
 
     operation: str
@@ -51,21 +51,21 @@ class RememberedOperation:
 
 
 @frozen(kw_only=True)
-class Remembered:
+class SavedWorkflow:
     """A workflow as a cursor remembers it: enough to see what changes next."""
 
     id: int
     phase: Phase
     state_text: str
     step: str | None = None
-    operations: tuple[RememberedOperation, ...] | None = None
+    operations: tuple[SavedOperation, ...] | None = None
 
 
 @frozen(kw_only=True)
-class Cursor(Sight[Remembered]):
+class Cursor(Observation[SavedWorkflow]):
     """How far a watch has come with one workflow; instants are seconds since 1970."""
 
-    workflow: Remembered | None = None
+    workflow: SavedWorkflow | None = None
     checked_at: float | None = None
     """When it was last checked, in seconds since 1970. None before the first check."""
 
@@ -74,7 +74,7 @@ class Cursor(Sight[Remembered]):
 class WatchSpec:
     """A watch that another process can carry on: whom to watch, and how far it has come. Holds no secret.
 
-    Make one with `WatchSpec.of`, pass it through `tick` from time to time, and keep what comes back: it is JSON
+    Make one with `WatchSpec.of`, pass it through `poll_once` from time to time, and keep what comes back: it is JSON
     (`to_json`, `from_json`) with a version of its own.
     """
 
@@ -91,7 +91,7 @@ class WatchSpec:
     def of(cls, client: Client[W], ids: Iterable[int | str], *, operations: bool = False) -> "WatchSpec":
         """A watch of these workflows that has seen nothing yet."""
         now = client.workflows.poller.clock.wall()
-        numbers = dict.fromkeys(number("workflow_id", id) for id in ids)
+        numbers = dict.fromkeys(parse_id("workflow_id", id) for id in ids)
         cursors = tuple(Cursor(id=id, since=now) for id in numbers)
         return cls(url=client.url, cursors=cursors, operations=operations)
 
@@ -110,10 +110,10 @@ class WatchSpec:
         tree = json_tree(text.encode() if isinstance(text, str) else text)
         if isinstance(tree, dict) and tree.get("version") != 1:
             raise InvalidArgument("version", "must be 1: this watch was written by another version of the library")
-        return structured(_CONVERTER, tree, cls)
+        return structure(_CONVERTER, tree, cls)
 
 
-async def tick(client: Client[W], spec: WatchSpec) -> tuple[WatchSpec, tuple[News[W], ...]]:
+async def poll_once(client: Client[W], spec: WatchSpec) -> tuple[WatchSpec, tuple[SpecEvent[W], ...]]:
     """Check everything that has not ended once. Return the watch after that, and what is new.
 
     This costs the pages of the list of active workflows where that is cheaper, else a GET each. A
@@ -127,8 +127,8 @@ async def tick(client: Client[W], spec: WatchSpec) -> tuple[WatchSpec, tuple[New
         raise InvalidArgument("spec", f"belongs to {spec.url}, and this client talks to {client.url}")
     source, clock = client.workflows.poller.source, client.workflows.poller.clock
     spec, rows = await _listed(source, evolve(spec, cursors=_unique(spec.cursors)))
-    looks = await _looks(source, spec, rows)
-    told = [_reduced(source, spec, cursor, looks.get(cursor.id), clock.wall()) for cursor in spec.cursors]
+    looks = await _checked(source, spec, rows)
+    told = [_apply(source, spec, cursor, looks.get(cursor.id), clock.wall()) for cursor in spec.cursors]
     ticked = evolve(spec, cursors=tuple(cursor for cursor, _ in told))
     return ticked, tuple(news for _, news in told if news is not None)
 
@@ -161,7 +161,7 @@ async def _listed(source: Source[W], spec: WatchSpec) -> tuple[WatchSpec, dict[i
     return evolve(spec, pages=max(1, pages)), rows
 
 
-async def _looks(source: Source[W], spec: WatchSpec, rows: dict[int, W]) -> dict[int, W | CallError]:
+async def _checked(source: Source[W], spec: WatchSpec, rows: dict[int, W]) -> dict[int, W | CallError]:
     """A look at each that has not ended: its row of the list, or a get where that shows none."""
     looks: dict[int, W | CallError] = dict(rows)
     left = deque(cursor for cursor in _longest_unseen(spec.cursors) if not _shown(source, cursor, rows))
@@ -193,19 +193,19 @@ def _shown(source: Source[W], cursor: Cursor, rows: Mapping[int, W]) -> bool:
     return row is not None and not conflicting(cursor.identity, source.identity(row))
 
 
-def _reduced(
+def _apply(
     source: Source[W], spec: WatchSpec, cursor: Cursor, look: W | CallError | None, now: float
-) -> tuple[Cursor, News[W] | None]:
+) -> tuple[Cursor, SpecEvent[W] | None]:
     """The cursor after a look, and what is new."""
     if look is None or cursor.over:
         return cursor, None
     sight: Any = evolve(cursor, checked_at=now)
-    news: News[W] | None
+    news: SpecEvent[W] | None
     if isinstance(look, CallError):
-        sight, news = missed(sight, look, now, spec.poll)
+        sight, news = apply_error(sight, look, now, spec.poll)
         sight = evolve(sight, over=news is not None)
     else:
-        sight, news = seen(
+        sight, news = apply_record(
             sight,
             look,
             now,
@@ -214,19 +214,19 @@ def _reduced(
             identity=source.identity(look),
         )
         sight = sight if isinstance(news, Replaced) else evolve(sight, workflow=_remembered(look))
-    return sight, None if news is None else keyed(news, source.place, operations=spec.operations)
+    return sight, None if news is None else with_key(news, source.place, operations=spec.operations)
 
 
-def _remembered(workflow: Any) -> Remembered:
+def _remembered(workflow: Any) -> SavedWorkflow:
     operations = getattr(workflow, "operations", None)
-    return Remembered(
+    return SavedWorkflow(
         id=workflow.id,
         phase=workflow.phase,
         state_text=workflow.state_text,
         step=workflow.step,
         operations=None
         if operations is None
-        else tuple(RememberedOperation(operation=o.operation, state_text=o.state_text) for o in operations),
+        else tuple(SavedOperation(operation=o.operation, state_text=o.state_text) for o in operations),
     )
 
 
@@ -235,28 +235,28 @@ def _plain(value: Any) -> Any:
 
 
 def _converter() -> cattrs.Converter:
-    strict = converter()
+    strict = strict_converter()
     strict.register_structure_hook(Phase, lambda value, _: _phase(value))
     strict.register_structure_hook(float, lambda value, _: _seconds(value))
-    record(strict, RememberedOperation)
-    record(strict, Remembered, operations=by(or_none(lambda value: strict.structure(value, _OPERATIONS))))
-    record(strict, Cursor, workflow=by(or_none(lambda value: strict.structure(value, Remembered))))
-    record(strict, WatchSpec, cursors=listed(strict, Cursor))
+    register(strict, SavedOperation)
+    register(strict, SavedWorkflow, operations=read_with(or_none(lambda value: strict.structure(value, _OPERATIONS))))
+    register(strict, Cursor, workflow=read_with(or_none(lambda value: strict.structure(value, SavedWorkflow))))
+    register(strict, WatchSpec, cursors=list_field(strict, Cursor))
     return strict
 
 
 def _phase(value: Any) -> Phase:
     found = next((phase for phase in Phase if phase.value == value), None)
     if found is None:
-        raise Unfit("expected a phase")
+        raise TypeMismatch("expected a phase")
     return found
 
 
 def _seconds(value: Any) -> float:
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise Unfit("expected a number")
+        raise TypeMismatch("expected a number")
     return float(value)
 
 
-_OPERATIONS = tuple[RememberedOperation, ...]
+_OPERATIONS = tuple[SavedOperation, ...]
 _CONVERTER = _converter()

@@ -15,8 +15,16 @@ import cattrs
 
 from workflow_async._core.call import OnUnreadable, UnreadableRow
 from workflow_async._decode.json import SpelledNumber
-from workflow_async._decode.records import Records, by, listed, record, rows
-from workflow_async._decode.values import Unfit, instant, named, or_none, text, truth, whole
+from workflow_async._decode.records import RecordConverter, list_field, read_rows, read_with, register
+from workflow_async._decode.values import (
+    TypeMismatch,
+    or_none,
+    parse_bool,
+    parse_datetime,
+    parse_int,
+    parse_str,
+    type_name,
+)
 from workflow_async.errors import DecodeError, ResponseMismatch
 from workflow_async.opencast.converter import OPERATION_STATE, STATE
 from workflow_async.opencast.records import Operation, Workflow
@@ -33,9 +41,9 @@ def instances(event: str, tree: Any, unreadable: OnUnreadable) -> tuple[Workflow
         raise DecodeError("required field missing @ $.workflows")
     try:
         listed = elements("workflow", tree["workflows"])
-    except Unfit as error:
+    except TypeMismatch as error:
         raise DecodeError(f"{error} @ $.workflows") from None
-    found = rows(INTERNAL, [_of_event(event, row) for row in listed], Workflow, PLACE)
+    found = read_rows(INTERNAL, [_of_event(event, row) for row in listed], Workflow, PLACE)
     odd = [fault for row in found if isinstance(row, UnreadableRow) for fault in row.faults]
     if odd and unreadable == "raise":
         raise DecodeError(*odd)
@@ -63,7 +71,7 @@ def elements(name: str, value: Any) -> list[Any]:
     if value in ABSENT:
         return []
     if not isinstance(value, dict):
-        raise Unfit(f"expected an object, got {named(value)}")
+        raise TypeMismatch(f"expected an object, got {type_name(value)}")
     found = value.get(name)
     if found in ABSENT:
         return []
@@ -78,80 +86,80 @@ def loose_text(value: Any) -> str:
         return value.spelling
     if isinstance(value, int):
         return str(value)
-    return text(None if value == {"nil": True} else value)
+    return parse_str(None if value == {"nil": True} else value)
 
 
 def moment(value: Any) -> datetime:
     """Return an instant from ISO 8601 with a zone, or from milliseconds since 1970."""
     if not isinstance(value, int) or isinstance(value, bool):
-        return instant(value)
+        return parse_datetime(value)
     try:
         return EPOCH + timedelta(milliseconds=value)
     except OverflowError:
-        raise Unfit("expected an instant that exists") from None
+        raise TypeMismatch("expected an instant that exists") from None
 
 
 def settings(value: Any) -> Mapping[str, str]:
     """Return a configuration from elements with a key and a text."""
     pairs = elements("configuration", value)
     if not all(isinstance(pair, dict) and "key" in pair for pair in pairs):
-        raise Unfit("expected elements with a key")
+        raise TypeMismatch("expected elements with a key")
     return {loose_text(pair["key"]): loose_text(pair.get("$")) for pair in pairs}
 
 
-def internal_converter() -> Records:
+def internal_converter() -> RecordConverter:
     """The converter of this endpoint."""
-    return Records(_teach)
+    return RecordConverter(_teach)
 
 
 def _teach(strict: cattrs.Converter) -> None:
-    record(
+    register(
         strict,
         Operation,
-        operation=by(_filled, "template"),
-        state=by(OPERATION_STATE),
-        state_text=by(_lower, "state"),
-        id=by(or_none(whole)),
-        description=by(loose_text),
-        start=by(or_none(moment), "started"),
-        completion=by(or_none(moment), "completed"),
-        time_in_queue=by(or_none(whole), "time-in-queue"),
-        host=by(loose_text, "execution-host"),
-        if_=by(loose_text, "if"),
-        unless=by(loose_text),
-        fail_workflow_on_error=by(truth, "fail-on-error", unread=None),
-        error_handler_workflow=by(loose_text, "exception-handler-workflow"),
-        retry_strategy=by(text, "retry-strategy"),
-        max_attempts=by(whole, "max-attempts", unread=None),
-        failed_attempts=by(whole, "failed-attempts", unread=None),
-        configuration=by(settings, "configurations"),
+        operation=read_with(_filled, "template"),
+        state=read_with(OPERATION_STATE),
+        state_text=read_with(_lower, "state"),
+        id=read_with(or_none(parse_int)),
+        description=read_with(loose_text),
+        start=read_with(or_none(moment), "started"),
+        completion=read_with(or_none(moment), "completed"),
+        time_in_queue=read_with(or_none(parse_int), "time-in-queue"),
+        host=read_with(loose_text, "execution-host"),
+        if_=read_with(loose_text, "if"),
+        unless=read_with(loose_text),
+        fail_workflow_on_error=read_with(parse_bool, "fail-on-error", unread=None),
+        error_handler_workflow=read_with(loose_text, "exception-handler-workflow"),
+        retry_strategy=read_with(parse_str, "retry-strategy"),
+        max_attempts=read_with(parse_int, "max-attempts", unread=None),
+        failed_attempts=read_with(parse_int, "failed-attempts", unread=None),
+        configuration=read_with(settings, "configurations"),
     )
-    record(
+    register(
         strict,
         Workflow,
-        id=by(whole),
-        state=by(STATE),
-        state_text=by(_lower, "state"),
-        title=by(loose_text),
-        description=by(loose_text),
-        definition=by(loose_text, "template"),
-        event=by(text, EVENT),
-        creator=by(lambda value: loose_text(value) or None, "creator-id"),
-        created=by(or_none(moment), "dateCreated"),
-        operations=listed(strict, Operation, unwrapped=partial(elements, "operation")),
-        configuration=by(settings, "configurations"),
+        id=read_with(parse_int),
+        state=read_with(STATE),
+        state_text=read_with(_lower, "state"),
+        title=read_with(loose_text),
+        description=read_with(loose_text),
+        definition=read_with(loose_text, "template"),
+        event=read_with(parse_str, EVENT),
+        creator=read_with(lambda value: loose_text(value) or None, "creator-id"),
+        created=read_with(or_none(moment), "dateCreated"),
+        operations=list_field(strict, Operation, unwrapped=partial(elements, "operation")),
+        configuration=read_with(settings, "configurations"),
     )
 
 
 def _filled(value: Any) -> str:
     found = loose_text(value)
     if not found:
-        raise Unfit("expected a text that is not empty")
+        raise TypeMismatch("expected a text that is not empty")
     return found
 
 
 def _lower(value: Any) -> str:
-    return text(value).lower()
+    return parse_str(value).lower()
 
 
 INTERNAL = internal_converter()

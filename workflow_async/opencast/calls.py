@@ -12,19 +12,19 @@ from workflow_async._core.call import (
     Call,
     OnUnreadable,
     Page,
+    ParameterValue,
     Params,
     Replay,
     Reply,
     Signature,
-    Value,
-    encodable,
-    on_unreadable,
-    segment,
-    texts,
+    checked_encodable,
+    checked_on_unreadable,
+    path_segment,
+    stringify,
 )
 from workflow_async._core.status import REJECTIONS
 from workflow_async._decode.json import json_rows, json_tree, spelled_json_tree
-from workflow_async._decode.records import page_rows, rows, structured
+from workflow_async._decode.records import read_page, read_rows, structure
 from workflow_async.errors import DecodeError, InvalidArgument, ListingNotSupported, ResponseMismatch
 from workflow_async.opencast._internal import instances
 from workflow_async.opencast.converter import opencast_converter
@@ -73,7 +73,7 @@ def get_workflow(id: int, include: Params = ()) -> Call[Workflow]:
 
 
 def start_workflow(
-    event: str, definition: str, configuration: Mapping[str, Value] | None, include: Params = ()
+    event: str, definition: str, configuration: Mapping[str, ParameterValue] | None, include: Params = ()
 ) -> Call[Workflow]:
     """Start a workflow on an event."""
     form = {
@@ -100,7 +100,7 @@ def change_state(id: int, state: str, include: Params = ()) -> Call[Workflow]:
     return _put(id, {"state": state}, include)
 
 
-def replace_configuration(id: int, configuration: Mapping[str, Value], include: Params = ()) -> Call[Workflow]:
+def replace_configuration(id: int, configuration: Mapping[str, ParameterValue], include: Params = ()) -> Call[Workflow]:
     """Replace the whole configuration."""
     return _put(id, _configuration(configuration), include)
 
@@ -119,8 +119,8 @@ def delete_workflow(id: int) -> Call[None]:
 
 def workflows_of_event(event: str, *, unreadable: OnUnreadable = "raise") -> Call[tuple[Workflow, ...]]:
     """All workflows of one event, by the internal endpoint of Opencast >= 12; an event's id may contain `;`."""
-    read = partial(_instances, event, on_unreadable(unreadable))
-    path = INSTANCES_OF_EVENT.format(segment("event_id", event, allowed=";"))
+    read = partial(_instances, event, checked_on_unreadable(unreadable))
+    path = INSTANCES_OF_EVENT.format(path_segment("event_id", event, allowed=";"))
     return Call("GET", path, read, signature=API)
 
 
@@ -147,7 +147,7 @@ def list_definitions(*, filter: str, sort: str, include: Params, limit: int | No
 
 def get_definition(id: str, include: Params = ()) -> Call[Definition]:
     """One definition."""
-    path = f"{DEFINITIONS}/{segment('definition_id', id)}"
+    path = f"{DEFINITIONS}/{path_segment('definition_id', id)}"
     return Call("GET", path, partial(_definition, include, id), include, signature=BY_ID)
 
 
@@ -170,7 +170,7 @@ def filled(argument: str, value: str) -> str:
     """A text that is not blank; raises `InvalidArgument` otherwise."""
     if not isinstance(value, str) or not value.strip():
         raise InvalidArgument(argument, "must be a text that is not blank")
-    return encodable(argument, value)
+    return checked_encodable(argument, value)
 
 
 def _put(id: int, form: Mapping[str, str], include: Params) -> Call[Workflow]:
@@ -190,19 +190,19 @@ def _some(**params: str) -> Params:
     return tuple((name, value) for name, value in params.items() if value)
 
 
-def _configuration(configuration: Mapping[str, Value] | None) -> dict[str, str]:
+def _configuration(configuration: Mapping[str, ParameterValue] | None) -> dict[str, str]:
     """The form field; values become texts here, because the server answers anything else with 500."""
     if configuration is None:
         return {}
-    return {"configuration": json.dumps(texts("configuration", configuration))}
+    return {"configuration": json.dumps(stringify("configuration", configuration))}
 
 
 def _record(kind: type[T], reply: Reply) -> T:
-    return structured(CONVERTER, json_tree(reply.body), kind)
+    return structure(CONVERTER, json_tree(reply.body), kind)
 
 
 def _workflow(include: Params, id: int, reply: Reply) -> Workflow:
-    workflow = structured(CONVERTER, _completed(include, json_tree(reply.body)), Workflow)
+    workflow = structure(CONVERTER, _completed(include, json_tree(reply.body)), Workflow)
     if workflow.id != id:
         raise ResponseMismatch(f"workflow {id}", f"workflow {workflow.id}")
     return workflow
@@ -210,7 +210,7 @@ def _workflow(include: Params, id: int, reply: Reply) -> Workflow:
 
 def _started(include: Params, event: str, reply: Reply) -> Workflow:
     try:
-        workflow = structured(CONVERTER, _completed(include, json_tree(reply.body)), Workflow)
+        workflow = structure(CONVERTER, _completed(include, json_tree(reply.body)), Workflow)
     except DecodeError as error:
         error.located = _located(reply)
         raise
@@ -226,14 +226,14 @@ def _located(reply: Reply) -> int | None:
 
 
 def _definition(include: Params, id: str, reply: Reply) -> Definition:
-    definition = structured(CONVERTER, _completed(include, json_tree(reply.body)), Definition)
+    definition = structure(CONVERTER, _completed(include, json_tree(reply.body)), Definition)
     if definition.id != id:
         raise ResponseMismatch(f"definition {id}", f"definition {definition.id}")
     return definition
 
 
 def _definitions(include: Params, reply: Reply) -> tuple[Definition, ...]:
-    return page_rows(CONVERTER, _all_completed(include, _array(reply)), Definition)
+    return read_page(CONVERTER, _all_completed(include, _array(reply)), Definition)
 
 
 COMPLETED = {
@@ -262,12 +262,12 @@ def _workflow_page(
     found = json_rows(reply.body)
     if found is None:
         raise ListingNotSupported("it answers the path with something else than a list")
-    items = page_rows(CONVERTER, _all_completed(include, found), Workflow)
+    items = read_page(CONVERTER, _all_completed(include, found), Workflow)
     return _by_offset(items, size, following)
 
 
 def _page(kind: type[T], size: int, following: Callable[[int], Call[Page[T]]], reply: Reply) -> Page[T]:
-    return _by_offset(page_rows(CONVERTER, _array(reply), kind), size, following)
+    return _by_offset(read_page(CONVERTER, _array(reply), kind), size, following)
 
 
 def _events(reply: Reply, asked: frozenset[str]) -> tuple[Event, ...]:
@@ -275,7 +275,7 @@ def _events(reply: Reply, asked: frozenset[str]) -> tuple[Event, ...]:
 
     A row that cannot be read counts as another event.
     """
-    events = rows(CONVERTER, _array(reply), Event)
+    events = read_rows(CONVERTER, _array(reply), Event)
     return tuple(event for event in events if isinstance(event, Event) and event.id in asked)
 
 

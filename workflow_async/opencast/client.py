@@ -3,9 +3,9 @@
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from workflow_async._core.auth import Basic, Bearer, Credential, Headers, Secret, as_secret, visible
+from workflow_async._core.auth import Basic, Bearer, Credential, Headers, Secret, checked_header, to_secret
 from workflow_async._core.digest import Digest
-from workflow_async._http import Carrier, carried_by
+from workflow_async._http import HTTPBackend, make_backend
 from workflow_async.errors import InvalidArgument
 from workflow_async.settings import Clock, Limits, Retry, Timeouts
 
@@ -49,7 +49,7 @@ class OpencastClient:
         timeouts: Timeouts = Timeouts(),
         limits: Limits = Limits(),
         clock: Clock = Clock(),
-        http: Carrier = "httpx",
+        http: HTTPBackend = "httpx",
         ssl_context: "ssl.SSLContext | None" = None,
         allow_insecure_http: bool = False,
     ) -> None:
@@ -66,7 +66,7 @@ class OpencastClient:
         auth = _hidden(auth)  # from here on no frame has the password as a text
         self._transport = Transport(
             origin=_origin(Origin.parse(url, allow_insecure_http=allow_insecure_http)),
-            exchange=carried_by(http, limits, timeouts, ssl_context),
+            exchange=make_backend(http, limits, timeouts, ssl_context),
             credential=_credential(auth),
             extra_headers=_switched(run_as_user, run_with_roles),
             retry=retry,
@@ -144,7 +144,7 @@ def _origin(origin: "Origin") -> "Origin":
 
 
 def _hidden(auth: tuple[str, str | Secret] | Basic | Digest | Bearer) -> Any:
-    return (*auth[:1], *map(as_secret, auth[1:])) if isinstance(auth, tuple) else auth
+    return (*auth[:1], *map(to_secret, auth[1:])) if isinstance(auth, tuple) else auth
 
 
 def _credential(auth: Any) -> Credential:
@@ -161,11 +161,11 @@ def _switched(user: str | None, roles: tuple[str, ...]) -> Headers:
     """The headers that switch user and roles (contract: opencast.md 7.3)."""
     headers: list[tuple[str, str]] = []
     if user is not None:
-        headers.append(("x-run-as-user", visible("run_as_user", user)))
+        headers.append(("x-run-as-user", checked_header("run_as_user", user)))
     if not isinstance(roles, tuple | list):
         raise InvalidArgument("run_with_roles", "must be a tuple of role names")
     if roles:
-        if any("," in visible("run_with_roles", role) for role in roles):
+        if any("," in checked_header("run_with_roles", role) for role in roles):
             raise InvalidArgument("run_with_roles", "must be role names without commas")
         headers.append(("x-run-with-roles", ",".join(roles)))
     return tuple(headers)

@@ -6,26 +6,26 @@ from functools import partial
 import anyio
 from attrs import define, evolve, field
 
-from workflow_async._core.call import Params, Replay, Value, number
+from workflow_async._core.call import ParameterValue, Params, Replay, parse_id
 from workflow_async._core.retry import may_have_happened, retryable
 from workflow_async.errors import AlreadyFinished, CallError, Conflict, InvalidArgument, NotFound
 from workflow_async.monitor._engine.pauses import Pause, pause_of
 from workflow_async.opencast import calls
 from workflow_async.opencast.records import State, Workflow
 from workflow_async.opencast.resuming import Resumes, delay
-from workflow_async.opencast.start_service import Starting
+from workflow_async.opencast.start_service import StartService
 from workflow_async.settings import number_from_zero
 
-SETTLE = 30.0
+SETTLE_TIMEOUT = 30.0
 """Seconds that a resume waits for its effect unless told otherwise."""
 DELETABLE = 12.0
 """Seconds until a workflow that has ended can be deleted: the index of Opencast 6 to 11 lags up to 10."""
-EVERY = 2.0
+DELETE_RETRY_INTERVAL = 2.0
 """Seconds between two attempts to delete a workflow that has ended."""
 
 
 @define(eq=False)
-class Control(Starting):
+class Control(StartService):
     """Single calls that change a workflow."""
 
     _resumes: Resumes = field(factory=Resumes, init=False)
@@ -35,9 +35,9 @@ class Control(Starting):
         workflow_id: int | str,
         *,
         state: State | str | None = None,
-        configuration: Mapping[str, Value] | None = None,
+        configuration: Mapping[str, ParameterValue] | None = None,
         force: bool = False,
-        settle: float = SETTLE,
+        settle: float = SETTLE_TIMEOUT,
         with_operations: bool = False,
         with_configuration: bool = False,
     ) -> Workflow:
@@ -48,7 +48,7 @@ class Control(Starting):
         Args:
             workflow_id: the workflow.
             state: paused, running or stopped, in any case. See `pause`, `resume` and `stop`.
-            configuration: replaces all of it. Opencast 12 and later may answer 500 (`ServerFault`).
+            configuration: replaces all of it. Opencast 12 and later may answer 500 (`ServerError`).
             force: pause or stop a workflow that has ended too, which overwrites its result with `paused` or `stopped`.
             settle: seconds to wait for a resume to take effect. See `resume`.
             with_operations: fill `operations`.
@@ -61,7 +61,7 @@ class Control(Starting):
 
         Source: PUT /api/workflows/{id}; needs ROLE_API_WORKFLOW_INSTANCE_EDIT; contract: opencast.md 2.3.
         """
-        id = number("workflow_id", workflow_id)
+        id = parse_id("workflow_id", workflow_id)
         number_from_zero("settle", settle)
         include = including(operations=with_operations, configuration=with_configuration)
         target = None if state is None else _target(state)
@@ -84,7 +84,7 @@ class Control(Starting):
         """
         return await self.update(workflow_id, state=State.PAUSED)
 
-    async def resume(self, workflow_id: int | str, *, settle: float = SETTLE) -> Workflow:
+    async def resume(self, workflow_id: int | str, *, settle: float = SETTLE_TIMEOUT) -> Workflow:
         """Resume a paused workflow and return its record once the resume has taken effect.
 
         The server only queues a job for it, which takes up to 2 s, and longer on a busy cluster. This returns when the
@@ -138,7 +138,7 @@ class Control(Starting):
 
         Source: DELETE /api/workflows/{id}; needs ROLE_API_WORKFLOW_INSTANCE_DELETE; contract: opencast.md 2.4.
         """
-        id = number("workflow_id", workflow_id)
+        id = parse_id("workflow_id", workflow_id)
         refusal = await self._refusal(id)
         if refusal is not None and await self._has_ended(id):
             refusal = await self._deleted_late(id, refusal)
@@ -167,7 +167,7 @@ class Control(Starting):
         clock = self._transport.clock
         ends = clock.now() + DELETABLE
         while refusal is not None and clock.now() < ends:
-            await clock.sleep(EVERY)
+            await clock.sleep(DELETE_RETRY_INTERVAL)
             refusal = await self._refusal(id)
         return refusal
 

@@ -2,8 +2,16 @@
 
 import cattrs
 
-from workflow_async._decode.records import Records, by, constant, listed, record
-from workflow_async._decode.values import instant, known, or_none, text, texts, truth, whole
+from workflow_async._decode.records import RecordConverter, constant_field, list_field, read_with, register
+from workflow_async._decode.values import (
+    cached,
+    or_none,
+    parse_bool,
+    parse_datetime,
+    parse_int,
+    parse_str,
+    parse_str_map,
+)
 from workflow_async.opencast.records import (
     Definition,
     Event,
@@ -16,87 +24,94 @@ from workflow_async.opencast.records import (
     Workflow,
 )
 
-STATE = known(lambda value: State.read(text(value)), [state.value for state in State])
-OPERATION_STATE = known(lambda value: OperationState.read(text(value)), [state.value for state in OperationState])
+STATE = cached(lambda value: State.read(parse_str(value)), [state.value for state in State])
+OPERATION_STATE = cached(lambda value: OperationState.read(parse_str(value)), [state.value for state in OperationState])
 
 
-def opencast_converter() -> Records:
+def opencast_converter() -> RecordConverter:
     """The converter of this system."""
-    return Records(_teach)
+    return RecordConverter(_teach)
 
 
 def _teach(strict: cattrs.Converter) -> None:
     _operations(strict)
-    record(
+    register(
         strict,
         Workflow,
-        id=by(whole, "identifier"),
-        state=by(STATE),
-        state_text=by(text, "state"),
-        title=by(text),
-        description=by(text),
-        definition=by(text, "workflow_definition_identifier"),
-        event=by(text, "event_identifier"),
-        creator=by(or_none(text)),
-        created=constant(),
+        id=read_with(parse_int, "identifier"),
+        state=read_with(STATE),
+        state_text=read_with(parse_str, "state"),
+        title=read_with(parse_str),
+        description=read_with(parse_str),
+        definition=read_with(parse_str, "workflow_definition_identifier"),
+        event=read_with(parse_str, "event_identifier"),
+        creator=read_with(or_none(parse_str)),
+        created=constant_field(),
         # Read at once, faults and all. Left as they came until somebody looks, a page of 20 operations each would cost
         # little more than parsing it does, not two to three times that; but a fault would come to light anywhere,
         # later, and a record would hold the whole of what was parsed.
-        operations=listed(strict, Operation),
-        configuration=by(texts),
+        operations=list_field(strict, Operation),
+        configuration=read_with(parse_str_map),
     )
-    record(
+    register(
         strict,
         Definition,
         id=cattrs.override(rename="identifier"),
-        title=by(text),
-        description=by(text),
-        tags=listed(strict, str),
-        configuration_panel=by(text),
-        configuration_panel_json=by(text),
-        operations=listed(strict, OperationDefinition),
+        title=read_with(parse_str),
+        description=read_with(parse_str),
+        tags=list_field(strict, str),
+        configuration_panel=read_with(parse_str),
+        configuration_panel_json=read_with(parse_str),
+        operations=list_field(strict, OperationDefinition),
     )
     _surroundings(strict)
 
 
 def _operations(strict: cattrs.Converter) -> None:
     shared = {
-        "description": by(text),
-        "if_": by(text, "if"),
-        "unless": by(text),
-        "fail_workflow_on_error": by(truth, unread=None),
-        "error_handler_workflow": by(text),
-        "retry_strategy": by(text),
-        "max_attempts": by(whole, unread=None),
-        "configuration": by(texts),
+        "description": read_with(parse_str),
+        "if_": read_with(parse_str, "if"),
+        "unless": read_with(parse_str),
+        "fail_workflow_on_error": read_with(parse_bool, unread=None),
+        "error_handler_workflow": read_with(parse_str),
+        "retry_strategy": read_with(parse_str),
+        "max_attempts": read_with(parse_int, unread=None),
+        "configuration": read_with(parse_str_map),
     }
-    record(strict, OperationDefinition, **shared)
-    record(
+    register(strict, OperationDefinition, **shared)
+    register(
         strict,
         Operation,
         **shared,
-        id=by(or_none(whole), "identifier"),
-        state=by(OPERATION_STATE),
-        state_text=by(text, "state"),
-        start=by(or_none(instant)),
-        completion=by(or_none(instant)),
-        time_in_queue=by(or_none(whole)),
-        host=by(text),
-        failed_attempts=by(whole, unread=None),
+        id=read_with(or_none(parse_int), "identifier"),
+        state=read_with(OPERATION_STATE),
+        state_text=read_with(parse_str, "state"),
+        start=read_with(or_none(parse_datetime)),
+        completion=read_with(or_none(parse_datetime)),
+        time_in_queue=read_with(or_none(parse_int)),
+        host=read_with(parse_str),
+        failed_attempts=read_with(parse_int, unread=None),
     )
 
 
 def _surroundings(strict: cattrs.Converter) -> None:
-    record(
+    register(
         strict,
         Event,
         id=cattrs.override(rename="identifier"),
-        title=by(text),
-        status=by(text),
+        title=read_with(parse_str),
+        status=read_with(parse_str),
         # None would say that the event has no workflow.
-        processing_state=by(or_none(STATE), unread=State.UNKNOWN),
-        created=by(or_none(instant)),
-        series=by(text, "is_part_of"),
+        processing_state=read_with(or_none(STATE), unread=State.UNKNOWN),
+        created=read_with(or_none(parse_datetime)),
+        series=read_with(parse_str, "is_part_of"),
     )
-    record(strict, Version, versions=listed(strict, str))
-    record(strict, Me, name=by(text), email=by(text), provider=by(text), userrole=by(text))
+    register(strict, Version, versions=list_field(strict, str))
+    register(
+        strict,
+        Me,
+        name=read_with(parse_str),
+        email=read_with(parse_str),
+        provider=read_with(parse_str),
+        userrole=read_with(parse_str),
+    )

@@ -19,7 +19,7 @@ class Definitions:
     def list(
         self,
         *,
-        tag: filters.Words | None = None,
+        tag: filters.Texts | None = None,
         sort: filters.DefinitionSort | None = None,
         limit: int | None = None,
         with_operations: bool = False,

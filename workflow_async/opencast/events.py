@@ -6,9 +6,9 @@ from attrs import frozen
 
 from workflow_async._core.call import Call, OnUnreadable, Page
 from workflow_async._core.transport import Transport
-from workflow_async._listing.by_offset import Pace, Straight
+from workflow_async._listing.by_offset import OffsetScan, PageWindow
 from workflow_async._listing.listing import Listing
-from workflow_async._listing.scan import AHEAD
+from workflow_async._listing.scan import MAX_AHEAD
 from workflow_async.opencast import calls
 from workflow_async.opencast.records import Event
 from workflow_async.settings import optional_number, whole_number
@@ -25,7 +25,7 @@ class Events:
         *,
         limit: int | None = None,
         page_size: int = 100,
-        ahead: int = AHEAD,
+        ahead: int = MAX_AHEAD,
         unreadable: OnUnreadable = "raise",
     ) -> Listing[Event]:
         """Events whose latest workflow is running: discovery on every Opencast, 12 and later included.
@@ -48,7 +48,7 @@ class Events:
         whole_number("ahead", ahead, least=1)
         return Listing(
             self._transport.send,
-            lambda found: Straight(_rows, found, Pace(page_size, ahead)),
+            lambda found: OffsetScan(_rows, found, PageWindow(page_size, ahead)),
             attrgetter("id"),
             limit=limit,
             unreadable=unreadable,

@@ -3,24 +3,26 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from workflow_async.batch.reconcile import CONTESTED, Ambiguous, Rivals, Started
+from workflow_async.batch.reconcile import CONTESTED, Ambiguous, Rivals, StartFound
 from workflow_async.batch.tickets import Ticket
 from workflow_async.opencast.records import Workflow
 
-SKEW = timedelta(minutes=5)
+MAX_CLOCK_SKEW = timedelta(minutes=5)
 """By how much the server's clock may be off."""
-QUEUE = timedelta(seconds=60)
+MAX_QUEUE_TIME = timedelta(seconds=60)
 """Time that a workflow may wait for its first operation, where only the start of that operation is known."""
 
 
-def subject(ticket: Ticket) -> tuple[str, str]:
+def event_and_definition(ticket: Ticket) -> tuple[str, str]:
     """Return the event and the definition of a start."""
     return str(ticket.arguments["event"]), str(ticket.arguments["definition"])
 
 
-def judged(ticket: Ticket, found: Iterable[Workflow], rivals: Rivals) -> Started[Workflow] | Ambiguous[Workflow] | None:
+def find_start(
+    ticket: Ticket, found: Iterable[Workflow], rivals: Rivals
+) -> StartFound[Workflow] | Ambiguous[Workflow] | None:
     """Return what the workflows of an event say of a start, or None if none of them can be the start's."""
-    event, definition = subject(ticket)
+    event, definition = event_and_definition(ticket)
     mine = [workflow for workflow in found if not rivals.owns(workflow.id)]
     later = [workflow for workflow in mine if is_later(ticket, workflow) is not False]
     same = [workflow for workflow in later if workflow.definition == definition]
@@ -28,7 +30,7 @@ def judged(ticket: Ticket, found: Iterable[Workflow], rivals: Rivals) -> Started
         if rivals.contested():
             return Ambiguous(tuple(same), CONTESTED)
         since = f"above {ticket.baseline}" if ticket.baseline is not None else "begun since"
-        return Started(same[0], f"the only workflow {definition!r} on event {event} {since}")
+        return StartFound(same[0], f"the only workflow {definition!r} on event {event} {since}")
     if same:
         return Ambiguous(tuple(same), f"{len(same)} workflows {definition!r} on event {event} may be it")
     return Ambiguous(tuple(later), "of another definition, such as an error handler's") if later else None
@@ -42,10 +44,10 @@ def is_later(ticket: Ticket, workflow: Workflow) -> bool | None:
     if made is not None and made >= _to_millisecond(ticket.prepared_at):
         return True
     # How long a workflow waited to begin is unknown. Above a late baseline are those of the last seconds: none is sure.
-    if made is None and ticket.baseline is None and began is not None and began >= ticket.prepared_at + QUEUE:
+    if made is None and ticket.baseline is None and began is not None and began >= ticket.prepared_at + MAX_QUEUE_TIME:
         return True
     known = made or began
-    return False if known is not None and known < ticket.prepared_at - SKEW else None
+    return False if known is not None and known < ticket.prepared_at - MAX_CLOCK_SKEW else None
 
 
 def _began(workflow: Workflow) -> datetime | None:

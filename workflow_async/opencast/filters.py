@@ -9,11 +9,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypedDict, cast, get_args
 from urllib.parse import quote_plus
 
-from workflow_async._core.call import each
+from workflow_async._core.call import checked_values
 from workflow_async.errors import InvalidArgument
 from workflow_async.opencast.records import State, Workflow
 
-Words = str | Iterable[str]
+Texts = str | Iterable[str]
 States = State | str | Iterable[State | str]
 
 EventSort = Literal[
@@ -59,8 +59,8 @@ class WorkflowFilters(TypedDict, total=False):
 
     state: States
     state_not: States
-    current_operation: Words
-    current_operation_not: Words
+    current_operation: Texts
+    current_operation_not: Texts
     workflow_definition_identifier: str
     event_identifier: str
     event_title: str
@@ -110,7 +110,7 @@ def in_state(filters: WorkflowFilters) -> Callable[[Workflow], bool] | None:
     return None
 
 
-def definition_filter(tags: Words) -> str:
+def definition_filter(tags: Texts) -> str:
     """The `filter` parameter for tags; a definition must have all of them."""
     return _joined({"tag": [term("tag", tag) for tag in _several("tag", tags)]})
 
@@ -211,7 +211,7 @@ def _terms(name: str, value: Any) -> list[str]:
 
 
 def _several(name: str, value: Any) -> list[Any]:
-    words = [value] if isinstance(value, str | State) else list(each(name, value))
+    words = [value] if isinstance(value, str | State) else list(checked_values(name, value))
     if not words:
         raise InvalidArgument(name, "must name at least one: with none the server would return everything")
     return words

@@ -27,7 +27,7 @@ FIELDS: Mapping[str, str] = {
 
 
 @define(eq=False)
-class Literal:
+class LiteralFilter:
     """A `send` for pages of workflows that notes which of them match literally, for `passes`."""
 
     send: Send
@@ -57,7 +57,7 @@ class Literal:
         return all(matches(name, value, workflow, event) for name, value in self.values.items())
 
 
-def wild(given: filters.WorkflowFilters) -> dict[str, str]:
+def wildcard_filters(given: filters.WorkflowFilters) -> dict[str, str]:
     """Return the text filters whose values the server would take for patterns."""
     texts = {name: str(value) for name, value in given.items() if name in filters.TEXTS}
     return {name: value for name, value in texts.items() if any(mark in value for mark in WILDCARDS)}
@@ -96,7 +96,7 @@ def _text(value: object) -> str:
     return "; ".join(map(str, value)) if isinstance(value, list | tuple) else str(value or "")
 
 
-def both(*tests: Callable[[Workflow], bool] | None) -> Callable[[Workflow], bool] | None:
+def both_tests(*tests: Callable[[Workflow], bool] | None) -> Callable[[Workflow], bool] | None:
     """Return a test that passes what all given tests pass. None if there is no test."""
     found = [test for test in tests if test is not None]
     return (lambda workflow: all(test(workflow) for test in found)) if found else None

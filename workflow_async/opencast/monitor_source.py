@@ -8,7 +8,7 @@ from attrs import evolve, frozen
 
 from workflow_async._core.call import Call, Page
 from workflow_async._core.transport import Transport
-from workflow_async._listing.active_scan import Sweep
+from workflow_async._listing.active_scan import ActiveScan
 from workflow_async._listing.listing import Listing
 from workflow_async.opencast import calls
 from workflow_async.opencast.records import Operation, State, Workflow
@@ -16,7 +16,7 @@ from workflow_async.opencast.records import Operation, State, Workflow
 T = TypeVar("T")
 
 ACTIVE = "state_not:succeeded,state_not:failed,state_not:stopped"
-PAGE = 200
+PAGE_SIZE = 200
 """Rows of a page; the server sets no limit, and they weigh little without operations."""
 INDEX_LAG = 10.0
 """Seconds the list may lag (contract: opencast.md 1.4)."""
@@ -54,7 +54,7 @@ class OpencastSource:
 
         return Listing(
             self._send,
-            lambda found: Sweep(page, found, PAGE, rows),
+            lambda found: ActiveScan(page, found, PAGE_SIZE, rows),
             attrgetter("id"),
             unreadable="skip",  # a workflow that the list does not show is asked for by its id
         )

@@ -8,16 +8,16 @@ from operator import attrgetter
 from typing import Any
 
 from workflow_async._core.call import Call, OnUnreadable, Page, Params
-from workflow_async._listing.around import around
-from workflow_async._listing.by_offset import Span
+from workflow_async._listing.by_offset import RowRange
 from workflow_async._listing.by_time import Window
 from workflow_async._listing.listing import Listing
-from workflow_async._listing.options import Cuts, Manner
+from workflow_async._listing.options import ListOptions, ScanFactory
 from workflow_async._listing.prefetch import Send
 from workflow_async._listing.scan import Consistency
+from workflow_async._listing.unreadable import read_around
 from workflow_async.errors import InvalidArgument
 from workflow_async.opencast import calls, filters
-from workflow_async.opencast.literal import Literal, both, wild
+from workflow_async.opencast.literal import LiteralFilter, both_tests, wildcard_filters
 from workflow_async.opencast.monitor_source import INDEX_LAG
 from workflow_async.opencast.records import Workflow
 from workflow_async.settings import optional_number, whole_number
@@ -38,7 +38,7 @@ LEFT_OUT: Mapping[Consistency, tuple[str, ...]] = {
 
 def listing(
     send: Send,
-    manner: Manner,
+    manner: ListOptions,
     filter: filters.WorkflowFilters,
     *,
     sort: filters.EventSort | None,
@@ -56,29 +56,31 @@ def listing(
     filters.workflow_filter(passing)
     asked = filters.workflow_filter(filters.without(passing, *LEFT_OUT[manner.consistency]))
     bounds = passing.get("event_created")
-    cuts = Cuts(
-        cut=partial(_cut, asked, filters.workflow_sort(sort) if sort is not None else "", include),
+    cuts = ScanFactory(
+        cut=partial(_by_time, asked, filters.workflow_sort(sort) if sort is not None else "", include),
         span=_window(EVER if bounds is None else filters.interval("event_created", bounds)),
         bounded=bounds is not None,
         offset=offset,
     )
     # the parts of a page that moves meanwhile may miss rows, which only `fast` allows
     in_parts = unreadable == "skip" and not manner.exact
-    pages = around(send, partial(cuts.cut, None), _rows, NO_ROW) if in_parts else send
-    compared = Literal(pages, send, patterns) if literal and (patterns := wild(passing)) else None
+    pages = read_around(send, partial(cuts.cut, None), _rows, NO_ROW) if in_parts else send
+    compared = LiteralFilter(pages, send, patterns) if literal and (patterns := wildcard_filters(passing)) else None
     return Listing(
         pages if compared is None else compared,
         cuts.read(manner),
         attrgetter("id"),
         limit=limit,
-        wanted=both(filters.in_state(passing) if manner.exact else None, None if compared is None else compared.passes),
+        wanted=both_tests(
+            filters.in_state(passing) if manner.exact else None, None if compared is None else compared.passes
+        ),
         consistency=manner.consistency,
         lag=INDEX_LAG,
         unreadable=unreadable,
     )
 
 
-def _check(manner: Manner, sort: filters.EventSort | None, offset: int) -> None:
+def _check(manner: ListOptions, sort: filters.EventSort | None, offset: int) -> None:
     """Raise `InvalidArgument` for what cannot be kept up while rows move."""
     if manner.exact and offset:
         raise InvalidArgument("offset", f"must be 0 with consistency={manner.consistency!r}: rows move")
@@ -86,16 +88,18 @@ def _check(manner: Manner, sort: filters.EventSort | None, offset: int) -> None:
         raise InvalidArgument("sort", "must be None with consistency='partitioned': its rows come in no order")
 
 
-def _cut(asked: str, sort: str, include: Params, window: Window | None, offset: int, rows: int) -> Call[Page[Workflow]]:
+def _by_time(
+    asked: str, sort: str, include: Params, window: Window | None, offset: int, rows: int
+) -> Call[Page[Workflow]]:
     """Rows of the list, or of a window of it."""
     filter = asked if window is None else f"{asked},{_dates(window)}".lstrip(",")
     return calls.list_workflows(filter=filter, sort=sort, include=include, size=rows, offset=offset)
 
 
-def _rows(call: Call[Any]) -> Span:
+def _rows(call: Call[Any]) -> RowRange:
     """Return the rows that a call for a page asks for."""
     asked = dict(call.params)
-    return Span(int(asked["offset"]), int(asked["limit"]))
+    return RowRange(int(asked["offset"]), int(asked["limit"]))
 
 
 def in_words(call: Call[Any]) -> str:

@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 
 from attrs import define, evolve, field, frozen
 
-from workflow_async._core.call import Call, Params, Value, texts
+from workflow_async._core.call import Call, ParameterValue, Params, stringify
 from workflow_async._core.retry import may_have_happened
 from workflow_async._core.transport import Transport
 from workflow_async._listing.listing import Listing
-from workflow_async.batch import Ambiguous, Started, Ticket, Verdict
-from workflow_async.batch.reconcile import ALONE, Rivals, observe
+from workflow_async.batch import Ambiguous, ReconcileResult, StartFound, Ticket
+from workflow_async.batch.reconcile import NO_RIVALS, Rivals, observe
 from workflow_async.batch.tickets import digest
 from workflow_async.errors import (
     CallError,
@@ -25,16 +25,16 @@ from workflow_async.errors import (
     StartOutcomeUnknown,
 )
 from workflow_async.opencast import calls, filters
-from workflow_async.opencast.evidence import judged, subject
+from workflow_async.opencast.evidence import event_and_definition, find_start
 from workflow_async.opencast.records import Event, State, Workflow
 from workflow_async.settings import optional_number
 
 T = TypeVar("T")
 
-LATE = 12.0
+INDEX_WAIT = 12.0
 """Seconds a list is looked at before it is believed that something is not in it: its index lags up to 10."""
-PAGE = 100
-RUNNING = (State.INSTANTIATED, State.RUNNING, State.FAILING)
+PAGE_SIZE = 100
+ACTIVE_STATES = (State.INSTANTIATED, State.RUNNING, State.FAILING)
 
 
 @frozen
@@ -43,12 +43,12 @@ class Start:
 
     event: str
     definition: str
-    configuration: Mapping[str, Value] | None = field(default=None, hash=False)
+    configuration: Mapping[str, ParameterValue] | None = field(default=None, hash=False)
     key: str | None = None
 
 
 @define(eq=False)
-class Starts:
+class OpencastStarts:
     """Where starts of one Opencast go to."""
 
     transport: Transport
@@ -67,14 +67,14 @@ class Starts:
         self,
         event: str,
         definition: str,
-        configuration: Mapping[str, Value] | None = None,
+        configuration: Mapping[str, ParameterValue] | None = None,
         *,
         key: str | None = None,
         baseline: int | None = None,
     ) -> Ticket:
         """A start as a ticket; raises `InvalidArgument` for what cannot be sent."""
         optional_number("baseline", baseline, least=0)
-        settings = None if configuration is None else texts("configuration", configuration)
+        settings = None if configuration is None else stringify("configuration", configuration)
         calls.start_workflow(event, definition, settings)
         arguments = {"event": event, "definition": definition, "configuration": settings}
         return Ticket(
@@ -87,7 +87,7 @@ class Starts:
             baseline=baseline,
         )
 
-    def given(self, start: str | Ticket, definition: str, configuration: Mapping[str, Value] | None) -> Ticket:
+    def given(self, start: str | Ticket, definition: str, configuration: Mapping[str, ParameterValue] | None) -> Ticket:
         """The ticket that is given, or one of the rest; raises `InvalidArgument` for both."""
         if not isinstance(start, Ticket):
             return self.prepared(start, definition, configuration)
@@ -117,7 +117,7 @@ class Starts:
         A start that is cut off early is not repeated, so each has the whole of `Timeouts.call`, or `timeout` seconds.
         """
         self.check(ticket)
-        event, definition = subject(ticket)
+        event, definition = event_and_definition(ticket)
         call = calls.start_workflow(event, definition, _configuration(ticket), include)
         try:
             return await self.transport.send(call, timeout=timeout or self.transport.timeouts.call)
@@ -139,15 +139,15 @@ class Starts:
     @property
     def guard_lag(self) -> float:
         """Seconds in which the server may accept a second start on the same event: its guard reads the list's index."""
-        return LATE if self._lists else 0.0
+        return INDEX_WAIT if self._lists else 0.0
 
     def subject(self, ticket: Ticket) -> str:
         """Return the event: it can have one active workflow at a time."""
-        return subject(ticket)[0]
+        return event_and_definition(ticket)[0]
 
     def mark(self, ticket: Ticket) -> str:
         """Return event and definition, all that an Opencast tells of a workflow's start."""
-        return json.dumps(subject(ticket))
+        return json.dumps(event_and_definition(ticket))
 
     async def renewed(self, ticket: Ticket) -> Ticket:
         """Check the server, and return the ticket as of now with the highest id among the event's workflows.
@@ -167,15 +167,15 @@ class Starts:
         return evolve(ticket, baseline=baseline, baseline_lag=lag, prepared_at=self._now())
 
     async def reconcile(
-        self, ticket: Ticket, *, wait: float, outage: float | None = None, rivals: Rivals = ALONE
-    ) -> Verdict[Workflow]:
+        self, ticket: Ticket, *, wait: float, outage: float | None = None, rivals: Rivals = NO_RIVALS
+    ) -> ReconcileResult[Workflow]:
         """Search for what a ticket started. A list, which lags, is searched for 12 s at least."""
         self.check(ticket)
 
-        async def look() -> Started[Workflow] | Ambiguous[Workflow] | None:
+        async def look() -> StartFound[Workflow] | Ambiguous[Workflow] | None:
             return await self._look(ticket, rivals)
 
-        return await observe(look, self.transport.clock, lambda: max(wait, LATE) if self._lists else wait, outage)
+        return await observe(look, self.transport.clock, lambda: max(wait, INDEX_WAIT) if self._lists else wait, outage)
 
     async def active(self, ticket: Ticket, *, alike: bool) -> Workflow | None:
         """Return the event's active workflow, or None if there is none or this user may not read it.
@@ -187,7 +187,7 @@ class Starts:
         Raises:
             CallError: the server could not be asked.
         """
-        event, definition = subject(ticket)
+        event, definition = event_and_definition(ticket)
         going = [workflow for workflow in await self._readable(event) or () if not workflow.phase.final]
         return next((workflow for workflow in going if not alike or workflow.definition == definition), None)
 
@@ -195,22 +195,22 @@ class Starts:
         """How many workflows run, by the list, or by the events that are processed; ours count once."""
         if self._lists:
             try:
-                listed = {workflow.id async for workflow in self._listing({"state": RUNNING})}
+                listed = {workflow.id async for workflow in self._listing({"state": ACTIVE_STATES})}
             except ListingNotSupported:
                 self._lists = False
             else:
                 known = {id for _, id in ours if id is not None}
                 return len(listed | known) + sum(id is None for _, id in ours)
-        processed = Listing(self._read, calls.list_processing(size=PAGE), lambda event: event.id)
-        return len({event.id async for event in processed} | {subject(ticket)[0] for ticket, _ in ours})
+        processed = Listing(self._read, calls.list_processing(size=PAGE_SIZE), lambda event: event.id)
+        return len({event.id async for event in processed} | {event_and_definition(ticket)[0] for ticket, _ in ours})
 
-    async def _look(self, ticket: Ticket, rivals: Rivals) -> Started[Workflow] | Ambiguous[Workflow] | None:
+    async def _look(self, ticket: Ticket, rivals: Rivals) -> StartFound[Workflow] | Ambiguous[Workflow] | None:
         event = self.subject(ticket)
         try:
             found = await self._of_event(event)
         except (Forbidden, NotFound) as error:
             return await self._glance(event, error)
-        return judged(ticket, found, rivals)
+        return find_start(ticket, found, rivals)
 
     async def _glance(self, event: str, error: CallError) -> Ambiguous[Workflow] | None:
         """What the event itself says, where its workflows may not be seen: whether it ever had any."""
@@ -246,7 +246,7 @@ class Starts:
         The list of events has an index of its own, which does not lag.
         """
         shown = await self._event(event) if baseline == 0 else None
-        return 0.0 if shown is not None and shown.processing_state is None else LATE
+        return 0.0 if shown is not None and shown.processing_state is None else INDEX_WAIT
 
     async def _of_event(self, event: str) -> tuple[Workflow, ...]:
         """The workflows of one event: from the list up to Opencast 11, later for administrators only."""
@@ -262,7 +262,7 @@ class Starts:
             filter=filters.workflow_filter(filter),
             sort="",
             include=calls.including(withoperations="event_identifier" in filter),
-            size=PAGE,
+            size=PAGE_SIZE,
         )
         return Listing(self._read, first, lambda workflow: workflow.id)
 

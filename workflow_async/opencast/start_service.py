@@ -5,28 +5,30 @@ from collections.abc import Iterable, Mapping
 from attrs import Factory, define, field
 
 from workflow_async import batch, monitor
-from workflow_async._core.call import Value
+from workflow_async._core.call import ParameterValue
 from workflow_async._core.transport import Transport
 from workflow_async.batch.run import Path, run
-from workflow_async.monitor.watch import Terms
+from workflow_async.monitor.watch import WaitOptions
 from workflow_async.opencast.records import Workflow
-from workflow_async.opencast.start_backend import Start, Starts
+from workflow_async.opencast.start_backend import OpencastStarts, Start
 from workflow_async.settings import Poll, number_from_zero
 
 
 @define(eq=False)
-class Starting(monitor.Monitored[Workflow]):
+class StartService(monitor.MonitoringMixin[Workflow]):
     """Tickets and batches."""
 
     _transport: Transport
-    _starts: Starts = field(init=False, default=Factory(lambda self: Starts(self._transport), takes_self=True))
+    _starts: OpencastStarts = field(
+        init=False, default=Factory(lambda self: OpencastStarts(self._transport), takes_self=True)
+    )
 
     def prepare_start(
         self,
         event_identifier: str,
         workflow_definition_identifier: str,
         *,
-        configuration: Mapping[str, Value] | None = None,
+        configuration: Mapping[str, ParameterValue] | None = None,
         key: str | None = None,
         baseline: int | None = None,
     ) -> batch.Ticket:
@@ -49,11 +51,12 @@ class Starting(monitor.Monitored[Workflow]):
             event_identifier, workflow_definition_identifier, configuration, key=key, baseline=baseline
         )
 
-    async def reconcile(self, ticket: batch.Ticket, *, wait: float = 30.0) -> batch.Verdict[Workflow]:
+    async def reconcile(self, ticket: batch.Ticket, *, wait: float = 30.0) -> batch.ReconcileResult[Workflow]:
         """Look for what a ticket started; never starts anything.
 
-        `NotSeen` is not "not started": a request on its way may still be carried out. Opencast keeps no mark of ours,
-        so `Started` rests on event, definition and the ticket's baseline or date: evidence, as it says, not proof.
+        `StartNotFound` is not "not started": a request on its way may still be carried out. Opencast keeps no mark of
+        ours,
+        so `StartFound` rests on event, definition and the ticket's baseline or date: evidence, as it says, not proof.
         Dates are the server's, compared with this machine's clock at the time of the ticket.
 
         Up to Opencast 11 the list is searched for at least 12 s, because it lags up to 10. It tells no date of creation
@@ -95,17 +98,18 @@ class Starting(monitor.Monitored[Workflow]):
 
         Before each start a request reads which workflows the event has, or the event where this user may not. While it
         fails in a passing way, nothing is sent: the batch checks again after `poll.interval`, or what the server asks
-        for, and after `poll.outage` seconds of failures in a row tells the start as `NotSent`. A server that asks for a
-        longer pause than that is told at once.
+        for. After `poll.outage` seconds of failures in a row the start is reported as `NotStarted`. A server that
+        asks for a longer pause than that is reported at once.
 
         Up to Opencast 11 the server's own check for an active workflow is up to 10 s late, so it accepts a second start
         on an event within that time. Starts of one batch on the same event are kept 12 s apart there. Starts of others
         are not: do not rely on `Conflicted` within that time. For the same reason a start whose answer was lost is
-        recognized there only on an event that never had a workflow, and is told as `Unknown` elsewhere.
+        recognized there only on an event that never had a workflow, and is told as `OutcomeUnknown` elsewhere.
 
-        With a journal, running the same starts again after a crash goes on where it was: what runs is watched, what
-        ended is told as `Earlier`, what was surely not started is started, and what may have been is looked for and,
-        if that does not tell, told as `Unknown`: it is never sent again.
+
+        With a journal, a run of the same starts after a crash continues where it was. It watches what runs, reports
+        what ended as `AlreadyDone`, starts what was surely not started, and looks for what may have been started. If
+        that stays unknown, it is reported as `OutcomeUnknown` and never sent again.
 
         Args:
             starts: `opencast.Start` records or tickets; taken one by one, as places get free.
@@ -132,7 +136,7 @@ class Starting(monitor.Monitored[Workflow]):
             ListingNotSupported, Forbidden: while iterating, with `count_others`, if they cannot be counted.
             Exception: while iterating, what `starts` itself raises, once all that was started has its result.
         """
-        terms = Terms[Workflow](poll=poll, parked=parked)
+        terms = WaitOptions[Workflow](poll=poll, parked=parked)
         return run(
             self._starts,
             self.poller,

@@ -7,14 +7,14 @@ from typing import TypeVar, Unpack, overload
 from attrs import define
 
 from workflow_async import monitor
-from workflow_async._core.call import Call, OnUnreadable, Value, number
-from workflow_async._listing.around import may_be_a_row
+from workflow_async._core.call import Call, OnUnreadable, ParameterValue, parse_id
 from workflow_async._listing.listing import Listing
-from workflow_async._listing.options import Manner
-from workflow_async._listing.scan import AHEAD, Consistency
+from workflow_async._listing.options import ListOptions
+from workflow_async._listing.scan import MAX_AHEAD, Consistency
+from workflow_async._listing.unreadable import may_be_a_row
 from workflow_async.batch import Ticket
 from workflow_async.errors import CallError, InvalidArgument, ListingNotSupported
-from workflow_async.monitor.watch import Terms, wait
+from workflow_async.monitor.watch import WaitOptions, wait
 from workflow_async.opencast import calls, filters
 from workflow_async.opencast.control import Control, including
 from workflow_async.opencast.records import State, Workflow
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 AROUND = ", one of which the server cannot give (workflows.list with unreadable='skip' reads around it)"
 ENDED = (State.SUCCEEDED, State.FAILED, State.STOPPED)
-PAGE = 100
+PAGE_SIZE = 100
 
 
 @define(eq=False)
@@ -40,7 +40,7 @@ class Workflows(Control):
         offset: int = 0,
         page_size: int = 100,
         consistency: Consistency = "fast",
-        ahead: int = AHEAD,
+        ahead: int = MAX_AHEAD,
         literal: bool = False,
         with_operations: bool = False,
         with_configuration: bool = False,
@@ -86,7 +86,7 @@ class Workflows(Control):
             unreadable: what to do about rows without a readable id or state: "raise" one `DecodeError` for all of them
                 after the other rows, or "skip" them. `report.unreadable` of the listing holds them in both cases.
                 Opencast itself cannot give some rows: one workflow without a creator makes each page that it is in a
-                500. That is a `ServerFault` at once. With "skip" and `fast`, such a page is read in parts, with up to
+                500. That is a `ServerError` at once. With "skip" and `fast`, such a page is read in parts, with up to
                 100 requests, and each row that the server cannot give is skipped.
             **filter: see `WorkflowFilters`.
 
@@ -101,7 +101,7 @@ class Workflows(Control):
         """
         return listing(
             self._list,
-            Manner(consistency=consistency, size=page_size, ahead=ahead),
+            ListOptions(consistency=consistency, size=page_size, ahead=ahead),
             filter,
             sort=sort,
             include=including(operations=with_operations, configuration=with_configuration),
@@ -123,7 +123,7 @@ class Workflows(Control):
         Source: GET /api/workflows/{id}; needs ROLE_API_WORKFLOW_INSTANCE_VIEW; contract: opencast.md 2.2.
         """
         include = including(operations=with_operations, configuration=with_configuration)
-        return await self._transport.send(calls.get_workflow(number("workflow_id", workflow_id), include))
+        return await self._transport.send(calls.get_workflow(parse_id("workflow_id", workflow_id), include))
 
     @overload
     async def start(
@@ -131,7 +131,7 @@ class Workflows(Control):
         event_identifier: str,
         workflow_definition_identifier: str,
         *,
-        configuration: Mapping[str, Value] | None = None,
+        configuration: Mapping[str, ParameterValue] | None = None,
         with_operations: bool = False,
         with_configuration: bool = False,
         timeout: float | None = None,
@@ -151,7 +151,7 @@ class Workflows(Control):
         event_identifier: str | Ticket,
         workflow_definition_identifier: str = "",
         *,
-        configuration: Mapping[str, Value] | None = None,
+        configuration: Mapping[str, ParameterValue] | None = None,
         with_operations: bool = False,
         with_configuration: bool = False,
         timeout: float | None = None,
@@ -218,7 +218,7 @@ class Workflows(Control):
         event_identifier: str,
         workflow_definition_identifier: str,
         *,
-        configuration: Mapping[str, Value] | None = None,
+        configuration: Mapping[str, ParameterValue] | None = None,
         deadline: float | None = None,
         poll: Poll = Poll(),
         parked: monitor.WhenParked = "wait",
@@ -228,7 +228,7 @@ class Workflows(Control):
 
         Args: as for `start` and `wait`; the deadline counts from the start's answer.
         """
-        terms = Terms[Workflow](deadline=deadline, poll=poll, parked=parked)
+        terms = WaitOptions[Workflow](deadline=deadline, poll=poll, parked=parked)
         started = await self.start(event_identifier, workflow_definition_identifier, configuration=configuration)
         return await wait(self.poller, started.id, terms, check=check)
 
@@ -275,7 +275,7 @@ class Workflows(Control):
             filter=filters.workflow_filter(passing),
             sort="",
             include=including(operations=operations, configuration=False),
-            size=PAGE,
+            size=PAGE_SIZE,
         )
         return lambda: Listing(self._list, first, lambda workflow: workflow.id, unreadable="skip")
 

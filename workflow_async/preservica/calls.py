@@ -4,13 +4,13 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from workflow_async._core.call import Call, Page, Params, Replay, Reply, Value, number, texts
+from workflow_async._core.call import Call, Page, ParameterValue, Params, Replay, Reply, parse_id, stringify
 from workflow_async._core.status import REJECTIONS
-from workflow_async._decode.values import Unfit, whole
+from workflow_async._decode.values import TypeMismatch, parse_int
 from workflow_async._decode.xml import xml_bytes, xml_list, xml_tree
-from workflow_async._decode.xml_rows import Rows
+from workflow_async._decode.xml_rows import RowBlock
 from workflow_async.errors import DecodeError, InvalidArgument, ResponseMismatch
-from workflow_async.preservica.converter import element, leaf, rows
+from workflow_async.preservica.converter import element, leaf, page_of
 from workflow_async.preservica.filters import filled
 from workflow_async.preservica.records import Context, Started, Tally, Workflow
 
@@ -41,7 +41,10 @@ def get_workflow(id: int) -> Call[Workflow]:
 
 
 def start_workflow(
-    context_id: str | None, context_name: str | None, parameters: Mapping[str, Value] | None, correlation_id: str
+    context_id: str | None,
+    context_name: str | None,
+    parameters: Mapping[str, ParameterValue] | None,
+    correlation_id: str,
 ) -> Call[Started]:
     """Start a workflow of a context, which is named by its id, its name, or both."""
     asked: list[tuple[str, str | list[tuple[str, str]]]] = []
@@ -50,7 +53,8 @@ def start_workflow(
     if context_name is not None:
         asked.append(("WorkflowContextName", filled("context", context_name)))
     asked += [
-        ("Parameter", [("Key", key), ("Value", value)]) for key, value in texts("parameters", parameters or {}).items()
+        ("Parameter", [("Key", key), ("ParameterValue", value)])
+        for key, value in stringify("parameters", parameters or {}).items()
     ]
     asked.append(("CorrelationId", filled("correlation_id", correlation_id)))
     return Call(
@@ -91,14 +95,14 @@ def _on_many(verb: str, ids: Sequence[int | str], read: Callable[[Reply], Tally]
         raise InvalidArgument("workflow_ids", f"must name the workflows to {verb}: the server may take none for all")
     if any(isinstance(id, Collection) and not isinstance(id, str | bytes) for id in ids):
         raise InvalidArgument("workflow_ids", f"must be given one by one, such as {verb}(7, 8) or {verb}(*ids)")
-    named = ",".join(str(number("workflow_ids", id)) for id in ids)
+    named = ",".join(str(parse_id("workflow_ids", id)) for id in ids)
     asked = (("workflowInstanceIds", named),)
     path = f"{INSTANCES}/{verb}"
     return Call("POST", path, read, asked, accept=XML, replay=Replay.ONCE, success=ACCEPTED)
 
 
 def _document(reply: Reply, listed: str | None = None) -> dict[str, Any]:
-    """The children of a document's root, whose own name is known of no answer; with `Rows` of this name."""
+    """The children of a document's root, whose own name is known of no answer; with `RowBlock` of this name."""
     tree = xml_tree(reply.body) if listed is None else xml_list(reply.body, listed)
     if isinstance(tree, dict):
         return tree
@@ -107,12 +111,12 @@ def _document(reply: Reply, listed: str | None = None) -> dict[str, Any]:
     return {}
 
 
-def _rows(tree: dict[str, Any], name: str) -> Rows:
+def _rows(tree: dict[str, Any], name: str) -> RowBlock:
     """The rows of a list; an answer with other children than rows and counts is no list."""
     others = [child for child in tree if not child.startswith(("@", "#")) and not child.endswith("Count")]
     if name not in tree and others:
         raise DecodeError(f"expected {name} elements, got {', '.join(others[:3])} @ /")
-    found: Rows = tree.get(name, Rows())
+    found: RowBlock = tree.get(name, RowBlock())
     return found
 
 
@@ -121,20 +125,20 @@ def _count(tree: dict[str, Any], name: str) -> int | None:
     if not text:
         return None
     try:
-        return whole(text)
-    except Unfit as error:
+        return parse_int(text)
+    except TypeMismatch as error:
         fault = str(error)
     raise DecodeError(f"{fault} @ /{name}")
 
 
 def _contexts(reply: Reply) -> Page[Context]:
     tree = _document(reply, "WorkflowContext")
-    return Page(rows(_rows(tree, "WorkflowContext"), Context))
+    return Page(page_of(_rows(tree, "WorkflowContext"), Context))
 
 
 def _workflow_page(following: Callable[..., Call[Page[Workflow]]], start: int, reply: Reply) -> Page[Workflow]:
     tree = _document(reply, "WorkflowInstance")
-    items = rows(_rows(tree, "WorkflowInstance"), Workflow)
+    items = page_of(_rows(tree, "WorkflowInstance"), Workflow)
     total = _count(tree, "TotalCount")
     end = start + len(items)
     over = not items or (total is not None and end >= total)

@@ -4,8 +4,8 @@ import os
 from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypedDict, Unpack
 
-from workflow_async._core.auth import Secret, Token, as_secret
-from workflow_async._http import Carrier, carried_by
+from workflow_async._core.auth import Secret, TokenAuth, to_secret
+from workflow_async._http import HTTPBackend, make_backend
 from workflow_async.errors import InvalidArgument
 from workflow_async.settings import Clock, Limits, Retry, Timeouts
 
@@ -26,7 +26,7 @@ class Settings(TypedDict, total=False):
     timeouts: Timeouts
     limits: Limits
     clock: Clock
-    http: Carrier
+    http: HTTPBackend
     ssl_context: "ssl.SSLContext | None"
     allow_insecure_http: bool
 
@@ -72,7 +72,7 @@ class PreservicaClient:
         timeouts: Timeouts = Timeouts(),
         limits: Limits = Limits(),
         clock: Clock = Clock(),
-        http: Carrier = "httpx",
+        http: HTTPBackend = "httpx",
         ssl_context: "ssl.SSLContext | None" = None,
         allow_insecure_http: bool = False,
     ) -> None:
@@ -88,13 +88,13 @@ class PreservicaClient:
         from workflow_async.preservica.processes import Processes
         from workflow_async.preservica.workflows import Workflows
 
-        password = password if callable(password) else as_secret(password)  # from here on no frame has it as a text
+        password = password if callable(password) else to_secret(password)  # from here on no frame has it as a text
         two_factor = _hidden(two_factor)  # likewise
         session = TokenService(Account(username, password, tenant, two_factor, shared_secret), token_store)
         self._transport = session.transport = Transport(
             origin=_origin(server, allow_insecure_http=allow_insecure_http),
-            exchange=carried_by(http, limits, timeouts, ssl_context),
-            credential=Token(session.log_in, session.refresh, clock),
+            exchange=make_backend(http, limits, timeouts, ssl_context),
+            credential=TokenAuth(session.log_in, session.refresh, clock),
             retry=retry,
             timeouts=timeouts,
             limits=limits,
@@ -195,7 +195,7 @@ class PreservicaClient:
 
 
 def _hidden(text: str | Secret | None) -> Secret | None:
-    return None if text is None else as_secret(text)
+    return None if text is None else to_secret(text)
 
 
 def _origin(server: str, *, allow_insecure_http: bool) -> "Origin":

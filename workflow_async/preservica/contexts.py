@@ -35,7 +35,7 @@ class Contexts:
 
         Source: GET /sdb/rest/workflow/contexts; contract: preservica.md 1.1.
         """
-        asked = filters.some(
+        asked = filters.given_params(
             workflowDefinitionId=None if definition is None else filters.filled("definition", definition),
             type=None if type is None else filters.one_of("type", filters.TYPES, type),
         )

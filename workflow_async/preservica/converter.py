@@ -5,9 +5,18 @@ from typing import Any, TypeVar
 
 import cattrs
 
-from workflow_async._decode.records import ODD, Records, by, page_rows, record, structured
-from workflow_async._decode.values import Stripped, Unfit, instant, known, or_none, text, truth, whole
-from workflow_async._decode.xml_rows import Rows
+from workflow_async._decode.records import LEAVE_IN_EXTRA, RecordConverter, read_page, read_with, register, structure
+from workflow_async._decode.values import (
+    Stripped,
+    TypeMismatch,
+    cached,
+    or_none,
+    parse_bool,
+    parse_datetime,
+    parse_int,
+    parse_str,
+)
+from workflow_async._decode.xml_rows import RowBlock
 from workflow_async.preservica.records import Context, Message, Monitor, Process, State, Workflow
 
 T = TypeVar("T")
@@ -33,93 +42,93 @@ WORKFLOW = {
 }
 
 
-def preservica_converter() -> Records:
+def preservica_converter() -> RecordConverter:
     """The converter of this system."""
-    return Records(_teach)
+    return RecordConverter(_teach)
 
 
 def _teach(strict: cattrs.Converter) -> None:
-    record(strict, Context, shaped=_shaped, id=by(_filled, "Id"), name=by(text, "Name"))
+    register(strict, Context, shaped=_shaped, id=read_with(_filled, "Id"), name=read_with(parse_str, "Name"))
     words = [state.value.upper() for state in State]
     reading: dict[str, Callable[[Any], Any]] = {
-        "id": Stripped(whole),
-        "state": known(lambda word: State.read(_filled(word)), words),
-        "state_text": known(_filled, words),
-        "started": Stripped(or_none(instant)),
-        "finished": Stripped(or_none(instant)),
+        "id": Stripped(parse_int),
+        "state": cached(lambda word: State.read(_filled(word)), words),
+        "state_text": cached(_filled, words),
+        "started": Stripped(or_none(parse_datetime)),
+        "finished": Stripped(or_none(parse_datetime)),
     }
-    optional = or_none(text)
-    fields = {name: by(reading.get(name, optional), tag) for name, tag in WORKFLOW.items()}
-    record(strict, Workflow, shaped=_shaped, **fields)
+    optional = or_none(parse_str)
+    fields = {name: read_with(reading.get(name, optional), tag) for name, tag in WORKFLOW.items()}
+    register(strict, Workflow, shaped=_shaped, **fields)
     _processes(strict)
     _monitors(strict)
     _messages(strict)
 
 
 def _processes(strict: cattrs.Converter) -> None:
-    record(
+    register(
         strict,
         Process,
-        id=by(_filled, "apiId"),
-        name=by(text),
-        description=by(text),
-        type=by(text),
-        active=by(or_none(truth)),
-        trigger=by(_object),
+        id=read_with(_filled, "apiId"),
+        name=read_with(parse_str),
+        description=read_with(parse_str),
+        type=read_with(parse_str),
+        active=read_with(or_none(parse_bool)),
+        trigger=read_with(_object),
     )
 
 
 def _monitors(strict: cattrs.Converter) -> None:
-    record(
+    register(
         strict,
         Monitor,
-        id=by(_filled, "mappedId"),
-        name=by(text),
-        status=by(text),
-        category=by(text),
-        subcategory=by(text),
-        started=by(or_none(instant)),
-        completed=by(or_none(instant)),
-        progress_text=by(text, "progressText"),
-        percent_complete=by(_as_said, "percentComplete"),
-        files_pending=by(or_none(whole), "filesPending"),
-        files_processed=by(or_none(whole), "filesProcessed"),
-        size=by(or_none(whole)),
-        warnings=by(or_none(whole)),
-        errors=by(or_none(whole)),
-        can_retry=by(or_none(truth), "canRetry"),
+        id=read_with(_filled, "mappedId"),
+        name=read_with(parse_str),
+        status=read_with(parse_str),
+        category=read_with(parse_str),
+        subcategory=read_with(parse_str),
+        started=read_with(or_none(parse_datetime)),
+        completed=read_with(or_none(parse_datetime)),
+        progress_text=read_with(parse_str, "progressText"),
+        percent_complete=read_with(_as_said, "percentComplete"),
+        files_pending=read_with(or_none(parse_int), "filesPending"),
+        files_processed=read_with(or_none(parse_int), "filesProcessed"),
+        size=read_with(or_none(parse_int)),
+        warnings=read_with(or_none(parse_int)),
+        errors=read_with(or_none(parse_int)),
+        can_retry=read_with(or_none(parse_bool), "canRetry"),
     )
 
 
 def _messages(strict: cattrs.Converter) -> None:
-    record(
+    register(
         strict,
         Message,
-        id=by(_filled, "mappedId"),
-        monitor_id=by(text, "mappedMonitorId"),
-        monitor_name=by(text, "monitorName"),
-        workflow_id=by(or_none(whole), "workflowInstanceId"),
-        workflow_name=by(text, "workflowName"),
-        path=by(text),
-        date=by(or_none(instant)),
-        status=by(text),
-        message=by(text),
-        display_message=by(text, "displayMessage"),
-        security_descriptor=by(or_none(text), "securityDescriptor"),
-        entity_title=by(or_none(text), "entityTitle"),
-        entity_ref=by(or_none(text), "entityRef"),
-        source_id=by(or_none(text), "sourceId"),
+        id=read_with(_filled, "mappedId"),
+        monitor_id=read_with(parse_str, "mappedMonitorId"),
+        monitor_name=read_with(parse_str, "monitorName"),
+        workflow_id=read_with(or_none(parse_int), "workflowInstanceId"),
+        workflow_name=read_with(parse_str, "workflowName"),
+        path=read_with(parse_str),
+        date=read_with(or_none(parse_datetime)),
+        status=read_with(parse_str),
+        message=read_with(parse_str),
+        display_message=read_with(parse_str, "displayMessage"),
+        security_descriptor=read_with(or_none(parse_str), "securityDescriptor"),
+        entity_title=read_with(or_none(parse_str), "entityTitle"),
+        entity_ref=read_with(or_none(parse_str), "entityRef"),
+        source_id=read_with(or_none(parse_str), "sourceId"),
     )
 
 
-def rows(listed: Iterable[Any] | Rows, kind: type[T], at: str = "$") -> tuple[T, ...]:
+def page_of(listed: Iterable[Any] | RowBlock, kind: type[T], at: str = "$") -> tuple[T, ...]:
     """Return the rows of a page as records. `at` is the place of the list in the answer."""
-    return page_rows(CONVERTER, listed, kind, at)
+    return read_page(CONVERTER, listed, kind, at)
 
 
 def element(tree: Any, kind: type[E]) -> E:
     """An element as a record."""
-    return structured(CONVERTER, tree, kind)
+    return structure(CONVERTER, tree, kind)
 
 
 def leaf(value: Any) -> str | None:
@@ -136,24 +145,24 @@ def _shaped(value: Any) -> Any:
     if not isinstance(value, dict | list):
         return value
     text = leaf(value)
-    return ODD if text is None else text
+    return LEAVE_IN_EXTRA if text is None else text
 
 
 def _filled(value: Any) -> str:
-    found = text(value).strip()
+    found = parse_str(value).strip()
     if not found:
-        raise Unfit("expected a text that is not blank")
+        raise TypeMismatch("expected a text that is not blank")
     return found
 
 
 def _as_said(value: Any) -> str:
     """A text, or the digits of a number: the server sends percentages as either."""
-    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else text(value)
+    return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else parse_str(value)
 
 
 def _object(value: Any) -> dict[str, Any]:
     if value is not None and not isinstance(value, dict):
-        raise Unfit("expected an object")
+        raise TypeMismatch("expected an object")
     return value or {}
 
 

@@ -8,11 +8,11 @@ from datetime import UTC, datetime, timedelta
 from typing import Literal
 
 from workflow_async._core.auth import LONE_SURROGATE
-from workflow_async._core.call import Params, each, number
+from workflow_async._core.call import Params, checked_values, parse_id
 from workflow_async.errors import InvalidArgument
 from workflow_async.preservica.records import Context, State, Workflow
 
-Words = str | Iterable[str]
+Texts = str | Iterable[str]
 States = State | str | Iterable[State | str]
 
 WorkflowType = Literal["Ingest", "Access", "Transformation", "DataManagement"]
@@ -38,7 +38,7 @@ ASKABLE = (
 """The states a query can name; all of them together are what "any state" is on the wire."""
 
 
-def some(**params: str | None) -> Params:
+def given_params(**params: str | None) -> Params:
     """The parameters that have a value."""
     return tuple((name, value) for name, value in params.items() if value is not None)
 
@@ -51,16 +51,16 @@ def filled(argument: str, value: str) -> str:
     return value
 
 
-def single(argument: str, value: str) -> str:
+def checked_text(argument: str, value: str) -> str:
     """A text that cannot be taken for several."""
     if "," in filled(argument, value):
         raise InvalidArgument(argument, "must not contain a comma, where the server may cut it")
     return value
 
 
-def several(argument: str, value: Words) -> tuple[str, ...]:
+def checked_texts(argument: str, value: Texts) -> tuple[str, ...]:
     """One text or several, none of them blank."""
-    found = (value,) if isinstance(value, str) else each(argument, value)
+    found = (value,) if isinstance(value, str) else checked_values(argument, value)
     if not found:
         raise InvalidArgument(argument, "must name at least one: with none the server would return everything")
     return tuple(filled(argument, word) for word in found)
@@ -74,16 +74,16 @@ def one_of(argument: str, words: tuple[str, ...], value: str) -> str:
     return known[value.lower()]
 
 
-def each_of(argument: str, words: tuple[str, ...], value: Words) -> str:
+def each_of(argument: str, words: tuple[str, ...], value: Texts) -> str:
     """Words of the server's as its comma list."""
-    return ",".join(one_of(argument, words, word) for word in several(argument, value))
+    return ",".join(one_of(argument, words, word) for word in checked_texts(argument, value))
 
 
 def states(value: States | None) -> str:
     """The `state` parameter; None is every state there is."""
     if value is None:
         return ",".join(state.value for state in ASKABLE)
-    found = (value,) if isinstance(value, str | State) else each("state", value)
+    found = (value,) if isinstance(value, str | State) else checked_values("state", value)
     if not found:
         raise InvalidArgument("state", "must name at least one: with none the server would return everything")
     return ",".join(_state(word) for word in found)
@@ -104,7 +104,7 @@ def in_any_state(query: Params) -> Params:
 
 def settled(value: States | None) -> States | None:
     """The same states, to be read more than once."""
-    return value if value is None or isinstance(value, str | State) else each("state", value)
+    return value if value is None or isinstance(value, str | State) else checked_values("state", value)
 
 
 def _state(word: State | str) -> str:
@@ -117,10 +117,10 @@ def _state(word: State | str) -> str:
 def context_id(value: Context | int | str) -> str:
     """The id of a context; a name cannot be filtered by."""
     if isinstance(value, Context):
-        return single("context", value.id)
+        return checked_text("context", value.id)
     if isinstance(value, str) and not digits(value):
         raise InvalidArgument("context", "must be a Context or its id: the server does not filter by a context's name")
-    return str(number("context", value))
+    return str(parse_id("context", value))
 
 
 def digits(text: str) -> bool:
@@ -162,11 +162,11 @@ def workflow_query(
 ) -> Params:
     """The parameters of a list of workflows."""
     first, last = period(since, until)
-    return some(
+    return given_params(
         type=None if type is None else one_of("type", TYPES, type),
         state=states(state),
         contextId=None if context is None else context_id(context),
-        creator=None if creator is None else single("creator", creator),
+        creator=None if creator is None else checked_text("creator", creator),
         **{"from": first},
         to=last,
         latestFirst="true" if newest_first else "false",

@@ -8,7 +8,7 @@ from typing import TypeVar
 from attrs import define, evolve, field
 
 from workflow_async._core import retry as retry_rules
-from workflow_async._core.auth import Grant, Proof, Secret, as_secret
+from workflow_async._core.auth import Secret, SecretHeaders, TokenGrant, to_secret
 from workflow_async._core.call import Call, Replay
 from workflow_async._core.transport import Transport
 from workflow_async.errors import Attempt, CallError, Forbidden, Unauthorized
@@ -53,7 +53,7 @@ class TokenService:
     _used: Secret | None = field(default=None, init=False, repr=False)
     """The token that was last taken from the store or put there."""
 
-    async def log_in(self) -> Grant:
+    async def log_in(self) -> TokenGrant:
         """Return a stored token that is still good, or log in.
 
         Raises:
@@ -73,28 +73,28 @@ class TokenService:
         await self._save(grant)
         return grant
 
-    async def refresh(self, grant: Grant) -> Grant:
+    async def refresh(self, grant: TokenGrant) -> TokenGrant:
         """Return a token for the refresh token of another. A refresh token is good once, so it is sent once."""
-        token = Proof((("preservica-access-token", grant.token.reveal()),))
+        token = SecretHeaders((("preservica-access-token", grant.token.reveal()),))
         fresh = await self.transport.once(refresh(grant), token)
         await self._save(fresh)
         return fresh
 
-    async def _granted(self, account: Account) -> Grant:
+    async def _granted(self, account: Account) -> TokenGrant:
         if account.shared_secret:
             return await self._send(_ready(lambda: external(account, self.transport.clock.wall())))
         while True:
             answer = await self._send(_ready(lambda: login(account)))
-            if isinstance(answer, Grant):
+            if isinstance(answer, TokenGrant):
                 return answer
             grant = await self._completed(account, answer)
             if grant is not None:
                 return grant
 
-    async def _completed(self, account: Account, continuation: Continuation) -> Grant | None:
+    async def _completed(self, account: Account, continuation: Continuation) -> TokenGrant | None:
         """Send a one-time code. Return None if it was refused, since the code of a later step may be taken."""
 
-        async def call() -> Call[Grant]:
+        async def call() -> Call[TokenGrant]:
             self._step = await self._next_step()
             return complete(account, continuation, self._step * CODE_SECONDS)
 
@@ -125,7 +125,7 @@ class TokenService:
             except CallError as error:
                 failure = error
             attempt, jitter = len(history) + 1, transport.clock.jitter()
-            wait = retry_rules.pause(transport.retry, failure, Replay.SAFE, attempt=attempt, jitter=jitter)
+            wait = retry_rules.retry_delay(transport.retry, failure, Replay.SAFE, attempt=attempt, jitter=jitter)
             elapsed = transport.clock.now() - began
             history.append(Attempt(elapsed, type(failure).__name__, wait))
             if wait is None:
@@ -140,7 +140,7 @@ class TokenService:
         if isinstance(self.account.password, Secret):
             return self.account
         password = self.account.password()
-        text = as_secret(await password if inspect.isawaitable(password) else password)
+        text = to_secret(await password if inspect.isawaitable(password) else password)
         del password  # a traceback may print local variables
         return evolve(self.account, password=text)
 
@@ -162,19 +162,19 @@ class TokenService:
 
     # The store
 
-    async def _load(self) -> Grant | None:
+    async def _load(self) -> TokenGrant | None:
         """Return the stored token if it is another one than was used before and most of its life is left."""
         if self.store is None:
             return None
         text = self.store.load()
-        stored = loaded(as_secret((await text if inspect.isawaitable(text) else text) or ""))
+        stored = loaded(to_secret((await text if inspect.isawaitable(text) else text) or ""))
         del text  # a traceback may print local variables
         if stored is None or stored.token == self._used or stored.owner != self._owner:
             return None
         self._used, left = stored.token, stored.expires_at - self.transport.clock.wall()
-        return Grant(stored.token, left, stored.refresh_token) if left > LEAST_LEFT else None
+        return TokenGrant(stored.token, left, stored.refresh_token) if left > LEAST_LEFT else None
 
-    async def _save(self, grant: Grant) -> None:
+    async def _save(self, grant: TokenGrant) -> None:
         if self.store is None:
             return
         self._used, ends = grant.token, self.transport.clock.wall() + grant.valid_for

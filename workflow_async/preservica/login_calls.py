@@ -14,14 +14,14 @@ from urllib.parse import urlencode
 from attrs import evolve, field, frozen
 from attrs.converters import optional
 
-from workflow_async._core.auth import Grant, Secret, as_secret, is_visible, speakable
+from workflow_async._core.auth import Secret, TokenGrant, checked_password, is_header_value, to_secret
 from workflow_async._core.call import Call, Params, Replay, Reply
 from workflow_async._core.retry import http_date
-from workflow_async._core.status import HTTP_ERRORS, foreign, status_error
+from workflow_async._core.status import HTTP_ERRORS, foreign_response, status_error
 from workflow_async._decode.json import json_tree
-from workflow_async._decode.values import Unfit, whole
+from workflow_async._decode.values import TypeMismatch, parse_int
 from workflow_async.errors import CallError, DecodeError, InvalidArgument, StatusError, Unauthorized, UnexpectedContent
-from workflow_async.preservica.filters import filled, some
+from workflow_async.preservica.filters import filled, given_params
 
 T = TypeVar("T")
 
@@ -54,7 +54,7 @@ Password = Callable[[], "str | Secret | Awaitable[str | Secret]"]
 
 
 def _kept(password: "str | Secret | Password") -> "Secret | Password":
-    return password if callable(password) else as_secret(password)
+    return password if callable(password) else to_secret(password)
 
 
 @frozen
@@ -65,13 +65,13 @@ class Account:
     password: "Secret | Password" = field(converter=_kept, repr=False)
     """The password, or a function that is asked for it at each login."""
     tenant: str | None = None
-    two_factor: Secret | None = field(default=None, converter=optional(as_secret), repr=False)
+    two_factor: Secret | None = field(default=None, converter=optional(to_secret), repr=False)
     shared_secret: bool = False
 
     def __attrs_post_init__(self) -> None:
         filled("username", self.username)
         if isinstance(self.password, Secret):
-            filled("password", speakable("password", self.password))
+            filled("password", checked_password("password", self.password))
         if self.tenant is not None:
             filled("tenant", self.tenant)
         if self.two_factor is not None:
@@ -95,9 +95,9 @@ class Continuation:
     tenant: str | None
 
 
-def login(account: Account) -> Call[Grant | Continuation]:
+def login(account: Account) -> Call[TokenGrant | Continuation]:
     """Name and password; without a tenant the server is asked for the user's details too, as it then likes it."""
-    form = some(
+    form = given_params(
         username=account.username,
         password=account.known.reveal(),
         tenant=account.tenant,
@@ -106,10 +106,10 @@ def login(account: Account) -> Call[Grant | Continuation]:
     return _access(LOGIN, form, partial(_entered, seeded=account.two_factor is not None), frozenset({200, REFUSED}))
 
 
-def complete(account: Account, continuation: Continuation, at: float) -> Call[Grant]:
+def complete(account: Account, continuation: Continuation, at: float) -> Call[TokenGrant]:
     """The second factor: the one-time code of this moment (seconds since 1970)."""
     seed = account.two_factor or Secret("")
-    form = some(
+    form = given_params(
         username=account.username,
         continuationToken=continuation.token.reveal(),
         tenant=account.tenant or continuation.tenant,
@@ -118,18 +118,18 @@ def complete(account: Account, continuation: Continuation, at: float) -> Call[Gr
     return _access(SECOND_FACTOR, form, _granted)
 
 
-def refresh(grant: Grant) -> Call[Grant]:
+def refresh(grant: TokenGrant) -> Call[TokenGrant]:
     """A new token for a refresh token, which is good once and as long as the old token is."""
     once = grant.refresh_token or Secret("")
     return _access(REFRESH, (("refreshToken", once.reveal()),), _granted)
 
 
-def external(account: Account, at: float) -> Call[Grant]:
+def external(account: Account, at: float) -> Call[TokenGrant]:
     """A token for a hash made with the shared secret; deprecated by the vendor since 7.6, with its removal planned."""
     stamp = str(int(at))
     text = f"preservica-external-auth{stamp}{account.username}{account.known.reveal()}"
     proof = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
-    form = some(username=account.username, tenant=account.tenant, timestamp=stamp, hash=proof)
+    form = given_params(username=account.username, tenant=account.tenant, timestamp=stamp, hash=proof)
     call = _access(EXTERNAL, form, _granted)
     return evolve(call, refusals={**REFUSALS, REFUSED: partial(_refused_stamp, at), 403: partial(_refused_stamp, at)})
 
@@ -174,13 +174,13 @@ def _access(path: str, form: Params, read: Callable[[Reply], T], success: frozen
 
 
 @frozen
-class Answer:
+class TokenResponse:
     """What one of these calls is answered with; it shows itself to nobody."""
 
     _tree: dict[str, Any] = field(repr=False)
 
     @classmethod
-    def of(cls, reply: Reply) -> "Answer":
+    def of(cls, reply: Reply) -> "TokenResponse":
         """The answer in a reply; an empty one if it is nothing of the kind."""
         try:
             tree = json_tree(reply.body)
@@ -191,7 +191,7 @@ class Answer:
     def secret(self, *names: str) -> Secret | None:
         """The first of these that is a token."""
         found = (self._tree.get(name) for name in names)
-        return next((Secret(text) for text in found if is_visible(text)), None)
+        return next((Secret(text) for text in found if is_header_value(text)), None)
 
     def text(self, name: str) -> str:
         """A text, or ""."""
@@ -202,17 +202,17 @@ class Answer:
     def seconds(self) -> float:
         """How long the token is good for."""
         try:
-            minutes = whole(self._tree.get("validFor"))
-        except Unfit:
+            minutes = parse_int(self._tree.get("validFor"))
+        except TypeMismatch:
             minutes = DOCUMENTED
         return 60.0 * (minutes if minutes in MINUTES else DOCUMENTED)
 
 
-def _entered(reply: Reply, *, seeded: bool) -> Grant | Continuation:
+def _entered(reply: Reply, *, seeded: bool) -> TokenGrant | Continuation:
     """A login's answer: 401 is also how the server asks for a second factor."""
     if reply.status != REFUSED:
         return _granted(reply)
-    answer = Answer.of(reply)
+    answer = TokenResponse.of(reply)
     if answer.text("message") == "needs.2fa.setup":
         raise Unauthorized(REFUSED, "", NEEDS_SETUP)
     if answer.text("message") != "needs.2fa":
@@ -225,14 +225,14 @@ def _entered(reply: Reply, *, seeded: bool) -> Grant | Continuation:
     return Continuation(token, answer.text("tenant") or None)
 
 
-def _granted(reply: Reply) -> Grant:
+def _granted(reply: Reply) -> TokenGrant:
     if reply.is_page:
         raise UnexpectedContent("an HTML page where a token is due @ $")
-    answer = Answer.of(reply)
+    answer = TokenResponse.of(reply)
     token = answer.secret("token")
     if token is None:
         raise DecodeError("expected a token @ $.token")
-    return Grant(token, answer.seconds, answer.secret("refresh-token"))
+    return TokenGrant(token, answer.seconds, answer.secret("refresh-token"))
 
 
 def _refused(reply: Reply) -> CallError:
@@ -243,8 +243,8 @@ def _refused(reply: Reply) -> CallError:
     if reply.is_page and reply.status in NOT_US:
         return UnexpectedContent(f"{reply.status} with an HTML page, which is not the token service's @ $")
     bare = Reply(reply.status, reply.headers, b"")
-    error = status_error(bare) if reply.status in HTTP_ERRORS else foreign(bare)
-    error.message = Answer.of(reply).text("message")
+    error = status_error(bare) if reply.status in HTTP_ERRORS else foreign_response(bare)
+    error.message = TokenResponse.of(reply).text("message")
     return error
 
 

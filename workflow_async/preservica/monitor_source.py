@@ -8,14 +8,14 @@ from attrs import evolve, frozen
 
 from workflow_async._core.call import Call, Page
 from workflow_async._core.transport import Transport
-from workflow_async._listing.active_scan import Sweep
+from workflow_async._listing.active_scan import ActiveScan
 from workflow_async._listing.listing import Listing
 from workflow_async.preservica import calls, filters
 from workflow_async.preservica.records import State, Workflow
 
 T = TypeVar("T")
 
-PAGE = 100
+PAGE_SIZE = 100
 ACTIVE = (State.ACTIVE, State.PENDING, State.SUSPENDED, State.UNKNOWN)
 
 
@@ -47,7 +47,7 @@ class PreservicaSource:
 
         return Listing(
             self._send,
-            lambda found: Sweep(page, found, PAGE, rows),
+            lambda found: ActiveScan(page, found, PAGE_SIZE, rows),
             attrgetter("id"),
             unreadable="skip",  # a workflow that the list does not show is asked for by its id
         )

@@ -51,10 +51,10 @@ class Monitors:
         Source: GET /api/processmonitor/monitors; contract: preservica.md 2.2.
         """
         optional_number("limit", limit, least=1)
-        asked = filters.some(
+        asked = filters.given_params(
             status=None if status is None else filters.each_of("status", filters.MONITOR_STATUSES, status),
             category=None if category is None else filters.each_of("category", filters.MONITOR_CATEGORIES, category),
-            subcategory=None if subcategory is None else filters.single("subcategory", subcategory),
+            subcategory=None if subcategory is None else filters.checked_text("subcategory", subcategory),
             name=None if name is None else filters.filled("name", name),
             startedFrom=filters.moment("started_from", started_from),
         )
@@ -87,8 +87,8 @@ class Monitors:
         """
         optional_number("limit", limit, least=1)
         whole_number("page_size", page_size, least=1)
-        asked = filters.some(
-            monitor=filters.single("monitor_id", monitor_id),
+        asked = filters.given_params(
+            monitor=filters.checked_text("monitor_id", monitor_id),
             status=None if status is None else filters.each_of("status", filters.MESSAGE_STATUSES, status),
         )
         first = process_calls.list_messages(asked, size=page_size, limit=limit)

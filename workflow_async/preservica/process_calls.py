@@ -5,11 +5,11 @@ from functools import partial
 from typing import Any, TypeVar
 from urllib.parse import parse_qsl, urlsplit
 
-from workflow_async._core.call import Call, Page, Params, Reply, segment
+from workflow_async._core.call import Call, Page, Params, Reply, path_segment
 from workflow_async._decode.json import json_tree
-from workflow_async._decode.values import Unfit, truth
+from workflow_async._decode.values import TypeMismatch, parse_bool
 from workflow_async.errors import DecodeError, ListingInconsistent, ResponseMismatch
-from workflow_async.preservica.converter import rows
+from workflow_async.preservica.converter import page_of
 from workflow_async.preservica.records import Message, Monitor, Process
 
 T = TypeVar("T")
@@ -28,7 +28,7 @@ def list_processes(types: Sequence[str] = ()) -> Call[Page[Process]]:
 
 def switch_process(id: str, *, active: bool) -> Call[bool]:
     """Switch a process on or off; the answer says which it is now."""
-    path = f"{PROCESSES}/{segment('process_id', id)}/active"
+    path = f"{PROCESSES}/{path_segment('process_id', id)}/active"
     body = b"true" if active else b"false"
     return Call("PUT", path, partial(_switched, id), body=body, content_type="application/json")
 
@@ -48,7 +48,7 @@ def list_messages(query: Params, *, size: int, limit: int | None) -> Call[Page[M
 
 def get_timeseries(monitor_id: str) -> Call[tuple[Any, ...]]:
     """How a monitor's process came along."""
-    path = f"{MONITORS}/{segment('monitor_id', monitor_id)}/timeseries"
+    path = f"{MONITORS}/{path_segment('monitor_id', monitor_id)}/timeseries"
     return Call("GET", path, lambda reply: tuple(_array(_value(reply), "timeseries", "$.value.timeseries")))
 
 
@@ -59,7 +59,7 @@ def _paged(name: str, kind: type[T], path: str, limit: int | None, query: Params
 def _page(name: str, kind: type[T], path: str, limit: int | None, query: Params, given: int, reply: Reply) -> Page[T]:
     value = _value(reply)
     at = f"$.value.{name}"
-    items = rows(_array(value, name, at), kind, at)
+    items = page_of(_array(value, name, at), kind, at)
     paging = value.get("paging")
     paging = paging if isinstance(paging, dict) else {}
     left = len(items) if limit is None else limit - given
@@ -111,7 +111,7 @@ def _array(tree: Any, name: str, at: str) -> list[Any]:
 
 def _processes(reply: Reply) -> Page[Process]:
     at = "$.configs"
-    return Page(rows(_array(json_tree(reply.body), "configs", at), Process, at))
+    return Page(page_of(_array(json_tree(reply.body), "configs", at), Process, at))
 
 
 def _switched(id: str, reply: Reply) -> bool:
@@ -121,7 +121,7 @@ def _switched(id: str, reply: Reply) -> bool:
     if tree.get("apiId", id) != id:
         raise ResponseMismatch(f"process {id}", f"process {tree['apiId']}")
     try:
-        return truth(tree.get("active"))
-    except Unfit as error:
+        return parse_bool(tree.get("active"))
+    except TypeMismatch as error:
         fault = str(error)
     raise DecodeError(f"{fault} @ $.active")

@@ -15,7 +15,7 @@ class Processes:
 
     _transport: Transport
 
-    def list(self, *, type: filters.Words | None = None, unreadable: OnUnreadable = "raise") -> Listing[Process]:
+    def list(self, *, type: filters.Texts | None = None, unreadable: OnUnreadable = "raise") -> Listing[Process]:
         """List the processes, all in one request.
 
         Args:
@@ -25,7 +25,7 @@ class Processes:
 
         Source: GET /api/process/ingest/configs; contract: preservica.md 2.1.
         """
-        types = () if type is None else filters.several("type", type)
+        types = () if type is None else filters.checked_texts("type", type)
         first = process_calls.list_processes(types)
         return Listing(self._transport.send, first, lambda process: process.id, unreadable=unreadable)
 

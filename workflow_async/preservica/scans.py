@@ -7,7 +7,7 @@ from operator import attrgetter
 from workflow_async._core.call import Call, OnUnreadable, Page, Params
 from workflow_async._listing.by_time import Window
 from workflow_async._listing.listing import Listing
-from workflow_async._listing.options import Cuts, Manner
+from workflow_async._listing.options import ListOptions, ScanFactory
 from workflow_async._listing.prefetch import Send
 from workflow_async.preservica import calls, filters
 from workflow_async.preservica.records import Workflow
@@ -21,7 +21,7 @@ MILLISECOND = timedelta(milliseconds=1)
 
 def listing(
     send: Send,
-    manner: Manner,
+    manner: ListOptions,
     query: Params,
     *,
     states: filters.States | None,
@@ -32,8 +32,8 @@ def listing(
 ) -> Listing[Workflow]:
     """The listing; raises `InvalidArgument` for what cannot be sent."""
     optional_number("limit", limit, least=1)
-    cuts = Cuts(
-        cut=partial(_cut, query),
+    cuts = ScanFactory(
+        cut=partial(_by_time, query),
         span=_window(since or EVER[0], until or EVER[1]),
         bounded=since is not None or until is not None,
     )
@@ -48,7 +48,7 @@ def listing(
     )
 
 
-def _cut(query: Params, window: Window | None, offset: int, rows: int) -> Call[Page[Workflow]]:
+def _by_time(query: Params, window: Window | None, offset: int, rows: int) -> Call[Page[Workflow]]:
     """Rows of the list, or of a window of it."""
     asked = query if window is None else _within(query, window)
     return calls.list_workflows(asked, size=rows, start=offset)
@@ -58,7 +58,7 @@ def _within(query: Params, window: Window) -> Params:
     first, last = (EPOCH + milliseconds * MILLISECOND for milliseconds in (window.first, window.last))
     begin, end = filters.period(first, last)
     rest = tuple((name, value) for name, value in query if name not in {"from", "to"})
-    return (*rest, *filters.some(**{"from": begin, "to": end}))
+    return (*rest, *filters.given_params(**{"from": begin, "to": end}))
 
 
 def _window(since: datetime, until: datetime) -> Window:

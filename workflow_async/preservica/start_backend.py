@@ -8,13 +8,12 @@ from typing import Any, TypeVar
 
 from attrs import define, evolve, field, frozen
 
-from workflow_async._core.call import Call, Value, number, texts
+from workflow_async._core.call import Call, ParameterValue, parse_id, stringify
 from workflow_async._core.retry import may_have_happened
 from workflow_async._core.transport import Transport
 from workflow_async._listing.listing import Listing
-from workflow_async.batch import Ambiguous, Ticket, Verdict
-from workflow_async.batch import Started as Seen
-from workflow_async.batch.reconcile import ALONE, CONTESTED, Rivals, observe
+from workflow_async.batch import Ambiguous, ReconcileResult, Ticket
+from workflow_async.batch.reconcile import CONTESTED, NO_RIVALS, Rivals, StartFound, observe
 from workflow_async.batch.tickets import digest
 from workflow_async.errors import CallError, DecodeError, Forbidden, InvalidArgument, NotFound, StartOutcomeUnknown
 from workflow_async.preservica import calls, filters
@@ -22,10 +21,10 @@ from workflow_async.preservica.records import Context, Started, State, Workflow
 
 T = TypeVar("T")
 
-SKEW = timedelta(minutes=5)
+MAX_CLOCK_SKEW = timedelta(minutes=5)
 """By how much the server's clock may be off."""
-PAGE = 100
-RUNNING = (State.ACTIVE, State.PENDING)
+PAGE_SIZE = 100
+ACTIVE_STATES = (State.ACTIVE, State.PENDING)
 
 
 @frozen
@@ -34,12 +33,12 @@ class Start:
 
     context: Context | int | str
     """What to start: a `Context`, its id (a number), or its name."""
-    parameters: Mapping[str, Value] | None = field(default=None, hash=False)
+    parameters: Mapping[str, ParameterValue] | None = field(default=None, hash=False)
     key: str | None = None
 
 
 @define(eq=False)
-class Starts:
+class PreservicaStarts:
     """Where starts of one Preservica go to."""
 
     transport: Transport
@@ -55,14 +54,14 @@ class Starts:
     def prepared(
         self,
         context: Context | int | str,
-        parameters: Mapping[str, Value] | None = None,
+        parameters: Mapping[str, ParameterValue] | None = None,
         *,
         correlation_id: str | None = None,
         key: str | None = None,
     ) -> Ticket:
         """A start as a ticket; raises `InvalidArgument` for what cannot be sent."""
         id, name = reference(context)
-        settings = None if parameters is None else texts("parameters", parameters)
+        settings = None if parameters is None else stringify("parameters", parameters)
         mark = str(uuid.uuid4()) if correlation_id is None else correlation_id
         calls.start_workflow(id, name, settings, mark)
         arguments = {"context_id": id, "context_name": name, "parameters": settings}
@@ -78,7 +77,7 @@ class Starts:
     def given(
         self,
         start: Context | int | str | Ticket,
-        parameters: Mapping[str, Value] | None,
+        parameters: Mapping[str, ParameterValue] | None,
         correlation_id: str | None,
     ) -> Ticket:
         """The ticket that is given, or one of the rest; raises `InvalidArgument` for both."""
@@ -148,12 +147,12 @@ class Starts:
         return evolve(ticket, prepared_at=self._now())
 
     async def reconcile(
-        self, ticket: Ticket, *, wait: float, outage: float | None = None, rivals: Rivals = ALONE
-    ) -> Verdict[Workflow]:
+        self, ticket: Ticket, *, wait: float, outage: float | None = None, rivals: Rivals = NO_RIVALS
+    ) -> ReconcileResult[Workflow]:
         """Search for the correlation id among the workflows of the context since shortly before the ticket."""
         self.check(ticket)
 
-        async def look() -> Seen[Workflow] | Ambiguous[Workflow] | None:
+        async def look() -> StartFound[Workflow] | Ambiguous[Workflow] | None:
             return await self._look(ticket, rivals)
 
         return await observe(look, self.transport.clock, lambda: wait, outage)
@@ -167,11 +166,11 @@ class Starts:
         return await self._count_running() + sum(id is None for _, id in ours)
 
     async def _count_running(self) -> int:
-        query = filters.workflow_query(state=RUNNING, newest_first=False)
+        query = filters.workflow_query(state=ACTIVE_STATES, newest_first=False)
         page = await self._read(calls.list_workflows(query, size=1))
         return len(page.items) if page.total is None else page.total
 
-    async def _look(self, ticket: Ticket, rivals: Rivals) -> Seen[Workflow] | Ambiguous[Workflow] | None:
+    async def _look(self, ticket: Ticket, rivals: Rivals) -> StartFound[Workflow] | Ambiguous[Workflow] | None:
         mark = ticket.correlation_id
         unmarked, marked = [], []
         async for workflow in self._since(ticket):
@@ -184,7 +183,7 @@ class Starts:
         if len(marked) == 1 and rivals.contested():
             return Ambiguous(tuple(marked), CONTESTED)
         if len(marked) == 1:
-            return Seen(marked[0], f"it carries the correlation id {mark}")
+            return StartFound(marked[0], f"it carries the correlation id {mark}")
         if marked:
             return Ambiguous(tuple(marked), f"{len(marked)} workflows carry the correlation id {mark}")
         return Ambiguous(tuple(unmarked), "the server tells no correlation id of these") if unmarked else None
@@ -194,9 +193,9 @@ class Starts:
         id, _ = _context(ticket)
         known = id if id is not None and filters.digits(id) else None
         query = filters.workflow_query(
-            state=None, context=known, since=ticket.prepared_at - SKEW, until=None, newest_first=True
+            state=None, context=known, since=ticket.prepared_at - MAX_CLOCK_SKEW, until=None, newest_first=True
         )
-        return Listing(self._read, calls.list_workflows(query, size=PAGE), lambda workflow: workflow.id)
+        return Listing(self._read, calls.list_workflows(query, size=PAGE_SIZE), lambda workflow: workflow.id)
 
     def _unknown(self, ticket: Ticket, error: CallError) -> StartOutcomeUnknown:
         id, name = _context(ticket)
@@ -219,7 +218,7 @@ def reference(context: Context | int | str) -> tuple[str | None, str | None]:
         return context.id, context.name or None
     if isinstance(context, str) and not filters.digits(context):
         return None, context
-    return str(number("context", context)), None
+    return str(parse_id("context", context)), None
 
 
 def _context(ticket: Ticket) -> tuple[str | None, str | None]:

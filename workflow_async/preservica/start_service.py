@@ -5,26 +5,28 @@ from collections.abc import Iterable, Mapping
 from attrs import Factory, define, field
 
 from workflow_async import batch, monitor
-from workflow_async._core.call import Value
+from workflow_async._core.call import ParameterValue
 from workflow_async._core.transport import Transport
 from workflow_async.batch.run import Path, run
-from workflow_async.monitor.watch import Terms
+from workflow_async.monitor.watch import WaitOptions
 from workflow_async.preservica.records import Context, Workflow
-from workflow_async.preservica.start_backend import Start, Starts
+from workflow_async.preservica.start_backend import PreservicaStarts, Start
 from workflow_async.settings import Poll, number_from_zero
 
 
 @define(eq=False)
-class Starting(monitor.Monitored[Workflow]):
+class StartService(monitor.MonitoringMixin[Workflow]):
     """Tickets and batches."""
 
     _transport: Transport
-    _starts: Starts = field(init=False, default=Factory(lambda self: Starts(self._transport), takes_self=True))
+    _starts: PreservicaStarts = field(
+        init=False, default=Factory(lambda self: PreservicaStarts(self._transport), takes_self=True)
+    )
 
     def prepare_start(
         self,
         context: Context | int | str,
-        parameters: Mapping[str, Value] | None = None,
+        parameters: Mapping[str, ParameterValue] | None = None,
         *,
         correlation_id: str | None = None,
         key: str | None = None,
@@ -42,11 +44,12 @@ class Starting(monitor.Monitored[Workflow]):
         """
         return self._starts.prepared(context, parameters, correlation_id=correlation_id, key=key)
 
-    async def reconcile(self, ticket: batch.Ticket, *, wait: float = 30.0) -> batch.Verdict[Workflow]:
+    async def reconcile(self, ticket: batch.Ticket, *, wait: float = 30.0) -> batch.ReconcileResult[Workflow]:
         """Look for what a ticket started, by its correlation id; never starts anything.
 
-        `NotSeen` is not "not started": a request on its way may still be carried out. Workflows of which the server
-        does not tell the correlation id make it `Ambiguous`, never `Started`.
+        `StartNotFound` is not "not started": a request on its way may still be carried out. Workflows of which the
+        server
+        does not tell the correlation id make it `Ambiguous`, never `StartFound`.
 
         Args:
             ticket: of `prepare_start`, or of a `StartOutcomeUnknown`.
@@ -82,11 +85,11 @@ class Starting(monitor.Monitored[Workflow]):
 
         Before each start one request checks that the server answers. While it does not, nothing is sent: the batch
         checks again after `poll.interval`, or what the server asks for, and after `poll.outage` seconds of failures in
-        a row tells the start as `NotSent`. A server that asks for a longer pause than that is told at once.
+        a row tells the start as `NotStarted`. A server that asks for a longer pause than that is told at once.
 
-        With a journal, running the same starts again after a crash goes on where it was: what runs is watched, what
-        ended is told as `Earlier`, what was surely not started is started, and what may have been is looked for and,
-        if that does not tell, told as `Unknown`: it is never sent again.
+        With a journal, a run of the same starts after a crash continues where it was. It watches what runs, reports
+        what ended as `AlreadyDone`, starts what was surely not started, and looks for what may have been started. If
+        that stays unknown, it is reported as `OutcomeUnknown` and never sent again.
 
         Args:
             starts: `preservica.Start` records or tickets; taken one by one, as places get free.
@@ -107,7 +110,7 @@ class Starting(monitor.Monitored[Workflow]):
             JournalUnusable: on entering: in use, of another system or server, or no journal.
             Exception: while iterating, what `starts` itself raises, once all that was started has its result.
         """
-        terms = Terms[Workflow](poll=poll, parked=parked)
+        terms = WaitOptions[Workflow](poll=poll, parked=parked)
         return run(
             self._starts,
             self.poller,

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 
 from attrs import field, frozen
 
-from workflow_async._core.auth import Secret, is_visible
+from workflow_async._core.auth import Secret, is_header_value
 from workflow_async._decode.json import json_tree
 from workflow_async.errors import DecodeError, InvalidArgument
 
@@ -115,7 +115,7 @@ class Fields:
     def secret(self, name: str) -> Secret | None:
         """Return a field that can be sent as a token, or None."""
         value = self._tree.get(name)
-        return Secret(value) if is_visible(value) else None
+        return Secret(value) if is_header_value(value) else None
 
     def text(self, name: str) -> str:
         """Return a text field, "" if it is none."""

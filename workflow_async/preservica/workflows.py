@@ -8,25 +8,25 @@ from datetime import datetime, timedelta
 from attrs import define, evolve
 
 from workflow_async import monitor
-from workflow_async._core.call import OnUnreadable, Value, number
+from workflow_async._core.call import OnUnreadable, ParameterValue, parse_id
 from workflow_async._listing.listing import Listing
-from workflow_async._listing.options import Manner
-from workflow_async._listing.scan import AHEAD, Consistency
+from workflow_async._listing.options import ListOptions
+from workflow_async._listing.scan import MAX_AHEAD, Consistency
 from workflow_async.batch import Ticket
-from workflow_async.errors import CallError, InvalidArgument, PartlyRefused
-from workflow_async.monitor.watch import Terms, wait
+from workflow_async.errors import CallError, InvalidArgument, PartialFailure
+from workflow_async.monitor.watch import WaitOptions, wait
 from workflow_async.preservica import calls, filters
 from workflow_async.preservica.monitor_source import ACTIVE
 from workflow_async.preservica.records import Context, Started, Tally, Workflow
 from workflow_async.preservica.scans import listing
-from workflow_async.preservica.start_service import Starting
+from workflow_async.preservica.start_service import StartService
 from workflow_async.settings import Poll, positive_seconds, whole_number
 
 log = logging.getLogger("workflow_async")
 
 
 @define(eq=False)
-class Workflows(Starting):
+class Workflows(StartService):
     """`client.workflows`; see `PreservicaClient`."""
 
     def list(
@@ -42,7 +42,7 @@ class Workflows(Starting):
         limit: int | None = None,
         page_size: int = 100,
         consistency: Consistency = "fast",
-        ahead: int = AHEAD,
+        ahead: int = MAX_AHEAD,
         unreadable: OnUnreadable = "raise",
     ) -> Listing[Workflow]:
         """List workflows, some pages at once as they are needed: the first alone, then as many as the server says.
@@ -84,7 +84,7 @@ class Workflows(Starting):
 
         Source: GET /sdb/rest/workflow/instances; contract: preservica.md 1.2, 5.
         """
-        manner = Manner(consistency=consistency, size=page_size, ahead=ahead)
+        manner = ListOptions(consistency=consistency, size=page_size, ahead=ahead)
         states = filters.settled(state)
         every = filters.workflow_query(
             state=states,
@@ -116,12 +116,12 @@ class Workflows(Starting):
 
         Source: GET /sdb/rest/workflow/instances/{id}; contract: preservica.md 1.3.
         """
-        return await self._transport.send(calls.get_workflow(number("workflow_id", workflow_id)))
+        return await self._transport.send(calls.get_workflow(parse_id("workflow_id", workflow_id)))
 
     async def start(
         self,
         context: Context | int | str | Ticket,
-        parameters: Mapping[str, Value] | None = None,
+        parameters: Mapping[str, ParameterValue] | None = None,
         *,
         correlation_id: str | None = None,
         timeout: float | None = None,
@@ -182,7 +182,7 @@ class Workflows(Starting):
     async def start_and_wait(
         self,
         context: Context | int | str,
-        parameters: Mapping[str, Value] | None = None,
+        parameters: Mapping[str, ParameterValue] | None = None,
         *,
         correlation_id: str | None = None,
         deadline: float | None = None,
@@ -197,7 +197,7 @@ class Workflows(Starting):
         Raises:
             StartOutcomeUnknown: also where the server's answer names no id to wait for.
         """
-        terms = Terms[Workflow](deadline=deadline, poll=poll, parked=parked)
+        terms = WaitOptions[Workflow](deadline=deadline, poll=poll, parked=parked)
         ticket = self.prepare_start(context, parameters, correlation_id=correlation_id)
         started = await self._starts.begin(ticket)
         self.poller.exists(started)
@@ -259,17 +259,17 @@ class Workflows(Starting):
             remedy=self._retrying(retry_stalled) if retry_stalled else None,
         )
 
-    def _retrying(self, most: int) -> monitor.Remedy[Workflow]:
+    def _retrying(self, most: int) -> monitor.EventHook[Workflow]:
         """Retry what has stalled, so many times a workflow; one that the server refuses stays as it is."""
         tried: Counter[int] = Counter()
 
-        async def remedy(event: monitor.Event[Workflow]) -> monitor.Event[Workflow]:
+        async def remedy(event: monitor.WatchEvent[Workflow]) -> monitor.WatchEvent[Workflow]:
             if not isinstance(event, monitor.Stalled) or tried[event.id] >= most:
                 return event
             tried[event.id] += 1
             try:
                 await self.retry(event.id)
-            except (CallError, PartlyRefused) as error:
+            except (CallError, PartialFailure) as error:
                 log.warning("workflow %s has stalled and could not be retried: %s", event.id, error)
                 return event
             return evolve(event, remedied=True)
@@ -278,6 +278,6 @@ class Workflows(Starting):
 
 
 def _whole(asked: str, tally: Tally) -> None:
-    """Raise `PartlyRefused` where the server took only some of what was asked."""
+    """Raise `PartialFailure` where the server took only some of what was asked."""
     if tally.failed:
-        raise PartlyRefused(asked, tally.successful, tally.failed)
+        raise PartialFailure(asked, tally.successful, tally.failed)

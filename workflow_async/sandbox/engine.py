@@ -6,11 +6,22 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from attrs import define, field
 
-from workflow_async.sandbox.run import FINAL, OUTCOME, REPAIR, Fate, Harm, Run, Status, Step, StepRun
+from workflow_async.sandbox.run import FINAL, OUTCOME, REPAIR, FakeStep, FakeWorkflow, Harm, Status, Step, StepResult
 
-__all__ = ["FINAL", "REPAIR", "Clock", "Engine", "Fate", "Harm", "Run", "Status", "Step", "StepRun"]
+__all__ = [
+    "FINAL",
+    "REPAIR",
+    "Engine",
+    "FakeStep",
+    "FakeWorkflow",
+    "Harm",
+    "Status",
+    "Step",
+    "StepResult",
+    "TimeSource",
+]
 
-Clock = Callable[[], float]
+TimeSource = Callable[[], float]
 """Seconds since 1970 in UTC, whatever makes them pass."""
 
 
@@ -18,17 +29,18 @@ Clock = Callable[[], float]
 class Engine:
     """Workflows by id; everything that is due happens in `advance`, which every question calls first.
 
-    Threads may share it: every public method takes `lock`, and whoever reads a `Run` while others work takes it too.
+    Threads may share it: every public method takes `lock`, and whoever reads a `FakeWorkflow` while others work takes
+    it too.
     """
 
-    clock: Clock
+    clock: TimeSource
     queue: float = 2.0
     """Seconds between the start of a workflow and its first step (the dispatcher's round)."""
     first_id: int = 1000
     empty: Status = Status.SUCCEEDED
     """How a workflow without steps ends."""
-    runs: dict[int, Run] = field(factory=dict)
-    observe: Callable[[Run], None] | None = None
+    runs: dict[int, FakeWorkflow] = field(factory=dict)
+    observe: Callable[[FakeWorkflow], None] | None = None
     """Is told of every workflow that is started, changed or removed."""
     lock: threading.RLock = field(factory=threading.RLock, init=False, repr=False)
     _due: list[tuple[float, int, int]] = field(factory=list, init=False)
@@ -54,16 +66,16 @@ class Engine:
         correlation: str | None = None,
         at: float | None = None,
         id: int | None = None,
-    ) -> Run:
+    ) -> FakeWorkflow:
         """Put a workflow in the queue now, or as of the earlier instant `at`, under an id of choice or the next."""
         created = self.clock() if at is None else at
         with self.lock:
-            run = Run(
+            run = FakeWorkflow(
                 self.next_id() if id is None else id,
                 definition,
                 subject,
                 created,
-                [StepRun(step) for step in steps],
+                [FakeStep(step) for step in steps],
                 creator=creator,
                 parameters=dict(parameters or {}),
                 correlation=correlation,
@@ -85,18 +97,18 @@ class Engine:
                     self._move(run, at)
                     self._tell(run)
 
-    def get(self, id: int) -> Run | None:
+    def get(self, id: int) -> FakeWorkflow | None:
         """The workflow as it stands now, or None."""
         self.advance()
         return self.runs.get(id)
 
-    def all(self) -> Iterable[Run]:
+    def all(self) -> Iterable[FakeWorkflow]:
         """Every workflow as it stands now, oldest id first."""
         with self.lock:
             self.advance()
             return list(self.runs.values())
 
-    def pause(self, run: Run) -> None:
+    def pause(self, run: FakeWorkflow) -> None:
         """Park it: the step that executes goes on to its end, and none begins after it."""
         with self.lock:
             current = run.current
@@ -106,7 +118,7 @@ class Engine:
             run.resuming = False
             self._tell(run)
 
-    def resume(self, run: Run, delay: float = 0.0, harm: Harm | None = None) -> None:
+    def resume(self, run: FakeWorkflow, delay: float = 0.0, harm: Harm | None = None) -> None:
         """Let a parked workflow go on. A held step counts as done, `delay` seconds from now.
 
         A second resume before then does `harm` to the step that is next.
@@ -124,14 +136,14 @@ class Engine:
                 self._schedule(run, now + delay)
             self._tell(run)
 
-    def stop(self, run: Run) -> None:
+    def stop(self, run: FakeWorkflow) -> None:
         """Write STOPPED, over a finished state too; a step that executes still ends by itself."""
         with self.lock:
             self._become(run, Status.STOPPED, self.clock())
             run.resuming = False
             self._tell(run)
 
-    def retry(self, run: Run) -> bool:
+    def retry(self, run: FakeWorkflow) -> bool:
         """Run the failed or held step of a failed or parked workflow again; False if there is none."""
         with self.lock:
             last = next((s for s in run.steps if s.status in {Status.FAILED, Status.PARKED}), None)
@@ -144,7 +156,7 @@ class Engine:
             self._tell(run)
             return True
 
-    def remove(self, run: Run) -> None:
+    def remove(self, run: FakeWorkflow) -> None:
         """Forget it."""
         with self.lock:
             del self.runs[run.id]
@@ -156,23 +168,23 @@ class Engine:
         with self.lock:
             self._due = [(at + seconds, id, turn) for at, id, turn in self._due]
 
-    def _tell(self, run: Run) -> None:
+    def _tell(self, run: FakeWorkflow) -> None:
         if self.observe is not None:
             self.observe(run)
 
-    def _schedule(self, run: Run, at: float) -> None:
+    def _schedule(self, run: FakeWorkflow, at: float) -> None:
         self._unschedule(run)
         heapq.heappush(self._due, (at, run.id, self._turn[run.id]))
 
-    def _unschedule(self, run: Run) -> None:
+    def _unschedule(self, run: FakeWorkflow) -> None:
         self._turn[run.id] = self._turn.get(run.id, 0) + 1
 
-    def _become(self, run: Run, status: Status, at: float) -> None:
+    def _become(self, run: FakeWorkflow, status: Status, at: float) -> None:
         if run.status is not status:
             run.status, run.changed = status, at
             run.finished = at if status.final else None
 
-    def _move(self, run: Run, at: float) -> None:
+    def _move(self, run: FakeWorkflow, at: float) -> None:
         current = run.current
         if current is not None and current.status is Status.RUNNING:
             self._end_step(run, current, OUTCOME[current.step.fate], at)
@@ -181,7 +193,7 @@ class Engine:
         elif run.status in {Status.WAITING, Status.RUNNING, Status.FAILING}:
             self._begin_step(run, current, at)
 
-    def _resume(self, run: Run, at: float) -> None:
+    def _resume(self, run: FakeWorkflow, at: float) -> None:
         current, run.resuming = run.current, False
         if current is not None and current.step.name == REPAIR:
             current.attempts += 1
@@ -194,7 +206,7 @@ class Engine:
         elif current.status is Status.WAITING:
             self._schedule(run, at)
 
-    def _begin_step(self, run: Run, current: StepRun | None, at: float) -> None:
+    def _begin_step(self, run: FakeWorkflow, current: FakeStep | None, at: float) -> None:
         if run.status is Status.WAITING:
             self._become(run, Status.RUNNING, at)
             run.started = at
@@ -205,9 +217,9 @@ class Engine:
         current.attempts += 1
         run.executed.append(current.step.name)
         if current.harm is not Harm.HANGS:
-            self._schedule(run, at + (0.0 if current.step.fate is Fate.SKIPPED else current.step.seconds))
+            self._schedule(run, at + (0.0 if current.step.fate is StepResult.SKIPPED else current.step.seconds))
 
-    def _end_step(self, run: Run, current: StepRun, status: Status, at: float) -> None:
+    def _end_step(self, run: FakeWorkflow, current: FakeStep, status: Status, at: float) -> None:
         current.status = status
         if status is Status.PARKED:
             self._become(run, Status.STOPPED if run.status is Status.STOPPED else Status.PARKED, at)
@@ -216,7 +228,7 @@ class Engine:
             self._run_again(run, current, at)
             return
         current.finished = None if status is Status.SKIPPED else at
-        run.partial = run.partial or current.step.fate is Fate.PARTIAL
+        run.partial = run.partial or current.step.fate is StepResult.PARTIAL
         if status is Status.FAILED:
             self._fail(run, current, at)
         elif run.current is None:
@@ -224,32 +236,34 @@ class Engine:
         elif run.status in {Status.RUNNING, Status.FAILING}:
             self._schedule(run, at)
 
-    def _fails_for_now(self, current: StepRun) -> bool:
+    def _fails_for_now(self, current: FakeStep) -> bool:
         """Return True if the step has to run again. Count its failure."""
         if current.harm is Harm.TWICE:
             current.harm = None
             return True
-        failed = current.step.fate is Fate.STUCK or (current.step.fate is Fate.RETRIED and not current.failures)
+        failed = current.step.fate is StepResult.STUCK or (
+            current.step.fate is StepResult.RETRIED and not current.failures
+        )
         current.failures += failed or current.status is Status.FAILED
         return failed
 
-    def _run_again(self, run: Run, current: StepRun, at: float) -> None:
+    def _run_again(self, run: FakeWorkflow, current: FakeStep, at: float) -> None:
         current.status, current.finished = Status.WAITING, at
-        if current.step.fate is Fate.STUCK:
-            run.steps.insert(run.steps.index(current), StepRun(Step(REPAIR, 0.0, Fate.HELD)))
+        if current.step.fate is StepResult.STUCK:
+            run.steps.insert(run.steps.index(current), FakeStep(Step(REPAIR, 0.0, StepResult.HELD)))
             self._become(run, Status.STOPPED if run.status is Status.STOPPED else Status.RUNNING, at)
         if run.status in {Status.RUNNING, Status.FAILING}:
             self._schedule(run, at)
 
-    def _fail(self, run: Run, current: StepRun, at: float) -> None:
+    def _fail(self, run: FakeWorkflow, current: FakeStep, at: float) -> None:
         if not current.step.handlers or run.status is Status.FAILING:
             self._become(run, Status.FAILED, at)
             return
         keep = run.steps.index(current) + 1
-        run.steps[keep:] = [StepRun(step) for step in current.step.handlers]
+        run.steps[keep:] = [FakeStep(step) for step in current.step.handlers]
         self._become(run, Status.FAILING, at)
         self._schedule(run, at)
 
-    def _finish(self, run: Run, at: float) -> None:
+    def _finish(self, run: FakeWorkflow, at: float) -> None:
         end = Status.FAILED if run.status is Status.FAILING else Status.PARTIAL if run.partial else Status.SUCCEEDED
         self._become(run, end if run.steps else self.empty, at)

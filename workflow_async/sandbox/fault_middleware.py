@@ -12,7 +12,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from workflow_async.sandbox.canned import CannedResponse
 from workflow_async.sandbox.clock import RealClock
-from workflow_async.sandbox.engine import Clock
+from workflow_async.sandbox.engine import TimeSource
 from workflow_async.sandbox.faults import Fault, Faults, Trouble
 
 TRANSPORT = "workflow_async.transport"
@@ -22,7 +22,7 @@ FAULT = "fault"
 
 
 @frozen
-class Exchange:
+class RecordedRequest:
     """A request and the status it was answered with."""
 
     method: str
@@ -43,7 +43,7 @@ class Exchange:
 
 
 @frozen
-class Answer:
+class PreparedResponse:
     """A whole answer, before any of it is sent."""
 
     status: int
@@ -52,7 +52,7 @@ class Answer:
 
 
 @define(eq=False)
-class PlanInForce:
+class ActivePlan:
     """A plan of faults, since when it is in force, and how many exchanges it has covered."""
 
     plan: Faults
@@ -68,18 +68,18 @@ class PlanInForce:
 
 
 @define(eq=False)
-class Served:
+class FaultMiddleware:
     """An ASGI application around another: it applies the plans of faults and records what was served."""
 
     inner: ASGIApp
     lock: threading.RLock = field(factory=threading.RLock, repr=False)
     """Held while the inner application answers, so that other threads may look at its world."""
-    clock: Clock = field(factory=RealClock)
+    clock: TimeSource = field(factory=RealClock)
     """Measures when a plan covers exchanges."""
-    server_clock: Clock = field(default=Factory(lambda self: self.clock, takes_self=True))
+    server_clock: TimeSource = field(default=Factory(lambda self: self.clock, takes_self=True))
     """Says the Date of a response."""
-    requests: list[Exchange] = field(factory=list, init=False)
-    _in_force: list[PlanInForce] = field(factory=list, init=False)
+    requests: list[RecordedRequest] = field(factory=list, init=False)
+    _in_force: list[ActivePlan] = field(factory=list, init=False)
 
     @property
     def faults(self) -> tuple[Faults, ...]:
@@ -94,7 +94,7 @@ class Served:
         """
         now = self.clock()
         several = (plans,) if isinstance(plans, Faults) else plans
-        self._in_force = [PlanInForce(plan, now) for plan in several]
+        self._in_force = [ActivePlan(plan, now) for plan in several]
 
     @property
     def covered(self) -> int:
@@ -123,18 +123,18 @@ class Served:
             delay = max(delay, seconds)
         return fault, retry_after, delay
 
-    async def _answer(self, scope: Scope, body: bytes, fault: Trouble | None, retry_after: int) -> Answer:
+    async def _answer(self, scope: Scope, body: bytes, fault: Trouble | None, retry_after: int) -> PreparedResponse:
         if isinstance(fault, CannedResponse):
             if fault.executed:
                 await self._execute(scope, body)
-            return Answer(fault.status, fault.raw_headers(), fault.content(scope["path"]))
+            return PreparedResponse(fault.status, fault.raw_headers(), fault.content(scope["path"]))
         refusal = _refusal(fault, retry_after)
         if refusal is not None:
             return refusal
         answer = await self._execute({**scope, FAULT: fault}, body)
-        return Answer(500, _TEXT, b"Internal Server Error") if fault is Fault.ERROR_AFTER else answer
+        return PreparedResponse(500, _TEXT, b"Internal Server Error") if fault is Fault.ERROR_AFTER else answer
 
-    async def _execute(self, scope: Scope, body: bytes) -> Answer:
+    async def _execute(self, scope: Scope, body: bytes) -> PreparedResponse:
         sent: list[Message] = []
 
         async def receive() -> Message:
@@ -146,7 +146,9 @@ class Served:
         with self.lock:
             await self.inner(scope, receive, send)
         start, *parts = sent
-        return Answer(start["status"], tuple(start.get("headers", ())), b"".join(p.get("body", b"") for p in parts))
+        return PreparedResponse(
+            start["status"], tuple(start.get("headers", ())), b"".join(p.get("body", b"") for p in parts)
+        )
 
 
 _TEXT = ((b"content-type", b"text/plain"),)
@@ -154,21 +156,23 @@ _HTML = ((b"content-type", b"text/html;charset=utf-8"),)
 _LOGIN = b"<!DOCTYPE html><html><head><title>Login</title></head><body><form method='post'></form></body></html>"
 
 
-def _refusal(fault: Fault | None, retry_after: int) -> Answer | None:
+def _refusal(fault: Fault | None, retry_after: int) -> PreparedResponse | None:
     if fault is Fault.RATE_LIMITED:
-        return Answer(429, (*_TEXT, (b"retry-after", b"%d" % retry_after)), b"Too Many Requests")
+        return PreparedResponse(429, (*_TEXT, (b"retry-after", b"%d" % retry_after)), b"Too Many Requests")
     if fault is Fault.SERVER_ERROR:
-        return Answer(503, _HTML, b"<html><body><h1>503 Service Temporarily Unavailable</h1></body></html>")
+        return PreparedResponse(503, _HTML, b"<html><body><h1>503 Service Temporarily Unavailable</h1></body></html>")
     if fault is Fault.UNAUTHORIZED:
-        return Answer(401, (*_HTML, (b"www-authenticate", b'Basic realm="Sandbox"')), b"<html><body>401</body></html>")
+        return PreparedResponse(
+            401, (*_HTML, (b"www-authenticate", b'Basic realm="Sandbox"')), b"<html><body>401</body></html>"
+        )
     if fault is Fault.LOGIN_PAGE:
-        return Answer(200, _HTML, _LOGIN)
+        return PreparedResponse(200, _HTML, _LOGIN)
     return None
 
 
-def _exchange(scope: Scope, body: bytes, status: int, fault: Trouble | None) -> Exchange:
+def _exchange(scope: Scope, body: bytes, status: int, fault: Trouble | None) -> RecordedRequest:
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
-    return Exchange(scope["method"], scope["path"], scope["query_string"].decode(), status, headers, body, fault)
+    return RecordedRequest(scope["method"], scope["path"], scope["query_string"].decode(), status, headers, body, fault)
 
 
 async def _whole(receive: Receive) -> bytes | None:
@@ -184,7 +188,7 @@ async def _whole(receive: Receive) -> bytes | None:
     return b"".join(parts)
 
 
-async def _deliver(answer: Answer, fault: Trouble | None, scope: Scope, receive: Receive, send: Send) -> None:
+async def _deliver(answer: PreparedResponse, fault: Trouble | None, scope: Scope, receive: Receive, send: Send) -> None:
     headers = _sized(answer).headers
     body = b"" if scope["method"] == "HEAD" else answer.body
     cut = fault is Fault.CUT_BEFORE or (fault is Fault.CUT_BODY and not body)
@@ -197,11 +201,11 @@ async def _deliver(answer: Answer, fault: Trouble | None, scope: Scope, receive:
         await _cut(scope, receive)
 
 
-def _dated(answer: Answer, now: float) -> Answer:
+def _dated(answer: PreparedResponse, now: float) -> PreparedResponse:
     return evolve(answer, headers=(*answer.headers, (b"date", formatdate(now, usegmt=True).encode())))
 
 
-def _sized(answer: Answer) -> Answer:
+def _sized(answer: PreparedResponse) -> PreparedResponse:
     if any(name.lower() == b"content-length" for name, _ in answer.headers) or answer.status == HTTPStatus.NO_CONTENT:
         return answer
     return evolve(answer, headers=(*answer.headers, (b"content-length", b"%d" % len(answer.body))))

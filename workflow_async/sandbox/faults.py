@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping
 from attrs import Attribute, field, frozen
 
 from workflow_async.sandbox.canned import CannedResponse
-from workflow_async.sandbox.hashing import chance
+from workflow_async.sandbox.hashing import hash_float
 
 
 class Fault(enum.Enum):
@@ -116,7 +116,7 @@ class Faults:
         """What goes wrong with the n-th exchange."""
         if n < len(self.script):
             return self.script[n]
-        point = chance(self.seed, n)
+        point = hash_float(self.seed, n)
         for fault, rate in self.rates.items():
             point -= rate
             if point < 0:
@@ -130,7 +130,7 @@ class Faults:
     def delay(self, n: int) -> float:
         """How many seconds the n-th answer takes."""
         least, most = self.latency
-        return least + (most - least) * chance(self.seed, n, "latency")
+        return least + (most - least) * hash_float(self.seed, n, "latency")
 
 
 def _matches(wanted: Path, path: str) -> bool:

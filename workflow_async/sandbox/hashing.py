@@ -8,17 +8,17 @@ from typing import TypeVar
 T = TypeVar("T")
 
 
-def chance(*about: object) -> float:
+def hash_float(*about: object) -> float:
     """A number in [0, 1) that depends on nothing but `about`."""
     return int.from_bytes(_digest(about, 8)) / 2**64
 
 
-def pick(choices: Sequence[T], *about: object) -> T:
+def hash_choice(choices: Sequence[T], *about: object) -> T:
     """One of the choices."""
-    return choices[int(chance(*about) * len(choices))]
+    return choices[int(hash_float(*about) * len(choices))]
 
 
-def unique(*about: object) -> str:
+def hash_uuid(*about: object) -> str:
     """A UUID in its usual spelling."""
     return str(uuid.UUID(bytes=_digest(about, 16), version=4))
 

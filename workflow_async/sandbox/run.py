@@ -27,7 +27,7 @@ class Status(enum.Enum):
 FINAL = frozenset({Status.SUCCEEDED, Status.PARTIAL, Status.FAILED, Status.STOPPED, Status.SKIPPED})
 
 
-class Fate(enum.Enum):
+class StepResult(enum.Enum):
     """How a step ends."""
 
     DONE = "done"
@@ -56,13 +56,13 @@ class Harm(enum.Enum):
 
 
 OUTCOME = {
-    Fate.DONE: Status.SUCCEEDED,
-    Fate.PARTIAL: Status.SUCCEEDED,
-    Fate.SKIPPED: Status.SKIPPED,
-    Fate.FAILED: Status.FAILED,
-    Fate.HELD: Status.PARKED,
-    Fate.STUCK: Status.FAILED,
-    Fate.RETRIED: Status.SUCCEEDED,
+    StepResult.DONE: Status.SUCCEEDED,
+    StepResult.PARTIAL: Status.SUCCEEDED,
+    StepResult.SKIPPED: Status.SKIPPED,
+    StepResult.FAILED: Status.FAILED,
+    StepResult.HELD: Status.PARKED,
+    StepResult.STUCK: Status.FAILED,
+    StepResult.RETRIED: Status.SUCCEEDED,
 }
 """What a step comes to, by its fate."""
 REPAIR = "error-resolution"
@@ -75,13 +75,13 @@ class Step:
 
     name: str
     seconds: float = 1.0
-    fate: Fate = Fate.DONE
+    fate: StepResult = StepResult.DONE
     handlers: tuple["Step", ...] = ()
     """Steps that run, with the workflow FAILING, after this one has failed."""
 
 
 @define(eq=False)
-class StepRun:
+class FakeStep:
     """A step of one workflow, as far as it got."""
 
     step: Step
@@ -95,15 +95,15 @@ class StepRun:
     harm: Harm | None = None
     """What a second resume does to it."""
 
-    def copy(self) -> "StepRun":
+    def copy(self) -> "FakeStep":
         """The step as it is at this instant."""
-        return StepRun(
+        return FakeStep(
             self.step, self.id, self.status, self.started, self.finished, self.attempts, self.failures, self.harm
         )
 
 
 @define(eq=False)
-class Run:
+class FakeWorkflow:
     """One workflow of the engine; only the engine changes it."""
 
     id: int
@@ -111,7 +111,7 @@ class Run:
     subject: str
     """What it works on: an event of Opencast, a context of Preservica."""
     created: float
-    steps: list[StepRun]
+    steps: list[FakeStep]
     creator: str = ""
     parameters: dict[str, str] = field(factory=dict)
     correlation: str | None = None
@@ -126,7 +126,7 @@ class Run:
     executed: list[str] = field(factory=list)
     """The name of each step that began, in order. A step that ran twice is in the list twice."""
 
-    def copy(self) -> "Run":
+    def copy(self) -> "FakeWorkflow":
         """The workflow as it is at this instant, for somebody who must not see it change."""
         steps = [step.copy() for step in self.steps]
         return evolve(self, steps=steps, parameters=dict(self.parameters), executed=list(self.executed))
@@ -137,6 +137,6 @@ class Run:
         return not self.status.final
 
     @property
-    def current(self) -> StepRun | None:
+    def current(self) -> FakeStep | None:
         """The step that is executing or parked, or waits to be next."""
         return next((s for s in self.steps if not s.status.final and s.harm is not Harm.LOST), None)

@@ -5,10 +5,10 @@ from types import TracebackType
 from typing import Self
 
 from workflow_async.sandbox.clock import RealClock
-from workflow_async.sandbox.engine import Clock
+from workflow_async.sandbox.engine import TimeSource
 from workflow_async.sandbox.opencast.releases import Release
-from workflow_async.sandbox.opencast.state import OpencastWorld
-from workflow_async.sandbox.preservica.app import PreservicaWorld
+from workflow_async.sandbox.opencast.state import OpencastState
+from workflow_async.sandbox.preservica.app import PreservicaState
 from workflow_async.sandbox.server import Server, bind, url
 from workflow_async.sandbox.systems import FakeOpencast, FakePreservica
 
@@ -38,7 +38,7 @@ class Sandbox:
     def __init__(
         self,
         opencast_version: Release = "16",
-        clock: Clock | None = None,
+        clock: TimeSource | None = None,
         seed: int = 0,
         *,
         host: str = "127.0.0.1",
@@ -52,10 +52,10 @@ class Sandbox:
         refresh_works: bool = True,
         codes_once: bool = False,
     ) -> None:
-        self.clock: Clock = RealClock(speed) if clock is None else clock
-        self.opencast = FakeOpencast(OpencastWorld(self.clock, seed, opencast_version))
+        self.clock: TimeSource = RealClock(speed) if clock is None else clock
+        self.opencast = FakeOpencast(OpencastState(self.clock, seed, opencast_version))
         self.preservica = FakePreservica(
-            PreservicaWorld(
+            PreservicaState(
                 self.clock,
                 seed,
                 token_minutes=token_minutes,

@@ -36,7 +36,7 @@ def url(listener: socket.socket) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-class Line(H11Protocol):
+class CuttableProtocol(H11Protocol):
     """A connection that the application may cut."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
@@ -49,7 +49,7 @@ class Line(H11Protocol):
         self.app_state = {**self.app_state, TRANSPORT: transport}
 
 
-class Port(uvicorn.Server):
+class AppServer(uvicorn.Server):
     """One application behind one socket, without uvicorn's signals, log lines and patience."""
 
     def __init__(self, app: ASGIApp) -> None:
@@ -57,7 +57,7 @@ class Port(uvicorn.Server):
         super().__init__(
             uvicorn.Config(
                 _quiet(app),
-                http=Line,
+                http=CuttableProtocol,
                 log_config=None,
                 server_header=False,
                 date_header=False,
@@ -130,7 +130,7 @@ class Server:
                 listener.close()
 
     async def _serve(self) -> None:
-        ports = [(Port(app), listener) for listener, app in self.doors]
+        ports = [(AppServer(app), listener) for listener, app in self.doors]
         stopped = asyncio.Event()
         for port, listener in ports:
             await port.open(listener)

@@ -7,16 +7,16 @@ from typing import Any, Protocol
 from starlette.types import ASGIApp
 
 from workflow_async.sandbox.conditions import Condition, several
-from workflow_async.sandbox.engine import Clock, Engine, Step
-from workflow_async.sandbox.fault_middleware import Exchange, Served
+from workflow_async.sandbox.engine import Engine, Step, TimeSource
+from workflow_async.sandbox.fault_middleware import FaultMiddleware, RecordedRequest
 from workflow_async.sandbox.faults import Faults
 from workflow_async.sandbox.opencast.app import application
 from workflow_async.sandbox.opencast.definitions import Definition
-from workflow_async.sandbox.opencast.state import OpencastWorld
-from workflow_async.sandbox.preservica.app import PreservicaWorld
+from workflow_async.sandbox.opencast.state import OpencastState
+from workflow_async.sandbox.preservica.app import PreservicaState
 
 
-class World(Protocol):
+class ServerState(Protocol):
     """What the two worlds have in common."""
 
     @property
@@ -35,7 +35,7 @@ class World(Protocol):
         ...
 
     @property
-    def time(self) -> Clock:
+    def time(self) -> TimeSource:
         """The sandbox's time, whatever the server's clock says."""
         ...
 
@@ -52,10 +52,10 @@ class World(Protocol):
 class System:
     """One system of a sandbox."""
 
-    def __init__(self, world: World, app: ASGIApp) -> None:
+    def __init__(self, world: ServerState, app: ASGIApp) -> None:
         self.url = ""
         """Where it is served; "" before the sandbox is entered."""
-        self.app = Served(app, world.engine.lock, world.time, world.engine.clock)
+        self.app = FaultMiddleware(app, world.engine.lock, world.time, world.engine.clock)
         """It as an ASGI application, for a client that needs no socket."""
         self.engine = world.engine
         self.username = world.username
@@ -74,7 +74,7 @@ class System:
         return self.engine.lock
 
     @property
-    def requests(self) -> list[Exchange]:
+    def requests(self) -> list[RecordedRequest]:
         """What it was asked, in the order of the answers."""
         return self.app.requests
 
@@ -100,7 +100,7 @@ class System:
 class FakeOpencast(System):
     """The Opencast of a sandbox."""
 
-    def __init__(self, world: OpencastWorld) -> None:
+    def __init__(self, world: OpencastState) -> None:
         super().__init__(world, application(world))
         self.world = world
 
@@ -126,7 +126,7 @@ class FakeOpencast(System):
         return self.world.define(identifier, steps, **metadata)
 
     def event(self, **metadata: Any) -> str:
-        """Add an event and return its identifier; `metadata` are fields of `Event`, the rest is made up."""
+        """Add an event and return its identifier; `metadata` are fields of `WatchEvent`, the rest is made up."""
         return self.world.event(**metadata)
 
     def start(self, event: str, definition: str, configuration: dict[str, str] | None = None) -> int:
@@ -141,7 +141,7 @@ class FakeOpencast(System):
 class FakePreservica(System):
     """The Preservica of a sandbox."""
 
-    def __init__(self, world: PreservicaWorld) -> None:
+    def __init__(self, world: PreservicaState) -> None:
         super().__init__(world, world.app)
         self.world = world
         self.tenant = world.tenant

@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 
 from tests.contract.recorded import Recorded
-from workflow_async.sandbox import Fate, ManualClock, OddRow, Sandbox, Step
+from workflow_async.sandbox import ManualClock, OddRow, Sandbox, Step, StepResult
 from workflow_async.sandbox.opencast.definitions import OPERATIONS, Definition, Operation
 from workflow_async.sandbox.systems import FakeOpencast
 
@@ -21,12 +21,14 @@ DEFINITIONS = (
         "[]",
     ),
     Definition("publish", (Step("op-slow", 4.0), QUICK), "Publish", tags=("archive", "editor")),
-    Definition("review", (Step("op-pause", 0.05, Fate.HELD), QUICK), "Cut by hand", tags=("editor",)),
-    Definition("fails", (Step("op-fail", 0.05, Fate.FAILED), QUICK), "always fails"),
-    Definition("handled", (Step("op-quick", 0.05, Fate.FAILED, (Step("op-slow", 60.0),)),), "T"),
+    Definition("review", (Step("op-pause", 0.05, StepResult.HELD), QUICK), "Cut by hand", tags=("editor",)),
+    Definition("fails", (Step("op-fail", 0.05, StepResult.FAILED), QUICK), "always fails"),
+    Definition("handled", (Step("op-quick", 0.05, StepResult.FAILED, (Step("op-slow", 60.0),)),), "T"),
     Definition("noop", (QUICK,), "No operation"),
-    Definition("d", (Step("o", 0.05, Fate.HELD),), 'quote " & <tag> / \\ ünï 漢 😀', "\n  line one\n  line two\t"),
-    Definition("", (Step("op-quick", 0.05, Fate.FAILED, (Step("op-slow", 600.0),)),)),
+    Definition(
+        "d", (Step("o", 0.05, StepResult.HELD),), 'quote " & <tag> / \\ ünï 漢 😀', "\n  line one\n  line two\t"
+    ),
+    Definition("", (Step("op-quick", 0.05, StepResult.FAILED, (Step("op-slow", 600.0),)),)),
     Definition("number", (), "1984", "true"),
     Definition("padded", (), "  padded  "),
 )

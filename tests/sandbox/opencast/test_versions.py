@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from workflow_async.sandbox import ManualClock, Sandbox
-from workflow_async.sandbox.opencast.releases import DIALECTS, Release
+from workflow_async.sandbox.opencast.releases import RELEASES, Release
 from workflow_async.sandbox.systems import FakeOpencast
 
 WITH = {"withoperations": "true", "withconfiguration": "true"}
@@ -38,7 +38,7 @@ async def test_the_api_tells_its_newest_version_and_all_of_them(http: httpx.Asyn
     ],
 )
 def test_accept_picks_the_version(release: Release, accept: str | None, told: str | None) -> None:
-    assert DIALECTS[release].negotiate(accept) == (told or NEWEST[release])
+    assert RELEASES[release].negotiate(accept) == (told or NEWEST[release])
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from typing import Any, Literal
 import httpx
 import pytest
 
-from workflow_async.sandbox import Fate, Faults, ManualClock, SecondResume, Step
+from workflow_async.sandbox import Faults, ManualClock, SecondResume, Step, StepResult
 from workflow_async.sandbox.systems import FakeOpencast
 
 EDITOR = ("integration", "integration")
@@ -395,7 +395,7 @@ async def test_a_hold_after_a_failure_cannot_be_resumed_from_here(
 async def test_an_operation_that_is_retried_keeps_its_failed_attempt(
     http: httpx.AsyncClient, opencast: FakeOpencast, clock: ManualClock
 ) -> None:
-    opencast.define("retries", [Step("encode", 5.0, Fate.RETRIED), Step("cleanup")])
+    opencast.define("retries", [Step("encode", 5.0, StepResult.RETRIED), Step("cleanup")])
     id = opencast.start(opencast.event(), "retries")
     seen, operation = [], {}
     for _ in range(14):
@@ -429,7 +429,7 @@ async def test_a_workflow_without_operations_fails(
     assert (await state(http, id), (await told(http, id))["operations"]) == ("failed", [])
 
 
-REVIEW = (Step("editor", 1.0, Fate.HELD), Step("encode", 10.0), Step("cleanup", 1.0))
+REVIEW = (Step("editor", 1.0, StepResult.HELD), Step("encode", 10.0), Step("cleanup", 1.0))
 
 
 @pytest.mark.parametrize(
@@ -514,7 +514,7 @@ async def test_an_id_may_become_another_workflow(
 async def test_a_stop_during_the_last_operation_is_overwritten(
     http: httpx.AsyncClient, opencast: FakeOpencast, clock: ManualClock
 ) -> None:
-    opencast.define("one", [Step("encode", 10.0, Fate.FAILED)])
+    opencast.define("one", [Step("encode", 10.0, StepResult.FAILED)])
     id = opencast.start(opencast.event(), "one")
     clock.advance(3)
     assert (await put(http, id, state="stopped")).json()["state"] == "stopped"

@@ -7,7 +7,7 @@ from xml.etree import ElementTree as ET
 import httpx
 from starlette.types import ASGIApp
 
-from workflow_async.sandbox.preservica.app import PreservicaWorld
+from workflow_async.sandbox.preservica.app import PreservicaState
 
 BASE = "/sdb/rest/workflow"
 LIST = f"{BASE}/instances"
@@ -16,17 +16,17 @@ NS = "{http://workflow.preservica.com}"
 XML = {"Content-Type": "application/xml;charset=UTF-8"}
 
 
-def door(world: PreservicaWorld, app: ASGIApp | None = None) -> httpx.AsyncClient:
+def door(world: PreservicaState, app: ASGIApp | None = None) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=httpx.ASGITransport(app=app or world.app), base_url="http://127.0.0.1")
 
 
-async def login(http: httpx.AsyncClient, world: PreservicaWorld, **more: str) -> httpx.Response:
+async def login(http: httpx.AsyncClient, world: PreservicaState, **more: str) -> httpx.Response:
     form = {"username": world.username, "password": world.password} | more
     return await http.post("/api/accesstoken/login", data=form)
 
 
 @asynccontextmanager
-async def inside(world: PreservicaWorld, app: ASGIApp | None = None) -> AsyncIterator[httpx.AsyncClient]:
+async def inside(world: PreservicaState, app: ASGIApp | None = None) -> AsyncIterator[httpx.AsyncClient]:
     async with door(world, app) as http:
         http.headers["Preservica-Access-Token"] = (await login(http, world)).json()["token"]
         yield http

@@ -5,15 +5,15 @@ import pytest
 
 from tests.sandbox.preservica.asking import inside
 from workflow_async.sandbox.clock import ManualClock
-from workflow_async.sandbox.preservica.app import PreservicaWorld
+from workflow_async.sandbox.preservica.app import PreservicaState
 
 
 @pytest.fixture
-def world(clock: ManualClock) -> PreservicaWorld:
-    return PreservicaWorld(clock)
+def world(clock: ManualClock) -> PreservicaState:
+    return PreservicaState(clock)
 
 
 @pytest.fixture
-async def http(world: PreservicaWorld) -> AsyncIterator[httpx.AsyncClient]:
+async def http(world: PreservicaState) -> AsyncIterator[httpx.AsyncClient]:
     async with inside(world) as http:
         yield http

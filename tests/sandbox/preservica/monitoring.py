@@ -4,7 +4,7 @@ from typing import Any
 
 import httpx
 
-from workflow_async.sandbox.preservica.app import PreservicaWorld
+from workflow_async.sandbox.preservica.app import PreservicaState
 
 BASE = "/api/processmonitor"
 
@@ -28,6 +28,6 @@ async def messages(http: httpx.AsyncClient, **params: object) -> list[dict[str, 
     return told
 
 
-def begin(world: PreservicaWorld, context: str, **parameters: str) -> str:
+def begin(world: PreservicaState, context: str, **parameters: str) -> str:
     run = world.archive.begin(world.archive.contexts[context], parameters, None)
     return world.archive.monitor_id(run)

@@ -6,7 +6,7 @@ from attrs import frozen
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tests.sandbox.preservica.asking import LIST, counts, ids, inside, page
-from workflow_async.sandbox.preservica.app import PreservicaWorld
+from workflow_async.sandbox.preservica.app import PreservicaState
 
 
 @frozen
@@ -27,18 +27,18 @@ class Faulty:
 
 
 @pytest.fixture
-def faulty(world: PreservicaWorld) -> Faulty:
+def faulty(world: PreservicaState) -> Faulty:
     return Faulty(world.app)
 
 
 @pytest.fixture
-async def http(world: PreservicaWorld, faulty: Faulty) -> AsyncIterator[httpx.AsyncClient]:
+async def http(world: PreservicaState, faulty: Faulty) -> AsyncIterator[httpx.AsyncClient]:
     async with inside(world, faulty) as http:
         yield http
 
 
 async def test_a_short_page_has_fewer_rows_and_counts_them(
-    http: httpx.AsyncClient, world: PreservicaWorld, faulty: Faulty
+    http: httpx.AsyncClient, world: PreservicaState, faulty: Faulty
 ) -> None:
     world.seed(20)
     faulty.fault = Fault("SHORT_PAGE")
@@ -48,7 +48,7 @@ async def test_a_short_page_has_fewer_rows_and_counts_them(
 
 
 async def test_a_short_page_is_never_empty_while_there_are_rows(
-    http: httpx.AsyncClient, world: PreservicaWorld, faulty: Faulty
+    http: httpx.AsyncClient, world: PreservicaState, faulty: Faulty
 ) -> None:
     world.seed(2)
     faulty.fault = Fault("SHORT_PAGE")
@@ -56,7 +56,7 @@ async def test_a_short_page_is_never_empty_while_there_are_rows(
 
 
 async def test_a_repeated_page_is_the_one_before_byte_for_byte(
-    http: httpx.AsyncClient, world: PreservicaWorld, faulty: Faulty
+    http: httpx.AsyncClient, world: PreservicaState, faulty: Faulty
 ) -> None:
     world.seed(20)
     first = await http.get(LIST, params={"max": 5})
@@ -67,7 +67,7 @@ async def test_a_repeated_page_is_the_one_before_byte_for_byte(
 
 
 async def test_the_first_page_of_all_cannot_be_a_repeated_one(
-    http: httpx.AsyncClient, world: PreservicaWorld, faulty: Faulty
+    http: httpx.AsyncClient, world: PreservicaState, faulty: Faulty
 ) -> None:
     world.seed(3)
     faulty.fault = Fault("REPEATED_PAGE")
@@ -75,7 +75,7 @@ async def test_the_first_page_of_all_cannot_be_a_repeated_one(
 
 
 async def test_a_repeated_page_is_of_the_same_list(
-    http: httpx.AsyncClient, world: PreservicaWorld, faulty: Faulty
+    http: httpx.AsyncClient, world: PreservicaState, faulty: Faulty
 ) -> None:
     world.seed(3)
     await page(http)

@@ -9,9 +9,9 @@ from starlette.datastructures import QueryParams
 
 from tests.sandbox.preservica.asking import LIST, NS, counts, ids, page
 from workflow_async.sandbox.clock import ManualClock
-from workflow_async.sandbox.preservica.app import PreservicaWorld
+from workflow_async.sandbox.preservica.app import PreservicaState
 from workflow_async.sandbox.preservica.page_responses import Window
-from workflow_async.sandbox.preservica.query import InstanceQuery, instant
+from workflow_async.sandbox.preservica.query import InstanceQuery, datetime_param
 from workflow_async.sandbox.preservica.xml import stamp
 
 
@@ -19,7 +19,7 @@ def column(root: ET.Element, name: str) -> set[str | None]:
     return {row.findtext(f"{NS}{name}") for row in root.findall(f"{NS}WorkflowInstance")}
 
 
-async def test_counts_and_rows_are_direct_children_of_the_root(http: httpx.AsyncClient, world: PreservicaWorld) -> None:
+async def test_counts_and_rows_are_direct_children_of_the_root(http: httpx.AsyncClient, world: PreservicaState) -> None:
     world.seed(7)
     root = await page(http, max=3)
     assert [child.tag.removeprefix(NS) for child in root] == ["TotalCount", "Count", *["WorkflowInstance"] * 3]
@@ -28,7 +28,7 @@ async def test_counts_and_rows_are_direct_children_of_the_root(http: httpx.Async
 
 @pytest.mark.parametrize("size", [1, 7, 99, 100, 1000])
 async def test_pages_by_count_hold_every_instance_once(
-    http: httpx.AsyncClient, world: PreservicaWorld, size: int
+    http: httpx.AsyncClient, world: PreservicaState, size: int
 ) -> None:
     seeded, seen = world.seed(230), list[int]()
     while len(seen) < 230:
@@ -37,7 +37,7 @@ async def test_pages_by_count_hold_every_instance_once(
 
 
 async def test_no_page_is_longer_than_the_cap(clock: ManualClock, http: httpx.AsyncClient) -> None:
-    world = PreservicaWorld(clock, page_cap=50)
+    world = PreservicaState(clock, page_cap=50)
     world.seed(60)
     root = await page(http, max=500)
     assert counts(root) == (0, 0)
@@ -49,30 +49,30 @@ async def test_no_page_is_longer_than_the_cap(clock: ManualClock, http: httpx.As
         assert counts(await page(capped)) == (60, 50)
 
 
-async def test_a_page_beyond_the_end_is_empty(http: httpx.AsyncClient, world: PreservicaWorld) -> None:
+async def test_a_page_beyond_the_end_is_empty(http: httpx.AsyncClient, world: PreservicaState) -> None:
     world.seed(5)
     assert counts(await page(http, start=5)) == (5, 0)
 
 
-async def test_latest_first_turns_the_order_round(http: httpx.AsyncClient, world: PreservicaWorld) -> None:
+async def test_latest_first_turns_the_order_round(http: httpx.AsyncClient, world: PreservicaState) -> None:
     seeded = world.seed(9)
     assert ids(await page(http, latestFirst="true", max=3)) == seeded[:-4:-1]
     assert ids(await page(http, latestFirst="false", max=3)) == seeded[:3]
 
 
-async def test_rows_are_of_the_type_asked_for_in_any_case(http: httpx.AsyncClient, world: PreservicaWorld) -> None:
+async def test_rows_are_of_the_type_asked_for_in_any_case(http: httpx.AsyncClient, world: PreservicaState) -> None:
     world.seed(48)
     root = await page(http, type="ACCESS")
     assert column(root, "WorkflowContextId") == {"60", "61"}
     assert counts(root) == (8, 8)
 
 
-async def test_an_empty_type_is_no_filter(http: httpx.AsyncClient, world: PreservicaWorld) -> None:
+async def test_an_empty_type_is_no_filter(http: httpx.AsyncClient, world: PreservicaState) -> None:
     world.seed(12)
     assert counts(await page(http, type="")) == (12, 12)
 
 
-async def test_states_are_a_comma_list_in_any_case(http: httpx.AsyncClient, world: PreservicaWorld) -> None:
+async def test_states_are_a_comma_list_in_any_case(http: httpx.AsyncClient, world: PreservicaState) -> None:
     world.seed(96, age=3600)
     root = await page(http, state="failed,Finished_Mixed_Outcome, COMPLETED")
     assert column(root, "State") == {"FAILED", "FINISHED_MIXED_OUTCOME", "COMPLETED"}
@@ -81,7 +81,7 @@ async def test_states_are_a_comma_list_in_any_case(http: httpx.AsyncClient, worl
 
 
 async def test_the_states_of_the_public_list_cover_every_instance(
-    http: httpx.AsyncClient, world: PreservicaWorld
+    http: httpx.AsyncClient, world: PreservicaState
 ) -> None:
     world.seed(96)
     every = "Aborted,Active,Completed,Finished_Mixed_Outcome,Pending,Suspended,Unknown,Failed"
@@ -89,7 +89,7 @@ async def test_the_states_of_the_public_list_cover_every_instance(
 
 
 async def test_rows_are_of_the_context_and_the_creator_asked_for(
-    http: httpx.AsyncClient, world: PreservicaWorld
+    http: httpx.AsyncClient, world: PreservicaState
 ) -> None:
     world.seed(24)
     assert counts(await page(http, contextId="44", type="Ingest")) == (2, 2)
@@ -107,7 +107,7 @@ async def test_rows_are_of_the_context_and_the_creator_asked_for(
     ],
 )
 async def test_from_and_to_are_instants_of_the_start_in_every_form(
-    http: httpx.AsyncClient, world: PreservicaWorld, clock: ManualClock, since: str, until: str
+    http: httpx.AsyncClient, world: PreservicaState, clock: ManualClock, since: str, until: str
 ) -> None:
     for _ in range(100):
         world.archive.begin(world.archive.contexts["45"], {}, None)
@@ -120,7 +120,7 @@ async def test_from_and_to_are_instants_of_the_start_in_every_form(
 
 
 async def test_an_instance_is_found_by_the_very_start_it_told(
-    http: httpx.AsyncClient, world: PreservicaWorld, clock: ManualClock
+    http: httpx.AsyncClient, world: PreservicaState, clock: ManualClock
 ) -> None:
     clock.advance(0.1237891)
     id = world.archive.begin(world.archive.contexts["42"], {}, None).id
@@ -130,14 +130,14 @@ async def test_an_instance_is_found_by_the_very_start_it_told(
 
 
 async def test_what_still_waits_is_found_by_when_it_came(
-    http: httpx.AsyncClient, world: PreservicaWorld, clock: ManualClock
+    http: httpx.AsyncClient, world: PreservicaState, clock: ManualClock
 ) -> None:
     id = world.archive.begin(world.archive.contexts["42"], {}, None).id
     assert ids(await page(http, from_=stamp(clock()))) == [id]
     assert ids(await page(http, from_=stamp(clock() + 1))) == []
 
 
-async def test_parameters_nobody_knows_are_ignored(http: httpx.AsyncClient, world: PreservicaWorld) -> None:
+async def test_parameters_nobody_knows_are_ignored(http: httpx.AsyncClient, world: PreservicaState) -> None:
     world.seed(3)
     assert counts(await page(http, WorkflowContextId="+ wfcontextID +", activeStepName="x")) == (3, 3)
 
@@ -151,7 +151,7 @@ async def test_a_filter_that_makes_no_sense_is_400(http: httpx.AsyncClient, quer
 
 
 async def test_ten_thousand_instances_are_counted_and_cut_into_pages(
-    http: httpx.AsyncClient, world: PreservicaWorld
+    http: httpx.AsyncClient, world: PreservicaState
 ) -> None:
     world.seed(10_000, age=3600)
     pages = [await page(http, start=start, max=100, latestFirst="true") for start in range(0, 10_000, 1000)]
@@ -160,7 +160,7 @@ async def test_ten_thousand_instances_are_counted_and_cut_into_pages(
 
 
 @pytest.mark.sweep
-def test_seeding_costs_what_is_seeded_not_what_is_there(world: PreservicaWorld) -> None:
+def test_seeding_costs_what_is_seeded_not_what_is_there(world: PreservicaState) -> None:
     def cost(number: int) -> float:
         began = time.process_time()
         world.seed(number, age=3600)
@@ -177,7 +177,7 @@ def test_a_window_is_a_slice_no_longer_than_the_cap(rows: list[int], start: int,
 
 
 WORDS = ("Aborted", "Active", "Completed", "Finished_Mixed_Outcome", "Pending", "Suspended", "Unknown", "Failed")
-HISTORY = PreservicaWorld(ManualClock())
+HISTORY = PreservicaState(ManualClock())
 SEEDED = HISTORY.seed(150)
 
 
@@ -207,4 +207,4 @@ def test_filters_only_take_away_and_add_up_in_any_order(params: dict[str, str]) 
 def test_an_instant_reads_back_as_it_was_written(at: float) -> None:
     written = stamp(at)
     assert written is not None
-    assert stamp(instant(written) / 1000) == written
+    assert stamp(datetime_param(written) / 1000) == written

@@ -5,11 +5,11 @@ import pytest
 
 from tests.sandbox.preservica.monitoring import BASE, begin, messages, value
 from workflow_async.sandbox.clock import ManualClock
-from workflow_async.sandbox.preservica.app import PreservicaWorld
+from workflow_async.sandbox.preservica.app import PreservicaState
 
 
 async def test_messages_tie_a_monitor_to_its_workflow_instance(
-    http: httpx.AsyncClient, world: PreservicaWorld, clock: ManualClock
+    http: httpx.AsyncClient, world: PreservicaState, clock: ManualClock
 ) -> None:
     id = begin(world, "42")
     clock.advance(60)
@@ -24,7 +24,7 @@ async def test_messages_tie_a_monitor_to_its_workflow_instance(
     [("46", "Error", "Fixity has ended"), ("44", "Warning", "Crawl has ended"), ("42", "Debug", "Validate was given")],
 )
 async def test_messages_are_filtered_by_status(
-    http: httpx.AsyncClient, world: PreservicaWorld, clock: ManualClock, context: str, status: str, text: str
+    http: httpx.AsyncClient, world: PreservicaState, clock: ManualClock, context: str, status: str, text: str
 ) -> None:
     id = begin(world, context)
     clock.advance(60)
@@ -34,7 +34,7 @@ async def test_messages_are_filtered_by_status(
 
 
 async def test_messages_of_several_monitors_come_together_and_once(
-    http: httpx.AsyncClient, world: PreservicaWorld, clock: ManualClock
+    http: httpx.AsyncClient, world: PreservicaState, clock: ManualClock
 ) -> None:
     one, two = begin(world, "42"), begin(world, "60")
     clock.advance(60)
@@ -45,7 +45,7 @@ async def test_messages_of_several_monitors_come_together_and_once(
 
 
 async def test_messages_are_paged_like_monitors(
-    http: httpx.AsyncClient, world: PreservicaWorld, clock: ManualClock
+    http: httpx.AsyncClient, world: PreservicaState, clock: ManualClock
 ) -> None:
     id = begin(world, "42")
     clock.advance(60)
@@ -57,7 +57,7 @@ async def test_messages_are_paged_like_monitors(
 
 @pytest.mark.parametrize("id", ["nonsense", "0" * 32, "0000c822" + "0" * 24])
 async def test_a_monitor_nobody_knows_says_nothing_and_has_no_timeseries(
-    http: httpx.AsyncClient, world: PreservicaWorld, id: str
+    http: httpx.AsyncClient, world: PreservicaState, id: str
 ) -> None:
     world.seed(1)
     assert await messages(http, monitor=id) == []
@@ -70,7 +70,7 @@ async def test_messages_of_no_monitor_are_400(http: httpx.AsyncClient) -> None:
 
 
 async def test_a_skipped_step_says_only_that_it_began(
-    http: httpx.AsyncClient, world: PreservicaWorld, clock: ManualClock
+    http: httpx.AsyncClient, world: PreservicaState, clock: ManualClock
 ) -> None:
     id = begin(world, "43")
     clock.advance(60)
@@ -82,7 +82,7 @@ async def test_a_skipped_step_says_only_that_it_began(
 
 
 async def test_a_timeseries_grows_with_every_step(
-    http: httpx.AsyncClient, world: PreservicaWorld, clock: ManualClock
+    http: httpx.AsyncClient, world: PreservicaState, clock: ManualClock
 ) -> None:
     id = begin(world, "60")
     assert await value(http, f"monitors/{id}/timeseries") == {"timeseries": []}

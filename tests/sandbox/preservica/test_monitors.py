@@ -5,13 +5,13 @@ import pytest
 
 from tests.sandbox.preservica.monitoring import BASE, begin, monitors, value
 from workflow_async.sandbox.clock import ManualClock
-from workflow_async.sandbox.preservica.app import PreservicaWorld
+from workflow_async.sandbox.preservica.app import PreservicaState
 
 OPEX = "9f2c4d1e-7a35-4b0c-8d61-2f0e5b7a9c13"
 
 
 async def test_a_monitor_has_the_id_that_its_instance_tells(
-    http: httpx.AsyncClient, world: PreservicaWorld, clock: ManualClock
+    http: httpx.AsyncClient, world: PreservicaState, clock: ManualClock
 ) -> None:
     id = begin(world, "42", OpexContainerDirectory="opex/batch-1")
     clock.advance(5.5)
@@ -40,7 +40,7 @@ async def test_a_monitor_has_the_id_that_its_instance_tells(
     [("42", "Succeeded", False), ("44", "Succeeded", False), ("45", "Suspended", True), ("46", "Failed", True)],
 )
 async def test_a_monitor_ends_in_the_words_of_its_own_service(
-    http: httpx.AsyncClient, world: PreservicaWorld, clock: ManualClock, context: str, status: str, *, can_retry: bool
+    http: httpx.AsyncClient, world: PreservicaState, clock: ManualClock, context: str, status: str, *, can_retry: bool
 ) -> None:
     begin(world, context)
     assert [m["status"] for m in await monitors(http)] == ["Pending"]
@@ -52,7 +52,7 @@ async def test_a_monitor_ends_in_the_words_of_its_own_service(
 
 
 async def test_a_mixed_outcome_is_a_success_with_a_warning(
-    http: httpx.AsyncClient, world: PreservicaWorld, clock: ManualClock
+    http: httpx.AsyncClient, world: PreservicaState, clock: ManualClock
 ) -> None:
     begin(world, "44")
     clock.advance(60)
@@ -61,7 +61,7 @@ async def test_a_mixed_outcome_is_a_success_with_a_warning(
 
 
 async def test_an_opex_ingest_that_failed_is_recoverable(
-    http: httpx.AsyncClient, world: PreservicaWorld, clock: ManualClock
+    http: httpx.AsyncClient, world: PreservicaState, clock: ManualClock
 ) -> None:
     failing = world.archive.contexts["46"].steps
     context = world.context("OPEX that fails", "org.example.ingest.opex", "Ingest", failing)
@@ -71,7 +71,7 @@ async def test_an_opex_ingest_that_failed_is_recoverable(
 
 
 async def test_a_monitor_of_a_workflow_without_steps_knows_no_percentage(
-    http: httpx.AsyncClient, world: PreservicaWorld, clock: ManualClock
+    http: httpx.AsyncClient, world: PreservicaState, clock: ManualClock
 ) -> None:
     begin(world, world.context("Nothing", "org.example.nothing", "Access", []))
     clock.advance(60)
@@ -79,7 +79,7 @@ async def test_a_monitor_of_a_workflow_without_steps_knows_no_percentage(
 
 
 async def test_filters_are_comma_lists_and_add_up(
-    http: httpx.AsyncClient, world: PreservicaWorld, clock: ManualClock
+    http: httpx.AsyncClient, world: PreservicaState, clock: ManualClock
 ) -> None:
     world.seed(120, age=120)
     every = await monitors(http, max=1000)
@@ -92,7 +92,7 @@ async def test_filters_are_comma_lists_and_add_up(
 
 
 async def test_a_monitor_is_found_by_its_whole_name_commas_and_all(
-    http: httpx.AsyncClient, world: PreservicaWorld
+    http: httpx.AsyncClient, world: PreservicaState
 ) -> None:
     id = begin(world, "42", OpexContainerDirectory="opex/one, two")
     begin(world, "42", OpexContainerDirectory="opex/one")
@@ -101,7 +101,7 @@ async def test_a_monitor_is_found_by_its_whole_name_commas_and_all(
 
 
 async def test_monitors_come_in_pages_of_25_with_addresses_of_another_host(
-    http: httpx.AsyncClient, world: PreservicaWorld
+    http: httpx.AsyncClient, world: PreservicaState
 ) -> None:
     world.seed(60)
     first = await value(http, "monitors", category="Ingest,Export,DataManagement,Automated")
@@ -117,7 +117,7 @@ async def test_monitors_come_in_pages_of_25_with_addresses_of_another_host(
 
 
 async def test_following_next_on_the_right_host_shows_every_monitor_once(
-    http: httpx.AsyncClient, world: PreservicaWorld
+    http: httpx.AsyncClient, world: PreservicaState
 ) -> None:
     seeded = world.seed(60)
     seen, query = list[str](), "max=7"
@@ -128,7 +128,7 @@ async def test_following_next_on_the_right_host_shows_every_monitor_once(
     assert seen == [world.archive.monitor_id(world.engine.runs[id]) for id in seeded]
 
 
-async def test_previous_leads_back_to_the_beginning(http: httpx.AsyncClient, world: PreservicaWorld) -> None:
+async def test_previous_leads_back_to_the_beginning(http: httpx.AsyncClient, world: PreservicaState) -> None:
     world.seed(60)
     paging = (await value(http, "monitors", start=10, max=25))["paging"]
     assert parse_qs(urlsplit(paging["previous"]).query) == {"start": ["0"], "max": ["25"]}

@@ -2,7 +2,7 @@ import httpx
 import pytest
 
 from workflow_async.sandbox.clock import ManualClock
-from workflow_async.sandbox.preservica.app import PreservicaWorld
+from workflow_async.sandbox.preservica.app import PreservicaState
 
 CONFIGS = "/api/process/ingest/configs"
 OPEX = "9f2c4d1e-7a35-4b0c-8d61-2f0e5b7a9c13"
@@ -50,7 +50,7 @@ async def test_a_process_is_switched_by_true_and_false_only(http: httpx.AsyncCli
 
 async def test_one_world_switches_nothing_in_another(http: httpx.AsyncClient, clock: ManualClock) -> None:
     await http.put(f"{CONFIGS}/{OPEX}/active", json=False)
-    other = PreservicaWorld(clock)
+    other = PreservicaState(clock)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app=other.app), base_url="http://127.0.0.1") as client:
         form = {"username": other.username, "password": other.password}
         token = (await client.post("/api/accesstoken/login", data=form)).json()["token"]

@@ -5,7 +5,7 @@ import pytest
 
 from tests.sandbox.preservica.asking import door, knock, login
 from workflow_async.sandbox.clock import ManualClock
-from workflow_async.sandbox.preservica.app import PreservicaWorld
+from workflow_async.sandbox.preservica.app import PreservicaState
 from workflow_async.sandbox.preservica.tokens import external_hash, totp
 
 CONTEXTS = "/sdb/rest/workflow/contexts"
@@ -13,14 +13,14 @@ SEED = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
 
 
 @pytest.fixture
-async def http(world: PreservicaWorld) -> AsyncIterator[httpx.AsyncClient]:
+async def http(world: PreservicaState) -> AsyncIterator[httpx.AsyncClient]:
     async with door(world) as http:
         yield http
 
 
 @pytest.fixture
-async def guarded(clock: ManualClock) -> AsyncIterator[tuple[PreservicaWorld, httpx.AsyncClient]]:
-    world = PreservicaWorld(clock, two_factor=SEED)
+async def guarded(clock: ManualClock) -> AsyncIterator[tuple[PreservicaState, httpx.AsyncClient]]:
+    world = PreservicaState(clock, two_factor=SEED)
     async with door(world) as http:
         yield world, http
 
@@ -46,16 +46,16 @@ def test_a_secret_may_be_typed_in_lower_case_groups_without_padding() -> None:
 
 def test_a_secret_that_is_no_base32_is_heard_of_at_once(clock: ManualClock) -> None:
     with pytest.raises(ValueError, match="base32"):
-        PreservicaWorld(clock, two_factor="AJC5DEGUVM6UQ1TT")
+        PreservicaState(clock, two_factor="AJC5DEGUVM6UQ1TT")
 
 
-async def ask_for_code(http: httpx.AsyncClient, world: PreservicaWorld) -> str:
+async def ask_for_code(http: httpx.AsyncClient, world: PreservicaState) -> str:
     asked = await login(http, world)
     assert (asked.status_code, asked.json()["message"]) == (401, "needs.2fa")
     return str(asked.json()["continuationToken"])
 
 
-async def complete(http: httpx.AsyncClient, world: PreservicaWorld, continuation: str, code: str) -> httpx.Response:
+async def complete(http: httpx.AsyncClient, world: PreservicaState, continuation: str, code: str) -> httpx.Response:
     form = {"username": world.username, "tenant": world.tenant}
     form |= {"continuationToken": continuation, "twoFactorToken": code}
     return await http.post("/api/accesstoken/complete-2fa", data=form)
@@ -63,7 +63,7 @@ async def complete(http: httpx.AsyncClient, world: PreservicaWorld, continuation
 
 @pytest.mark.parametrize("drift", [-30, 0, 30])
 async def test_a_one_time_code_completes_a_login_with_a_step_of_drift(
-    guarded: tuple[PreservicaWorld, httpx.AsyncClient], clock: ManualClock, drift: int
+    guarded: tuple[PreservicaState, httpx.AsyncClient], clock: ManualClock, drift: int
 ) -> None:
     world, http = guarded
     answer = await complete(http, world, await ask_for_code(http, world), totp(SEED, clock() + drift))
@@ -74,7 +74,7 @@ async def test_a_one_time_code_completes_a_login_with_a_step_of_drift(
 
 @pytest.mark.parametrize("drift", [-90, 90])
 async def test_a_one_time_code_of_another_time_is_401(
-    guarded: tuple[PreservicaWorld, httpx.AsyncClient], clock: ManualClock, drift: int
+    guarded: tuple[PreservicaState, httpx.AsyncClient], clock: ManualClock, drift: int
 ) -> None:
     world, http = guarded
     answer = await complete(http, world, await ask_for_code(http, world), totp(SEED, clock() + drift))
@@ -83,7 +83,7 @@ async def test_a_one_time_code_of_another_time_is_401(
 
 
 async def test_a_wrong_code_leaves_another_try_and_a_right_one_leaves_none(
-    guarded: tuple[PreservicaWorld, httpx.AsyncClient], clock: ManualClock
+    guarded: tuple[PreservicaState, httpx.AsyncClient], clock: ManualClock
 ) -> None:
     world, http = guarded
     continuation = await ask_for_code(http, world)
@@ -92,7 +92,7 @@ async def test_a_wrong_code_leaves_another_try_and_a_right_one_leaves_none(
 
 
 async def test_a_continuation_ends_after_five_minutes(
-    guarded: tuple[PreservicaWorld, httpx.AsyncClient], clock: ManualClock
+    guarded: tuple[PreservicaState, httpx.AsyncClient], clock: ManualClock
 ) -> None:
     world, http = guarded
     continuation = await ask_for_code(http, world)
@@ -100,7 +100,7 @@ async def test_a_continuation_ends_after_five_minutes(
     assert (await complete(http, world, continuation, totp(SEED, clock()))).status_code == 401
 
 
-def external(world: PreservicaWorld, at: float, **more: str) -> dict[str, str]:
+def external(world: PreservicaState, at: float, **more: str) -> dict[str, str]:
     proof = external_hash(str(int(at)), world.username, world.shared_secret)
     return {"username": world.username, "tenant": world.tenant, "timestamp": str(int(at)), "hash": proof} | more
 
@@ -110,7 +110,7 @@ def test_the_external_hash_is_the_one_recorded_from_pypreservica() -> None:
 
 
 async def test_the_shared_secret_buys_a_token(
-    http: httpx.AsyncClient, world: PreservicaWorld, clock: ManualClock
+    http: httpx.AsyncClient, world: PreservicaState, clock: ManualClock
 ) -> None:
     answer = await http.post("/api/accesstoken/acquire-external", data=external(world, clock()))
     assert answer.status_code == 200
@@ -130,7 +130,7 @@ async def test_the_shared_secret_buys_a_token(
     ids=["hash", "username", "tenant", "timestamp", "endless timestamp"],
 )
 async def test_a_wrong_proof_is_401(
-    http: httpx.AsyncClient, world: PreservicaWorld, clock: ManualClock, wrong: dict[str, str]
+    http: httpx.AsyncClient, world: PreservicaState, clock: ManualClock, wrong: dict[str, str]
 ) -> None:
     answer = await http.post("/api/accesstoken/acquire-external", data=external(world, clock(), **wrong))
     assert answer.status_code == 401
@@ -138,19 +138,19 @@ async def test_a_wrong_proof_is_401(
 
 @pytest.mark.parametrize("drift", [-302, 302])
 async def test_a_proof_of_another_time_is_401(
-    http: httpx.AsyncClient, world: PreservicaWorld, clock: ManualClock, drift: int
+    http: httpx.AsyncClient, world: PreservicaState, clock: ManualClock, drift: int
 ) -> None:
     answer = await http.post("/api/accesstoken/acquire-external", data=external(world, clock() + drift))
     assert answer.status_code == 401
 
 
-async def two_codes(world: PreservicaWorld, http: httpx.AsyncClient, codes: tuple[str, str]) -> list[int]:
+async def two_codes(world: PreservicaState, http: httpx.AsyncClient, codes: tuple[str, str]) -> list[int]:
     return [(await complete(http, world, await ask_for_code(http, world), code)).status_code for code in codes]
 
 
 @pytest.mark.parametrize(("once", "second"), [(False, 200), (True, 401)])
 async def test_a_code_may_count_once_only(clock: ManualClock, *, once: bool, second: int) -> None:
-    world = PreservicaWorld(clock, two_factor=SEED, codes_once=once)
+    world = PreservicaState(clock, two_factor=SEED, codes_once=once)
     code = totp(SEED, clock())
     async with door(world) as http:
         assert await two_codes(world, http, (code, code)) == [200, second]
@@ -158,7 +158,7 @@ async def test_a_code_may_count_once_only(clock: ManualClock, *, once: bool, sec
 
 
 async def test_each_code_that_fits_counts_for_itself(clock: ManualClock) -> None:
-    world = PreservicaWorld(clock, two_factor=SEED, codes_once=True)
+    world = PreservicaState(clock, two_factor=SEED, codes_once=True)
     now, before = totp(SEED, clock()), totp(SEED, clock() - 30)
     async with door(world) as http:
         assert await two_codes(world, http, (now, before)) == [200, 200]
@@ -167,7 +167,7 @@ async def test_each_code_that_fits_counts_for_itself(clock: ManualClock) -> None
 
 
 async def test_a_refused_code_leaves_the_login_open_for_the_next(clock: ManualClock) -> None:
-    world = PreservicaWorld(clock, two_factor=SEED, codes_once=True)
+    world = PreservicaState(clock, two_factor=SEED, codes_once=True)
     code = totp(SEED, clock())
     async with door(world) as http:
         await two_codes(world, http, (code, code))

@@ -1,9 +1,9 @@
 from workflow_async.sandbox.clock import ManualClock
-from workflow_async.sandbox.engine import Fate, Status, Step
-from workflow_async.sandbox.preservica.app import PreservicaWorld
+from workflow_async.sandbox.engine import Status, Step, StepResult
+from workflow_async.sandbox.preservica.app import PreservicaState
 
 
-def test_a_seeded_world_shows_every_state_at_once(world: PreservicaWorld) -> None:
+def test_a_seeded_world_shows_every_state_at_once(world: PreservicaState) -> None:
     ids = world.seed(600)
     runs = list(world.engine.all())
     assert [run.id for run in runs] == ids
@@ -11,13 +11,13 @@ def test_a_seeded_world_shows_every_state_at_once(world: PreservicaWorld) -> Non
     assert 200 < sum(run.active for run in runs) < 400
 
 
-def test_seeded_workflows_belong_to_the_contexts_named(world: PreservicaWorld) -> None:
+def test_seeded_workflows_belong_to_the_contexts_named(world: PreservicaState) -> None:
     ids = world.seed(10, contexts=["42", "60"])
     assert sorted(world.engine.runs[id].subject for id in ids) == ["42"] * 5 + ["60"] * 5
     assert world.starts == []
 
 
-def test_seeded_workflows_began_in_the_order_of_their_ids_and_not_all_at_once(world: PreservicaWorld) -> None:
+def test_seeded_workflows_began_in_the_order_of_their_ids_and_not_all_at_once(world: PreservicaState) -> None:
     ids = world.seed(10) + world.seed(10, age=0.0)
     for half in (ids[:10], ids[10:]):
         began = [world.engine.runs[id].created for id in half]
@@ -25,15 +25,15 @@ def test_seeded_workflows_began_in_the_order_of_their_ids_and_not_all_at_once(wo
     assert world.seed(0) == []
 
 
-def test_seeded_workflows_that_are_old_have_come_to_where_they_go(world: PreservicaWorld, clock: ManualClock) -> None:
+def test_seeded_workflows_that_are_old_have_come_to_where_they_go(world: PreservicaState, clock: ManualClock) -> None:
     world.seed(60, age=3600)
     runs = list(world.engine.all())
     assert max(run.created for run in runs) <= clock() - 3600
     assert {run.status for run in runs if run.active} == {Status.PARKED}
 
 
-def test_a_held_step_waits_for_ever(world: PreservicaWorld, clock: ManualClock) -> None:
-    context = world.context("Held", "org.example.held", "Access", [Step("Wait", 1.0, Fate.HELD)])
+def test_a_held_step_waits_for_ever(world: PreservicaState, clock: ManualClock) -> None:
+    context = world.context("Held", "org.example.held", "Access", [Step("Wait", 1.0, StepResult.HELD)])
     (id,) = world.seed(1, contexts=[context])
     clock.advance(1000)
     run = world.engine.get(id)

@@ -7,7 +7,7 @@ import pytest
 from tests.sandbox.preservica.asking import BASE, NS, XML, fact, get, start, start_id, state
 from workflow_async.sandbox.clock import ManualClock
 from workflow_async.sandbox.engine import Step
-from workflow_async.sandbox.preservica.app import PreservicaWorld
+from workflow_async.sandbox.preservica.app import PreservicaState
 
 
 async def names(http: httpx.AsyncClient, **filters: str) -> list[str | None]:
@@ -42,7 +42,7 @@ async def test_a_type_there_is_none_of_is_400(http: httpx.AsyncClient) -> None:
 
 
 async def test_a_context_of_ones_own_runs_the_steps_given(
-    http: httpx.AsyncClient, world: PreservicaWorld, clock: ManualClock
+    http: httpx.AsyncClient, world: PreservicaState, clock: ManualClock
 ) -> None:
     context = world.context("Slow", "org.example.slow", "Access", [Step("Nap", 60.0)])
     assert await names(http, workflowDefinitionId="org.example.slow", type="access") == ["Slow"]
@@ -53,12 +53,12 @@ async def test_a_context_of_ones_own_runs_the_steps_given(
     assert await state(http, id) == "COMPLETED"
 
 
-def test_a_context_of_a_type_there_is_none_of_is_refused(world: PreservicaWorld) -> None:
+def test_a_context_of_a_type_there_is_none_of_is_refused(world: PreservicaState) -> None:
     with pytest.raises(ValueError, match="Baking"):
         world.context("Bread", "org.example.bread", "Baking", [])
 
 
-async def test_a_start_answers_201_with_the_pending_instance(http: httpx.AsyncClient, world: PreservicaWorld) -> None:
+async def test_a_start_answers_201_with_the_pending_instance(http: httpx.AsyncClient, world: PreservicaState) -> None:
     answer = await start(http, ("WorkflowContextId", "42"), ("CorrelationId", "mine"))
     assert answer.status_code == 201
     assert answer.headers["content-type"] == "application/xml"
@@ -74,13 +74,13 @@ async def test_the_name_of_a_context_is_enough(http: httpx.AsyncClient) -> None:
     assert (answer.status_code, fact(answer, "WorkflowContextId")) == (201, "44")
 
 
-async def test_a_start_may_have_its_elements_in_any_order(http: httpx.AsyncClient, world: PreservicaWorld) -> None:
+async def test_a_start_may_have_its_elements_in_any_order(http: httpx.AsyncClient, world: PreservicaState) -> None:
     answer = await start(http, ("CorrelationId", "c"), ("WorkflowContextName", "whatever"), ("WorkflowContextId", "42"))
     assert (answer.status_code, fact(answer, "WorkflowContextName")) == (201, "Ingest OPEX (Incremental)")
     assert world.starts == ["c"]
 
 
-async def test_parameters_reach_the_workflow(http: httpx.AsyncClient, world: PreservicaWorld) -> None:
+async def test_parameters_reach_the_workflow(http: httpx.AsyncClient, world: PreservicaState) -> None:
     body = (
         '\n<?xml version="1.0" encoding="UTF-8" standalone="yes"?>'
         '<StartWorkflowRequest  xmlns="http://workflow.preservica.com"><WorkflowContextId>44</WorkflowContextId>'
@@ -94,14 +94,14 @@ async def test_parameters_reach_the_workflow(http: httpx.AsyncClient, world: Pre
     assert run.parameters == {"seedUrl": "a&b<c>", "maxDepth": "8", "itemTitle": ""}
 
 
-async def test_every_request_to_start_starts_exactly_one(http: httpx.AsyncClient, world: PreservicaWorld) -> None:
+async def test_every_request_to_start_starts_exactly_one(http: httpx.AsyncClient, world: PreservicaState) -> None:
     ids = await asyncio.gather(*(start_id(http, "42") for _ in range(20)))
     assert len(set(ids)) == len(world.starts) == len(list(world.engine.all())) == 20
 
 
 @pytest.mark.parametrize("element", [("WorkflowContextId", "999"), ("WorkflowContextName", "None such")])
 async def test_a_context_nobody_knows_is_404_and_starts_nothing(
-    http: httpx.AsyncClient, world: PreservicaWorld, element: tuple[str, str]
+    http: httpx.AsyncClient, world: PreservicaState, element: tuple[str, str]
 ) -> None:
     assert (await start(http, element)).status_code == 404
     assert world.starts == []
@@ -122,7 +122,7 @@ async def test_a_context_nobody_knows_is_404_and_starts_nothing(
     ids=["empty", "cut", "no namespace", "another root", "encoding", "entity", "utf-16 doctype", "outside"],
 )
 async def test_a_document_that_is_not_the_one_asked_for_is_400(
-    http: httpx.AsyncClient, world: PreservicaWorld, body: bytes
+    http: httpx.AsyncClient, world: PreservicaState, body: bytes
 ) -> None:
     assert (await http.post(f"{BASE}/instances", content=body, headers=XML)).status_code == 400
     assert world.starts == []

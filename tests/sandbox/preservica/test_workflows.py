@@ -5,7 +5,7 @@ import pytest
 
 from tests.sandbox.preservica.asking import BASE, NS, fact, get, inside, start, start_id, state
 from workflow_async.sandbox.clock import ManualClock
-from workflow_async.sandbox.preservica.app import PreservicaWorld
+from workflow_async.sandbox.preservica.app import PreservicaState
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ async def test_every_outcome_has_a_context_of_its_own(
     assert await state(http, id) == end
 
 
-async def test_an_instance_is_told_in_full(http: httpx.AsyncClient, world: PreservicaWorld, clock: ManualClock) -> None:
+async def test_an_instance_is_told_in_full(http: httpx.AsyncClient, world: PreservicaState, clock: ManualClock) -> None:
     id = await start_id(http, "44")
     clock.advance(60.0625)
     root = ET.fromstring((await get(http, id)).content)
@@ -114,7 +114,7 @@ async def test_nested_blocks_never_stand_before_the_id_and_state_of_their_instan
     assert row[0].tag == f"{NS}Id"
 
 
-async def test_start_inputs_are_the_parameters(http: httpx.AsyncClient, world: PreservicaWorld) -> None:
+async def test_start_inputs_are_the_parameters(http: httpx.AsyncClient, world: PreservicaState) -> None:
     context = world.archive.contexts["44"]
     run = world.archive.begin(context, {"seedUrl": "https://example.org", "maxDepth": "8"}, None)
     told = ET.fromstring((await get(http, run.id, includeStartInputs="true")).content)
@@ -123,7 +123,7 @@ async def test_start_inputs_are_the_parameters(http: httpx.AsyncClient, world: P
 
 
 async def test_a_sparse_world_leaves_the_optional_elements_out_of_every_second_row(clock: ManualClock) -> None:
-    world = PreservicaWorld(clock, sparse=True)
+    world = PreservicaState(clock, sparse=True)
     ids = [world.archive.begin(world.archive.contexts["42"], {}, None).id for _ in range(4)]
     async with inside(world) as http:
         rows = ET.fromstring((await http.get(f"{BASE}/instances")).content).findall(f"{NS}WorkflowInstance")

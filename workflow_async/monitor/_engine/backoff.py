@@ -9,41 +9,41 @@ from workflow_async._core.retry import retryable
 from workflow_async.errors import CallError
 from workflow_async.settings import Poll
 
-HALFWAY = 0.5
+ETA_SHARE = 0.5
 """Of the time a workflow usually still takes, before the next look."""
-MOST_STRAIN = 16.0
-EASED = 0.7
-OUTAGE = 100
+MAX_BACKOFF = 16.0
+BACKOFF_DECAY = 0.7
+OUTAGE_FAILURES = 100
 """Refusals in a row that no busy server gives: with a tenth of all answered, there is one such row in 40,000."""
-SLOWEST = 0.25
+MAX_SHARE_OF_OUTAGE = 0.25
 """Of the outage that is endured, before the next look, however busy the server: it must be seen to last."""
-MOST_ANNOUNCED = 86_400.0
+MAX_ANNOUNCED = 86_400.0
 """Seconds of announced pauses that extend an outage, at most: one day. A longer announcement is no pause."""
-LEAP = 10.0
+CLOCK_JUMP = 10.0
 """Seconds that the poll loop may be late. More is a suspended machine or a clock that was set forward."""
-UNPLANNED = 120.0
+MAX_UNPLANNED = 120.0
 """Seconds that count at most where nothing was planned: as long as a call takes by default."""
 
 
-def pause(poll: Poll, unchanged: int, jitter: float, remaining: float | None = None) -> float:
+def poll_delay(poll: Poll, unchanged: int, jitter: float, remaining: float | None = None) -> float:
     """Seconds until the next look, after so many looks in a row that showed nothing new; `jitter` is in [0, 1).
 
     Where `remaining` says how long it usually still takes, the next look is halfway there, within the same bounds.
     """
     if remaining is not None and remaining > 0:
-        grown = max(poll.interval, remaining * HALFWAY)
+        grown = max(poll.interval, remaining * ETA_SHARE)
     else:
         grown = poll.interval * poll.backoff ** min(unchanged, 64)
     return min(poll.ceiling, grown) * (1 + poll.jitter * (2 * jitter - 1))
 
 
-def slowed(poll: Poll, seconds: float, strain: float) -> float:
+def scaled_delay(poll: Poll, seconds: float, strain: float) -> float:
     """A pause at a busy server."""
-    return min(seconds * strain, max(seconds, poll.outage * SLOWEST))
+    return min(seconds * strain, max(seconds, poll.outage * MAX_SHARE_OF_OUTAGE))
 
 
 @define
-class Strain:
+class LoadBackoff:
     """How much longer all pauses of a client are, because its server is busy; 1 is not at all."""
 
     factor: float = 1.0
@@ -65,22 +65,22 @@ class Strain:
         refusals, self.refusals = self.refusals, 0
         if slowly:
             self._slow_down(now, interval)
-        elif refusals >= OUTAGE:
+        elif refusals >= OUTAGE_FAILURES:
             self.factor = 1.0
             return True
         elif now - max(self.refused_at, self.eased_at) >= interval:
-            self.factor, self.eased_at = max(1.0, self.factor * EASED), now
+            self.factor, self.eased_at = max(1.0, self.factor * BACKOFF_DECAY), now
         return False
 
     def _slow_down(self, now: float, interval: float) -> None:
         if now - self.refused_at >= interval:
-            self.factor, self.refused_at = min(MOST_STRAIN, self.factor * 2), now
+            self.factor, self.refused_at = min(MAX_BACKOFF, self.factor * 2), now
 
 
 def announced_pause(error: CallError) -> float:
     """Seconds that the server asks for with `Retry-After`. 0 for more than a day, and for a refusal that stays."""
     seconds = error.retry_after or 0.0
-    return seconds if seconds <= MOST_ANNOUNCED and retryable(error, Replay.SAFE) else 0.0
+    return seconds if seconds <= MAX_ANNOUNCED and retryable(error, Replay.SAFE) else 0.0
 
 
 @frozen
@@ -94,7 +94,7 @@ class Outage:
 
     def seconds(self, now: float, announced: float) -> float:
         """How long it has lasted. Pauses that were announced since do not count, up to a day of them."""
-        return now - self.since - min(MOST_ANNOUNCED, announced - self.announced)
+        return now - self.since - min(MAX_ANNOUNCED, announced - self.announced)
 
 
 @define
@@ -114,11 +114,11 @@ class OutageClock:
     def plan(self, wakes_at: float | None, now: float) -> None:
         """Note when the poll loop wakes next. None if only the end of a request wakes it."""
         self.read(now)
-        self._planned = now + UNPLANNED if wakes_at is None else max(now, wakes_at)
+        self._planned = now + MAX_UNPLANNED if wakes_at is None else max(now, wakes_at)
 
     def read(self, now: float) -> float:
         """The instant, less what leaps have taken."""
-        if now > self._planned + LEAP:
+        if now > self._planned + CLOCK_JUMP:
             self._lost += now - self._planned
             self._planned = math.inf
         return now - self._lost

@@ -7,7 +7,7 @@ from typing import Generic, TypeVar
 
 from attrs import define, field
 
-from workflow_async.monitor._engine.fetcher import GRAIN
+from workflow_async.monitor._engine.fetcher import TIMER_SLACK
 from workflow_async.monitor._engine.subscription import Subscription
 from workflow_async.phase import Workflow
 from workflow_async.settings import Clock
@@ -16,7 +16,7 @@ W = TypeVar("W", bound=Workflow)
 
 LAST_CHECK = 1.0
 """Seconds that the last check of a watcher may take beyond its deadline."""
-CROWDED = 64
+MIN_CLEANUP = 64
 """Deadlines in the heap before those of watchers that have left are removed."""
 
 
@@ -31,7 +31,7 @@ class Deadlines(Generic[W]):
     clock: Clock
     ring: Callable[[], None]
     _heap: list[tuple[float, int, Subscription[W]]] = field(factory=list, init=False)
-    _crowded: int = field(default=CROWDED, init=False)
+    _crowded: int = field(default=MIN_CLEANUP, init=False)
     _last_checks: dict[Subscription[W], float] = field(factory=dict, init=False)
     """Until when each is waited for, an instant of the event loop."""
     _timer: asyncio.TimerHandle | None = field(default=None, init=False)
@@ -43,7 +43,7 @@ class Deadlines(Generic[W]):
         if len(self._heap) >= self._crowded:
             self._heap = [noted for noted in self._heap if noted[2].ids]
             heapq.heapify(self._heap)
-            self._crowded = CROWDED + 2 * len(self._heap)
+            self._crowded = MIN_CLEANUP + 2 * len(self._heap)
         heapq.heappush(self._heap, (subscription.deadline, id(subscription), subscription))
 
     def drop(self, subscription: Subscription[W]) -> None:
@@ -60,7 +60,7 @@ class Deadlines(Generic[W]):
     def passed(self) -> list[Subscription[W]]:
         """Return the watchers whose deadline has passed since the last time. Each gets a last check from here on."""
         passed, until = list[Subscription[W]](), asyncio.get_running_loop().time() + LAST_CHECK
-        while self.next is not None and self._heap[0][0] <= self.clock.now() + GRAIN:
+        while self.next is not None and self._heap[0][0] <= self.clock.now() + TIMER_SLACK:
             passed.append(heapq.heappop(self._heap)[2])
         self._last_checks |= dict.fromkeys(passed, until)
         return passed
@@ -72,7 +72,7 @@ class Deadlines(Generic[W]):
 
     def expire(self, is_pending: Callable[[set[int]], bool]) -> None:
         """End each watcher whose last check is over, or takes too long."""
-        now = asyncio.get_running_loop().time() + GRAIN
+        now = asyncio.get_running_loop().time() + TIMER_SLACK
         for subscription, until in list(self._last_checks.items()):
             if until <= now or not is_pending(subscription.ids):
                 del self._last_checks[subscription]
@@ -84,7 +84,7 @@ class Deadlines(Generic[W]):
         at = next(iter(self._last_checks.values()), float("inf"))
         if deadline is not None:
             at = min(at, loop.time() + deadline - self.clock.now())
-        if self._timer is not None and abs(self._timer.when() - at) <= GRAIN:
+        if self._timer is not None and abs(self._timer.when() - at) <= TIMER_SLACK:
             return
         self.stop_timer()
         if at < float("inf"):

@@ -10,15 +10,15 @@ from workflow_async._core.call import Replay
 from workflow_async._core.retry import retryable
 from workflow_async._listing.listing import Listing
 from workflow_async.errors import CallError, WorkflowAsyncError
-from workflow_async.monitor._engine.backoff import Outage, pause
-from workflow_async.monitor._engine.fetcher import GRAIN, Start
+from workflow_async.monitor._engine.backoff import Outage, poll_delay
+from workflow_async.monitor._engine.fetcher import TIMER_SLACK, Start
 from workflow_async.monitor._engine.poller import Poller
 from workflow_async.monitor._engine.subscription import Subscription
 from workflow_async.phase import Workflow
 
 W = TypeVar("W", bound=Workflow)
 
-FORGET = 600.0
+FORGET_AFTER = 600.0
 """Seconds after which one that has ended and is no longer shown is forgotten."""
 
 
@@ -45,7 +45,7 @@ class Discovery(Generic[W]):
         """Start a task that reads the list, if it is due. Return its next due time, None while it is being read."""
         if self._request is not None and not self._request.done():
             return None
-        if self._due > self.poller.clock.now() + GRAIN:
+        if self._due > self.poller.clock.now() + TIMER_SLACK:
             return self._due
         self._request = start(self._run())
         return None
@@ -58,7 +58,7 @@ class Discovery(Generic[W]):
     async def _run(self) -> None:
         clock, poll = self.poller.clock, self.subscription.poll
         wished = await self._read()
-        seconds = self.poller.looks.slowed(poll, pause(poll, self._calm, clock.jitter()))
+        seconds = self.poller.looks.slowed(poll, poll_delay(poll, self._calm, clock.jitter()))
         self._due = clock.now() + max(seconds, wished)
         self.poller.stir()
 
@@ -108,7 +108,7 @@ class Discovery(Generic[W]):
             self.poller.looks.soon(id)
         self._calm = self._calm + 1 if seen == self._shown else 0
         self._shown = seen
-        for id in [id for id, left in self._left.items() if id not in seen and began - left >= FORGET]:
+        for id in [id for id, left in self._left.items() if id not in seen and began - left >= FORGET_AFTER]:
             del self._left[id]
 
     def _failed(self, error: CallError) -> float:

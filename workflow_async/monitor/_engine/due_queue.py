@@ -6,7 +6,7 @@ from attrs import define, field
 
 
 @define
-class Agenda:
+class DueQueue:
     """Ids and the instants (seconds) they are due at."""
 
     _due: dict[int, float] = field(factory=dict, init=False)

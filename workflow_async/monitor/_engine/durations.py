@@ -6,16 +6,16 @@ from statistics import median
 
 from attrs import define, field
 
-REMEMBERED = 32
+MAX_SAMPLES = 32
 """Durations a kind of workflow or step; older ones are forgotten."""
-ENOUGH = 3
+MIN_SAMPLES = 3
 """Durations before anything is concluded from them."""
-KINDS = 1000
+MAX_KINDS = 1000
 """Kinds that are remembered; beyond, the oldest is forgotten."""
 
 
 @define
-class Experience:
+class DurationStats:
     """Durations by kind (`fast`, `fast/encode`), seconds."""
 
     _durations: dict[str, deque[float]] = field(factory=dict, init=False)
@@ -24,13 +24,13 @@ class Experience:
     def learn(self, durations: Iterable[tuple[str, float]]) -> None:
         """Remember how long these took."""
         for kind, seconds in durations:
-            if kind not in self._durations and len(self._durations) >= KINDS:
+            if kind not in self._durations and len(self._durations) >= MAX_KINDS:
                 oldest = next(iter(self._durations))
                 del self._durations[oldest]
                 self._usual.pop(oldest, None)
-            known = self._durations.setdefault(kind, deque(maxlen=REMEMBERED))
+            known = self._durations.setdefault(kind, deque(maxlen=MAX_SAMPLES))
             known.append(max(0.0, seconds))
-            if len(known) >= ENOUGH:
+            if len(known) >= MIN_SAMPLES:
                 self._usual[kind] = median(known)
 
     def usual(self, kind: str) -> float | None:

@@ -13,16 +13,16 @@ from workflow_async.errors import (
     CallError,
     DeadlineExceeded,
     RateLimited,
-    ServerFault,
+    ServerError,
     StatusError,
     WorkflowAsyncError,
 )
-from workflow_async.monitor._engine.backoff import Strain, announced_pause, pause, slowed
+from workflow_async.monitor._engine.backoff import LoadBackoff, announced_pause, poll_delay, scaled_delay
 from workflow_async.monitor._engine.fallback import BulkHealth, ListHealth
-from workflow_async.monitor._engine.observation import Sight
-from workflow_async.monitor._engine.scheduler import Plan
-from workflow_async.monitor._engine.subscription import Event
-from workflow_async.monitor._engine.tracker import Knowledge
+from workflow_async.monitor._engine.observation import Observation
+from workflow_async.monitor._engine.scheduler import Scheduler
+from workflow_async.monitor._engine.subscription import WatchEvent
+from workflow_async.monitor._engine.tracker import Tracker
 from workflow_async.monitor._engine.wakes import WakeTimes
 from workflow_async.monitor.source import Source
 from workflow_async.phase import Workflow
@@ -30,30 +30,30 @@ from workflow_async.settings import Clock, Poll
 
 W = TypeVar("W", bound=Workflow)
 
-GRAIN = 0.001
+TIMER_SLACK = 0.001
 """Seconds a look may be early: timers are not exact, and a loop that naps for less would spin."""
 Start = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 """Starts a request as a task."""
-SLOW = 5.0
+SLOW_RESPONSE = 5.0
 """Seconds from which on an answer says that the server is busy."""
 
 
 @define(eq=False)
-class Looks(Generic[W]):
+class Fetcher(Generic[W]):
     """The looks of one client at its server: `begin` begins what is due, `tell` hears what is new."""
 
     source: Source[W]
     clock: Clock
-    tell: Callable[[Event[W]], None]
+    tell: Callable[[WatchEvent[W]], None]
     stir: Callable[[], None]
     """Called when a request is over, so that what is due next is planned."""
     went_on: Callable[[], None]
     """Called instead where another has begun in its place."""
     fail: Callable[[WorkflowAsyncError], object]
     """Called when no look can ever work again: the client is closed."""
-    plan: Plan = field(init=False)
-    known: Knowledge[W] = field(init=False)
-    _strain: Strain = field(factory=Strain, init=False)
+    plan: Scheduler = field(init=False)
+    known: Tracker[W] = field(init=False)
+    _strain: LoadBackoff = field(factory=LoadBackoff, init=False)
     _calm_sweeps: int = field(default=0, init=False)
     _wakes: WakeTimes = field(factory=WakeTimes, init=False)
     _woken_in_flight: set[int] = field(factory=set, init=False)
@@ -61,12 +61,12 @@ class Looks(Generic[W]):
     _bulk: BulkHealth = field(factory=BulkHealth, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.plan = Plan(lists=self.source.lists, glances=self.source.glances)
-        self.known = Knowledge(self.source, self.clock, self.tell, self.plan.detailed)
+        self.plan = Scheduler(lists=self.source.lists, glances=self.source.glances)
+        self.known = Tracker(self.source, self.clock, self.tell, self.plan.detailed)
 
-    def renewed(self) -> "Looks[W]":
+    def renewed(self) -> "Fetcher[W]":
         """Return looks that watch nothing, and know what these know of the server and of workflows that were seen."""
-        fresh = Looks(self.source, self.clock, self.tell, self.stir, self.went_on, self.fail)
+        fresh = Fetcher(self.source, self.clock, self.tell, self.stir, self.went_on, self.fail)
         for id in list(self.sights):
             self.known.forget(id)
         fresh.known, fresh._strain, fresh._list.rows = self.known, self._strain, self._list.rows
@@ -75,11 +75,11 @@ class Looks(Generic[W]):
         return fresh
 
     @property
-    def sights(self) -> dict[int, Sight[W]]:
+    def sights(self) -> dict[int, Observation[W]]:
         """What is known, by id."""
         return self.known.sights
 
-    def watch(self, id: int, poll: Poll, known: Sight[W] | None = None) -> None:
+    def watch(self, id: int, poll: Poll, known: Observation[W] | None = None) -> None:
         """Look at it from here on."""
         anew = self.known.watch(id, known)
         self.plan.add(id, poll)
@@ -108,7 +108,7 @@ class Looks(Generic[W]):
 
     def once_more(self, id: int) -> None:
         """Check it before everything else that is due, unless its last check failed or the server is left alone."""
-        quiet = self.plan.quiet(self.clock.now() + GRAIN)
+        quiet = self.plan.quiet(self.clock.now() + TIMER_SLACK)
         if not quiet and not self.known.over(id) and not self.sights[id].failures:
             self.plan.soon(id, -math.inf)
 
@@ -125,7 +125,7 @@ class Looks(Generic[W]):
     def begin(self, start: Start) -> float | None:
         """Start every check that is due as a task. Return the instant at which the next one is due, or None."""
         now = self.clock.now()
-        asks = self.plan.ask(now + GRAIN, self.sights, self._strain.factor)
+        asks = self.plan.ask(now + TIMER_SLACK, self.sights, self._strain.factor)
         self.known.outages.plan(asks.next, now)
         if asks.sweep:
             start(self._sweep())
@@ -167,7 +167,7 @@ class Looks(Generic[W]):
 
     def _following(self) -> tuple[int, bool] | None:
         """What to get in the place of what is got."""
-        following = self.plan.another(self.clock.now() + GRAIN, self.sights)
+        following = self.plan.another(self.clock.now() + TIMER_SLACK, self.sights)
         if following is not None:
             self.went_on()
         return following
@@ -310,27 +310,27 @@ class Looks(Generic[W]):
             return now
         sight, poll = self.sights[id], self.plan.polls[id]
         same = sight.unchanged + sight.failures
-        seconds = pause(poll, same, self.clock.jitter(), self.known.remaining(id))
+        seconds = poll_delay(poll, same, self.clock.jitter(), self.known.remaining(id))
         return now + self.slowed(poll, seconds)
 
     def _next_sweep(self, began: float) -> float:
         poll = self.plan.fastest
-        return began + self.slowed(poll, pause(poll, self._calm_sweeps + self._list.failures, self.clock.jitter()))
+        return began + self.slowed(poll, poll_delay(poll, self._calm_sweeps + self._list.failures, self.clock.jitter()))
 
     def slowed(self, poll: Poll, seconds: float) -> float:
         """A pause, longer if the server is busy."""
-        return slowed(poll, seconds, self._strain.factor)
+        return scaled_delay(poll, seconds, self._strain.factor)
 
     def answered(self, asked: float) -> None:
         """The server has answered; slowly, if it is busy."""
         now = self.clock.now()
-        if self._strain.answered(now, self.plan.fastest.interval, slowly=now - asked > SLOW):
+        if self._strain.answered(now, self.plan.fastest.interval, slowly=now - asked > SLOW_RESPONSE):
             self.plan.recovered(max(now, self.plan.quiet_until))
 
     def refused(self, error: CallError) -> None:
         """Take a request that failed. Slow down if the server is busy, and pause everything if it asks for a pause."""
         now, fastest = self.clock.now(), self.plan.fastest
-        if isinstance(error, RateLimited | ServerFault | DeadlineExceeded):
+        if isinstance(error, RateLimited | ServerError | DeadlineExceeded):
             self._strain.refused(now, fastest.interval)
         seconds = announced_pause(error)
         if seconds:

@@ -6,14 +6,14 @@ from typing import Any, TypeVar
 
 from attrs import evolve
 
-from workflow_async.monitor.events import Change, Replaced, Stalled, Unobserved, Vanished
+from workflow_async.monitor.events import Change, PollingFailed, Replaced, Stalled, Vanished
 from workflow_async.phase import Phase, Workflow
 
-Keyed = Change[Any] | Stalled[Any] | Replaced[Any] | Vanished[Any] | Unobserved[Any]
+Keyed = Change[Any] | Stalled[Any] | Replaced[Any] | Vanished[Any] | PollingFailed[Any]
 E = TypeVar("E", bound=Keyed)
 
 
-def keyed(event: E, place: str, *, operations: bool) -> E:
+def with_key(event: E, place: str, *, operations: bool) -> E:
     """Return an event with its key.
 
     Args:
@@ -37,7 +37,7 @@ def _seen(event: Keyed, *, operations: bool) -> str:
             return f"replaced/{event.found.state_text}"
         case Vanished():
             return "vanished"
-        case Unobserved():
+        case PollingFailed():
             return "polling-failed"
 
 

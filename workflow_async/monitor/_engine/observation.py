@@ -9,18 +9,18 @@ from workflow_async._core.call import Replay
 from workflow_async._core.retry import retryable
 from workflow_async.errors import CallError, ForeignResponse, NotFound
 from workflow_async.monitor._engine.backoff import Outage, announced_pause
-from workflow_async.monitor.events import Change, OperationChange, Replaced, Unobserved, Vanished
+from workflow_async.monitor.events import Change, OperationChange, PollingFailed, Replaced, Vanished
 from workflow_async.phase import Workflow
 from workflow_async.settings import Poll
 
 W = TypeVar("W", bound=Workflow)
 
-GONE_LOOKS = 3
+GONE_CHECKS = 3
 GONE_SECONDS = 120.0
 """A workflow has vanished after so many 404s in a row, over so many seconds, and nothing else between them."""
 NEVER_INTERVALS = 4
 """For one that was never seen, over so many intervals of its pace: most likely the id or the base URL is wrong."""
-OUTAGE_LOOKS = 3
+OUTAGE_CHECKS = 3
 """Failed looks in a row before an outage counts as one, however long there was no look."""
 
 Identity = tuple[str | None, ...]
@@ -28,7 +28,7 @@ Identity = tuple[str | None, ...]
 
 
 @frozen(kw_only=True)
-class Sight(Generic[W]):
+class Observation(Generic[W]):
     """What is known of one workflow; instants are seconds of the client's clock."""
 
     id: int
@@ -65,15 +65,15 @@ class Sight(Generic[W]):
     """It has ended, and everyone was told: nothing that a look may say later counts."""
 
 
-def unharmed(sight: Sight[W], **news: Any) -> Sight[W]:
+def reset_failures(sight: Observation[W], **news: Any) -> Observation[W]:
     """Reset what failed checks have counted, and set `news`."""
     return evolve(
         sight, misses=0, missing_since=None, failing_since=None, failures=0, foreign=0, foreign_since=None, **news
     )
 
 
-def seen(
-    sight: Sight[W],
+def apply_record(
+    sight: Observation[W],
     workflow: W,
     now: float,
     seen_at: datetime,
@@ -81,7 +81,7 @@ def seen(
     operations: bool = True,
     identity: Identity = (),
     anew: bool = False,
-) -> tuple[Sight[W], Change[W] | Replaced[W] | None]:
+) -> tuple[Observation[W], Change[W] | Replaced[W] | None]:
     """Take a check that succeeded. Return what is known after it, and the event if something is new.
 
     `operations` compares them too. `identity` is what the record says of what never changes. With `anew` the record
@@ -92,8 +92,8 @@ def seen(
     if conflicting(sight.identity, identity):
         return _replaced(sight, workflow)
     known = merged(sight.identity, identity)
-    if sight.workflow is not None and not anew and alike(sight.workflow, workflow, operations=operations):
-        return unharmed(sight, workflow=workflow, unchanged=sight.unchanged + 1, identity=known), None
+    if sight.workflow is not None and not anew and same(sight.workflow, workflow, operations=operations):
+        return reset_failures(sight, workflow=workflow, unchanged=sight.unchanged + 1, identity=known), None
     change = Change(
         workflow=workflow,
         was=sight.workflow.phase if sight.workflow is not None else None,
@@ -102,16 +102,16 @@ def seen(
         operations=operation_changes(sight.workflow, workflow) if operations else (),
     )
     fresh = {"workflow": workflow, "changes": sight.changes + 1, "changed_at": now, "unchanged": 0, "stalled": False}
-    return unharmed(sight, **fresh, identity=known, over=workflow.phase.final), change
+    return reset_failures(sight, **fresh, identity=known, over=workflow.phase.final), change
 
 
-def _replaced(sight: Sight[W], found: W) -> tuple[Sight[W], Replaced[W]]:
+def _replaced(sight: Observation[W], found: W) -> tuple[Observation[W], Replaced[W]]:
     """End with `Replaced`. What is left knows nothing of the old workflow, so a new watch begins with the new one."""
     changes = sight.changes + 1
     outcome = Replaced(id=sight.id, workflow=sight.workflow, found=found)
     forgotten = {"workflow": None, "identity": (), "expected": False, "got_at": None, "listed_at": None}
     fresh = {"changed_at": None, "unchanged": 0, "stalled": False, "ending": False}
-    return unharmed(sight, **forgotten, **fresh, changes=changes, over=True), outcome
+    return reset_failures(sight, **forgotten, **fresh, changes=changes, over=True), outcome
 
 
 def conflicting(known: Identity, found: Identity) -> bool:
@@ -128,9 +128,9 @@ def merged(known: Identity, found: Identity) -> Identity:
     return tuple(b if a is None else a for a, b in zip(known, found, strict=False)) or known
 
 
-def missed(
-    sight: Sight[W], error: CallError, now: float, poll: Poll, announced: float = 0.0
-) -> tuple[Sight[W], Vanished[W] | Unobserved[W] | None]:
+def apply_error(
+    sight: Observation[W], error: CallError, now: float, poll: Poll, announced: float = 0.0
+) -> tuple[Observation[W], Vanished[W] | PollingFailed[W] | None]:
     """Take a check that failed. Return what is known after it, and the outcome if there is no use in going on.
 
     `now` is an instant of a clock that does not leap. `announced` counts the seconds of pauses that the server has
@@ -140,25 +140,29 @@ def missed(
         return _not_found(sight, error, now, poll)
     failing = _failing(sight, error, now, announced)
     lost = (
-        _lasting(failing, error, now, poll, announced) or not may_pass(sight, error) or _never_seen(failing, now, poll)
+        _lasting(failing, error, now, poll, announced)
+        or not is_transient(sight, error)
+        or _never_seen(failing, now, poll)
     )
-    return failing, Unobserved(id=sight.id, error=error, workflow=sight.workflow) if lost else None
+    return failing, PollingFailed(id=sight.id, error=error, workflow=sight.workflow) if lost else None
 
 
-def _not_found(sight: Sight[W], error: NotFound, now: float, poll: Poll) -> tuple[Sight[W], Vanished[W] | None]:
+def _not_found(
+    sight: Observation[W], error: NotFound, now: float, poll: Poll
+) -> tuple[Observation[W], Vanished[W] | None]:
     since = now if sight.missing_since is None else sight.missing_since
-    missing = evolve(unharmed(sight), misses=sight.misses + 1, missing_since=since)
+    missing = evolve(reset_failures(sight), misses=sight.misses + 1, missing_since=since)
     enough = GONE_SECONDS if was_seen(sight) else NEVER_INTERVALS * poll.interval
-    gone = missing.misses >= GONE_LOOKS and now - since >= enough
+    gone = missing.misses >= GONE_CHECKS and now - since >= enough
     return missing, Vanished(id=sight.id, error=error, workflow=sight.workflow) if gone else None
 
 
-def _failing(sight: Sight[W], error: CallError, now: float, announced: float) -> Sight[W]:
+def _failing(sight: Observation[W], error: CallError, now: float, announced: float) -> Observation[W]:
     """The same with one more failed check in the row."""
     first = sight.failing_since is None
     foreign = isinstance(error, ForeignResponse) and not was_seen(sight)
     return evolve(
-        unharmed(sight),
+        reset_failures(sight),
         failing_since=now if first else sight.failing_since,
         announced=announced if first else sight.announced,
         failures=sight.failures + 1,
@@ -167,32 +171,32 @@ def _failing(sight: Sight[W], error: CallError, now: float, announced: float) ->
     )
 
 
-def _lasting(sight: Sight[W], error: CallError, now: float, poll: Poll, announced: float) -> bool:
+def _lasting(sight: Observation[W], error: CallError, now: float, poll: Poll, announced: float) -> bool:
     """True if the outage is longer than is endured. What the server announces now has to pass first."""
-    if sight.failing_since is None or sight.failures < OUTAGE_LOOKS:
+    if sight.failing_since is None or sight.failures < OUTAGE_CHECKS:
         return False
     lasted = Outage(sight.failing_since, sight.announced).seconds(now, announced)
     return lasted >= poll.outage + announced_pause(error)
 
 
-def _never_seen(sight: Sight[W], now: float, poll: Poll) -> bool:
+def _never_seen(sight: Observation[W], now: float, poll: Poll) -> bool:
     """True if a workflow that was never seen has met nothing but foreign responses for long enough."""
-    if sight.foreign < GONE_LOOKS or sight.foreign_since is None:
+    if sight.foreign < GONE_CHECKS or sight.foreign_since is None:
         return False
     return now - sight.foreign_since >= NEVER_INTERVALS * poll.interval
 
 
-def was_seen(sight: Sight[W]) -> bool:
+def was_seen(sight: Observation[W]) -> bool:
     """True if the workflow was seen, or a start was answered with it."""
     return sight.workflow is not None or sight.expected
 
 
-def may_pass(sight: Sight[W], error: CallError) -> bool:
+def is_transient(sight: Observation[W], error: CallError) -> bool:
     """True if there is use in another check. A refusal may pass too if the workflow was seen before."""
     return was_seen(sight) or retryable(error, Replay.SAFE)
 
 
-def alike(before: Workflow, after: Workflow, *, operations: bool = True) -> bool:
+def same(before: Workflow, after: Workflow, *, operations: bool = True) -> bool:
     """Whether two looks at a workflow show the same, as far as the later one tells; `operations` count where wanted."""
     if before.state_text != after.state_text:
         return False
@@ -218,16 +222,16 @@ def operation_changes(before: Workflow | None, after: Workflow) -> tuple[Operati
     return tuple(found)
 
 
-ENDED = frozenset({"succeeded", "failed"})
+ENDED_STATES = frozenset({"succeeded", "failed"})
 
 
 def _transitions(operation: Any, place: int, was: str | None) -> list[OperationChange]:
     name, now = operation.operation, operation.state_text
     steps = []
-    if now in ENDED and was != "running" and operation.start is not None:
+    if now in ENDED_STATES and was != "running" and operation.start is not None:
         steps.append(OperationChange(operation=name, position=place, was=was, now="running", at=operation.start))
         was = "running"
-    at = operation.completion if now in ENDED else operation.start
+    at = operation.completion if now in ENDED_STATES else operation.start
     steps.append(OperationChange(operation=name, position=place, was=was, now=now, at=at))
     return steps
 

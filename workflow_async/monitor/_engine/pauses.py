@@ -7,9 +7,9 @@ from attrs import define, field, frozen
 
 from workflow_async.phase import Phase, Workflow
 
-MOST = 10_000
+MAX_REMEMBERED = 10_000
 """Answered pauses that a client remembers. The oldest is forgotten first."""
-OVER = frozenset({"succeeded", "failed", "skipped"})
+ENDED_STATES = frozenset({"succeeded", "failed", "skipped"})
 """States of an operation that has ended."""
 
 
@@ -28,7 +28,7 @@ def pause_of(workflow: Workflow) -> Pause | None:
     operations: tuple[Any, ...] | None = getattr(workflow, "operations", None)
     if workflow.phase is not Phase.PARKED or operations is None:
         return None
-    going = ((place, each) for place, each in enumerate(operations) if each.state_text not in OVER)
+    going = ((place, each) for place, each in enumerate(operations) if each.state_text not in ENDED_STATES)
     place, current = next(going, (len(operations), None))
     if current is None:
         return Pause(place)
@@ -36,7 +36,7 @@ def pause_of(workflow: Workflow) -> Pause | None:
 
 
 @define
-class Answered:
+class AnsweredPauses:
     """The answered pause of each workflow, until a GET shows that the workflow has left it."""
 
     _pauses: dict[int, Pause] = field(factory=dict, init=False)
@@ -45,7 +45,7 @@ class Answered:
         """Remember that a resume answers this pause."""
         self._pauses.pop(workflow_id, None)
         self._pauses[workflow_id] = pause
-        if len(self._pauses) > MOST:
+        if len(self._pauses) > MAX_REMEMBERED:
             del self._pauses[next(iter(self._pauses))]
 
     def forget(self, workflow_id: int) -> None:

@@ -8,14 +8,14 @@ from typing import Any
 
 from attrs import define, field
 
-from workflow_async._core.cancellation import CLOSING, wait_shielded
+from workflow_async._core.cancellation import CLOSE_TIMEOUT, wait_shielded
 from workflow_async.errors import PollTaskFailed
 from workflow_async.monitor._engine.fetcher import Start
-from workflow_async.monitor._engine.timer import Alarm
+from workflow_async.monitor._engine.timer import Timer
 from workflow_async.settings import Clock
 
-ENDING = 2 * CLOSING
-"""Seconds to wait for requests that were cancelled. Each has `CLOSING` seconds to close its connection."""
+CANCEL_TIMEOUT = 2 * CLOSE_TIMEOUT
+"""Seconds to wait for requests that were cancelled. Each has `CLOSE_TIMEOUT` seconds to close its connection."""
 _POLLING: "ContextVar[PollTask | None]" = ContextVar("polling", default=None)
 """The poll task that the running code is a request of."""
 
@@ -70,7 +70,7 @@ class PollTask:
         """
         if self._task is not None and not self.watched() and _POLLING.get() is not self:
             over = self._round_over
-            await wait_shielded(over.wait, over.is_set, ENDING)
+            await wait_shielded(over.wait, over.is_set, CANCEL_TIMEOUT)
 
     async def _run(self) -> None:
         _POLLING.set(self)
@@ -98,7 +98,7 @@ class PollTask:
             pass  # the group has cancelled its tasks and waited for them
 
     async def _send_all(self, group: asyncio.TaskGroup) -> None:
-        start, timer = partial(self._start_request, group), Alarm(self.clock, group, self.wake)
+        start, timer = partial(self._start_request, group), Timer(self.clock, group, self.wake)
         while self.watched() and not self._interrupted:
             self._wakeup.clear()
             timer.set(self.send(start))

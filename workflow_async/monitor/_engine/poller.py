@@ -7,11 +7,11 @@ from attrs import define, field
 
 from workflow_async.errors import ClientClosed, WorkflowAsyncError
 from workflow_async.monitor._engine.deadlines import Deadlines
-from workflow_async.monitor._engine.fetcher import Looks, Start
-from workflow_async.monitor._engine.observation import Sight, operation_changes
+from workflow_async.monitor._engine.fetcher import Fetcher, Start
+from workflow_async.monitor._engine.observation import Observation, operation_changes
 from workflow_async.monitor._engine.pauses import Pause
 from workflow_async.monitor._engine.poll_task import PollTask
-from workflow_async.monitor._engine.subscription import Event, Subscription
+from workflow_async.monitor._engine.subscription import Subscription, WatchEvent
 from workflow_async.monitor._engine.wakes import EarlyWakes
 from workflow_async.monitor.events import Change
 from workflow_async.monitor.source import Source
@@ -20,7 +20,7 @@ from workflow_async.settings import Clock
 
 W = TypeVar("W", bound=Workflow)
 
-LAST_LOOKS = 64
+MAX_LAST_CHECKS = 64
 """Workflows that are checked once more at a deadline. A watcher with more of them gets no last check."""
 
 Watchers = tuple[()] | tuple[Subscription[W]] | dict[Subscription[W], None]
@@ -49,7 +49,7 @@ class Poller(Generic[W]):
     clock: Clock
     check: Callable[[], None] = lambda: None
     """Raises where the client cannot be used."""
-    looks: Looks[W] = field(init=False)
+    looks: Fetcher[W] = field(init=False)
     _watchers: dict[int, Watchers[W]] = field(init=False)
     _lists: dict[Subscription[W], WatchedList] = field(init=False)
     _deadlines: Deadlines[W] = field(init=False)
@@ -57,7 +57,7 @@ class Poller(Generic[W]):
     _early: EarlyWakes = field(factory=EarlyWakes, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.looks = Looks(self.source, self.clock, self._tell, self.stir, self._went_on, self._fail)
+        self.looks = Fetcher(self.source, self.clock, self._tell, self.stir, self._went_on, self._fail)
         self._begin()
 
     def _begin(self) -> None:
@@ -102,7 +102,7 @@ class Poller(Generic[W]):
         if sight.workflow is not None and sight.changes:
             self._introduce(subscription, sight, sight.workflow)
 
-    def _introduce(self, subscription: Subscription[W], sight: Sight[W], workflow: W) -> None:
+    def _introduce(self, subscription: Subscription[W], sight: Observation[W], workflow: W) -> None:
         """Queue what is known already. If that is not enough, check the workflow now instead."""
         unclear = self.looks.known.answered.unclear(workflow)
         if unclear or (subscription.detailed and not self.source.whole(workflow)):
@@ -182,7 +182,7 @@ class Poller(Generic[W]):
         self.looks.soon(workflow_id)
         self.stir()
 
-    def stale(self, event: Event[W]) -> bool:
+    def stale(self, event: WatchEvent[W]) -> bool:
         """Return True if an event only reports a pause that has been answered since."""
         return isinstance(event, Change) and not event.operations and self.looks.known.answered.covers(event.workflow)
 
@@ -238,7 +238,7 @@ class Poller(Generic[W]):
     def _expire(self) -> None:
         """Check the workflows of each watcher whose deadline has passed once more, and end it after that."""
         for subscription in self._deadlines.passed():
-            for workflow_id in subscription.ids if len(subscription.ids) <= LAST_LOOKS else ():
+            for workflow_id in subscription.ids if len(subscription.ids) <= MAX_LAST_CHECKS else ():
                 self.looks.once_more(workflow_id)
         self._deadlines.expire(self.looks.pending)
 
@@ -249,7 +249,7 @@ class Poller(Generic[W]):
 
     # What watchers get
 
-    def _tell(self, event: Event[W]) -> None:
+    def _tell(self, event: WatchEvent[W]) -> None:
         for subscription in self._watchers.get(event.id, ()):
             subscription.post(event)
 

@@ -7,34 +7,34 @@ from typing import Any
 
 from attrs import define, field, frozen
 
-from workflow_async.monitor._engine.backoff import slowed
-from workflow_async.monitor._engine.due_queue import Agenda
-from workflow_async.monitor._engine.observation import Sight
+from workflow_async.monitor._engine.backoff import scaled_delay
+from workflow_async.monitor._engine.due_queue import DueQueue
+from workflow_async.monitor._engine.observation import Observation
 from workflow_async.phase import Phase
 from workflow_async.settings import Poll
 
-AT_ONCE = 64
+MAX_IN_FLIGHT = 64
 """Requests for single workflows that are on their way at the same time."""
-GLANCE = 50
+BULK_SIZE = 50
 """Workflows a glance asks about in one request: what fits into a URL."""
-WORTHWHILE = 3
+MIN_BULK = 3
 """Workflows below which a glance, which may be followed by gets, saves nothing."""
-EARLY = 0.25
+BULK_EARLY = 0.25
 """Of an interval that a look may be early, to share a glance."""
-CERTAIN = 10
+GET_EVERY = 10
 """Every so many looks a workflow is got itself, though glances saw nothing new: their index has been wrong."""
-GLANCED = frozenset({Phase.WAITING, Phase.RUNNING})
-USUAL = Poll()
-RELIST = 5
+BULK_PHASES = frozenset({Phase.WAITING, Phase.RUNNING})
+DEFAULT_POLL = Poll()
+RELIST_EVERY = 5
 """Intervals after which a list is read again although everything is asked for by id."""
-MANY = AT_ONCE
+MANY_RUNNING = MAX_IN_FLIGHT
 """Workflows that have been seen to run. A list that shows none of more than these is not believed at once."""
-GOLDEN = 0.618033988749895
+GOLDEN_RATIO = 0.618033988749895
 """Whose multiples are spread evenly, to be as even as chance should be."""
 
 
 @frozen(kw_only=True)
-class Asks:
+class RequestBatch:
     """The requests to begin now, and the instant to think again."""
 
     sweep: bool = False
@@ -51,7 +51,7 @@ class Asks:
 
 
 @define
-class Plan:
+class Scheduler:
     """Who is watched, how each is looked at, and when. Instants are seconds of the caller's clock.
 
     A workflow is *fresh* until its first look is planned, *alone* when it is asked for by itself, *covered* when the
@@ -77,7 +77,7 @@ class Plan:
     paces: Counter[Poll] = field(factory=Counter, init=False)
     polls: dict[int, Poll] = field(factory=dict, init=False)
     fresh: dict[int, None] = field(factory=dict, init=False)
-    alone: Agenda = field(factory=Agenda, init=False)
+    alone: DueQueue = field(factory=DueQueue, init=False)
     covered: set[int] = field(factory=set, init=False)
     asked: set[int] = field(factory=set, init=False)
     certain: set[int] = field(factory=set, init=False)
@@ -142,7 +142,7 @@ class Plan:
     @property
     def fastest(self) -> Poll:
         """The fastest pace anything is watched with."""
-        return min(self.paces, key=lambda poll: poll.interval, default=USUAL)
+        return min(self.paces, key=lambda poll: poll.interval, default=DEFAULT_POLL)
 
     @property
     def watched(self) -> int:
@@ -151,11 +151,11 @@ class Plan:
 
     # What, and when
 
-    def ask(self, now: float, sights: Mapping[int, Sight[Any]], strain: float = 1.0) -> Asks:
+    def ask(self, now: float, sights: Mapping[int, Observation[Any]], strain: float = 1.0) -> RequestBatch:
         """Everything to begin now; it counts as on its way from here on."""
         if self.quiet(now):
             self._resting = True
-            return Asks(next=self.quiet_until if self.watched else None)
+            return RequestBatch(next=self.quiet_until if self.watched else None)
         if self._resting:
             self._resting = False
             self._spread_overdue(now, strain)
@@ -168,9 +168,9 @@ class Plan:
         self.certain -= confirms
         self.asked.update(gets, *glances)
         self.flights += len(gets) + len(glances)
-        return Asks(sweep=sweep, glances=glances, gets=gets, confirms=frozenset(confirms), next=self._next())
+        return RequestBatch(sweep=sweep, glances=glances, gets=gets, confirms=frozenset(confirms), next=self._next())
 
-    def another(self, now: float, sights: Mapping[int, Sight[Any]]) -> tuple[int, bool] | None:
+    def another(self, now: float, sights: Mapping[int, Observation[Any]]) -> tuple[int, bool] | None:
         """A get to begin where one is over, and whether it confirms; None if there is more to think of."""
         id, sweep_at = self.alone.first, self._sweep_due
         if id is None or self.fresh or not self._is_due(now) or self._glanceable(id, sights[id], now):
@@ -211,7 +211,7 @@ class Plan:
         again before all of them are got.
         """
         self.sweeping, self.sweep_at, self.pages = False, next_sweep, max(1, pages)
-        self._doubted_list = not self._doubted_list and ran > MANY and shown.isdisjoint(self.polls)
+        self._doubted_list = not self._doubted_list and ran > MANY_RUNNING and shown.isdisjoint(self.polls)
         if self._doubted_list:
             self.sweep_at = min(next_sweep, now + self.fastest.interval)
             return
@@ -229,7 +229,7 @@ class Plan:
 
     def recovered(self, now: float) -> None:
         """The server answers again: everybody is due within their interval, evenly; in the outage they have bunched."""
-        for id, place in _places(self.alone.ids() - self.certain, 0.0):
+        for id, place in _spread(self.alone.ids() - self.certain, 0.0):
             self.alone.put(id, now + self.polls[id].interval * place)
         self.sweep_at = min(self.sweep_at, now + self.fastest.interval)
 
@@ -245,8 +245,8 @@ class Plan:
         """Spread over an interval what a pause has made late: a server that has just asked for less gets no burst."""
         late = [id for id in self.alone.overdue(now) if id not in self.certain]
         fastest = self.fastest
-        seconds = slowed(fastest, fastest.interval, strain) if len(late) > WORTHWHILE else 0.0
-        for id, place in _places(late, 0.0):
+        seconds = scaled_delay(fastest, fastest.interval, strain) if len(late) > MIN_BULK else 0.0
+        for id, place in _spread(late, 0.0):
             self.alone.put(id, now + seconds * place)
 
     def _choose(self, now: float, strain: float) -> None:
@@ -255,11 +255,11 @@ class Plan:
             self._cover(now)
         elif self.fresh or (self.covered and not self.sweeping):
             fastest = self.fastest
-            seconds = slowed(fastest, fastest.interval, strain) if self.watched > AT_ONCE else 0.0
+            seconds = scaled_delay(fastest, fastest.interval, strain) if self.watched > MAX_IN_FLIGHT else 0.0
             first = now if self.list_from > now else max(now, self.sweep_at)
-            for id, place in _places(self.covered, self.fastest.jitter):
+            for id, place in _spread(self.covered, self.fastest.jitter):
                 self.alone.put(id, first + seconds * place)
-            for id, place in _places(self.fresh, self.fastest.jitter):
+            for id, place in _spread(self.fresh, self.fastest.jitter):
                 self.alone.put(id, now + self.polls[id].initial + seconds * place)
             self.covered.clear()
             self.fresh.clear()
@@ -283,15 +283,17 @@ class Plan:
             self.alone.drop(id)
             self.covered.add(id)
 
-    def _due(self, now: float, sights: Mapping[int, Sight[Any]]) -> tuple[tuple[tuple[int, ...], ...], tuple[int, ...]]:
-        room, bulk = AT_ONCE - self.flights, self.glances and now >= self.bulk_from
-        by = now + bulk * EARLY * self.fastest.interval
+    def _due(
+        self, now: float, sights: Mapping[int, Observation[Any]]
+    ) -> tuple[tuple[tuple[int, ...], ...], tuple[int, ...]]:
+        room, bulk = MAX_IN_FLIGHT - self.flights, self.glances and now >= self.bulk_from
+        by = now + bulk * BULK_EARLY * self.fastest.interval
         if room <= 0 or not self._is_due(now):
             return (), ()
         some, rest = list[int](), list[int]()
-        while len(rest) < room and len(some) < room * GLANCE and (id := self.alone.pop(by)) is not None:
+        while len(rest) < room and len(some) < room * BULK_SIZE and (id := self.alone.pop(by)) is not None:
             (some if self._glanceable(id, sights[id], now) else rest).append(id)
-        if len(some) < WORTHWHILE:
+        if len(some) < MIN_BULK:
             rest, some = rest + some, []
         for id in rest[room:]:
             self.alone.put(id, now)
@@ -310,32 +312,32 @@ class Plan:
     @property
     def _relist_at(self) -> float | None:
         """When to read a list again that showed nothing of what is watched, where reading it is cheaper than gets."""
-        at = max(self.list_from, self.swept_at + RELIST * self.fastest.interval)
+        at = max(self.list_from, self.swept_at + RELIST_EVERY * self.fastest.interval)
         return at if self.watched > self.pages and at < math.inf else None
 
     def _next(self) -> float | None:
-        alone = self.alone.next if self.flights < AT_ONCE else None
+        alone = self.alone.next if self.flights < MAX_IN_FLIGHT else None
         return min((instant for instant in (alone, self._sweep_due) if instant is not None), default=None)
 
-    def _glanceable(self, id: int, sight: Sight[Any], now: float) -> bool:
+    def _glanceable(self, id: int, sight: Observation[Any], now: float) -> bool:
         known = sight.workflow
         if (
             not self.glances
             or now < self.bulk_from
             or known is None
-            or known.phase not in GLANCED
+            or known.phase not in BULK_PHASES
             or id in self.certain
             or id in self.detailed
         ):
             return False
-        return not sight.misses and (sight.unchanged + 1) % CERTAIN != 0
+        return not sight.misses and (sight.unchanged + 1) % GET_EVERY != 0
 
 
-def _places(ids: Collection[int], jitter: float) -> Iterable[tuple[int, float]]:
+def _spread(ids: Collection[int], jitter: float) -> Iterable[tuple[int, float]]:
     """Where in an interval each is looked at first: evenly, but as softly as pauses vary, lest the rounds overlap."""
     for place, id in enumerate(ids):
-        yield id, place / len(ids) * (1 + jitter * (2 * (place * GOLDEN % 1) - 1))
+        yield id, place / len(ids) * (1 + jitter * (2 * (place * GOLDEN_RATIO % 1) - 1))
 
 
 def _chunks(ids: Sequence[int]) -> Iterable[tuple[int, ...]]:
-    return (tuple(ids[at : at + GLANCE]) for at in range(0, len(ids), GLANCE))
+    return (tuple(ids[at : at + BULK_SIZE]) for at in range(0, len(ids), BULK_SIZE))

@@ -10,14 +10,14 @@ from typing import Generic, TypeVar
 from attrs import define, evolve, field
 
 from workflow_async.errors import WorkflowAsyncError
-from workflow_async.monitor.events import Change, Replaced, Stalled, Unobserved, Vanished
+from workflow_async.monitor.events import Change, PollingFailed, Replaced, Stalled, Vanished
 from workflow_async.phase import Workflow
 from workflow_async.settings import Poll
 
 W = TypeVar("W", bound=Workflow)
 E = TypeVar("E", bound=WorkflowAsyncError)
 
-Event = Change[W] | Stalled[W] | Vanished[W] | Unobserved[W] | Replaced[W]
+WatchEvent = Change[W] | Stalled[W] | Vanished[W] | PollingFailed[W] | Replaced[W]
 
 
 @define(eq=False)
@@ -38,7 +38,7 @@ class Subscription(Generic[W]):
     ids: set[int] = field(factory=set, init=False)
     expired: bool = field(default=False, init=False)
     failure: WorkflowAsyncError | None = field(default=None, init=False)
-    _mail: OrderedDict[int, list[Event[W]]] | None = field(default=None, init=False)
+    _mail: OrderedDict[int, list[WatchEvent[W]]] | None = field(default=None, init=False)
     """None until there is some; a dict that is emptied from its beginning takes ever longer to find it."""
     _wakeup: asyncio.Event | None = field(default=None, init=False)
     """Set when there is something to do. None while no reader waits."""
@@ -54,23 +54,23 @@ class Subscription(Generic[W]):
         done = not self.ids and not self.open_ended
         return bool(self._mail) or self.expired or done or self.failure is not None
 
-    def post(self, event: Event[W]) -> None:
+    def post(self, event: WatchEvent[W]) -> None:
         """Put an event into the queue."""
         if self._mail is None:
             self._mail = OrderedDict()
-        self._mail[event.id] = stacked(self._mail.get(event.id, []), event)
+        self._mail[event.id] = merge_event(self._mail.get(event.id, []), event)
         self.wake()
 
-    def put_back(self, event: Event[W]) -> None:
+    def put_back(self, event: WatchEvent[W]) -> None:
         """Put an event that was taken back into the queue, before everything that came after it."""
         if event.id not in self.ids:  # dropped since then
             return
         self._mail = OrderedDict() if self._mail is None else self._mail
-        self._mail[event.id] = reduce(stacked, [event, *self._mail.get(event.id, [])], [])
+        self._mail[event.id] = reduce(merge_event, [event, *self._mail.get(event.id, [])], [])
         self._mail.move_to_end(event.id, last=False)
         self.wake()
 
-    def take(self) -> Event[W] | None:
+    def take(self) -> WatchEvent[W] | None:
         """Take the oldest event out of the queue. Return None if the queue is empty."""
         if not self._mail:
             return None
@@ -96,7 +96,7 @@ class Subscription(Generic[W]):
     def check(self) -> None:
         """Raise the error that has ended this watcher, if one has."""
         if self.failure is not None:
-            raise fresh(self.failure)
+            raise copy_error(self.failure)
 
     def wake(self) -> None:
         """Wake every reader that waits."""
@@ -118,7 +118,7 @@ class Subscription(Generic[W]):
             self._mail.pop(id, None)
 
 
-def stacked(waiting: list[Event[W]], event: Event[W]) -> list[Event[W]]:
+def merge_event(waiting: list[WatchEvent[W]], event: WatchEvent[W]) -> list[WatchEvent[W]]:
     """What waits to be taken about one workflow, with one event more: only changes outlast what comes after them.
 
     What comes after `Replaced` is about another workflow, so it is left out.
@@ -132,7 +132,7 @@ def stacked(waiting: list[Event[W]], event: Event[W]) -> list[Event[W]]:
     return [*changes, event]
 
 
-def fresh(error: E) -> E:
+def copy_error(error: E) -> E:
     """Return a copy of an error that is raised by several watchers, each with a traceback and a context of its own."""
     own = copy.copy(error)
     own.__cause__ = error.__cause__

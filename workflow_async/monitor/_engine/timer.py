@@ -9,7 +9,7 @@ from workflow_async.settings import Clock
 
 
 @define
-class Alarm:
+class Timer:
     """A timer that rings once, at the earliest instant set since it last rang: perhaps too early, never too late."""
 
     clock: Clock

@@ -9,11 +9,19 @@ from attrs import define, evolve, field
 
 from workflow_async.errors import CallError
 from workflow_async.monitor._engine.backoff import OutageClock
-from workflow_async.monitor._engine.durations import Experience
-from workflow_async.monitor._engine.keys import keyed
-from workflow_async.monitor._engine.observation import Identity, Sight, alike, conflicting, missed, seen, unharmed
-from workflow_async.monitor._engine.pauses import Answered
-from workflow_async.monitor._engine.subscription import Event
+from workflow_async.monitor._engine.durations import DurationStats
+from workflow_async.monitor._engine.keys import with_key
+from workflow_async.monitor._engine.observation import (
+    Identity,
+    Observation,
+    apply_error,
+    apply_record,
+    conflicting,
+    reset_failures,
+    same,
+)
+from workflow_async.monitor._engine.pauses import AnsweredPauses
+from workflow_async.monitor._engine.subscription import WatchEvent
 from workflow_async.monitor.events import Change, Stalled
 from workflow_async.monitor.source import Source
 from workflow_async.phase import Phase, Workflow
@@ -21,25 +29,25 @@ from workflow_async.settings import Clock, Poll
 
 W = TypeVar("W", bound=Workflow)
 
-REMEMBERED = 10_000
+MAX_REMEMBERED = 10_000
 """Workflows that are known to exist although they are not watched; beyond, the oldest is forgotten."""
 
-EARLIER = {Phase.RUNNING: (Phase.WAITING,), Phase.PARKED: (Phase.WAITING, Phase.RUNNING)}
+EARLIER_PHASES = {Phase.RUNNING: (Phase.WAITING,), Phase.PARKED: (Phase.WAITING, Phase.RUNNING)}
 """Phases that usually come before each phase."""
 
 
 @define(eq=False)
-class Knowledge(Generic[W]):
+class Tracker(Generic[W]):
     """The sights of a client: rows of lists and answers to gets go in, and what is new is told."""
 
     source: Source[W]
     clock: Clock
-    _tell: Callable[[Event[W]], None]
+    _tell: Callable[[WatchEvent[W]], None]
     detailed: set[int]
     """Watched with their operations."""
-    sights: dict[int, Sight[W]] = field(factory=dict, init=False)
-    experience: Experience = field(factory=Experience, init=False)
-    answered: Answered = field(factory=Answered, init=False)
+    sights: dict[int, Observation[W]] = field(factory=dict, init=False)
+    experience: DurationStats = field(factory=DurationStats, init=False)
+    answered: AnsweredPauses = field(factory=AnsweredPauses, init=False)
     """Pauses that a resume of this client has answered."""
     patience: dict[int, float | timedelta] = field(factory=dict, init=False)
     """When a step has stalled, where a watch asks: after so many times its usual length, or after so long."""
@@ -51,18 +59,18 @@ class Knowledge(Generic[W]):
     told: int = field(default=0, init=False)
     """Changes so far."""
 
-    def watch(self, id: int, known: Sight[W] | None = None) -> bool:
+    def watch(self, id: int, known: Observation[W] | None = None) -> bool:
         """Know of it from here on; whether it has to be looked at anew, because it had been given up."""
         sight = self.sights.get(id)
         if sight is None:
             self.sights[id] = known or self._begun(id)
-        elif sight.over and not _final(sight):
-            self.sights[id] = unharmed(sight, over=False)
-        return sight is not None and sight.over and not _final(sight)
+        elif sight.over and not _is_final(sight):
+            self.sights[id] = reset_failures(sight, over=False)
+        return sight is not None and sight.over and not _is_final(sight)
 
-    def _begun(self, id: int) -> Sight[W]:
+    def _begun(self, id: int) -> Observation[W]:
         identity = self._existing.get(id)
-        return Sight(
+        return Observation(
             id=id,
             since=self.clock.now(),
             expected=identity is not None,
@@ -79,7 +87,7 @@ class Knowledge(Generic[W]):
     def _remember(self, id: int, identity: Identity) -> None:
         before = self._existing.pop(id, ())
         self._existing[id] = identity or before
-        if len(self._existing) > REMEMBERED:
+        if len(self._existing) > MAX_REMEMBERED:
             self._existing.popitem(last=False)
 
     def forget(self, id: int) -> None:
@@ -88,7 +96,7 @@ class Knowledge(Generic[W]):
         self.patience.pop(id, None)
         if sight.got_at is not None:
             self._got_at[id] = sight.got_at
-            if len(self._got_at) > REMEMBERED:
+            if len(self._got_at) > MAX_REMEMBERED:
                 self._got_at.popitem(last=False)
         if sight.over and not sight.failures:
             self._existing.pop(id, None)
@@ -111,21 +119,21 @@ class Knowledge(Generic[W]):
             return True
         if conflicting(sight.identity, self.source.identity(workflow)):
             return False  # a list may be wrong: only a get tells that another workflow has the id
-        if _stops(sight, workflow) or _goes_back(sight, workflow):
+        if _needs_get(sight, workflow) or _goes_back(sight, workflow):
             return not workflow.phase.final and self._behind(sight, asked)
         if not self._behind(sight, asked):
             self._take(evolve(sight, listed_at=self.clock.now()), workflow)
         return True
 
-    def _idle(self, sight: Sight[W], workflow: W) -> bool:
+    def _idle(self, sight: Observation[W], workflow: W) -> bool:
         """Whether taking the row would change nothing: most rows of a long list, which is why this is asked first."""
         known = sight.workflow
         if known is None or sight.over or sight.misses or sight.failures or sight.id in self.patience:
             return False
-        same = alike(known, workflow, operations=sight.id in self.detailed)
-        return same and not conflicting(sight.identity, self.source.identity(workflow))
+        unchanged = same(known, workflow, operations=sight.id in self.detailed)
+        return unchanged and not conflicting(sight.identity, self.source.identity(workflow))
 
-    def _behind(self, sight: Sight[W], asked: float) -> bool:
+    def _behind(self, sight: Observation[W], asked: float) -> bool:
         """Whether a list asked for then may be older than what is known."""
         after_get = sight.got_at is None or asked - self.source.lag >= sight.got_at
         after_list = sight.listed_at is None or asked >= sight.listed_at
@@ -152,10 +160,10 @@ class Knowledge(Generic[W]):
             return False
         unclear = self.answered.unclear(workflow)
         replaced = conflicting(sight.identity, self.source.identity(workflow))
-        ending = (_stops(sight, workflow) or unclear or replaced) and not whole
+        ending = (_needs_get(sight, workflow) or unclear or replaced) and not whole
         sight = self.sights[sight.id] = evolve(sight, got_at=now, ending=ending)
         if self.answered.covers(workflow) and not replaced:
-            self.sights[sight.id] = unharmed(sight, unchanged=sight.unchanged + 1, ending=True)
+            self.sights[sight.id] = reset_failures(sight, unchanged=sight.unchanged + 1, ending=True)
         elif not ending:
             self.answered.forget(workflow.id)
             self._take(sight, workflow, anew=unclear)
@@ -163,20 +171,20 @@ class Knowledge(Generic[W]):
 
     def glanced(self, id: int) -> None:
         """A glance has shown nothing new of it."""
-        self.sights[id] = unharmed(self.sights[id], unchanged=self.sights[id].unchanged + 1)
+        self.sights[id] = reset_failures(self.sights[id], unchanged=self.sights[id].unchanged + 1)
         self._check_stall(self.sights[id])
 
     def missed(self, id: int, error: CallError, poll: Poll) -> None:
         """Take a check that failed."""
         now = self.outages.read(self.clock.now())
-        self.sights[id], outcome = missed(self.sights[id], error, now, poll, self.outages.announced)
+        self.sights[id], outcome = apply_error(self.sights[id], error, now, poll, self.outages.announced)
         if outcome is not None:
             self.sights[id] = evolve(self.sights[id], over=True)
             self._report(outcome)
 
-    def _take(self, sight: Sight[W], workflow: W, *, anew: bool = False) -> None:
+    def _take(self, sight: Observation[W], workflow: W, *, anew: bool = False) -> None:
         now, identity, detailed = self.clock.now(), self.source.identity(workflow), sight.id in self.detailed
-        self.sights[sight.id], news = seen(
+        self.sights[sight.id], news = apply_record(
             sight, workflow, now, self.wall(), operations=detailed, identity=identity, anew=anew
         )
         if news is None:
@@ -187,11 +195,11 @@ class Knowledge(Generic[W]):
         self.told += 1
         self._report(news)
 
-    def keyed(self, event: Event[W]) -> Event[W]:
+    def keyed(self, event: WatchEvent[W]) -> WatchEvent[W]:
         """Return an event with the key that names what was seen."""
-        return keyed(event, self.source.place, operations=event.id in self.detailed)
+        return with_key(event, self.source.place, operations=event.id in self.detailed)
 
-    def _report(self, event: Event[W]) -> None:
+    def _report(self, event: WatchEvent[W]) -> None:
         self._tell(self.keyed(event))
 
     def wall(self) -> datetime:
@@ -217,45 +225,45 @@ class Knowledge(Generic[W]):
                 return left
         return self.eta(id)
 
-    def _learn(self, before: Sight[W], workflow: W, now: float) -> None:
+    def _learn(self, before: Observation[W], workflow: W, now: float) -> None:
         if workflow.phase.final:
             self.experience.learn(self.source.durations(workflow))
         step = before.workflow.step if before.workflow is not None else None
         if step is not None and before.changes > 1 and before.changed_at is not None and step != workflow.step:
             self.experience.learn([(f"{self.source.kind(workflow)}/{step}", now - before.changed_at)])
 
-    def _check_stall(self, sight: Sight[W]) -> None:
+    def _check_stall(self, sight: Observation[W]) -> None:
         """Tell once that a step takes longer than the watch allows."""
         allowed, known = self.patience.get(sight.id), sight.workflow
         if allowed is None or known is None or sight.over or sight.stalled or sight.changed_at is None:
             return
         usual = self.experience.usual(f"{self.source.kind(known)}/{known.step}")
         waited = self.clock.now() - sight.changed_at
-        if _stalls(waited, usual, allowed):
+        if _is_stalled(waited, usual, allowed):
             self.sights[sight.id] = evolve(sight, stalled=True)
             self._report(Stalled(workflow=known, seen_at=self.wall(), seconds=waited, usual=usual))
 
 
-def _stalls(waited: float, usual: float | None, allowed: float | timedelta) -> bool:
+def _is_stalled(waited: float, usual: float | None, allowed: float | timedelta) -> bool:
     if isinstance(allowed, timedelta):
         return waited >= allowed.total_seconds()
     return usual is not None and waited > allowed * usual
 
 
-def _final(sight: Sight[W]) -> bool:
+def _is_final(sight: Observation[W]) -> bool:
     return sight.workflow is not None and sight.workflow.phase.final
 
 
-def _stops(sight: Sight[W], workflow: W) -> bool:
+def _needs_get(sight: Observation[W], workflow: W) -> bool:
     """Whether it has ended or has just been parked: those who wait may be told, so its record is wanted whole."""
     known, phase = sight.workflow, workflow.phase
     return phase.final or (phase is Phase.PARKED and (known is None or known.phase is not Phase.PARKED))
 
 
-def _goes_back(sight: Sight[W], workflow: W) -> bool:
+def _goes_back(sight: Observation[W], workflow: W) -> bool:
     """Return True if a row shows a state that usually comes before the known state.
 
     A resume looks like that, and so does an old page from a cache. Only a GET tells which it is.
     """
     known = sight.workflow
-    return known is not None and workflow.phase in EARLIER.get(known.phase, ())
+    return known is not None and workflow.phase in EARLIER_PHASES.get(known.phase, ())

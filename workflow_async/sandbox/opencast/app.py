@@ -17,8 +17,8 @@ from workflow_async.sandbox.opencast.container import error_page, is_service, is
 from workflow_async.sandbox.opencast.events import EventRoutes
 from workflow_async.sandbox.opencast.internal import InternalRoutes
 from workflow_async.sandbox.opencast.metadata_routes import AboutRoutes, DefinitionRoutes
-from workflow_async.sandbox.opencast.responses import Listings, RefusalError
-from workflow_async.sandbox.opencast.state import OpencastWorld
+from workflow_async.sandbox.opencast.responses import PageResponses, RefusalError
+from workflow_async.sandbox.opencast.state import OpencastState
 from workflow_async.sandbox.opencast.workflows import WorkflowRoutes
 
 _ABOUT = re.compile("/api(/(version|info)(/.*)?)?")
@@ -27,9 +27,9 @@ _NULL_CREATOR = "java.lang.IllegalArgumentException: Value of field 'creator' mu
 _LOGIN = "<!DOCTYPE html><html><head><title>Opencast</title></head><body><form></form></body></html>"
 
 
-def application(world: OpencastWorld) -> Starlette:
+def application(world: OpencastState) -> Starlette:
     """The routes over a world."""
-    listings = Listings(world.dialect)
+    listings = PageResponses(world.dialect)
     groups = (
         WorkflowRoutes(world, listings),
         AboutRoutes(world),
@@ -39,7 +39,7 @@ def application(world: OpencastWorld) -> Starlette:
     )
     app = Starlette(
         routes=[route for group in groups for route in group.routes()],
-        middleware=[Middleware(Gate, world=world)],
+        middleware=[Middleware(AuthMiddleware, world=world)],
         exception_handlers={RefusalError: _refuse, BrokenRecordError: _break, HTTPException: _lead_nowhere},
     )
     app.router.redirect_slashes = False
@@ -63,11 +63,11 @@ async def _lead_nowhere(request: Request, error: Exception) -> Response:
 
 
 @define(eq=False)
-class Gate:
+class AuthMiddleware:
     """What a request passes before it gets to a route: session, login, roles, version."""
 
     app: ASGIApp
-    world: OpencastWorld
+    world: OpencastState
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Let it through, with who it is and what it speaks, or turn it away."""

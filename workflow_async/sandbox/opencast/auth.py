@@ -10,8 +10,8 @@ from attrs import define, evolve, field, frozen
 from starlette.requests import Request
 from starlette.responses import Response
 
-from workflow_async.sandbox.engine import Clock
-from workflow_async.sandbox.hashing import unique
+from workflow_async.sandbox.engine import TimeSource
+from workflow_async.sandbox.hashing import hash_uuid
 from workflow_async.sandbox.opencast.container import error_page
 from workflow_async.sandbox.opencast.event import EVERYBODY
 
@@ -79,7 +79,7 @@ def role_for(method: str, path: str) -> str:
 class Access:
     """The security in front of the routes."""
 
-    clock: Clock
+    clock: TimeSource
     accounts: dict[str, Account]
     asks_for_basic: bool = True
     """Whether `X-Requested-Auth: Basic` gets a challenge instead of the login page."""
@@ -87,7 +87,7 @@ class Access:
     """The token that is accepted, for the account of the administrator."""
     sessions: dict[str, float] = field(factory=dict)
     """Every JSESSIONID handed out, and when: a client that keeps its cookie gets one."""
-    _key: str = field(factory=lambda: unique("digest"), init=False)
+    _key: str = field(factory=lambda: hash_uuid("digest"), init=False)
 
     def enter(self, request: Request) -> Account:
         """The account that the request acts as."""
@@ -100,7 +100,7 @@ class Access:
         """The number of a new session, if the request came without one."""
         if request.cookies.get("JSESSIONID") in self.sessions:
             return None
-        session = f"node0{unique('session', len(self.sessions)).replace('-', '')}"
+        session = f"node0{hash_uuid('session', len(self.sessions)).replace('-', '')}"
         self.sessions[session] = self.clock()
         return session
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 
 from attrs import field, frozen
 
-from workflow_async.sandbox.engine import Fate, Run, Status, Step
+from workflow_async.sandbox.engine import FakeWorkflow, Status, Step, StepResult
 
 
 @frozen
@@ -60,7 +60,7 @@ class Definition:
         return sum(step.seconds for step in self.steps)
 
 
-def template(run: Run, definition: Definition | None) -> str:
+def template(run: FakeWorkflow, definition: Definition | None) -> str:
     """The definition a workflow names: the error handler's once that has taken over."""
     handled = any(s.status is Status.FAILED and s.step.handlers for s in run.steps)
     return definition.handler if handled and definition is not None and definition.handler else run.definition
@@ -110,30 +110,30 @@ BUILT_IN = (
     ),
     Definition(
         "review",
-        (Step("inspect", 2.0), Step("editor", 1.0, Fate.HELD), Step("publish-engage", 8.0)),
+        (Step("inspect", 2.0), Step("editor", 1.0, StepResult.HELD), Step("publish-engage", 8.0)),
         "Cut by hand, then publish",
         tags=("editor",),
     ),
     Definition(
         "fails",
-        (Step("inspect", 2.0), Step("encode", 5.0, Fate.FAILED), Step("cleanup", 1.0)),
+        (Step("inspect", 2.0), Step("encode", 5.0, StepResult.FAILED), Step("cleanup", 1.0)),
         "always fails in encoding",
     ),
     Definition(
         "fails-with-handler",
-        (Step("inspect", 2.0), Step("encode", 5.0, Fate.FAILED, _TOLD), Step("archive", 1.0)),
+        (Step("inspect", 2.0), Step("encode", 5.0, StepResult.FAILED, _TOLD), Step("archive", 1.0)),
         "Fails and tells the operators",
         handler="partial-error",
     ),
     Definition("partial-error", _TOLD, "Error handler"),
     Definition(
         "holds",
-        (Step("inspect", 2.0), Step("encode", 5.0, Fate.STUCK), Step("archive", 1.0)),
+        (Step("inspect", 2.0), Step("encode", 5.0, StepResult.STUCK), Step("archive", 1.0)),
         "Waits for an operator after a failure",
     ),
     Definition(
         "skips",
-        (Step("inspect", 2.0), Step("publish-youtube", 0.0, Fate.SKIPPED), Step("cleanup", 1.0)),
+        (Step("inspect", 2.0), Step("publish-youtube", 0.0, StepResult.SKIPPED), Step("cleanup", 1.0)),
         "Publishes to YouTube if asked to",
     ),
     Definition("noop", (Step("defaults", 0.5),), "No operation"),

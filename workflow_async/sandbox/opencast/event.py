@@ -2,7 +2,7 @@
 
 from attrs import define, field
 
-from workflow_async.sandbox.hashing import chance, pick, unique
+from workflow_async.sandbox.hashing import hash_choice, hash_float, hash_uuid
 
 EVERYBODY = "ROLE_USER"
 HOUR = 3600.0
@@ -50,17 +50,17 @@ class Event:
 
 def lecture(seed: int, n: int, now: float) -> Event:
     """The n-th recording of an imaginary university; three and more share each date."""
-    subject = pick(_SUBJECTS, seed, n, "subject")
+    subject = hash_choice(_SUBJECTS, seed, n, "subject")
     return Event(
-        unique(seed, "event", n),
+        hash_uuid(seed, "event", n),
         now // HOUR * HOUR - DAY * (1 + n // 3 % 300),
         f"{subject}, part {1 + n % 14}",
-        pick(_PEOPLE, seed, n, "creator"),
-        pick(_PEOPLE, seed, n, "contributor"),
+        hash_choice(_PEOPLE, seed, n, "creator"),
+        hash_choice(_PEOPLE, seed, n, "contributor"),
         subject,
-        pick(_LANGUAGES, seed, n, "language"),
-        pick(_LICENSES, seed, n, "license"),
-        unique(seed, "series", subject),
+        hash_choice(_LANGUAGES, seed, n, "language"),
+        hash_choice(_LICENSES, seed, n, "license"),
+        hash_uuid(seed, "series", subject),
         f"{subject} in winter",
-        "" if chance(seed, n, "description") < 1 / 2 else "Recorded in hall 1 / west",
+        "" if hash_float(seed, n, "description") < 1 / 2 else "Recorded in hall 1 / west",
     )

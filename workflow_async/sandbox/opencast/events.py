@@ -12,8 +12,8 @@ from starlette.routing import Route
 from workflow_async.sandbox.opencast.event import Event
 from workflow_async.sandbox.opencast.filter import BadCriterionError, arranged, criteria, period
 from workflow_async.sandbox.opencast.json import instant
-from workflow_async.sandbox.opencast.responses import Listings, account, first, labelled, sort_of, window
-from workflow_async.sandbox.opencast.state import OpencastWorld
+from workflow_async.sandbox.opencast.responses import PageResponses, account, first, mislabelled_error, sort_of, window
+from workflow_async.sandbox.opencast.state import OpencastState
 
 Row = tuple[Event, str]
 """An event, and the state of its latest workflow."""
@@ -34,8 +34,8 @@ EVENT_STATUS = {
 class EventRoutes:
     """`/api/events`: the way to find busy events where workflows are not listed."""
 
-    world: OpencastWorld
-    listings: Listings
+    world: OpencastState
+    listings: PageResponses
 
     def routes(self) -> list[Route]:
         """The routes of the release."""
@@ -60,11 +60,11 @@ def _event_test(request: Request) -> Test:
     known: dict[str, list[Test]] = {}
     for name, value in criteria(first(request, "filter")):
         if name not in _EVENT_TESTS:
-            raise labelled(request, 400, f"Unknown filter criterion in request: {name}")
+            raise mislabelled_error(request, 400, f"Unknown filter criterion in request: {name}")
         try:
             known.setdefault(name, []).append(_EVENT_TESTS[name](name, value))
         except BadCriterionError as error:
-            raise labelled(request, 400, str(error)) from None
+            raise mislabelled_error(request, 400, str(error)) from None
     return lambda row: all(any(test(row) for test in tests) for tests in known.values())
 
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from attrs import frozen
 
-from workflow_async.sandbox.engine import Run
+from workflow_async.sandbox.engine import FakeWorkflow
 from workflow_async.sandbox.opencast.definitions import Definition, template
 from workflow_async.sandbox.opencast.event import Event
 from workflow_async.sandbox.opencast.json import STATES, WORKFLOW_STATES, instant
@@ -30,7 +30,7 @@ class BrokenSortError(Exception):
 class Document:
     """A workflow as the index has it."""
 
-    run: Run
+    run: FakeWorkflow
     event: Event
     state: str
     operation: str
@@ -38,7 +38,7 @@ class Document:
     """The error handler's, once that has taken over."""
 
     @classmethod
-    def of(cls, run: Run, event: Event, definition: Definition | None) -> "Document":
+    def of(cls, run: FakeWorkflow, event: Event, definition: Definition | None) -> "Document":
         """The workflow as it is now."""
         current = run.current
         operation = current.step.name if current is not None and run.active else "none"

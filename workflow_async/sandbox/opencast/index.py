@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator, Mapping
 from attrs import define, field
 
 from workflow_async.sandbox.conditions import IndexFault
-from workflow_async.sandbox.engine import Clock, Engine, Run, Status
+from workflow_async.sandbox.engine import Engine, FakeWorkflow, Status, TimeSource
 from workflow_async.sandbox.opencast.definitions import Definition
 from workflow_async.sandbox.opencast.event import Event
 from workflow_async.sandbox.opencast.filter import Document, in_order, passing
@@ -18,7 +18,7 @@ DELAY = 10.0
 class Health:
     """What is wrong with the indexes of one Opencast, and since when."""
 
-    clock: Clock
+    clock: TimeSource
     _faults: tuple[IndexFault, ...] = field(default=(), init=False)
     _since: float = field(default=0.0, init=False)
 
@@ -72,14 +72,14 @@ class EventIndex:
 class Index:
     """What a list sees of the workflows."""
 
-    clock: Clock
+    clock: TimeSource
     health: Health
     events: Mapping[str, Event]
     definitions: Mapping[str, Definition]
     _committed: float = field(init=False)
     _documents: dict[int, Document] = field(factory=dict, init=False)
     """In the order of indexing: whatever changes goes to the end."""
-    _dirty: dict[int, Run] = field(factory=dict, init=False)
+    _dirty: dict[int, FakeWorkflow] = field(factory=dict, init=False)
     _busy: dict[str, set[int]] = field(factory=dict, init=False)
     """The workflows of each event that are not at their end, as far as they are indexed."""
     _orders: dict[str, list[Document]] = field(factory=dict, init=False)
@@ -87,7 +87,7 @@ class Index:
     def __attrs_post_init__(self) -> None:
         self._committed = self.clock()
 
-    def note(self, run: Run) -> None:
+    def note(self, run: FakeWorkflow) -> None:
         """Remember that a workflow has changed."""
         self._dirty.pop(run.id, None)
         self._dirty[run.id] = run
@@ -118,7 +118,7 @@ class Index:
         """Return True if an event has a workflow that is not at its end, as it is indexed."""
         return bool(self._busy.get(event)) and not self.health.empty
 
-    def _index(self, run: Run) -> None:
+    def _index(self, run: FakeWorkflow) -> None:
         document = Document.of(run, self.events[run.subject], self.definitions.get(run.definition))
         self._documents[run.id] = document
         if run.active:

@@ -7,22 +7,22 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from workflow_async.sandbox.engine import Run
+from workflow_async.sandbox.engine import FakeWorkflow
 from workflow_async.sandbox.opencast.container import no_method
 from workflow_async.sandbox.opencast.event import Event
 from workflow_async.sandbox.opencast.jettison import workflow, wrapped
 from workflow_async.sandbox.opencast.json import STATES, WORKFLOW_STATES
-from workflow_async.sandbox.opencast.responses import bare, first, identifier, plain
-from workflow_async.sandbox.opencast.state import OpencastWorld
+from workflow_async.sandbox.opencast.responses import empty_error, first, identifier, text_error
+from workflow_async.sandbox.opencast.state import OpencastState
 
-_TEXT = frozenset({"text/plain", "text/*", "*/*"})
+_TEXT = frozenset({"text/text_error", "text/*", "*/*"})
 
 
 @define(eq=False)
 class InternalRoutes:
     """What a client can use of `/workflow`."""
 
-    world: OpencastWorld
+    world: OpencastState
 
     def routes(self) -> list[Route]:
         """The routes of the release."""
@@ -50,7 +50,7 @@ class InternalRoutes:
         """The active workflow of an event."""
         run = self.world.active(self._event(request))
         if run is None:
-            raise bare(404)
+            raise empty_error(404)
         return self._json({"workflow": self._tree(run)})
 
     async def active(self, request: Request) -> Response:
@@ -59,13 +59,13 @@ class InternalRoutes:
             return no_method(404)
         event = self.world.events.get(request.path_params["event"])
         busy = event is not None and self.world.active(event) is not None
-        return Response("true" if busy else "false", headers={"content-type": "text/plain"})
+        return Response("true" if busy else "false", headers={"content-type": "text/text_error"})
 
     async def instance(self, request: Request) -> Response:
         """One workflow by its id."""
         run = self.world.engine.get(identifier(request))
         if run is None:
-            raise plain(404, "The resource you requested does not exist.")
+            raise text_error(404, "The resource you requested does not exist.")
         return self._json({"workflow": self._tree(run)})
 
     async def count(self, request: Request) -> Response:
@@ -74,17 +74,17 @@ class InternalRoutes:
             return no_method(404)
         state = first(request, "state")
         if state and state.lower() not in {s for s in WORKFLOW_STATES if s.upper() == state}:
-            raise bare(400)
+            raise empty_error(400)
         runs = [run for run in self.world.engine.all() if not state or STATES[run.status] == state.lower()]
-        return Response(str(len(runs)), headers={"content-type": "text/plain"})
+        return Response(str(len(runs)), headers={"content-type": "text/text_error"})
 
     def _event(self, request: Request) -> Event:
         event = self.world.events.get(request.path_params["event"])
         if event is None:
-            raise bare(404)
+            raise empty_error(404)
         return event
 
-    def _tree(self, run: Run) -> dict[str, Any]:
+    def _tree(self, run: FakeWorkflow) -> dict[str, Any]:
         event, definition = self.world.events[run.subject], self.world.definitions.get(run.definition)
         return workflow(run, event, definition, self.world.dialect, self.world.utc_offset)
 

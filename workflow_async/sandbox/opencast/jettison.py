@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
-from workflow_async.sandbox.engine import Fate, Run, StepRun
+from workflow_async.sandbox.engine import FakeStep, FakeWorkflow, StepResult
 from workflow_async.sandbox.opencast.definitions import OPERATIONS, Definition, Operation, template
 from workflow_async.sandbox.opencast.event import Event
 from workflow_async.sandbox.opencast.json import STATES, Tree, instant, operation_state, policy, queued
-from workflow_async.sandbox.opencast.releases import Dialect
+from workflow_async.sandbox.opencast.releases import ReleaseRules
 
 ORGANIZATION = "mh_default_org"
 _INTEGER = re.compile("0|-?[1-9][0-9]*")
@@ -44,7 +44,9 @@ def wrapped(name: str, elements: Iterable[Any]) -> Any:
     return {name: several if len(several) > 1 else several[0]}
 
 
-def workflow(run: Run, event: Event, definition: Definition | None, dialect: Dialect, offset: float) -> Tree:
+def workflow(
+    run: FakeWorkflow, event: Event, definition: Definition | None, dialect: ReleaseRules, offset: float
+) -> Tree:
     """Return a workflow instance; `offset` is the hours that the server's local time is ahead of UTC."""
     texts = {
         "template": template(run, definition),
@@ -70,7 +72,7 @@ def _told(texts: Mapping[str, str]) -> Tree:
     return {name: typed(text) for name, text in texts.items() if text}
 
 
-def _dates(run: Run, offset: float) -> Tree:
+def _dates(run: FakeWorkflow, offset: float) -> Tree:
     dates = {"dateCreated": run.created, "dateCompleted": run.finished}
     return {name: local(at, offset) for name, at in dates.items() if at is not None}
 
@@ -94,10 +96,10 @@ def _media_package(event: Event) -> Tree:
     return {**_told(texts), **({"creators": wrapped("creator", people)} if people else {}), **parts}
 
 
-def _operation(step: StepRun, definition: Definition | None, dialect: Dialect) -> Tree:
+def _operation(step: FakeStep, definition: Definition | None, dialect: ReleaseRules) -> Tree:
     known = OPERATIONS.get(step.step.name, Operation())
     policies = policy(step.step, definition)
-    parked = step.id is not None and step.step.fate is Fate.HELD
+    parked = step.id is not None and step.step.fate is StepResult.HELD
     return {
         **_names(step, dialect),
         "state": operation_state(step).upper(),
@@ -114,14 +116,14 @@ def _operation(step: StepRun, definition: Definition | None, dialect: Dialect) -
     }
 
 
-def _names(step: StepRun, dialect: Dialect) -> Tree:
+def _names(step: FakeStep, dialect: ReleaseRules) -> Tree:
     name, job = typed(step.step.name), step.id
     if dialect.listing:
         return {"id": name} if job is None else {"id": name, "job": job}
     return {"template": name} if job is None else {"id": job, "template": name, "job": job}
 
 
-def _times(step: StepRun, dialect: Dialect) -> Tree:
+def _times(step: FakeStep, dialect: ReleaseRules) -> Tree:
     times = {"started": step.started, "completed": step.finished}
     waited = None if step.id is None else queued(step, dialect)
     known = {name: round(at * 1000) for name, at in times.items() if at is not None}

@@ -3,9 +3,9 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from workflow_async.sandbox.engine import Fate, Run, Status, Step, StepRun
+from workflow_async.sandbox.engine import FakeStep, FakeWorkflow, Status, Step, StepResult
 from workflow_async.sandbox.opencast.definitions import OPERATIONS, Definition, Operation, template
-from workflow_async.sandbox.opencast.releases import Dialect
+from workflow_async.sandbox.opencast.releases import ReleaseRules
 
 Tree = dict[str, Any]
 
@@ -22,7 +22,7 @@ STATES = {
 }
 WORKFLOW_STATES = frozenset(STATES.values()) - {"skipped"}
 HOST = "https://worker.example.org"
-RETRY_STRATEGIES = {Fate.STUCK: "hold", Fate.RETRIED: "retry"}
+RETRY_STRATEGIES = {StepResult.STUCK: "hold", StepResult.RETRIED: "retry"}
 _REPORTED = frozenset({Status.SUCCEEDED, Status.PARKED, Status.SKIPPED})
 
 
@@ -35,7 +35,7 @@ def instant(at: float | None) -> str:
 
 
 def instance(
-    run: Run, definition: Definition | None, dialect: Dialect, *, operations: bool, configuration: bool
+    run: FakeWorkflow, definition: Definition | None, dialect: ReleaseRules, *, operations: bool, configuration: bool
 ) -> Tree:
     """A workflow instance, the same in a list, after a POST and by its id."""
     tree: Tree = {
@@ -56,7 +56,7 @@ def instance(
     return tree
 
 
-def operation(step: StepRun, definition: Definition | None, dialect: Dialect) -> Tree:
+def operation(step: FakeStep, definition: Definition | None, dialect: ReleaseRules) -> Tree:
     """An operation of an instance."""
     known = OPERATIONS.get(step.step.name, Operation())
     tree: Tree = {
@@ -78,13 +78,13 @@ def operation(step: StepRun, definition: Definition | None, dialect: Dialect) ->
     return {key: value for key, value in tree.items() if value is not None}
 
 
-def operation_state(step: StepRun) -> str:
+def operation_state(step: FakeStep) -> str:
     """The state of an operation; one that has failed and is to run again waits for its `retry`."""
     return "retry" if step.status is Status.WAITING and step.attempts else STATES[step.status]
 
 
 def definition_tree(
-    definition: Definition, dialect: Dialect, *, operations: bool, panel: bool, panel_json: bool
+    definition: Definition, dialect: ReleaseRules, *, operations: bool, panel: bool, panel_json: bool
 ) -> Tree:
     """A workflow definition."""
     tree: Tree = {
@@ -102,7 +102,7 @@ def definition_tree(
     return tree
 
 
-def _operation_definition(step: Step, definition: Definition, dialect: Dialect) -> Tree:
+def _operation_definition(step: Step, definition: Definition, dialect: ReleaseRules) -> Tree:
     known = OPERATIONS.get(step.name, Operation())
     tree = {**_identity(step, known), "unless": known.exception, **policy(step, definition)}
     _configure(tree, known.configuration, dialect)
@@ -124,13 +124,13 @@ def policy(step: Step, definition: Definition | None) -> Tree:
     }
 
 
-def queued(step: StepRun, dialect: Dialect) -> int | None:
+def queued(step: FakeStep, dialect: ReleaseRules) -> int | None:
     """How long an operation was queued. Nothing is known of it until the operation has ended well or is parked."""
     if step.id is not None and step.status in _REPORTED:
         return step.id * 37 % 3000
     return 0 if dialect.gson else None
 
 
-def _configure(tree: Tree, configuration: Any, dialect: Dialect) -> None:
+def _configure(tree: Tree, configuration: Any, dialect: ReleaseRules) -> None:
     if configuration or dialect.gson:
         tree["configuration"] = dict(configuration)

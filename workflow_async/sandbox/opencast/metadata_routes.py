@@ -12,23 +12,23 @@ from workflow_async.sandbox.opencast.definitions import Definition
 from workflow_async.sandbox.opencast.filter import criteria
 from workflow_async.sandbox.opencast.json import definition_tree
 from workflow_async.sandbox.opencast.responses import (
-    Listings,
+    PageResponses,
     account,
     answer,
     first,
     flag,
-    plain,
     sort_of,
+    text_error,
     window,
 )
-from workflow_async.sandbox.opencast.state import OpencastWorld
+from workflow_async.sandbox.opencast.state import OpencastState
 
 
 @define(eq=False)
 class AboutRoutes:
     """`/api`, `/api/version` and `/api/info`."""
 
-    world: OpencastWorld
+    world: OpencastState
 
     def routes(self) -> list[Route]:
         """The routes of the release."""
@@ -71,8 +71,8 @@ class AboutRoutes:
 class DefinitionRoutes:
     """`/api/workflow-definitions`."""
 
-    world: OpencastWorld
-    listings: Listings
+    world: OpencastState
+    listings: PageResponses
 
     def routes(self) -> list[Route]:
         """The routes of the release."""
@@ -93,7 +93,7 @@ class DefinitionRoutes:
         """One of them."""
         definition = self.world.definitions.get(request.path_params["id"])
         if definition is None:
-            raise plain(404, f"Cannot find workflow definition with id '{request.path_params['id']}'.")
+            raise text_error(404, f"Cannot find workflow definition with id '{request.path_params['id']}'.")
         return answer(request, self.world.dialect, self._tree(request, definition))
 
     def _tree(self, request: Request, definition: Definition) -> dict[str, Any]:

@@ -9,7 +9,7 @@ Release = Literal["11", "16", "19"]
 
 
 @frozen
-class Dialect:
+class ReleaseRules:
     """One release of Opencast, as far as a client can tell it from another."""
 
     newest: int
@@ -51,8 +51,8 @@ class Dialect:
         return text
 
 
-DIALECTS: dict[Release, Dialect] = {
-    "11": Dialect(newest=7, listing=True, unless=True, panel_json=False),
-    "16": Dialect(newest=11),
-    "19": Dialect(newest=12, gson=True, keeps_finished=True),
+RELEASES: dict[Release, ReleaseRules] = {
+    "11": ReleaseRules(newest=7, listing=True, unless=True, panel_json=False),
+    "16": ReleaseRules(newest=11),
+    "19": ReleaseRules(newest=12, gson=True, keeps_finished=True),
 }

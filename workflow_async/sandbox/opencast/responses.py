@@ -13,7 +13,7 @@ from workflow_async.sandbox.fault_middleware import FAULT
 from workflow_async.sandbox.faults import Fault
 from workflow_async.sandbox.opencast.auth import Account
 from workflow_async.sandbox.opencast.filter import BadCriterionError, sorting
-from workflow_async.sandbox.opencast.releases import Dialect
+from workflow_async.sandbox.opencast.releases import ReleaseRules
 
 FORM = "application/x-www-form-urlencoded"
 INT = 2**31
@@ -34,17 +34,17 @@ class RefusalError(Exception):
         return Response(self.text, self.status, {"content-type": self.type} if self.type else None)
 
 
-def bare(status: int) -> RefusalError:
+def empty_error(status: int) -> RefusalError:
     """A refusal without a body."""
     return RefusalError(status)
 
 
-def plain(status: int, text: str) -> RefusalError:
+def text_error(status: int, text: str) -> RefusalError:
     """A refusal in text, called text."""
-    return RefusalError(status, text, "text/plain")
+    return RefusalError(status, text, "text/text_error")
 
 
-def labelled(request: Request, status: int, text: str) -> RefusalError:
+def mislabelled_error(request: Request, status: int, text: str) -> RefusalError:
     """A refusal in text that is called JSON, because nobody set a type."""
     accept = request.headers.get("accept", "*/*")
     wide = any(name in accept for name in ("application/json", "application/*", "*/*"))
@@ -56,16 +56,16 @@ def versioned(request: Request) -> str:
     return f"application/{request.state.version}+json"
 
 
-def answer(request: Request, dialect: Dialect, tree: Any, status: int = 200, **headers: str) -> Response:
+def answer(request: Request, dialect: ReleaseRules, tree: Any, status: int = 200, **headers: str) -> Response:
     """JSON under the negotiated version."""
     return Response(dialect.write(tree), status, {"content-type": versioned(request), **headers})
 
 
 @define(eq=False)
-class Listings:
+class PageResponses:
     """JSON arrays, with the faults a page can have, and the last page that each list has answered with."""
 
-    dialect: Dialect
+    dialect: ReleaseRules
     _last: dict[str, Response] = field(factory=dict, init=False)
 
     def answer(self, request: Request, rows: list[Any]) -> Response:
@@ -108,7 +108,7 @@ def sort_of(
     try:
         found = sorting(first(request, "sort"), keys, called)
     except BadCriterionError as error:
-        raise labelled(request, 400, str(error)) if str(error) else bare(400) from None
+        raise mislabelled_error(request, 400, str(error)) if str(error) else empty_error(400) from None
     return (keys[found[-1][0]], found[-1][1]) if found else None
 
 
@@ -121,13 +121,13 @@ def _integer(text: str, bound: int) -> int:
     if not text:
         return 0
     if not re.fullmatch(r"[+-]?[0-9]{1,20}", text) or not -bound <= int(text) < bound:
-        raise bare(404)
+        raise empty_error(404)
     return int(text)
 
 
 async def form(request: Request) -> dict[str, str]:
     """The fields of a form, of each name the first; a body of another kind is 415."""
     if request.headers.get("content-type", FORM).partition(";")[0].strip().lower() != FORM:
-        raise bare(415)
+        raise empty_error(415)
     fields = parse_qs((await request.body()).decode(errors="replace"), keep_blank_values=True)
     return {name: values[0] for name, values in fields.items()}

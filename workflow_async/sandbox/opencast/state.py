@@ -7,14 +7,14 @@ from attrs import define, field
 
 from workflow_async.sandbox.clock import SkewedClock
 from workflow_async.sandbox.conditions import Condition, IndexFault, OddRows, SecondResume, ServerClock
-from workflow_async.sandbox.engine import Clock, Engine, Run, Status, Step
-from workflow_async.sandbox.hashing import chance, pick
+from workflow_async.sandbox.engine import Engine, FakeWorkflow, Status, Step, TimeSource
+from workflow_async.sandbox.hashing import hash_choice, hash_float
 from workflow_async.sandbox.opencast.auth import ACCOUNTS, Access, Account
 from workflow_async.sandbox.opencast.definitions import BUILT_IN, Definition
 from workflow_async.sandbox.opencast.event import Event, lecture
 from workflow_async.sandbox.opencast.index import EventIndex, Health, Index
 from workflow_async.sandbox.opencast.json import STATES
-from workflow_async.sandbox.opencast.releases import DIALECTS, Dialect, Release
+from workflow_async.sandbox.opencast.releases import RELEASES, Release, ReleaseRules
 
 MIX = (
     *("fast",) * 8,
@@ -30,13 +30,13 @@ class BusyError(Exception):
 
 
 @define(eq=False)
-class OpencastWorld:
+class OpencastState:
     """Everything that the routes of an Opencast read and change.
 
     Threads may share it: the public methods take the lock of the engine.
     """
 
-    time: Clock
+    time: TimeSource
     """The sandbox's time."""
     _seed: int = 0
     release: Release = "16"
@@ -46,7 +46,7 @@ class OpencastWorld:
     """Hours that the server's local time is ahead of UTC."""
     accounts: dict[str, Account] = field(init=False)
     access: Access = field(init=False)
-    dialect: Dialect = field(init=False)
+    dialect: ReleaseRules = field(init=False)
     engine: Engine = field(init=False)
     events: dict[str, Event] = field(factory=dict, init=False)
     definitions: dict[str, Definition] = field(init=False)
@@ -61,7 +61,7 @@ class OpencastWorld:
         self.clock = SkewedClock(self.time)
         self.accounts = {account.name: account for account in ACCOUNTS}
         self.access = Access(self.clock, self.accounts, asks_for_basic=self.release != "11")
-        self.dialect = DIALECTS[self.release]
+        self.dialect = RELEASES[self.release]
         self.definitions = {definition.identifier: definition for definition in BUILT_IN}
         self.health = Health(self.time)
         self.index = Index(self.time, self.health, self.events, self.definitions)
@@ -102,7 +102,7 @@ class OpencastWorld:
             return self.definitions[identifier]
 
     def event(self, **metadata: Any) -> str:
-        """Add an event and return its identifier; `metadata` are fields of `Event`, the rest is made up."""
+        """Add an event and return its identifier; `metadata` are fields of `WatchEvent`, the rest is made up."""
         with self.engine.lock:
             event = lecture(self._seed, self._made, self.clock())
             self._made += 1
@@ -132,7 +132,7 @@ class OpencastWorld:
         configuration: dict[str, str],
         creator: str | None = None,
         at: float | None = None,
-    ) -> Run:
+    ) -> FakeWorkflow:
         """Start a workflow unless the event has an active one. The event keeps the settings in any case.
 
         Where workflows are listed, the index says whether it has, and the index is late.
@@ -149,7 +149,7 @@ class OpencastWorld:
         creator: str | None = None,
         at: float | None = None,
         id: int | None = None,
-    ) -> Run:
+    ) -> FakeWorkflow:
         run = self.engine.start(
             definition.identifier,
             event.identifier,
@@ -169,7 +169,7 @@ class OpencastWorld:
         """
         with self.engine.lock:
             now = self.clock() - age
-            chosen = [pick(definitions or MIX, self._seed, n + self._made, "definition") for n in range(count)]
+            chosen = [hash_choice(definitions or MIX, self._seed, n + self._made, "definition") for n in range(count)]
             starts = sorted((now - self._since(name, n + self._made), name) for n, name in enumerate(chosen))
             ids = [self.start(self.event(), name, self._settings(), at=at) for at, name in starts]
             self.engine.advance()
@@ -189,7 +189,7 @@ class OpencastWorld:
         with self.engine.lock:
             self.index.commit(self.engine)
 
-    def active(self, event: Event) -> Run | None:
+    def active(self, event: Event) -> FakeWorkflow | None:
         """The workflow of the event that is not at its end, if there is one."""
         self.engine.advance()
         return next((run for run in self.runs(event) if run.active), None)
@@ -200,15 +200,15 @@ class OpencastWorld:
         self.index.refresh(self.engine)
         return self.index.is_busy(event.identifier)
 
-    def runs(self, event: Event) -> list[Run]:
+    def runs(self, event: Event) -> list[FakeWorkflow]:
         """The workflows of the event by the order of their start."""
         return [self.engine.runs[id] for id in event.runs]
 
-    def latest(self, event: Event) -> Run | None:
+    def latest(self, event: Event) -> FakeWorkflow | None:
         """The workflow that the event got last."""
         return self.engine.runs[event.runs[-1]] if event.runs else None
 
-    def _observe(self, run: Run) -> None:
+    def _observe(self, run: FakeWorkflow) -> None:
         if self.dialect.listing:
             self.index.note(run)
         if run.id not in self.engine.runs:
@@ -220,14 +220,14 @@ class OpencastWorld:
         return STATES[run.status] if run is not None else ""
 
     def _since(self, name: str, n: int) -> float:
-        return 2 * (self.definitions[name].seconds + self.engine.queue) * chance(self._seed, n, "since")
+        return 2 * (self.definitions[name].seconds + self.engine.queue) * hash_float(self._seed, n, "since")
 
     def _settings(self) -> dict[str, str]:
         n = self._made
         settings = {"publishLive": "false", "publishToEngage": "true", "comment": "d'après <Fourier> & fils / 1822"}
-        return {k: v for k, v in settings.items() if chance(self._seed, n, k) < 1 / 2}
+        return {k: v for k, v in settings.items() if hash_float(self._seed, n, k) < 1 / 2}
 
     def _stop_some(self, ids: list[int]) -> None:
         for run in (self.engine.runs[id] for id in ids):
-            if run.active and chance(self._seed, run.id, "stop") < 1 / 50:
+            if run.active and hash_float(self._seed, run.id, "stop") < 1 / 50:
                 self.engine.stop(run)

@@ -10,26 +10,26 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from workflow_async.sandbox.engine import Harm, Run, Status
+from workflow_async.sandbox.engine import FakeWorkflow, Harm, Status
 from workflow_async.sandbox.opencast.casts import uncastable
 from workflow_async.sandbox.opencast.definitions import Definition
 from workflow_async.sandbox.opencast.event import Event
 from workflow_async.sandbox.opencast.filter import BadCriterionError, BrokenSortError, Document
 from workflow_async.sandbox.opencast.json import STATES, WORKFLOW_STATES, instance
 from workflow_async.sandbox.opencast.responses import (
-    Listings,
+    PageResponses,
     account,
     answer,
-    bare,
+    empty_error,
     first,
     flag,
     form,
     identifier,
-    labelled,
-    plain,
+    mislabelled_error,
+    text_error,
     window,
 )
-from workflow_async.sandbox.opencast.state import BusyError, OpencastWorld
+from workflow_async.sandbox.opencast.state import BusyError, OpencastState
 
 LOCATION = "http://localhost:8080/api/workflows/"
 """What a start calls the address of the workflow, wherever the server is."""
@@ -43,8 +43,8 @@ DISPATCH = 2.0
 class WorkflowRoutes:
     """`/api/workflows`."""
 
-    world: OpencastWorld
-    listings: Listings
+    world: OpencastState
+    listings: PageResponses
 
     def routes(self) -> list[Route]:
         """The routes of the release."""
@@ -69,13 +69,15 @@ class WorkflowRoutes:
         fields = await form(request)
         for name in ("event_identifier", "workflow_definition_identifier"):
             if not fields.get(name, "").strip():
-                raise labelled(request, 400, f"Required parameter '{name}' is missing or invalid")
+                raise mislabelled_error(request, 400, f"Required parameter '{name}' is missing or invalid")
         event = self.world.events.get(fields["event_identifier"])
         if event is None or not account(request).may(event.readers):
-            raise plain(404, f"Cannot find an event with id '{fields['event_identifier']}'.")
+            raise text_error(404, f"Cannot find an event with id '{fields['event_identifier']}'.")
         definition = self.world.definitions.get(fields["workflow_definition_identifier"])
         if definition is None:
-            raise plain(404, f"Cannot find a workflow definition with id '{fields['workflow_definition_identifier']}'.")
+            raise text_error(
+                404, f"Cannot find a workflow definition with id '{fields['workflow_definition_identifier']}'."
+            )
         settings = self._settings(request, fields.get("configuration", ""), "create workflow instances")
         if not account(request).known:
             raise _broken("create workflow instances", f"Current user '{account(request).name}' can not be loaded")
@@ -106,9 +108,9 @@ class WorkflowRoutes:
         """Forget a finished workflow."""
         run = self._found(request)
         if not account(request).may(self.world.events[run.subject].writers, run.creator):
-            raise bare(403)
+            raise empty_error(403)
         if not self._indexed_status(request, run).final:
-            raise labelled(request, 409, "Cannot delete workflow instance in this workflow state")
+            raise mislabelled_error(request, 409, "Cannot delete workflow instance in this workflow state")
         self.world.engine.remove(run)
         return Response(status_code=204)
 
@@ -117,19 +119,19 @@ class WorkflowRoutes:
         try:
             found = self.world.index.search(first(request, "filter"), first(request, "sort"))
         except BadCriterionError as error:
-            raise labelled(request, 400, str(error)) if str(error) else bare(400) from None
+            raise mislabelled_error(request, 400, str(error)) if str(error) else empty_error(400) from None
         except BrokenSortError as error:
-            raise plain(500, f"Could not retrieve workflow instances, reason: '{error}'") from None
+            raise text_error(500, f"Could not retrieve workflow instances, reason: '{error}'") from None
         viewer = account(request)
         return (d for d in found if viewer.may(d.event.readers, d.run.creator))
 
-    def _found(self, request: Request) -> Run:
+    def _found(self, request: Request) -> FakeWorkflow:
         run = self.world.engine.get(identifier(request))
         if run is None:
             raise _missing(request)
         return run
 
-    def _indexed_status(self, request: Request, run: Run) -> Status:
+    def _indexed_status(self, request: Request, run: FakeWorkflow) -> Status:
         """The status that decides about a removal: the index's, where there is one. What is not indexed is missing."""
         if not self.world.lists:
             return run.status
@@ -139,13 +141,13 @@ class WorkflowRoutes:
             raise _missing(request)
         return status
 
-    def _readable(self, request: Request) -> Run:
+    def _readable(self, request: Request) -> FakeWorkflow:
         run = self._found(request)
         if not account(request).may(self.world.events[run.subject].readers, run.creator):
-            raise bare(403)
+            raise empty_error(403)
         return run
 
-    def _tree(self, request: Request, run: Run) -> dict[str, Any]:
+    def _tree(self, request: Request, run: FakeWorkflow) -> dict[str, Any]:
         operations, configuration = flag(request, "withoperations"), flag(request, "withconfiguration")
         definition = self.world.definitions.get(run.definition)
         tree = instance(run, definition, self.world.dialect, operations=operations, configuration=configuration)
@@ -157,22 +159,22 @@ class WorkflowRoutes:
         try:
             tree = json.loads(text)
         except ValueError:
-            raise labelled(request, 400, "Passed parameter 'configuration' is invalid JSON.") from None
+            raise mislabelled_error(request, 400, "Passed parameter 'configuration' is invalid JSON.") from None
         odd = uncastable(tree)
         if odd is not None:
             raise _broken(deed, odd)
         return cast("dict[str, str]", tree)
 
-    def _configure(self, request: Request, run: Run, text: str) -> None:
+    def _configure(self, request: Request, run: FakeWorkflow, text: str) -> None:
         settings = self._settings(request, text, "retrieve workflow instance")
         if not self.world.lists and len(run.parameters) > 1:
             raise _broken("retrieve workflow instance", "null")
         run.parameters = settings
 
-    def _change(self, request: Request, run: Run, before: Status, text: str) -> None:
+    def _change(self, request: Request, run: FakeWorkflow, before: Status, text: str) -> None:
         state = text.lower()
         if state not in WORKFLOW_STATES:
-            raise labelled(request, 400, f"Invalid workflow state '{text}'")
+            raise mislabelled_error(request, 400, f"Invalid workflow state '{text}'")
         if state == STATES[before]:
             return
         if state == "paused":
@@ -182,23 +184,23 @@ class WorkflowRoutes:
         elif state == "running":
             self._resume(request, run, before)
         else:
-            raise labelled(request, 409, f"Cannot transition state from '{STATES[before]}' to '{state}'")
+            raise mislabelled_error(request, 409, f"Cannot transition state from '{STATES[before]}' to '{state}'")
 
-    def _resume(self, request: Request, run: Run, before: Status) -> None:
+    def _resume(self, request: Request, run: FakeWorkflow, before: Status) -> None:
         harm = self.world.second_resume.harm
         if before is Status.WAITING or (run.resuming and harm == "refused"):
             raise _broken("retrieve workflow instance", NOT_PAUSED)
         if before is not Status.PARKED:
-            raise labelled(request, 409, f"Cannot resume from workflow state '{STATES[before]}'")
+            raise mislabelled_error(request, 409, f"Cannot resume from workflow state '{STATES[before]}'")
         self.world.engine.resume(run, DISPATCH, None if harm == "refused" else Harm(harm))
 
-    def _stop(self, run: Run) -> None:
+    def _stop(self, run: FakeWorkflow) -> None:
         if not (self.world.dialect.keeps_finished and run.status.final):
             self.world.engine.stop(run)
 
 
 def _missing(request: Request) -> Exception:
-    return plain(404, f"Cannot find workflow instance with id '{identifier(request)}'.")
+    return text_error(404, f"Cannot find workflow instance with id '{identifier(request)}'.")
 
 
 def _busy(event: Event, definition: Definition) -> str:
@@ -207,4 +209,4 @@ def _busy(event: Event, definition: Definition) -> str:
 
 
 def _broken(deed: str, reason: str) -> Exception:
-    return plain(500, f"Could not {deed}, reason: '{reason}'")
+    return text_error(500, f"Could not {deed}, reason: '{reason}'")

@@ -7,20 +7,20 @@ from starlette.middleware import Middleware
 
 from workflow_async.sandbox.clock import SkewedClock
 from workflow_async.sandbox.conditions import BrokenRecordError, Condition, OddRows, ServerClock
-from workflow_async.sandbox.engine import Clock, Engine, Step
-from workflow_async.sandbox.preservica.auth import Guard, TokenService, give_up, refuse
+from workflow_async.sandbox.engine import Engine, Step, TimeSource
+from workflow_async.sandbox.preservica.auth import AuthMiddleware, TokenService, give_up, refuse
 from workflow_async.sandbox.preservica.monitoring import MonitorService
-from workflow_async.sandbox.preservica.page_responses import Listings
+from workflow_async.sandbox.preservica.page_responses import PageResponses
 from workflow_async.sandbox.preservica.processes import ProcessService
 from workflow_async.sandbox.preservica.state import Archive
 from workflow_async.sandbox.preservica.tokens import Accounts, RefusalError
 from workflow_async.sandbox.preservica.workflows import WorkflowService
 from workflow_async.sandbox.preservica.xml import Renderer
 
-__all__ = ["PreservicaWorld"]
+__all__ = ["PreservicaState"]
 
 
-class PreservicaWorld:
+class PreservicaState:
     """One tenant of a Preservica, all in memory, whose time is the given clock's.
 
     `page_cap` is the most rows of one list of instances, `sparse` leaves the optional elements out of every
@@ -32,7 +32,7 @@ class PreservicaWorld:
 
     def __init__(
         self,
-        clock: Clock,
+        clock: TimeSource,
         seed: int = 0,
         *,
         token_minutes: int = 15,
@@ -111,7 +111,7 @@ class PreservicaWorld:
         self.accounts.revoke()
 
     def _assemble(self, renderer: Renderer, page_cap: int) -> Starlette:
-        listings = Listings()
+        listings = PageResponses()
         services = (
             TokenService(self.accounts),
             WorkflowService(self.archive, listings, renderer, page_cap),
@@ -120,7 +120,7 @@ class PreservicaWorld:
         )
         app = Starlette(
             routes=[route for service in services for route in service.routes()],
-            middleware=[Middleware(Guard, accounts=self.accounts)],
+            middleware=[Middleware(AuthMiddleware, accounts=self.accounts)],
             exception_handlers={RefusalError: refuse, BrokenRecordError: give_up},
         )
         app.router.redirect_slashes = False

@@ -37,7 +37,7 @@ async def give_up(_: Request, __: Exception) -> Response:
 
 
 @define(eq=False)
-class Guard:
+class AuthMiddleware:
     """Lets nobody past without a token that holds, except to where tokens are given out."""
 
     app: ASGIApp

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 
 from attrs import evolve, frozen
 
-from workflow_async.sandbox.engine import Fate, Step
+from workflow_async.sandbox.engine import Step, StepResult
 
 TYPES = ("Ingest", "Access", "Transformation", "DataManagement")
 CORE = "com.preservica.core.workflow"
@@ -27,9 +27,9 @@ def paced(plan: Iterable[Step], pace: float) -> tuple[Step, ...]:
     return tuple(evolve(step, seconds=step.seconds * pace) for step in plan)
 
 
-def steps(*names: str, **fates: Fate) -> tuple[Step, ...]:
+def steps(*names: str, **fates: StepResult) -> tuple[Step, ...]:
     """A plan of steps that take one or two seconds; a fate given by name befalls the step of that name."""
-    return tuple(Step(name, 1.0 + number % 2, fates.get(name, Fate.DONE)) for number, name in enumerate(names))
+    return tuple(Step(name, 1.0 + number % 2, fates.get(name, StepResult.DONE)) for number, name in enumerate(names))
 
 
 DEFAULTS = (
@@ -45,28 +45,28 @@ DEFAULTS = (
         "Ingest Packages",
         f"{CORE}.ingest",
         "Ingest",
-        steps("Unpack", "VirusCheck", "Characterise", "Store", VirusCheck=Fate.SKIPPED),
+        steps("Unpack", "VirusCheck", "Characterise", "Store", VirusCheck=StepResult.SKIPPED),
     ),
     Context(
         "44",
         "Web Crawl & Ingest",
         f"{CORE}.web.crawl.and.ingest",
         "Ingest",
-        steps("Crawl", "BuildWarc", "Ingest", Crawl=Fate.PARTIAL),
+        steps("Crawl", "BuildWarc", "Ingest", Crawl=StepResult.PARTIAL),
     ),
     Context(
         "45",
         "Ingest with Appraisal",
         f"{CORE}.ingest",
         "Ingest",
-        steps("Unpack", "Appraise", "Store", Appraise=Fate.HELD),
+        steps("Unpack", "Appraise", "Store", Appraise=StepResult.HELD),
     ),
     Context(
         "46",
         "Ingest Single Files",
         f"{CORE}.ingest.single.file",
         "Ingest",
-        steps("Unpack", "Fixity", "Store", Fixity=Fate.FAILED),
+        steps("Unpack", "Fixity", "Store", Fixity=StepResult.FAILED),
     ),
     Context("47", "Ingest SIPs (retired)", f"{CORE}.ingest", "Ingest", steps("Unpack"), active=False),
     Context("60", "Export Packages", f"{CORE}.export", "Access", steps("Collect", "Zip", "Publish")),
@@ -75,7 +75,7 @@ DEFAULTS = (
         "Export Metadata",
         f"{CORE}.export.metadata",
         "Access",
-        steps("Collect", "Zip", Collect=Fate.PARTIAL),
+        steps("Collect", "Zip", Collect=StepResult.PARTIAL),
     ),
     Context("70", "Migrate Images", f"{CORE}.migrate", "Transformation", steps("Plan", "Migrate", "Verify")),
     Context(
@@ -83,7 +83,7 @@ DEFAULTS = (
         "Migrate Video",
         f"{CORE}.migrate",
         "Transformation",
-        steps("Plan", "Migrate", "Verify", Migrate=Fate.FAILED),
+        steps("Plan", "Migrate", "Verify", Migrate=StepResult.FAILED),
     ),
     Context("80", "Check Integrity", f"{CORE}.integrity.check", "DataManagement", steps("Select", "Compare")),
     Context(
@@ -91,7 +91,7 @@ DEFAULTS = (
         "Delete Assets",
         f"{CORE}.delete",
         "DataManagement",
-        steps("Select", "SecondApproval", "Erase", SecondApproval=Fate.HELD),
+        steps("Select", "SecondApproval", "Erase", SecondApproval=StepResult.HELD),
     ),
     Context("82", "Characterise Again", f"{CORE}.characterise", "DataManagement", steps("Select", "Characterise")),
 )

@@ -12,8 +12,8 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from workflow_async.sandbox.preservica.monitors import Process, Tree
-from workflow_async.sandbox.preservica.page_responses import Listings, Window
-from workflow_async.sandbox.preservica.query import words
+from workflow_async.sandbox.preservica.page_responses import PageResponses, Window
+from workflow_async.sandbox.preservica.query import text_params
 from workflow_async.sandbox.preservica.state import Archive
 from workflow_async.sandbox.preservica.tokens import RefusalError
 
@@ -35,7 +35,7 @@ class MonitorService:
     """Monitors, messages and timeseries over HTTP."""
 
     archive: Archive
-    listings: Listings
+    listings: PageResponses
     paging_host: str = "https://other.example.org"
     """Where `next` and `previous` point; somewhere else, as behind a badly set up proxy."""
 
@@ -58,9 +58,9 @@ class MonitorService:
     async def messages(self, request: Request) -> Response:
         """A page of what the named processes have said."""
         params = request.query_params
-        if not words(params, "monitor"):
+        if not text_params(params, "monitor"):
             raise RefusalError(400, "Missing parameter: monitor")
-        wanted = set(words(params, "status"))
+        wanted = set(text_params(params, "status"))
         rows = [m for process in self._named(params) for m in process.messages() if not wanted or m["status"] in wanted]
         return self._page(request, "messages", rows, dict)
 
@@ -73,7 +73,7 @@ class MonitorService:
         return JSONResponse({"success": True, "version": 1, "value": value})
 
     def _named(self, params: QueryParams) -> Iterator[Process]:
-        ids = dict.fromkeys(words(params, "monitor"))
+        ids = dict.fromkeys(text_params(params, "monitor"))
         runs = filter(None, map(self.archive.monitored, ids))
         return (Process(self.archive, run) for run in runs)
 
@@ -101,7 +101,7 @@ class MonitorService:
 
 
 def _filters(params: QueryParams) -> dict[str, list[str]]:
-    lists = {name: words(params, name) for name in ("status", "category", "subcategory")}
+    lists = {name: text_params(params, name) for name in ("status", "category", "subcategory")}
     # A name may hold a comma, so it is never a list.
     lists["name"] = params.getlist("name")
     return {name: wanted for name, wanted in lists.items() if wanted}

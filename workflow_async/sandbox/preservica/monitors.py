@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 from attrs import frozen
 
-from workflow_async.sandbox.engine import Fate, Run, Status, StepRun
-from workflow_async.sandbox.hashing import unique
+from workflow_async.sandbox.engine import FakeStep, FakeWorkflow, Status, StepResult
+from workflow_async.sandbox.hashing import hash_uuid
 from workflow_async.sandbox.preservica.contexts import Context
 from workflow_async.sandbox.preservica.state import Archive
 from workflow_async.sandbox.preservica.xml import stamp
@@ -37,7 +37,7 @@ class Process:
     """One run of the engine as its monitor tells it."""
 
     archive: Archive
-    run: Run
+    run: FakeWorkflow
 
     @property
     def context(self) -> Context:
@@ -112,7 +112,7 @@ class Process:
 
     def _message(self, place: str, status: str, text: str, at: float) -> Tree:
         return {
-            "mappedId": unique(self.id, place).replace("-", ""),
+            "mappedId": hash_uuid(self.id, place).replace("-", ""),
             "mappedMonitorId": self.id,
             "monitorName": self.name,
             "workflowInstanceId": self.run.id,
@@ -125,7 +125,7 @@ class Process:
         }
 
 
-def _remarks(step: StepRun) -> Iterator[tuple[str, str, float]]:
+def _remarks(step: FakeStep) -> Iterator[tuple[str, str, float]]:
     name = step.step.name
     if step.started is None:
         return
@@ -135,7 +135,7 @@ def _remarks(step: StepRun) -> Iterator[tuple[str, str, float]]:
         yield _verdict(step), f"{name} has ended", step.finished
 
 
-def _verdict(step: StepRun) -> str:
+def _verdict(step: FakeStep) -> str:
     if step.status is Status.FAILED or (step.failures and step.status is Status.WAITING):
         return "Error"
-    return "Warning" if step.step.fate is Fate.PARTIAL else "Info"
+    return "Warning" if step.step.fate is StepResult.PARTIAL else "Info"

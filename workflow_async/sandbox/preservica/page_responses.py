@@ -8,7 +8,7 @@ from starlette.datastructures import QueryParams
 from starlette.requests import Request
 from starlette.responses import Response
 
-from workflow_async.sandbox.preservica.query import whole
+from workflow_async.sandbox.preservica.query import int_param
 
 T = TypeVar("T")
 
@@ -23,7 +23,7 @@ class Window:
     @classmethod
     def read(cls, params: QueryParams, *, default: int, cap: int) -> "Window":
         """Take `start` and `max`; more than the cap is silently the cap."""
-        return cls(whole(params, "start", 0), min(whole(params, "max", default), cap))
+        return cls(int_param(params, "start", 0), min(int_param(params, "max", default), cap))
 
     def cut(self, rows: list[T]) -> list[T]:
         """The rows in the window."""
@@ -36,7 +36,7 @@ def fault(request: Request) -> str:
 
 
 @define(eq=False)
-class Listings:
+class PageResponses:
     """The last page each list has answered with."""
 
     _last: dict[str, bytes] = field(factory=dict, init=False)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from attrs import frozen
 from starlette.datastructures import QueryParams
 
-from workflow_async.sandbox.engine import Run, Status
+from workflow_async.sandbox.engine import FakeWorkflow, Status
 from workflow_async.sandbox.preservica.contexts import TYPES
 from workflow_async.sandbox.preservica.state import Archive
 from workflow_async.sandbox.preservica.tokens import RefusalError
@@ -34,7 +34,7 @@ def milliseconds(seconds: float) -> int:
     return round(seconds * 1_000_000) // 1000
 
 
-def instant(text: str) -> int:
+def datetime_param(text: str) -> int:
     """Milliseconds of an ISO 8601 date or date and time; without an offset it is UTC."""
     try:
         moment = datetime.fromisoformat(text)
@@ -44,26 +44,26 @@ def instant(text: str) -> int:
     return milliseconds(aware.timestamp())
 
 
-def number(text: str) -> int | None:
+def long_param(text: str) -> int | None:
     """A number from nought up, or None if the text is something else."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) < LONGEST else None
 
 
-def whole(params: QueryParams, name: str, default: int) -> int:
+def int_param(params: QueryParams, name: str, default: int) -> int:
     """The parameter of that name, which is a number from nought up."""
     text = params.get(name, str(default))
-    value = number(text)
+    value = long_param(text)
     if value is None:
         raise RefusalError(400, f"Not a valid value of {name}: {text}")
     return value
 
 
-def truth(params: QueryParams, name: str) -> bool:
+def bool_param(params: QueryParams, name: str) -> bool:
     """A flag; whatever is not true is false."""
     return params.get(name, "").lower() == "true"
 
 
-def words(params: QueryParams, name: str) -> list[str]:
+def text_params(params: QueryParams, name: str) -> list[str]:
     """The members of a comma list, which may also be given by repeating its name."""
     texts = ",".join(params.getlist(name)).split(",")
     return [text.strip() for text in texts if text.strip()]
@@ -96,14 +96,14 @@ class InstanceQuery:
         """Take every filter the service knows; what it does not know is ignored."""
         return cls(
             contexts=_contexts(params, archive),
-            statuses=_statuses(words(params, "state")),
+            statuses=_statuses(text_params(params, "state")),
             creator=params.get("creator"),
-            since=instant(params["from"]) if "from" in params else None,
-            until=instant(params["to"]) if "to" in params else None,
-            latest_first=truth(params, "latestFirst"),
+            since=datetime_param(params["from"]) if "from" in params else None,
+            until=datetime_param(params["to"]) if "to" in params else None,
+            latest_first=bool_param(params, "latestFirst"),
         )
 
-    def select(self, runs: Iterable[Run]) -> list[Run]:
+    def select(self, runs: Iterable[FakeWorkflow]) -> list[FakeWorkflow]:
         """The runs that pass, by id; each filter sees only what the one before it let through."""
         rows = list(runs)
         if self.contexts is not None:
@@ -116,7 +116,7 @@ class InstanceQuery:
             rows = [run for run in rows if self._in_time(run)]
         return rows[::-1] if self.latest_first else rows
 
-    def _in_time(self, run: Run) -> bool:
+    def _in_time(self, run: FakeWorkflow) -> bool:
         # One that waits has no start yet; its arrival stands in, or nobody could find what was just started.
         began = milliseconds(run.created if run.started is None else run.started)
         return (self.since is None or self.since <= began) and (self.until is None or began <= self.until)

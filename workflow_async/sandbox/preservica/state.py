@@ -6,8 +6,8 @@ from operator import itemgetter
 from attrs import define, field
 
 from workflow_async.sandbox.conditions import OddRows
-from workflow_async.sandbox.engine import Clock, Engine, Run, Status, Step
-from workflow_async.sandbox.hashing import chance, unique
+from workflow_async.sandbox.engine import Engine, FakeWorkflow, Status, Step, TimeSource
+from workflow_async.sandbox.hashing import hash_float, hash_uuid
 from workflow_async.sandbox.preservica.contexts import DEFAULTS, TYPES, Context, paced
 
 PACES = (0.5, 1.0, 1.5, 2.0, 3.0)
@@ -20,14 +20,14 @@ class ArchiveEngine(Engine):
 
     _doomed: set[int] = field(factory=set, init=False)
 
-    def terminate(self, run: Run, seconds: float) -> None:
+    def terminate(self, run: FakeWorkflow, seconds: float) -> None:
         """Stop it that many seconds from now; until then nothing else happens to it, and asking again is in vain."""
         with self.lock:
             if run.id not in self._doomed:
                 self._doomed.add(run.id)
                 self._schedule(run, self.clock() + seconds)
 
-    def _move(self, run: Run, at: float) -> None:
+    def _move(self, run: FakeWorkflow, at: float) -> None:
         if run.id not in self._doomed:
             super()._move(run, at)
             return
@@ -40,7 +40,7 @@ class ArchiveEngine(Engine):
 class Archive:
     """The contexts and workflows of one tenant."""
 
-    clock: Clock
+    clock: TimeSource
     creator: str
     seed: int = 0
     abort_seconds: float = 1.0
@@ -70,7 +70,7 @@ class Archive:
         matches = (c for c in candidates if c is not None and c.active and (id or c.name == name))
         return next(matches, None)
 
-    def begin(self, context: Context, parameters: Mapping[str, str], correlation: str | None) -> Run:
+    def begin(self, context: Context, parameters: Mapping[str, str], correlation: str | None) -> FakeWorkflow:
         """Start a workflow, and write down that it was."""
         self.starts.append(correlation)
         return self.engine.start(
@@ -116,19 +116,19 @@ class Archive:
                     self.engine.terminate(run, 0.0)
             return ids
 
-    def group_id(self, run: Run) -> str:
+    def group_id(self, run: FakeWorkflow) -> str:
         """The id under which the user interface shows it."""
-        return unique("group", self.seed, run.id)
+        return hash_uuid("group", self.seed, run.id)
 
-    def record_id(self, run: Run) -> str:
+    def record_id(self, run: FakeWorkflow) -> str:
         """The entity an ingest made."""
-        return unique("record", self.seed, run.id)
+        return hash_uuid("record", self.seed, run.id)
 
-    def monitor_id(self, run: Run) -> str:
+    def monitor_id(self, run: FakeWorkflow) -> str:
         """The 32 hexadecimal digits of its process monitor; the number is inside, so that a look-up is no search."""
-        return f"{run.id:08x}{unique('monitor', self.seed, run.id).replace('-', '')[8:]}"
+        return f"{run.id:08x}{hash_uuid('monitor', self.seed, run.id).replace('-', '')[8:]}"
 
-    def monitored(self, monitor: str) -> Run | None:
+    def monitored(self, monitor: str) -> FakeWorkflow | None:
         """The workflow behind a process monitor."""
         try:
             run = self.engine.get(int(monitor[:8], 16))
@@ -145,7 +145,7 @@ class Archive:
         for number in range(count):
             context, plan = kinds[number % len(kinds)]
             span = 2 * (self.engine.queue + sum(step.seconds for step in plan))
-            ago = span * chance("age", self.seed, len(self.engine.runs) + number)
+            ago = span * hash_float("age", self.seed, len(self.engine.runs) + number)
             yield latest - ago, context, plan
 
     def _backdate(self, at: float, context: Context, plan: Sequence[Step]) -> int:

@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 from attrs import define, field
 
-from workflow_async.sandbox.engine import Clock
-from workflow_async.sandbox.hashing import unique
+from workflow_async.sandbox.engine import TimeSource
+from workflow_async.sandbox.hashing import hash_uuid
 
 Form = Mapping[str, str]
 
@@ -63,7 +63,7 @@ def required(form: Form, *names: str) -> tuple[str, ...]:
 class Accounts:
     """One user, the ways in, and every token that is out; all times are the clock's."""
 
-    clock: Clock
+    clock: TimeSource
     username: str
     password: str
     tenant: str
@@ -184,4 +184,4 @@ class Accounts:
 
     def _secret(self) -> str:
         self._issued += 1
-        return unique("token", self.seed, self._issued)
+        return hash_uuid("token", self.seed, self._issued)

@@ -6,10 +6,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from workflow_async.sandbox.engine import Run
+from workflow_async.sandbox.engine import FakeWorkflow
 from workflow_async.sandbox.preservica import xml
-from workflow_async.sandbox.preservica.page_responses import Listings, Window
-from workflow_async.sandbox.preservica.query import InstanceQuery, number, one_type, truth, words
+from workflow_async.sandbox.preservica.page_responses import PageResponses, Window
+from workflow_async.sandbox.preservica.query import InstanceQuery, bool_param, long_param, one_type, text_params
 from workflow_async.sandbox.preservica.request import StartRequest
 from workflow_async.sandbox.preservica.state import Archive
 from workflow_async.sandbox.preservica.tokens import RefusalError
@@ -23,13 +23,13 @@ def ids(params: QueryParams) -> list[int]:
     """The members of `workflowInstanceIds`; what is no number is nobody's id."""
     if "workflowInstanceIds" not in params:
         raise RefusalError(400, "Missing parameter: workflowInstanceIds")
-    found = map(number, words(params, "workflowInstanceIds"))
+    found = map(long_param, text_params(params, "workflowInstanceIds"))
     return [NOBODY if id is None else id for id in found]
 
 
 def blocks(params: QueryParams) -> list[str]:
     """The flags that ask for more than the plain facts."""
-    return [name for name in xml.BLOCKS if truth(params, name)]
+    return [name for name in xml.BLOCKS if bool_param(params, name)]
 
 
 @define(eq=False)
@@ -37,7 +37,7 @@ class WorkflowService:
     """Contexts and instances over HTTP."""
 
     archive: Archive
-    listings: Listings
+    listings: PageResponses
     renderer: xml.Renderer
     page_cap: int
 
@@ -65,14 +65,14 @@ class WorkflowService:
         window = Window.read(params, default=self.page_cap, cap=self.page_cap)
         rows = InstanceQuery.read(params, self.archive).select(self.archive.engine.all())
 
-        def render(page: list[Run]) -> bytes:
+        def render(page: list[FakeWorkflow]) -> bytes:
             return self.renderer.page(page, len(rows), blocks(params))
 
         return self.listings.answer(request, XML, window.cut(rows), render)
 
     async def instance(self, request: Request) -> Response:
         """One instance by its id."""
-        id = number(request.path_params["id"])
+        id = long_param(request.path_params["id"])
         run = None if id is None else self.archive.engine.get(id)
         if run is None:
             raise RefusalError(404, f"No workflow instance {request.path_params['id']}")

@@ -6,7 +6,7 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 
 from attrs import frozen
 
-from workflow_async.sandbox.engine import Run, Status, StepRun
+from workflow_async.sandbox.engine import FakeStep, FakeWorkflow, Status
 from workflow_async.sandbox.preservica.contexts import Context
 from workflow_async.sandbox.preservica.query import WORDS, milliseconds
 from workflow_async.sandbox.preservica.state import Archive
@@ -70,17 +70,17 @@ class Renderer:
     archive: Archive
     sparse: bool = False
 
-    def one(self, run: Run, blocks: Collection[str] = ()) -> bytes:
+    def one(self, run: FakeWorkflow, blocks: Collection[str] = ()) -> bytes:
         """A document of a single instance."""
         return document(self._instance(run, blocks))
 
-    def page(self, rows: Collection[Run], total: int, blocks: Collection[str]) -> bytes:
+    def page(self, rows: Collection[FakeWorkflow], total: int, blocks: Collection[str]) -> bytes:
         """A document of some of a list's instances."""
         root = record("WorkflowInstances", [("TotalCount", str(total)), ("Count", str(len(rows)))])
         root.extend(self._instance(run, blocks) for run in rows)
         return document(root)
 
-    def _instance(self, run: Run, blocks: Collection[str]) -> Element:
+    def _instance(self, run: FakeWorkflow, blocks: Collection[str]) -> Element:
         if self.sparse and run.id % 2:
             return record("WorkflowInstance", [("Id", str(run.id)), ("State", WORDS[run.status].upper())])
         facts = self.archive.odd.written(run.id, dict(self._facts(run)))
@@ -88,7 +88,7 @@ class Renderer:
         node.extend(block for name in blocks if (block := BLOCKS[name](run)) is not None)
         return node
 
-    def _facts(self, run: Run) -> Iterator[tuple[str, str | None]]:
+    def _facts(self, run: FakeWorkflow) -> Iterator[tuple[str, str | None]]:
         context, word = self.archive.contexts[run.subject], WORDS[run.status]
         yield "Id", str(run.id)
         yield "CorrelationToken", run.correlation
@@ -108,36 +108,36 @@ class Renderer:
         yield "TopLevelDURecord", self.archive.record_id(run) if run.status is Status.SUCCEEDED else None
 
 
-def _current(run: Run) -> str | None:
+def _current(run: FakeWorkflow) -> str | None:
     begun = run.status in {Status.RUNNING, Status.FAILING, Status.PARKED} and run.current
     return begun.step.name if begun else None
 
 
-def _active_steps(run: Run) -> Element | None:
+def _active_steps(run: FakeWorkflow) -> Element | None:
     begun = [s for s in run.steps if run.active and s.status in {Status.RUNNING, Status.PARKED}]
     return _block("ActiveSteps", "ActiveStep", ([("Name", s.step.name), ("Started", stamp(s.started))] for s in begun))
 
 
-def _step_inputs(run: Run) -> Element | None:
+def _step_inputs(run: FakeWorkflow) -> Element | None:
     begun = [s for s in run.steps if s.started is not None]
     return _block("StepInputs", "StepInput", ([("StepName", s.step.name), ("Key", "content")] for s in begun))
 
 
-def _start_inputs(run: Run) -> Element | None:
+def _start_inputs(run: FakeWorkflow) -> Element | None:
     return _block("StartInputs", "Parameter", ([("Key", k), ("Value", v)] for k, v in run.parameters.items()))
 
 
-def _outputs(run: Run) -> Element | None:
+def _outputs(run: FakeWorkflow) -> Element | None:
     done = [s for s in run.steps if s.status is Status.SUCCEEDED]
     return _block("Outputs", "Output", ([("Key", s.step.name), ("Value", stamp(s.finished))] for s in done))
 
 
-def _errors(run: Run) -> Element | None:
+def _errors(run: FakeWorkflow) -> Element | None:
     failed = [s for s in run.steps if s.status is Status.FAILED]
     return _block("Errors", "Error", (facts for s in failed for facts in _complaints(s)))
 
 
-def _complaints(failed: StepRun) -> Iterator[list[tuple[str, str | None]]]:
+def _complaints(failed: FakeStep) -> Iterator[list[tuple[str, str | None]]]:
     # Nobody outside has seen the real block: what is sure is that children nest and repeat.
     for message in (f"Step {failed.step.name} failed", "The content could not be read"):
         yield [("StepName", failed.step.name), ("Message", message), ("Date", stamp(failed.finished))]
@@ -149,7 +149,7 @@ def _block(tag: str, row: str, rows: Iterable[Iterable[tuple[str, str | None]]])
     return node if len(node) else None
 
 
-BLOCKS: dict[str, Callable[[Run], Element | None]] = {
+BLOCKS: dict[str, Callable[[FakeWorkflow], Element | None]] = {
     "includeActiveSteps": _active_steps,
     "includeStepInputs": _step_inputs,
     "includeStartInputs": _start_inputs,

@@ -7,25 +7,25 @@ from typing import Any, Generic, TypeVar
 from attrs import define, evolve, field
 
 from workflow_async._core.call import Call, Page, Replay, UnreadableRow
-from workflow_async._listing.by_offset import Rows, Span
+from workflow_async._listing.by_offset import RowRange, RowsCall
 from workflow_async._listing.prefetch import Send
-from workflow_async.errors import CallError, ServerFault
+from workflow_async.errors import CallError, ServerError
 
 T = TypeVar("T")
 
-MOST = 100
+MAX_REQUESTS = 100
 """Requests for one page. A page of 100 rows takes up to 14 for each row that cannot be read."""
 
 
 @define
-class Parts(Generic[T]):
+class PageParts(Generic[T]):
     """A page in parts, each halved if it fails, down to single rows. Parts are asked for in the order of the rows."""
 
-    span: Span
+    span: RowRange
     items: list[T | UnreadableRow] = field(factory=list, init=False)
     asked: int = field(default=0, init=False)
     """Requests so far."""
-    _pending: list[Span] = field(init=False)
+    _pending: list[RowRange] = field(init=False)
     """The last is asked for first."""
 
     def __attrs_post_init__(self) -> None:
@@ -40,9 +40,9 @@ class Parts(Generic[T]):
     @property
     def spent(self) -> bool:
         """True if the page has cost as many requests as are allowed."""
-        return self.asked >= MOST
+        return self.asked >= MAX_REQUESTS
 
-    def next(self) -> Span:
+    def next(self) -> RowRange:
         """Return the part to ask for next."""
         self.asked += 1
         return self._pending[-1]
@@ -61,18 +61,18 @@ class Parts(Generic[T]):
             fault = f"the server cannot give the row: {error.what} @ row {part.offset}"
             self.items.append(UnreadableRow((fault,), row=None, offset=part.offset))
 
-    def _split(self, part: Span) -> None:
+    def _split(self, part: RowRange) -> None:
         first = (part.rows + 1) // 2
-        halves = (Span(part.offset, first), Span(part.offset + first, part.rows - first))
+        halves = (RowRange(part.offset, first), RowRange(part.offset + first, part.rows - first))
         self._pending += [half for half in reversed(halves) if half.rows]
 
 
 def may_be_a_row(error: CallError) -> bool:
     """Return True if a row that the server failed to write may be the reason. Other 5xx than 500 are outages."""
-    return isinstance(error, ServerFault) and error.status == HTTPStatus.INTERNAL_SERVER_ERROR
+    return isinstance(error, ServerError) and error.status == HTTPStatus.INTERNAL_SERVER_ERROR
 
 
-def around(send: Send, rows: Rows[T], span: Callable[[Call[Any]], Span], control: Call[Page[T]]) -> Send:
+def read_around(send: Send, rows: RowsCall[T], span: Callable[[Call[Any]], RowRange], control: Call[Page[T]]) -> Send:
     """Return a `send` that reads a page in parts if it fails. `control` has no rows and tells if the list works."""
 
     async def sending(call: Call[Any], /) -> Any:
@@ -83,7 +83,7 @@ def around(send: Send, rows: Rows[T], span: Callable[[Call[Any]], Span], control
                 raise
             failure = error
         await _checked(send, control, failure)
-        return await _in_parts(send, rows, Parts(span(call)), failure)
+        return await _in_parts(send, rows, PageParts(span(call)), failure)
 
     return sending
 
@@ -96,7 +96,7 @@ async def _checked(send: Send, control: Call[Any], failure: CallError) -> None:
         raise failure from None
 
 
-async def _in_parts(send: Send, rows: Rows[T], parts: Parts[T], failure: CallError) -> Page[T | UnreadableRow]:
+async def _in_parts(send: Send, rows: RowsCall[T], parts: PageParts[T], failure: CallError) -> Page[T | UnreadableRow]:
     """Return the page, with an `UnreadableRow` in the place of each row that the server cannot give.
 
     Raise the failure if that takes too many requests.
