@@ -14,24 +14,24 @@
     │   │   ├── ConnectionBroken  the connection ended early
     │   │   ├── DeadlineExceeded  a deadline of `Timeouts` passed (also a TimeoutError)
     │   │   ├── ResponseTooLarge  the answer is beyond the bounds of `Limits`
-    │   │   └── UnreadableBody    a content coding nobody asked for, or a compressed body that is cut
+    │   │   └── ContentEncodingError  a content coding nobody asked for, or a compressed body that is cut
     │   ├── StatusError           the server said no
     │   │   ├── StartRejected     a start was refused, so it has not happened; each is also what its status stands for
     │   │   │   ├── StartInvalid 400  StartUnauthorized 401  StartForbidden 403  StartNotFound 404
     │   │   │   └── StartConflict 409 (another workflow is active on the event)  StartLimited 429
     │   │   ├── BadRequest 400    Unauthorized 401    Forbidden 403    NotFound 404    NotAcceptable 406
-    │   │   ├── Conflict 409      RateLimited 429     ServerFault 5xx
+    │   │   ├── Conflict 409      RateLimited 429     ServerError 5xx
     │   │   └── ForeignResponse   the answer is not the API's own: a proxy's, or that of a server that is starting
-    │   │       └── Redirected 3xx
+    │   │       └── UnexpectedRedirect 3xx
     │   ├── DecodeError           an answer that cannot be read; names the path
     │   │   └── UnexpectedContent an HTML page where JSON or XML is due: a login page, a portal
     │   ├── ResponseMismatch      an answer about another workflow than the one asked for
     │   ├── ListingNotSupported   this server has no list of workflows
     │   └── ListingInconsistent   the pages of a listing do not make progress
     ├── StartOutcomeUnknown       a start may or may not have happened
-    ├── JournalUnusable           a batch cannot use this file as its journal
+    ├── JournalError              a batch cannot use this file as its journal
     ├── AlreadyFinished           a stop or pause was refused here: it would rewrite the result
-    ├── PartlyRefused             Preservica accepted a retry or a terminate for only some of the workflows
+    ├── PartialFailure            Preservica accepted a retry or a terminate for only some of the workflows
     ├── WorkflowFailed            a wait with `check=True` ended in a phase other than SUCCEEDED
     ├── WorkflowParked            a wait with `parked="raise"` met a workflow that needs a person
     ├── WorkflowReplaced          the id of a watched workflow belongs to another workflow now

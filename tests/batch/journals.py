@@ -70,10 +70,10 @@ DYING = """
 import asyncio, os, signal, sys
 from pathlib import Path
 from tests.batch.journals import SERVER, intent
-from workflow_async.batch.journal import opened
+from workflow_async.batch.journal import open_journal
 
 async def main():
-    journal, _ = await opened(sys.argv[1], "opencast", SERVER)
+    journal, _ = await open_journal(sys.argv[1], "opencast", SERVER)
     for n in range(3):
         await journal.write(intent(f"late-{n}"))
     os.kill(os.getpid(), signal.SIGKILL)
@@ -91,10 +91,10 @@ def die_with(path: Path) -> None:
 HOLDING = """
 import asyncio, sys
 from tests.batch.journals import SERVER
-from workflow_async.batch.journal import opened
+from workflow_async.batch.journal import open_journal
 
 async def main():
-    journal, _ = await opened(sys.argv[1], "opencast", SERVER)
+    journal, _ = await open_journal(sys.argv[1], "opencast", SERVER)
     print("open", flush=True)
     sys.stdin.read()
     await journal.close()
@@ -117,17 +117,17 @@ TRYING = """
 import asyncio, sys
 from tests.batch.journals import SERVER
 from workflow_async.batch import journal as module
-from workflow_async.batch.journal import opened
-from workflow_async.errors import JournalUnusable
+from workflow_async.batch.journal import open_journal
+from workflow_async.errors import JournalError
 
 module.CLAIM = 0.05
 
 async def main(path):
     try:
-        journal, _ = await opened(path, "opencast", SERVER)
+        journal, _ = await open_journal(path, "opencast", SERVER)
         await journal.close()
         print("free")
-    except JournalUnusable as error:
+    except JournalError as error:
         print(error)
 
 for path in sys.argv[1:]:

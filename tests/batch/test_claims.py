@@ -13,10 +13,10 @@ from workflow_async import Clock, OpencastClient
 from workflow_async.batch import (
     Ambiguous,
     Completed,
+    NoStartFound,
     OutcomeUnknown,
     ReconcileResult,
     StartFound,
-    StartNotFound,
     Ticket,
 )
 from workflow_async.batch.reconcile import Rivals
@@ -115,8 +115,8 @@ async def test_above_a_late_baseline_only_age_excludes_a_workflow(
         time.advance(advance)
         assert isinstance(await verdict_of(oc, ticket), Ambiguous)
     much_later = evolve(oc.workflows.prepare_start(event, "quick", baseline=0), baseline_lag=12.0)
-    assert isinstance(await verdict_of(oc, much_later), StartNotFound)
-    assert isinstance(await verdict_of(oc, evolve(ticket, baseline=runs(fake)[0].id)), StartNotFound)
+    assert isinstance(await verdict_of(oc, much_later), NoStartFound)
+    assert isinstance(await verdict_of(oc, evolve(ticket, baseline=runs(fake)[0].id)), NoStartFound)
 
 
 @on_11
@@ -143,7 +143,7 @@ async def test_a_workflow_of_another_start_is_no_candidate(
     theirs = fake.start(event, "quick")
     time.advance(12)
     ticket = oc.workflows.prepare_start(event, "quick", baseline=0)
-    assert isinstance(await verdict_of(oc, ticket, others=[theirs]), StartNotFound)
+    assert isinstance(await verdict_of(oc, ticket, others=[theirs]), NoStartFound)
     ours = fake.start(event, "quick")
     time.advance(12)
     found = await verdict_of(oc, ticket, others=[theirs])
@@ -220,7 +220,7 @@ async def test_equal_marks_on_a_preservica_are_told_apart_by_what_is_known(
     theirs = (await pv.workflows.start(ticket)).id
     assert theirs is not None
     assert isinstance(await verdict_of(pv, ticket), StartFound)
-    assert isinstance(await verdict_of(pv, ticket, others=[theirs]), StartNotFound)
+    assert isinstance(await verdict_of(pv, ticket, others=[theirs]), NoStartFound)
     assert isinstance(await verdict_of(pv, ticket, contested=True), Ambiguous)
     ours = (await pv.workflows.start(ticket)).id
     found = await verdict_of(pv, ticket, others=[theirs])
@@ -237,7 +237,7 @@ async def test_a_lost_start_on_a_preservica_is_not_given_the_workflow_of_one_wit
     told = {one.key: one for one in await results(pv.workflows.run_all(tickets, max_running=1, poll=OFTEN, settle=4.0))}
     assert isinstance(told["a"], Completed)
     assert isinstance(told["b"], OutcomeUnknown)
-    assert isinstance(told["b"].verdict, StartNotFound)
+    assert isinstance(told["b"].verdict, NoStartFound)
 
 
 async def test_starts_of_one_context_do_not_wait_for_each_other(pv: PreservicaClient, archive: FakePreservica) -> None:
@@ -285,7 +285,7 @@ async def test_two_starts_on_one_event_are_the_servers_business_where_its_guard_
     event, gateway = fake.event(), Gateway(fake)
     async with opencast(gateway, clock) as oc:
         told = await told_of(oc, [Start(event, "quick", key=key) for key in "ab"], max_running=2)
-    assert sorted(type(one).__name__ for one in told.values()) == ["Conflicted", "Completed"]
+    assert sorted(type(one).__name__ for one in told.values()) == ["Completed", "Conflicted"]
     assert gateway.posts == [201, 409]
 
 

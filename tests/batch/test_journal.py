@@ -245,11 +245,11 @@ async def test_a_second_batch_on_the_same_journal_is_refused(
 
 SECOND = """
 import asyncio, sys
-from workflow_async.batch.journal import opened
-from workflow_async.errors import JournalUnusable, StartOutcomeUnknown
+from workflow_async.batch.journal import open_journal
+from workflow_async.errors import JournalError, StartOutcomeUnknown
 try:
-    asyncio.run(opened(sys.argv[1], "opencast", sys.argv[2]))
-except JournalUnusable as error:
+    asyncio.run(open_journal(sys.argv[1], "opencast", sys.argv[2]))
+except JournalError as error:
     sys.exit(str(error))
 """
 
@@ -325,11 +325,11 @@ async def test_a_journal_that_cannot_be_written_ends_the_batch_before_anything_i
     opened = journal.open_journal
 
     async def on_a_full_disk(*where: str) -> tuple[Journal, dict[str, StartStatus]]:
-        found, items = await opened(*where)
+        found, items = await open_journal(*where)
         await found._connection.execute("PRAGMA max_page_count = 1")  # no more than there are
         return found, items
 
-    monkeypatch.setattr(journal, "opened", on_a_full_disk)
+    monkeypatch.setattr(journal, "open_journal", on_a_full_disk)
     start = Start(fake.event(), "quick", {"n": "x" * 10_000})
     full = r"it cannot be written: database or disk is full\. Check the path, the disk and its free space"
     with pytest.raises(JournalError, match=full):

@@ -145,13 +145,13 @@ def sealed(path: Path, **values: object) -> None:
 @pytest.mark.parametrize(
     ("values", "sentence"),
     [
-        ({"kind": "bogus"}, "'bogus' is not a valid Kind"),
+        ({"kind": "bogus"}, "'bogus' is not a valid StatusKind"),
         ({"at": "2026-13-01T00:00:00+00:00"}, "month must be in 1..12"),
         ({"at": "2026-03-04T12:00:00"}, "the time '2026-03-04T12:00:00' has no time zone"),
         ({"server_end": "soon"}, "Invalid isoformat string: 'soon'"),
         ({"text": "{"}, "ticket"),
         ({"text": "{}"}, "ticket"),
-        ({"kind": 7}, "'7' is not a valid Kind"),
+        ({"kind": 7}, "'7' is not a valid StatusKind"),
     ],
 )
 async def test_a_row_that_no_version_of_this_library_wrote_is_damage_too(

@@ -67,10 +67,10 @@ class Batch:
         assert set(executed) <= set(self.subjects)
         assert max(executed.values(), default=0) <= 1
         told = Counter(result["told"] for result in last["told"])
-        assert set(told) <= {"Ran", "Earlier", "Unknown"}
+        assert set(told) <= {"Completed", "AlreadyDone", "OutcomeUnknown"}
         assert told.total() == STARTS
         assert sum(result["succeeded"] for result in last["told"]) == len(executed)
-        assert told["Unknown"] == STARTS - len(executed)
+        assert told["OutcomeUnknown"] == STARTS - len(executed)
         return told
 
 
@@ -117,9 +117,9 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[]
 def test_a_batch_that_nobody_kills_starts_everything_once(make: Callable[[], Batch], forge: Forge) -> None:
     batch = make()
     last = forge.run(batch)
-    assert batch.check(last) == {"Ran": STARTS}
+    assert batch.check(last) == {"Completed": STARTS}
     again = forge.run(batch)
-    assert batch.check(again) == {"Earlier": STARTS}
+    assert batch.check(again) == {"AlreadyDone": STARTS}
 
 
 @pytest.mark.timeout(300)  # hundreds of processes, one after the other
@@ -133,7 +133,7 @@ def test_killed_at_any_step_and_run_again_nothing_is_started_twice_and_nothing_f
         batch = make()
         finished = forge.run(batch, fatal)["code"] == 0
         told = batch.check(forge.run(batch))
-        assert told["Unknown"] <= AT_ONCE
+        assert told["OutcomeUnknown"] <= AT_ONCE
     assert fatal > LEAST
 
 

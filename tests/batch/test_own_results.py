@@ -242,7 +242,7 @@ async def test_an_error_that_nobody_expects_is_told_as_what_was_known_then(
     starts, path = [Start(fake.event(), "quick", key="0")], tmp_path / "batch.sqlite"
     run = oc.workflows.run_all(starts, poll=OFTEN, settle=4.0, journal=path)
     if step == "watch":
-        monkeypatch.setattr("workflow_async.batch.pipeline.outcome", broken)
+        monkeypatch.setattr("workflow_async.batch.pipeline.watch_outcome", broken)
     else:
         monkeypatch.setattr(oc.workflows._starts.__class__, step, broken)
     (told,) = await results(run)

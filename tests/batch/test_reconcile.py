@@ -8,7 +8,7 @@ from attrs import evolve
 
 from tests.batch.conftest import Connect, as_manager, posts
 from workflow_async import Clock, OpencastClient
-from workflow_async.batch import Ambiguous, StartFound, StartNotFound, Ticket
+from workflow_async.batch import Ambiguous, NoStartFound, StartFound, Ticket
 from workflow_async.errors import Forbidden, InvalidArgument, ServerError, StartOutcomeUnknown
 from workflow_async.preservica import PreservicaClient
 from workflow_async.sandbox import Fault, Faults, ManualClock, Sandbox, Step
@@ -59,7 +59,7 @@ async def test_one_that_was_not_carried_out_is_not_seen(
     ticket = await lost(oc, oc.workflows.prepare_start(fake.event(), "quick", baseline=0))
     began = time()
     verdict = await oc.workflows.reconcile(ticket, wait=5)
-    assert isinstance(verdict, StartNotFound)
+    assert isinstance(verdict, NoStartFound)
     assert verdict.checks > 1
     assert verdict.observed_for == time() - began
     assert posts(fake) == 1
@@ -69,7 +69,7 @@ async def test_one_that_was_not_carried_out_is_not_seen(
 async def test_a_list_that_lags_is_looked_at_for_longer_than_it_lags(
     oc: OpencastClient, fake: FakeOpencast, time: ManualClock
 ) -> None:
-    assert isinstance(await oc.workflows.reconcile(oc.workflows.prepare_start("e", "quick"), wait=0), StartNotFound)
+    assert isinstance(await oc.workflows.reconcile(oc.workflows.prepare_start("e", "quick"), wait=0), NoStartFound)
     event = fake.event()
     ticket = oc.workflows.prepare_start(event, "quick", baseline=0)
     fake.start(event, "quick")
@@ -81,7 +81,7 @@ async def test_a_list_that_lags_is_looked_at_for_longer_than_it_lags(
 async def test_without_a_lag_one_look_is_enough_for_those_who_do_not_want_to_wait(
     oc: OpencastClient, fake: FakeOpencast
 ) -> None:
-    assert await oc.workflows.reconcile(oc.workflows.prepare_start("e", "quick", baseline=0), wait=0) == StartNotFound(
+    assert await oc.workflows.reconcile(oc.workflows.prepare_start("e", "quick", baseline=0), wait=0) == NoStartFound(
         0, 1
     )
 
@@ -95,11 +95,11 @@ async def test_a_workflow_that_was_there_before_is_not_taken_for_it(
     time.advance(60)
     fake.faults = NOT_EXECUTED
     ticket = await lost(oc, oc.workflows.prepare_start(event, "quick", baseline=earlier))
-    assert isinstance(await oc.workflows.reconcile(ticket, wait=2), StartNotFound)
+    assert isinstance(await oc.workflows.reconcile(ticket, wait=2), NoStartFound)
 
 
 @on_all
-@pytest.mark.parametrize(("ago", "verdict"), [(3600, StartNotFound), (60, Ambiguous), (-60, StartFound)])
+@pytest.mark.parametrize(("ago", "verdict"), [(3600, NoStartFound), (60, Ambiguous), (-60, StartFound)])
 async def test_without_a_baseline_dates_decide_and_what_is_too_close_stays_open(
     oc: OpencastClient, fake: FakeOpencast, time: ManualClock, ago: float, verdict: type
 ) -> None:
@@ -148,7 +148,7 @@ async def test_who_may_not_see_an_events_workflows_gets_what_the_event_says(
         idle, busy = fake.event(), fake.event()
         fake.start(busy, "quick")
         prepare, reconcile = client.workflows.prepare_start, client.workflows.reconcile
-        assert isinstance(await reconcile(prepare(idle, "quick"), wait=0), StartNotFound)
+        assert isinstance(await reconcile(prepare(idle, "quick"), wait=0), NoStartFound)
         verdict = await reconcile(prepare(busy, "quick"), wait=0)
         assert isinstance(verdict, Ambiguous)
         assert verdict.candidates == ()
@@ -210,7 +210,7 @@ async def test_a_mark_is_found_where_only_the_contexts_name_is_known(
 async def test_a_mark_nobody_carries_is_not_seen(pv: PreservicaClient, archive: FakePreservica) -> None:
     await pv.workflows.start(42)
     verdict = await pv.workflows.reconcile(pv.workflows.prepare_start(42), wait=10)
-    assert verdict == StartNotFound(10.0, 6)
+    assert verdict == NoStartFound(10.0, 6)
     assert len(archive.starts) == 1
 
 
@@ -220,7 +220,7 @@ async def test_only_what_began_since_shortly_before_the_ticket_is_looked_at(
     await pv.workflows.start(42, correlation_id="reused")
     time.advance(3600)
     ticket = pv.workflows.prepare_start(42, correlation_id="reused")
-    assert isinstance(await pv.workflows.reconcile(ticket, wait=0), StartNotFound)
+    assert isinstance(await pv.workflows.reconcile(ticket, wait=0), NoStartFound)
     await pv.workflows.start(ticket)
     assert isinstance(await pv.workflows.reconcile(ticket, wait=0), StartFound)
 

@@ -13,11 +13,11 @@ from workflow_async.batch import (
     Ambiguous,
     Completed,
     Conflicted,
+    NoStartFound,
     NotStarted,
     OutcomeUnknown,
     Rejected,
     Skipped,
-    StartNotFound,
     StatusKind,
     Ticket,
 )
@@ -164,7 +164,7 @@ async def test_a_bad_start_never_spoils_the_rest(oc: OpencastClient, fake: FakeO
     bad: Any = [Start("", "quick"), Start("no such event", "quick"), Start(fake.event(), "fails"), "no start at all"]
     told = await results(oc.workflows.run_all([*bad, *on_events(fake, "quick")], poll=OFTEN))
     refused = [one.error for one in told if isinstance(one, Rejected)]
-    assert sorted(type(error).__name__ for error in refused) == ["InvalidArgument", "InvalidArgument", "StartNotFound"]
+    assert sorted(type(error).__name__ for error in refused) == ["InvalidArgument", "InvalidArgument", "NoStartFound"]
     assert {one.key for one in told} >= {"#1", "#4", "0"}
     ran = {one.key: one for one in told if isinstance(one, Completed)}
     assert sorted(one.succeeded for one in ran.values()) == [False, True]
@@ -282,7 +282,7 @@ async def test_a_start_whose_fate_stays_unknown_is_told_and_never_repeated(
     told = await run_all(oc, on_events(fake, "quick", "quick"), max_running=1)
     unknown = told["0"]
     assert isinstance(unknown, OutcomeUnknown)
-    assert isinstance(unknown.verdict, StartNotFound)
+    assert isinstance(unknown.verdict, NoStartFound)
     assert isinstance(unknown.error, StartOutcomeUnknown)
     assert unknown.why.startswith("16 looks in 30 s did not see it (the start may have happened")
     assert unknown.ticket.baseline == 0

@@ -15,9 +15,9 @@ from workflow_async import Clock, OpencastClient, Poll, Retry
 from workflow_async.batch import (
     Ambiguous,
     Conflicted,
+    NoStartFound,
     OutcomeUnknown,
     StartFound,
-    StartNotFound,
     StatusKind,
     read_journal,
 )
@@ -59,26 +59,26 @@ async def searched(
 
 
 async def test_a_search_takes_as_long_as_it_was_told_where_every_check_is_answered(fake_time: FakeTime) -> None:
-    assert await searched(fake_time, None) == StartNotFound(10.0, 6)
+    assert await searched(fake_time, None) == NoStartFound(10.0, 6)
     assert fake_time.now == 1010.0
 
 
 @pytest.mark.parametrize("failures", [1, 7, 100])
 async def test_checks_that_fail_use_up_none_of_the_time(fake_time: FakeTime, failures: int) -> None:
     verdict = await searched(fake_time, None, None, *[DOWN] * failures, None, outage=300.0)
-    assert isinstance(verdict, StartNotFound)
+    assert isinstance(verdict, NoStartFound)
     assert verdict.checks == 6
     assert fake_time.now == 1010.0 + failures * CHECK_INTERVAL
 
 
 async def test_a_search_that_begins_in_an_outage_begins_when_it_is_over(fake_time: FakeTime) -> None:
-    assert await searched(fake_time, *[DOWN] * 50, None, outage=300.0) == StartNotFound(10.0, 6)
+    assert await searched(fake_time, *[DOWN] * 50, None, outage=300.0) == NoStartFound(10.0, 6)
     assert fake_time.now == 1110.0
 
 
 async def test_a_server_that_answers_every_other_check_does_not_make_a_search_endless(fake_time: FakeTime) -> None:
     verdict = await searched(fake_time, *[None, DOWN] * 99, outage=300.0)
-    assert isinstance(verdict, StartNotFound)
+    assert isinstance(verdict, NoStartFound)
     assert verdict.checks == 6
 
 
@@ -86,7 +86,7 @@ async def test_a_slow_check_counts_with_its_whole_length(fake_time: FakeTime) ->
     async def look() -> None:
         await fake_time.sleep(7.0)
 
-    assert await observe(look, fake_time.clock, lambda: 10.0) == StartNotFound(17.0, 3)
+    assert await observe(look, fake_time.clock, lambda: 10.0) == NoStartFound(17.0, 3)
 
 
 @pytest.mark.parametrize(("outage", "lasted"), [(None, 10.0), (300.0, 300.0), (0.0, 0.0)])
@@ -99,7 +99,7 @@ async def test_an_outage_is_endured_for_so_long_in_a_row_and_no_longer(
 
 async def test_outages_are_not_added_up(fake_time: FakeTime) -> None:
     verdict = await searched(fake_time, *[*[DOWN] * 20, None] * 9, outage=50.0)
-    assert isinstance(verdict, StartNotFound)
+    assert isinstance(verdict, NoStartFound)
 
 
 async def test_what_was_found_before_an_outage_is_told_after_it(fake_time: FakeTime) -> None:
@@ -116,7 +116,7 @@ async def test_a_start_that_is_seen_ends_the_search(fake_time: FakeTime) -> None
 
 @pytest.mark.parametrize("wait", [0.0, 5.0])
 async def test_one_check_at_least_is_made(fake_time: FakeTime, wait: float) -> None:
-    assert isinstance(await searched(fake_time, None, seconds=wait), StartNotFound)
+    assert isinstance(await searched(fake_time, None, seconds=wait), NoStartFound)
     assert await searched(fake_time, DOWN, seconds=0.0) is DOWN
 
 
@@ -132,7 +132,7 @@ async def test_a_pause_the_server_asks_for_is_kept_and_one_longer_than_the_outag
 ) -> None:
     later, never = RateLimited(429), RateLimited(429)
     later.retry_after, never.retry_after = 40.0, 999999999.0
-    assert isinstance(await searched(fake_time, later, None, outage=60.0), StartNotFound)
+    assert isinstance(await searched(fake_time, later, None, outage=60.0), NoStartFound)
     assert fake_time.now == 1050.0
     assert await searched(fake_time, None, never, outage=60.0) is never
     assert fake_time.now == 1052.0
@@ -196,7 +196,7 @@ async def test_a_lone_search_endures_failing_checks_as_long_as_it_is_to_search(
 @pytest.mark.parametrize(
     ("made", "verdict"),
     [
-        (0, StartFound), (5, StartFound), (-1, Ambiguous), (-299, Ambiguous), (-301, StartNotFound),
+        (0, StartFound), (5, StartFound), (-1, Ambiguous), (-299, Ambiguous), (-301, NoStartFound),
         ("odd", Ambiguous), (None, Ambiguous), (10**30, Ambiguous),
     ],
 )  # fmt: skip
@@ -254,8 +254,12 @@ async def test_unknown_starts_of_an_earlier_run_are_sent_again_if_the_caller_say
     first = await run(oc, starts, journal=path, max_running=1)
     kept = await run(oc, starts, journal=path)
     again = await run(oc, starts, journal=path, start_unknown_again=True)
-    assert [type(one["0"]).__name__ for one in (first, kept, again)] == ["OutcomeUnknown", "OutcomeUnknown", "Ran"]
-    assert [type(one["1"]).__name__ for one in (first, kept, again)] == ["Ran", "Earlier", "Earlier"]
+    assert [type(one["0"]).__name__ for one in (first, kept, again)] == [
+        "OutcomeUnknown",
+        "OutcomeUnknown",
+        "Completed",
+    ]
+    assert [type(one["1"]).__name__ for one in (first, kept, again)] == ["Completed", "AlreadyDone", "AlreadyDone"]
     assert again["0"].succeeded
     assert (posts(fake), len(runs(fake))) == (3, 2)
 
@@ -274,7 +278,7 @@ async def test_within_a_run_an_unknown_start_is_sent_again_once(oc: OpencastClie
     fake.faults = Faults(script=[Fault.SERVER_ERROR, Fault.SERVER_ERROR, None, Fault.SERVER_ERROR], methods=STARTS)
     starts = [Start(fake.event(), "quick", key=str(n)) for n in range(2)]
     told = await run(oc, starts, max_running=1, start_unknown_again=True)
-    assert [type(told[key]).__name__ for key in "01"] == ["OutcomeUnknown", "Ran"]
+    assert [type(told[key]).__name__ for key in "01"] == ["OutcomeUnknown", "Completed"]
     assert posts(fake) == 3
 
 
@@ -287,7 +291,7 @@ async def test_a_second_start_that_is_refused_leaves_the_first_unknown(
     async with opencast(gateway, clock) as oc:
         told = await run(oc, [Start("e", "quick", key="0")], journal=path, start_unknown_again=True)
         assert isinstance(told["0"], OutcomeUnknown)
-        assert isinstance(told["0"].verdict, StartNotFound)
+        assert isinstance(told["0"].verdict, NoStartFound)
         assert "404" in told["0"].why
         assert (await read_journal(path)).items["0"].kind is StatusKind.UNKNOWN
         assert isinstance((await run(oc, [], journal=path))["0"], OutcomeUnknown)
@@ -348,5 +352,5 @@ async def test_unknown_starts_on_a_preservica_are_sent_again_too(
 
     async with preservica(Gateway(archive, treat), clock) as pv:
         assert isinstance(await told(pv), OutcomeUnknown)
-        assert type(await told(pv, start_unknown_again=True)).__name__ == "Ran"
+        assert type(await told(pv, start_unknown_again=True)).__name__ == "Completed"
     assert len(archive.starts) == 1

@@ -222,7 +222,7 @@ def test_the_module_that_writes_makes_all_its_texts_in_one_place() -> None:
         ("from rich.text import Text", 1),
         ("console.print(workflow.title)", 1),
         ("typer.echo(f'{error}')", 1),
-        ("typer.echo(f'sorry: {printable(str(error))}')", 0),
+        ("typer.echo(f'sorry: {printable_text(str(error))}')", 0),
         ("typer.echo('Nothing was stopped.', err=True)", 0),
         ("sys.stderr.write(str(error))", 1),
     ],

@@ -88,7 +88,7 @@ EVERY = [
     (StartConflict(409, "", "busy"), "409 StartConflict: busy"),
     (errors.StartLimited(429), "429 StartLimited"),
     (RateLimited(429), "429 RateLimited"),
-    (ServerError(503), "503 ServerFault"),
+    (ServerError(503), "503 ServerError"),
     (errors.UnexpectedRedirect(307, location="https://sso.example.org/"), "307 (redirect to https://sso.example.org/)"),
     (errors.ForeignResponse(404, content_type="text/html;charset=utf-8"), "404 (text/html, not written by the API)"),
     (errors.ForeignResponse(404), "404 (no Content-Type, not written by the API)"),
@@ -167,9 +167,9 @@ def test_an_error_keeps_its_data_through_a_pickle_and_a_copy(error: WorkflowAsyn
 def test_where_it_happened_and_how_often_it_was_tried_are_part_of_the_sentence() -> None:
     error = ServerError(503, "", "busy")
     error.method, error.url, error.elapsed = "GET", "https://oc.example.org/api", 1.25
-    assert str(error) == "GET https://oc.example.org/api: 503 ServerFault: busy"
+    assert str(error) == "GET https://oc.example.org/api: 503 ServerError: busy"
     error.history = (Attempt(1.0, "ServerError", 0.5), Attempt(1.25, "ServerError"))
-    assert str(error) == "GET https://oc.example.org/api: 503 ServerFault: busy (after 2 attempts, 1.2 s)"
+    assert str(error) == "GET https://oc.example.org/api: 503 ServerError: busy (after 2 attempts, 1.2 s)"
 
 
 def test_timeouts_are_timeouts_and_unsafe_values_are_value_errors() -> None:

@@ -175,7 +175,7 @@ def test_without_orjson_everything_is_read_all_the_same(monkeypatch: pytest.Monk
 
 @pytest.fixture
 def every_array_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_parser, "LONG", 0)
+    monkeypatch.setattr(json_parser, "LARGE_ARRAY", 0)
 
 
 def listed(body: bytes) -> list[Any] | None:

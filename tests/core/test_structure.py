@@ -454,7 +454,7 @@ def test_how_records_are_read_is_made_when_the_first_is_read() -> None:
 def carefully(make: Callable[[], RecordConverter]) -> RecordConverter:
     """The converter whose records are read in detail at once, as they are read again after a failure."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(decoding, "reader", lambda kind, fields, careful, *, extra: careful)
+        patch.setattr(decoding, "compile_reader", lambda kind, fields, careful, *, extra: careful)
         made = make()
         assert made.converter is not None
         return made

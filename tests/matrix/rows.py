@@ -52,7 +52,7 @@ ROWS = {
     ),
     17: Row("desync: extra response", "S", "ResponseMismatch by identity check; never delivered to the wrong instance"),
     18: Row("truncated gzip", "S", "eof check -> R"),
-    19: Row("gzip bomb, nested gzip, br/zstd unasked", "S", "cap; < 32 MiB above the bound; R, UnreadableBody"),
+    19: Row("gzip bomb, nested gzip, br/zstd unasked", "S", "cap; < 32 MiB above the bound; R, ContentEncodingError"),
     20: Row("header bomb 200 KiB / 20 000 headers", "S", "R, ConnectionBroken; U"),
     21: Row("429 Retry-After seconds", "M,V", "waits >= value + jitter; whole client slows down, not one instance"),
     22: Row(
@@ -73,7 +73,7 @@ ROWS = {
     27: Row(
         "302 to /login.html; 302 to other host",
         "M,S",
-        "Unauthorized at a login page, else Redirected; no request to the target; X",
+        "Unauthorized at a login page, else UnexpectedRedirect; no request to the target; X",
     ),
     28: Row(
         "200 text/html login page",
@@ -119,7 +119,7 @@ ROWS = {
         "endless pages, same page for ever, page full of duplicates", "M", "stops (max_requests, no-progress rule)"
     ),
     47: Row("insert/delete/move during scan", "H", "section 3 invariants"),
-    48: Row("list lags behind (10 s)", "V", "reconcile waits; no false NotSeen before the lag"),
+    48: Row("list lags behind (10 s)", "V", "reconcile waits; no false StartNotFound before the lag"),
     49: Row(
         "instance deleted while monitored",
         "M,V",

@@ -9,7 +9,7 @@ import pytest
 from tests.conftest import See
 from tests.monitor import virtual
 from tests.monitor.station import Station, station
-from workflow_async.batch import StartFound, StartNotFound
+from workflow_async.batch import NoStartFound, StartFound
 from workflow_async.errors import StartOutcomeUnknown
 from workflow_async.sandbox import Fault, Faults, Step
 from workflow_async.sandbox.engine import Status
@@ -95,14 +95,14 @@ def test_a_start_is_found_however_late_the_list_is(later: int, see: See) -> None
 
 @pytest.mark.row(48)
 def test_nothing_is_not_seen_before_the_list_had_time_to_show_it(see: See) -> None:
-    async def main() -> StartNotFound:
+    async def main() -> NoStartFound:
         place = station("11")
         async with place.client() as client:
             ticket = await lost_start(place, client, Fault.SERVER_ERROR, 0.0)
             verdict = await client.workflows.reconcile(ticket, wait=0)
-            assert isinstance(verdict, StartNotFound)
+            assert isinstance(verdict, NoStartFound)
             return verdict
 
     verdict = virtual.run(main())
     assert verdict.observed_for >= LAG
-    see(f"NotSeen after {verdict.observed_for:g} s and {verdict.checks} looks")
+    see(f"StartNotFound after {verdict.observed_for:g} s and {verdict.checks} looks")

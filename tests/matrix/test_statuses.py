@@ -79,7 +79,7 @@ async def test_only_the_redirect_of_opencast_to_its_login_page_is_a_refusal(
         str(found)
         == {
             "opencast": "get: 1 sent, Unauthorized; start: 1 sent, StartUnauthorized",
-            "preservica": "get: 7 sent, Redirected; start: 1 sent, StartOutcomeUnknown",
+            "preservica": "get: 7 sent, UnexpectedRedirect; start: 1 sent, StartOutcomeUnknown",
         }[system]
     )
     see(f"{system}: {found}")
@@ -94,10 +94,12 @@ async def test_a_redirect_to_another_host_is_not_followed_and_a_start_may_have_h
     async with serve(http(200, workflow(system, 1603))) as other:
         found = await redirected(system, f"{other.url}/api/workflows/1603", status, fake_time)
         assert (other.connections, other.requests) == (0, [])
-    assert str(found) == "get: 5 sent, Redirected; start: 1 sent, StartOutcomeUnknown"  # 4 attempts and the version
+    assert (
+        str(found) == "get: 5 sent, UnexpectedRedirect; start: 1 sent, StartOutcomeUnknown"
+    )  # 4 attempts and the version
     assert isinstance(found.got, UnexpectedRedirect)
     assert found.got.location == f"{other.url}/api/workflows/1603"
-    see("another host: Redirected, no connection to it")
+    see("another host: UnexpectedRedirect, no connection to it")
 
 
 # Pages

@@ -71,7 +71,7 @@ def test_an_answered_pause_is_known_until_it_is_forgotten() -> None:
 
 
 def test_the_oldest_answered_pause_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pauses, "MOST", 2)
+    monkeypatch.setattr(pauses, "MAX_REMEMBERED", 2)
     answered = AnsweredPauses()
     for id in (1, 2, 1, 3):
         answered.note(id, pause(A))

@@ -270,9 +270,9 @@ def test_what_will_not_pass_ends_it_at_once(error: CallError) -> None:
 
 
 @staying
-@pytest.mark.parametrize("known", ["apply_record", "started"])
+@pytest.mark.parametrize("known", ["seen", "started"])
 def test_whatever_refuses_one_that_was_let_in_before_may_pass(error: CallError, known: str) -> None:
-    sight = SEEN if known == "apply_record" else STARTED
+    sight = SEEN if known == "seen" else STARTED
     assert failed((0, error), (299, error), (299, error), sight=sight)[1] == []
     assert [type(lost) for lost in failed((0, error), (9, error), (300, error), sight=sight)[1]] == [PollingFailed]
 
@@ -305,7 +305,7 @@ def spans(history: list[tuple[float, str]], kinds: set[str], seconds: float) -> 
     return len(tail) >= 3 and tail[0] - tail[-1] >= seconds
 
 
-@given(st.lists(st.tuples(st.floats(0, 60), st.sampled_from([*FAILURES, "apply_record"])), max_size=30), st.booleans())
+@given(st.lists(st.tuples(st.floats(0, 60), st.sampled_from([*FAILURES, "seen"])), max_size=30), st.booleans())
 def test_an_outcome_needs_a_row_of_its_own_kind_of_failure(
     checks: list[tuple[float, str]], known: bool  # noqa: FBT001 - a case
 ) -> None:  # fmt: skip
@@ -313,7 +313,7 @@ def test_an_outcome_needs_a_row_of_its_own_kind_of_failure(
     for pause, kind in checks:
         now += pause
         history.append((now, kind))
-        if kind == "apply_record":
+        if kind == "seen":
             sight, known = apply_record(sight, Record(7), now, NOON)[0], True
             continue
         sight, outcome = apply_error(sight, FAILURES[kind], now, POLL)
@@ -334,7 +334,7 @@ def test_foreign_responses_for_one_that_was_never_seen_are_told_with_their_own_s
     assert "is the path right?" in str(lost.error)
 
 
-@pytest.mark.parametrize("sight", [SEEN, STARTED], ids=["apply_record", "started"])
+@pytest.mark.parametrize("sight", [SEEN, STARTED], ids=["seen", "started"])
 @pytest.mark.parametrize(
     "error", [ForeignResponse(404), UnexpectedRedirect(302), ForeignResponse(451), ForeignResponse(200)]
 )

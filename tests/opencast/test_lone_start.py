@@ -9,7 +9,7 @@ from attrs import define, field
 
 from tests.conftest import FakeTime
 from workflow_async import Clock, OpencastClient, Retry
-from workflow_async.batch import Ambiguous, StartFound, StartNotFound
+from workflow_async.batch import Ambiguous, NoStartFound, StartFound
 from workflow_async.errors import StartOutcomeUnknown
 
 NOW = datetime(2026, 11, 28, 3, 39, tzinfo=UTC)
@@ -83,7 +83,7 @@ async def test_a_lone_start_is_found_by_the_date_that_the_server_says_in_its_own
 async def test_a_workflow_of_an_hour_ago_is_not_it(fake_time: FakeTime) -> None:
     """Its local time is later than now in UTC."""
     old = (NOW - timedelta(minutes=30)).astimezone(PARIS).isoformat()
-    assert isinstance(await verdict(Server(old), fake_time), StartNotFound)
+    assert isinstance(await verdict(Server(old), fake_time), NoStartFound)
 
 
 @pytest.mark.parametrize("made", [None, "yesterday", 1.5])

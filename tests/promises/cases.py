@@ -201,14 +201,14 @@ async def waiting_for_all(scene: Scene) -> None:
     await scene.client.workflows.wait_all([scene.running(), scene.ended(), scene.running("long")], deadline=4.0)
 
 
-@case("Outcomes.aclose", warm=True)
+@case("OutcomeStream.aclose", warm=True)
 async def as_they_end_and_closed(scene: Scene) -> None:
     ids = [scene.running(), scene.ended(), scene.running("long")]
     async with aclosing(scene.client.workflows.as_completed(ids, poll=OFTEN)) as outcomes:
         await anext(outcomes)
 
 
-@case("workflows.as_completed", "Outcomes.__aiter__", "Outcomes.__anext__", warm=True, collected=True)
+@case("workflows.as_completed", "OutcomeStream.__aiter__", "OutcomeStream.__anext__", warm=True, collected=True)
 async def as_they_end(scene: Scene) -> None:
     async for outcome in scene.client.workflows.as_completed([scene.running(), scene.ended()], poll=OFTEN):
         assert outcome.succeeded
@@ -233,7 +233,7 @@ async def watching_a_list(scene: Scene) -> None:
                 break
 
 
-@case("tick")
+@case("poll_once")
 async def ticking(scene: Scene) -> None:
     watch = monitor.WatchSpec.of(scene.client, [scene.running(), scene.ended(), scene.running("long")])
     await monitor.poll_once(scene.client, watch)

@@ -134,7 +134,7 @@ async def one_more(scene: Scene) -> None:
 
 
 def public_calls() -> set[str]:
-    """The names of all public awaitables and async iterators, as `workflows.get`, `Watch.__anext__` or `tick`."""
+    """The names of all public awaitables and async iterators, as `workflows.get`, `Watch.__anext__` or `poll_once`."""
     oc = OpencastClient("https://oc.example.org", auth=("user", "secret"))
     pv = PreservicaClient("eu.preservica.com", username="user", password="secret")
     found = {name for client in (oc, pv) for name in _of(type(client))}
@@ -160,7 +160,7 @@ def _waits(function: Callable[..., Any]) -> bool:
     if inspect.iscoroutinefunction(function) or function.__name__ == "__aiter__":
         return True
     given = str(inspect.signature(function).return_annotation)
-    return any(name in given for name in ("Awaitable", "Listing", "Pages[", "Outcomes[", "Watch[", "Run["))
+    return any(name in given for name in ("Awaitable", "Listing", "Pages[", "OutcomeStream[", "Watch[", "Run["))
 
 
 OFTEN = Poll(interval=1.0, ceiling=2.0, outage=30.0)

@@ -136,7 +136,7 @@ async def test_a_client_that_takes_a_fault_of_the_server_for_a_refusal_is_found_
     before = retry.may_have_happened
     for module in ("opencast", "preservica"):
         monkeypatch.setattr(
-            f"workflow_async.{module}.starts.may_have_happened",
+            f"workflow_async.{module}.start_backend.may_have_happened",
             lambda error: not hasattr(error, "status") and before(error),
         )
     async with bench(system, fake_time) as made:

@@ -98,7 +98,7 @@ async def test_wherever_it_is_cancelled_it_is_carried_out_once_at_most_and_anoth
             assert await here.settled()
             fired, times = ended.fired, here.carried_out - before
             assert (ended.faults, times in {0, 1}) == ([], True)
-            assert await looked_for(here, start) == ("Started" if times else "NotSeen", 0)
+            assert await looked_for(here, start) == ("StartFound" if times else "StartNotFound", 0)
             assert here.carried_out - before == times
             found[str(times)] += 1
     assert min(found["0"], found["1"]) > 0

@@ -156,7 +156,7 @@ def _json_message(text: str) -> str:
         tree = json.loads(text)
     except (ValueError, RecursionError):
         return text
-    found = tree.get("error_message") if isinstance(tree, dict) else None
+    found = tree.get("message") if isinstance(tree, dict) else None
     if not isinstance(found, str):
         return text
     return unescape(found) if "servlet" in tree else found  # Jetty escapes its own errors as if for XML

@@ -19,7 +19,7 @@ async def read_bounded(wire: AsyncIterable[bytes], coding: str, limits: Limits) 
 
     Raises:
         ResponseTooLarge: more than `limits.wire` bytes as they come, or `limits.body` inflated.
-        UnreadableBody: a coding nobody asked for, or a gzip stream that is none, cut short, or followed by more.
+        ContentEncodingError: a coding nobody asked for, or a gzip stream that is none, cut short, or followed by more.
     """
     coding = coding.strip().lower()
     if coding not in {"identity", "", "gzip", "x-gzip"}:

@@ -3,7 +3,7 @@
 from workflow_async.batch.entries import JournalContents, StartStatus, StatusKind
 from workflow_async.batch.ledger import read_journal
 from workflow_async.batch.pipeline import OnConflict
-from workflow_async.batch.reconcile import Ambiguous, ReconcileResult, StartFound, StartNotFound
+from workflow_async.batch.reconcile import Ambiguous, NoStartFound, ReconcileResult, StartFound
 from workflow_async.batch.results import (
     AlreadyDone,
     Completed,
@@ -23,6 +23,7 @@ __all__ = [
     "Completed",
     "Conflicted",
     "JournalContents",
+    "NoStartFound",
     "NotStarted",
     "OnConflict",
     "OutcomeUnknown",
@@ -32,7 +33,6 @@ __all__ = [
     "Run",
     "Skipped",
     "StartFound",
-    "StartNotFound",
     "StartStatus",
     "StatusKind",
     "Ticket",

@@ -14,7 +14,7 @@ from workflow_async.batch.tickets import Ticket
 class StatusKind(enum.Enum):
     """What an entry says of its start."""
 
-    PLANNED = "planned_status"
+    PLANNED = "planned"
     """It belongs to the batch and has not begun. No entry says this: the journal has a table of all starts."""
     INTENT = "intent"
     """It is about to be sent; `text` is the ticket."""
@@ -120,7 +120,7 @@ class JournalContents:
 
 def planned_status(ticket: Ticket) -> StartStatus:
     """Return the item of a start that has not begun."""
-    return StartStatus(key=ticket.key, kind=StatusKind.PLANNED, word="planned_status", ticket=ticket)
+    return StartStatus(key=ticket.key, kind=StatusKind.PLANNED, word="planned", ticket=ticket)
 
 
 def status_after(item: StartStatus | None, entry: Entry) -> StartStatus:

@@ -135,7 +135,7 @@ async def open_journal(
     """Open the journal in this file, or make it if there is none. Return it, and where each of its starts stands.
 
     Raises:
-        JournalUnusable: another batch has it open, it belongs to another system or server, it is incomplete, damaged
+        JournalError: another batch has it open, it belongs to another system or server, it is incomplete, damaged
             or no journal at all.
     """
     where = Path(path)

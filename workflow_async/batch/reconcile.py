@@ -27,7 +27,7 @@ class StartFound(Generic[W_co]):
 
 
 @frozen
-class StartNotFound:
+class NoStartFound:
     """Nothing of it was seen: **not** the same as "not started", as a request on its way may still be carried out."""
 
     observed_for: float
@@ -44,7 +44,7 @@ class Ambiguous(Generic[W_co]):
     why: str
 
 
-ReconcileResult = StartFound[W_co] | StartNotFound | Ambiguous[W_co]
+ReconcileResult = StartFound[W_co] | NoStartFound | Ambiguous[W_co]
 Check = Callable[[], Awaitable[StartFound[W] | Ambiguous[W] | None]]
 
 
@@ -84,9 +84,9 @@ class Search:
         self.answered.append(now)
 
     @property
-    def result(self) -> StartNotFound:
+    def result(self) -> NoStartFound:
         """What checks that did not see the start come to."""
-        return StartNotFound(self.answered[-1] - self.answered[0], len(self.answered))
+        return NoStartFound(self.answered[-1] - self.answered[0], len(self.answered))
 
 
 async def observe(

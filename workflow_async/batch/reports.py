@@ -9,7 +9,7 @@ from workflow_async import monitor
 from workflow_async.batch.entries import StatusKind
 from workflow_async.batch.facts import why
 from workflow_async.batch.ledger import Ledger
-from workflow_async.batch.reconcile import Ambiguous, StartNotFound
+from workflow_async.batch.reconcile import Ambiguous, NoStartFound
 from workflow_async.batch.results import Completed, Conflicted, NotStarted, OutcomeUnknown, Rejected, Result, Skipped
 from workflow_async.batch.tickets import Ticket
 from workflow_async.errors import CallError, InvalidArgument, StartOutcomeUnknown, WorkflowReplaced
@@ -27,7 +27,7 @@ class Reports(Generic[W]):
 
     book: Ledger
     tell: Callable[[Result[W]], None]
-    doubts: dict[str, StartNotFound | Ambiguous[W] | None] = field(factory=dict, init=False)
+    doubts: dict[str, NoStartFound | Ambiguous[W] | None] = field(factory=dict, init=False)
     """Starts that are sent again although the first may have happened, with what the search for it came to."""
     _intended: set[str] = field(factory=set, init=False)
     """Keys of the starts whose ticket is written down in this run."""
@@ -84,7 +84,7 @@ class Reports(Generic[W]):
     async def unknown(
         self,
         ticket: Ticket,
-        verdict: StartNotFound | Ambiguous[W] | None,
+        verdict: NoStartFound | Ambiguous[W] | None,
         error: StartOutcomeUnknown | CallError | InvalidArgument | None,
     ) -> None:
         """Tell that a start may have happened."""

@@ -4,7 +4,7 @@ from typing import Generic, TypeVar
 
 from attrs import field, frozen
 
-from workflow_async.batch.reconcile import Ambiguous, StartNotFound
+from workflow_async.batch.reconcile import Ambiguous, NoStartFound
 from workflow_async.batch.tickets import Ticket
 from workflow_async.errors import CallError, InvalidArgument, StartConflict, StartOutcomeUnknown
 from workflow_async.monitor.events import Outcome
@@ -113,7 +113,7 @@ class OutcomeUnknown(Generic[W_co]):
 
     key: str
     ticket: Ticket
-    verdict: StartNotFound | Ambiguous[W_co] | None
+    verdict: NoStartFound | Ambiguous[W_co] | None
     """None if it could not even be looked for."""
     error: StartOutcomeUnknown | CallError | InvalidArgument | None = None
     """What happened to the start, or to the search; None if another process sent it."""
@@ -123,7 +123,7 @@ class OutcomeUnknown(Generic[W_co]):
     @property
     def why(self) -> str:
         """What is known, in a sentence."""
-        if isinstance(self.verdict, StartNotFound):
+        if isinstance(self.verdict, NoStartFound):
             seen = f"{self.verdict.checks} looks in {self.verdict.observed_for:.0f} s did not see it"
         else:
             seen = self.verdict.why if self.verdict is not None else "it could not be looked for"

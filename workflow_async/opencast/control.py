@@ -106,7 +106,7 @@ class Control(StartService):
 
         Raises:
             Conflict: it is not paused.
-            ServerFault: it has not begun yet.
+            ServerError: it has not begun yet.
 
         Source: GET, PUT, then GET /api/workflows/{id}; contract: opencast.md 2.3.
         """

@@ -54,7 +54,7 @@ class StartService(monitor.MonitoringMixin[Workflow]):
     async def reconcile(self, ticket: batch.Ticket, *, wait: float = 30.0) -> batch.ReconcileResult[Workflow]:
         """Look for what a ticket started; never starts anything.
 
-        `StartNotFound` is not "not started": a request on its way may still be carried out. Opencast keeps no mark of
+        `NoStartFound` is not "not started": a request on its way may still be carried out. Opencast keeps no mark of
         ours,
         so `StartFound` rests on event, definition and the ticket's baseline or date: evidence, as it says, not proof.
         Dates are the server's, compared with this machine's clock at the time of the ticket.
@@ -132,7 +132,7 @@ class StartService(monitor.MonitoringMixin[Workflow]):
 
         Raises:
             InvalidArgument: at once, for settings that make no sense.
-            JournalUnusable: on entering: in use, of another system or server, or no journal.
+            JournalError: on entering: in use, of another system or server, or no journal.
             ListingNotSupported, Forbidden: while iterating, with `count_others`, if they cannot be counted.
             Exception: while iterating, what `starts` itself raises, once all that was started has its result.
         """

@@ -93,7 +93,7 @@ class Workflows(Control):
         Raises:
             InvalidArgument: at once, for what the server's grammar cannot carry, for `offset` with `anchored`, and for
                 `offset` or `sort` with `partitioned`.
-            ServerFault: while iterating, if the server cannot give a row; `part` says of which rows.
+            ServerError: while iterating, if the server cannot give a row; `part` says of which rows.
             ListingNotSupported: while iterating, on Opencast 12 and later, with the server's version.
             ListingInconsistent: while iterating, when going on would not end, or lose rows.
 

@@ -53,7 +53,7 @@ def start_workflow(
     if context_name is not None:
         asked.append(("WorkflowContextName", filled("context", context_name)))
     asked += [
-        ("Parameter", [("Key", key), ("ParameterValue", value)])
+        ("Parameter", [("Key", key), ("Value", value)])
         for key, value in stringify("parameters", parameters or {}).items()
     ]
     asked.append(("CorrelationId", filled("correlation_id", correlation_id)))

@@ -47,7 +47,7 @@ class StartService(monitor.MonitoringMixin[Workflow]):
     async def reconcile(self, ticket: batch.Ticket, *, wait: float = 30.0) -> batch.ReconcileResult[Workflow]:
         """Look for what a ticket started, by its correlation id; never starts anything.
 
-        `StartNotFound` is not "not started": a request on its way may still be carried out. Workflows of which the
+        `NoStartFound` is not "not started": a request on its way may still be carried out. Workflows of which the
         server
         does not tell the correlation id make it `Ambiguous`, never `StartFound`.
 
@@ -107,7 +107,7 @@ class StartService(monitor.MonitoringMixin[Workflow]):
 
         Raises:
             InvalidArgument: at once, for settings that make no sense.
-            JournalUnusable: on entering: in use, of another system or server, or no journal.
+            JournalError: on entering: in use, of another system or server, or no journal.
             Exception: while iterating, what `starts` itself raises, once all that was started has its result.
         """
         terms = WaitOptions[Workflow](poll=poll, parked=parked)

@@ -158,8 +158,8 @@ class Workflows(StartService):
         """Ask for workflows to end; sent once. They are `ABORTED` a little later: `wait` for it.
 
         Raises:
-            PartlyRefused: the server says that it will not end all of them.
-            TransportError, ServerFault: it may have been accepted; look at the workflows.
+            PartialFailure: the server says that it will not end all of them.
+            TransportError, ServerError: it may have been accepted; look at the workflows.
 
         Source: POST /sdb/rest/workflow/instances/terminate; contract: preservica.md 1.5.
         """
@@ -170,8 +170,8 @@ class Workflows(StartService):
         """Let failed or suspended workflows try again; sent once. Returns how many do.
 
         Raises:
-            PartlyRefused: some of them cannot be tried again; the others are.
-            TransportError, ServerFault: it may have been accepted; look at the workflows.
+            PartialFailure: some of them cannot be tried again; the others are.
+            TransportError, ServerError: it may have been accepted; look at the workflows.
 
         Source: POST /sdb/rest/workflow/instances/retry; contract: preservica.md 1.6.
         """

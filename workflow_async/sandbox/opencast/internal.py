@@ -15,7 +15,7 @@ from workflow_async.sandbox.opencast.json import STATES, WORKFLOW_STATES
 from workflow_async.sandbox.opencast.responses import empty_error, first, identifier, text_error
 from workflow_async.sandbox.opencast.state import OpencastState
 
-_TEXT = frozenset({"text/text_error", "text/*", "*/*"})
+_TEXT = frozenset({"text/plain", "text/*", "*/*"})
 
 
 @define(eq=False)
@@ -59,7 +59,7 @@ class InternalRoutes:
             return no_method(404)
         event = self.world.events.get(request.path_params["event"])
         busy = event is not None and self.world.active(event) is not None
-        return Response("true" if busy else "false", headers={"content-type": "text/text_error"})
+        return Response("true" if busy else "false", headers={"content-type": "text/plain"})
 
     async def instance(self, request: Request) -> Response:
         """One workflow by its id."""
@@ -76,7 +76,7 @@ class InternalRoutes:
         if state and state.lower() not in {s for s in WORKFLOW_STATES if s.upper() == state}:
             raise empty_error(400)
         runs = [run for run in self.world.engine.all() if not state or STATES[run.status] == state.lower()]
-        return Response(str(len(runs)), headers={"content-type": "text/text_error"})
+        return Response(str(len(runs)), headers={"content-type": "text/plain"})
 
     def _event(self, request: Request) -> Event:
         event = self.world.events.get(request.path_params["event"])

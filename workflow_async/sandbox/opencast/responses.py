@@ -41,7 +41,7 @@ def empty_error(status: int) -> RefusalError:
 
 def text_error(status: int, text: str) -> RefusalError:
     """A refusal in text, called text."""
-    return RefusalError(status, text, "text/text_error")
+    return RefusalError(status, text, "text/plain")
 
 
 def mislabelled_error(request: Request, status: int, text: str) -> RefusalError:
