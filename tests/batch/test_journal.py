@@ -325,7 +325,7 @@ async def test_a_journal_that_cannot_be_written_ends_the_batch_before_anything_i
     opened = journal.open_journal
 
     async def on_a_full_disk(*where: str) -> tuple[Journal, dict[str, StartStatus]]:
-        found, items = await open_journal(*where)
+        found, items = await opened(*where)
         await found._connection.execute("PRAGMA max_page_count = 1")  # no more than there are
         return found, items
 
