@@ -480,13 +480,13 @@ class WorkflowReplaced(WorkflowAsyncError):
 class WaitTimeout(WorkflowAsyncError, TimeoutError):
     """The deadline of a wait passed; `workflow` is the last record seen, or None."""
 
-    def __init__(self, workflow_id: int, deadline: float, workflow: WorkflowError | None) -> None:
+    def __init__(self, workflow_id: int, timeout: float, workflow: WorkflowError | None) -> None:
         super().__init__()
-        self.args = (workflow_id, deadline, workflow)  # past OSError, which would read them as errno and strerror
+        self.args = (workflow_id, timeout, workflow)  # past OSError, which would read them as errno and strerror
         self.workflow_id = workflow_id
-        self.deadline = deadline
+        self.timeout = timeout
         self.workflow = workflow
 
     def __str__(self) -> str:
         seen = f"last seen {self.workflow.state_text}" if self.workflow is not None else "never seen"
-        return f"workflow {self.workflow_id} was not finished after {self.deadline:g} s ({seen})"
+        return f"workflow {self.workflow_id} was not finished after {self.timeout:g} s ({seen})"

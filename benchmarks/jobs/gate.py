@@ -24,13 +24,13 @@ class Gate:
 
     def attend(self, looks: Fetcher[Any]) -> None:
         """Notice when a request of these is over."""
-        self._looks, stir = looks, looks.stir
+        self._looks, stir = looks, looks.on_idle
 
         def over() -> None:
             stir()
             asyncio.get_running_loop().call_soon(self._look)  # once the poll task has started what is due now
 
-        looks.stir = over
+        looks.on_idle = over
 
     def _look(self) -> None:
         if self._sleepers and self._looks is not None and self._looks.idle:

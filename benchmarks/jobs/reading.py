@@ -88,8 +88,8 @@ def _workflow(row: dict[str, Any]) -> oc.Workflow:
         state_text=row["state"],
         title=row["title"],
         description=row["description"],
-        definition=row["workflow_definition_identifier"],
-        event=row["event_identifier"],
+        definition_id=row["workflow_definition_identifier"],
+        event_id=row["event_identifier"],
         creator=row["creator"] or None,
         operations=None if operations is None else tuple(map(_operation, operations)),
     )

@@ -41,13 +41,13 @@ class Source:
 
     looked: Callable[[int], bool]
     """Is told of every look at a workflow, and says whether it has ended."""
-    lists: bool = False
-    glances: bool = False
-    lag: float = 0.0
+    supports_listing: bool = False
+    supports_bulk_check: bool = False
+    list_lag: float = 0.0
     alive: set[int] = field(factory=set)
 
     @property
-    def place(self) -> str:
+    def server_key(self) -> str:
         """A name for keys."""
         return "opencast:oc.example.org"
 
@@ -61,7 +61,7 @@ class Source:
         await anyio.sleep(LATENCY)
         return self._seen(id)
 
-    def active(self, *, operations: bool, rows: int = 0) -> Listing[Workflow]:
+    def list_active(self, *, operations: bool, rows: int = 0) -> Listing[Workflow]:
         """Those that are alive, on one page."""
         return Listing(self._page, Call("GET", "/", lambda _: Page[Workflow](())), lambda workflow: workflow.id)
 
@@ -75,27 +75,27 @@ class Source:
         if over:
             self.alive.discard(id)
         state = State.SUCCEEDED if over else State.RUNNING
-        return Workflow(id=id, state=state, state_text=state.value, event=f"event-{id}", operations=())
+        return Workflow(id=id, state=state, state_text=state.value, event_id=f"event-{id}", operations=())
 
-    async def suspects(self, known: Sequence[Workflow]) -> Collection[int]:
+    async def find_changed(self, known: Sequence[Workflow]) -> Collection[int]:
         """Nobody: there are no glances."""
         return [workflow.id for workflow in known]
 
-    def whole(self, workflow: Workflow) -> bool:
+    def is_complete(self, workflow: Workflow) -> bool:
         """Whether it has its operations."""
         return workflow.operations is not None
 
     def identity(self, workflow: Workflow) -> tuple[str | None, ...]:
         """Its event."""
-        return (workflow.event,)
+        return (workflow.event_id,)
 
-    def kind(self, workflow: Workflow) -> str:
+    def duration_key(self, workflow: Workflow) -> str:
         """All are of one kind."""
-        return workflow.definition
+        return workflow.definition_id
 
     def durations(self, workflow: Workflow) -> Iterable[tuple[str, float]]:
         """Nothing is learned."""
-        return [(workflow.definition, 1e9)]
+        return [(workflow.definition_id, 1e9)]
 
 
 def monitored(source: Source) -> MonitoringMixin[Workflow]:
@@ -152,7 +152,7 @@ async def _soak(count: int, polls: int, *, lists: bool) -> list[int]:
         ages[id] += 1
         return ages[id] > LIFE + id % LIFE
 
-    source = Source(looked, lists=lists)
+    source = Source(looked, supports_listing=lists)
     workflows = monitored(source)
 
     async def watch() -> None:

@@ -40,7 +40,7 @@ async def watching(system: str, url: str, watched: Iterable[int], **settings: An
     """`wait()` for each of these, all looked at once or twice."""
     gate = Gate()
     async with client(system, url, gate.clock, **settings) as one:
-        gate.attend(one.workflows.poller.looks)
+        gate.attend(one.workflows.poller.fetcher)
         waits = [asyncio.create_task(one.workflows.wait(id, poll=STEADY)) for id in watched]
         await gate.rest()
         await gate.pass_on()
@@ -169,7 +169,7 @@ async def watched(meter: Meter, system: str, url: str, count: int, lists: int) -
     async with client(system, url) as one, one.workflows.watch(ids(count)) as changes:
         for _ in range(count):
             await anext(changes)
-        while not one.workflows.poller.looks.idle:  # noqa: ASYNC110 - nothing tells when requests are over
+        while not one.workflows.poller.fetcher.idle:  # noqa: ASYNC110 - nothing tells when requests are over
             await asyncio.sleep(0.01)
         meter.note(watched=(_traced() - start) / count - record)
 

@@ -13,7 +13,7 @@ async def main(event: str, definition: str) -> int:
     async with OpencastClient(os.environ["OPENCAST_URL"], auth=auth) as oc:
         workflow = await oc.workflows.start(event, definition)
         print(workflow.id, workflow.state_text, flush=True)
-        done = await oc.workflows.wait(workflow.id, deadline=3600)
+        done = await oc.workflows.wait(workflow.id, timeout=3600)
         print(done.id, done.state_text)
     return 0 if done.phase is Phase.SUCCEEDED else 1
 

@@ -115,7 +115,7 @@ async def test_a_worker_thread_calls_into_the_loop_of_its_client(sandbox: Sandbo
 
     async with client(sandbox) as oc:
         found = await anyio.to_thread.run_sync(work, oc)
-    assert found.event == event
+    assert found.event_id == event
     assert found.operations
 
 

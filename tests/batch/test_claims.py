@@ -91,7 +91,7 @@ async def test_a_baseline_of_the_list_is_late_unless_the_event_never_had_a_workf
     time.advance(5)
     fake.start(fleeting, "quick")
     renewed = [
-        await oc.workflows._starts.renewed(oc.workflows.prepare_start(e, "quick")) for e in (fresh, fleeting, old)
+        await oc.workflows._starts.refreshed(oc.workflows.prepare_start(e, "quick")) for e in (fresh, fleeting, old)
     ]
     assert [(ticket.baseline, ticket.baseline_lag) for ticket in renewed] == [(0, 0.0), (0, 12.0), (before, 12.0)]
 
@@ -99,7 +99,7 @@ async def test_a_baseline_of_the_list_is_late_unless_the_event_never_had_a_workf
 async def test_the_baseline_of_a_database_is_not_late(oc: OpencastClient, fake: FakeOpencast) -> None:
     event = fake.event()
     id = fake.start(event, "quick")
-    ticket = await oc.workflows._starts.renewed(oc.workflows.prepare_start(event, "quick"))
+    ticket = await oc.workflows._starts.refreshed(oc.workflows.prepare_start(event, "quick"))
     assert (ticket.baseline, ticket.baseline_lag) == (id, 0.0)
 
 

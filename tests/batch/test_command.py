@@ -392,6 +392,6 @@ def test_an_earlier_outcome_counts_for_the_exit_code() -> None:
     assert code(AlreadyDone(key="k", ticket=ticket, id=1, word="succeeded")) is Exit.DONE
     assert code(AlreadyDone(key="k", ticket=ticket, id=1, word="vanished")) is Exit.FAILED
     assert code(AlreadyDone(key="k", ticket=ticket, id=1, word="replaced")) is Exit.SERVER
-    found = Workflow(id=1, state=State.SUCCEEDED, state_text="succeeded", event="e")
+    found = Workflow(id=1, state=State.SUCCEEDED, state_text="succeeded", event_id="e")
     replaced = Replaced(id=1, workflow=None, found=found)
     assert code(Completed(key="k", ticket=ticket, outcome=replaced)) is Exit.SERVER

@@ -96,7 +96,7 @@ async def test_a_start_that_was_only_planned_is_not_looked_for_but_started(
 ) -> None:
     start = Start(fake.event(), "quick", key="0")
     journal, _ = await open_journal(path, "opencast", fake.url)
-    await journal.plan([oc.workflows.prepare_start(start.event, "quick", key="0")], 1)
+    await journal.plan([oc.workflows.prepare_start(start.event_id, "quick", key="0")], 1)
     await journal.close()
     assert await run(oc, path) == {}
     assert (await item(path)).kind is StatusKind.PLANNED
@@ -273,7 +273,7 @@ def operation(name: str, state: str, start: float | None = None, end: float | No
 
 
 def ended(state: State, *operations: Operation) -> Workflow:
-    return Workflow(id=7, state=state, state_text=state.value, event="e", operations=operations)
+    return Workflow(id=7, state=state, state_text=state.value, event_id="e", operations=operations)
 
 
 @pytest.mark.parametrize(
@@ -300,7 +300,7 @@ def test_the_end_is_not_made_up_where_the_server_does_not_say(
 
 
 def test_operations_that_were_not_asked_for_say_nothing() -> None:
-    found = server_facts(Workflow(id=7, state=State.FAILED, state_text="failed", event="e"))
+    found = server_facts(Workflow(id=7, state=State.FAILED, state_text="failed", event_id="e"))
     assert found == facts.NO_FACTS
 
 

@@ -229,7 +229,7 @@ class Broken(Exception):
 
 @pytest.mark.parametrize(
     ("step", "result"),
-    [("renewed", NotStarted), ("begin", OutcomeUnknown), ("reconcile", OutcomeUnknown), ("watch", Completed)],
+    [("refreshed", NotStarted), ("send_for_id", OutcomeUnknown), ("reconcile", OutcomeUnknown), ("watch", Completed)],
 )
 async def test_an_error_that_nobody_expects_is_told_as_what_was_known_then(
     oc: OpencastClient, fake: FakeOpencast, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, step: str, result: type
@@ -357,7 +357,7 @@ async def test_the_result_and_the_running_table_hold_the_ticket_as_it_was_sent(
     async with run as outcomes:
         while not posts(fake):
             await oc.version()
-        sent, _ = run._batch.running["0"]
+        sent, _ = run._pipeline.running["0"]
         told = [one async for one in outcomes]
     assert (sent.baseline, sent.prepared_at > ticket.prepared_at) == (before, True)
     assert [one.ticket for one in told] == [sent]
@@ -383,13 +383,13 @@ async def test_an_argument_that_is_refused_as_late_as_it_is_sent_is_a_result(
     async def refuse(*_: Any) -> int:
         raise InvalidArgument("event_identifier", "is odd")
 
-    monkeypatch.setattr(oc.workflows._starts.__class__, "begin", refuse)
+    monkeypatch.setattr(oc.workflows._starts.__class__, "send_for_id", refuse)
     told = await told_of(oc, [Start(fake.event(), "quick", key="0")])
     assert isinstance(told["0"], Rejected)
     assert isinstance(told["0"].error, InvalidArgument)
 
 
-@pytest.mark.parametrize("step", ["renewed", "begin"])
+@pytest.mark.parametrize("step", ["refreshed", "send_for_id"])
 async def test_a_client_that_is_closed_under_a_start_ends_the_batch(
     oc: OpencastClient, fake: FakeOpencast, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:

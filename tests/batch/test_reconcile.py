@@ -46,7 +46,7 @@ async def test_a_start_that_happened_is_found(oc: OpencastClient, fake: FakeOpen
     ticket = await lost(oc, oc.workflows.prepare_start(event, "quick", baseline=0))
     verdict = await oc.workflows.reconcile(ticket)
     assert isinstance(verdict, StartFound)
-    assert (verdict.workflow.event, verdict.workflow.definition) == (event, "quick")
+    assert (verdict.workflow.event_id, verdict.workflow.definition_id) == (event, "quick")
     assert verdict.evidence == f"the only workflow 'quick' on event {event} above 0"
     assert posts(fake) == 1
 

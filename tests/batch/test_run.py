@@ -164,7 +164,7 @@ async def test_a_bad_start_never_spoils_the_rest(oc: OpencastClient, fake: FakeO
     bad: Any = [Start("", "quick"), Start("no such event", "quick"), Start(fake.event(), "fails"), "no start at all"]
     told = await results(oc.workflows.run_all([*bad, *on_events(fake, "quick")], poll=OFTEN))
     refused = [one.error for one in told if isinstance(one, Rejected)]
-    assert sorted(type(error).__name__ for error in refused) == ["InvalidArgument", "InvalidArgument", "NoStartFound"]
+    assert sorted(type(error).__name__ for error in refused) == ["InvalidArgument", "InvalidArgument", "StartNotFound"]
     assert {one.key for one in told} >= {"#1", "#4", "0"}
     ran = {one.key: one for one in told if isinstance(one, Completed)}
     assert sorted(one.succeeded for one in ran.values()) == [False, True]
@@ -456,11 +456,11 @@ async def test_one_that_becomes_another_workflow_is_told_and_spoils_no_other(
         async for result in outcomes:
             told[result.key] = result
             for run in runs(fake):
-                run.subject = other if run.subject == starts[0].event else run.subject
+                run.subject = other if run.subject == starts[0].event_id else run.subject
     replaced = told["0"]
     assert isinstance(replaced.outcome, Replaced)
-    assert (replaced.succeeded, replaced.workflow.event, replaced.outcome.found.event) == (
-        False, starts[0].event, other
+    assert (replaced.succeeded, replaced.workflow.event_id, replaced.outcome.found.event_id) == (
+        False, starts[0].event_id, other
     )  # fmt: skip
     assert outcomes.items["0"].kind is StatusKind.ENDED
     assert outcomes.items["0"].word == "replaced"

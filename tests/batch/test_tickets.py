@@ -139,7 +139,7 @@ async def test_a_ticket_is_sent_as_it_is_even_after_its_way_through_json(
 ) -> None:
     ticket = oc.workflows.prepare_start(fake.event(), "quick", configuration={"n": 1})
     workflow = await oc.workflows.start(Ticket.from_json(ticket.to_json()))
-    assert (workflow.event, workflow.definition) == (ticket.arguments["event"], "quick")
+    assert (workflow.event_id, workflow.definition_id) == (ticket.arguments["event"], "quick")
     mark = pv.workflows.prepare_start(42, {"n": 1}, correlation_id="my mark")
     started = await pv.workflows.start(Ticket.from_json(mark.to_json()))
     assert archive.starts == [started.correlation_id] == ["my mark"]

@@ -30,7 +30,7 @@ from workflow_async.errors import (
 )
 from workflow_async.opencast import State, Workflow
 
-WORKFLOW = Workflow(id=7, state=State.FAILED, state_text="failed", event="e-1")
+WORKFLOW = Workflow(id=7, state=State.FAILED, state_text="failed", event_id="e-1")
 
 
 def raising(error: BaseException) -> int:

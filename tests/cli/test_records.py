@@ -10,7 +10,7 @@ NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 
 
 def workflow(state: opencast.State, *operations: opencast.Operation) -> opencast.Workflow:
-    return opencast.Workflow(id=1603, state=state, state_text=state.value, event="e-1", operations=operations)
+    return opencast.Workflow(id=1603, state=state, state_text=state.value, event_id="e-1", operations=operations)
 
 
 def encode(state: opencast.OperationState, start: datetime | None = None) -> opencast.Operation:

@@ -23,7 +23,7 @@ from workflow_async.cli.target import System, Target
 from workflow_async.preservica import State, Workflow
 
 SETTLE = ("--every", 0.1, "--settle", 0.1)
-WATCH = ("--deadline", 0.8, "--every", 0.1)
+WATCH = ("--timeout", 0.8, "--every", 0.1)
 START = {System.OPENCAST: ("event", "definition"), System.PRESERVICA: ("42",)}
 SILENT = {
     (System.PRESERVICA, "start"),

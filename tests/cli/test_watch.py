@@ -90,7 +90,7 @@ def test_one_that_needs_a_person_can_be_left(run: Run, fakes: Sandbox) -> None:
 
 def test_a_deadline_ends_the_watch(run: Run, fakes: Sandbox) -> None:
     id = fakes.opencast.start(fakes.opencast.event(), "review")
-    result = run("watch", id, "--deadline", 0.5, "--json", *OFTEN, env=opencast_of(fakes))
+    result = run("watch", id, "--timeout", 0.5, "--json", *OFTEN, env=opencast_of(fakes))
     assert (result.exit_code, outcomes(result.stdout)) == (1, {id: "timed out"})
 
 
@@ -112,7 +112,7 @@ def test_a_filter_watches_whatever_passes_until_the_deadline(run: Run) -> None:
         other = fakes.opencast.start(fakes.opencast.event(), "publish")
         fakes.opencast.world.commit()
         where = ("--filter", "workflow_definition_identifier=review", "--parked", "return")
-        result = run("watch", *where, "--deadline", 4, "--json", *OFTEN, env=opencast_of(fakes))
+        result = run("watch", *where, "--timeout", 4, "--json", *OFTEN, env=opencast_of(fakes))
     assert outcomes(result.stdout) == dict.fromkeys(ids, "parked")
     assert other not in {line["id"] for line in lines(result.stdout)}
 

@@ -440,8 +440,8 @@ def test_spans_overlap_and_stay_within_the_end() -> None:
 def test_only_rows_that_are_wanted_count_for_the_limit() -> None:
     found = ScanState[int](lambda row: row, limit=2, wanted=lambda row: row % 2 == 0)
     assert found.left is None
-    assert found.take([1, 2, 3]) == (2,)
+    assert found.accept([1, 2, 3]) == (2,)
     assert not found.full
-    assert found.take([3, 4, 4, 6]) == (4,)
+    assert found.accept([3, 4, 4, 6]) == (4,)
     assert found.full
     assert found.duplicates == 2

@@ -215,12 +215,12 @@ def unreadable(body: bytes, **options: Any) -> DecodeError:
         raise DecodeError("expected an object @ $")
 
     with pytest.raises(DecodeError) as caught:
-        Call("GET", "/thing", read, **options).answer(Reply(200, {}, body))
+        Call("GET", "/thing", read, **options).read_reply(Reply(200, {}, body))
     return caught.value
 
 
 def test_an_answer_that_can_be_read_is_what_the_call_reads_of_it() -> None:
-    assert Call("GET", "/thing", lambda reply: reply.status).answer(Reply(200, {}, b"")) == 200
+    assert Call("GET", "/thing", lambda reply: reply.status).read_reply(Reply(200, {}, b"")) == 200
 
 
 @pytest.mark.parametrize(

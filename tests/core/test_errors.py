@@ -47,7 +47,7 @@ from workflow_async.errors import (
 )
 from workflow_async.opencast import State, Workflow
 
-RECORD = Workflow(id=7, state=State.FAILED, state_text="failed", event="e")
+RECORD = Workflow(id=7, state=State.FAILED, state_text="failed", event_id="e")
 
 CLASSES = {
     name: kind

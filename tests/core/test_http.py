@@ -300,7 +300,7 @@ async def test_cancelled_anywhere_a_client_of_ones_own_loses_no_connection(
         while k <= steps:
             k += 1
             async with httpx.AsyncClient(limits=limits) as client, connected(wire.url, fake_time.clock) as made:
-                made.exchange = lent = Stepped(client, httpx, Limits(), timeouts)
+                made.backend = lent = Stepped(client, httpx, Limits(), timeouts)
                 if connection == "warm":
                     await made.send(GET)
                 call = asyncio.create_task(made.send(GET))

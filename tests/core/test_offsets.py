@@ -31,9 +31,9 @@ class Glitching:
     def read(self, scan: Scan[int]) -> list[int]:
         """Every row that a scan gives, one request after the other."""
         given: list[int] = []
-        while not scan.over and (calls := scan.plan()):
+        while not scan.done and (calls := scan.next_calls()):
             for call in calls:
-                taken = scan.take(call.read(None))  # type: ignore[arg-type]  # the pages here read no reply
+                taken = scan.accept(call.read(None))  # type: ignore[arg-type]  # the pages here read no reply
                 if taken is None:
                     break
                 given += taken
@@ -76,13 +76,13 @@ def test_a_list_that_ends_below_its_total_ends_a_scan_straight_on_after_two_empt
 
 def test_after_a_short_page_as_many_pages_as_before_are_asked_for_at_once_again_soon() -> None:
     pace, span = PageWindow(10, 16), RowRange(0, 10)
-    pace.came(span, 10)
+    pace.record_page(span, 10)
     assert pace.width(1000, 10) == 16
-    pace.came(span, 7)
+    pace.record_page(span, 7)
     assert pace.width(1000, 10) == 1
     rounds = 0
     while (width := pace.width(1000, 10)) < 16:
         rounds += 1
         for _ in range(width):
-            pace.came(span, 10)
+            pace.record_page(span, 10)
     assert rounds <= 5

@@ -52,9 +52,9 @@ def test_a_pause_never_becomes_shorter_while_nothing_changes(poll: Poll, unchang
 def test_a_busy_server_is_looked_at_half_as_often_once_an_interval() -> None:
     strain = LoadBackoff()
     for _ in range(100):
-        strain.refused(now=10.0, interval=2.0)
+        strain.record_failure(now=10.0, interval=2.0)
     assert strain.factor == 2
-    strain.refused(now=12.0, interval=2.0)
+    strain.record_failure(now=12.0, interval=2.0)
     assert strain.factor == 4
 
 
@@ -63,18 +63,18 @@ def test_strain_stays_within_its_bounds(refused: list[bool]) -> None:
     strain = LoadBackoff()
     for now, no in enumerate(refused):
         if no:
-            strain.refused(float(now), 1.0)
+            strain.record_failure(float(now), 1.0)
         else:
-            strain.answered(float(now), 1.0)
+            strain.record_response(float(now), 1.0)
         assert 1 <= strain.factor <= MAX_BACKOFF
 
 
 def test_with_the_first_answer_after_an_outage_the_strain_is_over() -> None:
     strain = LoadBackoff()
     for now in range(OUTAGE_FAILURES):
-        strain.refused(float(now), 2.0)
+        strain.record_failure(float(now), 2.0)
     assert strain.factor == MAX_BACKOFF
-    assert strain.answered(1000.0, 2.0)
+    assert strain.record_response(1000.0, 2.0)
     assert strain.factor == 1
 
 
@@ -82,18 +82,18 @@ def test_an_answer_among_refusals_is_no_end_of_an_outage() -> None:
     strain = LoadBackoff()
     for now in range(2 * OUTAGE_FAILURES):
         if now % (OUTAGE_FAILURES - 1):
-            strain.refused(float(now), 2.0)
+            strain.record_failure(float(now), 2.0)
         else:
-            assert not strain.answered(float(now), 2.0)
+            assert not strain.record_response(float(now), 2.0)
     assert strain.factor > 1
 
 
 def test_an_answer_that_takes_long_is_a_sign_of_strain_and_of_life() -> None:
     strain = LoadBackoff()
-    strain.refused(0.0, 2.0)
-    assert not strain.answered(9.0, 2.0, slowly=True)
+    strain.record_failure(0.0, 2.0)
+    assert not strain.record_response(9.0, 2.0, slowly=True)
     assert strain.factor == 4
-    assert not strain.answered(9.5, 2.0)
+    assert not strain.record_response(9.5, 2.0)
 
 
 # Which time counts

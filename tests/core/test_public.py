@@ -24,8 +24,8 @@ PUBLIC = {
         Timeouts UnreadableRow
     """,
     "workflow_async.batch": """
-        AlreadyDone Ambiguous Completed Conflicted JournalContents NotStarted OnConflict OutcomeUnknown ReconcileResult
-        Rejected Result Run Skipped StartFound StartNotFound StartStatus StatusKind Ticket read_journal
+        AlreadyDone Ambiguous Completed Conflicted JournalContents NoStartFound NotStarted OnConflict
+        OutcomeUnknown ReconcileResult Rejected Result Run Skipped StartFound StartStatus StatusKind Ticket read_journal
     """,
     "workflow_async.monitor": """
         Change ConditionMet EventHook Finished MonitoringMixin OperationChange Outcome OutcomeStream Parked Poller

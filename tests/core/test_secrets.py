@@ -76,7 +76,7 @@ async def test_a_call_that_fails_tells_no_secret(
             assert isinstance(error, CallError)
             assert leaks(told(error)) == set()
             assert leaks(pickle.dumps(error).decode("latin-1")) == set()
-        assert leaks(f"{made!r} {made} {made.exchange!r} {made.credential!r}") == set()
+        assert leaks(f"{made!r} {made} {made.backend!r} {made.credential!r}") == set()
     assert leaks("\n".join(record.getMessage() for record in ours(caplog))) == set()
 
 
@@ -116,7 +116,7 @@ async def test_a_login_tells_neither_password_nor_token(broken: str, fake_time: 
         return http(200, {"token": TOKEN}) if login else http(500)
 
     async with serve(answer) as wire, connected(wire.url, fake_time.clock, retry=Retry(attempts=1)) as made:
-        made.credential = TokenAuth(lambda: made.once(LOGIN), lambda _: made.once(LOGIN), fake_time.clock)
+        made.credential = TokenAuth(lambda: made.send_once(LOGIN), lambda _: made.send_once(LOGIN), fake_time.clock)
         for _ in range(2):
             error = await caught(lambda: made.send(GET))
             assert isinstance(error, CallError)

@@ -155,14 +155,14 @@ class _Endless:
     """A scan that asks for the same page again and again."""
 
     def __init__(self, far: Far, found: Any) -> None:
-        self.far, self.found, self.over = far, found, False
+        self.far, self.found, self.done = far, found, False
 
-    def plan(self, held: int = 0) -> list[Call[Page[int]]]:
+    def next_calls(self, held: int = 0) -> list[Call[Page[int]]]:
         return [] if held else [self.far.call(0, 10)]
 
-    def take(self, page: Page[int]) -> tuple[int, ...]:
-        fresh: tuple[int, ...] = self.found.take(page.items)
-        self.found.check_standstill()
+    def accept(self, page: Page[int]) -> tuple[int, ...]:
+        fresh: tuple[int, ...] = self.found.accept(page.items)
+        self.found.check_not_stuck()
         return fresh
 
 

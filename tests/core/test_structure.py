@@ -716,7 +716,7 @@ def test_records_that_are_read_share_nothing_that_could_change() -> None:
 
 def test_a_read_record_hashes_as_a_made_one() -> None:
     tree = {"identifier": 7, "state": "running", "event_identifier": "e"}
-    made = Workflow(id=7, state=opencast.State.RUNNING, state_text="running", event="e")
+    made = Workflow(id=7, state=opencast.State.RUNNING, state_text="running", event_id="e")
     assert hash(structure(OPENCAST, tree, Workflow)) == hash(made)
 
 

@@ -85,7 +85,7 @@ class Badge:
 
 def scripted(fake_time: FakeTime, *script: Reply | Exception, **more: Any) -> tuple[Transport, Scripted]:
     made = transport(URL, fake_time.clock, **{"credential": Badge(), **more})
-    made.exchange = exchange = Scripted(script)
+    made.backend = exchange = Scripted(script)
     made.open()
     return made, exchange
 
@@ -125,7 +125,7 @@ async def test_an_error_knows_where_it_happened_and_what_was_tried(fake_time: Fa
 async def test_a_gateway_that_has_lost_its_server_is_asked_for_a_minute_by_patient_calls(fake_time: FakeTime) -> None:
     made, _ = scripted(fake_time, BUSY)
     assert 60 <= (await failing(made)).elapsed < 120
-    assert (await failing(made, evolve(GET, patient=False))).attempts == 4
+    assert (await failing(made, evolve(GET, retries_unavailable=False))).attempts == 4
 
 
 @pytest.mark.parametrize("reply", [BUSY, ConnectionBroken("cut"), Reply(201, {}, b"{"), Reply(409, {}, b""), PAGE])
@@ -135,7 +135,7 @@ async def test_what_would_do_harm_twice_is_sent_once_and_on_a_connection_of_its_
     made, exchange = scripted(fake_time, reply)
     await failing(made, POST)
     (request,) = exchange.requests
-    assert request.fresh
+    assert request.new_connection
     assert (request.method, request.body) == ("POST", b"a=1")
 
 
@@ -344,7 +344,7 @@ def logging_in(made: Transport, fake_time: FakeTime) -> Call[TokenGrant]:
 
     async def log_in() -> TokenGrant:
         try:
-            return await made.once(login)
+            return await made.send_once(login)
         except CallError as error:
             error.at_login = True
             raise
@@ -447,7 +447,7 @@ async def test_before_opening_and_after_closing_nothing_is_sent(fake_time: FakeT
         with pytest.raises(ClientClosed):
             await made.send(GET)
         with pytest.raises(ClientClosed):
-            await made.once(GET)
+            await made.send_once(GET)
         await made.aclose()
     await made.aclose()
 
@@ -540,7 +540,7 @@ async def interrupted(made: Transport, k: int, *, inner: bool, native: bool) -> 
     scope = anyio.CancelScope()
     step = Step(k, lambda: task.cancel() if native else scope.cancel())
     if inner:
-        made.exchange = Interrupted(made.exchange, step)
+        made.backend = Interrupted(made.backend, step)
 
     async def call() -> None:
         with scope:
@@ -678,7 +678,7 @@ async def test_a_decode_error_holds_no_frame_that_holds_the_body(fake_time: Fake
     while trace is not None:
         frames.append(trace.tb_frame.f_code.co_name)
         trace = trace.tb_next
-    assert frames == ["failing", "send", "_attempts"]
+    assert frames == ["failing", "send", "_with_retries"]
 
 
 # Long answers

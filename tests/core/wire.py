@@ -189,7 +189,7 @@ def transport(
     """A transport, not open yet."""
     return Transport(
         origin=Origin.parse(url),
-        exchange=make_backend(carrier or carried.by, limits, timeouts, context),
+        backend=make_backend(carrier or carried.by, limits, timeouts, context),
         credential=credential or Basic("user", "secret"),
         retry=retry,
         timeouts=timeouts,

@@ -49,7 +49,7 @@ def test_after_its_loop_is_closed_a_client_says_so(system: str, name: str) -> No
             await client.__aenter__()
             await client.workflows.get(7)
             left.append(client)
-            await client._transport.exchange.aclose()  # the sockets, which would warn that nobody closed them
+            await client._transport.backend.aclose()  # the sockets, which would warn that nobody closed them
 
     asyncio.run(first())
     with pytest.raises(WrongEventLoop):

@@ -35,7 +35,7 @@ def phases(told: list[Any], id: int) -> list[Phase]:
 @pytest.mark.parametrize("back", [Record(7), Record(7, Phase.PARKED), Record(7, Phase.FAILED)], ids=lambda r: r.phase)
 def test_an_end_that_was_told_stays_and_is_told_once(back: Record, lists: bool, see: See) -> None:  # noqa: FBT001 - a case
     async def main() -> list[Any]:
-        server = Server(lists=lists, lag=10.0, workflows=running(*MANY))
+        server = Server(supports_listing=lists, list_lag=10.0, workflows=running(*MANY))
         loop = poller(server)
         later(20, lambda: server.put(DONE))
         later(60, lambda: server.put(back))

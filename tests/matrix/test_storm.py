@@ -78,7 +78,7 @@ async def stormed(crowd: int, no_list: int = 404, poll: Poll = STEADY) -> Storm:
     """Watch a crowd through the outage and four intervals more."""
     storm = Storm(evolve(running_clock(), jitter=Random(1).random), no_list)
     async with client_of("opencast", "http://127.0.0.1", clock=storm.clock) as client:
-        client._transport.exchange, client._transport.credential = storm, Nobody()
+        client._transport.backend, client._transport.credential = storm, Nobody()
         waits = asyncio.create_task(client.workflows.wait_all(range(crowd), poll=poll))
         await anyio.sleep(OUTAGE[1] + 4 * INTERVAL)
         waits.cancel()

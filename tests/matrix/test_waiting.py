@@ -67,7 +67,7 @@ def watched(refusals: Faults) -> int:
         place.system.faults = Faults(rates=refusals.rates, paths=(f"/api/workflows/{ids[0]}",), retry_after=1)
         viewer = ("viewer", "viewer")  # who may not see the events, so every look is a get
         async with place.client(viewer, retry=Retry(attempts=1)) as oc:
-            waits = [oc.workflows.wait_all(ids, deadline=180.0, poll=Poll(interval=2, ceiling=2, outage=10_000))]
+            waits = [oc.workflows.wait_all(ids, timeout=180.0, poll=Poll(interval=2, ceiling=2, outage=10_000))]
             await asyncio.gather(*waits)
         return sum(not seen.path.endswith(f"/{ids[0]}") for seen in place.asked())
 

@@ -59,9 +59,9 @@ class Detailed(Record):
 class Server:
     """A source of looks."""
 
-    lists: bool = False
-    glances: bool = False
-    lag: float = 0.0
+    supports_listing: bool = False
+    supports_bulk_check: bool = False
+    list_lag: float = 0.0
     seconds: float = 0.0
     """That every answer takes."""
     workflows: dict[int, Any] = field(factory=dict)
@@ -95,7 +95,7 @@ class Server:
         """Let workflows be in this phase."""
         self.put(*(evolve(self.workflows[id], phase=phase, **more) for id in ids))
 
-    def active(self, *, operations: bool, rows: int = 0) -> Listing[Any]:
+    def list_active(self, *, operations: bool, rows: int = 0) -> Listing[Any]:
         """What has not ended, in pages."""
         return Listing(self._send, _from(0, operations=operations), lambda record: record.id)
 
@@ -121,7 +121,7 @@ class Server:
             raise found
         return self._shown(found, operations)
 
-    async def suspects(self, known: Sequence[Record]) -> Collection[int]:
+    async def find_changed(self, known: Sequence[Record]) -> Collection[int]:
         """Whose phase is another, or who fails."""
         self.looked.append(tuple(record.id for record in known))
         await self._pass()
@@ -145,12 +145,12 @@ class Server:
         finally:
             self.going -= 1
 
-    def whole(self, workflow: Any) -> bool:
+    def is_complete(self, workflow: Any) -> bool:
         """Whether it shows its operations, if it has any."""
         return not isinstance(workflow, Detailed) or workflow.operations is not None
 
     @property
-    def place(self) -> str:
+    def server_key(self) -> str:
         return PLACE
 
     @property
@@ -161,7 +161,7 @@ class Server:
         """What it is, if it says so."""
         return (workflow.what,)
 
-    def kind(self, workflow: Record) -> str:
+    def duration_key(self, workflow: Record) -> str:
         """One for all."""
         return "kind"
 

@@ -67,7 +67,7 @@ def test_wherever_a_step_of_as_completed_is_cancelled_each_outcome_comes_once(k:
         loop = poller(server)
         for id in range(10):
             later(1.0 + id, partial(server.become, Phase.SUCCEEDED, id))
-        told = await each(OutcomeStream(loop, WaitOptions(poll=STEADY, deadline=deadline), range(10)), k + 1)
+        told = await each(OutcomeStream(loop, WaitOptions(poll=STEADY, timeout=deadline), range(10)), k + 1)
         assert sorted(told) == [*range(10)]
         assert_all_gone(loop, server)
 

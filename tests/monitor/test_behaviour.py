@@ -176,10 +176,10 @@ def test_a_wait_that_takes_too_long_ends_with_the_last_record(kind: str) -> None
     async def story(place: Station, client: Any) -> None:
         (id,) = place.starts(1, 1000.0)
         with pytest.raises(WaitTimeout) as caught:
-            await client.workflows.wait(id, deadline=20, poll=QUICK)
+            await client.workflows.wait(id, timeout=20, poll=QUICK)
         assert caught.value.workflow is not None
         assert now() == pytest.approx(20, abs=0.1)
-        (outcome,) = await client.workflows.wait_all([id], deadline=20, poll=QUICK)
+        (outcome,) = await client.workflows.wait_all([id], timeout=20, poll=QUICK)
         assert isinstance(outcome, TimedOut)
 
     played(kind, story)
@@ -280,7 +280,7 @@ def test_what_is_started_can_be_waited_for_in_one_call(kind: str) -> None:
         assert workflow.phase is Phase.SUCCEEDED
         begun = [made] if kind == "preservica" else [place.opencast.event(), made]
         with pytest.raises(WaitTimeout):
-            await client.workflows.start_and_wait(*begun, poll=QUICK, deadline=5)
+            await client.workflows.start_and_wait(*begun, poll=QUICK, timeout=5)
 
     played(kind, story)
 
@@ -554,7 +554,7 @@ def test_watchers_that_come_and_go_leave_the_client_as_it_was(kind: str) -> None
         async def visit(n: int) -> None:
             await anyio.sleep(n % 50)
             with anyio.move_on_after(1 + n % 13):
-                await client.workflows.wait_all(ids[n % 60 :], poll=QUICK, deadline=1 + n % 7)
+                await client.workflows.wait_all(ids[n % 60 :], poll=QUICK, timeout=1 + n % 7)
             with anyio.move_on_after(1 + n % 17):
                 async with client.workflows.watch(ids[: n % 60 + 1], poll=QUICK) as changes:
                     async for _ in changes:
@@ -563,8 +563,8 @@ def test_watchers_that_come_and_go_leave_the_client_as_it_was(kind: str) -> None
         await asyncio.gather(*(visit(n) for n in range(100)))
         left = client.workflows.poller
         assert not left._watchers
-        assert not left.looks.sights
-        assert left.looks.idle
+        assert not left.fetcher.observations
+        assert left.fetcher.idle
         assert (await client.workflows.wait(ids[0], poll=QUICK)).phase is Phase.SUCCEEDED
 
     played(kind, story)

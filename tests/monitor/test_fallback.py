@@ -38,7 +38,7 @@ def test_a_list_that_fails_while_gets_are_answered_is_left_out_and_then_judged_a
         found = []
         for _ in range(ONLY_LIST):
             found.append(health.failed(error, COVERED))
-            assert health.get_answered()
+            assert health.get_succeeded()
         assert [*found, health.failed(error, COVERED)] == [None] * ONLY_LIST + [LEFT_OUT]
         assert (health.failures, health.probe) == (0, None)
 
@@ -51,7 +51,7 @@ def test_a_list_that_is_refused_is_left_out_at_once(error: CallError) -> None:
 def test_a_list_that_there_is_not_is_left_out_for_ever_unless_it_was_read_before() -> None:
     health = ListHealth()
     assert health.failed(ListingNotSupported("404"), COVERED) == math.inf
-    health.was_read(0)
+    health.list_read(0)
     assert health.failed(ListingNotSupported("404"), COVERED) == LEFT_OUT
     assert health.rows == 0
 
@@ -68,7 +68,7 @@ def test_a_get_that_fails_makes_the_answers_before_it_count_for_nothing() -> Non
     health = ListHealth()
     for _ in range(10):
         assert health.failed(ServerError(503), COVERED) is None
-        assert health.get_answered()
+        assert health.get_succeeded()
         health.get_failed(1)
 
 
@@ -76,17 +76,17 @@ def test_a_list_that_is_read_makes_its_failures_count_for_nothing() -> None:
     health = ListHealth()
     for rows in range(10):
         assert health.failed(ServerError(503), COVERED) is None
-        assert health.get_answered()
-        health.was_read(rows)
+        assert health.get_succeeded()
+        health.list_read(rows)
         assert (health.rows, health.failures) == (rows, 0)
-    assert not health.get_answered()
+    assert not health.get_succeeded()
 
 
 def test_only_the_first_answer_after_a_failure_is_reason_to_read_the_list_again() -> None:
     health = ListHealth()
-    assert not health.get_answered()
+    assert not health.get_succeeded()
     health.failed(ServerError(503), COVERED)
-    assert [health.get_answered(), health.get_answered()] == [True, False]
+    assert [health.get_succeeded(), health.get_succeeded()] == [True, False]
 
 
 def test_from_the_second_failure_on_another_workflow_is_got_each_time() -> None:
@@ -99,7 +99,7 @@ def test_from_the_second_failure_on_another_workflow_is_got_each_time() -> None:
         assert probe is not None
         assert not health.get_failed(1)
         assert health.get_failed(probe)
-        health.get_over([probe])
+        health.get_finished([probe])
         assert not health.get_failed(probe)
     assert set(probes[1:]) == COVERED
     assert probes[0] is None
@@ -110,7 +110,7 @@ def test_one_get_at_a_time_is_to_find_out() -> None:
     for _ in range(5):
         health.failed(ServerError(503), COVERED)
     probe = health.probe
-    health.get_over([1])
+    health.get_finished([1])
     health.failed(ServerError(503), COVERED)
     assert health.probe == probe is not None
 
@@ -131,7 +131,7 @@ def test_bulk_checks_are_left_out_after_some_failures_in_a_row(error: CallError)
     health = BulkHealth()
     found = [health.failed(error) for _ in range(BULK_FAILURES + 2)]
     assert found == [None] * (BULK_FAILURES - 1) + [LEFT_OUT] * 3
-    health.answered()
+    health.succeeded()
     assert health.failed(error) is None
 
 

@@ -79,7 +79,7 @@ def test_workflows_that_were_seen_outlast_a_boot(kind: str, form: str) -> None:
     async def story(place: Station, client: Any) -> None:
         ids = place.starts(3, 190.0)
         in_front(place, 10, 160, form)
-        outcomes = await client.workflows.wait_all(ids, deadline=400)
+        outcomes = await client.workflows.wait_all(ids, timeout=400)
         assert [(type(outcome), outcome.succeeded) for outcome in outcomes] == [(Finished, True)] * 3
 
     played(kind, story)
@@ -90,7 +90,7 @@ def test_workflows_that_were_seen_outlast_a_path_that_is_not_served(form: str) -
     async def story(place: Station, client: Any) -> None:
         ids = place.starts(3, 190.0)
         in_front(place, 10, 160, form, "/api/workflows")
-        outcomes = await client.workflows.wait_all(ids, deadline=400)
+        outcomes = await client.workflows.wait_all(ids, timeout=400)
         assert [(type(outcome), outcome.succeeded) for outcome in outcomes] == [(Finished, True)] * 3
 
     played("16", story)

@@ -28,7 +28,7 @@ def test_a_deadline_comes_exactly_though_requests_of_others_never_come_back() ->
         await asyncio.sleep(1.0)
         server.seconds = 0.0
         with pytest.raises(WaitTimeout):
-            await waiting(loop, 1, deadline=4.5)
+            await waiting(loop, 1, timeout=4.5)
         assert now() == pytest.approx(5.5)
         other.cancel()
         await asyncio.wait([other])
@@ -42,8 +42,8 @@ def test_a_wait_that_ends_before_its_deadline_leaves_no_timer() -> None:
         server = Server(workflows=running(1, 2))
         loop = poller(server)
         later(5, lambda: server.become(Phase.SUCCEEDED, 1))
-        cut = asyncio.create_task(waiting(loop, 2, deadline=500.0))
-        assert (await waiting(loop, 1, deadline=1000.0)).phase is Phase.SUCCEEDED
+        cut = asyncio.create_task(waiting(loop, 2, timeout=500.0))
+        assert (await waiting(loop, 1, timeout=1000.0)).phase is Phase.SUCCEEDED
         assert len(timers()) > 0
         cut.cancel()
         await asyncio.wait([cut])
@@ -56,9 +56,9 @@ def test_deadlines_of_waits_that_are_over_do_not_pile_up_behind_one_that_goes_on
     async def main() -> None:
         server = Server(workflows={1: Record(1)} | {id: Record(id, Phase.SUCCEEDED) for id in range(2, 1002)})
         loop = poller(server)
-        goes_on = asyncio.create_task(waiting(loop, 1, deadline=100.0))
+        goes_on = asyncio.create_task(waiting(loop, 1, timeout=100.0))
         for id in range(2, 1002):
-            await waiting(loop, id, deadline=200.0)
+            await waiting(loop, id, timeout=200.0)
         assert len(loop._deadlines._heap) <= 2 * 64
         with pytest.raises(WaitTimeout):
             await goes_on
@@ -76,7 +76,7 @@ def test_a_last_check_comes_before_whatever_else_is_due() -> None:
         crowd = asyncio.create_task(wait_all(loop, range(1, count), WaitOptions(poll=STEADY)))
         await asyncio.sleep(0)
         server.become(Phase.SUCCEEDED, 0)
-        assert (await waiting(loop, 0, deadline=2.0, poll=Poll(initial=500.0))).phase is Phase.SUCCEEDED
+        assert (await waiting(loop, 0, timeout=2.0, poll=Poll(initial=500.0))).phase is Phase.SUCCEEDED
         assert now() <= 2.0 + 2 * 0.1 + 0.01
         crowd.cancel()
         await asyncio.wait([crowd])
@@ -97,10 +97,10 @@ def test_a_clock_that_passes_in_leaps_lets_a_check_on_its_way_be_answered() -> N
         server = Server(seconds=0.2, workflows=running(1))
         loop: Poller[Any] = Poller(server, Clock(now=lambda: time, sleep=sleep, jitter=lambda: 0.5, wall=lambda: time))
         with pytest.raises(WaitTimeout) as caught:
-            await waiting(loop, 1, deadline=0.5)
+            await waiting(loop, 1, timeout=0.5)
         assert caught.value.workflow == Record(1)
         later(1.5, lambda: server.become(Phase.SUCCEEDED, 1))
-        assert (await waiting(loop, 1, deadline=60.0)).phase is Phase.SUCCEEDED
+        assert (await waiting(loop, 1, timeout=60.0)).phase is Phase.SUCCEEDED
         assert_all_gone(loop, server)
 
     virtual.run(main())

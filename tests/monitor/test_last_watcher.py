@@ -27,7 +27,7 @@ CUTS = ["break", "native", "scope", "fails", "native, then native again"]
 )
 def test_when_the_last_watcher_has_left_nothing_is_left(how: str, seconds: float, lists: bool) -> None:  # noqa: FBT001 - a case
     async def main() -> None:
-        server = Server(lists=lists, seconds=seconds, workflows=running(*range(5)))
+        server = Server(supports_listing=lists, seconds=seconds, workflows=running(*range(5)))
         loop = poller(server)
 
         async def last() -> None:
@@ -129,7 +129,7 @@ def test_who_comes_while_the_last_request_ends_is_served_and_keeps_nobody_waitin
 
 def test_what_a_filter_that_is_left_has_shown_is_checked_at_once_for_others() -> None:
     async def main() -> None:
-        server = Server(lists=True, workflows=running(1))
+        server = Server(supports_listing=True, workflows=running(1))
         loop = poller(server)
         async with appearing(loop, server) as changes, appearing(loop, server, poll=Poll(interval=100, ceiling=100)):
             await anext(changes)
@@ -148,7 +148,7 @@ def test_what_a_filter_that_is_left_has_shown_is_checked_at_once_for_others() ->
 
 def test_a_filter_that_is_left_ends_its_request_though_others_go_on() -> None:
     async def main() -> None:
-        server = Server(lists=True, workflows=running(1))
+        server = Server(supports_listing=True, workflows=running(1))
         loop = poller(server)
         goes_on = asyncio.create_task(waiting(loop, 1))
         await asyncio.sleep(1.0)
@@ -167,7 +167,7 @@ def test_a_filter_that_is_left_ends_its_request_though_others_go_on() -> None:
 
 def test_a_filter_that_is_left_before_it_was_read_is_not_read() -> None:
     async def main() -> None:
-        server = Server(lists=True, workflows=running(1))
+        server = Server(supports_listing=True, workflows=running(1))
         loop = poller(server)
         goes_on = asyncio.create_task(waiting(loop, 1))
         await asyncio.sleep(1.0)
@@ -183,7 +183,7 @@ def test_a_filter_that_is_left_before_it_was_read_is_not_read() -> None:
 
 def test_what_a_filter_has_shown_is_polled_no_more_once_the_filter_has_failed() -> None:
     async def main() -> None:
-        server = Server(lists=True, workflows=running(1, 2))
+        server = Server(supports_listing=True, workflows=running(1, 2))
         loop = poller(server)
         async with appearing(loop, server) as changes:
             assert {(await anext(changes)).id, (await anext(changes)).id} == {1, 2}
@@ -203,7 +203,7 @@ def test_what_a_filter_has_shown_is_polled_no_more_once_the_filter_has_failed() 
 
 def test_a_watch_that_was_left_is_over_and_may_be_entered_again() -> None:
     async def main() -> None:
-        server = Server(lists=True, workflows=running(1, 2))
+        server = Server(supports_listing=True, workflows=running(1, 2))
         loop = poller(server)
         for changes in (watch(loop, 1, 2), appearing(loop, server)):
             with pytest.raises(InvalidArgument, match="async with"):

@@ -71,7 +71,7 @@ def ends(told: list[Any], ids: Iterable[int]) -> set[tuple[Phase, ...]]:
 
 def test_an_end_the_list_shows_by_leaving_one_out_is_told_from_a_get() -> None:
     async def main() -> None:
-        server = Server(lists=True, workflows=running(*MANY))
+        server = Server(supports_listing=True, workflows=running(*MANY))
         _, told = started(server)
         later(9, lambda: server.become(Phase.FAILED, 7))
         later(30, lambda: server.become(Phase.SUCCEEDED, *(set(MANY) - {7})))
@@ -83,7 +83,7 @@ def test_an_end_the_list_shows_by_leaving_one_out_is_told_from_a_get() -> None:
 
 def test_one_the_list_leaves_out_by_mistake_is_told_nothing_of() -> None:
     async def main() -> None:
-        server = Server(lists=True, workflows=running(*MANY))
+        server = Server(supports_listing=True, workflows=running(*MANY))
         _, told = started(server)
         await anyio.sleep(5)
         server.listed = {id: Record(id) for id in MANY if id % 10}
@@ -97,7 +97,7 @@ def test_one_the_list_leaves_out_by_mistake_is_told_nothing_of() -> None:
 
 def test_a_list_that_lags_causes_no_event_backwards_nor_twice() -> None:
     async def main() -> None:
-        server = Server(lists=True, lag=10.0, workflows=running(*MANY))
+        server = Server(supports_listing=True, list_lag=10.0, workflows=running(*MANY))
         loop, told = started(server)
         await anyio.sleep(15)
         server.listed = dict(server.workflows)
@@ -113,7 +113,7 @@ def test_a_list_that_lags_causes_no_event_backwards_nor_twice() -> None:
 
 def test_a_page_that_was_overtaken_by_a_get_is_not_believed() -> None:
     async def main() -> None:
-        server = Server(lists=True, workflows=running(*MANY))
+        server = Server(supports_listing=True, workflows=running(*MANY))
         loop, told = started(server)
         await anyio.sleep(3)
         server.seconds = 4.0
@@ -129,7 +129,7 @@ def test_a_page_that_was_overtaken_by_a_get_is_not_believed() -> None:
 
 def test_a_get_that_was_overtaken_by_the_list_is_asked_again() -> None:
     async def main() -> None:
-        server = Server(lists=True, workflows=running(*MANY))
+        server = Server(supports_listing=True, workflows=running(*MANY))
         loop, told = started(server)
         await anyio.sleep(3)
         server.seconds = 5.0
@@ -159,7 +159,7 @@ def test_a_get_that_was_overtaken_by_the_list_is_asked_again() -> None:
 )
 def test_a_list_that_cannot_be_had_leaves_gets(refusal: CallError) -> None:
     async def main() -> None:
-        server = Server(lists=True, workflows=running(*MANY), refusal=refusal)
+        server = Server(supports_listing=True, workflows=running(*MANY), refusal=refusal)
         _, told = started(server)
         later(30, lambda: server.become(Phase.SUCCEEDED, *MANY))
         assert ends(await told, MANY) == {(Phase.RUNNING, Phase.SUCCEEDED)}
@@ -170,7 +170,7 @@ def test_a_list_that_cannot_be_had_leaves_gets(refusal: CallError) -> None:
 
 def test_a_list_that_fails_for_a_while_is_asked_for_again_later() -> None:
     async def main() -> None:
-        server = Server(lists=True, workflows=running(*MANY), refusal=Forbidden(403))
+        server = Server(supports_listing=True, workflows=running(*MANY), refusal=Forbidden(403))
         _, told = started(server, poll=Poll(interval=20, backoff=1, ceiling=20, jitter=0))
         await anyio.sleep(100)
         server.refusal = None
@@ -186,7 +186,7 @@ def test_a_list_that_fails_for_a_while_is_asked_for_again_later() -> None:
 
 def test_in_an_outage_everybody_is_given_up_and_told_so() -> None:
     async def main() -> None:
-        server = Server(lists=True, workflows=running(*MANY))
+        server = Server(supports_listing=True, workflows=running(*MANY))
         _, told = started(server)
         await anyio.sleep(10)
         server.refusal = ConnectFailed("refused")
@@ -199,7 +199,7 @@ def test_in_an_outage_everybody_is_given_up_and_told_so() -> None:
 
 def test_one_that_is_shown_again_has_put_its_failures_behind_it() -> None:
     async def main() -> None:
-        server = Server(lists=True, workflows=running(*MANY))
+        server = Server(supports_listing=True, workflows=running(*MANY))
         loop, told = started(server)
         await anyio.sleep(5)
         for _ in range(4):
@@ -210,7 +210,7 @@ def test_one_that_is_shown_again_has_put_its_failures_behind_it() -> None:
             server.listed = None
             server.put(Record(7))
             await anyio.sleep(20)
-        assert not loop.looks.known.over(7)
+        assert not loop.fetcher.tracker.is_over(7)
         told.cancel()
 
     virtual.run(main())
@@ -218,12 +218,12 @@ def test_one_that_is_shown_again_has_put_its_failures_behind_it() -> None:
 
 def test_a_list_that_fails_says_nothing_about_what_it_should_show() -> None:
     async def main() -> None:
-        server = Server(lists=True, workflows=running(*FEW))
+        server = Server(supports_listing=True, workflows=running(*FEW))
         loop, told = started(server, FEW, poll=evolve(STEADY, outage=1.0))
         await anyio.sleep(10)
         server.refusal = ServerError(500)
         await anyio.sleep(100)
-        assert not any(sight.failures or sight.over for sight in loop.looks.sights.values())
+        assert not any(sight.failures or sight.over for sight in loop.fetcher.observations.values())
         server.become(Phase.SUCCEEDED, *FEW)
         assert ends(await told, FEW) == {(Phase.RUNNING, Phase.SUCCEEDED)}
 
@@ -232,7 +232,7 @@ def test_a_list_that_fails_says_nothing_about_what_it_should_show() -> None:
 
 def test_one_that_cannot_be_read_ends_alone_though_the_list_fails_with_it() -> None:
     async def main() -> None:
-        server = Server(lists=True, workflows=running(*FEW))
+        server = Server(supports_listing=True, workflows=running(*FEW))
         _, told = started(server, FEW, poll=Poll())
         await anyio.sleep(10)
         first = next(iter(set(FEW)))
@@ -246,7 +246,7 @@ def test_one_that_cannot_be_read_ends_alone_though_the_list_fails_with_it() -> N
 
 def test_a_list_that_is_left_out_is_read_again_later() -> None:
     async def main() -> None:
-        server = Server(lists=True, workflows=running(*FEW))
+        server = Server(supports_listing=True, workflows=running(*FEW))
         _, told = started(server, FEW, poll=Poll())
         await anyio.sleep(10)
         server.refusal = ServerError(500)
@@ -264,7 +264,7 @@ def test_a_list_that_is_left_out_is_read_again_later() -> None:
 
 def test_a_list_that_was_read_once_is_not_taken_for_one_that_there_is_not() -> None:
     async def main() -> None:
-        server = Server(lists=True, workflows=running(*FEW))
+        server = Server(supports_listing=True, workflows=running(*FEW))
         _, told = started(server, FEW, poll=Poll())
         await anyio.sleep(10)
         server.refusal = ListingNotSupported("404")
@@ -281,7 +281,7 @@ def test_a_list_that_was_read_once_is_not_taken_for_one_that_there_is_not() -> N
 @pytest.mark.parametrize("begin", [0.0, 60.0])
 def test_a_list_that_was_odd_once_is_not_given_up(listed: set[int], begin: float) -> None:
     async def main() -> None:
-        server = Server(lists=True, workflows=running(*range(500)))
+        server = Server(supports_listing=True, workflows=running(*range(500)))
         later(begin - 1, lambda: setattr(server, "listed", running(*listed)))
         later(begin + 8, lambda: setattr(server, "listed", None))
         _, told = started(server, range(500))
@@ -325,7 +325,7 @@ def test_a_pause_that_the_server_asks_for_holds_for_the_whole_client() -> None:
     virtual.run(main())
 
 
-KINDS_OF_CHECKS: list[dict[str, Any]] = [{}, {"lists": True}, {"glances": True}]
+KINDS_OF_CHECKS: list[dict[str, Any]] = [{}, {"supports_listing": True}, {"supports_bulk_check": True}]
 
 
 @pytest.mark.parametrize("kind", KINDS_OF_CHECKS)
@@ -380,7 +380,7 @@ def test_a_deadline_does_not_wait_for_the_end_of_a_pause() -> None:
         server = Server(workflows=running(1, 2))
         loop = poller(server)
         others = asyncio.create_task(waiting(loop, 1))
-        late = asyncio.create_task(waiting(loop, 2, deadline=30))
+        late = asyncio.create_task(waiting(loop, 2, timeout=30))
         await anyio.sleep(10)
         server.workflows[1] = asking(RateLimited(429), 600.0)
         with pytest.raises(WaitTimeout):
@@ -467,7 +467,7 @@ def test_a_list_that_asks_to_be_left_alone_is_left_alone() -> None:
     async def main() -> None:
         busy = RateLimited(429)
         busy.retry_after = 100.0
-        server = Server(lists=True, workflows=running(*MANY))
+        server = Server(supports_listing=True, workflows=running(*MANY))
         _, told = started(server)
         await anyio.sleep(5)
         server.refusal, before = busy, max(server.pages)
@@ -539,7 +539,7 @@ def test_in_an_outage_looks_become_rarer_and_frequent_again_after_it() -> None:
 
 def test_what_a_glance_has_seen_to_change_is_told_from_a_get() -> None:
     async def main() -> None:
-        server = Server(glances=True, workflows=running(*MANY))
+        server = Server(supports_bulk_check=True, workflows=running(*MANY))
         _, told = started(server)
         later(9, lambda: server.become(Phase.FAILED, 7))
         later(30, lambda: server.become(Phase.SUCCEEDED, *(set(MANY) - {7})))
@@ -552,7 +552,7 @@ def test_what_a_glance_has_seen_to_change_is_told_from_a_get() -> None:
 
 def test_an_index_that_is_wrong_is_found_out_by_a_look_that_is_certain() -> None:
     async def main() -> None:
-        server = Server(glances=True, workflows=running(*MANY), stale={7})
+        server = Server(supports_bulk_check=True, workflows=running(*MANY), stale={7})
         _, told = started(server)
         await anyio.sleep(8)
         server.become(Phase.SUCCEEDED, 7)
@@ -566,7 +566,7 @@ def test_an_index_that_is_wrong_is_found_out_by_a_look_that_is_certain() -> None
 @pytest.mark.parametrize("refusal", [Forbidden(403), NotFound(404), BadRequest(400)])
 def test_a_server_that_lets_nobody_glance_is_asked_once(refusal: CallError) -> None:
     async def main() -> None:
-        server = Server(glances=True, workflows=running(*range(40)), blind=refusal)
+        server = Server(supports_bulk_check=True, workflows=running(*range(40)), blind=refusal)
         _, told = started(server, range(40))
         later(30, lambda: server.become(Phase.SUCCEEDED, *range(40)))
         assert ends(await told, range(40)) == {(Phase.RUNNING, Phase.SUCCEEDED)}
@@ -602,7 +602,7 @@ def to_the_end(server: Server) -> list[Any]:
 @pytest.mark.parametrize("ill", ILL, ids=lambda error: f"{type(error).__name__} {getattr(error, 'status', '')}")
 def test_an_index_that_is_ill_says_nothing_about_workflows_and_costs_little(ill: CallError) -> None:
     plain = Server(workflows=running(*range(100)))
-    server = Server(glances=True, workflows=running(*range(100)), blind=ill)
+    server = Server(supports_bulk_check=True, workflows=running(*range(100)), blind=ill)
     to_the_end(plain)
     assert ends(to_the_end(server), range(100)) == {(Phase.RUNNING, Phase.SUCCEEDED)}
     assert server.requests <= 1.1 * plain.requests
@@ -611,14 +611,14 @@ def test_an_index_that_is_ill_says_nothing_about_workflows_and_costs_little(ill:
 
 def test_a_bulk_check_that_failed_is_no_failed_check_of_its_workflows_and_one_refusal() -> None:
     async def main() -> None:
-        server = Server(glances=True, workflows=running(*range(BULK_SIZE)), blind=ServerError(503))
+        server = Server(supports_bulk_check=True, workflows=running(*range(BULK_SIZE)), blind=ServerError(503))
         loop, told = started(server, range(BULK_SIZE))
         before = len(server.gets)
         while not server.looked:
             await anyio.sleep(0.1)
-        refusals = loop.looks._strain.refusals
+        refusals = loop.fetcher._load.refusals
         await anyio.sleep(1)
-        assert not any(sight.failures for sight in loop.looks.sights.values())
+        assert not any(sight.failures for sight in loop.fetcher.observations.values())
         assert refusals <= 1
         assert len(server.gets) >= before + BULK_SIZE
         told.cancel()
@@ -629,7 +629,7 @@ def test_a_bulk_check_that_failed_is_no_failed_check_of_its_workflows_and_one_re
 @pytest.mark.parametrize("ill", [ServerError(500), Forbidden(403), NotFound(404)])
 def test_bulk_checks_that_were_left_out_are_tried_again(ill: CallError) -> None:
     async def main() -> None:
-        server = Server(glances=True, workflows=running(*range(40)), blind=ill)
+        server = Server(supports_bulk_check=True, workflows=running(*range(40)), blind=ill)
         _, told = started(server, range(40))
         await anyio.sleep(200)
         failed = len(server.looked)
@@ -644,7 +644,7 @@ def test_bulk_checks_that_were_left_out_are_tried_again(ill: CallError) -> None:
 
 def test_a_few_failed_bulk_checks_with_answers_in_between_are_endured() -> None:
     async def main() -> None:
-        server = Server(glances=True, workflows=running(*range(40)))
+        server = Server(supports_bulk_check=True, workflows=running(*range(40)))
         _, told = started(server, range(40))
         for _ in range(10):
             await anyio.sleep(5)
@@ -662,7 +662,7 @@ def test_a_few_failed_bulk_checks_with_answers_in_between_are_endured() -> None:
 
 def test_glances_that_fail_for_too_long_are_an_outage_like_any_other() -> None:
     async def main() -> None:
-        server = Server(glances=True, workflows=running(*range(40)))
+        server = Server(supports_bulk_check=True, workflows=running(*range(40)))
         _, told = started(server, range(40))
         await anyio.sleep(10)
         server.blind = ServerError(503)
@@ -675,7 +675,7 @@ def test_glances_that_fail_for_too_long_are_an_outage_like_any_other() -> None:
 
 def test_a_glance_that_is_cut_off_does_not_count_as_a_look() -> None:
     async def main() -> None:
-        server = Server(glances=True, workflows=running(*range(20)))
+        server = Server(supports_bulk_check=True, workflows=running(*range(20)))
         loop = poller(server)
         slow = Poll(interval=50, ceiling=50, jitter=0)
         first = asyncio.create_task(waiting(loop, 0, poll=slow))
@@ -698,7 +698,7 @@ def test_nobody_is_glanced_at_whose_operations_are_wanted() -> None:
         def ran(*states: str) -> tuple[Operation, ...]:
             return tuple(Operation(f"o{n}", state, NOON, NOON + timedelta(1)) for n, state in enumerate(states))
 
-        server = Server(glances=True)
+        server = Server(supports_bulk_check=True)
         server.put(*(Detailed(id, operations=ran("running", "instantiated")) for id in range(20)))
         _, told = started(server, range(20), operations=True)
         later(5, lambda: server.become(Phase.RUNNING, *range(20), operations=ran("succeeded", "running")))
@@ -717,7 +717,7 @@ def test_nobody_is_glanced_at_whose_operations_are_wanted() -> None:
 
 def test_transitions_are_told_once_though_others_look_without_operations() -> None:
     async def main() -> None:
-        server = Server(lists=True)
+        server = Server(supports_listing=True)
         server.put(*(Detailed(id, operations=(Operation("a", "running", NOON),)) for id in range(20)))
         loop = poller(server)
         plain = asyncio.create_task(wait_all(loop, range(20), WaitOptions(poll=STEADY)))
@@ -736,7 +736,7 @@ def test_transitions_are_told_once_though_others_look_without_operations() -> No
 
 def test_who_wants_no_operations_hears_of_none() -> None:
     async def main() -> None:
-        server = Server(lists=True)
+        server = Server(supports_listing=True)
         server.put(*(Detailed(id, operations=(Operation("a"),)) for id in range(20)))
         loop, told = started(server, range(20))
         await anyio.sleep(5)
@@ -790,7 +790,7 @@ def test_ten_thousand_wakes_of_one_are_one_look() -> None:
 
 def stepping(steps: dict[str, float], *ids: int) -> Server:
     """Workflows that go through steps of so many seconds, and end."""
-    server = Server(lists=True)
+    server = Server(supports_listing=True)
     server.put(*(Record(id, step=next(iter(steps))) for id in ids))
     at = 0.0
     for (_, seconds), after in zip(steps.items(), [*list(steps)[1:], None], strict=True):
@@ -901,7 +901,7 @@ def test_a_slow_reader_is_told_that_its_workflow_was_replaced_whoever_watches_th
 # An error after which nothing can work
 
 
-@pytest.mark.parametrize("kind", [{}, {"glances": True}])
+@pytest.mark.parametrize("kind", [{}, {"supports_bulk_check": True}])
 def test_after_an_error_that_ends_everything_a_check_is_due_no_sooner_than_usual(kind: dict[str, Any]) -> None:
     async def main() -> None:
         server, fatal = Server(workflows=running(*range(5)), **kind), list[Exception]()
@@ -911,15 +911,15 @@ def test_after_an_error_that_ends_everything_a_check_is_due_no_sooner_than_usual
         for id in range(5):
             looks.watch(id, STEADY)
         async with asyncio.TaskGroup() as group:
-            looks.begin(group.create_task)
+            looks.send_due(group.create_task)
             await anyio.sleep(2)
-            looks.begin(group.create_task)
+            looks.send_due(group.create_task)
             await anyio.sleep(3)
             server.blind, server.workflows = ClientClosed("closed"), {id: ClientClosed("closed") for id in range(5)}
-            looks.begin(group.create_task)
+            looks.send_due(group.create_task)
         assert fatal
-        assert looks.plan.alone.next is not None
-        assert looks.plan.alone.next >= asyncio.get_running_loop().time() + STEADY.interval
+        assert looks.scheduler.single.next is not None
+        assert looks.scheduler.single.next >= asyncio.get_running_loop().time() + STEADY.interval
 
     virtual.run(main())
 
@@ -930,12 +930,12 @@ def test_after_an_error_that_ends_everything_a_check_is_due_no_sooner_than_usual
 def appearing(loop: Poller[Any], server: Server, **more: Any) -> Any:
     """A watch of what the list shows."""
     settings: dict[str, Any] = {"poll": STEADY, "operations": False, "stalled_after": None}
-    return watching(loop, None, lambda: server.active(operations=False), **settings | more)
+    return watching(loop, None, lambda: server.list_active(operations=False), **settings | more)
 
 
 def test_what_appears_is_watched_to_its_end() -> None:
     async def main() -> None:
-        server = Server(lists=True, workflows=running(1, 2))
+        server = Server(supports_listing=True, workflows=running(1, 2))
         loop, told = poller(server), []
         later(7, lambda: server.put(Record(3)))
         later(13, lambda: server.become(Phase.SUCCEEDED, 1, 2, 3))
@@ -954,7 +954,7 @@ def test_what_appears_is_watched_to_its_end() -> None:
 
 def test_a_list_that_shows_the_ended_for_a_while_or_for_ever_tells_no_end_twice() -> None:
     async def main() -> None:
-        server = Server(lists=True, lag=10.0, workflows=running(1, 2))
+        server = Server(supports_listing=True, list_lag=10.0, workflows=running(1, 2))
         server.listed = running(1, 2)
         loop, told = poller(server), []
         later(5, lambda: server.become(Phase.FAILED, 1))
@@ -976,7 +976,7 @@ def test_a_list_that_shows_the_ended_for_a_while_or_for_ever_tells_no_end_twice(
 
 def test_a_workflow_that_goes_on_after_its_end_is_reported_again() -> None:
     async def main() -> None:
-        server = Server(lists=True, workflows=running(1))
+        server = Server(supports_listing=True, workflows=running(1))
         loop, told = poller(server), []
         later(5, lambda: server.become(Phase.FAILED, 1))
         later(20, lambda: server.become(Phase.RUNNING, 1))
@@ -997,7 +997,7 @@ def test_a_workflow_that_goes_on_after_its_end_is_reported_again() -> None:
 
 def test_what_is_dropped_does_not_appear_again_until_it_is_added() -> None:
     async def main() -> None:
-        server = Server(lists=True, workflows=running(1, 2))
+        server = Server(supports_listing=True, workflows=running(1, 2))
         loop, told = poller(server), []
         with anyio.move_on_after(60):
             async with appearing(loop, server) as changes:
@@ -1014,7 +1014,7 @@ def test_what_is_dropped_does_not_appear_again_until_it_is_added() -> None:
 @pytest.mark.parametrize("error", [ListingNotSupported("404"), BadRequest(400), Forbidden(403), ClientClosed("closed")])
 def test_a_filter_that_cannot_be_listed_ends_the_watch_with_its_error(error: Exception) -> None:
     async def main() -> None:
-        server = Server(lists=True, refusal=error)
+        server = Server(supports_listing=True, refusal=error)
         with pytest.raises(type(error)):
             async with appearing(poller(server), server) as changes:
                 await anext(changes)
@@ -1024,7 +1024,7 @@ def test_a_filter_that_cannot_be_listed_ends_the_watch_with_its_error(error: Exc
 
 def test_a_filter_is_listed_through_an_outage_as_long_as_was_agreed() -> None:
     async def main() -> None:
-        server = Server(lists=True, workflows=running(1))
+        server = Server(supports_listing=True, workflows=running(1))
         loop = poller(server)
         async with appearing(loop, server) as changes:
             await anext(changes)
@@ -1041,7 +1041,7 @@ def test_a_filter_is_listed_through_an_outage_as_long_as_was_agreed() -> None:
 @pytest.mark.parametrize("error", [Forbidden(403), ListingNotSupported("404"), ForeignResponse(404), ServerError(503)])
 def test_a_filter_that_was_listed_before_is_listed_through_whatever_refuses_it(error: CallError) -> None:
     async def main() -> None:
-        server = Server(lists=True, workflows=running(1))
+        server = Server(supports_listing=True, workflows=running(1))
         async with appearing(poller(server), server) as changes:
             await anext(changes)
             server.refusal = error
@@ -1056,7 +1056,7 @@ def test_a_filter_that_was_listed_before_is_listed_through_whatever_refuses_it(e
 
 def test_a_filter_is_not_listed_while_the_server_is_left_alone_however_long_that_is() -> None:
     async def main() -> None:
-        server = Server(lists=True, workflows=running(1))
+        server = Server(supports_listing=True, workflows=running(1))
         async with appearing(poller(server), server) as changes:
             await anext(changes)
             server.refusal = asking(RateLimited(429), 3600.0)
@@ -1069,7 +1069,7 @@ def test_a_filter_is_not_listed_while_the_server_is_left_alone_however_long_that
 
 def test_a_pause_that_a_get_was_told_of_holds_for_a_filter_too() -> None:
     async def main() -> None:
-        server = Server(lists=True, workflows=running(1, 2))
+        server = Server(supports_listing=True, workflows=running(1, 2))
         server.listed = running(1)
         loop = poller(server)
         async with appearing(loop, server) as changes:
@@ -1090,7 +1090,7 @@ def test_a_pause_that_a_get_was_told_of_holds_for_a_filter_too() -> None:
 
 def test_a_leap_of_the_clock_is_no_outage_of_a_filter() -> None:
     async def main() -> None:
-        server = Server(lists=True, workflows=running(1))
+        server = Server(supports_listing=True, workflows=running(1))
         async with appearing(poller(server), server) as changes:
             await anext(changes)
             server.refusal = ConnectFailed("no route")
@@ -1103,7 +1103,7 @@ def test_a_leap_of_the_clock_is_no_outage_of_a_filter() -> None:
 
 def test_one_of_a_filter_that_becomes_another_workflow_is_told_and_the_other_one_is_watched() -> None:
     async def main() -> None:
-        server = Server(lists=True)
+        server = Server(supports_listing=True)
         server.put(Record(1, what="A"))
         told: list[Any] = []
         async with appearing(poller(server), server) as changes:
@@ -1119,7 +1119,7 @@ def test_one_of_a_filter_that_becomes_another_workflow_is_told_and_the_other_one
 
 def test_who_waits_for_one_that_a_filter_shows_goes_on_when_the_filter_is_given_up() -> None:
     async def main() -> None:
-        server = Server(lists=True, workflows=running(1))
+        server = Server(supports_listing=True, workflows=running(1))
         loop = poller(server)
         async with appearing(loop, server) as changes:
             await anext(changes)
@@ -1134,7 +1134,7 @@ def test_who_waits_for_one_that_a_filter_shows_goes_on_when_the_filter_is_given_
 
 def test_many_rows_of_a_filter_cost_nothing_but_its_pages() -> None:
     async def main() -> None:
-        server = Server(lists=True, workflows=running(*range(500)))
+        server = Server(supports_listing=True, workflows=running(*range(500)))
         with anyio.move_on_after(60):
             async with appearing(poller(server), server) as changes:
                 async for _ in changes:
@@ -1147,7 +1147,7 @@ def test_many_rows_of_a_filter_cost_nothing_but_its_pages() -> None:
 
 def test_a_new_watch_believes_no_list_that_lags_behind_what_was_got_before() -> None:
     async def main() -> None:
-        server = Server(lists=True, lag=10.0, workflows=running(*range(1, 9)))
+        server = Server(supports_listing=True, list_lag=10.0, workflows=running(*range(1, 9)))
         server.listed = running(*range(1, 9))
         loop = poller(server)
         async with watch(loop, 7) as changes:
@@ -1166,7 +1166,7 @@ def test_a_new_watch_believes_no_list_that_lags_behind_what_was_got_before() -> 
 @pytest.mark.parametrize(("known", "old"), [(Phase.PARKED, Phase.RUNNING), (Phase.RUNNING, Phase.WAITING)])
 def test_an_old_page_that_shows_an_earlier_phase_is_checked_by_a_get(known: Phase, old: Phase) -> None:
     async def main() -> None:
-        server = Server(lists=True, workflows={id: Record(id, known) for id in range(1, 9)})
+        server = Server(supports_listing=True, workflows={id: Record(id, known) for id in range(1, 9)})
         loop = poller(server)
         async with watch(loop, *range(1, 9)) as changes:
             for _ in range(8):
@@ -1183,7 +1183,7 @@ def test_an_old_page_that_shows_an_earlier_phase_is_checked_by_a_get(known: Phas
 
 def test_a_resume_that_a_list_shows_is_told_after_a_get() -> None:
     async def main() -> None:
-        server = Server(lists=True, workflows={id: Record(id, Phase.PARKED) for id in range(1, 9)})
+        server = Server(supports_listing=True, workflows={id: Record(id, Phase.PARKED) for id in range(1, 9)})
         loop = poller(server)
         async with watch(loop, *range(1, 9)) as changes:
             for _ in range(8):

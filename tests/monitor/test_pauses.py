@@ -102,7 +102,7 @@ def test_an_answered_pause_is_not_told_and_the_next_one_is() -> None:
         server = Server()
         server.put(A)
         looking = poller(server)
-        looking.answer(1, pause(A))
+        looking.note_resume(1, pause(A))
         later(95, server.put, B)
         return await told(looking, 200.0), len(server.gets)
 
@@ -114,10 +114,10 @@ def test_an_answered_pause_is_not_told_and_the_next_one_is() -> None:
 @pytest.mark.parametrize("lists", [False, True])
 def test_who_watches_on_is_told_of_the_next_pause_though_it_looks_the_same(*, lists: bool) -> None:
     async def main() -> Sequence[Any]:
-        server = Server(lists=lists)
+        server = Server(supports_listing=lists)
         server.put(A, *(Record(id) for id in range(2, 9)))
         looking = poller(server)
-        later(45, looking.answer, 1, pause(A))
+        later(45, looking.note_resume, 1, pause(A))
         later(95, server.put, B)
         return await told(looking, 300.0)
 
@@ -132,7 +132,7 @@ def test_who_comes_later_is_not_told_of_an_answered_pause() -> None:
         server = Server()
         server.put(A)
         looking = poller(server)
-        later(20, looking.answer, 1, pause(A))
+        later(20, looking.note_resume, 1, pause(A))
         later(60, server.put, B)
 
         async def joined() -> Sequence[Any]:
@@ -152,8 +152,8 @@ def test_a_pause_whose_answer_was_refused_is_told_after_all() -> None:
         server = Server()
         server.put(A)
         looking = poller(server)
-        looking.answer(1, pause(A))
-        later(33, looking.withdraw, 1)
+        looking.note_resume(1, pause(A))
+        later(33, looking.withdraw_resume, 1)
         return await told(looking, 100.0)
 
     assert run(main()) == [(None, Phase.PARKED, 33.0)]
@@ -166,7 +166,7 @@ def test_a_pause_that_waits_in_the_mailbox_is_not_told_once_it_is_answered() -> 
         looking = poller(server)
         async with watching(looking, [1], None, poll=OFTEN, operations=False, stalled_after=None) as events:
             await wait(looking, 1, WaitOptions(poll=OFTEN, parked="return"), check=False)
-            looking.answer(1, pause(A))
+            looking.note_resume(1, pause(A))
             server.become(Phase.RUNNING, 1, operations=(Operation("a", "succeeded"),))
             return await anext(events)
 

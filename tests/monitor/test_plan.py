@@ -60,18 +60,18 @@ class Drive:
             self.tick()
 
     def tick(self) -> RequestBatch:
-        asks = self.plan.ask(self.now, self.sights)
+        asks = self.plan.next_requests(self.now, self.sights)
         self.gets += [self.now] * len(asks.gets)
-        self.glances += [self.now] * len(asks.glances)
+        self.glances += [self.now] * len(asks.bulk_checks)
         for id in asks.gets:
             self._see(id, certain=True)
-            self.plan.answered((id,), {id: self._next(id)})
-        for ids in asks.glances:
+            self.plan.finish((id,), {id: self._next(id)})
+        for ids in asks.bulk_checks:
             for id in ids:
                 self._see(id, certain=False)
-            self.plan.answered(ids, {id: self._next(id) for id in ids})
-            self.plan.doubted(self.changed.intersection(ids), self.now)
-        if asks.sweep:
+            self.plan.finish(ids, {id: self._next(id) for id in ids})
+            self.plan.recheck(self.changed.intersection(ids), self.now)
+        if asks.read_list:
             self._sweep()
         self.ticks += 1
         self.now = 1000.0 + self.ticks * TICK
@@ -91,13 +91,13 @@ class Drive:
 
     def _sweep(self) -> None:
         self.sweeps.append(self.now)
-        covered = set(self.plan.covered)
+        covered = set(self.plan.by_list)
         for id in covered & self.listed:
             self._see(id, certain=True)
         lost = covered - self.listed
         ran = sum(self.sights[id].workflow is not None for id in lost)
         after = self.now + self.poll.interval
-        self.plan.swept(self.pages, set(self.listed), lost, self.now, after, ran=ran)
+        self.plan.list_completed(self.pages, set(self.listed), lost, self.now, after, ran=ran)
 
     @property
     def pages(self) -> int:
@@ -119,7 +119,7 @@ def longest_gap(looks: dict[int, list[float]]) -> float:
 @pytest.mark.sweep
 @pytest.mark.parametrize("count", [250, 1000, 5000])
 def test_with_a_list_an_interval_costs_its_pages_and_the_changes(count: int) -> None:
-    drive = Drive(Scheduler(lists=True, glances=False), listed=set(range(count)))
+    drive = Drive(Scheduler(supports_listing=True, supports_bulk_check=False), listed=set(range(count)))
     drive.add(range(count))
     drive.run(20)
     began, ended = drive.now, 0
@@ -129,14 +129,14 @@ def test_with_a_list_an_interval_costs_its_pages_and_the_changes(count: int) -> 
             ended += 1
         asks = drive.tick()
         for id in asks.gets:  # it has ended, as the get says
-            drive.plan.rest(id)
+            drive.plan.stop_polling(id)
     intervals = 1000 * TICK / drive.poll.interval
     assert ended > 20
     assert drive.requests(began) <= (intervals + 1) * -(-count // 100) + ended
 
 
 def test_a_few_of_a_long_list_are_got_one_by_one_because_that_is_cheaper() -> None:
-    drive = Drive(Scheduler(lists=True, glances=False, pages=10), listed=set(range(1000)))
+    drive = Drive(Scheduler(supports_listing=True, supports_bulk_check=False, pages=10), listed=set(range(1000)))
     drive.add(range(10))
     drive.run(200)
     assert not drive.sweeps
@@ -146,7 +146,9 @@ def test_a_few_of_a_long_list_are_got_one_by_one_because_that_is_cheaper() -> No
 @given(pages=st.integers(1, 12), count=st.integers(1, 40))
 @settings(max_examples=30)
 def test_an_interval_never_costs_more_than_the_cheaper_of_list_and_gets(pages: int, count: int) -> None:
-    drive = Drive(Scheduler(lists=True, glances=False, pages=pages), listed=set(range(pages * 100)))
+    drive = Drive(
+        Scheduler(supports_listing=True, supports_bulk_check=False, pages=pages), listed=set(range(pages * 100))
+    )
     drive.add(range(count))
     drive.run(10)
     began = drive.now
@@ -155,7 +157,7 @@ def test_an_interval_never_costs_more_than_the_cheaper_of_list_and_gets(pages: i
 
 
 def test_one_that_joins_many_is_got_at_once_and_then_covered_by_the_list() -> None:
-    drive = Drive(Scheduler(lists=True, glances=False), listed=set(range(500)))
+    drive = Drive(Scheduler(supports_listing=True, supports_bulk_check=False), listed=set(range(500)))
     drive.add(range(500))
     drive.run(10)
     drive.listed.add(777)
@@ -163,15 +165,15 @@ def test_one_that_joins_many_is_got_at_once_and_then_covered_by_the_list() -> No
     asks = drive.tick()
     assert (asks.gets, asks.confirms) == ((777,), frozenset({777}))
     drive.run(5)
-    assert 777 in drive.plan.covered
+    assert 777 in drive.plan.by_list
 
 
 def test_many_that_join_many_bring_the_next_look_at_the_list_forward() -> None:
     slow = Poll(interval=2, ceiling=600)
-    drive = Drive(Scheduler(lists=True, glances=False), slow, set(range(500)))
+    drive = Drive(Scheduler(supports_listing=True, supports_bulk_check=False), slow, set(range(500)))
     drive.add(range(500))
     drive.run(10)
-    drive.plan.sweep_at = drive.now + 600
+    drive.plan.next_list_at = drive.now + 600
     drive.listed |= set(range(500, 700))
     drive.add(range(500, 700))
     began = drive.now
@@ -181,7 +183,7 @@ def test_many_that_join_many_bring_the_next_look_at_the_list_forward() -> None:
 
 
 def test_the_list_is_looked_at_no_more_than_once_an_interval_however_many_join() -> None:
-    drive = Drive(Scheduler(lists=True, glances=False), listed=set(range(100)))
+    drive = Drive(Scheduler(supports_listing=True, supports_bulk_check=False), listed=set(range(100)))
     drive.add(range(100))
     for n in range(100, 4000, 20):
         drive.listed |= set(range(n, n + 20))
@@ -191,7 +193,7 @@ def test_the_list_is_looked_at_no_more_than_once_an_interval_however_many_join()
 
 
 def test_the_first_look_comes_after_the_initial_pause_of_each() -> None:
-    drive = Drive(Scheduler(lists=False, glances=False))
+    drive = Drive(Scheduler(supports_listing=False, supports_bulk_check=False))
     for id, initial in ((1, 0.0), (2, 5.0), (3, 60.0)):
         drive.sights[id] = Observation(id=id, since=drive.now)
         drive.plan.add(id, Poll(initial=initial))
@@ -200,7 +202,7 @@ def test_the_first_look_comes_after_the_initial_pause_of_each() -> None:
 
 
 def test_the_list_too_waits_for_the_initial_pause() -> None:
-    drive = Drive(Scheduler(lists=True, glances=False), Poll(initial=30), set(range(200)))
+    drive = Drive(Scheduler(supports_listing=True, supports_bulk_check=False), Poll(initial=30), set(range(200)))
     drive.add(range(200))
     drive.run(60)
     assert drive.sweeps[0] - 1000 == pytest.approx(30, abs=2 * TICK)
@@ -212,7 +214,7 @@ def test_the_list_too_waits_for_the_initial_pause() -> None:
 @pytest.mark.sweep
 @pytest.mark.parametrize(("lists", "count"), [(False, 50), (False, 1000), (True, 2000)])
 def test_nobody_waits_longer_than_two_intervals_for_a_look(lists: bool, count: int) -> None:  # noqa: FBT001 - a case
-    drive = Drive(Scheduler(lists=lists, glances=False), listed=set(range(count)))
+    drive = Drive(Scheduler(supports_listing=lists, supports_bulk_check=False), listed=set(range(count)))
     drive.add(range(count))
     drive.run(300)
     assert len(drive.looks) == count
@@ -221,17 +223,17 @@ def test_nobody_waits_longer_than_two_intervals_for_a_look(lists: bool, count: i
 
 
 def test_no_more_than_so_many_are_on_their_way_and_the_longest_due_is_next() -> None:
-    plan = Scheduler(lists=False, glances=False)
+    plan = Scheduler(supports_listing=False, supports_bulk_check=False)
     sights = {id: Observation[Any](id=id, since=0.0) for id in range(200)}
     for id in sights:
         plan.add(id, EXACT)
-    plan.ask(0.0, sights)
-    due = plan.ask(10.0, sights)
+    plan.next_requests(0.0, sights)
+    due = plan.next_requests(10.0, sights)
     assert len(due.gets) == MAX_IN_FLIGHT - 1  # the first was on its way already
-    assert due.next is None  # it is an answer that has to come now
-    assert plan.ask(10.0, sights).gets == ()
-    plan.answered((due.gets[0],), {due.gets[0]: 12.0})
-    assert plan.ask(10.0, sights).gets == (max(due.gets) + 1,)
+    assert due.next_at is None  # it is an answer that has to come now
+    assert plan.next_requests(10.0, sights).gets == ()
+    plan.finish((due.gets[0],), {due.gets[0]: 12.0})
+    assert plan.next_requests(10.0, sights).gets == (max(due.gets) + 1,)
 
 
 # Spread
@@ -248,7 +250,7 @@ def peak(ats: list[float], begin: float, end: float, window: float) -> float:
 @pytest.mark.parametrize("jitter", [0.0, 0.2])
 def test_ten_thousand_without_a_list_are_asked_for_evenly(jitter: float) -> None:
     poll = Poll(interval=20, backoff=1, ceiling=20, jitter=jitter)
-    drive = Drive(Scheduler(lists=False, glances=False), poll)
+    drive = Drive(Scheduler(supports_listing=False, supports_bulk_check=False), poll)
     drive.add(range(10_000))
     drive.run(200)
     assert peak(drive.gets, 1000, 1200, poll.interval / 10) <= 1.2
@@ -256,7 +258,7 @@ def test_ten_thousand_without_a_list_are_asked_for_evenly(jitter: float) -> None
 
 def test_no_interval_ever_asks_for_more_than_all_of_them() -> None:
     poll = Poll(interval=10, backoff=1.5, ceiling=60)
-    drive = Drive(Scheduler(lists=False, glances=False), poll)
+    drive = Drive(Scheduler(supports_listing=False, supports_bulk_check=False), poll)
     drive.add(range(3000))
     drive.run(300)
     windows = Counter(int(at - 1000) for at in drive.gets)
@@ -268,7 +270,7 @@ def test_no_interval_ever_asks_for_more_than_all_of_them() -> None:
 
 @pytest.mark.sweep
 def test_glances_ask_for_many_at_once_and_every_tenth_look_is_certain() -> None:
-    drive = Drive(Scheduler(lists=False, glances=True))
+    drive = Drive(Scheduler(supports_listing=False, supports_bulk_check=True))
     drive.add(range(1000))
     drive.run(20)
     began, looks, gets = drive.now, sum(map(len, drive.looks.values())), len(drive.gets)
@@ -279,11 +281,11 @@ def test_glances_ask_for_many_at_once_and_every_tenth_look_is_certain() -> None:
 
 
 def test_no_glance_asks_about_more_than_fits() -> None:
-    plan = Scheduler(lists=False, glances=True)
+    plan = Scheduler(supports_listing=False, supports_bulk_check=True)
     sights = {id: Observation[Any](id=id, since=0.0, workflow=Record(id)) for id in range(1000)}
     for id in sights:
         plan.add(id, STEADY)
-    chunks = [*plan.ask(0.0, sights).glances, *plan.ask(5.0, sights).glances]
+    chunks = [*plan.next_requests(0.0, sights).bulk_checks, *plan.next_requests(5.0, sights).bulk_checks]
     assert max(map(len, chunks)) == BULK_SIZE
     assert sorted(id for ids in chunks for id in ids) == list(range(1000))
 
@@ -300,26 +302,26 @@ def test_no_glance_asks_about_more_than_fits() -> None:
     ids=["never seen", "parked", "of an unknown state", "not found", "glanced at nine times"],
 )
 def test_who_is_not_glanced_at(sight: Observation[Any]) -> None:
-    plan = Scheduler(lists=False, glances=True)
+    plan = Scheduler(supports_listing=False, supports_bulk_check=True)
     sights = {id: Observation[Any](id=id, since=0.0, workflow=Record(id)) for id in range(5)} | {9: sight}
     for id in sights:
         plan.add(id, STEADY)
-    asks = plan.ask(0.0, sights)
-    assert (asks.gets, asks.glances) == ((9,), ((0, 1, 2, 3, 4),))
+    asks = plan.next_requests(0.0, sights)
+    assert (asks.gets, asks.bulk_checks) == ((9,), ((0, 1, 2, 3, 4),))
 
 
 def test_who_is_watched_with_operations_is_never_glanced_at() -> None:
-    plan = Scheduler(lists=False, glances=True)
+    plan = Scheduler(supports_listing=False, supports_bulk_check=True)
     plan.detailed.update(range(5))
     sights = {id: Observation[Any](id=id, since=0.0, workflow=Record(id)) for id in range(10)}
     for id in sights:
         plan.add(id, STEADY)
-    asks = plan.ask(0.0, sights)
-    assert (set(asks.gets), asks.glances) == ({0, 1, 2, 3, 4}, ((5, 6, 7, 8, 9),))
+    asks = plan.next_requests(0.0, sights)
+    assert (set(asks.gets), asks.bulk_checks) == ({0, 1, 2, 3, 4}, ((5, 6, 7, 8, 9),))
 
 
 def test_what_a_glance_doubts_is_got_at_once() -> None:
-    drive = Drive(Scheduler(lists=False, glances=True))
+    drive = Drive(Scheduler(supports_listing=False, supports_bulk_check=True))
     drive.add(range(100))
     drive.run(8)
     drive.changed.update({7, 8})
@@ -331,45 +333,45 @@ def test_what_a_glance_doubts_is_got_at_once() -> None:
 
 
 def test_who_leaves_the_list_is_got_at_once_to_be_certain() -> None:
-    drive = Drive(Scheduler(lists=True, glances=False), listed=set(range(200)))
+    drive = Drive(Scheduler(supports_listing=True, supports_bulk_check=False), listed=set(range(200)))
     drive.add(range(200))
     drive.run(10)
     drive.listed.discard(7)
-    while 7 not in drive.plan.unlisted:
+    while 7 not in drive.plan.missing_from_list:
         drive.tick()
     asks = drive.tick()
     assert (asks.gets, asks.confirms) == ((7,), frozenset({7}))
 
 
 def test_who_is_active_and_not_listed_does_not_bounce() -> None:
-    drive = Drive(Scheduler(lists=True, glances=False), listed=set(range(300)))
+    drive = Drive(Scheduler(supports_listing=True, supports_bulk_check=False), listed=set(range(300)))
     drive.add(range(310))
     drive.run(20)
     began = drive.now
     drive.run(200)
     intervals = 200 / drive.poll.interval
-    assert drive.plan.unlisted == set(range(300, 310))
+    assert drive.plan.missing_from_list == set(range(300, 310))
     assert len([at for at in drive.gets if at >= began]) <= 10 * intervals * 1.1
-    drive.listed |= drive.plan.unlisted
+    drive.listed |= drive.plan.missing_from_list
     drive.run(3)
-    assert not drive.plan.unlisted
-    assert drive.plan.covered == set(range(310))
+    assert not drive.plan.missing_from_list
+    assert drive.plan.by_list == set(range(310))
 
 
 def test_a_list_that_is_gone_leaves_gets() -> None:
-    drive = Drive(Scheduler(lists=True, glances=False), listed=set(range(100)))
+    drive = Drive(Scheduler(supports_listing=True, supports_bulk_check=False), listed=set(range(100)))
     drive.add(range(100))
-    drive.plan.without_list(float("inf"))
+    drive.plan.disable_list(float("inf"))
     drive.run(100)
     assert not drive.sweeps
     assert longest_gap(drive.looks) <= 2 * drive.poll.interval
 
 
 def test_a_list_that_is_gone_for_a_while_comes_back() -> None:
-    drive = Drive(Scheduler(lists=True, glances=False), listed=set(range(100)))
+    drive = Drive(Scheduler(supports_listing=True, supports_bulk_check=False), listed=set(range(100)))
     drive.add(range(100))
     drive.run(10)
-    drive.plan.without_list(drive.now + 50)
+    drive.plan.disable_list(drive.now + 50)
     began = drive.now
     drive.run(100)
     assert min(at for at in drive.sweeps if at > began) == pytest.approx(began + 50, abs=1)
@@ -377,10 +379,10 @@ def test_a_list_that_is_gone_for_a_while_comes_back() -> None:
 
 
 def test_a_list_that_wishes_to_be_left_alone_is() -> None:
-    drive = Drive(Scheduler(lists=True, glances=False), listed=set(range(100)))
+    drive = Drive(Scheduler(supports_listing=True, supports_bulk_check=False), listed=set(range(100)))
     drive.add(range(100))
     drive.run(10)
-    drive.plan.quiet_until = drive.now + 50
+    drive.plan.paused_until = drive.now + 50
     began, gets = drive.now, len(drive.gets)
     drive.run(60)
     assert min(at for at in drive.sweeps if at > began) >= began + 50 - TICK
@@ -392,7 +394,7 @@ def test_a_list_that_wishes_to_be_left_alone_is() -> None:
 
 def odd(count: int, listed: set[int], seconds: float, *, before: float = 10) -> Drive:
     """A list that shows this for so long, and then all again; the drive after both."""
-    drive = Drive(Scheduler(lists=True, glances=False), listed=set(range(count)))
+    drive = Drive(Scheduler(supports_listing=True, supports_bulk_check=False), listed=set(range(count)))
     drive.add(range(count))
     drive.run(before)
     drive.listed = set(listed)
@@ -405,7 +407,7 @@ def test_a_list_that_shows_none_of_many_that_ran_is_read_again_before_it_is_beli
     drive = odd(500, set(), 2)
     drive.run(20)
     assert not drive.gets
-    assert drive.plan.covered == set(range(500))
+    assert drive.plan.by_list == set(range(500))
     assert max(later - earlier for earlier, later in pairwise(drive.sweeps)) <= drive.poll.interval + 2 * TICK
 
 
@@ -429,8 +431,8 @@ def test_a_list_that_shows_none_of_those_that_were_never_seen_is_believed() -> N
 def test_a_list_that_was_odd_for_a_while_is_used_again(listed: set[int], before: float) -> None:
     drive = odd(500, listed, 8, before=before)
     drive.run(2 * RELIST_EVERY * drive.poll.interval)
-    assert drive.plan.covered == set(range(500))
-    assert not drive.plan.unlisted
+    assert drive.plan.by_list == set(range(500))
+    assert not drive.plan.missing_from_list
     gets = len(drive.gets)
     drive.run(100)
     assert len(drive.gets) == gets
@@ -444,7 +446,7 @@ def test_a_list_that_stays_empty_costs_a_page_now_and_then() -> None:
 
 
 def test_a_list_that_shows_nothing_of_what_is_watched_is_not_read_where_gets_are_cheaper() -> None:
-    drive = Drive(Scheduler(lists=True, glances=False, pages=10), listed=set(range(1000)))
+    drive = Drive(Scheduler(supports_listing=True, supports_bulk_check=False, pages=10), listed=set(range(1000)))
     drive.add(range(1000))
     drive.run(10)
     drive.listed -= set(range(5))
@@ -458,10 +460,10 @@ def test_a_list_that_shows_nothing_of_what_is_watched_is_not_read_where_gets_are
 
 def test_a_list_that_is_not_supported_is_not_read_again() -> None:
     drive = odd(100, set(), 20)
-    drive.plan.without_list(float("inf"))
+    drive.plan.disable_list(float("inf"))
     began = drive.now
     drive.run(100)
-    assert drive.plan.unlisted
+    assert drive.plan.missing_from_list
     assert not [at for at in drive.sweeps if at > began]
 
 
@@ -470,57 +472,59 @@ def test_a_list_that_is_not_supported_is_not_read_again() -> None:
 
 @pytest.mark.parametrize(("lists", "glances"), [(False, False), (False, True), (True, False)])
 def test_nothing_at_all_is_asked_while_the_server_is_left_alone(lists: bool, glances: bool) -> None:  # noqa: FBT001 - cases
-    drive = Drive(Scheduler(lists=lists, glances=glances), listed=set(range(900)))
+    drive = Drive(Scheduler(supports_listing=lists, supports_bulk_check=glances), listed=set(range(900)))
     drive.add(range(1000))
     drive.run(30)
-    drive.plan.quiet_until = until = drive.now + 60
+    drive.plan.paused_until = until = drive.now + 60
     began = drive.now
     drive.add(range(1000, 1010))
-    drive.plan.soon(3, drive.now)
+    drive.plan.schedule(3, drive.now)
     asks = drive.tick()
-    assert (asks.requests, asks.next) == (0, until)
-    assert drive.plan.another(drive.now, drive.sights) is None
+    assert (asks.requests, asks.next_at) == (0, until)
+    assert drive.plan.next_get(drive.now, drive.sights) is None
     drive.run(100)
     assert not [at for at in (*drive.gets, *drive.sweeps, *drive.glances) if began <= at < until - TICK]
     assert all(drive.looks[id][-1] > until for id in range(1010))
 
 
 def test_after_a_pause_what_is_late_is_spread_over_an_interval() -> None:
-    drive = Drive(Scheduler(lists=False, glances=False), Poll(interval=10, backoff=1, ceiling=10))
+    drive = Drive(
+        Scheduler(supports_listing=False, supports_bulk_check=False), Poll(interval=10, backoff=1, ceiling=10)
+    )
     drive.add(range(1000))
     drive.run(30)
     until = drive.now + 60
-    drive.plan.quiet_until = until
+    drive.plan.paused_until = until
     drive.run(90)
     seconds = Counter(int(at - until) for at in drive.gets if at >= until - TICK)
     assert all(seconds[second] <= 1.5 * 100 for second in range(20))
 
 
 def test_a_pause_brings_nothing_forward() -> None:
-    drive = Drive(Scheduler(lists=False, glances=False), Poll(interval=2, ceiling=600))
+    drive = Drive(Scheduler(supports_listing=False, supports_bulk_check=False), Poll(interval=2, ceiling=600))
     drive.add(range(10))
     for id in range(10):
-        drive.plan.fresh.clear()
-        drive.plan.alone.put(id, drive.now + 300)
-    drive.plan.quiet_until = drive.now + 5
+        drive.plan.new.clear()
+        drive.plan.single.put(id, drive.now + 300)
+    drive.plan.paused_until = drive.now + 5
     drive.run(290)
     assert not drive.gets
 
 
 def test_a_plan_without_anything_to_watch_has_no_next_instant_in_a_pause_either() -> None:
-    plan = Scheduler(lists=True, glances=True)
-    plan.quiet_until = 100.0
-    assert plan.ask(0.0, {}).next is None
+    plan = Scheduler(supports_listing=True, supports_bulk_check=True)
+    plan.paused_until = 100.0
+    assert plan.next_requests(0.0, {}).next_at is None
 
 
 # Bulk checks that are left out
 
 
 def test_without_bulk_checks_everything_is_got_and_later_they_are_used_again() -> None:
-    drive = Drive(Scheduler(lists=False, glances=True))
+    drive = Drive(Scheduler(supports_listing=False, supports_bulk_check=True))
     drive.add(range(200))
     drive.run(20)
-    drive.plan.without_bulk(drive.now + 50)
+    drive.plan.disable_bulk(drive.now + 50)
     began, bulks = drive.now, len(drive.glances)
     drive.run(50)
     assert len(drive.glances) == bulks
@@ -533,7 +537,7 @@ def test_without_bulk_checks_everything_is_got_and_later_they_are_used_again() -
 
 
 def test_the_faster_of_two_paces_counts() -> None:
-    plan = Scheduler(lists=False, glances=False)
+    plan = Scheduler(supports_listing=False, supports_bulk_check=False)
     slow, fast = Poll(interval=5), Poll(interval=1)
     for poll in (slow, fast, slow):
         plan.add(1, poll)
@@ -544,10 +548,10 @@ def test_the_faster_of_two_paces_counts() -> None:
 
 
 def test_a_wake_makes_the_next_look_sooner_and_certain() -> None:
-    drive = Drive(Scheduler(lists=True, glances=True), listed=set(range(300)))
+    drive = Drive(Scheduler(supports_listing=True, supports_bulk_check=True), listed=set(range(300)))
     drive.add(range(300))
     drive.run(10)
-    drive.plan.soon(9, drive.now)
+    drive.plan.schedule(9, drive.now)
     assert drive.tick().confirms == {9}
 
 
@@ -589,48 +593,48 @@ class Chaos:
 
     def _ask(self, id: int) -> None:
         sights = {id: Observation[Any](id=id, since=0.0, workflow=Record(id)) for id in range(6)}
-        asks = self.plan.ask(self.now, sights)
-        self.flights += [(got,) for got in asks.gets] + list(asks.glances)
-        self.sweeping = self.sweeping or asks.sweep
+        asks = self.plan.next_requests(self.now, sights)
+        self.flights += [(got,) for got in asks.gets] + list(asks.bulk_checks)
+        self.sweeping = self.sweeping or asks.read_list
 
     def _land(self, id: int) -> None:
         if self.flights:
             ids = self.flights.pop(id % len(self.flights))
-            self.plan.answered(ids, dict.fromkeys(ids, self.now + 1))
+            self.plan.finish(ids, dict.fromkeys(ids, self.now + 1))
             self.rested -= set(ids)
-            self.plan.doubted(ids[:1], self.now)
+            self.plan.recheck(ids[:1], self.now)
 
     def _sweep(self, id: int) -> None:
         if self.sweeping:
             self.sweeping = False
-            covered = set(self.plan.covered)
-            self.plan.swept(1 + id % 2, set(range(id)), covered - set(range(id)), self.now, self.now + 1)
+            covered = set(self.plan.by_list)
+            self.plan.list_completed(1 + id % 2, set(range(id)), covered - set(range(id)), self.now, self.now + 1)
 
     def _fail(self, id: int) -> None:
         if self.sweeping:
             self.sweeping = False
-            self.plan.unswept(self.now + id)
+            self.plan.list_failed(self.now + id)
 
     def _gone(self, id: int) -> None:
         if self.sweeping:
             self.sweeping = False
-            self.plan.without_list(self.now + id)
+            self.plan.disable_list(self.now + id)
 
     def _quiet(self, id: int) -> None:
-        self.plan.quiet_until = self.now + id
+        self.plan.paused_until = self.now + id
 
     def _bulk(self, id: int) -> None:
-        self.plan.without_bulk(self.now + id)
+        self.plan.disable_bulk(self.now + id)
 
     def _rest(self, id: int) -> None:
         if id in self.plan.polls:
             self.rested.add(id)
-            self.plan.rest(id)
+            self.plan.stop_polling(id)
 
     def _soon(self, id: int) -> None:
         if id in self.plan.polls:
             self.rested.discard(id)
-            self.plan.soon(id, self.now)
+            self.plan.schedule(id, self.now)
 
     def _renew(self, id: int) -> None:
         self.rested.discard(id)
@@ -638,21 +642,21 @@ class Chaos:
 
     def check(self) -> None:
         plan = self.plan
-        places = [set(plan.fresh), plan.alone.ids(), plan.covered]
+        places = [set(plan.new), plan.single.ids(), plan.by_list]
         assert sum(map(len, places)) == len(set[int]().union(*places)), "nobody is in two places"
-        assert not plan.asked & set[int]().union(*places)
-        assert plan.polls.keys() - self.rested <= plan.asked.union(*places), "nobody is forgotten"
+        assert not plan.in_flight & set[int]().union(*places)
+        assert plan.polls.keys() - self.rested <= plan.in_flight.union(*places), "nobody is forgotten"
         assert set[int]().union(*places) <= plan.polls.keys()
-        assert plan.certain <= plan.alone.ids()
-        assert plan.unlisted <= plan.alone.ids() | plan.asked
-        assert plan.flights == len(self.flights)
+        assert plan.must_get <= plan.single.ids()
+        assert plan.missing_from_list <= plan.single.ids() | plan.in_flight
+        assert plan.request_count == len(self.flights)
 
 
 @given(DEEDS, st.booleans(), st.booleans())
 def test_whatever_is_done_nobody_is_forgotten_and_nothing_is_left(
     deeds: list[tuple[str, int]], lists: bool, glances: bool  # noqa: FBT001 - cases
 ) -> None:  # fmt: skip
-    chaos = Chaos(Scheduler(lists=lists, glances=glances))
+    chaos = Chaos(Scheduler(supports_listing=lists, supports_bulk_check=glances))
     for deed, id in deeds:
         chaos.do(deed, id)
         chaos.check()
@@ -661,18 +665,27 @@ def test_whatever_is_done_nobody_is_forgotten_and_nothing_is_left(
     while chaos.flights:
         chaos.do("land", 0)
     plan = chaos.plan
-    left = [plan.polls, plan.fresh, plan.alone, plan.covered, plan.asked, plan.certain, plan.unlisted, plan.paces]
+    left = [
+        plan.polls,
+        plan.new,
+        plan.single,
+        plan.by_list,
+        plan.in_flight,
+        plan.must_get,
+        plan.missing_from_list,
+        plan.paces,
+    ]
     assert not any(left)
     assert plan.watched == 0
 
 
 def test_after_an_outage_everybody_is_due_within_an_interval_evenly_and_whoever_was_doubted_first() -> None:
-    drive = Drive(Scheduler(lists=False, glances=False), EXACT)
+    drive = Drive(Scheduler(supports_listing=False, supports_bulk_check=False), EXACT)
     drive.add(range(1000))
     drive.run(10)
     for id in range(1000):
-        drive.plan.alone.put(id, drive.now + 500)
-    drive.plan.soon(7, drive.now)
+        drive.plan.single.put(id, drive.now + 500)
+    drive.plan.schedule(7, drive.now)
     drive.plan.recovered(drive.now)
     back, drive.gets = drive.now, []
     assert 7 in drive.tick().gets
@@ -686,12 +699,12 @@ def test_after_an_outage_everybody_is_due_within_an_interval_evenly_and_whoever_
 
 def behind(count: int, **more: Any) -> Drive:
     """A plan that has as many gets on their way as may be, and more due."""
-    drive = Drive(Scheduler(lists=False, glances=True), poll=EXACT)
+    drive = Drive(Scheduler(supports_listing=False, supports_bulk_check=True), poll=EXACT)
     drive.add(range(count))
-    drive.plan.fresh.clear()
+    drive.plan.new.clear()
     for id in range(count):
-        drive.plan.alone.put(id, drive.now - 1)
-    assert len(drive.plan.ask(drive.now, drive.sights).gets) == MAX_IN_FLIGHT
+        drive.plan.single.put(id, drive.now - 1)
+    assert len(drive.plan.next_requests(drive.now, drive.sights).gets) == MAX_IN_FLIGHT
     for name, value in more.items():
         setattr(drive.plan, name, value)
     return drive
@@ -699,8 +712,8 @@ def behind(count: int, **more: Any) -> Drive:
 
 def over(drive: Drive, id: int) -> tuple[int, bool] | None:
     """One is answered; what takes its place."""
-    drive.plan.answered((id,), {id: drive.now + 60})
-    return drive.plan.another(drive.now, drive.sights)
+    drive.plan.finish((id,), {id: drive.now + 60})
+    return drive.plan.next_get(drive.now, drive.sights)
 
 
 def test_the_one_that_is_due_longest_takes_the_place_of_one_that_is_over() -> None:
@@ -708,23 +721,23 @@ def test_the_one_that_is_due_longest_takes_the_place_of_one_that_is_over() -> No
     assert [over(drive, id) for id in range(2 * MAX_IN_FLIGHT)] == [
         (id, False) for id in range(MAX_IN_FLIGHT, 3 * MAX_IN_FLIGHT)
     ]
-    assert drive.plan.flights == MAX_IN_FLIGHT
+    assert drive.plan.request_count == MAX_IN_FLIGHT
     assert over(drive, 2 * MAX_IN_FLIGHT) is None
-    assert drive.plan.flights == MAX_IN_FLIGHT - 1
+    assert drive.plan.request_count == MAX_IN_FLIGHT - 1
 
 
 def test_what_takes_a_place_is_confirmed_if_it_was_doubted() -> None:
     drive = behind(2 * MAX_IN_FLIGHT)
-    drive.plan.soon(2 * MAX_IN_FLIGHT - 1, drive.now - 60)
+    drive.plan.schedule(2 * MAX_IN_FLIGHT - 1, drive.now - 60)
     assert over(drive, 0) == (2 * MAX_IN_FLIGHT - 1, True)
-    assert not drive.plan.certain
+    assert not drive.plan.must_get
 
 
 @pytest.mark.parametrize(
     "more",
     [
-        {"fresh": {1000: None}},
-        {"covered": {1000}, "sweep_at": 0.0},
+        {"new": {1000: None}},
+        {"by_list": {1000}, "next_list_at": 0.0},
     ],
     ids=["somebody new", "the list is due"],
 )
@@ -740,7 +753,7 @@ def test_who_can_be_glanced_at_with_others_takes_no_place_alone() -> None:
 
 def test_no_more_are_taken_out_of_the_agenda_than_may_begin() -> None:
     drive = behind(50_000)
-    assert len(drive.plan.alone) == 50_000 - MAX_IN_FLIGHT
+    assert len(drive.plan.single) == 50_000 - MAX_IN_FLIGHT
     popped = 0
 
     class Counted(DueQueue):
@@ -749,9 +762,9 @@ def test_no_more_are_taken_out_of_the_agenda_than_may_begin() -> None:
             popped += 1
             return super().pop(now)
 
-    drive.plan.alone = Counted()
+    drive.plan.single = Counted()
     for id in range(50_000):
-        drive.plan.alone.put(id, drive.now)
-    drive.plan.flights = 0
-    assert len(drive.plan.ask(drive.now, drive.sights).gets) == MAX_IN_FLIGHT
+        drive.plan.single.put(id, drive.now)
+    drive.plan.request_count = 0
+    assert len(drive.plan.next_requests(drive.now, drive.sights).gets) == MAX_IN_FLIGHT
     assert popped == MAX_IN_FLIGHT

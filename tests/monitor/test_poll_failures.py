@@ -41,13 +41,13 @@ class Odd(Server):
         self._fall("get")
         return await super().get(id, operations=operations)
 
-    def active(self, *, operations: bool, rows: int = 0) -> Listing[Any]:
+    def list_active(self, *, operations: bool, rows: int = 0) -> Listing[Any]:
         self._fall("list")
-        return super().active(operations=operations, rows=rows)
+        return super().list_active(operations=operations, rows=rows)
 
-    async def suspects(self, known: Any) -> Any:
+    async def find_changed(self, known: Any) -> Any:
         self._fall("glance")
-        return await super().suspects(known)
+        return await super().find_changed(known)
 
 
 def every_watcher(loop: Poller[Any], server: Server) -> list[Coroutine[Any, Any, Any]]:
@@ -62,11 +62,11 @@ def every_watcher(loop: Poller[Any], server: Server) -> list[Coroutine[Any, Any,
 
     return [
         *(waiting(loop, id) for id in range(5)),
-        waiting(loop, 3, deadline=1000.0),
+        waiting(loop, 3, timeout=1000.0),
         wait_all(loop, range(5), WaitOptions(poll=STEADY)),
         follows(watch(loop, *range(5))),
         completes(),
-        *([follows(appearing(loop, server))] if server.lists else []),
+        *([follows(appearing(loop, server))] if server.supports_listing else []),
     ]
 
 
@@ -79,7 +79,12 @@ def leaves(error: BaseException | None) -> list[BaseException | None]:
 @pytest.mark.parametrize("where", ["get", "list", "glance"])
 def test_an_unexpected_error_reaches_every_watcher_and_the_next_one_starts_anew(where: str, bug: BaseException) -> None:
     async def main() -> None:
-        server = Odd(lists=where == "list", glances=where == "glance", where=where, workflows=running(*range(5)))
+        server = Odd(
+            supports_listing=where == "list",
+            supports_bulk_check=where == "glance",
+            where=where,
+            workflows=running(*range(5)),
+        )
         loop = poller(server)
         tasks = [asyncio.create_task(watcher) for watcher in every_watcher(loop, server)]
         await asyncio.sleep(5.0)
@@ -225,7 +230,7 @@ def test_a_request_whose_task_was_cancelled_is_sent_again() -> None:
         before = asyncio.all_tasks()
         waits = asyncio.create_task(waiting(loop, 1))
         await asyncio.sleep(0.5)
-        (request,) = [task for task in asyncio.all_tasks() - before if "_gets" in repr(task)]
+        (request,) = [task for task in asyncio.all_tasks() - before if "_get_loop" in repr(task)]
         request.cancel()
         later(3, lambda: server.become(Phase.SUCCEEDED, 1))
         assert (await waits).phase is Phase.SUCCEEDED

@@ -100,15 +100,15 @@ class Curious(Server):
         self.contexts.add(CALLER.get())
         return await super()._send(call)
 
-    async def suspects(self, known: Any) -> Any:
+    async def find_changed(self, known: Any) -> Any:
         self.contexts.add(CALLER.get())
-        return await super().suspects(known)
+        return await super().find_changed(known)
 
 
 @pytest.mark.parametrize("lists", [False, True])
 def test_no_context_variable_of_a_caller_appears_in_a_poll(lists: bool) -> None:  # noqa: FBT001 - a case
     async def main() -> None:
-        server = Curious(lists=lists, glances=True, workflows=running(*range(10)))
+        server = Curious(supports_listing=lists, supports_bulk_check=True, workflows=running(*range(10)))
         loop = poller(server)
         later(10, lambda: server.become(Phase.SUCCEEDED, *range(10)))
         CALLER.set("request 4711")
@@ -213,7 +213,7 @@ async def everything_works(server: Server) -> None:
     asyncio.get_running_loop().call_later(0.05, lambda: server.become(Phase.SUCCEEDED, *range(5)))
     often = Poll(interval=0.02, ceiling=0.02)
     assert (await waiting(loop, 1, poll=often)).phase is Phase.SUCCEEDED
-    assert len(await wait_all(loop, range(5), WaitOptions(poll=often, deadline=5.0))) == 5
+    assert len(await wait_all(loop, range(5), WaitOptions(poll=often, timeout=5.0))) == 5
     server.put(*(Record(id) for id in range(10, 15)))
     async with appearing(loop, server, poll=often) as changes, watch(loop, 12, poll=often) as one:
         assert {(await anext(changes)).id for _ in range(5)} == set(range(10, 15))
@@ -227,7 +227,7 @@ async def everything_works(server: Server) -> None:
 
 def test_it_works_on_uvloop() -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(everything_works(Server(lists=True, workflows=running(*range(5)))))
+        runner.run(everything_works(Server(supports_listing=True, workflows=running(*range(5)))))
 
 
 eager = pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
@@ -243,7 +243,7 @@ def eagerly(main: Coroutine[Any, Any, None], loop: Callable[[], asyncio.Abstract
 @eager
 @pytest.mark.parametrize("seconds", [0.0, 0.001])
 def test_it_works_with_eager_tasks(seconds: float) -> None:
-    server = Server(lists=True, seconds=seconds, workflows=running(*range(5)))
+    server = Server(supports_listing=True, seconds=seconds, workflows=running(*range(5)))
     eagerly(everything_works(server), asyncio.new_event_loop)
 
 
@@ -256,7 +256,7 @@ def test_a_task_factory_that_knows_no_contexts_will_do() -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
         loop.set_task_factory(lambda loop, coroutine: asyncio.Task(coroutine, loop=loop))
-        await everything_works(Server(lists=True, workflows=running(*range(5))))
+        await everything_works(Server(supports_listing=True, workflows=running(*range(5))))
 
     virtual.run(main())
 

@@ -43,13 +43,22 @@ def later(seconds: float, *deeds: Callable[[], object]) -> None:
 
 def assert_nothing_left(loop: Poller[Any], server: Server) -> None:
     """No watcher, no sight, no plan, no task, no request."""
-    plan = loop.looks.plan
+    plan = loop.fetcher.scheduler
     left = [loop._watchers, loop._lists, loop._task.running, loop._deadlines._last_checks, loop._deadlines._timer]
-    left += [loop.looks.sights]
+    left += [loop.fetcher.observations]
     assert not any(left), left
-    planned = [plan.polls, plan.fresh, plan.alone, plan.covered, plan.asked, plan.certain, plan.unlisted, plan.detailed]
+    planned = [
+        plan.polls,
+        plan.new,
+        plan.single,
+        plan.by_list,
+        plan.in_flight,
+        plan.must_get,
+        plan.missing_from_list,
+        plan.detailed,
+    ]
     assert not any(planned), planned
-    assert (plan.flights, plan.sweeping, server.going) == (0, False, 0)
+    assert (plan.request_count, plan.list_in_flight, server.going) == (0, False, 0)
     assert len(loop._deadlines._heap) <= 64
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
@@ -75,7 +84,7 @@ def test_ten_thousand_waiters_of_one_cost_one_request_an_interval() -> None:
 @pytest.mark.parametrize("lists", [False, True])
 def test_a_thousand_waiters_of_one_each_ask_for_each_once_an_interval(lists: bool) -> None:  # noqa: FBT001 - a case
     async def main() -> None:
-        server = Server(lists=lists, seconds=0.05, workflows=running(*range(1000)))
+        server = Server(supports_listing=lists, seconds=0.05, workflows=running(*range(1000)))
         loop = poller(server)
         later(19, lambda: server.become(Phase.SUCCEEDED, *range(1000)))
         await asyncio.gather(*(waiting(loop, id) for id in range(1000)))
@@ -106,7 +115,7 @@ def test_a_slow_reader_has_each_request_sent_once() -> None:
 
 def test_a_watch_of_a_long_list_reads_it_once_though_its_first_page_is_news() -> None:
     async def main() -> None:
-        server = Server(lists=True, seconds=0.3, workflows=running(*range(1000)))
+        server = Server(supports_listing=True, seconds=0.3, workflows=running(*range(1000)))
         loop = poller(server)
         async with watch(loop, *range(1000)) as changes:
             for _ in range(1000):
@@ -148,7 +157,7 @@ def test_when_the_first_watcher_is_gone_the_others_go_on(how: str) -> None:
 @pytest.mark.parametrize("steps", range(0, 40, 3))
 def test_a_cut_at_any_point_leaves_nothing_and_spoils_nothing(steps: int, native: bool, lists: bool) -> None:  # noqa: FBT001 - cases
     async def main() -> None:
-        server = Server(lists=lists, seconds=0.7, workflows=running(1, 2, 3))
+        server = Server(supports_listing=lists, seconds=0.7, workflows=running(1, 2, 3))
         loop = poller(server)
         scope = anyio.CancelScope()
 
@@ -165,7 +174,7 @@ def test_a_cut_at_any_point_leaves_nothing_and_spoils_nothing(steps: int, native
         else:
             scope.cancel()
         await asyncio.gather(cut, return_exceptions=True)
-        assert 1 not in loop.looks.sights
+        assert 1 not in loop.fetcher.observations
         later(10, lambda: server.become(Phase.SUCCEEDED, 2, 3))
         assert [workflow.phase for workflow in await asyncio.gather(*others)] == [Phase.SUCCEEDED] * 2
         await anyio.sleep(1)
@@ -176,14 +185,14 @@ def test_a_cut_at_any_point_leaves_nothing_and_spoils_nothing(steps: int, native
 
 def test_watchers_that_come_and_go_at_random_leave_nothing_behind() -> None:
     async def main() -> None:
-        server, chance = Server(lists=True, seconds=0.2, workflows=running(*range(40))), random.Random(5)
+        server, chance = Server(supports_listing=True, seconds=0.2, workflows=running(*range(40))), random.Random(5)
         loop = poller(server)
 
         async def visit() -> None:
             await anyio.sleep(chance.uniform(0, 60))
             with anyio.move_on_after(chance.uniform(0, 10)):
                 if chance.random() < 0.5:
-                    await waiting(loop, chance.randrange(40), deadline=chance.uniform(1, 20))
+                    await waiting(loop, chance.randrange(40), timeout=chance.uniform(1, 20))
                 async with watch(loop, *chance.sample(range(40), 5)) as changes:
                     async for event in changes:
                         changes.add(chance.randrange(40))
@@ -202,7 +211,7 @@ def test_deadlines_of_those_who_have_gone_are_thrown_out() -> None:
         server = Server(workflows={7: Record(7, Phase.SUCCEEDED)})
         loop = poller(server)
         for _ in range(1000):
-            await waiting(loop, 7, deadline=1e6)
+            await waiting(loop, 7, timeout=1e6)
         assert_nothing_left(loop, server)
 
     virtual.run(main())
@@ -346,7 +355,7 @@ def test_each_waiter_has_a_deadline_of_its_own() -> None:
 
         async def until(deadline: float) -> float:
             with pytest.raises(WaitTimeout) as caught:
-                await waiting(loop, 7, deadline=deadline)
+                await waiting(loop, 7, timeout=deadline)
             assert (caught.value.workflow_id, caught.value.workflow) == (7, Record(7))
             return now()
 
@@ -361,7 +370,7 @@ def test_a_last_look_is_taken_at_the_deadline() -> None:
         server = Server(workflows=running(7))
         loop, slow = poller(server), Poll(interval=100, ceiling=100, jitter=0)
         later(49, lambda: server.become(Phase.SUCCEEDED, 7))
-        assert (await waiting(loop, 7, deadline=50, poll=slow)).phase is Phase.SUCCEEDED
+        assert (await waiting(loop, 7, timeout=50, poll=slow)).phase is Phase.SUCCEEDED
         assert [at for at, _, _ in server.gets] == pytest.approx([0, 50], abs=0.01)
         assert_nothing_left(loop, server)
 
@@ -372,8 +381,8 @@ def test_a_look_that_never_returns_keeps_nobody_beyond_the_deadline() -> None:
     async def main() -> None:
         server, now = Server(seconds=1e9, workflows=running(1, 2)), asyncio.get_running_loop().time
         loop = poller(server)
-        one = asyncio.create_task(waiting(loop, 1, deadline=10))
-        other = asyncio.create_task(waiting(loop, 2, deadline=5))
+        one = asyncio.create_task(waiting(loop, 1, timeout=10))
+        other = asyncio.create_task(waiting(loop, 2, timeout=5))
         with pytest.raises(WaitTimeout):
             await other
         assert now() == pytest.approx(6.0)
@@ -387,10 +396,10 @@ def test_a_look_that_never_returns_keeps_nobody_beyond_the_deadline() -> None:
 
 def test_of_many_the_deadline_leaves_over_each_has_timed_out_and_the_others_have_not() -> None:
     async def main() -> None:
-        server = Server(lists=True, workflows=running(*range(300)))
+        server = Server(supports_listing=True, workflows=running(*range(300)))
         loop = poller(server)
         later(5, lambda: server.become(Phase.SUCCEEDED, *range(0, 300, 2)))
-        outcomes = await wait_all(loop, range(300), WaitOptions(deadline=30, poll=STEADY))
+        outcomes = await wait_all(loop, range(300), WaitOptions(timeout=30, poll=STEADY))
         assert [outcome.id for outcome in outcomes] == list(range(300))
         assert {type(outcome) for outcome in outcomes[::2]} == {Finished}
         assert {(type(outcome), outcome.workflow) for outcome in outcomes[1:2]} == {(TimedOut, Record(1))}
@@ -464,8 +473,8 @@ def test_every_place_is_kept_busy_while_more_is_due_than_may_be_on_its_way() -> 
         loop = poller(server)
         began = asyncio.get_running_loop().time()
         async with watch(loop, *range(count), poll=evolve(STEADY, interval=60.0, ceiling=60.0, jitter=0.0)) as changes:
-            loop.looks.plan.alone = due_now(count)
-            loop.looks.plan.fresh.clear()
+            loop.fetcher.scheduler.single = due_now(count)
+            loop.fetcher.scheduler.new.clear()
             seen = {(await anext(changes)).id for _ in range(count)}
         assert len(seen) == len(server.gets) == count
         bound = 1.1 * 0.25 * count / MAX_IN_FLIGHT
@@ -488,8 +497,8 @@ def test_in_a_crowd_news_is_told_as_soon_as_it_has_come() -> None:
         server = Server(seconds=0.1, workflows=running(*range(count)))
         loop = poller(server)
         async with watch(loop, *range(count), poll=evolve(STEADY, interval=600.0, ceiling=600.0)) as changes:
-            loop.looks.plan.alone = due_now(count)
-            loop.looks.plan.fresh.clear()
+            loop.fetcher.scheduler.single = due_now(count)
+            loop.fetcher.scheduler.new.clear()
             began = asyncio.get_running_loop().time()
             await anext(changes)
             assert asyncio.get_running_loop().time() - began == pytest.approx(0.1)
@@ -513,7 +522,7 @@ def test_a_deadline_comes_in_time_though_more_is_due_than_may_be_on_its_way(seco
         await asyncio.sleep(0)
         began = asyncio.get_running_loop().time()
         with pytest.raises(WaitTimeout):
-            await waiting(loop, 0, deadline=seconds)
+            await waiting(loop, 0, timeout=seconds)
         assert asyncio.get_running_loop().time() - began <= seconds + LAST_CHECK
         for one in crowd:
             one.cancel()
@@ -528,8 +537,8 @@ def test_a_client_that_is_closed_in_a_crowd_asks_for_nothing_more() -> None:
         server = Server(workflows={id: ClientClosed("closed") for id in range(count)})
         loop = poller(server)
         async with watch(loop, *range(count)) as changes:
-            loop.looks.plan.alone = due_now(count)
-            loop.looks.plan.fresh.clear()
+            loop.fetcher.scheduler.single = due_now(count)
+            loop.fetcher.scheduler.new.clear()
             with pytest.raises(ClientClosed):
                 await anext(changes)
         assert len(server.gets) <= 2 * MAX_IN_FLIGHT

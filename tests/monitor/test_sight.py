@@ -433,9 +433,9 @@ def knowing(record: Record, *, lag: float = 0.0) -> tuple[Tracker[Any], list[Any
     told: list[Any] = []
     now = 11.0
     clock = Clock(now=lambda: now, wall=lambda: now)
-    known: Tracker[Any] = Tracker(Server(lag=lag), clock, told.append, set())
+    known: Tracker[Any] = Tracker(Server(list_lag=lag), clock, told.append, set())
     known.watch(record.id)
-    known.got(record, 10.0)
+    known.apply_get(record, 10.0)
     now = 20.0
     told.clear()
     return known, told
@@ -443,56 +443,56 @@ def knowing(record: Record, *, lag: float = 0.0) -> tuple[Tracker[Any], list[Any
 
 def test_a_row_that_shows_what_is_known_changes_nothing() -> None:
     known, told = knowing(Record(7))
-    before = known.sights[7]
-    assert known.listed(Record(7), 15.0)
-    assert known.sights[7] is before
+    before = known.observations[7]
+    assert known.apply_row(Record(7), 15.0)
+    assert known.observations[7] is before
     assert not told
 
 
 def test_a_row_that_shows_something_new_is_taken_unless_it_may_be_older_than_a_get() -> None:
     known, told = knowing(Record(7), lag=2.0)
-    assert known.listed(Record(7, step="b"), 12.9)
+    assert known.apply_row(Record(7, step="b"), 12.9)
     assert not told
-    assert known.listed(Record(7, step="b"), 13.0)
+    assert known.apply_row(Record(7, step="b"), 13.0)
     assert [change.workflow.step for change in told] == ["b"]
 
 
 def test_a_row_that_is_parked_now_is_wanted_whole_unless_it_may_be_older_than_a_get() -> None:
     known, told = knowing(Record(7))
-    assert not known.listed(Record(7, Phase.PARKED), 11.0)
-    assert known.listed(Record(7, Phase.PARKED), 10.9)
+    assert not known.apply_row(Record(7, Phase.PARKED), 11.0)
+    assert known.apply_row(Record(7, Phase.PARKED), 10.9)
     assert not told
     known, _ = knowing(Record(7, Phase.PARKED))
-    assert known.listed(Record(7, Phase.PARKED), 15.0)
+    assert known.apply_row(Record(7, Phase.PARKED), 15.0)
 
 
 def test_a_row_that_has_ended_is_never_all_that_is_wanted() -> None:
     for phase in (Phase.RUNNING, Phase.SUCCEEDED):
         known, told = knowing(Record(7, phase))
-        assert not known.listed(Record(7, Phase.SUCCEEDED), 15.0)
-        assert not known.listed(Record(7, Phase.SUCCEEDED), 5.0)
+        assert not known.apply_row(Record(7, Phase.SUCCEEDED), 15.0)
+        assert not known.apply_row(Record(7, Phase.SUCCEEDED), 5.0)
         assert not told
 
 
 @pytest.mark.parametrize("error", [NotFound(404), ServerError(503)], ids=lambda error: type(error).__name__)
 def test_a_row_that_shows_what_is_known_makes_up_for_looks_that_failed(error: CallError) -> None:
     known, _ = knowing(Record(7))
-    known.missed(7, error, POLL)
-    assert known.listed(Record(7), 15.0)
-    assert (known.sights[7].misses, known.sights[7].failures) == (0, 0)
+    known.apply_failure(7, error, POLL)
+    assert known.apply_row(Record(7), 15.0)
+    assert (known.observations[7].misses, known.observations[7].failures) == (0, 0)
 
 
 def test_a_row_that_shows_what_is_known_is_counted_where_somebody_asks_whether_it_stalls() -> None:
     known, _ = knowing(Record(7))
-    known.patience[7] = 3.0
-    assert known.listed(Record(7), 15.0)
-    assert known.sights[7].unchanged == 1
+    known.stalled_after[7] = 3.0
+    assert known.apply_row(Record(7), 15.0)
+    assert known.observations[7].unchanged == 1
 
 
 def test_a_row_of_one_that_nobody_watches_is_not_taken() -> None:
     known, told = knowing(Record(7))
-    assert not known.listed(Record(8), 15.0)
-    assert list(known.sights) == [7]
+    assert not known.apply_row(Record(8), 15.0)
+    assert list(known.observations) == [7]
     assert not told
 
 
@@ -507,11 +507,11 @@ def knowledge() -> tuple[Tracker[Any], list[Any]]:
 
 def test_one_that_was_started_is_expected_with_what_the_answer_said_it_is() -> None:
     known, _ = knowledge()
-    known.exists(7, Record(7, what="A"))
-    known.exists(8)
+    known.note_existing(7, Record(7, what="A"))
+    known.note_existing(8)
     for id in (7, 8, 9):
         known.watch(id)
-    assert [(sight.expected, sight.identity) for sight in known.sights.values()] == [
+    assert [(sight.expected, sight.identity) for sight in known.observations.values()] == [
         (True, ("A",)), (True, ()), (False, ())
     ]  # fmt: skip
 
@@ -519,17 +519,17 @@ def test_one_that_was_started_is_expected_with_what_the_answer_said_it_is() -> N
 def test_one_that_is_started_while_it_is_watched_is_expected_too() -> None:
     known, _ = knowledge()
     known.watch(7)
-    known.exists(7)
-    assert known.sights[7].expected
+    known.note_existing(7)
+    assert known.observations[7].expected
 
 
 def test_the_answer_to_a_later_start_counts() -> None:
     known, _ = knowledge()
     for what in ("A", "B"):
-        known.exists(7, Record(7, what=what))
-    known.exists(7)
+        known.note_existing(7, Record(7, what=what))
+    known.note_existing(7)
     known.watch(7)
-    assert known.sights[7].identity == ("B",)
+    assert known.observations[7].identity == ("B",)
 
 
 def test_one_that_was_seen_is_expected_when_it_is_watched_again_until_it_has_an_end() -> None:
@@ -537,21 +537,21 @@ def test_one_that_was_seen_is_expected_when_it_is_watched_again_until_it_has_an_
     for id in (1, 2, 3, 4, 5):
         known.watch(id)
         if id != 1:
-            known.got(Record(id), 9.0)
-    known.got(Record(3, Phase.SUCCEEDED), 9.0)
-    known.sights[4] = Observation(id=4, since=0.0, over=True, misses=3)
-    known.sights[5] = Observation(id=5, since=0.0, over=True, failures=3, workflow=Record(5))
+            known.apply_get(Record(id), 9.0)
+    known.apply_get(Record(3, Phase.SUCCEEDED), 9.0)
+    known.observations[4] = Observation(id=4, since=0.0, over=True, misses=3)
+    known.observations[5] = Observation(id=5, since=0.0, over=True, failures=3, workflow=Record(5))
     for id in (1, 2, 3, 4, 5):
         known.forget(id)
         known.watch(id)
-    assert [sight.expected for sight in known.sights.values()] == [False, True, False, False, True]
+    assert [sight.expected for sight in known.observations.values()] == [False, True, False, False, True]
 
 
 def test_what_is_known_to_exist_is_bounded_and_the_oldest_is_forgotten() -> None:
     known, _ = knowledge()
     for id in range(MAX_REMEMBERED + 5):
-        known.exists(id)
-        known.exists(0)
+        known.note_existing(id)
+        known.note_existing(0)
     assert len(known._existing) == MAX_REMEMBERED
     assert [id in known._existing for id in (0, 1, 5, 6)] == [True, False, False, True]
 
@@ -559,35 +559,35 @@ def test_what_is_known_to_exist_is_bounded_and_the_oldest_is_forgotten() -> None
 def test_a_row_of_another_workflow_is_not_believed_and_a_get_is() -> None:
     known, told = knowledge()
     known.watch(7)
-    known.got(Record(7, what="A"), 9.0)
+    known.apply_get(Record(7, what="A"), 9.0)
     told.clear()
     for row in (Record(7, what="B"), Record(7, Phase.SUCCEEDED, what="B"), Record(7, step="x", what="B")):
-        assert not known.listed(row, 20.0)
+        assert not known.apply_row(row, 20.0)
     assert not told
-    assert known.got(Record(7, what="B"), 20.0)
+    assert known.apply_get(Record(7, what="B"), 20.0)
     assert [type(event) for event in told] == [Replaced]
 
 
 def test_a_get_of_another_workflow_counts_once_it_shows_all_of_it() -> None:
     known, told = knowledge()
     known.watch(7)
-    known.got(Detailed(7, what="A"), 9.0)
+    known.apply_get(Detailed(7, what="A"), 9.0)
     told.clear()
-    assert not known.got(Detailed(7, what="B"), 20.0)
-    assert known.sights[7].ending
+    assert not known.apply_get(Detailed(7, what="B"), 20.0)
+    assert known.observations[7].ending
     assert not told
-    assert known.got(Detailed(7, what="B", operations=()), 20.0)
+    assert known.apply_get(Detailed(7, what="B", operations=()), 20.0)
     assert [type(event) for event in told] == [Replaced]
 
 
 def test_one_that_is_watched_again_after_it_was_replaced_is_the_new_one() -> None:
     known, told = knowledge()
     known.watch(7)
-    known.got(Record(7, what="A"), 9.0)
-    known.got(Record(7, what="B"), 20.0)
+    known.apply_get(Record(7, what="A"), 9.0)
+    known.apply_get(Record(7, what="B"), 20.0)
     told.clear()
     assert known.watch(7)
-    known.got(Record(7, what="B"), 30.0)
+    known.apply_get(Record(7, what="B"), 30.0)
     assert [(change.was, change.now) for change in told] == [(None, Phase.RUNNING)]
 
 
@@ -600,12 +600,12 @@ def test_an_absolute_bound_works_although_nothing_was_learned(bound: timedelta) 
     now = 100.0
     known: Tracker[Any] = Tracker(Server(), Clock(now=lambda: now, wall=lambda: now), told.append, set())
     known.watch(7)
-    known.patience[7] = bound
-    known.got(Record(7, step="encode"), 100.0)
+    known.stalled_after[7] = bound
+    known.apply_get(Record(7, step="encode"), 100.0)
     told.clear()
     for seconds in (0.0, 0.4, 1.0, 1.5):
         now = 100.0 + seconds * bound.total_seconds()
-        known.got(Record(7, step="encode"), now)
+        known.apply_get(Record(7, step="encode"), now)
     (stalled,) = told
     assert (stalled.id, stalled.usual, stalled.seconds) == (7, None, pytest.approx(bound.total_seconds()))
 
@@ -615,8 +615,8 @@ def test_a_change_begins_an_absolute_bound_anew() -> None:
     now = 0.0
     known: Tracker[Any] = Tracker(Server(), Clock(now=lambda: now, wall=lambda: now), told.append, set())
     known.watch(7)
-    known.patience[7] = timedelta(seconds=10)
+    known.stalled_after[7] = timedelta(seconds=10)
     for second, step in enumerate(["a"] * 9 + ["b"] * 9 + ["c"] * 12):
         now = float(second)
-        known.got(Record(7, step=step), now)
+        known.apply_get(Record(7, step=step), now)
     assert [event.workflow.step for event in told if isinstance(event, Stalled)] == ["c"]

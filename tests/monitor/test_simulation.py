@@ -274,7 +274,7 @@ class Simulation:
     async def _wait(self, client: Any, id: int) -> None:
         with anyio.move_on_after(self.chance.uniform(0, 60)):
             try:
-                workflow = await client.workflows.wait(id, deadline=self.chance.uniform(1, 120))
+                workflow = await client.workflows.wait(id, timeout=self.chance.uniform(1, 120))
                 assert workflow.phase in self.truth.phases[id]
                 self.waits["finished"] += 1
             except WorkflowAsyncError as error:
@@ -318,7 +318,7 @@ class Simulation:
             await self.watch(client, told)
             group.cancel_scope.cancel()
             left = client.workflows.poller
-        assert not any((left._watchers, left.looks.sights, left.looks.plan.polls))
+        assert not any((left._watchers, left.fetcher.observations, left.fetcher.scheduler.polls))
         return told, found
 
 

@@ -195,7 +195,7 @@ async def test_one_that_becomes_another_workflow_is_told_by_a_tick(sandbox: Sand
         spec, (news, *others) = await poll_once(client, WatchSpec.from_json(spec.to_json()))
         assert isinstance(news, Replaced)
         assert news.workflow is not None
-        assert (news.id, news.found.event) == (ids[0], other)
+        assert (news.id, news.found.event_id) == (ids[0], other)
         assert other != first
         assert all(isinstance(one, Change) for one in others)
     told = [*others, *await carried_on(sandbox, time, spec, every=60)]

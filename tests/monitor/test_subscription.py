@@ -26,7 +26,7 @@ def stalled(id: int) -> Stalled[Any]:
 
 
 def taken(subscription: Subscription[Any]) -> list[Any]:
-    return list(iter(subscription.take, None))
+    return list(iter(subscription.get_nowait, None))
 
 
 def subscription() -> Subscription[Any]:
@@ -37,9 +37,9 @@ def subscription() -> Subscription[Any]:
 
 def test_changes_become_one_that_keeps_every_transition_of_an_operation() -> None:
     slow = subscription()
-    slow.post(change(7, None, Phase.WAITING, "a", key="7/1"))
-    slow.post(change(7, Phase.WAITING, Phase.RUNNING, "b", "c", key="7/2"))
-    slow.post(change(7, Phase.RUNNING, Phase.SUCCEEDED, "d", key="7/3"))
+    slow.put(change(7, None, Phase.WAITING, "a", key="7/1"))
+    slow.put(change(7, Phase.WAITING, Phase.RUNNING, "b", "c", key="7/2"))
+    slow.put(change(7, Phase.RUNNING, Phase.SUCCEEDED, "d", key="7/3"))
     (one,) = taken(slow)
     assert (one.was, one.now, one.key) == (None, Phase.SUCCEEDED, "7/3")
     assert [operation.operation for operation in one.operations] == ["a", "b", "c", "d"]
@@ -52,8 +52,8 @@ def test_a_change_waits_though_something_else_is_told_after_it() -> None:
         PollingFailed[Any](id=7, error=ServerError(503)),
     ):
         slow = subscription()
-        slow.post(change(7, None, Phase.RUNNING, "a"))
-        slow.post(after)
+        slow.put(change(7, None, Phase.RUNNING, "a"))
+        slow.put(after)
         first, second = taken(slow)
         assert (first.operations[0].operation, second) == ("a", after)
 
@@ -61,7 +61,7 @@ def test_a_change_waits_though_something_else_is_told_after_it() -> None:
 def test_what_a_change_has_overtaken_is_not_told_any_more() -> None:
     slow = subscription()
     for event in (change(7, None, Phase.RUNNING), stalled(7), change(7, Phase.RUNNING, Phase.SUCCEEDED)):
-        slow.post(event)
+        slow.put(event)
     (one,) = taken(slow)
     assert (one.was, one.now) == (None, Phase.SUCCEEDED)
 
@@ -69,14 +69,14 @@ def test_what_a_change_has_overtaken_is_not_told_any_more() -> None:
 def test_who_has_waited_longest_is_taken_first() -> None:
     slow = subscription()
     for id in (3, 1, 2, 3):
-        slow.post(change(id, None, Phase.RUNNING))
+        slow.put(change(id, None, Phase.RUNNING))
     assert [event.id for event in taken(slow)] == [3, 1, 2]
 
 
 def test_what_is_dropped_is_not_told() -> None:
     slow = subscription()
-    slow.post(change(1, None, Phase.RUNNING))
-    slow.post(change(2, None, Phase.RUNNING))
+    slow.put(change(1, None, Phase.RUNNING))
+    slow.put(change(2, None, Phase.RUNNING))
     slow.drop(1)
     assert [event.id for event in taken(slow)] == [2]
     assert slow.ids == {2, 3, 7}
@@ -84,11 +84,11 @@ def test_what_is_dropped_is_not_told() -> None:
 
 def test_what_was_taken_and_is_put_back_comes_before_what_has_come_since() -> None:
     slow = subscription()
-    slow.post(change(7, None, Phase.WAITING, "a", key="7/1"))
-    slow.post(change(1, None, Phase.RUNNING))
-    first = slow.take()
+    slow.put(change(7, None, Phase.WAITING, "a", key="7/1"))
+    slow.put(change(1, None, Phase.RUNNING))
+    first = slow.get_nowait()
     assert first is not None
-    slow.post(change(7, Phase.WAITING, Phase.RUNNING, "b", key="7/2"))
+    slow.put(change(7, Phase.WAITING, Phase.RUNNING, "b", key="7/2"))
     slow.put_back(first)
     one, other = taken(slow)
     assert (one.id, one.was, one.now, one.key, other.id) == (7, None, Phase.RUNNING, "7/2", 1)
@@ -97,10 +97,10 @@ def test_what_was_taken_and_is_put_back_comes_before_what_has_come_since() -> No
 
 def test_a_stall_that_is_put_back_is_not_told_after_the_change_that_ended_it() -> None:
     slow = subscription()
-    slow.post(stalled(7))
-    told = slow.take()
+    slow.put(stalled(7))
+    told = slow.get_nowait()
     assert told is not None
-    slow.post(change(7, Phase.RUNNING, Phase.SUCCEEDED))
+    slow.put(change(7, Phase.RUNNING, Phase.SUCCEEDED))
     slow.put_back(told)
     (one,) = taken(slow)
     assert one.now is Phase.SUCCEEDED
@@ -108,8 +108,8 @@ def test_a_stall_that_is_put_back_is_not_told_after_the_change_that_ended_it() -
 
 def test_what_is_put_back_after_it_was_dropped_is_not_told() -> None:
     slow = subscription()
-    slow.post(change(7, None, Phase.RUNNING))
-    told = slow.take()
+    slow.put(change(7, None, Phase.RUNNING))
+    told = slow.get_nowait()
     assert told is not None
     slow.drop(7)
     slow.put_back(told)
@@ -128,17 +128,17 @@ def test_however_slow_no_chain_has_a_gap_no_operation_is_lost_and_the_mail_is_sh
     read: list[Any] = []
     for n, (id, what) in enumerate(posts):
         if what == "take":
-            read += [event for event in [slow.take()] if event is not None]
+            read += [event for event in [slow.get_nowait()] if event is not None]
         elif what == "put back":
             if read:
                 slow.put_back(read.pop())
         elif what == "stalled":
-            slow.post(stalled(id))
+            slow.put(stalled(id))
         else:
-            slow.post(change(id, last.get(id), what, str(n)))
+            slow.put(change(id, last.get(id), what, str(n)))
             last[id] = what
             posted.setdefault(id, []).append(str(n))
-        assert all(len(waiting) <= 2 for waiting in (slow._mail or {}).values())
+        assert all(len(waiting) <= 2 for waiting in (slow._queue or {}).values())
     read += taken(slow)
     for id, names in posted.items():
         changes = [event for event in read if event.id == id and isinstance(event, Change)]
@@ -151,7 +151,7 @@ def test_a_watcher_is_ready_for_mail_for_its_deadline_and_for_the_end_of_everyth
     mailed, late, closed, done = subscription(), subscription(), subscription(), subscription()
     assert not mailed.ready
     done.ids.clear()
-    mailed.post(change(1, None, Phase.RUNNING))
+    mailed.put(change(1, None, Phase.RUNNING))
     late.expire()
     closed.fail(ClientClosed("closed"))
     assert (mailed.ready, late.ready, closed.ready, done.ready) == (True, True, True, True)

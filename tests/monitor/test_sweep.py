@@ -43,11 +43,11 @@ class Shelf:
         """What a sweep finds where so many are known to be."""
         found: list[int] = []
         scan = ActiveScan(self.page, ScanState[int](lambda row: row), SIZE, known)
-        while not scan.over:
-            calls = scan.plan()
+        while not scan.done:
+            calls = scan.next_calls()
             self.batches.append([int(call.path[1:]) for call in calls])
             for call in calls:
-                items = None if scan.over else scan.take(call.read(Reply(200, {}, b"")))
+                items = None if scan.done else scan.accept(call.read(Reply(200, {}, b"")))
                 if items is None:
                     break
                 found += items
@@ -94,17 +94,17 @@ def test_as_pages_come_the_next_are_asked_for_but_not_behind_one_that_was_short(
     scan = ActiveScan(shelf.page, ScanState[int](lambda row: row), SIZE, 0)
 
     def come(call: Call[Page[int]]) -> None:
-        scan.take(call.read(Reply(200, {}, b"")))
+        scan.accept(call.read(Reply(200, {}, b"")))
 
-    come(scan.plan()[0])
-    first = scan.plan()
-    assert (len(first), len(scan.plan())) == (MAX_AHEAD, 0)
+    come(scan.next_calls()[0])
+    first = scan.next_calls()
+    assert (len(first), len(scan.next_calls())) == (MAX_AHEAD, 0)
     come(first[0])
-    assert [call.path for call in scan.plan()] == [f"/{(MAX_AHEAD + 1) * SIZE}"]
-    assert not scan.plan(held=1)
+    assert [call.path for call in scan.next_calls()] == [f"/{(MAX_AHEAD + 1) * SIZE}"]
+    assert not scan.next_calls(held=1)
     shelf.most = 3
     come(shelf.page(2 * SIZE, SIZE))
-    assert not scan.plan()
+    assert not scan.next_calls()
 
 
 def test_a_server_that_says_there_is_more_and_gives_nothing_is_given_up() -> None:
@@ -126,7 +126,7 @@ def test_however_the_list_has_changed_a_sweep_asks_for_its_pages_and_at_most_onc
 class Ahead(Server):
     """A server whose list is asked for ahead."""
 
-    def active(self, *, operations: bool, rows: int = 0) -> Listing[Any]:
+    def list_active(self, *, operations: bool, rows: int = 0) -> Listing[Any]:
         """What has not ended, many pages at once."""
 
         def page(offset: int, _: int) -> Call[Page[Record]]:
@@ -137,7 +137,7 @@ class Ahead(Server):
 
 def test_a_sweep_asks_at_once_for_all_pages_that_the_watched_fill() -> None:
     async def main() -> None:
-        server = Ahead(lists=True, seconds=0.5, workflows=running(*MANY))
+        server = Ahead(supports_listing=True, seconds=0.5, workflows=running(*MANY))
         _, told = started(server)
         await anyio.sleep(0.9)
         assert server.pages == [0.0, 0.5, 0.5]
@@ -149,7 +149,7 @@ def test_a_sweep_asks_at_once_for_all_pages_that_the_watched_fill() -> None:
 
 def test_a_list_that_cannot_be_had_costs_one_request() -> None:
     async def main() -> None:
-        server = Ahead(lists=True, workflows=running(*MANY), refusal=ListingNotSupported("405"))
+        server = Ahead(supports_listing=True, workflows=running(*MANY), refusal=ListingNotSupported("405"))
         _, told = started(server)
         await anyio.sleep(1)
         assert len(server.pages) == 1
@@ -161,7 +161,7 @@ def test_a_list_that_cannot_be_had_costs_one_request() -> None:
 @pytest.mark.parametrize("id", [150, 250], ids=["second page", "last page"])
 def test_a_page_asked_for_ahead_that_was_overtaken_by_a_get_is_not_believed(id: int) -> None:
     async def main() -> None:
-        server = Ahead(lists=True, workflows=running(*MANY))
+        server = Ahead(supports_listing=True, workflows=running(*MANY))
         loop, told = started(server)
         await anyio.sleep(3)
         server.seconds = 2.2
@@ -179,7 +179,7 @@ def test_a_page_asked_for_ahead_that_was_overtaken_by_a_get_is_not_believed(id: 
 
 def test_a_sweep_remembers_how_long_the_list_was_though_few_of_it_are_watched() -> None:
     async def main() -> None:
-        server = Ahead(lists=True, workflows=running(*range(450)))
+        server = Ahead(supports_listing=True, workflows=running(*range(450)))
         _, told = started(server, MANY)
         await asyncio.sleep(3)
         before = len(server.pages)

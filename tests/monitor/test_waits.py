@@ -84,18 +84,18 @@ def test_the_first_look_comes_after_the_initial_pause() -> None:
 
 @pytest.mark.parametrize("deadline", [0, -1, float("nan")])
 def test_a_deadline_that_is_none_is_refused(deadline: float) -> None:
-    with pytest.raises(InvalidArgument, match="deadline"):
-        waited(DONE, deadline=deadline)
+    with pytest.raises(InvalidArgument, match="timeout"):
+        waited(DONE, timeout=deadline)
 
 
 def test_a_deadline_ends_the_wait_with_the_last_record() -> None:
     with pytest.raises(WaitTimeout) as caught:
-        waited(RUNNING, deadline=10)
-    assert (caught.value.workflow_id, caught.value.deadline, caught.value.workflow) == (7, 10, RUNNING)
+        waited(RUNNING, timeout=10)
+    assert (caught.value.workflow_id, caught.value.timeout, caught.value.workflow) == (7, 10, RUNNING)
 
 
 def test_a_last_look_is_taken_at_the_deadline() -> None:
-    found, server, _ = waited(RUNNING, RUNNING, RUNNING, DONE, deadline=4)
+    found, server, _ = waited(RUNNING, RUNNING, RUNNING, DONE, timeout=4)
     assert (found, server.pauses) == (DONE, [1, 2, 1])
 
 

@@ -153,7 +153,7 @@ async def test_a_resume_that_takes_longer_ends_with_what_is_seen_then(
     began = time()
     assert (await oc.workflows.resume(id)).state is State.PAUSED
     assert 30 <= time() - began <= 32
-    (late,) = await oc.workflows.wait_all([id], deadline=10, parked="return")
+    (late,) = await oc.workflows.wait_all([id], timeout=10, parked="return")
     assert isinstance(late, TimedOut)
     began = time()
     assert (await oc.workflows.wait(id, parked="return")).step == "op-pause"

@@ -51,7 +51,7 @@ def test_04_a_sort_by_event_identifier_or_by_several_keys_is_never_sent(sort: An
 async def test_05_a_workflow_has_a_number_and_no_tags_or_panel(sandbox: Sandbox, oc: OpencastClient) -> None:
     workflow = await oc.workflows.start(sandbox.opencast.event(), "fast")
     assert isinstance(workflow.id, int)
-    assert (await oc.workflows.get(workflow.id)).definition == "fast"
+    assert (await oc.workflows.get(workflow.id)).definition_id == "fast"
     assert not workflow.extra
 
 

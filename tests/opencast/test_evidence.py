@@ -37,8 +37,8 @@ def workflow(
         id=id,
         state=State.RUNNING,
         state_text="running",
-        definition=definition,
-        event="e",
+        definition_id=definition,
+        event_id="e",
         operations=ran,
         created=None if made is None else NOW.replace(microsecond=123_000) + timedelta(seconds=made),
     )

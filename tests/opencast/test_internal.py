@@ -47,7 +47,7 @@ def test_texts_that_look_like_numbers_or_booleans_are_texts() -> None:
     (record,) = sample("real-numbers", "num-1795837210")
     assert (record.id, record.state, record.state_text) == (637217, State.SUCCEEDED, "succeeded")
     assert (record.title, record.description, record.creator) == ("1984", "true", "20481234")
-    assert (record.definition, record.event) == ("fast", "num-1795837210")
+    assert (record.definition_id, record.event_id) == ("fast", "num-1795837210")
     assert record.created == datetime(2026, 11, 28, 3, 40, 10, 891000, tzinfo=UTC)
     assert (record.operations, record.configuration) == ((), {"a": "5"})
     assert record.extra["organization-id"] == "mh_default_org"
@@ -103,7 +103,7 @@ def test_an_event_whose_every_text_is_a_number_is_read() -> None:
         "state":"RUNNING","started":1700000000000}},"mediaPackageId":24}}}""",
         "24",
     )
-    assert (record.id, record.event, record.title, record.creator) == (536814, "24", "2024", "123456")
+    assert (record.id, record.event_id, record.title, record.creator) == (536814, "24", "2024", "123456")
     assert record.created == datetime(2023, 11, 14, 22, 13, 20, 123000, tzinfo=UTC)
     assert record.operations is not None
     assert record.operations[0].start == datetime(2023, 11, 14, 22, 13, 20, tzinfo=UTC)
@@ -118,7 +118,7 @@ def test_an_event_whose_every_text_is_a_number_is_read() -> None:
 )
 @pytest.mark.parametrize(
     ("key", "name"),
-    [("title", "title"), ("description", "description"), ("template", "definition"), ("creator-id", "creator")],
+    [("title", "title"), ("description", "description"), ("template", "definition_id"), ("creator-id", "creator")],
 )
 def test_a_number_or_a_boolean_is_a_text_by_its_own_digits(literal: str, key: str, name: str) -> None:
     (record,) = read(written(literal, key))
@@ -133,12 +133,12 @@ def test_a_text_stays_the_text_it_is(said: str) -> None:
 
 @pytest.mark.parametrize("nothing", ["null", '""', '{"nil":true}'])
 def test_a_text_that_is_absent_null_or_nil_is_empty_and_no_creator_is_none(nothing: str) -> None:
-    for key, name, left in (("title", "title", ""), ("template", "definition", ""), ("creator-id", "creator", None)):
+    for key, name, left in (("title", "title", ""), ("template", "definition_id", ""), ("creator-id", "creator", None)):
         (record,) = read(written(nothing, key))
         assert getattr(record, name) == left
         assert record.extra == {}
     bare = one(template=None)
-    assert (bare.title, bare.description, bare.definition, bare.creator) == ("", "", "", None)
+    assert (bare.title, bare.description, bare.definition_id, bare.creator) == ("", "", "", None)
     assert (bare.created, bare.operations, bare.configuration) == (None, None, None)
 
 
@@ -327,7 +327,7 @@ def test_what_to_do_about_them_is_one_of_two_words() -> None:
     ],
 )
 def test_workflows_are_of_the_event_asked_for(said: Any, event: str) -> None:
-    assert one(event, mediaPackageId=said).event == event
+    assert one(event, mediaPackageId=said).event_id == event
 
 
 @pytest.mark.parametrize(("said", "event"), [("E-1", "e-1"), ("e-2", "e-1"), (24, "e-1"), (True, "e-1"), ("7", "7.0")])

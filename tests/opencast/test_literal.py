@@ -95,9 +95,9 @@ LOVE = ["What is love?", "What is love!", "what is love??", "What is lover", "no
 
 async def test_wildcards_are_the_servers_unless_told_otherwise(fake_time: FakeTime) -> None:
     async with client(Listed(titled(*LOVE)), fake_time.clock) as oc:
-        found = [w.event async for w in oc.workflows.list(event_title="What is love?")]
+        found = [w.event_id async for w in oc.workflows.list(event_title="What is love?")]
         assert found == ["e0", "e1", "e2", "e3", "e5"]
-        assert [w.event async for w in oc.workflows.list(event_title="s*love")] == ["e0", "e1", "e2", "e3", "e5"]
+        assert [w.event_id async for w in oc.workflows.list(event_title="s*love")] == ["e0", "e1", "e2", "e3", "e5"]
 
 
 @each_way
@@ -129,8 +129,8 @@ async def test_every_text_filter_is_compared_with_what_it_searches(fake_time: Fa
     server = Listed({f"e{n}": {"title": "", key: value} for n, value in enumerate(values)})
     asked: Any = {name: "a; b*C"}
     async with client(server, fake_time.clock) as oc:
-        assert [w.event async for w in oc.workflows.list(**asked)] == ["e0", "e1"]
-        assert [w.event async for w in oc.workflows.list(literal=True, **asked)] == ["e0"]
+        assert [w.event_id async for w in oc.workflows.list(**asked)] == ["e0", "e1"]
+        assert [w.event_id async for w in oc.workflows.list(literal=True, **asked)] == ["e0"]
 
 
 async def test_a_text_filter_finds_what_stands_in_any_field(fake_time: FakeTime) -> None:
@@ -139,7 +139,7 @@ async def test_a_text_filter_finds_what_stands_in_any_field(fake_time: FakeTime)
         for key in (*KEYS.values(), "is_part_of")
     }
     async with client(Listed(events | {"other": {"title": "whys"}}), fake_time.clock) as oc:
-        assert {w.event async for w in oc.workflows.list(text_filter="why?", literal=True)} == set(events)
+        assert {w.event_id async for w in oc.workflows.list(text_filter="why?", literal=True)} == set(events)
 
 
 async def test_several_filters_are_all_to_match(fake_time: FakeTime) -> None:
@@ -149,21 +149,21 @@ async def test_several_filters_are_all_to_match(fake_time: FakeTime) -> None:
         "second": {"title": "ax", "series": "b*"},
     }
     async with client(Listed(events), fake_time.clock) as oc:
-        found = [w.event async for w in oc.workflows.list(event_title="a?", series_title="b*", literal=True)]
+        found = [w.event_id async for w in oc.workflows.list(event_title="a?", series_title="b*", literal=True)]
     assert found == ["both"]
 
 
 async def test_without_a_wildcard_nothing_more_is_asked(fake_time: FakeTime) -> None:
     server = Listed(titled("Algebra", "Optics"))
     async with client(server, fake_time.clock) as oc:
-        assert [w.event async for w in oc.workflows.list(event_title="gebr", literal=True)] == ["e0"]
-        assert [w.event async for w in oc.workflows.list(literal=True)] == ["e0", "e1"]
+        assert [w.event_id async for w in oc.workflows.list(event_title="gebr", literal=True)] == ["e0"]
+        assert [w.event_id async for w in oc.workflows.list(literal=True)] == ["e0", "e1"]
     assert set(server.asked) == {"/api/workflows"}
 
 
 async def test_a_workflow_whose_event_is_not_shown_is_left_out(fake_time: FakeTime) -> None:
     async with client(Listed(titled("a?", "a?"), hidden={"e0"}), fake_time.clock) as oc:
-        assert [w.event async for w in oc.workflows.list(event_title="a?", literal=True)] == ["e1"]
+        assert [w.event_id async for w in oc.workflows.list(event_title="a?", literal=True)] == ["e1"]
 
 
 @pytest.mark.parametrize(("status", "kind"), [(403, Forbidden), (500, ServerError)])
@@ -179,9 +179,9 @@ async def test_a_listing_that_is_iterated_again_compares_again(fake_time: FakeTi
     server = Listed(titled("a?", "a?"))
     async with client(server, fake_time.clock) as oc:
         listing = oc.workflows.list(event_title="a?", literal=True)
-        assert [w.event async for w in listing] == ["e0", "e1"]
+        assert [w.event_id async for w in listing] == ["e0", "e1"]
         server.events["e0"]["title"] = "ab"
-        assert [w.event async for w in listing] == ["e1"]
+        assert [w.event_id async for w in listing] == ["e1"]
 
 
 LETTERS = st.text("aA?*", max_size=5)

@@ -30,7 +30,7 @@ def workflow(sample: str, change: Callable[[str], str] = str) -> Workflow:
 
 def test_the_documents_example_is_read_whole() -> None:
     record = workflow("workflow-document.json")
-    assert (record.id, record.definition, record.event) == (1603, "fast", EVENT)
+    assert (record.id, record.definition_id, record.event_id) == (1603, "fast", EVENT)
     assert (record.state, record.state_text, record.phase) == (State.SUCCEEDED, "succeeded", Phase.SUCCEEDED)
     assert record.creator == "Opencast Project Administrator"
     assert record.configuration == {"publishLive": "false", "workflowDefinitionId": "fast"}
@@ -145,14 +145,14 @@ def test_a_required_value_that_cannot_be_read_is_a_fault_at_the_servers_key(was:
         ('"title": "Fast Testing Workflow"', '"title": ["x"]', "title", "", ["x"]),
         ('"title": "Fast Testing Workflow"', '"title": 1984', "title", "", 1984),
         ('"creator": "Opencast Project Administrator"', '"creator": ["admin"]', "creator", None, ["admin"]),
-        ('"workflow_definition_identifier": "fast"', '"workflow_definition_identifier": 7', "definition", "", 7),
+        ('"workflow_definition_identifier": "fast"', '"workflow_definition_identifier": 7', "definition_id", "", 7),
     ],
 )
 def test_an_optional_value_that_cannot_be_read_hides_neither_id_nor_state(
     was: str, now: str, name: str, left: Any, raw: Any
 ) -> None:
     record = workflow("workflow-16.json", lambda text: text.replace(was, now))
-    assert (record.id, record.state, record.event) == (1603, State.RUNNING, EVENT)
+    assert (record.id, record.state, record.event_id) == (1603, State.RUNNING, EVENT)
     assert getattr(record, name) == left
     assert record.extra == {was.partition(":")[0].strip('"'): raw}
 
@@ -328,7 +328,7 @@ def test_the_workflows_of_an_event_are_read_from_an_object_a_list_or_nothing(
 ) -> None:
     records = read(calls.workflows_of_event("e-1"), sample)
     assert [(record.id, record.state) for record in records] == expected
-    assert all((r.event, r.definition, r.creator) == ("e-1", "fast", "admin") for r in records)
+    assert all((r.event_id, r.definition_id, r.creator) == ("e-1", "fast", "admin") for r in records)
     assert all(r.state_text.islower() for r in records)
     assert all(r.created is not None and r.created.tzinfo is UTC for r in records)
 

@@ -22,7 +22,7 @@ from workflow_async.opencast.monitor_source import OpencastSource, _can_be_named
 
 def workflow(state: str = "running", **more: Any) -> Workflow:
     return Workflow(
-        id=7, **{"state": State.read(state), "state_text": state, "event": "e", "definition": "fast", **more}
+        id=7, **{"state": State.read(state), "state_text": state, "event_id": "e", "definition_id": "fast", **more}
     )
 
 
@@ -45,30 +45,30 @@ def differ(*records: Workflow) -> bool:
 @pytest.mark.parametrize(
     ("other", "replaced"),
     [
-        ({"event": "other"}, True),
-        ({"event": "other", "state": "failed"}, True),
-        ({"definition": "publish"}, True),
-        ({"definition": "publish", "state": "succeeded"}, True),
-        ({"event": "", "definition": ""}, False),
-        ({"definition": ""}, False),
+        ({"event_id": "other"}, True),
+        ({"event_id": "other", "state": "failed"}, True),
+        ({"definition_id": "publish"}, True),
+        ({"definition_id": "publish", "state": "succeeded"}, True),
+        ({"event_id": "", "definition_id": ""}, False),
+        ({"definition_id": ""}, False),
         ({"title": "edited", "creator": "another"}, False),
-        ({"definition": "handler", "state": "failing"}, False),
-        ({"definition": "handler", "state": "failed"}, False),
-        ({"definition": "handler", "state": "stopped"}, False),
-        ({"definition": "handler", "state": "paused", "operations": (ran("a", "failed", "handler"),)}, False),
-        ({"definition": "publish", "state": "paused", "operations": (ran("a", "failed", "handler"),)}, True),
-        ({"definition": "publish", "state": "paused", "operations": (ran("a", "succeeded"),)}, True),
+        ({"definition_id": "handler", "state": "failing"}, False),
+        ({"definition_id": "handler", "state": "failed"}, False),
+        ({"definition_id": "handler", "state": "stopped"}, False),
+        ({"definition_id": "handler", "state": "paused", "operations": (ran("a", "failed", "handler"),)}, False),
+        ({"definition_id": "publish", "state": "paused", "operations": (ran("a", "failed", "handler"),)}, True),
+        ({"definition_id": "publish", "state": "paused", "operations": (ran("a", "succeeded"),)}, True),
     ],
 )
 def test_a_record_is_of_another_workflow_if_its_event_or_definition_differs(
     other: dict[str, Any], replaced: bool  # noqa: FBT001 - a case
 ) -> None:  # fmt: skip
     assert differ(workflow(), workflow(**other)) == replaced
-    assert differ(workflow(), workflow("failing", definition="handler"), workflow(**other)) == replaced
+    assert differ(workflow(), workflow("failing", definition_id="handler"), workflow(**other)) == replaced
 
 
 def test_one_that_was_first_seen_with_its_error_handler_is_no_other_workflow() -> None:
-    assert not differ(workflow("failing", definition="handler"), workflow("failed", definition="handler"))
+    assert not differ(workflow("failing", definition_id="handler"), workflow("failed", definition_id="handler"))
 
 
 # Bulk checks
@@ -91,10 +91,12 @@ def server() -> Told:
 
 
 async def suspects(told: Told, *names: str) -> list[int]:
-    known = [workflow(event=name) for name in names]
-    known = [Workflow(id=n, state=one.state, state_text="running", event=one.event) for n, one in enumerate(known)]
+    known = [workflow(event_id=name) for name in names]
+    known = [
+        Workflow(id=n, state=one.state, state_text="running", event_id=one.event_id) for n, one in enumerate(known)
+    ]
     async with told.client(FakeTime().clock) as oc:
-        return list(await oc.workflows.poller.source.suspects(known))
+        return list(await oc.workflows.poller.source.find_changed(known))
 
 
 ODD = ["a,b", "\ud800", "\n", "", "x" * 101, "\N{SNOWMAN}"]
@@ -131,7 +133,7 @@ async def test_a_pause_that_the_server_asks_for_is_told_to_the_monitor_at_once_a
     async with told.client(time.clock) as oc:
         assert isinstance(oc, OpencastClient)
         source = oc.workflows.poller.source
-        for check in (source.get(7, operations=False), source.suspects([workflow()])):
+        for check in (source.get(7, operations=False), source.find_changed([workflow()])):
             with pytest.raises(error) as caught:
                 await check
             assert (caught.value.attempts, caught.value.retry_after) == (1, 7)  # type: ignore[attr-defined]  # it is a CallError

@@ -24,7 +24,7 @@ def operation(name: str, state: str, **more: Any) -> Operation:
 
 
 def record(state: str, *operations: Operation, **more: Any) -> Workflow:
-    return Workflow(id=1000, state=State.read(state), state_text=state, event="e", operations=operations, **more)
+    return Workflow(id=1000, state=State.read(state), state_text=state, event_id="e", operations=operations, **more)
 
 
 def chain(words: str) -> Iterator[Operation]:
@@ -77,7 +77,7 @@ def test_a_start_tells_that_an_operation_has_run_unless_it_was_skipped() -> None
 
 
 def test_without_operations_nothing_is_said_of_steps() -> None:
-    workflow = Workflow(id=1, state=State.FAILED, state_text="failed", event="e")
+    workflow = Workflow(id=1, state=State.FAILED, state_text="failed", event_id="e")
     assert (workflow.step, workflow.failed_operation, workflow.error_handler, workflow.failure) == (None,) * 4
     assert str(WorkflowFailed(workflow)) == "workflow 1 ended failed"
 
@@ -127,14 +127,14 @@ def test_a_failure_is_told_as_far_as_the_record_has_it(details: dict[str, Any], 
 def test_a_failure_names_what_was_started_beside_the_error_handler_that_ran() -> None:
     cause = operation("encode", "failed", error_handler_workflow="partial-error")
     workflow = record(
-        "failed", cause, operation("send-email", "succeeded"), title="Publish\n to all", definition="partial-error"
+        "failed", cause, operation("send-email", "succeeded"), title="Publish\n to all", definition_id="partial-error"
     )
     assert workflow.error_handler == "partial-error"
     said = 'workflow 1000 failed in encode of "Publish to all", then the error handler partial-error ran'
     assert str(WorkflowFailed(workflow)) == said
-    untitled = record("failed", cause, title=" ", definition="partial-error")
+    untitled = record("failed", cause, title=" ", definition_id="partial-error")
     assert untitled.failure == "encode, then the error handler partial-error ran"
-    before = record("failed", cause, definition="publish")
+    before = record("failed", cause, definition_id="publish")
     assert (before.error_handler, before.failure) == (None, "encode")
 
 

@@ -82,7 +82,7 @@ async def test_filters_and_sorts_do_on_the_server_what_they_say(sandbox: Sandbox
         w async for w in oc.workflows.list(state=["succeeded", "failed"], sort="workflow_definition_identifier:asc")
     ]
     assert {workflow.state for workflow in some} == {State.SUCCEEDED, State.FAILED}
-    assert [w.definition for w in some] == sorted(w.definition for w in some)
+    assert [w.definition_id for w in some] == sorted(w.definition_id for w in some)
 
 
 @on_11
@@ -126,7 +126,7 @@ async def test_busy_events_and_their_workflows_are_what_is_left_of_discovery(
     assert {event.id for event in busy} == set(events)
     assert {event.processing_state for event in busy} == {State.RUNNING}
     found = await oc.workflows.for_event(events[0])
-    assert [(workflow.id, workflow.state, workflow.event) for workflow in found] == [
+    assert [(workflow.id, workflow.state, workflow.event_id) for workflow in found] == [
         (started[0], State.RUNNING, events[0])
     ]
 
@@ -211,7 +211,7 @@ async def test_a_start_gives_the_workflow_and_all_that_is_configured_for_the_eve
     first = await oc.workflows.start(event, "noop", configuration={"earlier": 1})
     await oc.workflows.wait(first.id)
     second = await oc.workflows.start(event, "fast", configuration={"publishLive": False}, with_configuration=True)
-    assert (second.phase, second.event, second.definition) == (Phase.WAITING, event, "fast")
+    assert (second.phase, second.event_id, second.definition_id) == (Phase.WAITING, event, "fast")
     assert second.configuration is not None
     assert second.configuration.items() >= {"earlier": "1", "publishLive": "false"}.items()
 
@@ -412,7 +412,7 @@ async def test_a_wait_ends_with_the_workflow(
 
 async def test_a_definition_may_change_when_the_error_handler_takes_over(sandbox: Sandbox, oc: OpencastClient) -> None:
     workflow = await oc.workflows.start(sandbox.opencast.event(), "fails-with-handler")
-    assert (await oc.workflows.wait(workflow.id)).definition == "partial-error"
+    assert (await oc.workflows.wait(workflow.id)).definition_id == "partial-error"
 
 
 async def test_a_checked_wait_raises_unless_the_workflow_succeeded(sandbox: Sandbox, oc: OpencastClient) -> None:
@@ -427,7 +427,7 @@ async def test_a_wait_has_a_deadline_and_keeps_the_last_record(sandbox: Sandbox,
     sandbox.opencast.define("long", [Step("encode", 10_000)])
     workflow = await oc.workflows.start(sandbox.opencast.event(), "long")
     with pytest.raises(WaitTimeout, match="not finished after 60 s") as caught:
-        await oc.workflows.wait(workflow.id, deadline=60)
+        await oc.workflows.wait(workflow.id, timeout=60)
     assert caught.value.workflow is not None
     assert caught.value.workflow.state_text == "running"
 
@@ -438,7 +438,7 @@ async def test_a_parked_workflow_is_waited_for_returned_or_raised(sandbox: Sandb
     with pytest.raises(WorkflowParked, match="waits for a person"):
         await oc.workflows.wait(workflow.id, parked="raise")
     with pytest.raises(WaitTimeout):
-        await oc.workflows.wait(workflow.id, deadline=100)
+        await oc.workflows.wait(workflow.id, timeout=100)
 
 
 async def test_a_wait_looks_less_often_while_nothing_happens(sandbox: Sandbox, oc: OpencastClient) -> None:

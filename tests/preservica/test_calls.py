@@ -24,7 +24,7 @@ def start(parameters: Any = None, id: str | None = "42", name: str | None = None
 
 def sent(parameters: Any) -> dict[str | None, str | None]:
     pairs = document(start(parameters)).findall(f"{NS}Parameter")
-    return {pair.findtext(f"{NS}Key"): pair.findtext(f"{NS}ParameterValue") for pair in pairs}
+    return {pair.findtext(f"{NS}Key"): pair.findtext(f"{NS}Value") for pair in pairs}
 
 
 def test_contexts_are_asked_for_with_their_filters_and_nothing_else() -> None:
@@ -56,7 +56,7 @@ def test_a_start_is_a_document_in_the_order_real_servers_are_known_to_take() -> 
     assert [child.tag.removeprefix(NS) for child in root] == names
     assert root.findtext(f"{NS}WorkflowContextName") == "Web & Crawl"
     assert root.findtext(f"{NS}CorrelationId") == "mark-1"
-    assert [child.findtext(f"{NS}ParameterValue") for child in root.findall(f"{NS}Parameter")] == ["a&b<c>", "8"]
+    assert [child.findtext(f"{NS}Value") for child in root.findall(f"{NS}Parameter")] == ["a&b<c>", "8"]
 
 
 @pytest.mark.parametrize(
@@ -75,7 +75,7 @@ def test_a_context_is_named_by_its_id_its_name_or_both(id: str | None, name: str
     ("value", "text"), [(True, "true"), (False, "false"), (8, "8"), (1.5, "1.5"), ("x", "x"), ("", None)]
 )
 def test_parameter_values_are_sent_as_texts(value: ParameterValue, text: str | None) -> None:
-    pairs = document(start({"k": value})).findall(f"{NS}Parameter/{NS}ParameterValue")
+    pairs = document(start({"k": value})).findall(f"{NS}Parameter/{NS}Value")
     assert [pair.text for pair in pairs] == [text]
 
 

@@ -48,6 +48,6 @@ async def test_a_pause_that_the_server_asks_for_is_told_to_the_monitor_at_once()
             await source.get(7, operations=False)
         assert (caught.value.attempts, caught.value.retry_after, time.naps) == (1, 7, [])
         with pytest.raises(RateLimited):
-            async for _ in source.active(operations=False).pages():
+            async for _ in source.list_active(operations=False).pages():
                 pass
         assert time.naps == []

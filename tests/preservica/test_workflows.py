@@ -189,7 +189,7 @@ async def test_a_suspended_workflow_is_returned_raised_or_waited_for(
     with pytest.raises(WorkflowParked):
         await pv.workflows.wait(started.id, poll=QUICK, parked="raise")
     with pytest.raises(WaitTimeout, match="last seen SUSPENDED"):
-        await pv.workflows.wait(started.id, poll=QUICK, deadline=30)
+        await pv.workflows.wait(started.id, poll=QUICK, timeout=30)
 
 
 async def test_a_wait_endures_an_outage_of_the_login(

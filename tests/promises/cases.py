@@ -198,7 +198,7 @@ async def starting_and_waiting(scene: Scene) -> None:
 
 @case("workflows.wait_all", warm=True)
 async def waiting_for_all(scene: Scene) -> None:
-    await scene.client.workflows.wait_all([scene.running(), scene.ended(), scene.running("long")], deadline=4.0)
+    await scene.client.workflows.wait_all([scene.running(), scene.ended(), scene.running("long")], timeout=4.0)
 
 
 @case("OutcomeStream.aclose", warm=True)

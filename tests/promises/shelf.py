@@ -137,13 +137,13 @@ class Walk:
     def _take(self) -> None:
         pages, self._pages = self._pages, {}
         for place in sorted(pages):
-            items = None if self.scan.over else self.scan.take(pages[place])
+            items = None if self.scan.done else self.scan.accept(pages[place])
             if items is None:
                 return
             self.given += [row.id for row in items]
 
     def _plan(self) -> None:
-        self._calls = [] if self.scan.over else list(enumerate(self.scan.plan()))
+        self._calls = [] if self.scan.done else list(enumerate(self.scan.next_calls()))
 
     def wrong(self, whose: Iterable[int] | None = None) -> Sequence[int]:
         """Rows that were lost, or came twice."""

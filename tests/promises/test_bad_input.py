@@ -150,7 +150,7 @@ def test_bad_input_is_an_invalid_argument_that_is_named_and_never_a_bare_error(
 
 
 @pytest.mark.parametrize("kind", CLIENTS)
-@pytest.mark.parametrize("wrong", [{"poll": 5}, {"deadline": 0}, {"parked": "no"}, {"poll": None}])
+@pytest.mark.parametrize("wrong", [{"poll": 5}, {"timeout": 0}, {"parked": "no"}, {"poll": None}])
 def test_what_is_wrong_with_the_waiting_is_told_before_anything_is_started(kind: str, wrong: dict[str, Any]) -> None:
     async def main() -> tuple[BaseException | None, int]:
         here = station(kind)
@@ -180,7 +180,7 @@ def test_starts_that_are_no_starts_are_refused(kind: str, wrong: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("argument", "wrong"), [("parked", "no"), ("parked", []), ("until", 5), ("poll", 5), ("deadline", "5")]
+    ("argument", "wrong"), [("parked", "no"), ("parked", []), ("until", 5), ("poll", 5), ("timeout", "5")]
 )
 def test_terms_of_a_wait_that_make_no_sense_are_refused(argument: str, wrong: Any) -> None:
     with pytest.raises(InvalidArgument, match=f"^{argument}: must be "):

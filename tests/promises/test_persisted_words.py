@@ -89,7 +89,10 @@ def test_the_tables_of_a_journal_keep_their_columns_and_words() -> None:
         ),
         (
             opencast.Workflow,
-            "id state state_text title description definition event creator created operations configuration extra",
+            (
+                "id state state_text title description definition_id event_id creator created operations"
+                " configuration extra"
+            ),
         ),
         (
             preservica.Workflow,

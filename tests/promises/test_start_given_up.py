@@ -67,7 +67,7 @@ class Spied:
 async def looked_for(here: Ground, ticket: Ticket) -> tuple[str, int]:
     """What another client finds of a start; it asks for nothing but records and a login."""
     async with here.client() as other:
-        other._transport.exchange = spied = Spied(other._transport.exchange)
+        other._transport.backend = spied = Spied(other._transport.backend)
         found = await other.workflows.reconcile(ticket, wait=4.0)
     asked = {one for one in spied.asked if not one.startswith("GET ")}
     assert asked <= {f"POST {here.system.url}/api/accesstoken/login"}
@@ -98,7 +98,7 @@ async def test_wherever_it_is_cancelled_it_is_carried_out_once_at_most_and_anoth
             assert await here.settled()
             fired, times = ended.fired, here.carried_out - before
             assert (ended.faults, times in {0, 1}) == ([], True)
-            assert await looked_for(here, start) == ("StartFound" if times else "StartNotFound", 0)
+            assert await looked_for(here, start) == ("StartFound" if times else "NoStartFound", 0)
             assert here.carried_out - before == times
             found[str(times)] += 1
     assert min(found["0"], found["1"]) > 0

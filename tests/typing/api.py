@@ -122,9 +122,9 @@ def opencast_records(workflow: opencast.Workflow, definition: opencast.Definitio
 
 async def opencast_waits(oc: OpencastClient) -> None:
     poll = Poll(interval=5, ceiling=60)
-    assert_type(await oc.workflows.wait(1603, deadline=3600, check=True, parked="return"), opencast.Workflow)
+    assert_type(await oc.workflows.wait(1603, timeout=3600, check=True, parked="return"), opencast.Workflow)
     assert_type(await oc.workflows.wait(1603, until=lambda workflow: workflow.step == "encode"), opencast.Workflow)
-    assert_type(await oc.workflows.start_and_wait("e-1", "fast", deadline=3600, poll=poll), opencast.Workflow)
+    assert_type(await oc.workflows.start_and_wait("e-1", "fast", timeout=3600, poll=poll), opencast.Workflow)
     assert_type(await oc.workflows.wait_all([1603, "1604"]), tuple[Outcome[opencast.Workflow], ...])
     assert_type(oc.workflows.as_completed(range(9)), OutcomeStream[opencast.Workflow])
     assert_type(oc.workflows.wake(1603), bool)
@@ -200,7 +200,7 @@ def preservica_records(workflow: preservica.Workflow, started: preservica.Starte
 async def preservica_waits(pv: PreservicaClient) -> None:
     assert_type(await pv.workflows.wait(51234, poll=Poll(interval=5)), preservica.Workflow)
     assert_type(await pv.workflows.start_and_wait("Ingest", {"a": 1}, check=True), preservica.Workflow)
-    assert_type(await pv.workflows.wait_all((1, 2), deadline=60), tuple[Outcome[preservica.Workflow], ...])
+    assert_type(await pv.workflows.wait_all((1, 2), timeout=60), tuple[Outcome[preservica.Workflow], ...])
     assert_type(pv.workflows.as_completed([1, 2]), OutcomeStream[preservica.Workflow])
     async with pv.workflows.watch(type="Ingest", state="Active") as changes:
         assert_type(changes, monitor.Watch[preservica.Workflow])
@@ -233,7 +233,7 @@ async def errors(oc: OpencastClient) -> None:
     except WorkflowFailed as error:
         assert_type(error.workflow.state_text, str)
     except WaitTimeout as error:
-        assert_type(error.deadline, float)
+        assert_type(error.timeout, float)
     except CallError as error:
         assert_type(error.attempts, int)
     except WorkflowAsyncError as error:

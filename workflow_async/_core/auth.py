@@ -245,7 +245,7 @@ class TokenAuth:
         """`Preservica-Access-Token`, after a login if there is none that is fresh."""
         if self._grant is None or self.clock.now() >= self._stale_at:
             await self._renewed()
-        return await self._some()
+        return await self._current_token()
 
     async def renew(self, sent: Headers, reply: Reply, method: str, url: str) -> bool:
         """Get another token, unless someone else has by now, or has tried to."""
@@ -253,19 +253,19 @@ class TokenAuth:
             self._drop()
         if self._failure is not None and self._spent is not None and sent == _secret_headers(self._spent):
             raise copy.copy(self._failure)
-        await self._some()
+        await self._current_token()
         return True
 
-    async def _some(self) -> Headers:
+    async def _current_token(self) -> Headers:
         """The token there is, or the next; one that was good when a flight landed may be refused by now."""
         while self._grant is None:
             await self._renewed()
         return _secret_headers(self._grant.token)
 
     async def _renewed(self) -> None:
-        if self._flight is None or self._flight.over:
-            self._flight = SharedTask.of(self._obtain())
-        failure = await self._flight.landed()
+        if self._flight is None or self._flight.closed:
+            self._flight = SharedTask.start(self._obtain())
+        failure = await self._flight.wait()
         if failure is not None:
             raise copy.copy(failure)
 

@@ -16,7 +16,7 @@ class Request:
     url: str
     headers: Headers = field(repr=False)
     body: bytes | None = field(default=None, repr=False)
-    fresh: bool = False
+    new_connection: bool = False
     """On a connection of its own, so that a stale one cannot make its fate unknown."""
 
 

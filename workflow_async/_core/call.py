@@ -113,12 +113,12 @@ class Call(Generic[T_co]):
     """How to recognise a refusal of the API itself."""
     sensitive: bool = False
     """True if the response may hold credentials: errors keep nothing of it."""
-    patient: bool = True
+    retries_unavailable: bool = True
     """True if the call waits for a server that is away, as `Retry.patience` says. Polls and batches wait themselves."""
-    pause_as_told: bool = True
+    obeys_retry_after: bool = True
     """False to raise at once an error with a `Retry-After`: the caller pauses all its calls then, not only this one."""
 
-    def answer(self, reply: Reply) -> T_co:
+    def read_reply(self, reply: Reply) -> T_co:
         """Read a response. A `DecodeError` keeps a cut of the body, unless the call is sensitive."""
         try:
             return self.read(reply)

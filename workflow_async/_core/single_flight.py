@@ -25,16 +25,16 @@ class SharedTask(Generic[T]):
     """Whether everybody has left; what the task says of its being cancelled is the business of scopes within it too."""
 
     @classmethod
-    def of(cls, work: Coroutine[Any, Any, T]) -> "SharedTask[T]":
+    def start(cls, work: Coroutine[Any, Any, T]) -> "SharedTask[T]":
         """A flight that takes off now; it must be waited for."""
         return cls(asyncio.create_task(work))
 
     @property
-    def over(self) -> bool:
+    def closed(self) -> bool:
         """Whether it is too late to join."""
         return self._left or self._task.done()
 
-    async def landed(self) -> T:
+    async def wait(self) -> T:
         """What comes of it."""
         self._waiting += 1
         try:

@@ -54,7 +54,7 @@ class CallState:
     call: Call[object]
     url: str
     began: float
-    exchange: float
+    backend: float
     """Seconds for one attempt with the whole of its answer."""
     history: list[Attempt] = field(factory=list)
     renewed: bool = False
@@ -67,13 +67,13 @@ class CallState:
     in_flight: bool = False
     """Whether an attempt is on the wire."""
 
-    def failed(self, error: CallError, now: float, wait: float | None) -> None:
+    def record_attempt(self, error: CallError, now: float, wait: float | None) -> None:
         """Note how an attempt ended."""
         self.sent = self.sent or retry_rules.may_have_happened(error)
         self.misfits += retry_rules.does_not_fit(error)
         self.history.append(Attempt(now - self.began, type(error).__name__, wait))
 
-    def told(self, error: CallError, now: float) -> CallError:
+    def finalize(self, error: CallError, now: float) -> CallError:
         """The error, with where it happened and what was tried; that of a login knows already."""
         if error.at_login:
             return error
@@ -150,7 +150,7 @@ class Transport:
     """Turns calls into answers, for one client."""
 
     origin: Origin
-    exchange: Backend
+    backend: Backend
     credential: Credential
     extra_headers: Headers = ()
     retry: Retry
@@ -179,7 +179,7 @@ class Transport:
     async def aclose(self) -> None:
         """Take no more calls and close every connection."""
         self.binding.close()
-        await self.exchange.aclose()
+        await self.backend.aclose()
 
     async def send(self, call: Call[T], *, timeout: float | None = None) -> T:
         """The answer to a call, tried again where that helps and cannot harm.
@@ -196,27 +196,27 @@ class Transport:
         seconds = self.timeouts.call if timeout is None else timeout
         journey = self._journey(call, self.timeouts.exchange if timeout is None else seconds)
         with anyio.move_on_after(seconds):
-            return await self._attempts(call, journey)
+            return await self._with_retries(call, journey)
         late = journey.refusal or _deadline_error(journey, seconds)
         if journey.in_flight:
-            journey.failed(late, self.clock.now(), None)
-        raise journey.told(late, self.clock.now())
+            journey.record_attempt(late, self.clock.now(), None)
+        raise journey.finalize(late, self.clock.now())
 
-    async def once(self, call: Call[T], headers: Headers = ()) -> T:
+    async def send_once(self, call: Call[T], headers: Headers = ()) -> T:
         """The answer to a call that brings its own credentials and is not tried again: a login."""
         self.binding.check()
         headers = SecretHeaders(headers)
         journey = self._journey(call, self.timeouts.exchange)
         try:
-            return self._read(call, await self._carry(call, journey, headers))
+            return self._read(call, await self._send_request(call, journey, headers))
         except CallError as error:
-            journey.failed(error, self.clock.now(), None)
-            raise journey.told(error, self.clock.now()) from None
+            journey.record_attempt(error, self.clock.now(), None)
+            raise journey.finalize(error, self.clock.now()) from None
 
     def _journey(self, call: Call[object], exchange: float) -> CallState:
         return CallState(call, self.origin.url(call.path, call.params), self.clock.now(), exchange)
 
-    async def _attempts(self, call: Call[T], journey: CallState) -> T:
+    async def _with_retries(self, call: Call[T], journey: CallState) -> T:
         while True:
             self._check_credential()
             credentials = SecretHeaders(await self.credential.headers(call.method, journey.url))
@@ -233,26 +233,26 @@ class Transport:
             wait = await self._next(call, journey, failure)
             if wait is None:
                 await self._explain(call, failure)
-                raise journey.told(failure, self.clock.now())
+                raise journey.finalize(failure, self.clock.now())
             await self.clock.sleep(wait)
 
     async def _next(self, call: Call[object], journey: CallState, failure: CallError) -> float | None:
         """Seconds until the next attempt, or None; the attempt that failed is noted."""
         attempt = len(journey.history) + 1
         jitter, misfits = self.clock.jitter(), journey.misfits
-        elapsed = self.clock.now() - journey.began if call.patient else math.inf
+        elapsed = self.clock.now() - journey.began if call.retries_unavailable else math.inf
         wait = retry_rules.retry_delay(
             self.retry, failure, call.replay, attempt=attempt, jitter=jitter, misfits=misfits, elapsed=elapsed
         )
-        if failure.retry_after and not call.pause_as_told:
+        if failure.retry_after and not call.obeys_retry_after:
             wait = None
         if wait and not self._budget.take(
             retry_rules.budget_cost(failure)
         ):  # another try at once, on a fresh connection, is free
             wait = None
-        journey.failed(failure, self.clock.now(), wait)
+        journey.record_attempt(failure, self.clock.now(), wait)
         if isinstance(failure, ResponseMismatch):
-            await self.exchange.reset()
+            await self.backend.reset()
         return wait
 
     def _check_credential(self) -> None:
@@ -271,7 +271,7 @@ class Transport:
 
     async def _answer(self, call: Call[T], journey: CallState, credentials: Headers) -> T:
         """Send the call once and read its response. Raise a final error only if the API itself wrote the response."""
-        reply = await self._authorized(call, journey, credentials)
+        reply = await self._with_renewal(call, journey, credentials)
         try:
             return self._read(call, reply)
         except CallError as error:
@@ -297,15 +297,15 @@ class Transport:
 
     async def _check(self, control: Control) -> int:
         """Send the control request, once for all calls that wait for it. Return its status, 0 if there was none."""
-        if self._checking is None or self._checking.over:
-            self._checking = SharedTask.of(self._control_status(control))
-        return await self._checking.landed()
+        if self._checking is None or self._checking.closed:
+            self._checking = SharedTask.start(self._control_status(control))
+        return await self._checking.wait()
 
     async def _control_status(self, control: Control) -> int:
         journey = self._journey(control.call, self.timeouts.exchange)
         try:
             credentials = SecretHeaders(await self.credential.headers(control.call.method, journey.url))
-            reply = await self._authorized(control.call, journey, credentials)
+            reply = await self._with_renewal(control.call, journey, credentials)
             self._read(control.call, reply)
         except StatusError as error:
             return error.status
@@ -315,16 +315,16 @@ class Transport:
             return 0
         return reply.status
 
-    async def _authorized(self, call: Call[object], journey: CallState, credentials: Headers) -> Reply:
+    async def _with_renewal(self, call: Call[object], journey: CallState, credentials: Headers) -> Reply:
         """The reply, after one renewal of the credentials if the server wants others."""
-        reply = await self._carry(call, journey, credentials)
+        reply = await self._send_request(call, journey, credentials)
         if journey.renewed or not self._may_be_expired(call, reply):
             return reply
         journey.renewed, journey.refusal = True, error_for(call, reply)
         if not await self.credential.renew(credentials, reply, call.method, journey.url):
             return reply
         credentials = SecretHeaders(await self.credential.headers(call.method, journey.url))
-        return await self._carry(call, journey, credentials)
+        return await self._send_request(call, journey, credentials)
 
     def _may_be_expired(self, call: Call[object], reply: Reply) -> bool:
         """Return True if a response may mean that the credentials have expired."""
@@ -333,40 +333,40 @@ class Transport:
         redirected = reply.status in REDIRECTS and call.replay is Replay.SAFE
         return redirected and self.credential.renews_on_redirect
 
-    async def _carry(self, call: Call[object], journey: CallState, credentials: Headers) -> Reply:
+    async def _send_request(self, call: Call[object], journey: CallState, credentials: Headers) -> Reply:
         request = Request(
             call.method,
             journey.url,
             (*self._headers(call), *credentials),
             call.body,
-            fresh=call.replay is Replay.ONCE,
+            new_connection=call.replay is Replay.ONCE,
         )
         async with self._queue:
             self.binding.check_open()
             began = self.clock.now()
             journey.in_flight, journey.refusal = True, None
             try:
-                reply = await self._exchanged(request, journey.exchange)
+                reply = await self._with_deadline(request, journey.backend)
             except CallError:
                 journey.in_flight = False
                 raise
             journey.in_flight = False
         if self.binding.closed:
             with anyio.CancelScope(shield=True):  # the response is here: neither deadline nor cancellation drops it
-                await self.exchange.aclose()
+                await self.backend.aclose()
         if len(reply.body) >= LARGE_BODY and call.replay is Replay.SAFE:
-            await self._let_others_send()
+            await self._yield_to_queue()
         if log.isEnabledFor(logging.DEBUG):
             log.debug("%s %s: %s in %.3f s", call.method, call.path, reply.status, self.clock.now() - began)
         return reply
 
-    async def _exchanged(self, request: Request, seconds: float) -> Reply:
+    async def _with_deadline(self, request: Request, seconds: float) -> Reply:
         """Return the reply. Raise `DeadlineExceeded` after `seconds`."""
         with anyio.move_on_after(seconds):
-            return await self.exchange(request)
+            return await self.backend(request)
         raise DeadlineExceeded(f"no whole answer within {seconds:g} s of sending")
 
-    async def _let_others_send(self) -> None:
+    async def _yield_to_queue(self) -> None:
         """Let who waits for a place take it and send, before a long answer is read: the wire would be idle meanwhile.
 
         One turn of the event loop wakes them, and all other answers that came with this one give their places back.
@@ -382,7 +382,7 @@ class Transport:
         error = error_for(call, reply)
         if error is not None:
             raise error
-        return call.answer(reply)
+        return call.read_reply(reply)
 
 
 def _is_login_page(call: Call[object], reply: Reply) -> bool:

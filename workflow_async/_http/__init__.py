@@ -59,7 +59,7 @@ def _new(name: str, limits: Limits, timeouts: Timeouts) -> "New":
     if name == "aiohttp":
         from workflow_async._http.aiohttp import AiohttpConnections
 
-        return AiohttpConnections(limits, timeouts).slot
+        return AiohttpConnections(limits, timeouts).new_connection
     from workflow_async._http.httpcore import HttpcoreConnections
 
-    return HttpcoreConnections(importlib.import_module(CONNECTIONS[name]), limits, timeouts).slot
+    return HttpcoreConnections(importlib.import_module(CONNECTIONS[name]), limits, timeouts).new_connection

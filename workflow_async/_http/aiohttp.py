@@ -39,7 +39,7 @@ class AiohttpConnections:
     timeouts: Timeouts
     cookies: Cookies = field(factory=Cookies, init=False)
 
-    def slot(self, context: ssl.SSLContext) -> "AiohttpConnection":
+    def new_connection(self, context: ssl.SSLContext) -> "AiohttpConnection":
         """A slot for one connection."""
         session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=1, ssl=context, keepalive_timeout=self.limits.keepalive),

@@ -48,7 +48,7 @@ class HttpcoreConnections:
         self.parsed = lru_cache(maxsize=MAX_PARSED_URLS)(self.library.URL)
         self._waits = {"connect": self.timeouts.connect, "read": None, "write": None}
 
-    def slot(self, context: ssl.SSLContext) -> "HttpcoreConnection":
+    def new_connection(self, context: ssl.SSLContext) -> "HttpcoreConnection":
         """A slot for one connection."""
         return HttpcoreConnection(self, context)
 

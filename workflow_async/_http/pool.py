@@ -39,9 +39,9 @@ class ConnectionPool:
 
     async def __call__(self, request: Request) -> Reply:
         entered = sys.exception()
-        if request.fresh and self._idle:
+        if request.new_connection and self._idle:
             await shielded_close(self._idle.pop(0).aclose)
-        kept = bool(self._idle) and not request.fresh
+        kept = bool(self._idle) and not request.new_connection
         slot = self._idle.pop() if kept else self.new(self._trust(request.url))
         try:
             reply = await slot(request)

@@ -29,11 +29,11 @@ class ActiveScan(Generic[T]):
     size: int
     rows: int
     """In the list, most likely."""
-    over: bool = field(default=False, init=False)
+    done: bool = field(default=False, init=False)
     _offset: int = field(default=0, init=False)
     _asked: deque[int] = field(factory=deque, init=False)
 
-    def plan(self, held: int = 0) -> Sequence[Call[Page[T]]]:
+    def next_calls(self, held: int = 0) -> Sequence[Call[Page[T]]]:
         """The pages that follow, besides those on their way; one if none is: there may be more than there were."""
         if held or (self._asked and self._asked[0] != self._offset):
             return ()
@@ -44,7 +44,7 @@ class ActiveScan(Generic[T]):
         self._asked += offsets
         return [self.page(offset, self.size) for offset in offsets]
 
-    def take(self, page: Page[T]) -> tuple[T, ...] | None:
+    def accept(self, page: Page[T]) -> tuple[T, ...] | None:
         """What is new; None for a page that does not begin where the one before ended, as it was shorter than asked.
 
         Raises `ListingInconsistent` when two pages in a row bring nothing new.
@@ -52,11 +52,11 @@ class ActiveScan(Generic[T]):
         if self._asked.popleft() != self._offset:
             self._asked.clear()
             return None
-        fresh, count = self.found.take(page.items), len(page.items)
+        fresh, count = self.found.accept(page.items), len(page.items)
         self._offset += count
-        self.over = is_last_page(self._offset, asked=self.size, count=count, total=page.total)
-        if count or not self.over:
-            self.found.check_standstill()
+        self.done = is_last_page(self._offset, asked=self.size, count=count, total=page.total)
+        if count or not self.done:
+            self.found.check_not_stuck()
         self.rows = self.rows if page.total is None else page.total
         self.size = count or self.size
         return fresh

@@ -77,17 +77,17 @@ class PageWindow:
         wide = self.most if self._even else self._wide
         return max(1, min(wide, -(-rows_left // step)))
 
-    def came(self, span: RowRange, count: int) -> None:
+    def record_page(self, span: RowRange, count: int) -> None:
         """A page of so many rows has come; one more at once for each that is whole is twice as many each time."""
         if count != span.rows:
-            self.stumbled()
+            self.shrink()
             if 1 < count == self._short:
                 self.rows = count
             self._short = count
         else:
             self._wide = min(self.most, self._wide + 1)
 
-    def stumbled(self) -> None:
+    def shrink(self) -> None:
         """The list is not as it was thought to be."""
         self._wide, self._even = 0, False
 
@@ -100,12 +100,12 @@ class OffsetScan(Generic[T]):
     found: ScanState[T]
     pace: PageWindow
     offset: int = 0
-    over: bool = field(default=False, init=False)
+    done: bool = field(default=False, init=False)
     _total: int | None = field(default=None, init=False)
-    _hollow: int = field(default=0, init=False)
+    _empty_pages: int = field(default=0, init=False)
     _asked: deque[RowRange] = field(factory=deque, init=False)
 
-    def plan(self, held: int = 0) -> Sequence[Call[Page[T]]]:
+    def next_calls(self, held: int = 0) -> Sequence[Call[Page[T]]]:
         """The pages that follow, within the limit: as many as may be, less those on their way and those being read."""
         left, size = self.found.left, self.pace.rows
         there = None if self._total is None else self._total - self.offset
@@ -118,20 +118,20 @@ class OffsetScan(Generic[T]):
         self._asked += planned
         return [self.rows(span.offset, span.rows) for span in planned]
 
-    def take(self, page: Page[T]) -> tuple[T, ...] | None:
+    def accept(self, page: Page[T]) -> tuple[T, ...] | None:
         """What is new; raises `ListingInconsistent` when two pages in a row bring nothing."""
         span, count = self._asked.popleft(), len(page.items)
         if span.offset != self.offset:
             self._asked.clear()
             return None
         self.offset, self._total = span.offset + count, page.total
-        fresh = self.found.take(page.items)
-        self._hollow = 0 if count else self._hollow + 1
+        fresh = self.found.accept(page.items)
+        self._empty_pages = 0 if count else self._empty_pages + 1
         ended = is_last_page(self.offset, asked=span.rows, count=count, total=page.total)
-        self.over = self.found.full or ended or self._hollow >= MAX_EMPTY_PAGES
+        self.done = self.found.full or ended or self._empty_pages >= MAX_EMPTY_PAGES
         if count:
-            self.found.check_standstill()
-        self.pace.came(span, count)
+            self.found.check_not_stuck()
+        self.pace.record_page(span, count)
         return fresh
 
 
@@ -149,18 +149,18 @@ class OverlapScan(Generic[T]):
     pace: PageWindow
     overlap: int = OVERLAP
     anchor: int = ANCHOR
-    over: bool = field(default=False, init=False)
+    done: bool = field(default=False, init=False)
     _at: RowRange = field(init=False)
     _total: int | None = field(default=None, init=False)
     _longest: int = field(default=0, init=False)
     """Rows of the longest page so far: the server gives so many."""
-    _hollow: int = field(default=0, init=False)
+    _empty_pages: int = field(default=0, init=False)
     _asked: deque[RowRange] = field(factory=deque, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._at = RowRange(0, self.pace.rows)
 
-    def plan(self, held: int = 0) -> Sequence[Call[Page[T]]]:
+    def next_calls(self, held: int = 0) -> Sequence[Call[Page[T]]]:
         """The pages that follow, each overlapping the one before, within the limit; when all before have been read."""
         if held or self._asked:
             return ()
@@ -172,33 +172,33 @@ class OverlapScan(Generic[T]):
         self._asked = deque(planned)
         return [self.rows(span.offset, span.rows) for span in planned]
 
-    def take(self, page: Page[T]) -> tuple[T, ...] | None:
+    def accept(self, page: Page[T]) -> tuple[T, ...] | None:
         """What is new, if the page joins on; raises `ListingInconsistent` when that comes to nothing for too long."""
         span, count = self._asked.popleft(), len(page.items)
         if span.offset != self._at.offset:
             self._asked.clear()
             return None
-        self._check_hollow(span, page)
+        self._check_empty_pages(span, page)
         self._total = page.total
-        if not joins(span, [self.found.knows(item) for item in page.items[: self.anchor]]):
+        if not joins(span, [self.found.is_known(item) for item in page.items[: self.anchor]]):
             self._step_back(span)
             return None
         self._longest = max(self._longest, count)
-        fresh = self.found.take(page.items)
-        self._hollow = 0 if fresh else self._hollow
-        self.over = self.found.full or self._ends(span, page)
-        if not self.over:
+        fresh = self.found.accept(page.items)
+        self._empty_pages = 0 if fresh else self._empty_pages
+        self.done = self.found.full or self._ends(span, page)
+        if not self.done:
             self.found.check_progress(SLACK, PATIENCE)
             shared = max(1, min(self.overlap, count - 1))
             self._at = RowRange(max(0, span.offset + count - shared), self.pace.rows, shared)
-            self.pace.came(span, count)
+            self.pace.record_page(span, count)
         return fresh
 
     def _step_back(self, span: RowRange) -> None:
         self._asked.clear()
         self.found.steps_back += 1
         self.found.check_progress(SLACK, PATIENCE)
-        self.pace.stumbled()
+        self.pace.shrink()
         back = max(1, self.pace.rows - self.overlap)
         self._at = RowRange(max(0, span.offset - back), self.pace.rows, max(1, min(self.overlap, self.pace.rows - 1)))
 
@@ -208,11 +208,11 @@ class OverlapScan(Generic[T]):
         says_more = page.total is not None and span.offset + count < page.total
         return count < span.rows and not says_more and (count < self._longest or count <= 1)
 
-    def _check_hollow(self, span: RowRange, page: Page[T]) -> None:
+    def _check_empty_pages(self, span: RowRange, page: Page[T]) -> None:
         if page.items or page.total is None or span.offset >= page.total:
             return
-        self._hollow += 1
-        if self._hollow >= MAX_EMPTY_PAGES:
+        self._empty_pages += 1
+        if self._empty_pages >= MAX_EMPTY_PAGES:
             raise ListingInconsistent(f"no rows from {span.offset} on, of {page.total} that the server says there are")
 
 

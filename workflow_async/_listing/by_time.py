@@ -60,7 +60,7 @@ WindowCall = Callable[[Window | None, int, int], Call[Page[T]]]
 class TimeWindowScan(Generic[T]):
     """All of the list if it fits into one answer, else window by window."""
 
-    cut: WindowCall[T]
+    call_for: WindowCall[T]
     found: ScanState[T]
     size: int
     ahead: int
@@ -68,7 +68,7 @@ class TimeWindowScan(Generic[T]):
     """What the windows cover together."""
     bounded: bool = False
     """Whether rows beyond the span are not wanted; otherwise, the list begins with all there is."""
-    over: bool = field(default=False, init=False)
+    done: bool = field(default=False, init=False)
     _pending: list[WindowRequest] = field(init=False)
     """The last is asked for first."""
     _asked: deque[WindowRequest] = field(factory=deque, init=False)
@@ -83,22 +83,22 @@ class TimeWindowScan(Generic[T]):
     def __attrs_post_init__(self) -> None:
         self._pending = [WindowRequest(self.span if self.bounded else None, self.size)]
 
-    def plan(self, held: int = 0) -> Sequence[Call[Page[T]]]:
+    def next_calls(self, held: int = 0) -> Sequence[Call[Page[T]]]:
         """The windows that are still to be asked for, the earliest first, when those before have been read."""
         if held or self._asked:
             return ()
         asks = [self._pending.pop() for _ in range(min(self.ahead, len(self._pending)))]
         self._asked = deque(asks)
-        return [self.cut(ask.window, ask.offset, ask.rows) for ask in asks]
+        return [self.call_for(ask.window, ask.offset, ask.rows) for ask in asks]
 
-    def take(self, page: Page[T]) -> tuple[T, ...]:
+    def accept(self, page: Page[T]) -> tuple[T, ...]:
         """What is new; raises `ListingInconsistent` where windows cannot be had whole, or do not cover the list."""
         ask = self._asked.popleft()
-        fresh = self.found.take(page.items)
+        fresh = self.found.accept(page.items)
         self.found.check_progress(SLACK, PATIENCE)
         self._pending += reversed(self._following(ask, [self.found.key(item) for item in page.items], page.total))
         self._longest = max(self._longest, len(page.items))
-        self.over = self.found.full or not (self._pending or self._asked)
+        self.done = self.found.full or not (self._pending or self._asked)
         return fresh
 
     def _following(self, ask: WindowRequest, keys: Sequence[Hashable], total: int | None) -> Sequence[WindowRequest]:

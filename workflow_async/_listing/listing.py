@@ -76,7 +76,7 @@ class Pages(Generic[T]):
     async def _next(self) -> Page[T] | None:
         scan = self._scan
         while scan is not None and self._asks(scan):
-            page = await self._ahead.answer()
+            page = await self._ahead.next_result()
             self._planned = False
             items = await self._new_items(scan, page)
             if items is not None:
@@ -90,7 +90,7 @@ class Pages(Generic[T]):
 
     async def _new_items(self, scan: Scan[T], page: Page[T]) -> tuple[T, ...] | None:
         try:
-            return scan.take(page)
+            return scan.accept(page)
         except Exception as error:
             self._failure = error
             await self._ahead.stop()
@@ -98,19 +98,19 @@ class Pages(Generic[T]):
 
     def _asks(self, scan: Scan[T]) -> bool:
         """Plan the next calls, unless a step that did not come to its end has. Return False if no answer is left."""
-        if not scan.over and not self._planned:
+        if not scan.done and not self._planned:
             self._plan(scan)
             self._planned = True
-        return not scan.over and bool(self._ahead)
+        return not scan.done and bool(self._ahead)
 
     def _plan(self, scan: Scan[T], held: int = 0) -> None:
-        calls = scan.plan(held)
+        calls = scan.next_calls(held)
         self._found.requests += len(calls)
         self._ahead.add(calls)
 
     def _send_ahead(self, scan: Scan[T]) -> None:
         """Send what can be sent while a page is read. The first page is read alone: more may not be wanted."""
-        if self._found.pages > 1 and not scan.over:
+        if self._found.pages > 1 and not scan.done:
             self._plan(scan, held=1)
             self._ahead.send()
 

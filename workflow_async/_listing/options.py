@@ -42,7 +42,7 @@ class ListOptions:
 class ScanFactory(Generic[T]):
     """A list of which a server gives rows, all or those of a window of time."""
 
-    cut: WindowCall[T]
+    call_for: WindowCall[T]
     span: Window
     bounded: bool
     """Whether rows beyond the span are not wanted."""
@@ -54,6 +54,6 @@ class ScanFactory(Generic[T]):
 
     def _begin(self, manner: ListOptions, found: ScanState[T]) -> Scan[T]:
         if manner.consistency == "partitioned":
-            return TimeWindowScan(self.cut, found, manner.size, manner.ahead, self.span, self.bounded)
-        rows, pace = partial(self.cut, None), PageWindow(manner.size, manner.ahead)
+            return TimeWindowScan(self.call_for, found, manner.size, manner.ahead, self.span, self.bounded)
+        rows, pace = partial(self.call_for, None), PageWindow(manner.size, manner.ahead)
         return OverlapScan(rows, found, pace) if manner.exact else OffsetScan(rows, found, pace, self.offset)

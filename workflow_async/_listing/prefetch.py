@@ -61,18 +61,18 @@ class Prefetcher(Generic[R]):
             sent.task.add_done_callback(_retrieve)
         return sent.task
 
-    async def answer(self) -> R:
+    async def next_result(self) -> R:
         """Take the answer to the first call in the queue, or raise its error."""
         first = self._queue[0]
         try:
-            answer = await self._answer(first)
+            answer = await self._result(first)
         except BaseException:
             await self.stop()
             raise
         self._queue.popleft()
         return answer
 
-    async def _answer(self, first: SentCall[R]) -> R:
+    async def _result(self, first: SentCall[R]) -> R:
         if len(self._queue) == 1 and first.task is None:
             return await self._send(first.call)
         self.send()

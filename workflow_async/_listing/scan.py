@@ -26,15 +26,15 @@ class Scan(Protocol[T]):
     """What a listing needs of a pass over a list."""
 
     @property
-    def over(self) -> bool:
+    def done(self) -> bool:
         """Whether there is nothing more to ask for."""
         ...
 
-    def plan(self, held: int = 0) -> Sequence[Call[Page[T]]]:
+    def next_calls(self, held: int = 0) -> Sequence[Call[Page[T]]]:
         """What to ask for now, besides what has been, while so many pages are still read; all may be sent at once."""
         ...
 
-    def take(self, page: Page[T]) -> tuple[T, ...] | None:
+    def accept(self, page: Page[T]) -> tuple[T, ...] | None:
         """What is new in the next answer of the plan; None if the rest of the plan is void."""
         ...
 
@@ -57,9 +57,9 @@ class ScanState(Generic[T]):
     steps_back: int = field(default=0, init=False)
     unreadable: list[UnreadableRow] = field(factory=list, init=False)
     """Rows that cannot be read, each once."""
-    fruitful: int = field(default=0, init=False)
+    useful_pages: int = field(default=0, init=False)
     """Pages that brought something new."""
-    idle: int = field(default=0, init=False)
+    idle_pages: int = field(default=0, init=False)
     """Pages since then."""
 
     @property
@@ -72,17 +72,17 @@ class ScanState(Generic[T]):
         """Rows that may still have to be asked for; None if nobody can say."""
         return None if self.limit is None or self.wanted is not None else self.limit - self.rows
 
-    def knows(self, item: T) -> bool:
+    def is_known(self, item: T) -> bool:
         """Whether a row has come before."""
         return self.key(item) in self.seen
 
-    def take(self, items: Sequence[T]) -> tuple[T, ...]:
+    def accept(self, items: Sequence[T]) -> tuple[T, ...]:
         """Those of a page that are new and wanted, within the limit."""
-        fresh = self._fresh(items)
+        fresh = self._new_rows(items)
         self.pages += 1
         self.duplicates += len(items) - len(fresh)
-        self.fruitful += bool(fresh)
-        self.idle = 0 if fresh else self.idle + 1
+        self.useful_pages += bool(fresh)
+        self.idle_pages = 0 if fresh else self.idle_pages + 1
         given = self._readable(fresh)
         given = given if self.wanted is None else [item for item in given if self.wanted(item)]
         if self.limit is not None:
@@ -97,7 +97,7 @@ class ScanState(Generic[T]):
         self.unreadable += [evolve(row, page=self.pages) for row in fresh if isinstance(row, UnreadableRow)]
         return [item for item in fresh if not isinstance(item, UnreadableRow)]
 
-    def _fresh(self, items: Sequence[T]) -> Sequence[T]:
+    def _new_rows(self, items: Sequence[T]) -> Sequence[T]:
         keys = [self.key(item) for item in items]
         if self.seen.isdisjoint(keys) and len(set(keys)) == len(keys):
             self.seen.update(keys)
@@ -115,14 +115,16 @@ class ScanState(Generic[T]):
 
     def check_progress(self, slack: int, patience: int) -> None:
         """Raise `ListingInconsistent` when too many pages brought nothing new."""
-        barren = self.pages + self.steps_back - self.fruitful
-        if barren > slack + patience * self.fruitful:
+        barren = self.pages + self.steps_back - self.useful_pages
+        if barren > slack + patience * self.useful_pages:
             raise ListingInconsistent(f"{barren} pages brought nothing new, after {len(self.seen)} items")
 
-    def check_standstill(self) -> None:
+    def check_not_stuck(self) -> None:
         """Raise `ListingInconsistent` when two pages in a row brought nothing new."""
-        if self.idle >= MAX_IDLE_PAGES:
-            raise ListingInconsistent(f"{self.idle} pages in a row brought nothing new, after {len(self.seen)} items")
+        if self.idle_pages >= MAX_IDLE_PAGES:
+            raise ListingInconsistent(
+                f"{self.idle_pages} pages in a row brought nothing new, after {len(self.seen)} items"
+            )
 
 
 @define
@@ -131,20 +133,20 @@ class LinkScan(Generic[T]):
 
     first: Call[Page[T]]
     found: ScanState[T]
-    over: bool = field(default=False, init=False)
+    done: bool = field(default=False, init=False)
     _next: Call[Page[T]] | None = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self._next = self.first
 
-    def plan(self, held: int = 0) -> Sequence[Call[Page[T]]]:
+    def next_calls(self, held: int = 0) -> Sequence[Call[Page[T]]]:
         """The next page, when the one before has been read."""
-        return () if held or self.over or self._next is None else (self._next,)
+        return () if held or self.done or self._next is None else (self._next,)
 
-    def take(self, page: Page[T]) -> tuple[T, ...]:
+    def accept(self, page: Page[T]) -> tuple[T, ...]:
         """What is new; raises `ListingInconsistent` when two pages in a row bring nothing."""
-        fresh = self.found.take(page.items)
-        self._next, self.over = page.next, page.next is None or self.found.full
-        if not self.over or page.items:
-            self.found.check_standstill()
+        fresh = self.found.accept(page.items)
+        self._next, self.done = page.next, page.next is None or self.found.full
+        if not self.done or page.items:
+            self.found.check_not_stuck()
         return fresh

@@ -33,12 +33,12 @@ class PageParts(Generic[T]):
         self._split(self.span)
 
     @property
-    def over(self) -> bool:
+    def done(self) -> bool:
         """True if every row has been read or found unreadable."""
         return not self._pending
 
     @property
-    def spent(self) -> bool:
+    def exhausted(self) -> bool:
         """True if the page has cost as many requests as are allowed."""
         return self.asked >= MAX_REQUESTS
 
@@ -47,7 +47,7 @@ class PageParts(Generic[T]):
         self.asked += 1
         return self._pending[-1]
 
-    def take(self, items: tuple[T, ...]) -> None:
+    def accept(self, items: tuple[T, ...]) -> None:
         """Take the rows of the part."""
         self._pending.pop()
         self.items += items
@@ -101,8 +101,8 @@ async def _in_parts(send: Send, rows: RowsCall[T], parts: PageParts[T], failure:
 
     Raise the failure if that takes too many requests.
     """
-    while not parts.over:
-        if parts.spent:
+    while not parts.done:
+        if parts.exhausted:
             raise failure
         part = parts.next()
         call = rows(part.offset, part.rows)
@@ -114,5 +114,5 @@ async def _in_parts(send: Send, rows: RowsCall[T], parts: PageParts[T], failure:
                 raise
             parts.fail(error)
         else:
-            parts.take(page.items)
+            parts.accept(page.items)
     return Page(tuple(parts.items))

@@ -31,17 +31,17 @@ class StartBackend(Protocol[W_co]):
     def subject(self, ticket: Ticket) -> str | None:
         """Return what can have one workflow at a time only, or None if there is no such thing."""
 
-    def mark(self, ticket: Ticket) -> str:
+    def server_mark(self, ticket: Ticket) -> str:
         """Return what the workflow is recognized by: starts with the same mark can be taken for each other."""
 
-    async def renewed(self, ticket: Ticket) -> Ticket:
+    async def refreshed(self, ticket: Ticket) -> Ticket:
         """Check the server, and return the ticket as of now with all that will help to recognize its workflow.
 
         Raises:
             CallError: the check failed, so a start must not be sent now.
         """
 
-    async def begin(self, ticket: Ticket) -> int:
+    async def send_for_id(self, ticket: Ticket) -> int:
         """Send the start, once, and return the new workflow's id; raises as `workflows.start`."""
 
     async def reconcile(
@@ -60,5 +60,5 @@ class StartBackend(Protocol[W_co]):
             CallError: the server could not be asked.
         """
 
-    async def occupied(self, ours: Collection[tuple[Ticket, int | None]]) -> int:
+    async def count_running(self, ours: Collection[tuple[Ticket, int | None]]) -> int:
         """How many workflows run on the server, whoever started them; `ours` count, and count once."""

@@ -38,17 +38,17 @@ class Ledger:
     path: str | os.PathLike[str] | None
     items: dict[str, StartStatus] = field(factory=dict, init=False)
     """Where each start stands, by key."""
-    _kept: EntryStore | None = field(default=None, init=False)
+    _store: EntryStore | None = field(default=None, init=False)
 
     async def open(self, system: str, server: str) -> None:
         """Open the journal, if there is to be one, and take from it where each start stands."""
         if self.path is None:
             return
-        self._kept, self.items = await _files(self.path).open_journal(self.path, system, server)
+        self._store, self.items = await _files(self.path).open_journal(self.path, system, server)
 
     async def close(self) -> None:
         """Close the journal."""
-        kept, self._kept = self._kept, None
+        kept, self._store = self._store, None
         if kept is not None:
             with anyio.CancelScope(shield=True):
                 await kept.close()
@@ -59,12 +59,12 @@ class Ledger:
         for ticket in tickets:
             if ticket.key not in self.items:
                 new.setdefault(ticket.key, ticket)
-        if self._kept is not None:
+        if self._store is not None:
             with anyio.CancelScope(shield=True):
-                await self._kept.plan([*new.values()], len(self.items) + len(new) if complete else None)
+                await self._store.plan([*new.values()], len(self.items) + len(new) if complete else None)
         self.items |= {key: planned_status(ticket) for key, ticket in new.items()}
 
-    async def note(
+    async def record(
         self,
         key: str,
         kind: StatusKind,
@@ -81,9 +81,9 @@ class Ledger:
         at = datetime.fromtimestamp(self.clock.wall(), UTC)
         facts = server_facts(workflow) if workflow is not None else NO_FACTS
         entry = Entry(at=at, key=key, kind=kind, word=word, id=id, text=text, **facts)
-        if self._kept is not None:
+        if self._store is not None:
             with anyio.CancelScope(shield=True):
-                await self._kept.write(entry)
+                await self._store.write(entry)
         self.items[entry.key] = status_after(self.items.get(entry.key), entry)
 
 

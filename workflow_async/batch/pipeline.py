@@ -57,10 +57,10 @@ class Next(enum.Enum):
 class Pipeline(Generic[W]):
     """What every start of one run shares."""
 
-    starter: StartBackend[W]
+    backend: StartBackend[W]
     poller: monitor.Poller[W]
     clock: Clock
-    gate: ConcurrencyLimit
+    limit: ConcurrencyLimit
     outage: Outage
     reports: Reports[W]
     terms: WaitOptions[W]
@@ -78,9 +78,9 @@ class Pipeline(Generic[W]):
 
     def load(self, item: StartStatus, ticket: Ticket) -> None:
         """Take over what an earlier run knew of a start."""
-        self.claims.load(item, self.starter.mark(ticket))
+        self.claims.load(item, self.backend.server_mark(ticket))
         if item.id is not None:
-            self.turns.sent(self.starter.subject(ticket))
+            self.turns.sent(self.backend.subject(ticket))
 
     async def resume(self, item: StartStatus, ticket: Ticket) -> None:
         """Go on with a start of an earlier run: watch what was started, search for what may have been."""
@@ -88,13 +88,13 @@ class Pipeline(Generic[W]):
         async def steps() -> int | None:
             if item.id is not None:
                 return item.id
-            async with self.turns.turn(self.starter.subject(ticket)):
-                found = await self._sought(ticket, None)
+            async with self.turns.turn(self.backend.subject(ticket)):
+                found = await self._reconcile(ticket, None)
             return await self._started(ticket) if isinstance(found, Next) else found
 
         await self._to_its_result(ticket, steps)
 
-    async def carry(self, ticket: Ticket) -> None:
+    async def start_and_watch(self, ticket: Ticket) -> None:
         """Start what has been given a place, and watch it to its end."""
         await self._to_its_result(ticket, lambda: self._started(ticket))
 
@@ -114,7 +114,7 @@ class Pipeline(Generic[W]):
 
     def _leave(self, ticket: Ticket) -> None:
         if self.running.pop(ticket.key, None) is not None:
-            self.gate.leave()
+            self.limit.leave()
 
     # The start
 
@@ -123,9 +123,9 @@ class Pipeline(Generic[W]):
         endurance = OutageTimer(self.clock)
         step: int | Next | None = Next.AGAIN
         while isinstance(step, Next):
-            if step is Next.WHEN_FREE and not await self._freed(ticket):
+            if step is Next.WHEN_FREE and not await self._wait_until_free(ticket):
                 return None
-            async with self.turns.turn(self.starter.subject(ticket)):
+            async with self.turns.turn(self.backend.subject(ticket)):
                 ready = await self._ready(ticket)
                 step = None if ready is None else await self._attempt(ready, endurance)
         return step
@@ -136,9 +136,9 @@ class Pipeline(Generic[W]):
         async def held(error: CallError) -> None:
             await self.reports.waiting(ticket, str(error))
 
-        await self.turns.outwait(self.starter.subject(ticket), self.starter.guard_lag)
+        await self.turns.outwait(self.backend.subject(ticket), self.backend.guard_lag)
         try:
-            ready = await self.outage.outlast(lambda: self.starter.renewed(ticket), held)
+            ready = await self.outage.outlast(lambda: self.backend.refreshed(ticket), held)
         except CallError as error:
             await self.reports.not_sent(ticket, error)
             return None
@@ -150,32 +150,32 @@ class Pipeline(Generic[W]):
 
     async def _attempt(self, ticket: Ticket, endurance: OutageTimer) -> int | Next | None:
         """Send a start. Return its id, what to do next, or None after telling its result."""
-        self.claims.sent(ticket.key, self.starter.mark(ticket))
+        self.claims.sent(ticket.key, self.backend.server_mark(ticket))
         await self.reports.intent(ticket)
         try:
-            id = await self.starter.begin(ticket)
+            id = await self.backend.send_for_id(ticket)
         except StartConflict as error:
             return await self._conflict(ticket, error)
         except StartOutcomeUnknown as error:
-            return await self._sought(ticket, error)
+            return await self._reconcile(ticket, error)
         except (CallError, InvalidArgument) as error:
             return await self._refused(ticket, error, endurance)
         except FATAL:
             raise
         except Exception as error:  # noqa: BLE001 - the request may have been sent before
-            return await self._sought(ticket, unexpected_error(error))
+            return await self._reconcile(ticket, unexpected_error(error))
         return await self._owns(ticket, id, "started")
 
     async def _owns(self, ticket: Ticket, id: int, word: str, text: str = "") -> int:
         """Write down which workflow a start has."""
-        self.claims.settled(ticket.key, self.starter.mark(ticket), id)
-        self.turns.sent(self.starter.subject(ticket))
+        self.claims.settled(ticket.key, self.backend.server_mark(ticket), id)
+        self.turns.sent(self.backend.subject(ticket))
         await self.reports.started(ticket, id, word, text)
         return id
 
     def _owns_none(self, ticket: Ticket) -> None:
         if ticket.key not in self.reports.doubts:  # else it may own one since it was sent before
-            self.claims.settled(ticket.key, self.starter.mark(ticket))
+            self.claims.settled(ticket.key, self.backend.server_mark(ticket))
 
     async def _refused(self, ticket: Ticket, error: CallError | InvalidArgument, endurance: OutageTimer) -> Next | None:
         """Decide what to do after a start that was surely not carried out: send it again later if that may help."""
@@ -194,15 +194,15 @@ class Pipeline(Generic[W]):
             await self.reports.refused(ticket, error)
         return None
 
-    async def _sought(self, ticket: Ticket, error: StartOutcomeUnknown | CallError | None) -> int | Next | None:
+    async def _reconcile(self, ticket: Ticket, error: StartOutcomeUnknown | CallError | None) -> int | Next | None:
         """Search for a start that may have happened. Return its id, or None after telling that it stays unknown."""
-        self.turns.sent(self.starter.subject(ticket))
+        self.turns.sent(self.backend.subject(ticket))
         if error is not None:
             await self.reports.searching(ticket, error)
-        rivals = self.claims.rivals(ticket.key, self.starter.mark(ticket))
+        rivals = self.claims.rivals(ticket.key, self.backend.server_mark(ticket))
         verdict = None
         try:
-            verdict = await self.starter.reconcile(
+            verdict = await self.backend.reconcile(
                 ticket, wait=self.settle, outage=self.terms.poll.outage, rivals=rivals
             )
         except CallError as failure:
@@ -233,21 +233,21 @@ class Pipeline(Generic[W]):
     async def _attachable(self, ticket: Ticket) -> W | None:
         """Return the active workflow of the same definition on the event, or None if there is none to be seen."""
         try:
-            return await self.outage.outlast(lambda: self.starter.active(ticket, alike=True))
+            return await self.outage.outlast(lambda: self.backend.active(ticket, alike=True))
         except CallError:
             return None
 
-    async def _freed(self, ticket: Ticket) -> bool:
+    async def _wait_until_free(self, ticket: Ticket) -> bool:
         """Wait without a place until the event seems free. Return False after telling that it cannot be read."""
         await self.reports.waiting(ticket, BUSY)
         self._leave(ticket)
         poll = self.terms.poll
         try:
-            other = await self.outage.outlast(lambda: self.starter.active(ticket, alike=False))
+            other = await self.outage.outlast(lambda: self.backend.active(ticket, alike=False))
             if other is not None:
                 await wait_ended(self.poller, other.id, poll)
             await self.clock.sleep(poll.interval if other is not None else poll.ceiling)
-            await self.gate.enter()
+            await self.limit.enter()
         except CallError as error:
             await self.reports.not_sent(ticket, error)
             return False
@@ -260,7 +260,7 @@ class Pipeline(Generic[W]):
         """Watch a workflow until it has an outcome, and tell it."""
         ticket, _ = self.running[key]
         self.running[key] = (ticket, id)
-        self.poller.exists(id)
+        self.poller.note_existing(id)
 
         async def changed(change: monitor.Change[W]) -> None:
             await self.reports.changed(ticket, change)

@@ -25,8 +25,8 @@ MAYBE_STARTED = frozenset({StatusKind.INTENT, StatusKind.UNKNOWN})
 class Reports(Generic[W]):
     """Writes and tells."""
 
-    book: Ledger
-    tell: Callable[[Result[W]], None]
+    ledger: Ledger
+    put: Callable[[Result[W]], None]
     doubts: dict[str, NoStartFound | Ambiguous[W] | None] = field(factory=dict, init=False)
     """Starts that are sent again although the first may have happened, with what the search for it came to."""
     _intended: set[str] = field(factory=set, init=False)
@@ -35,27 +35,27 @@ class Reports(Generic[W]):
     async def intent(self, ticket: Ticket) -> None:
         """Write down that a start is about to be sent."""
         self._intended.add(ticket.key)
-        await self.book.note(ticket.key, StatusKind.INTENT, "intended", text=ticket.to_json())
+        await self.ledger.record(ticket.key, StatusKind.INTENT, "intended", text=ticket.to_json())
 
     async def waiting(self, ticket: Ticket, why: str, word: str = "waiting") -> None:
         """Write down that a start is not sent yet, or that it may have been when it was sent before."""
         await self._introduce(ticket)
         doubted = ticket.key in self.doubts
         kind = StatusKind.UNKNOWN if doubted else StatusKind.NOT_STARTED
-        await self.book.note(ticket.key, kind, "unknown" if doubted else word, text=why)
+        await self.ledger.record(ticket.key, kind, "unknown" if doubted else word, text=why)
 
     async def started(self, ticket: Ticket, id: int, word: str, text: str) -> None:
         """Write down the id of what was started, or of what runs already."""
-        await self.book.note(ticket.key, StatusKind.STARTED, word, id=id, text=text)
+        await self.ledger.record(ticket.key, StatusKind.STARTED, word, id=id, text=text)
 
     async def searching(self, ticket: Ticket, error: CallError | StartOutcomeUnknown) -> None:
         """Write down that a start may have happened."""
-        await self.book.note(ticket.key, StatusKind.UNKNOWN, "unknown", text=str(error))
+        await self.ledger.record(ticket.key, StatusKind.UNKNOWN, "unknown", text=str(error))
 
     async def changed(self, ticket: Ticket, change: monitor.Change[W]) -> None:
         """Write down that a workflow looks different."""
         text = change.workflow.state_text
-        await self.book.note(ticket.key, StatusKind.CHANGE, change.now.value, id=change.id, text=text)
+        await self.ledger.record(ticket.key, StatusKind.CHANGE, change.now.value, id=change.id, text=text)
 
     async def _introduce(self, ticket: Ticket | None) -> None:
         """Write down the ticket of a start that is never sent too: it says what was to be started."""
@@ -70,8 +70,8 @@ class Reports(Generic[W]):
             await self.unknown(result.ticket, self.doubts[result.key], error)
             return
         await self._introduce(result.ticket)
-        await self.book.note(result.key, StatusKind.NOT_STARTED, WORDS[type(result)], text=str(error))
-        self.tell(result)
+        await self.ledger.record(result.key, StatusKind.NOT_STARTED, WORDS[type(result)], text=str(error))
+        self.put(result)
 
     async def not_sent(self, ticket: Ticket, error: CallError) -> None:
         """Tell that a start did not reach the server."""
@@ -89,22 +89,22 @@ class Reports(Generic[W]):
     ) -> None:
         """Tell that a start may have happened."""
         unknown = OutcomeUnknown(key=ticket.key, ticket=ticket, verdict=verdict, error=error)
-        await self.book.note(ticket.key, StatusKind.UNKNOWN, "unknown", text=unknown.why)
-        self.tell(unknown)
+        await self.ledger.record(ticket.key, StatusKind.UNKNOWN, "unknown", text=unknown.why)
+        self.put(unknown)
 
     async def ran(self, ticket: Ticket, outcome: monitor.Outcome[W]) -> None:
         """Tell what became of a workflow."""
         ended = isinstance(outcome, monitor.Finished | monitor.Vanished | monitor.Replaced)
         kind = StatusKind.ENDED if ended else StatusKind.LEFT
-        await self.book.note(
+        await self.ledger.record(
             ticket.key, kind, label(outcome), id=outcome.id, text=error_text(outcome), workflow=outcome.workflow
         )
-        self.tell(Completed(key=ticket.key, ticket=ticket, outcome=outcome))
+        self.put(Completed(key=ticket.key, ticket=ticket, outcome=outcome))
 
     async def unexpected(self, ticket: Ticket, error: Exception) -> None:
         """Tell of an error that is none of this library's, as what was known of the start when it came."""
         failure = unexpected_error(error)
-        item = self.book.items.get(ticket.key)
+        item = self.ledger.items.get(ticket.key)
         if item is not None and item.id is not None:
             await self.ran(ticket, monitor.PollingFailed(id=item.id, error=failure))
         elif item is not None and item.kind in MAYBE_STARTED:

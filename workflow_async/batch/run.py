@@ -43,23 +43,23 @@ class ResultQueue(Generic[T]):
 
     _waiting: deque[T] = field(factory=deque, init=False)
     _over: bool = field(default=False, init=False)
-    _bell: anyio.Event = field(factory=anyio.Event, init=False)
+    _wakeup: anyio.Event = field(factory=anyio.Event, init=False)
 
-    def tell(self, thing: T) -> None:
+    def put(self, thing: T) -> None:
         """One more."""
         self._waiting.append(thing)
-        self._bell.set()
+        self._wakeup.set()
 
-    def end(self) -> None:
+    def close(self) -> None:
         """There will be no more."""
         self._over = True
-        self._bell.set()
+        self._wakeup.set()
 
-    async def take(self) -> T | None:
+    async def get(self) -> T | None:
         """The oldest, waited for; None when there will be no more."""
         while not self._waiting and not self._over:
-            self._bell = anyio.Event()
-            await self._bell.wait()
+            self._wakeup = anyio.Event()
+            await self._wakeup.wait()
         return self._waiting.popleft() if self._waiting else None
 
 
@@ -71,12 +71,12 @@ class Run(Generic[W]):
     with a journal, another run of the same starts goes on from there.
     """
 
-    _starter: StartBackend[W]
+    _backend: StartBackend[W]
     _starts: Iterable[Any]
-    _book: Ledger
-    _gate: ConcurrencyLimit
-    _batch: Pipeline[W]
-    _told: ResultQueue[Result[W]]
+    _ledger: Ledger
+    _limit: ConcurrencyLimit
+    _pipeline: Pipeline[W]
+    _results: ResultQueue[Result[W]]
     _group: TaskGroup | None = field(default=None, init=False)
     _failure: Exception | None = field(default=None, init=False)
     _seen: set[str] = field(factory=set, init=False)
@@ -85,14 +85,14 @@ class Run(Generic[W]):
     @property
     def items(self) -> Mapping[str, StartStatus]:
         """Where each start stands at this moment, by key; those of earlier runs included."""
-        return self._book.items
+        return self._ledger.items
 
     async def __aenter__(self) -> Self:
         """Open the journal and begin; raises `JournalError`."""
-        await self._book.open(self._starter.system, self._starter.server)
+        await self._ledger.open(self._backend.system, self._backend.server)
         for item in self.items.values():
             if item.ticket is not None:
-                self._batch.load(item, item.ticket)
+                self._pipeline.load(item, item.ticket)
         self._group = await anyio.create_task_group().__aenter__()
         self._group.start_soon(self._work)
         return self
@@ -105,14 +105,14 @@ class Run(Generic[W]):
                 self._group.cancel_scope.cancel()
                 await self._group.__aexit__(None, None, None)
         finally:
-            await self._book.close()
+            await self._ledger.close()
 
     def __aiter__(self) -> Self:
         return self
 
     async def __anext__(self) -> Result[W]:
         """The next result; raises what went wrong with the batch as a whole, such as with its journal."""
-        result = await self._told.take()
+        result = await self._results.get()
         if result is not None:
             return result
         if self._failure is not None:
@@ -125,7 +125,7 @@ class Run(Generic[W]):
         except Exception as error:  # noqa: BLE001 - raised where the results are taken, as what it is
             self._failure = first_error(error)
         finally:
-            self._told.end()
+            self._results.close()
 
     async def _all(self) -> None:
         """Carry all starts to their results, then raise what ended the feeding of starts early."""
@@ -133,14 +133,14 @@ class Run(Generic[W]):
         failure = await _failure_of(self._plan())
         async with anyio.create_task_group() as group:
             for item, ticket in left:
-                self._gate.taken += 1
-                self._batch.running[item.key] = (ticket, item.id)
-                group.start_soon(self._batch.resume, item, ticket)
+                self._limit.taken += 1
+                self._pipeline.running[item.key] = (ticket, item.id)
+                group.start_soon(self._pipeline.resume, item, ticket)
             if failure is None:
                 failure = await _failure_of(self._feed(group, {item.key for item, _ in left}))
         if failure is not None:
             raise failure
-        await self._book.plan((), complete=True)
+        await self._ledger.plan((), complete=True)
 
     async def _plan(self) -> None:
         """Write down every start before any is sent. An iterator does not tell its starts before it is asked for."""
@@ -153,7 +153,7 @@ class Run(Generic[W]):
                 tickets.append(ticket)
             else:
                 await self._remember(ticket)
-        await self._book.plan(tickets, complete=known)
+        await self._ledger.plan(tickets, complete=known)
 
     async def _feed(self, group: TaskGroup, resumed: set[str]) -> None:
         """Give each start its place, one by one."""
@@ -161,17 +161,17 @@ class Run(Generic[W]):
             await anyio.lowlevel.checkpoint()
             fresh = await self._fresh(start, number, resumed)
             if fresh is not None and await self._admitted(fresh):
-                self._batch.running[fresh.key] = (fresh, None)
-                group.start_soon(self._batch.carry, fresh)
+                self._pipeline.running[fresh.key] = (fresh, None)
+                group.start_soon(self._pipeline.start_and_watch, fresh)
 
     async def _admitted(self, ticket: Ticket) -> bool:
         """Wait for a place. Return False after telling that the server could not be asked for too long."""
         try:
-            await self._gate.enter()
+            await self._limit.enter()
         except CallError as error:
             if not is_passing(error):
                 raise  # the workflows of others cannot be counted at all
-            await self._batch.reports.not_sent(ticket, error)
+            await self._pipeline.reports.not_sent(ticket, error)
             return False
         return True
 
@@ -180,13 +180,13 @@ class Run(Generic[W]):
         ticket = self._ticket(start, number)
         if isinstance(ticket, Rejected):
             await self._remember(ticket)
-            self._told.tell(ticket)
+            self._results.put(ticket)
             return None
         fresh = ticket.key not in self._seen
         self._seen.add(ticket.key)
         result = self._known(ticket, resumed) if fresh else Skipped(key=ticket.key, ticket=ticket, why=DUPLICATE_KEY)
         if result is not None:
-            self._told.tell(result)
+            self._results.put(result)
         return ticket if result is None and ticket.key not in resumed else None
 
     def _known(self, ticket: Ticket, resumed: set[str]) -> AlreadyDone | Rejected | None:
@@ -204,7 +204,7 @@ class Run(Generic[W]):
     def _ticket(self, start: Any, number: int) -> Ticket | Rejected:
         """Return the ticket of a start, or the result of one that cannot be sent."""
         try:
-            return self._starter.ticket(start)
+            return self._backend.ticket(start)
         except Exception as error:  # noqa: BLE001 - whatever an odd item raises concerns that item only
             odd = error if isinstance(error, InvalidArgument) else unexpected_error(error)
             return Rejected(key=_key_of(start) or f"#{number}", error=odd)
@@ -212,7 +212,7 @@ class Run(Generic[W]):
     async def _remember(self, refused: Rejected) -> None:
         """Write down a start that cannot be sent, unless its key is another's."""
         if refused.key not in self.items:
-            await self._book.note(refused.key, StatusKind.NOT_STARTED, "refused", text=str(refused.error))
+            await self._ledger.record(refused.key, StatusKind.NOT_STARTED, "refused", text=str(refused.error))
 
 
 def run(
@@ -242,10 +242,10 @@ def run(
     outage, book, told = Outage(clock, poll), Ledger(clock, journal), ResultQueue[Result[W]]()
 
     async def occupied() -> int:
-        return await outage.outlast(lambda: starter.occupied(tuple(running.values())))
+        return await outage.outlast(lambda: starter.count_running(tuple(running.values())))
 
     places = concurrency_limit(max_running, low, occupied if count_others else None, clock, poll)
-    reports = Reports(book, told.tell)
+    reports = Reports(book, told.put)
     batch = Pipeline(
         starter, poller, clock, places, outage, reports, terms, on_conflict, settle, start_unknown_again, running
     )

@@ -28,7 +28,7 @@ async def start(
     *,
     param: Settings = None,
     wait: Wait = False,
-    deadline: Deadline = None,
+    timeout: Deadline = None,
     parked: OnParked = WhenParked.WAIT,
     every: Every = 2.0,
 ) -> Exit:
@@ -42,7 +42,7 @@ async def start(
     else:
         id = await _on_preservica(client, subject, settings, session.output)
     return (
-        await run_watch(session, [id], WaitSettings(deadline, parked, every)) if wait and id is not None else Exit.DONE
+        await run_watch(session, [id], WaitSettings(timeout, parked, every)) if wait and id is not None else Exit.DONE
     )
 
 
@@ -64,7 +64,7 @@ async def _on_opencast(
         raise UsageError("a start on an Opencast takes an EVENT and a DEFINITION")
     with output.waiting("starting"):
         workflow = await client.workflows.start(*subject, configuration=settings or None)
-    output.told(workflow, f"Workflow {workflow.id} of {workflow.definition} is {workflow.state_text}")
+    output.told(workflow, f"Workflow {workflow.id} of {workflow.definition_id} is {workflow.state_text}")
     return workflow.id
 
 

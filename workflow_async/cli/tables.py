@@ -14,8 +14,8 @@ from workflow_async.cli.timeline import Bar, words
 OPENCAST_WORKFLOWS: Sequence["Column[opencast.Workflow]"] = (
     Column("ID", lambda workflow: str(workflow.id), 9),
     Column("STATE", lambda workflow: workflow.state_text, 12),
-    Column("EVENT", lambda workflow: workflow.event, 36),
-    Column("DEFINITION", lambda workflow: workflow.definition),
+    Column("EVENT", lambda workflow: workflow.event_id, 36),
+    Column("DEFINITION", lambda workflow: workflow.definition_id),
     Column("CREATOR", lambda workflow: workflow.creator or ""),
 )
 PRESERVICA_WORKFLOWS: Sequence["Column[preservica.Workflow]"] = (

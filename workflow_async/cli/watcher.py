@@ -23,7 +23,7 @@ class ConsoleWatcher:
     client: Client
     board: Tally
     say: Say = lambda _: None
-    deadline: float | None = None
+    timeout: float | None = None
     parked: WhenParked = "wait"
     poll: Poll = field(factory=Poll)
 
@@ -53,7 +53,7 @@ class ConsoleWatcher:
         """Take every piece of news until nothing is left, or the deadline; whom that leaves over."""
         self.board.remaining = watch.eta
         async with watch:
-            with anyio.move_on_after(self.deadline):
+            with anyio.move_on_after(self.timeout):
                 async for news in watch:
                     ending = self._told(news)
                     if ending is not None:

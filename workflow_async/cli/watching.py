@@ -40,7 +40,7 @@ Filter = Annotated[
 class WaitSettings:
     """What the options say of waiting."""
 
-    deadline: float | None
+    timeout: float | None
     parked: WhenParked
     every: float
 
@@ -49,19 +49,19 @@ async def watch(
     session: CommandContext,
     ids: SomeIds = None,
     filter: Filter = None,
-    deadline: Deadline = None,
+    timeout: Deadline = None,
     parked: OnParked = WhenParked.WAIT,
     every: Every = 2.0,
 ) -> Exit:
     """Wait until workflows have ended, and show how they come along: those named, or all that pass a filter.
 
     Exits with 1 if one did not succeed, with 3 if one could not be observed. With --filter, workflows that appear later
-    are watched too, until --deadline or Ctrl-C.
+    are watched too, until --timeout or Ctrl-C.
     """
     if bool(ids) == bool(filter):
         raise typer.BadParameter("name workflows, or give a --filter instead")
     criteria = dict(criterion(word) for word in filter or ())
-    return await run_watch(session, numbers(ids or ()), WaitSettings(deadline, parked, every), criteria)
+    return await run_watch(session, numbers(ids or ()), WaitSettings(timeout, parked, every), criteria)
 
 
 async def run_watch(
@@ -71,7 +71,7 @@ async def run_watch(
     system = "opencast" if isinstance(session.client, OpencastClient) else "preservica"
     board = Tally(system, len(ids))
     poll = Poll(interval=patience.every, ceiling=max(30.0, patience.every))
-    vigil = ConsoleWatcher(session.client, board, deadline=patience.deadline, parked=patience.parked.value, poll=poll)
+    vigil = ConsoleWatcher(session.client, board, timeout=patience.timeout, parked=patience.parked.value, poll=poll)
     if session.output.json:
         await evolve(vigil, say=session.output.record).waits(ids, filter)
     else:

@@ -30,7 +30,7 @@ class MonitoringMixin(Generic[W]):
         self,
         workflow_id: int | str,
         *,
-        deadline: float | None = None,
+        timeout: float | None = None,
         poll: Poll = Poll(),
         parked: WhenParked = "wait",
         until: Predicate[W] | None = None,
@@ -40,7 +40,7 @@ class MonitoringMixin(Generic[W]):
 
         Args:
             workflow_id: the workflow.
-            deadline: seconds; None waits without end, as lectures may take hours and a person days.
+            timeout: seconds; None waits without end, as lectures may take hours and a person days.
             poll: how often to look.
             parked: what to do when it needs a person: wait on, return the record, or raise.
             until: return before the end, once this is true of a record.
@@ -58,14 +58,14 @@ class MonitoringMixin(Generic[W]):
             CallError: checks failed for longer than `poll.outage`, or were refused before the workflow was ever seen.
                 Pauses that the server asked for (`Retry-After`) extend the outage by up to a day.
         """
-        terms = WaitOptions(deadline=deadline, poll=poll, parked=parked, until=until)
+        terms = WaitOptions(timeout=timeout, poll=poll, parked=parked, until=until)
         return await watch.wait(self.poller, parse_id("workflow_id", workflow_id), terms, check=check)
 
     async def wait_all(
         self,
         workflow_ids: Iterable[int | str],
         *,
-        deadline: float | None = None,
+        timeout: float | None = None,
         poll: Poll = Poll(),
         parked: WhenParked = "wait",
     ) -> tuple[Outcome[W], ...]:
@@ -73,14 +73,14 @@ class MonitoringMixin(Generic[W]):
 
         Args: as for `wait`.
         """
-        terms = WaitOptions[W](deadline=deadline, poll=poll, parked=parked)
+        terms = WaitOptions[W](timeout=timeout, poll=poll, parked=parked)
         return await watch.wait_all(self.poller, parse_ids("workflow_ids", workflow_ids), terms)
 
     def as_completed(
         self,
         workflow_ids: Iterable[int | str],
         *,
-        deadline: float | None = None,
+        timeout: float | None = None,
         poll: Poll = Poll(),
         parked: WhenParked = "wait",
     ) -> OutcomeStream[W]:
@@ -91,7 +91,7 @@ class MonitoringMixin(Generic[W]):
 
         Args: as for `wait`.
         """
-        terms = WaitOptions[W](deadline=deadline, poll=poll, parked=parked)
+        terms = WaitOptions[W](timeout=timeout, poll=poll, parked=parked)
         return OutcomeStream(self.poller, terms, parse_ids("workflow_ids", workflow_ids))
 
     def wake(self, workflow_id: int | str | None = None) -> bool:

@@ -13,7 +13,7 @@ class Source(Protocol[W]):
     """Where looks at workflows come from."""
 
     @property
-    def place(self) -> str:
+    def server_key(self) -> str:
         """System and server, such as `opencast:oc.example.org`. Keys of events begin with it."""
 
     @property
@@ -21,33 +21,33 @@ class Source(Protocol[W]):
         """Requests that the client sends at once, at most."""
 
     @property
-    def lists(self) -> bool:
+    def supports_listing(self) -> bool:
         """Whether the active workflows may be listable; a `ListingNotSupported` says that they are not."""
 
     @property
-    def glances(self) -> bool:
+    def supports_bulk_check(self) -> bool:
         """Whether `suspects` may work. Where it fails, workflows are got by id for a while."""
 
     @property
-    def lag(self) -> float:
+    def list_lag(self) -> float:
         """Seconds the list may be behind a get."""
 
-    def active(self, *, operations: bool, rows: int = 0) -> Listing[W]:
+    def list_active(self, *, operations: bool, rows: int = 0) -> Listing[W]:
         """The workflows that have not ended; most likely there are so many, which may be asked for at once."""
 
     async def get(self, id: int, *, operations: bool) -> W:
         """One workflow as it stands."""
 
-    async def suspects(self, known: Sequence[W]) -> Collection[int]:
+    async def find_changed(self, known: Sequence[W]) -> Collection[int]:
         """The ids, of workflows known to be active, that seem to have changed; one request for all of them."""
 
-    def whole(self, workflow: W) -> bool:
+    def is_complete(self, workflow: W) -> bool:
         """Whether a record holds all that the outcome of an ended workflow should."""
 
     def identity(self, workflow: W) -> tuple[str | None, ...]:
         """What never changes of a workflow, as far as this record says. None where it says nothing."""
 
-    def kind(self, workflow: W) -> str:
+    def duration_key(self, workflow: W) -> str:
         """What its durations are compared with: its definition or context."""
 
     def durations(self, workflow: W) -> Iterable[tuple[str, float]]:

@@ -50,13 +50,13 @@ EventHook = Callable[[WatchEvent[W]], Awaitable[WatchEvent[W]]]
 class WaitOptions(Generic[W]):
     """What ends a wait besides the workflow's end."""
 
-    deadline: float | None = None
+    timeout: float | None = None
     poll: Poll = Poll()
     parked: WhenParked = "wait"
     until: Predicate[W] | None = None
 
     def __attrs_post_init__(self) -> None:
-        positive_number("deadline", self.deadline)
+        positive_number("timeout", self.timeout)
         check_poll(self.poll)
         if self.parked not in ("wait", "return", "raise"):
             raise InvalidArgument("parked", 'must be "wait", "return" or "raise"')
@@ -103,7 +103,7 @@ class OutcomeStream(Generic[W]):
                 if outcome is not None:
                     self.poller.leave(subscription, [outcome.id])
                     return outcome
-                await self.poller.follow(subscription)
+                await self.poller.wait_ready(subscription)
             await self.aclose()
         except asyncio.CancelledError:
             del self  # a task that was cancelled keeps the frames of its error, which would keep this watching
@@ -115,7 +115,7 @@ class OutcomeStream(Generic[W]):
         self._ids, self._loop = (), None
         if self._subscription is not None:
             self.poller.leave(self._subscription)
-            await self.poller.settled()
+            await self.poller.wait_settled()
 
     def __del__(self) -> None:
         if self._loop is not None and self._subscription is not None:
@@ -123,7 +123,7 @@ class OutcomeStream(Generic[W]):
                 self._loop.call_soon_threadsafe(self.poller.leave, self._subscription)
 
     def _begin(self) -> Subscription[W]:
-        timeout = self.terms.deadline
+        timeout = self.terms.timeout
         subscription = Subscription[W](
             self.terms.poll,
             operations=self.terms.until is not None,
@@ -135,15 +135,15 @@ class OutcomeStream(Generic[W]):
 
     def _next_outcome(self, subscription: Subscription[W]) -> Outcome[W] | None:
         """Return an outcome that is there already, or None."""
-        while (event := subscription.take()) is not None:
-            outcome = None if self.poller.stale(event) else self.terms.outcome(event)
+        while (event := subscription.get_nowait()) is not None:
+            outcome = None if self.poller.is_stale(event) else self.terms.outcome(event)
             if outcome is not None:
                 return outcome
         return self._timed_out(subscription.ids) if subscription.expired else None
 
     def _timed_out(self, ids: set[int]) -> TimedOut[W]:
         ids.add(id := ids.pop())  # next(iter(ids)) becomes O(n) on a set that is emptied from the front
-        sight = self.poller.looks.sights.get(id)
+        sight = self.poller.fetcher.observations.get(id)
         return TimedOut(id=id, workflow=None if sight is None else sight.workflow)
 
 
@@ -170,7 +170,7 @@ async def wait(poller: Poller[W], id: int, terms: WaitOptions[W], *, check: bool
         case Replaced():
             raise WorkflowReplaced(id, outcome.workflow, outcome.found)
         case _:
-            raise WaitTimeout(id, terms.deadline or 0.0, outcome.workflow)
+            raise WaitTimeout(id, terms.timeout or 0.0, outcome.workflow)
 
 
 @define(eq=False)
@@ -197,7 +197,7 @@ class Watch(Generic[W]):
         """Watch these too."""
         for id in (parse_id("workflow_id", id) for id in workflow_ids):
             if self._discovery is not None:
-                self._discovery.back(id)
+                self._discovery.on_listed_again(id)
             self.poller.join(self.subscription, [id])
 
     def drop(self, *workflow_ids: int | str) -> None:
@@ -207,7 +207,7 @@ class Watch(Generic[W]):
 
     def eta(self, workflow_id: int) -> float | None:
         """Seconds a workflow usually still takes; None until enough of its kind have been seen."""
-        return self.poller.looks.known.eta(workflow_id)
+        return self.poller.fetcher.tracker.eta(workflow_id)
 
     async def __aenter__(self) -> Self:
         self.poller.join(self.subscription, self._ids)
@@ -222,7 +222,7 @@ class Watch(Generic[W]):
     ) -> None:
         self.subscription.open_ended = False
         self.poller.leave(self.subscription)
-        await self.poller.settled()
+        await self.poller.wait_settled()
 
     def __aiter__(self) -> Self:
         return self
@@ -232,16 +232,16 @@ class Watch(Generic[W]):
         if not self._entered:
             raise InvalidArgument("watch", "must be entered with `async with` before it is iterated")
         while True:
-            event = self.subscription.take()
+            event = self.subscription.get_nowait()
             if event is not None:
-                if self.poller.stale(event):
+                if self.poller.is_stale(event):
                     continue
                 event = await self._remedied(event)
                 self._leave_if_over(event)
                 return event
             if not self.subscription.ids and not self.subscription.open_ended:
                 raise StopAsyncIteration
-            await self.poller.follow(self.subscription)
+            await self.poller.wait_ready(self.subscription)
 
     async def _remedied(self, event: WatchEvent[W]) -> WatchEvent[W]:
         if self._remedy is None:
@@ -259,7 +259,7 @@ class Watch(Generic[W]):
 
     def _leave(self, id: int, *, ended: bool) -> None:
         if self._discovery is not None:
-            self._discovery.leave(id, ended=ended)
+            self._discovery.on_left(id, ended=ended)
         self.poller.leave(self.subscription, [id])
 
 

@@ -146,12 +146,12 @@ def _unique(cursors: Iterable[Cursor]) -> tuple[Cursor, ...]:
 async def _listed(source: Source[W], spec: WatchSpec) -> tuple[WatchSpec, dict[int, W]]:
     """What the list shows, where asking it is cheaper than asking for each."""
     going = sum(not cursor.over for cursor in spec.cursors)
-    if not (spec.lists and source.lists and going > spec.pages):
+    if not (spec.lists and source.supports_listing and going > spec.pages):
         return spec, {}
     rows: dict[int, W] = {}
     pages = 0
     try:
-        async for page in source.active(operations=spec.operations).pages():
+        async for page in source.list_active(operations=spec.operations).pages():
             pages += 1
             rows |= {workflow.id: workflow for workflow in page.items if not workflow.phase.final}
     except ListingNotSupported:
@@ -214,7 +214,7 @@ def _apply(
             identity=source.identity(look),
         )
         sight = sight if isinstance(news, Replaced) else evolve(sight, workflow=_remembered(look))
-    return sight, None if news is None else with_key(news, source.place, operations=spec.operations)
+    return sight, None if news is None else with_key(news, source.server_key, operations=spec.operations)
 
 
 def _remembered(workflow: Any) -> SavedWorkflow:

@@ -214,8 +214,8 @@ def _started(include: Params, event: str, reply: Reply) -> Workflow:
     except DecodeError as error:
         error.located = _located(reply)
         raise
-    if workflow.event != event:
-        raise ResponseMismatch(f"a workflow on event {event}", f"one on {workflow.event}")
+    if workflow.event_id != event:
+        raise ResponseMismatch(f"a workflow on event {event}", f"one on {workflow.event_id}")
     return workflow
 
 

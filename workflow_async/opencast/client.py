@@ -66,7 +66,7 @@ class OpencastClient:
         auth = _hidden(auth)  # from here on no frame has the password as a text
         self._transport = Transport(
             origin=_origin(Origin.parse(url, allow_insecure_http=allow_insecure_http)),
-            exchange=make_backend(http, limits, timeouts, ssl_context),
+            backend=make_backend(http, limits, timeouts, ssl_context),
             credential=_credential(auth),
             extra_headers=_switched(run_as_user, run_with_roles),
             retry=retry,
@@ -120,7 +120,7 @@ class OpencastClient:
         """
         if self._transport.binding.leave():
             await self.workflows.poller.aclose()
-            await self._transport.exchange.aclose()
+            await self._transport.backend.aclose()
 
     async def __aenter__(self) -> Self:
         return await self.open()

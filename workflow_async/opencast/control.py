@@ -214,7 +214,7 @@ class Control(StartService):
         """Send a resume of this pause, and remember what came of it."""
         clock = self._transport.clock
         resume = self._resumes.begin(id, pause, clock.now())
-        self.poller.answer(id, pause)
+        self.poller.note_resume(id, pause)
         try:
             workflow = await self._transport.send(calls.change_state(id, "running", include))
             resume.accepted = True
@@ -224,7 +224,7 @@ class Control(StartService):
         finally:
             resume.answered_at = clock.now()
             if not resume.accepted:
-                self.poller.withdraw(id)
+                self.poller.withdraw_resume(id)
         return workflow
 
     async def _left(

@@ -43,8 +43,8 @@ def _teach(strict: cattrs.Converter) -> None:
         state_text=read_with(parse_str, "state"),
         title=read_with(parse_str),
         description=read_with(parse_str),
-        definition=read_with(parse_str, "workflow_definition_identifier"),
-        event=read_with(parse_str, "event_identifier"),
+        definition_id=read_with(parse_str, "workflow_definition_identifier"),
+        event_id=read_with(parse_str, "event_identifier"),
         creator=read_with(or_none(parse_str)),
         created=constant_field(),
         # Read at once, faults and all. Left as they came until somebody looks, a page of 20 operations each would cost

@@ -25,7 +25,7 @@ def find_start(
     event, definition = event_and_definition(ticket)
     mine = [workflow for workflow in found if not rivals.owns(workflow.id)]
     later = [workflow for workflow in mine if is_later(ticket, workflow) is not False]
-    same = [workflow for workflow in later if workflow.definition == definition]
+    same = [workflow for workflow in later if workflow.definition_id == definition]
     if len(same) == 1 and is_later(ticket, same[0]):
         if rivals.contested():
             return Ambiguous(tuple(same), CONTESTED)

@@ -43,10 +43,10 @@ class LiteralFilter:
         page = await self.send(call)
         rows = [row for row in page.items if isinstance(row, Workflow)]
         events: dict[str, Event] = {}
-        for ids in in_urls(row.event for row in rows):
+        for ids in in_urls(row.event_id for row in rows):
             events |= {event.id: event for event in await self.ask(calls.events_by_id(ids))}
         self._passing.difference_update(row.id for row in rows)
-        self._passing.update(w.id for w in rows if w.event in events and self._matches(w, events[w.event]))
+        self._passing.update(w.id for w in rows if w.event_id in events and self._matches(w, events[w.event_id]))
         return page
 
     def passes(self, workflow: Workflow) -> bool:

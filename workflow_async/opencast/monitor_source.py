@@ -31,12 +31,12 @@ class OpencastSource:
     """The list where there is one (up to 11), else events in chunks, else gets (contract: opencast.md 1.7)."""
 
     _transport: Transport
-    lists: bool = True
-    glances: bool = True
-    lag: float = INDEX_LAG
+    supports_listing: bool = True
+    supports_bulk_check: bool = True
+    list_lag: float = INDEX_LAG
 
     @property
-    def place(self) -> str:
+    def server_key(self) -> str:
         """`opencast` and the server without its scheme."""
         return f"opencast:{self._transport.origin.base.partition('://')[2]}"
 
@@ -45,7 +45,7 @@ class OpencastSource:
         """The connections of the client."""
         return self._transport.limits.connections
 
-    def active(self, *, operations: bool, rows: int = 0) -> Listing[Workflow]:
+    def list_active(self, *, operations: bool, rows: int = 0) -> Listing[Workflow]:
         """The workflows that have not ended."""
         include = calls.including(withoperations=operations)
 
@@ -63,45 +63,45 @@ class OpencastSource:
         """One workflow."""
         return await self._send(calls.get_workflow(id, calls.including(withoperations=operations)))
 
-    async def suspects(self, known: Sequence[Workflow]) -> Collection[int]:
+    async def find_changed(self, known: Sequence[Workflow]) -> Collection[int]:
         """Return the workflows whose event shows another state or none. One request, by the ids of the events.
 
         An event whose id cannot stand in the filter shows none, so that it does not spoil the check of the others.
         """
-        named = [workflow.event for workflow in known if _can_be_named(workflow.event)]
+        named = [workflow.event_id for workflow in known if _can_be_named(workflow.event_id)]
         events = await self._send(calls.events_by_id(named)) if named else ()
         states = {event.id: event.processing_state for event in events}
-        return [workflow.id for workflow in known if states.get(workflow.event) is not workflow.state]
+        return [workflow.id for workflow in known if states.get(workflow.event_id) is not workflow.state]
 
     def identity(self, workflow: Workflow) -> tuple[str | None, ...]:
         """Its event, and its definition unless an error handler may have taken over."""
         handled = workflow.state in HANDLED or (
             workflow.operations is not None
-            and any(operation.error_handler_workflow == workflow.definition for operation in workflow.operations)
+            and any(operation.error_handler_workflow == workflow.definition_id for operation in workflow.operations)
         )
-        return workflow.event or None, None if handled else workflow.definition or None
+        return workflow.event_id or None, None if handled else workflow.definition_id or None
 
-    def whole(self, workflow: Workflow) -> bool:
+    def is_complete(self, workflow: Workflow) -> bool:
         """True if its operations were asked for, whether they can be read or not."""
         return workflow.operations is not None or "operations" in workflow.extra
 
-    def kind(self, workflow: Workflow) -> str:
+    def duration_key(self, workflow: Workflow) -> str:
         """Its definition."""
-        return workflow.definition
+        return workflow.definition_id
 
     def durations(self, workflow: Workflow) -> Iterable[tuple[str, float]]:
         """Of the workflow, from its first operation to its last, and of each operation that ran."""
         ran = [operation for operation in workflow.operations or () if _seconds(operation) is not None]
         for operation in ran:
-            yield f"{workflow.definition}/{operation.operation}", _seconds(operation) or 0.0
+            yield f"{workflow.definition_id}/{operation.operation}", _seconds(operation) or 0.0
         starts = [operation.start for operation in ran if operation.start is not None]
         ends = [operation.completion for operation in ran if operation.completion is not None]
         if starts:
-            yield workflow.definition, (max(ends) - min(starts)).total_seconds()
+            yield workflow.definition_id, (max(ends) - min(starts)).total_seconds()
 
     async def _send(self, call: Call[T], /) -> T:
         """Send a call. Raise at once if the server asks for a pause: the monitor pauses all its calls then."""
-        return await self._transport.send(evolve(call, pause_as_told=False, patient=False))
+        return await self._transport.send(evolve(call, obeys_retry_after=False, retries_unavailable=False))
 
 
 def _can_be_named(event: str) -> bool:

@@ -129,9 +129,9 @@ class Workflow:
     """The server's own word, lower case."""
     title: str = ""
     description: str = ""
-    definition: str = ""
+    definition_id: str = ""
     """Id of its definition. Becomes the error handler's id when that takes over, see `error_handler`."""
-    event: str
+    event_id: str
     creator: str | None = None
     """A user name; on Opencast 6 and 7 a display name."""
     created: datetime | None = None
@@ -188,7 +188,7 @@ class Workflow:
         """
         failed = self.failed_operation
         named = "" if failed is None else failed.error_handler_workflow
-        return named if named and named == self.definition else None
+        return named if named and named == self.definition_id else None
 
     @property
     def failure(self) -> str | None:

@@ -57,14 +57,14 @@ def listing(
     asked = filters.workflow_filter(filters.without(passing, *LEFT_OUT[manner.consistency]))
     bounds = passing.get("event_created")
     cuts = ScanFactory(
-        cut=partial(_by_time, asked, filters.workflow_sort(sort) if sort is not None else "", include),
+        call_for=partial(_by_time, asked, filters.workflow_sort(sort) if sort is not None else "", include),
         span=_window(EVER if bounds is None else filters.interval("event_created", bounds)),
         bounded=bounds is not None,
         offset=offset,
     )
     # the parts of a page that moves meanwhile may miss rows, which only `fast` allows
     in_parts = unreadable == "skip" and not manner.exact
-    pages = read_around(send, partial(cuts.cut, None), _rows, NO_ROW) if in_parts else send
+    pages = read_around(send, partial(cuts.call_for, None), _rows, NO_ROW) if in_parts else send
     compared = LiteralFilter(pages, send, patterns) if literal and (patterns := wildcard_filters(passing)) else None
     return Listing(
         pages if compared is None else compared,

@@ -41,8 +41,8 @@ ACTIVE_STATES = (State.INSTANTIATED, State.RUNNING, State.FAILING)
 class Start:
     """One start of a batch; `key` tells it from others: a digest of the rest if None."""
 
-    event: str
-    definition: str
+    event_id: str
+    definition_id: str
     configuration: Mapping[str, ParameterValue] | None = field(default=None, hash=False)
     key: str | None = None
 
@@ -87,7 +87,9 @@ class OpencastStarts:
             baseline=baseline,
         )
 
-    def given(self, start: str | Ticket, definition: str, configuration: Mapping[str, ParameterValue] | None) -> Ticket:
+    def from_arguments(
+        self, start: str | Ticket, definition: str, configuration: Mapping[str, ParameterValue] | None
+    ) -> Ticket:
         """The ticket that is given, or one of the rest; raises `InvalidArgument` for both."""
         if not isinstance(start, Ticket):
             return self.prepared(start, definition, configuration)
@@ -98,7 +100,7 @@ class OpencastStarts:
     def ticket(self, start: Any) -> Ticket:
         """A start as a ticket; raises `InvalidArgument` for what cannot be sent."""
         if isinstance(start, Start):
-            return self.prepared(start.event, start.definition, start.configuration, key=start.key)
+            return self.prepared(start.event_id, start.definition_id, start.configuration, key=start.key)
         self.check(start)
         return start  # type: ignore[no-any-return]  # it has been checked
 
@@ -132,7 +134,7 @@ class OpencastStarts:
             )
         raise unknown
 
-    async def begin(self, ticket: Ticket) -> int:
+    async def send_for_id(self, ticket: Ticket) -> int:
         """Send the start, once, and return the new workflow's id."""
         return (await self.send(ticket)).id
 
@@ -145,11 +147,11 @@ class OpencastStarts:
         """Return the event: it can have one active workflow at a time."""
         return event_and_definition(ticket)[0]
 
-    def mark(self, ticket: Ticket) -> str:
+    def server_mark(self, ticket: Ticket) -> str:
         """Return event and definition, all that an Opencast tells of a workflow's start."""
         return json.dumps(event_and_definition(ticket))
 
-    async def renewed(self, ticket: Ticket) -> Ticket:
+    async def refreshed(self, ticket: Ticket) -> Ticket:
         """Check the server, and return the ticket as of now with the highest id among the event's workflows.
 
         Where this user may not read an event's workflows, the event itself is the check, and there is no baseline.
@@ -189,9 +191,9 @@ class OpencastStarts:
         """
         event, definition = event_and_definition(ticket)
         going = [workflow for workflow in await self._readable(event) or () if not workflow.phase.final]
-        return next((workflow for workflow in going if not alike or workflow.definition == definition), None)
+        return next((workflow for workflow in going if not alike or workflow.definition_id == definition), None)
 
-    async def occupied(self, ours: Collection[tuple[Ticket, int | None]]) -> int:
+    async def count_running(self, ours: Collection[tuple[Ticket, int | None]]) -> int:
         """How many workflows run, by the list, or by the events that are processed; ours count once."""
         if self._lists:
             try:
@@ -209,10 +211,10 @@ class OpencastStarts:
         try:
             found = await self._of_event(event)
         except (Forbidden, NotFound) as error:
-            return await self._glance(event, error)
+            return await self._read_event(event, error)
         return find_start(ticket, found, rivals)
 
-    async def _glance(self, event: str, error: CallError) -> Ambiguous[Workflow] | None:
+    async def _read_event(self, event: str, error: CallError) -> Ambiguous[Workflow] | None:
         """What the event itself says, where its workflows may not be seen: whether it ever had any."""
         events = await self._read(calls.events_by_id([event]))
         state = events[0].processing_state if events else None
@@ -268,7 +270,7 @@ class OpencastStarts:
 
     async def _read(self, call: Call[T]) -> T:
         """Send a call of a batch or a search, which wait for a server that is away by themselves."""
-        return await self.transport.send(evolve(call, patient=False))
+        return await self.transport.send(evolve(call, retries_unavailable=False))
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self.transport.clock.wall(), UTC)

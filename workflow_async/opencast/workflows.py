@@ -187,10 +187,10 @@ class Workflows(Control):
         Source: POST /api/workflows; needs ROLE_API_WORKFLOW_INSTANCE_CREATE; contract: opencast.md 2.1.
         """
         positive_seconds("timeout", timeout)
-        ticket = self._starts.given(event_identifier, workflow_definition_identifier, configuration)
+        ticket = self._starts.from_arguments(event_identifier, workflow_definition_identifier, configuration)
         include = including(operations=with_operations, configuration=with_configuration)
         workflow = await self._starts.send(ticket, include, timeout=timeout)
-        self.poller.exists(workflow.id, workflow)
+        self.poller.note_existing(workflow.id, workflow)
         return workflow
 
     async def for_event(self, event_id: str, *, unreadable: OnUnreadable = "raise") -> tuple[Workflow, ...]:
@@ -219,7 +219,7 @@ class Workflows(Control):
         workflow_definition_identifier: str,
         *,
         configuration: Mapping[str, ParameterValue] | None = None,
-        deadline: float | None = None,
+        timeout: float | None = None,
         poll: Poll = Poll(),
         parked: monitor.WhenParked = "wait",
         check: bool = False,
@@ -228,7 +228,7 @@ class Workflows(Control):
 
         Args: as for `start` and `wait`; the deadline counts from the start's answer.
         """
-        terms = WaitOptions[Workflow](deadline=deadline, poll=poll, parked=parked)
+        terms = WaitOptions[Workflow](timeout=timeout, poll=poll, parked=parked)
         started = await self.start(event_identifier, workflow_definition_identifier, configuration=configuration)
         return await wait(self.poller, started.id, terms, check=check)
 

@@ -93,7 +93,7 @@ class PreservicaClient:
         session = TokenService(Account(username, password, tenant, two_factor, shared_secret), token_store)
         self._transport = session.transport = Transport(
             origin=_origin(server, allow_insecure_http=allow_insecure_http),
-            exchange=make_backend(http, limits, timeouts, ssl_context),
+            backend=make_backend(http, limits, timeouts, ssl_context),
             credential=TokenAuth(session.log_in, session.refresh, clock),
             retry=retry,
             timeouts=timeouts,
@@ -178,7 +178,7 @@ class PreservicaClient:
         """
         if self._transport.binding.leave():
             await self.workflows.poller.aclose()
-            await self._transport.exchange.aclose()
+            await self._transport.backend.aclose()
 
     async def __aenter__(self) -> Self:
         return await self.open()

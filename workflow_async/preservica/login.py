@@ -76,7 +76,7 @@ class TokenService:
     async def refresh(self, grant: TokenGrant) -> TokenGrant:
         """Return a token for the refresh token of another. A refresh token is good once, so it is sent once."""
         token = SecretHeaders((("preservica-access-token", grant.token.reveal()),))
-        fresh = await self.transport.once(refresh(grant), token)
+        fresh = await self.transport.send_once(refresh(grant), token)
         await self._save(fresh)
         return fresh
 
@@ -121,7 +121,7 @@ class TokenService:
         began = transport.clock.now()
         while True:
             try:
-                return await transport.once(await make())
+                return await transport.send_once(await make())
             except CallError as error:
                 failure = error
             attempt, jitter = len(history) + 1, transport.clock.jitter()

@@ -24,12 +24,12 @@ class PreservicaSource:
     """The list of active workflows, else gets (contract: preservica.md 1.2)."""
 
     _transport: Transport
-    lists: bool = True
-    glances: bool = False
-    lag: float = 0.0
+    supports_listing: bool = True
+    supports_bulk_check: bool = False
+    list_lag: float = 0.0
 
     @property
-    def place(self) -> str:
+    def server_key(self) -> str:
         """`preservica` and the server without its scheme."""
         return f"preservica:{self._transport.origin.base.partition('://')[2]}"
 
@@ -38,7 +38,7 @@ class PreservicaSource:
         """The connections of the client."""
         return self._transport.limits.connections
 
-    def active(self, *, operations: bool, rows: int = 0) -> Listing[Workflow]:
+    def list_active(self, *, operations: bool, rows: int = 0) -> Listing[Workflow]:
         """The workflows that have not ended, oldest first, so that new ones join at the end."""
         query = filters.workflow_query(state=ACTIVE, newest_first=False)
 
@@ -56,11 +56,11 @@ class PreservicaSource:
         """One workflow, with its errors."""
         return await self._send(calls.get_workflow(id))
 
-    async def suspects(self, known: Sequence[Workflow]) -> Collection[int]:
+    async def find_changed(self, known: Sequence[Workflow]) -> Collection[int]:
         """All of them: there is no way to glance at many but the list."""
         return [workflow.id for workflow in known]
 
-    def whole(self, workflow: Workflow) -> bool:
+    def is_complete(self, workflow: Workflow) -> bool:
         """A get holds all there is."""
         return True
 
@@ -68,15 +68,15 @@ class PreservicaSource:
         """Its context, its definition and its correlation id, as far as the record names them."""
         return workflow.context_id or None, workflow.definition_id or None, workflow.correlation_id or None
 
-    def kind(self, workflow: Workflow) -> str:
+    def duration_key(self, workflow: Workflow) -> str:
         """Its context."""
         return workflow.context_name or workflow.context_id or workflow.definition_id or ""
 
     def durations(self, workflow: Workflow) -> Iterable[tuple[str, float]]:
         """Of the workflow; how long its steps took, no record says."""
         if workflow.started is not None and workflow.finished is not None:
-            yield self.kind(workflow), (workflow.finished - workflow.started).total_seconds()
+            yield self.duration_key(workflow), (workflow.finished - workflow.started).total_seconds()
 
     async def _send(self, call: Call[T], /) -> T:
         """Send a call. Raise at once if the server asks for a pause: the monitor pauses all its calls then."""
-        return await self._transport.send(evolve(call, pause_as_told=False, patient=False))
+        return await self._transport.send(evolve(call, obeys_retry_after=False, retries_unavailable=False))

@@ -33,7 +33,7 @@ def listing(
     """The listing; raises `InvalidArgument` for what cannot be sent."""
     optional_number("limit", limit, least=1)
     cuts = ScanFactory(
-        cut=partial(_by_time, query),
+        call_for=partial(_by_time, query),
         span=_window(since or EVER[0], until or EVER[1]),
         bounded=since is not None or until is not None,
     )

@@ -74,7 +74,7 @@ class PreservicaStarts:
             key=digest(self.system, arguments) if key is None else key,
         )
 
-    def given(
+    def from_arguments(
         self,
         start: Context | int | str | Ticket,
         parameters: Mapping[str, ParameterValue] | None,
@@ -119,7 +119,7 @@ class PreservicaStarts:
             unknown = self._unknown(ticket, error)
         raise unknown
 
-    async def begin(self, ticket: Ticket) -> int:
+    async def send_for_id(self, ticket: Ticket) -> int:
         """Send the start, once, and return the new workflow's id."""
         started = await self.send(ticket)
         if started.id is None:
@@ -129,11 +129,11 @@ class PreservicaStarts:
     def subject(self, ticket: Ticket) -> None:
         """Return None: any number of workflows of a context can run at a time."""
 
-    def mark(self, ticket: Ticket) -> str:
+    def server_mark(self, ticket: Ticket) -> str:
         """Return the correlation id."""
         return ticket.correlation_id
 
-    async def renewed(self, ticket: Ticket) -> Ticket:
+    async def refreshed(self, ticket: Ticket) -> Ticket:
         """Check the server with the read of one row, and return the ticket as of now.
 
         The correlation id is all that is needed to recognize its workflow. A user who may not read the list has an
@@ -161,7 +161,7 @@ class PreservicaStarts:
         """None: a start on a Preservica conflicts with nothing."""
         return None
 
-    async def occupied(self, ours: Collection[tuple[Ticket, int | None]]) -> int:
+    async def count_running(self, ours: Collection[tuple[Ticket, int | None]]) -> int:
         """How many workflows are active or pending, by the total of their list, and those of ours on their way."""
         return await self._count_running() + sum(id is None for _, id in ours)
 
@@ -206,7 +206,7 @@ class PreservicaStarts:
 
     async def _read(self, call: Call[T]) -> T:
         """Send a call of a batch or a search, which wait for a server that is away by themselves."""
-        return await self.transport.send(evolve(call, patient=False))
+        return await self.transport.send(evolve(call, retries_unavailable=False))
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self.transport.clock.wall(), UTC)

@@ -148,10 +148,10 @@ class Workflows(StartService):
         Source: POST /sdb/rest/workflow/instances; contract: preservica.md 1.4, 1.8.
         """
         positive_seconds("timeout", timeout)
-        ticket = self._starts.given(context, parameters, correlation_id)
+        ticket = self._starts.from_arguments(context, parameters, correlation_id)
         started = await self._starts.send(ticket, timeout=timeout)
         if started.id is not None:
-            self.poller.exists(started.id, started.workflow)
+            self.poller.note_existing(started.id, started.workflow)
         return started
 
     async def terminate(self, *workflow_ids: int | str) -> None:
@@ -185,7 +185,7 @@ class Workflows(StartService):
         parameters: Mapping[str, ParameterValue] | None = None,
         *,
         correlation_id: str | None = None,
-        deadline: float | None = None,
+        timeout: float | None = None,
         poll: Poll = Poll(),
         parked: monitor.WhenParked = "wait",
         check: bool = False,
@@ -197,10 +197,10 @@ class Workflows(StartService):
         Raises:
             StartOutcomeUnknown: also where the server's answer names no id to wait for.
         """
-        terms = WaitOptions[Workflow](deadline=deadline, poll=poll, parked=parked)
+        terms = WaitOptions[Workflow](timeout=timeout, poll=poll, parked=parked)
         ticket = self.prepare_start(context, parameters, correlation_id=correlation_id)
-        started = await self._starts.begin(ticket)
-        self.poller.exists(started)
+        started = await self._starts.send_for_id(ticket)
+        self.poller.note_existing(started)
         return await wait(self.poller, started, terms, check=check)
 
     def watch(

@@ -52,12 +52,12 @@ class LoadBackoff:
     refusals: int = 0
     """In a row."""
 
-    def refused(self, now: float, interval: float) -> None:
+    def record_failure(self, now: float, interval: float) -> None:
         """The server refused or failed: twice as slow, but only once an interval, however many looks met it."""
         self.refusals += 1
         self._slow_down(now, interval)
 
-    def answered(self, now: float, interval: float, *, slowly: bool = False) -> bool:
+    def record_response(self, now: float, interval: float, *, slowly: bool = False) -> bool:
         """The server answered: a little faster again, once an interval that met no refusal.
 
         True after so many refusals in a row that it was an outage, which is over with this, and the strain with it.

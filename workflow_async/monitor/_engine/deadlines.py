@@ -29,7 +29,7 @@ class Deadlines(Generic[W]):
     """
 
     clock: Clock
-    ring: Callable[[], None]
+    callback: Callable[[], None]
     _heap: list[tuple[float, int, Subscription[W]]] = field(factory=list, init=False)
     _crowded: int = field(default=MIN_CLEANUP, init=False)
     _last_checks: dict[Subscription[W], float] = field(factory=dict, init=False)
@@ -88,7 +88,7 @@ class Deadlines(Generic[W]):
             return
         self.stop_timer()
         if at < float("inf"):
-            self._timer = loop.call_at(at, self._ring)
+            self._timer = loop.call_at(at, self._on_timer)
 
     def stop_timer(self) -> None:
         """Leave no timer in the event loop."""
@@ -96,6 +96,6 @@ class Deadlines(Generic[W]):
             self._timer.cancel()
             self._timer = None
 
-    def _ring(self) -> None:
+    def _on_timer(self) -> None:
         self._timer = None
-        self.ring()
+        self.callback()

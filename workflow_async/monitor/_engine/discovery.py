@@ -58,54 +58,54 @@ class Discovery(Generic[W]):
     async def _run(self) -> None:
         clock, poll = self.poller.clock, self.subscription.poll
         wished = await self._read()
-        seconds = self.poller.looks.slowed(poll, poll_delay(poll, self._calm, clock.jitter()))
+        seconds = self.poller.fetcher.scaled_delay(poll, poll_delay(poll, self._calm, clock.jitter()))
         self._due = clock.now() + max(seconds, wished)
-        self.poller.stir()
+        self.poller.on_idle()
 
-    def leave(self, id: int, *, ended: bool) -> None:
+    def on_left(self, id: int, *, ended: bool) -> None:
         """Ignore the rows of a workflow. With `ended`, until a row shows that it goes on."""
         self._left[id] = self.poller.clock.now() if ended else float("inf")
 
-    def back(self, id: int) -> None:
+    def on_listed_again(self, id: int) -> None:
         """Take what the list shows of it again."""
         self._left.pop(id, None)
 
     async def _read(self) -> float:
         """Read the list once, unless the server is left alone. Return the seconds for which it is."""
-        if quiet := self.poller.looks.quiet_for:
+        if quiet := self.poller.fetcher.paused_for:
             return quiet
         began = asked = self.poller.clock.now()
         seen: set[int] = set()
         try:
             async for page in self.listing().pages():
-                self.poller.looks.answered(asked)
+                self.poller.fetcher.record_response(asked)
                 for workflow in page.items:
                     seen.add(workflow.id)
-                    self._take(workflow, asked)
+                    self._on_page(workflow, asked)
                 asked = self.poller.clock.now()
         except CallError as error:
             return self._failed(error)
         except WorkflowAsyncError as error:
-            self.poller.give_up(self.subscription, error)
+            self.poller.fail(self.subscription, error)
         else:
-            self._whole(seen, began)
+            self._on_list_read(seen, began)
         return 0.0
 
-    def _take(self, workflow: W, asked: float) -> None:
+    def _on_page(self, workflow: W, asked: float) -> None:
         left = self._left.get(workflow.id)
         if left is None:
-            self.poller.show(self.subscription, workflow, asked)
+            self.poller.on_listed(self.subscription, workflow, asked)
         elif workflow.phase.final:
             self._left[workflow.id] = max(left, asked)
-        elif asked - self.poller.source.lag >= left:
+        elif asked - self.poller.source.list_lag >= left:
             del self._left[workflow.id]
-            self.poller.show(self.subscription, workflow, asked)
+            self.poller.on_listed(self.subscription, workflow, asked)
 
-    def _whole(self, seen: set[int], began: float) -> None:
+    def _on_list_read(self, seen: set[int], began: float) -> None:
         """The list was read to its end: who has left it is looked at, and who left long ago is forgotten."""
         self._outage, self._was_read = None, True
         for id in (self._shown - seen) & self.subscription.ids:
-            self.poller.looks.soon(id)
+            self.poller.fetcher.check_soon(id)
         self._calm = self._calm + 1 if seen == self._shown else 0
         self._shown = seen
         for id in [id for id, left in self._left.items() if id not in seen and began - left >= FORGET_AFTER]:
@@ -116,10 +116,10 @@ class Discovery(Generic[W]):
 
         A list that was read before may be read again, whatever refuses it now.
         """
-        poll, outages = self.subscription.poll, self.poller.looks.known.outages
+        poll, outages = self.subscription.poll, self.poller.fetcher.tracker.outages
         now, hopeless = outages.read(self.poller.clock.now()), not (self._was_read or retryable(error, Replay.SAFE))
         self._outage = self._outage or Outage(now, outages.announced)
-        self.poller.looks.refused(error)
+        self.poller.fetcher.record_failure(error)
         if hopeless or self._outage.seconds(now, outages.announced) >= poll.outage:
-            self.poller.give_up(self.subscription, error)
-        return self.poller.looks.quiet_for
+            self.poller.fail(self.subscription, error)
+        return self.poller.fetcher.paused_for

@@ -39,7 +39,7 @@ class ListHealth:
     _only_list: int = field(default=0, init=False)
     """Times in a row that a get was answered after the list had failed."""
 
-    def was_read(self, rows: int | None) -> None:
+    def list_read(self, rows: int | None) -> None:
         """Take a list that was read to its end."""
         self.rows = rows
         self._reset()
@@ -61,7 +61,7 @@ class ListHealth:
             self.probe = next(islice(covered, self.failures % len(covered), None))
         return None
 
-    def get_answered(self) -> bool:
+    def get_succeeded(self) -> bool:
         """Take a get that was answered. Return True if the list is to be read again at once."""
         if not self._unanswered:
             return False
@@ -74,7 +74,7 @@ class ListHealth:
         self._only_list = 0
         return id == self.probe
 
-    def get_over(self, ids: Collection[int]) -> None:
+    def get_finished(self, ids: Collection[int]) -> None:
         """Take the end of a request for these, whatever came of it."""
         if self.probe in ids:
             self.probe = None
@@ -90,7 +90,7 @@ class BulkHealth:
     failures: int = field(default=0, init=False)
     """In a row."""
 
-    def answered(self) -> None:
+    def succeeded(self) -> None:
         """Take a bulk check that was answered."""
         self.failures = 0
 

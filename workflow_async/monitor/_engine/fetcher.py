@@ -44,116 +44,118 @@ class Fetcher(Generic[W]):
 
     source: Source[W]
     clock: Clock
-    tell: Callable[[WatchEvent[W]], None]
-    stir: Callable[[], None]
+    on_event: Callable[[WatchEvent[W]], None]
+    on_idle: Callable[[], None]
     """Called when a request is over, so that what is due next is planned."""
-    went_on: Callable[[], None]
+    on_replaced: Callable[[], None]
     """Called instead where another has begun in its place."""
-    fail: Callable[[WorkflowAsyncError], object]
+    on_fatal: Callable[[WorkflowAsyncError], object]
     """Called when no look can ever work again: the client is closed."""
-    plan: Scheduler = field(init=False)
-    known: Tracker[W] = field(init=False)
-    _strain: LoadBackoff = field(factory=LoadBackoff, init=False)
-    _calm_sweeps: int = field(default=0, init=False)
+    scheduler: Scheduler = field(init=False)
+    tracker: Tracker[W] = field(init=False)
+    _load: LoadBackoff = field(factory=LoadBackoff, init=False)
+    _unchanged_lists: int = field(default=0, init=False)
     _wakes: WakeTimes = field(factory=WakeTimes, init=False)
     _woken_in_flight: set[int] = field(factory=set, init=False)
     _list: ListHealth = field(factory=ListHealth, init=False)
     _bulk: BulkHealth = field(factory=BulkHealth, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.plan = Scheduler(lists=self.source.lists, glances=self.source.glances)
-        self.known = Tracker(self.source, self.clock, self.tell, self.plan.detailed)
+        self.scheduler = Scheduler(
+            supports_listing=self.source.supports_listing, supports_bulk_check=self.source.supports_bulk_check
+        )
+        self.tracker = Tracker(self.source, self.clock, self.on_event, self.scheduler.detailed)
 
-    def renewed(self) -> "Fetcher[W]":
+    def renew(self) -> "Fetcher[W]":
         """Return looks that watch nothing, and know what these know of the server and of workflows that were seen."""
-        fresh = Fetcher(self.source, self.clock, self.tell, self.stir, self.went_on, self.fail)
-        for id in list(self.sights):
-            self.known.forget(id)
-        fresh.known, fresh._strain, fresh._list.rows = self.known, self._strain, self._list.rows
-        fresh.known.detailed, fresh.plan.quiet_until = fresh.plan.detailed, self.plan.quiet_until
-        fresh.plan.list_from, fresh.plan.bulk_from = self.plan.list_from, self.plan.bulk_from
+        fresh = Fetcher(self.source, self.clock, self.on_event, self.on_idle, self.on_replaced, self.on_fatal)
+        for id in list(self.observations):
+            self.tracker.forget(id)
+        fresh.tracker, fresh._load, fresh._list.rows = self.tracker, self._load, self._list.rows
+        fresh.tracker.detailed, fresh.scheduler.paused_until = fresh.scheduler.detailed, self.scheduler.paused_until
+        fresh.scheduler.list_from, fresh.scheduler.bulk_from = self.scheduler.list_from, self.scheduler.bulk_from
         return fresh
 
     @property
-    def sights(self) -> dict[int, Observation[W]]:
+    def observations(self) -> dict[int, Observation[W]]:
         """What is known, by id."""
-        return self.known.sights
+        return self.tracker.observations
 
     def watch(self, id: int, poll: Poll, known: Observation[W] | None = None) -> None:
         """Look at it from here on."""
-        anew = self.known.watch(id, known)
-        self.plan.add(id, poll)
+        anew = self.tracker.watch(id, known)
+        self.scheduler.add(id, poll)
         if anew:
-            self.plan.renew(id)
+            self.scheduler.renew(id)
 
-    def resume(self, id: int) -> None:
+    def poll_again(self, id: int) -> None:
         """Look at it, if that was left to a list which nobody reads any more."""
-        if not self.known.over(id):
-            self.plan.renew(id)
+        if not self.tracker.is_over(id):
+            self.scheduler.renew(id)
 
-    def soon(self, id: int) -> None:
+    def check_soon(self, id: int) -> None:
         """Let the next look at it be now."""
-        if not self.known.over(id):
-            self.plan.soon(id, self.clock.now())
+        if not self.tracker.is_over(id):
+            self.scheduler.schedule(id, self.clock.now())
 
     def wake(self, id: int) -> None:
         """Check a workflow soon because of a hint: at once, but at most once a second."""
-        if self.known.over(id):
+        if self.tracker.is_over(id):
             return
         at = self._wakes.next(id, self.clock.now())
-        if id in self.plan.asked:
+        if id in self.scheduler.in_flight:
             self._woken_in_flight.add(id)  # the request on its way may have read the state before the change
         else:
-            self.plan.soon(id, at)
+            self.scheduler.schedule(id, at)
 
-    def once_more(self, id: int) -> None:
+    def check_first(self, id: int) -> None:
         """Check it before everything else that is due, unless its last check failed or the server is left alone."""
-        quiet = self.plan.quiet(self.clock.now() + TIMER_SLACK)
-        if not quiet and not self.known.over(id) and not self.sights[id].failures:
-            self.plan.soon(id, -math.inf)
+        quiet = self.scheduler.is_paused(self.clock.now() + TIMER_SLACK)
+        if not quiet and not self.tracker.is_over(id) and not self.observations[id].failures:
+            self.scheduler.schedule(id, -math.inf)
 
-    def pending(self, ids: set[int]) -> bool:
+    def is_pending(self, ids: set[int]) -> bool:
         """Whether a look at any of these is on its way, or to begin at once."""
-        return not (self.plan.asked.isdisjoint(ids) and self.plan.certain.isdisjoint(ids))
+        return not (self.scheduler.in_flight.isdisjoint(ids) and self.scheduler.must_get.isdisjoint(ids))
 
     def forget(self, id: int) -> None:
         """Look at it no more."""
-        self.known.forget(id)
-        self.plan.remove(id)
+        self.tracker.forget(id)
+        self.scheduler.remove(id)
         self._wakes.forget(id)
 
-    def begin(self, start: Start) -> float | None:
+    def send_due(self, start: Start) -> float | None:
         """Start every check that is due as a task. Return the instant at which the next one is due, or None."""
         now = self.clock.now()
-        asks = self.plan.ask(now + TIMER_SLACK, self.sights, self._strain.factor)
-        self.known.outages.plan(asks.next, now)
-        if asks.sweep:
-            start(self._sweep())
-        for chunk in asks.glances:
-            start(self._glance(chunk))
+        asks = self.scheduler.next_requests(now + TIMER_SLACK, self.observations, self._load.factor)
+        self.tracker.outages.plan(asks.next_at, now)
+        if asks.read_list:
+            start(self._read_list())
+        for chunk in asks.bulk_checks:
+            start(self._bulk_check(chunk))
         for id in asks.gets:
-            start(self._gets(id, id in asks.confirms))
-        return asks.next
+            start(self._get_loop(id, id in asks.confirms))
+        return asks.next_at
 
     @property
     def idle(self) -> bool:
         """Whether no request is on its way."""
-        return not self.plan.flights and not self.plan.sweeping
+        return not self.scheduler.request_count and not self.scheduler.list_in_flight
 
     @property
-    def quiet_for(self) -> float:
+    def paused_for(self) -> float:
         """Seconds for which the server is left alone, because it has asked for that. 0 if it has not."""
-        return max(0.0, self.plan.quiet_until - self.clock.now())
+        return max(0.0, self.scheduler.paused_until - self.clock.now())
 
-    def shown(self, workflow: W, asked: float) -> None:
+    def on_listed(self, workflow: W, asked: float) -> None:
         """Take a row of a list that is not the plan's; as long as it shows the workflow, nothing else need ask."""
-        self.plan.rest(workflow.id)
-        if not self.known.listed(workflow, asked):
-            self.soon(workflow.id)
+        self.scheduler.stop_polling(workflow.id)
+        if not self.tracker.apply_row(workflow, asked):
+            self.check_soon(workflow.id)
 
     # Requests
 
-    async def _gets(self, id: int, confirming: bool) -> None:  # noqa: FBT001 - called with a variable
+    async def _get_loop(self, id: int, confirming: bool) -> None:  # noqa: FBT001 - called with a variable
         """Get one, and as long as the server answers and more are due than may be on their way, the next in its place.
 
         Its answer is read and the next request sent without a turn of the event loop between: where many answers come
@@ -162,179 +164,183 @@ class Fetcher(Generic[W]):
         following: tuple[int, bool] | None = (id, confirming)
         while following is not None:
             answered = await self._get(*following)
-            following = self._following() if answered else None
-        self.stir()
+            following = self._take_next_get() if answered else None
+        self.on_idle()
 
-    def _following(self) -> tuple[int, bool] | None:
+    def _take_next_get(self) -> tuple[int, bool] | None:
         """What to get in the place of what is got."""
-        following = self.plan.another(self.clock.now() + TIMER_SLACK, self.sights)
+        following = self.scheduler.next_get(self.clock.now() + TIMER_SLACK, self.observations)
         if following is not None:
-            self.went_on()
+            self.on_replaced()
         return following
 
     async def _get(self, id: int, confirming: bool) -> bool:  # noqa: FBT001 - likewise
         """Get one; whether the server has answered."""
         asked = due = self.clock.now()
-        sight = self.sights.get(id)
-        whole = confirming or id in self.plan.detailed or (sight is not None and sight.ending)
+        sight = self.observations.get(id)
+        whole = confirming or id in self.scheduler.detailed or (sight is not None and sight.ending)
         answered = False
         try:
             workflow = await self.source.get(id, operations=whole)
         except CallError as error:
-            due = self._missed(id, error)
+            due = self._get_failed(id, error)
         except WorkflowAsyncError as error:
-            self.fail(error)
-            due = self._next_look(id)
+            self.on_fatal(error)
+            due = self._next_check(id)
         else:
             answered = True
-            self.answered(asked)
-            self._get_answered()
-            due = self._next_look(id) if self.known.got(workflow, asked) else asked
+            self.record_response(asked)
+            self._get_succeeded()
+            due = self._next_check(id) if self.tracker.apply_get(workflow, asked) else asked
         finally:
-            self._landed((id,), {id: due})
+            self._finish((id,), {id: due})
         return answered
 
-    async def _glance(self, ids: Sequence[int]) -> None:
+    async def _bulk_check(self, ids: Sequence[int]) -> None:
         """Check many with one request. One that fails says nothing about the workflows: they are got by id."""
         asked = self.clock.now()
         due, doubted = dict.fromkeys(ids, asked), set[int]()
-        known = [sight.workflow for id in ids if (sight := self.sights.get(id)) and sight.workflow is not None]
+        known = [sight.workflow for id in ids if (sight := self.observations.get(id)) and sight.workflow is not None]
         try:
-            doubted.update(await self.source.suspects(known) if known else ())
+            doubted.update(await self.source.find_changed(known) if known else ())
         except CallError as error:
             self._bulk_failed(error)
             doubted.update(ids)
         except WorkflowAsyncError as error:
-            self.fail(error)
-            due = {id: self._next_look(id) for id in ids}
+            self.on_fatal(error)
+            due = {id: self._next_check(id) for id in ids}
         else:
-            self._bulk.answered()
-            self.answered(asked)
-            due = {id: self._glanced(id) for id in ids}
+            self._bulk.succeeded()
+            self.record_response(asked)
+            due = {id: self._bulk_unchanged(id) for id in ids}
         finally:
-            self._landed(ids, due)
-            self.plan.doubted(doubted, self.clock.now())
-        self.stir()
+            self._finish(ids, due)
+            self.scheduler.recheck(doubted, self.clock.now())
+        self.on_idle()
 
     def _bulk_failed(self, error: CallError) -> None:
-        self.refused(error)
+        self.record_failure(error)
         left_out = self._bulk.failed(error)
         if left_out is not None:
-            self.plan.without_bulk(self.clock.now() + left_out)
+            self.scheduler.disable_bulk(self.clock.now() + left_out)
 
-    async def _sweep(self) -> None:
+    async def _read_list(self) -> None:
         began = asked = again = self.clock.now()
-        covered, told, shown, pages = set(self.plan.covered), self.known.told, set[int](), 0
-        listing = self.source.active(operations=bool(self.plan.detailed), rows=max(self._list.rows or 0, len(covered)))
+        covered, told, shown, pages = set(self.scheduler.by_list), self.tracker.changes, set[int](), 0
+        listing = self.source.list_active(
+            operations=bool(self.scheduler.detailed), rows=max(self._list.rows or 0, len(covered))
+        )
         try:
             async for page in listing.pages():
-                self.answered(asked)
+                self.record_response(asked)
                 pages += 1
                 # asked for ahead, nobody knows when: what was got since the sweep began may be newer
-                shown.update([workflow.id for workflow in page.items if self.known.listed(workflow, began)])
+                shown.update([workflow.id for workflow in page.items if self.tracker.apply_row(workflow, began)])
                 asked = self.clock.now()
         except CallError as error:
-            again = self._unlisted(error, began)
+            again = self._list_failed(error, began)
         except WorkflowAsyncError as error:
-            self.fail(error)
+            self.on_fatal(error)
         else:
-            self._list.was_read(listing.report.rows)
-            self._calm_sweeps = self._calm_sweeps + 1 if told == self.known.told else 0
+            self._list.list_read(listing.report.rows)
+            self._unchanged_lists = self._unchanged_lists + 1 if told == self.tracker.changes else 0
             lost = covered - shown
-            lost -= self.known.sure(lost, began)
-            ran = self.known.running(lost)
-            self.plan.swept(pages, shown, lost, self.clock.now(), self._next_sweep(began), ran=ran)
+            lost -= self.tracker.recently_got(lost, began)
+            ran = self.tracker.seen_count(lost)
+            self.scheduler.list_completed(pages, shown, lost, self.clock.now(), self._next_list(began), ran=ran)
         finally:
-            if self.plan.sweeping:
-                self.plan.unswept(again)
-        self.stir()
+            if self.scheduler.list_in_flight:
+                self.scheduler.list_failed(again)
+        self.on_idle()
 
-    def _landed(self, ids: Sequence[int], due: dict[int, float]) -> None:
+    def _finish(self, ids: Sequence[int], due: dict[int, float]) -> None:
         """A request is over, in whatever way."""
-        self._list.get_over(ids)
-        going = {id: at for id, at in due.items() if not self.known.over(id)}
-        self.plan.answered(ids, going)
+        self._list.get_finished(ids)
+        going = {id: at for id, at in due.items() if not self.tracker.is_over(id)}
+        self.scheduler.finish(ids, going)
         for id in ids:
-            if id in self.sights and id not in going:
-                self.plan.rest(id)
+            if id in self.observations and id not in going:
+                self.scheduler.stop_polling(id)
         for id in self._woken_in_flight.intersection(ids):
             self._woken_in_flight.discard(id)
             if id in going:
-                self.plan.soon(id, self._wakes.next(id, self.clock.now()))
+                self.scheduler.schedule(id, self._wakes.next(id, self.clock.now()))
 
-    def _glanced(self, id: int) -> float:
-        if not self.known.over(id):
-            self.known.glanced(id)
-        return self._next_look(id)
+    def _bulk_unchanged(self, id: int) -> float:
+        if not self.tracker.is_over(id):
+            self.tracker.apply_unchanged(id)
+        return self._next_check(id)
 
-    def _missed(self, id: int, error: CallError) -> float:
+    def _get_failed(self, id: int, error: CallError) -> float:
         """Take a get that failed. Return the instant of the next check."""
-        if not self.known.over(id):
-            self.known.missed(id, error, self.plan.polls[id])
+        if not self.tracker.is_over(id):
+            self.tracker.apply_failure(id, error, self.scheduler.polls[id])
         if isinstance(error, StatusError) and not retryable(error, Replay.SAFE):
-            self._get_answered()
+            self._get_succeeded()
         elif self._list.get_failed(id):
-            self._all_missed(error)
-        self.refused(error)
-        return self._next_look(id)
+            self._all_failed(error)
+        self.record_failure(error)
+        return self._next_check(id)
 
     # The list
 
-    def _unlisted(self, error: CallError, began: float) -> float:
+    def _list_failed(self, error: CallError, began: float) -> float:
         """Take a list that could not be read. Return the instant to read it again."""
-        self.refused(error)
-        left_out = self._list.failed(error, self.plan.covered)
+        self.record_failure(error)
+        left_out = self._list.failed(error, self.scheduler.by_list)
         if left_out is not None:
-            self.plan.without_list(self.clock.now() + left_out)
+            self.scheduler.disable_list(self.clock.now() + left_out)
         elif self._list.probe is not None:
-            self.soon(self._list.probe)
-        return self._next_sweep(began)
+            self.check_soon(self._list.probe)
+        return self._next_list(began)
 
-    def _all_missed(self, error: CallError) -> None:
+    def _all_failed(self, error: CallError) -> None:
         """Count a failed check of all that the list should show: neither the list nor a get was answered."""
-        for id in list(self.plan.covered):
-            self.known.missed(id, error, self.plan.polls[id])
-            if self.known.over(id):
-                self.plan.rest(id)
+        for id in list(self.scheduler.by_list):
+            self.tracker.apply_failure(id, error, self.scheduler.polls[id])
+            if self.tracker.is_over(id):
+                self.scheduler.stop_polling(id)
 
-    def _get_answered(self) -> None:
-        if self._list.get_answered():
-            self.plan.sweep_at = self.clock.now()
+    def _get_succeeded(self) -> None:
+        if self._list.get_succeeded():
+            self.scheduler.next_list_at = self.clock.now()
 
     # How often
 
-    def _next_look(self, id: int) -> float:
+    def _next_check(self, id: int) -> float:
         """The instant to look again, by what was seen of it so far."""
         now = self.clock.now()
-        if self.known.over(id):
+        if self.tracker.is_over(id):
             return now
-        sight, poll = self.sights[id], self.plan.polls[id]
+        sight, poll = self.observations[id], self.scheduler.polls[id]
         same = sight.unchanged + sight.failures
-        seconds = poll_delay(poll, same, self.clock.jitter(), self.known.remaining(id))
-        return now + self.slowed(poll, seconds)
+        seconds = poll_delay(poll, same, self.clock.jitter(), self.tracker.remaining(id))
+        return now + self.scaled_delay(poll, seconds)
 
-    def _next_sweep(self, began: float) -> float:
-        poll = self.plan.fastest
-        return began + self.slowed(poll, poll_delay(poll, self._calm_sweeps + self._list.failures, self.clock.jitter()))
+    def _next_list(self, began: float) -> float:
+        poll = self.scheduler.fastest
+        return began + self.scaled_delay(
+            poll, poll_delay(poll, self._unchanged_lists + self._list.failures, self.clock.jitter())
+        )
 
-    def slowed(self, poll: Poll, seconds: float) -> float:
+    def scaled_delay(self, poll: Poll, seconds: float) -> float:
         """A pause, longer if the server is busy."""
-        return scaled_delay(poll, seconds, self._strain.factor)
+        return scaled_delay(poll, seconds, self._load.factor)
 
-    def answered(self, asked: float) -> None:
+    def record_response(self, asked: float) -> None:
         """The server has answered; slowly, if it is busy."""
         now = self.clock.now()
-        if self._strain.answered(now, self.plan.fastest.interval, slowly=now - asked > SLOW_RESPONSE):
-            self.plan.recovered(max(now, self.plan.quiet_until))
+        if self._load.record_response(now, self.scheduler.fastest.interval, slowly=now - asked > SLOW_RESPONSE):
+            self.scheduler.recovered(max(now, self.scheduler.paused_until))
 
-    def refused(self, error: CallError) -> None:
+    def record_failure(self, error: CallError) -> None:
         """Take a request that failed. Slow down if the server is busy, and pause everything if it asks for a pause."""
-        now, fastest = self.clock.now(), self.plan.fastest
+        now, fastest = self.clock.now(), self.scheduler.fastest
         if isinstance(error, RateLimited | ServerError | DeadlineExceeded):
-            self._strain.refused(now, fastest.interval)
+            self._load.record_failure(now, fastest.interval)
         seconds = announced_pause(error)
         if seconds:
-            self.known.outages.announce(now, seconds)
+            self.tracker.outages.announce(now, seconds)
         elif error.retry_after and retryable(error, Replay.SAFE):
             seconds = fastest.outage  # it asks for more than a day
-        self.plan.quiet_until = max(self.plan.quiet_until, now + seconds)
+        self.scheduler.paused_until = max(self.scheduler.paused_until, now + seconds)

@@ -49,7 +49,7 @@ class Poller(Generic[W]):
     clock: Clock
     check: Callable[[], None] = lambda: None
     """Raises where the client cannot be used."""
-    looks: Fetcher[W] = field(init=False)
+    fetcher: Fetcher[W] = field(init=False)
     _watchers: dict[int, Watchers[W]] = field(init=False)
     _lists: dict[Subscription[W], WatchedList] = field(init=False)
     _deadlines: Deadlines[W] = field(init=False)
@@ -57,18 +57,18 @@ class Poller(Generic[W]):
     _early: EarlyWakes = field(factory=EarlyWakes, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.looks = Fetcher(self.source, self.clock, self._tell, self.stir, self._went_on, self._fail)
-        self._begin()
+        self.fetcher = Fetcher(self.source, self.clock, self._on_event, self.on_idle, self._on_replaced, self._on_fatal)
+        self._send_due()
 
-    def _begin(self) -> None:
+    def _send_due(self) -> None:
         """Watch nothing, with a new task."""
-        self._task = PollTask(self.clock, self._watches, self._send, self._fail)
+        self._task = PollTask(self.clock, self._watches, self._send, self._on_fatal)
         self._forget()
 
     def _forget(self) -> None:
         """Watch nothing, with a new plan."""
-        self._watchers, self._lists, self._deadlines = {}, {}, Deadlines(self.clock, self.stir)
-        self.looks = self.looks.renewed()
+        self._watchers, self._lists, self._deadlines = {}, {}, Deadlines(self.clock, self.on_idle)
+        self.fetcher = self.fetcher.renew()
 
     # Watchers
 
@@ -92,40 +92,40 @@ class Poller(Generic[W]):
         subscription.ids.add(workflow_id)
         self._watchers[workflow_id] = _with(self._watchers.get(workflow_id, ()), subscription)
         if subscription.detailed:
-            self.looks.plan.detailed.add(workflow_id)
+            self.fetcher.scheduler.detailed.add(workflow_id)
         if subscription.stalled_after is not None:
-            self.looks.known.patience[workflow_id] = subscription.stalled_after
-        self.looks.watch(workflow_id, subscription.poll)
+            self.fetcher.tracker.stalled_after[workflow_id] = subscription.stalled_after
+        self.fetcher.watch(workflow_id, subscription.poll)
         if self._early.take(workflow_id, self.clock.now()):
-            self.looks.wake(workflow_id)
-        sight = self.looks.sights[workflow_id]
+            self.fetcher.wake(workflow_id)
+        sight = self.fetcher.observations[workflow_id]
         if sight.workflow is not None and sight.changes:
-            self._introduce(subscription, sight, sight.workflow)
+            self._send_current(subscription, sight, sight.workflow)
 
-    def _introduce(self, subscription: Subscription[W], sight: Observation[W], workflow: W) -> None:
+    def _send_current(self, subscription: Subscription[W], sight: Observation[W], workflow: W) -> None:
         """Queue what is known already. If that is not enough, check the workflow now instead."""
-        unclear = self.looks.known.answered.unclear(workflow)
-        if unclear or (subscription.detailed and not self.source.whole(workflow)):
-            self.looks.soon(sight.id)
+        unclear = self.fetcher.tracker.answered_pauses.unclear(workflow)
+        if unclear or (subscription.detailed and not self.source.is_complete(workflow)):
+            self.fetcher.check_soon(sight.id)
             return
         change = Change(
             workflow=workflow,
             was=None,
             now=workflow.phase,
-            seen_at=self.looks.known.wall(),
+            seen_at=self.fetcher.tracker.utc_now(),
             operations=operation_changes(None, workflow) if subscription.detailed else (),
         )
-        subscription.post(self.looks.known.keyed(change))
+        subscription.put(self.fetcher.tracker.with_key(change))
 
-    def show(self, subscription: Subscription[W], workflow: W, asked: float) -> None:
+    def on_listed(self, subscription: Subscription[W], workflow: W, asked: float) -> None:
         """Take a row of a subscription's own list, and watch its workflow as long as the list shows it.
 
         `asked` is the instant at which the list was asked for.
         """
         if workflow.id not in subscription.ids:
             self.join(subscription, [workflow.id])
-        self.looks.shown(workflow, asked)
-        self.stir()
+        self.fetcher.on_listed(workflow, asked)
+        self.on_idle()
 
     def leave(self, subscription: Subscription[W], ids: Iterable[int] | None = None) -> None:
         """Stop watching these workflows for a subscription, or everything. Forget what nothing else watches."""
@@ -147,18 +147,18 @@ class Poller(Generic[W]):
         left = _without(watchers, subscription)
         if left:
             self._watchers[workflow_id] = left
-            self.looks.resume(workflow_id)
-            self.stir()
+            self.fetcher.poll_again(workflow_id)
+            self.on_idle()
         else:
             del self._watchers[workflow_id]
-            self.looks.forget(workflow_id)
+            self.fetcher.forget(workflow_id)
 
     def _stop_list(self, subscription: Subscription[W]) -> None:
         watched = self._lists.pop(subscription, None)
         if watched is not None:
             watched.stop()
 
-    def give_up(self, subscription: Subscription[W], error: WorkflowAsyncError) -> None:
+    def fail(self, subscription: Subscription[W], error: WorkflowAsyncError) -> None:
         """End a subscription with an error."""
         subscription.fail(error)
         for workflow_id in subscription.ids:
@@ -170,25 +170,29 @@ class Poller(Generic[W]):
         """Have the poll task end if that was the last watcher."""
         if not self._watches():
             self._deadlines.stop_timer()
-            self.stir()
+            self.on_idle()
 
-    def answer(self, workflow_id: int, pause: Pause) -> None:
+    def note_resume(self, workflow_id: int, pause: Pause) -> None:
         """Report this pause of a workflow no more: a resume has answered it."""
-        self.looks.known.answered.note(workflow_id, pause)
+        self.fetcher.tracker.answered_pauses.note(workflow_id, pause)
 
-    def withdraw(self, workflow_id: int) -> None:
+    def withdraw_resume(self, workflow_id: int) -> None:
         """Report the pause of a workflow again: the resume was refused."""
-        self.looks.known.answered.forget(workflow_id)
-        self.looks.soon(workflow_id)
-        self.stir()
+        self.fetcher.tracker.answered_pauses.forget(workflow_id)
+        self.fetcher.check_soon(workflow_id)
+        self.on_idle()
 
-    def stale(self, event: WatchEvent[W]) -> bool:
+    def is_stale(self, event: WatchEvent[W]) -> bool:
         """Return True if an event only reports a pause that has been answered since."""
-        return isinstance(event, Change) and not event.operations and self.looks.known.answered.covers(event.workflow)
+        return (
+            isinstance(event, Change)
+            and not event.operations
+            and self.fetcher.tracker.answered_pauses.covers(event.workflow)
+        )
 
-    def exists(self, workflow_id: int, workflow: W | None = None) -> None:
+    def note_existing(self, workflow_id: int, workflow: W | None = None) -> None:
         """Remember that a start was answered with this workflow, so that a 404 right after it is not believed."""
-        self.looks.known.exists(workflow_id, workflow)
+        self.fetcher.tracker.note_existing(workflow_id, workflow)
 
     def wake(self, workflow_id: int | None = None) -> bool:
         """Check a workflow soon, or everything that is watched. Return True if it is watched.
@@ -200,20 +204,20 @@ class Poller(Generic[W]):
         ids = list(self._watchers) if workflow_id is None else [workflow_id]
         watched = [id for id in ids if id in self._watchers]
         for id in watched:
-            self.looks.wake(id)
+            self.fetcher.wake(id)
         if not watched and workflow_id is not None:
             self._early.note(workflow_id, self.clock.now())
-        self.stir()
+        self.on_idle()
         return bool(watched)
 
-    async def follow(self, subscription: Subscription[W]) -> None:
+    async def wait_ready(self, subscription: Subscription[W]) -> None:
         """Wait until the subscription is ready. Raise what has ended it."""
         if subscription.failure is None:
             self.check()
         await subscription.wait()
         subscription.check()
 
-    async def settled(self) -> None:
+    async def wait_settled(self) -> None:
         """Wait until no request is left, if nothing is watched. A cancellation meanwhile is raised afterwards."""
         await self._task.settled()
 
@@ -226,12 +230,12 @@ class Poller(Generic[W]):
         """Start every request that is due. Return the instant at which to do so again."""
         self._expire()
         lists = [watched.begin(start) for watched in self._lists.values()]
-        next_look = self.looks.begin(start)
+        next_look = self.fetcher.send_due(start)
         self._deadlines.start_timer()
-        instants = (next_look, self._deadlines.next if self.looks.idle else None, *lists)
+        instants = (next_look, self._deadlines.next if self.fetcher.idle else None, *lists)
         return min((instant for instant in instants if instant is not None), default=float("inf"))
 
-    def stir(self) -> None:
+    def on_idle(self) -> None:
         """Have the poll task plan again."""
         self._task.wake()
 
@@ -239,21 +243,21 @@ class Poller(Generic[W]):
         """Check the workflows of each watcher whose deadline has passed once more, and end it after that."""
         for subscription in self._deadlines.passed():
             for workflow_id in subscription.ids if len(subscription.ids) <= MAX_LAST_CHECKS else ():
-                self.looks.once_more(workflow_id)
-        self._deadlines.expire(self.looks.pending)
+                self.fetcher.check_first(workflow_id)
+        self._deadlines.expire(self.fetcher.is_pending)
 
-    def _went_on(self) -> None:
+    def _on_replaced(self) -> None:
         """Wake the task after a request that was replaced by the next one, if a last check may be over."""
         if self._deadlines.checking:
-            self.stir()
+            self.on_idle()
 
     # What watchers get
 
-    def _tell(self, event: WatchEvent[W]) -> None:
+    def _on_event(self, event: WatchEvent[W]) -> None:
         for subscription in self._watchers.get(event.id, ()):
-            subscription.post(event)
+            subscription.put(event)
 
-    def _fail(self, error: WorkflowAsyncError) -> bool:
+    def _on_fatal(self, error: WorkflowAsyncError) -> bool:
         """End every watcher with this error and forget everything. Return False if there was no watcher."""
         subscriptions = {subscription: None for watchers in self._watchers.values() for subscription in watchers}
         subscriptions |= dict.fromkeys(self._lists)
@@ -267,12 +271,12 @@ class Poller(Generic[W]):
     def open(self) -> None:
         """Forget the watchers of another event loop, which was closed before they left."""
         if self._task.abandoned:
-            self._begin()
+            self._send_due()
 
     async def aclose(self) -> None:
         """End every watcher with `ClientClosed`, and wait until the poll task has ended."""
         self.open()
-        self._fail(ClientClosed("the client was closed while this was watched"))
+        self._on_fatal(ClientClosed("the client was closed while this was watched"))
         await self._task.settled()
 
 

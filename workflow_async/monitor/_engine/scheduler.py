@@ -37,17 +37,17 @@ GOLDEN_RATIO = 0.618033988749895
 class RequestBatch:
     """The requests to begin now, and the instant to think again."""
 
-    sweep: bool = False
-    glances: tuple[tuple[int, ...], ...] = ()
+    read_list: bool = False
+    bulk_checks: tuple[tuple[int, ...], ...] = ()
     gets: tuple[int, ...] = ()
     confirms: frozenset[int] = frozenset()
     """Those of `gets` that have most likely ended: their record is wanted whole."""
-    next: float | None = None
+    next_at: float | None = None
 
     @property
     def requests(self) -> int:
         """How many requests these are, a sweep counted as one."""
-        return self.sweep + len(self.glances) + len(self.gets)
+        return self.read_list + len(self.bulk_checks) + len(self.gets)
 
 
 @define
@@ -58,36 +58,36 @@ class Scheduler:
     list of active workflows shows it, and *asked* while a request for it is on its way.
     """
 
-    lists: bool
-    glances: bool
+    supports_listing: bool
+    supports_bulk_check: bool
     pages: int = 1
     """Pages the list had last time; 1 before it was ever asked for."""
-    sweep_at: float = 0.0
-    swept_at: float = field(default=float("-inf"), init=False)
+    next_list_at: float = 0.0
+    last_list_at: float = field(default=float("-inf"), init=False)
     """When the last look at the list began."""
     list_from: float = field(default=float("-inf"), init=False)
     """Until then the list is no good, and workflows are asked for one by one."""
-    quiet_until: float = field(default=float("-inf"), init=False)
+    paused_until: float = field(default=float("-inf"), init=False)
     """Until then nothing is asked, as the server has asked for."""
     bulk_from: float = field(default=float("-inf"), init=False)
     """Until then bulk checks are left out."""
     detailed: set[int] = field(factory=set, init=False)
     """Watched with their operations, which a glance does not show."""
-    sweeping: bool = field(default=False, init=False)
+    list_in_flight: bool = field(default=False, init=False)
     paces: Counter[Poll] = field(factory=Counter, init=False)
     polls: dict[int, Poll] = field(factory=dict, init=False)
-    fresh: dict[int, None] = field(factory=dict, init=False)
-    alone: DueQueue = field(factory=DueQueue, init=False)
-    covered: set[int] = field(factory=set, init=False)
-    asked: set[int] = field(factory=set, init=False)
-    certain: set[int] = field(factory=set, init=False)
+    new: dict[int, None] = field(factory=dict, init=False)
+    single: DueQueue = field(factory=DueQueue, init=False)
+    by_list: set[int] = field(factory=set, init=False)
+    in_flight: set[int] = field(factory=set, init=False)
+    must_get: set[int] = field(factory=set, init=False)
     """To be got, not glanced at nor looked for in the list."""
-    unlisted: set[int] = field(factory=set, init=False)
+    missing_from_list: set[int] = field(factory=set, init=False)
     """Active, and not shown by the list: asked for alone until it shows them."""
-    flights: int = field(default=0, init=False)
+    request_count: int = field(default=0, init=False)
     _resting: bool = field(default=False, init=False)
     """True while a pause that the server asked for is kept."""
-    _doubted_list: bool = field(default=False, init=False)
+    _distrusts_list: bool = field(default=False, init=False)
     """True if the last list was not believed: the next one is."""
 
     # Who
@@ -98,7 +98,7 @@ class Scheduler:
         if before is not None and before.interval <= poll.interval:
             return
         if before is not None:
-            self._unpace(before)
+            self._drop_pace(before)
         self.polls[id] = poll
         self.paces[poll] += 1
         if before is None:
@@ -106,35 +106,35 @@ class Scheduler:
 
     def renew(self, id: int) -> None:
         """Look at it anew, if it is watched and nothing looks at it: it had been given up, or was left to a list."""
-        placed = id in self.alone or id in self.covered or id in self.asked
+        placed = id in self.single or id in self.by_list or id in self.in_flight
         if id in self.polls and not placed:
-            self.fresh[id] = None
+            self.new[id] = None
 
     def remove(self, id: int) -> None:
         """Watch it no more."""
-        self._unpace(self.polls.pop(id))
-        self._nowhere(id)
+        self._drop_pace(self.polls.pop(id))
+        self._remove(id)
         self.detailed.discard(id)
 
-    def rest(self, id: int) -> None:
+    def stop_polling(self, id: int) -> None:
         """Ask for it no more until `soon`: it has ended, or another list shows it."""
-        self._nowhere(id)
+        self._remove(id)
 
-    def soon(self, id: int, now: float) -> None:
+    def schedule(self, id: int, now: float) -> None:
         """Ask for it by itself as soon as possible."""
-        if id not in self.asked:
-            self._nowhere(id)
-            self.certain.add(id)
-            self.alone.put(id, now)
+        if id not in self.in_flight:
+            self._remove(id)
+            self.must_get.add(id)
+            self.single.put(id, now)
 
-    def _nowhere(self, id: int) -> None:
-        self.fresh.pop(id, None)
-        self.alone.drop(id)
-        self.covered.discard(id)
-        self.certain.discard(id)
-        self.unlisted.discard(id)
+    def _remove(self, id: int) -> None:
+        self.new.pop(id, None)
+        self.single.drop(id)
+        self.by_list.discard(id)
+        self.must_get.discard(id)
+        self.missing_from_list.discard(id)
 
-    def _unpace(self, poll: Poll) -> None:
+    def _drop_pace(self, poll: Poll) -> None:
         self.paces[poll] -= 1
         if not self.paces[poll]:
             del self.paces[poll]
@@ -147,62 +147,64 @@ class Scheduler:
     @property
     def watched(self) -> int:
         """Workflows that have not ended."""
-        return len(self.fresh) + len(self.alone) + len(self.covered) + len(self.asked)
+        return len(self.new) + len(self.single) + len(self.by_list) + len(self.in_flight)
 
     # What, and when
 
-    def ask(self, now: float, sights: Mapping[int, Observation[Any]], strain: float = 1.0) -> RequestBatch:
+    def next_requests(self, now: float, sights: Mapping[int, Observation[Any]], strain: float = 1.0) -> RequestBatch:
         """Everything to begin now; it counts as on its way from here on."""
-        if self.quiet(now):
+        if self.is_paused(now):
             self._resting = True
-            return RequestBatch(next=self.quiet_until if self.watched else None)
+            return RequestBatch(next_at=self.paused_until if self.watched else None)
         if self._resting:
             self._resting = False
             self._spread_overdue(now, strain)
         self._choose(now, strain)
-        sweep = self._sweep_due is not None and now >= self._sweep_due
+        sweep = self._is_list_due is not None and now >= self._is_list_due
         if sweep:
-            self.sweeping, self.swept_at = True, now
+            self.list_in_flight, self.last_list_at = True, now
         glances, gets = self._due(now, sights)
-        confirms = self.certain.intersection(gets)
-        self.certain -= confirms
-        self.asked.update(gets, *glances)
-        self.flights += len(gets) + len(glances)
-        return RequestBatch(sweep=sweep, glances=glances, gets=gets, confirms=frozenset(confirms), next=self._next())
+        confirms = self.must_get.intersection(gets)
+        self.must_get -= confirms
+        self.in_flight.update(gets, *glances)
+        self.request_count += len(gets) + len(glances)
+        return RequestBatch(
+            read_list=sweep, bulk_checks=glances, gets=gets, confirms=frozenset(confirms), next_at=self._next()
+        )
 
-    def another(self, now: float, sights: Mapping[int, Observation[Any]]) -> tuple[int, bool] | None:
+    def next_get(self, now: float, sights: Mapping[int, Observation[Any]]) -> tuple[int, bool] | None:
         """A get to begin where one is over, and whether it confirms; None if there is more to think of."""
-        id, sweep_at = self.alone.first, self._sweep_due
-        if id is None or self.fresh or not self._is_due(now) or self._glanceable(id, sights[id], now):
+        id, sweep_at = self.single.first, self._is_list_due
+        if id is None or self.new or not self._is_due(now) or self._can_bulk_check(id, sights[id], now):
             return None
         if sweep_at is not None and sweep_at <= now:
             return None
-        confirms = id in self.certain
-        self.alone.drop(id)
-        self.certain.discard(id)
-        self.asked.add(id)
-        self.flights += 1
+        confirms = id in self.must_get
+        self.single.drop(id)
+        self.must_get.discard(id)
+        self.in_flight.add(id)
+        self.request_count += 1
         return id, confirms
 
-    def quiet(self, now: float) -> bool:
+    def is_paused(self, now: float) -> bool:
         """True while the server is left alone because it has asked for that."""
-        return now < self.quiet_until
+        return now < self.paused_until
 
-    def answered(self, ids: Iterable[int], next_look: Mapping[int, float]) -> None:
+    def finish(self, ids: Iterable[int], next_look: Mapping[int, float]) -> None:
         """A request for these is over; those that are still watched are due again at these instants."""
-        self.flights -= 1
+        self.request_count -= 1
         for id in ids:
-            self.asked.discard(id)
+            self.in_flight.discard(id)
             if id in self.polls and id in next_look:
-                self.alone.put(id, next_look[id])
+                self.single.put(id, next_look[id])
 
-    def doubted(self, ids: Iterable[int], now: float) -> None:
+    def recheck(self, ids: Iterable[int], now: float) -> None:
         """A glance shows these changed, or nothing of them: get them."""
         for id in ids:
-            if id in self.alone:
-                self.soon(id, now)
+            if id in self.single:
+                self.schedule(id, now)
 
-    def swept(
+    def list_completed(
         self, pages: int, shown: set[int], lost: set[int], now: float, next_sweep: float, *, ran: int = 0
     ) -> None:
         """The list was read to its end: what it shows is covered by it, what it no longer shows is got at once.
@@ -210,123 +212,123 @@ class Scheduler:
         `ran` of the lost were seen before. A list that shows none of many such is not believed at once: it is read
         again before all of them are got.
         """
-        self.sweeping, self.sweep_at, self.pages = False, next_sweep, max(1, pages)
-        self._doubted_list = not self._doubted_list and ran > MANY_RUNNING and shown.isdisjoint(self.polls)
-        if self._doubted_list:
-            self.sweep_at = min(next_sweep, now + self.fastest.interval)
+        self.list_in_flight, self.next_list_at, self.pages = False, next_sweep, max(1, pages)
+        self._distrusts_list = not self._distrusts_list and ran > MANY_RUNNING and shown.isdisjoint(self.polls)
+        if self._distrusts_list:
+            self.next_list_at = min(next_sweep, now + self.fastest.interval)
             return
-        for id in lost & self.covered:
-            self.soon(id, now)
-            self.unlisted.add(id)
+        for id in lost & self.by_list:
+            self.schedule(id, now)
+            self.missing_from_list.add(id)
         for id in shown & self.polls.keys():
-            if id in self.alone and id not in self.certain:
-                self._nowhere(id)
-                self.covered.add(id)
+            if id in self.single and id not in self.must_get:
+                self._remove(id)
+                self.by_list.add(id)
 
-    def unswept(self, next_sweep: float) -> None:
+    def list_failed(self, next_sweep: float) -> None:
         """The list could not be seen: try again at that instant."""
-        self.sweeping, self.sweep_at = False, next_sweep
+        self.list_in_flight, self.next_list_at = False, next_sweep
 
     def recovered(self, now: float) -> None:
         """The server answers again: everybody is due within their interval, evenly; in the outage they have bunched."""
-        for id, place in _spread(self.alone.ids() - self.certain, 0.0):
-            self.alone.put(id, now + self.polls[id].interval * place)
-        self.sweep_at = min(self.sweep_at, now + self.fastest.interval)
+        for id, place in _spread(self.single.ids() - self.must_get, 0.0):
+            self.single.put(id, now + self.polls[id].interval * place)
+        self.next_list_at = min(self.next_list_at, now + self.fastest.interval)
 
-    def without_list(self, until: float) -> None:
+    def disable_list(self, until: float) -> None:
         """There is no list to be had before that instant."""
-        self.sweeping, self.list_from, self.sweep_at = False, until, until
+        self.list_in_flight, self.list_from, self.next_list_at = False, until, until
 
-    def without_bulk(self, until: float) -> None:
+    def disable_bulk(self, until: float) -> None:
         """Leave bulk checks out until that instant."""
         self.bulk_from = until
 
     def _spread_overdue(self, now: float, strain: float) -> None:
         """Spread over an interval what a pause has made late: a server that has just asked for less gets no burst."""
-        late = [id for id in self.alone.overdue(now) if id not in self.certain]
+        late = [id for id in self.single.overdue(now) if id not in self.must_get]
         fastest = self.fastest
         seconds = scaled_delay(fastest, fastest.interval, strain) if len(late) > MIN_BULK else 0.0
         for id, place in _spread(late, 0.0):
-            self.alone.put(id, now + seconds * place)
+            self.single.put(id, now + seconds * place)
 
     def _choose(self, now: float, strain: float) -> None:
         """Give the fresh their way of being looked at, and everything another one if that has become cheaper."""
-        if self.lists and now >= self.list_from and self.watched - len(self.unlisted) > self.pages:
-            self._cover(now)
-        elif self.fresh or (self.covered and not self.sweeping):
+        if self.supports_listing and now >= self.list_from and self.watched - len(self.missing_from_list) > self.pages:
+            self._assign_to_list(now)
+        elif self.new or (self.by_list and not self.list_in_flight):
             fastest = self.fastest
             seconds = scaled_delay(fastest, fastest.interval, strain) if self.watched > MAX_IN_FLIGHT else 0.0
-            first = now if self.list_from > now else max(now, self.sweep_at)
-            for id, place in _spread(self.covered, self.fastest.jitter):
-                self.alone.put(id, first + seconds * place)
-            for id, place in _spread(self.fresh, self.fastest.jitter):
-                self.alone.put(id, now + self.polls[id].initial + seconds * place)
-            self.covered.clear()
-            self.fresh.clear()
+            first = now if self.list_from > now else max(now, self.next_list_at)
+            for id, place in _spread(self.by_list, self.fastest.jitter):
+                self.single.put(id, first + seconds * place)
+            for id, place in _spread(self.new, self.fastest.jitter):
+                self.single.put(id, now + self.polls[id].initial + seconds * place)
+            self.by_list.clear()
+            self.new.clear()
 
-    def _cover(self, now: float) -> None:
+    def _assign_to_list(self, now: float) -> None:
         """Let the list show them; but a few that are new are got, which is quicker and costs no more."""
-        if self.covered and len(self.fresh) <= self.pages:
-            for id in self.fresh:
-                self.certain.add(id)
-                self.alone.put(id, now + self.polls[id].initial)
-        elif self.fresh:
-            soon = max(now + self.fastest.initial, self.swept_at + self.fastest.interval)
-            self.sweep_at = min(self.sweep_at, soon) if self.covered else soon
-            self.covered.update(self.fresh)
-        self.fresh.clear()
-        if not self.covered or len(self.alone) - len(self.unlisted) > self.pages:
-            self._cover_alone()
+        if self.by_list and len(self.new) <= self.pages:
+            for id in self.new:
+                self.must_get.add(id)
+                self.single.put(id, now + self.polls[id].initial)
+        elif self.new:
+            soon = max(now + self.fastest.initial, self.last_list_at + self.fastest.interval)
+            self.next_list_at = min(self.next_list_at, soon) if self.by_list else soon
+            self.by_list.update(self.new)
+        self.new.clear()
+        if not self.by_list or len(self.single) - len(self.missing_from_list) > self.pages:
+            self._list_only()
 
-    def _cover_alone(self) -> None:
-        for id in self.alone.ids() - self.certain - self.unlisted:
-            self.alone.drop(id)
-            self.covered.add(id)
+    def _list_only(self) -> None:
+        for id in self.single.ids() - self.must_get - self.missing_from_list:
+            self.single.drop(id)
+            self.by_list.add(id)
 
     def _due(
         self, now: float, sights: Mapping[int, Observation[Any]]
     ) -> tuple[tuple[tuple[int, ...], ...], tuple[int, ...]]:
-        room, bulk = MAX_IN_FLIGHT - self.flights, self.glances and now >= self.bulk_from
+        room, bulk = MAX_IN_FLIGHT - self.request_count, self.supports_bulk_check and now >= self.bulk_from
         by = now + bulk * BULK_EARLY * self.fastest.interval
         if room <= 0 or not self._is_due(now):
             return (), ()
         some, rest = list[int](), list[int]()
-        while len(rest) < room and len(some) < room * BULK_SIZE and (id := self.alone.pop(by)) is not None:
-            (some if self._glanceable(id, sights[id], now) else rest).append(id)
+        while len(rest) < room and len(some) < room * BULK_SIZE and (id := self.single.pop(by)) is not None:
+            (some if self._can_bulk_check(id, sights[id], now) else rest).append(id)
         if len(some) < MIN_BULK:
             rest, some = rest + some, []
         for id in rest[room:]:
-            self.alone.put(id, now)
+            self.single.put(id, now)
         return tuple(_chunks(some)), tuple(rest[:room])
 
     def _is_due(self, now: float) -> bool:
-        first = self.alone.next
+        first = self.single.next
         return first is not None and first <= now
 
     @property
-    def _sweep_due(self) -> float | None:
-        if self.sweeping or not (self.covered or self.unlisted):
+    def _is_list_due(self) -> float | None:
+        if self.list_in_flight or not (self.by_list or self.missing_from_list):
             return None
-        return self.sweep_at if self.covered else self._relist_at
+        return self.next_list_at if self.by_list else self._relist_at
 
     @property
     def _relist_at(self) -> float | None:
         """When to read a list again that showed nothing of what is watched, where reading it is cheaper than gets."""
-        at = max(self.list_from, self.swept_at + RELIST_EVERY * self.fastest.interval)
+        at = max(self.list_from, self.last_list_at + RELIST_EVERY * self.fastest.interval)
         return at if self.watched > self.pages and at < math.inf else None
 
     def _next(self) -> float | None:
-        alone = self.alone.next if self.flights < MAX_IN_FLIGHT else None
-        return min((instant for instant in (alone, self._sweep_due) if instant is not None), default=None)
+        alone = self.single.next if self.request_count < MAX_IN_FLIGHT else None
+        return min((instant for instant in (alone, self._is_list_due) if instant is not None), default=None)
 
-    def _glanceable(self, id: int, sight: Observation[Any], now: float) -> bool:
+    def _can_bulk_check(self, id: int, sight: Observation[Any], now: float) -> bool:
         known = sight.workflow
         if (
-            not self.glances
+            not self.supports_bulk_check
             or now < self.bulk_from
             or known is None
             or known.phase not in BULK_PHASES
-            or id in self.certain
+            or id in self.must_get
             or id in self.detailed
         ):
             return False

@@ -38,7 +38,7 @@ class Subscription(Generic[W]):
     ids: set[int] = field(factory=set, init=False)
     expired: bool = field(default=False, init=False)
     failure: WorkflowAsyncError | None = field(default=None, init=False)
-    _mail: OrderedDict[int, list[WatchEvent[W]]] | None = field(default=None, init=False)
+    _queue: OrderedDict[int, list[WatchEvent[W]]] | None = field(default=None, init=False)
     """None until there is some; a dict that is emptied from its beginning takes ever longer to find it."""
     _wakeup: asyncio.Event | None = field(default=None, init=False)
     """Set when there is something to do. None while no reader waits."""
@@ -52,35 +52,35 @@ class Subscription(Generic[W]):
     def ready(self) -> bool:
         """Whether there is something for the watcher to do."""
         done = not self.ids and not self.open_ended
-        return bool(self._mail) or self.expired or done or self.failure is not None
+        return bool(self._queue) or self.expired or done or self.failure is not None
 
-    def post(self, event: WatchEvent[W]) -> None:
+    def put(self, event: WatchEvent[W]) -> None:
         """Put an event into the queue."""
-        if self._mail is None:
-            self._mail = OrderedDict()
-        self._mail[event.id] = merge_event(self._mail.get(event.id, []), event)
+        if self._queue is None:
+            self._queue = OrderedDict()
+        self._queue[event.id] = merge_event(self._queue.get(event.id, []), event)
         self.wake()
 
     def put_back(self, event: WatchEvent[W]) -> None:
         """Put an event that was taken back into the queue, before everything that came after it."""
         if event.id not in self.ids:  # dropped since then
             return
-        self._mail = OrderedDict() if self._mail is None else self._mail
-        self._mail[event.id] = reduce(merge_event, [event, *self._mail.get(event.id, [])], [])
-        self._mail.move_to_end(event.id, last=False)
+        self._queue = OrderedDict() if self._queue is None else self._queue
+        self._queue[event.id] = reduce(merge_event, [event, *self._queue.get(event.id, [])], [])
+        self._queue.move_to_end(event.id, last=False)
         self.wake()
 
-    def take(self) -> WatchEvent[W] | None:
+    def get_nowait(self) -> WatchEvent[W] | None:
         """Take the oldest event out of the queue. Return None if the queue is empty."""
-        if not self._mail:
+        if not self._queue:
             return None
-        id, (event, *rest) = next(iter(self._mail.items()))
+        id, (event, *rest) = next(iter(self._queue.items()))
         if rest:
-            self._mail[id] = rest
-        elif len(self._mail) > 1:
-            del self._mail[id]
+            self._queue[id] = rest
+        elif len(self._queue) > 1:
+            del self._queue[id]
         else:
-            self._mail = None
+            self._queue = None
         return event
 
     def expire(self) -> None:
@@ -114,8 +114,8 @@ class Subscription(Generic[W]):
     def drop(self, id: int) -> None:
         """Want nothing of it any more, and throw away what has been seen of it."""
         self.ids.discard(id)
-        if self._mail:
-            self._mail.pop(id, None)
+        if self._queue:
+            self._queue.pop(id, None)
 
 
 def merge_event(waiting: list[WatchEvent[W]], event: WatchEvent[W]) -> list[WatchEvent[W]]:

@@ -14,7 +14,7 @@ class Timer:
 
     clock: Clock
     group: asyncio.TaskGroup
-    ring: Callable[[], None]
+    callback: Callable[[], None]
     _at: float = field(default=float("inf"), init=False)
     _timer: "asyncio.Task[None] | None" = field(default=None, init=False)
 
@@ -28,4 +28,4 @@ class Timer:
     async def _sleep(self, at: float) -> None:
         await self.clock.sleep(max(0.0, at - self.clock.now()))
         self._at, self._timer = float("inf"), None
-        self.ring()
+        self.callback()

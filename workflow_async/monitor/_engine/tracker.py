@@ -42,33 +42,33 @@ class Tracker(Generic[W]):
 
     source: Source[W]
     clock: Clock
-    _tell: Callable[[WatchEvent[W]], None]
+    _on_event: Callable[[WatchEvent[W]], None]
     detailed: set[int]
     """Watched with their operations."""
-    sights: dict[int, Observation[W]] = field(factory=dict, init=False)
-    experience: DurationStats = field(factory=DurationStats, init=False)
-    answered: AnsweredPauses = field(factory=AnsweredPauses, init=False)
+    observations: dict[int, Observation[W]] = field(factory=dict, init=False)
+    durations: DurationStats = field(factory=DurationStats, init=False)
+    answered_pauses: AnsweredPauses = field(factory=AnsweredPauses, init=False)
     """Pauses that a resume of this client has answered."""
-    patience: dict[int, float | timedelta] = field(factory=dict, init=False)
+    stalled_after: dict[int, float | timedelta] = field(factory=dict, init=False)
     """When a step has stalled, where a watch asks: after so many times its usual length, or after so long."""
     outages: OutageClock = field(factory=OutageClock, init=False)
     _existing: OrderedDict[int, Identity] = field(factory=OrderedDict, init=False)
     """What is known of workflows that were started or seen, and are not watched."""
     _got_at: OrderedDict[int, float] = field(factory=OrderedDict, init=False)
     """When workflows that are not watched any more were last got. A list that lags behind that is not believed."""
-    told: int = field(default=0, init=False)
+    changes: int = field(default=0, init=False)
     """Changes so far."""
 
     def watch(self, id: int, known: Observation[W] | None = None) -> bool:
         """Know of it from here on; whether it has to be looked at anew, because it had been given up."""
-        sight = self.sights.get(id)
+        sight = self.observations.get(id)
         if sight is None:
-            self.sights[id] = known or self._begun(id)
+            self.observations[id] = known or self._new_observation(id)
         elif sight.over and not _is_final(sight):
-            self.sights[id] = reset_failures(sight, over=False)
+            self.observations[id] = reset_failures(sight, over=False)
         return sight is not None and sight.over and not _is_final(sight)
 
-    def _begun(self, id: int) -> Observation[W]:
+    def _new_observation(self, id: int) -> Observation[W]:
         identity = self._existing.get(id)
         return Observation(
             id=id,
@@ -78,11 +78,11 @@ class Tracker(Generic[W]):
             got_at=self._got_at.pop(id, None),
         )
 
-    def exists(self, id: int, workflow: W | None = None) -> None:
+    def note_existing(self, id: int, workflow: W | None = None) -> None:
         """Remember that there is such a workflow, though no check has shown it: a start was answered with it."""
         self._remember(id, () if workflow is None else self.source.identity(workflow))
-        if id in self.sights:
-            self.sights[id] = evolve(self.sights[id], expected=True)
+        if id in self.observations:
+            self.observations[id] = evolve(self.observations[id], expected=True)
 
     def _remember(self, id: int, identity: Identity) -> None:
         before = self._existing.pop(id, ())
@@ -92,8 +92,8 @@ class Tracker(Generic[W]):
 
     def forget(self, id: int) -> None:
         """Watch it no more. Remember only that there is such a workflow, if it was seen and has no end."""
-        sight = self.sights.pop(id)
-        self.patience.pop(id, None)
+        sight = self.observations.pop(id)
+        self.stalled_after.pop(id, None)
         if sight.got_at is not None:
             self._got_at[id] = sight.got_at
             if len(self._got_at) > MAX_REMEMBERED:
@@ -103,106 +103,106 @@ class Tracker(Generic[W]):
         elif sight.workflow is not None:
             self._remember(id, ())
 
-    def over(self, id: int) -> bool:
+    def is_over(self, id: int) -> bool:
         """Whether there is nothing to look for."""
-        sight = self.sights.get(id)
+        sight = self.observations.get(id)
         return sight is None or sight.over
 
-    def listed(self, workflow: W, asked: float) -> bool:
+    def apply_row(self, workflow: W, asked: float) -> bool:
         """Take a row of a list that was asked for then; whether it shows all that is wanted of one that is active."""
-        sight = self.sights.get(workflow.id)
-        if sight is None or (workflow.id in self.detailed and not self.source.whole(workflow)):
+        sight = self.observations.get(workflow.id)
+        if sight is None or (workflow.id in self.detailed and not self.source.is_complete(workflow)):
             return False
-        if self.answered.unclear(workflow):
+        if self.answered_pauses.unclear(workflow):
             return False
-        if self._idle(sight, workflow):
+        if self._is_unchanged(sight, workflow):
             return True
         if conflicting(sight.identity, self.source.identity(workflow)):
             return False  # a list may be wrong: only a get tells that another workflow has the id
         if _needs_get(sight, workflow) or _goes_back(sight, workflow):
-            return not workflow.phase.final and self._behind(sight, asked)
-        if not self._behind(sight, asked):
-            self._take(evolve(sight, listed_at=self.clock.now()), workflow)
+            return not workflow.phase.final and self._may_be_stale(sight, asked)
+        if not self._may_be_stale(sight, asked):
+            self._apply(evolve(sight, listed_at=self.clock.now()), workflow)
         return True
 
-    def _idle(self, sight: Observation[W], workflow: W) -> bool:
+    def _is_unchanged(self, sight: Observation[W], workflow: W) -> bool:
         """Whether taking the row would change nothing: most rows of a long list, which is why this is asked first."""
         known = sight.workflow
-        if known is None or sight.over or sight.misses or sight.failures or sight.id in self.patience:
+        if known is None or sight.over or sight.misses or sight.failures or sight.id in self.stalled_after:
             return False
         unchanged = same(known, workflow, operations=sight.id in self.detailed)
         return unchanged and not conflicting(sight.identity, self.source.identity(workflow))
 
-    def _behind(self, sight: Observation[W], asked: float) -> bool:
+    def _may_be_stale(self, sight: Observation[W], asked: float) -> bool:
         """Whether a list asked for then may be older than what is known."""
-        after_get = sight.got_at is None or asked - self.source.lag >= sight.got_at
+        after_get = sight.got_at is None or asked - self.source.list_lag >= sight.got_at
         after_list = sight.listed_at is None or asked >= sight.listed_at
         return not (after_get and after_list)
 
-    def sure(self, ids: set[int], began: float) -> set[int]:
+    def recently_got(self, ids: set[int], began: float) -> set[int]:
         """Whom a list need not show yet, because they were got while it was read, or shortly before."""
-        since = began - self.source.lag
-        gets = {id: sight.got_at for id in ids if (sight := self.sights.get(id)) is not None}
+        since = began - self.source.list_lag
+        gets = {id: sight.got_at for id in ids if (sight := self.observations.get(id)) is not None}
         return {id for id, at in gets.items() if at is not None and at >= since}
 
-    def running(self, ids: set[int]) -> int:
+    def seen_count(self, ids: set[int]) -> int:
         """How many of these have been seen."""
-        return sum(id in self.sights and self.sights[id].workflow is not None for id in ids)
+        return sum(id in self.observations and self.observations[id].workflow is not None for id in ids)
 
-    def got(self, workflow: W, asked: float) -> bool:
+    def apply_get(self, workflow: W, asked: float) -> bool:
         """Take a workflow that was asked for then; whether that was of use, or another get is needed at once."""
-        now, sight = self.clock.now(), self.sights.get(workflow.id)
+        now, sight = self.clock.now(), self.observations.get(workflow.id)
         if sight is None:
             return True
-        whole = self.source.whole(workflow)
+        whole = self.source.is_complete(workflow)
         overtaken = sight.listed_at is not None and asked < sight.listed_at and not workflow.phase.final
         if overtaken or (not whole and workflow.id in self.detailed):
             return False
-        unclear = self.answered.unclear(workflow)
+        unclear = self.answered_pauses.unclear(workflow)
         replaced = conflicting(sight.identity, self.source.identity(workflow))
         ending = (_needs_get(sight, workflow) or unclear or replaced) and not whole
-        sight = self.sights[sight.id] = evolve(sight, got_at=now, ending=ending)
-        if self.answered.covers(workflow) and not replaced:
-            self.sights[sight.id] = reset_failures(sight, unchanged=sight.unchanged + 1, ending=True)
+        sight = self.observations[sight.id] = evolve(sight, got_at=now, ending=ending)
+        if self.answered_pauses.covers(workflow) and not replaced:
+            self.observations[sight.id] = reset_failures(sight, unchanged=sight.unchanged + 1, ending=True)
         elif not ending:
-            self.answered.forget(workflow.id)
-            self._take(sight, workflow, anew=unclear)
+            self.answered_pauses.forget(workflow.id)
+            self._apply(sight, workflow, anew=unclear)
         return not ending
 
-    def glanced(self, id: int) -> None:
+    def apply_unchanged(self, id: int) -> None:
         """A glance has shown nothing new of it."""
-        self.sights[id] = reset_failures(self.sights[id], unchanged=self.sights[id].unchanged + 1)
-        self._check_stall(self.sights[id])
+        self.observations[id] = reset_failures(self.observations[id], unchanged=self.observations[id].unchanged + 1)
+        self._check_stall(self.observations[id])
 
-    def missed(self, id: int, error: CallError, poll: Poll) -> None:
+    def apply_failure(self, id: int, error: CallError, poll: Poll) -> None:
         """Take a check that failed."""
         now = self.outages.read(self.clock.now())
-        self.sights[id], outcome = apply_error(self.sights[id], error, now, poll, self.outages.announced)
+        self.observations[id], outcome = apply_error(self.observations[id], error, now, poll, self.outages.announced)
         if outcome is not None:
-            self.sights[id] = evolve(self.sights[id], over=True)
-            self._report(outcome)
+            self.observations[id] = evolve(self.observations[id], over=True)
+            self._emit(outcome)
 
-    def _take(self, sight: Observation[W], workflow: W, *, anew: bool = False) -> None:
+    def _apply(self, sight: Observation[W], workflow: W, *, anew: bool = False) -> None:
         now, identity, detailed = self.clock.now(), self.source.identity(workflow), sight.id in self.detailed
-        self.sights[sight.id], news = apply_record(
-            sight, workflow, now, self.wall(), operations=detailed, identity=identity, anew=anew
+        self.observations[sight.id], news = apply_record(
+            sight, workflow, now, self.utc_now(), operations=detailed, identity=identity, anew=anew
         )
         if news is None:
-            self._check_stall(self.sights[sight.id])
+            self._check_stall(self.observations[sight.id])
             return
         if isinstance(news, Change):
             self._learn(sight, workflow, now)
-        self.told += 1
-        self._report(news)
+        self.changes += 1
+        self._emit(news)
 
-    def keyed(self, event: WatchEvent[W]) -> WatchEvent[W]:
+    def with_key(self, event: WatchEvent[W]) -> WatchEvent[W]:
         """Return an event with the key that names what was seen."""
-        return with_key(event, self.source.place, operations=event.id in self.detailed)
+        return with_key(event, self.source.server_key, operations=event.id in self.detailed)
 
-    def _report(self, event: WatchEvent[W]) -> None:
-        self._tell(self.keyed(event))
+    def _emit(self, event: WatchEvent[W]) -> None:
+        self._on_event(self.with_key(event))
 
-    def wall(self) -> datetime:
+    def utc_now(self) -> datetime:
         """Now, by the wall clock, UTC."""
         return datetime.fromtimestamp(self.clock.wall(), UTC)
 
@@ -210,38 +210,38 @@ class Tracker(Generic[W]):
 
     def eta(self, id: int) -> float | None:
         """Seconds it usually still takes to its end; None where nothing is known."""
-        sight = self.sights.get(id)
+        sight = self.observations.get(id)
         if sight is None or sight.over or sight.workflow is None:
             return None
-        return self.experience.remaining(self.source.kind(sight.workflow), self.clock.now() - sight.since)
+        return self.durations.remaining(self.source.duration_key(sight.workflow), self.clock.now() - sight.since)
 
     def remaining(self, id: int) -> float | None:
         """Seconds it usually still takes to the end of its step, or else to its end."""
-        sight = self.sights[id]
+        sight = self.observations[id]
         if sight.workflow is not None and sight.workflow.step is not None and sight.changed_at is not None:
-            step = f"{self.source.kind(sight.workflow)}/{sight.workflow.step}"
-            left = self.experience.remaining(step, self.clock.now() - sight.changed_at)
+            step = f"{self.source.duration_key(sight.workflow)}/{sight.workflow.step}"
+            left = self.durations.remaining(step, self.clock.now() - sight.changed_at)
             if left is not None:
                 return left
         return self.eta(id)
 
     def _learn(self, before: Observation[W], workflow: W, now: float) -> None:
         if workflow.phase.final:
-            self.experience.learn(self.source.durations(workflow))
+            self.durations.learn(self.source.durations(workflow))
         step = before.workflow.step if before.workflow is not None else None
         if step is not None and before.changes > 1 and before.changed_at is not None and step != workflow.step:
-            self.experience.learn([(f"{self.source.kind(workflow)}/{step}", now - before.changed_at)])
+            self.durations.learn([(f"{self.source.duration_key(workflow)}/{step}", now - before.changed_at)])
 
     def _check_stall(self, sight: Observation[W]) -> None:
         """Tell once that a step takes longer than the watch allows."""
-        allowed, known = self.patience.get(sight.id), sight.workflow
+        allowed, known = self.stalled_after.get(sight.id), sight.workflow
         if allowed is None or known is None or sight.over or sight.stalled or sight.changed_at is None:
             return
-        usual = self.experience.usual(f"{self.source.kind(known)}/{known.step}")
+        usual = self.durations.usual(f"{self.source.duration_key(known)}/{known.step}")
         waited = self.clock.now() - sight.changed_at
         if _is_stalled(waited, usual, allowed):
-            self.sights[sight.id] = evolve(sight, stalled=True)
-            self._report(Stalled(workflow=known, seen_at=self.wall(), seconds=waited, usual=usual))
+            self.observations[sight.id] = evolve(sight, stalled=True)
+            self._emit(Stalled(workflow=known, seen_at=self.utc_now(), seconds=waited, usual=usual))
 
 
 def _is_stalled(waited: float, usual: float | None, allowed: float | timedelta) -> bool:
