@@ -8,7 +8,7 @@ import pytest
 from attrs import define, field
 from hypothesis import settings
 
-from tests.proofs import FIGURE, ROW, SEEN, tables
+from tests.support.proofs import FIGURE, ROW, SEEN, tables
 from workflow_async import Clock
 
 See = Callable[[object], None]

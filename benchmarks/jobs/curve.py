@@ -11,7 +11,7 @@ from attrs import define
 from benchmarks import wire
 from benchmarks.jobs.ours import EVERY, STEADY, client, ids
 from benchmarks.meter import Meter
-from tests.monitor.virtual import run
+from tests.support.virtual_time import run
 from workflow_async import Clock
 
 NOWHERE = "http://127.0.0.1"

@@ -15,7 +15,7 @@ import anyio
 from attrs import define, field
 
 from benchmarks.meter import Meter
-from tests.monitor.virtual import run
+from tests.support.virtual_time import run
 from workflow_async import Clock, Poll
 from workflow_async._core.call import Call, Page
 from workflow_async._listing.listing import Listing

@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from tests.cli.conftest import Run
-from tests.cli.hostile import BAD, EVIL, IN_XML, LATE, ODD, STEERING, client_of, is_harmless
+from tests.support.hostile_server import BAD, EVIL, IN_XML, LATE, ODD, STEERING, client_of, is_harmless
 from workflow_async import cli
 from workflow_async.cli import display, output
 from workflow_async.cli.app import COMMANDS

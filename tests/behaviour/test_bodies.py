@@ -1,0 +1,253 @@
+"""Rows 15 to 20: answers of the wrong size, in the wrong number, in the wrong coding."""
+
+import gzip
+import json
+import tracemalloc
+import zlib
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.conftest import FakeTime, See
+from tests.support.byte_server import Answer, Seen, http, serve, until
+from tests.support.call_endings import ID, end, ends, flawed, get, start
+from tests.support.misbehaving_server import endlessly, listening
+from tests.support.stub_clients import SYSTEMS, client_of, grants, page, row, workflow
+from workflow_async import Limits
+from workflow_async.errors import ConnectionBroken, ContentEncodingError, ResponseTooLarge, StartOutcomeUnknown
+
+REPEATED = "get: 2 sent, right; start: 1 sent, StartOutcomeUnknown"
+CREATED_BY_EITHER = b"HTTP/1.1 201 Created\r\n"
+MIB = 2**20
+either = pytest.mark.parametrize("system", SYSTEMS)
+
+
+def parts(good: bytes) -> tuple[bytes, bytes]:
+    """The status line of an answer, and its body."""
+    head, _, body = good.partition(b"\r\n\r\n")
+    return head.partition(b"\r\n")[0] + b"\r\n", body
+
+
+# Too much
+
+
+@pytest.mark.row(15)
+async def test_a_body_without_an_end_ends_at_the_bound_and_is_not_asked_for_again(
+    fake_time: FakeTime, see: See
+) -> None:
+    async with listening(endlessly(b"HTTP/1.1 200 OK\r\n\r\n", b" " * 65536)) as raw:
+        async with client_of("opencast", raw.url, clock=fake_time.clock, limits=Limits(wire=MIB)) as oc:
+            got, connections = await end(get(oc)), raw.connections
+            started = await end(start(oc))
+        await until(lambda: not raw.open)
+    assert isinstance(got, ResponseTooLarge)
+    assert (got.attempts, connections, raw.connections) == (1, 1, 2)
+    assert isinstance(started, StartOutcomeUnknown)
+    see("get: 1 attempt, ResponseTooLarge; start: 1, StartOutcomeUnknown; connection dropped")
+
+
+@pytest.mark.row(15)
+@either
+async def test_so_does_one_of_chunks_without_end(system: str, fake_time: FakeTime) -> None:
+    def flaw(good: bytes) -> bytes:
+        return parts(good)[0] + b"transfer-encoding: chunked\r\n\r\n" + b"400\r\n" + b" " * 1024 + b"\r\n"
+
+    def endless(good: bytes) -> Answer:
+        return Answer(flaw(good) + b"".join([b"400\r\n" + b" " * 1024 + b"\r\n"] * 64), "stall")
+
+    found = await ends(system, endless, fake_time, limits=Limits(wire=32 * 1024))
+    assert str(found) == "get: 1 sent, ResponseTooLarge; start: 1 sent, StartOutcomeUnknown"
+
+
+# The wrong length
+
+
+def lengths(*claims: Callable[[int], int]) -> Callable[[bytes], Answer]:
+    """The answer with a Content-Length for each claim about its size."""
+
+    def flaw(good: bytes) -> Answer:
+        status, body = parts(good)
+        heads = b"".join(b"content-length: %d\r\n" % claim(len(body)) for claim in claims)
+        return Answer(status + heads + b"\r\n" + body, "fin" if claims[0](9) >= 9 else "keep")
+
+    return flaw
+
+
+@pytest.mark.row(16)
+@pytest.mark.parametrize(
+    "flaw",
+    [
+        lengths(lambda size: size - 1),
+        lengths(lambda size: size // 2),
+        lengths(lambda size: size + 1),
+        lengths(lambda size: size * 2),
+        lengths(lambda size: size, lambda size: size + 1),
+        lengths(lambda size: size, lambda size: size - 1),
+    ],
+    ids=["short by one", "half", "long by one", "double", "two, one long", "two, one short"],
+)
+@either
+async def test_a_length_that_is_wrong_is_an_error_and_its_connection_is_not_used_again(
+    system: str, flaw: Any, fake_time: FakeTime, see: See
+) -> None:
+    async with flawed(system, flaw, fake_time) as (server, client, wire):
+        found = await server.ends(client)
+        assert (await get(client)).id == ID
+    assert str(found) == REPEATED
+    about = [seen for seen in wire.requests if str(ID) in seen.target]
+    assert about[1].connection != about[0].connection
+    see(REPEATED)
+
+
+@pytest.mark.row(16)
+@either
+async def test_where_both_a_length_and_chunks_are_told_the_chunks_count(
+    system: str, fake_time: FakeTime, see: See
+) -> None:
+    def flaw(good: bytes) -> bytes:
+        status, body = parts(good)
+        heads = b"content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n"
+        return status + heads + b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
+
+    async with flawed(system, flaw, fake_time, always=True) as (server, client, _):
+        for _ in range(3):
+            assert str(await server.ends(client)) == "get: 1 sent, right; start: 1 sent, right"
+    see("CL+TE: the chunks are read, right")
+
+
+# One answer too many
+
+
+@pytest.mark.row(17)
+@either
+async def test_an_answer_about_another_workflow_is_never_delivered(system: str, fake_time: FakeTime, see: See) -> None:
+    def answer(seen: Seen) -> bytes:
+        asked = int(seen.target.partition("?")[0].rpartition("/")[2])
+        own = http(200, workflow(system, asked))
+        return own + http(200, workflow(system, 9)) if asked % 2 else own
+
+    async with (
+        serve(grants(answer)) as wire,
+        client_of(system, wire.url, clock=fake_time.clock) as client,
+    ):
+        found = [(await client.workflows.get(id)).id for id in range(1, 41)]
+    assert found == list(range(1, 41))
+    see("20 answers too many: every get right")
+
+
+@pytest.mark.row(17)
+@either
+async def test_an_answer_that_is_always_about_another_is_a_mismatch_and_a_start_looks_too(
+    system: str, fake_time: FakeTime, see: See
+) -> None:
+    other = http(200, workflow(system, 9))
+    created = CREATED_BY_EITHER + other.partition(b"\r\n")[2]
+    found = await ends(system, lambda good: created if b" 201 " in good else other, fake_time, always=True)
+    assert type(found.got).__name__ == "ResponseMismatch"
+    assert (found.got.attempts, found.sent["POST"]) == (4, 1)
+    see(str(found))
+
+
+@pytest.mark.row(16)
+@pytest.mark.row(17)
+@either
+async def test_a_connection_that_said_too_much_is_not_used_again_even_where_no_id_would_tell(
+    system: str, fake_time: FakeTime, see: See
+) -> None:
+    def answer(seen: Seen) -> bytes:
+        if "offset=0" in seen.target or "start=0" in seen.target:
+            surplus = http(200, page(system, [row(system, 99)], total=2))
+            return http(200, page(system, [row(system, 1)], total=2)) + surplus
+        return http(200, page(system, [row(system, 2)], total=2) if "=1&" in seen.target + "&" else page(system, []))
+
+    async with (
+        serve(grants(answer)) as wire,
+        client_of(system, wire.url, clock=fake_time.clock) as client,
+    ):
+        found = [one.id async for one in client.workflows.list(limit=2, page_size=1)]
+    assert found == [1, 2]
+    see("a surplus page is not taken for the next")
+
+
+# Codings
+
+
+@pytest.mark.row(18)
+@either
+async def test_a_gzip_stream_cut_at_any_byte_is_asked_for_again(system: str, fake_time: FakeTime, see: See) -> None:
+    cut, size = 1, 2
+
+    def flaw(good: bytes) -> bytes:
+        nonlocal size
+        status, body = parts(good)
+        whole = gzip.compress(body, mtime=0)
+        size = max(size, len(whole))
+        return status + b"content-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % cut + whole[:cut]
+
+    async with flawed(system, flaw, fake_time) as (server, client, _):
+        while cut < size:
+            assert (cut, str(await server.ends(client))) == (cut, REPEATED)
+            cut += 1
+    assert cut > 60
+    see(f"{REPEATED}; cut at each byte")
+
+
+def bomb(megabytes: int) -> bytes:
+    """A gzip stream of so many MiB of spaces, in blocks of about a kilobyte."""
+    one = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    block = one.compress(b" " * MIB) + one.flush(zlib.Z_FULL_FLUSH)
+    return b"\x1f\x8b\x08\0\0\0\0\0\0\x03" + block * megabytes
+
+
+@pytest.mark.row(19)
+async def test_a_gzip_bomb_costs_the_bound_and_less_than_32_mib(fake_time: FakeTime, see: See) -> None:
+    data = http(200, bomb(1024), content_encoding="gzip")
+    async with serve(data) as wire:
+        async with client_of("opencast", wire.url, clock=fake_time.clock, limits=Limits(body=8 * MIB)) as oc:
+            tracemalloc.start()
+            try:
+                got = await end(get(oc))
+                _, peak = tracemalloc.get_traced_memory()
+            finally:
+                tracemalloc.stop()
+        assert len(wire.requests) == 1
+    assert isinstance(got, ResponseTooLarge)
+    assert peak < (8 + 32) * MIB
+    see("1 GiB in 1 MiB: ResponseTooLarge, 1 attempt, < 32 MiB above the bound")
+
+
+@pytest.mark.row(19)
+@pytest.mark.parametrize("coding", ["br", "zstd", "deflate", "gzip, gzip", "gzip, br", "x" * 9000])
+async def test_a_coding_nobody_asked_for_is_not_read(coding: str, fake_time: FakeTime, see: See) -> None:
+    def flaw(good: bytes) -> bytes:
+        status, body = parts(good)
+        twice = gzip.compress(gzip.compress(body))
+        return status + b"content-encoding: %s\r\ncontent-length: %d\r\n\r\n" % (coding.encode(), len(twice)) + twice
+
+    assert str(await ends("opencast", flaw, fake_time)) == REPEATED
+    found = await ends("opencast", flaw, fake_time, always=True)
+    assert isinstance(found.got, ContentEncodingError)
+    assert len(str(found.got)) < 300
+    see("br, zstd, deflate, nested gzip: ContentEncodingError")
+
+
+# Headers
+
+
+@pytest.mark.row(20)
+@pytest.mark.parametrize(
+    "heads",
+    [b"x-bomb: " + b"a" * 200 * 1024 + b"\r\n", b"".join(b"x-bomb-%d: boom\r\n" % n for n in range(20_000))],
+    ids=["200 KiB", "20 000"],
+)
+async def test_a_bomb_of_headers_is_a_broken_connection(heads: bytes, fake_time: FakeTime, see: See) -> None:
+    def flaw(good: bytes) -> bytes:
+        status, body = parts(good)
+        return status + heads + b"content-length: %d\r\n\r\n" % len(body) + body
+
+    assert str(await ends("opencast", flaw, fake_time)) == REPEATED
+    found = await ends("opencast", flaw, fake_time, always=True)
+    assert isinstance(found.got, ConnectionBroken)
+    assert (found.got.attempts, len(json.dumps(str(found.got))) < 1000) == (4, True)
+    see(f"ConnectionBroken; {REPEATED}")

@@ -1,0 +1,257 @@
+"""Rows 57 to 59: calls that are cut off, anywhere and more than once."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+import uvloop
+
+from tests.conftest import See
+from tests.support import virtual_time as virtual
+from tests.support.byte_server import Answer, Seen, http, serve, until
+from tests.support.stub_clients import SYSTEMS, client_of, grants, page, row, workflow
+from workflow_async import Clock, Limits, Retry
+from workflow_async.errors import ConnectionBroken
+from workflow_async.preservica.login_calls import LOGIN
+
+Ask = Callable[[Any], Coroutine[Any, Any, Any]]
+ONE = Limits(connections=1)
+"""With one connection a place that is lost stops the next call for ever."""
+LOOPS: dict[str, Any] = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
+
+
+async def listed(client: Any) -> list[Any]:
+    return [workflow async for workflow in client.workflows.list()]
+
+
+async def watched(client: Any) -> list[Any]:
+    async with client.workflows.watch([7]) as changes:
+        return [change async for change in changes]
+
+
+async def taken(client: Any) -> list[Any]:
+    return [outcome async for outcome in client.workflows.as_completed([7])]
+
+
+ASKS: dict[str, dict[str, Ask]] = {
+    "opencast": {
+        "start": lambda oc: oc.workflows.start("event-7", "fast"),
+        "update": lambda oc: oc.workflows.update(7, configuration={"a": "b"}),
+        "delete": lambda oc: oc.workflows.delete(7),
+    },
+    "preservica": {
+        "start": lambda pv: pv.workflows.start("Ingest of films"),
+        "terminate": lambda pv: pv.workflows.terminate(7),
+    },
+}
+BOTH: dict[str, Ask] = {
+    "get": lambda client: client.workflows.get(7),
+    "list": listed,
+    "wait": lambda client: client.workflows.wait(7),
+    "watch": watched,
+    "as_completed": taken,
+}
+CASES = [(system, name) for system in SYSTEMS for name in (*BOTH, *ASKS[system])]
+
+
+def answers(system: str) -> Callable[[Seen], bytes]:
+    """A server that does whatever it is asked."""
+
+    def answer(seen: Seen) -> bytes:
+        path = seen.target.partition("?")[0]
+        if seen.method == "DELETE":
+            return http(204)
+        if path.endswith("/terminate"):
+            return http(202)
+        if seen.method == "GET" and path.endswith(("/workflows", "/instances")):
+            return http(200, page(system, [row(system, 7)], 1))
+        return http(201 if seen.method == "POST" else 200, workflow(system, 7, "succeeded"))
+
+    return grants(answer)
+
+
+async def cut(asked: Coroutine[Any, Any, Any], turns: int, *, native: bool) -> bool:
+    """Cancel it after so many turns of the event loop; False if it was over before."""
+    scope = anyio.CancelScope()
+
+    async def call() -> None:
+        with scope:
+            await asked
+
+    task = asyncio.create_task(call())
+    for _ in range(turns):
+        await asyncio.sleep(0)
+    over = task.done()
+    (task if native else scope).cancel()
+    await asyncio.wait([task])
+    assert task.cancelled() or task.exception() is None
+    return not over
+
+
+async def swept(system: str, ask: Ask, *, native: bool) -> int:
+    """Cut a call at every turn of the loop that it takes; how many there are."""
+    turns, going = 0, True
+    async with serve(answers(system)) as wire:
+        while going:
+            turns += 1
+            async with client_of(system, wire.url, limits=ONE) as client:
+                going = await cut(ask(client), turns, native=native)
+                if ask is taken:  # its iterator is left to be collected
+                    await until(lambda: asyncio.all_tasks() - wire.tasks == {asyncio.current_task()})
+                assert asyncio.all_tasks() - wire.tasks == {asyncio.current_task()}
+                assert (await client.workflows.get(7)).id == 7
+            await until(lambda: not wire.open)
+    return turns
+
+
+@pytest.mark.row(57)
+@pytest.mark.parametrize("how", ["natively", "by scope"])
+@pytest.mark.parametrize("loop", LOOPS)
+@pytest.mark.parametrize(("system", "name"), CASES)
+def test_cut_anywhere_a_call_leaves_no_task_and_no_place_taken(
+    system: str, name: str, loop: str, how: str, see: See
+) -> None:
+    ask = BOTH.get(name) or ASKS[system][name]
+    with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
+        turns = runner.run(swept(system, ask, native=how == "natively"))
+    assert turns > 10
+    see(f"{len(CASES)} calls on {' and '.join(LOOPS)}, natively and by scope: nothing left, the next call works")
+
+
+# Row 58: cut while it waits
+
+
+async def held(system: str, where: str, *, native: bool) -> list[str]:
+    """Cut a call off while it waits; the requests that were sent by then and ever after."""
+    never = asyncio.Event()
+
+    async def sleep(_: float) -> None:
+        await never.wait()
+
+    clock = Clock(sleep=sleep)
+
+    def answer(seen: Seen) -> Answer | bytes:
+        if where == "the token" and seen.target.startswith(LOGIN):
+            return Answer(b"", "stall")
+        return Answer(b"", "stall") if where == "the queue" else http(503)
+
+    async with serve(answer if where == "the token" else grants(answer)) as wire:
+        async with client_of(system, wire.url, limits=ONE, clock=clock) as client:
+            first = asyncio.create_task(client.workflows.get(8)) if where == "the queue" else None
+            wanted = 1 + (system == "preservica" and where != "the token")
+            if first is not None:
+                await until(lambda: len(wire.requests) == wanted)
+            scope = anyio.CancelScope()
+
+            async def call() -> None:
+                with scope:
+                    await client.workflows.get(7)
+
+            waits = asyncio.create_task(call())
+            await until(lambda: len(wire.requests) == wanted)
+            for _ in range(50):
+                await asyncio.sleep(0)
+            assert not waits.done()
+            (waits if native else scope).cancel()
+            await asyncio.wait([waits])
+            if first is not None:
+                first.cancel()
+                await asyncio.wait([first])
+            for _ in range(50):
+                await asyncio.sleep(0)
+        return [seen.target.partition("?")[0].rpartition("/")[2] for seen in wire.requests]
+
+
+@pytest.mark.row(58)
+@pytest.mark.parametrize("how", ["natively", "by scope"])
+@pytest.mark.parametrize(
+    ("system", "where", "sent"),
+    [
+        ("opencast", "the queue", ["8"]),
+        ("opencast", "the next try", ["7"]),
+        ("preservica", "the queue", ["login", "8"]),
+        ("preservica", "the token", ["login"]),
+        ("preservica", "the next try", ["login", "7"]),
+    ],
+)
+async def test_cut_while_it_waits_a_call_sends_nothing_more(
+    system: str, where: str, sent: list[str], how: str, see: See
+) -> None:
+    assert await held(system, where, native=how == "natively") == sent
+    see(f"waiting for {where}: nothing sent")
+
+
+# Row 59: cut twice, and cut while it fails
+
+
+class Endless(httpx.AsyncByteStream):
+    """A body that never comes, on a connection that never closes."""
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        await anyio.sleep_forever()
+        yield b""
+
+    async def aclose(self) -> None:
+        await anyio.sleep_forever()
+
+
+class Stuck(httpx.AsyncBaseTransport):
+    """Whose first answer is endless."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        self.asked += 1
+        if self.asked == 1:
+            return httpx.Response(200, stream=Endless())
+        return httpx.Response(200, content=workflow("opencast", 7))
+
+
+@pytest.mark.row(59)
+@pytest.mark.parametrize("times", [[1.0], [1.0, 1.0], [1.0, 1.5], [1.0, 1.1, 1.2, 2.9]], ids=str)
+def test_cut_again_while_it_cleans_up_a_call_is_over_in_two_seconds(times: list[float], see: See) -> None:
+    async def main() -> float:
+        loop = asyncio.get_running_loop()
+        async with (
+            httpx.AsyncClient(transport=Stuck()) as carrier,
+            client_of("opencast", "http://127.0.0.1", http=carrier, limits=ONE) as client,
+        ):
+            call = asyncio.create_task(client.workflows.get(7))
+            for at in times:
+                loop.call_later(at, call.cancel)
+            await asyncio.wait([call])
+            over = loop.time()
+            assert call.cancelled()
+            assert asyncio.all_tasks() == {asyncio.current_task()}
+            assert (await client.workflows.get(7)).id == 7
+        return over
+
+    assert virtual.run(main()) <= 1.0 + 2.0
+    see("cancelled up to 4 times on a connection that never closes: over within 2 s, once")
+
+
+@pytest.mark.row(59)
+@pytest.mark.parametrize("native", [True, False])
+async def test_cut_at_the_moment_it_fails_a_call_is_cancelled_or_fails_and_is_no_group(native: bool, see: See) -> None:  # noqa: FBT001 - a case
+    scope = anyio.CancelScope()
+
+    async def fail(_: httpx.Request) -> httpx.Response:
+        (call if native else scope).cancel()
+        raise httpx.ReadError("cut")
+
+    async def asking() -> Any:
+        with scope:
+            return await client.workflows.get(7)
+
+    async with (
+        httpx.AsyncClient(transport=httpx.MockTransport(fail)) as carrier,
+        client_of("opencast", "http://127.0.0.1", http=carrier, limits=ONE, retry=Retry(attempts=1)) as client,
+    ):
+        call = asyncio.create_task(asking())
+        await asyncio.wait([call])
+        assert call.cancelled() if native else call.result() is None or isinstance(call.exception(), ConnectionBroken)
+    see("cut while it fails: cancelled, and no group of exceptions")

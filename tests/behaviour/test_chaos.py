@@ -1,0 +1,237 @@
+"""Both clients behind a line at its worst: about every other exchange is harmed, in ten ways (rows 6 and 11)."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
+from typing import Any
+
+import anyio.lowlevel
+import pytest
+
+from tests.conftest import FakeTime, See
+from tests.support.byte_server import GET, connected, http, serve
+from tests.support.call_endings import LAVISH, end
+from tests.support.chaos_proxy import Harm, Plan, Proxy, chaos
+from tests.support.stub_clients import SYSTEMS, client_of
+from workflow_async import Clock, Poll
+from workflow_async.errors import CallError, StartOutcomeUnknown, WorkflowAsyncError
+from workflow_async.monitor import Change
+from workflow_async.sandbox import ManualClock, Sandbox, Step, StepResult
+from workflow_async.sandbox.systems import FakeOpencast, FakePreservica
+
+INGEST = "Ingest Packages"
+"""A context of the sandbox."""
+CALLS, AT_ONCE = 600, 5
+STARTS = 300
+HARMFUL = (Harm.RESET, Harm.CUT_REQUEST, Harm.CUT_ANSWER, Harm.RESET_ANSWER, Harm.STALL, Harm.GARBAGE)
+QUIET = Plan(seed=0, rate=0.0)
+either = pytest.mark.parametrize("system", SYSTEMS)
+
+
+@pytest.fixture
+def time() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def clock(time: ManualClock) -> Clock:
+    """A client's clock on which sleeping makes the sandbox's time pass."""
+
+    async def sleep(seconds: float) -> None:
+        time.advance(seconds)
+        await anyio.lowlevel.checkpoint()
+
+    return Clock(now=time, sleep=sleep, jitter=lambda: 0.5, wall=time)
+
+
+@pytest.fixture
+def sandbox(time: ManualClock) -> Iterator[Sandbox]:
+    with Sandbox("11", time) as served:
+        yield served
+
+
+def one_of(sandbox: Sandbox, system: str) -> Any:
+    return sandbox.opencast if system == "opencast" else sandbox.preservica
+
+
+def client(there: FakeOpencast | FakePreservica, url: str, clock: Clock, **settings: Any) -> Any:
+    """A client of a system of the sandbox, by this URL."""
+    account: dict[str, Any] = {"auth": there.auth}
+    if isinstance(there, FakePreservica):
+        account = {"username": there.username, "password": there.password, "tenant": there.tenant}
+    system = "preservica" if isinstance(there, FakePreservica) else "opencast"
+    return client_of(system, url, **{**account, "clock": clock, "retry": LAVISH, **settings})
+
+
+# The proxy
+
+
+async def answers(plan: Plan, count: int) -> tuple[list[str], list[tuple[int, Harm]]]:
+    """How so many calls in a row end, and what was done to them."""
+    time = FakeTime()
+    async with (
+        serve(http(200, b'"a whole answer"')) as wire,
+        chaos(wire.url, plan) as proxy,
+        connected(proxy.url, time.clock, retry=LAVISH) as transport,
+    ):
+        found = [await end(transport.send(GET)) for _ in range(count)]
+    return [str(one) if isinstance(one, str) else type(one).__name__ for one in found], proxy.done
+
+
+async def test_a_proxy_that_does_no_harm_changes_nothing() -> None:
+    assert await answers(QUIET, 50) == (["a whole answer"] * 50, [])
+
+
+async def test_the_same_seed_does_the_same_harm_and_another_another() -> None:
+    first, again, other = [await answers(Plan(seed), 60) for seed in (1, 1, 2)]
+    assert first == again
+    assert first[1] != other[1]
+
+
+@pytest.mark.parametrize("harm", Harm)
+async def test_every_harm_is_done_and_outlived(harm: Harm) -> None:
+    plan = Plan(seed=3, rate=0.4, harms=(harm,))
+    found, done = await answers(plan, 30)
+    assert {kind for _, kind in done} == {harm}
+    assert set(found) <= {"a whole answer", "ConnectionBroken", "ConnectFailed"}
+    assert found.count("a whole answer") > 15
+
+
+@pytest.mark.parametrize("harm", HARMFUL)
+async def test_harm_that_never_ends_is_a_typed_error(harm: Harm) -> None:
+    found, done = await answers(Plan(seed=4, rate=1.0, harms=(harm,)), 5)
+    assert set(found) <= {"ConnectionBroken", "ConnectFailed"}
+    assert len(done) >= 5 * 4
+
+
+# Reading
+
+
+async def reads(
+    there: FakeOpencast | FakePreservica, client: Any, ids: list[int]
+) -> list[Callable[[], Awaitable[Any]]]:
+    """Calls of many kinds, all of which may be repeated."""
+    lists = client.workflows.list
+    calls: list[Callable[[], Awaitable[Any]]] = [partial(client.workflows.get, id) for id in ids]
+    calls += [partial(gathered, lists, limit=limit, page_size=7) for limit in (5, 14, 20)]
+    if isinstance(there, FakePreservica):
+        return [*calls, partial(gathered, client.contexts.list), partial(gathered, client.contexts.list, type="Ingest")]
+    return [*calls, client.version, client.me, partial(gathered, client.definitions.list)]
+
+
+async def gathered(listing: Callable[..., Any], **terms: Any) -> list[Any]:
+    return [item async for item in listing(**terms)]
+
+
+async def tally(calls: list[tuple[Callable[[], Awaitable[Any]], Any]], count: int) -> Counter[str]:
+    """How so many of these calls end, a few at once: right, or with which error."""
+    ends: Counter[str] = Counter()
+    for n in range(0, count, AT_ONCE):
+        some = [calls[(n + k) % len(calls)] for k in range(AT_ONCE)]
+        found = await asyncio.gather(*(end(call()) for call, _ in some))
+        for one, (_, truth) in zip(found, some, strict=True):
+            assert isinstance(one, CallError) or one == truth
+            ends["error" if isinstance(one, CallError) else "right"] += 1
+    return ends
+
+
+@pytest.mark.row(6)
+@either
+async def test_no_answer_is_ever_wrong(system: str, sandbox: Sandbox, see: See) -> None:
+    there, still = one_of(sandbox, system), FakeTime().clock
+    ids = there.seed(20)
+    async with client(there, there.url, still) as direct:
+        truths = [await call() for call in await reads(there, direct, ids)]
+    async with chaos(there.url, Plan(seed=11)) as proxy, client(there, proxy.url, still) as spoiled:
+        calls = list(zip(await reads(there, spoiled, ids), truths, strict=True))
+        ends = await tally(calls, CALLS)
+    assert ends.total() == CALLS
+    assert ends["right"] > CALLS / 2
+    assert proxy.injected.keys() == set(Harm)
+    see(f"{proxy}, {CALLS} calls: {ends['right']} right, {ends['error']} typed errors, 0 wrong")
+
+
+# Starting
+
+
+async def started(there: Any, client: Any) -> tuple[Any, Callable[[], int]]:
+    """How a start ends, and how often it was carried out."""
+    if isinstance(there, FakePreservica):
+        ticket = client.workflows.prepare_start(INGEST)
+        return await end(client.workflows.start(ticket)), lambda: there.starts.count(ticket.correlation_id)
+    event = there.event()
+    found = await end(client.workflows.start(event, "fast"))
+    return found, lambda: sum(run.subject == event for run in there.engine.all())
+
+
+def allowed(verdict: Any) -> set[int]:
+    """How often a start may have been carried out, by its verdict."""
+    if isinstance(verdict, StartOutcomeUnknown):
+        return {0, 1}
+    return {0} if isinstance(verdict, WorkflowAsyncError) else {1}
+
+
+@pytest.mark.row(11)
+@either
+async def test_no_start_is_carried_out_twice_and_no_verdict_lies(system: str, sandbox: Sandbox, see: See) -> None:
+    there = one_of(sandbox, system)
+    async with chaos(there.url, Plan(seed=12)) as proxy, client(there, proxy.url, FakeTime().clock) as spoiled:
+        found = [await started(there, spoiled) for _ in range(STARTS)]
+    seen = Counter((type(verdict).__name__, carried_out()) for verdict, carried_out in found)
+    assert all(carried_out() in allowed(verdict) for verdict, carried_out in found), seen
+    assert {count for kind, count in seen if kind == "StartOutcomeUnknown"} == {0, 1}
+    see(
+        f"{proxy}, {STARTS} starts: "
+        + ", ".join(f"{n} {kind} ran {runs} x" for (kind, runs), n in sorted(seen.items()))
+    )
+
+
+# Watching
+
+
+@pytest.mark.row(6)
+@either
+async def test_a_watch_tells_every_end_once(system: str, sandbox: Sandbox, clock: Clock, see: See) -> None:
+    there = one_of(sandbox, system)
+    ids = [begin(there, n) for n in range(60)]
+    ends: Counter[int] = Counter()
+    poll = Poll(interval=1, ceiling=4, outage=1e9)
+    async with (
+        chaos(there.url, Plan(seed=13)) as proxy,
+        client(there, proxy.url, clock) as spoiled,
+        spoiled.workflows.watch(ids, poll=poll) as changes,
+    ):
+        async for change in changes:
+            assert isinstance(change, Change)
+            if change.now.final:
+                ends[change.id] += 1
+                assert change.now.name == there.engine.get(change.id).status.name
+    assert ends == dict.fromkeys(ids, 1)
+    see(f"{proxy}, a watch of {len(ids)}: every end told once")
+
+
+def begin(there: Any, n: int) -> int:
+    """Start a workflow, past the API, that takes its time and ends well or badly."""
+    steps = [Step("one", 2.0 + n % 17), Step("two", 3.0, StepResult.FAILED if n % 3 == 0 else StepResult.DONE)]
+    if isinstance(there, FakePreservica):
+        context = there.context(f"Kind {n}", f"org.example.kind-{n}", "Ingest", steps)
+        return there.world.archive.begin(there.world.archive.contexts[context], {}, None).id
+    started: int = there.start(there.event(), there.define(f"kind-{n}", steps).identifier)
+    return started
+
+
+async def test_a_patient_proxy_keeps_what_it_stalls_until_it_is_told() -> None:
+    stalling = Plan(seed=5, rate=1.0, harms=(Harm.STALL,))
+    async with (
+        serve(http(200, b"{}")) as wire,
+        chaos(wire.url, stalling, patient=True) as proxy,
+        connected(proxy.url, FakeTime().clock) as transport,
+    ):
+        call = asyncio.create_task(end(transport.send(GET)))
+        for _ in range(4):
+            stalled = await proxy.stalled.get()
+            assert not call.done()
+            stalled.set()
+        assert isinstance(await call, CallError)
+    assert isinstance(proxy, Proxy)

@@ -1,0 +1,259 @@
+"""Rows 1 to 5: faults while a connection comes about."""
+
+import socket
+import ssl
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import trustme
+
+from tests.conftest import FakeTime, See
+from tests.support.byte_server import GET, POST, Wire, connected, http, refused_url, serve
+from tests.support.call_endings import end, get, start
+from tests.support.misbehaving_server import listening, saying
+from tests.support.stub_clients import client_of, workflow
+from workflow_async import Timeouts
+from workflow_async.errors import (
+    ConnectFailed,
+    ConnectionBroken,
+    ForeignResponse,
+    StartOutcomeUnknown,
+    TLSVerificationFailed,
+)
+
+NAME = "http://oc.example.org"
+BRIEF = Timeouts(connect=0.03, call=60.0, exchange=30.0)
+
+
+async def failures(url: str, time: FakeTime, **settings: Any) -> tuple[Any, Any]:
+    """How a get and a start of Opencast fail at a URL."""
+    async with client_of("opencast", url, clock=time.clock, **settings) as oc:
+        return await end(get(oc)), await end(start(oc))
+
+
+def in_short(got: Any, started: Any) -> str:
+    kinds = {type(got).__name__: None, type(started).__name__: None}
+    return f"{' and '.join(kinds)}: get {got.attempts} attempts, start {started.attempts}, sent {started.sent}"
+
+
+@pytest.mark.row(1)
+async def test_a_refused_connection_is_tried_again_and_a_start_has_not_happened(fake_time: FakeTime, see: See) -> None:
+    async with connected(refused_url(), fake_time.clock) as transport:
+        with pytest.raises(ConnectFailed) as got:
+            await transport.send(GET)
+        with pytest.raises(ConnectFailed) as start:
+            await transport.send(POST)
+    assert (got.value.attempts, start.value.attempts, start.value.sent) == (4, 1, False)
+    see("get: 4 attempts, ConnectFailed; start: 1 attempt, not sent")
+
+
+@pytest.mark.row(1)
+async def test_a_client_says_so_too(fake_time: FakeTime) -> None:
+    found = in_short(*await failures(refused_url(), fake_time))
+    assert found == "ConnectFailed: get 4 attempts, start 1, sent False"
+
+
+# Names
+
+
+def lookups(monkeypatch: pytest.MonkeyPatch, code: int, failing: int) -> list[str]:
+    """Let so many look-ups fail with this code and later ones find this machine; the names that were asked for."""
+    asked: list[str] = []
+    real = socket.getaddrinfo
+
+    def getaddrinfo(host: Any, port: Any, *rest: Any, **more: Any) -> Any:
+        if host in {"127.0.0.1", b"127.0.0.1"}:
+            return real(host, port, *rest, **more)
+        asked.append(host.decode() if isinstance(host, bytes) else host)
+        if len(asked) <= failing:
+            raise socket.gaierror(code, socket.gaierror.__name__)
+        return real("127.0.0.1", port, *rest, **more)
+
+    monkeypatch.setattr(socket, "getaddrinfo", getaddrinfo)
+    return asked
+
+
+CODES = pytest.mark.parametrize("code", [socket.EAI_NONAME, socket.EAI_AGAIN], ids=["EAI_NONAME", "EAI_AGAIN"])
+
+
+@pytest.mark.row(2)
+@CODES
+async def test_a_name_that_is_not_found_is_looked_up_again_and_a_start_has_not_happened(
+    code: int, fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch, see: See
+) -> None:
+    asked = lookups(monkeypatch, code, failing=10**6)
+    got, started = await failures(NAME, fake_time, allow_insecure_http=True)
+    found = in_short(got, started)
+    assert found == "ConnectFailed: get 4 attempts, start 1, sent False"
+    assert asked == ["oc.example.org"] * 5
+    see(found)
+
+
+@pytest.mark.row(2)
+@CODES
+async def test_a_name_that_is_found_a_moment_later_costs_one_more_attempt(
+    code: int, fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = lookups(monkeypatch, code, failing=1)
+    async with serve(http(200, workflow("opencast", 1603))) as wire:
+        url = f"{NAME}:{wire.url.rpartition(':')[2]}"
+        async with client_of("opencast", url, clock=fake_time.clock, allow_insecure_http=True) as oc:
+            assert (await get(oc)).id == 1603
+    assert (len(asked), fake_time.naps) == (2, [0.25])
+
+
+# Silence
+
+
+@contextmanager
+def full() -> Iterator[str]:
+    """A URL that is listened at, by someone whose queue is full: the kernel answers no further connection."""
+    with ExitStack() as sockets:
+        listener = sockets.enter_context(socket.socket())
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(0)
+        for _ in range(4):
+            waiting = sockets.enter_context(socket.socket())
+            waiting.settimeout(0)
+            waiting.connect_ex(listener.getsockname())
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}"
+
+
+@pytest.mark.row(3)
+async def test_a_connection_that_does_not_come_about_in_time_is_tried_again(fake_time: FakeTime, see: See) -> None:
+    with full() as url:
+        found = in_short(*await failures(url, fake_time, timeouts=BRIEF))
+    assert found == "ConnectFailed: get 4 attempts, start 1, sent False"
+    see(found)
+
+
+@pytest.mark.row(3)
+async def test_so_is_one_whose_tls_is_never_answered(authority: trustme.CA, fake_time: FakeTime) -> None:
+    async with serve(http(200)) as silent:  # it waits for the end of a line that never comes
+        url = silent.url.replace("http:", "https:")
+        found = in_short(*await failures(url, fake_time, timeouts=BRIEF, ssl_context=client_side(authority)))
+    assert found == "ConnectFailed: get 4 attempts, start 1, sent False"
+
+
+# TLS
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+def client_side(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return context
+
+
+def server_side(authority: trustme.CA, name: str = "127.0.0.1", **terms: Any) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(name, **terms).configure_cert(context)
+    return context
+
+
+def unknown(_: trustme.CA) -> ssl.SSLContext:
+    return server_side(trustme.CA())
+
+
+def elsewhere(authority: trustme.CA) -> ssl.SSLContext:
+    return server_side(authority, "example.org")
+
+
+def expired(authority: trustme.CA) -> ssl.SSLContext:
+    return server_side(authority, not_after=datetime.now(UTC) - timedelta(days=1))
+
+
+def ancient(authority: trustme.CA) -> ssl.SSLContext:
+    """TLS 1.0 and nothing else."""
+    context = server_side(authority)
+    context.set_ciphers("ALL:@SECLEVEL=0")
+    context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1
+    return context
+
+
+async def refused(wire: Wire, authority: trustme.CA, time: FakeTime) -> tuple[Any, Any]:
+    """How both end at a server whose TLS will not do; it has not seen a request."""
+    found = await failures(wire.url, time, ssl_context=client_side(authority))
+    assert wire.requests == []
+    return found
+
+
+@pytest.mark.row(4)
+@pytest.mark.parametrize("certificate", [unknown, elsewhere, expired])
+async def test_a_certificate_that_will_not_do_is_refused_at_once_and_nothing_is_sent(
+    certificate: Any, authority: trustme.CA, fake_time: FakeTime, see: See
+) -> None:
+    async with serve(http(200), tls=certificate(authority)) as wire:
+        got, started = await refused(wire, authority, fake_time)
+    found = in_short(got, started)
+    assert found == "TLSVerificationFailed: get 1 attempts, start 1, sent False"
+    assert "certificate" in str(got)
+    see(found)
+
+
+@pytest.mark.row(4)
+async def test_an_authority_of_ones_own_is_not_trusted_unless_it_is_given(
+    authority: trustme.CA, fake_time: FakeTime
+) -> None:
+    async with serve(http(200), tls=server_side(authority)) as wire:
+        got, _ = await failures(wire.url, fake_time)
+        assert isinstance(got, TLSVerificationFailed)
+        assert wire.requests == []
+
+
+@pytest.mark.row(4)
+@pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1 is deprecated:DeprecationWarning")
+async def test_tls_of_the_last_century_is_not_spoken_and_nothing_is_sent(
+    authority: trustme.CA, fake_time: FakeTime, see: See
+) -> None:
+    async with serve(http(200), tls=ancient(authority)) as wire:
+        got, started = await refused(wire, authority, fake_time)
+    assert isinstance(got, ConnectFailed)
+    assert not isinstance(got, TLSVerificationFailed)
+    assert (started.attempts, started.sent) == (1, False)
+    see(f"TLS 1.0: {in_short(got, started)}")
+
+
+# One speaks TLS, the other does not
+
+
+@pytest.mark.row(5)
+async def test_a_plain_port_behind_https_is_named_for_what_it_is_and_nothing_is_sent(
+    authority: trustme.CA, fake_time: FakeTime, see: See
+) -> None:
+    async with listening(saying(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as raw:
+        url = raw.url.replace("http:", "https:")
+        got, started = await failures(url, fake_time, ssl_context=client_side(authority))
+    assert isinstance(got, ConnectFailed)
+    assert "WRONG_VERSION_NUMBER" in str(got)
+    assert (started.attempts, started.sent) == (1, False)
+    see(f"https at a plain port: {in_short(got, started)}")
+
+
+@pytest.mark.row(5)
+async def test_a_tls_port_behind_http_is_not_the_api_and_its_words_are_kept(fake_time: FakeTime, see: See) -> None:
+    sentence = b"The plain HTTP request was sent to HTTPS port"
+    async with serve(http(400, b"<html><h1>400 Bad Request</h1>" + sentence + b"</html>")) as wire:
+        got, started = await failures(wire.url, fake_time)
+    assert (type(got), type(started), got.attempts) == (ForeignResponse, StartOutcomeUnknown, 4)
+    assert sentence.decode() in got.body
+    see(f"http at a TLS port that says so: {type(got).__name__}, {got.attempts} attempts")
+
+
+@pytest.mark.row(5)
+async def test_a_tls_port_that_does_not_say_what_is_wrong_is_a_broken_connection(
+    authority: trustme.CA, fake_time: FakeTime, see: See
+) -> None:
+    async with serve(http(200), tls=server_side(authority)) as wire:
+        got, started = await failures(wire.url.replace("https:", "http:"), fake_time)
+        assert wire.requests == []
+    assert isinstance(got, ConnectionBroken)
+    assert isinstance(started, StartOutcomeUnknown)
+    see(f"that hangs up: {type(got).__name__}, {got.attempts} attempts; start: {type(started).__name__}")

@@ -1,0 +1,144 @@
+"""Rows 30 and 34: credentials that are refused, and tokens that are renewed."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.conftest import FakeTime, See
+from tests.support.byte_server import Answer, Seen, Wire, http, serve
+from tests.support.call_endings import end, ends, get
+from tests.support.stub_clients import client_of, workflow
+from workflow_async.errors import Unauthorized
+from workflow_async.preservica.login_calls import LOGIN, REFRESH
+
+# Refused
+
+
+Respond = Callable[[Seen], bytes]
+
+
+async def refused(answer: Respond, time: FakeTime, call: Callable[[Any], Any]) -> tuple[Any, Wire]:
+    """How a call of Preservica ends at a server that answers so, logins included."""
+    async with serve(answer) as wire, client_of("preservica", wire.url, clock=time.clock) as pv:
+        return await end(call(pv)), wire
+
+
+def lets_in_after(logins_needed: int) -> Respond:
+    """A server that takes the token of that login only, and of no earlier one."""
+    made = 0
+
+    def answer(seen: Seen) -> bytes:
+        nonlocal made
+        if seen.target == LOGIN:
+            made += 1
+            return http(200, {"success": True, "token": f"tok-{made}", "validFor": 15})
+        if seen.headers["preservica-access-token"] != f"tok-{logins_needed}":
+            return http(401)
+        return http(200 if seen.method == "GET" else 201, workflow("preservica", 1603))
+
+    return answer
+
+
+@pytest.mark.row(30)
+@pytest.mark.parametrize("call", [get, lambda pv: pv.workflows.start("Ingest")], ids=["get", "start"])
+async def test_a_token_refused_once_is_renewed_and_the_call_is_sent_again(
+    call: Any, fake_time: FakeTime, see: See
+) -> None:
+    found, wire = await refused(lets_in_after(2), fake_time, call)
+    assert found.id == 1603
+    assert [seen.target == LOGIN for seen in wire.requests] == [True, False, True, False]
+    bodies = {seen.body for seen in wire.requests if seen.target != LOGIN}
+    assert len(bodies) == 1  # a start keeps its correlation id
+    see("401 once: 1 login, 1 more sent, right; of a start with the same body")
+
+
+@pytest.mark.row(30)
+@pytest.mark.parametrize("call", [get, lambda pv: pv.workflows.start("Ingest")], ids=["get", "start"])
+async def test_a_token_refused_for_ever_is_unauthorized_after_two_sends(
+    call: Any, fake_time: FakeTime, see: See
+) -> None:
+    found, wire = await refused(lets_in_after(10**6), fake_time, call)
+    assert isinstance(found, Unauthorized)
+    assert [seen.target == LOGIN for seen in wire.requests] == [True, False, True, False]
+    assert fake_time.naps == []
+    see("always: 2 sent, Unauthorized")
+
+
+@pytest.mark.row(30)
+async def test_a_password_refused_is_unauthorized_after_one_send(fake_time: FakeTime, see: See) -> None:
+    found = await ends("opencast", lambda _: http(401), fake_time, always=True)
+    assert str(found) == "get: 1 sent, Unauthorized; start: 0 sent, Unauthorized"
+    assert "not tried again: open a new client with others" in str(found.started)
+    see("Basic: 1 sent, Unauthorized; nothing after it")
+
+
+# Renewed
+
+
+LIFE = 15 * 60.0
+
+
+def refreshing(refresh: Answer | bytes, *, down_at: int = 0) -> Callable[[Seen], Answer | bytes]:
+    """A server that answers every refresh so, and whose n-th login is out of service."""
+    asked = made = 0
+
+    def answer(seen: Seen) -> Answer | bytes:
+        nonlocal asked, made
+        if seen.target == REFRESH:
+            return refresh
+        if seen.target == LOGIN:
+            asked += 1
+            if asked == down_at:
+                return http(503)
+            made += 1
+            return http(200, {"token": f"tok-{made}", "refresh-token": f"once-{made}", "validFor": 15})
+        assert seen.headers["preservica-access-token"] == f"tok-{made}"
+        return http(200, workflow("preservica", 1603))
+
+    return answer
+
+
+@pytest.mark.row(34)
+@pytest.mark.parametrize(
+    "refresh",
+    [
+        http(401),
+        http(400),
+        http(403),
+        http(500),
+        Answer(b"", "fin"),
+        Answer(http(200, {"token": "tok-2"})[:-3], "rst"),
+        http(200, b"{}"),
+    ],
+    ids=["401", "400", "403", "500", "no answer", "half an answer", "no token"],
+)
+async def test_a_refresh_that_failed_or_may_have_happened_is_followed_by_one_login(
+    refresh: Answer | bytes, fake_time: FakeTime, see: See
+) -> None:
+    async with (
+        serve(refreshing(refresh)) as wire,
+        client_of("preservica", wire.url, clock=fake_time.clock) as pv,
+    ):
+        for _ in range(3):
+            found = await asyncio.gather(*(pv.workflows.get(1603) for _ in range(20)))
+            assert [workflow.id for workflow in found] == [1603] * 20
+            fake_time.now += LIFE * 0.85
+    asked = [seen.target for seen in wire.requests if seen.target in {LOGIN, REFRESH}]
+    assert asked == [LOGIN, REFRESH, LOGIN, REFRESH, LOGIN]
+    sent = [seen.body for seen in wire.requests if seen.target == REFRESH]
+    assert len(set(sent)) == 2  # no refresh token twice
+    see("1 refresh, then 1 login; no refresh token is sent twice")
+
+
+@pytest.mark.row(34)
+async def test_a_refresh_token_is_not_sent_again_even_where_the_login_after_it_failed(fake_time: FakeTime) -> None:
+    async with (
+        serve(refreshing(Answer(b"", "fin"), down_at=2)) as wire,
+        client_of("preservica", wire.url, clock=fake_time.clock) as pv,
+    ):
+        for seconds in (LIFE * 0.85, 20.0, 0.0):
+            assert (await pv.workflows.get(1603)).id == 1603  # the old token is good for a little longer
+            fake_time.now += seconds
+    assert [seen.target for seen in wire.requests if seen.method == "POST"] == [LOGIN, REFRESH, LOGIN, LOGIN]

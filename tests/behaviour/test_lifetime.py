@@ -1,0 +1,179 @@
+"""Rows 63 to 65: other loops, other threads, other processes, and the end of a client."""
+
+import asyncio
+import subprocess
+import sys
+from typing import Any
+
+import anyio
+import httpx
+import pytest
+
+from tests.behaviour.test_cancelling import ASKS, BOTH, CASES, answers
+from tests.conftest import See
+from tests.support import virtual_time as virtual
+from tests.support.byte_server import serve, until
+from tests.support.stub_clients import SYSTEMS, Told, client_of, running_clock, workflow
+from workflow_async import Limits, Timeouts
+from workflow_async.errors import ClientClosed, WrongEventLoop
+
+ONE = Limits(connections=1)
+
+
+# Row 63
+
+
+@pytest.mark.row(63)
+@pytest.mark.parametrize(("system", "name"), CASES)
+async def test_in_another_loop_a_client_says_so_at_once_and_sends_nothing(system: str, name: str, see: See) -> None:
+    ask = BOTH.get(name) or ASKS[system][name]
+    async with serve(answers(system)) as wire, client_of(system, wire.url) as client:
+        assert (await client.workflows.get(7)).id == 7
+        sent = len(wire.requests)
+        with pytest.raises(WrongEventLoop):
+            await asyncio.to_thread(asyncio.run, ask(client))
+        assert len(wire.requests) == sent
+        assert (await client.workflows.get(7)).id == 7
+    see(f"{len(CASES)} calls in another thread's loop: WrongEventLoop, nothing sent, at home all is well")
+
+
+@pytest.mark.row(63)
+@pytest.mark.parametrize(("system", "name"), CASES)
+def test_after_its_loop_is_closed_a_client_says_so(system: str, name: str) -> None:
+    ask = BOTH.get(name) or ASKS[system][name]
+    left: list[Any] = []
+
+    async def first() -> None:
+        async with serve(answers(system)) as wire:
+            client = client_of(system, wire.url)
+            await client.__aenter__()
+            await client.workflows.get(7)
+            left.append(client)
+            await client._transport.backend.aclose()  # the sockets, which would warn that nobody closed them
+
+    asyncio.run(first())
+    with pytest.raises(WrongEventLoop):
+        asyncio.run(ask(left[0]))
+
+
+# Row 64
+
+FORK = """
+import asyncio, os, sys
+from tests.support.byte_server import http, serve
+from tests.behaviour.test_cancelling import ASKS, BOTH, CASES, answers
+from tests.support.stub_clients import SYSTEMS, client_of
+from workflow_async.errors import WrongEventLoop
+
+async def refused(ask):
+    try:
+        await ask
+    except WrongEventLoop:
+        return True
+
+async def main(system):
+    async with serve(answers(system)) as wire, client_of(system, wire.url) as client:
+        await client.workflows.get(7)
+        for name in [name for of, name in CASES if of == system]:
+            ask = (BOTH.get(name) or ASKS[system][name])(client)
+            child = os.fork()
+            if not child:
+                try:
+                    found = await refused(ask) if sys.argv[1] == "at once" else asyncio.run(refused(ask))
+                    os._exit(0 if found else 1)
+                finally:
+                    os._exit(2)
+            ask.close()
+            print(name, os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+        assert (await client.workflows.get(7)).id == 7
+        assert wire.connections == 1
+
+for system in SYSTEMS:
+    asyncio.run(main(system))
+"""
+
+
+@pytest.mark.row(64)
+@pytest.mark.parametrize("used", ["at once", "in a loop of its own"])
+def test_in_a_forked_process_a_client_says_so_and_its_parent_goes_on(used: str, see: See) -> None:
+    ran = subprocess.run([sys.executable, "-c", FORK, used], capture_output=True, text=True, timeout=60, check=False)
+    assert (ran.returncode, ran.stderr) == (0, "")
+    assert ran.stdout.split("\n")[:-1] == [f"{name} 0" for _, name in CASES]
+    see(f"os.fork: {len(CASES)} calls raise WrongEventLoop in the child; the parent's connection goes on")
+
+
+# Row 65
+
+
+@pytest.mark.row(65)
+@pytest.mark.parametrize("system", SYSTEMS)
+async def test_closing_twice_and_at_once_closes(system: str) -> None:
+    async with serve(answers(system)) as wire:
+        async with client_of(system, wire.url) as client:
+            await client.workflows.get(7)
+            await asyncio.gather(*(asyncio.create_task(client.aclose()) for _ in range(5)))
+            await client.aclose()
+            with pytest.raises(ClientClosed):
+                await client.workflows.get(7)
+        await until(lambda: not wire.open)
+
+
+@pytest.mark.row(65)
+@pytest.mark.parametrize(("system", "name"), CASES)
+async def test_closed_at_any_moment_a_call_is_answered_or_told_that_it_is_closed(
+    system: str, name: str, see: See
+) -> None:
+    ask, ends, turns = BOTH.get(name) or ASKS[system][name], set[str](), 0
+    async with serve(answers(system)) as wire:
+        while turns < 40:
+            turns += 1
+            async with client_of(system, wire.url, limits=ONE) as client:
+                calls = [asyncio.create_task(ask(client)) for _ in range(3)]
+                for _ in range(turns):
+                    await asyncio.sleep(0)
+                await client.aclose()
+                found = await asyncio.gather(*calls, return_exceptions=True)
+                ends |= {type(end).__name__ for end in found if isinstance(end, Exception)}
+            assert asyncio.all_tasks() - wire.tasks == {asyncio.current_task()}
+            await until(lambda: not wire.open)
+    assert ends == {"ClientClosed"}
+    see("closed at 40 moments: answered or ClientClosed, no connection, no task")
+
+
+@pytest.mark.row(65)
+@pytest.mark.parametrize("system", SYSTEMS)
+async def test_a_body_that_raises_closes_the_client_and_is_told_as_it_is(system: str) -> None:
+    async def body(url: str) -> None:
+        async with client_of(system, url) as client:
+            await client.workflows.get(7)
+            raise ZeroDivisionError
+
+    async with serve(answers(system)) as wire:
+        with pytest.raises(ZeroDivisionError):
+            await body(wire.url)
+        await until(lambda: not wire.open)
+
+
+@pytest.mark.row(65)
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_a_call_that_is_never_answered_ends_with_its_exchange_when_the_client_is_closed(system: str, see: See) -> None:
+    async def main() -> float:
+        loop = asyncio.get_running_loop()
+
+        async def never(request: httpx.Request) -> httpx.Response:
+            if request.url.path.endswith("/7"):
+                await anyio.sleep_forever()
+            return await Told(system, lambda _: httpx.Response(200, content=workflow(system, 8)))(request)
+
+        async with httpx.AsyncClient(transport=httpx.MockTransport(never)) as carrier:
+            settings: dict[str, Any] = {"http": carrier, "clock": running_clock(), "timeouts": Timeouts(exchange=30)}
+            async with client_of(system, "http://127.0.0.1", **settings) as client:
+                calls = [asyncio.create_task(client.workflows.get(7)) for _ in range(3)]
+                await anyio.sleep(5)
+                await client.aclose()
+                ends = await asyncio.gather(*calls, return_exceptions=True)
+        assert {type(end) for end in ends} == {ClientClosed}
+        return loop.time()
+
+    assert virtual.run(main()) <= 5 + 30 + 2
+    see("in flight at a server that never answers: ClientClosed when its 30 s are over")

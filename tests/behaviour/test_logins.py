@@ -1,0 +1,208 @@
+"""Rows 32, 33 and 35: one login for everybody, and what follows when it fails or is undone."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from tests.conftest import FakeTime, See
+from tests.support import virtual_time as virtual
+from tests.support.byte_server import Answer, Seen, Wire, http, serve, until
+from tests.support.call_endings import end
+from tests.support.monitored_system import station
+from tests.support.stub_clients import client_of, workflow
+from workflow_async import Poll, Timeouts
+from workflow_async.errors import (
+    ConnectFailed,
+    ConnectionBroken,
+    DeadlineExceeded,
+    Forbidden,
+    ServerError,
+    Unauthorized,
+)
+from workflow_async.monitor import Change
+from workflow_async.preservica.login_calls import LOGIN
+from workflow_async.sandbox import ManualClock, Sandbox
+from workflow_async.sandbox.systems import FakePreservica
+
+MANY = 1000
+
+
+@pytest.fixture
+def archive() -> Iterator[FakePreservica]:
+    with Sandbox(clock=ManualClock()) as sandbox:
+        yield sandbox.preservica
+
+
+def manager(archive: FakePreservica, time: FakeTime, **settings: Any) -> Any:
+    """A client of the account that may do everything."""
+    account = {"username": archive.username, "password": archive.password, "tenant": archive.tenant}
+    return client_of("preservica", archive.url, **{**account, "clock": time.clock, **settings})
+
+
+async def at_once(count: int, call: Callable[[int], Awaitable[Any]]) -> Counter[str]:
+    """How so many calls at once end."""
+    return Counter(type(found).__name__ for found in await asyncio.gather(*(end(call(n)) for n in range(count))))
+
+
+@pytest.mark.row(32)
+async def test_a_thousand_refused_at_once_are_one_login(archive: FakePreservica, fake_time: FakeTime, see: See) -> None:
+    ids = archive.seed(10)
+    async with manager(archive, fake_time) as pv:
+        await pv.workflows.get(ids[0])
+        archive.revoke()
+        found = await at_once(MANY, lambda n: pv.workflows.get(ids[n % 10]))
+    assert found == {"Workflow": MANY}
+    assert archive.logins == 2
+    see("1 login, 1000 successes")
+
+
+@pytest.mark.row(32)
+async def test_a_thousand_new_ones_are_one_login_too(archive: FakePreservica, fake_time: FakeTime) -> None:
+    (id,) = archive.seed(1)
+    async with manager(archive, fake_time) as pv:
+        assert await at_once(MANY, lambda _: pv.workflows.get(id)) == {"Workflow": MANY}
+    assert archive.logins == 1
+    assert len(archive.requests) == MANY + 1
+
+
+# A login that fails
+
+
+@asynccontextmanager
+async def gatekeeper(
+    login: Callable[[int], Answer | bytes], time: FakeTime, **settings: Any
+) -> AsyncIterator[tuple[Any, Wire]]:
+    """A server that answers its n-th login so, a client of it, and the wire."""
+
+    def answer(seen: Seen) -> Answer | bytes:
+        if seen.target == LOGIN:
+            return login(sum(before.target == LOGIN for before in wire.requests))
+        return http(200, workflow("preservica", 1603))
+
+    async with (
+        serve(answer) as wire,
+        client_of("preservica", wire.url, **{"clock": time.clock, **settings}) as pv,
+    ):
+        yield pv, wire
+
+
+GRANTED = http(200, {"success": True, "token": "tok", "validFor": 15})
+DOWN: dict[type[Exception], Answer | bytes] = {
+    ServerError: http(503),
+    ConnectionBroken: Answer(b"", "fin"),
+    DeadlineExceeded: Answer(b"", "stall"),
+    Forbidden: http(403),
+    Unauthorized: http(401),
+}
+ATTEMPTS: dict[type[Exception], int] = {Forbidden: 1, Unauthorized: 1}
+"""Logins that a refusal costs. Everything else is retried 3 times."""
+PATIENCE = Timeouts(call=30.0, exchange=0.3)
+
+
+@pytest.mark.row(33)
+@pytest.mark.parametrize("kind", DOWN)
+async def test_a_login_that_fails_is_retried_once_for_all_and_fails_for_all_that_wait(
+    kind: type[Exception], fake_time: FakeTime, see: See
+) -> None:
+    async with gatekeeper(lambda _: DOWN[kind], fake_time, timeouts=PATIENCE) as (pv, wire):
+        found = await at_once(MANY, lambda _: pv.workflows.get(1603))
+        assert found == {kind.__name__: MANY}
+        attempts = ATTEMPTS.get(kind, 4)
+        assert [seen.target for seen in wire.requests] == [LOGIN] * attempts
+    see(f"{kind.__name__}: {attempts} logins, 1000 typed errors")
+
+
+@pytest.mark.row(33)
+async def test_a_login_at_a_closed_port_is_retried_once_for_all(fake_time: FakeTime) -> None:
+    async with gatekeeper(lambda _: GRANTED, fake_time) as (_, wire):
+        url = wire.url
+    async with client_of("preservica", url, clock=fake_time.clock) as pv:
+        found = await asyncio.gather(*(end(pv.workflows.get(1603)) for _ in range(100)))
+    assert {type(error) for error in found} == {ConnectFailed}
+    assert all(isinstance(error, ConnectFailed) and error.at_login and error.attempts == 4 for error in found)
+    assert len(fake_time.naps) == 3
+
+
+@pytest.mark.row(33)
+@pytest.mark.parametrize("kind", [ServerError, ConnectionBroken, DeadlineExceeded])
+async def test_a_login_that_failed_is_tried_again_by_later_calls(
+    kind: type[Exception], fake_time: FakeTime, see: See
+) -> None:
+    def login(n: int) -> Answer | bytes:
+        return DOWN[kind] if n <= 4 else GRANTED
+
+    async with gatekeeper(login, fake_time, timeouts=PATIENCE) as (pv, _):
+        assert await at_once(10, lambda _: pv.workflows.get(1603)) == {kind.__name__: 10}
+        assert await at_once(10, lambda _: pv.workflows.get(1603)) == {"Workflow": 10}
+    see("later calls log in again")
+
+
+@pytest.mark.row(33)
+@pytest.mark.parametrize("kind", [Forbidden, Unauthorized])
+async def test_credentials_that_were_refused_are_not_sent_again_so_no_account_is_locked(
+    kind: type[Exception], fake_time: FakeTime, see: See
+) -> None:
+    async with gatekeeper(lambda _: DOWN[kind], fake_time) as (pv, wire):
+        for _ in range(20):
+            assert await at_once(10, lambda _: pv.workflows.get(1603)) == {kind.__name__: 10}
+        assert len(wire.requests) == 1
+    see("401, 403: 1 login, however many come later")
+
+
+@pytest.mark.row(33)
+async def test_a_slow_login_makes_all_wait_and_none_log_in_too(fake_time: FakeTime) -> None:
+    async with gatekeeper(lambda _: Answer(GRANTED[:20], "stall"), fake_time, timeouts=PATIENCE) as (pv, wire):
+        calls = asyncio.gather(*(end(pv.workflows.get(1603)) for _ in range(100)))
+        await until(lambda: bool(wire.requests))
+        late = asyncio.gather(*(end(pv.workflows.get(1603)) for _ in range(100)))
+        assert {type(error) for error in [*await calls, *await late]} == {DeadlineExceeded}
+        assert len(wire.requests) == 4
+
+
+# A token that is revoked
+
+
+@pytest.mark.row(35)
+async def test_a_token_revoked_while_a_thousand_are_in_flight_costs_none_of_them_anything(
+    archive: FakePreservica, fake_time: FakeTime, see: See
+) -> None:
+    ids = archive.seed(MANY)
+    async with manager(archive, fake_time) as pv:
+        calls = asyncio.gather(*(pv.workflows.get(id) for id in ids))
+        await until(lambda: len(archive.requests) > MANY // 2)
+        archive.revoke()
+        found = await calls
+    assert [workflow.id for workflow in found] == ids
+    assert (archive.logins, fake_time.naps) == (2, [])
+    see("1000 in flight: 1 login more, all right")
+
+
+@pytest.mark.row(35)
+def test_a_watch_whose_token_is_revoked_again_and_again_misses_nothing(see: See) -> None:
+    async def main() -> tuple[int, int]:
+        place = station("preservica")
+        ids = [id for seconds in range(10, 110, 10) for id in place.starts(100, float(seconds))]
+        ends: Counter[int] = Counter()
+        late = 0.0
+        loop = asyncio.get_running_loop()
+        for at in range(5, 100, 10):
+            loop.call_later(at, place.preservica.revoke)
+        async with place.client() as pv, pv.workflows.watch(ids, poll=Poll(interval=2, ceiling=2, jitter=0)) as changes:
+            async for change in changes:
+                assert isinstance(change, Change)
+                if change.now.final:
+                    ends[change.id] += 1
+                    ended = place.run(change.id).finished
+                    assert ended is not None
+                    late = max(late, place.system.engine.clock() - ended)
+        assert ends == dict.fromkeys(ids, 1)
+        assert late <= 2 * 2.0
+        return place.preservica.logins, len(ends)
+
+    logins, told = virtual.run(main())
+    assert logins == 11
+    see(f"revoked 10 times in a watch: {told} ends, none later than 2 intervals")

@@ -1,0 +1,213 @@
+"""Rows 25 to 29 and 31: answers that say no, or say something else."""
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.conftest import FakeTime, See
+from tests.support.byte_server import Seen, Wire, http, serve
+from tests.support.call_endings import Ends, end, ends, flawed
+from tests.support.stub_clients import SYSTEMS, client_of, workflow
+from workflow_async import errors
+from workflow_async.errors import DecodeError, ListingNotSupported, ServerError, UnexpectedRedirect
+from workflow_async.preservica.login_calls import LOGIN
+
+REPEATED = "get: 2 sent, right; start: 1 sent, StartOutcomeUnknown"
+HTML = b"<html><head><title>500</title></head><body>" + b"\xff\xfe \xc3\xbc " * 1000 + b"</body></html>"
+SENTENCE = b'{"message": "Workflow engine asleep"}'
+either = pytest.mark.parametrize("system", SYSTEMS)
+
+
+def says(status: int, body: bytes = b"", **headers: str) -> Callable[[bytes], bytes]:
+    """The same answer to everything."""
+    return lambda _: http(status, body, **headers)
+
+
+# The server, or what stands before it, fails
+
+
+@pytest.mark.row(25)
+@pytest.mark.parametrize(
+    ("body", "message", "kept"),
+    [(HTML, "", HTML.decode("utf-8", "replace")[:2048]), (SENTENCE, "Workflow engine asleep", SENTENCE.decode())],
+    ids=["a page", "a sentence"],
+)
+@either
+async def test_a_failing_server_is_asked_again_and_its_words_are_kept(
+    system: str, body: bytes, message: str, kept: str, fake_time: FakeTime, see: See
+) -> None:
+    found = await ends(system, says(500, body), fake_time)
+    assert str(found) == REPEATED
+    cause = found.started.cause
+    assert (type(cause), cause.body, cause.message) == (ServerError, kept, message)
+    found = await ends(system, says(500, body), fake_time, always=True)
+    assert (type(found.got), found.got.body, found.got.message, found.got.attempts) == (ServerError, kept, message, 4)
+    see(f"{REPEATED}; body kept: 2,048 characters")
+
+
+@pytest.mark.row(26)
+@pytest.mark.parametrize("status", [502, 504])
+@either
+async def test_a_failing_proxy_is_asked_again_and_a_start_may_have_happened(
+    system: str, status: int, fake_time: FakeTime, see: See
+) -> None:
+    page = b"<html><body><h1>Bad Gateway</h1></body></html>"
+    found = await ends(system, says(status, page), fake_time)
+    assert str(found) == REPEATED
+    assert found.started.cause.status == status
+    see(str(found))
+
+
+# The server sends us somewhere else
+
+
+async def redirected(system: str, location: str, status: int, time: FakeTime) -> Ends:
+    """How both end where every answer points elsewhere; no redirect is followed."""
+    found = await ends(system, says(status, b"", location=location), time, always=True)
+    assert getattr(found.started, "cause", found.started).attempts == 1
+    return found
+
+
+@pytest.mark.row(27)
+@pytest.mark.parametrize("host", ["", "https://oc.example.org"])
+@either
+async def test_only_the_redirect_of_opencast_to_its_login_page_is_a_refusal(
+    system: str, host: str, fake_time: FakeTime, see: See
+) -> None:
+    found = await redirected(system, f"{host}/login.html", 302, fake_time)
+    assert (
+        str(found)
+        == {
+            "opencast": "get: 1 sent, Unauthorized; start: 1 sent, StartUnauthorized",
+            "preservica": "get: 7 sent, UnexpectedRedirect; start: 1 sent, StartOutcomeUnknown",
+        }[system]
+    )
+    see(f"{system}: {found}")
+
+
+@pytest.mark.row(27)
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+@either
+async def test_a_redirect_to_another_host_is_not_followed_and_a_start_may_have_happened(
+    system: str, status: int, fake_time: FakeTime, see: See
+) -> None:
+    async with serve(http(200, workflow(system, 1603))) as other:
+        found = await redirected(system, f"{other.url}/api/workflows/1603", status, fake_time)
+        assert (other.connections, other.requests) == (0, [])
+    assert (
+        str(found) == "get: 5 sent, UnexpectedRedirect; start: 1 sent, StartOutcomeUnknown"
+    )  # 4 attempts and the version
+    assert isinstance(found.got, UnexpectedRedirect)
+    assert found.got.location == f"{other.url}/api/workflows/1603"
+    see("another host: UnexpectedRedirect, no connection to it")
+
+
+# Pages
+
+
+PAGE = b"\r\n<!DOCTYPE html><html><body><form action='/login'>running succeeded</form></body></html>"
+
+
+def logins(wire: Wire) -> int:
+    return sum(seen.target == LOGIN for seen in wire.requests)
+
+
+@pytest.mark.row(28)
+@either
+async def test_a_login_page_is_met_with_one_login_and_one_more_attempt(
+    system: str, fake_time: FakeTime, see: See
+) -> None:
+    sent = {"opencast": 2, "preservica": 3}[system]
+    async with flawed(system, says(200, PAGE, content_type="text/html"), fake_time, always=True) as (server, client, w):
+        found = await server.ends(client)
+        assert logins(w) == {"opencast": 0, "preservica": 2}[system]
+    assert str(found) == f"get: {sent} sent, UnexpectedContent; start: 1 sent, StartOutcomeUnknown"
+    see(f"{system}: {found}, {logins(w)} logins")
+
+
+@pytest.mark.row(28)
+@either
+async def test_a_login_page_that_goes_away_is_forgotten(system: str, fake_time: FakeTime) -> None:
+    found = await ends(system, says(200, PAGE, content_type="text/html"), fake_time)
+    assert str(found) == REPEATED
+
+
+@pytest.mark.row(28)
+@either
+async def test_a_page_is_no_record_whatever_it_says_it_is(system: str, fake_time: FakeTime) -> None:
+    for content_type in ("application/json", "application/xml", ""):
+        found = await ends(system, says(201, PAGE, content_type=content_type), fake_time, always=True)
+        assert not hasattr(found.started, "state")
+        found = await ends(system, says(200, PAGE, content_type=content_type), fake_time, always=True)
+        assert isinstance(found.got, DecodeError)
+
+
+PORTALS = (
+    b'{"status": "Please accept the terms of use", "redirect": "https://portal.example.org"}',
+    b'{"message": "down for maintenance", "state": "maintenance"}',
+    b'"maintenance"',
+    b"<portal><status>Please accept the terms of use</status></portal>",
+)
+
+
+@pytest.mark.row(29)
+@pytest.mark.parametrize("content_type", ["application/json", "application/xml"])
+@pytest.mark.parametrize("body", PORTALS, ids=["portal", "maintenance", "a text", "XML"])
+@either
+async def test_a_document_about_something_else_is_a_decode_error(
+    system: str, body: bytes, content_type: str, fake_time: FakeTime, see: See
+) -> None:
+    assert str(await ends(system, says(200, body, content_type=content_type), fake_time)) == REPEATED
+    found = await ends(system, says(200, body, content_type=content_type), fake_time, always=True)
+    assert isinstance(found.got, DecodeError)
+    assert found.got.attempts >= 2
+    see(REPEATED)
+
+
+# Refusals
+
+
+@pytest.mark.row(31)
+@pytest.mark.parametrize(
+    ("status", "kind", "verdict"),
+    [
+        (400, "BadRequest", "StartInvalid"),
+        (403, "Forbidden", "StartForbidden"),
+        (404, "NotFound", "StartNotFound"),
+        (405, "StatusError", "StartRejected"),
+        (406, "NotAcceptable", "StartRejected"),
+        (409, "Conflict", "StartConflict"),
+        (410, "StatusError", "StartRejected"),
+        (415, "StatusError", "StartRejected"),
+    ],
+)
+@either
+async def test_a_refusal_is_typed_never_repeated_and_a_start_has_not_happened(
+    system: str, status: int, kind: str, verdict: str, fake_time: FakeTime, see: See
+) -> None:
+    found = await ends(system, says(status, SENTENCE), fake_time, always=True, controls=True)
+    assert str(found) == f"get: 1 sent, {kind}; start: 1 sent, {verdict}"
+    assert (found.got.status, found.got.message, fake_time.naps) == (status, "Workflow engine asleep", [])
+    assert isinstance(found.got, getattr(errors, kind))
+    see("1 sent each, typed")
+
+
+@pytest.mark.row(31)
+@pytest.mark.parametrize(
+    "answer",
+    [http(404), http(405), http(200, b"{}"), http(200, b'{"workflows": []}'), http(200, b'"none"'), http(200, b"7")],
+    ids=["404", "405", "object", "object with a list", "text", "number"],
+)
+async def test_no_list_is_listing_not_supported_with_the_version_of_the_server(
+    answer: bytes, fake_time: FakeTime, see: See
+) -> None:
+    def respond(seen: Seen) -> bytes:
+        version = {"default": "v1.10.0", "versions": ["v1.10.0"]}
+        return http(200, version) if seen.target == "/api/version" else answer
+
+    async with serve(respond) as wire, client_of("opencast", wire.url, clock=fake_time.clock) as oc:
+        found = await end(oc.workflows.list().first())
+        assert isinstance(found, ListingNotSupported)
+        assert found.version == "v1.10.0"
+        assert len(wire.requests) == 3
+    see("no list: ListingNotSupported, 1 request, 1 to see that the API is there, 1 for the version")

@@ -1,0 +1,240 @@
+"""Rows 68 to 70: no more files, proxies, and a hostile environment."""
+
+import asyncio
+import errno
+import json
+import os
+import ssl
+import sys
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import trustme
+
+from tests.behaviour.test_cancelling import answers
+from tests.conftest import FakeTime, See
+from tests.support.byte_server import Answer, Seen, http, refused_url, serve
+from tests.support.stub_clients import SYSTEMS, client_of
+from workflow_async import Limits
+from workflow_async.errors import CallError, ConnectFailed, TLSVerificationFailed, TransportError
+
+# Row 68: no more files
+
+EXHAUSTED = """
+import asyncio, json, resource, sys
+from workflow_async import Clock, OpencastClient
+from workflow_async.errors import CallError
+
+soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+naps = 0
+
+def allow(files):
+    resource.setrlimit(resource.RLIMIT_NOFILE, (files, hard))
+
+async def sleep(seconds):
+    global naps
+    naps += 1
+    if naps == int(sys.argv[2]):
+        allow(soft)
+
+async def main():
+    async with OpencastClient(sys.argv[1], auth=("u", "p")) as oc:
+        await oc.workflows.get(7)  # so that every module is there
+    async with OpencastClient(sys.argv[1], auth=("u", "p"), clock=Clock(sleep=sleep)) as oc:
+        allow(0)
+        try:
+            said = [(await oc.workflows.get(7)).id, naps]
+        except CallError as error:
+            said = [type(error).__name__, error.attempts, error.sent]
+        try:
+            await oc.workflows.start("event-7", "fast")
+        except CallError as error:
+            said += [type(error).__name__, error.attempts, error.sent]
+        print(json.dumps(said))
+
+asyncio.run(main())
+"""
+
+
+async def exhausted(url: str, until: int) -> Any:
+    """What a process without files left says; after so many naps it has some again."""
+    ran = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", EXHAUSTED, url, str(until), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
+    )
+    out, err = await ran.communicate()
+    assert (ran.returncode, err) == (0, b"")
+    return json.loads(out)
+
+
+@pytest.mark.row(68)
+async def test_without_files_a_get_is_tried_again_and_a_start_has_not_happened(see: See) -> None:
+    async with serve(answers("opencast")) as wire:
+        assert await exhausted(wire.url, 2) == [7, 2]
+        starts = [seen.method for seen in wire.requests].count("POST")
+        assert await exhausted(wire.url, 99) == ["ConnectFailed", 4, False, "ConnectFailed", 1, False]
+        assert [seen.method for seen in wire.requests].count("POST") == starts == 1
+    see("EMFILE by RLIMIT_NOFILE: ConnectFailed after 4 tries, or read when there are files again; start: not sent")
+
+
+@pytest.mark.row(68)
+@pytest.mark.parametrize("code", [errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.ENFILE])
+async def test_what_the_system_runs_out_of_is_a_failed_connection(
+    code: int, fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def connect(*_: object, **__: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", connect)
+    async with client_of("opencast", "http://127.0.0.1:9", clock=fake_time.clock) as client:
+        with pytest.raises(ConnectFailed) as got:
+            await client.workflows.get(7)
+    assert (got.value.attempts, got.value.sent) == (4, False)
+
+
+@pytest.mark.row(68)
+@pytest.mark.parametrize("system", SYSTEMS)
+async def test_a_client_never_opens_more_connections_than_it_may(system: str, see: See) -> None:
+    open_ones: list[int] = []
+
+    def answer(seen: Seen) -> bytes:
+        open_ones.append(wire.open)
+        return answers(system)(seen)
+
+    async with serve(answer) as wire, client_of(system, wire.url, limits=Limits(connections=3)) as client:
+        await asyncio.gather(*(client.workflows.get(7) for _ in range(200)))
+        start = ["event-7", "fast"] if system == "opencast" else ["Ingest of films"]
+        await asyncio.gather(*(client.workflows.start(*start) for _ in range(20)))
+    assert max(open_ones) <= 3 + 1
+    see("200 gets and 20 starts at once over 3 connections: no more were open, but one that was closing")
+
+
+# Row 69: proxies
+
+FAR = {"opencast": "https://oc.example.org", "preservica": "https://pv.example.org"}
+
+
+async def through(
+    proxy: str, fake_time: FakeTime, url: str = FAR["opencast"], **settings: Any
+) -> tuple[CallError, CallError]:
+    """How a get and a start fail through a proxy."""
+    async with (
+        httpx.AsyncClient(proxy=proxy, trust_env=False) as carrier,
+        client_of("opencast", url, http=carrier, clock=fake_time.clock, **settings) as client,
+    ):
+        with pytest.raises(CallError) as got:
+            await client.workflows.get(7)
+        with pytest.raises(CallError) as start:
+            await client.workflows.start("event-7", "fast")
+    return got.value, start.value
+
+
+@pytest.mark.row(69)
+async def test_a_proxy_that_refuses_is_a_failed_connection(fake_time: FakeTime, see: See) -> None:
+    got, start = await through(refused_url(), fake_time)
+    assert [type(error) for error in (got, start)] == [ConnectFailed] * 2
+    assert (got.attempts, start.attempts) == (4, 1)
+    see("refuses: ConnectFailed, R; start not sent")
+
+
+@pytest.mark.row(69)
+@pytest.mark.parametrize("says", [b"HTTP/1.1 502 No\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\nno"])
+async def test_a_proxy_that_closes_the_tunnel_is_a_failed_connection(
+    says: bytes, fake_time: FakeTime, see: See
+) -> None:
+    async with serve(lambda _: Answer(says, "fin")) as proxy:
+        got, start = await through(proxy.url, fake_time)
+    assert [type(error) for error in (got, start)] == [ConnectFailed] * 2
+    assert (got.attempts, start.attempts) == (4, 1)
+    assert all(seen.method == "CONNECT" and b"s3cret" not in seen.body for seen in proxy.requests)
+    assert not any("authorization" in seen.headers for seen in proxy.requests)
+    see("closes the tunnel: ConnectFailed, R; start not sent; the proxy sees no credentials")
+
+
+@pytest.mark.row(69)
+async def test_a_proxy_that_wants_a_password_is_not_asked_again(fake_time: FakeTime, see: See) -> None:
+    async with serve(http(407, b"", proxy_authenticate="Basic")) as proxy:
+        got, start = await through(proxy.url, fake_time, "http://oc.example.org", allow_insecure_http=True)
+        assert [getattr(error, "status", None) for error in (got, start)] == [407, 407]
+        assert (got.attempts, start.attempts, len(proxy.requests)) == (1, 1, 2)
+    see("407 of a plain proxy: N")
+
+
+@pytest.mark.row(69)
+async def test_a_tunnel_that_wants_a_password_is_a_failed_connection(fake_time: FakeTime, see: See) -> None:
+    async with serve(http(407, b"", proxy_authenticate="Basic")) as proxy:
+        got, start = await through(proxy.url, fake_time)
+    assert [type(error) for error in (got, start)] == [ConnectFailed] * 2
+    assert "407" in str(got)
+    assert start.attempts == 1
+    see(f"407 of a tunnel: ConnectFailed that says 407, {got.attempts} attempts; start not sent")
+
+
+# Row 70: the environment
+
+
+@pytest.fixture
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def hostile(authority: trustme.CA, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An environment that would send everything elsewhere, and trust whom nobody should."""
+    authority.cert_pem.write_to_path(str(tmp_path / "evil.pem"))
+    (tmp_path / "netrc").write_text("machine 127.0.0.1 login evil password evil\n")
+    (tmp_path / "netrc").chmod(0o600)
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    monkeypatch.setenv("NETRC", str(tmp_path / "netrc"))
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / "evil.pem"))
+    monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
+    monkeypatch.setenv("SSLKEYLOGFILE", str(tmp_path / "keys"))
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+@pytest.mark.row(70)
+@pytest.mark.parametrize("system", SYSTEMS)
+async def test_the_environment_neither_redirects_a_call_nor_speaks_for_it(
+    system: str, hostile: Path, fake_time: FakeTime, see: See
+) -> None:
+    async with serve(answers(system)) as wire, client_of(system, wire.url, clock=fake_time.clock) as client:
+        assert (await client.workflows.get(7)).id == 7
+        sent = [seen.headers.get("authorization", "") for seen in wire.requests]
+    assert all("Basic dXNlcjpzM2NyZXQ=" in proof if system == "opencast" else not proof for proof in sent)
+    see("HTTP_PROXY, NETRC: ignored")
+
+
+@pytest.mark.row(70)
+@pytest.mark.parametrize("system", SYSTEMS)
+async def test_the_environment_has_no_say_in_whom_to_trust(
+    system: str, hostile: Path, authority: trustme.CA, fake_time: FakeTime, see: See
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    async with serve(answers(system), tls=context) as wire:
+        async with client_of(system, wire.url, clock=fake_time.clock) as client:
+            with pytest.raises(TLSVerificationFailed):
+                await client.workflows.get(7)
+        assert not wire.requests
+    see("SSL_CERT_FILE, SSL_CERT_DIR: ignored")
+
+
+@pytest.mark.row(70)
+async def test_the_environment_is_told_no_keys(
+    hostile: Path, authority: trustme.CA, fake_time: FakeTime, see: See
+) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    async with (
+        serve(answers("opencast"), tls=context) as wire,
+        client_of("opencast", wire.url, clock=fake_time.clock) as client,
+    ):
+        with pytest.raises(TransportError):
+            await client.workflows.get(7)
+    keys = (hostile / "keys").read_text() if (hostile / "keys").exists() else ""
+    assert not [line for line in keys.splitlines() if not line.startswith("#")]
+    see("SSLKEYLOGFILE: gets no keys")

@@ -1,0 +1,270 @@
+"""Values, rows and answers that cannot be read, as clients of both systems meet them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.conftest import FakeTime
+from tests.support import virtual_time as virtual
+from tests.support.stub_clients import SYSTEMS, Told, client_of, page, row, running_clock, says, workflow
+from workflow_async import Poll, Retry
+from workflow_async.errors import DecodeError, RateLimited, ServerError, Unauthorized
+from workflow_async.preservica.login_calls import LOGIN
+
+KEYS = {"opencast": ("identifier", "state"), "preservica": ("Id", "State")}
+ODD_VALUE: dict[str, dict[str, Any]] = {
+    "opencast": {"title": ["odd"]},
+    "preservica": {"Started": "2025-10-26 02:30:00"},
+}
+NO_ID: dict[str, dict[str, Any]] = {"opencast": {"identifier": "x"}, "preservica": {"Id": "x"}}
+MISFIT = {"opencast": b'{"identifier": 7}', "preservica": b"<WorkflowInstance><Id>7</Id></WorkflowInstance>"}
+QUICK = Poll(interval=2, backoff=1, ceiling=2, jitter=0)
+
+
+def rows(system: str, odd: dict[str, Any]) -> list[dict[str, Any]]:
+    """Forty rows, of which the third is odd."""
+    return [row(system, id, **(odd if id == 3 else {})) for id in range(1, 41)]
+
+
+def listed(system: str, odd: dict[str, Any]) -> Told:
+    """A server that lists forty rows and shows each of them."""
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        last = request.url.path.rpartition("/")[2]
+        if last.isdigit():
+            return httpx.Response(200, content=workflow(system, int(last), **(odd if last == "3" else {})))
+        return httpx.Response(200, content=page(system, rows(system, odd)[begin(request) :], 40))
+
+    return Told(system, answer)
+
+
+def begin(request: httpx.Request) -> int:
+    """The row that a page is to begin with."""
+    return int(request.url.params.get("offset") or request.url.params.get("start") or 0)
+
+
+async def ids(listing: Any) -> tuple[list[int], DecodeError | None]:
+    """The ids that a listing gives, and the error behind them."""
+    found: list[int] = []
+    try:
+        async for one in listing:
+            found.append(one.id)  # noqa: PERF401 - what came before an error counts
+    except DecodeError as error:
+        return found, error
+    return found, None
+
+
+# Values
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+async def test_one_odd_value_hides_neither_its_row_nor_the_list(system: str, fake_time: FakeTime) -> None:
+    server = listed(system, ODD_VALUE[system])
+    async with server.client(fake_time.clock) as client:
+        found = [workflow async for workflow in client.workflows.list(limit=40)]
+        alone = await client.workflows.get(3)
+    assert [workflow.id for workflow in found] == [*range(1, 41)]
+    assert [dict(workflow.extra) for workflow in found if workflow.extra] == [ODD_VALUE[system]]
+    assert (alone.id, alone.phase, alone.extra) == (3, found[2].phase, ODD_VALUE[system])
+    assert (len(server.asked), fake_time.naps) == (2, [])
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_one_odd_value_ends_no_wait(system: str) -> None:
+    async def main() -> None:
+        clock = running_clock()
+
+        def answer(_: httpx.Request) -> httpx.Response:
+            phase = "running" if clock.now() < 20 else "succeeded"
+            return httpx.Response(200, content=workflow(system, 7, phase, **ODD_VALUE[system]))
+
+        async with Told(system, answer).client(clock) as client:
+            done = await client.workflows.wait(7, poll=QUICK)
+        assert done.phase.final
+        assert done.extra == ODD_VALUE[system]
+
+    virtual.run(main())
+
+
+def test_operations_that_cannot_be_read_are_not_asked_for_again_and_again() -> None:
+    async def main() -> None:
+        clock = running_clock()
+
+        def answer(_: httpx.Request) -> httpx.Response:
+            phase = "running" if clock.now() < 20 else "succeeded"
+            return httpx.Response(200, content=workflow("opencast", 7, phase, operations=[{"state": "running"}]))
+
+        server = Told("opencast", answer)
+        async with (
+            server.client(clock) as client,
+            client.workflows.watch([7], poll=QUICK, operations=True) as changes,
+        ):
+            told = [change async for change in changes]
+        assert [change.workflow.state_text for change in told] == ["running", "succeeded"]
+        assert told[-1].workflow.extra == {"operations": [{"state": "running"}]}
+        assert len(server.asked) <= 14
+
+    virtual.run(main())
+
+
+# Rows
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+async def test_a_row_without_an_id_is_an_error_after_the_other_rows(system: str, fake_time: FakeTime) -> None:
+    server = listed(system, NO_ID[system])
+    async with server.client(fake_time.clock) as client:
+        listing = client.workflows.list(page_size=40)
+        found, error = await ids(listing)
+    assert found == [1, 2, *range(4, 41)]
+    place = f"page 1: expected a whole number, got a text @ $[2].{KEYS[system][0]}"
+    assert error is not None
+    assert error.faults == (place,)
+    assert str(error) == f"the answer cannot be read: {place}"
+    assert [row.faults for row in listing.report.unreadable] == [(place.removeprefix("page 1: "),)]
+    assert fake_time.naps == []
+
+
+CONTEXTS = b"<C><WorkflowContext><Id>1</Id></WorkflowContext><WorkflowContext><Name>n</Name></WorkflowContext></C>"
+LISTS: dict[str, list[tuple[Callable[[Any, Any], Any], Any]]] = {
+    "opencast": [
+        (lambda oc, on: oc.workflows.list(unreadable=on), [row("opencast", 1), {}]),
+        (lambda oc, on: oc.workflows.list(unreadable=on, consistency="anchored"), [row("opencast", 1), {}]),
+        (lambda oc, on: oc.workflows.list(unreadable=on, consistency="partitioned"), [row("opencast", 1), {}]),
+        (lambda oc, on: oc.definitions.list(unreadable=on), [{"identifier": "fast"}, {"title": "no id"}]),
+        (lambda oc, on: oc.events.processing(unreadable=on), [{"identifier": "e"}, {"identifier": 7}]),
+    ],
+    "preservica": [
+        (lambda pv, on: pv.workflows.list(unreadable=on), page("preservica", [row("preservica", 1), {"Id": "2"}])),
+        (lambda pv, on: pv.contexts.list(unreadable=on), CONTEXTS),
+        (lambda pv, on: pv.processes.list(unreadable=on), {"configs": [{"apiId": "p"}, {"apiId": " "}]}),
+        (lambda pv, on: pv.monitors.list(unreadable=on), {"value": {"monitors": [{"mappedId": "m"}, {}]}}),
+        (lambda pv, on: pv.monitors.messages("m", unreadable=on), {"value": {"messages": [{"mappedId": "m"}, 7]}}),
+    ],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("system", "place"), [(system, place) for system in SYSTEMS for place in range(5)])
+async def test_every_list_can_skip_such_rows_and_says_which(system: str, place: int, fake_time: FakeTime) -> None:
+    ask, answer = LISTS[system][place]
+
+    def said(request: httpx.Request) -> httpx.Response:
+        if isinstance(answer, bytes):
+            return httpx.Response(200, content=b"<I/>" if begin(request) else answer)
+        return httpx.Response(200, json=answer[begin(request) :] if isinstance(answer, list) else answer)
+
+    async with Told(system, said).client(fake_time.clock) as client:
+        skipping, raising = ask(client, "skip"), ask(client, "raise")
+        assert len([row async for row in skipping]) == 1
+        assert len(skipping.report.unreadable) == 1
+        found, error = await ids(raising)
+        assert len(found) == 1
+        assert error is not None
+        assert all(fault.startswith("page 1: ") and " @ $" in fault for fault in error.faults)
+        assert raising.report.unreadable == skipping.report.unreadable
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+def test_a_workflow_whose_row_cannot_be_read_is_asked_for_by_its_id(system: str) -> None:
+    """The list of active workflows that a watch reads shows no id for one of them, which runs all the same."""
+
+    async def main() -> None:
+        clock = running_clock()
+
+        def answer(request: httpx.Request) -> httpx.Response:
+            last = request.url.path.rpartition("/")[2]
+            ended = clock.now() >= 60
+            if last.isdigit():
+                return httpx.Response(200, content=workflow(system, int(last), "succeeded" if ended else "running"))
+            active = [] if ended else rows(system, NO_ID[system])
+            return httpx.Response(200, content=page(system, active[begin(request) :], len(active)))
+
+        server = Told(system, answer)
+        async with server.client(clock) as client:
+            outcomes = await client.workflows.wait_all(range(1, 41), poll=QUICK)
+        assert {outcome.workflow.phase.final for outcome in outcomes} == {True}
+        lists = [request for request in server.asked if not request.url.path.rpartition("/")[2].isdigit()]
+        assert len(lists) > 1
+
+    virtual.run(main())
+
+
+# Answers
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+async def test_an_answer_that_does_not_fit_is_asked_for_once_more(system: str, fake_time: FakeTime) -> None:
+    server = says(system, MISFIT[system])
+    async with server.client(fake_time.clock) as client:
+        with pytest.raises(DecodeError, match=rf"required field missing @ \$\.{KEYS[system][1]}") as caught:
+            await client.workflows.get(7)
+    assert caught.value.attempts == len(server.asked) == 2
+    assert caught.value.body == MISFIT[system].decode()
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+async def test_it_is_read_when_it_fits_the_second_time(system: str, fake_time: FakeTime) -> None:
+    server = says(system, MISFIT[system], workflow(system, 7))
+    async with server.client(fake_time.clock) as client:
+        assert (await client.workflows.get(7)).id == 7
+    assert len(server.asked) == 2
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+async def test_what_failed_before_in_another_way_takes_nothing_from_it(system: str, fake_time: FakeTime) -> None:
+    rest = [httpx.Response(503), httpx.Response(200, content=b"cut {"), httpx.Response(200, content=MISFIT[system])]
+    server = Told(system, lambda _: rest.pop(0) if rest else httpx.Response(200, content=workflow(system, 7)))
+    async with server.client(fake_time.clock, retry=Retry(attempts=9)) as client:
+        assert (await client.workflows.get(7)).id == 7
+    assert len(server.asked) == 4
+
+
+@pytest.mark.parametrize("system", SYSTEMS)
+async def test_misfits_count_though_something_else_comes_between(system: str, fake_time: FakeTime) -> None:
+    misfit = MISFIT[system]
+    rest = [httpx.Response(200, content=misfit), httpx.Response(503), httpx.Response(200, content=misfit)]
+    server = Told(system, lambda _: rest.pop(0))
+    async with server.client(fake_time.clock, retry=Retry(attempts=9)) as client:
+        with pytest.raises(DecodeError) as caught:
+            await client.workflows.get(7)
+    assert [attempt.outcome for attempt in caught.value.history] == ["DecodeError", "ServerError", "DecodeError"]
+
+
+LOGINS = [
+    b'{"success": true, "user": "s3cret", "token": ""}',
+    b'{"success": true, "tok": "s3cret"}',
+    b'["s3cret"]',
+    b"s3cret",
+    b"",
+    b'{"token": "s3cret',
+    b"<html>s3cret</html>",
+]
+
+
+@pytest.mark.parametrize("body", LOGINS)
+@pytest.mark.parametrize("status", [200, 401])
+async def test_a_login_that_cannot_be_read_leaves_nothing_of_its_answer(
+    body: bytes, status: int, fake_time: FakeTime
+) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        assert request.url.path == LOGIN
+        return httpx.Response(status, content=body)
+
+    carrier = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    async with carrier, client_of("preservica", "http://127.0.0.1", http=carrier, clock=fake_time.clock) as client:
+        with pytest.raises((DecodeError, Unauthorized)) as caught:
+            await client.workflows.get(7)
+    assert vars(caught.value)["body"] == ""
+    assert "s3cret" not in f"{caught.value!r} {caught.value} {vars(caught.value)}"
+
+
+@pytest.mark.parametrize("kind", [ServerError, RateLimited])
+async def test_a_refusal_keeps_its_body_as_ever(kind: type[Any], fake_time: FakeTime) -> None:
+    status = 501 if kind is ServerError else 429
+    server = Told("opencast", lambda _: httpx.Response(status, content=b"no", headers={"retry-after": "9999"}))
+    async with server.client(fake_time.clock) as client:
+        with pytest.raises(kind) as caught:
+            await client.workflows.get(7)
+    assert caught.value.body == "no"

@@ -1,0 +1,591 @@
+"""Waiting and watching against the sandbox, whichever system it is."""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from functools import partial
+from typing import Any
+
+import anyio
+import pytest
+
+from tests.support import virtual_time as virtual
+from tests.support.monitored_system import SYSTEMS, Station, is_subsequence, station
+from workflow_async import Phase, Poll
+from workflow_async.errors import (
+    ClientClosed,
+    ConnectFailed,
+    Forbidden,
+    InvalidArgument,
+    ListingNotSupported,
+    NotFound,
+    WaitTimeout,
+    WorkflowAsyncError,
+    WorkflowFailed,
+    WorkflowParked,
+)
+from workflow_async.monitor import Change, Finished, Parked, PollingFailed, Stalled, TimedOut, Vanished
+from workflow_async.sandbox import Fault, Faults
+from workflow_async.sandbox.engine import Status, Step, StepResult
+
+pytestmark = pytest.mark.sweep
+
+QUICK = Poll(interval=1, ceiling=4, outage=120)
+Story = Callable[[Station, Any], Awaitable[None]]
+
+everywhere = pytest.mark.parametrize("kind", SYSTEMS)
+where_lists_are = pytest.mark.parametrize("kind", ["11", "preservica"])
+where_they_are_not = pytest.mark.parametrize("kind", ["16", "19"])
+opencasts = pytest.mark.parametrize("kind", ["11", "16", "19"])
+
+
+def played(kind: str, story: Story, **settings: Any) -> None:
+    """A story of a system and a client of it, on virtual time."""
+
+    async def main() -> None:
+        place = station(kind)
+        async with place.client(**settings) as client:
+            await story(place, client)
+            await asyncio.sleep(0)
+            assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    virtual.run(main())
+
+
+def later(seconds: float, deed: Callable[[], object]) -> None:
+    asyncio.get_running_loop().call_later(seconds, deed)
+
+
+def now() -> float:
+    return asyncio.get_running_loop().time()
+
+
+# Waiting
+
+
+@everywhere
+def test_hundreds_are_waited_for_and_each_has_its_own_end(kind: str) -> None:
+    async def story(place: Station, client: Any) -> None:
+        kinds = [
+            place.define("good", Step("a", 20), Step("b", 30)),
+            place.define("bad", Step("a", 5), Step("b", 10, StepResult.FAILED)),
+            place.define("mixed", Step("a", 5, StepResult.PARTIAL), Step("b", 10)),
+            place.define("held", Step("a", 5, StepResult.HELD), Step("b", 10)),
+        ]
+        ids = [place.start(kinds[n % 4]) for n in range(300)]
+        outcomes = await client.workflows.wait_all(ids, poll=QUICK, parked="return")
+        assert [outcome.id for outcome in outcomes] == ids
+        mixed = Phase.PARTIAL if kind == "preservica" else Phase.SUCCEEDED
+        expected = {0: Phase.SUCCEEDED, 1: Phase.FAILED, 2: mixed, 3: Phase.PARKED}
+        assert [outcome.workflow.phase for outcome in outcomes] == [expected[n % 4] for n in range(300)]
+        assert {type(outcome) for outcome in outcomes[3::4]} == {Parked}
+        assert {type(outcome) for n, outcome in enumerate(outcomes) if n % 4 != 3} == {Finished}
+
+    played(kind, story)
+
+
+@where_lists_are
+def test_where_there_is_a_list_three_hundred_cost_its_pages_and_a_get_each(kind: str) -> None:
+    async def story(place: Station, client: Any) -> None:
+        ids = place.starts(300, 30.0, 30.0)
+        if kind == "11":
+            place.opencast.world.commit()
+        await client.workflows.wait_all(ids, poll=Poll(interval=5, backoff=1, ceiling=5))
+        pages, glances, gets = place.looks()
+        assert pages <= (62 / 5 + 4) * 3
+        assert glances + gets <= 300 * 1.1
+
+    played(kind, story)
+
+
+@where_they_are_not
+def test_where_there_is_no_list_glances_cost_less_than_gets(kind: str) -> None:
+    async def story(place: Station, client: Any) -> None:
+        ids = place.starts(300, 100.0)
+        await client.workflows.wait_all(ids, poll=Poll(interval=5, backoff=1, ceiling=5))
+        pages, glances, gets = place.looks()
+        assert pages <= 3  # that there is none has to be found out
+        assert 50 < glances < 400
+        assert gets < 300 * 6
+
+    played(kind, story)
+
+
+@where_they_are_not
+def test_who_may_not_see_the_events_is_asked_for_one_by_one(kind: str) -> None:
+    async def story(place: Station, client: Any) -> None:
+        ids = place.starts(50, 100.0)
+        outcomes = await client.workflows.wait_all(ids, poll=Poll(interval=5, backoff=1, ceiling=5))
+        assert {type(outcome) for outcome in outcomes} == {Finished}
+        assert place.looks()[1] == 1
+
+    played(kind, story, auth=("viewer", "viewer"))
+
+
+@everywhere
+def test_outcomes_are_given_as_they_come(kind: str) -> None:
+    async def story(place: Station, client: Any) -> None:
+        slow, quick = place.starts(1, 60.0), place.starts(1, 5.0)
+        found = [outcome.id async for outcome in client.workflows.as_completed([*slow, *quick], poll=QUICK)]
+        assert found == [*quick, *slow]
+
+    played(kind, story)
+
+
+@everywhere
+def test_a_parked_one_is_waited_for_returned_or_raised(kind: str) -> None:
+    async def story(place: Station, client: Any) -> None:
+        id = place.start(place.define("held", Step("a", 5, StepResult.HELD), Step("b", 5)))
+        assert (await client.workflows.wait(id, parked="return", poll=QUICK)).phase is Phase.PARKED
+        with pytest.raises(WorkflowParked):
+            await client.workflows.wait(id, parked="raise", poll=QUICK)
+        later(50, lambda: place.engine.resume(place.run(id), 1.0))
+        assert (await client.workflows.wait(id, poll=QUICK)).phase is Phase.SUCCEEDED
+
+    played(kind, story)
+
+
+@everywhere
+def test_a_checked_wait_raises_unless_it_went_well(kind: str) -> None:
+    async def story(place: Station, client: Any) -> None:
+        good, bad = place.starts(1, 5.0)[0], place.start(place.define("bad", Step("a", 5, StepResult.FAILED)))
+        assert (await client.workflows.wait(good, check=True, poll=QUICK)).phase is Phase.SUCCEEDED
+        with pytest.raises(WorkflowFailed):
+            await client.workflows.wait(bad, check=True, poll=QUICK)
+
+    played(kind, story)
+
+
+@everywhere
+def test_a_wait_ends_when_its_condition_is_met(kind: str) -> None:
+    async def story(place: Station, client: Any) -> None:
+        ids = place.starts(20, 30.0, 30.0, 30.0)
+        others = asyncio.create_task(client.workflows.wait_all(ids, poll=QUICK))
+        await anyio.sleep(5)
+        found = await client.workflows.wait(ids[0], until=lambda workflow: workflow.step == "step-1", poll=QUICK)
+        assert (found.step, found.phase) == ("step-1", Phase.RUNNING)
+        assert 32 <= now() <= 40
+        await others
+
+    played(kind, story)
+
+
+@everywhere
+def test_a_wait_that_takes_too_long_ends_with_the_last_record(kind: str) -> None:
+    async def story(place: Station, client: Any) -> None:
+        (id,) = place.starts(1, 1000.0)
+        with pytest.raises(WaitTimeout) as caught:
+            await client.workflows.wait(id, timeout=20, poll=QUICK)
+        assert caught.value.workflow is not None
+        assert now() == pytest.approx(20, abs=0.1)
+        (outcome,) = await client.workflows.wait_all([id], timeout=20, poll=QUICK)
+        assert isinstance(outcome, TimedOut)
+
+    played(kind, story)
+
+
+@everywhere
+def test_one_that_is_deleted_has_vanished_after_two_minutes_and_the_rest_go_on(kind: str) -> None:
+    async def story(place: Station, client: Any) -> None:
+        ids = place.starts(40, 300.0)
+        later(20, lambda: place.engine.remove(place.run(ids[7])))
+        found = {outcome.id: (outcome, now()) async for outcome in client.workflows.as_completed(ids, poll=QUICK)}
+        outcome, at = found.pop(ids[7])
+        assert isinstance(outcome, Vanished)
+        assert outcome.workflow is not None
+        assert 140 <= at <= 160
+        assert {type(other) for other, _ in found.values()} == {Finished}
+
+    played(kind, story)
+
+
+@everywhere
+def test_one_that_was_deleted_after_it_had_ended_unseen_is_vanished_and_not_an_end(kind: str) -> None:
+    async def story(place: Station, client: Any) -> None:
+        (id,) = place.starts(1, 5.0)
+        place.engine.remove(place.run(id))
+        (outcome,) = await client.workflows.wait_all([id], poll=QUICK)
+        assert isinstance(outcome, Vanished)
+        assert (outcome.workflow, outcome.succeeded) == (None, False)
+        with pytest.raises(NotFound):
+            await client.workflows.wait(id, poll=QUICK)
+
+    played(kind, story)
+
+
+@everywhere
+def test_a_server_that_is_gone_for_too_long_leaves_nobody_waiting(kind: str) -> None:
+    async def story(place: Station, client: Any) -> None:
+        ids = place.starts(40, 10_000.0)
+        later(20, lambda: setattr(place.wire, "down", True))
+        outcomes = await client.workflows.wait_all(ids, poll=QUICK)
+        assert {(type(outcome), type(outcome.error)) for outcome in outcomes} == {(PollingFailed, ConnectFailed)}
+        assert all(outcome.workflow.phase is Phase.RUNNING for outcome in outcomes)
+        assert QUICK.outage <= now() - 20 <= 2 * QUICK.outage
+        with pytest.raises(ConnectFailed):
+            await client.workflows.wait(ids[0], poll=QUICK)
+
+    played(kind, story)
+
+
+@everywhere
+def test_an_outage_that_passes_costs_nobody_anything(kind: str) -> None:
+    async def story(place: Station, client: Any) -> None:
+        ids = place.starts(40, 60.0)
+        later(20, lambda: setattr(place.wire, "down", True))
+        later(110, lambda: setattr(place.wire, "down", False))
+        outcomes = await client.workflows.wait_all(ids, poll=QUICK)
+        assert {type(outcome) for outcome in outcomes} == {Finished}
+
+    played(kind, story)
+
+
+@opencasts
+def test_one_that_may_not_be_read_never_spoils_the_rest(kind: str) -> None:
+    async def story(place: Station, client: Any) -> None:
+        ids = place.starts(20, 30.0)
+        place.opencast.world.events[place.run(ids[3]).subject].readers = frozenset()
+        outcomes = await client.workflows.wait_all([*ids, 999_999], poll=QUICK)
+        assert isinstance(outcomes[3], PollingFailed)
+        assert isinstance(outcomes[3].error, Forbidden)
+        assert isinstance(outcomes[-1], Vanished)
+        assert {type(outcome) for n, outcome in enumerate(outcomes) if n not in {3, 20}} == {Finished}
+
+    played(kind, story, auth=("viewer", "viewer"))
+
+
+@everywhere
+def test_a_client_that_is_closed_tells_everybody_who_waits(kind: str) -> None:
+    async def story(place: Station, client: Any) -> None:
+        ids = place.starts(20, 1000.0)
+        waits = [asyncio.create_task(client.workflows.wait(id)) for id in ids]
+        waits += [asyncio.create_task(client.workflows.wait_all(ids))]
+        await anyio.sleep(10)
+        await client.aclose()
+        found = await asyncio.gather(*waits, return_exceptions=True)
+        assert {type(error) for error in found} == {ClientClosed}
+        with pytest.raises(ClientClosed):
+            await client.workflows.wait(ids[0])
+
+    played(kind, story)
+
+
+@everywhere
+def test_what_is_started_can_be_waited_for_in_one_call(kind: str) -> None:
+    async def story(place: Station, client: Any) -> None:
+        made = place.define("made", Step("a", 5), Step("b", 10))
+        begun = [made] if kind == "preservica" else [place.opencast.event(), made]
+        workflow = await client.workflows.start_and_wait(*begun, poll=QUICK, check=True)
+        assert workflow.phase is Phase.SUCCEEDED
+        begun = [made] if kind == "preservica" else [place.opencast.event(), made]
+        with pytest.raises(WaitTimeout):
+            await client.workflows.start_and_wait(*begun, poll=QUICK, timeout=5)
+
+    played(kind, story)
+
+
+# Watching
+
+
+def noted(place: Station) -> dict[int, list[Phase]]:
+    """The phases of every workflow from here on, as they come."""
+    true, before = defaultdict[int, list[Phase]](list), place.engine.observe
+
+    def observe(run: Any) -> None:
+        if before is not None:
+            before(run)
+        phase = place.phase_of(run)
+        if true[run.id][-1:] != [phase]:
+            true[run.id].append(phase)
+
+    place.engine.observe = observe
+    return true
+
+
+@everywhere
+def test_changes_are_told_as_they_are_seen(kind: str) -> None:
+    async def story(place: Station, client: Any) -> None:
+        true, told = noted(place), defaultdict[int, list[Phase]](list)
+        held = place.define("held", Step("a", 30, StepResult.HELD), Step("b", 30))
+        ids = [place.start(held) for _ in range(30)]
+        for id in ids:
+            later(80, partial(place.engine.resume, place.run(id), 1.0))
+        async with client.workflows.watch(ids, poll=QUICK) as changes:
+            async for change in changes:
+                if told[change.id][-1:] != [change.now]:
+                    told[change.id].append(change.now)
+        for id in ids:
+            assert is_subsequence(told[id], true[id])
+            assert told[id][-3:] == [Phase.PARKED, Phase.RUNNING, Phase.SUCCEEDED]
+
+    played(kind, story)
+
+
+@opencasts
+def test_every_transition_of_every_operation_is_told_with_its_time(kind: str) -> None:
+    async def story(place: Station, client: Any) -> None:
+        quick, skipped = Step("quick", 0.5), Step("skipped", 0.0, StepResult.SKIPPED)
+        many = place.define("many", quick, skipped, Step("slow", 20), quick, Step("end", 3))
+        ids = [place.start(many) for _ in range(30)]
+        told = defaultdict[int, list[Any]](list)
+        async with client.workflows.watch(ids, poll=QUICK, operations=True) as changes:
+            async for change in changes:
+                told[change.id] += change.operations
+        for id in ids:
+            for place_, step in enumerate(place.run(id).steps):
+                chain = [operation for operation in told[id] if operation.position == place_]
+                assert [one.was for one in chain] == [None, *(one.now for one in chain)][:-1]
+                assert {one.operation for one in chain} == {step.step.name}
+                if step.status is Status.SUCCEEDED:
+                    assert [one.now for one in chain][-2:] == ["running", "succeeded"]
+                    assert [one.at.timestamp() for one in chain[-2:]] == pytest.approx(
+                        [step.started, step.finished], abs=0.01
+                    )
+                else:
+                    assert chain[-1].now == "skipped"
+
+    played(kind, story)
+
+
+@opencasts
+def test_the_record_of_an_end_holds_its_operations(kind: str) -> None:
+    async def story(place: Station, client: Any) -> None:
+        ids = place.starts(30, 5.0, 5.0)
+        async with client.workflows.watch(ids, poll=QUICK) as changes:
+            ended = [change.workflow async for change in changes if change.now.final]
+        assert all(len(workflow.operations) == 2 for workflow in ended)
+        assert (await client.workflows.wait(ids[0])).operations is not None
+
+    played(kind, story)
+
+
+@where_lists_are
+def test_one_that_leaves_the_list_is_got_before_anyone_is_told(kind: str) -> None:
+    async def story(place: Station, client: Any) -> None:
+        ids = place.starts(30, 5.0, 20.0)
+        async with client.workflows.watch(ids, poll=QUICK) as changes:
+            async for change in changes:
+                if change.now.final:
+                    assert any(one.path.endswith(f"/{change.id}") for one in place.asked())
+        gets = [one for one in place.asked() if one.path.endswith(f"/{ids[0]}")]
+        assert len(gets) <= 3
+
+    played(kind, story)
+
+
+def test_a_list_that_is_ten_seconds_late_tells_nothing_backwards_or_twice() -> None:
+    async def story(place: Station, client: Any) -> None:
+        true, told = noted(place), defaultdict[int, list[Phase]](list)
+        ids = place.starts(60, *[4.0] * 20)
+
+        def each(deed: Callable[[Any], None], some: list[int]) -> None:
+            for run in map(place.run, some):
+                if run.active:
+                    deed(run)
+
+        for n in range(15):
+            later(8 + 4 * n, partial(each, place.engine.pause, ids[n::7]))
+            later(9 + 4 * n, partial(each, lambda run: client.workflows.wake(run.id), ids[n::7]))
+            later(10 + 4 * n, partial(each, place.engine.resume, ids[n::7]))
+        async with client.workflows.watch(ids, poll=QUICK) as changes:
+            async for change in changes:
+                told[change.id].append(change.now)
+        assert all(is_subsequence(told[id], true[id]) for id in ids)
+        assert sum(phases.count(Phase.PARKED) for phases in told.values()) > 30
+
+    played("11", story)
+
+
+@where_lists_are
+def test_a_filter_is_watched_with_whatever_appears_later(kind: str) -> None:
+    async def story(place: Station, client: Any) -> None:
+        true, told = noted(place), defaultdict[int, list[Phase]](list)
+        slow = place.define("slow", Step("a", 60))
+        ids = [place.start(slow) for _ in range(3)]
+        for second in (20, 40, 60):
+            later(second, lambda: ids.append(place.start(slow)))
+        asked = {"context": slow} if kind == "preservica" else {"workflow_definition_identifier": slow}
+        async with client.workflows.watch(**asked, poll=QUICK) as changes:
+            while sum(phases[-1].final for phases in told.values()) < 6:
+                change = await anext(changes)
+                told[change.id].append(change.now)
+        assert set(told) == set(ids)
+        assert all(is_subsequence(told[id], true[id]) for id in ids)
+
+    played(kind, story)
+
+
+@where_lists_are
+def test_ends_too_can_be_watched_for_and_each_is_told_once(kind: str) -> None:
+    async def story(place: Station, client: Any) -> None:
+        bad = place.define("bad", Step("a", 5, StepResult.FAILED))
+        ids = [place.start(bad) for _ in range(3)]
+        later(60, lambda: ids.append(place.start(bad)))
+        told: list[tuple[int, Phase]] = []
+        with anyio.move_on_after(300):
+            asked = {"state": "Failed", "context": bad} if kind == "preservica" else {"state": "failed"}
+            async with client.workflows.watch(**asked, poll=QUICK) as changes:
+                while True:
+                    change = await anext(changes)
+                    told.append((change.id, change.now))
+        assert sorted(told) == [(id, Phase.FAILED) for id in ids]
+
+    played(kind, story)
+
+
+@where_they_are_not
+def test_a_filter_cannot_be_watched_without_a_list(kind: str) -> None:
+    async def story(place: Station, client: Any) -> None:
+        with pytest.raises(ListingNotSupported, match="removed it in 12") as caught:
+            async with client.workflows.watch(state="running") as changes:
+                await anext(changes)
+        assert caught.value.version is not None
+
+    played(kind, story)
+
+
+@everywhere
+def test_a_watch_wants_ids_or_a_filter_and_not_both(kind: str) -> None:
+    async def story(place: Station, client: Any) -> None:
+        for given in ({}, {"workflow_ids": [1], "state": "Active" if kind == "preservica" else "running"}):
+            with pytest.raises(InvalidArgument, match="workflow_ids"):
+                client.workflows.watch(**given)
+        for bad in (0.0, -1.0, float("nan"), timedelta(0), timedelta(seconds=-1), True, "5"):
+            with pytest.raises(InvalidArgument, match="stalled_after"):
+                client.workflows.watch([1], stalled_after=bad)
+        for strange in ("..", "7/8", "", "-1"):
+            with pytest.raises(InvalidArgument):
+                client.workflows.watch([strange])
+            with pytest.raises(InvalidArgument):
+                client.workflows.wake(strange)
+
+    played(kind, story)
+
+
+# Hints, busy servers, stalls
+
+
+@everywhere
+def test_a_wake_brings_the_end_sooner(kind: str) -> None:
+    async def story(place: Station, client: Any) -> None:
+        (id,) = place.starts(1, 30.0)
+        later(35, lambda: client.workflows.wake(id))
+        await client.workflows.wait(id, poll=Poll(interval=200, ceiling=200))
+        assert now() < 36
+
+    played(kind, story)
+
+
+@everywhere
+def test_a_wake_of_one_that_runs_changes_nothing(kind: str) -> None:
+    async def story(place: Station, client: Any) -> None:
+        ids = place.starts(30, 60.0)
+        for second in range(1, 60, 2):
+            later(second, lambda: [client.workflows.wake(id) for id in ids])
+        outcomes = await client.workflows.wait_all(ids, poll=QUICK)
+        assert {type(outcome) for outcome in outcomes} == {Finished}
+        assert now() >= 62
+
+    played(kind, story)
+
+
+@everywhere
+def test_a_server_that_limits_the_rate_is_left_alone_for_as_long_as_it_asks(kind: str) -> None:
+    async def story(place: Station, client: Any) -> None:
+        ids = place.starts(1, 60.0)
+        waits = asyncio.create_task(client.workflows.wait(ids[0], poll=Poll(interval=1, ceiling=1)))
+        await anyio.sleep(10)
+        place.system.faults = Faults(rates={Fault.RATE_LIMITED: 1.0}, retry_after=100)
+        await anyio.sleep(3)
+        refused = len(place.system.requests)
+        place.system.faults = Faults()
+        await anyio.sleep(95)
+        assert len(place.system.requests) == refused
+        assert (await waits).phase is Phase.SUCCEEDED
+        assert 105 <= now() <= 120
+
+    played(kind, story)
+
+
+@everywhere
+def test_a_busy_server_is_asked_less_by_the_whole_client(kind: str) -> None:
+    async def story(place: Station, client: Any) -> None:
+        ids = place.starts(40, 4000.0)
+        waits = asyncio.create_task(
+            client.workflows.wait_all(ids, poll=Poll(interval=2, backoff=1, ceiling=2, outage=900))
+        )
+        await anyio.sleep(60)
+        calm = len(place.system.requests)
+        place.system.faults = Faults(rates={Fault.SERVER_ERROR: 0.9})
+        await anyio.sleep(300)
+        busy = len(place.system.requests) - calm
+        assert busy / 300 < 0.7 * calm / 60
+        waits.cancel()
+        await asyncio.gather(waits, return_exceptions=True)
+
+    played(kind, story)
+
+
+@everywhere
+def test_a_step_that_stalls_is_told_once_and_an_end_can_be_foreseen(kind: str) -> None:
+    async def story(place: Station, client: Any) -> None:
+        usual = place.define("usual", Step("a", 20), Step("b", 30))
+        ids = [place.start(usual) for _ in range(20)]
+        slow = place.start(usual)
+        place.run(slow).steps[1].step = Step("b", 600)
+        told, foreseen = [], []
+        async with client.workflows.watch([*ids, slow], poll=QUICK, stalled_after=3) as changes:
+            async for event in changes:
+                if isinstance(event, Stalled):
+                    told.append((event.id, event.workflow.step, event.seconds > 80, round(event.usual or 0, -1)))
+                foreseen.append(changes.eta(slow))
+        assert told == [(slow, "b", True, 30)]
+        assert foreseen[0] is None
+
+    played(kind, story)
+
+
+@everywhere
+def test_watchers_that_come_and_go_leave_the_client_as_it_was(kind: str) -> None:
+    async def story(place: Station, client: Any) -> None:
+        ids = place.starts(60, 20.0, 60.0)
+
+        async def visit(n: int) -> None:
+            await anyio.sleep(n % 50)
+            with anyio.move_on_after(1 + n % 13):
+                await client.workflows.wait_all(ids[n % 60 :], poll=QUICK, timeout=1 + n % 7)
+            with anyio.move_on_after(1 + n % 17):
+                async with client.workflows.watch(ids[: n % 60 + 1], poll=QUICK) as changes:
+                    async for _ in changes:
+                        pass
+
+        await asyncio.gather(*(visit(n) for n in range(100)))
+        left = client.workflows.poller
+        assert not left._watchers
+        assert not left.fetcher.observations
+        assert left.fetcher.idle
+        assert (await client.workflows.wait(ids[0], poll=QUICK)).phase is Phase.SUCCEEDED
+
+    played(kind, story)
+
+
+def test_changes_are_frozen_records_of_what_was_seen() -> None:
+    async def story(place: Station, client: Any) -> None:
+        (id,) = place.starts(1, 5.0)
+        async with client.workflows.watch([id], poll=QUICK) as changes:
+            first = await anext(changes)
+        assert isinstance(first, Change)
+        assert (first.id, first.was, first.seen_at.tzinfo is not None) == (id, None, True)
+        with pytest.raises(AttributeError):
+            setattr(first, "now", Phase.FAILED)  # noqa: B010 - it cannot be written in any other way
+
+    played("16", story)
+
+
+def test_an_error_of_a_wait_is_of_this_library() -> None:
+    async def story(place: Station, client: Any) -> None:
+        with pytest.raises(WorkflowAsyncError):
+            await client.workflows.wait(999_999, poll=QUICK)
+
+    played("16", story)

@@ -1,0 +1,375 @@
+"""The journal: what it holds, who may use it, and what another run makes of it."""
+
+import sqlite3
+import stat
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from anyio import Event
+
+from tests.unit.batch.conftest import OFTEN, posts, results, runs
+from workflow_async import OpencastClient, Poll, Retry
+from workflow_async.batch import (
+    AlreadyDone,
+    Completed,
+    JournalContents,
+    NotStarted,
+    OutcomeUnknown,
+    Rejected,
+    Skipped,
+    StartStatus,
+    StatusKind,
+    journal,
+    ledger,
+    read_journal,
+)
+from workflow_async.batch.entries import Entry
+from workflow_async.batch.journal import Journal
+from workflow_async.errors import JournalError, StartOutcomeUnknown
+from workflow_async.opencast import Start
+from workflow_async.preservica import PreservicaClient
+from workflow_async.preservica import Start as ContextStart
+from workflow_async.sandbox import Fault, Faults, Step, StepResult
+from workflow_async.sandbox.systems import FakeOpencast, FakePreservica
+
+STARTS = ("POST",)
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return tmp_path / "batch.sqlite"
+
+
+async def run(client: OpencastClient, path: Path, *starts: Start, **settings: Any) -> dict[str, Any]:
+    """What a batch with this journal tells, by key."""
+    batch = client.workflows.run_all(starts, journal=path, **{"poll": OFTEN, **settings})
+    return {one.key: one for one in await results(batch)}
+
+
+async def item(path: Path, key: str = "0") -> StartStatus:
+    return (await read_journal(path)).items[key]
+
+
+def rows(path: Path) -> list[tuple[str, str, str, int | None]]:
+    """Every entry but its time and text."""
+    connection = sqlite3.connect(path)
+    found = connection.execute("SELECT key, kind, word, workflow FROM entry ORDER BY n").fetchall()
+    connection.close()
+    return found
+
+
+# What it holds
+
+
+async def test_intent_id_every_change_and_the_outcome_are_written(
+    oc: OpencastClient, fake: FakeOpencast, path: Path
+) -> None:
+    told = await run(oc, path, Start(fake.event(), "quick", {"n": 1}, "0"))
+    id = told["0"].id
+    (first, *rest) = rows(path)
+    assert first == ("0", "intent", "intended", None)
+    assert rest[0] == ("0", "started", "started", id)
+    assert [row[2] for row in rest[1:-1]] == [
+        word for word in ("waiting", "running", "succeeded") if ("0", "change", word, id) in rest
+    ]
+    assert rest[-2:] == [("0", "change", "succeeded", id), ("0", "ended", "succeeded", id)]
+
+
+async def test_where_a_start_stands_can_be_read_off_it(oc: OpencastClient, fake: FakeOpencast, path: Path) -> None:
+    told = await run(oc, path, Start(fake.event(), "quick", {"n": 1}, "0"))
+    found = await read_journal(path)
+    assert isinstance(found, JournalContents)
+    assert (found.system, found.server) == ("opencast", fake.url)
+    seen = found.items["0"]
+    assert (seen.kind, seen.word, seen.id, seen.state) == (StatusKind.ENDED, "succeeded", told["0"].id, "succeeded")
+    assert seen.ticket is not None
+    assert seen.ticket.arguments["configuration"] == {"n": "1"}
+    assert seen.took is not None
+    assert 5 <= seen.took.total_seconds() < 60
+
+
+async def test_it_holds_no_credentials_and_is_its_owners(
+    pv: PreservicaClient, archive: FakePreservica, path: Path
+) -> None:
+    async with pv.workflows.run_all([ContextStart(42)], journal=path, poll=OFTEN) as outcomes:
+        await anext(outcomes)
+        files = list(path.parent.iterdir())
+        assert [file.name for file in files] == [path.name]
+        assert not any(archive.password.encode() in file.read_bytes() for file in files)
+        assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
+
+
+async def test_it_can_be_read_while_a_batch_writes_to_it(oc: OpencastClient, fake: FakeOpencast, path: Path) -> None:
+    starts = [Start(fake.event(), "quick", key=str(n)) for n in range(2)]
+    async with oc.workflows.run_all(starts, max_running=1, journal=path, poll=OFTEN) as outcomes:
+        await anext(outcomes)
+        assert (await item(path)).word == "succeeded"
+
+
+async def test_an_intent_is_on_the_disk_before_the_start_is_sent(
+    oc: OpencastClient, fake: FakeOpencast, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = Journal.write
+    seen: list[tuple[str, int]] = []
+
+    async def writing(self: Journal, entry: Entry) -> None:
+        await write(self, entry)
+        seen.append((entry.kind.value, posts(fake)))
+
+    monkeypatch.setattr(Journal, "write", writing)
+    await run(oc, path, Start(fake.event(), "quick", key="0"))
+    assert seen[:2] == [("intent", 0), ("started", 1)]
+
+
+# Another run
+
+
+async def test_what_has_ended_is_not_asked_for_again(oc: OpencastClient, fake: FakeOpencast, path: Path) -> None:
+    starts = [Start(fake.event(), name, key=str(n)) for n, name in enumerate(("quick", "fails"))]
+    before = await run(oc, path, *starts)
+    count = len(fake.requests)
+    after = await run(oc, path, *starts)
+    assert len(fake.requests) == count
+    assert all(isinstance(one, AlreadyDone) for one in after.values())
+    assert {key: (one.id, one.succeeded) for key, one in after.items()} == {
+        key: (one.id, one.succeeded) for key, one in before.items()
+    }
+    assert [after["0"].word, after["1"].word] == ["succeeded", "failed"]
+
+
+async def test_what_runs_is_watched_on_and_told_though_nobody_names_it_again(
+    oc: OpencastClient, fake: FakeOpencast, path: Path
+) -> None:
+    fake.define("slow", [Step("one", 600.0)])
+    start = Start(fake.event(), "slow", key="0")
+    async with oc.workflows.run_all([start], journal=path, poll=OFTEN) as outcomes:
+        while "0" not in outcomes.items or outcomes.items["0"].id is None:
+            await oc.version()
+    unnamed, named = await run(oc, path), await run(oc, path, start)
+    assert isinstance(unnamed["0"], Completed)
+    assert isinstance(named["0"], AlreadyDone)
+    assert posts(fake) == 1
+
+
+async def test_what_runs_from_before_takes_its_place_first(oc: OpencastClient, fake: FakeOpencast, path: Path) -> None:
+    fake.define("slow", [Step("one", 600.0)])
+    slow, quick = Start(fake.event(), "slow", key="0"), Start(fake.event(), "quick", key="1")
+    async with oc.workflows.run_all([slow], journal=path, poll=OFTEN) as outcomes:
+        while "0" not in outcomes.items or outcomes.items["0"].id is None:
+            await oc.version()
+    told = await results(oc.workflows.run_all([quick, slow], max_running=1, journal=path, poll=OFTEN))
+    assert [one.key for one in told] == ["0", "1"]
+
+
+async def test_what_was_left_to_a_person_is_watched_again(oc: OpencastClient, fake: FakeOpencast, path: Path) -> None:
+    fake.define("asks", [Step("one", 1.0, StepResult.HELD)])
+    start = Start(fake.event(), "asks", key="0")
+    assert (await run(oc, path, start, parked="return"))["0"].workflow.state_text == "paused"
+    assert (await item(path)).kind is StatusKind.LEFT
+    run_of_it = runs(fake)[0]
+    fake.engine.resume(run_of_it, 2.0)
+    assert (await run(oc, path, start))["0"].succeeded
+    assert posts(fake) == 1
+
+
+async def test_what_was_surely_not_started_is_started(oc: OpencastClient, fake: FakeOpencast, path: Path) -> None:
+    start = Start(fake.event(), "later", key="0")
+    assert isinstance((await run(oc, path, start))["0"], Rejected)
+    assert (await item(path)).word == "refused"
+    fake.define("later", [Step("one", 1.0)])
+    assert (await run(oc, path, start))["0"].succeeded
+
+
+async def test_what_was_skipped_is_started_once_the_event_is_free(
+    oc: OpencastClient, fake: FakeOpencast, path: Path
+) -> None:
+    event = fake.event()
+    fake.start(event, "quick")
+    start = Start(event, "quick", key="0")
+    assert isinstance((await run(oc, path, start, on_conflict="skip"))["0"], Skipped)
+    assert (await run(oc, path, start, on_conflict="wait"))["0"].succeeded
+
+
+async def test_what_was_not_sent_is_sent(oc: OpencastClient, path: Path, fake: FakeOpencast) -> None:
+    url = "http://127.0.0.1:1"
+    async with OpencastClient(url, auth=fake.auth, retry=Retry(attempts=1)) as client:
+        poll = Poll(interval=0.01, ceiling=0.02, outage=0.0)
+        for _ in range(2):
+            told = await run(client, path, Start("e", "quick", key="0"), poll=poll)
+            assert isinstance(told["0"], NotStarted)
+    assert [kind for _, kind, _, _ in rows(path)] == ["intent", "not started"] * 2
+
+
+async def test_what_may_have_been_started_is_looked_for_and_never_started(
+    oc: OpencastClient, fake: FakeOpencast, path: Path
+) -> None:
+    event = fake.event()
+    start = Start(event, "quick", key="0")
+    fake.faults = Faults(script=[Fault.SERVER_ERROR], methods=STARTS)
+    first, second = [(await run(oc, path, start, settle=4.0))["0"] for _ in range(2)]
+    assert isinstance(first, OutcomeUnknown)
+    assert isinstance(second, OutcomeUnknown)
+    assert isinstance(first.error, StartOutcomeUnknown)
+    assert second.error is None
+    assert second.why == "3 looks in 4 s did not see it"
+    assert (await item(path)).kind is StatusKind.UNKNOWN
+    fake.start(event, "quick")  # it was on its way all the time
+    assert isinstance((await run(oc, path, start))["0"], Completed)
+    assert posts(fake) == 1
+
+
+async def test_a_key_that_is_another_starts_is_refused(oc: OpencastClient, fake: FakeOpencast, path: Path) -> None:
+    await run(oc, path, Start(fake.event(), "quick", key="0"))
+    refused = (await run(oc, path, Start(fake.event(), "quick", key="0")))["0"]
+    assert isinstance(refused, Rejected)
+    assert "is another start's in this journal" in str(refused.error)
+    assert (await item(path)).word == "succeeded"
+
+
+# Who may use it
+
+
+async def test_a_second_batch_on_the_same_journal_is_refused(
+    oc: OpencastClient, fake: FakeOpencast, path: Path
+) -> None:
+    fake.define("slow", [Step("one", 600.0)])
+    async with oc.workflows.run_all([Start(fake.event(), "slow")], journal=path, poll=OFTEN):
+        with pytest.raises(JournalError, match=f"the journal {path} cannot be used: another process is running"):
+            await run(oc, path)
+    await run(oc, path)
+
+
+SECOND = """
+import asyncio, sys
+from workflow_async.batch.journal import open_journal
+from workflow_async.errors import JournalError, StartOutcomeUnknown
+try:
+    asyncio.run(open_journal(sys.argv[1], "opencast", sys.argv[2]))
+except JournalError as error:
+    sys.exit(str(error))
+"""
+
+
+async def test_a_second_process_on_the_same_journal_is_refused(
+    oc: OpencastClient, fake: FakeOpencast, path: Path
+) -> None:
+    fake.define("slow", [Step("one", 600.0)])
+    async with oc.workflows.run_all([Start(fake.event(), "slow")], journal=path, poll=OFTEN):
+        second = subprocess.run(  # noqa: ASYNC221 - the first must not go on meanwhile
+            [sys.executable, "-c", SECOND, str(path), fake.url], capture_output=True, text=True, check=False
+        )
+    assert second.returncode == 1
+    assert "another process is running this batch" in second.stderr
+
+
+async def test_a_journal_of_another_server_or_system_is_refused(
+    oc: OpencastClient, pv: PreservicaClient, fake: FakeOpencast, path: Path
+) -> None:
+    await run(oc, path, Start(fake.event(), "quick"))
+    async with OpencastClient("https://other.example.org", auth=("u", "p")) as other:
+        with pytest.raises(JournalError, match=f"it is of opencast at {fake.url}, not opencast https://other"):
+            await run(other, path)
+    with pytest.raises(JournalError, match="not preservica"):
+        await results(pv.workflows.run_all([], journal=path))
+
+
+@pytest.fixture
+def table(path: Path) -> Iterator[None]:
+    """What somebody gives for a journal by mistake; it must come out as it was."""
+    path.write_text("event,definition\n" * 100)
+    yield
+    assert path.read_text() == "event,definition\n" * 100
+
+
+async def test_what_is_no_journal_is_refused_and_left_as_it_is(oc: OpencastClient, path: Path, table: None) -> None:
+    with pytest.raises(JournalError, match="not a database"):
+        await run(oc, path)
+
+
+async def test_a_database_of_others_is_refused(oc: OpencastClient, path: Path) -> None:
+    connection = sqlite3.connect(path)
+    connection.execute("CREATE TABLE theirs (x)")
+    connection.close()
+    with pytest.raises(JournalError, match="it is no journal of version 1"):
+        await run(oc, path)
+
+
+async def test_a_journal_of_another_version_is_refused(oc: OpencastClient, path: Path) -> None:
+    await run(oc, path)
+    connection = sqlite3.connect(path)
+    connection.execute("PRAGMA user_version = 2")
+    connection.close()
+    with pytest.raises(JournalError, match="it is no journal of version 1"):
+        await run(oc, path)
+
+
+async def test_a_journal_that_cannot_be_made_is_refused(oc: OpencastClient, tmp_path: Path) -> None:
+    with pytest.raises(JournalError, match="cannot be used"):
+        await run(oc, tmp_path / "no such folder" / "batch.sqlite")
+
+
+async def test_what_is_not_there_cannot_be_read(path: Path) -> None:
+    with pytest.raises(JournalError, match="No such file"):
+        await read_journal(path)
+    with pytest.raises(JournalError, match="No such file"):
+        await read_journal(path)  # it has not been made by that
+
+
+async def test_a_journal_that_cannot_be_written_ends_the_batch_before_anything_is_sent(
+    oc: OpencastClient, fake: FakeOpencast, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = journal.open_journal
+
+    async def on_a_full_disk(*where: str) -> tuple[Journal, dict[str, StartStatus]]:
+        found, items = await opened(*where)
+        await found._connection.execute("PRAGMA max_page_count = 1")  # no more than there are
+        return found, items
+
+    monkeypatch.setattr(journal, "open_journal", on_a_full_disk)
+    start = Start(fake.event(), "quick", {"n": "x" * 10_000})
+    full = r"it cannot be written: database or disk is full\. Check the path, the disk and its free space"
+    with pytest.raises(JournalError, match=full):
+        await run(oc, path, start)
+    assert posts(fake) == 0
+
+
+async def test_an_entry_is_written_although_the_batch_is_left(
+    oc: OpencastClient, fake: FakeOpencast, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write = Journal.write
+    begun = Event()
+
+    async def writing(self: Journal, entry: Entry) -> None:
+        if entry.kind is StatusKind.STARTED:
+            begun.set()
+            await oc.version()  # the block is left while this is waited for
+        await write(self, entry)
+
+    monkeypatch.setattr(Journal, "write", writing)
+    async with oc.workflows.run_all([Start(fake.event(), "quick", key="0")], journal=path, poll=OFTEN):
+        await begun.wait()
+    assert (await item(path)).kind is StatusKind.STARTED
+
+
+# The extra
+
+
+async def test_without_its_extra_a_journal_says_what_to_install(
+    oc: OpencastClient, path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "aiosqlite", None)
+    monkeypatch.delitem(sys.modules, "workflow_async.batch.journal")
+    monkeypatch.delattr("workflow_async.batch.journal")
+    with pytest.raises(JournalError, match=r"pip install 'workflow-async\[journal\]'"):
+        await run(oc, path)
+    with pytest.raises(JournalError, match=r"pip install"):
+        await ledger.read_journal(path)
+
+
+def test_importing_the_library_does_not_import_the_extra() -> None:
+    script = "import sys, workflow_async, workflow_async.batch; sys.exit('aiosqlite' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", script], check=False).returncode == 0

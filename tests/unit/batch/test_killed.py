@@ -1,0 +1,146 @@
+"""A batch that is killed at any moment and run again: nothing is started twice, nothing is forgotten."""
+
+import json
+import os
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from attrs import define, field
+
+from tests.support import killed_batch as killed
+from workflow_async.sandbox import Sandbox, Step
+
+pytestmark = [pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork"), pytest.mark.sweep]
+
+QUICK = [Step("one", 0.5)]
+STARTS = 3
+AT_ONCE = 2
+LEAST = 80
+"""Steps such a batch takes at least: before and after each word with the journal's file, and each start."""
+
+
+@define
+class Forge:
+    """The process whose children run batches."""
+
+    process: "subprocess.Popen[str]"
+    folder: Path
+
+    def run(self, batch: "Batch", fatal: int | None = None) -> dict[str, Any]:
+        """Run a batch in a process of its own, which is killed at this step; how it ended."""
+        assert self.process.stdin is not None
+        assert self.process.stdout is not None
+        order = {**batch.order, "fatal": fatal, "answer": str(self.folder / "answer.json")}
+        self.process.stdin.write(json.dumps(order) + "\n")
+        self.process.stdin.flush()
+        answer: dict[str, Any] = json.loads(self.process.stdout.readline())
+        return answer
+
+
+@pytest.fixture
+def forge(tmp_path: Path) -> Iterator[Forge]:
+    with subprocess.Popen(
+        [sys.executable, killed.__file__], text=True, stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as process:
+        yield Forge(process, tmp_path)
+
+
+@define
+class Batch:
+    """Starts on a sandbox, and what its own log says of them."""
+
+    order: dict[str, Any]
+    executed: Callable[[], list[str]]
+    """On what a workflow was started, once for each that was."""
+    subjects: list[str]
+    told: list[dict[str, Any]] = field(factory=list)
+
+    def check(self, last: dict[str, Any]) -> Counter[str]:
+        """No start was carried out twice; whatever is not known to have been carried out is told to be unknown."""
+        assert last["code"] == 0
+        executed = Counter(self.executed())
+        assert set(executed) <= set(self.subjects)
+        assert max(executed.values(), default=0) <= 1
+        told = Counter(result["told"] for result in last["told"])
+        assert set(told) <= {"Completed", "AlreadyDone", "OutcomeUnknown"}
+        assert told.total() == STARTS
+        assert sum(result["succeeded"] for result in last["told"]) == len(executed)
+        assert told["OutcomeUnknown"] == STARTS - len(executed)
+        return told
+
+
+def opencast(sandbox: Sandbox, journal: Path) -> Batch:
+    """Each start on an event of its own."""
+    fake = sandbox.opencast
+    fake.define("quick", QUICK)
+    events = [fake.event() for _ in range(STARTS)]
+
+    def executed() -> list[str]:
+        with fake.lock:
+            return [run.subject for run in fake.engine.all() if run.subject in events]
+
+    order = {"system": "opencast", "url": fake.url, "auth": fake.auth, "starts": [[event, "quick"] for event in events]}
+    return Batch({**order, "journal": str(journal), "max_running": AT_ONCE}, executed, events)
+
+
+def preservica(sandbox: Sandbox, journal: Path) -> Batch:
+    """Each start of a context of its own."""
+    fake = sandbox.preservica
+    contexts = [fake.context(f"Quick {n}", "com.example.quick", "Ingest", QUICK) for n in range(STARTS)]
+
+    def executed() -> list[str]:
+        with fake.lock:
+            return [run.subject for run in fake.engine.all() if run.subject in contexts]
+
+    order = {"system": "preservica", "url": fake.url, "auth": fake.auth, "tenant": fake.tenant}
+    starts = [[context, {"n": "1"}] for context in contexts]
+    return Batch({**order, "starts": starts, "journal": str(journal), "max_running": AT_ONCE}, executed, contexts)
+
+
+SYSTEMS = [("16", opencast), ("11", opencast), ("16", preservica)]
+
+
+@pytest.fixture(params=SYSTEMS, ids=["opencast-16", "opencast-11", "preservica"])
+def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Batch]]:
+    """Makes batches, each with a journal of its own, on one sandbox."""
+    release, system = request.param
+    with Sandbox(release, speed=killed.SPEED) as sandbox:
+        counter = iter(range(10_000))
+        yield lambda: system(sandbox, tmp_path / f"batch-{next(counter)}.sqlite")
+
+
+def test_a_batch_that_nobody_kills_starts_everything_once(make: Callable[[], Batch], forge: Forge) -> None:
+    batch = make()
+    last = forge.run(batch)
+    assert batch.check(last) == {"Completed": STARTS}
+    again = forge.run(batch)
+    assert batch.check(again) == {"AlreadyDone": STARTS}
+
+
+@pytest.mark.timeout(300)  # hundreds of processes, one after the other
+def test_killed_at_any_step_and_run_again_nothing_is_started_twice_and_nothing_forgotten(
+    make: Callable[[], Batch], forge: Forge
+) -> None:
+    finished = False
+    fatal = 0
+    while not finished:
+        fatal += 1
+        batch = make()
+        finished = forge.run(batch, fatal)["code"] == 0
+        told = batch.check(forge.run(batch))
+        assert told["OutcomeUnknown"] <= AT_ONCE
+    assert fatal > LEAST
+
+
+def test_killed_again_and_again_a_batch_comes_to_its_end(make: Callable[[], Batch], forge: Forge) -> None:
+    batch, fatal = make(), 60  # after fewer steps nothing has been sent, and the next run only finds that out
+    while (last := forge.run(batch, fatal))["code"] != 0:
+        assert last["code"] == -9
+        fatal += 2
+    batch.check(last)
+    batch.check(forge.run(batch))

@@ -1,0 +1,281 @@
+"""Looking for a start whose fate is unknown: what is found is said with its evidence, and nothing is ever started."""
+
+from collections.abc import Iterator
+
+import httpx
+import pytest
+from attrs import evolve
+
+from tests.unit.batch.conftest import Connect, as_manager, posts
+from workflow_async import Clock, OpencastClient
+from workflow_async.batch import Ambiguous, NoStartFound, StartFound, Ticket
+from workflow_async.errors import Forbidden, InvalidArgument, ServerError, StartOutcomeUnknown
+from workflow_async.preservica import PreservicaClient
+from workflow_async.sandbox import Fault, Faults, ManualClock, Sandbox, Step
+from workflow_async.sandbox.preservica.app import PreservicaState
+from workflow_async.sandbox.server import Server, bind, url
+from workflow_async.sandbox.systems import FakeOpencast, FakePreservica
+
+on_11 = pytest.mark.parametrize("sandbox", ["11"], indirect=True)
+on_all = pytest.mark.parametrize("sandbox", ["11", "16", "19"], indirect=True)
+
+EXECUTED = Faults(script=[Fault.ERROR_AFTER], methods=("POST",))
+CUT = Faults(script=[Fault.CUT_BEFORE], methods=("POST",))
+NOT_EXECUTED = Faults(script=[Fault.SERVER_ERROR], methods=("POST",))
+INSTANCES = "/sdb/rest/workflow/instances"
+ON_PRESERVICA = Faults(script=[Fault.ERROR_AFTER], methods=("POST",), paths=(INSTANCES,))
+
+
+async def lost(client: OpencastClient | PreservicaClient, ticket: Ticket) -> Ticket:
+    """The ticket that the error of a lost start carries."""
+    with pytest.raises(StartOutcomeUnknown) as caught:
+        await client.workflows.start(ticket)
+    assert caught.value.ticket == ticket
+    assert isinstance(caught.value.ticket, Ticket)
+    return caught.value.ticket
+
+
+# Opencast
+
+
+@on_all
+@pytest.mark.parametrize("fault", [EXECUTED, CUT])
+async def test_a_start_that_happened_is_found(oc: OpencastClient, fake: FakeOpencast, fault: Faults) -> None:
+    event = fake.event()
+    fake.faults = fault
+    ticket = await lost(oc, oc.workflows.prepare_start(event, "quick", baseline=0))
+    verdict = await oc.workflows.reconcile(ticket)
+    assert isinstance(verdict, StartFound)
+    assert (verdict.workflow.event_id, verdict.workflow.definition_id) == (event, "quick")
+    assert verdict.evidence == f"the only workflow 'quick' on event {event} above 0"
+    assert posts(fake) == 1
+
+
+@on_all
+async def test_one_that_was_not_carried_out_is_not_seen(
+    oc: OpencastClient, fake: FakeOpencast, sandbox: Sandbox, time: ManualClock
+) -> None:
+    fake.faults = NOT_EXECUTED
+    ticket = await lost(oc, oc.workflows.prepare_start(fake.event(), "quick", baseline=0))
+    began = time()
+    verdict = await oc.workflows.reconcile(ticket, wait=5)
+    assert isinstance(verdict, NoStartFound)
+    assert verdict.checks > 1
+    assert verdict.observed_for == time() - began
+    assert posts(fake) == 1
+
+
+@on_11
+async def test_a_list_that_lags_is_looked_at_for_longer_than_it_lags(
+    oc: OpencastClient, fake: FakeOpencast, time: ManualClock
+) -> None:
+    assert isinstance(await oc.workflows.reconcile(oc.workflows.prepare_start("e", "quick"), wait=0), NoStartFound)
+    event = fake.event()
+    ticket = oc.workflows.prepare_start(event, "quick", baseline=0)
+    fake.start(event, "quick")
+    began = time()
+    assert isinstance(await oc.workflows.reconcile(ticket, wait=0), StartFound)
+    assert 0 < time() - began <= 12
+
+
+async def test_without_a_lag_one_look_is_enough_for_those_who_do_not_want_to_wait(
+    oc: OpencastClient, fake: FakeOpencast
+) -> None:
+    assert await oc.workflows.reconcile(oc.workflows.prepare_start("e", "quick", baseline=0), wait=0) == NoStartFound(
+        0, 1
+    )
+
+
+@on_all
+async def test_a_workflow_that_was_there_before_is_not_taken_for_it(
+    oc: OpencastClient, fake: FakeOpencast, time: ManualClock
+) -> None:
+    event = fake.event()
+    earlier = fake.start(event, "quick")
+    time.advance(60)
+    fake.faults = NOT_EXECUTED
+    ticket = await lost(oc, oc.workflows.prepare_start(event, "quick", baseline=earlier))
+    assert isinstance(await oc.workflows.reconcile(ticket, wait=2), NoStartFound)
+
+
+@on_all
+@pytest.mark.parametrize(("ago", "verdict"), [(3600, NoStartFound), (60, Ambiguous), (-60, StartFound)])
+async def test_without_a_baseline_dates_decide_and_what_is_too_close_stays_open(
+    oc: OpencastClient, fake: FakeOpencast, time: ManualClock, ago: float, verdict: type
+) -> None:
+    event = fake.event()
+    made = oc.workflows.prepare_start(event, "quick")
+    if ago > 0:
+        fake.start(event, "quick")
+        time.advance(ago)
+        ticket = oc.workflows.prepare_start(event, "quick")
+    else:
+        time.advance(-ago)
+        fake.start(event, "quick")
+        time.advance(60)
+        ticket = made
+    found = await oc.workflows.reconcile(ticket, wait=0)
+    assert type(found) is verdict
+
+
+@on_all
+async def test_two_that_may_be_it_are_candidates(oc: OpencastClient, fake: FakeOpencast, time: ManualClock) -> None:
+    event = fake.event()
+    ids = []
+    for _ in range(2):
+        ids.append(fake.start(event, "quick"))
+        time.advance(60)
+    verdict = await oc.workflows.reconcile(oc.workflows.prepare_start(event, "quick", baseline=0), wait=0)
+    assert isinstance(verdict, Ambiguous)
+    assert [workflow.id for workflow in verdict.candidates] == ids
+    assert verdict.why == f"2 workflows 'quick' on event {event} may be it"
+
+
+async def test_a_later_workflow_of_another_definition_may_be_an_error_handlers(
+    oc: OpencastClient, fake: FakeOpencast
+) -> None:
+    event = fake.event()
+    fake.start(event, "noop")
+    verdict = await oc.workflows.reconcile(oc.workflows.prepare_start(event, "quick", baseline=0), wait=0)
+    assert isinstance(verdict, Ambiguous)
+    assert "error handler" in verdict.why
+
+
+async def test_who_may_not_see_an_events_workflows_gets_what_the_event_says(
+    connect: Connect, fake: FakeOpencast
+) -> None:
+    async with connect(auth=("integration", "integration")) as client:
+        idle, busy = fake.event(), fake.event()
+        fake.start(busy, "quick")
+        prepare, reconcile = client.workflows.prepare_start, client.workflows.reconcile
+        assert isinstance(await reconcile(prepare(idle, "quick"), wait=0), NoStartFound)
+        verdict = await reconcile(prepare(busy, "quick"), wait=0)
+        assert isinstance(verdict, Ambiguous)
+        assert verdict.candidates == ()
+        assert "may not be seen (403 Forbidden" in verdict.why
+        assert verdict.why.endswith(("its latest workflow is instantiated", "its latest workflow is running"))
+        unshown = await reconcile(prepare("no such event", "quick"), wait=0)
+        assert isinstance(unshown, Ambiguous)
+        assert unshown.why.endswith("it is not shown")
+
+
+async def test_who_may_see_nothing_is_told_so(connect: Connect, fake: FakeOpencast) -> None:
+    async with connect(auth=("viewer", "viewer")) as client:
+        with pytest.raises(Forbidden):
+            await client.workflows.reconcile(client.workflows.prepare_start(fake.event(), "quick"))
+
+
+# Looks that fail
+
+
+async def test_a_look_that_fails_is_made_again(oc: OpencastClient, fake: FakeOpencast) -> None:
+    event = fake.event()
+    fake.start(event, "quick")
+    fake.faults = Faults(script=[Fault.SERVER_ERROR] * 9, methods=("GET",))
+    verdict = await oc.workflows.reconcile(oc.workflows.prepare_start(event, "quick", baseline=0), wait=30)
+    assert isinstance(verdict, StartFound)
+
+
+async def test_where_every_look_fails_the_last_failure_is_raised(oc: OpencastClient, fake: FakeOpencast) -> None:
+    fake.faults = Faults(rates={Fault.SERVER_ERROR: 1.0})
+    with pytest.raises(ServerError):
+        await oc.workflows.reconcile(oc.workflows.prepare_start("e", "quick", baseline=0), wait=5)
+
+
+# Preservica
+
+
+async def test_a_mark_is_found(pv: PreservicaClient, archive: FakePreservica) -> None:
+    archive.faults = ON_PRESERVICA
+    ticket = await lost(pv, pv.workflows.prepare_start(42, {"n": 1}))
+    verdict = await pv.workflows.reconcile(ticket)
+    assert isinstance(verdict, StartFound)
+    assert verdict.workflow.correlation_id == ticket.correlation_id
+    assert verdict.evidence == f"it carries the correlation id {ticket.correlation_id}"
+    assert len(archive.starts) == 1
+
+
+async def test_a_mark_is_found_where_only_the_contexts_name_is_known(
+    pv: PreservicaClient, archive: FakePreservica
+) -> None:
+    archive.faults = ON_PRESERVICA
+    ticket = await lost(pv, pv.workflows.prepare_start("Ingest Packages"))
+    verdict = await pv.workflows.reconcile(ticket)
+    assert isinstance(verdict, StartFound)
+    assert verdict.workflow.context_id == "43"
+    query = archive.requests[-1].parameters
+    assert "contextId" not in query
+
+
+async def test_a_mark_nobody_carries_is_not_seen(pv: PreservicaClient, archive: FakePreservica) -> None:
+    await pv.workflows.start(42)
+    verdict = await pv.workflows.reconcile(pv.workflows.prepare_start(42), wait=10)
+    assert verdict == NoStartFound(10.0, 6)
+    assert len(archive.starts) == 1
+
+
+async def test_only_what_began_since_shortly_before_the_ticket_is_looked_at(
+    pv: PreservicaClient, archive: FakePreservica, time: ManualClock
+) -> None:
+    await pv.workflows.start(42, correlation_id="reused")
+    time.advance(3600)
+    ticket = pv.workflows.prepare_start(42, correlation_id="reused")
+    assert isinstance(await pv.workflows.reconcile(ticket, wait=0), NoStartFound)
+    await pv.workflows.start(ticket)
+    assert isinstance(await pv.workflows.reconcile(ticket, wait=0), StartFound)
+
+
+async def test_two_that_carry_the_mark_are_candidates(pv: PreservicaClient) -> None:
+    ticket = pv.workflows.prepare_start(42)
+    started = [await pv.workflows.start(ticket) for _ in range(2)]
+    verdict = await pv.workflows.reconcile(ticket, wait=0)
+    assert isinstance(verdict, Ambiguous)
+    assert {workflow.id for workflow in verdict.candidates} == {one.id for one in started}
+
+
+@pytest.fixture
+def unmarked(time: ManualClock) -> Iterator[FakePreservica]:
+    """A server that leaves the correlation id out of every other workflow."""
+    system = FakePreservica(PreservicaState(time, sparse=True))
+    listener = bind("127.0.0.1", 0)
+    system.url = url(listener)
+    server = Server([(listener, system.app)])
+    server.start()
+    yield system
+    server.stop()
+
+
+async def test_a_server_that_tells_no_marks_leaves_it_open(unmarked: FakePreservica, clock: Clock) -> None:
+    async with as_manager(unmarked, unmarked.url, clock) as client:
+        context = unmarked.context("Quick", "com.example.quick", "Ingest", [Step("one", 5.0)])
+        unmarked.engine.next_id()
+        ticket = client.workflows.prepare_start(context)
+        verdicts = []
+        for _ in range(2):  # one of two ids in a row is odd
+            await client.workflows.start(context)
+            verdicts.append(await client.workflows.reconcile(ticket, wait=0))
+        assert isinstance(verdicts[-1], Ambiguous)
+        assert verdicts[-1].why == "the server tells no correlation id of these"
+        assert all(workflow.correlation_id is None for workflow in verdicts[-1].candidates)
+
+
+async def test_a_start_whose_answer_names_no_id_is_unknown_to_those_who_need_one(
+    archive: FakePreservica, clock: Clock
+) -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        login = httpx.Response(200, json={"success": True, "token": "t", "validFor": 15})
+        return login if request.url.path.endswith("/login") else httpx.Response(201)
+
+    carrier = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    async with carrier, as_manager(archive, "pv.example.org", clock, http=carrier) as client:
+        ticket = client.workflows.prepare_start(42)
+        assert (await client.workflows.start(ticket)).id is None
+        with pytest.raises(StartOutcomeUnknown, match="no Id") as caught:
+            await client.workflows.start_and_wait(42, correlation_id="mine")
+    assert (caught.value.correlation_id, caught.value.ticket.correlation_id) == ("mine", "mine")
+
+
+async def test_a_ticket_of_another_server_is_not_looked_for(pv: PreservicaClient, archive: FakePreservica) -> None:
+    with pytest.raises(InvalidArgument, match="ticket"):
+        await pv.workflows.reconcile(evolve(pv.workflows.prepare_start(42), server="https://elsewhere.example.org"))
+    assert archive.requests == []

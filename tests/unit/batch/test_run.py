@@ -1,0 +1,494 @@
+"""Batches: how many run at once, what is told of each, and what one start may do to the others: nothing."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import pytest
+
+from tests.unit.batch.conftest import OFTEN, Connect, most_at_once, posts, results, runs
+from workflow_async import Limits, OpencastClient, Phase, Poll, Retry, Timeouts
+from workflow_async.batch import (
+    Ambiguous,
+    Completed,
+    Conflicted,
+    NoStartFound,
+    NotStarted,
+    OutcomeUnknown,
+    Rejected,
+    Skipped,
+    StatusKind,
+    Ticket,
+)
+from workflow_async.errors import (
+    ConnectFailed,
+    Forbidden,
+    InvalidArgument,
+    RateLimited,
+    StartConflict,
+    StartOutcomeUnknown,
+)
+from workflow_async.monitor import Finished, Parked, PollingFailed, Replaced, Vanished
+from workflow_async.opencast import Start
+from workflow_async.preservica import PreservicaClient
+from workflow_async.preservica import Start as ContextStart
+from workflow_async.sandbox import Boot, Fault, Faults, ManualClock, Sandbox, Step, StepResult
+from workflow_async.sandbox.systems import FakeOpencast, FakePreservica
+
+on_11 = pytest.mark.parametrize("sandbox", ["11"], indirect=True)
+on_all = pytest.mark.parametrize("sandbox", ["11", "16", "19"], indirect=True)
+
+STARTS = ("POST",)
+
+
+def on_events(fake: FakeOpencast, *definitions: str) -> list[Start]:
+    """One start of each, each on an event of its own; the key is the place."""
+    return [Start(fake.event(), definition, key=str(n)) for n, definition in enumerate(definitions)]
+
+
+async def run_all(client: OpencastClient, starts: Any, **settings: Any) -> dict[str, Any]:
+    """What a batch tells, by key."""
+    return {one.key: one for one in await results(client.workflows.run_all(starts, **{"poll": OFTEN, **settings}))}
+
+
+# How many
+
+
+@on_all
+async def test_never_more_than_so_many_run_on_the_server(oc: OpencastClient, fake: FakeOpencast) -> None:
+    told = await run_all(oc, on_events(fake, *["quick"] * 12), max_running=3)
+    assert len(told) == 12
+    assert all(isinstance(one, Completed) and one.succeeded for one in told.values())
+    assert (most_at_once(fake), posts(fake)) == (3, 12)
+
+
+async def test_never_more_than_so_many_run_on_a_preservica(pv: PreservicaClient, archive: FakePreservica) -> None:
+    context = archive.context("Quick", "com.example.quick", "Ingest", [Step("one", 5.0)])
+    starts = [ContextStart(context, {"n": n}) for n in range(9)]
+    told = await results(pv.workflows.run_all(starts, max_running=4, poll=OFTEN))
+    assert [one.succeeded for one in told] == [True] * 9
+    assert (most_at_once(archive), len(archive.starts)) == (4, 9)
+
+
+async def test_outcomes_come_as_they_are_there(oc: OpencastClient, fake: FakeOpencast) -> None:
+    fake.define("slow", [Step("one", 60.0)])
+    run = oc.workflows.run_all(on_events(fake, "slow", "quick", "quick"), max_running=2, poll=OFTEN)
+    assert [one.key for one in await results(run)] == ["1", "2", "0"]
+
+
+async def test_starts_are_taken_as_places_get_free(oc: OpencastClient, fake: FakeOpencast) -> None:
+    taken = []
+
+    def endless() -> Iterator[Start]:
+        while True:
+            taken.append(fake.event())
+            yield Start(taken[-1], "quick")
+
+    async with oc.workflows.run_all(endless(), max_running=2, poll=OFTEN) as outcomes:
+        seen = [await anext(outcomes) for _ in range(3)]
+    assert all(one.succeeded for one in seen)
+    assert len(taken) <= 3 + 2 + 1
+
+
+async def test_a_low_watermark_lets_a_whole_load_go_before_the_next(oc: OpencastClient, fake: FakeOpencast) -> None:
+    fake.define("slow", [Step("one", 9.0)])
+    definitions = ["quick", "slow"] * 4
+    await run_all(oc, on_events(fake, *definitions), max_running=4, low=0)
+    load, rest = runs(fake)[:4], runs(fake)[4:]
+    ended = max(run.finished or 0.0 for run in load)
+    assert all(run.created >= ended for run in rest)
+    assert most_at_once(fake) == 4
+
+
+@pytest.mark.parametrize(
+    ("settings", "wrong"),
+    [
+        ({"max_running": 0}, "max_running"),
+        ({"max_running": True}, "max_running"),
+        ({"low": 4}, "low"),
+        ({"low": -1}, "low"),
+        ({"on_conflict": "hope"}, "on_conflict"),
+        ({"parked": "hope"}, "parked"),
+    ],
+)
+async def test_settings_that_make_no_sense_are_refused_at_once(
+    oc: OpencastClient, settings: dict[str, Any], wrong: str
+) -> None:
+    with pytest.raises(InvalidArgument, match=f"^{wrong}: must"):
+        oc.workflows.run_all([], **settings)
+
+
+async def test_an_empty_batch_tells_nothing(oc: OpencastClient) -> None:
+    assert await run_all(oc, []) == {}
+
+
+@on_all
+async def test_others_are_counted_when_asked_for(oc: OpencastClient, fake: FakeOpencast, time: ManualClock) -> None:
+    fake.define("slow", [Step("one", 30.0)])
+    for _ in range(2):
+        fake.start(fake.event(), "slow")
+    time.advance(10)  # the list lags, and the events tell of what runs
+    await run_all(oc, on_events(fake, *["quick"] * 4), max_running=3, count_others=True)
+    assert most_at_once(fake) == 3
+
+
+async def test_others_are_counted_on_a_preservica(pv: PreservicaClient, archive: FakePreservica) -> None:
+    context = archive.context("Slow", "com.example.slow", "Ingest", [Step("one", 30.0)])
+    for _ in range(2):
+        await pv.workflows.start(context)
+    starts = [ContextStart(context, {"n": n}) for n in range(4)]
+    await results(pv.workflows.run_all(starts, max_running=3, count_others=True, poll=OFTEN))
+    assert most_at_once(archive) == 3
+
+
+async def test_while_others_cannot_be_counted_nothing_is_started(oc: OpencastClient, fake: FakeOpencast) -> None:
+    fake.faults = Faults(script=[Fault.SERVER_ERROR] * 8, methods=("GET",))
+    told = await run_all(oc, on_events(fake, "quick"), count_others=True)
+    assert told["0"].succeeded
+    before = [exchange.method for exchange in fake.requests].index("POST")
+    assert [exchange.status for exchange in fake.requests[:before]].count(503) == 8
+
+
+async def test_a_batch_that_may_not_count_others_ends_with_the_refusal(connect: Connect, fake: FakeOpencast) -> None:
+    async with connect(auth=("viewer", "viewer")) as client:
+        with pytest.raises(Forbidden):
+            await run_all(client, on_events(fake, "quick"), count_others=True)
+    assert posts(fake) == 0
+
+
+# What is told
+
+
+async def test_a_bad_start_never_spoils_the_rest(oc: OpencastClient, fake: FakeOpencast) -> None:
+    bad: Any = [Start("", "quick"), Start("no such event", "quick"), Start(fake.event(), "fails"), "no start at all"]
+    told = await results(oc.workflows.run_all([*bad, *on_events(fake, "quick")], poll=OFTEN))
+    refused = [one.error for one in told if isinstance(one, Rejected)]
+    assert sorted(type(error).__name__ for error in refused) == ["InvalidArgument", "InvalidArgument", "StartNotFound"]
+    assert {one.key for one in told} >= {"#1", "#4", "0"}
+    ran = {one.key: one for one in told if isinstance(one, Completed)}
+    assert sorted(one.succeeded for one in ran.values()) == [False, True]
+
+
+async def test_a_result_tells_the_workflow_its_id_and_how_it_ended(oc: OpencastClient, fake: FakeOpencast) -> None:
+    told = await run_all(oc, on_events(fake, "quick", "fails"))
+    good, bad = told["0"], told["1"]
+    assert isinstance(good, Completed)
+    assert isinstance(good.outcome, Finished)
+    assert good.workflow is not None
+    assert good.workflow.id == good.id == runs(fake)[0].id
+    assert (bad.succeeded, bad.workflow.phase) == (False, Phase.FAILED)
+
+
+async def test_tickets_are_starts_too(oc: OpencastClient, fake: FakeOpencast) -> None:
+    ticket = oc.workflows.prepare_start(fake.event(), "quick", key="mine")
+    told = await run_all(oc, [ticket])
+    assert told["mine"].succeeded
+    assert told["mine"].ticket.correlation_id == ticket.correlation_id
+
+
+async def test_a_ticket_of_another_server_is_refused(oc: OpencastClient, pv: PreservicaClient) -> None:
+    ticket = pv.workflows.prepare_start(42, key="theirs")
+    refused = (await run_all(oc, [ticket]))["theirs"]
+    assert isinstance(refused, Rejected)
+    assert isinstance(refused.error, InvalidArgument)
+
+
+async def test_the_same_start_twice_is_started_once(oc: OpencastClient, fake: FakeOpencast) -> None:
+    start = Start(fake.event(), "quick")
+    first, second = sorted(
+        await results(oc.workflows.run_all([start, start], poll=OFTEN)), key=lambda one: one.succeeded
+    )
+    assert isinstance(first, Skipped)
+    assert first.why == "the same key came before"
+    assert second.succeeded
+    assert posts(fake) == 1
+
+
+async def test_one_that_needs_a_person_can_be_left_and_its_place_given_on(
+    oc: OpencastClient, fake: FakeOpencast
+) -> None:
+    fake.define("asks", [Step("one", 1.0, StepResult.HELD)])
+    told = await run_all(oc, on_events(fake, "asks", "quick"), max_running=1, parked="return")
+    assert isinstance(told["0"].outcome, Parked)
+    assert told["1"].succeeded
+
+
+async def test_a_workflow_that_vanishes_is_told_and_gives_its_place_on(
+    oc: OpencastClient, fake: FakeOpencast, time: ManualClock
+) -> None:
+    fake.define("slow", [Step("one", 3600.0)])
+    async with oc.workflows.run_all(on_events(fake, "slow", "quick"), max_running=1, poll=OFTEN) as outcomes:
+        while not runs(fake):
+            await anyio.lowlevel.checkpoint()
+            time.advance(0.1)
+        fake.engine.remove(runs(fake)[0])
+        told = {one.key: one async for one in outcomes}
+    assert isinstance(told["0"], Completed)
+    assert isinstance(told["0"].outcome, Vanished)
+    assert told["1"].succeeded
+
+
+async def test_a_workflow_that_cannot_be_observed_is_told(connect: Connect, fake: FakeOpencast) -> None:
+    fake.faults = Faults(rates={Fault.SERVER_ERROR: 1.0}, methods=("GET",), paths=("/api/workflows/",))
+    async with connect() as client:
+        told = await run_all(client, on_events(fake, "quick"), poll=Poll(interval=1.0, ceiling=2.0, outage=10.0))
+    assert isinstance(told["0"].outcome, PollingFailed)
+
+
+# Starts that fail
+
+
+async def test_a_start_that_did_not_happen_is_sent_again_while_there_is_hope(
+    oc: OpencastClient, fake: FakeOpencast
+) -> None:
+    fake.faults = Faults(script=[Fault.RATE_LIMITED] * 3, retry_after=3, methods=STARTS)
+    told = await run_all(oc, on_events(fake, "quick"))
+    assert told["0"].succeeded
+    assert (posts(fake), len(runs(fake))) == (4, 1)
+
+
+async def test_a_server_that_refuses_for_longer_than_an_outage_is_told(oc: OpencastClient, fake: FakeOpencast) -> None:
+    fake.faults = Faults(rates={Fault.RATE_LIMITED: 1.0}, retry_after=7, methods=STARTS)
+    refused = (await run_all(oc, on_events(fake, "quick")))["0"]
+    assert isinstance(refused, Rejected)
+    assert isinstance(refused.error, RateLimited)
+    assert posts(fake) == 6  # at 0, 7, 14, 21, 28 and 35 s
+
+
+async def test_a_server_that_is_not_there_is_told_as_not_sent(connect: Connect, fake: FakeOpencast) -> None:
+    async with OpencastClient("http://127.0.0.1:1", auth=fake.auth, retry=Retry(attempts=1)) as client:
+        poll = Poll(interval=0.01, ceiling=0.02, outage=0.0)
+        told = await run_all(client, [Start("e", "quick", key="0")], poll=poll)
+    assert isinstance(told["0"], NotStarted)
+    assert isinstance(told["0"].error, ConnectFailed)
+
+
+@on_all
+@pytest.mark.parametrize("fault", [Fault.ERROR_AFTER, Fault.CUT_BEFORE, Fault.CUT_BODY])
+async def test_a_start_whose_answer_was_lost_is_looked_up_and_watched(
+    oc: OpencastClient, fake: FakeOpencast, fault: Fault
+) -> None:
+    fake.faults = Faults(script=[fault], methods=STARTS)
+    told = await run_all(oc, on_events(fake, "quick", "quick"))
+    assert [told["0"].succeeded, told["1"].succeeded] == [True, True]
+    assert (posts(fake), len(runs(fake))) == (2, 2)
+
+
+async def test_a_start_whose_fate_stays_unknown_is_told_and_never_repeated(
+    oc: OpencastClient, fake: FakeOpencast
+) -> None:
+    fake.faults = Faults(script=[Fault.SERVER_ERROR], methods=STARTS)
+    told = await run_all(oc, on_events(fake, "quick", "quick"), max_running=1)
+    unknown = told["0"]
+    assert isinstance(unknown, OutcomeUnknown)
+    assert isinstance(unknown.verdict, NoStartFound)
+    assert isinstance(unknown.error, StartOutcomeUnknown)
+    assert unknown.why.startswith("16 looks in 30 s did not see it (the start may have happened")
+    assert unknown.ticket.baseline == 0
+    assert told["1"].succeeded
+    assert (posts(fake), len(runs(fake))) == (2, 1)
+
+
+async def test_who_may_not_see_workflows_of_events_is_told_that_it_stays_open(
+    connect: Connect, fake: FakeOpencast
+) -> None:
+    fake.faults = Faults(script=[Fault.ERROR_AFTER], methods=STARTS)
+    async with connect(auth=("integration", "integration")) as client:
+        told = await run_all(client, on_events(fake, "quick", "quick"), max_running=1, settle=4.0)
+    assert isinstance(told["0"], OutcomeUnknown)
+    assert isinstance(told["0"].verdict, Ambiguous)
+    assert "may not be seen" in told["0"].why
+    assert told["1"].succeeded
+    baselines = [exchange for exchange in fake.requests if exchange.path.startswith("/workflow/mediaPackage")]
+    assert baselines[0].status == 403
+    assert told["1"].ticket.baseline is None
+
+
+async def test_a_start_that_cannot_even_be_looked_for_is_told(oc: OpencastClient, fake: FakeOpencast) -> None:
+    fake.faults = Faults(script=[None, None, Fault.ERROR_AFTER], rates={Fault.SERVER_ERROR: 1.0})
+    told = await run_all(oc, on_events(fake, "quick"), settle=4.0)
+    assert isinstance(told["0"], OutcomeUnknown)
+    assert told["0"].verdict is None
+    assert told["0"].why.startswith("it could not be looked for (GET")
+
+
+# Conflicts
+
+
+@pytest.fixture
+def busy(fake: FakeOpencast) -> str:
+    """An event whose workflow takes a while."""
+    fake.define("slow", [Step("one", 20.0)])
+    event = fake.event()
+    fake.start(event, "slow")
+    fake.world.commit()
+    return event
+
+
+async def test_a_conflict_is_told_with_its_error(oc: OpencastClient, fake: FakeOpencast, busy: str) -> None:
+    told = await run_all(oc, [Start(busy, "quick", key="busy"), *on_events(fake, "quick")])
+    assert isinstance(told["busy"], Conflicted)
+    assert isinstance(told["busy"].error, StartConflict)
+    assert told["0"].succeeded
+
+
+async def test_a_busy_event_can_be_skipped(oc: OpencastClient, busy: str) -> None:
+    told = await run_all(oc, [Start(busy, "quick", key="busy")], on_conflict="skip")
+    assert told == {
+        "busy": Skipped(key="busy", ticket=told["busy"].ticket, why="another workflow is active on the event")
+    }
+
+
+@on_all
+async def test_the_workflow_that_runs_already_can_be_watched_instead(
+    oc: OpencastClient, fake: FakeOpencast, sandbox: Sandbox, busy: str, time: ManualClock
+) -> None:
+    time.advance(12)
+    told = await run_all(oc, [Start(busy, "slow", key="busy")], on_conflict="attach")
+    assert told["busy"].succeeded
+    assert told["busy"].id == runs(fake)[0].id
+    assert len(runs(fake)) == 1
+
+
+async def test_a_workflow_of_another_definition_is_none_to_attach_to(oc: OpencastClient, busy: str) -> None:
+    told = await run_all(oc, [Start(busy, "quick", key="busy")], on_conflict="attach")
+    assert isinstance(told["busy"], Conflicted)
+
+
+async def test_who_may_not_see_the_other_workflow_cannot_attach_to_it(connect: Connect, busy: str) -> None:
+    async with connect(auth=("integration", "integration")) as client:
+        told = await run_all(client, [Start(busy, "slow", key="busy")], on_conflict="attach")
+    assert isinstance(told["busy"], Conflicted)
+
+
+@on_all
+async def test_a_busy_event_can_be_waited_for_without_holding_a_place(
+    oc: OpencastClient, fake: FakeOpencast, busy: str
+) -> None:
+    starts = [Start(busy, "quick", key="busy"), *on_events(fake, "quick", "quick")]
+    run = oc.workflows.run_all(starts, max_running=1, on_conflict="wait", poll=OFTEN)
+    told = await results(run)
+    assert [one.key for one in told] == ["0", "1", "busy"]
+    assert all(one.succeeded for one in told)
+    assert len(runs(fake)) == 4
+
+
+async def test_who_may_not_see_the_other_workflow_can_wait_too(connect: Connect, busy: str) -> None:
+    async with connect(auth=("integration", "integration")) as client:
+        told = await run_all(client, [Start(busy, "quick", key="busy")], on_conflict="wait")
+    assert told["busy"].succeeded
+
+
+async def test_two_starts_on_one_event_follow_each_other(oc: OpencastClient, fake: FakeOpencast) -> None:
+    event = fake.event()
+    starts = [Start(event, "quick", {"n": n}, str(n)) for n in range(3)]
+    told = await run_all(oc, starts, on_conflict="wait")
+    assert [told[key].succeeded for key in "012"] == [True] * 3
+    assert most_at_once(fake) == 1
+
+
+# Leaving
+
+
+async def test_leaving_early_leaves_the_workflows_to_the_server(oc: OpencastClient, fake: FakeOpencast) -> None:
+    fake.define("slow", [Step("one", 3600.0)])
+    async with oc.workflows.run_all(on_events(fake, "quick", "slow", "slow"), max_running=2, poll=OFTEN) as outcomes:
+        first = await anext(outcomes)
+    assert first.succeeded
+    count = posts(fake)
+    assert all(run.active for run in runs(fake) if run.definition == "slow")
+    assert first.id is not None
+    assert (await oc.workflows.get(first.id)).phase.final
+    assert posts(fake) == count
+
+
+async def test_an_error_in_the_block_is_raised_as_it_is(oc: OpencastClient, fake: FakeOpencast) -> None:
+    with pytest.raises(ZeroDivisionError):  # noqa: PT012 - the block is what is tested
+        async with oc.workflows.run_all(on_events(fake, *["quick"] * 5), poll=OFTEN) as outcomes:
+            async for _ in outcomes:
+                raise ZeroDivisionError
+
+
+async def test_an_error_of_the_starts_themselves_is_raised_as_it_is(oc: OpencastClient, fake: FakeOpencast) -> None:
+    def starts() -> Iterator[Start]:
+        yield Start(fake.event(), "quick")
+        raise LookupError("no more rows")
+
+    with pytest.raises(LookupError, match="no more rows"):
+        await run_all(oc, starts())
+
+
+async def test_a_batch_can_be_cancelled_at_any_time(connect: Connect, fake: FakeOpencast) -> None:
+    fake.faults = Faults(latency=(0.005, 0.005))
+    async with connect(limits=Limits(connections=2), timeouts=Timeouts(exchange=5.0)) as client:
+        for n in range(12):
+            with anyio.move_on_after(0.004 * n):
+                await run_all(client, on_events(fake, *["quick"] * 4))
+        fake.faults = Faults()
+        assert (await client.version()).versions
+
+
+async def test_where_each_start_stands_can_be_seen_meanwhile(oc: OpencastClient, fake: FakeOpencast) -> None:
+    run = oc.workflows.run_all(on_events(fake, "quick", "quick"), max_running=1, poll=OFTEN)
+    async with run as outcomes:
+        await anext(outcomes)
+        seen = {key: item.word for key, item in run.items.items()}
+        assert seen["0"] == "succeeded"
+        async for _ in outcomes:
+            pass
+    assert {item.word for item in run.items.values()} == {"succeeded"}
+    assert all(isinstance(item.ticket, Ticket) for item in run.items.values())
+
+
+# Another workflow under the same id
+
+
+@on_all
+async def test_one_that_becomes_another_workflow_is_told_and_spoils_no_other(
+    oc: OpencastClient, fake: FakeOpencast
+) -> None:
+    fake.define("slow", [Step("one", 60.0)])
+    starts = on_events(fake, "slow", "quick")
+    told: dict[str, Any] = {}
+    other = fake.event()
+    async with oc.workflows.run_all(starts, poll=OFTEN) as outcomes:
+        async for result in outcomes:
+            told[result.key] = result
+            for run in runs(fake):
+                run.subject = other if run.subject == starts[0].event_id else run.subject
+    replaced = told["0"]
+    assert isinstance(replaced.outcome, Replaced)
+    assert (replaced.succeeded, replaced.workflow.event_id, replaced.outcome.found.event_id) == (
+        False, starts[0].event_id, other
+    )  # fmt: skip
+    assert outcomes.items["0"].kind is StatusKind.ENDED
+    assert outcomes.items["0"].word == "replaced"
+    assert "belongs to another workflow now" in outcomes.items["0"].detail
+    assert told["1"].succeeded
+
+
+# A boot
+
+
+@on_all
+@pytest.mark.parametrize("seconds", [60.0, 180.0])
+@pytest.mark.parametrize("journaled", [False, True])
+async def test_what_was_started_outlasts_a_boot_of_the_server(
+    oc: OpencastClient, fake: FakeOpencast, tmp_path: Path, seconds: float, journaled: bool  # noqa: FBT001 - a case
+) -> None:  # fmt: skip
+    fake.define("slow", [Step("one", 300.0)])
+    starts, observe = on_events(fake, "slow", "slow", "slow"), fake.engine.observe
+    boots = [Boot(seconds)]
+
+    def boot_after_the_last(run: Any) -> None:
+        if observe is not None:
+            observe(run)
+        if boots and len(fake.engine.runs) == len(starts):
+            fake.faults = boots.pop()
+
+    fake.engine.observe = boot_after_the_last
+    journal = tmp_path / "journal.sqlite" if journaled else None
+    told = await run_all(oc, starts, journal=journal, poll=Poll())
+    assert [(type(one), one.succeeded) for one in told.values()] == [(Completed, True)] * 3
+    assert posts(fake) == 3

@@ -1,0 +1,475 @@
+"""Who a client says it is; one login however many wait for it."""
+
+import asyncio
+import base64
+import copy
+import pickle
+import traceback
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import anyio
+import attrs
+import pytest
+from attrs import define, field
+
+from tests.conftest import FakeTime
+from tests.support.byte_server import until
+from workflow_async import Basic, Bearer, Digest
+from workflow_async._core.auth import Headers, Secret, SecretHeaders, TokenAuth, TokenGrant, checked_header
+from workflow_async._core.call import Reply
+from workflow_async.errors import CallError, ConnectFailed, InvalidArgument, ServerError, Unauthorized
+
+REFUSED = Reply(401, {}, b"")
+ASK = ("GET", "https://example.org/")
+
+# Passwords and tokens of one's own
+
+
+@pytest.mark.parametrize(
+    ("username", "password"),
+    [("admin", "opencast"), ("jörg", "pässwörd €"), ("a b", ":::"), ("a", ""), ("a", " x "), ("a", "x" * 8192)],
+)
+async def test_basic_sends_user_and_password_in_utf_8(username: str, password: str) -> None:
+    headers = dict(await Basic(username, password).headers(*ASK))
+    scheme, _, pair = headers["authorization"].partition(" ")
+    assert (scheme, base64.b64decode(pair).decode()) == ("Basic", f"{username}:{password}")
+    assert headers["x-requested-auth"] == "Basic"
+
+
+@pytest.mark.parametrize("username", ["", "a:b", "a\r\nb", "a\0"])
+def test_a_user_name_that_basic_cannot_carry_is_refused(username: str) -> None:
+    with pytest.raises(InvalidArgument, match="username"):
+        Basic(username, "s3cret")
+
+
+UNSPEAKABLE = ["\ud800", "\n", "\r\n", "\r\nX-Evil: 1", "\0", "\t", "\x7f", "\x85", "x" * 10240]
+
+
+def short(value: object) -> str:
+    return ascii(value)[:16]
+
+
+@pytest.mark.figure("T-SECRET")
+@pytest.mark.parametrize("end", UNSPEAKABLE, ids=short)
+def test_a_password_that_nobody_has_is_refused_and_not_repeated(end: str) -> None:
+    with pytest.raises(InvalidArgument, match="^password: must be a text without line ends") as caught:
+        Basic("a", "s3cret" + end)
+    assert "s3cret" not in told(caught.value)
+
+
+@pytest.mark.parametrize("nothing", [None, b"s3cret", 7])
+def test_a_password_that_is_no_text_is_refused_and_not_repeated(nothing: Any) -> None:
+    with pytest.raises(InvalidArgument, match="password") as caught:
+        Basic("a", nothing)
+    assert "s3cret" not in told(caught.value)
+
+
+def test_a_user_name_that_is_refused_does_not_give_the_password_away() -> None:
+    with pytest.raises(InvalidArgument) as caught:
+        Basic("a:b", "s3cret")
+    assert "s3cret" not in told(caught.value)
+
+
+def told(error: BaseException) -> str:
+    """The error, and the local variables of every frame but the test's own, which holds what it gives."""
+    _, *frames = traceback.TracebackException.from_exception(error, capture_locals=True).stack
+    assert frames
+    return "".join([str(error), repr(error), repr(vars(error)), *(str(frame.locals) for frame in frames)])
+
+
+async def test_a_refused_password_stays_refused() -> None:
+    basic = Basic("a", "b")
+    assert not await basic.renew(await basic.headers(*ASK), REFUSED, *ASK)
+
+
+def test_a_secret_shows_itself_only_when_asked() -> None:
+    secret = Secret("s3cret")
+    assert secret.reveal() == "s3cret"
+    assert "s3cret" not in f"{secret} {secret!r}"
+    for keep in (pickle.dumps, copy.copy, copy.deepcopy):
+        with pytest.raises(TypeError, match="a secret is not pickled"):
+            keep(secret)
+
+
+@pytest.mark.parametrize(
+    "credential", [Basic("a", "s3cret"), Bearer.of("s3cret"), Bearer("s3cret"), Digest("a", "s3cret")]
+)
+def test_a_credential_shows_no_secret_and_refuses_pickling(credential: object) -> None:
+    assert "s3cret" not in f"{credential} {credential!r}"
+    with pytest.raises(TypeError):
+        pickle.dumps(credential)
+    if attrs.has(type(credential)):
+        assert "s3cret" not in str({name: str(value) for name, value in attrs.asdict(credential).items()})  # type: ignore[arg-type]  # has() said so
+
+
+def test_the_headers_that_prove_who_asks_hide_in_a_traceback() -> None:
+    proof = SecretHeaders((("authorization", "s3cret"),))
+    assert repr(proof) == "Proof(...)"
+    assert proof == (("authorization", "s3cret"),)
+
+
+@pytest.mark.parametrize(
+    "value", ["", " ", "a b", "a\n", " a", "a\r\nX: 1", "ä", "a\0", "\x7f", "x" * 10240, None, b"a"], ids=short
+)
+async def test_a_text_that_cannot_stand_in_a_header_is_refused(value: Any) -> None:
+    with pytest.raises(InvalidArgument, match="token: must be visible ASCII"):
+        checked_header("token", value)
+    for bearer in (Bearer, Bearer.of):
+        with pytest.raises(InvalidArgument):
+            bearer(value)
+    with pytest.raises(InvalidArgument):
+        await Bearer(lambda: value).headers(*ASK)
+
+
+@pytest.mark.figure("T-SECRET")
+@pytest.mark.parametrize("end", [" ", "\n", "\r\nX: 1", "ä", "x" * 10240], ids=short)
+async def test_a_token_that_is_refused_is_not_repeated(end: str) -> None:
+    for bearer in (Bearer, Bearer.of):
+        with pytest.raises(InvalidArgument) as caught:
+            bearer("s3cret" + end)
+        assert "s3cret" not in told(caught.value)
+    asked = Bearer(lambda: "s3cret" + end)
+    with pytest.raises(InvalidArgument) as caught:
+        await asked.headers(*ASK)
+    assert "s3cret" not in told(caught.value)
+
+
+async def test_the_longest_token_is_8_kib() -> None:
+    assert (await Bearer("x" * 8192).headers(*ASK))[0][1] == "Bearer " + "x" * 8192
+
+
+async def test_a_bearer_token_may_be_asked_for_each_time() -> None:
+    tokens = iter(["one", "two", "two", "two"])
+    bearer = Bearer(lambda: next(tokens))
+    sent = await bearer.headers(*ASK)
+    assert sent[0] == ("authorization", "Bearer one")
+    assert await bearer.renew(sent, REFUSED, *ASK)
+    assert not await bearer.renew(await bearer.headers(*ASK), REFUSED, *ASK)
+
+
+async def test_a_fixed_bearer_token_is_not_worth_sending_again() -> None:
+    bearer = Bearer("one")
+    assert not await bearer.renew(await bearer.headers(*ASK), REFUSED, *ASK)
+
+
+async def test_a_token_may_come_from_a_coroutine_function() -> None:
+    given = ["first", "second"]
+
+    async def current() -> str:
+        await asyncio.sleep(0)
+        return given[0]
+
+    bearer = Bearer(current)
+    sent = await bearer.headers(*ASK)
+    assert sent[0] == ("authorization", "Bearer first")
+    assert not await bearer.renew(sent, REFUSED, *ASK)
+    given.pop(0)
+    assert await bearer.renew(sent, REFUSED, *ASK)
+
+
+async def test_a_coroutine_function_may_give_no_header_that_cannot_be_sent() -> None:
+    async def current() -> str:
+        return "a\nb"
+
+    with pytest.raises(InvalidArgument, match="token: must be visible ASCII"):
+        await Bearer(current).headers(*ASK)
+
+
+# Tokens of Preservica
+
+
+@define
+class Office:
+    """Gives tokens, and counts."""
+
+    logins: int = 0
+    refreshes: int = 0
+    valid_for: float = 900.0
+    fails: CallError | None = None
+    refuses: CallError | None = None
+    refreshable: bool = True
+    wait: Callable[[], Awaitable[object]] = field(default=lambda: asyncio.sleep(0))
+
+    def _grant(self) -> TokenGrant:
+        number = self.logins + self.refreshes
+        return TokenGrant(Secret(f"token{number}"), self.valid_for, Secret("again") if self.refreshable else None)
+
+    async def log_in(self) -> TokenGrant:
+        self.logins += 1
+        await self.wait()
+        if self.fails is not None:
+            raise self.fails
+        return self._grant()
+
+    async def refresh(self, _: TokenGrant) -> TokenGrant:
+        self.refreshes += 1
+        await self.wait()
+        if self.refuses is not None:
+            raise self.refuses
+        return self._grant()
+
+
+@pytest.fixture
+def office() -> Office:
+    return Office()
+
+
+@pytest.fixture
+def token(office: Office, fake_time: FakeTime) -> TokenAuth:
+    return TokenAuth(office.log_in, office.refresh, fake_time.clock)
+
+
+def carries(number: int) -> Headers:
+    return (("preservica-access-token", f"token{number}"),)
+
+
+async def test_a_thousand_calls_at_once_are_one_login(office: Office, token: TokenAuth) -> None:
+    found = await asyncio.gather(*(token.headers(*ASK) for _ in range(1000)))
+    assert (set(found), office.logins) == ({carries(1)}, 1)
+
+
+@pytest.mark.figure("T-AUTH")
+async def test_a_thousand_refused_tokens_are_one_login(office: Office, token: TokenAuth) -> None:
+    sent = await token.headers(*ASK)
+    assert all(await asyncio.gather(*(token.renew(sent, REFUSED, *ASK) for _ in range(1000))))
+    assert (office.logins, office.refreshes) == (2, 0)
+    assert await token.headers(*ASK) == carries(2)
+
+
+async def test_a_token_refused_late_is_not_renewed_again(office: Office, token: TokenAuth) -> None:
+    old = await token.headers(*ASK)
+    await token.renew(old, REFUSED, *ASK)
+    assert await token.renew(old, REFUSED, *ASK)
+    assert office.logins == 2
+
+
+async def test_a_login_that_fails_fails_for_everyone_who_waited_for_it_once(office: Office, token: TokenAuth) -> None:
+    office.fails = ConnectFailed("refused")
+    found = await asyncio.gather(*(token.headers(*ASK) for _ in range(1000)), return_exceptions=True)
+    assert {type(error) for error in found} == {ConnectFailed}
+    assert len({id(error) for error in found}) == 1000
+    assert office.logins == 1
+
+
+async def test_the_call_after_a_failed_login_logs_in_anew(office: Office, token: TokenAuth) -> None:
+    office.fails = ConnectFailed("refused")
+    with pytest.raises(ConnectFailed):
+        await token.headers(*ASK)
+    office.fails = None
+    assert await token.headers(*ASK) == carries(2)
+
+
+@pytest.mark.figure("T-AUTH")
+@pytest.mark.parametrize("gone", [slice(0, 1), slice(50, 51), slice(0, 99), slice(1, 100)])
+async def test_who_is_cancelled_leaves_the_login_to_the_others(gone: slice, office: Office, token: TokenAuth) -> None:
+    going = asyncio.Event()
+    office.wait = going.wait
+    callers = [asyncio.create_task(token.headers(*ASK)) for _ in range(100)]
+    await until(lambda: office.logins == 1)
+    for caller in callers[gone]:
+        caller.cancel()
+        await asyncio.sleep(0)
+    going.set()
+    left = [caller for caller in callers if caller not in callers[gone]]
+    assert set(await asyncio.gather(*left)) == {carries(1)}
+    assert all(caller.cancelled() for caller in callers[gone])
+    assert office.logins == 1
+
+
+async def test_the_last_one_who_is_cancelled_ends_the_login_and_leaves_no_task(
+    office: Office, token: TokenAuth
+) -> None:
+    before = asyncio.all_tasks()
+    office.wait = asyncio.Event().wait
+    callers = [asyncio.create_task(token.headers(*ASK)) for _ in range(10)]
+    await until(lambda: office.logins == 1)
+    for caller in callers:
+        caller.cancel()
+    await asyncio.wait(callers)
+    assert asyncio.all_tasks() == before
+    office.wait = lambda: asyncio.sleep(0)
+    assert await token.headers(*ASK) == carries(2)
+
+
+async def test_a_scope_that_is_cancelled_ends_the_login_it_waits_for(office: Office, token: TokenAuth) -> None:
+    before = asyncio.all_tasks()
+    office.wait = asyncio.Event().wait
+    with anyio.move_on_after(0.01) as scope:
+        await token.headers(*ASK)
+    assert scope.cancelled_caught
+    assert asyncio.all_tasks() == before
+
+
+async def test_who_comes_while_a_login_is_given_up_logs_in_anew(office: Office, token: TokenAuth) -> None:
+    slow = asyncio.Event()
+
+    async def reluctantly() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await slow.wait()
+
+    office.wait = reluctantly
+    first = asyncio.create_task(token.headers(*ASK))
+    await until(lambda: office.logins == 1)
+    first.cancel()
+    await asyncio.sleep(0)
+    office.wait = lambda: asyncio.sleep(0)
+    assert await token.headers(*ASK) == carries(2)
+    slow.set()
+    await asyncio.wait([first])
+    assert await token.headers(*ASK) == carries(2)
+
+
+async def test_a_token_is_renewed_when_80_percent_of_its_life_are_over(
+    office: Office, token: TokenAuth, fake_time: FakeTime
+) -> None:
+    await token.headers(*ASK)
+    fake_time.now += 719
+    assert await token.headers(*ASK) == carries(1)
+    fake_time.now += 1
+    assert set(await asyncio.gather(*(token.headers(*ASK) for _ in range(100)))) == {carries(2)}
+    assert (office.logins, office.refreshes) == (1, 1)
+
+
+async def test_its_life_counts_from_before_the_login_was_sent(
+    office: Office, token: TokenAuth, fake_time: FakeTime
+) -> None:
+    office.wait = lambda: fake_time.sleep(700)
+    await token.headers(*ASK)
+    office.wait = lambda: asyncio.sleep(0)
+    fake_time.now += 20
+    assert await token.headers(*ASK) == carries(2)
+
+
+async def test_a_refresh_that_is_refused_falls_back_to_a_login(
+    office: Office, token: TokenAuth, fake_time: FakeTime
+) -> None:
+    await token.headers(*ASK)
+    office.refuses = Unauthorized(401)
+    fake_time.now += 800
+    assert await token.headers(*ASK) == carries(3)
+    assert (office.logins, office.refreshes) == (2, 1)
+
+
+async def test_without_a_refresh_token_a_login_renews(office: Office, token: TokenAuth, fake_time: FakeTime) -> None:
+    office.refreshable = False
+    await token.headers(*ASK)
+    fake_time.now += 800
+    assert await token.headers(*ASK) == carries(2)
+    assert (office.logins, office.refreshes) == (2, 0)
+
+
+async def test_a_token_that_has_ended_is_not_refreshed(office: Office, token: TokenAuth, fake_time: FakeTime) -> None:
+    await token.headers(*ASK)
+    fake_time.now += 901
+    assert await token.headers(*ASK) == carries(2)
+    assert (office.logins, office.refreshes) == (2, 0)
+
+
+@pytest.mark.figure("T-AUTH")
+async def test_calls_refused_one_after_the_other_with_a_token_share_one_login_that_fails(
+    office: Office, token: TokenAuth
+) -> None:
+    sent = await token.headers(*ASK)
+    office.fails = ServerError(503)
+    for _ in range(1000):
+        with pytest.raises(ServerError) as caught:
+            await token.renew(sent, REFUSED, *ASK)
+        assert caught.value.at_login
+    assert office.logins == 2
+    office.fails = None
+    assert await token.headers(*ASK) == carries(3)
+    assert await token.renew(sent, REFUSED, *ASK)
+    assert office.logins == 3
+
+
+async def test_a_token_that_ended_in_an_outage_is_renewed_once_for_all_it_was_sent_with(
+    office: Office, token: TokenAuth, fake_time: FakeTime
+) -> None:
+    sent = await token.headers(*ASK)
+    office.fails = office.refuses = ConnectFailed("refused")
+    fake_time.now += 901
+    with pytest.raises(ConnectFailed):
+        await token.headers(*ASK)
+    with pytest.raises(ConnectFailed):
+        await token.renew(sent, REFUSED, *ASK)
+    assert office.logins == 2
+
+
+async def test_a_renewal_that_fails_keeps_the_old_token_while_it_lives(
+    office: Office, token: TokenAuth, fake_time: FakeTime
+) -> None:
+    await token.headers(*ASK)
+    office.fails = office.refuses = ConnectFailed("refused")
+    fake_time.now += 800
+    assert set(await asyncio.gather(*(token.headers(*ASK) for _ in range(100)))) == {carries(1)}
+    assert (office.logins, office.refreshes) == (2, 1)
+    fake_time.now += 14
+    assert await token.headers(*ASK) == carries(1)
+    assert office.logins == 2
+    fake_time.now += 1
+    assert await token.headers(*ASK) == carries(1)
+    assert (office.logins, office.refreshes) == (3, 1)
+    fake_time.now += 100
+    with pytest.raises(ConnectFailed):
+        await token.headers(*ASK)
+
+
+async def test_a_refresh_token_is_used_once_even_when_nobody_saw_the_answer(
+    office: Office, token: TokenAuth, fake_time: FakeTime
+) -> None:
+    await token.headers(*ASK)
+    fake_time.now += 800
+    office.wait = lambda: asyncio.sleep(10)
+    leader = asyncio.create_task(token.headers(*ASK))
+    await until(lambda: office.refreshes == 1)
+    leader.cancel()
+    await asyncio.wait([leader])
+    office.wait = lambda: asyncio.sleep(0)
+    await token.headers(*ASK)
+    assert (office.logins, office.refreshes) == (2, 1)
+
+
+async def test_a_token_refused_while_it_is_renewed_waits_for_the_renewal(
+    office: Office, token: TokenAuth, fake_time: FakeTime
+) -> None:
+    sent = await token.headers(*ASK)
+    fake_time.now += 800
+    office.wait = lambda: asyncio.sleep(0.01)
+    renewing = asyncio.create_task(token.headers(*ASK))
+    await until(lambda: office.refreshes == 1)
+    assert await token.renew(sent, REFUSED, *ASK)
+    assert await renewing == carries(2)
+    assert (office.logins, office.refreshes) == (1, 1)
+
+
+async def test_a_token_that_is_refused_while_others_still_wait_for_it_is_renewed_for_them_too(
+    office: Office, token: TokenAuth
+) -> None:
+    async def refused_at_once() -> Headers:
+        await token.renew(await token.headers(*ASK), REFUSED, *ASK)
+        return await token.headers(*ASK)
+
+    found = await asyncio.gather(*(token.headers(*ASK), refused_at_once(), token.headers(*ASK)))
+    assert list(found) == [carries(1), carries(2), carries(2)]
+    assert office.logins == 2
+
+
+async def test_a_token_the_server_made_up_of_line_ends_never_reaches_a_header(fake_time: FakeTime) -> None:
+    async def log_in() -> TokenGrant:
+        return TokenGrant(Secret("s3cret\r\nx"), 900)
+
+    async def refresh(_: TokenGrant) -> TokenGrant:
+        raise AssertionError
+
+    with pytest.raises(InvalidArgument) as caught:
+        await TokenAuth(log_in, refresh, fake_time.clock).headers(*ASK)
+    assert "s3cret" not in str(caught.value)
+
+
+async def test_a_token_shows_none_of_its_tokens(office: Office, token: TokenAuth) -> None:
+    await token.headers(*ASK)
+    assert "token1" not in repr(token)
+    assert "token1" not in repr(token._grant)

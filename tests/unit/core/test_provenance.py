@@ -1,0 +1,241 @@
+"""Who wrote a response: the API, or something on the way to it."""
+
+from typing import Any
+
+import anyio
+import pytest
+
+from tests.conftest import FakeTime
+from tests.support.byte_server import GET, Seen, http, serve, transport
+from workflow_async._core.call import Call, Reply
+from workflow_async._core.provenance import Author, Control, author, hint, is_answered, is_final
+from workflow_async._core.status import error_for
+from workflow_async._core.transport import Transport
+from workflow_async.errors import (
+    CallError,
+    DecodeError,
+    Forbidden,
+    ForeignResponse,
+    ListingNotSupported,
+    NotAcceptable,
+    NotFound,
+    StartNotFound,
+    StatusError,
+    Unauthorized,
+    UnexpectedRedirect,
+)
+from workflow_async.opencast import calls as opencast
+from workflow_async.preservica import calls as preservica
+
+JETTY = (
+    b'{\n"servlet":"org.eclipse.jetty.servlet.ServletHandler$Default404Servlet-2b56f5f8",\n"message":"Not Found",\n'
+    b'"url":"/api/workflows/7",\n"status":"404"\n}'
+)
+JETTY_PAGE = (
+    b"<html>\n<head>\n<title>Error 404 Not Found</title>\n</head>\n<body><h2>HTTP ERROR 404</h2></body>\n</html>"
+)
+UNPUBLISHED = b"<html><body>No service was found.</body></html>"
+NGINX = b"<html>\r\n<head><title>404 Not Found</title></head>\r\n<body><center>nginx</center></body>\r\n</html>\r\n"
+ALIEN = {
+    "Jetty's JSON": JETTY,
+    "Jetty's page": JETTY_PAGE,
+    "CXF without the endpoint": UNPUBLISHED,
+    "nginx": NGINX,
+    "nothing": b"",
+    "white space": b" \r\n",
+    "Traefik": b"404 page not found\n",
+    "an ingress": b"default backend - 404",
+    "Envoy": b"no healthy upstream",
+    "XHTML": b"<?xml version='1.0'?><!DOCTYPE html><html><body>404</body></html>",
+}
+OWN = [
+    "Cannot find workflow instance with id '7'.",
+    "Cannot find an event with id 'nope'.",
+    "Cannot find a workflow definition with id 'nope'.",
+    "Cannot resume from workflow state 'failed'",
+    "Cannot delete workflow instance in this workflow state",
+    "Cannot transition state from 'running' to 'succeeded'",
+    "Invalid workflow state 'bogus'",
+    "Required parameter 'event_identifier' is missing or invalid",
+    "Passed parameter 'configuration' is invalid JSON.",
+    "Unknown filter criterion in request: foo",
+    "Unknown search criterion in request: foo",
+    "Unknown sort criterion in request: foo",
+    "Filter 'event_created' could not be parsed: The date range string is malformed",
+    "The resource you requested does not exist.",
+    """{"message": "Can't start workflow 'Fast' for media package 'r' because another workflow is active."}""",
+]
+CONTROL = Control("Test API", Call("GET", "/version", lambda reply: reply.body))
+START = opencast.start_workflow("e", "fast", None)
+BY_ID = {
+    "get": opencast.get_workflow(7),
+    "change": opencast.change_state(7, "stopped"),
+    "delete": opencast.delete_workflow(7),
+    "definition": opencast.get_definition("fast"),
+}
+
+
+def wrote(call: Call[Any], reply: Reply) -> Author:
+    error = error_for(call, reply)
+    assert error is not None
+    return author(call, reply, error)
+
+
+@pytest.mark.parametrize("status", [404, 405, 410])
+@pytest.mark.parametrize("body", ALIEN.values(), ids=list(ALIEN))
+@pytest.mark.parametrize("call", BY_ID.values(), ids=list(BY_ID))
+def test_what_a_booting_opencast_or_a_proxy_says_of_one_workflow_is_not_the_apis(
+    call: Call[Any], body: bytes, status: int
+) -> None:
+    assert wrote(call, Reply(status, {}, body)) is Author.OTHER
+
+
+@pytest.mark.parametrize("status", [400, 404, 409])
+@pytest.mark.parametrize("text", OWN)
+@pytest.mark.parametrize("call", [*BY_ID.values(), START], ids=[*BY_ID, "start"])
+def test_the_sentences_of_opencast_are_its_own_whatever_their_content_type(
+    call: Call[Any], text: str, status: int
+) -> None:
+    assert wrote(call, Reply(status, {"content-type": "application/json"}, text.encode())) is Author.API
+
+
+@pytest.mark.parametrize("call", [*BY_ID.values(), preservica.get_workflow(7), opencast.workflows_of_event("e")])
+@pytest.mark.parametrize("text", ["Workflow 7 is not known", '{"message": "Not Found"}', "Nicht gefunden"])
+def test_an_unknown_sentence_needs_a_control_request(call: Call[Any], text: str) -> None:
+    assert wrote(call, Reply(404, {}, text.encode())) is Author.UNKNOWN
+
+
+@pytest.mark.parametrize("body", [JETTY_PAGE, NGINX, b""])
+def test_where_the_contract_knows_no_text_a_page_and_nothing_need_a_control_request(body: bytes) -> None:
+    for call in (preservica.get_workflow(7), preservica.list_contexts(()), opencast.workflows_of_event("e")):
+        assert wrote(call, Reply(404, {}, body)) is Author.UNKNOWN
+
+
+@pytest.mark.parametrize("body", [b"", JETTY, JETTY_PAGE])
+def test_a_403_comes_from_the_container_in_its_own_form(body: bytes) -> None:
+    assert wrote(opencast.get_workflow(7), Reply(403, {}, body)) is Author.UNKNOWN
+
+
+@pytest.mark.parametrize("start", [START, preservica.start_workflow("42", None, None, "mark")], ids=["oc", "pv"])
+def test_the_verdict_on_a_start_never_waits_for_another_request(start: Call[Any]) -> None:
+    found = {wrote(start, Reply(status, {}, body)) for status in range(400, 500) for body in (b"no", *ALIEN.values())}
+    assert found == {Author.API, Author.OTHER}
+
+
+@pytest.mark.parametrize("status", [404, 405, 410])
+@pytest.mark.parametrize("body", ALIEN.values(), ids=list(ALIEN))
+@pytest.mark.parametrize("start", [START, preservica.start_workflow("42", None, None, "mark")], ids=["oc", "pv"])
+def test_a_start_that_met_no_api_was_not_refused(start: Call[Any], body: bytes, status: int) -> None:
+    told_apart = start is START or body != JETTY  # what carries a Preservica is not known
+    assert wrote(start, Reply(status, {}, body)) is (Author.OTHER if told_apart else Author.API)
+
+
+@pytest.mark.parametrize(
+    ("error", "final"),
+    [
+        (NotFound(404), True),
+        (Forbidden(403), True),
+        (NotAcceptable(406), True),
+        (StartNotFound(404), True),
+        (ListingNotSupported("405"), True),
+        (Unauthorized(401), False),
+        (StatusError(407), False),
+        (ForeignResponse(404), False),
+        (UnexpectedRedirect(302), False),
+        (DecodeError("@ $"), False),
+    ],
+)
+def test_only_conclusions_need_proof(error: CallError, final: bool) -> None:  # noqa: FBT001 - a column
+    assert is_final(error) is final
+
+
+@pytest.mark.parametrize(
+    ("refused", "control", "there"),
+    [(404, 200, True), (404, 404, False), (404, 503, False), (404, 0, False), (403, 403, True), (406, 406, True)],
+)
+def test_the_api_is_there_if_it_answers_or_refuses_the_user_everything(
+    refused: int,
+    control: int,
+    there: bool,  # noqa: FBT001 - a column
+) -> None:
+    assert is_answered(refused, control) is there
+
+
+@pytest.mark.parametrize(
+    ("control", "sentence"),
+    [
+        (200, "the Test API at http://x answers, so a proxy"),
+        (0, "the Test API at http://x does not answer at the moment"),
+        (503, "the Test API at http://x does not answer at the moment"),
+        (404, "no Test API at http://x: is the path right?"),
+        (302, "no Test API at http://x: is the path right?"),
+    ],
+)
+def test_the_hint_says_what_the_control_request_found(control: int, sentence: str) -> None:
+    assert hint("Test API", "http://x", control).startswith(sentence)
+
+
+# Over the wire
+
+
+def controlled(url: str, time: FakeTime) -> Transport:
+    made = transport(url, time.clock)
+    made.control = CONTROL
+    made.open()
+    return made
+
+
+async def failing(made: Transport, call: Call[Any] = GET) -> CallError:
+    with pytest.raises(CallError) as caught:
+        await made.send(call)
+    await made.aclose()
+    return caught.value
+
+
+async def test_a_404_is_believed_when_the_control_request_is_answered(fake_time: FakeTime) -> None:
+    async with serve(lambda seen: http(200, b"1") if seen.target == "/version" else http(404, b"gone")) as wire:
+        error = await failing(controlled(wire.url, fake_time))
+    assert type(error) is NotFound
+    assert [seen.target for seen in wire.requests] == ["/thing", "/version"]
+
+
+@pytest.mark.parametrize("control", [http(404), http(503), http(302, b"", location="/x"), http(405, NGINX)])
+async def test_a_404_is_an_outage_when_the_control_request_is_not_answered(control: bytes, fake_time: FakeTime) -> None:
+    async with serve(lambda seen: control if seen.target == "/version" else http(404, b"gone")) as wire:
+        error = await failing(controlled(wire.url, fake_time))
+    assert type(error) is ForeignResponse
+    assert (error.status, error.attempts) == (404, 4)
+
+
+async def test_a_404_that_goes_away_is_never_seen(fake_time: FakeTime) -> None:
+    left = [http(404, UNPUBLISHED), http(404, JETTY), http(200, b"{}")]
+    async with serve(lambda seen: http(404) if seen.target == "/version" else left.pop(0)) as wire:
+        made = controlled(wire.url, fake_time)
+        assert await made.send(GET) == {}
+        await made.aclose()
+
+
+async def test_a_wrong_base_url_is_told_as_such(fake_time: FakeTime) -> None:
+    async with serve(lambda _: http(404, NGINX, content_type="text/html")) as wire:
+        error = await failing(controlled(wire.url, fake_time))
+    assert f"404 (text/html, not written by the API): no Test API at {wire.url}: is the path right?" in str(error)
+
+
+async def test_calls_that_wait_for_the_same_answer_share_one_control_request(fake_time: FakeTime) -> None:
+    def answer(seen: Seen) -> bytes:
+        return http(200, b"1") if seen.target == "/version" else http(404, b"gone")
+
+    async with serve(answer) as wire:
+        made = controlled(wire.url, fake_time)
+        async with anyio.create_task_group() as group:
+            for _ in range(8):
+                group.start_soon(not_found, made)
+        await made.aclose()
+    asked = [seen.target for seen in wire.requests]
+    assert asked.count("/thing") == 8
+    assert 1 <= asked.count("/version") <= 8
+
+
+async def not_found(made: Transport) -> None:
+    with pytest.raises(NotFound):
+        await made.send(GET)

@@ -1,0 +1,156 @@
+"""No secret in anything that is printed, logged, kept or pickled, whatever fails."""
+
+import asyncio
+import gzip
+import logging
+import pickle
+import traceback
+from collections.abc import Awaitable, Callable
+
+import pytest
+
+from tests.conftest import FakeTime
+from tests.support.byte_server import GET, POST, Answer, connected, http, refused_url, serve
+from workflow_async import Basic, Bearer, Digest, OpencastClient, Retry, Timeouts
+from workflow_async._core.auth import Secret, TokenAuth, TokenGrant
+from workflow_async._core.call import Call, Replay
+from workflow_async._core.transport import Transport
+from workflow_async._decode.json import json_tree
+from workflow_async.errors import CallError, Unauthorized, WorkflowAsyncError
+
+PASSWORD, TOKEN, SESSION = "canary-p4ssword", "canary-t0ken", "canary-s3ssion"
+BASIC_PAIR = "dXNlcjpjYW5hcnktcDRzc3dvcmQ="
+CANARIES = (PASSWORD, TOKEN, SESSION, BASIC_PAIR)
+
+LOGIN: Call[TokenGrant] = Call(
+    "POST",
+    "/login",
+    lambda reply: TokenGrant(Secret(json_tree(reply.body)["token"]), 900.0),
+    body=f"password={PASSWORD}".encode(),
+    replay=Replay.ONCE,
+)
+
+
+def leaks(text: str) -> set[str]:
+    return {canary for canary in CANARIES if canary in text}
+
+
+def told(error: BaseException) -> str:
+    """Everything a program could print of an error, with the local variables of every frame of ours."""
+    spoken = [repr(error), str(error), repr(vars(error))]
+    trace = traceback.TracebackException.from_exception(error, capture_locals=True)
+    return "\n".join([*spoken, *trace.format()])
+
+
+async def caught(work: Callable[[], Awaitable[object]]) -> BaseException:
+    try:
+        await work()
+    except BaseException as error:  # noqa: BLE001 - whatever it is, it must not tell
+        return error
+    raise AssertionError("nothing failed")
+
+
+ANSWERS: dict[str, bytes | Answer] = {
+    "401": http(401, b"", set_cookie=f"JSESSIONID={SESSION}"),
+    "500": http(500, b"out of order", set_cookie=f"JSESSIONID={SESSION}"),
+    "redirect": http(302, b"", location="/elsewhere", set_cookie=f"JSESSIONID={SESSION}"),
+    "no json": http(200, b'{"token": "' + TOKEN.encode() + b'" oops', set_cookie=f"JSESSIONID={SESSION}"),
+    "zipped and cut": http(200, gzip.compress(f'{{"token": "{TOKEN}"}}'.encode())[:-4], content_encoding="gzip"),
+    "garbage": b"garbage\r\n\r\n",
+    "no answer": Answer(b"", "fin"),
+    "reset": Answer(b"", "rst"),
+    "stalled": Answer(b"HTTP/1.1 200 OK\r\n", "stall"),
+}
+
+
+@pytest.mark.parametrize("name", ANSWERS)
+@pytest.mark.parametrize("call", [GET, LOGIN], ids=["get", "login"])
+async def test_a_call_that_fails_tells_no_secret(
+    name: str, call: Call[object], fake_time: FakeTime, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG)
+    settings = {"credential": Basic("user", PASSWORD), "retry": Retry(attempts=2), "timeouts": Timeouts(exchange=0.05)}
+    async with serve(lambda _: ANSWERS[name]) as wire, connected(wire.url, fake_time.clock, **settings) as made:
+        for _ in range(2):  # the second time with a cookie
+            error = await caught(lambda: made.send(call))
+            assert isinstance(error, CallError)
+            assert leaks(told(error)) == set()
+            assert leaks(pickle.dumps(error).decode("latin-1")) == set()
+        assert leaks(f"{made!r} {made} {made.backend!r} {made.credential!r}") == set()
+    assert leaks("\n".join(record.getMessage() for record in ours(caplog))) == set()
+
+
+def ours(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+    """What was logged; httpcore's DEBUG lines show Set-Cookie, which only their own logger can be told not to."""
+    shown = (b"Set-Cookie", b"set-cookie")
+    return [
+        record
+        for record in caplog.records
+        if not (record.name.startswith("httpcore") and any(header.decode() in record.getMessage() for header in shown))
+    ]
+
+
+async def test_nobody_listening_tells_no_secret(fake_time: FakeTime) -> None:
+    async with connected(refused_url(), fake_time.clock, credential=Basic("user", PASSWORD)) as made:
+        assert leaks(told(await caught(lambda: made.send(POST)))) == set()
+
+
+@pytest.mark.parametrize("token", [f"{TOKEN}\r\nx: y", f"{TOKEN}\n", f"{TOKEN} ", f"ä{TOKEN}"])
+async def test_a_token_that_no_header_can_carry_is_not_told(token: str, fake_time: FakeTime) -> None:
+    tokens = [token]
+    async with connected(refused_url(), fake_time.clock, credential=Bearer(lambda: tokens[0])) as made:
+        error = await caught(lambda: made.send(GET))
+    del tokens[:]
+    assert isinstance(error, WorkflowAsyncError)
+    assert leaks(told(error)) == set()
+
+
+@pytest.mark.parametrize("broken", ["login refused", "login unreadable", "call fails"])
+async def test_a_login_tells_neither_password_nor_token(broken: str, fake_time: FakeTime) -> None:
+    def answer(seen: object) -> bytes:
+        login = getattr(seen, "target", "") == "/login"
+        if login and broken == "login unreadable":
+            return http(200, f'{{"token": "{TOKEN}" oops'.encode())
+        if login and broken == "login refused":
+            return http(403, b"no")
+        return http(200, {"token": TOKEN}) if login else http(500)
+
+    async with serve(answer) as wire, connected(wire.url, fake_time.clock, retry=Retry(attempts=1)) as made:
+        made.credential = TokenAuth(lambda: made.send_once(LOGIN), lambda _: made.send_once(LOGIN), fake_time.clock)
+        for _ in range(2):
+            error = await caught(lambda: made.send(GET))
+            assert isinstance(error, CallError)
+            assert leaks(told(error)) == set()
+        assert leaks(repr(made)) == set()
+
+
+@pytest.mark.parametrize("credential", [Basic("user", PASSWORD), Bearer(TOKEN), Digest("user", PASSWORD)])
+async def test_a_call_that_is_cancelled_tells_no_secret(
+    credential: Basic | Bearer | Digest, fake_time: FakeTime
+) -> None:
+    async def hurried(made: Transport) -> None:
+        async with asyncio.timeout(0.02):
+            await made.send(GET)
+
+    async with (
+        serve(lambda _: Answer(b"", "stall")) as wire,
+        connected(wire.url, fake_time.clock, credential=credential) as made,
+    ):
+        error = await caught(lambda: hurried(made))
+    assert isinstance(error, TimeoutError)
+    assert leaks(told(error)) == set()
+
+
+async def test_a_renewal_that_changes_nothing_tells_no_secret(fake_time: FakeTime) -> None:
+    async with serve(http(401)) as wire, connected(wire.url, fake_time.clock, credential=Bearer(lambda: TOKEN)) as made:
+        error = await caught(lambda: made.send(GET))
+    assert isinstance(error, Unauthorized)
+    assert leaks(told(error)) == set()
+
+
+def test_a_client_shows_where_it_goes_and_nothing_else() -> None:
+    client = OpencastClient("https://oc.example.org", auth=("user", PASSWORD))
+    assert repr(client) == "OpencastClient('https://oc.example.org')"
+    assert leaks(repr(client._transport)) == set()
+    with pytest.raises(TypeError):
+        pickle.dumps(client)

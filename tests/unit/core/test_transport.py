@@ -1,0 +1,706 @@
+"""A call and its answer: attempts, credentials, deadlines, the queue, the life of a client."""
+
+import asyncio
+import logging
+import os
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
+
+import anyio
+import pytest
+from attrs import define, evolve, field
+
+from tests.conftest import FakeTime
+from tests.support.byte_server import DELETE, GET, POST, Answer, Step, connected, http, serve, transport, tree, until
+from workflow_async import Limits, Retry, Timeouts
+from workflow_async._core.auth import Headers, Secret, TokenAuth, TokenGrant
+from workflow_async._core.backend import Backend, Request
+from workflow_async._core.call import Call, Replay, Reply, Signature
+from workflow_async._core.retry import may_have_happened
+from workflow_async._core.transport import LARGE_BODY, Transport
+from workflow_async.errors import (
+    CallError,
+    ClientClosed,
+    ConnectionBroken,
+    DeadlineExceeded,
+    DecodeError,
+    Forbidden,
+    NotFound,
+    RateLimited,
+    ResponseMismatch,
+    ServerError,
+    Unauthorized,
+    UnexpectedContent,
+    UnexpectedRedirect,
+    WrongEventLoop,
+)
+
+OK = Reply(200, {}, b"{}")
+BUSY = Reply(503, {}, b"")
+PAGE = Reply(200, {}, b"<html>Please log in</html>")
+URL = "http://127.0.0.1:9"
+
+
+@define
+class Scripted:
+    """An exchange that gives these replies, the last one for ever."""
+
+    script: Sequence[Reply | Exception]
+    requests: list[Request] = field(factory=list)
+    resets: int = 0
+    before: Callable[[], Awaitable[object]] = lambda: asyncio.sleep(0)
+    closing: Callable[[], Awaitable[object]] = lambda: asyncio.sleep(0)
+
+    async def __call__(self, request: Request) -> Reply:
+        self.requests.append(request)
+        await self.before()
+        reply = self.script[min(len(self.requests), len(self.script)) - 1]
+        if isinstance(reply, Exception):
+            raise reply
+        return reply
+
+    async def reset(self) -> None:
+        self.resets += 1
+
+    async def aclose(self) -> None:
+        await self.closing()
+
+
+@define
+class Badge:
+    """A credential that counts its renewals."""
+
+    renewals: int = 0
+    renewable: bool = True
+    fixed: bool = False
+    renews_on_redirect: bool = False
+
+    async def headers(self, method: str, url: str) -> Headers:
+        return (("x-badge", str(self.renewals)),)
+
+    async def renew(self, sent: Headers, reply: Reply, method: str, url: str) -> bool:
+        self.renewals += 1
+        return self.renewable
+
+
+def scripted(fake_time: FakeTime, *script: Reply | Exception, **more: Any) -> tuple[Transport, Scripted]:
+    made = transport(URL, fake_time.clock, **{"credential": Badge(), **more})
+    made.backend = exchange = Scripted(script)
+    made.open()
+    return made, exchange
+
+
+async def failing(made: Transport, call: Call[Any] = GET) -> CallError:
+    with pytest.raises(CallError) as caught:
+        await made.send(call)
+    return caught.value
+
+
+def body(**parts: str) -> Reply:
+    return Reply(200, {}, str(parts).replace("'", '"').encode())
+
+
+# Attempts
+
+
+async def test_what_may_pass_is_tried_again_until_it_works(fake_time: FakeTime) -> None:
+    made, exchange = scripted(fake_time, BUSY, ConnectionBroken("cut"), body(a="b"))
+    assert await made.send(GET) == {"a": "b"}
+    assert (len(exchange.requests), fake_time.naps) == (3, [0.25, 0.5])
+
+
+async def test_an_error_knows_where_it_happened_and_what_was_tried(fake_time: FakeTime) -> None:
+    made, _ = scripted(fake_time, Reply(500, {}, b""))
+    error = await failing(made)
+    assert (error.method, error.url, error.attempts, error.elapsed) == ("GET", f"{URL}/thing", 4, 1.75)
+    assert [(attempt.outcome, attempt.wait) for attempt in error.history] == [
+        ("ServerError", 0.25),
+        ("ServerError", 0.5),
+        ("ServerError", 1.0),
+        ("ServerError", None),
+    ]
+    assert [attempt.ended for attempt in error.history] == [0, 0.25, 0.75, 1.75]
+
+
+async def test_a_gateway_that_has_lost_its_server_is_asked_for_a_minute_by_patient_calls(fake_time: FakeTime) -> None:
+    made, _ = scripted(fake_time, BUSY)
+    assert 60 <= (await failing(made)).elapsed < 120
+    assert (await failing(made, evolve(GET, retries_unavailable=False))).attempts == 4
+
+
+@pytest.mark.parametrize("reply", [BUSY, ConnectionBroken("cut"), Reply(201, {}, b"{"), Reply(409, {}, b""), PAGE])
+async def test_what_would_do_harm_twice_is_sent_once_and_on_a_connection_of_its_own(
+    reply: Reply | Exception, fake_time: FakeTime
+) -> None:
+    made, exchange = scripted(fake_time, reply)
+    await failing(made, POST)
+    (request,) = exchange.requests
+    assert request.new_connection
+    assert (request.method, request.body) == ("POST", b"a=1")
+
+
+async def test_an_answer_that_cannot_be_read_is_asked_for_again(fake_time: FakeTime) -> None:
+    made, exchange = scripted(fake_time, Reply(200, {}, b"{"), OK)
+    assert await made.send(GET) == {}
+    assert len(exchange.requests) == 2
+
+
+async def test_an_answer_about_something_else_is_asked_for_again_on_other_connections(fake_time: FakeTime) -> None:
+    replies = iter(["8", "7"])
+
+    def read(_: Reply) -> str:
+        if (found := next(replies)) != "7":
+            raise ResponseMismatch("workflow 7", f"workflow {found}")
+        return found
+
+    made, exchange = scripted(fake_time, OK)
+    assert await made.send(Call("GET", "/7", read)) == "7"
+    assert (len(exchange.requests), exchange.resets) == (2, 1)
+
+
+async def test_a_server_that_asks_for_time_gets_it_or_the_caller_hears_of_it(fake_time: FakeTime) -> None:
+    made, _ = scripted(fake_time, Reply(429, {"retry-after": "7"}, b""), OK)
+    await made.send(GET)
+    assert fake_time.naps == [7.5]
+    made, exchange = scripted(fake_time, Reply(429, {"retry-after": "61"}, b""), OK)
+    error = await failing(made)
+    assert isinstance(error, RateLimited)
+    assert (error.retry_after, error.attempts, len(exchange.requests)) == (61, 1, 1)
+
+
+async def test_a_budget_of_500_pays_for_100_retries_of_one_client(fake_time: FakeTime) -> None:
+    made, exchange = scripted(fake_time, BUSY)
+    for _ in range(50):
+        await failing(made)
+    assert len(exchange.requests) == 50 + 100
+
+
+async def test_every_success_gives_a_little_of_the_budget_back(fake_time: FakeTime) -> None:
+    made, _ = scripted(fake_time, *[BUSY] * 2, *[OK] * 5, BUSY, retry=Retry(budget=5))
+    assert (await failing(made)).attempts == 2
+    for _ in range(5):
+        await made.send(GET)
+    assert (await failing(made)).attempts == 2
+
+
+async def test_trying_a_stale_connection_again_costs_nothing(fake_time: FakeTime) -> None:
+    made, _ = scripted(fake_time, ConnectionBroken("cut", reused=True), OK, retry=Retry(budget=0))
+    assert await made.send(GET) == {}
+    assert fake_time.naps == [0.0]
+
+
+async def test_a_bug_in_reading_is_raised_as_what_it_is(fake_time: FakeTime) -> None:
+    def read(_: Reply) -> None:
+        raise ZeroDivisionError
+
+    made, exchange = scripted(fake_time, OK)
+    with pytest.raises(ZeroDivisionError):
+        await made.send(Call("GET", "/", read))
+    assert len(exchange.requests) == 1
+
+
+# Deleting
+
+
+@pytest.mark.parametrize("unknown", [BUSY, ConnectionBroken("cut"), DeadlineExceeded("late")])
+async def test_a_404_after_a_delete_that_may_have_happened_is_success(
+    unknown: Reply | Exception, fake_time: FakeTime
+) -> None:
+    made, _ = scripted(fake_time, unknown, Reply(404, {}, b""))
+    assert await made.send(DELETE) is None  # type: ignore[func-returns-value]  # that is what it reads as
+
+
+@pytest.mark.parametrize("replies", [[Reply(404, {}, b"")], [Reply(429, {}, b""), Reply(404, {}, b"")]])
+async def test_a_404_of_a_delete_that_cannot_have_happened_is_not_found(
+    replies: list[Reply], fake_time: FakeTime
+) -> None:
+    made, _ = scripted(fake_time, *replies)
+    assert isinstance(await failing(made, DELETE), NotFound)
+
+
+async def test_a_404_after_a_failed_get_is_not_found(fake_time: FakeTime) -> None:
+    made, _ = scripted(fake_time, BUSY, Reply(404, {}, b""))
+    assert isinstance(await failing(made), NotFound)
+
+
+# Credentials
+
+
+@pytest.mark.parametrize("call", [GET, POST, DELETE])
+async def test_a_401_is_renewed_and_sent_again_once(call: Call[Any], fake_time: FakeTime) -> None:
+    success = Reply(min(call.success), {}, b"{}")
+    made, exchange = scripted(fake_time, Reply(401, {}, b""), success)
+    await made.send(call)
+    assert [dict(request.headers)["x-badge"] for request in exchange.requests] == ["0", "1"]
+
+
+@pytest.mark.parametrize("call", [GET, POST, DELETE])
+@pytest.mark.parametrize("reply", [Reply(401, {}, b""), Reply(302, {"location": "/login.html"}, b"")])
+async def test_401_for_ever_is_sent_twice_and_no_more(call: Call[Any], reply: Reply, fake_time: FakeTime) -> None:
+    made, exchange = scripted(fake_time, reply)
+    error = await failing(made, evolve(call, signature=Signature(login=True)))
+    assert isinstance(error, Unauthorized)
+    assert (len(exchange.requests), made.credential.renewals) == (2, 1)  # type: ignore[attr-defined]  # it is a Badge
+
+
+async def test_a_credential_that_cannot_be_renewed_is_sent_once(fake_time: FakeTime) -> None:
+    made, exchange = scripted(fake_time, Reply(401, {}, b""), credential=Badge(renewable=False))
+    assert isinstance(await failing(made), Unauthorized)
+    assert len(exchange.requests) == 1
+
+
+async def test_a_password_that_never_worked_is_not_sent_again(fake_time: FakeTime) -> None:
+    made, exchange = scripted(fake_time, Reply(401, {}, b""), OK, credential=Badge(renewable=False, fixed=True))
+    errors = [await failing(made, POST) for _ in range(5)]
+    assert all(isinstance(error, Unauthorized) for error in errors)
+    assert all("not tried again: open a new client with others" in str(error) for error in errors)
+    assert [error.at_login for error in errors] == [False, True, True, True, True]
+    assert len(exchange.requests) == 1
+
+
+async def test_a_password_that_has_worked_is_not_given_up_for_a_401(fake_time: FakeTime) -> None:
+    made, exchange = scripted(fake_time, OK, Reply(401, {}, b""), OK, credential=Badge(renewable=False, fixed=True))
+    await made.send(GET)
+    assert isinstance(await failing(made), Unauthorized)
+    await made.send(GET)
+    assert len(exchange.requests) == 3
+
+
+async def test_a_redirect_renews_a_token_that_costs_nothing_and_nothing_else(fake_time: FakeTime) -> None:
+    away = Reply(302, {"location": "https://sso.example.org/auth"}, b"")
+    made, _ = scripted(fake_time, away, OK, credential=Badge(renews_on_redirect=True))
+    await made.send(GET)
+    assert made.credential.renewals == 1  # type: ignore[attr-defined]  # it is a Badge
+    made, _ = scripted(fake_time, away, credential=Badge(renews_on_redirect=True))
+    assert isinstance(await failing(made, POST), UnexpectedRedirect)
+    assert made.credential.renewals == 0  # type: ignore[attr-defined]  # it is a Badge
+
+
+def test_a_client_needs_asyncio_and_says_so() -> None:
+    with pytest.raises(WrongEventLoop, match="no asyncio event loop is running: use asyncio.run"):
+        transport(URL, FakeTime().clock).open()
+
+
+async def test_an_answer_that_came_is_delivered_though_the_client_closes_and_the_deadline_passes(
+    fake_time: FakeTime,
+) -> None:
+    made, exchange = scripted(fake_time, Reply(201, {}, b"{}"), timeouts=Timeouts(call=0.02))
+
+    async def closing() -> None:
+        made.binding.close()
+
+    async def slowly() -> None:
+        await asyncio.sleep(0.05)
+
+    exchange.before, exchange.closing = closing, slowly
+    assert await made.send(POST) == {}
+
+
+async def test_a_deadline_in_a_renewal_leaves_the_refusal_standing(fake_time: FakeTime) -> None:
+    @define
+    class Slow(Badge):
+        async def renew(self, sent: Headers, reply: Reply, method: str, url: str) -> bool:
+            await asyncio.sleep(10)
+            return True
+
+    made, _ = scripted(fake_time, Reply(401, {}, b""), OK, credential=Slow(), timeouts=Timeouts(call=0.02))
+    error = await failing(made, POST)
+    assert isinstance(error, Unauthorized)
+    assert not may_have_happened(error)
+
+
+async def test_a_call_renews_once_however_often_it_is_tried(fake_time: FakeTime) -> None:
+    made, exchange = scripted(fake_time, Reply(401, {}, b""), BUSY, Reply(401, {}, b""), OK)
+    assert isinstance(await failing(made), Unauthorized)
+    assert len(exchange.requests) == 3
+
+
+async def test_a_login_page_where_data_is_due_is_renewed_once_too(fake_time: FakeTime) -> None:
+    made, exchange = scripted(fake_time, PAGE, OK)
+    assert await made.send(GET) == {}
+    made, exchange = scripted(fake_time, PAGE)
+    assert isinstance(await failing(made), UnexpectedContent)
+    assert (len(exchange.requests), made.credential.renewals) == (3, 1)  # type: ignore[attr-defined]  # it is a Badge
+
+
+@pytest.mark.parametrize("status", [403, 404, 409, 500, 502])
+async def test_a_refusal_that_is_a_page_says_nothing_of_the_credentials(status: int, fake_time: FakeTime) -> None:
+    made, _ = scripted(fake_time, Reply(status, {}, PAGE.body))
+    await failing(made)
+    assert made.credential.renewals == 0  # type: ignore[attr-defined]  # it is a Badge
+
+
+async def test_a_403_is_never_renewed(fake_time: FakeTime) -> None:
+    made, exchange = scripted(fake_time, Reply(403, {}, b""))
+    assert isinstance(await failing(made), Forbidden)
+    assert len(exchange.requests) == 1
+
+
+def logging_in(made: Transport, fake_time: FakeTime) -> Call[TokenGrant]:
+    """Make the transport log in through itself."""
+    login = Call(
+        "POST", "/login", lambda reply: TokenGrant(Secret(tree(reply)["token"]), 900.0), body=b"password=s3cret"
+    )
+
+    async def log_in() -> TokenGrant:
+        try:
+            return await made.send_once(login)
+        except CallError as error:
+            error.at_login = True
+            raise
+
+    async def refresh(_: TokenGrant) -> TokenGrant:
+        raise AssertionError
+
+    made.credential = TokenAuth(log_in, refresh, fake_time.clock)
+    return login
+
+
+async def test_a_login_goes_over_the_same_wire_and_needs_no_place_twice(fake_time: FakeTime) -> None:
+    made, exchange = scripted(fake_time, body(token="t"), OK, limits=Limits(connections=1))
+    logging_in(made, fake_time)
+    assert await made.send(GET) == {}
+    assert [request.url for request in exchange.requests] == [f"{URL}/login", f"{URL}/thing"]
+    assert dict(exchange.requests[1].headers)["preservica-access-token"] == "t"
+
+
+async def test_a_login_that_fails_is_told_as_the_login_it_was_and_tried_once(fake_time: FakeTime) -> None:
+    made, exchange = scripted(fake_time, BUSY)
+    logging_in(made, fake_time)
+    error = await failing(made, POST)
+    assert isinstance(error, ServerError)
+    assert (error.url, error.attempts, error.at_login) == (f"{URL}/login", 1, True)
+    assert len(exchange.requests) == 1
+
+
+async def test_a_login_that_fails_after_a_401_is_told_as_the_login_it_was(fake_time: FakeTime) -> None:
+    made, exchange = scripted(fake_time, body(token="t"), Reply(401, {}, b""), BUSY)
+    logging_in(made, fake_time)
+    error = await failing(made, GET)
+    assert (error.url, error.attempts, error.at_login) == (f"{URL}/login", 1, True)
+    assert len(exchange.requests) == 3
+
+
+@pytest.mark.sweep
+async def test_a_thousand_calls_with_an_expired_token_are_one_login(fake_time: FakeTime) -> None:
+    good = "t1"
+
+    def answer(seen: Any) -> bytes:
+        if seen.target == "/login":
+            return http(body={"token": good})
+        return http(200, b"{}") if seen.headers["preservica-access-token"] == good else http(401)
+
+    async with serve(answer) as wire, connected(wire.url, fake_time.clock) as made:
+        logging_in(made, fake_time)
+        await made.send(GET)
+        good = "t2"
+        assert await asyncio.gather(*(made.send(GET) for _ in range(1000))) == [{}] * 1000
+        assert [seen.target for seen in wire.requests].count("/login") == 2
+
+
+# Deadlines
+
+
+async def test_a_deadline_bounds_the_call_with_all_its_attempts() -> None:
+    time = FakeTime()
+    made, exchange = scripted(time, BUSY, timeouts=Timeouts(call=0.02), retry=Retry(attempts=10**6, budget=1e9))
+    made.clock = made.clock.__class__(now=time.clock.now, sleep=lambda _: anyio.sleep(0.001), jitter=lambda: 0.5)
+    error = await failing(made)
+    assert isinstance(error, DeadlineExceeded)
+    assert error.sent
+    assert 1 <= error.attempts <= len(exchange.requests)
+
+
+async def test_a_deadline_in_the_pause_after_an_attempt_counts_the_attempts_that_were(fake_time: FakeTime) -> None:
+    made, _ = scripted(fake_time, Reply(429, {}, b""), timeouts=Timeouts(call=0.02))
+    made.clock = made.clock.__class__(now=fake_time.clock.now, sleep=lambda _: anyio.sleep(60), jitter=lambda: 0.5)
+    error = await failing(made)
+    assert isinstance(error, DeadlineExceeded)
+    assert ([attempt.outcome for attempt in error.history], error.sent) == (["RateLimited"], False)
+
+
+@pytest.mark.parametrize("timeouts", [Timeouts(call=0.02), Timeouts(exchange=0.02)])
+async def test_a_deadline_on_the_wire_may_have_happened(timeouts: Timeouts, fake_time: FakeTime) -> None:
+    made, exchange = scripted(fake_time, OK, timeouts=timeouts, retry=Retry(attempts=1))
+    exchange.before = asyncio.Event().wait
+    error = await failing(made, POST)
+    assert isinstance(error, DeadlineExceeded)
+    assert (error.sent, error.attempts) == (True, 1)
+
+
+async def test_a_deadline_in_the_queue_never_happened(fake_time: FakeTime) -> None:
+    made, exchange = scripted(fake_time, OK, timeouts=Timeouts(call=0.02), limits=Limits(connections=1))
+    exchange.before = asyncio.Event().wait
+    first, second = await asyncio.gather(failing(made, POST), failing(made, POST))
+    assert isinstance(first, DeadlineExceeded)
+    assert isinstance(second, DeadlineExceeded)
+    assert (first.sent, second.sent) == (True, False)
+    assert (first.attempts, second.attempts, len(exchange.requests)) == (1, 0, 1)
+
+
+# The life of a client
+
+
+async def test_before_opening_and_after_closing_nothing_is_sent(fake_time: FakeTime) -> None:
+    made = transport(URL, fake_time.clock)
+    for _ in range(2):
+        with pytest.raises(ClientClosed):
+            await made.send(GET)
+        with pytest.raises(ClientClosed):
+            await made.send_once(GET)
+        await made.aclose()
+    await made.aclose()
+
+
+@pytest.mark.usefixtures("slots")
+async def test_a_closed_client_can_be_opened_again(fake_time: FakeTime) -> None:
+    async with serve(http(200, b"{}")) as wire:
+        made = transport(wire.url, fake_time.clock)
+        for _ in range(2):
+            made.open()
+            assert await made.send(GET) == {}
+            await made.aclose()
+
+
+def test_another_event_loop_is_told_apart(fake_time: FakeTime) -> None:
+    made = transport(URL, fake_time.clock)
+
+    async def opened() -> None:
+        made.open()
+
+    async def used() -> None:
+        with pytest.raises(WrongEventLoop):
+            await made.send(GET)
+
+    asyncio.run(opened())
+    asyncio.run(used())
+
+
+@pytest.mark.usefixtures("slots")
+def test_a_client_may_be_made_outside_of_any_loop_and_used_in_one_after_the_other(fake_time: FakeTime) -> None:
+    made: Transport | None = None
+
+    async def used() -> None:
+        nonlocal made
+        async with serve(http(200, b"{}")) as wire:
+            made = transport(wire.url, fake_time.clock, limits=Limits(connections=2))
+            made.open()
+            assert await asyncio.gather(*(made.send(GET) for _ in range(9))) == [{}] * 9
+            await made.aclose()
+
+    asyncio.run(used())
+    asyncio.run(used())
+
+
+async def test_another_process_is_told_apart(fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch) -> None:
+    made, _ = scripted(fake_time, OK)
+    monkeypatch.setattr(os, "getpid", lambda: -1)
+    with pytest.raises(WrongEventLoop):
+        await made.send(GET)
+
+
+@pytest.mark.usefixtures("slots")
+async def test_a_call_in_flight_when_the_client_closes_ends_and_leaves_no_connection(fake_time: FakeTime) -> None:
+    async with serve(lambda _: http(200, b"{}")) as wire, connected(wire.url, fake_time.clock) as made:
+        calls = [asyncio.create_task(made.send(GET)) for _ in range(20)]
+        await until(lambda: bool(wire.requests))
+        await made.aclose()
+        found = await asyncio.gather(*calls, return_exceptions=True)
+        assert {repr(result) for result in found} <= {
+            "{}",
+            repr(ClientClosed("open the client with `async with` and use it inside")),
+        }
+        await until(lambda: not wire.open)
+
+
+# Cancellation
+
+
+@define
+class Interrupted:
+    """An exchange whose first request is stepped through."""
+
+    carried: Backend
+    step: Step | None
+
+    async def __call__(self, request: Request) -> Reply:
+        step, self.step = self.step, None
+        exchange = self.carried(request)
+        return await (exchange if step is None else step.over(exchange))
+
+    async def reset(self) -> None:
+        await self.carried.reset()
+
+    async def aclose(self) -> None:
+        await self.carried.aclose()
+
+
+async def interrupted(made: Transport, k: int, *, inner: bool, native: bool) -> int:
+    """Cancel a call at its k-th suspension, or at the k-th of its exchange; how many there were."""
+    scope = anyio.CancelScope()
+    step = Step(k, lambda: task.cancel() if native else scope.cancel())
+    if inner:
+        made.backend = Interrupted(made.backend, step)
+
+    async def call() -> None:
+        with scope:
+            await (made.send(GET) if inner else step.over(made.send(GET)))
+
+    task = asyncio.create_task(call())
+    await asyncio.wait([task])
+    assert task.cancelled() or task.exception() is None
+    return step.n
+
+
+@pytest.mark.usefixtures("slots")
+@pytest.mark.parametrize("how", ["natively", "by scope"])
+@pytest.mark.parametrize("where", ["in the exchange", "around it"])
+@pytest.mark.parametrize("connection", ["warm", "cold"])
+async def test_cancelled_anywhere_it_leaves_no_task_no_place_and_no_broken_connection(
+    how: str, where: str, connection: str, fake_time: FakeTime
+) -> None:
+    k, steps = 0, 0
+    async with serve(http(200, b'{"a": 1}')) as wire:
+        while k <= steps:
+            k += 1
+            async with connected(wire.url, fake_time.clock, limits=Limits(connections=2)) as made:
+                if connection == "warm":
+                    await made.send(GET)
+                steps = await interrupted(made, k, inner=where == "in the exchange", native=how == "natively")
+                assert asyncio.all_tasks() - wire.tasks == {asyncio.current_task()}
+                assert made._queue.value == 2
+                assert await asyncio.gather(*(made.send(GET) for _ in range(4))) == [{"a": 1}] * 4
+            await until(lambda: not wire.open)
+    assert k > 1
+
+
+@pytest.mark.usefixtures("slots")
+@pytest.mark.parametrize("how", ["natively", "by scope"])
+async def test_a_storm_of_timeouts_leaves_every_place_free(how: str, fake_time: FakeTime) -> None:
+    async def hurried(made: Transport, n: int) -> None:
+        try:
+            if how == "natively":
+                await asyncio.wait_for(made.send(GET), n % 7 / 1000)
+            else:
+                with anyio.fail_after(n % 7 / 1000):
+                    await made.send(GET)
+        except TimeoutError:
+            pass
+
+    async with (
+        serve(http(200, b"{}")) as wire,
+        connected(wire.url, fake_time.clock, limits=Limits(connections=4)) as made,
+    ):
+        for _ in range(20):
+            await asyncio.gather(*(hurried(made, n) for n in range(40)))
+        assert made._queue.value == 4
+        assert await asyncio.gather(*(made.send(GET) for _ in range(20))) == [{}] * 20
+        assert wire.open <= 4 + 1
+
+
+@pytest.mark.parametrize("where", ["queue", "login", "pause"])
+async def test_cancelled_while_it_waits_nothing_is_sent(where: str, fake_time: FakeTime) -> None:
+    made, exchange = scripted(fake_time, BUSY, limits=Limits(connections=1))
+    never = asyncio.Event()
+    holding = asyncio.create_task(made.send(POST)) if where == "queue" else None
+    if where == "queue":
+        exchange.before = never.wait
+    if where == "pause":
+        made.clock = made.clock.__class__(now=fake_time.clock.now, sleep=lambda _: anyio.sleep(60), jitter=lambda: 0.5)
+    if where == "login":
+        logging_in(made, fake_time)
+        exchange.before = never.wait
+    await asyncio.sleep(0)
+    call = asyncio.create_task(made.send(GET))
+    await until(lambda: bool(exchange.requests))
+    for _ in range(10):
+        await asyncio.sleep(0)
+    call.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await call
+    assert len(exchange.requests) == 1
+    if holding is not None:
+        never.set()
+        with pytest.raises(ServerError):
+            await holding
+    assert made._queue.value == 1
+
+
+@pytest.mark.usefixtures("slots")
+async def test_cancelled_twice_while_a_connection_closes_it_is_cancelled_once_and_for_all(fake_time: FakeTime) -> None:
+    stalled = Answer(b"HTTP/1.1 200 OK\r\n", "stall")
+    async with serve(lambda _: stalled) as wire, connected(wire.url, fake_time.clock) as made:
+        call = asyncio.create_task(made.send(GET))
+        await until(lambda: bool(wire.requests))
+        call.cancel()
+        await asyncio.sleep(0)
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await call
+        assert made._queue.value == made.limits.connections
+        await until(lambda: not wire.open)
+
+
+@pytest.mark.parametrize(
+    "script", [[BUSY], [ConnectionBroken("cut")], [Reply(200, {}, b"{")], [PAGE], [RuntimeError("bug")]]
+)
+async def test_no_group_of_exceptions_reaches_a_caller(script: list[Reply | Exception], fake_time: FakeTime) -> None:
+    made, _ = scripted(fake_time, *script)
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - of whatever kind
+        await made.send(GET)
+    assert not isinstance(caught.value, BaseExceptionGroup)
+    assert caught.value.__context__ is None
+
+
+async def test_the_log_names_the_path_and_the_status_and_nothing_else(
+    fake_time: FakeTime, caplog: pytest.LogCaptureFixture
+) -> None:
+    made, _ = scripted(fake_time, OK)
+    with caplog.at_level(logging.DEBUG, "workflow_async"):
+        await made.send(Call("GET", "/thing", tree, (("filter", "s3cret"),)))
+    assert caplog.messages == ["GET /thing: 200 in 0.000 s"]
+
+
+@pytest.mark.sweep
+@pytest.mark.usefixtures("slots")
+async def test_a_thousand_calls_at_once_on_a_fresh_client_all_succeed(fake_time: FakeTime) -> None:
+    async with serve(http(200, b"{}")) as wire, connected(wire.url, fake_time.clock) as made:
+        assert await asyncio.gather(*(made.send(GET) for _ in range(1000))) == [{}] * 1000
+        assert wire.connections == made.limits.connections
+
+
+async def test_a_decode_error_holds_no_frame_that_holds_the_body(fake_time: FakeTime) -> None:
+    made, _ = scripted(fake_time, Reply(200, {}, b"{"), retry=Retry(attempts=1))
+    error = await failing(made)
+    assert isinstance(error, DecodeError)
+    frames = []
+    trace = error.__traceback__
+    while trace is not None:
+        frames.append(trace.tb_frame.f_code.co_name)
+        trace = trace.tb_next
+    assert frames == ["failing", "send", "_with_retries"]
+
+
+# Long answers
+
+
+@pytest.mark.parametrize(
+    ("size", "replay", "first"),
+    [(LARGE_BODY, Replay.SAFE, "sent 2"), (LARGE_BODY - 1, Replay.SAFE, "read 1"), (LARGE_BODY, Replay.ONCE, "read 1")],
+    ids=["long", "short", "of what happened"],
+)
+async def test_who_waits_for_a_place_sends_before_a_long_answer_is_read(
+    size: int, replay: Replay, first: str, fake_time: FakeTime
+) -> None:
+    told: list[str] = []
+
+    async def sent() -> None:
+        told.append(f"sent {1 + sum(event.startswith('sent') for event in told)}")
+
+    made, exchange = scripted(fake_time, Reply(200, {}, b" " * size), limits=Limits(connections=1))
+    exchange.before = sent
+    reading = Call("GET", "/thing", lambda _: told.append(f"read {told.count('read') + 1}"), replay=replay)
+    async with anyio.create_task_group() as group:
+        for _ in range(2):
+            group.start_soon(made.send, reading)
+    assert told[:2] == ["sent 1", first]

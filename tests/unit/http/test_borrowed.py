@@ -1,0 +1,488 @@
+"""Clients of the caller's own, whose hooks and transports may raise anything at any time."""
+
+import asyncio
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import httpx2
+import pytest
+import respx
+from attrs import define, field
+from httpx_aiohttp import AiohttpTransport
+
+from tests.conftest import FakeTime
+from tests.support.byte_server import DELETE, GET, ONE_TRY, POST, Answer, Seen, connected, http, refused_url, serve
+from tests.support.stub_clients import client_of
+from tests.unit.conftest import TRUST
+from workflow_async import Limits
+from workflow_async._core.transport import Transport
+from workflow_async.batch import OutcomeUnknown
+from workflow_async.errors import (
+    ConnectFailed,
+    ConnectionBroken,
+    NotSent,
+    ResponseTooLarge,
+    StartOutcomeUnknown,
+    TransportError,
+)
+from workflow_async.opencast import Start
+
+UNTRUSTED = ssl.SSLCertVerificationError(1, "of the caller's")
+
+
+class Own(Exception):
+    """An error of the caller's code."""
+
+
+def group() -> Exception:
+    return ExceptionGroup("of a transport", [httpx.ConnectError("refused"), Own("inside")])
+
+
+def status() -> Exception:
+    request = httpx.Request("POST", "https://oc.example.org/")
+    return httpx.HTTPStatusError("502\nmore", request=request, response=httpx.Response(502, request=request))
+
+
+RAISED: dict[str, Callable[[], BaseException]] = {
+    "its own": lambda: Own("oops"),
+    "a bug": lambda: ZeroDivisionError("by zero"),
+    "the end of an iteration": lambda: StopIteration("over"),
+    "the end of an asynchronous iteration": lambda: StopAsyncIteration("over"),
+    "a status": status,
+    "a group": group,
+    "a timeout": lambda: TimeoutError("late"),
+    "a value": lambda: UnicodeEncodeError("ascii", "ä", 0, 1, "no"),
+    "a cancellation of another task": lambda: asyncio.CancelledError("not of this one"),
+    "no connection": lambda: httpx.ConnectError("refused"),
+    "no connection of httpx2": lambda: httpx2.ConnectError("refused"),
+    "no connection in time": lambda: httpx.ConnectTimeout("late"),
+    "a full pool": lambda: httpx.PoolTimeout("full"),
+    "a URL that is none": lambda: httpx.InvalidURL("bad"),
+    "a protocol error": lambda: httpx.LocalProtocolError("bad"),
+    "an untrusted certificate": lambda: UNTRUSTED,
+    "an error of ours": lambda: ConnectFailed("of another client"),
+    "an error of ours that is no failed call": lambda: StartOutcomeUnknown(ConnectFailed("of another"), "it"),
+}
+
+
+def an_error(name: str) -> BaseException:
+    return RAISED[name]()
+
+
+raised = pytest.mark.parametrize("name", RAISED)
+CLIENTS: dict[str, Callable[..., Any]] = {
+    "httpx": lambda **settings: httpx.AsyncClient(trust_env=False, verify=TRUST, **settings),
+    "httpx2": lambda **settings: httpx2.AsyncClient(trust_env=False, verify=TRUST, **settings),
+    "by aiohttp": lambda **settings: httpx.AsyncClient(
+        verify=TRUST, transport=AiohttpTransport(verify=TRUST), **settings
+    ),
+}
+clients = pytest.mark.parametrize("kind", CLIENTS)
+
+
+def hooked(kind: str, when: str, name: str) -> Any:
+    """A client whose hook raises."""
+
+    async def hook(_: object) -> None:
+        raise an_error(name)
+
+    return CLIENTS[kind](event_hooks={when: [hook]})
+
+
+async def failing(made: Any, call: Any) -> TransportError:
+    """How a call fails."""
+    with pytest.raises(TransportError) as caught:
+        await made.send(call)
+    return caught.value
+
+
+@asynccontextmanager
+async def over(client: Any, url: str, time: FakeTime, **settings: Any) -> AsyncIterator[Transport]:
+    """A transport over a client of the caller's own."""
+    async with client, connected(url, time.clock, carrier=client, **{"retry": ONE_TRY, **settings}) as made:
+        yield made
+
+
+async def how(client: Any, url: str, time: FakeTime, call: Any = POST, **settings: Any) -> TransportError:
+    """How a call fails over a client of the caller's own."""
+    async with over(client, url, time, **settings) as made:
+        return await failing(made, call)
+
+
+@raised
+@clients
+async def test_what_a_hook_raises_before_sending_is_not_sent(kind: str, name: str, fake_time: FakeTime) -> None:
+    async with serve(http(201, b"{}")) as wire:
+        error = await how(hooked(kind, "request", name), wire.url, fake_time)
+    assert isinstance(error, NotSent)
+    assert wire.requests == []
+
+
+@raised
+@clients
+async def test_what_a_hook_raises_after_the_response_is_sent(kind: str, name: str, fake_time: FakeTime) -> None:
+    async with serve(http(201, b"{}")) as wire:
+        error = await how(hooked(kind, "response", name), wire.url, fake_time)
+    assert isinstance(error, TransportError)
+    assert not isinstance(error, NotSent)
+    assert error.sent
+    assert len(wire.requests) == 1
+
+
+@define
+class Foreign(httpx.AsyncBaseTransport):
+    """A transport that sends by another one, before it raises or not."""
+
+    inner: Any
+    name: str
+    sends: bool = field(kw_only=True)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        if self.sends:
+            await (await self.inner.handle_async_request(request)).aclose()
+        raise an_error(self.name)
+
+    async def aclose(self) -> None:
+        await self.inner.aclose()
+
+
+async def application(scope: Any, receive: Any, send: Any) -> None:
+    """An application that answers 201 to a request whose body it has read."""
+    while (await receive())["more_body"]:
+        pass
+    await send({"type": "http.response.start", "status": 201, "headers": []})
+    await send({"type": "http.response.body", "body": b"{}"})
+
+
+INNER: dict[str, Callable[[], Any]] = {
+    "httpx": lambda: httpx.AsyncHTTPTransport(verify=TRUST),
+    "aiohttp": lambda: AiohttpTransport(verify=TRUST),
+    "an application": lambda: httpx.ASGITransport(application),
+}
+
+
+@raised
+@pytest.mark.parametrize("inner", INNER)
+@pytest.mark.parametrize("call", [POST, DELETE], ids=["start", "delete"])
+async def test_what_a_transport_raises_after_it_sent_is_sent(
+    call: Any, inner: str, name: str, fake_time: FakeTime
+) -> None:
+    async with serve(http(201, b"{}")) as wire:
+        error = await how(
+            httpx.AsyncClient(trust_env=False, verify=TRUST, transport=Foreign(INNER[inner](), name, sends=True)),
+            wire.url,
+            fake_time,
+            call,
+        )
+    assert isinstance(error, TransportError)
+    assert not isinstance(error, NotSent)
+    assert error.sent
+
+
+CLAIMS = {"ConnectError", "ConnectTimeout", "PoolTimeout"}
+"""What a transport raises that says that it did not connect."""
+
+
+@raised
+@pytest.mark.parametrize("call", [GET, POST, DELETE], ids=["get", "start", "delete"])
+async def test_a_transport_that_did_not_connect_is_believed_if_nothing_can_have_been_lost(
+    call: Any, name: str, fake_time: FakeTime
+) -> None:
+    client = httpx.AsyncClient(
+        trust_env=False, verify=TRUST, transport=Foreign(httpx.ASGITransport(application), name, sends=False)
+    )
+    error = await how(client, "https://oc.example.org", fake_time, call)
+    believed = call is not DELETE and type(an_error(name)).__name__ in CLAIMS
+    assert error.sent is not believed
+    assert isinstance(error, NotSent) is believed
+
+
+@raised
+@pytest.mark.parametrize("call", [GET, POST, DELETE], ids=["get", "start", "delete"])
+async def test_a_mock_that_says_that_it_did_not_connect_is_believed(call: Any, name: str, fake_time: FakeTime) -> None:
+    def handler(_: httpx.Request) -> httpx.Response:
+        raise an_error(name)
+
+    client = httpx.AsyncClient(trust_env=False, verify=TRUST, transport=httpx.MockTransport(handler))
+    error = await how(client, "https://oc.example.org", fake_time, call)
+    believed = type(an_error(name)).__name__ in CLAIMS
+    assert error.sent is not believed
+
+
+@respx.mock
+@pytest.mark.parametrize(("raised", "sent"), [(httpx.ConnectError, False), (httpx.ReadError, True)])
+async def test_so_is_a_mock_of_the_connections(raised: type[Exception], sent: bool, fake_time: FakeTime) -> None:  # noqa: FBT001 - a case
+    respx.post("https://oc.example.org/thing").mock(side_effect=raised)
+    async with connected("https://oc.example.org", fake_time.clock) as made:
+        assert (await failing(made, POST)).sent is sent
+    assert (
+        await how(httpx.AsyncClient(trust_env=False, verify=TRUST), "https://oc.example.org", fake_time)
+    ).sent is sent
+
+
+@pytest.mark.parametrize("name", ["no connection", "its own"])
+async def test_a_transport_that_connects_by_another_one_is_known_by_what_that_one_reports(
+    name: str, fake_time: FakeTime
+) -> None:
+    class Naming(httpx.AsyncBaseTransport):
+        inner = httpx.AsyncHTTPTransport(verify=TRUST)
+
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            try:
+                return await self.inner.handle_async_request(request)
+            except httpx.ConnectError as error:
+                raise an_error(name) from error
+
+    error = await how(httpx.AsyncClient(trust_env=False, verify=TRUST, transport=Naming()), refused_url(), fake_time)
+    assert isinstance(error, NotSent)
+
+
+async def test_a_transport_that_falls_back_on_another_one_is_not_believed(fake_time: FakeTime) -> None:
+    class Falling(httpx.AsyncBaseTransport):
+        def __init__(self) -> None:
+            self.ways = (httpx.AsyncHTTPTransport(verify=TRUST), httpx.ASGITransport(application))
+
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            try:
+                return await self.ways[0].handle_async_request(request)
+            except httpx.ConnectError:
+                await self.ways[1].handle_async_request(request)
+                raise
+
+    error = await how(httpx.AsyncClient(trust_env=False, verify=TRUST, transport=Falling()), refused_url(), fake_time)
+    assert (type(error), error.sent) == (ConnectionBroken, True)
+
+
+async def test_a_hook_that_reads_the_body_of_a_start_before_it_fails_leaves_it_unknown(fake_time: FakeTime) -> None:
+    async def hook(request: httpx.Request) -> None:
+        assert (request.content, request.read(), await request.aread()) == (b"a=1",) * 3
+        raise Own("oops")
+
+    error = await how(
+        httpx.AsyncClient(trust_env=False, verify=TRUST, event_hooks={"request": [hook]}), refused_url(), fake_time
+    )
+    assert error.sent
+
+
+async def test_a_hook_that_reads_the_body_and_does_not_fail_changes_nothing(fake_time: FakeTime) -> None:
+    async def hook(request: httpx.Request) -> None:
+        assert request.content == b"a=1"
+
+    error = await how(
+        httpx.AsyncClient(trust_env=False, verify=TRUST, event_hooks={"request": [hook]}), refused_url(), fake_time
+    )
+    assert type(error) is ConnectFailed
+
+
+@pytest.mark.parametrize("kind", ["httpx", "httpx2"])
+async def test_a_header_of_a_hook_that_cannot_be_sent_was_not_sent(kind: str, fake_time: FakeTime) -> None:
+    async def hook(request: httpx.Request) -> None:
+        request.headers["x-odd"] = "a\nb"
+
+    async with serve(http(201, b"{}")) as wire:
+        error = await how(CLIENTS[kind](event_hooks={"request": [hook]}), wire.url, fake_time)
+    assert (type(error), error.what) == (ConnectFailed, "LocalProtocolError")
+    assert wire.requests == []
+
+
+@pytest.mark.parametrize("kind", ["httpx", "httpx2"])
+async def test_a_length_of_a_hook_that_does_not_fit_leaves_a_start_unknown(kind: str, fake_time: FakeTime) -> None:
+    async def hook(request: httpx.Request) -> None:
+        request.headers["content-length"] = "1"
+
+    async with serve(http(201, b"{}")) as wire:
+        error = await how(CLIENTS[kind](event_hooks={"request": [hook]}), wire.url, fake_time)
+    assert not isinstance(error, NotSent)
+    assert error.sent
+
+
+async def test_a_hook_sees_a_request_as_httpx_makes_it(fake_time: FakeTime) -> None:
+    async def hook(request: httpx.Request) -> None:
+        seen.append(repr(request))
+
+    seen: list[str] = []
+    client = httpx.AsyncClient(trust_env=False, verify=TRUST, event_hooks={"request": [hook]})
+    async with serve(http(201, b"{}")) as wire, over(client, wire.url, fake_time) as made:
+        await made.send(POST)
+    assert seen == [f"<Request('POST', '{wire.url}/thing')>"]
+
+
+async def test_a_hook_that_takes_the_trace_away_makes_no_start_unsent(fake_time: FakeTime) -> None:
+    async def hook(request: httpx.Request) -> None:
+        request.extensions.pop("trace")
+
+    async with serve(lambda _: Answer(b"", "fin")) as wire:
+        error = await how(
+            httpx.AsyncClient(trust_env=False, verify=TRUST, event_hooks={"request": [hook]}), wire.url, fake_time
+        )
+    assert (type(error), error.sent) == (ConnectionBroken, True)
+    error = await how(
+        httpx.AsyncClient(trust_env=False, verify=TRUST, event_hooks={"request": [hook]}), refused_url(), fake_time
+    )
+    assert type(error) is ConnectFailed
+
+
+async def test_a_body_that_another_transport_wants_twice_is_given_twice(fake_time: FakeTime) -> None:
+    class Twice(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+            stream: Any = request.stream
+            bodies = [b"".join([part async for part in stream]), b"".join(stream), request.content]
+            return httpx.Response(201, json=[body.decode() for body in bodies])
+
+    async with over(
+        httpx.AsyncClient(trust_env=False, verify=TRUST, transport=Twice()), "https://oc.example.org", fake_time
+    ) as made:
+        assert await made.send(POST) == ["a=1"] * 3
+
+
+# Beyond errors
+
+
+@pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, GeneratorExit])
+@pytest.mark.parametrize("grouped", [False, True])
+async def test_what_is_no_exception_passes_through_bare(kind: Any, grouped: bool, fake_time: FakeTime) -> None:  # noqa: FBT001 - a case
+    async def hook(_: httpx.Request) -> None:
+        if grouped:
+            raise BaseExceptionGroup("all", [Own("oops"), BaseExceptionGroup("more", [kind("stop")])])
+        raise kind("stop")
+
+    async with over(
+        httpx.AsyncClient(trust_env=False, verify=TRUST, event_hooks={"request": [hook]}), refused_url(), fake_time
+    ) as made:
+        with pytest.raises(kind, match="stop"):
+            await made.send(POST)
+
+
+@pytest.mark.parametrize("kind", ["httpx", "httpx2"])
+async def test_a_client_that_is_closed_is_not_sent_and_says_so(kind: str, fake_time: FakeTime) -> None:
+    client = CLIENTS[kind]()
+    await client.aclose()
+    async with connected(refused_url(), fake_time.clock, carrier=client) as made:
+        error = await failing(made, POST)
+        assert (await failing(made, GET)).attempts == 4
+    assert (type(error), error.sent) == (NotSent, False)
+    assert "the client given as http= is closed" in str(error)
+
+
+class Body(httpx.AsyncByteStream):
+    """A body that comes in parts, one of which may be an error; so may its closing."""
+
+    def __init__(self, *parts: bytes | BaseException, closing: BaseException | None = None) -> None:
+        self.parts, self.closing = parts, closing
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        for part in self.parts:
+            if isinstance(part, BaseException):
+                raise part
+            yield part
+
+    async def aclose(self) -> None:
+        if self.closing is not None:
+            raise self.closing
+
+
+def answers(body: Body) -> httpx.AsyncClient:
+    return httpx.AsyncClient(
+        trust_env=False, verify=TRUST, transport=httpx.MockTransport(lambda _: httpx.Response(201, stream=body))
+    )
+
+
+@raised
+async def test_a_body_that_fails_leaves_a_start_unknown(name: str, fake_time: FakeTime) -> None:
+    error = await how(answers(Body(b"{", an_error(name))), "https://oc.example.org", fake_time)
+    assert isinstance(error, TransportError)
+    assert not isinstance(error, NotSent)
+
+
+@raised
+async def test_a_whole_answer_is_delivered_even_if_closing_fails(name: str, fake_time: FakeTime) -> None:
+    async with over(answers(Body(b"{}", closing=an_error(name))), "https://oc.example.org", fake_time) as made:
+        assert await made.send(POST) == {}
+
+
+async def test_a_response_that_a_hook_has_closed_leaves_a_start_unknown(fake_time: FakeTime) -> None:
+    async def hook(response: httpx.Response) -> None:
+        await response.aclose()
+
+    async with serve(http(201, b"{}")) as wire:
+        error = await how(
+            httpx.AsyncClient(trust_env=False, verify=TRUST, event_hooks={"response": [hook]}), wire.url, fake_time
+        )
+    assert error.sent
+    assert error.what.startswith("StreamClosed")
+
+
+async def test_a_body_beyond_the_bounds_is_that_even_if_closing_fails(fake_time: FakeTime) -> None:
+    client = answers(Body(b"{}", closing=Own("oops")))
+    error = await how(client, "https://oc.example.org", fake_time, limits=Limits(body=1))
+    assert isinstance(error, ResponseTooLarge)
+
+
+async def test_a_transport_that_gives_no_response_leaves_a_start_unknown(fake_time: FakeTime) -> None:
+    client = httpx.AsyncClient(trust_env=False, verify=TRUST, transport=httpx.MockTransport(lambda _: None))  # type: ignore[arg-type]  # of somebody careless
+    error = await how(client, "https://oc.example.org", fake_time)
+    assert (type(error), error.sent) == (TransportError, True)
+
+
+# What it says
+
+
+async def test_the_words_of_a_foreign_error_are_told_in_one_line_with_where_it_came_from(fake_time: FakeTime) -> None:
+    async with serve(http(502)) as wire:
+        error = await how(hooked("httpx", "response", "a status"), wire.url, fake_time)
+    assert error.what == "HTTPStatusError: 502 (raised by a hook or the transport of the client given as http=)"
+
+
+async def test_the_words_of_a_group_are_those_of_its_members(fake_time: FakeTime) -> None:
+    async with serve(http(502)) as wire:
+        error = await how(hooked("httpx", "response", "a group"), wire.url, fake_time)
+    assert error.what.startswith("ExceptionGroup: ConnectError: refused, Own: inside (")
+
+
+@pytest.mark.parametrize("kind", [Own, httpx.ReadError])
+async def test_words_that_repeat_what_proves_who_is_asking_are_not_told(
+    kind: type[Exception], fake_time: FakeTime
+) -> None:
+    async def hook(response: httpx.Response) -> None:
+        raise kind(f"refused: {response.request.headers['authorization']}")
+
+    async with serve(http(502)) as wire:
+        error = await how(
+            httpx.AsyncClient(trust_env=False, verify=TRUST, event_hooks={"response": [hook]}), wire.url, fake_time
+        )
+    assert error.what.startswith(kind.__name__)
+    assert "refused" not in error.what
+
+
+# As the services tell it
+
+
+async def test_a_start_whose_hook_raises_is_unknown_and_so_it_is_in_a_batch(fake_time: FakeTime) -> None:
+    async def hook(response: httpx.Response) -> None:
+        response.raise_for_status()
+
+    def answer(seen: Seen) -> bytes:
+        return http(502) if seen.method == "POST" else http(200, b"[]")
+
+    async with (
+        serve(answer) as wire,
+        httpx.AsyncClient(trust_env=False, verify=TRUST, event_hooks={"response": [hook]}) as client,
+        client_of("opencast", wire.url, clock=fake_time.clock, http=client) as oc,
+    ):
+        with pytest.raises(StartOutcomeUnknown) as caught:
+            await oc.workflows.start("event-7", "fast")
+        assert caught.value.ticket is not None
+        async with oc.workflows.run_all([Start("event-7", "fast", key="0")]) as results:
+            told = [result async for result in results]
+    assert [type(result) for result in told] == [OutcomeUnknown]
+
+
+async def test_a_watch_over_a_client_that_is_closed_ends_in_an_error_of_ours(fake_time: FakeTime) -> None:
+    client = httpx.AsyncClient(trust_env=False, verify=TRUST)
+    async with client_of("opencast", refused_url(), clock=fake_time.clock, http=client) as oc:
+        await client.aclose()
+        with pytest.raises(NotSent):
+            await oc.workflows.wait(7)

@@ -1,0 +1,276 @@
+"""What a failed request is taken for depends on what was sent and what came back, and on nothing else."""
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from itertools import pairwise
+from typing import Any, NoReturn, Self, TypeVar
+
+import anyio
+import httpcore
+import httpx
+import pytest
+import trustme
+from attrs import define
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.conftest import FakeTime
+from tests.support import byte_server as wires
+from tests.support.byte_server import GET, POST, Answer, Seen, Then, connected, http, refused_url, serve, until
+from tests.support.stub_clients import client_of
+from tests.unit.conftest import TRUST
+from workflow_async._http.errors import causes, forget
+from workflow_async.errors import (
+    ConnectFailed,
+    ConnectionBroken,
+    StartOutcomeUnknown,
+    TLSVerificationFailed,
+    TransportError,
+)
+
+T = TypeVar("T")
+Act = Callable[[], Awaitable[T]]
+
+# What the caller is handling meanwhile
+
+
+UNTRUSTED = ssl.SSLCertVerificationError(1, "of the caller's")
+HANDLED: dict[str, Callable[[], BaseException]] = {
+    "an untrusted certificate": lambda: UNTRUSTED,
+    "an error of the system": lambda: ConnectionRefusedError(111, "of the caller's"),
+    "an error of httpx": lambda: httpx.ConnectError("of the caller's"),
+    "an error of httpcore": lambda: httpcore.ConnectError("of the caller's"),
+    "an error of ours": lambda: TLSVerificationFailed("of the caller's"),
+    "a cancellation": lambda: asyncio.CancelledError("of the caller's"),
+}
+
+
+def throw(error: BaseException, cause: BaseException | None = None) -> NoReturn:
+    raise error from cause
+
+
+async def in_except(error: BaseException, act: Act[T]) -> T:
+    try:
+        throw(error)
+    except BaseException:  # noqa: BLE001 - whatever the caller is handling
+        return await act()
+
+
+async def in_finally(error: BaseException, act: Act[T]) -> T:
+    found: list[T] = []
+    with suppress(BaseException):
+        try:
+            throw(error)
+        finally:
+            found.append(await act())
+    return found.pop()
+
+
+async def in_exit(error: BaseException, act: Act[T]) -> T:
+    @define
+    class Leaving:
+        found: Any = None
+
+        async def __aenter__(self) -> Self:
+            return self
+
+        async def __aexit__(self, *_: object) -> bool:
+            self.found = await act()
+            return True
+
+    async with Leaving() as leaving:
+        raise error
+    return leaving.found  # type: ignore[no-any-return]  # of the act
+
+
+async def in_two(error: BaseException, act: Act[T]) -> T:
+    async def inner() -> T:
+        return await in_except(ValueError("a second one"), act)
+
+    return await in_except(error, inner)
+
+
+async def in_a_cause(error: BaseException, act: Act[T]) -> T:
+    try:
+        throw(ValueError("a second one"), error)
+    except ValueError:
+        return await act()
+
+
+async def in_a_task(error: BaseException, act: Act[T]) -> T:
+    async def task() -> T:
+        async with asyncio.TaskGroup() as group:
+            made = group.create_task(in_except(error, act))
+        return await made
+
+    return await in_except(error, task)
+
+
+SURROUNDED = [in_except, in_finally, in_exit, in_two, in_a_cause, in_a_task]
+around = pytest.mark.parametrize(
+    ("surrounding", "handled"),
+    [(in_except, name) for name in HANDLED] + [(way, "an untrusted certificate") for way in SURROUNDED[1:]],
+)
+handling = pytest.mark.parametrize("handled", HANDLED)
+
+
+async def failing(made: Any, call: Any) -> TransportError:
+    """How a call fails."""
+    with pytest.raises(TransportError) as caught:
+        await made.send(call)
+    return caught.value
+
+
+@around
+async def test_a_start_that_was_read_is_sent_whatever_the_caller_is_handling(
+    surrounding: Any, handled: str, carrier: str, fake_time: FakeTime
+) -> None:
+    async with serve(lambda _: Answer(b"", "fin")) as wire, connected(wire.url, fake_time.clock) as made:
+        error = await surrounding(HANDLED[handled](), lambda: failing(made, POST))
+    assert (type(error), error.sent, error.attempts) == (ConnectionBroken, True, 1)
+    assert "of the caller's" not in str(error)
+    assert len(wire.requests) == 1
+
+
+@handling
+async def test_a_broken_connection_is_tried_again_whatever_the_caller_is_handling(
+    handled: str, carrier: str, fake_time: FakeTime
+) -> None:
+    def answer(_: Seen) -> Answer:
+        return Answer(b"", "rst") if len(wire.requests) <= 1 + ("by aiohttp" in carrier) else Answer(http(200, b"{}"))
+
+    async with serve(answer) as wire, connected(wire.url, fake_time.clock) as made:
+        assert await in_except(HANDLED[handled](), lambda: made.send(GET)) == {}
+
+
+@around
+async def test_a_refused_connection_is_not_sent_whatever_the_caller_is_handling(
+    surrounding: Any, handled: str, carrier: str, fake_time: FakeTime
+) -> None:
+    async with connected(refused_url(), fake_time.clock) as made:
+        error = await surrounding(HANDLED[handled](), lambda: failing(made, POST))
+    assert (type(error), error.sent) == (ConnectFailed, False)
+
+
+async def test_a_certificate_that_is_refused_below_the_call_counts_whatever_the_caller_is_handling(
+    carrier: str, fake_time: FakeTime
+) -> None:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    trustme.CA().issue_cert("127.0.0.1").configure_cert(tls)
+    async with serve(http(200, b"{}"), tls=tls) as wire, connected(wire.url, fake_time.clock) as made:
+        error = await in_except(ConnectionResetError(), lambda: failing(made, POST))
+    assert type(error) is TLSVerificationFailed
+    assert wire.requests == []
+
+
+@pytest.mark.parametrize("by", ["httpx", "httpx2", "aiohttp", "a client"])
+def test_an_event_loop_that_runs_inside_a_handler_changes_nothing(by: str, fake_time: FakeTime) -> None:
+    async def main() -> TransportError:
+        async with (
+            httpx.AsyncClient(trust_env=False, verify=TRUST) as client,
+            serve(lambda _: Answer(b"", "fin")) as wire,
+        ):
+            carrier = client if by == "a client" else by
+            async with connected(wire.url, fake_time.clock, carrier=carrier) as made:
+                return await failing(made, POST)
+
+    try:
+        raise UNTRUSTED
+    except ssl.SSLCertVerificationError:
+        error = asyncio.run(main())
+    assert (type(error), error.sent) == (ConnectionBroken, True)
+
+
+@pytest.mark.parametrize("then", ["fin", "rst"])
+async def test_a_start_inside_a_handler_has_an_unknown_outcome(then: Then, carrier: str, fake_time: FakeTime) -> None:
+    def answer(seen: Seen) -> Answer:
+        return Answer(b"", then) if seen.method == "POST" else Answer(http(200, b"[]"))
+
+    async with serve(answer) as wire:
+        settings = {"clock": fake_time.clock, "http": wires.carried.by}
+        async with client_of("opencast", wire.url, **settings) as oc:
+            with pytest.raises(StartOutcomeUnknown):
+                await in_except(UNTRUSTED, lambda: oc.workflows.start("event-7", "fast"))
+    assert [seen.method for seen in wire.requests].count("POST") == 1
+
+
+# What led to an error
+
+
+class Link(Exception):
+    """An exception of a graph that a test draws."""
+
+
+@st.composite
+def graphs(draw: st.DrawFn) -> list[Link]:
+    """Exceptions, each with a cause and a context among them or none; circles too."""
+    made = [Link(str(number)) for number in range(draw(st.integers(1, 6)))]
+    for one in made:
+        one.__cause__ = draw(st.sampled_from([None, *made]))
+        one.__context__ = draw(st.sampled_from([None, *made]))
+    return made
+
+
+@given(graphs(), st.integers(0, 6))
+def test_what_led_to_an_error_ends_before_what_the_caller_handles_and_before_a_circle(
+    made: list[Link], handled: int
+) -> None:
+    entered = made[handled] if 0 < handled < len(made) else None
+    chain = causes(made[0], entered)
+    assert chain[0] is made[0]
+    assert len({id(one) for one in chain}) == len(chain)
+    assert not any(one is entered for one in chain)
+    for one, led_to_it in pairwise(chain):
+        assert led_to_it is (one.__context__ if one.__cause__ is None else one.__cause__)
+
+
+@given(graphs(), st.integers(0, 6))
+def test_what_passes_through_has_no_frames_and_what_the_caller_handles_keeps_its_own(
+    made: list[Link], handled: int
+) -> None:
+    for one in made:
+        with suppress(Link):
+            throw_again(one)
+    entered = made[handled] if 0 < handled < len(made) else None
+    forget(made[0], entered)
+    assert (made[0].__traceback__, made[0].__cause__, made[0].__context__) == (None, None, entered)
+    assert entered is None or entered.__traceback__ is not None
+
+
+def throw_again(error: Link) -> NoReturn:
+    """Raise it with what it has."""
+    raise error
+
+
+@pytest.mark.parametrize("native", [True, False])
+async def test_a_cancellation_inside_a_handler_leaves_what_the_caller_handles_alone(
+    native: bool,  # noqa: FBT001 - a case
+    carrier: str,
+    fake_time: FakeTime,
+) -> None:
+    scope = anyio.CancelScope()
+    caught: list[BaseException] = []
+
+    async def work() -> None:
+        try:
+            await made.send(GET)
+        except asyncio.CancelledError as error:
+            caught.append(error)
+            raise
+
+    async def call() -> None:
+        with scope:
+            await in_except(UNTRUSTED, work)
+
+    async with serve(lambda _: Answer(b"", "stall")) as wire, connected(wire.url, fake_time.clock) as made:
+        task = asyncio.create_task(call())
+        await until(lambda: bool(wire.requests))
+        (task if native else scope).cancel()
+        await asyncio.wait([task])
+    assert task.cancelled() is native
+    *cancellations, handled = causes(caught[0], None)
+    assert {type(one) for one in cancellations} == {asyncio.CancelledError}
+    assert handled is UNTRUSTED
+    assert UNTRUSTED.__traceback__ is not None

@@ -1,0 +1,355 @@
+"""httpx, httpx2 and the clients of other people: what the carriers do not have in common."""
+
+import asyncio
+import gzip
+import re
+import ssl
+import sys
+from types import ModuleType
+from typing import Any
+
+import httpcore
+import httpcore2
+import httpx
+import httpx2
+import pytest
+import respx
+from aiohttp import (
+    ClientConnectorError,
+    ClientOSError,
+    ClientPayloadError,
+    ClientSession,
+    ConnectionTimeoutError,
+    DummyCookieJar,
+    ServerDisconnectedError,
+)
+from aiohttp.client_reqrep import ConnectionKey
+from attrs import define, evolve
+from httpx_aiohttp import AiohttpTransport
+
+from tests.conftest import FakeTime
+from tests.support.byte_server import GET, ONE_TRY, POST, Answer, Seen, Step, connected, failure, http, serve
+from workflow_async import Digest, Limits, Timeouts
+from workflow_async._core.backend import Request
+from workflow_async._core.call import Reply
+from workflow_async._http import aiohttp, make_backend
+from workflow_async._http.aiohttp import DoNotResend
+from workflow_async._http.borrowed import BorrowedClient
+from workflow_async._http.cookies import Cookies
+from workflow_async._http.errors import causes, translated_error
+from workflow_async._http.progress import SendProgress
+from workflow_async.errors import (
+    ConnectFailed,
+    ConnectionBroken,
+    DeadlineExceeded,
+    InvalidArgument,
+    NotSent,
+    TLSVerificationFailed,
+    TransportError,
+    Unauthorized,
+    UnexpectedRedirect,
+)
+
+
+@pytest.mark.parametrize("url", ["https://999.1.1.1", "https://127.0.0.1:1/" + "x" * 70_000])
+async def test_a_url_httpx_will_not_have_is_a_failed_connection(url: str, fake_time: FakeTime) -> None:
+    error = await failure(url, fake_time, POST)
+    assert isinstance(error, ConnectFailed)
+    assert not error.sent
+
+
+# Digest
+
+
+async def test_a_digest_proves_the_password_without_sending_it(fake_time: FakeTime) -> None:
+    challenge = 'Digest realm="Opencast", nonce="n0nce", qop="auth"'
+
+    def answer(seen: Seen) -> bytes:
+        return (
+            http(200, b"{}")
+            if "nonce" in seen.headers.get("authorization", "")
+            else http(401, www_authenticate=challenge)
+        )
+
+    digest = Digest("opencast_system_account", "s3cret")
+    async with serve(answer) as wire, connected(wire.url, fake_time.clock, credential=digest) as made:
+        for _ in range(2):
+            assert await made.send(GET) == {}
+    proofs = [seen.headers.get("authorization", "") for seen in wire.requests]
+    assert [('uri="/thing"' in proof, "nc=0000000" in proof, "s3cret" in proof) for proof in proofs] == [
+        (False, False, False),
+        (True, True, False),
+        (True, True, False),
+    ]
+
+
+@pytest.mark.parametrize(
+    "challenge",
+    [
+        "",
+        "Basic",
+        "Digest",
+        'Digest realm="x"',
+        'Digest realm="x", nonce="y", algorithm=ROT13',
+        "Digest ä",
+        'Digest realm="',
+    ],
+)
+async def test_a_challenge_that_makes_no_sense_is_unauthorized(challenge: str, fake_time: FakeTime) -> None:
+    async with serve(http(401, www_authenticate=challenge)) as wire:
+        error = await failure(wire.url, fake_time, credential=Digest("user", "s3cret"))
+    assert isinstance(error, Unauthorized)
+    assert len(wire.requests) == 1
+
+
+# What the libraries say, as ours
+
+
+def raised(error: BaseException, cause: BaseException | None = None) -> Any:
+    error.__cause__ = cause
+    return error
+
+
+BAD_RECORD = ssl.SSLError(1, "bad record")
+UNTRUSTED = ssl.SSLCertVerificationError(1, "who?")
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2, httpcore, httpcore2])
+@pytest.mark.parametrize(
+    ("name", "said", "cause", "kind", "sentence"),
+    [
+        ("ConnectError", "", None, ConnectFailed, "ConnectError"),
+        ("ConnectError", "", UNTRUSTED, TLSVerificationFailed, "ConnectError: who?"),
+        ("ConnectTimeout", "slow", None, ConnectFailed, "ConnectTimeout: slow"),
+        ("ConnectTimeout", "", asyncio.CancelledError("Cancelled via cancel scope"), ConnectFailed, "ConnectTimeout"),
+        ("ConnectTimeout", "late", ConnectionTimeoutError("late"), ConnectFailed, "ConnectTimeout: late"),
+        ("PoolTimeout", "full", None, ConnectFailed, "PoolTimeout: full"),
+        ("ProxyError", "407", None, ConnectFailed, "ProxyError: 407"),
+        ("UnsupportedProtocol", "ftp", None, ConnectFailed, "UnsupportedProtocol: ftp"),
+        ("LocalProtocolError", "Illegal header value b's3cret'", None, ConnectFailed, "LocalProtocolError"),
+    ],
+)
+def test_an_error_of_httpx_or_httpcore_before_the_first_byte_is_a_failed_connection(
+    library: ModuleType, name: str, said: str, cause: BaseException | None, kind: type[Exception], sentence: str
+) -> None:
+    chain = causes(raised(getattr(library, name)(said), cause), None)
+    found = translated_error(library, chain, unsent=True, reused=True)
+    assert type(found) is kind
+    assert (str(found), found.reused, found.sent) == (sentence, False, False)
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2, httpcore, httpcore2])
+@pytest.mark.parametrize(
+    ("name", "said", "cause", "sentence"),
+    [
+        ("ConnectError", "", UNTRUSTED, "ConnectError: who?"),
+        ("ConnectTimeout", "", ServerDisconnectedError(), "ConnectTimeout: Server disconnected"),
+        ("ConnectTimeout", "", ClientOSError(104, "reset"), "ConnectTimeout: [Errno 104] reset"),
+        ("LocalProtocolError", "Illegal header value b's3cret'", None, "LocalProtocolError"),
+        ("ReadError", "", None, "ReadError"),
+        ("ReadError", "", OSError("reset"), "ReadError: reset"),
+        ("ReadError", "", BAD_RECORD, "ReadError: bad record"),
+        ("WriteError", "x", None, "WriteError: x"),
+        ("RemoteProtocolError", "x", None, "RemoteProtocolError: x"),
+        ("RemoteProtocolError", "bad line: bytearray(b's3cret')", None, "RemoteProtocolError: bad line"),
+        ("ReadTimeout", "x", None, "ReadTimeout: x"),
+    ],
+)
+def test_an_error_of_httpx_or_httpcore_after_the_first_byte_is_a_broken_connection(
+    library: ModuleType, name: str, said: str, cause: BaseException | None, sentence: str
+) -> None:
+    chain = causes(raised(getattr(library, name)(said), cause), None)
+    found = translated_error(library, chain, unsent=False, reused=True)
+    assert type(found) is ConnectionBroken
+    assert (str(found), found.reused, found.sent) == (sentence, True, True)
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2])
+def test_a_url_that_is_none_was_never_sent(library: ModuleType) -> None:
+    found = translated_error(library, [library.InvalidURL("too long")], unsent=True, reused=True)
+    assert (type(found), str(found)) == (ConnectFailed, "InvalidURL: too long")
+
+
+@pytest.mark.parametrize("library", [httpx, httpx2, httpcore, httpcore2])
+@pytest.mark.parametrize(("unsent", "kind"), [(True, NotSent), (False, TransportError)])
+def test_an_error_of_no_connection_is_named_for_what_it_is(
+    library: ModuleType,
+    unsent: bool,  # noqa: FBT001 - a case
+    kind: type[Exception],
+) -> None:
+    found = translated_error(library, [ZeroDivisionError("by zero")], unsent=unsent)
+    assert (type(found), str(found)) == (kind, "ZeroDivisionError: by zero")
+
+
+KEY = ConnectionKey("oc.example.org", 443, is_ssl=True, ssl=True, proxy=None, proxy_auth=None, proxy_headers_hash=None)
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (ClientConnectorError(KEY, OSError(111, "no")), "ClientConnectorError"),
+        (raised(DoNotResend(), ServerDisconnectedError()), "ServerDisconnectedError"),
+        (raised(DoNotResend(), ClientOSError(104, "reset")), "ClientOSError"),
+        (raised(ClientPayloadError("b's3cret'"), OSError("reset")), "ClientPayloadError: reset"),
+        (BAD_RECORD, "SSLError"),
+    ],
+)
+def test_an_error_of_aiohttp_that_did_not_come_from_its_connector_is_a_broken_connection(
+    error: BaseException, sentence: str
+) -> None:
+    found = aiohttp.translated_error(causes(error, None), Request("POST", "https://oc.example.org/", ()), reused=True)
+    assert type(found) is ConnectionBroken
+    assert (str(found), found.reused) == (sentence, True)
+
+
+# Clients of other people
+
+
+async def test_a_client_of_ones_own_carries_the_calls_and_stays_open(fake_time: FakeTime) -> None:
+    async with serve(http(200, b"{}")) as wire, httpx.AsyncClient() as client:
+        async with connected(wire.url, fake_time.clock, carrier=client) as made:
+            assert await made.send(GET) == {}
+        assert not client.is_closed
+        assert wire.connections == 1
+
+
+async def test_a_client_of_ones_own_lends_neither_its_redirects_nor_its_auth_nor_its_headers(
+    fake_time: FakeTime,
+) -> None:
+    lent = httpx.AsyncClient(
+        follow_redirects=True, auth=("other", "person"), headers={"x-of": "another"}, cookies={"a": "b"}
+    )
+    async with serve(http(200, b"{}")) as other, serve(http(307, b"", location=other.url)) as wire, lent as client:
+        error = await failure(wire.url, fake_time, carrier=client)
+    assert isinstance(error, UnexpectedRedirect)
+    assert other.requests == []
+    (seen,) = wire.requests
+    assert seen.headers["authorization"] == "Basic dXNlcjpzZWNyZXQ="
+    assert not {"x-of", "cookie"} & seen.headers.keys()
+
+
+async def test_what_httpx_aiohttp_carries_it_sends_twice_and_its_session_keeps_the_cookies(fake_time: FakeTime) -> None:
+    def answer(seen: Seen) -> Answer:
+        if seen.method == "PUT":
+            return Answer(b"", "fin")
+        return Answer(http(200, {"cookie": seen.headers.get("cookie", "")}, set_cookie="JSESSIONID=s3cret"))
+
+    async with serve(answer) as wire, httpx.AsyncClient(transport=AiohttpTransport()) as client:
+        url = wire.url.replace("127.0.0.1", "localhost")
+        error = await failure(url, fake_time, evolve(POST, method="PUT"), carrier=client)
+        assert isinstance(error, ConnectionBroken)
+        assert (error.sent, error.attempts, len(wire.requests)) == (True, 1, 2)
+        async with connected(url, fake_time.clock, carrier=client) as one:
+            await one.send(GET)
+        async with connected(url, fake_time.clock, carrier=client) as two:
+            assert await two.send(GET) == {"cookie": "JSESSIONID=s3cret"}
+
+
+async def test_a_session_without_cookies_keeps_users_of_one_client_apart(fake_time: FakeTime) -> None:
+    def answer(seen: Seen) -> bytes:
+        return http(200, {"cookie": seen.headers.get("cookie", "")}, set_cookie="JSESSIONID=s3cret")
+
+    async with serve(answer) as wire, ClientSession(cookie_jar=DummyCookieJar()) as session:
+        client = httpx.AsyncClient(transport=AiohttpTransport(client=session))
+        url = wire.url.replace("127.0.0.1", "localhost")
+        for _ in range(2):
+            async with connected(url, fake_time.clock, carrier=client) as made:
+                assert await made.send(GET) == {"cookie": ""}
+
+
+async def test_an_answer_that_a_hook_has_read_is_read_once(fake_time: FakeTime) -> None:
+    async def hook(response: httpx.Response) -> None:
+        await response.aread()
+
+    async with (
+        serve(http(200, gzip.compress(b'{"a": 1}'), content_encoding="gzip")) as wire,
+        httpx.AsyncClient(event_hooks={"response": [hook]}) as client,
+        connected(wire.url, fake_time.clock, carrier=client) as made,
+    ):
+        assert await made.send(GET) == {"a": 1}
+
+
+async def test_a_full_pool_of_ones_own_is_a_failed_connection(fake_time: FakeTime) -> None:
+    limits = httpx.Limits(max_connections=1)
+    async with serve(lambda _: Answer(b"", "stall")) as wire, httpx.AsyncClient(limits=limits) as client:
+        timeouts = Timeouts(connect=0.02, exchange=0.2)
+        async with connected(wire.url, fake_time.clock, carrier=client, timeouts=timeouts, retry=ONE_TRY) as made:
+            found = await asyncio.gather(made.send(POST), made.send(POST), return_exceptions=True)
+    assert {type(error) for error in found} == {DeadlineExceeded, ConnectFailed}
+
+
+@define
+class Stepped(BorrowedClient):
+    """A ready client whose first exchange is stepped through."""
+
+    step: Step | None = None
+
+    async def _exchange(self, progress: SendProgress) -> Reply:
+        step, self.step = self.step, None
+        exchange = super()._exchange(progress)
+        return await (exchange if step is None else step.over(exchange))
+
+
+@pytest.mark.parametrize("connection", ["warm", "cold"])
+async def test_cancelled_anywhere_a_client_of_ones_own_loses_no_connection(
+    connection: str, fake_time: FakeTime
+) -> None:
+    k, steps = 0, 0
+    limits, timeouts = httpx.Limits(max_connections=1), Timeouts(connect=0.5)
+    async with serve(http(200, b"{}")) as wire:
+        while k <= steps:
+            k += 1
+            async with httpx.AsyncClient(limits=limits) as client, connected(wire.url, fake_time.clock) as made:
+                made.backend = lent = Stepped(client, httpx, Limits(), timeouts)
+                if connection == "warm":
+                    await made.send(GET)
+                call = asyncio.create_task(made.send(GET))
+                lent.step = step = Step(k, call.cancel)
+                await asyncio.wait([call])
+                made.retry, steps = ONE_TRY, step.n
+                assert await made.send(GET) == {}
+    assert k > 4
+
+
+@respx.mock
+async def test_mocks_of_httpx_see_the_calls(fake_time: FakeTime) -> None:
+    route = respx.get("https://oc.example.org/thing").mock(return_value=httpx.Response(200, json={"a": 1}))
+    async with connected("https://oc.example.org", fake_time.clock) as made:
+        assert await made.send(GET) == {"a": 1}
+    assert route.calls.last.request.headers["user-agent"] == "workflow-async"
+
+
+@pytest.mark.parametrize("carrier", ["requests", None, 7, httpx.Client, httpx.AsyncClient])
+def test_no_other_carrier_is_known(carrier: Any) -> None:
+    with pytest.raises(InvalidArgument, match="http"):
+        make_backend(carrier, Limits(), Timeouts(), None)
+
+
+@pytest.mark.parametrize("extra", ["httpx2", "aiohttp"])
+def test_a_carrier_that_is_not_installed_names_its_extra(extra: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, extra, None)
+    with pytest.raises(InvalidArgument, match=re.escape(f"pip install 'workflow-async[{extra}]'")):
+        make_backend(extra, Limits(), Timeouts(), None)
+
+
+async def test_resetting_a_lent_client_leaves_it_alone() -> None:
+    async with httpx.AsyncClient() as client:
+        lent = BorrowedClient(client, httpx, Limits(), Timeouts())
+        await lent.reset()
+        await lent.aclose()
+        assert not client.is_closed
+
+
+def test_cookies_show_themselves_to_nobody() -> None:
+    cookies = Cookies()
+    cookies.take("https://oc.example.org/", ["JSESSIONID=s3cret"])
+    brought = cookies.headers("https://oc.example.org/")
+    assert dict(brought) == {"cookie": "JSESSIONID=s3cret"}
+    assert "s3cret" not in f"{cookies!r} {cookies} {brought!r}"
+
+
+async def test_a_401_is_honest_over_the_wire_too(fake_time: FakeTime) -> None:
+    async with serve(http(401, b"", www_authenticate="Basic")) as wire:
+        error = await failure(wire.url, fake_time, POST)
+        assert isinstance(error, Unauthorized)
+        assert len(wire.requests) == 1

@@ -1,0 +1,246 @@
+"""Calls over TLS that are cancelled at every turn of the event loop, in every way: no connection stays behind."""
+
+import asyncio
+import gc
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import anyio
+import httpx
+import httpx2
+import pytest
+import trustme
+import uvloop
+from httpx_aiohttp import AiohttpTransport
+
+from tests.conftest import FakeTime
+from tests.support.byte_server import GET, ONE_TRY, connected, http, serve, until
+from tests.support.http2_server import Talk as H2Talk
+from tests.support.http2_server import serve_h2
+from tests.support.misbehaving_server import Raw, Talk, listening, nothing, relaying
+from tests.unit.http.test_proxies import THROUGH, by_socks, socks_tunnel, tunnel
+from workflow_async import Retry, Timeouts
+from workflow_async._http import HTTPBackend
+
+AUTHORITY = trustme.CA()
+TRUST = ssl.create_default_context()
+AUTHORITY.configure_trust(TRUST)
+SERVER_SIDE = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+AUTHORITY.issue_cert("127.0.0.1").configure_cert(SERVER_SIDE)
+BRIEF = Timeouts(connect=0.5, exchange=2.0)
+Work = Callable[[], Coroutine[Any, Any, object]]
+
+
+class Failed(Exception):
+    """What ends a task group."""
+
+
+# Ways to cancel, each after some turns of the event loop; True if the work was over by then
+
+
+async def turns(count: int) -> None:
+    for _ in range(count):
+        await asyncio.sleep(0)
+
+
+async def natively(work: Work, count: int, times: int = 1) -> bool:
+    task = asyncio.ensure_future(work())
+    await turns(count)
+    over = task.done()
+    for _ in range(times):
+        task.cancel()
+        await turns(1)
+    await asyncio.wait([task])
+    return over
+
+
+async def natively_again_and_again(work: Work, count: int) -> bool:
+    return await natively(work, count, times=4)
+
+
+async def by_scope(work: Work, count: int) -> bool:
+    scope = anyio.CancelScope()
+
+    async def scoped() -> None:
+        with scope:
+            await work()
+
+    task = asyncio.ensure_future(scoped())
+    await turns(count)
+    over = task.done()
+    scope.cancel()
+    await asyncio.wait([task])
+    return over
+
+
+async def by_wait_for(work: Work, count: int) -> bool:
+    return await natively(lambda: asyncio.wait_for(asyncio.ensure_future(work()), 60.0), count)
+
+
+async def by_timeout(work: Work, count: int) -> bool:
+    limit = asyncio.timeout(None)
+
+    async def limited() -> None:
+        with suppress(TimeoutError):
+            async with limit:
+                await work()
+
+    task = asyncio.ensure_future(limited())
+    await turns(count)
+    over = task.done()
+    if not over:
+        limit.reschedule(0.0)
+    await asyncio.wait([task])
+    return over
+
+
+async def by_task_group(work: Work, count: int) -> bool:
+    async def failing() -> None:
+        await turns(count)
+        raise Failed
+
+    with suppress(ExceptionGroup):
+        async with asyncio.TaskGroup() as group:
+            task = group.create_task(work())
+            group.create_task(failing())
+    return not task.cancelled()
+
+
+async def by_group_of_anyio(work: Work, count: int) -> bool:
+    over = []
+
+    async def working() -> None:
+        over.append(await work())
+
+    with suppress(ExceptionGroup):
+        async with anyio.create_task_group() as group:
+            group.start_soon(working)
+            await turns(count)
+            raise Failed
+    return bool(over)
+
+
+Way = Callable[[Work, int], Awaitable[bool]]
+WAYS: list[Way] = [
+    natively,
+    natively_again_and_again,
+    by_scope,
+    by_wait_for,
+    by_timeout,
+    by_task_group,
+    by_group_of_anyio,
+]
+
+
+# What carries the calls, with room for one connection
+
+
+def with_one(library: Any, **settings: Any) -> Any:
+    limits = library.Limits(max_connections=1)
+    return library.AsyncClient(verify=TRUST, trust_env=False, limits=limits, **settings)
+
+
+def over_aiohttp() -> Any:
+    return httpx.AsyncClient(transport=AiohttpTransport(verify=TRUST, limits=httpx.Limits(max_connections=1)))
+
+
+LENT: dict[str, Callable[[], Any]] = {
+    "httpx": lambda: with_one(httpx),
+    "httpx2": lambda: with_one(httpx2),
+    "aiohttp": over_aiohttp,
+}
+OURS: tuple[HTTPBackend, ...] = ("httpx", "httpx2", "aiohttp")
+
+
+@asynccontextmanager
+async def kept(made: Any) -> AsyncIterator[HTTPBackend]:
+    """What `http=` takes, open where it is a client."""
+    if isinstance(made, str):
+        yield made  # type: ignore[misc]  # one of the three names
+    else:
+        async with made as client:
+            yield client
+
+
+async def swept(make: Callable[[], Any], way: Way, url: str, relay: Raw, retry: Retry = ONE_TRY) -> int:
+    """Cancel a call at every turn of the loop that it takes; the next one finds room. How many turns there are."""
+    count, over = 0, False
+    while not over:
+        count += 1
+        async with kept(make()) as carrier:
+            settings: dict[str, Any] = {"carrier": carrier, "timeouts": BRIEF, "retry": retry}
+            if isinstance(carrier, str):
+                settings["context"] = TRUST
+            async with connected(url, FakeTime().clock, **settings) as made:
+                over = await way(lambda made=made: made.send(GET), count)  # type: ignore[misc]  # bound to this turn
+                assert await made.send(GET) == {}
+                await until(lambda: relay.open <= 1)
+        await until(lambda: not relay.open)
+    gc.collect()  # a lost transport warns when it is collected
+    return count
+
+
+@asynccontextmanager
+async def relayed(url: str, opening: Talk = nothing) -> AsyncIterator[tuple[str, Raw]]:
+    """A relay to a server that counts connections, and the server's URL by way of it."""
+    async with listening(relaying(int(url.rpartition(":")[2]), opening)) as relay:
+        yield relay.url.replace("http:", "https:"), relay
+
+
+async def over_tls(make: Callable[[], Any], way: Way) -> int:
+    async with serve(http(200, b"{}"), tls=SERVER_SIDE) as wire, relayed(wire.url) as (url, relay):
+        return await swept(make, way, url, relay)
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize(
+    ("kind", "way"),
+    [("httpx", way) for way in WAYS] + [(kind, way) for kind in ("httpx2", "aiohttp") for way in (natively, by_scope)],
+)
+async def test_cancelled_anywhere_over_tls_a_client_of_the_callers_own_keeps_no_half_made_connection(
+    kind: str, way: Way
+) -> None:
+    assert await over_tls(LENT[kind], way) > 10
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize("way", [natively, by_scope])
+@pytest.mark.parametrize("name", OURS)
+async def test_neither_does_a_client_of_ours(name: HTTPBackend, way: Way) -> None:
+    assert await over_tls(lambda: name, way) > 10
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize("kind", LENT)
+def test_so_it_is_on_uvloop(kind: str) -> None:
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        assert runner.run(over_tls(LENT[kind], natively)) > 10
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize(("library", "way"), [(httpx, by_timeout), (httpx2, natively), (httpx2, by_scope)])
+async def test_so_it_is_over_http2(library: Any, way: Way) -> None:
+    # A write that is cancelled breaks the connection, which httpcore 1 finds out with the next request.
+
+    def reply(talk: H2Talk) -> None:
+        talk.head("200")
+        talk.h2.send_data(talk.stream, b"{}", end_stream=True)
+
+    async with serve_h2(reply, AUTHORITY) as wire, relayed(wire.url) as (url, relay):
+        assert await swept(lambda: with_one(library, http2=True), way, url, relay, Retry(attempts=2)) > 10
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize(("kind", "way"), [("httpx", natively), ("httpx2", by_scope), ("aiohttp", natively)])
+async def test_through_a_tunnel_no_socket_stays_behind(kind: str, way: Way) -> None:
+    async with serve(http(200, b"{}"), tls=SERVER_SIDE) as wire, relayed(wire.url, tunnel) as (_, relay):
+        assert await swept(lambda: THROUGH[kind](relay.url, TRUST), way, wire.url, relay) > 10
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize(("library", "way"), [("httpx", by_scope), ("httpx2", natively)])
+async def test_nor_does_one_to_a_socks_proxy(library: str, way: Way) -> None:
+    async with serve(http(200, b"{}"), tls=SERVER_SIDE) as wire, relayed(wire.url, socks_tunnel) as (_, relay):
+        assert await swept(lambda: by_socks(library, relay.url, TRUST), way, wire.url, relay) > 10

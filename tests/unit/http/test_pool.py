@@ -1,0 +1,179 @@
+"""What holds of the connections we make ourselves: how many, whose, and whom they trust."""
+
+import asyncio
+import ssl
+import traceback
+
+import pytest
+import trustme
+
+from tests.conftest import FakeTime
+from tests.support.byte_server import (
+    GET,
+    POST,
+    Answer,
+    Seen,
+    Then,
+    connected,
+    failure,
+    http,
+    serve,
+    transport,
+    tree,
+    until,
+)
+from workflow_async import Bearer, Limits, Retry, Timeouts
+from workflow_async._core.call import Call, Replay
+from workflow_async.errors import (
+    ConnectFailed,
+    ConnectionBroken,
+    DeadlineExceeded,
+    InvalidArgument,
+    TLSVerificationFailed,
+)
+
+pytestmark = pytest.mark.usefixtures("slots")
+
+# Connections
+
+
+async def test_a_start_goes_over_a_connection_of_its_own_and_never_beyond_the_bound(fake_time: FakeTime) -> None:
+    def answer(seen: Seen) -> bytes:
+        return http(201 if seen.method == "POST" else 200, b"{}")
+
+    async with serve(answer) as wire, connected(wire.url, fake_time.clock, limits=Limits(connections=2)) as made:
+        await asyncio.gather(*(made.send(GET) for _ in range(4)))
+        for _ in range(3):
+            await made.send(POST)
+            assert wire.requests[-1].connection == wire.connections
+            await until(lambda: wire.open <= 2)
+        assert wire.connections == 5
+
+
+@pytest.mark.parametrize("then", ["fin", "rst"])
+@pytest.mark.parametrize("connection", ["warm", "cold"])
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
+async def test_nothing_is_sent_again_that_we_do_not_count(
+    method: str, connection: str, then: Then, fake_time: FakeTime
+) -> None:
+    def answer(seen: Seen) -> Answer:
+        return Answer(b"", then) if seen.target == "/change" else Answer(http(200, b"{}"))
+
+    change = Call(method, "/change", tree, body=b"a=1" if method == "PUT" else None, replay=Replay.ONCE)
+    async with serve(answer) as wire, connected(wire.url, fake_time.clock) as made:
+        if connection == "warm":
+            await made.send(GET)
+        with pytest.raises(ConnectionBroken) as caught:
+            await made.send(change)
+        assert (caught.value.sent, caught.value.attempts) == (True, 1)
+        assert [seen.target for seen in wire.requests].count("/change") == 1
+
+
+async def test_a_connection_that_went_stale_costs_nobody_anything(fake_time: FakeTime) -> None:
+    def answer(_: Seen) -> Answer:
+        return Answer(b"", "rst") if len(wire.requests) == 2 else Answer(http(200, b"{}"))
+
+    async with serve(answer) as wire:
+        async with connected(wire.url, fake_time.clock, retry=Retry(budget=0)) as made:
+            assert await made.send(GET) == {}
+            assert await made.send(GET) == {}
+        assert (len(wire.requests), wire.connections, fake_time.naps) == (3, 2, [0.0])
+
+
+async def test_the_environment_has_no_say_in_where_requests_go(
+    fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with serve(http(200, b'"proxy"')) as proxy, serve(http(200, b'"server"')) as wire:
+        for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
+            monkeypatch.setenv(name, proxy.url)
+        async with connected(wire.url, fake_time.clock) as made:
+            assert await made.send(GET) == "server"
+        assert proxy.requests == []
+
+
+# TLS
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+def server_side(authority: trustme.CA, name: str = "127.0.0.1") -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert(name).configure_cert(context)
+    return context
+
+
+def client_side(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return context
+
+
+async def test_a_known_authority_is_trusted(authority: trustme.CA, fake_time: FakeTime) -> None:
+    async with serve(http(200, b"{}"), tls=server_side(authority)) as wire:
+        async with connected(wire.url, fake_time.clock, context=client_side(authority)) as made:
+            assert [await made.send(GET) for _ in range(2)] == [{}, {}]
+        assert wire.connections == 1
+
+
+async def test_an_unknown_authority_is_refused_before_anything_is_sent(
+    authority: trustme.CA, fake_time: FakeTime
+) -> None:
+    async with serve(http(200, b"{}"), tls=server_side(authority)) as wire:
+        for context in (None, client_side(trustme.CA())):
+            error = await failure(wire.url, fake_time, context=context, retry=Retry())
+            assert isinstance(error, TLSVerificationFailed)
+            assert (error.attempts, error.sent, wire.requests) == (1, False, [])
+
+
+async def test_a_certificate_for_another_host_is_refused(authority: trustme.CA, fake_time: FakeTime) -> None:
+    async with serve(http(200, b"{}"), tls=server_side(authority, "example.org")) as wire:
+        error = await failure(wire.url, fake_time, context=client_side(authority), retry=Retry())
+        assert isinstance(error, TLSVerificationFailed)
+        assert (error.attempts, wire.requests) == (1, [])
+
+
+async def test_plain_http_behind_https_is_a_failed_connection(authority: trustme.CA, fake_time: FakeTime) -> None:
+    async with serve(lambda _: Answer(b"", "fin")) as wire:
+        url = wire.url.replace("http:", "https:")
+        error = await failure(url, fake_time, context=client_side(authority), timeouts=Timeouts(exchange=0.1))
+        await until(lambda: not wire.open)  # a handshake that is given up leaves no socket
+    assert isinstance(error, ConnectFailed | DeadlineExceeded)
+
+
+async def test_tls_that_turns_into_garbage_is_a_broken_connection(authority: trustme.CA, fake_time: FakeTime) -> None:
+    async with serve(lambda _: Answer(b"", "garble"), tls=server_side(authority)) as wire:
+        error = await failure(wire.url, fake_time, context=client_side(authority))
+    assert isinstance(error, ConnectionBroken)
+    assert error.sent
+
+
+def careless(mode: ssl.VerifyMode) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.check_hostname = False
+    context.verify_mode = mode
+    return context
+
+
+@pytest.mark.parametrize("mode", [ssl.CERT_REQUIRED, ssl.CERT_OPTIONAL, ssl.CERT_NONE])
+def test_a_context_that_does_not_verify_is_refused(mode: ssl.VerifyMode, fake_time: FakeTime) -> None:
+    context = careless(mode)
+    with pytest.raises(InvalidArgument, match="ssl_context"):
+        transport("https://example.org", fake_time.clock, context=context)
+
+
+async def test_a_call_that_is_cancelled_tells_nothing_of_what_it_sent(fake_time: FakeTime) -> None:
+    stalled = serve(lambda _: Answer(b"", "stall"))
+    credential = Bearer("canary-t0ken")
+    async with stalled as wire, connected(wire.url, fake_time.clock, credential=credential) as made:
+        call = asyncio.create_task(made.send(GET))
+        await until(lambda: bool(wire.requests))
+        call.cancel()
+        with pytest.raises(asyncio.CancelledError) as caught:
+            await call
+    assert wire.requests[0].headers["authorization"] == "Bearer canary-t0ken"
+    frames = [frame for frame, _ in traceback.walk_tb(caught.tb) if frame.f_code.co_filename != __file__]
+    assert frames
+    assert not [frame for frame in frames if "canary" in repr(frame.f_locals)]

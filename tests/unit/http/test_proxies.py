@@ -1,0 +1,322 @@
+"""Proxies of a client of the caller's own: as long as no tunnel has come about, no byte of a request has left."""
+
+import ssl
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import httpx
+import httpx2
+import pytest
+import trustme
+from httpx_aiohttp import AiohttpTransport
+
+from tests.conftest import FakeTime
+from tests.support.byte_server import GET, POST, Answer, Wire, connected, http, refused_url, serve, until
+from tests.support.misbehaving_server import Raw, Reader, Talk, Writer, listening, relaying, reset
+from tests.support.stub_clients import client_of
+from tests.unit.conftest import TRUST
+from workflow_async import Timeouts
+from workflow_async.errors import (
+    ConnectFailed,
+    ConnectionBroken,
+    NotSent,
+    StartOutcomeUnknown,
+    TLSVerificationFailed,
+    TransportError,
+)
+
+FAR = "https://oc.example.org"
+BRIEF = Timeouts(connect=0.05, exchange=2.0)
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def trust(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return context
+
+
+def server_side(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    return context
+
+
+THROUGH: dict[str, Callable[[str, ssl.SSLContext], Any]] = {
+    "httpx": lambda url, trust: httpx.AsyncClient(proxy=httpx.Proxy(url), verify=trust, trust_env=False),
+    "httpx2": lambda url, trust: httpx2.AsyncClient(proxy=httpx2.Proxy(url), verify=trust, trust_env=False),
+    "aiohttp": lambda url, trust: httpx.AsyncClient(transport=AiohttpTransport(verify=trust, proxy=httpx.Proxy(url))),
+}
+through = pytest.mark.parametrize("by", THROUGH)
+
+
+async def ends(client: Any, time: FakeTime, url: str = FAR, **settings: Any) -> tuple[TransportError, TransportError]:
+    """How a get and a start fail."""
+    async with client, connected(url, time.clock, carrier=client, **settings) as made:
+        found = []
+        for call in (GET, POST):
+            with pytest.raises(TransportError) as caught:
+                await made.send(call)
+            found.append(caught.value)
+    return found[0], found[1]
+
+
+# Proxies that speak HTTP
+
+
+def saying(data: bytes, *, end: str = "fin") -> Talk:
+    """Read the CONNECT, say this, and end, reset or stall."""
+
+    async def talk(reader: Reader, writer: Writer) -> None:
+        asked = await reader.readuntil(b"\r\n\r\n")
+        assert asked.startswith(b"CONNECT oc.example.org:443 ")
+        writer.write(data)
+        if end == "rst":
+            reset(writer)
+        elif end == "stall":
+            await reader.read()
+
+    return talk
+
+
+async def leaving(_: Reader, __: Writer) -> None:
+    """Close before anything is read."""
+
+
+FAILING: dict[str, Talk] = {
+    "closes at once": leaving,
+    "closes after reading": saying(b""),
+    "resets": saying(b"", end="rst"),
+    "closes in the status line": saying(b"HTTP/1.1 2"),
+    "closes in the headers": saying(b"HTTP/1.1 200 OK\r\nvia: 1.1 a"),
+    "wants a password": saying(b"HTTP/1.1 407 No\r\nproxy-authenticate: Basic\r\ncontent-length: 0\r\n\r\n"),
+    "finds no way": saying(b"HTTP/1.1 502 No\r\n\r\n"),
+    "forbids": saying(b"HTTP/1.1 403 No\r\ncontent-length: 2\r\n\r\nno"),
+    "redirects": saying(b"HTTP/1.1 302 No\r\nlocation: http://127.0.0.1/\r\ncontent-length: 0\r\n\r\n"),
+    "is odd": saying(b"HTTP/1.1 999 No\r\ncontent-length: 0\r\n\r\n"),
+    "talks rubbish": saying(b"\x15\x03\x01\x00\x02\x02\x46rubbish\r\n\r\n"),
+    "talks for ever": saying(b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 60_000),
+    "closes the tunnel": saying(b"HTTP/1.1 200 OK\r\n\r\n"),
+    "resets the tunnel": saying(b"HTTP/1.1 200 OK\r\n\r\n", end="rst"),
+    "talks in the tunnel": saying(b"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 201 Created\r\n\r\n"),
+}
+SILENT: dict[str, Talk] = {
+    "says nothing": saying(b"", end="stall"),
+    "stops in the headers": saying(b"HTTP/1.1 200 OK\r\nvia: 1.1 a", end="stall"),
+    "says nothing in the tunnel": saying(b"HTTP/1.1 200 OK\r\n\r\n", end="stall"),
+}
+
+
+@through
+@pytest.mark.parametrize("how", FAILING)
+async def test_a_tunnel_that_does_not_come_about_is_a_failed_connection(how: str, by: str, fake_time: FakeTime) -> None:
+    async with listening(FAILING[how]) as proxy:
+        got, started = await ends(THROUGH[by](proxy.url, TRUST), fake_time)
+        await until(lambda: not proxy.open)
+    assert [type(error) for error in (got, started)] == [ConnectFailed] * 2
+    assert (got.attempts, started.attempts, started.sent) == (4, 1, False)
+    assert by == "aiohttp" or proxy.connections == 5  # aiohttp asks twice for a tunnel for a get
+
+
+@through
+@pytest.mark.parametrize("how", SILENT)
+async def test_a_proxy_that_falls_silent_is_waited_for_as_long_as_for_a_connection(
+    how: str, by: str, fake_time: FakeTime
+) -> None:
+    async with listening(SILENT[how]) as proxy:
+        got, started = await ends(THROUGH[by](proxy.url, TRUST), fake_time, timeouts=BRIEF)
+        await until(lambda: not proxy.open)
+    assert [type(error) for error in (got, started)] == [ConnectFailed] * 2
+    assert (got.attempts, started.attempts, started.sent) == (4, 1, False)
+
+
+@through
+async def test_a_proxy_that_refuses_is_a_failed_connection(by: str, fake_time: FakeTime) -> None:
+    got, started = await ends(THROUGH[by](refused_url(), TRUST), fake_time)
+    assert [type(error) for error in (got, started)] == [ConnectFailed] * 2
+    assert (got.attempts, started.sent) == (4, False)
+
+
+@pytest.mark.parametrize("by", ["httpx", "httpx2"])
+async def test_a_proxy_that_is_not_trusted_gets_nothing(
+    by: str, authority: trustme.CA, trust: ssl.SSLContext, fake_time: FakeTime
+) -> None:
+    library: Any = {"httpx": httpx, "httpx2": httpx2}[by]
+    async with serve(http(502), tls=server_side(trustme.CA())) as proxy:
+        client = library.AsyncClient(proxy=library.Proxy(proxy.url, ssl_context=trust), trust_env=False, verify=TRUST)
+        got, started = await ends(client, fake_time)
+        assert proxy.requests == []
+    assert [type(error) for error in (got, started)] == [TLSVerificationFailed] * 2
+    assert not started.sent
+
+
+@pytest.mark.parametrize("by", ["httpx", "httpx2"])
+async def test_a_proxy_that_should_speak_tls_and_does_not_gets_nothing(by: str, fake_time: FakeTime) -> None:
+    library: Any = {"httpx": httpx, "httpx2": httpx2}[by]
+    async with listening(answering_at_once) as proxy:
+        url = proxy.url.replace("http:", "https:")
+        client = library.AsyncClient(proxy=library.Proxy(url, ssl_context=TRUST), trust_env=False, verify=TRUST)
+        got, started = await ends(client, fake_time)
+    assert [type(error) for error in (got, started)] == [ConnectFailed] * 2
+    assert not started.sent
+
+
+async def answering_at_once(reader: Reader, writer: Writer) -> None:
+    writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
+    await reader.read(65536)
+
+
+async def test_a_start_through_a_proxy_that_fails_is_not_sent_and_not_unknown(fake_time: FakeTime) -> None:
+    async with (
+        listening(FAILING["talks rubbish"]) as proxy,
+        THROUGH["httpx"](proxy.url, TRUST) as client,
+        client_of("opencast", FAR, clock=fake_time.clock, http=client) as oc,
+    ):
+        with pytest.raises(NotSent):
+            await oc.workflows.start("event-7", "fast")
+
+
+# Proxies that speak SOCKS
+
+SOCKS: dict[str, list[bytes]] = {
+    "closes at once": [],
+    "talks HTTP": [b"HTTP/1.1 400 Bad Request\r\n\r\n"],
+    "wants another version": [b"\x04\x00"],
+    "accepts no method": [b"\x05\xff"],
+    "wants a password": [b"\x05\x02"],
+    "closes after the method": [b"\x05\x00"],
+    "fails": [b"\x05\x00", b"\x05\x01\x00\x01" + bytes(6)],
+    "is not allowed to": [b"\x05\x00", b"\x05\x02\x00\x01" + bytes(6)],
+    "finds no host": [b"\x05\x00", b"\x05\x04\x00\x01" + bytes(6)],
+    "finds it refusing": [b"\x05\x00", b"\x05\x05\x00\x01" + bytes(6)],
+    "is odd": [b"\x05\x00", b"\x05\x63\x00\x01" + bytes(6)],
+    "is cut": [b"\x05\x00", b"\x05\x00"],
+    "closes the tunnel": [b"\x05\x00", b"\x05\x00\x00\x01" + bytes(6)],
+}
+
+
+def socks(answers: list[bytes], *, stall: bool = False) -> Talk:
+    """Answer each message with the next of these, and end or stall."""
+
+    async def talk(reader: Reader, writer: Writer) -> None:
+        for answer in answers:
+            assert await reader.read(65536)
+            writer.write(answer)
+        if stall:
+            await reader.read()
+
+    return talk
+
+
+def by_socks(library: str, url: str, trust: ssl.SSLContext = TRUST) -> Any:
+    made: Any = {"httpx": httpx, "httpx2": httpx2}[library]
+    return made.AsyncClient(proxy=url.replace("http:", "socks5:"), trust_env=False, verify=trust)
+
+
+@pytest.mark.parametrize("library", ["httpx", "httpx2"])
+@pytest.mark.parametrize("how", SOCKS)
+async def test_so_is_one_that_a_socks_proxy_does_not_make(how: str, library: str, fake_time: FakeTime) -> None:
+    async with listening(socks(SOCKS[how])) as proxy:
+        got, started = await ends(by_socks(library, proxy.url), fake_time)
+        await until(lambda: not proxy.open)
+    for error in (got, started):
+        assert isinstance(error, NotSent)
+    assert (got.attempts, started.attempts, started.sent) == (4, 1, False)
+
+
+@pytest.mark.parametrize("library", ["httpx", "httpx2"])
+@pytest.mark.parametrize("answered", [0, 1, 2])
+async def test_a_socks_proxy_that_falls_silent_is_waited_for_as_long_as_for_a_connection(
+    answered: int, library: str, fake_time: FakeTime
+) -> None:
+    async with listening(socks(SOCKS["closes the tunnel"][:answered], stall=True)) as proxy:
+        got, started = await ends(by_socks(library, proxy.url), fake_time, timeouts=BRIEF)
+        await until(lambda: not proxy.open)
+    assert [type(error) for error in (got, started)] == [ConnectFailed] * 2
+    assert not started.sent
+
+
+# Proxies that work
+
+
+async def tunnel(reader: Reader, writer: Writer) -> None:
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+
+
+async def socks_tunnel(reader: Reader, writer: Writer) -> None:
+    for answer in SOCKS["closes the tunnel"]:
+        await reader.read(65536)
+        writer.write(answer)
+
+
+@asynccontextmanager
+async def tunnelled(kind: str, trust: ssl.SSLContext, wire: Wire) -> AsyncIterator[tuple[Raw, Any]]:
+    """A proxy that reaches a server, and a client through it."""
+    opening = socks_tunnel if kind.startswith("socks") else tunnel
+    async with listening(relaying(int(wire.url.rpartition(":")[2]), opening)) as proxy:
+        if kind in THROUGH:
+            yield proxy, THROUGH[kind](proxy.url, trust)
+        else:
+            yield proxy, by_socks(kind.rpartition(" ")[2], proxy.url, trust)
+
+
+WORKING = pytest.mark.parametrize("kind", [*THROUGH, "socks by httpx", "socks by httpx2"])
+
+
+@WORKING
+async def test_through_a_tunnel_a_start_that_was_read_is_sent(
+    kind: str, authority: trustme.CA, trust: ssl.SSLContext, fake_time: FakeTime
+) -> None:
+    async with (
+        serve(lambda _: Answer(b"", "fin"), tls=server_side(authority)) as wire,
+        tunnelled(kind, trust, wire) as (_, client),
+    ):
+        got, started = await ends(client, fake_time, wire.url)
+    assert [type(error) for error in (got, started)] == [ConnectionBroken] * 2
+    assert started.sent
+    assert [seen.method for seen in wire.requests].count("POST") == 1
+
+
+@WORKING
+async def test_through_a_tunnel_an_answer_is_read(
+    kind: str, authority: trustme.CA, trust: ssl.SSLContext, fake_time: FakeTime
+) -> None:
+    async with (
+        serve(http(200, b"{}"), tls=server_side(authority)) as wire,
+        tunnelled(kind, trust, wire) as (_, client),
+        client,
+        connected(wire.url, fake_time.clock, carrier=client) as made,
+    ):
+        assert [await made.send(GET) for _ in range(2)] == [{}, {}]
+
+
+@WORKING
+async def test_through_a_tunnel_an_untrusted_server_is_not_sent_anything(
+    kind: str, trust: ssl.SSLContext, fake_time: FakeTime
+) -> None:
+    async with (
+        serve(http(200, b"{}"), tls=server_side(trustme.CA())) as wire,
+        tunnelled(kind, trust, wire) as (proxy, client),
+    ):
+        got, started = await ends(client, fake_time, wire.url)
+        await until(lambda: not proxy.open)
+    assert [type(error) for error in (got, started)] == [TLSVerificationFailed] * 2
+    assert not started.sent
+
+
+@through
+async def test_a_proxy_that_carries_plain_requests_and_drops_one_leaves_a_start_unknown(
+    by: str, fake_time: FakeTime
+) -> None:
+    async with serve(lambda _: Answer(b"", "fin")) as proxy, THROUGH[by](proxy.url, TRUST) as client:
+        url = "http://oc.example.org"
+        async with client_of("opencast", url, clock=fake_time.clock, http=client, allow_insecure_http=True) as oc:
+            with pytest.raises(StartOutcomeUnknown):
+                await oc.workflows.start("event-7", "fast")

@@ -1,0 +1,150 @@
+"""`as_completed` survives a cancelled step, and watches no longer than it is iterated."""
+
+import asyncio
+import gc
+from collections.abc import AsyncIterator
+from functools import partial
+from typing import Any
+
+import anyio
+import pytest
+
+from tests.support import virtual_time as virtual
+from tests.support.leftovers import assert_all_gone
+from tests.support.monitored_server import Server, poller, running
+from tests.unit.monitor.test_poller import STEADY, later
+from workflow_async import Phase
+from workflow_async.errors import (
+    ClientClosed,
+)
+from workflow_async.monitor import OutcomeStream
+from workflow_async.monitor.watch import WaitOptions
+
+
+def test_as_completed_goes_on_after_a_step_that_was_given_up() -> None:
+    async def main() -> None:
+        server = Server(workflows=running(*range(10)))
+        loop = poller(server)
+        for id in range(10):
+            later(40.0 + 25.0 * id, partial(server.become, Phase.SUCCEEDED, id))
+        outcomes, told, given_up = OutcomeStream(loop, WaitOptions(poll=STEADY), range(10)), [], 0
+        while True:
+            try:
+                async with asyncio.timeout(15):
+                    told.append((await anext(outcomes)).id)
+            except TimeoutError:
+                given_up += 1
+            except StopAsyncIteration:
+                break
+        assert told == [*range(10)]
+        assert given_up > 10
+        assert_all_gone(loop, server)
+
+    virtual.run(main())
+
+
+async def each(outcomes: AsyncIterator[Any], k: int) -> list[int]:
+    """The ids of all outcomes, each step cancelled at its k-th turn of the loop and then repeated."""
+    told = []
+    while True:
+        step = asyncio.ensure_future(anext(outcomes))
+        for _ in range(k):
+            await asyncio.sleep(0)
+        step.cancel()
+        try:
+            told.append((await step).id)
+        except asyncio.CancelledError:
+            await asyncio.sleep(0.1)
+        except StopAsyncIteration:
+            return told
+
+
+@pytest.mark.parametrize("deadline", [None, 6.0])
+@pytest.mark.parametrize("k", range(6))
+def test_wherever_a_step_of_as_completed_is_cancelled_each_outcome_comes_once(k: int, deadline: float | None) -> None:
+    async def main() -> None:
+        server = Server(seconds=0.5, workflows=running(*range(10)))
+        loop = poller(server)
+        for id in range(10):
+            later(1.0 + id, partial(server.become, Phase.SUCCEEDED, id))
+        told = await each(OutcomeStream(loop, WaitOptions(poll=STEADY, timeout=deadline), range(10)), k + 1)
+        assert sorted(told) == [*range(10)]
+        assert_all_gone(loop, server)
+
+    virtual.run(main())
+
+
+def test_as_completed_that_nothing_refers_to_any_more_watches_no_more() -> None:
+    async def main() -> None:
+        server = Server(workflows=running(1, 2))
+        loop = poller(server)
+        later(5, lambda: server.become(Phase.SUCCEEDED, 1))
+        async for outcome in OutcomeStream(loop, WaitOptions(poll=STEADY), [1, 2]):
+            assert outcome.id == 1
+            break
+        gc.collect()
+        await asyncio.sleep(0.1)
+        assert_all_gone(loop, server)
+
+    virtual.run(main())
+
+
+def test_as_completed_whose_task_was_cancelled_watches_no_more_though_the_task_is_kept() -> None:
+    async def main() -> None:
+        server = Server(workflows=running(1, 2))
+        loop = poller(server)
+
+        async def completes() -> None:
+            async for _ in OutcomeStream(loop, WaitOptions(poll=STEADY), [1, 2]):
+                pass
+
+        kept = asyncio.create_task(completes())
+        later(5, kept.cancel)
+        await asyncio.wait([kept])
+        await asyncio.sleep(0.1)
+        assert kept.cancelled()
+        assert_all_gone(loop, server)
+
+    virtual.run(main())
+
+
+def test_as_completed_can_be_closed_before_during_and_after() -> None:
+    async def main() -> None:
+        server = Server(workflows=running(1, 2))
+        loop = poller(server)
+        unused = OutcomeStream(loop, WaitOptions(poll=STEADY), [1])
+        await unused.aclose()
+        assert [outcome async for outcome in unused] == []
+        used = OutcomeStream(loop, WaitOptions(poll=STEADY), [1, 2])
+        with anyio.move_on_after(3):
+            await anext(used)
+        await used.aclose()
+        assert_all_gone(loop, server)
+        assert [outcome async for outcome in used] == []
+
+    virtual.run(main())
+
+
+def test_as_completed_that_outlives_its_loop_is_dropped_in_silence() -> None:
+    kept = []
+
+    async def main() -> None:
+        kept.append(OutcomeStream(poller(Server(workflows=running(1))), WaitOptions(poll=STEADY), [1]))
+        with anyio.move_on_after(3):
+            await anext(kept[0])
+
+    virtual.run(main())
+    kept.clear()
+    gc.collect()
+
+
+def test_as_completed_says_at_every_step_what_has_ended_it() -> None:
+    async def main() -> None:
+        loop = poller(Server(workflows=running(1)))
+        outcomes = OutcomeStream(loop, WaitOptions(poll=STEADY), [1])
+        later(5, lambda: asyncio.ensure_future(loop.aclose()))
+        for _ in range(3):
+            with pytest.raises(ClientClosed):
+                await anext(outcomes)
+
+    virtual.run(main())

@@ -1,0 +1,622 @@
+"""What a check makes of what is known."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise, takewhile
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.monitored_server import Detailed, Operation, Record, Server
+from workflow_async import Clock, Phase, Poll
+from workflow_async.errors import (
+    BadRequest,
+    CallError,
+    ConnectFailed,
+    DecodeError,
+    Forbidden,
+    ForeignResponse,
+    NotFound,
+    RateLimited,
+    ServerError,
+    StatusError,
+    TLSVerificationFailed,
+    Unauthorized,
+    UnexpectedRedirect,
+)
+from workflow_async.monitor._engine.observation import (
+    GONE_CHECKS,
+    GONE_SECONDS,
+    OUTAGE_CHECKS,
+    Observation,
+    apply_error,
+    apply_record,
+    same,
+)
+from workflow_async.monitor._engine.tracker import MAX_REMEMBERED, Tracker
+from workflow_async.monitor.events import Change, OperationChange, PollingFailed, Replaced, Stalled, Vanished
+
+NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
+POLL = Poll(outage=300)
+NEW: Observation[Any] = Observation(id=7, since=0.0)
+
+
+def at(seconds: float) -> datetime:
+    return NOON + timedelta(seconds=seconds)
+
+
+def looked(*records: Any, sight: Observation[Any] = NEW) -> tuple[Observation[Any], list[Any]]:
+    """A look a second: what is known at the end, and every change."""
+    changes = []
+    for second, record in enumerate(records):
+        sight, change = apply_record(sight, record, float(second), at(second))
+        changes += [change] if change is not None else []
+    return sight, changes
+
+
+def failed(
+    *errors: tuple[float, CallError], sight: Observation[Any] = NEW, poll: Poll = POLL
+) -> tuple[Observation[Any], list[Any]]:
+    """Looks that fail at these instants."""
+    lost = []
+    for now, error in errors:
+        sight, outcome = apply_error(sight, error, now, POLL)
+        lost += [outcome] if outcome is not None else []
+    return sight, lost
+
+
+SEEN = looked(Record(7))[0]
+STARTED: Observation[Any] = Observation(id=7, since=0.0, expected=True)
+"""A start was answered with it, and no check has shown it yet."""
+
+# Changes
+
+
+def test_the_first_look_is_a_change_from_nothing() -> None:
+    sight, (change,) = looked(Record(7))
+    assert (change.was, change.now, change.seen_at) == (None, Phase.RUNNING, NOON)
+    assert (sight.changes, sight.changed_at, sight.unchanged) == (1, 0.0, 0)
+
+
+def test_a_look_that_shows_the_same_is_no_change_and_is_counted() -> None:
+    sight, changes = looked(Record(7), Record(7), Record(7))
+    assert (len(changes), sight.unchanged, sight.changed_at) == (1, 2, 0.0)
+
+
+def test_a_change_of_state_step_or_word_is_told_and_counted_from_none_again() -> None:
+    failing = Record(7, word="failing", step="b")
+    sight, changes = looked(Record(7), Record(7, step="a"), Record(7, step="b"), Record(7, step="b"), failing)
+    assert [change.workflow.step for change in changes] == [None, "a", "b", "b"]
+    assert sight.changes == 4
+    assert sight.unchanged == 0
+
+
+def test_a_record_without_a_step_says_nothing_of_it() -> None:
+    assert same(Record(7, step="a"), Record(7))
+    assert not same(Record(7), Record(7, step="a"))
+    assert not same(Record(7, step="a"), Record(7, step="b"))
+
+
+PHASES = st.lists(st.sampled_from(list(Phase)))
+
+
+@given(PHASES)
+def test_the_same_checks_give_the_same_changes(phases: list[Phase]) -> None:
+    records = [Record(7, phase) for phase in phases]
+    changes = looked(*records)[1]
+    assert changes == looked(*records)[1]
+    assert all(later.was is earlier.now for earlier, later in pairwise(changes))
+
+
+@given(PHASES)
+def test_an_end_is_never_left_again(phases: list[Phase]) -> None:
+    sight, changes = looked(*(Record(7, phase) for phase in phases))
+    ends = [change for change in changes if change.now.final]
+    assert len(ends) <= 1
+    assert ends == changes[-1:] or not ends
+    assert sight.over == bool(ends)
+
+
+@pytest.mark.parametrize("word", ["", "quiescing", "\N{SNOWMAN}", "SUCCEEDED?"])
+def test_a_state_nobody_knows_is_told_and_never_an_end(word: str) -> None:
+    strange = Record(7, Phase.UNKNOWN, word)
+    sight, changes = looked(Record(7), strange, Record(7, Phase.SUCCEEDED))
+    assert [change.now for change in changes] == [Phase.RUNNING, Phase.UNKNOWN, Phase.SUCCEEDED]
+    assert changes[1].workflow.state_text == strange.state_text
+    assert sight.over
+
+
+# Operations
+
+
+def shows(*operations: Operation, phase: Phase = Phase.RUNNING) -> Detailed:
+    return Detailed(7, phase, operations=operations)
+
+
+def test_an_operation_that_ended_between_two_looks_is_told_to_have_run_with_its_times() -> None:
+    before = shows(Operation("encode"))
+    after = shows(Operation("encode", "succeeded", at(3), at(9)))
+    assert looked(before, after)[1][1].operations == (
+        OperationChange(operation="encode", position=0, was="instantiated", now="running", at=at(3)),
+        OperationChange(operation="encode", position=0, was="running", now="succeeded", at=at(9)),
+    )
+
+
+def test_an_operation_that_was_seen_running_is_told_only_to_have_ended() -> None:
+    before, after = shows(Operation("a", "running", at(3))), shows(Operation("a", "failed", at(3), at(9)))
+    (change,) = looked(before, after)[1][1].operations
+    assert (change.was, change.now, change.at) == ("running", "failed", at(9))
+
+
+def test_an_operation_that_was_skipped_is_not_told_to_have_run() -> None:
+    (change,) = looked(shows(Operation("a")), shows(Operation("a", "skipped")))[1][1].operations
+    assert (change.was, change.now, change.at) == ("instantiated", "skipped", None)
+
+
+def test_the_first_look_tells_all_that_has_happened_so_far() -> None:
+    ran, runs = Operation("a", "succeeded", at(1), at(2)), Operation("b", "running", at(3))
+    told = looked(shows(ran, runs, Operation("c")))[1][0].operations
+    assert [(o.operation, o.was, o.now) for o in told] == [
+        ("a", None, "running"), ("a", "running", "succeeded"), ("b", None, "running"), ("c", None, "instantiated")
+    ]  # fmt: skip
+
+
+def test_two_operations_of_one_name_are_told_apart_by_their_place() -> None:
+    done, after = Operation("tag", "succeeded", at(1), at(2)), Operation("tag", "succeeded", at(3), at(4))
+    change, _ = looked(shows(done, Operation("tag")), shows(done, after))[1][1].operations
+    assert (change.position, change.was, change.now) == (1, "instantiated", "running")
+
+
+def test_operations_that_take_the_place_of_others_are_new() -> None:
+    changed = looked(shows(Operation("a"), Operation("b")), shows(Operation("a"), Operation("mail", "running", at(5))))
+    (change,) = changed[1][1].operations
+    assert (change.operation, change.position, change.was, change.now) == ("mail", 1, None, "running")
+
+
+def test_operations_count_only_where_they_are_wanted() -> None:
+    before, after = shows(Operation("a")), shows(Operation("a", "running", at(1)))
+    assert same(before, after, operations=False)
+    assert not same(before, after, operations=True)
+    assert apply_record(looked(before)[0], after, 1.0, NOON, operations=False)[1] is None
+    ended = shows(Operation("a", "succeeded", at(1), at(2)), phase=Phase.SUCCEEDED)
+    _, change = apply_record(looked(before)[0], ended, 1.0, NOON, operations=False)
+    assert isinstance(change, Change)
+    assert change.operations == ()
+
+
+def test_a_record_without_operations_says_nothing_of_them() -> None:
+    assert same(shows(Operation("a", "running")), Detailed(7))
+
+
+STATES = ["instantiated", "running", "paused", "retry", "succeeded", "failed", "skipped"]
+SNAPSHOTS = st.lists(st.lists(st.sampled_from(STATES), min_size=3, max_size=3), min_size=1)
+
+
+@given(SNAPSHOTS)
+def test_the_transitions_of_each_operation_are_a_chain_without_gaps(snapshots: list[list[str]]) -> None:
+    records = [
+        shows(*(Operation(f"o{n}", state, at(1), at(2)) for n, state in enumerate(states))) for states in snapshots
+    ]
+    told = [operation for change in looked(*records)[1] for operation in change.operations]
+    for place in range(3):
+        chain = [operation for operation in told if operation.position == place]
+        assert [one.was for one in chain] == [None, *(one.now for one in chain)][:-1]
+        assert chain[-1].now == snapshots[-1][place]
+
+
+# Looks that fail
+
+
+def test_a_404_is_believed_after_three_looks_over_two_minutes_and_told_once() -> None:
+    gone = NotFound(404)
+    assert failed((0, gone), (60, gone), (119, gone), sight=SEEN)[1] == []
+    assert failed((0, gone), (120, gone), sight=SEEN)[1] == []
+    _, (vanished,) = failed((0, gone), (60, gone), (120, gone), sight=SEEN)
+    assert (vanished.id, vanished.error, vanished.workflow) == (7, gone, Record(7))
+    assert isinstance(vanished, Vanished)
+
+
+@given(st.lists(st.tuples(st.floats(0, 60), st.booleans())))
+def test_no_404_that_anything_came_between_is_believed(looks: list[tuple[float, bool]]) -> None:
+    sight, now, began, row = SEEN, 0.0, 0.0, 0
+    for pause, is_404 in looks:
+        now += pause
+        began, row = (now if not row else began, row + 1) if is_404 else (now, 0)
+        error: CallError = NotFound(404) if is_404 else ConnectFailed("refused")
+        sight, outcome = apply_error(sight, error, now, Poll(outage=1e9))
+        assert isinstance(outcome, Vanished) == (row >= GONE_CHECKS and now - began >= GONE_SECONDS)
+
+
+def test_one_that_was_never_seen_is_given_up_sooner() -> None:
+    gone = NotFound(404)
+    _, lost = failed((0, gone), (4, gone), (8, gone))
+    assert [type(one) for one in lost] == [Vanished]
+    assert failed((0, gone), (1, gone), (2, gone))[1] == []
+
+
+def test_a_look_that_succeeds_makes_up_for_those_that_failed() -> None:
+    sight, _ = failed((0, NotFound(404)), (100, NotFound(404)), sight=SEEN)
+    sight, _ = apply_record(sight, Record(7), 110.0, NOON)
+    assert failed((120, NotFound(404)), (130, NotFound(404)), sight=sight)[1] == []
+    sight, _ = failed((0, ServerError(503)), (100, ServerError(503)), sight=SEEN)
+    sight, _ = apply_record(sight, Record(7), 110.0, NOON)
+    assert failed((400, ServerError(503)), (410, ServerError(503)), (420, ServerError(503)), sight=sight)[1] == []
+
+
+PASSING = [ServerError(503), RateLimited(429), ConnectFailed("refused"), DecodeError("null @ $")]
+
+
+@pytest.mark.parametrize("error", PASSING, ids=lambda error: type(error).__name__)
+def test_an_outage_is_endured_as_long_as_was_agreed(error: CallError) -> None:
+    assert failed(*((now, error) for now in range(0, 300, 10)), sight=SEEN)[1] == []
+    _, (lost,) = failed((0, error), (150, error), (300, error), sight=SEEN)
+    assert (lost.id, lost.error, lost.workflow) == (7, error, Record(7))
+    assert isinstance(lost, PollingFailed)
+
+
+def test_an_outage_is_none_before_enough_looks_have_met_it() -> None:
+    assert OUTAGE_CHECKS == 3
+    assert failed((0, ServerError(503)), (10_000, ServerError(503)), sight=SEEN)[1] == []
+
+
+STAYING = [Forbidden(403), Unauthorized(401), BadRequest(400), StatusError(418), TLSVerificationFailed("expired")]
+staying = pytest.mark.parametrize("error", STAYING, ids=lambda error: type(error).__name__)
+
+
+@staying
+def test_what_will_not_pass_ends_it_at_once(error: CallError) -> None:
+    assert [type(lost) for lost in failed((0, error))[1]] == [PollingFailed]
+
+
+@staying
+@pytest.mark.parametrize("known", ["seen", "started"])
+def test_whatever_refuses_one_that_was_let_in_before_may_pass(error: CallError, known: str) -> None:
+    sight = SEEN if known == "seen" else STARTED
+    assert failed((0, error), (299, error), (299, error), sight=sight)[1] == []
+    assert [type(lost) for lost in failed((0, error), (9, error), (300, error), sight=sight)[1]] == [PollingFailed]
+
+
+# Failures and 404s do not mix
+
+
+def test_failures_before_and_after_a_404_do_not_add_up_to_an_outage() -> None:
+    down, gone = ServerError(503), NotFound(404)
+    before = [(now, down) for now in range(0, 290, 10)]
+    sight, lost = failed(*before, (290, gone), (300, down), (310, down), (589, down), sight=SEEN)
+    assert lost == []
+    assert (sight.failing_since, sight.failures) == (300, 3)
+    assert [type(one) for one in failed((600, down), sight=sight)[1]] == [PollingFailed]
+
+
+def test_404s_before_and_after_a_failure_do_not_add_up_to_a_disappearance() -> None:
+    gone = NotFound(404)
+    sight, lost = failed((0, gone), (60, gone), (110, ForeignResponse(404)), (119, gone), (121, gone), sight=SEEN)
+    assert lost == []
+    assert (sight.missing_since, sight.misses) == (119, 2)
+
+
+FAILURES = {"404": NotFound(404), "foreign": ForeignResponse(404), "down": ConnectFailed("refused")}
+
+
+def spans(history: list[tuple[float, str]], kinds: set[str], seconds: float) -> bool:
+    """True if the last checks, three of them at least, are all of these kinds and lie so far apart."""
+    tail = [at for at, _ in takewhile(lambda check: check[1] in kinds, reversed(history))]
+    return len(tail) >= 3 and tail[0] - tail[-1] >= seconds
+
+
+@given(st.lists(st.tuples(st.floats(0, 60), st.sampled_from([*FAILURES, "seen"])), max_size=30), st.booleans())
+def test_an_outcome_needs_a_row_of_its_own_kind_of_failure(
+    checks: list[tuple[float, str]], known: bool  # noqa: FBT001 - a case
+) -> None:  # fmt: skip
+    sight, history, now = SEEN if known else NEW, list[tuple[float, str]](), 0.0
+    for pause, kind in checks:
+        now += pause
+        history.append((now, kind))
+        if kind == "seen":
+            sight, known = apply_record(sight, Record(7), now, NOON)[0], True
+            continue
+        sight, outcome = apply_error(sight, FAILURES[kind], now, POLL)
+        if kind == "404":
+            ends = spans(history, {"404"}, 120.0 if known else 8.0)
+        else:
+            ends = spans(history, {"foreign", "down"}, 300.0) or (not known and spans(history, {"foreign"}, 8.0))
+        expected = (Vanished if kind == "404" else PollingFailed) if ends else type(None)
+        assert type(outcome) is expected
+
+
+def test_foreign_responses_for_one_that_was_never_seen_are_told_with_their_own_sentence() -> None:
+    foreign = ForeignResponse(404, content_type="text/html")
+    foreign.hint = "no Opencast External API at https://oc.example.org: is the path right?"
+    assert failed((0, foreign), (4, foreign), (7.9, foreign))[1] == []
+    (lost,) = failed((0, foreign), (4, foreign), (8, foreign))[1]
+    assert isinstance(lost, PollingFailed)
+    assert "is the path right?" in str(lost.error)
+
+
+@pytest.mark.parametrize("sight", [SEEN, STARTED], ids=["seen", "started"])
+@pytest.mark.parametrize(
+    "error", [ForeignResponse(404), UnexpectedRedirect(302), ForeignResponse(451), ForeignResponse(200)]
+)
+def test_foreign_responses_for_one_that_exists_are_an_outage(error: CallError, sight: Observation[Any]) -> None:
+    assert failed(*((now, error) for now in range(0, 300, 10)), sight=sight)[1] == []
+    assert [type(lost) for lost in failed((0, error), (10, error), (300, error), sight=sight)[1]] == [PollingFailed]
+
+
+def test_a_404_for_one_that_was_started_is_believed_no_sooner_than_for_one_that_was_seen() -> None:
+    gone = NotFound(404)
+    assert failed((0, gone), (60, gone), (119, gone), sight=STARTED)[1] == []
+    assert [type(one) for one in failed((0, gone), (60, gone), (120, gone), sight=STARTED)[1]] == [Vanished]
+
+
+# Pauses that the server has announced
+
+
+def paused(*failures: tuple[float, float], poll: Poll = POLL) -> list[float]:
+    """The instants at which the workflow is given up, of checks that fail at (instant, seconds announced by then)."""
+    sight, lost = SEEN, []
+    for now, announced in failures:
+        sight, outcome = apply_error(sight, RateLimited(429), now, poll, announced)
+        lost += [now] if outcome is not None else []
+    return lost
+
+
+def test_pauses_that_the_server_announced_do_not_count_as_an_outage() -> None:
+    assert paused((0, 0), (3600, 3600), (7200, 7200), (7499, 7200)) == []
+    assert paused((0, 0), (3600, 3600), (7200, 7200), (7500, 7200)) == [7500]
+
+
+def test_what_was_announced_before_an_outage_is_no_part_of_it() -> None:
+    assert paused((0, 5000), (150, 5000), (299, 5000)) == []
+    assert paused((0, 5000), (150, 5000), (300, 5000)) == [300]
+
+
+def test_a_day_of_announced_pauses_is_endured_and_no_more() -> None:
+    day = 86_400.0
+    hours = [(3600.0 * n, 3600.0 * n) for n in range(24 * 3)]
+    assert paused(*hours)[0] == day + 3600
+    assert paused(*hours, poll=Poll(outage=10 * 3600))[0] == day + 10 * 3600
+
+
+@pytest.mark.parametrize(("seconds", "given_up_at"), [(1000.0, 1300.0), (86_400.0, 86_700.0), (86_401.0, 300.0)])
+def test_what_the_server_announces_has_to_pass_first(seconds: float, given_up_at: float) -> None:
+    busy = RateLimited(429)
+    busy.retry_after = seconds
+    assert failed((0, busy), (150, busy), (given_up_at - 1, busy), sight=SEEN)[1] == []
+    assert [type(one) for one in failed((0, busy), (150, busy), (given_up_at, busy), sight=SEEN)[1]] == [PollingFailed]
+
+
+# An id that another workflow has
+
+TEXTS = st.none() | st.sampled_from("abc")
+IDENTITIES = st.lists(st.tuples(TEXTS, TEXTS), min_size=1)
+
+
+@given(IDENTITIES)
+def test_two_records_are_of_different_workflows_only_if_both_say_so(said: list[tuple[str | None, str | None]]) -> None:
+    sight = NEW
+    known: list[str | None] = [None, None]
+    for second, identity in enumerate(said):
+        differs = any(a is not None and b is not None and a != b for a, b in zip(known, identity, strict=True))
+        sight, event = apply_record(sight, Record(7), float(second), NOON, identity=identity)
+        assert isinstance(event, Replaced) == differs
+        if differs:
+            return
+        known = [b if a is None else a for a, b in zip(known, identity, strict=True)]
+        assert sight.identity == tuple(known)
+
+
+def test_a_replaced_workflow_is_told_with_both_records_and_nothing_of_it_is_kept() -> None:
+    first, second = Record(7, what="A"), Record(7, Phase.SUCCEEDED, what="B")
+    sight = apply_record(NEW, first, 1.0, NOON, identity=("A",))[0]
+    sight, event = apply_record(sight, second, 2.0, NOON, identity=("B",))
+    assert event == Replaced(id=7, workflow=first, found=second)
+    assert isinstance(event, Replaced)
+    assert not event.succeeded
+    assert (sight.over, sight.workflow, sight.identity, sight.expected) == (True, None, (), False)
+    assert apply_record(sight, second, 3.0, NOON, identity=("B",)) == (sight, None)
+
+
+def test_one_whose_start_was_answered_is_compared_with_the_answer() -> None:
+    sight = Observation[Any](id=7, since=0.0, expected=True, identity=("A", None))
+    replaced = apply_record(sight, Record(7), 1.0, NOON, identity=("B", "x"))[1]
+    assert isinstance(replaced, Replaced)
+    assert replaced.workflow is None
+    assert apply_record(sight, Record(7), 1.0, NOON, identity=("A", "x"))[0].identity == ("A", "x")
+
+
+# Rows of a list
+
+
+def knowing(record: Record, *, lag: float = 0.0) -> tuple[Tracker[Any], list[Any]]:
+    """What is known after a get that was asked for at 10 and answered at 11, and what was told since; it is 20 now."""
+    told: list[Any] = []
+    now = 11.0
+    clock = Clock(now=lambda: now, wall=lambda: now)
+    known: Tracker[Any] = Tracker(Server(list_lag=lag), clock, told.append, set())
+    known.watch(record.id)
+    known.apply_get(record, 10.0)
+    now = 20.0
+    told.clear()
+    return known, told
+
+
+def test_a_row_that_shows_what_is_known_changes_nothing() -> None:
+    known, told = knowing(Record(7))
+    before = known.observations[7]
+    assert known.apply_row(Record(7), 15.0)
+    assert known.observations[7] is before
+    assert not told
+
+
+def test_a_row_that_shows_something_new_is_taken_unless_it_may_be_older_than_a_get() -> None:
+    known, told = knowing(Record(7), lag=2.0)
+    assert known.apply_row(Record(7, step="b"), 12.9)
+    assert not told
+    assert known.apply_row(Record(7, step="b"), 13.0)
+    assert [change.workflow.step for change in told] == ["b"]
+
+
+def test_a_row_that_is_parked_now_is_wanted_whole_unless_it_may_be_older_than_a_get() -> None:
+    known, told = knowing(Record(7))
+    assert not known.apply_row(Record(7, Phase.PARKED), 11.0)
+    assert known.apply_row(Record(7, Phase.PARKED), 10.9)
+    assert not told
+    known, _ = knowing(Record(7, Phase.PARKED))
+    assert known.apply_row(Record(7, Phase.PARKED), 15.0)
+
+
+def test_a_row_that_has_ended_is_never_all_that_is_wanted() -> None:
+    for phase in (Phase.RUNNING, Phase.SUCCEEDED):
+        known, told = knowing(Record(7, phase))
+        assert not known.apply_row(Record(7, Phase.SUCCEEDED), 15.0)
+        assert not known.apply_row(Record(7, Phase.SUCCEEDED), 5.0)
+        assert not told
+
+
+@pytest.mark.parametrize("error", [NotFound(404), ServerError(503)], ids=lambda error: type(error).__name__)
+def test_a_row_that_shows_what_is_known_makes_up_for_looks_that_failed(error: CallError) -> None:
+    known, _ = knowing(Record(7))
+    known.apply_failure(7, error, POLL)
+    assert known.apply_row(Record(7), 15.0)
+    assert (known.observations[7].misses, known.observations[7].failures) == (0, 0)
+
+
+def test_a_row_that_shows_what_is_known_is_counted_where_somebody_asks_whether_it_stalls() -> None:
+    known, _ = knowing(Record(7))
+    known.stalled_after[7] = 3.0
+    assert known.apply_row(Record(7), 15.0)
+    assert known.observations[7].unchanged == 1
+
+
+def test_a_row_of_one_that_nobody_watches_is_not_taken() -> None:
+    known, told = knowing(Record(7))
+    assert not known.apply_row(Record(8), 15.0)
+    assert list(known.observations) == [7]
+    assert not told
+
+
+# What is known to exist
+
+
+def knowledge() -> tuple[Tracker[Any], list[Any]]:
+    """Nothing is known, at an instant that stands still."""
+    told: list[Any] = []
+    return Tracker(Server(), Clock(now=lambda: 10.0, wall=lambda: 10.0), told.append, set()), told
+
+
+def test_one_that_was_started_is_expected_with_what_the_answer_said_it_is() -> None:
+    known, _ = knowledge()
+    known.note_existing(7, Record(7, what="A"))
+    known.note_existing(8)
+    for id in (7, 8, 9):
+        known.watch(id)
+    assert [(sight.expected, sight.identity) for sight in known.observations.values()] == [
+        (True, ("A",)), (True, ()), (False, ())
+    ]  # fmt: skip
+
+
+def test_one_that_is_started_while_it_is_watched_is_expected_too() -> None:
+    known, _ = knowledge()
+    known.watch(7)
+    known.note_existing(7)
+    assert known.observations[7].expected
+
+
+def test_the_answer_to_a_later_start_counts() -> None:
+    known, _ = knowledge()
+    for what in ("A", "B"):
+        known.note_existing(7, Record(7, what=what))
+    known.note_existing(7)
+    known.watch(7)
+    assert known.observations[7].identity == ("B",)
+
+
+def test_one_that_was_seen_is_expected_when_it_is_watched_again_until_it_has_an_end() -> None:
+    known, _ = knowledge()
+    for id in (1, 2, 3, 4, 5):
+        known.watch(id)
+        if id != 1:
+            known.apply_get(Record(id), 9.0)
+    known.apply_get(Record(3, Phase.SUCCEEDED), 9.0)
+    known.observations[4] = Observation(id=4, since=0.0, over=True, misses=3)
+    known.observations[5] = Observation(id=5, since=0.0, over=True, failures=3, workflow=Record(5))
+    for id in (1, 2, 3, 4, 5):
+        known.forget(id)
+        known.watch(id)
+    assert [sight.expected for sight in known.observations.values()] == [False, True, False, False, True]
+
+
+def test_what_is_known_to_exist_is_bounded_and_the_oldest_is_forgotten() -> None:
+    known, _ = knowledge()
+    for id in range(MAX_REMEMBERED + 5):
+        known.note_existing(id)
+        known.note_existing(0)
+    assert len(known._existing) == MAX_REMEMBERED
+    assert [id in known._existing for id in (0, 1, 5, 6)] == [True, False, False, True]
+
+
+def test_a_row_of_another_workflow_is_not_believed_and_a_get_is() -> None:
+    known, told = knowledge()
+    known.watch(7)
+    known.apply_get(Record(7, what="A"), 9.0)
+    told.clear()
+    for row in (Record(7, what="B"), Record(7, Phase.SUCCEEDED, what="B"), Record(7, step="x", what="B")):
+        assert not known.apply_row(row, 20.0)
+    assert not told
+    assert known.apply_get(Record(7, what="B"), 20.0)
+    assert [type(event) for event in told] == [Replaced]
+
+
+def test_a_get_of_another_workflow_counts_once_it_shows_all_of_it() -> None:
+    known, told = knowledge()
+    known.watch(7)
+    known.apply_get(Detailed(7, what="A"), 9.0)
+    told.clear()
+    assert not known.apply_get(Detailed(7, what="B"), 20.0)
+    assert known.observations[7].ending
+    assert not told
+    assert known.apply_get(Detailed(7, what="B", operations=()), 20.0)
+    assert [type(event) for event in told] == [Replaced]
+
+
+def test_one_that_is_watched_again_after_it_was_replaced_is_the_new_one() -> None:
+    known, told = knowledge()
+    known.watch(7)
+    known.apply_get(Record(7, what="A"), 9.0)
+    known.apply_get(Record(7, what="B"), 20.0)
+    told.clear()
+    assert known.watch(7)
+    known.apply_get(Record(7, what="B"), 30.0)
+    assert [(change.was, change.now) for change in told] == [(None, Phase.RUNNING)]
+
+
+# Steps in which nothing changes
+
+
+@pytest.mark.parametrize("bound", [timedelta(minutes=30), timedelta(seconds=0.5)])
+def test_an_absolute_bound_works_although_nothing_was_learned(bound: timedelta) -> None:
+    told: list[Any] = []
+    now = 100.0
+    known: Tracker[Any] = Tracker(Server(), Clock(now=lambda: now, wall=lambda: now), told.append, set())
+    known.watch(7)
+    known.stalled_after[7] = bound
+    known.apply_get(Record(7, step="encode"), 100.0)
+    told.clear()
+    for seconds in (0.0, 0.4, 1.0, 1.5):
+        now = 100.0 + seconds * bound.total_seconds()
+        known.apply_get(Record(7, step="encode"), now)
+    (stalled,) = told
+    assert (stalled.id, stalled.usual, stalled.seconds) == (7, None, pytest.approx(bound.total_seconds()))
+
+
+def test_a_change_begins_an_absolute_bound_anew() -> None:
+    told: list[Any] = []
+    now = 0.0
+    known: Tracker[Any] = Tracker(Server(), Clock(now=lambda: now, wall=lambda: now), told.append, set())
+    known.watch(7)
+    known.stalled_after[7] = timedelta(seconds=10)
+    for second, step in enumerate(["a"] * 9 + ["b"] * 9 + ["c"] * 12):
+        now = float(second)
+        known.apply_get(Record(7, step=step), now)
+    assert [event.workflow.step for event in told if isinstance(event, Stalled)] == ["c"]

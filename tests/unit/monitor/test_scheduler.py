@@ -1,0 +1,770 @@
+"""What is asked next, proved over thousands of ticks without a server."""
+
+import random
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from attrs import define, evolve, field
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support.monitored_server import Record
+from workflow_async import Phase, Poll
+from workflow_async.monitor._engine.backoff import poll_delay
+from workflow_async.monitor._engine.due_queue import DueQueue
+from workflow_async.monitor._engine.observation import Observation
+from workflow_async.monitor._engine.scheduler import (
+    BULK_SIZE,
+    GET_EVERY,
+    MAX_IN_FLIGHT,
+    RELIST_EVERY,
+    RequestBatch,
+    Scheduler,
+)
+
+TICK = 0.1
+STEADY = Poll(interval=2, backoff=1, ceiling=2)
+EXACT = Poll(interval=2, backoff=1, ceiling=2, jitter=0)
+
+
+@define
+class Drive:
+    """A plan, and a server that answers at the next tick; the list shows `listed`, in pages of a hundred."""
+
+    plan: Scheduler
+    poll: Poll = STEADY
+    listed: set[int] = field(factory=set)
+    now: float = 1000.0
+    ticks: int = 0
+    sights: dict[int, Observation[Any]] = field(factory=dict)
+    looks: dict[int, list[float]] = field(factory=lambda: defaultdict(list))
+    """When each was looked at, in whatever way."""
+    gets: list[float] = field(factory=list)
+    sweeps: list[float] = field(factory=list)
+    glances: list[float] = field(factory=list)
+    chance: random.Random = field(factory=lambda: random.Random(3))
+    changed: set[int] = field(factory=set)
+    """Whom a glance shows to have changed."""
+
+    def add(self, ids: Iterable[int]) -> None:
+        for id in ids:
+            self.sights[id] = Observation(id=id, since=self.now)
+            self.plan.add(id, self.poll)
+
+    def run(self, seconds: float) -> None:
+        """Tick for so long."""
+        for _ in range(round(seconds / TICK)):
+            self.tick()
+
+    def tick(self) -> RequestBatch:
+        asks = self.plan.next_requests(self.now, self.sights)
+        self.gets += [self.now] * len(asks.gets)
+        self.glances += [self.now] * len(asks.bulk_checks)
+        for id in asks.gets:
+            self._see(id, certain=True)
+            self.plan.finish((id,), {id: self._next(id)})
+        for ids in asks.bulk_checks:
+            for id in ids:
+                self._see(id, certain=False)
+            self.plan.finish(ids, {id: self._next(id) for id in ids})
+            self.plan.recheck(self.changed.intersection(ids), self.now)
+        if asks.read_list:
+            self._sweep()
+        self.ticks += 1
+        self.now = 1000.0 + self.ticks * TICK
+        return asks
+
+    def _see(self, id: int, *, certain: bool) -> None:
+        self.looks[id].append(self.now)
+        sight = self.sights[id]
+        known = sight.workflow is not None
+        self.sights[id] = evolve(sight, workflow=Record(id), unchanged=sight.unchanged + 1 if known else 0)
+        if certain and id in self.changed:
+            self.changed.discard(id)
+            self.sights[id] = evolve(self.sights[id], unchanged=0)
+
+    def _next(self, id: int) -> float:
+        return self.now + poll_delay(self.poll, self.sights[id].unchanged, self.chance.random())
+
+    def _sweep(self) -> None:
+        self.sweeps.append(self.now)
+        covered = set(self.plan.by_list)
+        for id in covered & self.listed:
+            self._see(id, certain=True)
+        lost = covered - self.listed
+        ran = sum(self.sights[id].workflow is not None for id in lost)
+        after = self.now + self.poll.interval
+        self.plan.list_completed(self.pages, set(self.listed), lost, self.now, after, ran=ran)
+
+    @property
+    def pages(self) -> int:
+        return -(-len(self.listed) // 100)
+
+    def requests(self, since: float) -> int:
+        """That were begun from then on, a sweep counted by its pages."""
+        singles = sum(at >= since for at in (*self.gets, *self.glances))
+        return singles + self.pages * sum(at >= since for at in self.sweeps)
+
+
+def longest_gap(looks: dict[int, list[float]]) -> float:
+    return max(later - earlier for ats in looks.values() for earlier, later in pairwise(ats))
+
+
+# Cost
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize("count", [250, 1000, 5000])
+def test_with_a_list_an_interval_costs_its_pages_and_the_changes(count: int) -> None:
+    drive = Drive(Scheduler(supports_listing=True, supports_bulk_check=False), listed=set(range(count)))
+    drive.add(range(count))
+    drive.run(20)
+    began, ended = drive.now, 0
+    for _ in range(1000):
+        if drive.chance.random() < 0.05:
+            drive.listed.pop()
+            ended += 1
+        asks = drive.tick()
+        for id in asks.gets:  # it has ended, as the get says
+            drive.plan.stop_polling(id)
+    intervals = 1000 * TICK / drive.poll.interval
+    assert ended > 20
+    assert drive.requests(began) <= (intervals + 1) * -(-count // 100) + ended
+
+
+def test_a_few_of_a_long_list_are_got_one_by_one_because_that_is_cheaper() -> None:
+    drive = Drive(Scheduler(supports_listing=True, supports_bulk_check=False, pages=10), listed=set(range(1000)))
+    drive.add(range(10))
+    drive.run(200)
+    assert not drive.sweeps
+    assert len(drive.gets) <= 10 * (200 / drive.poll.interval + 1) * 1.1
+
+
+@given(pages=st.integers(1, 12), count=st.integers(1, 40))
+@settings(max_examples=30)
+def test_an_interval_never_costs_more_than_the_cheaper_of_list_and_gets(pages: int, count: int) -> None:
+    drive = Drive(
+        Scheduler(supports_listing=True, supports_bulk_check=False, pages=pages), listed=set(range(pages * 100))
+    )
+    drive.add(range(count))
+    drive.run(10)
+    began = drive.now
+    drive.run(100)
+    assert drive.requests(began) <= min(pages, count) * (100 / drive.poll.interval + 1) * 1.1
+
+
+def test_one_that_joins_many_is_got_at_once_and_then_covered_by_the_list() -> None:
+    drive = Drive(Scheduler(supports_listing=True, supports_bulk_check=False), listed=set(range(500)))
+    drive.add(range(500))
+    drive.run(10)
+    drive.listed.add(777)
+    drive.add([777])
+    asks = drive.tick()
+    assert (asks.gets, asks.confirms) == ((777,), frozenset({777}))
+    drive.run(5)
+    assert 777 in drive.plan.by_list
+
+
+def test_many_that_join_many_bring_the_next_look_at_the_list_forward() -> None:
+    slow = Poll(interval=2, ceiling=600)
+    drive = Drive(Scheduler(supports_listing=True, supports_bulk_check=False), slow, set(range(500)))
+    drive.add(range(500))
+    drive.run(10)
+    drive.plan.next_list_at = drive.now + 600
+    drive.listed |= set(range(500, 700))
+    drive.add(range(500, 700))
+    began = drive.now
+    drive.run(4)
+    assert [at for at in drive.sweeps if at >= began]
+    assert not [at for at in drive.gets if at >= began]
+
+
+def test_the_list_is_looked_at_no_more_than_once_an_interval_however_many_join() -> None:
+    drive = Drive(Scheduler(supports_listing=True, supports_bulk_check=False), listed=set(range(100)))
+    drive.add(range(100))
+    for n in range(100, 4000, 20):
+        drive.listed |= set(range(n, n + 20))
+        drive.add(range(n, n + 20))
+        drive.tick()
+    assert min(later - earlier for earlier, later in pairwise(drive.sweeps)) >= drive.poll.interval - TICK
+
+
+def test_the_first_look_comes_after_the_initial_pause_of_each() -> None:
+    drive = Drive(Scheduler(supports_listing=False, supports_bulk_check=False))
+    for id, initial in ((1, 0.0), (2, 5.0), (3, 60.0)):
+        drive.sights[id] = Observation(id=id, since=drive.now)
+        drive.plan.add(id, Poll(initial=initial))
+    drive.run(90)
+    assert [drive.looks[id][0] - 1000 for id in (1, 2, 3)] == pytest.approx([0, 5, 60], abs=2 * TICK)
+
+
+def test_the_list_too_waits_for_the_initial_pause() -> None:
+    drive = Drive(Scheduler(supports_listing=True, supports_bulk_check=False), Poll(initial=30), set(range(200)))
+    drive.add(range(200))
+    drive.run(60)
+    assert drive.sweeps[0] - 1000 == pytest.approx(30, abs=2 * TICK)
+
+
+# Fairness
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize(("lists", "count"), [(False, 50), (False, 1000), (True, 2000)])
+def test_nobody_waits_longer_than_two_intervals_for_a_look(lists: bool, count: int) -> None:  # noqa: FBT001 - a case
+    drive = Drive(Scheduler(supports_listing=lists, supports_bulk_check=False), listed=set(range(count)))
+    drive.add(range(count))
+    drive.run(300)
+    assert len(drive.looks) == count
+    assert longest_gap(drive.looks) <= 2 * drive.poll.interval
+    assert min(len(ats) for ats in drive.looks.values()) >= 300 / drive.poll.interval / 1.3
+
+
+def test_no_more_than_so_many_are_on_their_way_and_the_longest_due_is_next() -> None:
+    plan = Scheduler(supports_listing=False, supports_bulk_check=False)
+    sights = {id: Observation[Any](id=id, since=0.0) for id in range(200)}
+    for id in sights:
+        plan.add(id, EXACT)
+    plan.next_requests(0.0, sights)
+    due = plan.next_requests(10.0, sights)
+    assert len(due.gets) == MAX_IN_FLIGHT - 1  # the first was on its way already
+    assert due.next_at is None  # it is an answer that has to come now
+    assert plan.next_requests(10.0, sights).gets == ()
+    plan.finish((due.gets[0],), {due.gets[0]: 12.0})
+    assert plan.next_requests(10.0, sights).gets == (max(due.gets) + 1,)
+
+
+# Spread
+
+
+def peak(ats: list[float], begin: float, end: float, window: float) -> float:
+    """The most in any window, compared with the mean."""
+    inside = [at for at in ats if begin <= at < end]
+    windows = Counter(int((at - begin) / window) for at in inside)
+    return max(windows.values()) / (len(inside) * window / (end - begin))
+
+
+@pytest.mark.sweep
+@pytest.mark.parametrize("jitter", [0.0, 0.2])
+def test_ten_thousand_without_a_list_are_asked_for_evenly(jitter: float) -> None:
+    poll = Poll(interval=20, backoff=1, ceiling=20, jitter=jitter)
+    drive = Drive(Scheduler(supports_listing=False, supports_bulk_check=False), poll)
+    drive.add(range(10_000))
+    drive.run(200)
+    assert peak(drive.gets, 1000, 1200, poll.interval / 10) <= 1.2
+
+
+def test_no_interval_ever_asks_for_more_than_all_of_them() -> None:
+    poll = Poll(interval=10, backoff=1.5, ceiling=60)
+    drive = Drive(Scheduler(supports_listing=False, supports_bulk_check=False), poll)
+    drive.add(range(3000))
+    drive.run(300)
+    windows = Counter(int(at - 1000) for at in drive.gets)
+    assert max(windows.values()) <= 1.2 * 3000 / poll.interval
+
+
+# Glances
+
+
+@pytest.mark.sweep
+def test_glances_ask_for_many_at_once_and_every_tenth_look_is_certain() -> None:
+    drive = Drive(Scheduler(supports_listing=False, supports_bulk_check=True))
+    drive.add(range(1000))
+    drive.run(20)
+    began, looks, gets = drive.now, sum(map(len, drive.looks.values())), len(drive.gets)
+    drive.run(200)
+    got = len(drive.gets) - gets
+    assert got == pytest.approx((sum(map(len, drive.looks.values())) - looks) / GET_EVERY, rel=0.1)
+    assert drive.requests(began) - got <= 1.5 * 1000 / BULK_SIZE * 200 / drive.poll.interval
+
+
+def test_no_glance_asks_about_more_than_fits() -> None:
+    plan = Scheduler(supports_listing=False, supports_bulk_check=True)
+    sights = {id: Observation[Any](id=id, since=0.0, workflow=Record(id)) for id in range(1000)}
+    for id in sights:
+        plan.add(id, STEADY)
+    chunks = [*plan.next_requests(0.0, sights).bulk_checks, *plan.next_requests(5.0, sights).bulk_checks]
+    assert max(map(len, chunks)) == BULK_SIZE
+    assert sorted(id for ids in chunks for id in ids) == list(range(1000))
+
+
+@pytest.mark.parametrize(
+    "sight",
+    [
+        Observation[Any](id=9, since=0.0),
+        Observation[Any](id=9, since=0.0, workflow=Record(9, Phase.PARKED)),
+        Observation[Any](id=9, since=0.0, workflow=Record(9, Phase.UNKNOWN)),
+        Observation[Any](id=9, since=0.0, workflow=Record(9), misses=1),
+        Observation[Any](id=9, since=0.0, workflow=Record(9), unchanged=GET_EVERY - 1),
+    ],
+    ids=["never seen", "parked", "of an unknown state", "not found", "glanced at nine times"],
+)
+def test_who_is_not_glanced_at(sight: Observation[Any]) -> None:
+    plan = Scheduler(supports_listing=False, supports_bulk_check=True)
+    sights = {id: Observation[Any](id=id, since=0.0, workflow=Record(id)) for id in range(5)} | {9: sight}
+    for id in sights:
+        plan.add(id, STEADY)
+    asks = plan.next_requests(0.0, sights)
+    assert (asks.gets, asks.bulk_checks) == ((9,), ((0, 1, 2, 3, 4),))
+
+
+def test_who_is_watched_with_operations_is_never_glanced_at() -> None:
+    plan = Scheduler(supports_listing=False, supports_bulk_check=True)
+    plan.detailed.update(range(5))
+    sights = {id: Observation[Any](id=id, since=0.0, workflow=Record(id)) for id in range(10)}
+    for id in sights:
+        plan.add(id, STEADY)
+    asks = plan.next_requests(0.0, sights)
+    assert (set(asks.gets), asks.bulk_checks) == ({0, 1, 2, 3, 4}, ((5, 6, 7, 8, 9),))
+
+
+def test_what_a_glance_doubts_is_got_at_once() -> None:
+    drive = Drive(Scheduler(supports_listing=False, supports_bulk_check=True))
+    drive.add(range(100))
+    drive.run(8)
+    drive.changed.update({7, 8})
+    drive.run(4)
+    assert not drive.changed
+
+
+# The list
+
+
+def test_who_leaves_the_list_is_got_at_once_to_be_certain() -> None:
+    drive = Drive(Scheduler(supports_listing=True, supports_bulk_check=False), listed=set(range(200)))
+    drive.add(range(200))
+    drive.run(10)
+    drive.listed.discard(7)
+    while 7 not in drive.plan.missing_from_list:
+        drive.tick()
+    asks = drive.tick()
+    assert (asks.gets, asks.confirms) == ((7,), frozenset({7}))
+
+
+def test_who_is_active_and_not_listed_does_not_bounce() -> None:
+    drive = Drive(Scheduler(supports_listing=True, supports_bulk_check=False), listed=set(range(300)))
+    drive.add(range(310))
+    drive.run(20)
+    began = drive.now
+    drive.run(200)
+    intervals = 200 / drive.poll.interval
+    assert drive.plan.missing_from_list == set(range(300, 310))
+    assert len([at for at in drive.gets if at >= began]) <= 10 * intervals * 1.1
+    drive.listed |= drive.plan.missing_from_list
+    drive.run(3)
+    assert not drive.plan.missing_from_list
+    assert drive.plan.by_list == set(range(310))
+
+
+def test_a_list_that_is_gone_leaves_gets() -> None:
+    drive = Drive(Scheduler(supports_listing=True, supports_bulk_check=False), listed=set(range(100)))
+    drive.add(range(100))
+    drive.plan.disable_list(float("inf"))
+    drive.run(100)
+    assert not drive.sweeps
+    assert longest_gap(drive.looks) <= 2 * drive.poll.interval
+
+
+def test_a_list_that_is_gone_for_a_while_comes_back() -> None:
+    drive = Drive(Scheduler(supports_listing=True, supports_bulk_check=False), listed=set(range(100)))
+    drive.add(range(100))
+    drive.run(10)
+    drive.plan.disable_list(drive.now + 50)
+    began = drive.now
+    drive.run(100)
+    assert min(at for at in drive.sweeps if at > began) == pytest.approx(began + 50, abs=1)
+    assert longest_gap(drive.looks) <= 2.2 * drive.poll.interval
+
+
+def test_a_list_that_wishes_to_be_left_alone_is() -> None:
+    drive = Drive(Scheduler(supports_listing=True, supports_bulk_check=False), listed=set(range(100)))
+    drive.add(range(100))
+    drive.run(10)
+    drive.plan.paused_until = drive.now + 50
+    began, gets = drive.now, len(drive.gets)
+    drive.run(60)
+    assert min(at for at in drive.sweeps if at > began) >= began + 50 - TICK
+    assert len(drive.gets) == gets
+
+
+# A list that is odd
+
+
+def odd(count: int, listed: set[int], seconds: float, *, before: float = 10) -> Drive:
+    """A list that shows this for so long, and then all again; the drive after both."""
+    drive = Drive(Scheduler(supports_listing=True, supports_bulk_check=False), listed=set(range(count)))
+    drive.add(range(count))
+    drive.run(before)
+    drive.listed = set(listed)
+    drive.run(seconds)
+    drive.listed = set(range(count))
+    return drive
+
+
+def test_a_list_that_shows_none_of_many_that_ran_is_read_again_before_it_is_believed() -> None:
+    drive = odd(500, set(), 2)
+    drive.run(20)
+    assert not drive.gets
+    assert drive.plan.by_list == set(range(500))
+    assert max(later - earlier for earlier, later in pairwise(drive.sweeps)) <= drive.poll.interval + 2 * TICK
+
+
+def test_a_list_that_shows_none_of_many_twice_is_believed() -> None:
+    drive = odd(500, set(), 7)
+    assert {id for id, ats in drive.looks.items() if ats[-1] > 1010} == set(range(500))
+
+
+def test_a_few_that_a_list_no_longer_shows_are_got_at_once() -> None:
+    drive = odd(20, set(), 1)
+    assert len(drive.gets) == 20
+
+
+def test_a_list_that_shows_none_of_those_that_were_never_seen_is_believed() -> None:
+    drive = odd(500, set(), 1, before=0)
+    assert len(drive.gets) >= 500 * TICK / drive.poll.interval
+
+
+@pytest.mark.parametrize("listed", [set[int](), set(range(10)), set(range(250)), set(range(0, 500, 50))])
+@pytest.mark.parametrize("before", [0, 10])
+def test_a_list_that_was_odd_for_a_while_is_used_again(listed: set[int], before: float) -> None:
+    drive = odd(500, listed, 8, before=before)
+    drive.run(2 * RELIST_EVERY * drive.poll.interval)
+    assert drive.plan.by_list == set(range(500))
+    assert not drive.plan.missing_from_list
+    gets = len(drive.gets)
+    drive.run(100)
+    assert len(drive.gets) == gets
+
+
+def test_a_list_that_stays_empty_costs_a_page_now_and_then() -> None:
+    drive = odd(500, set(), 300)
+    sweeps = [at for at in drive.sweeps if at > 1030]
+    assert len(sweeps) == pytest.approx(280 / (RELIST_EVERY * drive.poll.interval), abs=2)
+    assert longest_gap(drive.looks) <= 2.5 * drive.poll.interval  # one more interval where the list was not believed
+
+
+def test_a_list_that_shows_nothing_of_what_is_watched_is_not_read_where_gets_are_cheaper() -> None:
+    drive = Drive(Scheduler(supports_listing=True, supports_bulk_check=False, pages=10), listed=set(range(1000)))
+    drive.add(range(1000))
+    drive.run(10)
+    drive.listed -= set(range(5))
+    drive.run(10)
+    for id in range(5, 1000):
+        drive.plan.remove(id)
+    began = drive.now
+    drive.run(100)
+    assert not [at for at in drive.sweeps if at > began + drive.poll.interval]
+
+
+def test_a_list_that_is_not_supported_is_not_read_again() -> None:
+    drive = odd(100, set(), 20)
+    drive.plan.disable_list(float("inf"))
+    began = drive.now
+    drive.run(100)
+    assert drive.plan.missing_from_list
+    assert not [at for at in drive.sweeps if at > began]
+
+
+# A server that asks for a pause
+
+
+@pytest.mark.parametrize(("lists", "glances"), [(False, False), (False, True), (True, False)])
+def test_nothing_at_all_is_asked_while_the_server_is_left_alone(lists: bool, glances: bool) -> None:  # noqa: FBT001 - cases
+    drive = Drive(Scheduler(supports_listing=lists, supports_bulk_check=glances), listed=set(range(900)))
+    drive.add(range(1000))
+    drive.run(30)
+    drive.plan.paused_until = until = drive.now + 60
+    began = drive.now
+    drive.add(range(1000, 1010))
+    drive.plan.schedule(3, drive.now)
+    asks = drive.tick()
+    assert (asks.requests, asks.next_at) == (0, until)
+    assert drive.plan.next_get(drive.now, drive.sights) is None
+    drive.run(100)
+    assert not [at for at in (*drive.gets, *drive.sweeps, *drive.glances) if began <= at < until - TICK]
+    assert all(drive.looks[id][-1] > until for id in range(1010))
+
+
+def test_after_a_pause_what_is_late_is_spread_over_an_interval() -> None:
+    drive = Drive(
+        Scheduler(supports_listing=False, supports_bulk_check=False), Poll(interval=10, backoff=1, ceiling=10)
+    )
+    drive.add(range(1000))
+    drive.run(30)
+    until = drive.now + 60
+    drive.plan.paused_until = until
+    drive.run(90)
+    seconds = Counter(int(at - until) for at in drive.gets if at >= until - TICK)
+    assert all(seconds[second] <= 1.5 * 100 for second in range(20))
+
+
+def test_a_pause_brings_nothing_forward() -> None:
+    drive = Drive(Scheduler(supports_listing=False, supports_bulk_check=False), Poll(interval=2, ceiling=600))
+    drive.add(range(10))
+    for id in range(10):
+        drive.plan.new.clear()
+        drive.plan.single.put(id, drive.now + 300)
+    drive.plan.paused_until = drive.now + 5
+    drive.run(290)
+    assert not drive.gets
+
+
+def test_a_plan_without_anything_to_watch_has_no_next_instant_in_a_pause_either() -> None:
+    plan = Scheduler(supports_listing=True, supports_bulk_check=True)
+    plan.paused_until = 100.0
+    assert plan.next_requests(0.0, {}).next_at is None
+
+
+# Bulk checks that are left out
+
+
+def test_without_bulk_checks_everything_is_got_and_later_they_are_used_again() -> None:
+    drive = Drive(Scheduler(supports_listing=False, supports_bulk_check=True))
+    drive.add(range(200))
+    drive.run(20)
+    drive.plan.disable_bulk(drive.now + 50)
+    began, bulks = drive.now, len(drive.glances)
+    drive.run(50)
+    assert len(drive.glances) == bulks
+    assert longest_gap(drive.looks) <= 2.2 * drive.poll.interval
+    drive.run(20)
+    assert [at for at in drive.glances if at >= began + 50 - TICK]
+
+
+# Paces
+
+
+def test_the_faster_of_two_paces_counts() -> None:
+    plan = Scheduler(supports_listing=False, supports_bulk_check=False)
+    slow, fast = Poll(interval=5), Poll(interval=1)
+    for poll in (slow, fast, slow):
+        plan.add(1, poll)
+    assert plan.polls == {1: fast}
+    assert plan.fastest == fast
+    plan.remove(1)
+    assert not plan.paces
+
+
+def test_a_wake_makes_the_next_look_sooner_and_certain() -> None:
+    drive = Drive(Scheduler(supports_listing=True, supports_bulk_check=True), listed=set(range(300)))
+    drive.add(range(300))
+    drive.run(10)
+    drive.plan.schedule(9, drive.now)
+    assert drive.tick().confirms == {9}
+
+
+# Nothing leaks
+
+DEEDS = st.lists(
+    st.tuples(
+        st.sampled_from(
+            ["add", "remove", "ask", "land", "sweep", "fail", "rest", "soon", "renew", "gone", "quiet", "bulk"]
+        ),
+        st.integers(0, 5),
+    ),
+    max_size=60,
+)
+
+
+@define
+class Chaos:
+    """A plan to which anything is done in any order."""
+
+    plan: Scheduler
+    now: float = 0.0
+    flights: list[tuple[int, ...]] = field(factory=list)
+    sweeping: bool = False
+    rested: set[int] = field(factory=set)
+
+    def do(self, deed: str, id: int) -> None:
+        self.now += 0.7
+        getattr(self, f"_{deed}")(id)
+
+    def _add(self, id: int) -> None:
+        if id not in self.plan.polls:
+            self.rested.discard(id)
+        self.plan.add(id, Poll(interval=1 + id % 3))
+
+    def _remove(self, id: int) -> None:
+        if id in self.plan.polls:
+            self.plan.remove(id)
+
+    def _ask(self, id: int) -> None:
+        sights = {id: Observation[Any](id=id, since=0.0, workflow=Record(id)) for id in range(6)}
+        asks = self.plan.next_requests(self.now, sights)
+        self.flights += [(got,) for got in asks.gets] + list(asks.bulk_checks)
+        self.sweeping = self.sweeping or asks.read_list
+
+    def _land(self, id: int) -> None:
+        if self.flights:
+            ids = self.flights.pop(id % len(self.flights))
+            self.plan.finish(ids, dict.fromkeys(ids, self.now + 1))
+            self.rested -= set(ids)
+            self.plan.recheck(ids[:1], self.now)
+
+    def _sweep(self, id: int) -> None:
+        if self.sweeping:
+            self.sweeping = False
+            covered = set(self.plan.by_list)
+            self.plan.list_completed(1 + id % 2, set(range(id)), covered - set(range(id)), self.now, self.now + 1)
+
+    def _fail(self, id: int) -> None:
+        if self.sweeping:
+            self.sweeping = False
+            self.plan.list_failed(self.now + id)
+
+    def _gone(self, id: int) -> None:
+        if self.sweeping:
+            self.sweeping = False
+            self.plan.disable_list(self.now + id)
+
+    def _quiet(self, id: int) -> None:
+        self.plan.paused_until = self.now + id
+
+    def _bulk(self, id: int) -> None:
+        self.plan.disable_bulk(self.now + id)
+
+    def _rest(self, id: int) -> None:
+        if id in self.plan.polls:
+            self.rested.add(id)
+            self.plan.stop_polling(id)
+
+    def _soon(self, id: int) -> None:
+        if id in self.plan.polls:
+            self.rested.discard(id)
+            self.plan.schedule(id, self.now)
+
+    def _renew(self, id: int) -> None:
+        self.rested.discard(id)
+        self.plan.renew(id)
+
+    def check(self) -> None:
+        plan = self.plan
+        places = [set(plan.new), plan.single.ids(), plan.by_list]
+        assert sum(map(len, places)) == len(set[int]().union(*places)), "nobody is in two places"
+        assert not plan.in_flight & set[int]().union(*places)
+        assert plan.polls.keys() - self.rested <= plan.in_flight.union(*places), "nobody is forgotten"
+        assert set[int]().union(*places) <= plan.polls.keys()
+        assert plan.must_get <= plan.single.ids()
+        assert plan.missing_from_list <= plan.single.ids() | plan.in_flight
+        assert plan.request_count == len(self.flights)
+
+
+@given(DEEDS, st.booleans(), st.booleans())
+def test_whatever_is_done_nobody_is_forgotten_and_nothing_is_left(
+    deeds: list[tuple[str, int]], lists: bool, glances: bool  # noqa: FBT001 - cases
+) -> None:  # fmt: skip
+    chaos = Chaos(Scheduler(supports_listing=lists, supports_bulk_check=glances))
+    for deed, id in deeds:
+        chaos.do(deed, id)
+        chaos.check()
+    for id in range(6):
+        chaos.do("remove", id)
+    while chaos.flights:
+        chaos.do("land", 0)
+    plan = chaos.plan
+    left = [
+        plan.polls,
+        plan.new,
+        plan.single,
+        plan.by_list,
+        plan.in_flight,
+        plan.must_get,
+        plan.missing_from_list,
+        plan.paces,
+    ]
+    assert not any(left)
+    assert plan.watched == 0
+
+
+def test_after_an_outage_everybody_is_due_within_an_interval_evenly_and_whoever_was_doubted_first() -> None:
+    drive = Drive(Scheduler(supports_listing=False, supports_bulk_check=False), EXACT)
+    drive.add(range(1000))
+    drive.run(10)
+    for id in range(1000):
+        drive.plan.single.put(id, drive.now + 500)
+    drive.plan.schedule(7, drive.now)
+    drive.plan.recovered(drive.now)
+    back, drive.gets = drive.now, []
+    assert 7 in drive.tick().gets
+    drive.run(2)
+    quarters = Counter(int((at - back) * 2) for at in drive.gets)
+    assert all(200 <= quarters[quarter] <= 320 for quarter in range(4))
+
+
+# One in the place of another
+
+
+def behind(count: int, **more: Any) -> Drive:
+    """A plan that has as many gets on their way as may be, and more due."""
+    drive = Drive(Scheduler(supports_listing=False, supports_bulk_check=True), poll=EXACT)
+    drive.add(range(count))
+    drive.plan.new.clear()
+    for id in range(count):
+        drive.plan.single.put(id, drive.now - 1)
+    assert len(drive.plan.next_requests(drive.now, drive.sights).gets) == MAX_IN_FLIGHT
+    for name, value in more.items():
+        setattr(drive.plan, name, value)
+    return drive
+
+
+def over(drive: Drive, id: int) -> tuple[int, bool] | None:
+    """One is answered; what takes its place."""
+    drive.plan.finish((id,), {id: drive.now + 60})
+    return drive.plan.next_get(drive.now, drive.sights)
+
+
+def test_the_one_that_is_due_longest_takes_the_place_of_one_that_is_over() -> None:
+    drive = behind(3 * MAX_IN_FLIGHT)
+    assert [over(drive, id) for id in range(2 * MAX_IN_FLIGHT)] == [
+        (id, False) for id in range(MAX_IN_FLIGHT, 3 * MAX_IN_FLIGHT)
+    ]
+    assert drive.plan.request_count == MAX_IN_FLIGHT
+    assert over(drive, 2 * MAX_IN_FLIGHT) is None
+    assert drive.plan.request_count == MAX_IN_FLIGHT - 1
+
+
+def test_what_takes_a_place_is_confirmed_if_it_was_doubted() -> None:
+    drive = behind(2 * MAX_IN_FLIGHT)
+    drive.plan.schedule(2 * MAX_IN_FLIGHT - 1, drive.now - 60)
+    assert over(drive, 0) == (2 * MAX_IN_FLIGHT - 1, True)
+    assert not drive.plan.must_get
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"new": {1000: None}},
+        {"by_list": {1000}, "next_list_at": 0.0},
+    ],
+    ids=["somebody new", "the list is due"],
+)
+def test_nothing_takes_a_place_where_there_is_more_to_think_of(more: dict[str, Any]) -> None:
+    assert over(behind(2 * MAX_IN_FLIGHT, **more), 0) is None
+
+
+def test_who_can_be_glanced_at_with_others_takes_no_place_alone() -> None:
+    drive = behind(2 * MAX_IN_FLIGHT)
+    drive.sights[MAX_IN_FLIGHT] = evolve(drive.sights[MAX_IN_FLIGHT], workflow=Record(MAX_IN_FLIGHT))
+    assert over(drive, 0) is None
+
+
+def test_no_more_are_taken_out_of_the_agenda_than_may_begin() -> None:
+    drive = behind(50_000)
+    assert len(drive.plan.single) == 50_000 - MAX_IN_FLIGHT
+    popped = 0
+
+    class Counted(DueQueue):
+        def pop(self, now: float) -> int | None:
+            nonlocal popped
+            popped += 1
+            return super().pop(now)
+
+    drive.plan.single = Counted()
+    for id in range(50_000):
+        drive.plan.single.put(id, drive.now)
+    drive.plan.request_count = 0
+    assert len(drive.plan.next_requests(drive.now, drive.sights).gets) == MAX_IN_FLIGHT
+    assert popped == MAX_IN_FLIGHT

@@ -1,0 +1,158 @@
+"""What waits to be taken by a watcher that is slow."""
+
+from datetime import UTC, datetime
+from typing import Any
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.support.monitored_server import Record
+from workflow_async import Phase, Poll
+from workflow_async.errors import ClientClosed, NotFound, ServerError
+from workflow_async.monitor import Change, OperationChange, PollingFailed, Stalled, Subscription, Vanished
+
+NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
+
+
+def change(id: int, was: Phase | None, now: Phase, *operations: str, key: str = "") -> Change[Any]:
+    told = tuple(
+        OperationChange(operation=name, position=n, was=None, now="running") for n, name in enumerate(operations)
+    )
+    return Change(workflow=Record(id, now), was=was, now=now, seen_at=NOON, operations=told, key=key)
+
+
+def stalled(id: int) -> Stalled[Any]:
+    return Stalled(workflow=Record(id), seen_at=NOON, seconds=9, usual=1)
+
+
+def taken(subscription: Subscription[Any]) -> list[Any]:
+    return list(iter(subscription.get_nowait, None))
+
+
+def subscription() -> Subscription[Any]:
+    found = Subscription[Any](Poll())
+    found.ids = {1, 2, 3, 7}
+    return found
+
+
+def test_changes_become_one_that_keeps_every_transition_of_an_operation() -> None:
+    slow = subscription()
+    slow.put(change(7, None, Phase.WAITING, "a", key="7/1"))
+    slow.put(change(7, Phase.WAITING, Phase.RUNNING, "b", "c", key="7/2"))
+    slow.put(change(7, Phase.RUNNING, Phase.SUCCEEDED, "d", key="7/3"))
+    (one,) = taken(slow)
+    assert (one.was, one.now, one.key) == (None, Phase.SUCCEEDED, "7/3")
+    assert [operation.operation for operation in one.operations] == ["a", "b", "c", "d"]
+
+
+def test_a_change_waits_though_something_else_is_told_after_it() -> None:
+    for after in (
+        stalled(7),
+        Vanished[Any](id=7, error=NotFound(404)),
+        PollingFailed[Any](id=7, error=ServerError(503)),
+    ):
+        slow = subscription()
+        slow.put(change(7, None, Phase.RUNNING, "a"))
+        slow.put(after)
+        first, second = taken(slow)
+        assert (first.operations[0].operation, second) == ("a", after)
+
+
+def test_what_a_change_has_overtaken_is_not_told_any_more() -> None:
+    slow = subscription()
+    for event in (change(7, None, Phase.RUNNING), stalled(7), change(7, Phase.RUNNING, Phase.SUCCEEDED)):
+        slow.put(event)
+    (one,) = taken(slow)
+    assert (one.was, one.now) == (None, Phase.SUCCEEDED)
+
+
+def test_who_has_waited_longest_is_taken_first() -> None:
+    slow = subscription()
+    for id in (3, 1, 2, 3):
+        slow.put(change(id, None, Phase.RUNNING))
+    assert [event.id for event in taken(slow)] == [3, 1, 2]
+
+
+def test_what_is_dropped_is_not_told() -> None:
+    slow = subscription()
+    slow.put(change(1, None, Phase.RUNNING))
+    slow.put(change(2, None, Phase.RUNNING))
+    slow.drop(1)
+    assert [event.id for event in taken(slow)] == [2]
+    assert slow.ids == {2, 3, 7}
+
+
+def test_what_was_taken_and_is_put_back_comes_before_what_has_come_since() -> None:
+    slow = subscription()
+    slow.put(change(7, None, Phase.WAITING, "a", key="7/1"))
+    slow.put(change(1, None, Phase.RUNNING))
+    first = slow.get_nowait()
+    assert first is not None
+    slow.put(change(7, Phase.WAITING, Phase.RUNNING, "b", key="7/2"))
+    slow.put_back(first)
+    one, other = taken(slow)
+    assert (one.id, one.was, one.now, one.key, other.id) == (7, None, Phase.RUNNING, "7/2", 1)
+    assert [operation.operation for operation in one.operations] == ["a", "b"]
+
+
+def test_a_stall_that_is_put_back_is_not_told_after_the_change_that_ended_it() -> None:
+    slow = subscription()
+    slow.put(stalled(7))
+    told = slow.get_nowait()
+    assert told is not None
+    slow.put(change(7, Phase.RUNNING, Phase.SUCCEEDED))
+    slow.put_back(told)
+    (one,) = taken(slow)
+    assert one.now is Phase.SUCCEEDED
+
+
+def test_what_is_put_back_after_it_was_dropped_is_not_told() -> None:
+    slow = subscription()
+    slow.put(change(7, None, Phase.RUNNING))
+    told = slow.get_nowait()
+    assert told is not None
+    slow.drop(7)
+    slow.put_back(told)
+    assert taken(slow) == []
+
+
+PHASES = st.sampled_from([Phase.WAITING, Phase.RUNNING, Phase.PARKED, Phase.SUCCEEDED])
+
+
+@given(st.lists(st.tuples(st.integers(1, 3), st.one_of(PHASES, st.sampled_from(["stalled", "take", "put back"])))))
+def test_however_slow_no_chain_has_a_gap_no_operation_is_lost_and_the_mail_is_short(
+    posts: list[tuple[int, Any]],
+) -> None:
+    slow, posted = subscription(), dict[int, list[str]]()
+    last: dict[int, Phase | None] = {}
+    read: list[Any] = []
+    for n, (id, what) in enumerate(posts):
+        if what == "take":
+            read += [event for event in [slow.get_nowait()] if event is not None]
+        elif what == "put back":
+            if read:
+                slow.put_back(read.pop())
+        elif what == "stalled":
+            slow.put(stalled(id))
+        else:
+            slow.put(change(id, last.get(id), what, str(n)))
+            last[id] = what
+            posted.setdefault(id, []).append(str(n))
+        assert all(len(waiting) <= 2 for waiting in (slow._queue or {}).values())
+    read += taken(slow)
+    for id, names in posted.items():
+        changes = [event for event in read if event.id == id and isinstance(event, Change)]
+        assert [operation.operation for event in changes for operation in event.operations] == names
+        assert [event.was for event in changes] == [None, *(event.now for event in changes)][:-1]
+        assert changes[-1].now is last[id]
+
+
+def test_a_watcher_is_ready_for_mail_for_its_deadline_and_for_the_end_of_everything() -> None:
+    mailed, late, closed, done = subscription(), subscription(), subscription(), subscription()
+    assert not mailed.ready
+    done.ids.clear()
+    mailed.put(change(1, None, Phase.RUNNING))
+    late.expire()
+    closed.fail(ClientClosed("closed"))
+    assert (mailed.ready, late.ready, closed.ready, done.ready) == (True, True, True, True)
+    assert not Subscription[Any](Poll(), open_ended=True).ready

@@ -1,0 +1,61 @@
+"""An alarm: when it rings, and what it leaves behind."""
+
+import asyncio
+
+import anyio
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.support import virtual_time as virtual
+from tests.support.stub_clients import running_clock
+from workflow_async import Clock
+from workflow_async.monitor._engine.timer import Timer
+
+SET = st.tuples(st.integers(0, 20), st.integers(0, 50))
+"""When it is set, and to which instant."""
+
+
+def rung(settings: list[tuple[int, int]]) -> list[float]:
+    """The instants at which an alarm rings that is set so."""
+
+    async def main() -> list[float]:
+        rings = list[float]()
+        clock = running_clock()
+        async with asyncio.TaskGroup() as group:
+            alarm = Timer(clock, group, lambda: rings.append(clock.now()))
+            for when, at in sorted(settings):
+                await anyio.sleep(when - clock.now())
+                alarm.set(at)
+        return rings
+
+    return virtual.run(main())
+
+
+@settings(max_examples=50)
+@given(st.lists(SET, min_size=1, max_size=8))
+def test_it_rings_at_or_before_each_instant_it_is_set_to_and_not_before_it_is_set(sets: list[tuple[int, int]]) -> None:
+    rings = rung(sets)
+    for when, at in sets:
+        assert any(when <= ring <= max(when, at) for ring in rings)
+    assert len(rings) <= len(sets)
+
+
+def test_it_rings_at_the_earliest_and_not_again_for_the_later_ones() -> None:
+    assert rung([(0, 9), (1, 5), (2, 7)]) == [5]
+
+
+def test_it_can_be_set_again_once_it_has_rung() -> None:
+    assert rung([(0, 3), (4, 6)]) == [3, 6]
+
+
+async def test_set_twice_in_one_turn_it_sleeps_once() -> None:
+    slept = list[float]()
+
+    async def sleep(seconds: float) -> None:
+        slept.append(seconds)
+
+    async with asyncio.TaskGroup() as group:
+        alarm = Timer(Clock(now=lambda: 0.0, sleep=sleep), group, lambda: None)
+        alarm.set(9.0)
+        alarm.set(5.0)
+    assert slept == [5.0]

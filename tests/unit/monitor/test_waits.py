@@ -1,0 +1,253 @@
+"""What ends a wait, and how often it looks: what has always held."""
+
+import asyncio
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from tests.support import virtual_time as virtual
+from tests.support.monitored_server import Detailed, Operation, Record, Server, poller, running
+from workflow_async import Phase, Poll
+from workflow_async.errors import (
+    CallError,
+    ClientClosed,
+    ConnectFailed,
+    DecodeError,
+    Forbidden,
+    ForeignResponse,
+    InvalidArgument,
+    NotFound,
+    PollTaskFailed,
+    RateLimited,
+    ServerError,
+    Unauthorized,
+    UnexpectedRedirect,
+    WaitTimeout,
+    WorkflowFailed,
+    WorkflowParked,
+    WorkflowReplaced,
+)
+from workflow_async.monitor import Finished, Parked
+from workflow_async.monitor.watch import WaitOptions, wait, wait_all
+
+STEADY = Poll(jitter=0, interval=1, backoff=2, ceiling=8)
+RUNNING, PARKED, DONE = Record(7), Record(7, Phase.PARKED), Record(7, Phase.SUCCEEDED)
+
+
+class Shown(Server):
+    """Shows these one after the other, the last for ever."""
+
+    def __init__(self, *shows: Any) -> None:
+        super().__init__()
+        self.shows = list(shows)
+
+    async def get(self, id: int, *, operations: bool) -> Any:
+        """The next."""
+        self.workflows[id] = self.shows.pop(0) if len(self.shows) > 1 else self.shows[0]
+        return await super().get(id, operations=operations)
+
+    @property
+    def pauses(self) -> list[float]:
+        """Between two looks and the next."""
+        ats = [at for at, _, _ in self.gets]
+        return [round(later - earlier, 1) for earlier, later in pairwise(ats)]
+
+
+def waited(*shows: Any, check: bool = False, **terms: Any) -> tuple[Any, Shown, float]:
+    """The record a wait ends with, what was asked, and when it ended."""
+
+    async def main() -> tuple[Any, Shown, float]:
+        server = Shown(*shows)
+        found = await wait(poller(server), 7, WaitOptions(**{"poll": STEADY, **terms}), check=check)
+        return found, server, asyncio.get_running_loop().time()
+
+    return virtual.run(main())
+
+
+@pytest.mark.parametrize("phase", list(Phase))
+def test_a_wait_ends_with_the_workflow_in_whatever_way_it_ends(phase: Phase) -> None:
+    shown = Record(7, phase)
+    assert waited(RUNNING, shown, DONE)[0] == (shown if phase.final else DONE)
+
+
+def test_a_change_of_state_or_step_makes_the_looks_frequent_again() -> None:
+    encode, publish = Record(7, step="encode"), Record(7, step="publish")
+    failing = Record(7, step="publish", word="failing")
+    _, server, _ = waited(encode, encode, encode, encode, publish, publish, failing, DONE)
+    assert server.pauses == [1, 2, 4, 8, 1, 2, 1]
+
+
+def test_the_first_look_comes_after_the_initial_pause() -> None:
+    assert waited(DONE, poll=Poll(initial=5))[2] == pytest.approx(5, abs=0.01)
+
+
+@pytest.mark.parametrize("deadline", [0, -1, float("nan")])
+def test_a_deadline_that_is_none_is_refused(deadline: float) -> None:
+    with pytest.raises(InvalidArgument, match="timeout"):
+        waited(DONE, timeout=deadline)
+
+
+def test_a_deadline_ends_the_wait_with_the_last_record() -> None:
+    with pytest.raises(WaitTimeout) as caught:
+        waited(RUNNING, timeout=10)
+    assert (caught.value.workflow_id, caught.value.timeout, caught.value.workflow) == (7, 10, RUNNING)
+
+
+def test_a_last_look_is_taken_at_the_deadline() -> None:
+    found, server, _ = waited(RUNNING, RUNNING, RUNNING, DONE, timeout=4)
+    assert (found, server.pauses) == (DONE, [1, 2, 1])
+
+
+def test_a_parked_workflow_is_waited_for_returned_or_raised() -> None:
+    assert waited(PARKED, DONE, parked="wait")[0] == DONE
+    assert waited(RUNNING, PARKED, parked="return", check=True)[0] == PARKED
+    with pytest.raises(WorkflowParked) as caught:
+        waited(RUNNING, PARKED, parked="raise")
+    assert caught.value.workflow == PARKED
+
+
+def test_no_fourth_way_of_parking_is_known() -> None:
+    with pytest.raises(InvalidArgument, match="parked"):
+        waited(DONE, parked="ignore")
+
+
+@pytest.mark.parametrize("phase", [Phase.FAILED, Phase.STOPPED, Phase.PARTIAL])
+def test_with_check_only_success_is_good_enough(phase: Phase) -> None:
+    assert waited(Record(7, phase))[0] == Record(7, phase)
+    with pytest.raises(WorkflowFailed) as caught:
+        waited(Record(7, phase), check=True)
+    assert caught.value.workflow == Record(7, phase)
+    assert waited(DONE, check=True)[0] == DONE
+
+
+def test_a_wait_until_something_ends_with_the_first_record_that_shows_it() -> None:
+    assert waited(RUNNING, Record(7, step="editor"), DONE, until=lambda w: w.step == "editor")[0].step == "editor"
+    assert waited(RUNNING, DONE, until=lambda w: w.step == "editor")[0] == DONE
+
+
+def test_until_is_only_asked_about_records_that_show_their_operations() -> None:
+    async def main() -> None:
+        server = Server(workflows={7: Detailed(7, operations=(Operation("encode", "running"),))})
+        loop = poller(server)
+        plain = asyncio.create_task(wait(loop, 7, WaitOptions(poll=STEADY), check=False))
+        await asyncio.sleep(5)
+        runs = WaitOptions[Any](poll=STEADY, until=lambda w: w.operations[0].state_text == "running")
+        assert (await wait(loop, 7, runs, check=False)).operations
+        plain.cancel()
+
+    virtual.run(main())
+
+
+def test_an_until_that_fails_ends_the_wait_with_its_error_and_leaves_nothing() -> None:
+    with pytest.raises(ZeroDivisionError):
+        waited(RUNNING, DONE, until=lambda _: bool(1 / 0))
+
+
+def test_many_are_parked_in_three_ways() -> None:
+    async def main() -> None:
+        server = Server(workflows=running(1) | {2: Record(2, Phase.PARKED)})
+        loop = poller(server)
+        asyncio.get_running_loop().call_later(10, lambda: server.become(Phase.SUCCEEDED, 1, 2))
+        returned, waits = await asyncio.gather(
+            wait_all(loop, [1, 2], WaitOptions(poll=STEADY, parked="return")),
+            wait_all(loop, [1, 2], WaitOptions(poll=STEADY)),
+        )
+        assert [type(outcome) for outcome in returned] == [Finished, Parked]
+        assert [type(outcome) for outcome in waits] == [Finished, Finished]
+
+    virtual.run(main())
+
+
+def test_an_id_given_twice_has_its_outcome_twice_and_none_has_none() -> None:
+    async def main() -> None:
+        loop = poller(Server(workflows={7: DONE, 8: Record(8, Phase.FAILED)}))
+        outcomes = await wait_all(loop, [8, 7, 8], WaitOptions[Any]())
+        assert [outcome.id for outcome in outcomes] == [8, 7, 8]
+        assert await wait_all(loop, [], WaitOptions[Any]()) == ()
+
+    virtual.run(main())
+
+
+# Looks that fail
+
+
+@pytest.mark.parametrize("error", [ServerError(503), ConnectFailed("refused"), DecodeError("null @ $")])
+def test_failures_that_may_pass_are_endured(error: CallError) -> None:
+    assert waited(error, error, RUNNING, error, DONE)[0] == DONE
+
+
+def test_a_404_is_endured_before_the_workflow_was_seen_and_after() -> None:
+    assert waited(RUNNING, NotFound(404), NotFound(404), DONE)[0] == DONE
+    assert waited(NotFound(404), NotFound(404), DONE)[0] == DONE
+
+
+def test_a_404_that_stays_is_told_with_the_error() -> None:
+    with pytest.raises(NotFound):
+        waited(RUNNING, NotFound(404))
+
+
+@pytest.mark.parametrize("error", [Forbidden(403), ClientClosed("closed")])
+def test_what_will_not_pass_ends_the_wait_at_once(error: Exception) -> None:
+    with pytest.raises(type(error)):
+        waited(error, DONE)
+
+
+def test_the_end_of_the_client_ends_the_wait_for_one_that_was_seen() -> None:
+    with pytest.raises(ClientClosed):
+        waited(RUNNING, ClientClosed("closed"), DONE)
+
+
+@pytest.mark.parametrize("error", [Forbidden(403), Unauthorized(401), UnexpectedRedirect(302), ForeignResponse(404)])
+def test_a_refusal_is_endured_once_the_workflow_was_seen(error: CallError) -> None:
+    assert waited(RUNNING, *[error] * 10, DONE)[0] == DONE
+
+
+def test_one_that_becomes_another_workflow_ends_the_wait_with_both_records() -> None:
+    first, second = Record(7, what="A"), Record(7, Phase.SUCCEEDED, what="B")
+    with pytest.raises(WorkflowReplaced, match="the id 7 belongs to another workflow now") as caught:
+        waited(first, second, check=True)
+    assert (caught.value.workflow_id, caught.value.workflow, caught.value.found) == (7, first, second)
+
+
+def test_an_error_that_is_a_bug_is_not_hidden() -> None:
+    with pytest.raises(PollTaskFailed, match="unexpected ValueError: see") as caught:
+        waited(RUNNING, ValueError("a bug"), DONE)
+    assert isinstance(caught.value.__cause__, ValueError)
+    assert str(caught.value.__cause__) == "a bug"
+    assert caught.value.__cause__.__traceback__ is not None
+
+
+@pytest.mark.parametrize("error", [ServerError(503), ConnectFailed("refused")])
+def test_an_outage_is_endured_as_long_as_was_agreed(error: CallError) -> None:
+    async def main() -> None:
+        with pytest.raises(type(error)):
+            await wait(poller(Shown(RUNNING, error)), 7, WaitOptions(poll=Poll(outage=60, jitter=0)), check=False)
+        assert 60 <= asyncio.get_running_loop().time() < 130
+
+    virtual.run(main())
+
+
+def test_each_outage_counts_from_its_own_beginning() -> None:
+    broken = [ConnectFailed("refused")] * 5
+    found, _, ended = waited(*broken, RUNNING, *broken, RUNNING, *broken, DONE, poll=Poll(outage=60, jitter=0))
+    assert found == DONE
+    assert ended > 60
+
+
+def test_a_server_that_asks_to_be_left_alone_is_left_alone() -> None:
+    busy, endless = RateLimited(429), RateLimited(429)
+    busy.retry_after, endless.retry_after = 100.0, float("inf")
+    assert waited(RUNNING, busy, DONE)[1].pauses == [1, 100]
+    assert waited(RUNNING, endless, DONE, poll=Poll(interval=1, jitter=0, outage=250))[1].pauses == [1, 250]
+
+
+def test_a_cancelled_wait_is_cancelled() -> None:
+    async def main() -> None:
+        waiting = asyncio.create_task(wait(poller(Shown(RUNNING)), 7, WaitOptions(poll=STEADY), check=False))
+        await asyncio.sleep(0)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+
+    virtual.run(main())

@@ -1,0 +1,151 @@
+"""What the monitor asks an Opencast, and what it takes a record for."""
+
+import json
+import string
+from typing import Any
+from urllib.parse import parse_qs
+
+import httpx
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tests.conftest import FakeTime
+from tests.support.stub_clients import Told
+from workflow_async import OpencastClient
+from workflow_async.errors import RateLimited, ServerError
+from workflow_async.monitor._engine.observation import conflicting, merged
+from workflow_async.monitor._engine.scheduler import BULK_SIZE
+from workflow_async.opencast import Operation, OperationState, State, Workflow, calls
+from workflow_async.opencast.monitor_source import OpencastSource, _can_be_named
+
+
+def workflow(state: str = "running", **more: Any) -> Workflow:
+    return Workflow(
+        id=7, **{"state": State.read(state), "state_text": state, "event_id": "e", "definition_id": "fast", **more}
+    )
+
+
+def ran(name: str, state: str, handler: str = "") -> Operation:
+    return Operation(operation=name, state=OperationState.read(state), state_text=state, error_handler_workflow=handler)
+
+
+SOURCE = OpencastSource(None)  # type: ignore[arg-type]  # nothing is sent
+
+
+def differ(*records: Workflow) -> bool:
+    """True if the last of these is taken for another workflow than the first."""
+    *before, last = map(SOURCE.identity, records)
+    known = before[0]
+    for identity in before[1:]:
+        known = merged(known, identity)
+    return conflicting(known, last)
+
+
+@pytest.mark.parametrize(
+    ("other", "replaced"),
+    [
+        ({"event_id": "other"}, True),
+        ({"event_id": "other", "state": "failed"}, True),
+        ({"definition_id": "publish"}, True),
+        ({"definition_id": "publish", "state": "succeeded"}, True),
+        ({"event_id": "", "definition_id": ""}, False),
+        ({"definition_id": ""}, False),
+        ({"title": "edited", "creator": "another"}, False),
+        ({"definition_id": "handler", "state": "failing"}, False),
+        ({"definition_id": "handler", "state": "failed"}, False),
+        ({"definition_id": "handler", "state": "stopped"}, False),
+        ({"definition_id": "handler", "state": "paused", "operations": (ran("a", "failed", "handler"),)}, False),
+        ({"definition_id": "publish", "state": "paused", "operations": (ran("a", "failed", "handler"),)}, True),
+        ({"definition_id": "publish", "state": "paused", "operations": (ran("a", "succeeded"),)}, True),
+    ],
+)
+def test_a_record_is_of_another_workflow_if_its_event_or_definition_differs(
+    other: dict[str, Any], replaced: bool  # noqa: FBT001 - a case
+) -> None:  # fmt: skip
+    assert differ(workflow(), workflow(**other)) == replaced
+    assert differ(workflow(), workflow("failing", definition_id="handler"), workflow(**other)) == replaced
+
+
+def test_one_that_was_first_seen_with_its_error_handler_is_no_other_workflow() -> None:
+    assert not differ(workflow("failing", definition_id="handler"), workflow("failed", definition_id="handler"))
+
+
+# Bulk checks
+
+
+def events(request: httpx.Request) -> list[str]:
+    """The ids of the events that a request asks for."""
+    terms = parse_qs(request.url.query.decode())["filter"][0]
+    return [term.removeprefix("identifier:") for term in terms.split(",")]
+
+
+def server() -> Told:
+    return Told(
+        "opencast",
+        lambda request: httpx.Response(
+            200,
+            content=json.dumps([{"identifier": id, "processing_state": "RUNNING"} for id in events(request)]),
+        ),
+    )
+
+
+async def suspects(told: Told, *names: str) -> list[int]:
+    known = [workflow(event_id=name) for name in names]
+    known = [
+        Workflow(id=n, state=one.state, state_text="running", event_id=one.event_id) for n, one in enumerate(known)
+    ]
+    async with told.client(FakeTime().clock) as oc:
+        return list(await oc.workflows.poller.source.find_changed(known))
+
+
+ODD = ["a,b", "\ud800", "\n", "", "x" * 101, "\N{SNOWMAN}"]
+
+
+async def test_an_event_that_cannot_be_named_does_not_spoil_the_bulk_check_of_the_others() -> None:
+    told = server()
+    assert await suspects(told, "e1", *ODD, "a;b", "a:b", "e2") == list(range(1, 1 + len(ODD)))
+    (request,) = told.asked
+    assert events(request) == ["e1", "a;b", "a:b", "e2"]
+
+
+async def test_without_an_event_that_can_be_named_nothing_is_asked() -> None:
+    told = server()
+    assert await suspects(told, *ODD) == list(range(len(ODD)))
+    assert not told.asked
+
+
+@given(st.lists(st.text(string.ascii_letters + "-_.", max_size=300), min_size=BULK_SIZE, max_size=BULK_SIZE))
+def test_the_address_of_a_bulk_check_is_no_longer_than_servers_take(names: list[str]) -> None:
+    call = calls.events_by_id([name for name in names if _can_be_named(name)])
+    assert len(str(httpx.QueryParams(call.params))) < 8000
+
+
+# Pauses
+
+
+@pytest.mark.parametrize(("status", "error"), [(429, RateLimited), (503, ServerError)])
+async def test_a_pause_that_the_server_asks_for_is_told_to_the_monitor_at_once_and_kept_by_other_calls(
+    status: int, error: type[Exception]
+) -> None:
+    time = FakeTime()
+    told = Told("opencast", lambda _: httpx.Response(status, headers={"retry-after": "7"}))
+    async with told.client(time.clock) as oc:
+        assert isinstance(oc, OpencastClient)
+        source = oc.workflows.poller.source
+        for check in (source.get(7, operations=False), source.find_changed([workflow()])):
+            with pytest.raises(error) as caught:
+                await check
+            assert (caught.value.attempts, caught.value.retry_after) == (1, 7)  # type: ignore[attr-defined]  # it is a CallError
+        assert time.naps == []
+        with pytest.raises(error):
+            await oc.workflows.get(7)
+        assert time.naps[0] == 7.5
+
+
+async def test_a_failure_without_a_pause_is_tried_again_for_the_monitor_too() -> None:
+    time, told = FakeTime(), Told("opencast", lambda _: httpx.Response(503))
+    async with told.client(time.clock) as oc:
+        with pytest.raises(ServerError) as caught:
+            await oc.workflows.poller.source.get(7, operations=False)
+    assert caught.value.attempts == 4

@@ -1,0 +1,369 @@
+"""What each answer of the External API reads as; no event loop, no socket."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, TypeVar
+
+import pytest
+
+from workflow_async import Phase
+from workflow_async._core.call import Call, Reply
+from workflow_async.errors import DecodeError, ListingNotSupported, ResponseMismatch, UnexpectedContent
+from workflow_async.opencast import Definition, Event, OperationState, State, Workflow, calls
+
+T = TypeVar("T")
+
+SAMPLES = Path(__file__).parents[2] / "samples" / "opencast"
+WITH_BOTH = calls.including(withoperations=True, withconfiguration=True)
+EVENT = "f41e4417-b841-4d20-a466-f98ddfbe4c2a"
+
+
+def read(call: Call[T], sample: str, change: Callable[[str], str] = str) -> T:
+    return call.read(Reply(200, {}, change((SAMPLES / sample).read_text()).encode()))
+
+
+def workflow(sample: str, change: Callable[[str], str] = str) -> Workflow:
+    return read(calls.get_workflow(1603, WITH_BOTH), sample, change)
+
+
+def test_the_documents_example_is_read_whole() -> None:
+    record = workflow("workflow-document.json")
+    assert (record.id, record.definition_id, record.event_id) == (1603, "fast", EVENT)
+    assert (record.state, record.state_text, record.phase) == (State.SUCCEEDED, "succeeded", Phase.SUCCEEDED)
+    assert record.creator == "Opencast Project Administrator"
+    assert record.configuration == {"publishLive": "false", "workflowDefinitionId": "fast"}
+    assert record.operations is not None
+    first, second = record.operations
+    assert (first.operation, first.id, first.host) == ("defaults", 1604, "http://localhost:8080")
+    assert first.start == datetime(2018, 8, 8, 8, 46, 57, 201000, tzinfo=UTC)
+    assert first.completion == datetime(2018, 8, 8, 8, 46, 57, 300000, tzinfo=UTC)
+    assert (second.state, second.completion) == (OperationState.SKIPPED, None)
+    assert not record.extra
+
+
+def test_a_server_up_to_17_drops_what_is_empty_and_it_is_there_all_the_same() -> None:
+    record = workflow("workflow-16.json")
+    assert record.configuration == {}
+    assert record.operations is not None
+    waiting = record.operations[1]
+    assert (waiting.id, waiting.time_in_queue, waiting.start, waiting.configuration) == (None, None, None, {})
+    assert waiting.max_attempts == -1
+    assert record.operations[0].completion == datetime(2018, 8, 8, 8, 46, 57, tzinfo=UTC)
+    assert record.step == "encode"
+
+
+def test_a_newer_server_drops_nulls_and_keeps_empty_objects_and_reads_the_same() -> None:
+    record = workflow("workflow-19.json")
+    assert (record.creator, record.configuration) == (None, {})
+    assert record.operations is not None
+    assert (record.operations[0].id, record.operations[0].time_in_queue) == (None, 0)
+    assert record.operations[0].if_ == "${publish} && x"
+
+
+MINIMAL = '"identifier": 1603, "state": "running", "event_identifier": "e"'
+
+
+@pytest.mark.parametrize("member", ["", ', "configuration": null', ', "configuration": {}'])
+def test_an_empty_configuration_may_be_absent_null_or_an_empty_object(member: str) -> None:
+    reply = Reply(200, {}, f"{{{MINIMAL}{member}}}".encode())
+    assert calls.get_workflow(1603, WITH_BOTH).read(reply).configuration == {}
+
+
+@pytest.mark.parametrize("body", [b"null", b"[]", b"7", b'"x"'])
+def test_what_is_no_object_is_no_workflow_whatever_was_asked_for(body: bytes) -> None:
+    with pytest.raises(DecodeError, match=r"expected an object, got .* @ \$$"):
+        calls.get_workflow(1603, WITH_BOTH).read(Reply(200, {}, body))
+
+
+@pytest.mark.parametrize("value", ['""', "[]", "3", '{"a": true}', '{"a": {}}'])
+def test_a_configuration_is_an_object_of_texts_and_nothing_else(value: str) -> None:
+    reply = Reply(200, {}, f'{{{MINIMAL}, "configuration": {value}}}'.encode())
+    record = calls.get_workflow(1603, WITH_BOTH).read(reply)
+    assert (record.configuration, record.extra) == (None, {"configuration": json.loads(value)})
+
+
+def test_what_was_not_asked_for_is_none() -> None:
+    record = calls.get_workflow(7).read(
+        Reply(200, {}, b'{"identifier": "7", "state": "paused", "event_identifier": "e"}')
+    )
+    assert (record.id, record.operations, record.configuration, record.step) == (7, None, None, None)
+    assert record.phase is Phase.PARKED
+
+
+@pytest.mark.parametrize(
+    ("word", "phase"),
+    [
+        ("instantiated", Phase.WAITING),
+        ("running", Phase.RUNNING),
+        ("failing", Phase.RUNNING),
+        ("paused", Phase.PARKED),
+        ("succeeded", Phase.SUCCEEDED),
+        ("failed", Phase.FAILED),
+        ("stopped", Phase.STOPPED),
+        ("SUCCEEDED", Phase.SUCCEEDED),
+        ("hibernating", Phase.UNKNOWN),
+    ],
+)
+def test_every_state_has_its_phase_and_an_unknown_one_is_kept(word: str, phase: Phase) -> None:
+    record = workflow("workflow-16.json", lambda text: text.replace('"state": "running"', f'"state": "{word}"'))
+    assert (record.phase, record.state_text) == (phase, word)
+
+
+def test_failing_is_not_final() -> None:
+    assert not State.FAILING.phase.final
+
+
+def test_a_null_state_is_unknown_and_not_an_error() -> None:
+    record = workflow("workflow-16.json", lambda text: text.replace('"state": "running"', '"state": null'))
+    assert (record.state, record.state_text) == (State.UNKNOWN, "")
+
+
+def test_fields_nobody_knows_are_kept() -> None:
+    record = workflow("workflow-16.json", lambda text: text.replace('"title"', '"priority": 3, "title"'))
+    assert record.extra == {"priority": 3}
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "fault"),
+    [
+        ('"identifier": 1603', '"identifier": 1603.0', r"expected a whole number, got a number @ \$\.identifier"),
+        ('"identifier": 1603', '"identifier": true', r"expected a whole number, got true or false @ \$\.identifier"),
+        ('"state": "running"', '"state": false', r"expected a text, got true or false @ \$\.state"),
+        ('"event_identifier"', '"event"', r"required field missing @ \$\.event_identifier"),
+    ],
+)
+def test_a_required_value_that_cannot_be_read_is_a_fault_at_the_servers_key(was: str, now: str, fault: str) -> None:
+    with pytest.raises(DecodeError, match=fault):
+        workflow("workflow-16.json", lambda text: text.replace(was, now, 1))
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "name", "left", "raw"),
+    [
+        ('"title": "Fast Testing Workflow"', '"title": ["x"]', "title", "", ["x"]),
+        ('"title": "Fast Testing Workflow"', '"title": 1984', "title", "", 1984),
+        ('"creator": "Opencast Project Administrator"', '"creator": ["admin"]', "creator", None, ["admin"]),
+        ('"workflow_definition_identifier": "fast"', '"workflow_definition_identifier": 7', "definition_id", "", 7),
+    ],
+)
+def test_an_optional_value_that_cannot_be_read_hides_neither_id_nor_state(
+    was: str, now: str, name: str, left: Any, raw: Any
+) -> None:
+    record = workflow("workflow-16.json", lambda text: text.replace(was, now))
+    assert (record.id, record.state, record.event_id) == (1603, State.RUNNING, EVENT)
+    assert getattr(record, name) == left
+    assert record.extra == {was.partition(":")[0].strip('"'): raw}
+
+
+@pytest.mark.parametrize(
+    ("was", "now", "name", "raw"),
+    [
+        ('"start": "2018-08-08T08:46:57.201Z"', '"start": "in 2018"', "start", "in 2018"),
+        ('"failed_attempts": 0', '"failed_attempts": null', "failed_attempts", None),
+        ('"fail_workflow_on_error": true', '"fail_workflow_on_error": 1', "fail_workflow_on_error", 1),
+        ('"max_attempts": 1', '"max_attempts": "many"', "max_attempts", "many"),
+        ('"identifier": 1604', '"identifier": [1604]', "id", [1604]),
+    ],
+)
+def test_an_optional_value_of_an_operation_is_none_and_kept_as_it_came(was: str, now: str, name: str, raw: Any) -> None:
+    record = workflow("workflow-16.json", lambda text: text.replace(was, now, 1))
+    assert record.operations is not None
+    first, second = record.operations
+    assert (first.operation, first.state) == ("defaults", OperationState.SUCCEEDED)
+    assert getattr(first, name) is None
+    assert first.extra == {was.partition(":")[0].strip('"'): raw}
+    assert not second.extra
+
+
+def test_operations_that_cannot_be_read_are_none_and_kept_as_they_came() -> None:
+    record = workflow("workflow-16.json", lambda text: text.replace('"operation": "encode",', ""))
+    assert (record.id, record.operations) == (1603, None)
+    assert [operation.get("operation") for operation in record.extra["operations"]] == ["defaults", None]
+
+
+def test_a_state_of_an_event_that_cannot_be_read_is_unknown_and_not_none() -> None:
+    body = b'[{"identifier": "e-1", "processing_state": 7}, {"identifier": "e-2", "processing_state": ""}]'
+    odd, none = calls.list_processing(size=2).read(Reply(200, {}, body)).items
+    assert (odd.processing_state, odd.extra) == (State.UNKNOWN, {"processing_state": 7})
+    assert none.processing_state is None
+
+
+def test_versions_that_cannot_be_read_do_not_hide_the_default() -> None:
+    record = calls.get_version().read(Reply(200, {}, b'{"default": "v1.7.0", "versions": "v1.7.0"}'))
+    assert (record.lists_workflows, record.versions, record.extra) == (True, (), {"versions": "v1.7.0"})
+
+
+def test_only_the_internal_endpoint_says_when_a_workflow_was_made() -> None:
+    body = f'{{{MINIMAL}, "created": "2018-08-08T08:46:57Z"}}'.encode()
+    record = calls.get_workflow(1603).read(Reply(200, {}, body))
+    assert (record.created, record.extra) == (None, {"created": "2018-08-08T08:46:57Z"})
+
+
+def test_a_row_that_cannot_be_read_keeps_its_place_in_a_page() -> None:
+    page = PAGE.read(Reply(200, {}, b'[{"identifier": 1}, {"identifier": 2, "state": "x", "event_identifier": "e"}]'))
+    odd: Any = page.items[0]
+    assert odd.faults == (
+        "required field missing @ $[0].state",
+        "required field missing @ $[0].event_identifier",
+    )
+    assert odd.row == {"identifier": 1}
+    assert page.items[1].id == 2
+    assert page.next is not None
+    assert page.next.params == (("limit", "2"), ("offset", "2"))
+
+
+def test_an_event_that_cannot_be_read_is_none_of_those_asked_for() -> None:
+    call = calls.events_by_id(["e-1", "e-2"])
+    found = call.read(Reply(200, {}, b'[{"identifier": 7}, {"identifier": "e-2", "created": 3}, null]'))
+    assert [event.id for event in found] == ["e-2"]
+
+
+def test_the_documents_texts_for_truth_and_numbers_are_read_too() -> None:
+    texts = '"fail_workflow_on_error": "true"', '"max_attempts": "1"'
+
+    def change(text: str) -> str:
+        return text.replace('"fail_workflow_on_error": true', texts[0]).replace('"max_attempts": 1', texts[1])
+
+    record = workflow("workflow-document.json", change)
+    assert record.operations is not None
+    assert (record.operations[0].fail_workflow_on_error, record.operations[0].max_attempts) == (True, 1)
+
+
+def test_an_answer_about_another_workflow_is_refused() -> None:
+    with pytest.raises(ResponseMismatch, match="asked for workflow 1604, the answer is about workflow 1603"):
+        read(calls.get_workflow(1604), "workflow-16.json")
+
+
+def test_an_answer_about_another_definition_is_refused() -> None:
+    with pytest.raises(ResponseMismatch, match="definition slow"):
+        read(calls.get_definition("slow"), "definition.json")
+
+
+def test_a_login_page_is_never_read_as_a_workflow() -> None:
+    with pytest.raises(UnexpectedContent):
+        calls.get_workflow(1).read(Reply(200, {}, b"<!DOCTYPE html><html>Log in</html>"))
+
+
+PAGE = calls.list_workflows(filter="", sort="", include=(), size=2)
+
+
+@pytest.mark.parametrize("body", [b'{"url": "https://oc", "version": "v1.11.0"}', b"null", b'"x"', b"3"])
+def test_a_list_that_is_none_says_that_listing_is_not_supported(body: bytes) -> None:
+    with pytest.raises(ListingNotSupported, match="removed it in 12"):
+        PAGE.read(Reply(200, {}, body))
+
+
+def rows(count: int) -> Reply:
+    row = '{"identifier": %d, "state": "running", "event_identifier": "e"}'
+    return Reply(200, {}, f"[{','.join(row % id for id in range(count))}]".encode())
+
+
+def test_a_full_page_carries_the_call_for_the_next() -> None:
+    page = PAGE.read(rows(2))
+    assert page.next is not None
+    assert page.next.params == (("limit", "2"), ("offset", "2"))
+
+
+@pytest.mark.parametrize("count", [0, 1])
+def test_a_short_page_ends_the_listing(count: int) -> None:
+    assert PAGE.read(rows(count)).next is None
+
+
+def test_a_page_larger_than_asked_for_is_taken_whole() -> None:
+    page = PAGE.read(rows(5))
+    assert len(page.items) == 5
+    assert page.next is not None
+    assert page.next.params == (("limit", "2"), ("offset", "5"))
+
+
+def definition(sample: str) -> Definition:
+    include = calls.including(withoperations=True, withconfigurationpanel=True, withconfigurationpaneljson=True)
+    return read(calls.get_definition("fast", include), sample)
+
+
+def test_a_definition_has_identifier_and_operation_where_the_document_says_id() -> None:
+    record = definition("definition.json")
+    assert (record.id, record.tags, record.configuration_panel) == ("fast", ("schedule", "upload"), "<div></div>")
+    assert record.configuration_panel_json == '[{"fieldset": []}]'
+    assert record.operations is not None
+    assert [(o.operation, o.fail_workflow_on_error, o.max_attempts) for o in record.operations] == [
+        ("defaults", True, 1),
+        ("series", False, -1),
+    ]
+    assert record.operations[1].configuration == {}
+    with pytest.raises(DecodeError, match=r"required field missing @ \$\.identifier"):
+        definition("definition-document.json")
+
+
+def test_definitions_come_in_one_page() -> None:
+    call = calls.list_definitions(filter="", sort="", include=(), limit=None)
+    page = call.read(Reply(200, {}, b"[" + (SAMPLES / "definition.json").read_bytes() + b"]"))
+    assert ([item.id for item in page.items], page.next) == (["fast"], None)
+    with pytest.raises(DecodeError, match="expected a list"):
+        call.read(Reply(200, {}, b"{}"))
+
+
+def test_events_speak_of_states_in_upper_case_and_may_have_none() -> None:
+    page = read(calls.list_processing(size=100), "events.json")
+    assert [(e.id, e.processing_state, e.series) for e in page.items] == [
+        ("e-1", State.RUNNING, "s-1"),
+        ("e-2", None, ""),
+    ]
+    assert isinstance(page.items[0], Event)
+    assert page.items[0].extra == {"publication_status": []}
+
+
+@pytest.mark.parametrize(
+    ("sample", "expected"),
+    [
+        ("instances-none.json", []),
+        ("instances-one.json", [(1603, State.SUCCEEDED)]),
+        ("instances-several.json", [(1603, State.SUCCEEDED), (1700, State.RUNNING)]),
+    ],
+)
+def test_the_workflows_of_an_event_are_read_from_an_object_a_list_or_nothing(
+    sample: str, expected: list[tuple[int, State]]
+) -> None:
+    records = read(calls.workflows_of_event("e-1"), sample)
+    assert [(record.id, record.state) for record in records] == expected
+    assert all((r.event_id, r.definition_id, r.creator) == ("e-1", "fast", "admin") for r in records)
+    assert all(r.state_text.islower() for r in records)
+    assert all(r.created is not None and r.created.tzinfo is UTC for r in records)
+
+
+def test_the_version_says_whether_workflows_can_be_listed() -> None:
+    version = read(calls.get_version(), "version.json")
+    assert (version.default, version.number, version.lists_workflows) == ("v1.11.0", (1, 11, 0), False)
+    older = read(
+        calls.get_version(), "version.json", lambda text: text.replace('default": "v1.11.0', 'default": "v1.7.0')
+    )
+    assert older.lists_workflows
+
+
+def test_me_is_the_user_of_the_credentials() -> None:
+    assert read(calls.get_me(), "me.json").username == "admin"
+
+
+STARTED = b'{"identifier": 3170, "state": "instantiated", "event_identifier": "e-1"}'
+
+
+def test_a_start_gives_the_servers_record() -> None:
+    record = calls.start_workflow("e-1", "fast", None).read(Reply(201, {}, STARTED))
+    assert (record.id, record.phase) == (3170, Phase.WAITING)
+
+
+def test_a_start_that_answers_for_another_event_is_refused() -> None:
+    with pytest.raises(ResponseMismatch):
+        calls.start_workflow("e-2", "fast", None).read(Reply(201, {}, STARTED))
+
+
+@pytest.mark.parametrize(
+    ("location", "id"),
+    [("http://localhost:8080/api/workflows/3170", 3170), ("/api/workflows/", None), ("", None), ("//x/y/abc", None)],
+)
+def test_an_unreadable_start_still_names_the_id_of_its_location(location: str, id: int | None) -> None:
+    with pytest.raises(DecodeError) as caught:
+        calls.start_workflow("e-1", "fast", None).read(Reply(201, {"location": location}, b""))
+    assert caught.value.located == id

@@ -1,0 +1,121 @@
+"""A Preservica of one's own, on a clock that passes when somebody sleeps, and one that says what it is told to."""
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio.lowlevel
+import httpx
+import pytest
+from attrs import define, field
+
+from workflow_async import Clock
+from workflow_async.preservica import PreservicaClient
+from workflow_async.sandbox import ManualClock, Sandbox
+from workflow_async.sandbox.preservica.app import PreservicaState
+from workflow_async.sandbox.server import Server, bind, url
+from workflow_async.sandbox.systems import FakePreservica
+
+SAMPLES = Path(__file__).parents[2] / "samples" / "preservica"
+
+
+@pytest.fixture(scope="session")
+def sample() -> Callable[[str], bytes]:
+    """The bytes of a sample file."""
+    return lambda name: (SAMPLES / name).read_bytes()
+
+
+# On a socket
+
+
+@pytest.fixture
+def time() -> ManualClock:
+    return ManualClock()
+
+
+@pytest.fixture
+def clock(time: ManualClock) -> Clock:
+    """A client's clock on which sleeping makes the sandbox's time pass."""
+
+    async def sleep(seconds: float) -> None:
+        time.advance(seconds)
+        await anyio.lowlevel.checkpoint()
+
+    return Clock(now=time, sleep=sleep, jitter=lambda: 0.5, wall=time)
+
+
+@pytest.fixture
+def sandbox(time: ManualClock) -> Iterator[Sandbox]:
+    with Sandbox("16", time) as served:
+        yield served
+
+
+@pytest.fixture
+def archive(sandbox: Sandbox) -> FakePreservica:
+    return sandbox.preservica
+
+
+@pytest.fixture
+def connect(archive: FakePreservica, clock: Clock) -> Callable[..., PreservicaClient]:
+    def connecting(**settings: Any) -> PreservicaClient:
+        account = {"username": archive.username, "password": archive.password, "tenant": archive.tenant}
+        return PreservicaClient(archive.url, **{**account, "clock": clock, **settings})
+
+    return connecting
+
+
+@pytest.fixture
+async def pv(connect: Callable[..., PreservicaClient]) -> AsyncIterator[PreservicaClient]:
+    async with connect() as client:
+        yield client
+
+
+@pytest.fixture
+def serve(time: ManualClock) -> Iterator[Callable[..., FakePreservica]]:
+    """A Preservica of these settings, on a socket of its own."""
+    servers: list[Server] = []
+
+    def serving(**settings: Any) -> FakePreservica:
+        system = FakePreservica(PreservicaState(time, **settings))
+        listener = bind("127.0.0.1", 0)
+        system.url = url(listener)
+        server = Server([(listener, system.app)])
+        server.start()
+        servers.append(server)
+        return system
+
+    yield serving
+    for server in servers:
+        server.stop()
+
+
+# By word of mouth
+
+
+@define
+class Told:
+    """A server that lets everybody in and answers the rest as it is told; it keeps what it was asked."""
+
+    answer: Callable[[httpx.Request], httpx.Response]
+    asked: list[httpx.Request] = field(factory=list)
+    logins: int = 0
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/api/accesstoken/login":
+            self.logins += 1
+            return httpx.Response(200, json={"success": True, "token": f"tok-{self.logins}", "validFor": 15})
+        if request.url.path == "/api/entity/versiondetails/version":
+            return httpx.Response(200, text="<Version><CurrentVersion>7.7.0</CurrentVersion></Version>")
+        self.asked.append(request)
+        return self.answer(request)
+
+    def client(self, clock: Clock, **settings: Any) -> PreservicaClient:
+        """A client of it."""
+        carrier = httpx.AsyncClient(transport=httpx.MockTransport(self))
+        account = {"username": "u@x", "password": "pw", "tenant": "TEN"}
+        return PreservicaClient("pv.example.org", **{**account, "clock": clock, "http": carrier, **settings})
+
+
+@pytest.fixture
+def telling() -> type[Told]:
+    return Told
