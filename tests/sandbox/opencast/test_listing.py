@@ -403,6 +403,18 @@ async def test_a_repeated_page_is_the_one_before_byte_for_byte(http: httpx.Async
     assert pages[0] == pages[1] != pages[2]
 
 
+async def test_a_repeated_page_has_the_filter_and_the_sort_that_were_asked_for(
+    http: httpx.AsyncClient, opencast: FakeOpencast
+) -> None:
+    opencast.seed(100)
+    running = {"filter": "state:running", "sort": "event_title:ASC", "limit": "3"}
+    before = await rows(http, **running)
+    await rows(http, filter="state:succeeded", limit=3)
+    opencast.faults = Faults(rates={Fault.REPEATED_PAGE: 1.0})
+    assert await rows(http, **running, offset=3) == before
+    assert {row["state"] for row in await rows(http, filter="state:failed", limit=3)} == {"failed"}
+
+
 async def test_a_repeated_page_is_of_the_same_list(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
     await rows(http)
     opencast.faults = Faults(rates={Fault.REPEATED_PAGE: 1.0})

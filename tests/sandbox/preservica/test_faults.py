@@ -2,16 +2,12 @@ from collections.abc import AsyncIterator
 
 import httpx
 import pytest
-from attrs import frozen
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from tests.sandbox.preservica.asking import LIST, counts, ids, inside, page
+from workflow_async.sandbox import Fault
+from workflow_async.sandbox.fault_middleware import FAULT
 from workflow_async.sandbox.preservica.app import PreservicaState
-
-
-@frozen
-class Fault:
-    name: str
 
 
 class Faulty:
@@ -22,7 +18,7 @@ class Faulty:
         self.fault: Fault | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        scope["fault"], self.fault = self.fault, None
+        scope[FAULT], self.fault = self.fault, None
         await self.inner(scope, receive, send)
 
 
@@ -41,7 +37,7 @@ async def test_a_short_page_has_fewer_rows_and_counts_them(
     http: httpx.AsyncClient, world: PreservicaState, faulty: Faulty
 ) -> None:
     world.seed(20)
-    faulty.fault = Fault("SHORT_PAGE")
+    faulty.fault = Fault.SHORT_PAGE
     root = await page(http, max=10)
     assert (counts(root), len(ids(root))) == ((20, 5), 5)
     assert counts(await page(http, max=10)) == (20, 10)
@@ -51,7 +47,7 @@ async def test_a_short_page_is_never_empty_while_there_are_rows(
     http: httpx.AsyncClient, world: PreservicaState, faulty: Faulty
 ) -> None:
     world.seed(2)
-    faulty.fault = Fault("SHORT_PAGE")
+    faulty.fault = Fault.SHORT_PAGE
     assert counts(await page(http, max=1)) == (2, 1)
 
 
@@ -60,7 +56,7 @@ async def test_a_repeated_page_is_the_one_before_byte_for_byte(
 ) -> None:
     world.seed(20)
     first = await http.get(LIST, params={"max": 5})
-    faulty.fault = Fault("REPEATED_PAGE")
+    faulty.fault = Fault.REPEATED_PAGE
     second = await http.get(LIST, params={"max": 5, "start": 5})
     third = await http.get(LIST, params={"max": 5, "start": 5})
     assert second.content == first.content != third.content
@@ -70,7 +66,7 @@ async def test_the_first_page_of_all_cannot_be_a_repeated_one(
     http: httpx.AsyncClient, world: PreservicaState, faulty: Faulty
 ) -> None:
     world.seed(3)
-    faulty.fault = Fault("REPEATED_PAGE")
+    faulty.fault = Fault.REPEATED_PAGE
     assert counts(await page(http)) == (3, 3)
 
 
@@ -79,5 +75,27 @@ async def test_a_repeated_page_is_of_the_same_list(
 ) -> None:
     world.seed(3)
     await page(http)
-    faulty.fault = Fault("REPEATED_PAGE")
+    faulty.fault = Fault.REPEATED_PAGE
     assert (await http.get("/api/processmonitor/monitors")).json()["value"]["paging"] == {"totalResults": 3}
+
+
+async def test_a_repeated_page_is_of_the_listing_that_was_asked_for(
+    http: httpx.AsyncClient, world: PreservicaState, faulty: Faulty
+) -> None:
+    world.seed(60)
+    wanted = {"state": "Completed,Active", "max": "3"}
+    before = await http.get(LIST, params=wanted)
+    await http.get(LIST, params={"state": "Failed", "max": 3})
+    faulty.fault = Fault.REPEATED_PAGE
+    assert (await http.get(LIST, params={**wanted, "start": "3"})).content == before.content
+
+
+async def test_a_listing_with_other_filters_is_not_answered_with_a_page_of_another(
+    http: httpx.AsyncClient, world: PreservicaState, faulty: Faulty
+) -> None:
+    world.seed(60)
+    every = await page(http, max=3)
+    faulty.fault = Fault.REPEATED_PAGE
+    ingests = await page(http, max=3, type="Access")
+    assert set(ids(every)).isdisjoint(ids(ingests))
+    assert len(ids(ingests)) == 3

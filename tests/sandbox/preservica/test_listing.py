@@ -10,8 +10,8 @@ from starlette.datastructures import QueryParams
 from tests.sandbox.preservica.asking import LIST, NS, counts, ids, page
 from workflow_async.sandbox.clock import ManualClock
 from workflow_async.sandbox.preservica.app import PreservicaState
-from workflow_async.sandbox.preservica.page_responses import Window
 from workflow_async.sandbox.preservica.query import InstanceQuery, datetime_param
+from workflow_async.sandbox.preservica.window import Window
 from workflow_async.sandbox.preservica.xml import stamp
 
 

@@ -17,9 +17,10 @@ from workflow_async.sandbox.opencast.container import error_page, is_service, is
 from workflow_async.sandbox.opencast.events import EventRoutes
 from workflow_async.sandbox.opencast.internal import InternalRoutes
 from workflow_async.sandbox.opencast.metadata_routes import AboutRoutes, DefinitionRoutes
-from workflow_async.sandbox.opencast.responses import PageResponses, RefusalError
+from workflow_async.sandbox.opencast.responses import PAGING, RefusalError
 from workflow_async.sandbox.opencast.state import OpencastState
 from workflow_async.sandbox.opencast.workflows import WorkflowRoutes
+from workflow_async.sandbox.page_responses import PageResponses
 
 _ABOUT = re.compile("/api(/(version|info)(/.*)?)?")
 """The paths that speak v1.0.0 too."""
@@ -29,12 +30,12 @@ _LOGIN = "<!DOCTYPE html><html><head><title>Opencast</title></head><body><form><
 
 def application(world: OpencastState) -> Starlette:
     """The routes over a world."""
-    listings = PageResponses(world.dialect)
+    pages = PageResponses(PAGING)
     groups = (
-        WorkflowRoutes(world, listings),
+        WorkflowRoutes(world, pages),
         AboutRoutes(world),
-        DefinitionRoutes(world, listings),
-        EventRoutes(world, listings),
+        DefinitionRoutes(world, pages),
+        EventRoutes(world, pages),
         InternalRoutes(world),
     )
     app = Starlette(

@@ -12,8 +12,9 @@ from starlette.routing import Route
 from workflow_async.sandbox.opencast.event import Event
 from workflow_async.sandbox.opencast.filter import BadCriterionError, arranged, criteria, period
 from workflow_async.sandbox.opencast.json import instant
-from workflow_async.sandbox.opencast.responses import PageResponses, account, first, mislabelled_error, sort_of, window
+from workflow_async.sandbox.opencast.responses import account, answer, first, mislabelled_error, sort_of, window
 from workflow_async.sandbox.opencast.state import OpencastState
+from workflow_async.sandbox.page_responses import PageResponses
 
 Row = tuple[Event, str]
 """An event, and the state of its latest workflow."""
@@ -35,7 +36,7 @@ class EventRoutes:
     """`/api/events`: the way to find busy events where workflows are not listed."""
 
     world: OpencastState
-    listings: PageResponses
+    pages: PageResponses
 
     def routes(self) -> list[Route]:
         """The routes of the release."""
@@ -49,7 +50,8 @@ class EventRoutes:
         found = (row for row in self.world.event_index.rows() if passes(row) and viewer.may(row[0].readers))
         part, sort = window(request, None), sort_of(request, _EVENT_KEYS, "sort")
         shown = islice(arranged(found, sort[0], descends=sort[1]) if sort else found, part.start, part.stop)
-        return self.listings.answer(request, [self._tree(*row) for row in shown])
+        rows = [self._tree(*row) for row in shown]
+        return self.pages.respond(request, rows, lambda page: answer(request, self.world.dialect, page))
 
     def _tree(self, event: Event, state: str) -> dict[str, Any]:
         return self.world.odd.written(event.identifier, _event_tree(event, state))

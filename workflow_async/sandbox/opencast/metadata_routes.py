@@ -12,7 +12,6 @@ from workflow_async.sandbox.opencast.definitions import Definition
 from workflow_async.sandbox.opencast.filter import criteria
 from workflow_async.sandbox.opencast.json import definition_tree
 from workflow_async.sandbox.opencast.responses import (
-    PageResponses,
     account,
     answer,
     first,
@@ -22,6 +21,7 @@ from workflow_async.sandbox.opencast.responses import (
     window,
 )
 from workflow_async.sandbox.opencast.state import OpencastState
+from workflow_async.sandbox.page_responses import PageResponses
 
 
 @define(eq=False)
@@ -72,7 +72,7 @@ class DefinitionRoutes:
     """`/api/workflow-definitions`."""
 
     world: OpencastState
-    listings: PageResponses
+    pages: PageResponses
 
     def routes(self) -> list[Route]:
         """The routes of the release."""
@@ -87,7 +87,8 @@ class DefinitionRoutes:
         found = [d for d in self.world.definitions.values() if set(tags) <= set(d.tags)]
         key, descends = sort_of(request, _DEFINITION_KEYS) or (_DEFINITION_KEYS["title"], False)
         shown = sorted(found, key=key, reverse=descends)[window(request, None)]
-        return self.listings.answer(request, [self._tree(request, d) for d in shown])
+        rows = [self._tree(request, d) for d in shown]
+        return self.pages.respond(request, rows, lambda page: answer(request, self.world.dialect, page))
 
     async def get(self, request: Request) -> Response:
         """One of them."""

@@ -5,17 +5,16 @@ from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs
 
-from attrs import define, field
 from starlette.requests import Request
 from starlette.responses import Response
 
-from workflow_async.sandbox.fault_middleware import FAULT
-from workflow_async.sandbox.faults import Fault
 from workflow_async.sandbox.opencast.auth import Account
 from workflow_async.sandbox.opencast.filter import BadCriterionError, sorting
 from workflow_async.sandbox.opencast.releases import ReleaseRules
 
 FORM = "application/x-www-form-urlencoded"
+PAGING = frozenset({"limit", "offset"})
+"""The query parameters that choose a page."""
 INT = 2**31
 LONG = 2**63
 
@@ -59,22 +58,6 @@ def versioned(request: Request) -> str:
 def answer(request: Request, dialect: ReleaseRules, tree: Any, status: int = 200, **headers: str) -> Response:
     """JSON under the negotiated version."""
     return Response(dialect.write(tree), status, {"content-type": versioned(request), **headers})
-
-
-@define(eq=False)
-class PageResponses:
-    """JSON arrays, with the faults a page can have, and the last page that each list has answered with."""
-
-    dialect: ReleaseRules
-    _last: dict[str, Response] = field(factory=dict, init=False)
-
-    def answer(self, request: Request, rows: list[Any]) -> Response:
-        """A page of those rows, of half of them, or the bytes of the page before once more, as the fault says."""
-        path, fault = request.url.path, request.scope.get(FAULT)
-        if fault is not Fault.REPEATED_PAGE or path not in self._last:
-            half = (len(rows) + 1) // 2
-            self._last[path] = answer(request, self.dialect, rows[:half] if fault is Fault.SHORT_PAGE else rows)
-        return self._last[path]
 
 
 def account(request: Request) -> Account:

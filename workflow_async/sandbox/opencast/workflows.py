@@ -17,7 +17,6 @@ from workflow_async.sandbox.opencast.event import Event
 from workflow_async.sandbox.opencast.filter import BadCriterionError, BrokenSortError, Document
 from workflow_async.sandbox.opencast.json import STATES, WORKFLOW_STATES, instance
 from workflow_async.sandbox.opencast.responses import (
-    PageResponses,
     account,
     answer,
     empty_error,
@@ -30,6 +29,7 @@ from workflow_async.sandbox.opencast.responses import (
     window,
 )
 from workflow_async.sandbox.opencast.state import BusyError, OpencastState
+from workflow_async.sandbox.page_responses import PageResponses
 
 LOCATION = "http://localhost:8080/api/workflows/"
 """What a start calls the address of the workflow, wherever the server is."""
@@ -44,7 +44,7 @@ class WorkflowRoutes:
     """`/api/workflows`."""
 
     world: OpencastState
-    listings: PageResponses
+    pages: PageResponses
 
     def routes(self) -> list[Route]:
         """The routes of the release."""
@@ -62,7 +62,8 @@ class WorkflowRoutes:
         """One page, as late as the index is."""
         part = window(request, DEFAULT_LIMIT)
         shown = islice(self._search(request), part.start, part.stop)
-        return self.listings.answer(request, [self._tree(request, d.run) for d in shown])
+        rows = [self._tree(request, d.run) for d in shown]
+        return self.pages.respond(request, rows, lambda page: answer(request, self.world.dialect, page))
 
     async def create(self, request: Request) -> Response:
         """Start a workflow."""

@@ -8,12 +8,13 @@ from starlette.middleware import Middleware
 from workflow_async.sandbox.clock import SkewedClock
 from workflow_async.sandbox.conditions import BrokenRecordError, Condition, OddRows, ServerClock
 from workflow_async.sandbox.engine import Engine, Step, TimeSource
+from workflow_async.sandbox.page_responses import PageResponses
 from workflow_async.sandbox.preservica.auth import AuthMiddleware, TokenService, give_up, refuse
 from workflow_async.sandbox.preservica.monitoring import MonitorService
-from workflow_async.sandbox.preservica.page_responses import PageResponses
 from workflow_async.sandbox.preservica.processes import ProcessService
 from workflow_async.sandbox.preservica.state import Archive
 from workflow_async.sandbox.preservica.tokens import Accounts, RefusalError
+from workflow_async.sandbox.preservica.window import PAGING
 from workflow_async.sandbox.preservica.workflows import WorkflowService
 from workflow_async.sandbox.preservica.xml import Renderer
 
@@ -111,12 +112,12 @@ class PreservicaState:
         self.accounts.revoke()
 
     def _assemble(self, renderer: Renderer, page_cap: int) -> Starlette:
-        listings = PageResponses()
+        pages = PageResponses(PAGING)
         services = (
             TokenService(self.accounts),
-            WorkflowService(self.archive, listings, renderer, page_cap),
+            WorkflowService(self.archive, pages, renderer, page_cap),
             ProcessService(),
-            MonitorService(self.archive, listings),
+            MonitorService(self.archive, pages),
         )
         app = Starlette(
             routes=[route for service in services for route in service.routes()],

@@ -11,11 +11,12 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from workflow_async.sandbox.page_responses import PageResponses
 from workflow_async.sandbox.preservica.monitors import Process, Tree
-from workflow_async.sandbox.preservica.page_responses import PageResponses, Window
 from workflow_async.sandbox.preservica.query import text_params
 from workflow_async.sandbox.preservica.state import Archive
 from workflow_async.sandbox.preservica.tokens import RefusalError
+from workflow_async.sandbox.preservica.window import PAGING, Window
 
 BASE = "/api/processmonitor"
 PAGE = 25
@@ -35,7 +36,7 @@ class MonitorService:
     """Monitors, messages and timeseries over HTTP."""
 
     archive: Archive
-    listings: PageResponses
+    pages: PageResponses
     paging_host: str = "https://other.example.org"
     """Where `next` and `previous` point; somewhere else, as behind a badly set up proxy."""
 
@@ -80,11 +81,11 @@ class MonitorService:
     def _page(self, request: Request, name: str, rows: list[T], tree: Callable[[T], Tree]) -> Response:
         window = Window.read(request.query_params, default=PAGE, cap=PAGE_CAP)
 
-        def render(page: list[T]) -> bytes:
+        def render(page: list[T]) -> Response:
             paging = self._paging(request, window, window.start + len(page), len(rows))
-            return envelope({"paging": paging, name: [tree(row) for row in page]})
+            return Response(envelope({"paging": paging, name: [tree(row) for row in page]}), media_type=JSON)
 
-        return self.listings.answer(request, JSON, window.cut(rows), render)
+        return self.pages.respond(request, window.cut(rows), render)
 
     def _paging(self, request: Request, window: Window, end: int, total: int) -> Tree:
         paging: Tree = {"totalResults": total}
@@ -95,7 +96,7 @@ class MonitorService:
         return paging
 
     def _address(self, request: Request, start: int, size: int) -> str:
-        kept = [(k, v) for k, v in request.query_params.multi_items() if k not in {"start", "max"}]
+        kept = [(k, v) for k, v in request.query_params.multi_items() if k not in PAGING]
         query = urlencode([*kept, ("start", start), ("max", size)])
         return f"{self.paging_host}{request.url.path}?{query}"
 

@@ -7,12 +7,13 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from workflow_async.sandbox.engine import FakeWorkflow
+from workflow_async.sandbox.page_responses import PageResponses
 from workflow_async.sandbox.preservica import xml
-from workflow_async.sandbox.preservica.page_responses import PageResponses, Window
 from workflow_async.sandbox.preservica.query import InstanceQuery, bool_param, long_param, one_type, text_params
 from workflow_async.sandbox.preservica.request import StartRequest
 from workflow_async.sandbox.preservica.state import Archive
 from workflow_async.sandbox.preservica.tokens import RefusalError
+from workflow_async.sandbox.preservica.window import Window
 
 BASE = "/sdb/rest/workflow"
 XML = "application/xml"
@@ -37,7 +38,7 @@ class WorkflowService:
     """Contexts and instances over HTTP."""
 
     archive: Archive
-    listings: PageResponses
+    pages: PageResponses
     renderer: xml.Renderer
     page_cap: int
 
@@ -65,10 +66,10 @@ class WorkflowService:
         window = Window.read(params, default=self.page_cap, cap=self.page_cap)
         rows = InstanceQuery.read(params, self.archive).select(self.archive.engine.all())
 
-        def render(page: list[FakeWorkflow]) -> bytes:
-            return self.renderer.page(page, len(rows), blocks(params))
+        def render(page: list[FakeWorkflow]) -> Response:
+            return Response(self.renderer.page(page, len(rows), blocks(params)), media_type=XML)
 
-        return self.listings.answer(request, XML, window.cut(rows), render)
+        return self.pages.respond(request, window.cut(rows), render)
 
     async def instance(self, request: Request) -> Response:
         """One instance by its id."""

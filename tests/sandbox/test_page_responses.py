@@ -1,0 +1,29 @@
+"""Page responses: which page is the last one of a listing, and for how many listings it is remembered."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from workflow_async.sandbox import Fault
+from workflow_async.sandbox.fault_middleware import FAULT
+from workflow_async.sandbox.page_responses import MAX_LISTINGS, PageResponses
+
+
+def respond(pages: PageResponses, query: str, row: str, *, repeated: bool) -> bytes:
+    fault = Fault.REPEATED_PAGE if repeated else None
+    scope = {"type": "http", "method": "GET", "path": "/list", "query_string": query.encode(), "headers": []}
+    request = Request({**scope, FAULT: fault})
+    return bytes(pages.respond(request, [row], lambda rows: Response(",".join(rows))).body)
+
+
+def test_the_order_of_the_query_parameters_does_not_make_another_listing() -> None:
+    pages = PageResponses(frozenset({"limit", "offset"}))
+    respond(pages, "filter=a&sort=b&limit=1", "first", repeated=False)
+    assert respond(pages, "offset=1&sort=b&filter=a", "second", repeated=True) == b"first"
+
+
+def test_the_last_pages_of_many_listings_are_remembered_and_the_oldest_is_dropped() -> None:
+    pages = PageResponses(frozenset())
+    for n in range(MAX_LISTINGS + 1):
+        respond(pages, f"filter={n}", f"old {n}", repeated=False)
+    found = [respond(pages, f"filter={n}", "new", repeated=True) for n in (1, MAX_LISTINGS, 0)]
+    assert found == [b"old 1", f"old {MAX_LISTINGS}".encode(), b"new"]

@@ -1,0 +1,29 @@
+"""The window of a list that a request asks for."""
+
+from typing import TypeVar
+
+from attrs import frozen
+from starlette.datastructures import QueryParams
+
+from workflow_async.sandbox.preservica.query import int_param
+
+T = TypeVar("T")
+PAGING = frozenset({"start", "max"})
+"""The query parameters that choose a page."""
+
+
+@frozen
+class Window:
+    """The part of a list that one answer holds."""
+
+    start: int
+    size: int
+
+    @classmethod
+    def read(cls, params: QueryParams, *, default: int, cap: int) -> "Window":
+        """Take `start` and `max`; more than the cap is silently the cap."""
+        return cls(int_param(params, "start", 0), min(int_param(params, "max", default), cap))
+
+    def cut(self, rows: list[T]) -> list[T]:
+        """The rows in the window."""
+        return rows[self.start : self.start + self.size]
