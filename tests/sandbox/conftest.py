@@ -4,7 +4,7 @@ import httpx
 import pytest
 
 from workflow_async.sandbox import ManualClock, Sandbox
-from workflow_async.sandbox.opencast.releases import Release
+from workflow_async.sandbox.opencast.releases import DEFAULT, Release
 from workflow_async.sandbox.systems import FakeOpencast
 
 
@@ -15,7 +15,7 @@ def clock() -> ManualClock:
 
 @pytest.fixture
 def release() -> Release:
-    return "16"
+    return DEFAULT
 
 
 @pytest.fixture

@@ -5,6 +5,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.sandbox.opencast.releases import LISTING, every_release, with_list
 from workflow_async.sandbox import (
     Boot,
     CannedResponse,
@@ -96,18 +97,18 @@ async def test_a_slow_index_takes_its_time(
     assert slept == [7.0]
 
 
-@pytest.mark.parametrize("release", ["11", "16", "19"])
+@every_release
 async def test_an_empty_index_finds_nothing_until_it_is_well(
     http: httpx.AsyncClient, opencast: FakeOpencast, clock: ManualClock, release: Release
 ) -> None:
     opencast.seed(5)
     opencast.faults = IndexFault("empty", during=(0, 30))
     assert await listed(http, "/api/events") == []
-    if release == "11":
+    if release in LISTING:
         assert await listed(http, "/api/workflows") == []
     clock.advance(30)
     assert len(await listed(http, "/api/events")) == 5
-    if release == "11":
+    if release in LISTING:
         assert len(await listed(http, "/api/workflows")) == 5
 
 
@@ -125,7 +126,7 @@ async def test_a_stale_index_of_events_shows_what_was(
     assert [row["processing_state"] for row in await listed(http, "/api/events")] == ["SUCCEEDED", ""]
 
 
-@pytest.mark.parametrize("release", ["11"])
+@with_list
 async def test_a_stale_index_of_workflows_shows_what_was(
     http: httpx.AsyncClient, opencast: FakeOpencast, clock: ManualClock, release: Release
 ) -> None:

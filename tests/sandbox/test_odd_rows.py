@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.sandbox.opencast.releases import with_list
 from tests.sandbox.preservica.asking import CONTEXTS, get, ids, inside, knock, login, page, state
 from workflow_async.sandbox import ManualClock, OddRow, Sandbox, ServerClock
 from workflow_async.sandbox.systems import FakeOpencast, FakePreservica
@@ -32,7 +33,7 @@ async def test_a_record_that_cannot_be_written_is_the_container_s_500(
     assert (await http.get(f"/workflow/instance/{odd}.json")).status_code == 200
 
 
-@pytest.mark.parametrize("release", ["11"])
+@with_list
 async def test_it_spoils_the_page_that_it_is_on_and_no_other(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
     seeded = [opencast.start(opencast.event(created=float(n)), "fast") for n in range(6)]
     opencast.world.commit()
@@ -42,7 +43,7 @@ async def test_it_spoils_the_page_that_it_is_on_and_no_other(http: httpx.AsyncCl
     assert (await http.get("/api/workflows", params={"limit": "1", "offset": "2"})).status_code == 200
 
 
-@pytest.mark.parametrize("release", ["11"])
+@with_list
 async def test_a_row_that_does_not_read_stands_among_the_others(
     http: httpx.AsyncClient, opencast: FakeOpencast
 ) -> None:

@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
+from tests.sandbox.opencast.releases import LISTING
 from workflow_async.sandbox import Fault, Faults, ManualClock, RealClock, Sandbox
 from workflow_async.sandbox.server import AppServer, Server, bind, url
 
@@ -183,7 +184,7 @@ def test_serving_writes_nothing_to_any_log(caplog: pytest.LogCaptureFixture, cap
 
 
 def test_a_thread_may_seed_while_the_server_serves() -> None:
-    with Sandbox("11") as sandbox:
+    with Sandbox(LISTING[0]) as sandbox:
         seeding = threading.Thread(target=lambda: [sandbox.opencast.seed(50) for _ in range(4)])
         seeding.start()
         while seeding.is_alive():

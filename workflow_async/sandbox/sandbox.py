@@ -6,7 +6,7 @@ from typing import Self
 
 from workflow_async.sandbox.clock import RealClock
 from workflow_async.sandbox.engine import TimeSource
-from workflow_async.sandbox.opencast.releases import Release
+from workflow_async.sandbox.opencast.releases import DEFAULT, Release
 from workflow_async.sandbox.opencast.state import OpencastState
 from workflow_async.sandbox.preservica.app import PreservicaState
 from workflow_async.sandbox.server import Server, bind, url
@@ -20,7 +20,8 @@ class Sandbox:
     ASGI applications. Port 0 takes a free one. Time is the given clock's, or passes `speed` times as fast as real time.
 
     Args:
-        opencast_version: "11" has the list of workflows; "16" answers it with something else, "19" with 405.
+        opencast_version: the release that the Opencast behaves as. `sandbox/opencast/releases.py` has the table of
+            releases and their differences.
         clock: seconds since 1970, whatever makes them pass.
         seed: of everything that is made up.
         host: the address to serve on.
@@ -37,7 +38,7 @@ class Sandbox:
 
     def __init__(
         self,
-        opencast_version: Release = "16",
+        opencast_version: Release = DEFAULT,
         clock: TimeSource | None = None,
         seed: int = 0,
         *,

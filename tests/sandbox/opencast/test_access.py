@@ -6,6 +6,7 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.sandbox.opencast.releases import with_list, without_list
 from workflow_async.sandbox import ManualClock
 from workflow_async.sandbox.opencast.auth import Account, role_for
 from workflow_async.sandbox.systems import FakeOpencast
@@ -29,14 +30,14 @@ async def test_who_follows_ends_in_html(http: httpx.AsyncClient) -> None:
     assert (answer.status_code, answer.headers["content-type"]) == (200, "text/html")
 
 
-@pytest.mark.parametrize("release", ["16", "19"])
+@without_list
 async def test_who_asks_for_basic_is_challenged(http: httpx.AsyncClient) -> None:
     answer = await ask(http, headers={"X-Requested-Auth": "Basic"})
     assert (answer.status_code, answer.headers["www-authenticate"]) == (401, 'Basic realm="Opencast"')
     assert answer.headers["content-type"].startswith("text/html")
 
 
-@pytest.mark.parametrize("release", ["11"])
+@with_list
 async def test_opencast_11_does_not_know_how_to_be_asked_for_basic(http: httpx.AsyncClient) -> None:
     assert (await ask(http, headers={"X-Requested-Auth": "Basic"})).status_code == 302
 

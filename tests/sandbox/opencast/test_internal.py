@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.sandbox.opencast.releases import with_list
 from workflow_async.sandbox import ManualClock, ServerClock, Step
 from workflow_async.sandbox.opencast.jettison import typed
 from workflow_async.sandbox.systems import FakeOpencast
@@ -108,7 +109,7 @@ async def test_a_parked_operation_says_what_may_be_done_with_it(
     assert "abortable" not in {**first, **last}
 
 
-@pytest.mark.parametrize("release", ["11"])
+@with_list
 async def test_opencast_11_tells_an_instance_in_its_own_way(
     http: httpx.AsyncClient, opencast: FakeOpencast, clock: ManualClock
 ) -> None:
@@ -244,7 +245,7 @@ async def test_a_count_wants_the_state_in_capitals(http: httpx.AsyncClient, stat
     assert (await http.get("/workflow/count", params={"state": state})).status_code == 400
 
 
-@pytest.mark.parametrize("release", ["11"])
+@with_list
 async def test_opencast_11_does_not_have_the_routes_by_event(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
     answer = await http.get(f"/workflow/mediaPackage/{opencast.event()}/instances.json")
     assert (answer.status_code, answer.content) == (404, b"")

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.sandbox.opencast.releases import with_list
 from workflow_async.sandbox import Fault, Faults, IndexFault, ManualClock
 from workflow_async.sandbox.opencast.filter import BadCriterionError, criteria, passing, period, sorting
 from workflow_async.sandbox.systems import FakeOpencast
 
-pytestmark = pytest.mark.parametrize("release", ["11"])
+pytestmark = with_list
 PUBLIC = ["state", "event_title"]
 
 

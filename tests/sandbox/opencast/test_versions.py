@@ -3,16 +3,16 @@ import json
 import httpx
 import pytest
 
+from tests.sandbox.opencast.releases import every_release, with_gson, without_gson, without_list_or_gson
 from workflow_async.sandbox import ManualClock, Sandbox
 from workflow_async.sandbox.opencast.releases import RELEASES, Release
 from workflow_async.sandbox.systems import FakeOpencast
 
 WITH = {"withoperations": "true", "withconfiguration": "true"}
 NEWEST = {"11": "v1.7.0", "16": "v1.11.0", "19": "v1.12.0"}
-EVERY = pytest.mark.parametrize("release", ["11", "16", "19"])
 
 
-@EVERY
+@every_release
 async def test_the_api_tells_its_newest_version_and_all_of_them(http: httpx.AsyncClient, release: str) -> None:
     newest = NEWEST[release]
     answers = [await http.get(path) for path in ("/api", "/api/version", "/api/version/default")]
@@ -23,7 +23,7 @@ async def test_the_api_tells_its_newest_version_and_all_of_them(http: httpx.Asyn
     assert answers[2].json() == {"default": newest}
 
 
-@EVERY
+@every_release
 @pytest.mark.parametrize(
     ("accept", "told"),
     [
@@ -58,26 +58,26 @@ async def test_a_pin_to_the_newest_fails_on_every_older_server() -> None:
             assert answer.status_code == status
 
 
-@pytest.mark.parametrize("release", ["16"])
+@without_list_or_gson
 async def test_opencast_16_answers_a_list_with_the_object_of_another_resource(http: httpx.AsyncClient) -> None:
     answer = await http.get("/api/workflows", params={"limit": 10})
     assert (answer.status_code, answer.json()) == (200, {"url": "http://127.0.0.1/api", "version": "v1.11.0"})
 
 
-@pytest.mark.parametrize("release", ["19"])
+@with_gson
 async def test_opencast_19_refuses_a_list_with_405_and_nothing(http: httpx.AsyncClient) -> None:
     answer = await http.get("/api/workflows")
     assert (answer.status_code, answer.content) == (405, b"")
 
 
-@pytest.mark.parametrize("release", ["11", "16"])
+@without_gson
 async def test_slashes_are_escaped_and_other_letters_are_not(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
     id = opencast.start(opencast.event(), "fast", {"a": "é/<&='>"})
     text = (await http.get(f"/api/workflows/{id}", params=WITH)).text
     assert '{"a":"é\\/<&=\'>"}' in text
 
 
-@pytest.mark.parametrize("release", ["19"])
+@with_gson
 async def test_gson_escapes_what_html_minds(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
     id = opencast.start(opencast.event(), "fast", {"a": "é/<&='>"})
     answer = await http.get(f"/api/workflows/{id}", params=WITH)
@@ -125,7 +125,7 @@ async def test_opencast_11_ignores_the_wish_for_a_panel_in_json(http: httpx.Asyn
     ) is told
 
 
-@EVERY
+@every_release
 async def test_a_seeded_world_is_the_same_again(release: Release) -> None:
     texts = []
     for _ in range(2):

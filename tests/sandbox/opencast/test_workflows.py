@@ -4,6 +4,7 @@ from typing import Any, Literal
 import httpx
 import pytest
 
+from tests.sandbox.opencast.releases import with_list, without_list
 from workflow_async.sandbox import Faults, ManualClock, SecondResume, Step, StepResult
 from workflow_async.sandbox.systems import FakeOpencast
 
@@ -285,7 +286,7 @@ async def test_nothing_to_change_is_200_with_the_instance(http: httpx.AsyncClien
     assert (await http.put(f"/api/workflows/{id}")).status_code == 200
 
 
-@pytest.mark.parametrize("release", ["11"])
+@with_list
 async def test_a_configuration_is_replaced_whole(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
     id = opencast.start(opencast.event(), "fast", {"a": "1", "b": "2"})
     assert (await put(http, id, configuration='{"c": "3"}')).status_code == 200
@@ -301,7 +302,7 @@ async def test_a_refused_state_comes_after_the_configuration_is_saved(
     assert (await told(http, id))["configuration"] == {"b": "2"}
 
 
-@pytest.mark.parametrize("release", ["16", "19"])
+@without_list
 async def test_replacing_a_configuration_of_two_keys_is_500_and_changes_nothing(
     http: httpx.AsyncClient, opencast: FakeOpencast
 ) -> None:
@@ -419,7 +420,7 @@ async def test_a_failed_operation_does_not_tell_its_time_in_the_queue(
     assert ["time_in_queue" in o for o in (await told(http, id))["operations"]] == [True, False, False]
 
 
-@pytest.mark.parametrize("release", ["16", "19"])
+@without_list
 async def test_a_workflow_without_operations_fails(
     http: httpx.AsyncClient, opencast: FakeOpencast, clock: ManualClock
 ) -> None:

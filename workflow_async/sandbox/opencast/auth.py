@@ -81,8 +81,8 @@ class Access:
 
     clock: TimeSource
     accounts: dict[str, Account]
-    asks_for_basic: bool = True
-    """Whether `X-Requested-Auth: Basic` gets a challenge instead of the login page."""
+    challenges_basic: bool = True
+    """True if `X-Requested-Auth: Basic` gets a challenge instead of the login page."""
     jwt: str = "header.payload.signature"
     """The token that is accepted, for the account of the administrator."""
     sessions: dict[str, float] = field(factory=dict)
@@ -119,7 +119,7 @@ class Access:
         wanted = request.headers.get("x-requested-auth")
         if wanted == "Digest":
             return self._challenge(request)
-        if wanted == "Basic" and self.asks_for_basic:
+        if wanted == "Basic" and self.challenges_basic:
             return _unauthorized(request, _BASIC)
         if request.headers.get("x-requested-with") == "XMLHttpRequest":
             return error_page(request, 419)

@@ -1,4 +1,7 @@
-"""What differs from one release of Opencast to another: the versions of its API and how it writes JSON."""
+"""The releases of Opencast that the sandbox behaves as, and the rules in which they differ.
+
+A new release is a member of `Release` and an entry of `RELEASES`. Nothing else in the sandbox names a release.
+"""
 
 import json
 from typing import Any, Literal
@@ -6,43 +9,46 @@ from typing import Any, Literal
 from attrs import frozen
 
 Release = Literal["11", "16", "19"]
+DEFAULT: Release = "16"
 
 
 @frozen
 class ReleaseRules:
-    """One release of Opencast, as far as a client can tell it from another."""
+    """The behaviour of one release of Opencast, as far as a client can tell it from another."""
 
     newest: int
-    """The minor version of the newest API it offers: 7 stands for v1.7.0."""
+    """The minor version of the newest API that is offered. 7 stands for v1.7.0."""
     listing: bool = False
-    """Whether it lists workflow instances; with the index that comes with it."""
+    """True if workflow instances are listed, from an index that lags behind."""
     unless: bool = False
-    """Whether an operation of an instance tells its `unless`."""
+    """True if an operation of an instance has the key `unless`."""
     panel_json: bool = True
-    """Whether it knows `withconfigurationpaneljson`."""
+    """True if `withconfigurationpaneljson` is supported."""
     gson: bool = False
-    """Whether JSON is written by Gson, and resources have paths of their own."""
+    """True if Gson writes the JSON, and each resource has a path of its own."""
     keeps_finished: bool = False
-    """Whether stopping a finished workflow leaves its state alone."""
+    """True if stopping a finished workflow does not change its state."""
+    challenges_basic: bool = True
+    """True if `X-Requested-Auth: Basic` gets a challenge instead of the login page."""
 
     @property
     def default(self) -> str:
-        """The version that counts if a client names none."""
+        """The version for a client that names none."""
         return f"v1.{self.newest}.0"
 
     @property
     def versions(self) -> list[str]:
-        """Every version it accepts, oldest first."""
+        """Every version that is accepted, oldest first."""
         return [f"v1.{minor}.0" for minor in range(self.newest + 1)]
 
     def negotiate(self, accept: str | None, oldest: int = 1) -> str | None:
-        """The version an `Accept` header gets. None if it lists none from v1.`oldest` on that is spoken here."""
+        """Return the version for an `Accept` header. None if it lists no supported version from v1.`oldest` on."""
         if not accept or any(wide in accept for wide in ("application/json", "application/*", "*/*")):
             return self.default
         return next((v for v in reversed(self.versions[oldest:]) if f"application/{v}+json" in accept), None)
 
     def write(self, tree: Any) -> str:
-        """The JSON text of a tree, with the escapes of the release."""
+        """Return the JSON text of a tree, with the escapes of the release."""
         text = json.dumps(tree, ensure_ascii=False, separators=(",", ":"))
         if not self.gson:
             return text.replace("/", "\\/")
@@ -52,7 +58,11 @@ class ReleaseRules:
 
 
 RELEASES: dict[Release, ReleaseRules] = {
-    "11": ReleaseRules(newest=7, listing=True, unless=True, panel_json=False),
+    # The last release that lists workflows.
+    "11": ReleaseRules(newest=7, listing=True, unless=True, panel_json=False, challenges_basic=False),
+    # Answers `GET /api/workflows` with the document of `/api`.
     "16": ReleaseRules(newest=11),
+    # Answers `GET /api/workflows` with 405.
     "19": ReleaseRules(newest=12, gson=True, keeps_finished=True),
 }
+"""The rules of each release, oldest release first."""

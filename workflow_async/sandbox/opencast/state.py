@@ -14,7 +14,7 @@ from workflow_async.sandbox.opencast.definitions import BUILT_IN, Definition
 from workflow_async.sandbox.opencast.event import Event, lecture
 from workflow_async.sandbox.opencast.index import EventIndex, Health, Index
 from workflow_async.sandbox.opencast.json import STATES
-from workflow_async.sandbox.opencast.releases import RELEASES, Release, ReleaseRules
+from workflow_async.sandbox.opencast.releases import DEFAULT, RELEASES, Release, ReleaseRules
 
 MIX = (
     *("fast",) * 8,
@@ -39,7 +39,7 @@ class OpencastState:
     time: TimeSource
     """The sandbox's time."""
     _seed: int = 0
-    release: Release = "16"
+    release: Release = DEFAULT
     clock: SkewedClock = field(init=False)
     """The server's clock."""
     utc_offset: float = field(default=0.0, init=False)
@@ -60,8 +60,8 @@ class OpencastState:
     def __attrs_post_init__(self) -> None:
         self.clock = SkewedClock(self.time)
         self.accounts = {account.name: account for account in ACCOUNTS}
-        self.access = Access(self.clock, self.accounts, asks_for_basic=self.release != "11")
         self.dialect = RELEASES[self.release]
+        self.access = Access(self.clock, self.accounts, challenges_basic=self.dialect.challenges_basic)
         self.definitions = {definition.identifier: definition for definition in BUILT_IN}
         self.health = Health(self.time)
         self.index = Index(self.time, self.health, self.events, self.definitions)
