@@ -9,7 +9,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from benchmarks.pinning import pin
 from workflow_async.sandbox import ManualClock, Sandbox, Step
-from workflow_async.sandbox.server import Server, bind, url
+from workflow_async.sandbox.server import Server, bind, url_of
 from workflow_async.sandbox.systems import FakeOpencast, FakePreservica
 
 HOUR = 3600.0
@@ -28,9 +28,9 @@ def filled(system: str, count: int) -> FakeOpencast | FakePreservica:
         clock.advance(HOUR)
         return fake
     context = sandbox.preservica.context("Day", "org.example.day", "Ingest", [Step("Work", DAY)])
-    archive = sandbox.preservica.world.archive
+    archive = sandbox.preservica.state.archive
     for _ in range(count):
-        archive.begin(archive.contexts[context], {}, None)
+        archive.start_workflow(archive.contexts[context], {}, None)
     clock.advance(HOUR)
     return sandbox.preservica
 
@@ -69,7 +69,7 @@ def main(core: str, system: str, count: str) -> None:
     listener = bind("127.0.0.1", 0)
     server = Server([(listener, told(fake.app, fake))])
     server.start()
-    print(url(listener).rpartition(":")[2], flush=True)
+    print(url_of(listener).rpartition(":")[2], flush=True)
     sys.stdin.read()
     server.stop()
 

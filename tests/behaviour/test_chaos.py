@@ -216,7 +216,7 @@ def begin(there: Any, n: int) -> int:
     steps = [Step("one", 2.0 + n % 17), Step("two", 3.0, StepResult.FAILED if n % 3 == 0 else StepResult.DONE)]
     if isinstance(there, FakePreservica):
         context = there.context(f"Kind {n}", f"org.example.kind-{n}", "Ingest", steps)
-        return there.world.archive.begin(there.world.archive.contexts[context], {}, None).id
+        return there.state.archive.start_workflow(there.state.archive.contexts[context], {}, None).id
     started: int = there.start(there.event(), there.define(f"kind-{n}", steps).identifier)
     return started
 

@@ -178,9 +178,9 @@ def now() -> float:
 def test_a_refused_login_is_endured_by_what_was_seen_and_by_nothing_else() -> None:
     async def story(place: Station, client: Any) -> None:
         (id,) = place.starts(1, 100.0)
-        later(10, lambda: place.opencast.world.access.accounts.pop("admin"))
-        admin = place.opencast.world.access.accounts["admin"]
-        later(60, lambda: place.opencast.world.access.accounts.update(admin=admin))
+        later(10, lambda: place.opencast.state.access.accounts.pop("admin"))
+        admin = place.opencast.state.access.accounts["admin"]
+        later(60, lambda: place.opencast.state.access.accounts.update(admin=admin))
         seen = asyncio.create_task(client.workflows.wait(id))
         await anyio.sleep(30)
         with pytest.raises(CallError) as caught:

@@ -75,7 +75,7 @@ def reopen(place: Station, id: int) -> None:
     """As a person does who resumes what had ended."""
     run = place.run(id)
     run.status, run.finished = Status.PARKED, None
-    place.engine._tell(run)
+    place.engine._notify(run)
 
 
 @pytest.mark.row(53)

@@ -98,7 +98,7 @@ class Simulation:
 
     def __attrs_post_init__(self) -> None:
         self.chance = random.Random(self.seed)
-        noted, engine = self.place.engine.observe, self.place.engine
+        noted, engine = self.place.engine.on_change, self.place.engine
 
         def observe(run: FakeWorkflow) -> None:
             if noted is not None:
@@ -108,7 +108,7 @@ class Simulation:
             else:
                 self.truth.removed.add(run.id)
 
-        engine.observe = observe
+        engine.on_change = observe
         self.place.wire.instead = self._instead
 
     def _instead(self, request: httpx.Request) -> httpx.Response | None:
@@ -198,7 +198,7 @@ class Simulation:
         run.started, run.finished, run.changed = old.started, old.finished, old.changed
         if run.status is not Status.PARKED:
             self.place.engine._schedule(run, self.place.engine.clock() + self.chance.uniform(1, 30))
-        self.place.engine._tell(run)
+        self.place.engine._notify(run)
 
     async def _stand_before(self, front: Front, seconds: float) -> None:
         self.fronts.append(front)

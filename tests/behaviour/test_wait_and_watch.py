@@ -90,7 +90,7 @@ def test_where_there_is_a_list_three_hundred_cost_its_pages_and_a_get_each(kind:
     async def story(place: Station, client: Any) -> None:
         ids = place.starts(300, 30.0, 30.0)
         if kind == "11":
-            place.opencast.world.commit()
+            place.opencast.state.commit()
         await client.workflows.wait_all(ids, poll=Poll(interval=5, backoff=1, ceiling=5))
         pages, glances, gets = place.looks()
         assert pages <= (62 / 5 + 4) * 3
@@ -245,7 +245,7 @@ def test_an_outage_that_passes_costs_nobody_anything(kind: str) -> None:
 def test_one_that_may_not_be_read_never_spoils_the_rest(kind: str) -> None:
     async def story(place: Station, client: Any) -> None:
         ids = place.starts(20, 30.0)
-        place.opencast.world.events[place.run(ids[3]).subject].readers = frozenset()
+        place.opencast.state.events[place.run(ids[3]).subject].readers = frozenset()
         outcomes = await client.workflows.wait_all([*ids, 999_999], poll=QUICK)
         assert isinstance(outcomes[3], PollingFailed)
         assert isinstance(outcomes[3].error, Forbidden)
@@ -290,7 +290,7 @@ def test_what_is_started_can_be_waited_for_in_one_call(kind: str) -> None:
 
 def noted(place: Station) -> dict[int, list[Phase]]:
     """The phases of every workflow from here on, as they come."""
-    true, before = defaultdict[int, list[Phase]](list), place.engine.observe
+    true, before = defaultdict[int, list[Phase]](list), place.engine.on_change
 
     def observe(run: Any) -> None:
         if before is not None:
@@ -299,7 +299,7 @@ def noted(place: Station) -> dict[int, list[Phase]]:
         if true[run.id][-1:] != [phase]:
             true[run.id].append(phase)
 
-    place.engine.observe = observe
+    place.engine.on_change = observe
     return true
 
 

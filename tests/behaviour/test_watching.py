@@ -127,7 +127,7 @@ async def restart(place: Station, ids: list[int]) -> None:
 def restore(place: Station, run: FakeWorkflow, old: FakeWorkflow) -> None:
     run.status, run.steps, run.finished, run.changed = old.status, old.steps, old.finished, old.changed
     place.engine._schedule(run, place.engine.clock() + 50)
-    place.engine._tell(run)
+    place.engine._notify(run)
 
 
 @pytest.mark.row(51)

@@ -196,7 +196,7 @@ def test_stop_stops_each_and_tells_of_those_it_may_not(run: Run, fakes: Sandbox)
 
 
 def test_stop_asks_a_preservica_to_end_them(run: Run, fakes: Sandbox) -> None:
-    ids = [fakes.preservica.world.seed(1, contexts=["45"])[0] for _ in range(2)]
+    ids = [fakes.preservica.state.seed(1, contexts=["45"])[0] for _ in range(2)]
     result = run("stop", "-", "--json", env=preservica_of(fakes), stdin="\n".join(map(str, ids)))
     assert [json.loads(line) for line in result.stdout.splitlines()] == [{"id": id, "asked": "terminate"} for id in ids]
     assert result.exit_code == 0

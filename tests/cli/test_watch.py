@@ -52,7 +52,7 @@ def test_one_that_becomes_another_workflow_is_3_and_spoils_no_other(run: Run, fa
         if any(served.path.endswith(f"/{ids[0]}") for served in fake.requests):
             replaced.subject = other
 
-    fake.engine.observe = observe
+    fake.engine.on_change = observe
     result = run("watch", *ids, "--json", *OFTEN, env=opencast_of(fakes))
     assert outcomes(result.stdout) == {ids[0]: "replaced", ids[1]: "succeeded"}
     assert "belongs to another workflow now" in result.stdout
@@ -110,7 +110,7 @@ def test_a_filter_watches_whatever_passes_until_the_deadline(run: Run) -> None:
     with Sandbox("11", speed=10) as fakes:
         ids = [fakes.opencast.start(fakes.opencast.event(), "review") for _ in range(3)]
         other = fakes.opencast.start(fakes.opencast.event(), "publish")
-        fakes.opencast.world.commit()
+        fakes.opencast.state.commit()
         where = ("--filter", "workflow_definition_identifier=review", "--parked", "return")
         result = run("watch", *where, "--timeout", 4, "--json", *OFTEN, env=opencast_of(fakes))
     assert outcomes(result.stdout) == dict.fromkeys(ids, "parked")

@@ -165,7 +165,7 @@ async def test_a_refresh_token_that_somebody_has_used_is_followed_by_one_login_f
         await ask(pv)
         time.advance(0.81 * 900)
         with archive.lock:
-            archive.world.accounts._refresh.clear()
+            archive.state.accounts._refresh.clear()
         assert await crowd(pv, 100) == [None] * 100
     assert accesses(archive) == ["login", "refresh", "login"]
     see("used refresh token: 1 login")
@@ -300,8 +300,8 @@ async def test_a_password_that_was_changed_is_not_tried_until_the_account_is_loc
     async with connect() as pv:
         await ask(pv)
         with archive.lock:
-            archive.world.accounts.password = "another"
-            archive.world.accounts.refresh_works = False
+            archive.state.accounts.password = "another"
+            archive.state.accounts.refresh_works = False
         for _ in range(60):
             time.advance(60.0)
             await ask(pv)

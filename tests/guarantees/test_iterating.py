@@ -32,7 +32,7 @@ def _workflows(more: dict[str, Any], scene: Scene) -> AsyncIterator[Any]:
 
 def _monitor(scene: Scene) -> str:
     """The monitor of a workflow of the archive."""
-    archive = scene.here.preservica.world.archive
+    archive = scene.here.preservica.state.archive
     return archive.monitor_id(next(iter(archive.engine.all())))
 
 

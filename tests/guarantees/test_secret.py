@@ -195,13 +195,13 @@ def sandbox(time: ManualClock) -> Iterator[Sandbox]:
 
 @pytest.fixture
 def archive(sandbox: Sandbox) -> FakePreservica:
-    sandbox.preservica.world.accounts.password = PASSWORD
+    sandbox.preservica.state.accounts.password = PASSWORD
     return sandbox.preservica
 
 
 def given(archive: FakePreservica) -> Canaries:
     """The password, the seed, and every token the server gave and every code it got."""
-    accounts = archive.world.accounts
+    accounts = archive.state.accounts
     issued = {hash_uuid("token", accounts.seed, number + 1) for number in range(accounts._issued)}
     return Canaries({PASSWORD, SEED, *issued})
 
@@ -291,7 +291,7 @@ async def test_a_login_that_is_refused_tells_no_secret(
 
 @pytest.fixture
 def opencast(sandbox: Sandbox) -> FakeOpencast:
-    access = sandbox.opencast.world.access
+    access = sandbox.opencast.state.access
     access.jwt = JWT
     for name in ("admin", "opencast_system_account"):
         access.accounts[name] = evolve(access.accounts[name], password=PASSWORD)

@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from workflow_async.sandbox import ManualClock, Sandbox, Step
 from workflow_async.sandbox.engine import Status
 from workflow_async.sandbox.preservica.app import PreservicaState
-from workflow_async.sandbox.server import Server, bind, url
+from workflow_async.sandbox.server import Server, bind, url_of
 
 pytestmark = [pytest.mark.peer, pytest.mark.timeout(600)]
 
@@ -71,25 +71,25 @@ def serving(app: ASGIApp) -> Iterator[str]:
     server = Server([(listener, app)])
     server.start()
     try:
-        yield url(listener)
+        yield url_of(listener)
     finally:
         server.stop()
 
 
-def account(address: str, world: PreservicaState, **more: object) -> dict[str, Any]:
+def account(address: str, state: PreservicaState, **more: object) -> dict[str, Any]:
     host = address.removeprefix("http://")
-    return {"username": world.username, "password": world.password, "server": host, "protocol": "http"} | more
+    return {"username": state.username, "password": state.password, "server": host, "protocol": "http"} | more
 
 
 def test_pypreservica_works_with_the_sandbox_unchanged(peer: Peer, sandbox: Sandbox, clock: ManualClock) -> None:
-    system, world = sandbox.preservica, sandbox.preservica.world
+    system, state = sandbox.preservica, sandbox.preservica.state
     ids = system.seed(1000, age=3600)
     slow = system.context("Slow & steady", "org.example.slow", "Ingest", [Step("Wait", 3600)])
-    told = peer(SESSION.read_text(), account(system.url, world, tenant=world.tenant))
+    told = peer(SESSION.read_text(), account(system.url, state, tenant=state.tenant))
 
     assert told["by_type"]["44"] == "Web Crawl & Ingest"
     assert told["by_definition"] == {slow: "Slow & steady"}
-    assert world.starts == [told["correlation"]]
+    assert state.starts == [told["correlation"]]
     assert system.engine.runs[told["terminated"]].parameters == {"seedUrl": "a&b<c>", "maxDepth": "8"}
 
     runs = [system.engine.runs[id] for id in ids]
@@ -105,32 +105,32 @@ def test_pypreservica_works_with_the_sandbox_unchanged(peer: Peer, sandbox: Sand
 
     assert told["processes"] == {"OPEX incremental": True, "Bucket of the archive": True, "Bucket of the museum": False}
     assert told["switched"] == [False, True]
-    assert told["monitors"] == [world.archive.monitor_id(run) for run in runs[:25]]
+    assert told["monitors"] == [state.archive.monitor_id(run) for run in runs[:25]]
     assert told["messages"] > 0
     assert told["timeseries"] > 0
 
 
 def test_pypreservica_logs_in_again_when_its_token_is_revoked(peer: Peer) -> None:
-    world = PreservicaState(time.time)
+    state = PreservicaState(time.time)
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
-        if world.logins == 1 and scope["path"].startswith("/sdb/"):
-            world.revoke()
-        await world.app(scope, receive, send)
+        if state.logins == 1 and scope["path"].startswith("/sdb/"):
+            state.revoke()
+        await state.app(scope, receive, send)
 
     with serving(app) as address:
-        assert peer(LOGIN, account(address, world, tenant=world.tenant)) == 5
-    assert world.logins == 2
+        assert peer(LOGIN, account(address, state, tenant=state.tenant)) == 5
+    assert state.logins == 2
 
 
 @pytest.mark.parametrize("way", ["without tenant", "shared secret", "one-time code"])
 def test_pypreservica_gets_in_by_every_way_there_is(peer: Peer, way: str) -> None:
-    world = PreservicaState(time.time, two_factor=SEED if way == "one-time code" else None)
+    state = PreservicaState(time.time, two_factor=SEED if way == "one-time code" else None)
     ways: dict[str, dict[str, object]] = {
         "without tenant": {},
-        "shared secret": {"tenant": world.tenant, "password": world.shared_secret, "use_shared_secret": True},
-        "one-time code": {"tenant": world.tenant, "two_fa_secret_key": SEED},
+        "shared secret": {"tenant": state.tenant, "password": state.shared_secret, "use_shared_secret": True},
+        "one-time code": {"tenant": state.tenant, "two_fa_secret_key": SEED},
     }
-    with serving(world.app) as address:
-        assert peer(LOGIN, account(address, world, **ways[way])) == 5
-    assert world.logins == 1
+    with serving(state.app) as address:
+        assert peer(LOGIN, account(address, state, **ways[way])) == 5
+    assert state.logins == 1

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from workflow_async.sandbox import ManualClock, Step, StepResult
-from workflow_async.sandbox.engine import REPAIR, Engine, FakeWorkflow, Harm, Status
+from workflow_async.sandbox.engine import REPAIR_STEP, Engine, FakeWorkflow, SecondResumeEffect, Status
 
 TWO = (Step("a", 2.0), Step("b", 3.0))
 HANDLED = (Step("a", 1.0, StepResult.FAILED, handlers=(Step("tell", 1.0),)), Step("never"))
@@ -141,7 +141,7 @@ def test_a_stuck_step_parks_again_after_every_resume(engine: Engine, clock: Manu
     for _ in range(3):
         assert history(engine, clock, run)[-1] is Status.PARKED
         engine.resume(run, delay=1.0)
-    assert [name for name, _ in names(run)] == ["a", REPAIR, "bad", "rest"]
+    assert [name for name, _ in names(run)] == ["a", REPAIR_STEP, "bad", "rest"]
     assert [run.steps[1].status, run.steps[2].status, run.steps[2].attempts] == [Status.PARKED, Status.WAITING, 1]
 
 
@@ -240,13 +240,13 @@ def test_a_workflow_stopped_while_a_step_fails_for_now_stays_stopped(engine: Eng
 @pytest.mark.parametrize(
     ("harm", "end", "executed"),
     [
-        (Harm.TWICE, Status.PARKED, ["hold", "hold"]),
-        (Harm.LOST, Status.PARKED, ["hold"]),
-        (Harm.HANGS, Status.SUCCEEDED, ["hold"]),
+        (SecondResumeEffect.TWICE, Status.PARKED, ["hold", "hold"]),
+        (SecondResumeEffect.LOST, Status.PARKED, ["hold"]),
+        (SecondResumeEffect.HANGS, Status.SUCCEEDED, ["hold"]),
     ],
 )
 def test_a_second_resume_of_the_last_step_does_harm_to_that(
-    engine: Engine, clock: ManualClock, harm: Harm, end: Status, executed: list[str]
+    engine: Engine, clock: ManualClock, harm: SecondResumeEffect, end: Status, executed: list[str]
 ) -> None:
     run = engine.start("d", "e", [Step("hold", 1.0, StepResult.HELD)])
     history(engine, clock, run)
@@ -257,7 +257,7 @@ def test_a_second_resume_of_the_last_step_does_harm_to_that(
 
 
 def test_a_workflow_without_steps_ends_as_it_is_told(clock: ManualClock) -> None:
-    engine = Engine(clock, empty=Status.FAILED)
+    engine = Engine(clock, end_without_steps=Status.FAILED)
     assert history(engine, clock, engine.start("d", "e", ()))[-1] is Status.FAILED
 
 
@@ -288,7 +288,7 @@ def test_a_removed_workflow_is_gone_and_what_was_due_with_it(engine: Engine, clo
 
 def test_an_observer_is_told_of_start_changes_and_removal(clock: ManualClock) -> None:
     seen: list[tuple[int, Status]] = []
-    engine = Engine(clock, observe=lambda run: seen.append((run.id, run.status)))
+    engine = Engine(clock, on_change=lambda run: seen.append((run.id, run.status)))
     run = engine.start("d", "e", [Step("a")])
     history(engine, clock, run)
     engine.remove(run)
@@ -342,8 +342,12 @@ class EngineMachine(RuleBasedStateMachine):
     def pause(self, run: FakeWorkflow) -> None:
         self.engine.pause(run)
 
-    @rule(run=runs, delay=st.sampled_from([0.0, 2.0]), harm=st.sampled_from([None, Harm.TWICE, Harm.LOST]))
-    def resume(self, run: FakeWorkflow, delay: float, harm: Harm | None) -> None:
+    @rule(
+        run=runs,
+        delay=st.sampled_from([0.0, 2.0]),
+        harm=st.sampled_from([None, SecondResumeEffect.TWICE, SecondResumeEffect.LOST]),
+    )
+    def resume(self, run: FakeWorkflow, delay: float, harm: SecondResumeEffect | None) -> None:
         if run.status is Status.PARKED:
             self.engine.resume(run, delay, harm)
 
@@ -360,7 +364,7 @@ class EngineMachine(RuleBasedStateMachine):
         due = {(id, turn) for _, id, turn in self.engine._due}
         for run in self.engine.runs.values():
             alive = run.status in {Status.WAITING, Status.RUNNING, Status.FAILING}
-            assert not alive or (run.id, self.engine._turn[run.id]) in due
+            assert not alive or (run.id, self.engine._generations[run.id]) in due
 
     @invariant()
     def an_end_has_an_instant_and_nothing_else_has(self) -> None:

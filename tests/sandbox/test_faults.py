@@ -14,22 +14,22 @@ NUMBERS = st.integers(0, 10**9)
 @given(SEEDS, NUMBERS)
 def test_the_same_seed_and_number_give_the_same_fault(seed: int, n: int) -> None:
     plan = {Fault.CUT_BODY: 0.3, Fault.LOGIN_PAGE: 0.3}
-    assert Faults(seed, rates=plan).at(n) is Faults(seed, rates=plan).at(n)
+    assert Faults(seed, rates=plan).fault_for(n) is Faults(seed, rates=plan).fault_for(n)
 
 
 @given(SEEDS, NUMBERS)
 def test_no_plan_no_fault(seed: int, n: int) -> None:
-    assert Faults(seed).at(n) is None
+    assert Faults(seed).fault_for(n) is None
 
 
 @given(SEEDS, NUMBERS, st.sampled_from(Fault))
 def test_a_rate_of_one_is_every_time(seed: int, n: int, fault: Fault) -> None:
-    assert Faults(seed, rates={fault: 1.0}).at(n) is fault
+    assert Faults(seed, rates={fault: 1.0}).fault_for(n) is fault
 
 
 def test_rates_are_what_happens_in_the_long_run() -> None:
     plan = Faults(rates={Fault.RATE_LIMITED: 0.2, Fault.CUT_BEFORE: 0.05})
-    counts = Counter(plan.at(n) for n in range(20_000))
+    counts = Counter(plan.fault_for(n) for n in range(20_000))
     assert counts[Fault.RATE_LIMITED] / 20_000 == pytest.approx(0.2, abs=0.01)
     assert counts[Fault.CUT_BEFORE] / 20_000 == pytest.approx(0.05, abs=0.01)
 
@@ -38,21 +38,21 @@ def test_rates_of_responses_and_of_faults_mix() -> None:
     teapot = CannedResponse.empty(418)
     rates: dict[Trouble, float] = {teapot: 0.5, Fault.SERVER_ERROR: 0.5}
     plan = Faults(rates=rates)
-    assert {plan.at(n) for n in range(100)} == {teapot, Fault.SERVER_ERROR}
+    assert {plan.fault_for(n) for n in range(100)} == {teapot, Fault.SERVER_ERROR}
 
 
 def test_the_script_comes_before_the_rates() -> None:
     plan = Faults(script=(None, Fault.CUT_BODY), rates={Fault.UNAUTHORIZED: 1.0})
-    assert [plan.at(n) for n in range(3)] == [None, Fault.CUT_BODY, Fault.UNAUTHORIZED]
+    assert [plan.fault_for(n) for n in range(3)] == [None, Fault.CUT_BODY, Fault.UNAUTHORIZED]
 
 
 @given(SEEDS, NUMBERS)
 def test_a_delay_lies_between_its_bounds(seed: int, n: int) -> None:
-    assert 0.25 <= Faults(seed, latency=(0.25, 0.5)).delay(n) <= 0.5
+    assert 0.25 <= Faults(seed, latency=(0.25, 0.5)).delay_for(n) <= 0.5
 
 
 def test_without_latency_there_is_no_delay() -> None:
-    assert Faults().delay(7) == 0.0
+    assert Faults().delay_for(7) == 0.0
 
 
 def test_a_plan_covers_everything_unless_told_otherwise() -> None:

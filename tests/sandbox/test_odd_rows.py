@@ -36,7 +36,7 @@ async def test_a_record_that_cannot_be_written_is_the_container_s_500(
 @with_list
 async def test_it_spoils_the_page_that_it_is_on_and_no_other(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
     seeded = [opencast.start(opencast.event(created=float(n)), "fast") for n in range(6)]
-    opencast.world.commit()
+    opencast.state.commit()
     opencast.faults = OddRow(seeded[3])
     pages = [await http.get("/api/workflows", params={"limit": "2", "offset": str(n)}) for n in (0, 2, 4)]
     assert [answer.status_code for answer in pages] == [200, 500, 200]
@@ -69,7 +69,7 @@ async def test_an_event_may_be_odd(http: httpx.AsyncClient, opencast: FakeOpenca
 
 async def test_a_workflow_of_preservica_may_be_odd(preservica: FakePreservica) -> None:
     odd, even = preservica.seed(2)
-    async with inside(preservica.world, preservica.app) as http:
+    async with inside(preservica.state, preservica.app) as http:
         preservica.faults = OddRow(odd, {"Started": "2025-10-26 02:30:00", "Creator": None, "State": "7"})
         assert ids(await page(http)) == [odd, even]
         told = (await get(http, odd)).text
@@ -81,8 +81,8 @@ async def test_a_workflow_of_preservica_may_be_odd(preservica: FakePreservica) -
 
 async def test_a_process_monitor_may_be_odd(preservica: FakePreservica) -> None:
     (id,) = preservica.seed(1)
-    monitor = preservica.world.archive.monitor_id(preservica.engine.runs[id])
-    async with inside(preservica.world, preservica.app) as http:
+    monitor = preservica.state.archive.monitor_id(preservica.engine.runs[id])
+    async with inside(preservica.state, preservica.app) as http:
         preservica.faults = OddRow(monitor, {"started": "yesterday", "size": "large"})
         (row,) = (await http.get("/api/processmonitor/monitors")).json()["value"]["monitors"]
         assert (row["started"], row["size"]) == ("yesterday", "large")
@@ -131,7 +131,7 @@ def test_an_offset_of_a_day_is_refused(offset: float) -> None:
 
 async def test_tokens_of_preservica_end_by_the_server_s_clock(preservica: FakePreservica) -> None:
     async with httpx.AsyncClient(transport=httpx.ASGITransport(preservica.app), base_url="http://127.0.0.1") as http:
-        token = (await login(http, preservica.world)).json()["token"]
+        token = (await login(http, preservica.state)).json()["token"]
         seen = []
         for ahead in (0.0, 899.0, 900.0):
             preservica.faults = ServerClock(ahead)
@@ -142,7 +142,7 @@ async def test_tokens_of_preservica_end_by_the_server_s_clock(preservica: FakePr
 async def test_an_id_of_preservica_may_become_another_workflow(preservica: FakePreservica) -> None:
     here, there = (preservica.context(name, f"org.{name}", "Ingest", []) for name in ("here", "there"))
     (id,) = preservica.seed(1, contexts=[here])
-    async with inside(preservica.world, preservica.app) as http:
+    async with inside(preservica.state, preservica.app) as http:
         preservica.replace(id, there)
         told = (await get(http, id)).text
     assert (f"<WorkflowContextId>{there}<" in told, "<State>PENDING<" in told) == (True, True)

@@ -13,7 +13,7 @@ import pytest
 
 from tests.sandbox.opencast.releases import LISTING
 from workflow_async.sandbox import Fault, Faults, ManualClock, RealClock, Sandbox
-from workflow_async.sandbox.server import AppServer, Server, bind, url
+from workflow_async.sandbox.server import AppServer, Server, bind, url_of
 
 pytest_plugins = ["workflow_async.sandbox.pytest_plugin"]
 KEPT_ALIVE = 75.0  # seconds an idle connection is kept by the sandbox's server
@@ -141,7 +141,7 @@ def test_leaving_without_entering_is_no_error() -> None:
 @pytest.mark.skipif(not socket.has_ipv6, reason="no IPv6 here")
 def test_an_ipv6_address_stands_in_brackets() -> None:
     with closing(bind("::1", 0)) as listener:
-        assert url(listener) == f"http://[::1]:{listener.getsockname()[1]}"
+        assert url_of(listener) == f"http://[::1]:{listener.getsockname()[1]}"
 
 
 def test_answers_do_not_wait_for_the_acknowledgement_of_their_headers() -> None:

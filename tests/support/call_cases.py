@@ -133,7 +133,7 @@ async def switching_a_process(scene: Scene) -> None:
 async def what_a_process_says(scene: Scene) -> None:
     run = scene.here.system.engine.get(scene.ended())
     assert run is not None
-    id = scene.here.preservica.world.archive.monitor_id(run)
+    id = scene.here.preservica.state.archive.monitor_id(run)
     await all_of(scene.client.monitors.messages(id, page_size=1))
     await scene.client.monitors.timeseries(id)
 

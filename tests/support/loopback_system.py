@@ -11,7 +11,7 @@ from attrs import define, field
 from workflow_async import Clock, Limits, OpencastClient, PreservicaClient
 from workflow_async.sandbox import ManualClock, Sandbox
 from workflow_async.sandbox.opencast.releases import Release
-from workflow_async.sandbox.server import AppServer, bind, url
+from workflow_async.sandbox.server import AppServer, bind, url_of
 from workflow_async.sandbox.systems import FakeOpencast, FakePreservica
 
 CONNECTIONS = 2
@@ -94,7 +94,7 @@ async def ground(kind: str) -> AsyncIterator[Ground]:
     sandbox = Sandbox("16" if kind == "preservica" else cast("Release", kind), time)
     system = sandbox.preservica if kind == "preservica" else sandbox.opencast
     with closing(bind("127.0.0.1", 0)) as listener:
-        system.url = url(listener)
+        system.url = url_of(listener)
         port = AppServer(system.app)
         await port.open(listener)
         try:

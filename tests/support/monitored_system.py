@@ -96,7 +96,7 @@ class Station:
     def start(self, kind: str) -> int:
         """Start a workflow of this kind, past the API."""
         if isinstance(self.system, FakePreservica):
-            return self.system.world.archive.begin(self.system.world.archive.contexts[kind], {}, None).id
+            return self.system.state.archive.start_workflow(self.system.state.archive.contexts[kind], {}, None).id
         return self.system.start(self.system.event(), kind)
 
     def starts(self, count: int, *seconds: float) -> list[int]:

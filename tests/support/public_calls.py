@@ -41,11 +41,11 @@ class Scene:
         """A new workflow, begun so long ago."""
         at = self.here.time() - age
         if self.here.kind == "preservica":
-            archive = self.here.preservica.world.archive
+            archive = self.here.preservica.state.archive
             context = next(context for context in archive.contexts.values() if context.name == kind)
             return archive.engine.start(context.definition, context.id, context.steps, at=at).id
-        made = self.here.opencast.world.start(self.event, kind, at=at)
-        self.here.opencast.world.commit()
+        made = self.here.opencast.state.start(self.event, kind, at=at)
+        self.here.opencast.state.commit()
         return made
 
     def ended(self, kind: str = "quick") -> int:

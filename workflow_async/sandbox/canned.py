@@ -39,11 +39,11 @@ _SERVICE_LIST = (
 )
 
 
-def _pairs(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> Headers:
+def _as_pairs(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> Headers:
     return tuple(headers.items() if isinstance(headers, Mapping) else headers)
 
 
-def _status(_: "CannedResponse", __: "Attribute[int]", status: int) -> None:
+def _check_status(_: "CannedResponse", __: "Attribute[int]", status: int) -> None:
     if not 200 <= status <= 999:  # noqa: PLR2004  # what h11 can send as a final status line
         raise ValueError(f"a final status is a number from 200 to 999, not {status}")
 
@@ -55,10 +55,10 @@ class CannedResponse:
     `{path}` in the body stands for the path of the request.
     """
 
-    status: int = field(validator=_status)
+    status: int = field(validator=_check_status)
     body: str = ""
     content_type: str | None = None
-    headers: Headers = field(default=(), converter=_pairs)
+    headers: Headers = field(default=(), converter=_as_pairs)
     executed: bool = False
     """True if the system carries out the request before its own response is dropped."""
 
@@ -97,9 +97,9 @@ class CannedResponse:
         return cls(200, _SERVICE_LIST, "text/html")
 
     @classmethod
-    def redirect(cls, to: str, status: int = 302) -> "CannedResponse":
+    def redirect(cls, location: str, status: int = 302) -> "CannedResponse":
         """Return a redirect to any URL."""
-        return cls(status, headers={"location": to})
+        return cls(status, headers={"location": location})
 
     def raw_headers(self) -> tuple[tuple[bytes, bytes], ...]:
         """Return the headers as ASGI wants them, Content-Type included."""

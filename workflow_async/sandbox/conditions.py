@@ -7,13 +7,13 @@ from typing import Any, Literal, get_args
 from attrs import Attribute, field, frozen, validators
 
 from workflow_async.sandbox.canned import BOOTING, CannedResponse
-from workflow_async.sandbox.faults import ALWAYS, Faults, Path, span
+from workflow_async.sandbox.faults import ALWAYS, Faults, Path, check_range
 
 EVENTS = re.compile("/api/events")
 WORKFLOWS = re.compile("/api/workflows")
 
 
-def _word(_: object, attribute: "Attribute[str]", word: str) -> None:
+def _check_word(_: object, attribute: "Attribute[str]", word: str) -> None:
     known = get_args(attribute.type)
     if word not in known:
         raise ValueError(f"{attribute.name} is one of {', '.join(known)}, not {word!r}")
@@ -45,9 +45,9 @@ class IndexFault:
     The index serves `/api/events`, and the list of workflows of Opencast 11 and older.
     """
 
-    state: Literal["down", "slow", "empty", "stale"] = field(validator=_word)
+    state: Literal["down", "slow", "empty", "stale"] = field(validator=_check_word)
     """`down` answers with `response`. `slow` takes `delay` seconds. `empty` finds nothing. `stale` indexes nothing."""
-    during: tuple[float, float] = field(default=ALWAYS, validator=span)
+    during: tuple[float, float] = field(default=ALWAYS, validator=check_range)
     """Start and end, in seconds of the sandbox's time since the assignment."""
     response: CannedResponse = field(factory=lambda: CannedResponse.empty(500))
     delay: float = 5.0
@@ -62,12 +62,12 @@ class IndexFault:
             return (Faults(latency=(self.delay, self.delay), methods="GET", paths=paths, during=self.during),)
         return ()
 
-    def is_in(self, state: str, elapsed: float) -> bool:
+    def is_active(self, state: str, elapsed: float) -> bool:
         """Return True if the index is in that state, `elapsed` seconds after the assignment."""
         return self.state == state and self.during[0] <= elapsed < self.during[1]
 
 
-def _items(changes: Mapping[str, Any]) -> Mapping[str, Any]:
+def _as_dict(changes: Mapping[str, Any]) -> Mapping[str, Any]:
     return dict(changes)
 
 
@@ -80,7 +80,7 @@ class OddRow:
 
     id: int | str
     """The id of a workflow, of an event (Opencast), or of a process monitor (Preservica)."""
-    changes: Mapping[str, Any] = field(factory=dict, converter=_items)
+    changes: Mapping[str, Any] = field(factory=dict, converter=_as_dict)
     """Replaced values by key: JSON values for Opencast and for monitors, texts or None for XML."""
     without: tuple[str, ...] = ()
     """The keys that are left out."""
@@ -94,7 +94,7 @@ class OddRow:
         """True if the server cannot write the record."""
         return not self.changes and not self.without
 
-    def changed(self, tree: Mapping[str, Any]) -> dict[str, Any]:
+    def apply(self, tree: Mapping[str, Any]) -> dict[str, Any]:
         """Return the record as it is written."""
         return {key: value for key, value in {**tree, **self.changes}.items() if key not in self.without}
 
@@ -110,25 +110,25 @@ class OddRows:
     _rows: Mapping[int | str, OddRow] = field(factory=dict)
 
     @classmethod
-    def among(cls, conditions: "Sequence[Condition]") -> "OddRows":
+    def from_conditions(cls, conditions: "Sequence[Condition]") -> "OddRows":
         """Return the odd rows among the conditions."""
         return cls({c.id: c for c in conditions if isinstance(c, OddRow)})
 
-    def written(self, id: int | str, tree: dict[str, Any]) -> dict[str, Any]:
+    def apply(self, id: int | str, tree: dict[str, Any]) -> dict[str, Any]:
         """Return a record as it is written. Raise `BrokenRecordError` if it cannot be."""
         odd = self._rows.get(id)
         if odd is None:
             return tree
         if odd.broken:
             raise BrokenRecordError(id)
-        return odd.changed(tree)
+        return odd.apply(tree)
 
 
 @frozen
 class SecondResume:
     """The effect of a second resume while the first is still queued. The default is `twice`."""
 
-    harm: Literal["twice", "lost", "hangs", "refused"] = field(default="twice", validator=_word)
+    harm: Literal["twice", "lost", "hangs", "refused"] = field(default="twice", validator=_check_word)
     """The next operation runs `twice`, never runs (`lost`), never ends (`hangs`), or the resume is `refused`."""
 
     def plans(self, *, lists: bool) -> tuple[Faults, ...]:
@@ -157,6 +157,6 @@ Condition = Faults | Boot | IndexFault | OddRow | SecondResume | ServerClock
 """A value that can be assigned to `faults` of a system."""
 
 
-def several(conditions: Condition | Sequence[Condition]) -> tuple[Condition, ...]:
+def as_tuple(conditions: Condition | Sequence[Condition]) -> tuple[Condition, ...]:
     """Return one condition or several as a tuple."""
     return tuple(conditions) if isinstance(conditions, Sequence) else (conditions,)

@@ -6,15 +6,25 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from attrs import define, field
 
-from workflow_async.sandbox.run import FINAL, OUTCOME, REPAIR, FakeStep, FakeWorkflow, Harm, Status, Step, StepResult
+from workflow_async.sandbox.run import (
+    FINAL,
+    FINAL_STATUS,
+    REPAIR_STEP,
+    FakeStep,
+    FakeWorkflow,
+    SecondResumeEffect,
+    Status,
+    Step,
+    StepResult,
+)
 
 __all__ = [
     "FINAL",
-    "REPAIR",
+    "REPAIR_STEP",
     "Engine",
     "FakeStep",
     "FakeWorkflow",
-    "Harm",
+    "SecondResumeEffect",
     "Status",
     "Step",
     "StepResult",
@@ -34,18 +44,18 @@ class Engine:
     """
 
     clock: TimeSource
-    queue: float = 2.0
+    queue_seconds: float = 2.0
     """Seconds between the start of a workflow and its first step (the dispatcher's round)."""
     first_id: int = 1000
-    empty: Status = Status.SUCCEEDED
+    end_without_steps: Status = Status.SUCCEEDED
     """How a workflow without steps ends."""
     runs: dict[int, FakeWorkflow] = field(factory=dict)
-    observe: Callable[[FakeWorkflow], None] | None = None
+    on_change: Callable[[FakeWorkflow], None] | None = None
     """Is told of every workflow that is started, changed or removed."""
     lock: threading.RLock = field(factory=threading.RLock, init=False, repr=False)
     _due: list[tuple[float, int, int]] = field(factory=list, init=False)
     _last_id: int = field(init=False)
-    _turn: dict[int, int] = field(factory=dict, init=False)
+    _generations: dict[int, int] = field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._last_id = self.first_id - 1
@@ -82,8 +92,8 @@ class Engine:
                 changed=created,
             )
             self.runs[run.id] = run
-            self._schedule(run, created + self.queue)
-            self._tell(run)
+            self._schedule(run, created + self.queue_seconds)
+            self._notify(run)
         return run
 
     def advance(self) -> None:
@@ -93,9 +103,9 @@ class Engine:
             while self._due and self._due[0][0] <= now:
                 at, id, turn = heapq.heappop(self._due)
                 run = self.runs.get(id)
-                if run is not None and self._turn[id] == turn:
-                    self._move(run, at)
-                    self._tell(run)
+                if run is not None and self._generations[id] == turn:
+                    self._move_on(run, at)
+                    self._notify(run)
 
     def get(self, id: int) -> FakeWorkflow | None:
         """The workflow as it stands now, or None."""
@@ -114,11 +124,11 @@ class Engine:
             current = run.current
             if current is not None and current.status is Status.PARKED:
                 self._unschedule(run)
-            self._become(run, Status.PARKED, self.clock())
+            self._set_status(run, Status.PARKED, self.clock())
             run.resuming = False
-            self._tell(run)
+            self._notify(run)
 
-    def resume(self, run: FakeWorkflow, delay: float = 0.0, harm: Harm | None = None) -> None:
+    def resume(self, run: FakeWorkflow, delay: float = 0.0, second_resume: SecondResumeEffect | None = None) -> None:
         """Let a parked workflow go on. A held step counts as done, `delay` seconds from now.
 
         A second resume before then does `harm` to the step that is next.
@@ -130,18 +140,18 @@ class Engine:
                 self._resume(run, now)
             elif run.resuming:
                 following = next((s for s in run.steps if s.status is Status.WAITING), current)
-                following.harm = harm
+                following.second_resume = second_resume
             else:
                 run.resuming = True
                 self._schedule(run, now + delay)
-            self._tell(run)
+            self._notify(run)
 
     def stop(self, run: FakeWorkflow) -> None:
         """Write STOPPED, over a finished state too; a step that executes still ends by itself."""
         with self.lock:
-            self._become(run, Status.STOPPED, self.clock())
+            self._set_status(run, Status.STOPPED, self.clock())
             run.resuming = False
-            self._tell(run)
+            self._notify(run)
 
     def retry(self, run: FakeWorkflow) -> bool:
         """Run the failed or held step of a failed or parked workflow again; False if there is none."""
@@ -149,11 +159,11 @@ class Engine:
             last = next((s for s in run.steps if s.status in {Status.FAILED, Status.PARKED}), None)
             if last is None or run.status not in {Status.FAILED, Status.PARKED}:
                 return False
-            last.step, last.harm = Step(last.step.name, last.step.seconds), None
+            last.step, last.second_resume = Step(last.step.name, last.step.seconds), None
             last.status, last.finished = Status.WAITING, None
-            self._become(run, Status.RUNNING, self.clock())
+            self._set_status(run, Status.RUNNING, self.clock())
             self._schedule(run, self.clock())
-            self._tell(run)
+            self._notify(run)
             return True
 
     def remove(self, run: FakeWorkflow) -> None:
@@ -161,44 +171,44 @@ class Engine:
         with self.lock:
             del self.runs[run.id]
             self._unschedule(run)
-            self._tell(run)
+            self._notify(run)
 
     def postpone(self, seconds: float) -> None:
         """Move all due times by `seconds`, which may be negative."""
         with self.lock:
             self._due = [(at + seconds, id, turn) for at, id, turn in self._due]
 
-    def _tell(self, run: FakeWorkflow) -> None:
-        if self.observe is not None:
-            self.observe(run)
+    def _notify(self, run: FakeWorkflow) -> None:
+        if self.on_change is not None:
+            self.on_change(run)
 
     def _schedule(self, run: FakeWorkflow, at: float) -> None:
         self._unschedule(run)
-        heapq.heappush(self._due, (at, run.id, self._turn[run.id]))
+        heapq.heappush(self._due, (at, run.id, self._generations[run.id]))
 
     def _unschedule(self, run: FakeWorkflow) -> None:
-        self._turn[run.id] = self._turn.get(run.id, 0) + 1
+        self._generations[run.id] = self._generations.get(run.id, 0) + 1
 
-    def _become(self, run: FakeWorkflow, status: Status, at: float) -> None:
+    def _set_status(self, run: FakeWorkflow, status: Status, at: float) -> None:
         if run.status is not status:
             run.status, run.changed = status, at
             run.finished = at if status.final else None
 
-    def _move(self, run: FakeWorkflow, at: float) -> None:
+    def _move_on(self, run: FakeWorkflow, at: float) -> None:
         current = run.current
         if current is not None and current.status is Status.RUNNING:
-            self._end_step(run, current, OUTCOME[current.step.fate], at)
+            self._end_step(run, current, FINAL_STATUS[current.step.result], at)
         elif run.status is Status.PARKED and current is not None and current.status is Status.PARKED:
             self._resume(run, at)
         elif run.status in {Status.WAITING, Status.RUNNING, Status.FAILING}:
-            self._begin_step(run, current, at)
+            self._start_step(run, current, at)
 
     def _resume(self, run: FakeWorkflow, at: float) -> None:
         current, run.resuming = run.current, False
-        if current is not None and current.step.name == REPAIR:
+        if current is not None and current.step.name == REPAIR_STEP:
             current.attempts += 1
             return
-        self._become(run, Status.RUNNING, at)
+        self._set_status(run, Status.RUNNING, at)
         if current is None:
             self._finish(run, at)
         elif current.status is Status.PARKED:
@@ -206,9 +216,9 @@ class Engine:
         elif current.status is Status.WAITING:
             self._schedule(run, at)
 
-    def _begin_step(self, run: FakeWorkflow, current: FakeStep | None, at: float) -> None:
+    def _start_step(self, run: FakeWorkflow, current: FakeStep | None, at: float) -> None:
         if run.status is Status.WAITING:
-            self._become(run, Status.RUNNING, at)
+            self._set_status(run, Status.RUNNING, at)
             run.started = at
         if current is None:
             self._finish(run, at)
@@ -216,19 +226,19 @@ class Engine:
         current.id, current.started, current.status = self.next_id(), at, Status.RUNNING
         current.attempts += 1
         run.executed.append(current.step.name)
-        if current.harm is not Harm.HANGS:
-            self._schedule(run, at + (0.0 if current.step.fate is StepResult.SKIPPED else current.step.seconds))
+        if current.second_resume is not SecondResumeEffect.HANGS:
+            self._schedule(run, at + (0.0 if current.step.result is StepResult.SKIPPED else current.step.seconds))
 
     def _end_step(self, run: FakeWorkflow, current: FakeStep, status: Status, at: float) -> None:
         current.status = status
         if status is Status.PARKED:
-            self._become(run, Status.STOPPED if run.status is Status.STOPPED else Status.PARKED, at)
+            self._set_status(run, Status.STOPPED if run.status is Status.STOPPED else Status.PARKED, at)
             return
-        if self._fails_for_now(current):
+        if self._must_run_again(current):
             self._run_again(run, current, at)
             return
         current.finished = None if status is Status.SKIPPED else at
-        run.partial = run.partial or current.step.fate is StepResult.PARTIAL
+        run.partial = run.partial or current.step.result is StepResult.PARTIAL
         if status is Status.FAILED:
             self._fail(run, current, at)
         elif run.current is None:
@@ -236,34 +246,34 @@ class Engine:
         elif run.status in {Status.RUNNING, Status.FAILING}:
             self._schedule(run, at)
 
-    def _fails_for_now(self, current: FakeStep) -> bool:
+    def _must_run_again(self, current: FakeStep) -> bool:
         """Return True if the step has to run again. Count its failure."""
-        if current.harm is Harm.TWICE:
-            current.harm = None
+        if current.second_resume is SecondResumeEffect.TWICE:
+            current.second_resume = None
             return True
-        failed = current.step.fate is StepResult.STUCK or (
-            current.step.fate is StepResult.RETRIED and not current.failures
+        failed = current.step.result is StepResult.STUCK or (
+            current.step.result is StepResult.RETRIED and not current.failures
         )
         current.failures += failed or current.status is Status.FAILED
         return failed
 
     def _run_again(self, run: FakeWorkflow, current: FakeStep, at: float) -> None:
         current.status, current.finished = Status.WAITING, at
-        if current.step.fate is StepResult.STUCK:
-            run.steps.insert(run.steps.index(current), FakeStep(Step(REPAIR, 0.0, StepResult.HELD)))
-            self._become(run, Status.STOPPED if run.status is Status.STOPPED else Status.RUNNING, at)
+        if current.step.result is StepResult.STUCK:
+            run.steps.insert(run.steps.index(current), FakeStep(Step(REPAIR_STEP, 0.0, StepResult.HELD)))
+            self._set_status(run, Status.STOPPED if run.status is Status.STOPPED else Status.RUNNING, at)
         if run.status in {Status.RUNNING, Status.FAILING}:
             self._schedule(run, at)
 
     def _fail(self, run: FakeWorkflow, current: FakeStep, at: float) -> None:
         if not current.step.handlers or run.status is Status.FAILING:
-            self._become(run, Status.FAILED, at)
+            self._set_status(run, Status.FAILED, at)
             return
         keep = run.steps.index(current) + 1
         run.steps[keep:] = [FakeStep(step) for step in current.step.handlers]
-        self._become(run, Status.FAILING, at)
+        self._set_status(run, Status.FAILING, at)
         self._schedule(run, at)
 
     def _finish(self, run: FakeWorkflow, at: float) -> None:
         end = Status.FAILED if run.status is Status.FAILING else Status.PARTIAL if run.partial else Status.SUCCEEDED
-        self._become(run, end if run.steps else self.empty, at)
+        self._set_status(run, end if run.steps else self.end_without_steps, at)

@@ -43,7 +43,7 @@ class RecordedRequest:
 
 
 @frozen
-class PreparedResponse:
+class CompleteResponse:
     """A whole answer, before any of it is sent."""
 
     status: int
@@ -57,21 +57,21 @@ class ActivePlan:
 
     plan: Faults
     since: float
-    covered: int = field(default=0, init=False)
+    count: int = field(default=0, init=False)
 
-    def next(self, method: str, path: str, now: float) -> tuple[Trouble | None, float]:
+    def next_fault(self, method: str, path: str, now: float) -> tuple[Trouble | None, float]:
         """Count an exchange if it is covered, and return what goes wrong with it and how long it takes."""
         if not self.plan.covers(method, path, now - self.since):
             return None, 0.0
-        n, self.covered = self.covered, self.covered + 1
-        return self.plan.at(n), self.plan.delay(n)
+        n, self.count = self.count, self.count + 1
+        return self.plan.fault_for(n), self.plan.delay_for(n)
 
 
 @define(eq=False)
 class FaultMiddleware:
     """An ASGI application around another: it applies the plans of faults and records what was served."""
 
-    inner: ASGIApp
+    app: ASGIApp
     lock: threading.RLock = field(factory=threading.RLock, repr=False)
     """Held while the inner application answers, so that other threads may look at its world."""
     clock: TimeSource = field(factory=RealClock)
@@ -79,12 +79,12 @@ class FaultMiddleware:
     server_clock: TimeSource = field(default=Factory(lambda self: self.clock, takes_self=True))
     """Says the Date of a response."""
     requests: list[RecordedRequest] = field(factory=list, init=False)
-    _in_force: list[ActivePlan] = field(factory=list, init=False)
+    _plans: list[ActivePlan] = field(factory=list, init=False)
 
     @property
     def faults(self) -> tuple[Faults, ...]:
         """The plans in force."""
-        return tuple(force.plan for force in self._in_force)
+        return tuple(force.plan for force in self._plans)
 
     @faults.setter
     def faults(self, plans: Faults | Iterable[Faults]) -> None:
@@ -94,47 +94,47 @@ class FaultMiddleware:
         """
         now = self.clock()
         several = (plans,) if isinstance(plans, Faults) else plans
-        self._in_force = [ActivePlan(plan, now) for plan in several]
+        self._plans = [ActivePlan(plan, now) for plan in several]
 
     @property
     def covered(self) -> int:
         """How many exchanges the plans in force have covered."""
-        return sum(force.covered for force in self._in_force)
+        return sum(force.count for force in self._plans)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one exchange."""
-        body = await _whole(receive)
+        body = await _read_body(receive)
         if body is None:
             return
-        fault, retry_after, delay = self._plan(scope["method"], scope["path"])
+        fault, retry_after, delay = self._next_fault(scope["method"], scope["path"])
         if delay:
             await asyncio.sleep(delay)
-        answer = await self._answer(scope, body, fault, retry_after)
-        self.requests.append(_exchange(scope, body, answer.status, fault))
-        await _deliver(_dated(answer, self.server_clock()), fault, scope, receive, send)
+        answer = await self._respond(scope, body, fault, retry_after)
+        self.requests.append(_recorded(scope, body, answer.status, fault))
+        await _send(_with_date(answer, self.server_clock()), fault, scope, receive, send)
 
-    def _plan(self, method: str, path: str) -> tuple[Trouble | None, int, float]:
+    def _next_fault(self, method: str, path: str) -> tuple[Trouble | None, int, float]:
         now = self.clock()
         fault, retry_after, delay = None, 0, 0.0
-        for force in self._in_force:
-            found, seconds = force.next(method, path, now)
+        for force in self._plans:
+            found, seconds = force.next_fault(method, path, now)
             if fault is None:
                 fault, retry_after = found, force.plan.retry_after
             delay = max(delay, seconds)
         return fault, retry_after, delay
 
-    async def _answer(self, scope: Scope, body: bytes, fault: Trouble | None, retry_after: int) -> PreparedResponse:
+    async def _respond(self, scope: Scope, body: bytes, fault: Trouble | None, retry_after: int) -> CompleteResponse:
         if isinstance(fault, CannedResponse):
             if fault.executed:
                 await self._execute(scope, body)
-            return PreparedResponse(fault.status, fault.raw_headers(), fault.content(scope["path"]))
-        refusal = _refusal(fault, retry_after)
+            return CompleteResponse(fault.status, fault.raw_headers(), fault.content(scope["path"]))
+        refusal = _fault_response(fault, retry_after)
         if refusal is not None:
             return refusal
         answer = await self._execute({**scope, FAULT: fault}, body)
-        return PreparedResponse(500, _TEXT, b"Internal Server Error") if fault is Fault.ERROR_AFTER else answer
+        return CompleteResponse(500, _TEXT, b"Internal Server Error") if fault is Fault.ERROR_AFTER else answer
 
-    async def _execute(self, scope: Scope, body: bytes) -> PreparedResponse:
+    async def _execute(self, scope: Scope, body: bytes) -> CompleteResponse:
         sent: list[Message] = []
 
         async def receive() -> Message:
@@ -144,9 +144,9 @@ class FaultMiddleware:
             sent.append(message)
 
         with self.lock:
-            await self.inner(scope, receive, send)
+            await self.app(scope, receive, send)
         start, *parts = sent
-        return PreparedResponse(
+        return CompleteResponse(
             start["status"], tuple(start.get("headers", ())), b"".join(p.get("body", b"") for p in parts)
         )
 
@@ -156,26 +156,26 @@ _HTML = ((b"content-type", b"text/html;charset=utf-8"),)
 _LOGIN = b"<!DOCTYPE html><html><head><title>Login</title></head><body><form method='post'></form></body></html>"
 
 
-def _refusal(fault: Fault | None, retry_after: int) -> PreparedResponse | None:
+def _fault_response(fault: Fault | None, retry_after: int) -> CompleteResponse | None:
     if fault is Fault.RATE_LIMITED:
-        return PreparedResponse(429, (*_TEXT, (b"retry-after", b"%d" % retry_after)), b"Too Many Requests")
+        return CompleteResponse(429, (*_TEXT, (b"retry-after", b"%d" % retry_after)), b"Too Many Requests")
     if fault is Fault.SERVER_ERROR:
-        return PreparedResponse(503, _HTML, b"<html><body><h1>503 Service Temporarily Unavailable</h1></body></html>")
+        return CompleteResponse(503, _HTML, b"<html><body><h1>503 Service Temporarily Unavailable</h1></body></html>")
     if fault is Fault.UNAUTHORIZED:
-        return PreparedResponse(
+        return CompleteResponse(
             401, (*_HTML, (b"www-authenticate", b'Basic realm="Sandbox"')), b"<html><body>401</body></html>"
         )
     if fault is Fault.LOGIN_PAGE:
-        return PreparedResponse(200, _HTML, _LOGIN)
+        return CompleteResponse(200, _HTML, _LOGIN)
     return None
 
 
-def _exchange(scope: Scope, body: bytes, status: int, fault: Trouble | None) -> RecordedRequest:
+def _recorded(scope: Scope, body: bytes, status: int, fault: Trouble | None) -> RecordedRequest:
     headers = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
     return RecordedRequest(scope["method"], scope["path"], scope["query_string"].decode(), status, headers, body, fault)
 
 
-async def _whole(receive: Receive) -> bytes | None:
+async def _read_body(receive: Receive) -> bytes | None:
     """The body of a request, or None if its sender has gone before it was whole: then nothing is carried out."""
     parts = []
     more = True
@@ -188,8 +188,8 @@ async def _whole(receive: Receive) -> bytes | None:
     return b"".join(parts)
 
 
-async def _deliver(answer: PreparedResponse, fault: Trouble | None, scope: Scope, receive: Receive, send: Send) -> None:
-    headers = _sized(answer).headers
+async def _send(answer: CompleteResponse, fault: Trouble | None, scope: Scope, receive: Receive, send: Send) -> None:
+    headers = _with_length(answer).headers
     body = b"" if scope["method"] == "HEAD" else answer.body
     cut = fault is Fault.CUT_BEFORE or (fault is Fault.CUT_BODY and not body)
     if not cut:
@@ -198,20 +198,20 @@ async def _deliver(answer: PreparedResponse, fault: Trouble | None, scope: Scope
         await send({"type": "http.response.body", "body": body[:half], "more_body": half < len(body)})
         cut = half < len(body)
     if cut:
-        await _cut(scope, receive)
+        await _cut_connection(scope, receive)
 
 
-def _dated(answer: PreparedResponse, now: float) -> PreparedResponse:
+def _with_date(answer: CompleteResponse, now: float) -> CompleteResponse:
     return evolve(answer, headers=(*answer.headers, (b"date", formatdate(now, usegmt=True).encode())))
 
 
-def _sized(answer: PreparedResponse) -> PreparedResponse:
+def _with_length(answer: CompleteResponse) -> CompleteResponse:
     if any(name.lower() == b"content-length" for name, _ in answer.headers) or answer.status == HTTPStatus.NO_CONTENT:
         return answer
     return evolve(answer, headers=(*answer.headers, (b"content-length", b"%d" % len(answer.body))))
 
 
-async def _cut(scope: Scope, receive: Receive) -> None:
+async def _cut_connection(scope: Scope, receive: Receive) -> None:
     transport: asyncio.Transport | None = scope.get("state", {}).get(TRANSPORT)
     if transport is None:
         raise ConnectionResetError("the plan of faults cuts this connection")

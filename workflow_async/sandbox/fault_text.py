@@ -37,9 +37,9 @@ def _option(part: str) -> tuple[str, str]:
 
 def _reader(kind: str) -> Callable[[str, Options], Condition]:
     if kind in _FAULTS:
-        return lambda kind, options: _plan(_FAULTS[kind], options)
+        return lambda kind, options: _faults(_FAULTS[kind], options)
     if re.fullmatch("[2-9][0-9][0-9]", kind):
-        return lambda kind, options: _plan(_response(int(kind), options), options)
+        return lambda kind, options: _faults(_response(int(kind), options), options)
     if kind not in _KINDS:
         known = ", ".join([*_FAULTS, "a status", *_KINDS])
         raise ValueError(f"{kind!r} is none of {known}")
@@ -66,14 +66,14 @@ def _response(status: int, options: Options) -> CannedResponse:
     return CannedResponse(canned.status, canned.body, canned.content_type, canned.headers, executed)
 
 
-def _plan(trouble: Trouble, options: Options) -> Faults:
+def _faults(trouble: Trouble, options: Options) -> Faults:
     rates: dict[Trouble, float] = {trouble: _number(options, "rate", 1.0)}
     retry_after = int(_number(options, "retry-after", 1))
     return Faults(int(_number(options, "seed", 0)), rates=rates, retry_after=retry_after, **_scope(options))
 
 
 def _scope(options: Options) -> dict[str, Any]:
-    return {"during": _span(options), "paths": _paths(options), "methods": _methods(options)}
+    return {"during": _during(options), "paths": _paths(options), "methods": _methods(options)}
 
 
 def _methods(options: Options) -> tuple[str, ...]:
@@ -84,7 +84,7 @@ def _paths(options: Options) -> tuple[re.Pattern[str], ...]:
     return (re.compile(fnmatch.translate(options.pop("path"))),) if "path" in options else ()
 
 
-def _span(options: Options) -> tuple[float, float]:
+def _during(options: Options) -> tuple[float, float]:
     return _number(options, "from", ALWAYS[0]), _number(options, "until", ALWAYS[1])
 
 
@@ -98,7 +98,7 @@ def _number(options: Options, name: str, default: float) -> float:
 
 def _redirect(_: str, options: Options) -> Condition:
     to, status = options.pop("to", "/login.html"), int(_number(options, "status", 302))
-    return _plan(CannedResponse.redirect(to, status), options)
+    return _faults(CannedResponse.redirect(to, status), options)
 
 
 def _latency(_: str, options: Options) -> Condition:
@@ -112,7 +112,7 @@ def _boot(_: str, options: Options) -> Condition:
 
 def _index(kind: str, options: Options) -> Condition:
     state = cast("Any", kind.removeprefix("index-"))
-    return IndexFault(state, _span(options), delay=_number(options, "delay", 5.0))
+    return IndexFault(state, _during(options), delay=_number(options, "delay", 5.0))
 
 
 def _odd_row(_: str, options: Options) -> Condition:

@@ -40,38 +40,38 @@ Path = str | re.Pattern[str]
 """A prefix of paths, or a pattern that a path matches as a whole."""
 
 
-def _rates(
+def _as_rates(
     rates: Mapping[Trouble, float] | Mapping[Fault, float] | Mapping[CannedResponse, float],
 ) -> Mapping[Trouble, float]:
     return dict(rates.items())
 
 
-def _script(script: Iterable[Trouble | None]) -> tuple[Trouble | None, ...]:
+def _as_script(script: Iterable[Trouble | None]) -> tuple[Trouble | None, ...]:
     return tuple(script)
 
 
-def _names(names: str | Iterable[str]) -> tuple[str, ...]:
+def _as_names(names: str | Iterable[str]) -> tuple[str, ...]:
     return (names,) if isinstance(names, str) else tuple(names)
 
 
-def _paths(paths: Path | Iterable[Path]) -> tuple[Path, ...]:
+def _as_paths(paths: Path | Iterable[Path]) -> tuple[Path, ...]:
     return (paths,) if isinstance(paths, str | re.Pattern) else tuple(paths)
 
 
-def _probabilities(_: "Faults", __: "Attribute[Mapping[Trouble, float]]", rates: Mapping[Trouble, float]) -> None:
+def _check_rates(_: "Faults", __: "Attribute[Mapping[Trouble, float]]", rates: Mapping[Trouble, float]) -> None:
     total = math.fsum(rates.values())
     if any(not 0 <= rate <= 1 for rate in rates.values()) or (total > 1 and not math.isclose(total, 1)):
         raise ValueError(f"rates are probabilities that add up to 1 at most, not {dict(rates)}")
 
 
-def span(_: object, attribute: "Attribute[tuple[float, float]]", value: tuple[float, float]) -> None:
+def check_range(_: object, attribute: "Attribute[tuple[float, float]]", value: tuple[float, float]) -> None:
     """Raise `ValueError` for what is no span of seconds: the validator of a field."""
     least, most = value
     if not 0 <= least <= most:
         raise ValueError(f"{attribute.name} is (least, most) in seconds, not {value}")
 
 
-def _seconds(_: "Faults", __: "Attribute[int]", retry_after: int) -> None:
+def _check_retry_after(_: "Faults", __: "Attribute[int]", retry_after: int) -> None:
     if retry_after < 0:
         raise ValueError(f"retry_after is a number of seconds, not {retry_after}")
 
@@ -87,19 +87,19 @@ class Faults:
     """
 
     seed: int = 0
-    latency: tuple[float, float] = field(default=(0.0, 0.0), validator=span)
+    latency: tuple[float, float] = field(default=(0.0, 0.0), validator=check_range)
     """Least and most seconds that an answer takes, on the wall clock."""
-    rates: Mapping[Trouble, float] = field(factory=dict, converter=_rates, validator=_probabilities)
+    rates: Mapping[Trouble, float] = field(factory=dict, converter=_as_rates, validator=_check_rates)
     """How likely each fault or response is, from the end of the script on."""
-    script: tuple[Trouble | None, ...] = field(default=(), converter=_script)
+    script: tuple[Trouble | None, ...] = field(default=(), converter=_as_script)
     """The faults or responses of the first exchanges, in their order."""
-    retry_after: int = field(default=1, validator=_seconds)
+    retry_after: int = field(default=1, validator=_check_retry_after)
     """Seconds that RATE_LIMITED asks to wait."""
-    methods: tuple[str, ...] = field(default=(), converter=_names)
+    methods: tuple[str, ...] = field(default=(), converter=_as_names)
     """Covers these methods only; all if empty."""
-    paths: tuple[Path, ...] = field(default=(), converter=_paths)
+    paths: tuple[Path, ...] = field(default=(), converter=_as_paths)
     """Covers paths that start with one of these texts or fully match one of these patterns. Empty means all paths."""
-    during: tuple[float, float] = field(default=ALWAYS, validator=span)
+    during: tuple[float, float] = field(default=ALWAYS, validator=check_range)
     """Covers exchanges from the first to before the second instant, in seconds of the sandbox's time since the
     assignment."""
 
@@ -112,7 +112,7 @@ class Faults:
             and (not self.paths or any(_matches(wanted, path) for wanted in self.paths))
         )
 
-    def at(self, n: int) -> Trouble | None:
+    def fault_for(self, n: int) -> Trouble | None:
         """What goes wrong with the n-th exchange."""
         if n < len(self.script):
             return self.script[n]
@@ -127,7 +127,7 @@ class Faults:
         """Return the plans for exchanges that this value stands for: itself."""
         return (self,)
 
-    def delay(self, n: int) -> float:
+    def delay_for(self, n: int) -> float:
         """How many seconds the n-th answer takes."""
         least, most = self.latency
         return least + (most - least) * hash_float(self.seed, n, "latency")

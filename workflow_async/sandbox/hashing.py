@@ -23,5 +23,5 @@ def hash_uuid(*about: object) -> str:
     return str(uuid.UUID(bytes=_digest(about, 16), version=4))
 
 
-def _digest(about: tuple[object, ...], size: int) -> bytes:
-    return hashlib.blake2b(repr(about).encode(), digest_size=size).digest()
+def _digest(parts: tuple[object, ...], size: int) -> bytes:
+    return hashlib.blake2b(repr(parts).encode(), digest_size=size).digest()

@@ -44,7 +44,7 @@ class StepResult(enum.Enum):
     """The step fails at its first run and succeeds at its second, which follows by itself."""
 
 
-class Harm(enum.Enum):
+class SecondResumeEffect(enum.Enum):
     """The effect of a second resume while the first is still queued."""
 
     TWICE = "twice"
@@ -55,7 +55,7 @@ class Harm(enum.Enum):
     """The step after the parked one never ends."""
 
 
-OUTCOME = {
+FINAL_STATUS = {
     StepResult.DONE: Status.SUCCEEDED,
     StepResult.PARTIAL: Status.SUCCEEDED,
     StepResult.SKIPPED: Status.SKIPPED,
@@ -65,7 +65,7 @@ OUTCOME = {
     StepResult.RETRIED: Status.SUCCEEDED,
 }
 """What a step comes to, by its fate."""
-REPAIR = "error-resolution"
+REPAIR_STEP = "error-resolution"
 """The step that is put in before one that is STUCK."""
 
 
@@ -75,7 +75,7 @@ class Step:
 
     name: str
     seconds: float = 1.0
-    fate: StepResult = StepResult.DONE
+    result: StepResult = StepResult.DONE
     handlers: tuple["Step", ...] = ()
     """Steps that run, with the workflow FAILING, after this one has failed."""
 
@@ -92,13 +92,20 @@ class FakeStep:
     """When the step last ended. A second run keeps it until that ends."""
     attempts: int = 0
     failures: int = 0
-    harm: Harm | None = None
+    second_resume: SecondResumeEffect | None = None
     """What a second resume does to it."""
 
     def copy(self) -> "FakeStep":
         """The step as it is at this instant."""
         return FakeStep(
-            self.step, self.id, self.status, self.started, self.finished, self.attempts, self.failures, self.harm
+            self.step,
+            self.id,
+            self.status,
+            self.started,
+            self.finished,
+            self.attempts,
+            self.failures,
+            self.second_resume,
         )
 
 
@@ -139,4 +146,6 @@ class FakeWorkflow:
     @property
     def current(self) -> FakeStep | None:
         """The step that is executing or parked, or waits to be next."""
-        return next((s for s in self.steps if not s.status.final and s.harm is not Harm.LOST), None)
+        return next(
+            (s for s in self.steps if not s.status.final and s.second_resume is not SecondResumeEffect.LOST), None
+        )

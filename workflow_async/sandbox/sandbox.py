@@ -9,7 +9,7 @@ from workflow_async.sandbox.engine import TimeSource
 from workflow_async.sandbox.opencast.releases import DEFAULT, Release
 from workflow_async.sandbox.opencast.state import OpencastState
 from workflow_async.sandbox.preservica.app import PreservicaState
-from workflow_async.sandbox.server import Server, bind, url
+from workflow_async.sandbox.server import Server, bind, url_of
 from workflow_async.sandbox.systems import FakeOpencast, FakePreservica
 
 
@@ -78,7 +78,7 @@ class Sandbox:
             for system, port in zip((self.opencast, self.preservica), self._ports, strict=True):
                 listener = stack.enter_context(closing(bind(self._host, port)))
                 doors.append((listener, system.app))
-                system.url = url(listener)
+                system.url = url_of(listener)
             server = Server(doors)
             server.start()
             stack.pop_all()

@@ -30,7 +30,7 @@ def bind(host: str, port: int) -> socket.socket:
     return listener
 
 
-def url(listener: socket.socket) -> str:
+def url_of(listener: socket.socket) -> str:
     """Where a listening socket is reached."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
@@ -56,7 +56,7 @@ class AppServer(uvicorn.Server):
         settings: dict[str, Any] = {"lifespan": "off", "ws": "none", "interface": "asgi3", "proxy_headers": False}
         super().__init__(
             uvicorn.Config(
-                _quiet(app),
+                _ignore_cancellation(app),
                 http=CuttableProtocol,
                 log_config=None,
                 server_header=False,
@@ -86,7 +86,7 @@ class AppServer(uvicorn.Server):
         await asyncio.sleep(0)  # the loop closes the sockets in its next round
 
 
-def _quiet(app: ASGIApp) -> ASGIApp:
+def _ignore_cancellation(app: ASGIApp) -> ASGIApp:
     async def answer(scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await app(scope, receive, send)
@@ -100,7 +100,7 @@ def _quiet(app: ASGIApp) -> ASGIApp:
 class Server:
     """A thread that serves applications, each on its own socket, until it is stopped."""
 
-    doors: Sequence[tuple[socket.socket, ASGIApp]]
+    endpoints: Sequence[tuple[socket.socket, ASGIApp]]
     _thread: threading.Thread = field(init=False)
     _opened: "Future[tuple[asyncio.AbstractEventLoop, asyncio.Event]]" = field(factory=Future, init=False)
     _closed: "Future[None]" = field(factory=Future, init=False)
@@ -126,11 +126,11 @@ class Server:
         else:
             self._closed.set_result(None)
         finally:
-            for listener, _ in self.doors:
+            for listener, _ in self.endpoints:
                 listener.close()
 
     async def _serve(self) -> None:
-        ports = [(AppServer(app), listener) for listener, app in self.doors]
+        ports = [(AppServer(app), listener) for listener, app in self.endpoints]
         stopped = asyncio.Event()
         for port, listener in ports:
             await port.open(listener)

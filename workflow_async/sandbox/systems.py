@@ -6,7 +6,7 @@ from typing import Any, Protocol
 
 from starlette.types import ASGIApp
 
-from workflow_async.sandbox.conditions import Condition, several
+from workflow_async.sandbox.conditions import Condition, as_tuple
 from workflow_async.sandbox.engine import Engine, Step, TimeSource
 from workflow_async.sandbox.fault_middleware import FaultMiddleware, RecordedRequest
 from workflow_async.sandbox.faults import Faults
@@ -35,16 +35,16 @@ class ServerState(Protocol):
         ...
 
     @property
-    def time(self) -> TimeSource:
+    def sandbox_time(self) -> TimeSource:
         """The sandbox's time, whatever the server's clock says."""
         ...
 
     @property
-    def lists(self) -> bool:
+    def supports_listing(self) -> bool:
         """True if workflows are listed from an index."""
         ...
 
-    def suffer(self, conditions: Sequence[Condition]) -> None:
+    def set_conditions(self, conditions: Sequence[Condition]) -> None:
         """Replace the current conditions by these."""
         ...
 
@@ -52,15 +52,15 @@ class ServerState(Protocol):
 class System:
     """One system of a sandbox."""
 
-    def __init__(self, world: ServerState, app: ASGIApp) -> None:
+    def __init__(self, state: ServerState, app: ASGIApp) -> None:
         self.url = ""
         """Where it is served; "" before the sandbox is entered."""
-        self.app = FaultMiddleware(app, world.engine.lock, world.time, world.engine.clock)
+        self.app = FaultMiddleware(app, state.engine.lock, state.sandbox_time, state.engine.clock)
         """It as an ASGI application, for a client that needs no socket."""
-        self.engine = world.engine
-        self.username = world.username
-        self.password = world.password
-        self._world = world
+        self.engine = state.engine
+        self.username = state.username
+        self.password = state.password
+        self._state = state
         self._faults: Condition | Sequence[Condition] = Faults()
 
     @property
@@ -91,76 +91,76 @@ class System:
     @faults.setter
     def faults(self, faults: Condition | Sequence[Condition]) -> None:
         with self.lock:
-            conditions = several(faults)
-            self._world.suffer(conditions)
-            self.app.faults = [plan for c in conditions for plan in c.plans(lists=self._world.lists)]
+            conditions = as_tuple(faults)
+            self._state.set_conditions(conditions)
+            self.app.faults = [plan for c in conditions for plan in c.plans(lists=self._state.supports_listing)]
             self._faults = faults
 
 
 class FakeOpencast(System):
     """The Opencast of a sandbox."""
 
-    def __init__(self, world: OpencastState) -> None:
-        super().__init__(world, application(world))
-        self.world = world
+    def __init__(self, state: OpencastState) -> None:
+        super().__init__(state, application(state))
+        self.state = state
 
     @property
     def jwt(self) -> str:
         """The bearer token that it accepts."""
-        return self.world.access.jwt
+        return self.state.access.jwt
 
     @property
     def sessions(self) -> list[str]:
         """Every session it has opened: a client that keeps its cookie has one."""
-        return list(self.world.access.sessions)
+        return list(self.state.access.sessions)
 
     def seed(self, count: int, *, definitions: Sequence[str] | None = None, age: float = 0.0) -> list[int]:
         """Start that many workflows, each on an event of its own, and return their ids.
 
         They began at different moments before `age` seconds ago, so that about half of them are at their end.
         """
-        return self.world.seed(count, definitions=definitions, age=age)
+        return self.state.seed(count, definitions=definitions, age=age)
 
     def define(self, identifier: str, steps: Iterable[Step], **metadata: Any) -> Definition:
         """Add a workflow definition with these steps; `metadata` are fields of `Definition`."""
-        return self.world.define(identifier, steps, **metadata)
+        return self.state.define(identifier, steps, **metadata)
 
     def event(self, **metadata: Any) -> str:
         """Add an event and return its identifier; `metadata` are fields of `WatchEvent`, the rest is made up."""
-        return self.world.event(**metadata)
+        return self.state.event(**metadata)
 
     def start(self, event: str, definition: str, configuration: dict[str, str] | None = None) -> int:
         """Start a workflow on an event, past the API, and return its id."""
-        return self.world.start(event, definition, configuration)
+        return self.state.start(event, definition, configuration)
 
     def replace(self, id: int, definition: str = "fast", event: str | None = None) -> None:
         """Reuse the id of a workflow for a new one, as a restored database does. The event is a new one by default."""
-        self.world.replace(id, definition, event)
+        self.state.replace(id, definition, event)
 
 
 class FakePreservica(System):
     """The Preservica of a sandbox."""
 
-    def __init__(self, world: PreservicaState) -> None:
-        super().__init__(world, world.app)
-        self.world = world
-        self.tenant = world.tenant
-        self.shared_secret = world.shared_secret
+    def __init__(self, state: PreservicaState) -> None:
+        super().__init__(state, state.app)
+        self.state = state
+        self.tenant = state.tenant
+        self.shared_secret = state.shared_secret
 
     @property
     def logins(self) -> int:
         """How often somebody has logged in with success."""
-        return self.world.logins
+        return self.state.logins
 
     @property
     def refreshes(self) -> int:
         """How often a refresh token was traded with success."""
-        return self.world.refreshes
+        return self.state.refreshes
 
     @property
     def starts(self) -> list[str | None]:
         """The correlation id of every start that was carried out, in order."""
-        return self.world.starts
+        return self.state.starts
 
     def seed(self, count: int, *, contexts: Iterable[str] | None = None, age: float = 0.0) -> list[int]:
         """Start that many workflows over all contexts or those ids, and return their ids.
@@ -168,19 +168,19 @@ class FakePreservica(System):
         They began at different moments before `age` seconds ago, so that about half of them are at their end.
         """
         with self.lock:
-            return self.world.seed(count, contexts=contexts, age=age)
+            return self.state.seed(count, contexts=contexts, age=age)
 
     def context(self, name: str, definition: str, type: str, steps: Sequence[Step]) -> str:
         """Set up a context whose workflows take these steps, and return its id."""
         with self.lock:
-            return self.world.context(name, definition, type, steps)
+            return self.state.context(name, definition, type, steps)
 
     def replace(self, id: int, context: str) -> None:
         """Reuse the id of a workflow for a new one in that context, as a restored database does."""
         with self.lock:
-            self.world.replace(id, context)
+            self.state.replace(id, context)
 
     def revoke(self) -> None:
         """Make every token that was issued stale at once."""
         with self.lock:
-            self.world.revoke()
+            self.state.revoke()

@@ -52,16 +52,16 @@ def runs(
     """Start a workflow under that id. Then pass the time, and do to it what `then` says, passing the time again."""
 
     def set_up(fake: FakeOpencast, clock: ManualClock, event: str) -> None:
-        there = fake.world.events[event]
+        there = fake.state.events[event]
         there.properties |= dict(configuration or {})
-        run = fake.world._begin(there, fake.world.definitions[definition], creator, id=id)
+        run = fake.state._start_workflow(there, fake.state.definitions[definition], creator, id=id)
         for deed in ("", *then):
             if deed:
                 getattr(fake.engine, deed)(run)
             clock.advance(seconds)
             fake.engine.advance()
-        if fake.world.lists:
-            fake.world.commit()
+        if fake.state.supports_listing:
+            fake.state.commit()
 
     return set_up
 
@@ -80,31 +80,31 @@ def broken(fake: FakeOpencast, clock: ManualClock, event: str) -> None:
 
 
 def foreign(fake: FakeOpencast, clock: ManualClock, event: str) -> None:
-    fake.world.events[event].readers = frozenset()
+    fake.state.events[event].readers = frozenset()
     runs(179583625307, "publish")(fake, clock, event)
 
 
 def loved(fake: FakeOpencast, clock: ManualClock, event: str) -> None:
-    fake.world.events[event].title = "What is love!"
+    fake.state.events[event].title = "What is love!"
     runs(29, "fast")(fake, clock, event)
 
 
 def bare(fake: FakeOpencast, clock: ManualClock, event: str) -> None:
-    there = fake.world.events[event]
+    there = fake.state.events[event]
     there.created, there.creator, there.series, there.series_title = None, "", "", ""
 
 
 def numbered(fake: FakeOpencast, clock: ManualClock, event: str) -> None:
     bare(fake, clock, event)
-    fake.world.events[event].title = "1984"
+    fake.state.events[event].title = "1984"
     runs(637217, "number", {"a": "5"}, creator="20481234")(fake, clock, event)
 
 
 def two(fake: FakeOpencast, clock: ManualClock, event: str) -> None:
     bare(fake, clock, event)
-    there = fake.world.events[event]
+    there = fake.state.events[event]
     for id, ago in ((637218, 0.0), (637219, 60.0)):
-        fake.world._begin(there, fake.world.definitions["padded"], None, clock() - ago, id)
+        fake.state._start_workflow(there, fake.state.definitions["padded"], None, clock() - ago, id)
 
 
 PAUSED = runs(12, "review", TWO)
@@ -157,8 +157,8 @@ def scene(exchange: Recorded) -> FakeOpencast:
     """Return a sandbox as it was when the exchange was recorded."""
     clock = ManualClock()
     fake = Sandbox("11" if exchange.release.startswith("11") else "16", clock).opencast
-    fake.world.definitions.clear()
-    fake.world.definitions.update({d.identifier: d for d in DEFINITIONS})
+    fake.state.definitions.clear()
+    fake.state.definitions.update({d.identifier: d for d in DEFINITIONS})
     OPERATIONS.update(CONFIGURED)
     event = fake.event(
         identifier=event_named(exchange),

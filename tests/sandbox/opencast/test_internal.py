@@ -163,7 +163,7 @@ async def test_texts_of_digits_are_numbers_everywhere_but_beside_an_attribute(
 ) -> None:
     opencast.define("7", [Step("8")], title="1984", description="true")
     event = opencast.event(identifier="24", title="12.5", creator="5; x", series="2024", series_title="false")
-    id = opencast.world.start(event, "7", {"1": "5"}, creator="20481234")
+    id = opencast.state.start(event, "7", {"1": "5"}, creator="20481234")
     tree = (await instances(http, event))["workflow"]
     told = [tree[key] for key in ("template", "title", "description", "creator-id", "mediaPackageId", "seriesId")]
     assert told == [7, 1984, True, 20481234, 24, 2024]

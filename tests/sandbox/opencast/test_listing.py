@@ -11,7 +11,13 @@ from hypothesis import strategies as st
 
 from tests.sandbox.opencast.releases import with_list
 from workflow_async.sandbox import Fault, Faults, IndexFault, ManualClock
-from workflow_async.sandbox.opencast.filter import BadCriterionError, criteria, passing, period, sorting
+from workflow_async.sandbox.opencast.filter import (
+    BadCriterionError,
+    parse_period,
+    parse_sort,
+    split_filter,
+    workflow_filter,
+)
 from workflow_async.sandbox.systems import FakeOpencast
 
 pytestmark = with_list
@@ -36,7 +42,7 @@ async def refusal(http: httpx.AsyncClient, **params: str) -> tuple[int, str, str
 
 def begin(opencast: FakeOpencast, definition: str = "fast", **metadata: Any) -> int:
     id = opencast.start(opencast.event(**metadata), definition)
-    opencast.world.commit()
+    opencast.state.commit()
     return id
 
 
@@ -85,7 +91,7 @@ async def test_a_deleted_workflow_stays_in_the_list_for_a_while(
 ) -> None:
     id = begin(opencast, "noop")
     clock.advance(9)
-    opencast.world.commit()
+    opencast.state.commit()
     assert (await http.delete(f"/api/workflows/{id}")).status_code == 204
     clock.advance(9)
     assert await ids(http) == [id]
@@ -138,7 +144,7 @@ async def test_a_workflow_that_ended_within_the_lag_still_keeps_others_out(
 ) -> None:
     event = opencast.event()
     opencast.start(event, "noop")
-    opencast.world.commit()
+    opencast.state.commit()
     clock.advance(9)
     assert await start(http, event) == 409
     clock.advance(1)
@@ -151,7 +157,7 @@ async def test_an_empty_index_guards_nothing_and_deletes_nothing(
     event = opencast.event()
     id = opencast.start(event, "noop")
     clock.advance(60)
-    opencast.world.commit()
+    opencast.state.commit()
     opencast.faults = IndexFault("empty")
     assert (await http.delete(f"/api/workflows/{id}")).status_code == 404
     assert [await start(http, event) for _ in range(2)] == [201, 201]
@@ -167,7 +173,7 @@ async def test_workflows_of_one_date_change_places_when_they_move(
 ) -> None:
     quick, slow = begin(opencast, "fast", created=5.0), begin(opencast, "publish", created=5.0)
     clock.advance(7)
-    opencast.world.commit()
+    opencast.state.commit()
     before = await ids(http)
     clock.advance(10)
     assert (before, await ids(http)) == ([quick, slow], [slow, quick])
@@ -289,7 +295,7 @@ async def test_a_search_by_definition_loses_the_workflows_that_an_error_handler_
 ) -> None:
     begin(opencast, "fails-with-handler")
     clock.advance(10)
-    opencast.world.commit()
+    opencast.state.commit()
     assert [row["workflow_definition_identifier"] for row in await rows(http)] == ["partial-error"]
     assert await ids(http, filter="workflow_definition_identifier:fails-with-handler") == []
 
@@ -339,14 +345,14 @@ async def test_a_period_needs_two_full_ends(http: httpx.AsyncClient, dates: str,
     ],
 )
 def test_a_date_is_read_leniently(release: str, dates: str, ends: tuple[str, str]) -> None:
-    assert period(dates) == tuple(datetime.fromisoformat(end).replace(tzinfo=UTC).timestamp() for end in ends)
+    assert parse_period(dates) == tuple(datetime.fromisoformat(end).replace(tzinfo=UTC).timestamp() for end in ends)
 
 
 @given(st.datetimes())
 def test_every_date_is_itself(release: str, date: datetime) -> None:
     date = date.replace(microsecond=0, tzinfo=UTC)
     text = date.isoformat()
-    assert period(f"{text}/{text}") == ((date - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds(),) * 2
+    assert parse_period(f"{text}/{text}") == ((date - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds(),) * 2
 
 
 async def test_a_period_the_wrong_way_round_holds_nothing(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
@@ -385,8 +391,8 @@ async def test_others_see_what_they_may_read_and_what_they_started(
     secret = frozenset({"ROLE_SECRET"})
     begin(opencast, readers=secret)
     public = begin(opencast)
-    own = opencast.world.start(opencast.event(readers=secret), "fast", creator="viewer")
-    opencast.world.commit()
+    own = opencast.state.start(opencast.event(readers=secret), "fast", creator="viewer")
+    opencast.state.commit()
     answer = await http.get("/api/workflows", auth=("viewer", "viewer"))
     assert sorted(row["identifier"] for row in answer.json()) == [public, own]
 
@@ -451,19 +457,19 @@ async def test_mixing_a_state_with_a_state_not_is_answered_somehow(
 
 @given(st.text())
 def test_any_text_is_read_as_a_filter_or_refused(release: str, raw: str) -> None:
-    for name, value in criteria(raw):
+    for name, value in split_filter(raw):
         assert value
         assert ":" not in name
     with contextlib.suppress(BadCriterionError):
-        assert callable(passing(raw))
+        assert callable(workflow_filter(raw))
 
 
 @given(st.text())
 def test_any_text_is_read_as_a_sort_or_refused(release: str, raw: str) -> None:
     with contextlib.suppress(BadCriterionError):
-        assert {name for name, _ in sorting(raw, PUBLIC)} <= set(PUBLIC)
+        assert {name for name, _ in parse_sort(raw, PUBLIC)} <= set(PUBLIC)
 
 
 @pytest.mark.parametrize("tail", ["Z", "", "+02:00", ".5Z"])
 def test_what_follows_the_seconds_of_a_date_does_not_count(release: str, tail: str) -> None:
-    assert period(f"1970-01-01T00:00:10{tail}/1970-01-01T00:01:00{tail}") == (10.0, 60.0)
+    assert parse_period(f"1970-01-01T00:00:10{tail}/1970-01-01T00:01:00{tail}") == (10.0, 60.0)

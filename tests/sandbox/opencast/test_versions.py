@@ -104,7 +104,7 @@ async def test_what_is_not_there_is_absent_empty_or_null_by_release(
 async def test_nobody_as_creator_is_empty_or_absent(
     http: httpx.AsyncClient, opencast: FakeOpencast, creator: str | None
 ) -> None:
-    id = opencast.world.start(opencast.event(), "fast", creator="")
+    id = opencast.state.start(opencast.event(), "fast", creator="")
     assert (await http.get(f"/api/workflows/{id}")).json().get("creator") == creator
 
 
@@ -153,6 +153,6 @@ def test_old_seeded_workflows_are_at_their_end(opencast: FakeOpencast) -> None:
 
 def test_each_seeded_workflow_has_an_event_of_its_own_and_dates_are_shared(opencast: FakeOpencast) -> None:
     ids = opencast.seed(60) + opencast.seed(60)
-    events = [opencast.world.events[opencast.engine.runs[id].subject] for id in ids]
+    events = [opencast.state.events[opencast.engine.runs[id].subject] for id in ids]
     assert len({event.identifier for event in events}) == 120
     assert len({event.created for event in events}) == 40

@@ -509,7 +509,7 @@ async def test_an_id_may_become_another_workflow(
     assert await state(http, id) == "succeeded"
     opencast.replace(id, event=first)
     assert (await told(http, id))["event_identifier"] == first
-    assert opencast.world.events[first].runs == [id]
+    assert opencast.state.events[first].workflow_ids == [id]
 
 
 async def test_a_stop_during_the_last_operation_is_overwritten(
@@ -550,7 +550,7 @@ async def test_a_finished_workflow_is_deleted_for_good(
     answer = await http.delete(f"/api/workflows/{id}")
     assert (answer.status_code, answer.content) == (204, b"")
     assert (await http.delete(f"/api/workflows/{id}")).status_code == 404
-    assert opencast.world.events[event].runs == []
+    assert opencast.state.events[event].workflow_ids == []
 
 
 async def test_an_active_workflow_is_not_deleted(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:

@@ -16,19 +16,19 @@ NS = "{http://workflow.preservica.com}"
 XML = {"Content-Type": "application/xml;charset=UTF-8"}
 
 
-def door(world: PreservicaState, app: ASGIApp | None = None) -> httpx.AsyncClient:
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app=app or world.app), base_url="http://127.0.0.1")
+def door(server: PreservicaState, app: ASGIApp | None = None) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app=app or server.app), base_url="http://127.0.0.1")
 
 
-async def login(http: httpx.AsyncClient, world: PreservicaState, **more: str) -> httpx.Response:
-    form = {"username": world.username, "password": world.password} | more
+async def login(http: httpx.AsyncClient, server: PreservicaState, **more: str) -> httpx.Response:
+    form = {"username": server.username, "password": server.password} | more
     return await http.post("/api/accesstoken/login", data=form)
 
 
 @asynccontextmanager
-async def inside(world: PreservicaState, app: ASGIApp | None = None) -> AsyncIterator[httpx.AsyncClient]:
-    async with door(world, app) as http:
-        http.headers["Preservica-Access-Token"] = (await login(http, world)).json()["token"]
+async def inside(server: PreservicaState, app: ASGIApp | None = None) -> AsyncIterator[httpx.AsyncClient]:
+    async with door(server, app) as http:
+        http.headers["Preservica-Access-Token"] = (await login(http, server)).json()["token"]
         yield http
 
 

@@ -9,11 +9,11 @@ from workflow_async.sandbox.preservica.app import PreservicaState
 
 
 @pytest.fixture
-def world(clock: ManualClock) -> PreservicaState:
+def server(clock: ManualClock) -> PreservicaState:
     return PreservicaState(clock)
 
 
 @pytest.fixture
-async def http(world: PreservicaState) -> AsyncIterator[httpx.AsyncClient]:
-    async with inside(world) as http:
+async def http(server: PreservicaState) -> AsyncIterator[httpx.AsyncClient]:
+    async with inside(server) as http:
         yield http

@@ -28,6 +28,6 @@ async def messages(http: httpx.AsyncClient, **params: object) -> list[dict[str, 
     return told
 
 
-def begin(world: PreservicaState, context: str, **parameters: str) -> str:
-    run = world.archive.begin(world.archive.contexts[context], parameters, None)
-    return world.archive.monitor_id(run)
+def begin(server: PreservicaState, context: str, **parameters: str) -> str:
+    run = server.archive.start_workflow(server.archive.contexts[context], parameters, None)
+    return server.archive.monitor_id(run)

@@ -35,7 +35,7 @@ async def test_a_login_is_refused_by_something_else_for_once(
 ) -> None:
     preservica.faults = Faults(script=(trouble,), paths=TOKENS)
     async with door(preservica) as http:
-        refused, let_in = await login(http, preservica.world), await login(http, preservica.world)
+        refused, let_in = await login(http, preservica.state), await login(http, preservica.state)
     assert (refused.status_code, let_in.status_code, preservica.logins) == (status, 200, 1)
     if status == 403:
         assert refused.json() == {"message": "Forbidden"}
@@ -48,7 +48,7 @@ async def test_a_connection_may_break_at_the_login_that_was_carried_out(
     preservica.faults = Faults(script=(fault,), paths=TOKENS)
     async with door(preservica) as http:
         with pytest.raises(ConnectionResetError):
-            await login(http, preservica.world)
+            await login(http, preservica.state)
     assert preservica.logins == 1
 
 
@@ -56,7 +56,7 @@ async def test_the_version_is_told_unless_the_server_is_not_there(
     preservica: FakePreservica, clock: ManualClock
 ) -> None:
     async with door(preservica) as http:
-        token = {"Preservica-Access-Token": (await login(http, preservica.world)).json()["token"]}
+        token = {"Preservica-Access-Token": (await login(http, preservica.state)).json()["token"]}
         preservica.faults = Boot(60, responses=(CannedResponse.jetty_html(404),))
         assert [await knock(http, token["Preservica-Access-Token"], path) for path in (VERSION, TOKENS)] == [404, 404]
         clock.advance(60)

@@ -23,20 +23,20 @@ class Faulty:
 
 
 @pytest.fixture
-def faulty(world: PreservicaState) -> Faulty:
-    return Faulty(world.app)
+def faulty(server: PreservicaState) -> Faulty:
+    return Faulty(server.app)
 
 
 @pytest.fixture
-async def http(world: PreservicaState, faulty: Faulty) -> AsyncIterator[httpx.AsyncClient]:
-    async with inside(world, faulty) as http:
+async def http(server: PreservicaState, faulty: Faulty) -> AsyncIterator[httpx.AsyncClient]:
+    async with inside(server, faulty) as http:
         yield http
 
 
 async def test_a_short_page_has_fewer_rows_and_counts_them(
-    http: httpx.AsyncClient, world: PreservicaState, faulty: Faulty
+    http: httpx.AsyncClient, server: PreservicaState, faulty: Faulty
 ) -> None:
-    world.seed(20)
+    server.seed(20)
     faulty.fault = Fault.SHORT_PAGE
     root = await page(http, max=10)
     assert (counts(root), len(ids(root))) == ((20, 5), 5)
@@ -44,17 +44,17 @@ async def test_a_short_page_has_fewer_rows_and_counts_them(
 
 
 async def test_a_short_page_is_never_empty_while_there_are_rows(
-    http: httpx.AsyncClient, world: PreservicaState, faulty: Faulty
+    http: httpx.AsyncClient, server: PreservicaState, faulty: Faulty
 ) -> None:
-    world.seed(2)
+    server.seed(2)
     faulty.fault = Fault.SHORT_PAGE
     assert counts(await page(http, max=1)) == (2, 1)
 
 
 async def test_a_repeated_page_is_the_one_before_byte_for_byte(
-    http: httpx.AsyncClient, world: PreservicaState, faulty: Faulty
+    http: httpx.AsyncClient, server: PreservicaState, faulty: Faulty
 ) -> None:
-    world.seed(20)
+    server.seed(20)
     first = await http.get(LIST, params={"max": 5})
     faulty.fault = Fault.REPEATED_PAGE
     second = await http.get(LIST, params={"max": 5, "start": 5})
@@ -63,26 +63,26 @@ async def test_a_repeated_page_is_the_one_before_byte_for_byte(
 
 
 async def test_the_first_page_of_all_cannot_be_a_repeated_one(
-    http: httpx.AsyncClient, world: PreservicaState, faulty: Faulty
+    http: httpx.AsyncClient, server: PreservicaState, faulty: Faulty
 ) -> None:
-    world.seed(3)
+    server.seed(3)
     faulty.fault = Fault.REPEATED_PAGE
     assert counts(await page(http)) == (3, 3)
 
 
 async def test_a_repeated_page_is_of_the_same_list(
-    http: httpx.AsyncClient, world: PreservicaState, faulty: Faulty
+    http: httpx.AsyncClient, server: PreservicaState, faulty: Faulty
 ) -> None:
-    world.seed(3)
+    server.seed(3)
     await page(http)
     faulty.fault = Fault.REPEATED_PAGE
     assert (await http.get("/api/processmonitor/monitors")).json()["value"]["paging"] == {"totalResults": 3}
 
 
 async def test_a_repeated_page_is_of_the_listing_that_was_asked_for(
-    http: httpx.AsyncClient, world: PreservicaState, faulty: Faulty
+    http: httpx.AsyncClient, server: PreservicaState, faulty: Faulty
 ) -> None:
-    world.seed(60)
+    server.seed(60)
     wanted = {"state": "Completed,Active", "max": "3"}
     before = await http.get(LIST, params=wanted)
     await http.get(LIST, params={"state": "Failed", "max": 3})
@@ -91,9 +91,9 @@ async def test_a_repeated_page_is_of_the_listing_that_was_asked_for(
 
 
 async def test_a_listing_with_other_filters_is_not_answered_with_a_page_of_another(
-    http: httpx.AsyncClient, world: PreservicaState, faulty: Faulty
+    http: httpx.AsyncClient, server: PreservicaState, faulty: Faulty
 ) -> None:
-    world.seed(60)
+    server.seed(60)
     every = await page(http, max=3)
     faulty.fault = Fault.REPEATED_PAGE
     ingests = await page(http, max=3, type="Access")

@@ -12,15 +12,17 @@ from workflow_async.sandbox.clock import ManualClock
 from workflow_async.sandbox.preservica.app import PreservicaState
 from workflow_async.sandbox.preservica.query import InstanceQuery, datetime_param
 from workflow_async.sandbox.preservica.window import Window
-from workflow_async.sandbox.preservica.xml import stamp
+from workflow_async.sandbox.preservica.xml import timestamp
 
 
 def column(root: ET.Element, name: str) -> set[str | None]:
     return {row.findtext(f"{NS}{name}") for row in root.findall(f"{NS}WorkflowInstance")}
 
 
-async def test_counts_and_rows_are_direct_children_of_the_root(http: httpx.AsyncClient, world: PreservicaState) -> None:
-    world.seed(7)
+async def test_counts_and_rows_are_direct_children_of_the_root(
+    http: httpx.AsyncClient, server: PreservicaState
+) -> None:
+    server.seed(7)
     root = await page(http, max=3)
     assert [child.tag.removeprefix(NS) for child in root] == ["TotalCount", "Count", *["WorkflowInstance"] * 3]
     assert counts(root) == (7, 3)
@@ -28,52 +30,52 @@ async def test_counts_and_rows_are_direct_children_of_the_root(http: httpx.Async
 
 @pytest.mark.parametrize("size", [1, 7, 99, 100, 1000])
 async def test_pages_by_count_hold_every_instance_once(
-    http: httpx.AsyncClient, world: PreservicaState, size: int
+    http: httpx.AsyncClient, server: PreservicaState, size: int
 ) -> None:
-    seeded, seen = world.seed(230), list[int]()
+    seeded, seen = server.seed(230), list[int]()
     while len(seen) < 230:
         seen += ids(await page(http, start=len(seen), max=size))
     assert seen == seeded
 
 
 async def test_no_page_is_longer_than_the_cap(clock: ManualClock, http: httpx.AsyncClient) -> None:
-    world = PreservicaState(clock, page_cap=50)
-    world.seed(60)
+    server = PreservicaState(clock, page_cap=50)
+    server.seed(60)
     root = await page(http, max=500)
     assert counts(root) == (0, 0)
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=world.app), base_url="http://127.0.0.1") as capped:
-        form = {"username": world.username, "password": world.password}
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app=server.app), base_url="http://127.0.0.1") as capped:
+        form = {"username": server.username, "password": server.password}
         token = (await capped.post("/api/accesstoken/login", data=form)).json()["token"]
         capped.headers["Preservica-Access-Token"] = token
         assert counts(await page(capped, max=500)) == (60, 50)
         assert counts(await page(capped)) == (60, 50)
 
 
-async def test_a_page_beyond_the_end_is_empty(http: httpx.AsyncClient, world: PreservicaState) -> None:
-    world.seed(5)
+async def test_a_page_beyond_the_end_is_empty(http: httpx.AsyncClient, server: PreservicaState) -> None:
+    server.seed(5)
     assert counts(await page(http, start=5)) == (5, 0)
 
 
-async def test_latest_first_turns_the_order_round(http: httpx.AsyncClient, world: PreservicaState) -> None:
-    seeded = world.seed(9)
+async def test_latest_first_turns_the_order_round(http: httpx.AsyncClient, server: PreservicaState) -> None:
+    seeded = server.seed(9)
     assert ids(await page(http, latestFirst="true", max=3)) == seeded[:-4:-1]
     assert ids(await page(http, latestFirst="false", max=3)) == seeded[:3]
 
 
-async def test_rows_are_of_the_type_asked_for_in_any_case(http: httpx.AsyncClient, world: PreservicaState) -> None:
-    world.seed(48)
+async def test_rows_are_of_the_type_asked_for_in_any_case(http: httpx.AsyncClient, server: PreservicaState) -> None:
+    server.seed(48)
     root = await page(http, type="ACCESS")
     assert column(root, "WorkflowContextId") == {"60", "61"}
     assert counts(root) == (8, 8)
 
 
-async def test_an_empty_type_is_no_filter(http: httpx.AsyncClient, world: PreservicaState) -> None:
-    world.seed(12)
+async def test_an_empty_type_is_no_filter(http: httpx.AsyncClient, server: PreservicaState) -> None:
+    server.seed(12)
     assert counts(await page(http, type="")) == (12, 12)
 
 
-async def test_states_are_a_comma_list_in_any_case(http: httpx.AsyncClient, world: PreservicaState) -> None:
-    world.seed(96, age=3600)
+async def test_states_are_a_comma_list_in_any_case(http: httpx.AsyncClient, server: PreservicaState) -> None:
+    server.seed(96, age=3600)
     root = await page(http, state="failed,Finished_Mixed_Outcome, COMPLETED")
     assert column(root, "State") == {"FAILED", "FINISHED_MIXED_OUTCOME", "COMPLETED"}
     assert column(await page(http, state="Suspended"), "State") == {"SUSPENDED"}
@@ -81,20 +83,20 @@ async def test_states_are_a_comma_list_in_any_case(http: httpx.AsyncClient, worl
 
 
 async def test_the_states_of_the_public_list_cover_every_instance(
-    http: httpx.AsyncClient, world: PreservicaState
+    http: httpx.AsyncClient, server: PreservicaState
 ) -> None:
-    world.seed(96)
+    server.seed(96)
     every = "Aborted,Active,Completed,Finished_Mixed_Outcome,Pending,Suspended,Unknown,Failed"
     assert counts(await page(http, state=every)) == counts(await page(http)) == (96, 96)
 
 
 async def test_rows_are_of_the_context_and_the_creator_asked_for(
-    http: httpx.AsyncClient, world: PreservicaState
+    http: httpx.AsyncClient, server: PreservicaState
 ) -> None:
-    world.seed(24)
+    server.seed(24)
     assert counts(await page(http, contextId="44", type="Ingest")) == (2, 2)
     assert counts(await page(http, contextId="44", type="Access")) == (0, 0)
-    assert counts(await page(http, creator=world.username)) == (24, 24)
+    assert counts(await page(http, creator=server.username)) == (24, 24)
     assert counts(await page(http, creator="bob")) == (0, 0)
 
 
@@ -107,38 +109,38 @@ async def test_rows_are_of_the_context_and_the_creator_asked_for(
     ],
 )
 async def test_from_and_to_are_instants_of_the_start_in_every_form(
-    http: httpx.AsyncClient, world: PreservicaState, clock: ManualClock, since: str, until: str
+    http: httpx.AsyncClient, server: PreservicaState, clock: ManualClock, since: str, until: str
 ) -> None:
     for _ in range(100):
-        world.archive.begin(world.archive.contexts["45"], {}, None)
+        server.archive.start_workflow(server.archive.contexts["45"], {}, None)
         clock.advance(1)
     found = ids(await page(http, from_=since, to=until))
-    starts = [stamp(world.engine.runs[id].started) or "" for id in found]
+    starts = [timestamp(server.engine.runs[id].started) or "" for id in found]
     assert len(found) == 31
     assert min(starts) == "2023-11-14T22:14:00.000Z"
     assert max(starts) == "2023-11-14T22:14:30.000Z"
 
 
 async def test_an_instance_is_found_by_the_very_start_it_told(
-    http: httpx.AsyncClient, world: PreservicaState, clock: ManualClock
+    http: httpx.AsyncClient, server: PreservicaState, clock: ManualClock
 ) -> None:
     clock.advance(0.1237891)
-    id = world.archive.begin(world.archive.contexts["42"], {}, None).id
+    id = server.archive.start_workflow(server.archive.contexts["42"], {}, None).id
     clock.advance(3)
     (told,) = column(await page(http), "Started")
     assert ids(await page(http, from_=told, to=told)) == [id]
 
 
 async def test_what_still_waits_is_found_by_when_it_came(
-    http: httpx.AsyncClient, world: PreservicaState, clock: ManualClock
+    http: httpx.AsyncClient, server: PreservicaState, clock: ManualClock
 ) -> None:
-    id = world.archive.begin(world.archive.contexts["42"], {}, None).id
-    assert ids(await page(http, from_=stamp(clock()))) == [id]
-    assert ids(await page(http, from_=stamp(clock() + 1))) == []
+    id = server.archive.start_workflow(server.archive.contexts["42"], {}, None).id
+    assert ids(await page(http, from_=timestamp(clock()))) == [id]
+    assert ids(await page(http, from_=timestamp(clock() + 1))) == []
 
 
-async def test_parameters_nobody_knows_are_ignored(http: httpx.AsyncClient, world: PreservicaState) -> None:
-    world.seed(3)
+async def test_parameters_nobody_knows_are_ignored(http: httpx.AsyncClient, server: PreservicaState) -> None:
+    server.seed(3)
     assert counts(await page(http, WorkflowContextId="+ wfcontextID +", activeStepName="x")) == (3, 3)
 
 
@@ -151,19 +153,19 @@ async def test_a_filter_that_makes_no_sense_is_400(http: httpx.AsyncClient, quer
 
 
 async def test_ten_thousand_instances_are_counted_and_cut_into_pages(
-    http: httpx.AsyncClient, world: PreservicaState
+    http: httpx.AsyncClient, server: PreservicaState
 ) -> None:
-    world.seed(10_000, age=3600)
+    server.seed(10_000, age=3600)
     pages = [await page(http, start=start, max=100, latestFirst="true") for start in range(0, 10_000, 1000)]
     assert [counts(read) for read in pages] == [(10_000, 100)] * 10
     assert len({id for read in pages for id in ids(read)}) == 1000
 
 
 @pytest.mark.sweep
-def test_seeding_costs_what_is_seeded_not_what_is_there(world: PreservicaState) -> None:
+def test_seeding_costs_what_is_seeded_not_what_is_there(server: PreservicaState) -> None:
     def cost(number: int) -> float:
         began = time.process_time()
-        world.seed(number, age=3600)
+        server.seed(number, age=3600)
         return time.process_time() - began
 
     thousand = min(cost(1_000) for _ in range(3))
@@ -173,7 +175,7 @@ def test_seeding_costs_what_is_seeded_not_what_is_there(world: PreservicaState) 
 @given(st.lists(st.integers()), st.integers(0, 50), st.integers(0, 50), st.integers(1, 50))
 def test_a_window_is_a_slice_no_longer_than_the_cap(rows: list[int], start: int, size: int, cap: int) -> None:
     window = Window.read(QueryParams({"start": str(start), "max": str(size)}), default=25, cap=cap)
-    assert window.cut(rows) == rows[start:][: min(size, cap)]
+    assert window.select(rows) == rows[start:][: min(size, cap)]
 
 
 WORDS = ("Aborted", "Active", "Completed", "Finished_Mixed_Outcome", "Pending", "Suspended", "Unknown", "Failed")
@@ -188,8 +190,8 @@ SEEDED = HISTORY.seed(150)
             "type": st.sampled_from(["Ingest", "access", "TRANSFORMATION", "DataManagement"]),
             "state": st.lists(st.sampled_from(WORDS), min_size=1).map(",".join),
             "contextId": st.sampled_from(["42", "44", "60", "80", "999"]),
-            "from": st.integers(-60, 10).map(lambda ago: stamp(HISTORY.archive.clock() + ago)),
-            "to": st.integers(-60, 10).map(lambda ago: stamp(HISTORY.archive.clock() + ago)),
+            "from": st.integers(-60, 10).map(lambda ago: timestamp(HISTORY.archive.clock() + ago)),
+            "to": st.integers(-60, 10).map(lambda ago: timestamp(HISTORY.archive.clock() + ago)),
         },
     )
 )
@@ -205,6 +207,6 @@ def test_filters_only_take_away_and_add_up_in_any_order(params: dict[str, str]) 
 
 @given(st.floats(0, 4e9))
 def test_an_instant_reads_back_as_it_was_written(at: float) -> None:
-    written = stamp(at)
+    written = timestamp(at)
     assert written is not None
-    assert stamp(datetime_param(written) / 1000) == written
+    assert timestamp(datetime_param(written) / 1000) == written

@@ -9,9 +9,9 @@ from workflow_async.sandbox.preservica.app import PreservicaState
 
 
 async def test_messages_tie_a_monitor_to_its_workflow_instance(
-    http: httpx.AsyncClient, world: PreservicaState, clock: ManualClock
+    http: httpx.AsyncClient, server: PreservicaState, clock: ManualClock
 ) -> None:
-    id = begin(world, "42")
+    id = begin(server, "42")
     clock.advance(60)
     told = await messages(http, monitor=id)
     assert len(told) == len({m["mappedId"] for m in told}) == 12
@@ -24,9 +24,9 @@ async def test_messages_tie_a_monitor_to_its_workflow_instance(
     [("46", "Error", "Fixity has ended"), ("44", "Warning", "Crawl has ended"), ("42", "Debug", "Validate was given")],
 )
 async def test_messages_are_filtered_by_status(
-    http: httpx.AsyncClient, world: PreservicaState, clock: ManualClock, context: str, status: str, text: str
+    http: httpx.AsyncClient, server: PreservicaState, clock: ManualClock, context: str, status: str, text: str
 ) -> None:
-    id = begin(world, context)
+    id = begin(server, context)
     clock.advance(60)
     told = await messages(http, monitor=id, status=status)
     assert {m["status"] for m in told} == {status}
@@ -34,9 +34,9 @@ async def test_messages_are_filtered_by_status(
 
 
 async def test_messages_of_several_monitors_come_together_and_once(
-    http: httpx.AsyncClient, world: PreservicaState, clock: ManualClock
+    http: httpx.AsyncClient, server: PreservicaState, clock: ManualClock
 ) -> None:
-    one, two = begin(world, "42"), begin(world, "60")
+    one, two = begin(server, "42"), begin(server, "60")
     clock.advance(60)
     together = await messages(http, monitor=f"{one},{two}", max=1000)
     assert {m["mappedMonitorId"] for m in together} == {one, two}
@@ -45,9 +45,9 @@ async def test_messages_of_several_monitors_come_together_and_once(
 
 
 async def test_messages_are_paged_like_monitors(
-    http: httpx.AsyncClient, world: PreservicaState, clock: ManualClock
+    http: httpx.AsyncClient, server: PreservicaState, clock: ManualClock
 ) -> None:
-    id = begin(world, "42")
+    id = begin(server, "42")
     clock.advance(60)
     told = await value(http, "messages", monitor=id, status="Info,Error", max=3)
     query = parse_qs(urlsplit(told["paging"]["next"]).query)
@@ -57,9 +57,9 @@ async def test_messages_are_paged_like_monitors(
 
 @pytest.mark.parametrize("id", ["nonsense", "0" * 32, "0000c822" + "0" * 24])
 async def test_a_monitor_nobody_knows_says_nothing_and_has_no_timeseries(
-    http: httpx.AsyncClient, world: PreservicaState, id: str
+    http: httpx.AsyncClient, server: PreservicaState, id: str
 ) -> None:
-    world.seed(1)
+    server.seed(1)
     assert await messages(http, monitor=id) == []
     assert (await http.get(f"{BASE}/monitors/{id}/timeseries")).status_code == 404
 
@@ -70,9 +70,9 @@ async def test_messages_of_no_monitor_are_400(http: httpx.AsyncClient) -> None:
 
 
 async def test_a_skipped_step_says_only_that_it_began(
-    http: httpx.AsyncClient, world: PreservicaState, clock: ManualClock
+    http: httpx.AsyncClient, server: PreservicaState, clock: ManualClock
 ) -> None:
-    id = begin(world, "43")
+    id = begin(server, "43")
     clock.advance(60)
     told = [m["displayMessage"] for m in await messages(http, monitor=id)]
     assert [text for text in told if "VirusCheck" in text] == [
@@ -82,9 +82,9 @@ async def test_a_skipped_step_says_only_that_it_began(
 
 
 async def test_a_timeseries_grows_with_every_step(
-    http: httpx.AsyncClient, world: PreservicaState, clock: ManualClock
+    http: httpx.AsyncClient, server: PreservicaState, clock: ManualClock
 ) -> None:
-    id = begin(world, "60")
+    id = begin(server, "60")
     assert await value(http, f"monitors/{id}/timeseries") == {"timeseries": []}
     clock.advance(60)
     series = (await value(http, f"monitors/{id}/timeseries"))["timeseries"]

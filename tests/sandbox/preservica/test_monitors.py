@@ -11,9 +11,9 @@ OPEX = "9f2c4d1e-7a35-4b0c-8d61-2f0e5b7a9c13"
 
 
 async def test_a_monitor_has_the_id_that_its_instance_tells(
-    http: httpx.AsyncClient, world: PreservicaState, clock: ManualClock
+    http: httpx.AsyncClient, server: PreservicaState, clock: ManualClock
 ) -> None:
-    id = begin(world, "42", OpexContainerDirectory="opex/batch-1")
+    id = begin(server, "42", OpexContainerDirectory="opex/batch-1")
     clock.advance(5.5)
     (monitor,) = await monitors(http)
     assert monitor == {
@@ -40,9 +40,9 @@ async def test_a_monitor_has_the_id_that_its_instance_tells(
     [("42", "Succeeded", False), ("44", "Succeeded", False), ("45", "Suspended", True), ("46", "Failed", True)],
 )
 async def test_a_monitor_ends_in_the_words_of_its_own_service(
-    http: httpx.AsyncClient, world: PreservicaState, clock: ManualClock, context: str, status: str, *, can_retry: bool
+    http: httpx.AsyncClient, server: PreservicaState, clock: ManualClock, context: str, status: str, *, can_retry: bool
 ) -> None:
-    begin(world, context)
+    begin(server, context)
     assert [m["status"] for m in await monitors(http)] == ["Pending"]
     assert "started" not in (await monitors(http))[0]
     clock.advance(60)
@@ -52,36 +52,36 @@ async def test_a_monitor_ends_in_the_words_of_its_own_service(
 
 
 async def test_a_mixed_outcome_is_a_success_with_a_warning(
-    http: httpx.AsyncClient, world: PreservicaState, clock: ManualClock
+    http: httpx.AsyncClient, server: PreservicaState, clock: ManualClock
 ) -> None:
-    begin(world, "44")
+    begin(server, "44")
     clock.advance(60)
     (monitor,) = await monitors(http)
     assert (monitor["warnings"], monitor["errors"], monitor["percentComplete"]) == (1, 0, "100")
 
 
 async def test_an_opex_ingest_that_failed_is_recoverable(
-    http: httpx.AsyncClient, world: PreservicaState, clock: ManualClock
+    http: httpx.AsyncClient, server: PreservicaState, clock: ManualClock
 ) -> None:
-    failing = world.archive.contexts["46"].steps
-    context = world.context("OPEX that fails", "org.example.ingest.opex", "Ingest", failing)
-    begin(world, context)
+    failing = server.archive.contexts["46"].steps
+    context = server.context("OPEX that fails", "org.example.ingest.opex", "Ingest", failing)
+    begin(server, context)
     clock.advance(60)
     assert [m["status"] for m in await monitors(http)] == ["Recoverable"]
 
 
 async def test_a_monitor_of_a_workflow_without_steps_knows_no_percentage(
-    http: httpx.AsyncClient, world: PreservicaState, clock: ManualClock
+    http: httpx.AsyncClient, server: PreservicaState, clock: ManualClock
 ) -> None:
-    begin(world, world.context("Nothing", "org.example.nothing", "Access", []))
+    begin(server, server.context("Nothing", "org.example.nothing", "Access", []))
     clock.advance(60)
     assert [m["percentComplete"] for m in await monitors(http)] == [""]
 
 
 async def test_filters_are_comma_lists_and_add_up(
-    http: httpx.AsyncClient, world: PreservicaState, clock: ManualClock
+    http: httpx.AsyncClient, server: PreservicaState, clock: ManualClock
 ) -> None:
-    world.seed(120, age=120)
+    server.seed(120, age=120)
     every = await monitors(http, max=1000)
     wanted = {"status": "Running,Failed", "category": "Ingest,Export", "max": 1000}
     told = await monitors(http, **wanted)
@@ -92,18 +92,18 @@ async def test_filters_are_comma_lists_and_add_up(
 
 
 async def test_a_monitor_is_found_by_its_whole_name_commas_and_all(
-    http: httpx.AsyncClient, world: PreservicaState
+    http: httpx.AsyncClient, server: PreservicaState
 ) -> None:
-    id = begin(world, "42", OpexContainerDirectory="opex/one, two")
-    begin(world, "42", OpexContainerDirectory="opex/one")
+    id = begin(server, "42", OpexContainerDirectory="opex/one, two")
+    begin(server, "42", OpexContainerDirectory="opex/one")
     assert [m["mappedId"] for m in await monitors(http, name="opex/one, two")] == [id]
     assert await monitors(http, name="opex") == []
 
 
 async def test_monitors_come_in_pages_of_25_with_addresses_of_another_host(
-    http: httpx.AsyncClient, world: PreservicaState
+    http: httpx.AsyncClient, server: PreservicaState
 ) -> None:
-    world.seed(60)
+    server.seed(60)
     first = await value(http, "monitors", category="Ingest,Export,DataManagement,Automated")
     assert len(first["monitors"]) == 25
     assert (first["paging"]["totalResults"], "previous" in first["paging"]) == (60, False)
@@ -117,18 +117,18 @@ async def test_monitors_come_in_pages_of_25_with_addresses_of_another_host(
 
 
 async def test_following_next_on_the_right_host_shows_every_monitor_once(
-    http: httpx.AsyncClient, world: PreservicaState
+    http: httpx.AsyncClient, server: PreservicaState
 ) -> None:
-    seeded = world.seed(60)
+    seeded = server.seed(60)
     seen, query = list[str](), "max=7"
     while query:
         told = (await http.get(f"{BASE}/monitors?{query}")).json()["value"]
         seen += [m["mappedId"] for m in told["monitors"]]
         query = urlsplit(told["paging"].get("next", "")).query
-    assert seen == [world.archive.monitor_id(world.engine.runs[id]) for id in seeded]
+    assert seen == [server.archive.monitor_id(server.engine.runs[id]) for id in seeded]
 
 
-async def test_previous_leads_back_to_the_beginning(http: httpx.AsyncClient, world: PreservicaState) -> None:
-    world.seed(60)
+async def test_previous_leads_back_to_the_beginning(http: httpx.AsyncClient, server: PreservicaState) -> None:
+    server.seed(60)
     paging = (await value(http, "monitors", start=10, max=25))["paging"]
     assert parse_qs(urlsplit(paging["previous"]).query) == {"start": ["0"], "max": ["25"]}

@@ -13,16 +13,16 @@ SEED = "GEZDGNBVGY3TQOJQGEZDGNBVGY3TQOJQ"
 
 
 @pytest.fixture
-async def http(world: PreservicaState) -> AsyncIterator[httpx.AsyncClient]:
-    async with door(world) as http:
+async def http(server: PreservicaState) -> AsyncIterator[httpx.AsyncClient]:
+    async with door(server) as http:
         yield http
 
 
 @pytest.fixture
 async def guarded(clock: ManualClock) -> AsyncIterator[tuple[PreservicaState, httpx.AsyncClient]]:
-    world = PreservicaState(clock, two_factor=SEED)
-    async with door(world) as http:
-        yield world, http
+    server = PreservicaState(clock, two_factor=SEED)
+    async with door(server) as http:
+        yield server, http
 
 
 @pytest.mark.parametrize(
@@ -49,14 +49,14 @@ def test_a_secret_that_is_no_base32_is_heard_of_at_once(clock: ManualClock) -> N
         PreservicaState(clock, two_factor="AJC5DEGUVM6UQ1TT")
 
 
-async def ask_for_code(http: httpx.AsyncClient, world: PreservicaState) -> str:
-    asked = await login(http, world)
+async def ask_for_code(http: httpx.AsyncClient, server: PreservicaState) -> str:
+    asked = await login(http, server)
     assert (asked.status_code, asked.json()["message"]) == (401, "needs.2fa")
     return str(asked.json()["continuationToken"])
 
 
-async def complete(http: httpx.AsyncClient, world: PreservicaState, continuation: str, code: str) -> httpx.Response:
-    form = {"username": world.username, "tenant": world.tenant}
+async def complete(http: httpx.AsyncClient, server: PreservicaState, continuation: str, code: str) -> httpx.Response:
+    form = {"username": server.username, "tenant": server.tenant}
     form |= {"continuationToken": continuation, "twoFactorToken": code}
     return await http.post("/api/accesstoken/complete-2fa", data=form)
 
@@ -65,44 +65,44 @@ async def complete(http: httpx.AsyncClient, world: PreservicaState, continuation
 async def test_a_one_time_code_completes_a_login_with_a_step_of_drift(
     guarded: tuple[PreservicaState, httpx.AsyncClient], clock: ManualClock, drift: int
 ) -> None:
-    world, http = guarded
-    answer = await complete(http, world, await ask_for_code(http, world), totp(SEED, clock() + drift))
+    server, http = guarded
+    answer = await complete(http, server, await ask_for_code(http, server), totp(SEED, clock() + drift))
     assert answer.status_code == 200
     assert await knock(http, answer.json()["token"]) == 200
-    assert world.logins == 1
+    assert server.logins == 1
 
 
 @pytest.mark.parametrize("drift", [-90, 90])
 async def test_a_one_time_code_of_another_time_is_401(
     guarded: tuple[PreservicaState, httpx.AsyncClient], clock: ManualClock, drift: int
 ) -> None:
-    world, http = guarded
-    answer = await complete(http, world, await ask_for_code(http, world), totp(SEED, clock() + drift))
+    server, http = guarded
+    answer = await complete(http, server, await ask_for_code(http, server), totp(SEED, clock() + drift))
     assert answer.status_code == 401
-    assert world.logins == 0
+    assert server.logins == 0
 
 
 async def test_a_wrong_code_leaves_another_try_and_a_right_one_leaves_none(
     guarded: tuple[PreservicaState, httpx.AsyncClient], clock: ManualClock
 ) -> None:
-    world, http = guarded
-    continuation = await ask_for_code(http, world)
+    server, http = guarded
+    continuation = await ask_for_code(http, server)
     codes = ["no digits", totp(SEED, clock()), totp(SEED, clock())]
-    assert [(await complete(http, world, continuation, code)).status_code for code in codes] == [401, 200, 401]
+    assert [(await complete(http, server, continuation, code)).status_code for code in codes] == [401, 200, 401]
 
 
 async def test_a_continuation_ends_after_five_minutes(
     guarded: tuple[PreservicaState, httpx.AsyncClient], clock: ManualClock
 ) -> None:
-    world, http = guarded
-    continuation = await ask_for_code(http, world)
+    server, http = guarded
+    continuation = await ask_for_code(http, server)
     clock.advance(300)
-    assert (await complete(http, world, continuation, totp(SEED, clock()))).status_code == 401
+    assert (await complete(http, server, continuation, totp(SEED, clock()))).status_code == 401
 
 
-def external(world: PreservicaState, at: float, **more: str) -> dict[str, str]:
-    proof = external_hash(str(int(at)), world.username, world.shared_secret)
-    return {"username": world.username, "tenant": world.tenant, "timestamp": str(int(at)), "hash": proof} | more
+def external(server: PreservicaState, at: float, **more: str) -> dict[str, str]:
+    proof = external_hash(str(int(at)), server.username, server.shared_secret)
+    return {"username": server.username, "tenant": server.tenant, "timestamp": str(int(at)), "hash": proof} | more
 
 
 def test_the_external_hash_is_the_one_recorded_from_pypreservica() -> None:
@@ -110,12 +110,12 @@ def test_the_external_hash_is_the_one_recorded_from_pypreservica() -> None:
 
 
 async def test_the_shared_secret_buys_a_token(
-    http: httpx.AsyncClient, world: PreservicaState, clock: ManualClock
+    http: httpx.AsyncClient, server: PreservicaState, clock: ManualClock
 ) -> None:
-    answer = await http.post("/api/accesstoken/acquire-external", data=external(world, clock()))
+    answer = await http.post("/api/accesstoken/acquire-external", data=external(server, clock()))
     assert answer.status_code == 200
     assert await knock(http, answer.json()["token"]) == 200
-    assert world.logins == 1
+    assert server.logins == 1
 
 
 @pytest.mark.parametrize(
@@ -130,49 +130,49 @@ async def test_the_shared_secret_buys_a_token(
     ids=["hash", "username", "tenant", "timestamp", "endless timestamp"],
 )
 async def test_a_wrong_proof_is_401(
-    http: httpx.AsyncClient, world: PreservicaState, clock: ManualClock, wrong: dict[str, str]
+    http: httpx.AsyncClient, server: PreservicaState, clock: ManualClock, wrong: dict[str, str]
 ) -> None:
-    answer = await http.post("/api/accesstoken/acquire-external", data=external(world, clock(), **wrong))
+    answer = await http.post("/api/accesstoken/acquire-external", data=external(server, clock(), **wrong))
     assert answer.status_code == 401
 
 
 @pytest.mark.parametrize("drift", [-302, 302])
 async def test_a_proof_of_another_time_is_401(
-    http: httpx.AsyncClient, world: PreservicaState, clock: ManualClock, drift: int
+    http: httpx.AsyncClient, server: PreservicaState, clock: ManualClock, drift: int
 ) -> None:
-    answer = await http.post("/api/accesstoken/acquire-external", data=external(world, clock() + drift))
+    answer = await http.post("/api/accesstoken/acquire-external", data=external(server, clock() + drift))
     assert answer.status_code == 401
 
 
-async def two_codes(world: PreservicaState, http: httpx.AsyncClient, codes: tuple[str, str]) -> list[int]:
-    return [(await complete(http, world, await ask_for_code(http, world), code)).status_code for code in codes]
+async def two_codes(server: PreservicaState, http: httpx.AsyncClient, codes: tuple[str, str]) -> list[int]:
+    return [(await complete(http, server, await ask_for_code(http, server), code)).status_code for code in codes]
 
 
 @pytest.mark.parametrize(("once", "second"), [(False, 200), (True, 401)])
 async def test_a_code_may_count_once_only(clock: ManualClock, *, once: bool, second: int) -> None:
-    world = PreservicaState(clock, two_factor=SEED, codes_once=once)
+    server = PreservicaState(clock, two_factor=SEED, codes_once=once)
     code = totp(SEED, clock())
-    async with door(world) as http:
-        assert await two_codes(world, http, (code, code)) == [200, second]
-        assert world.logins == (1 if once else 2)
+    async with door(server) as http:
+        assert await two_codes(server, http, (code, code)) == [200, second]
+        assert server.logins == (1 if once else 2)
 
 
 async def test_each_code_that_fits_counts_for_itself(clock: ManualClock) -> None:
-    world = PreservicaState(clock, two_factor=SEED, codes_once=True)
+    server = PreservicaState(clock, two_factor=SEED, codes_once=True)
     now, before = totp(SEED, clock()), totp(SEED, clock() - 30)
-    async with door(world) as http:
-        assert await two_codes(world, http, (now, before)) == [200, 200]
+    async with door(server) as http:
+        assert await two_codes(server, http, (now, before)) == [200, 200]
         clock.advance(30)
-        assert await two_codes(world, http, (now, totp(SEED, clock()))) == [401, 200]
+        assert await two_codes(server, http, (now, totp(SEED, clock()))) == [401, 200]
 
 
 async def test_a_refused_code_leaves_the_login_open_for_the_next(clock: ManualClock) -> None:
-    world = PreservicaState(clock, two_factor=SEED, codes_once=True)
+    server = PreservicaState(clock, two_factor=SEED, codes_once=True)
     code = totp(SEED, clock())
-    async with door(world) as http:
-        await two_codes(world, http, (code, code))
-        continuation = await ask_for_code(http, world)
-        refused = await complete(http, world, continuation, code)
+    async with door(server) as http:
+        await two_codes(server, http, (code, code))
+        continuation = await ask_for_code(http, server)
+        refused = await complete(http, server, continuation, code)
         assert (refused.status_code, refused.json()["message"]) == (401, "Invalid two factor token")
         clock.advance(30)
-        assert (await complete(http, world, continuation, totp(SEED, clock()))).status_code == 200
+        assert (await complete(http, server, continuation, totp(SEED, clock()))).status_code == 200

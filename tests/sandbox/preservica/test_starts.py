@@ -42,9 +42,9 @@ async def test_a_type_there_is_none_of_is_400(http: httpx.AsyncClient) -> None:
 
 
 async def test_a_context_of_ones_own_runs_the_steps_given(
-    http: httpx.AsyncClient, world: PreservicaState, clock: ManualClock
+    http: httpx.AsyncClient, server: PreservicaState, clock: ManualClock
 ) -> None:
-    context = world.context("Slow", "org.example.slow", "Access", [Step("Nap", 60.0)])
+    context = server.context("Slow", "org.example.slow", "Access", [Step("Nap", 60.0)])
     assert await names(http, workflowDefinitionId="org.example.slow", type="access") == ["Slow"]
     id = await start_id(http, context)
     clock.advance(30)
@@ -53,20 +53,20 @@ async def test_a_context_of_ones_own_runs_the_steps_given(
     assert await state(http, id) == "COMPLETED"
 
 
-def test_a_context_of_a_type_there_is_none_of_is_refused(world: PreservicaState) -> None:
+def test_a_context_of_a_type_there_is_none_of_is_refused(server: PreservicaState) -> None:
     with pytest.raises(ValueError, match="Baking"):
-        world.context("Bread", "org.example.bread", "Baking", [])
+        server.context("Bread", "org.example.bread", "Baking", [])
 
 
-async def test_a_start_answers_201_with_the_pending_instance(http: httpx.AsyncClient, world: PreservicaState) -> None:
+async def test_a_start_answers_201_with_the_pending_instance(http: httpx.AsyncClient, server: PreservicaState) -> None:
     answer = await start(http, ("WorkflowContextId", "42"), ("CorrelationId", "mine"))
     assert answer.status_code == 201
     assert answer.headers["content-type"] == "application/xml"
     root = ET.fromstring(answer.content)
     assert root.tag == f"{NS}WorkflowInstance"
     assert (fact(answer, "State"), fact(answer, "CorrelationToken")) == ("PENDING", "mine")
-    assert (fact(answer, "Started"), fact(answer, "Creator")) == (None, world.username)
-    assert world.starts == ["mine"]
+    assert (fact(answer, "Started"), fact(answer, "Creator")) == (None, server.username)
+    assert server.starts == ["mine"]
 
 
 async def test_the_name_of_a_context_is_enough(http: httpx.AsyncClient) -> None:
@@ -74,13 +74,13 @@ async def test_the_name_of_a_context_is_enough(http: httpx.AsyncClient) -> None:
     assert (answer.status_code, fact(answer, "WorkflowContextId")) == (201, "44")
 
 
-async def test_a_start_may_have_its_elements_in_any_order(http: httpx.AsyncClient, world: PreservicaState) -> None:
+async def test_a_start_may_have_its_elements_in_any_order(http: httpx.AsyncClient, server: PreservicaState) -> None:
     answer = await start(http, ("CorrelationId", "c"), ("WorkflowContextName", "whatever"), ("WorkflowContextId", "42"))
     assert (answer.status_code, fact(answer, "WorkflowContextName")) == (201, "Ingest OPEX (Incremental)")
-    assert world.starts == ["c"]
+    assert server.starts == ["c"]
 
 
-async def test_parameters_reach_the_workflow(http: httpx.AsyncClient, world: PreservicaState) -> None:
+async def test_parameters_reach_the_workflow(http: httpx.AsyncClient, server: PreservicaState) -> None:
     body = (
         '\n<?xml version="1.0" encoding="UTF-8" standalone="yes"?>'
         '<StartWorkflowRequest  xmlns="http://workflow.preservica.com"><WorkflowContextId>44</WorkflowContextId>'
@@ -89,22 +89,22 @@ async def test_parameters_reach_the_workflow(http: httpx.AsyncClient, world: Pre
         "<Parameter><Key>itemTitle</Key><Value/></Parameter><Parameter/></StartWorkflowRequest >"
     )
     answer = await http.post(f"{BASE}/instances", content=body, headers=XML)
-    (run,) = world.engine.all()
+    (run,) = server.engine.all()
     assert answer.status_code == 201
     assert run.parameters == {"seedUrl": "a&b<c>", "maxDepth": "8", "itemTitle": ""}
 
 
-async def test_every_request_to_start_starts_exactly_one(http: httpx.AsyncClient, world: PreservicaState) -> None:
+async def test_every_request_to_start_starts_exactly_one(http: httpx.AsyncClient, server: PreservicaState) -> None:
     ids = await asyncio.gather(*(start_id(http, "42") for _ in range(20)))
-    assert len(set(ids)) == len(world.starts) == len(list(world.engine.all())) == 20
+    assert len(set(ids)) == len(server.starts) == len(list(server.engine.all())) == 20
 
 
 @pytest.mark.parametrize("element", [("WorkflowContextId", "999"), ("WorkflowContextName", "None such")])
 async def test_a_context_nobody_knows_is_404_and_starts_nothing(
-    http: httpx.AsyncClient, world: PreservicaState, element: tuple[str, str]
+    http: httpx.AsyncClient, server: PreservicaState, element: tuple[str, str]
 ) -> None:
     assert (await start(http, element)).status_code == 404
-    assert world.starts == []
+    assert server.starts == []
 
 
 @pytest.mark.parametrize(
@@ -122,10 +122,10 @@ async def test_a_context_nobody_knows_is_404_and_starts_nothing(
     ids=["empty", "cut", "no namespace", "another root", "encoding", "entity", "utf-16 doctype", "outside"],
 )
 async def test_a_document_that_is_not_the_one_asked_for_is_400(
-    http: httpx.AsyncClient, world: PreservicaState, body: bytes
+    http: httpx.AsyncClient, server: PreservicaState, body: bytes
 ) -> None:
     assert (await http.post(f"{BASE}/instances", content=body, headers=XML)).status_code == 400
-    assert world.starts == []
+    assert server.starts == []
 
 
 async def test_a_doctype_is_refused_by_name(http: httpx.AsyncClient) -> None:

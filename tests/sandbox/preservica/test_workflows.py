@@ -29,12 +29,14 @@ async def test_every_outcome_has_a_context_of_its_own(
     assert await state(http, id) == end
 
 
-async def test_an_instance_is_told_in_full(http: httpx.AsyncClient, world: PreservicaState, clock: ManualClock) -> None:
+async def test_an_instance_is_told_in_full(
+    http: httpx.AsyncClient, server: PreservicaState, clock: ManualClock
+) -> None:
     id = await start_id(http, "44")
     clock.advance(60.0625)
     root = ET.fromstring((await get(http, id)).content)
     told = {child.tag.removeprefix(NS): child.text for child in root}
-    (run,) = world.engine.all()
+    (run,) = server.engine.all()
     assert told == {
         "Id": id,
         "Started": "2023-11-14T22:13:22.000Z",
@@ -42,8 +44,8 @@ async def test_an_instance_is_told_in_full(http: httpx.AsyncClient, world: Prese
         "State": "FINISHED_MIXED_OUTCOME",
         "DisplayState": "Finished Mixed Outcome",
         "ArchivalProcessId": str(int(id) - 1224),
-        "WorkflowGroupId": world.archive.group_id(run),
-        "ProcessMonitorApiId": world.archive.monitor_id(run),
+        "WorkflowGroupId": server.archive.group_id(run),
+        "ProcessMonitorApiId": server.archive.monitor_id(run),
         "WorkflowContextId": "44",
         "WorkflowContextName": "Web Crawl & Ingest",
         "WorkflowDefinitionTextId": "com.preservica.core.workflow.web.crawl.and.ingest",
@@ -114,18 +116,18 @@ async def test_nested_blocks_never_stand_before_the_id_and_state_of_their_instan
     assert row[0].tag == f"{NS}Id"
 
 
-async def test_start_inputs_are_the_parameters(http: httpx.AsyncClient, world: PreservicaState) -> None:
-    context = world.archive.contexts["44"]
-    run = world.archive.begin(context, {"seedUrl": "https://example.org", "maxDepth": "8"}, None)
+async def test_start_inputs_are_the_parameters(http: httpx.AsyncClient, server: PreservicaState) -> None:
+    context = server.archive.contexts["44"]
+    run = server.archive.start_workflow(context, {"seedUrl": "https://example.org", "maxDepth": "8"}, None)
     told = ET.fromstring((await get(http, run.id, includeStartInputs="true")).content)
     pairs = [[e.text for e in p] for p in told.findall(f"{NS}StartInputs/{NS}Parameter")]
     assert pairs == [["seedUrl", "https://example.org"], ["maxDepth", "8"]]
 
 
 async def test_a_sparse_world_leaves_the_optional_elements_out_of_every_second_row(clock: ManualClock) -> None:
-    world = PreservicaState(clock, sparse=True)
-    ids = [world.archive.begin(world.archive.contexts["42"], {}, None).id for _ in range(4)]
-    async with inside(world) as http:
+    server = PreservicaState(clock, sparse=True)
+    ids = [server.archive.start_workflow(server.archive.contexts["42"], {}, None).id for _ in range(4)]
+    async with inside(server) as http:
         rows = ET.fromstring((await http.get(f"{BASE}/instances")).content).findall(f"{NS}WorkflowInstance")
         single = ET.fromstring((await get(http, ids[1])).content)
     assert [len(row) for row in rows] == [11, 2, 11, 2]

@@ -13,7 +13,7 @@ from workflow_async.errors import Forbidden, InvalidArgument, ServerError, Start
 from workflow_async.preservica import PreservicaClient
 from workflow_async.sandbox import Fault, Faults, ManualClock, Sandbox, Step
 from workflow_async.sandbox.preservica.app import PreservicaState
-from workflow_async.sandbox.server import Server, bind, url
+from workflow_async.sandbox.server import Server, bind, url_of
 from workflow_async.sandbox.systems import FakeOpencast, FakePreservica
 
 on_11 = pytest.mark.parametrize("sandbox", ["11"], indirect=True)
@@ -238,7 +238,7 @@ def unmarked(time: ManualClock) -> Iterator[FakePreservica]:
     """A server that leaves the correlation id out of every other workflow."""
     system = FakePreservica(PreservicaState(time, sparse=True))
     listener = bind("127.0.0.1", 0)
-    system.url = url(listener)
+    system.url = url_of(listener)
     server = Server([(listener, system.app)])
     server.start()
     yield system

@@ -322,7 +322,7 @@ def busy(fake: FakeOpencast) -> str:
     fake.define("slow", [Step("one", 20.0)])
     event = fake.event()
     fake.start(event, "slow")
-    fake.world.commit()
+    fake.state.commit()
     return event
 
 
@@ -478,7 +478,7 @@ async def test_what_was_started_outlasts_a_boot_of_the_server(
     oc: OpencastClient, fake: FakeOpencast, tmp_path: Path, seconds: float, journaled: bool  # noqa: FBT001 - a case
 ) -> None:  # fmt: skip
     fake.define("slow", [Step("one", 300.0)])
-    starts, observe = on_events(fake, "slow", "slow", "slow"), fake.engine.observe
+    starts, observe = on_events(fake, "slow", "slow", "slow"), fake.engine.on_change
     boots = [Boot(seconds)]
 
     def boot_after_the_last(run: Any) -> None:
@@ -487,7 +487,7 @@ async def test_what_was_started_outlasts_a_boot_of_the_server(
         if boots and len(fake.engine.runs) == len(starts):
             fake.faults = boots.pop()
 
-    fake.engine.observe = boot_after_the_last
+    fake.engine.on_change = boot_after_the_last
     journal = tmp_path / "journal.sqlite" if journaled else None
     told = await run_all(oc, starts, journal=journal, poll=Poll())
     assert [(type(one), one.succeeded) for one in told.values()] == [(Completed, True)] * 3

@@ -96,7 +96,7 @@ async def test_a_tick_over_many_asks_for_the_list_where_there_is_one(sandbox: Sa
         sandbox.opencast.requests.clear()
         spec, told = await poll_once(client, spec)
     assert told == ()
-    expected = 2 if sandbox.opencast.world.release == "11" else 250
+    expected = 2 if sandbox.opencast.state.release == "11" else 250
     assert len(sandbox.opencast.requests) == expected
 
 
@@ -205,7 +205,7 @@ async def test_one_that_becomes_another_workflow_is_told_by_a_tick(sandbox: Sand
 async def test_the_text_holds_no_secret(sandbox: Sandbox, time: ManualClock) -> None:
     async with opencast(sandbox, time) as client:
         spec, _ = await poll_once(client, WatchSpec.of(client, sandbox.opencast.seed(2), operations=True))
-    assert sandbox.opencast.password not in spec.to_json().replace(sandbox.opencast.world.username, "")
+    assert sandbox.opencast.password not in spec.to_json().replace(sandbox.opencast.state.username, "")
 
 
 # Many at once

@@ -58,7 +58,7 @@ async def paused(sandbox: Sandbox, oc: OpencastClient, *plan: Step) -> int:
 @pytest.fixture
 def dispatch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[float], None]]:
     """Sets how many seconds a resume is queued."""
-    return lambda seconds: monkeypatch.setattr(served, "DISPATCH", seconds)  # type: ignore[return-value]
+    return lambda seconds: monkeypatch.setattr(served, "DISPATCH_SECONDS", seconds)  # type: ignore[return-value]
 
 
 # Resuming
@@ -320,7 +320,7 @@ async def test_a_result_is_overwritten_only_by_force(
     with pytest.raises(AlreadyFinished, match=f"workflow {id} is succeeded already"):
         await oc.workflows.update(id, state=state)
     changed = await oc.workflows.update(id, state=state, force=True)
-    kept = sandbox.opencast.world.release == "19" and state == "STOPPED"
+    kept = sandbox.opencast.state.release == "19" and state == "STOPPED"
     assert changed.state_text == ("succeeded" if kept else state.lower())
     assert [exchange.method for exchange in sandbox.opencast.requests] == ["GET", "PUT"]
 

@@ -36,7 +36,7 @@ async def test_03_the_text_filter_finds_what_the_event_says_and_not_what_the_def
     sandbox: Sandbox, oc: OpencastClient
 ) -> None:
     id = sandbox.opencast.start(sandbox.opencast.event(title="Abstract nonsense"), "noop")
-    sandbox.opencast.world.commit()
+    sandbox.opencast.state.commit()
     assert [w.id async for w in oc.workflows.list(text_filter="nonsense")] == [id]
     assert [w.id async for w in oc.workflows.list(text_filter="No operation at all")] == []
 

@@ -101,7 +101,7 @@ async def test_an_event_without_a_date_is_listed_as_one_of_1970(
 ) -> None:
     sandbox.opencast.seed(40)
     undated = sandbox.opencast.start(sandbox.opencast.event(created=0.0), "fast")
-    sandbox.opencast.world.commit()
+    sandbox.opencast.state.commit()
     found = [workflow.id async for workflow in oc.workflows.list(consistency=consistency, page_size=10)]
     assert found.count(undated) == 1
     epoch = "1970-01-01T00:00:00Z/1970-01-01T00:00:00Z"

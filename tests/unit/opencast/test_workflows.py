@@ -222,7 +222,7 @@ async def test_a_second_start_on_a_busy_event_is_a_conflict_with_the_servers_sen
 ) -> None:
     event = sandbox.opencast.event()
     await oc.workflows.start(event, "publish")
-    sandbox.opencast.world.commit()
+    sandbox.opencast.state.commit()
     with pytest.raises(StartConflict) as caught:
         await oc.workflows.start(event, "publish")
     assert caught.value.message

@@ -13,7 +13,7 @@ from workflow_async import Clock
 from workflow_async.preservica import PreservicaClient
 from workflow_async.sandbox import ManualClock, Sandbox
 from workflow_async.sandbox.preservica.app import PreservicaState
-from workflow_async.sandbox.server import Server, bind, url
+from workflow_async.sandbox.server import Server, bind, url_of
 from workflow_async.sandbox.systems import FakePreservica
 
 SAMPLES = Path(__file__).parents[2] / "samples" / "preservica"
@@ -78,7 +78,7 @@ def serve(time: ManualClock) -> Iterator[Callable[..., FakePreservica]]:
     def serving(**settings: Any) -> FakePreservica:
         system = FakePreservica(PreservicaState(time, **settings))
         listener = bind("127.0.0.1", 0)
-        system.url = url(listener)
+        system.url = url_of(listener)
         server = Server([(listener, system.app)])
         server.start()
         servers.append(server)

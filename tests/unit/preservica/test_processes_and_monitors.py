@@ -55,7 +55,7 @@ async def test_the_address_of_the_next_page_never_leads_to_another_host(
     archive: FakePreservica, pv: PreservicaClient
 ) -> None:
     archive.seed(30)
-    assert archive.world.archive is not None
+    assert archive.state.archive is not None
     assert len([monitor async for monitor in pv.monitors.list()]) == 30
     assert [exchange.path for exchange in archive.requests[1:]] == ["/api/processmonitor/monitors"] * 2
 

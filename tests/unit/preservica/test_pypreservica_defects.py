@@ -238,7 +238,7 @@ async def test_18_a_call_sent_again_after_a_401_has_its_deadlines_too(
     short = Timeouts(call=5.0, exchange=0.1)
     async with connect(timeouts=short, retry=Retry(attempts=1)) as pv:
         await pv.contexts.list().first()
-        archive.world.revoke()
+        archive.state.revoke()
         archive.faults = Faults(latency=(60.0, 60.0), paths=("/api/accesstoken/",))
         with anyio.fail_after(30), pytest.raises(DeadlineExceeded):
             await pv.contexts.list().first()

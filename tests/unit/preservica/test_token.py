@@ -63,7 +63,7 @@ async def test_a_thousand_simultaneous_calls_with_a_revoked_token_need_one_more_
     archive: FakePreservica, pv: PreservicaClient
 ) -> None:
     await ask(pv)
-    archive.world.revoke()
+    archive.state.revoke()
     assert await at_once(pv, 1000) == [None] * 1000
     assert archive.logins == 2
 
@@ -130,7 +130,7 @@ async def test_a_call_refused_with_401_is_sent_once_more_with_another_token(
     archive: FakePreservica, pv: PreservicaClient
 ) -> None:
     await ask(pv)
-    archive.world.revoke()
+    archive.state.revoke()
     await ask(pv)
     assert [exchange.status for exchange in archive.requests] == [200, 200, 401, 200, 200]
 

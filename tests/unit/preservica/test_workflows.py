@@ -197,7 +197,7 @@ async def test_a_wait_endures_an_outage_of_the_login(
 ) -> None:
     started = await pv.workflows.start(42)
     assert started.id is not None
-    archive.world.revoke()
+    archive.state.revoke()
     archive.faults = Faults(script=(Fault.SERVER_ERROR,) * 9, paths=("/api/accesstoken/",))
     assert (await pv.workflows.wait(started.id, poll=QUICK)).phase is Phase.SUCCEEDED
 

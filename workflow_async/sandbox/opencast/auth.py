@@ -13,7 +13,7 @@ from starlette.responses import Response
 from workflow_async.sandbox.engine import TimeSource
 from workflow_async.sandbox.hashing import hash_uuid
 from workflow_async.sandbox.opencast.container import error_page
-from workflow_async.sandbox.opencast.event import EVERYBODY
+from workflow_async.sandbox.opencast.event import USER_ROLE
 
 ADMIN = "ROLE_ADMIN"
 SUDO = "ROLE_SUDO"
@@ -39,25 +39,25 @@ class Account:
 
     name: str
     password: str = field(repr=False)
-    roles: frozenset[str] = frozenset({EVERYBODY})
+    roles: frozenset[str] = frozenset({USER_ROLE})
     digest: bool = False
     """Whether it logs in by Digest, and by nothing else."""
-    known: bool = True
+    loadable: bool = True
     """Whether the directory can load it; without that it starts nothing."""
 
-    def has(self, role: str) -> bool:
+    def has_role(self, role: str) -> bool:
         """Whether it holds the role, or the one that stands for all."""
         return role in self.roles or ADMIN in self.roles
 
-    def may(self, roles: frozenset[str], creator: str = "") -> bool:
+    def has_access(self, roles: frozenset[str], creator: str = "") -> bool:
         """Whether an access list, or having created the thing, lets it in."""
         return ADMIN in self.roles or creator == self.name or bool(roles & self.roles)
 
 
 ACCOUNTS = (
-    Account("admin", "opencast", frozenset({ADMIN, SUDO, EVERYBODY})),
-    Account("viewer", "viewer", frozenset({EVERYBODY, API, VIEW})),
-    Account("integration", "integration", frozenset({EVERYBODY, API, *(role for *_, role in _RULES)})),
+    Account("admin", "opencast", frozenset({ADMIN, SUDO, USER_ROLE})),
+    Account("viewer", "viewer", frozenset({USER_ROLE, API, VIEW})),
+    Account("integration", "integration", frozenset({USER_ROLE, API, *(role for *_, role in _RULES)})),
     Account("opencast_system_account", "CHANGE_ME", frozenset({ADMIN, SUDO}), digest=True),
 )
 
@@ -89,14 +89,14 @@ class Access:
     """Every JSESSIONID handed out, and when: a client that keeps its cookie gets one."""
     _key: str = field(factory=lambda: hash_uuid("digest"), init=False)
 
-    def enter(self, request: Request) -> Account:
+    def authenticate(self, request: Request) -> Account:
         """The account that the request acts as."""
         account = self._login(request)
-        if not account.has(role_for(request.method, request.url.path)):
+        if not account.has_role(role_for(request.method, request.url.path)):
             raise RefusedError(error_page(request, 403))
-        return self._switch(request, account)
+        return self._switch_user(request, account)
 
-    def session(self, request: Request) -> str | None:
+    def new_session(self, request: Request) -> str | None:
         """The number of a new session, if the request came without one."""
         if request.cookies.get("JSESSIONID") in self.sessions:
             return None
@@ -113,9 +113,9 @@ class Access:
             return self._digest(request, credentials)
         if scheme == "Bearer" or token:
             return self._bearer(request, credentials or token)
-        raise RefusedError(self._stranger(request))
+        raise RefusedError(self._refuse_anonymous(request))
 
-    def _stranger(self, request: Request) -> Response:
+    def _refuse_anonymous(self, request: Request) -> Response:
         wanted = request.headers.get("x-requested-auth")
         if wanted == "Digest":
             return self._challenge(request)
@@ -143,13 +143,13 @@ class Access:
     def _digest(self, request: Request, credentials: str) -> Account:
         said = {k: v.strip('"') for k, v in re.findall(r'(\w+)=("[^"]*"|[^\s,]+)', credentials)}
         account = self.accounts.get(said.get("username", ""))
-        if account is None or not account.digest or not self._proves(request.method, said, account):
+        if account is None or not account.digest or not self._is_valid_digest(request.method, said, account):
             raise RefusedError(self._challenge(request))
         if float(_nonce_parts(said["nonce"])[0]) < self.clock():
             raise RefusedError(self._challenge(request, stale=True))
         return account
 
-    def _proves(self, method: str, said: dict[str, str], account: Account) -> bool:
+    def _is_valid_digest(self, method: str, said: dict[str, str], account: Account) -> bool:
         expiry, signature = _nonce_parts(said.get("nonce", ""))
         user = _md5(f"{account.name}:{REALM}:{account.password}")
         call = _md5(f"{method}:{said.get('uri')}")
@@ -163,16 +163,16 @@ class Access:
         extra = ', stale="true"' if stale else ""
         return _unauthorized(request, f'Digest realm="{REALM}", qop="auth", nonce="{nonce}"{extra}')
 
-    def _switch(self, request: Request, account: Account) -> Account:
-        name = _either(request, "x-run-as-user", "x-opencast-matterhorn-user")
-        roles = _either(request, "x-run-with-roles", "x-opencast-matterhorn-roles")
+    def _switch_user(self, request: Request, account: Account) -> Account:
+        name = _first_header(request, "x-run-as-user", "x-opencast-matterhorn-user")
+        roles = _first_header(request, "x-run-with-roles", "x-opencast-matterhorn-roles")
         if name is None and roles is None:
             return account
-        if not account.has(SUDO) or (name is not None and name not in self.accounts):
+        if not account.has_role(SUDO) or (name is not None and name not in self.accounts):
             raise RefusedError(error_page(request, 403))
         if name is not None:
             return self.accounts[name]
-        return evolve(account, name="anonymous", roles=frozenset((roles or "").split(",")), known=False)
+        return evolve(account, name="anonymous", roles=frozenset((roles or "").split(",")), loadable=False)
 
 
 _BASIC = f'Basic realm="{REALM}"'
@@ -194,5 +194,5 @@ def _md5(text: str) -> str:
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
-def _either(request: Request, *names: str) -> str | None:
+def _first_header(request: Request, *names: str) -> str | None:
     return next((request.headers[name] for name in names if name in request.headers), None)

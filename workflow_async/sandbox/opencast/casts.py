@@ -16,7 +16,7 @@ _LIBRARY = "unnamed module of loader 'app'"
 _JAVA = "module java.base of loader 'bootstrap'"
 
 
-def uncastable(tree: Any) -> str | None:
+def cast_error(tree: Any) -> str | None:
     """Return why a configuration is refused. None if it is an object of texts."""
     if not isinstance(tree, dict):
         return _refusal(tree, _OBJECT)
@@ -27,10 +27,10 @@ def _refusal(value: Any, wanted: str) -> str:
     if value is None:
         return "null"
     given = _CLASSES[type(value)]
-    return f"class {given} cannot be cast to class {wanted} ({_whereabouts(given, wanted)})"
+    return f"class {given} cannot be cast to class {wanted} ({_modules(given, wanted)})"
 
 
-def _whereabouts(given: str, wanted: str) -> str:
+def _modules(given: str, wanted: str) -> str:
     modules = [_LIBRARY if name.startswith("org.") else _JAVA for name in (given, wanted)]
     if modules[0] == modules[1]:
         return f"{given} and {wanted} are in {modules[0]}"

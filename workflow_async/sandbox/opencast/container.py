@@ -10,7 +10,7 @@ from workflow_async.sandbox.canned import ALLOW, CannedResponse
 
 SERVICES = ("/api", "/workflow")
 """The paths of Opencast's servlets. The container answers all others."""
-LONGEST = 8192
+MAX_URL_BYTES = 8192
 """Longest path and query in bytes. Longer ones are refused before the login."""
 _HTML = frozenset({"text/html", "text/*", "*/*"})
 _JSON = frozenset({"application/json", "text/json"})
@@ -31,7 +31,7 @@ def error_page(
     return Response(canned.content(path), status, {"content-type": canned.content_type or "", **fields})
 
 
-def no_method(status: int) -> Response:
+def with_allow_header(status: int) -> Response:
     """Return the answer for a path or a method that no endpoint has."""
     return Response(status_code=status, headers={"allow": ALLOW})
 
@@ -43,10 +43,10 @@ def is_service(path: str) -> bool:
 
 def is_too_long(request: Request) -> bool:
     """Return True if the address has more bytes than the container reads."""
-    return len(request.scope.get("raw_path") or b"") + len(request.scope["query_string"]) > LONGEST
+    return len(request.scope.get("raw_path") or b"") + len(request.scope["query_string"]) > MAX_URL_BYTES
 
 
-def too_long() -> Response:
+def uri_too_long() -> Response:
     """Return the refusal of an address that is too long."""
     page = "<h1>Bad Message 414</h1><pre>reason: URI Too Long</pre>"
     return Response(page, 414, {"content-type": "text/html;charset=iso-8859-1", "connection": "close"})

@@ -60,7 +60,7 @@ class Definition:
         return sum(step.seconds for step in self.steps)
 
 
-def template(run: FakeWorkflow, definition: Definition | None) -> str:
+def current_definition_id(run: FakeWorkflow, definition: Definition | None) -> str:
     """The definition a workflow names: the error handler's once that has taken over."""
     handled = any(s.status is Status.FAILED and s.step.handlers for s in run.steps)
     return definition.handler if handled and definition is not None and definition.handler else run.definition
@@ -70,7 +70,7 @@ _PANEL = '<fieldset><input type="checkbox" name="publishLive" id="publishLive"/>
 _PANEL_JSON = json.dumps(
     [{"description": "Live", "fieldset": [{"type": "checkbox", "name": "publishLive", "value": True}]}]
 )
-_TOLD = (Step("send-email", 3.0), Step("cleanup", 1.0))
+_NOTIFY_STEPS = (Step("send-email", 3.0), Step("cleanup", 1.0))
 
 BUILT_IN = (
     Definition(
@@ -121,11 +121,11 @@ BUILT_IN = (
     ),
     Definition(
         "fails-with-handler",
-        (Step("inspect", 2.0), Step("encode", 5.0, StepResult.FAILED, _TOLD), Step("archive", 1.0)),
+        (Step("inspect", 2.0), Step("encode", 5.0, StepResult.FAILED, _NOTIFY_STEPS), Step("archive", 1.0)),
         "Fails and tells the operators",
         handler="partial-error",
     ),
-    Definition("partial-error", _TOLD, "Error handler"),
+    Definition("partial-error", _NOTIFY_STEPS, "Error handler"),
     Definition(
         "holds",
         (Step("inspect", 2.0), Step("encode", 5.0, StepResult.STUCK), Step("archive", 1.0)),

@@ -4,7 +4,7 @@ from attrs import define, field
 
 from workflow_async.sandbox.hashing import hash_choice, hash_float, hash_uuid
 
-EVERYBODY = "ROLE_USER"
+USER_ROLE = "ROLE_USER"
 HOUR = 3600.0
 DAY = 24 * HOUR
 
@@ -33,22 +33,22 @@ class Event:
     description: str = ""
     duration: int | None = 2_700_000
     """Milliseconds. None while it is not known."""
-    readers: frozenset[str] = frozenset({EVERYBODY})
+    readers: frozenset[str] = frozenset({USER_ROLE})
     """The roles that may see it."""
     writers: frozenset[str] = frozenset()
     """The roles that may change it."""
     properties: dict[str, str] = field(factory=dict)
     """Every setting that any start of a workflow ever brought."""
-    runs: list[int] = field(factory=list)
+    workflow_ids: list[int] = field(factory=list)
     """Its workflows, by the order of their start."""
 
     @property
-    def indexed(self) -> float:
+    def indexed_date(self) -> float:
         """Its date in the indexes, where an event without a date is of 1970."""
         return self.created or 0.0
 
 
-def lecture(seed: int, n: int, now: float) -> Event:
+def sample_event(seed: int, n: int, now: float) -> Event:
     """The n-th recording of an imaginary university; three and more share each date."""
     subject = hash_choice(_SUBJECTS, seed, n, "subject")
     return Event(

@@ -10,9 +10,16 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from workflow_async.sandbox.opencast.event import Event
-from workflow_async.sandbox.opencast.filter import BadCriterionError, arranged, criteria, period
+from workflow_async.sandbox.opencast.filter import BadCriterionError, parse_period, sort_by_text, split_filter
 from workflow_async.sandbox.opencast.json import instant
-from workflow_async.sandbox.opencast.responses import account, answer, first, mislabelled_error, sort_of, window
+from workflow_async.sandbox.opencast.responses import (
+    account,
+    json_response,
+    mislabelled_error,
+    page_slice,
+    sort_param,
+    text_param,
+)
 from workflow_async.sandbox.opencast.state import OpencastState
 from workflow_async.sandbox.page_responses import PageResponses
 
@@ -35,7 +42,7 @@ EVENT_STATUS = {
 class EventRoutes:
     """`/api/events`: the way to find busy events where workflows are not listed."""
 
-    world: OpencastState
+    state: OpencastState
     pages: PageResponses
 
     def routes(self) -> list[Route]:
@@ -44,23 +51,23 @@ class EventRoutes:
 
     async def page(self, request: Request) -> Response:
         """One page of events, without the ids of their workflows."""
-        self.world.engine.advance()
+        self.state.engine.advance()
         passes = _event_test(request)
         viewer = account(request)
-        found = (row for row in self.world.event_index.rows() if passes(row) and viewer.may(row[0].readers))
-        part, sort = window(request, None), sort_of(request, _EVENT_KEYS, "sort")
-        shown = islice(arranged(found, sort[0], descends=sort[1]) if sort else found, part.start, part.stop)
+        found = (row for row in self.state.event_index.rows() if passes(row) and viewer.has_access(row[0].readers))
+        part, sort = page_slice(request, None), sort_param(request, _EVENT_KEYS, "sort")
+        shown = islice(sort_by_text(found, sort[0], descends=sort[1]) if sort else found, part.start, part.stop)
         rows = [self._tree(*row) for row in shown]
-        return self.pages.respond(request, rows, lambda page: answer(request, self.world.dialect, page))
+        return self.pages.respond(request, rows, lambda page: json_response(request, self.state.rules, page))
 
     def _tree(self, event: Event, state: str) -> dict[str, Any]:
-        return self.world.odd.written(event.identifier, _event_tree(event, state))
+        return self.state.odd_rows.apply(event.identifier, _event_tree(event, state))
 
 
 def _event_test(request: Request) -> Test:
     """Several values of one name are alternatives. Different names are all to be met."""
     known: dict[str, list[Test]] = {}
-    for name, value in criteria(first(request, "filter")):
+    for name, value in split_filter(text_param(request, "filter")):
         if name not in _EVENT_TESTS:
             raise mislabelled_error(request, 400, f"Unknown filter criterion in request: {name}")
         try:
@@ -74,13 +81,13 @@ def _is(read: Callable[[Row], str]) -> Callable[[str, str], Test]:
     return lambda _, value: lambda row: read(row) == value
 
 
-def _holds(read: Callable[[Row], str]) -> Callable[[str, str], Test]:
+def _contains(read: Callable[[Row], str]) -> Callable[[str, str], Test]:
     return lambda _, value: lambda row: value.lower() in read(row).lower()
 
 
-def _began(name: str, value: str) -> Test:
-    since, until = period(value, name)
-    return lambda row: since <= row[0].indexed <= until
+def _starts_within(name: str, value: str) -> Test:
+    since, until = parse_period(value, name)
+    return lambda row: since <= row[0].indexed_date <= until
 
 
 _EVENT_TESTS: dict[str, Callable[[str, str], Test]] = {
@@ -93,17 +100,19 @@ _EVENT_TESTS: dict[str, Callable[[str, str], Test]] = {
     "agent_id": _is(lambda _: LOCATION),
     "source": _is(lambda _: ""),
     "rightsholder": _is(lambda _: ""),
-    "title": _holds(lambda row: row[0].title),
-    "presenters": _holds(lambda row: row[0].creator),
-    "contributors": _holds(lambda row: row[0].contributor),
-    "subject": _holds(lambda row: row[0].subject),
-    "description": _holds(lambda row: row[0].description),
-    "series_name": _holds(lambda row: row[0].series_title),
-    "language": _holds(lambda row: row[0].language),
-    "license": _holds(lambda row: row[0].license),
-    "textFilter": _holds(lambda row: f"{row[0].identifier}\n{row[0].title}\n{row[0].creator}\n{row[0].series_title}"),
-    "start": _began,
-    "technical_start": _began,
+    "title": _contains(lambda row: row[0].title),
+    "presenters": _contains(lambda row: row[0].creator),
+    "contributors": _contains(lambda row: row[0].contributor),
+    "subject": _contains(lambda row: row[0].subject),
+    "description": _contains(lambda row: row[0].description),
+    "series_name": _contains(lambda row: row[0].series_title),
+    "language": _contains(lambda row: row[0].language),
+    "license": _contains(lambda row: row[0].license),
+    "textFilter": _contains(
+        lambda row: f"{row[0].identifier}\n{row[0].title}\n{row[0].creator}\n{row[0].series_title}"
+    ),
+    "start": _starts_within,
+    "technical_start": _starts_within,
 }
 _EVENT_KEYS: dict[str, Callable[[Row], str]] = {
     "title": lambda row: row[0].title,
@@ -139,7 +148,7 @@ def _event_tree(event: Event, state: str) -> dict[str, Any]:
         "processing_state": state.upper(),
         "publication_status": [],
         "has_previews": False,
-        "archive_version": 1 + len(event.runs),
+        "archive_version": 1 + len(event.workflow_ids),
     }
 
 

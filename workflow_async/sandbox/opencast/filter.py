@@ -9,7 +9,7 @@ from typing import TypeVar
 from attrs import frozen
 
 from workflow_async.sandbox.engine import FakeWorkflow
-from workflow_async.sandbox.opencast.definitions import Definition, template
+from workflow_async.sandbox.opencast.definitions import Definition, current_definition_id
 from workflow_async.sandbox.opencast.event import Event
 from workflow_async.sandbox.opencast.json import STATES, WORKFLOW_STATES, instant
 
@@ -42,13 +42,13 @@ class Document:
         """The workflow as it is now."""
         current = run.current
         operation = current.step.name if current is not None and run.active else "none"
-        return cls(run.copy(), event, STATES[run.status], operation, template(run, definition))
+        return cls(run.copy(), event, STATES[run.status], operation, current_definition_id(run, definition))
 
 
 Test = Callable[[Document], bool]
 
 
-def criteria(raw: str) -> Iterator[tuple[str, str]]:
+def split_filter(raw: str) -> Iterator[tuple[str, str]]:
     """The names and values of a filter; a piece without a colon or a value is passed over in silence."""
     for piece in raw.split(","):
         name, _, value = piece.partition(":")
@@ -56,18 +56,18 @@ def criteria(raw: str) -> Iterator[tuple[str, str]]:
             yield name, value
 
 
-def passing(raw: str) -> Test:
+def workflow_filter(raw: str) -> Test:
     """What a filter for workflows lets through."""
     several: dict[str, list[str]] = {}
     single: dict[str, Test] = {}
-    for name, value in criteria(raw):
-        if name in _SEVERAL:
-            several.setdefault(name, []).append(_SEVERAL[name](value))
-        elif name in _SINGLE:
-            single[name] = _SINGLE[name](value)
+    for name, value in split_filter(raw):
+        if name in _MULTI_VALUE:
+            several.setdefault(name, []).append(_MULTI_VALUE[name](value))
+        elif name in _SINGLE_VALUE:
+            single[name] = _SINGLE_VALUE[name](value)
         else:
             raise BadCriterionError(f"Unknown filter criterion in request: {name}")
-    tests = [*single.values(), *(_any_of(name, values) for name, values in several.items())]
+    tests = [*single.values(), *(_is_any_of(name, values) for name, values in several.items())]
     return lambda document: all(test(document) for test in tests)
 
 
@@ -77,7 +77,7 @@ def _state(value: str) -> str:
     return value.lower()
 
 
-_SEVERAL: Mapping[str, Callable[[str], str]] = {
+_MULTI_VALUE: Mapping[str, Callable[[str], str]] = {
     "state": _state,
     "state_not": _state,
     "current_operation": str.lower,
@@ -85,7 +85,7 @@ _SEVERAL: Mapping[str, Callable[[str], str]] = {
 }
 
 
-def _any_of(name: str, values: list[str]) -> Test:
+def _is_any_of(name: str, values: list[str]) -> Test:
     read = attrgetter("state" if name.startswith("state") else "operation")
     wanted = not name.endswith("_not")
     return lambda document: (read(document).lower() in values) is wanted
@@ -96,45 +96,45 @@ def _equals(path: str) -> Callable[[str], Test]:
     return lambda value: lambda document: bool(read(document) == value)
 
 
-def _holds(path: str) -> Callable[[str], Test]:
+def _contains(path: str) -> Callable[[str], Test]:
     read = attrgetter(path)
 
     def test(value: str) -> Test:
-        found = wildcards(value)
+        found = contains_pattern(value)
         return lambda document: found(read(document))
 
     return test
 
 
-def wildcards(value: str) -> Callable[[str], bool]:
+def contains_pattern(value: str) -> Callable[[str], bool]:
     """Return a test for texts that hold the value, in any case; `*` stands for any text, `?` for any character."""
     parts = (".*" if part == "*" else "." if part == "?" else re.escape(part) for part in re.split("([*?])", value))
     pattern = re.compile("".join(parts), re.IGNORECASE | re.DOTALL)
     return lambda text: pattern.search(text) is not None
 
 
-def _defined(value: str) -> Test:
+def _has_definition(value: str) -> Test:
     return lambda document: document.definition.lower() == value.lower()
 
 
 def _text(value: str) -> Test:
-    found = wildcards(value)
+    found = contains_pattern(value)
     return lambda document: any(found(text) for text in _texts(document))
 
 
 def _texts(document: Document) -> Iterable[str]:
     event = document.event
-    yield from (str(document.run.id), document.state, document.operation, instant(event.indexed))
+    yield from (str(document.run.id), document.state, document.operation, instant(event.indexed_date))
     yield from (event.identifier, event.series, event.series_title, event.title, event.license, event.language)
     yield from (event.creator, event.contributor, event.subject, document.run.creator)
 
 
 def _created(value: str) -> Test:
-    first, last = period(value)
-    return lambda document: first <= document.event.indexed <= last
+    first, last = parse_period(value)
+    return lambda document: first <= document.event.indexed_date <= last
 
 
-def period(value: str, name: str = "event_created") -> tuple[float, float]:
+def parse_period(value: str, name: str = "event_created") -> tuple[float, float]:
     """The two ends of `FROM/TO`, as lenient as the server: month 13 is the next January, and the order is not checked.
 
     What follows the seconds does not count.
@@ -142,7 +142,7 @@ def period(value: str, name: str = "event_created") -> tuple[float, float]:
     ends = value.rstrip("/").split("/")
     if len(ends) != len(("from", "to")):
         raise BadCriterionError(f"Filter '{name}' could not be parsed: The date range string is malformed")
-    first, last = (_end(name, which, text) for which, text in zip(("from", "to"), ends, strict=True))
+    first, last = (_parse_instant(name, which, text) for which, text in zip(("from", "to"), ends, strict=True))
     return first, last
 
 
@@ -153,38 +153,38 @@ _CYCLE = 400 * 12
 _CYCLE_DAYS = 146_097
 
 
-def _end(name: str, which: str, text: str) -> float:
+def _parse_instant(name: str, which: str, text: str) -> float:
     read = _INSTANT.fullmatch(text)
     if read is None:
         raise BadCriterionError(f"Filter '{name}' could not be parsed: Unable to parse {which} date parameter")
     years, months, days, *clock = map(int, read.groups())
     hours, minutes, seconds = clock
-    return (_day(12 * years + months - 1) + days - 1) * 86_400 + hours * 3600 + minutes * 60 + seconds
+    return (_first_day(12 * years + months - 1) + days - 1) * 86_400 + hours * 3600 + minutes * 60 + seconds
 
 
-def _day(months: int) -> int:
+def _first_day(months: int) -> int:
     """The first day of a month, in days since 1970. Months are counted from the year 0."""
     cycles, month = divmod(months, _CYCLE)
     return date(400 + month // 12, 1 + month % 12, 1).toordinal() + (cycles - 1) * _CYCLE_DAYS - _EPOCH
 
 
-_SINGLE: Mapping[str, Callable[[str], Test]] = {
-    "workflow_definition_identifier": _defined,
+_SINGLE_VALUE: Mapping[str, Callable[[str], Test]] = {
+    "workflow_definition_identifier": _has_definition,
     "event_identifier": _equals("event.identifier"),
     "series_identifier": _equals("event.series"),
-    "event_title": _holds("event.title"),
-    "event_creator": _holds("event.creator"),
-    "event_contributor": _holds("event.contributor"),
-    "event_language": _holds("event.language"),
-    "event_license": _holds("event.license"),
-    "event_subject": _holds("event.subject"),
-    "series_title": _holds("event.series_title"),
+    "event_title": _contains("event.title"),
+    "event_creator": _contains("event.creator"),
+    "event_contributor": _contains("event.contributor"),
+    "event_language": _contains("event.language"),
+    "event_license": _contains("event.license"),
+    "event_subject": _contains("event.subject"),
+    "series_title": _contains("event.series_title"),
     "event_created": _created,
     "textFilter": _text,
 }
-_KEYS = {
+_SORT_KEYS = {
     "event_title": "event.title",
-    "event_created": "event.indexed",
+    "event_created": "event.indexed_date",
     "event_creator": "event.creator",
     "event_contributor": "event.contributor",
     "event_language": "event.language",
@@ -197,32 +197,34 @@ _KEYS = {
 _ORDERS = {"asc": False, "ascending": False, "desc": True, "descending": True}
 
 
-def sorting(raw: str, known: Iterable[str], called: str = "search") -> list[tuple[str, bool]]:
+def parse_sort(raw: str, allowed: Iterable[str], criterion_name: str = "search") -> list[tuple[str, bool]]:
     """The names of a sort, and whether each descends; `called` is what a refusal calls a criterion."""
-    return [_criterion(piece, known, called) for piece in raw.split(",")] if raw.strip() else []
+    return [_sort_criterion(piece, allowed, criterion_name) for piece in raw.split(",")] if raw.strip() else []
 
 
-def _criterion(piece: str, known: Iterable[str], called: str) -> tuple[str, bool]:
+def _sort_criterion(piece: str, allowed: Iterable[str], criterion_name: str) -> tuple[str, bool]:
     name, _, order = piece.partition(":")
     if order.lower() not in _ORDERS:
         raise BadCriterionError
-    if name.strip() not in known:
-        raise BadCriterionError(f"Unknown {called} criterion in request: {name.strip()}")
+    if name.strip() not in allowed:
+        raise BadCriterionError(f"Unknown {criterion_name} criterion in request: {name.strip()}")
     return name.strip(), _ORDERS[order.lower()]
 
 
-def in_order(documents: Iterable[Document], raw: str) -> list[Document]:
+def sort_documents(documents: Iterable[Document], raw: str) -> list[Document]:
     """The documents as a list shows them; of several criteria the last is the one that works."""
-    criterion = (sorting(raw, [*_KEYS, "event_identifier"]) or [("event_created", False)])[-1]
+    criterion = (parse_sort(raw, [*_SORT_KEYS, "event_identifier"]) or [("event_created", False)])[-1]
     name, descends = criterion
     if name == "event_identifier":
         raise BrokenSortError(UNSORTABLE)
-    created = sorted(documents, key=attrgetter("event.indexed"), reverse=descends or name != "event_created")
-    return created if name == "event_created" else arranged(created, attrgetter(_KEYS[name]), descends=descends)
+    created = sorted(documents, key=attrgetter("event.indexed_date"), reverse=descends or name != "event_created")
+    return (
+        created if name == "event_created" else sort_by_text(created, attrgetter(_SORT_KEYS[name]), descends=descends)
+    )
 
 
-def arranged(things: Iterable[T], key: Callable[[T], str], *, descends: bool) -> list[T]:
+def sort_by_text(items: Iterable[T], key: Callable[[T], str], *, descends: bool) -> list[T]:
     """The things by a text, whatever has none last."""
-    keyed = [(key(thing).lower(), thing) for thing in things]
+    keyed = [(key(thing).lower(), thing) for thing in items]
     named = sorted((pair for pair in keyed if pair[0]), key=itemgetter(0), reverse=descends)
     return [thing for _, thing in named] + [thing for text, thing in keyed if not text]

@@ -8,49 +8,49 @@ from workflow_async.sandbox.conditions import IndexFault
 from workflow_async.sandbox.engine import Engine, FakeWorkflow, Status, TimeSource
 from workflow_async.sandbox.opencast.definitions import Definition
 from workflow_async.sandbox.opencast.event import Event
-from workflow_async.sandbox.opencast.filter import Document, in_order, passing
+from workflow_async.sandbox.opencast.filter import Document, sort_documents, workflow_filter
 
-DELAY = 10.0
+COMMIT_INTERVAL = 10.0
 """Seconds between one commit of the index and the next."""
 
 
 @define(eq=False)
-class Health:
+class IndexHealth:
     """What is wrong with the indexes of one Opencast, and since when."""
 
     clock: TimeSource
     _faults: tuple[IndexFault, ...] = field(default=(), init=False)
     _since: float = field(default=0.0, init=False)
 
-    def suffer(self, faults: tuple[IndexFault, ...]) -> None:
+    def set_faults(self, faults: tuple[IndexFault, ...]) -> None:
         """Have these faults from now on, and no others."""
         self._faults, self._since = faults, self.clock()
 
     @property
     def empty(self) -> bool:
         """True if a search finds nothing."""
-        return self._is_in("empty")
+        return self._is_active("empty")
 
     @property
     def stale(self) -> bool:
         """True if changes are not indexed."""
-        return self._is_in("stale")
+        return self._is_active("stale")
 
-    def _is_in(self, state: str) -> bool:
+    def _is_active(self, state: str) -> bool:
         elapsed = self.clock() - self._since
-        return any(fault.is_in(state, elapsed) for fault in self._faults)
+        return any(fault.is_active(state, elapsed) for fault in self._faults)
 
 
 @define(eq=False)
 class EventIndex:
     """What a list of events sees: each event with the state of its latest workflow, changed at once."""
 
-    health: Health
-    state: Callable[[Event], str]
+    health: IndexHealth
+    state_of: Callable[[Event], str]
     _states: dict[str, tuple[Event, str]] = field(factory=dict, init=False)
     _dirty: dict[str, Event] = field(factory=dict, init=False)
 
-    def note(self, event: Event) -> None:
+    def mark_changed(self, event: Event) -> None:
         """Remember that an event or its latest workflow has changed."""
         self._dirty[event.identifier] = event
 
@@ -64,16 +64,16 @@ class EventIndex:
         if self.health.stale:
             return
         for event in self._dirty.values():
-            self._states[event.identifier] = (event, self.state(event))
+            self._states[event.identifier] = (event, self.state_of(event))
         self._dirty.clear()
 
 
 @define(eq=False)
-class Index:
+class WorkflowIndex:
     """What a list sees of the workflows."""
 
     clock: TimeSource
-    health: Health
+    health: IndexHealth
     events: Mapping[str, Event]
     definitions: Mapping[str, Definition]
     _committed: float = field(init=False)
@@ -82,19 +82,19 @@ class Index:
     _dirty: dict[int, FakeWorkflow] = field(factory=dict, init=False)
     _busy: dict[str, set[int]] = field(factory=dict, init=False)
     """The workflows of each event that are not at their end, as far as they are indexed."""
-    _orders: dict[str, list[Document]] = field(factory=dict, init=False)
+    _sorted: dict[str, list[Document]] = field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
         self._committed = self.clock()
 
-    def note(self, run: FakeWorkflow) -> None:
+    def mark_changed(self, run: FakeWorkflow) -> None:
         """Remember that a workflow has changed."""
         self._dirty.pop(run.id, None)
         self._dirty[run.id] = run
 
     def refresh(self, engine: Engine) -> None:
         """Commit what has changed, unless the last commit was a moment ago or the index is stale."""
-        if self.clock() - self._committed >= DELAY and not self.health.stale:
+        if self.clock() - self._committed >= COMMIT_INTERVAL and not self.health.stale:
             self.commit(engine)
 
     def commit(self, engine: Engine) -> None:
@@ -102,14 +102,14 @@ class Index:
         engine.advance()
         self._committed = self.clock()
         for run in self._dirty.values():
-            self._forget(run.id)
+            self._drop(run.id)
             if run.id in engine.runs:
                 self._index(run)
         if self._dirty:
-            self._orders.clear()
+            self._sorted.clear()
             self._dirty.clear()
 
-    def state(self, id: int) -> Status | None:
+    def status_of(self, id: int) -> Status | None:
         """The state of a workflow as it is indexed. None if it is not."""
         document = self._documents.get(id)
         return None if document is None or self.health.empty else document.run.status
@@ -124,16 +124,16 @@ class Index:
         if run.active:
             self._busy.setdefault(run.subject, set()).add(run.id)
 
-    def _forget(self, id: int) -> None:
+    def _drop(self, id: int) -> None:
         known = self._documents.pop(id, None)
         if known is not None:
             self._busy.get(known.run.subject, set()).discard(id)
 
     def search(self, criteria: str, sort: str) -> Iterator[Document]:
         """The workflows that pass, in order."""
-        passes = passing(criteria)
+        passes = workflow_filter(criteria)
         if self.health.empty:
-            return iter(in_order((), sort))
-        if sort not in self._orders:
-            self._orders[sort] = in_order(self._documents.values(), sort)
-        return filter(passes, self._orders[sort])
+            return iter(sort_documents((), sort))
+        if sort not in self._sorted:
+            self._sorted[sort] = sort_documents(self._documents.values(), sort)
+        return filter(passes, self._sorted[sort])

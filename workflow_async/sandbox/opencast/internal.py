@@ -8,11 +8,11 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from workflow_async.sandbox.engine import FakeWorkflow
-from workflow_async.sandbox.opencast.container import no_method
+from workflow_async.sandbox.opencast.container import with_allow_header
 from workflow_async.sandbox.opencast.event import Event
 from workflow_async.sandbox.opencast.jettison import workflow, wrapped
 from workflow_async.sandbox.opencast.json import STATES, WORKFLOW_STATES
-from workflow_async.sandbox.opencast.responses import empty_error, first, identifier, text_error
+from workflow_async.sandbox.opencast.responses import empty_error, text_error, text_param, workflow_id
 from workflow_async.sandbox.opencast.state import OpencastState
 
 _TEXT = frozenset({"text/plain", "text/*", "*/*"})
@@ -22,7 +22,7 @@ _TEXT = frozenset({"text/plain", "text/*", "*/*"})
 class InternalRoutes:
     """What a client can use of `/workflow`."""
 
-    world: OpencastState
+    state: OpencastState
 
     def routes(self) -> list[Route]:
         """The routes of the release."""
@@ -30,7 +30,7 @@ class InternalRoutes:
             Route("/workflow/instance/{id}.json", self.instance),
             Route("/workflow/count", self.count),
         ]
-        if self.world.dialect.listing:
+        if self.state.rules.listing:
             return both
         return [
             *both,
@@ -41,14 +41,14 @@ class InternalRoutes:
 
     async def instances(self, request: Request) -> Response:
         """Every workflow of an event."""
-        self.world.engine.advance()
-        event = self.world.events.get(request.path_params["event"])
-        runs = self.world.runs(event) if event is not None else []
+        self.state.engine.advance()
+        event = self.state.events.get(request.path_params["event"])
+        runs = self.state.workflows_of(event) if event is not None else []
         return self._json({"workflows": wrapped("workflow", [self._tree(run) for run in runs])})
 
     async def current(self, request: Request) -> Response:
         """The active workflow of an event."""
-        run = self.world.active(self._event(request))
+        run = self.state.active_workflow(self._event(request))
         if run is None:
             raise empty_error(404)
         return self._json({"workflow": self._tree(run)})
@@ -56,14 +56,14 @@ class InternalRoutes:
     async def active(self, request: Request) -> Response:
         """Whether an event has an active workflow."""
         if not _accepts_text(request):
-            return no_method(404)
-        event = self.world.events.get(request.path_params["event"])
-        busy = event is not None and self.world.active(event) is not None
+            return with_allow_header(404)
+        event = self.state.events.get(request.path_params["event"])
+        busy = event is not None and self.state.active_workflow(event) is not None
         return Response("true" if busy else "false", headers={"content-type": "text/plain"})
 
     async def instance(self, request: Request) -> Response:
         """One workflow by its id."""
-        run = self.world.engine.get(identifier(request))
+        run = self.state.engine.get(workflow_id(request))
         if run is None:
             raise text_error(404, "The resource you requested does not exist.")
         return self._json({"workflow": self._tree(run)})
@@ -71,25 +71,25 @@ class InternalRoutes:
     async def count(self, request: Request) -> Response:
         """How many workflows there are, of all states or of one."""
         if not _accepts_text(request):
-            return no_method(404)
-        state = first(request, "state")
+            return with_allow_header(404)
+        state = text_param(request, "state")
         if state and state.lower() not in {s for s in WORKFLOW_STATES if s.upper() == state}:
             raise empty_error(400)
-        runs = [run for run in self.world.engine.all() if not state or STATES[run.status] == state.lower()]
+        runs = [run for run in self.state.engine.all() if not state or STATES[run.status] == state.lower()]
         return Response(str(len(runs)), headers={"content-type": "text/plain"})
 
     def _event(self, request: Request) -> Event:
-        event = self.world.events.get(request.path_params["event"])
+        event = self.state.events.get(request.path_params["event"])
         if event is None:
             raise empty_error(404)
         return event
 
     def _tree(self, run: FakeWorkflow) -> dict[str, Any]:
-        event, definition = self.world.events[run.subject], self.world.definitions.get(run.definition)
-        return workflow(run, event, definition, self.world.dialect, self.world.utc_offset)
+        event, definition = self.state.events[run.subject], self.state.definitions.get(run.definition)
+        return workflow(run, event, definition, self.state.rules, self.state.utc_offset)
 
     def _json(self, tree: Any) -> Response:
-        return Response(self.world.dialect.write(tree), headers={"content-type": "application/json"})
+        return Response(self.state.rules.write(tree), headers={"content-type": "application/json"})
 
 
 def _accepts_text(request: Request) -> bool:

@@ -9,9 +9,9 @@ from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from workflow_async.sandbox.engine import FakeStep, FakeWorkflow, StepResult
-from workflow_async.sandbox.opencast.definitions import OPERATIONS, Definition, Operation, template
+from workflow_async.sandbox.opencast.definitions import OPERATIONS, Definition, Operation, current_definition_id
 from workflow_async.sandbox.opencast.event import Event
-from workflow_async.sandbox.opencast.json import STATES, Tree, instant, operation_state, policy, queued
+from workflow_async.sandbox.opencast.json import STATES, Tree, failure_policy, instant, operation_state, time_in_queue
 from workflow_async.sandbox.opencast.releases import ReleaseRules
 
 ORGANIZATION = "mh_default_org"
@@ -45,29 +45,29 @@ def wrapped(name: str, elements: Iterable[Any]) -> Any:
 
 
 def workflow(
-    run: FakeWorkflow, event: Event, definition: Definition | None, dialect: ReleaseRules, offset: float
+    run: FakeWorkflow, event: Event, definition: Definition | None, rules: ReleaseRules, offset: float
 ) -> Tree:
     """Return a workflow instance; `offset` is the hours that the server's local time is ahead of UTC."""
     texts = {
-        "template": template(run, definition),
+        "template": current_definition_id(run, definition),
         "title": definition.title if definition else "",
         "description": definition.description if definition else "",
     }
     return {
         "id": run.id,
         "state": STATES[run.status].upper(),
-        **_told(texts),
-        **({"parent": {"nil": True}} if dialect.listing else {}),
-        **_told({"creator-id": run.creator, "organization-id": ORGANIZATION}),
-        **({} if dialect.listing else _dates(run, offset)),
+        **_typed_fields(texts),
+        **({"parent": {"nil": True}} if rules.listing else {}),
+        **_typed_fields({"creator-id": run.creator, "organization-id": ORGANIZATION}),
+        **({} if rules.listing else _dates(run, offset)),
         "mediapackage": _media_package(event),
-        "operations": wrapped("operation", [_operation(step, definition, dialect) for step in run.steps]),
+        "operations": wrapped("operation", [_operation(step, definition, rules) for step in run.steps]),
         "configurations": _configurations(run.parameters),
-        **({} if dialect.listing else _told({"mediaPackageId": event.identifier, "seriesId": event.series})),
+        **({} if rules.listing else _typed_fields({"mediaPackageId": event.identifier, "seriesId": event.series})),
     }
 
 
-def _told(texts: Mapping[str, str]) -> Tree:
+def _typed_fields(texts: Mapping[str, str]) -> Tree:
     """Return the texts that there are, typed."""
     return {name: typed(text) for name, text in texts.items() if text}
 
@@ -93,39 +93,39 @@ def _media_package(event: Event) -> Tree:
         "seriestitle": event.series_title,
     }
     parts = dict.fromkeys(("media", "metadata", "attachments", "publications"), "")
-    return {**_told(texts), **({"creators": wrapped("creator", people)} if people else {}), **parts}
+    return {**_typed_fields(texts), **({"creators": wrapped("creator", people)} if people else {}), **parts}
 
 
-def _operation(step: FakeStep, definition: Definition | None, dialect: ReleaseRules) -> Tree:
+def _operation(step: FakeStep, definition: Definition | None, rules: ReleaseRules) -> Tree:
     known = OPERATIONS.get(step.step.name, Operation())
-    policies = policy(step.step, definition)
-    parked = step.id is not None and step.step.fate is StepResult.HELD
+    policies = failure_policy(step.step, definition)
+    parked = step.id is not None and step.step.result is StepResult.HELD
     return {
-        **_names(step, dialect),
+        **_operation_ids(step, rules),
         "state": operation_state(step).upper(),
-        **_told({"description": known.description}),
+        **_typed_fields({"description": known.description}),
         "fail-on-error": policies["fail_workflow_on_error"],
-        **_told({"if": known.condition, "exception-handler-workflow": policies["error_handler_workflow"]}),
+        **_typed_fields({"if": known.condition, "exception-handler-workflow": policies["error_handler_workflow"]}),
         **({"abortable": True, "continuable": True} if parked else {}),
         "max-attempts": policies["max_attempts"],
         "failed-attempts": step.failures,
         "retry-strategy": policies["retry_strategy"],
         "configurations": _configurations(known.configuration),
-        **_times(step, dialect),
-        **({"execution-history": ""} if dialect.listing else {}),
+        **_times(step, rules),
+        **({"execution-history": ""} if rules.listing else {}),
     }
 
 
-def _names(step: FakeStep, dialect: ReleaseRules) -> Tree:
+def _operation_ids(step: FakeStep, rules: ReleaseRules) -> Tree:
     name, job = typed(step.step.name), step.id
-    if dialect.listing:
+    if rules.listing:
         return {"id": name} if job is None else {"id": name, "job": job}
     return {"template": name} if job is None else {"id": job, "template": name, "job": job}
 
 
-def _times(step: FakeStep, dialect: ReleaseRules) -> Tree:
+def _times(step: FakeStep, rules: ReleaseRules) -> Tree:
     times = {"started": step.started, "completed": step.finished}
-    waited = None if step.id is None else queued(step, dialect)
+    waited = None if step.id is None else time_in_queue(step, rules)
     known = {name: round(at * 1000) for name, at in times.items() if at is not None}
     return known if waited is None else {**known, "time-in-queue": waited}
 

@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from workflow_async.sandbox.engine import FakeStep, FakeWorkflow, Status, Step, StepResult
-from workflow_async.sandbox.opencast.definitions import OPERATIONS, Definition, Operation, template
+from workflow_async.sandbox.opencast.definitions import OPERATIONS, Definition, Operation, current_definition_id
 from workflow_async.sandbox.opencast.releases import ReleaseRules
 
 Tree = dict[str, Any]
@@ -34,47 +34,47 @@ def instant(at: float | None) -> str:
     return text.rstrip("0").rstrip(".") + "Z"
 
 
-def instance(
-    run: FakeWorkflow, definition: Definition | None, dialect: ReleaseRules, *, operations: bool, configuration: bool
+def workflow_tree(
+    run: FakeWorkflow, definition: Definition | None, rules: ReleaseRules, *, operations: bool, configuration: bool
 ) -> Tree:
     """A workflow instance, the same in a list, after a POST and by its id."""
     tree: Tree = {
         "identifier": run.id,
         "title": definition.title if definition else "",
         "description": definition.description if definition else "",
-        "workflow_definition_identifier": template(run, definition),
+        "workflow_definition_identifier": current_definition_id(run, definition),
         "event_identifier": run.subject,
         "creator": run.creator,
         "state": STATES[run.status],
     }
-    if dialect.gson and not run.creator:
+    if rules.gson and not run.creator:
         del tree["creator"]
     if operations:
-        tree["operations"] = [operation(s, definition, dialect) for s in run.steps]
+        tree["operations"] = [operation_tree(s, definition, rules) for s in run.steps]
     if configuration:
-        _configure(tree, run.parameters, dialect)
+        _add_configuration(tree, run.parameters, rules)
     return tree
 
 
-def operation(step: FakeStep, definition: Definition | None, dialect: ReleaseRules) -> Tree:
+def operation_tree(step: FakeStep, definition: Definition | None, rules: ReleaseRules) -> Tree:
     """An operation of an instance."""
     known = OPERATIONS.get(step.step.name, Operation())
     tree: Tree = {
         "identifier": step.id if step.id is not None else "",
-        **_identity(step.step, known),
+        **_operation_head(step.step, known),
         "state": operation_state(step),
         "start": instant(step.started),
         "completion": instant(step.finished),
-        "time_in_queue": queued(step, dialect),
+        "time_in_queue": time_in_queue(step, rules),
         "host": HOST if step.id is not None else "",
-        **policy(step.step, definition),
+        **failure_policy(step.step, definition),
         "failed_attempts": step.failures,
     }
-    if dialect.unless:
+    if rules.unless:
         tree["unless"] = known.exception
-    if dialect.gson and step.id is None:
+    if rules.gson and step.id is None:
         del tree["identifier"]
-    _configure(tree, known.configuration, dialect)
+    _add_configuration(tree, known.configuration, rules)
     return {key: value for key, value in tree.items() if value is not None}
 
 
@@ -84,7 +84,7 @@ def operation_state(step: FakeStep) -> str:
 
 
 def definition_tree(
-    definition: Definition, dialect: ReleaseRules, *, operations: bool, panel: bool, panel_json: bool
+    definition: Definition, rules: ReleaseRules, *, operations: bool, panel: bool, panel_json: bool
 ) -> Tree:
     """A workflow definition."""
     tree: Tree = {
@@ -95,27 +95,27 @@ def definition_tree(
     }
     if panel:
         tree["configuration_panel"] = definition.panel
-    if panel_json and dialect.panel_json:
+    if panel_json and rules.panel_json:
         tree["configuration_panel_json"] = definition.panel_json
     if operations:
-        tree["operations"] = [_operation_definition(step, definition, dialect) for step in definition.steps]
+        tree["operations"] = [_operation_definition(step, definition, rules) for step in definition.steps]
     return tree
 
 
-def _operation_definition(step: Step, definition: Definition, dialect: ReleaseRules) -> Tree:
+def _operation_definition(step: Step, definition: Definition, rules: ReleaseRules) -> Tree:
     known = OPERATIONS.get(step.name, Operation())
-    tree = {**_identity(step, known), "unless": known.exception, **policy(step, definition)}
-    _configure(tree, known.configuration, dialect)
+    tree = {**_operation_head(step, known), "unless": known.exception, **failure_policy(step, definition)}
+    _add_configuration(tree, known.configuration, rules)
     return tree
 
 
-def _identity(step: Step, known: Operation) -> Tree:
+def _operation_head(step: Step, known: Operation) -> Tree:
     return {"operation": step.name, "description": known.description, "if": known.condition}
 
 
-def policy(step: Step, definition: Definition | None) -> Tree:
+def failure_policy(step: Step, definition: Definition | None) -> Tree:
     """What an operation does when it fails."""
-    strategy = RETRY_STRATEGIES.get(step.fate, "none")
+    strategy = RETRY_STRATEGIES.get(step.result, "none")
     return {
         "fail_workflow_on_error": True,
         "error_handler_workflow": definition.handler if definition and step.handlers else "",
@@ -124,13 +124,13 @@ def policy(step: Step, definition: Definition | None) -> Tree:
     }
 
 
-def queued(step: FakeStep, dialect: ReleaseRules) -> int | None:
+def time_in_queue(step: FakeStep, rules: ReleaseRules) -> int | None:
     """How long an operation was queued. Nothing is known of it until the operation has ended well or is parked."""
     if step.id is not None and step.status in _REPORTED:
         return step.id * 37 % 3000
-    return 0 if dialect.gson else None
+    return 0 if rules.gson else None
 
 
-def _configure(tree: Tree, configuration: Any, dialect: ReleaseRules) -> None:
-    if configuration or dialect.gson:
+def _add_configuration(tree: Tree, configuration: Any, rules: ReleaseRules) -> None:
+    if configuration or rules.gson:
         tree["configuration"] = dict(configuration)

@@ -9,16 +9,16 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from workflow_async.sandbox.opencast.definitions import Definition
-from workflow_async.sandbox.opencast.filter import criteria
+from workflow_async.sandbox.opencast.filter import split_filter
 from workflow_async.sandbox.opencast.json import definition_tree
 from workflow_async.sandbox.opencast.responses import (
     account,
-    answer,
-    first,
-    flag,
-    sort_of,
+    bool_param,
+    json_response,
+    page_slice,
+    sort_param,
     text_error,
-    window,
+    text_param,
 )
 from workflow_async.sandbox.opencast.state import OpencastState
 from workflow_async.sandbox.page_responses import PageResponses
@@ -28,11 +28,11 @@ from workflow_async.sandbox.page_responses import PageResponses
 class AboutRoutes:
     """`/api`, `/api/version` and `/api/info`."""
 
-    world: OpencastState
+    state: OpencastState
 
     def routes(self) -> list[Route]:
         """The routes of the release."""
-        shadowed = [] if self.world.dialect.listing or self.world.dialect.gson else ["/api/workflows"]
+        shadowed = [] if self.state.rules.listing or self.state.rules.gson else ["/api/workflows"]
         return [
             *(Route(path, self.api, methods=["GET"]) for path in ("/api", *shadowed)),
             Route("/api/version", self.versions),
@@ -43,15 +43,17 @@ class AboutRoutes:
 
     async def api(self, request: Request) -> Response:
         """What answers at `/api`, and where the list of workflows is gone."""
-        return self._json({"url": str(request.base_url).rstrip("/") + "/api", "version": self.world.dialect.default})
+        return self._json(
+            {"url": str(request.base_url).rstrip("/") + "/api", "version": self.state.rules.default_version}
+        )
 
     async def versions(self, _: Request) -> Response:
         """Every version it speaks."""
-        return self._json({"versions": self.world.dialect.versions, "default": self.world.dialect.default})
+        return self._json({"versions": self.state.rules.versions, "default": self.state.rules.default_version})
 
     async def default(self, _: Request) -> Response:
         """The version it speaks unasked."""
-        return self._json({"default": self.world.dialect.default})
+        return self._json({"default": self.state.rules.default_version})
 
     async def me(self, request: Request) -> Response:
         """Whom the request acts as."""
@@ -64,14 +66,14 @@ class AboutRoutes:
         return self._json(sorted(account(request).roles))
 
     def _json(self, tree: Any) -> Response:
-        return Response(self.world.dialect.write(tree), headers={"content-type": "application/json"})
+        return Response(self.state.rules.write(tree), headers={"content-type": "application/json"})
 
 
 @define(eq=False)
 class DefinitionRoutes:
     """`/api/workflow-definitions`."""
 
-    world: OpencastState
+    state: OpencastState
     pages: PageResponses
 
     def routes(self) -> list[Route]:
@@ -83,27 +85,27 @@ class DefinitionRoutes:
 
     async def page(self, request: Request) -> Response:
         """One page; all of them unless a limit is given."""
-        tags = [value for name, value in criteria(first(request, "filter")) if name == "tag"]
-        found = [d for d in self.world.definitions.values() if set(tags) <= set(d.tags)]
-        key, descends = sort_of(request, _DEFINITION_KEYS) or (_DEFINITION_KEYS["title"], False)
-        shown = sorted(found, key=key, reverse=descends)[window(request, None)]
+        tags = [value for name, value in split_filter(text_param(request, "filter")) if name == "tag"]
+        found = [d for d in self.state.definitions.values() if set(tags) <= set(d.tags)]
+        key, descends = sort_param(request, _DEFINITION_KEYS) or (_DEFINITION_KEYS["title"], False)
+        shown = sorted(found, key=key, reverse=descends)[page_slice(request, None)]
         rows = [self._tree(request, d) for d in shown]
-        return self.pages.respond(request, rows, lambda page: answer(request, self.world.dialect, page))
+        return self.pages.respond(request, rows, lambda page: json_response(request, self.state.rules, page))
 
     async def get(self, request: Request) -> Response:
         """One of them."""
-        definition = self.world.definitions.get(request.path_params["id"])
+        definition = self.state.definitions.get(request.path_params["id"])
         if definition is None:
             raise text_error(404, f"Cannot find workflow definition with id '{request.path_params['id']}'.")
-        return answer(request, self.world.dialect, self._tree(request, definition))
+        return json_response(request, self.state.rules, self._tree(request, definition))
 
     def _tree(self, request: Request, definition: Definition) -> dict[str, Any]:
         return definition_tree(
             definition,
-            self.world.dialect,
-            operations=flag(request, "withoperations"),
-            panel=flag(request, "withconfigurationpanel"),
-            panel_json=flag(request, "withconfigurationpaneljson"),
+            self.state.rules,
+            operations=bool_param(request, "withoperations"),
+            panel=bool_param(request, "withconfigurationpanel"),
+            panel_json=bool_param(request, "withconfigurationpaneljson"),
         )
 
 

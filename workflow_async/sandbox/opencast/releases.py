@@ -32,7 +32,7 @@ class ReleaseRules:
     """True if `X-Requested-Auth: Basic` gets a challenge instead of the login page."""
 
     @property
-    def default(self) -> str:
+    def default_version(self) -> str:
         """The version for a client that names none."""
         return f"v1.{self.newest}.0"
 
@@ -44,7 +44,7 @@ class ReleaseRules:
     def negotiate(self, accept: str | None, oldest: int = 1) -> str | None:
         """Return the version for an `Accept` header. None if it lists no supported version from v1.`oldest` on."""
         if not accept or any(wide in accept for wide in ("application/json", "application/*", "*/*")):
-            return self.default
+            return self.default_version
         return next((v for v in reversed(self.versions[oldest:]) if f"application/{v}+json" in accept), None)
 
     def write(self, tree: Any) -> str:

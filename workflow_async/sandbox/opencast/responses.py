@@ -9,7 +9,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from workflow_async.sandbox.opencast.auth import Account
-from workflow_async.sandbox.opencast.filter import BadCriterionError, sorting
+from workflow_async.sandbox.opencast.filter import BadCriterionError, parse_sort
 from workflow_async.sandbox.opencast.releases import ReleaseRules
 
 FORM = "application/x-www-form-urlencoded"
@@ -47,17 +47,17 @@ def mislabelled_error(request: Request, status: int, text: str) -> RefusalError:
     """A refusal in text that is called JSON, because nobody set a type."""
     accept = request.headers.get("accept", "*/*")
     wide = any(name in accept for name in ("application/json", "application/*", "*/*"))
-    return RefusalError(status, text, "application/json" if wide else versioned(request))
+    return RefusalError(status, text, "application/json" if wide else version_media_type(request))
 
 
-def versioned(request: Request) -> str:
+def version_media_type(request: Request) -> str:
     """The media type of the version that the request gets."""
     return f"application/{request.state.version}+json"
 
 
-def answer(request: Request, dialect: ReleaseRules, tree: Any, status: int = 200, **headers: str) -> Response:
+def json_response(request: Request, rules: ReleaseRules, tree: Any, status: int = 200, **headers: str) -> Response:
     """JSON under the negotiated version."""
-    return Response(dialect.write(tree), status, {"content-type": versioned(request), **headers})
+    return Response(rules.write(tree), status, {"content-type": version_media_type(request), **headers})
 
 
 def account(request: Request) -> Account:
@@ -66,41 +66,41 @@ def account(request: Request) -> Account:
     return found
 
 
-def flag(request: Request, name: str) -> bool:
+def bool_param(request: Request, name: str) -> bool:
     """A boolean of the query: only `true` is true."""
-    return request.query_params.getlist(name)[:1] != [] and first(request, name).lower() == "true"
+    return request.query_params.getlist(name)[:1] != [] and text_param(request, name).lower() == "true"
 
 
-def first(request: Request, name: str) -> str:
+def text_param(request: Request, name: str) -> str:
     """A parameter of the query; of several the first counts."""
     return next(iter(request.query_params.getlist(name)), "")
 
 
-def window(request: Request, default: int | None) -> slice:
+def page_slice(request: Request, default: int | None) -> slice:
     """The part of a list that is asked for; the default stands in for a limit of 0 and less."""
-    limit, offset = (_integer(first(request, name), INT) for name in ("limit", "offset"))
+    limit, offset = (_parse_int(text_param(request, name), INT) for name in ("limit", "offset"))
     start = max(offset, 0)
     size = limit if limit > 0 else default
     return slice(start, None if size is None else start + size)
 
 
-def sort_of(
-    request: Request, keys: dict[str, Callable[..., Any]], called: str = "search"
+def sort_param(
+    request: Request, keys: dict[str, Callable[..., Any]], criterion_name: str = "search"
 ) -> tuple[Callable[..., Any], bool] | None:
     """The key that the request sorts by, and whether it descends. None if it asks for no order."""
     try:
-        found = sorting(first(request, "sort"), keys, called)
+        found = parse_sort(text_param(request, "sort"), keys, criterion_name)
     except BadCriterionError as error:
         raise mislabelled_error(request, 400, str(error)) if str(error) else empty_error(400) from None
     return (keys[found[-1][0]], found[-1][1]) if found else None
 
 
-def identifier(request: Request) -> int:
+def workflow_id(request: Request) -> int:
     """The id in the path; one that is no 64-bit integer leads nowhere."""
-    return _integer(request.path_params["id"], LONG)
+    return _parse_int(request.path_params["id"], LONG)
 
 
-def _integer(text: str, bound: int) -> int:
+def _parse_int(text: str, bound: int) -> int:
     if not text:
         return 0
     if not re.fullmatch(r"[+-]?[0-9]{1,20}", text) or not -bound <= int(text) < bound:
@@ -108,7 +108,7 @@ def _integer(text: str, bound: int) -> int:
     return int(text)
 
 
-async def form(request: Request) -> dict[str, str]:
+async def read_form(request: Request) -> dict[str, str]:
     """The fields of a form, of each name the first; a body of another kind is 415."""
     if request.headers.get("content-type", FORM).partition(";")[0].strip().lower() != FORM:
         raise empty_error(415)

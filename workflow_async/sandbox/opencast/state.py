@@ -11,12 +11,12 @@ from workflow_async.sandbox.engine import Engine, FakeWorkflow, Status, Step, Ti
 from workflow_async.sandbox.hashing import hash_choice, hash_float
 from workflow_async.sandbox.opencast.auth import ACCOUNTS, Access, Account
 from workflow_async.sandbox.opencast.definitions import BUILT_IN, Definition
-from workflow_async.sandbox.opencast.event import Event, lecture
-from workflow_async.sandbox.opencast.index import EventIndex, Health, Index
+from workflow_async.sandbox.opencast.event import Event, sample_event
+from workflow_async.sandbox.opencast.index import EventIndex, IndexHealth, WorkflowIndex
 from workflow_async.sandbox.opencast.json import STATES
 from workflow_async.sandbox.opencast.releases import DEFAULT, RELEASES, Release, ReleaseRules
 
-MIX = (
+SEEDED_DEFINITIONS = (
     *("fast",) * 8,
     *("publish",) * 5,
     *("schedule-and-upload",) * 3,
@@ -36,7 +36,7 @@ class OpencastState:
     Threads may share it: the public methods take the lock of the engine.
     """
 
-    time: TimeSource
+    sandbox_time: TimeSource
     """The sandbox's time."""
     _seed: int = 0
     release: Release = DEFAULT
@@ -46,27 +46,27 @@ class OpencastState:
     """Hours that the server's local time is ahead of UTC."""
     accounts: dict[str, Account] = field(init=False)
     access: Access = field(init=False)
-    dialect: ReleaseRules = field(init=False)
+    rules: ReleaseRules = field(init=False)
     engine: Engine = field(init=False)
     events: dict[str, Event] = field(factory=dict, init=False)
     definitions: dict[str, Definition] = field(init=False)
-    health: Health = field(init=False)
-    index: Index = field(init=False)
+    index_health: IndexHealth = field(init=False)
+    workflow_index: WorkflowIndex = field(init=False)
     event_index: EventIndex = field(init=False)
-    odd: OddRows = field(factory=OddRows, init=False)
+    odd_rows: OddRows = field(factory=OddRows, init=False)
     second_resume: SecondResume = field(factory=SecondResume, init=False)
-    _made: int = field(default=0, init=False)
+    _events_made: int = field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.clock = SkewedClock(self.time)
+        self.clock = SkewedClock(self.sandbox_time)
         self.accounts = {account.name: account for account in ACCOUNTS}
-        self.dialect = RELEASES[self.release]
-        self.access = Access(self.clock, self.accounts, challenges_basic=self.dialect.challenges_basic)
+        self.rules = RELEASES[self.release]
+        self.access = Access(self.clock, self.accounts, challenges_basic=self.rules.challenges_basic)
         self.definitions = {definition.identifier: definition for definition in BUILT_IN}
-        self.health = Health(self.time)
-        self.index = Index(self.time, self.health, self.events, self.definitions)
-        self.event_index = EventIndex(self.health, self._latest_state)
-        self.engine = Engine(self.clock, empty=Status.FAILED, observe=self._observe)
+        self.index_health = IndexHealth(self.sandbox_time)
+        self.workflow_index = WorkflowIndex(self.sandbox_time, self.index_health, self.events, self.definitions)
+        self.event_index = EventIndex(self.index_health, self._latest_state)
+        self.engine = Engine(self.clock, end_without_steps=Status.FAILED, on_change=self._on_change)
 
     @property
     def username(self) -> str:
@@ -79,16 +79,16 @@ class OpencastState:
         return ACCOUNTS[0].password
 
     @property
-    def lists(self) -> bool:
+    def supports_listing(self) -> bool:
         """True if workflows are listed from an index."""
-        return self.dialect.listing
+        return self.rules.listing
 
-    def suffer(self, conditions: Sequence[Condition]) -> None:
+    def set_conditions(self, conditions: Sequence[Condition]) -> None:
         """Replace the current conditions by these."""
         self.engine.advance()
         self.event_index.refresh()
-        self.health.suffer(tuple(c for c in conditions if isinstance(c, IndexFault)))
-        self.odd = OddRows.among(conditions)
+        self.index_health.set_faults(tuple(c for c in conditions if isinstance(c, IndexFault)))
+        self.odd_rows = OddRows.from_conditions(conditions)
         self.second_resume = next((c for c in conditions if isinstance(c, SecondResume)), SecondResume())
         clock = next((c for c in conditions if isinstance(c, ServerClock)), ServerClock())
         self.utc_offset = clock.utc_offset
@@ -104,12 +104,12 @@ class OpencastState:
     def event(self, **metadata: Any) -> str:
         """Add an event and return its identifier; `metadata` are fields of `WatchEvent`, the rest is made up."""
         with self.engine.lock:
-            event = lecture(self._seed, self._made, self.clock())
-            self._made += 1
+            event = sample_event(self._seed, self._events_made, self.clock())
+            self._events_made += 1
             for name, value in metadata.items():
                 setattr(event, name, value)
             self.events[event.identifier] = event
-            self.event_index.note(event)
+            self.event_index.mark_changed(event)
             return event.identifier
 
     def start(
@@ -123,9 +123,11 @@ class OpencastState:
     ) -> int:
         """Start a workflow on an event, now or as of an earlier instant, and return its id."""
         with self.engine.lock:
-            return self.begin(self.events[event], self.definitions[definition], configuration or {}, creator, at).id
+            return self.start_if_idle(
+                self.events[event], self.definitions[definition], configuration or {}, creator, at
+            ).id
 
-    def begin(
+    def start_if_idle(
         self,
         event: Event,
         definition: Definition,
@@ -138,11 +140,11 @@ class OpencastState:
         Where workflows are listed, the index says whether it has, and the index is late.
         """
         event.properties |= configuration
-        if self._busy(event):
+        if self._is_busy(event):
             raise BusyError(event.identifier)
-        return self._begin(event, definition, creator, at)
+        return self._start_workflow(event, definition, creator, at)
 
-    def _begin(
+    def _start_workflow(
         self,
         event: Event,
         definition: Definition,
@@ -159,7 +161,7 @@ class OpencastState:
             at=at,
             id=id,
         )
-        event.runs.append(run.id)
+        event.workflow_ids.append(run.id)
         return run
 
     def seed(self, count: int, *, definitions: Sequence[str] | None = None, age: float = 0.0) -> list[int]:
@@ -169,9 +171,14 @@ class OpencastState:
         """
         with self.engine.lock:
             now = self.clock() - age
-            chosen = [hash_choice(definitions or MIX, self._seed, n + self._made, "definition") for n in range(count)]
-            starts = sorted((now - self._since(name, n + self._made), name) for n, name in enumerate(chosen))
-            ids = [self.start(self.event(), name, self._settings(), at=at) for at, name in starts]
+            chosen = [
+                hash_choice(definitions or SEEDED_DEFINITIONS, self._seed, n + self._events_made, "definition")
+                for n in range(count)
+            ]
+            starts = sorted(
+                (now - self._seconds_ago(name, n + self._events_made), name) for n, name in enumerate(chosen)
+            )
+            ids = [self.start(self.event(), name, self._sample_configuration(), at=at) for at, name in starts]
             self.engine.advance()
             self._stop_some(ids)
             self.commit()
@@ -182,48 +189,48 @@ class OpencastState:
         with self.engine.lock:
             self.engine.remove(self.engine.runs[id])
             subject, plan = self.events[event or self.event()], self.definitions[definition]
-            self._begin(subject, plan, id=id)
+            self._start_workflow(subject, plan, id=id)
 
     def commit(self) -> None:
         """Make the list of Opencast 11 see everything at once."""
         with self.engine.lock:
-            self.index.commit(self.engine)
+            self.workflow_index.commit(self.engine)
 
-    def active(self, event: Event) -> FakeWorkflow | None:
+    def active_workflow(self, event: Event) -> FakeWorkflow | None:
         """The workflow of the event that is not at its end, if there is one."""
         self.engine.advance()
-        return next((run for run in self.runs(event) if run.active), None)
+        return next((run for run in self.workflows_of(event) if run.active), None)
 
-    def _busy(self, event: Event) -> bool:
-        if not self.lists:
-            return self.active(event) is not None
-        self.index.refresh(self.engine)
-        return self.index.is_busy(event.identifier)
+    def _is_busy(self, event: Event) -> bool:
+        if not self.supports_listing:
+            return self.active_workflow(event) is not None
+        self.workflow_index.refresh(self.engine)
+        return self.workflow_index.is_busy(event.identifier)
 
-    def runs(self, event: Event) -> list[FakeWorkflow]:
+    def workflows_of(self, event: Event) -> list[FakeWorkflow]:
         """The workflows of the event by the order of their start."""
-        return [self.engine.runs[id] for id in event.runs]
+        return [self.engine.runs[id] for id in event.workflow_ids]
 
-    def latest(self, event: Event) -> FakeWorkflow | None:
+    def latest_workflow(self, event: Event) -> FakeWorkflow | None:
         """The workflow that the event got last."""
-        return self.engine.runs[event.runs[-1]] if event.runs else None
+        return self.engine.runs[event.workflow_ids[-1]] if event.workflow_ids else None
 
-    def _observe(self, run: FakeWorkflow) -> None:
-        if self.dialect.listing:
-            self.index.note(run)
+    def _on_change(self, run: FakeWorkflow) -> None:
+        if self.rules.listing:
+            self.workflow_index.mark_changed(run)
         if run.id not in self.engine.runs:
-            self.events[run.subject].runs.remove(run.id)
-        self.event_index.note(self.events[run.subject])
+            self.events[run.subject].workflow_ids.remove(run.id)
+        self.event_index.mark_changed(self.events[run.subject])
 
     def _latest_state(self, event: Event) -> str:
-        run = self.latest(event)
+        run = self.latest_workflow(event)
         return STATES[run.status] if run is not None else ""
 
-    def _since(self, name: str, n: int) -> float:
-        return 2 * (self.definitions[name].seconds + self.engine.queue) * hash_float(self._seed, n, "since")
+    def _seconds_ago(self, name: str, n: int) -> float:
+        return 2 * (self.definitions[name].seconds + self.engine.queue_seconds) * hash_float(self._seed, n, "since")
 
-    def _settings(self) -> dict[str, str]:
-        n = self._made
+    def _sample_configuration(self) -> dict[str, str]:
+        n = self._events_made
         settings = {"publishLive": "false", "publishToEngage": "true", "comment": "d'après <Fourier> & fils / 1822"}
         return {k: v for k, v in settings.items() if hash_float(self._seed, n, k) < 1 / 2}
 

@@ -9,7 +9,7 @@ from workflow_async.sandbox.clock import SkewedClock
 from workflow_async.sandbox.conditions import BrokenRecordError, Condition, OddRows, ServerClock
 from workflow_async.sandbox.engine import Engine, Step, TimeSource
 from workflow_async.sandbox.page_responses import PageResponses
-from workflow_async.sandbox.preservica.auth import AuthMiddleware, TokenService, give_up, refuse
+from workflow_async.sandbox.preservica.auth import AuthMiddleware, TokenService, refusal_response, unwritable_record
 from workflow_async.sandbox.preservica.monitoring import MonitorService
 from workflow_async.sandbox.preservica.processes import ProcessService
 from workflow_async.sandbox.preservica.state import Archive
@@ -43,7 +43,7 @@ class PreservicaState:
         refresh_works: bool = True,
         codes_once: bool = False,
     ) -> None:
-        self.time = clock
+        self.sandbox_time = clock
         self.clock = SkewedClock(clock)
         self.archive = Archive(self.clock, creator=self.username, seed=seed)
         self.accounts = Accounts(
@@ -58,7 +58,7 @@ class PreservicaState:
             refresh_works=refresh_works,
             codes_once=codes_once,
         )
-        self.app = self._assemble(Renderer(self.archive, sparse), page_cap)
+        self.app = self._make_app(Renderer(self.archive, sparse), page_cap)
 
     @property
     def engine(self) -> Engine:
@@ -66,13 +66,13 @@ class PreservicaState:
         return self.archive.engine
 
     @property
-    def lists(self) -> bool:
+    def supports_listing(self) -> bool:
         """True if workflows are listed from an index: never."""
         return False
 
-    def suffer(self, conditions: Sequence[Condition]) -> None:
+    def set_conditions(self, conditions: Sequence[Condition]) -> None:
         """Replace the current conditions by these."""
-        self.archive.odd = OddRows.among(conditions)
+        self.archive.odd_rows = OddRows.from_conditions(conditions)
         ahead = next((c.ahead for c in conditions if isinstance(c, ServerClock)), 0.0)
         self.engine.postpone(ahead - self.clock.ahead)
         self.clock.ahead = ahead
@@ -97,11 +97,11 @@ class PreservicaState:
 
         They began at different moments before `age` seconds ago, so that about half had come to their end then.
         """
-        return self.archive.populate(count, contexts, age)
+        return self.archive.seed_workflows(count, contexts, age)
 
     def context(self, name: str, definition: str, type: str, steps: Sequence[Step]) -> str:
         """Set up a context whose workflows take those steps, and tell its id."""
-        return self.archive.add(name, definition, type, steps)
+        return self.archive.add_context(name, definition, type, steps)
 
     def replace(self, id: int, context: str) -> None:
         """Reuse the id of a workflow for a new one in that context."""
@@ -111,7 +111,7 @@ class PreservicaState:
         """Make every token that is out stale at once."""
         self.accounts.revoke()
 
-    def _assemble(self, renderer: Renderer, page_cap: int) -> Starlette:
+    def _make_app(self, renderer: Renderer, page_cap: int) -> Starlette:
         pages = PageResponses(PAGING)
         services = (
             TokenService(self.accounts),
@@ -122,7 +122,7 @@ class PreservicaState:
         app = Starlette(
             routes=[route for service in services for route in service.routes()],
             middleware=[Middleware(AuthMiddleware, accounts=self.accounts)],
-            exception_handlers={RefusalError: refuse, BrokenRecordError: give_up},
+            exception_handlers={RefusalError: refusal_response, BrokenRecordError: unwritable_record},
         )
         app.router.redirect_slashes = False
         return app

@@ -16,14 +16,14 @@ BASE = "/api/accesstoken"
 HEADER = "Preservica-Access-Token"
 
 
-async def form(request: Request) -> Form:
+async def read_form(request: Request) -> Form:
     """The fields of a form in the body; the query string has not counted since 6.2."""
     if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         return {}
     return dict(parse_qsl((await request.body()).decode(errors="replace"), keep_blank_values=True))
 
 
-async def refuse(request: Request, error: Exception) -> Response:
+async def refusal_response(request: Request, error: Exception) -> Response:
     """Say no in the language of the service that was asked."""
     assert isinstance(error, RefusalError)
     if request.url.path.startswith("/sdb/"):
@@ -31,7 +31,7 @@ async def refuse(request: Request, error: Exception) -> Response:
     return JSONResponse(error.body, error.status)
 
 
-async def give_up(_: Request, __: Exception) -> Response:
+async def unwritable_record(_: Request, __: Exception) -> Response:
     """Answer a record that cannot be written with an empty 500."""
     return Response(status_code=500)
 
@@ -45,14 +45,14 @@ class AuthMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass the request on, or answer 401."""
-        app = self.app if scope["type"] != "http" or self._passes(Request(scope)) else UNAUTHORISED
+        app = self.app if scope["type"] != "http" or self._is_authorized(Request(scope)) else UNAUTHORIZED
         await app(scope, receive, send)
 
-    def _passes(self, request: Request) -> bool:
-        return request.url.path.startswith(f"{BASE}/") or self.accounts.admits(request.headers.get(HEADER))
+    def _is_authorized(self, request: Request) -> bool:
+        return request.url.path.startswith(f"{BASE}/") or self.accounts.is_valid(request.headers.get(HEADER))
 
 
-UNAUTHORISED = JSONResponse({"success": False, "message": "Access token is missing or has expired"}, 401)
+UNAUTHORIZED = JSONResponse({"success": False, "message": "Access token is missing or has expired"}, 401)
 
 
 @define(eq=False)
@@ -64,9 +64,9 @@ class TokenService:
     def routes(self) -> list[Route]:
         """Every operation with its path."""
         return [
-            self._trade("login", self.accounts.login),
-            self._trade("complete-2fa", self.accounts.complete_two_factor),
-            self._trade("acquire-external", self.accounts.acquire_external),
+            self._token_route("login", self.accounts.login),
+            self._token_route("complete-2fa", self.accounts.complete_two_factor),
+            self._token_route("acquire-external", self.accounts.acquire_external),
             Route(f"{BASE}/refresh", self.refresh, methods=["POST"]),
             Route("/api/user/details", self.user),
             Route("/api/entity/versiondetails/version", self.version),
@@ -74,18 +74,18 @@ class TokenService:
 
     async def refresh(self, request: Request) -> Response:
         """Trade a refresh token for a new pair."""
-        return JSONResponse(self.accounts.refresh(await form(request), request.headers.get(HEADER)))
+        return JSONResponse(self.accounts.refresh(await read_form(request), request.headers.get(HEADER)))
 
     async def user(self, _: Request) -> Response:
         """Who the token's owner is."""
-        return JSONResponse(self.accounts.details())
+        return JSONResponse(self.accounts.user_details())
 
     async def version(self, _: Request) -> Response:
         """Which Preservica this claims to be."""
         return Response(xml.version(), media_type="application/xml")
 
-    def _trade(self, name: str, trade: Callable[[Form], dict[str, object]]) -> Route:
+    def _token_route(self, name: str, trade: Callable[[Form], dict[str, object]]) -> Route:
         async def endpoint(request: Request) -> Response:
-            return JSONResponse(trade(await form(request)))
+            return JSONResponse(trade(await read_form(request)))
 
         return Route(f"{BASE}/{name}", endpoint, methods=["POST"])

@@ -22,9 +22,9 @@ class Context:
     active: bool = True
 
 
-def paced(plan: Iterable[Step], pace: float) -> tuple[Step, ...]:
+def scale_seconds(steps: Iterable[Step], factor: float) -> tuple[Step, ...]:
     """The same steps, slower or faster."""
-    return tuple(evolve(step, seconds=step.seconds * pace) for step in plan)
+    return tuple(evolve(step, seconds=step.seconds * factor) for step in steps)
 
 
 def steps(*names: str, **fates: StepResult) -> tuple[Step, ...]:
@@ -32,7 +32,7 @@ def steps(*names: str, **fates: StepResult) -> tuple[Step, ...]:
     return tuple(Step(name, 1.0 + number % 2, fates.get(name, StepResult.DONE)) for number, name in enumerate(names))
 
 
-DEFAULTS = (
+DEFAULT_CONTEXTS = (
     Context(
         "42",
         "Ingest OPEX (Incremental)",

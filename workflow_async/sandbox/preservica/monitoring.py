@@ -12,21 +12,21 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from workflow_async.sandbox.page_responses import PageResponses
-from workflow_async.sandbox.preservica.monitors import Process, Tree
+from workflow_async.sandbox.preservica.monitors import MonitoredProcess, Tree
 from workflow_async.sandbox.preservica.query import text_params
 from workflow_async.sandbox.preservica.state import Archive
 from workflow_async.sandbox.preservica.tokens import RefusalError
 from workflow_async.sandbox.preservica.window import PAGING, Window
 
 BASE = "/api/processmonitor"
-PAGE = 25
-PAGE_CAP = 1000
+PAGE_SIZE = 25
+MAX_PAGE_SIZE = 1000
 JSON = "application/json"
 
 T = TypeVar("T")
 
 
-def envelope(value: Tree) -> bytes:
+def success_body(value: Tree) -> bytes:
     """The answer around a value."""
     return json.dumps({"success": True, "version": 1, "value": value}).encode()
 
@@ -51,10 +51,10 @@ class MonitorService:
     async def monitors(self, request: Request) -> Response:
         """A page of the processes that pass the filters, which add up."""
         params = request.query_params
-        processes = (Process(self.archive, run) for run in self.archive.engine.all())
+        processes = (MonitoredProcess(self.archive, run) for run in self.archive.engine.all())
         filters = _filters(params)
         rows = [p for p in processes if all(getattr(p, name) in wanted for name, wanted in filters.items())]
-        return self._page(request, "monitors", rows, Process.tree)
+        return self._page(request, "monitors", rows, MonitoredProcess.tree)
 
     async def messages(self, request: Request) -> Response:
         """A page of what the named processes have said."""
@@ -62,40 +62,45 @@ class MonitorService:
         if not text_params(params, "monitor"):
             raise RefusalError(400, "Missing parameter: monitor")
         wanted = set(text_params(params, "status"))
-        rows = [m for process in self._named(params) for m in process.messages() if not wanted or m["status"] in wanted]
+        rows = [
+            m
+            for process in self._monitors_of(params)
+            for m in process.messages()
+            if not wanted or m["status"] in wanted
+        ]
         return self._page(request, "messages", rows, dict)
 
     async def timeseries(self, request: Request) -> Response:
         """How one process has come along."""
-        run = self.archive.monitored(request.path_params["id"])
+        run = self.archive.find_by_monitor(request.path_params["id"])
         if run is None:
             raise RefusalError(404, "No such monitor")
-        value = {"timeseries": Process(self.archive, run).timeseries()}
+        value = {"timeseries": MonitoredProcess(self.archive, run).timeseries()}
         return JSONResponse({"success": True, "version": 1, "value": value})
 
-    def _named(self, params: QueryParams) -> Iterator[Process]:
+    def _monitors_of(self, params: QueryParams) -> Iterator[MonitoredProcess]:
         ids = dict.fromkeys(text_params(params, "monitor"))
-        runs = filter(None, map(self.archive.monitored, ids))
-        return (Process(self.archive, run) for run in runs)
+        runs = filter(None, map(self.archive.find_by_monitor, ids))
+        return (MonitoredProcess(self.archive, run) for run in runs)
 
     def _page(self, request: Request, name: str, rows: list[T], tree: Callable[[T], Tree]) -> Response:
-        window = Window.read(request.query_params, default=PAGE, cap=PAGE_CAP)
+        window = Window.read(request.query_params, default=PAGE_SIZE, cap=MAX_PAGE_SIZE)
 
         def render(page: list[T]) -> Response:
             paging = self._paging(request, window, window.start + len(page), len(rows))
-            return Response(envelope({"paging": paging, name: [tree(row) for row in page]}), media_type=JSON)
+            return Response(success_body({"paging": paging, name: [tree(row) for row in page]}), media_type=JSON)
 
-        return self.pages.respond(request, window.cut(rows), render)
+        return self.pages.respond(request, window.select(rows), render)
 
     def _paging(self, request: Request, window: Window, end: int, total: int) -> Tree:
         paging: Tree = {"totalResults": total}
         if end < total:
-            paging["next"] = self._address(request, end, window.size)
+            paging["next"] = self._page_url(request, end, window.size)
         if window.start > 0:
-            paging["previous"] = self._address(request, max(0, window.start - window.size), window.size)
+            paging["previous"] = self._page_url(request, max(0, window.start - window.size), window.size)
         return paging
 
-    def _address(self, request: Request, start: int, size: int) -> str:
+    def _page_url(self, request: Request, start: int, size: int) -> str:
         kept = [(k, v) for k, v in request.query_params.multi_items() if k not in PAGING]
         query = urlencode([*kept, ("start", start), ("max", size)])
         return f"{self.paging_host}{request.url.path}?{query}"

@@ -9,11 +9,11 @@ from workflow_async.sandbox.engine import FakeStep, FakeWorkflow, Status, StepRe
 from workflow_async.sandbox.hashing import hash_uuid
 from workflow_async.sandbox.preservica.contexts import Context
 from workflow_async.sandbox.preservica.state import Archive
-from workflow_async.sandbox.preservica.xml import stamp
+from workflow_async.sandbox.preservica.xml import timestamp
 
 Tree = dict[str, object]
 
-WORDS = {
+STATUS_WORDS = {
     Status.WAITING: "Pending",
     Status.RUNNING: "Running",
     Status.FAILING: "Running",
@@ -33,7 +33,7 @@ FILES_PER_STEP = 4
 
 
 @frozen
-class Process:
+class MonitoredProcess:
     """One run of the engine as its monitor tells it."""
 
     archive: Archive
@@ -68,7 +68,7 @@ class Process:
     def status(self) -> str:
         """How it stands; an OPEX ingest that failed can be taken up again."""
         recoverable = self.run.status is Status.FAILED and self.subcategory == "OPEX"
-        return "Recoverable" if recoverable else WORDS[self.run.status]
+        return "Recoverable" if recoverable else STATUS_WORDS[self.run.status]
 
     def tree(self) -> Tree:
         """The object of the answers, without the keys that have nothing to say."""
@@ -76,24 +76,24 @@ class Process:
             "mappedId": self.id,
             "name": self.name,
             "status": self.status,
-            "started": stamp(self.run.started),
-            "completed": stamp(self.run.finished),
+            "started": timestamp(self.run.started),
+            "completed": timestamp(self.run.finished),
             "category": self.category,
             "subcategory": self.subcategory,
         }
         known = {key: value for key, value in facts.items() if value is not None} | self._progress()
-        return self.archive.odd.written(self.id, known)
+        return self.archive.odd_rows.apply(self.id, known)
 
     def messages(self) -> Iterator[Tree]:
         """What its steps have said, in order."""
         for number, step in enumerate(self.run.steps):
-            for turn, (status, text, at) in enumerate(_remarks(step)):
+            for turn, (status, text, at) in enumerate(_step_messages(step)):
                 yield self._message(f"{number}.{turn}", status, text, at)
 
     def timeseries(self) -> list[Tree]:
         """How the processed files grew."""
         ends = [step.finished for step in self.run.steps if step.finished is not None]
-        return [{"date": stamp(at), "filesProcessed": FILES_PER_STEP * n} for n, at in enumerate(ends, 1)]
+        return [{"date": timestamp(at), "filesProcessed": FILES_PER_STEP * n} for n, at in enumerate(ends, 1)]
 
     def _progress(self) -> Tree:
         steps, current = self.run.steps, self.run.current
@@ -118,24 +118,24 @@ class Process:
             "workflowInstanceId": self.run.id,
             "workflowName": self.context.name,
             "path": "",
-            "date": stamp(at),
+            "date": timestamp(at),
             "status": status,
             "message": f"monitor.{status.lower()}.step|{json.dumps({'text': text})}",
             "displayMessage": text,
         }
 
 
-def _remarks(step: FakeStep) -> Iterator[tuple[str, str, float]]:
+def _step_messages(step: FakeStep) -> Iterator[tuple[str, str, float]]:
     name = step.step.name
     if step.started is None:
         return
     yield "Debug", f"{name} was given to a worker", step.started
     yield "Info", f"{name} has begun", step.started
     if step.finished is not None:
-        yield _verdict(step), f"{name} has ended", step.finished
+        yield _end_status(step), f"{name} has ended", step.finished
 
 
-def _verdict(step: FakeStep) -> str:
+def _end_status(step: FakeStep) -> str:
     if step.status is Status.FAILED or (step.failures and step.status is Status.WAITING):
         return "Error"
-    return "Warning" if step.step.fate is StepResult.PARTIAL else "Info"
+    return "Warning" if step.step.result is StepResult.PARTIAL else "Info"

@@ -63,12 +63,12 @@ class ProcessService:
         config = self.configs.get(request.path_params["id"])
         if config is None:
             raise RefusalError(404, "No such ingest configuration")
-        active = evolve(config, active=_switch(await request.body()))
+        active = evolve(config, active=_read_switch(await request.body()))
         self.configs[config.id] = active
         return JSONResponse(active.tree())
 
 
-def _switch(body: bytes) -> bool:
+def _read_switch(body: bytes) -> bool:
     try:
         switch = json.loads(body)
     except ValueError:

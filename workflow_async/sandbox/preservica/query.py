@@ -11,7 +11,7 @@ from workflow_async.sandbox.preservica.contexts import TYPES
 from workflow_async.sandbox.preservica.state import Archive
 from workflow_async.sandbox.preservica.tokens import RefusalError
 
-WORDS = {
+STATE_WORDS = {
     Status.WAITING: "Pending",
     Status.RUNNING: "Active",
     Status.FAILING: "Active",
@@ -23,10 +23,10 @@ WORDS = {
 }
 """The state of an instance, as a query spells it."""
 
-LONGEST = 19
+MAX_DIGITS = 19
 """Digits that no number of the service has."""
 
-STATES = frozenset(word.lower() for word in WORDS.values()) | {"unknown"}
+STATES = frozenset(word.lower() for word in STATE_WORDS.values()) | {"unknown"}
 
 
 def milliseconds(seconds: float) -> int:
@@ -46,7 +46,7 @@ def datetime_param(text: str) -> int:
 
 def long_param(text: str) -> int | None:
     """A number from nought up, or None if the text is something else."""
-    return int(text) if text.isascii() and text.isdecimal() and len(text) < LONGEST else None
+    return int(text) if text.isascii() and text.isdecimal() and len(text) < MAX_DIGITS else None
 
 
 def int_param(params: QueryParams, name: str, default: int) -> int:
@@ -69,7 +69,7 @@ def text_params(params: QueryParams, name: str) -> list[str]:
     return [text.strip() for text in texts if text.strip()]
 
 
-def one_type(params: QueryParams) -> str | None:
+def type_param(params: QueryParams) -> str | None:
     """The type asked for, in its own spelling."""
     text = params.get("type")
     if not text:
@@ -113,17 +113,17 @@ class InstanceQuery:
         if self.creator is not None:
             rows = [run for run in rows if run.creator == self.creator]
         if self.since is not None or self.until is not None:
-            rows = [run for run in rows if self._in_time(run)]
+            rows = [run for run in rows if self._is_in_period(run)]
         return rows[::-1] if self.latest_first else rows
 
-    def _in_time(self, run: FakeWorkflow) -> bool:
+    def _is_in_period(self, run: FakeWorkflow) -> bool:
         # One that waits has no start yet; its arrival stands in, or nobody could find what was just started.
         began = milliseconds(run.created if run.started is None else run.started)
         return (self.since is None or self.since <= began) and (self.until is None or began <= self.until)
 
 
 def _contexts(params: QueryParams, archive: Archive) -> frozenset[str] | None:
-    type, id = one_type(params), params.get("contextId")
+    type, id = type_param(params), params.get("contextId")
     if type is None and id is None:
         return None
     chosen = (c for c in archive.contexts.values() if type in {None, c.type})
@@ -134,4 +134,4 @@ def _statuses(asked: list[str]) -> tuple[Status, ...] | None:
     wanted = {word.lower() for word in asked}
     if not wanted <= STATES:
         raise RefusalError(400, f"Unknown workflow state: {', '.join(sorted(wanted - STATES))}")
-    return tuple(status for status, word in WORDS.items() if word.lower() in wanted) if wanted else None
+    return tuple(status for status, word in STATE_WORDS.items() if word.lower() in wanted) if wanted else None

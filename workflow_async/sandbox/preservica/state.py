@@ -8,9 +8,9 @@ from attrs import define, field
 from workflow_async.sandbox.conditions import OddRows
 from workflow_async.sandbox.engine import Engine, FakeWorkflow, Status, Step, TimeSource
 from workflow_async.sandbox.hashing import hash_float, hash_uuid
-from workflow_async.sandbox.preservica.contexts import DEFAULTS, TYPES, Context, paced
+from workflow_async.sandbox.preservica.contexts import DEFAULT_CONTEXTS, TYPES, Context, scale_seconds
 
-PACES = (0.5, 1.0, 1.5, 2.0, 3.0)
+SPEEDS = (0.5, 1.0, 1.5, 2.0, 3.0)
 ABORTED_EVERY = 20
 
 
@@ -18,21 +18,21 @@ ABORTED_EVERY = 20
 class ArchiveEngine(Engine):
     """An engine that also ends a workflow some time after it was asked to."""
 
-    _doomed: set[int] = field(factory=set, init=False)
+    _terminating: set[int] = field(factory=set, init=False)
 
     def terminate(self, run: FakeWorkflow, seconds: float) -> None:
         """Stop it that many seconds from now; until then nothing else happens to it, and asking again is in vain."""
         with self.lock:
-            if run.id not in self._doomed:
-                self._doomed.add(run.id)
+            if run.id not in self._terminating:
+                self._terminating.add(run.id)
                 self._schedule(run, self.clock() + seconds)
 
-    def _move(self, run: FakeWorkflow, at: float) -> None:
-        if run.id not in self._doomed:
-            super()._move(run, at)
+    def _move_on(self, run: FakeWorkflow, at: float) -> None:
+        if run.id not in self._terminating:
+            super()._move_on(run, at)
             return
-        self._doomed.remove(run.id)
-        self._become(run, Status.STOPPED, at)
+        self._terminating.remove(run.id)
+        self._set_status(run, Status.STOPPED, at)
         run.finished = at
 
 
@@ -45,17 +45,17 @@ class Archive:
     seed: int = 0
     abort_seconds: float = 1.0
     """How long a terminated workflow goes on before it is ABORTED."""
-    contexts: dict[str, Context] = field(factory=lambda: {c.id: c for c in DEFAULTS})
+    contexts: dict[str, Context] = field(factory=lambda: {c.id: c for c in DEFAULT_CONTEXTS})
     starts: list[str | None] = field(factory=list, init=False)
     """The correlation id of every start that was carried out, in order."""
     engine: ArchiveEngine = field(init=False)
-    odd: OddRows = field(factory=OddRows, init=False)
+    odd_rows: OddRows = field(factory=OddRows, init=False)
     _last_context: int = field(default=183, init=False)
 
     def __attrs_post_init__(self) -> None:
         self.engine = ArchiveEngine(self.clock, first_id=51234)
 
-    def add(self, name: str, definition: str, type: str, plan: Sequence[Step]) -> str:
+    def add_context(self, name: str, definition: str, type: str, plan: Sequence[Step]) -> str:
         """Set up one more context and tell its id."""
         if type not in TYPES:
             raise ValueError(f"type is one of {', '.join(TYPES)}, not {type!r}")
@@ -64,13 +64,13 @@ class Archive:
         self.contexts[id] = Context(id, name, definition, type, tuple(plan))
         return id
 
-    def find(self, id: str | None, name: str | None) -> Context | None:
+    def find_context(self, id: str | None, name: str | None) -> Context | None:
         """The active context of that id, or without an id of that name."""
         candidates = [self.contexts.get(id)] if id else self.contexts.values()
         matches = (c for c in candidates if c is not None and c.active and (id or c.name == name))
         return next(matches, None)
 
-    def begin(self, context: Context, parameters: Mapping[str, str], correlation: str | None) -> FakeWorkflow:
+    def start_workflow(self, context: Context, parameters: Mapping[str, str], correlation: str | None) -> FakeWorkflow:
         """Start a workflow, and write down that it was."""
         self.starts.append(correlation)
         return self.engine.start(
@@ -102,14 +102,14 @@ class Archive:
         """The workflows a retry can help."""
         return [run.id for run in self.engine.all() if run.status in {Status.FAILED, Status.PARKED}]
 
-    def populate(self, count: int, contexts: Iterable[str] | None, age: float) -> list[int]:
+    def seed_workflows(self, count: int, contexts: Iterable[str] | None, age: float) -> list[int]:
         """Start workflows in all contexts or in those, evenly and at five paces, and abort one in twenty of them.
 
         They began at different moments before `age` seconds ago, so that about half had come to their end then.
         """
         with self.engine.lock:
-            began = sorted(self._history(count, contexts, self.clock() - age), key=itemgetter(0))
-            ids = [self._backdate(*past) for past in began]
+            began = sorted(self._backdated_starts(count, contexts, self.clock() - age), key=itemgetter(0))
+            ids = [self._start_at(*past) for past in began]
             self.engine.advance()
             for run in map(self.engine.runs.__getitem__, ids[ABORTED_EVERY - 1 :: ABORTED_EVERY]):
                 if run.active:
@@ -128,7 +128,7 @@ class Archive:
         """The 32 hexadecimal digits of its process monitor; the number is inside, so that a look-up is no search."""
         return f"{run.id:08x}{hash_uuid('monitor', self.seed, run.id).replace('-', '')[8:]}"
 
-    def monitored(self, monitor: str) -> FakeWorkflow | None:
+    def find_by_monitor(self, monitor: str) -> FakeWorkflow | None:
         """The workflow behind a process monitor."""
         try:
             run = self.engine.get(int(monitor[:8], 16))
@@ -136,17 +136,17 @@ class Archive:
             return None
         return run if run is not None and self.monitor_id(run) == monitor else None
 
-    def _history(
+    def _backdated_starts(
         self, count: int, contexts: Iterable[str] | None, latest: float
     ) -> Iterator[tuple[float, Context, tuple[Step, ...]]]:
         active = (c for c in self.contexts.values() if c.active)
         chosen = list(active) if contexts is None else [self.contexts[id] for id in contexts]
-        kinds = [(context, paced(context.steps, pace)) for pace in PACES for context in chosen]
+        kinds = [(context, scale_seconds(context.steps, pace)) for pace in SPEEDS for context in chosen]
         for number in range(count):
             context, plan = kinds[number % len(kinds)]
-            span = 2 * (self.engine.queue + sum(step.seconds for step in plan))
+            span = 2 * (self.engine.queue_seconds + sum(step.seconds for step in plan))
             ago = span * hash_float("age", self.seed, len(self.engine.runs) + number)
             yield latest - ago, context, plan
 
-    def _backdate(self, at: float, context: Context, plan: Sequence[Step]) -> int:
+    def _start_at(self, at: float, context: Context, plan: Sequence[Step]) -> int:
         return self.engine.start(context.definition, context.id, plan, creator=self.creator, at=at).id

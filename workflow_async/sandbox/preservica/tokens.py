@@ -13,7 +13,7 @@ from workflow_async.sandbox.hashing import hash_uuid
 Form = Mapping[str, str]
 
 TOTP_PERIOD = 30
-CODE_LIFE = 3 * TOTP_PERIOD
+CODE_LIFETIME = 3 * TOTP_PERIOD
 """How long a code fits, from the first to the last second of the three steps that are accepted."""
 CONTINUATION_SECONDS = 300.0
 EXTERNAL_TOLERANCE = 300.0
@@ -27,12 +27,12 @@ class RefusalError(Exception):
         super().__init__(message)
         self.status = status
         self.message = message
-        self.more = more
+        self.fields = more
 
     @property
     def body(self) -> dict[str, object]:
         """The answer of the JSON services."""
-        return {"success": False, "message": self.message, **self.more}
+        return {"success": False, "message": self.message, **self.fields}
 
 
 def totp(secret: str, at: float) -> str:
@@ -51,7 +51,7 @@ def external_hash(timestamp: str, username: str, secret: str) -> str:
     return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
-def required(form: Form, *names: str) -> tuple[str, ...]:
+def required_fields(form: Form, *names: str) -> tuple[str, ...]:
     """The fields of those names; a form that lacks one is refused."""
     missing = [name for name in names if not form.get(name)]
     if missing:
@@ -80,7 +80,7 @@ class Accounts:
     _access: dict[str, float] = field(factory=dict, init=False)
     _refresh: dict[str, float] = field(factory=dict, init=False)
     _continuations: dict[str, float] = field(factory=dict, init=False)
-    _spent: dict[str, float] = field(factory=dict, init=False)
+    _used_codes: dict[str, float] = field(factory=dict, init=False)
     """The accepted one-time codes, and until when each would fit."""
     _issued: int = field(default=0, init=False)
 
@@ -88,7 +88,7 @@ class Accounts:
         if self.two_factor is not None:
             totp(self.two_factor, self.clock())  # A secret that is no base32 is heard of now, not at the first login.
 
-    def admits(self, token: str | None) -> bool:
+    def is_valid(self, token: str | None) -> bool:
         """Whether the token is one of ours and has not ended; older ones live on beside newer ones."""
         return token is not None and self.clock() < self._access.get(token, 0.0)
 
@@ -99,40 +99,40 @@ class Accounts:
 
     def login(self, form: Form) -> dict[str, object]:
         """Trade name and password for a token, or for the question for a one-time code."""
-        username, password = required(form, "username", "password")
+        username, password = required_fields(form, "username", "password")
         self._check_tenant(form)
         if (username, password) != (self.username, self.password):
             raise RefusalError(401, "Invalid username or password")
         if self.two_factor is not None:
-            raise self._second_question()
-        return self._welcome(form)
+            raise self._two_factor_challenge()
+        return self._issue_login(form)
 
     def complete_two_factor(self, form: Form) -> dict[str, object]:
         """Trade the continuation of a login and a one-time code for a token."""
-        username, continuation, code = required(form, "username", "continuationToken", "twoFactorToken")
+        username, continuation, code = required_fields(form, "username", "continuationToken", "twoFactorToken")
         self._check_tenant(form)
         if username != self.username or self.clock() >= self._continuations.get(continuation, 0.0):
             raise RefusalError(401, "Invalid continuation token")
-        if not self._code_fits(code) or not self._is_unspent(code):
+        if not self._is_valid_code(code) or not self._mark_used(code):
             raise RefusalError(401, "Invalid two factor token")
         del self._continuations[continuation]
-        return self._welcome(form)
+        return self._issue_login(form)
 
     def acquire_external(self, form: Form) -> dict[str, object]:
         """Trade a fresh hash made with the shared secret for a token."""
-        username, tenant, timestamp, proof = required(form, "username", "tenant", "timestamp", "hash")
+        username, tenant, timestamp, proof = required_fields(form, "username", "tenant", "timestamp", "hash")
         self._check_tenant({"tenant": tenant})
         if not self._is_fresh(timestamp):
             raise RefusalError(401, "Timestamp is not within the allowed time")
         if username != self.username or proof.lower() != external_hash(timestamp, username, self.shared_secret):
             raise RefusalError(401, "Invalid hash")
-        return self._welcome(form)
+        return self._issue_login(form)
 
     def refresh(self, form: Form, token: str | None) -> dict[str, object]:
         """Trade a refresh token, once, and while the access token still holds, for a new pair."""
-        (refresh,) = required(form, "refreshToken")
+        (refresh,) = required_fields(form, "refreshToken")
         ends = self._refresh.pop(refresh, 0.0)
-        if not self.refresh_works or not self.admits(token) or self.clock() >= ends:
+        if not self.refresh_works or not self.is_valid(token) or self.clock() >= ends:
             raise RefusalError(401, "Invalid refresh token")
         self.refreshes += 1
         return self._issue(form)
@@ -141,38 +141,38 @@ class Accounts:
         if form.get("tenant", self.tenant) != self.tenant:
             raise RefusalError(401, "Invalid tenant")
 
-    def _second_question(self) -> RefusalError:
-        continuation = self._secret()
+    def _two_factor_challenge(self) -> RefusalError:
+        continuation = self._new_secret()
         self._continuations[continuation] = self.clock() + CONTINUATION_SECONDS
         return RefusalError(401, "needs.2fa", continuationToken=continuation, tenant=self.tenant)
 
-    def _code_fits(self, code: str) -> bool:
+    def _is_valid_code(self, code: str) -> bool:
         now, secret = self.clock(), self.two_factor or ""
         return code in {totp(secret, now + drift * TOTP_PERIOD) for drift in (-1, 0, 1)}
 
-    def _is_unspent(self, code: str) -> bool:
+    def _mark_used(self, code: str) -> bool:
         """Mark a code as used. Return False if it was used before and still fits."""
         now = self.clock()
-        spent = self.codes_once and now < self._spent.get(code, 0.0)
-        self._spent[code] = now + CODE_LIFE
+        spent = self.codes_once and now < self._used_codes.get(code, 0.0)
+        self._used_codes[code] = now + CODE_LIFETIME
         return not spent
 
     def _is_fresh(self, timestamp: str) -> bool:
         number = int(timestamp) if timestamp.isdecimal() and len(timestamp) <= TIMESTAMP_DIGITS else 0
         return abs(self.clock() - number) <= EXTERNAL_TOLERANCE
 
-    def _welcome(self, form: Form) -> dict[str, object]:
+    def _issue_login(self, form: Form) -> dict[str, object]:
         self.logins += 1
         return self._issue(form)
 
     def _issue(self, form: Form) -> dict[str, object]:
-        token, refresh = self._secret(), self._secret()
+        token, refresh = self._new_secret(), self._new_secret()
         self._access[token] = self._refresh[refresh] = self.clock() + self.minutes * 60
         answer: dict[str, object] = {"success": True, "user": self.username, "token": token}
         answer |= {"refresh-token": refresh, "validFor": self.minutes}
-        return answer | self.details() if form.get("includeUserDetails") == "true" else answer
+        return answer | self.user_details() if form.get("includeUserDetails") == "true" else answer
 
-    def details(self) -> dict[str, object]:
+    def user_details(self) -> dict[str, object]:
         """What is known about the user."""
         return {
             "fullName": "Sandbox Manager",
@@ -182,6 +182,6 @@ class Accounts:
             "roles": ["ROLE_SDB_MANAGER_USER"],
         }
 
-    def _secret(self) -> str:
+    def _new_secret(self) -> str:
         self._issued += 1
         return hash_uuid("token", self.seed, self._issued)

@@ -24,6 +24,6 @@ class Window:
         """Take `start` and `max`; more than the cap is silently the cap."""
         return cls(int_param(params, "start", 0), min(int_param(params, "max", default), cap))
 
-    def cut(self, rows: list[T]) -> list[T]:
+    def select(self, rows: list[T]) -> list[T]:
         """The rows in the window."""
         return rows[self.start : self.start + self.size]

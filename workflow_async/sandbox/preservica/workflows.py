@@ -9,7 +9,7 @@ from starlette.routing import Route
 from workflow_async.sandbox.engine import FakeWorkflow
 from workflow_async.sandbox.page_responses import PageResponses
 from workflow_async.sandbox.preservica import xml
-from workflow_async.sandbox.preservica.query import InstanceQuery, bool_param, long_param, one_type, text_params
+from workflow_async.sandbox.preservica.query import InstanceQuery, bool_param, long_param, text_params, type_param
 from workflow_async.sandbox.preservica.request import StartRequest
 from workflow_async.sandbox.preservica.state import Archive
 from workflow_async.sandbox.preservica.tokens import RefusalError
@@ -17,20 +17,20 @@ from workflow_async.sandbox.preservica.window import Window
 
 BASE = "/sdb/rest/workflow"
 XML = "application/xml"
-NOBODY = -1
+NO_SUCH_ID = -1
 
 
-def ids(params: QueryParams) -> list[int]:
+def id_params(params: QueryParams) -> list[int]:
     """The members of `workflowInstanceIds`; what is no number is nobody's id."""
     if "workflowInstanceIds" not in params:
         raise RefusalError(400, "Missing parameter: workflowInstanceIds")
     found = map(long_param, text_params(params, "workflowInstanceIds"))
-    return [NOBODY if id is None else id for id in found]
+    return [NO_SUCH_ID if id is None else id for id in found]
 
 
-def blocks(params: QueryParams) -> list[str]:
+def block_params(params: QueryParams) -> list[str]:
     """The flags that ask for more than the plain facts."""
-    return [name for name in xml.BLOCKS if bool_param(params, name)]
+    return [name for name in xml.OPTIONAL_BLOCKS if bool_param(params, name)]
 
 
 @define(eq=False)
@@ -55,7 +55,7 @@ class WorkflowService:
 
     async def contexts(self, request: Request) -> Response:
         """The active contexts of a definition, of a type, or of both."""
-        type, definition = one_type(request.query_params), request.query_params.get("workflowDefinitionId")
+        type, definition = type_param(request.query_params), request.query_params.get("workflowDefinitionId")
         active = (c for c in self.archive.contexts.values() if c.active)
         rows = (c for c in active if type in {None, c.type} and definition in {None, c.definition})
         return Response(xml.contexts(rows), media_type=XML)
@@ -67,9 +67,9 @@ class WorkflowService:
         rows = InstanceQuery.read(params, self.archive).select(self.archive.engine.all())
 
         def render(page: list[FakeWorkflow]) -> Response:
-            return Response(self.renderer.page(page, len(rows), blocks(params)), media_type=XML)
+            return Response(self.renderer.page(page, len(rows), block_params(params)), media_type=XML)
 
-        return self.pages.respond(request, window.cut(rows), render)
+        return self.pages.respond(request, window.select(rows), render)
 
     async def instance(self, request: Request) -> Response:
         """One instance by its id."""
@@ -77,25 +77,25 @@ class WorkflowService:
         run = None if id is None else self.archive.engine.get(id)
         if run is None:
             raise RefusalError(404, f"No workflow instance {request.path_params['id']}")
-        return Response(self.renderer.one(run, blocks(request.query_params)), media_type=XML)
+        return Response(self.renderer.instance(run, block_params(request.query_params)), media_type=XML)
 
     async def start(self, request: Request) -> Response:
         """Start one workflow, whose id is in the answer."""
         if "xml" not in request.headers.get("content-type", ""):
             raise RefusalError(415, "The body must be application/xml")
         asked = StartRequest.read(await request.body())
-        context = self.archive.find(asked.context_id, asked.context_name)
+        context = self.archive.find_context(asked.context_id, asked.context_name)
         if context is None:
             raise RefusalError(404, f"No workflow context {asked.context_id or asked.context_name}")
-        run = self.archive.begin(context, asked.parameters, asked.correlation)
-        return Response(self.renderer.one(run), status_code=201, media_type=XML)
+        run = self.archive.start_workflow(context, asked.parameters, asked.correlation)
+        return Response(self.renderer.instance(run), status_code=201, media_type=XML)
 
     async def terminate(self, request: Request) -> Response:
         """Accept that instances shall end, which they do a little later."""
-        self.archive.terminate(ids(request.query_params))
+        self.archive.terminate(id_params(request.query_params))
         return Response(status_code=202)
 
     async def retry(self, request: Request) -> Response:
         """Let failed and suspended instances go on; without any id, all of them."""
-        asked = ids(request.query_params) or self.archive.retryable()
-        return Response(xml.retried(*self.archive.retry(asked)), media_type=XML)
+        asked = id_params(request.query_params) or self.archive.retryable()
+        return Response(xml.retry_result(*self.archive.retry(asked)), media_type=XML)

@@ -8,14 +8,14 @@ from attrs import frozen
 
 from workflow_async.sandbox.engine import FakeStep, FakeWorkflow, Status
 from workflow_async.sandbox.preservica.contexts import Context
-from workflow_async.sandbox.preservica.query import WORDS, milliseconds
+from workflow_async.sandbox.preservica.query import STATE_WORDS, milliseconds
 from workflow_async.sandbox.preservica.state import Archive
 
 NAMESPACE = "http://workflow.preservica.com"
 ENTITY_NAMESPACE = "http://preservica.com/EntityAPI/v7.7"
 
 
-def stamp(seconds: float | None) -> str | None:
+def timestamp(seconds: float | None) -> str | None:
     """An instant as every answer writes it: UTC, three digits, Z."""
     if seconds is None:
         return None
@@ -23,7 +23,7 @@ def stamp(seconds: float | None) -> str | None:
     return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
 
 
-def document(root: Element, namespace: str = NAMESPACE) -> bytes:
+def serialize(root: Element, namespace: str = NAMESPACE) -> bytes:
     """The bytes of a document whose elements all live in one namespace."""
     # Declared by hand: ElementTree's own default_namespace looks at every tag and costs a third of the time.
     root.set("xmlns", namespace)
@@ -31,7 +31,7 @@ def document(root: Element, namespace: str = NAMESPACE) -> bytes:
     return written
 
 
-def record(tag: str, facts: Iterable[tuple[str, str | None]]) -> Element:
+def element(tag: str, facts: Iterable[tuple[str, str | None]]) -> Element:
     """An element with one child for each fact there is."""
     node = Element(tag)
     for name, text in facts:
@@ -42,25 +42,25 @@ def record(tag: str, facts: Iterable[tuple[str, str | None]]) -> Element:
 
 def version() -> bytes:
     """What the entity service says about itself."""
-    return document(record("VersionResponse", [("CurrentVersion", "7.7.0")]), ENTITY_NAMESPACE)
+    return serialize(element("VersionResponse", [("CurrentVersion", "7.7.0")]), ENTITY_NAMESPACE)
 
 
 def refusal(message: str) -> bytes:
     """The body of an error of the workflow service."""
-    return document(record("ErrorResponse", [("Message", message)]))
+    return serialize(element("ErrorResponse", [("Message", message)]))
 
 
-def retried(successful: int, failed: int) -> bytes:
+def retry_result(successful: int, failed: int) -> bytes:
     """How a retry went."""
     facts = [("SuccessfulNumber", str(successful)), ("FailedNumber", str(failed))]
-    return document(record("RetryWorkflowsResponse", facts))
+    return serialize(element("RetryWorkflowsResponse", facts))
 
 
 def contexts(rows: Iterable[Context]) -> bytes:
     """A list of contexts."""
     root = Element("WorkflowContexts")
-    root.extend(record("WorkflowContext", [("Id", c.id), ("Name", c.name)]) for c in rows)
-    return document(root)
+    root.extend(element("WorkflowContext", [("Id", c.id), ("Name", c.name)]) for c in rows)
+    return serialize(root)
 
 
 @frozen
@@ -70,33 +70,33 @@ class Renderer:
     archive: Archive
     sparse: bool = False
 
-    def one(self, run: FakeWorkflow, blocks: Collection[str] = ()) -> bytes:
+    def instance(self, run: FakeWorkflow, blocks: Collection[str] = ()) -> bytes:
         """A document of a single instance."""
-        return document(self._instance(run, blocks))
+        return serialize(self._instance(run, blocks))
 
     def page(self, rows: Collection[FakeWorkflow], total: int, blocks: Collection[str]) -> bytes:
         """A document of some of a list's instances."""
-        root = record("WorkflowInstances", [("TotalCount", str(total)), ("Count", str(len(rows)))])
+        root = element("WorkflowInstances", [("TotalCount", str(total)), ("Count", str(len(rows)))])
         root.extend(self._instance(run, blocks) for run in rows)
-        return document(root)
+        return serialize(root)
 
     def _instance(self, run: FakeWorkflow, blocks: Collection[str]) -> Element:
         if self.sparse and run.id % 2:
-            return record("WorkflowInstance", [("Id", str(run.id)), ("State", WORDS[run.status].upper())])
-        facts = self.archive.odd.written(run.id, dict(self._facts(run)))
-        node = record("WorkflowInstance", facts.items())
-        node.extend(block for name in blocks if (block := BLOCKS[name](run)) is not None)
+            return element("WorkflowInstance", [("Id", str(run.id)), ("State", STATE_WORDS[run.status].upper())])
+        facts = self.archive.odd_rows.apply(run.id, dict(self._fields(run)))
+        node = element("WorkflowInstance", facts.items())
+        node.extend(block for name in blocks if (block := OPTIONAL_BLOCKS[name](run)) is not None)
         return node
 
-    def _facts(self, run: FakeWorkflow) -> Iterator[tuple[str, str | None]]:
-        context, word = self.archive.contexts[run.subject], WORDS[run.status]
+    def _fields(self, run: FakeWorkflow) -> Iterator[tuple[str, str | None]]:
+        context, word = self.archive.contexts[run.subject], STATE_WORDS[run.status]
         yield "Id", str(run.id)
         yield "CorrelationToken", run.correlation
-        yield "Started", stamp(run.started)
-        yield "Finished", stamp(run.finished)
+        yield "Started", timestamp(run.started)
+        yield "Finished", timestamp(run.finished)
         yield "State", word.upper()
         yield "DisplayState", word.replace("_", " ")
-        yield "CurrentStepName", _current(run)
+        yield "CurrentStepName", _current_step_name(run)
         yield "ArchivalProcessId", str(run.id - 1224)
         yield "WorkflowGroupId", self.archive.group_id(run)
         yield "ProcessMonitorApiId", self.archive.monitor_id(run)
@@ -108,14 +108,16 @@ class Renderer:
         yield "TopLevelDURecord", self.archive.record_id(run) if run.status is Status.SUCCEEDED else None
 
 
-def _current(run: FakeWorkflow) -> str | None:
+def _current_step_name(run: FakeWorkflow) -> str | None:
     begun = run.status in {Status.RUNNING, Status.FAILING, Status.PARKED} and run.current
     return begun.step.name if begun else None
 
 
 def _active_steps(run: FakeWorkflow) -> Element | None:
     begun = [s for s in run.steps if run.active and s.status in {Status.RUNNING, Status.PARKED}]
-    return _block("ActiveSteps", "ActiveStep", ([("Name", s.step.name), ("Started", stamp(s.started))] for s in begun))
+    return _block(
+        "ActiveSteps", "ActiveStep", ([("Name", s.step.name), ("Started", timestamp(s.started))] for s in begun)
+    )
 
 
 def _step_inputs(run: FakeWorkflow) -> Element | None:
@@ -129,27 +131,27 @@ def _start_inputs(run: FakeWorkflow) -> Element | None:
 
 def _outputs(run: FakeWorkflow) -> Element | None:
     done = [s for s in run.steps if s.status is Status.SUCCEEDED]
-    return _block("Outputs", "Output", ([("Key", s.step.name), ("Value", stamp(s.finished))] for s in done))
+    return _block("Outputs", "Output", ([("Key", s.step.name), ("Value", timestamp(s.finished))] for s in done))
 
 
 def _errors(run: FakeWorkflow) -> Element | None:
     failed = [s for s in run.steps if s.status is Status.FAILED]
-    return _block("Errors", "Error", (facts for s in failed for facts in _complaints(s)))
+    return _block("Errors", "Error", (facts for s in failed for facts in _step_errors(s)))
 
 
-def _complaints(failed: FakeStep) -> Iterator[list[tuple[str, str | None]]]:
+def _step_errors(failed: FakeStep) -> Iterator[list[tuple[str, str | None]]]:
     # Nobody outside has seen the real block: what is sure is that children nest and repeat.
     for message in (f"Step {failed.step.name} failed", "The content could not be read"):
-        yield [("StepName", failed.step.name), ("Message", message), ("Date", stamp(failed.finished))]
+        yield [("StepName", failed.step.name), ("Message", message), ("Date", timestamp(failed.finished))]
 
 
 def _block(tag: str, row: str, rows: Iterable[Iterable[tuple[str, str | None]]]) -> Element | None:
     node = Element(tag)
-    node.extend(record(row, facts) for facts in rows)
+    node.extend(element(row, facts) for facts in rows)
     return node if len(node) else None
 
 
-BLOCKS: dict[str, Callable[[FakeWorkflow], Element | None]] = {
+OPTIONAL_BLOCKS: dict[str, Callable[[FakeWorkflow], Element | None]] = {
     "includeActiveSteps": _active_steps,
     "includeStepInputs": _step_inputs,
     "includeStartInputs": _start_inputs,
