@@ -11,7 +11,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from workflow_async.sandbox.engine import FakeWorkflow, SecondResumeEffect, Status
-from workflow_async.sandbox.opencast.casts import cast_error
+from workflow_async.sandbox.opencast.class_cast import cast_error
 from workflow_async.sandbox.opencast.definitions import Definition
 from workflow_async.sandbox.opencast.event import Event
 from workflow_async.sandbox.opencast.filter import BadCriterionError, BrokenSortError, Document
