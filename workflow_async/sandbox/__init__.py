@@ -1,4 +1,4 @@
-"""A real fake server of both systems over loopback sockets, for tests, demonstrations and trying things out."""
+"""A fake server of both systems on real loopback sockets, for tests, demonstrations and experiments."""
 
 from workflow_async.sandbox.canned import CannedResponse
 from workflow_async.sandbox.clock import ManualClock, RealClock

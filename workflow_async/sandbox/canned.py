@@ -1,4 +1,4 @@
-"""Responses of a test's choice, and the forms that real servers and proxies send."""
+"""Canned responses, and the forms that real servers and proxies send."""
 
 from collections.abc import Iterable, Mapping
 from http.client import responses as PHRASES  # noqa: N812  # a table of constants
@@ -127,4 +127,4 @@ BOOTING = (
     CannedResponse.service_list(),
     CannedResponse.jetty_json(500),
 )
-"""Every form in which a booting Opencast has been seen to answer."""
+"""Every form of response that a booting Opencast has been seen to send."""

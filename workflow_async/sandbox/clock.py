@@ -1,4 +1,4 @@
-"""Where the sandbox gets its time from."""
+"""The clocks that give the sandbox its time."""
 
 import threading
 import time
@@ -9,7 +9,7 @@ from attrs import define, field
 
 @define(eq=False)
 class RealClock:
-    """Time as it passes, `speed` times as fast; wall clock adjustments do not disturb it."""
+    """Real time, `speed` times as fast. Adjustments of the wall clock do not disturb it."""
 
     speed: float = 1.0
     _start: float = field(factory=time.time, init=False)
@@ -20,24 +20,24 @@ class RealClock:
             raise ValueError(f"speed must be above 0, not {self.speed}")
 
     def __call__(self) -> float:
-        """Seconds since 1970."""
+        """Return the seconds since 1970."""
         return self._start + (time.monotonic() - self._origin) * self.speed
 
 
 @define(eq=False)
 class ManualClock:
-    """Time that passes only when told to."""
+    """A clock that stands still until `advance` is called."""
 
     start: float = 1_700_000_000.0
     _passed: float = field(default=0.0, init=False)
     _lock: threading.Lock = field(factory=threading.Lock, init=False, repr=False)
 
     def __call__(self) -> float:
-        """Seconds since 1970."""
+        """Return the seconds since 1970."""
         return self.start + self._passed
 
     def advance(self, seconds: float) -> None:
-        """Let that much time pass at once."""
+        """Move the clock forward by `seconds`."""
         if seconds < 0:
             raise ValueError(f"time does not run backwards: {seconds}")
         with self._lock:
@@ -46,11 +46,11 @@ class ManualClock:
 
 @define(eq=False)
 class SkewedClock:
-    """Another clock that is some seconds ahead."""
+    """Another clock, shifted by `ahead` seconds."""
 
     clock: Callable[[], float]
     ahead: float = 0.0
 
     def __call__(self) -> float:
-        """Seconds since 1970."""
+        """Return the seconds since 1970."""
         return self.clock() + self.ahead

@@ -1,4 +1,4 @@
-"""Conditions a system can be in beside single faults: a boot, an index that is ill, an odd row."""
+"""Conditions of a whole system: a boot, an index fault, an odd row, a clock that is wrong."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -32,7 +32,7 @@ class Boot:
     seed: int = 0
 
     def plans(self, *, lists: bool) -> tuple[Faults, ...]:
-        """Return the plans for exchanges that this value stands for."""
+        """Return the fault plans for this condition."""
         share = 1 / len(self.responses)
         rates = {response: share * self.responses.count(response) for response in self.responses}
         return (Faults(self.seed, rates=rates, paths=self.paths, during=(0.0, self.seconds)),)
@@ -54,7 +54,7 @@ class IndexFault:
     """Seconds on the wall clock."""
 
     def plans(self, *, lists: bool) -> tuple[Faults, ...]:
-        """Return the plans for exchanges that this value stands for, `lists` if workflows are listed from an index."""
+        """Return the fault plans for this condition. `lists` is True if an index serves the list of workflows."""
         paths = (EVENTS, WORKFLOWS) if lists else (EVENTS,)
         if self.state == "down":
             return (Faults(rates={self.response: 1.0}, methods="GET", paths=paths, during=self.during),)
@@ -86,7 +86,7 @@ class OddRow:
     """The keys that are left out."""
 
     def plans(self, *, lists: bool) -> tuple[Faults, ...]:
-        """Return the plans for exchanges that this value stands for: none."""
+        """Return the fault plans for this condition: none."""
         return ()
 
     @property
@@ -95,12 +95,12 @@ class OddRow:
         return not self.changes and not self.without
 
     def apply(self, tree: Mapping[str, Any]) -> dict[str, Any]:
-        """Return the record as it is written."""
+        """Return the record with the changes applied."""
         return {key: value for key, value in {**tree, **self.changes}.items() if key not in self.without}
 
 
 class BrokenRecordError(Exception):
-    """A record that the server cannot write is part of the answer."""
+    """The response contains a record that the server cannot write."""
 
 
 @frozen
@@ -115,7 +115,7 @@ class OddRows:
         return cls({c.id: c for c in conditions if isinstance(c, OddRow)})
 
     def apply(self, id: int | str, tree: dict[str, Any]) -> dict[str, Any]:
-        """Return a record as it is written. Raise `BrokenRecordError` if it cannot be."""
+        """Return a record as the server writes it. Raise `BrokenRecordError` if the server cannot write it."""
         odd = self._rows.get(id)
         if odd is None:
             return tree
@@ -132,7 +132,7 @@ class SecondResume:
     """The next operation runs `twice`, never runs (`lost`), never ends (`hangs`), or the resume is `refused`."""
 
     def plans(self, *, lists: bool) -> tuple[Faults, ...]:
-        """Return the plans for exchanges that this value stands for: none."""
+        """Return the fault plans for this condition: none."""
         return ()
 
 
@@ -149,7 +149,7 @@ class ServerClock:
     """Hours that the server's local time is ahead of UTC. Only `/workflow` of Opencast writes local time."""
 
     def plans(self, *, lists: bool) -> tuple[Faults, ...]:
-        """Return the plans for exchanges that this value stands for: none."""
+        """Return the fault plans for this condition: none."""
         return ()
 
 

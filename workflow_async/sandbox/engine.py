@@ -1,4 +1,4 @@
-"""Workflows that advance on a given clock: no HTTP, no wall time, no system's own words."""
+"""The workflow engine of the sandbox: steps that advance with a clock. It knows no HTTP and no system."""
 
 import heapq
 import threading
@@ -32,26 +32,26 @@ __all__ = [
 ]
 
 TimeSource = Callable[[], float]
-"""Seconds since 1970 in UTC, whatever makes them pass."""
+"""A callable that returns the seconds since 1970 in UTC."""
 
 
 @define(eq=False)
 class Engine:
-    """Workflows by id; everything that is due happens in `advance`, which every question calls first.
+    """Workflows by id. `advance` does everything that is due, and `get` and `all` call it first.
 
-    Threads may share it: every public method takes `lock`, and whoever reads a `FakeWorkflow` while others work takes
-    it too.
+    The engine is safe to share between threads. Every public method takes `lock`. Hold `lock` to read a `FakeWorkflow`
+    while other threads use the engine.
     """
 
     clock: TimeSource
     queue_seconds: float = 2.0
-    """Seconds between the start of a workflow and its first step (the dispatcher's round)."""
+    """Seconds between the start of a workflow and its first step (one round of the dispatcher)."""
     first_id: int = 1000
     end_without_steps: Status = Status.SUCCEEDED
-    """How a workflow without steps ends."""
+    """The final status of a workflow without steps."""
     runs: dict[int, FakeWorkflow] = field(factory=dict)
     on_change: Callable[[FakeWorkflow], None] | None = None
-    """Is told of every workflow that is started, changed or removed."""
+    """Called with every workflow that is started, changed or removed."""
     lock: threading.RLock = field(factory=threading.RLock, init=False, repr=False)
     _due: list[tuple[float, int, int]] = field(factory=list, init=False)
     _last_id: int = field(init=False)
@@ -61,7 +61,7 @@ class Engine:
         self._last_id = self.first_id - 1
 
     def next_id(self) -> int:
-        """A number nobody has: workflows and steps are numbered from one sequence, as jobs are."""
+        """Return an unused number. Workflows and steps share one sequence, as jobs do."""
         self._last_id += 1
         return self._last_id
 
@@ -77,7 +77,7 @@ class Engine:
         at: float | None = None,
         id: int | None = None,
     ) -> FakeWorkflow:
-        """Put a workflow in the queue now, or as of the earlier instant `at`, under an id of choice or the next."""
+        """Queue a workflow, now or as of the earlier instant `at`. The id is `id` or the next number."""
         created = self.clock() if at is None else at
         with self.lock:
             run = FakeWorkflow(
@@ -97,7 +97,7 @@ class Engine:
         return run
 
     def advance(self) -> None:
-        """Let everything happen that is due by now, in the order of time."""
+        """Do everything that is due by now, in chronological order."""
         now = self.clock()
         with self.lock:
             while self._due and self._due[0][0] <= now:
@@ -108,18 +108,18 @@ class Engine:
                     self._notify(run)
 
     def get(self, id: int) -> FakeWorkflow | None:
-        """The workflow as it stands now, or None."""
+        """Return the workflow in its present state, or None."""
         self.advance()
         return self.runs.get(id)
 
     def all(self) -> Iterable[FakeWorkflow]:
-        """Every workflow as it stands now, oldest id first."""
+        """Return every workflow in its present state, lowest id first."""
         with self.lock:
             self.advance()
             return list(self.runs.values())
 
     def pause(self, run: FakeWorkflow) -> None:
-        """Park it: the step that executes goes on to its end, and none begins after it."""
+        """Park a workflow. The current step runs to its end, and no other step starts."""
         with self.lock:
             current = run.current
             if current is not None and current.status is Status.PARKED:
@@ -131,7 +131,7 @@ class Engine:
     def resume(self, run: FakeWorkflow, delay: float = 0.0, second_resume: SecondResumeEffect | None = None) -> None:
         """Let a parked workflow go on. A held step counts as done, `delay` seconds from now.
 
-        A second resume before then does `harm` to the step that is next.
+        A second resume before then has the effect `second_resume` on the next step.
         """
         now = self.clock()
         with self.lock:
@@ -147,14 +147,14 @@ class Engine:
             self._notify(run)
 
     def stop(self, run: FakeWorkflow) -> None:
-        """Write STOPPED, over a finished state too; a step that executes still ends by itself."""
+        """Set the status STOPPED, even on a finished workflow. A running step still ends normally."""
         with self.lock:
             self._set_status(run, Status.STOPPED, self.clock())
             run.resuming = False
             self._notify(run)
 
     def retry(self, run: FakeWorkflow) -> bool:
-        """Run the failed or held step of a failed or parked workflow again; False if there is none."""
+        """Run the failed or held step of a failed or parked workflow again. Return False if there is none."""
         with self.lock:
             last = next((s for s in run.steps if s.status in {Status.FAILED, Status.PARKED}), None)
             if last is None or run.status not in {Status.FAILED, Status.PARKED}:
@@ -167,7 +167,7 @@ class Engine:
             return True
 
     def remove(self, run: FakeWorkflow) -> None:
-        """Forget it."""
+        """Remove a workflow."""
         with self.lock:
             del self.runs[run.id]
             self._unschedule(run)
@@ -247,7 +247,7 @@ class Engine:
             self._schedule(run, at)
 
     def _must_run_again(self, current: FakeStep) -> bool:
-        """Return True if the step has to run again. Count its failure."""
+        """Count the failure of a step. Return True if the step has to run again."""
         if current.second_resume is SecondResumeEffect.TWICE:
             current.second_resume = None
             return True

@@ -1,4 +1,4 @@
-"""What stands between the wire and a system: the plan of faults, the lock, the record of what was served."""
+"""ASGI middleware between the server and a system: it applies fault plans, locks the state and records requests."""
 
 import asyncio
 import threading
@@ -16,35 +16,35 @@ from workflow_async.sandbox.engine import TimeSource
 from workflow_async.sandbox.faults import Fault, Faults, Trouble
 
 TRANSPORT = "workflow_async.transport"
-"""The key in the state of a request under which the server leaves the connection it came by."""
+"""The key in the state of a request for the connection that carries the request."""
 FAULT = "fault"
-"""The key in the scope of a request under which a listing finds what is to go wrong with its page."""
+"""The key in the scope of a request for the fault of a page."""
 
 
 @frozen
 class RecordedRequest:
-    """A request and the status it was answered with."""
+    """A request, and the status of its response."""
 
     method: str
     path: str
     query: str
     status: int
     headers: Mapping[str, str] = field(factory=dict, eq=False, repr=False)
-    """The headers of the request, their names in lower case."""
+    """The headers of the request, with names in lower case."""
     body: bytes = field(default=b"", eq=False, repr=False)
     """The body of the request."""
     fault: Trouble | None = field(default=None, eq=False)
-    """What went wrong with it, by plan."""
+    """The planned fault of this exchange, if there was one."""
 
     @property
     def parameters(self) -> dict[str, list[str]]:
-        """The query, decoded."""
+        """The decoded query."""
         return parse_qs(self.query, keep_blank_values=True)
 
 
 @frozen
 class CompleteResponse:
-    """A whole answer, before any of it is sent."""
+    """A complete response, before any part of it is sent."""
 
     status: int
     headers: tuple[tuple[bytes, bytes], ...] = ()
@@ -53,14 +53,14 @@ class CompleteResponse:
 
 @define(eq=False)
 class ActivePlan:
-    """A plan of faults, since when it is in force, and how many exchanges it has covered."""
+    """A fault plan, the instant from which it applies, and the number of exchanges that it has covered."""
 
     plan: Faults
     since: float
     count: int = field(default=0, init=False)
 
     def next_fault(self, method: str, path: str, now: float) -> tuple[Trouble | None, float]:
-        """Count an exchange if it is covered, and return what goes wrong with it and how long it takes."""
+        """Count an exchange if the plan covers it, and return its fault and its delay in seconds."""
         if not self.plan.covers(method, path, now - self.since):
             return None, 0.0
         n, self.count = self.count, self.count + 1
@@ -69,15 +69,15 @@ class ActivePlan:
 
 @define(eq=False)
 class FaultMiddleware:
-    """An ASGI application around another: it applies the plans of faults and records what was served."""
+    """An ASGI application around another. It applies fault plans and records requests."""
 
     app: ASGIApp
     lock: threading.RLock = field(factory=threading.RLock, repr=False)
-    """Held while the inner application answers, so that other threads may look at its world."""
+    """Held while the inner application handles a request, so that other threads can read its state."""
     clock: TimeSource = field(factory=RealClock)
-    """Measures when a plan covers exchanges."""
+    """The clock for the time spans of plans."""
     server_clock: TimeSource = field(default=Factory(lambda self: self.clock, takes_self=True))
-    """Says the Date of a response."""
+    """The clock for the Date header of a response."""
     requests: list[RecordedRequest] = field(factory=list, init=False)
     _plans: list[ActivePlan] = field(factory=list, init=False)
 
@@ -98,11 +98,11 @@ class FaultMiddleware:
 
     @property
     def covered(self) -> int:
-        """How many exchanges the plans in force have covered."""
+        """The number of exchanges that the active plans have covered."""
         return sum(force.count for force in self._plans)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Serve one exchange."""
+        """Handle one exchange."""
         body = await _read_body(receive)
         if body is None:
             return
@@ -176,7 +176,7 @@ def _recorded(scope: Scope, body: bytes, status: int, fault: Trouble | None) -> 
 
 
 async def _read_body(receive: Receive) -> bytes | None:
-    """The body of a request, or None if its sender has gone before it was whole: then nothing is carried out."""
+    """Return the body of a request. None if the client disconnected before the end of the body."""
     parts = []
     more = True
     while more:

@@ -1,4 +1,4 @@
-"""Reads a condition from a text such as `503,rate=0.1,path=/api/events`: for the command line. Pure."""
+"""Reads a condition from a text such as `503,rate=0.1,path=/api/events`, for the command line."""
 
 import fnmatch
 import re
@@ -10,15 +10,15 @@ from workflow_async.sandbox.conditions import Boot, Condition, IndexFault, OddRo
 from workflow_async.sandbox.faults import ALWAYS, Fault, Faults, Trouble
 
 Options = dict[str, str]
-"""The `NAME=VALUE` parts of a text. What reads one takes it out."""
+"""The `NAME=VALUE` parts of a text. A function that reads an option removes it."""
 
 
 def read_condition(text: str) -> Condition:
-    """Read one condition: a kind and its options, divided by commas. Raise `ValueError` if it does not read.
+    """Read one condition: a kind and its options, separated by commas. Raise `ValueError` if the text is invalid.
 
     Kinds: a fault such as `rate-limited`, a status such as `404`, `redirect`, `latency`, `boot`, `index-down`,
-    `index-slow`, `index-empty`, `index-stale`, `odd-row`, `second-resume`, `server-clock`.
-    A path is matched as a whole, and `*` in it stands for anything.
+    `index-slow`, `index-empty`, `index-stale`, `odd-row`, `second-resume`, `server-clock`. A path is matched from its
+    beginning to its end, and `*` in it stands for any text.
     """
     kind, *parts = (part.strip() for part in text.split(","))
     options = dict(map(_option, parts))

@@ -1,4 +1,4 @@
-"""What may go wrong with an exchange, and a plan that says which ones do: the same for the same seed."""
+"""Faults of single exchanges, and plans that choose the exchanges. The same seed gives the same faults."""
 
 import enum
 import math
@@ -12,32 +12,32 @@ from workflow_async.sandbox.hashing import hash_float
 
 
 class Fault(enum.Enum):
-    """One way in which an exchange goes wrong."""
+    """A kind of fault of one exchange."""
 
     RATE_LIMITED = "rate limited"
-    """Not executed: 429 with `Retry-After`."""
+    """Not executed. The response is 429 with `Retry-After`."""
     SERVER_ERROR = "server error"
-    """Not executed: 503 from a proxy."""
+    """Not executed. The response is 503, as a proxy sends it."""
     UNAUTHORIZED = "unauthorized"
-    """Not executed: 401."""
+    """Not executed. The response is 401."""
     LOGIN_PAGE = "login page"
-    """Not executed: 200 with a login page in HTML."""
+    """Not executed. The response is 200 with a login page in HTML."""
     ERROR_AFTER = "error after"
-    """Executed, then answered with 500."""
+    """Executed. The response is 500."""
     CUT_BODY = "cut body"
-    """Executed; the connection is closed after half of the body."""
+    """Executed. The connection is closed after half of the body."""
     CUT_BEFORE = "cut before"
-    """Executed; the connection is closed without an answer."""
+    """Executed. The connection is closed without a response."""
     SHORT_PAGE = "short page"
-    """A listing holds fewer rows than it was asked for, though there are more; other exchanges are served as usual."""
+    """A page of a list has half of its rows, although there are more. Other exchanges are not affected."""
     REPEATED_PAGE = "repeated page"
-    """A listing is answered with the page before, byte for byte; other exchanges are served as usual."""
+    """The last page of the same list is sent again, byte for byte. Other exchanges are not affected."""
 
 
 Trouble = Fault | CannedResponse
-"""What can go wrong with one exchange: a kind of fault, or a response of choice."""
+"""A kind of fault, or a canned response."""
 Path = str | re.Pattern[str]
-"""A prefix of paths, or a pattern that a path matches as a whole."""
+"""A prefix of paths, or a pattern for the whole path."""
 
 
 def _as_rates(
@@ -65,7 +65,7 @@ def _check_rates(_: "Faults", __: "Attribute[Mapping[Trouble, float]]", rates: M
 
 
 def check_range(_: object, attribute: "Attribute[tuple[float, float]]", value: tuple[float, float]) -> None:
-    """Raise `ValueError` for what is no span of seconds: the validator of a field."""
+    """Raise `ValueError` unless the value of a field is a range of seconds. An attrs validator."""
     least, most = value
     if not 0 <= least <= most:
         raise ValueError(f"{attribute.name} is (least, most) in seconds, not {value}")
@@ -81,30 +81,29 @@ ALWAYS = (0.0, math.inf)
 
 @frozen
 class Faults:
-    """A plan of faults; the default plan has none.
+    """A plan of faults. The default plan has none.
 
-    Exchanges are numbered from 0 when the plan is put in force, and only those count that it covers.
+    The exchanges that a plan covers are numbered from 0, starting when the plan is set.
     """
 
     seed: int = 0
     latency: tuple[float, float] = field(default=(0.0, 0.0), validator=check_range)
-    """Least and most seconds that an answer takes, on the wall clock."""
+    """The least and the greatest delay of a response, in seconds of the wall clock."""
     rates: Mapping[Trouble, float] = field(factory=dict, converter=_as_rates, validator=_check_rates)
-    """How likely each fault or response is, from the end of the script on."""
+    """The probability of each fault or response, after the end of the script."""
     script: tuple[Trouble | None, ...] = field(default=(), converter=_as_script)
-    """The faults or responses of the first exchanges, in their order."""
+    """The faults or responses of the first exchanges, in order. None is an exchange without a fault."""
     retry_after: int = field(default=1, validator=_check_retry_after)
-    """Seconds that RATE_LIMITED asks to wait."""
+    """The `Retry-After` of RATE_LIMITED, in seconds."""
     methods: tuple[str, ...] = field(default=(), converter=_as_names)
-    """Covers these methods only; all if empty."""
+    """The HTTP methods that the plan covers. Empty means all methods."""
     paths: tuple[Path, ...] = field(default=(), converter=_as_paths)
-    """Covers paths that start with one of these texts or fully match one of these patterns. Empty means all paths."""
+    """The paths that the plan covers: prefixes, or patterns for a whole path. Empty means all paths."""
     during: tuple[float, float] = field(default=ALWAYS, validator=check_range)
-    """Covers exchanges from the first to before the second instant, in seconds of the sandbox's time since the
-    assignment."""
+    """The start and the end of the covered time, in seconds of the sandbox's time since the plan was set."""
 
     def covers(self, method: str, path: str, elapsed: float = 0.0) -> bool:
-        """Return True if the plan decides about a request to `path`, `elapsed` seconds after it was put in force."""
+        """Return True if the plan covers a request to `path`, `elapsed` seconds after the plan was set."""
         first, last = self.during
         return (
             first <= elapsed < last
@@ -113,7 +112,7 @@ class Faults:
         )
 
     def fault_for(self, n: int) -> Trouble | None:
-        """What goes wrong with the n-th exchange."""
+        """Return the fault of the n-th exchange, or None."""
         if n < len(self.script):
             return self.script[n]
         point = hash_float(self.seed, n)
@@ -124,11 +123,11 @@ class Faults:
         return None
 
     def plans(self, *, lists: bool) -> "tuple[Faults, ...]":
-        """Return the plans for exchanges that this value stands for: itself."""
+        """Return the fault plans for this condition: this plan."""
         return (self,)
 
     def delay_for(self, n: int) -> float:
-        """How many seconds the n-th answer takes."""
+        """Return the delay of the n-th response in seconds."""
         least, most = self.latency
         return least + (most - least) * hash_float(self.seed, n, "latency")
 

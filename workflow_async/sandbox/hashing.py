@@ -1,4 +1,4 @@
-"""Chance that comes out the same every time: a number from a hash of what it is about."""
+"""Reproducible random values: hashes of the parts that they are made for."""
 
 import hashlib
 import uuid
@@ -9,17 +9,17 @@ T = TypeVar("T")
 
 
 def hash_float(*about: object) -> float:
-    """A number in [0, 1) that depends on nothing but `about`."""
+    """Return a number in [0, 1) that depends on `parts` only."""
     return int.from_bytes(_digest(about, 8)) / 2**64
 
 
 def hash_choice(choices: Sequence[T], *about: object) -> T:
-    """One of the choices."""
+    """Return one of the choices, which depends on `parts` only."""
     return choices[int(hash_float(*about) * len(choices))]
 
 
 def hash_uuid(*about: object) -> str:
-    """A UUID in its usual spelling."""
+    """Return a UUID that depends on `parts` only."""
     return str(uuid.UUID(bytes=_digest(about, 16), version=4))
 
 

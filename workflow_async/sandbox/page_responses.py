@@ -1,4 +1,4 @@
-"""Responses that are pages of a listing, and the faults that such a page can have."""
+"""Responses that are pages of a list, and the faults that such a page can have."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -14,21 +14,21 @@ T = TypeVar("T")
 ListingKey = tuple[str, tuple[tuple[str, str], ...]]
 """A path, and the query parameters that are not about paging, in sorted order."""
 MAX_LISTINGS = 64
-"""Pages are remembered for this many listings."""
+"""The number of lists whose last page is kept."""
 
 
 @define(eq=False)
 class PageResponses:
-    """Page responses, and the last page of each listing for `Fault.REPEATED_PAGE`."""
+    """Page responses, and the last page of each list for `Fault.REPEATED_PAGE`."""
 
     paging: frozenset[str]
-    """The query parameters that choose a page. Requests that differ in these alone read the same listing."""
+    """The query parameters that choose a page. Requests that differ in these alone read the same list."""
     _last: dict[ListingKey, Response] = field(factory=dict, init=False)
 
     def respond(self, request: Request, rows: list[T], render: Callable[[list[T]], Response]) -> Response:
-        """Return a page of the rows, of the first half of them, or the last page of the same listing again.
+        """Return a page of the rows, of the first half of the rows, or the last page of the same list again.
 
-        The fault of the request decides. The first page of a listing cannot be a repeated one.
+        The fault of the request decides. The first page of a list cannot be a repeated one.
         """
         listing, fault = self._key(request), request.scope.get(FAULT)
         page = self._last.pop(listing, None)

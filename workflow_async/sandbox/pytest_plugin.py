@@ -9,6 +9,6 @@ from workflow_async.sandbox import Sandbox
 
 @pytest.fixture
 def workflow_sandbox() -> Iterator[Sandbox]:
-    """A sandbox of both systems, served for the length of one test."""
+    """Serve a sandbox of both systems for the duration of one test."""
     with Sandbox() as sandbox:
         yield sandbox

@@ -1,4 +1,4 @@
-"""A workflow of the sandbox: what its steps are to do, and how far it got."""
+"""A workflow of the sandbox: its planned steps and their progress."""
 
 import enum
 
@@ -6,7 +6,7 @@ from attrs import define, evolve, field, frozen
 
 
 class Status(enum.Enum):
-    """Where a workflow, or one of its steps, stands."""
+    """The status of a workflow or of a step."""
 
     WAITING = "waiting"
     RUNNING = "running"
@@ -20,7 +20,7 @@ class Status(enum.Enum):
 
     @property
     def final(self) -> bool:
-        """Whether the engine leaves it alone from here on."""
+        """True if the engine does not change this status any more."""
         return self in FINAL
 
 
@@ -28,20 +28,20 @@ FINAL = frozenset({Status.SUCCEEDED, Status.PARTIAL, Status.FAILED, Status.STOPP
 
 
 class StepResult(enum.Enum):
-    """How a step ends."""
+    """The way in which a step ends."""
 
     DONE = "done"
     SKIPPED = "skipped"
     FAILED = "failed"
-    """The workflow fails, by way of FAILING if the step names handlers."""
+    """The workflow fails. It is FAILING first if the step names handlers."""
     PARTIAL = "partial"
-    """The step succeeds and the workflow ends PARTIAL."""
+    """The step succeeds, and the workflow ends PARTIAL."""
     HELD = "held"
-    """The step parks the workflow until somebody resumes it."""
+    """The step parks the workflow until it is resumed."""
     STUCK = "stuck"
-    """The step fails, and one put in before it parks the workflow again after every resume."""
+    """The step fails. A repair step is inserted before it and parks the workflow again after every resume."""
     RETRIED = "retried"
-    """The step fails at its first run and succeeds at its second, which follows by itself."""
+    """The step fails in its first run and succeeds in its second, which follows immediately."""
 
 
 class SecondResumeEffect(enum.Enum):
@@ -64,39 +64,39 @@ FINAL_STATUS = {
     StepResult.STUCK: Status.FAILED,
     StepResult.RETRIED: Status.SUCCEEDED,
 }
-"""What a step comes to, by its fate."""
+"""The status of a step at its end, by its result."""
 REPAIR_STEP = "error-resolution"
-"""The step that is put in before one that is STUCK."""
+"""The name of the step that is inserted before a STUCK step."""
 
 
 @frozen
 class Step:
-    """One step of a plan: what it is called, how many seconds it takes, how it ends."""
+    """A planned step: its name, its duration in seconds, its result."""
 
     name: str
     seconds: float = 1.0
     result: StepResult = StepResult.DONE
     handlers: tuple["Step", ...] = ()
-    """Steps that run, with the workflow FAILING, after this one has failed."""
+    """Steps that run after this one has failed, while the workflow is FAILING."""
 
 
 @define(eq=False)
 class FakeStep:
-    """A step of one workflow, as far as it got."""
+    """A step of one workflow, and its progress."""
 
     step: Step
     id: int | None = None
     status: Status = Status.WAITING
     started: float | None = None
     finished: float | None = None
-    """When the step last ended. A second run keeps it until that ends."""
+    """The end of the latest run. A second run keeps this value until it ends."""
     attempts: int = 0
     failures: int = 0
     second_resume: SecondResumeEffect | None = None
-    """What a second resume does to it."""
+    """The effect of a second resume on this step."""
 
     def copy(self) -> "FakeStep":
-        """The step as it is at this instant."""
+        """Return a copy that does not change any more."""
         return FakeStep(
             self.step,
             self.id,
@@ -111,12 +111,12 @@ class FakeStep:
 
 @define(eq=False)
 class FakeWorkflow:
-    """One workflow of the engine; only the engine changes it."""
+    """A workflow of the engine. Only the engine changes it."""
 
     id: int
     definition: str
     subject: str
-    """What it works on: an event of Opencast, a context of Preservica."""
+    """The id of the event (Opencast) or of the context (Preservica)."""
     created: float
     steps: list[FakeStep]
     creator: str = ""
@@ -126,26 +126,26 @@ class FakeWorkflow:
     started: float | None = None
     finished: float | None = None
     changed: float = 0.0
-    """When its status last changed."""
+    """The instant of the latest change of status."""
     partial: bool = False
     resuming: bool = False
     """True while a resume is queued."""
     executed: list[str] = field(factory=list)
-    """The name of each step that began, in order. A step that ran twice is in the list twice."""
+    """The name of each step that started, in order. A step that ran twice is listed twice."""
 
     def copy(self) -> "FakeWorkflow":
-        """The workflow as it is at this instant, for somebody who must not see it change."""
+        """Return a copy that does not change any more."""
         steps = [step.copy() for step in self.steps]
         return evolve(self, steps=steps, parameters=dict(self.parameters), executed=list(self.executed))
 
     @property
     def active(self) -> bool:
-        """Whether it is not at its end."""
+        """True if the workflow has not ended."""
         return not self.status.final
 
     @property
     def current(self) -> FakeStep | None:
-        """The step that is executing or parked, or waits to be next."""
+        """The step that runs, is parked or is next. None if no step is left."""
         return next(
             (s for s in self.steps if not s.status.final and s.second_resume is not SecondResumeEffect.LOST), None
         )

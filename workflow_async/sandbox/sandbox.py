@@ -1,4 +1,4 @@
-"""Both systems together: a context manager that serves them on loopback for as long as it is entered."""
+"""A context manager that serves both systems on loopback sockets."""
 
 from contextlib import ExitStack, closing
 from types import TracebackType
@@ -14,26 +14,26 @@ from workflow_async.sandbox.systems import FakeOpencast, FakePreservica
 
 
 class Sandbox:
-    """An Opencast and a Preservica of one's own, over real sockets.
+    """An Opencast and a Preservica on real loopback sockets.
 
-    Enter it with `with` or `async with`; without that, `sandbox.opencast.app` and `sandbox.preservica.app` work as
-    ASGI applications. Port 0 takes a free one. Time is the given clock's, or passes `speed` times as fast as real time.
+    Enter the sandbox with `with` or `async with`. Without that, use `sandbox.opencast.app` and `sandbox.preservica.app`
+    as ASGI applications. Port 0 chooses a free port. The given clock is the time of the sandbox. Without one, time
+    passes `speed` times as fast as real time.
 
     Args:
-        opencast_version: the release that the Opencast behaves as. `sandbox/opencast/releases.py` has the table of
-            releases and their differences.
-        clock: seconds since 1970, whatever makes them pass.
-        seed: of everything that is made up.
-        host: the address to serve on.
-        opencast_port: of the Opencast.
-        preservica_port: of the Preservica.
-        speed: of time, where no clock is given.
-        token_minutes: how long a token of Preservica lives.
-        two_factor: the base32 seed of a second factor, if Preservica is to ask for one.
-        page_cap: rows a page of Preservica has at most.
-        sparse: leave out every optional element of some of Preservica's rows.
-        refresh_works: whether Preservica takes refresh tokens.
-        codes_once: whether Preservica takes each one-time code once only.
+        opencast_version: the release of Opencast, one of `workflow_async.sandbox.opencast.releases.RELEASES`.
+        clock: returns the seconds since 1970.
+        seed: of everything that is random.
+        host: the address to listen on.
+        opencast_port: the port of Opencast.
+        preservica_port: the port of Preservica.
+        speed: the speed of time if `clock` is not given.
+        token_minutes: the lifetime of a Preservica token in minutes.
+        two_factor: the base32 secret of a second factor. Preservica asks for one-time codes if it is given.
+        page_cap: the largest number of rows of a page of Preservica.
+        sparse: leave out every optional element in some of Preservica's rows.
+        refresh_works: accept Preservica's refresh tokens.
+        codes_once: accept each one-time code of Preservica once only.
     """
 
     def __init__(
@@ -72,7 +72,7 @@ class Sandbox:
         self._server: Server | None = None
 
     def __enter__(self) -> Self:
-        """Serve both systems; an address that is taken is an `OSError`."""
+        """Serve both systems. Raise `OSError` if an address is in use."""
         with ExitStack() as stack:
             doors = []
             for system, port in zip((self.opencast, self.preservica), self._ports, strict=True):
@@ -88,17 +88,17 @@ class Sandbox:
     def __exit__(
         self, type: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Stop serving, whatever is still being asked."""
+        """Stop serving immediately, without waiting for requests in progress."""
         server, self._server = self._server, None
         if server is not None:
             server.stop()
 
     async def __aenter__(self) -> Self:
-        """Serve both systems."""
+        """Serve both systems. Raise `OSError` if an address is in use."""
         return self.__enter__()
 
     async def __aexit__(
         self, type: type[BaseException] | None, value: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """Stop serving."""
+        """Stop serving immediately, without waiting for requests in progress."""
         self.__exit__(type, value, traceback)

@@ -1,4 +1,4 @@
-"""Two systems on loopback sockets, served by one thread with an event loop of its own."""
+"""Serves the two systems on loopback sockets, in one thread with its own event loop."""
 
 import asyncio
 import socket
@@ -16,7 +16,7 @@ from workflow_async.sandbox.fault_middleware import TRANSPORT
 
 
 def bind(host: str, port: int) -> socket.socket:
-    """A listening socket; port 0 lets the kernel pick one."""
+    """Return a listening socket. With port 0, the kernel chooses the port."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     # Named in full, or asyncio takes it for something other than TCP and leaves Nagle's delay of 40 ms on.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
@@ -31,26 +31,26 @@ def bind(host: str, port: int) -> socket.socket:
 
 
 def url_of(listener: socket.socket) -> str:
-    """Where a listening socket is reached."""
+    """Return the URL of a listening socket."""
     host, port = listener.getsockname()[:2]
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
 class CuttableProtocol(H11Protocol):
-    """A connection that the application may cut."""
+    """A connection that the application can cut."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.access_log = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Leave the connection where the application finds it."""
+        """Pass the connection to the application."""
         super().connection_made(cast("asyncio.Transport", transport))
         self.app_state = {**self.app_state, TRANSPORT: transport}
 
 
 class AppServer(uvicorn.Server):
-    """One application behind one socket, without uvicorn's signals, log lines and patience."""
+    """A server of one application on one socket, without uvicorn's signal handlers, logs and graceful shutdown."""
 
     def __init__(self, app: ASGIApp) -> None:
         settings: dict[str, Any] = {"lifespan": "off", "ws": "none", "interface": "asgi3", "proxy_headers": False}
@@ -67,14 +67,14 @@ class AppServer(uvicorn.Server):
         )
 
     async def open(self, listener: socket.socket) -> None:
-        """Serve what comes in from now on."""
+        """Start to accept connections."""
         self.config.load()
         self.lifespan = self.config.lifespan_class(self.config)
         await self.startup(sockets=[listener])
         await self.on_tick(0)
 
     async def close(self) -> None:
-        """Drop every connection and whatever was being answered."""
+        """Abort every connection and every request in progress."""
         for server in self.servers:
             server.close()
         for line in list(self.server_state.connections):
@@ -98,7 +98,7 @@ def _ignore_cancellation(app: ASGIApp) -> ASGIApp:
 
 @define(eq=False)
 class Server:
-    """A thread that serves applications, each on its own socket, until it is stopped."""
+    """A thread that serves applications until it is stopped, each on its own socket."""
 
     endpoints: Sequence[tuple[socket.socket, ASGIApp]]
     _thread: threading.Thread = field(init=False)
@@ -106,13 +106,13 @@ class Server:
     _closed: "Future[None]" = field(factory=Future, init=False)
 
     def start(self) -> None:
-        """Return once it serves, or raise what kept it from serving."""
+        """Start the thread. Return when it serves, or raise the error that stopped it."""
         self._thread = threading.Thread(target=self._run, name="workflow-sandbox", daemon=True)
         self._thread.start()
         self._opened.result()
 
     def stop(self) -> None:
-        """Return once nothing of it is left, or raise what went wrong meanwhile."""
+        """Stop the thread. Return when everything is closed, or raise the error that occurred while serving."""
         loop, stopped = self._opened.result()
         loop.call_soon_threadsafe(stopped.set)
         self._thread.join()

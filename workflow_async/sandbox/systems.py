@@ -1,4 +1,4 @@
-"""The two systems as a test holds them: where they are, how to log in, what is in them, what they were asked."""
+"""The two systems as a test uses them: their URL, login, contents and recorded requests."""
 
 import threading
 from collections.abc import Iterable, Sequence
@@ -17,16 +17,16 @@ from workflow_async.sandbox.preservica.app import PreservicaState
 
 
 class ServerState(Protocol):
-    """What the two worlds have in common."""
+    """The state of a system, as far as both systems have the same."""
 
     @property
     def engine(self) -> Engine:
-        """What makes the workflows advance."""
+        """The engine that runs the workflows."""
         ...
 
     @property
     def username(self) -> str:
-        """An account that may do everything."""
+        """The user name of an account with all permissions."""
         ...
 
     @property
@@ -36,16 +36,16 @@ class ServerState(Protocol):
 
     @property
     def sandbox_time(self) -> TimeSource:
-        """The sandbox's time, whatever the server's clock says."""
+        """The sandbox's time, which does not follow the server's clock."""
         ...
 
     @property
     def supports_listing(self) -> bool:
-        """True if workflows are listed from an index."""
+        """True if an index serves a list of workflows."""
         ...
 
     def set_conditions(self, conditions: Sequence[Condition]) -> None:
-        """Replace the current conditions by these."""
+        """Replace the current conditions."""
         ...
 
 
@@ -54,9 +54,9 @@ class System:
 
     def __init__(self, state: ServerState, app: ASGIApp) -> None:
         self.url = ""
-        """Where it is served; "" before the sandbox is entered."""
+        """The URL, or "" before the sandbox is entered."""
         self.app = FaultMiddleware(app, state.engine.lock, state.sandbox_time, state.engine.clock)
-        """It as an ASGI application, for a client that needs no socket."""
+        """The system as an ASGI application, for a client that needs no socket."""
         self.engine = state.engine
         self.username = state.username
         self.password = state.password
@@ -65,25 +65,25 @@ class System:
 
     @property
     def auth(self) -> tuple[str, str]:
-        """User name and password."""
+        """The user name and the password."""
         return self.username, self.password
 
     @property
     def lock(self) -> threading.RLock:
-        """Held while a request is answered: hold it to look at several things at one instant."""
+        """The lock that is held while a request is handled. Hold it to read several values of one instant."""
         return self.engine.lock
 
     @property
     def requests(self) -> list[RecordedRequest]:
-        """What it was asked, in the order of the answers."""
+        """The recorded requests, in the order of their responses."""
         return self.app.requests
 
     @property
     def faults(self) -> Condition | Sequence[Condition]:
         """The condition of the system, or several. Settable at any time.
 
-        A condition is a `Faults`, `Boot`, `IndexFault`, `OddRow`, `SecondResume` or `ServerClock`. Its time and
-        count start at the assignment. If several plans cover an exchange, the first that has a fault for it decides.
+        A condition is a `Faults`, `Boot`, `IndexFault`, `OddRow`, `SecondResume` or `ServerClock`. Its time and count
+        start at the assignment. If several plans cover an exchange, the first plan that has a fault for it decides.
         `Faults()` ends all conditions.
         """
         return self._faults
@@ -106,35 +106,36 @@ class FakeOpencast(System):
 
     @property
     def jwt(self) -> str:
-        """The bearer token that it accepts."""
+        """The bearer token that is accepted."""
         return self.state.access.jwt
 
     @property
     def sessions(self) -> list[str]:
-        """Every session it has opened: a client that keeps its cookie has one."""
+        """Every session that was opened. A client that keeps its cookie opens one session."""
         return list(self.state.access.sessions)
 
     def seed(self, count: int, *, definitions: Sequence[str] | None = None, age: float = 0.0) -> list[int]:
-        """Start that many workflows, each on an event of its own, and return their ids.
+        """Start `count` workflows, each on its own event, and return their ids.
 
-        They began at different moments before `age` seconds ago, so that about half of them are at their end.
+        The workflows start at different instants before `age` seconds ago, so that about half of them have ended by
+        then.
         """
         return self.state.seed(count, definitions=definitions, age=age)
 
     def define(self, identifier: str, steps: Iterable[Step], **metadata: Any) -> Definition:
-        """Add a workflow definition with these steps; `metadata` are fields of `Definition`."""
+        """Add a workflow definition with these steps. `metadata` are fields of `Definition`."""
         return self.state.define(identifier, steps, **metadata)
 
     def event(self, **metadata: Any) -> str:
-        """Add an event and return its identifier; `metadata` are fields of `WatchEvent`, the rest is made up."""
+        """Add an event and return its id. `metadata` are fields of the event. All other fields get random values."""
         return self.state.event(**metadata)
 
     def start(self, event: str, definition: str, configuration: dict[str, str] | None = None) -> int:
-        """Start a workflow on an event, past the API, and return its id."""
+        """Start a workflow on an event without a request, and return its id."""
         return self.state.start(event, definition, configuration)
 
     def replace(self, id: int, definition: str = "fast", event: str | None = None) -> None:
-        """Reuse the id of a workflow for a new one, as a restored database does. The event is a new one by default."""
+        """Reuse the id of a workflow for a new one, as a restored database does. The default is a new event."""
         self.state.replace(id, definition, event)
 
 
@@ -149,29 +150,30 @@ class FakePreservica(System):
 
     @property
     def logins(self) -> int:
-        """How often somebody has logged in with success."""
+        """The number of successful logins."""
         return self.state.logins
 
     @property
     def refreshes(self) -> int:
-        """How often a refresh token was traded with success."""
+        """The number of successful refreshes."""
         return self.state.refreshes
 
     @property
     def starts(self) -> list[str | None]:
-        """The correlation id of every start that was carried out, in order."""
+        """The correlation id of every start that was executed, in order."""
         return self.state.starts
 
     def seed(self, count: int, *, contexts: Iterable[str] | None = None, age: float = 0.0) -> list[int]:
-        """Start that many workflows over all contexts or those ids, and return their ids.
+        """Start `count` workflows in all contexts or in the given ones, and return their ids.
 
-        They began at different moments before `age` seconds ago, so that about half of them are at their end.
+        The workflows start at different instants before `age` seconds ago, so that about half of them have ended by
+        then.
         """
         with self.lock:
             return self.state.seed(count, contexts=contexts, age=age)
 
     def context(self, name: str, definition: str, type: str, steps: Sequence[Step]) -> str:
-        """Set up a context whose workflows take these steps, and return its id."""
+        """Add a context whose workflows have these steps, and return its id."""
         with self.lock:
             return self.state.context(name, definition, type, steps)
 
@@ -181,6 +183,6 @@ class FakePreservica(System):
             self.state.replace(id, context)
 
     def revoke(self) -> None:
-        """Make every token that was issued stale at once."""
+        """Invalidate every issued token."""
         with self.lock:
             self.state.revoke()

@@ -1,4 +1,4 @@
-"""An Opencast as an ASGI application: security in front, the External API and `/workflow` behind it."""
+"""Opencast as an ASGI application: authentication, then the External API and `/workflow`."""
 
 import re
 
@@ -29,13 +29,13 @@ from workflow_async.sandbox.opencast.workflows import WorkflowRoutes
 from workflow_async.sandbox.page_responses import PageResponses
 
 _ABOUT = re.compile("/api(/(version|info)(/.*)?)?")
-"""The paths that speak v1.0.0 too."""
+"""The paths that support v1.0.0 too."""
 _NULL_CREATOR = "java.lang.IllegalArgumentException: Value of field 'creator' must not be null"
 _LOGIN = "<!DOCTYPE html><html><head><title>Opencast</title></head><body><form></form></body></html>"
 
 
 def application(state: OpencastState) -> Starlette:
-    """The routes over a world."""
+    """Return the application that serves a state."""
     pages = PageResponses(PAGING)
     groups = (
         WorkflowRoutes(state, pages),
@@ -63,7 +63,7 @@ async def _refusal_response(_: Request, error: Exception) -> Response:
 
 
 async def _unwritable_record(request: Request, _: Exception) -> Response:
-    """The container's error for an exception of an endpoint. It closes the connection."""
+    """Return the container's response to an exception of an endpoint. The container closes the connection."""
     return error_page(request, 500, message=_NULL_CREATOR, headers={"connection": "close"})
 
 
@@ -75,13 +75,13 @@ async def _not_found(request: Request, error: Exception) -> Response:
 
 @define(eq=False)
 class AuthMiddleware:
-    """What a request passes before it gets to a route: session, login, roles, version."""
+    """Checks of a request before it gets to a route: URL length, session, login, roles, API version."""
 
     app: ASGIApp
     state: OpencastState
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let it through, with who it is and what it speaks, or turn it away."""
+        """Pass the request on with its account and API version, or refuse it."""
         request = Request(scope, receive)
         refusal = self._refusal_of(request)
         await (refusal or self.app)(self._routed(scope), receive, self._with_session(request, send))

@@ -1,4 +1,4 @@
-"""Who may do what with an Opencast: accounts, ways to log in, roles by address, switching users."""
+"""Authentication and authorization of Opencast: accounts, logins, roles by path, switching users."""
 
 import base64
 import binascii
@@ -41,16 +41,16 @@ class Account:
     password: str = field(repr=False)
     roles: frozenset[str] = frozenset({USER_ROLE})
     digest: bool = False
-    """Whether it logs in by Digest, and by nothing else."""
+    """True if this account logs in by Digest only."""
     loadable: bool = True
-    """Whether the directory can load it; without that it starts nothing."""
+    """True if the user directory can load this account. Only loadable accounts start workflows."""
 
     def has_role(self, role: str) -> bool:
-        """Whether it holds the role, or the one that stands for all."""
+        """Return True if the account has the role or is an administrator."""
         return role in self.roles or ADMIN in self.roles
 
     def has_access(self, roles: frozenset[str], creator: str = "") -> bool:
-        """Whether an access list, or having created the thing, lets it in."""
+        """Return True if one of the roles or having created the object gives access."""
         return ADMIN in self.roles or creator == self.name or bool(roles & self.roles)
 
 
@@ -63,7 +63,7 @@ ACCOUNTS = (
 
 
 class RefusedError(Exception):
-    """Security does not let a request through."""
+    """Authentication or authorization failed."""
 
     def __init__(self, response: Response) -> None:
         super().__init__(response.status_code)
@@ -71,33 +71,33 @@ class RefusedError(Exception):
 
 
 def role_for(method: str, path: str) -> str:
-    """The role that an address asks for."""
+    """Return the role that a request needs."""
     return next((role for verb, rule, role in _RULES if verb == method and re.fullmatch(rule, path)), ADMIN)
 
 
 @define(eq=False)
 class Access:
-    """The security in front of the routes."""
+    """The authentication and authorization of requests."""
 
     clock: TimeSource
     accounts: dict[str, Account]
     challenges_basic: bool = True
     """True if `X-Requested-Auth: Basic` gets a challenge instead of the login page."""
     jwt: str = "header.payload.signature"
-    """The token that is accepted, for the account of the administrator."""
+    """The bearer token that is accepted, for the account of the administrator."""
     sessions: dict[str, float] = field(factory=dict)
-    """Every JSESSIONID handed out, and when: a client that keeps its cookie gets one."""
+    """The instant at which each JSESSIONID was issued. A client that keeps its cookie has one session."""
     _key: str = field(factory=lambda: hash_uuid("digest"), init=False)
 
     def authenticate(self, request: Request) -> Account:
-        """The account that the request acts as."""
+        """Return the account of a request. Raise `RefusedError` without a valid login or the role."""
         account = self._login(request)
         if not account.has_role(role_for(request.method, request.url.path)):
             raise RefusedError(error_page(request, 403))
         return self._switch_user(request, account)
 
     def new_session(self, request: Request) -> str | None:
-        """The number of a new session, if the request came without one."""
+        """Return the id of a new session. None if the request belongs to a session."""
         if request.cookies.get("JSESSIONID") in self.sessions:
             return None
         session = f"node0{hash_uuid('session', len(self.sessions)).replace('-', '')}"

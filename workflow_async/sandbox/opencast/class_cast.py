@@ -1,4 +1,4 @@
-"""The words in which a JVM refuses a configuration that is no object of texts."""
+"""The messages of a JVM about a configuration that is not an object of strings."""
 
 from typing import Any
 
@@ -17,7 +17,7 @@ _JAVA = "module java.base of loader 'bootstrap'"
 
 
 def cast_error(tree: Any) -> str | None:
-    """Return why a configuration is refused. None if it is an object of texts."""
+    """Return the message of the JVM for a configuration. None if the configuration is an object of strings."""
     if not isinstance(tree, dict):
         return _refusal(tree, _OBJECT)
     return next((_refusal(value, _TEXT) for value in tree.values() if not isinstance(value, str)), None)

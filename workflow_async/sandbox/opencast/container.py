@@ -1,4 +1,4 @@
-"""Responses of the servlet container in place of an endpoint: error pages, and the refusal of long URLs."""
+"""Responses of the servlet container: error pages, and the refusal of long URLs."""
 
 from collections.abc import Mapping
 from html import escape
@@ -11,7 +11,7 @@ from workflow_async.sandbox.canned import ALLOW, CannedResponse
 SERVICES = ("/api", "/workflow")
 """The paths of Opencast's servlets. The container answers all others."""
 MAX_URL_BYTES = 8192
-"""Longest path and query in bytes. Longer ones are refused before the login."""
+"""The longest path and query in bytes. Longer ones are refused before authentication."""
 _HTML = frozenset({"text/html", "text/*", "*/*"})
 _JSON = frozenset({"application/json", "text/json"})
 _UNCACHED = {"cache-control": "must-revalidate,no-cache,no-store"}
@@ -32,22 +32,22 @@ def error_page(
 
 
 def with_allow_header(status: int) -> Response:
-    """Return the answer for a path or a method that no endpoint has."""
+    """Return an empty response with an Allow header, as for a path or a method without an endpoint."""
     return Response(status_code=status, headers={"allow": ALLOW})
 
 
 def is_service(path: str) -> bool:
-    """Return True if a servlet of Opencast has the path."""
+    """Return True if a servlet of Opencast serves the path."""
     return any(path == service or path.startswith(f"{service}/") for service in SERVICES)
 
 
 def is_too_long(request: Request) -> bool:
-    """Return True if the address has more bytes than the container reads."""
+    """Return True if the path and the query are longer than the container accepts."""
     return len(request.scope.get("raw_path") or b"") + len(request.scope["query_string"]) > MAX_URL_BYTES
 
 
 def uri_too_long() -> Response:
-    """Return the refusal of an address that is too long."""
+    """Return the response to a URL that is too long."""
     page = "<h1>Bad Message 414</h1><pre>reason: URI Too Long</pre>"
     return Response(page, 414, {"content-type": "text/html;charset=iso-8859-1", "connection": "close"})
 

@@ -1,4 +1,4 @@
-"""Workflow definitions: the ones a fresh Opencast of the sandbox has, and how one is put together."""
+"""Workflow definitions, and the built-in ones of the sandbox's Opencast."""
 
 import json
 from collections.abc import Mapping
@@ -10,13 +10,13 @@ from workflow_async.sandbox.engine import FakeWorkflow, Status, Step, StepResult
 
 @frozen
 class Operation:
-    """What a definition says of an operation besides its step."""
+    """The properties of an operation that its step does not have."""
 
     description: str = ""
     configuration: Mapping[str, str] = field(factory=dict)
     condition: str = ""
     exception: str = ""
-    """The `unless`."""
+    """The `unless` condition."""
 
 
 OPERATIONS = {
@@ -47,21 +47,21 @@ class Definition:
     description: str = ""
     tags: tuple[str, ...] = ()
     panel: str = ""
-    """The configuration panel, HTML."""
+    """The configuration panel in HTML."""
     panel_json: str = ""
-    """The configuration panel, JSON in a string."""
+    """The configuration panel as JSON in a string."""
     display_order: int = 0
     handler: str = ""
-    """The definition that goes on when a step with handlers fails."""
+    """The definition that takes over when a step with handlers fails."""
 
     @property
     def seconds(self) -> float:
-        """How long its steps take."""
+        """The duration of all steps."""
         return sum(step.seconds for step in self.steps)
 
 
 def current_definition_id(run: FakeWorkflow, definition: Definition | None) -> str:
-    """The definition a workflow names: the error handler's once that has taken over."""
+    """Return the definition id of a workflow: that of the error handler after the handler has taken over."""
     handled = any(s.status is Status.FAILED and s.step.handlers for s in run.steps)
     return definition.handler if handled and definition is not None and definition.handler else run.definition
 

@@ -1,4 +1,4 @@
-"""Events: what the workflows of an Opencast work on."""
+"""Media events, on which the workflows of Opencast run."""
 
 from attrs import define, field
 
@@ -20,10 +20,10 @@ class Event:
 
     identifier: str
     created: float | None
-    """When it was recorded. None if unknown."""
+    """The date of the recording. None if unknown."""
     title: str = ""
     creator: str = ""
-    """The presenters, joined by "; "."""
+    """The presenters, separated by a semicolon and a space."""
     contributor: str = ""
     subject: str = ""
     language: str = ""
@@ -32,24 +32,24 @@ class Event:
     series_title: str = ""
     description: str = ""
     duration: int | None = 2_700_000
-    """Milliseconds. None while it is not known."""
+    """Milliseconds. None if unknown."""
     readers: frozenset[str] = frozenset({USER_ROLE})
-    """The roles that may see it."""
+    """The roles with read access."""
     writers: frozenset[str] = frozenset()
-    """The roles that may change it."""
+    """The roles with write access."""
     properties: dict[str, str] = field(factory=dict)
-    """Every setting that any start of a workflow ever brought."""
+    """The configuration values of every start so far."""
     workflow_ids: list[int] = field(factory=list)
-    """Its workflows, by the order of their start."""
+    """The ids of its workflows, in the order of their start."""
 
     @property
     def indexed_date(self) -> float:
-        """Its date in the indexes, where an event without a date is of 1970."""
+        """The date in the indexes, which is 1970 for an event without a date."""
         return self.created or 0.0
 
 
 def sample_event(seed: int, n: int, now: float) -> Event:
-    """The n-th recording of an imaginary university; three and more share each date."""
+    """Return the n-th sample event. Three or more events share each date."""
     subject = hash_choice(_SUBJECTS, seed, n, "subject")
     return Event(
         hash_uuid(seed, "event", n),

@@ -1,4 +1,4 @@
-"""The routes of events: the way to find busy events where workflows are not listed."""
+"""The route of events, which shows the state of each event's latest workflow."""
 
 from collections.abc import Callable
 from itertools import islice
@@ -40,17 +40,17 @@ EVENT_STATUS = {
 
 @define(eq=False)
 class EventRoutes:
-    """`/api/events`: the way to find busy events where workflows are not listed."""
+    """`/api/events`."""
 
     state: OpencastState
     pages: PageResponses
 
     def routes(self) -> list[Route]:
-        """The routes of the release."""
+        """Return the routes of the release."""
         return [Route("/api/events", self.page, methods=["GET"])]
 
     async def page(self, request: Request) -> Response:
-        """One page of events, without the ids of their workflows."""
+        """Return one page of events. Events do not have the ids of their workflows."""
         self.state.engine.advance()
         passes = _event_test(request)
         viewer = account(request)
@@ -65,7 +65,7 @@ class EventRoutes:
 
 
 def _event_test(request: Request) -> Test:
-    """Several values of one name are alternatives. Different names are all to be met."""
+    """Return the test for a filter. Values of the same name are alternatives, and all names must match."""
     known: dict[str, list[Test]] = {}
     for name, value in split_filter(text_param(request, "filter")):
         if name not in _EVENT_TESTS:

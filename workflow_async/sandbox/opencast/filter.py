@@ -1,4 +1,4 @@
-"""The grammar of `filter` and `sort`, and the lists of Opencast 11 in memory of which it speaks."""
+"""The grammar of `filter` and `sort`, and both for the workflow list of Opencast 11."""
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -19,27 +19,27 @@ UNSORTABLE = f"{_SOLR}{_SOLR}org.apache.solr.common.SolrException: can not sort 
 
 
 class BadCriterionError(ValueError):
-    """A filter or a sort that is refused, with the text of the refusal; no text means an empty body."""
+    """An invalid filter or sort, with the text of the response. No text means an empty body."""
 
 
 class BrokenSortError(Exception):
-    """A sort that the server knows and cannot do."""
+    """A sort that the server accepts and then fails to do."""
 
 
 @frozen
 class Document:
-    """A workflow as the index has it."""
+    """A workflow as it is indexed."""
 
     run: FakeWorkflow
     event: Event
     state: str
     operation: str
     definition: str
-    """The error handler's, once that has taken over."""
+    """The definition id of the error handler after the handler has taken over."""
 
     @classmethod
     def of(cls, run: FakeWorkflow, event: Event, definition: Definition | None) -> "Document":
-        """The workflow as it is now."""
+        """Index a workflow as it is now."""
         current = run.current
         operation = current.step.name if current is not None and run.active else "none"
         return cls(run.copy(), event, STATES[run.status], operation, current_definition_id(run, definition))
@@ -49,7 +49,7 @@ Test = Callable[[Document], bool]
 
 
 def split_filter(raw: str) -> Iterator[tuple[str, str]]:
-    """The names and values of a filter; a piece without a colon or a value is passed over in silence."""
+    """Yield the names and values of a filter. Parts without a colon or a value are ignored."""
     for piece in raw.split(","):
         name, _, value = piece.partition(":")
         if value:
@@ -57,7 +57,7 @@ def split_filter(raw: str) -> Iterator[tuple[str, str]]:
 
 
 def workflow_filter(raw: str) -> Test:
-    """What a filter for workflows lets through."""
+    """Return the test for a filter of workflows. Raise `BadCriterionError` for an invalid filter."""
     several: dict[str, list[str]] = {}
     single: dict[str, Test] = {}
     for name, value in split_filter(raw):
@@ -107,7 +107,7 @@ def _contains(path: str) -> Callable[[str], Test]:
 
 
 def contains_pattern(value: str) -> Callable[[str], bool]:
-    """Return a test for texts that hold the value, in any case; `*` stands for any text, `?` for any character."""
+    """Return a test for texts that contain the value in any case. `*` and `?` are wildcards."""
     parts = (".*" if part == "*" else "." if part == "?" else re.escape(part) for part in re.split("([*?])", value))
     pattern = re.compile("".join(parts), re.IGNORECASE | re.DOTALL)
     return lambda text: pattern.search(text) is not None
@@ -135,9 +135,9 @@ def _created(value: str) -> Test:
 
 
 def parse_period(value: str, name: str = "event_created") -> tuple[float, float]:
-    """The two ends of `FROM/TO`, as lenient as the server: month 13 is the next January, and the order is not checked.
+    """Return the two ends of `FROM/TO`, parsed as leniently as by the server.
 
-    What follows the seconds does not count.
+    Month 13 is the next January, the order of the ends is not checked, and text after the seconds is ignored.
     """
     ends = value.rstrip("/").split("/")
     if len(ends) != len(("from", "to")):
@@ -149,7 +149,7 @@ def parse_period(value: str, name: str = "event_created") -> tuple[float, float]
 _INSTANT = re.compile(r"([0-9]{1,9})-([0-9]{1,9})-([0-9]{1,9})[^T]*T([0-9]{1,9}):([0-9]{1,9}):([0-9]{1,9})[^T]*")
 _EPOCH = date(1970, 1, 1).toordinal()
 _CYCLE = 400 * 12
-"""Months after which the calendar repeats itself."""
+"""The number of months after which the calendar repeats."""
 _CYCLE_DAYS = 146_097
 
 
@@ -163,7 +163,7 @@ def _parse_instant(name: str, which: str, text: str) -> float:
 
 
 def _first_day(months: int) -> int:
-    """The first day of a month, in days since 1970. Months are counted from the year 0."""
+    """Return the first day of a month, in days since 1970. Months are counted from the year 0."""
     cycles, month = divmod(months, _CYCLE)
     return date(400 + month // 12, 1 + month % 12, 1).toordinal() + (cycles - 1) * _CYCLE_DAYS - _EPOCH
 
@@ -198,7 +198,7 @@ _ORDERS = {"asc": False, "ascending": False, "desc": True, "descending": True}
 
 
 def parse_sort(raw: str, allowed: Iterable[str], criterion_name: str = "search") -> list[tuple[str, bool]]:
-    """The names of a sort, and whether each descends; `called` is what a refusal calls a criterion."""
+    """Return the names of a sort, with True for a descending order. `criterion_name` is a word of the error message."""
     return [_sort_criterion(piece, allowed, criterion_name) for piece in raw.split(",")] if raw.strip() else []
 
 
@@ -212,7 +212,7 @@ def _sort_criterion(piece: str, allowed: Iterable[str], criterion_name: str) -> 
 
 
 def sort_documents(documents: Iterable[Document], raw: str) -> list[Document]:
-    """The documents as a list shows them; of several criteria the last is the one that works."""
+    """Sort the documents of a list. Only the last criterion counts."""
     criterion = (parse_sort(raw, [*_SORT_KEYS, "event_identifier"]) or [("event_created", False)])[-1]
     name, descends = criterion
     if name == "event_identifier":
@@ -224,7 +224,7 @@ def sort_documents(documents: Iterable[Document], raw: str) -> list[Document]:
 
 
 def sort_by_text(items: Iterable[T], key: Callable[[T], str], *, descends: bool) -> list[T]:
-    """The things by a text, whatever has none last."""
+    """Sort items by a text. Items without a text are last."""
     keyed = [(key(thing).lower(), thing) for thing in items]
     named = sorted((pair for pair in keyed if pair[0]), key=itemgetter(0), reverse=descends)
     return [thing for _, thing in named] + [thing for text, thing in keyed if not text]

@@ -1,4 +1,4 @@
-"""The indexes behind the lists: of workflows (Opencast 11), late by up to ten seconds, and of events."""
+"""The indexes behind the lists: of workflows (Opencast 11), up to 10 seconds late, and of events."""
 
 from collections.abc import Callable, Iterator, Mapping
 
@@ -11,19 +11,19 @@ from workflow_async.sandbox.opencast.event import Event
 from workflow_async.sandbox.opencast.filter import Document, sort_documents, workflow_filter
 
 COMMIT_INTERVAL = 10.0
-"""Seconds between one commit of the index and the next."""
+"""Seconds between two commits of the index."""
 
 
 @define(eq=False)
 class IndexHealth:
-    """What is wrong with the indexes of one Opencast, and since when."""
+    """The faults of the indexes of one Opencast, and the instant from which they apply."""
 
     clock: TimeSource
     _faults: tuple[IndexFault, ...] = field(default=(), init=False)
     _since: float = field(default=0.0, init=False)
 
     def set_faults(self, faults: tuple[IndexFault, ...]) -> None:
-        """Have these faults from now on, and no others."""
+        """Replace the current faults."""
         self._faults, self._since = faults, self.clock()
 
     @property
@@ -43,7 +43,7 @@ class IndexHealth:
 
 @define(eq=False)
 class EventIndex:
-    """What a list of events sees: each event with the state of its latest workflow, changed at once."""
+    """The index of events, with the state of each event's latest workflow. Changes appear immediately."""
 
     health: IndexHealth
     state_of: Callable[[Event], str]
@@ -55,12 +55,12 @@ class EventIndex:
         self._dirty[event.identifier] = event
 
     def rows(self) -> Iterator[tuple[Event, str]]:
-        """Every event as it is indexed, oldest first."""
+        """Return every indexed event with its state, oldest first."""
         self.refresh()
         return iter(() if self.health.empty else list(self._states.values()))
 
     def refresh(self) -> None:
-        """Index what has changed."""
+        """Index the changed events, unless the index is stale."""
         if self.health.stale:
             return
         for event in self._dirty.values():
@@ -70,7 +70,7 @@ class EventIndex:
 
 @define(eq=False)
 class WorkflowIndex:
-    """What a list sees of the workflows."""
+    """The index of workflows."""
 
     clock: TimeSource
     health: IndexHealth
@@ -78,10 +78,10 @@ class WorkflowIndex:
     definitions: Mapping[str, Definition]
     _committed: float = field(init=False)
     _documents: dict[int, Document] = field(factory=dict, init=False)
-    """In the order of indexing: whatever changes goes to the end."""
+    """The documents in the order of indexing. A changed workflow moves to the end."""
     _dirty: dict[int, FakeWorkflow] = field(factory=dict, init=False)
     _busy: dict[str, set[int]] = field(factory=dict, init=False)
-    """The workflows of each event that are not at their end, as far as they are indexed."""
+    """The active workflows of each event, as far as they are indexed."""
     _sorted: dict[str, list[Document]] = field(factory=dict, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -93,12 +93,12 @@ class WorkflowIndex:
         self._dirty[run.id] = run
 
     def refresh(self, engine: Engine) -> None:
-        """Commit what has changed, unless the last commit was a moment ago or the index is stale."""
+        """Commit the changes, unless the last commit was less than 10 seconds ago or the index is stale."""
         if self.clock() - self._committed >= COMMIT_INTERVAL and not self.health.stale:
             self.commit(engine)
 
     def commit(self, engine: Engine) -> None:
-        """Make the list see the workflows as they are now."""
+        """Index the workflows as they are now."""
         engine.advance()
         self._committed = self.clock()
         for run in self._dirty.values():
@@ -110,12 +110,12 @@ class WorkflowIndex:
             self._dirty.clear()
 
     def status_of(self, id: int) -> Status | None:
-        """The state of a workflow as it is indexed. None if it is not."""
+        """Return the indexed status of a workflow. None if the workflow is not indexed."""
         document = self._documents.get(id)
         return None if document is None or self.health.empty else document.run.status
 
     def is_busy(self, event: str) -> bool:
-        """Return True if an event has a workflow that is not at its end, as it is indexed."""
+        """Return True if an event has an active workflow, as far as it is indexed."""
         return bool(self._busy.get(event)) and not self.health.empty
 
     def _index(self, run: FakeWorkflow) -> None:
@@ -130,7 +130,7 @@ class WorkflowIndex:
             self._busy.get(known.run.subject, set()).discard(id)
 
     def search(self, criteria: str, sort: str) -> Iterator[Document]:
-        """The workflows that pass, in order."""
+        """Return the matching workflows, in order."""
         passes = workflow_filter(criteria)
         if self.health.empty:
             return iter(sort_documents((), sort))

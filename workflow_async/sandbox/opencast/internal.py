@@ -1,4 +1,4 @@
-"""The routes under `/workflow`: for administrators, in the JSON that Jettison makes of XML."""
+"""The routes under `/workflow`, for administrators, in the JSON that Jettison makes of XML."""
 
 from typing import Any
 
@@ -20,12 +20,12 @@ _TEXT = frozenset({"text/plain", "text/*", "*/*"})
 
 @define(eq=False)
 class InternalRoutes:
-    """What a client can use of `/workflow`."""
+    """The routes of `/workflow` that a client can use."""
 
     state: OpencastState
 
     def routes(self) -> list[Route]:
-        """The routes of the release."""
+        """Return the routes of the release."""
         both = [
             Route("/workflow/instance/{id}.json", self.instance),
             Route("/workflow/count", self.count),
@@ -40,21 +40,21 @@ class InternalRoutes:
         ]
 
     async def instances(self, request: Request) -> Response:
-        """Every workflow of an event."""
+        """Return every workflow of an event."""
         self.state.engine.advance()
         event = self.state.events.get(request.path_params["event"])
         runs = self.state.workflows_of(event) if event is not None else []
         return self._json({"workflows": wrapped("workflow", [self._tree(run) for run in runs])})
 
     async def current(self, request: Request) -> Response:
-        """The active workflow of an event."""
+        """Return the active workflow of an event."""
         run = self.state.active_workflow(self._event(request))
         if run is None:
             raise empty_error(404)
         return self._json({"workflow": self._tree(run)})
 
     async def active(self, request: Request) -> Response:
-        """Whether an event has an active workflow."""
+        """Return "true" if an event has an active workflow, else "false"."""
         if not _accepts_text(request):
             return with_allow_header(404)
         event = self.state.events.get(request.path_params["event"])
@@ -62,14 +62,14 @@ class InternalRoutes:
         return Response("true" if busy else "false", headers={"content-type": "text/plain"})
 
     async def instance(self, request: Request) -> Response:
-        """One workflow by its id."""
+        """Return one workflow by its id."""
         run = self.state.engine.get(workflow_id(request))
         if run is None:
             raise text_error(404, "The resource you requested does not exist.")
         return self._json({"workflow": self._tree(run)})
 
     async def count(self, request: Request) -> Response:
-        """How many workflows there are, of all states or of one."""
+        """Return the number of workflows, in all states or in one."""
         if not _accepts_text(request):
             return with_allow_header(404)
         state = text_param(request, "state")
@@ -93,6 +93,6 @@ class InternalRoutes:
 
 
 def _accepts_text(request: Request) -> bool:
-    """Return True if a request may be answered in plain text. The routes that write nothing else are 404 if not."""
+    """Return True if the client accepts plain text. Routes that write plain text respond with 404 if not."""
     kinds = request.headers.get("accept", "*/*").split(",")
     return any(kind.partition(";")[0].strip().lower() in _TEXT for kind in kinds)

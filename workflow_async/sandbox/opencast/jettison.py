@@ -1,4 +1,4 @@
-"""The JSON of `/workflow`, which Jettison makes of XML: texts that look like numbers or booleans become such.
+"""The JSON of `/workflow`, which Jettison makes of XML. Texts that look like numbers or booleans become such.
 
 See tests/contract/opencast.md, section 1.7, and https://github.com/jettison-json/jettison (`DefaultConverter`).
 """
@@ -21,7 +21,7 @@ _LONG = range(-(2**63), 2**63)
 
 
 def typed(text: str) -> Any:
-    """Return the value that Jettison makes of a text: the number or boolean that a JVM would write in the same way."""
+    """Return the value that Jettison makes of a text: a number or boolean if the JVM writes it in the same way."""
     if text in {"true", "false"}:
         return text == "true"
     if _INTEGER.fullmatch(text) and len(text) <= len(str(_LONG.start)) and int(text) in _LONG:
@@ -32,12 +32,12 @@ def typed(text: str) -> Any:
 
 
 def java_double(value: float) -> str:
-    """Return a number between 10^-3 and 10^7 as `Double.toString` writes it; "" for any other but 0."""
+    """Return a number between 10^-3 and 10^7 as `Double.toString` writes it. Return "" for any other but 0."""
     return repr(value) if value == 0 or 1e-3 <= abs(value) < 1e7 else ""  # noqa: PLR2004  # Double.toString's own bounds
 
 
 def wrapped(name: str, elements: Iterable[Any]) -> Any:
-    """Return the repeated elements of XML: one as itself, several as an array, none as ""."""
+    """Return repeated elements of XML: one as itself, several as an array, none as ""."""
     several = list(elements)
     if not several:
         return ""
@@ -47,7 +47,7 @@ def wrapped(name: str, elements: Iterable[Any]) -> Any:
 def workflow(
     run: FakeWorkflow, event: Event, definition: Definition | None, rules: ReleaseRules, offset: float
 ) -> Tree:
-    """Return a workflow instance; `offset` is the hours that the server's local time is ahead of UTC."""
+    """Return a workflow instance. `offset` is the server's local time minus UTC, in hours."""
     texts = {
         "template": current_definition_id(run, definition),
         "title": definition.title if definition else "",
@@ -68,7 +68,7 @@ def workflow(
 
 
 def _typed_fields(texts: Mapping[str, str]) -> Tree:
-    """Return the texts that there are, typed."""
+    """Return the fields that are not empty, with typed values."""
     return {name: typed(text) for name, text in texts.items() if text}
 
 
@@ -78,7 +78,7 @@ def _dates(run: FakeWorkflow, offset: float) -> Tree:
 
 
 def local(at: float, offset: float) -> str:
-    """Return a point in time in the server's local time, with its offset."""
+    """Return an instant in the server's local time, with its offset."""
     moment = datetime.fromtimestamp(round(at, 3), timezone(timedelta(hours=offset)))
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
@@ -131,5 +131,5 @@ def _times(step: FakeStep, rules: ReleaseRules) -> Tree:
 
 
 def _configurations(configuration: Mapping[str, str]) -> Any:
-    """Return the pairs. A value stands beside an attribute, and such a text stays a text."""
+    """Return the key-value pairs. A text beside an attribute is not converted."""
     return wrapped("configuration", [{"key": typed(key), "$": value} for key, value in configuration.items()])

@@ -1,4 +1,4 @@
-"""How an Opencast of the sandbox puts its world into JSON trees."""
+"""The JSON of Opencast's External API."""
 
 from datetime import UTC, datetime
 from typing import Any
@@ -27,7 +27,7 @@ _REPORTED = frozenset({Status.SUCCEEDED, Status.PARKED, Status.SKIPPED})
 
 
 def instant(at: float | None) -> str:
-    """A point in time as the External API writes it: UTC, no trailing zeros; "" for none."""
+    """Return an instant as the External API writes it: UTC, without trailing zeros, or "" for None."""
     if at is None:
         return ""
     text = datetime.fromtimestamp(round(at, 3), UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")
@@ -37,7 +37,7 @@ def instant(at: float | None) -> str:
 def workflow_tree(
     run: FakeWorkflow, definition: Definition | None, rules: ReleaseRules, *, operations: bool, configuration: bool
 ) -> Tree:
-    """A workflow instance, the same in a list, after a POST and by its id."""
+    """Return a workflow instance. It is the same in a list, after a POST and by its id."""
     tree: Tree = {
         "identifier": run.id,
         "title": definition.title if definition else "",
@@ -57,7 +57,7 @@ def workflow_tree(
 
 
 def operation_tree(step: FakeStep, definition: Definition | None, rules: ReleaseRules) -> Tree:
-    """An operation of an instance."""
+    """Return an operation of an instance."""
     known = OPERATIONS.get(step.step.name, Operation())
     tree: Tree = {
         "identifier": step.id if step.id is not None else "",
@@ -79,14 +79,14 @@ def operation_tree(step: FakeStep, definition: Definition | None, rules: Release
 
 
 def operation_state(step: FakeStep) -> str:
-    """The state of an operation; one that has failed and is to run again waits for its `retry`."""
+    """Return the state of an operation. A failed operation that runs again is in the state `retry`."""
     return "retry" if step.status is Status.WAITING and step.attempts else STATES[step.status]
 
 
 def definition_tree(
     definition: Definition, rules: ReleaseRules, *, operations: bool, panel: bool, panel_json: bool
 ) -> Tree:
-    """A workflow definition."""
+    """Return a workflow definition."""
     tree: Tree = {
         "identifier": definition.identifier,
         "title": definition.title,
@@ -114,7 +114,7 @@ def _operation_head(step: Step, known: Operation) -> Tree:
 
 
 def failure_policy(step: Step, definition: Definition | None) -> Tree:
-    """What an operation does when it fails."""
+    """Return the fields about the failure of an operation."""
     strategy = RETRY_STRATEGIES.get(step.result, "none")
     return {
         "fail_workflow_on_error": True,
@@ -125,7 +125,7 @@ def failure_policy(step: Step, definition: Definition | None) -> Tree:
 
 
 def time_in_queue(step: FakeStep, rules: ReleaseRules) -> int | None:
-    """How long an operation was queued. Nothing is known of it until the operation has ended well or is parked."""
+    """Return the queue time of an operation. It is unknown until the operation has succeeded or is parked."""
     if step.id is not None and step.status in _REPORTED:
         return step.id * 37 % 3000
     return 0 if rules.gson else None

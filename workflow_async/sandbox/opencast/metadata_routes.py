@@ -1,4 +1,4 @@
-"""The other routes of the External API: what it is, who one is, definitions."""
+"""The routes of the External API about the API itself, the account and workflow definitions."""
 
 from collections.abc import Callable
 from typing import Any
@@ -31,7 +31,7 @@ class AboutRoutes:
     state: OpencastState
 
     def routes(self) -> list[Route]:
-        """The routes of the release."""
+        """Return the routes of the release."""
         shadowed = [] if self.state.rules.listing or self.state.rules.gson else ["/api/workflows"]
         return [
             *(Route(path, self.api, methods=["GET"]) for path in ("/api", *shadowed)),
@@ -42,27 +42,27 @@ class AboutRoutes:
         ]
 
     async def api(self, request: Request) -> Response:
-        """What answers at `/api`, and where the list of workflows is gone."""
+        """Return the document of `/api`, which Opencast 16 returns for the list of workflows too."""
         return self._json(
             {"url": str(request.base_url).rstrip("/") + "/api", "version": self.state.rules.default_version}
         )
 
     async def versions(self, _: Request) -> Response:
-        """Every version it speaks."""
+        """Return every version of the API."""
         return self._json({"versions": self.state.rules.versions, "default": self.state.rules.default_version})
 
     async def default(self, _: Request) -> Response:
-        """The version it speaks unasked."""
+        """Return the default version."""
         return self._json({"default": self.state.rules.default_version})
 
     async def me(self, request: Request) -> Response:
-        """Whom the request acts as."""
+        """Return the account of the request."""
         name = account(request).name
         tree = {"provider": "opencast", "name": name.title(), "email": f"{name}@example.org"}
         return self._json({**tree, "username": name, "userrole": f"ROLE_USER_{name.upper()}"})
 
     async def roles(self, request: Request) -> Response:
-        """What that account may do."""
+        """Return the roles of that account."""
         return self._json(sorted(account(request).roles))
 
     def _json(self, tree: Any) -> Response:
@@ -77,14 +77,14 @@ class DefinitionRoutes:
     pages: PageResponses
 
     def routes(self) -> list[Route]:
-        """The routes of the release."""
+        """Return the routes of the release."""
         return [
             Route("/api/workflow-definitions", self.page),
             Route("/api/workflow-definitions/{id}", self.get),
         ]
 
     async def page(self, request: Request) -> Response:
-        """One page; all of them unless a limit is given."""
+        """Return one page, or all definitions if no limit is given."""
         tags = [value for name, value in split_filter(text_param(request, "filter")) if name == "tag"]
         found = [d for d in self.state.definitions.values() if set(tags) <= set(d.tags)]
         key, descends = sort_param(request, _DEFINITION_KEYS) or (_DEFINITION_KEYS["title"], False)
@@ -93,7 +93,7 @@ class DefinitionRoutes:
         return self.pages.respond(request, rows, lambda page: json_response(request, self.state.rules, page))
 
     async def get(self, request: Request) -> Response:
-        """One of them."""
+        """Return one definition."""
         definition = self.state.definitions.get(request.path_params["id"])
         if definition is None:
             raise text_error(404, f"Cannot find workflow definition with id '{request.path_params['id']}'.")

@@ -1,4 +1,4 @@
-"""The answers of an Opencast: JSON under the negotiated version, and refusals in all their formats."""
+"""Requests and responses of the External API: parameters, versioned JSON, and every form of refusal."""
 
 import re
 from collections.abc import Callable
@@ -20,7 +20,7 @@ LONG = 2**63
 
 
 class RefusalError(Exception):
-    """A request that is answered with an error."""
+    """An error response."""
 
     def __init__(self, status: int, text: str = "", type: str | None = None) -> None:
         super().__init__(status, text)
@@ -29,55 +29,55 @@ class RefusalError(Exception):
         self.type = type
 
     def response(self) -> Response:
-        """The answer; without a type there is no body."""
+        """Return the response. Without a type it has no body."""
         return Response(self.text, self.status, {"content-type": self.type} if self.type else None)
 
 
 def empty_error(status: int) -> RefusalError:
-    """A refusal without a body."""
+    """Return a refusal without a body."""
     return RefusalError(status)
 
 
 def text_error(status: int, text: str) -> RefusalError:
-    """A refusal in text, called text."""
+    """Return a refusal in plain text."""
     return RefusalError(status, text, "text/plain")
 
 
 def mislabelled_error(request: Request, status: int, text: str) -> RefusalError:
-    """A refusal in text that is called JSON, because nobody set a type."""
+    """Return a refusal in plain text whose Content-Type is JSON, because the endpoint sets no type."""
     accept = request.headers.get("accept", "*/*")
     wide = any(name in accept for name in ("application/json", "application/*", "*/*"))
     return RefusalError(status, text, "application/json" if wide else version_media_type(request))
 
 
 def version_media_type(request: Request) -> str:
-    """The media type of the version that the request gets."""
+    """Return the media type of the negotiated version."""
     return f"application/{request.state.version}+json"
 
 
 def json_response(request: Request, rules: ReleaseRules, tree: Any, status: int = 200, **headers: str) -> Response:
-    """JSON under the negotiated version."""
+    """Return JSON under the negotiated version."""
     return Response(rules.write(tree), status, {"content-type": version_media_type(request), **headers})
 
 
 def account(request: Request) -> Account:
-    """Whom the request acts as."""
+    """Return the account of the request."""
     found: Account = request.state.account
     return found
 
 
 def bool_param(request: Request, name: str) -> bool:
-    """A boolean of the query: only `true` is true."""
+    """Return a boolean of the query. Every value but `true` is False."""
     return request.query_params.getlist(name)[:1] != [] and text_param(request, name).lower() == "true"
 
 
 def text_param(request: Request, name: str) -> str:
-    """A parameter of the query; of several the first counts."""
+    """Return a parameter of the query. If it is repeated, the first value counts."""
     return next(iter(request.query_params.getlist(name)), "")
 
 
 def page_slice(request: Request, default: int | None) -> slice:
-    """The part of a list that is asked for; the default stands in for a limit of 0 and less."""
+    """Return the slice of the requested page. `default` replaces a limit of 0 or less."""
     limit, offset = (_parse_int(text_param(request, name), INT) for name in ("limit", "offset"))
     start = max(offset, 0)
     size = limit if limit > 0 else default
@@ -87,7 +87,7 @@ def page_slice(request: Request, default: int | None) -> slice:
 def sort_param(
     request: Request, keys: dict[str, Callable[..., Any]], criterion_name: str = "search"
 ) -> tuple[Callable[..., Any], bool] | None:
-    """The key that the request sorts by, and whether it descends. None if it asks for no order."""
+    """Return the sort key of the query, and True if it descends. None if the query has no sort."""
     try:
         found = parse_sort(text_param(request, "sort"), keys, criterion_name)
     except BadCriterionError as error:
@@ -96,7 +96,7 @@ def sort_param(
 
 
 def workflow_id(request: Request) -> int:
-    """The id in the path; one that is no 64-bit integer leads nowhere."""
+    """Return the id in the path. Refuse what is not a 64-bit integer with 404."""
     return _parse_int(request.path_params["id"], LONG)
 
 
@@ -109,7 +109,7 @@ def _parse_int(text: str, bound: int) -> int:
 
 
 async def read_form(request: Request) -> dict[str, str]:
-    """The fields of a form, of each name the first; a body of another kind is 415."""
+    """Return the fields of a form. The first value of a name counts. Refuse other bodies with 415."""
     if request.headers.get("content-type", FORM).partition(";")[0].strip().lower() != FORM:
         raise empty_error(415)
     fields = parse_qs((await request.body()).decode(errors="replace"), keep_blank_values=True)

@@ -1,4 +1,4 @@
-"""The world of one Opencast: its events, definitions, workflows and accounts."""
+"""The state of one Opencast: its events, definitions, workflows and accounts."""
 
 from collections.abc import Iterable, Sequence
 from typing import Any
@@ -22,18 +22,18 @@ SEEDED_DEFINITIONS = (
     *("schedule-and-upload",) * 3,
     *("review", "fails", "fails-with-handler", "skips"),
 )
-"""What seeded workflows are of."""
+"""The definitions of seeded workflows, as often as they are chosen."""
 
 
 class BusyError(Exception):
-    """The event has an active workflow already."""
+    """The event has an active workflow."""
 
 
 @define(eq=False)
 class OpencastState:
     """Everything that the routes of an Opencast read and change.
 
-    Threads may share it: the public methods take the lock of the engine.
+    The state is safe to share between threads. The public methods take the lock of the engine.
     """
 
     sandbox_time: TimeSource
@@ -43,7 +43,7 @@ class OpencastState:
     clock: SkewedClock = field(init=False)
     """The server's clock."""
     utc_offset: float = field(default=0.0, init=False)
-    """Hours that the server's local time is ahead of UTC."""
+    """The server's local time minus UTC, in hours."""
     accounts: dict[str, Account] = field(init=False)
     access: Access = field(init=False)
     rules: ReleaseRules = field(init=False)
@@ -70,7 +70,7 @@ class OpencastState:
 
     @property
     def username(self) -> str:
-        """The name of an account that may do everything."""
+        """The user name of an account with all permissions."""
         return ACCOUNTS[0].name
 
     @property
@@ -80,11 +80,11 @@ class OpencastState:
 
     @property
     def supports_listing(self) -> bool:
-        """True if workflows are listed from an index."""
+        """True if an index serves a list of workflows."""
         return self.rules.listing
 
     def set_conditions(self, conditions: Sequence[Condition]) -> None:
-        """Replace the current conditions by these."""
+        """Replace the current conditions."""
         self.engine.advance()
         self.event_index.refresh()
         self.index_health.set_faults(tuple(c for c in conditions if isinstance(c, IndexFault)))
@@ -96,13 +96,13 @@ class OpencastState:
         self.clock.ahead = clock.ahead
 
     def define(self, identifier: str, steps: Iterable[Step], **metadata: Any) -> Definition:
-        """Add a workflow definition with these steps; `metadata` are fields of `Definition`."""
+        """Add a workflow definition with these steps. `metadata` are fields of `Definition`."""
         with self.engine.lock:
             self.definitions[identifier] = Definition(identifier, tuple(steps), **metadata)
             return self.definitions[identifier]
 
     def event(self, **metadata: Any) -> str:
-        """Add an event and return its identifier; `metadata` are fields of `WatchEvent`, the rest is made up."""
+        """Add an event and return its id. `metadata` are fields of the event. All other fields get sample values."""
         with self.engine.lock:
             event = sample_event(self._seed, self._events_made, self.clock())
             self._events_made += 1
@@ -135,9 +135,9 @@ class OpencastState:
         creator: str | None = None,
         at: float | None = None,
     ) -> FakeWorkflow:
-        """Start a workflow unless the event has an active one. The event keeps the settings in any case.
+        """Start a workflow unless the event has an active one. The event keeps the configuration in any case.
 
-        Where workflows are listed, the index says whether it has, and the index is late.
+        On a release that lists workflows, the check reads the index, which is late.
         """
         event.properties |= configuration
         if self._is_busy(event):
@@ -165,9 +165,10 @@ class OpencastState:
         return run
 
     def seed(self, count: int, *, definitions: Sequence[str] | None = None, age: float = 0.0) -> list[int]:
-        """Start that many workflows, each on an event of its own, and return their ids.
+        """Start `count` workflows, each on its own event, and return their ids.
 
-        They began at different moments before `age` seconds ago, so that about half of them are at their end.
+        The workflows start at different instants before `age` seconds ago, so that about half of them have ended by
+        then.
         """
         with self.engine.lock:
             now = self.clock() - age
@@ -192,12 +193,12 @@ class OpencastState:
             self._start_workflow(subject, plan, id=id)
 
     def commit(self) -> None:
-        """Make the list of Opencast 11 see everything at once."""
+        """Index every change of a workflow now."""
         with self.engine.lock:
             self.workflow_index.commit(self.engine)
 
     def active_workflow(self, event: Event) -> FakeWorkflow | None:
-        """The workflow of the event that is not at its end, if there is one."""
+        """Return the active workflow of an event, or None."""
         self.engine.advance()
         return next((run for run in self.workflows_of(event) if run.active), None)
 
@@ -208,11 +209,11 @@ class OpencastState:
         return self.workflow_index.is_busy(event.identifier)
 
     def workflows_of(self, event: Event) -> list[FakeWorkflow]:
-        """The workflows of the event by the order of their start."""
+        """Return the workflows of an event in the order of their start."""
         return [self.engine.runs[id] for id in event.workflow_ids]
 
     def latest_workflow(self, event: Event) -> FakeWorkflow | None:
-        """The workflow that the event got last."""
+        """Return the latest workflow of an event, or None."""
         return self.engine.runs[event.workflow_ids[-1]] if event.workflow_ids else None
 
     def _on_change(self, run: FakeWorkflow) -> None:

@@ -32,11 +32,11 @@ from workflow_async.sandbox.opencast.state import BusyError, OpencastState
 from workflow_async.sandbox.page_responses import PageResponses
 
 LOCATION = "http://localhost:8080/api/workflows/"
-"""What a start calls the address of the workflow, wherever the server is."""
+"""The beginning of the Location of a started workflow, whatever the address of the server is."""
 DEFAULT_LIMIT = 20
 NOT_PAUSED = "Can not resume a workflow where the current state is not in paused"
 DISPATCH_SECONDS = 2.0
-"""Seconds until a held operation goes on after it was resumed."""
+"""Seconds between a resume and the continuation of a held operation."""
 
 
 @define(eq=False)
@@ -47,7 +47,7 @@ class WorkflowRoutes:
     pages: PageResponses
 
     def routes(self) -> list[Route]:
-        """The routes of the release."""
+        """Return the routes of the release."""
         listed = [Route("/api/workflows", self.page, methods=["GET"])] if self.state.rules.listing else []
         one = "/api/workflows/{id}"
         return [
@@ -59,7 +59,7 @@ class WorkflowRoutes:
         ]
 
     async def page(self, request: Request) -> Response:
-        """One page, as late as the index is."""
+        """Return one page of the index, which is late."""
         part = page_slice(request, DEFAULT_LIMIT)
         shown = islice(self._search(request), part.start, part.stop)
         rows = [self._tree(request, d.run) for d in shown]
@@ -93,11 +93,11 @@ class WorkflowRoutes:
         return json_response(request, self.state.rules, self._tree(request, run), 201, location=f"{LOCATION}{run.id}")
 
     async def get(self, request: Request) -> Response:
-        """The workflow as it stands now."""
+        """Return the present state of a workflow."""
         return json_response(request, self.state.rules, self._tree(request, self._readable_workflow(request)))
 
     async def update(self, request: Request) -> Response:
-        """Replace the configuration first; then, and only then, look at the state."""
+        """Replace the configuration, then change the state."""
         fields = await read_form(request)
         run = self._readable_workflow(request)
         before = run.status
@@ -108,7 +108,7 @@ class WorkflowRoutes:
         return json_response(request, self.state.rules, self._tree(request, self._workflow(request)))
 
     async def delete(self, request: Request) -> Response:
-        """Forget a finished workflow."""
+        """Remove a finished workflow."""
         run = self._workflow(request)
         if not account(request).has_access(self.state.events[run.subject].writers, run.creator):
             raise empty_error(403)
@@ -135,7 +135,7 @@ class WorkflowRoutes:
         return run
 
     def _indexed_status(self, request: Request, run: FakeWorkflow) -> Status:
-        """The status that decides about a removal: the index's, where there is one. What is not indexed is missing."""
+        """Return the status that decides about a removal. It comes from the index on a release that has one."""
         if not self.state.supports_listing:
             return run.status
         self.state.workflow_index.refresh(self.state.engine)

@@ -1,4 +1,4 @@
-"""A Preservica to test against: contexts, workflows, processes and monitors behind real tokens."""
+"""Preservica as an ASGI application: contexts, workflows, processes and monitors behind real tokens."""
 
 from collections.abc import Iterable, Sequence
 
@@ -22,10 +22,10 @@ __all__ = ["PreservicaState"]
 
 
 class PreservicaState:
-    """One tenant of a Preservica, all in memory, whose time is the given clock's.
+    """One tenant of a Preservica, held in memory, with the time of the given clock.
 
-    `page_cap` is the most rows of one list of instances, `sparse` leaves the optional elements out of every
-    instance with an odd id, `refresh_works=False` refuses every refresh token, as some real servers do.
+    `page_cap` is the largest number of rows of a list of instances. `sparse` leaves out the optional elements of every
+    instance with an odd id. `refresh_works=False` refuses every refresh token, as some real servers do.
     """
 
     username, password = "manager@example.org", "preservica-sandbox"
@@ -62,16 +62,16 @@ class PreservicaState:
 
     @property
     def engine(self) -> Engine:
-        """What makes the workflows advance."""
+        """The engine that runs the workflows."""
         return self.archive.engine
 
     @property
     def supports_listing(self) -> bool:
-        """True if workflows are listed from an index: never."""
+        """False: no index serves a list of workflows."""
         return False
 
     def set_conditions(self, conditions: Sequence[Condition]) -> None:
-        """Replace the current conditions by these."""
+        """Replace the current conditions."""
         self.archive.odd_rows = OddRows.from_conditions(conditions)
         ahead = next((c.ahead for c in conditions if isinstance(c, ServerClock)), 0.0)
         self.engine.postpone(ahead - self.clock.ahead)
@@ -79,28 +79,29 @@ class PreservicaState:
 
     @property
     def starts(self) -> list[str | None]:
-        """The correlation id of every start that was carried out, in order."""
+        """The correlation id of every start that was executed, in order."""
         return self.archive.starts
 
     @property
     def logins(self) -> int:
-        """How often somebody has logged in with success."""
+        """The number of successful logins."""
         return self.accounts.logins
 
     @property
     def refreshes(self) -> int:
-        """How often a refresh token was traded with success."""
+        """The number of successful refreshes."""
         return self.accounts.refreshes
 
     def seed(self, count: int, *, contexts: Iterable[str] | None = None, age: float = 0.0) -> list[int]:
-        """Start workflows in all contexts, or in those of these ids, and return their ids, oldest first.
+        """Start workflows in all contexts or in the given ones, and return their ids, oldest first.
 
-        They began at different moments before `age` seconds ago, so that about half had come to their end then.
+        The workflows start at different instants before `age` seconds ago, so that about half of them have ended by
+        then.
         """
         return self.archive.seed_workflows(count, contexts, age)
 
     def context(self, name: str, definition: str, type: str, steps: Sequence[Step]) -> str:
-        """Set up a context whose workflows take those steps, and tell its id."""
+        """Add a context whose workflows have these steps, and return its id."""
         return self.archive.add_context(name, definition, type, steps)
 
     def replace(self, id: int, context: str) -> None:
@@ -108,7 +109,7 @@ class PreservicaState:
         self.archive.replace(id, self.archive.contexts[context])
 
     def revoke(self) -> None:
-        """Make every token that is out stale at once."""
+        """Invalidate every issued token."""
         self.accounts.revoke()
 
     def _make_app(self, renderer: Renderer, page_cap: int) -> Starlette:

@@ -1,4 +1,4 @@
-"""The way into the sandbox's Preservica: the token services, and the guard in front of all others."""
+"""The token services of Preservica, and the authentication in front of all other services."""
 
 from collections.abc import Callable
 from urllib.parse import parse_qsl
@@ -17,14 +17,14 @@ HEADER = "Preservica-Access-Token"
 
 
 async def read_form(request: Request) -> Form:
-    """The fields of a form in the body; the query string has not counted since 6.2."""
+    """Return the fields of a form in the body. Preservica has ignored the query string since 6.2."""
     if not request.headers.get("content-type", "").startswith("application/x-www-form-urlencoded"):
         return {}
     return dict(parse_qsl((await request.body()).decode(errors="replace"), keep_blank_values=True))
 
 
 async def refusal_response(request: Request, error: Exception) -> Response:
-    """Say no in the language of the service that was asked."""
+    """Return an error in the format of the service that was called."""
     assert isinstance(error, RefusalError)
     if request.url.path.startswith("/sdb/"):
         return Response(xml.refusal(error.message), error.status, media_type="application/xml")
@@ -32,19 +32,19 @@ async def refusal_response(request: Request, error: Exception) -> Response:
 
 
 async def unwritable_record(_: Request, __: Exception) -> Response:
-    """Answer a record that cannot be written with an empty 500."""
+    """Return an empty 500 for a record that cannot be written."""
     return Response(status_code=500)
 
 
 @define(eq=False)
 class AuthMiddleware:
-    """Lets nobody past without a token that holds, except to where tokens are given out."""
+    """Refuses every request without a valid token, except to the token services."""
 
     app: ASGIApp
     accounts: Accounts
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on, or answer 401."""
+        """Pass the request on, or respond with 401."""
         app = self.app if scope["type"] != "http" or self._is_authorized(Request(scope)) else UNAUTHORIZED
         await app(scope, receive, send)
 
@@ -57,12 +57,12 @@ UNAUTHORIZED = JSONResponse({"success": False, "message": "Access token is missi
 
 @define(eq=False)
 class TokenService:
-    """Logins, refreshes, and what a user is."""
+    """Logins, refreshes and the details of the user."""
 
     accounts: Accounts
 
     def routes(self) -> list[Route]:
-        """Every operation with its path."""
+        """Return the routes."""
         return [
             self._token_route("login", self.accounts.login),
             self._token_route("complete-2fa", self.accounts.complete_two_factor),
@@ -73,15 +73,15 @@ class TokenService:
         ]
 
     async def refresh(self, request: Request) -> Response:
-        """Trade a refresh token for a new pair."""
+        """Exchange a refresh token for a new pair of tokens."""
         return JSONResponse(self.accounts.refresh(await read_form(request), request.headers.get(HEADER)))
 
     async def user(self, _: Request) -> Response:
-        """Who the token's owner is."""
+        """Return the details of the user."""
         return JSONResponse(self.accounts.user_details())
 
     async def version(self, _: Request) -> Response:
-        """Which Preservica this claims to be."""
+        """Return the version of Preservica."""
         return Response(xml.version(), media_type="application/xml")
 
     def _token_route(self, name: str, trade: Callable[[Form], dict[str, object]]) -> Route:

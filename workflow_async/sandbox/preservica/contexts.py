@@ -1,4 +1,4 @@
-"""The workflow contexts a sandbox's Preservica is set up with."""
+"""The workflow contexts that the sandbox's Preservica starts with."""
 
 from collections.abc import Iterable
 
@@ -12,7 +12,7 @@ CORE = "com.preservica.core.workflow"
 
 @frozen
 class Context:
-    """A workflow as an administrator has set it up: a definition with a name and its settings."""
+    """A workflow that an administrator has set up: a definition with a name and settings."""
 
     id: str
     name: str
@@ -23,12 +23,12 @@ class Context:
 
 
 def scale_seconds(steps: Iterable[Step], factor: float) -> tuple[Step, ...]:
-    """The same steps, slower or faster."""
+    """Return the steps with their durations multiplied by `factor`."""
     return tuple(evolve(step, seconds=step.seconds * factor) for step in steps)
 
 
 def steps(*names: str, **fates: StepResult) -> tuple[Step, ...]:
-    """A plan of steps that take one or two seconds; a fate given by name befalls the step of that name."""
+    """Return steps of one or two seconds. `results` are the results of steps by name."""
     return tuple(Step(name, 1.0 + number % 2, fates.get(name, StepResult.DONE)) for number, name in enumerate(names))
 
 

@@ -27,7 +27,7 @@ T = TypeVar("T")
 
 
 def success_body(value: Tree) -> bytes:
-    """The answer around a value."""
+    """Return the body of a successful response."""
     return json.dumps({"success": True, "version": 1, "value": value}).encode()
 
 
@@ -38,10 +38,10 @@ class MonitorService:
     archive: Archive
     pages: PageResponses
     paging_host: str = "https://other.example.org"
-    """Where `next` and `previous` point; somewhere else, as behind a badly set up proxy."""
+    """The host of `next` and `previous`. It is another host, as behind a misconfigured proxy."""
 
     def routes(self) -> list[Route]:
-        """Every operation with its path."""
+        """Return the routes."""
         return [
             Route(f"{BASE}/monitors", self.monitors),
             Route(f"{BASE}/messages", self.messages),
@@ -49,7 +49,7 @@ class MonitorService:
         ]
 
     async def monitors(self, request: Request) -> Response:
-        """A page of the processes that pass the filters, which add up."""
+        """Return a page of the processes that match all filters."""
         params = request.query_params
         processes = (MonitoredProcess(self.archive, run) for run in self.archive.engine.all())
         filters = _filters(params)
@@ -57,7 +57,7 @@ class MonitorService:
         return self._page(request, "monitors", rows, MonitoredProcess.tree)
 
     async def messages(self, request: Request) -> Response:
-        """A page of what the named processes have said."""
+        """Return a page of the messages of the given processes."""
         params = request.query_params
         if not text_params(params, "monitor"):
             raise RefusalError(400, "Missing parameter: monitor")
@@ -71,7 +71,7 @@ class MonitorService:
         return self._page(request, "messages", rows, dict)
 
     async def timeseries(self, request: Request) -> Response:
-        """How one process has come along."""
+        """Return the progress of one process."""
         run = self.archive.find_by_monitor(request.path_params["id"])
         if run is None:
             raise RefusalError(404, "No such monitor")

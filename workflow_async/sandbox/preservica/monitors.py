@@ -1,4 +1,4 @@
-"""What the process monitor of the sandbox's Preservica shows: runs seen as processes, and what they said."""
+"""Process monitors of Preservica: the workflows of the engine as processes with messages."""
 
 import json
 from collections.abc import Iterator
@@ -34,44 +34,44 @@ FILES_PER_STEP = 4
 
 @frozen
 class MonitoredProcess:
-    """One run of the engine as its monitor tells it."""
+    """A workflow of the engine as its process monitor shows it."""
 
     archive: Archive
     run: FakeWorkflow
 
     @property
     def context(self) -> Context:
-        """What it was started from."""
+        """The context of the workflow."""
         return self.archive.contexts[self.run.subject]
 
     @property
     def id(self) -> str:
-        """The monitor's own id."""
+        """The id of the monitor."""
         return self.archive.monitor_id(self.run)
 
     @property
     def name(self) -> str:
-        """The folder an OPEX ingest reads, by which people look for it; for others context and number."""
+        """The folder of an OPEX ingest, or the name of the context and the id of the workflow."""
         return self.run.parameters.get("OpexContainerDirectory") or f"{self.context.name} {self.run.id}"
 
     @property
     def category(self) -> str:
-        """What kind of work it is."""
+        """The category of the process."""
         return CATEGORIES[self.context.type]
 
     @property
     def subcategory(self) -> str:
-        """What kind within the kind."""
+        """The subcategory of the process."""
         return "OPEX" if ".opex" in self.run.definition else self.run.definition.rpartition(".")[2].capitalize()
 
     @property
     def status(self) -> str:
-        """How it stands; an OPEX ingest that failed can be taken up again."""
+        """The status of the process. A failed OPEX ingest is recoverable."""
         recoverable = self.run.status is Status.FAILED and self.subcategory == "OPEX"
         return "Recoverable" if recoverable else STATUS_WORDS[self.run.status]
 
     def tree(self) -> Tree:
-        """The object of the answers, without the keys that have nothing to say."""
+        """Return the JSON object, without keys that have no value."""
         facts: Tree = {
             "mappedId": self.id,
             "name": self.name,
@@ -85,13 +85,13 @@ class MonitoredProcess:
         return self.archive.odd_rows.apply(self.id, known)
 
     def messages(self) -> Iterator[Tree]:
-        """What its steps have said, in order."""
+        """Yield the messages of the steps, in order."""
         for number, step in enumerate(self.run.steps):
             for turn, (status, text, at) in enumerate(_step_messages(step)):
                 yield self._message(f"{number}.{turn}", status, text, at)
 
     def timeseries(self) -> list[Tree]:
-        """How the processed files grew."""
+        """Return the number of processed files over time."""
         ends = [step.finished for step in self.run.steps if step.finished is not None]
         return [{"date": timestamp(at), "filesProcessed": FILES_PER_STEP * n} for n, at in enumerate(ends, 1)]
 

@@ -1,4 +1,4 @@
-"""The process service of the sandbox's Preservica: `/api/process`, sources that are ingested by themselves."""
+"""The process service of Preservica: `/api/process`, with sources of automatic ingests."""
 
 import json
 
@@ -14,7 +14,7 @@ BASE = "/api/process/ingest/configs"
 
 @frozen
 class IngestConfig:
-    """A place that is watched for things to ingest."""
+    """A source of automatic ingests."""
 
     id: str
     name: str
@@ -23,7 +23,7 @@ class IngestConfig:
     active: bool = True
 
     def tree(self) -> dict[str, object]:
-        """The object of the answers."""
+        """Return the JSON object."""
         return {
             "apiId": self.id,
             "name": self.name,
@@ -49,17 +49,17 @@ class ProcessService:
     configs: dict[str, IngestConfig] = field(factory=lambda: {c.id: c for c in CONFIGS})
 
     def routes(self) -> list[Route]:
-        """Every operation with its path."""
+        """Return the routes."""
         return [Route(BASE, self.list), Route(f"{BASE}/{{id}}/active", self.activate, methods=["PUT"])]
 
     async def list(self, request: Request) -> Response:
-        """All configurations, or those of the types asked for."""
+        """Return all configurations, or those of the given types."""
         types = request.query_params.getlist("types")
         rows = [c.tree() for c in self.configs.values() if not types or c.type in types]
         return JSONResponse({"configs": rows})
 
     async def activate(self, request: Request) -> Response:
-        """Switch one on or off."""
+        """Activate or deactivate a configuration."""
         config = self.configs.get(request.path_params["id"])
         if config is None:
             raise RefusalError(404, "No such ingest configuration")

@@ -1,4 +1,4 @@
-"""What a request for a list asks: filters, order and window, read from the query string."""
+"""The query of a list request: filters and order."""
 
 from collections.abc import Iterable
 from datetime import UTC, datetime
@@ -21,21 +21,21 @@ STATE_WORDS = {
     Status.FAILED: "Failed",
     Status.STOPPED: "Aborted",
 }
-"""The state of an instance, as a query spells it."""
+"""The states of instances as a query spells them."""
 
 MAX_DIGITS = 19
-"""Digits that no number of the service has."""
+"""Numbers of the service have fewer digits than this."""
 
 STATES = frozenset(word.lower() for word in STATE_WORDS.values()) | {"unknown"}
 
 
 def milliseconds(seconds: float) -> int:
-    """An instant as it is written in answers: whole milliseconds, cut rather than rounded."""
+    """Return an instant as responses write it: whole milliseconds, truncated."""
     return round(seconds * 1_000_000) // 1000
 
 
 def datetime_param(text: str) -> int:
-    """Milliseconds of an ISO 8601 date or date and time; without an offset it is UTC."""
+    """Return an ISO 8601 date or datetime in milliseconds. Without an offset it is UTC."""
     try:
         moment = datetime.fromisoformat(text)
     except ValueError:
@@ -45,12 +45,12 @@ def datetime_param(text: str) -> int:
 
 
 def long_param(text: str) -> int | None:
-    """A number from nought up, or None if the text is something else."""
+    """Return a number of 0 or more. None if the text is something else."""
     return int(text) if text.isascii() and text.isdecimal() and len(text) < MAX_DIGITS else None
 
 
 def int_param(params: QueryParams, name: str, default: int) -> int:
-    """The parameter of that name, which is a number from nought up."""
+    """Return a number of 0 or more from the query. Refuse other values with 400."""
     text = params.get(name, str(default))
     value = long_param(text)
     if value is None:
@@ -59,18 +59,18 @@ def int_param(params: QueryParams, name: str, default: int) -> int:
 
 
 def bool_param(params: QueryParams, name: str) -> bool:
-    """A flag; whatever is not true is false."""
+    """Return a flag of the query. Every value but `true` is False."""
     return params.get(name, "").lower() == "true"
 
 
 def text_params(params: QueryParams, name: str) -> list[str]:
-    """The members of a comma list, which may also be given by repeating its name."""
+    """Return the values of a comma-separated list. The parameter may be repeated."""
     texts = ",".join(params.getlist(name)).split(",")
     return [text.strip() for text in texts if text.strip()]
 
 
 def type_param(params: QueryParams) -> str | None:
-    """The type asked for, in its own spelling."""
+    """Return the requested workflow type in its own spelling, or None."""
     text = params.get("type")
     if not text:
         return None
@@ -82,7 +82,7 @@ def type_param(params: QueryParams) -> str | None:
 
 @frozen
 class InstanceQuery:
-    """Which instances a list shall hold, and in which order."""
+    """The filters and the order of a list of instances."""
 
     contexts: frozenset[str] | None
     statuses: tuple[Status, ...] | None
@@ -93,7 +93,7 @@ class InstanceQuery:
 
     @classmethod
     def read(cls, params: QueryParams, archive: Archive) -> "InstanceQuery":
-        """Take every filter the service knows; what it does not know is ignored."""
+        """Read the filters that the service supports. Other parameters are ignored."""
         return cls(
             contexts=_contexts(params, archive),
             statuses=_statuses(text_params(params, "state")),
@@ -104,7 +104,7 @@ class InstanceQuery:
         )
 
     def select(self, runs: Iterable[FakeWorkflow]) -> list[FakeWorkflow]:
-        """The runs that pass, by id; each filter sees only what the one before it let through."""
+        """Return the matching workflows, by id."""
         rows = list(runs)
         if self.contexts is not None:
             rows = [run for run in rows if run.subject in self.contexts]

@@ -1,4 +1,4 @@
-"""The document that starts a workflow, read with care."""
+"""Reads the XML document that starts a workflow."""
 
 from collections.abc import Iterator
 from io import BytesIO
@@ -13,7 +13,7 @@ from workflow_async.sandbox.preservica.xml import NAMESPACE
 
 @frozen
 class StartRequest:
-    """What a client wants to be started."""
+    """The contents of a request to start a workflow."""
 
     context_id: str | None
     context_name: str | None
@@ -22,7 +22,7 @@ class StartRequest:
 
     @classmethod
     def read(cls, body: bytes) -> "StartRequest":
-        """Take it from its document; elements may come in any order."""
+        """Read the document. Its elements may be in any order."""
         root = parse(body)
         if root.tag != f"{NAMESPACE}}}StartWorkflowRequest":
             raise RefusalError(400, "Not a StartWorkflowRequest")
@@ -36,7 +36,7 @@ class StartRequest:
 
 
 def parse(body: bytes) -> Element:
-    """A document as elements, `namespace}name` each; one with a DOCTYPE is refused before anything in it counts."""
+    """Parse a document. Tags are `namespace}name`. Refuse a DOCTYPE before anything in it is read."""
     builder, parser = TreeBuilder(), expat.ParserCreate(namespace_separator="}")
     parser.StartDoctypeDeclHandler = _no_doctype
     parser.StartElementHandler = builder.start

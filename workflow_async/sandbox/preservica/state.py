@@ -1,4 +1,4 @@
-"""The state behind the sandbox's Preservica: contexts, and the workflows the engine runs in them."""
+"""The state of Preservica: contexts, and the workflows that the engine runs in them."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
@@ -16,12 +16,12 @@ ABORTED_EVERY = 20
 
 @define(eq=False)
 class ArchiveEngine(Engine):
-    """An engine that also ends a workflow some time after it was asked to."""
+    """An engine that also terminates workflows after a delay."""
 
     _terminating: set[int] = field(factory=set, init=False)
 
     def terminate(self, run: FakeWorkflow, seconds: float) -> None:
-        """Stop it that many seconds from now; until then nothing else happens to it, and asking again is in vain."""
+        """Stop the workflow after `seconds`. Until then it does not advance, and further calls have no effect."""
         with self.lock:
             if run.id not in self._terminating:
                 self._terminating.add(run.id)
@@ -44,10 +44,10 @@ class Archive:
     creator: str
     seed: int = 0
     abort_seconds: float = 1.0
-    """How long a terminated workflow goes on before it is ABORTED."""
+    """Seconds from the request to terminate a workflow until its state is ABORTED."""
     contexts: dict[str, Context] = field(factory=lambda: {c.id: c for c in DEFAULT_CONTEXTS})
     starts: list[str | None] = field(factory=list, init=False)
-    """The correlation id of every start that was carried out, in order."""
+    """The correlation id of every start that was executed, in order."""
     engine: ArchiveEngine = field(init=False)
     odd_rows: OddRows = field(factory=OddRows, init=False)
     _last_context: int = field(default=183, init=False)
@@ -56,7 +56,7 @@ class Archive:
         self.engine = ArchiveEngine(self.clock, first_id=51234)
 
     def add_context(self, name: str, definition: str, type: str, plan: Sequence[Step]) -> str:
-        """Set up one more context and tell its id."""
+        """Add a context and return its id."""
         if type not in TYPES:
             raise ValueError(f"type is one of {', '.join(TYPES)}, not {type!r}")
         self._last_context += 1
@@ -65,13 +65,13 @@ class Archive:
         return id
 
     def find_context(self, id: str | None, name: str | None) -> Context | None:
-        """The active context of that id, or without an id of that name."""
+        """Return the active context with the id, or without an id the one with the name."""
         candidates = [self.contexts.get(id)] if id else self.contexts.values()
         matches = (c for c in candidates if c is not None and c.active and (id or c.name == name))
         return next(matches, None)
 
     def start_workflow(self, context: Context, parameters: Mapping[str, str], correlation: str | None) -> FakeWorkflow:
-        """Start a workflow, and write down that it was."""
+        """Start a workflow and record its correlation id."""
         self.starts.append(correlation)
         return self.engine.start(
             context.definition,
@@ -88,24 +88,25 @@ class Archive:
         self.engine.start(context.definition, context.id, context.steps, creator=self.creator, id=id)
 
     def terminate(self, ids: Iterable[int]) -> None:
-        """Ask the workflows of those ids to end; unknown and finished ones are left alone."""
+        """Terminate the active workflows among these ids. Other ids are ignored."""
         for run in filter(None, map(self.engine.get, ids)):
             if run.active:
                 self.engine.terminate(run, self.abort_seconds)
 
     def retry(self, ids: Iterable[int]) -> tuple[int, int]:
-        """Retry those workflows: how many go on again, and how many cannot."""
+        """Retry workflows. Return the number of retried ones and the number of others."""
         results = [run is not None and self.engine.retry(run) for run in map(self.engine.get, ids)]
         return sum(results), len(results) - sum(results)
 
     def retryable(self) -> list[int]:
-        """The workflows a retry can help."""
+        """Return the ids of the workflows that a retry resumes."""
         return [run.id for run in self.engine.all() if run.status in {Status.FAILED, Status.PARKED}]
 
     def seed_workflows(self, count: int, contexts: Iterable[str] | None, age: float) -> list[int]:
-        """Start workflows in all contexts or in those, evenly and at five paces, and abort one in twenty of them.
+        """Start workflows in all contexts or in the given ones, at five speeds, and abort every 20th.
 
-        They began at different moments before `age` seconds ago, so that about half had come to their end then.
+        The workflows start at different instants before `age` seconds ago, so that about half of them have ended by
+        then.
         """
         with self.engine.lock:
             began = sorted(self._backdated_starts(count, contexts, self.clock() - age), key=itemgetter(0))
@@ -117,19 +118,19 @@ class Archive:
             return ids
 
     def group_id(self, run: FakeWorkflow) -> str:
-        """The id under which the user interface shows it."""
+        """Return the id of a workflow in the user interface."""
         return hash_uuid("group", self.seed, run.id)
 
     def record_id(self, run: FakeWorkflow) -> str:
-        """The entity an ingest made."""
+        """Return the id of the entity that an ingest created."""
         return hash_uuid("record", self.seed, run.id)
 
     def monitor_id(self, run: FakeWorkflow) -> str:
-        """The 32 hexadecimal digits of its process monitor; the number is inside, so that a look-up is no search."""
+        """Return the 32 hexadecimal digits of a process monitor, which contain the id for a fast look-up."""
         return f"{run.id:08x}{hash_uuid('monitor', self.seed, run.id).replace('-', '')[8:]}"
 
     def find_by_monitor(self, monitor: str) -> FakeWorkflow | None:
-        """The workflow behind a process monitor."""
+        """Return the workflow of a process monitor, or None."""
         try:
             run = self.engine.get(int(monitor[:8], 16))
         except ValueError:

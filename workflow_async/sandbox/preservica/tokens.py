@@ -1,4 +1,4 @@
-"""Who may enter the sandbox's Preservica: passwords, one-time codes, and tokens that end."""
+"""Accounts and tokens of Preservica: passwords, one-time codes, and tokens that expire."""
 
 import base64
 import hashlib
@@ -14,14 +14,14 @@ Form = Mapping[str, str]
 
 TOTP_PERIOD = 30
 CODE_LIFETIME = 3 * TOTP_PERIOD
-"""How long a code fits, from the first to the last second of the three steps that are accepted."""
+"""Seconds for which a code is valid: the three time steps that are accepted."""
 CONTINUATION_SECONDS = 300.0
 EXTERNAL_TOLERANCE = 300.0
 TIMESTAMP_DIGITS = 12
 
 
 class RefusalError(Exception):
-    """A request the server says no to, in its own words."""
+    """A request that is refused with a status and a message."""
 
     def __init__(self, status: int, message: str, **more: str) -> None:
         super().__init__(message)
@@ -31,12 +31,12 @@ class RefusalError(Exception):
 
     @property
     def body(self) -> dict[str, object]:
-        """The answer of the JSON services."""
+        """The body of a JSON response."""
         return {"success": False, "message": self.message, **self.fields}
 
 
 def totp(secret: str, at: float) -> str:
-    """The six digits of RFC 6238 (SHA-1, 30 s) that an authenticator shows at that instant."""
+    """Return the six digits of RFC 6238 (SHA-1, 30 s) at an instant."""
     text = secret.replace(" ", "").upper()
     key = base64.b32decode(text + "=" * (-len(text) % 8))
     mac = hmac.digest(key, (int(at) // TOTP_PERIOD).to_bytes(8, "big"), "sha1")
@@ -46,13 +46,13 @@ def totp(secret: str, at: float) -> str:
 
 
 def external_hash(timestamp: str, username: str, secret: str) -> str:
-    """What a system that shares the secret sends in place of a password: SHA-1 over plain text, not HMAC."""
+    """Return the hash that replaces a password with a shared secret: SHA-1 of the plain text, not HMAC."""
     text = f"preservica-external-auth{timestamp}{username}{secret}"
     return hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
 
 
 def required_fields(form: Form, *names: str) -> tuple[str, ...]:
-    """The fields of those names; a form that lacks one is refused."""
+    """Return the named fields of a form. Refuse a form without one of them."""
     missing = [name for name in names if not form.get(name)]
     if missing:
         raise RefusalError(400, f"Missing form parameter: {', '.join(missing)}")
@@ -61,7 +61,7 @@ def required_fields(form: Form, *names: str) -> tuple[str, ...]:
 
 @define(eq=False)
 class Accounts:
-    """One user, the ways in, and every token that is out; all times are the clock's."""
+    """One user, the ways to log in, and every valid token."""
 
     clock: TimeSource
     username: str
@@ -75,13 +75,13 @@ class Accounts:
     codes_once: bool = False
     """True if each one-time code is accepted once only. See RFC 6238, section 5.2."""
     logins: int = 0
-    """How often a password, a one-time code or the shared secret has bought a token."""
+    """The number of tokens issued for a password, a one-time code or the shared secret."""
     refreshes: int = 0
     _access: dict[str, float] = field(factory=dict, init=False)
     _refresh: dict[str, float] = field(factory=dict, init=False)
     _continuations: dict[str, float] = field(factory=dict, init=False)
     _used_codes: dict[str, float] = field(factory=dict, init=False)
-    """The accepted one-time codes, and until when each would fit."""
+    """The instant at which each accepted one-time code expires."""
     _issued: int = field(default=0, init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -89,16 +89,16 @@ class Accounts:
             totp(self.two_factor, self.clock())  # A secret that is no base32 is heard of now, not at the first login.
 
     def is_valid(self, token: str | None) -> bool:
-        """Whether the token is one of ours and has not ended; older ones live on beside newer ones."""
+        """Return True if the token was issued here and has not expired. A new token does not end older ones."""
         return token is not None and self.clock() < self._access.get(token, 0.0)
 
     def revoke(self) -> None:
-        """Make every token that is out stale at once."""
+        """Invalidate every issued token."""
         self._access.clear()
         self._refresh.clear()
 
     def login(self, form: Form) -> dict[str, object]:
-        """Trade name and password for a token, or for the question for a one-time code."""
+        """Exchange a name and a password for a token, or ask for a one-time code."""
         username, password = required_fields(form, "username", "password")
         self._check_tenant(form)
         if (username, password) != (self.username, self.password):
@@ -108,7 +108,7 @@ class Accounts:
         return self._issue_login(form)
 
     def complete_two_factor(self, form: Form) -> dict[str, object]:
-        """Trade the continuation of a login and a one-time code for a token."""
+        """Exchange the continuation of a login and a one-time code for a token."""
         username, continuation, code = required_fields(form, "username", "continuationToken", "twoFactorToken")
         self._check_tenant(form)
         if username != self.username or self.clock() >= self._continuations.get(continuation, 0.0):
@@ -119,7 +119,7 @@ class Accounts:
         return self._issue_login(form)
 
     def acquire_external(self, form: Form) -> dict[str, object]:
-        """Trade a fresh hash made with the shared secret for a token."""
+        """Exchange a fresh hash of the shared secret for a token."""
         username, tenant, timestamp, proof = required_fields(form, "username", "tenant", "timestamp", "hash")
         self._check_tenant({"tenant": tenant})
         if not self._is_fresh(timestamp):
@@ -129,7 +129,7 @@ class Accounts:
         return self._issue_login(form)
 
     def refresh(self, form: Form, token: str | None) -> dict[str, object]:
-        """Trade a refresh token, once, and while the access token still holds, for a new pair."""
+        """Exchange a refresh token for a new pair. It works once, and while the access token is valid."""
         (refresh,) = required_fields(form, "refreshToken")
         ends = self._refresh.pop(refresh, 0.0)
         if not self.refresh_works or not self.is_valid(token) or self.clock() >= ends:
@@ -151,7 +151,7 @@ class Accounts:
         return code in {totp(secret, now + drift * TOTP_PERIOD) for drift in (-1, 0, 1)}
 
     def _mark_used(self, code: str) -> bool:
-        """Mark a code as used. Return False if it was used before and still fits."""
+        """Mark a code as used. Return False if the code was used before and is still valid."""
         now = self.clock()
         spent = self.codes_once and now < self._used_codes.get(code, 0.0)
         self._used_codes[code] = now + CODE_LIFETIME
@@ -173,7 +173,7 @@ class Accounts:
         return answer | self.user_details() if form.get("includeUserDetails") == "true" else answer
 
     def user_details(self) -> dict[str, object]:
-        """What is known about the user."""
+        """Return the details of the user."""
         return {
             "fullName": "Sandbox Manager",
             "email": self.username,

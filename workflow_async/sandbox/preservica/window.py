@@ -1,4 +1,4 @@
-"""The window of a list that a request asks for."""
+"""The window of rows that a list request asks for."""
 
 from typing import TypeVar
 
@@ -14,16 +14,16 @@ PAGING = frozenset({"start", "max"})
 
 @frozen
 class Window:
-    """The part of a list that one answer holds."""
+    """The rows of a list that one response holds."""
 
     start: int
     size: int
 
     @classmethod
     def read(cls, params: QueryParams, *, default: int, cap: int) -> "Window":
-        """Take `start` and `max`; more than the cap is silently the cap."""
+        """Read `start` and `max`. A `max` above the cap is silently reduced to the cap."""
         return cls(int_param(params, "start", 0), min(int_param(params, "max", default), cap))
 
     def select(self, rows: list[T]) -> list[T]:
-        """The rows in the window."""
+        """Return the rows in the window."""
         return rows[self.start : self.start + self.size]

@@ -21,7 +21,7 @@ NO_SUCH_ID = -1
 
 
 def id_params(params: QueryParams) -> list[int]:
-    """The members of `workflowInstanceIds`; what is no number is nobody's id."""
+    """Return the ids in `workflowInstanceIds`. Text that is not a number becomes an id that no workflow has."""
     if "workflowInstanceIds" not in params:
         raise RefusalError(400, "Missing parameter: workflowInstanceIds")
     found = map(long_param, text_params(params, "workflowInstanceIds"))
@@ -29,7 +29,7 @@ def id_params(params: QueryParams) -> list[int]:
 
 
 def block_params(params: QueryParams) -> list[str]:
-    """The flags that ask for more than the plain facts."""
+    """Return the names of the optional blocks that the query asks for."""
     return [name for name in xml.OPTIONAL_BLOCKS if bool_param(params, name)]
 
 
@@ -43,7 +43,7 @@ class WorkflowService:
     page_cap: int
 
     def routes(self) -> list[Route]:
-        """Every operation with its path."""
+        """Return the routes."""
         return [
             Route(f"{BASE}/contexts", self.contexts),
             Route(f"{BASE}/instances", self.instances),
@@ -54,14 +54,14 @@ class WorkflowService:
         ]
 
     async def contexts(self, request: Request) -> Response:
-        """The active contexts of a definition, of a type, or of both."""
+        """Return the active contexts of a definition, of a type, or of both."""
         type, definition = type_param(request.query_params), request.query_params.get("workflowDefinitionId")
         active = (c for c in self.archive.contexts.values() if c.active)
         rows = (c for c in active if type in {None, c.type} and definition in {None, c.definition})
         return Response(xml.contexts(rows), media_type=XML)
 
     async def instances(self, request: Request) -> Response:
-        """A page of the instances that pass the filters."""
+        """Return a page of the instances that match the filters."""
         params = request.query_params
         window = Window.read(params, default=self.page_cap, cap=self.page_cap)
         rows = InstanceQuery.read(params, self.archive).select(self.archive.engine.all())
@@ -72,7 +72,7 @@ class WorkflowService:
         return self.pages.respond(request, window.select(rows), render)
 
     async def instance(self, request: Request) -> Response:
-        """One instance by its id."""
+        """Return one instance by its id."""
         id = long_param(request.path_params["id"])
         run = None if id is None else self.archive.engine.get(id)
         if run is None:
@@ -80,7 +80,7 @@ class WorkflowService:
         return Response(self.renderer.instance(run, block_params(request.query_params)), media_type=XML)
 
     async def start(self, request: Request) -> Response:
-        """Start one workflow, whose id is in the answer."""
+        """Start one workflow. The response has its id."""
         if "xml" not in request.headers.get("content-type", ""):
             raise RefusalError(415, "The body must be application/xml")
         asked = StartRequest.read(await request.body())
@@ -91,11 +91,11 @@ class WorkflowService:
         return Response(self.renderer.instance(run), status_code=201, media_type=XML)
 
     async def terminate(self, request: Request) -> Response:
-        """Accept that instances shall end, which they do a little later."""
+        """Accept a request to terminate instances, which end later."""
         self.archive.terminate(id_params(request.query_params))
         return Response(status_code=202)
 
     async def retry(self, request: Request) -> Response:
-        """Let failed and suspended instances go on; without any id, all of them."""
+        """Resume failed and suspended instances: the given ones, or all if no id is given."""
         asked = id_params(request.query_params) or self.archive.retryable()
         return Response(xml.retry_result(*self.archive.retry(asked)), media_type=XML)

@@ -1,4 +1,4 @@
-"""The XML of the sandbox's Preservica: what it answers."""
+"""The XML of Preservica's responses."""
 
 from collections.abc import Callable, Collection, Iterable, Iterator
 from datetime import UTC, datetime
@@ -16,7 +16,7 @@ ENTITY_NAMESPACE = "http://preservica.com/EntityAPI/v7.7"
 
 
 def timestamp(seconds: float | None) -> str | None:
-    """An instant as every answer writes it: UTC, three digits, Z."""
+    """Return an instant as responses write it: UTC, three digits, Z."""
     if seconds is None:
         return None
     moment = datetime.fromtimestamp(milliseconds(seconds) / 1000, UTC)
@@ -24,7 +24,7 @@ def timestamp(seconds: float | None) -> str | None:
 
 
 def serialize(root: Element, namespace: str = NAMESPACE) -> bytes:
-    """The bytes of a document whose elements all live in one namespace."""
+    """Return the bytes of a document whose elements all have the same namespace."""
     # Declared by hand: ElementTree's own default_namespace looks at every tag and costs a third of the time.
     root.set("xmlns", namespace)
     written: bytes = tostring(root, encoding="UTF-8", xml_declaration=True)
@@ -32,7 +32,7 @@ def serialize(root: Element, namespace: str = NAMESPACE) -> bytes:
 
 
 def element(tag: str, facts: Iterable[tuple[str, str | None]]) -> Element:
-    """An element with one child for each fact there is."""
+    """Return an element with one child for each field that has a value."""
     node = Element(tag)
     for name, text in facts:
         if text is not None:
@@ -41,23 +41,23 @@ def element(tag: str, facts: Iterable[tuple[str, str | None]]) -> Element:
 
 
 def version() -> bytes:
-    """What the entity service says about itself."""
+    """Return the version document of the entity service."""
     return serialize(element("VersionResponse", [("CurrentVersion", "7.7.0")]), ENTITY_NAMESPACE)
 
 
 def refusal(message: str) -> bytes:
-    """The body of an error of the workflow service."""
+    """Return the body of an error of the workflow service."""
     return serialize(element("ErrorResponse", [("Message", message)]))
 
 
 def retry_result(successful: int, failed: int) -> bytes:
-    """How a retry went."""
+    """Return the result of a retry."""
     facts = [("SuccessfulNumber", str(successful)), ("FailedNumber", str(failed))]
     return serialize(element("RetryWorkflowsResponse", facts))
 
 
 def contexts(rows: Iterable[Context]) -> bytes:
-    """A list of contexts."""
+    """Return a list of contexts."""
     root = Element("WorkflowContexts")
     root.extend(element("WorkflowContext", [("Id", c.id), ("Name", c.name)]) for c in rows)
     return serialize(root)
@@ -65,17 +65,17 @@ def contexts(rows: Iterable[Context]) -> bytes:
 
 @frozen
 class Renderer:
-    """Instances as elements; a sparse one tells nothing but id and state of every odd id."""
+    """The XML of instances. If `sparse`, an instance with an odd id has its id and state only."""
 
     archive: Archive
     sparse: bool = False
 
     def instance(self, run: FakeWorkflow, blocks: Collection[str] = ()) -> bytes:
-        """A document of a single instance."""
+        """Return a document of one instance."""
         return serialize(self._instance(run, blocks))
 
     def page(self, rows: Collection[FakeWorkflow], total: int, blocks: Collection[str]) -> bytes:
-        """A document of some of a list's instances."""
+        """Return a document of a page of instances."""
         root = element("WorkflowInstances", [("TotalCount", str(total)), ("Count", str(len(rows)))])
         root.extend(self._instance(run, blocks) for run in rows)
         return serialize(root)
@@ -158,4 +158,4 @@ OPTIONAL_BLOCKS: dict[str, Callable[[FakeWorkflow], Element | None]] = {
     "includeOutputs": _outputs,
     "includeErrors": _errors,
 }
-"""What a request can have besides the plain facts, by the flag that asks for it."""
+"""The optional blocks of an instance, by the flag of the query that asks for them."""
