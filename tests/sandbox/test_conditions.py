@@ -161,5 +161,5 @@ async def test_no_faults_end_every_condition(http: httpx.AsyncClient, opencast: 
 
 
 def test_an_index_is_ill_in_known_ways_only() -> None:
-    with pytest.raises(ValueError, match="state is one of down, slow, empty, stale, not 'gone'"):
+    with pytest.raises(ValueError, match="state must be one of down, slow, empty, stale, not 'gone'"):
         IndexFault("gone")  # type: ignore[arg-type]  # that is the test

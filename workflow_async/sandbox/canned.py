@@ -45,7 +45,7 @@ def _as_pairs(headers: Mapping[str, str] | Iterable[tuple[str, str]]) -> Headers
 
 def _check_status(_: "CannedResponse", __: "Attribute[int]", status: int) -> None:
     if not 200 <= status <= 999:  # noqa: PLR2004  # what h11 can send as a final status line
-        raise ValueError(f"a final status is a number from 200 to 999, not {status}")
+        raise ValueError(f"status must be a final status from 200 to 999, not {status}")
 
 
 @frozen

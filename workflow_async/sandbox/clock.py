@@ -17,7 +17,7 @@ class RealClock:
 
     def __attrs_post_init__(self) -> None:
         if not self.speed > 0:
-            raise ValueError(f"speed must be above 0, not {self.speed}")
+            raise ValueError(f"speed must be greater than 0, not {self.speed}")
 
     def __call__(self) -> float:
         """Return the seconds since 1970."""
@@ -39,7 +39,7 @@ class ManualClock:
     def advance(self, seconds: float) -> None:
         """Move the clock forward by `seconds`."""
         if seconds < 0:
-            raise ValueError(f"time does not run backwards: {seconds}")
+            raise ValueError(f"seconds must not be negative: {seconds}")
         with self._lock:
             self._passed += seconds
 

@@ -16,7 +16,7 @@ WORKFLOWS = re.compile("/api/workflows")
 def _check_word(_: object, attribute: "Attribute[str]", word: str) -> None:
     known = get_args(attribute.type)
     if word not in known:
-        raise ValueError(f"{attribute.name} is one of {', '.join(known)}, not {word!r}")
+        raise ValueError(f"{attribute.name} must be one of {', '.join(known)}, not {word!r}")
 
 
 @frozen

@@ -214,6 +214,6 @@ def _with_length(answer: CompleteResponse) -> CompleteResponse:
 async def _cut_connection(scope: Scope, receive: Receive) -> None:
     transport: asyncio.Transport | None = scope.get("state", {}).get(TRANSPORT)
     if transport is None:
-        raise ConnectionResetError("the plan of faults cuts this connection")
+        raise ConnectionResetError("the fault plan cuts this connection")
     transport.close()
     await receive()

@@ -31,7 +31,7 @@ def read_condition(text: str) -> Condition:
 def _option(part: str) -> tuple[str, str]:
     name, equals, value = part.partition("=")
     if not equals:
-        raise ValueError(f"an option is NAME=VALUE, not {part!r}")
+        raise ValueError(f"an option must be NAME=VALUE, not {part!r}")
     return name, value
 
 
@@ -42,7 +42,7 @@ def _reader(kind: str) -> Callable[[str, Options], Condition]:
         return lambda kind, options: _faults(_response(int(kind), options), options)
     if kind not in _KINDS:
         known = ", ".join([*_FAULTS, "a status", *_KINDS])
-        raise ValueError(f"{kind!r} is none of {known}")
+        raise ValueError(f"{kind!r} is not one of {known}")
     return _KINDS[kind]
 
 
@@ -61,7 +61,7 @@ def _response(status: int, options: Options) -> CannedResponse:
     else:
         body = options.pop("body", "empty")
         if body not in _BODIES:
-            raise ValueError(f"a body is one of {', '.join(_BODIES)}, not {body!r}")
+            raise ValueError(f"body must be one of {', '.join(_BODIES)}, not {body!r}")
         canned = _BODIES[body](status)
     return CannedResponse(canned.status, canned.body, canned.content_type, canned.headers, executed)
 
@@ -93,7 +93,7 @@ def _number(options: Options, name: str, default: float) -> float:
     try:
         return default if text is None else float(text)
     except ValueError:
-        raise ValueError(f"{name} is a number, not {text!r}") from None
+        raise ValueError(f"{name} must be a number, not {text!r}") from None
 
 
 def _redirect(_: str, options: Options) -> Condition:
@@ -118,7 +118,7 @@ def _index(kind: str, options: Options) -> Condition:
 def _odd_row(_: str, options: Options) -> Condition:
     id = options.pop("id", "")
     if not id:
-        raise ValueError("odd-row needs the option id")
+        raise ValueError("odd-row needs the option id, such as odd-row,id=1000")
     return OddRow(int(id) if id.isdecimal() else id)
 
 

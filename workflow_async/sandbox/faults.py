@@ -61,19 +61,19 @@ def _as_paths(paths: Path | Iterable[Path]) -> tuple[Path, ...]:
 def _check_rates(_: "Faults", __: "Attribute[Mapping[Trouble, float]]", rates: Mapping[Trouble, float]) -> None:
     total = math.fsum(rates.values())
     if any(not 0 <= rate <= 1 for rate in rates.values()) or (total > 1 and not math.isclose(total, 1)):
-        raise ValueError(f"rates are probabilities that add up to 1 at most, not {dict(rates)}")
+        raise ValueError(f"rates must be probabilities with a sum of at most 1, not {dict(rates)}")
 
 
 def check_range(_: object, attribute: "Attribute[tuple[float, float]]", value: tuple[float, float]) -> None:
     """Raise `ValueError` unless the value of a field is a range of seconds. An attrs validator."""
     least, most = value
     if not 0 <= least <= most:
-        raise ValueError(f"{attribute.name} is (least, most) in seconds, not {value}")
+        raise ValueError(f"{attribute.name} must be a range (least, greatest) in seconds, not {value}")
 
 
 def _check_retry_after(_: "Faults", __: "Attribute[int]", retry_after: int) -> None:
     if retry_after < 0:
-        raise ValueError(f"retry_after is a number of seconds, not {retry_after}")
+        raise ValueError(f"retry_after must not be negative: {retry_after}")
 
 
 ALWAYS = (0.0, math.inf)

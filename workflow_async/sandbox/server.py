@@ -18,7 +18,7 @@ from workflow_async.sandbox.fault_middleware import TRANSPORT
 def bind(host: str, port: int) -> socket.socket:
     """Return a listening socket. With port 0, the kernel chooses the port."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # Named in full, or asyncio takes it for something other than TCP and leaves Nagle's delay of 40 ms on.
+    # asyncio sets TCP_NODELAY only if the protocol is IPPROTO_TCP. Without it, Nagle's algorithm delays by 40 ms.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -83,7 +83,7 @@ class AppServer(uvicorn.Server):
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.sleep(0)  # the loop closes the sockets in its next round
+        await asyncio.sleep(0)  # The event loop closes the sockets in its next iteration.
 
 
 def _ignore_cancellation(app: ASGIApp) -> ASGIApp:
@@ -91,7 +91,7 @@ def _ignore_cancellation(app: ASGIApp) -> ASGIApp:
         try:
             await app(scope, receive, send)
         except asyncio.CancelledError:
-            return  # the server is closing; uvicorn would print a traceback
+            return  # The server is closing, and uvicorn would print a traceback.
 
     return answer
 

@@ -108,6 +108,6 @@ class MonitorService:
 
 def _filters(params: QueryParams) -> dict[str, list[str]]:
     lists = {name: text_params(params, name) for name in ("status", "category", "subcategory")}
-    # A name may hold a comma, so it is never a list.
+    # A name may contain a comma, so it is not a comma-separated list.
     lists["name"] = params.getlist("name")
     return {name: wanted for name, wanted in lists.items() if wanted}

@@ -117,7 +117,7 @@ class InstanceQuery:
         return rows[::-1] if self.latest_first else rows
 
     def _is_in_period(self, run: FakeWorkflow) -> bool:
-        # One that waits has no start yet; its arrival stands in, or nobody could find what was just started.
+        # A pending workflow has no start. Its creation is used, so that a new workflow can be found immediately.
         began = milliseconds(run.created if run.started is None else run.started)
         return (self.since is None or self.since <= began) and (self.until is None or began <= self.until)
 

@@ -58,7 +58,7 @@ class Archive:
     def add_context(self, name: str, definition: str, type: str, plan: Sequence[Step]) -> str:
         """Add a context and return its id."""
         if type not in TYPES:
-            raise ValueError(f"type is one of {', '.join(TYPES)}, not {type!r}")
+            raise ValueError(f"type must be one of {', '.join(TYPES)}, not {type!r}")
         self._last_context += 1
         id = str(self._last_context)
         self.contexts[id] = Context(id, name, definition, type, tuple(plan))

@@ -86,7 +86,7 @@ class Accounts:
 
     def __attrs_post_init__(self) -> None:
         if self.two_factor is not None:
-            totp(self.two_factor, self.clock())  # A secret that is no base32 is heard of now, not at the first login.
+            totp(self.two_factor, self.clock())  # An invalid secret raises now, not at the first login.
 
     def is_valid(self, token: str | None) -> bool:
         """Return True if the token was issued here and has not expired. A new token does not end older ones."""
