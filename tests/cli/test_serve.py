@@ -78,7 +78,7 @@ def test_faults_are_laid_on_both_systems(run: Run, told: signal.Signals, monkeyp
 def test_a_fault_that_does_not_read_is_2_and_says_why(run: Run) -> None:
     result = run("sandbox", "--port", 0, "--fault", "nonsense")
     assert (result.exit_code, result.stdout) == (2, "")
-    assert "'nonsense' is none of" in result.stderr
+    assert "'nonsense' is not one of" in result.stderr
 
 
 def test_scripts_get_one_line_of_json(run: Run, told: signal.Signals) -> None:

@@ -76,8 +76,8 @@ class CannedResponse:
     def jetty_json(cls, status: int, message: str = "") -> "CannedResponse":
         """Return the error that Jetty sends to a client that accepts JSON. Its message is the phrase of the status."""
         cause = f'"cause0":"{message}",\n' if message else ""
-        said = message or reason(status)
-        body = _JETTY_JSON.format(servlet=_SERVLET, cause=cause, message=said, status=status)
+        phrase = message or reason(status)
+        body = _JETTY_JSON.format(servlet=_SERVLET, cause=cause, message=phrase, status=status)
         return cls(status, body, "application/json")
 
     @classmethod

@@ -116,12 +116,12 @@ class OddRows:
 
     def apply(self, id: int | str, tree: dict[str, Any]) -> dict[str, Any]:
         """Return a record as the server writes it. Raise `BrokenRecordError` if the server cannot write it."""
-        odd = self._rows.get(id)
-        if odd is None:
+        row = self._rows.get(id)
+        if row is None:
             return tree
-        if odd.broken:
+        if row.broken:
             raise BrokenRecordError(id)
-        return odd.apply(tree)
+        return row.apply(tree)
 
 
 @frozen

@@ -83,23 +83,23 @@ class FaultMiddleware:
 
     @property
     def faults(self) -> tuple[Faults, ...]:
-        """The plans in force."""
-        return tuple(force.plan for force in self._plans)
+        """The active plans."""
+        return tuple(active.plan for active in self._plans)
 
     @faults.setter
     def faults(self, plans: Faults | Iterable[Faults]) -> None:
-        """Put plans in force. Each starts its count at 0 and its time now.
+        """Replace the active plans. Each counts exchanges from 0 and measures time from now on.
 
         The first plan that finds a fault for an exchange decides, and the longest delay counts.
         """
         now = self.clock()
-        several = (plans,) if isinstance(plans, Faults) else plans
-        self._plans = [ActivePlan(plan, now) for plan in several]
+        all_plans = (plans,) if isinstance(plans, Faults) else plans
+        self._plans = [ActivePlan(plan, now) for plan in all_plans]
 
     @property
     def covered(self) -> int:
         """The number of exchanges that the active plans have covered."""
-        return sum(force.count for force in self._plans)
+        return sum(active.count for active in self._plans)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one exchange."""
@@ -109,17 +109,17 @@ class FaultMiddleware:
         fault, retry_after, delay = self._next_fault(scope["method"], scope["path"])
         if delay:
             await asyncio.sleep(delay)
-        answer = await self._respond(scope, body, fault, retry_after)
-        self.requests.append(_recorded(scope, body, answer.status, fault))
-        await _send(_with_date(answer, self.server_clock()), fault, scope, receive, send)
+        response = await self._respond(scope, body, fault, retry_after)
+        self.requests.append(_recorded(scope, body, response.status, fault))
+        await _send(_with_date(response, self.server_clock()), fault, scope, receive, send)
 
     def _next_fault(self, method: str, path: str) -> tuple[Trouble | None, int, float]:
         now = self.clock()
         fault, retry_after, delay = None, 0, 0.0
-        for force in self._plans:
-            found, seconds = force.next_fault(method, path, now)
+        for active in self._plans:
+            planned, seconds = active.next_fault(method, path, now)
             if fault is None:
-                fault, retry_after = found, force.plan.retry_after
+                fault, retry_after = planned, active.plan.retry_after
             delay = max(delay, seconds)
         return fault, retry_after, delay
 
@@ -131,8 +131,8 @@ class FaultMiddleware:
         refusal = _fault_response(fault, retry_after)
         if refusal is not None:
             return refusal
-        answer = await self._execute({**scope, FAULT: fault}, body)
-        return CompleteResponse(500, _TEXT, b"Internal Server Error") if fault is Fault.ERROR_AFTER else answer
+        response = await self._execute({**scope, FAULT: fault}, body)
+        return CompleteResponse(500, _TEXT, b"Internal Server Error") if fault is Fault.ERROR_AFTER else response
 
     async def _execute(self, scope: Scope, body: bytes) -> CompleteResponse:
         sent: list[Message] = []
@@ -188,27 +188,30 @@ async def _read_body(receive: Receive) -> bytes | None:
     return b"".join(parts)
 
 
-async def _send(answer: CompleteResponse, fault: Trouble | None, scope: Scope, receive: Receive, send: Send) -> None:
-    headers = _with_length(answer).headers
-    body = b"" if scope["method"] == "HEAD" else answer.body
+async def _send(response: CompleteResponse, fault: Trouble | None, scope: Scope, receive: Receive, send: Send) -> None:
+    headers = _with_length(response).headers
+    body = b"" if scope["method"] == "HEAD" else response.body
     cut = fault is Fault.CUT_BEFORE or (fault is Fault.CUT_BODY and not body)
     if not cut:
         half = len(body) // 2 if fault is Fault.CUT_BODY else len(body)
-        await send({"type": "http.response.start", "status": answer.status, "headers": list(headers)})
+        await send({"type": "http.response.start", "status": response.status, "headers": list(headers)})
         await send({"type": "http.response.body", "body": body[:half], "more_body": half < len(body)})
         cut = half < len(body)
     if cut:
         await _cut_connection(scope, receive)
 
 
-def _with_date(answer: CompleteResponse, now: float) -> CompleteResponse:
-    return evolve(answer, headers=(*answer.headers, (b"date", formatdate(now, usegmt=True).encode())))
+def _with_date(response: CompleteResponse, now: float) -> CompleteResponse:
+    return evolve(response, headers=(*response.headers, (b"date", formatdate(now, usegmt=True).encode())))
 
 
-def _with_length(answer: CompleteResponse) -> CompleteResponse:
-    if any(name.lower() == b"content-length" for name, _ in answer.headers) or answer.status == HTTPStatus.NO_CONTENT:
-        return answer
-    return evolve(answer, headers=(*answer.headers, (b"content-length", b"%d" % len(answer.body))))
+def _with_length(response: CompleteResponse) -> CompleteResponse:
+    if (
+        any(name.lower() == b"content-length" for name, _ in response.headers)
+        or response.status == HTTPStatus.NO_CONTENT
+    ):
+        return response
+    return evolve(response, headers=(*response.headers, (b"content-length", b"%d" % len(response.body))))
 
 
 async def _cut_connection(scope: Scope, receive: Receive) -> None:

@@ -74,12 +74,12 @@ class Sandbox:
     def __enter__(self) -> Self:
         """Serve both systems. Raise `OSError` if an address is in use."""
         with ExitStack() as stack:
-            doors = []
+            endpoints = []
             for system, port in zip((self.opencast, self.preservica), self._ports, strict=True):
                 listener = stack.enter_context(closing(bind(self._host, port)))
-                doors.append((listener, system.app))
+                endpoints.append((listener, system.app))
                 system.url = url_of(listener)
-            server = Server(doors)
+            server = Server(endpoints)
             server.start()
             stack.pop_all()
         self._server = server

@@ -77,8 +77,8 @@ class AppServer(uvicorn.Server):
         """Abort every connection and every request in progress."""
         for server in self.servers:
             server.close()
-        for line in list(self.server_state.connections):
-            line.transport.abort()
+        for connection in list(self.server_state.connections):
+            connection.transport.abort()
         tasks = list(self.server_state.tasks)
         for task in tasks:
             task.cancel()
@@ -87,13 +87,13 @@ class AppServer(uvicorn.Server):
 
 
 def _ignore_cancellation(app: ASGIApp) -> ASGIApp:
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+    async def handle(scope: Scope, receive: Receive, send: Send) -> None:
         try:
             await app(scope, receive, send)
         except asyncio.CancelledError:
             return  # The server is closing, and uvicorn would print a traceback.
 
-    return answer
+    return handle
 
 
 @define(eq=False)

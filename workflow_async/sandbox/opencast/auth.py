@@ -72,7 +72,9 @@ class RefusedError(Exception):
 
 def role_for(method: str, path: str) -> str:
     """Return the role that a request needs."""
-    return next((role for verb, rule, role in _RULES if verb == method and re.fullmatch(rule, path)), ADMIN)
+    return next(
+        (role for rule_method, pattern, role in _RULES if rule_method == method and re.fullmatch(pattern, path)), ADMIN
+    )
 
 
 @define(eq=False)
@@ -141,21 +143,23 @@ class Access:
         return self.accounts[ACCOUNTS[0].name]
 
     def _digest(self, request: Request, credentials: str) -> Account:
-        said = {k: v.strip('"') for k, v in re.findall(r'(\w+)=("[^"]*"|[^\s,]+)', credentials)}
-        account = self.accounts.get(said.get("username", ""))
-        if account is None or not account.digest or not self._is_valid_digest(request.method, said, account):
+        fields = {k: v.strip('"') for k, v in re.findall(r'(\w+)=("[^"]*"|[^\s,]+)', credentials)}
+        account = self.accounts.get(fields.get("username", ""))
+        if account is None or not account.digest or not self._is_valid_digest(request.method, fields, account):
             raise RefusedError(self._challenge(request))
-        if float(_nonce_parts(said["nonce"])[0]) < self.clock():
+        if float(_nonce_parts(fields["nonce"])[0]) < self.clock():
             raise RefusedError(self._challenge(request, stale=True))
         return account
 
-    def _is_valid_digest(self, method: str, said: dict[str, str], account: Account) -> bool:
-        expiry, signature = _nonce_parts(said.get("nonce", ""))
+    def _is_valid_digest(self, method: str, fields: dict[str, str], account: Account) -> bool:
+        expiry, signature = _nonce_parts(fields.get("nonce", ""))
         user = _md5(f"{account.name}:{REALM}:{account.password}")
-        call = _md5(f"{method}:{said.get('uri')}")
-        proof = _md5(f"{user}:{said.get('nonce')}:{said.get('nc')}:{said.get('cnonce')}:auth:{call}")
-        ours = signature == _md5(f"{expiry}:{self._key}")
-        return ours and said.get("qop") == "auth" and hmac.compare_digest(proof, said.get("response", ""))
+        call = _md5(f"{method}:{fields.get('uri')}")
+        expected = _md5(f"{user}:{fields.get('nonce')}:{fields.get('nc')}:{fields.get('cnonce')}:auth:{call}")
+        is_own_nonce = signature == _md5(f"{expiry}:{self._key}")
+        return (
+            is_own_nonce and fields.get("qop") == "auth" and hmac.compare_digest(expected, fields.get("response", ""))
+        )
 
     def _challenge(self, request: Request, *, stale: bool = False) -> Response:
         expiry = str(int(self.clock()) + NONCE_SECONDS)

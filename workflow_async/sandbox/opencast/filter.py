@@ -58,16 +58,16 @@ def split_filter(raw: str) -> Iterator[tuple[str, str]]:
 
 def workflow_filter(raw: str) -> Test:
     """Return the test for a filter of workflows. Raise `BadCriterionError` for an invalid filter."""
-    several: dict[str, list[str]] = {}
-    single: dict[str, Test] = {}
+    multi_value: dict[str, list[str]] = {}
+    single_value: dict[str, Test] = {}
     for name, value in split_filter(raw):
         if name in _MULTI_VALUE:
-            several.setdefault(name, []).append(_MULTI_VALUE[name](value))
+            multi_value.setdefault(name, []).append(_MULTI_VALUE[name](value))
         elif name in _SINGLE_VALUE:
-            single[name] = _SINGLE_VALUE[name](value)
+            single_value[name] = _SINGLE_VALUE[name](value)
         else:
             raise BadCriterionError(f"Unknown filter criterion in request: {name}")
-    tests = [*single.values(), *(_is_any_of(name, values) for name, values in several.items())]
+    tests = [*single_value.values(), *(_is_any_of(name, values) for name, values in multi_value.items())]
     return lambda document: all(test(document) for test in tests)
 
 

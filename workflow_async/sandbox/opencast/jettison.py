@@ -37,11 +37,11 @@ def java_double(value: float) -> str:
 
 
 def wrapped(name: str, elements: Iterable[Any]) -> Any:
-    """Return repeated elements of XML: one as itself, several as an array, none as ""."""
-    several = list(elements)
-    if not several:
+    """Return repeated elements of XML: one as itself, items as an array, none as ""."""
+    items = list(elements)
+    if not items:
         return ""
-    return {name: several if len(several) > 1 else several[0]}
+    return {name: items if len(items) > 1 else items[0]}
 
 
 def workflow(

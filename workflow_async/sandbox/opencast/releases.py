@@ -43,7 +43,7 @@ class ReleaseRules:
 
     def negotiate(self, accept: str | None, oldest: int = 1) -> str | None:
         """Return the version for an `Accept` header. None if it lists no supported version from v1.`oldest` on."""
-        if not accept or any(wide in accept for wide in ("application/json", "application/*", "*/*")):
+        if not accept or any(media_range in accept for media_range in ("application/json", "application/*", "*/*")):
             return self.default_version
         return next((v for v in reversed(self.versions[oldest:]) if f"application/{v}+json" in accept), None)
 

@@ -46,8 +46,8 @@ def text_error(status: int, text: str) -> RefusalError:
 def mislabelled_error(request: Request, status: int, text: str) -> RefusalError:
     """Return a refusal in plain text whose Content-Type is JSON, because the endpoint sets no type."""
     accept = request.headers.get("accept", "*/*")
-    wide = any(name in accept for name in ("application/json", "application/*", "*/*"))
-    return RefusalError(status, text, "application/json" if wide else version_media_type(request))
+    accepts_json = any(name in accept for name in ("application/json", "application/*", "*/*"))
+    return RefusalError(status, text, "application/json" if accepts_json else version_media_type(request))
 
 
 def version_media_type(request: Request) -> str:

@@ -163,9 +163,9 @@ class WorkflowRoutes:
             tree = json.loads(text)
         except ValueError:
             raise mislabelled_error(request, 400, "Passed parameter 'configuration' is invalid JSON.") from None
-        odd = cast_error(tree)
-        if odd is not None:
-            raise _server_error(action, odd)
+        reason = cast_error(tree)
+        if reason is not None:
+            raise _server_error(action, reason)
         return cast("dict[str, str]", tree)
 
     def _replace_configuration(self, request: Request, run: FakeWorkflow, text: str) -> None:

@@ -84,8 +84,8 @@ class TokenService:
         """Return the version of Preservica."""
         return Response(xml.version(), media_type="application/xml")
 
-    def _token_route(self, name: str, trade: Callable[[Form], dict[str, object]]) -> Route:
+    def _token_route(self, name: str, exchange: Callable[[Form], dict[str, object]]) -> Route:
         async def endpoint(request: Request) -> Response:
-            return JSONResponse(trade(await read_form(request)))
+            return JSONResponse(exchange(await read_form(request)))
 
         return Route(f"{BASE}/{name}", endpoint, methods=["POST"])

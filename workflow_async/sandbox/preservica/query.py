@@ -118,8 +118,8 @@ class InstanceQuery:
 
     def _is_in_period(self, run: FakeWorkflow) -> bool:
         # A pending workflow has no start. Its creation is used, so that a new workflow can be found immediately.
-        began = milliseconds(run.created if run.started is None else run.started)
-        return (self.since is None or self.since <= began) and (self.until is None or began <= self.until)
+        started = milliseconds(run.created if run.started is None else run.started)
+        return (self.since is None or self.since <= started) and (self.until is None or started <= self.until)
 
 
 def _contexts(params: QueryParams, archive: Archive) -> frozenset[str] | None:
@@ -130,8 +130,8 @@ def _contexts(params: QueryParams, archive: Archive) -> frozenset[str] | None:
     return frozenset(c.id for c in chosen if id in {None, c.id})
 
 
-def _statuses(asked: list[str]) -> tuple[Status, ...] | None:
-    wanted = {word.lower() for word in asked}
+def _statuses(words: list[str]) -> tuple[Status, ...] | None:
+    wanted = {word.lower() for word in words}
     if not wanted <= STATES:
         raise RefusalError(400, f"Unknown workflow state: {', '.join(sorted(wanted - STATES))}")
     return tuple(status for status, word in STATE_WORDS.items() if word.lower() in wanted) if wanted else None

@@ -109,8 +109,8 @@ class Archive:
         then.
         """
         with self.engine.lock:
-            began = sorted(self._backdated_starts(count, contexts, self.clock() - age), key=itemgetter(0))
-            ids = [self._start_at(*past) for past in began]
+            starts = sorted(self._backdated_starts(count, contexts, self.clock() - age), key=itemgetter(0))
+            ids = [self._start_at(*start) for start in starts]
             self.engine.advance()
             for run in map(self.engine.runs.__getitem__, ids[ABORTED_EVERY - 1 :: ABORTED_EVERY]):
                 if run.active:

@@ -168,9 +168,9 @@ class Accounts:
     def _issue(self, form: Form) -> dict[str, object]:
         token, refresh = self._new_secret(), self._new_secret()
         self._access[token] = self._refresh[refresh] = self.clock() + self.minutes * 60
-        answer: dict[str, object] = {"success": True, "user": self.username, "token": token}
-        answer |= {"refresh-token": refresh, "validFor": self.minutes}
-        return answer | self.user_details() if form.get("includeUserDetails") == "true" else answer
+        fields: dict[str, object] = {"success": True, "user": self.username, "token": token}
+        fields |= {"refresh-token": refresh, "validFor": self.minutes}
+        return fields | self.user_details() if form.get("includeUserDetails") == "true" else fields
 
     def user_details(self) -> dict[str, object]:
         """Return the details of the user."""

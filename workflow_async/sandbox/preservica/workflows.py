@@ -83,11 +83,11 @@ class WorkflowService:
         """Start one workflow. The response has its id."""
         if "xml" not in request.headers.get("content-type", ""):
             raise RefusalError(415, "The body must be application/xml")
-        asked = StartRequest.read(await request.body())
-        context = self.archive.find_context(asked.context_id, asked.context_name)
+        start = StartRequest.read(await request.body())
+        context = self.archive.find_context(start.context_id, start.context_name)
         if context is None:
-            raise RefusalError(404, f"No workflow context {asked.context_id or asked.context_name}")
-        run = self.archive.start_workflow(context, asked.parameters, asked.correlation)
+            raise RefusalError(404, f"No workflow context {start.context_id or start.context_name}")
+        run = self.archive.start_workflow(context, start.parameters, start.correlation)
         return Response(self.renderer.instance(run), status_code=201, media_type=XML)
 
     async def terminate(self, request: Request) -> Response:
@@ -97,5 +97,5 @@ class WorkflowService:
 
     async def retry(self, request: Request) -> Response:
         """Resume failed and suspended instances: the given ones, or all if no id is given."""
-        asked = id_params(request.query_params) or self.archive.retryable()
-        return Response(xml.retry_result(*self.archive.retry(asked)), media_type=XML)
+        ids = id_params(request.query_params) or self.archive.retryable()
+        return Response(xml.retry_result(*self.archive.retry(ids)), media_type=XML)

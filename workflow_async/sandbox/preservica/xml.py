@@ -109,20 +109,20 @@ class Renderer:
 
 
 def _current_step_name(run: FakeWorkflow) -> str | None:
-    begun = run.status in {Status.RUNNING, Status.FAILING, Status.PARKED} and run.current
-    return begun.step.name if begun else None
+    started = run.status in {Status.RUNNING, Status.FAILING, Status.PARKED} and run.current
+    return started.step.name if started else None
 
 
 def _active_steps(run: FakeWorkflow) -> Element | None:
-    begun = [s for s in run.steps if run.active and s.status in {Status.RUNNING, Status.PARKED}]
+    started = [s for s in run.steps if run.active and s.status in {Status.RUNNING, Status.PARKED}]
     return _block(
-        "ActiveSteps", "ActiveStep", ([("Name", s.step.name), ("Started", timestamp(s.started))] for s in begun)
+        "ActiveSteps", "ActiveStep", ([("Name", s.step.name), ("Started", timestamp(s.started))] for s in started)
     )
 
 
 def _step_inputs(run: FakeWorkflow) -> Element | None:
-    begun = [s for s in run.steps if s.started is not None]
-    return _block("StepInputs", "StepInput", ([("StepName", s.step.name), ("Key", "content")] for s in begun))
+    started = [s for s in run.steps if s.started is not None]
+    return _block("StepInputs", "StepInput", ([("StepName", s.step.name), ("Key", "content")] for s in started))
 
 
 def _start_inputs(run: FakeWorkflow) -> Element | None:
