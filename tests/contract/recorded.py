@@ -8,31 +8,31 @@ from typing import Any
 
 from attrs import frozen
 
-TRANSCRIPT = Path(__file__).parent / "transcripts" / "opencast-real.json"
+TRANSCRIPT_PATH = Path(__file__).parent / "transcripts" / "opencast-real.json"
 
 
 @frozen
-class Answered:
-    """A status, headers and a body, of a real server or of the sandbox."""
+class RecordedResponse:
+    """A response of a real server or of the sandbox."""
 
     status: int
     headers: Mapping[str, str]
     body: str
 
     @property
-    def kind(self) -> str | None:
+    def content_type(self) -> str | None:
         """The Content-Type."""
         return self.headers.get("content-type")
 
     @property
-    def tree(self) -> Any:
+    def json(self) -> Any:
         """The body as JSON."""
         return json.loads(self.body)
 
 
 @frozen
-class Recorded:
-    """A request, and what a real server answered."""
+class RecordedExchange:
+    """A request, and the response of a real server."""
 
     release: str
     name: str
@@ -41,29 +41,29 @@ class Recorded:
     accept: str
     content_type: str | None
     body: str | None
-    answer: Answered
+    response: RecordedResponse
 
     @property
     def key(self) -> str:
-        """The release and the name, which no other exchange has."""
+        """The release and the name, which identify the exchange."""
         return f"{self.release} {self.name}"
 
     @property
     def is_json(self) -> bool:
-        """True if the answer is JSON by its Content-Type and by its body: refusals are texts that are called JSON."""
-        return "json" in (self.answer.kind or "") and self.answer.body[:1] in {"[", "{"}
+        """True if the Content-Type and the body are JSON. Opencast labels some plain text errors as JSON."""
+        return "json" in (self.response.content_type or "") and self.response.body[:1] in {"[", "{"}
 
 
 @cache
-def exchanges() -> tuple[Recorded, ...]:
+def recorded_exchanges() -> tuple[RecordedExchange, ...]:
     """Return every recorded exchange, in order."""
-    return tuple(map(_recorded, json.loads(TRANSCRIPT.read_text())["exchanges"]))
+    return tuple(map(_exchange, json.loads(TRANSCRIPT_PATH.read_text())["exchanges"]))
 
 
-def _recorded(tree: Any) -> Recorded:
+def _exchange(tree: Any) -> RecordedExchange:
     request, response = tree["request"], tree["response"]
-    headers = _lower(request["headers"])
-    return Recorded(
+    headers = _lower_case(request["headers"])
+    return RecordedExchange(
         tree["opencast"],
         tree["name"],
         request["method"],
@@ -71,9 +71,9 @@ def _recorded(tree: Any) -> Recorded:
         headers["accept"],
         headers.get("content-type"),
         request["body"],
-        Answered(response["status"], _lower(response["headers"]), response["body"] or ""),
+        RecordedResponse(response["status"], _lower_case(response["headers"]), response["body"] or ""),
     )
 
 
-def _lower(headers: list[list[str]]) -> dict[str, str]:
+def _lower_case(headers: list[list[str]]) -> dict[str, str]:
     return {name.lower(): value for name, value in headers}

@@ -8,7 +8,7 @@ import httpx
 import pytest
 
 from tests.conftest import FakeTime
-from tests.contract.recorded import Recorded, exchanges
+from tests.contract.recorded import RecordedExchange, recorded_exchanges
 from workflow_async import OpencastClient
 from workflow_async._core.call import Call, Page
 from workflow_async._decode.json import json_tree
@@ -92,7 +92,7 @@ UNASKED = {"16.6 OPTIONS workflows/1", "11.11 /workflow instance paused", "16.6 
 """What the library never asks."""
 
 
-def call_for(exchange: Recorded) -> Call[Any]:
+def call_for(exchange: RecordedExchange) -> Call[Any]:
     """Return the call that the exchange answers."""
     path, _, query = exchange.path.partition("?")
     include = (*(ASKED if "withoperations" in query else ASKED[1:] if "withconfiguration=" in query else ()),)
@@ -110,7 +110,7 @@ def call_for(exchange: Recorded) -> Call[Any]:
     return others.get(path) or internal_call(exchange, path)
 
 
-def workflow_call(exchange: Recorded, path: str, include: tuple[tuple[str, str], ...]) -> Call[Any]:
+def workflow_call(exchange: RecordedExchange, path: str, include: tuple[tuple[str, str], ...]) -> Call[Any]:
     if path == calls.WORKFLOWS and exchange.method == "GET":
         return calls.list_workflows(filter="", sort="", include=include, size=100)
     if path == calls.WORKFLOWS:
@@ -125,30 +125,30 @@ def workflow_call(exchange: Recorded, path: str, include: tuple[tuple[str, str],
     return made[exchange.method]()
 
 
-def event_of(exchange: Recorded) -> str:
-    event: str = exchange.answer.tree["event_identifier"] if exchange.answer.status == 201 else "e"
+def event_of(exchange: RecordedExchange) -> str:
+    event: str = exchange.response.json["event_identifier"] if exchange.response.status == 201 else "e"
     return event
 
 
-def definition_call(exchange: Recorded, path: str, include: tuple[tuple[str, str], ...]) -> Call[Any]:
+def definition_call(exchange: RecordedExchange, path: str, include: tuple[tuple[str, str], ...]) -> Call[Any]:
     if path == calls.DEFINITIONS:
         return calls.list_definitions(filter="", sort="", include=include, limit=None)
     return calls.get_definition(path.rpartition("/")[2], include)
 
 
-def internal_call(exchange: Recorded, path: str) -> Call[Any]:
+def internal_call(exchange: RecordedExchange, path: str) -> Call[Any]:
     event = path.split("/")[3]
     return calls.workflows_of_event(event)
 
 
-async def outcome(exchange: Recorded, time: FakeTime) -> Any:
+async def outcome(exchange: RecordedExchange, time: FakeTime) -> Any:
     """Return what a client makes of the recorded answer, while the version is answered as it was."""
-    version = next(e for e in exchanges() if e.key == f"{exchange.release} GET /api/version")
+    version = next(e for e in recorded_exchanges() if e.key == f"{exchange.release} GET /api/version")
 
     def answer(request: httpx.Request) -> httpx.Response:
         asked = exchange if sent == [] or request.url.path == call.path else version
         sent.append(request)
-        told = asked.answer
+        told = asked.response
         headers = {name: value for name, value in told.headers.items() if name != "transfer-encoding"}
         return httpx.Response(told.status, headers=headers, content=told.body.encode())
 
@@ -163,19 +163,21 @@ async def outcome(exchange: Recorded, time: FakeTime) -> Any:
                 return error
 
 
-READ = [e for e in exchanges() if e.key not in ERRORS and e.key not in UNASKED]
-REFUSED = [e for e in exchanges() if e.key in ERRORS]
+READ = [e for e in recorded_exchanges() if e.key not in ERRORS and e.key not in UNASKED]
+REFUSED = [e for e in recorded_exchanges() if e.key in ERRORS]
 
 
 def test_every_recorded_answer_is_read_or_refused_here() -> None:
-    assert len(exchanges()) == len({e.key for e in exchanges()}) == 87
+    assert len(recorded_exchanges()) == len({e.key for e in recorded_exchanges()}) == 87
     assert len(READ) + len(REFUSED) + len(UNASKED) == 87
     assert {e.key for e in REFUSED} == ERRORS.keys()
-    assert all(e.answer.status < 300 for e in READ)
+    assert all(e.response.status < 300 for e in READ)
 
 
 @pytest.mark.parametrize("exchange", REFUSED, ids=lambda e: e.key)
-async def test_a_refusal_is_the_right_error_in_the_server_s_words(exchange: Recorded, fake_time: FakeTime) -> None:
+async def test_a_refusal_is_the_right_error_in_the_server_s_words(
+    exchange: RecordedExchange, fake_time: FakeTime
+) -> None:
     kind, words = ERRORS[exchange.key]
     error = await outcome(exchange, fake_time)
     found = getattr(error, "cause", None) or error
@@ -184,18 +186,18 @@ async def test_a_refusal_is_the_right_error_in_the_server_s_words(exchange: Reco
 
 
 @pytest.mark.parametrize("exchange", READ, ids=lambda e: e.key)
-async def test_a_success_is_read_field_by_field(exchange: Recorded, fake_time: FakeTime) -> None:
+async def test_a_success_is_read_field_by_field(exchange: RecordedExchange, fake_time: FakeTime) -> None:
     found = await outcome(exchange, fake_time)
     assert not isinstance(found, CallError), found
-    if exchange.answer.status == 204:
+    if exchange.response.status == 204:
         assert found is None
     else:
         assert told(found) == wire(exchange)
 
 
-def wire(exchange: Recorded) -> Any:
+def wire(exchange: RecordedExchange) -> Any:
     """Return the recorded JSON, without what a record spells otherwise."""
-    tree = exchange.answer.tree
+    tree = exchange.response.json
     if exchange.path.startswith("/workflow"):
         rows = tree["workflows"] and tree["workflows"]["workflow"]
         return [internal(row) for row in ([rows] if isinstance(rows, dict) else rows)]

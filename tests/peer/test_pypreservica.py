@@ -124,7 +124,7 @@ def test_pypreservica_logs_in_again_when_its_token_is_revoked(peer: Peer) -> Non
 
 
 @pytest.mark.parametrize("way", ["without tenant", "shared secret", "one-time code"])
-def test_pypreservica_gets_in_by_every_way_there_is(peer: Peer, way: str) -> None:
+def test_pypreservica_logs_in_in_every_way(peer: Peer, way: str) -> None:
     state = PreservicaState(time.time, two_factor=SEED if way == "one-time code" else None)
     ways: dict[str, dict[str, object]] = {
         "without tenant": {},

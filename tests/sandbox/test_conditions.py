@@ -20,14 +20,14 @@ from workflow_async.sandbox.systems import FakeOpencast
 PROCESSING = {"filter": "status:EVENTS.EVENTS.STATUS.PROCESSING"}
 
 
-async def listed(http: httpx.AsyncClient, path: str, **params: str) -> list[Any]:
+async def list_rows(http: httpx.AsyncClient, path: str, **params: str) -> list[Any]:
     answer = await http.get(path, params=params)
     assert answer.status_code == 200, answer.text
     tree: list[Any] = answer.json()
     return tree
 
 
-async def test_a_booting_server_answers_in_all_its_forms_and_then_as_ever(
+async def test_a_booting_server_sends_all_its_forms_and_responds_normally_afterwards(
     http: httpx.AsyncClient, opencast: FakeOpencast, clock: ManualClock
 ) -> None:
     opencast.faults = Boot(60)
@@ -40,7 +40,7 @@ async def test_a_booting_server_answers_in_all_its_forms_and_then_as_ever(
     assert (await http.get("/api/version")).status_code == 200
 
 
-async def test_one_path_boots_while_the_rest_is_there(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
+async def test_a_boot_can_be_limited_to_one_path(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
     opencast.faults = Boot(60, paths="/api/workflows", responses=(CannedResponse.no_service(),))
     missing = await http.get("/api/workflows/7")
     assert (missing.status_code, missing.text) == (404, "<html><body>No service was found.</body></html>")
@@ -53,14 +53,14 @@ async def test_a_boot_with_one_form_twice_is_certain(http: httpx.AsyncClient, op
 
 
 async def test_a_preservica_boots_too() -> None:
-    there = Sandbox(clock=ManualClock()).preservica
-    there.faults = Boot(60, responses=(CannedResponse.jetty_html(404),))
-    async with httpx.AsyncClient(transport=httpx.ASGITransport(there.app), base_url="http://127.0.0.1") as http:
+    preservica = Sandbox(clock=ManualClock()).preservica
+    preservica.faults = Boot(60, responses=(CannedResponse.jetty_html(404),))
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(preservica.app), base_url="http://127.0.0.1") as http:
         assert (await http.post("/api/accesstoken/login")).status_code == 404
 
 
 @pytest.mark.parametrize(("release", "workflows"), [("11", 500), ("16", 200)])
-async def test_an_index_that_is_down_leaves_the_database_alone(
+async def test_an_index_that_is_down_does_not_affect_the_database(
     http: httpx.AsyncClient, opencast: FakeOpencast, release: Release, workflows: int
 ) -> None:
     id = opencast.start(opencast.event(), "noop")
@@ -72,7 +72,7 @@ async def test_an_index_that_is_down_leaves_the_database_alone(
     assert (await http.post("/api/workflows", data=form)).status_code == 201
 
 
-async def test_an_index_that_is_down_answers_as_it_is_told_and_for_as_long(
+async def test_an_index_that_is_down_sends_the_given_response_for_the_given_time(
     http: httpx.AsyncClient, opencast: FakeOpencast, clock: ManualClock
 ) -> None:
     opencast.faults = IndexFault("down", during=(0, 30), response=CannedResponse(429, headers={"retry-after": "5"}))
@@ -82,7 +82,7 @@ async def test_an_index_that_is_down_answers_as_it_is_told_and_for_as_long(
     assert (await http.get("/api/events")).status_code == 200
 
 
-async def test_a_slow_index_takes_its_time(
+async def test_a_slow_index_delays_responses(
     http: httpx.AsyncClient, opencast: FakeOpencast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     slept: list[float] = []
@@ -98,18 +98,18 @@ async def test_a_slow_index_takes_its_time(
 
 
 @every_release
-async def test_an_empty_index_finds_nothing_until_it_is_well(
+async def test_an_empty_index_finds_nothing_until_the_fault_ends(
     http: httpx.AsyncClient, opencast: FakeOpencast, clock: ManualClock, release: Release
 ) -> None:
     opencast.seed(5)
     opencast.faults = IndexFault("empty", during=(0, 30))
-    assert await listed(http, "/api/events") == []
+    assert await list_rows(http, "/api/events") == []
     if release in LISTING:
-        assert await listed(http, "/api/workflows") == []
+        assert await list_rows(http, "/api/workflows") == []
     clock.advance(30)
-    assert len(await listed(http, "/api/events")) == 5
+    assert len(await list_rows(http, "/api/events")) == 5
     if release in LISTING:
-        assert len(await listed(http, "/api/workflows")) == 5
+        assert len(await list_rows(http, "/api/workflows")) == 5
 
 
 async def test_a_stale_index_of_events_shows_what_was(
@@ -121,9 +121,9 @@ async def test_a_stale_index_of_events_shows_what_was(
     opencast.faults = IndexFault("stale", during=(0, 100))
     clock.advance(60)
     opencast.event()
-    assert [row["processing_state"] for row in await listed(http, "/api/events")] == ["RUNNING"]
+    assert [row["processing_state"] for row in await list_rows(http, "/api/events")] == ["RUNNING"]
     clock.advance(40)
-    assert [row["processing_state"] for row in await listed(http, "/api/events")] == ["SUCCEEDED", ""]
+    assert [row["processing_state"] for row in await list_rows(http, "/api/events")] == ["SUCCEEDED", ""]
 
 
 @with_list
@@ -132,22 +132,22 @@ async def test_a_stale_index_of_workflows_shows_what_was(
 ) -> None:
     opencast.start(opencast.event(), "publish")
     clock.advance(12)
-    assert [row["state"] for row in await listed(http, "/api/workflows")] == ["running"]
+    assert [row["state"] for row in await list_rows(http, "/api/workflows")] == ["running"]
     opencast.faults = IndexFault("stale", during=(0, 600))
     clock.advance(599)
-    assert [row["state"] for row in await listed(http, "/api/workflows")] == ["running"]
+    assert [row["state"] for row in await list_rows(http, "/api/workflows")] == ["running"]
     clock.advance(1)
-    assert [row["state"] for row in await listed(http, "/api/workflows")] == ["succeeded"]
+    assert [row["state"] for row in await list_rows(http, "/api/workflows")] == ["succeeded"]
 
 
-async def test_several_conditions_hold_at_once_and_the_first_that_finds_a_fault_decides(
+async def test_several_conditions_hold_together_and_the_first_with_a_fault_decides(
     http: httpx.AsyncClient, opencast: FakeOpencast
 ) -> None:
     opencast.event()
     plan = Faults(rates={CannedResponse(418): 1.0}, paths="/api/version")
     opencast.faults = [plan, IndexFault("empty"), Boot(60, paths="/api/v", responses=(CannedResponse.no_service(),))]
     assert (await http.get("/api/version")).status_code == 418
-    assert await listed(http, "/api/events") == []
+    assert await list_rows(http, "/api/events") == []
     assert opencast.app.covered == 2
     assert len(opencast.app.faults) == 2
 
@@ -156,10 +156,10 @@ async def test_no_faults_end_every_condition(http: httpx.AsyncClient, opencast: 
     opencast.event()
     opencast.faults = (IndexFault("empty"), Boot(60))
     opencast.faults = Faults()
-    assert len(await listed(http, "/api/events")) == 1
+    assert len(await list_rows(http, "/api/events")) == 1
     assert opencast.faults == Faults()
 
 
-def test_an_index_is_ill_in_known_ways_only() -> None:
+def test_an_unknown_index_fault_is_refused() -> None:
     with pytest.raises(ValueError, match="state must be one of down, slow, empty, stale, not 'gone'"):
         IndexFault("gone")  # type: ignore[arg-type]  # that is the test

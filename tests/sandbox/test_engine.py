@@ -8,8 +8,8 @@ from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 from workflow_async.sandbox import ManualClock, Step, StepResult
 from workflow_async.sandbox.engine import REPAIR_STEP, Engine, FakeWorkflow, SecondResumeEffect, Status
 
-TWO = (Step("a", 2.0), Step("b", 3.0))
-HANDLED = (Step("a", 1.0, StepResult.FAILED, handlers=(Step("tell", 1.0),)), Step("never"))
+TWO_STEPS = (Step("a", 2.0), Step("b", 3.0))
+FAILING_STEPS = (Step("a", 1.0, StepResult.FAILED, handlers=(Step("tell", 1.0),)), Step("never"))
 
 
 @pytest.fixture
@@ -22,7 +22,7 @@ def engine(clock: ManualClock) -> Engine:
     return Engine(clock)
 
 
-def history(engine: Engine, clock: ManualClock, run: FakeWorkflow, seconds: int = 30) -> list[Status]:
+def status_history(engine: Engine, clock: ManualClock, run: FakeWorkflow, seconds: int = 30) -> list[Status]:
     seen = [run.status]
     for _ in range(seconds):
         clock.advance(1)
@@ -31,26 +31,30 @@ def history(engine: Engine, clock: ManualClock, run: FakeWorkflow, seconds: int 
     return seen
 
 
-def names(run: FakeWorkflow) -> list[tuple[str, Status]]:
+def step_statuses(run: FakeWorkflow) -> list[tuple[str, Status]]:
     return [(step.step.name, step.status) for step in run.steps]
 
 
 def test_a_workflow_waits_runs_and_succeeds(engine: Engine, clock: ManualClock) -> None:
-    assert history(engine, clock, engine.start("d", "e", TWO)) == [Status.WAITING, Status.RUNNING, Status.SUCCEEDED]
+    assert status_history(engine, clock, engine.start("d", "e", TWO_STEPS)) == [
+        Status.WAITING,
+        Status.RUNNING,
+        Status.SUCCEEDED,
+    ]
 
 
 def test_steps_take_their_time_one_after_the_other(engine: Engine, clock: ManualClock) -> None:
-    run = engine.start("d", "e", TWO)
+    run = engine.start("d", "e", TWO_STEPS)
     clock.advance(4.5)
     engine.advance()
-    assert names(run) == [("a", Status.SUCCEEDED), ("b", Status.RUNNING)]
+    assert step_statuses(run) == [("a", Status.SUCCEEDED), ("b", Status.RUNNING)]
     assert [(s.started, s.finished) for s in run.steps] == [(run.created + 2, run.created + 4), (run.created + 4, None)]
 
 
-def test_one_long_wait_is_the_same_as_many_short_ones(clock: ManualClock) -> None:
+def test_one_long_wait_equals_many_short_ones(clock: ManualClock) -> None:
     short, long = Engine(clock), Engine(clock)
-    runs = [engine.start("d", "e", HANDLED) for engine in (short, long)]
-    history(short, clock, runs[0])
+    runs = [engine.start("d", "e", FAILING_STEPS) for engine in (short, long)]
+    status_history(short, clock, runs[0])
     long.advance()
     assert [(s.id, s.status, s.started, s.finished) for s in runs[0].steps] == [
         (s.id, s.status, s.started, s.finished) for s in runs[1].steps
@@ -59,89 +63,89 @@ def test_one_long_wait_is_the_same_as_many_short_ones(clock: ManualClock) -> Non
 
 def test_a_workflow_without_steps_succeeds_after_the_queue(engine: Engine, clock: ManualClock) -> None:
     run = engine.start("d", "e", ())
-    assert history(engine, clock, run) == [Status.WAITING, Status.SUCCEEDED]
+    assert status_history(engine, clock, run) == [Status.WAITING, Status.SUCCEEDED]
     assert run.started == run.finished == run.created + 2
 
 
 def test_a_stopped_workflow_without_steps_stays_stopped(engine: Engine, clock: ManualClock) -> None:
     run = engine.start("d", "e", ())
     engine.stop(run)
-    assert history(engine, clock, run) == [Status.STOPPED]
+    assert status_history(engine, clock, run) == [Status.STOPPED]
 
 
 def test_workflows_and_steps_are_numbered_from_one_sequence(engine: Engine, clock: ManualClock) -> None:
-    first, second = engine.start("d", "e", TWO), engine.start("d", "f", TWO)
+    first, second = engine.start("d", "e", TWO_STEPS), engine.start("d", "f", TWO_STEPS)
     clock.advance(60)
     engine.advance()
     assert (first.id, second.id) == (1000, 1001)
     assert sorted(s.id or 0 for run in (first, second) for s in run.steps) == [1002, 1003, 1004, 1005]
 
 
-def test_a_start_in_the_past_has_happened_by_now(engine: Engine, clock: ManualClock) -> None:
-    run = engine.start("d", "e", TWO, at=clock() - 100)
+def test_a_workflow_started_in_the_past_has_advanced_to_the_present(engine: Engine, clock: ManualClock) -> None:
+    run = engine.start("d", "e", TWO_STEPS, at=clock() - 100)
     assert engine.get(run.id) is run
     assert (run.status, run.finished) == (Status.SUCCEEDED, run.created + 7)
 
 
 def test_a_skipped_step_takes_no_time_and_has_no_end(engine: Engine, clock: ManualClock) -> None:
     run = engine.start("d", "e", [Step("no", 50.0, StepResult.SKIPPED), Step("yes")])
-    assert history(engine, clock, run)[-1] is Status.SUCCEEDED
+    assert status_history(engine, clock, run)[-1] is Status.SUCCEEDED
     assert (run.steps[0].status, run.steps[0].finished) == (Status.SKIPPED, None)
 
 
 def test_a_partial_step_makes_the_end_partial(engine: Engine, clock: ManualClock) -> None:
     run = engine.start("d", "e", [Step("most", 1.0, StepResult.PARTIAL), Step("rest")])
-    assert history(engine, clock, run)[-1] is Status.PARTIAL
+    assert status_history(engine, clock, run)[-1] is Status.PARTIAL
 
 
 def test_a_failed_step_ends_the_workflow_there(engine: Engine, clock: ManualClock) -> None:
     run = engine.start("d", "e", [Step("bad", 1.0, StepResult.FAILED), Step("never")])
-    assert history(engine, clock, run) == [Status.WAITING, Status.RUNNING, Status.FAILED]
-    assert names(run) == [("bad", Status.FAILED), ("never", Status.WAITING)]
+    assert status_history(engine, clock, run) == [Status.WAITING, Status.RUNNING, Status.FAILED]
+    assert step_statuses(run) == [("bad", Status.FAILED), ("never", Status.WAITING)]
 
 
 def test_handlers_take_the_place_of_the_rest_while_the_workflow_is_failing(engine: Engine, clock: ManualClock) -> None:
-    run = engine.start("d", "e", HANDLED)
-    assert history(engine, clock, run) == [Status.WAITING, Status.RUNNING, Status.FAILING, Status.FAILED]
-    assert names(run) == [("a", Status.FAILED), ("tell", Status.SUCCEEDED)]
+    run = engine.start("d", "e", FAILING_STEPS)
+    assert status_history(engine, clock, run) == [Status.WAITING, Status.RUNNING, Status.FAILING, Status.FAILED]
+    assert step_statuses(run) == [("a", Status.FAILED), ("tell", Status.SUCCEEDED)]
 
 
-def test_a_handler_that_fails_is_the_end(engine: Engine, clock: ManualClock) -> None:
+def test_a_failed_handler_ends_the_workflow(engine: Engine, clock: ManualClock) -> None:
     handler = Step("tell", 1.0, StepResult.FAILED, handlers=(Step("again"),))
     run = engine.start("d", "e", [Step("a", 1.0, StepResult.FAILED, handlers=(handler,))])
-    assert history(engine, clock, run)[-1] is Status.FAILED
-    assert names(run) == [("a", Status.FAILED), ("tell", Status.FAILED)]
+    assert status_history(engine, clock, run)[-1] is Status.FAILED
+    assert step_statuses(run) == [("a", Status.FAILED), ("tell", Status.FAILED)]
 
 
-def test_a_held_step_parks_until_somebody_resumes(engine: Engine, clock: ManualClock) -> None:
+def test_a_held_step_parks_the_workflow_until_it_is_resumed(engine: Engine, clock: ManualClock) -> None:
     run = engine.start("d", "e", [Step("hold", 1.0, StepResult.HELD), Step("rest")])
-    assert history(engine, clock, run)[-1] is Status.PARKED
+    assert status_history(engine, clock, run)[-1] is Status.PARKED
     engine.resume(run)
     assert run.status is Status.RUNNING
-    assert history(engine, clock, run)[-1] is Status.SUCCEEDED
+    assert status_history(engine, clock, run)[-1] is Status.SUCCEEDED
 
 
-def test_a_resumed_step_may_take_a_moment_to_go_on(engine: Engine, clock: ManualClock) -> None:
+def test_a_resume_can_be_delayed(engine: Engine, clock: ManualClock) -> None:
     run = engine.start("d", "e", [Step("hold", 1.0, StepResult.HELD)])
-    history(engine, clock, run)
+    status_history(engine, clock, run)
     engine.resume(run, delay=2.0)
-    assert history(engine, clock, run) == [Status.PARKED, Status.SUCCEEDED]
+    assert status_history(engine, clock, run) == [Status.PARKED, Status.SUCCEEDED]
 
 
-def test_a_pause_takes_a_resume_back(engine: Engine, clock: ManualClock) -> None:
+def test_a_pause_cancels_a_queued_resume(engine: Engine, clock: ManualClock) -> None:
     run = engine.start("d", "e", [Step("hold", 1.0, StepResult.HELD)])
-    history(engine, clock, run)
+    status_history(engine, clock, run)
     engine.resume(run, delay=2.0)
     engine.pause(run)
-    assert history(engine, clock, run) == [Status.PARKED]
+    assert status_history(engine, clock, run) == [Status.PARKED]
 
 
 def test_a_stuck_step_parks_again_after_every_resume(engine: Engine, clock: ManualClock) -> None:
     run = engine.start("d", "e", [Step("a"), Step("bad", 1.0, StepResult.STUCK), Step("rest")])
     for _ in range(3):
-        assert history(engine, clock, run)[-1] is Status.PARKED
+        assert status_history(engine, clock, run)[-1] is Status.PARKED
         engine.resume(run, delay=1.0)
-    assert [name for name, _ in names(run)] == ["a", REPAIR_STEP, "bad", "rest"]
+    assert [name for name, _ in step_statuses(run)] == ["a", REPAIR_STEP, "bad", "rest"]
     assert [run.steps[1].status, run.steps[2].status, run.steps[2].attempts] == [Status.PARKED, Status.WAITING, 1]
 
 
@@ -150,28 +154,28 @@ def test_a_stuck_step_of_a_stopped_workflow_stays_stopped(engine: Engine, clock:
     clock.advance(3)
     engine.advance()
     engine.stop(run)
-    assert history(engine, clock, run) == [Status.STOPPED]
+    assert status_history(engine, clock, run) == [Status.STOPPED]
 
 
-def test_a_paused_workflow_ends_the_step_that_executes_and_begins_none(engine: Engine, clock: ManualClock) -> None:
-    run = engine.start("d", "e", TWO)
+def test_a_paused_workflow_ends_its_running_step_and_starts_no_other(engine: Engine, clock: ManualClock) -> None:
+    run = engine.start("d", "e", TWO_STEPS)
     clock.advance(3)
     engine.advance()
     engine.pause(run)
-    assert history(engine, clock, run) == [Status.PARKED]
-    assert names(run) == [("a", Status.SUCCEEDED), ("b", Status.WAITING)]
+    assert status_history(engine, clock, run) == [Status.PARKED]
+    assert step_statuses(run) == [("a", Status.SUCCEEDED), ("b", Status.WAITING)]
     engine.resume(run)
-    assert history(engine, clock, run)[-1] is Status.SUCCEEDED
+    assert status_history(engine, clock, run)[-1] is Status.SUCCEEDED
 
 
-def test_a_workflow_resumed_while_its_step_executes_goes_on(engine: Engine, clock: ManualClock) -> None:
-    run = engine.start("d", "e", TWO)
+def test_a_workflow_resumed_while_its_step_runs_goes_on(engine: Engine, clock: ManualClock) -> None:
+    run = engine.start("d", "e", TWO_STEPS)
     clock.advance(3)
     engine.advance()
     engine.pause(run)
     engine.resume(run, delay=2.0)
     assert run.status is Status.RUNNING
-    assert history(engine, clock, run)[-1] is Status.SUCCEEDED
+    assert status_history(engine, clock, run)[-1] is Status.SUCCEEDED
     assert run.executed == ["a", "b"]
 
 
@@ -180,7 +184,7 @@ def test_a_stop_during_the_last_step_is_overwritten_by_its_end(engine: Engine, c
     clock.advance(3)
     engine.advance()
     engine.stop(run)
-    assert history(engine, clock, run) == [Status.STOPPED, Status.SUCCEEDED]
+    assert status_history(engine, clock, run) == [Status.STOPPED, Status.SUCCEEDED]
 
 
 def test_a_stop_during_a_step_that_holds_stays(engine: Engine, clock: ManualClock) -> None:
@@ -188,20 +192,20 @@ def test_a_stop_during_a_step_that_holds_stays(engine: Engine, clock: ManualCloc
     clock.advance(3)
     engine.advance()
     engine.stop(run)
-    assert history(engine, clock, run) == [Status.STOPPED]
+    assert status_history(engine, clock, run) == [Status.STOPPED]
 
 
 def test_a_workflow_paused_before_its_first_step_starts_on_resume(engine: Engine, clock: ManualClock) -> None:
-    run = engine.start("d", "e", TWO)
+    run = engine.start("d", "e", TWO_STEPS)
     engine.pause(run)
-    assert history(engine, clock, run) == [Status.PARKED]
+    assert status_history(engine, clock, run) == [Status.PARKED]
     engine.resume(run)
-    assert history(engine, clock, run)[-1] is Status.SUCCEEDED
+    assert status_history(engine, clock, run)[-1] is Status.SUCCEEDED
 
 
 def test_a_finished_workflow_that_is_paused_has_no_end_until_it_is_resumed(engine: Engine, clock: ManualClock) -> None:
-    run = engine.start("d", "e", TWO)
-    history(engine, clock, run)
+    run = engine.start("d", "e", TWO_STEPS)
+    status_history(engine, clock, run)
     engine.pause(run)
     assert (run.status, run.finished) == (Status.PARKED, None)
     engine.resume(run)
@@ -210,31 +214,31 @@ def test_a_finished_workflow_that_is_paused_has_no_end_until_it_is_resumed(engin
 
 def test_a_retry_runs_the_failed_step_again_and_then_the_rest(engine: Engine, clock: ManualClock) -> None:
     run = engine.start("d", "e", [Step("bad", 1.0, StepResult.FAILED), Step("rest")])
-    history(engine, clock, run)
+    status_history(engine, clock, run)
     assert engine.retry(run)
-    assert history(engine, clock, run) == [Status.RUNNING, Status.SUCCEEDED]
+    assert status_history(engine, clock, run) == [Status.RUNNING, Status.SUCCEEDED]
     assert run.steps[0].attempts == 2
 
 
-@pytest.mark.parametrize("steps", [TWO, [Step("no", 1.0, StepResult.SKIPPED)]])
+@pytest.mark.parametrize("steps", [TWO_STEPS, [Step("no", 1.0, StepResult.SKIPPED)]])
 def test_a_retry_of_what_has_not_failed_does_nothing(engine: Engine, clock: ManualClock, steps: list[Step]) -> None:
     run = engine.start("d", "e", steps)
-    history(engine, clock, run)
+    status_history(engine, clock, run)
     assert not engine.retry(run)
 
 
 def test_a_step_that_is_retried_fails_once_and_then_succeeds(engine: Engine, clock: ManualClock) -> None:
     run = engine.start("d", "e", [Step("shaky", 2.0, StepResult.RETRIED), Step("rest")])
-    assert history(engine, clock, run) == [Status.WAITING, Status.RUNNING, Status.SUCCEEDED]
+    assert status_history(engine, clock, run) == [Status.WAITING, Status.RUNNING, Status.SUCCEEDED]
     assert (run.steps[0].failures, run.executed) == (1, ["shaky", "shaky", "rest"])
 
 
-def test_a_workflow_stopped_while_a_step_fails_for_now_stays_stopped(engine: Engine, clock: ManualClock) -> None:
+def test_a_workflow_stopped_while_a_step_is_retried_stays_stopped(engine: Engine, clock: ManualClock) -> None:
     run = engine.start("d", "e", [Step("shaky", 5.0, StepResult.RETRIED), Step("rest")])
     clock.advance(3)
     engine.advance()
     engine.stop(run)
-    assert history(engine, clock, run) == [Status.STOPPED]
+    assert status_history(engine, clock, run) == [Status.STOPPED]
 
 
 @pytest.mark.parametrize(
@@ -245,67 +249,67 @@ def test_a_workflow_stopped_while_a_step_fails_for_now_stays_stopped(engine: Eng
         (SecondResumeEffect.HANGS, Status.SUCCEEDED, ["hold"]),
     ],
 )
-def test_a_second_resume_of_the_last_step_does_harm_to_that(
+def test_a_second_resume_of_the_last_step_affects_that_step(
     engine: Engine, clock: ManualClock, harm: SecondResumeEffect, end: Status, executed: list[str]
 ) -> None:
     run = engine.start("d", "e", [Step("hold", 1.0, StepResult.HELD)])
-    history(engine, clock, run)
+    status_history(engine, clock, run)
     engine.resume(run, 2.0)
     engine.resume(run, 2.0, harm)
-    assert history(engine, clock, run)[-1] is end
+    assert status_history(engine, clock, run)[-1] is end
     assert run.executed == executed
 
 
-def test_a_workflow_without_steps_ends_as_it_is_told(clock: ManualClock) -> None:
+def test_a_workflow_without_steps_ends_with_the_given_status(clock: ManualClock) -> None:
     engine = Engine(clock, end_without_steps=Status.FAILED)
-    assert history(engine, clock, engine.start("d", "e", ()))[-1] is Status.FAILED
+    assert status_history(engine, clock, engine.start("d", "e", ()))[-1] is Status.FAILED
 
 
-def test_what_is_due_can_be_put_off(engine: Engine, clock: ManualClock) -> None:
+def test_due_times_can_be_postponed(engine: Engine, clock: ManualClock) -> None:
     run = engine.start("d", "e", [Step("a", 5.0)])
     engine.postpone(100.0)
-    assert history(engine, clock, run, 101) == [Status.WAITING]
+    assert status_history(engine, clock, run, 101) == [Status.WAITING]
     engine.postpone(-1.0)
-    assert history(engine, clock, run, 1) == [Status.WAITING, Status.RUNNING]
+    assert status_history(engine, clock, run, 1) == [Status.WAITING, Status.RUNNING]
 
 
-def test_an_id_that_is_used_again_does_nothing_of_what_was_due_before(engine: Engine, clock: ManualClock) -> None:
-    run = engine.start("d", "e", TWO)
+def test_a_reused_id_does_not_inherit_due_times(engine: Engine, clock: ManualClock) -> None:
+    run = engine.start("d", "e", TWO_STEPS)
     clock.advance(1)
     engine.remove(run)
-    again = engine.start("f", "g", TWO, id=run.id)
+    again = engine.start("f", "g", TWO_STEPS, id=run.id)
     clock.advance(1.5)
     assert (engine.get(run.id), again.status) == (again, Status.WAITING)
-    assert history(engine, clock, again)[-1] is Status.SUCCEEDED
+    assert status_history(engine, clock, again)[-1] is Status.SUCCEEDED
 
 
-def test_a_removed_workflow_is_gone_and_what_was_due_with_it(engine: Engine, clock: ManualClock) -> None:
-    run = engine.start("d", "e", TWO)
+def test_a_removed_workflow_and_its_due_times_are_gone(engine: Engine, clock: ManualClock) -> None:
+    run = engine.start("d", "e", TWO_STEPS)
     engine.remove(run)
     clock.advance(60)
     assert (engine.get(run.id), list(engine.all())) == (None, [])
 
 
-def test_an_observer_is_told_of_start_changes_and_removal(clock: ManualClock) -> None:
+def test_on_change_is_called_for_start_changes_and_removal(clock: ManualClock) -> None:
     seen: list[tuple[int, Status]] = []
     engine = Engine(clock, on_change=lambda run: seen.append((run.id, run.status)))
     run = engine.start("d", "e", [Step("a")])
-    history(engine, clock, run)
+    status_history(engine, clock, run)
     engine.remove(run)
     assert [status for _, status in seen] == [Status.WAITING, Status.RUNNING, Status.SUCCEEDED, Status.SUCCEEDED]
 
 
 def test_a_copy_does_not_change_with_the_workflow(engine: Engine, clock: ManualClock) -> None:
-    run = engine.start("d", "e", TWO, parameters={"a": "1"})
+    run = engine.start("d", "e", TWO_STEPS, parameters={"a": "1"})
     before = run.copy()
-    history(engine, clock, run)
+    status_history(engine, clock, run)
     run.parameters["a"] = "2"
     assert (before.status, before.steps[0].status, before.parameters) == (Status.WAITING, Status.WAITING, {"a": "1"})
 
 
-def test_threads_may_ask_at_once(engine: Engine, clock: ManualClock) -> None:
+def test_threads_can_advance_the_engine_concurrently(engine: Engine, clock: ManualClock) -> None:
     for _ in range(200):
-        engine.start("d", "e", TWO)
+        engine.start("d", "e", TWO_STEPS)
     clock.advance(60)
     threads = [threading.Thread(target=engine.advance) for _ in range(4)]
     for thread in threads:
@@ -316,7 +320,9 @@ def test_threads_may_ask_at_once(engine: Engine, clock: ManualClock) -> None:
 
 
 STEPS = st.lists(
-    st.builds(Step, st.sampled_from("abc"), st.floats(0, 5), st.sampled_from(StepResult), st.sampled_from([(), TWO])),
+    st.builds(
+        Step, st.sampled_from("abc"), st.floats(0, 5), st.sampled_from(StepResult), st.sampled_from([(), TWO_STEPS])
+    ),
     max_size=4,
 )
 
@@ -383,4 +389,4 @@ class EngineMachine(RuleBasedStateMachine):
 
 
 EngineMachine.TestCase.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
-test_the_engine_keeps_its_promises_in_any_order_of_events = EngineMachine.TestCase
+test_the_invariants_hold_for_any_order_of_events = EngineMachine.TestCase

@@ -19,7 +19,7 @@ from workflow_async.sandbox.conditions import Condition
 from workflow_async.sandbox.fault_text import read_condition
 
 
-def plan(text: str) -> Faults:
+def read_faults(text: str) -> Faults:
     found = read_condition(text)
     assert isinstance(found, Faults)
     return found
@@ -43,20 +43,20 @@ def plan(text: str) -> Faults:
         ),
     ],
 )
-def test_a_fault_or_a_response_is_named_by_a_word_or_a_status(text: str, trouble: Trouble) -> None:
-    assert plan(text) == Faults(rates={trouble: 1.0})
+def test_a_fault_is_named_by_its_kind_and_a_response_by_its_status(text: str, trouble: Trouble) -> None:
+    assert read_faults(text) == Faults(rates={trouble: 1.0})
 
 
 @pytest.mark.parametrize("fault", Fault)
-def test_every_fault_has_its_word(fault: Fault) -> None:
-    assert plan(fault.value.replace(" ", "-")).rates == {fault: 1.0}
+def test_every_fault_has_a_name(fault: Fault) -> None:
+    assert read_faults(fault.value.replace(" ", "-")).rates == {fault: 1.0}
 
 
-def test_options_say_how_often_when_and_how() -> None:
-    found = plan("rate-limited,rate=0.25,from=10,until=160,method=get,retry-after=60,seed=7")
+def test_options_set_the_rate_the_time_and_the_requests() -> None:
+    found = read_faults("rate-limited,rate=0.25,from=10,until=160,method=get,retry-after=60,seed=7")
     rates = {Fault.RATE_LIMITED: 0.25}
     assert found == Faults(7, rates=rates, during=(10, 160), methods="GET", retry_after=60)
-    assert plan("latency,seconds=2.5,method=POST") == Faults(latency=(2.5, 2.5), methods="POST")
+    assert read_faults("latency,seconds=2.5,method=POST") == Faults(latency=(2.5, 2.5), methods="POST")
 
 
 @pytest.mark.parametrize(
@@ -69,7 +69,7 @@ def test_options_say_how_often_when_and_how() -> None:
     ],
 )
 def test_a_path_is_one_path_unless_it_has_an_asterisk(path: str, covered: list[str]) -> None:
-    found = plan(f"500,path={path}")
+    found = read_faults(f"500,path={path}")
     asked = ["/api/workflows", "/api/workflows/7", "/api/events"]
     assert [one for one in asked if found.covers("GET", one)] == covered
 
@@ -93,7 +93,7 @@ def test_a_condition_is_named_by_its_kind(text: str, condition: Condition) -> No
     assert read_condition(text) == condition
 
 
-def test_a_boot_may_be_of_one_path() -> None:
+def test_a_boot_can_be_of_one_path() -> None:
     found = read_condition("boot,path=/api/events")
     assert isinstance(found, Boot)
     (only,) = found.plans(lists=False)
@@ -117,12 +117,12 @@ def test_a_boot_may_be_of_one_path() -> None:
         ("server-clock,utc-offset=25", "utc_offset"),
     ],
 )
-def test_what_does_not_read_is_refused_with_the_reason(text: str, reason: str) -> None:
+def test_an_invalid_text_is_refused_with_a_reason(text: str, reason: str) -> None:
     with pytest.raises(ValueError, match=reason):
         read_condition(text)
 
 
 @given(st.text())
-def test_any_text_is_read_or_refused(text: str) -> None:
+def test_any_text_is_parsed_or_refused(text: str) -> None:
     with contextlib.suppress(ValueError):
         assert read_condition(text) is not None

@@ -18,16 +18,16 @@ def test_the_same_seed_and_number_give_the_same_fault(seed: int, n: int) -> None
 
 
 @given(SEEDS, NUMBERS)
-def test_no_plan_no_fault(seed: int, n: int) -> None:
+def test_the_default_plan_has_no_faults(seed: int, n: int) -> None:
     assert Faults(seed).fault_for(n) is None
 
 
 @given(SEEDS, NUMBERS, st.sampled_from(Fault))
-def test_a_rate_of_one_is_every_time(seed: int, n: int, fault: Fault) -> None:
+def test_a_rate_of_1_applies_to_every_exchange(seed: int, n: int, fault: Fault) -> None:
     assert Faults(seed, rates={fault: 1.0}).fault_for(n) is fault
 
 
-def test_rates_are_what_happens_in_the_long_run() -> None:
+def test_rates_are_frequencies_over_many_exchanges() -> None:
     plan = Faults(rates={Fault.RATE_LIMITED: 0.2, Fault.CUT_BEFORE: 0.05})
     counts = Counter(plan.fault_for(n) for n in range(20_000))
     assert counts[Fault.RATE_LIMITED] / 20_000 == pytest.approx(0.2, abs=0.01)
@@ -55,7 +55,7 @@ def test_without_latency_there_is_no_delay() -> None:
     assert Faults().delay_for(7) == 0.0
 
 
-def test_a_plan_covers_everything_unless_told_otherwise() -> None:
+def test_a_plan_covers_every_exchange_by_default() -> None:
     assert Faults().covers("DELETE", "/anything")
 
 
@@ -66,19 +66,19 @@ def test_a_plan_covers_its_methods_and_paths_only() -> None:
     assert not plan.covers("POST", "/api/events")
 
 
-def test_one_method_or_path_needs_no_brackets() -> None:
+def test_one_method_or_path_can_be_a_string() -> None:
     plan = Faults(methods="POST", paths="/api")
     assert (plan.methods, plan.paths) == (("POST",), ("/api",))
 
 
 @pytest.mark.parametrize("rates", [{Fault.CUT_BODY: 1.5}, {Fault.CUT_BODY: -0.1}, dict.fromkeys(Fault, 0.5)])
-def test_rates_that_are_no_probabilities_are_refused(rates: dict[Fault, float]) -> None:
+def test_rates_that_are_not_probabilities_are_refused(rates: dict[Fault, float]) -> None:
     with pytest.raises(ValueError, match="probabilities"):
         Faults(rates=rates)
 
 
 @pytest.mark.parametrize("latency", [(-1.0, 0.0), (2.0, 1.0)])
-def test_a_latency_that_is_no_range_is_refused(latency: tuple[float, float]) -> None:
+def test_a_latency_that_is_not_a_range_is_refused(latency: tuple[float, float]) -> None:
     with pytest.raises(ValueError, match="latency"):
         Faults(latency=latency)
 
@@ -89,14 +89,14 @@ def test_a_negative_retry_after_is_refused() -> None:
 
 
 @given(st.text(), NUMBERS)
-def test_chance_is_a_share_of_one(about: str, n: int) -> None:
+def test_a_hashed_float_is_in_the_unit_interval(about: str, n: int) -> None:
     assert 0 <= hash_float(about, n) < 1
 
 
-def test_a_pick_reaches_every_choice() -> None:
+def test_a_hashed_choice_reaches_every_choice() -> None:
     assert {hash_choice("abc", n) for n in range(50)} == set("abc")
 
 
-def test_unique_is_unique_and_the_same_again() -> None:
+def test_a_hashed_uuid_is_unique_and_reproducible() -> None:
     assert len({hash_uuid("event", n) for n in range(1000)}) == 1000
     assert hash_uuid("event", 1) == hash_uuid("event", 1)

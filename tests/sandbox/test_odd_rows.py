@@ -7,7 +7,16 @@ import httpx
 import pytest
 
 from tests.sandbox.opencast.releases import with_list
-from tests.sandbox.preservica.asking import CONTEXTS, get, ids, inside, knock, login, page, state
+from tests.sandbox.preservica.api import (
+    CONTEXTS,
+    get_instance,
+    list_page,
+    logged_in,
+    login,
+    row_ids,
+    state_of,
+    status_with_token,
+)
 from workflow_async.sandbox import ManualClock, OddRow, Sandbox, ServerClock
 from workflow_async.sandbox.systems import FakeOpencast, FakePreservica
 
@@ -34,7 +43,9 @@ async def test_a_record_that_cannot_be_written_is_the_container_s_500(
 
 
 @with_list
-async def test_it_spoils_the_page_that_it_is_on_and_no_other(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
+async def test_an_unwritable_record_breaks_only_the_page_that_contains_it(
+    http: httpx.AsyncClient, opencast: FakeOpencast
+) -> None:
     seeded = [opencast.start(opencast.event(created=float(n)), "fast") for n in range(6)]
     opencast.state.commit()
     opencast.faults = OddRow(seeded[3])
@@ -44,9 +55,7 @@ async def test_it_spoils_the_page_that_it_is_on_and_no_other(http: httpx.AsyncCl
 
 
 @with_list
-async def test_a_row_that_does_not_read_stands_among_the_others(
-    http: httpx.AsyncClient, opencast: FakeOpencast
-) -> None:
+async def test_an_odd_row_stands_among_the_others(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
     first, second = opencast.seed(2)
     opencast.faults = [
         OddRow(first, {"state": 7, "title": None}, without=("creator",)),
@@ -57,7 +66,7 @@ async def test_a_row_that_does_not_read_stands_among_the_others(
     assert "state" not in (await http.get(f"/api/workflows/{second}")).json()
 
 
-async def test_an_event_may_be_odd(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
+async def test_an_odd_row_can_be_an_event(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
     event, other = opencast.event(), opencast.event()
     opencast.faults = OddRow(event, {"processing_state": "BAKED"})
     rows = (await http.get("/api/events")).json()
@@ -67,28 +76,28 @@ async def test_an_event_may_be_odd(http: httpx.AsyncClient, opencast: FakeOpenca
     assert (await http.get("/api/events", params={"filter": f"identifier:{other}"})).status_code == 200
 
 
-async def test_a_workflow_of_preservica_may_be_odd(preservica: FakePreservica) -> None:
+async def test_an_odd_row_can_be_a_workflow_of_preservica(preservica: FakePreservica) -> None:
     odd, even = preservica.seed(2)
-    async with inside(preservica.state, preservica.app) as http:
+    async with logged_in(preservica.state, preservica.app) as http:
         preservica.faults = OddRow(odd, {"Started": "2025-10-26 02:30:00", "Creator": None, "State": "7"})
-        assert ids(await page(http)) == [odd, even]
-        told = (await get(http, odd)).text
-        assert "<Started>2025-10-26 02:30:00</Started>" in told
-        assert ("<Creator>" in told, await state(http, odd)) == (False, "7")
+        assert row_ids(await list_page(http)) == [odd, even]
+        text = (await get_instance(http, odd)).text
+        assert "<Started>2025-10-26 02:30:00</Started>" in text
+        assert ("<Creator>" in text, await state_of(http, odd)) == (False, "7")
         preservica.faults = OddRow(odd)
-        assert [(await get(http, id)).status_code for id in (odd, even)] == [500, 200]
+        assert [(await get_instance(http, id)).status_code for id in (odd, even)] == [500, 200]
 
 
-async def test_a_process_monitor_may_be_odd(preservica: FakePreservica) -> None:
+async def test_an_odd_row_can_be_a_process_monitor(preservica: FakePreservica) -> None:
     (id,) = preservica.seed(1)
     monitor = preservica.state.archive.monitor_id(preservica.engine.runs[id])
-    async with inside(preservica.state, preservica.app) as http:
+    async with logged_in(preservica.state, preservica.app) as http:
         preservica.faults = OddRow(monitor, {"started": "yesterday", "size": "large"})
         (row,) = (await http.get("/api/processmonitor/monitors")).json()["value"]["monitors"]
         assert (row["started"], row["size"]) == ("yesterday", "large")
 
 
-async def test_a_server_s_clock_may_be_wrong_while_its_workflows_keep_their_pace(
+async def test_a_wrong_server_clock_does_not_change_the_pace_of_workflows(
     http: httpx.AsyncClient, opencast: FakeOpencast, clock: ManualClock
 ) -> None:
     early = opencast.start(opencast.event(), "noop")
@@ -97,9 +106,9 @@ async def test_a_server_s_clock_may_be_wrong_while_its_workflows_keep_their_pace
     for id, now in ((early, "instantiated"), (late, "instantiated")):
         assert (await http.get(f"/api/workflows/{id}")).json()["state"] == now
     clock.advance(2.5)
-    told = [(await http.get(f"/api/workflows/{id}?withoperations=true")).json() for id in (early, late)]
-    assert [tree["state"] for tree in told] == ["succeeded", "succeeded"]
-    assert told[1]["operations"][0]["start"] == "2023-11-14T23:13:22Z"
+    trees = [(await http.get(f"/api/workflows/{id}?withoperations=true")).json() for id in (early, late)]
+    assert [tree["state"] for tree in trees] == ["succeeded", "succeeded"]
+    assert trees[1]["operations"][0]["start"] == "2023-11-14T23:13:22Z"
 
 
 @pytest.mark.parametrize("ahead", [0.0, 90.0, -7200.0])
@@ -111,7 +120,7 @@ async def test_the_date_of_a_response_is_by_the_server_s_clock(
     assert date == datetime.fromtimestamp(clock() + ahead, UTC)
 
 
-async def test_a_clock_that_is_set_right_again_disturbs_nothing(
+async def test_correcting_the_server_clock_does_not_change_due_times(
     http: httpx.AsyncClient, opencast: FakeOpencast, clock: ManualClock
 ) -> None:
     opencast.faults = ServerClock(ahead=-3600.0)
@@ -135,14 +144,14 @@ async def test_tokens_of_preservica_end_by_the_server_s_clock(preservica: FakePr
         seen = []
         for ahead in (0.0, 899.0, 900.0):
             preservica.faults = ServerClock(ahead)
-            seen.append(await knock(http, token, CONTEXTS))
+            seen.append(await status_with_token(http, token, CONTEXTS))
     assert seen == [200, 200, 401]
 
 
-async def test_an_id_of_preservica_may_become_another_workflow(preservica: FakePreservica) -> None:
-    here, there = (preservica.context(name, f"org.{name}", "Ingest", []) for name in ("here", "there"))
-    (id,) = preservica.seed(1, contexts=[here])
-    async with inside(preservica.state, preservica.app) as http:
-        preservica.replace(id, there)
-        told = (await get(http, id)).text
-    assert (f"<WorkflowContextId>{there}<" in told, "<State>PENDING<" in told) == (True, True)
+async def test_an_id_of_preservica_can_be_reused_for_another_workflow(preservica: FakePreservica) -> None:
+    first, second = (preservica.context(name, f"org.{name}", "Ingest", []) for name in ("first", "second"))
+    (id,) = preservica.seed(1, contexts=[first])
+    async with logged_in(preservica.state, preservica.app) as http:
+        preservica.replace(id, second)
+        text = (await get_instance(http, id)).text
+    assert (f"<WorkflowContextId>{second}<" in text, "<State>PENDING<" in text) == (True, True)

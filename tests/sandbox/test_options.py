@@ -12,21 +12,21 @@ async def test_a_preservica_can_be_asked_to_be_awkward() -> None:
         clock=clock, token_minutes=1, two_factor=SEED, page_cap=7, sparse=True, refresh_works=False, codes_once=True
     )
     with awkward as sandbox:
-        there = sandbox.preservica
-        there.seed(20)
+        preservica = sandbox.preservica
+        preservica.seed(20)
         async with PreservicaClient(
-            there.url,
-            username=there.username,
-            password=there.password,
-            tenant=there.tenant,
+            preservica.url,
+            username=preservica.username,
+            password=preservica.password,
+            tenant=preservica.tenant,
             two_factor=SEED,
             clock=_clock(clock),
         ) as pv:
             sizes = [len(page.items) async for page in pv.workflows.list().pages()]
-            there.revoke()
+            preservica.revoke()
             assert await pv.workflows.list(limit=1).first() is not None
         assert sizes == [7, 7, 6]
-        assert there.logins == 2
+        assert preservica.logins == 2
 
 
 def _clock(clock: ManualClock) -> Clock:

@@ -24,12 +24,12 @@ def threads() -> list[str]:
     return [thread.name for thread in threading.enumerate() if thread.name.startswith("workflow-sandbox")]
 
 
-def line_to(sandbox: Sandbox) -> socket.socket:
+def connect_to(sandbox: Sandbox) -> socket.socket:
     address = urlsplit(sandbox.opencast.url)
     return socket.create_connection((address.hostname, address.port))
 
 
-def ask(sandbox: Sandbox, path: str = "/api") -> httpx.Response:
+def get(sandbox: Sandbox, path: str = "/api") -> httpx.Response:
     return httpx.get(sandbox.opencast.url + path, auth=sandbox.opencast.auth)
 
 
@@ -44,7 +44,7 @@ async def test_both_systems_answer_over_sockets_from_any_loop() -> None:
 
 def test_a_plain_with_serves_too() -> None:
     with Sandbox() as sandbox:
-        assert ask(sandbox).status_code == 200
+        assert get(sandbox).status_code == 200
 
 
 def test_a_sandbox_can_be_entered_again() -> None:
@@ -52,14 +52,14 @@ def test_a_sandbox_can_be_entered_again() -> None:
     id = sandbox.opencast.seed(1)[0]
     for _ in range(2):
         with sandbox:
-            assert ask(sandbox, f"/api/workflows/{id}").status_code == 200
+            assert get(sandbox, f"/api/workflows/{id}").status_code == 200
 
 
 def test_the_fixture_of_the_plugin_is_a_served_sandbox(workflow_sandbox: Sandbox) -> None:
-    assert ask(workflow_sandbox).status_code == 200
+    assert get(workflow_sandbox).status_code == 200
 
 
-async def test_leaving_waits_for_no_idle_connection_and_leaves_no_thread() -> None:
+async def test_exit_does_not_wait_for_idle_connections_and_ends_the_thread() -> None:
     sandbox = Sandbox()
     async with httpx.AsyncClient() as http:
         async with sandbox:
@@ -71,10 +71,10 @@ async def test_leaving_waits_for_no_idle_connection_and_leaves_no_thread() -> No
             await http.get(sandbox.opencast.url)
 
 
-def test_leaving_does_not_wait_for_a_slow_answer(
+def test_exit_does_not_wait_for_a_slow_response(
     caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
 ) -> None:
-    with Sandbox() as sandbox, closing(line_to(sandbox)) as line:
+    with Sandbox() as sandbox, closing(connect_to(sandbox)) as line:
         sandbox.opencast.faults = Faults(latency=(SLOW, SLOW))
         line.sendall(b"GET /api HTTP/1.1\r\nHost: x\r\n\r\n")
         while not sandbox.opencast.app.covered:
@@ -86,13 +86,13 @@ def test_leaving_does_not_wait_for_a_slow_answer(
     assert (caplog.records, *capfd.readouterr()) == ([], "", "")
 
 
-def test_nothing_is_left_open_for_the_collector_to_complain_about(recwarn: pytest.WarningsRecorder) -> None:
+def test_no_resource_is_left_for_the_garbage_collector(recwarn: pytest.WarningsRecorder) -> None:
     unraised: list[object] = []
     before, sys.unraisablehook = sys.unraisablehook, unraised.append
     try:
         for _ in range(3):
             with Sandbox() as sandbox:
-                ask(sandbox)
+                get(sandbox)
             del sandbox
         gc.collect()
     finally:
@@ -100,7 +100,7 @@ def test_nothing_is_left_open_for_the_collector_to_complain_about(recwarn: pytes
     assert (unraised, list(recwarn)) == ([], [])
 
 
-def test_what_goes_wrong_while_it_serves_is_raised_by_leaving_and_nothing_is_left(
+def test_an_error_of_the_server_is_raised_on_exit_and_no_thread_is_left(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     async def fail(_: AppServer) -> None:
@@ -112,7 +112,7 @@ def test_what_goes_wrong_while_it_serves_is_raised_by_leaving_and_nothing_is_lef
     assert (sandbox._server, threads()) == (None, [])
 
 
-def test_a_port_that_is_taken_is_an_error_of_the_caller() -> None:
+def test_a_port_in_use_raises_oserror() -> None:
     with closing(bind("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(OSError, match="in use"), Sandbox(preservica_port=port):
@@ -127,14 +127,14 @@ def test_a_port_can_be_chosen() -> None:
         assert sandbox.opencast.url == f"http://127.0.0.1:{port}"
 
 
-def test_what_goes_wrong_in_the_thread_is_raised_by_start() -> None:
+def test_an_error_in_the_thread_is_raised_by_start() -> None:
     closed = bind("127.0.0.1", 0)
     closed.close()
     with pytest.raises((OSError, ValueError)):
         Server([(closed, Sandbox().opencast.app)]).start()
 
 
-def test_leaving_without_entering_is_no_error() -> None:
+def test_exit_without_enter_is_not_an_error() -> None:
     Sandbox().__exit__(None, None, None)
 
 
@@ -144,7 +144,7 @@ def test_an_ipv6_address_stands_in_brackets() -> None:
         assert url_of(listener) == f"http://[::1]:{listener.getsockname()[1]}"
 
 
-def test_answers_do_not_wait_for_the_acknowledgement_of_their_headers() -> None:
+def test_responses_are_not_delayed_by_the_nagle_algorithm() -> None:
     with closing(bind("127.0.0.1", 0)) as listener:
         assert listener.proto == socket.IPPROTO_TCP
 
@@ -165,7 +165,7 @@ async def test_a_cut_is_what_a_client_sees_of_a_lost_connection(
     assert caplog.records == []
 
 
-async def test_faults_of_one_system_leave_the_other_alone() -> None:
+async def test_faults_of_one_system_do_not_affect_the_other() -> None:
     async with Sandbox() as sandbox, httpx.AsyncClient() as http:
         plan = sandbox.preservica.faults = Faults(rates={Fault.SERVER_ERROR: 1.0})
         assert (sandbox.preservica.faults, sandbox.opencast.faults) == (plan, Faults())
@@ -176,8 +176,8 @@ async def test_faults_of_one_system_leave_the_other_alone() -> None:
 def test_serving_writes_nothing_to_any_log(caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]) -> None:
     caplog.set_level(logging.INFO)
     with Sandbox() as sandbox:
-        line_to(sandbox).close()
-        with closing(line_to(sandbox)) as line:
+        connect_to(sandbox).close()
+        with closing(connect_to(sandbox)) as line:
             line.sendall(b"GET /api HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
             assert line.recv(15).startswith(b"HTTP/1.1 302")
     assert ([r for r in caplog.records if r.name != "asyncio"], *capfd.readouterr()) == ([], "", "")
@@ -188,8 +188,8 @@ def test_a_thread_may_seed_while_the_server_serves() -> None:
         seeding = threading.Thread(target=lambda: [sandbox.opencast.seed(50) for _ in range(4)])
         seeding.start()
         while seeding.is_alive():
-            assert ask(sandbox, "/api/workflows?limit=50").status_code == 200
-        assert len(ask(sandbox, "/api/workflows?limit=500").json()) == 200
+            assert get(sandbox, "/api/workflows?limit=50").status_code == 200
+        assert len(get(sandbox, "/api/workflows?limit=500").json()) == 200
 
 
 def test_the_clock_is_real_unless_another_is_given() -> None:
@@ -198,7 +198,7 @@ def test_the_clock_is_real_unless_another_is_given() -> None:
     assert isinstance(Sandbox(speed=5.0).clock, RealClock)
 
 
-def test_both_systems_live_by_the_clock_of_the_sandbox() -> None:
+def test_both_systems_use_the_clock_of_the_sandbox() -> None:
     clock = ManualClock()
     sandbox = Sandbox(clock=clock)
     for system in (sandbox.opencast, sandbox.preservica):
@@ -206,14 +206,14 @@ def test_both_systems_live_by_the_clock_of_the_sandbox() -> None:
         assert system.engine.clock() == clock()
 
 
-def test_a_system_may_be_held_still_to_look_at_it() -> None:
+def test_the_lock_of_a_system_stops_it() -> None:
     opencast = Sandbox(clock=ManualClock()).opencast
     (id,) = opencast.seed(1)
     with opencast.lock:
         assert opencast.engine.runs[id].id == id
 
 
-def test_what_a_preservica_tells_of_itself() -> None:
+def test_a_preservica_has_its_tenant_counters_and_secret() -> None:
     preservica = Sandbox(clock=ManualClock()).preservica
     context = preservica.context("Held", "org.example.held", "Access", [])
     assert len(preservica.seed(3, contexts=[context])) == 3

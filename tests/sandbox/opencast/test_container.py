@@ -10,15 +10,15 @@ ALLOW = "HEAD,DELETE,POST,GET,PUT,OPTIONS"
 JSON = {"Accept": "application/json"}
 
 
-def jetty(answer: httpx.Response) -> dict[str, Any]:
+def jetty_fields(answer: httpx.Response) -> dict[str, Any]:
     tree: dict[str, Any] = json.loads(answer.text)
     return {name: tree[name] for name in ("message", "url", "status")}
 
 
-async def test_an_address_outside_the_api_is_the_container_s_404(http: httpx.AsyncClient) -> None:
+async def test_a_path_outside_the_api_is_the_container_s_404(http: httpx.AsyncClient) -> None:
     plain, page = await http.get("/nothere", headers=JSON), await http.get("/nothere")
     assert (plain.status_code, plain.headers["content-type"]) == (404, "application/json")
-    assert jetty(plain) == {"message": "Not Found", "url": "/nothere", "status": "404"}
+    assert jetty_fields(plain) == {"message": "Not Found", "url": "/nothere", "status": "404"}
     assert plain.headers["cache-control"] == "must-revalidate,no-cache,no-store"
     assert (page.status_code, page.headers["content-type"]) == (404, "text/html;charset=iso-8859-1")
 
@@ -33,7 +33,7 @@ async def test_an_address_outside_the_api_is_the_container_s_404(http: httpx.Asy
         ("application/v1.11.0+json", None),
     ],
 )
-async def test_the_container_writes_what_is_accepted_or_nothing(
+async def test_the_container_writes_an_accepted_type_or_no_body(
     http: httpx.AsyncClient, accept: str, kind: str | None
 ) -> None:
     answer = await http.get("/nothere", headers={"Accept": accept})
@@ -45,7 +45,7 @@ async def test_the_container_writes_what_is_accepted_or_nothing(
 
 
 @pytest.mark.parametrize("path", ["/api/nothere", "/api/workflows/7/operations", "/workflow/nothere", "/workflow"])
-async def test_an_address_that_no_endpoint_has_is_an_empty_404_that_says_what_is_allowed(
+async def test_a_path_without_an_endpoint_is_an_empty_404_with_an_allow_header(
     http: httpx.AsyncClient, path: str
 ) -> None:
     answer = await http.get(path, headers=JSON)
@@ -79,7 +79,7 @@ async def test_security_refuses_as_the_container_does(http: httpx.AsyncClient, s
     answer = await http.post("/api/workflows", headers=JSON, auth=auth)
     message = {401: "Unauthorized", 403: "Forbidden"}[status]
     assert (answer.status_code, answer.headers["content-type"]) == (status, "application/json")
-    assert jetty(answer) == {"message": message, "url": "/api/workflows", "status": str(status)}
+    assert jetty_fields(answer) == {"message": message, "url": "/api/workflows", "status": str(status)}
     assert answer.headers.get("www-authenticate") == ('Basic realm="Opencast"' if status == 401 else None)
 
 
@@ -95,7 +95,7 @@ async def test_security_refuses_as_the_container_does(http: httpx.AsyncClient, s
         ("/api/workflow-definitions/noop", "v1.7.0", 200),
     ],
 )
-async def test_a_version_that_is_not_served_is_406_also_where_versions_are_told(
+async def test_an_unsupported_version_is_406_even_for_the_version_documents(
     http: httpx.AsyncClient, path: str, version: str, status: int
 ) -> None:
     answer = await http.get(path, headers={"Accept": f"application/{version}+json"})
@@ -103,7 +103,7 @@ async def test_a_version_that_is_not_served_is_406_also_where_versions_are_told(
 
 
 @pytest.mark.parametrize(("size", "status"), [(8000, 200), (8300, 414)])
-async def test_an_address_that_is_too_long_is_414_before_anything_else(
+async def test_a_url_that_is_too_long_is_414_before_authentication(
     http: httpx.AsyncClient, size: int, status: int
 ) -> None:
     answer = await http.get(

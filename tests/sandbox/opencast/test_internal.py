@@ -11,7 +11,7 @@ from workflow_async.sandbox.opencast.jettison import typed
 from workflow_async.sandbox.systems import FakeOpencast
 
 
-async def instances(http: httpx.AsyncClient, event: str) -> Any:
+async def get_instances(http: httpx.AsyncClient, event: str) -> Any:
     return (await http.get(f"/workflow/mediaPackage/{event}/instances.json")).json()["workflows"]
 
 
@@ -19,26 +19,26 @@ async def test_none_one_and_several_have_three_shapes(
     http: httpx.AsyncClient, opencast: FakeOpencast, clock: ManualClock
 ) -> None:
     event = opencast.event()
-    assert await instances(http, event) == ""
+    assert await get_instances(http, event) == ""
     first = opencast.start(event, "noop")
-    assert (await instances(http, event))["workflow"]["id"] == first
+    assert (await get_instances(http, event))["workflow"]["id"] == first
     clock.advance(60)
     second = opencast.start(event, "noop")
-    assert [tree["id"] for tree in (await instances(http, event))["workflow"]] == [first, second]
+    assert [tree["id"] for tree in (await get_instances(http, event))["workflow"]] == [first, second]
 
 
-async def test_an_event_nobody_has_has_no_workflows(http: httpx.AsyncClient) -> None:
-    assert await instances(http, "none") == ""
+async def test_an_unknown_event_has_no_workflows(http: httpx.AsyncClient) -> None:
+    assert await get_instances(http, "none") == ""
 
 
-async def instance(http: httpx.AsyncClient, id: int) -> Any:
+async def get_instance(http: httpx.AsyncClient, id: int) -> Any:
     return (await http.get(f"/workflow/instance/{id}.json")).json()["workflow"]
 
 
 DAY = 1_600_000_000.0
 
 
-async def test_an_instance_is_told_in_words_of_its_own(
+async def test_an_instance_has_its_own_keys(
     http: httpx.AsyncClient, opencast: FakeOpencast, clock: ManualClock
 ) -> None:
     event = opencast.event(
@@ -46,7 +46,7 @@ async def test_an_instance_is_told_in_words_of_its_own(
     )
     id = opencast.start(event, "noop", {"publishLive": "true"})
     clock.advance(60)
-    assert await instance(http, id) == {
+    assert await get_instance(http, id) == {
         "id": id,
         "state": "SUCCEEDED",
         "template": "noop",
@@ -90,32 +90,32 @@ async def test_an_instance_is_told_in_words_of_its_own(
     }
 
 
-async def test_what_there_is_not_is_not_told(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
+async def test_empty_values_have_no_key(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
     event = opencast.event(title="", creator="", series="", series_title="", created=None)
-    tree = await instance(http, opencast.start(event, "noop"))
+    tree = await get_instance(http, opencast.start(event, "noop"))
     assert {"description", "dateCompleted", "seriesId"}.isdisjoint(tree)
     assert {"start", "title", "series", "seriestitle", "creators"}.isdisjoint(tree["mediapackage"])
     assert {"id", "job", "started", "completed", "time-in-queue"}.isdisjoint(tree["operations"]["operation"])
     assert tree["configurations"] == ""
 
 
-async def test_a_parked_operation_says_what_may_be_done_with_it(
+async def test_a_parked_operation_is_abortable_and_continuable(
     http: httpx.AsyncClient, opencast: FakeOpencast, clock: ManualClock
 ) -> None:
     id = opencast.start(opencast.event(), "review")
     clock.advance(60)
-    first, parked, last = (await instance(http, id))["operations"]["operation"]
+    first, parked, last = (await get_instance(http, id))["operations"]["operation"]
     assert (parked["state"], parked["abortable"], parked["continuable"]) == ("PAUSED", True, True)
     assert "abortable" not in {**first, **last}
 
 
 @with_list
-async def test_opencast_11_tells_an_instance_in_its_own_way(
+async def test_opencast_11_has_other_keys_of_an_instance(
     http: httpx.AsyncClient, opencast: FakeOpencast, clock: ManualClock
 ) -> None:
     id = opencast.start(opencast.event(), "review")
     clock.advance(3)
-    tree = await instance(http, id)
+    tree = await get_instance(http, id)
     assert tree["parent"] == {"nil": True}
     assert {"dateCreated", "mediaPackageId", "seriesId"}.isdisjoint(tree)
     begun, waiting, _ = tree["operations"]["operation"]
@@ -143,7 +143,7 @@ def test_a_text_that_a_jvm_writes_in_the_same_way_becomes_a_number_or_a_boolean(
         *("12345678.9", "1.0e3", "00123", "-", "1,5", "2025-10-26"),
     ],
 )
-def test_any_other_text_stays_one(text: str) -> None:
+def test_any_other_text_stays_a_text(text: str) -> None:
     assert typed(text) == text
 
 
@@ -164,9 +164,9 @@ async def test_texts_of_digits_are_numbers_everywhere_but_beside_an_attribute(
     opencast.define("7", [Step("8")], title="1984", description="true")
     event = opencast.event(identifier="24", title="12.5", creator="5; x", series="2024", series_title="false")
     id = opencast.state.start(event, "7", {"1": "5"}, creator="20481234")
-    tree = (await instances(http, event))["workflow"]
-    told = [tree[key] for key in ("template", "title", "description", "creator-id", "mediaPackageId", "seriesId")]
-    assert told == [7, 1984, True, 20481234, 24, 2024]
+    tree = (await get_instances(http, event))["workflow"]
+    values = [tree[key] for key in ("template", "title", "description", "creator-id", "mediaPackageId", "seriesId")]
+    assert values == [7, 1984, True, 20481234, 24, 2024]
     package = tree["mediapackage"]
     assert [package[key] for key in ("id", "title", "series", "seriestitle")] == [24, 12.5, 2024, False]
     assert package["creators"] == {"creator": [5, "x"]}
@@ -187,7 +187,7 @@ async def test_dates_are_in_the_server_s_local_time(
 ) -> None:
     opencast.faults = ServerClock(utc_offset=offset)
     id = opencast.start(opencast.event(), "noop")
-    assert (await instance(http, id))["dateCreated"] == created
+    assert (await get_instance(http, id))["dateCreated"] == created
 
 
 async def test_the_current_instance_is_the_active_one(
@@ -211,7 +211,7 @@ async def test_the_current_instance_is_the_active_one(
         ("instance/1.json", "The resource you requested does not exist."),
     ],
 )
-async def test_what_is_not_there_is_404(http: httpx.AsyncClient, path: str, text: str) -> None:
+async def test_an_unknown_resource_is_404(http: httpx.AsyncClient, path: str, text: str) -> None:
     answer = await http.get(f"/workflow/{path}")
     assert (answer.status_code, answer.text) == (404, text)
     assert answer.headers.get("content-type") == ("text/plain" if text else None)
@@ -225,7 +225,7 @@ async def test_what_is_not_there_is_404(http: httpx.AsyncClient, path: str, text
     ],
 )
 @pytest.mark.parametrize("path", ["count", "mediaPackage/none/hasActiveWorkflows"])
-async def test_a_route_that_writes_text_is_404_for_who_wants_none(
+async def test_a_route_that_writes_text_is_404_for_a_client_that_does_not_accept_text(
     http: httpx.AsyncClient, path: str, accept: str | None, status: int
 ) -> None:
     del http.headers["accept"]
@@ -241,7 +241,7 @@ async def test_workflows_are_counted_by_state(http: httpx.AsyncClient, opencast:
 
 
 @pytest.mark.parametrize("state", ["running", "BAKED", "Running"])
-async def test_a_count_wants_the_state_in_capitals(http: httpx.AsyncClient, state: str) -> None:
+async def test_a_count_needs_the_state_in_capitals(http: httpx.AsyncClient, state: str) -> None:
     assert (await http.get("/workflow/count", params={"state": state})).status_code == 400
 
 
@@ -252,5 +252,5 @@ async def test_opencast_11_does_not_have_the_routes_by_event(http: httpx.AsyncCl
     assert answer.headers["allow"] == "HEAD,DELETE,POST,GET,PUT,OPTIONS"
 
 
-async def test_it_is_for_administrators(http: httpx.AsyncClient) -> None:
+async def test_internal_routes_are_for_administrators(http: httpx.AsyncClient) -> None:
     assert (await http.get("/workflow/count", auth=("integration", "integration"))).status_code == 403

@@ -24,15 +24,15 @@ pytestmark = with_list
 PUBLIC = ["state", "event_title"]
 
 
-async def rows(http: httpx.AsyncClient, **params: object) -> list[dict[str, Any]]:
+async def list_rows(http: httpx.AsyncClient, **params: object) -> list[dict[str, Any]]:
     answer = await http.get("/api/workflows", params={k: str(v) for k, v in params.items()})
     assert answer.status_code == 200, answer.text
     found: list[dict[str, Any]] = answer.json()
     return found
 
 
-async def ids(http: httpx.AsyncClient, **params: object) -> list[int]:
-    return [row["identifier"] for row in await rows(http, **params)]
+async def list_ids(http: httpx.AsyncClient, **params: object) -> list[int]:
+    return [row["identifier"] for row in await list_rows(http, **params)]
 
 
 async def refusal(http: httpx.AsyncClient, **params: str) -> tuple[int, str, str | None]:
@@ -40,16 +40,16 @@ async def refusal(http: httpx.AsyncClient, **params: str) -> tuple[int, str, str
     return answer.status_code, answer.text, answer.headers.get("content-type")
 
 
-def begin(opencast: FakeOpencast, definition: str = "fast", **metadata: Any) -> int:
+def start_indexed(opencast: FakeOpencast, definition: str = "fast", **metadata: Any) -> int:
     id = opencast.start(opencast.event(**metadata), definition)
     opencast.state.commit()
     return id
 
 
-async def test_a_list_is_a_bare_array_under_the_version_asked_for(
+async def test_a_list_is_a_plain_array_under_the_requested_version(
     http: httpx.AsyncClient, opencast: FakeOpencast
 ) -> None:
-    id = begin(opencast)
+    id = start_indexed(opencast)
     answer = await http.get("/api/workflows", headers={"Accept": "application/v1.3.0+json"})
     assert (answer.headers["content-type"], [row["identifier"] for row in answer.json()]) == (
         "application/v1.3.0+json",
@@ -60,46 +60,48 @@ async def test_a_list_is_a_bare_array_under_the_version_asked_for(
 @pytest.mark.parametrize("limit", [None, "0", "-1"])
 async def test_without_a_limit_there_are_20(http: httpx.AsyncClient, opencast: FakeOpencast, limit: str | None) -> None:
     opencast.seed(30)
-    assert len(await rows(http, **({"limit": limit} if limit else {}))) == 20
+    assert len(await list_rows(http, **({"limit": limit} if limit else {}))) == 20
 
 
 @pytest.mark.parametrize("size", [1, 7, 30, 1000])
 async def test_pages_hold_every_workflow_once(http: httpx.AsyncClient, opencast: FakeOpencast, size: int) -> None:
     seeded = opencast.seed(30)
-    pages = [await ids(http, limit=size, offset=offset) for offset in range(0, 40, size)]
+    pages = [await list_ids(http, limit=size, offset=offset) for offset in range(0, 40, size)]
     assert sorted(id for page in pages for id in page) == seeded
 
 
 @pytest.mark.parametrize("name", ["limit", "offset"])
 @pytest.mark.parametrize("value", ["many", "1.5", "2147483648", "9" * 5000, "²"])
-async def test_a_window_that_is_no_number_is_404_and_empty(http: httpx.AsyncClient, name: str, value: str) -> None:
+async def test_a_limit_or_offset_that_is_not_a_number_is_404_and_empty(
+    http: httpx.AsyncClient, name: str, value: str
+) -> None:
     assert (await refusal(http, **{name: value}))[:2] == (404, "")
 
 
-async def test_a_list_is_ten_seconds_late_where_an_id_is_not(
+async def test_a_list_is_10_seconds_late_and_a_get_is_not(
     http: httpx.AsyncClient, opencast: FakeOpencast, clock: ManualClock
 ) -> None:
     id = opencast.start(opencast.event(), "fast")
     clock.advance(9)
-    assert (await ids(http), (await http.get(f"/api/workflows/{id}")).json()["state"]) == ([], "succeeded")
+    assert (await list_ids(http), (await http.get(f"/api/workflows/{id}")).json()["state"]) == ([], "succeeded")
     clock.advance(1)
-    assert [row["state"] for row in await rows(http)] == ["succeeded"]
+    assert [row["state"] for row in await list_rows(http)] == ["succeeded"]
 
 
 async def test_a_deleted_workflow_stays_in_the_list_for_a_while(
     http: httpx.AsyncClient, opencast: FakeOpencast, clock: ManualClock
 ) -> None:
-    id = begin(opencast, "noop")
+    id = start_indexed(opencast, "noop")
     clock.advance(9)
     opencast.state.commit()
     assert (await http.delete(f"/api/workflows/{id}")).status_code == 204
     clock.advance(9)
-    assert await ids(http) == [id]
+    assert await list_ids(http) == [id]
     clock.advance(1)
-    assert await ids(http) == []
+    assert await list_ids(http) == []
 
 
-async def test_what_is_not_indexed_yet_cannot_be_deleted(
+async def test_a_workflow_that_is_not_indexed_cannot_be_deleted(
     http: httpx.AsyncClient, opencast: FakeOpencast, clock: ManualClock
 ) -> None:
     id = opencast.start(opencast.event(), "noop")
@@ -111,10 +113,10 @@ async def test_what_is_not_indexed_yet_cannot_be_deleted(
     assert (await http.delete(f"/api/workflows/{id}")).status_code == 204
 
 
-async def test_what_is_indexed_as_running_cannot_be_deleted(
+async def test_a_workflow_that_is_indexed_as_running_cannot_be_deleted(
     http: httpx.AsyncClient, opencast: FakeOpencast, clock: ManualClock
 ) -> None:
-    id = begin(opencast, "noop")
+    id = start_indexed(opencast, "noop")
     clock.advance(9)
     early = await http.delete(f"/api/workflows/{id}")
     assert (early.status_code, early.text) == (409, "Cannot delete workflow instance in this workflow state")
@@ -122,7 +124,7 @@ async def test_what_is_indexed_as_running_cannot_be_deleted(
     assert (await http.delete(f"/api/workflows/{id}")).status_code == 204
 
 
-async def start(http: httpx.AsyncClient, event: str, definition: str = "fast") -> int:
+async def post_start(http: httpx.AsyncClient, event: str, definition: str = "fast") -> int:
     form = {"event_identifier": event, "workflow_definition_identifier": definition}
     return (await http.post("/api/workflows", data=form)).status_code
 
@@ -131,27 +133,27 @@ async def test_two_starts_within_the_lag_of_the_index_both_run(
     http: httpx.AsyncClient, opencast: FakeOpencast, clock: ManualClock
 ) -> None:
     event = opencast.event()
-    assert [await start(http, event, "publish") for _ in range(2)] == [201, 201]
+    assert [await post_start(http, event, "publish") for _ in range(2)] == [201, 201]
     clock.advance(10)
-    assert [row["state"] for row in await rows(http)] == ["running", "running"]
-    assert await start(http, event) == 409
+    assert [row["state"] for row in await list_rows(http)] == ["running", "running"]
+    assert await post_start(http, event) == 409
     clock.advance(100)
-    assert await start(http, event) == 201
+    assert await post_start(http, event) == 201
 
 
-async def test_a_workflow_that_ended_within_the_lag_still_keeps_others_out(
+async def test_a_workflow_that_ended_within_the_lag_still_blocks_its_event(
     http: httpx.AsyncClient, opencast: FakeOpencast, clock: ManualClock
 ) -> None:
     event = opencast.event()
     opencast.start(event, "noop")
     opencast.state.commit()
     clock.advance(9)
-    assert await start(http, event) == 409
+    assert await post_start(http, event) == 409
     clock.advance(1)
-    assert await start(http, event) == 201
+    assert await post_start(http, event) == 201
 
 
-async def test_an_empty_index_guards_nothing_and_deletes_nothing(
+async def test_an_empty_index_allows_concurrent_starts_and_refuses_deletes(
     http: httpx.AsyncClient, opencast: FakeOpencast, clock: ManualClock
 ) -> None:
     event = opencast.event()
@@ -160,44 +162,46 @@ async def test_an_empty_index_guards_nothing_and_deletes_nothing(
     opencast.state.commit()
     opencast.faults = IndexFault("empty")
     assert (await http.delete(f"/api/workflows/{id}")).status_code == 404
-    assert [await start(http, event) for _ in range(2)] == [201, 201]
+    assert [await post_start(http, event) for _ in range(2)] == [201, 201]
 
 
-async def test_a_start_of_nothing_to_do_is_500(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
+async def test_a_start_without_operations_is_500(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
     opencast.define("empty", [])
-    assert await start(http, opencast.event(), "empty") == 500
+    assert await post_start(http, opencast.event(), "empty") == 500
 
 
-async def test_workflows_of_one_date_change_places_when_they_move(
+async def test_workflows_of_the_same_date_change_places_when_they_are_indexed_again(
     http: httpx.AsyncClient, opencast: FakeOpencast, clock: ManualClock
 ) -> None:
-    quick, slow = begin(opencast, "fast", created=5.0), begin(opencast, "publish", created=5.0)
+    quick, slow = start_indexed(opencast, "fast", created=5.0), start_indexed(opencast, "publish", created=5.0)
     clock.advance(7)
     opencast.state.commit()
-    before = await ids(http)
+    before = await list_ids(http)
     clock.advance(10)
-    assert (before, await ids(http)) == ([quick, slow], [slow, quick])
+    assert (before, await list_ids(http)) == ([quick, slow], [slow, quick])
 
 
 async def test_without_a_sort_the_oldest_event_comes_first(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
-    late, early = begin(opencast, created=9.0), begin(opencast, created=3.0)
-    assert await ids(http) == [early, late]
-    assert await ids(http, sort="event_created:DESC") == [late, early]
+    late, early = start_indexed(opencast, created=9.0), start_indexed(opencast, created=3.0)
+    assert await list_ids(http) == [early, late]
+    assert await list_ids(http, sort="event_created:DESC") == [late, early]
 
 
-async def test_equals_in_a_sort_are_newest_first_and_what_has_nothing_last(
+async def test_rows_with_equal_keys_are_newest_first_and_rows_without_a_key_last(
     http: httpx.AsyncClient, opencast: FakeOpencast
 ) -> None:
-    nameless = begin(opencast, title="")
-    old, new = (begin(opencast, title="Algebra", created=at) for at in (1.0, 2.0))
-    optics = begin(opencast, title="optics")
-    assert await ids(http, sort="event_title:ASC") == [new, old, optics, nameless]
-    assert await ids(http, sort=" event_title :Descending") == [optics, new, old, nameless]
+    nameless = start_indexed(opencast, title="")
+    old, new = (start_indexed(opencast, title="Algebra", created=at) for at in (1.0, 2.0))
+    optics = start_indexed(opencast, title="optics")
+    assert await list_ids(http, sort="event_title:ASC") == [new, old, optics, nameless]
+    assert await list_ids(http, sort=" event_title :Descending") == [optics, new, old, nameless]
 
 
-async def test_of_several_sorts_one_counts(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
+async def test_the_last_of_several_sorts_counts(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
     opencast.seed(30)
-    assert await ids(http, sort="event_title:ASC,event_created:DESC") == await ids(http, sort="event_created:DESC")
+    assert await list_ids(http, sort="event_title:ASC,event_created:DESC") == await list_ids(
+        http, sort="event_created:DESC"
+    )
 
 
 @pytest.mark.parametrize("sort", ["event_title", "event_title:", "event_title:UP", "event_title: ASC", ","])
@@ -206,8 +210,8 @@ async def test_a_sort_without_its_order_is_400_and_empty(http: httpx.AsyncClient
 
 
 async def test_an_unknown_sort_is_400_in_text_called_json(http: httpx.AsyncClient) -> None:
-    told = (400, "Unknown search criterion in request: state", "application/json")
-    assert await refusal(http, sort="state:ASC") == told
+    expected = (400, "Unknown search criterion in request: state", "application/json")
+    assert await refusal(http, sort="state:ASC") == expected
 
 
 async def test_a_sort_by_event_is_known_and_broken(http: httpx.AsyncClient) -> None:
@@ -220,8 +224,8 @@ async def test_several_states_are_either_and_several_state_nots_neither(
     http: httpx.AsyncClient, opencast: FakeOpencast
 ) -> None:
     opencast.seed(300)
-    either = await rows(http, limit=300, filter="state:running,state:SUCCEEDED")
-    neither = await rows(http, limit=300, filter="state_not:running,state_not:succeeded")
+    either = await list_rows(http, limit=300, filter="state:running,state:SUCCEEDED")
+    neither = await list_rows(http, limit=300, filter="state_not:running,state_not:succeeded")
     assert {row["state"] for row in either} == {"running", "succeeded"}
     assert {row["state"] for row in neither} & {"running", "succeeded"} == set()
     assert len(either) + len(neither) == 300
@@ -229,11 +233,11 @@ async def test_several_states_are_either_and_several_state_nots_neither(
 
 async def test_different_names_all_have_to_match(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
     opencast.seed(300)
-    found = await rows(http, limit=300, filter="state:running,workflow_definition_identifier:PUBLISH")
+    found = await list_rows(http, limit=300, filter="state:running,workflow_definition_identifier:PUBLISH")
     assert {(row["state"], row["workflow_definition_identifier"]) for row in found} == {("running", "publish")}
 
 
-async def test_of_several_filters_the_first_counts(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
+async def test_the_first_of_several_filters_counts(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
     opencast.seed(300)
     answer = await http.get("/api/workflows?filter=state:failed&filter=state:running&limit=300")
     assert {row["state"] for row in answer.json()} == {"failed"}
@@ -261,43 +265,41 @@ async def test_a_filter_by_the_event_finds_its_workflow(
     http: httpx.AsyncClient, opencast: FakeOpencast, field: str, value: str, criterion: str
 ) -> None:
     blank = {"title": "", "creator": "", "contributor": "", "language": "", "license": "", "subject": ""}
-    begin(opencast, **blank, series="S-1", series_title="", identifier="E-1")
-    id = begin(opencast, **{field: value})
-    assert await ids(http, filter=criterion) == [id]
+    start_indexed(opencast, **blank, series="S-1", series_title="", identifier="E-1")
+    id = start_indexed(opencast, **{field: value})
+    assert await list_ids(http, filter=criterion) == [id]
 
 
-async def test_of_several_values_of_a_single_name_the_last_counts(
-    http: httpx.AsyncClient, opencast: FakeOpencast
-) -> None:
-    begin(opencast, title="Algebra")
-    optics = begin(opencast, title="Optics")
-    assert await ids(http, filter="event_title:algebra,event_title:optics") == [optics]
+async def test_the_last_of_several_single_values_counts(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
+    start_indexed(opencast, title="Algebra")
+    optics = start_indexed(opencast, title="Optics")
+    assert await list_ids(http, filter="event_title:algebra,event_title:optics") == [optics]
 
 
 async def test_a_comma_in_a_value_silently_loses_what_follows(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
-    first, second = begin(opencast, title="Algebra, part 1"), begin(opencast, title="Algebra, part 2")
-    assert sorted(await ids(http, filter="event_title:Algebra, part 2")) == [first, second]
+    first, second = start_indexed(opencast, title="Algebra, part 1"), start_indexed(opencast, title="Algebra, part 2")
+    assert sorted(await list_ids(http, filter="event_title:Algebra, part 2")) == [first, second]
     assert (await refusal(http, filter="event_title:A,B:C"))[0] == 400
 
 
-async def test_what_is_at_its_end_has_the_operation_none(
+async def test_an_ended_workflow_has_the_operation_none(
     http: httpx.AsyncClient, opencast: FakeOpencast, clock: ManualClock
 ) -> None:
-    done = begin(opencast, "noop")
+    done = start_indexed(opencast, "noop")
     clock.advance(60)
-    active = begin(opencast)
-    assert await ids(http, filter="current_operation:none") == [done]
-    assert await ids(http, filter="current_operation_not:none,current_operation_not:editor") == [active]
+    active = start_indexed(opencast)
+    assert await list_ids(http, filter="current_operation:none") == [done]
+    assert await list_ids(http, filter="current_operation_not:none,current_operation_not:editor") == [active]
 
 
-async def test_a_search_by_definition_loses_the_workflows_that_an_error_handler_has_taken_over(
+async def test_a_search_by_definition_misses_workflows_after_their_error_handler_took_over(
     http: httpx.AsyncClient, opencast: FakeOpencast, clock: ManualClock
 ) -> None:
-    begin(opencast, "fails-with-handler")
+    start_indexed(opencast, "fails-with-handler")
     clock.advance(10)
     opencast.state.commit()
-    assert [row["workflow_definition_identifier"] for row in await rows(http)] == ["partial-error"]
-    assert await ids(http, filter="workflow_definition_identifier:fails-with-handler") == []
+    assert [row["workflow_definition_identifier"] for row in await list_rows(http)] == ["partial-error"]
+    assert await list_ids(http, filter="workflow_definition_identifier:fails-with-handler") == []
 
 
 @pytest.mark.parametrize(
@@ -355,15 +357,15 @@ def test_every_date_is_itself(release: str, date: datetime) -> None:
     assert parse_period(f"{text}/{text}") == ((date - datetime(1970, 1, 1, tzinfo=UTC)).total_seconds(),) * 2
 
 
-async def test_a_period_the_wrong_way_round_holds_nothing(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
-    begin(opencast, created=1_600_000_000.0)
-    assert await ids(http, filter="event_created:2021-01-01T00:00:00Z/2020-01-01T00:00:00Z") == []
+async def test_a_reversed_period_matches_nothing(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
+    start_indexed(opencast, created=1_600_000_000.0)
+    assert await list_ids(http, filter="event_created:2021-01-01T00:00:00Z/2020-01-01T00:00:00Z") == []
 
 
-async def test_an_event_without_a_date_is_of_1970(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
-    dated, undated = begin(opencast, created=5.0), begin(opencast, created=None)
-    assert await ids(http) == [undated, dated]
-    assert await ids(http, filter="event_created:1970-01-01T00:00:00Z/1970-01-01T00:00:00Z") == [undated]
+async def test_an_event_without_a_date_is_indexed_as_1970(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
+    dated, undated = start_indexed(opencast, created=5.0), start_indexed(opencast, created=None)
+    assert await list_ids(http) == [undated, dated]
+    assert await list_ids(http, filter="event_created:1970-01-01T00:00:00Z/1970-01-01T00:00:00Z") == [undated]
 
 
 @pytest.mark.parametrize(
@@ -377,20 +379,20 @@ async def test_an_event_without_a_date_is_of_1970(http: httpx.AsyncClient, openc
         ("textFilter:IS*love?", [0, 1]),
     ],
 )
-async def test_an_asterisk_and_a_question_mark_are_wildcards_and_all_else_is_itself(
+async def test_only_asterisks_and_question_marks_are_wildcards(
     http: httpx.AsyncClient, opencast: FakeOpencast, criterion: str, found: list[int]
 ) -> None:
     titles = ["What is love?", "What is love!", "What is it, love", "Regex (lo+ve)"]
-    started = [begin(opencast, title=title, created=float(n)) for n, title in enumerate(titles)]
-    assert await ids(http, filter=criterion) == [started[n] for n in found]
+    started = [start_indexed(opencast, title=title, created=float(n)) for n, title in enumerate(titles)]
+    assert await list_ids(http, filter=criterion) == [started[n] for n in found]
 
 
-async def test_others_see_what_they_may_read_and_what_they_started(
+async def test_other_users_see_what_they_may_read_and_what_they_started(
     http: httpx.AsyncClient, opencast: FakeOpencast
 ) -> None:
     secret = frozenset({"ROLE_SECRET"})
-    begin(opencast, readers=secret)
-    public = begin(opencast)
+    start_indexed(opencast, readers=secret)
+    public = start_indexed(opencast)
     own = opencast.state.start(opencast.event(readers=secret), "fast", creator="viewer")
     opencast.state.commit()
     answer = await http.get("/api/workflows", auth=("viewer", "viewer"))
@@ -400,10 +402,12 @@ async def test_others_see_what_they_may_read_and_what_they_started(
 async def test_a_short_page_has_half_of_the_rows(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
     opencast.seed(10)
     opencast.faults = Faults(script=(Fault.SHORT_PAGE,))
-    assert [len(await rows(http, limit=9)) for _ in range(2)] == [5, 9]
+    assert [len(await list_rows(http, limit=9)) for _ in range(2)] == [5, 9]
 
 
-async def test_a_repeated_page_is_the_one_before_byte_for_byte(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
+async def test_a_repeated_page_equals_the_last_one_byte_for_byte(
+    http: httpx.AsyncClient, opencast: FakeOpencast
+) -> None:
     opencast.seed(10)
     opencast.faults = Faults(script=(Fault.REPEATED_PAGE, Fault.REPEATED_PAGE))
     pages = [(await http.get(f"/api/workflows?limit=3&offset={n}")).content for n in (0, 3, 3)]
@@ -415,15 +419,15 @@ async def test_a_repeated_page_has_the_filter_and_the_sort_that_were_asked_for(
 ) -> None:
     opencast.seed(100)
     running = {"filter": "state:running", "sort": "event_title:ASC", "limit": "3"}
-    before = await rows(http, **running)
-    await rows(http, filter="state:succeeded", limit=3)
+    before = await list_rows(http, **running)
+    await list_rows(http, filter="state:succeeded", limit=3)
     opencast.faults = Faults(rates={Fault.REPEATED_PAGE: 1.0})
-    assert await rows(http, **running, offset=3) == before
-    assert {row["state"] for row in await rows(http, filter="state:failed", limit=3)} == {"failed"}
+    assert await list_rows(http, **running, offset=3) == before
+    assert {row["state"] for row in await list_rows(http, filter="state:failed", limit=3)} == {"failed"}
 
 
 async def test_a_repeated_page_is_of_the_same_list(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
-    await rows(http)
+    await list_rows(http)
     opencast.faults = Faults(rates={Fault.REPEATED_PAGE: 1.0})
     assert (await http.get("/api/workflow-definitions")).json() != []
 
@@ -431,13 +435,13 @@ async def test_a_repeated_page_is_of_the_same_list(http: httpx.AsyncClient, open
 @pytest.mark.sweep
 async def test_ten_thousand_workflows_are_paged_each_once(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
     opencast.seed(10_000, age=86_400.0)
-    pages = [await ids(http, limit=1000, offset=offset) for offset in range(0, 11_000, 1000)]
+    pages = [await list_ids(http, limit=1000, offset=offset) for offset in range(0, 11_000, 1000)]
     assert [len(page) for page in pages] == [1000] * 10 + [0]
     assert len({id for page in pages for id in page}) == 10_000
 
 
 @pytest.mark.sweep
-def test_seeding_costs_what_is_seeded_not_what_is_there(opencast: FakeOpencast) -> None:
+def test_the_cost_of_seeding_does_not_grow_with_the_workflows_that_exist(opencast: FakeOpencast) -> None:
     def cost(number: int) -> float:
         began = time.process_time()
         opencast.seed(number)
@@ -447,11 +451,9 @@ def test_seeding_costs_what_is_seeded_not_what_is_there(opencast: FakeOpencast) 
     assert cost(10_000) < 40 * thousand  # of each other, whatever the machine: 100 if each looked at all before it
 
 
-async def test_mixing_a_state_with_a_state_not_is_answered_somehow(
-    http: httpx.AsyncClient, opencast: FakeOpencast
-) -> None:
+async def test_mixing_state_and_state_not_is_accepted(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
     opencast.seed(100)
-    found: Iterable[dict[str, Any]] = await rows(http, filter="state:running,state_not:paused")
+    found: Iterable[dict[str, Any]] = await list_rows(http, filter="state:running,state_not:paused")
     assert {row["state"] for row in found} == {"running"}
 
 

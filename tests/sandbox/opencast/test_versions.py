@@ -13,7 +13,7 @@ NEWEST = {"11": "v1.7.0", "16": "v1.11.0", "19": "v1.12.0"}
 
 
 @every_release
-async def test_the_api_tells_its_newest_version_and_all_of_them(http: httpx.AsyncClient, release: str) -> None:
+async def test_the_api_lists_its_versions_and_the_newest_is_the_default(http: httpx.AsyncClient, release: str) -> None:
     newest = NEWEST[release]
     answers = [await http.get(path) for path in ("/api", "/api/version", "/api/version/default")]
     assert [answer.headers["content-type"] for answer in answers] == ["application/json"] * 3
@@ -25,7 +25,7 @@ async def test_the_api_tells_its_newest_version_and_all_of_them(http: httpx.Asyn
 
 @every_release
 @pytest.mark.parametrize(
-    ("accept", "told"),
+    ("accept", "version"),
     [
         (None, None),
         ("*/*", None),
@@ -37,19 +37,19 @@ async def test_the_api_tells_its_newest_version_and_all_of_them(http: httpx.Asyn
         ("text/html, application/v1.1.0+json;q=0.9", "v1.1.0"),
     ],
 )
-def test_accept_picks_the_version(release: Release, accept: str | None, told: str | None) -> None:
-    assert RELEASES[release].negotiate(accept) == (told or NEWEST[release])
+def test_the_accept_header_selects_the_version(release: Release, accept: str | None, version: str | None) -> None:
+    assert RELEASES[release].negotiate(accept) == (version or NEWEST[release])
 
 
 @pytest.mark.parametrize(
     "accept", ["application/v1.0.0+json", "application/v9.9.0+json", "text/html", "application/xml"]
 )
-async def test_a_version_that_is_not_spoken_is_406_and_empty(http: httpx.AsyncClient, accept: str) -> None:
+async def test_an_unsupported_version_is_406_and_empty(http: httpx.AsyncClient, accept: str) -> None:
     answer = await http.get("/api/workflow-definitions", headers={"Accept": accept})
     assert (answer.status_code, answer.content) == (406, b"")
 
 
-async def test_a_pin_to_the_newest_fails_on_every_older_server() -> None:
+async def test_a_pinned_newer_version_is_refused_by_an_older_server() -> None:
     for release, status in (("11", 406), ("16", 200)):
         opencast = Sandbox("11" if release == "11" else "16", ManualClock()).opencast
         transport = httpx.ASGITransport(app=opencast.app)
@@ -65,7 +65,7 @@ async def test_opencast_16_answers_a_list_with_the_object_of_another_resource(ht
 
 
 @with_gson
-async def test_opencast_19_refuses_a_list_with_405_and_nothing(http: httpx.AsyncClient) -> None:
+async def test_opencast_19_refuses_a_list_with_an_empty_405(http: httpx.AsyncClient) -> None:
     answer = await http.get("/api/workflows")
     assert (answer.status_code, answer.content) == (405, b"")
 
@@ -78,7 +78,7 @@ async def test_slashes_are_escaped_and_other_letters_are_not(http: httpx.AsyncCl
 
 
 @with_gson
-async def test_gson_escapes_what_html_minds(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
+async def test_gson_escapes_the_special_characters_of_html(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
     id = opencast.start(opencast.event(), "fast", {"a": "é/<&='>"})
     answer = await http.get(f"/api/workflows/{id}", params=WITH)
     assert '{"a":"é/\\u003c\\u0026\\u003d\\u0027\\u003e"}' in answer.text
@@ -89,7 +89,7 @@ async def test_gson_escapes_what_html_minds(http: httpx.AsyncClient, opencast: F
     ("release", "identifier", "queue", "configuration"),
     [("11", "", None, None), ("16", "", None, None), ("19", None, 0, {})],
 )
-async def test_what_is_not_there_is_absent_empty_or_null_by_release(
+async def test_missing_values_are_absent_empty_or_null_by_release(
     http: httpx.AsyncClient, opencast: FakeOpencast, identifier: object, queue: object, configuration: object
 ) -> None:
     id = opencast.start(opencast.event(), "publish")
@@ -101,32 +101,32 @@ async def test_what_is_not_there_is_absent_empty_or_null_by_release(
 
 
 @pytest.mark.parametrize(("release", "creator"), [("16", ""), ("19", None)])
-async def test_nobody_as_creator_is_empty_or_absent(
+async def test_a_missing_creator_is_empty_or_absent(
     http: httpx.AsyncClient, opencast: FakeOpencast, creator: str | None
 ) -> None:
     id = opencast.state.start(opencast.event(), "fast", creator="")
     assert (await http.get(f"/api/workflows/{id}")).json().get("creator") == creator
 
 
-@pytest.mark.parametrize(("release", "told"), [("11", True), ("16", False), ("19", False)])
-async def test_only_opencast_11_tells_the_unless_of_an_operation(
-    http: httpx.AsyncClient, opencast: FakeOpencast, told: object
+@pytest.mark.parametrize(("release", "expected"), [("11", True), ("16", False), ("19", False)])
+async def test_only_opencast_11_has_the_unless_of_an_operation(
+    http: httpx.AsyncClient, opencast: FakeOpencast, expected: object
 ) -> None:
     id = opencast.start(opencast.event(), "schedule-and-upload")
     operation = (await http.get(f"/api/workflows/{id}", params=WITH)).json()["operations"][2]
-    assert ("unless" in operation) is told
+    assert ("unless" in operation) is expected
 
 
-@pytest.mark.parametrize(("release", "told"), [("11", False), ("16", True), ("19", True)])
-async def test_opencast_11_ignores_the_wish_for_a_panel_in_json(http: httpx.AsyncClient, told: object) -> None:
-    asked = {"withconfigurationpaneljson": "true"}
+@pytest.mark.parametrize(("release", "expected"), [("11", False), ("16", True), ("19", True)])
+async def test_opencast_11_has_no_panel_in_json(http: httpx.AsyncClient, expected: object) -> None:
+    params = {"withconfigurationpaneljson": "true"}
     assert (
-        "configuration_panel_json" in (await http.get("/api/workflow-definitions/fast", params=asked)).json()
-    ) is told
+        "configuration_panel_json" in (await http.get("/api/workflow-definitions/fast", params=params)).json()
+    ) is expected
 
 
 @every_release
-async def test_a_seeded_world_is_the_same_again(release: Release) -> None:
+async def test_the_same_seed_gives_the_same_workflows(release: Release) -> None:
     texts = []
     for _ in range(2):
         opencast = Sandbox(release, ManualClock(), seed=7).opencast
@@ -146,7 +146,7 @@ def test_seeded_workflows_show_every_state_and_keep_moving(opencast: FakeOpencas
     assert sum(opencast.engine.runs[id].status is not before[id] for id in ids) > 50
 
 
-def test_old_seeded_workflows_are_at_their_end(opencast: FakeOpencast) -> None:
+def test_old_seeded_workflows_have_ended(opencast: FakeOpencast) -> None:
     ids = opencast.seed(50, definitions=["fast", "fails"], age=3600)
     assert all(opencast.engine.runs[id].status.final for id in ids)
 

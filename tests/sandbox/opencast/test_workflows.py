@@ -8,25 +8,25 @@ from tests.sandbox.opencast.releases import with_list, without_list
 from workflow_async.sandbox import Faults, ManualClock, SecondResume, Step, StepResult
 from workflow_async.sandbox.systems import FakeOpencast
 
-EDITOR = ("integration", "integration")
+EDITOR_LOGIN = ("integration", "integration")
 WITH = {"withoperations": "true", "withconfiguration": "true"}
 
 
-async def post(http: httpx.AsyncClient, event: str, definition: str = "fast", **more: Any) -> httpx.Response:
+async def post_start(http: httpx.AsyncClient, event: str, definition: str = "fast", **more: Any) -> httpx.Response:
     form = {"event_identifier": event, "workflow_definition_identifier": definition, **more.pop("form", {})}
     return await http.post("/api/workflows", data=form, **more)
 
 
-async def put(http: httpx.AsyncClient, id: int, **form: str) -> httpx.Response:
+async def put_state(http: httpx.AsyncClient, id: int, **form: str) -> httpx.Response:
     return await http.put(f"/api/workflows/{id}", data=form)
 
 
-async def state(http: httpx.AsyncClient, id: int) -> str:
+async def state_of(http: httpx.AsyncClient, id: int) -> str:
     found: str = (await http.get(f"/api/workflows/{id}")).json()["state"]
     return found
 
 
-async def told(http: httpx.AsyncClient, id: int) -> Any:
+async def get_detailed(http: httpx.AsyncClient, id: int) -> Any:
     return (await http.get(f"/api/workflows/{id}", params=WITH)).json()
 
 
@@ -34,7 +34,7 @@ async def test_a_start_answers_with_the_instance_and_a_useless_location(
     http: httpx.AsyncClient, opencast: FakeOpencast
 ) -> None:
     event = opencast.event()
-    answer = await post(http, event)
+    answer = await post_start(http, event)
     tree = answer.json()
     assert answer.status_code == 201
     assert answer.headers["location"] == f"http://localhost:8080/api/workflows/{tree['identifier']}"
@@ -60,7 +60,7 @@ async def test_a_start_without_event_or_definition_is_400_in_text_called_json(
     assert answer.text == f"Required parameter '{name}' is missing or invalid"
 
 
-async def test_text_is_called_by_the_version_that_was_asked_for(http: httpx.AsyncClient) -> None:
+async def test_the_type_of_a_text_is_the_requested_version(http: httpx.AsyncClient) -> None:
     answer = await http.post("/api/workflows", headers={"Accept": "application/v1.7.0+json"})
     assert (answer.status_code, answer.headers["content-type"]) == (400, "application/v1.7.0+json")
 
@@ -72,15 +72,15 @@ async def test_text_is_called_by_the_version_that_was_asked_for(http: httpx.Asyn
         (None, "none", "Cannot find a workflow definition with id 'none'."),
     ],
 )
-async def test_a_start_of_what_is_not_there_is_404_in_text(
+async def test_a_start_with_an_unknown_event_or_definition_is_404_in_text(
     http: httpx.AsyncClient, opencast: FakeOpencast, event: str | None, definition: str, text: str
 ) -> None:
-    answer = await post(http, event or opencast.event(), definition)
+    answer = await post_start(http, event or opencast.event(), definition)
     assert (answer.status_code, answer.headers["content-type"], answer.text) == (404, "text/plain", text)
 
 
-async def test_a_start_on_an_event_that_one_may_not_see_is_404(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
-    assert (await post(http, opencast.event(readers=frozenset()), auth=EDITOR)).status_code == 404
+async def test_a_start_on_an_event_without_read_access_is_404(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
+    assert (await post_start(http, opencast.event(readers=frozenset()), auth=EDITOR_LOGIN)).status_code == 404
 
 
 async def test_only_forms_are_read(http: httpx.AsyncClient) -> None:
@@ -106,7 +106,7 @@ ARRAY, OBJECT = "org.json.simple.JSONArray", "org.json.simple.JSONObject"
 async def test_a_configuration_that_is_no_object_of_strings_is_500_and_starts_nothing(
     http: httpx.AsyncClient, opencast: FakeOpencast, configuration: str, given: str, wanted: str, where: str
 ) -> None:
-    answer = await post(http, opencast.event(), form={"configuration": configuration})
+    answer = await post_start(http, opencast.event(), form={"configuration": configuration})
     assert (answer.status_code, answer.headers["content-type"], opencast.engine.all()) == (500, "text/plain", [])
     reason = f"class {given} cannot be cast to class {wanted} ({where})"
     assert answer.text == f"Could not create workflow instances, reason: '{reason}'"
@@ -116,7 +116,7 @@ async def test_a_configuration_that_is_no_object_of_strings_is_500_and_starts_no
 async def test_a_null_in_a_configuration_is_500_and_starts_nothing(
     http: httpx.AsyncClient, opencast: FakeOpencast, configuration: str
 ) -> None:
-    answer = await post(http, opencast.event(), form={"configuration": configuration})
+    answer = await post_start(http, opencast.event(), form={"configuration": configuration})
     assert (answer.status_code, opencast.engine.all()) == (500, [])
     assert answer.text == "Could not create workflow instances, reason: 'null'"
 
@@ -125,7 +125,7 @@ async def test_a_null_in_a_configuration_is_500_and_starts_nothing(
 async def test_a_scalar_in_a_configuration_is_500_and_names_its_class(
     http: httpx.AsyncClient, opencast: FakeOpencast, value: str, kind: str
 ) -> None:
-    answer = await post(http, opencast.event(), form={"configuration": f'{{"a": {value}}}'})
+    answer = await post_start(http, opencast.event(), form={"configuration": f'{{"a": {value}}}'})
     assert (answer.status_code, f"class java.lang.{kind} cannot" in answer.text) == (500, True)
 
 
@@ -133,7 +133,7 @@ async def test_a_scalar_in_a_configuration_is_500_and_names_its_class(
 async def test_a_configuration_that_is_no_json_is_400_in_text_called_json(
     http: httpx.AsyncClient, opencast: FakeOpencast, configuration: str
 ) -> None:
-    answer = await post(http, opencast.event(), form={"configuration": configuration})
+    answer = await post_start(http, opencast.event(), form={"configuration": configuration})
     assert (answer.status_code, answer.headers["content-type"], opencast.engine.all()) == (400, "application/json", [])
     assert answer.text == "Passed parameter 'configuration' is invalid JSON."
 
@@ -142,20 +142,20 @@ async def test_a_configuration_that_is_no_json_is_400_in_text_called_json(
 async def test_a_blank_configuration_is_none(
     http: httpx.AsyncClient, opencast: FakeOpencast, configuration: str
 ) -> None:
-    assert (await post(http, opencast.event(), form={"configuration": configuration})).status_code == 201
+    assert (await post_start(http, opencast.event(), form={"configuration": configuration})).status_code == 201
 
 
 async def test_an_event_has_one_active_workflow(
     http: httpx.AsyncClient, opencast: FakeOpencast, clock: ManualClock
 ) -> None:
     event = opencast.event()
-    await post(http, event)
-    answer = await post(http, event)
+    await post_start(http, event)
+    answer = await post_start(http, event)
     assert (answer.status_code, answer.headers["content-type"]) == (409, "application/v1.11.0+json")
     active = f"Can't start workflow 'Fast Testing Workflow' for media package '{event}' because another workflow is"
     assert answer.json() == {"message": f"{active} currently active."}
     clock.advance(60)
-    assert (await post(http, event)).status_code == 201
+    assert (await post_start(http, event)).status_code == 201
 
 
 async def test_an_event_keeps_the_settings_of_every_start_refused_ones_too(
@@ -163,18 +163,18 @@ async def test_an_event_keeps_the_settings_of_every_start_refused_ones_too(
 ) -> None:
     event = opencast.event()
     for settings in ({"a": "1", "b": "1"}, {"b": "2"}):
-        await post(http, event, form={"configuration": json.dumps(settings)})
+        await post_start(http, event, form={"configuration": json.dumps(settings)})
     clock.advance(60)
-    answer = await post(http, event, form={"configuration": '{"c": "3"}'}, params={"withconfiguration": "true"})
+    answer = await post_start(http, event, form={"configuration": '{"c": "3"}'}, params={"withconfiguration": "true"})
     assert answer.json()["configuration"] == {"a": "1", "b": "2", "c": "3"}
 
 
-async def test_what_to_tell_is_asked_in_the_query_and_not_in_the_form(
+async def test_the_with_flags_are_read_from_the_query_and_not_from_the_form(
     http: httpx.AsyncClient, opencast: FakeOpencast
 ) -> None:
-    answer = await post(http, opencast.event(), form={"withoperations": "true"})
+    answer = await post_start(http, opencast.event(), form={"withoperations": "true"})
     assert "operations" not in answer.json()
-    answer = await post(http, opencast.event(), params={"withoperations": "TRUE"})
+    answer = await post_start(http, opencast.event(), params={"withoperations": "TRUE"})
     assert "operations" in answer.json()
 
 
@@ -185,10 +185,10 @@ async def test_only_true_is_true(http: httpx.AsyncClient, opencast: FakeOpencast
     assert "operations" not in answer.json()
 
 
-async def test_an_id_nobody_has_is_404_in_text(http: httpx.AsyncClient) -> None:
+async def test_an_unknown_id_is_404_in_text(http: httpx.AsyncClient) -> None:
     answer = await http.get("/api/workflows/1")
-    told = (404, "text/plain", "Cannot find workflow instance with id '1'.")
-    assert (answer.status_code, answer.headers["content-type"], answer.text) == told
+    expected = (404, "text/plain", "Cannot find workflow instance with id '1'.")
+    assert (answer.status_code, answer.headers["content-type"], answer.text) == expected
 
 
 @pytest.mark.parametrize("id", ["nonsense", "9223372036854775808", "1.5", "%C2%B2", "9" * 5000])
@@ -198,11 +198,11 @@ async def test_an_id_that_is_no_number_is_404_and_empty(http: httpx.AsyncClient,
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
-async def test_a_workflow_of_an_event_that_one_may_not_see_is_403_and_empty(
+async def test_a_workflow_of_an_event_without_read_access_is_403_and_empty(
     http: httpx.AsyncClient, opencast: FakeOpencast, method: str
 ) -> None:
     id = opencast.start(opencast.event(readers=frozenset()), "fast")
-    answer = await http.request(method, f"/api/workflows/{id}", auth=EDITOR)
+    answer = await http.request(method, f"/api/workflows/{id}", auth=EDITOR_LOGIN)
     assert (answer.status_code, answer.content) == (403, b"")
 
 
@@ -210,20 +210,20 @@ async def test_an_instance_moves_with_the_clock(
     http: httpx.AsyncClient, opencast: FakeOpencast, clock: ManualClock
 ) -> None:
     id = opencast.start(opencast.event(), "noop")
-    seen = [await state(http, id)]
+    seen = [await state_of(http, id)]
     for _ in range(2):
         clock.advance(2.25)
-        seen.append(await state(http, id))
+        seen.append(await state_of(http, id))
     assert seen == ["instantiated", "running", "succeeded"]
 
 
-async def test_operations_are_told_as_they_stand(
+async def test_operations_show_their_progress(
     http: httpx.AsyncClient, opencast: FakeOpencast, clock: ManualClock
 ) -> None:
     opencast.define("two", [Step("inspect", 1.3), Step("encode", 5.0)])
     id = opencast.start(opencast.event(), "two")
     clock.advance(4)
-    first, second = (await told(http, id))["operations"]
+    first, second = (await get_detailed(http, id))["operations"]
     assert first == {
         "identifier": 1001,
         "operation": "inspect",
@@ -250,7 +250,7 @@ async def test_operations_are_told_as_they_stand(
 async def test_an_operation_without_a_job_has_no_number_no_queue_and_no_host(
     http: httpx.AsyncClient, opencast: FakeOpencast
 ) -> None:
-    operation = (await told(http, opencast.start(opencast.event(), "fast")))["operations"][0]
+    operation = (await get_detailed(http, opencast.start(opencast.event(), "fast")))["operations"][0]
     assert (operation["identifier"], operation["host"], operation["start"]) == ("", "", "")
     assert "time_in_queue" not in operation
 
@@ -260,7 +260,7 @@ async def test_a_skipped_operation_never_completes(
 ) -> None:
     id = opencast.start(opencast.event(), "skips")
     clock.advance(60)
-    operation = (await told(http, id))["operations"][1]
+    operation = (await get_detailed(http, id))["operations"][1]
     assert (operation["state"], operation["completion"], operation["if"]) == ("skipped", "", "${publishToYouTube}")
 
 
@@ -270,36 +270,38 @@ async def test_a_failure_runs_its_handler_under_the_handler_s_name(
     id = opencast.start(opencast.event(), "fails-with-handler")
     seen = []
     for _ in range(16):
-        tree = await told(http, id)
+        tree = await get_detailed(http, id)
         step = (tree["state"], tree["workflow_definition_identifier"])
         seen += [step] if step not in seen else []
         clock.advance(1)
     assert seen[1:] == [("running", "fails-with-handler"), ("failing", "partial-error"), ("failed", "partial-error")]
-    operations = (await told(http, id))["operations"]
+    operations = (await get_detailed(http, id))["operations"]
     assert [o["operation"] for o in operations] == ["inspect", "encode", "send-email", "cleanup"]
     assert (operations[1]["error_handler_workflow"], operations[1]["failed_attempts"]) == ("partial-error", 1)
 
 
-async def test_nothing_to_change_is_200_with_the_instance(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
+async def test_an_update_without_changes_is_200_with_the_instance(
+    http: httpx.AsyncClient, opencast: FakeOpencast
+) -> None:
     id = opencast.start(opencast.event(), "fast")
-    assert (await put(http, id)).json()["identifier"] == id
+    assert (await put_state(http, id)).json()["identifier"] == id
     assert (await http.put(f"/api/workflows/{id}")).status_code == 200
 
 
 @with_list
-async def test_a_configuration_is_replaced_whole(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
+async def test_a_configuration_is_replaced_completely(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
     id = opencast.start(opencast.event(), "fast", {"a": "1", "b": "2"})
-    assert (await put(http, id, configuration='{"c": "3"}')).status_code == 200
-    assert (await told(http, id))["configuration"] == {"c": "3"}
+    assert (await put_state(http, id, configuration='{"c": "3"}')).status_code == 200
+    assert (await get_detailed(http, id))["configuration"] == {"c": "3"}
 
 
 async def test_a_refused_state_comes_after_the_configuration_is_saved(
     http: httpx.AsyncClient, opencast: FakeOpencast
 ) -> None:
     id = opencast.start(opencast.event(), "fast", {"a": "1"})
-    answer = await put(http, id, configuration='{"b": "2"}', state="baked")
+    answer = await put_state(http, id, configuration='{"b": "2"}', state="baked")
     assert (answer.status_code, answer.text) == (400, "Invalid workflow state 'baked'")
-    assert (await told(http, id))["configuration"] == {"b": "2"}
+    assert (await get_detailed(http, id))["configuration"] == {"b": "2"}
 
 
 @without_list
@@ -308,11 +310,11 @@ async def test_replacing_a_configuration_of_two_keys_is_500_and_changes_nothing(
 ) -> None:
     small, large = {"a": "1"}, {"a": "1", "b": "2"}
     ids = [opencast.start(opencast.event(), "fast", settings) for settings in (small, large)]
-    answers = [await put(http, id, configuration='{"c": "3"}', state="paused") for id in ids]
+    answers = [await put_state(http, id, configuration='{"c": "3"}', state="paused") for id in ids]
     assert [answer.status_code for answer in answers] == [200, 500]
     assert answers[1].text == "Could not retrieve workflow instance, reason: 'null'"
-    assert [(await told(http, id))["configuration"] for id in ids] == [{"c": "3"}, large]
-    assert [await state(http, id) for id in ids] == ["paused", "instantiated"]
+    assert [(await get_detailed(http, id))["configuration"] for id in ids] == [{"c": "3"}, large]
+    assert [await state_of(http, id) for id in ids] == ["paused", "instantiated"]
 
 
 @pytest.mark.parametrize("configuration", ["{", "[]", '{"a": 1}'])
@@ -320,29 +322,31 @@ async def test_a_configuration_that_cannot_be_read_changes_nothing(
     http: httpx.AsyncClient, opencast: FakeOpencast, configuration: str
 ) -> None:
     id = opencast.start(opencast.event(), "fast", {"a": "1"})
-    assert (await put(http, id, configuration=configuration, state="paused")).status_code in {400, 500}
-    assert ((await told(http, id))["configuration"], await state(http, id)) == ({"a": "1"}, "instantiated")
+    assert (await put_state(http, id, configuration=configuration, state="paused")).status_code in {400, 500}
+    assert ((await get_detailed(http, id))["configuration"], await state_of(http, id)) == ({"a": "1"}, "instantiated")
 
 
-async def test_the_state_it_has_is_no_change(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
+async def test_setting_the_present_state_changes_nothing(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
     id = opencast.start(opencast.event(), "fast")
-    assert (await put(http, id, state="Instantiated")).status_code == 200
+    assert (await put_state(http, id, state="Instantiated")).status_code == 200
 
 
 @pytest.mark.parametrize("wanted", ["instantiated", "succeeded", "failed", "failing", "running"])
-async def test_states_that_nobody_may_write_are_409_in_text_called_json(
+async def test_states_that_cannot_be_set_are_409_in_text_called_json(
     http: httpx.AsyncClient, opencast: FakeOpencast, clock: ManualClock, wanted: str
 ) -> None:
     id = opencast.start(opencast.event(), "fast")
-    assert (await put(http, id, state="stopped")).json()["state"] == "stopped"
-    answer = await put(http, id, state=wanted)
+    assert (await put_state(http, id, state="stopped")).json()["state"] == "stopped"
+    answer = await put_state(http, id, state=wanted)
     assert (answer.status_code, answer.headers["content-type"]) == (409, "application/json")
     resume = "Cannot resume from workflow state 'stopped'"
     assert answer.text == (resume if wanted == "running" else f"Cannot transition state from 'stopped' to '{wanted}'")
 
 
-async def test_what_has_not_begun_cannot_be_resumed(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
-    answer = await put(http, opencast.start(opencast.event(), "fast"), state="running")
+async def test_a_workflow_that_has_not_started_cannot_be_resumed(
+    http: httpx.AsyncClient, opencast: FakeOpencast
+) -> None:
+    answer = await put_state(http, opencast.start(opencast.event(), "fast"), state="running")
     assert (answer.status_code, answer.headers["content-type"]) == (500, "text/plain")
     not_paused = "Can not resume a workflow where the current state is not in paused"
     assert answer.text == f"Could not retrieve workflow instance, reason: '{not_paused}'"
@@ -353,32 +357,32 @@ async def test_a_paused_workflow_ends_its_operation_and_waits(
 ) -> None:
     id = opencast.start(opencast.event(), "fast")
     clock.advance(4)
-    assert (await put(http, id, state="paused")).json()["state"] == "paused"
+    assert (await put_state(http, id, state="paused")).json()["state"] == "paused"
     clock.advance(60)
-    tree = await told(http, id)
+    tree = await get_detailed(http, id)
     assert [o["state"] for o in tree["operations"]] == ["succeeded", "succeeded", "instantiated", "instantiated"]
-    assert (await put(http, id, state="running")).json()["state"] == "running"
+    assert (await put_state(http, id, state="running")).json()["state"] == "running"
 
 
-async def test_a_resumed_review_still_says_paused_for_a_moment(
+async def test_a_resumed_review_is_paused_for_two_more_seconds(
     http: httpx.AsyncClient, opencast: FakeOpencast, clock: ManualClock
 ) -> None:
     id = opencast.start(opencast.event(), "review")
     clock.advance(60)
-    assert (await told(http, id))["operations"][1]["state"] == "paused"
-    assert (await put(http, id, state="running")).json()["state"] == "paused"
+    assert (await get_detailed(http, id))["operations"][1]["state"] == "paused"
+    assert (await put_state(http, id, state="running")).json()["state"] == "paused"
     clock.advance(2)
-    assert await state(http, id) == "running"
+    assert await state_of(http, id) == "running"
 
 
-async def test_a_hold_after_a_failure_cannot_be_resumed_from_here(
+async def test_a_hold_after_a_failure_cannot_be_resumed_through_the_api(
     http: httpx.AsyncClient, opencast: FakeOpencast, clock: ManualClock
 ) -> None:
     id = opencast.start(opencast.event(), "holds")
     clock.advance(60)
-    assert (await put(http, id, state="running")).status_code == 200
+    assert (await put_state(http, id, state="running")).status_code == 200
     clock.advance(60)
-    tree = await told(http, id)
+    tree = await get_detailed(http, id)
     assert tree["state"] == "paused"
     assert [(o["operation"], o["state"]) for o in tree["operations"]] == [
         ("inspect", "succeeded"),
@@ -401,23 +405,23 @@ async def test_an_operation_that_is_retried_keeps_its_failed_attempt(
     seen, operation = [], {}
     for _ in range(14):
         clock.advance(1)
-        operation = (await told(http, id))["operations"][0]
+        operation = (await get_detailed(http, id))["operations"][0]
         row = tuple(operation.get(key) for key in ("state", "failed_attempts", "completion"))
         seen += [row] if row not in seen else []
     first, second = "2023-11-14T22:13:27Z", "2023-11-14T22:13:32Z"
     assert seen == [("instantiated", 0, ""), ("running", 0, ""), ("running", 1, first), ("succeeded", 1, second)]
     assert (operation["retry_strategy"], operation["max_attempts"], "time_in_queue" in operation) == ("retry", 2, True)
-    assert await state(http, id) == "succeeded"
+    assert await state_of(http, id) == "succeeded"
 
 
-async def test_a_failed_operation_does_not_tell_its_time_in_the_queue(
+async def test_a_failed_operation_has_no_time_in_queue(
     http: httpx.AsyncClient, opencast: FakeOpencast, clock: ManualClock
 ) -> None:
     id = opencast.start(opencast.event(), "fails")
     clock.advance(3)
-    assert ["time_in_queue" in o for o in (await told(http, id))["operations"]] == [False, False, False]
+    assert ["time_in_queue" in o for o in (await get_detailed(http, id))["operations"]] == [False, False, False]
     clock.advance(60)
-    assert ["time_in_queue" in o for o in (await told(http, id))["operations"]] == [True, False, False]
+    assert ["time_in_queue" in o for o in (await get_detailed(http, id))["operations"]] == [True, False, False]
 
 
 @without_list
@@ -425,9 +429,9 @@ async def test_a_workflow_without_operations_fails(
     http: httpx.AsyncClient, opencast: FakeOpencast, clock: ManualClock
 ) -> None:
     opencast.define("empty", [])
-    id = (await post(http, opencast.event(), "empty")).json()["identifier"]
+    id = (await post_start(http, opencast.event(), "empty")).json()["identifier"]
     clock.advance(2)
-    assert (await state(http, id), (await told(http, id))["operations"]) == ("failed", [])
+    assert (await state_of(http, id), (await get_detailed(http, id))["operations"]) == ("failed", [])
 
 
 REVIEW = (Step("editor", 1.0, StepResult.HELD), Step("encode", 10.0), Step("cleanup", 1.0))
@@ -443,7 +447,7 @@ REVIEW = (Step("editor", 1.0, StepResult.HELD), Step("encode", 10.0), Step("clea
         ("refused", "succeeded", ["editor", "encode", "cleanup"]),
     ],
 )
-async def test_a_second_resume_does_harm_while_the_first_is_queued(
+async def test_a_second_resume_has_an_effect_while_the_first_is_queued(
     http: httpx.AsyncClient,
     opencast: FakeOpencast,
     clock: ManualClock,
@@ -455,60 +459,63 @@ async def test_a_second_resume_does_harm_while_the_first_is_queued(
     opencast.define("asks", REVIEW)
     id = opencast.start(opencast.event(), "asks")
     clock.advance(10)
-    answers = [await put(http, id, state="running")]
+    answers = [await put_state(http, id, state="running")]
     clock.advance(1.9)
-    answers.append(await put(http, id, state="running"))
+    answers.append(await put_state(http, id, state="running"))
     if harm == "refused":
         not_paused = "Can not resume a workflow where the current state is not in paused"
-        assert (answers.pop().status_code, not_paused in (await put(http, id, state="running")).text) == (500, True)
+        assert (answers.pop().status_code, not_paused in (await put_state(http, id, state="running")).text) == (
+            500,
+            True,
+        )
     assert {(answer.status_code, answer.json()["state"]) for answer in answers} == {(200, "paused")}
     clock.advance(600)
-    assert await state(http, id) == end
+    assert await state_of(http, id) == end
     assert opencast.engine.runs[id].executed == executed
 
 
-async def test_a_second_resume_after_the_first_has_run_is_harmless(
+async def test_a_second_resume_after_the_first_was_dispatched_has_no_effect(
     http: httpx.AsyncClient, opencast: FakeOpencast, clock: ManualClock
 ) -> None:
     opencast.define("asks", REVIEW)
     id = opencast.start(opencast.event(), "asks")
     clock.advance(10)
-    await put(http, id, state="running")
+    await put_state(http, id, state="running")
     clock.advance(2)
-    assert (await put(http, id, state="running")).json()["state"] == "running"
+    assert (await put_state(http, id, state="running")).json()["state"] == "running"
     clock.advance(600)
-    assert await state(http, id) == "succeeded"
+    assert await state_of(http, id) == "succeeded"
     assert opencast.engine.runs[id].executed == ["editor", "encode", "cleanup"]
 
 
-async def test_a_pause_or_a_stop_takes_a_queued_resume_back(
+async def test_a_pause_or_a_stop_cancels_a_queued_resume(
     http: httpx.AsyncClient, opencast: FakeOpencast, clock: ManualClock
 ) -> None:
     ids = [opencast.start(opencast.event(), "review") for _ in range(2)]
     clock.advance(60)
     for id in ids:
-        await put(http, id, state="running")
+        await put_state(http, id, state="running")
     opencast.engine.pause(opencast.engine.runs[ids[0]])
-    await put(http, ids[1], state="stopped")
+    await put_state(http, ids[1], state="stopped")
     clock.advance(60)
-    assert [await state(http, id) for id in ids] == ["paused", "stopped"]
+    assert [await state_of(http, id) for id in ids] == ["paused", "stopped"]
     assert [opencast.engine.runs[id].resuming for id in ids] == [False, False]
 
 
-async def test_an_id_may_become_another_workflow(
+async def test_an_id_can_be_reused_for_another_workflow(
     http: httpx.AsyncClient, opencast: FakeOpencast, clock: ManualClock
 ) -> None:
     first = opencast.event()
     id = opencast.start(first, "publish")
     clock.advance(3)
     opencast.replace(id, "noop")
-    restored = await told(http, id)
+    restored = await get_detailed(http, id)
     assert (restored["state"], restored["workflow_definition_identifier"]) == ("instantiated", "noop")
     assert restored["event_identifier"] != first
     clock.advance(60)
-    assert await state(http, id) == "succeeded"
+    assert await state_of(http, id) == "succeeded"
     opencast.replace(id, event=first)
-    assert (await told(http, id))["event_identifier"] == first
+    assert (await get_detailed(http, id))["event_identifier"] == first
     assert opencast.state.events[first].workflow_ids == [id]
 
 
@@ -518,30 +525,30 @@ async def test_a_stop_during_the_last_operation_is_overwritten(
     opencast.define("one", [Step("encode", 10.0, StepResult.FAILED)])
     id = opencast.start(opencast.event(), "one")
     clock.advance(3)
-    assert (await put(http, id, state="stopped")).json()["state"] == "stopped"
+    assert (await put_state(http, id, state="stopped")).json()["state"] == "stopped"
     clock.advance(10)
-    assert await state(http, id) == "failed"
+    assert await state_of(http, id) == "failed"
 
 
 @pytest.mark.parametrize(("release", "end"), [("11", "stopped"), ("16", "stopped"), ("19", "succeeded")])
-async def test_stopping_a_finished_workflow_rewrites_it_until_that_was_mended(
+async def test_stopping_a_finished_workflow_changes_its_state_before_opencast_19(
     http: httpx.AsyncClient, opencast: FakeOpencast, clock: ManualClock, end: str
 ) -> None:
     id = opencast.start(opencast.event(), "noop")
     clock.advance(60)
-    answer = await put(http, id, state="stopped")
+    answer = await put_state(http, id, state="stopped")
     assert (answer.status_code, answer.json()["state"]) == (200, end)
 
 
-async def test_pausing_a_finished_workflow_rewrites_it(
+async def test_pausing_a_finished_workflow_changes_its_state(
     http: httpx.AsyncClient, opencast: FakeOpencast, clock: ManualClock
 ) -> None:
     id = opencast.start(opencast.event(), "noop")
     clock.advance(60)
-    assert (await put(http, id, state="paused")).json()["state"] == "paused"
+    assert (await put_state(http, id, state="paused")).json()["state"] == "paused"
 
 
-async def test_a_finished_workflow_is_deleted_for_good(
+async def test_a_finished_workflow_is_deleted_permanently(
     http: httpx.AsyncClient, opencast: FakeOpencast, clock: ManualClock
 ) -> None:
     event = opencast.event()
@@ -555,16 +562,16 @@ async def test_a_finished_workflow_is_deleted_for_good(
 
 async def test_an_active_workflow_is_not_deleted(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
     answer = await http.delete(f"/api/workflows/{opencast.start(opencast.event(), 'fast')}")
-    told = (409, "application/json", "Cannot delete workflow instance in this workflow state")
-    assert (answer.status_code, answer.headers["content-type"], answer.text) == told
+    expected = (409, "application/json", "Cannot delete workflow instance in this workflow state")
+    assert (answer.status_code, answer.headers["content-type"], answer.text) == expected
 
 
-async def test_who_may_read_may_not_therefore_delete(
+async def test_read_access_does_not_allow_a_delete(
     http: httpx.AsyncClient, opencast: FakeOpencast, clock: ManualClock
 ) -> None:
     id = opencast.start(opencast.event(writers=frozenset({"ROLE_OTHER"})), "noop")
     clock.advance(60)
-    assert (await http.delete(f"/api/workflows/{id}", auth=EDITOR)).status_code == 403
+    assert (await http.delete(f"/api/workflows/{id}", auth=EDITOR_LOGIN)).status_code == 403
     mine = opencast.start(opencast.event(writers=frozenset({"ROLE_USER"})), "noop")
     clock.advance(60)
-    assert (await http.delete(f"/api/workflows/{mine}", auth=EDITOR)).status_code == 204
+    assert (await http.delete(f"/api/workflows/{mine}", auth=EDITOR_LOGIN)).status_code == 204

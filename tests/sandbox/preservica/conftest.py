@@ -3,7 +3,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from tests.sandbox.preservica.asking import inside
+from tests.sandbox.preservica.api import logged_in
 from workflow_async.sandbox.clock import ManualClock
 from workflow_async.sandbox.preservica.app import PreservicaState
 
@@ -15,5 +15,5 @@ def server(clock: ManualClock) -> PreservicaState:
 
 @pytest.fixture
 async def http(server: PreservicaState) -> AsyncIterator[httpx.AsyncClient]:
-    async with inside(server) as http:
+    async with logged_in(server) as http:
         yield http

@@ -3,7 +3,7 @@
 import httpx
 import pytest
 
-from tests.sandbox.preservica.asking import knock, login
+from tests.sandbox.preservica.api import login, status_with_token
 from workflow_async.sandbox import Boot, CannedResponse, Fault, Faults, ManualClock, Sandbox, Trouble
 from workflow_async.sandbox.systems import FakePreservica
 
@@ -16,7 +16,7 @@ def preservica(clock: ManualClock) -> FakePreservica:
     return Sandbox(clock=clock).preservica
 
 
-def door(preservica: FakePreservica) -> httpx.AsyncClient:
+def http_client(preservica: FakePreservica) -> httpx.AsyncClient:
     return httpx.AsyncClient(transport=httpx.ASGITransport(preservica.app), base_url="http://127.0.0.1")
 
 
@@ -30,11 +30,11 @@ def door(preservica: FakePreservica) -> httpx.AsyncClient:
         (CannedResponse.redirect("https://sso.example.org/"), 302),
     ],
 )
-async def test_a_login_is_refused_by_something_else_for_once(
+async def test_a_login_can_be_refused_once_by_a_proxy(
     preservica: FakePreservica, trouble: Trouble, status: int
 ) -> None:
     preservica.faults = Faults(script=(trouble,), paths=TOKENS)
-    async with door(preservica) as http:
+    async with http_client(preservica) as http:
         refused, let_in = await login(http, preservica.state), await login(http, preservica.state)
     assert (refused.status_code, let_in.status_code, preservica.logins) == (status, 200, 1)
     if status == 403:
@@ -42,23 +42,21 @@ async def test_a_login_is_refused_by_something_else_for_once(
 
 
 @pytest.mark.parametrize("fault", [Fault.CUT_BEFORE, Fault.CUT_BODY])
-async def test_a_connection_may_break_at_the_login_that_was_carried_out(
-    preservica: FakePreservica, fault: Fault
-) -> None:
+async def test_a_connection_can_break_after_a_login_was_executed(preservica: FakePreservica, fault: Fault) -> None:
     preservica.faults = Faults(script=(fault,), paths=TOKENS)
-    async with door(preservica) as http:
+    async with http_client(preservica) as http:
         with pytest.raises(ConnectionResetError):
             await login(http, preservica.state)
     assert preservica.logins == 1
 
 
-async def test_the_version_is_told_unless_the_server_is_not_there(
-    preservica: FakePreservica, clock: ManualClock
-) -> None:
-    async with door(preservica) as http:
+async def test_the_version_is_served_after_the_boot(preservica: FakePreservica, clock: ManualClock) -> None:
+    async with http_client(preservica) as http:
         token = {"Preservica-Access-Token": (await login(http, preservica.state)).json()["token"]}
         preservica.faults = Boot(60, responses=(CannedResponse.jetty_html(404),))
-        assert [await knock(http, token["Preservica-Access-Token"], path) for path in (VERSION, TOKENS)] == [404, 404]
+        assert [
+            await status_with_token(http, token["Preservica-Access-Token"], path) for path in (VERSION, TOKENS)
+        ] == [404, 404]
         clock.advance(60)
-        told = await http.get(VERSION, headers=token)
-    assert (told.status_code, "<CurrentVersion>7.7.0</CurrentVersion>" in told.text) == (200, True)
+        body = await http.get(VERSION, headers=token)
+    assert (body.status_code, "<CurrentVersion>7.7.0</CurrentVersion>" in body.text) == (200, True)

@@ -3,17 +3,17 @@ from urllib.parse import parse_qs, urlsplit
 import httpx
 import pytest
 
-from tests.sandbox.preservica.monitoring import BASE, begin, monitors, value
+from tests.sandbox.preservica.monitor_api import BASE, monitors, read_value, start_monitored
 from workflow_async.sandbox.clock import ManualClock
 from workflow_async.sandbox.preservica.app import PreservicaState
 
 OPEX = "9f2c4d1e-7a35-4b0c-8d61-2f0e5b7a9c13"
 
 
-async def test_a_monitor_has_the_id_that_its_instance_tells(
+async def test_a_monitor_has_the_id_that_its_instance_refers_to(
     http: httpx.AsyncClient, server: PreservicaState, clock: ManualClock
 ) -> None:
-    id = begin(server, "42", OpexContainerDirectory="opex/batch-1")
+    id = start_monitored(server, "42", OpexContainerDirectory="opex/batch-1")
     clock.advance(5.5)
     (monitor,) = await monitors(http)
     assert monitor == {
@@ -39,10 +39,10 @@ async def test_a_monitor_has_the_id_that_its_instance_tells(
     ("context", "status", "can_retry"),
     [("42", "Succeeded", False), ("44", "Succeeded", False), ("45", "Suspended", True), ("46", "Failed", True)],
 )
-async def test_a_monitor_ends_in_the_words_of_its_own_service(
+async def test_a_monitor_has_the_states_of_its_own_service(
     http: httpx.AsyncClient, server: PreservicaState, clock: ManualClock, context: str, status: str, *, can_retry: bool
 ) -> None:
-    begin(server, context)
+    start_monitored(server, context)
     assert [m["status"] for m in await monitors(http)] == ["Pending"]
     assert "started" not in (await monitors(http))[0]
     clock.advance(60)
@@ -54,7 +54,7 @@ async def test_a_monitor_ends_in_the_words_of_its_own_service(
 async def test_a_mixed_outcome_is_a_success_with_a_warning(
     http: httpx.AsyncClient, server: PreservicaState, clock: ManualClock
 ) -> None:
-    begin(server, "44")
+    start_monitored(server, "44")
     clock.advance(60)
     (monitor,) = await monitors(http)
     assert (monitor["warnings"], monitor["errors"], monitor["percentComplete"]) == (1, 0, "100")
@@ -65,7 +65,7 @@ async def test_an_opex_ingest_that_failed_is_recoverable(
 ) -> None:
     failing = server.archive.contexts["46"].steps
     context = server.context("OPEX that fails", "org.example.ingest.opex", "Ingest", failing)
-    begin(server, context)
+    start_monitored(server, context)
     clock.advance(60)
     assert [m["status"] for m in await monitors(http)] == ["Recoverable"]
 
@@ -73,7 +73,7 @@ async def test_an_opex_ingest_that_failed_is_recoverable(
 async def test_a_monitor_of_a_workflow_without_steps_knows_no_percentage(
     http: httpx.AsyncClient, server: PreservicaState, clock: ManualClock
 ) -> None:
-    begin(server, server.context("Nothing", "org.example.nothing", "Access", []))
+    start_monitored(server, server.context("Nothing", "org.example.nothing", "Access", []))
     clock.advance(60)
     assert [m["percentComplete"] for m in await monitors(http)] == [""]
 
@@ -84,27 +84,29 @@ async def test_filters_are_comma_lists_and_add_up(
     server.seed(120, age=120)
     every = await monitors(http, max=1000)
     wanted = {"status": "Running,Failed", "category": "Ingest,Export", "max": 1000}
-    told = await monitors(http, **wanted)
-    assert told == [m for m in every if m["status"] in {"Running", "Failed"} and m["category"] in {"Ingest", "Export"}]
-    assert 0 < len(told) < len(every)
+    filtered = await monitors(http, **wanted)
+    assert filtered == [
+        m for m in every if m["status"] in {"Running", "Failed"} and m["category"] in {"Ingest", "Export"}
+    ]
+    assert 0 < len(filtered) < len(every)
     assert {m["category"] for m in every} == {"Ingest", "Export", "DataManagement", "Automated"}
     assert {m["subcategory"] for m in await monitors(http, subcategory="OPEX")} == {"OPEX"}
 
 
-async def test_a_monitor_is_found_by_its_whole_name_commas_and_all(
+async def test_a_monitor_is_found_by_its_full_name_with_commas(
     http: httpx.AsyncClient, server: PreservicaState
 ) -> None:
-    id = begin(server, "42", OpexContainerDirectory="opex/one, two")
-    begin(server, "42", OpexContainerDirectory="opex/one")
+    id = start_monitored(server, "42", OpexContainerDirectory="opex/one, two")
+    start_monitored(server, "42", OpexContainerDirectory="opex/one")
     assert [m["mappedId"] for m in await monitors(http, name="opex/one, two")] == [id]
     assert await monitors(http, name="opex") == []
 
 
-async def test_monitors_come_in_pages_of_25_with_addresses_of_another_host(
+async def test_pages_of_monitors_have_25_rows_and_links_to_another_host(
     http: httpx.AsyncClient, server: PreservicaState
 ) -> None:
     server.seed(60)
-    first = await value(http, "monitors", category="Ingest,Export,DataManagement,Automated")
+    first = await read_value(http, "monitors", category="Ingest,Export,DataManagement,Automated")
     assert len(first["monitors"]) == 25
     assert (first["paging"]["totalResults"], "previous" in first["paging"]) == (60, False)
     address = urlsplit(first["paging"]["next"])
@@ -116,19 +118,19 @@ async def test_monitors_come_in_pages_of_25_with_addresses_of_another_host(
     }
 
 
-async def test_following_next_on_the_right_host_shows_every_monitor_once(
+async def test_following_the_next_links_lists_every_monitor_once(
     http: httpx.AsyncClient, server: PreservicaState
 ) -> None:
     seeded = server.seed(60)
     seen, query = list[str](), "max=7"
     while query:
-        told = (await http.get(f"{BASE}/monitors?{query}")).json()["value"]
-        seen += [m["mappedId"] for m in told["monitors"]]
-        query = urlsplit(told["paging"].get("next", "")).query
+        page = (await http.get(f"{BASE}/monitors?{query}")).json()["value"]
+        seen += [m["mappedId"] for m in page["monitors"]]
+        query = urlsplit(page["paging"].get("next", "")).query
     assert seen == [server.archive.monitor_id(server.engine.runs[id]) for id in seeded]
 
 
-async def test_previous_leads_back_to_the_beginning(http: httpx.AsyncClient, server: PreservicaState) -> None:
+async def test_the_previous_link_leads_to_the_first_page(http: httpx.AsyncClient, server: PreservicaState) -> None:
     server.seed(60)
-    paging = (await value(http, "monitors", start=10, max=25))["paging"]
+    paging = (await read_value(http, "monitors", start=10, max=25))["paging"]
     assert parse_qs(urlsplit(paging["previous"]).query) == {"start": ["0"], "max": ["25"]}

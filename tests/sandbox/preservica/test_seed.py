@@ -3,7 +3,7 @@ from workflow_async.sandbox.engine import Status, Step, StepResult
 from workflow_async.sandbox.preservica.app import PreservicaState
 
 
-def test_a_seeded_world_shows_every_state_at_once(server: PreservicaState) -> None:
+def test_seeded_workflows_have_every_state(server: PreservicaState) -> None:
     ids = server.seed(600)
     runs = list(server.engine.all())
     assert [run.id for run in runs] == ids
@@ -17,7 +17,7 @@ def test_seeded_workflows_belong_to_the_contexts_named(server: PreservicaState) 
     assert server.starts == []
 
 
-def test_seeded_workflows_began_in_the_order_of_their_ids_and_not_all_at_once(server: PreservicaState) -> None:
+def test_seeded_workflows_started_in_the_order_of_their_ids_at_different_instants(server: PreservicaState) -> None:
     ids = server.seed(10) + server.seed(10, age=0.0)
     for half in (ids[:10], ids[10:]):
         began = [server.engine.runs[id].created for id in half]
@@ -25,14 +25,14 @@ def test_seeded_workflows_began_in_the_order_of_their_ids_and_not_all_at_once(se
     assert server.seed(0) == []
 
 
-def test_seeded_workflows_that_are_old_have_come_to_where_they_go(server: PreservicaState, clock: ManualClock) -> None:
+def test_old_seeded_workflows_have_ended_or_are_parked(server: PreservicaState, clock: ManualClock) -> None:
     server.seed(60, age=3600)
     runs = list(server.engine.all())
     assert max(run.created for run in runs) <= clock() - 3600
     assert {run.status for run in runs if run.active} == {Status.PARKED}
 
 
-def test_a_held_step_waits_for_ever(server: PreservicaState, clock: ManualClock) -> None:
+def test_a_held_step_waits_until_it_is_resumed(server: PreservicaState, clock: ManualClock) -> None:
     context = server.context("Held", "org.example.held", "Access", [Step("Wait", 1.0, StepResult.HELD)])
     (id,) = server.seed(1, contexts=[context])
     clock.advance(1000)

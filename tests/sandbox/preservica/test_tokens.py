@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 
-from tests.sandbox.preservica.asking import door, knock, login
+from tests.sandbox.preservica.api import http_client, login, status_with_token
 from workflow_async.sandbox.clock import ManualClock
 from workflow_async.sandbox.preservica.app import PreservicaState
 
@@ -18,7 +18,7 @@ async def refresh(http: httpx.AsyncClient, token: str, refresh_token: str) -> ht
 
 @pytest.fixture
 async def http(server: PreservicaState) -> AsyncIterator[httpx.AsyncClient]:
-    async with door(server) as http:
+    async with http_client(server) as http:
         yield http
 
 
@@ -30,11 +30,11 @@ async def test_a_login_answers_with_a_token_its_lifetime_and_a_hyphenated_refres
     body = answer.json()
     assert set(body) == {"success", "user", "token", "refresh-token", "validFor"}
     assert (body["success"], body["user"], body["validFor"]) == (True, "manager@example.org", 15)
-    assert await knock(http, body["token"]) == 200
+    assert await status_with_token(http, body["token"]) == 200
     assert server.logins == 1
 
 
-async def test_a_login_tells_the_tenant_when_asked_for_user_details(
+async def test_a_login_returns_the_tenant_with_the_user_details(
     http: httpx.AsyncClient, server: PreservicaState
 ) -> None:
     body = (await login(http, server, includeUserDetails="true")).json()
@@ -84,39 +84,39 @@ async def test_credentials_in_json_do_not_count(http: httpx.AsyncClient, server:
         "/no/such/path",
     ],
 )
-async def test_nothing_but_the_token_service_answers_without_a_token(http: httpx.AsyncClient, path: str) -> None:
+async def test_only_the_token_service_responds_without_a_token(http: httpx.AsyncClient, path: str) -> None:
     assert (await http.get(path)).status_code == 401
-    assert await knock(http, "made-up", path) == 401
+    assert await status_with_token(http, "made-up", path) == 401
 
 
-async def test_a_token_ends_when_its_minutes_are_over(clock: ManualClock) -> None:
+async def test_a_token_expires_after_its_minutes(clock: ManualClock) -> None:
     server = PreservicaState(clock, token_minutes=2)
-    async with door(server) as http:
+    async with http_client(server) as http:
         token = (await login(http, server)).json()["token"]
         clock.advance(119.9)
-        assert await knock(http, token) == 200
+        assert await status_with_token(http, token) == 200
         clock.advance(0.2)
-        assert await knock(http, token) == 401
+        assert await status_with_token(http, token) == 401
 
 
-async def test_an_older_token_lives_on_beside_a_newer_one(http: httpx.AsyncClient, server: PreservicaState) -> None:
+async def test_an_older_token_stays_valid_beside_a_newer_one(http: httpx.AsyncClient, server: PreservicaState) -> None:
     first, second = [(await login(http, server)).json()["token"] for _ in range(2)]
     assert first != second
-    assert [await knock(http, first), await knock(http, second)] == [200, 200]
+    assert [await status_with_token(http, first), await status_with_token(http, second)] == [200, 200]
 
 
-async def test_revoking_makes_every_token_stale_at_once(http: httpx.AsyncClient, server: PreservicaState) -> None:
+async def test_revoking_invalidates_every_token(http: httpx.AsyncClient, server: PreservicaState) -> None:
     tokens = [(await login(http, server)).json()["token"] for _ in range(3)]
     server.revoke()
-    assert [await knock(http, token) for token in tokens] == [401, 401, 401]
-    assert await knock(http, (await login(http, server)).json()["token"]) == 200
+    assert [await status_with_token(http, token) for token in tokens] == [401, 401, 401]
+    assert await status_with_token(http, (await login(http, server)).json()["token"]) == 200
 
 
 async def test_a_refresh_token_works_once(http: httpx.AsyncClient, server: PreservicaState) -> None:
     old = (await login(http, server)).json()
     new = await refresh(http, old["token"], old["refresh-token"])
     assert new.status_code == 200
-    assert await knock(http, new.json()["token"]) == 200
+    assert await status_with_token(http, new.json()["token"]) == 200
     assert (await refresh(http, old["token"], old["refresh-token"])).status_code == 401
     assert (server.logins, server.refreshes) == (1, 1)
 
@@ -128,7 +128,7 @@ async def test_a_refreshed_pair_can_be_refreshed_again(http: httpx.AsyncClient, 
     assert server.refreshes == 3
 
 
-async def test_a_refresh_needs_an_access_token_that_holds(http: httpx.AsyncClient, server: PreservicaState) -> None:
+async def test_a_refresh_needs_a_valid_access_token(http: httpx.AsyncClient, server: PreservicaState) -> None:
     pair = (await login(http, server)).json()
     assert (await refresh(http, "made-up", pair["refresh-token"])).status_code == 401
 
@@ -145,10 +145,10 @@ async def test_a_refresh_token_ends_with_its_access_token(
 
 async def test_a_server_with_the_known_bug_refuses_every_refresh(clock: ManualClock) -> None:
     server = PreservicaState(clock, refresh_works=False)
-    async with door(server) as http:
+    async with http_client(server) as http:
         pair = (await login(http, server)).json()
         assert (await refresh(http, pair["token"], pair["refresh-token"])).status_code == 401
-        assert await knock(http, pair["token"]) == 200
+        assert await status_with_token(http, pair["token"]) == 200
     assert server.refreshes == 0
 
 
@@ -161,16 +161,16 @@ async def test_the_version_is_found_where_pypreservica_looks_for_it(
     assert isinstance((await http.get("/api/user/details")).json()["roles"], list)
 
 
-async def test_two_worlds_of_one_seed_give_the_same_tokens_and_others_do_not(clock: ManualClock) -> None:
+async def test_the_tokens_depend_on_the_seed_only(clock: ManualClock) -> None:
     tokens = []
     for seed in (1, 1, 2):
         server = PreservicaState(clock, seed)
-        async with door(server) as http:
+        async with http_client(server) as http:
             tokens.append((await login(http, server)).json()["token"])
     assert tokens[0] == tokens[1] != tokens[2]
 
 
 async def test_the_sandbox_may_run_on_the_real_clock() -> None:
     server = PreservicaState(time.time)
-    async with door(server) as http:
-        assert await knock(http, (await login(http, server)).json()["token"]) == 200
+    async with http_client(server) as http:
+        assert await status_with_token(http, (await login(http, server)).json()["token"]) == 200

@@ -37,7 +37,7 @@ def java_double(value: float) -> str:
 
 
 def wrapped(name: str, elements: Iterable[Any]) -> Any:
-    """Return repeated elements of XML: one as itself, items as an array, none as ""."""
+    """Return repeated elements of XML: one as itself, several as an array, none as ""."""
     items = list(elements)
     if not items:
         return ""

@@ -16,60 +16,60 @@ NS = "{http://workflow.preservica.com}"
 XML = {"Content-Type": "application/xml;charset=UTF-8"}
 
 
-def door(server: PreservicaState, app: ASGIApp | None = None) -> httpx.AsyncClient:
-    return httpx.AsyncClient(transport=httpx.ASGITransport(app=app or server.app), base_url="http://127.0.0.1")
+def http_client(state: PreservicaState, app: ASGIApp | None = None) -> httpx.AsyncClient:
+    return httpx.AsyncClient(transport=httpx.ASGITransport(app=app or state.app), base_url="http://127.0.0.1")
 
 
-async def login(http: httpx.AsyncClient, server: PreservicaState, **more: str) -> httpx.Response:
-    form = {"username": server.username, "password": server.password} | more
+async def login(http: httpx.AsyncClient, state: PreservicaState, **more: str) -> httpx.Response:
+    form = {"username": state.username, "password": state.password} | more
     return await http.post("/api/accesstoken/login", data=form)
 
 
 @asynccontextmanager
-async def inside(server: PreservicaState, app: ASGIApp | None = None) -> AsyncIterator[httpx.AsyncClient]:
-    async with door(server, app) as http:
-        http.headers["Preservica-Access-Token"] = (await login(http, server)).json()["token"]
+async def logged_in(state: PreservicaState, app: ASGIApp | None = None) -> AsyncIterator[httpx.AsyncClient]:
+    async with http_client(state, app) as http:
+        http.headers["Preservica-Access-Token"] = (await login(http, state)).json()["token"]
         yield http
 
 
-async def knock(http: httpx.AsyncClient, token: str, path: str = CONTEXTS) -> int:
+async def status_with_token(http: httpx.AsyncClient, token: str, path: str = CONTEXTS) -> int:
     return (await http.get(path, headers={"Preservica-Access-Token": token})).status_code
 
 
-def fact(answer: httpx.Response, name: str) -> str | None:
+def child_text(answer: httpx.Response, name: str) -> str | None:
     return ET.fromstring(answer.content).findtext(f"{NS}{name}")
 
 
-async def get(http: httpx.AsyncClient, id: object, **flags: str) -> httpx.Response:
+async def get_instance(http: httpx.AsyncClient, id: object, **flags: str) -> httpx.Response:
     return await http.get(f"{BASE}/instances/{id}", params=flags)
 
 
-async def state(http: httpx.AsyncClient, id: object) -> str | None:
-    return fact(await get(http, id), "State")
+async def state_of(http: httpx.AsyncClient, id: object) -> str | None:
+    return child_text(await get_instance(http, id), "State")
 
 
-async def start(http: httpx.AsyncClient, *elements: tuple[str, str]) -> httpx.Response:
+async def post_start(http: httpx.AsyncClient, *elements: tuple[str, str]) -> httpx.Response:
     root = ET.Element("StartWorkflowRequest", xmlns=NS.strip("{}"))
     for name, text in elements:
         ET.SubElement(root, name).text = text
     return await http.post(f"{BASE}/instances", content=ET.tostring(root), headers=XML)
 
 
-async def start_id(http: httpx.AsyncClient, context: str) -> str:
-    answer = await start(http, ("WorkflowContextId", context))
+async def started_id(http: httpx.AsyncClient, context: str) -> str:
+    answer = await post_start(http, ("WorkflowContextId", context))
     assert answer.status_code == 201
-    return fact(answer, "Id") or ""
+    return child_text(answer, "Id") or ""
 
 
-async def page(http: httpx.AsyncClient, **params: object) -> ET.Element:
+async def list_page(http: httpx.AsyncClient, **params: object) -> ET.Element:
     answer = await http.get(LIST, params={k.rstrip("_"): str(v) for k, v in params.items()})
     assert answer.status_code == 200
     return ET.fromstring(answer.content)
 
 
-def ids(root: ET.Element) -> list[int]:
+def row_ids(root: ET.Element) -> list[int]:
     return [int(row.findtext(f"{NS}Id", "")) for row in root.findall(f"{NS}WorkflowInstance")]
 
 
-def counts(root: ET.Element) -> tuple[int, int]:
+def total_and_count(root: ET.Element) -> tuple[int, int]:
     return int(root.findtext(f"{NS}TotalCount", "")), int(root.findtext(f"{NS}Count", ""))

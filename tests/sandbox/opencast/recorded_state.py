@@ -1,15 +1,15 @@
-"""The scene in which the exchanges with real Opencast code were recorded, set up in a sandbox."""
+"""Sets up a sandbox as the real Opencast was when the exchanges were recorded."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
 
-from tests.contract.recorded import Recorded
+from tests.contract.recorded import RecordedExchange
 from workflow_async.sandbox import ManualClock, OddRow, Sandbox, Step, StepResult
 from workflow_async.sandbox.opencast.definitions import OPERATIONS, Definition, Operation
 from workflow_async.sandbox.systems import FakeOpencast
 
 QUICK = Step("op-quick", 0.05)
-TWO = {"a": "1", "b": "2"}
+TWO_VALUES = {"a": "1", "b": "2"}
 DEFINITIONS = (
     Definition(
         "fast",
@@ -33,14 +33,14 @@ DEFINITIONS = (
     Definition("padded", (), "  padded  "),
 )
 CONFIGURED = {"op-configured": Operation("x", {"a": "b"})}
-"""What the recorded definition says of its first operation."""
+"""The first operation of the recorded definition."""
 LARGEST = 2**63 - 1
 
-Setting = Callable[[FakeOpencast, ManualClock, str], None]
-"""Sets up what the exchange finds, on the event that it names or on another."""
+Setup = Callable[[FakeOpencast, ManualClock, str], None]
+"""A function that prepares the sandbox for an exchange. Its last parameter is the id of the event."""
 
 
-def runs(
+def start(
     id: int,
     definition: str,
     configuration: Mapping[str, str] | None = None,
@@ -48,16 +48,16 @@ def runs(
     seconds: float = 60.0,
     then: Iterable[str] = (),
     creator: str | None = None,
-) -> Setting:
-    """Start a workflow under that id. Then pass the time, and do to it what `then` says, passing the time again."""
+) -> Setup:
+    """Start a workflow with this id and advance the clock, also after each method of the engine in `then`."""
 
     def set_up(fake: FakeOpencast, clock: ManualClock, event: str) -> None:
-        there = fake.state.events[event]
-        there.properties |= dict(configuration or {})
-        run = fake.state._start_workflow(there, fake.state.definitions[definition], creator, id=id)
-        for deed in ("", *then):
-            if deed:
-                getattr(fake.engine, deed)(run)
+        target = fake.state.events[event]
+        target.properties |= dict(configuration or {})
+        run = fake.state._start_workflow(target, fake.state.definitions[definition], creator, id=id)
+        for action in ("", *then):
+            if action:
+                getattr(fake.engine, action)(run)
             clock.advance(seconds)
             fake.engine.advance()
         if fake.state.supports_listing:
@@ -66,7 +66,7 @@ def runs(
     return set_up
 
 
-def several(*settings: Setting) -> Setting:
+def combined(*settings: Setup) -> Setup:
     def set_up(fake: FakeOpencast, clock: ManualClock, event: str) -> None:
         for setting in settings:
             setting(fake, clock, event)
@@ -74,53 +74,53 @@ def several(*settings: Setting) -> Setting:
     return set_up
 
 
-def broken(fake: FakeOpencast, clock: ManualClock, event: str) -> None:
-    runs(637210, "noop")(fake, clock, event)
+def unwritable(fake: FakeOpencast, clock: ManualClock, event: str) -> None:
+    start(637210, "noop")(fake, clock, event)
     fake.faults = OddRow(637210)
 
 
-def foreign(fake: FakeOpencast, clock: ManualClock, event: str) -> None:
+def without_read_access(fake: FakeOpencast, clock: ManualClock, event: str) -> None:
     fake.state.events[event].readers = frozenset()
-    runs(179583625307, "publish")(fake, clock, event)
+    start(179583625307, "publish")(fake, clock, event)
 
 
-def loved(fake: FakeOpencast, clock: ManualClock, event: str) -> None:
+def titled(fake: FakeOpencast, clock: ManualClock, event: str) -> None:
     fake.state.events[event].title = "What is love!"
-    runs(29, "fast")(fake, clock, event)
+    start(29, "fast")(fake, clock, event)
 
 
-def bare(fake: FakeOpencast, clock: ManualClock, event: str) -> None:
-    there = fake.state.events[event]
-    there.created, there.creator, there.series, there.series_title = None, "", "", ""
+def without_metadata(fake: FakeOpencast, clock: ManualClock, event: str) -> None:
+    target = fake.state.events[event]
+    target.created, target.creator, target.series, target.series_title = None, "", "", ""
 
 
-def numbered(fake: FakeOpencast, clock: ManualClock, event: str) -> None:
-    bare(fake, clock, event)
+def with_numbers(fake: FakeOpencast, clock: ManualClock, event: str) -> None:
+    without_metadata(fake, clock, event)
     fake.state.events[event].title = "1984"
-    runs(637217, "number", {"a": "5"}, creator="20481234")(fake, clock, event)
+    start(637217, "number", {"a": "5"}, creator="20481234")(fake, clock, event)
 
 
-def two(fake: FakeOpencast, clock: ManualClock, event: str) -> None:
-    bare(fake, clock, event)
-    there = fake.state.events[event]
+def two_workflows(fake: FakeOpencast, clock: ManualClock, event: str) -> None:
+    without_metadata(fake, clock, event)
+    target = fake.state.events[event]
     for id, ago in ((637218, 0.0), (637219, 60.0)):
-        fake.state._start_workflow(there, fake.state.definitions["padded"], None, clock() - ago, id)
+        fake.state._start_workflow(target, fake.state.definitions["padded"], None, clock() - ago, id)
 
 
-PAUSED = runs(12, "review", TWO)
-FAILED = runs(21, "fails", TWO)
-FINISHED = runs(18, "fast")
-WAITING = runs(179583625301, "publish", TWO, seconds=0.0)
-RUNNING = runs(179583625303, "publish", TWO, seconds=3.0)
+PAUSED = start(12, "review", TWO_VALUES)
+FAILED = start(21, "fails", TWO_VALUES)
+FINISHED = start(18, "fast")
+WAITING = start(179583625301, "publish", TWO_VALUES, seconds=0.0)
+RUNNING = start(179583625303, "publish", TWO_VALUES, seconds=3.0)
 
-SETTINGS: Mapping[str, Setting] = {
-    "GET workflows?limit=2": several(runs(1, "noop"), runs(4, "noop")),
-    "GET workflows?withoperations=true&withconfiguration=true&limit=1&filter=state:succeeded": runs(1, "noop"),
+SETUPS: Mapping[str, Setup] = {
+    "GET workflows?limit=2": combined(start(1, "noop"), start(4, "noop")),
+    "GET workflows?withoperations=true&withconfiguration=true&limit=1&filter=state:succeeded": start(1, "noop"),
     "GET paused all": PAUSED,
     "GET failed all": FAILED,
-    "GET succeeded all": runs(14, "fast", TWO),
-    "GET stopped all": runs(25, "publish", TWO, seconds=3.0, then=["stop"]),
-    "GET failing all": runs(179583625305, "handled", TWO, seconds=5.0),
+    "GET succeeded all": start(14, "fast", TWO_VALUES),
+    "GET stopped all": start(25, "publish", TWO_VALUES, seconds=3.0, then=["stop"]),
+    "GET failing all": start(179583625305, "handled", TWO_VALUES, seconds=5.0),
     "GET instantiated": WAITING,
     "GET instantiated all": WAITING,
     "GET running all": RUNNING,
@@ -129,39 +129,39 @@ SETTINGS: Mapping[str, Setting] = {
     "PUT paused -> running": PAUSED,
     "PUT instantiated -> running": WAITING,
     "PUT instantiated -> paused": WAITING,
-    "PUT succeeded -> running": runs(14, "fast"),
+    "PUT succeeded -> running": start(14, "fast"),
     "PUT succeeded -> stopped": FINISHED,
     "PUT running -> succeeded": RUNNING,
     "PUT running bogus": RUNNING,
     "PUT running -> same": RUNNING,
     "DELETE running": RUNNING,
-    "DELETE succeeded after stop": runs(18, "fast", then=["stop"]),
-    "/workflow instance paused": runs(12, "review", {"k": "v"}),
+    "DELETE succeeded after stop": start(18, "fast", then=["stop"]),
+    "/workflow instance paused": start(12, "review", {"k": "v"}),
     "/workflow instances paused": PAUSED,
-    "/workflow current succeeded": runs(14, "fast"),
-    "viewer GET foreign": foreign,
+    "/workflow current succeeded": start(14, "fast"),
+    "viewer GET foreign": without_read_access,
     "GET events?filter=status:EVENTS.EVENTS.STATUS.PROCESSING&limit=2": RUNNING,
-    "500 of the container: a null creator": broken,
-    "odd characters, largest id, no configuration of the operation": runs(
+    "500 of the container: a null creator": unwritable,
+    "odd characters, largest id, no configuration of the operation": start(
         637211, "d", {"dotted.key": 'a "b" & <c>', "empty": ""}
     ),
-    "largest id": runs(LARGEST, ""),
-    "/workflow: numbers and booleans instead of texts": numbered,
-    "/workflow: two workflows of an event": two,
-    "filter with wildcards": loved,
+    "largest id": start(LARGEST, ""),
+    "/workflow: numbers and booleans instead of texts": with_numbers,
+    "/workflow: two workflows of an event": two_workflows,
+    "filter with wildcards": titled,
 }
-"""What is there before an exchange, by its name. Nothing but an event and the definitions if it is not named here."""
+"""The setup of each exchange, by its name. All others need only an event and the definitions."""
 
 
-def scene(exchange: Recorded) -> FakeOpencast:
-    """Return a sandbox as it was when the exchange was recorded."""
+def sandbox_for(exchange: RecordedExchange) -> FakeOpencast:
+    """Return an Opencast in the state in which the exchange was recorded."""
     clock = ManualClock()
     fake = Sandbox("11" if exchange.release.startswith("11") else "16", clock).opencast
     fake.state.definitions.clear()
     fake.state.definitions.update({d.identifier: d for d in DEFINITIONS})
     OPERATIONS.update(CONFIGURED)
     event = fake.event(
-        identifier=event_named(exchange),
+        identifier=event_of(exchange),
         title="Event 23",
         creator="Ada",
         subject="",
@@ -171,13 +171,13 @@ def scene(exchange: Recorded) -> FakeOpencast:
         series="s1",
         series_title="Series",
     )
-    if exchange.name in SETTINGS:
-        SETTINGS[exchange.name](fake, clock, event)
+    if exchange.name in SETUPS:
+        SETUPS[exchange.name](fake, clock, event)
     return fake
 
 
-def event_named(exchange: Recorded) -> str:
-    """Return the event that a request names, if it is one that was there."""
+def event_of(exchange: RecordedExchange) -> str:
+    """Return the event that a request names, if it is one that was target."""
     named = re.search(r"event_identifier=([^&]+)|mediaPackage/([^/]+)/", f"{exchange.path} {exchange.body or ''}")
     found = (named[1] or named[2]) if named else "nope"
     return found if found != "nope" else "other"

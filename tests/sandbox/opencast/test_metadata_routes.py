@@ -10,11 +10,11 @@ DEFINITIONS = "/api/workflow-definitions"
 BUSY = "status:EVENTS.EVENTS.STATUS.PROCESSING"
 
 
-async def names(http: httpx.AsyncClient, **params: str) -> list[str]:
+async def definition_names(http: httpx.AsyncClient, **params: str) -> list[str]:
     return [row["identifier"] for row in (await http.get(DEFINITIONS, params=params)).json()]
 
 
-async def events(http: httpx.AsyncClient, **params: object) -> list[dict[str, Any]]:
+async def list_events(http: httpx.AsyncClient, **params: object) -> list[dict[str, Any]]:
     answer = await http.get("/api/events", params={k: str(v) for k, v in params.items()})
     assert answer.status_code == 200, answer.text
     found: list[dict[str, Any]] = answer.json()
@@ -27,7 +27,7 @@ async def test_definitions_come_by_title_in_any_case_and_all_of_them(http: httpx
     assert len(titles) == 10
 
 
-async def test_a_definition_is_told_short_unless_more_is_asked_for(http: httpx.AsyncClient) -> None:
+async def test_a_definition_is_short_unless_details_are_requested(http: httpx.AsyncClient) -> None:
     assert (await http.get(f"{DEFINITIONS}/fast")).json() == {
         "identifier": "fast",
         "title": "Fast Testing Workflow",
@@ -37,11 +37,11 @@ async def test_a_definition_is_told_short_unless_more_is_asked_for(http: httpx.A
 
 
 async def test_panels_are_strings(http: httpx.AsyncClient) -> None:
-    asked = {"withconfigurationpanel": "true", "withconfigurationpaneljson": "true"}
-    tree = (await http.get(f"{DEFINITIONS}/fast", params=asked)).json()
+    params = {"withconfigurationpanel": "true", "withconfigurationpaneljson": "true"}
+    tree = (await http.get(f"{DEFINITIONS}/fast", params=params)).json()
     assert tree["configuration_panel"].startswith("<fieldset>")
     assert tree["configuration_panel_json"].startswith("[{")
-    tree = (await http.get(f"{DEFINITIONS}/noop", params=asked)).json()
+    tree = (await http.get(f"{DEFINITIONS}/noop", params=params)).json()
     assert (tree["configuration_panel"], tree["configuration_panel_json"]) == ("", "")
 
 
@@ -61,16 +61,16 @@ async def test_operations_have_the_names_and_types_of_the_code(http: httpx.Async
 
 
 async def test_several_tags_are_all_wanted_and_unknown_filters_ignored(http: httpx.AsyncClient) -> None:
-    assert await names(http, filter="tag:upload") == ["fast", "schedule-and-upload"]
-    assert await names(http, filter="tag:upload,tag:archive,colour:red") == ["fast"]
-    assert await names(http, filter="tag:UPLOAD") == []
+    assert await definition_names(http, filter="tag:upload") == ["fast", "schedule-and-upload"]
+    assert await definition_names(http, filter="tag:upload,tag:archive,colour:red") == ["fast"]
+    assert await definition_names(http, filter="tag:UPLOAD") == []
 
 
 async def test_definitions_are_sorted_and_cut(http: httpx.AsyncClient) -> None:
-    everything = await names(http, sort="identifier:DESC")
+    everything = await definition_names(http, sort="identifier:DESC")
     assert everything == sorted(everything, reverse=True)
-    assert await names(http, sort="identifier:DESC", limit="2", offset="1") == everything[1:3]
-    assert (await names(http, sort="displayorder:desc"))[:3] == ["schedule-and-upload", "fast", "publish"]
+    assert await definition_names(http, sort="identifier:DESC", limit="2", offset="1") == everything[1:3]
+    assert (await definition_names(http, sort="displayorder:desc"))[:3] == ["schedule-and-upload", "fast", "publish"]
 
 
 @pytest.mark.parametrize(("sort", "text"), [("title", ""), ("tags:ASC", "Unknown search criterion in request: tags")])
@@ -81,20 +81,20 @@ async def test_a_sort_of_definitions_that_is_unknown_or_half_is_400(
     assert (answer.status_code, answer.text) == (400, text)
 
 
-async def test_a_definition_nobody_has_is_404_in_text(http: httpx.AsyncClient) -> None:
+async def test_an_unknown_definition_is_404_in_text(http: httpx.AsyncClient) -> None:
     answer = await http.get(f"{DEFINITIONS}/none")
     assert (answer.status_code, answer.headers["content-type"]) == (404, "text/plain")
 
 
 async def test_a_definition_can_be_added(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
     opencast.define("mine", [Step("anything")], title="Mine", tags=("own",))
-    assert await names(http, filter="tag:own") == ["mine"]
+    assert await definition_names(http, filter="tag:own") == ["mine"]
 
 
-async def test_an_event_tells_its_status_but_no_workflow(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
+async def test_an_event_has_a_status_but_no_workflow_id(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
     event = opencast.event(title="Optics", creator="Ada; Emmy", created=1_600_000_000.0, series="s")
     opencast.start(event, "fast")
-    (row,) = await events(http)
+    (row,) = await list_events(http)
     assert (row["identifier"], row["title"], row["presenter"]) == (event, "Optics", ["Ada", "Emmy"])
     assert (row["created"], row["is_part_of"], row["publication_status"]) == ("2020-09-13T12:26:40Z", "s", [])
     assert (row["status"], row["processing_state"]) == ("EVENTS.EVENTS.STATUS.PENDING", "INSTANTIATED")
@@ -105,7 +105,7 @@ async def test_an_event_without_a_workflow_has_no_processing_state(
     http: httpx.AsyncClient, opencast: FakeOpencast
 ) -> None:
     opencast.event()
-    assert [(row["processing_state"], row["status"]) for row in await events(http)] == [
+    assert [(row["processing_state"], row["status"]) for row in await list_events(http)] == [
         ("", "EVENTS.EVENTS.STATUS.PROCESSED")
     ]
 
@@ -128,7 +128,7 @@ async def test_the_status_of_an_event_follows_its_latest_workflow(
     clock.advance(60)
     opencast.start(event, definition)
     clock.advance(seconds)
-    found = await events(http, filter=f"status:EVENTS.EVENTS.STATUS.{status}")
+    found = await list_events(http, filter=f"status:EVENTS.EVENTS.STATUS.{status}")
     assert [row["identifier"] for row in found] == [event]
 
 
@@ -136,11 +136,11 @@ async def test_busy_events_are_found_and_paged_by_the_state_of_their_workflow(
     http: httpx.AsyncClient, opencast: FakeOpencast
 ) -> None:
     opencast.seed(200)
-    everything = await events(http, sort="workflow_state:ASC")
-    busy = await events(http, filter=BUSY)
+    everything = await list_events(http, sort="workflow_state:ASC")
+    busy = await list_events(http, filter=BUSY)
     assert [row["processing_state"] for row in everything] == sorted(row["processing_state"] for row in everything)
     assert len(busy) == sum(row["processing_state"] in {"RUNNING", "FAILING"} for row in everything)
-    assert await events(http, filter=BUSY, limit=5, offset=5) == busy[5:10]
+    assert await list_events(http, filter=BUSY, limit=5, offset=5) == busy[5:10]
 
 
 @pytest.mark.parametrize(
@@ -164,7 +164,7 @@ async def test_an_event_is_found_by_what_it_is(http: httpx.AsyncClient, opencast
         **people,
         **known,
     )
-    assert [row["identifier"] for row in await events(http, filter=name)] == [event]
+    assert [row["identifier"] for row in await list_events(http, filter=name)] == [event]
 
 
 async def test_only_the_first_filter_of_events_counts(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
@@ -179,8 +179,8 @@ async def refusal(http: httpx.AsyncClient, **params: str) -> tuple[int, str, str
 
 @pytest.mark.parametrize("name", ["nope", "processing_state", " title", "Status"])
 async def test_an_unknown_filter_of_events_is_400_in_text_called_json(http: httpx.AsyncClient, name: str) -> None:
-    told = (400, f"Unknown filter criterion in request: {name}", "application/json")
-    assert await refusal(http, filter=f"title:a,{name}:x") == told
+    expected = (400, f"Unknown filter criterion in request: {name}", "application/json")
+    assert await refusal(http, filter=f"title:a,{name}:x") == expected
 
 
 @pytest.mark.parametrize("name", ["start", "technical_start"])
@@ -188,39 +188,39 @@ async def test_a_period_of_events_is_read_or_refused(
     http: httpx.AsyncClient, opencast: FakeOpencast, name: str
 ) -> None:
     event = opencast.event(created=1_600_000_000.0)
-    told = (400, f"Filter '{name}' could not be parsed: The date range string is malformed", "application/json")
-    assert await refusal(http, filter=f"{name}:2025") == told
-    found = await events(http, filter=f"{name}:2020-09-13T12:26:40Z/2020-09-13T12:26:40Z")
+    expected = (400, f"Filter '{name}' could not be parsed: The date range string is malformed", "application/json")
+    assert await refusal(http, filter=f"{name}:2025") == expected
+    found = await list_events(http, filter=f"{name}:2020-09-13T12:26:40Z/2020-09-13T12:26:40Z")
     assert [row["identifier"] for row in found] == [event]
 
 
-async def test_an_unknown_sort_of_events_is_400_in_its_own_words(http: httpx.AsyncClient) -> None:
+async def test_an_unknown_sort_of_events_is_400_with_its_own_message(http: httpx.AsyncClient) -> None:
     assert await refusal(http, sort="nope:ASC") == (400, "Unknown sort criterion in request: nope", "application/json")
     assert (await refusal(http, sort="title"))[:2] == (400, "")
 
 
 @pytest.mark.parametrize("name", ["location:hall-1", "agent_id:hall-1"])
-async def test_every_event_is_of_one_place_and_of_no_source(
+async def test_every_event_has_the_same_location_and_no_source(
     http: httpx.AsyncClient, opencast: FakeOpencast, name: str
 ) -> None:
     opencast.event()
-    assert len(await events(http, filter=name)) == 1
-    assert [await events(http, filter=f"{other}:x") for other in ("source", "rightsholder")] == [[], []]
+    assert len(await list_events(http, filter=name)) == 1
+    assert [await list_events(http, filter=f"{other}:x") for other in ("source", "rightsholder")] == [[], []]
 
 
 @pytest.mark.parametrize("sort", ["title", "presenter", "series_name", "date", "start_date"])
 async def test_events_are_sorted(http: httpx.AsyncClient, opencast: FakeOpencast, sort: str) -> None:
     first = opencast.event(title="a", creator="a", series_title="a", created=1.0)
     last = opencast.event(title="b", creator="b", series_title="b", created=2.0)
-    assert [row["identifier"] for row in await events(http, sort=f"{sort}:DESC")] == [last, first]
+    assert [row["identifier"] for row in await list_events(http, sort=f"{sort}:DESC")] == [last, first]
 
 
-async def test_events_that_one_may_not_read_are_left_out(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
+async def test_events_without_read_access_are_left_out(http: httpx.AsyncClient, opencast: FakeOpencast) -> None:
     opencast.event(readers=frozenset())
     assert (await http.get("/api/events", auth=("integration", "integration"))).json() == []
 
 
-async def test_who_one_is(http: httpx.AsyncClient) -> None:
+async def test_the_account_is_described_by_info_me(http: httpx.AsyncClient) -> None:
     assert (await http.get("/api/info/me")).json() == {
         "provider": "opencast",
         "name": "Admin",
