@@ -1,4 +1,4 @@
-"""The picture of the curve: well formed, and every figure where its axes say."""
+"""The plot of the curve is well-formed, and its points are where the axes say."""
 
 from xml.etree import ElementTree as ET
 
@@ -30,11 +30,11 @@ def texts(picture: ET.Element) -> list[str | None]:
 
 
 @pytest.mark.parametrize(("value", "pixel"), [(1, 100), (10, 50), (100, 0)])
-def test_an_axis_gives_each_power_of_ten_the_same_room(value: float, pixel: float) -> None:
+def test_an_axis_gives_each_power_of_ten_the_same_length(value: float, pixel: float) -> None:
     assert axis([1, 100], 100, 0).at(value) == pixel
 
 
-def test_an_axis_begins_and_ends_with_powers_of_ten_that_hold_all_values() -> None:
+def test_an_axis_ends_at_powers_of_ten_around_all_values() -> None:
     assert axis([0.02, 300], 0, 1).marks == pytest.approx([0.01, 0.1, 1, 10, 100, 1000])
 
 
@@ -42,14 +42,14 @@ def test_a_single_value_still_has_an_axis() -> None:
     assert axis([10], 0, 1).marks == [10, 100]
 
 
-def test_what_grows_in_step_rises_and_what_does_not_stays_level() -> None:
+def test_proportional_growth_rises_and_a_constant_stays_level() -> None:
     (left, low), (right, high) = dots(picture(drawn((1, 1), (1000, 1000))))
     assert (left < right, low > high) == (True, True)
     level = dots(picture(drawn((1, 5), (1000, 5))))
     assert level[0][1] == level[1][1]
 
 
-def test_every_kind_of_figure_has_a_panel_of_its_own_with_its_title_and_series() -> None:
+def test_every_kind_of_figure_has_its_own_panel_with_title_and_series() -> None:
     lines = drawn((1, 1)) + drawn((1, 2), panel="a < b", series="theirs") + drawn((1, 2), series="theirs")
     shown = texts(picture(lines))
     assert [shown.count(words) for words in ("cost", "a < b", "ours", "theirs")] == [1, 1, 1, 2]

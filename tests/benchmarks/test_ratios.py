@@ -1,4 +1,4 @@
-"""What the benchmarks show, in small: ratios of CPU time and counts, with 25 % to spare, and never seconds."""
+"""The ratios and counts of the benchmarks, on smaller jobs and with 25 % to spare. Seconds are never compared."""
 
 from collections.abc import Iterator
 
@@ -25,7 +25,7 @@ def bench() -> Bench:
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_a_tick_by_the_list_costs_a_tenth_of_a_get_each(bench: Bench, stub: str, system: str) -> None:
+def test_a_list_check_costs_a_tenth_of_single_gets(bench: Bench, stub: str, system: str) -> None:
     options = {"system": system, "url": stub, "count": 2000}
     jobs = {"tick": Job("watching.tick", options), "each": Job("watching.get_each", options)}
     found = bench.run(jobs, rounds=1)
@@ -33,13 +33,13 @@ def test_a_tick_by_the_list_costs_a_tenth_of_a_get_each(bench: Bench, stub: str,
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_a_tick_asks_for_pages_and_for_what_has_changed(bench: Bench, stub: str, system: str) -> None:
+def test_a_list_check_requests_pages_and_changed_workflows(bench: Bench, stub: str, system: str) -> None:
     found = bench.once(Job("watching.tick", {"system": system, "url": stub, "count": 1950, "changed": 7}))
     assert found["ended"] == 7
     assert found["requests"] <= 20 + 7
 
 
-def test_a_thousand_waits_for_one_workflow_ask_once_an_interval(bench: Bench, stub: str) -> None:
+def test_a_thousand_waits_for_one_workflow_send_one_request_per_interval(bench: Bench, stub: str) -> None:
     found = bench.once(Job("watching.same", {"system": "opencast", "url": stub, "count": 1000, "ticks": 3}))
     assert found["requests"] == 1
 
@@ -52,13 +52,13 @@ def test_a_waiter_holds_five_kilobytes_above_its_record(bench: Bench, stub: str,
 
 @pytest.mark.parametrize(("system", "lists"), [("opencast", 1), ("opencast", 0), ("preservica", 1)])
 def test_a_watched_id_holds_a_kilobyte_above_its_record(bench: Bench, stub: str, system: str, lists: int) -> None:
-    count = 2000 if lists else 4000  # connections that have been used hold as much as 200 ids
+    count = 2000 if lists else 4000  # Used connections hold as much memory as 200 ids.
     found = bench.once(Job("watching.watched", {"system": system, "url": stub, "count": count, "lists": lists}))
     assert found["watched"] <= 1024 * SPARE
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_a_tick_of_a_server_far_away_asks_for_many_pages_at_once(bench: Bench, stub: str, system: str) -> None:
+def test_a_list_check_with_latency_requests_pages_concurrently(bench: Bench, stub: str, system: str) -> None:
     options = {"system": system, "url": stub, "count": 4000, "latency": 0.05, "ticks": 1}
     jobs = {name: Job("watching.far", options | {"connections": number}) for name, number in (("one", 1), ("eight", 8))}
     found = bench.run(jobs, rounds=1)
@@ -66,7 +66,7 @@ def test_a_tick_of_a_server_far_away_asks_for_many_pages_at_once(bench: Bench, s
     assert found["eight"]["requests"] == found["one"]["requests"]
 
 
-def test_a_listing_of_a_server_far_away_asks_for_pages_ahead(bench: Bench, stub: str) -> None:
+def test_a_listing_with_latency_prefetches_pages(bench: Bench, stub: str) -> None:
     options = {"system": "preservica", "url": stub, "count": 2000, "latency": 0.05}
     jobs = {str(ahead): Job("listing.whole", options | {"ahead": ahead}) for ahead in (1, 8)}
     found = bench.run(jobs, rounds=1)
@@ -74,30 +74,30 @@ def test_a_listing_of_a_server_far_away_asks_for_pages_ahead(bench: Bench, stub:
     assert found["8"]["requests"] == found["1"]["requests"] == 20
 
 
-def test_a_listing_holds_no_more_pages_than_it_asks_for_at_once(bench: Bench, stub: str) -> None:
+def test_a_listing_holds_no_more_pages_than_it_prefetches(bench: Bench, stub: str) -> None:
     found = bench.once(Job("listing.memory", {"url": stub, "count": 5000}))
     assert found["peak"] <= 2 * 16 * SPARE * found["page"]
 
 
-def test_reading_a_page_takes_a_part_of_the_room_of_its_tree(bench: Bench) -> None:
+def test_decoding_a_page_uses_less_memory_than_its_tree(bench: Bench) -> None:
     found = bench.once(Job("reading.json_peak", {"rows": 100, "operations": 20}))
     assert found["ours"] <= found["tree"] / 4 * SPARE
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_the_cost_of_a_tick_grows_with_pages_and_no_faster(bench: Bench, system: str) -> None:
+def test_the_cost_of_a_list_check_grows_with_the_pages(bench: Bench, system: str) -> None:
     options = {"system": system, "watches": 1}
     jobs = {
         str(count): Job("curve.ticks", options | {"workflows": count, "times": times})
         for count, times in ((1000, 30), (10_000, 4))
     }
     found = bench.run(jobs)
-    assert found["10000"]["cpu"] <= 20 * found["1000"]["cpu"]  # 100, if it grew with their square
+    assert found["10000"]["cpu"] <= 20 * found["1000"]["cpu"]  # It would be 100 if the cost grew quadratically.
     assert found["10000"]["requests"] <= 10 * found["1000"]["requests"]
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_the_cost_of_a_tick_is_the_same_however_many_watch(bench: Bench, system: str) -> None:
+def test_the_cost_of_a_list_check_does_not_depend_on_the_number_of_watches(bench: Bench, system: str) -> None:
     options = {"system": system, "workflows": 200, "times": 50}
     jobs = {str(count): Job("curve.ticks", options | {"watches": count}) for count in (1, 300)}
     found = bench.run(jobs)
@@ -110,12 +110,12 @@ def test_gets_are_spread_evenly_over_the_interval(bench: Bench) -> None:
     assert found["peak"] <= 1.2 * SPARE
 
 
-def test_polls_leave_nothing_behind(bench: Bench) -> None:
+def test_memory_does_not_grow_with_the_number_of_polls(bench: Bench) -> None:
     found = bench.once(Job("virtual.soak", {"count": 200, "polls": 20_000, "lists": True}))
     assert found["growth"] <= 1.02 * SPARE
 
 
-def test_sixteen_requests_at_once_cost_less_than_by_httpx_itself(bench: Bench, stub: str) -> None:
+def test_16_concurrent_requests_cost_less_than_with_httpx(bench: Bench, stub: str) -> None:
     options = {"url": stub, "count": 200, "at_once": 16}
     found = bench.run({"ours": Job("requesting.ours", options), "httpx": Job("requesting.bare_httpx", options)})
     assert found["ours"]["cpu"] <= found["httpx"]["cpu"] / SPARE
@@ -129,7 +129,7 @@ def test_sixteen_requests_at_once_cost_less_than_by_httpx_itself(bench: Bench, s
         pytest.param("xml_page", "xml_by_hand", {"times": 50}, 1.5, id="xml"),
     ],
 )
-def test_reading_a_page_costs_little_more_than_by_hand(
+def test_decoding_a_page_costs_little_more_than_hand_written_code(
     bench: Bench, ours: str, hand: str, options: dict[str, int], goal: float
 ) -> None:
     jobs = {name: Job(f"reading.{job}", {"rows": 100} | options) for name, job in (("ours", ours), ("hand", hand))}

@@ -1,13 +1,13 @@
-"""Run by an environment of its own: what pyPreservica makes of a server, told as JSON on the standard output."""
+"""A session of pyPreservica in its own environment. It prints what it read as JSON."""
 
 import datetime as dt
 import json
 import sys
 
-import pyPreservica.workflowAPI  # type: ignore[import-not-found]  # lives in another environment only
+import pyPreservica.workflowAPI  # type: ignore[import-not-found]  # It is only installed in the environment of this script.
 from pyPreservica import MonitorAPI, ProcessAPI, WorkflowAPI
 
-# 4.2.2 shadows the module by its class and then cannot read a single instance.
+# Version 4.2.2 shadows the module `datetime` by the class, and then fails to read an instance.
 pyPreservica.workflowAPI.datetime = dt
 
 account = json.loads(sys.argv[1])
@@ -22,9 +22,9 @@ completed = list(workflows.workflow_instances("Completed", "Ingest", from_date="
 workflows.terminate_workflow_instance(pending.instance_id)
 one = workflows.workflow_instance(completed[0].instance_id)
 configs = processes.ingest_process(["S3", "OPEX"])
-seen = list(monitors.monitors())
+all_monitors = list(monitors.monitors())
 
-told = {
+result = {
     "by_type": {context.workflow_id: context.workflow_name for context in by_type},
     "by_definition": {context.workflow_id: context.workflow_name for context in by_definition},
     "correlation": correlation,
@@ -36,8 +36,8 @@ told = {
         processes.deactivate_process(configs[0].process_id),
         processes.reactivate_process(configs[0].process_id),
     ],
-    "monitors": [monitor["MonitorId"] for monitor in seen],
-    "messages": len(list(monitors.messages(seen[0]["MonitorId"]))),
-    "timeseries": len(monitors.timeseries(seen[0]["MonitorId"])),
+    "monitors": [monitor["MonitorId"] for monitor in all_monitors],
+    "messages": len(list(monitors.messages(all_monitors[0]["MonitorId"]))),
+    "timeseries": len(monitors.timeseries(all_monitors[0]["MonitorId"])),
 }
-json.dump(told, sys.stdout)
+json.dump(result, sys.stdout)

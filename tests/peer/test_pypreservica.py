@@ -1,4 +1,4 @@
-"""The public client pyPreservica, unchanged and in an environment of its own, against the sandbox."""
+"""Unchanged pyPreservica, in its own environment, works with the sandbox."""
 
 import json
 import os
@@ -33,9 +33,9 @@ Peer = Callable[[str, dict[str, Any]], Any]
 
 @pytest.fixture(scope="module")
 def python(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    home = tmp_path_factory.mktemp("peer")
-    python = home / "bin" / "python"
-    subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)
+    folder = tmp_path_factory.mktemp("peer")
+    python = folder / "bin" / "python"
+    subprocess.run([sys.executable, "-m", "venv", str(folder)], check=True)
     subprocess.run([python, "-m", "pip", "install", "-q", "pyPreservica==4.2.2"], check=True)
     return python
 
@@ -85,29 +85,33 @@ def test_pypreservica_works_with_the_sandbox_unchanged(peer: Peer, sandbox: Sand
     system, state = sandbox.preservica, sandbox.preservica.state
     ids = system.seed(1000, age=3600)
     slow = system.context("Slow & steady", "org.example.slow", "Ingest", [Step("Wait", 3600)])
-    told = peer(SESSION.read_text(), account(system.url, state, tenant=state.tenant))
+    result = peer(SESSION.read_text(), account(system.url, state, tenant=state.tenant))
 
-    assert told["by_type"]["44"] == "Web Crawl & Ingest"
-    assert told["by_definition"] == {slow: "Slow & steady"}
-    assert state.starts == [told["correlation"]]
-    assert system.engine.runs[told["terminated"]].parameters == {"seedUrl": "a&b<c>", "maxDepth": "8"}
+    assert result["by_type"]["44"] == "Web Crawl & Ingest"
+    assert result["by_definition"] == {slow: "Slow & steady"}
+    assert state.starts == [result["correlation"]]
+    assert system.engine.runs[result["terminated"]].parameters == {"seedUrl": "a&b<c>", "maxDepth": "8"}
 
     runs = [system.engine.runs[id] for id in ids]
     completed = [run for run in runs if run.status is Status.SUCCEEDED and run.subject in {"42", "43"}]
-    assert told["completed"] == [run.id for run in completed]
+    assert result["completed"] == [run.id for run in completed]
     assert len(completed) > 100
-    assert told["one"][:2] == [completed[0].id, "COMPLETED"]
+    assert result["one"][:2] == [completed[0].id, "COMPLETED"]
 
     clock.advance(10)
-    terminated = system.engine.get(told["terminated"])
+    terminated = system.engine.get(result["terminated"])
     assert terminated is not None
     assert terminated.status is Status.STOPPED
 
-    assert told["processes"] == {"OPEX incremental": True, "Bucket of the archive": True, "Bucket of the museum": False}
-    assert told["switched"] == [False, True]
-    assert told["monitors"] == [state.archive.monitor_id(run) for run in runs[:25]]
-    assert told["messages"] > 0
-    assert told["timeseries"] > 0
+    assert result["processes"] == {
+        "OPEX incremental": True,
+        "Bucket of the archive": True,
+        "Bucket of the museum": False,
+    }
+    assert result["switched"] == [False, True]
+    assert result["monitors"] == [state.archive.monitor_id(run) for run in runs[:25]]
+    assert result["messages"] > 0
+    assert result["timeseries"] > 0
 
 
 def test_pypreservica_logs_in_again_when_its_token_is_revoked(peer: Peer) -> None:
@@ -123,14 +127,14 @@ def test_pypreservica_logs_in_again_when_its_token_is_revoked(peer: Peer) -> Non
     assert state.logins == 2
 
 
-@pytest.mark.parametrize("way", ["without tenant", "shared secret", "one-time code"])
-def test_pypreservica_logs_in_in_every_way(peer: Peer, way: str) -> None:
-    state = PreservicaState(time.time, two_factor=SEED if way == "one-time code" else None)
-    ways: dict[str, dict[str, object]] = {
+@pytest.mark.parametrize("method", ["without tenant", "shared secret", "one-time code"])
+def test_pypreservica_logs_in_in_every_way(peer: Peer, method: str) -> None:
+    state = PreservicaState(time.time, two_factor=SEED if method == "one-time code" else None)
+    methods: dict[str, dict[str, object]] = {
         "without tenant": {},
         "shared secret": {"tenant": state.tenant, "password": state.shared_secret, "use_shared_secret": True},
         "one-time code": {"tenant": state.tenant, "two_fa_secret_key": SEED},
     }
     with serving(state.app) as address:
-        assert peer(LOGIN, account(address, state, **ways[way])) == 5
+        assert peer(LOGIN, account(address, state, **methods[method])) == 5
     assert state.logins == 1

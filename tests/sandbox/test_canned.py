@@ -1,3 +1,5 @@
+"""Canned responses, and plans for one path or a time span."""
+
 import json
 import re
 from collections.abc import Awaitable, Callable

@@ -1,3 +1,5 @@
+"""The clocks of the sandbox."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st

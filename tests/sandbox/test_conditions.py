@@ -1,3 +1,5 @@
+"""Boots, index faults, and several conditions together."""
+
 import asyncio
 from collections import Counter
 from typing import Any
@@ -162,4 +164,4 @@ async def test_no_faults_end_every_condition(http: httpx.AsyncClient, opencast: 
 
 def test_an_unknown_index_fault_is_refused() -> None:
     with pytest.raises(ValueError, match="state must be one of down, slow, empty, stale, not 'gone'"):
-        IndexFault("gone")  # type: ignore[arg-type]  # that is the test
+        IndexFault("gone")  # type: ignore[arg-type]  # The test is about an invalid value.

@@ -1,3 +1,5 @@
+"""The engine: steps, results, pauses, resumes, stops and retries."""
+
 import threading
 
 import pytest

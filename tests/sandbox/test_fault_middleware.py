@@ -1,3 +1,5 @@
+"""Recorded requests, faults, delays and the lock of the middleware."""
+
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable, Iterator
@@ -154,10 +156,10 @@ async def test_a_response_is_delayed_by_the_latency_of_the_plan(
 async def test_the_state_is_locked_while_a_request_is_handled(
     send: Send, middleware: FaultMiddleware, counting_app: CountingApp
 ) -> None:
-    seen: list[bool] = []
+    acquired: list[bool] = []
 
     def try_lock() -> None:
-        seen.append(middleware.lock.acquire(blocking=False))
+        acquired.append(middleware.lock.acquire(blocking=False))
 
     async def watched(request: Request) -> Response:
         thread = threading.Thread(target=try_lock)
@@ -167,4 +169,4 @@ async def test_the_state_is_locked_while_a_request_is_handled(
 
     counting_app.app.router.routes.append(Route("/watched", watched))
     await send("GET", "/watched")
-    assert seen == [False]
+    assert acquired == [False]

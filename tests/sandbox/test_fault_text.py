@@ -1,3 +1,5 @@
+"""Conditions given as text on the command line."""
+
 import contextlib
 
 import pytest
@@ -70,8 +72,8 @@ def test_options_set_the_rate_the_time_and_the_requests() -> None:
 )
 def test_a_path_is_one_path_unless_it_has_an_asterisk(path: str, covered: list[str]) -> None:
     found = read_faults(f"500,path={path}")
-    asked = ["/api/workflows", "/api/workflows/7", "/api/events"]
-    assert [one for one in asked if found.covers("GET", one)] == covered
+    paths = ["/api/workflows", "/api/workflows/7", "/api/events"]
+    assert [path for path in paths if found.covers("GET", path)] == covered
 
 
 @pytest.mark.parametrize(

@@ -1,3 +1,5 @@
+"""Fault plans: rates, scripts, coverage and their reproducible random values."""
+
 from collections import Counter
 
 import pytest

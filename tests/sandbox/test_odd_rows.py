@@ -1,3 +1,5 @@
+"""Odd rows, unwritable records and wrong server clocks."""
+
 import json
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime

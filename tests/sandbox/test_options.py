@@ -1,3 +1,5 @@
+"""Options of the sandbox, used by a real client."""
+
 import anyio.lowlevel
 
 from workflow_async import Clock, PreservicaClient
@@ -30,7 +32,7 @@ async def test_a_preservica_can_be_asked_to_be_awkward() -> None:
 
 
 def _clock(clock: ManualClock) -> Clock:
-    """Return the sandbox's time as a client takes it: it passes when something waits for it."""
+    """Return a client's clock on the sandbox's time. Time passes when the client sleeps."""
 
     async def sleep(seconds: float) -> None:
         clock.advance(seconds)

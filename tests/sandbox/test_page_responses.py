@@ -1,4 +1,4 @@
-"""Page responses: which page is the last one of a listing, and for how many listings it is remembered."""
+"""A repeated page is the last one of its list, for a limited number of lists."""
 
 from starlette.requests import Request
 from starlette.responses import Response

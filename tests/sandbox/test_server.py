@@ -1,3 +1,5 @@
+"""Serving over sockets: threads, ports, exit and cut connections."""
+
 import asyncio
 import gc
 import logging
@@ -16,7 +18,7 @@ from workflow_async.sandbox import Fault, Faults, ManualClock, RealClock, Sandbo
 from workflow_async.sandbox.server import AppServer, Server, bind, url_of
 
 pytest_plugins = ["workflow_async.sandbox.pytest_plugin"]
-KEPT_ALIVE = 75.0  # seconds an idle connection is kept by the sandbox's server
+KEPT_ALIVE = 75.0  # Seconds after which the server closes an idle connection.
 SLOW = 60.0
 
 

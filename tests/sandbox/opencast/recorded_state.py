@@ -177,7 +177,7 @@ def sandbox_for(exchange: RecordedExchange) -> FakeOpencast:
 
 
 def event_of(exchange: RecordedExchange) -> str:
-    """Return the event that a request names, if it is one that was target."""
+    """Return the id of the event that existed: the one in the request, or "other" if the request names none."""
     named = re.search(r"event_identifier=([^&]+)|mediaPackage/([^/]+)/", f"{exchange.path} {exchange.body or ''}")
     found = (named[1] or named[2]) if named else "nope"
     return found if found != "nope" else "other"

@@ -1,3 +1,5 @@
+"""Logins, sessions, roles and user switching of the sandbox's Opencast."""
+
 import base64
 import hashlib
 import re

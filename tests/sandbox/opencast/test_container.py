@@ -1,3 +1,5 @@
+"""Responses of the servlet container: error pages, Allow headers, long URLs."""
+
 import json
 from typing import Any
 

@@ -1,3 +1,5 @@
+"""The routes under `/workflow` and the JSON that Jettison makes of XML."""
+
 from typing import Any
 
 import httpx

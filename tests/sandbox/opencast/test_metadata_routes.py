@@ -1,3 +1,5 @@
+"""Workflow definitions, events and the account."""
+
 from typing import Any
 
 import httpx

@@ -1,4 +1,4 @@
-"""The table of releases is the only place that names them."""
+"""The table of releases is the only place in the sandbox that names releases."""
 
 import ast
 from inspect import signature

@@ -1,3 +1,5 @@
+"""API versions, and differences between the releases of Opencast."""
+
 import json
 
 import httpx

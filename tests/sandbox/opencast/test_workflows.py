@@ -1,3 +1,5 @@
+"""Starting, reading, changing and deleting workflow instances."""
+
 import json
 from typing import Any, Literal
 

@@ -1,4 +1,4 @@
-"""How the tests ask the sandbox's Preservica, and look up what it says."""
+"""Requests to the sandbox's Preservica, and functions that read its responses."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager

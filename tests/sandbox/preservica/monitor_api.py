@@ -1,4 +1,4 @@
-"""How the tests ask for process monitors and their messages."""
+"""Requests for process monitors and their messages."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""What stands between a client and the login of Preservica."""
+"""Faults between a client and the login of Preservica."""
 
 import httpx
 import pytest

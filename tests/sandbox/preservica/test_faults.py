@@ -1,3 +1,5 @@
+"""Short and repeated pages of Preservica."""
+
 from collections.abc import AsyncIterator
 
 import httpx
@@ -11,7 +13,7 @@ from workflow_async.sandbox.preservica.app import PreservicaState
 
 
 class FaultForNextRequest:
-    """What the wrapper around the sandbox does: lays a fault on the next request."""
+    """An ASGI application that sets the fault of the next request, as the fault middleware does."""
 
     def __init__(self, inner: ASGIApp) -> None:
         self.inner = inner

@@ -1,3 +1,5 @@
+"""The list of workflow instances: pages, filters and order."""
+
 import time
 from xml.etree import ElementTree as ET
 
@@ -167,7 +169,7 @@ def test_the_cost_of_seeding_does_not_grow_with_the_workflows_that_exist(server:
         return time.process_time() - began
 
     thousand = min(cost(1_000) for _ in range(3))
-    assert cost(10_000) < 40 * thousand  # of each other, whatever the machine: 100 if each looked at all before it
+    assert cost(10_000) < 40 * thousand  # It would be 100 if each start read all earlier workflows.
 
 
 @given(st.lists(st.integers()), st.integers(0, 50), st.integers(0, 50), st.integers(1, 50))

@@ -1,3 +1,5 @@
+"""Messages and timeseries of process monitors."""
+
 from urllib.parse import parse_qs, urlsplit
 
 import httpx

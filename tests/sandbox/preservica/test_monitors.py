@@ -1,3 +1,5 @@
+"""The list of process monitors."""
+
 from urllib.parse import parse_qs, urlsplit
 
 import httpx

@@ -1,3 +1,5 @@
+"""Ingest configurations."""
+
 import httpx
 import pytest
 

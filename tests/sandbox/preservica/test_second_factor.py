@@ -1,3 +1,5 @@
+"""One-time codes and the external login with a shared secret."""
+
 from collections.abc import AsyncIterator
 
 import httpx

@@ -1,3 +1,5 @@
+"""Seeded workflows of Preservica."""
+
 from workflow_async.sandbox.clock import ManualClock
 from workflow_async.sandbox.engine import Status, Step, StepResult
 from workflow_async.sandbox.preservica.app import PreservicaState

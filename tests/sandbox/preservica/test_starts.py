@@ -1,3 +1,5 @@
+"""Workflow contexts and starts."""
+
 import asyncio
 from xml.etree import ElementTree as ET
 

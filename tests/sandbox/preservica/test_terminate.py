@@ -1,3 +1,5 @@
+"""Terminating and retrying workflow instances."""
+
 from xml.etree import ElementTree as ET
 
 import httpx

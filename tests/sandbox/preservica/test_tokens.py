@@ -1,3 +1,5 @@
+"""Logins, access tokens and refresh tokens."""
+
 import time
 from collections.abc import AsyncIterator
 

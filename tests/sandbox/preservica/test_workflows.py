@@ -1,3 +1,5 @@
+"""Single workflow instances and their optional blocks."""
+
 from xml.etree import ElementTree as ET
 
 import httpx
