@@ -1,1 +1,1 @@
-"""What the client costs, measured: `python -m benchmarks` (see README.md)."""
+"""Benchmarks of the client: `python -m benchmarks` (see README.md)."""

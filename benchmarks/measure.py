@@ -1,4 +1,4 @@
-"""Jobs in processes of their own, in interleaved rounds; medians; what a row says."""
+"""Runs jobs in separate processes in interleaved rounds, and holds the comparisons that rows yield."""
 
 import json
 import subprocess
@@ -13,32 +13,32 @@ from attrs import define, field, frozen
 from benchmarks.pinning import CLIENT, core
 from benchmarks.serving import ROOT, environment
 
-PATIENCE = 1200.0
-"""Seconds a job may take."""
+JOB_TIMEOUT = 1200.0
+"""Seconds after which a job is stopped."""
 
 
 @frozen
 class Job:
-    """A function that measures itself (see `meter`), by name, with its options."""
+    """A function that measures itself (see `meter`), by its name, with its options."""
 
     function: str
-    """Such as `watching.tick`, in `benchmarks.jobs`."""
+    """The name of a function in `benchmarks.jobs`, such as `watching.poll`."""
     options: Mapping[str, Any] = field(factory=dict)
     peer: bool = False
-    """Whether it runs in the environment of the peers."""
+    """True if the job runs in the environment of the peers."""
 
 
 @frozen(kw_only=True)
 class Figure:
-    """A number, with the wall time beside it where it is CPU time."""
+    """A number. A CPU time has the wall time beside it."""
 
     value: float
     wall: float | None = None
 
 
 @frozen(kw_only=True)
-class Spot:
-    """Where a line stands in the plot."""
+class PlotPoint:
+    """The place of a line in the plot."""
 
     panel: str
     series: str
@@ -47,58 +47,58 @@ class Spot:
 
 @frozen(kw_only=True)
 class Line:
-    """One comparison; the ratio says how many times ours fits into theirs."""
+    """One comparison of this client with a peer and a floor."""
 
     row: str
     what: str
     unit: str
-    ours: Figure
+    client: Figure
     peer_name: str = ""
     peer: Figure | None = None
     floor: Figure | None = None
-    floored: bool = False
-    """Whether there is a floor to compare with, if it is installed."""
+    has_floor: bool = False
+    """True if the line has a floor, installed or not."""
     goal: str = ""
     reached: bool | None = None
-    """None where there is no goal, or what it compares with is not installed."""
-    spot: Spot | None = None
-    """Where ours is drawn, if it is."""
+    """True if the goal is reached. None without a goal, or if the peer is not installed."""
+    point: PlotPoint | None = None
+    """The place in the plot. None if the line is not drawn."""
 
     @property
     def by_peer(self) -> float | None:
-        """Ours by the peer's: below 1 is better than it."""
-        return _ratio(self.ours, self.peer)
+        """The client's figure divided by the peer's. Below 1, the client is better."""
+        return _ratio(self.client, self.peer)
 
     @property
     def by_floor(self) -> float | None:
-        """Ours by the floor's: what is left to gain."""
-        return _ratio(self.ours, self.floor)
+        """The client's figure divided by the floor's."""
+        return _ratio(self.client, self.floor)
 
 
-def _ratio(ours: Figure, theirs: Figure | None) -> float | None:
-    return None if theirs is None or not theirs.value else ours.value / theirs.value
+def _ratio(client: Figure, other: Figure | None) -> float | None:
+    return None if other is None or not other.value else client.value / other.value
 
 
 @define
 class Bench:
-    """How rows are measured: with or without peers, in how many rounds."""
+    """The settings of a run: the environment of the peers, the number of rounds, pinning."""
 
     peers: Path | None = None
     rounds: int = 3
     pinned: bool = True
-    """Whether clients run on a core of their own; not where tests share the cores."""
+    """True if clients run on their own core. False in tests, which share the cores."""
 
     def run(self, jobs: Mapping[str, Job], rounds: int | None = None) -> dict[str, dict[str, float]]:
-        """The medians of each job's figures, in interleaved rounds; without those of peers that are not installed."""
+        """Run jobs in interleaved rounds and return the medians of their figures. Skip peers that are not installed."""
         able = {name: job for name, job in jobs.items() if self.peers is not None or not job.peer}
         found: dict[str, list[dict[str, float]]] = {name: [] for name in able}
         for _ in range(rounds or self.rounds):
             for name, job in able.items():
-                found[name].append(self.once(job))
+                found[name].append(self.run_once(job))
         return {name: _medians(samples) for name, samples in found.items()}
 
-    def once(self, job: Job) -> dict[str, float]:
-        """The figures of one run of one job in a process of its own."""
+    def run_once(self, job: Job) -> dict[str, float]:
+        """Run one job in its own process and return its figures."""
         module, _, function = job.function.rpartition(".")
         python = str(self.peers) if job.peer else sys.executable
         place = core(CLIENT) if self.pinned else None
@@ -110,7 +110,7 @@ class Bench:
         ]
         command = [python, "-m", "benchmarks.meter", *order]
         done = subprocess.run(
-            command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=PATIENCE, check=False
+            command, cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=JOB_TIMEOUT, check=False
         )
         if done.returncode:
             raise RuntimeError(f"{job.function} failed:\n{done.stderr[-2000:]}")
@@ -123,12 +123,12 @@ def _medians(samples: Sequence[Mapping[str, float]]) -> dict[str, float]:
 
 
 def cpu(figures: Mapping[str, float] | None, scale: float = 1.0) -> Figure | None:
-    """The CPU time of a job with its wall time beside it; None for a job that was left out."""
+    """Return the CPU time of a job with its wall time. None for a job that was skipped."""
     return None if figures is None else Figure(value=figures["cpu"] * scale, wall=figures["wall"] * scale)
 
 
-def certain(figure: Figure | None) -> Figure:
-    """A figure that is always there: ours."""
+def required(figure: Figure | None) -> Figure:
+    """Return a figure that must exist."""
     if figure is None:
         raise RuntimeError("our own job did not run")
     return figure

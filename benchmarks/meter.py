@@ -1,6 +1,6 @@
-"""The inside of a measured process: `python -m benchmarks.meter MODULE FUNCTION OPTIONS [CORE]` prints its figures.
+"""Runs one job: `python -m benchmarks.meter MODULE FUNCTION OPTIONS [CORE]` prints its figures.
 
-Standard library only, because the environment of the peers runs it too.
+Standard library only, because the environment of the peers runs this module too.
 """
 
 import asyncio
@@ -17,21 +17,21 @@ from benchmarks.pinning import pin
 
 
 class Meter:
-    """What a job is given to say which part of it counts, and what else it saw."""
+    """Measures the relevant part of a job and holds its figures."""
 
     def __init__(self) -> None:
         self.figures: dict[str, float] = {}
 
     @contextmanager
     def measuring(self, times: int = 1) -> Iterator[None]:
-        """CPU seconds (user and system, all threads) and wall seconds of the block, for each of so many times."""
+        """Measure the CPU time (user and system, all threads) and the wall time of the block, divided by `times`."""
         gc.collect()
         wall, cpu = time.perf_counter(), time.process_time()
         yield
         self.note(cpu=(time.process_time() - cpu) / times, wall=(time.perf_counter() - wall) / times)
 
     def note(self, **figures: float) -> None:
-        """Tell these figures too."""
+        """Add figures."""
         self.figures |= figures
 
 

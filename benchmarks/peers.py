@@ -1,4 +1,4 @@
-"""The peers in an environment of their own: versions pinned, nothing of them in ours."""
+"""The environment of the peers, with pinned versions."""
 
 import os
 import shutil
@@ -20,20 +20,20 @@ REQUIREMENTS = (
 
 @contextmanager
 def peers(*, wanted: bool, kept_in: Path | None) -> Iterator[Path | None]:
-    """The Python that has the peers, or None where nobody asked for them; a kept environment is used again."""
+    """Yield the Python of the peers, or None if peers are not requested. An existing environment is reused."""
     if not wanted and kept_in is None:
         yield None
     elif kept_in is not None:
-        yield _ready(kept_in)
+        yield _install(kept_in)
     else:
         home = Path(tempfile.mkdtemp(prefix="peers-"))
         try:
-            yield _ready(home)
+            yield _install(home)
         finally:
             shutil.rmtree(home, ignore_errors=True)
 
 
-def _ready(home: Path) -> Path:
+def _install(home: Path) -> Path:
     python = home / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
     if not python.exists():
         subprocess.run([sys.executable, "-m", "venv", str(home)], check=True)

@@ -1,13 +1,13 @@
-"""Client and server each on a core of its own, where the system lets us choose."""
+"""Pins the client and the server to a core each, if the system supports it."""
 
 import os
 
 CLIENT, SERVER = 0, 1
-"""The places of their cores among those we may use."""
+"""Their places among the available cores."""
 
 
 def core(place: int) -> int | None:
-    """The number of the core at this place, or None where there is no choice."""
+    """Return the number of the core at a place, or None if there is none."""
     if not hasattr(os, "sched_getaffinity"):
         return None
     cores = sorted(os.sched_getaffinity(0))
@@ -15,6 +15,6 @@ def core(place: int) -> int | None:
 
 
 def pin(number: int | None) -> None:
-    """Run on this core from here on."""
+    """Run this process on a core from now on."""
     if number is not None and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {number})

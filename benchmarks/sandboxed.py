@@ -1,4 +1,4 @@
-"""One system of the sandbox in a process of its own, with many workflows that run for a day."""
+"""A system of the sandbox in its own process, with many workflows that run for a day."""
 
 import json
 import sys
@@ -16,8 +16,8 @@ HOUR = 3600.0
 DAY = 24 * HOUR
 
 
-def filled(system: str, count: int) -> FakeOpencast | FakePreservica:
-    """The system with so many workflows in their only step."""
+def make_system(system: str, count: int) -> FakeOpencast | FakePreservica:
+    """Return the system with `count` workflows in their only step."""
     clock = ManualClock(time.time() - HOUR)
     sandbox = Sandbox(opencast_version="11", clock=clock)
     if system == "opencast":
@@ -35,27 +35,29 @@ def filled(system: str, count: int) -> FakeOpencast | FakePreservica:
     return sandbox.preservica
 
 
-def told(app: ASGIApp, fake: FakeOpencast | FakePreservica) -> ASGIApp:
-    """The system, and under `/stub/asked` what it was asked for, as the stub tells it."""
+def with_stub_commands(app: ASGIApp, fake: FakeOpencast | FakePreservica) -> ASGIApp:
+    """Return the system as an application that also handles the commands `requests` and `account` of the stub."""
 
-    async def answer(scope: Scope, receive: Receive, send: Send) -> None:
+    async def handle(scope: Scope, receive: Receive, send: Send) -> None:
         if not scope["path"].startswith("/stub/"):
             await app(scope, receive, send)
             return
-        body = json.dumps(_asked(fake) if scope["path"].endswith("asked") else _who(fake)).encode()
+        body = json.dumps(
+            _take_requests(fake) if scope["path"].endswith("requests") else _account_and_ids(fake)
+        ).encode()
         await send({"type": "http.response.start", "status": 200, "headers": [(b"content-type", b"application/json")]})
         await send({"type": "http.response.body", "body": body})
 
-    return answer
+    return handle
 
 
-def _asked(fake: FakeOpencast | FakePreservica) -> list[tuple[float, str]]:
-    found = [(0.0, request.path) for request in fake.requests]
+def _take_requests(fake: FakeOpencast | FakePreservica) -> list[tuple[float, str]]:
+    taken = [(0.0, request.path) for request in fake.requests]
     fake.requests.clear()
-    return found
+    return taken
 
 
-def _who(fake: FakeOpencast | FakePreservica) -> dict[str, Any]:
+def _account_and_ids(fake: FakeOpencast | FakePreservica) -> dict[str, Any]:
     account = {"username": fake.username, "password": fake.password}
     if isinstance(fake, FakePreservica):
         account["tenant"] = fake.tenant
@@ -65,9 +67,9 @@ def _who(fake: FakeOpencast | FakePreservica) -> dict[str, Any]:
 def main(core: str, system: str, count: str) -> None:
     """Serve until the standard input ends."""
     pin(int(core) if core else None)
-    fake = filled(system, int(count))
+    fake = make_system(system, int(count))
     listener = bind("127.0.0.1", 0)
-    server = Server([(listener, told(fake.app, fake))])
+    server = Server([(listener, with_stub_commands(fake.app, fake))])
     server.start()
     print(url_of(listener).rpartition(":")[2], flush=True)
     sys.stdin.read()

@@ -1,4 +1,4 @@
-"""Servers in processes of their own, on the server's core."""
+"""Servers in their own processes, on the server's core."""
 
 import json
 import os
@@ -19,7 +19,7 @@ SANDBOX = "benchmarks.sandboxed"
 
 @contextmanager
 def serving(module: str = STUB, *arguments: str, pinned: bool = True) -> Iterator[str]:
-    """Where a server is, for as long as the block runs."""
+    """Run a server for the duration of the block and yield its URL."""
     place = core(SERVER) if pinned else None
     command = [sys.executable, "-m", module, "" if place is None else str(place), *arguments]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=ROOT) as process:
@@ -31,17 +31,17 @@ def serving(module: str = STUB, *arguments: str, pinned: bool = True) -> Iterato
             process.stdin.close()
 
 
-def told(url: str, words: str) -> Any:
-    """What a stub says to words such as `finish?ids=1000` (see `Stub.told`)."""
-    with urllib.request.urlopen(f"{url}/stub/{words}") as answer:
+def command(url: str, text: str) -> Any:
+    """Send a command such as `finish?ids=1000` to a stub (see `Stub.command`)."""
+    with urllib.request.urlopen(f"{url}/stub/{text}") as answer:
         return json.load(answer)
 
 
-def asked(url: str) -> list[tuple[float, str]]:
-    """What a stub was asked for since it last told, and when, by `time.monotonic`."""
-    return [(at, target) for at, target in told(url, "asked")]
+def take_requests(url: str) -> list[tuple[float, str]]:
+    """Return the requests since the last call, each with its instant by `time.monotonic`."""
+    return [(at, target) for at, target in command(url, "requests")]
 
 
 def environment() -> dict[str, str]:
-    """The environment of a measured process: nothing of ours that changes what a client does."""
+    """Return the environment of a measured process, without proxy settings."""
     return {name: value for name, value in os.environ.items() if not name.lower().endswith("_proxy")}

@@ -1,7 +1,7 @@
-"""A server that costs next to nothing: raw asyncio protocol, answers made once and kept as bytes.
+"""A server with minimal cost: a raw asyncio protocol that makes each response once and keeps its bytes.
 
-It speaks as much of Opencast 11 and of Preservica as the rows ask for, and needs nothing but the standard library:
-`python -m benchmarks.stub` prints its port. Under `/stub/` it is told what to do (see `Stub.told`).
+It supports the parts of Opencast 11 and Preservica that the rows need. Standard library only. `python -m
+benchmarks.stub` prints its port. Paths under `/stub/` are commands (see `Stub.command`).
 """
 
 import asyncio
@@ -18,21 +18,21 @@ from benchmarks.pinning import pin
 
 
 @dataclass
-class World:
-    """So many active workflows from the id `first` on, less those that have been finished."""
+class StubState:
+    """`count` active workflows with ids from `first` on, without the finished ones."""
 
     first: int = 1000
     count: int = 10_000
-    lists: int = 1
-    """0 for a server without a list, as Opencast is from 12 on."""
-    glances: int = 1
-    """0 where events may not be read."""
+    listing: int = 1
+    """0 for a server without a list, such as Opencast 12 or later."""
+    events_readable: int = 1
+    """0 for a server that refuses the list of events."""
     operations: int = 0
-    """How many a row of Opencast's list has."""
+    """The number of operations of a row of Opencast's list."""
     finished: set[int] = field(default_factory=set)
 
     def active(self, start: int, rows: int) -> list[int]:
-        """The ids on one page of the list of active workflows."""
+        """Return the ids on one page of the list of active workflows."""
         ids = range(self.first, self.first + self.count)
         if self.finished:
             return [id for id in ids if id not in self.finished][start : start + rows]
@@ -40,27 +40,27 @@ class World:
 
 
 class Stub:
-    """Answers by request target, made when they are first asked for, and forgotten when the world changes."""
+    """Responses by request target. They are kept until the state changes."""
 
     def __init__(self) -> None:
-        self.world = World()
+        self.state = StubState()
         self.latency = 0.0
-        self.answers: dict[bytes, bytes] = {}
-        self.asked: list[tuple[float, bytes]] = []
-        """What was asked for, and when, by the clock that all processes share."""
+        self.responses: dict[bytes, bytes] = {}
+        self.requests: list[tuple[float, bytes]] = []
+        """The requests, each with its instant by the monotonic clock that all processes share."""
 
-    def answer(self, target: bytes) -> bytes:
-        """The whole answer to a request."""
-        known = self.answers.get(target)
+    def respond(self, target: bytes) -> bytes:
+        """Return the complete response to a request."""
+        known = self.responses.get(target)
         if known is None:
             if target.startswith(b"/stub/"):
-                return _http(json.dumps(self.told(target.decode())).encode())
-            known = self.answers[target] = _http(*self.made(target.decode()))
-        self.asked.append((time.monotonic(), target))
+                return _http(json.dumps(self.command(target.decode())).encode())
+            known = self.responses[target] = _http(*self.make_response(target.decode()))
+        self.requests.append((time.monotonic(), target))
         return known
 
-    def made(self, target: str) -> tuple[bytes, int]:
-        """Body and status of an answer that is not known yet."""
+    def make_response(self, target: str) -> tuple[bytes, int]:
+        """Return the body and the status of a response."""
         path, _, query = target.partition("?")
         params = {name: values[0] for name, values in parse_qs(query).items()}
         if path in wire.FIXED:
@@ -71,7 +71,7 @@ class Stub:
         return b"{}", 404
 
     def routes(self) -> dict[str, Callable[[str, dict[str, str]], tuple[bytes, int]]]:
-        """What is served, by the beginning of its path."""
+        """Return the handlers by the prefix of the path."""
         return {
             "/api/workflows": self._opencast,
             "/api/events": self._events,
@@ -79,43 +79,47 @@ class Stub:
         }
 
     def _opencast(self, id: str, params: dict[str, str]) -> tuple[bytes, int]:
-        world, whole = self.world, params.get("withoperations") == "true"
+        state, details = self.state, params.get("withoperations") == "true"
         if id:
-            return wire.opencast(int(id), 3 if whole else 0, over=int(id) in world.finished), 200
-        if not world.lists:
+            return wire.opencast(int(id), 3 if details else 0, finished=int(id) in state.finished), 200
+        if not state.listing:
             return b"", 405
-        ids = world.active(int(params.get("offset", 0)), int(params.get("limit", 20)))
-        return wire.opencast_page(ids, world.operations if whole else 0), 200
+        ids = state.active(int(params.get("offset", 0)), int(params.get("limit", 20)))
+        return wire.opencast_page(ids, state.operations if details else 0), 200
 
     def _preservica(self, id: str, params: dict[str, str]) -> tuple[bytes, int]:
-        world = self.world
+        state = self.state
         if id:
-            return wire.preservica_one(int(id), over=int(id) in world.finished), 200
-        ids = world.active(int(params.get("start", 0)), int(params.get("max", 100)))
-        return wire.preservica_page(ids, world.count - len(world.finished)), 200
+            return wire.preservica_one(int(id), finished=int(id) in state.finished), 200
+        ids = state.active(int(params.get("start", 0)), int(params.get("max", 100)))
+        return wire.preservica_page(ids, state.count - len(state.finished)), 200
 
     def _events(self, _: str, params: dict[str, str]) -> tuple[bytes, int]:
-        if not self.world.glances:
+        if not self.state.events_readable:
             return b"", 403
         ids = [int(term[-wire.DIGITS :]) for term in params["filter"].split(",")]
-        return wire.events(ids, self.world.finished), 200
+        return wire.events(ids, self.state.finished), 200
 
-    def told(self, target: str) -> Any:
-        """`world?count=`, `finish?ids=`, `latency?seconds=`; `asked`, which tells what was asked for since the last."""
+    def command(self, target: str) -> Any:
+        """Execute a command.
+
+        Commands are `state?count=`, `finish?ids=`, `latency?seconds=`, and `requests`, which returns and clears the
+        requests.
+        """
         path, _, query = target.removeprefix("/stub/").partition("?")
         params = {name: values[0] for name, values in parse_qs(query).items()}
-        if path == "asked":
-            asked, self.asked = self.asked, []
-            return [(at, target.decode()) for at, target in asked]
-        self.answers.clear()
+        if path == "requests":
+            taken, self.requests = self.requests, []
+            return [(at, target.decode()) for at, target in taken]
+        self.responses.clear()
         if path == "latency":
             self.latency = float(params["seconds"])
         elif path == "finish":
-            self.world.finished.update(map(int, params["ids"].split(",")))
+            self.state.finished.update(map(int, params["ids"].split(",")))
         else:
-            self.world = World()
+            self.state = StubState()
             for name, value in params.items():
-                setattr(self.world, name, int(value))
+                setattr(self.state, name, int(value))
         return {}
 
 
@@ -124,32 +128,32 @@ def _http(body: bytes, status: int = 200) -> bytes:
     return b"HTTP/1.1 %d Fine\r\ncontent-type: %b\r\ncontent-length: %d\r\n\r\n%b" % (status, kind, len(body), body)
 
 
-class Line(asyncio.Protocol):
-    """One connection."""
+class StubProtocol(asyncio.Protocol):
+    """A connection."""
 
     transport: asyncio.Transport
 
     def __init__(self, stub: Stub) -> None:
         self.stub = stub
-        self.held = b""
+        self.buffer = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Keep what answers go to."""
+        """Keep the transport for responses."""
         self.transport = transport  # type: ignore[assignment]  # asyncio types the base class
 
     def data_received(self, data: bytes) -> None:
-        """Answer every request that is whole."""
-        data = self.held + data if self.held else data
+        """Respond to every complete request."""
+        data = self.buffer + data if self.buffer else data
         while (end := data.find(b"\r\n\r\n")) >= 0:
             size = end + 4 + _length(data[:end])
             if len(data) < size:
                 break
-            self.reply(self.stub.answer(data[data.index(b" ") + 1 : data.index(b" HTTP/1.")]))
+            self.reply(self.stub.respond(data[data.index(b" ") + 1 : data.index(b" HTTP/1.")]))
             data = data[size:]
-        self.held = data
+        self.buffer = data
 
     def reply(self, answer: bytes) -> None:
-        """Send an answer, after the latency."""
+        """Send a response after the latency."""
         if self.stub.latency:
             asyncio.get_running_loop().call_later(self.stub.latency, self.transport.write, answer)
         else:
@@ -164,10 +168,10 @@ def _length(head: bytes) -> int:
 
 
 async def serve(core: int | None) -> None:
-    """Serve until the standard input ends: with whoever started it."""
+    """Serve until the standard input ends."""
     pin(core)
     loop, stub = asyncio.get_running_loop(), Stub()
-    server = await loop.create_server(lambda: Line(stub), "127.0.0.1", 0, backlog=4096)
+    server = await loop.create_server(lambda: StubProtocol(stub), "127.0.0.1", 0, backlog=4096)
     print(server.sockets[0].getsockname()[1], flush=True)
     await loop.run_in_executor(None, sys.stdin.read)
 

@@ -1,59 +1,59 @@
-"""The bytes that servers send, as made by the sandbox and by the vendors' examples; standard library only."""
+"""Response bodies in the form of the sandbox and of the vendors' examples. Standard library only."""
 
 import json
 from collections.abc import Collection, Sequence
 from typing import Any
 
-GRANT = {"success": True, "user": "u", "token": "t", "refresh-token": "r", "validFor": 1440}
+TOKEN_RESPONSE = {"success": True, "user": "u", "token": "t", "refresh-token": "r", "validFor": 1440}
 FIXED = {
-    "/api/accesstoken/login": json.dumps(GRANT).encode(),
+    "/api/accesstoken/login": json.dumps(TOKEN_RESPONSE).encode(),
     "/api/entity/versiondetails/version": b"<Version><CurrentVersion>7.4.0</CurrentVersion></Version>",
     "/api/user/details": b'{"roles": []}',
 }
-"""What never changes, by path: what clients ask for as they log in."""
+"""Responses for the login, by path."""
 DIGITS = 12
-"""Of the workflow's id, at the end of its event's."""
+"""The number of digits of the workflow's id at the end of the id of its event."""
 STARTED = "2026-01-02T03:04:05.678Z"
 
 
-def opencast(id: int, operations: int = 0, *, over: bool = False) -> bytes:
-    """One workflow of Opencast."""
-    return _written(_workflow(id, operations, over=over))
+def opencast(id: int, operations: int = 0, *, finished: bool = False) -> bytes:
+    """Return one workflow of Opencast."""
+    return _to_json(_workflow(id, operations, finished=finished))
 
 
 def opencast_page(ids: Sequence[int], operations: int = 0) -> bytes:
-    """A page of Opencast's list."""
-    return _written([_workflow(id, operations) for id in ids])
+    """Return a page of Opencast's list."""
+    return _to_json([_workflow(id, operations) for id in ids])
 
 
-def _written(tree: Any) -> bytes:
-    """JSON as Opencast's writer writes it, which escapes slashes."""
+def _to_json(tree: Any) -> bytes:
+    """Return JSON as Opencast writes it, with escaped slashes."""
     return json.dumps(tree, separators=(",", ":")).replace("/", "\\/").encode()
 
 
-def _workflow(id: int, operations: int, *, over: bool = False) -> dict[str, Any]:
+def _workflow(id: int, operations: int, *, finished: bool = False) -> dict[str, Any]:
     row: dict[str, Any] = {
         "identifier": id,
         "title": "Process upon upload and schedule",
         "description": "\n      A minimal workflow for tests.\n    ",
         "workflow_definition_identifier": "schedule-and-upload",
-        "event_identifier": event(id),
+        "event_identifier": event_id(id),
         "creator": "admin",
-        "state": "succeeded" if over else "running",
+        "state": "succeeded" if finished else "running",
     }
     if operations:
-        row["operations"] = [_operation(id, place, over=over) for place in range(operations)]
+        row["operations"] = [_operation(id, place, finished=finished) for place in range(operations)]
     return row
 
 
 def events(ids: Sequence[int], finished: Collection[int]) -> bytes:
-    """The events of these workflows."""
-    return _written([_event(id, over=id in finished) for id in ids])
+    """Return the events of these workflows."""
+    return _to_json([_event(id, finished=id in finished) for id in ids])
 
 
-def _event(id: int, *, over: bool) -> dict[str, Any]:
+def _event(id: int, *, finished: bool) -> dict[str, Any]:
     return {
-        "identifier": event(id),
+        "identifier": event_id(id),
         "title": "Thermodynamics, part 1",
         "creator": "Emmy Noether",
         "presenter": ["Emmy Noether"],
@@ -67,21 +67,21 @@ def _event(id: int, *, over: bool) -> dict[str, Any]:
         "start": "2026-01-02T00:00:00Z",
         "duration": 2700000,
         "location": "hall-1",
-        "status": "EVENTS.EVENTS.STATUS.PROCESSED" if over else "EVENTS.EVENTS.STATUS.PROCESSING",
-        "processing_state": "SUCCEEDED" if over else "RUNNING",
+        "status": "EVENTS.EVENTS.STATUS.PROCESSED" if finished else "EVENTS.EVENTS.STATUS.PROCESSING",
+        "processing_state": "SUCCEEDED" if finished else "RUNNING",
         "publication_status": [],
         "has_previews": False,
         "archive_version": 2,
     }
 
 
-def event(id: int) -> str:
-    """The id of a workflow's event."""
+def event_id(id: int) -> str:
+    """Return the id of a workflow's event."""
     return f"6fc46543-aa80-4261-93a5-{id:0{DIGITS}d}"
 
 
-def _operation(id: int, place: int, *, over: bool) -> dict[str, Any]:
-    done = over or place < 10
+def _operation(id: int, place: int, *, finished: bool) -> dict[str, Any]:
+    done = finished or place < 10
     return {
         "identifier": id * 100 + place,
         "operation": "analyze-audio",
@@ -103,14 +103,14 @@ def _operation(id: int, place: int, *, over: bool) -> dict[str, Any]:
 
 
 def preservica_page(ids: Sequence[int], total: int) -> bytes:
-    """A page of Preservica's list."""
+    """Return a page of Preservica's list."""
     rows = "".join(_instance(id) for id in ids)
     return _document(f"<TotalCount>{total}</TotalCount><Count>{len(ids)}</Count>{rows}", "WorkflowInstances")
 
 
-def preservica_one(id: int, *, over: bool = False) -> bytes:
-    """One workflow of Preservica."""
-    inner = _instance(id, over=over).removeprefix("<WorkflowInstance>").removesuffix("</WorkflowInstance>")
+def preservica_one(id: int, *, finished: bool = False) -> bytes:
+    """Return one workflow of Preservica."""
+    inner = _instance(id, finished=finished).removeprefix("<WorkflowInstance>").removesuffix("</WorkflowInstance>")
     return _document(inner, "WorkflowInstance")
 
 
@@ -119,14 +119,14 @@ def _document(inner: str, root: str) -> bytes:
     return f'{head}<{root} xmlns="http://workflow.preservica.com">{inner}</{root}>'.encode()
 
 
-def _instance(id: int, *, over: bool = False) -> str:
+def _instance(id: int, *, finished: bool = False) -> str:
     fields = {
         "Id": id,
         "Started": STARTED,
-        "Finished": STARTED if over else None,
-        "State": "COMPLETED" if over else "ACTIVE",
-        "DisplayState": "Completed" if over else "Active",
-        "CurrentStepName": None if over else "Store",
+        "Finished": STARTED if finished else None,
+        "State": "COMPLETED" if finished else "ACTIVE",
+        "DisplayState": "Completed" if finished else "Active",
+        "CurrentStepName": None if finished else "Store",
         "ArchivalProcessId": id + 7,
         "WorkflowGroupId": f"09cd111c-2df5-4b2a-bd7e-{id:012d}",
         "ProcessMonitorApiId": f"0000c85572904980a2d6{id:012d}",

@@ -1,1 +1,1 @@
-"""What runs in the measured processes."""
+"""The code that runs in the measured processes."""

@@ -1,4 +1,4 @@
-"""What a line costs in fresh processes, such as an import. Standard library only."""
+"""The cost of a line of code in new processes, such as an import. Standard library only."""
 
 import importlib
 import subprocess
@@ -10,7 +10,7 @@ from benchmarks.meter import Meter
 
 
 def fresh(meter: Meter, code: str, times: int) -> None:
-    """CPU seconds above a bare interpreter; medians of interleaved runs."""
+    """Measure the CPU time above a bare interpreter, as the median of interleaved runs."""
     bare, loaded = [], []
     for _ in range(times):
         bare.append(_cpu("pass"))

@@ -6,19 +6,19 @@ from typing import Any
 
 import httpx
 
-from benchmarks.jobs.ours import client
+from benchmarks.jobs.clients import client
 from benchmarks.meter import Meter
-from benchmarks.serving import told
+from benchmarks.serving import command
 
 AUTH = ("user", "secret")
 
 
-async def whole(meter: Meter, system: str, url: str, count: int, latency: float = 0.0, **asked: Any) -> None:
-    """Every workflow, one by one, from the network; `asked` as `list` takes it."""
-    told(url, f"world?count={count}")
-    told(url, f"latency?seconds={latency}")
+async def read_all(meter: Meter, system: str, url: str, count: int, latency: float = 0.0, **options: Any) -> None:
+    """Read every workflow. `options` are the options of `list`."""
+    command(url, f"state?count={count}")
+    command(url, f"latency?seconds={latency}")
     async with client(system, url) as one:
-        listing = one.workflows.list(**asked)
+        listing = one.workflows.list(**options)
         with meter.measuring():
             found = [0 async for _ in listing]
     if len(found) != count:
@@ -27,8 +27,8 @@ async def whole(meter: Meter, system: str, url: str, count: int, latency: float 
 
 
 async def memory(meter: Meter, url: str, count: int) -> None:
-    """Bytes a listing takes that is read row by row: at its peak, to remember what it gave, and a page of its rows."""
-    told(url, f"world?count={count}")
+    """Measure the bytes of a listing that is read row by row: at the peak, kept per row, and for a page of rows."""
+    command(url, f"state?count={count}")
     async with client("preservica", url) as one:
         page = await _page(one.workflows.list())
         listing = one.workflows.list()
@@ -42,7 +42,7 @@ async def memory(meter: Meter, url: str, count: int) -> None:
 
 
 async def _page(listing: Any) -> int:
-    """Bytes of a page of records."""
+    """Return the bytes of a page of records."""
     await listing.first()
     tracemalloc.start()
     async for page in listing.pages():
@@ -54,8 +54,8 @@ async def _page(listing: Any) -> int:
 
 
 async def first_item(meter: Meter, url: str, latency: float) -> None:
-    """The first item of a listing, on a fresh client; what is imported on the way has been."""
-    told(url, f"latency?seconds={latency}")
+    """Read the first item of a listing on a new client. All imports were done before."""
+    command(url, f"latency?seconds={latency}")
 
     async def first() -> None:
         async with client("opencast", url) as one:
@@ -67,8 +67,8 @@ async def first_item(meter: Meter, url: str, latency: float) -> None:
 
 
 async def bare_request(meter: Meter, url: str, latency: float) -> None:
-    """The same page by one request of httpx, on a fresh client, not even parsed."""
-    told(url, f"latency?seconds={latency}")
+    """Read the same page with one httpx request on a new client, without parsing."""
+    command(url, f"latency?seconds={latency}")
 
     async def get() -> None:
         async with httpx.AsyncClient(base_url=url, auth=AUTH) as one:

@@ -1,4 +1,4 @@
-"""Reading pages without the network: ours, and the same records made by hand."""
+"""Decoding of pages without the network: by this library, and by hand-written code for the same records."""
 
 import importlib.util
 import sys
@@ -18,44 +18,44 @@ from workflow_async.preservica import records as pv
 
 STATES = {state.value: state for state in oc.State}
 OPERATION_STATES = {state.value: state for state in oc.OperationState}
-SPACE = "{http://workflow.preservica.com}"
+NAMESPACE = "{http://workflow.preservica.com}"
 
 
 def json_page(meter: Meter, rows: int, operations: int, times: int, *, orjson: bool = True) -> None:
-    """Ours: from bytes to records; as if orjson were not installed, if so asked."""
+    """Decode a page of Opencast. `orjson=False` measures without orjson."""
     if not orjson:
-        sys.modules["orjson"] = None  # type: ignore[assignment]  # what makes its import fail
-    call, reply = _asked(rows, operations)
+        sys.modules["orjson"] = None  # type: ignore[assignment]  # Makes the import of orjson fail.
+    call, reply = _page(rows, operations)
     with meter.measuring(times):
         for _ in range(times):
             call.read(reply)
 
 
-def _asked(rows: int, operations: int) -> tuple[Call[Any], Reply]:
-    """A page of Opencast's list, and its answer."""
+def _page(rows: int, operations: int) -> tuple[Call[Any], Reply]:
+    """Return the call and the response of a page of Opencast's list."""
     include = opencast.including(withoperations=operations > 0)
     call = opencast.list_workflows(filter="", sort="", include=include, size=rows)
     return call, Reply(200, {}, wire.opencast_page(range(rows), operations))
 
 
 def json_peak(meter: Meter, rows: int, operations: int) -> None:
-    """Bytes that reading a page takes at its peak: ours, and the tree of the whole page."""
+    """Measure the peak memory of decoding a page, by this library and by orjson's tree of the page."""
     loads = importlib.import_module("orjson").loads
-    call, reply = _asked(rows, operations)
+    call, reply = _page(rows, operations)
     call.read(reply)
-    meter.note(ours=_peak(lambda: call.read(reply)), tree=_peak(lambda: loads(reply.body)))
+    meter.note(client=_peak(lambda: call.read(reply)), tree=_peak(lambda: loads(reply.body)))
 
 
-def _peak(act: Callable[[], object]) -> int:
+def _peak(call: Callable[[], object]) -> int:
     tracemalloc.start()
-    act()
+    call()
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     return peak
 
 
 def xml_parsed(meter: Meter, rows: int, times: int) -> None:
-    """The floor: ElementTree alone, whose tree nobody reads."""
+    """Parse a page with ElementTree and discard the tree."""
     page = wire.preservica_page(range(rows), rows)
     with meter.measuring(times):
         for _ in range(times):
@@ -63,7 +63,7 @@ def xml_parsed(meter: Meter, rows: int, times: int) -> None:
 
 
 def xml_page(meter: Meter, rows: int, times: int) -> None:
-    """Ours: from bytes to records."""
+    """Decode a page of Preservica."""
     call = preservica.list_workflows((), size=rows)
     reply = Reply(200, {}, wire.preservica_page(range(rows), rows))
     with meter.measuring(times):
@@ -72,7 +72,7 @@ def xml_page(meter: Meter, rows: int, times: int) -> None:
 
 
 def json_by_hand(meter: Meter, rows: int, operations: int, times: int) -> None:
-    """The same records by constructors, trusting every type; parsed by what ours would parse with."""
+    """Create the same records by their constructors, without checks. The parser is the one of this library."""
     loads = importlib.import_module("orjson" if importlib.util.find_spec("orjson") else "json").loads
     page = wire.opencast_page(range(rows), operations)
     with meter.measuring(times):
@@ -122,15 +122,15 @@ def _instant(text: str | None) -> datetime | None:
 
 
 def xml_by_hand(meter: Meter, rows: int, times: int) -> None:
-    """The same records from ElementTree by constructors, trusting every type."""
+    """Create the same records from ElementTree by their constructors, without checks."""
     page = wire.preservica_page(range(rows), rows)
     with meter.measuring(times):
         for _ in range(times):
-            tuple(_instance(row) for row in ET.fromstring(page).iterfind(f"{SPACE}WorkflowInstance"))
+            tuple(_instance(row) for row in ET.fromstring(page).iterfind(f"{NAMESPACE}WorkflowInstance"))
 
 
 def _instance(row: ET.Element) -> pv.Workflow:
-    found = {child.tag.removeprefix(SPACE): child.text for child in row}
+    found = {child.tag.removeprefix(NAMESPACE): child.text for child in row}
     state = found["State"] or ""
     return pv.Workflow(
         id=int(found["Id"] or ""),

@@ -1,4 +1,4 @@
-"""Single requests: ours as a user makes them, and the carriers' libraries as installed."""
+"""Single requests: by this library with each backend, and by the plain libraries."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -7,44 +7,44 @@ import aiohttp
 import httpx
 import httpx2
 
-from benchmarks.jobs.crowd import crowd
-from benchmarks.jobs.ours import FIRST, client
+from benchmarks.jobs.clients import FIRST_ID, client
+from benchmarks.jobs.concurrency import run_concurrently
 from benchmarks.meter import Meter
-from benchmarks.serving import told
+from benchmarks.serving import command
 
-PATH = f"/api/workflows/{FIRST}"
+PATH = f"/api/workflows/{FIRST_ID}"
 AUTH = ("user", "secret")
 
 
-async def ours(meter: Meter, url: str, count: int, at_once: int, http: str = "httpx") -> None:
-    """`workflows.get`: a record, checked."""
+async def client_get(meter: Meter, url: str, count: int, at_once: int, http: str = "httpx") -> None:
+    """Send `workflows.get`, which returns a checked record."""
     async with client("opencast", url, http=http) as one:
-        await _measured(meter, count, at_once, lambda: one.workflows.get(FIRST))
+        await _measure(meter, count, at_once, lambda: one.workflows.get(FIRST_ID))
 
 
 async def bare_httpx(meter: Meter, url: str, count: int, at_once: int) -> None:
-    """`httpx` as installed: a tree, not checked."""
+    """Send requests with plain `httpx`, which return an unchecked tree."""
     async with httpx.AsyncClient(base_url=url, auth=AUTH, timeout=None) as one:
 
         async def get() -> None:
             (await one.get(PATH)).json()
 
-        await _measured(meter, count, at_once, get)
+        await _measure(meter, count, at_once, get)
 
 
 async def bare_httpx2(meter: Meter, url: str, count: int, at_once: int) -> None:
-    """`httpx2` as installed: a tree, not checked."""
+    """Send requests with plain `httpx2`, which return an unchecked tree."""
     async with httpx2.AsyncClient(base_url=url, auth=AUTH, timeout=None) as one:
 
         async def get() -> None:
             (await one.get(PATH)).json()
 
-        await _measured(meter, count, at_once, get)
+        await _measure(meter, count, at_once, get)
 
 
 async def bare_aiohttp(meter: Meter, url: str, count: int, at_once: int, latency: float = 0.0) -> None:
-    """`aiohttp` as installed: a tree, not checked."""
-    told(url, f"latency?seconds={latency}")
+    """Send requests with plain `aiohttp`, which return an unchecked tree."""
+    command(url, f"latency?seconds={latency}")
     headers = {"Authorization": aiohttp.encode_basic_auth(*AUTH)}
     async with aiohttp.ClientSession(headers=headers) as session:
 
@@ -52,28 +52,28 @@ async def bare_aiohttp(meter: Meter, url: str, count: int, at_once: int, latency
             async with session.get(url + PATH) as answer:
                 await answer.json()
 
-        await _measured(meter, count, at_once, get)
+        await _measure(meter, count, at_once, get)
 
 
-async def _measured(meter: Meter, count: int, at_once: int, get: Callable[[], Awaitable[object]]) -> None:
-    """The cost of one of many, when all connections are there."""
-    await crowd(2 * at_once, at_once, get)
+async def _measure(meter: Meter, count: int, at_once: int, get: Callable[[], Awaitable[object]]) -> None:
+    """Measure the cost of one of many requests after all connections are open."""
+    await run_concurrently(2 * at_once, at_once, get)
     with meter.measuring(count):
-        await crowd(count, at_once, get)
+        await run_concurrently(count, at_once, get)
 
 
 async def burst(meter: Meter, url: str, count: int, latency: float, http: str = "httpx") -> None:
-    """All at once on a fresh client, all defaults."""
-    told(url, f"latency?seconds={latency}")
+    """Send all requests concurrently on a new client with default settings."""
+    command(url, f"latency?seconds={latency}")
     with meter.measuring():
         async with client("opencast", url, http=http) as one:
-            answers = await asyncio.gather(*(one.workflows.get(FIRST) for _ in range(count)), return_exceptions=True)
+            answers = await asyncio.gather(*(one.workflows.get(FIRST_ID) for _ in range(count)), return_exceptions=True)
     meter.note(succeeded=sum(not isinstance(answer, BaseException) for answer in answers))
 
 
 async def burst_httpx(meter: Meter, url: str, count: int, latency: float) -> None:
-    """The same by httpx as installed."""
-    told(url, f"latency?seconds={latency}")
+    """Send the same requests with plain httpx."""
+    command(url, f"latency?seconds={latency}")
     with meter.measuring():
         async with httpx.AsyncClient(base_url=url, auth=AUTH) as one:
             answers = await asyncio.gather(*(one.get(PATH) for _ in range(count)), return_exceptions=True)

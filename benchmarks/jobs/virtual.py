@@ -1,4 +1,4 @@
-"""Watching a source in this process, on virtual time: spread, and a million polls."""
+"""Watching a source in this process, on virtual time: the spread of requests, and a million checks."""
 
 import asyncio
 import gc
@@ -23,24 +23,24 @@ from workflow_async.monitor import MonitoringMixin, Poller
 from workflow_async.opencast.records import State, Workflow
 
 LATENCY = 0.05
-WINDOWS = 10
-"""An interval is cut into."""
+WINDOWS_PER_INTERVAL = 10
+"""The number of windows that an interval is divided into."""
 SAMPLES = 50
-"""Of the memory, in a soak."""
-WARM = 10
-"""Of them are not counted."""
-TOGETHER = 10
-"""Of them make a median: memory goes up and down by some per cent within an interval."""
-LIFE = 50
-"""Looks a workflow of the soak lives for."""
+"""The number of samples of the memory in a soak."""
+WARM_UP_SAMPLES = 10
+"""The number of samples that are not counted."""
+MEDIAN_SAMPLES = 10
+"""The number of samples of a median. Memory varies by some per cent within an interval."""
+CHECKS_PER_WORKFLOW = 50
+"""The number of checks after which a workflow of the soak ends."""
 
 
 @define
 class Source:
-    """As many workflows as are asked for; each look costs 50 ms and no request."""
+    """A source of workflows. A check takes 50 ms and sends no request."""
 
-    looked: Callable[[int], bool]
-    """Is told of every look at a workflow, and says whether it has ended."""
+    on_check: Callable[[int], bool]
+    """Called for every check of a workflow. It returns True if the workflow has ended."""
     supports_listing: bool = False
     supports_bulk_check: bool = False
     list_lag: float = 0.0
@@ -48,111 +48,111 @@ class Source:
 
     @property
     def server_key(self) -> str:
-        """A name for keys."""
+        """The name of the server in keys."""
         return "opencast:oc.example.org"
 
     @property
     def connections(self) -> int:
-        """As many as a client has by default."""
+        """The default number of connections of a client."""
         return 16
 
     async def get(self, id: int, *, operations: bool) -> Workflow:
-        """One workflow."""
+        """Return one workflow."""
         await anyio.sleep(LATENCY)
-        return self._seen(id)
+        return self._workflow(id)
 
     def list_active(self, *, operations: bool, rows: int = 0) -> Listing[Workflow]:
-        """Those that are alive, on one page."""
+        """List the active workflows on one page."""
         return Listing(self._page, Call("GET", "/", lambda _: Page[Workflow](())), lambda workflow: workflow.id)
 
     async def _page(self, _: Call[Any], /) -> Any:
         await anyio.sleep(LATENCY)
-        seen = [self._seen(id) for id in sorted(self.alive)]
-        return Page(tuple(workflow for workflow in seen if workflow.state is State.RUNNING))
+        workflows = [self._workflow(id) for id in sorted(self.alive)]
+        return Page(tuple(workflow for workflow in workflows if workflow.state is State.RUNNING))
 
-    def _seen(self, id: int) -> Workflow:
-        over = self.looked(id) or id not in self.alive
-        if over:
+    def _workflow(self, id: int) -> Workflow:
+        ended = self.on_check(id) or id not in self.alive
+        if ended:
             self.alive.discard(id)
-        state = State.SUCCEEDED if over else State.RUNNING
+        state = State.SUCCEEDED if ended else State.RUNNING
         return Workflow(id=id, state=state, state_text=state.value, event_id=f"event-{id}", operations=())
 
     async def find_changed(self, known: Sequence[Workflow]) -> Collection[int]:
-        """Nobody: there are no glances."""
+        """Return every id, because there is no bulk check."""
         return [workflow.id for workflow in known]
 
     def is_complete(self, workflow: Workflow) -> bool:
-        """Whether it has its operations."""
+        """Return True if the workflow has its operations."""
         return workflow.operations is not None
 
     def identity(self, workflow: Workflow) -> tuple[str | None, ...]:
-        """Its event."""
+        """Return the event of the workflow."""
         return (workflow.event_id,)
 
     def duration_key(self, workflow: Workflow) -> str:
-        """All are of one kind."""
+        """Return the definition id, which is the same for all workflows."""
         return workflow.definition_id
 
     def durations(self, workflow: Workflow) -> Iterable[tuple[str, float]]:
-        """Nothing is learned."""
+        """Return a constant, so that nothing is learned."""
         return [(workflow.definition_id, 1e9)]
 
 
 def monitored(source: Source) -> MonitoringMixin[Workflow]:
-    """What can be waited for, on the running loop's time, with the same chance every time."""
+    """Return a service that waits on the time of the running loop, with reproducible jitter."""
     clock = Clock(now=asyncio.get_running_loop().time, sleep=anyio.sleep, jitter=random.Random(3).random)
     return MonitoringMixin(Poller(source, clock))
 
 
 def spread(meter: Meter, count: int, interval: float, intervals: int) -> None:
-    """The highest rate of requests in any tenth of an interval, by the mean."""
-    windows = run(_windows(count, interval, intervals))
-    rates = [windows[place] for place in range(intervals * WINDOWS)]
+    """Measure the highest rate of requests in any tenth of an interval, divided by the mean rate."""
+    windows = run(_requests_per_window(count, interval, intervals))
+    rates = [windows[place] for place in range(intervals * WINDOWS_PER_INTERVAL)]
     meter.note(peak=max(rates) / (sum(rates) / len(rates)), requests=sum(rates) / intervals)
 
 
-async def _windows(count: int, interval: float, intervals: int) -> Counter[int]:
-    seen: Counter[int] = Counter()
+async def _requests_per_window(count: int, interval: float, intervals: int) -> Counter[int]:
+    windows: Counter[int] = Counter()
     now = asyncio.get_running_loop().time
 
-    def looked(_: int) -> bool:
-        seen[int(now() / interval * WINDOWS)] += 1
+    def on_check(_: int) -> bool:
+        windows[int(now() / interval * WINDOWS_PER_INTERVAL)] += 1
         return False
 
-    workflows = monitored(Source(looked, alive=set(range(count))))
+    workflows = monitored(Source(on_check, alive=set(range(count))))
     poll = Poll(interval=interval, backoff=1, ceiling=interval)
     async with anyio.create_task_group() as group:
         for id in range(count):
             group.start_soon(partial(workflows.wait, id, poll=poll))
         await anyio.sleep(interval * intervals)
         group.cancel_scope.cancel()
-    return seen
+    return windows
 
 
-def soak(meter: Meter, count: int, polls: int, *, lists: bool) -> None:
-    """So many polls of workflows that live for 50 looks each: bytes held after the warm-up, and at the end."""
+def soak(meter: Meter, count: int, polls: int, *, by_list: bool) -> None:
+    """Measure the memory after the warm-up and at the end of `polls` checks. Workflows end after 50 checks or more."""
     tracemalloc.start()
-    held = run(_soak(count, polls, lists=lists))
-    warm, end = median(held[WARM : WARM + TOGETHER]), median(held[-TOGETHER:])
+    samples = run(_soak(count, polls, by_list=by_list))
+    warm, end = median(samples[WARM_UP_SAMPLES : WARM_UP_SAMPLES + MEDIAN_SAMPLES]), median(samples[-MEDIAN_SAMPLES:])
     meter.note(warm=warm, end=end, growth=end / warm)
 
 
-async def _soak(count: int, polls: int, *, lists: bool) -> list[int]:
-    """The bytes held at every fiftieth part of the polls."""
-    held: list[int] = []
+async def _soak(count: int, polls: int, *, by_list: bool) -> list[int]:
+    """Return the memory in bytes at every fiftieth part of the checks."""
+    samples: list[int] = []
     done = asyncio.Event()
-    numbers, looks, ages = itertools.count(), itertools.count(1), Counter[int]()
+    numbers, checks, ages = itertools.count(), itertools.count(1), Counter[int]()
 
-    def looked(id: int) -> bool:
-        if next(looks) % (polls // SAMPLES) == 0:
+    def on_check(id: int) -> bool:
+        if next(checks) % (polls // SAMPLES) == 0:
             gc.collect()
-            held.append(tracemalloc.get_traced_memory()[0])
-            if len(held) == SAMPLES:
+            samples.append(tracemalloc.get_traced_memory()[0])
+            if len(samples) == SAMPLES:
                 done.set()
         ages[id] += 1
-        return ages[id] > LIFE + id % LIFE
+        return ages[id] > CHECKS_PER_WORKFLOW + id % CHECKS_PER_WORKFLOW
 
-    source = Source(looked, supports_listing=lists)
+    source = Source(on_check, supports_listing=by_list)
     workflows = monitored(source)
 
     async def watch() -> None:
@@ -167,4 +167,4 @@ async def _soak(count: int, polls: int, *, lists: bool) -> list[int]:
             group.start_soon(watch)
         await done.wait()
         group.cancel_scope.cancel()
-    return held[:SAMPLES]
+    return samples[:SAMPLES]

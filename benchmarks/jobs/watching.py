@@ -1,4 +1,4 @@
-"""Watching on a stub in another process: what a tick, a get each, and a watcher cost."""
+"""Watching a stub in another process: the cost of a poll, of one GET each, and of a waiter."""
 
 import asyncio
 import gc
@@ -10,149 +10,143 @@ from typing import Any
 
 from attrs import define
 
-from benchmarks.jobs.gate import Gate
-from benchmarks.jobs.ours import FIRST, STEADY, client, ids
+from benchmarks.jobs.clients import FIRST_ID, POLL, client, ids
+from benchmarks.jobs.stepped_clock import SteppedClock
 from benchmarks.meter import Meter
-from benchmarks.serving import asked, told
+from benchmarks.serving import command, take_requests
 from workflow_async import Limits, Poll
 
-PAGES = 4096
+PAGE_BYTES = 4096
 """Bytes of a page of memory."""
-EVEN = Poll(jitter=0)
-"""Nobody is looked at again before everybody was looked at once."""
+POLL_WITHOUT_JITTER = Poll(jitter=0)
+"""Without jitter, no workflow is checked twice before every workflow was checked once."""
 
 
 @define
-class Watching:
-    """So many waits that are on, and the gate they wait behind."""
+class RunningWaits:
+    """Waits in progress, and the clock that they use."""
 
-    gate: Gate
+    clock: SteppedClock
     waits: list["asyncio.Task[Any]"]
 
     @property
-    def over(self) -> int:
-        """How many have ended."""
+    def ended(self) -> int:
+        """The number of waits that have ended."""
         return sum(wait.done() for wait in self.waits)
 
 
 @asynccontextmanager
-async def watching(system: str, url: str, watched: Iterable[int], **settings: Any) -> AsyncIterator[Watching]:
-    """`wait()` for each of these, all looked at once or twice."""
-    gate = Gate()
+async def watching(system: str, url: str, watched: Iterable[int], **settings: Any) -> AsyncIterator[RunningWaits]:
+    """Run `wait()` for each id. Each workflow has been checked once or twice when the block starts."""
+    gate = SteppedClock()
     async with client(system, url, gate.clock, **settings) as one:
-        gate.attend(one.workflows.poller.fetcher)
-        waits = [asyncio.create_task(one.workflows.wait(id, poll=STEADY)) for id in watched]
-        await gate.rest()
-        await gate.pass_on()
-        yield Watching(gate, waits)
+        gate.attach(one.workflows.poller.fetcher)
+        waits = [asyncio.create_task(one.workflows.wait(id, poll=POLL)) for id in watched]
+        await gate.wait_idle()
+        await gate.advance()
+        yield RunningWaits(gate, waits)
         for wait in waits:
             wait.cancel()
         await asyncio.gather(*waits, return_exceptions=True)
 
 
-async def tick(meter: Meter, system: str, url: str, count: int, changed: int = 0, ticks: int = 1) -> None:
-    """Ticks with so many waits, `changed` of which end in each."""
-    told(url, f"world?count={count}")
+async def poll(meter: Meter, system: str, url: str, count: int, changed: int = 0, polls: int = 1) -> None:
+    """Measure polls with `count` waits, of which `changed` end in each poll."""
+    command(url, f"state?count={count}")
     async with watching(system, url, ids(count)) as on:
-        ended = iter(_apart(count, changed * ticks))
-        asked(url)
+        ended = iter(_spread_ids(count, changed * polls))
+        take_requests(url)
         spent = 0.0
-        for _ in range(ticks):
+        for _ in range(polls):
             if changed:
-                told(url, "finish?ids=" + ",".join(str(next(ended)) for _ in range(changed)))
+                command(url, "finish?ids=" + ",".join(str(next(ended)) for _ in range(changed)))
             with meter.measuring():
-                await on.gate.pass_on()
+                await on.clock.advance()
             spent += meter.figures["cpu"]
-        meter.note(cpu=spent / ticks, ended=on.over, requests=len(asked(url)) / ticks)
+        meter.note(cpu=spent / polls, ended=on.ended, requests=len(take_requests(url)) / polls)
 
 
-def _apart(count: int, changed: int) -> list[int]:
-    """Ids from all over the list."""
-    return [FIRST + (place + 1) * (count // (changed + 1)) for place in range(changed)]
+def _spread_ids(count: int, changed: int) -> list[int]:
+    """Return ids from all parts of the list."""
+    return [FIRST_ID + (place + 1) * (count // (changed + 1)) for place in range(changed)]
 
 
-async def far(meter: Meter, system: str, url: str, count: int, latency: float, connections: int, ticks: int) -> None:
-    """Ticks with so many waits, on a server that is far away."""
-    told(url, f"world?count={count}")
-    told(url, f"latency?seconds={latency}")
+async def poll_with_latency(
+    meter: Meter, system: str, url: str, count: int, latency: float, connections: int, polls: int
+) -> None:
+    """Measure polls with `count` waits on a server with latency."""
+    command(url, f"state?count={count}")
+    command(url, f"latency?seconds={latency}")
     async with watching(system, url, ids(count), limits=Limits(connections=connections)) as on:
-        asked(url)
-        with meter.measuring(ticks):
-            for _ in range(ticks):
-                await on.gate.pass_on()
-        meter.note(requests=len(asked(url)) / ticks)
+        take_requests(url)
+        with meter.measuring(polls):
+            for _ in range(polls):
+                await on.clock.advance()
+        meter.note(requests=len(take_requests(url)) / polls)
 
 
-async def first_looks(meter: Meter, url: str, count: int, latency: float, connections: int, carrier: str) -> None:
-    """A watch of so many on a server that is far away and can neither list nor glance, until each was seen once."""
-    told(url, f"world?count={count}&lists=0&glances=0")
-    told(url, f"latency?seconds={latency}")
-    async with client("opencast", url, limits=Limits(connections=connections), http=carrier) as one:
+async def first_checks(meter: Meter, url: str, count: int, latency: float, connections: int, backend: str) -> None:
+    """Measure a watch until each workflow was checked once, with latency and without list or bulk checks."""
+    command(url, f"state?count={count}&listing=0&events_readable=0")
+    command(url, f"latency?seconds={latency}")
+    async with client("opencast", url, limits=Limits(connections=connections), http=backend) as one:
         with meter.measuring():
-            async with one.workflows.watch(ids(count), poll=EVEN) as changes:
+            async with one.workflows.watch(ids(count), poll=POLL_WITHOUT_JITTER) as changes:
                 for _ in range(count):
                     await anext(changes)
-        meter.note(requests=len(asked(url)))
+        meter.note(requests=len(take_requests(url)))
 
 
-async def real(meter: Meter, system: str, url: str, count: int) -> None:
-    """Ticks with so many waits on the sandbox."""
-    found = told(url, "who")
+async def poll_sandbox(meter: Meter, system: str, url: str, count: int) -> None:
+    """Measure a poll with `count` waits on the sandbox."""
+    found = command(url, "account")
     async with watching(system, url, found["ids"], **found["account"]) as on:
-        asked(url)
+        take_requests(url)
         with meter.measuring():
-            await on.gate.pass_on()
-        meter.note(requests=len(asked(url)), watched=len(on.waits))
+            await on.clock.advance()
+        meter.note(requests=len(take_requests(url)), watched=len(on.waits))
     if len(found["ids"]) != count:
         raise RuntimeError("the sandbox has another number of workflows")
 
 
-async def glancing(meter: Meter, system: str, url: str, count: int, interval: float, intervals: int) -> None:
-    """Real intervals with so many waits on a server without a list, where looks come one after another."""
-    told(url, f"world?count={count}&lists=0")
+async def bulk_checks(meter: Meter, system: str, url: str, count: int, interval: float, intervals: int) -> None:
+    """Measure real intervals with `count` waits on a server without a list."""
+    command(url, f"state?count={count}&listing=0")
     poll = Poll(interval=interval, backoff=1, ceiling=interval)
     async with client(system, url) as one:
         waits = [asyncio.create_task(one.workflows.wait(id, poll=poll)) for id in ids(count)]
         await asyncio.sleep(2 * interval)
-        asked(url)
+        take_requests(url)
         with meter.measuring(intervals):
             await asyncio.sleep(intervals * interval)
-        meter.note(requests=len(asked(url)) / intervals)
+        meter.note(requests=len(take_requests(url)) / intervals)
         for wait in waits:
             wait.cancel()
         await asyncio.gather(*waits, return_exceptions=True)
 
 
 async def get_each(meter: Meter, system: str, url: str, count: int) -> None:
-    """One get each with the same client, all at once."""
-    told(url, f"world?count={count}")
+    """Send one GET for each workflow concurrently, with the same client."""
+    command(url, f"state?count={count}")
     async with client(system, url) as one:
         await asyncio.gather(*(one.workflows.get(id) for id in ids(32)))
         with meter.measuring():
             await asyncio.gather(*(one.workflows.get(id) for id in ids(count)))
 
 
-async def same(meter: Meter, system: str, url: str, count: int, ticks: int) -> None:
-    """So many waits for one workflow."""
-    told(url, "world?count=10")
-    async with watching(system, url, [FIRST] * count) as on:
-        asked(url)
-        with meter.measuring(ticks):
-            for _ in range(ticks):
-                await on.gate.pass_on()
-        meter.note(requests=len(asked(url)) / ticks)
+async def one_workflow(meter: Meter, system: str, url: str, count: int, polls: int) -> None:
+    """Measure polls with `count` waits for one workflow."""
+    command(url, "state?count=10")
+    async with watching(system, url, [FIRST_ID] * count) as on:
+        take_requests(url)
+        with meter.measuring(polls):
+            for _ in range(polls):
+                await on.clock.advance()
+        meter.note(requests=len(take_requests(url)) / polls)
 
 
-async def begin(meter: Meter, system: str, url: str, count: int) -> None:
-    """The beginning of so many waits, with the first looks at all of them."""
-    told(url, f"world?count={count}")
-    with meter.measuring():
-        async with watching(system, url, ids(count)):
-            pass
-
-
-async def memory(meter: Meter, system: str, url: str, count: int) -> None:
-    """Bytes a waiter holds above its record, as Python's allocator counts them."""
+async def waiter_memory(meter: Meter, system: str, url: str, count: int) -> None:
+    """Measure the bytes of a waiter without its record, as Python's allocator counts them."""
     tracemalloc.start()
     record = await _record(system, url, count)
     start = _traced()
@@ -160,23 +154,23 @@ async def memory(meter: Meter, system: str, url: str, count: int) -> None:
         meter.note(record=record, waiter=(_traced() - start) / count - record)
 
 
-async def watched(meter: Meter, system: str, url: str, count: int, lists: int) -> None:
-    """Bytes that a watch holds for each id above its record, between requests, seen by the list or first by gets."""
+async def watch_memory(meter: Meter, system: str, url: str, count: int, listing: int) -> None:
+    """Measure the bytes of a watch per id, without the record, when no request is in progress."""
     tracemalloc.start()
     record = await _record(system, url, count)
-    told(url, f"world?count={count}&lists={lists}")
+    command(url, f"state?count={count}&listing={listing}")
     start = _traced()
     async with client(system, url) as one, one.workflows.watch(ids(count)) as changes:
         for _ in range(count):
             await anext(changes)
-        while not one.workflows.poller.fetcher.idle:  # noqa: ASYNC110 - nothing tells when requests are over
+        while not one.workflows.poller.fetcher.idle:  # noqa: ASYNC110  # No event signals the end of all requests.
             await asyncio.sleep(0.01)
         meter.note(watched=(_traced() - start) / count - record)
 
 
-async def resident(meter: Meter, system: str, url: str, count: int) -> None:
-    """Bytes of resident memory a waiter and its record add to the process."""
-    told(url, f"world?count={count}")
+async def waiter_resident(meter: Meter, system: str, url: str, count: int) -> None:
+    """Measure the resident memory of a waiter with its record."""
+    command(url, f"state?count={count}")
     await _records(system, url)
     start = _resident()
     async with watching(system, url, ids(count)):
@@ -184,8 +178,8 @@ async def resident(meter: Meter, system: str, url: str, count: int) -> None:
 
 
 async def _record(system: str, url: str, count: int) -> float:
-    """Bytes of a record by itself."""
-    told(url, f"world?count={count}")
+    """Return the bytes of a record."""
+    command(url, f"state?count={count}")
     records = await _records(system, url)
     before = _traced()
     records.clear()
@@ -205,4 +199,4 @@ def _traced() -> int:
 def _resident() -> int:
     gc.collect()
     told_by = Path("/proc/self/statm")
-    return int(told_by.read_text().split()[1]) * PAGES if told_by.exists() else 0
+    return int(told_by.read_text().split()[1]) * PAGE_BYTES if told_by.exists() else 0

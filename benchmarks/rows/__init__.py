@@ -1,4 +1,4 @@
-"""Every row by its name; those marked take minutes and run when they are named."""
+"""Every row by its name. Long rows run only if they are named."""
 
 from collections.abc import Callable, Iterable
 
@@ -8,16 +8,16 @@ from benchmarks.rows import curve, far, listing, reading, requests, watching
 Row = Callable[[Bench], Iterable[Line]]
 
 ROWS: dict[str, Row] = {
-    "watch-list": watching.listed,
-    "watch-far": far.listed,
-    "watch-each": far.got,
+    "watch-list": watching.by_list,
+    "watch-far": far.by_list,
+    "watch-each": far.by_get,
     "watch-memory": watching.memory,
     "watch-lag": watching.lag,
     "watch-spread": watching.spread,
-    "watch-one": watching.same,
-    "watch-glance": watching.glanced,
+    "watch-one": watching.one_workflow,
+    "watch-bulk": watching.bulk_checks,
     "capacity": requests.capacity,
-    "request": requests.one,
+    "request": requests.request,
     "burst": requests.burst,
     "first": listing.first,
     "read-json": reading.json_page,
@@ -30,5 +30,5 @@ ROWS: dict[str, Row] = {
     "soak": watching.soak,
     "list-far": listing.far,
 }
-MARKED = frozenset({"curve", "soak", "list-far"})
-"""Take minutes."""
+LONG_ROWS = frozenset({"curve", "soak", "list-far"})
+"""Rows that take minutes."""

@@ -1,99 +1,99 @@
-"""Rows of whole listings, and of their first item."""
+"""Rows of complete listings, and of their first item."""
 
 from collections.abc import Iterator, Mapping
 
-from benchmarks.measure import Bench, Figure, Job, Line, certain, cpu
+from benchmarks.measure import Bench, Figure, Job, Line, cpu, required
 from benchmarks.serving import serving
 
-MANY = 100_000
-SOME = 10_000
-FAR = 0.02
+LARGE = 100_000
+SMALL = 10_000
+LATENCY = 0.02
 PAGE = 100
 AHEAD = 16
-"""Pages at once by default."""
+"""The default number of prefetched pages."""
 
 
 def first(bench: Bench) -> Iterator[Line]:
-    """The first item of a listing."""
+    """Measure the first item of a listing."""
     with serving() as url:
-        options = {"url": url, "latency": FAR}
-        found = bench.run({"ours": Job("listing.first_item", options), "bare": Job("listing.bare_request", options)})
-    ours, bare = certain(cpu(found["ours"])), certain(cpu(found["bare"]))
-    what = "the first item of a listing, 20 ms away, fresh client"
-    yield _line("first", f"CPU of {what}", ours, "one httpx request", bare, 1.25)
-    latency = Figure(value=FAR)
+        options = {"url": url, "latency": LATENCY}
+        found = bench.run({"client": Job("listing.first_item", options), "bare": Job("listing.bare_request", options)})
+    client, bare = required(cpu(found["client"])), required(cpu(found["bare"]))
+    what = "the first item of a listing, 20 ms away, new client"
+    yield _line("first", f"CPU of {what}", client, "one httpx request", bare, 1.25)
+    latency = Figure(value=LATENCY)
     name = "one httpx request"
-    yield _line("first", f"wall of {what}; floor is the latency", _wall(ours), name, _wall(bare), 1.5, latency)
+    yield _line("first", f"wall of {what}; floor is the latency", _wall(client), name, _wall(bare), 1.5, latency)
 
 
 def near(bench: Bench) -> Iterator[Line]:
-    """100,000 workflows, next door."""
-    found = _listed(bench, 0.0, {"ours": {}})
-    line = {name: certain(cpu(figures)) for name, figures in found.items()}
+    """Measure the listing of 100,000 workflows without latency."""
+    found = _run(bench, 0.0, {"client": {}})
+    line = {name: required(cpu(figures)) for name, figures in found.items()}
     wall = {name: _wall(figure) for name, figure in line.items()}
-    what = f"listing {MANY:,} workflows, next door"
-    yield _line("list", f"CPU of {what}", line["ours"], "pyPreservica", line.get("peer"), 0.5, line.get("floor"))
-    yield _line("list", f"wall of {what}", wall["ours"], "pyPreservica", wall.get("peer"), 0.4, wall.get("floor"))
+    what = f"listing {LARGE:,} workflows, no latency"
+    yield _line("list", f"CPU of {what}", line["client"], "pyPreservica", line.get("peer"), 0.5, line.get("floor"))
+    yield _line("list", f"wall of {what}", wall["client"], "pyPreservica", wall.get("peer"), 0.4, wall.get("floor"))
 
 
 def opencast(bench: Bench) -> Iterator[Line]:
-    """10,000 workflows of an Opencast, next door."""
+    """Measure the listing of 10,000 workflows of an Opencast without latency."""
     with serving() as url:
-        options = {"url": url, "count": SOME}
+        options = {"url": url, "count": SMALL}
         jobs = {
-            "ours": Job("listing.whole", options | {"system": "opencast"}),
-            "peer": Job("peers.ocpy_listing", options, peer=True),
+            "client": Job("listing.read_all", options | {"system": "opencast"}),
+            "peer": Job("peers.ocpy_list_all", options, peer=True),
             "floor": Job("floor.pages", options | {"system": "opencast"}, peer=True),
         }
         found = bench.run(jobs)
-    line = {name: certain(cpu(figures)) for name, figures in found.items()}
-    what = f"CPU of listing {SOME:,} workflows of an Opencast, next door"
-    yield _line("list-opencast", what, line["ours"], "ocpy", line.get("peer"), 0.4, line.get("floor"))
+    line = {name: required(cpu(figures)) for name, figures in found.items()}
+    what = f"CPU of listing {SMALL:,} workflows of an Opencast, no latency"
+    yield _line("list-opencast", what, line["client"], "ocpy", line.get("peer"), 0.4, line.get("floor"))
 
 
 def far(bench: Bench) -> Iterator[Line]:
-    """100,000 workflows, 20 ms away, by how many pages at once."""
-    found = _listed(bench, FAR, {"alone": {"ahead": 1}, "eight": {"ahead": 8}, "ours": {}})
-    wall = {name: _wall(certain(cpu(figures))) for name, figures in found.items()}
-    for name, pages, most in (("alone", 1, 1.0), ("eight", 8, 1 / 7), ("ours", 16, 1 / 10)):
-        what = f"wall of listing {MANY:,} workflows, 20 ms away, pages at once: {pages}; floor is the latency"
-        floor = Figure(value=MANY / PAGE * FAR / pages)
+    """Measure the listing of 100,000 workflows 20 ms away, by the number of concurrent pages."""
+    found = _run(bench, LATENCY, {"alone": {"ahead": 1}, "eight": {"ahead": 8}, "client": {}})
+    wall = {name: _wall(required(cpu(figures))) for name, figures in found.items()}
+    for name, pages, most in (("alone", 1, 1.0), ("eight", 8, 1 / 7), ("client", 16, 1 / 10)):
+        what = f"wall of listing {LARGE:,} workflows, 20 ms away, concurrent pages: {pages}; floor is the latency"
+        floor = Figure(value=LARGE / PAGE * LATENCY / pages)
         yield _line("list-far", what, wall[name], "pyPreservica", wall.get("peer"), most, floor)
 
 
 def memory(bench: Bench) -> Iterator[Line]:
-    """What a listing holds that is read row by row."""
+    """Measure the memory of a listing that is read row by row."""
     with serving() as url:
-        found = bench.once(Job("listing.memory", {"url": url, "count": 2 * SOME}))
+        found = bench.run_once(Job("listing.memory", {"url": url, "count": 2 * SMALL}))
     pages = found["peak"] / found["page"]
     yield Line(
         row="list-memory",
-        what=f"pages held at the peak of reading {2 * SOME:,} workflows row by row, {AHEAD} at once",
+        what=f"pages held at the peak of reading {2 * SMALL:,} workflows row by row, {AHEAD} prefetched",
         unit="",
-        ours=Figure(value=pages),
-        peer_name="pages at once",
+        client=Figure(value=pages),
+        peer_name="prefetched pages",
         peer=Figure(value=AHEAD),
         goal=f"<= {2 * AHEAD}",
         reached=pages <= 2 * AHEAD,
     )
     yield Line(
         row="list-memory",
-        what="bytes remembered of each row that was given, so that none is given twice; peer is the row itself",
+        what="bytes kept per yielded row to detect duplicates; peer is the row itself",
         unit="B",
-        ours=Figure(value=found["remembered"]),
+        client=Figure(value=found["remembered"]),
         peer_name="its record",
         peer=Figure(value=found["page"] / PAGE),
     )
 
 
-def _listed(bench: Bench, latency: float, ours: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, float]]:
+def _run(bench: Bench, latency: float, client: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, float]]:
     with serving() as url:
-        options = {"url": url, "count": MANY, "latency": latency}
-        whole = options | {"system": "preservica"}
-        jobs = {name: Job("listing.whole", {**whole, **asked}) for name, asked in ours.items()}
-        peers = {"peer": Job("peers.listing", options, peer=True)}
+        options = {"url": url, "count": LARGE, "latency": latency}
+        all_rows = options | {"system": "preservica"}
+        jobs = {name: Job("listing.read_all", {**all_rows, **more}) for name, more in client.items()}
+        peers = {"peer": Job("peers.list_all", options, peer=True)}
         if not latency:
-            peers["floor"] = Job("floor.pages", whole, peer=True)
+            peers["floor"] = Job("floor.pages", all_rows, peer=True)
         return bench.run(jobs | peers, rounds=1 if latency else None)
 
 
@@ -102,17 +102,17 @@ def _wall(figure: Figure) -> Figure:
 
 
 def _line(
-    row: str, what: str, ours: Figure, name: str, peer: Figure | None, most: float, floor: Figure | None = None
+    row: str, what: str, client: Figure, name: str, peer: Figure | None, most: float, floor: Figure | None = None
 ) -> Line:
     return Line(
         row=row,
         what=what,
         unit="s",
-        ours=ours,
+        client=client,
         peer_name=name,
         peer=peer,
         floor=floor,
-        floored=floor is not None,
+        has_floor=floor is not None,
         goal=f"<= {most:.2g}x {name}",
-        reached=None if peer is None else ours.value <= most * peer.value,
+        reached=None if peer is None else client.value <= most * peer.value,
     )

@@ -1,218 +1,222 @@
-"""Rows of watching: what ten thousand waits cost, and how well they see."""
+"""Rows of watching: the cost of 10,000 waits, and the quality of detection."""
 
 from collections.abc import Iterator
 
-from benchmarks.measure import Bench, Figure, Job, Line, certain, cpu
+from benchmarks.measure import Bench, Figure, Job, Line, cpu, required
 from benchmarks.serving import SANDBOX, serving
 
 COUNT = 10_000
 PAGES = 100
-CHANGED = 20
-TIMES_LESS = 30
-"""How many times less than a get each a tick by the list shall cost."""
-WAITER = 5 * 1024
-WATCHED = 1024
+ENDED = 20
+TIMES_FEWER = 30
+"""The CPU time of a poll by the list has to be this many times smaller than that of one GET each."""
+MAX_BYTES_PER_WAITER = 5 * 1024
+MAX_BYTES_PER_ID = 1024
 POLLS = 1_000_000
 SYSTEMS = ("opencast", "preservica")
 
 
-def listed(bench: Bench) -> Iterator[Line]:
-    """10,000 waits on a server with a list."""
+def by_list(bench: Bench) -> Iterator[Line]:
+    """Measure 10,000 waits on a server with a list."""
     for system in SYSTEMS:
         with serving() as url:
-            yield from _ticks(bench, system, url)
-    yield from _sandboxed(bench)
+            yield from _polls(bench, system, url)
+    yield from _on_sandbox(bench)
 
 
-def _ticks(bench: Bench, system: str, url: str) -> Iterator[Line]:
+def _polls(bench: Bench, system: str, url: str) -> Iterator[Line]:
     options = {"system": system, "url": url, "count": COUNT}
     jobs = {
-        "tick": Job("watching.tick", options | {"ticks": 2}),
-        "changed": Job("watching.tick", options | {"ticks": 2, "changed": CHANGED}),
+        "poll": Job("watching.poll", options | {"polls": 2}),
+        "changed": Job("watching.poll", options | {"polls": 2, "changed": ENDED}),
         "each": Job("watching.get_each", options),
         "floor": Job("floor.pages", options, peer=True),
     }
     if system == "preservica":
-        jobs["pyPreservica"] = Job("peers.listing", {"url": url, "count": COUNT}, peer=True)
+        jobs["pyPreservica"] = Job("peers.list_all", {"url": url, "count": COUNT}, peer=True)
     found = bench.run(jobs)
-    tick, floor = certain(cpu(found["tick"])), cpu(found.get("floor"))
-    yield _tick(system, tick, "a get each", cpu(found["each"]), floor, 1 / TIMES_LESS)
+    poll, floor = required(cpu(found["poll"])), cpu(found.get("floor"))
+    yield _cpu_line(system, poll, "one GET each", cpu(found["each"]), floor, 1 / TIMES_FEWER)
     if system == "preservica":
-        yield _tick(system, tick, "pyPreservica", cpu(found.get("pyPreservica")), floor, 1.0)
-    yield _requests(system, "nothing new", found["tick"]["requests"], 0)
-    yield _requests(system, f"{CHANGED} ended", found["changed"]["requests"], CHANGED)
+        yield _cpu_line(system, poll, "pyPreservica", cpu(found.get("pyPreservica")), floor, 1.0)
+    yield _requests_line(system, "nothing new", found["poll"]["requests"], 0)
+    yield _requests_line(system, f"{ENDED} ended", found["changed"]["requests"], ENDED)
 
 
-def _tick(system: str, ours: Figure, name: str, peer: Figure | None, floor: Figure | None, most: float) -> Line:
+def _cpu_line(system: str, client: Figure, name: str, peer: Figure | None, floor: Figure | None, most: float) -> Line:
     return Line(
         row="watch-list",
-        what=f"CPU of a tick, {COUNT:,} waits, {system}",
+        what=f"CPU of a poll, {COUNT:,} waits, {system}",
         unit="s",
-        ours=ours,
+        client=client,
         peer_name=name,
         peer=peer,
         floor=floor,
-        floored=True,
+        has_floor=True,
         goal=f"<= {most:.2g}x {name}",
-        reached=None if peer is None else ours.value <= most * peer.value,
+        reached=None if peer is None else client.value <= most * peer.value,
     )
 
 
-def _requests(system: str, what: str, requests: float, changes: int) -> Line:
+def _requests_line(system: str, what: str, requests: float, changes: int) -> Line:
     return Line(
         row="watch-list",
-        what=f"requests a tick, {what}, {system}",
+        what=f"requests per poll, {what}, {system}",
         unit="",
-        ours=Figure(value=requests),
-        peer_name="a get each",
+        client=Figure(value=requests),
+        peer_name="one GET each",
         peer=Figure(value=COUNT),
         floor=Figure(value=PAGES + changes),
-        floored=True,
+        has_floor=True,
         goal=f"<= {PAGES} + {changes}",
         reached=requests <= PAGES + changes,
     )
 
 
-def _sandboxed(bench: Bench) -> Iterator[Line]:
-    """The same requests counted by the sandbox, to show that the stub flatters nobody."""
+def _on_sandbox(bench: Bench) -> Iterator[Line]:
+    """Count the same requests on the sandbox, to check the stub."""
     for system in SYSTEMS:
         with serving(SANDBOX, system, str(COUNT)) as url:
-            found = bench.once(Job("watching.real", {"system": system, "url": url, "count": COUNT}))
-        yield _requests(system, "nothing new, on the sandbox", found["requests"], 0)
+            found = bench.run_once(Job("watching.poll_sandbox", {"system": system, "url": url, "count": COUNT}))
+        yield _requests_line(system, "nothing new, on the sandbox", found["requests"], 0)
 
 
 def memory(bench: Bench) -> Iterator[Line]:
-    """What a wait holds."""
+    """Measure the memory of a wait."""
     with serving() as url:
         for system in SYSTEMS:
             options = {"system": system, "url": url, "count": COUNT}
             found = bench.run(
-                {"traced": Job("watching.memory", options), "resident": Job("watching.resident", options)}, rounds=1
+                {
+                    "traced": Job("watching.waiter_memory", options),
+                    "resident": Job("watching.waiter_resident", options),
+                },
+                rounds=1,
             )
             held = found["traced"]["waiter"]
             yield Line(
                 row="watch-memory",
-                what=f"bytes a waiter above its record, {system}",
+                what=f"bytes per waiter, without its record, {system}",
                 unit="B",
-                ours=Figure(value=held),
-                goal=f"<= {WAITER:,}",
-                reached=held <= WAITER,
+                client=Figure(value=held),
+                goal=f"<= {MAX_BYTES_PER_WAITER:,}",
+                reached=held <= MAX_BYTES_PER_WAITER,
             )
             resident = Figure(value=found["resident"]["resident"])
-            yield Line(row="watch-memory", what=f"RSS a waiter with its record, {system}", unit="B", ours=resident)
+            yield Line(row="watch-memory", what=f"RSS per waiter, with its record, {system}", unit="B", client=resident)
         for system, lists in (("opencast", 1), ("opencast", 0), ("preservica", 1)):
-            yield _watched(bench, system, url, lists)
+            yield _memory_of_watch(bench, system, url, lists)
 
 
-def _watched(bench: Bench, system: str, url: str, lists: int) -> Line:
-    held = bench.once(Job("watching.watched", {"system": system, "url": url, "count": COUNT, "lists": lists}))[
-        "watched"
-    ]
+def _memory_of_watch(bench: Bench, system: str, url: str, lists: int) -> Line:
+    held = bench.run_once(
+        Job("watching.watch_memory", {"system": system, "url": url, "count": COUNT, "listing": lists})
+    )["watched"]
     return Line(
         row="watch-memory",
-        what=f"bytes a watched id above its record, {'by the list' if lists else 'by gets'}, {system}",
+        what=f"bytes per watched id, without its record, {'by the list' if lists else 'by GETs'}, {system}",
         unit="B",
-        ours=Figure(value=held),
-        goal=f"<= {WATCHED:,}",
-        reached=held <= WATCHED,
+        client=Figure(value=held),
+        goal=f"<= {MAX_BYTES_PER_ID:,}",
+        reached=held <= MAX_BYTES_PER_ID,
     )
 
 
-LAGS = {
+LAG_JOBS = {
     "by the list": {"count": 5000, "interval": 1.0, "ends": 200},
-    "by glances": {"count": 5000, "interval": 2.0, "ends": 200, "lists": 0},
-    "by gets": {"count": 2000, "interval": 2.0, "ends": 200, "lists": 0, "glances": 0},
+    "by bulk checks": {"count": 5000, "interval": 2.0, "ends": 200, "listing": 0},
+    "by GETs": {"count": 2000, "interval": 2.0, "ends": 200, "listing": 0, "events_readable": 0},
 }
 
 
 def lag(bench: Bench) -> Iterator[Line]:
-    """How late ends are seen, in real time."""
+    """Measure the lag of detected ends in real time."""
     with serving() as url:
-        for way, options in LAGS.items():
-            found = bench.run({"ours": Job("lagging.lag", {"url": url} | options)}, rounds=1)["ours"]
-            what = f"{way}, {options['count']:,} waits at {found['busy']:.0%} of a core"
-            yield _intervals(f"median lag, {what}", found["lag"], 1)
-            yield _intervals(f"longest gap, {what}", found["gap"], 2)
+        for method, options in LAG_JOBS.items():
+            found = bench.run({"client": Job("lagging.lag", {"url": url} | options)}, rounds=1)["client"]
+            what = f"{method}, {options['count']:,} waits at {found['busy']:.0%} of a core"
+            yield _lag_line(f"median lag, {what}", found["lag"], 1)
+            yield _lag_line(f"longest gap, {what}", found["gap"], 2)
 
 
-def _intervals(what: str, intervals: float, most: int) -> Line:
-    ours = Figure(value=intervals)
+def _lag_line(what: str, intervals: float, most: int) -> Line:
+    client = Figure(value=intervals)
     goal = f"<= {most} intervals"
-    return Line(row="watch-lag", what=what, unit="intervals", ours=ours, goal=goal, reached=intervals <= most)
+    return Line(row="watch-lag", what=what, unit="intervals", client=client, goal=goal, reached=intervals <= most)
 
 
 def spread(bench: Bench) -> Iterator[Line]:
-    """10,000 workflows on a server without any list, on virtual time."""
+    """Measure 10,000 workflows on a server without a list, on virtual time."""
     job = Job("virtual.spread", {"count": COUNT, "interval": 30.0, "intervals": 4})
-    peak = bench.once(job)["peak"]
+    peak = bench.run_once(job)["peak"]
     yield Line(
         row="watch-spread",
-        what=f"peak by mean rate of requests, {COUNT:,} ids by gets",
+        what=f"peak by mean rate of requests, {COUNT:,} ids by GETs",
         unit="",
-        ours=Figure(value=peak),
+        client=Figure(value=peak),
         goal="<= 1.2",
         reached=peak <= 1.2,
     )
 
 
-def same(bench: Bench) -> Iterator[Line]:
-    """10,000 waits for one workflow."""
+def one_workflow(bench: Bench) -> Iterator[Line]:
+    """Measure 10,000 waits for one workflow."""
     with serving() as url:
-        options = {"system": "opencast", "url": url, "count": COUNT, "ticks": 5}
-        found = bench.run({"ours": Job("watching.same", options)})["ours"]
+        options = {"system": "opencast", "url": url, "count": COUNT, "polls": 5}
+        found = bench.run({"client": Job("watching.one_workflow", options)})["client"]
     requests = found["requests"]
     what = f"{COUNT:,} waits for one workflow"
     yield Line(
         row="watch-one",
-        what=f"requests an interval, {what}",
+        what=f"requests per interval, {what}",
         unit="",
-        ours=Figure(value=requests),
+        client=Figure(value=requests),
         goal="1",
         reached=requests == 1,
     )
-    yield Line(row="watch-one", what=f"CPU an interval, {what}", unit="s", ours=certain(cpu(found)))
+    yield Line(row="watch-one", what=f"CPU per interval, {what}", unit="s", client=required(cpu(found)))
 
 
-def glanced(bench: Bench) -> Iterator[Line]:
-    """10,000 waits on an Opencast from 12 on, which has no list but tells of events."""
+def bulk_checks(bench: Bench) -> Iterator[Line]:
+    """Measure 10,000 waits on Opencast 12 or later, which has no list but shows states of events."""
     with serving() as url:
         options = {"system": "opencast", "url": url, "count": COUNT}
         found = bench.run(
             {
-                "glance": Job("watching.glancing", options | {"interval": 5.0, "intervals": 3}),
+                "bulk": Job("watching.bulk_checks", options | {"interval": 5.0, "intervals": 3}),
                 "each": Job("watching.get_each", options),
             },
             rounds=1,
         )
-    ours, each = found["glance"], found["each"]
+    client, each = found["bulk"], found["each"]
     yield Line(
-        row="watch-glance",
-        what=f"CPU an interval without a list, {COUNT:,} waits, opencast",
+        row="watch-bulk",
+        what=f"CPU per interval without a list, {COUNT:,} waits, opencast",
         unit="s",
-        ours=Figure(value=ours["cpu"]),
-        peer_name="a get each",
+        client=Figure(value=client["cpu"]),
+        peer_name="one GET each",
         peer=cpu(each),
     )
     yield Line(
-        row="watch-glance",
-        what=f"requests an interval without a list, {COUNT:,} waits, opencast",
+        row="watch-bulk",
+        what=f"requests per interval without a list, {COUNT:,} waits, opencast",
         unit="",
-        ours=Figure(value=ours["requests"]),
-        peer_name="a get each",
+        client=Figure(value=client["requests"]),
+        peer_name="one GET each",
         peer=Figure(value=COUNT),
     )
 
 
 def soak(bench: Bench) -> Iterator[Line]:
-    """A million polls, half of them by gets and half by the list."""
-    for way, lists in {"gets": False, "the list": True}.items():
-        found = bench.once(Job("virtual.soak", {"count": 1000, "polls": POLLS // 2, "lists": lists}))
+    """Measure the memory of a million checks, half of them by GETs and half by the list."""
+    for method, by_list in {"GETs": False, "the list": True}.items():
+        found = bench.run_once(Job("virtual.soak", {"count": 1000, "polls": POLLS // 2, "by_list": by_list}))
         yield Line(
             row="soak",
-            what=f"bytes held after {POLLS // 2:,} polls by {way}, against the warm-up's",
+            what=f"bytes held after {POLLS // 2:,} checks by {method}, compared with the warm-up",
             unit="B",
-            ours=Figure(value=found["end"]),
-            peer_name="when warm",
+            client=Figure(value=found["end"]),
+            peer_name="after the warm-up",
             peer=Figure(value=found["warm"]),
             goal="<= 1.02x",
             reached=found["growth"] <= 1.02,

@@ -4,15 +4,15 @@ from xml.etree import ElementTree as ET
 
 import pytest
 
-from benchmarks.measure import Figure, Line, Spot
-from benchmarks.plot import axis, svg
+from benchmarks.measure import Figure, Line, PlotPoint
+from benchmarks.plot import make_axis, svg
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def drawn(*points: tuple[float, float], panel: str = "cost", series: str = "ours") -> list[Line]:
+def drawn(*points: tuple[float, float], panel: str = "cost", series: str = "client") -> list[Line]:
     return [
-        Line(row="curve", what="it", unit="", ours=Figure(value=y), spot=Spot(panel=panel, series=series, x=x))
+        Line(row="curve", what="it", unit="", client=Figure(value=y), point=PlotPoint(panel=panel, series=series, x=x))
         for x, y in points
     ]
 
@@ -31,15 +31,15 @@ def texts(picture: ET.Element) -> list[str | None]:
 
 @pytest.mark.parametrize(("value", "pixel"), [(1, 100), (10, 50), (100, 0)])
 def test_an_axis_gives_each_power_of_ten_the_same_length(value: float, pixel: float) -> None:
-    assert axis([1, 100], 100, 0).at(value) == pixel
+    assert make_axis([1, 100], 100, 0).pixel(value) == pixel
 
 
 def test_an_axis_ends_at_powers_of_ten_around_all_values() -> None:
-    assert axis([0.02, 300], 0, 1).marks == pytest.approx([0.01, 0.1, 1, 10, 100, 1000])
+    assert make_axis([0.02, 300], 0, 1).marks == pytest.approx([0.01, 0.1, 1, 10, 100, 1000])
 
 
 def test_a_single_value_still_has_an_axis() -> None:
-    assert axis([10], 0, 1).marks == [10, 100]
+    assert make_axis([10], 0, 1).marks == [10, 100]
 
 
 def test_proportional_growth_rises_and_a_constant_stays_level() -> None:
@@ -50,11 +50,11 @@ def test_proportional_growth_rises_and_a_constant_stays_level() -> None:
 
 
 def test_every_kind_of_figure_has_its_own_panel_with_title_and_series() -> None:
-    lines = drawn((1, 1)) + drawn((1, 2), panel="a < b", series="theirs") + drawn((1, 2), series="theirs")
+    lines = drawn((1, 1)) + drawn((1, 2), panel="a < b", series="other") + drawn((1, 2), series="other")
     shown = texts(picture(lines))
-    assert [shown.count(words) for words in ("cost", "a < b", "ours", "theirs")] == [1, 1, 1, 2]
+    assert [shown.count(words) for words in ("cost", "a < b", "client", "other")] == [1, 1, 1, 2]
 
 
 def test_lines_without_a_spot_are_not_drawn() -> None:
-    plain = Line(row="other", what="it", unit="", ours=Figure(value=1.0))
+    plain = Line(row="other", what="it", unit="", client=Figure(value=1.0))
     assert len(dots(picture([plain, *drawn((1, 1), (10, 2))]))) == 2

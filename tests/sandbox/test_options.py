@@ -8,12 +8,12 @@ from workflow_async.sandbox import ManualClock, Sandbox
 SEED = "JBSWY3DPEHPK3PXP"
 
 
-async def test_a_preservica_can_be_asked_to_be_awkward() -> None:
+async def test_every_option_of_preservica_works_with_a_client() -> None:
     clock = ManualClock()
-    awkward = Sandbox(
+    unusual = Sandbox(
         clock=clock, token_minutes=1, two_factor=SEED, page_cap=7, sparse=True, refresh_works=False, codes_once=True
     )
-    with awkward as sandbox:
+    with unusual as sandbox:
         preservica = sandbox.preservica
         preservica.seed(20)
         async with PreservicaClient(

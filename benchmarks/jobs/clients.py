@@ -1,32 +1,32 @@
-"""Clients of ours, as the jobs use them."""
+"""Clients of this library for the jobs."""
 
 from typing import Any
 
 from workflow_async import Clock, OpencastClient, Poll, PreservicaClient
 
-FIRST = 1000
-EVERY = 60.0
-"""Seconds of the gate's time between looks: above every delay the systems have."""
-STEADY = Poll(interval=EVERY, backoff=1, ceiling=EVERY, jitter=0)
-REAL = Clock()
+FIRST_ID = 1000
+INTERVAL = 60.0
+"""Seconds between two checks, on the clock of the client. It is longer than every delay of the systems."""
+POLL = Poll(interval=INTERVAL, backoff=1, ceiling=INTERVAL, jitter=0)
+REAL_CLOCK = Clock()
 
 
 def client(
     system: str,
     url: str,
-    clock: Clock = REAL,
+    clock: Clock = REAL_CLOCK,
     *,
     username: str = "user",
     password: str = "secret",
     tenant: str = "t",
     **settings: Any,
 ) -> Any:
-    """A client of this system, with its clock and these settings; both have the same face for what is measured."""
+    """Return a client of the system with this clock and these settings."""
     if system == "opencast":
         return OpencastClient(url, auth=(username, password), clock=clock, **settings)
     return PreservicaClient(url, username=username, password=password, tenant=tenant, clock=clock, **settings)
 
 
 def ids(count: int) -> range:
-    """The ids of a stub's workflows."""
-    return range(FIRST, FIRST + count)
+    """Return the ids of the stub's workflows."""
+    return range(FIRST_ID, FIRST_ID + count)
