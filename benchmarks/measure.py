@@ -90,10 +90,10 @@ class Bench:
 
     def run(self, jobs: Mapping[str, Job], rounds: int | None = None) -> dict[str, dict[str, float]]:
         """Run jobs in interleaved rounds and return the medians of their figures. Skip peers that are not installed."""
-        able = {name: job for name, job in jobs.items() if self.peers is not None or not job.peer}
-        found: dict[str, list[dict[str, float]]] = {name: [] for name in able}
+        runnable = {name: job for name, job in jobs.items() if self.peers is not None or not job.peer}
+        found: dict[str, list[dict[str, float]]] = {name: [] for name in runnable}
         for _ in range(rounds or self.rounds):
-            for name, job in able.items():
+            for name, job in runnable.items():
                 found[name].append(self.run_once(job))
         return {name: _medians(samples) for name, samples in found.items()}
 

@@ -23,9 +23,9 @@ GROUP_SIZE = 5
 EVENT = re.compile(r"-([0-9]{12})\b")
 
 
-async def lag(meter: Meter, url: str, count: int, interval: float, ends: int, **world: int) -> None:
+async def lag(meter: Meter, url: str, count: int, interval: float, ends: int, **settings: int) -> None:
     """Measure the median lag of ends at random instants and the longest gap between two checks, in intervals."""
-    command(url, f"state?count={count}" + "".join(f"&{name}={value}" for name, value in world.items()))
+    command(url, f"state?count={count}" + "".join(f"&{name}={value}" for name, value in settings.items()))
     poll = Poll(interval=interval, backoff=1, ceiling=interval)
     detected: dict[int, float] = {}
 
@@ -79,7 +79,7 @@ def _longest_gap(log: list[tuple[float, str]], ended: dict[int, float], rows: in
 
 
 def _gap(times: list[float], last: float) -> float:
-    return max(later - sooner for sooner, later in itertools.pairwise([*times, last]))
+    return max(later - earlier for earlier, later in itertools.pairwise([*times, last]))
 
 
 def _checked_by(target: str, rows: int) -> Iterator[str]:

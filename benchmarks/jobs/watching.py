@@ -38,13 +38,13 @@ class RunningWaits:
 @asynccontextmanager
 async def watching(system: str, url: str, watched: Iterable[int], **settings: Any) -> AsyncIterator[RunningWaits]:
     """Run `wait()` for each id. Each workflow has been checked once or twice when the block starts."""
-    gate = SteppedClock()
-    async with client(system, url, gate.clock, **settings) as one:
-        gate.attach(one.workflows.poller.fetcher)
+    stepped = SteppedClock()
+    async with client(system, url, stepped.clock, **settings) as one:
+        stepped.attach(one.workflows.poller.fetcher)
         waits = [asyncio.create_task(one.workflows.wait(id, poll=POLL)) for id in watched]
-        await gate.wait_idle()
-        await gate.advance()
-        yield RunningWaits(gate, waits)
+        await stepped.wait_idle()
+        await stepped.advance()
+        yield RunningWaits(stepped, waits)
         for wait in waits:
             wait.cancel()
         await asyncio.gather(*waits, return_exceptions=True)
@@ -198,5 +198,5 @@ def _traced() -> int:
 
 def _resident() -> int:
     gc.collect()
-    told_by = Path("/proc/self/statm")
-    return int(told_by.read_text().split()[1]) * PAGE_BYTES if told_by.exists() else 0
+    statm = Path("/proc/self/statm")
+    return int(statm.read_text().split()[1]) * PAGE_BYTES if statm.exists() else 0

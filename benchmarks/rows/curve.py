@@ -28,11 +28,11 @@ def _by_workflows(bench: Bench, system: str, rows: int) -> Iterator[Line]:
     tenth: float | None = None
     for workflows in WORKFLOWS:
         cpu, requests = found[str(workflows)]["cpu"], found[str(workflows)]["requests"]
-        spot = PlotPoint(panel=f"{CPU}, by workflows watched", series=system, x=workflows)
+        point = PlotPoint(panel=f"{CPU}, by workflows watched", series=system, x=workflows)
         what = f"{workflows:,} workflows, one watch, {system}"
-        yield _line(f"{CPU}, {what}", cpu, "10x a tenth", tenth, spot)
-        spot = PlotPoint(panel=f"{REQUESTS}, by workflows watched", series=system, x=workflows)
-        yield _line(f"{REQUESTS}, {what}", requests, "full pages", workflows / rows, spot)
+        yield _line(f"{CPU}, {what}", cpu, "10x a tenth", tenth, point)
+        point = PlotPoint(panel=f"{REQUESTS}, by workflows watched", series=system, x=workflows)
+        yield _line(f"{REQUESTS}, {what}", requests, "full pages", workflows / rows, point)
         tenth = 10 * cpu
 
 
@@ -41,8 +41,8 @@ def _by_watches(bench: Bench, system: str) -> Iterator[Line]:
     for watches in WATCHES:
         what = f"{SHARED} workflows, watched {watches:,} times, {system}"
         for name, key in {CPU: "cpu", REQUESTS: "requests"}.items():
-            spot = PlotPoint(panel=f"{name}, by watches of the same {SHARED} workflows", series=system, x=watches)
-            yield _line(f"{name}, {what}", found[str(watches)][key], "once", found["1"][key], spot)
+            point = PlotPoint(panel=f"{name}, by watches of the same {SHARED} workflows", series=system, x=watches)
+            yield _line(f"{name}, {what}", found[str(watches)][key], "once", found["1"][key], point)
 
 
 def _poll_job(system: str, workflows: int, watches: int, times: int) -> Job:
@@ -50,7 +50,7 @@ def _poll_job(system: str, workflows: int, watches: int, times: int) -> Job:
     return Job("curve.polls", options)
 
 
-def _line(what: str, client: float, name: str, reference: float | None, spot: PlotPoint) -> Line:
+def _line(what: str, client: float, name: str, reference: float | None, point: PlotPoint) -> Line:
     return Line(
         row="curve",
         what=what,
@@ -60,5 +60,5 @@ def _line(what: str, client: float, name: str, reference: float | None, spot: Pl
         peer=None if reference is None else Figure(value=reference),
         goal=f"<= {TOLERANCE:g}x" if reference is not None else "",
         reached=None if reference is None else client <= TOLERANCE * reference,
-        point=spot,
+        point=point,
     )

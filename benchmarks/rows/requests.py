@@ -84,16 +84,16 @@ def _against_requests(backend: str, at_once: int, found: Figures) -> Line:
 
 def _flatness(backend: str, found: Mapping[int, Figures]) -> Line:
     costs = {at_once: required(cpu(found[at_once][f"client with {backend}"], MICRO)) for at_once in CONCURRENCY}
-    alone, worst = costs[1], max(costs.values(), key=lambda cost: cost.value)
+    single, greatest = costs[1], max(costs.values(), key=lambda cost: cost.value)
     return Line(
         row="request",
         what=f"CPU per request with {backend}, the most expensive concurrency of 1 to 1,000",
         unit="us",
-        client=worst,
+        client=greatest,
         peer_name="one at a time",
-        peer=alone,
+        peer=single,
         goal=f"<= {MAX_FACTOR:g}x",
-        reached=worst.value <= MAX_FACTOR * alone.value,
+        reached=greatest.value <= MAX_FACTOR * single.value,
     )
 
 
@@ -181,12 +181,12 @@ def imports(bench: Bench) -> Iterator[Line]:
             goal="" if goal is None else f"<= {goal:g}x",
             reached=None if goal is None or other is None else client.value <= goal * other["cpu"],
         )
-    helped = Figure(value=found[HELP_CODE]["cpu"])
+    help_cost = Figure(value=found[HELP_CODE]["cpu"])
     yield Line(
         row="import",
         what="CPU of `workflow-async --help`, above a bare interpreter",
         unit="s",
-        client=helped,
+        client=help_cost,
         goal=f"<= {HELP_GOAL:g} s",
-        reached=helped.value <= HELP_GOAL,
+        reached=help_cost.value <= HELP_GOAL,
     )

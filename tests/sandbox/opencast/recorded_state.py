@@ -66,10 +66,10 @@ def start(
     return set_up
 
 
-def combined(*settings: Setup) -> Setup:
+def combined(*setups: Setup) -> Setup:
     def set_up(fake: FakeOpencast, clock: ManualClock, event: str) -> None:
-        for setting in settings:
-            setting(fake, clock, event)
+        for setup in setups:
+            setup(fake, clock, event)
 
     return set_up
 

@@ -104,8 +104,8 @@ class AuthMiddleware:
         path = request.url.path
         oldest = 0 if _ABOUT.fullmatch(path) else 1
         request.state.version = self.state.rules.negotiate(request.headers.get("accept"), oldest)
-        spoken = request.state.version or not path.startswith("/api")
-        return None if spoken else Response(status_code=406)
+        is_supported = request.state.version or not path.startswith("/api")
+        return None if is_supported else Response(status_code=406)
 
     def _routed(self, scope: Scope) -> Scope:
         path = scope["path"]
@@ -114,9 +114,9 @@ class AuthMiddleware:
     def _with_session(self, request: Request, send: Send) -> Send:
         session = self.state.access.new_session(request)
 
-        async def sending(message: Message) -> None:
+        async def send_with_cookie(message: Message) -> None:
             if session is not None and message["type"] == "http.response.start":
                 MutableHeaders(scope=message).append("set-cookie", f"JSESSIONID={session}; Path=/; HttpOnly")
             await send(message)
 
-        return sending
+        return send_with_cookie

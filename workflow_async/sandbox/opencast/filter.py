@@ -225,6 +225,6 @@ def sort_documents(documents: Iterable[Document], raw: str) -> list[Document]:
 
 def sort_by_text(items: Iterable[T], key: Callable[[T], str], *, descends: bool) -> list[T]:
     """Sort items by a text. Items without a text are last."""
-    keyed = [(key(thing).lower(), thing) for thing in items]
+    keyed = [(key(item).lower(), item) for item in items]
     named = sorted((pair for pair in keyed if pair[0]), key=itemgetter(0), reverse=descends)
-    return [thing for _, thing in named] + [thing for text, thing in keyed if not text]
+    return [item for _, item in named] + [item for text, item in keyed if not text]

@@ -125,9 +125,9 @@ def _operation_ids(step: FakeStep, rules: ReleaseRules) -> Tree:
 
 def _times(step: FakeStep, rules: ReleaseRules) -> Tree:
     times = {"started": step.started, "completed": step.finished}
-    waited = None if step.id is None else time_in_queue(step, rules)
+    queue_time = None if step.id is None else time_in_queue(step, rules)
     known = {name: round(at * 1000) for name, at in times.items() if at is not None}
-    return known if waited is None else {**known, "time-in-queue": waited}
+    return known if queue_time is None else {**known, "time-in-queue": queue_time}
 
 
 def _configurations(configuration: Mapping[str, str]) -> Any:

@@ -32,9 +32,9 @@ class AboutRoutes:
 
     def routes(self) -> list[Route]:
         """Return the routes of the release."""
-        shadowed = [] if self.state.rules.listing or self.state.rules.gson else ["/api/workflows"]
+        same_document = [] if self.state.rules.listing or self.state.rules.gson else ["/api/workflows"]
         return [
-            *(Route(path, self.api, methods=["GET"]) for path in ("/api", *shadowed)),
+            *(Route(path, self.api, methods=["GET"]) for path in ("/api", *same_document)),
             Route("/api/version", self.versions),
             Route("/api/version/default", self.default),
             Route("/api/info/me", self.me),

@@ -27,9 +27,9 @@ def scale_seconds(steps: Iterable[Step], factor: float) -> tuple[Step, ...]:
     return tuple(evolve(step, seconds=step.seconds * factor) for step in steps)
 
 
-def steps(*names: str, **fates: StepResult) -> tuple[Step, ...]:
+def steps(*names: str, **results: StepResult) -> tuple[Step, ...]:
     """Return steps of one or two seconds. `results` are the results of steps by name."""
-    return tuple(Step(name, 1.0 + number % 2, fates.get(name, StepResult.DONE)) for number, name in enumerate(names))
+    return tuple(Step(name, 1.0 + number % 2, results.get(name, StepResult.DONE)) for number, name in enumerate(names))
 
 
 DEFAULT_CONTEXTS = (

@@ -40,8 +40,8 @@ def datetime_param(text: str) -> int:
         moment = datetime.fromisoformat(text)
     except ValueError:
         raise RefusalError(400, f"Not a date: {text}") from None
-    aware = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
-    return milliseconds(aware.timestamp())
+    in_utc = moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+    return milliseconds(in_utc.timestamp())
 
 
 def long_param(text: str) -> int | None:
