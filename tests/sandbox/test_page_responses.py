@@ -1,9 +1,11 @@
 """A repeated page is the last one of its list, for a limited number of lists."""
 
+import pytest
 from starlette.requests import Request
 from starlette.responses import Response
 
 from workflow_async.sandbox import Fault
+from workflow_async.sandbox.conditions import BrokenRecordError
 from workflow_async.sandbox.fault_middleware import FAULT
 from workflow_async.sandbox.page_responses import MAX_LISTINGS, PageResponses
 
@@ -27,3 +29,15 @@ def test_the_last_pages_of_many_listings_are_remembered_and_the_oldest_is_droppe
         respond(pages, f"filter={n}", f"old {n}", repeated=False)
     found = [respond(pages, f"filter={n}", "new", repeated=True) for n in (1, MAX_LISTINGS, 0)]
     assert found == [b"old 1", f"old {MAX_LISTINGS}".encode(), b"new"]
+
+
+def test_a_page_that_cannot_be_rendered_leaves_the_last_page_in_place() -> None:
+    def fail(_: list[str]) -> Response:
+        raise BrokenRecordError(7)
+
+    pages = PageResponses(frozenset())
+    respond(pages, "", "first", repeated=False)
+    request = Request({"type": "http", "method": "GET", "path": "/list", "query_string": b"", "headers": []})
+    with pytest.raises(BrokenRecordError):
+        pages.respond(request, ["second"], fail)
+    assert respond(pages, "", "third", repeated=True) == b"first"

@@ -12,7 +12,7 @@ from workflow_async.sandbox.faults import Fault
 
 T = TypeVar("T")
 ListingKey = tuple[str, tuple[tuple[str, str], ...]]
-"""A path, and the query parameters that are not about paging, in sorted order."""
+"""A path, and the sorted query parameters that do not choose a page."""
 MAX_LISTINGS = 64
 """The number of lists whose last page is kept."""
 
@@ -31,9 +31,10 @@ class PageResponses:
         The fault of the request decides. The first page of a list cannot be a repeated one.
         """
         listing, fault = self._key(request), request.scope.get(FAULT)
-        page = self._last.pop(listing, None)
+        page = self._last.get(listing)
         if fault is not Fault.REPEATED_PAGE or page is None:
             page = render(rows[: (len(rows) + 1) // 2] if fault is Fault.SHORT_PAGE else rows)
+        self._last.pop(listing, None)
         self._last[listing] = page
         if len(self._last) > MAX_LISTINGS:
             del self._last[next(iter(self._last))]

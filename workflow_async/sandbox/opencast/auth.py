@@ -50,7 +50,7 @@ class Account:
         return role in self.roles or ADMIN in self.roles
 
     def has_access(self, roles: frozenset[str], creator: str = "") -> bool:
-        """Return True if one of the roles or having created the object gives access."""
+        """Return True if the account has one of the roles, is the creator or is an administrator."""
         return ADMIN in self.roles or creator == self.name or bool(roles & self.roles)
 
 

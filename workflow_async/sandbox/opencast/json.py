@@ -125,7 +125,7 @@ def failure_policy(step: Step, definition: Definition | None) -> Tree:
 
 
 def time_in_queue(step: FakeStep, rules: ReleaseRules) -> int | None:
-    """Return the queue time of an operation. It is unknown until the operation has succeeded or is parked."""
+    """Return the queue time of an operation, which is only known after it succeeded, was skipped or was parked."""
     if step.id is not None and step.status in _REPORTED:
         return step.id * 37 % 3000
     return 0 if rules.gson else None

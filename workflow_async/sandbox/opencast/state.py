@@ -22,7 +22,7 @@ SEEDED_DEFINITIONS = (
     *("schedule-and-upload",) * 3,
     *("review", "fails", "fails-with-handler", "skips"),
 )
-"""The definitions of seeded workflows, as often as they are chosen."""
+"""The definitions of seeded workflows, repeated by their relative frequency."""
 
 
 class BusyError(Exception):

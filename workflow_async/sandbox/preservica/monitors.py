@@ -51,7 +51,7 @@ class MonitoredProcess:
 
     @property
     def name(self) -> str:
-        """The folder of an OPEX ingest, or the name of the context and the id of the workflow."""
+        """The folder of an OPEX ingest, for which users search, or the names of other workflows: context and id."""
         return self.run.parameters.get("OpexContainerDirectory") or f"{self.context.name} {self.run.id}"
 
     @property
