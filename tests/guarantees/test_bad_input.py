@@ -4,7 +4,7 @@ import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
-from typing import Any
+from typing import Any, get_args
 
 import anyio
 import pytest
@@ -14,7 +14,6 @@ from tests.support.virtual_time import run
 from workflow_async import Listing, OpencastClient, PreservicaClient, batch, monitor
 from workflow_async.errors import InvalidArgument, WorkflowAsyncError
 from workflow_async.monitor.watch import WaitOptions
-from workflow_async.opencast.filters import WorkflowFilters
 
 LONG = 50.0
 """Seconds of the server that a call may take."""
@@ -33,8 +32,6 @@ CLIENTS: dict[str, Any] = {
 }
 OWN = frozenset({"journal"})
 """A path is opened: tested apart."""
-FILTERS = frozenset({*WorkflowFilters.__annotations__, "type", "context", "creator", "since"})
-"""What `watch` takes instead of ids."""
 STARTS = {"11": ("event_identifier", "workflow_definition_identifier"), "preservica": ("context",)}
 Parameter = inspect.Parameter
 
@@ -51,14 +48,17 @@ def _is_public(kind: type[Any], name: str) -> bool:
 
 
 def parameters(method: Callable[..., Any]) -> Iterator[Parameter]:
-    """Its parameters; each filter of workflows is one."""
+    """The parameters of a method. Each filter of workflows is one."""
     for parameter in inspect.signature(method).parameters.values():
         if parameter.kind is not Parameter.VAR_KEYWORD:
             yield parameter
-        else:
-            yield from (
-                Parameter(name, Parameter.KEYWORD_ONLY, default=None) for name in WorkflowFilters.__annotations__
-            )
+    yield from (Parameter(name, Parameter.KEYWORD_ONLY, default=None) for name in filters_of(method))
+
+
+def filters_of(method: Callable[..., Any]) -> list[str]:
+    """The filters that a method takes by keyword, which `watch` takes instead of ids."""
+    keywords = [p for p in inspect.signature(method).parameters.values() if p.kind is Parameter.VAR_KEYWORD]
+    return [name for parameter in keywords for name in get_args(parameter.annotation)[0].__annotations__]
 
 
 def good(here: Station, service: Any) -> dict[str, Any]:
@@ -112,7 +112,7 @@ def calls_of(method: Callable[..., Any], usual: dict[str, Any]) -> Iterator[tupl
     if watches:
         needed = {"workflow_ids": usual["workflow_ids"]}
     for parameter in (p for p in wanted if p.name not in OWN):
-        instead = {} if watches and parameter.name in FILTERS else needed
+        instead = {} if watches and parameter.name in filters_of(method) else needed
         for value in WRONG:
             if parameter.name in several:
                 yield parameter, value, partial(method, value)

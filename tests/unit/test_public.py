@@ -38,8 +38,7 @@ PUBLIC = {
     """,
     "workflow_async.preservica": """
         Context FileTokenStore Message MessageStatus Monitor MonitorCategory MonitorStatus PreservicaClient Process
-        Start Started State TokenStore
-        Workflow WorkflowType
+        Start Started State TokenStore Workflow WorkflowFilters WorkflowType
     """,
     "workflow_async.sandbox": """
         Boot CannedResponse Fault Faults IndexFault ManualClock OddRow RealClock RecordedRequest Sandbox SecondResume

@@ -4,14 +4,14 @@ The server splits a filter at every comma, has no escape, and silently skips a t
 a title filters by something else and an empty value returns everything. Such values are refused here.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal, TypedDict, cast, get_args
+from typing import Any, Literal, TypedDict, get_args
 from urllib.parse import quote_plus
 
 from workflow_async._core.call import checked_values
 from workflow_async.errors import InvalidArgument
-from workflow_async.opencast.records import State, Workflow
+from workflow_async.opencast.records import State
 
 Texts = str | Iterable[str]
 States = State | str | Iterable[State | str]
@@ -31,7 +31,6 @@ DefinitionSort = Literal[
 ]  # fmt: skip
 
 WORKFLOW_SORTS = frozenset(key.partition(":")[0] for key in get_args(EventSort))
-SEVERAL = frozenset({"state", "state_not", "current_operation", "current_operation_not"})
 TEXTS = frozenset(
     {
         "event_title", "event_creator", "event_contributor", "event_language", "event_license", "event_subject",
@@ -39,6 +38,8 @@ TEXTS = frozenset(
     }
 )  # fmt: skip
 """Filters that match any part of a text, in any case, with wildcards."""
+WIRE_NAMES = {"text_filter": "textFilter"}
+"""Filters that have another name on the wire."""
 MAX_FILTER = 7_500
 """Bytes of a filter in the URL. Opencast's Jetty takes 8,192 for the request line and all headers, and answers 414."""
 EXAMPLE = "2018-03-01T00:00:00Z/2018-03-31T23:59:59Z"
@@ -78,45 +79,15 @@ class WorkflowFilters(TypedDict, total=False):
     """Any part of the workflow's and the event's fields."""
 
 
-def workflow_filter(filters: WorkflowFilters) -> str:
-    """The `filter` parameter for these filters; raises `InvalidArgument` for what the grammar cannot carry."""
-    unknown = filters.keys() - WorkflowFilters.__annotations__.keys()
-    if unknown:
-        raise InvalidArgument(min(unknown), "is no filter of workflows; see WorkflowFilters for those there are")
-    for name in ("state", "current_operation"):
-        if name in filters and f"{name}_not" in filters:
-            raise InvalidArgument(f"{name}_not", f"must not be mixed with {name}: the server's answer is arbitrary")
-    return _joined({name: _terms(name, value) for name, value in filters.items()})
-
-
-def settled(filters: WorkflowFilters) -> WorkflowFilters:
-    """The same filters, to be read more than once."""
-    several = {name: tuple(_several(name, value)) for name, value in filters.items() if name in SEVERAL}
-    dates = {"event_created": interval("event_created", filters["event_created"])} if "event_created" in filters else {}
-    return cast("WorkflowFilters", {**filters, **several, **dates})
-
-
-def without(filters: WorkflowFilters, *names: str) -> WorkflowFilters:
-    """The other filters."""
-    return cast("WorkflowFilters", {name: value for name, value in filters.items() if name not in names})
-
-
-def in_state(filters: WorkflowFilters) -> Callable[[Workflow], bool] | None:
-    """What the filters of the state let through; None if there are none."""
-    for name, wanted in (("state", True), ("state_not", False)):
-        if name in filters:
-            words = frozenset(_state(name, word) for word in _several(name, filters.get(name)))
-            return lambda workflow: (workflow.state.value in words) is wanted
-    return None
-
-
 def definition_filter(tags: Texts) -> str:
     """The `filter` parameter for tags; a definition must have all of them."""
-    return _joined({"tag": [term("tag", tag) for tag in _several("tag", tags)]})
+    terms = [term("tag", checked_value("tag", tag)) for tag in several("tag", tags)]
+    check_size({"tag": terms})
+    return ",".join(terms)
 
 
-def term(name: str, value: str) -> str:
-    """One term of a filter."""
+def checked_value(name: str, value: str) -> str:
+    """Return the value of one term. Raise `InvalidArgument` if the server would read it differently."""
     if not isinstance(value, str) or not value.strip():
         raise InvalidArgument(
             name, "must be a text that is not empty: the server skips an empty filter and returns everything"
@@ -128,7 +99,20 @@ def term(name: str, value: str) -> str:
         )
     if not value.isprintable():
         raise InvalidArgument(name, "must not contain control characters")
-    return f"{name}:{value}"
+    return value
+
+
+def term(name: str, value: str) -> str:
+    """Return one term of a filter, with the server's name of the filter."""
+    return f"{WIRE_NAMES.get(name, name)}:{value}"
+
+
+def several(name: str, value: Any) -> list[Any]:
+    """Return one value or several as a list. Raise `InvalidArgument` if there is none."""
+    words = [value] if isinstance(value, str | State) else list(checked_values(name, value))
+    if not words:
+        raise InvalidArgument(name, "must name at least one: with none the server would return everything")
+    return words
 
 
 def workflow_sort(sort: str) -> str:
@@ -176,12 +160,11 @@ def _parsed(argument: str, text: str) -> tuple[datetime, ...]:
     raise InvalidArgument(argument, why)
 
 
-def _joined(terms: Mapping[str, Sequence[str]]) -> str:
-    """Return all terms as one filter. Raise `InvalidArgument` if no server takes it, and name the longest part."""
-    filter = ",".join(term for several in terms.values() for term in several)
-    size = len(quote_plus(filter))
+def check_size(terms: Mapping[str, Sequence[str]]) -> None:
+    """Raise `InvalidArgument` if the filter is larger than servers take. The error names the longest part."""
+    size = len(quote_plus(",".join(term for several in terms.values() for term in several)))
     if size <= MAX_FILTER:
-        return filter
+        return
     longest = max(terms, key=lambda name: len(quote_plus(",".join(terms[name]))))
     why = f"makes the filter {size} bytes long, and servers take about {MAX_FILTER}: send less and filter on your side"
     raise InvalidArgument(longest, why)
@@ -198,30 +181,6 @@ def _sort(sort: str, names: frozenset[str]) -> str:
     if order.lower() not in {"asc", "desc"}:
         raise InvalidArgument("sort", f"must say in which order: {name}:asc or {name}:desc")
     return f"{name}:{order.upper()}"
-
-
-def _terms(name: str, value: Any) -> list[str]:
-    if name in {"state", "state_not"}:
-        return [term(name, _state(name, word)) for word in _several(name, value)]
-    if name in {"current_operation", "current_operation_not"}:
-        return [term(name, word) for word in _several(name, value)]
-    if name == "event_created":
-        return [term(name, period(name, value))]
-    return [term(name, value).replace("text_filter", "textFilter", 1)]
-
-
-def _several(name: str, value: Any) -> list[Any]:
-    words = [value] if isinstance(value, str | State) else list(checked_values(name, value))
-    if not words:
-        raise InvalidArgument(name, "must name at least one: with none the server would return everything")
-    return words
-
-
-def _state(name: str, word: State | str) -> str:
-    state = State.read(word) if isinstance(word, str) else word
-    if not isinstance(state, State) or state is State.UNKNOWN:
-        raise InvalidArgument(name, f"must be of {', '.join(s.value for s in State if s is not State.UNKNOWN)}")
-    return str(state.value)
 
 
 def _second(moment: datetime) -> str:

@@ -57,9 +57,8 @@ class LiteralFilter:
         return all(matches(name, value, workflow, event) for name, value in self.values.items())
 
 
-def wildcard_filters(given: filters.WorkflowFilters) -> dict[str, str]:
+def wildcard_filters(texts: Mapping[str, str]) -> dict[str, str]:
     """Return the text filters whose values the server would take for patterns."""
-    texts = {name: str(value) for name, value in given.items() if name in filters.TEXTS}
     return {name: value for name, value in texts.items() if any(mark in value for mark in WILDCARDS)}
 
 

@@ -11,11 +11,12 @@ from workflow_async._core.transport import Transport
 from workflow_async._listing.active_scan import ActiveScan
 from workflow_async._listing.listing import Listing
 from workflow_async.opencast import calls
+from workflow_async.opencast.query import ENDED, WorkflowQuery
 from workflow_async.opencast.records import Operation, State, Workflow
 
 T = TypeVar("T")
 
-ACTIVE = "state_not:succeeded,state_not:failed,state_not:stopped"
+ACTIVE = WorkflowQuery.of(state_not=ENDED).on_the_wire()
 PAGE_SIZE = 200
 """Rows of a page; the server sets no limit, and they weigh little without operations."""
 INDEX_LAG = 10.0

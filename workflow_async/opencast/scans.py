@@ -19,6 +19,7 @@ from workflow_async.errors import InvalidArgument
 from workflow_async.opencast import calls, filters
 from workflow_async.opencast.literal import LiteralFilter, both_tests, wildcard_filters
 from workflow_async.opencast.monitor_source import INDEX_LAG
+from workflow_async.opencast.query import WorkflowQuery
 from workflow_async.opencast.records import Workflow
 from workflow_async.settings import optional_number, whole_number
 
@@ -26,7 +27,9 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 EVER = (datetime(1000, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC))
 """The dates an event may have."""
 STATES = ("state", "state_not")
-NO_ROW = calls.list_workflows(filter="event_identifier:no-such-event", sort="", include=(), size=1)
+NO_ROW = calls.list_workflows(
+    filter=WorkflowQuery.of(event_identifier="no-such-event").on_the_wire(), sort="", include=(), size=1
+)
 """A list without rows: tells whether the server can list at all."""
 LEFT_OUT: Mapping[Consistency, tuple[str, ...]] = {
     "fast": (),
@@ -36,10 +39,10 @@ LEFT_OUT: Mapping[Consistency, tuple[str, ...]] = {
 """Filters that are not sent: the state, which changes meanwhile, and dates, where each window has its own."""
 
 
-def listing(
+def workflow_listing(
     send: Send,
     manner: ListOptions,
-    filter: filters.WorkflowFilters,
+    query: WorkflowQuery,
     *,
     sort: filters.EventSort | None,
     include: Params,
@@ -52,27 +55,25 @@ def listing(
     optional_number("limit", limit, least=1)
     whole_number("offset", offset, least=0)
     _check(manner, sort, offset)
-    passing = filters.settled(filter)
-    filters.workflow_filter(passing)
-    asked = filters.workflow_filter(filters.without(passing, *LEFT_OUT[manner.consistency]))
-    bounds = passing.get("event_created")
+    asked = query.on_the_wire(without=LEFT_OUT[manner.consistency])
     cuts = ScanFactory(
         call_for=partial(_by_time, asked, filters.workflow_sort(sort) if sort is not None else "", include),
-        span=_window(EVER if bounds is None else filters.interval("event_created", bounds)),
-        bounded=bounds is not None,
+        span=_window(query.created or EVER),
+        bounded=query.created is not None,
         offset=offset,
     )
     # the parts of a page that moves meanwhile may miss rows, which only `fast` allows
     in_parts = unreadable == "skip" and not manner.exact
     pages = read_around(send, partial(cuts.call_for, None), _rows, NO_ROW) if in_parts else send
-    compared = LiteralFilter(pages, send, patterns) if literal and (patterns := wildcard_filters(passing)) else None
+    compared = LiteralFilter(pages, send, patterns) if literal and (patterns := wildcard_filters(query.texts)) else None
     return Listing(
         pages if compared is None else compared,
         cuts.read(manner),
         attrgetter("id"),
         limit=limit,
         wanted=both_tests(
-            filters.in_state(passing) if manner.exact else None, None if compared is None else compared.passes
+            query.matches if manner.exact and query.filters_states else None,
+            None if compared is None else compared.passes,
         ),
         consistency=manner.consistency,
         lag=INDEX_LAG,

@@ -26,6 +26,7 @@ from workflow_async.errors import (
 )
 from workflow_async.opencast import calls, filters
 from workflow_async.opencast.evidence import event_and_definition, find_start
+from workflow_async.opencast.query import WorkflowQuery
 from workflow_async.opencast.records import Event, State, Workflow
 from workflow_async.settings import optional_number
 
@@ -261,7 +262,7 @@ class OpencastStarts:
 
     def _listing(self, filter: filters.WorkflowFilters) -> Listing[Workflow]:
         first = calls.list_workflows(
-            filter=filters.workflow_filter(filter),
+            filter=WorkflowQuery.of(**filter).on_the_wire(),
             sort="",
             include=calls.including(withoperations="event_identifier" in filter),
             size=PAGE_SIZE,

@@ -17,14 +17,14 @@ from workflow_async.errors import CallError, InvalidArgument, ListingNotSupporte
 from workflow_async.monitor.watch import WaitOptions, wait
 from workflow_async.opencast import calls, filters
 from workflow_async.opencast.control import Control, including
-from workflow_async.opencast.records import State, Workflow
-from workflow_async.opencast.scans import in_words, listing
+from workflow_async.opencast.query import ENDED, WorkflowQuery
+from workflow_async.opencast.records import Workflow
+from workflow_async.opencast.scans import in_words, workflow_listing
 from workflow_async.settings import Poll, positive_seconds
 
 T = TypeVar("T")
 
 AROUND = ", one of which the server cannot give (workflows.list with unreadable='skip' reads around it)"
-ENDED = (State.SUCCEEDED, State.FAILED, State.STOPPED)
 PAGE_SIZE = 100
 
 
@@ -99,10 +99,10 @@ class Workflows(Control):
 
         Source: GET /api/workflows; contract: opencast.md 1.
         """
-        return listing(
+        return workflow_listing(
             self._list,
             ListOptions(consistency=consistency, size=page_size, ahead=ahead),
-            filter,
+            WorkflowQuery.of(**filter),
             sort=sort,
             include=including(operations=with_operations, configuration=with_configuration),
             limit=limit,
@@ -272,7 +272,7 @@ class Workflows(Control):
         active: filters.WorkflowFilters = {"state_not": ENDED}
         passing = filter if "state" in filter or "state_not" in filter else {**active, **filter}
         first = calls.list_workflows(
-            filter=filters.workflow_filter(passing),
+            filter=WorkflowQuery.of(**passing).on_the_wire(),
             sort="",
             include=including(operations=operations, configuration=False),
             size=PAGE_SIZE,

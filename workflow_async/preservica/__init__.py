@@ -6,7 +6,13 @@ from workflow_async._core.lazy import lazily
 
 if TYPE_CHECKING:
     from workflow_async.preservica.client import PreservicaClient
-    from workflow_async.preservica.filters import MessageStatus, MonitorCategory, MonitorStatus, WorkflowType
+    from workflow_async.preservica.filters import (
+        MessageStatus,
+        MonitorCategory,
+        MonitorStatus,
+        WorkflowFilters,
+        WorkflowType,
+    )
     from workflow_async.preservica.records import Context, Message, Monitor, Process, Started, State, Workflow
     from workflow_async.preservica.start_backend import Start
     from workflow_async.preservica.token_store import FileTokenStore, TokenStore
@@ -26,6 +32,7 @@ __all__ = [
     "State",
     "TokenStore",
     "Workflow",
+    "WorkflowFilters",
     "WorkflowType",
 ]
 
@@ -33,7 +40,7 @@ __getattr__ = lazily(
     __name__,
     {
         "client": ("PreservicaClient",),
-        "filters": ("MessageStatus", "MonitorCategory", "MonitorStatus", "WorkflowType"),
+        "filters": ("MessageStatus", "MonitorCategory", "MonitorStatus", "WorkflowFilters", "WorkflowType"),
         "records": ("Context", "Message", "Monitor", "Process", "Started", "State", "Workflow"),
         "start_backend": ("Start",),
         "token_store": ("FileTokenStore", "TokenStore"),

@@ -3,14 +3,14 @@
 Several words travel as one comma list, so a word with a comma would be taken for two.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Literal
+from typing import Literal, TypedDict
 
 from workflow_async._core.auth import LONE_SURROGATE
 from workflow_async._core.call import Params, checked_values, parse_id
 from workflow_async.errors import InvalidArgument
-from workflow_async.preservica.records import Context, State, Workflow
+from workflow_async.preservica.records import Context, State
 
 Texts = str | Iterable[str]
 States = State | str | Iterable[State | str]
@@ -35,7 +35,26 @@ ASKABLE = (
     State.UNKNOWN,
     State.FAILED,
 )
-"""The states a query can name; all of them together are what "any state" is on the wire."""
+"""The states that a query can name."""
+EVERY_STATE = tuple(str(state.value) for state in ASKABLE)
+"""What "any state" is on the wire."""
+
+
+class WorkflowFilters(TypedDict, total=False):
+    """What workflows can be filtered by. Different names are ANDed. None counts as not given."""
+
+    state: States | None
+    """In this state, or in one of these."""
+    type: WorkflowType | None
+    """Of contexts of this type."""
+    context: Context | int | str | None
+    """Of this context, or of the context with this id."""
+    creator: str | None
+    """Started by this user."""
+    since: datetime | None
+    """Started then or later. Must be aware."""
+    until: datetime | None
+    """Started then or earlier. Must be aware."""
 
 
 def given_params(**params: str | None) -> Params:
@@ -79,32 +98,12 @@ def each_of(argument: str, words: tuple[str, ...], value: Texts) -> str:
     return ",".join(one_of(argument, words, word) for word in checked_texts(argument, value))
 
 
-def states(value: States | None) -> str:
-    """The `state` parameter; None is every state there is."""
-    if value is None:
-        return ",".join(state.value for state in ASKABLE)
+def checked_states(value: States) -> tuple[str, ...]:
+    """Return one state or several in the server's spelling. Raise `InvalidArgument` for others."""
     found = (value,) if isinstance(value, str | State) else checked_values("state", value)
     if not found:
         raise InvalidArgument("state", "must name at least one: with none the server would return everything")
-    return ",".join(_state(word) for word in found)
-
-
-def in_state(value: States | None) -> Callable[[Workflow], bool] | None:
-    """What `states` would have the server let through; None for every state."""
-    if value is None:
-        return None
-    words = frozenset(states(value).split(","))
-    return lambda workflow: workflow.state.value in words
-
-
-def in_any_state(query: Params) -> Params:
-    """The same query for all states."""
-    return tuple((name, states(None) if name == "state" else value) for name, value in query)
-
-
-def settled(value: States | None) -> States | None:
-    """The same states, to be read more than once."""
-    return value if value is None or isinstance(value, str | State) else checked_values("state", value)
+    return tuple(_state(word) for word in found)
 
 
 def _state(word: State | str) -> str:
@@ -148,26 +147,3 @@ def moment(argument: str, value: datetime | None, *, up: bool = False) -> str | 
     except OverflowError:
         raise InvalidArgument(argument, "must lie between the years 1 and 9999 in UTC") from None
     return exact.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
-
-
-def workflow_query(
-    *,
-    state: States | None,
-    type: str | None = None,
-    context: Context | int | str | None = None,
-    creator: str | None = None,
-    since: datetime | None = None,
-    until: datetime | None = None,
-    newest_first: bool,
-) -> Params:
-    """The parameters of a list of workflows."""
-    first, last = period(since, until)
-    return given_params(
-        type=None if type is None else one_of("type", TYPES, type),
-        state=states(state),
-        contextId=None if context is None else context_id(context),
-        creator=None if creator is None else checked_text("creator", creator),
-        **{"from": first},
-        to=last,
-        latestFirst="true" if newest_first else "false",
-    )

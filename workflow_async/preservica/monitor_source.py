@@ -10,7 +10,8 @@ from workflow_async._core.call import Call, Page
 from workflow_async._core.transport import Transport
 from workflow_async._listing.active_scan import ActiveScan
 from workflow_async._listing.listing import Listing
-from workflow_async.preservica import calls, filters
+from workflow_async.preservica import calls
+from workflow_async.preservica.query import WorkflowQuery
 from workflow_async.preservica.records import State, Workflow
 
 T = TypeVar("T")
@@ -40,7 +41,7 @@ class PreservicaSource:
 
     def list_active(self, *, operations: bool, rows: int = 0) -> Listing[Workflow]:
         """The workflows that have not ended, oldest first, so that new ones join at the end."""
-        query = filters.workflow_query(state=ACTIVE, newest_first=False)
+        query = WorkflowQuery.of(state=ACTIVE).on_the_wire()
 
         def page(offset: int, size: int) -> Call[Page[Workflow]]:
             return calls.list_workflows(query, size=size, start=offset)

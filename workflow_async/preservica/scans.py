@@ -10,6 +10,7 @@ from workflow_async._listing.listing import Listing
 from workflow_async._listing.options import ListOptions, ScanFactory
 from workflow_async._listing.prefetch import Send
 from workflow_async.preservica import calls, filters
+from workflow_async.preservica.query import WorkflowQuery
 from workflow_async.preservica.records import Workflow
 from workflow_async.settings import optional_number
 
@@ -19,30 +20,29 @@ EVER = (EPOCH, datetime(2200, 1, 1, tzinfo=UTC))
 MILLISECOND = timedelta(milliseconds=1)
 
 
-def listing(
+def workflow_listing(
     send: Send,
     manner: ListOptions,
-    query: Params,
+    query: WorkflowQuery,
     *,
-    states: filters.States | None,
-    since: datetime | None,
-    until: datetime | None,
+    newest_first: bool,
     limit: int | None,
     unreadable: OnUnreadable = "raise",
 ) -> Listing[Workflow]:
     """The listing; raises `InvalidArgument` for what cannot be sent."""
     optional_number("limit", limit, least=1)
+    asked = query.on_the_wire(newest_first=newest_first, without=("state",) if manner.exact else ())
     cuts = ScanFactory(
-        call_for=partial(_by_time, query),
-        span=_window(since or EVER[0], until or EVER[1]),
-        bounded=since is not None or until is not None,
+        call_for=partial(_by_time, asked),
+        span=_window(query.since or EVER[0], query.until or EVER[1]),
+        bounded=query.since is not None or query.until is not None,
     )
     return Listing(
         send,
         cuts.read(manner),
         attrgetter("id"),
         limit=limit,
-        wanted=filters.in_state(states) if manner.exact else None,
+        wanted=query.matches if manner.exact and query.filters_states else None,
         consistency=manner.consistency,
         unreadable=unreadable,
     )

@@ -17,6 +17,7 @@ from workflow_async.batch.reconcile import CONTESTED, NO_RIVALS, Rivals, StartFo
 from workflow_async.batch.tickets import digest
 from workflow_async.errors import CallError, DecodeError, Forbidden, InvalidArgument, NotFound, StartOutcomeUnknown
 from workflow_async.preservica import calls, filters
+from workflow_async.preservica.query import WorkflowQuery
 from workflow_async.preservica.records import Context, Started, State, Workflow
 
 T = TypeVar("T")
@@ -166,7 +167,7 @@ class PreservicaStarts:
         return await self._count_running() + sum(id is None for _, id in ours)
 
     async def _count_running(self) -> int:
-        query = filters.workflow_query(state=ACTIVE_STATES, newest_first=False)
+        query = WorkflowQuery.of(state=ACTIVE_STATES).on_the_wire()
         page = await self._read(calls.list_workflows(query, size=1))
         return len(page.items) if page.total is None else page.total
 
@@ -192,10 +193,9 @@ class PreservicaStarts:
         """The workflows of the ticket's context, or of all where only its name is known, by which no list filters."""
         id, _ = _context(ticket)
         known = id if id is not None and filters.digits(id) else None
-        query = filters.workflow_query(
-            state=None, context=known, since=ticket.prepared_at - MAX_CLOCK_SKEW, until=None, newest_first=True
-        )
-        return Listing(self._read, calls.list_workflows(query, size=PAGE_SIZE), lambda workflow: workflow.id)
+        query = WorkflowQuery.of(context=known, since=ticket.prepared_at - MAX_CLOCK_SKEW)
+        first = query.on_the_wire(newest_first=True)
+        return Listing(self._read, calls.list_workflows(first, size=PAGE_SIZE), lambda workflow: workflow.id)
 
     def _unknown(self, ticket: Ticket, error: CallError) -> StartOutcomeUnknown:
         id, name = _context(ticket)

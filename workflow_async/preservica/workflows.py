@@ -3,7 +3,8 @@
 import logging
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
+from datetime import timedelta
+from typing import Unpack, cast
 
 from attrs import define, evolve
 
@@ -15,10 +16,12 @@ from workflow_async._listing.scan import MAX_AHEAD, Consistency
 from workflow_async.batch import Ticket
 from workflow_async.errors import CallError, InvalidArgument, PartialFailure
 from workflow_async.monitor.watch import WaitOptions, wait
-from workflow_async.preservica import calls, filters
+from workflow_async.preservica import calls
+from workflow_async.preservica.filters import WorkflowFilters
 from workflow_async.preservica.monitor_source import ACTIVE
+from workflow_async.preservica.query import WorkflowQuery
 from workflow_async.preservica.records import Context, Started, Tally, Workflow
-from workflow_async.preservica.scans import listing
+from workflow_async.preservica.scans import workflow_listing
 from workflow_async.preservica.start_service import StartService
 from workflow_async.settings import Poll, positive_seconds, whole_number
 
@@ -32,18 +35,13 @@ class Workflows(StartService):
     def list(
         self,
         *,
-        state: filters.States | None = None,
-        type: filters.WorkflowType | None = None,
-        context: Context | int | str | None = None,
-        creator: str | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
         newest_first: bool = True,
         limit: int | None = None,
         page_size: int = 100,
         consistency: Consistency = "fast",
         ahead: int = MAX_AHEAD,
         unreadable: OnUnreadable = "raise",
+        **filters: Unpack[WorkflowFilters],
     ) -> Listing[Workflow]:
         """List workflows, some pages at once as they are needed: the first alone, then as many as the server says.
 
@@ -64,12 +62,6 @@ class Workflows(StartService):
         all states. What a pass did is in `report` of the listing.
 
         Args:
-            state: in this state, or in one of these; None is any.
-            type: of contexts of this type.
-            context: of this context, or the context of this id.
-            creator: started by this user.
-            since: started then or later; aware.
-            until: started then or earlier; aware.
             newest_first: the latest started first.
             limit: rows at most; None is all of them.
             page_size: rows a request asks for; the server may give fewer.
@@ -77,6 +69,7 @@ class Workflows(StartService):
             ahead: pages that are asked for at once, and held, at most.
             unreadable: what to do about rows without a readable id or state: "raise" one `DecodeError` for all of them
                 after the other rows, or "skip" them. `report.unreadable` of the listing holds them in both cases.
+            **filters: see `WorkflowFilters`. Without `state` workflows of every state are listed.
 
         Raises:
             InvalidArgument: at once, for a word the server does not know, a comma, or a naive datetime.
@@ -84,25 +77,11 @@ class Workflows(StartService):
 
         Source: GET /sdb/rest/workflow/instances; contract: preservica.md 1.2, 5.
         """
-        manner = ListOptions(consistency=consistency, size=page_size, ahead=ahead)
-        states = filters.settled(state)
-        every = filters.workflow_query(
-            state=states,
-            type=type,
-            context=context,
-            creator=creator,
-            since=since,
-            until=until,
-            newest_first=newest_first,
-        )
-        asked = filters.in_any_state(every) if manner.exact else every
-        return listing(
+        return workflow_listing(
             self._transport.send,
-            manner,
-            asked,
-            states=states,
-            since=since,
-            until=until,
+            ListOptions(consistency=consistency, size=page_size, ahead=ahead),
+            WorkflowQuery.of(**filters),
+            newest_first=newest_first,
             limit=limit,
             unreadable=unreadable,
         )
@@ -210,11 +189,7 @@ class Workflows(StartService):
         poll: Poll = Poll(),
         stalled_after: float | timedelta | None = None,
         retry_stalled: int = 0,
-        state: filters.States | None = None,
-        type: filters.WorkflowType | None = None,
-        context: Context | int | str | None = None,
-        creator: str | None = None,
-        since: datetime | None = None,
+        **filters: Unpack[WorkflowFilters],
     ) -> monitor.Watch[Workflow]:
         """Watch workflows change: `async with pv.workflows.watch(ids) as changes: async for change in changes: …`.
 
@@ -225,34 +200,22 @@ class Workflows(StartService):
                 many times its usual length, which is known once three of its kind have ended.
             retry_stalled: have the server retry a stalled workflow before it is told, this many times at most;
                 `Stalled.remedied` says whether it did.
-            state: instead of ids, all workflows in one of these states, those that appear later included.
-            type: likewise, of contexts of this type.
-            context: likewise, of this context.
-            creator: likewise, started by this user.
-            since: likewise, started then or later.
+            **filters: instead of ids, all active workflows that match, including those that appear later. With `state`
+                those in one of these states. See `WorkflowFilters`.
 
         Raises:
             InvalidArgument: at once, for neither or both of ids and filter, or for what cannot be sent.
         """
         whole_number("retry_stalled", retry_stalled, least=0)
-        filtered = any(given is not None for given in (state, type, context, creator, since))
-        if (workflow_ids is None) == (not filtered):
+        given = _given(filters)
+        if (workflow_ids is None) == (not given):
             raise InvalidArgument("workflow_ids", "must be given, or a filter instead of them")
-        active = state if state is not None else ACTIVE
-        appearing = self.list(
-            state=active,
-            type=type,
-            context=context,
-            creator=creator,
-            since=since,
-            newest_first=False,
-            ahead=1,
-            unreadable="skip",
-        )
+        active: WorkflowFilters = {"state": ACTIVE, **given}
+        listing = self.list(newest_first=False, ahead=1, unreadable="skip", **active)
         return monitor.watching(
             self.poller,
             workflow_ids,
-            (lambda: appearing) if filtered else None,
+            (lambda: listing) if given else None,
             poll=poll,
             operations=False,
             stalled_after=stalled_after,
@@ -275,6 +238,11 @@ class Workflows(StartService):
             return evolve(event, remedied=True)
 
         return remedy
+
+
+def _given(filters: WorkflowFilters) -> WorkflowFilters:
+    """Return the filters that are not None."""
+    return cast("WorkflowFilters", {name: value for name, value in filters.items() if value is not None})
 
 
 def _whole(asked: str, tally: Tally) -> None:

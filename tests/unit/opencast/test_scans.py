@@ -1,6 +1,5 @@
 """How a list of Opencast is read: what each way sends, gives and refuses."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -152,16 +151,6 @@ def test_what_does_not_go_together_is_refused_at_once(argument: str, asked: dict
     with pytest.raises(InvalidArgument) as caught:
         OpencastClient("https://oc.example.org", auth=("user", "secret")).workflows.list(**asked)
     assert caught.value.argument == argument
-
-
-def test_filters_can_be_read_again_once_they_are_settled() -> None:
-    def words() -> Iterator[str]:
-        yield "running"
-
-    settled = filters.settled({"state": words(), "event_title": "a lecture"})
-    assert filters.workflow_filter(settled) == filters.workflow_filter(settled) == "state:running,event_title:a lecture"
-    assert filters.workflow_filter(filters.without(settled, "state")) == "event_title:a lecture"
-    assert filters.in_state({"event_title": "x"}) is None
 
 
 def test_years_are_written_with_four_digits() -> None:

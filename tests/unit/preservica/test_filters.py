@@ -6,42 +6,9 @@ from typing import Any
 import pytest
 
 from workflow_async.errors import InvalidArgument
-from workflow_async.preservica import Context, State, filters
+from workflow_async.preservica import Context, filters
 
-EVERY = "Aborted,Active,Completed,Finished_Mixed_Outcome,Pending,Suspended,Unknown,Failed"
 NOON = datetime(2025, 11, 18, 12, tzinfo=UTC)
-
-
-def test_no_state_is_every_state_a_query_knows() -> None:
-    assert filters.states(None) == EVERY
-
-
-@pytest.mark.parametrize(
-    ("given", "sent"),
-    [
-        ("Active", "Active"),
-        ("aCTIVE", "Active"),
-        (State.FINISHED_MIXED_OUTCOME, "Finished_Mixed_Outcome"),
-        ("finished mixed outcome", "Finished_Mixed_Outcome"),
-        (["Active", State.PENDING], "Active,Pending"),
-        ({"unknown"}, "Unknown"),
-    ],
-)
-def test_states_are_sent_in_the_servers_own_spelling(given: Any, sent: str) -> None:
-    assert filters.states(given) == sent
-
-
-@pytest.mark.parametrize(
-    "given", ["Running", "", "Active,Pending", "Cancelled", State.SUSPENDING, ["Active", "x"], [3]]
-)
-def test_a_state_no_query_knows_is_refused_with_those_there_are(given: Any) -> None:
-    with pytest.raises(InvalidArgument, match="^state: must be of Aborted, Active, Completed, Finished_Mixed_Outcome"):
-        filters.states(given)
-
-
-def test_no_state_at_all_is_refused_because_the_server_would_return_everything() -> None:
-    with pytest.raises(InvalidArgument, match="^state: must name at least one"):
-        filters.states([])
 
 
 @pytest.mark.parametrize("given", ["ingest", "Ingest", "INGEST"])
