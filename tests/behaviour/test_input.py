@@ -112,8 +112,8 @@ FILTERS: dict[str, list[dict[str, Any]]] = {
     "opencast": [
         {"event_title": "a,state:failed"}, {"event_title": ""}, {"event_title": " "}, {"event_title": "a\r\nb"},
         {"event_title": "a\0"}, {"text_filter": "a,b"}, {"series_title": ","}, {"state": "running,failed"},
-        {"state": []}, {"state": ""}, {"current_operation": ["a", "b,c"]}, {"event_identifier": ""}, {"nothing": "x"},
-        {"sort": "event_created:asc,event_title:asc"}, {"sort": "event_identifier:asc"}, {"limit": 0}, {"offset": -1},
+        {"state": []}, {"state": ""}, {"current_operation": ["a", "b,c"]}, {"event_id": ""}, {"nothing": "x"},
+        {"sort": "event_created:asc,event_title:asc"}, {"sort": "event_id:asc"}, {"limit": 0}, {"offset": -1},
     ],
     "preservica": [
         {"state": "Active,Failed"}, {"state": []}, {"state": ""}, {"type": "Ingest,Access"}, {"type": ""},
@@ -149,7 +149,7 @@ TEXTS: dict[str, dict[str, Callable[[Any, Any], Any]]] = {
         "monitor of messages": lambda pv, one: pv.monitors.messages(one).first(),
         "name of a monitor": lambda pv, one: pv.monitors.list(name=one if one is not None else 7).first(),
         "creator": lambda pv, one: pv.workflows.list(creator=one if one is not None else 7).first(),
-        "definition of contexts": lambda pv, one: pv.contexts.list(definition=one if one is not None else 7).first(),
+        "definition of contexts": lambda pv, one: pv.contexts.list(definition_id=one if one is not None else 7).first(),
     },
 }
 VALUES: list[Any] = [
@@ -189,7 +189,7 @@ async def test_a_configuration_that_cannot_be_sent_is_refused_before_anything_is
 
 
 @pytest.mark.row(71)
-@pytest.mark.parametrize("filter", ["event_title", "text_filter", "state", "current_operation", "event_identifier"])
+@pytest.mark.parametrize("filter", ["event_title", "text_filter", "state", "current_operation", "event_id"])
 async def test_a_lone_surrogate_in_a_filter_is_refused(filter: str) -> None:
     for one in (LONE, f"a{LONE}b"):
         await refused("opencast", partial(listed, {filter: one}))

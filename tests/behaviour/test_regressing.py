@@ -103,7 +103,7 @@ def test_a_watch_of_a_filter_shows_it_again_with_keys_that_go_on(kind: str, see:
         place, told = station(kind), list[Any]()
         (id,) = place.starts(1, 20.0)
         later(80, partial(reopen, place, id))
-        definition = {"workflow_definition_identifier": place.run(id).definition}
+        definition = {"definition_id": place.run(id).definition}
         asked: dict[str, Any] = {"type": "Ingest"} if kind == "preservica" else definition
         with anyio.move_on_after(200):
             async with place.client() as client, client.workflows.watch(**asked, poll=STEADY) as changes:

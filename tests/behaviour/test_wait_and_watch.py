@@ -405,7 +405,7 @@ def test_a_filter_is_watched_with_whatever_appears_later(kind: str) -> None:
         ids = [place.start(slow) for _ in range(3)]
         for second in (20, 40, 60):
             later(second, lambda: ids.append(place.start(slow)))
-        asked = {"context": slow} if kind == "preservica" else {"workflow_definition_identifier": slow}
+        asked = {"context": slow} if kind == "preservica" else {"definition_id": slow}
         async with client.workflows.watch(**asked, poll=QUICK) as changes:
             while sum(phases[-1].final for phases in told.values()) < 6:
                 change = await anext(changes)

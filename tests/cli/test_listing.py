@@ -10,7 +10,7 @@ from workflow_async.sandbox import Sandbox
 
 def test_filters_get_the_names_the_client_knows_them_by() -> None:
     given = {"event": "e-1", "state": ["running"], "text": None, "sort": None}
-    assert filters(given, OPENCAST_FILTERS, "Opencast") == {"event_identifier": "e-1", "state": ["running"]}
+    assert filters(given, OPENCAST_FILTERS, "Opencast") == {"event_id": "e-1", "state": ["running"]}
 
 
 def test_a_filter_of_the_other_system_is_refused_by_name() -> None:

@@ -111,7 +111,7 @@ def test_a_filter_watches_whatever_passes_until_the_deadline(run: Run) -> None:
         ids = [fakes.opencast.start(fakes.opencast.event(), "review") for _ in range(3)]
         other = fakes.opencast.start(fakes.opencast.event(), "publish")
         fakes.opencast.state.commit()
-        where = ("--filter", "workflow_definition_identifier=review", "--parked", "return")
+        where = ("--filter", "definition_id=review", "--parked", "return")
         result = run("watch", *where, "--timeout", 4, "--json", *OFTEN, env=opencast_of(fakes))
     assert outcomes(result.stdout) == dict.fromkeys(ids, "parked")
     assert other not in {line["id"] for line in lines(result.stdout)}

@@ -32,7 +32,7 @@ CLIENTS: dict[str, Any] = {
 }
 OWN = frozenset({"journal"})
 """A path is opened: tested apart."""
-STARTS = {"11": ("event_identifier", "workflow_definition_identifier"), "preservica": ("context",)}
+STARTS = {"11": ("event_id", "definition_id"), "preservica": ("context",)}
 Parameter = inspect.Parameter
 
 
@@ -66,7 +66,7 @@ def good(here: Station, service: Any) -> dict[str, Any]:
     if here.kind == "preservica":
         start = {"context": "42"}
     else:
-        start = {"event_identifier": here.opencast.event(), "workflow_definition_identifier": "fast"}
+        start = {"event_id": here.opencast.event(), "definition_id": "fast"}
     ticket = service.prepare_start(**start) if hasattr(service, "prepare_start") else None
     (id,) = here.starts(1, 1e9)
     names = {"event_id": "e", "definition_id": "fast", "process_id": "p", "monitor_id": "m"}

@@ -131,7 +131,7 @@ async def opencast_waits(oc: OpencastClient) -> None:
 
 
 async def opencast_watches(oc: OpencastClient) -> None:
-    oc.workflows.watch(workflow_definition_identifier="fast", state_not="paused", stalled_after=3.0)
+    oc.workflows.watch(definition_id="fast", state_not="paused", stalled_after=3.0)
     oc.workflows.watch([1603], stalled_after=timedelta(minutes=30))
     async with oc.workflows.watch([1603], operations=True) as changes:
         assert_type(changes, monitor.Watch[opencast.Workflow])

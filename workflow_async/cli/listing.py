@@ -17,8 +17,8 @@ BOTH, OPENCAST, PRESERVICA = "Filters", "Filters of Opencast", "Filters of Prese
 
 OPENCAST_FILTERS = {
     "state": "state",
-    "event": "event_identifier",
-    "definition": "workflow_definition_identifier",
+    "event": "event_id",
+    "definition": "definition_id",
     "creator": "event_creator",
     "text": "text_filter",
     "sort": "sort",
@@ -105,7 +105,7 @@ async def contexts(session: CommandContext, *, type: ContextType = None, definit
     """List the workflow contexts of a Preservica."""
     if isinstance(session.client, OpencastClient):
         raise UsageError("workflow contexts are Preservica's; an Opencast has definitions")
-    listing = session.client.contexts.list(definition=definition, type=cast("WorkflowType | None", type))
+    listing = session.client.contexts.list(definition_id=definition, type=cast("WorkflowType | None", type))
     await session.output.pages(CONTEXTS, listing.pages())
     return Exit.DONE
 

@@ -85,5 +85,5 @@ def criterion(word: str) -> tuple[str, str]:
     """Name and value of a filter."""
     name, equals, value = word.partition("=")
     if not (name and equals):
-        raise typer.BadParameter(f"{word!r} is not name=value, such as workflow_definition_identifier=fast")
+        raise typer.BadParameter(f"{word!r} is not name=value, such as definition_id=fast")
     return name, value

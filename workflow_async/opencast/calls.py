@@ -73,18 +73,18 @@ def get_workflow(id: int, include: Params = ()) -> Call[Workflow]:
 
 
 def start_workflow(
-    event: str, definition: str, configuration: Mapping[str, ParameterValue] | None, include: Params = ()
+    event_id: str, definition_id: str, configuration: Mapping[str, ParameterValue] | None, include: Params = ()
 ) -> Call[Workflow]:
     """Start a workflow on an event."""
     form = {
-        "event_identifier": filled("event_identifier", event),
-        "workflow_definition_identifier": filled("workflow_definition_identifier", definition),
+        "event_identifier": filled("event_id", event_id),
+        "workflow_definition_identifier": filled("definition_id", definition_id),
         **_configuration(configuration),
     }
     return Call(
         "POST",
         WORKFLOWS,
-        partial(_started, include, event),
+        partial(_started, include, event_id),
         include,
         urlencode(form).encode(),
         FORM,
@@ -117,10 +117,10 @@ def delete_workflow(id: int) -> Call[None]:
     )
 
 
-def workflows_of_event(event: str, *, unreadable: OnUnreadable = "raise") -> Call[tuple[Workflow, ...]]:
+def workflows_of_event(event_id: str, *, unreadable: OnUnreadable = "raise") -> Call[tuple[Workflow, ...]]:
     """All workflows of one event, by the internal endpoint of Opencast >= 12; an event's id may contain `;`."""
-    read = partial(_instances, event, checked_on_unreadable(unreadable))
-    path = INSTANCES_OF_EVENT.format(path_segment("event_id", event, allowed=";"))
+    read = partial(_instances, event_id, checked_on_unreadable(unreadable))
+    path = INSTANCES_OF_EVENT.format(path_segment("event_id", event_id, allowed=";"))
     return Call("GET", path, read, signature=API)
 
 
@@ -145,10 +145,10 @@ def list_definitions(*, filter: str, sort: str, include: Params, limit: int | No
     return Call("GET", DEFINITIONS, lambda reply: Page(_definitions(include, reply)), asked, signature=API)
 
 
-def get_definition(id: str, include: Params = ()) -> Call[Definition]:
+def get_definition(definition_id: str, include: Params = ()) -> Call[Definition]:
     """One definition."""
-    path = f"{DEFINITIONS}/{path_segment('definition_id', id)}"
-    return Call("GET", path, partial(_definition, include, id), include, signature=BY_ID)
+    path = f"{DEFINITIONS}/{path_segment('definition_id', definition_id)}"
+    return Call("GET", path, partial(_definition, include, definition_id), include, signature=BY_ID)
 
 
 def get_version() -> Call[Version]:

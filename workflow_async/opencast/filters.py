@@ -20,9 +20,9 @@ EventSort = Literal[
     "event_title:asc", "event_title:desc", "event_created:asc", "event_created:desc",
     "event_creator:asc", "event_creator:desc", "event_contributor:asc", "event_contributor:desc",
     "event_language:asc", "event_language:desc", "event_license:asc", "event_license:desc",
-    "event_subject:asc", "event_subject:desc", "series_identifier:asc", "series_identifier:desc",
+    "event_subject:asc", "event_subject:desc", "series_id:asc", "series_id:desc",
     "series_title:asc", "series_title:desc",
-    "workflow_definition_identifier:asc", "workflow_definition_identifier:desc",
+    "definition_id:asc", "definition_id:desc",
 ]  # fmt: skip
 """One key and its direction; without a sort the server goes by event date, oldest first."""
 
@@ -38,8 +38,13 @@ TEXTS = frozenset(
     }
 )  # fmt: skip
 """Filters that match any part of a text, in any case, with wildcards."""
-WIRE_NAMES = {"text_filter": "textFilter"}
-"""Filters that have another name on the wire."""
+WIRE_NAMES = {
+    "definition_id": "workflow_definition_identifier",
+    "event_id": "event_identifier",
+    "series_id": "series_identifier",
+    "text_filter": "textFilter",
+}
+"""Filters and sort keys that have another name on the wire."""
 MAX_FILTER = 7_500
 """Bytes of a filter in the URL. Opencast's Jetty takes 8,192 for the request line and all headers, and answers 414."""
 EXAMPLE = "2018-03-01T00:00:00Z/2018-03-31T23:59:59Z"
@@ -62,8 +67,8 @@ class WorkflowFilters(TypedDict, total=False):
     state_not: States
     current_operation: Texts
     current_operation_not: Texts
-    workflow_definition_identifier: str
-    event_identifier: str
+    definition_id: str
+    event_id: str
     event_title: str
     event_created: tuple[datetime, datetime] | str
     """From and to, both included: two aware datetimes, or a text such as `2018-03-01T00:00:00Z/2018-03-31T23:59:59Z`.
@@ -73,7 +78,7 @@ class WorkflowFilters(TypedDict, total=False):
     event_language: str
     event_license: str
     event_subject: str
-    series_identifier: str
+    series_id: str
     series_title: str
     text_filter: str
     """Any part of the workflow's and the event's fields."""
@@ -117,8 +122,8 @@ def several(name: str, value: Any) -> list[Any]:
 
 def workflow_sort(sort: str) -> str:
     """The `sort` parameter of workflows."""
-    if isinstance(sort, str) and sort.partition(":")[0] == "event_identifier":
-        raise InvalidArgument("sort", "by event_identifier is answered with 500 by every server: sort on your side")
+    if isinstance(sort, str) and sort.partition(":")[0] == "event_id":
+        raise InvalidArgument("sort", "by event_id is answered with 500 by every server: sort on your side")
     return _sort(sort, WORKFLOW_SORTS)
 
 
@@ -180,7 +185,7 @@ def _sort(sort: str, names: frozenset[str]) -> str:
         raise InvalidArgument("sort", f"must be by one of {', '.join(sorted(names))}")
     if order.lower() not in {"asc", "desc"}:
         raise InvalidArgument("sort", f"must say in which order: {name}:asc or {name}:desc")
-    return f"{name}:{order.upper()}"
+    return f"{WIRE_NAMES.get(name, name)}:{order.upper()}"
 
 
 def _second(moment: datetime) -> str:

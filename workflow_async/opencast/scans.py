@@ -28,7 +28,7 @@ EVER = (datetime(1000, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC))
 """The dates an event may have."""
 STATES = ("state", "state_not")
 NO_ROW = calls.list_workflows(
-    filter=WorkflowQuery.of(event_identifier="no-such-event").on_the_wire(), sort="", include=(), size=1
+    filter=WorkflowQuery.of(event_id="no-such-event").on_the_wire(), sort="", include=(), size=1
 )
 """A list without rows: tells whether the server can list at all."""
 LEFT_OUT: Mapping[Consistency, tuple[str, ...]] = {

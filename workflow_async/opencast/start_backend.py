@@ -255,7 +255,7 @@ class OpencastStarts:
         """The workflows of one event: from the list up to Opencast 11, later for administrators only."""
         if self._lists:
             try:
-                return tuple([workflow async for workflow in self._listing({"event_identifier": event})])
+                return tuple([workflow async for workflow in self._listing({"event_id": event})])
             except ListingNotSupported:
                 self._lists = False
         return await self._read(calls.workflows_of_event(event))
@@ -264,7 +264,7 @@ class OpencastStarts:
         first = calls.list_workflows(
             filter=WorkflowQuery.of(**filter).on_the_wire(),
             sort="",
-            include=calls.including(withoperations="event_identifier" in filter),
+            include=calls.including(withoperations="event_id" in filter),
             size=PAGE_SIZE,
         )
         return Listing(self._read, first, lambda workflow: workflow.id)

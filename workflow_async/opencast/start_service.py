@@ -25,8 +25,8 @@ class StartService(monitor.MonitoringMixin[Workflow]):
 
     def prepare_start(
         self,
-        event_identifier: str,
-        workflow_definition_identifier: str,
+        event_id: str,
+        definition_id: str,
         *,
         configuration: Mapping[str, ParameterValue] | None = None,
         key: str | None = None,
@@ -35,8 +35,8 @@ class StartService(monitor.MonitoringMixin[Workflow]):
         """A start as a value to keep before `start` sends it; sends nothing itself, so it can be made anywhere.
 
         Args:
-            event_identifier: the event.
-            workflow_definition_identifier: the definition.
+            event_id: the event.
+            definition_id: the definition.
             configuration: as for `start`.
             key: tells this start from others; a digest of the rest if None.
             baseline: the highest id among the event's workflows, 0 if it has none: without it, `reconcile` can tell
@@ -47,9 +47,7 @@ class StartService(monitor.MonitoringMixin[Workflow]):
         Raises:
             InvalidArgument: for what cannot be sent.
         """
-        return self._starts.prepared(
-            event_identifier, workflow_definition_identifier, configuration, key=key, baseline=baseline
-        )
+        return self._starts.prepared(event_id, definition_id, configuration, key=key, baseline=baseline)
 
     async def reconcile(self, ticket: batch.Ticket, *, wait: float = 30.0) -> batch.ReconcileResult[Workflow]:
         """Look for what a ticket started; never starts anything.

@@ -128,8 +128,8 @@ class Workflows(Control):
     @overload
     async def start(
         self,
-        event_identifier: str,
-        workflow_definition_identifier: str,
+        event_id: str,
+        definition_id: str,
         *,
         configuration: Mapping[str, ParameterValue] | None = None,
         with_operations: bool = False,
@@ -148,8 +148,8 @@ class Workflows(Control):
     ) -> Workflow: ...
     async def start(
         self,
-        event_identifier: str | Ticket,
-        workflow_definition_identifier: str = "",
+        event_id: str | Ticket,
+        definition_id: str = "",
         *,
         configuration: Mapping[str, ParameterValue] | None = None,
         with_operations: bool = False,
@@ -167,8 +167,8 @@ class Workflows(Control):
         second start on the same event within that time, and both workflows run. Do not rely on `StartConflict` there.
 
         Args:
-            event_identifier: the event, or a ticket, with nothing besides.
-            workflow_definition_identifier: the definition.
+            event_id: the event, or a ticket, with nothing besides.
+            definition_id: the definition.
             configuration: for this workflow.
             with_operations: fill `operations`.
             with_configuration: fill `configuration`.
@@ -187,7 +187,7 @@ class Workflows(Control):
         Source: POST /api/workflows; needs ROLE_API_WORKFLOW_INSTANCE_CREATE; contract: opencast.md 2.1.
         """
         positive_seconds("timeout", timeout)
-        ticket = self._starts.from_arguments(event_identifier, workflow_definition_identifier, configuration)
+        ticket = self._starts.from_arguments(event_id, definition_id, configuration)
         include = including(operations=with_operations, configuration=with_configuration)
         workflow = await self._starts.send(ticket, include, timeout=timeout)
         self.poller.note_existing(workflow.id, workflow)
@@ -215,8 +215,8 @@ class Workflows(Control):
 
     async def start_and_wait(
         self,
-        event_identifier: str,
-        workflow_definition_identifier: str,
+        event_id: str,
+        definition_id: str,
         *,
         configuration: Mapping[str, ParameterValue] | None = None,
         timeout: float | None = None,
@@ -229,7 +229,7 @@ class Workflows(Control):
         Args: as for `start` and `wait`; the deadline counts from the start's answer.
         """
         terms = WaitOptions[Workflow](timeout=timeout, poll=poll, parked=parked)
-        started = await self.start(event_identifier, workflow_definition_identifier, configuration=configuration)
+        started = await self.start(event_id, definition_id, configuration=configuration)
         return await wait(self.poller, started.id, terms, check=check)
 
     def watch(

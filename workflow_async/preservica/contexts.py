@@ -18,14 +18,14 @@ class Contexts:
     def list(
         self,
         *,
-        definition: str | None = None,
+        definition_id: str | None = None,
         type: filters.WorkflowType | None = None,
         unreadable: OnUnreadable = "raise",
     ) -> Listing[Context]:
         """List the active contexts, all in one request.
 
         Args:
-            definition: those of this definition, such as `com.preservica.core.workflow.ingest`.
+            definition_id: those of this definition, such as `com.preservica.core.workflow.ingest`.
             type: those of this type; with a definition, those of both.
             unreadable: what to do about rows without a readable id: "raise" one `DecodeError` for all of them
                 after the other rows, or "skip" them. `report.unreadable` of the listing holds them in both cases.
@@ -36,7 +36,7 @@ class Contexts:
         Source: GET /sdb/rest/workflow/contexts; contract: preservica.md 1.1.
         """
         asked = filters.given_params(
-            workflowDefinitionId=None if definition is None else filters.filled("definition", definition),
+            workflowDefinitionId=None if definition_id is None else filters.filled("definition_id", definition_id),
             type=None if type is None else filters.one_of("type", filters.TYPES, type),
         )
         first = calls.list_contexts(asked)

@@ -69,7 +69,7 @@ async def test_a_preservica_ticket_keeps_the_mark_that_is_sent(pv: PreservicaCli
 
 async def test_what_cannot_be_sent_makes_no_ticket(oc: OpencastClient, pv: PreservicaClient) -> None:
     unfit: Any = {"n": None}
-    with pytest.raises(InvalidArgument, match="event_identifier"):
+    with pytest.raises(InvalidArgument, match="event_id"):
         oc.workflows.prepare_start("", "fast")
     with pytest.raises(InvalidArgument, match="configuration"):
         oc.workflows.prepare_start("e", "fast", configuration=unfit)
@@ -150,7 +150,7 @@ async def test_a_ticket_of_another_server_or_system_is_refused_before_anything_i
 ) -> None:
     nothing: Any = Start("e", "fast")
     for ticket in (TICKET, pv.workflows.prepare_start(42), nothing):
-        with pytest.raises(InvalidArgument, match="ticket|event_identifier"):
+        with pytest.raises(InvalidArgument, match="ticket|event_id"):
             await oc.workflows.start(ticket)
         with pytest.raises(InvalidArgument, match="ticket"):
             await oc.workflows.reconcile(ticket)

@@ -69,7 +69,7 @@ def test_a_configuration_key_that_is_no_text_is_refused() -> None:
 
 @pytest.mark.parametrize(("event", "definition"), [("", "fast"), ("  ", "fast"), ("e-1", ""), ("e-1", " ")])
 def test_a_start_without_event_or_definition_is_refused(event: str, definition: str) -> None:
-    with pytest.raises(InvalidArgument, match="identifier: must be a text that is not blank"):
+    with pytest.raises(InvalidArgument, match="^(event|definition)_id: must be a text that is not blank"):
         calls.start_workflow(event, definition, None)
 
 

@@ -19,7 +19,7 @@ on_11 = pytest.mark.parametrize("sandbox", ["11"], indirect=True)
 
 @on_11
 async def test_01_workflows_are_listed_at_their_own_path(sandbox: Sandbox, oc: OpencastClient) -> None:
-    await oc.workflows.list(sort="event_created:desc", limit=5, workflow_definition_identifier="fast").first()
+    await oc.workflows.list(sort="event_created:desc", limit=5, definition_id="fast").first()
     assert sandbox.opencast.requests[0].path == "/api/workflows"
 
 
@@ -41,8 +41,8 @@ async def test_03_the_text_filter_finds_what_the_event_says_and_not_what_the_def
     assert [w.id async for w in oc.workflows.list(text_filter="No operation at all")] == []
 
 
-@pytest.mark.parametrize("sort", ["event_identifier:asc", "event_title:asc,event_created:desc"])
-def test_04_a_sort_by_event_identifier_or_by_several_keys_is_never_sent(sort: Any) -> None:
+@pytest.mark.parametrize("sort", ["event_id:asc", "event_title:asc,event_created:desc"])
+def test_04_a_sort_by_event_id_or_by_several_keys_is_never_sent(sort: Any) -> None:
     with pytest.raises(InvalidArgument, match="sort"):
         OpencastClient("https://oc.example.org", auth=("a", "b")).workflows.list(sort=sort)
 

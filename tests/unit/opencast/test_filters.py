@@ -44,7 +44,13 @@ def test_tags_are_sent_one_by_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("sort", "sent"), [("event_created:desc", "event_created:DESC"), ("series_title:asc", "series_title:ASC")]
+    ("sort", "sent"),
+    [
+        ("event_created:desc", "event_created:DESC"),
+        ("series_title:asc", "series_title:ASC"),
+        ("series_id:asc", "series_identifier:ASC"),
+        ("definition_id:desc", "workflow_definition_identifier:DESC"),
+    ],
 )
 def test_a_sort_is_one_key_and_its_direction(sort: str, sent: str) -> None:
     assert workflow_sort(sort) == sent
@@ -53,11 +59,11 @@ def test_a_sort_is_one_key_and_its_direction(sort: str, sent: str) -> None:
 @pytest.mark.parametrize(
     ("sort", "why"),
     [
-        ("event_identifier:asc", "answered with 500 by every server: sort on your side"),
+        ("event_id:asc", "answered with 500 by every server: sort on your side"),
         ("event_title:asc,event_created:desc", "must be one key"),
         ("event_title", "must say in which order: event_title:asc or event_title:desc"),
         ("event_title:upwards", "must say in which order"),
-        ("state:asc", "must be by one of event_contributor, event_created"),
+        ("state:asc", "must be by one of definition_id, event_contributor, event_created"),
         ("", "must be by one of"),
         (5, "must be a text such as title:asc"),
         (None, "must be a text such as title:asc"),

@@ -42,15 +42,15 @@ def row(state: State) -> Workflow:
         ({"state_not": ["Succeeded", "STOPPED"]}, "state_not:succeeded,state_not:stopped"),
         ({"current_operation": ["encode", "publish"]}, "current_operation:encode,current_operation:publish"),
         ({"current_operation_not": "encode"}, "current_operation_not:encode"),
-        ({"workflow_definition_identifier": "fast"}, "workflow_definition_identifier:fast"),
-        ({"event_identifier": "e-1"}, "event_identifier:e-1"),
+        ({"definition_id": "fast"}, "workflow_definition_identifier:fast"),
+        ({"event_id": "e-1"}, "event_identifier:e-1"),
         ({"event_title": "Algebra: part 2"}, "event_title:Algebra: part 2"),
         ({"event_creator": "Noether"}, "event_creator:Noether"),
         ({"event_contributor": "Hilbert"}, "event_contributor:Hilbert"),
         ({"event_language": "de"}, "event_language:de"),
         ({"event_license": "CC-BY"}, "event_license:CC-BY"),
         ({"event_subject": "Rings"}, "event_subject:Rings"),
-        ({"series_identifier": "s-1"}, "series_identifier:s-1"),
+        ({"series_id": "s-1"}, "series_identifier:s-1"),
         ({"series_title": "Mathematics"}, "series_title:Mathematics"),
         ({"text_filter": "ring"}, "textFilter:ring"),
         ({"event_created": (DAY, DAY)}, "event_created:2018-03-19T00:00:00Z/2018-03-19T00:00:00Z"),
@@ -177,5 +177,5 @@ def test_the_dates_of_a_query_are_two_instants_however_they_were_written() -> No
 
 
 def test_only_text_filters_know_wildcards() -> None:
-    query = WorkflowQuery.of(event_title="What is love?", text_filter="a*b", state="running", event_identifier="e?")
+    query = WorkflowQuery.of(event_title="What is love?", text_filter="a*b", state="running", event_id="e?")
     assert query.texts == {"event_title": "What is love?", "text_filter": "a*b"}

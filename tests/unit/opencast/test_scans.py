@@ -53,13 +53,13 @@ async def test_states_are_compared_here_where_nothing_must_get_lost(
     sandbox.opencast.seed(120, definitions=["fast", "fails"], age=60)
     asked: WorkflowFilters = {
         "state": (word for word in ["failed", "running"]),
-        "workflow_definition_identifier": "fails",
+        "definition_id": "fails",
     }
     exact = [w async for w in oc.workflows.list(consistency=consistency, page_size=20, limit=30, **asked)]
     assert {workflow.state for workflow in exact} <= {State.FAILED, State.RUNNING}
     assert not any("state" in filter for filter in sent(sandbox, "filter"))
     assert all("workflow_definition_identifier:fails" in filter for filter in sent(sandbox, "filter"))
-    asked = {"state": ["failed", "running"], "workflow_definition_identifier": "fails"}
+    asked = {"state": ["failed", "running"], "definition_id": "fails"}
     fast = {w.id async for w in oc.workflows.list(**asked)}
     assert len(exact) == min(30, len(fast))
     assert {w.id for w in exact} <= fast

@@ -78,9 +78,7 @@ async def test_filters_and_sorts_do_on_the_server_what_they_say(sandbox: Sandbox
     sandbox.opencast.seed(60, definitions=["fast", "fails", "noop"], age=60)
     finished = oc.workflows.list(state_not=["running", "instantiated", "paused", "failing"])
     assert all([workflow.phase.final async for workflow in finished])
-    some = [
-        w async for w in oc.workflows.list(state=["succeeded", "failed"], sort="workflow_definition_identifier:asc")
-    ]
+    some = [w async for w in oc.workflows.list(state=["succeeded", "failed"], sort="definition_id:asc")]
     assert {workflow.state for workflow in some} == {State.SUCCEEDED, State.FAILED}
     assert [w.definition_id for w in some] == sorted(w.definition_id for w in some)
 
@@ -159,7 +157,7 @@ async def test_the_workflows_of_an_event_are_for_admins_only(sandbox: Sandbox, c
         {"page_size": 0},
         {"offset": -1},
         {"state": "runing"},
-        {"sort": "event_identifier:asc"},
+        {"sort": "event_id:asc"},
         {"event_title": "a,b"},
     ],
 )

@@ -32,9 +32,9 @@ def sent(archive: FakePreservica) -> list[dict[str, str]]:
 
 
 async def test_contexts_are_listed_by_definition_by_type_and_by_both(pv: PreservicaClient) -> None:
-    ingest = [context.id async for context in pv.contexts.list(definition="com.preservica.core.workflow.ingest")]
+    ingest = [context.id async for context in pv.contexts.list(definition_id="com.preservica.core.workflow.ingest")]
     every = [context.id async for context in pv.contexts.list(type="Ingest")]
-    both = pv.contexts.list(definition="com.preservica.core.workflow.ingest", type="Access")
+    both = pv.contexts.list(definition_id="com.preservica.core.workflow.ingest", type="Access")
     assert ingest == ["43", "45"]
     assert set(ingest) < set(every)
     assert [context async for context in both] == []
@@ -47,8 +47,8 @@ async def test_all_contexts_are_listed_in_one_request_and_again(archive: FakePre
 
 
 async def test_a_blank_definition_is_refused_at_once(pv: PreservicaClient) -> None:
-    with pytest.raises(InvalidArgument, match="^definition"):
-        pv.contexts.list(definition=" ")
+    with pytest.raises(InvalidArgument, match="^definition_id"):
+        pv.contexts.list(definition_id=" ")
 
 
 # Listing
