@@ -15,7 +15,7 @@ LAYERS = (
     {"_core"},
     {"_http", "_decode"},
     {"_listing"},
-    {"monitor/events", "monitor/source"},
+    {"monitor/events", "monitor/source", "monitor/system_source"},
     {"monitor/_engine"},
     {"monitor"},
     {"batch"},

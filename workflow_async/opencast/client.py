@@ -1,9 +1,9 @@
 """The client of one Opencast; what it is made of is imported when one is made."""
 
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any
 
 from workflow_async._core.auth import Basic, Bearer, Credential, Headers, Secret, checked_header, to_secret
+from workflow_async._core.client import Client
 from workflow_async._core.digest import Digest
 from workflow_async._http import HTTPBackend, make_backend
 from workflow_async.errors import InvalidArgument
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from workflow_async.opencast.records import Me, Version
 
 
-class OpencastClient:
+class OpencastClient(Client):
     """One Opencast, as one user: `async with OpencastClient(url, auth=("user", "secret")) as oc: ...`.
 
     Nothing is sent before the first call. One client serves any number of concurrent calls of one event loop.
@@ -63,7 +63,7 @@ class OpencastClient:
         from workflow_async.opencast.monitor_source import OpencastSource
         from workflow_async.opencast.workflows import Workflows
 
-        auth = _hidden(auth)  # from here on no frame has the password as a text
+        auth = _with_secret(auth)  # from here on no frame has the password as a text
         self._transport = Transport(
             origin=_origin(Origin.parse(url, allow_insecure_http=allow_insecure_http)),
             backend=make_backend(http, limits, timeouts, ssl_context),
@@ -75,9 +75,9 @@ class OpencastClient:
             clock=clock,
             control=Control("Opencast External API", get_version()),
         )
-        self.workflows = Workflows(
-            Poller(OpencastSource(self._transport), clock, self._transport.binding.check), self._transport
-        )
+        poller = Poller(OpencastSource(self._transport), clock, self._transport.binding.check)
+        self._polling = poller
+        self.workflows = Workflows(poller, self._transport)
         self.definitions = Definitions(self._transport)
         self.events = Events(self._transport)
 
@@ -93,48 +93,6 @@ class OpencastClient:
 
         return await self._transport.send(get_me())
 
-    @property
-    def url(self) -> str:
-        """Whom it talks to: the base URL."""
-        return self._transport.origin.base
-
-    async def open(self) -> Self:
-        """Open the client for the running event loop, and return it: for containers that cannot use `async with`.
-
-        Openings are counted, those by `async with` too: each needs an `aclose()` of its own, in whatever task.
-
-        Raises:
-            WrongEventLoop: the client is open in another event loop.
-        """
-        self._transport.open()
-        self.workflows.poller.open()
-        return self
-
-    async def aclose(self) -> None:
-        """Undo one `open()`. The last one closes every connection.
-
-        Calls, waits and watches raise `ClientClosed` from then on. Closing a client that is not open does nothing.
-
-        Raises:
-            WrongEventLoop: the client is open in another event loop.
-        """
-        if self._transport.binding.leave():
-            await self.workflows.poller.aclose()
-            await self._transport.backend.aclose()
-
-    async def __aenter__(self) -> Self:
-        return await self.open()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
-    def __repr__(self) -> str:
-        return (
-            f"OpencastClient({self.url!r})" if hasattr(self, "_transport") else "OpencastClient(...)"
-        )  # in the traceback of a refusal
-
 
 def _origin(origin: "Origin") -> "Origin":
     """Return the origin. Raise `InvalidArgument` for the URL of the API instead of that of the server."""
@@ -143,7 +101,7 @@ def _origin(origin: "Origin") -> "Origin":
     return origin
 
 
-def _hidden(auth: tuple[str, str | Secret] | Basic | Digest | Bearer) -> Any:
+def _with_secret(auth: tuple[str, str | Secret] | Basic | Digest | Bearer) -> Any:
     return (*auth[:1], *map(to_secret, auth[1:])) if isinstance(auth, tuple) else auth
 
 

@@ -2,19 +2,17 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from operator import attrgetter
-from typing import TypeVar
+from typing import ClassVar
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from workflow_async._core.call import Call, Page
-from workflow_async._core.transport import Transport
 from workflow_async._listing.active_scan import ActiveScan
 from workflow_async._listing.listing import Listing
+from workflow_async.monitor.system_source import SystemSource
 from workflow_async.opencast import calls
 from workflow_async.opencast.query import ENDED, WorkflowQuery
 from workflow_async.opencast.records import Operation, State, Workflow
-
-T = TypeVar("T")
 
 ACTIVE = WorkflowQuery.of(state_not=ENDED).on_the_wire()
 PAGE_SIZE = 200
@@ -28,23 +26,13 @@ HANDLED = frozenset({State.FAILING, State.FAILED, State.STOPPED})
 
 
 @frozen
-class OpencastSource:
+class OpencastSource(SystemSource):
     """The list where there is one (up to 11), else events in chunks, else gets (contract: opencast.md 1.7)."""
 
-    _transport: Transport
+    system: ClassVar[str] = "opencast"
     supports_listing: bool = True
     supports_bulk_check: bool = True
     list_lag: float = INDEX_LAG
-
-    @property
-    def server_key(self) -> str:
-        """`opencast` and the server without its scheme."""
-        return f"opencast:{self._transport.origin.base.partition('://')[2]}"
-
-    @property
-    def connections(self) -> int:
-        """The connections of the client."""
-        return self._transport.limits.connections
 
     def list_active(self, *, operations: bool, rows: int = 0) -> Listing[Workflow]:
         """The workflows that have not ended."""
@@ -99,10 +87,6 @@ class OpencastSource:
         ends = [operation.completion for operation in ran if operation.completion is not None]
         if starts:
             yield workflow.definition_id, (max(ends) - min(starts)).total_seconds()
-
-    async def _send(self, call: Call[T], /) -> T:
-        """Send a call. Raise at once if the server asks for a pause: the monitor pauses all its calls then."""
-        return await self._transport.send(evolve(call, obeys_retry_after=False, retries_unavailable=False))
 
 
 def _can_be_named(event: str) -> bool:

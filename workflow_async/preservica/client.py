@@ -1,10 +1,10 @@
 """The client of one Preservica; what it is made of is imported when one is made."""
 
 import os
-from types import TracebackType
 from typing import TYPE_CHECKING, Self, TypedDict, Unpack
 
 from workflow_async._core.auth import Secret, TokenAuth, to_secret
+from workflow_async._core.client import Client, optional_secret
 from workflow_async._http import HTTPBackend, make_backend
 from workflow_async.errors import InvalidArgument
 from workflow_async.settings import Clock, Limits, Retry, Timeouts
@@ -31,7 +31,7 @@ class Settings(TypedDict, total=False):
     allow_insecure_http: bool
 
 
-class PreservicaClient:
+class PreservicaClient(Client):
     """One Preservica, as one user: `async with PreservicaClient(host, username=…, password=…) as pv: ...`.
 
     Nothing is sent before the first call, which logs in; one login serves all calls for as long as its token lives. One
@@ -89,7 +89,7 @@ class PreservicaClient:
         from workflow_async.preservica.workflows import Workflows
 
         password = password if callable(password) else to_secret(password)  # from here on no frame has it as a text
-        two_factor = _hidden(two_factor)  # likewise
+        two_factor = optional_secret(two_factor)  # likewise
         session = TokenService(Account(username, password, tenant, two_factor, shared_secret), token_store)
         self._transport = session.transport = Transport(
             origin=_origin(server, allow_insecure_http=allow_insecure_http),
@@ -102,9 +102,9 @@ class PreservicaClient:
             control=Control("Preservica", get_version()),
         )
         self.contexts = Contexts(self._transport)
-        self.workflows = Workflows(
-            Poller(PreservicaSource(self._transport), clock, self._transport.binding.check), self._transport
-        )
+        poller = Poller(PreservicaSource(self._transport), clock, self._transport.binding.check)
+        self._polling = poller
+        self.workflows = Workflows(poller, self._transport)
         self.processes = Processes(self._transport)
         self.monitors = Monitors(self._transport)
 
@@ -133,7 +133,7 @@ class PreservicaClient:
         """
         from workflow_async.preservica.credential_sources import find
 
-        password, two_factor = _hidden(password), _hidden(two_factor)
+        password, two_factor = optional_secret(password), optional_secret(two_factor)
         given = {
             "username": username,
             "password": password,
@@ -141,7 +141,7 @@ class PreservicaClient:
             "server": server,
             "two_factor": two_factor,
         }
-        found = find({name: _hidden(text) for name, text in given.items()}, credentials_path)
+        found = find({name: optional_secret(text) for name, text in given.items()}, credentials_path)
         return cls(
             found.server,
             username=found.username,
@@ -150,52 +150,6 @@ class PreservicaClient:
             two_factor=found.two_factor,
             **settings,
         )
-
-    @property
-    def url(self) -> str:
-        """Whom it talks to: the base URL."""
-        return self._transport.origin.base
-
-    async def open(self) -> Self:
-        """Open the client for the running event loop, and return it: for containers that cannot use `async with`.
-
-        Openings are counted, those by `async with` too: each needs an `aclose()` of its own, in whatever task.
-
-        Raises:
-            WrongEventLoop: the client is open in another event loop.
-        """
-        self._transport.open()
-        self.workflows.poller.open()
-        return self
-
-    async def aclose(self) -> None:
-        """Undo one `open()`. The last one closes every connection.
-
-        Calls, waits and watches raise `ClientClosed` from then on. Closing a client that is not open does nothing.
-
-        Raises:
-            WrongEventLoop: the client is open in another event loop.
-        """
-        if self._transport.binding.leave():
-            await self.workflows.poller.aclose()
-            await self._transport.backend.aclose()
-
-    async def __aenter__(self) -> Self:
-        return await self.open()
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        await self.aclose()
-
-    def __repr__(self) -> str:
-        return (
-            f"PreservicaClient({self.url!r})" if hasattr(self, "_transport") else "PreservicaClient(...)"
-        )  # in the traceback of a refusal
-
-
-def _hidden(text: str | Secret | None) -> Secret | None:
-    return None if text is None else to_secret(text)
 
 
 def _origin(server: str, *, allow_insecure_http: bool) -> "Origin":

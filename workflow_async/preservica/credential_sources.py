@@ -2,8 +2,6 @@
 
 import configparser
 import os
-import shlex
-import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TextIO
@@ -11,6 +9,7 @@ from typing import TextIO
 from attrs import frozen
 
 from workflow_async._core.auth import Secret
+from workflow_async._core.private_file import check_private
 from workflow_async.errors import InvalidArgument
 
 SECTION = "credentials"
@@ -23,7 +22,6 @@ SOURCES = {
 }
 """For each field its environment variable, and its key in the file."""
 SHAPE = f"its first line must be [{SECTION}], and each after it a key and its value, such as username = me@example.org"
-OTHERS = stat.S_IRWXG | stat.S_IRWXO
 
 
 @frozen(kw_only=True)
@@ -79,7 +77,7 @@ def _read(path: str | os.PathLike[str]) -> Mapping[str, Secret | None]:
     """The section of the file, its keys in lower case; nothing if there is no file or no such section."""
     try:
         with Path(path).open(encoding="utf-8-sig") as file:
-            _check_private(file, path)
+            check_private(file, "credentials_path", path, holds="password")
             return _section(file)
     except FileNotFoundError:
         return {}
@@ -92,9 +90,3 @@ def _section(file: TextIO) -> Mapping[str, Secret | None]:
     parser = configparser.ConfigParser(interpolation=None)
     parser.read_file(file)
     return {key: _some(text) for key, text in parser[SECTION].items()} if SECTION in parser else {}
-
-
-def _check_private(file: TextIO, path: str | os.PathLike[str]) -> None:
-    if os.name == "posix" and os.fstat(file.fileno()).st_mode & OTHERS:
-        mend = f"chmod 600 {shlex.quote(os.fspath(path))}"
-        raise InvalidArgument("credentials_path", f"other users can read the password in it; mend it with: {mend}")

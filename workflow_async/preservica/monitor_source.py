@@ -2,42 +2,30 @@
 
 from collections.abc import Collection, Iterable, Sequence
 from operator import attrgetter
-from typing import TypeVar
+from typing import ClassVar
 
-from attrs import evolve, frozen
+from attrs import frozen
 
 from workflow_async._core.call import Call, Page
-from workflow_async._core.transport import Transport
 from workflow_async._listing.active_scan import ActiveScan
 from workflow_async._listing.listing import Listing
+from workflow_async.monitor.system_source import SystemSource
 from workflow_async.preservica import calls
 from workflow_async.preservica.query import WorkflowQuery
 from workflow_async.preservica.records import State, Workflow
-
-T = TypeVar("T")
 
 PAGE_SIZE = 100
 ACTIVE = (State.ACTIVE, State.PENDING, State.SUSPENDED, State.UNKNOWN)
 
 
 @frozen
-class PreservicaSource:
+class PreservicaSource(SystemSource):
     """The list of active workflows, else gets (contract: preservica.md 1.2)."""
 
-    _transport: Transport
+    system: ClassVar[str] = "preservica"
     supports_listing: bool = True
     supports_bulk_check: bool = False
     list_lag: float = 0.0
-
-    @property
-    def server_key(self) -> str:
-        """`preservica` and the server without its scheme."""
-        return f"preservica:{self._transport.origin.base.partition('://')[2]}"
-
-    @property
-    def connections(self) -> int:
-        """The connections of the client."""
-        return self._transport.limits.connections
 
     def list_active(self, *, operations: bool, rows: int = 0) -> Listing[Workflow]:
         """The workflows that have not ended, oldest first, so that new ones join at the end."""
@@ -77,7 +65,3 @@ class PreservicaSource:
         """Of the workflow; how long its steps took, no record says."""
         if workflow.started is not None and workflow.finished is not None:
             yield self.duration_key(workflow), (workflow.finished - workflow.started).total_seconds()
-
-    async def _send(self, call: Call[T], /) -> T:
-        """Send a call. Raise at once if the server asks for a pause: the monitor pauses all its calls then."""
-        return await self._transport.send(evolve(call, obeys_retry_after=False, retries_unavailable=False))

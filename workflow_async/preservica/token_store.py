@@ -2,8 +2,6 @@
 
 import json
 import os
-import shlex
-import stat
 import tempfile
 from collections.abc import Awaitable
 from pathlib import Path
@@ -12,10 +10,9 @@ from typing import Any, Protocol
 from attrs import field, frozen
 
 from workflow_async._core.auth import Secret, is_header_value
+from workflow_async._core.private_file import check_private
 from workflow_async._decode.json import json_tree
-from workflow_async.errors import DecodeError, InvalidArgument
-
-OTHERS = stat.S_IRWXG | stat.S_IRWXO
+from workflow_async.errors import DecodeError
 
 
 class TokenStore(Protocol):
@@ -49,9 +46,7 @@ class FileTokenStore:
         """
         try:
             with Path(self.path).open(encoding="utf-8") as file:
-                if os.name == "posix" and os.fstat(file.fileno()).st_mode & OTHERS:
-                    mend = f"chmod 600 {shlex.quote(os.fspath(self.path))}"
-                    raise InvalidArgument("token_store", f"other users can read the token in it. Run: {mend}")
+                check_private(file, "token_store", self.path, holds="token")
                 return file.read()
         except (FileNotFoundError, UnicodeDecodeError):
             return None

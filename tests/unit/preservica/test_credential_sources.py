@@ -131,7 +131,7 @@ def test_a_file_that_others_can_use_is_refused_with_the_command_that_mends_it(mo
     with pytest.raises(InvalidArgument) as caught:
         find(path)
     assert caught.value.argument == "credentials_path"
-    assert str(caught.value).endswith(f"mend it with: chmod 600 {shlex.quote(str(path))}")
+    assert str(caught.value).endswith(f"Run: chmod 600 {shlex.quote(str(path))}")
 
 
 @pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
