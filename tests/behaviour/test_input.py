@@ -30,6 +30,7 @@ IDS: dict[str, dict[str, Callable[[Any, Any], Any]]] = {
         "delete": lambda oc, one: oc.workflows.delete(one),
         "pause": lambda oc, one: oc.workflows.pause(one),
         "update": lambda oc, one: oc.workflows.update(one, configuration={}),
+        "replace_configuration": lambda oc, one: oc.workflows.replace_configuration(one, {}),
     },
     "preservica": {
         "terminate": lambda pv, one: pv.workflows.terminate(one),
@@ -161,6 +162,7 @@ SETTINGS: dict[str, dict[str, Callable[[Any, Any], Any]]] = {
         "start": lambda oc, one: oc.workflows.start("e", "fast", configuration=one),
         "ticket": lambda oc, one: oc.workflows.prepare_start("e", "fast", configuration=one),
         "update": lambda oc, one: oc.workflows.update(1, configuration=one),
+        "replace_configuration": lambda oc, one: oc.workflows.replace_configuration(1, one),
         "batch": lambda oc, one: oc.workflows._starts.ticket(opencast.Start("e", "fast", one)),
     },
     "preservica": {

@@ -69,7 +69,13 @@ def good(here: Station, service: Any) -> dict[str, Any]:
         start = {"event_id": here.opencast.event(), "definition_id": "fast"}
     ticket = service.prepare_start(**start) if hasattr(service, "prepare_start") else None
     (id,) = here.starts(1, 1e9)
-    names = {"event_id": "e", "definition_id": "fast", "process_id": "p", "monitor_id": "m"}
+    names = {
+        "event_id": "e",
+        "definition_id": "fast",
+        "process_id": "p",
+        "monitor_id": "m",
+        "configuration": {"a": "b"},
+    }
     return {**start, **names, "ticket": ticket, "workflow_id": id, "workflow_ids": [id], "starts": []}
 
 

@@ -92,6 +92,11 @@ async def updating(scene: Scene) -> None:
     await scene.client.workflows.update(scene.running("long"), configuration={"a": "b"}, state="paused")
 
 
+@case("workflows.replace_configuration", on=OPENCAST)
+async def replacing_a_configuration(scene: Scene) -> None:
+    await scene.client.workflows.replace_configuration(scene.running("long"), {"a": "b"})
+
+
 @case("workflows.pause", "workflows.resume", "workflows.stop", on=OPENCAST, warm=True)
 async def pausing_resuming_and_stopping(scene: Scene) -> None:
     id = scene.running("long", age=9.0)

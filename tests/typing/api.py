@@ -54,6 +54,15 @@ async def clients() -> None:
         assert_type(pv, PreservicaClient)
         assert_type(from_env, PreservicaClient)
         assert_type(pv.url, str)
+        assert_type(oc.workflows, opencast.Workflows)
+        assert_type(oc.definitions, opencast.Definitions)
+        assert_type(oc.events, opencast.Events)
+        assert_type(pv.workflows, preservica.Workflows)
+        assert_type(pv.contexts, preservica.Contexts)
+        assert_type(pv.processes, preservica.Processes)
+        assert_type(pv.monitors, preservica.Monitors)
+        options: preservica.ClientOptions = {"retry": Retry(), "timeouts": Timeouts(call=10)}
+        PreservicaClient.from_env(**options)
     assert_type(await oc.open(), OpencastClient)
     assert_type(await pv.open(), PreservicaClient)
     assert_type(await oc.aclose(), None)
@@ -91,6 +100,7 @@ async def opencast_calls(oc: OpencastClient) -> None:
     assert_type(oc.workflows.run_all([], start_unknown_again=True), batch.Run[opencast.Workflow])
     assert_type(await oc.workflows.update(1603, state="paused", configuration={"a": "b"}), opencast.Workflow)
     assert_type(await oc.workflows.update(1603, state=opencast.State.STOPPED), opencast.Workflow)
+    assert_type(await oc.workflows.replace_configuration(1603, {"a": True}), opencast.Workflow)
     assert_type(await oc.workflows.pause(1603), opencast.Workflow)
     assert_type(await oc.workflows.resume(1603), opencast.Workflow)
     assert_type(await oc.workflows.resume(1603, settle=5), opencast.Workflow)
@@ -167,6 +177,9 @@ async def preservica_lists(pv: PreservicaClient) -> None:
     async for page in listing.pages():
         assert_type(page, Page[preservica.Workflow])
     assert_type(pv.workflows.list(consistency="partitioned").report.requests, int)
+    filters: preservica.WorkflowFilters = {"type": "Ingest", "creator": "bob", "until": datetime.now(UTC)}
+    assert_type(pv.workflows.list(**filters), Listing[preservica.Workflow])
+    assert_type(pv.workflows.watch(**filters), monitor.Watch[preservica.Workflow])
     assert_type(pv.contexts.list(type="Ingest"), Listing[preservica.Context])
     assert_type(pv.processes.list(type="OPEX"), Listing[preservica.Process])
     assert_type(pv.monitors.list(status="Running", category=["Ingest"]), Listing[preservica.Monitor])

@@ -33,12 +33,13 @@ PUBLIC = {
         poll_once watching
     """,
     "workflow_async.opencast": """
-        Definition DefinitionSort Event EventSort Me OpencastClient Operation OperationDefinition OperationState Start
-        State Version Workflow WorkflowFilters
+        Definition DefinitionSort Definitions Event EventSort Events Me OpencastClient Operation OperationDefinition
+        OperationState Start State Version Workflow WorkflowFilters Workflows
     """,
     "workflow_async.preservica": """
-        Context FileTokenStore Message MessageStatus Monitor MonitorCategory MonitorStatus PreservicaClient Process
-        Start Started State TokenStore Workflow WorkflowFilters WorkflowType
+        ClientOptions Context Contexts FileTokenStore Message MessageStatus Monitor MonitorCategory MonitorStatus
+        Monitors PreservicaClient Process Processes Start Started State TokenStore Workflow WorkflowFilters WorkflowType
+        Workflows
     """,
     "workflow_async.sandbox": """
         Boot CannedResponse Fault Faults IndexFault ManualClock OddRow RealClock RecordedRequest Sandbox SecondResume

@@ -6,6 +6,8 @@ from workflow_async._core.lazy import lazily
 
 if TYPE_CHECKING:
     from workflow_async.opencast.client import OpencastClient
+    from workflow_async.opencast.definitions import Definitions
+    from workflow_async.opencast.events import Events
     from workflow_async.opencast.filters import DefinitionSort, EventSort, WorkflowFilters
     from workflow_async.opencast.records import (
         Definition,
@@ -19,12 +21,15 @@ if TYPE_CHECKING:
         Workflow,
     )
     from workflow_async.opencast.start_backend import Start
+    from workflow_async.opencast.workflows import Workflows
 
 __all__ = [
     "Definition",
     "DefinitionSort",
+    "Definitions",
     "Event",
     "EventSort",
+    "Events",
     "Me",
     "OpencastClient",
     "Operation",
@@ -35,18 +40,22 @@ __all__ = [
     "Version",
     "Workflow",
     "WorkflowFilters",
+    "Workflows",
 ]
 
 __getattr__ = lazily(
     __name__,
     {
         "client": ("OpencastClient",),
+        "definitions": ("Definitions",),
+        "events": ("Events",),
         "filters": ("DefinitionSort", "EventSort", "WorkflowFilters"),
         "records": (
             *("Definition", "Event", "Me", "Operation", "OperationDefinition"),
             *("OperationState", "State", "Version", "Workflow"),
         ),
         "start_backend": ("Start",),
+        "workflows": ("Workflows",),
     },
 )
 

@@ -48,7 +48,7 @@ class Control(StartService):
         Args:
             workflow_id: the workflow.
             state: paused, running or stopped, in any case. See `pause`, `resume` and `stop`.
-            configuration: replaces all of it. Opencast 12 and later may answer 500 (`ServerError`).
+            configuration: the new configuration. See `replace_configuration`.
             force: pause or stop a workflow that has ended too, which overwrites its result with `paused` or `stopped`.
             settle: seconds to wait for a resume to take effect. See `resume`.
             with_operations: fill `operations`.
@@ -67,12 +67,39 @@ class Control(StartService):
         target = None if state is None else _target(state)
         workflow: Workflow | None = None
         if configuration is not None:
-            workflow = await self._transport.send(calls.replace_configuration(id, configuration, include))
+            workflow = await self.replace_configuration(
+                id, configuration, with_operations=with_operations, with_configuration=with_configuration
+            )
         if target == "running":
             return await self._resumed(id, settle, operations=with_operations, configuration=with_configuration)
         if target is not None:
             workflow = await self._changed(id, target, include, force=force)
         return workflow if workflow is not None else await self._transport.send(calls.get_workflow(id, include))
+
+    async def replace_configuration(
+        self,
+        workflow_id: int | str,
+        configuration: Mapping[str, ParameterValue],
+        *,
+        with_operations: bool = False,
+        with_configuration: bool = False,
+    ) -> Workflow:
+        """Replace the whole configuration of a workflow. Sent once.
+
+        Args:
+            workflow_id: the workflow.
+            configuration: the new configuration. Keys that it does not hold are removed.
+            with_operations: fill `operations`.
+            with_configuration: fill `configuration`.
+
+        Raises:
+            ServerError: Opencast 12 and later may answer 500.
+
+        Source: PUT /api/workflows/{id}; needs ROLE_API_WORKFLOW_INSTANCE_EDIT; contract: opencast.md 2.3.
+        """
+        id = parse_id("workflow_id", workflow_id)
+        include = including(operations=with_operations, configuration=with_configuration)
+        return await self._transport.send(calls.replace_configuration(id, configuration, include))
 
     async def pause(self, workflow_id: int | str) -> Workflow:
         """Pause a workflow. The operation that executes goes on to its end.

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from workflow_async.preservica.token_store import TokenStore
 
 
-class Settings(TypedDict, total=False):
+class ClientOptions(TypedDict, total=False):
     """What a client can be told besides who it is; see `PreservicaClient`."""
 
     shared_secret: bool
@@ -118,7 +118,7 @@ class PreservicaClient(Client):
         server: str | None = None,
         two_factor: str | Secret | None = None,
         credentials_path: str | os.PathLike[str] = "credentials.properties",
-        **settings: Unpack[Settings],
+        **options: Unpack[ClientOptions],
     ) -> Self:
         """A client with credentials from arguments, the environment or a file; each field from the first that has it.
 
@@ -148,7 +148,7 @@ class PreservicaClient(Client):
             password=found.password,
             tenant=found.tenant,
             two_factor=found.two_factor,
-            **settings,
+            **options,
         )
 
 

@@ -330,6 +330,19 @@ async def test_configuration_and_state_are_changed_in_two_requests(
     assert [body.partition(b"=")[0] for body in bodies] == [b"configuration", b"state"]
 
 
+@on_11
+async def test_a_configuration_is_replaced_by_one_request(
+    sandbox: Sandbox, oc: OpencastClient, time: ManualClock
+) -> None:
+    workflow = await oc.workflows.start(sandbox.opencast.event(), "publish", configuration={"a": "1", "b": "2"})
+    time.advance(10)
+    changed = await oc.workflows.replace_configuration(workflow.id, {"c": True}, with_configuration=True)
+    assert (changed.id, changed.configuration, changed.operations) == (workflow.id, {"c": "true"}, None)
+    assert [exchange.body for exchange in sandbox.opencast.requests if exchange.method == "PUT"] == [
+        b"configuration=%7B%22c%22%3A+%22true%22%7D"
+    ]
+
+
 async def test_an_update_of_nothing_only_reads(sandbox: Sandbox, oc: OpencastClient) -> None:
     (id,) = sandbox.opencast.seed(1)
     assert (await oc.workflows.update(id)).id == id
