@@ -263,6 +263,14 @@ class Event:
     extra: Mapping[str, Any] = field(factory=dict, hash=False, repr=False)
 
 
+LAST_API_WITH_LIST = (1, 7, 0)
+"""The last version of the External API that lists workflows. It came with Opencast 11.
+
+See tests/contract/opencast.md, section 0. It is the only version number that the library compares with. Whatever else
+differs between releases shows in the responses.
+"""
+
+
 @frozen(kw_only=True)
 class Version:
     """The versions of the External API that a server speaks, such as `v1.11.0`."""
@@ -278,8 +286,8 @@ class Version:
 
     @property
     def lists_workflows(self) -> bool:
-        """Whether workflows can be listed: up to API 1.7.0, that is Opencast 11 (contract: opencast.md 0)."""
-        return self.number <= (1, 7, 0)
+        """True if workflows can be listed. See `LAST_API_WITH_LIST`."""
+        return self.number <= LAST_API_WITH_LIST
 
 
 @frozen(kw_only=True)

@@ -8,6 +8,7 @@ import httpx
 import pytest
 import respx
 
+from tests.support.opencast_releases import on_11, on_all
 from workflow_async import Basic, Bearer, Digest, OpencastClient
 from workflow_async.errors import (
     BadRequest,
@@ -29,7 +30,7 @@ WORKFLOW = {"identifier": 7, "state": "running", "event_identifier": "e"}
 # Who it says it is
 
 
-@pytest.mark.parametrize("sandbox", ["11", "16", "19"], indirect=True)
+@on_all
 async def test_basic_credentials_go_with_the_first_request(sandbox: Sandbox, oc: OpencastClient) -> None:
     assert (await oc.me()).username == "admin"
     (only,) = sandbox.opencast.requests
@@ -142,7 +143,7 @@ def test_no_credential_shows_its_secret() -> None:
 # Definitions, version, me
 
 
-@pytest.mark.parametrize("sandbox", ["11", "16", "19"], indirect=True)
+@on_all
 async def test_definitions_are_listed_by_tag_and_sorted(oc: OpencastClient) -> None:
     everything = [definition async for definition in oc.definitions.list()]
     titles = [definition.title.lower() for definition in everything]
@@ -168,7 +169,7 @@ async def test_a_definition_comes_with_its_operations_and_panels_when_asked_for(
     assert full.configuration_panel_json.startswith("[")
 
 
-@pytest.mark.parametrize("sandbox", ["11"], indirect=True)
+@on_11
 async def test_a_server_before_14_has_no_panel_in_json(oc: OpencastClient) -> None:
     assert (await oc.definitions.get("fast", with_configuration_panel_json=True)).configuration_panel_json is None
 

@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from tests.conftest import FakeTime
+from tests.support.opencast_releases import on_11_and_16, on_all
 from workflow_async import OpencastClient, Phase, Poll, Retry
 from workflow_async.errors import (
     AlreadyFinished,
@@ -29,8 +30,6 @@ from workflow_async.sandbox.opencast import workflows as served
 
 Connect = Callable[..., OpencastClient]
 
-on_11_and_16 = pytest.mark.parametrize("sandbox", ["11", "16"], indirect=True)
-on_all = pytest.mark.parametrize("sandbox", ["11", "16", "19"], indirect=True)
 PAUSES = 3
 PLAN = (
     Step("op-pause", 1.0, StepResult.HELD),

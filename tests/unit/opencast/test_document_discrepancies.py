@@ -7,6 +7,7 @@ import httpx
 import pytest
 import respx
 
+from tests.support.opencast_releases import on_11, on_all
 from workflow_async import Clock, OpencastClient
 from workflow_async._core.call import Reply
 from workflow_async.errors import Forbidden, InvalidArgument, NotFound, ServerError, StartConflict, StartOutcomeUnknown
@@ -14,7 +15,6 @@ from workflow_async.opencast import State, calls
 from workflow_async.sandbox import ManualClock, Sandbox
 
 Connect = Callable[..., OpencastClient]
-on_11 = pytest.mark.parametrize("sandbox", ["11"], indirect=True)
 
 
 @on_11
@@ -47,7 +47,7 @@ def test_04_a_sort_by_event_id_or_by_several_keys_is_never_sent(sort: Any) -> No
         OpencastClient("https://oc.example.org", auth=("a", "b")).workflows.list(sort=sort)
 
 
-@pytest.mark.parametrize("sandbox", ["11", "16", "19"], indirect=True)
+@on_all
 async def test_05_a_workflow_has_a_number_and_no_tags_or_panel(sandbox: Sandbox, oc: OpencastClient) -> None:
     workflow = await oc.workflows.start(sandbox.opencast.event(), "fast")
     assert isinstance(workflow.id, int)

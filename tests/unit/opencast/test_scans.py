@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.opencast_releases import on_11
 from workflow_async import OpencastClient
 from workflow_async._listing.scan import Consistency
 from workflow_async.errors import InvalidArgument, ListingNotSupported
@@ -12,7 +13,6 @@ from workflow_async.opencast import State, filters
 from workflow_async.opencast.filters import WorkflowFilters
 from workflow_async.sandbox import ManualClock, Sandbox
 
-on_11 = pytest.mark.parametrize("sandbox", ["11"], indirect=True)
 each_way = pytest.mark.parametrize("consistency", ["fast", "anchored", "partitioned"])
 exactly = pytest.mark.parametrize("consistency", ["anchored", "partitioned"])
 

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.support.opencast_releases import on_all
 from workflow_async import OpencastClient
 from workflow_async.batch.facts import why
 from workflow_async.errors import WorkflowFailed
@@ -16,7 +17,6 @@ from workflow_async.opencast.records import Operation, OperationState
 from workflow_async.sandbox import Sandbox
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
-on_all = pytest.mark.parametrize("sandbox", ["11", "16", "19"], indirect=True)
 
 
 def operation(name: str, state: str, **more: Any) -> Operation:

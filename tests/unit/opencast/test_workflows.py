@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from tests.support.opencast_releases import on_11, on_12_and_later, on_all
 from workflow_async import OpencastClient, Phase, Poll, Retry
 from workflow_async.errors import (
     AlreadyFinished,
@@ -27,11 +28,6 @@ from workflow_async.opencast import State, calls
 from workflow_async.sandbox import Fault, Faults, ManualClock, Sandbox, Step, StepResult
 
 Connect = Callable[..., OpencastClient]
-
-on_11 = pytest.mark.parametrize("sandbox", ["11"], indirect=True)
-on_19 = pytest.mark.parametrize("sandbox", ["19"], indirect=True)
-on_12_and_later = pytest.mark.parametrize("sandbox", ["16", "19"], indirect=True)
-on_all = pytest.mark.parametrize("sandbox", ["11", "16", "19"], indirect=True)
 
 
 def paths(sandbox: Sandbox, method: str = "GET") -> list[str]:
