@@ -32,7 +32,7 @@ PURE = {
     *(f"_decode/{name}" for name in ("compiled", "json", "records", "values", "xml", "xml_rows")),
     *(f"_listing/{name}" for name in ("by_offset", "by_time", "options", "scan")),
     *(f"{system}/{name}" for system in SYSTEMS for name in ("calls", "converter", "filters", "query", "records")),
-    "opencast/_internal",
+    "opencast/jettison",
     *("monitor/_engine/backoff", "monitor/_engine/due_queue"),
     *(f"sandbox/{name}" for name in ("canned", "engine", "faults", "hashing", "run")),
 }

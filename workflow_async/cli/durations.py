@@ -24,5 +24,5 @@ def lasted(workflow: AnyWorkflow, now: datetime) -> timedelta | None:
 
 
 def _operation(operation: "opencast.Operation", *, ended: bool) -> Span:
-    over = operation.state.over or ended  # a stop leaves operations behind that say `running` for ever
+    over = operation.state.final or ended  # a stop leaves operations behind that say `running` for ever
     return Span(operation.operation, operation.state_text, operation.start, operation.completion, over=over)

@@ -26,8 +26,8 @@ from workflow_async._core.status import REJECTIONS
 from workflow_async._decode.json import json_rows, json_tree, spelled_json_tree
 from workflow_async._decode.records import read_page, read_rows, structure
 from workflow_async.errors import DecodeError, InvalidArgument, ListingNotSupported, ResponseMismatch
-from workflow_async.opencast._internal import instances
 from workflow_async.opencast.converter import opencast_converter
+from workflow_async.opencast.jettison import read_instances
 from workflow_async.opencast.records import Definition, Event, Me, Version, Workflow
 
 T = TypeVar("T")
@@ -41,27 +41,27 @@ PROCESSING = "status:EVENTS.EVENTS.STATUS.PROCESSING"
 
 CONVERTER = opencast_converter()
 
-OWN = re.compile(
+API_MESSAGES = re.compile(
     r"Cannot |Could not |Invalid |Unknown (?:filter|search|sort) criterion |Filter '|Required parameter "
     r"|Passed parameter |Can't start workflow |The resource you requested |\{\s*\"message\"\s*:\s*\"Can"
     r"|\{[^{}]*\"version\"\s*:\s*\"v?[0-9]"
 )
 """The sentences of the endpoints. An answer with a version, where a list is due, is the API's overview of itself."""
-STARTING = re.compile(r"\{\s*\"servlet\"\s*:|(?:<html>\s*<body>\s*)?No service was found", re.IGNORECASE)
+STARTUP_PAGES = re.compile(r"\{\s*\"servlet\"\s*:|(?:<html>\s*<body>\s*)?No service was found", re.IGNORECASE)
 """Jetty and CXF, before an endpoint has been published (seen on 11.11 and 16.6)."""
-API = Signature(OWN, STARTING, login=True)
-BY_ID = Signature(OWN, STARTING, frozenset({400, 404, 405, 409, 410}), login=True)
+API = Signature(API_MESSAGES, STARTUP_PAGES, login=True)
+BY_ID = Signature(API_MESSAGES, STARTUP_PAGES, frozenset({400, 404, 405, 409, 410}), login=True)
 """Of calls that name a workflow, an event or a definition: these statuses always come with a sentence."""
 
 
 def list_workflows(*, filter: str, sort: str, include: Params, size: int, offset: int = 0) -> Call[Page[Workflow]]:
     """A page of workflows; only Opencast 6 to 11 have them."""
-    following = partial(list_workflows, filter=filter, sort=sort, include=include, size=size)
+    next_page = partial(list_workflows, filter=filter, sort=sort, include=include, size=size)
     return Call(
         "GET",
         WORKFLOWS,
-        partial(_workflow_page, include, size, lambda count: following(offset=offset + count)),
-        (*_some(filter=filter, sort=sort), ("limit", str(size)), ("offset", str(offset)), *include),
+        partial(_read_workflow_page, include, size, lambda count: next_page(offset=offset + count)),
+        (*_nonempty(filter=filter, sort=sort), ("limit", str(size)), ("offset", str(offset)), *include),
         refusals={404: _no_listing, 405: _no_listing},
         signature=API,
     )
@@ -69,7 +69,7 @@ def list_workflows(*, filter: str, sort: str, include: Params, size: int, offset
 
 def get_workflow(id: int, include: Params = ()) -> Call[Workflow]:
     """One workflow."""
-    return Call("GET", f"{WORKFLOWS}/{id}", partial(_workflow, include, id), include, signature=BY_ID)
+    return Call("GET", f"{WORKFLOWS}/{id}", partial(_read_workflow, include, id), include, signature=BY_ID)
 
 
 def start_workflow(
@@ -77,14 +77,14 @@ def start_workflow(
 ) -> Call[Workflow]:
     """Start a workflow on an event."""
     form = {
-        "event_identifier": filled("event_id", event_id),
-        "workflow_definition_identifier": filled("definition_id", definition_id),
-        **_configuration(configuration),
+        "event_identifier": checked_text("event_id", event_id),
+        "workflow_definition_identifier": checked_text("definition_id", definition_id),
+        **_configuration_form(configuration),
     }
     return Call(
         "POST",
         WORKFLOWS,
-        partial(_started, include, event_id),
+        partial(_read_started, include, event_id),
         include,
         urlencode(form).encode(),
         FORM,
@@ -97,12 +97,12 @@ def start_workflow(
 
 def change_state(id: int, state: str, include: Params = ()) -> Call[Workflow]:
     """Ask for a state: `paused`, `running` or `stopped`."""
-    return _put(id, {"state": state}, include)
+    return _put_call(id, {"state": state}, include)
 
 
 def replace_configuration(id: int, configuration: Mapping[str, ParameterValue], include: Params = ()) -> Call[Workflow]:
     """Replace the whole configuration."""
-    return _put(id, _configuration(configuration), include)
+    return _put_call(id, _configuration_form(configuration), include)
 
 
 def delete_workflow(id: int) -> Call[None]:
@@ -119,14 +119,14 @@ def delete_workflow(id: int) -> Call[None]:
 
 def workflows_of_event(event_id: str, *, unreadable: OnUnreadable = "raise") -> Call[tuple[Workflow, ...]]:
     """All workflows of one event, by the internal endpoint of Opencast >= 12; an event's id may contain `;`."""
-    read = partial(_instances, event_id, checked_on_unreadable(unreadable))
+    read = partial(_read_instances, event_id, checked_on_unreadable(unreadable))
     path = INSTANCES_OF_EVENT.format(path_segment("event_id", event_id, allowed=";"))
     return Call("GET", path, read, signature=API)
 
 
 def list_processing(*, size: int, offset: int = 0) -> Call[Page[Event]]:
     """A page of the events whose latest workflow is running."""
-    read = partial(_page, Event, size, lambda count: list_processing(size=size, offset=offset + count))
+    read = partial(_read_page, Event, size, lambda count: list_processing(size=size, offset=offset + count))
     return Call(
         "GET", EVENTS, read, (("filter", PROCESSING), ("limit", str(size)), ("offset", str(offset))), signature=API
     )
@@ -134,50 +134,50 @@ def list_processing(*, size: int, offset: int = 0) -> Call[Page[Event]]:
 
 def events_by_id(ids: Sequence[str]) -> Call[tuple[Event, ...]]:
     """The events with these ids, those that can be named in a filter: one request, several ids are alternatives."""
-    terms = ",".join(f"identifier:{id}" for id in dict.fromkeys(ids) if id and "," not in id)
-    asked = (("filter", terms), ("limit", str(len(ids))), ("offset", "0"))
-    return Call("GET", EVENTS, lambda reply: _events(reply, frozenset(ids)), asked, signature=API)
+    filter = ",".join(f"identifier:{id}" for id in dict.fromkeys(ids) if id and "," not in id)
+    params = (("filter", filter), ("limit", str(len(ids))), ("offset", "0"))
+    return Call("GET", EVENTS, lambda reply: _read_events(reply, frozenset(ids)), params, signature=API)
 
 
 def list_definitions(*, filter: str, sort: str, include: Params, limit: int | None) -> Call[Page[Definition]]:
     """The definitions, all in one answer: the server makes it in one piece."""
-    asked = (*_some(filter=filter, sort=sort, limit="" if limit is None else str(limit)), *include)
-    return Call("GET", DEFINITIONS, lambda reply: Page(_definitions(include, reply)), asked, signature=API)
+    params = (*_nonempty(filter=filter, sort=sort, limit="" if limit is None else str(limit)), *include)
+    return Call("GET", DEFINITIONS, lambda reply: Page(_read_definitions(include, reply)), params, signature=API)
 
 
 def get_definition(definition_id: str, include: Params = ()) -> Call[Definition]:
     """One definition."""
     path = f"{DEFINITIONS}/{path_segment('definition_id', definition_id)}"
-    return Call("GET", path, partial(_definition, include, definition_id), include, signature=BY_ID)
+    return Call("GET", path, partial(_read_definition, include, definition_id), include, signature=BY_ID)
 
 
 def get_version() -> Call[Version]:
     """The API versions of the server."""
-    return Call("GET", "/api/version", partial(_record, Version), signature=API)
+    return Call("GET", "/api/version", partial(_read_record, Version), signature=API)
 
 
 def get_me() -> Call[Me]:
     """The user of the credentials."""
-    return Call("GET", "/api/info/me", partial(_record, Me), signature=API)
+    return Call("GET", "/api/info/me", partial(_read_record, Me), signature=API)
 
 
-def including(**wanted: bool) -> Params:
+def including(**flags: bool) -> Params:
     """The `with…` parameters that are wanted; left out, the server's default is no."""
-    return tuple((name, "true") for name, want in wanted.items() if want)
+    return tuple((name, "true") for name, flag in flags.items() if flag)
 
 
-def filled(argument: str, value: str) -> str:
+def checked_text(argument: str, value: str) -> str:
     """A text that is not blank; raises `InvalidArgument` otherwise."""
     if not isinstance(value, str) or not value.strip():
         raise InvalidArgument(argument, "must be a text that is not blank")
     return checked_encodable(argument, value)
 
 
-def _put(id: int, form: Mapping[str, str], include: Params) -> Call[Workflow]:
+def _put_call(id: int, form: Mapping[str, str], include: Params) -> Call[Workflow]:
     return Call(
         "PUT",
         f"{WORKFLOWS}/{id}",
-        partial(_workflow, include, id),
+        partial(_read_workflow, include, id),
         include,
         urlencode(form).encode(),
         FORM,
@@ -186,57 +186,57 @@ def _put(id: int, form: Mapping[str, str], include: Params) -> Call[Workflow]:
     )
 
 
-def _some(**params: str) -> Params:
+def _nonempty(**params: str) -> Params:
     return tuple((name, value) for name, value in params.items() if value)
 
 
-def _configuration(configuration: Mapping[str, ParameterValue] | None) -> dict[str, str]:
+def _configuration_form(configuration: Mapping[str, ParameterValue] | None) -> dict[str, str]:
     """The form field; values become texts here, because the server answers anything else with 500."""
     if configuration is None:
         return {}
     return {"configuration": json.dumps(stringify("configuration", configuration))}
 
 
-def _record(kind: type[T], reply: Reply) -> T:
+def _read_record(kind: type[T], reply: Reply) -> T:
     return structure(CONVERTER, json_tree(reply.body), kind)
 
 
-def _workflow(include: Params, id: int, reply: Reply) -> Workflow:
-    workflow = structure(CONVERTER, _completed(include, json_tree(reply.body)), Workflow)
+def _read_workflow(include: Params, id: int, reply: Reply) -> Workflow:
+    workflow = structure(CONVERTER, _with_requested(include, json_tree(reply.body)), Workflow)
     if workflow.id != id:
         raise ResponseMismatch(f"workflow {id}", f"workflow {workflow.id}")
     return workflow
 
 
-def _started(include: Params, event: str, reply: Reply) -> Workflow:
+def _read_started(include: Params, event: str, reply: Reply) -> Workflow:
     try:
-        workflow = structure(CONVERTER, _completed(include, json_tree(reply.body)), Workflow)
+        workflow = structure(CONVERTER, _with_requested(include, json_tree(reply.body)), Workflow)
     except DecodeError as error:
-        error.located = _located(reply)
+        error.located = _id_in_location(reply)
         raise
     if workflow.event_id != event:
         raise ResponseMismatch(f"a workflow on event {event}", f"one on {workflow.event_id}")
     return workflow
 
 
-def _located(reply: Reply) -> int | None:
+def _id_in_location(reply: Reply) -> int | None:
     """The id in a Location header; the header itself is never requested: it often names another host."""
-    last = re.split("[?#]", reply.headers.get("location", ""), maxsplit=1)[0].rpartition("/")[2]
-    return int(last) if DIGITS.fullmatch(last) else None
+    segment = re.split("[?#]", reply.headers.get("location", ""), maxsplit=1)[0].rpartition("/")[2]
+    return int(segment) if DIGITS.fullmatch(segment) else None
 
 
-def _definition(include: Params, id: str, reply: Reply) -> Definition:
-    definition = structure(CONVERTER, _completed(include, json_tree(reply.body)), Definition)
+def _read_definition(include: Params, id: str, reply: Reply) -> Definition:
+    definition = structure(CONVERTER, _with_requested(include, json_tree(reply.body)), Definition)
     if definition.id != id:
         raise ResponseMismatch(f"definition {id}", f"definition {definition.id}")
     return definition
 
 
-def _definitions(include: Params, reply: Reply) -> tuple[Definition, ...]:
-    return read_page(CONVERTER, _all_completed(include, _array(reply)), Definition)
+def _read_definitions(include: Params, reply: Reply) -> tuple[Definition, ...]:
+    return read_page(CONVERTER, _rows_with_requested(include, _rows(reply)), Definition)
 
 
-COMPLETED = {
+REQUESTED_FIELDS = {
     "withconfiguration": "configuration",
     "withoperations": "operations",
     "withconfigurationpanel": "configuration_panel",
@@ -244,56 +244,57 @@ COMPLETED = {
 """What a `with…` parameter asks for; null is the empty one of each."""
 
 
-def _all_completed(include: Params, rows: Iterable[Any]) -> Iterable[Any]:
-    return (_completed(include, row) for row in rows) if include else rows
+def _rows_with_requested(include: Params, rows: Iterable[Any]) -> Iterable[Any]:
+    return (_with_requested(include, row) for row in rows) if include else rows
 
 
-def _completed(include: Params, tree: Any) -> Any:
+def _with_requested(include: Params, tree: Any) -> Any:
     """The tree with what was asked for and left out because it is empty (servers up to 17 drop empty objects)."""
     if not isinstance(tree, dict):
         return tree
-    missing = {COMPLETED[name]: None for name, _ in include if name in COMPLETED and COMPLETED[name] not in tree}
+    fields = (REQUESTED_FIELDS[name] for name, _ in include if name in REQUESTED_FIELDS)
+    missing = {field: None for field in fields if field not in tree}
     return {**missing, **tree} if missing else tree
 
 
-def _workflow_page(
-    include: Params, size: int, following: Callable[[int], Call[Page[Workflow]]], reply: Reply
+def _read_workflow_page(
+    include: Params, size: int, next_page: Callable[[int], Call[Page[Workflow]]], reply: Reply
 ) -> Page[Workflow]:
-    found = json_rows(reply.body)
-    if found is None:
+    rows = json_rows(reply.body)
+    if rows is None:
         raise ListingNotSupported("it answers the path with something else than a list")
-    items = read_page(CONVERTER, _all_completed(include, found), Workflow)
-    return _by_offset(items, size, following)
+    items = read_page(CONVERTER, _rows_with_requested(include, rows), Workflow)
+    return _page_by_offset(items, size, next_page)
 
 
-def _page(kind: type[T], size: int, following: Callable[[int], Call[Page[T]]], reply: Reply) -> Page[T]:
-    return _by_offset(read_page(CONVERTER, _array(reply), kind), size, following)
+def _read_page(kind: type[T], size: int, next_page: Callable[[int], Call[Page[T]]], reply: Reply) -> Page[T]:
+    return _page_by_offset(read_page(CONVERTER, _rows(reply), kind), size, next_page)
 
 
-def _events(reply: Reply, asked: frozenset[str]) -> tuple[Event, ...]:
+def _read_events(reply: Reply, ids: frozenset[str]) -> tuple[Event, ...]:
     """Only those asked for: a server that ignores the filter answers with everything.
 
     A row that cannot be read counts as another event.
     """
-    events = read_rows(CONVERTER, _array(reply), Event)
-    return tuple(event for event in events if isinstance(event, Event) and event.id in asked)
+    events = read_rows(CONVERTER, _rows(reply), Event)
+    return tuple(event for event in events if isinstance(event, Event) and event.id in ids)
 
 
-def _by_offset(items: tuple[T, ...], size: int, following: Callable[[int], Call[Page[T]]]) -> Page[T]:
+def _page_by_offset(items: tuple[T, ...], size: int, next_page: Callable[[int], Call[Page[T]]]) -> Page[T]:
     """A bare array has no total: it goes on until a page is shorter than was asked for."""
-    return Page(items, None if len(items) < size else following(len(items)))
+    return Page(items, None if len(items) < size else next_page(len(items)))
 
 
-def _array(reply: Reply) -> Iterable[Any]:
-    found = json_rows(reply.body)
-    if found is None:
+def _rows(reply: Reply) -> Iterable[Any]:
+    rows = json_rows(reply.body)
+    if rows is None:
         raise DecodeError("expected a list @ $")
-    return found
+    return rows
 
 
 def _no_listing(reply: Reply) -> ListingNotSupported:
     return ListingNotSupported(f"it answers {reply.status}")
 
 
-def _instances(event: str, unreadable: OnUnreadable, reply: Reply) -> tuple[Workflow, ...]:
-    return instances(event, spelled_json_tree(reply.body), unreadable)
+def _read_instances(event: str, unreadable: OnUnreadable, reply: Reply) -> tuple[Workflow, ...]:
+    return read_instances(event, spelled_json_tree(reply.body), unreadable)

@@ -68,7 +68,7 @@ class OpencastClient(Client):
             origin=_origin(Origin.parse(url, allow_insecure_http=allow_insecure_http)),
             backend=make_backend(http, limits, timeouts, ssl_context),
             credential=_credential(auth),
-            extra_headers=_switched(run_as_user, run_with_roles),
+            extra_headers=_run_as_headers(run_as_user, run_with_roles),
             retry=retry,
             timeouts=timeouts,
             limits=limits,
@@ -115,7 +115,7 @@ def _credential(auth: Any) -> Credential:
             raise InvalidArgument("auth", 'must be ("user", "password"), Basic, Digest or Bearer')
 
 
-def _switched(user: str | None, roles: tuple[str, ...]) -> Headers:
+def _run_as_headers(user: str | None, roles: tuple[str, ...]) -> Headers:
     """The headers that switch user and roles (contract: opencast.md 7.3)."""
     headers: list[tuple[str, str]] = []
     if user is not None:

@@ -12,13 +12,13 @@ from workflow_async.errors import AlreadyFinished, CallError, Conflict, InvalidA
 from workflow_async.monitor._engine.pauses import Pause, pause_of
 from workflow_async.opencast import calls
 from workflow_async.opencast.records import State, Workflow
-from workflow_async.opencast.resuming import Resumes, delay
+from workflow_async.opencast.resuming import ResumeLog, check_delay
 from workflow_async.opencast.start_service import StartService
 from workflow_async.settings import number_from_zero
 
 SETTLE_TIMEOUT = 30.0
 """Seconds that a resume waits for its effect unless told otherwise."""
-DELETABLE = 12.0
+DELETE_TIMEOUT = 12.0
 """Seconds until a workflow that has ended can be deleted: the index of Opencast 6 to 11 lags up to 10."""
 DELETE_RETRY_INTERVAL = 2.0
 """Seconds between two attempts to delete a workflow that has ended."""
@@ -28,7 +28,7 @@ DELETE_RETRY_INTERVAL = 2.0
 class Control(StartService):
     """Single calls that change a workflow."""
 
-    _resumes: Resumes = field(factory=Resumes, init=False)
+    _resumes: ResumeLog = field(factory=ResumeLog, init=False)
 
     async def update(
         self,
@@ -64,16 +64,16 @@ class Control(StartService):
         id = parse_id("workflow_id", workflow_id)
         number_from_zero("settle", settle)
         include = including(operations=with_operations, configuration=with_configuration)
-        target = None if state is None else _target(state)
+        target = None if state is None else _target_state(state)
         workflow: Workflow | None = None
         if configuration is not None:
             workflow = await self.replace_configuration(
                 id, configuration, with_operations=with_operations, with_configuration=with_configuration
             )
         if target == "running":
-            return await self._resumed(id, settle, operations=with_operations, configuration=with_configuration)
+            return await self._resume(id, settle, operations=with_operations, configuration=with_configuration)
         if target is not None:
-            workflow = await self._changed(id, target, include, force=force)
+            workflow = await self._change_state(id, target, include, force=force)
         return workflow if workflow is not None else await self._transport.send(calls.get_workflow(id, include))
 
     async def replace_configuration(
@@ -166,15 +166,15 @@ class Control(StartService):
         Source: DELETE /api/workflows/{id}; needs ROLE_API_WORKFLOW_INSTANCE_DELETE; contract: opencast.md 2.4.
         """
         id = parse_id("workflow_id", workflow_id)
-        refusal = await self._refusal(id)
-        if refusal is not None and await self._has_ended(id):
-            refusal = await self._deleted_late(id, refusal)
-        if refusal is not None:
-            raise refusal
+        error = await self._try_delete(id)
+        if error is not None and await self._has_ended(id):
+            error = await self._delete_late(id, error)
+        if error is not None:
+            raise error
 
     # Deleting
 
-    async def _refusal(self, id: int) -> NotFound | Conflict | None:
+    async def _try_delete(self, id: int) -> NotFound | Conflict | None:
         """Send DELETE. Return the refusal that an index which lags may give, or None if the workflow was deleted."""
         try:
             await self._transport.send(calls.delete_workflow(id))
@@ -189,18 +189,18 @@ class Control(StartService):
         except CallError:
             return False  # the refusal of the DELETE stands
 
-    async def _deleted_late(self, id: int, refusal: NotFound | Conflict | None) -> NotFound | Conflict | None:
+    async def _delete_late(self, id: int, error: NotFound | Conflict | None) -> NotFound | Conflict | None:
         """Send DELETE again until it succeeds or `DELETABLE` seconds have passed. Return the last refusal."""
         clock = self._transport.clock
-        ends = clock.now() + DELETABLE
-        while refusal is not None and clock.now() < ends:
+        deadline = clock.now() + DELETE_TIMEOUT
+        while error is not None and clock.now() < deadline:
             await clock.sleep(DELETE_RETRY_INTERVAL)
-            refusal = await self._refusal(id)
-        return refusal
+            error = await self._try_delete(id)
+        return error
 
     # Pausing and stopping
 
-    async def _changed(self, id: int, target: str, include: Params, *, force: bool) -> Workflow:
+    async def _change_state(self, id: int, target: str, include: Params, *, force: bool) -> Workflow:
         """Pause or stop a workflow. Read it first: the server would write over a result (Opencast issue 5961)."""
         if not force:
             workflow = await self._transport.send(calls.get_workflow(id))
@@ -210,7 +210,7 @@ class Control(StartService):
 
     # Resuming
 
-    async def _resumed(self, id: int, settle: float, *, operations: bool, configuration: bool) -> Workflow:
+    async def _resume(self, id: int, settle: float, *, operations: bool, configuration: bool) -> Workflow:
         """Resume a workflow unless this client has done so for the same pause, and wait for the effect."""
         include = including(operations=True, configuration=configuration)
         workflow = await self._transport.send(calls.get_workflow(id, include))
@@ -218,29 +218,33 @@ class Control(StartService):
         if pause is None:
             workflow = await self._transport.send(calls.change_state(id, "running", include))
         else:
-            workflow = await self._answered(id, pause, workflow, settle, include)
+            workflow = await self._resume_pause(id, pause, workflow, settle, include)
             self.poller.wake(id)
         return workflow if operations else evolve(workflow, operations=None)
 
-    async def _answered(self, id: int, pause: Pause, workflow: Workflow, settle: float, include: Params) -> Workflow:
+    async def _resume_pause(
+        self, id: int, pause: Pause, workflow: Workflow, settle: float, include: Params
+    ) -> Workflow:
         """Return the record after a resume of this pause. Send it unless an earlier resume may still take effect."""
         clock = self._transport.clock
-        while (earlier := self._resumes.binding(id, pause, clock.now())) is not None:
-            ends = clock.now() + settle
-            workflow = await self._left(workflow, pause, include, partial(earlier.awaited, clock.now, ends))
+        while (earlier := self._resumes.find(id, pause, clock.now())) is not None:
+            deadline = clock.now() + settle
+            workflow = await self._wait_until_left(
+                workflow, pause, include, partial(earlier.is_pending, clock.now, deadline)
+            )
             if earlier.accepted or pause_of(workflow) != pause:
                 return workflow
-        workflow = await self._sent(id, pause, include)
-        ends = clock.now() + settle
+        workflow = await self._send_resume(id, pause, include)
+        deadline = clock.now() + settle
         try:
-            return await self._left(workflow, pause, include, lambda: clock.now() < ends, seconds=settle)
+            return await self._wait_until_left(workflow, pause, include, lambda: clock.now() < deadline, timeout=settle)
         except CallError:
             return workflow  # an error now would say that the resume has failed
 
-    async def _sent(self, id: int, pause: Pause, include: Params) -> Workflow:
+    async def _send_resume(self, id: int, pause: Pause, include: Params) -> Workflow:
         """Send a resume of this pause, and remember what came of it."""
         clock = self._transport.clock
-        resume = self._resumes.begin(id, pause, clock.now())
+        resume = self._resumes.add(id, pause, clock.now())
         self.poller.note_resume(id, pause)
         try:
             workflow = await self._transport.send(calls.change_state(id, "running", include))
@@ -249,24 +253,24 @@ class Control(StartService):
             resume.refused = not may_have_happened(error)
             raise
         finally:
-            resume.answered_at = clock.now()
+            resume.responded_at = clock.now()
             if not resume.accepted:
                 self.poller.withdraw_resume(id)
         return workflow
 
-    async def _left(
+    async def _wait_until_left(
         self,
         workflow: Workflow,
         pause: Pause,
         include: Params,
-        goes_on: Callable[[], bool],
-        seconds: float | None = None,
+        keep_waiting: Callable[[], bool],
+        timeout: float | None = None,
     ) -> Workflow:
         """Return the first record that shows the pause no more, or else the last. Ignore GETs that fail in passing."""
         checks = 0
-        with anyio.move_on_after(seconds):  # a GET may take longer than there is time left
-            while pause_of(workflow) == pause and goes_on():
-                await self._transport.clock.sleep(delay(checks))
+        with anyio.move_on_after(timeout):  # a GET may take longer than there is time left
+            while pause_of(workflow) == pause and keep_waiting():
+                await self._transport.clock.sleep(check_delay(checks))
                 checks += 1
                 try:
                     workflow = await self._transport.send(calls.get_workflow(workflow.id, include))
@@ -281,8 +285,8 @@ def including(*, operations: bool, configuration: bool) -> Params:
     return calls.including(withoperations=operations, withconfiguration=configuration)
 
 
-def _target(state: State | str) -> str:
-    word = str(state.value if isinstance(state, State) else state).lower()
-    if word not in {"paused", "running", "stopped"}:
+def _target_state(state: State | str) -> str:
+    target = str(state.value if isinstance(state, State) else state).lower()
+    if target not in {"paused", "running", "stopped"}:
         raise InvalidArgument("state", "must be paused, running or stopped: no other can be asked for")
-    return word
+    return target

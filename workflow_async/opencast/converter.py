@@ -30,11 +30,11 @@ OPERATION_STATE = cached(lambda value: OperationState.read(parse_str(value)), [s
 
 def opencast_converter() -> RecordConverter:
     """The converter of this system."""
-    return RecordConverter(_teach)
+    return RecordConverter(_register_records)
 
 
-def _teach(strict: cattrs.Converter) -> None:
-    _operations(strict)
+def _register_records(strict: cattrs.Converter) -> None:
+    _register_operations(strict)
     register(
         strict,
         Workflow,
@@ -64,10 +64,10 @@ def _teach(strict: cattrs.Converter) -> None:
         configuration_panel_json=read_with(parse_str),
         operations=list_field(strict, OperationDefinition),
     )
-    _surroundings(strict)
+    _register_others(strict)
 
 
-def _operations(strict: cattrs.Converter) -> None:
+def _register_operations(strict: cattrs.Converter) -> None:
     shared = {
         "description": read_with(parse_str),
         "if_": read_with(parse_str, "if"),
@@ -94,7 +94,7 @@ def _operations(strict: cattrs.Converter) -> None:
     )
 
 
-def _surroundings(strict: cattrs.Converter) -> None:
+def _register_others(strict: cattrs.Converter) -> None:
     register(
         strict,
         Event,

@@ -45,7 +45,7 @@ class Definitions:
         Source: GET /api/workflow-definitions; needs ROLE_API_WORKFLOW_DEFINITION_VIEW; contract: opencast.md 3.
         """
         optional_number("limit", limit, least=1)
-        first = calls.list_definitions(
+        call = calls.list_definitions(
             filter=filters.definition_filter(tag) if tag is not None else "",
             sort=filters.definition_sort(sort) if sort is not None else "",
             include=_including(
@@ -53,7 +53,7 @@ class Definitions:
             ),
             limit=limit,
         )
-        return Listing(self._transport.send, first, lambda definition: definition.id, unreadable=unreadable)
+        return Listing(self._transport.send, call, lambda definition: definition.id, unreadable=unreadable)
 
     async def get(
         self,

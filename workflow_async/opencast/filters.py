@@ -114,28 +114,28 @@ def term(name: str, value: str) -> str:
 
 def several(name: str, value: Any) -> list[Any]:
     """Return one value or several as a list. Raise `InvalidArgument` if there is none."""
-    words = [value] if isinstance(value, str | State) else list(checked_values(name, value))
-    if not words:
+    values = [value] if isinstance(value, str | State) else list(checked_values(name, value))
+    if not values:
         raise InvalidArgument(name, "must name at least one: with none the server would return everything")
-    return words
+    return values
 
 
 def workflow_sort(sort: str) -> str:
     """The `sort` parameter of workflows."""
     if isinstance(sort, str) and sort.partition(":")[0] == "event_id":
         raise InvalidArgument("sort", "by event_id is answered with 500 by every server: sort on your side")
-    return _sort(sort, WORKFLOW_SORTS)
+    return _sort_param(sort, WORKFLOW_SORTS)
 
 
 def definition_sort(sort: str) -> str:
     """The `sort` parameter of definitions."""
-    return _sort(sort, DEFINITION_SORTS)
+    return _sort_param(sort, DEFINITION_SORTS)
 
 
 def interval(argument: str, value: tuple[datetime, datetime] | str) -> tuple[datetime, datetime]:
     """Return two aware instants, given as such or as a text with a slash. Raise `InvalidArgument` for others."""
-    ends = _parsed(argument, value) if isinstance(value, str) else value
-    match ends:
+    instants = _parse_interval(argument, value) if isinstance(value, str) else value
+    match instants:
         case (datetime() as first, datetime() as last):
             pass
         case _:
@@ -151,13 +151,13 @@ def period(argument: str, value: tuple[datetime, datetime] | str) -> str:
     """Return two aware instants as the server reads them: UTC, whole seconds, both included."""
     first, last = interval(argument, value)
     try:
-        widened = last + timedelta(microseconds=-last.microsecond % 1_000_000)
-        return f"{_second(first)}/{_second(widened)}"
+        end = last + timedelta(microseconds=-last.microsecond % 1_000_000)
+        return f"{_format_instant(first)}/{_format_instant(end)}"
     except OverflowError:
         raise InvalidArgument(argument, "must lie between the years 1 and 9999 in UTC") from None
 
 
-def _parsed(argument: str, text: str) -> tuple[datetime, ...]:
+def _parse_interval(argument: str, text: str) -> tuple[datetime, ...]:
     try:
         return tuple(datetime.fromisoformat(part.strip()) for part in text.split("/"))
     except ValueError:
@@ -167,7 +167,7 @@ def _parsed(argument: str, text: str) -> tuple[datetime, ...]:
 
 def check_size(terms: Mapping[str, Sequence[str]]) -> None:
     """Raise `InvalidArgument` if the filter is larger than servers take. The error names the longest part."""
-    size = len(quote_plus(",".join(term for several in terms.values() for term in several)))
+    size = len(quote_plus(",".join(term for values in terms.values() for term in values)))
     if size <= MAX_FILTER:
         return
     longest = max(terms, key=lambda name: len(quote_plus(",".join(terms[name]))))
@@ -175,18 +175,18 @@ def check_size(terms: Mapping[str, Sequence[str]]) -> None:
     raise InvalidArgument(longest, why)
 
 
-def _sort(sort: str, names: frozenset[str]) -> str:
+def _sort_param(sort: str, names: frozenset[str]) -> str:
     if not isinstance(sort, str):
         raise InvalidArgument("sort", "must be a text such as title:asc")
-    name, _, order = sort.partition(":")
+    name, _, direction = sort.partition(":")
     if "," in sort:
         raise InvalidArgument("sort", "must be one key: of several the server uses an arbitrary one")
     if name not in names:
         raise InvalidArgument("sort", f"must be by one of {', '.join(sorted(names))}")
-    if order.lower() not in {"asc", "desc"}:
+    if direction.lower() not in {"asc", "desc"}:
         raise InvalidArgument("sort", f"must say in which order: {name}:asc or {name}:desc")
-    return f"{WIRE_NAMES.get(name, name)}:{order.upper()}"
+    return f"{WIRE_NAMES.get(name, name)}:{direction.upper()}"
 
 
-def _second(moment: datetime) -> str:
+def _format_instant(moment: datetime) -> str:
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="seconds") + "Z"

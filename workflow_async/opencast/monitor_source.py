@@ -19,9 +19,9 @@ PAGE_SIZE = 200
 """Rows of a page; the server sets no limit, and they weigh little without operations."""
 INDEX_LAG = 10.0
 """Seconds the list may lag (contract: opencast.md 1.4)."""
-NAMED = 100
+MAX_EVENT_ID = 100
 """Characters of an event's id that may stand in a filter. An address of more than 8 KB is refused."""
-HANDLED = frozenset({State.FAILING, State.FAILED, State.STOPPED})
+HANDLER_STATES = frozenset({State.FAILING, State.FAILED, State.STOPPED})
 """States in which an error handler may have taken over: `definition` is its id then (contract: opencast.md 8)."""
 
 
@@ -57,18 +57,18 @@ class OpencastSource(SystemSource):
 
         An event whose id cannot stand in the filter shows none, so that it does not spoil the check of the others.
         """
-        named = [workflow.event_id for workflow in known if _can_be_named(workflow.event_id)]
-        events = await self._send(calls.events_by_id(named)) if named else ()
+        event_ids = [workflow.event_id for workflow in known if _fits_filter(workflow.event_id)]
+        events = await self._send(calls.events_by_id(event_ids)) if event_ids else ()
         states = {event.id: event.processing_state for event in events}
         return [workflow.id for workflow in known if states.get(workflow.event_id) is not workflow.state]
 
     def identity(self, workflow: Workflow) -> tuple[str | None, ...]:
         """Its event, and its definition unless an error handler may have taken over."""
-        handled = workflow.state in HANDLED or (
+        may_be_handler = workflow.state in HANDLER_STATES or (
             workflow.operations is not None
             and any(operation.error_handler_workflow == workflow.definition_id for operation in workflow.operations)
         )
-        return workflow.event_id or None, None if handled else workflow.definition_id or None
+        return workflow.event_id or None, None if may_be_handler else workflow.definition_id or None
 
     def is_complete(self, workflow: Workflow) -> bool:
         """True if its operations were asked for, whether they can be read or not."""
@@ -80,18 +80,18 @@ class OpencastSource(SystemSource):
 
     def durations(self, workflow: Workflow) -> Iterable[tuple[str, float]]:
         """Of the workflow, from its first operation to its last, and of each operation that ran."""
-        ran = [operation for operation in workflow.operations or () if _seconds(operation) is not None]
-        for operation in ran:
+        finished = [operation for operation in workflow.operations or () if _seconds(operation) is not None]
+        for operation in finished:
             yield f"{workflow.definition_id}/{operation.operation}", _seconds(operation) or 0.0
-        starts = [operation.start for operation in ran if operation.start is not None]
-        ends = [operation.completion for operation in ran if operation.completion is not None]
+        starts = [operation.start for operation in finished if operation.start is not None]
+        ends = [operation.completion for operation in finished if operation.completion is not None]
         if starts:
             yield workflow.definition_id, (max(ends) - min(starts)).total_seconds()
 
 
-def _can_be_named(event: str) -> bool:
+def _fits_filter(event: str) -> bool:
     """True if an event's id can stand in a filter, as every id that Opencast makes can."""
-    return event.isascii() and event.isprintable() and "," not in event and 0 < len(event) <= NAMED
+    return event.isascii() and event.isprintable() and "," not in event and 0 < len(event) <= MAX_EVENT_ID
 
 
 def _seconds(operation: Operation) -> float | None:

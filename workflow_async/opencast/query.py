@@ -90,14 +90,14 @@ def _check_names(names: Collection[str]) -> None:
 
 def _values(name: str, value: Any) -> tuple[str, ...]:
     if name in {"state", "state_not"}:
-        return tuple(_state(name, word) for word in several(name, value))
+        return tuple(_state(name, value) for value in several(name, value))
     if name in {"current_operation", "current_operation_not"}:
-        return tuple(checked_value(name, word) for word in several(name, value))
+        return tuple(checked_value(name, value) for value in several(name, value))
     return (period(name, value) if name == "event_created" else checked_value(name, value),)
 
 
-def _state(name: str, word: State | str) -> str:
-    state = State.read(word) if isinstance(word, str) else word
+def _state(name: str, value: State | str) -> str:
+    state = State.read(value) if isinstance(value, str) else value
     if not isinstance(state, State) or state is State.UNKNOWN:
         raise InvalidArgument(name, f"must be of {', '.join(s.value for s in State if s is not State.UNKNOWN)}")
     return str(state.value)

@@ -64,12 +64,12 @@ class OperationState(enum.Enum):
         return cls.__members__.get(text.upper(), cls["UNKNOWN"])
 
     @property
-    def over(self) -> bool:
+    def final(self) -> bool:
         """Whether it has ended."""
         return self in {OperationState.SUCCEEDED, OperationState.FAILED, OperationState.SKIPPED}
 
 
-BEGUN = frozenset(
+STARTED_STATES = frozenset(
     {
         OperationState.RUNNING,
         OperationState.PAUSED,
@@ -113,10 +113,10 @@ class Operation:
     extra: Mapping[str, Any] = field(factory=dict, hash=False, repr=False)
 
     @property
-    def begun(self) -> bool:
+    def has_run(self) -> bool:
         """True if the operation has run. A skipped operation never ran, although servers give it a start."""
         started = self.start is not None and self.state is not OperationState.SKIPPED
-        return started or self.state in BEGUN
+        return started or self.state in STARTED_STATES
 
 
 @frozen(kw_only=True)
@@ -159,10 +159,10 @@ class Workflow:
         if self.state is State.FAILED and self.failed_operation is not None:
             return self.failed_operation
         if self.state in {State.FAILED, State.STOPPED}:
-            return next((operation for operation in reversed(operations) if operation.begun), None)
+            return next((operation for operation in reversed(operations) if operation.has_run), None)
         if self.state is State.SUCCEEDED:
             return None
-        return next((operation for operation in operations if not operation.state.over), None)
+        return next((operation for operation in operations if not operation.state.final), None)
 
     @property
     def step(self) -> str | None:
@@ -177,7 +177,11 @@ class Workflow:
         that, even if the handler has failed too.
         """
         failed = [operation for operation in self.operations or () if operation.state is OperationState.FAILED]
-        handled = (each for each in failed if each.error_handler_workflow and each.fail_workflow_on_error is not False)
+        handled = (
+            operation
+            for operation in failed
+            if operation.error_handler_workflow and operation.fail_workflow_on_error is not False
+        )
         return next(handled, None) or next(reversed(failed), None)
 
     @property
@@ -187,8 +191,8 @@ class Workflow:
         From then on `definition` is the handler's id. `title` remains that of the definition that was started.
         """
         failed = self.failed_operation
-        named = "" if failed is None else failed.error_handler_workflow
-        return named if named and named == self.definition_id else None
+        handler = "" if failed is None else failed.error_handler_workflow
+        return handler if handler and handler == self.definition_id else None
 
     @property
     def failure(self) -> str | None:
@@ -197,18 +201,18 @@ class Workflow:
         if failed is None or self.state is not State.FAILED:
             return None
         details = ", ".join(_details(failed))
-        told = f"{failed.operation} ({details})" if details else failed.operation
+        text = f"{failed.operation} ({details})" if details else failed.operation
         if self.error_handler is not None:
-            started = f' of "{self.title}"' if self.title.strip() else ""
-            told = f"{told}{started}, then the error handler {self.error_handler} ran"
-        return " ".join(told.split())
+            origin = f' of "{self.title}"' if self.title.strip() else ""
+            text = f"{text}{origin}, then the error handler {self.error_handler} ran"
+        return " ".join(text.split())
 
 
 def _details(failed: Operation) -> Iterator[str]:
     """Yield what is known of the last attempt of an operation that failed."""
-    attempts, most = failed.failed_attempts or 0, failed.max_attempts or 0
+    attempts, limit = failed.failed_attempts or 0, failed.max_attempts or 0
     if attempts > 0:
-        yield f"attempt {attempts} of {most}" if most >= attempts else f"attempt {attempts}"
+        yield f"attempt {attempts} of {limit}" if limit >= attempts else f"attempt {attempts}"
     if failed.host:
         yield f"host {failed.host}"
 

@@ -10,9 +10,9 @@ from attrs import define, field
 
 from workflow_async.monitor._engine.pauses import Pause
 
-WINDOW = 30.0
+RESUME_WINDOW = 30.0
 """Seconds after a resume in which the same pause is not resumed again."""
-FIRST, GROWTH, LONGEST = 0.25, 1.5, 2.0
+FIRST_DELAY, DELAY_GROWTH, MAX_DELAY = 0.25, 1.5, 2.0
 """Seconds until the first check of a resume, how much longer each delay is than the one before, and the longest."""
 
 
@@ -23,41 +23,41 @@ class Resume:
     pause: Pause
     accepted: bool = False
     refused: bool = False
-    answered_at: float | None = None
+    responded_at: float | None = None
     """When the server's response came or was given up, in seconds of the client's clock. None while it is awaited."""
 
-    def binds(self, pause: Pause, now: float) -> bool:
+    def applies_to(self, pause: Pause, now: float) -> bool:
         """Return True if this resume is for the pause and may still take effect."""
-        return self.pause == pause and not self.refused and (self.answered_at is None or now < self.ends)
+        return self.pause == pause and not self.refused and (self.responded_at is None or now < self.expires_at)
 
-    def awaited(self, now: Callable[[], float], until: float) -> bool:
+    def is_pending(self, now: Callable[[], float], deadline: float) -> bool:
         """Return True while to wait for the effect: until then if the resume was accepted, else to its end."""
-        return not self.refused and now() < (until if self.accepted else self.ends)
+        return not self.refused and now() < (deadline if self.accepted else self.expires_at)
 
     @property
-    def ends(self) -> float:
+    def expires_at(self) -> float:
         """When the pause may be resumed again. Infinite while the response is awaited."""
-        return float("inf") if self.answered_at is None else self.answered_at + WINDOW
+        return float("inf") if self.responded_at is None else self.responded_at + RESUME_WINDOW
 
 
 @define(eq=False)
-class Resumes:
+class ResumeLog:
     """The last resume of each workflow that a client has sent."""
 
     _last: dict[int, Resume] = field(factory=dict, init=False)
 
-    def begin(self, workflow_id: int, pause: Pause, now: float) -> Resume:
+    def add(self, workflow_id: int, pause: Pause, now: float) -> Resume:
         """Note a resume that is about to be sent, and forget those that no longer matter."""
-        self._last = {id: last for id, last in self._last.items() if now < last.ends}
+        self._last = {id: last for id, last in self._last.items() if now < last.expires_at}
         self._last[workflow_id] = Resume(pause)
         return self._last[workflow_id]
 
-    def binding(self, workflow_id: int, pause: Pause, now: float) -> Resume | None:
+    def find(self, workflow_id: int, pause: Pause, now: float) -> Resume | None:
         """Return the resume that was sent for this pause and may still take effect. None if there is none."""
         last = self._last.get(workflow_id)
-        return last if last is not None and last.binds(pause, now) else None
+        return last if last is not None and last.applies_to(pause, now) else None
 
 
-def delay(checks: int) -> float:
+def check_delay(checks: int) -> float:
     """Return the seconds until the next check, given the number of checks so far."""
-    return min(LONGEST, FIRST * GROWTH ** min(checks, 16))
+    return min(MAX_DELAY, FIRST_DELAY * DELAY_GROWTH ** min(checks, 16))

@@ -19,12 +19,12 @@ from workflow_async.opencast import calls, filters
 from workflow_async.opencast.control import Control, including
 from workflow_async.opencast.query import ENDED, WorkflowQuery
 from workflow_async.opencast.records import Workflow
-from workflow_async.opencast.scans import in_words, workflow_listing
+from workflow_async.opencast.scans import describe_rows, workflow_listing
 from workflow_async.settings import Poll, positive_seconds
 
 T = TypeVar("T")
 
-AROUND = ", one of which the server cannot give (workflows.list with unreadable='skip' reads around it)"
+SKIP_HINT = ", one of which the server cannot give (workflows.list with unreadable='skip' reads around it)"
 PAGE_SIZE = 100
 
 
@@ -228,9 +228,9 @@ class Workflows(Control):
 
         Args: as for `start` and `wait`; the deadline counts from the start's answer.
         """
-        terms = WaitOptions[Workflow](timeout=timeout, poll=poll, parked=parked)
-        started = await self.start(event_id, definition_id, configuration=configuration)
-        return await wait(self.poller, started.id, terms, check=check)
+        options = WaitOptions[Workflow](timeout=timeout, poll=poll, parked=parked)
+        workflow = await self.start(event_id, definition_id, configuration=configuration)
+        return await wait(self.poller, workflow.id, options, check=check)
 
     def watch(
         self,
@@ -261,36 +261,36 @@ class Workflows(Control):
         return monitor.watching(
             self.poller,
             workflow_ids,
-            None if workflow_ids is not None else self._appearing(filter, operations=operations),
+            None if workflow_ids is not None else self._active_listing(filter, operations=operations),
             poll=poll,
             operations=operations,
             stalled_after=stalled_after,
         )
 
-    def _appearing(self, filter: filters.WorkflowFilters, *, operations: bool) -> Callable[[], Listing[Workflow]]:
+    def _active_listing(self, filter: filters.WorkflowFilters, *, operations: bool) -> Callable[[], Listing[Workflow]]:
         """The list of active workflows that pass, to be asked for again and again."""
-        active: filters.WorkflowFilters = {"state_not": ENDED}
-        passing = filter if "state" in filter or "state_not" in filter else {**active, **filter}
-        first = calls.list_workflows(
-            filter=WorkflowQuery.of(**passing).on_the_wire(),
+        unless_ended: filters.WorkflowFilters = {"state_not": ENDED}
+        shown = filter if "state" in filter or "state_not" in filter else {**unless_ended, **filter}
+        call = calls.list_workflows(
+            filter=WorkflowQuery.of(**shown).on_the_wire(),
             sort="",
             include=including(operations=operations, configuration=False),
             size=PAGE_SIZE,
         )
-        return lambda: Listing(self._list, first, lambda workflow: workflow.id, unreadable="skip")
+        return lambda: Listing(self._list, call, lambda workflow: workflow.id, unreadable="skip")
 
     async def _list(self, call: Call[T], /) -> T:
         """Send the call for a page. Errors say for which rows it was, or the server's version if there is no list."""
         try:
             return await self._transport.send(call)
         except CallError as error:
-            failure = error
-        if isinstance(failure, ListingNotSupported):
-            failure.version = await self._version()
+            caught = error
+        if isinstance(caught, ListingNotSupported):
+            caught.version = await self._version()
         else:
-            rows = in_words(call)
-            failure.part = f"{rows}{AROUND}" if rows and may_be_a_row(failure) else rows
-        raise failure
+            rows = describe_rows(call)
+            caught.part = f"{rows}{SKIP_HINT}" if rows and may_be_a_row(caught) else rows
+        raise caught
 
     async def _version(self) -> str | None:
         try:

@@ -10,34 +10,34 @@ from workflow_async._decode.values import TypeMismatch, parse_int
 from workflow_async._decode.xml import xml_bytes, xml_list, xml_tree
 from workflow_async._decode.xml_rows import RowBlock
 from workflow_async.errors import DecodeError, InvalidArgument, ResponseMismatch
-from workflow_async.preservica.converter import element, leaf, page_of
-from workflow_async.preservica.filters import filled
-from workflow_async.preservica.records import Context, Started, Tally, Workflow
+from workflow_async.preservica.converter import element_text, read_element, read_records
+from workflow_async.preservica.filters import checked_filled
+from workflow_async.preservica.records import AcceptedCounts, Context, Started, Workflow
 
 NAMESPACE = "http://workflow.preservica.com"
 CONTEXTS = "/sdb/rest/workflow/contexts"
 INSTANCES = "/sdb/rest/workflow/instances"
 VERSION = "/api/entity/versiondetails/version"
 XML = "application/xml"
-CREATED = frozenset({200, 201, 202})
-ACCEPTED = frozenset({200, 202})
+START_STATUSES = frozenset({200, 201, 202})
+CHANGE_STATUSES = frozenset({200, 202})
 
 
 def list_contexts(query: Params) -> Call[Page[Context]]:
     """The active contexts, all in one answer: the server has no pages of them."""
-    return Call("GET", CONTEXTS, _contexts, query, accept=XML)
+    return Call("GET", CONTEXTS, _read_contexts, query, accept=XML)
 
 
 def list_workflows(query: Params, *, size: int, start: int = 0) -> Call[Page[Workflow]]:
     """A page of workflows, from the row number `start` on."""
-    asked = (*query, ("start", str(start)), ("max", str(size)))
-    following = partial(list_workflows, query, size=size)
-    return Call("GET", INSTANCES, partial(_workflow_page, following, start), asked, accept=XML)
+    params = (*query, ("start", str(start)), ("max", str(size)))
+    next_page = partial(list_workflows, query, size=size)
+    return Call("GET", INSTANCES, partial(_read_workflow_page, next_page, start), params, accept=XML)
 
 
 def get_workflow(id: int) -> Call[Workflow]:
     """One workflow, with its errors."""
-    return Call("GET", f"{INSTANCES}/{id}", partial(_workflow, id), (("includeErrors", "true"),), accept=XML)
+    return Call("GET", f"{INSTANCES}/{id}", partial(_read_workflow, id), (("includeErrors", "true"),), accept=XML)
 
 
 def start_workflow(
@@ -47,63 +47,63 @@ def start_workflow(
     correlation_id: str,
 ) -> Call[Started]:
     """Start a workflow of a context, which is named by its id, its name, or both."""
-    asked: list[tuple[str, str | list[tuple[str, str]]]] = []
+    children: list[tuple[str, str | list[tuple[str, str]]]] = []
     if context_id is not None:
-        asked.append(("WorkflowContextId", filled("context", context_id)))
+        children.append(("WorkflowContextId", checked_filled("context", context_id)))
     if context_name is not None:
-        asked.append(("WorkflowContextName", filled("context", context_name)))
-    asked += [
+        children.append(("WorkflowContextName", checked_filled("context", context_name)))
+    children += [
         ("Parameter", [("Key", key), ("Value", value)])
         for key, value in stringify("parameters", parameters or {}).items()
     ]
-    asked.append(("CorrelationId", filled("correlation_id", correlation_id)))
+    children.append(("CorrelationId", checked_filled("correlation_id", correlation_id)))
     return Call(
         "POST",
         INSTANCES,
-        partial(_started, correlation_id),
-        body=xml_bytes("StartWorkflowRequest", NAMESPACE, asked),
+        partial(_read_started, correlation_id),
+        body=xml_bytes("StartWorkflowRequest", NAMESPACE, children),
         content_type="application/xml;charset=UTF-8",
         accept=XML,
         replay=Replay.ONCE,
-        success=CREATED,
+        success=START_STATUSES,
         refusals=REJECTIONS,
     )
 
 
-def terminate_workflows(ids: Sequence[int | str]) -> Call[Tally]:
+def terminate_workflows(ids: Sequence[int | str]) -> Call[AcceptedCounts]:
     """Ask for these workflows to end, which they do later."""
-    return _on_many("terminate", ids, _terminated)
+    return _change_many("terminate", ids, _read_terminated)
 
 
-def retry_workflows(ids: Sequence[int | str]) -> Call[Tally]:
+def retry_workflows(ids: Sequence[int | str]) -> Call[AcceptedCounts]:
     """Let these failed or suspended workflows try again."""
-    return _on_many("retry", ids, _retried)
+    return _change_many("retry", ids, _read_retried)
 
 
 def get_version() -> Call[None]:
     """Ask for the version of the server, which every user may read: what answers otherwise is no Preservica."""
-    return Call("GET", VERSION, _version, accept=XML)
+    return Call("GET", VERSION, _read_version, accept=XML)
 
 
-def _version(reply: Reply) -> None:
+def _read_version(reply: Reply) -> None:
     if b"CurrentVersion" not in reply.body:
         raise DecodeError("expected a CurrentVersion element @ /")
 
 
-def _on_many(verb: str, ids: Sequence[int | str], read: Callable[[Reply], Tally]) -> Call[Tally]:
+def _change_many(verb: str, ids: Sequence[int | str], read: Callable[[Reply], AcceptedCounts]) -> Call[AcceptedCounts]:
     if not ids:
         raise InvalidArgument("workflow_ids", f"must name the workflows to {verb}: the server may take none for all")
     if any(isinstance(id, Collection) and not isinstance(id, str | bytes) for id in ids):
         raise InvalidArgument("workflow_ids", f"must be given one by one, such as {verb}(7, 8) or {verb}(*ids)")
-    named = ",".join(str(parse_id("workflow_ids", id)) for id in ids)
-    asked = (("workflowInstanceIds", named),)
+    named_ids = ",".join(str(parse_id("workflow_ids", id)) for id in ids)
+    params = (("workflowInstanceIds", named_ids),)
     path = f"{INSTANCES}/{verb}"
-    return Call("POST", path, read, asked, accept=XML, replay=Replay.ONCE, success=ACCEPTED)
+    return Call("POST", path, read, params, accept=XML, replay=Replay.ONCE, success=CHANGE_STATUSES)
 
 
-def _document(reply: Reply, listed: str | None = None) -> dict[str, Any]:
+def _read_root(reply: Reply, rows: str | None = None) -> dict[str, Any]:
     """The children of a document's root, whose own name is known of no answer; with `RowBlock` of this name."""
-    tree = xml_tree(reply.body) if listed is None else xml_list(reply.body, listed)
+    tree = xml_tree(reply.body) if rows is None else xml_list(reply.body, rows)
     if isinstance(tree, dict):
         return tree
     if tree.strip():
@@ -116,72 +116,72 @@ def _rows(tree: dict[str, Any], name: str) -> RowBlock:
     others = [child for child in tree if not child.startswith(("@", "#")) and not child.endswith("Count")]
     if name not in tree and others:
         raise DecodeError(f"expected {name} elements, got {', '.join(others[:3])} @ /")
-    found: RowBlock = tree.get(name, RowBlock())
-    return found
+    rows: RowBlock = tree.get(name, RowBlock())
+    return rows
 
 
-def _count(tree: dict[str, Any], name: str) -> int | None:
-    text = (leaf(tree.get(name)) or "").strip()
+def _read_count(tree: dict[str, Any], name: str) -> int | None:
+    text = (element_text(tree.get(name)) or "").strip()
     if not text:
         return None
     try:
         return parse_int(text)
     except TypeMismatch as error:
-        fault = str(error)
-    raise DecodeError(f"{fault} @ /{name}")
+        reason = str(error)
+    raise DecodeError(f"{reason} @ /{name}")
 
 
-def _contexts(reply: Reply) -> Page[Context]:
-    tree = _document(reply, "WorkflowContext")
-    return Page(page_of(_rows(tree, "WorkflowContext"), Context))
+def _read_contexts(reply: Reply) -> Page[Context]:
+    tree = _read_root(reply, "WorkflowContext")
+    return Page(read_records(_rows(tree, "WorkflowContext"), Context))
 
 
-def _workflow_page(following: Callable[..., Call[Page[Workflow]]], start: int, reply: Reply) -> Page[Workflow]:
-    tree = _document(reply, "WorkflowInstance")
-    items = page_of(_rows(tree, "WorkflowInstance"), Workflow)
-    total = _count(tree, "TotalCount")
+def _read_workflow_page(next_page: Callable[..., Call[Page[Workflow]]], start: int, reply: Reply) -> Page[Workflow]:
+    tree = _read_root(reply, "WorkflowInstance")
+    items = read_records(_rows(tree, "WorkflowInstance"), Workflow)
+    total = _read_count(tree, "TotalCount")
     end = start + len(items)
-    over = not items or (total is not None and end >= total)
-    return Page(items, None if over else following(start=end), total)
+    is_last = not items or (total is not None and end >= total)
+    return Page(items, None if is_last else next_page(start=end), total)
 
 
-def _workflow(id: int, reply: Reply) -> Workflow:
-    workflow = element(_document(reply), Workflow)
+def _read_workflow(id: int, reply: Reply) -> Workflow:
+    workflow = read_element(_read_root(reply), Workflow)
     if workflow.id != id:
         raise ResponseMismatch(f"workflow {id}", f"workflow {workflow.id}")
     return workflow
 
 
-def _started(correlation_id: str, reply: Reply) -> Started:
+def _read_started(correlation_id: str, reply: Reply) -> Started:
     """The server has said yes: an answer that says less than it could is no failure."""
-    tree = _document(reply) if reply.body.strip() else {}
+    tree = _read_root(reply) if reply.body.strip() else {}
     try:
-        workflow = element(tree, Workflow)
+        workflow = read_element(tree, Workflow)
     except DecodeError:
         if tree and "Id" not in tree:
             raise  # a document about something else: a portal's, a proxy's
-        return Started(id=_id(tree), correlation_id=correlation_id)
+        return Started(id=_read_id(tree), correlation_id=correlation_id)
     return Started(id=workflow.id, correlation_id=correlation_id, workflow=workflow)
 
 
-def _id(tree: dict[str, Any]) -> int | None:
+def _read_id(tree: dict[str, Any]) -> int | None:
     try:
-        return _count(tree, "Id")
+        return _read_count(tree, "Id")
     except DecodeError:
         return None
 
 
-def _terminated(reply: Reply) -> Tally:
+def _read_terminated(reply: Reply) -> AcceptedCounts:
     """Nobody has written down what the body is, if there is one: only numbers that say otherwise count."""
-    return _tally(_document(reply)) if reply.body.lstrip().startswith(b"<") else Tally()
+    return _read_counts(_read_root(reply)) if reply.body.lstrip().startswith(b"<") else AcceptedCounts()
 
 
-def _retried(reply: Reply) -> Tally:
-    tree = _document(reply) if reply.body.strip() else {}
+def _read_retried(reply: Reply) -> AcceptedCounts:
+    tree = _read_root(reply) if reply.body.strip() else {}
     if "SuccessfulNumber" not in tree and "FailedNumber" not in tree:
         raise DecodeError("required field missing @ /SuccessfulNumber")
-    return _tally(tree)
+    return _read_counts(tree)
 
 
-def _tally(tree: dict[str, Any]) -> Tally:
-    return Tally(_count(tree, "SuccessfulNumber") or 0, _count(tree, "FailedNumber") or 0)
+def _read_counts(tree: dict[str, Any]) -> AcceptedCounts:
+    return AcceptedCounts(_read_count(tree, "SuccessfulNumber") or 0, _read_count(tree, "FailedNumber") or 0)

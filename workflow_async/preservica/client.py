@@ -90,11 +90,11 @@ class PreservicaClient(Client):
 
         password = password if callable(password) else to_secret(password)  # from here on no frame has it as a text
         two_factor = optional_secret(two_factor)  # likewise
-        session = TokenService(Account(username, password, tenant, two_factor, shared_secret), token_store)
-        self._transport = session.transport = Transport(
+        login = TokenService(Account(username, password, tenant, two_factor, shared_secret), token_store)
+        self._transport = login.transport = Transport(
             origin=_origin(server, allow_insecure_http=allow_insecure_http),
             backend=make_backend(http, limits, timeouts, ssl_context),
-            credential=TokenAuth(session.log_in, session.refresh, clock),
+            credential=TokenAuth(login.log_in, login.refresh, clock),
             retry=retry,
             timeouts=timeouts,
             limits=limits,
@@ -131,7 +131,7 @@ class PreservicaClient(Client):
 
         Source: contract: preservica.md 4.8.
         """
-        from workflow_async.preservica.credential_sources import find
+        from workflow_async.preservica.credential_sources import find_credentials
 
         password, two_factor = optional_secret(password), optional_secret(two_factor)
         given = {
@@ -141,13 +141,13 @@ class PreservicaClient(Client):
             "server": server,
             "two_factor": two_factor,
         }
-        found = find({name: optional_secret(text) for name, text in given.items()}, credentials_path)
+        credentials = find_credentials({name: optional_secret(text) for name, text in given.items()}, credentials_path)
         return cls(
-            found.server,
-            username=found.username,
-            password=found.password,
-            tenant=found.tenant,
-            two_factor=found.two_factor,
+            credentials.server,
+            username=credentials.username,
+            password=credentials.password,
+            tenant=credentials.tenant,
+            two_factor=credentials.two_factor,
             **options,
         )
 

@@ -35,9 +35,11 @@ class Contexts:
 
         Source: GET /sdb/rest/workflow/contexts; contract: preservica.md 1.1.
         """
-        asked = filters.given_params(
-            workflowDefinitionId=None if definition_id is None else filters.filled("definition_id", definition_id),
+        params = filters.given_params(
+            workflowDefinitionId=None
+            if definition_id is None
+            else filters.checked_filled("definition_id", definition_id),
             type=None if type is None else filters.one_of("type", filters.TYPES, type),
         )
-        first = calls.list_contexts(asked)
-        return Listing(self._transport.send, first, lambda context: context.id, unreadable=unreadable)
+        call = calls.list_contexts(params)
+        return Listing(self._transport.send, call, lambda context: context.id, unreadable=unreadable)

@@ -44,45 +44,45 @@ WORKFLOW = {
 
 def preservica_converter() -> RecordConverter:
     """The converter of this system."""
-    return RecordConverter(_teach)
+    return RecordConverter(_register_records)
 
 
-def _teach(strict: cattrs.Converter) -> None:
-    register(strict, Context, shaped=_shaped, id=read_with(_filled, "Id"), name=read_with(parse_str, "Name"))
-    words = [state.value.upper() for state in State]
-    reading: dict[str, Callable[[Any], Any]] = {
+def _register_records(strict: cattrs.Converter) -> None:
+    register(strict, Context, shaped=_child_text, id=read_with(_required_text, "Id"), name=read_with(parse_str, "Name"))
+    spellings = [state.value.upper() for state in State]
+    readers: dict[str, Callable[[Any], Any]] = {
         "id": Stripped(parse_int),
-        "state": cached(lambda word: State.read(_filled(word)), words),
-        "state_text": cached(_filled, words),
+        "state": cached(lambda word: State.read(_required_text(word)), spellings),
+        "state_text": cached(_required_text, spellings),
         "started": Stripped(or_none(parse_datetime)),
         "finished": Stripped(or_none(parse_datetime)),
     }
     optional = or_none(parse_str)
-    fields = {name: read_with(reading.get(name, optional), tag) for name, tag in WORKFLOW.items()}
-    register(strict, Workflow, shaped=_shaped, **fields)
-    _processes(strict)
-    _monitors(strict)
-    _messages(strict)
+    fields = {name: read_with(readers.get(name, optional), tag) for name, tag in WORKFLOW.items()}
+    register(strict, Workflow, shaped=_child_text, **fields)
+    _register_processes(strict)
+    _register_monitors(strict)
+    _register_messages(strict)
 
 
-def _processes(strict: cattrs.Converter) -> None:
+def _register_processes(strict: cattrs.Converter) -> None:
     register(
         strict,
         Process,
-        id=read_with(_filled, "apiId"),
+        id=read_with(_required_text, "apiId"),
         name=read_with(parse_str),
         description=read_with(parse_str),
         type=read_with(parse_str),
         active=read_with(or_none(parse_bool)),
-        trigger=read_with(_object),
+        trigger=read_with(_dict_or_empty),
     )
 
 
-def _monitors(strict: cattrs.Converter) -> None:
+def _register_monitors(strict: cattrs.Converter) -> None:
     register(
         strict,
         Monitor,
-        id=read_with(_filled, "mappedId"),
+        id=read_with(_required_text, "mappedId"),
         name=read_with(parse_str),
         status=read_with(parse_str),
         category=read_with(parse_str),
@@ -90,7 +90,7 @@ def _monitors(strict: cattrs.Converter) -> None:
         started=read_with(or_none(parse_datetime)),
         completed=read_with(or_none(parse_datetime)),
         progress_text=read_with(parse_str, "progressText"),
-        percent_complete=read_with(_as_said, "percentComplete"),
+        percent_complete=read_with(_text_or_number, "percentComplete"),
         files_pending=read_with(or_none(parse_int), "filesPending"),
         files_processed=read_with(or_none(parse_int), "filesProcessed"),
         size=read_with(or_none(parse_int)),
@@ -100,11 +100,11 @@ def _monitors(strict: cattrs.Converter) -> None:
     )
 
 
-def _messages(strict: cattrs.Converter) -> None:
+def _register_messages(strict: cattrs.Converter) -> None:
     register(
         strict,
         Message,
-        id=read_with(_filled, "mappedId"),
+        id=read_with(_required_text, "mappedId"),
         monitor_id=read_with(parse_str, "mappedMonitorId"),
         monitor_name=read_with(parse_str, "monitorName"),
         workflow_id=read_with(or_none(parse_int), "workflowInstanceId"),
@@ -121,17 +121,17 @@ def _messages(strict: cattrs.Converter) -> None:
     )
 
 
-def page_of(listed: Iterable[Any] | RowBlock, kind: type[T], at: str = "$") -> tuple[T, ...]:
+def read_records(rows: Iterable[Any] | RowBlock, kind: type[T], path: str = "$") -> tuple[T, ...]:
     """Return the rows of a page as records. `at` is the place of the list in the answer."""
-    return read_page(CONVERTER, listed, kind, at)
+    return read_page(CONVERTER, rows, kind, path)
 
 
-def element(tree: Any, kind: type[E]) -> E:
+def read_element(tree: Any, kind: type[E]) -> E:
     """An element as a record."""
     return structure(CONVERTER, tree, kind)
 
 
-def leaf(value: Any) -> str | None:
+def element_text(value: Any) -> str | None:
     """The text of an element, whatever attributes it has; None if it has children, comes twice, or not at all."""
     if isinstance(value, str):
         return value
@@ -140,27 +140,27 @@ def leaf(value: Any) -> str | None:
     return None
 
 
-def _shaped(value: Any) -> Any:
+def _child_text(value: Any) -> Any:
     """A child as the text it should be; ODD if it is more than a text."""
     if not isinstance(value, dict | list):
         return value
-    text = leaf(value)
+    text = element_text(value)
     return LEAVE_IN_EXTRA if text is None else text
 
 
-def _filled(value: Any) -> str:
-    found = parse_str(value).strip()
-    if not found:
+def _required_text(value: Any) -> str:
+    text = parse_str(value).strip()
+    if not text:
         raise TypeMismatch("expected a text that is not blank")
-    return found
+    return text
 
 
-def _as_said(value: Any) -> str:
+def _text_or_number(value: Any) -> str:
     """A text, or the digits of a number: the server sends percentages as either."""
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else parse_str(value)
 
 
-def _object(value: Any) -> dict[str, Any]:
+def _dict_or_empty(value: Any) -> dict[str, Any]:
     if value is not None and not isinstance(value, dict):
         raise TypeMismatch("expected an object")
     return value or {}

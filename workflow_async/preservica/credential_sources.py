@@ -21,7 +21,9 @@ SOURCES = {
     "two_factor": ("PRESERVICA_2FA_TOKEN", "twoFactorToken"),
 }
 """For each field its environment variable, and its key in the file."""
-SHAPE = f"its first line must be [{SECTION}], and each after it a key and its value, such as username = me@example.org"
+FILE_FORMAT = (
+    f"its first line must be [{SECTION}], and each after it a key and its value, such as username = me@example.org"
+)
 
 
 @frozen(kw_only=True)
@@ -35,7 +37,7 @@ class Credentials:
     two_factor: Secret | None
 
 
-def find(given: Mapping[str, Secret | None], path: str | os.PathLike[str]) -> Credentials:
+def find_credentials(given: Mapping[str, Secret | None], path: str | os.PathLike[str]) -> Credentials:
     """Each field from the first source that has it: the argument, the environment (not if empty), the file.
 
     Raises:
@@ -44,12 +46,12 @@ def find(given: Mapping[str, Secret | None], path: str | os.PathLike[str]) -> Cr
     found = dict(given)
     for name, (variable, _) in SOURCES.items():
         if found[name] is None:
-            found[name] = _some(os.environ.get(variable))
+            found[name] = _optional_secret(os.environ.get(variable))
     if None in found.values():
-        written = _read(path)
+        in_file = _read_file(path)
         for name, (_, key) in SOURCES.items():
             if found[name] is None:
-                found[name] = written.get(key.lower())
+                found[name] = in_file.get(key.lower())
     tenant = found["tenant"]
     return Credentials(
         username=_required("username", found, path).reveal(),
@@ -69,24 +71,26 @@ def _required(name: str, found: Mapping[str, Secret | None], path: str | os.Path
     return secret
 
 
-def _some(text: str | None) -> Secret | None:
+def _optional_secret(text: str | None) -> Secret | None:
     return Secret(text) if text else None
 
 
-def _read(path: str | os.PathLike[str]) -> Mapping[str, Secret | None]:
+def _read_file(path: str | os.PathLike[str]) -> Mapping[str, Secret | None]:
     """The section of the file, its keys in lower case; nothing if there is no file or no such section."""
     try:
         with Path(path).open(encoding="utf-8-sig") as file:
             check_private(file, "credentials_path", path, holds="password")
-            return _section(file)
+            return _read_section(file)
     except FileNotFoundError:
         return {}
     except (OSError, UnicodeDecodeError, configparser.Error) as error:
         kind = type(error).__name__  # its message may quote a line of the file
-    raise InvalidArgument("credentials_path", f"{os.fspath(path)} cannot be read as INI in UTF-8 ({kind}): {SHAPE}")
+    raise InvalidArgument(
+        "credentials_path", f"{os.fspath(path)} cannot be read as INI in UTF-8 ({kind}): {FILE_FORMAT}"
+    )
 
 
-def _section(file: TextIO) -> Mapping[str, Secret | None]:
+def _read_section(file: TextIO) -> Mapping[str, Secret | None]:
     parser = configparser.ConfigParser(interpolation=None)
     parser.read_file(file)
-    return {key: _some(text) for key, text in parser[SECTION].items()} if SECTION in parser else {}
+    return {key: _optional_secret(text) for key, text in parser[SECTION].items()} if SECTION in parser else {}

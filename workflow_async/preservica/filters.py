@@ -25,7 +25,7 @@ MONITOR_STATUSES = ("Pending", "Running", "Succeeded", "Failed", "Suspended", "R
 MONITOR_CATEGORIES = ("Ingest", "Export", "DataManagement", "Automated")
 MESSAGE_STATUSES = ("Debug", "Info", "Warning", "Error")
 
-ASKABLE = (
+QUERY_STATES = (
     State.ABORTED,
     State.ACTIVE,
     State.COMPLETED,
@@ -36,7 +36,7 @@ ASKABLE = (
     State.FAILED,
 )
 """The states that a query can name."""
-EVERY_STATE = tuple(str(state.value) for state in ASKABLE)
+EVERY_STATE = tuple(str(state.value) for state in QUERY_STATES)
 """What "any state" is on the wire."""
 
 
@@ -62,7 +62,7 @@ def given_params(**params: str | None) -> Params:
     return tuple((name, value) for name, value in params.items() if value is not None)
 
 
-def filled(argument: str, value: str) -> str:
+def checked_filled(argument: str, value: str) -> str:
     """A text that is not blank; raises `InvalidArgument` otherwise."""
     if not isinstance(value, str) or not value.strip() or LONE_SURROGATE.search(value):
         del value  # it may be a password, and a traceback may print local variables
@@ -72,44 +72,44 @@ def filled(argument: str, value: str) -> str:
 
 def checked_text(argument: str, value: str) -> str:
     """A text that cannot be taken for several."""
-    if "," in filled(argument, value):
+    if "," in checked_filled(argument, value):
         raise InvalidArgument(argument, "must not contain a comma, where the server may cut it")
     return value
 
 
 def checked_texts(argument: str, value: Texts) -> tuple[str, ...]:
     """One text or several, none of them blank."""
-    found = (value,) if isinstance(value, str) else checked_values(argument, value)
-    if not found:
+    texts = (value,) if isinstance(value, str) else checked_values(argument, value)
+    if not texts:
         raise InvalidArgument(argument, "must name at least one: with none the server would return everything")
-    return tuple(filled(argument, word) for word in found)
+    return tuple(checked_filled(argument, text) for text in texts)
 
 
-def one_of(argument: str, words: tuple[str, ...], value: str) -> str:
+def one_of(argument: str, options: tuple[str, ...], value: str) -> str:
     """A word of the server's, in its own spelling, however it was written."""
-    known = {word.lower(): word for word in words}
-    if not isinstance(value, str) or value.lower() not in known:
-        raise InvalidArgument(argument, f"must be of {', '.join(words)}")
-    return known[value.lower()]
+    spellings = {option.lower(): option for option in options}
+    if not isinstance(value, str) or value.lower() not in spellings:
+        raise InvalidArgument(argument, f"must be of {', '.join(options)}")
+    return spellings[value.lower()]
 
 
-def each_of(argument: str, words: tuple[str, ...], value: Texts) -> str:
+def comma_list(argument: str, options: tuple[str, ...], value: Texts) -> str:
     """Words of the server's as its comma list."""
-    return ",".join(one_of(argument, words, word) for word in checked_texts(argument, value))
+    return ",".join(one_of(argument, options, text) for text in checked_texts(argument, value))
 
 
 def checked_states(value: States) -> tuple[str, ...]:
     """Return one state or several in the server's spelling. Raise `InvalidArgument` for others."""
-    found = (value,) if isinstance(value, str | State) else checked_values("state", value)
-    if not found:
+    states = (value,) if isinstance(value, str | State) else checked_values("state", value)
+    if not states:
         raise InvalidArgument("state", "must name at least one: with none the server would return everything")
-    return tuple(_state(word) for word in found)
+    return tuple(_query_state(state) for state in states)
 
 
-def _state(word: State | str) -> str:
-    state = State.named(word) if isinstance(word, str) else word
-    if state not in ASKABLE:
-        raise InvalidArgument("state", f"must be of {', '.join(state.value for state in ASKABLE)}")
+def _query_state(value: State | str) -> str:
+    state = State.named(value) if isinstance(value, str) else value
+    if state not in QUERY_STATES:
+        raise InvalidArgument("state", f"must be of {', '.join(state.value for state in QUERY_STATES)}")
     return str(state.value)
 
 
@@ -117,33 +117,33 @@ def context_id(value: Context | int | str) -> str:
     """The id of a context; a name cannot be filtered by."""
     if isinstance(value, Context):
         return checked_text("context", value.id)
-    if isinstance(value, str) and not digits(value):
+    if isinstance(value, str) and not is_digits(value):
         raise InvalidArgument("context", "must be a Context or its id: the server does not filter by a context's name")
     return str(parse_id("context", value))
 
 
-def digits(text: str) -> bool:
+def is_digits(text: str) -> bool:
     """Whether a text is a whole number."""
     return text.isascii() and text.isdigit()
 
 
 def period(since: datetime | None, until: datetime | None) -> tuple[str | None, str | None]:
     """Two instants as the server reads them, both included."""
-    first, last = moment("since", since), moment("until", until, up=True)
+    first, last = format_instant("since", since), format_instant("until", until, up=True)
     if since is not None and until is not None and since > until:
         raise InvalidArgument("until", "must not be before since")
     return first, last
 
 
-def moment(argument: str, value: datetime | None, *, up: bool = False) -> str | None:
+def format_instant(argument: str, value: datetime | None, *, up: bool = False) -> str | None:
     """An aware instant in UTC, in whole milliseconds: 2025-11-18T00:00:00.000Z."""
     if value is None:
         return None
     if not isinstance(value, datetime) or value.utcoffset() is None:
         raise InvalidArgument(argument, "must be an aware datetime: give it a tzinfo, such as datetime.UTC")
-    rest = value.microsecond % 1000
+    excess = value.microsecond % 1000
     try:
-        exact = value.astimezone(UTC) + timedelta(microseconds=(1000 - rest if up and rest else -rest))
+        rounded = value.astimezone(UTC) + timedelta(microseconds=(1000 - excess if up and excess else -excess))
     except OverflowError:
         raise InvalidArgument(argument, "must lie between the years 1 and 9999 in UTC") from None
-    return exact.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+    return rounded.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"

@@ -21,7 +21,7 @@ from workflow_async._core.status import HTTP_ERRORS, foreign_response, status_er
 from workflow_async._decode.json import json_tree
 from workflow_async._decode.values import TypeMismatch, parse_int
 from workflow_async.errors import CallError, DecodeError, InvalidArgument, StatusError, Unauthorized, UnexpectedContent
-from workflow_async.preservica.filters import filled, given_params
+from workflow_async.preservica.filters import checked_filled, given_params
 
 T = TypeVar("T")
 
@@ -31,15 +31,15 @@ REFRESH = "/api/accesstoken/refresh"
 EXTERNAL = "/api/accesstoken/acquire-external"
 FORM = "application/x-www-form-urlencoded"
 
-MINUTES = range(1, 1441)
+VALID_MINUTES = range(1, 1441)
 """What a token may be valid for; anything else is taken for what the vendor documents."""
-DOCUMENTED = 15
+DEFAULT_MINUTES = 15
 CODE_SECONDS = 30
-TOLERANCE = 60.0
+MAX_CLOCK_OFFSET = 60.0
 """Seconds by which a signed timestamp may differ from the server's clock without being suspected."""
 REFUSED = 401
-NOT_US = frozenset({REFUSED, 403})
-SENTENCE = 300
+REFUSAL_STATUSES = frozenset({REFUSED, 403})
+MAX_MESSAGE = 300
 """Characters of a server's sentence that an error keeps."""
 
 NEEDS_SEED = "this account has two-factor authentication: give two_factor=, the seed its authenticator was set up with"
@@ -53,7 +53,7 @@ Password = Callable[[], "str | Secret | Awaitable[str | Secret]"]
 """A function, or a coroutine function, that gives the current password."""
 
 
-def _kept(password: "str | Secret | Password") -> "Secret | Password":
+def _password_secret(password: "str | Secret | Password") -> "Secret | Password":
     return password if callable(password) else to_secret(password)
 
 
@@ -62,25 +62,25 @@ class Account:
     """Who the client logs in as, and how."""
 
     username: str
-    password: "Secret | Password" = field(converter=_kept, repr=False)
+    password: "Secret | Password" = field(converter=_password_secret, repr=False)
     """The password, or a function that is asked for it at each login."""
     tenant: str | None = None
     two_factor: Secret | None = field(default=None, converter=optional(to_secret), repr=False)
     shared_secret: bool = False
 
     def __attrs_post_init__(self) -> None:
-        filled("username", self.username)
+        checked_filled("username", self.username)
         if isinstance(self.password, Secret):
-            filled("password", checked_password("password", self.password))
+            checked_filled("password", checked_password("password", self.password))
         if self.tenant is not None:
-            filled("tenant", self.tenant)
+            checked_filled("tenant", self.tenant)
         if self.two_factor is not None:
             one_time_code(self.two_factor, 0.0)
         if self.shared_secret and self.tenant is None:
             raise InvalidArgument("tenant", "must be given with shared_secret=True: it is part of the request")
 
     @property
-    def known(self) -> Secret:
+    def known_password(self) -> Secret:
         """The password as a secret. It must have been asked for."""
         if isinstance(self.password, Secret):
             return self.password
@@ -95,18 +95,20 @@ class Continuation:
     tenant: str | None
 
 
-def login(account: Account) -> Call[TokenGrant | Continuation]:
+def password_login(account: Account) -> Call[TokenGrant | Continuation]:
     """Name and password; without a tenant the server is asked for the user's details too, as it then likes it."""
     form = given_params(
         username=account.username,
-        password=account.known.reveal(),
+        password=account.known_password.reveal(),
         tenant=account.tenant,
         includeUserDetails=None if account.tenant is not None else "true",
     )
-    return _access(LOGIN, form, partial(_entered, seeded=account.two_factor is not None), frozenset({200, REFUSED}))
+    return _token_call(
+        LOGIN, form, partial(_read_login, seeded=account.two_factor is not None), frozenset({200, REFUSED})
+    )
 
 
-def complete(account: Account, continuation: Continuation, at: float) -> Call[TokenGrant]:
+def complete_login(account: Account, continuation: Continuation, at: float) -> Call[TokenGrant]:
     """The second factor: the one-time code of this moment (seconds since 1970)."""
     seed = account.two_factor or Secret("")
     form = given_params(
@@ -115,23 +117,25 @@ def complete(account: Account, continuation: Continuation, at: float) -> Call[To
         tenant=account.tenant or continuation.tenant,
         twoFactorToken=one_time_code(seed, at),
     )
-    return _access(SECOND_FACTOR, form, _granted)
+    return _token_call(SECOND_FACTOR, form, _read_grant)
 
 
-def refresh(grant: TokenGrant) -> Call[TokenGrant]:
+def refresh_token(grant: TokenGrant) -> Call[TokenGrant]:
     """A new token for a refresh token, which is good once and as long as the old token is."""
-    once = grant.refresh_token or Secret("")
-    return _access(REFRESH, (("refreshToken", once.reveal()),), _granted)
+    token = grant.refresh_token or Secret("")
+    return _token_call(REFRESH, (("refreshToken", token.reveal()),), _read_grant)
 
 
-def external(account: Account, at: float) -> Call[TokenGrant]:
+def external_login(account: Account, at: float) -> Call[TokenGrant]:
     """A token for a hash made with the shared secret; deprecated by the vendor since 7.6, with its removal planned."""
-    stamp = str(int(at))
-    text = f"preservica-external-auth{stamp}{account.username}{account.known.reveal()}"
-    proof = hashlib.sha1(text.encode(), usedforsecurity=False).hexdigest()
-    form = given_params(username=account.username, tenant=account.tenant, timestamp=stamp, hash=proof)
-    call = _access(EXTERNAL, form, _granted)
-    return evolve(call, refusals={**REFUSALS, REFUSED: partial(_refused_stamp, at), 403: partial(_refused_stamp, at)})
+    timestamp = str(int(at))
+    signed = f"preservica-external-auth{timestamp}{account.username}{account.known_password.reveal()}"
+    digest = hashlib.sha1(signed.encode(), usedforsecurity=False).hexdigest()
+    form = given_params(username=account.username, tenant=account.tenant, timestamp=timestamp, hash=digest)
+    call = _token_call(EXTERNAL, form, _read_grant)
+    return evolve(
+        call, refusals={**REFUSALS, REFUSED: partial(_read_stamp_refusal, at), 403: partial(_read_stamp_refusal, at)}
+    )
 
 
 def one_time_code(seed: Secret, at: float) -> str:
@@ -140,7 +144,7 @@ def one_time_code(seed: Secret, at: float) -> str:
     Raises:
         InvalidArgument: for a seed that is none.
     """
-    key = _key(seed)
+    key = _decode_seed(seed)
     if not key:
         raise InvalidArgument("two_factor", "must be the base32 seed of the authenticator (letters A-Z, digits 2-7)")
     mac = hmac.digest(key, int(at // CODE_SECONDS).to_bytes(8, "big"), "sha1")
@@ -148,17 +152,19 @@ def one_time_code(seed: Secret, at: float) -> str:
     return f"{(int.from_bytes(mac[offset : offset + 4], 'big') & 0x7FFF_FFFF) % 1_000_000:06d}"
 
 
-def _key(seed: Secret) -> bytes:
+def _decode_seed(seed: Secret) -> bytes:
     """The bytes of a seed, which people write with spaces, dashes and small letters; none if it is no seed."""
-    written = seed.reveal()
-    text = "".join(written.split() if isinstance(written, str) else "").replace("-", "").upper().rstrip("=")
+    text = seed.reveal()
+    letters = "".join(text.split() if isinstance(text, str) else "").replace("-", "").upper().rstrip("=")
     try:
-        return base64.b32decode(text + "=" * (-len(text) % 8))
+        return base64.b32decode(letters + "=" * (-len(letters) % 8))
     except ValueError:
         return b""
 
 
-def _access(path: str, form: Params, read: Callable[[Reply], T], success: frozenset[int] = frozenset({200})) -> Call[T]:
+def _token_call(
+    path: str, form: Params, read: Callable[[Reply], T], success: frozenset[int] = frozenset({200})
+) -> Call[T]:
     body = urlencode(form).encode()
     return Call(
         "POST",
@@ -180,7 +186,7 @@ class TokenResponse:
     _tree: dict[str, Any] = field(repr=False)
 
     @classmethod
-    def of(cls, reply: Reply) -> "TokenResponse":
+    def read(cls, reply: Reply) -> "TokenResponse":
         """The answer in a reply; an empty one if it is nothing of the kind."""
         try:
             tree = json_tree(reply.body)
@@ -190,13 +196,13 @@ class TokenResponse:
 
     def secret(self, *names: str) -> Secret | None:
         """The first of these that is a token."""
-        found = (self._tree.get(name) for name in names)
-        return next((Secret(text) for text in found if is_header_value(text)), None)
+        values = (self._tree.get(name) for name in names)
+        return next((Secret(text) for text in values if is_header_value(text)), None)
 
     def text(self, name: str) -> str:
         """A text, or ""."""
-        found = self._tree.get(name)
-        return found[:SENTENCE] if isinstance(found, str) else ""
+        value = self._tree.get(name)
+        return value[:MAX_MESSAGE] if isinstance(value, str) else ""
 
     @property
     def seconds(self) -> float:
@@ -204,60 +210,63 @@ class TokenResponse:
         try:
             minutes = parse_int(self._tree.get("validFor"))
         except TypeMismatch:
-            minutes = DOCUMENTED
-        return 60.0 * (minutes if minutes in MINUTES else DOCUMENTED)
+            minutes = DEFAULT_MINUTES
+        return 60.0 * (minutes if minutes in VALID_MINUTES else DEFAULT_MINUTES)
 
 
-def _entered(reply: Reply, *, seeded: bool) -> TokenGrant | Continuation:
+def _read_login(reply: Reply, *, seeded: bool) -> TokenGrant | Continuation:
     """A login's answer: 401 is also how the server asks for a second factor."""
     if reply.status != REFUSED:
-        return _granted(reply)
-    answer = TokenResponse.of(reply)
-    if answer.text("message") == "needs.2fa.setup":
+        return _read_grant(reply)
+    response = TokenResponse.read(reply)
+    if response.text("message") == "needs.2fa.setup":
         raise Unauthorized(REFUSED, "", NEEDS_SETUP)
-    if answer.text("message") != "needs.2fa":
-        raise _refused(reply)
+    if response.text("message") != "needs.2fa":
+        raise _read_refusal(reply)
     if not seeded:
         raise Unauthorized(REFUSED, "", NEEDS_SEED)
-    token = answer.secret("continuationToken", "continuation-token")
+    token = response.secret("continuationToken", "continuation-token")
     if token is None:
         raise DecodeError("expected a token @ $.continuationToken")
-    return Continuation(token, answer.text("tenant") or None)
+    return Continuation(token, response.text("tenant") or None)
 
 
-def _granted(reply: Reply) -> TokenGrant:
+def _read_grant(reply: Reply) -> TokenGrant:
     if reply.is_page:
         raise UnexpectedContent("an HTML page where a token is due @ $")
-    answer = TokenResponse.of(reply)
-    token = answer.secret("token")
+    response = TokenResponse.read(reply)
+    token = response.secret("token")
     if token is None:
         raise DecodeError("expected a token @ $.token")
-    return TokenGrant(token, answer.seconds, answer.secret("refresh-token"))
+    return TokenGrant(token, response.seconds, response.secret("refresh-token"))
 
 
-def _refused(reply: Reply) -> CallError:
+def _read_refusal(reply: Reply) -> CallError:
     """The refusal without its body, which may carry a continuation, a seed, or what was sent.
 
     A page is not the token service speaking, but something before it, and says nothing of the credentials.
     """
-    if reply.is_page and reply.status in NOT_US:
+    if reply.is_page and reply.status in REFUSAL_STATUSES:
         return UnexpectedContent(f"{reply.status} with an HTML page, which is not the token service's @ $")
-    bare = Reply(reply.status, reply.headers, b"")
-    error = status_error(bare) if reply.status in HTTP_ERRORS else foreign_response(bare)
-    error.message = TokenResponse.of(reply).text("message")
+    empty = Reply(reply.status, reply.headers, b"")
+    error = status_error(empty) if reply.status in HTTP_ERRORS else foreign_response(empty)
+    error.message = TokenResponse.read(reply).text("message")
     return error
 
 
-def _refused_stamp(at: float, reply: Reply) -> CallError:
+def _read_stamp_refusal(at: float, reply: Reply) -> CallError:
     """The refusal of a signed request, with the difference of the clocks if that is the likely reason."""
-    error = _refused(reply)
-    server = http_date(reply.headers.get("date", ""))
-    if server is None or abs(server.timestamp() - at) <= TOLERANCE or not isinstance(error, StatusError):
+    error = _read_refusal(reply)
+    server_time = http_date(reply.headers.get("date", ""))
+    if server_time is None or not isinstance(error, StatusError):
         return error
-    offset = server.timestamp() - at
-    late = Unauthorized(REFUSED, "", f"{error.message}; this clock is {-offset:+.0f} s off: correct it".lstrip("; "))
-    late.clock_offset = offset
-    return late
+    offset = server_time.timestamp() - at
+    if abs(offset) <= MAX_CLOCK_OFFSET:
+        return error
+    hint = f"this clock is {-offset:+.0f} s off: correct it"
+    with_offset = Unauthorized(REFUSED, "", f"{error.message}; {hint}".lstrip("; "))
+    with_offset.clock_offset = offset
+    return with_offset
 
 
-REFUSALS = dict.fromkeys(range(100, 1000), _refused)
+REFUSALS = dict.fromkeys(range(100, 1000), _read_refusal)

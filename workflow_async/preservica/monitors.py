@@ -51,15 +51,15 @@ class Monitors:
         Source: GET /api/processmonitor/monitors; contract: preservica.md 2.2.
         """
         optional_number("limit", limit, least=1)
-        asked = filters.given_params(
-            status=None if status is None else filters.each_of("status", filters.MONITOR_STATUSES, status),
-            category=None if category is None else filters.each_of("category", filters.MONITOR_CATEGORIES, category),
+        params = filters.given_params(
+            status=None if status is None else filters.comma_list("status", filters.MONITOR_STATUSES, status),
+            category=None if category is None else filters.comma_list("category", filters.MONITOR_CATEGORIES, category),
             subcategory=None if subcategory is None else filters.checked_text("subcategory", subcategory),
-            name=None if name is None else filters.filled("name", name),
-            startedFrom=filters.moment("started_from", started_from),
+            name=None if name is None else filters.checked_filled("name", name),
+            startedFrom=filters.format_instant("started_from", started_from),
         )
-        first = process_calls.list_monitors(asked, limit=limit)
-        return Listing(self._transport.send, first, lambda monitor: monitor.id, unreadable=unreadable)
+        call = process_calls.list_monitors(params, limit=limit)
+        return Listing(self._transport.send, call, lambda monitor: monitor.id, unreadable=unreadable)
 
     def messages(
         self,
@@ -87,12 +87,12 @@ class Monitors:
         """
         optional_number("limit", limit, least=1)
         whole_number("page_size", page_size, least=1)
-        asked = filters.given_params(
+        params = filters.given_params(
             monitor=filters.checked_text("monitor_id", monitor_id),
-            status=None if status is None else filters.each_of("status", filters.MESSAGE_STATUSES, status),
+            status=None if status is None else filters.comma_list("status", filters.MESSAGE_STATUSES, status),
         )
-        first = process_calls.list_messages(asked, size=page_size, limit=limit)
-        return Listing(self._transport.send, first, lambda message: message.id, unreadable=unreadable)
+        call = process_calls.list_messages(params, size=page_size, limit=limit)
+        return Listing(self._transport.send, call, lambda message: message.id, unreadable=unreadable)
 
     async def timeseries(self, monitor_id: str) -> tuple[Any, ...]:
         """Get how a process came along, as the server tells it: nobody has written down what an item looks like.

@@ -26,8 +26,8 @@ class Processes:
         Source: GET /api/process/ingest/configs; contract: preservica.md 2.1.
         """
         types = () if type is None else filters.checked_texts("type", type)
-        first = process_calls.list_processes(types)
-        return Listing(self._transport.send, first, lambda process: process.id, unreadable=unreadable)
+        call = process_calls.list_processes(types)
+        return Listing(self._transport.send, call, lambda process: process.id, unreadable=unreadable)
 
     async def activate(self, process_id: str) -> bool:
         """Switch a process on; returns whether it is on now, as the server says.

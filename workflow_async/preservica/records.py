@@ -117,7 +117,7 @@ class Started:
 
 
 @frozen
-class Tally:
+class AcceptedCounts:
     """How many workflows a retry or a terminate was accepted for, and how many not, as far as the server counts."""
 
     successful: int = 0

@@ -15,14 +15,14 @@ from workflow_async.preservica.records import Workflow
 from workflow_async.settings import optional_number
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-EVER = (EPOCH, datetime(2200, 1, 1, tzinfo=UTC))
+ALL_TIME = (EPOCH, datetime(2200, 1, 1, tzinfo=UTC))
 """When a workflow may have been started."""
 MILLISECOND = timedelta(milliseconds=1)
 
 
 def workflow_listing(
     send: Send,
-    manner: ListOptions,
+    options: ListOptions,
     query: WorkflowQuery,
     *,
     newest_first: bool,
@@ -31,34 +31,34 @@ def workflow_listing(
 ) -> Listing[Workflow]:
     """The listing; raises `InvalidArgument` for what cannot be sent."""
     optional_number("limit", limit, least=1)
-    asked = query.on_the_wire(newest_first=newest_first, without=("state",) if manner.exact else ())
-    cuts = ScanFactory(
-        call_for=partial(_by_time, asked),
-        span=_window(query.since or EVER[0], query.until or EVER[1]),
+    params = query.on_the_wire(newest_first=newest_first, without=("state",) if options.exact else ())
+    scans = ScanFactory(
+        call_for=partial(_page_call, params),
+        span=_window(query.since or ALL_TIME[0], query.until or ALL_TIME[1]),
         bounded=query.since is not None or query.until is not None,
     )
     return Listing(
         send,
-        cuts.read(manner),
+        scans.read(options),
         attrgetter("id"),
         limit=limit,
-        wanted=query.matches if manner.exact and query.filters_states else None,
-        consistency=manner.consistency,
+        wanted=query.matches if options.exact and query.filters_states else None,
+        consistency=options.consistency,
         unreadable=unreadable,
     )
 
 
-def _by_time(query: Params, window: Window | None, offset: int, rows: int) -> Call[Page[Workflow]]:
+def _page_call(query: Params, window: Window | None, offset: int, rows: int) -> Call[Page[Workflow]]:
     """Rows of the list, or of a window of it."""
-    asked = query if window is None else _within(query, window)
-    return calls.list_workflows(asked, size=rows, start=offset)
+    params = query if window is None else _within(query, window)
+    return calls.list_workflows(params, size=rows, start=offset)
 
 
 def _within(query: Params, window: Window) -> Params:
     first, last = (EPOCH + milliseconds * MILLISECOND for milliseconds in (window.first, window.last))
-    begin, end = filters.period(first, last)
-    rest = tuple((name, value) for name, value in query if name not in {"from", "to"})
-    return (*rest, *filters.given_params(**{"from": begin, "to": end}))
+    since, until = filters.period(first, last)
+    others = tuple((name, value) for name, value in query if name not in {"from", "to"})
+    return (*others, *filters.given_params(**{"from": since, "to": until}))
 
 
 def _window(since: datetime, until: datetime) -> Window:

@@ -192,7 +192,7 @@ class PreservicaStarts:
     def _since(self, ticket: Ticket) -> Listing[Workflow]:
         """The workflows of the ticket's context, or of all where only its name is known, by which no list filters."""
         id, _ = _context(ticket)
-        known = id if id is not None and filters.digits(id) else None
+        known = id if id is not None and filters.is_digits(id) else None
         query = WorkflowQuery.of(context=known, since=ticket.prepared_at - MAX_CLOCK_SKEW)
         first = query.on_the_wire(newest_first=True)
         return Listing(self._read, calls.list_workflows(first, size=PAGE_SIZE), lambda workflow: workflow.id)
@@ -216,7 +216,7 @@ def reference(context: Context | int | str) -> tuple[str | None, str | None]:
     """Id and name of a context, as far as they are known."""
     if isinstance(context, Context):
         return context.id, context.name or None
-    if isinstance(context, str) and not filters.digits(context):
+    if isinstance(context, str) and not filters.is_digits(context):
         return None, context
     return str(parse_id("context", context)), None
 

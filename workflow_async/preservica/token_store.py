@@ -76,7 +76,7 @@ class StoredToken:
     refresh_token: Secret | None = field(default=None)
 
 
-def dumped(stored: StoredToken) -> str:
+def dump_token(stored: StoredToken) -> str:
     """Return the token as a text for a store."""
     return json.dumps(
         {
@@ -88,21 +88,21 @@ def dumped(stored: StoredToken) -> str:
     )
 
 
-def loaded(text: Secret) -> StoredToken | None:
+def load_token(text: Secret) -> StoredToken | None:
     """Return the token that `dumped` made a text of, or None if the text is not of that kind."""
     try:
         tree = json_tree(str(text.reveal() or "").encode("utf-8", "replace"))
     except DecodeError:
         return None
-    found = Fields(tree if isinstance(tree, dict) else {})
-    token, expires_at = found.secret("token"), found.number("expires_at")
+    fields = StoredFields(tree if isinstance(tree, dict) else {})
+    token, expires_at = fields.secret("token"), fields.number("expires_at")
     if token is None or expires_at is None:
         return None
-    return StoredToken(found.text("owner"), token, expires_at, found.secret("refresh_token"))
+    return StoredToken(fields.text("owner"), token, expires_at, fields.secret("refresh_token"))
 
 
 @frozen
-class Fields:
+class StoredFields:
     """The fields of a stored text. Its repr does not show them."""
 
     _tree: dict[str, Any] = field(repr=False)

@@ -20,7 +20,7 @@ from workflow_async.preservica import calls
 from workflow_async.preservica.filters import WorkflowFilters
 from workflow_async.preservica.monitor_source import ACTIVE
 from workflow_async.preservica.query import WorkflowQuery
-from workflow_async.preservica.records import Context, Started, Tally, Workflow
+from workflow_async.preservica.records import AcceptedCounts, Context, Started, Workflow
 from workflow_async.preservica.scans import workflow_listing
 from workflow_async.preservica.start_service import StartService
 from workflow_async.settings import Poll, positive_seconds, whole_number
@@ -142,8 +142,8 @@ class Workflows(StartService):
 
         Source: POST /sdb/rest/workflow/instances/terminate; contract: preservica.md 1.5.
         """
-        tally = await self._transport.send(calls.terminate_workflows(workflow_ids))
-        _whole("terminate", tally)
+        counts = await self._transport.send(calls.terminate_workflows(workflow_ids))
+        _raise_if_partial("terminate", counts)
 
     async def retry(self, *workflow_ids: int | str) -> int:
         """Let failed or suspended workflows try again; sent once. Returns how many do.
@@ -154,9 +154,9 @@ class Workflows(StartService):
 
         Source: POST /sdb/rest/workflow/instances/retry; contract: preservica.md 1.6.
         """
-        tally = await self._transport.send(calls.retry_workflows(workflow_ids))
-        _whole("retry", tally)
-        return tally.successful
+        counts = await self._transport.send(calls.retry_workflows(workflow_ids))
+        _raise_if_partial("retry", counts)
+        return counts.successful
 
     async def start_and_wait(
         self,
@@ -176,11 +176,11 @@ class Workflows(StartService):
         Raises:
             StartOutcomeUnknown: also where the server's answer names no id to wait for.
         """
-        terms = WaitOptions[Workflow](timeout=timeout, poll=poll, parked=parked)
+        options = WaitOptions[Workflow](timeout=timeout, poll=poll, parked=parked)
         ticket = self.prepare_start(context, parameters, correlation_id=correlation_id)
-        started = await self._starts.send_for_id(ticket)
-        self.poller.note_existing(started)
-        return await wait(self.poller, started, terms, check=check)
+        workflow_id = await self._starts.send_for_id(ticket)
+        self.poller.note_existing(workflow_id)
+        return await wait(self.poller, workflow_id, options, check=check)
 
     def watch(
         self,
@@ -207,7 +207,7 @@ class Workflows(StartService):
             InvalidArgument: at once, for neither or both of ids and filter, or for what cannot be sent.
         """
         whole_number("retry_stalled", retry_stalled, least=0)
-        given = _given(filters)
+        given = _given_filters(filters)
         if (workflow_ids is None) == (not given):
             raise InvalidArgument("workflow_ids", "must be given, or a filter instead of them")
         active: WorkflowFilters = {"state": ACTIVE, **given}
@@ -219,17 +219,17 @@ class Workflows(StartService):
             poll=poll,
             operations=False,
             stalled_after=stalled_after,
-            remedy=self._retrying(retry_stalled) if retry_stalled else None,
+            remedy=self._retry_hook(retry_stalled) if retry_stalled else None,
         )
 
-    def _retrying(self, most: int) -> monitor.EventHook[Workflow]:
+    def _retry_hook(self, limit: int) -> monitor.EventHook[Workflow]:
         """Retry what has stalled, so many times a workflow; one that the server refuses stays as it is."""
-        tried: Counter[int] = Counter()
+        attempts: Counter[int] = Counter()
 
-        async def remedy(event: monitor.WatchEvent[Workflow]) -> monitor.WatchEvent[Workflow]:
-            if not isinstance(event, monitor.Stalled) or tried[event.id] >= most:
+        async def hook(event: monitor.WatchEvent[Workflow]) -> monitor.WatchEvent[Workflow]:
+            if not isinstance(event, monitor.Stalled) or attempts[event.id] >= limit:
                 return event
-            tried[event.id] += 1
+            attempts[event.id] += 1
             try:
                 await self.retry(event.id)
             except (CallError, PartialFailure) as error:
@@ -237,15 +237,15 @@ class Workflows(StartService):
                 return event
             return evolve(event, remedied=True)
 
-        return remedy
+        return hook
 
 
-def _given(filters: WorkflowFilters) -> WorkflowFilters:
+def _given_filters(filters: WorkflowFilters) -> WorkflowFilters:
     """Return the filters that are not None."""
     return cast("WorkflowFilters", {name: value for name, value in filters.items() if value is not None})
 
 
-def _whole(asked: str, tally: Tally) -> None:
+def _raise_if_partial(action: str, counts: AcceptedCounts) -> None:
     """Raise `PartialFailure` where the server took only some of what was asked."""
-    if tally.failed:
-        raise PartialFailure(asked, tally.successful, tally.failed)
+    if counts.failed:
+        raise PartialFailure(action, counts.successful, counts.failed)

@@ -43,8 +43,8 @@ from workflow_async._decode.values import (
 from workflow_async._decode.xml_rows import ColumnBlock, RowBlock
 from workflow_async.errors import DecodeError
 from workflow_async.opencast import records as opencast
-from workflow_async.opencast._internal import internal_converter
 from workflow_async.opencast.converter import opencast_converter
+from workflow_async.opencast.jettison import internal_converter
 from workflow_async.opencast.records import Definition, Event, Me, Version, Workflow
 from workflow_async.preservica import records as preservica
 from workflow_async.preservica.converter import preservica_converter

@@ -24,7 +24,7 @@ from workflow_async.errors import (
 )
 from workflow_async.monitor import Change, Parked, TimedOut
 from workflow_async.opencast import State, Workflow
-from workflow_async.opencast.resuming import delay
+from workflow_async.opencast.resuming import check_delay
 from workflow_async.sandbox import Fault, Faults, ManualClock, Sandbox, Step, StepResult
 from workflow_async.sandbox.opencast import workflows as served
 
@@ -300,7 +300,7 @@ async def test_other_states_are_refused(sandbox: Sandbox, oc: OpencastClient, wr
 
 
 def test_the_delays_between_checks_grow_to_two_seconds() -> None:
-    assert [round(delay(checks), 2) for checks in (0, 1, 2, 3, 4, 5, 6, 10**6)] == [
+    assert [round(check_delay(checks), 2) for checks in (0, 1, 2, 3, 4, 5, 6, 10**6)] == [
         *(0.25, 0.38, 0.56, 0.84, 1.27, 1.9),
         *(2.0, 2.0),
     ]

@@ -17,7 +17,7 @@ from workflow_async.errors import RateLimited, ServerError
 from workflow_async.monitor._engine.observation import conflicting, merged
 from workflow_async.monitor._engine.scheduler import BULK_SIZE
 from workflow_async.opencast import Operation, OperationState, State, Workflow, calls
-from workflow_async.opencast.monitor_source import OpencastSource, _can_be_named
+from workflow_async.opencast.monitor_source import OpencastSource, _fits_filter
 
 
 def workflow(state: str = "running", **more: Any) -> Workflow:
@@ -117,7 +117,7 @@ async def test_without_an_event_that_can_be_named_nothing_is_asked() -> None:
 
 @given(st.lists(st.text(string.ascii_letters + "-_.", max_size=300), min_size=BULK_SIZE, max_size=BULK_SIZE))
 def test_the_address_of_a_bulk_check_is_no_longer_than_servers_take(names: list[str]) -> None:
-    call = calls.events_by_id([name for name in names if _can_be_named(name)])
+    call = calls.events_by_id([name for name in names if _fits_filter(name)])
     assert len(str(httpx.QueryParams(call.params))) < 8000
 
 

@@ -67,7 +67,7 @@ STATES = st.sampled_from([state.value for state in OperationState])
 @given(st.sampled_from(["failed", "stopped"]), st.lists(STATES, max_size=8))
 def test_an_ended_workflow_never_names_an_operation_that_did_not_run(state: str, operations: list[str]) -> None:
     current = record(state, *chain(" ".join(operations))).current
-    assert current is None or current.begun
+    assert current is None or current.has_run
 
 
 def test_a_start_tells_that_an_operation_has_run_unless_it_was_skipped() -> None:

@@ -47,7 +47,7 @@ def write(tmp_path: Path) -> Write:
 
 
 def find(path: str | os.PathLike[str] = "credentials.properties", **given: str) -> Credentials:
-    return credential_sources.find(
+    return credential_sources.find_credentials(
         {name: Secret(given[name]) if name in given else None for name in credential_sources.SOURCES}, path
     )
 

@@ -38,7 +38,7 @@ def test_a_context_without_an_id_is_refused(given: Any) -> None:
 @pytest.mark.parametrize("given", ["", "  ", None, 3, "\ud800"])
 def test_a_blank_or_broken_text_is_refused(given: Any) -> None:
     with pytest.raises(InvalidArgument, match="^creator: must be a text that is not blank and can be encoded"):
-        filters.filled("creator", given)
+        filters.checked_filled("creator", given)
 
 
 def test_a_comma_is_refused_where_the_server_may_cut() -> None:
@@ -48,10 +48,10 @@ def test_a_comma_is_refused_where_the_server_may_cut() -> None:
 
 
 def test_several_words_are_one_comma_list() -> None:
-    assert filters.each_of("status", filters.MESSAGE_STATUSES, ["info", "Error"]) == "Info,Error"
-    assert filters.each_of("status", filters.MESSAGE_STATUSES, "warning") == "Warning"
+    assert filters.comma_list("status", filters.MESSAGE_STATUSES, ["info", "Error"]) == "Info,Error"
+    assert filters.comma_list("status", filters.MESSAGE_STATUSES, "warning") == "Warning"
     with pytest.raises(InvalidArgument, match="^status: must name at least one"):
-        filters.each_of("status", filters.MESSAGE_STATUSES, [])
+        filters.comma_list("status", filters.MESSAGE_STATUSES, [])
 
 
 @pytest.mark.parametrize(
@@ -63,7 +63,7 @@ def test_several_words_are_one_comma_list() -> None:
     ],
 )
 def test_an_instant_is_sent_in_utc_with_milliseconds(given: datetime, sent: str) -> None:
-    assert filters.moment("since", given) == sent
+    assert filters.format_instant("since", given) == sent
 
 
 def test_a_period_is_widened_to_whole_milliseconds_so_that_nothing_in_it_is_left_out() -> None:
@@ -91,7 +91,7 @@ def test_a_period_that_ends_before_it_begins_is_refused() -> None:
 )
 def test_an_instant_that_has_no_date_in_utc_is_refused(since: datetime) -> None:
     with pytest.raises(InvalidArgument, match="^until: must lie between the years 1 and 9999 in UTC"):
-        filters.moment("until", since, up=True)
+        filters.format_instant("until", since, up=True)
 
 
 @pytest.mark.parametrize("given", [5, b"Active", object(), None])

@@ -296,7 +296,11 @@ def test_nothing_that_holds_a_secret_shows_it() -> None:
     continuation = Continuation(Secret("cont-secret"), None)
     pv = PreservicaClient("pv.example.org", username="u@x", password="hunter2", two_factor=SEED)
     answer = login_calls.TokenResponse({"token": "tok-secret"})
-    calls = (login_calls.login(account), login_calls.complete(account, continuation, 59.0), login_calls.refresh(grant))
+    calls = (
+        login_calls.password_login(account),
+        login_calls.complete_login(account, continuation, 59.0),
+        login_calls.refresh_token(grant),
+    )
     things = (account, grant, continuation, pv, pv._transport, answer, TokenService(account), *calls)
     told = "".join(f"{thing!r} {thing}" for thing in things)
     assert not [secret for secret in SECRETS if secret in told]

@@ -34,25 +34,25 @@ def form(call: Call[Any]) -> list[tuple[str, str]]:
 
 
 def read(body: bytes, status: int = 200, account: Account = ACCOUNT) -> TokenGrant | Continuation:
-    return login_calls.login(account).read(Reply(status, {}, body))
+    return login_calls.password_login(account).read(Reply(status, {}, body))
 
 
 # What is sent
 
 
 def test_a_login_is_a_form_with_the_tenant_if_there_is_one() -> None:
-    call = login_calls.login(ACCOUNT)
+    call = login_calls.password_login(ACCOUNT)
     assert call.path == LOGIN
     assert form(call) == [("username", "u@x"), ("password", "p@ss wörd&"), ("tenant", "TEN")]
 
 
 def test_a_login_without_a_tenant_asks_for_the_users_details() -> None:
-    sent = form(login_calls.login(Account("u@x", "pw")))
+    sent = form(login_calls.password_login(Account("u@x", "pw")))
     assert sent == [("username", "u@x"), ("password", "pw"), ("includeUserDetails", "true")]
 
 
 def test_a_second_factor_names_its_continuation_and_the_code_of_the_moment() -> None:
-    call = login_calls.complete(Account("u@x", "pw", None, SEED), Continuation(Secret("cont-1"), "TEN"), 59.0)
+    call = login_calls.complete_login(Account("u@x", "pw", None, SEED), Continuation(Secret("cont-1"), "TEN"), 59.0)
     assert call.path == "/api/accesstoken/complete-2fa"
     assert form(call) == [
         ("username", "u@x"),
@@ -63,12 +63,12 @@ def test_a_second_factor_names_its_continuation_and_the_code_of_the_moment() -> 
 
 
 def test_a_refresh_sends_the_refresh_token() -> None:
-    call = login_calls.refresh(TokenGrant(Secret("tok-1"), 900.0, Secret("r-1")))
+    call = login_calls.refresh_token(TokenGrant(Secret("tok-1"), 900.0, Secret("r-1")))
     assert (call.path, form(call)) == ("/api/accesstoken/refresh", [("refreshToken", "r-1")])
 
 
 def test_a_shared_secret_is_sent_as_the_recorded_hash() -> None:
-    call = login_calls.external(Account("u@x", "pw", "TEN", shared_secret=True), 1795383564.9)
+    call = login_calls.external_login(Account("u@x", "pw", "TEN", shared_secret=True), 1795383564.9)
     assert call.path == "/api/accesstoken/acquire-external"
     digest = "33607ef5fa0b177fb2882bbf51ed47c4cdbafc3a"
     assert form(call) == [("username", "u@x"), ("tenant", "TEN"), ("timestamp", "1795383564"), ("hash", digest)]

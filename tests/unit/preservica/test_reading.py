@@ -10,7 +10,7 @@ from workflow_async import Phase
 from workflow_async._core.call import Call, Page, Reply, UnreadableRow
 from workflow_async.errors import DecodeError, ResponseMismatch, UnexpectedContent
 from workflow_async.preservica import Context, Started, State, Workflow, calls
-from workflow_async.preservica.records import Tally
+from workflow_async.preservica.records import AcceptedCounts
 
 T = TypeVar("T")
 Sample = Callable[[str], bytes]
@@ -292,7 +292,7 @@ def test_a_start_answered_with_something_else_cannot_be_read(body: bytes) -> Non
 
 
 def test_a_retry_counts_both_ways(sample: Sample) -> None:
-    assert read(calls.retry_workflows([1]), sample("retried.xml")) == Tally(successful=2, failed=1)
+    assert read(calls.retry_workflows([1]), sample("retried.xml")) == AcceptedCounts(successful=2, failed=1)
 
 
 @pytest.mark.parametrize("body", [b"", b"<R/>", b"<R><Id>1</Id></R>"])
@@ -307,4 +307,4 @@ def test_a_termination_is_accepted_whatever_the_body_unless_it_counts_failures(b
 
 
 def test_a_termination_that_counts_failures_tells_them(sample: Sample) -> None:
-    assert read(calls.terminate_workflows([1]), sample("retried.xml"), 202) == Tally(successful=2, failed=1)
+    assert read(calls.terminate_workflows([1]), sample("retried.xml"), 202) == AcceptedCounts(successful=2, failed=1)

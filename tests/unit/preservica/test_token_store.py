@@ -11,7 +11,7 @@ from workflow_async import Clock
 from workflow_async._core.auth import Secret
 from workflow_async.errors import InvalidArgument
 from workflow_async.preservica import FileTokenStore, PreservicaClient
-from workflow_async.preservica.token_store import StoredToken, dumped, loaded
+from workflow_async.preservica.token_store import StoredToken, dump_token, load_token
 from workflow_async.sandbox import ManualClock
 from workflow_async.sandbox.systems import FakePreservica
 
@@ -151,11 +151,11 @@ def test_a_file_that_is_no_text_is_no_token(tmp_path: Path) -> None:
     ],
 )
 def test_a_text_that_holds_no_token_is_none(text: str) -> None:
-    assert loaded(Secret(text)) is None
+    assert load_token(Secret(text)) is None
 
 
 @pytest.mark.parametrize("refresh", [None, Secret("r-1")])
 def test_a_token_goes_through_its_text(refresh: Secret | None) -> None:
     stored = StoredToken("me TEN https://pv", Secret("tok-1"), 1234.5, refresh)
-    assert loaded(Secret(dumped(stored))) == stored
+    assert load_token(Secret(dump_token(stored))) == stored
     assert "tok-1" not in repr(stored)

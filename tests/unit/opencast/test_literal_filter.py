@@ -18,7 +18,7 @@ from workflow_async import Clock, OpencastClient, Retry
 from workflow_async._listing.scan import Consistency
 from workflow_async.errors import Forbidden, ServerError
 from workflow_async.opencast import filters
-from workflow_async.opencast.literal import in_urls
+from workflow_async.opencast.literal_filter import split_by_size
 
 each_way = pytest.mark.parametrize("consistency", ["fast", "anchored", "partitioned"])
 KEYS = {
@@ -199,14 +199,14 @@ def test_literal_is_exactly_what_holds_the_text(titles: list[str], wanted: str, 
 
 def test_more_ids_than_fit_into_one_filter_take_several() -> None:
     ids = [f"{n:036}" for n in range(400)]
-    chunks = list(in_urls(ids))
+    chunks = list(split_by_size(ids))
     assert [id for chunk in chunks for id in chunk] == ids
     assert [len(chunk) for chunk in chunks] == [144, 144, 112]
 
 
 @given(st.lists(st.text("aü/", max_size=900), max_size=40))
 def test_ids_are_asked_for_once_each_in_filters_that_fit(ids: list[str]) -> None:
-    chunks = list(in_urls(ids))
+    chunks = list(split_by_size(ids))
     assert [id for chunk in chunks for id in chunk] == list(dict.fromkeys(ids))
     for chunk in chunks:
         size = len(quote_plus(",".join(f"identifier:{id}" for id in chunk)))

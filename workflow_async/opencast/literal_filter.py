@@ -30,21 +30,21 @@ FIELDS: Mapping[str, str] = {
 class LiteralFilter:
     """A `send` for pages of workflows that notes which of them match literally, for `passes`."""
 
-    send: Send
+    send_page: Send
     """Sends the call for a page."""
-    ask: Send
+    send_events: Send
     """Sends the call for events."""
-    values: Mapping[str, str]
+    filters: Mapping[str, str]
     """The filters to compare, by name."""
     _passing: set[int] = field(factory=set, init=False)
 
     async def __call__(self, call: Call[Any], /) -> Any:
         """Send the call for a page, then ask for the events of its rows."""
-        page = await self.send(call)
+        page = await self.send_page(call)
         rows = [row for row in page.items if isinstance(row, Workflow)]
         events: dict[str, Event] = {}
-        for ids in in_urls(row.event_id for row in rows):
-            events |= {event.id: event for event in await self.ask(calls.events_by_id(ids))}
+        for event_ids in split_by_size(row.event_id for row in rows):
+            events |= {event.id: event for event in await self.send_events(calls.events_by_id(event_ids))}
         self._passing.difference_update(row.id for row in rows)
         self._passing.update(w.id for w in rows if w.event_id in events and self._matches(w, events[w.event_id]))
         return page
@@ -54,35 +54,35 @@ class LiteralFilter:
         return workflow.id in self._passing
 
     def _matches(self, workflow: Workflow, event: Event) -> bool:
-        return all(matches(name, value, workflow, event) for name, value in self.values.items())
+        return all(matches(name, value, workflow, event) for name, value in self.filters.items())
 
 
 def wildcard_filters(texts: Mapping[str, str]) -> dict[str, str]:
     """Return the text filters whose values the server would take for patterns."""
-    return {name: value for name, value in texts.items() if any(mark in value for mark in WILDCARDS)}
+    return {name: value for name, value in texts.items() if any(character in value for character in WILDCARDS)}
 
 
 def matches(name: str, value: str, workflow: Workflow, event: Event) -> bool:
     """Return True if the text that a filter searches holds the value, in any case."""
-    return any(value.lower() in text.lower() for text in _searched(name, workflow, event))
+    return any(value.lower() in text.lower() for text in _searched_texts(name, workflow, event))
 
 
-def in_urls(ids: Iterable[str]) -> Iterator[Sequence[str]]:
+def split_by_size(ids: Iterable[str]) -> Iterator[Sequence[str]]:
     """Yield the ids, each once, in sequences that fit into the filter of one request."""
-    fitting: list[str] = []
+    batch: list[str] = []
     size = 0
     for id in dict.fromkeys(ids):
-        longer = len(quote_plus(f"identifier:{id},"))
-        if fitting and size + longer > filters.MAX_FILTER:
-            yield fitting
-            fitting, size = [], 0
-        fitting.append(id)
-        size += longer
-    if fitting:
-        yield fitting
+        added = len(quote_plus(f"identifier:{id},"))
+        if batch and size + added > filters.MAX_FILTER:
+            yield batch
+            batch, size = [], 0
+        batch.append(id)
+        size += added
+    if batch:
+        yield batch
 
 
-def _searched(name: str, workflow: Workflow, event: Event) -> Iterator[str]:
+def _searched_texts(name: str, workflow: Workflow, event: Event) -> Iterator[str]:
     if name == "text_filter":
         yield from (str(workflow.id), workflow.state_text, event.id, event.series, event.title)
         yield from (_text(event.extra.get(key)) for key in FIELDS.values())
@@ -95,7 +95,7 @@ def _text(value: object) -> str:
     return "; ".join(map(str, value)) if isinstance(value, list | tuple) else str(value or "")
 
 
-def both_tests(*tests: Callable[[Workflow], bool] | None) -> Callable[[Workflow], bool] | None:
+def combined(*tests: Callable[[Workflow], bool] | None) -> Callable[[Workflow], bool] | None:
     """Return a test that passes what all given tests pass. None if there is no test."""
-    found = [test for test in tests if test is not None]
-    return (lambda workflow: all(test(workflow) for test in found)) if found else None
+    given = [test for test in tests if test is not None]
+    return (lambda workflow: all(test(workflow) for test in given)) if given else None

@@ -30,40 +30,40 @@ from workflow_async.opencast.converter import OPERATION_STATE, STATE
 from workflow_async.opencast.records import Operation, Workflow
 
 EVENT = "mediaPackageId"
-PLACE = "$.workflows.workflow"
+ROWS_PATH = "$.workflows.workflow"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ABSENT = (None, "")
 
 
-def instances(event: str, tree: Any, unreadable: OnUnreadable) -> tuple[Workflow, ...]:
+def read_instances(event: str, tree: Any, unreadable: OnUnreadable) -> tuple[Workflow, ...]:
     """Read the workflows of one event. Raise `DecodeError` for rows that cannot be read, unless to skip them."""
     if not isinstance(tree, dict) or "workflows" not in tree:
         raise DecodeError("required field missing @ $.workflows")
     try:
-        listed = elements("workflow", tree["workflows"])
+        rows = elements("workflow", tree["workflows"])
     except TypeMismatch as error:
         raise DecodeError(f"{error} @ $.workflows") from None
-    found = read_rows(INTERNAL, [_of_event(event, row) for row in listed], Workflow, PLACE)
-    odd = [fault for row in found if isinstance(row, UnreadableRow) for fault in row.faults]
-    if odd and unreadable == "raise":
-        raise DecodeError(*odd)
-    return tuple(row for row in found if isinstance(row, Workflow))
+    records = read_rows(INTERNAL, [_with_event(event, row) for row in rows], Workflow, ROWS_PATH)
+    faults = [fault for row in records if isinstance(row, UnreadableRow) for fault in row.faults]
+    if faults and unreadable == "raise":
+        raise DecodeError(*faults)
+    return tuple(row for row in records if isinstance(row, Workflow))
 
 
-def _of_event(event: str, row: Any) -> Any:
+def _with_event(expected: str, row: Any) -> Any:
     """Return a row with the event asked for. Raise `ResponseMismatch` if it is of another event."""
     if not isinstance(row, dict):
         return row
-    said = row.get(EVENT, event)
-    if isinstance(said, str | int | float) and not _is_id(said, event):
-        raise ResponseMismatch(f"the workflows of event {event}", f"one of event {loose_text(said)}")
-    creator = {"creator-id": row["creatorId"]} if "creatorId" in row and "creator-id" not in row else {}
-    return {**row, **creator, EVENT: event}
+    event_id = row.get(EVENT, expected)
+    if isinstance(event_id, str | int | float) and not _is_event_id(event_id, expected):
+        raise ResponseMismatch(f"the workflows of event {expected}", f"one of event {loose_text(event_id)}")
+    aliases = {"creator-id": row["creatorId"]} if "creatorId" in row and "creator-id" not in row else {}
+    return {**row, **aliases, EVENT: expected}
 
 
-def _is_id(said: str | float, event: str) -> bool:
+def _is_event_id(value: str | float, event_id: str) -> bool:
     """Return True if a value is the id of the event. Jettison writes the text 7.0 as the number 7."""
-    return loose_text(said) == event or (not isinstance(said, str) and f"{loose_text(said)}.0" == event)
+    return loose_text(value) == event_id or (not isinstance(value, str) and f"{loose_text(value)}.0" == event_id)
 
 
 def elements(name: str, value: Any) -> list[Any]:
@@ -72,10 +72,10 @@ def elements(name: str, value: Any) -> list[Any]:
         return []
     if not isinstance(value, dict):
         raise TypeMismatch(f"expected an object, got {type_name(value)}")
-    found = value.get(name)
-    if found in ABSENT:
+    children = value.get(name)
+    if children in ABSENT:
         return []
-    return found if isinstance(found, list) else [found]
+    return children if isinstance(children, list) else [children]
 
 
 def loose_text(value: Any) -> str:
@@ -89,7 +89,7 @@ def loose_text(value: Any) -> str:
     return parse_str(None if value == {"nil": True} else value)
 
 
-def moment(value: Any) -> datetime:
+def parse_instant(value: Any) -> datetime:
     """Return an instant from ISO 8601 with a zone, or from milliseconds since 1970."""
     if not isinstance(value, int) or isinstance(value, bool):
         return parse_datetime(value)
@@ -99,7 +99,7 @@ def moment(value: Any) -> datetime:
         raise TypeMismatch("expected an instant that exists") from None
 
 
-def settings(value: Any) -> Mapping[str, str]:
+def parse_configuration(value: Any) -> Mapping[str, str]:
     """Return a configuration from elements with a key and a text."""
     pairs = elements("configuration", value)
     if not all(isinstance(pair, dict) and "key" in pair for pair in pairs):
@@ -109,20 +109,20 @@ def settings(value: Any) -> Mapping[str, str]:
 
 def internal_converter() -> RecordConverter:
     """The converter of this endpoint."""
-    return RecordConverter(_teach)
+    return RecordConverter(_register_records)
 
 
-def _teach(strict: cattrs.Converter) -> None:
+def _register_records(strict: cattrs.Converter) -> None:
     register(
         strict,
         Operation,
-        operation=read_with(_filled, "template"),
+        operation=read_with(_required_text, "template"),
         state=read_with(OPERATION_STATE),
         state_text=read_with(_lower, "state"),
         id=read_with(or_none(parse_int)),
         description=read_with(loose_text),
-        start=read_with(or_none(moment), "started"),
-        completion=read_with(or_none(moment), "completed"),
+        start=read_with(or_none(parse_instant), "started"),
+        completion=read_with(or_none(parse_instant), "completed"),
         time_in_queue=read_with(or_none(parse_int), "time-in-queue"),
         host=read_with(loose_text, "execution-host"),
         if_=read_with(loose_text, "if"),
@@ -132,7 +132,7 @@ def _teach(strict: cattrs.Converter) -> None:
         retry_strategy=read_with(parse_str, "retry-strategy"),
         max_attempts=read_with(parse_int, "max-attempts", unread=None),
         failed_attempts=read_with(parse_int, "failed-attempts", unread=None),
-        configuration=read_with(settings, "configurations"),
+        configuration=read_with(parse_configuration, "configurations"),
     )
     register(
         strict,
@@ -145,17 +145,17 @@ def _teach(strict: cattrs.Converter) -> None:
         definition_id=read_with(loose_text, "template"),
         event_id=read_with(parse_str, EVENT),
         creator=read_with(lambda value: loose_text(value) or None, "creator-id"),
-        created=read_with(or_none(moment), "dateCreated"),
+        created=read_with(or_none(parse_instant), "dateCreated"),
         operations=list_field(strict, Operation, unwrapped=partial(elements, "operation")),
-        configuration=read_with(settings, "configurations"),
+        configuration=read_with(parse_configuration, "configurations"),
     )
 
 
-def _filled(value: Any) -> str:
-    found = loose_text(value)
-    if not found:
+def _required_text(value: Any) -> str:
+    text = loose_text(value)
+    if not text:
         raise TypeMismatch("expected a text that is not empty")
-    return found
+    return text
 
 
 def _lower(value: Any) -> str:
