@@ -262,7 +262,7 @@ def _read_workflow_page(
 ) -> Page[Workflow]:
     rows = json_rows(reply.body)
     if rows is None:
-        raise ListingNotSupported("it answers the path with something else than a list")
+        raise ListingNotSupported("its response is not a list")
     items = read_page(CONVERTER, _rows_with_requested(include, rows), Workflow)
     return _page_by_offset(items, size, next_page)
 
@@ -293,7 +293,7 @@ def _rows(reply: Reply) -> Iterable[Any]:
 
 
 def _no_listing(reply: Reply) -> ListingNotSupported:
-    return ListingNotSupported(f"it answers {reply.status}")
+    return ListingNotSupported(f"its response has status {reply.status}")
 
 
 def _read_instances(event: str, unreadable: OnUnreadable, reply: Reply) -> tuple[Workflow, ...]:

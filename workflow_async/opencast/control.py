@@ -288,5 +288,5 @@ def including(*, operations: bool, configuration: bool) -> Params:
 def _target_state(state: State | str) -> str:
     target = str(state.value if isinstance(state, State) else state).lower()
     if target not in {"paused", "running", "stopped"}:
-        raise InvalidArgument("state", "must be paused, running or stopped: no other can be asked for")
+        raise InvalidArgument("state", "must be 'paused', 'running' or 'stopped'")
     return target

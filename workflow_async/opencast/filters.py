@@ -100,7 +100,7 @@ def checked_value(name: str, value: str) -> str:
     if "," in value:
         raise InvalidArgument(
             name,
-            "must not contain a comma, where the server cuts it: filter by a part without one, and again on your side",
+            "must not contain a comma, because the server splits there: filter by another part of it",
         )
     if not value.isprintable():
         raise InvalidArgument(name, "must not contain control characters")
@@ -123,7 +123,8 @@ def several(name: str, value: Any) -> list[Any]:
 def workflow_sort(sort: str) -> str:
     """The `sort` parameter of workflows."""
     if isinstance(sort, str) and sort.partition(":")[0] == "event_id":
-        raise InvalidArgument("sort", "by event_id is answered with 500 by every server: sort on your side")
+        why = "must not be by event_id, which every server answers with 500: sort the rows in your code"
+        raise InvalidArgument("sort", why)
     return _sort_param(sort, WORKFLOW_SORTS)
 
 
@@ -171,7 +172,7 @@ def check_size(terms: Mapping[str, Sequence[str]]) -> None:
     if size <= MAX_FILTER:
         return
     longest = max(terms, key=lambda name: len(quote_plus(",".join(terms[name]))))
-    why = f"makes the filter {size} bytes long, and servers take about {MAX_FILTER}: send less and filter on your side"
+    why = f"makes the filter {size} bytes long, and servers take about {MAX_FILTER}: send less and compare the rows"
     raise InvalidArgument(longest, why)
 
 
@@ -180,11 +181,11 @@ def _sort_param(sort: str, names: frozenset[str]) -> str:
         raise InvalidArgument("sort", "must be a text such as title:asc")
     name, _, direction = sort.partition(":")
     if "," in sort:
-        raise InvalidArgument("sort", "must be one key: of several the server uses an arbitrary one")
+        raise InvalidArgument("sort", "must be one key, because of several the server uses an arbitrary one")
     if name not in names:
         raise InvalidArgument("sort", f"must be by one of {', '.join(sorted(names))}")
     if direction.lower() not in {"asc", "desc"}:
-        raise InvalidArgument("sort", f"must say in which order: {name}:asc or {name}:desc")
+        raise InvalidArgument("sort", f"must name a direction: {name}:asc or {name}:desc")
     return f"{WIRE_NAMES.get(name, name)}:{direction.upper()}"
 
 

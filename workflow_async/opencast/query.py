@@ -82,7 +82,7 @@ def _check_names(names: Collection[str]) -> None:
     """Raise `InvalidArgument` for an unknown filter and for two that exclude each other."""
     unknown = set(names) - WorkflowFilters.__annotations__.keys()
     if unknown:
-        raise InvalidArgument(min(unknown), "is no filter of workflows. See WorkflowFilters for those there are")
+        raise InvalidArgument(min(unknown), "is not a filter of workflows. See WorkflowFilters")
     for name in EXCLUSIVE:
         if name in names and f"{name}_not" in names:
             raise InvalidArgument(f"{name}_not", f"must not be mixed with {name}: the server's answer is arbitrary")
@@ -99,5 +99,5 @@ def _values(name: str, value: Any) -> tuple[str, ...]:
 def _state(name: str, value: State | str) -> str:
     state = State.read(value) if isinstance(value, str) else value
     if not isinstance(state, State) or state is State.UNKNOWN:
-        raise InvalidArgument(name, f"must be of {', '.join(s.value for s in State if s is not State.UNKNOWN)}")
+        raise InvalidArgument(name, f"must be one of {', '.join(s.value for s in State if s is not State.UNKNOWN)}")
     return str(state.value)

@@ -24,7 +24,7 @@ from workflow_async.settings import Poll, positive_seconds
 
 T = TypeVar("T")
 
-SKIP_HINT = ", one of which the server cannot give (workflows.list with unreadable='skip' reads around it)"
+SKIP_HINT = ", one of which the server cannot return (workflows.list with unreadable='skip' skips it)"
 PAGE_SIZE = 100
 
 
@@ -257,7 +257,7 @@ class Workflows(Control):
             ListingNotSupported: while iterating, for a filter on Opencast 12 and later.
         """
         if (workflow_ids is None) == (not filter):
-            raise InvalidArgument("workflow_ids", "must be given, or a filter instead of them")
+            raise InvalidArgument("workflow_ids", "must be given, or filters in their place, but not both")
         return monitor.watching(
             self.poller,
             workflow_ids,

@@ -92,7 +92,8 @@ def _read_version(reply: Reply) -> None:
 
 def _change_many(verb: str, ids: Sequence[int | str], read: Callable[[Reply], AcceptedCounts]) -> Call[AcceptedCounts]:
     if not ids:
-        raise InvalidArgument("workflow_ids", f"must name the workflows to {verb}: the server may take none for all")
+        why = f"must name the workflows to {verb}, because the server may apply an empty list to all"
+        raise InvalidArgument("workflow_ids", why)
     if any(isinstance(id, Collection) and not isinstance(id, str | bytes) for id in ids):
         raise InvalidArgument("workflow_ids", f"must be given one by one, such as {verb}(7, 8) or {verb}(*ids)")
     named_ids = ",".join(str(parse_id("workflow_ids", id)) for id in ids)

@@ -22,7 +22,7 @@ SOURCES = {
 }
 """For each field its environment variable, and its key in the file."""
 FILE_FORMAT = (
-    f"its first line must be [{SECTION}], and each after it a key and its value, such as username = me@example.org"
+    f"its first line must be [{SECTION}] and each other line a key and its value, such as username = me@example.org"
 )
 
 

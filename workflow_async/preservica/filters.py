@@ -73,7 +73,7 @@ def checked_filled(argument: str, value: str) -> str:
 def checked_text(argument: str, value: str) -> str:
     """A text that cannot be taken for several."""
     if "," in checked_filled(argument, value):
-        raise InvalidArgument(argument, "must not contain a comma, where the server may cut it")
+        raise InvalidArgument(argument, "must not contain a comma, because the server may split there")
     return value
 
 
@@ -89,7 +89,7 @@ def one_of(argument: str, options: tuple[str, ...], value: str) -> str:
     """A word of the server's, in its own spelling, however it was written."""
     spellings = {option.lower(): option for option in options}
     if not isinstance(value, str) or value.lower() not in spellings:
-        raise InvalidArgument(argument, f"must be of {', '.join(options)}")
+        raise InvalidArgument(argument, f"must be one of {', '.join(options)}")
     return spellings[value.lower()]
 
 
@@ -109,7 +109,7 @@ def checked_states(value: States) -> tuple[str, ...]:
 def _query_state(value: State | str) -> str:
     state = State.named(value) if isinstance(value, str) else value
     if state not in QUERY_STATES:
-        raise InvalidArgument("state", f"must be of {', '.join(state.value for state in QUERY_STATES)}")
+        raise InvalidArgument("state", f"must be one of {', '.join(state.value for state in QUERY_STATES)}")
     return str(state.value)
 
 

@@ -89,7 +89,7 @@ def _next_query(query: Params, url: Any) -> Params | None:
     names = {name for name, _ in params}
     next_query = (*((name, value) for name, value in query if name not in names), *params)
     if sorted(next_query) == sorted(query):
-        raise ListingInconsistent("the next page is the same page once more")
+        raise ListingInconsistent("the next page is this page again")
     return next_query
 
 

@@ -51,7 +51,7 @@ class WorkflowQuery:
         """
         unknown = filters.keys() - WorkflowFilters.__annotations__.keys()
         if unknown:
-            raise InvalidArgument(min(unknown), "is no filter of workflows. See WorkflowFilters for those there are")
+            raise InvalidArgument(min(unknown), "is not a filter of workflows. See WorkflowFilters")
         state, since, until = filters.get("state"), filters.get("since"), filters.get("until")
         return cls(
             values=_values(filters), states=() if state is None else checked_states(state), since=since, until=until

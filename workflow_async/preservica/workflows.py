@@ -209,7 +209,7 @@ class Workflows(StartService):
         whole_number("retry_stalled", retry_stalled, least=0)
         given = _given_filters(filters)
         if (workflow_ids is None) == (not given):
-            raise InvalidArgument("workflow_ids", "must be given, or a filter instead of them")
+            raise InvalidArgument("workflow_ids", "must be given, or filters in their place, but not both")
         active: WorkflowFilters = {"state": ACTIVE, **given}
         listing = self.list(newest_first=False, ahead=1, unreadable="skip", **active)
         return monitor.watching(

@@ -294,7 +294,7 @@ async def test_a_pause_that_was_answered_before_it_was_taken_is_not_reported(
 @pytest.mark.parametrize("wrong", ["succeeded", "Paused ", 5, None, State.FAILING])
 async def test_other_states_are_refused(sandbox: Sandbox, oc: OpencastClient, wrong: Any) -> None:
     if wrong is not None:
-        with pytest.raises(InvalidArgument, match="^state: must be paused, running or stopped"):
+        with pytest.raises(InvalidArgument, match="^state: must be 'paused', 'running' or 'stopped'"):
             await oc.workflows.update(1, state=wrong)
     assert not sandbox.opencast.requests
 

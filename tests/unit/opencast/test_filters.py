@@ -59,10 +59,10 @@ def test_a_sort_is_one_key_and_its_direction(sort: str, sent: str) -> None:
 @pytest.mark.parametrize(
     ("sort", "why"),
     [
-        ("event_id:asc", "answered with 500 by every server: sort on your side"),
+        ("event_id:asc", "which every server answers with 500: sort the rows in your code"),
         ("event_title:asc,event_created:desc", "must be one key"),
-        ("event_title", "must say in which order: event_title:asc or event_title:desc"),
-        ("event_title:upwards", "must say in which order"),
+        ("event_title", "must name a direction: event_title:asc or event_title:desc"),
+        ("event_title:upwards", "must name a direction"),
         ("state:asc", "must be by one of definition_id, event_contributor, event_created"),
         ("", "must be by one of"),
         (5, "must be a text such as title:asc"),

@@ -78,8 +78,8 @@ def test_every_filter_of_the_document_is_sent_as_the_server_reads_it(filters: Wo
         ({"event_title": "   "}, "event_title: must be a text that is not empty"),
         ({"event_title": None}, "event_title: must be a text"),
         ({"event_title": "a\nb"}, "event_title: must not contain control characters"),
-        ({"state": "runing"}, "state: must be of instantiated, running"),
-        ({"state": State.UNKNOWN}, "state: must be of"),
+        ({"state": "runing"}, "state: must be one of instantiated, running"),
+        ({"state": State.UNKNOWN}, "state: must be one of"),
         ({"state": []}, "state: must name at least one"),
         ({"state": "running", "state_not": "failed"}, "state_not: must not be mixed with state"),
         (
@@ -87,7 +87,7 @@ def test_every_filter_of_the_document_is_sent_as_the_server_reads_it(filters: Wo
             "current_operation_not: must not be mixed with current_operation",
         ),
         ({"current_operation": "a,b"}, "current_operation: must not contain a comma"),
-        ({"evnt_title": "x"}, "evnt_title: is no filter"),
+        ({"evnt_title": "x"}, "evnt_title: is not a filter"),
         ({"event_created": (DAY.replace(tzinfo=None), DAY)}, "event_created: must be two aware datetimes"),
         ({"event_created": (DAY, DAY.replace(tzinfo=None))}, "event_created: must be two aware datetimes"),
         ({"event_created": (DAY, DAY - timedelta(1))}, "event_created: must not end before it begins"),
@@ -98,7 +98,7 @@ def test_every_filter_of_the_document_is_sent_as_the_server_reads_it(filters: Wo
         ({"event_created": (FIRST, DAY)}, "event_created: must lie between the years 1 and 9999"),
         ({"state": 5}, "state: must be a list or another iterable"),
         ({"state_not": b"running"}, "state_not: must be a list or another iterable"),
-        ({"state": [5]}, "state: must be of instantiated"),
+        ({"state": [5]}, "state: must be one of instantiated"),
         ({"text_filter": None}, "text_filter: must be a text"),
     ],
 )

@@ -75,7 +75,7 @@ async def test_an_error_says_which_rows_it_is_about_and_what_to_do(fake_time: Fa
         with pytest.raises(ServerError) as caught:
             [workflow async for workflow in oc.workflows.list(page_size=100)]
     assert caught.value.message == "java.lang.IllegalArgumentException: Value of field 'creator' must not be null"
-    assert caught.value.part.startswith("rows 300 to 399, one of which the server cannot give")
+    assert caught.value.part.startswith("rows 300 to 399, one of which the server cannot return")
     assert str(caught.value).endswith(caught.value.part)
 
 

@@ -347,7 +347,7 @@ async def test_an_update_of_nothing_only_reads(sandbox: Sandbox, oc: OpencastCli
 
 @pytest.mark.parametrize("state", ["succeeded", "failed", "instantiated", "nonsense", State.FAILING])
 async def test_a_state_that_cannot_be_asked_for_is_refused(sandbox: Sandbox, oc: OpencastClient, state: State) -> None:
-    with pytest.raises(InvalidArgument, match="state: must be paused, running or stopped"):
+    with pytest.raises(InvalidArgument, match="state: must be 'paused', 'running' or 'stopped'"):
         await oc.workflows.update(1, state=state, configuration={"a": "b"})
     assert not sandbox.opencast.requests
 

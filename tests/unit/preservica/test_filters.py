@@ -18,7 +18,7 @@ def test_a_type_is_sent_in_the_servers_own_spelling(given: str) -> None:
 
 @pytest.mark.parametrize("given", ["", "Export", "Ingest,Access", None, 3])
 def test_a_type_there_is_none_of_is_refused(given: Any) -> None:
-    with pytest.raises(InvalidArgument, match="^type: must be of Ingest, Access, Transformation, DataManagement"):
+    with pytest.raises(InvalidArgument, match="^type: must be one of Ingest, Access, Transformation, DataManagement"):
         filters.one_of("type", filters.TYPES, given)
 
 

@@ -215,7 +215,7 @@ def test_an_empty_page_is_the_last_whatever_its_address() -> None:
 
 
 def test_a_next_page_that_is_the_same_page_is_inconsistent() -> None:
-    with pytest.raises(ListingInconsistent, match="the next page is the same page once more"):
+    with pytest.raises(ListingInconsistent, match="the next page is this page again"):
         page(monitors("a", next="/x?status=Running"))
 
 

@@ -46,7 +46,9 @@ def test_states_are_sent_in_the_servers_own_spelling(given: Any, sent: str) -> N
     "given", ["Running", "", "Active,Pending", "Cancelled", State.SUSPENDING, ["Active", "x"], [3]]
 )
 def test_a_state_no_query_knows_is_refused_with_those_there_are(given: Any) -> None:
-    with pytest.raises(InvalidArgument, match="^state: must be of Aborted, Active, Completed, Finished_Mixed_Outcome"):
+    with pytest.raises(
+        InvalidArgument, match="^state: must be one of Aborted, Active, Completed, Finished_Mixed_Outcome"
+    ):
         sent_states(state=given)
 
 
@@ -101,8 +103,8 @@ def test_a_row_matches_by_its_state_alone() -> None:
 @pytest.mark.parametrize(
     ("filters", "why"),
     [
-        ({"sate": "Active"}, "sate: is no filter of workflows. See WorkflowFilters"),
-        ({"type": "Export"}, "type: must be of Ingest"),
+        ({"sate": "Active"}, "sate: is not a filter of workflows. See WorkflowFilters"),
+        ({"type": "Export"}, "type: must be one of Ingest"),
         ({"context": "a name"}, "context: must be a Context or its id"),
         ({"creator": "a,b"}, "creator: must not contain a comma"),
         ({"since": NOON.replace(tzinfo=None)}, "since: must be an aware datetime"),
