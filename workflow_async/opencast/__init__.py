@@ -1,4 +1,4 @@
-"""Opencast: the External API's workflows and workflow definitions."""
+"""Opencast: workflows, workflow definitions and events of the External API."""
 
 from typing import TYPE_CHECKING
 

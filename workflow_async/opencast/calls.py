@@ -1,4 +1,7 @@
-"""Every request the External API is sent, as a value that reads its own answer (contract: opencast.md 1-3, 6). Pure."""
+"""Builds every request of the External API as a value that reads its own response. Pure.
+
+See tests/contract/opencast.md, sections 1 to 3 and 6.
+"""
 
 import json
 import re
@@ -46,16 +49,16 @@ API_MESSAGES = re.compile(
     r"|Passed parameter |Can't start workflow |The resource you requested |\{\s*\"message\"\s*:\s*\"Can"
     r"|\{[^{}]*\"version\"\s*:\s*\"v?[0-9]"
 )
-"""The sentences of the endpoints. An answer with a version, where a list is due, is the API's overview of itself."""
+"""How messages of the API begin. A response with a version in place of a list is the API's overview of itself."""
 STARTUP_PAGES = re.compile(r"\{\s*\"servlet\"\s*:|(?:<html>\s*<body>\s*)?No service was found", re.IGNORECASE)
-"""Jetty and CXF, before an endpoint has been published (seen on 11.11 and 16.6)."""
+"""Pages of Jetty and CXF before an endpoint has been published. Seen on Opencast 11.11 and 16.6."""
 API = Signature(API_MESSAGES, STARTUP_PAGES, login=True)
 BY_ID = Signature(API_MESSAGES, STARTUP_PAGES, frozenset({400, 404, 405, 409, 410}), login=True)
-"""Of calls that name a workflow, an event or a definition: these statuses always come with a sentence."""
+"""For calls that name a workflow, an event or a definition. The API always sends a message with these statuses."""
 
 
 def list_workflows(*, filter: str, sort: str, include: Params, size: int, offset: int = 0) -> Call[Page[Workflow]]:
-    """A page of workflows; only Opencast 6 to 11 have them."""
+    """Return the call for a page of workflows. Only Opencast 6 to 11 list workflows."""
     next_page = partial(list_workflows, filter=filter, sort=sort, include=include, size=size)
     return Call(
         "GET",
@@ -68,14 +71,14 @@ def list_workflows(*, filter: str, sort: str, include: Params, size: int, offset
 
 
 def get_workflow(id: int, include: Params = ()) -> Call[Workflow]:
-    """One workflow."""
+    """Return the call for one workflow."""
     return Call("GET", f"{WORKFLOWS}/{id}", partial(_read_workflow, include, id), include, signature=BY_ID)
 
 
 def start_workflow(
     event_id: str, definition_id: str, configuration: Mapping[str, ParameterValue] | None, include: Params = ()
 ) -> Call[Workflow]:
-    """Start a workflow on an event."""
+    """Return the call that starts a workflow on an event."""
     form = {
         "event_identifier": checked_text("event_id", event_id),
         "workflow_definition_identifier": checked_text("definition_id", definition_id),
@@ -96,17 +99,17 @@ def start_workflow(
 
 
 def change_state(id: int, state: str, include: Params = ()) -> Call[Workflow]:
-    """Ask for a state: `paused`, `running` or `stopped`."""
+    """Return the call that requests the state `paused`, `running` or `stopped`."""
     return _put_call(id, {"state": state}, include)
 
 
 def replace_configuration(id: int, configuration: Mapping[str, ParameterValue], include: Params = ()) -> Call[Workflow]:
-    """Replace the whole configuration."""
+    """Return the call that replaces the whole configuration."""
     return _put_call(id, _configuration_form(configuration), include)
 
 
 def delete_workflow(id: int) -> Call[None]:
-    """Delete a finished workflow."""
+    """Return the call that deletes a finished workflow."""
     return Call(
         "DELETE",
         f"{WORKFLOWS}/{id}",
@@ -118,14 +121,17 @@ def delete_workflow(id: int) -> Call[None]:
 
 
 def workflows_of_event(event_id: str, *, unreadable: OnUnreadable = "raise") -> Call[tuple[Workflow, ...]]:
-    """All workflows of one event, by the internal endpoint of Opencast >= 12; an event's id may contain `;`."""
+    """Return the call for all workflows of one event. It uses an internal endpoint of Opencast 12 and later.
+
+    An event's id may contain a semicolon.
+    """
     read = partial(_read_instances, event_id, checked_on_unreadable(unreadable))
     path = INSTANCES_OF_EVENT.format(path_segment("event_id", event_id, allowed=";"))
     return Call("GET", path, read, signature=API)
 
 
 def list_processing(*, size: int, offset: int = 0) -> Call[Page[Event]]:
-    """A page of the events whose latest workflow is running."""
+    """Return the call for a page of the events whose latest workflow is running."""
     read = partial(_read_page, Event, size, lambda count: list_processing(size=size, offset=offset + count))
     return Call(
         "GET", EVENTS, read, (("filter", PROCESSING), ("limit", str(size)), ("offset", str(offset))), signature=API
@@ -133,41 +139,41 @@ def list_processing(*, size: int, offset: int = 0) -> Call[Page[Event]]:
 
 
 def events_by_id(ids: Sequence[str]) -> Call[tuple[Event, ...]]:
-    """The events with these ids, those that can be named in a filter: one request, several ids are alternatives."""
+    """Return the call for the events with these ids, except for ids that do not fit into a filter. One request."""
     filter = ",".join(f"identifier:{id}" for id in dict.fromkeys(ids) if id and "," not in id)
     params = (("filter", filter), ("limit", str(len(ids))), ("offset", "0"))
     return Call("GET", EVENTS, lambda reply: _read_events(reply, frozenset(ids)), params, signature=API)
 
 
 def list_definitions(*, filter: str, sort: str, include: Params, limit: int | None) -> Call[Page[Definition]]:
-    """The definitions, all in one answer: the server makes it in one piece."""
+    """Return the call for the definitions. The server returns all of them in one response."""
     params = (*_nonempty(filter=filter, sort=sort, limit="" if limit is None else str(limit)), *include)
     return Call("GET", DEFINITIONS, lambda reply: Page(_read_definitions(include, reply)), params, signature=API)
 
 
 def get_definition(definition_id: str, include: Params = ()) -> Call[Definition]:
-    """One definition."""
+    """Return the call for one definition."""
     path = f"{DEFINITIONS}/{path_segment('definition_id', definition_id)}"
     return Call("GET", path, partial(_read_definition, include, definition_id), include, signature=BY_ID)
 
 
 def get_version() -> Call[Version]:
-    """The API versions of the server."""
+    """Return the call for the API versions of the server."""
     return Call("GET", "/api/version", partial(_read_record, Version), signature=API)
 
 
 def get_me() -> Call[Me]:
-    """The user of the credentials."""
+    """Return the call for the user of the credentials."""
     return Call("GET", "/api/info/me", partial(_read_record, Me), signature=API)
 
 
 def including(**flags: bool) -> Params:
-    """The `with…` parameters that are wanted; left out, the server's default is no."""
+    """Return the `with…` parameters whose flag is true. The server's default for each of them is false."""
     return tuple((name, "true") for name, flag in flags.items() if flag)
 
 
 def checked_text(argument: str, value: str) -> str:
-    """A text that is not blank; raises `InvalidArgument` otherwise."""
+    """Return the text. Raise `InvalidArgument` if it is blank or cannot be encoded."""
     if not isinstance(value, str) or not value.strip():
         raise InvalidArgument(argument, "must be a text that is not blank")
     return checked_encodable(argument, value)
@@ -191,7 +197,7 @@ def _nonempty(**params: str) -> Params:
 
 
 def _configuration_form(configuration: Mapping[str, ParameterValue] | None) -> dict[str, str]:
-    """The form field; values become texts here, because the server answers anything else with 500."""
+    """Return the form field of a configuration. The server answers values that are not texts with 500."""
     if configuration is None:
         return {}
     return {"configuration": json.dumps(stringify("configuration", configuration))}
@@ -220,7 +226,7 @@ def _read_started(include: Params, event: str, reply: Reply) -> Workflow:
 
 
 def _id_in_location(reply: Reply) -> int | None:
-    """The id in a Location header; the header itself is never requested: it often names another host."""
+    """Return the id in the Location header. The header is never followed, because it often names another host."""
     segment = re.split("[?#]", reply.headers.get("location", ""), maxsplit=1)[0].rpartition("/")[2]
     return int(segment) if DIGITS.fullmatch(segment) else None
 
@@ -241,7 +247,7 @@ REQUESTED_FIELDS = {
     "withoperations": "operations",
     "withconfigurationpanel": "configuration_panel",
 }
-"""What a `with…` parameter asks for; null is the empty one of each."""
+"""The field that each `with…` parameter requests. Null is the empty value of each."""
 
 
 def _rows_with_requested(include: Params, rows: Iterable[Any]) -> Iterable[Any]:
@@ -249,7 +255,7 @@ def _rows_with_requested(include: Params, rows: Iterable[Any]) -> Iterable[Any]:
 
 
 def _with_requested(include: Params, tree: Any) -> Any:
-    """The tree with what was asked for and left out because it is empty (servers up to 17 drop empty objects)."""
+    """Return the tree with the requested fields that are missing. Servers up to 17 leave out empty objects."""
     if not isinstance(tree, dict):
         return tree
     fields = (REQUESTED_FIELDS[name] for name, _ in include if name in REQUESTED_FIELDS)
@@ -272,16 +278,19 @@ def _read_page(kind: type[T], size: int, next_page: Callable[[int], Call[Page[T]
 
 
 def _read_events(reply: Reply, ids: frozenset[str]) -> tuple[Event, ...]:
-    """Only those asked for: a server that ignores the filter answers with everything.
+    """Return the requested events only. A server that ignores the filter returns all events.
 
-    A row that cannot be read counts as another event.
+    Rows that cannot be read are left out.
     """
     events = read_rows(CONVERTER, _rows(reply), Event)
     return tuple(event for event in events if isinstance(event, Event) and event.id in ids)
 
 
 def _page_by_offset(items: tuple[T, ...], size: int, next_page: Callable[[int], Call[Page[T]]]) -> Page[T]:
-    """A bare array has no total: it goes on until a page is shorter than was asked for."""
+    """Return a page and the call for the next one.
+
+    There is no total, so a page that is shorter than requested is the last.
+    """
     return Page(items, None if len(items) < size else next_page(len(items)))
 
 

@@ -1,4 +1,4 @@
-"""The client of one Opencast; what it is made of is imported when one is made."""
+"""The client for one Opencast. Its parts are imported when a client is created."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -17,25 +17,26 @@ if TYPE_CHECKING:
 
 
 class OpencastClient(Client):
-    """One Opencast, as one user: `async with OpencastClient(url, auth=("user", "secret")) as oc: ...`.
+    """A client for one Opencast, as one user: `async with OpencastClient(url, auth=("user", "secret")) as oc: ...`.
 
-    Nothing is sent before the first call. One client serves any number of concurrent calls of one event loop.
+    Nothing is sent before the first call. One client serves any number of concurrent calls in one event loop.
 
     Args:
         url: the tenant's admin node, such as https://oc.example.org.
         auth: user name and password (HTTP Basic), or `Basic`, `Digest` or `Bearer`.
-        run_as_user: act as this user; needs ROLE_SUDO.
-        run_with_roles: act with these roles; without a user good for reading only. Needs ROLE_SUDO.
+        run_as_user: act as this user. Needs ROLE_SUDO.
+        run_with_roles: act with these roles. Without `run_as_user` that allows reading only. Needs ROLE_SUDO.
         retry, timeouts, limits, clock: see `workflow_async.settings`.
-        http: what carries the bytes: "httpx", "httpx2" or "aiohttp" (each an extra but the first), or a ready
-            `AsyncClient` of httpx or httpx2, which stays yours to close (see `workflow_async._http`).
-        ssl_context: whom to trust; must verify. Default: certifi's authorities. A ready client has its own.
+        http: the HTTP backend: "httpx", "httpx2" or "aiohttp" (all but the first are extras), or an `AsyncClient` of
+            httpx or httpx2. The caller closes such a client.
+        ssl_context: the certificates to trust. Must verify. Default: certifi's authorities. An `AsyncClient` has its
+            own.
         allow_insecure_http: send credentials over http:// to another host than this one.
 
     Raises:
-        InvalidArgument: for arguments that cannot be sent.
+        InvalidArgument: an argument cannot be sent.
 
-    Source: contract: opencast.md 7.
+    Source: tests/contract/opencast.md, section 7.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class OpencastClient(Client):
         from workflow_async.opencast.monitor_source import OpencastSource
         from workflow_async.opencast.workflows import Workflows
 
-        auth = _with_secret(auth)  # from here on no frame has the password as a text
+        auth = _with_secret(auth)  # no local variable holds the password as a text any more
         self._transport = Transport(
             origin=_origin(Origin.parse(url, allow_insecure_http=allow_insecure_http)),
             backend=make_backend(http, limits, timeouts, ssl_context),
@@ -82,20 +83,20 @@ class OpencastClient(Client):
         self.events = Events(self._transport)
 
     async def version(self) -> "Version":
-        """The versions of the External API that the server speaks. Needs ROLE_API. Source: GET /api/version."""
+        """Get the versions of the External API that the server supports. Needs ROLE_API. Source: GET /api/version."""
         from workflow_async.opencast.calls import get_version
 
         return await self._transport.send(get_version())
 
     async def me(self) -> "Me":
-        """The user the server takes us for. Needs ROLE_API. Source: GET /api/info/me."""
+        """Get the user that the server has authenticated. Needs ROLE_API. Source: GET /api/info/me."""
         from workflow_async.opencast.calls import get_me
 
         return await self._transport.send(get_me())
 
 
 def _origin(origin: "Origin") -> "Origin":
-    """Return the origin. Raise `InvalidArgument` for the URL of the API instead of that of the server."""
+    """Return the origin. Raise `InvalidArgument` for the URL of the API, since the URL of the server is needed."""
     if origin.base.endswith("/api"):
         raise InvalidArgument("url", "must be the server's base URL, without the /api that the client adds itself")
     return origin
@@ -116,7 +117,7 @@ def _credential(auth: Any) -> Credential:
 
 
 def _run_as_headers(user: str | None, roles: tuple[str, ...]) -> Headers:
-    """The headers that switch user and roles (contract: opencast.md 7.3)."""
+    """Return the headers that switch user and roles. See tests/contract/opencast.md, section 7.3."""
     headers: list[tuple[str, str]] = []
     if user is not None:
         headers.append(("x-run-as-user", checked_header("run_as_user", user)))

@@ -1,4 +1,4 @@
-"""Changing one workflow: its state, its configuration, whether it is there."""
+"""Changes and deletes single workflows of an Opencast."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -17,16 +17,16 @@ from workflow_async.opencast.start_service import StartService
 from workflow_async.settings import number_from_zero
 
 SETTLE_TIMEOUT = 30.0
-"""Seconds that a resume waits for its effect unless told otherwise."""
+"""Default seconds that a resume waits for its effect."""
 DELETE_TIMEOUT = 12.0
-"""Seconds until a workflow that has ended can be deleted: the index of Opencast 6 to 11 lags up to 10."""
+"""Seconds during which a refused delete of an ended workflow is retried. The index of Opencast 6 to 11 may lag 10."""
 DELETE_RETRY_INTERVAL = 2.0
-"""Seconds between two attempts to delete a workflow that has ended."""
+"""Seconds between two attempts to delete an ended workflow."""
 
 
 @define(eq=False)
 class Control(StartService):
-    """Single calls that change a workflow."""
+    """Calls that change or delete one workflow."""
 
     _resumes: ResumeLog = field(factory=ResumeLog, init=False)
 
@@ -41,25 +41,26 @@ class Control(StartService):
         with_operations: bool = False,
         with_configuration: bool = False,
     ) -> Workflow:
-        """Replace the configuration, then change the state. Two requests, as the server applies them in two steps.
+        """Replace the configuration, then change the state. The server needs two requests for that.
 
-        With neither, it is a `get`.
+        With neither, only get the workflow.
 
         Args:
             workflow_id: the workflow.
             state: paused, running or stopped, in any case. See `pause`, `resume` and `stop`.
             configuration: the new configuration. See `replace_configuration`.
-            force: pause or stop a workflow that has ended too, which overwrites its result with `paused` or `stopped`.
+            force: also pause or stop an ended workflow, which overwrites its result with `paused` or `stopped`.
             settle: seconds to wait for a resume to take effect. See `resume`.
             with_operations: fill `operations`.
             with_configuration: fill `configuration`.
 
         Raises:
-            InvalidArgument: for another state than paused, running or stopped.
-            Conflict: the workflow's state does not allow it. A configuration sent along has been replaced by then.
-            AlreadyFinished: see `stop`. Not with `force`.
+            InvalidArgument: the state is not paused, running or stopped.
+            Conflict: the workflow's state does not allow the change. The configuration has been replaced by then.
+            AlreadyFinished: see `stop`. Not raised with `force`.
 
-        Source: PUT /api/workflows/{id}; needs ROLE_API_WORKFLOW_INSTANCE_EDIT; contract: opencast.md 2.3.
+        Source: PUT /api/workflows/{id}. Needs ROLE_API_WORKFLOW_INSTANCE_EDIT. See tests/contract/opencast.md, section
+        2.3.
         """
         id = parse_id("workflow_id", workflow_id)
         number_from_zero("settle", settle)
@@ -84,7 +85,7 @@ class Control(StartService):
         with_operations: bool = False,
         with_configuration: bool = False,
     ) -> Workflow:
-        """Replace the whole configuration of a workflow. Sent once.
+        """Replace the whole configuration of a workflow. The request is sent once.
 
         Args:
             workflow_id: the workflow.
@@ -95,75 +96,78 @@ class Control(StartService):
         Raises:
             ServerError: Opencast 12 and later may answer 500.
 
-        Source: PUT /api/workflows/{id}; needs ROLE_API_WORKFLOW_INSTANCE_EDIT; contract: opencast.md 2.3.
+        Source: PUT /api/workflows/{id}. Needs ROLE_API_WORKFLOW_INSTANCE_EDIT. See tests/contract/opencast.md, section
+        2.3.
         """
         id = parse_id("workflow_id", workflow_id)
         include = including(operations=with_operations, configuration=with_configuration)
         return await self._transport.send(calls.replace_configuration(id, configuration, include))
 
     async def pause(self, workflow_id: int | str) -> Workflow:
-        """Pause a workflow. The operation that executes goes on to its end.
+        """Pause a workflow. The operation that is running continues to its end.
 
         Raises:
-            AlreadyFinished: it has ended, and the server would write `paused` over the result. See `force` of `update`.
+            AlreadyFinished: the workflow has ended, and the server would overwrite the result with `paused`. See
+                `force` of `update`.
 
-        Source: GET, then PUT /api/workflows/{id}; contract: opencast.md 2.3.
+        Source: GET, then PUT /api/workflows/{id}. See tests/contract/opencast.md, section 2.3.
         """
         return await self.update(workflow_id, state=State.PAUSED)
 
     async def resume(self, workflow_id: int | str, *, settle: float = SETTLE_TIMEOUT) -> Workflow:
         """Resume a paused workflow and return its record once the resume has taken effect.
 
-        The server only queues a job for it, which takes up to 2 s, and longer on a busy cluster. This returns when the
-        record has left `paused`, or is paused in another operation. After `settle` seconds it returns the record as it
-        is then, which may still say `paused`. A pause that has been resumed is not reported again by `wait` and `watch`
-        of this client.
+        The server only queues a job for the resume. The job takes up to 2 s, and longer on a busy cluster. This method
+        returns when the record has left `paused` or is paused in another operation. After `settle` seconds it returns
+        the current record, which may still be `paused`. A pause that has been resumed is not reported again by `wait`
+        and `watch` of this client.
 
-        A second resume of the same pause does harm: the operation runs twice, is lost, or hangs. This client sends none
-        within 30 s of the first. A call in that time, for instance after the first was cancelled, only waits for the
-        effect of the first.
+        A second resume of the same pause does harm: the operation runs twice, is lost, or hangs. This client sends no
+        second resume within 30 s of the first. A call in that time only waits for the effect of the first. That
+        includes a call after the first was cancelled.
 
-        A workflow on hold after an error (operation `error-resolution`) pauses again: `resume` cannot answer whether to
-        retry or to go on without the failed operation, as the External API has no field for it. Only Opencast's own
-        interface can.
+        A workflow on hold after an error (operation `error-resolution`) pauses again. `resume` cannot choose between a
+        retry and continuing without the failed operation, because the External API has no field for the choice. Only
+        Opencast's own interface has.
 
         Args:
             workflow_id: the workflow.
-            settle: seconds to wait for the effect. With 0, return the server's answer without a wait.
+            settle: seconds to wait for the effect. With 0, return the server's response without a wait.
 
         Raises:
-            Conflict: it is not paused.
-            ServerError: it has not begun yet.
+            Conflict: the workflow is not paused.
+            ServerError: the workflow has not started yet.
 
-        Source: GET, PUT, then GET /api/workflows/{id}; contract: opencast.md 2.3.
+        Source: GET, PUT, then GET /api/workflows/{id}. See tests/contract/opencast.md, section 2.3.
         """
         return await self.update(workflow_id, state=State.RUNNING, settle=settle)
 
     async def stop(self, workflow_id: int | str) -> Workflow:
-        """Stop a workflow that has not ended. Read it first.
+        """Stop a workflow that has not ended. The workflow is read first.
 
-        Between reading and stopping it may still end by itself, and an operation that executes goes on to its end.
-        Check the record before you believe it is `stopped`.
+        The workflow may still end between the two requests, and the operation that is running continues to its end.
+        Check that the returned record is `stopped`.
 
         Raises:
-            AlreadyFinished: it has ended, and the server would write `stopped` over the result. See `force` of
-                `update`.
+            AlreadyFinished: the workflow has ended, and the server would overwrite the result with `stopped`. See
+                `force` of `update`.
 
-        Source: GET, then PUT /api/workflows/{id}; contract: opencast.md 2.3.
+        Source: GET, then PUT /api/workflows/{id}. See tests/contract/opencast.md, section 2.3.
         """
         return await self.update(workflow_id, state=State.STOPPED)
 
     async def delete(self, workflow_id: int | str) -> None:
         """Delete a finished workflow with its jobs.
 
-        Opencast 6 to 11 refuse it with 404 or 409 for up to 10 s after the end. If a GET then shows that the workflow
-        has ended, it is tried again for 12 s.
+        Opencast 6 to 11 refuse the request with 404 or 409 for up to 10 s after the end. If a GET then shows that the
+        workflow has ended, the request is retried for 12 s.
 
         Raises:
-            Conflict: it has not ended.
+            Conflict: the workflow has not ended.
             NotFound: there is no such workflow, and no earlier attempt of this call can have deleted it.
 
-        Source: DELETE /api/workflows/{id}; needs ROLE_API_WORKFLOW_INSTANCE_DELETE; contract: opencast.md 2.4.
+        Source: DELETE /api/workflows/{id}. Needs ROLE_API_WORKFLOW_INSTANCE_DELETE. See tests/contract/opencast.md,
+        section 2.4.
         """
         id = parse_id("workflow_id", workflow_id)
         error = await self._try_delete(id)
@@ -175,7 +179,7 @@ class Control(StartService):
     # Deleting
 
     async def _try_delete(self, id: int) -> NotFound | Conflict | None:
-        """Send DELETE. Return the refusal that an index which lags may give, or None if the workflow was deleted."""
+        """Send DELETE. Return the error that a lagging index may cause, or None if the workflow was deleted."""
         try:
             await self._transport.send(calls.delete_workflow(id))
         except (NotFound, Conflict) as error:
@@ -187,10 +191,10 @@ class Control(StartService):
         try:
             return (await self._transport.send(calls.get_workflow(id))).phase.final
         except CallError:
-            return False  # the refusal of the DELETE stands
+            return False  # raise the error of the DELETE
 
     async def _delete_late(self, id: int, error: NotFound | Conflict | None) -> NotFound | Conflict | None:
-        """Send DELETE again until it succeeds or `DELETABLE` seconds have passed. Return the last refusal."""
+        """Send DELETE until it succeeds or `DELETE_TIMEOUT` seconds have passed. Return the last error."""
         clock = self._transport.clock
         deadline = clock.now() + DELETE_TIMEOUT
         while error is not None and clock.now() < deadline:
@@ -201,7 +205,7 @@ class Control(StartService):
     # Pausing and stopping
 
     async def _change_state(self, id: int, target: str, include: Params, *, force: bool) -> Workflow:
-        """Pause or stop a workflow. Read it first: the server would write over a result (Opencast issue 5961)."""
+        """Pause or stop a workflow. Read it before, as the server would overwrite a result (Opencast issue 5961)."""
         if not force:
             workflow = await self._transport.send(calls.get_workflow(id))
             if workflow.phase.final:
@@ -239,10 +243,10 @@ class Control(StartService):
         try:
             return await self._wait_until_left(workflow, pause, include, lambda: clock.now() < deadline, timeout=settle)
         except CallError:
-            return workflow  # an error now would say that the resume has failed
+            return workflow  # an error would look as if the resume had failed
 
     async def _send_resume(self, id: int, pause: Pause, include: Params) -> Workflow:
-        """Send a resume of this pause, and remember what came of it."""
+        """Send a resume of this pause, and note its outcome."""
         clock = self._transport.clock
         resume = self._resumes.add(id, pause, clock.now())
         self.poller.note_resume(id, pause)
@@ -266,9 +270,9 @@ class Control(StartService):
         keep_waiting: Callable[[], bool],
         timeout: float | None = None,
     ) -> Workflow:
-        """Return the first record that shows the pause no more, or else the last. Ignore GETs that fail in passing."""
+        """Return the first record that no longer shows the pause, or the last record. Ignore retryable errors."""
         checks = 0
-        with anyio.move_on_after(timeout):  # a GET may take longer than there is time left
+        with anyio.move_on_after(timeout):  # a GET may outlast the timeout
             while pause_of(workflow) == pause and keep_waiting():
                 await self._transport.clock.sleep(check_delay(checks))
                 checks += 1
@@ -281,7 +285,7 @@ class Control(StartService):
 
 
 def including(*, operations: bool, configuration: bool) -> Params:
-    """Return the parameters that ask for operations and configuration."""
+    """Return the parameters that request operations and configuration."""
     return calls.including(withoperations=operations, withconfiguration=configuration)
 
 

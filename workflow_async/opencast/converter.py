@@ -1,4 +1,7 @@
-"""Opencast's JSON onto its records: renames, and what absent, null and "" mean (contract: opencast.md 4.2, 4.3, 8)."""
+"""Maps Opencast's JSON to records: names, and the meaning of absent, null and "".
+
+See tests/contract/opencast.md, sections 4.2, 4.3 and 8.
+"""
 
 import cattrs
 
@@ -29,7 +32,7 @@ OPERATION_STATE = cached(lambda value: OperationState.read(parse_str(value)), [s
 
 
 def opencast_converter() -> RecordConverter:
-    """The converter of this system."""
+    """Return the converter for records of the External API."""
     return RecordConverter(_register_records)
 
 
@@ -47,9 +50,9 @@ def _register_records(strict: cattrs.Converter) -> None:
         event_id=read_with(parse_str, "event_identifier"),
         creator=read_with(or_none(parse_str)),
         created=constant_field(),
-        # Read at once, faults and all. Left as they came until somebody looks, a page of 20 operations each would cost
-        # little more than parsing it does, not two to three times that; but a fault would come to light anywhere,
-        # later, and a record would hold the whole of what was parsed.
+        # Operations are read with their record. Reading them on first access would make a page with 20 operations for
+        # each row two to three times faster, but faults would then raise anywhere later, and every record would keep
+        # the whole parsed tree alive.
         operations=list_field(strict, Operation),
         configuration=read_with(parse_str_map),
     )
@@ -101,7 +104,7 @@ def _register_others(strict: cattrs.Converter) -> None:
         id=cattrs.override(rename="identifier"),
         title=read_with(parse_str),
         status=read_with(parse_str),
-        # None would say that the event has no workflow.
+        # None would mean that the event has no workflow.
         processing_state=read_with(or_none(STATE), unread=State.UNKNOWN),
         created=read_with(or_none(parse_datetime)),
         series=read_with(parse_str, "is_part_of"),

@@ -1,4 +1,4 @@
-"""Workflow definitions of an Opencast."""
+"""Lists and gets the workflow definitions of an Opencast."""
 
 from attrs import frozen
 
@@ -12,7 +12,7 @@ from workflow_async.settings import optional_number
 
 @frozen
 class Definitions:
-    """`client.definitions`; see `OpencastClient`."""
+    """The workflow definitions of an Opencast, as `client.definitions`."""
 
     _transport: Transport
 
@@ -27,22 +27,24 @@ class Definitions:
         with_configuration_panel_json: bool = False,
         unreadable: OnUnreadable = "raise",
     ) -> Listing[Definition]:
-        """List the definitions that this user may start; by title unless sorted otherwise.
+        """List the definitions that this user may start. By title unless sorted otherwise.
 
         Args:
-            tag: one tag, or several that a definition must all have.
+            tag: one tag, or several tags that a definition must all have.
             sort: one key with its direction.
-            limit: rows at most; None is all of them.
+            limit: the maximum number of rows. All rows if None.
             with_operations: fill `operations`.
             with_configuration_panel: fill `configuration_panel` (HTML).
-            with_configuration_panel_json: fill `configuration_panel_json`; Opencast 14 and later.
-            unreadable: what to do about rows without a readable id: "raise" one `DecodeError` for all of them
-                after the other rows, or "skip" them. `report.unreadable` of the listing holds them in both cases.
+            with_configuration_panel_json: fill `configuration_panel_json`. Opencast 14 and later.
+            unreadable: what to do about rows without a readable id. "raise" raises one `DecodeError` for all of them
+                after the other rows. "skip" leaves them out. `report.unreadable` of the listing holds them in both
+                cases.
 
         Raises:
-            InvalidArgument: at once, for what the server's grammar cannot carry.
+            InvalidArgument: immediately, if an argument does not fit into the server's grammar.
 
-        Source: GET /api/workflow-definitions; needs ROLE_API_WORKFLOW_DEFINITION_VIEW; contract: opencast.md 3.
+        Source: GET /api/workflow-definitions. Needs ROLE_API_WORKFLOW_DEFINITION_VIEW. See tests/contract/opencast.md,
+        section 3.
         """
         optional_number("limit", limit, least=1)
         call = calls.list_definitions(
@@ -66,9 +68,9 @@ class Definitions:
         """Get one definition.
 
         Raises:
-            NotFound: there is none, or none that this user may start.
+            NotFound: there is no such definition, or this user may not start it.
 
-        Source: GET /api/workflow-definitions/{id}; contract: opencast.md 3.2.
+        Source: GET /api/workflow-definitions/{id}. See tests/contract/opencast.md, section 3.2.
         """
         include = _including(
             operations=with_operations, panel=with_configuration_panel, panel_json=with_configuration_panel_json

@@ -1,4 +1,4 @@
-"""Events of an Opencast, as far as they tell of workflows."""
+"""Lists the events of an Opencast that are being processed."""
 
 from operator import attrgetter
 
@@ -16,7 +16,7 @@ from workflow_async.settings import optional_number, whole_number
 
 @frozen
 class Events:
-    """`client.events`; see `OpencastClient`."""
+    """The events of an Opencast that are being processed, as `client.events`."""
 
     _transport: Transport
 
@@ -28,20 +28,22 @@ class Events:
         ahead: int = MAX_AHEAD,
         unreadable: OnUnreadable = "raise",
     ) -> Listing[Event]:
-        """Events whose latest workflow is running: discovery on every Opencast, 12 and later included.
+        """List the events whose latest workflow is running. Works on every Opencast, including 12 and later.
 
-        Says which events are busy, not by which workflow: see `workflows.for_event`. Needs ROLE_API_EVENTS_VIEW. The
-        index behind it may lag, and events move while it is paged: one that comes twice is given once, and one that
-        moves up can be missed.
+        The rows show which events are busy, but not by which workflow. See `workflows.for_event`. Needs
+        ROLE_API_EVENTS_VIEW. The server's index may lag, and events move while pages are read. An event on two pages is
+        returned once. An event that moves up can be missed.
 
         Args:
-            limit: rows at most; None is all of them.
-            page_size: rows a request asks for.
-            ahead: pages that are asked for at once, and held, at most; see `workflows.list`.
-            unreadable: what to do about rows without a readable id: "raise" one `DecodeError` for all of them
-                after the other rows, or "skip" them. `report.unreadable` of the listing holds them in both cases.
+            limit: the maximum number of rows. All rows if None.
+            page_size: the number of rows that a request asks for.
+            ahead: the maximum number of pages that are requested concurrently and held. See `workflows.list`.
+            unreadable: what to do about rows without a readable id. "raise" raises one `DecodeError` for all of them
+                after the other rows. "skip" leaves them out. `report.unreadable` of the listing holds them in both
+                cases.
 
-        Source: GET /api/events, status EVENTS.EVENTS.STATUS.PROCESSING; contract: opencast.md 1.7.
+        Source: GET /api/events with status EVENTS.EVENTS.STATUS.PROCESSING. See tests/contract/opencast.md, section
+        1.7.
         """
         optional_number("limit", limit, least=1)
         whole_number("page_size", page_size, least=1)

@@ -1,7 +1,9 @@
-"""The filter and sort grammar of the External API, and what it cannot carry (contract: opencast.md 1.2, 1.3). Pure.
+"""The filter and sort grammar of the External API. Pure.
 
-The server splits a filter at every comma, has no escape, and silently skips a term without a value, so that a comma in
-a title filters by something else and an empty value returns everything. Such values are refused here.
+The server splits a filter at every comma, and there is no escape. It ignores a term without a value. A comma in a title
+would therefore change the filter, and an empty value would return everything. Such values raise `InvalidArgument`.
+
+See tests/contract/opencast.md, sections 1.2 and 1.3.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -24,7 +26,7 @@ EventSort = Literal[
     "series_title:asc", "series_title:desc",
     "definition_id:asc", "definition_id:desc",
 ]  # fmt: skip
-"""One key and its direction; without a sort the server goes by event date, oldest first."""
+"""One key and its direction. Without a sort the server orders by event date, oldest first."""
 
 DefinitionSort = Literal[
     "identifier:asc", "identifier:desc", "title:asc", "title:desc", "displayorder:asc", "displayorder:desc"
@@ -37,7 +39,7 @@ TEXTS = frozenset(
         "series_title", "text_filter",
     }
 )  # fmt: skip
-"""Filters that match any part of a text, in any case, with wildcards."""
+"""Filters that match any part of a text, ignore case, and know wildcards."""
 WIRE_NAMES = {
     "definition_id": "workflow_definition_identifier",
     "event_id": "event_identifier",
@@ -46,21 +48,23 @@ WIRE_NAMES = {
 }
 """Filters and sort keys that have another name on the wire."""
 MAX_FILTER = 7_500
-"""Bytes of a filter in the URL. Opencast's Jetty takes 8,192 for the request line and all headers, and answers 414."""
+"""Maximum bytes of a filter in the URL. Opencast's Jetty accepts 8,192 bytes for the request line and all headers, and
+answers 414 to more.
+"""
 EXAMPLE = "2018-03-01T00:00:00Z/2018-03-31T23:59:59Z"
 DEFINITION_SORTS = frozenset(key.partition(":")[0] for key in get_args(DefinitionSort))
 
 
 class WorkflowFilters(TypedDict, total=False):
-    """What workflows can be filtered by; different names are ANDed.
+    """Filters of workflows. Different filters are ANDed.
 
-    Several `state` or `current_operation` are ORed; several `state_not` or `current_operation_not` are ANDed (none of
-    them). Identifiers match whole.
+    Several values of `state` or `current_operation` are ORed. Several values of `state_not` or `current_operation_not`
+    exclude each of them. Ids must match exactly.
 
-    Text filters (`event_title`, `event_creator`, `event_contributor`, `event_language`, `event_license`,
-    `event_subject`, `series_title`, `text_filter`) match any part of the text, in any case. In these, `*` stands for
-    any characters and `?` for any single one, and the server has no escape for either: `What is love?` also matches
-    "What is love!". See `literal` of `workflows.list`.
+    Text filters match any part of the text and ignore case. The text filters are `event_title`, `event_creator`,
+    `event_contributor`, `event_language`, `event_license`, `event_subject`, `series_title` and `text_filter`. In a text
+    filter `*` matches any characters and `?` matches one character. The server has no escape for either, so `What is
+    love?` also matches "What is love!". See `literal` of `workflows.list`.
     """
 
     state: States
@@ -71,8 +75,9 @@ class WorkflowFilters(TypedDict, total=False):
     event_id: str
     event_title: str
     event_created: tuple[datetime, datetime] | str
-    """From and to, both included: two aware datetimes, or a text such as `2018-03-01T00:00:00Z/2018-03-31T23:59:59Z`.
-    An event without a date counts as one of 1970-01-01T00:00:00Z."""
+    """First and last date, both included. Either two aware datetimes or a text such as
+    `2018-03-01T00:00:00Z/2018-03-31T23:59:59Z`. An event without a date counts as one of 1970-01-01T00:00:00Z.
+    """
     event_creator: str
     event_contributor: str
     event_language: str
@@ -81,11 +86,11 @@ class WorkflowFilters(TypedDict, total=False):
     series_id: str
     series_title: str
     text_filter: str
-    """Any part of the workflow's and the event's fields."""
+    """Any part of the fields of the workflow and of its event."""
 
 
 def definition_filter(tags: Texts) -> str:
-    """The `filter` parameter for tags; a definition must have all of them."""
+    """Return the `filter` parameter for tags. A definition must have all of them."""
     terms = [term("tag", checked_value("tag", tag)) for tag in several("tag", tags)]
     check_size({"tag": terms})
     return ",".join(terms)
@@ -113,7 +118,7 @@ def term(name: str, value: str) -> str:
 
 
 def several(name: str, value: Any) -> list[Any]:
-    """Return one value or several as a list. Raise `InvalidArgument` if there is none."""
+    """Return one value or several values as a list. Raise `InvalidArgument` if there are none."""
     values = [value] if isinstance(value, str | State) else list(checked_values(name, value))
     if not values:
         raise InvalidArgument(name, "must name at least one: with none the server would return everything")
@@ -121,7 +126,7 @@ def several(name: str, value: Any) -> list[Any]:
 
 
 def workflow_sort(sort: str) -> str:
-    """The `sort` parameter of workflows."""
+    """Return the `sort` parameter of a list of workflows."""
     if isinstance(sort, str) and sort.partition(":")[0] == "event_id":
         why = "must not be by event_id, which every server answers with 500: sort the rows in your code"
         raise InvalidArgument("sort", why)
@@ -129,12 +134,12 @@ def workflow_sort(sort: str) -> str:
 
 
 def definition_sort(sort: str) -> str:
-    """The `sort` parameter of definitions."""
+    """Return the `sort` parameter of a list of definitions."""
     return _sort_param(sort, DEFINITION_SORTS)
 
 
 def interval(argument: str, value: tuple[datetime, datetime] | str) -> tuple[datetime, datetime]:
-    """Return two aware instants, given as such or as a text with a slash. Raise `InvalidArgument` for others."""
+    """Return two aware datetimes, given as such or as a text with a slash. Raise `InvalidArgument` otherwise."""
     instants = _parse_interval(argument, value) if isinstance(value, str) else value
     match instants:
         case (datetime() as first, datetime() as last):
@@ -149,7 +154,7 @@ def interval(argument: str, value: tuple[datetime, datetime] | str) -> tuple[dat
 
 
 def period(argument: str, value: tuple[datetime, datetime] | str) -> str:
-    """Return two aware instants as the server reads them: UTC, whole seconds, both included."""
+    """Return two aware datetimes as the server reads them: in UTC, in whole seconds, both included."""
     first, last = interval(argument, value)
     try:
         end = last + timedelta(microseconds=-last.microsecond % 1_000_000)
@@ -167,7 +172,7 @@ def _parse_interval(argument: str, text: str) -> tuple[datetime, ...]:
 
 
 def check_size(terms: Mapping[str, Sequence[str]]) -> None:
-    """Raise `InvalidArgument` if the filter is larger than servers take. The error names the longest part."""
+    """Raise `InvalidArgument` if the filter is larger than servers accept. The error names the longest part."""
     size = len(quote_plus(",".join(term for values in terms.values() for term in values)))
     if size <= MAX_FILTER:
         return

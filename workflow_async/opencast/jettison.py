@@ -1,8 +1,8 @@
-"""The workflows of an event as `/workflow` writes them, onto the same records: JAXB through Jettison. Pure.
+"""Reads the workflows of an event from the internal endpoint `/workflow`, whose JSON is JAXB through Jettison. Pure.
 
-Jettison writes a text that looks like a number or a boolean as that: `"title": 1984`, `"description": true`. It leaves
-out what is null. It writes one element as an object, several as a list and none as "". The External API never does so,
-and is never read so. Seen on Opencast 16.6. The names are those of JaxbWorkflowInstance.java and
+Jettison turns a text that looks like a number or a boolean into one: `"title": 1984`, `"description": true`. It leaves
+out null. It writes one element as an object, several elements as a list, and no element as "". The External API does
+none of this. Seen on Opencast 16.6. The names are those of JaxbWorkflowInstance.java and
 JaxbWorkflowOperationInstance.java (Opencast 12 and later).
 """
 
@@ -36,7 +36,11 @@ ABSENT = (None, "")
 
 
 def read_instances(event: str, tree: Any, unreadable: OnUnreadable) -> tuple[Workflow, ...]:
-    """Read the workflows of one event. Raise `DecodeError` for rows that cannot be read, unless to skip them."""
+    """Return the workflows of one event.
+
+    Raises:
+        DecodeError: rows cannot be read and `unreadable` is "raise".
+    """
     if not isinstance(tree, dict) or "workflows" not in tree:
         raise DecodeError("required field missing @ $.workflows")
     try:
@@ -51,7 +55,7 @@ def read_instances(event: str, tree: Any, unreadable: OnUnreadable) -> tuple[Wor
 
 
 def _with_event(expected: str, row: Any) -> Any:
-    """Return a row with the event asked for. Raise `ResponseMismatch` if it is of another event."""
+    """Return a row with the id of the requested event. Raise `ResponseMismatch` if the row is of another event."""
     if not isinstance(row, dict):
         return row
     event_id = row.get(EVENT, expected)
@@ -67,7 +71,7 @@ def _is_event_id(value: str | float, event_id: str) -> bool:
 
 
 def elements(name: str, value: Any) -> list[Any]:
-    """Return the elements of this name within another: one is an object, several are a list, none is ""."""
+    """Return the elements of this name within another. One is an object, several are a list, none is ""."""
     if value in ABSENT:
         return []
     if not isinstance(value, dict):
@@ -79,7 +83,7 @@ def elements(name: str, value: Any) -> list[Any]:
 
 
 def loose_text(value: Any) -> str:
-    """Return a text, or the spelling of the number or boolean that Jettison made of it. Absent is the empty text."""
+    """Return a text, or the spelling of the number or boolean that Jettison made of it. A missing value is ""."""
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, SpelledNumber):
@@ -90,7 +94,7 @@ def loose_text(value: Any) -> str:
 
 
 def parse_instant(value: Any) -> datetime:
-    """Return an instant from ISO 8601 with a zone, or from milliseconds since 1970."""
+    """Return a datetime from ISO 8601 with a time zone, or from milliseconds since 1970."""
     if not isinstance(value, int) or isinstance(value, bool):
         return parse_datetime(value)
     try:
@@ -108,7 +112,7 @@ def parse_configuration(value: Any) -> Mapping[str, str]:
 
 
 def internal_converter() -> RecordConverter:
-    """The converter of this endpoint."""
+    """Return the converter for records of this endpoint."""
     return RecordConverter(_register_records)
 
 

@@ -1,6 +1,7 @@
-"""Text filters taken literally. The server takes `*` and `?` for wildcards, so its rows are compared here again.
+"""Compares text filters literally. The server takes `*` and `?` for wildcards, so its rows are compared here again.
 
-A row of the list says nothing of its event. The events of a page are asked for by their ids, one more request a page.
+A row of the list does not show its event. The events of a page are requested by their ids, with one more request for
+each page.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -23,12 +24,12 @@ FIELDS: Mapping[str, str] = {
     "event_subject": "subjects",
     "series_title": "series",
 }
-"""The key of an event that each filter searches. The title has a field of its own in the record."""
+"""The key of an event that each filter searches. The title has its own field in the record."""
 
 
 @define(eq=False)
 class LiteralFilter:
-    """A `send` for pages of workflows that notes which of them match literally, for `passes`."""
+    """A `send` for pages of workflows. It notes for `passes` which workflows match literally."""
 
     send_page: Send
     """Sends the call for a page."""
@@ -39,7 +40,7 @@ class LiteralFilter:
     _passing: set[int] = field(factory=set, init=False)
 
     async def __call__(self, call: Call[Any], /) -> Any:
-        """Send the call for a page, then ask for the events of its rows."""
+        """Send the call for a page, then request the events of its rows."""
         page = await self.send_page(call)
         rows = [row for row in page.items if isinstance(row, Workflow)]
         events: dict[str, Event] = {}
@@ -50,7 +51,7 @@ class LiteralFilter:
         return page
 
     def passes(self, workflow: Workflow) -> bool:
-        """Return True if the event of the workflow was found and every filter matches it literally."""
+        """Return True if the event of the workflow was found and every filter matches literally."""
         return workflow.id in self._passing
 
     def _matches(self, workflow: Workflow, event: Event) -> bool:
@@ -58,17 +59,17 @@ class LiteralFilter:
 
 
 def wildcard_filters(texts: Mapping[str, str]) -> dict[str, str]:
-    """Return the text filters whose values the server would take for patterns."""
+    """Return the text filters whose values contain wildcards."""
     return {name: value for name, value in texts.items() if any(character in value for character in WILDCARDS)}
 
 
 def matches(name: str, value: str, workflow: Workflow, event: Event) -> bool:
-    """Return True if the text that a filter searches holds the value, in any case."""
+    """Return True if one of the texts that a filter searches contains the value. Case is ignored."""
     return any(value.lower() in text.lower() for text in _searched_texts(name, workflow, event))
 
 
 def split_by_size(ids: Iterable[str]) -> Iterator[Sequence[str]]:
-    """Yield the ids, each once, in sequences that fit into the filter of one request."""
+    """Yield each id once, in batches that fit into the filter of one request."""
     batch: list[str] = []
     size = 0
     for id in dict.fromkeys(ids):
@@ -91,11 +92,11 @@ def _searched_texts(name: str, workflow: Workflow, event: Event) -> Iterator[str
 
 
 def _text(value: object) -> str:
-    """Return a value of an event as the server's index has it. Several names are joined."""
+    """Return a value of an event as the server's index stores it. Several names are joined."""
     return "; ".join(map(str, value)) if isinstance(value, list | tuple) else str(value or "")
 
 
 def combined(*tests: Callable[[Workflow], bool] | None) -> Callable[[Workflow], bool] | None:
-    """Return a test that passes what all given tests pass. None if there is no test."""
+    """Return a test that passes what all given tests pass. None if no test is given."""
     given = [test for test in tests if test is not None]
     return (lambda workflow: all(test(workflow) for test in given)) if given else None

@@ -1,4 +1,4 @@
-"""How the monitor checks the workflows of an Opencast."""
+"""Checks the workflows of an Opencast for the monitor."""
 
 from collections.abc import Collection, Iterable, Sequence
 from operator import attrgetter
@@ -16,18 +16,24 @@ from workflow_async.opencast.records import Operation, State, Workflow
 
 ACTIVE = WorkflowQuery.of(state_not=ENDED).on_the_wire()
 PAGE_SIZE = 200
-"""Rows of a page; the server sets no limit, and they weigh little without operations."""
+"""Rows of a page. The server sets no limit. Rows are small without operations."""
 INDEX_LAG = 10.0
-"""Seconds the list may lag (contract: opencast.md 1.4)."""
+"""Seconds by which the list may lag behind a GET. See tests/contract/opencast.md, section 1.4."""
 MAX_EVENT_ID = 100
-"""Characters of an event's id that may stand in a filter. An address of more than 8 KB is refused."""
+"""Maximum characters of an event's id in a filter. Servers refuse a URL of more than 8 KB."""
 HANDLER_STATES = frozenset({State.FAILING, State.FAILED, State.STOPPED})
-"""States in which an error handler may have taken over: `definition` is its id then (contract: opencast.md 8)."""
+"""States in which an error handler may have taken over. `definition_id` is then the handler's id.
+
+See tests/contract/opencast.md, section 8.
+"""
 
 
 @frozen
 class OpencastSource(SystemSource):
-    """The list where there is one (up to 11), else events in chunks, else gets (contract: opencast.md 1.7)."""
+    """The workflows of an Opencast: the list up to Opencast 11, later bulk checks by events, otherwise GETs.
+
+    See tests/contract/opencast.md, section 1.7.
+    """
 
     system: ClassVar[str] = "opencast"
     supports_listing: bool = True
@@ -35,7 +41,7 @@ class OpencastSource(SystemSource):
     list_lag: float = INDEX_LAG
 
     def list_active(self, *, operations: bool, rows: int = 0) -> Listing[Workflow]:
-        """The workflows that have not ended."""
+        """List the workflows that have not ended."""
         include = calls.including(withoperations=operations)
 
         def page(offset: int, size: int) -> Call[Page[Workflow]]:
@@ -45,17 +51,18 @@ class OpencastSource(SystemSource):
             self._send,
             lambda found: ActiveScan(page, found, PAGE_SIZE, rows),
             attrgetter("id"),
-            unreadable="skip",  # a workflow that the list does not show is asked for by its id
+            unreadable="skip",  # a workflow that the list does not show is read by a GET
         )
 
     async def get(self, id: int, *, operations: bool) -> Workflow:
-        """One workflow."""
+        """Get one workflow."""
         return await self._send(calls.get_workflow(id, calls.including(withoperations=operations)))
 
     async def find_changed(self, known: Sequence[Workflow]) -> Collection[int]:
-        """Return the workflows whose event shows another state or none. One request, by the ids of the events.
+        """Return the ids of the workflows whose event shows another state or none.
 
-        An event whose id cannot stand in the filter shows none, so that it does not spoil the check of the others.
+        One request by the ids of the events. Events whose id does not fit into the filter are left out of it, so their
+        workflows count as changed.
         """
         event_ids = [workflow.event_id for workflow in known if _fits_filter(workflow.event_id)]
         events = await self._send(calls.events_by_id(event_ids)) if event_ids else ()
@@ -63,7 +70,7 @@ class OpencastSource(SystemSource):
         return [workflow.id for workflow in known if states.get(workflow.event_id) is not workflow.state]
 
     def identity(self, workflow: Workflow) -> tuple[str | None, ...]:
-        """Its event, and its definition unless an error handler may have taken over."""
+        """Return the event, and the definition unless an error handler may have taken over."""
         may_be_handler = workflow.state in HANDLER_STATES or (
             workflow.operations is not None
             and any(operation.error_handler_workflow == workflow.definition_id for operation in workflow.operations)
@@ -71,15 +78,15 @@ class OpencastSource(SystemSource):
         return workflow.event_id or None, None if may_be_handler else workflow.definition_id or None
 
     def is_complete(self, workflow: Workflow) -> bool:
-        """True if its operations were asked for, whether they can be read or not."""
+        """Return True if the operations were requested, even if they cannot be read."""
         return workflow.operations is not None or "operations" in workflow.extra
 
     def duration_key(self, workflow: Workflow) -> str:
-        """Its definition."""
+        """Return the id of the definition."""
         return workflow.definition_id
 
     def durations(self, workflow: Workflow) -> Iterable[tuple[str, float]]:
-        """Of the workflow, from its first operation to its last, and of each operation that ran."""
+        """Yield the duration from the first operation to the last, and the duration of each operation that ran."""
         finished = [operation for operation in workflow.operations or () if _seconds(operation) is not None]
         for operation in finished:
             yield f"{workflow.definition_id}/{operation.operation}", _seconds(operation) or 0.0
@@ -90,7 +97,7 @@ class OpencastSource(SystemSource):
 
 
 def _fits_filter(event: str) -> bool:
-    """True if an event's id can stand in a filter, as every id that Opencast makes can."""
+    """Return True if an event's id fits into a filter. Every id that Opencast makes does."""
     return event.isascii() and event.isprintable() and "," not in event and 0 < len(event) <= MAX_EVENT_ID
 
 

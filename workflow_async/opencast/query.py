@@ -1,4 +1,4 @@
-"""The filters of a list of workflows as one value: checked once, sent to the server, compared with rows. Pure."""
+"""Checks filters of workflows once, sends them to the server, and compares them with rows. Pure."""
 
 from collections.abc import Collection, Mapping
 from datetime import datetime

@@ -1,11 +1,11 @@
-"""What Opencast's External API speaks of, as frozen records (contract: opencast.md 5 and 8).
+"""The records of Opencast's External API, all frozen. See tests/contract/opencast.md, sections 5 and 8.
 
-A field the answer does not carry is None where that means "not asked for" or "not known yet", else its empty value.
-`extra` holds whatever the server sent beyond the fields known here.
+A field that is absent from the response is None if that means "not requested" or "not known yet". Otherwise it has its
+empty value. `extra` holds every other key of the response.
 
-An optional value that cannot be read counts as absent: it is None, or else empty. `extra` then holds it as it came,
-under the server's key. Required are the id, the state and the event of a workflow, the name and the state of an
-operation, and the id of anything else.
+An optional value that cannot be read counts as absent. It is then None or empty, and `extra` holds the raw value under
+the server's key. Required are the id, the state and the event of a workflow, the name and the state of an operation,
+and the id of any other record.
 """
 
 import enum
@@ -19,10 +19,10 @@ from workflow_async.phase import Phase
 
 
 class State(enum.Enum):
-    """Where a workflow stands. `failing` runs its error handler and ends in `failed`."""
+    """The state of a workflow. A `failing` workflow runs its error handler and ends as `failed`."""
 
     phase: Phase
-    """The same in the words both systems share."""
+    """The same in the terms that both systems share."""
 
     INSTANTIATED = "instantiated", Phase.WAITING
     RUNNING = "running", Phase.RUNNING
@@ -32,22 +32,22 @@ class State(enum.Enum):
     FAILED = "failed", Phase.FAILED
     STOPPED = "stopped", Phase.STOPPED
     UNKNOWN = "unknown", Phase.UNKNOWN
-    """A word not known here; the record keeps it."""
+    """A state that this library does not know. `state_text` holds it."""
 
     def __new__(cls, word: str, phase: Phase) -> Self:
-        """A member whose value is the server's word."""
+        """Return a member whose value is the server's word."""
         member = object.__new__(cls)
         member._value_, member.phase = word, phase
         return member
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """The member for a word, in any case; UNKNOWN for one that is not known here."""
+        """Return the member for a word in any case. UNKNOWN for a word that is not known."""
         return cls.__members__.get(text.upper(), cls["UNKNOWN"])
 
 
 class OperationState(enum.Enum):
-    """Where an operation of a workflow stands."""
+    """The state of an operation of a workflow."""
 
     INSTANTIATED = "instantiated"
     RUNNING = "running"
@@ -60,12 +60,12 @@ class OperationState(enum.Enum):
 
     @classmethod
     def read(cls, text: str) -> Self:
-        """The member for a word, in any case; UNKNOWN for one that is not known here."""
+        """Return the member for a word in any case. UNKNOWN for a word that is not known."""
         return cls.__members__.get(text.upper(), cls["UNKNOWN"])
 
     @property
     def final(self) -> bool:
-        """Whether it has ended."""
+        """True if the operation has ended."""
         return self in {OperationState.SUCCEEDED, OperationState.FAILED, OperationState.SKIPPED}
 
 
@@ -83,38 +83,41 @@ STARTED_STATES = frozenset(
 
 @frozen(kw_only=True)
 class Operation:
-    """One operation of a workflow, in the order of execution; the list changes while the workflow runs."""
+    """One operation of a workflow.
+
+    Operations are in the order of execution. Their list changes while the workflow runs.
+    """
 
     operation: str
-    """Its name, such as `encode`; not unique within a workflow."""
+    """The name, such as `encode`. Not unique within a workflow."""
     state: OperationState
     state_text: str
     id: int | None = None
-    """None before its job exists; changes with a retry."""
+    """None before its job exists. Changes with a retry."""
     description: str = ""
     start: datetime | None = None
     completion: datetime | None = None
-    """Only of succeeded and failed ones; after a retry `start` may be the later."""
+    """Only for succeeded and failed operations. After a retry `start` may be later than it."""
     time_in_queue: int | None = None
-    """Milliseconds; None until known."""
+    """Milliseconds. None until known."""
     host: str = ""
     if_: str = ""
     unless: str = ""
-    """Opencast <= 11 only."""
+    """Opencast 11 and earlier only."""
     fail_workflow_on_error: bool | None = True
     """None if it cannot be read. The same holds for `max_attempts` and `failed_attempts`."""
     error_handler_workflow: str = ""
     retry_strategy: str = ""
     """`none`, `retry` or `hold`."""
     max_attempts: int | None = 1
-    """-1 is without end."""
+    """-1 means unlimited."""
     failed_attempts: int | None = 0
     configuration: Mapping[str, str] = field(factory=dict, hash=False)
     extra: Mapping[str, Any] = field(factory=dict, hash=False, repr=False)
 
     @property
     def has_run(self) -> bool:
-        """True if the operation has run. A skipped operation never ran, although servers give it a start."""
+        """True if the operation has run. A skipped operation has never run, although servers give it a start."""
         started = self.start is not None and self.state is not OperationState.SKIPPED
         return started or self.state in STARTED_STATES
 
@@ -126,34 +129,34 @@ class Workflow:
     id: int
     state: State
     state_text: str
-    """The server's own word, lower case."""
+    """The server's own word in lower case."""
     title: str = ""
     description: str = ""
     definition_id: str = ""
-    """Id of its definition. Becomes the error handler's id when that takes over, see `error_handler`."""
+    """Id of the definition. Becomes the error handler's id when that takes over. See `error_handler`."""
     event_id: str
     creator: str | None = None
-    """A user name; on Opencast 6 and 7 a display name."""
+    """A user name. On Opencast 6 and 7 a display name."""
     created: datetime | None = None
-    """When it was made. Only `for_event` and `reconcile` of Opencast 12 and later say it, else None."""
+    """When the workflow was created. None except from `for_event` and `reconcile` on Opencast 12 and later."""
     operations: tuple[Operation, ...] | None = None
-    """None unless asked for."""
+    """None unless requested."""
     configuration: Mapping[str, str] | None = field(default=None, hash=False)
-    """None unless asked for; holds everything ever configured for the event, not only what the start sent."""
+    """None unless requested. Holds everything ever configured for the event, not only what the start sent."""
     extra: Mapping[str, Any] = field(factory=dict, hash=False, repr=False)
 
     @property
     def phase(self) -> Phase:
-        """Where it stands, in the words both systems share."""
+        """The state in the terms that both systems share."""
         return self.state.phase
 
     @property
     def current(self) -> Operation | None:
-        """The operation that the workflow is in or ended in. None if operations were not asked for.
+        """The operation that the workflow is in or ended in. None if operations were not requested.
 
-        Of a failed workflow it is the failed operation. Of a stopped workflow, and of a failed one without a failed
-        operation, it is the last that has run. A succeeded workflow has none. Of others it is the first that is not
-        over.
+        For a failed workflow it is the failed operation. For a stopped workflow, and for a failed workflow without a
+        failed operation, it is the last operation that has run. A succeeded workflow has none. For other workflows it
+        is the first operation that has not ended.
         """
         operations = self.operations or ()
         if self.state is State.FAILED and self.failed_operation is not None:
@@ -171,10 +174,10 @@ class Workflow:
 
     @property
     def failed_operation(self) -> Operation | None:
-        """The operation that failed. None if none did or operations were not asked for.
+        """The operation that failed. None if no operation failed or operations were not requested.
 
-        Of several it is the last. If a failure has started an error handler, it is the operation that failed before
-        that, even if the handler has failed too.
+        If several failed, it is the last one. If a failure has started an error handler, it is the operation that
+        failed before that, even if the handler has failed too.
         """
         failed = [operation for operation in self.operations or () if operation.state is OperationState.FAILED]
         handled = (
@@ -186,9 +189,9 @@ class Workflow:
 
     @property
     def error_handler(self) -> str | None:
-        """Id of the error handler that has taken over. None if none has or operations were not asked for.
+        """Id of the error handler that has taken over. None if none has or operations were not requested.
 
-        From then on `definition` is the handler's id. `title` remains that of the definition that was started.
+        From then on `definition_id` is the handler's id. `title` remains that of the definition that was started.
         """
         failed = self.failed_operation
         handler = "" if failed is None else failed.error_handler_workflow
@@ -196,7 +199,7 @@ class Workflow:
 
     @property
     def failure(self) -> str | None:
-        """Which operation failed and how, in words. None unless the workflow failed in a known operation."""
+        """A description of which operation failed and how. None unless the workflow failed in a known operation."""
         failed = self.failed_operation
         if failed is None or self.state is not State.FAILED:
             return None
@@ -209,7 +212,7 @@ class Workflow:
 
 
 def _details(failed: Operation) -> Iterator[str]:
-    """Yield what is known of the last attempt of an operation that failed."""
+    """Yield the known facts about the last attempt of an operation that failed."""
     attempts, limit = failed.failed_attempts or 0, failed.max_attempts or 0
     if attempts > 0:
         yield f"attempt {attempts} of {limit}" if limit >= attempts else f"attempt {attempts}"
@@ -230,7 +233,7 @@ class OperationDefinition:
     error_handler_workflow: str = ""
     retry_strategy: str = ""
     max_attempts: int | None = 1
-    """-1 is without end."""
+    """-1 means unlimited."""
     configuration: Mapping[str, str] = field(factory=dict, hash=False)
     extra: Mapping[str, Any] = field(factory=dict, hash=False, repr=False)
 
@@ -244,24 +247,24 @@ class Definition:
     description: str = ""
     tags: tuple[str, ...] = ()
     configuration_panel: str | None = None
-    """HTML; None unless asked for, "" if there is none."""
+    """HTML. None unless requested. "" if there is none."""
     configuration_panel_json: str | None = None
-    """JSON as text; None unless asked for and on servers before 14.0, "" if there is none."""
+    """JSON as a text. None unless requested and on servers before 14.0. "" if there is none."""
     operations: tuple[OperationDefinition, ...] | None = None
-    """None unless asked for."""
+    """None unless requested."""
     extra: Mapping[str, Any] = field(factory=dict, hash=False, repr=False)
 
 
 @frozen(kw_only=True)
 class Event:
-    """An event as the list of events shows it: how discovery works where workflows cannot be listed."""
+    """An event as the list of events shows it. Servers without a list of workflows show busy events here."""
 
     id: str
     title: str = ""
     status: str = ""
     """A key such as `EVENTS.EVENTS.STATUS.PROCESSING`."""
     processing_state: State | None = None
-    """The state of the event's latest workflow; None if it has none. Says nothing of which workflow that is."""
+    """The state of the event's latest workflow, without its id. None if the event has no workflow."""
     created: datetime | None = None
     series: str = ""
     extra: Mapping[str, Any] = field(factory=dict, hash=False, repr=False)
@@ -270,14 +273,14 @@ class Event:
 LAST_API_WITH_LIST = (1, 7, 0)
 """The last version of the External API that lists workflows. It came with Opencast 11.
 
-See tests/contract/opencast.md, section 0. It is the only version number that the library compares with. Whatever else
-differs between releases shows in the responses.
+This is the only version number that the library compares with. All other differences between releases show in the
+responses. See tests/contract/opencast.md, section 0.
 """
 
 
 @frozen(kw_only=True)
 class Version:
-    """The versions of the External API that a server speaks, such as `v1.11.0`."""
+    """The versions of the External API that a server supports, such as `v1.11.0`."""
 
     default: str
     versions: tuple[str, ...] = ()
@@ -285,7 +288,7 @@ class Version:
 
     @property
     def number(self) -> tuple[int, ...]:
-        """The default as numbers, such as (1, 11, 0)."""
+        """The default version as numbers, such as (1, 11, 0)."""
         return tuple(int(part) for part in self.default.removeprefix("v").split(".") if part.isdigit())
 
     @property
@@ -296,7 +299,7 @@ class Version:
 
 @frozen(kw_only=True)
 class Me:
-    """The user the server takes us for."""
+    """The user that the server has authenticated."""
 
     username: str
     name: str = ""

@@ -1,7 +1,7 @@
-"""Which pause a resume answers, and whether another resume may be sent. Pure.
+"""Decides whether another resume may be sent for a pause. Pure.
 
-The server only queues a job for a resume. Until that job runs, up to 2 s in production, the record says `paused`. A
-second resume in that time runs the operation twice, loses it or hangs the workflow.
+The server only queues a job for a resume. Until that job runs, which takes up to 2 s in production, the record says
+`paused`. A second resume in that time runs the operation twice, loses it or hangs the workflow.
 """
 
 from collections.abc import Callable
@@ -11,32 +11,35 @@ from attrs import define, field
 from workflow_async.monitor._engine.pauses import Pause
 
 RESUME_WINDOW = 30.0
-"""Seconds after a resume in which the same pause is not resumed again."""
+"""Seconds after a resume in which no other resume is sent for the same pause."""
 FIRST_DELAY, DELAY_GROWTH, MAX_DELAY = 0.25, 1.5, 2.0
-"""Seconds until the first check of a resume, how much longer each delay is than the one before, and the longest."""
+"""Seconds until the first check of a resume, the factor by which each delay grows, and the longest delay in seconds."""
 
 
 @define(eq=False)
 class Resume:
-    """A resume of one pause."""
+    """A resume that was sent for one pause."""
 
     pause: Pause
     accepted: bool = False
     refused: bool = False
     responded_at: float | None = None
-    """When the server's response came or was given up, in seconds of the client's clock. None while it is awaited."""
+    """When the request ended, in seconds of the client's clock. None while it is in flight."""
 
     def applies_to(self, pause: Pause, now: float) -> bool:
         """Return True if this resume is for the pause and may still take effect."""
         return self.pause == pause and not self.refused and (self.responded_at is None or now < self.expires_at)
 
     def is_pending(self, now: Callable[[], float], deadline: float) -> bool:
-        """Return True while to wait for the effect: until then if the resume was accepted, else to its end."""
+        """Return True while the effect is worth waiting for.
+
+        An accepted resume is waited for until the deadline, a resume with an unknown outcome until it expires.
+        """
         return not self.refused and now() < (deadline if self.accepted else self.expires_at)
 
     @property
     def expires_at(self) -> float:
-        """When the pause may be resumed again. Infinite while the response is awaited."""
+        """When the pause may be resumed again. Infinite while the request is in flight."""
         return float("inf") if self.responded_at is None else self.responded_at + RESUME_WINDOW
 
 
@@ -47,7 +50,7 @@ class ResumeLog:
     _last: dict[int, Resume] = field(factory=dict, init=False)
 
     def add(self, workflow_id: int, pause: Pause, now: float) -> Resume:
-        """Note a resume that is about to be sent, and forget those that no longer matter."""
+        """Note a resume that is about to be sent. Forget resumes that have expired."""
         self._last = {id: last for id, last in self._last.items() if now < last.expires_at}
         self._last[workflow_id] = Resume(pause)
         return self._last[workflow_id]

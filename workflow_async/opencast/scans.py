@@ -1,4 +1,4 @@
-"""Opencast's list of workflows, read straight on, anchored, or by windows of the events' dates."""
+"""Reads Opencast's list of workflows: page by page, with overlapping pages, or by windows of event dates."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -25,18 +25,18 @@ from workflow_async.settings import optional_number, whole_number
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ALL_TIME = (datetime(1000, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC))
-"""The dates an event may have."""
+"""The first and the last date that an event may have."""
 STATE_FILTERS = ("state", "state_not")
 EMPTY_LIST = calls.list_workflows(
     filter=WorkflowQuery.of(event_id="no-such-event").on_the_wire(), sort="", include=(), size=1
 )
-"""A list without rows: tells whether the server can list at all."""
+"""A list request without rows. It shows whether the server can list workflows at all."""
 NOT_SENT: Mapping[Consistency, tuple[str, ...]] = {
     "fast": (),
     "anchored": STATE_FILTERS,
     "partitioned": (*STATE_FILTERS, "event_created"),
 }
-"""Filters that are not sent: the state, which changes meanwhile, and dates, where each window has its own."""
+"""Filters that are not sent. States can change during the listing. Each window has its own dates."""
 
 
 def workflow_listing(
@@ -51,7 +51,11 @@ def workflow_listing(
     unreadable: OnUnreadable = "raise",
     literal: bool = False,
 ) -> Listing[Workflow]:
-    """The listing; raises `InvalidArgument` for what cannot be sent, or does not go with what must not get lost."""
+    """Return the listing.
+
+    Raises:
+        InvalidArgument: an argument cannot be sent, or does not go together with the consistency.
+    """
     optional_number("limit", limit, least=1)
     whole_number("offset", offset, least=0)
     _check_exact(options, sort, offset)
@@ -62,7 +66,7 @@ def workflow_listing(
         bounded=query.created is not None,
         offset=offset,
     )
-    # the parts of a page that moves meanwhile may miss rows, which only `fast` allows
+    # rows that move between the parts of a page may be missed, which only `fast` allows
     reads_around = unreadable == "skip" and not options.exact
     send_page = read_around(send, partial(scans.call_for, None), _row_range, EMPTY_LIST) if reads_around else send
     wildcards = wildcard_filters(query.texts) if literal else {}
@@ -83,7 +87,7 @@ def workflow_listing(
 
 
 def _check_exact(options: ListOptions, sort: filters.EventSort | None, offset: int) -> None:
-    """Raise `InvalidArgument` for what cannot be kept up while rows move."""
+    """Raise `InvalidArgument` for an argument that an exact listing cannot support."""
     if options.exact and offset:
         raise InvalidArgument("offset", f"must be 0 with consistency={options.consistency!r}: rows move")
     if options.consistency == "partitioned" and sort is not None:
@@ -93,19 +97,22 @@ def _check_exact(options: ListOptions, sort: filters.EventSort | None, offset: i
 def _page_call(
     filter: str, sort: str, include: Params, window: Window | None, offset: int, rows: int
 ) -> Call[Page[Workflow]]:
-    """Rows of the list, or of a window of it."""
+    """Return the call for rows of the list, or of a window of the list."""
     windowed = filter if window is None else f"{filter},{_dates(window)}".lstrip(",")
     return calls.list_workflows(filter=windowed, sort=sort, include=include, size=rows, offset=offset)
 
 
 def _row_range(call: Call[Any]) -> RowRange:
-    """Return the rows that a call for a page asks for."""
+    """Return the rows that a call for a page requests."""
     params = dict(call.params)
     return RowRange(int(params["offset"]), int(params["limit"]))
 
 
 def describe_rows(call: Call[Any]) -> str:
-    """Return the rows that a call for a page asks for, such as `rows 300 to 399`, from 0. "" for other calls."""
+    """Return the rows that a call for a page requests, such as `rows 300 to 399`. "" for other calls.
+
+    Rows count from 0.
+    """
     if call.path != calls.WORKFLOWS:
         return ""
     rows = _row_range(call)
@@ -113,7 +120,7 @@ def describe_rows(call: Call[Any]) -> str:
 
 
 def _window(dates: tuple[datetime, datetime]) -> Window:
-    """Whole seconds that hold these dates."""
+    """Return the smallest window of whole seconds that contains both dates."""
     first, last = ((date - EPOCH).total_seconds() for date in dates)
     return Window(floor(first), ceil(last))
 

@@ -1,4 +1,4 @@
-"""Workflows of an Opencast: list, get, start, change, wait."""
+"""Lists, gets, starts, watches and waits for the workflows of an Opencast."""
 
 from collections.abc import Callable, Iterable, Mapping
 from datetime import timedelta
@@ -30,7 +30,7 @@ PAGE_SIZE = 100
 
 @define(eq=False)
 class Workflows(Control):
-    """`client.workflows`; see `OpencastClient`."""
+    """The workflows of an Opencast, as `client.workflows`."""
 
     def list(
         self,
@@ -47,57 +47,57 @@ class Workflows(Control):
         unreadable: OnUnreadable = "raise",
         **filter: Unpack[filters.WorkflowFilters],
     ) -> Listing[Workflow]:
-        """List workflows, some pages at once as they are needed; Opencast 6 to 11 only.
+        """List workflows, page by page. Opencast 6 to 11 only.
 
-        The server tells no total: the first page is asked for alone, then one, two, four and so on at once; those that
-        turn out to be beyond the end are the price. The list may lag up to 10 s behind `get`. Needs
-        ROLE_API_WORKFLOW_INSTANCE_VIEW.
+        The server returns no total. The first page is requested alone, then 1, 2, 4 and more pages concurrently. Some
+        of them may lie beyond the end. The list may lag up to 10 s behind `get`. Needs ROLE_API_WORKFLOW_INSTANCE_VIEW.
 
-        What is given while the list changes depends on `consistency`; a row that comes twice is given once in each.
+        `consistency` decides what is returned while the list changes. A row on two pages is always returned once.
 
-        - `fast`: one request for each page. Rows move between pages while their workflows run, and one that moves up
-          can be missed. A page shorter than asked for is taken for the last, as no Opencast caps its pages.
-        - `anchored`: each page begins within the one before, or the listing steps back: every workflow that is there
-          throughout is given, as long as those that stay keep their order. Opencast moves a workflow whose state
-          changes among those on events of the same date, so that in a busy list a miss is unlikely, not impossible.
-          Costs about a twentieth more requests, and one for each step back.
-        - `partitioned`: window after window of the event's date, each in one answer: every workflow that is there
-          throughout is given, wherever rows move, in no order. A workflow whose event's date is edited meanwhile is
-          given for sure only if all fits into one page. An event without a date counts as one of 1970-01-01, as in the
-          server's index. Costs 2.5 to 6 times the requests, and some thirty to find where in time the list lies. Where
-          more events than `page_size` have dates within 18 hours, larger pages are asked for.
+        - `fast`: one request for each page. Rows move between pages while their workflows run, and a row that moves up
+          can be missed. A page that is shorter than requested counts as the last one, because no Opencast limits its
+          pages.
+        - `anchored`: each page overlaps the one before, or the listing steps back. Every workflow that is listed
+          throughout is returned if the rows that stay keep their order. Opencast moves a workflow whose state changes
+          among those on events of the same date, so in a busy list a miss is unlikely but possible. Costs about 5 %
+          more requests, and one request for each step back.
+        - `partitioned`: one window of event dates after the other, each in one response. Every workflow that is listed
+          throughout is returned, in no order, wherever rows move. A workflow whose event's date is edited during the
+          listing is certain to be returned only if all rows fit into one page. An event without a date counts as one of
+          1970-01-01, as in the server's index. Costs 2.5 to 6 times the requests, and about 30 requests to find the
+          dates of the list. Where more events than `page_size` have dates within 18 hours, larger pages are requested.
 
-        Both latter leave `state` and `state_not` out of the query and compare here, whatever state a row was in: they
-        read the list of all states. "There" means listed, and passing all other filters. What a pass did is in
-        `report` of the listing.
+        `anchored` and `partitioned` do not send `state` and `state_not`. They read the list of all states and compare
+        each row here. "Listed" means in the list and matching all other filters. `report` of the listing says what was
+        done.
 
         Args:
-            sort: one key with its direction; the server's default is the event's date, oldest first.
-            limit: rows at most; None is all of them.
-            offset: rows to leave out at the beginning.
-            page_size: rows a request asks for.
+            sort: one key with its direction. The server's default is the event's date, oldest first.
+            limit: the maximum number of rows. All rows if None.
+            offset: the number of rows to skip at the beginning.
+            page_size: the number of rows that a request asks for.
             consistency: see above.
-            ahead: pages that are asked for at once, and held, at most.
-            literal: take `*` and `?` in text filters for themselves, not for wildcards. Rows are compared here with
-                their events, which costs a request for each page and needs ROLE_API_EVENTS_VIEW. A workflow whose event
-                is deleted or may not be read is left out. Without such a character it changes nothing.
+            ahead: the maximum number of pages that are requested concurrently and held.
+            literal: match `*` and `?` in text filters literally instead of as wildcards. Rows are compared here with
+                their events. That costs one request for each page and needs ROLE_API_EVENTS_VIEW. A workflow whose
+                event is deleted or may not be read is left out. Without such a character it has no effect.
             with_operations: fill `operations`.
             with_configuration: fill `configuration`.
-            unreadable: what to do about rows without a readable id or state: "raise" one `DecodeError` for all of them
-                after the other rows, or "skip" them. `report.unreadable` of the listing holds them in both cases.
-                Opencast itself cannot give some rows: one workflow without a creator makes each page that it is in a
-                500. That is a `ServerError` at once. With "skip" and `fast`, such a page is read in parts, with up to
-                100 requests, and each row that the server cannot give is skipped.
+            unreadable: what to do about rows without a readable id or state. "raise" raises one `DecodeError` for all
+                of them after the other rows. "skip" leaves them out. `report.unreadable` of the listing holds them in
+                both cases. Opencast itself cannot return some rows. One workflow without a creator turns each page that
+                contains it into a 500, which raises `ServerError` immediately. With "skip" and `fast`, such a page is
+                read in parts, with up to 100 requests, and each row that the server cannot return is skipped.
             **filter: see `WorkflowFilters`.
 
         Raises:
-            InvalidArgument: at once, for what the server's grammar cannot carry, for `offset` with `anchored`, and for
-                `offset` or `sort` with `partitioned`.
-            ServerError: while iterating, if the server cannot give a row; `part` says of which rows.
+            InvalidArgument: immediately, if a filter does not fit into the server's grammar, for `offset` with
+                `anchored`, and for `offset` or `sort` with `partitioned`.
+            ServerError: while iterating, if the server cannot return a row. `part` names the rows.
             ListingNotSupported: while iterating, on Opencast 12 and later, with the server's version.
-            ListingInconsistent: while iterating, when going on would not end, or lose rows.
+            ListingInconsistent: while iterating, if continuing would not end or would lose rows.
 
-        Source: GET /api/workflows; contract: opencast.md 1.
+        Source: GET /api/workflows. See tests/contract/opencast.md, section 1.
         """
         return workflow_listing(
             self._list,
@@ -114,13 +114,14 @@ class Workflows(Control):
     async def get(
         self, workflow_id: int | str, *, with_operations: bool = False, with_configuration: bool = False
     ) -> Workflow:
-        """Get one workflow as it stands.
+        """Get the current record of one workflow.
 
         Raises:
-            NotFound: no such workflow, or another tenant's.
-            Forbidden: neither admin nor creator nor allowed to read the event.
+            NotFound: there is no such workflow, or it belongs to another tenant.
+            Forbidden: this user is neither admin nor creator nor allowed to read the event.
 
-        Source: GET /api/workflows/{id}; needs ROLE_API_WORKFLOW_INSTANCE_VIEW; contract: opencast.md 2.2.
+        Source: GET /api/workflows/{id}. Needs ROLE_API_WORKFLOW_INSTANCE_VIEW. See tests/contract/opencast.md, section
+        2.2.
         """
         include = including(operations=with_operations, configuration=with_configuration)
         return await self._transport.send(calls.get_workflow(parse_id("workflow_id", workflow_id), include))
@@ -156,35 +157,40 @@ class Workflows(Control):
         with_configuration: bool = False,
         timeout: float | None = None,
     ) -> Workflow:
-        """Start a workflow on an event, or what a ticket says; sent once, on a connection of its own, and never again.
+        """Start a workflow on an event, or send a ticket. The request is sent once and never retried.
 
-        A ticket of `prepare_start` can be stored before it is sent; sent twice, it starts twice.
+        It uses a new connection. A ticket of `prepare_start` can be stored before it is sent. A ticket that is sent
+        twice starts two workflows.
 
-        Values of `configuration` are sent as texts (True as "true"). The server keeps them with the event, even when it
-        refuses the start, so later workflows on the event get them too.
+        Returns the new workflow, because Opencast always responds with its record. Preservica's `start` returns
+        `Started`, because that server may not return an id.
 
-        Up to Opencast 11 the server checks for an active workflow in an index that is up to 10 s late. It accepts a
-        second start on the same event within that time, and both workflows run. Do not rely on `StartConflict` there.
+        Values of `configuration` are sent as texts (True as "true"). The server stores them with the event, even if it
+        refuses the start. Later workflows on the event get them too.
+
+        Up to Opencast 11 the server checks for an active workflow in an index that lags up to 10 s. Within that time it
+        accepts a second start on the same event, and both workflows run. Do not rely on `StartConflict` there.
 
         Args:
-            event_id: the event, or a ticket, with nothing besides.
+            event_id: the event, or a ticket. With a ticket, give neither definition nor configuration.
             definition_id: the definition.
-            configuration: for this workflow.
+            configuration: the configuration of this workflow.
             with_operations: fill `operations`.
             with_configuration: fill `configuration`.
-            timeout: seconds for the whole call, the wait for a connection and a login included. `Timeouts.call` if
+            timeout: seconds for the whole call, including the wait for a connection and a login. `Timeouts.call` if
                 None. `Timeouts.exchange` does not limit a start.
 
         Raises:
-            StartConflict: another workflow is active on the event; `message` is the server's.
-            StartRejected: the server refused it, so it was not started; `status` says why. A 404 is a `NotFound` too,
-                a 403 a `Forbidden`, and so on.
-            NotSent: it did not even reach the server. With `at_login`, any error says that.
-            StartOutcomeUnknown: it may have been started; `reconcile(error.ticket)` looks for it.
-            InvalidArgument: for what cannot be sent, for a ticket of another system or server, and for a `timeout` that
-                is not above 0.
+            StartConflict: another workflow is active on the event. `message` is the server's.
+            StartRejected: the server refused the start, so nothing was started. `status` tells why. A 404 is also a
+                `NotFound`, a 403 also a `Forbidden`, and so on.
+            NotSent: the request did not reach the server. The same holds for any error with `at_login`.
+            StartOutcomeUnknown: the workflow may have been started. `reconcile(error.ticket)` searches for it.
+            InvalidArgument: an argument cannot be sent, the ticket is for another system or server, or `timeout` is not
+                above 0.
 
-        Source: POST /api/workflows; needs ROLE_API_WORKFLOW_INSTANCE_CREATE; contract: opencast.md 2.1.
+        Source: POST /api/workflows. Needs ROLE_API_WORKFLOW_INSTANCE_CREATE. See tests/contract/opencast.md, section
+        2.1.
         """
         positive_seconds("timeout", timeout)
         ticket = self._starts.from_arguments(event_id, definition_id, configuration)
@@ -194,22 +200,22 @@ class Workflows(Control):
         return workflow
 
     async def for_event(self, event_id: str, *, unreadable: OnUnreadable = "raise") -> tuple[Workflow, ...]:
-        """All workflows of one event, oldest first: what is left of listing on Opencast 12 and later.
+        """Get all workflows of one event, oldest first. This replaces the list on Opencast 12 and later.
 
-        An internal endpoint of Opencast 12 and later: needs **ROLE_ADMIN**. The records are complete: they hold
-        `operations`, `configuration` and `created`.
+        It uses an internal endpoint of Opencast 12 and later, which needs **ROLE_ADMIN**. The records are complete:
+        they hold `operations`, `configuration` and `created`.
 
         Args:
             event_id: the event.
-            unreadable: what to do about workflows without a readable id or state: "raise" one `DecodeError` that names
-                them, or "skip" them.
+            unreadable: what to do about workflows without a readable id or state. "raise" raises one `DecodeError` that
+                names them. "skip" leaves them out.
 
         Raises:
-            Forbidden: not an admin, or the event may not be read.
-            DecodeError: the answer, or a workflow in it, cannot be read.
-            InvalidArgument: at once, for an id that cannot stand in a path.
+            Forbidden: this user is not an admin, or may not read the event.
+            DecodeError: the response, or a workflow in it, cannot be read.
+            InvalidArgument: immediately, if the id does not fit into a path.
 
-        Source: GET /workflow/mediaPackage/{id}/instances.json; contract: opencast.md 1.7.
+        Source: GET /workflow/mediaPackage/{id}/instances.json. See tests/contract/opencast.md, section 1.7.
         """
         return await self._transport.send(calls.workflows_of_event(event_id, unreadable=unreadable))
 
@@ -224,9 +230,9 @@ class Workflows(Control):
         parked: monitor.WhenParked = "wait",
         check: bool = False,
     ) -> Workflow:
-        """Start a workflow and wait for its end: `start`, then `wait`, with what either raises.
+        """Start a workflow and wait for its end. Raises what `start` and `wait` raise.
 
-        Args: as for `start` and `wait`; the deadline counts from the start's answer.
+        Args: see `start` and `wait`. The timeout counts from the response to the start.
         """
         options = WaitOptions[Workflow](timeout=timeout, poll=poll, parked=parked)
         workflow = await self.start(event_id, definition_id, configuration=configuration)
@@ -244,17 +250,17 @@ class Workflows(Control):
         """Watch workflows change: `async with oc.workflows.watch(ids) as changes: async for change in changes: …`.
 
         Args:
-            workflow_ids: whom to watch; more can be added, and some dropped, while watching.
-            poll: how often to look.
-            operations: tell every transition of every operation too; every look then costs as much as they weigh.
-            stalled_after: tell a step in which nothing changes (`Stalled`): for longer than a timedelta, or for this
-                many times its usual length, which is known once three of its kind have ended.
-            **filter: instead of ids: all active workflows that pass, those that appear later included; Opencast 6 to 11
-                only. See `WorkflowFilters`.
+            workflow_ids: the workflows to watch. Ids can be added and dropped while watching.
+            poll: how often to check.
+            operations: also report every transition of every operation. Every check then reads the operations.
+            stalled_after: report a step in which nothing changes (`Stalled`). A timedelta is the time until then. A
+                number is a factor of the step's usual duration, which is known once three steps of its kind have ended.
+            **filter: in place of ids, all active workflows that match, including workflows that appear later. Opencast
+                6 to 11 only. See `WorkflowFilters`.
 
         Raises:
-            InvalidArgument: at once, for neither or both of ids and filter, or for what cannot be sent.
-            ListingNotSupported: while iterating, for a filter on Opencast 12 and later.
+            InvalidArgument: immediately, for neither or both of ids and filters, or if an argument cannot be sent.
+            ListingNotSupported: while iterating, for filters on Opencast 12 and later.
         """
         if (workflow_ids is None) == (not filter):
             raise InvalidArgument("workflow_ids", "must be given, or filters in their place, but not both")
@@ -268,7 +274,7 @@ class Workflows(Control):
         )
 
     def _active_listing(self, filter: filters.WorkflowFilters, *, operations: bool) -> Callable[[], Listing[Workflow]]:
-        """The list of active workflows that pass, to be asked for again and again."""
+        """Return a function that lists the matching workflows that are active. The monitor calls it repeatedly."""
         unless_ended: filters.WorkflowFilters = {"state_not": ENDED}
         shown = filter if "state" in filter or "state_not" in filter else {**unless_ended, **filter}
         call = calls.list_workflows(
@@ -280,7 +286,7 @@ class Workflows(Control):
         return lambda: Listing(self._list, call, lambda workflow: workflow.id, unreadable="skip")
 
     async def _list(self, call: Call[T], /) -> T:
-        """Send the call for a page. Errors say for which rows it was, or the server's version if there is no list."""
+        """Send the call for a page. Add to an error the rows of the page, or the server's version if it has no list."""
         try:
             return await self._transport.send(call)
         except CallError as error:
