@@ -1,4 +1,4 @@
-"""Preservica: the workflow, process and process monitor services."""
+"""Preservica: workflows, ingest processes and their monitors."""
 
 from typing import TYPE_CHECKING
 

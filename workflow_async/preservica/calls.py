@@ -1,4 +1,7 @@
-"""Every request the workflow service is sent, as a value that reads its answer (contract: preservica.md 1). Pure."""
+"""Builds every request of the workflow service as a value that reads its own response. Pure.
+
+See tests/contract/preservica.md, section 1.
+"""
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from functools import partial
@@ -24,19 +27,19 @@ CHANGE_STATUSES = frozenset({200, 202})
 
 
 def list_contexts(query: Params) -> Call[Page[Context]]:
-    """The active contexts, all in one answer: the server has no pages of them."""
+    """Return the call for the active contexts. The server returns all of them in one response."""
     return Call("GET", CONTEXTS, _read_contexts, query, accept=XML)
 
 
 def list_workflows(query: Params, *, size: int, start: int = 0) -> Call[Page[Workflow]]:
-    """A page of workflows, from the row number `start` on."""
+    """Return the call for a page of workflows that begins at row number `start`."""
     params = (*query, ("start", str(start)), ("max", str(size)))
     next_page = partial(list_workflows, query, size=size)
     return Call("GET", INSTANCES, partial(_read_workflow_page, next_page, start), params, accept=XML)
 
 
 def get_workflow(id: int) -> Call[Workflow]:
-    """One workflow, with its errors."""
+    """Return the call for one workflow with its errors."""
     return Call("GET", f"{INSTANCES}/{id}", partial(_read_workflow, id), (("includeErrors", "true"),), accept=XML)
 
 
@@ -46,7 +49,7 @@ def start_workflow(
     parameters: Mapping[str, ParameterValue] | None,
     correlation_id: str,
 ) -> Call[Started]:
-    """Start a workflow of a context, which is named by its id, its name, or both."""
+    """Return the call that starts a workflow of a context. The context is named by its id, its name, or both."""
     children: list[tuple[str, str | list[tuple[str, str]]]] = []
     if context_id is not None:
         children.append(("WorkflowContextId", checked_filled("context", context_id)))
@@ -71,17 +74,20 @@ def start_workflow(
 
 
 def terminate_workflows(ids: Sequence[int | str]) -> Call[AcceptedCounts]:
-    """Ask for these workflows to end, which they do later."""
+    """Return the call that requests the end of these workflows. They end later."""
     return _change_many("terminate", ids, _read_terminated)
 
 
 def retry_workflows(ids: Sequence[int | str]) -> Call[AcceptedCounts]:
-    """Let these failed or suspended workflows try again."""
+    """Return the call that retries these failed or suspended workflows."""
     return _change_many("retry", ids, _read_retried)
 
 
 def get_version() -> Call[None]:
-    """Ask for the version of the server, which every user may read: what answers otherwise is no Preservica."""
+    """Return the call for the version of the server, which every user may read.
+
+    A server that responds without a version is not a Preservica.
+    """
     return Call("GET", VERSION, _read_version, accept=XML)
 
 
@@ -103,7 +109,10 @@ def _change_many(verb: str, ids: Sequence[int | str], read: Callable[[Reply], Ac
 
 
 def _read_root(reply: Reply, rows: str | None = None) -> dict[str, Any]:
-    """The children of a document's root, whose own name is known of no answer; with `RowBlock` of this name."""
+    """Return the children of the root element. With `rows`, elements of that name are collected as rows.
+
+    The name of the root is not checked, because it is not documented.
+    """
     tree = xml_tree(reply.body) if rows is None else xml_list(reply.body, rows)
     if isinstance(tree, dict):
         return tree
@@ -113,7 +122,7 @@ def _read_root(reply: Reply, rows: str | None = None) -> dict[str, Any]:
 
 
 def _rows(tree: dict[str, Any], name: str) -> RowBlock:
-    """The rows of a list; an answer with other children than rows and counts is no list."""
+    """Return the rows of a list. A response with children other than rows and counts is not a list."""
     others = [child for child in tree if not child.startswith(("@", "#")) and not child.endswith("Count")]
     if name not in tree and others:
         raise DecodeError(f"expected {name} elements, got {', '.join(others[:3])} @ /")
@@ -154,13 +163,13 @@ def _read_workflow(id: int, reply: Reply) -> Workflow:
 
 
 def _read_started(correlation_id: str, reply: Reply) -> Started:
-    """The server has said yes: an answer that says less than it could is no failure."""
+    """Return the start. The server has accepted it, so a response that says less than it could is not an error."""
     tree = _read_root(reply) if reply.body.strip() else {}
     try:
         workflow = read_element(tree, Workflow)
     except DecodeError:
         if tree and "Id" not in tree:
-            raise  # a document about something else: a portal's, a proxy's
+            raise  # a document about something else, such as a page of a proxy
         return Started(id=_read_id(tree), correlation_id=correlation_id)
     return Started(id=workflow.id, correlation_id=correlation_id, workflow=workflow)
 
@@ -173,7 +182,7 @@ def _read_id(tree: dict[str, Any]) -> int | None:
 
 
 def _read_terminated(reply: Reply) -> AcceptedCounts:
-    """Nobody has written down what the body is, if there is one: only numbers that say otherwise count."""
+    """Return the counts. The body is not documented, so only numbers that tell of a failure count."""
     return _read_counts(_read_root(reply)) if reply.body.lstrip().startswith(b"<") else AcceptedCounts()
 
 

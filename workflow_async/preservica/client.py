@@ -1,4 +1,4 @@
-"""The client of one Preservica; what it is made of is imported when one is made."""
+"""The client for one Preservica. Its parts are imported when a client is created."""
 
 import os
 from typing import TYPE_CHECKING, Self, TypedDict, Unpack
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class ClientOptions(TypedDict, total=False):
-    """What a client can be told besides who it is; see `PreservicaClient`."""
+    """The keyword arguments of `PreservicaClient` besides the server and the credentials."""
 
     shared_secret: bool
     token_store: "TokenStore | None"
@@ -32,30 +32,31 @@ class ClientOptions(TypedDict, total=False):
 
 
 class PreservicaClient(Client):
-    """One Preservica, as one user: `async with PreservicaClient(host, username=…, password=…) as pv: ...`.
+    """A client for one Preservica, as one user: `async with PreservicaClient(host, username=…, password=…) as pv: ...`.
 
-    Nothing is sent before the first call, which logs in; one login serves all calls for as long as its token lives. One
-    client serves any number of concurrent calls of one event loop. The workflow services need the Enterprise edition.
+    Nothing is sent before the first call, which logs in. One login serves all calls until its token expires. One client
+    serves any number of concurrent calls in one event loop. The workflow services need the Enterprise edition.
 
     Args:
         server: a host, such as eu.preservica.com, or a URL.
         username: the user.
-        password: the password, or with `shared_secret` the secret. A function or coroutine function is asked for the
-            current one at each login: a new password clears the refusal of the old one.
-        tenant: the tenant; None leaves it to the server.
-        two_factor: the seed of the user's authenticator (base32), where the account has two-factor authentication.
-        shared_secret: log in with a hash of a shared secret; deprecated by the vendor since 7.6, with removal planned.
+        password: the password, or with `shared_secret` the secret. A function or coroutine function is called for the
+            current password at each login. A new password clears the refusal of the old one.
+        tenant: the tenant. The server decides if None.
+        two_factor: the seed of the user's authenticator (base32), if the account has two-factor authentication.
+        shared_secret: log in with a hash of a shared secret. Deprecated by the vendor since 7.6, with removal planned.
         token_store: where to keep tokens between processes, such as `FileTokenStore(path)`.
         retry, timeouts, limits, clock: see `workflow_async.settings`.
-        http: what carries the bytes: "httpx", "httpx2" or "aiohttp" (each an extra but the first), or a ready
-            `AsyncClient` of httpx or httpx2, which stays yours to close (see `workflow_async._http`).
-        ssl_context: whom to trust; must verify. Default: certifi's authorities. A ready client has its own.
+        http: the HTTP backend: "httpx", "httpx2" or "aiohttp" (all but the first are extras), or an `AsyncClient` of
+            httpx or httpx2. The caller closes such a client.
+        ssl_context: the certificates to trust. Must verify. Default: certifi's authorities. An `AsyncClient` has its
+            own.
         allow_insecure_http: send credentials over http:// to another host than this one.
 
     Raises:
-        InvalidArgument: for arguments that cannot be sent.
+        InvalidArgument: an argument cannot be sent.
 
-    Source: contract: preservica.md 1, 2, 4.
+    Source: tests/contract/preservica.md, sections 1, 2 and 4.
     """
 
     def __init__(
@@ -88,8 +89,8 @@ class PreservicaClient(Client):
         from workflow_async.preservica.processes import Processes
         from workflow_async.preservica.workflows import Workflows
 
-        password = password if callable(password) else to_secret(password)  # from here on no frame has it as a text
-        two_factor = optional_secret(two_factor)  # likewise
+        password = password if callable(password) else to_secret(password)  # no local variable holds the text
+        two_factor = optional_secret(two_factor)
         login = TokenService(Account(username, password, tenant, two_factor, shared_secret), token_store)
         self._transport = login.transport = Transport(
             origin=_origin(server, allow_insecure_http=allow_insecure_http),
@@ -120,16 +121,17 @@ class PreservicaClient(Client):
         credentials_path: str | os.PathLike[str] = "credentials.properties",
         **options: Unpack[ClientOptions],
     ) -> Self:
-        """A client with credentials from arguments, the environment or a file; each field from the first that has it.
+        """Return a client with credentials from arguments, the environment or a file.
 
-        The variables are PRESERVICA_USERNAME, PRESERVICA_PASSWORD, PRESERVICA_TENANT, PRESERVICA_SERVER and
-        PRESERVICA_2FA_TOKEN; an empty one counts as unset. The file is INI in UTF-8, with a section `[credentials]` of
-        username, password, tenant, server and twoFactorToken, and readable by its owner only.
+        Each field comes from the first of these sources that has it. The variables are PRESERVICA_USERNAME,
+        PRESERVICA_PASSWORD, PRESERVICA_TENANT, PRESERVICA_SERVER and PRESERVICA_2FA_TOKEN. An empty variable counts as
+        unset. The file is INI in UTF-8, readable by its owner only. Its section `[credentials]` holds username,
+        password, tenant, server and twoFactorToken.
 
         Raises:
-            InvalidArgument: a required field is nowhere, or the file is not private or no such file.
+            InvalidArgument: a required field is missing everywhere, or the file is not private or not such a file.
 
-        Source: contract: preservica.md 4.8.
+        Source: tests/contract/preservica.md, section 4.8.
         """
         from workflow_async.preservica.credential_sources import find_credentials
 
@@ -153,7 +155,7 @@ class PreservicaClient(Client):
 
 
 def _origin(server: str, *, allow_insecure_http: bool) -> "Origin":
-    """The origin of a host or a URL."""
+    """Return the origin of a host or a URL."""
     from workflow_async._core.origin import Origin
 
     url = server if not isinstance(server, str) or "://" in server else f"https://{server}"

@@ -1,4 +1,4 @@
-"""Workflow contexts of a Preservica: what can be started."""
+"""Lists the workflow contexts of a Preservica."""
 
 from attrs import frozen
 
@@ -11,7 +11,7 @@ from workflow_async.preservica.records import Context
 
 @frozen
 class Contexts:
-    """`client.contexts`; see `PreservicaClient`."""
+    """The workflow contexts of a Preservica, from which workflows are started, as `client.contexts`."""
 
     _transport: Transport
 
@@ -22,18 +22,19 @@ class Contexts:
         type: filters.WorkflowType | None = None,
         unreadable: OnUnreadable = "raise",
     ) -> Listing[Context]:
-        """List the active contexts, all in one request.
+        """List the active contexts in one request.
 
         Args:
-            definition_id: those of this definition, such as `com.preservica.core.workflow.ingest`.
-            type: those of this type; with a definition, those of both.
-            unreadable: what to do about rows without a readable id: "raise" one `DecodeError` for all of them
-                after the other rows, or "skip" them. `report.unreadable` of the listing holds them in both cases.
+            definition_id: contexts of this definition, such as `com.preservica.core.workflow.ingest`.
+            type: contexts of this type. With a definition, contexts of both.
+            unreadable: what to do about rows without a readable id. "raise" raises one `DecodeError` for all of them
+                after the other rows. "skip" leaves them out. `report.unreadable` of the listing holds them in both
+                cases.
 
         Raises:
-            InvalidArgument: at once, for a blank definition or a type there is none of.
+            InvalidArgument: immediately, for a blank definition or an unknown type.
 
-        Source: GET /sdb/rest/workflow/contexts; contract: preservica.md 1.1.
+        Source: GET /sdb/rest/workflow/contexts. See tests/contract/preservica.md, section 1.1.
         """
         params = filters.given_params(
             workflowDefinitionId=None

@@ -1,4 +1,7 @@
-"""Preservica's XML and JSON onto its records: renames, and what may be missing (contract: preservica.md 2, 3)."""
+"""Maps Preservica's XML and JSON to records: names, and what may be missing.
+
+See tests/contract/preservica.md, sections 2 and 3.
+"""
 
 from collections.abc import Callable, Iterable
 from typing import Any, TypeVar
@@ -43,7 +46,7 @@ WORKFLOW = {
 
 
 def preservica_converter() -> RecordConverter:
-    """The converter of this system."""
+    """Return the converter for records of Preservica."""
     return RecordConverter(_register_records)
 
 
@@ -122,17 +125,17 @@ def _register_messages(strict: cattrs.Converter) -> None:
 
 
 def read_records(rows: Iterable[Any] | RowBlock, kind: type[T], path: str = "$") -> tuple[T, ...]:
-    """Return the rows of a page as records. `at` is the place of the list in the answer."""
+    """Return the rows of a page as records. `path` is the place of the list in the response."""
     return read_page(CONVERTER, rows, kind, path)
 
 
 def read_element(tree: Any, kind: type[E]) -> E:
-    """An element as a record."""
+    """Return an element as a record."""
     return structure(CONVERTER, tree, kind)
 
 
 def element_text(value: Any) -> str | None:
-    """The text of an element, whatever attributes it has; None if it has children, comes twice, or not at all."""
+    """Return the text of an element, whatever its attributes. None if it has children, occurs twice, or is missing."""
     if isinstance(value, str):
         return value
     if isinstance(value, dict) and all(name.startswith(("@", "#")) for name in value):
@@ -141,7 +144,7 @@ def element_text(value: Any) -> str | None:
 
 
 def _child_text(value: Any) -> Any:
-    """A child as the text it should be; ODD if it is more than a text."""
+    """Return a child as a text. Return `LEAVE_IN_EXTRA` if it is more than a text."""
     if not isinstance(value, dict | list):
         return value
     text = element_text(value)
@@ -156,7 +159,7 @@ def _required_text(value: Any) -> str:
 
 
 def _text_or_number(value: Any) -> str:
-    """A text, or the digits of a number: the server sends percentages as either."""
+    """Return a text, or a number as a text. The server sends percentages as either."""
     return str(value) if isinstance(value, int | float) and not isinstance(value, bool) else parse_str(value)
 
 

@@ -1,4 +1,7 @@
-"""Where the credentials of a Preservica are found: arguments, environment, file (contract: preservica.md 4.8)."""
+"""Finds the credentials of a Preservica in arguments, the environment and a file.
+
+See tests/contract/preservica.md, section 4.8.
+"""
 
 import configparser
 import os
@@ -20,7 +23,7 @@ SOURCES = {
     "server": ("PRESERVICA_SERVER", "server"),
     "two_factor": ("PRESERVICA_2FA_TOKEN", "twoFactorToken"),
 }
-"""For each field its environment variable, and its key in the file."""
+"""The environment variable of each field, and its key in the file."""
 FILE_FORMAT = (
     f"its first line must be [{SECTION}] and each other line a key and its value, such as username = me@example.org"
 )
@@ -28,7 +31,7 @@ FILE_FORMAT = (
 
 @frozen(kw_only=True)
 class Credentials:
-    """Everything it takes to log in."""
+    """Everything that a login needs."""
 
     username: str
     password: Secret
@@ -38,10 +41,11 @@ class Credentials:
 
 
 def find_credentials(given: Mapping[str, Secret | None], path: str | os.PathLike[str]) -> Credentials:
-    """Each field from the first source that has it: the argument, the environment (not if empty), the file.
+    """Return each field from the first source that has it: the argument, a variable that is not empty, the file.
 
     Raises:
-        InvalidArgument: a required field is nowhere; or the file is needed, and is none, or others can read it.
+        InvalidArgument: a required field is missing everywhere, or the file is needed and is not private or not such a
+            file.
     """
     found = dict(given)
     for name, (variable, _) in SOURCES.items():
@@ -76,7 +80,7 @@ def _optional_secret(text: str | None) -> Secret | None:
 
 
 def _read_file(path: str | os.PathLike[str]) -> Mapping[str, Secret | None]:
-    """The section of the file, its keys in lower case; nothing if there is no file or no such section."""
+    """Return the section of the file, its keys in lower case. Empty if there is no file or no such section."""
     try:
         with Path(path).open(encoding="utf-8-sig") as file:
             check_private(file, "credentials_path", path, holds="password")

@@ -1,6 +1,7 @@
-"""What a listing can be filtered by, and what the server's queries cannot carry (contract: preservica.md 1, 2). Pure.
+"""Checks filters of lists, and refuses values that the server's queries cannot carry. Pure.
 
-Several words travel as one comma list, so a word with a comma would be taken for two.
+Several words are sent as one list with commas, so a word with a comma would count as two. See
+tests/contract/preservica.md, sections 1 and 2.
 """
 
 from collections.abc import Iterable
@@ -37,11 +38,11 @@ QUERY_STATES = (
 )
 """The states that a query can name."""
 EVERY_STATE = tuple(str(state.value) for state in QUERY_STATES)
-"""What "any state" is on the wire."""
+"""The words that a query for every state names."""
 
 
 class WorkflowFilters(TypedDict, total=False):
-    """What workflows can be filtered by. Different names are ANDed. None counts as not given."""
+    """Filters of workflows. Different filters are ANDed. None counts as not given."""
 
     state: States | None
     """In this state, or in one of these."""
@@ -58,12 +59,12 @@ class WorkflowFilters(TypedDict, total=False):
 
 
 def given_params(**params: str | None) -> Params:
-    """The parameters that have a value."""
+    """Return the parameters that have a value."""
     return tuple((name, value) for name, value in params.items() if value is not None)
 
 
 def checked_filled(argument: str, value: str) -> str:
-    """A text that is not blank; raises `InvalidArgument` otherwise."""
+    """Return the text. Raise `InvalidArgument` if it is blank or cannot be encoded."""
     if not isinstance(value, str) or not value.strip() or LONE_SURROGATE.search(value):
         del value  # it may be a password, and a traceback may print local variables
         raise InvalidArgument(argument, "must be a text that is not blank and can be encoded")
@@ -71,14 +72,14 @@ def checked_filled(argument: str, value: str) -> str:
 
 
 def checked_text(argument: str, value: str) -> str:
-    """A text that cannot be taken for several."""
+    """Return the text. Raise `InvalidArgument` if the server could read it as several."""
     if "," in checked_filled(argument, value):
         raise InvalidArgument(argument, "must not contain a comma, because the server may split there")
     return value
 
 
 def checked_texts(argument: str, value: Texts) -> tuple[str, ...]:
-    """One text or several, none of them blank."""
+    """Return one text or several texts as a tuple. Raise `InvalidArgument` for a blank text and for none."""
     texts = (value,) if isinstance(value, str) else checked_values(argument, value)
     if not texts:
         raise InvalidArgument(argument, "must name at least one: with none the server would return everything")
@@ -86,7 +87,7 @@ def checked_texts(argument: str, value: Texts) -> tuple[str, ...]:
 
 
 def one_of(argument: str, options: tuple[str, ...], value: str) -> str:
-    """A word of the server's, in its own spelling, however it was written."""
+    """Return a word in the server's spelling. Case is ignored."""
     spellings = {option.lower(): option for option in options}
     if not isinstance(value, str) or value.lower() not in spellings:
         raise InvalidArgument(argument, f"must be one of {', '.join(options)}")
@@ -94,12 +95,12 @@ def one_of(argument: str, options: tuple[str, ...], value: str) -> str:
 
 
 def comma_list(argument: str, options: tuple[str, ...], value: Texts) -> str:
-    """Words of the server's as its comma list."""
+    """Return words in the server's spelling as its list with commas."""
     return ",".join(one_of(argument, options, text) for text in checked_texts(argument, value))
 
 
 def checked_states(value: States) -> tuple[str, ...]:
-    """Return one state or several in the server's spelling. Raise `InvalidArgument` for others."""
+    """Return one state or several states in the server's spelling. Raise `InvalidArgument` for other words."""
     states = (value,) if isinstance(value, str | State) else checked_values("state", value)
     if not states:
         raise InvalidArgument("state", "must name at least one: with none the server would return everything")
@@ -114,7 +115,7 @@ def _query_state(value: State | str) -> str:
 
 
 def context_id(value: Context | int | str) -> str:
-    """The id of a context; a name cannot be filtered by."""
+    """Return the id of a context. Raise `InvalidArgument` for a name, by which the server cannot filter."""
     if isinstance(value, Context):
         return checked_text("context", value.id)
     if isinstance(value, str) and not is_digits(value):
@@ -123,12 +124,12 @@ def context_id(value: Context | int | str) -> str:
 
 
 def is_digits(text: str) -> bool:
-    """Whether a text is a whole number."""
+    """Return True if a text is a whole number."""
     return text.isascii() and text.isdigit()
 
 
 def period(since: datetime | None, until: datetime | None) -> tuple[str | None, str | None]:
-    """Two instants as the server reads them, both included."""
+    """Return two instants as the server reads them, both included."""
     first, last = format_instant("since", since), format_instant("until", until, up=True)
     if since is not None and until is not None and since > until:
         raise InvalidArgument("until", "must not be before since")
@@ -136,7 +137,7 @@ def period(since: datetime | None, until: datetime | None) -> tuple[str | None, 
 
 
 def format_instant(argument: str, value: datetime | None, *, up: bool = False) -> str | None:
-    """An aware instant in UTC, in whole milliseconds: 2025-11-18T00:00:00.000Z."""
+    """Return an aware datetime in UTC and in whole milliseconds, such as 2025-11-18T00:00:00.000Z."""
     if value is None:
         return None
     if not isinstance(value, datetime) or value.utcoffset() is None:

@@ -26,11 +26,11 @@ from workflow_async.preservica.token_store import StoredToken, TokenStore, dump_
 T = TypeVar("T")
 
 MAX_REFUSED_CODES = 5
-"""One-time codes of different steps that are refused in a row before the credentials count as refused."""
+"""Number of refused one-time codes of different time steps in a row after which the credentials count as refused."""
 MIN_LIFETIME = 60.0
 """Seconds of life that a stored token must have left to be used."""
 FORBIDDEN_PAUSE = 60.0
-"""Seconds without another login after a 403 that is not a refusal of the credentials in so many words."""
+"""Seconds without another login after a 403, which may or may not be a refusal of the credentials."""
 NEW_CREDENTIALS_HINT = (
     "these credentials are not tried again: open a new client with others, or give password= as a function"
 )
@@ -38,7 +38,7 @@ NEW_CREDENTIALS_HINT = (
 
 @define
 class TokenService:
-    """The login of one client. `TokenAuth` asks it for tokens, one request at a time."""
+    """The login of one client. `TokenAuth` requests tokens from it, one request at a time."""
 
     account: Account
     store: TokenStore | None = None
@@ -46,17 +46,17 @@ class TokenService:
     _password: Secret | None = field(default=None, init=False, repr=False)
     """The password of the last login."""
     _refusal: CallError | None = field(default=None, init=False)
-    """The refusal of that password, which is raised instead of sending it again."""
+    """The refusal of that password. It is raised in place of sending the password again."""
     _paused_until: float = field(default=float("-inf"), init=False)
     _forbidden: CallError | None = field(default=None, init=False)
     _last_step: int = field(default=-1, init=False)
     """The time step of the last one-time code. No code is sent twice."""
     _refused_codes: int = field(default=0, init=False)
     _last_token: Secret | None = field(default=None, init=False, repr=False)
-    """The token that was last taken from the store or put there."""
+    """The token that was last read from the store or written to it."""
 
     async def log_in(self) -> TokenGrant:
-        """Return a stored token that is still good, or log in.
+        """Return a stored token that is still valid, or log in.
 
         Raises:
             CallError: the login failed. After a refusal of the credentials nothing is sent until they change.
@@ -76,7 +76,7 @@ class TokenService:
         return grant
 
     async def refresh(self, grant: TokenGrant) -> TokenGrant:
-        """Return a token for the refresh token of another. A refresh token is good once, so it is sent once."""
+        """Return a new token for a refresh token. A refresh token is valid once, so the request is sent once."""
         token = SecretHeaders((("preservica-access-token", grant.token.reveal()),))
         renewed = await self.transport.send_once(refresh_token(grant), token)
         await self._save_grant(renewed)
@@ -94,7 +94,7 @@ class TokenService:
                 return grant
 
     async def _send_code(self, account: Account, continuation: Continuation) -> TokenGrant | None:
-        """Send a one-time code. Return None if it was refused, since the code of a later step may be taken."""
+        """Send a one-time code. Return None if it was refused, since the code of a later time step may be accepted."""
 
         async def call() -> Call[TokenGrant]:
             self._last_step = await self._next_step()
@@ -111,14 +111,17 @@ class TokenService:
             raise
 
     async def _next_step(self) -> int:
-        """Return the current time step of RFC 6238, once it is later than that of the last code."""
+        """Return the current time step of RFC 6238 once it is later than that of the last code."""
         clock = self.transport.clock
         while (step := int(clock.wall() // CODE_SECONDS)) <= self._last_step:
             await clock.sleep(max(0.0, (self._last_step + 1) * CODE_SECONDS - clock.wall()))
         return step
 
     async def _send(self, make: Callable[[], Awaitable[Call[T]]]) -> T:
-        """Send a login request. Retry what may pass on the normal schedule, until the calls that wait for it end."""
+        """Send a login request. Retry it on the normal schedule if the error allows that.
+
+        The retries end when no call waits for the login any more.
+        """
         transport, history = self.transport, list[Attempt]()
         started = transport.clock.now()
         while True:
@@ -138,7 +141,7 @@ class TokenService:
     # Credentials
 
     async def _current_account(self) -> Account:
-        """Return the account with the password of this moment, which a function of the caller's may give."""
+        """Return the account with the current password, which a function of the caller may return."""
         if isinstance(self.account.password, Secret):
             return self.account
         password = self.account.password()
@@ -147,7 +150,7 @@ class TokenService:
         return evolve(self.account, password=text)
 
     def _check_refusal(self, account: Account) -> None:
-        """Raise what the server said of these credentials, unless they have changed."""
+        """Raise the last refusal of these credentials, unless they have changed."""
         if account.known_password != self._password:
             self._password, self._refusal, self._forbidden, self._refused_codes = account.known_password, None, None, 0
         if self._refusal is not None:
@@ -158,14 +161,14 @@ class TokenService:
     def _note_refusal(self, error: CallError) -> None:
         if isinstance(error, Unauthorized) and error.clock_offset is None:
             error.message += f"; {NEW_CREDENTIALS_HINT}" if error.message else NEW_CREDENTIALS_HINT
-            self._refusal = copy.copy(error)  # without its frames
+            self._refusal = copy.copy(error)  # a copy has no traceback
         elif isinstance(error, Forbidden):
             self._forbidden, self._paused_until = copy.copy(error), self.transport.clock.now() + FORBIDDEN_PAUSE
 
     # The store
 
     async def _load_stored(self) -> TokenGrant | None:
-        """Return the stored token if it is another one than was used before and most of its life is left."""
+        """Return the stored token. None if it was used before, is another account's, or is about to expire."""
         if self.store is None:
             return None
         loaded = self.store.load()
@@ -186,7 +189,7 @@ class TokenService:
 
     @property
     def _owner(self) -> str:
-        """Whose tokens these are: a store that several accounts share must not mix them up."""
+        """The account and server of the tokens, because several accounts may share a store."""
         return f"{self.account.username} {self.account.tenant or ''} {self.transport.origin.base}"
 
 

@@ -1,6 +1,7 @@
-"""How a token is come by: login, second factor, refresh, shared secret (contract: preservica.md 4).
+"""Builds the requests that return a token: login, second factor, refresh, shared secret. Pure.
 
-An answer to these calls may carry what a password is worth, so of a refusal only the server's sentence is kept.
+A response to these calls may carry values worth a password, so errors keep only the server's message. See
+tests/contract/preservica.md, section 4.
 """
 
 import base64
@@ -32,15 +33,15 @@ EXTERNAL = "/api/accesstoken/acquire-external"
 FORM = "application/x-www-form-urlencoded"
 
 VALID_MINUTES = range(1, 1441)
-"""What a token may be valid for; anything else is taken for what the vendor documents."""
+"""Credible lifetimes of a token in minutes. For any other value the documented lifetime is assumed."""
 DEFAULT_MINUTES = 15
 CODE_SECONDS = 30
 MAX_CLOCK_OFFSET = 60.0
-"""Seconds by which a signed timestamp may differ from the server's clock without being suspected."""
+"""Seconds by which a signed timestamp may differ from the server's clock before the clock is blamed for a refusal."""
 REFUSED = 401
 REFUSAL_STATUSES = frozenset({REFUSED, 403})
 MAX_MESSAGE = 300
-"""Characters of a server's sentence that an error keeps."""
+"""Characters of a server's message that an error keeps."""
 
 NEEDS_SEED = "this account has two-factor authentication: give two_factor=, the seed its authenticator was set up with"
 NEEDS_SETUP = (
@@ -50,7 +51,7 @@ NEEDS_SETUP = (
 
 
 Password = Callable[[], "str | Secret | Awaitable[str | Secret]"]
-"""A function, or a coroutine function, that gives the current password."""
+"""A function or coroutine function that returns the current password."""
 
 
 def _password_secret(password: "str | Secret | Password") -> "Secret | Password":
@@ -59,11 +60,11 @@ def _password_secret(password: "str | Secret | Password") -> "Secret | Password"
 
 @frozen
 class Account:
-    """Who the client logs in as, and how."""
+    """The user that the client logs in as, and how."""
 
     username: str
     password: "Secret | Password" = field(converter=_password_secret, repr=False)
-    """The password, or a function that is asked for it at each login."""
+    """The password, or a function that is called for it at each login."""
     tenant: str | None = None
     two_factor: Secret | None = field(default=None, converter=optional(to_secret), repr=False)
     shared_secret: bool = False
@@ -81,7 +82,7 @@ class Account:
 
     @property
     def known_password(self) -> Secret:
-        """The password as a secret. It must have been asked for."""
+        """The password as a secret. Available once a function has been called for it."""
         if isinstance(self.password, Secret):
             return self.password
         raise TypeError("the password has not been asked for")
@@ -96,7 +97,10 @@ class Continuation:
 
 
 def password_login(account: Account) -> Call[TokenGrant | Continuation]:
-    """Name and password; without a tenant the server is asked for the user's details too, as it then likes it."""
+    """Return the call that logs in with name and password.
+
+    Without a tenant it also requests the user's details, because the server expects that.
+    """
     form = given_params(
         username=account.username,
         password=account.known_password.reveal(),
@@ -109,7 +113,7 @@ def password_login(account: Account) -> Call[TokenGrant | Continuation]:
 
 
 def complete_login(account: Account, continuation: Continuation, at: float) -> Call[TokenGrant]:
-    """The second factor: the one-time code of this moment (seconds since 1970)."""
+    """Return the call that sends the one-time code of an instant (seconds since 1970)."""
     seed = account.two_factor or Secret("")
     form = given_params(
         username=account.username,
@@ -121,13 +125,19 @@ def complete_login(account: Account, continuation: Continuation, at: float) -> C
 
 
 def refresh_token(grant: TokenGrant) -> Call[TokenGrant]:
-    """A new token for a refresh token, which is good once and as long as the old token is."""
+    """Return the call that exchanges a refresh token for a new token.
+
+    A refresh token is valid once and as long as the old token is.
+    """
     token = grant.refresh_token or Secret("")
     return _token_call(REFRESH, (("refreshToken", token.reveal()),), _read_grant)
 
 
 def external_login(account: Account, at: float) -> Call[TokenGrant]:
-    """A token for a hash made with the shared secret; deprecated by the vendor since 7.6, with its removal planned."""
+    """Return the call that logs in with a hash of the shared secret.
+
+    Deprecated by the vendor since 7.6, with removal planned.
+    """
     timestamp = str(int(at))
     signed = f"preservica-external-auth{timestamp}{account.username}{account.known_password.reveal()}"
     digest = hashlib.sha1(signed.encode(), usedforsecurity=False).hexdigest()
@@ -139,10 +149,10 @@ def external_login(account: Account, at: float) -> Call[TokenGrant]:
 
 
 def one_time_code(seed: Secret, at: float) -> str:
-    """The six digits an authenticator shows at this moment (RFC 6238: SHA-1, 30 s).
+    """Return the six digits that an authenticator shows at this instant (RFC 6238: SHA-1, 30 s).
 
     Raises:
-        InvalidArgument: for a seed that is none.
+        InvalidArgument: the seed is not base32.
     """
     key = _decode_seed(seed)
     if not key:
@@ -153,7 +163,7 @@ def one_time_code(seed: Secret, at: float) -> str:
 
 
 def _decode_seed(seed: Secret) -> bytes:
-    """The bytes of a seed, which people write with spaces, dashes and small letters; none if it is no seed."""
+    """Return the bytes of a seed, which may have spaces, dashes and lower-case letters. Empty if it is not base32."""
     text = seed.reveal()
     letters = "".join(text.split() if isinstance(text, str) else "").replace("-", "").upper().rstrip("=")
     try:
@@ -181,13 +191,13 @@ def _token_call(
 
 @frozen
 class TokenResponse:
-    """What one of these calls is answered with; it shows itself to nobody."""
+    """The JSON of a response to one of these calls. Its repr does not show it."""
 
     _tree: dict[str, Any] = field(repr=False)
 
     @classmethod
     def read(cls, reply: Reply) -> "TokenResponse":
-        """The answer in a reply; an empty one if it is nothing of the kind."""
+        """Return the JSON of a reply. Empty if the body is not a JSON object."""
         try:
             tree = json_tree(reply.body)
         except DecodeError:
@@ -195,18 +205,18 @@ class TokenResponse:
         return cls(tree if isinstance(tree, dict) else {})
 
     def secret(self, *names: str) -> Secret | None:
-        """The first of these that is a token."""
+        """Return the first of these fields that is a token. None if there is none."""
         values = (self._tree.get(name) for name in names)
         return next((Secret(text) for text in values if is_header_value(text)), None)
 
     def text(self, name: str) -> str:
-        """A text, or ""."""
+        """Return a field that is a text, "" otherwise."""
         value = self._tree.get(name)
         return value[:MAX_MESSAGE] if isinstance(value, str) else ""
 
     @property
     def seconds(self) -> float:
-        """How long the token is good for."""
+        """Lifetime of the token in seconds."""
         try:
             minutes = parse_int(self._tree.get("validFor"))
         except TypeMismatch:
@@ -215,7 +225,7 @@ class TokenResponse:
 
 
 def _read_login(reply: Reply, *, seeded: bool) -> TokenGrant | Continuation:
-    """A login's answer: 401 is also how the server asks for a second factor."""
+    """Return the token of a login, or its continuation. The server answers 401 also to request a second factor."""
     if reply.status != REFUSED:
         return _read_grant(reply)
     response = TokenResponse.read(reply)
@@ -242,9 +252,9 @@ def _read_grant(reply: Reply) -> TokenGrant:
 
 
 def _read_refusal(reply: Reply) -> CallError:
-    """The refusal without its body, which may carry a continuation, a seed, or what was sent.
+    """Return the error without the body, which may carry a continuation, a seed, or what was sent.
 
-    A page is not the token service speaking, but something before it, and says nothing of the credentials.
+    An HTML page does not come from the token service but from a proxy, and tells nothing about the credentials.
     """
     if reply.is_page and reply.status in REFUSAL_STATUSES:
         return UnexpectedContent(f"{reply.status} with an HTML page, which is not the token service's @ $")
@@ -255,7 +265,7 @@ def _read_refusal(reply: Reply) -> CallError:
 
 
 def _read_stamp_refusal(at: float, reply: Reply) -> CallError:
-    """The refusal of a signed request, with the difference of the clocks if that is the likely reason."""
+    """Return the refusal of a signed request. Add the difference of the clocks if that is the likely reason."""
     error = _read_refusal(reply)
     server_time = http_date(reply.headers.get("date", ""))
     if server_time is None or not isinstance(error, StatusError):

@@ -1,4 +1,4 @@
-"""How the monitor checks the workflows of a Preservica."""
+"""Checks the workflows of a Preservica for the monitor."""
 
 from collections.abc import Collection, Iterable, Sequence
 from operator import attrgetter
@@ -20,7 +20,10 @@ ACTIVE = (State.ACTIVE, State.PENDING, State.SUSPENDED, State.UNKNOWN)
 
 @frozen
 class PreservicaSource(SystemSource):
-    """The list of active workflows, else gets (contract: preservica.md 1.2)."""
+    """The workflows of a Preservica: the list of active workflows, otherwise GETs.
+
+    See tests/contract/preservica.md, section 1.2.
+    """
 
     system: ClassVar[str] = "preservica"
     supports_listing: bool = True
@@ -28,7 +31,7 @@ class PreservicaSource(SystemSource):
     list_lag: float = 0.0
 
     def list_active(self, *, operations: bool, rows: int = 0) -> Listing[Workflow]:
-        """The workflows that have not ended, oldest first, so that new ones join at the end."""
+        """List the workflows that have not ended, oldest first, so that new ones are added at the end."""
         query = WorkflowQuery.of(state=ACTIVE).on_the_wire()
 
         def page(offset: int, size: int) -> Call[Page[Workflow]]:
@@ -38,30 +41,30 @@ class PreservicaSource(SystemSource):
             self._send,
             lambda found: ActiveScan(page, found, PAGE_SIZE, rows),
             attrgetter("id"),
-            unreadable="skip",  # a workflow that the list does not show is asked for by its id
+            unreadable="skip",  # a workflow that the list does not show is read by a GET
         )
 
     async def get(self, id: int, *, operations: bool) -> Workflow:
-        """One workflow, with its errors."""
+        """Get one workflow with its errors."""
         return await self._send(calls.get_workflow(id))
 
     async def find_changed(self, known: Sequence[Workflow]) -> Collection[int]:
-        """All of them: there is no way to glance at many but the list."""
+        """Return the ids of all workflows. There is no bulk check besides the list."""
         return [workflow.id for workflow in known]
 
     def is_complete(self, workflow: Workflow) -> bool:
-        """A get holds all there is."""
+        """Return True, because every GET returns the complete record."""
         return True
 
     def identity(self, workflow: Workflow) -> tuple[str | None, ...]:
-        """Its context, its definition and its correlation id, as far as the record names them."""
+        """Return the context, the definition and the correlation id, as far as the record has them."""
         return workflow.context_id or None, workflow.definition_id or None, workflow.correlation_id or None
 
     def duration_key(self, workflow: Workflow) -> str:
-        """Its context."""
+        """Return the context, or else the definition."""
         return workflow.context_name or workflow.context_id or workflow.definition_id or ""
 
     def durations(self, workflow: Workflow) -> Iterable[tuple[str, float]]:
-        """Of the workflow; how long its steps took, no record says."""
+        """Yield the duration of the workflow. Records do not show how long its steps took."""
         if workflow.started is not None and workflow.finished is not None:
             yield self.duration_key(workflow), (workflow.finished - workflow.started).total_seconds()

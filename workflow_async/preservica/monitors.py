@@ -1,4 +1,4 @@
-"""Process monitors of a Preservica: how a logical process comes along, and what it says."""
+"""Lists the process monitors of a Preservica, their messages and their progress."""
 
 from collections.abc import Iterable
 from datetime import datetime
@@ -16,7 +16,7 @@ from workflow_async.settings import optional_number, whole_number
 
 @frozen
 class Monitors:
-    """`client.monitors`; see `PreservicaClient`."""
+    """The process monitors of a Preservica, as `client.monitors`."""
 
     _transport: Transport
 
@@ -31,24 +31,25 @@ class Monitors:
         limit: int | None = None,
         unreadable: OnUnreadable = "raise",
     ) -> Listing[Monitor]:
-        """List the monitors that are not abandoned, page by page as they are asked for.
+        """List the monitors that are not abandoned, page by page.
 
-        Filters add up. A process that has just been started may not have its monitor yet.
+        Different filters are ANDed. A process that has just been started may not have its monitor yet.
 
         Args:
-            status: of this status, or one of these.
-            category: of this category, or one of these.
+            status: monitors with this status, or with one of these.
+            category: monitors of this category, or of one of these.
             subcategory: such as `OPEX`.
-            name: such as the whole `opex/<batch>` of an OPEX ingest.
-            started_from: started then or later; aware.
-            limit: rows at most; None is all of them.
-            unreadable: what to do about rows without a readable id: "raise" one `DecodeError` for all of them
-                after the other rows, or "skip" them. `report.unreadable` of the listing holds them in both cases.
+            name: the full name, such as `opex/<batch>` for an OPEX ingest.
+            started_from: started then or later. Must be aware.
+            limit: the maximum number of rows. All rows if None.
+            unreadable: what to do about rows without a readable id. "raise" raises one `DecodeError` for all of them
+                after the other rows. "skip" leaves them out. `report.unreadable` of the listing holds them in both
+                cases.
 
         Raises:
-            InvalidArgument: at once, for a word the server does not know.
+            InvalidArgument: immediately, for a word that the server does not know.
 
-        Source: GET /api/processmonitor/monitors; contract: preservica.md 2.2.
+        Source: GET /api/processmonitor/monitors. See tests/contract/preservica.md, section 2.2.
         """
         optional_number("limit", limit, least=1)
         params = filters.given_params(
@@ -70,20 +71,21 @@ class Monitors:
         page_size: int = 1000,
         unreadable: OnUnreadable = "raise",
     ) -> Listing[Message]:
-        """List what a process has said, page by page as it is asked for.
+        """List the messages of a process, page by page.
 
         Args:
-            monitor_id: the monitor; see `Workflow.monitor_id`.
-            status: of this status, or one of these.
-            limit: rows at most; None is all of them.
-            page_size: rows a request asks for; above 1000 servers get into trouble.
-            unreadable: what to do about rows without a readable id: "raise" one `DecodeError` for all of them
-                after the other rows, or "skip" them. `report.unreadable` of the listing holds them in both cases.
+            monitor_id: the monitor. See `Workflow.monitor_id`.
+            status: messages with this status, or with one of these.
+            limit: the maximum number of rows. All rows if None.
+            page_size: the number of rows that a request asks for. Servers have problems with more than 1000.
+            unreadable: what to do about rows without a readable id. "raise" raises one `DecodeError` for all of them
+                after the other rows. "skip" leaves them out. `report.unreadable` of the listing holds them in both
+                cases.
 
         Raises:
-            InvalidArgument: at once, for a word the server does not know.
+            InvalidArgument: immediately, for a word that the server does not know.
 
-        Source: GET /api/processmonitor/messages; contract: preservica.md 2.2.
+        Source: GET /api/processmonitor/messages. See tests/contract/preservica.md, section 2.2.
         """
         optional_number("limit", limit, least=1)
         whole_number("page_size", page_size, least=1)
@@ -95,11 +97,11 @@ class Monitors:
         return Listing(self._transport.send, call, lambda message: message.id, unreadable=unreadable)
 
     async def timeseries(self, monitor_id: str) -> tuple[Any, ...]:
-        """Get how a process came along, as the server tells it: nobody has written down what an item looks like.
+        """Get the progress of a process over time. The items are as the server sends them, which is not documented.
 
         Raises:
-            NotFound: no such monitor.
+            NotFound: there is no such monitor.
 
-        Source: GET /api/processmonitor/monitors/{id}/timeseries; contract: preservica.md 2.2.
+        Source: GET /api/processmonitor/monitors/{id}/timeseries. See tests/contract/preservica.md, section 2.2.
         """
         return await self._transport.send(process_calls.get_timeseries(monitor_id))

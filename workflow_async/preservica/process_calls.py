@@ -1,4 +1,7 @@
-"""Every request the process and the process monitor services are sent (contract: preservica.md 2). Pure."""
+"""Builds every request of the process services and the process monitor as a value that reads its own response. Pure.
+
+See tests/contract/preservica.md, section 2.
+"""
 
 from collections.abc import Sequence
 from functools import partial
@@ -18,36 +21,36 @@ PROCESSES = "/api/process/ingest/configs"
 MONITORS = "/api/processmonitor/monitors"
 MESSAGES = "/api/processmonitor/messages"
 MAX_MESSAGE = 300
-"""Characters of a server's sentence that an error keeps."""
+"""Characters of a server's message that an error keeps."""
 
 
 def list_processes(types: Sequence[str] = ()) -> Call[Page[Process]]:
-    """The configured processes of these types, or all; the server has no pages of them."""
+    """Return the call for the processes of these types, or for all. The server returns them in one response."""
     return Call("GET", PROCESSES, _read_processes, tuple(("types", type) for type in types))
 
 
 def switch_process(id: str, *, active: bool) -> Call[bool]:
-    """Switch a process on or off; the answer says which it is now."""
+    """Return the call that switches a process on or off. The response shows the new state."""
     path = f"{PROCESSES}/{path_segment('process_id', id)}/active"
     body = b"true" if active else b"false"
     return Call("PUT", path, partial(_read_active, id), body=body, content_type="application/json")
 
 
 def list_monitors(query: Params, *, limit: int | None) -> Call[Page[Monitor]]:
-    """A page of monitors, as large as the server likes."""
+    """Return the call for a page of monitors. The server decides its size."""
     size = () if limit is None else (("max", str(limit)),)
     return _page_call("monitors", Monitor, MONITORS, limit, (*query, *size))
 
 
 def list_messages(query: Params, *, size: int, limit: int | None) -> Call[Page[Message]]:
-    """A page of what a monitor has recorded."""
+    """Return the call for a page of a monitor's messages."""
     rows = size if limit is None else min(size, limit)
     paging = (("start", "0"), ("max", str(rows)))
     return _page_call("messages", Message, MESSAGES, limit, (*query, *paging))
 
 
 def get_timeseries(monitor_id: str) -> Call[tuple[Any, ...]]:
-    """How a monitor's process came along."""
+    """Return the call for the progress of a monitor's process over time."""
     path = f"{MONITORS}/{path_segment('monitor_id', monitor_id)}/timeseries"
     return Call("GET", path, lambda reply: tuple(_read_list(_read_value(reply), "timeseries", "$.value.timeseries")))
 
@@ -79,7 +82,7 @@ def _parse_total(value: Any) -> int | None:
 
 
 def _next_query(query: Params, url: Any) -> Params | None:
-    """The query of the next page: of its address nothing else is used, least of all its host."""
+    """Return the query of the next page. Only the query of its URL is used, never its host."""
     if url in (None, ""):
         return None
     try:

@@ -1,4 +1,4 @@
-"""Configured processes of a Preservica: sources that are ingested by themselves."""
+"""Lists and switches the ingest processes of a Preservica."""
 
 from attrs import frozen
 
@@ -11,40 +11,41 @@ from workflow_async.preservica.records import Process
 
 @frozen
 class Processes:
-    """`client.processes`; see `PreservicaClient`."""
+    """The configured ingest processes of a Preservica, as `client.processes`."""
 
     _transport: Transport
 
     def list(self, *, type: filters.Texts | None = None, unreadable: OnUnreadable = "raise") -> Listing[Process]:
-        """List the processes, all in one request.
+        """List the processes in one request.
 
         Args:
-            type: those of this type, or of one of these, such as `OPEX`, `S3` or `SFTP`.
-            unreadable: what to do about rows without a readable id: "raise" one `DecodeError` for all of them
-                after the other rows, or "skip" them. `report.unreadable` of the listing holds them in both cases.
+            type: processes of this type, or of one of these types, such as `OPEX`, `S3` or `SFTP`.
+            unreadable: what to do about rows without a readable id. "raise" raises one `DecodeError` for all of them
+                after the other rows. "skip" leaves them out. `report.unreadable` of the listing holds them in both
+                cases.
 
-        Source: GET /api/process/ingest/configs; contract: preservica.md 2.1.
+        Source: GET /api/process/ingest/configs. See tests/contract/preservica.md, section 2.1.
         """
         types = () if type is None else filters.checked_texts("type", type)
         call = process_calls.list_processes(types)
         return Listing(self._transport.send, call, lambda process: process.id, unreadable=unreadable)
 
     async def activate(self, process_id: str) -> bool:
-        """Switch a process on; returns whether it is on now, as the server says.
+        """Switch a process on. Return True if it is on now, according to the server.
 
         Raises:
-            NotFound: no such process.
+            NotFound: there is no such process.
 
-        Source: PUT /api/process/ingest/configs/{id}/active; contract: preservica.md 2.1.
+        Source: PUT /api/process/ingest/configs/{id}/active. See tests/contract/preservica.md, section 2.1.
         """
         return await self._transport.send(process_calls.switch_process(process_id, active=True))
 
     async def deactivate(self, process_id: str) -> bool:
-        """Switch a process off; returns whether it is (still) on, as the server says.
+        """Switch a process off. Return True if it is still on, according to the server.
 
         Raises:
-            NotFound: no such process.
+            NotFound: there is no such process.
 
-        Source: PUT /api/process/ingest/configs/{id}/active; contract: preservica.md 2.1.
+        Source: PUT /api/process/ingest/configs/{id}/active. See tests/contract/preservica.md, section 2.1.
         """
         return await self._transport.send(process_calls.switch_process(process_id, active=False))

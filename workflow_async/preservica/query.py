@@ -1,4 +1,4 @@
-"""The filters of a list of workflows as one value: checked once, sent to the server, compared with rows. Pure."""
+"""Checks filters of workflows once, sends them to the server, and compares them with rows. Pure."""
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
@@ -36,9 +36,9 @@ class WorkflowQuery:
     """Filters of workflows in the server's spelling. Made by `of`, which checks them."""
 
     values: Mapping[str, str] = field(hash=False)
-    """For each filter its value as it is sent, but for `state`."""
+    """The value of each filter as it is sent, except for `state`."""
     states: tuple[str, ...] = ()
-    """The states that were asked for. Empty for every state."""
+    """The requested states. Empty for every state."""
     since: datetime | None = None
     until: datetime | None = None
 
@@ -60,7 +60,7 @@ class WorkflowQuery:
     def on_the_wire(self, *, newest_first: bool = False, without: Collection[str] = ()) -> Params:
         """Return the query parameters. The filters named in `without` are left out.
 
-        Without states the parameter names every state, because servers list some states only if they are named.
+        Without states, the parameter names every state. See tests/contract/preservica.md, section 1.8.
         """
         states = EVERY_STATE if "state" in without or not self.states else self.states
         sent = {"state": ",".join(states), **self.values}

@@ -1,10 +1,10 @@
-"""What Preservica's workflow services speak of, as frozen records (contract: preservica.md 2 and 3).
+"""The records of Preservica's workflow services, all frozen. See tests/contract/preservica.md, sections 2 and 3.
 
-A field the answer does not carry is None. `extra` holds whatever the server sent beyond the fields known here, as a
-tree of dicts, lists and texts: nothing of an answer is thrown away.
+A field that is absent from the response is None. `extra` holds everything else in the response as a tree of dicts,
+lists and texts, so nothing is lost.
 
-An optional value that cannot be read counts as absent: it is None, or else empty. `extra` then holds it as it came,
-under the server's name. Required are the id and the state of a workflow, and the id of anything else.
+An optional value that cannot be read counts as absent. It is then None or empty, and `extra` holds the raw value under
+the server's name. Required are the id and the state of a workflow, and the id of any other record.
 """
 
 import enum
@@ -18,45 +18,45 @@ from workflow_async.phase import Phase
 
 
 class State(enum.Enum):
-    """Where a workflow stands; its value is how a query spells it. A word not known here reads as UNKNOWN."""
+    """The state of a workflow. Its value is the spelling in queries. An unknown word reads as UNKNOWN."""
 
     phase: Phase
-    """The same in the words both systems share."""
+    """The same in the terms that both systems share."""
 
     PENDING = "Pending", Phase.WAITING
-    """Not begun; some contexts leave it so until a person clicks Continue."""
+    """Not started. Some contexts wait until a person clicks Continue."""
     ACTIVE = "Active", Phase.RUNNING
     SUSPENDING = "Suspending", Phase.RUNNING
     SUSPENDED = "Suspended", Phase.PARKED
     """Waits for a person or a retry."""
     COMPLETED = "Completed", Phase.SUCCEEDED
     FINISHED_MIXED_OUTCOME = "Finished_Mixed_Outcome", Phase.PARTIAL
-    """It ended, and some of its items failed."""
+    """Ended, with some items failed."""
     FAILED = "Failed", Phase.FAILED
     ABORTED = "Aborted", Phase.STOPPED
     CANCELLED = "Cancelled", Phase.STOPPED
     UNKNOWN = "Unknown", Phase.UNKNOWN
 
     def __new__(cls, word: str, phase: Phase) -> Self:
-        """A member whose value is how a query spells it."""
+        """Return a member whose value is the spelling in queries."""
         member = object.__new__(cls)
         member._value_, member.phase = word, phase
         return member
 
     @classmethod
     def named(cls, word: str) -> "State | None":
-        """The state of this name, in any case and with spaces for underscores."""
+        """Return the state of this name, in any case and with spaces for underscores. None if there is none."""
         return cls.__members__.get("_".join(word.split()).upper())
 
     @classmethod
     def read(cls, word: str) -> "State":
-        """The state a server's word stands for."""
+        """Return the state for a word of the server."""
         return cls.named(word) or cls.UNKNOWN
 
 
 @frozen(kw_only=True)
 class Context:
-    """A workflow context: a definition that has been configured, is active, and can be started."""
+    """A workflow context: a configured, active definition that can be started."""
 
     id: str
     name: str = ""
@@ -65,20 +65,20 @@ class Context:
 
 @frozen(kw_only=True)
 class Workflow:
-    """A workflow (instance) of Preservica. Only `id` and `state` are sure to be there."""
+    """A workflow (instance) of Preservica. Only `id` and `state` are always present."""
 
     id: int
     state: State
     state_text: str
     """The server's own word for the state."""
     display_state: str | None = None
-    """The state in words for people."""
+    """The state for people."""
     correlation_id: str | None = None
-    """What the start was marked with, where the server repeats it (`CorrelationToken`)."""
+    """The mark of the start, if the server returns it (`CorrelationToken`)."""
     started: datetime | None = None
     finished: datetime | None = None
     current_step: str | None = None
-    """The step it is in, while it is active."""
+    """The current step of an active workflow."""
     context_id: str | None = None
     context_name: str | None = None
     definition_id: str | None = None
@@ -87,38 +87,38 @@ class Workflow:
     creator: str | None = None
     archival_process_id: str | None = None
     group_id: str | None = None
-    """Names its page in the user interface: `/sdb/workflowProgress.html?wkId=<group_id>`."""
+    """Identifies its page in the user interface: `/sdb/workflowProgress.html?wkId=<group_id>`."""
     monitor_id: str | None = None
-    """Most likely the id of its process monitor (`ProcessMonitorApiId`); see `client.monitors`."""
+    """Most likely the id of its process monitor (`ProcessMonitorApiId`). See `client.monitors`."""
     extra: Mapping[str, Any] = field(factory=dict, hash=False, repr=False)
-    """Among it, after `get`, what the server says of errors."""
+    """Includes, after `get`, what the server says about errors."""
 
     @property
     def phase(self) -> Phase:
-        """Where it stands, in the words both systems share."""
+        """The state in the terms that both systems share."""
         return self.state.phase
 
     @property
     def step(self) -> str | None:
-        """The step that the workflow is in, or failed or was stopped in. None if it succeeded or none is told."""
+        """The step that the workflow is in, or failed or was stopped in. None if it succeeded or none is known."""
         return None if self.phase in {Phase.SUCCEEDED, Phase.PARTIAL} else self.current_step
 
 
 @frozen(kw_only=True)
 class Started:
-    """A start that happened."""
+    """A start that the server has accepted."""
 
     id: int | None
-    """The new workflow's id; None if the server did not tell it."""
+    """The new workflow's id. None if the server did not return one."""
     correlation_id: str
-    """What the start was marked with."""
+    """The mark of the start."""
     workflow: Workflow | None = None
-    """The new workflow as the answer shows it; None if the answer is less than that."""
+    """The new workflow. None if the response does not show it."""
 
 
 @frozen
 class AcceptedCounts:
-    """How many workflows a retry or a terminate was accepted for, and how many not, as far as the server counts."""
+    """How many workflows a retry or a terminate was accepted for, and how many not. 0 if the server does not count."""
 
     successful: int = 0
     failed: int = 0
@@ -126,7 +126,7 @@ class AcceptedCounts:
 
 @frozen(kw_only=True)
 class Process:
-    """A configured source that is ingested by itself or on demand."""
+    """A configured source that is ingested automatically or on demand."""
 
     id: str
     name: str = ""
@@ -141,9 +141,10 @@ class Process:
 
 @frozen(kw_only=True)
 class Monitor:
-    """One logical process, such as the ingest of one OPEX, however many workflows it takes.
+    """A server's process monitor, which shows one logical process such as the ingest of one OPEX.
 
-    Its id may change with a release of Preservica: keep the name, not the id.
+    It is Preservica's own record and has nothing to do with `workflow_async.monitor`. A process may take several
+    workflows. The id may change with a release of Preservica, so keep the name and not the id.
     """
 
     id: str
@@ -156,7 +157,7 @@ class Monitor:
     completed: datetime | None = None
     progress_text: str = ""
     percent_complete: str = ""
-    """A text, as the server sends it; often empty."""
+    """A text as the server sends it. Often empty."""
     files_pending: int | None = None
     files_processed: int | None = None
     size: int | None = None
@@ -168,13 +169,13 @@ class Monitor:
 
 @frozen(kw_only=True)
 class Message:
-    """What a process has said."""
+    """A message of a process."""
 
     id: str
     monitor_id: str = ""
     monitor_name: str = ""
     workflow_id: int | None = None
-    """The workflow that said it."""
+    """The workflow that sent it."""
     workflow_name: str = ""
     path: str = ""
     date: datetime | None = None
@@ -183,7 +184,7 @@ class Message:
     message: str = ""
     """A key and its arguments, such as `monitor.info.directory.skip|{...}`."""
     display_message: str = ""
-    """The same for people."""
+    """The message for people."""
     security_descriptor: str | None = None
     entity_title: str | None = None
     entity_ref: str | None = None

@@ -1,4 +1,4 @@
-"""Preservica's list of workflows, read straight on, anchored, or by windows of their start."""
+"""Reads Preservica's list of workflows: page by page, with overlapping pages, or by windows of start times."""
 
 from datetime import UTC, datetime, timedelta
 from functools import partial
@@ -16,7 +16,7 @@ from workflow_async.settings import optional_number
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ALL_TIME = (EPOCH, datetime(2200, 1, 1, tzinfo=UTC))
-"""When a workflow may have been started."""
+"""The first and the last time at which a workflow may have been started."""
 MILLISECOND = timedelta(milliseconds=1)
 
 
@@ -29,7 +29,7 @@ def workflow_listing(
     limit: int | None,
     unreadable: OnUnreadable = "raise",
 ) -> Listing[Workflow]:
-    """The listing; raises `InvalidArgument` for what cannot be sent."""
+    """Return the listing. Raise `InvalidArgument` if an argument cannot be sent."""
     optional_number("limit", limit, least=1)
     params = query.on_the_wire(newest_first=newest_first, without=("state",) if options.exact else ())
     scans = ScanFactory(
@@ -49,7 +49,7 @@ def workflow_listing(
 
 
 def _page_call(query: Params, window: Window | None, offset: int, rows: int) -> Call[Page[Workflow]]:
-    """Rows of the list, or of a window of it."""
+    """Return the call for rows of the list, or of a window of the list."""
     params = query if window is None else _within(query, window)
     return calls.list_workflows(params, size=rows, start=offset)
 
@@ -62,5 +62,5 @@ def _within(query: Params, window: Window) -> Params:
 
 
 def _window(since: datetime, until: datetime) -> Window:
-    """Whole milliseconds that hold these dates."""
+    """Return the smallest window of whole milliseconds that contains both times."""
     return Window((since - EPOCH) // MILLISECOND, -((EPOCH - until) // MILLISECOND))

@@ -1,4 +1,4 @@
-"""Keeps tokens of Preservica between processes, so that a short one (cron, AWS Lambda) need not log in each time."""
+"""Keeps tokens of Preservica between processes, so that short processes such as cron jobs need not log in each time."""
 
 import json
 import os
@@ -16,7 +16,7 @@ from workflow_async.errors import DecodeError
 
 
 class TokenStore(Protocol):
-    """Where a client keeps its token. Both methods may be coroutine functions.
+    """A place where a client keeps its token. Both methods may be coroutine functions.
 
     The text holds a token, which is worth as much as a password for about 15 minutes.
     """
@@ -25,15 +25,15 @@ class TokenStore(Protocol):
         """Return the text that was last saved, or None."""
 
     def save(self, text: str) -> "Awaitable[None] | None":
-        """Keep a text in place of the last one."""
+        """Replace the last text by this one."""
 
 
 @frozen
 class FileTokenStore:
-    """A token store in a file that its owner alone can read.
+    """A token store in a file that only its owner can read.
 
     Args:
-        path: the file. It is made with mode 600, and replaced as a whole.
+        path: the file. It is created with mode 600, and replaced as a whole.
     """
 
     path: str | os.PathLike[str]
@@ -89,7 +89,7 @@ def dump_token(stored: StoredToken) -> str:
 
 
 def load_token(text: Secret) -> StoredToken | None:
-    """Return the token that `dumped` made a text of, or None if the text is not of that kind."""
+    """Return the token from a text of `dump_token`. None if the text is not valid."""
     try:
         tree = json_tree(str(text.reveal() or "").encode("utf-8", "replace"))
     except DecodeError:
@@ -113,11 +113,11 @@ class StoredFields:
         return Secret(value) if is_header_value(value) else None
 
     def text(self, name: str) -> str:
-        """Return a text field, "" if it is none."""
+        """Return a field that is a text, "" otherwise."""
         value = self._tree.get(name)
         return value if isinstance(value, str) else ""
 
     def number(self, name: str) -> float | None:
-        """Return a number field, or None."""
+        """Return a field that is a number, or None."""
         value = self._tree.get(name)
         return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None

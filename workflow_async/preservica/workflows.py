@@ -1,4 +1,4 @@
-"""Workflows of a Preservica: list, get, start, terminate, retry, wait."""
+"""Lists, gets, starts, ends, retries, watches and waits for the workflows of a Preservica."""
 
 import logging
 from collections import Counter
@@ -30,7 +30,7 @@ log = logging.getLogger("workflow_async")
 
 @define(eq=False)
 class Workflows(StartService):
-    """`client.workflows`; see `PreservicaClient`."""
+    """The workflows of a Preservica, as `client.workflows`."""
 
     def list(
         self,
@@ -43,39 +43,42 @@ class Workflows(StartService):
         unreadable: OnUnreadable = "raise",
         **filters: Unpack[WorkflowFilters],
     ) -> Listing[Workflow]:
-        """List workflows, some pages at once as they are needed: the first alone, then as many as the server says.
+        """List workflows, page by page.
 
-        What is given while the list changes depends on `consistency`; a row that comes twice is given once in each.
+        The first page is requested alone. Further pages are requested concurrently, up to the server's total.
 
-        - `fast`: no request more than there are pages. Without `state` no row leaves the list, so none is missed; with
-          `state`, a workflow that leaves that state moves the later rows up, and some can be missed.
-        - `anchored`: each page begins within the one before, or the listing steps back: every workflow that is there
-          throughout is given, as long as those that stay keep their order. Nobody has written down whether Preservica
-          keeps it. Costs about a twentieth more requests, and one for each step back.
-        - `partitioned`: window after window of the start, each in one answer: every workflow that is there throughout
-          is given, wherever rows move, in no order. One without a start is given only if all fits into one page. If
-          the windows hold fewer rows than the list, it raises. Costs 2.5 to 6 times the requests, and, without
-          `since`, some thirty to find where in time the list lies. Where more workflows than `page_size` started within
-          a minute, larger pages are asked for.
+        `consistency` decides what is returned while the list changes. A row on two pages is always returned once.
 
-        Both latter leave `state` out of the query and compare here, whatever state a row was in: they read the list of
-        all states. What a pass did is in `report` of the listing.
+        - `fast`: one request for each page. Without `state` no row leaves the list, so none is missed. With `state`, a
+          workflow that leaves that state moves the later rows up, and some of them can be missed.
+        - `anchored`: each page overlaps the one before, or the listing steps back. Every workflow that is listed
+          throughout is returned if the rows that stay keep their order. It is not documented whether Preservica keeps
+          it. Costs about 5 % more requests, and one request for each step back.
+        - `partitioned`: one window of start times after the other, each in one response. Every workflow that is listed
+          throughout is returned, in no order, wherever rows move. A workflow without a start time is returned only if
+          all rows fit into one page. If the windows hold fewer rows than the list, an error is raised. Costs 2.5 to 6
+          times the requests, and without `since` about 30 requests to find the times of the list. Where more workflows
+          than `page_size` started within a minute, larger pages are requested.
+
+        `anchored` and `partitioned` do not send `state`. They read the list of all states and compare each row here.
+        `report` of the listing says what was done.
 
         Args:
-            newest_first: the latest started first.
-            limit: rows at most; None is all of them.
-            page_size: rows a request asks for; the server may give fewer.
+            newest_first: order by start time, the latest first.
+            limit: the maximum number of rows. All rows if None.
+            page_size: the number of rows that a request asks for. The server may return fewer.
             consistency: see above.
-            ahead: pages that are asked for at once, and held, at most.
-            unreadable: what to do about rows without a readable id or state: "raise" one `DecodeError` for all of them
-                after the other rows, or "skip" them. `report.unreadable` of the listing holds them in both cases.
-            **filters: see `WorkflowFilters`. Without `state` workflows of every state are listed.
+            ahead: the maximum number of pages that are requested concurrently and held.
+            unreadable: what to do about rows without a readable id or state. "raise" raises one `DecodeError` for all
+                of them after the other rows. "skip" leaves them out. `report.unreadable` of the listing holds them in
+                both cases.
+            **filters: see `WorkflowFilters`. Without `state`, workflows in every state are listed.
 
         Raises:
-            InvalidArgument: at once, for a word the server does not know, a comma, or a naive datetime.
-            ListingInconsistent: while iterating, when going on would not end, or lose rows.
+            InvalidArgument: immediately, for a word that the server does not know, a comma, or a naive datetime.
+            ListingInconsistent: while iterating, if continuing would not end or would lose rows.
 
-        Source: GET /sdb/rest/workflow/instances; contract: preservica.md 1.2, 5.
+        Source: GET /sdb/rest/workflow/instances. See tests/contract/preservica.md, sections 1.2 and 5.
         """
         return workflow_listing(
             self._transport.send,
@@ -87,13 +90,13 @@ class Workflows(StartService):
         )
 
     async def get(self, workflow_id: int | str) -> Workflow:
-        """Get one workflow as it stands, with what the server says of its errors in `extra`.
+        """Get the current record of one workflow. `extra` holds what the server says about its errors.
 
         Raises:
-            NotFound: no such workflow; servers may say it in another way.
-            ResponseMismatch: the answer is about another workflow.
+            NotFound: there is no such workflow. Servers may say so in another way.
+            ResponseMismatch: the response is about another workflow.
 
-        Source: GET /sdb/rest/workflow/instances/{id}; contract: preservica.md 1.3.
+        Source: GET /sdb/rest/workflow/instances/{id}. See tests/contract/preservica.md, section 1.3.
         """
         return await self._transport.send(calls.get_workflow(parse_id("workflow_id", workflow_id)))
 
@@ -105,26 +108,31 @@ class Workflows(StartService):
         correlation_id: str | None = None,
         timeout: float | None = None,
     ) -> Started:
-        """Start a workflow, or what a ticket says; sent once, on a connection of its own, and never again.
+        """Start a workflow, or send a ticket. The request is sent once and never retried.
 
-        A ticket of `prepare_start` can be stored before it is sent; sent twice, it starts twice.
+        It uses a new connection. A ticket of `prepare_start` can be stored before it is sent. A ticket that is sent
+        twice starts two workflows.
+
+        Returns a `Started` and not a `Workflow` as Opencast's `start` does, because Preservica may respond with an id
+        only, or without one.
 
         Args:
-            context: what to start: a `Context`, its id (a number), its name, or a ticket, with nothing besides.
-            parameters: for this workflow, sent as texts (True as "true").
-            correlation_id: a mark of yours by which the workflow can be recognized; a random one if None.
-            timeout: seconds for the whole call, the wait for a connection and a login included. `Timeouts.call` if
+            context: what to start: a `Context`, its id (a number), its name, or a ticket. With a ticket, give nothing
+                else.
+            parameters: the parameters of this workflow, sent as texts (True as "true").
+            correlation_id: your own mark, by which the workflow can be recognized. A random one if None.
+            timeout: seconds for the whole call, including the wait for a connection and a login. `Timeouts.call` if
                 None. `Timeouts.exchange` does not limit a start.
 
         Raises:
-            StartRejected: the server refused it, so it was not started; `status` says why. A 404 is a `NotFound` too,
-                a 403 a `Forbidden`, and so on.
-            NotSent: it did not even reach the server. With `at_login`, any error says that.
-            StartOutcomeUnknown: it may have been started; `reconcile(error.ticket)` looks for it.
-            InvalidArgument: for what cannot be sent, for a ticket of another system or server, and for a `timeout` that
-                is not above 0.
+            StartRejected: the server refused the start, so nothing was started. `status` tells why. A 404 is also a
+                `NotFound`, a 403 also a `Forbidden`, and so on.
+            NotSent: the request did not reach the server. The same holds for any error with `at_login`.
+            StartOutcomeUnknown: the workflow may have been started. `reconcile(error.ticket)` searches for it.
+            InvalidArgument: an argument cannot be sent, the ticket is for another system or server, or `timeout` is not
+                above 0.
 
-        Source: POST /sdb/rest/workflow/instances; contract: preservica.md 1.4, 1.8.
+        Source: POST /sdb/rest/workflow/instances. See tests/contract/preservica.md, sections 1.4 and 1.8.
         """
         positive_seconds("timeout", timeout)
         ticket = self._starts.from_arguments(context, parameters, correlation_id)
@@ -134,25 +142,27 @@ class Workflows(StartService):
         return started
 
     async def terminate(self, *workflow_ids: int | str) -> None:
-        """Ask for workflows to end; sent once. They are `ABORTED` a little later: `wait` for it.
+        """Request the end of workflows. The request is sent once. They become `ABORTED` later, so `wait` for it.
 
         Raises:
-            PartialFailure: the server says that it will not end all of them.
-            TransportError, ServerError: it may have been accepted; look at the workflows.
+            PartialFailure: the server will not end all of them.
+            TransportError, ServerError: the request may have been accepted. Check the workflows.
 
-        Source: POST /sdb/rest/workflow/instances/terminate; contract: preservica.md 1.5.
+        Source: POST /sdb/rest/workflow/instances/terminate. See tests/contract/preservica.md, section 1.5.
         """
         counts = await self._transport.send(calls.terminate_workflows(workflow_ids))
         _raise_if_partial("terminate", counts)
 
     async def retry(self, *workflow_ids: int | str) -> int:
-        """Let failed or suspended workflows try again; sent once. Returns how many do.
+        """Retry failed or suspended workflows. Return the number of workflows that are retried.
+
+        The request is sent once.
 
         Raises:
-            PartialFailure: some of them cannot be tried again; the others are.
-            TransportError, ServerError: it may have been accepted; look at the workflows.
+            PartialFailure: some of them cannot be retried. The others are.
+            TransportError, ServerError: the request may have been accepted. Check the workflows.
 
-        Source: POST /sdb/rest/workflow/instances/retry; contract: preservica.md 1.6.
+        Source: POST /sdb/rest/workflow/instances/retry. See tests/contract/preservica.md, section 1.6.
         """
         counts = await self._transport.send(calls.retry_workflows(workflow_ids))
         _raise_if_partial("retry", counts)
@@ -169,12 +179,12 @@ class Workflows(StartService):
         parked: monitor.WhenParked = "wait",
         check: bool = False,
     ) -> Workflow:
-        """Start a workflow and wait for its end: `start`, then `wait`, with what either raises.
+        """Start a workflow and wait for its end. Raises what `start` and `wait` raise.
 
-        Args: as for `start` and `wait`; the deadline counts from the start's answer.
+        Args: see `start` and `wait`. The timeout counts from the response to the start.
 
         Raises:
-            StartOutcomeUnknown: also where the server's answer names no id to wait for.
+            StartOutcomeUnknown: also if the server's response has no id to wait for.
         """
         options = WaitOptions[Workflow](timeout=timeout, poll=poll, parked=parked)
         ticket = self.prepare_start(context, parameters, correlation_id=correlation_id)
@@ -194,17 +204,17 @@ class Workflows(StartService):
         """Watch workflows change: `async with pv.workflows.watch(ids) as changes: async for change in changes: …`.
 
         Args:
-            workflow_ids: whom to watch; more can be added, and some dropped, while watching.
-            poll: how often to look.
-            stalled_after: tell a step in which nothing changes (`Stalled`): for longer than a timedelta, or for this
-                many times its usual length, which is known once three of its kind have ended.
-            retry_stalled: have the server retry a stalled workflow before it is told, this many times at most;
-                `Stalled.remedied` says whether it did.
-            **filters: instead of ids, all active workflows that match, including those that appear later. With `state`
-                those in one of these states. See `WorkflowFilters`.
+            workflow_ids: the workflows to watch. Ids can be added and dropped while watching.
+            poll: how often to check.
+            stalled_after: report a step in which nothing changes (`Stalled`). A timedelta is the time until then. A
+                number is a factor of the step's usual duration, which is known once three steps of its kind have ended.
+            retry_stalled: retry a stalled workflow before it is reported, at most this number of times.
+                `Stalled.remedied` tells whether it was retried.
+            **filters: in place of ids, all active workflows that match, including workflows that appear later. With
+                `state`, all workflows in one of these states. See `WorkflowFilters`.
 
         Raises:
-            InvalidArgument: at once, for neither or both of ids and filter, or for what cannot be sent.
+            InvalidArgument: immediately, for neither or both of ids and filters, or if an argument cannot be sent.
         """
         whole_number("retry_stalled", retry_stalled, least=0)
         given = _given_filters(filters)
@@ -223,7 +233,7 @@ class Workflows(StartService):
         )
 
     def _retry_hook(self, limit: int) -> monitor.EventHook[Workflow]:
-        """Retry what has stalled, so many times a workflow; one that the server refuses stays as it is."""
+        """Return a hook that retries stalled workflows, each at most `limit` times. A refused retry changes nothing."""
         attempts: Counter[int] = Counter()
 
         async def hook(event: monitor.WatchEvent[Workflow]) -> monitor.WatchEvent[Workflow]:
@@ -246,6 +256,6 @@ def _given_filters(filters: WorkflowFilters) -> WorkflowFilters:
 
 
 def _raise_if_partial(action: str, counts: AcceptedCounts) -> None:
-    """Raise `PartialFailure` where the server took only some of what was asked."""
+    """Raise `PartialFailure` if the server accepted only some of the workflows."""
     if counts.failed:
         raise PartialFailure(action, counts.successful, counts.failed)
