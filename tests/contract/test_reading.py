@@ -1,4 +1,4 @@
-"""The library's reader against what real Opencast code answered."""
+"""The library reads the recorded responses of real Opencast code."""
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
@@ -87,13 +87,13 @@ ERRORS: Mapping[str, tuple[type[CallError], str]] = {
     "11.11 404 of the container outside the API": (ForeignResponse, "Not Found"),
     "16.6 404 of the container outside the API": (ForeignResponse, "Not Found"),
 }
-"""What each refusal is to a caller."""
-UNASKED = {"16.6 OPTIONS workflows/1", "11.11 /workflow instance paused", "16.6 /workflow current succeeded"}
-"""What the library never asks."""
+"""The error and the message that a caller gets for each refusal."""
+NOT_REQUESTED = {"16.6 OPTIONS workflows/1", "11.11 /workflow instance paused", "16.6 /workflow current succeeded"}
+"""Requests that the library never sends."""
 
 
 def call_for(exchange: RecordedExchange) -> Call[Any]:
-    """Return the call that the exchange answers."""
+    """Return the call that the recorded response belongs to."""
     path, _, query = exchange.path.partition("?")
     include = (*(ASKED if "withoperations" in query else ASKED[1:] if "withconfiguration=" in query else ()),)
     if path.startswith(calls.WORKFLOWS):
@@ -142,15 +142,18 @@ def internal_call(exchange: RecordedExchange, path: str) -> Call[Any]:
 
 
 async def outcome(exchange: RecordedExchange, time: FakeTime) -> Any:
-    """Return what a client makes of the recorded answer, while the version is answered as it was."""
+    """Return the result of a client that gets the recorded response.
+
+    The version request gets its own recorded response.
+    """
     version = next(e for e in recorded_exchanges() if e.key == f"{exchange.release} GET /api/version")
 
     def answer(request: httpx.Request) -> httpx.Response:
         asked = exchange if sent == [] or request.url.path == call.path else version
         sent.append(request)
-        told = asked.response
-        headers = {name: value for name, value in told.headers.items() if name != "transfer-encoding"}
-        return httpx.Response(told.status, headers=headers, content=told.body.encode())
+        response = asked.response
+        headers = {name: value for name, value in response.headers.items() if name != "transfer-encoding"}
+        return httpx.Response(response.status, headers=headers, content=response.body.encode())
 
     sent: list[httpx.Request] = []
     call = call_for(exchange)
@@ -163,13 +166,13 @@ async def outcome(exchange: RecordedExchange, time: FakeTime) -> Any:
                 return error
 
 
-READ = [e for e in recorded_exchanges() if e.key not in ERRORS and e.key not in UNASKED]
+READ = [e for e in recorded_exchanges() if e.key not in ERRORS and e.key not in NOT_REQUESTED]
 REFUSED = [e for e in recorded_exchanges() if e.key in ERRORS]
 
 
 def test_every_recorded_answer_is_read_or_refused_here() -> None:
     assert len(recorded_exchanges()) == len({e.key for e in recorded_exchanges()}) == 87
-    assert len(READ) + len(REFUSED) + len(UNASKED) == 87
+    assert len(READ) + len(REFUSED) + len(NOT_REQUESTED) == 87
     assert {e.key for e in REFUSED} == ERRORS.keys()
     assert all(e.response.status < 300 for e in READ)
 
@@ -192,11 +195,11 @@ async def test_a_success_is_read_field_by_field(exchange: RecordedExchange, fake
     if exchange.response.status == 204:
         assert found is None
     else:
-        assert told(found) == wire(exchange)
+        assert to_json(found) == wire(exchange)
 
 
 def wire(exchange: RecordedExchange) -> Any:
-    """Return the recorded JSON, without what a record spells otherwise."""
+    """Return the recorded JSON without the fields that a record spells differently."""
     tree = exchange.response.json
     if exchange.path.startswith("/workflow"):
         rows = tree["workflows"] and tree["workflows"]["workflow"]
@@ -210,14 +213,14 @@ def plain(tree: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def internal(row: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a row of `/workflow` in the words of the External API. A number or a boolean was a text once."""
+    """Return a row of `/workflow` with the keys of the External API. Numbers and booleans become texts again."""
     names = {"title": "title", "description": "description", "creator-id": "creator"}
-    texts = {name: word(row[key]) for key, name in names.items() if key in row}
+    texts = {name: loose_word(row[key]) for key, name in names.items() if key in row}
     return texts | {
         "identifier": row["id"],
         "state": row["state"].lower(),
-        "workflow_definition_identifier": word(row["template"]),
-        "event_identifier": word(row["mediaPackageId"]),
+        "workflow_definition_identifier": loose_word(row["template"]),
+        "event_identifier": loose_word(row["mediaPackageId"]),
         "operations": [internal_operation(one) for one in elements(row["operations"], "operation")],
         **pairs(row["configurations"]),
     }
@@ -233,36 +236,40 @@ def internal_operation(row: Mapping[str, Any]) -> dict[str, Any]:
         "id": "identifier",
         "template": "operation",
     }
-    times = {name: at(row[key]) for key, name in (("started", "start"), ("completed", "completion")) if key in row}
+    times = {
+        name: iso_from_milliseconds(row[key])
+        for key, name in (("started", "start"), ("completed", "completion"))
+        if key in row
+    }
     known = {name: row[key] for key, name in names.items() if key in row}
     return {**known, **times, "state": row["state"].lower(), **pairs(row["configurations"])}
 
 
 def pairs(configurations: Any) -> dict[str, Any]:
-    found = {word(pair["key"]): pair["$"] for pair in elements(configurations, "configuration")}
+    found = {loose_word(pair["key"]): pair["$"] for pair in elements(configurations, "configuration")}
     return {"configuration": found} if found else {}
 
 
 def elements(value: Any, name: str) -> list[Any]:
-    """Return the elements that Jettison writes: one as itself, several as a list, none as ""."""
+    """Return the elements that Jettison writes. One is an object, several are a list, none is ""."""
     found = value and value[name]
     return found if isinstance(found, list) else [found] if found else []
 
 
-def at(milliseconds: int) -> str | None:
+def iso_from_milliseconds(milliseconds: int) -> str | None:
     return moment(datetime.fromtimestamp(milliseconds / 1000, UTC))
 
 
-def word(value: Any) -> str:
+def loose_word(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def told(found: Any) -> Any:
-    """Return records as the JSON that they were read from. Empty values are left out."""
+def to_json(found: Any) -> Any:
+    """Return records as the JSON from which they were read. Empty values are left out."""
     if isinstance(found, Page):
-        return [told(item) for item in found.items]
+        return [to_json(item) for item in found.items]
     if isinstance(found, tuple):
-        return [told(item) for item in found]
+        return [to_json(item) for item in found]
     if isinstance(found, dict):
         return found
     return {key: value for key, value in RECORDS[type(found)](found).items() if value not in ("", None)}
@@ -284,7 +291,7 @@ def workflow(record: Workflow) -> dict[str, Any]:
         "workflow_definition_identifier": record.definition_id,
         "event_identifier": record.event_id,
         "creator": record.creator,
-        "operations": None if record.operations is None else [told(o) for o in record.operations],
+        "operations": None if record.operations is None else [to_json(o) for o in record.operations],
         "configuration": record.configuration or None,
     }
 
@@ -322,7 +329,7 @@ def definition(record: Definition) -> dict[str, Any]:
         "tags": list(record.tags),
         "configuration_panel": record.configuration_panel,
         "configuration_panel_json": record.configuration_panel_json,
-        "operations": None if record.operations is None else [told(o) for o in record.operations],
+        "operations": None if record.operations is None else [to_json(o) for o in record.operations],
     }
 
 

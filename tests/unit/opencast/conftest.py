@@ -1,4 +1,4 @@
-"""An Opencast of one's own, on a clock that passes when somebody sleeps."""
+"""A sandbox Opencast for each test, on a clock that advances when the client sleeps."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
@@ -19,7 +19,7 @@ def time() -> ManualClock:
 
 @pytest.fixture
 def clock(time: ManualClock) -> Clock:
-    """A client's clock on which sleeping makes the sandbox's time pass."""
+    """Return a client's clock whose sleep advances the sandbox's time."""
 
     async def sleep(seconds: float) -> None:
         time.advance(seconds)

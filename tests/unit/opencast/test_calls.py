@@ -1,4 +1,4 @@
-"""What goes to the External API, as values: no event loop, no socket."""
+"""The requests to the External API as values, without event loop and socket."""
 
 import json
 from collections.abc import Mapping
@@ -23,7 +23,7 @@ def test_the_limit_is_always_sent() -> None:
     assert (call.method, call.path, call.params) == ("GET", "/api/workflows", (("limit", "100"), ("offset", "0")))
 
 
-def test_filter_sort_and_inclusions_are_parameters_of_the_list() -> None:
+def test_filter_sort_and_requested_fields_are_query_parameters() -> None:
     include = calls.including(withoperations=True, withconfiguration=False)
     call = calls.list_workflows(filter="state:running", sort="event_title:ASC", include=include, size=3, offset=7)
     assert call.params == (
@@ -35,7 +35,7 @@ def test_filter_sort_and_inclusions_are_parameters_of_the_list() -> None:
     )
 
 
-def test_a_start_is_a_form_with_its_inclusions_in_the_query() -> None:
+def test_a_start_is_a_form_with_the_requested_fields_in_the_query() -> None:
     call = calls.start_workflow("e-1", "fast", {"publishLive": False, "n": 3}, (("withoperations", "true"),))
     assert (call.method, call.path, call.params) == ("POST", "/api/workflows", (("withoperations", "true"),))
     sent = form(call)
@@ -81,7 +81,7 @@ def test_starts_and_changes_are_sent_once_and_a_deletion_may_repeat() -> None:
     assert calls.get_workflow(1).replay is Replay.SAFE
 
 
-def test_state_and_configuration_go_in_requests_of_their_own() -> None:
+def test_state_and_configuration_are_sent_in_separate_requests() -> None:
     assert form(calls.change_state(7, "paused")) == {"state": ["paused"]}
     assert form(calls.replace_configuration(7, {"a": "b"})) == {"configuration": ['{"a": "b"}']}
     assert calls.change_state(7, "paused").path == "/api/workflows/7"
@@ -108,11 +108,11 @@ def test_ids_of_events_and_definitions_are_one_segment_of_the_path() -> None:
         ("track-1_2.3:4;(5)", "track-1_2.3%3A4%3B%285%29"),
     ],
 )
-def test_every_character_that_an_events_id_may_have_is_sent_as_it_is_meant(event: str, quoted: str) -> None:
+def test_every_character_of_an_events_id_is_quoted_correctly(event: str, quoted: str) -> None:
     assert calls.workflows_of_event(event).path == f"/workflow/mediaPackage/{quoted}/instances.json"
 
 
-def test_definitions_are_asked_for_without_a_limit_unless_one_is_given() -> None:
+def test_definitions_are_requested_without_a_limit_unless_one_is_given() -> None:
     assert calls.list_definitions(filter="", sort="", include=(), limit=None).params == ()
     include = calls.including(withconfigurationpaneljson=True)
     limited = calls.list_definitions(filter="tag:x", sort="title:ASC", include=include, limit=5)
@@ -124,7 +124,7 @@ def test_definitions_are_asked_for_without_a_limit_unless_one_is_given() -> None
     )
 
 
-def test_busy_events_are_found_by_one_filter_and_paged() -> None:
+def test_busy_events_are_requested_by_one_filter_and_paged() -> None:
     call = calls.list_processing(size=50)
     assert call.params == (
         ("filter", "status:EVENTS.EVENTS.STATUS.PROCESSING"),

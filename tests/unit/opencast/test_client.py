@@ -1,4 +1,4 @@
-"""The client of an Opencast: who it says it is, definitions, versions, its life."""
+"""The client for an Opencast: credentials, definitions, versions, opening and closing."""
 
 import logging
 from collections.abc import Callable
@@ -27,7 +27,7 @@ Connect = Callable[..., OpencastClient]
 WORKFLOW = {"identifier": 7, "state": "running", "event_identifier": "e"}
 
 
-# Who it says it is
+# Credentials
 
 
 @on_all
@@ -38,14 +38,14 @@ async def test_basic_credentials_go_with_the_first_request(sandbox: Sandbox, oc:
     assert only.headers["x-requested-auth"] == "Basic"
 
 
-async def test_a_digest_answers_the_challenge_and_keeps_it(sandbox: Sandbox, connect: Connect) -> None:
+async def test_digest_credentials_reuse_the_challenge(sandbox: Sandbox, connect: Connect) -> None:
     async with connect(auth=Digest("opencast_system_account", "CHANGE_ME")) as oc:
         for _ in range(3):
             assert (await oc.version()).default
     assert [exchange.status for exchange in sandbox.opencast.requests] == [401, 200, 200, 200]
 
 
-async def test_a_wrong_digest_is_refused_after_one_answer(sandbox: Sandbox, connect: Connect) -> None:
+async def test_a_wrong_digest_password_is_refused_after_one_attempt(sandbox: Sandbox, connect: Connect) -> None:
     async with connect(auth=Digest("opencast_system_account", "wrong")) as oc:
         with pytest.raises(Unauthorized):
             await oc.version()
@@ -54,7 +54,7 @@ async def test_a_wrong_digest_is_refused_after_one_answer(sandbox: Sandbox, conn
 
 @pytest.mark.parametrize("challenge", ["Digest", 'Digest realm="x"', 'Digest realm="x", nonce="y", algorithm=ROT13'])
 @respx.mock
-async def test_a_challenge_that_makes_no_sense_is_unauthorized(challenge: str) -> None:
+async def test_an_invalid_challenge_is_unauthorized(challenge: str) -> None:
     headers = {"www-authenticate": challenge}
     respx.get("https://oc.example.org/api/version").mock(return_value=httpx.Response(401, headers=headers))
     async with OpencastClient("https://oc.example.org", auth=Digest("a", "b")) as oc:
@@ -62,7 +62,7 @@ async def test_a_challenge_that_makes_no_sense_is_unauthorized(challenge: str) -
             await oc.version()
 
 
-async def test_a_bearer_token_is_fixed_or_asked_for_each_time(sandbox: Sandbox, connect: Connect) -> None:
+async def test_a_bearer_token_is_fixed_or_returned_by_a_function_each_time(sandbox: Sandbox, connect: Connect) -> None:
     async with connect(auth=Bearer.of(sandbox.opencast.jwt)) as oc:
         assert (await oc.version()).default
     tokens = iter(["stale", sandbox.opencast.jwt, sandbox.opencast.jwt, sandbox.opencast.jwt])
@@ -95,14 +95,14 @@ async def test_a_missing_role_is_forbidden(sandbox: Sandbox, connect: Connect) -
             await oc.workflows.start(sandbox.opencast.event(), "fast")
 
 
-async def test_an_admin_acts_as_another_user_with_their_roles(sandbox: Sandbox, connect: Connect) -> None:
+async def test_an_admin_acts_as_another_user_with_the_users_roles(sandbox: Sandbox, connect: Connect) -> None:
     async with connect(run_as_user="integration", run_with_roles=("ROLE_A", "ROLE_B")) as oc:
         await oc.me()
     headers = sandbox.opencast.requests[0].headers
     assert (headers["x-run-as-user"], headers["x-run-with-roles"]) == ("integration", "ROLE_A,ROLE_B")
 
 
-async def test_acting_as_nobody_is_forbidden(connect: Connect) -> None:
+async def test_acting_as_an_unknown_user_is_forbidden(connect: Connect) -> None:
     async with connect(run_as_user="nobody-at-all") as oc:
         with pytest.raises(Forbidden):
             await oc.me()
@@ -123,12 +123,12 @@ async def test_acting_as_nobody_is_forbidden(connect: Connect) -> None:
         ({"http": "carrier pigeon"}, 'http: must be "httpx"'),
     ],
 )
-def test_a_client_that_cannot_work_is_refused_at_construction(settings: dict[str, object], why: str) -> None:
+def test_invalid_settings_are_refused_when_the_client_is_created(settings: dict[str, object], why: str) -> None:
     with pytest.raises(InvalidArgument, match=f"^{why}"):
         OpencastClient(**{"url": "https://oc.example.org", "auth": ("a", "b"), **settings})  # type: ignore[arg-type]  # wrong on purpose
 
 
-def test_a_token_that_cannot_stand_in_a_header_is_refused_without_being_repeated() -> None:
+def test_an_invalid_token_is_refused_and_not_repeated_in_the_message() -> None:
     with pytest.raises(InvalidArgument) as caught:
         Bearer.of("s3cret\n")
     assert "s3cret" not in str(caught.value)
@@ -155,7 +155,7 @@ async def test_definitions_are_listed_by_tag_and_sorted(oc: OpencastClient) -> N
     assert len([definition async for definition in oc.definitions.list(limit=2)]) == 2
 
 
-async def test_a_definition_comes_with_its_operations_and_panels_when_asked_for(oc: OpencastClient) -> None:
+async def test_a_definition_has_operations_and_panels_on_request(oc: OpencastClient) -> None:
     plain = await oc.definitions.get("fast")
     assert (plain.operations, plain.configuration_panel, plain.configuration_panel_json) == (None, None, None)
     full = await oc.definitions.get(
@@ -174,7 +174,7 @@ async def test_a_server_before_14_has_no_panel_in_json(oc: OpencastClient) -> No
     assert (await oc.definitions.get("fast", with_configuration_panel_json=True)).configuration_panel_json is None
 
 
-async def test_a_definition_that_is_none_is_not_found(oc: OpencastClient) -> None:
+async def test_an_unknown_definition_is_not_found(oc: OpencastClient) -> None:
     with pytest.raises(NotFound):
         await oc.definitions.get("slow")
 
@@ -186,7 +186,7 @@ async def test_the_version_is_the_servers(oc: OpencastClient, lists: bool) -> No
     assert version.lists_workflows is lists
 
 
-# Statuses of the contract's tables, whatever Content-Type they came with
+# Statuses of the tables in the contract, with any Content-Type
 
 
 @pytest.mark.parametrize(
@@ -203,7 +203,7 @@ async def test_the_version_is_the_servers(oc: OpencastClient, lists: bool) -> No
     ],
 )
 @respx.mock
-async def test_every_status_is_its_typed_error_with_the_servers_sentence(
+async def test_every_status_is_a_typed_error_with_the_servers_message(
     status: int, body: str, content_type: str, error: type[BadRequest], message: str
 ) -> None:
     answer = httpx.Response(status, text=body, headers={"content-type": content_type})
@@ -218,7 +218,7 @@ async def test_every_status_is_its_typed_error_with_the_servers_sentence(
     assert (caught.value.status, caught.value.message, caught.value.attempts) == (status, message, 1)
 
 
-# Its life
+# Opening and closing
 
 
 async def test_a_client_keeps_its_session_cookie(sandbox: Sandbox, oc: OpencastClient) -> None:
@@ -239,7 +239,7 @@ async def test_a_client_works_only_while_it_is_open(connect: Connect) -> None:
 
 
 @pytest.mark.sweep
-async def test_a_thousand_calls_at_once_on_a_fresh_client_all_succeed(sandbox: Sandbox, oc: OpencastClient) -> None:
+async def test_a_thousand_concurrent_calls_on_a_new_client_all_succeed(sandbox: Sandbox, oc: OpencastClient) -> None:
     ids = sandbox.opencast.seed(1000)
     found: list[int] = []
 
@@ -252,7 +252,7 @@ async def test_a_thousand_calls_at_once_on_a_fresh_client_all_succeed(sandbox: S
     assert sorted(found) == sorted(ids)
 
 
-async def test_a_ready_client_carries_the_bytes_and_stays_open(sandbox: Sandbox, connect: Connect) -> None:
+async def test_a_borrowed_client_sends_the_requests_and_stays_open(sandbox: Sandbox, connect: Connect) -> None:
     transport = httpx.ASGITransport(sandbox.opencast.app)
     async with httpx.AsyncClient(transport=transport, headers={"x-mine": "1"}) as mine:
         async with connect(http=mine) as oc:

@@ -1,4 +1,4 @@
-"""Single calls that change a workflow: what they have done once they return. Over a socket against the sandbox."""
+"""Calls that change one workflow: what has happened when they return. Over a socket against the sandbox."""
 
 import asyncio
 from collections import Counter
@@ -42,12 +42,12 @@ PLAN = (
 
 
 def resumes(sandbox: Sandbox) -> list[str]:
-    """The path of every resume that the server was sent."""
+    """Return the path of every resume that the server has received."""
     return [exchange.path for exchange in sandbox.opencast.requests if exchange.body == b"state=running"]
 
 
 async def paused(sandbox: Sandbox, oc: OpencastClient, *plan: Step) -> int:
-    """A workflow that waits in its first pause."""
+    """Return the id of a workflow that is in its first pause."""
     sandbox.opencast.define("asks", plan or PLAN)
     id = sandbox.opencast.start(sandbox.opencast.event(), "asks")
     assert (await oc.workflows.wait(id, parked="return")).state is State.PAUSED
@@ -56,7 +56,7 @@ async def paused(sandbox: Sandbox, oc: OpencastClient, *plan: Step) -> int:
 
 @pytest.fixture
 def dispatch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[float], None]]:
-    """Sets how many seconds a resume is queued."""
+    """Set for how many seconds the server queues a resume."""
     return lambda seconds: monkeypatch.setattr(served, "DISPATCH_SECONDS", seconds)  # type: ignore[return-value]
 
 
@@ -65,7 +65,7 @@ def dispatch(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[float], None
 
 @on_11_and_16
 @pytest.mark.parametrize("queued", [0.5, 2.0, 45.0])
-async def test_the_natural_loop_asks_exactly_once_for_each_pause(
+async def test_a_loop_of_wait_and_resume_resumes_each_pause_once(
     sandbox: Sandbox, oc: OpencastClient, dispatch: Callable[[float], None], queued: float
 ) -> None:
     dispatch(queued)
@@ -90,8 +90,8 @@ async def test_the_natural_loop_asks_exactly_once_for_each_pause(
 
 
 @on_11_and_16
-async def test_a_watch_reports_every_pause_once_however_seldom_it_checks(sandbox: Sandbox, oc: OpencastClient) -> None:
-    """Pauses that follow each other within an interval look the same but for their operations."""
+async def test_a_watch_reports_every_pause_once_at_any_interval(sandbox: Sandbox, oc: OpencastClient) -> None:
+    """Pauses that follow each other within an interval differ only in their operations."""
     sandbox.opencast.define("asks", PLAN)
     ids = [sandbox.opencast.start(sandbox.opencast.event(), "asks") for _ in range(5)]
     seen: Counter[int] = Counter()
@@ -107,16 +107,16 @@ async def test_a_watch_reports_every_pause_once_however_seldom_it_checks(sandbox
 async def test_a_watch_of_operations_reports_every_pause_once_too(sandbox: Sandbox, oc: OpencastClient) -> None:
     sandbox.opencast.define("asks", PLAN)
     id = sandbox.opencast.start(sandbox.opencast.event(), "asks")
-    told, pauses = [], 0
+    states, pauses = [], 0
     async with oc.workflows.watch([id], operations=True, poll=Poll(interval=60, ceiling=60)) as changes:
         async for change in changes:
             assert isinstance(change, Change)
-            told += [each.now for each in change.operations if each.position == 2]
+            states += [each.now for each in change.operations if each.position == 2]
             if change.now is Phase.PARKED:
                 pauses += 1
                 await oc.workflows.resume(id)
     assert pauses == PAUSES
-    assert told[-3:] == ["paused", "running", "succeeded"]
+    assert states[-3:] == ["paused", "running", "succeeded"]
 
 
 @on_all
@@ -135,7 +135,7 @@ async def test_an_update_to_running_has_taken_effect_too(sandbox: Sandbox, oc: O
     assert resumed.configuration is not None
 
 
-async def test_a_resume_ends_with_the_next_pause_if_that_comes_first(sandbox: Sandbox, oc: OpencastClient) -> None:
+async def test_a_resume_returns_at_the_next_pause_if_that_is_first(sandbox: Sandbox, oc: OpencastClient) -> None:
     id = await paused(sandbox, oc, Step("a", 0.0, StepResult.HELD), Step("b", 0.0, StepResult.HELD), Step("c", 0.0))
     resumed = await oc.workflows.update(id, state="running", with_operations=True)
     assert (resumed.state, resumed.step) == (State.PAUSED, "b")
@@ -144,7 +144,7 @@ async def test_a_resume_ends_with_the_next_pause_if_that_comes_first(sandbox: Sa
     assert (await oc.workflows.wait(id, parked="return")).state is State.SUCCEEDED
 
 
-async def test_a_resume_that_takes_longer_ends_with_what_is_seen_then(
+async def test_a_resume_without_effect_returns_the_current_record(
     sandbox: Sandbox, oc: OpencastClient, time: ManualClock, dispatch: Callable[[float], None]
 ) -> None:
     dispatch(100.0)
@@ -159,7 +159,7 @@ async def test_a_resume_that_takes_longer_ends_with_what_is_seen_then(
     assert len(resumes(sandbox)) == 1
 
 
-async def test_a_resume_need_not_be_waited_for(
+async def test_a_resume_with_settle_0_does_not_wait(
     sandbox: Sandbox, oc: OpencastClient, time: ManualClock, dispatch: Callable[[float], None]
 ) -> None:
     id = await paused(sandbox, oc)
@@ -184,14 +184,14 @@ async def test_a_resume_that_is_cancelled_is_not_sent_again(sandbox: Sandbox, oc
     assert (await oc.workflows.wait(id, parked="return")).phase is Phase.PARKED
 
 
-async def test_resumes_of_one_pause_at_the_same_time_are_one(sandbox: Sandbox, oc: OpencastClient) -> None:
+async def test_concurrent_resumes_of_one_pause_send_one_request(sandbox: Sandbox, oc: OpencastClient) -> None:
     id = await paused(sandbox, oc)
     found = await asyncio.gather(*(oc.workflows.resume(id) for _ in range(5)))
     assert {workflow.state for workflow in found} == {State.RUNNING}
     assert len(resumes(sandbox)) == 1
 
 
-async def test_a_resume_that_was_refused_leaves_the_pause_as_it_was(sandbox: Sandbox, oc: OpencastClient) -> None:
+async def test_a_refused_resume_leaves_the_pause_unchanged(sandbox: Sandbox, oc: OpencastClient) -> None:
     id = await paused(sandbox, oc)
     sandbox.opencast.faults = Faults(script=(Fault.RATE_LIMITED,), methods=("PUT",))
     with pytest.raises(RateLimited):
@@ -201,7 +201,7 @@ async def test_a_resume_that_was_refused_leaves_the_pause_as_it_was(sandbox: San
     assert len(resumes(sandbox)) == 2
 
 
-async def test_resumes_that_wait_for_one_that_is_refused_send_their_own(sandbox: Sandbox, oc: OpencastClient) -> None:
+async def test_resumes_that_wait_for_a_refused_resume_send_their_own(sandbox: Sandbox, oc: OpencastClient) -> None:
     id = await paused(sandbox, oc)
     sandbox.opencast.faults = Faults(script=(Fault.RATE_LIMITED,), methods=("PUT",))
     found = await asyncio.gather(*(oc.workflows.resume(id) for _ in range(4)), return_exceptions=True)
@@ -209,7 +209,7 @@ async def test_resumes_that_wait_for_one_that_is_refused_send_their_own(sandbox:
     assert len(resumes(sandbox)) == 2
 
 
-async def test_a_resume_whose_answer_was_lost_is_not_sent_again_if_it_took_effect(
+async def test_a_resume_whose_response_was_lost_is_not_repeated_if_it_took_effect(
     sandbox: Sandbox, oc: OpencastClient
 ) -> None:
     id = await paused(sandbox, oc)
@@ -220,7 +220,7 @@ async def test_a_resume_whose_answer_was_lost_is_not_sent_again_if_it_took_effec
     assert len(resumes(sandbox)) == 1
 
 
-async def test_a_resume_that_may_have_been_lost_is_sent_again_after_a_while(
+async def test_a_resume_that_may_have_been_lost_is_sent_again_after_30_seconds(
     sandbox: Sandbox, oc: OpencastClient, time: ManualClock
 ) -> None:
     id = await paused(sandbox, oc)
@@ -247,7 +247,7 @@ async def test_the_same_pause_can_be_resumed_again_after_30_seconds(
 
 
 @pytest.mark.parametrize("fault", [Fault.UNAUTHORIZED, Fault.SERVER_ERROR, Fault.CUT_BODY])
-async def test_a_check_that_fails_says_nothing_of_the_resume(sandbox: Sandbox, connect: Connect, fault: Fault) -> None:
+async def test_a_failed_check_does_not_fail_the_resume(sandbox: Sandbox, connect: Connect, fault: Fault) -> None:
     async with connect(retry=Retry(attempts=1)) as oc:
         id = await paused(sandbox, oc)
         sandbox.opencast.faults = Faults(script=(None, fault, fault, fault), methods=("GET",))
@@ -256,9 +256,7 @@ async def test_a_check_that_fails_says_nothing_of_the_resume(sandbox: Sandbox, c
     assert len(resumes(sandbox)) == 1
 
 
-async def test_a_call_that_waits_for_the_resume_of_another_tells_what_it_runs_into(
-    sandbox: Sandbox, connect: Connect
-) -> None:
+async def test_a_call_that_waits_for_another_resume_raises_its_own_errors(sandbox: Sandbox, connect: Connect) -> None:
     async with connect(retry=Retry(attempts=1)) as oc:
         id = await paused(sandbox, oc)
         await oc.workflows.resume(id, settle=0)
@@ -268,21 +266,21 @@ async def test_a_call_that_waits_for_the_resume_of_another_tells_what_it_runs_in
     assert len(resumes(sandbox)) == 1
 
 
-async def test_a_check_that_hangs_does_not_keep_a_resume_for_longer(sandbox: Sandbox, oc: OpencastClient) -> None:
+async def test_a_check_that_hangs_does_not_delay_a_resume(sandbox: Sandbox, oc: OpencastClient) -> None:
     id = await paused(sandbox, oc)
     sandbox.opencast.faults = Faults(latency=(0.2, 0.2), methods=("GET",))
     with anyio.fail_after(5):
         assert (await oc.workflows.resume(id, settle=0.05)).state is State.PAUSED
 
 
-async def test_a_pause_that_was_answered_before_it_was_taken_is_not_reported(
+async def test_a_pause_that_is_resumed_before_its_event_is_read_is_not_reported(
     sandbox: Sandbox, oc: OpencastClient
 ) -> None:
     id, other = await paused(sandbox, oc), sandbox.opencast.start(sandbox.opencast.event(), "asks")
     outcomes = oc.workflows.as_completed([other, id], parked="return")
     first = await anext(outcomes)
     assert isinstance(first, Parked)
-    await oc.workflows.wait_all([id, other], parked="return")  # both pauses are in the mailbox now
+    await oc.workflows.wait_all([id, other], parked="return")  # both pauses are in the queue now
     waiting = id if first.id == other else other
     await oc.workflows.resume(waiting)
     async for outcome in outcomes:
@@ -306,7 +304,7 @@ def test_the_delays_between_checks_grow_to_two_seconds() -> None:
     ]
 
 
-# Pausing and stopping what has ended
+# Pausing and stopping ended workflows
 
 
 @on_all
@@ -327,15 +325,15 @@ async def test_a_result_is_overwritten_only_by_force(
 # Deleting
 
 
-class Deleting:
-    """A server with one workflow that can be deleted from some instant on; until then it answers as it likes."""
+class DeletingServer:
+    """A server with one workflow that can be deleted from a certain time on. Before that it refuses."""
 
     def __init__(self, time: FakeTime, *, after: float, refusal: int = 404, state: str | None = "succeeded") -> None:
         self.time, self.refusal, self.state = time, refusal, state
         self.ready = time.now + after
         self.asked: list[str] = []
         self.lost: set[int] = set()
-        """Deletions whose answer is lost, by their number."""
+        """Numbers of the deletes whose response is lost."""
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         if request.url.path == "/api/version":
@@ -360,7 +358,7 @@ class Deleting:
         return httpx.Response(200, json={"identifier": 7, "state": self.state, "event_identifier": "e"})
 
 
-async def delete(server: Deleting) -> None:
+async def delete(server: DeletingServer) -> None:
     async with httpx.AsyncClient(transport=httpx.MockTransport(server)) as http:
         settings: dict[str, Any] = {"auth": ("user", "secret"), "http": http, "clock": server.time.clock}
         async with OpencastClient("https://oc.example.org", **settings) as oc:
@@ -369,20 +367,20 @@ async def delete(server: Deleting) -> None:
 
 @pytest.mark.parametrize("refusal", [404, 409])
 @pytest.mark.parametrize("state", ["succeeded", "failed", "stopped"])
-async def test_a_workflow_that_has_just_ended_is_deleted_once_the_index_knows(
+async def test_a_workflow_that_has_just_ended_is_deleted_once_the_index_is_current(
     fake_time: FakeTime, refusal: int, state: str
 ) -> None:
-    server = Deleting(fake_time, after=8, refusal=refusal, state=state)
+    server = DeletingServer(fake_time, after=8, refusal=refusal, state=state)
     await delete(server)
     assert server.state is None
     assert server.asked == ["DELETE", "GET", *["DELETE"] * 4]
 
 
 @pytest.mark.parametrize(("refusal", "kind"), [(404, NotFound), (409, Conflict)])
-async def test_a_refusal_that_lasts_stands_after_12_seconds(
+async def test_a_delete_that_is_refused_for_12_seconds_raises(
     fake_time: FakeTime, refusal: int, kind: type[CallError]
 ) -> None:
-    server = Deleting(fake_time, after=3600, refusal=refusal)
+    server = DeletingServer(fake_time, after=3600, refusal=refusal)
     began = fake_time.now
     with pytest.raises(kind):
         await delete(server)
@@ -394,24 +392,24 @@ async def test_a_refusal_that_lasts_stands_after_12_seconds(
     ("refusal", "state", "kind"),
     [(404, None, NotFound), (409, None, Conflict), (409, "running", Conflict), (404, "paused", NotFound)],
 )
-async def test_a_refusal_of_what_is_not_there_or_has_not_ended_stands_at_once(
+async def test_a_delete_of_a_missing_or_active_workflow_raises_immediately(
     fake_time: FakeTime, refusal: int, state: str | None, kind: type[CallError]
 ) -> None:
-    server = Deleting(fake_time, after=3600, refusal=refusal, state=state)
+    server = DeletingServer(fake_time, after=3600, refusal=refusal, state=state)
     with pytest.raises(kind):
         await delete(server)
     assert server.asked == ["DELETE", "GET"]
 
 
-async def test_a_refusal_stands_if_it_cannot_be_checked(fake_time: FakeTime) -> None:
-    server = Deleting(fake_time, after=3600, state="")
+async def test_a_refused_delete_raises_if_the_workflow_cannot_be_read(fake_time: FakeTime) -> None:
+    server = DeletingServer(fake_time, after=3600, state="")
     with pytest.raises(NotFound):
         await delete(server)
     assert server.asked == ["DELETE", "GET"]
 
 
-async def test_a_late_deletion_whose_answer_is_lost_counts_as_done_when_it_is(fake_time: FakeTime) -> None:
-    server = Deleting(fake_time, after=2)
+async def test_a_retried_delete_whose_response_was_lost_succeeds_if_it_took_effect(fake_time: FakeTime) -> None:
+    server = DeletingServer(fake_time, after=2)
     server.lost = {2}
     await delete(server)
     assert server.asked == ["DELETE", "GET", "DELETE", "DELETE"]

@@ -1,4 +1,4 @@
-"""Where the API's document is wrong and servers are right: a test a row of contract/opencast.md 4.1, in its order."""
+"""Errors in the API's documentation. One test for each row of tests/contract/opencast.md, section 4.1, in its order."""
 
 from collections.abc import Callable
 from typing import Any
@@ -32,7 +32,7 @@ async def test_02_several_state_not_mean_none_of_them(sandbox: Sandbox, oc: Open
 
 
 @on_11
-async def test_03_the_text_filter_finds_what_the_event_says_and_not_what_the_definition_says(
+async def test_03_the_text_filter_searches_the_event_and_not_the_definition(
     sandbox: Sandbox, oc: OpencastClient
 ) -> None:
     id = sandbox.opencast.start(sandbox.opencast.event(title="Abstract nonsense"), "noop")
@@ -55,7 +55,7 @@ async def test_05_a_workflow_has_a_number_and_no_tags_or_panel(sandbox: Sandbox,
     assert not workflow.extra
 
 
-async def test_06_a_404_says_what_is_missing_in_the_servers_words(sandbox: Sandbox, oc: OpencastClient) -> None:
+async def test_06_a_404_carries_the_servers_message(sandbox: Sandbox, oc: OpencastClient) -> None:
     with pytest.raises(NotFound) as getting:
         await oc.workflows.get(999_999)
     with pytest.raises(NotFound) as starting:
@@ -65,7 +65,7 @@ async def test_06_a_404_says_what_is_missing_in_the_servers_words(sandbox: Sandb
     assert getting.value.message != starting.value.message
 
 
-async def test_07_a_start_may_be_a_conflict(sandbox: Sandbox, oc: OpencastClient) -> None:
+async def test_07_a_start_can_conflict(sandbox: Sandbox, oc: OpencastClient) -> None:
     event = sandbox.opencast.event()
     await oc.workflows.start(event, "publish")
     with pytest.raises(StartConflict) as caught:
@@ -73,27 +73,31 @@ async def test_07_a_start_may_be_a_conflict(sandbox: Sandbox, oc: OpencastClient
     assert caught.value.message
 
 
-async def test_08_a_start_without_a_user_who_may_is_500_and_so_unknown(sandbox: Sandbox, connect: Connect) -> None:
+async def test_08_a_start_by_a_user_without_the_right_is_500_and_its_outcome_unknown(
+    sandbox: Sandbox, connect: Connect
+) -> None:
     async with connect(run_with_roles=("ROLE_API_WORKFLOW_INSTANCE_CREATE",)) as oc:
         with pytest.raises((StartOutcomeUnknown, NotFound)) as caught:
             await oc.workflows.start(sandbox.opencast.event(), "fast")
     assert not isinstance(caught.value, Forbidden)
 
 
-async def test_09_a_workflow_that_has_not_begun_cannot_be_resumed(sandbox: Sandbox, oc: OpencastClient) -> None:
+async def test_09_a_workflow_that_has_not_started_cannot_be_resumed(sandbox: Sandbox, oc: OpencastClient) -> None:
     workflow = await oc.workflows.start(sandbox.opencast.event(), "publish")
     with pytest.raises(ServerError):
         await oc.workflows.resume(workflow.id)
 
 
-async def test_10_what_is_empty_is_dropped_and_there_all_the_same(sandbox: Sandbox, oc: OpencastClient) -> None:
+async def test_10_empty_values_are_left_out_by_the_server_and_read_as_empty(
+    sandbox: Sandbox, oc: OpencastClient
+) -> None:
     workflow = await oc.workflows.start(sandbox.opencast.event(), "noop", with_operations=True, with_configuration=True)
     assert workflow.configuration == {}
     assert workflow.operations is not None
     assert (workflow.operations[0].id, workflow.operations[0].time_in_queue) == (None, None)
 
 
-async def test_11_definitions_have_identifier_and_operation_true_and_numbers(oc: OpencastClient) -> None:
+async def test_11_definitions_have_identifier_operation_booleans_and_numbers(oc: OpencastClient) -> None:
     definition = await oc.definitions.get("fast", with_operations=True)
     assert definition.operations is not None
     first = definition.operations[0]
@@ -125,9 +129,7 @@ async def test_13_definitions_may_fail_with_500_too() -> None:
 
 
 @on_11
-async def test_14_the_limit_is_sent_so_that_no_default_of_20_cuts_a_list_short(
-    sandbox: Sandbox, oc: OpencastClient
-) -> None:
+async def test_14_the_limit_is_always_sent_because_the_default_is_20(sandbox: Sandbox, oc: OpencastClient) -> None:
     sandbox.opencast.seed(30)
     assert len([w async for w in oc.workflows.list()]) == 30
 
@@ -138,7 +140,7 @@ async def test_15_there_is_a_panel_in_json_from_14_on(oc: OpencastClient, there:
     assert (definition.configuration_panel_json is not None) is there
 
 
-async def test_16_users_are_switched_by_the_headers_servers_know(sandbox: Sandbox, connect: Connect) -> None:
+async def test_16_users_are_switched_by_the_headers_that_servers_read(sandbox: Sandbox, connect: Connect) -> None:
     async with connect(run_as_user="integration", run_with_roles=("ROLE_X",)) as oc:
         await oc.me()
     headers = sandbox.opencast.requests[0].headers
@@ -146,16 +148,16 @@ async def test_16_users_are_switched_by_the_headers_servers_know(sandbox: Sandbo
     assert not any(name.startswith("x-api") for name in headers)
 
 
-async def test_17_acting_as_nobody_is_403_and_not_412(connect: Connect) -> None:
+async def test_17_acting_as_an_unknown_user_is_403_and_not_412(connect: Connect) -> None:
     async with connect(run_as_user="nobody-at-all") as oc:
         with pytest.raises(Forbidden):
             await oc.me()
 
 
-async def test_18_basic_authentication_works_as_servers_come(oc: OpencastClient) -> None:
+async def test_18_basic_authentication_works_by_default(oc: OpencastClient) -> None:
     assert (await oc.me()).username == "admin"
 
 
-def test_19_the_documents_own_identifier_as_text_is_read_too() -> None:
+def test_19_an_identifier_that_is_a_text_as_documented_is_read_too() -> None:
     reply = Reply(200, {}, b'{"identifier": "1603", "state": "running", "event_identifier": "e"}')
     assert calls.get_workflow(1603).read(reply).id == 1603

@@ -25,7 +25,7 @@ MOMENTS = st.integers(-(2**31), 2**32).map(lambda second: datetime.fromtimestamp
 
 
 @given(MOMENTS, st.timedeltas(timedelta(0), timedelta(365)))
-def test_a_period_never_leaves_out_what_was_asked_for(first: datetime, span: timedelta) -> None:
+def test_a_period_is_never_narrowed(first: datetime, span: timedelta) -> None:
     last = first + span
     sent = [datetime.fromisoformat(part) for part in period("event_created", (first, last)).split("/")]
     assert sent[0] <= first
@@ -69,7 +69,7 @@ def test_a_sort_is_one_key_and_its_direction(sort: str, sent: str) -> None:
         (None, "must be a text such as title:asc"),
     ],
 )
-def test_a_sort_the_server_would_answer_with_an_error_is_refused(sort: str, why: str) -> None:
+def test_a_sort_that_the_server_would_refuse_is_invalid(sort: str, why: str) -> None:
     with pytest.raises(InvalidArgument, match=f"^sort: .*{why}"):
         workflow_sort(sort)
 

@@ -1,4 +1,4 @@
-"""What the workflows of an event read as: JSON that Jettison makes of XML; no event loop, no socket."""
+"""Reading the workflows of an event from the JSON that Jettison makes of XML, without event loop and socket."""
 
 import copy
 import json
@@ -28,19 +28,19 @@ def sample(name: str, event: str = "e-1") -> tuple[Workflow, ...]:
     return read((SAMPLES / f"instances-{name}.json").read_bytes(), event)
 
 
-def written(literal: str, key: str = "title") -> str:
-    """One workflow with a value as it stands in the body."""
+def with_raw_value(literal: str, key: str = "title") -> str:
+    """Return the body of one workflow with a raw value."""
     return f'{{"workflows":{{"workflow":{{"id":7,"state":"RUNNING","{key}":{literal}}}}}}}'
 
 
-def one(event: str = "e-1", **members: Any) -> Workflow:
-    """One workflow with these members; None is an absent one."""
+def workflow(event: str = "e-1", **members: Any) -> Workflow:
+    """Return one workflow with these members. None leaves a member out."""
     row = {key: value for key, value in {**ROW, **members}.items() if value is not None}
     (found,) = read(json.dumps({"workflows": {"workflow": row}}), event)
     return found
 
 
-# As real servers wrote it
+# Recorded responses of real servers
 
 
 def test_texts_that_look_like_numbers_or_booleans_are_texts() -> None:
@@ -62,7 +62,7 @@ def test_several_workflows_are_a_list_and_an_absent_description_is_empty() -> No
     assert (second.id, second.title, second.state) == (637219, "  padded  ", State.FAILED)
 
 
-def test_operations_have_milliseconds_and_names_of_their_own() -> None:
+def test_operations_have_milliseconds_and_other_names() -> None:
     (record,) = sample("real-paused", "d1795836252-23")
     assert (record.state, record.step, record.configuration) == (State.PAUSED, "op-pause", {"a": "1", "b": "2"})
     assert record.operations is not None
@@ -96,7 +96,7 @@ def test_every_member_of_an_operation_is_read() -> None:
     assert (second.max_attempts, second.configuration) == (2, {"source-flavor": "*/source", "empty": ""})
 
 
-def test_an_event_whose_every_text_is_a_number_is_read() -> None:
+def test_an_event_is_read_if_all_its_texts_are_numbers() -> None:
     (record,) = read(
         """{"workflows":{"workflow":{"id":536814,"state":"RUNNING","template":"fast","title":2024,"description":"",
         "creator-id":123456,"dateCreated":"2023-11-14T23:13:20.123+01:00","operations":{"operation":{"template":"encode",
@@ -121,45 +121,45 @@ def test_an_event_whose_every_text_is_a_number_is_read() -> None:
     [("title", "title"), ("description", "description"), ("template", "definition_id"), ("creator-id", "creator")],
 )
 def test_a_number_or_a_boolean_is_a_text_by_its_own_digits(literal: str, key: str, name: str) -> None:
-    (record,) = read(written(literal, key))
+    (record,) = read(with_raw_value(literal, key))
     assert getattr(record, name) == literal
     assert record.extra == {}
 
 
 @pytest.mark.parametrize("said", ["007", "00", "1e5", "+7", "1.", ".5", "-0", "1_000", "NaN", "null", "", " 7 ", "ü"])
-def test_a_text_stays_the_text_it_is(said: str) -> None:
-    assert one(title=said).title == said
+def test_a_text_stays_unchanged(said: str) -> None:
+    assert workflow(title=said).title == said
 
 
 @pytest.mark.parametrize("nothing", ["null", '""', '{"nil":true}'])
 def test_a_text_that_is_absent_null_or_nil_is_empty_and_no_creator_is_none(nothing: str) -> None:
     for key, name, left in (("title", "title", ""), ("template", "definition_id", ""), ("creator-id", "creator", None)):
-        (record,) = read(written(nothing, key))
+        (record,) = read(with_raw_value(nothing, key))
         assert getattr(record, name) == left
         assert record.extra == {}
-    bare = one(template=None)
+    bare = workflow(template=None)
     assert (bare.title, bare.description, bare.definition_id, bare.creator) == ("", "", "", None)
     assert (bare.created, bare.operations, bare.configuration) == (None, None, None)
 
 
 @pytest.mark.parametrize("literal", ["[1984]", '{"a":1}', '{"nil":false}'])
-def test_what_is_neither_text_number_nor_boolean_is_kept_as_it_came(literal: str) -> None:
-    (record,) = read(written(literal))
+def test_a_value_that_is_neither_text_number_nor_boolean_is_kept_raw(literal: str) -> None:
+    (record,) = read(with_raw_value(literal))
     assert (record.id, record.title, record.extra) == (7, "", {"title": json.loads(literal)})
 
 
 def test_the_creator_may_be_spelled_either_way() -> None:
-    assert (one(creatorId=7).creator, one(**{"creator-id": "a"}).creator) == ("7", "a")
-    assert one(creatorId="b").extra == {"creatorId": "b"}
-    assert one(**{"creator-id": "a", "creatorId": "b"}).creator == "a"
+    assert (workflow(creatorId=7).creator, workflow(**{"creator-id": "a"}).creator) == ("7", "a")
+    assert workflow(creatorId="b").extra == {"creatorId": "b"}
+    assert workflow(**{"creator-id": "a", "creatorId": "b"}).creator == "a"
 
 
 def test_a_parent_that_is_nil_is_kept() -> None:
-    assert one(parent={"nil": True}).extra == {"parent": {"nil": True}}
+    assert workflow(parent={"nil": True}).extra == {"parent": {"nil": True}}
 
 
 def test_a_record_with_a_spelled_number_can_be_copied_and_pickled() -> None:
-    (record,) = read(written("3.10", "weight"))
+    (record,) = read(with_raw_value("3.10", "weight"))
     assert record.extra == {"weight": 3.1}
     copies = pickle.loads(pickle.dumps(record)), copy.deepcopy(record)
     assert all(repr(one.extra) == "{'weight': 3.1}" for one in copies)
@@ -168,7 +168,7 @@ def test_a_record_with_a_spelled_number_can_be_copied_and_pickled() -> None:
 @given(st.integers(-(2**63), 2**63 - 1) | st.decimals(allow_nan=False, allow_infinity=False, min_value=-(10**20)))
 def test_any_number_keeps_its_spelling(number: Any) -> None:
     literal = str(number).lower().replace("+", "")
-    (record,) = read(written(literal))
+    (record,) = read(with_raw_value(literal))
     assert record.title == literal
 
 
@@ -193,22 +193,22 @@ def test_the_external_api_is_never_read_so(value: Any) -> None:
 )  # fmt: skip
 def test_a_date_is_iso_with_a_zone_or_milliseconds(said: Any) -> None:
     meant = datetime(2026, 11, 28, 3, 39, 3, 434000, tzinfo=UTC)
-    assert one(dateCreated=said).created == meant
+    assert workflow(dateCreated=said).created == meant
     operation = {"template": "encode", "state": "RUNNING", "started": said}
-    (ran,) = one(operations={"operation": operation}).operations or ()
+    (ran,) = workflow(operations={"operation": operation}).operations or ()
     assert ran.start == meant
 
 
 @pytest.mark.parametrize("said", ["", None])
 def test_a_date_that_is_not_there_is_none(said: Any) -> None:
-    assert (one(dateCreated=said).created, one(dateCreated=said).extra) == (None, {})
+    assert (workflow(dateCreated=said).created, workflow(dateCreated=said).extra) == (None, {})
 
 
 @pytest.mark.parametrize(
     "said", ["2026-11-28 04:39:03", "2026-11-28T04:39:03", "yesterday", True, 1.5, 10**30, -(10**18), [], {"nil": True}]
 )
 def test_a_date_that_cannot_be_read_is_none_and_kept_as_it_came(said: Any) -> None:
-    record = one(dateCreated=said)
+    record = workflow(dateCreated=said)
     assert (record.id, record.created, record.extra) == (7, None, {"dateCreated": said})
 
 
@@ -219,7 +219,7 @@ def test_a_date_that_cannot_be_read_is_none_and_kept_as_it_came(said: Any) -> No
 def test_both_spellings_of_an_instant_are_the_same(naive: datetime, minutes: int) -> None:
     at = naive.replace(microsecond=naive.microsecond // 1000 * 1000, tzinfo=timezone(timedelta(minutes=minutes)))
     milliseconds = (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
-    assert one(dateCreated=milliseconds).created == one(dateCreated=at.isoformat()).created == at
+    assert workflow(dateCreated=milliseconds).created == workflow(dateCreated=at.isoformat()).created == at
 
 
 # One, several, none
@@ -244,7 +244,7 @@ def test_none_is_an_empty_text_or_absent(tree: Any) -> None:
         ("", "not JSON: Expecting value: line 1 column 1 (char 0) @ $"),
     ],
 )
-def test_an_answer_that_is_no_list_of_workflows_never_means_none(body: str, fault: str) -> None:
+def test_a_response_without_a_list_of_workflows_is_an_error(body: str, fault: str) -> None:
     with pytest.raises(DecodeError) as caught:
         read(body)
     assert caught.value.faults == (fault,)
@@ -266,27 +266,27 @@ NAMELESS = {"operation": {**OPERATION, "template": ""}}
     ],
 )
 def test_operations_are_one_several_or_none(value: Any, names: list[str]) -> None:
-    assert [ran.operation for ran in one(operations=value).operations or ()] == names
+    assert [ran.operation for ran in workflow(operations=value).operations or ()] == names
 
 
 @pytest.mark.parametrize(
     "value", ["encode", [OPERATION], {"operation": "encode"}, {"operation": [{"state": "X"}]}, NAMELESS]
 )
-def test_operations_that_cannot_be_read_are_none_and_kept_as_they_came(value: Any) -> None:
-    record = one(operations=value)
+def test_operations_that_cannot_be_read_are_none_and_kept_raw(value: Any) -> None:
+    record = workflow(operations=value)
     assert (record.id, record.operations, record.extra) == (7, None, {"operations": value})
 
 
-def test_an_odd_value_of_an_operation_hides_nothing_else() -> None:
+def test_an_unreadable_value_of_an_operation_hides_no_other_value() -> None:
     odd = {"started": "soon", "max-attempts": "many", "time-in-queue": -1.5, "description": [1]}
-    (ran,) = one(operations={"operation": {**OPERATION, **odd}}).operations or ()
+    (ran,) = workflow(operations={"operation": {**OPERATION, **odd}}).operations or ()
     assert (ran.operation, ran.state, ran.extra) == ("encode", OperationState.RUNNING, odd)
     assert (ran.start, ran.max_attempts, ran.time_in_queue, ran.description) == (None, None, None, "")
 
 
 @pytest.mark.parametrize("value", ["a", [{"key": "a"}], {"configuration": "a"}, {"configuration": {"$": "no key"}}])
-def test_a_configuration_that_cannot_be_read_is_none_and_kept_as_it_came(value: Any) -> None:
-    record = one(configurations=value)
+def test_a_configuration_that_cannot_be_read_is_none_and_kept_raw(value: Any) -> None:
+    record = workflow(configurations=value)
     assert (record.configuration, record.extra) == (None, {"configurations": value})
 
 
@@ -305,12 +305,12 @@ def test_a_workflow_without_id_or_state_is_an_error_with_its_place_or_skipped(od
     assert [record.id for record in read(body, unreadable="skip")] == [1, 3]
 
 
-def test_what_to_do_about_them_is_one_of_two_words() -> None:
+def test_unreadable_is_raise_or_skip() -> None:
     with pytest.raises(InvalidArgument, match="^unreadable: must be one of raise, skip"):
         read("", unreadable="ignore")
 
 
-# Whose they are
+# The event of the workflows
 
 
 @pytest.mark.parametrize(
@@ -326,11 +326,11 @@ def test_what_to_do_about_them_is_one_of_two_words() -> None:
         ([], "e-1"),
     ],
 )
-def test_workflows_are_of_the_event_asked_for(said: Any, event: str) -> None:
-    assert one(event, mediaPackageId=said).event_id == event
+def test_workflows_have_the_id_of_the_requested_event(said: Any, event: str) -> None:
+    assert workflow(event, mediaPackageId=said).event_id == event
 
 
 @pytest.mark.parametrize(("said", "event"), [("E-1", "e-1"), ("e-2", "e-1"), (24, "e-1"), (True, "e-1"), ("7", "7.0")])
 def test_a_workflow_of_another_event_is_a_mismatch(said: Any, event: str) -> None:
     with pytest.raises(ResponseMismatch, match=f"asked for the workflows of event {event}, the answer is about one of"):
-        one(event, mediaPackageId=said)
+        workflow(event, mediaPackageId=said)

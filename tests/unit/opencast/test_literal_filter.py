@@ -1,4 +1,4 @@
-"""Text filters with `*` and `?`, which the server takes for wildcards, taken literally."""
+"""Text filters with `*` and `?` that are matched literally, although the server takes them for wildcards."""
 
 import re
 from collections.abc import AsyncIterator, Callable
@@ -34,14 +34,14 @@ def text(value: Any) -> str:
 
 
 @define
-class Listed:
-    """A server with a workflow on each event, whose text filters know wildcards as those of Solr do."""
+class WildcardServer:
+    """A server with one workflow on each event, whose text filters have the wildcards of Solr."""
 
     events: dict[str, dict[str, Any]]
     hidden: set[str] = field(factory=set)
-    """Events that are in no answer."""
+    """Events that no response shows."""
     refusal: Callable[[], httpx.Response] | None = None
-    """What a request for events is answered with."""
+    """The response to a request for events."""
     asked: list[str] = field(factory=list)
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
@@ -80,7 +80,7 @@ def titled(*titles: str) -> dict[str, dict[str, Any]]:
 
 
 @asynccontextmanager
-async def client(server: Listed, clock: Clock) -> AsyncIterator[OpencastClient]:
+async def client(server: WildcardServer, clock: Clock) -> AsyncIterator[OpencastClient]:
     async with (
         httpx.AsyncClient(transport=httpx.MockTransport(server)) as http,
         OpencastClient(
@@ -93,8 +93,8 @@ async def client(server: Listed, clock: Clock) -> AsyncIterator[OpencastClient]:
 LOVE = ["What is love?", "What is love!", "what is love??", "What is lover", "no match", "So, what is love? Part 2"]
 
 
-async def test_wildcards_are_the_servers_unless_told_otherwise(fake_time: FakeTime) -> None:
-    async with client(Listed(titled(*LOVE)), fake_time.clock) as oc:
+async def test_the_server_matches_wildcards_by_default(fake_time: FakeTime) -> None:
+    async with client(WildcardServer(titled(*LOVE)), fake_time.clock) as oc:
         found = [w.event_id async for w in oc.workflows.list(event_title="What is love?")]
         assert found == ["e0", "e1", "e2", "e3", "e5"]
         assert [w.event_id async for w in oc.workflows.list(event_title="s*love")] == ["e0", "e1", "e2", "e3", "e5"]
@@ -102,10 +102,10 @@ async def test_wildcards_are_the_servers_unless_told_otherwise(fake_time: FakeTi
 
 @each_way
 @pytest.mark.parametrize("page_size", [2, 3, 100])
-async def test_taken_literally_a_text_is_matched_as_it_stands(
+async def test_a_literal_filter_matches_wildcards_as_characters(
     fake_time: FakeTime, consistency: Consistency, page_size: int
 ) -> None:
-    async with client(Listed(titled(*LOVE * 4)), fake_time.clock) as oc:
+    async with client(WildcardServer(titled(*LOVE * 4)), fake_time.clock) as oc:
         listing = oc.workflows.list(
             event_title="What is love?", literal=True, consistency=consistency, page_size=page_size
         )
@@ -116,7 +116,7 @@ async def test_taken_literally_a_text_is_matched_as_it_stands(
 
 @pytest.mark.parametrize("limit", [1, 3, 11, 12, 50])
 async def test_a_limit_counts_what_matches(fake_time: FakeTime, limit: int) -> None:
-    async with client(Listed(titled(*LOVE * 4)), fake_time.clock) as oc:
+    async with client(WildcardServer(titled(*LOVE * 4)), fake_time.clock) as oc:
         listing = oc.workflows.list(event_title="love?", literal=True, limit=limit, page_size=5)
         assert len([w async for w in listing]) == min(limit, 12)
 
@@ -126,49 +126,49 @@ async def test_every_text_filter_is_compared_with_what_it_searches(fake_time: Fa
     key = KEYS.get(name, "title")
     several = key in {"presenter", "contributor", "subjects"}
     values: list[Any] = [["A", "B*c"], ["A", "Bxc"]] if several else ["A; B*c", "A; Bxc"]
-    server = Listed({f"e{n}": {"title": "", key: value} for n, value in enumerate(values)})
+    server = WildcardServer({f"e{n}": {"title": "", key: value} for n, value in enumerate(values)})
     asked: Any = {name: "a; b*C"}
     async with client(server, fake_time.clock) as oc:
         assert [w.event_id async for w in oc.workflows.list(**asked)] == ["e0", "e1"]
         assert [w.event_id async for w in oc.workflows.list(literal=True, **asked)] == ["e0"]
 
 
-async def test_a_text_filter_finds_what_stands_in_any_field(fake_time: FakeTime) -> None:
+async def test_a_text_filter_searches_every_field(fake_time: FakeTime) -> None:
     events: dict[str, dict[str, Any]] = {
         key: {"title": "", key: ["why?"] if key in {"presenter", "contributor", "subjects"} else "why?"}
         for key in (*KEYS.values(), "is_part_of")
     }
-    async with client(Listed(events | {"other": {"title": "whys"}}), fake_time.clock) as oc:
+    async with client(WildcardServer(events | {"other": {"title": "whys"}}), fake_time.clock) as oc:
         assert {w.event_id async for w in oc.workflows.list(text_filter="why?", literal=True)} == set(events)
 
 
-async def test_several_filters_are_all_to_match(fake_time: FakeTime) -> None:
+async def test_all_filters_must_match(fake_time: FakeTime) -> None:
     events = {
         "both": {"title": "a?", "series": "b*"},
         "first": {"title": "a?", "series": "bx"},
         "second": {"title": "ax", "series": "b*"},
     }
-    async with client(Listed(events), fake_time.clock) as oc:
+    async with client(WildcardServer(events), fake_time.clock) as oc:
         found = [w.event_id async for w in oc.workflows.list(event_title="a?", series_title="b*", literal=True)]
     assert found == ["both"]
 
 
-async def test_without_a_wildcard_nothing_more_is_asked(fake_time: FakeTime) -> None:
-    server = Listed(titled("Algebra", "Optics"))
+async def test_without_a_wildcard_no_extra_request_is_sent(fake_time: FakeTime) -> None:
+    server = WildcardServer(titled("Algebra", "Optics"))
     async with client(server, fake_time.clock) as oc:
         assert [w.event_id async for w in oc.workflows.list(event_title="gebr", literal=True)] == ["e0"]
         assert [w.event_id async for w in oc.workflows.list(literal=True)] == ["e0", "e1"]
     assert set(server.asked) == {"/api/workflows"}
 
 
-async def test_a_workflow_whose_event_is_not_shown_is_left_out(fake_time: FakeTime) -> None:
-    async with client(Listed(titled("a?", "a?"), hidden={"e0"}), fake_time.clock) as oc:
+async def test_a_workflow_whose_event_is_not_listed_is_left_out(fake_time: FakeTime) -> None:
+    async with client(WildcardServer(titled("a?", "a?"), hidden={"e0"}), fake_time.clock) as oc:
         assert [w.event_id async for w in oc.workflows.list(event_title="a?", literal=True)] == ["e1"]
 
 
 @pytest.mark.parametrize(("status", "kind"), [(403, Forbidden), (500, ServerError)])
-async def test_events_that_cannot_be_had_are_an_error(fake_time: FakeTime, status: int, kind: type[Exception]) -> None:
-    server = Listed(titled("a?"), refusal=lambda: httpx.Response(status, text="Cannot do that"))
+async def test_a_failed_request_for_events_is_an_error(fake_time: FakeTime, status: int, kind: type[Exception]) -> None:
+    server = WildcardServer(titled("a?"), refusal=lambda: httpx.Response(status, text="Cannot do that"))
     async with client(server, fake_time.clock) as oc:
         with pytest.raises(kind, match=f"/api/events.*{status}") as caught:
             await oc.workflows.list(event_title="a?", literal=True, unreadable="skip").first()
@@ -176,7 +176,7 @@ async def test_events_that_cannot_be_had_are_an_error(fake_time: FakeTime, statu
 
 
 async def test_a_listing_that_is_iterated_again_compares_again(fake_time: FakeTime) -> None:
-    server = Listed(titled("a?", "a?"))
+    server = WildcardServer(titled("a?", "a?"))
     async with client(server, fake_time.clock) as oc:
         listing = oc.workflows.list(event_title="a?", literal=True)
         assert [w.event_id async for w in listing] == ["e0", "e1"]
@@ -189,15 +189,15 @@ LETTERS = st.text("aA?*", max_size=5)
 
 @settings(max_examples=50)
 @given(st.lists(LETTERS, max_size=12), LETTERS.filter(bool), st.integers(1, 13))
-def test_literal_is_exactly_what_holds_the_text(titles: list[str], wanted: str, size: int) -> None:
+def test_a_literal_filter_returns_exactly_the_titles_with_the_text(titles: list[str], wanted: str, size: int) -> None:
     async def main() -> list[int]:
-        async with client(Listed(titled(*titles)), FakeTime().clock) as oc:
+        async with client(WildcardServer(titled(*titles)), FakeTime().clock) as oc:
             return [w.id async for w in oc.workflows.list(event_title=wanted, literal=True, page_size=size)]
 
     assert run(main()) == [n for n, title in enumerate(titles) if wanted.lower() in title.lower()]
 
 
-def test_more_ids_than_fit_into_one_filter_take_several() -> None:
+def test_ids_that_do_not_fit_into_one_filter_are_split() -> None:
     ids = [f"{n:036}" for n in range(400)]
     chunks = list(split_by_size(ids))
     assert [id for chunk in chunks for id in chunk] == ids
@@ -205,7 +205,7 @@ def test_more_ids_than_fit_into_one_filter_take_several() -> None:
 
 
 @given(st.lists(st.text("aü/", max_size=900), max_size=40))
-def test_ids_are_asked_for_once_each_in_filters_that_fit(ids: list[str]) -> None:
+def test_each_id_is_in_one_filter_and_every_filter_fits(ids: list[str]) -> None:
     chunks = list(split_by_size(ids))
     assert [id for chunk in chunks for id in chunk] == list(dict.fromkeys(ids))
     for chunk in chunks:

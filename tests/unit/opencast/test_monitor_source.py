@@ -1,4 +1,4 @@
-"""What the monitor asks an Opencast, and what it takes a record for."""
+"""What the monitor requests from an Opencast, and how it identifies a record."""
 
 import json
 import string
@@ -26,15 +26,15 @@ def workflow(state: str = "running", **more: Any) -> Workflow:
     )
 
 
-def ran(name: str, state: str, handler: str = "") -> Operation:
+def finished(name: str, state: str, handler: str = "") -> Operation:
     return Operation(operation=name, state=OperationState.read(state), state_text=state, error_handler_workflow=handler)
 
 
 SOURCE = OpencastSource(None)  # type: ignore[arg-type]  # nothing is sent
 
 
-def differ(*records: Workflow) -> bool:
-    """True if the last of these is taken for another workflow than the first."""
+def is_another(*records: Workflow) -> bool:
+    """Return True if the last of these records counts as another workflow than the first."""
     *before, last = map(SOURCE.identity, records)
     known = before[0]
     for identity in before[1:]:
@@ -55,27 +55,27 @@ def differ(*records: Workflow) -> bool:
         ({"definition_id": "handler", "state": "failing"}, False),
         ({"definition_id": "handler", "state": "failed"}, False),
         ({"definition_id": "handler", "state": "stopped"}, False),
-        ({"definition_id": "handler", "state": "paused", "operations": (ran("a", "failed", "handler"),)}, False),
-        ({"definition_id": "publish", "state": "paused", "operations": (ran("a", "failed", "handler"),)}, True),
-        ({"definition_id": "publish", "state": "paused", "operations": (ran("a", "succeeded"),)}, True),
+        ({"definition_id": "handler", "state": "paused", "operations": (finished("a", "failed", "handler"),)}, False),
+        ({"definition_id": "publish", "state": "paused", "operations": (finished("a", "failed", "handler"),)}, True),
+        ({"definition_id": "publish", "state": "paused", "operations": (finished("a", "succeeded"),)}, True),
     ],
 )
 def test_a_record_is_of_another_workflow_if_its_event_or_definition_differs(
     other: dict[str, Any], replaced: bool  # noqa: FBT001 - a case
 ) -> None:  # fmt: skip
-    assert differ(workflow(), workflow(**other)) == replaced
-    assert differ(workflow(), workflow("failing", definition_id="handler"), workflow(**other)) == replaced
+    assert is_another(workflow(), workflow(**other)) == replaced
+    assert is_another(workflow(), workflow("failing", definition_id="handler"), workflow(**other)) == replaced
 
 
-def test_one_that_was_first_seen_with_its_error_handler_is_no_other_workflow() -> None:
-    assert not differ(workflow("failing", definition_id="handler"), workflow("failed", definition_id="handler"))
+def test_a_workflow_first_seen_with_its_error_handler_is_the_same_workflow() -> None:
+    assert not is_another(workflow("failing", definition_id="handler"), workflow("failed", definition_id="handler"))
 
 
 # Bulk checks
 
 
 def events(request: httpx.Request) -> list[str]:
-    """The ids of the events that a request asks for."""
+    """Return the ids of the events that a request names."""
     terms = parse_qs(request.url.query.decode())["filter"][0]
     return [term.removeprefix("identifier:") for term in terms.split(",")]
 
@@ -90,33 +90,33 @@ def server() -> Told:
     )
 
 
-async def suspects(told: Told, *names: str) -> list[int]:
+async def changed(fake: Told, *names: str) -> list[int]:
     known = [workflow(event_id=name) for name in names]
     known = [
         Workflow(id=n, state=one.state, state_text="running", event_id=one.event_id) for n, one in enumerate(known)
     ]
-    async with told.client(FakeTime().clock) as oc:
+    async with fake.client(FakeTime().clock) as oc:
         return list(await oc.workflows.poller.source.find_changed(known))
 
 
 ODD = ["a,b", "\ud800", "\n", "", "x" * 101, "\N{SNOWMAN}"]
 
 
-async def test_an_event_that_cannot_be_named_does_not_spoil_the_bulk_check_of_the_others() -> None:
-    told = server()
-    assert await suspects(told, "e1", *ODD, "a;b", "a:b", "e2") == list(range(1, 1 + len(ODD)))
-    (request,) = told.asked
+async def test_an_event_whose_id_does_not_fit_leaves_the_bulk_check_of_the_others_intact() -> None:
+    fake = server()
+    assert await changed(fake, "e1", *ODD, "a;b", "a:b", "e2") == list(range(1, 1 + len(ODD)))
+    (request,) = fake.asked
     assert events(request) == ["e1", "a;b", "a:b", "e2"]
 
 
-async def test_without_an_event_that_can_be_named_nothing_is_asked() -> None:
-    told = server()
-    assert await suspects(told, *ODD) == list(range(len(ODD)))
-    assert not told.asked
+async def test_without_an_event_whose_id_fits_no_request_is_sent() -> None:
+    fake = server()
+    assert await changed(fake, *ODD) == list(range(len(ODD)))
+    assert not fake.asked
 
 
 @given(st.lists(st.text(string.ascii_letters + "-_.", max_size=300), min_size=BULK_SIZE, max_size=BULK_SIZE))
-def test_the_address_of_a_bulk_check_is_no_longer_than_servers_take(names: list[str]) -> None:
+def test_the_url_of_a_bulk_check_is_short_enough_for_servers(names: list[str]) -> None:
     call = calls.events_by_id([name for name in names if _fits_filter(name)])
     assert len(str(httpx.QueryParams(call.params))) < 8000
 
@@ -125,12 +125,12 @@ def test_the_address_of_a_bulk_check_is_no_longer_than_servers_take(names: list[
 
 
 @pytest.mark.parametrize(("status", "error"), [(429, RateLimited), (503, ServerError)])
-async def test_a_pause_that_the_server_asks_for_is_told_to_the_monitor_at_once_and_kept_by_other_calls(
+async def test_a_retry_after_is_raised_to_the_monitor_immediately_and_obeyed_by_other_calls(
     status: int, error: type[Exception]
 ) -> None:
     time = FakeTime()
-    told = Told("opencast", lambda _: httpx.Response(status, headers={"retry-after": "7"}))
-    async with told.client(time.clock) as oc:
+    fake = Told("opencast", lambda _: httpx.Response(status, headers={"retry-after": "7"}))
+    async with fake.client(time.clock) as oc:
         assert isinstance(oc, OpencastClient)
         source = oc.workflows.poller.source
         for check in (source.get(7, operations=False), source.find_changed([workflow()])):
@@ -143,9 +143,9 @@ async def test_a_pause_that_the_server_asks_for_is_told_to_the_monitor_at_once_a
         assert time.naps[0] == 7.5
 
 
-async def test_a_failure_without_a_pause_is_tried_again_for_the_monitor_too() -> None:
-    time, told = FakeTime(), Told("opencast", lambda _: httpx.Response(503))
-    async with told.client(time.clock) as oc:
+async def test_an_error_without_a_retry_after_is_retried_for_the_monitor_too() -> None:
+    time, fake = FakeTime(), Told("opencast", lambda _: httpx.Response(503))
+    async with fake.client(time.clock) as oc:
         with pytest.raises(ServerError) as caught:
             await oc.workflows.poller.source.get(7, operations=False)
     assert caught.value.attempts == 4

@@ -1,4 +1,4 @@
-"""The filters of workflows as one value: what it takes, what it sends, and which rows match."""
+"""The filters of workflows as one value: what it accepts, what it sends, and which rows match."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
@@ -17,14 +17,14 @@ from workflow_async.opencast.query import WorkflowQuery
 DAY = datetime(2018, 3, 19, tzinfo=UTC)
 FIRST = datetime.min.replace(tzinfo=timezone(timedelta(hours=1)))
 LAST = datetime.max.replace(tzinfo=UTC)
-NO_INTERVALS = [
+NOT_INTERVALS = [
     None, 5, DAY, "", "/", "2018-03-19T00:00:00Z", "2018-03-19T00:00:00Z/", "a/b", ("a", "b"), (DAY,), (DAY, DAY, DAY),
     {DAY: DAY}, {DAY}, "2018-03-19T00:00:00Z/2018-03-20T00:00:00Z/2018-03-21T00:00:00Z", (DAY, None), b"a/b",
 ]  # fmt: skip
 
 
 def workflow_filter(filters: Any) -> str:
-    """The `filter` parameter of these filters."""
+    """Return the `filter` parameter of these filters."""
     return WorkflowQuery.of(**filters).on_the_wire()
 
 
@@ -66,7 +66,7 @@ def row(state: State) -> Workflow:
         ({"state": "running", "event_language": "de"}, "state:running,event_language:de"),
     ],
 )
-def test_every_filter_of_the_document_is_sent_as_the_server_reads_it(filters: WorkflowFilters, sent: str) -> None:
+def test_every_documented_filter_is_sent_in_the_servers_spelling(filters: WorkflowFilters, sent: str) -> None:
     assert workflow_filter(filters) == sent
 
 
@@ -91,7 +91,7 @@ def test_every_filter_of_the_document_is_sent_as_the_server_reads_it(filters: Wo
         ({"event_created": (DAY.replace(tzinfo=None), DAY)}, "event_created: must be two aware datetimes"),
         ({"event_created": (DAY, DAY.replace(tzinfo=None))}, "event_created: must be two aware datetimes"),
         ({"event_created": (DAY, DAY - timedelta(1))}, "event_created: must not end before it begins"),
-        *(({"event_created": wrong}, "event_created: must be two datetimes") for wrong in NO_INTERVALS),
+        *(({"event_created": wrong}, "event_created: must be two datetimes") for wrong in NOT_INTERVALS),
         ({"event_created": "2018-03-19/2018-03-20"}, "event_created: must be two aware datetimes"),
         ({"event_created": "2018-03-20T00:00:00Z/2018-03-19T00:00:00Z"}, "event_created: must not end before"),
         ({"event_created": (DAY, LAST)}, "event_created: must lie between the years 1 and 9999"),
@@ -102,7 +102,7 @@ def test_every_filter_of_the_document_is_sent_as_the_server_reads_it(filters: Wo
         ({"text_filter": None}, "text_filter: must be a text"),
     ],
 )
-def test_what_the_grammar_cannot_carry_is_refused_with_the_reason(filters: Any, why: str) -> None:
+def test_a_filter_that_the_grammar_cannot_carry_is_refused_with_the_reason(filters: Any, why: str) -> None:
     with pytest.raises(InvalidArgument, match=f"^{why}"):
         workflow_filter(filters)
 
@@ -116,37 +116,37 @@ def test_what_the_grammar_cannot_carry_is_refused_with_the_reason(filters: Any, 
         ({"text_filter": "%" * 3_000}, "text_filter"),
     ],
 )
-def test_a_filter_that_no_server_takes_is_refused_by_the_longest_part(filters: Any, named: str) -> None:
+def test_a_filter_that_is_too_large_is_refused_by_its_longest_part(filters: Any, named: str) -> None:
     with pytest.raises(InvalidArgument, match=f"^{named}: makes the filter [0-9]+ bytes long"):
         workflow_filter(filters)
 
 
-def test_a_filter_is_taken_up_to_the_bound() -> None:
+def test_a_filter_may_be_as_large_as_the_limit() -> None:
     longest = "a" * (MAX_FILTER - len("event_title%3A"))
     assert workflow_filter({"event_title": longest}) == f"event_title:{longest}"
     with pytest.raises(InvalidArgument, match="^event_title: "):
         workflow_filter({"event_title": f"{longest}a"})
 
 
-def servers_reading(filter: str) -> list[tuple[str, str]]:
-    """How the server takes a filter apart (contract: opencast.md 1.2)."""
+def split_as_server(filter: str) -> list[tuple[str, str]]:
+    """Split a filter as the server does. See tests/contract/opencast.md, section 1.2."""
     pieces = (piece.partition(":") for piece in filter.split(","))
     return [(name, value) for name, colon, value in pieces if colon and value]
 
 
 @pytest.mark.sweep
 @given(st.text(max_size=40))
-def test_a_value_reaches_the_server_whole_or_is_refused(value: str) -> None:
+def test_a_value_reaches_the_server_unchanged_or_is_refused(value: str) -> None:
     try:
         sent = workflow_filter({"event_title": value})
     except InvalidArgument:
         assert "," in value or not value.strip() or not value.isprintable()
     else:
-        assert servers_reading(sent) == [("event_title", value)]
+        assert split_as_server(sent) == [("event_title", value)]
         assert parse_qsl(urlencode([("filter", sent)])) == [("filter", sent)]
 
 
-def test_filters_are_read_once_and_sent_as_often_as_needed() -> None:
+def test_filters_are_read_once_and_can_be_sent_repeatedly() -> None:
     def words() -> Iterator[str]:
         yield "running"
 
@@ -171,7 +171,7 @@ def test_a_row_matches_by_its_state_alone(filters: WorkflowFilters, passing: set
     assert query.filters_states is (passing != set(State))
 
 
-def test_the_dates_of_a_query_are_two_instants_however_they_were_written() -> None:
+def test_the_dates_of_a_query_are_two_datetimes() -> None:
     assert WorkflowQuery.of(event_created="2018-03-19T00:00:00Z/2018-03-19T02:00:00+02:00").created == (DAY, DAY)
     assert WorkflowQuery.of(state="running").created is None
 

@@ -1,4 +1,4 @@
-"""What each answer of the External API reads as; no event loop, no socket."""
+"""Reading every response of the External API, without event loop and socket."""
 
 import json
 from collections.abc import Callable
@@ -28,7 +28,7 @@ def workflow(sample: str, change: Callable[[str], str] = str) -> Workflow:
     return read(calls.get_workflow(1603, WITH_BOTH), sample, change)
 
 
-def test_the_documents_example_is_read_whole() -> None:
+def test_the_documented_example_is_read_completely() -> None:
     record = workflow("workflow-document.json")
     assert (record.id, record.definition_id, record.event_id) == (1603, "fast", EVENT)
     assert (record.state, record.state_text, record.phase) == (State.SUCCEEDED, "succeeded", Phase.SUCCEEDED)
@@ -43,7 +43,7 @@ def test_the_documents_example_is_read_whole() -> None:
     assert not record.extra
 
 
-def test_a_server_up_to_17_drops_what_is_empty_and_it_is_there_all_the_same() -> None:
+def test_empty_values_that_servers_up_to_17_leave_out_are_read_as_empty() -> None:
     record = workflow("workflow-16.json")
     assert record.configuration == {}
     assert record.operations is not None
@@ -54,7 +54,7 @@ def test_a_server_up_to_17_drops_what_is_empty_and_it_is_there_all_the_same() ->
     assert record.step == "encode"
 
 
-def test_a_newer_server_drops_nulls_and_keeps_empty_objects_and_reads_the_same() -> None:
+def test_nulls_that_newer_servers_leave_out_read_the_same() -> None:
     record = workflow("workflow-19.json")
     assert (record.creator, record.configuration) == (None, {})
     assert record.operations is not None
@@ -72,19 +72,19 @@ def test_an_empty_configuration_may_be_absent_null_or_an_empty_object(member: st
 
 
 @pytest.mark.parametrize("body", [b"null", b"[]", b"7", b'"x"'])
-def test_what_is_no_object_is_no_workflow_whatever_was_asked_for(body: bytes) -> None:
+def test_a_body_that_is_not_an_object_is_not_a_workflow(body: bytes) -> None:
     with pytest.raises(DecodeError, match=r"expected an object, got .* @ \$$"):
         calls.get_workflow(1603, WITH_BOTH).read(Reply(200, {}, body))
 
 
 @pytest.mark.parametrize("value", ['""', "[]", "3", '{"a": true}', '{"a": {}}'])
-def test_a_configuration_is_an_object_of_texts_and_nothing_else(value: str) -> None:
+def test_a_configuration_must_be_an_object_of_texts(value: str) -> None:
     reply = Reply(200, {}, f'{{{MINIMAL}, "configuration": {value}}}'.encode())
     record = calls.get_workflow(1603, WITH_BOTH).read(reply)
     assert (record.configuration, record.extra) == (None, {"configuration": json.loads(value)})
 
 
-def test_what_was_not_asked_for_is_none() -> None:
+def test_a_field_that_was_not_requested_is_none() -> None:
     record = calls.get_workflow(7).read(
         Reply(200, {}, b'{"identifier": "7", "state": "paused", "event_identifier": "e"}')
     )
@@ -120,7 +120,7 @@ def test_a_null_state_is_unknown_and_not_an_error() -> None:
     assert (record.state, record.state_text) == (State.UNKNOWN, "")
 
 
-def test_fields_nobody_knows_are_kept() -> None:
+def test_unknown_fields_are_kept() -> None:
     record = workflow("workflow-16.json", lambda text: text.replace('"title"', '"priority": 3, "title"'))
     assert record.extra == {"priority": 3}
 
@@ -167,7 +167,9 @@ def test_an_optional_value_that_cannot_be_read_hides_neither_id_nor_state(
         ('"identifier": 1604', '"identifier": [1604]', "id", [1604]),
     ],
 )
-def test_an_optional_value_of_an_operation_is_none_and_kept_as_it_came(was: str, now: str, name: str, raw: Any) -> None:
+def test_an_unreadable_optional_value_of_an_operation_is_none_and_kept_raw(
+    was: str, now: str, name: str, raw: Any
+) -> None:
     record = workflow("workflow-16.json", lambda text: text.replace(was, now, 1))
     assert record.operations is not None
     first, second = record.operations
@@ -195,7 +197,7 @@ def test_versions_that_cannot_be_read_do_not_hide_the_default() -> None:
     assert (record.lists_workflows, record.versions, record.extra) == (True, (), {"versions": "v1.7.0"})
 
 
-def test_only_the_internal_endpoint_says_when_a_workflow_was_made() -> None:
+def test_only_the_internal_endpoint_has_the_creation_date() -> None:
     body = f'{{{MINIMAL}, "created": "2018-08-08T08:46:57Z"}}'.encode()
     record = calls.get_workflow(1603).read(Reply(200, {}, body))
     assert (record.created, record.extra) == (None, {"created": "2018-08-08T08:46:57Z"})
@@ -214,13 +216,13 @@ def test_a_row_that_cannot_be_read_keeps_its_place_in_a_page() -> None:
     assert page.next.params == (("limit", "2"), ("offset", "2"))
 
 
-def test_an_event_that_cannot_be_read_is_none_of_those_asked_for() -> None:
+def test_an_event_that_cannot_be_read_is_left_out() -> None:
     call = calls.events_by_id(["e-1", "e-2"])
     found = call.read(Reply(200, {}, b'[{"identifier": 7}, {"identifier": "e-2", "created": 3}, null]'))
     assert [event.id for event in found] == ["e-2"]
 
 
-def test_the_documents_texts_for_truth_and_numbers_are_read_too() -> None:
+def test_booleans_and_numbers_that_are_texts_as_documented_are_read_too() -> None:
     texts = '"fail_workflow_on_error": "true"', '"max_attempts": "1"'
 
     def change(text: str) -> str:
@@ -231,12 +233,12 @@ def test_the_documents_texts_for_truth_and_numbers_are_read_too() -> None:
     assert (record.operations[0].fail_workflow_on_error, record.operations[0].max_attempts) == (True, 1)
 
 
-def test_an_answer_about_another_workflow_is_refused() -> None:
+def test_a_response_about_another_workflow_is_refused() -> None:
     with pytest.raises(ResponseMismatch, match="asked for workflow 1604, the answer is about workflow 1603"):
         read(calls.get_workflow(1604), "workflow-16.json")
 
 
-def test_an_answer_about_another_definition_is_refused() -> None:
+def test_a_response_about_another_definition_is_refused() -> None:
     with pytest.raises(ResponseMismatch, match="definition slow"):
         read(calls.get_definition("slow"), "definition.json")
 
@@ -250,7 +252,7 @@ PAGE = calls.list_workflows(filter="", sort="", include=(), size=2)
 
 
 @pytest.mark.parametrize("body", [b'{"url": "https://oc", "version": "v1.11.0"}', b"null", b'"x"', b"3"])
-def test_a_list_that_is_none_says_that_listing_is_not_supported(body: bytes) -> None:
+def test_a_response_that_is_not_a_list_means_that_listing_is_not_supported(body: bytes) -> None:
     with pytest.raises(ListingNotSupported, match="removed it in 12"):
         PAGE.read(Reply(200, {}, body))
 
@@ -271,7 +273,7 @@ def test_a_short_page_ends_the_listing(count: int) -> None:
     assert PAGE.read(rows(count)).next is None
 
 
-def test_a_page_larger_than_asked_for_is_taken_whole() -> None:
+def test_a_page_larger_than_requested_is_read_completely() -> None:
     page = PAGE.read(rows(5))
     assert len(page.items) == 5
     assert page.next is not None
@@ -297,7 +299,7 @@ def test_a_definition_has_identifier_and_operation_where_the_document_says_id() 
         definition("definition-document.json")
 
 
-def test_definitions_come_in_one_page() -> None:
+def test_definitions_are_one_page() -> None:
     call = calls.list_definitions(filter="", sort="", include=(), limit=None)
     page = call.read(Reply(200, {}, b"[" + (SAMPLES / "definition.json").read_bytes() + b"]"))
     assert ([item.id for item in page.items], page.next) == (["fast"], None)
@@ -305,7 +307,7 @@ def test_definitions_come_in_one_page() -> None:
         call.read(Reply(200, {}, b"{}"))
 
 
-def test_events_speak_of_states_in_upper_case_and_may_have_none() -> None:
+def test_events_have_states_in_upper_case_or_none() -> None:
     page = read(calls.list_processing(size=100), "events.json")
     assert [(e.id, e.processing_state, e.series) for e in page.items] == [
         ("e-1", State.RUNNING, "s-1"),
@@ -333,7 +335,7 @@ def test_the_workflows_of_an_event_are_read_from_an_object_a_list_or_nothing(
     assert all(r.created is not None and r.created.tzinfo is UTC for r in records)
 
 
-def test_the_version_says_whether_workflows_can_be_listed() -> None:
+def test_the_version_decides_whether_workflows_can_be_listed() -> None:
     version = read(calls.get_version(), "version.json")
     assert (version.default, version.number, version.lists_workflows) == ("v1.11.0", (1, 11, 0), False)
     older = read(
@@ -349,12 +351,12 @@ def test_me_is_the_user_of_the_credentials() -> None:
 STARTED = b'{"identifier": 3170, "state": "instantiated", "event_identifier": "e-1"}'
 
 
-def test_a_start_gives_the_servers_record() -> None:
+def test_a_start_returns_the_servers_record() -> None:
     record = calls.start_workflow("e-1", "fast", None).read(Reply(201, {}, STARTED))
     assert (record.id, record.phase) == (3170, Phase.WAITING)
 
 
-def test_a_start_that_answers_for_another_event_is_refused() -> None:
+def test_a_start_whose_response_is_about_another_event_is_refused() -> None:
     with pytest.raises(ResponseMismatch):
         calls.start_workflow("e-2", "fast", None).read(Reply(201, {}, STARTED))
 
@@ -363,7 +365,7 @@ def test_a_start_that_answers_for_another_event_is_refused() -> None:
     ("location", "id"),
     [("http://localhost:8080/api/workflows/3170", 3170), ("/api/workflows/", None), ("", None), ("//x/y/abc", None)],
 )
-def test_an_unreadable_start_still_names_the_id_of_its_location(location: str, id: int | None) -> None:
+def test_an_unreadable_start_still_has_the_id_of_its_location(location: str, id: int | None) -> None:
     with pytest.raises(DecodeError) as caught:
         calls.start_workflow("e-1", "fast", None).read(Reply(201, {"location": location}, b""))
     assert caught.value.located == id

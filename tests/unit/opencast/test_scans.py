@@ -1,4 +1,4 @@
-"""How a list of Opencast is read: what each way sends, gives and refuses."""
+"""Listing workflows of an Opencast with each consistency: what is sent, returned and refused."""
 
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -23,7 +23,7 @@ def sent(sandbox: Sandbox, name: str) -> list[str]:
 
 @on_11
 @each_way
-async def test_every_way_gives_every_workflow_once(
+async def test_every_consistency_returns_every_workflow_once(
     consistency: Consistency, sandbox: Sandbox, oc: OpencastClient
 ) -> None:
     ids = sandbox.opencast.seed(300)
@@ -37,7 +37,7 @@ async def test_every_way_gives_every_workflow_once(
 
 @on_11
 @each_way
-async def test_what_is_there_at_once_costs_at_most_a_request_more(
+async def test_a_list_of_one_page_costs_at_most_one_more_request(
     consistency: Consistency, sandbox: Sandbox, oc: OpencastClient
 ) -> None:
     ids = sandbox.opencast.seed(7)
@@ -47,7 +47,7 @@ async def test_what_is_there_at_once_costs_at_most_a_request_more(
 
 @on_11
 @exactly
-async def test_states_are_compared_here_where_nothing_must_get_lost(
+async def test_exact_listings_compare_states_here(
     consistency: Consistency, sandbox: Sandbox, oc: OpencastClient
 ) -> None:
     sandbox.opencast.seed(120, definitions=["fast", "fails"], age=60)
@@ -70,7 +70,7 @@ async def test_states_are_compared_here_where_nothing_must_get_lost(
 
 
 @on_11
-async def test_windows_stay_within_the_dates_asked_for(sandbox: Sandbox, oc: OpencastClient, time: ManualClock) -> None:
+async def test_windows_stay_within_the_requested_dates(sandbox: Sandbox, oc: OpencastClient, time: ManualClock) -> None:
     sandbox.opencast.seed(200, age=86_400.0)
     now = datetime.fromtimestamp(time(), UTC)
     dates = (now - timedelta(days=400), now + timedelta(days=400, microseconds=5))
@@ -83,7 +83,7 @@ async def test_windows_stay_within_the_dates_asked_for(sandbox: Sandbox, oc: Ope
 
 @on_11
 @pytest.mark.parametrize(("workflows", "size"), [(60, 2), (40, 1), (100, 5)])
-async def test_rows_of_one_second_that_fill_more_than_a_page_cost_little_more(
+async def test_rows_of_one_second_that_fill_several_pages_cost_few_requests_more(
     sandbox: Sandbox, oc: OpencastClient, workflows: int, size: int
 ) -> None:
     """Three events share each date."""
@@ -108,7 +108,9 @@ async def test_an_event_without_a_date_is_listed_as_one_of_1970(
 
 
 @on_11
-async def test_the_first_page_comes_alone_and_then_ever_more_at_once(sandbox: Sandbox, oc: OpencastClient) -> None:
+async def test_the_first_page_is_requested_alone_and_then_more_pages_concurrently(
+    sandbox: Sandbox, oc: OpencastClient
+) -> None:
     sandbox.opencast.seed(300)
     pages = oc.workflows.list(page_size=20).pages()
     counts = []
@@ -121,14 +123,16 @@ async def test_the_first_page_comes_alone_and_then_ever_more_at_once(sandbox: Sa
 
 
 @on_11
-async def test_pages_can_be_asked_for_one_by_one(sandbox: Sandbox, oc: OpencastClient) -> None:
+async def test_pages_can_be_requested_one_by_one(sandbox: Sandbox, oc: OpencastClient) -> None:
     sandbox.opencast.seed(300)
     assert len([w async for w in oc.workflows.list(page_size=20, ahead=1)]) == 300
     assert [int(offset) for offset in sent(sandbox, "offset")] == [*range(0, 320, 20)]
 
 
 @each_way
-async def test_a_server_without_a_list_says_so_whichever_way(consistency: Consistency, oc: OpencastClient) -> None:
+async def test_a_server_without_a_list_raises_for_every_consistency(
+    consistency: Consistency, oc: OpencastClient
+) -> None:
     with pytest.raises(ListingNotSupported):
         await oc.workflows.list(consistency=consistency).first()
 
@@ -147,7 +151,7 @@ async def test_a_server_without_a_list_says_so_whichever_way(consistency: Consis
         ("state", {"consistency": "partitioned", "state": []}),
     ],
 )
-def test_what_does_not_go_together_is_refused_at_once(argument: str, asked: dict[str, Any]) -> None:
+def test_arguments_that_exclude_each_other_are_refused_immediately(argument: str, asked: dict[str, Any]) -> None:
     with pytest.raises(InvalidArgument) as caught:
         OpencastClient("https://oc.example.org", auth=("user", "secret")).workflows.list(**asked)
     assert caught.value.argument == argument

@@ -1,4 +1,4 @@
-"""Which operation a record names as its step, and how a failure is told."""
+"""The current operation of a workflow, and the description of a failure."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime
@@ -28,7 +28,7 @@ def record(state: str, *operations: Operation, **more: Any) -> Workflow:
 
 
 def chain(words: str) -> Iterator[Operation]:
-    """Operations a, b, c, … in these states."""
+    """Yield operations a, b, c, … in these states."""
     yield from (operation(name, state) for name, state in zip("abcdefgh", words.split(), strict=False))
 
 
@@ -57,7 +57,9 @@ def chain(words: str) -> Iterator[Operation]:
         ("holding", "succeeded running instantiated", "b"),
     ],
 )
-def test_a_step_is_where_a_workflow_is_or_ended_and_has_run(state: str, operations: str, step: str | None) -> None:
+def test_the_step_is_the_operation_that_the_workflow_is_or_ended_in(
+    state: str, operations: str, step: str | None
+) -> None:
     assert record(state, *chain(operations)).step == step
 
 
@@ -70,13 +72,13 @@ def test_an_ended_workflow_never_names_an_operation_that_did_not_run(state: str,
     assert current is None or current.has_run
 
 
-def test_a_start_tells_that_an_operation_has_run_unless_it_was_skipped() -> None:
+def test_an_operation_with_a_start_has_run_unless_it_was_skipped() -> None:
     assert record("stopped", operation("a", "instantiated", start=NOON)).step == "a"
     assert record("stopped", operation("a", "skipped", start=NOON)).step is None
     assert record("stopped", operation("a", "odd", start=NOON), operation("b", "odd")).step == "a"
 
 
-def test_without_operations_nothing_is_said_of_steps() -> None:
+def test_without_operations_there_are_no_steps() -> None:
     workflow = Workflow(id=1, state=State.FAILED, state_text="failed", event_id="e")
     assert (workflow.step, workflow.failed_operation, workflow.error_handler, workflow.failure) == (None,) * 4
     assert str(WorkflowFailed(workflow)) == "workflow 1 ended failed"
@@ -94,7 +96,7 @@ def test_the_failed_operation_is_the_last_that_failed() -> None:
     assert failed_operation(operation("a", "succeeded"), operation("b", "running"), state="running") is None
 
 
-def test_an_operation_of_the_error_handler_is_not_the_one_that_failed() -> None:
+def test_an_operation_of_the_error_handler_is_not_the_failed_operation() -> None:
     cause = operation("encode", "failed", error_handler_workflow="tell")
     assert failed_operation(cause, operation("send-email", "failed")) == "encode"
     assert failed_operation(cause, operation("send-email", "succeeded"), state="failing") == "encode"
@@ -117,14 +119,14 @@ def test_an_operation_of_the_error_handler_is_not_the_one_that_failed() -> None:
         ({}, "encode"),
     ],
 )
-def test_a_failure_is_told_as_far_as_the_record_has_it(details: dict[str, Any], said: str) -> None:
+def test_a_failure_has_the_details_of_the_record(details: dict[str, Any], said: str) -> None:
     workflow = record("failed", operation("encode", "failed", **details), operation("cleanup", "instantiated"))
     assert workflow.failure == said
     assert str(WorkflowFailed(workflow)) == f"workflow 1000 failed in {said}"
     assert why(workflow) == f"in {said}"
 
 
-def test_a_failure_names_what_was_started_beside_the_error_handler_that_ran() -> None:
+def test_a_failure_names_the_started_workflow_and_the_error_handler() -> None:
     cause = operation("encode", "failed", error_handler_workflow="partial-error")
     workflow = record(
         "failed", cause, operation("send-email", "succeeded"), title="Publish\n to all", definition_id="partial-error"
@@ -138,7 +140,7 @@ def test_a_failure_names_what_was_started_beside_the_error_handler_that_ran() ->
     assert (before.error_handler, before.failure) == (None, "encode")
 
 
-def test_what_did_not_fail_has_no_failure() -> None:
+def test_a_workflow_that_did_not_fail_has_no_failure() -> None:
     stopped = record("stopped", *chain("failed running"))
     assert stopped.failure is None
     assert str(WorkflowFailed(stopped)) == "workflow 1000 ended stopped in b"
@@ -149,15 +151,17 @@ def test_what_did_not_fail_has_no_failure() -> None:
 
 @on_all
 @pytest.mark.parametrize("definition", ["fails", "fails-with-handler"])
-async def test_a_checked_wait_says_what_failed_on_every_release(
+async def test_a_checked_wait_names_the_failed_operation_on_every_release(
     sandbox: Sandbox, oc: OpencastClient, definition: str
 ) -> None:
     started = await oc.workflows.start(sandbox.opencast.event(), definition)
     with pytest.raises(WorkflowFailed) as caught:
         await oc.workflows.wait(started.id, check=True)
-    told = str(caught.value)
-    assert told.startswith(f"workflow {started.id} failed in encode (attempt 1 of 1, host https://worker.example.org)")
-    assert told.endswith('of "Fails and tells the operators", then the error handler partial-error ran') is (
+    message = str(caught.value)
+    assert message.startswith(
+        f"workflow {started.id} failed in encode (attempt 1 of 1, host https://worker.example.org)"
+    )
+    assert message.endswith('of "Fails and tells the operators", then the error handler partial-error ran') is (
         definition == "fails-with-handler"
     )
     assert caught.value.workflow.step == "encode"  # type: ignore[attr-defined]  # the record of an Opencast

@@ -1,4 +1,4 @@
-"""Rows of a list that the server cannot give: each makes the whole of its page an error."""
+"""Rows of a list that the server cannot return. Each of them turns its whole page into an error."""
 
 from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
@@ -22,39 +22,39 @@ JETTY = {
     "cause0": NULL,
     "message": NULL,
 }
-"""What Jetty says of a workflow without a creator (seen on 11.11)."""
+"""Jetty's response for a workflow without a creator, seen on Opencast 11.11."""
 
 
-def unwritten() -> httpx.Response:
+def jetty_failure() -> httpx.Response:
     return httpx.Response(500, json=JETTY)
 
 
 @define
-class Listed:
-    """A server with a list of workflows of the ids 0, 1, 2, …, some of which it cannot give."""
+class BrokenListServer:
+    """A server with a list of the workflows 0, 1, 2, …, some of which it cannot return."""
 
     workflows: int
     bad: Collection[int] = ()
-    answer: Callable[[], httpx.Response] = unwritten
-    """What a page with a bad row is answered with."""
-    passing: dict[int, httpx.Response] = field(factory=dict)
-    """What a request is answered with instead, by its number."""
+    failure: Callable[[], httpx.Response] = jetty_failure
+    """The response to a page with a bad row."""
+    other_responses: dict[int, httpx.Response] = field(factory=dict)
+    """Other responses, by the number of the request."""
     works: bool = True
-    asked: list[tuple[int, int]] = field(factory=list)
+    requests: list[tuple[int, int]] = field(factory=list)
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         asked = request.url.params
         if request.url.path != "/api/workflows":
             return httpx.Response(200, json={"default": "v1.7.0"})
         offset, rows = int(asked["offset"]), int(asked["limit"])
-        self.asked.append((offset, rows))
-        if len(self.asked) in self.passing:
-            return self.passing[len(self.asked)]
+        self.requests.append((offset, rows))
+        if len(self.requests) in self.other_responses:
+            return self.other_responses[len(self.requests)]
         if asked.get("filter") == "event_identifier:no-such-event":
-            return httpx.Response(200, json=[]) if self.works else unwritten()
+            return httpx.Response(200, json=[]) if self.works else jetty_failure()
         ids = range(self.workflows)[offset : offset + rows]
         if any(id in self.bad for id in ids):
-            return self.answer()
+            return self.failure()
         return httpx.Response(200, json=[self.row(id) for id in ids])
 
     def row(self, id: int) -> dict[str, Any]:
@@ -62,7 +62,7 @@ class Listed:
 
 
 @asynccontextmanager
-async def client(server: Listed, clock: Clock, **settings: Any) -> AsyncIterator[OpencastClient]:
+async def client(server: BrokenListServer, clock: Clock, **settings: Any) -> AsyncIterator[OpencastClient]:
     async with (
         httpx.AsyncClient(transport=httpx.MockTransport(server)) as http,
         OpencastClient("https://oc.example.org", auth=("user", "secret"), http=http, clock=clock, **settings) as oc,
@@ -70,8 +70,8 @@ async def client(server: Listed, clock: Clock, **settings: Any) -> AsyncIterator
         yield oc
 
 
-async def test_an_error_says_which_rows_it_is_about_and_what_to_do(fake_time: FakeTime) -> None:
-    async with client(Listed(500, bad={321}), fake_time.clock) as oc:
+async def test_an_error_names_the_rows_and_what_to_do(fake_time: FakeTime) -> None:
+    async with client(BrokenListServer(500, bad={321}), fake_time.clock) as oc:
         with pytest.raises(ServerError) as caught:
             [workflow async for workflow in oc.workflows.list(page_size=100)]
     assert caught.value.message == "java.lang.IllegalArgumentException: Value of field 'creator' must not be null"
@@ -82,8 +82,8 @@ async def test_an_error_says_which_rows_it_is_about_and_what_to_do(fake_time: Fa
 @pytest.mark.parametrize(
     "answer", [httpx.Response(503), httpx.Response(404, text="Cannot find it."), httpx.Response(400)]
 )
-async def test_other_errors_say_which_rows_they_are_about_too(fake_time: FakeTime, answer: httpx.Response) -> None:
-    async with client(Listed(5, bad={0}, answer=lambda: answer), fake_time.clock) as oc:
+async def test_other_errors_name_the_rows_too(fake_time: FakeTime, answer: httpx.Response) -> None:
+    async with client(BrokenListServer(5, bad={0}, failure=lambda: answer), fake_time.clock) as oc:
         listing = oc.workflows.list(page_size=1, unreadable="skip")
         with pytest.raises(CallError) as caught:
             await listing.first()
@@ -92,11 +92,9 @@ async def test_other_errors_say_which_rows_they_are_about_too(fake_time: FakeTim
 
 @pytest.mark.parametrize("page_size", [1, 2, 7, 100, 1000])
 @pytest.mark.parametrize("ahead", [1, 16])
-async def test_the_rows_that_can_be_read_are_given_and_the_others_are_named(
-    fake_time: FakeTime, page_size: int, ahead: int
-) -> None:
+async def test_readable_rows_are_returned_and_the_others_named(fake_time: FakeTime, page_size: int, ahead: int) -> None:
     bad = {0, 1, 2, 57, 199, 230, 249}
-    async with client(Listed(250, bad), fake_time.clock) as oc:
+    async with client(BrokenListServer(250, bad), fake_time.clock) as oc:
         listing = oc.workflows.list(page_size=page_size, ahead=ahead, unreadable="skip")
         found = [workflow.id async for workflow in listing]
     assert found == [id for id in range(250) if id not in bad]
@@ -107,9 +105,9 @@ async def test_the_rows_that_can_be_read_are_given_and_the_others_are_named(
 
 @settings(max_examples=30)
 @given(st.sets(st.integers(0, 39), max_size=40), st.integers(1, 45), st.integers(0, 45), st.none() | st.integers(1, 45))
-def test_nothing_else_is_lost_whatever_cannot_be_read(bad: set[int], size: int, offset: int, limit: int | None) -> None:
+def test_no_other_row_is_lost(bad: set[int], size: int, offset: int, limit: int | None) -> None:
     async def main() -> tuple[list[int], tuple[int | None, ...]]:
-        async with client(Listed(40, bad), FakeTime().clock, retry=Retry(attempts=1)) as oc:
+        async with client(BrokenListServer(40, bad), FakeTime().clock, retry=Retry(attempts=1)) as oc:
             listing = oc.workflows.list(page_size=size, offset=offset, limit=limit, unreadable="skip")
             found = [workflow.id async for workflow in listing]
             return found, tuple(row.offset for row in listing.report.unreadable)
@@ -123,34 +121,34 @@ def test_nothing_else_is_lost_whatever_cannot_be_read(bad: set[int], size: int, 
 
 
 async def test_a_row_costs_a_bounded_number_of_requests(fake_time: FakeTime) -> None:
-    server = Listed(100, bad={73})
+    server = BrokenListServer(100, bad={73})
     async with client(server, fake_time.clock, retry=Retry(attempts=3)) as oc:
         assert len([workflow async for workflow in oc.workflows.list(page_size=100, unreadable="skip")]) == 99
-    singles = [rows for _, rows in server.asked if rows == 1]
-    assert len(server.asked) <= 3 + 1 + 2 * 7 + 2 * len(singles) + 1
-    assert server.asked.count((73, 1)) == 3  # a row is unreadable only if that lasts
+    singles = [rows for _, rows in server.requests if rows == 1]
+    assert len(server.requests) <= 3 + 1 + 2 * 7 + 2 * len(singles) + 1
+    assert server.requests.count((73, 1)) == 3  # a row counts as unreadable after three attempts
 
 
-async def test_too_many_unreadable_rows_are_the_error_of_the_page(fake_time: FakeTime) -> None:
-    server = Listed(1000, bad=range(0, 1000, 2))
+async def test_too_many_unreadable_rows_raise_the_error_of_the_page(fake_time: FakeTime) -> None:
+    server = BrokenListServer(1000, bad=range(0, 1000, 2))
     async with client(server, fake_time.clock, retry=Retry(attempts=1)) as oc:
         with pytest.raises(ServerError) as caught:
             [workflow async for workflow in oc.workflows.list(page_size=1000, unreadable="skip")]
     assert caught.value.part.startswith("rows 0 to 999")
-    assert len(server.asked) == 2 + MAX_REQUESTS
+    assert len(server.requests) == 2 + MAX_REQUESTS
 
 
-async def test_a_server_whose_list_is_ill_is_not_asked_row_by_row(fake_time: FakeTime) -> None:
-    server = Listed(100, bad=range(100), works=False)
+async def test_a_server_whose_list_fails_gets_no_requests_for_single_rows(fake_time: FakeTime) -> None:
+    server = BrokenListServer(100, bad=range(100), works=False)
     async with client(server, fake_time.clock, retry=Retry(attempts=1)) as oc:
         with pytest.raises(ServerError, match="rows 0 to 99"):
             await oc.workflows.list(unreadable="skip").first()
-    assert len(server.asked) == 2
+    assert len(server.requests) == 2
 
 
-async def test_a_fault_that_passes_makes_no_row_unreadable(fake_time: FakeTime) -> None:
-    server = Listed(8, bad={5})
-    server.passing = {number: httpx.Response(503) for number in range(6, 10)}
+async def test_a_temporary_error_makes_no_row_unreadable(fake_time: FakeTime) -> None:
+    server = BrokenListServer(8, bad={5})
+    server.other_responses = {number: httpx.Response(503) for number in range(6, 10)}
     async with client(server, fake_time.clock) as oc:
         listing = oc.workflows.list(page_size=8, unreadable="skip")
         assert [workflow.id async for workflow in listing] == [0, 1, 2, 3, 4, 6, 7]
@@ -161,8 +159,8 @@ async def test_a_fault_that_passes_makes_no_row_unreadable(fake_time: FakeTime) 
 
 
 async def test_a_single_row_that_fails_in_another_way_is_an_error(fake_time: FakeTime) -> None:
-    server = Listed(2, bad={0})
-    server.passing = {3: httpx.Response(429, headers={"retry-after": "3600"})}
+    server = BrokenListServer(2, bad={0})
+    server.other_responses = {3: httpx.Response(429, headers={"retry-after": "3600"})}
     async with client(server, fake_time.clock, retry=Retry(attempts=1)) as oc:
         with pytest.raises(RateLimited) as caught:
             await oc.workflows.list(page_size=2, unreadable="skip").first()
@@ -170,25 +168,25 @@ async def test_a_single_row_that_fails_in_another_way_is_an_error(fake_time: Fak
 
 
 @pytest.mark.parametrize("consistency", ["anchored", "partitioned"])
-async def test_pages_that_must_be_of_one_piece_are_not_read_in_parts(fake_time: FakeTime, consistency: Any) -> None:
-    server = Listed(5, bad={3})
+async def test_exact_listings_do_not_read_pages_in_parts(fake_time: FakeTime, consistency: Any) -> None:
+    server = BrokenListServer(5, bad={3})
     async with client(server, fake_time.clock, retry=Retry(attempts=1)) as oc:
         with pytest.raises(ServerError, match="rows 0 to 4"):
             await oc.workflows.list(consistency=consistency, unreadable="skip", page_size=5).first()
-    assert len(server.asked) == 1
+    assert len(server.requests) == 1
 
 
-class Odd(Listed):
-    """A server that gives two rows that cannot be read here."""
+class UnreadableRowServer(BrokenListServer):
+    """A server that returns two rows that the library cannot read."""
 
     def row(self, id: int) -> dict[str, Any]:
         return super().row(id) | ({"identifier": "?"} if id in {3, 4} else {})
 
 
-async def test_rows_that_cannot_be_read_here_are_skipped_beside_those_the_server_cannot_give(
+async def test_rows_that_the_library_cannot_read_are_skipped_too(
     fake_time: FakeTime,
 ) -> None:
-    async with client(Odd(9, bad={7}), fake_time.clock) as oc:
+    async with client(UnreadableRowServer(9, bad={7}), fake_time.clock) as oc:
         listing = oc.workflows.list(page_size=9, unreadable="skip")
         assert [workflow.id async for workflow in listing] == [0, 1, 2, 5, 6, 8]
     assert [row.offset for row in listing.report.unreadable] == [None, None, 7]

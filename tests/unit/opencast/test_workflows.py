@@ -43,12 +43,12 @@ async def test_ten_thousand_workflows_come_page_by_page(sandbox: Sandbox, oc: Op
     ids = sandbox.opencast.seed(10_000)
     sizes = [len(page.items) async for page in oc.workflows.list().pages()]
     assert (sum(sizes), max(sizes)) == (10_000, 100)
-    assert 101 <= len(paths(sandbox)) < 101 + 16  # nobody knows the end before it is seen
+    assert 101 <= len(paths(sandbox)) < 101 + 16  # the end is unknown until it is read
     assert {workflow.id async for workflow in oc.workflows.list(page_size=1000)} == set(ids)
 
 
 @on_11
-async def test_only_the_pages_that_are_needed_are_asked_for(sandbox: Sandbox, oc: OpencastClient) -> None:
+async def test_only_the_needed_pages_are_requested(sandbox: Sandbox, oc: OpencastClient) -> None:
     sandbox.opencast.seed(300)
     async for _ in oc.workflows.list():
         break
@@ -70,7 +70,7 @@ async def test_a_limit_is_kept_and_reaches_the_wire(sandbox: Sandbox, oc: Openca
 
 
 @on_11
-async def test_filters_and_sorts_do_on_the_server_what_they_say(sandbox: Sandbox, oc: OpencastClient) -> None:
+async def test_filters_and_sorts_take_effect_on_the_server(sandbox: Sandbox, oc: OpencastClient) -> None:
     sandbox.opencast.seed(60, definitions=["fast", "fails", "noop"], age=60)
     finished = oc.workflows.list(state_not=["running", "instantiated", "paused", "failing"])
     assert all([workflow.phase.final async for workflow in finished])
@@ -80,7 +80,7 @@ async def test_filters_and_sorts_do_on_the_server_what_they_say(sandbox: Sandbox
 
 
 @on_11
-async def test_operations_and_configuration_come_when_asked_for(sandbox: Sandbox, oc: OpencastClient) -> None:
+async def test_operations_and_configuration_are_returned_on_request(sandbox: Sandbox, oc: OpencastClient) -> None:
     sandbox.opencast.seed(3)
     plain = await oc.workflows.list().first()
     full = await oc.workflows.list(with_operations=True, with_configuration=True).first()
@@ -92,7 +92,7 @@ async def test_operations_and_configuration_come_when_asked_for(sandbox: Sandbox
 
 
 @on_12_and_later
-async def test_a_server_without_a_list_says_so_with_its_version_and_what_to_do(
+async def test_a_server_without_a_list_is_an_error_with_its_version_and_what_to_do(
     sandbox: Sandbox, oc: OpencastClient
 ) -> None:
     with pytest.raises(ListingNotSupported) as caught:
@@ -103,14 +103,14 @@ async def test_a_server_without_a_list_says_so_with_its_version_and_what_to_do(
     assert len([path for path in paths(sandbox) if path == "/api/workflows"]) == 1
 
 
-async def test_a_missing_list_is_told_even_where_the_version_is_not(connect: Connect) -> None:
+async def test_a_missing_list_is_reported_even_if_the_version_is_unknown(connect: Connect) -> None:
     async with connect(auth=("viewer", "viewer"), run_as_user=None) as oc:
         with pytest.raises(ListingNotSupported):
             await oc.workflows.list().first()
 
 
 @on_12_and_later
-async def test_busy_events_and_their_workflows_are_what_is_left_of_discovery(
+async def test_busy_events_and_their_workflows_replace_the_list(
     sandbox: Sandbox, oc: OpencastClient, time: ManualClock
 ) -> None:
     events = [sandbox.opencast.event() for _ in range(3)]
@@ -125,7 +125,7 @@ async def test_busy_events_and_their_workflows_are_what_is_left_of_discovery(
     ]
 
 
-async def test_an_event_may_have_had_several_workflows_or_none(sandbox: Sandbox, oc: OpencastClient) -> None:
+async def test_an_event_can_have_several_workflows_or_none(sandbox: Sandbox, oc: OpencastClient) -> None:
     event = sandbox.opencast.event()
     assert await oc.workflows.for_event(event) == ()
     for _ in range(2):
@@ -133,7 +133,7 @@ async def test_an_event_may_have_had_several_workflows_or_none(sandbox: Sandbox,
     assert [workflow.phase for workflow in await oc.workflows.for_event(event)] == [Phase.SUCCEEDED] * 2
 
 
-async def test_an_events_id_may_have_a_semicolon(sandbox: Sandbox, oc: OpencastClient) -> None:
+async def test_an_events_id_can_contain_a_semicolon(sandbox: Sandbox, oc: OpencastClient) -> None:
     event = sandbox.opencast.event(identifier="a;b:(c)._-d")
     started = await oc.workflows.start(event, "noop")
     assert [workflow.id for workflow in await oc.workflows.for_event(event)] == [started.id]
@@ -157,7 +157,7 @@ async def test_the_workflows_of_an_event_are_for_admins_only(sandbox: Sandbox, c
         {"event_title": "a,b"},
     ],
 )
-def test_what_cannot_be_sent_is_refused_when_the_listing_is_made(wrong: dict[str, object]) -> None:
+def test_invalid_arguments_are_refused_when_the_listing_is_created(wrong: dict[str, object]) -> None:
     oc = OpencastClient("https://oc.example.org", auth=("admin", "opencast"))
     with pytest.raises(InvalidArgument):
         oc.workflows.list(**wrong)  # type: ignore[arg-type]  # wrong on purpose
@@ -167,7 +167,7 @@ def test_what_cannot_be_sent_is_refused_when_the_listing_is_made(wrong: dict[str
 
 
 @on_all
-async def test_a_workflow_is_got_with_what_was_asked_for(
+async def test_a_workflow_is_returned_with_the_requested_fields(
     sandbox: Sandbox, oc: OpencastClient, time: ManualClock
 ) -> None:
     (id,) = sandbox.opencast.seed(1, definitions=["fast"])
@@ -179,13 +179,13 @@ async def test_a_workflow_is_got_with_what_was_asked_for(
     assert workflow.configuration is not None
 
 
-async def test_a_workflow_that_is_none_is_not_found(oc: OpencastClient) -> None:
+async def test_an_unknown_workflow_is_not_found(oc: OpencastClient) -> None:
     with pytest.raises(NotFound):
         await oc.workflows.get(999_999)
 
 
 @pytest.mark.parametrize("wrong", ["", "..", "1/../../admin", "1;x", -1, True, 2**63, "1603.0"])
-async def test_an_id_that_is_none_is_refused_before_anything_is_sent(
+async def test_an_invalid_id_is_refused_before_anything_is_sent(
     sandbox: Sandbox, oc: OpencastClient, wrong: int | str
 ) -> None:
     for call in (oc.workflows.get, oc.workflows.stop, oc.workflows.delete, oc.workflows.wait):
@@ -198,7 +198,7 @@ async def test_an_id_that_is_none_is_refused_before_anything_is_sent(
 
 
 @on_all
-async def test_a_start_gives_the_workflow_and_all_that_is_configured_for_the_event(
+async def test_a_start_returns_the_workflow_and_the_configuration_of_the_event(
     sandbox: Sandbox, oc: OpencastClient
 ) -> None:
     event = sandbox.opencast.event()
@@ -211,7 +211,7 @@ async def test_a_start_gives_the_workflow_and_all_that_is_configured_for_the_eve
 
 
 @on_all
-async def test_a_second_start_on_a_busy_event_is_a_conflict_with_the_servers_sentence(
+async def test_a_second_start_on_a_busy_event_is_a_conflict_with_the_servers_message(
     sandbox: Sandbox, oc: OpencastClient
 ) -> None:
     event = sandbox.opencast.event()
@@ -223,7 +223,7 @@ async def test_a_second_start_on_a_busy_event_is_a_conflict_with_the_servers_sen
     assert not caught.value.message.startswith("{")
 
 
-async def test_a_start_on_nothing_or_by_nothing_is_not_found(sandbox: Sandbox, oc: OpencastClient) -> None:
+async def test_a_start_without_such_an_event_or_definition_is_not_found(sandbox: Sandbox, oc: OpencastClient) -> None:
     with pytest.raises(NotFound):
         await oc.workflows.start("no-such-event", "fast")
     with pytest.raises(NotFound):
@@ -231,7 +231,7 @@ async def test_a_start_on_nothing_or_by_nothing_is_not_found(sandbox: Sandbox, o
 
 
 @pytest.mark.parametrize("fault", [Fault.ERROR_AFTER, Fault.CUT_BODY, Fault.CUT_BEFORE, Fault.SERVER_ERROR])
-async def test_a_start_whose_answer_is_lost_is_unknown_and_sent_once(
+async def test_a_start_whose_response_is_lost_is_unknown_and_sent_once(
     sandbox: Sandbox, oc: OpencastClient, fault: Fault
 ) -> None:
     event = sandbox.opencast.event()
@@ -245,7 +245,7 @@ async def test_a_start_whose_answer_is_lost_is_unknown_and_sent_once(
 
 
 @pytest.mark.parametrize("fault", [Fault.RATE_LIMITED])
-async def test_a_start_that_was_refused_is_not_unknown_and_not_repeated(
+async def test_a_refused_start_is_not_unknown_and_not_repeated(
     sandbox: Sandbox, oc: OpencastClient, fault: Fault
 ) -> None:
     event = sandbox.opencast.event()
@@ -265,7 +265,7 @@ async def test_a_start_answered_with_a_login_page_is_unknown(sandbox: Sandbox, o
 
 
 @on_all
-async def test_a_workflow_is_paused_and_goes_on(sandbox: Sandbox, oc: OpencastClient, time: ManualClock) -> None:
+async def test_a_workflow_is_paused_and_resumed(sandbox: Sandbox, oc: OpencastClient, time: ManualClock) -> None:
     workflow = await oc.workflows.start(sandbox.opencast.event(), "publish")
     time.advance(10)
     assert (await oc.workflows.pause(workflow.id)).phase is Phase.PARKED
@@ -293,7 +293,7 @@ async def test_a_finished_workflow_keeps_its_result(
     assert (await oc.workflows.get(id)).state is State.SUCCEEDED
 
 
-async def test_resuming_what_is_not_paused_is_a_conflict_with_the_servers_sentence(
+async def test_resuming_a_running_workflow_is_a_conflict_with_the_servers_message(
     sandbox: Sandbox, oc: OpencastClient, time: ManualClock
 ) -> None:
     workflow = await oc.workflows.start(sandbox.opencast.event(), "publish")
@@ -339,21 +339,21 @@ async def test_a_configuration_is_replaced_by_one_request(
     ]
 
 
-async def test_an_update_of_nothing_only_reads(sandbox: Sandbox, oc: OpencastClient) -> None:
+async def test_an_update_without_arguments_only_reads(sandbox: Sandbox, oc: OpencastClient) -> None:
     (id,) = sandbox.opencast.seed(1)
     assert (await oc.workflows.update(id)).id == id
     assert not paths(sandbox, "PUT")
 
 
 @pytest.mark.parametrize("state", ["succeeded", "failed", "instantiated", "nonsense", State.FAILING])
-async def test_a_state_that_cannot_be_asked_for_is_refused(sandbox: Sandbox, oc: OpencastClient, state: State) -> None:
+async def test_a_state_that_cannot_be_requested_is_refused(sandbox: Sandbox, oc: OpencastClient, state: State) -> None:
     with pytest.raises(InvalidArgument, match="state: must be 'paused', 'running' or 'stopped'"):
         await oc.workflows.update(1, state=state, configuration={"a": "b"})
     assert not sandbox.opencast.requests
 
 
 @pytest.mark.parametrize("state", ["PAUSED", "Paused", "paused", State.PAUSED])
-async def test_a_state_is_asked_for_in_any_case(
+async def test_a_state_can_be_given_in_any_case(
     sandbox: Sandbox, oc: OpencastClient, time: ManualClock, state: Any
 ) -> None:
     workflow = await oc.workflows.start(sandbox.opencast.event(), "publish")
@@ -361,7 +361,7 @@ async def test_a_state_is_asked_for_in_any_case(
     assert (await oc.workflows.update(workflow.id, state=state)).state is State.PAUSED
 
 
-async def test_the_failure_of_newer_servers_to_change_a_configuration_is_told(
+async def test_the_error_of_newer_servers_that_replace_a_configuration_is_raised(
     sandbox: Sandbox, oc: OpencastClient
 ) -> None:
     workflow = await oc.workflows.start(sandbox.opencast.event(), "publish", configuration={"a": "1", "b": "2"})
@@ -383,7 +383,7 @@ async def test_a_finished_workflow_is_deleted(sandbox: Sandbox, oc: OpencastClie
         await oc.workflows.delete(id)
 
 
-async def test_a_workflow_that_runs_is_not_deleted(sandbox: Sandbox, oc: OpencastClient, time: ManualClock) -> None:
+async def test_a_running_workflow_is_not_deleted(sandbox: Sandbox, oc: OpencastClient, time: ManualClock) -> None:
     workflow = await oc.workflows.start(sandbox.opencast.event(), "publish")
     time.advance(10)
     with pytest.raises(Conflict):
@@ -391,7 +391,7 @@ async def test_a_workflow_that_runs_is_not_deleted(sandbox: Sandbox, oc: Opencas
 
 
 @pytest.mark.parametrize("fault", [Fault.CUT_BEFORE, Fault.ERROR_AFTER])
-async def test_a_deletion_whose_answer_is_lost_counts_as_done_when_it_is(
+async def test_a_delete_whose_response_is_lost_succeeds_if_it_took_effect(
     sandbox: Sandbox, oc: OpencastClient, time: ManualClock, fault: Fault
 ) -> None:
     (id,) = sandbox.opencast.seed(1, definitions=["fast"])
@@ -430,7 +430,7 @@ async def test_a_checked_wait_raises_unless_the_workflow_succeeded(sandbox: Sand
         await oc.workflows.wait(bad.id, check=True)
 
 
-async def test_a_wait_has_a_deadline_and_keeps_the_last_record(sandbox: Sandbox, oc: OpencastClient) -> None:
+async def test_a_wait_has_a_timeout_and_keeps_the_last_record(sandbox: Sandbox, oc: OpencastClient) -> None:
     sandbox.opencast.define("long", [Step("encode", 10_000)])
     workflow = await oc.workflows.start(sandbox.opencast.event(), "long")
     with pytest.raises(WaitTimeout, match="not finished after 60 s") as caught:
@@ -448,14 +448,14 @@ async def test_a_parked_workflow_is_waited_for_returned_or_raised(sandbox: Sandb
         await oc.workflows.wait(workflow.id, timeout=100)
 
 
-async def test_a_wait_looks_less_often_while_nothing_happens(sandbox: Sandbox, oc: OpencastClient) -> None:
+async def test_a_wait_checks_less_often_while_nothing_changes(sandbox: Sandbox, oc: OpencastClient) -> None:
     sandbox.opencast.define("slow", [Step("encode", 3600)])
     workflow = await oc.workflows.start(sandbox.opencast.event(), "slow")
     await oc.workflows.wait(workflow.id, poll=Poll(interval=2, backoff=2, ceiling=60))
     assert 3600 / 60 <= len(paths(sandbox)) <= 3600 / 60 + 10
 
 
-async def test_a_wait_outlives_an_outage_and_a_passing_404(
+async def test_a_wait_survives_an_outage_and_a_temporary_404(
     sandbox: Sandbox, oc: OpencastClient, time: ManualClock
 ) -> None:
     sandbox.opencast.define("slow", [Step("encode", 300, StepResult.DONE)])
@@ -472,7 +472,7 @@ async def test_a_wait_outlives_an_outage_and_a_passing_404(
     "fault",
     [Fault.RATE_LIMITED, Fault.SERVER_ERROR, Fault.ERROR_AFTER, Fault.CUT_BODY, Fault.CUT_BEFORE, Fault.LOGIN_PAGE],
 )
-async def test_a_read_is_tried_again(sandbox: Sandbox, oc: OpencastClient, fault: Fault) -> None:
+async def test_a_read_is_retried(sandbox: Sandbox, oc: OpencastClient, fault: Fault) -> None:
     (id,) = sandbox.opencast.seed(1)
     sandbox.opencast.faults = Faults(script=(fault,))
     assert (await oc.workflows.get(id)).id == id
@@ -480,7 +480,7 @@ async def test_a_read_is_tried_again(sandbox: Sandbox, oc: OpencastClient, fault
 
 
 @on_11
-async def test_a_listing_over_a_bad_line_is_complete(sandbox: Sandbox, connect: Connect) -> None:
+async def test_a_listing_over_an_unreliable_connection_is_complete(sandbox: Sandbox, connect: Connect) -> None:
     ids = sandbox.opencast.seed(1000, age=86_400.0)
     rates = {Fault.SERVER_ERROR: 0.1, Fault.CUT_BODY: 0.1, Fault.CUT_BEFORE: 0.05, Fault.RATE_LIMITED: 0.05}
     sandbox.opencast.faults = Faults(seed=3, rates=rates)
@@ -489,14 +489,14 @@ async def test_a_listing_over_a_bad_line_is_complete(sandbox: Sandbox, connect: 
 
 
 @on_11
-async def test_a_page_that_comes_twice_gives_no_row_twice(sandbox: Sandbox, oc: OpencastClient) -> None:
+async def test_a_page_that_is_repeated_repeats_no_row(sandbox: Sandbox, oc: OpencastClient) -> None:
     sandbox.opencast.seed(100)
     sandbox.opencast.faults = Faults(script=(None, None, Fault.REPEATED_PAGE))
     ids = [workflow.id async for workflow in oc.workflows.list(page_size=20)]
     assert len(ids) == len(set(ids))
 
 
-async def test_a_bad_request_carries_the_servers_text_though_it_is_labelled_json(
+async def test_a_bad_request_has_the_servers_text_even_if_it_is_labelled_json(
     sandbox: Sandbox, oc: OpencastClient
 ) -> None:
     with pytest.raises(BadRequest) as caught:

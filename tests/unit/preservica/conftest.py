@@ -1,4 +1,4 @@
-"""A Preservica of one's own, on a clock that passes when somebody sleeps, and one that says what it is told to."""
+"""A sandbox Preservica on a clock that advances when the client sleeps, and a server with scripted responses."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
@@ -21,7 +21,7 @@ SAMPLES = Path(__file__).parents[2] / "samples" / "preservica"
 
 @pytest.fixture(scope="session")
 def sample() -> Callable[[str], bytes]:
-    """The bytes of a sample file."""
+    """Return a function that reads a sample file."""
     return lambda name: (SAMPLES / name).read_bytes()
 
 
@@ -35,7 +35,7 @@ def time() -> ManualClock:
 
 @pytest.fixture
 def clock(time: ManualClock) -> Clock:
-    """A client's clock on which sleeping makes the sandbox's time pass."""
+    """Return a client's clock whose sleep advances the sandbox's time."""
 
     async def sleep(seconds: float) -> None:
         time.advance(seconds)
@@ -72,7 +72,7 @@ async def pv(connect: Callable[..., PreservicaClient]) -> AsyncIterator[Preservi
 
 @pytest.fixture
 def serve(time: ManualClock) -> Iterator[Callable[..., FakePreservica]]:
-    """A Preservica of these settings, on a socket of its own."""
+    """Return a function that starts a Preservica with these settings on a socket."""
     servers: list[Server] = []
 
     def serving(**settings: Any) -> FakePreservica:
@@ -89,15 +89,15 @@ def serve(time: ManualClock) -> Iterator[Callable[..., FakePreservica]]:
         server.stop()
 
 
-# By word of mouth
+# Scripted responses
 
 
 @define
-class Told:
-    """A server that lets everybody in and answers the rest as it is told; it keeps what it was asked."""
+class ScriptedServer:
+    """A server that accepts every login and gives scripted responses. It records the requests."""
 
     answer: Callable[[httpx.Request], httpx.Response]
-    asked: list[httpx.Request] = field(factory=list)
+    requests: list[httpx.Request] = field(factory=list)
     logins: int = 0
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
@@ -106,16 +106,16 @@ class Told:
             return httpx.Response(200, json={"success": True, "token": f"tok-{self.logins}", "validFor": 15})
         if request.url.path == "/api/entity/versiondetails/version":
             return httpx.Response(200, text="<Version><CurrentVersion>7.7.0</CurrentVersion></Version>")
-        self.asked.append(request)
+        self.requests.append(request)
         return self.answer(request)
 
     def client(self, clock: Clock, **settings: Any) -> PreservicaClient:
-        """A client of it."""
+        """Return a client of this server."""
         carrier = httpx.AsyncClient(transport=httpx.MockTransport(self))
         account = {"username": "u@x", "password": "pw", "tenant": "TEN"}
         return PreservicaClient("pv.example.org", **{**account, "clock": clock, "http": carrier, **settings})
 
 
 @pytest.fixture
-def telling() -> type[Told]:
-    return Told
+def scripted() -> type[ScriptedServer]:
+    return ScriptedServer

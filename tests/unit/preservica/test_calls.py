@@ -1,4 +1,4 @@
-"""What goes to the workflow service, as values: no event loop, no socket."""
+"""The requests to the workflow service as values, without event loop and socket."""
 
 from typing import Any
 from xml.etree import ElementTree as ET
@@ -27,13 +27,13 @@ def sent(parameters: Any) -> dict[str | None, str | None]:
     return {pair.findtext(f"{NS}Key"): pair.findtext(f"{NS}Value") for pair in pairs}
 
 
-def test_contexts_are_asked_for_with_their_filters_and_nothing_else() -> None:
+def test_contexts_are_requested_with_their_filters_only() -> None:
     call = calls.list_contexts((("type", "Ingest"),))
     assert (call.method, call.path, call.params) == ("GET", "/sdb/rest/workflow/contexts", (("type", "Ingest"),))
     assert (call.accept, call.body, call.replay) == ("application/xml", None, Replay.SAFE)
 
 
-def test_a_page_of_workflows_says_where_it_begins_and_how_large_it_may_be() -> None:
+def test_a_page_of_workflows_has_a_start_and_a_maximum_size() -> None:
     call = calls.list_workflows((("state", "Active"),), size=100)
     assert (call.method, call.path) == ("GET", "/sdb/rest/workflow/instances")
     assert call.params == (("state", "Active"), ("start", "0"), ("max", "100"))
@@ -41,12 +41,12 @@ def test_a_page_of_workflows_says_where_it_begins_and_how_large_it_may_be() -> N
     assert call.accept == "application/xml"
 
 
-def test_one_workflow_is_asked_for_with_its_errors() -> None:
+def test_one_workflow_is_requested_with_its_errors() -> None:
     call = calls.get_workflow(51234)
     assert (call.path, call.params) == ("/sdb/rest/workflow/instances/51234", (("includeErrors", "true"),))
 
 
-def test_a_start_is_a_document_in_the_order_real_servers_are_known_to_take() -> None:
+def test_a_start_is_a_document_in_the_order_that_real_servers_accept() -> None:
     call = calls.start_workflow("42", "Web & Crawl", {"seedUrl": "a&b<c>", "maxDepth": "8"}, "mark-1")
     assert (call.method, call.path, call.params) == ("POST", "/sdb/rest/workflow/instances", ())
     assert (call.content_type, call.replay, sorted(call.success)) == (XML, Replay.ONCE, [200, 201, 202])
@@ -79,7 +79,7 @@ def test_parameter_values_are_sent_as_texts(value: ParameterValue, text: str | N
     assert [pair.text for pair in pairs] == [text]
 
 
-def test_a_parameter_may_have_any_text_for_its_key() -> None:
+def test_a_parameter_key_can_be_any_text() -> None:
     assert sent({"not an identifier": "1", "from": "2", "a&b": "3"}) == {
         "not an identifier": "1",
         "from": "2",
@@ -87,7 +87,7 @@ def test_a_parameter_may_have_any_text_for_its_key() -> None:
     }
 
 
-def test_line_ends_of_a_parameter_arrive_as_they_were() -> None:
+def test_line_ends_of_a_parameter_arrive_unchanged() -> None:
     assert sent({"note": "a\r\nb\rc\nd\te"}) == {"note": "a\r\nb\rc\nd\te"}
 
 
@@ -103,12 +103,12 @@ def test_a_parameter_key_that_is_no_text_is_refused() -> None:
 
 
 @pytest.mark.parametrize("text", ["a\x00b", "\x1b"])
-def test_what_xml_cannot_carry_is_refused(text: str) -> None:
+def test_characters_that_xml_cannot_carry_are_refused(text: str) -> None:
     with pytest.raises(InvalidArgument, match="^Value: must not contain control characters"):
         start({"k": text})
 
 
-def test_what_no_encoding_can_carry_is_refused_by_its_key() -> None:
+def test_a_value_that_cannot_be_encoded_is_refused_by_its_key() -> None:
     with pytest.raises(InvalidArgument, match=r"^parameters\['k'\]: must not contain lone surrogates"):
         start({"k": "\ud800"})
 
@@ -129,7 +129,7 @@ def test_terminate_and_retry_name_the_workflows_in_the_query_and_have_no_body(ma
 
 
 @pytest.mark.parametrize(("make", "verb"), [(calls.terminate_workflows, "terminate"), (calls.retry_workflows, "retry")])
-def test_terminate_and_retry_of_nothing_are_refused_because_the_server_may_take_it_for_all(
+def test_terminate_and_retry_without_ids_are_refused_because_the_server_may_apply_them_to_all(
     make: Any, verb: str
 ) -> None:
     with pytest.raises(InvalidArgument, match=f"^workflow_ids: must name the workflows to {verb}"):
@@ -142,7 +142,7 @@ def test_an_id_that_is_no_number_is_refused(id: Any) -> None:
         calls.terminate_workflows([id])
 
 
-def test_calls_compare_by_what_they_ask_and_show_no_body() -> None:
+def test_calls_compare_by_their_request_and_show_no_body() -> None:
     assert start({"k": "v"}) == start({"k": "v"})
     assert start({"k": "v"}) != start({"k": "w"})
     assert "mark-1" not in repr(start())

@@ -1,4 +1,4 @@
-"""Where the credentials of a client come from: each field from its own first source."""
+"""The sources of a client's credentials. Each field comes from the first source that has it."""
 
 import os
 import shlex
@@ -18,7 +18,7 @@ from workflow_async.sandbox.systems import FakePreservica
 Write = Callable[..., Path]
 
 VARIABLES = [variable for variable, _ in credential_sources.SOURCES.values()]
-WHOLE = """[credentials]
+COMPLETE = """[credentials]
 username = file-user
 password = file-password
 tenant = FILE
@@ -29,7 +29,7 @@ twoFactorToken = MZXW6YTB
 
 @pytest.fixture(autouse=True)
 def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No variables, and no file in the working directory."""
+    """Remove all variables, and work in a directory without a file."""
     for variable in VARIABLES:
         monkeypatch.delenv(variable, raising=False)
     monkeypatch.chdir(tmp_path)
@@ -46,65 +46,65 @@ def write(tmp_path: Path) -> Write:
     return writing
 
 
-def find(path: str | os.PathLike[str] = "credentials.properties", **given: str) -> Credentials:
+def found_credentials(path: str | os.PathLike[str] = "credentials.properties", **given: str) -> Credentials:
     return credential_sources.find_credentials(
         {name: Secret(given[name]) if name in given else None for name in credential_sources.SOURCES}, path
     )
 
 
-def told(found: Credentials) -> tuple[str, str, str | None, str, str | None]:
+def revealed(found: Credentials) -> tuple[str, str, str | None, str, str | None]:
     seed = None if found.two_factor is None else found.two_factor.reveal()
     return found.username, found.password.reveal(), found.tenant, found.server, seed
 
 
 def test_a_file_alone_is_enough(write: Write) -> None:
-    write(WHOLE)
-    assert told(find()) == ("file-user", "file-password", "FILE", "file.example.org", "MZXW6YTB")
+    write(COMPLETE)
+    assert revealed(found_credentials()) == ("file-user", "file-password", "FILE", "file.example.org", "MZXW6YTB")
 
 
 def test_each_field_has_its_own_first_source(write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    write(WHOLE)
+    write(COMPLETE)
     monkeypatch.setenv("PRESERVICA_USERNAME", "env-user")
     monkeypatch.setenv("PRESERVICA_PASSWORD", "env-password")
     monkeypatch.setenv("PRESERVICA_2FA_TOKEN", "JBSWY3DP")
-    found = find(username="given-user", server="given.example.org")
-    assert told(found) == ("given-user", "env-password", "FILE", "given.example.org", "JBSWY3DP")
+    found = found_credentials(username="given-user", server="given.example.org")
+    assert revealed(found) == ("given-user", "env-password", "FILE", "given.example.org", "JBSWY3DP")
 
 
 @pytest.mark.parametrize("field", list(credential_sources.SOURCES))
 def test_an_empty_variable_falls_through_to_the_file(field: str, write: Write, monkeypatch: pytest.MonkeyPatch) -> None:
-    write(WHOLE)
-    before = told(find())
+    write(COMPLETE)
+    before = revealed(found_credentials())
     monkeypatch.setenv(credential_sources.SOURCES[field][0], "")
-    assert told(find()) == before
+    assert revealed(found_credentials()) == before
 
 
 def test_every_variable_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
     for variable in VARIABLES:
         monkeypatch.setenv(variable, f"<{variable}>")
-    assert told(find("no/such/file")) == tuple(f"<{variable}>" for variable in VARIABLES)
+    assert revealed(found_credentials("no/such/file")) == tuple(f"<{variable}>" for variable in VARIABLES)
 
 
-def test_a_percent_sign_and_an_umlaut_in_a_password_are_themselves(write: Write) -> None:
-    write(WHOLE.replace("file-password", "100%(x)s wörd = ; #"))
-    assert find().password.reveal() == "100%(x)s wörd = ; #"
+def test_a_percent_sign_and_an_umlaut_in_a_password_are_kept(write: Write) -> None:
+    write(COMPLETE.replace("file-password", "100%(x)s wörd = ; #"))
+    assert found_credentials().password.reveal() == "100%(x)s wörd = ; #"
 
 
-def test_a_byte_order_mark_does_no_harm(write: Write) -> None:
-    write(b"\xef\xbb\xbf" + WHOLE.encode())
-    assert find().username == "file-user"
+def test_a_byte_order_mark_is_ignored(write: Write) -> None:
+    write(b"\xef\xbb\xbf" + COMPLETE.encode())
+    assert found_credentials().username == "file-user"
 
 
-def test_a_missing_file_or_section_is_nothing_found(write: Write) -> None:
+def test_a_missing_file_or_section_counts_as_empty(write: Write) -> None:
     given = {"username": "u", "password": "p", "server": "s"}
-    assert find(**given).tenant is None
+    assert found_credentials(**given).tenant is None
     write("[other]\ntenant = X\n")
-    assert find(**given).tenant is None
+    assert found_credentials(**given).tenant is None
 
 
-def test_a_file_that_is_not_needed_is_not_looked_at(write: Write) -> None:
+def test_a_file_that_is_not_needed_is_not_opened(write: Write) -> None:
     write("nonsense", mode=0o644)
-    find(username="u", password="p", server="s", tenant="t", two_factor="x")
+    found_credentials(username="u", password="p", server="s", tenant="t", two_factor="x")
 
 
 @pytest.mark.parametrize(
@@ -119,7 +119,7 @@ def test_a_missing_field_is_named_by_its_argument_its_variable_and_its_key(field
     given = {"username": "u", "password": "p", "server": "s"}
     del given[field]
     with pytest.raises(InvalidArgument) as caught:
-        find("some/credentials.properties", **given)
+        found_credentials("some/credentials.properties", **given)
     sentence = f"give {field}=, set {variable}, or write {key} = ... into [credentials] of some/credentials.properties"
     assert str(caught.value) == f"{field}: is missing: {sentence}"
 
@@ -127,9 +127,9 @@ def test_a_missing_field_is_named_by_its_argument_its_variable_and_its_key(field
 @pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
 @pytest.mark.parametrize("mode", [0o640, 0o604, 0o644, 0o660, 0o601])
 def test_a_file_that_others_can_use_is_refused_with_the_command_that_mends_it(mode: int, write: Write) -> None:
-    path = write(WHOLE, mode)
+    path = write(COMPLETE, mode)
     with pytest.raises(InvalidArgument) as caught:
-        find(path)
+        found_credentials(path)
     assert caught.value.argument == "credentials_path"
     assert str(caught.value).endswith(f"Run: chmod 600 {shlex.quote(str(path))}")
 
@@ -137,10 +137,10 @@ def test_a_file_that_others_can_use_is_refused_with_the_command_that_mends_it(mo
 @pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX's")
 def test_the_command_that_mends_it_is_safe_to_paste(tmp_path: Path) -> None:
     path = tmp_path / "my; rm -rf credentials"
-    path.write_text(WHOLE)
+    path.write_text(COMPLETE)
     path.chmod(0o644)
     with pytest.raises(InvalidArgument, match="chmod 600 '.*my; rm -rf credentials'$"):
-        find(path)
+        found_credentials(path)
 
 
 @pytest.mark.parametrize(
@@ -152,20 +152,20 @@ def test_the_command_that_mends_it_is_safe_to_paste(tmp_path: Path) -> None:
         (b"[credentials]\npassword = hunter2\xff\n", "UnicodeDecodeError"),
     ],
 )
-def test_a_file_that_is_no_ini_is_refused_and_not_quoted(text: str | bytes, kind: str, write: Write) -> None:
+def test_a_file_that_is_not_ini_is_refused_and_not_quoted(text: str | bytes, kind: str, write: Write) -> None:
     write(text)
     with pytest.raises(
         InvalidArgument, match=f"cannot be read as INI in UTF-8 .{kind}.: its first line must be"
     ) as caught:
-        find()
+        found_credentials()
     assert "hunter2" not in str(caught.value)
     assert caught.value.__suppress_context__ or caught.value.__context__ is None
 
 
-def test_a_directory_in_its_place_is_refused(tmp_path: Path) -> None:
+def test_a_directory_in_place_of_the_file_is_refused(tmp_path: Path) -> None:
     tmp_path.chmod(0o700)
     with pytest.raises(InvalidArgument, match="IsADirectoryError|PermissionError"):
-        find(tmp_path)
+        found_credentials(tmp_path)
 
 
 async def test_a_client_from_the_environment_logs_in(
@@ -179,7 +179,7 @@ async def test_a_client_from_the_environment_logs_in(
     assert archive.logins == 1
 
 
-def test_a_client_from_nowhere_says_what_is_missing() -> None:
+def test_a_client_without_credentials_names_what_is_missing() -> None:
     with pytest.raises(InvalidArgument, match="^username: is missing"):
         PreservicaClient.from_env()
 

@@ -1,4 +1,4 @@
-"""What a listing of a Preservica can be filtered by, and what its queries cannot carry."""
+"""The filters of lists of a Preservica, and what its queries cannot carry."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -17,7 +17,7 @@ def test_a_type_is_sent_in_the_servers_own_spelling(given: str) -> None:
 
 
 @pytest.mark.parametrize("given", ["", "Export", "Ingest,Access", None, 3])
-def test_a_type_there_is_none_of_is_refused(given: Any) -> None:
+def test_an_unknown_type_is_refused(given: Any) -> None:
     with pytest.raises(InvalidArgument, match="^type: must be one of Ingest, Access, Transformation, DataManagement"):
         filters.one_of("type", filters.TYPES, given)
 
@@ -41,7 +41,7 @@ def test_a_blank_or_broken_text_is_refused(given: Any) -> None:
         filters.checked_filled("creator", given)
 
 
-def test_a_comma_is_refused_where_the_server_may_cut() -> None:
+def test_a_comma_is_refused_where_the_server_may_split() -> None:
     assert filters.checked_text("creator", "bob") == "bob"
     with pytest.raises(InvalidArgument, match="^creator: must not contain a comma"):
         filters.checked_text("creator", "bob,eve")
@@ -74,7 +74,7 @@ def test_a_period_is_widened_to_whole_milliseconds_so_that_nothing_in_it_is_left
 
 
 @pytest.mark.parametrize("given", [NOON.replace(tzinfo=None), NOON.date(), "2025-11-18", 3])
-def test_what_is_no_aware_datetime_is_refused(given: Any) -> None:
+def test_a_value_that_is_not_an_aware_datetime_is_refused(given: Any) -> None:
     with pytest.raises(InvalidArgument, match="^since: must be an aware datetime"):
         filters.period(given, None)
     with pytest.raises(InvalidArgument, match="^until: must be an aware datetime"):
@@ -95,6 +95,6 @@ def test_an_instant_that_has_no_date_in_utc_is_refused(since: datetime) -> None:
 
 
 @pytest.mark.parametrize("given", [5, b"Active", object(), None])
-def test_words_that_are_no_words_are_refused(given: Any) -> None:
+def test_values_that_are_not_texts_are_refused(given: Any) -> None:
     with pytest.raises(InvalidArgument, match="^type: must be a list or another iterable of values"):
         filters.checked_texts("type", given)

@@ -1,4 +1,4 @@
-"""Logins on the wire: what is sent when, what is tried again, and what nobody gets to see."""
+"""Logins as requests: when they are sent, what is retried, and what stays secret."""
 
 import base64
 import traceback
@@ -48,8 +48,8 @@ def client(answers: Answers, clock: Clock, **settings: Any) -> PreservicaClient:
     return PreservicaClient("pv.example.org", **{**account, "clock": clock, "http": carrier, **settings})
 
 
-def walled(time: FakeTime) -> Clock:
-    """A clock whose wall clock passes with the fake time."""
+def with_wall_clock(time: FakeTime) -> Clock:
+    """Return a clock whose wall clock advances with the fake time."""
     return evolve(time.clock, wall=lambda: time.now)
 
 
@@ -57,8 +57,8 @@ def contexts(_: httpx.Request) -> httpx.Response:
     return httpx.Response(200, text="<WorkflowContexts/>")
 
 
-def answering(*logins: httpx.Response) -> tuple[list[httpx.Request], Answers]:
-    """A server that answers logins with these, and everything else with no contexts."""
+def server_with_logins(*logins: httpx.Response) -> tuple[list[httpx.Request], Answers]:
+    """Return a server that gives these responses to logins, and no contexts to everything else."""
     asked: list[httpx.Request] = []
     left = list(logins)
 
@@ -70,7 +70,7 @@ def answering(*logins: httpx.Response) -> tuple[list[httpx.Request], Answers]:
 
 
 async def test_nothing_is_sent_before_the_first_call_and_a_login_carries_no_token(clock: Clock) -> None:
-    asked, answer = answering(httpx.Response(200, json={"token": "tok-1"}))
+    asked, answer = server_with_logins(httpx.Response(200, json={"token": "tok-1"}))
     async with client(answer, clock) as pv:
         assert asked == []
         await pv.contexts.list().first()
@@ -80,9 +80,9 @@ async def test_nothing_is_sent_before_the_first_call_and_a_login_carries_no_toke
     assert call.headers["preservica-access-token"] == "tok-1"
 
 
-async def test_a_second_factor_is_answered_with_the_code_of_the_wall_clock(sample: Sample, clock: Clock) -> None:
+async def test_a_second_factor_is_the_code_of_the_wall_clock(sample: Sample, clock: Clock) -> None:
     wanted = httpx.Response(401, content=sample("login-needs-2fa.json"))
-    asked, answer = answering(wanted, httpx.Response(200, content=sample("login.json")))
+    asked, answer = server_with_logins(wanted, httpx.Response(200, content=sample("login.json")))
     at_59 = Clock(now=clock.now, sleep=clock.sleep, jitter=clock.jitter, wall=lambda: 59.0)
     async with client(answer, at_59, two_factor=SEED) as pv:
         await pv.contexts.list().first()
@@ -94,10 +94,10 @@ async def test_a_second_factor_is_answered_with_the_code_of_the_wall_clock(sampl
     ("status", "kind"),
     [(400, BadRequest), (401, Unauthorized), (403, Forbidden), (404, NotFound), (501, ServerError)],
 )
-async def test_a_refused_login_is_a_typed_error_at_once_and_says_where(
+async def test_a_refused_login_is_a_typed_error_immediately_and_names_the_request(
     status: int, kind: type[CallError], clock: Clock
 ) -> None:
-    asked, answer = answering(httpx.Response(status, json={"message": "Invalid tenant"}))
+    asked, answer = server_with_logins(httpx.Response(status, json={"message": "Invalid tenant"}))
     async with client(answer, clock) as pv:
         with pytest.raises(kind, match="POST https://pv.example.org/api/accesstoken/login: .*Invalid tenant") as caught:
             await pv.contexts.list().first()
@@ -117,10 +117,10 @@ async def test_a_refused_login_is_a_typed_error_at_once_and_says_where(
         (httpx.Response(200, json={"success": False}), DecodeError),
     ],
 )
-async def test_a_login_that_was_given_up_is_sent_again_by_the_next_call(
+async def test_a_login_that_timed_out_is_sent_again_by_the_next_call(
     answer: httpx.Response, kind: type[CallError], clock: Clock
 ) -> None:
-    asked, answers = answering(answer, httpx.Response(200, json={"token": "tok-1"}))
+    asked, answers = server_with_logins(answer, httpx.Response(200, json={"token": "tok-1"}))
     async with client(answers, clock, retry=Retry(attempts=1)) as pv:
         with pytest.raises(kind, match="accesstoken/login") as caught:
             await pv.contexts.list().first()
@@ -130,7 +130,7 @@ async def test_a_login_that_was_given_up_is_sent_again_by_the_next_call(
 
 @pytest.mark.parametrize("body", [b"", b"no", b'{"message": "Invalid username or password"}'])
 async def test_credentials_that_are_refused_are_never_sent_again(body: bytes, clock: Clock) -> None:
-    asked, answers = answering(httpx.Response(401, content=body))
+    asked, answers = server_with_logins(httpx.Response(401, content=body))
     async with client(answers, clock) as pv:
         for _ in range(3):
             with pytest.raises(Unauthorized, match="not tried again: open a new client") as caught:
@@ -140,11 +140,11 @@ async def test_credentials_that_are_refused_are_never_sent_again(body: bytes, cl
 
 
 @pytest.mark.parametrize("body", [b"", b"no", b'{"message": "Forbidden"}', b'{"message": "Access denied by policy"}'])
-async def test_a_403_is_no_refusal_of_the_credentials_but_is_left_alone_for_a_minute(
+async def test_a_403_does_not_refuse_the_credentials_but_stops_logins_for_a_minute(
     body: bytes, fake_time: FakeTime
 ) -> None:
     refused = httpx.Response(403, content=body)
-    asked, answers = answering(refused, refused, httpx.Response(200, json={"token": "tok-1"}))
+    asked, answers = server_with_logins(refused, refused, httpx.Response(200, json={"token": "tok-1"}))
     async with client(answers, fake_time.clock) as pv:
         for logins in (1, 1, 2, 2):
             with pytest.raises(Forbidden) as caught:
@@ -155,23 +155,23 @@ async def test_a_403_is_no_refusal_of_the_credentials_but_is_left_alone_for_a_mi
     assert len(asked) == 4
 
 
-async def test_a_one_time_code_that_is_refused_is_followed_by_that_of_the_next_step(
+async def test_a_refused_one_time_code_is_followed_by_the_code_of_the_next_step(
     sample: Sample, fake_time: FakeTime
 ) -> None:
     wanted = httpx.Response(401, content=sample("login-needs-2fa.json"))
     refused = httpx.Response(401, json={"message": "Invalid two factor token"})
     granted = httpx.Response(200, content=sample("login.json"))
-    asked, answers = answering(wanted, refused, wanted, refused, wanted, granted)
-    async with client(answers, walled(fake_time), two_factor=SEED) as pv:
+    asked, answers = server_with_logins(wanted, refused, wanted, refused, wanted, granted)
+    async with client(answers, with_wall_clock(fake_time), two_factor=SEED) as pv:
         await pv.contexts.list().first()
     codes = [parse_qs(request.content.decode())["twoFactorToken"] for request in asked if "2fa" in request.url.path]
     assert len(codes) == len({code for (code,) in codes}) == 3
 
 
-async def test_a_code_whose_answer_was_lost_is_not_sent_again(sample: Sample, fake_time: FakeTime) -> None:
+async def test_a_code_whose_response_was_lost_is_not_sent_again(sample: Sample, fake_time: FakeTime) -> None:
     wanted = httpx.Response(401, content=sample("login-needs-2fa.json"))
-    asked, answers = answering(wanted, httpx.Response(502), httpx.Response(200, content=sample("login.json")))
-    async with client(answers, walled(fake_time), two_factor=SEED) as pv:
+    asked, answers = server_with_logins(wanted, httpx.Response(502), httpx.Response(200, content=sample("login.json")))
+    async with client(answers, with_wall_clock(fake_time), two_factor=SEED) as pv:
         await pv.contexts.list().first()
     first, second = (parse_qs(one.content.decode())["twoFactorToken"] for one in asked if "2fa" in one.url.path)
     assert first != second
@@ -181,7 +181,7 @@ async def test_a_code_whose_answer_was_lost_is_not_sent_again(sample: Sample, fa
 
 
 @pytest.mark.parametrize("asynchronous", [False, True])
-async def test_a_password_function_is_asked_at_each_login_and_a_new_password_clears_the_refusal(
+async def test_a_password_function_is_called_at_each_login_and_a_new_password_clears_the_refusal(
     asynchronous: bool,  # noqa: FBT001 - a column
     fake_time: FakeTime,
 ) -> None:
@@ -211,13 +211,13 @@ async def test_a_password_function_is_asked_at_each_login_and_a_new_password_cle
 # Signed timestamps
 
 
-async def test_a_signed_timestamp_out_of_tolerance_is_told_as_the_clocks_fault_and_tried_again(
+async def test_a_refused_timestamp_names_the_clock_offset_and_is_retried(
     fake_time: FakeTime,
 ) -> None:
     now = formatdate(1600, usegmt=True)
     late = httpx.Response(401, json={"message": "Timestamp expired"}, headers={"date": now})
-    asked, answers = answering(late, httpx.Response(200, json={"token": "tok-1"}))
-    async with client(answers, walled(fake_time), shared_secret=True) as pv:
+    asked, answers = server_with_logins(late, httpx.Response(200, json={"token": "tok-1"}))
+    async with client(answers, with_wall_clock(fake_time), shared_secret=True) as pv:
         with pytest.raises(Unauthorized, match="Timestamp expired; this clock is -600 s off: correct it") as caught:
             await pv.contexts.list().first()
         assert caught.value.clock_offset == 600
@@ -235,7 +235,7 @@ async def test_a_login_that_cannot_connect_is_a_typed_error(clock: Clock) -> Non
 
 
 async def test_a_start_whose_login_fails_was_not_started(clock: Clock) -> None:
-    _, answer = answering(httpx.Response(503))
+    _, answer = server_with_logins(httpx.Response(503))
     async with client(answer, clock, retry=Retry(attempts=1)) as pv:
         with pytest.raises(ServerError) as caught:
             await pv.workflows.start(42)
@@ -276,15 +276,15 @@ SECRETS = ("hunter2", "tok-secret", "r-secret", "cont-secret", "KEYSECRET", SEED
 async def test_no_error_of_a_login_shows_a_secret_nor_do_its_frames(
     status: int, body: dict[str, str], clock: Clock
 ) -> None:
-    _, answer = answering(*[httpx.Response(status, json=body)] * 4)
+    _, answer = server_with_logins(*[httpx.Response(status, json=body)] * 4)
     async with client(answer, clock, two_factor=SEED) as pv:
         with pytest.raises(CallError) as caught:
             await pv.contexts.list().first()
-    assert not [secret for secret in SECRETS if secret in ours(caught.value)]
+    assert not [secret for secret in SECRETS if secret in shown_error(caught.value)]
 
 
-def ours(error: BaseException) -> str:
-    """The error with the local variables of every frame of the library: those of this test hold what it sends."""
+def shown_error(error: BaseException) -> str:
+    """Return the error with the local variables of all frames of the library. The test's own frames hold secrets."""
     frames = traceback.TracebackException.from_exception(error, capture_locals=True).stack
     local = [str(frame.locals) for frame in frames if "workflow_async" in frame.filename]
     return "".join([*local, str(error), repr(error), repr(error.__dict__)])
@@ -302,5 +302,5 @@ def test_nothing_that_holds_a_secret_shows_it() -> None:
         login_calls.refresh_token(grant),
     )
     things = (account, grant, continuation, pv, pv._transport, answer, TokenService(account), *calls)
-    told = "".join(f"{thing!r} {thing}" for thing in things)
-    assert not [secret for secret in SECRETS if secret in told]
+    shown = "".join(f"{thing!r} {thing}" for thing in things)
+    assert not [secret for secret in SECRETS if secret in shown]

@@ -1,4 +1,4 @@
-"""How a token is come by: what goes to the access services, what comes back, and what nobody gets to see."""
+"""The requests for a token: what is sent, what is read, and what stays secret."""
 
 import base64
 import hashlib
@@ -46,12 +46,12 @@ def test_a_login_is_a_form_with_the_tenant_if_there_is_one() -> None:
     assert form(call) == [("username", "u@x"), ("password", "p@ss wörd&"), ("tenant", "TEN")]
 
 
-def test_a_login_without_a_tenant_asks_for_the_users_details() -> None:
+def test_a_login_without_a_tenant_requests_the_users_details() -> None:
     sent = form(login_calls.password_login(Account("u@x", "pw")))
     assert sent == [("username", "u@x"), ("password", "pw"), ("includeUserDetails", "true")]
 
 
-def test_a_second_factor_names_its_continuation_and_the_code_of_the_moment() -> None:
+def test_a_second_factor_has_the_continuation_and_the_current_code() -> None:
     call = login_calls.complete_login(Account("u@x", "pw", None, SEED), Continuation(Secret("cont-1"), "TEN"), 59.0)
     assert call.path == "/api/accesstoken/complete-2fa"
     assert form(call) == [
@@ -90,13 +90,13 @@ def test_one_time_codes_are_those_of_rfc_6238(at: int, code: str) -> None:
     assert login_calls.one_time_code(Secret(SEED), at) == code
 
 
-def test_a_seed_may_be_short_and_written_with_spaces_dashes_and_small_letters() -> None:
+def test_a_seed_can_be_short_and_have_spaces_dashes_and_lower_case_letters() -> None:
     plain = login_calls.one_time_code(Secret("JBSWY3DPEHPK3PXP"), 59)
     assert login_calls.one_time_code(Secret("jbsw y3dp-ehpk 3pxp=="), 59) == plain
 
 
 @pytest.mark.parametrize("seed", ["", "AJC5DEGUVM6UQ1TT", "MZXW6!", "MZXW6Y"])
-def test_a_seed_that_is_no_base32_is_refused_when_the_client_is_made_and_not_repeated(seed: str) -> None:
+def test_a_seed_that_is_not_base32_is_refused_when_the_client_is_created_and_not_repeated(seed: str) -> None:
     with pytest.raises(InvalidArgument, match="^two_factor: must be the base32 seed") as caught:
         Account("u", "p", "T", seed)
     assert not seed or seed not in str(caught.value)
@@ -105,7 +105,7 @@ def test_a_seed_that_is_no_base32_is_refused_when_the_client_is_made_and_not_rep
 # What is read
 
 
-def test_a_login_gives_a_token_its_life_in_seconds_and_a_refresh_token(sample: Sample) -> None:
+def test_a_login_returns_a_token_its_lifetime_and_a_refresh_token(sample: Sample) -> None:
     grant = read(sample("login.json"))
     assert isinstance(grant, TokenGrant)
     assert grant.refresh_token is not None
@@ -127,7 +127,7 @@ def test_a_login_gives_a_token_its_life_in_seconds_and_a_refresh_token(sample: S
         ("1.5", 900.0),
     ],
 )
-def test_a_life_that_makes_no_sense_is_the_documented_quarter_of_an_hour(valid: str, seconds: float) -> None:
+def test_an_invalid_lifetime_counts_as_the_documented_15_minutes(valid: str, seconds: float) -> None:
     grant = read(b'{"token":"t","validFor":%s}' % valid.encode())
     assert isinstance(grant, TokenGrant)
     assert (grant.valid_for, grant.refresh_token) == (seconds, None)
@@ -142,7 +142,7 @@ def test_a_login_without_a_token_is_refused(body: bytes) -> None:
         read(body)
 
 
-def test_a_login_answered_with_a_page_is_unexpected_content() -> None:
+def test_a_login_page_in_place_of_a_token_is_unexpected_content() -> None:
     with pytest.raises(UnexpectedContent):
         read(b"<html><body>Please log in</body></html>")
 
@@ -155,12 +155,12 @@ def test_a_login_that_needs_a_second_factor_is_continued_under_either_name(sampl
     assert (found.token.reveal(), found.tenant) == ("cont-1", "TEN")
 
 
-def test_a_login_that_needs_a_second_factor_without_a_seed_says_what_to_give(sample: Sample) -> None:
+def test_a_login_that_needs_a_second_factor_without_a_seed_names_the_argument(sample: Sample) -> None:
     with pytest.raises(Unauthorized, match="two-factor authentication: give two_factor="):
         read(sample("login-needs-2fa.json"), 401)
 
 
-def test_a_second_factor_that_is_yet_to_be_set_up_cannot_be_done_unattended(sample: Sample) -> None:
+def test_a_second_factor_that_is_not_set_up_is_unauthorized(sample: Sample) -> None:
     with pytest.raises(Unauthorized, match="cannot be done unattended"):
         read(sample("login-needs-2fa-setup.json"), 401, Account("u@x", "pw", "TEN", SEED))
 
@@ -190,9 +190,7 @@ def test_a_second_factor_without_a_continuation_cannot_be_continued() -> None:
         ({"server": "https://u:p@pv.example.org"}, "server"),
     ],
 )
-def test_an_account_or_a_server_that_cannot_be_is_refused_by_its_argument(
-    settings: dict[str, Any], argument: str
-) -> None:
+def test_an_invalid_account_or_server_is_refused_by_its_argument(settings: dict[str, Any], argument: str) -> None:
     given = {"server": "pv.example.org", "username": "u", "password": "pw", "tenant": "T", **settings}
     with pytest.raises(InvalidArgument) as caught:
         PreservicaClient(given.pop("server"), **given)

@@ -1,4 +1,4 @@
-"""What the monitor takes a record of a Preservica for, and what it does when the server asks for a pause."""
+"""How the monitor identifies a record of a Preservica, and what happens if the server asks for a pause."""
 
 from typing import Any
 
@@ -33,16 +33,16 @@ def workflow(**more: Any) -> Workflow:
         ({}, False),
     ],
 )
-def test_a_record_is_of_another_workflow_if_something_that_both_say_differs(
+def test_a_record_is_of_another_workflow_if_a_known_value_differs(
     other: dict[str, Any], replaced: bool  # noqa: FBT001 - a case
 ) -> None:  # fmt: skip
     first, second = SOURCE.identity(workflow(**KNOWN)), SOURCE.identity(workflow(**other))
     assert conflicting(first, second) == conflicting(second, first) == replaced
 
 
-async def test_a_pause_that_the_server_asks_for_is_told_to_the_monitor_at_once() -> None:
-    time, told = FakeTime(), Told("preservica", lambda _: httpx.Response(429, headers={"retry-after": "7"}))
-    async with told.client(time.clock) as pv:
+async def test_a_retry_after_is_raised_to_the_monitor_immediately() -> None:
+    time, server = FakeTime(), Told("preservica", lambda _: httpx.Response(429, headers={"retry-after": "7"}))
+    async with server.client(time.clock) as pv:
         source = pv.workflows.poller.source
         with pytest.raises(RateLimited) as caught:
             await source.get(7, operations=False)

@@ -1,4 +1,4 @@
-"""What goes to the process and process monitor services, and what their answers read as; no event loop, no socket."""
+"""The requests to the process services and reading their responses, without event loop and socket."""
 
 import json
 from collections.abc import Callable
@@ -39,7 +39,7 @@ def test_types_of_processes_are_repeated() -> None:
     assert process_calls.list_processes().params == ()
 
 
-def test_processes_are_read_whole(sample: Sample) -> None:
+def test_processes_are_read_completely(sample: Sample) -> None:
     first, second = read(process_calls.list_processes(), sample("processes.json")).items
     assert first == Process(
         id="9f2c", name="OPEX incremental", type="OPEX", active=True, trigger={"type": "Manual"}
@@ -66,7 +66,7 @@ def test_processes_that_cannot_be_read_name_the_path(body: dict[str, Any], fault
     assert caught.value.faults == (fault,)
 
 
-def test_a_process_without_an_id_hides_no_other() -> None:
+def test_a_process_without_an_id_hides_no_other_process() -> None:
     found: tuple[object, ...] = read(process_calls.list_processes(), {"configs": [{"name": "n"}, {"apiId": "p"}]}).items
     odd, fine = found
     assert odd == UnreadableRow(("required field missing @ $.configs[0].apiId",), {"name": "n"})
@@ -82,38 +82,36 @@ def test_a_process_without_an_id_hides_no_other() -> None:
         ("name", 7, "name", ""),
     ],
 )
-def test_an_optional_value_of_a_process_that_cannot_be_read_is_kept_as_it_came(
-    key: str, value: Any, name: str, left: Any
-) -> None:
+def test_an_unreadable_optional_value_of_a_process_is_kept_raw(key: str, value: Any, name: str, left: Any) -> None:
     (only,) = read(process_calls.list_processes(), {"configs": [{"apiId": "p", key: value}]}).items
     assert (only.id, getattr(only, name), only.extra) == ("p", left, {key: value})
 
 
 @pytest.mark.parametrize(("active", "body"), [(True, b"true"), (False, b"false")])
-def test_a_process_is_switched_by_a_bare_truth_value_and_may_be_switched_again(*, active: bool, body: bytes) -> None:
+def test_a_process_is_switched_by_a_bare_boolean_and_the_request_may_repeat(*, active: bool, body: bytes) -> None:
     call = process_calls.switch_process("p 1", active=active)
     assert (call.method, call.path) == ("PUT", "/api/process/ingest/configs/p%201/active")
     assert (call.body, call.content_type, call.replay) == (body, "application/json", Replay.SAFE)
 
 
-def test_the_answer_says_whether_a_process_is_on() -> None:
+def test_the_response_shows_whether_a_process_is_on() -> None:
     assert read(process_calls.switch_process("p", active=True), {"active": False}) is False
     assert read(process_calls.switch_process("p", active=True), {"apiId": "p", "active": True}) is True
 
 
-def test_a_switch_that_answers_about_another_process_is_a_mismatch() -> None:
+def test_a_switch_whose_response_is_about_another_process_is_a_mismatch() -> None:
     with pytest.raises(ResponseMismatch, match="asked for process p, the answer is about process q"):
         read(process_calls.switch_process("p", active=True), {"apiId": "q", "active": True})
 
 
 @pytest.mark.parametrize("body", [b"true", b"{}", b'{"active": null}', b""])
-def test_a_switch_whose_answer_does_not_say_is_refused(body: bytes) -> None:
+def test_a_switch_whose_response_has_no_state_is_refused(body: bytes) -> None:
     with pytest.raises(DecodeError):
         read(process_calls.switch_process("p", active=True), body)
 
 
 @pytest.mark.parametrize("id", ["", "..", "a/b", "a?b"])
-def test_an_id_that_leads_elsewhere_is_refused(id: str) -> None:
+def test_an_id_that_changes_the_path_is_refused(id: str) -> None:
     with pytest.raises(InvalidArgument, match="^process_id: must"):
         process_calls.switch_process(id, active=True)
     with pytest.raises(InvalidArgument, match="^monitor_id: must"):
@@ -123,13 +121,13 @@ def test_an_id_that_leads_elsewhere_is_refused(id: str) -> None:
 # Monitors
 
 
-def test_monitors_are_asked_for_with_their_filters_and_the_limit() -> None:
+def test_monitors_are_requested_with_their_filters_and_the_limit() -> None:
     call = process_calls.list_monitors(RUNNING, limit=None)
     assert (call.method, call.path, call.params) == ("GET", "/api/processmonitor/monitors", RUNNING)
     assert process_calls.list_monitors(RUNNING, limit=7).params == (*RUNNING, ("max", "7"))
 
 
-def test_a_monitor_is_read_whole_and_a_percentage_stays_what_the_server_said(sample: Sample) -> None:
+def test_a_monitor_is_read_completely_and_its_percentage_stays_raw(sample: Sample) -> None:
     found = read(process_calls.list_monitors(RUNNING, limit=None), sample("monitors.json"))
     (monitor,) = found.items
     assert found.total == 2
@@ -157,9 +155,7 @@ def test_a_monitor_is_read_whole_and_a_percentage_stays_what_the_server_said(sam
         ("canRetry", "yes", "can_retry"),
     ],
 )
-def test_a_date_or_a_size_of_a_monitor_that_cannot_be_read_is_none_and_kept_as_it_came(
-    key: str, value: Any, name: str
-) -> None:
+def test_an_unreadable_date_or_size_of_a_monitor_is_none_and_kept_raw(key: str, value: Any, name: str) -> None:
     body = monitors(*"abc")
     body["value"]["monitors"][1][key] = value
     one, odd, two = page(body).items
@@ -167,7 +163,7 @@ def test_a_date_or_a_size_of_a_monitor_that_cannot_be_read_is_none_and_kept_as_i
     assert (odd.id, getattr(odd, name), odd.extra) == ("b", None, {key: value})
 
 
-def test_a_monitor_without_an_id_hides_no_other_and_counts_as_a_row() -> None:
+def test_a_monitor_without_an_id_hides_no_other_monitor_and_counts_as_a_row() -> None:
     body = monitors("a", "", "c", next="/x?start=3")
     found = page(body)
     one, odd, two = found.items
@@ -178,25 +174,25 @@ def test_a_monitor_without_an_id_hides_no_other_and_counts_as_a_row() -> None:
 
 
 @pytest.mark.parametrize("total", [True, "many", 2.5, None])
-def test_a_total_that_is_no_whole_number_is_none(total: object) -> None:
+def test_a_total_that_is_not_a_whole_number_is_none(total: object) -> None:
     assert page(monitors("a", totalResults=total)).total is None
 
 
 @pytest.mark.parametrize(("said", "kept"), [("50", "50"), (50, "50"), (12.5, "12.5"), (None, ""), ("", "")])
-def test_a_percentage_is_a_text_however_it_comes(said: object, kept: str) -> None:
+def test_a_percentage_is_always_a_text(said: object, kept: str) -> None:
     body = monitors("a")
     body["value"]["monitors"][0]["percentComplete"] = said
     assert page(body).items[0].percent_complete == kept
 
 
-def test_the_next_page_is_asked_of_our_own_server_by_the_query_of_its_address(sample: Sample) -> None:
+def test_the_next_page_is_requested_from_the_same_server_by_the_query_of_its_url(sample: Sample) -> None:
     following = read(process_calls.list_monitors(RUNNING, limit=None), sample("monitors.json")).next
     assert following is not None
     assert (following.method, following.path) == ("GET", "/api/processmonitor/monitors")
     assert following.params == (("start", "1"), ("max", "1"), ("status", "Running"))
 
 
-def test_a_filter_the_address_forgets_is_kept_and_none_comes_twice() -> None:
+def test_a_filter_that_the_url_lacks_is_kept_and_none_is_repeated() -> None:
     address = "https://h/x?start=2&max=1&max=1&category=A&category=B"
     following = page(monitors("a", next=address)).next
     assert following is not None
@@ -205,12 +201,12 @@ def test_a_filter_the_address_forgets_is_kept_and_none_comes_twice() -> None:
 
 
 @pytest.mark.parametrize("address", [None, ""])
-def test_without_an_address_there_is_no_next_page(address: object) -> None:
+def test_without_a_url_there_is_no_next_page(address: object) -> None:
     assert page(monitors("a", next=address)).next is None
     assert page({"value": {"monitors": [{"mappedId": "a"}]}}).next is None
 
 
-def test_an_empty_page_is_the_last_whatever_its_address() -> None:
+def test_an_empty_page_is_the_last_even_with_a_url() -> None:
     assert page(monitors(next="/x?start=25")).next is None
 
 
@@ -220,7 +216,7 @@ def test_a_next_page_that_is_the_same_page_is_inconsistent() -> None:
 
 
 @pytest.mark.parametrize("address", [7, {"no": 1}, ["x"], "http://[", "/x?" + "&".join(f"p{n}=1" for n in range(65))])
-def test_an_address_that_is_none_is_refused_with_its_path(address: object) -> None:
+def test_an_invalid_url_is_refused_with_its_path(address: object) -> None:
     with pytest.raises(DecodeError, match=r"expected an address @ \$\.value\.paging\.next"):
         page(monitors("a", next=address))
 
@@ -237,13 +233,13 @@ def test_a_limit_counts_over_pages() -> None:
     assert ([monitor.id for monitor in found.items], found.next) == (["c"], None)
 
 
-def test_a_service_that_says_it_failed_is_quoted() -> None:
+def test_a_service_that_reports_a_failure_is_quoted() -> None:
     with pytest.raises(DecodeError, match=r"success is false: No such thing @ \$"):
         page({"success": False, "message": "No such thing"})
 
 
 @pytest.mark.parametrize("body", [{}, [], {"value": None}, {"success": True, "value": []}])
-def test_an_answer_without_a_value_is_refused_with_its_path(body: Any) -> None:
+def test_a_response_without_a_value_is_refused_with_its_path(body: Any) -> None:
     with pytest.raises(DecodeError, match=r"expected an object @ \$\.value"):
         page(body)
 
@@ -251,13 +247,13 @@ def test_an_answer_without_a_value_is_refused_with_its_path(body: Any) -> None:
 # Messages, timeseries
 
 
-def test_messages_are_asked_for_by_monitor_in_pages() -> None:
+def test_messages_are_requested_by_monitor_in_pages() -> None:
     call = process_calls.list_messages((("monitor", "aacb"),), size=1000, limit=30)
     assert (call.method, call.path) == ("GET", "/api/processmonitor/messages")
     assert call.params == (("monitor", "aacb"), ("start", "0"), ("max", "30"))
 
 
-def test_a_message_is_read_whole_and_names_its_workflow(sample: Sample) -> None:
+def test_a_message_is_read_completely_and_has_its_workflow(sample: Sample) -> None:
     call = process_calls.list_messages((("monitor", "aacb"),), size=1000, limit=None)
     (message,) = read(call, sample("messages.json")).items
     assert message == Message(
@@ -287,9 +283,7 @@ def test_a_message_needs_no_more_than_its_id() -> None:
 @pytest.mark.parametrize(
     ("key", "value", "name"), [("date", "23.10.2023", "date"), ("workflowInstanceId", "none", "workflow_id")]
 )
-def test_an_optional_value_of_a_message_that_cannot_be_read_is_none_and_kept_as_it_came(
-    key: str, value: Any, name: str
-) -> None:
+def test_an_unreadable_optional_value_of_a_message_is_none_and_kept_raw(key: str, value: Any, name: str) -> None:
     call = process_calls.list_messages((), size=10, limit=None)
     odd, *others = read(call, {"value": {"messages": [{"mappedId": "m", key: value}, {"message": "lost"}]}}).items
     assert (odd.id, getattr(odd, name), odd.extra) == ("m", None, {key: value})
@@ -297,7 +291,7 @@ def test_an_optional_value_of_a_message_that_cannot_be_read_is_none_and_kept_as_
     assert none == UnreadableRow(("required field missing @ $.value.messages[1].mappedId",), {"message": "lost"})
 
 
-def test_a_timeseries_is_kept_as_it_comes(sample: Sample) -> None:
+def test_a_timeseries_is_kept_raw(sample: Sample) -> None:
     call = process_calls.get_timeseries("aacb")
     assert call.path == "/api/processmonitor/monitors/aacb/timeseries"
     assert read(call, sample("timeseries.json")) == (

@@ -31,7 +31,7 @@ async def test_a_process_is_switched_off_and_on(archive: FakePreservica, pv: Pre
     assert bodies == [b"false", b"true"]
 
 
-async def test_a_switch_is_tried_again_after_an_outage(archive: FakePreservica, pv: PreservicaClient) -> None:
+async def test_a_switch_is_retried_after_an_outage(archive: FakePreservica, pv: PreservicaClient) -> None:
     process = await pv.processes.list().first()
     assert process is not None
     archive.faults = Faults(script=(Fault.SERVER_ERROR, Fault.CUT_BEFORE), methods=("PUT",))
@@ -43,7 +43,7 @@ async def test_an_unknown_process_is_not_found(pv: PreservicaClient) -> None:
         await pv.processes.activate("no-such")
 
 
-async def test_all_monitors_come_page_by_page(archive: FakePreservica, pv: PreservicaClient) -> None:
+async def test_all_monitors_are_listed_page_by_page(archive: FakePreservica, pv: PreservicaClient) -> None:
     archive.seed(130)
     pages = [page async for page in pv.monitors.list().pages()]
     assert [len(page.items) for page in pages] == [25, 25, 25, 25, 25, 5]
@@ -51,7 +51,7 @@ async def test_all_monitors_come_page_by_page(archive: FakePreservica, pv: Prese
     assert len({monitor.id for page in pages for monitor in page.items}) == 130
 
 
-async def test_the_address_of_the_next_page_never_leads_to_another_host(
+async def test_the_url_of_the_next_page_never_leads_to_another_host(
     archive: FakePreservica, pv: PreservicaClient
 ) -> None:
     archive.seed(30)
@@ -76,7 +76,9 @@ async def test_a_monitor_is_found_by_its_name(archive: FakePreservica, pv: Prese
     assert monitor.id == started.workflow.monitor_id
 
 
-async def test_monitors_since_are_asked_for_in_the_servers_form(archive: FakePreservica, pv: PreservicaClient) -> None:
+async def test_monitors_since_are_requested_in_the_servers_format(
+    archive: FakePreservica, pv: PreservicaClient
+) -> None:
     await pv.monitors.list(started_from=datetime(2025, 1, 1, tzinfo=UTC)).first()
     assert archive.requests[-1].parameters == {"startedFrom": ["2025-01-01T00:00:00.000Z"]}
 
@@ -92,15 +94,13 @@ async def test_monitors_since_are_asked_for_in_the_servers_form(archive: FakePre
         ("limit", 0),
     ],
 )
-async def test_what_the_query_for_monitors_cannot_carry_is_refused(
-    argument: str, value: Any, pv: PreservicaClient
-) -> None:
+async def test_invalid_filters_of_monitors_are_refused(argument: str, value: Any, pv: PreservicaClient) -> None:
     with pytest.raises(InvalidArgument) as caught:
         pv.monitors.list(**{argument: value})
     assert caught.value.argument == argument
 
 
-async def test_messages_tell_of_their_workflow_and_are_filtered_and_limited(
+async def test_messages_have_their_workflow_and_are_filtered_and_limited(
     archive: FakePreservica, pv: PreservicaClient, time: ManualClock
 ) -> None:
     started = await pv.workflows.start(42)
@@ -125,7 +125,7 @@ async def test_messages_of_several_monitors_or_of_none_are_refused(pv: Preservic
         pv.monitors.messages("a", limit=0)
 
 
-async def test_a_timeseries_is_got(archive: FakePreservica, pv: PreservicaClient, time: ManualClock) -> None:
+async def test_a_timeseries_is_returned(archive: FakePreservica, pv: PreservicaClient, time: ManualClock) -> None:
     started = await pv.workflows.start(42)
     time.advance(60)
     assert started.workflow is not None
@@ -135,11 +135,11 @@ async def test_a_timeseries_is_got(archive: FakePreservica, pv: PreservicaClient
         await pv.monitors.timeseries("0" * 32)
 
 
-async def test_monitors_are_asked_for_as_json_and_workflows_as_xml(telling: Callable[..., Any], clock: Clock) -> None:
-    told = telling(lambda _: httpx.Response(404))
-    async with told.client(clock) as pv:
+async def test_monitors_are_requested_as_json_and_workflows_as_xml(scripted: Callable[..., Any], clock: Clock) -> None:
+    server = scripted(lambda _: httpx.Response(404))
+    async with server.client(clock) as pv:
         for listing in (pv.monitors.list(), pv.processes.list(), pv.contexts.list(), pv.workflows.list()):
             with pytest.raises(NotFound):
                 await listing.first()
-    accepted = [request.headers["accept"] for request in told.asked]
+    accepted = [request.headers["accept"] for request in server.requests]
     assert accepted == ["application/json", "application/json", "application/xml", "application/xml"]

@@ -1,4 +1,4 @@
-"""The filters of workflows as one value: what it takes, what it sends, and which rows match."""
+"""The filters of workflows as one value: what it accepts, what it sends, and which rows match."""
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -15,7 +15,7 @@ NOON = datetime(2025, 11, 18, 12, tzinfo=UTC)
 
 
 def sent_states(**filters: Any) -> str | None:
-    """The `state` parameter of these filters."""
+    """Return the `state` parameter of these filters."""
     return dict(WorkflowQuery.of(**filters).on_the_wire()).get("state")
 
 
@@ -23,7 +23,7 @@ def row(state: State) -> Workflow:
     return Workflow(id=7, state=state, state_text=state.value)
 
 
-def test_no_state_is_every_state_a_query_knows() -> None:
+def test_without_a_state_every_state_is_named() -> None:
     assert sent_states() == EVERY
 
 
@@ -45,14 +45,14 @@ def test_states_are_sent_in_the_servers_own_spelling(given: Any, sent: str) -> N
 @pytest.mark.parametrize(
     "given", ["Running", "", "Active,Pending", "Cancelled", State.SUSPENDING, ["Active", "x"], [3]]
 )
-def test_a_state_no_query_knows_is_refused_with_those_there_are(given: Any) -> None:
+def test_an_unknown_state_is_refused_with_a_list_of_the_states(given: Any) -> None:
     with pytest.raises(
         InvalidArgument, match="^state: must be one of Aborted, Active, Completed, Finished_Mixed_Outcome"
     ):
         sent_states(state=given)
 
 
-def test_no_state_at_all_is_refused_because_the_server_would_return_everything() -> None:
+def test_an_empty_list_of_states_is_refused_because_the_server_would_return_everything() -> None:
     with pytest.raises(InvalidArgument, match="^state: must name at least one"):
         sent_states(state=[])
 
@@ -84,7 +84,7 @@ def test_none_counts_as_not_given() -> None:
     assert WorkflowQuery.of(**given) == WorkflowQuery.of()
 
 
-def test_filters_are_read_once_and_sent_as_often_as_needed() -> None:
+def test_filters_are_read_once_and_can_be_sent_repeatedly() -> None:
     def words() -> Iterator[str]:
         yield "Active"
 
@@ -111,6 +111,6 @@ def test_a_row_matches_by_its_state_alone() -> None:
         ({"since": NOON, "until": NOON - timedelta(seconds=1)}, "until: must not be before since"),
     ],
 )
-def test_what_the_query_cannot_carry_is_refused_with_the_reason(filters: Any, why: str) -> None:
+def test_an_invalid_filter_is_refused_with_the_reason(filters: Any, why: str) -> None:
     with pytest.raises(InvalidArgument, match=f"^{why}"):
         WorkflowQuery.of(**filters)

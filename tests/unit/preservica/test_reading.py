@@ -1,4 +1,4 @@
-"""What each answer of the workflow service reads as; no event loop, no socket."""
+"""Reading every response of the workflow service, without event loop and socket."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -25,7 +25,7 @@ def page(body: bytes, start: int = 0) -> Page[Workflow]:
 
 
 def unreadable(row: object) -> UnreadableRow:
-    """What stands in the place of a row that cannot be read."""
+    """Return the unreadable row that stands in the place of a record."""
     assert isinstance(row, UnreadableRow)
     return row
 
@@ -47,13 +47,13 @@ def one(**children: str) -> Workflow:
 # Contexts
 
 
-def test_contexts_have_an_id_a_name_and_whatever_else_there_is(sample: Sample) -> None:
+def test_contexts_have_an_id_a_name_and_all_other_elements(sample: Sample) -> None:
     first, second = read(calls.list_contexts(()), sample("contexts.xml")).items
     assert first == Context(id="42", name="Ingest OPEX (Incremental)")
     assert (second.id, second.name, second.extra) == ("184", "Web Crawl & Ingest", {"Active": "true"})
 
 
-def test_a_single_context_is_a_list_too_whatever_the_root_and_the_prefix_are_called(sample: Sample) -> None:
+def test_a_single_context_is_a_list_with_any_name_of_root_and_prefix(sample: Sample) -> None:
     assert read(calls.list_contexts(()), sample("contexts-one.xml")).items == (Context(id="42", name="Ingest"),)
 
 
@@ -71,7 +71,7 @@ def test_no_contexts_are_no_items(sample: Sample) -> None:
         (b'<!DOCTYPE R [<!ENTITY a "b">]><R/>', "a DOCTYPE, which is never read @ /"),
     ],
 )
-def test_an_answer_that_is_no_list_of_contexts_is_refused_with_its_path(body: bytes, fault: str) -> None:
+def test_a_response_that_is_not_a_list_of_contexts_is_refused_with_its_path(body: bytes, fault: str) -> None:
     with pytest.raises(DecodeError) as caught:
         read(calls.list_contexts(()), body)
     assert caught.value.faults == (fault,)
@@ -85,14 +85,14 @@ def test_an_answer_that_is_no_list_of_contexts_is_refused_with_its_path(body: by
         (b"<WorkflowContext><Id><A/></Id></WorkflowContext>", "required field missing @ $[1].Id"),
     ],
 )
-def test_a_context_without_an_id_hides_no_other(row: bytes, fault: str) -> None:
+def test_a_context_without_an_id_hides_no_other_context(row: bytes, fault: str) -> None:
     fine = b"<WorkflowContext><Id>42</Id></WorkflowContext>"
     one, odd, two = read(calls.list_contexts(()), b"<R>" + fine + row + fine + b"</R>").items
     assert one == two == Context(id="42")
     assert unreadable(odd).faults == (fault,)
 
 
-def test_a_login_page_where_a_list_is_due_is_unexpected_content() -> None:
+def test_a_login_page_in_place_of_a_list_is_unexpected_content() -> None:
     with pytest.raises(UnexpectedContent):
         read(calls.list_contexts(()), b"<!DOCTYPE html><html></html>")
 
@@ -100,7 +100,7 @@ def test_a_login_page_where_a_list_is_due_is_unexpected_content() -> None:
 # Rows
 
 
-def test_a_row_is_read_whole(sample: Sample) -> None:
+def test_a_row_is_read_completely(sample: Sample) -> None:
     found = page(sample("instances.xml"))
     workflow = found.items[0]
     assert found.total == 423
@@ -117,7 +117,7 @@ def test_a_row_is_read_whole(sample: Sample) -> None:
     assert workflow.extra == {"TopLevelDURecord": "9c43a1"}
 
 
-def test_an_active_row_says_its_step(sample: Sample) -> None:
+def test_an_active_row_has_its_step(sample: Sample) -> None:
     workflow = page(sample("instances.xml")).items[1]
     assert (workflow.step, workflow.finished, workflow.creator) == ("DeleteIngestedFromSource", None, None)
 
@@ -128,7 +128,7 @@ def test_a_row_of_id_and_state_is_enough_and_a_single_row_is_a_list(sample: Samp
 
 
 @pytest.mark.parametrize("missing", ["Id", "State"])
-def test_a_row_without_id_or_state_is_named_by_its_place_and_hides_no_other(missing: str) -> None:
+def test_a_row_without_id_or_state_is_named_by_its_place_and_hides_no_other_row(missing: str) -> None:
     row = instance(8).replace(f"<{missing}>", "<X>").replace(f"</{missing}>", "</X>")
     one, odd, two = page(instances(instance(7), row, instance(9))).items
     assert (one.id, two.id) == (7, 9)
@@ -155,7 +155,7 @@ ODD_DATES = ["yesterday", "2025-10-26 02:30:00", "2025-10-26T02:30:00", "2025-02
 
 @pytest.mark.parametrize("said", ODD_DATES)
 @pytest.mark.parametrize(("tag", "name"), [("Started", "started"), ("Finished", "finished")])
-def test_a_date_that_cannot_be_read_is_none_and_kept_as_it_came(tag: str, name: str, said: str) -> None:
+def test_a_date_that_cannot_be_read_is_none_and_kept_raw(tag: str, name: str, said: str) -> None:
     rows = [instance(id, **({tag: said} if id == 3 else {tag: "2025-10-26T02:30:00Z"})) for id in range(40)]
     found = page(instances(*rows)).items
     assert [workflow.id for workflow in found] == list(range(40))
@@ -167,13 +167,13 @@ def test_a_date_that_cannot_be_read_is_none_and_kept_as_it_came(tag: str, name: 
     assert (alone.id, alone.state, getattr(alone, name), alone.extra) == (7, State.ACTIVE, None, {tag: said})
 
 
-def test_blanks_around_a_value_do_not_count() -> None:
+def test_blanks_around_a_value_are_ignored() -> None:
     workflow = one(State="\n  ACTIVE  ", Started=" 2025-11-18T09:15:02Z\n", Finished=" ")
     assert (workflow.state_text, workflow.finished) == ("ACTIVE", None)
     assert workflow.started == datetime(2025, 11, 18, 9, 15, 2, tzinfo=UTC)
 
 
-def test_an_error_document_is_no_empty_list() -> None:
+def test_an_error_document_is_not_an_empty_list() -> None:
     with pytest.raises(DecodeError, match="expected WorkflowInstance elements, got Message @ /"):
         page(b"<ErrorResponse><Message>no</Message></ErrorResponse>")
 
@@ -181,7 +181,7 @@ def test_an_error_document_is_no_empty_list() -> None:
 # Pages
 
 
-def test_the_next_page_begins_after_the_rows_that_came_not_after_those_asked_for(sample: Sample) -> None:
+def test_the_next_page_begins_after_the_received_rows(sample: Sample) -> None:
     following = page(sample("instances.xml")).next
     assert following == calls.list_workflows((("state", "Active"),), size=100, start=2)
 
@@ -201,7 +201,7 @@ def test_without_a_total_a_listing_goes_on_until_a_page_is_empty() -> None:
     assert found.next.params[-2:] == (("start", "1"), ("max", "100"))
 
 
-def test_a_total_that_is_no_number_is_refused() -> None:
+def test_a_total_that_is_not_a_number_is_refused() -> None:
     with pytest.raises(DecodeError, match="expected a whole number, got a text @ /TotalCount"):
         page(b"<R><TotalCount>many</TotalCount></R>")
 
@@ -236,7 +236,7 @@ def test_every_state_has_a_phase_and_unknown_is_not_final() -> None:
     assert not State.UNKNOWN.phase.final
 
 
-# One
+# One workflow
 
 
 def test_children_of_unknown_or_unexpected_shape_are_kept_and_never_fatal(sample: Sample) -> None:
@@ -251,13 +251,13 @@ def test_children_of_unknown_or_unexpected_shape_are_kept_and_never_fatal(sample
     assert set(extra) == {"Steps", "Errors", "TopLevelDURecord", "CurrentStepName", "Creator"}
 
 
-def test_an_answer_about_another_workflow_is_a_mismatch(sample: Sample) -> None:
+def test_a_response_about_another_workflow_is_a_mismatch(sample: Sample) -> None:
     with pytest.raises(ResponseMismatch, match="asked for workflow 8, the answer is about workflow 51234"):
         read(calls.get_workflow(8), sample("instance-failed.xml"))
 
 
 @pytest.mark.parametrize("body", [b"<WorkflowInstance/>", b"<R><WorkflowInstance><Id>7</Id></WorkflowInstance></R>"])
-def test_an_answer_without_a_workflow_is_refused(body: bytes) -> None:
+def test_a_response_without_a_workflow_is_refused(body: bytes) -> None:
     with pytest.raises(DecodeError, match=r"required field missing @ \$\.Id"):
         read(calls.get_workflow(7), body)
 
@@ -269,29 +269,29 @@ def started(body: bytes) -> Started:
     return read(calls.start_workflow("42", None, None, "mark-1"), body, 201)
 
 
-def test_a_start_tells_the_new_workflow_and_its_mark(sample: Sample) -> None:
+def test_a_start_returns_the_new_workflow_and_its_correlation_id(sample: Sample) -> None:
     found = started(sample("started.xml"))
     assert (found.id, found.correlation_id) == (51300, "mark-1")
     assert found.workflow is not None
     assert (found.workflow.id, found.workflow.phase) == (51300, Phase.WAITING)
 
 
-def test_a_start_whose_answer_is_no_more_than_an_id_tells_the_id(sample: Sample) -> None:
+def test_a_start_whose_response_has_only_an_id_returns_the_id(sample: Sample) -> None:
     assert started(sample("started-id-only.xml")) == Started(id=51300, correlation_id="mark-1")
 
 
 @pytest.mark.parametrize("body", [b"", b" \n", b"<WorkflowInstance/>", b"<R><Id>x</Id></R>"])
-def test_a_start_whose_answer_tells_nothing_has_happened_all_the_same(body: bytes) -> None:
+def test_a_start_whose_response_is_empty_has_happened(body: bytes) -> None:
     assert started(body) == Started(id=None, correlation_id="mark-1")
 
 
 @pytest.mark.parametrize("body", [b"<html></html>", b"created", b"<R>", b"<R><Name>x</Name></R>"])
-def test_a_start_answered_with_something_else_cannot_be_read(body: bytes) -> None:
+def test_a_start_with_an_unrelated_response_cannot_be_read(body: bytes) -> None:
     with pytest.raises(DecodeError):
         started(body)
 
 
-def test_a_retry_counts_both_ways(sample: Sample) -> None:
+def test_a_retry_counts_accepted_and_refused_workflows(sample: Sample) -> None:
     assert read(calls.retry_workflows([1]), sample("retried.xml")) == AcceptedCounts(successful=2, failed=1)
 
 
@@ -306,5 +306,5 @@ def test_a_termination_is_accepted_whatever_the_body_unless_it_counts_failures(b
     assert read(calls.terminate_workflows([1]), body, 202).failed == 0
 
 
-def test_a_termination_that_counts_failures_tells_them(sample: Sample) -> None:
+def test_a_termination_returns_the_counted_failures(sample: Sample) -> None:
     assert read(calls.terminate_workflows([1]), sample("retried.xml"), 202) == AcceptedCounts(successful=2, failed=1)

@@ -1,4 +1,4 @@
-"""Contexts and workflows of a Preservica, listed over a real socket."""
+"""Listing contexts and workflows of a Preservica over a real socket."""
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -24,7 +24,7 @@ def asked(archive: FakePreservica, method: str = "GET", path: str = INSTANCES) -
 
 
 def sent(archive: FakePreservica) -> list[dict[str, str]]:
-    """The query of each list request."""
+    """Return the query of each list request."""
     return [{key: ",".join(values) for key, values in exchange.parameters.items()} for exchange in asked(archive)]
 
 
@@ -46,7 +46,7 @@ async def test_all_contexts_are_listed_in_one_request_and_again(archive: FakePre
     assert [exchange.query for exchange in archive.requests[1:]] == ["", ""]
 
 
-async def test_a_blank_definition_is_refused_at_once(pv: PreservicaClient) -> None:
+async def test_a_blank_definition_is_refused_immediately(pv: PreservicaClient) -> None:
     with pytest.raises(InvalidArgument, match="^definition_id"):
         pv.contexts.list(definition_id=" ")
 
@@ -55,7 +55,7 @@ async def test_a_blank_definition_is_refused_at_once(pv: PreservicaClient) -> No
 
 
 @pytest.mark.sweep
-async def test_ten_thousand_workflows_come_page_by_page_each_once_newest_first(
+async def test_ten_thousand_workflows_are_listed_once_each_newest_first(
     archive: FakePreservica, pv: PreservicaClient
 ) -> None:
     ids = archive.seed(10_000)
@@ -66,7 +66,7 @@ async def test_ten_thousand_workflows_come_page_by_page_each_once_newest_first(
     assert sorted(int(query["start"]) for query in sent(archive)) == [*range(0, 10_000, 100)]
 
 
-async def test_pages_are_asked_for_as_they_are_needed(archive: FakePreservica, pv: PreservicaClient) -> None:
+async def test_pages_are_requested_as_they_are_needed(archive: FakePreservica, pv: PreservicaClient) -> None:
     archive.seed(300)
     async for _ in pv.workflows.list():
         break
@@ -79,7 +79,7 @@ async def test_a_limit_reaches_the_wire(archive: FakePreservica, pv: PreservicaC
     assert [(query["start"], query["max"]) for query in sent(archive)] == [("0", "100"), ("100", "50")]
 
 
-async def test_a_server_that_caps_its_pages_is_followed_row_by_row(
+async def test_a_server_that_limits_its_pages_is_read_completely(
     serve: Callable[..., FakePreservica], clock: Clock
 ) -> None:
     archive = serve(page_cap=30)
@@ -96,9 +96,7 @@ async def test_short_pages_lose_nothing(archive: FakePreservica, pv: PreservicaC
     assert [workflow.id async for workflow in pv.workflows.list(newest_first=False)] == ids
 
 
-async def test_a_page_that_comes_again_and_again_ends_in_an_error(
-    archive: FakePreservica, pv: PreservicaClient
-) -> None:
+async def test_a_page_that_is_repeated_endlessly_is_an_error(archive: FakePreservica, pv: PreservicaClient) -> None:
     archive.seed(300)
     archive.faults = Faults(rates={Fault.REPEATED_PAGE: 1.0}, paths=(INSTANCES,))
     with pytest.raises(ListingInconsistent):
@@ -124,7 +122,7 @@ async def test_without_filters_every_state_is_named(archive: FakePreservica, pv:
 
 
 @pytest.mark.parametrize("state", ["Completed", "Failed", "Suspended", "Finished_Mixed_Outcome", "Aborted"])
-async def test_only_the_state_asked_for_is_listed(state: str, archive: FakePreservica, pv: PreservicaClient) -> None:
+async def test_only_the_requested_state_is_listed(state: str, archive: FakePreservica, pv: PreservicaClient) -> None:
     archive.seed(200, age=60.0)
     found = [workflow async for workflow in pv.workflows.list(state=state)]
     assert found
@@ -158,7 +156,7 @@ async def test_workflows_are_listed_by_context_and_since(
         ("consistency", "exact"),
     ],
 )
-async def test_what_the_query_cannot_carry_is_refused_at_once(
+async def test_invalid_arguments_are_refused_immediately(
     argument: str, value: Any, archive: FakePreservica, pv: PreservicaClient
 ) -> None:
     with pytest.raises(InvalidArgument) as caught:
@@ -175,11 +173,11 @@ async def test_a_sparse_server_is_read_too(serve: Callable[..., FakePreservica],
     assert {workflow.context_id is None for workflow in found} == {True, False}
 
 
-# What must not get lost
+# Consistency
 
 
 @pytest.mark.parametrize("consistency", ["fast", "anchored", "partitioned"])
-async def test_every_way_gives_every_workflow_once(
+async def test_every_consistency_returns_every_workflow_once(
     consistency: Consistency, archive: FakePreservica, pv: PreservicaClient
 ) -> None:
     ids = archive.seed(300, age=86_400.0)
@@ -189,9 +187,7 @@ async def test_every_way_gives_every_workflow_once(
     assert (listing.report.rows, listing.report.lag) == (300, 0.0)
 
 
-async def test_as_many_pages_are_asked_for_at_once_as_the_server_says_there_are(
-    archive: FakePreservica, pv: PreservicaClient
-) -> None:
+async def test_pages_are_requested_concurrently_up_to_the_total(archive: FakePreservica, pv: PreservicaClient) -> None:
     archive.seed(250)
     counts = [len(asked(archive)) async for _ in pv.workflows.list(page_size=20).pages()]
     assert (counts[0], counts[-1]) == (1, 13)
@@ -199,7 +195,7 @@ async def test_as_many_pages_are_asked_for_at_once_as_the_server_says_there_are(
 
 
 @pytest.mark.parametrize("consistency", ["anchored", "partitioned"])
-async def test_states_are_compared_here_where_nothing_must_get_lost(
+async def test_exact_listings_compare_states_here(
     consistency: Consistency, archive: FakePreservica, pv: PreservicaClient
 ) -> None:
     archive.seed(200, age=60.0)
@@ -211,7 +207,7 @@ async def test_states_are_compared_here_where_nothing_must_get_lost(
     assert {query["state"] for query in sent(archive) if query["max"] == "20"} == {every}
 
 
-async def test_windows_stay_within_the_dates_asked_for(archive: FakePreservica, pv: PreservicaClient) -> None:
+async def test_windows_stay_within_the_requested_dates(archive: FakePreservica, pv: PreservicaClient) -> None:
     archive.seed(200, age=3600.0)
     starts = sorted([workflow.started async for workflow in pv.workflows.list() if workflow.started is not None])
     since = starts[100]
@@ -223,7 +219,7 @@ async def test_windows_stay_within_the_dates_asked_for(archive: FakePreservica, 
     assert earliest == since.strftime("%Y-%m-%dT%H:%M:%S.") + f"{since.microsecond // 1000:03}Z"
 
 
-async def test_a_watch_asks_for_its_pages_one_by_one(
+async def test_a_watch_requests_its_pages_one_by_one(
     archive: FakePreservica, connect: Callable[..., PreservicaClient], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     send, going, most = Transport.send, set[Any](), []
@@ -240,12 +236,12 @@ async def test_a_watch_asks_for_its_pages_one_by_one(
     monkeypatch.setattr(Transport, "send", counted)
     archive.seed(700)
     since = datetime(2000, 1, 1, tzinfo=UTC)
-    async with connect(clock=Clock()) as pv:  # on a clock that passes with each sleep, polls would crowd out the list
+    async with connect(clock=Clock()) as pv:  # on a clock that each sleep advances, the polls would delay the list
         async with pv.workflows.watch(since=since) as changes:
-            told = set[int]()
+            ids = set[int]()
             async for event in changes:
-                told.add(event.id)
-                if len(told) == 250:
+                ids.add(event.id)
+                if len(ids) == 250:
                     break
         assert len(asked(archive)) >= 3
         assert max(most) == 1

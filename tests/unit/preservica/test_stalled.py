@@ -1,4 +1,4 @@
-"""A workflow that stalls, and what a watch may do about it."""
+"""A workflow that stalls, and what a watch can do about it."""
 
 from typing import Any
 
@@ -17,10 +17,10 @@ SLOW = Step("Store", 500.0)
 HELD = Step("Store", 1.0, StepResult.HELD)
 
 
-async def stalled(
+async def watch_stalled(
     time: ManualClock, step: Step = SLOW, *, faults: Faults | None = None, retry_stalled: int = 0
 ) -> tuple[list[Any], Sandbox]:
-    """Watch one whose step goes otherwise than the step of four before it, which took five seconds."""
+    """Watch a workflow whose step behaves differently from the same step of four others, which took 5 s."""
 
     async def sleep(seconds: float) -> None:
         time.advance(seconds)
@@ -47,32 +47,32 @@ def retries(sandbox: Sandbox) -> int:
     return sum(exchange.path.endswith("/retry") for exchange in sandbox.preservica.requests)
 
 
-async def test_a_step_that_takes_much_longer_than_usual_is_told_once() -> None:
-    (event,), _ = await stalled(ManualClock())
+async def test_a_step_that_takes_much_longer_than_usual_is_reported_once() -> None:
+    (event,), _ = await watch_stalled(ManualClock())
     assert event.seconds > 3 * event.usual
     assert not event.remedied
 
 
-async def test_it_is_retried_when_asked_for_and_goes_on() -> None:
-    (event,), sandbox = await stalled(ManualClock(), HELD, retry_stalled=3)
+async def test_a_stalled_workflow_is_retried_on_request() -> None:
+    (event,), sandbox = await watch_stalled(ManualClock(), HELD, retry_stalled=3)
     assert event.remedied
     assert retries(sandbox) == 1
 
 
-async def test_one_that_the_server_will_not_retry_is_told_as_it_is() -> None:
-    (event,), sandbox = await stalled(ManualClock(), SLOW, retry_stalled=1)
+async def test_a_stalled_workflow_that_the_server_does_not_retry_is_reported() -> None:
+    (event,), sandbox = await watch_stalled(ManualClock(), SLOW, retry_stalled=1)
     assert not event.remedied
     assert retries(sandbox) == 1
 
 
-async def test_nothing_is_retried_unless_asked_for() -> None:
-    _, sandbox = await stalled(ManualClock(), SLOW)
+async def test_nothing_is_retried_without_a_request() -> None:
+    _, sandbox = await watch_stalled(ManualClock(), SLOW)
     assert retries(sandbox) == 0
 
 
-async def test_a_retry_that_is_refused_is_told_as_not_remedied(caplog: pytest.LogCaptureFixture) -> None:
+async def test_a_refused_retry_is_reported_as_not_remedied(caplog: pytest.LogCaptureFixture) -> None:
     refused = Faults(script=(Fault.SERVER_ERROR,) * 5, methods=("POST",))
-    (event,), _ = await stalled(ManualClock(), faults=refused, retry_stalled=2)
+    (event,), _ = await watch_stalled(ManualClock(), faults=refused, retry_stalled=2)
     assert not event.remedied
     assert "could not be retried" in caplog.text
 

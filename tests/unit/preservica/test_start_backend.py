@@ -86,18 +86,18 @@ async def test_what_to_look_for_is_there_to_be_found(archive: FakePreservica, pv
 
 @pytest.mark.parametrize(("status", "kind"), [(400, BadRequest), (403, Forbidden), (404, NotFound)])
 async def test_a_start_that_is_refused_was_not_started(
-    status: int, kind: type[Exception], telling: Any, clock: Clock
+    status: int, kind: type[Exception], scripted: Any, clock: Clock
 ) -> None:
-    told = telling(lambda _: httpx.Response(status, text="no"))
+    told = scripted(lambda _: httpx.Response(status, text="no"))
     async with told.client(clock) as pv:
         with pytest.raises(kind):
             await pv.workflows.start(42)
-    assert len(told.asked) == 1
+    assert len(told.requests) == 1
 
 
 @pytest.mark.parametrize("status", [200, 201, 202])
-async def test_any_success_is_a_start_even_without_a_body(status: int, telling: Any, clock: Clock) -> None:
-    told = telling(lambda _: httpx.Response(status))
+async def test_any_success_is_a_start_even_without_a_body(status: int, scripted: Any, clock: Clock) -> None:
+    told = scripted(lambda _: httpx.Response(status))
     async with told.client(clock) as pv:
         started = await pv.workflows.start("Ingest", correlation_id="mark-1")
     assert (started.id, started.correlation_id, started.workflow) == (None, "mark-1", None)
@@ -105,19 +105,19 @@ async def test_any_success_is_a_start_even_without_a_body(status: int, telling: 
 
 @pytest.mark.parametrize("answer", [{"status_code": 204}, {"status_code": 200, "html": "<html>portal</html>"}])
 async def test_a_success_of_another_kind_leaves_a_start_unknown(
-    answer: dict[str, Any], telling: Any, clock: Clock
+    answer: dict[str, Any], scripted: Any, clock: Clock
 ) -> None:
-    told = telling(lambda _: httpx.Response(**answer))
+    told = scripted(lambda _: httpx.Response(**answer))
     async with told.client(clock) as pv:
         with pytest.raises(StartOutcomeUnknown, match="of context 42"):
             await pv.workflows.start(42)
-    assert len(told.asked) == 1
+    assert len(told.requests) == 1
 
 
-async def test_a_start_that_cannot_connect_was_not_sent(telling: Any, clock: Clock) -> None:
+async def test_a_start_that_cannot_connect_was_not_sent(scripted: Any, clock: Clock) -> None:
     def refuse(_: httpx.Request) -> httpx.Response:
         raise httpx.ConnectError("refused")
 
-    async with telling(refuse).client(clock) as pv:
+    async with scripted(refuse).client(clock) as pv:
         with pytest.raises(ConnectFailed):
             await pv.workflows.start(42)

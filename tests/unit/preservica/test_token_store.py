@@ -1,4 +1,4 @@
-"""Tokens that outlive a process."""
+"""Tokens that are kept between processes."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -29,7 +29,7 @@ async def use(connect: Connect, **settings: Any) -> None:
 
 @define
 class Remote:
-    """A store that has to be waited for."""
+    """An asynchronous store."""
 
     kept: list[str] = field(factory=list)
 
@@ -69,7 +69,7 @@ async def test_a_stored_token_that_was_revoked_is_replaced_and_stored_again(
     assert len(store.kept) == 2
 
 
-async def test_a_stored_token_that_has_ended_is_not_sent(
+async def test_an_expired_stored_token_is_not_sent(
     connect: Connect, archive: FakePreservica, time: ManualClock
 ) -> None:
     store = Remote()
@@ -90,7 +90,7 @@ async def test_a_renewed_token_is_stored_too(connect: Connect, archive: FakePres
     assert len(store.kept) == 2
 
 
-async def test_the_token_of_another_user_is_not_taken(connect: Connect, archive: FakePreservica, clock: Clock) -> None:
+async def test_the_token_of_another_user_is_not_used(connect: Connect, archive: FakePreservica, clock: Clock) -> None:
     store = Remote()
     await use(connect, token_store=store)
     other = PreservicaClient(
@@ -101,7 +101,7 @@ async def test_the_token_of_another_user_is_not_taken(connect: Connect, archive:
     assert logins(archive) == ["login", "login"]
 
 
-def test_the_file_is_its_owners_alone_and_replaced_as_a_whole(tmp_path: Path) -> None:
+def test_the_file_is_private_and_replaced_as_a_whole(tmp_path: Path) -> None:
     store = FileTokenStore(tmp_path / "token.json")
     assert store.load() is None
     store.save("first")
@@ -111,7 +111,7 @@ def test_the_file_is_its_owners_alone_and_replaced_as_a_whole(tmp_path: Path) ->
     assert (tmp_path / "token.json").stat().st_mode & 0o777 == 0o600
 
 
-def test_a_file_that_others_can_read_is_refused_with_the_remedy(tmp_path: Path) -> None:
+def test_a_file_that_others_can_read_is_refused_with_the_command_that_mends_it(tmp_path: Path) -> None:
     store = FileTokenStore(tmp_path / "token.json")
     store.save("text")
     (tmp_path / "token.json").chmod(0o640)
@@ -129,7 +129,7 @@ def test_a_file_that_cannot_be_written_leaves_nothing_behind(tmp_path: Path, mon
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_file_that_is_no_text_is_no_token(tmp_path: Path) -> None:
+def test_a_file_that_is_not_text_has_no_token(tmp_path: Path) -> None:
     path = tmp_path / "token.json"
     path.write_bytes(b"\xff\xfe\x00")
     path.chmod(0o600)
@@ -150,12 +150,12 @@ def test_a_file_that_is_no_text_is_no_token(tmp_path: Path) -> None:
         "\ud800",
     ],
 )
-def test_a_text_that_holds_no_token_is_none(text: str) -> None:
+def test_a_text_without_a_token_is_none(text: str) -> None:
     assert load_token(Secret(text)) is None
 
 
 @pytest.mark.parametrize("refresh", [None, Secret("r-1")])
-def test_a_token_goes_through_its_text(refresh: Secret | None) -> None:
+def test_a_token_survives_dump_and_load(refresh: Secret | None) -> None:
     stored = StoredToken("me TEN https://pv", Secret("tok-1"), 1234.5, refresh)
     assert load_token(Secret(dump_token(stored))) == stored
     assert "tok-1" not in repr(stored)

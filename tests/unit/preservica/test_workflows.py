@@ -1,4 +1,4 @@
-"""The workflows of a Preservica over a real socket: get, terminate, retry, wait."""
+"""Workflows of a Preservica over a real socket: get, terminate, retry, wait."""
 
 from typing import Any
 
@@ -34,7 +34,7 @@ def asked(archive: FakePreservica, method: str = "GET", path: str = INSTANCES) -
 # Getting
 
 
-async def test_one_workflow_is_got_by_number_or_digits(archive: FakePreservica, pv: PreservicaClient) -> None:
+async def test_one_workflow_is_read_by_number_or_digits(archive: FakePreservica, pv: PreservicaClient) -> None:
     (id,) = archive.seed(1)
     assert (await pv.workflows.get(id)) == (await pv.workflows.get(str(id)))
     assert asked(archive, path=f"{INSTANCES}/{id}")[0].query == "includeErrors=true"
@@ -45,7 +45,7 @@ async def test_an_unknown_workflow_is_not_found(pv: PreservicaClient) -> None:
         await pv.workflows.get(1)
 
 
-async def test_an_id_that_is_no_number_is_refused_before_anything_is_sent(
+async def test_an_id_that_is_not_a_number_is_refused_before_anything_is_sent(
     archive: FakePreservica, pv: PreservicaClient
 ) -> None:
     with pytest.raises(InvalidArgument, match="^workflow_id"):
@@ -53,7 +53,7 @@ async def test_an_id_that_is_no_number_is_refused_before_anything_is_sent(
     assert archive.requests == []
 
 
-async def test_what_the_server_says_of_errors_is_in_extra(
+async def test_the_servers_errors_are_in_extra(
     archive: FakePreservica, pv: PreservicaClient, time: ManualClock
 ) -> None:
     context = archive.context("Breaks", "org.example.breaks", "Ingest", [Step("Break", 1.0, StepResult.FAILED)])
@@ -66,20 +66,20 @@ async def test_what_the_server_says_of_errors_is_in_extra(
     assert [error["StepName"] for error in errors] == ["Break", "Break"]
 
 
-async def test_an_answer_about_another_workflow_is_asked_for_again_and_then_a_mismatch(
-    telling: Any, clock: Clock
+async def test_a_response_about_another_workflow_is_requested_again_and_then_a_mismatch(
+    scripted: Any, clock: Clock
 ) -> None:
-    told = telling(lambda _: httpx.Response(200, text="<W><Id>8</Id><State>ACTIVE</State></W>"))
-    async with told.client(clock) as pv:
+    server = scripted(lambda _: httpx.Response(200, text="<W><Id>8</Id><State>ACTIVE</State></W>"))
+    async with server.client(clock) as pv:
         with pytest.raises(ResponseMismatch, match="asked for workflow 7, the answer is about workflow 8"):
             await pv.workflows.get(7)
-    assert len(told.asked) == 4
+    assert len(server.requests) == 4
 
 
 # Terminating and retrying
 
 
-async def test_workflows_are_terminated_in_one_request_and_end_a_little_later(
+async def test_workflows_are_terminated_in_one_request_and_end_later(
     archive: FakePreservica, pv: PreservicaClient
 ) -> None:
     first, second = await pv.workflows.start(42), await pv.workflows.start(43)
@@ -93,13 +93,13 @@ async def test_workflows_are_terminated_in_one_request_and_end_a_little_later(
     assert exchange.headers["content-length"] == "0"
 
 
-async def test_a_retry_says_how_many_try_again(archive: FakePreservica, pv: PreservicaClient) -> None:
+async def test_a_retry_returns_the_number_of_retried_workflows(archive: FakePreservica, pv: PreservicaClient) -> None:
     archive.seed(100, age=60.0)
     failed = [workflow.id async for workflow in pv.workflows.list(state="Failed", limit=3)]
     assert await pv.workflows.retry(*failed) == 3
 
 
-async def test_a_retry_of_which_some_are_refused_says_so(archive: FakePreservica, pv: PreservicaClient) -> None:
+async def test_a_partly_refused_retry_is_a_partial_failure(archive: FakePreservica, pv: PreservicaClient) -> None:
     archive.seed(100, age=60.0)
     failed = await pv.workflows.list(state="Failed").first()
     done = await pv.workflows.list(state="Completed").first()
@@ -110,16 +110,16 @@ async def test_a_retry_of_which_some_are_refused_says_so(archive: FakePreservica
     assert (caught.value.successful, caught.value.failed) == (1, 1)
 
 
-async def test_a_termination_of_which_some_are_refused_says_so(telling: Any, clock: Clock) -> None:
+async def test_a_partly_refused_termination_is_a_partial_failure(scripted: Any, clock: Clock) -> None:
     body = "<R><SuccessfulNumber>1</SuccessfulNumber><FailedNumber>2</FailedNumber></R>"
-    async with telling(lambda _: httpx.Response(202, text=body)).client(clock) as pv:
+    async with scripted(lambda _: httpx.Response(202, text=body)).client(clock) as pv:
         with pytest.raises(PartialFailure, match="terminate: 2 of 3 workflows were refused"):
             await pv.workflows.terminate(1, 2, 3)
 
 
 @pytest.mark.parametrize("verb", ["terminate", "retry"])
 @pytest.mark.parametrize("given", [[7, 8], (7,), {7, 8}, range(3), {7: "x"}])
-async def test_a_list_of_workflows_is_refused_with_the_way_to_name_them(
+async def test_a_list_of_ids_is_refused_with_an_example(
     verb: str, given: Any, archive: FakePreservica, pv: PreservicaClient
 ) -> None:
     with pytest.raises(InvalidArgument, match=rf"^workflow_ids: must be given one by one, such as {verb}\(7, 8\)"):
@@ -128,7 +128,7 @@ async def test_a_list_of_workflows_is_refused_with_the_way_to_name_them(
 
 
 @pytest.mark.parametrize("verb", ["terminate", "retry"])
-async def test_nothing_to_terminate_or_retry_is_refused_because_it_may_mean_all(
+async def test_terminate_and_retry_without_ids_are_refused_because_they_may_mean_all(
     verb: str, archive: FakePreservica, pv: PreservicaClient
 ) -> None:
     with pytest.raises(InvalidArgument, match="^workflow_ids"):
@@ -147,8 +147,8 @@ async def test_a_termination_and_a_retry_are_sent_once(
     assert len(asked(archive, "POST", f"{INSTANCES}/{verb}")) == 1
 
 
-async def test_a_retry_answered_without_counts_cannot_be_read(telling: Any, clock: Clock) -> None:
-    async with telling(lambda _: httpx.Response(200)).client(clock) as pv:
+async def test_a_retry_response_without_counts_cannot_be_read(scripted: Any, clock: Clock) -> None:
+    async with scripted(lambda _: httpx.Response(200)).client(clock) as pv:
         with pytest.raises(DecodeError):
             await pv.workflows.retry(1)
 
@@ -192,7 +192,7 @@ async def test_a_suspended_workflow_is_returned_raised_or_waited_for(
         await pv.workflows.wait(started.id, poll=QUICK, timeout=30)
 
 
-async def test_a_wait_endures_an_outage_of_the_login(
+async def test_a_wait_survives_an_outage_of_the_login(
     archive: FakePreservica, pv: PreservicaClient, time: ManualClock
 ) -> None:
     started = await pv.workflows.start(42)
@@ -212,10 +212,10 @@ async def test_a_wait_endures_an_outage_of_the_login(
         *((state, None) for state in ("Completed", "Finished_Mixed_Outcome")),
     ],
 )
-def test_a_workflow_that_came_through_is_in_no_step(state: str, step: str | None) -> None:
+def test_a_succeeded_workflow_is_in_no_step(state: str, step: str | None) -> None:
     assert Workflow(id=1, state=State.read(state), state_text=state, current_step="Store").step == step
 
 
-def test_a_failure_names_the_step_that_the_server_tells() -> None:
+def test_a_failure_names_the_servers_step() -> None:
     failed = Workflow(id=7, state=State.FAILED, state_text="Failed", current_step="Store")
     assert str(WorkflowFailed(failed)) == "workflow 7 ended Failed in Store"
