@@ -149,9 +149,9 @@ async def outcome(exchange: RecordedExchange, time: FakeTime) -> Any:
     version = next(e for e in recorded_exchanges() if e.key == f"{exchange.release} GET /api/version")
 
     def answer(request: httpx.Request) -> httpx.Response:
-        asked = exchange if sent == [] or request.url.path == call.path else version
+        answering = exchange if sent == [] or request.url.path == call.path else version
         sent.append(request)
-        response = asked.response
+        response = answering.response
         headers = {name: value for name, value in response.headers.items() if name != "transfer-encoding"}
         return httpx.Response(response.status, headers=headers, content=response.body.encode())
 

@@ -1,4 +1,4 @@
-"""The public face as users write it; mypy checks this file, nobody runs it."""
+"""The public API as users write it. The type checkers read this file. It is never run."""
 
 from datetime import UTC, datetime, timedelta
 from pathlib import Path

@@ -85,7 +85,7 @@ class Account:
         """The password as a secret. Available once a function has been called for it."""
         if isinstance(self.password, Secret):
             return self.password
-        raise TypeError("the password has not been asked for")
+        raise TypeError("the password function has not been called yet")
 
 
 @frozen

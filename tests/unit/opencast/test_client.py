@@ -42,14 +42,14 @@ async def test_digest_credentials_reuse_the_challenge(sandbox: Sandbox, connect:
     async with connect(auth=Digest("opencast_system_account", "CHANGE_ME")) as oc:
         for _ in range(3):
             assert (await oc.version()).default
-    assert [exchange.status for exchange in sandbox.opencast.requests] == [401, 200, 200, 200]
+    assert [request.status for request in sandbox.opencast.requests] == [401, 200, 200, 200]
 
 
 async def test_a_wrong_digest_password_is_refused_after_one_attempt(sandbox: Sandbox, connect: Connect) -> None:
     async with connect(auth=Digest("opencast_system_account", "wrong")) as oc:
         with pytest.raises(Unauthorized):
             await oc.version()
-    assert [exchange.status for exchange in sandbox.opencast.requests] == [401, 401]
+    assert [request.status for request in sandbox.opencast.requests] == [401, 401]
 
 
 @pytest.mark.parametrize("challenge", ["Digest", 'Digest realm="x"', 'Digest realm="x", nonce="y", algorithm=ROT13'])

@@ -43,13 +43,13 @@ PLAN = (
 
 def resumes(sandbox: Sandbox) -> list[str]:
     """Return the path of every resume that the server has received."""
-    return [exchange.path for exchange in sandbox.opencast.requests if exchange.body == b"state=running"]
+    return [request.path for request in sandbox.opencast.requests if request.body == b"state=running"]
 
 
 async def paused(sandbox: Sandbox, oc: OpencastClient, *plan: Step) -> int:
     """Return the id of a workflow that is in its first pause."""
-    sandbox.opencast.define("asks", plan or PLAN)
-    id = sandbox.opencast.start(sandbox.opencast.event(), "asks")
+    sandbox.opencast.define("pauses", plan or PLAN)
+    id = sandbox.opencast.start(sandbox.opencast.event(), "pauses")
     assert (await oc.workflows.wait(id, parked="return")).state is State.PAUSED
     return id
 
@@ -69,21 +69,21 @@ async def test_a_loop_of_wait_and_resume_resumes_each_pause_once(
     sandbox: Sandbox, oc: OpencastClient, dispatch: Callable[[float], None], queued: float
 ) -> None:
     dispatch(queued)
-    sandbox.opencast.define("asks", PLAN)
-    ids = [sandbox.opencast.start(sandbox.opencast.event(), "asks") for _ in range(12)]
-    asked: Counter[int] = Counter()
+    sandbox.opencast.define("pauses", PLAN)
+    ids = [sandbox.opencast.start(sandbox.opencast.event(), "pauses") for _ in range(12)]
+    resumed: Counter[int] = Counter()
     done: list[Workflow] = []
 
     async def work(id: int) -> None:
         while not (workflow := await oc.workflows.wait(id, parked="return")).phase.final:
-            asked[id] += 1
+            resumed[id] += 1
             await oc.workflows.resume(id)
         done.append(workflow)
 
     async with anyio.create_task_group() as group:
         for id in ids:
             group.start_soon(work, id)
-    assert asked == Counter(dict.fromkeys(ids, PAUSES))
+    assert resumed == Counter(dict.fromkeys(ids, PAUSES))
     assert len(resumes(sandbox)) == PAUSES * len(ids)
     assert {workflow.state for workflow in done} == {State.SUCCEEDED}
     assert {each.state_text for workflow in done for each in workflow.operations or ()} == {"succeeded"}
@@ -92,8 +92,8 @@ async def test_a_loop_of_wait_and_resume_resumes_each_pause_once(
 @on_11_and_16
 async def test_a_watch_reports_every_pause_once_at_any_interval(sandbox: Sandbox, oc: OpencastClient) -> None:
     """Pauses that follow each other within an interval differ only in their operations."""
-    sandbox.opencast.define("asks", PLAN)
-    ids = [sandbox.opencast.start(sandbox.opencast.event(), "asks") for _ in range(5)]
+    sandbox.opencast.define("pauses", PLAN)
+    ids = [sandbox.opencast.start(sandbox.opencast.event(), "pauses") for _ in range(5)]
     seen: Counter[int] = Counter()
     async with oc.workflows.watch(ids, poll=Poll(interval=60, ceiling=60)) as changes:
         async for change in changes:
@@ -105,8 +105,8 @@ async def test_a_watch_reports_every_pause_once_at_any_interval(sandbox: Sandbox
 
 
 async def test_a_watch_of_operations_reports_every_pause_once_too(sandbox: Sandbox, oc: OpencastClient) -> None:
-    sandbox.opencast.define("asks", PLAN)
-    id = sandbox.opencast.start(sandbox.opencast.event(), "asks")
+    sandbox.opencast.define("pauses", PLAN)
+    id = sandbox.opencast.start(sandbox.opencast.event(), "pauses")
     states, pauses = [], 0
     async with oc.workflows.watch([id], operations=True, poll=Poll(interval=60, ceiling=60)) as changes:
         async for change in changes:
@@ -149,12 +149,12 @@ async def test_a_resume_without_effect_returns_the_current_record(
 ) -> None:
     dispatch(100.0)
     id = await paused(sandbox, oc)
-    began = time()
+    started = time()
     assert (await oc.workflows.resume(id)).state is State.PAUSED
-    assert 30 <= time() - began <= 32
+    assert 30 <= time() - started <= 32
     (late,) = await oc.workflows.wait_all([id], timeout=10, parked="return")
     assert isinstance(late, TimedOut)
-    began = time()
+    started = time()
     assert (await oc.workflows.wait(id, parked="return")).step == "op-pause"
     assert len(resumes(sandbox)) == 1
 
@@ -163,10 +163,10 @@ async def test_a_resume_with_settle_0_does_not_wait(
     sandbox: Sandbox, oc: OpencastClient, time: ManualClock, dispatch: Callable[[float], None]
 ) -> None:
     id = await paused(sandbox, oc)
-    began = time()
+    started = time()
     assert (await oc.workflows.resume(id, settle=0)).state is State.PAUSED
     assert (await oc.workflows.resume(id, settle=0)).state is State.PAUSED
-    assert (time() - began, len(resumes(sandbox))) == (0.0, 1)
+    assert (time() - started, len(resumes(sandbox))) == (0.0, 1)
     with pytest.raises(InvalidArgument, match="^settle: must be a number of at least 0"):
         await oc.workflows.resume(id, settle=-1)
 
@@ -228,10 +228,10 @@ async def test_a_resume_that_may_have_been_lost_is_sent_again_after_30_seconds(
     with pytest.raises(ServerError):
         await oc.workflows.resume(id)
     assert (await oc.workflows.wait(id, parked="return")).state is State.PAUSED
-    began = time()
+    started = time()
     found = await asyncio.gather(*(oc.workflows.resume(id) for _ in range(3)))
     assert {workflow.state for workflow in found} == {State.RUNNING}
-    assert time() - began >= 30
+    assert time() - started >= 30
     assert len(resumes(sandbox)) == 2
 
 
@@ -276,7 +276,7 @@ async def test_a_check_that_hangs_does_not_delay_a_resume(sandbox: Sandbox, oc: 
 async def test_a_pause_that_is_resumed_before_its_event_is_read_is_not_reported(
     sandbox: Sandbox, oc: OpencastClient
 ) -> None:
-    id, other = await paused(sandbox, oc), sandbox.opencast.start(sandbox.opencast.event(), "asks")
+    id, other = await paused(sandbox, oc), sandbox.opencast.start(sandbox.opencast.event(), "pauses")
     outcomes = oc.workflows.as_completed([other, id], parked="return")
     first = await anext(outcomes)
     assert isinstance(first, Parked)
@@ -319,7 +319,7 @@ async def test_a_result_is_overwritten_only_by_force(
     changed = await oc.workflows.update(id, state=state, force=True)
     kept = sandbox.opencast.state.release == "19" and state == "STOPPED"
     assert changed.state_text == ("succeeded" if kept else state.lower())
-    assert [exchange.method for exchange in sandbox.opencast.requests] == ["GET", "PUT"]
+    assert [request.method for request in sandbox.opencast.requests] == ["GET", "PUT"]
 
 
 # Deleting
@@ -331,14 +331,14 @@ class DeletingServer:
     def __init__(self, time: FakeTime, *, after: float, refusal: int = 404, state: str | None = "succeeded") -> None:
         self.time, self.refusal, self.state = time, refusal, state
         self.ready = time.now + after
-        self.asked: list[str] = []
+        self.methods: list[str] = []
         self.lost: set[int] = set()
         """Numbers of the deletes whose response is lost."""
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         if request.url.path == "/api/version":
             return httpx.Response(200, json={"default": "v1.7.0"})
-        self.asked.append(request.method)
+        self.methods.append(request.method)
         if request.method == "GET":
             return self._record()
         if self.time.now < self.ready:
@@ -346,7 +346,7 @@ class DeletingServer:
         if self.state is None:
             return httpx.Response(404, text="Cannot find workflow instance with id '7'.")
         self.state = None
-        if self.asked.count("DELETE") in self.lost:
+        if self.methods.count("DELETE") in self.lost:
             raise httpx.ReadError("lost", request=request)
         return httpx.Response(204)
 
@@ -373,7 +373,7 @@ async def test_a_workflow_that_has_just_ended_is_deleted_once_the_index_is_curre
     server = DeletingServer(fake_time, after=8, refusal=refusal, state=state)
     await delete(server)
     assert server.state is None
-    assert server.asked == ["DELETE", "GET", *["DELETE"] * 4]
+    assert server.methods == ["DELETE", "GET", *["DELETE"] * 4]
 
 
 @pytest.mark.parametrize(("refusal", "kind"), [(404, NotFound), (409, Conflict)])
@@ -381,11 +381,11 @@ async def test_a_delete_that_is_refused_for_12_seconds_raises(
     fake_time: FakeTime, refusal: int, kind: type[CallError]
 ) -> None:
     server = DeletingServer(fake_time, after=3600, refusal=refusal)
-    began = fake_time.now
+    started = fake_time.now
     with pytest.raises(kind):
         await delete(server)
-    assert fake_time.now - began == 12
-    assert server.asked == ["DELETE", "GET", *["DELETE"] * 6]
+    assert fake_time.now - started == 12
+    assert server.methods == ["DELETE", "GET", *["DELETE"] * 6]
 
 
 @pytest.mark.parametrize(
@@ -398,18 +398,18 @@ async def test_a_delete_of_a_missing_or_active_workflow_raises_immediately(
     server = DeletingServer(fake_time, after=3600, refusal=refusal, state=state)
     with pytest.raises(kind):
         await delete(server)
-    assert server.asked == ["DELETE", "GET"]
+    assert server.methods == ["DELETE", "GET"]
 
 
 async def test_a_refused_delete_raises_if_the_workflow_cannot_be_read(fake_time: FakeTime) -> None:
     server = DeletingServer(fake_time, after=3600, state="")
     with pytest.raises(NotFound):
         await delete(server)
-    assert server.asked == ["DELETE", "GET"]
+    assert server.methods == ["DELETE", "GET"]
 
 
 async def test_a_retried_delete_whose_response_was_lost_succeeds_if_it_took_effect(fake_time: FakeTime) -> None:
     server = DeletingServer(fake_time, after=2)
     server.lost = {2}
     await delete(server)
-    assert server.asked == ["DELETE", "GET", "DELETE", "DELETE"]
+    assert server.methods == ["DELETE", "GET", "DELETE", "DELETE"]

@@ -278,10 +278,11 @@ def test_operations_that_cannot_be_read_are_none_and_kept_raw(value: Any) -> Non
 
 
 def test_an_unreadable_value_of_an_operation_hides_no_other_value() -> None:
-    odd = {"started": "soon", "max-attempts": "many", "time-in-queue": -1.5, "description": [1]}
-    (ran,) = workflow(operations={"operation": {**OPERATION, **odd}}).operations or ()
-    assert (ran.operation, ran.state, ran.extra) == ("encode", OperationState.RUNNING, odd)
-    assert (ran.start, ran.max_attempts, ran.time_in_queue, ran.description) == (None, None, None, "")
+    unreadable = {"started": "soon", "max-attempts": "many", "time-in-queue": -1.5, "description": [1]}
+    (operation,) = workflow(operations={"operation": {**OPERATION, **unreadable}}).operations or ()
+    assert (operation.operation, operation.state, operation.extra) == ("encode", OperationState.RUNNING, unreadable)
+    assert (operation.start, operation.max_attempts, operation.time_in_queue) == (None, None, None)
+    assert operation.description == ""
 
 
 @pytest.mark.parametrize("value", ["a", [{"key": "a"}], {"configuration": "a"}, {"configuration": {"$": "no key"}}])
@@ -293,10 +294,18 @@ def test_a_configuration_that_cannot_be_read_is_none_and_kept_raw(value: Any) ->
 # Rows that cannot be read
 
 
-ODD = [{"state": "RUNNING"}, {**ROW, "id": "x"}, {**ROW, "id": 7.0}, {**ROW, "id": True}, {"id": 7}, "7", None]
+UNREADABLE_ROWS = [
+    {"state": "RUNNING"},
+    {**ROW, "id": "x"},
+    {**ROW, "id": 7.0},
+    {**ROW, "id": True},
+    {"id": 7},
+    "7",
+    None,
+]
 
 
-@pytest.mark.parametrize("odd", ODD, ids=repr)
+@pytest.mark.parametrize("odd", UNREADABLE_ROWS, ids=repr)
 def test_a_workflow_without_id_or_state_is_an_error_with_its_place_or_skipped(odd: Any) -> None:
     body = json.dumps({"workflows": {"workflow": [{**ROW, "id": 1}, odd, {**ROW, "id": 3}]}})
     with pytest.raises(DecodeError, match=r" @ \$\.workflows\.workflow\[1\]") as caught:

@@ -42,18 +42,18 @@ class WildcardServer:
     """Events that no response shows."""
     refusal: Callable[[], httpx.Response] | None = None
     """The response to a request for events."""
-    asked: list[str] = field(factory=list)
+    paths: list[str] = field(factory=list)
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
-        asked = dict(request.url.params)
+        params = dict(request.url.params)
         if request.url.path == "/api/version":
             return httpx.Response(200, json={"default": "v1.7.0"})
-        terms = [term.partition(":")[::2] for term in asked.get("filter", "").split(",") if term]
-        self.asked.append(request.url.path)
+        terms = [term.partition(":")[::2] for term in params.get("filter", "").split(",") if term]
+        self.paths.append(request.url.path)
         if request.url.path == "/api/events":
             return self._events([value for _, value in terms])
         found = [n for n, event in enumerate(self.events.values()) if all(passes(event, *term) for term in terms)]
-        page = found[int(asked["offset"]) :][: int(asked["limit"])]
+        page = found[int(params["offset"]) :][: int(params["limit"])]
         return httpx.Response(200, json=[self._workflow(n) for n in page])
 
     def _workflow(self, n: int) -> dict[str, Any]:
@@ -127,10 +127,10 @@ async def test_every_text_filter_is_compared_with_what_it_searches(fake_time: Fa
     several = key in {"presenter", "contributor", "subjects"}
     values: list[Any] = [["A", "B*c"], ["A", "Bxc"]] if several else ["A; B*c", "A; Bxc"]
     server = WildcardServer({f"e{n}": {"title": "", key: value} for n, value in enumerate(values)})
-    asked: Any = {name: "a; b*C"}
+    params: Any = {name: "a; b*C"}
     async with client(server, fake_time.clock) as oc:
-        assert [w.event_id async for w in oc.workflows.list(**asked)] == ["e0", "e1"]
-        assert [w.event_id async for w in oc.workflows.list(literal=True, **asked)] == ["e0"]
+        assert [w.event_id async for w in oc.workflows.list(**params)] == ["e0", "e1"]
+        assert [w.event_id async for w in oc.workflows.list(literal=True, **params)] == ["e0"]
 
 
 async def test_a_text_filter_searches_every_field(fake_time: FakeTime) -> None:
@@ -158,7 +158,7 @@ async def test_without_a_wildcard_no_extra_request_is_sent(fake_time: FakeTime) 
     async with client(server, fake_time.clock) as oc:
         assert [w.event_id async for w in oc.workflows.list(event_title="gebr", literal=True)] == ["e0"]
         assert [w.event_id async for w in oc.workflows.list(literal=True)] == ["e0", "e1"]
-    assert set(server.asked) == {"/api/workflows"}
+    assert set(server.paths) == {"/api/workflows"}
 
 
 async def test_a_workflow_whose_event_is_not_listed_is_left_out(fake_time: FakeTime) -> None:

@@ -99,19 +99,19 @@ async def changed(fake: Told, *names: str) -> list[int]:
         return list(await oc.workflows.poller.source.find_changed(known))
 
 
-ODD = ["a,b", "\ud800", "\n", "", "x" * 101, "\N{SNOWMAN}"]
+UNFIT_IDS = ["a,b", "\ud800", "\n", "", "x" * 101, "\N{SNOWMAN}"]
 
 
 async def test_an_event_whose_id_does_not_fit_leaves_the_bulk_check_of_the_others_intact() -> None:
     fake = server()
-    assert await changed(fake, "e1", *ODD, "a;b", "a:b", "e2") == list(range(1, 1 + len(ODD)))
+    assert await changed(fake, "e1", *UNFIT_IDS, "a;b", "a:b", "e2") == list(range(1, 1 + len(UNFIT_IDS)))
     (request,) = fake.asked
     assert events(request) == ["e1", "a;b", "a:b", "e2"]
 
 
 async def test_without_an_event_whose_id_fits_no_request_is_sent() -> None:
     fake = server()
-    assert await changed(fake, *ODD) == list(range(len(ODD)))
+    assert await changed(fake, *UNFIT_IDS) == list(range(len(UNFIT_IDS)))
     assert not fake.asked
 
 

@@ -187,8 +187,8 @@ def test_operations_that_cannot_be_read_are_none_and_kept_as_they_came() -> None
 
 def test_a_state_of_an_event_that_cannot_be_read_is_unknown_and_not_none() -> None:
     body = b'[{"identifier": "e-1", "processing_state": 7}, {"identifier": "e-2", "processing_state": ""}]'
-    odd, none = calls.list_processing(size=2).read(Reply(200, {}, body)).items
-    assert (odd.processing_state, odd.extra) == (State.UNKNOWN, {"processing_state": 7})
+    unreadable, none = calls.list_processing(size=2).read(Reply(200, {}, body)).items
+    assert (unreadable.processing_state, unreadable.extra) == (State.UNKNOWN, {"processing_state": 7})
     assert none.processing_state is None
 
 
@@ -205,12 +205,12 @@ def test_only_the_internal_endpoint_has_the_creation_date() -> None:
 
 def test_a_row_that_cannot_be_read_keeps_its_place_in_a_page() -> None:
     page = PAGE.read(Reply(200, {}, b'[{"identifier": 1}, {"identifier": 2, "state": "x", "event_identifier": "e"}]'))
-    odd: Any = page.items[0]
-    assert odd.faults == (
+    unreadable: Any = page.items[0]
+    assert unreadable.faults == (
         "required field missing @ $[0].state",
         "required field missing @ $[0].event_identifier",
     )
-    assert odd.row == {"identifier": 1}
+    assert unreadable.row == {"identifier": 1}
     assert page.items[1].id == 2
     assert page.next is not None
     assert page.next.params == (("limit", "2"), ("offset", "2"))

@@ -18,7 +18,7 @@ exactly = pytest.mark.parametrize("consistency", ["anchored", "partitioned"])
 
 
 def sent(sandbox: Sandbox, name: str) -> list[str]:
-    return [exchange.parameters.get(name, [""])[0] for exchange in sandbox.opencast.requests]
+    return [request.parameters.get(name, [""])[0] for request in sandbox.opencast.requests]
 
 
 @on_11
@@ -51,21 +51,21 @@ async def test_exact_listings_compare_states_here(
     consistency: Consistency, sandbox: Sandbox, oc: OpencastClient
 ) -> None:
     sandbox.opencast.seed(120, definitions=["fast", "fails"], age=60)
-    asked: WorkflowFilters = {
+    filters: WorkflowFilters = {
         "state": (word for word in ["failed", "running"]),
         "definition_id": "fails",
     }
-    exact = [w async for w in oc.workflows.list(consistency=consistency, page_size=20, limit=30, **asked)]
+    exact = [w async for w in oc.workflows.list(consistency=consistency, page_size=20, limit=30, **filters)]
     assert {workflow.state for workflow in exact} <= {State.FAILED, State.RUNNING}
     assert not any("state" in filter for filter in sent(sandbox, "filter"))
     assert all("workflow_definition_identifier:fails" in filter for filter in sent(sandbox, "filter"))
-    asked = {"state": ["failed", "running"], "definition_id": "fails"}
-    fast = {w.id async for w in oc.workflows.list(**asked)}
+    filters = {"state": ["failed", "running"], "definition_id": "fails"}
+    fast = {w.id async for w in oc.workflows.list(**filters)}
     assert len(exact) == min(30, len(fast))
     assert {w.id for w in exact} <= fast
-    asked = {"state_not": ["succeeded", "failed", "stopped"]}
-    assert {w.id async for w in oc.workflows.list(consistency=consistency, **asked)} == {
-        w.id async for w in oc.workflows.list(**asked)
+    filters = {"state_not": ["succeeded", "failed", "stopped"]}
+    assert {w.id async for w in oc.workflows.list(consistency=consistency, **filters)} == {
+        w.id async for w in oc.workflows.list(**filters)
     }
 
 

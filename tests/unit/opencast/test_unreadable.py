@@ -43,14 +43,14 @@ class BrokenListServer:
     requests: list[tuple[int, int]] = field(factory=list)
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
-        asked = request.url.params
+        params = request.url.params
         if request.url.path != "/api/workflows":
             return httpx.Response(200, json={"default": "v1.7.0"})
-        offset, rows = int(asked["offset"]), int(asked["limit"])
+        offset, rows = int(params["offset"]), int(params["limit"])
         self.requests.append((offset, rows))
         if len(self.requests) in self.other_responses:
             return self.other_responses[len(self.requests)]
-        if asked.get("filter") == "event_identifier:no-such-event":
+        if params.get("filter") == "event_identifier:no-such-event":
             return httpx.Response(200, json=[]) if self.works else jetty_failure()
         ids = range(self.workflows)[offset : offset + rows]
         if any(id in self.bad for id in ids):

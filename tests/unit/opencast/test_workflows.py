@@ -31,7 +31,7 @@ Connect = Callable[..., OpencastClient]
 
 
 def paths(sandbox: Sandbox, method: str = "GET") -> list[str]:
-    return [exchange.path for exchange in sandbox.opencast.requests if exchange.method == method]
+    return [request.path for request in sandbox.opencast.requests if request.method == method]
 
 
 # Listing
@@ -66,7 +66,7 @@ async def test_a_listing_can_be_iterated_again(sandbox: Sandbox, oc: OpencastCli
 async def test_a_limit_is_kept_and_reaches_the_wire(sandbox: Sandbox, oc: OpencastClient) -> None:
     sandbox.opencast.seed(300)
     assert len([workflow async for workflow in oc.workflows.list(limit=150)]) == 150
-    assert [exchange.parameters["limit"] for exchange in sandbox.opencast.requests] == [["100"], ["50"]]
+    assert [request.parameters["limit"] for request in sandbox.opencast.requests] == [["100"], ["50"]]
 
 
 @on_11
@@ -322,7 +322,7 @@ async def test_configuration_and_state_are_changed_in_two_requests(
     time.advance(10)
     changed = await oc.workflows.update(workflow.id, state="paused", configuration={"c": True}, with_configuration=True)
     assert (changed.state, changed.configuration) == (State.PAUSED, {"c": "true"})
-    bodies = [exchange.body for exchange in sandbox.opencast.requests if exchange.method == "PUT"]
+    bodies = [request.body for request in sandbox.opencast.requests if request.method == "PUT"]
     assert [body.partition(b"=")[0] for body in bodies] == [b"configuration", b"state"]
 
 
@@ -334,7 +334,7 @@ async def test_a_configuration_is_replaced_by_one_request(
     time.advance(10)
     changed = await oc.workflows.replace_configuration(workflow.id, {"c": True}, with_configuration=True)
     assert (changed.id, changed.configuration, changed.operations) == (workflow.id, {"c": "true"}, None)
-    assert [exchange.body for exchange in sandbox.opencast.requests if exchange.method == "PUT"] == [
+    assert [request.body for request in sandbox.opencast.requests if request.method == "PUT"] == [
         b"configuration=%7B%22c%22%3A+%22true%22%7D"
     ]
 
@@ -398,7 +398,7 @@ async def test_a_delete_whose_response_is_lost_succeeds_if_it_took_effect(
     time.advance(60)
     sandbox.opencast.faults = Faults(script=(fault,), methods=("DELETE",))
     await oc.workflows.delete(id)
-    assert [exchange.status for exchange in sandbox.opencast.requests if exchange.method == "DELETE"][-1] == 404
+    assert [request.status for request in sandbox.opencast.requests if request.method == "DELETE"][-1] == 404
 
 
 # Waiting

@@ -111,9 +111,9 @@ class ScriptedServer:
 
     def client(self, clock: Clock, **settings: Any) -> PreservicaClient:
         """Return a client of this server."""
-        carrier = httpx.AsyncClient(transport=httpx.MockTransport(self))
+        http = httpx.AsyncClient(transport=httpx.MockTransport(self))
         account = {"username": "u@x", "password": "pw", "tenant": "TEN"}
-        return PreservicaClient("pv.example.org", **{**account, "clock": clock, "http": carrier, **settings})
+        return PreservicaClient("pv.example.org", **{**account, "clock": clock, "http": http, **settings})
 
 
 @pytest.fixture

@@ -43,9 +43,9 @@ LOGIN = "/api/accesstoken/login"
 
 
 def client(answers: Answers, clock: Clock, **settings: Any) -> PreservicaClient:
-    carrier = httpx.AsyncClient(transport=httpx.MockTransport(answers))
+    http = httpx.AsyncClient(transport=httpx.MockTransport(answers))
     account = {"username": "u@x", "password": "hunter2", "tenant": "TEN"}
-    return PreservicaClient("pv.example.org", **{**account, "clock": clock, "http": carrier, **settings})
+    return PreservicaClient("pv.example.org", **{**account, "clock": clock, "http": http, **settings})
 
 
 def with_wall_clock(time: FakeTime) -> Clock:
@@ -59,22 +59,22 @@ def contexts(_: httpx.Request) -> httpx.Response:
 
 def server_with_logins(*logins: httpx.Response) -> tuple[list[httpx.Request], Answers]:
     """Return a server that gives these responses to logins, and no contexts to everything else."""
-    asked: list[httpx.Request] = []
+    requests: list[httpx.Request] = []
     left = list(logins)
 
     def answer(request: httpx.Request) -> httpx.Response:
-        asked.append(request)
+        requests.append(request)
         return left.pop(0) if "accesstoken" in request.url.path else contexts(request)
 
-    return asked, answer
+    return requests, answer
 
 
 async def test_nothing_is_sent_before_the_first_call_and_a_login_carries_no_token(clock: Clock) -> None:
-    asked, answer = server_with_logins(httpx.Response(200, json={"token": "tok-1"}))
+    requests, answer = server_with_logins(httpx.Response(200, json={"token": "tok-1"}))
     async with client(answer, clock) as pv:
-        assert asked == []
+        assert requests == []
         await pv.contexts.list().first()
-    login, call = asked
+    login, call = requests
     assert str(login.url) == "https://pv.example.org/api/accesstoken/login"
     assert "preservica-access-token" not in login.headers
     assert call.headers["preservica-access-token"] == "tok-1"
@@ -82,12 +82,12 @@ async def test_nothing_is_sent_before_the_first_call_and_a_login_carries_no_toke
 
 async def test_a_second_factor_is_the_code_of_the_wall_clock(sample: Sample, clock: Clock) -> None:
     wanted = httpx.Response(401, content=sample("login-needs-2fa.json"))
-    asked, answer = server_with_logins(wanted, httpx.Response(200, content=sample("login.json")))
+    requests, answer = server_with_logins(wanted, httpx.Response(200, content=sample("login.json")))
     at_59 = Clock(now=clock.now, sleep=clock.sleep, jitter=clock.jitter, wall=lambda: 59.0)
     async with client(answer, at_59, two_factor=SEED) as pv:
         await pv.contexts.list().first()
-    assert [request.url.path for request in asked][:2] == [LOGIN, "/api/accesstoken/complete-2fa"]
-    assert dict(parse_qsl(asked[1].content.decode()))["twoFactorToken"] == "287082"
+    assert [request.url.path for request in requests][:2] == [LOGIN, "/api/accesstoken/complete-2fa"]
+    assert dict(parse_qsl(requests[1].content.decode()))["twoFactorToken"] == "287082"
 
 
 @pytest.mark.parametrize(
@@ -97,12 +97,12 @@ async def test_a_second_factor_is_the_code_of_the_wall_clock(sample: Sample, clo
 async def test_a_refused_login_is_a_typed_error_immediately_and_names_the_request(
     status: int, kind: type[CallError], clock: Clock
 ) -> None:
-    asked, answer = server_with_logins(httpx.Response(status, json={"message": "Invalid tenant"}))
+    requests, answer = server_with_logins(httpx.Response(status, json={"message": "Invalid tenant"}))
     async with client(answer, clock) as pv:
         with pytest.raises(kind, match="POST https://pv.example.org/api/accesstoken/login: .*Invalid tenant") as caught:
             await pv.contexts.list().first()
     assert caught.value.at_login
-    assert len(asked) == 1
+    assert len(requests) == 1
 
 
 @pytest.mark.parametrize(
@@ -120,23 +120,23 @@ async def test_a_refused_login_is_a_typed_error_immediately_and_names_the_reques
 async def test_a_login_that_timed_out_is_sent_again_by_the_next_call(
     answer: httpx.Response, kind: type[CallError], clock: Clock
 ) -> None:
-    asked, answers = server_with_logins(answer, httpx.Response(200, json={"token": "tok-1"}))
+    requests, answers = server_with_logins(answer, httpx.Response(200, json={"token": "tok-1"}))
     async with client(answers, clock, retry=Retry(attempts=1)) as pv:
         with pytest.raises(kind, match="accesstoken/login") as caught:
             await pv.contexts.list().first()
-        assert (len(asked), caught.value.at_login, caught.value.attempts) == (1, True, 1)
+        assert (len(requests), caught.value.at_login, caught.value.attempts) == (1, True, 1)
         await pv.contexts.list().first()
 
 
 @pytest.mark.parametrize("body", [b"", b"no", b'{"message": "Invalid username or password"}'])
 async def test_credentials_that_are_refused_are_never_sent_again(body: bytes, clock: Clock) -> None:
-    asked, answers = server_with_logins(httpx.Response(401, content=body))
+    requests, answers = server_with_logins(httpx.Response(401, content=body))
     async with client(answers, clock) as pv:
         for _ in range(3):
             with pytest.raises(Unauthorized, match="not tried again: open a new client") as caught:
                 await pv.contexts.list().first()
             assert caught.value.at_login
-    assert len(asked) == 1
+    assert len(requests) == 1
 
 
 @pytest.mark.parametrize("body", [b"", b"no", b'{"message": "Forbidden"}', b'{"message": "Access denied by policy"}'])
@@ -144,15 +144,15 @@ async def test_a_403_does_not_refuse_the_credentials_but_stops_logins_for_a_minu
     body: bytes, fake_time: FakeTime
 ) -> None:
     refused = httpx.Response(403, content=body)
-    asked, answers = server_with_logins(refused, refused, httpx.Response(200, json={"token": "tok-1"}))
+    requests, answers = server_with_logins(refused, refused, httpx.Response(200, json={"token": "tok-1"}))
     async with client(answers, fake_time.clock) as pv:
         for logins in (1, 1, 2, 2):
             with pytest.raises(Forbidden) as caught:
                 await pv.contexts.list().first()
-            assert (len(asked), caught.value.at_login) == (logins, True)
+            assert (len(requests), caught.value.at_login) == (logins, True)
             fake_time.now += 31
         await pv.contexts.list().first()
-    assert len(asked) == 4
+    assert len(requests) == 4
 
 
 async def test_a_refused_one_time_code_is_followed_by_the_code_of_the_next_step(
@@ -161,19 +161,21 @@ async def test_a_refused_one_time_code_is_followed_by_the_code_of_the_next_step(
     wanted = httpx.Response(401, content=sample("login-needs-2fa.json"))
     refused = httpx.Response(401, json={"message": "Invalid two factor token"})
     granted = httpx.Response(200, content=sample("login.json"))
-    asked, answers = server_with_logins(wanted, refused, wanted, refused, wanted, granted)
+    requests, answers = server_with_logins(wanted, refused, wanted, refused, wanted, granted)
     async with client(answers, with_wall_clock(fake_time), two_factor=SEED) as pv:
         await pv.contexts.list().first()
-    codes = [parse_qs(request.content.decode())["twoFactorToken"] for request in asked if "2fa" in request.url.path]
+    codes = [parse_qs(request.content.decode())["twoFactorToken"] for request in requests if "2fa" in request.url.path]
     assert len(codes) == len({code for (code,) in codes}) == 3
 
 
 async def test_a_code_whose_response_was_lost_is_not_sent_again(sample: Sample, fake_time: FakeTime) -> None:
     wanted = httpx.Response(401, content=sample("login-needs-2fa.json"))
-    asked, answers = server_with_logins(wanted, httpx.Response(502), httpx.Response(200, content=sample("login.json")))
+    requests, answers = server_with_logins(
+        wanted, httpx.Response(502), httpx.Response(200, content=sample("login.json"))
+    )
     async with client(answers, with_wall_clock(fake_time), two_factor=SEED) as pv:
         await pv.contexts.list().first()
-    first, second = (parse_qs(one.content.decode())["twoFactorToken"] for one in asked if "2fa" in one.url.path)
+    first, second = (parse_qs(one.content.decode())["twoFactorToken"] for one in requests if "2fa" in one.url.path)
     assert first != second
 
 
@@ -216,13 +218,13 @@ async def test_a_refused_timestamp_names_the_clock_offset_and_is_retried(
 ) -> None:
     now = formatdate(1600, usegmt=True)
     late = httpx.Response(401, json={"message": "Timestamp expired"}, headers={"date": now})
-    asked, answers = server_with_logins(late, httpx.Response(200, json={"token": "tok-1"}))
+    requests, answers = server_with_logins(late, httpx.Response(200, json={"token": "tok-1"}))
     async with client(answers, with_wall_clock(fake_time), shared_secret=True) as pv:
         with pytest.raises(Unauthorized, match="Timestamp expired; this clock is -600 s off: correct it") as caught:
             await pv.contexts.list().first()
         assert caught.value.clock_offset == 600
         await pv.contexts.list().first()
-    assert len(asked) == 3
+    assert len(requests) == 3
 
 
 async def test_a_login_that_cannot_connect_is_a_typed_error(clock: Clock) -> None:

@@ -68,8 +68,8 @@ def test_processes_that_cannot_be_read_name_the_path(body: dict[str, Any], fault
 
 def test_a_process_without_an_id_hides_no_other_process() -> None:
     found: tuple[object, ...] = read(process_calls.list_processes(), {"configs": [{"name": "n"}, {"apiId": "p"}]}).items
-    odd, fine = found
-    assert odd == UnreadableRow(("required field missing @ $.configs[0].apiId",), {"name": "n"})
+    unreadable, fine = found
+    assert unreadable == UnreadableRow(("required field missing @ $.configs[0].apiId",), {"name": "n"})
     assert fine == Process(id="p")
 
 
@@ -158,18 +158,18 @@ def test_a_monitor_is_read_completely_and_its_percentage_stays_raw(sample: Sampl
 def test_an_unreadable_date_or_size_of_a_monitor_is_none_and_kept_raw(key: str, value: Any, name: str) -> None:
     body = monitors(*"abc")
     body["value"]["monitors"][1][key] = value
-    one, odd, two = page(body).items
+    one, unreadable, two = page(body).items
     assert (one, two) == (Monitor(id="a"), Monitor(id="c"))
-    assert (odd.id, getattr(odd, name), odd.extra) == ("b", None, {key: value})
+    assert (unreadable.id, getattr(unreadable, name), unreadable.extra) == ("b", None, {key: value})
 
 
 def test_a_monitor_without_an_id_hides_no_other_monitor_and_counts_as_a_row() -> None:
     body = monitors("a", "", "c", next="/x?start=3")
     found = page(body)
-    one, odd, two = found.items
+    one, unreadable, two = found.items
     assert (one.id, two.id) == ("a", "c")
-    assert isinstance(odd, UnreadableRow)
-    assert odd.faults == ("expected a text that is not blank @ $.value.monitors[1].mappedId",)
+    assert isinstance(unreadable, UnreadableRow)
+    assert unreadable.faults == ("expected a text that is not blank @ $.value.monitors[1].mappedId",)
     assert found.next is not None
 
 
@@ -285,8 +285,10 @@ def test_a_message_needs_no_more_than_its_id() -> None:
 )
 def test_an_unreadable_optional_value_of_a_message_is_none_and_kept_raw(key: str, value: Any, name: str) -> None:
     call = process_calls.list_messages((), size=10, limit=None)
-    odd, *others = read(call, {"value": {"messages": [{"mappedId": "m", key: value}, {"message": "lost"}]}}).items
-    assert (odd.id, getattr(odd, name), odd.extra) == ("m", None, {key: value})
+    unreadable, *others = read(
+        call, {"value": {"messages": [{"mappedId": "m", key: value}, {"message": "lost"}]}}
+    ).items
+    assert (unreadable.id, getattr(unreadable, name), unreadable.extra) == ("m", None, {key: value})
     none: object = others[0]
     assert none == UnreadableRow(("required field missing @ $.value.messages[1].mappedId",), {"message": "lost"})
 

@@ -18,7 +18,7 @@ async def test_processes_are_listed_by_their_types(archive: FakePreservica, pv: 
     assert len([process async for process in pv.processes.list()]) == 4
     assert {process.type async for process in pv.processes.list(type=["S3", "OPEX"])} == {"S3", "OPEX"}
     assert [process.type async for process in pv.processes.list(type="SFTP")] == ["SFTP"]
-    assert [exchange.query for exchange in archive.requests[1:]] == ["", "types=S3&types=OPEX", "types=SFTP"]
+    assert [request.query for request in archive.requests[1:]] == ["", "types=S3&types=OPEX", "types=SFTP"]
 
 
 async def test_a_process_is_switched_off_and_on(archive: FakePreservica, pv: PreservicaClient) -> None:
@@ -27,7 +27,7 @@ async def test_a_process_is_switched_off_and_on(archive: FakePreservica, pv: Pre
     assert await pv.processes.deactivate(process.id) is False
     assert [p.active async for p in pv.processes.list(type="OPEX")] == [False]
     assert await pv.processes.activate(process.id) is True
-    bodies = [exchange.body for exchange in archive.requests if exchange.method == "PUT"]
+    bodies = [request.body for request in archive.requests if request.method == "PUT"]
     assert bodies == [b"false", b"true"]
 
 
@@ -57,7 +57,7 @@ async def test_the_url_of_the_next_page_never_leads_to_another_host(
     archive.seed(30)
     assert archive.state.archive is not None
     assert len([monitor async for monitor in pv.monitors.list()]) == 30
-    assert [exchange.path for exchange in archive.requests[1:]] == ["/api/processmonitor/monitors"] * 2
+    assert [request.path for request in archive.requests[1:]] == ["/api/processmonitor/monitors"] * 2
 
 
 async def test_monitors_are_filtered(archive: FakePreservica, pv: PreservicaClient) -> None:

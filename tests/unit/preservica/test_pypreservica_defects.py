@@ -283,5 +283,5 @@ async def test_21_monitors_and_messages_are_listed_to_the_last_page_without_a_re
     assert len(monitors) > 25
     done = next(monitor for monitor in monitors if monitor.status == "Succeeded")
     assert [message async for message in pv.monitors.messages(done.id, status=["Info", "Warning"], page_size=2)]
-    for exchange in archive.requests[1:]:
-        assert all(len(values) == 1 for values in exchange.parameters.values())
+    for request in archive.requests[1:]:
+        assert all(len(values) == 1 for values in request.parameters.values())

@@ -87,9 +87,9 @@ def test_a_response_that_is_not_a_list_of_contexts_is_refused_with_its_path(body
 )
 def test_a_context_without_an_id_hides_no_other_context(row: bytes, fault: str) -> None:
     fine = b"<WorkflowContext><Id>42</Id></WorkflowContext>"
-    one, odd, two = read(calls.list_contexts(()), b"<R>" + fine + row + fine + b"</R>").items
+    one, bad, two = read(calls.list_contexts(()), b"<R>" + fine + row + fine + b"</R>").items
     assert one == two == Context(id="42")
-    assert unreadable(odd).faults == (fault,)
+    assert unreadable(bad).faults == (fault,)
 
 
 def test_a_login_page_in_place_of_a_list_is_unexpected_content() -> None:
@@ -130,9 +130,9 @@ def test_a_row_of_id_and_state_is_enough_and_a_single_row_is_a_list(sample: Samp
 @pytest.mark.parametrize("missing", ["Id", "State"])
 def test_a_row_without_id_or_state_is_named_by_its_place_and_hides_no_other_row(missing: str) -> None:
     row = instance(8).replace(f"<{missing}>", "<X>").replace(f"</{missing}>", "</X>")
-    one, odd, two = page(instances(instance(7), row, instance(9))).items
+    one, bad, two = page(instances(instance(7), row, instance(9))).items
     assert (one.id, two.id) == (7, 9)
-    assert unreadable(odd).faults == (f"required field missing @ $[1].{missing}",)
+    assert unreadable(bad).faults == (f"required field missing @ $[1].{missing}",)
 
 
 @pytest.mark.parametrize(
@@ -145,9 +145,9 @@ def test_a_row_without_id_or_state_is_named_by_its_place_and_hides_no_other_row(
     ],
 )
 def test_a_required_value_that_cannot_be_read_is_named_by_its_place(children: dict[str, str], fault: str) -> None:
-    (odd,) = page(instances(instance(7, **children))).items
-    assert unreadable(odd).faults == (fault,)
-    assert unreadable(odd).row["Id"] == ({"A": ""} if children.get("Id") == "<A/>" else children.get("Id", "7"))
+    (bad,) = page(instances(instance(7, **children))).items
+    assert unreadable(bad).faults == (fault,)
+    assert unreadable(bad).row["Id"] == ({"A": ""} if children.get("Id") == "<A/>" else children.get("Id", "7"))
 
 
 ODD_DATES = ["yesterday", "2025-10-26 02:30:00", "2025-10-26T02:30:00", "2025-02-30T00:00:00Z", "1761438600000"]
@@ -160,9 +160,9 @@ def test_a_date_that_cannot_be_read_is_none_and_kept_raw(tag: str, name: str, sa
     found = page(instances(*rows)).items
     assert [workflow.id for workflow in found] == list(range(40))
     assert {workflow.state for workflow in found} == {State.ACTIVE}
-    odd = found[3]
-    assert (getattr(odd, name), odd.extra) == (None, {tag: said})
-    assert all(getattr(workflow, name) for workflow in found if workflow is not odd)
+    bad = found[3]
+    assert (getattr(bad, name), bad.extra) == (None, {tag: said})
+    assert all(getattr(workflow, name) for workflow in found if workflow is not bad)
     alone = one(**{tag: said})
     assert (alone.id, alone.state, getattr(alone, name), alone.extra) == (7, State.ACTIVE, None, {tag: said})
 

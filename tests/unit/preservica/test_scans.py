@@ -19,13 +19,13 @@ from workflow_async.sandbox.systems import FakePreservica
 INSTANCES = "/sdb/rest/workflow/instances"
 
 
-def asked(archive: FakePreservica, method: str = "GET", path: str = INSTANCES) -> list[RecordedRequest]:
-    return [exchange for exchange in archive.requests if (exchange.method, exchange.path) == (method, path)]
+def requests(archive: FakePreservica, method: str = "GET", path: str = INSTANCES) -> list[RecordedRequest]:
+    return [request for request in archive.requests if (request.method, request.path) == (method, path)]
 
 
 def sent(archive: FakePreservica) -> list[dict[str, str]]:
     """Return the query of each list request."""
-    return [{key: ",".join(values) for key, values in exchange.parameters.items()} for exchange in asked(archive)]
+    return [{key: ",".join(values) for key, values in request.parameters.items()} for request in requests(archive)]
 
 
 # Contexts
@@ -43,7 +43,7 @@ async def test_contexts_are_listed_by_definition_by_type_and_by_both(pv: Preserv
 async def test_all_contexts_are_listed_in_one_request_and_again(archive: FakePreservica, pv: PreservicaClient) -> None:
     listing = pv.contexts.list()
     assert len([context async for context in listing]) == len([context async for context in listing]) == 12
-    assert [exchange.query for exchange in archive.requests[1:]] == ["", ""]
+    assert [request.query for request in archive.requests[1:]] == ["", ""]
 
 
 async def test_a_blank_definition_is_refused_immediately(pv: PreservicaClient) -> None:
@@ -70,7 +70,7 @@ async def test_pages_are_requested_as_they_are_needed(archive: FakePreservica, p
     archive.seed(300)
     async for _ in pv.workflows.list():
         break
-    assert len(asked(archive)) == 1
+    assert len(requests(archive)) == 1
 
 
 async def test_a_limit_reaches_the_wire(archive: FakePreservica, pv: PreservicaClient) -> None:
@@ -109,7 +109,7 @@ async def test_every_filter_reaches_the_wire(archive: FakePreservica, pv: Preser
         state=["Active", State.PENDING], type="Ingest", context=42, creator="bob", since=since, until=until, limit=5
     )
     assert [workflow async for workflow in listing] == []
-    assert asked(archive)[0].query == (
+    assert requests(archive)[0].query == (
         "type=Ingest&state=Active%2CPending&contextId=42&creator=bob&from=2025-01-01T00%3A00%3A00.000Z"
         "&to=2026-01-01T10%3A00%3A00.000Z&latestFirst=true&start=0&max=5"
     )
@@ -183,15 +183,15 @@ async def test_every_consistency_returns_every_workflow_once(
     ids = archive.seed(300, age=86_400.0)
     listing = pv.workflows.list(consistency=consistency, page_size=20)
     assert sorted([workflow.id async for workflow in listing]) == ids
-    assert listing.report.requests == len(asked(archive))
+    assert listing.report.requests == len(requests(archive))
     assert (listing.report.rows, listing.report.lag) == (300, 0.0)
 
 
 async def test_pages_are_requested_concurrently_up_to_the_total(archive: FakePreservica, pv: PreservicaClient) -> None:
     archive.seed(250)
-    counts = [len(asked(archive)) async for _ in pv.workflows.list(page_size=20).pages()]
+    counts = [len(requests(archive)) async for _ in pv.workflows.list(page_size=20).pages()]
     assert (counts[0], counts[-1]) == (1, 13)
-    assert len(asked(archive)) == 13
+    assert len(requests(archive)) == 13
 
 
 @pytest.mark.parametrize("consistency", ["anchored", "partitioned"])
@@ -243,7 +243,7 @@ async def test_a_watch_requests_its_pages_one_by_one(
                 ids.add(event.id)
                 if len(ids) == 250:
                     break
-        assert len(asked(archive)) >= 3
+        assert len(requests(archive)) >= 3
         assert max(most) == 1
         assert len([workflow async for workflow in pv.workflows.list(since=since)]) == 700
     assert max(most) == 6

@@ -44,7 +44,7 @@ async def watch_stalled(
 
 
 def retries(sandbox: Sandbox) -> int:
-    return sum(exchange.path.endswith("/retry") for exchange in sandbox.preservica.requests)
+    return sum(request.path.endswith("/retry") for request in sandbox.preservica.requests)
 
 
 async def test_a_step_that_takes_much_longer_than_usual_is_reported_once() -> None:

@@ -30,7 +30,7 @@ async def call(pv: PreservicaClient) -> None:
 
 
 def paths(archive: FakePreservica) -> list[str]:
-    return [exchange.path.rpartition("/")[2] for exchange in archive.requests]
+    return [request.path.rpartition("/")[2] for request in archive.requests]
 
 
 async def concurrently(pv: PreservicaClient, count: int) -> list[CallError | None]:
@@ -72,7 +72,7 @@ async def test_a_failed_login_fails_for_all_waiting_calls(archive: FakePreservic
     async with connect(password="wrong") as pv:
         ends = await concurrently(pv, 200)
     assert {type(end) for end in ends} == {Unauthorized}
-    assert [exchange.status for exchange in archive.requests] == [401]
+    assert [request.status for request in archive.requests] == [401]
 
 
 async def test_a_token_is_refreshed_before_it_expires(
@@ -82,7 +82,7 @@ async def test_a_token_is_refreshed_before_it_expires(
         await call(pv)
         time.advance(LIFE * 0.81)
     assert (archive.logins, archive.refreshes) == (1, 3)
-    assert all(exchange.status == 200 for exchange in archive.requests)
+    assert all(request.status == 200 for request in archive.requests)
 
 
 async def test_a_refresh_carries_the_old_token(
@@ -132,7 +132,7 @@ async def test_a_call_refused_with_401_is_sent_once_more_with_another_token(
     await call(pv)
     archive.state.revoke()
     await call(pv)
-    assert [exchange.status for exchange in archive.requests] == [200, 200, 401, 200, 200]
+    assert [request.status for request in archive.requests] == [200, 200, 401, 200, 200]
 
 
 async def test_a_permanent_401_raises_after_two_requests(archive: FakePreservica, pv: PreservicaClient) -> None:
@@ -219,13 +219,13 @@ async def test_a_second_factor_logs_in_and_a_refresh_needs_none(serve: Serve, cl
 async def test_a_wrong_seed_is_unauthorized_after_codes_of_five_steps(
     serve: Serve, clock: Clock, time: ManualClock
 ) -> None:
-    archive, began = serve(two_factor=SEED), time()
+    archive, started = serve(two_factor=SEED), time()
     async with client(archive, clock, two_factor="MZXW6YTB") as pv:
         for _ in range(2):
             with pytest.raises(Unauthorized, match="complete-2fa: 401 Unauthorized: Invalid two factor token; 5 codes"):
                 await call(pv)
     assert paths(archive) == ["login", "complete-2fa"] * 5
-    assert 4 * 30 - 30 < time() - began <= 5 * 30
+    assert 4 * 30 - 30 < time() - started <= 5 * 30
 
 
 async def test_a_shared_secret_logs_in_without_the_password(archive: FakePreservica, connect: Connect) -> None:

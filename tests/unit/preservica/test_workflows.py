@@ -27,8 +27,8 @@ INSTANCES = "/sdb/rest/workflow/instances"
 QUICK = Poll(interval=1.0, ceiling=1.0)
 
 
-def asked(archive: FakePreservica, method: str = "GET", path: str = INSTANCES) -> list[RecordedRequest]:
-    return [exchange for exchange in archive.requests if (exchange.method, exchange.path) == (method, path)]
+def requests(archive: FakePreservica, method: str = "GET", path: str = INSTANCES) -> list[RecordedRequest]:
+    return [request for request in archive.requests if (request.method, request.path) == (method, path)]
 
 
 # Getting
@@ -37,7 +37,7 @@ def asked(archive: FakePreservica, method: str = "GET", path: str = INSTANCES) -
 async def test_one_workflow_is_read_by_number_or_digits(archive: FakePreservica, pv: PreservicaClient) -> None:
     (id,) = archive.seed(1)
     assert (await pv.workflows.get(id)) == (await pv.workflows.get(str(id)))
-    assert asked(archive, path=f"{INSTANCES}/{id}")[0].query == "includeErrors=true"
+    assert requests(archive, path=f"{INSTANCES}/{id}")[0].query == "includeErrors=true"
 
 
 async def test_an_unknown_workflow_is_not_found(pv: PreservicaClient) -> None:
@@ -88,9 +88,9 @@ async def test_workflows_are_terminated_in_one_request_and_end_later(
     await pv.workflows.terminate(first.id, str(second.id))
     for id in (first.id, second.id):
         assert (await pv.workflows.wait(id, poll=QUICK)).state is State.ABORTED
-    (exchange,) = asked(archive, "POST", f"{INSTANCES}/terminate")
-    assert (exchange.query, exchange.body) == (f"workflowInstanceIds={first.id}%2C{second.id}", b"")
-    assert exchange.headers["content-length"] == "0"
+    (request,) = requests(archive, "POST", f"{INSTANCES}/terminate")
+    assert (request.query, request.body) == (f"workflowInstanceIds={first.id}%2C{second.id}", b"")
+    assert request.headers["content-length"] == "0"
 
 
 async def test_a_retry_returns_the_number_of_retried_workflows(archive: FakePreservica, pv: PreservicaClient) -> None:
@@ -144,7 +144,7 @@ async def test_a_termination_and_a_retry_are_sent_once(
     archive.faults = Faults(rates={fault: 1.0}, paths=(f"{INSTANCES}/",))
     with pytest.raises(kind):
         await getattr(pv.workflows, verb)(7)
-    assert len(asked(archive, "POST", f"{INSTANCES}/{verb}")) == 1
+    assert len(requests(archive, "POST", f"{INSTANCES}/{verb}")) == 1
 
 
 async def test_a_retry_response_without_counts_cannot_be_read(scripted: Any, clock: Clock) -> None:
@@ -166,11 +166,11 @@ async def test_a_wait_returns_the_record_in_its_final_state(pv: PreservicaClient
     assert done.started < done.finished
 
 
-@pytest.mark.parametrize(("fate", "phase"), [(StepResult.FAILED, Phase.FAILED), (StepResult.PARTIAL, Phase.PARTIAL)])
+@pytest.mark.parametrize(("result", "phase"), [(StepResult.FAILED, Phase.FAILED), (StepResult.PARTIAL, Phase.PARTIAL)])
 async def test_a_checked_wait_raises_for_failures_and_mixed_outcomes(
-    fate: StepResult, phase: Phase, archive: FakePreservica, pv: PreservicaClient
+    result: StepResult, phase: Phase, archive: FakePreservica, pv: PreservicaClient
 ) -> None:
-    context = archive.context("Ends", "org.example.ends", "Ingest", [Step("Step", 1.0, fate), Step("Last", 1.0)])
+    context = archive.context("Ends", "org.example.ends", "Ingest", [Step("Step", 1.0, result), Step("Last", 1.0)])
     started = await pv.workflows.start(context)
     assert started.id is not None
     assert (await pv.workflows.wait(started.id, poll=QUICK)).phase is phase
