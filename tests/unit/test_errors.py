@@ -139,6 +139,16 @@ def test_the_tree_in_the_docstring_is_the_tree_of_the_classes() -> None:
     }
 
 
+def test_every_error_is_public_in_one_module_whichever_file_defines_it() -> None:
+    defined = {name for name, thing in vars(errors).items() if inspect.isclass(thing)}
+    assert defined == set(errors.__all__) - {"BODY_CUT"}
+    assert {getattr(errors, name).__module__ for name in defined} == {"workflow_async.errors"}
+
+
+def test_an_error_is_pickled_under_its_public_name() -> None:
+    assert b"workflow_async.errors\x94" in pickle.dumps(NotFound(404))
+
+
 def test_every_error_is_in_the_table_below() -> None:
     assert {type(error) for error, _ in EVERY} == set(CLASSES.values()) - {WorkflowAsyncError}
 

@@ -27,7 +27,8 @@ LAYERS = (
 
 SYSTEMS = ("opencast", "preservica")
 PURE = {
-    *("errors", "phase"),
+    "phase",
+    *(f"errors/{name}" for name in ("__init__", "_base", "_content", "_status", "_transport", "_workflow")),
     *(f"_core/{name}" for name in ("call", "origin", "provenance", "retry", "status")),
     *(f"_decode/{name}" for name in ("compiled", "json", "records", "values", "xml", "xml_rows")),
     *(f"_listing/{name}" for name in ("by_offset", "by_time", "options", "scan")),

@@ -1,0 +1,141 @@
+"""Errors about a workflow, a start, a wait or a batch."""
+
+from typing import Any, Protocol
+
+from workflow_async.errors._base import CallError, WorkflowAsyncError
+
+
+class StartOutcomeUnknown(WorkflowAsyncError):
+    """A start was sent and nobody can say whether it happened: look before you start again."""
+
+    def __init__(
+        self,
+        cause: CallError,
+        look_for: str,
+        workflow_id: int | None = None,
+        correlation_id: str | None = None,
+        ticket: Any = None,
+    ) -> None:
+        super().__init__(cause, look_for, workflow_id, correlation_id, ticket)
+        self.cause = cause
+        self.look_for = look_for
+        """What identifies the workflow, had it been started."""
+        self.workflow_id = workflow_id
+        """Its id, where the answer named one without being readable."""
+        self.correlation_id = correlation_id
+        """What the start was marked with, where the system knows such marks (Preservica)."""
+        self.ticket = ticket
+        """The `batch.Ticket` of the start: `workflows.reconcile(ticket)` looks for it."""
+
+    def __str__(self) -> str:
+        hint = f"; its id would be {self.workflow_id}" if self.workflow_id is not None else ""
+        return f"the start may have happened ({self.cause}); look for {self.look_for}{hint} before starting again"
+
+
+class JournalError(WorkflowAsyncError):
+    """The journal of a batch cannot be used: in use, incomplete, damaged, of another server, or no journal."""
+
+    def __init__(self, path: str, why: str) -> None:
+        super().__init__(path, why)
+        self.path = path
+        self.why = why
+
+    def __str__(self) -> str:
+        return f"the journal {self.path} cannot be used: {self.why}"
+
+
+class WorkflowSummary(Protocol):
+    """What an error needs to know of the workflow it speaks of."""
+
+    @property
+    def id(self) -> int:
+        """Its number."""
+
+    @property
+    def state_text(self) -> str:
+        """The server's word for its state."""
+
+
+class AlreadyFinished(WorkflowAsyncError):
+    """The workflow has ended; stopping or pausing it now would rewrite its result."""
+
+    def __init__(self, workflow: WorkflowSummary) -> None:
+        super().__init__(workflow)
+        self.workflow = workflow
+
+    def __str__(self) -> str:
+        return f"workflow {self.workflow.id} is {self.workflow.state_text} already: the server would rewrite its result"
+
+
+class PartialFailure(WorkflowAsyncError):
+    """Preservica answered with success, and did what was asked to only some of the workflows."""
+
+    def __init__(self, asked: str, successful: int, failed: int) -> None:
+        super().__init__(asked, successful, failed)
+        self.asked = asked
+        self.successful = successful
+        self.failed = failed
+
+    def __str__(self) -> str:
+        return f"{self.asked}: {self.failed} of {self.successful + self.failed} workflows were refused"
+
+
+class WorkflowFailed(WorkflowAsyncError):
+    """The workflow ended in another phase than SUCCEEDED; `workflow` is its last record."""
+
+    def __init__(self, workflow: WorkflowSummary) -> None:
+        super().__init__(workflow)
+        self.workflow = workflow
+
+    def __str__(self) -> str:
+        workflow = self.workflow
+        failure = getattr(workflow, "failure", None)
+        if failure is not None:
+            return f"workflow {workflow.id} {workflow.state_text} in {failure}"
+        step = getattr(workflow, "step", None)
+        return f"workflow {workflow.id} ended {workflow.state_text}" + (f" in {step}" if step else "")
+
+
+class WorkflowParked(WorkflowAsyncError):
+    """The workflow waits for a person; `workflow` is its last record."""
+
+    def __init__(self, workflow: WorkflowSummary) -> None:
+        super().__init__(workflow)
+        self.workflow = workflow
+
+    def __str__(self) -> str:
+        return f"workflow {self.workflow.id} is {self.workflow.state_text} and waits for a person"
+
+
+class WorkflowReplaced(WorkflowAsyncError):
+    """The id that was waited for belongs to another workflow now, for example after a database was restored."""
+
+    def __init__(self, workflow_id: int, workflow: WorkflowSummary | None, found: WorkflowSummary) -> None:
+        super().__init__(workflow_id, workflow, found)
+        self.workflow_id = workflow_id
+        self.workflow = workflow
+        """The last record of the watched workflow. None if only its start was answered."""
+        self.found = found
+        """The record that has the id now."""
+
+    def __str__(self) -> str:
+        seen = f"last seen {self.workflow.state_text}" if self.workflow is not None else "never seen"
+        return (
+            f"the id {self.workflow_id} belongs to another workflow now ({self.found.state_text}), "
+            f"so the end of the watched one ({seen}) is not known: look for it by its event or context"
+        )
+
+
+class WaitTimeout(WorkflowAsyncError, TimeoutError):
+    """The deadline of a wait passed; `workflow` is the last record seen, or None."""
+
+    def __init__(self, workflow_id: int, timeout: float, workflow: WorkflowSummary | None) -> None:
+        super().__init__()
+        self.args = (workflow_id, timeout, workflow)  # past OSError, which would read them as errno and strerror
+        self.workflow_id = workflow_id
+        self.timeout = timeout
+        self.workflow = workflow
+
+    def __str__(self) -> str:
+        seen = f"last seen {self.workflow.state_text}" if self.workflow is not None else "never seen"
+        return f"workflow {self.workflow_id} was not finished after {self.timeout:g} s ({seen})"
