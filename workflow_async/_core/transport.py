@@ -1,10 +1,7 @@
 """A call and its answer: deadline, credentials, a place in the queue, the exchange, and another try where it is due."""
 
-import asyncio
-import copy
 import logging
 import math
-import os
 from http import HTTPStatus
 from typing import TypeVar
 
@@ -16,23 +13,20 @@ from workflow_async._core import retry as retry_rules
 from workflow_async._core.auth import Credential, Headers, SecretHeaders
 from workflow_async._core.backend import Backend, Request
 from workflow_async._core.call import Call, Replay, Reply
+from workflow_async._core.call_state import CallState
+from workflow_async._core.lockout import LockoutGuard
+from workflow_async._core.loop_binding import LoopBinding
 from workflow_async._core.origin import Origin
 from workflow_async._core.provenance import Author, Control, author, hint, is_answered, is_final
 from workflow_async._core.single_flight import SharedTask
 from workflow_async._core.status import REDIRECTS, error_for, foreign_response, is_unauthorized
 from workflow_async.errors import (
-    Attempt,
     CallError,
-    ClientClosed,
     DeadlineExceeded,
     DecodeError,
     ForeignResponse,
-    NotFound,
-    NotSentInTime,
     ResponseMismatch,
     StatusError,
-    Unauthorized,
-    WrongEventLoop,
 )
 from workflow_async.settings import Clock, Limits, Retry, Timeouts
 
@@ -42,107 +36,7 @@ USER_AGENT = "workflow-async"
 LARGE_BODY = 16 * 2**10
 """Bytes of an answer whose reading takes so long that others should send first."""
 
-REFUSED_AGAIN = "these credentials are not tried again: open a new client with others"
-
 log = logging.getLogger("workflow_async")
-
-
-@define
-class CallState:
-    """What one call has been through so far."""
-
-    call: Call[object]
-    url: str
-    began: float
-    backend: float
-    """Seconds for one attempt with the whole of its answer."""
-    history: list[Attempt] = field(factory=list)
-    renewed: bool = False
-    sent: bool = False
-    """Whether the server may have acted on any attempt that is over."""
-    refusal: CallError | None = None
-    """What the server answered, while the credentials that it refused are renewed."""
-    misfits: int = 0
-    """Attempts that are over whose answer parsed and did not fit."""
-    in_flight: bool = False
-    """Whether an attempt is on the wire."""
-
-    def record_attempt(self, error: CallError, now: float, wait: float | None) -> None:
-        """Note how an attempt ended."""
-        self.sent = self.sent or retry_rules.may_have_happened(error)
-        self.misfits += retry_rules.does_not_fit(error)
-        self.history.append(Attempt(now - self.began, type(error).__name__, wait))
-
-    def finalize(self, error: CallError, now: float) -> CallError:
-        """The error, with where it happened and what was tried; that of a login knows already."""
-        if error.at_login:
-            return error
-        error.method, error.url = self.call.method, self.url
-        error.elapsed, error.history = now - self.began, tuple(self.history)
-        error.__cause__ = error.__context__ = None  # frames of what led to it hold what was sent and what came
-        return error.with_traceback(None)  # so do its own
-
-
-@define
-class LoopBinding:
-    """The event loop and the process that a client belongs to, and how often it was opened there."""
-
-    _pid: int = field(default=0, init=False)
-    _loop: asyncio.AbstractEventLoop | None = field(default=None, init=False)
-    _entries: int = field(default=0, init=False)
-
-    def open(self) -> None:
-        """Count one opening, and belong to the running loop. Raise `WrongEventLoop` if the client is open elsewhere."""
-        running = _running_loop()
-        if running is None:
-            raise WrongEventLoop("no asyncio event loop is running: use asyncio.run() or uvloop, not trio")
-        if self._abandoned:
-            self._pid, self._loop, self._entries = os.getpid(), running, 0
-        self.check()
-        self._entries += 1
-
-    def leave(self) -> bool:
-        """Undo one opening. Return True if none is left, which closes the client. Raise `WrongEventLoop` elsewhere."""
-        if self._abandoned:
-            self.close()
-        else:
-            self.check()
-            self._entries -= 1
-        if not self._entries:
-            self.close()
-        return self.closed
-
-    def close(self) -> None:
-        """Belong to no loop."""
-        self._loop, self._entries = None, 0
-
-    @property
-    def closed(self) -> bool:
-        """True if the client belongs to no loop."""
-        return self._loop is None
-
-    @property
-    def _abandoned(self) -> bool:
-        """True if no loop can use the client: it is closed, its loop is closed, or this is a forked process."""
-        return self._loop is None or self._loop.is_closed() or self._pid != os.getpid()
-
-    def check(self) -> None:
-        """Raise `ClientClosed` or `WrongEventLoop` where a call cannot work."""
-        self.check_open()
-        if self._pid != os.getpid() or self._loop is not _running_loop():
-            raise WrongEventLoop("the client was opened in another event loop or process: open one for each")
-
-    def check_open(self) -> None:
-        """Raise `ClientClosed` if a call that has begun cannot go on."""
-        if self.closed:
-            raise ClientClosed("open the client with `async with` and use it inside")
-
-
-def _running_loop() -> asyncio.AbstractEventLoop | None:
-    try:
-        return asyncio.get_running_loop()
-    except RuntimeError:
-        return None
 
 
 @define(kw_only=True)
@@ -162,10 +56,7 @@ class Transport:
     binding: LoopBinding = field(factory=LoopBinding, init=False)
     _queue: anyio.Semaphore = field(init=False)
     _budget: retry_rules.Budget = field(init=False)
-    _accepted: bool = field(default=False, init=False)
-    """True once the server has answered a call with success."""
-    _refused: CallError | None = field(default=None, init=False)
-    """The refusal of credentials that were never accepted."""
+    _lockout: LockoutGuard = field(factory=LockoutGuard, init=False)
     _checking: SharedTask[int] | None = field(default=None, init=False, repr=False)
 
     def __attrs_post_init__(self) -> None:
@@ -197,7 +88,7 @@ class Transport:
         journey = self._journey(call, self.timeouts.exchange if timeout is None else seconds)
         with anyio.move_on_after(seconds):
             return await self._with_retries(call, journey)
-        late = journey.refusal or _deadline_error(journey, seconds)
+        late = journey.refusal or journey.deadline_error(seconds)
         if journey.in_flight:
             journey.record_attempt(late, self.clock.now(), None)
         raise journey.finalize(late, self.clock.now())
@@ -218,7 +109,7 @@ class Transport:
 
     async def _with_retries(self, call: Call[T], journey: CallState) -> T:
         while True:
-            self._check_credential()
+            self._lockout.check()
             credentials = SecretHeaders(await self.credential.headers(call.method, journey.url))
             try:
                 answer = await self._answer(call, journey, credentials)
@@ -226,9 +117,9 @@ class Transport:
                 failure = error
             else:
                 self._budget.give_back(1.0)
-                self._accepted = True
+                self._lockout.accept()
                 return answer
-            if _already_deleted(call, journey, failure):
+            if journey.is_already_deleted(failure):
                 return call.read(Reply(204, {}, b""))
             wait = await self._next(call, journey, failure)
             if wait is None:
@@ -255,20 +146,6 @@ class Transport:
             await self.backend.reset()
         return wait
 
-    def _check_credential(self) -> None:
-        """Raise the server's refusal of a password or token that never worked, so that no account gets locked."""
-        if self._refused is not None and not self._accepted:
-            raise copy.copy(self._refused)
-
-    def _note_refusal(self, failure: CallError) -> None:
-        """Remember a 401 to credentials that never worked. A redirect to a login page may pass."""
-        if not isinstance(failure, Unauthorized) or failure.status != HTTPStatus.UNAUTHORIZED:
-            return
-        if self.credential.fixed and not self._accepted:
-            failure.message = f"{failure.message}; {REFUSED_AGAIN}".lstrip("; ")
-            self._refused = copy.copy(failure)
-            self._refused.at_login = True
-
     async def _answer(self, call: Call[T], journey: CallState, credentials: Headers) -> T:
         """Send the call once and read its response. Raise a final error only if the API itself wrote the response."""
         reply = await self._with_renewal(call, journey, credentials)
@@ -276,7 +153,7 @@ class Transport:
             return self._read(call, reply)
         except CallError as error:
             failure = error
-        self._note_refusal(failure)
+        self._lockout.note(failure, fixed=self.credential.fixed)
         if is_final(failure) and not await self._is_own(call, reply, failure):
             retry_after = failure.retry_after
             failure = foreign_response(reply)
@@ -388,12 +265,3 @@ class Transport:
 def _is_login_page(call: Call[object], reply: Reply) -> bool:
     """A page where a success is due; a refusal may well be a page, and says nothing of the credentials."""
     return reply.is_page and reply.status in call.success and call.replay is not Replay.ONCE
-
-
-def _deadline_error(journey: CallState, seconds: float) -> DeadlineExceeded:
-    reason = f"no answer within {seconds:g} s"
-    return DeadlineExceeded(reason) if journey.sent or journey.in_flight else NotSentInTime(reason)
-
-
-def _already_deleted(call: Call[object], journey: CallState, failure: CallError) -> bool:
-    return call.replay is Replay.DELETE and isinstance(failure, NotFound) and journey.sent

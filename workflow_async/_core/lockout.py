@@ -1,0 +1,43 @@
+"""Refuses calls with a password or token that the server has refused and never accepted."""
+
+import copy
+from http import HTTPStatus
+
+from attrs import define, field
+
+from workflow_async.errors import CallError, Unauthorized
+
+REFUSED_AGAIN = "these credentials are not tried again: open a new client with others"
+
+
+@define
+class LockoutGuard:
+    """The refusal of credentials that never worked.
+
+    Servers lock an account after a few wrong passwords, so a client sends such credentials only once.
+    """
+
+    _accepted: bool = field(default=False, init=False)
+    """True once the server has answered a call with success."""
+    _refused: CallError | None = field(default=None, init=False)
+
+    def accept(self) -> None:
+        """Note that the server has answered a call with success."""
+        self._accepted = True
+
+    def check(self) -> None:
+        """Raise the server's refusal again if the credentials were refused and never accepted."""
+        if self._refused is not None and not self._accepted:
+            raise copy.copy(self._refused)
+
+    def note(self, failure: CallError, *, fixed: bool) -> None:
+        """Remember a 401 to credentials that never worked and cannot change.
+
+        A redirect to a login page may be temporary, so it is not remembered.
+        """
+        if not isinstance(failure, Unauthorized) or failure.status != HTTPStatus.UNAUTHORIZED:
+            return
+        if fixed and not self._accepted:
+            failure.message = f"{failure.message}; {REFUSED_AGAIN}".lstrip("; ")
+            self._refused = copy.copy(failure)
+            self._refused.at_login = True
