@@ -5,10 +5,11 @@ from typing import TYPE_CHECKING
 from workflow_async._core.lazy import lazily
 
 if TYPE_CHECKING:
-    from workflow_async._core.auth import Basic, Bearer
-    from workflow_async._core.call import Page, UnreadableRow
-    from workflow_async._core.digest import Digest
+    from workflow_async._core.call import Page, ParameterValue, UnreadableRow
+    from workflow_async._http import HTTPBackend
     from workflow_async._listing.listing import Listing, ListingReport
+    from workflow_async._listing.scan import Consistency
+    from workflow_async.auth import Basic, Bearer, Digest, Secret
     from workflow_async.opencast.client import OpencastClient
     from workflow_async.phase import Phase
     from workflow_async.preservica.client import PreservicaClient
@@ -20,16 +21,20 @@ __all__ = [
     "Basic",
     "Bearer",
     "Clock",
+    "Consistency",
     "Digest",
+    "HTTPBackend",
     "Limits",
     "Listing",
     "ListingReport",
     "OpencastClient",
     "Page",
+    "ParameterValue",
     "Phase",
     "Poll",
     "PreservicaClient",
     "Retry",
+    "Secret",
     "Timeouts",
     "UnreadableRow",
 ]
@@ -37,10 +42,11 @@ __all__ = [
 __getattr__ = lazily(
     __name__,
     {
-        "_core.auth": ("Basic", "Bearer"),
-        "_core.call": ("Page", "UnreadableRow"),
-        "_core.digest": ("Digest",),
+        "_core.call": ("Page", "ParameterValue", "UnreadableRow"),
+        "_http": ("HTTPBackend",),
         "_listing.listing": ("Listing", "ListingReport"),
+        "_listing.scan": ("Consistency",),
+        "auth": ("Basic", "Bearer", "Digest", "Secret"),
         "opencast.client": ("OpencastClient",),
         "phase": ("Phase",),
         "preservica.client": ("PreservicaClient",),

@@ -20,9 +20,10 @@ from workflow_async.errors import CallError, NotFound
 
 PUBLIC = {
     "workflow_async": """
-        Basic Bearer Clock Digest Limits Listing ListingReport OpencastClient Page Phase Poll PreservicaClient Retry
-        Timeouts UnreadableRow
+        Basic Bearer Clock Consistency Digest HTTPBackend Limits Listing ListingReport OpencastClient Page
+        ParameterValue Phase Poll PreservicaClient Retry Secret Timeouts UnreadableRow
     """,
+    "workflow_async.auth": "Basic Bearer Digest Secret TokenFunction",
     "workflow_async.batch": """
         AlreadyDone Ambiguous Completed Conflicted JournalContents NoStartFound NotStarted OnConflict
         OutcomeUnknown ReconcileResult Rejected Result Run Skipped StartFound StartStatus StatusKind Ticket read_journal

@@ -2,10 +2,10 @@
 
 from typing import TYPE_CHECKING, Any
 
-from workflow_async._core.auth import Basic, Bearer, Credential, Headers, Secret, checked_header, to_secret
+from workflow_async._core.auth import Credential, Headers, checked_header, to_secret
 from workflow_async._core.client import Client
-from workflow_async._core.digest import Digest
 from workflow_async._http import HTTPBackend, make_backend
+from workflow_async.auth import Basic, Bearer, Digest, Secret
 from workflow_async.errors import InvalidArgument
 from workflow_async.settings import Clock, Limits, Retry, Timeouts
 

@@ -3,8 +3,9 @@
 import os
 from typing import TYPE_CHECKING, Self, TypedDict, Unpack
 
-from workflow_async._core.auth import Secret, TokenAuth, to_secret
+from workflow_async._core.auth import Secret, to_secret
 from workflow_async._core.client import Client, optional_secret
+from workflow_async._core.token_auth import TokenAuth
 from workflow_async._http import HTTPBackend, make_backend
 from workflow_async.errors import InvalidArgument
 from workflow_async.settings import Clock, Limits, Retry, Timeouts

@@ -8,8 +8,9 @@ from typing import TypeVar
 from attrs import define, evolve, field
 
 from workflow_async._core import retry as retry_rules
-from workflow_async._core.auth import Secret, SecretHeaders, TokenGrant, to_secret
+from workflow_async._core.auth import Secret, SecretHeaders, to_secret
 from workflow_async._core.call import Call, Replay
+from workflow_async._core.token_auth import TokenGrant
 from workflow_async._core.transport import Transport
 from workflow_async.errors import Attempt, CallError, Forbidden, Unauthorized
 from workflow_async.preservica.login_calls import (

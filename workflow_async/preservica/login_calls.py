@@ -15,10 +15,11 @@ from urllib.parse import urlencode
 from attrs import evolve, field, frozen
 from attrs.converters import optional
 
-from workflow_async._core.auth import Secret, TokenGrant, checked_password, is_header_value, to_secret
+from workflow_async._core.auth import Secret, checked_password, is_header_value, to_secret
 from workflow_async._core.call import Call, Params, Replay, Reply
 from workflow_async._core.retry import http_date
 from workflow_async._core.status import HTTP_ERRORS, foreign_response, status_error
+from workflow_async._core.token_auth import TokenGrant
 from workflow_async._decode.json import json_tree
 from workflow_async._decode.values import TypeMismatch, parse_int
 from workflow_async.errors import CallError, DecodeError, InvalidArgument, StatusError, Unauthorized, UnexpectedContent

@@ -16,8 +16,9 @@ from attrs import define, field
 from tests.conftest import FakeTime
 from tests.support.byte_server import until
 from workflow_async import Basic, Bearer, Digest
-from workflow_async._core.auth import Headers, Secret, SecretHeaders, TokenAuth, TokenGrant, checked_header
+from workflow_async._core.auth import Headers, Secret, SecretHeaders, checked_header
 from workflow_async._core.call import Reply
+from workflow_async._core.token_auth import TokenAuth, TokenGrant
 from workflow_async.errors import CallError, ConnectFailed, InvalidArgument, ServerError, Unauthorized
 
 REFUSED = Reply(401, {}, b"")

@@ -12,8 +12,9 @@ import pytest
 from tests.conftest import FakeTime
 from tests.support.byte_server import GET, POST, Answer, connected, http, refused_url, serve
 from workflow_async import Basic, Bearer, Digest, OpencastClient, Retry, Timeouts
-from workflow_async._core.auth import Secret, TokenAuth, TokenGrant
+from workflow_async._core.auth import Secret
 from workflow_async._core.call import Call, Replay
+from workflow_async._core.token_auth import TokenAuth, TokenGrant
 from workflow_async._core.transport import Transport
 from workflow_async._decode.json import json_tree
 from workflow_async.errors import CallError, Unauthorized, WorkflowAsyncError

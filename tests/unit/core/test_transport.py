@@ -13,10 +13,11 @@ from attrs import define, evolve, field
 from tests.conftest import FakeTime
 from tests.support.byte_server import DELETE, GET, POST, Answer, Step, connected, http, serve, transport, tree, until
 from workflow_async import Limits, Retry, Timeouts
-from workflow_async._core.auth import Headers, Secret, TokenAuth, TokenGrant
+from workflow_async._core.auth import Headers, Secret
 from workflow_async._core.backend import Backend, Request
 from workflow_async._core.call import Call, Replay, Reply, Signature
 from workflow_async._core.retry import may_have_happened
+from workflow_async._core.token_auth import TokenAuth, TokenGrant
 from workflow_async._core.transport import LARGE_BODY, Transport
 from workflow_async.errors import (
     CallError,

@@ -13,7 +13,8 @@ from attrs import evolve
 
 from tests.conftest import FakeTime
 from workflow_async import Clock, Retry
-from workflow_async._core.auth import Secret, TokenGrant
+from workflow_async._core.auth import Secret
+from workflow_async._core.token_auth import TokenGrant
 from workflow_async.errors import (
     BadRequest,
     CallError,

@@ -8,8 +8,9 @@ from urllib.parse import parse_qsl
 
 import pytest
 
-from workflow_async._core.auth import Secret, TokenGrant
+from workflow_async._core.auth import Secret
 from workflow_async._core.call import Call, Reply
+from workflow_async._core.token_auth import TokenGrant
 from workflow_async.errors import (
     DecodeError,
     InvalidArgument,
