@@ -12,7 +12,7 @@ from attrs import Attribute, field, frozen
 from workflow_async.errors import InvalidArgument
 
 
-def _above(least: float) -> Callable[[Any, "Attribute[float]", float], None]:
+def _number_above(least: float) -> Callable[[Any, "Attribute[float]", float], None]:
     def check(_: object, attribute: "Attribute[float]", value: float) -> None:
         if not (_is_number(value) and value > least):
             raise InvalidArgument(attribute.name, f"must be a number above {least:g}")
@@ -20,7 +20,7 @@ def _above(least: float) -> Callable[[Any, "Attribute[float]", float], None]:
     return check
 
 
-def _at_least(least: float) -> Callable[[Any, "Attribute[float]", float], None]:
+def _number_at_least(least: float) -> Callable[[Any, "Attribute[float]", float], None]:
     def check(_: object, attribute: "Attribute[float]", value: float) -> None:
         if not (_is_number(value) and value >= least):
             raise InvalidArgument(attribute.name, f"must be a number of at least {least:g}")
@@ -28,7 +28,7 @@ def _at_least(least: float) -> Callable[[Any, "Attribute[float]", float], None]:
     return check
 
 
-def _between(least: float, most: float) -> Callable[[Any, "Attribute[float]", float], None]:
+def _number_between(least: float, most: float) -> Callable[[Any, "Attribute[float]", float], None]:
     def check(_: object, attribute: "Attribute[float]", value: float) -> None:
         if not (_is_number(value) and least <= value <= most):
             raise InvalidArgument(attribute.name, f"must be a number from {least:g} to {most:g}")
@@ -36,7 +36,7 @@ def _between(least: float, most: float) -> Callable[[Any, "Attribute[float]", fl
     return check
 
 
-def _whole(least: int) -> Callable[[Any, "Attribute[int]", int], None]:
+def _int_at_least(least: int) -> Callable[[Any, "Attribute[int]", int], None]:
     def check(_: object, attribute: "Attribute[int]", value: int) -> None:
         if not isinstance(value, int) or isinstance(value, bool) or value < least:
             raise InvalidArgument(attribute.name, f"must be a whole number of at least {least}")
@@ -103,9 +103,9 @@ class Timeouts:
     `exchange` does not limit it: it has the whole of `call`.
     """
 
-    call: float = field(default=120.0, validator=_above(0))
-    exchange: float = field(default=30.0, validator=_above(0))
-    connect: float = field(default=5.0, validator=_above(0))
+    call: float = field(default=120.0, validator=_number_above(0))
+    exchange: float = field(default=30.0, validator=_number_above(0))
+    connect: float = field(default=5.0, validator=_number_above(0))
 
 
 @frozen(kw_only=True)
@@ -117,25 +117,25 @@ class Retry:
     shared by all calls of a client: a retry takes 5 from it, after a timeout 10, and a success gives 1 back.
     """
 
-    attempts: int = field(default=4, validator=_whole(1))
-    patience: float = field(default=60.0, validator=_at_least(0))
+    attempts: int = field(default=4, validator=_int_at_least(1))
+    patience: float = field(default=60.0, validator=_number_at_least(0))
     """Seconds for which 502, 503 and 504 are retried beyond `attempts`: a gateway needs time to get its server back."""
-    base: float = field(default=0.5, validator=_above(0))
-    cap: float = field(default=20.0, validator=_above(0))
-    max_retry_after: float = field(default=60.0, validator=_at_least(0))
-    budget: float = field(default=500.0, validator=_at_least(0))
+    base: float = field(default=0.5, validator=_number_above(0))
+    cap: float = field(default=20.0, validator=_number_above(0))
+    max_retry_after: float = field(default=60.0, validator=_number_at_least(0))
+    budget: float = field(default=500.0, validator=_number_at_least(0))
 
 
 @frozen(kw_only=True)
 class Limits:
     """How much at once: connections of one client, seconds an idle one is kept, bytes of one answer."""
 
-    connections: int = field(default=16, validator=_whole(1))
-    keepalive: float = field(default=4.0, validator=_at_least(0))
+    connections: int = field(default=16, validator=_int_at_least(1))
+    keepalive: float = field(default=4.0, validator=_number_at_least(0))
     """Below what servers allow (5 s and more), so that a connection is not closed just as it is used again."""
-    wire: int = field(default=16 * 2**20, validator=_whole(1))
+    wire: int = field(default=16 * 2**20, validator=_int_at_least(1))
     """Bytes as they come."""
-    body: int = field(default=64 * 2**20, validator=_whole(1))
+    body: int = field(default=64 * 2**20, validator=_int_at_least(1))
     """Bytes after inflating."""
 
 
@@ -148,12 +148,12 @@ class Poll:
     time for which the client's machine was suspended.
     """
 
-    initial: float = field(default=0.0, validator=_at_least(0))
-    interval: float = field(default=2.0, validator=_above(0))
-    backoff: float = field(default=1.5, validator=_between(1, 100))
-    ceiling: float = field(default=30.0, validator=_above(0))
-    jitter: float = field(default=0.2, validator=_between(0, 1))
-    outage: float = field(default=300.0, validator=_at_least(0))
+    initial: float = field(default=0.0, validator=_number_at_least(0))
+    interval: float = field(default=2.0, validator=_number_above(0))
+    backoff: float = field(default=1.5, validator=_number_between(1, 100))
+    ceiling: float = field(default=30.0, validator=_number_above(0))
+    jitter: float = field(default=0.2, validator=_number_between(0, 1))
+    outage: float = field(default=300.0, validator=_number_at_least(0))
 
     def __attrs_post_init__(self) -> None:
         if self.ceiling < self.interval:

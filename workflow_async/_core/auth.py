@@ -15,7 +15,7 @@ class SecretHeaders(tuple[tuple[str, str], ...]):
     __slots__ = ()
 
     def __repr__(self) -> str:
-        return "Proof(...)"
+        return "SecretHeaders(...)"
 
 
 VISIBLE_CHARS = re.compile(r"[\x21-\x7e]+")

@@ -21,17 +21,18 @@ OnUnreadable = Literal["raise", "skip"]
 MAX_ID = 2**63 - 1
 DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
 MAX_SEGMENT = 255
-MAX_UTF8 = 4
+MAX_CHAR_BYTES = 4
 """Bytes of a character, at most."""
-CREDENTIAL = re.compile(
+CREDENTIAL_MEMBER = re.compile(
     r'("[^"]{0,40}(?:token|password|secret|session)[^"]{0,40}"\s{0,9}:\s{0,9})"(?:[^"\\]|\\.?)*+(?:"|$)',
     re.IGNORECASE | re.DOTALL,
 )
 """Matches a member of a JSON object whose name says that it holds a credential. A body that is cut may cut it too."""
-ROW = reprlib.Repr()
+ROW_REPR = reprlib.Repr()
 """Prints a row of a hostile server too: it may be of any size and depth."""
-ROW.maxlevel, ROW.maxdict, ROW.maxlist, ROW.maxstring, ROW.maxlong, ROW.maxother = 8, 64, 64, 256, 64, 64
-HTML = re.compile(
+ROW_REPR.maxlevel, ROW_REPR.maxdict, ROW_REPR.maxlist = 8, 64, 64
+ROW_REPR.maxstring, ROW_REPR.maxlong, ROW_REPR.maxother = 256, 64, 64
+HTML_START = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*+(?:<\?xml[^>]*>\s*+)?(?:<!--.*?-->\s*+)*+<(?:!doctype\s++)?html\b",
     re.IGNORECASE | re.DOTALL,
 )
@@ -70,10 +71,10 @@ class Reply:
 
 def is_html(body: bytes) -> bool:
     """Whether a body begins as an HTML page does, be it well-formed XML."""
-    return HTML.match(body[:1024]) is not None
+    return HTML_START.match(body[:1024]) is not None
 
 
-NOTHING = re.compile(r"(?!)")
+NO_MATCH = re.compile(r"(?!)")
 """Matches no text."""
 
 
@@ -84,11 +85,11 @@ class Signature:
     `_provenance.author` uses it to tell a refusal of the API from that of a proxy or of a server that is starting.
     """
 
-    own: re.Pattern[str] = NOTHING
+    own: re.Pattern[str] = NO_MATCH
     """Matches the beginning of texts that only the API writes."""
-    starting: re.Pattern[str] = NOTHING
+    starting: re.Pattern[str] = NO_MATCH
     """Matches the beginning of texts that the server's container writes while the API is not there."""
-    worded: frozenset[int] = frozenset()
+    always_with_text: frozenset[int] = frozenset()
     """Statuses that the API never sends without a text. Without one, or with an HTML page, something else sent them."""
     login: bool = False
     """True if a redirect to `/login.html` is how the API asks for credentials."""
@@ -124,14 +125,14 @@ class Call(Generic[T_co]):
             return self.read(reply)
         except DecodeError as error:
             if not self.sensitive:
-                error.body = _cut(reply.body)
+                error.body = _beginning(reply.body)
             raise
 
 
-def _cut(body: bytes) -> str:
+def _beginning(body: bytes) -> str:
     """Return the beginning of a body as text, without what members named as credentials hold."""
-    text = body[: BODY_CUT * MAX_UTF8].decode("utf-8", "replace")[:BODY_CUT]
-    return CREDENTIAL.sub(r'\1"..."', text)
+    text = body[: BODY_CUT * MAX_CHAR_BYTES].decode("utf-8", "replace")[:BODY_CUT]
+    return CREDENTIAL_MEMBER.sub(r'\1"..."', text)
 
 
 @frozen
@@ -155,7 +156,7 @@ class UnreadableRow:
     @property
     def text(self) -> str:
         """The row as text, cut where it is long or deep."""
-        return ROW.repr(self.row)
+        return ROW_REPR.repr(self.row)
 
 
 @frozen
@@ -219,10 +220,10 @@ def path_segment(argument: str, value: str, *, allowed: str = "") -> str:
     """
     if not isinstance(value, str) or value in {"", ".", ".."} or len(value) > MAX_SEGMENT or not value.isprintable():
         raise InvalidArgument(argument, f"must be 1 to {MAX_SEGMENT} printable characters, and neither '.' nor '..'")
-    refused = [mark for mark in "/\\;%?#" if mark not in allowed]
-    if any(mark in value for mark in refused):
+    forbidden = [char for char in "/\\;%?#" if char not in allowed]
+    if any(char in value for char in forbidden):
         raise InvalidArgument(
-            argument, f"must not contain any of {' '.join(refused)}, which servers treat as parts of the path"
+            argument, f"must not contain any of {' '.join(forbidden)}, which servers treat as parts of the path"
         )
     return quote(value, safe="")
 
@@ -235,16 +236,18 @@ def stringify(argument: str, values: Mapping[str, ParameterValue]) -> dict[str, 
     """Values as the texts both systems take, True as "true"; raises `InvalidArgument` for what is none."""
     if not isinstance(values, Mapping):
         raise InvalidArgument(argument, "must be a dict or another mapping of texts to values")
-    return {_key(argument, key): _text(f"{argument}[{key!r:.60}]", value) for key, value in values.items()}
+    return {
+        _checked_key(argument, key): _value_text(f"{argument}[{key!r:.60}]", value) for key, value in values.items()
+    }
 
 
-def _key(argument: str, key: str) -> str:
+def _checked_key(argument: str, key: str) -> str:
     if not isinstance(key, str):
         raise InvalidArgument(argument, "must have texts as keys")
     return checked_encodable(argument, str.__str__(key))
 
 
-def _text(argument: str, value: ParameterValue) -> str:
+def _value_text(argument: str, value: ParameterValue) -> str:
     """Return the text of a value by its basic type. A subclass, such as an enum, may print itself otherwise."""
     if isinstance(value, bool):
         return "true" if value else "false"

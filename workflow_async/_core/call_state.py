@@ -13,32 +13,32 @@ class CallState:
 
     call: Call[object]
     url: str
-    began: float
-    backend: float
+    started: float
+    attempt_timeout: float
     """Seconds for one attempt with the whole of its answer."""
     history: list[Attempt] = field(factory=list)
     renewed: bool = False
     sent: bool = False
     """Whether the server may have acted on any attempt that is over."""
-    refusal: CallError | None = None
+    auth_error: CallError | None = None
     """What the server answered, while the credentials that it refused are renewed."""
-    misfits: int = 0
+    wrong_shapes: int = 0
     """Attempts that are over whose answer parsed and did not fit."""
     in_flight: bool = False
     """Whether an attempt is on the wire."""
 
-    def record_attempt(self, error: CallError, now: float, wait: float | None) -> None:
+    def record_attempt(self, error: CallError, now: float, delay: float | None) -> None:
         """Note how an attempt ended."""
         self.sent = self.sent or retry_rules.may_have_happened(error)
-        self.misfits += retry_rules.does_not_fit(error)
-        self.history.append(Attempt(now - self.began, type(error).__name__, wait))
+        self.wrong_shapes += retry_rules.is_wrong_shape(error)
+        self.history.append(Attempt(now - self.started, type(error).__name__, delay))
 
     def finalize(self, error: CallError, now: float) -> CallError:
         """The error, with where it happened and what was tried; that of a login knows already."""
         if error.at_login:
             return error
         error.method, error.url = self.call.method, self.url
-        error.elapsed, error.history = now - self.began, tuple(self.history)
+        error.elapsed, error.history = now - self.started, tuple(self.history)
         error.__cause__ = error.__context__ = None  # frames of what led to it hold what was sent and what came
         return error.with_traceback(None)  # so do its own
 

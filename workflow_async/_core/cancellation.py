@@ -15,27 +15,27 @@ CLOSE_TIMEOUT = 2.0
 """Seconds a connection gets to close."""
 
 
-async def in_child_task(act: Callable[[], Awaitable[T]]) -> T:
+async def in_child_task(work: Callable[[], Awaitable[T]]) -> T:
     """Do it in a child task, where a cancellation from outside arrives as that of a scope.
 
     Whatever it raises is raised as it is, never in a group.
     """
-    outcome: list[T | BaseException] = []
+    results: list[T | BaseException] = []
 
     async def child() -> None:
         try:
-            outcome.append(await act())
+            results.append(await work())
         except BaseException as error:  # raised below, outside of the group
             if is_cancellation(error):
                 raise
-            outcome.append(error)
+            results.append(error)
 
     async with anyio.create_task_group() as group:
         group.start_soon(child)
-    found = outcome.pop()
-    if isinstance(found, BaseException):
-        raise found
-    return found
+    result = results.pop()
+    if isinstance(result, BaseException):
+        raise result
+    return result
 
 
 def is_cancellation(error: BaseException) -> bool:
@@ -44,16 +44,16 @@ def is_cancellation(error: BaseException) -> bool:
     return isinstance(error, asyncio.CancelledError) and task is not None and task.cancelling() > 0
 
 
-async def shielded(act: Callable[[], Awaitable[T]]) -> T:
+async def shielded(work: Callable[[], Awaitable[T]]) -> T:
     """Do it to its end, whoever is being cancelled meanwhile; then that goes on."""
-    found: list[T] = []
+    result: list[T] = []
 
     async def shielded() -> None:
         with anyio.CancelScope(shield=True):
-            found.append(await act())
+            result.append(await work())
 
     await in_child_task(shielded)
-    return found.pop()
+    return result.pop()
 
 
 async def shielded_close(close: Callable[[], Awaitable[None]]) -> None:

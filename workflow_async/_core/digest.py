@@ -17,20 +17,20 @@ class Digest:
 
     username: str
     password: Secret = field(repr=False)
-    _challenged: "httpx.DigestAuth" = field(init=False, repr=False)
-    _proved: bool = field(default=False, init=False)
+    _httpx_auth: "httpx.DigestAuth" = field(init=False, repr=False)
+    _has_answered: bool = field(default=False, init=False)
 
     def __init__(self, username: str, password: str | Secret) -> None:
         from httpx import DigestAuth
 
         password = to_secret(password)  # from here on no frame has it as a text
         self.__attrs_init__(username, password)
-        self._challenged = DigestAuth(checked_name("username", username), checked_password("password", password))
+        self._httpx_auth = DigestAuth(checked_name("username", username), checked_password("password", password))
 
     @property
     def fixed(self) -> bool:
         """True once the password was proved for a challenge: until then a 401 says nothing of it."""
-        return self._proved
+        return self._has_answered
 
     @property
     def renews_on_redirect(self) -> bool:
@@ -41,22 +41,22 @@ class Digest:
         """The proof for the last challenge, once there was one, and the wish to be challenged."""
         from httpx import Request
 
-        asking = Request(method, url)
-        next(self._challenged.sync_auth_flow(asking))
-        proof = asking.headers.get("authorization")
-        return (("x-requested-auth", "Digest"), *((("authorization", proof),) if proof else ()))
+        request = Request(method, url)
+        next(self._httpx_auth.sync_auth_flow(request))
+        authorization = request.headers.get("authorization")
+        return (("x-requested-auth", "Digest"), *((("authorization", authorization),) if authorization else ()))
 
     async def renew(self, sent: Headers, reply: Reply, method: str, url: str) -> bool:
         """Take up the challenge of a 401; False if it is none, or none that makes sense."""
         from httpx import DigestAuth, ProtocolError, Request, Response
 
-        fresh = DigestAuth(self.username, self.password.reveal())
-        flow = fresh.sync_auth_flow(Request(method, url))
-        asking = next(flow)
+        httpx_auth = DigestAuth(self.username, self.password.reveal())
+        flow = httpx_auth.sync_auth_flow(Request(method, url))
+        request = next(flow)
         try:
-            flow.send(Response(reply.status, headers=list(reply.headers.items()), request=asking))
+            flow.send(Response(reply.status, headers=list(reply.headers.items()), request=request))
         except (StopIteration, ProtocolError, ValueError, LookupError, NotImplementedError):
             return False
-        self._proved = True
-        self._challenged = fresh  # a challenge that makes no sense would stay for every later call
+        self._has_answered = True
+        self._httpx_auth = httpx_auth  # a challenge that makes no sense would stay for every later call
         return True

@@ -6,15 +6,15 @@ from importlib import import_module
 from typing import Any
 
 
-def lazily(facade: str, homes: Mapping[str, tuple[str, ...]]) -> Callable[[str], Any]:
+def lazily(facade: str, exports: Mapping[str, tuple[str, ...]]) -> Callable[[str], Any]:
     """The `__getattr__` of a façade, from what each of its modules is the home of."""
-    home = {name: f"{facade}.{module}" for module, names in homes.items() for name in names}
+    modules = {name: f"{facade}.{module}" for module, names in exports.items() for name in names}
 
-    def named(name: str) -> Any:
-        if name not in home:
+    def get_attribute(name: str) -> Any:
+        if name not in modules:
             raise AttributeError(f"module {facade!r} has no attribute {name!r}", name=name, obj=sys.modules[facade])
-        found = getattr(import_module(home[name]), name)
-        setattr(sys.modules[facade], name, found)
-        return found
+        value = getattr(import_module(modules[name]), name)
+        setattr(sys.modules[facade], name, value)
+        return value
 
-    return named
+    return get_attribute

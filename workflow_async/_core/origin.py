@@ -8,9 +8,9 @@ from attrs import frozen
 from workflow_async._core.call import Params
 from workflow_async.errors import InvalidArgument
 
-LOCAL = frozenset({"localhost", "127.0.0.1", "::1"})
+LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
 """Spellings of this machine."""
-ABSOLUTE = "must be an absolute URL such as https://oc.example.org"
+ABSOLUTE_ADVICE = "must be an absolute URL such as https://oc.example.org"
 
 
 @frozen
@@ -26,20 +26,20 @@ class Origin:
             raise InvalidArgument("url", "must not contain spaces, line ends or control characters: strip it")
         try:
             parts = urlsplit(_ascii(url))
-            sound = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
+            is_valid = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
         except InvalidArgument:
             raise
         except ValueError:  # brackets that are no IPv6 address, a port that is no number
-            raise InvalidArgument("url", ABSOLUTE) from None
-        if not sound:
-            raise InvalidArgument("url", ABSOLUTE)
+            raise InvalidArgument("url", ABSOLUTE_ADVICE) from None
+        if not is_valid:
+            raise InvalidArgument("url", ABSOLUTE_ADVICE)
         if parts.username is not None or parts.password is not None:
             raise InvalidArgument("url", "must not carry credentials, which end up in logs: use auth=")
         if parts.query or parts.fragment:
             raise InvalidArgument("url", "must end with the path: no query, no fragment")
         if not url.isascii() and not parts.path.isascii():
             raise InvalidArgument("url", "must have a path in ASCII: percent-encode it")
-        if parts.scheme == "http" and not (allow_insecure_http or _loopback(parts.hostname or "")):
+        if parts.scheme == "http" and not (allow_insecure_http or _is_loopback(parts.hostname or "")):
             raise InvalidArgument(
                 "url", "must be https://, or say allow_insecure_http=True: passwords would go in clear"
             )
@@ -59,14 +59,14 @@ class Origin:
 
 def same_server(url: str, other: str) -> bool:
     """Return True if two base URLs name the same server, however they spell its host and port."""
-    return _spelled_out(url) == _spelled_out(other)
+    return _normalized(url) == _normalized(other)
 
 
-def _spelled_out(url: str) -> tuple[str, str, int | None, str]:
+def _normalized(url: str) -> tuple[str, str, int | None, str]:
     parts = urlsplit(url)
     host = parts.hostname or ""
     port = parts.port or {"http": 80, "https": 443}.get(parts.scheme)
-    return parts.scheme, "localhost" if host in LOCAL else host, port, parts.path.rstrip("/")
+    return parts.scheme, "localhost" if host in LOCAL_HOSTS else host, port, parts.path.rstrip("/")
 
 
 def _ascii(url: str) -> str:
@@ -85,7 +85,7 @@ def _ascii(url: str) -> str:
     return parts._replace(netloc=f"{user}{at}{host}{port}").geturl()
 
 
-def _loopback(host: str) -> bool:
+def _is_loopback(host: str) -> bool:
     if host == "localhost":
         return True
     try:

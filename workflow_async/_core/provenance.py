@@ -23,7 +23,7 @@ from workflow_async.errors import (
 )
 
 CLIENT_ERRORS = range(400, 500)
-SELF_EVIDENT = frozenset(
+INCONCLUSIVE = frozenset(
     {
         HTTPStatus.REQUEST_TIMEOUT,
         HTTPStatus.TOO_EARLY,
@@ -31,13 +31,13 @@ SELF_EVIDENT = frozenset(
     }
 )
 """Statuses that say nothing final about the API, whoever wrote them. 407 is always the proxy's own."""
-UNSERVED = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.GONE})
+NOT_SERVED = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.GONE})
 """Statuses of a server that does not serve the path, or does not serve it yet."""
-BY_CONTAINER = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
+CONTAINER_STATUSES = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
 """Statuses that the server's container sends in its own form on behalf of the API."""
-GENERAL = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_ACCEPTABLE})
+ABOUT_CLIENT = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_ACCEPTABLE})
 """Statuses that are about the user or the client. If the control request gets the same, it is no proxy's accident."""
-GATEWAY = re.compile(
+GATEWAY_TEXT = re.compile(
     r"404 page not found|default backend - |no healthy upstream|upstream connect error|no available server",
     re.IGNORECASE,
 )
@@ -67,7 +67,7 @@ def is_final(error: CallError) -> bool:
         return True
     if not isinstance(error, StatusError) or isinstance(error, ForeignResponse | Unauthorized | RateLimited):
         return False
-    return error.status in CLIENT_ERRORS and error.status not in SELF_EVIDENT
+    return error.status in CLIENT_ERRORS and error.status not in INCONCLUSIVE
 
 
 def author(call: Call[object], reply: Reply, error: CallError) -> Author:
@@ -77,20 +77,20 @@ def author(call: Call[object], reply: Reply, error: CallError) -> Author:
     """
     text, signature = reply.text, call.signature
     bare = reply.is_page or not text
-    if GATEWAY.match(text) or (reply.status not in BY_CONTAINER and signature.starting.match(text)):
+    if GATEWAY_TEXT.match(text) or (reply.status not in CONTAINER_STATUSES and signature.starting.match(text)):
         return Author.OTHER
     if signature.own.match(text):
         return Author.API
-    if bare and reply.status in signature.worded:
+    if bare and reply.status in signature.always_with_text:
         return Author.OTHER
     if isinstance(error, StartRejected):
-        return Author.OTHER if bare and reply.status in UNSERVED else Author.API
+        return Author.OTHER if bare and reply.status in NOT_SERVED else Author.API
     return Author.UNKNOWN
 
 
-def is_answered(refused: int, control: int) -> bool:
+def is_answered(status: int, control: int) -> bool:
     """Return True if the status of the control request shows that the API is there and means what it said."""
-    return control == HTTPStatus.OK or (control == refused and refused in GENERAL)
+    return control == HTTPStatus.OK or (control == status and status in ABOUT_CLIENT)
 
 
 def hint(api: str, base: str, control: int) -> str:

@@ -42,7 +42,7 @@ def retryable(error: CallError, replay: Replay) -> bool:
     return isinstance(error, DecodeError | ResponseMismatch)
 
 
-def does_not_fit(error: CallError) -> bool:
+def is_wrong_shape(error: CallError) -> bool:
     """True if the answer parsed, and is not what was asked for: another try most likely brings the same."""
     return isinstance(error, DecodeError) and error.parsed
 
@@ -59,7 +59,7 @@ def retry_delay(
     *,
     attempt: int,
     jitter: float,
-    misfits: int | None = None,
+    wrong_shapes: int | None = None,
     elapsed: float = math.inf,
 ) -> float | None:
     """Return the seconds to wait after the failed attempt number `attempt`, or None to give up.
@@ -71,7 +71,7 @@ def retry_delay(
         return None
     if attempt >= policy.attempts and not (is_unavailable(error) and elapsed < policy.patience):
         return None
-    if does_not_fit(error) and (attempt - 1 if misfits is None else misfits):
+    if is_wrong_shape(error) and (attempt - 1 if wrong_shapes is None else wrong_shapes):
         return None
     if attempt == 1 and isinstance(error, TransportError) and error.reused:
         return 0.0
@@ -93,8 +93,8 @@ def may_have_happened(error: CallError) -> bool:
     if isinstance(error, TransportError):
         return error.sent
     if isinstance(error, StatusError):
-        done = error.status < HTTPStatus.MULTIPLE_CHOICES or error.status == HTTPStatus.SEE_OTHER
-        return done or isinstance(error, ServerError | ForeignResponse)
+        carried_out = error.status < HTTPStatus.MULTIPLE_CHOICES or error.status == HTTPStatus.SEE_OTHER
+        return carried_out or isinstance(error, ServerError | ForeignResponse)
     return True
 
 
@@ -103,8 +103,8 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
     text = headers.get("retry-after", "").strip()
     if SECONDS.fullmatch(text):
         return float(text)
-    until, now = http_date(text), http_date(headers.get("date", ""))
-    return None if until is None or now is None else max(0.0, (until - now).total_seconds())
+    date, reference = http_date(text), http_date(headers.get("date", ""))
+    return None if date is None or reference is None else max(0.0, (date - reference).total_seconds())
 
 
 def http_date(text: str) -> datetime | None:
@@ -126,11 +126,11 @@ class Budget:
     def __attrs_post_init__(self) -> None:
         self.left = self.capacity
 
-    def take(self, amount: float) -> bool:
+    def take(self, cost: float) -> bool:
         """Whether there was as much left; then it is gone."""
-        if amount > self.left:
+        if cost > self.left:
             return False
-        self.left -= amount
+        self.left -= cost
         return True
 
     def give_back(self, amount: float) -> None:

@@ -21,7 +21,7 @@ class SharedTask(Generic[T]):
 
     _task: "asyncio.Task[T]"
     _waiting: int = field(default=0, init=False)
-    _left: bool = field(default=False, init=False)
+    _abandoned: bool = field(default=False, init=False)
     """Whether everybody has left; what the task says of its being cancelled is the business of scopes within it too."""
 
     @classmethod
@@ -32,7 +32,7 @@ class SharedTask(Generic[T]):
     @property
     def closed(self) -> bool:
         """Whether it is too late to join."""
-        return self._left or self._task.done()
+        return self._abandoned or self._task.done()
 
     async def wait(self) -> T:
         """What comes of it."""
@@ -42,13 +42,13 @@ class SharedTask(Generic[T]):
         finally:
             self._waiting -= 1
             if not self._waiting:
-                await self._end()
+                await self._cancel()
         return self._task.result()
 
-    async def _end(self) -> None:
-        self._left = True
+    async def _cancel(self) -> None:
+        self._abandoned = True
         if self._task.cancel():
-            await shielded(self._gone)
+            await shielded(self._wait_done)
 
-    async def _gone(self) -> None:
+    async def _wait_done(self) -> None:
         await asyncio.wait([self._task])

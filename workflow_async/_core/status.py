@@ -63,12 +63,12 @@ def error_for(call: Call[object], reply: Reply) -> CallError | None:
     """The error an answer stands for, or None if it is the success the call hopes for."""
     if reply.status in call.success:
         return None
-    error = call.refusals.get(reply.status, partial(_general, call))(reply)
+    error = call.refusals.get(reply.status, partial(_default_error, call))(reply)
     error.retry_after = retry_after(reply.headers)
     return error
 
 
-def _general(call: Call[object], reply: Reply) -> CallError:
+def _default_error(call: Call[object], reply: Reply) -> CallError:
     if reply.status in HTTP_ERRORS:
         return status_error(reply)
     return _redirect(call, reply) if reply.status in REDIRECTS else foreign_response(reply)
@@ -77,13 +77,13 @@ def _general(call: Call[object], reply: Reply) -> CallError:
 def foreign_response(reply: Reply) -> ForeignResponse:
     """Return the error for a response that the API did not write."""
     text = reply.body.decode("utf-8", "replace")[:BODY_CUT]
-    kind = UnexpectedRedirect if reply.status in REDIRECTS else ForeignResponse
-    return kind(
+    cls = UnexpectedRedirect if reply.status in REDIRECTS else ForeignResponse
+    return cls(
         reply.status,
         text,
         error_message(text),
         content_type=reply.headers.get("content-type", ""),
-        location=_target(reply.headers.get("location", "")),
+        location=_redirect_target(reply.headers.get("location", "")),
     )
 
 
@@ -92,26 +92,26 @@ def _redirect(call: Call[object], reply: Reply) -> CallError:
     if not (call.signature.login and _to_login(reply)):
         return foreign_response(reply)
     text = reply.body.decode("utf-8", "replace")[:BODY_CUT]
-    kind = StartUnauthorized if call.refusals is REJECTIONS else Unauthorized
-    return kind(reply.status, text, error_message(text))
+    cls = StartUnauthorized if call.refusals is REJECTIONS else Unauthorized
+    return cls(reply.status, text, error_message(text))
 
 
-def _target(location: str) -> str:
+def _redirect_target(location: str) -> str:
     """Return where a redirect points, without user information, query and fragment, which may hold secrets."""
-    place = re.split("[?#]", location, maxsplit=1)[0]
-    return re.sub(r"//[^/]*@", "//", place)[:TARGET_CUT]
+    target = re.split("[?#]", location, maxsplit=1)[0]
+    return re.sub(r"//[^/]*@", "//", target)[:TARGET_CUT]
 
 
 def status_error(reply: Reply) -> StatusError:
     """The answer as an error of the kind its status stands for."""
     text = reply.body.decode("utf-8", "replace")[:BODY_CUT]
-    return _kind(reply)(reply.status, text, error_message(text))
+    return _class_of(reply)(reply.status, text, error_message(text))
 
 
 def start_error(reply: Reply) -> StartRejected:
     """The answer as what a start that was refused ends with."""
-    found = status_error(reply)
-    return REJECTED.get(type(found), StartRejected)(found.status, found.body, found.message)
+    error = status_error(reply)
+    return REJECTED.get(type(error), StartRejected)(error.status, error.body, error.message)
 
 
 REJECTIONS: Mapping[int, Callable[[Reply], CallError]] = dict.fromkeys(range(400, 500), start_error)
@@ -126,8 +126,8 @@ def is_unauthorized(call: Call[object], reply: Reply) -> bool:
     """
     if reply.status == HTTPStatus.UNAUTHORIZED:
         return True
-    believed = call.signature.login or call.replay is not Replay.ONCE
-    return believed and reply.status in REDIRECTS and _to_login(reply)
+    is_trusted = call.signature.login or call.replay is not Replay.ONCE
+    return is_trusted and reply.status in REDIRECTS and _to_login(reply)
 
 
 def error_message(text: str) -> str:
@@ -138,7 +138,7 @@ def error_message(text: str) -> str:
     return _markup_message(text) if text.startswith("<") else text
 
 
-def _kind(reply: Reply) -> type[StatusError]:
+def _class_of(reply: Reply) -> type[StatusError]:
     return BY_STATUS.get(reply.status, ServerError if reply.status in SERVER_FAULTS else StatusError)
 
 
@@ -156,7 +156,7 @@ def _json_message(text: str) -> str:
         tree = json.loads(text)
     except (ValueError, RecursionError):
         return text
-    found = tree.get("message") if isinstance(tree, dict) else None
-    if not isinstance(found, str):
+    message = tree.get("message") if isinstance(tree, dict) else None
+    if not isinstance(message, str):
         return text
-    return unescape(found) if "servlet" in tree else found  # Jetty escapes its own errors as if for XML
+    return unescape(message) if "servlet" in tree else message  # Jetty escapes its own errors as if for XML

@@ -11,8 +11,8 @@ from workflow_async._core.single_flight import SharedTask
 from workflow_async.errors import CallError
 from workflow_async.settings import Clock
 
-RENEWED_AFTER = 0.8  # of a token's life
-RENEWED_AGAIN = 15.0  # seconds after a renewal that failed
+RENEW_AFTER = 0.8  # of a token's life
+RETRY_RENEWAL_AFTER = 15.0  # seconds after a renewal that failed
 
 
 @frozen
@@ -38,11 +38,11 @@ class TokenAuth:
     refresh: Callable[[TokenGrant], Awaitable[TokenGrant]]
     clock: Clock
     _grant: TokenGrant | None = field(default=None, init=False, repr=False)
-    _spent: Secret | None = field(default=None, init=False, repr=False)
+    _refused_token: Secret | None = field(default=None, init=False, repr=False)
     _failure: CallError | None = field(default=None, init=False)
-    _stale_at: float = field(default=0.0, init=False)
-    _ends_at: float = field(default=0.0, init=False)
-    _flight: SharedTask[CallError | None] | None = field(default=None, init=False, repr=False)
+    _renew_at: float = field(default=0.0, init=False)
+    _expires_at: float = field(default=0.0, init=False)
+    _renewal: SharedTask[CallError | None] | None = field(default=None, init=False, repr=False)
 
     @property
     def fixed(self) -> bool:
@@ -56,15 +56,19 @@ class TokenAuth:
 
     async def headers(self, method: str, url: str) -> Headers:
         """`Preservica-Access-Token`, after a login if there is none that is fresh."""
-        if self._grant is None or self.clock.now() >= self._stale_at:
-            await self._renewed()
+        if self._grant is None or self.clock.now() >= self._renew_at:
+            await self._wait_for_renewal()
         return await self._current_token()
 
     async def renew(self, sent: Headers, reply: Reply, method: str, url: str) -> bool:
         """Get another token, unless someone else has by now, or has tried to."""
         if self._grant is not None and sent == _secret_headers(self._grant.token):
             self._drop()
-        if self._failure is not None and self._spent is not None and sent == _secret_headers(self._spent):
+        if (
+            self._failure is not None
+            and self._refused_token is not None
+            and sent == _secret_headers(self._refused_token)
+        ):
             raise copy.copy(self._failure)
         await self._current_token()
         return True
@@ -72,28 +76,28 @@ class TokenAuth:
     async def _current_token(self) -> Headers:
         """The token there is, or the next; one that was good when a flight landed may be refused by now."""
         while self._grant is None:
-            await self._renewed()
+            await self._wait_for_renewal()
         return _secret_headers(self._grant.token)
 
-    async def _renewed(self) -> None:
-        if self._flight is None or self._flight.closed:
-            self._flight = SharedTask.start(self._obtain())
-        failure = await self._flight.wait()
+    async def _wait_for_renewal(self) -> None:
+        if self._renewal is None or self._renewal.closed:
+            self._renewal = SharedTask.start(self._obtain())
+        failure = await self._renewal.wait()
         if failure is not None:
             raise copy.copy(failure)
 
     async def _obtain(self) -> CallError | None:
-        began = self.clock.now()
+        started = self.clock.now()
         try:
-            grant = await self._refreshed() or await self._logged_in()
+            grant = await self._refresh_grant() or await self._log_in_marked()
         except CallError as error:
-            return self._failed(error)
+            return self._on_failure(error)
         self._grant, self._failure = grant, None
-        self._stale_at, self._ends_at = began + grant.valid_for * RENEWED_AFTER, began + grant.valid_for
+        self._renew_at, self._expires_at = started + grant.valid_for * RENEW_AFTER, started + grant.valid_for
         return None
 
-    def _failed(self, error: CallError) -> CallError | None:
-        if self._still_good():
+    def _on_failure(self, error: CallError) -> CallError | None:
+        if self._is_still_valid():
             return None
         self._drop()
         self._failure = copy.copy(error)  # without its frames
@@ -101,29 +105,29 @@ class TokenAuth:
 
     def _drop(self) -> None:
         if self._grant is not None:
-            self._spent, self._grant, self._failure = self._grant.token, None, None
+            self._refused_token, self._grant, self._failure = self._grant.token, None, None
 
-    def _still_good(self) -> bool:
+    def _is_still_valid(self) -> bool:
         """Whether the old token outlives a renewal that failed; it is tried again a little later."""
         now = self.clock.now()
-        if self._grant is None or now >= self._ends_at:
+        if self._grant is None or now >= self._expires_at:
             return False
-        self._stale_at = min(now + RENEWED_AGAIN, self._ends_at)
+        self._renew_at = min(now + RETRY_RENEWAL_AFTER, self._expires_at)
         return True
 
-    async def _logged_in(self) -> TokenGrant:
+    async def _log_in_marked(self) -> TokenGrant:
         try:
             return await self.log_in()
         except CallError as error:
             error.at_login = True
             raise
 
-    async def _refreshed(self) -> TokenGrant | None:
-        if self._grant is None or self._grant.refresh_token is None or self.clock.now() >= self._ends_at:
+    async def _refresh_grant(self) -> TokenGrant | None:
+        if self._grant is None or self._grant.refresh_token is None or self.clock.now() >= self._expires_at:
             return None
-        once, self._grant = self._grant, evolve(self._grant, refresh_token=None)
+        grant, self._grant = self._grant, evolve(self._grant, refresh_token=None)
         try:
-            return await self.refresh(once)
+            return await self.refresh(grant)
         except CallError:
             return None
 

@@ -85,70 +85,70 @@ class Transport:
         """
         self.binding.check()
         seconds = self.timeouts.call if timeout is None else timeout
-        journey = self._journey(call, self.timeouts.exchange if timeout is None else seconds)
+        state = self._new_state(call, self.timeouts.exchange if timeout is None else seconds)
         with anyio.move_on_after(seconds):
-            return await self._with_retries(call, journey)
-        late = journey.refusal or journey.deadline_error(seconds)
-        if journey.in_flight:
-            journey.record_attempt(late, self.clock.now(), None)
-        raise journey.finalize(late, self.clock.now())
+            return await self._with_retries(call, state)
+        error = state.auth_error or state.deadline_error(seconds)
+        if state.in_flight:
+            state.record_attempt(error, self.clock.now(), None)
+        raise state.finalize(error, self.clock.now())
 
     async def send_once(self, call: Call[T], headers: Headers = ()) -> T:
         """The answer to a call that brings its own credentials and is not tried again: a login."""
         self.binding.check()
         headers = SecretHeaders(headers)
-        journey = self._journey(call, self.timeouts.exchange)
+        state = self._new_state(call, self.timeouts.exchange)
         try:
-            return self._read(call, await self._send_request(call, journey, headers))
+            return self._read(call, await self._send_request(call, state, headers))
         except CallError as error:
-            journey.record_attempt(error, self.clock.now(), None)
-            raise journey.finalize(error, self.clock.now()) from None
+            state.record_attempt(error, self.clock.now(), None)
+            raise state.finalize(error, self.clock.now()) from None
 
-    def _journey(self, call: Call[object], exchange: float) -> CallState:
-        return CallState(call, self.origin.url(call.path, call.params), self.clock.now(), exchange)
+    def _new_state(self, call: Call[object], attempt_timeout: float) -> CallState:
+        return CallState(call, self.origin.url(call.path, call.params), self.clock.now(), attempt_timeout)
 
-    async def _with_retries(self, call: Call[T], journey: CallState) -> T:
+    async def _with_retries(self, call: Call[T], state: CallState) -> T:
         while True:
             self._lockout.check()
-            credentials = SecretHeaders(await self.credential.headers(call.method, journey.url))
+            credentials = SecretHeaders(await self.credential.headers(call.method, state.url))
             try:
-                answer = await self._answer(call, journey, credentials)
+                result = await self._answer(call, state, credentials)
             except CallError as error:
                 failure = error
             else:
                 self._budget.give_back(1.0)
                 self._lockout.accept()
-                return answer
-            if journey.is_already_deleted(failure):
+                return result
+            if state.is_already_deleted(failure):
                 return call.read(Reply(204, {}, b""))
-            wait = await self._next(call, journey, failure)
-            if wait is None:
+            delay = await self._next_delay(call, state, failure)
+            if delay is None:
                 await self._explain(call, failure)
-                raise journey.finalize(failure, self.clock.now())
-            await self.clock.sleep(wait)
+                raise state.finalize(failure, self.clock.now())
+            await self.clock.sleep(delay)
 
-    async def _next(self, call: Call[object], journey: CallState, failure: CallError) -> float | None:
+    async def _next_delay(self, call: Call[object], state: CallState, failure: CallError) -> float | None:
         """Seconds until the next attempt, or None; the attempt that failed is noted."""
-        attempt = len(journey.history) + 1
-        jitter, misfits = self.clock.jitter(), journey.misfits
-        elapsed = self.clock.now() - journey.began if call.retries_unavailable else math.inf
-        wait = retry_rules.retry_delay(
-            self.retry, failure, call.replay, attempt=attempt, jitter=jitter, misfits=misfits, elapsed=elapsed
+        attempt = len(state.history) + 1
+        jitter, wrong_shapes = self.clock.jitter(), state.wrong_shapes
+        elapsed = self.clock.now() - state.started if call.retries_unavailable else math.inf
+        delay = retry_rules.retry_delay(
+            self.retry, failure, call.replay, attempt=attempt, jitter=jitter, wrong_shapes=wrong_shapes, elapsed=elapsed
         )
         if failure.retry_after and not call.obeys_retry_after:
-            wait = None
-        if wait and not self._budget.take(
+            delay = None
+        if delay and not self._budget.take(
             retry_rules.budget_cost(failure)
         ):  # another try at once, on a fresh connection, is free
-            wait = None
-        journey.record_attempt(failure, self.clock.now(), wait)
+            delay = None
+        state.record_attempt(failure, self.clock.now(), delay)
         if isinstance(failure, ResponseMismatch):
             await self.backend.reset()
-        return wait
+        return delay
 
-    async def _answer(self, call: Call[T], journey: CallState, credentials: Headers) -> T:
+    async def _answer(self, call: Call[T], state: CallState, credentials: Headers) -> T:
         """Send the call once and read its response. Raise a final error only if the API itself wrote the response."""
-        reply = await self._with_renewal(call, journey, credentials)
+        reply = await self._with_renewal(call, state, credentials)
         try:
             return self._read(call, reply)
         except CallError as error:
@@ -179,10 +179,10 @@ class Transport:
         return await self._checking.wait()
 
     async def _control_status(self, control: Control) -> int:
-        journey = self._journey(control.call, self.timeouts.exchange)
+        state = self._new_state(control.call, self.timeouts.exchange)
         try:
-            credentials = SecretHeaders(await self.credential.headers(control.call.method, journey.url))
-            reply = await self._with_renewal(control.call, journey, credentials)
+            credentials = SecretHeaders(await self.credential.headers(control.call.method, state.url))
+            reply = await self._with_renewal(control.call, state, credentials)
             self._read(control.call, reply)
         except StatusError as error:
             return error.status
@@ -192,16 +192,16 @@ class Transport:
             return 0
         return reply.status
 
-    async def _with_renewal(self, call: Call[object], journey: CallState, credentials: Headers) -> Reply:
+    async def _with_renewal(self, call: Call[object], state: CallState, credentials: Headers) -> Reply:
         """The reply, after one renewal of the credentials if the server wants others."""
-        reply = await self._send_request(call, journey, credentials)
-        if journey.renewed or not self._may_be_expired(call, reply):
+        reply = await self._send_request(call, state, credentials)
+        if state.renewed or not self._may_be_expired(call, reply):
             return reply
-        journey.renewed, journey.refusal = True, error_for(call, reply)
-        if not await self.credential.renew(credentials, reply, call.method, journey.url):
+        state.renewed, state.auth_error = True, error_for(call, reply)
+        if not await self.credential.renew(credentials, reply, call.method, state.url):
             return reply
-        credentials = SecretHeaders(await self.credential.headers(call.method, journey.url))
-        return await self._send_request(call, journey, credentials)
+        credentials = SecretHeaders(await self.credential.headers(call.method, state.url))
+        return await self._send_request(call, state, credentials)
 
     def _may_be_expired(self, call: Call[object], reply: Reply) -> bool:
         """Return True if a response may mean that the credentials have expired."""
@@ -210,31 +210,31 @@ class Transport:
         redirected = reply.status in REDIRECTS and call.replay is Replay.SAFE
         return redirected and self.credential.renews_on_redirect
 
-    async def _send_request(self, call: Call[object], journey: CallState, credentials: Headers) -> Reply:
+    async def _send_request(self, call: Call[object], state: CallState, credentials: Headers) -> Reply:
         request = Request(
             call.method,
-            journey.url,
+            state.url,
             (*self._headers(call), *credentials),
             call.body,
             new_connection=call.replay is Replay.ONCE,
         )
         async with self._queue:
             self.binding.check_open()
-            began = self.clock.now()
-            journey.in_flight, journey.refusal = True, None
+            started = self.clock.now()
+            state.in_flight, state.auth_error = True, None
             try:
-                reply = await self._with_deadline(request, journey.backend)
+                reply = await self._with_deadline(request, state.attempt_timeout)
             except CallError:
-                journey.in_flight = False
+                state.in_flight = False
                 raise
-            journey.in_flight = False
+            state.in_flight = False
         if self.binding.closed:
             with anyio.CancelScope(shield=True):  # the response is here: neither deadline nor cancellation drops it
                 await self.backend.aclose()
         if len(reply.body) >= LARGE_BODY and call.replay is Replay.SAFE:
             await self._yield_to_queue()
         if log.isEnabledFor(logging.DEBUG):
-            log.debug("%s %s: %s in %.3f s", call.method, call.path, reply.status, self.clock.now() - began)
+            log.debug("%s %s: %s in %.3f s", call.method, call.path, reply.status, self.clock.now() - started)
         return reply
 
     async def _with_deadline(self, request: Request, seconds: float) -> Reply:
@@ -252,8 +252,9 @@ class Transport:
         await anyio.lowlevel.checkpoint()
 
     def _headers(self, call: Call[object]) -> Headers:
-        plain = (("accept", call.accept), ("accept-encoding", "gzip"), ("user-agent", USER_AGENT), *self.extra_headers)
-        return (*plain, ("content-type", call.content_type)) if call.content_type else plain
+        content_type = (("content-type", call.content_type),) if call.content_type else ()
+        fixed = (("accept", call.accept), ("accept-encoding", "gzip"), ("user-agent", USER_AGENT))
+        return (*fixed, *self.extra_headers, *content_type)
 
     def _read(self, call: Call[T], reply: Reply) -> T:
         error = error_for(call, reply)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     import httpx
     import httpx2
 
-    from workflow_async._http.pool import New
+    from workflow_async._http.pool import ConnectionFactory
 
 HTTPBackend: TypeAlias = Union[Literal["httpx", "httpx2", "aiohttp"], "httpx.AsyncClient", "httpx2.AsyncClient"]
 """The name of a library, or a ready client, which stays the caller's to close."""
@@ -30,19 +30,19 @@ CONNECTIONS = {"httpx": "httpcore", "httpx2": "httpcore2"}
 """What makes the connections of a library."""
 
 
-def make_backend(carrier: HTTPBackend, limits: Limits, timeouts: Timeouts, context: "ssl.SSLContext | None") -> Backend:
+def make_backend(http: HTTPBackend, limits: Limits, timeouts: Timeouts, context: "ssl.SSLContext | None") -> Backend:
     """The exchange behind `http=`.
 
     Raises `InvalidArgument` for anything else, and for an extra that is not installed.
     """
-    if isinstance(carrier, str) and carrier in (*CONNECTIONS, "aiohttp"):
-        return _pool(carrier, limits, timeouts, context)
+    if isinstance(http, str) and http in (*CONNECTIONS, "aiohttp"):
+        return _pool(http, limits, timeouts, context)
     for name in CONNECTIONS:
-        library = sys.modules.get(name)  # a ready client has imported its own
-        if library is not None and isinstance(carrier, library.AsyncClient):
+        module = sys.modules.get(name)  # a ready client has imported its own
+        if module is not None and isinstance(http, module.AsyncClient):
             from workflow_async._http.borrowed import BorrowedClient
 
-            return BorrowedClient(carrier, library, limits, timeouts)
+            return BorrowedClient(http, module, limits, timeouts)
     raise InvalidArgument("http", 'must be "httpx", "httpx2", "aiohttp", or a ready AsyncClient of httpx or httpx2')
 
 
@@ -51,10 +51,10 @@ def _pool(name: str, limits: Limits, timeouts: Timeouts, context: "ssl.SSLContex
         raise InvalidArgument("http", f"{name!r} needs its extra: pip install 'workflow-async[{name}]'")
     from workflow_async._http.pool import ConnectionPool, checked_context
 
-    return ConnectionPool(_new(name, limits, timeouts), checked_context(context))
+    return ConnectionPool(_connection_factory(name, limits, timeouts), checked_context(context))
 
 
-def _new(name: str, limits: Limits, timeouts: Timeouts) -> "New":
+def _connection_factory(name: str, limits: Limits, timeouts: Timeouts) -> "ConnectionFactory":
     """What makes the slots."""
     if name == "aiohttp":
         from workflow_async._http.aiohttp import AiohttpConnections

@@ -18,7 +18,7 @@ from workflow_async._core.backend import Request
 from workflow_async._core.call import Reply
 from workflow_async._http.body import read_bounded
 from workflow_async._http.cookies import Cookies
-from workflow_async._http.errors import causes, fault, is_aiohttp_connecting
+from workflow_async._http.errors import cause_chain, is_aiohttp_connecting, transport_error
 from workflow_async._http.pool import merge_headers, set_cookies
 from workflow_async.errors import ContentEncodingError, ResponseTooLarge, TransportError
 from workflow_async.settings import Limits, Timeouts
@@ -58,40 +58,40 @@ class AiohttpConnection:
 
     shared: AiohttpConnections
     session: aiohttp.ClientSession
-    _served: bool = field(default=False, init=False)
+    _has_served: bool = field(default=False, init=False)
 
     async def __call__(self, request: Request) -> Reply:
-        entered = sys.exception()
+        outer = sys.exception()
         try:
             reply = await self._exchange(request)
         except (ResponseTooLarge, ContentEncodingError):
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it becomes an error of ours
-            failed = translated_error(causes(error, entered), request, reused=self._served)
+            translated = translated_error(cause_chain(error, outer), request, reused=self._has_served)
         else:
-            self._served = True
+            self._has_served = True
             return reply
-        raise failed
+        raise translated
 
     async def aclose(self) -> None:
         """Close the connection."""
         await self.session.close()
 
     async def _exchange(self, request: Request) -> Reply:
-        asked = self.session.request(
+        sending = self.session.request(
             request.method,
             URL(request.url, encoded=True),
             headers=(*request.headers, *self.shared.cookies.headers(request.url)),
             data=request.body,
             allow_redirects=False,
         )
-        async with asked as response:
+        async with sending as response:
             headers = merge_headers(response.raw_headers)
             body = await read_bounded(
                 response.content.iter_any(), headers.get("content-encoding", ""), self.shared.limits
             )
         if "set-cookie" in headers:
-            self.shared.cookies.take(request.url, set_cookies(response.raw_headers))
+            self.shared.cookies.store(request.url, set_cookies(response.raw_headers))
         return Reply(response.status, headers, body)
 
 
@@ -107,12 +107,12 @@ def translated_error(chain: Sequence[BaseException], request: Request, *, reused
     """Return an error of aiohttp, or of what is below it, as ours."""
     chain = [cause for cause in chain if not isinstance(cause, DoNotResend)]
     unsent = is_aiohttp_connecting(chain, request)
-    foreign = not isinstance(chain[0], (aiohttp.ClientError, OSError))
-    return fault(chain, _reason(chain), unsent=unsent, reused=reused, foreign=foreign)
+    unexpected = not isinstance(chain[0], (aiohttp.ClientError, OSError))
+    return transport_error(chain, _reason(chain), unsent=unsent, reused=reused, unexpected=unexpected)
 
 
 def _reason(chain: Sequence[BaseException]) -> str:
     """The kind of error, with the words of the system where it has some; aiohttp's own repeat what was received."""
-    said = next((str(cause) for cause in chain[1:] if isinstance(cause, OSError) and str(cause)), "")
-    name = type(chain[0]).__name__
-    return f"{name}: {said}" if said else name
+    text = next((str(cause) for cause in chain[1:] if isinstance(cause, OSError) and str(cause)), "")
+    error_name = type(chain[0]).__name__
+    return f"{error_name}: {text}" if text else error_name

@@ -13,7 +13,7 @@ from workflow_async._core.call import Reply
 from workflow_async._core.cancellation import close_in_child, in_child_task, is_cancellation
 from workflow_async._http.body import read_bounded
 from workflow_async._http.cookies import Cookies
-from workflow_async._http.errors import causes, forget, translated_error, ungrouped
+from workflow_async._http.errors import cause_chain, drop_frames, not_grouped, translated_error
 from workflow_async._http.pool import merge_headers, set_cookies
 from workflow_async._http.progress import SendProgress, message_class
 from workflow_async._http.trace import RequestTrace
@@ -40,15 +40,15 @@ class BorrowedClient:
     cookies: Cookies = field(factory=Cookies, init=False)
 
     async def __call__(self, request: Request) -> Reply:
-        entered = sys.exception()
+        outer = sys.exception()
         try:
-            found = await in_child_task(lambda: self._answer(request))
+            result = await in_child_task(lambda: self._answer(request))
         except BaseException as error:
-            forget(error, entered)
+            drop_frames(error, outer)
             raise
-        if isinstance(found, TransportError):
-            raise found
-        return found
+        if isinstance(result, TransportError):
+            raise result
+        return result
 
     async def reset(self) -> None:
         """Nothing: the connections are the caller's."""
@@ -58,7 +58,7 @@ class BorrowedClient:
 
     async def _answer(self, request: Request) -> Reply | TransportError:
         """Return what came back, or why nothing did: whatever the client, its hooks or its transport raise."""
-        entered, progress = sys.exception(), SendProgress(request, RequestTrace(self.timeouts.connect))
+        outer, progress = sys.exception(), SendProgress(request, RequestTrace(self.timeouts.connect))
         try:
             with progress.trace.scope:
                 return await self._exchange(progress)
@@ -67,35 +67,35 @@ class BorrowedClient:
         except (Exception, asyncio.CancelledError) as error:
             if is_cancellation(error):
                 raise
-            return self._failure(causes(error, entered), progress)
+            return self._failure(cause_chain(error, outer), progress)
         except BaseExceptionGroup as group:
-            raise ungrouped(group) from None
+            raise not_grouped(group) from None
         return ConnectFailed(f"the proxy did not answer within {self.timeouts.connect:g} s")
 
     async def _exchange(self, progress: SendProgress) -> Reply:
-        request, message = progress.request, self._message(progress)
-        response = await self.client.send(message, stream=True, auth=None, follow_redirects=False)
+        request, httpx_request = progress.request, self._message(progress)
+        response = await self.client.send(httpx_request, stream=True, auth=None, follow_redirects=False)
         try:
             body = await self._body(response)
         finally:
             await close_in_child(response.aclose)
         headers = merge_headers(response.headers.raw)
         if "set-cookie" in headers:
-            self.cookies.take(request.url, set_cookies(response.headers.raw))
+            self.cookies.store(request.url, set_cookies(response.headers.raw))
         return Reply(response.status_code, headers, body)
 
     def _message(self, progress: SendProgress) -> "httpx.Request":
         request, connect = progress.request, self.timeouts.connect
-        waits = {"connect": connect, "pool": connect, "read": None, "write": None}
-        message: httpx.Request = message_class(self.library)(
+        timeouts = {"connect": connect, "pool": connect, "read": None, "write": None}
+        httpx_request: httpx.Request = message_class(self.library)(
             progress,
             request.method,
             request.url,
             headers=(*request.headers, *self.cookies.headers(request.url)),
             content=request.body,
-            extensions={"timeout": waits, "trace": progress.trace},
+            extensions={"timeout": timeouts, "trace": progress.trace},
         )
-        return message
+        return httpx_request
 
     async def _body(self, response: "httpx.Response") -> bytes:
         if response.is_stream_consumed:  # by a hook of its owner, or because it was never a stream
@@ -109,8 +109,8 @@ class BorrowedClient:
         unsent = progress.is_unsent(chain)
         if unsent and self.client.is_closed:
             return NotSent("the client given as http= is closed: close it after the client that uses it")
-        failed = translated_error(self.library, chain, unsent=unsent)
-        said = progress.without_secrets(failed.reason)
-        if type(failed) in {TransportError, NotSent}:
-            said += " (raised by a hook or the transport of the client given as http=)"
-        return type(failed)(said)
+        error = translated_error(self.library, chain, unsent=unsent)
+        reason = progress.redacted(error.reason)
+        if type(error) in {TransportError, NotSent}:
+            reason += " (raised by a hook or the transport of the client given as http=)"
+        return type(error)(reason)

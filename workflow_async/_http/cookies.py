@@ -14,7 +14,7 @@ MAX_COOKIES = 20
 """Cookies that are kept: a server that sets more has lost count, and refuses requests that bring them all."""
 
 
-class Jar(CookieJar):
+class SecretCookieJar(CookieJar):
     """Cookies that show themselves to nobody."""
 
     def __repr__(self) -> str:
@@ -25,34 +25,34 @@ class Jar(CookieJar):
 class Cookies:
     """Cookies that show themselves to nobody: a session is as good as a password."""
 
-    _jar: Jar = field(factory=Jar, init=False, repr=False)
-    _any: bool = field(default=False, init=False)
+    _jar: SecretCookieJar = field(factory=SecretCookieJar, init=False, repr=False)
+    _has_cookies: bool = field(default=False, init=False)
 
     def headers(self, url: str) -> Headers:
         """The header that brings them back to where they came from."""
-        if not self._any:
+        if not self._has_cookies:
             return NO_COOKIES
-        asking = Request(url)  # noqa: S310 - read by the jar, never opened
-        self._jar.add_cookie_header(asking)
-        brought = asking.get_header("Cookie")
-        return NO_COOKIES if brought is None else SecretHeaders((("cookie", brought),))
+        request = Request(url)  # noqa: S310 - read by the jar, never opened
+        self._jar.add_cookie_header(request)
+        cookie = request.get_header("Cookie")
+        return NO_COOKIES if cookie is None else SecretHeaders((("cookie", cookie),))
 
-    def take(self, url: str, given: list[str]) -> None:
+    def store(self, url: str, values: list[str]) -> None:
         """Keep what the `Set-Cookie` headers of an answer give."""
-        answer = _Answer(given)
-        self._jar.extract_cookies(cast("Any", answer), Request(url))  # noqa: S310 - as above
-        for cookie in list(self._jar)[:-MAX_COOKIES]:
-            self._jar.clear(cookie.domain, cookie.path, cookie.name)
-        self._any = True
+        response = _HeaderResponse(values)
+        self._jar.extract_cookies(cast("Any", response), Request(url))  # noqa: S310 - as above
+        for kept in list(self._jar)[:-MAX_COOKIES]:
+            self._jar.clear(kept.domain, kept.path, kept.name)
+        self._has_cookies = True
 
 
-class _Answer:
+class _HeaderResponse:
     """As much of an answer as the jar reads."""
 
-    def __init__(self, given: list[str]) -> None:
+    def __init__(self, values: list[str]) -> None:
         self._message = Message()
-        for text in given:
-            self._message["Set-Cookie"] = text
+        for value in values:
+            self._message["Set-Cookie"] = value
 
     def info(self) -> Message:
         return self._message

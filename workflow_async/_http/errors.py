@@ -22,9 +22,9 @@ from workflow_async.errors import (
     TransportError,
 )
 
-CORES = frozenset({"httpcore", "httpcore2"})
-LIBRARIES = CORES | {"httpx", "httpx2"}
-OF_CONNECTIONS = (
+HTTPCORE_NAMES = frozenset({"httpcore", "httpcore2"})
+LIBRARIES = HTTPCORE_NAMES | {"httpx", "httpx2"}
+CONNECTION_ERRORS = (
     "TransportError",
     "InvalidURL",
     "NetworkError",
@@ -34,47 +34,47 @@ OF_CONNECTIONS = (
     "UnsupportedProtocol",
 )
 """What these libraries raise when a connection fails, by name: httpcore's errors have no other base in common."""
-UNCONNECTED = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol"})
+CONNECT_ERRORS = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol"})
 """Errors of these libraries that say that no connection was made, by the names that they share."""
-MOCKS = ("respx", "pytest_httpx", "httpx._transports.mock", "httpx2._transports.mock")
+MOCK_MODULES = ("respx", "pytest_httpx", "httpx._transports.mock", "httpx2._transports.mock")
 """Modules that answer in place of a server and send nothing."""
-REPEATED = ("bytearray(", "b'", 'b"')
+BYTES_MARKS = ("bytearray(", "b'", 'b"')
 """Where the words of an error go on with bytes that were sent or received."""
 
 
-def causes(error: BaseException, entered: BaseException | None) -> list[BaseException]:
+def cause_chain(error: BaseException, outer: BaseException | None) -> list[BaseException]:
     """Return an error and what led to it, nearest first.
 
     Python links whatever exception a caller is handling into the `__context__` of all that is raised below the call.
     `entered` is that exception, `sys.exception()` when our call began: it and what led to it do not count.
     """
-    chain, next_one = [error], _led_to(error)
-    while next_one is not None and all(next_one is not known for known in (entered, *chain)):
-        chain.append(next_one)
-        next_one = _led_to(next_one)
+    chain, cause = [error], _cause_of(error)
+    while cause is not None and all(cause is not seen for seen in (outer, *chain)):
+        chain.append(cause)
+        cause = _cause_of(cause)
     return chain
 
 
-def ungrouped(error: BaseException) -> BaseException:
+def not_grouped(error: BaseException) -> BaseException:
     """Return what is no `Exception` in a group, such as a KeyboardInterrupt, or the error itself if it is no group."""
     while isinstance(error, BaseExceptionGroup):
-        error = next(one for one in error.exceptions if not isinstance(one, Exception))
+        error = next(member for member in error.exceptions if not isinstance(member, Exception))
     return error
 
 
-def _led_to(error: BaseException) -> BaseException | None:
+def _cause_of(error: BaseException) -> BaseException | None:
     return error.__context__ if error.__cause__ is None else error.__cause__
 
 
-def forget(error: BaseException, entered: BaseException | None) -> None:
+def drop_frames(error: BaseException, outer: BaseException | None) -> None:
     """Take out of an error that passes through what was sent and received: the frames below, and other errors.
 
     A cancellation that led to it stays: anyio finds out from it whose it is.
     """
-    chain = [one for one in causes(error, entered) if one is error or isinstance(one, CancelledError)]
-    for one, led_to_it in zip(chain, (*chain[1:], entered), strict=True):
-        one.__traceback__ = one.__cause__ = None
-        one.__context__ = led_to_it
+    chain = [member for member in cause_chain(error, outer) if member is error or isinstance(member, CancelledError)]
+    for member, cause in zip(chain, (*chain[1:], outer), strict=True):
+        member.__traceback__ = member.__cause__ = None
+        member.__context__ = cause
 
 
 def frames(chain: Sequence[BaseException]) -> Iterator[FrameType]:
@@ -90,7 +90,7 @@ def module_of(frame: FrameType) -> str:
 def is_from_httpcore(chain: Sequence[BaseException], trace: object) -> bool:
     """Return True if httpcore, or httpcore2, raised this while it carried the request that has this trace."""
     return any(
-        module_of(frame).partition(".")[0] in CORES and _trace_of(frame.f_locals.get("request")) is trace
+        module_of(frame).partition(".")[0] in HTTPCORE_NAMES and _trace_of(frame.f_locals.get("request")) is trace
         for frame in frames(chain)
     )
 
@@ -113,24 +113,25 @@ def is_aiohttp_connecting(chain: Sequence[BaseException], request: Request) -> b
 
 
 def _is_for(frame: FrameType, request: Request) -> bool:
-    asked = frame.f_locals.get("req")
-    url = getattr(asked, "url", None)
+    client_request = frame.f_locals.get("req")
+    url = getattr(client_request, "url", None)
     return (
         url is not None
-        and request.method == getattr(asked, "method", None)
+        and request.method == getattr(client_request, "method", None)
         and (str(url) == request.url or url == type(url)(request.url))
     )
 
 
 def is_from_mock(chain: Sequence[BaseException]) -> bool:
     """Return True if the error was raised in place of a server, by what sends nothing."""
-    return any(module_of(frame).startswith(MOCKS) for frame in frames(chain))
+    return any(module_of(frame).startswith(MOCK_MODULES) for frame in frames(chain))
 
 
 def is_unconnected(error: BaseException) -> bool:
     """Return True if an error of httpx or httpcore says that no connection was made."""
     return any(
-        kind.__name__ in UNCONNECTED and kind.__module__.partition(".")[0] in LIBRARIES for kind in type(error).__mro__
+        kind.__name__ in CONNECT_ERRORS and kind.__module__.partition(".")[0] in LIBRARIES
+        for kind in type(error).__mro__
     )
 
 
@@ -145,21 +146,23 @@ def translated_error(
         unsent: True if no byte of the request can have left.
         reused: True if the connection had served before.
     """
-    known = tuple(getattr(library, name) for name in OF_CONNECTIONS if hasattr(library, name))
-    foreign = not isinstance(chain[0], (*known, *aiohttp_error(), OSError))
-    return fault(chain, _reason(library, chain), unsent=unsent, reused=reused, foreign=foreign)
+    expected = tuple(getattr(library, name) for name in CONNECTION_ERRORS if hasattr(library, name))
+    unexpected = not isinstance(chain[0], (*expected, *aiohttp_error(), OSError))
+    return transport_error(chain, _reason(library, chain), unsent=unsent, reused=reused, unexpected=unexpected)
 
 
-def fault(chain: Sequence[BaseException], reason: str, *, unsent: bool, reused: bool, foreign: bool) -> TransportError:
+def transport_error(
+    chain: Sequence[BaseException], reason: str, *, unsent: bool, reused: bool, unexpected: bool
+) -> TransportError:
     """Return the error we raise: a `NotStarted` only if no byte of the request can have left.
 
     `foreign` says that it is none of the errors of a connection: a hook or a transport of the caller's own failed.
     """
     if not unsent:
-        return TransportError(reason) if foreign else ConnectionBroken(reason, reused=reused)
+        return TransportError(reason) if unexpected else ConnectionBroken(reason, reused=reused)
     if any(isinstance(cause, ssl.SSLCertVerificationError) for cause in chain):
         return TLSVerificationFailed(reason)
-    return NotSent(reason) if foreign else ConnectFailed(reason)
+    return NotSent(reason) if unexpected else ConnectFailed(reason)
 
 
 def aiohttp_error() -> tuple[type[Exception], ...]:
@@ -173,17 +176,17 @@ def _reason(library: ModuleType, chain: Sequence[BaseException]) -> str:
     name = type(chain[0]).__name__
     if isinstance(chain[0], library.LocalProtocolError):  # it repeats what was to be sent
         return name
-    said = next((words for words in map(_words, chain) if words), "")
-    return f"{name}: {said}" if said else name
+    text = next((line for line in map(_first_line, chain) if line), "")
+    return f"{name}: {text}" if text else name
 
 
-def _words(error: BaseException) -> str:
+def _first_line(error: BaseException) -> str:
     """Return the first line of what an error says, up to the bytes that it repeats."""
     if not isinstance(error, Exception):  # a cancellation, which led to a timeout
         return ""
     if isinstance(error, ExceptionGroup):
-        return ", ".join(f"{type(one).__name__}: {_words(one)}" for one in error.exceptions)
-    said = str(error).partition("\n")[0]
-    for mark in REPEATED:
-        said = said.partition(mark)[0]
-    return said.rstrip(" :")
+        return ", ".join(f"{type(member).__name__}: {_first_line(member)}" for member in error.exceptions)
+    text = str(error).partition("\n")[0]
+    for mark in BYTES_MARKS:
+        text = text.partition(mark)[0]
+    return text.rstrip(" :")

@@ -19,7 +19,7 @@ from workflow_async._core.call import Reply
 from workflow_async._core.cancellation import shielded_close
 from workflow_async._http.body import read_bounded
 from workflow_async._http.cookies import Cookies
-from workflow_async._http.errors import causes, is_from_httpcore, is_from_mock, is_unconnected, translated_error
+from workflow_async._http.errors import cause_chain, is_from_httpcore, is_from_mock, is_unconnected, translated_error
 from workflow_async._http.pool import merge_headers, set_cookies
 from workflow_async._http.trace import RequestTrace
 from workflow_async.errors import ContentEncodingError, ResponseTooLarge, TransportError
@@ -42,11 +42,11 @@ class HttpcoreConnections:
     cookies: Cookies = field(factory=Cookies, init=False)
     parsed: Any = field(init=False, repr=False)
     """A URL in its parts."""
-    _waits: dict[str, float | None] = field(init=False)
+    _timeouts: dict[str, float | None] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
         self.parsed = lru_cache(maxsize=MAX_PARSED_URLS)(self.library.URL)
-        self._waits = {"connect": self.timeouts.connect, "read": None, "write": None}
+        self._timeouts = {"connect": self.timeouts.connect, "read": None, "write": None}
 
     def new_connection(self, context: ssl.SSLContext) -> "HttpcoreConnection":
         """A slot for one connection."""
@@ -57,9 +57,12 @@ class HttpcoreConnections:
         message: httpcore.Request = self.library.Request(
             request.method,
             self.parsed(request.url),
-            headers=[*_framing(request), *_encoded((*request.headers, *self.cookies.headers(request.url)))],
+            headers=[
+                *_framing_headers(request),
+                *_encoded_headers((*request.headers, *self.cookies.headers(request.url))),
+            ],
             content=request.body,
-            extensions={"timeout": self._waits, **extensions},
+            extensions={"timeout": self._timeouts, **extensions},
         )
         return message
 
@@ -73,13 +76,13 @@ class HttpcoreConnection:
     _connection: "httpcore.AsyncHTTPConnection | None" = field(default=None, init=False)
 
     async def __call__(self, request: Request) -> Reply:
-        entered, trace = sys.exception(), None
+        outer, trace = sys.exception(), None
         connection = self._connection
         reused = connection is not None and not (connection.is_closed() or connection.has_expired())
         try:
             if connection is None or not reused:
                 await self.aclose()
-                connection, trace = self._new(request.url), RequestTrace()
+                connection, trace = self._connect(request.url), RequestTrace()
                 message = self.shared.message(request, trace=trace)
             else:
                 message = self.shared.message(request)
@@ -87,12 +90,12 @@ class HttpcoreConnection:
         except (ResponseTooLarge, ContentEncodingError):
             raise
         except Exception as error:  # noqa: BLE001 - whatever it is, it becomes an error of ours
-            failed = self._failure(causes(error, entered), trace)
+            translated = self._failure(cause_chain(error, outer), trace)
         else:
-            if _said_more(connection):
+            if _has_trailing_data(connection):
                 await shielded_close(self.aclose)  # the next request makes another connection
             return reply
-        raise failed
+        raise translated
 
     async def aclose(self) -> None:
         """Close the connection."""
@@ -104,12 +107,12 @@ class HttpcoreConnection:
         unsent = trace is not None and not trace.begun and _is_unsent(chain, trace)
         return translated_error(self.shared.library, chain, unsent=unsent, reused=trace is None)
 
-    def _new(self, url: str) -> "httpcore.AsyncHTTPConnection":
-        made: httpcore.AsyncHTTPConnection = self.shared.library.AsyncHTTPConnection(
+    def _connect(self, url: str) -> "httpcore.AsyncHTTPConnection":
+        connection: httpcore.AsyncHTTPConnection = self.shared.library.AsyncHTTPConnection(
             self.shared.parsed(url).origin, ssl_context=self.context, keepalive_expiry=self.shared.limits.keepalive
         )
-        self._connection = made
-        return made
+        self._connection = connection
+        return connection
 
     async def _exchange(
         self, connection: "httpcore.AsyncHTTPConnection", message: "httpcore.Request", url: str
@@ -123,7 +126,7 @@ class HttpcoreConnection:
             raise
         await response.aclose()
         if "set-cookie" in headers:
-            self.shared.cookies.take(url, set_cookies(response.headers))
+            self.shared.cookies.store(url, set_cookies(response.headers))
         return Reply(response.status, headers, body)
 
 
@@ -132,13 +135,13 @@ def _is_unsent(chain: list[BaseException], trace: RequestTrace) -> bool:
     return is_from_httpcore(chain, trace) or (is_from_mock(chain) and is_unconnected(chain[0]))
 
 
-def _said_more(connection: Any) -> bool:
+def _has_trailing_data(connection: Any) -> bool:
     """Whether bytes came after the answer: h11 would take them for the next one, and httpcore does not look."""
-    line = connection._connection  # noqa: SLF001 - nobody else has it; None where it is mocked
-    return line is not None and bool(line._h11_state.trailing_data[0])  # noqa: SLF001 - likewise
+    inner = connection._connection  # noqa: SLF001 - nobody else has it; None where it is mocked
+    return inner is not None and bool(inner._h11_state.trailing_data[0])  # noqa: SLF001 - likewise
 
 
-def _framing(request: Request) -> list[tuple[bytes, bytes]]:
+def _framing_headers(request: Request) -> list[tuple[bytes, bytes]]:
     """The headers that say where a request goes and where it ends."""
     host = (b"host", urlsplit(request.url).netloc.encode("ascii"))
     if request.body is None and request.method in {"GET", "DELETE"}:
@@ -146,5 +149,5 @@ def _framing(request: Request) -> list[tuple[bytes, bytes]]:
     return [host, (b"content-length", b"%d" % len(request.body or b""))]
 
 
-def _encoded(headers: tuple[tuple[str, str], ...]) -> list[tuple[bytes, bytes]]:
+def _encoded_headers(headers: tuple[tuple[str, str], ...]) -> list[tuple[bytes, bytes]]:
     return [(name.encode("ascii"), value.encode("latin-1")) for name, value in headers]

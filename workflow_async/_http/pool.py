@@ -15,7 +15,7 @@ from attrs import define, field
 from workflow_async._core.backend import Request
 from workflow_async._core.call import Reply
 from workflow_async._core.cancellation import shielded_close
-from workflow_async._http.errors import forget
+from workflow_async._http.errors import drop_frames
 from workflow_async.errors import InvalidArgument, TransportError
 
 
@@ -26,32 +26,32 @@ class PooledConnection(Protocol):
     async def aclose(self) -> None: ...
 
 
-New = Callable[[ssl.SSLContext], PooledConnection]
+ConnectionFactory = Callable[[ssl.SSLContext], PooledConnection]
 
 
 @define
 class ConnectionPool:
     """As many connections as run at once, the one used last first."""
 
-    new: New
+    new_connection: ConnectionFactory
     context: ssl.SSLContext | None = None
     _idle: list[PooledConnection] = field(factory=list, init=False, repr=False)
 
     async def __call__(self, request: Request) -> Reply:
-        entered = sys.exception()
+        outer = sys.exception()
         if request.new_connection and self._idle:
             await shielded_close(self._idle.pop(0).aclose)
-        kept = bool(self._idle) and not request.new_connection
-        slot = self._idle.pop() if kept else self.new(self._trust(request.url))
+        reuse = bool(self._idle) and not request.new_connection
+        connection = self._idle.pop() if reuse else self.new_connection(self._ssl_context(request.url))
         try:
-            reply = await slot(request)
+            reply = await connection(request)
         except BaseException as error:
-            forget(error, entered)
-            await shielded_close(slot.aclose)
+            drop_frames(error, outer)
+            await shielded_close(connection.aclose)
             if isinstance(error, TransportError) and error.reused:
                 await self.reset()  # what made this one stale has most likely met all of them
             raise
-        self._idle.append(slot)
+        self._idle.append(connection)
         return reply
 
     async def reset(self) -> None:
@@ -63,10 +63,10 @@ class ConnectionPool:
         """Close every idle connection."""
         await self.reset()
 
-    def _trust(self, url: str) -> ssl.SSLContext:
+    def _ssl_context(self, url: str) -> ssl.SSLContext:
         """The one TLS context of all connections, made when it is first needed."""
         if self.context is None:
-            self.context = _authorities() if url.startswith("https:") else _no_authorities()
+            self.context = _certifi_context() if url.startswith("https:") else _empty_context()
         return self.context
 
 
@@ -77,25 +77,25 @@ def checked_context(context: ssl.SSLContext | None) -> ssl.SSLContext | None:
     return context
 
 
-def _authorities() -> ssl.SSLContext:
+def _certifi_context() -> ssl.SSLContext:
     """Whom certifi trusts; `ssl.create_default_context` would write the session's keys to SSLKEYLOGFILE as well."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(certifi.where())
     return context
 
 
-def _no_authorities() -> ssl.SSLContext:
+def _empty_context() -> ssl.SSLContext:
     """For an origin without TLS: a context that costs nothing and would refuse every certificate."""
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def merge_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
     """Headers by lower-case name; what comes more than once is joined."""
-    found: dict[str, str] = {}
+    merged: dict[str, str] = {}
     for name, value in raw:
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")
-        found[key] = f"{found[key]}, {text}" if key in found else text
-    return found
+        merged[key] = f"{merged[key]}, {text}" if key in merged else text
+    return merged
 
 
 def set_cookies(raw: Iterable[tuple[bytes, bytes]]) -> list[str]:

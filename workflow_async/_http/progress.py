@@ -16,11 +16,11 @@ from workflow_async._http.errors import (
 )
 from workflow_async._http.trace import RequestTrace
 
-SAFE = frozenset({"GET", "HEAD"})
+SAFE_METHODS = frozenset({"GET", "HEAD"})
 """Methods that change nothing, so that it does not matter whether such a request was sent."""
-SENT_TWICE = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
+RESENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
 """Methods that a session of aiohttp sends again by itself when a connection breaks, so the last error is not all."""
-PUBLIC = frozenset({"accept", "accept-encoding", "content-type", "user-agent", "x-requested-auth"})
+PUBLIC_HEADERS = frozenset({"accept", "accept-encoding", "content-type", "user-agent", "x-requested-auth"})
 """Headers of ours that hold no secret."""
 
 
@@ -32,42 +32,42 @@ class SendProgress:
     trace: RequestTrace
     handed_over: bool = field(default=False, init=False)
     """True if the client has called its transport, or is about to. The hooks for requests ran before."""
-    taken: bool = field(default=False, init=False)
+    body_read: bool = field(default=False, init=False)
     """True if the body was read since the request was handed over, or at all as long as it was not."""
 
     def is_unsent(self, chain: Sequence[BaseException]) -> bool:
         """Return True if no byte of the request can have left, given the error and what led to it."""
         if not self.handed_over:
-            return not self.taken
+            return not self.body_read
         if self.trace.begun:
             return False
         if is_from_aiohttp(chain):
-            return self._may_trust_aiohttp and is_aiohttp_connecting(chain, self.request)
+            return self._is_aiohttp_reliable and is_aiohttp_connecting(chain, self.request)
         if is_from_httpcore(chain, self.trace):
-            return not self.taken
-        return is_unconnected(chain[0]) and (self._cannot_have_left or is_from_mock(chain))
+            return not self.body_read
+        return is_unconnected(chain[0]) and (self._is_body_unread or is_from_mock(chain))
 
     @property
-    def _may_trust_aiohttp(self) -> bool:
-        return self.request.method in SAFE or self.request.method not in SENT_TWICE
+    def _is_aiohttp_reliable(self) -> bool:
+        return self.request.method in SAFE_METHODS or self.request.method not in RESENT_METHODS
 
     @property
-    def _cannot_have_left(self) -> bool:
+    def _is_body_unread(self) -> bool:
         """True if a transport that is not known, and says that it did not connect, can be believed.
 
         A request that changes something and has a body cannot have been sent as long as its body was not read.
         """
-        return self.request.method in SAFE or (bool(self.request.body) and not self.taken)
+        return self.request.method in SAFE_METHODS or (bool(self.request.body) and not self.body_read)
 
     def hand_over(self) -> None:
         """Take note that the client calls its transport."""
         if not self.handed_over:
-            self.handed_over, self.taken = True, False
+            self.handed_over, self.body_read = True, False
 
-    def without_secrets(self, said: str) -> str:
+    def redacted(self, text: str) -> str:
         """Return the words of an error, or only the kind of error if they repeat what proves who is asking."""
-        secrets = [value for name, value in self.request.headers if value and name not in PUBLIC]
-        return said.partition(":")[0] if any(secret in said for secret in secrets) else said
+        secrets = [value for name, value in self.request.headers if value and name not in PUBLIC_HEADERS]
+        return text.partition(":")[0] if any(secret in text for secret in secrets) else text
 
 
 @lru_cache
@@ -78,11 +78,11 @@ def message_class(library: Any) -> Any:
     class Message(library.Request):  # type: ignore[misc]  # the base is that of whichever library the client is from
         """A request. A client gets its `stream` just before it calls its transport."""
 
-        def __init__(self, progress: SendProgress, *args: Any, **settings: Any) -> None:
+        def __init__(self, progress: SendProgress, *args: Any, **options: Any) -> None:
             self.progress = progress
-            super().__init__(*args, **settings)
+            super().__init__(*args, **options)
             self._body = body_class(progress, super().content)
-            progress.handed_over = progress.taken = False
+            progress.handed_over = progress.body_read = False
 
         @property
         def stream(self) -> Any:
@@ -95,15 +95,15 @@ def message_class(library: Any) -> Any:
 
         @property
         def content(self) -> Any:
-            self.progress.taken = True
+            self.progress.body_read = True
             return super().content
 
         def read(self) -> Any:
-            self.progress.taken = True
+            self.progress.body_read = True
             return super().read()
 
         async def aread(self) -> Any:
-            self.progress.taken = True
+            self.progress.body_read = True
             return await super().aread()
 
     Message.__name__ = "Request"  # what a hook prints
@@ -119,11 +119,11 @@ def _body_class(library: Any) -> Any:
             self.progress = progress
 
         def __iter__(self) -> Any:
-            self.progress.taken = True
+            self.progress.body_read = True
             return super().__iter__()
 
         def __aiter__(self) -> Any:
-            self.progress.taken = True
+            self.progress.body_read = True
             return super().__aiter__()
 
     return Body

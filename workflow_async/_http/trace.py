@@ -23,7 +23,7 @@ class RequestTrace:
     count the streams of HTTP/2 wrongly after a cancellation between the preface and the first request.
     """
 
-    patience: float = math.inf
+    proxy_timeout: float = math.inf
     """Seconds that a proxy gets to answer. They have no timeout for that."""
     scope: anyio.CancelScope = field(factory=anyio.CancelScope, init=False)
     """The scope of the exchange. It is cancelled if a proxy does not answer in time."""
@@ -62,7 +62,7 @@ class RequestTrace:
                 await shielded_close(self._socket.aclose)
 
     def _wait_for_proxy(self, *, waits: bool) -> None:
-        self.scope.deadline = anyio.current_time() + self.patience if waits else math.inf
+        self.scope.deadline = anyio.current_time() + self.proxy_timeout if waits else math.inf
 
     async def _cancel_now(self) -> None:
         """Let a cancellation strike while httpcore still gives the connection up. A moment later it would keep it."""

@@ -106,7 +106,7 @@ def test_a_credential_shows_no_secret_and_refuses_pickling(credential: object) -
 
 def test_the_headers_that_prove_who_asks_hide_in_a_traceback() -> None:
     proof = SecretHeaders((("authorization", "s3cret"),))
-    assert repr(proof) == "Proof(...)"
+    assert repr(proof) == "SecretHeaders(...)"
     assert proof == (("authorization", "s3cret"),)
 
 

@@ -12,7 +12,7 @@ from workflow_async._core.call import Replay, Reply
 from workflow_async._core.retry import (
     Budget,
     budget_cost,
-    does_not_fit,
+    is_wrong_shape,
     may_have_happened,
     retry_after,
     retry_delay,
@@ -114,16 +114,19 @@ def test_a_page_where_data_is_due_is_tried_again_once() -> None:
 
 def test_an_answer_that_parsed_and_does_not_fit_is_asked_for_once_more() -> None:
     misfit = DecodeError("expected an object @ $")
-    assert retry_delay(Retry(), misfit, Replay.SAFE, attempt=1, jitter=0.5, misfits=0) is not None
-    assert retry_delay(Retry(), misfit, Replay.SAFE, attempt=2, jitter=0.5, misfits=1) is None
+    assert retry_delay(Retry(), misfit, Replay.SAFE, attempt=1, jitter=0.5, wrong_shapes=0) is not None
+    assert retry_delay(Retry(), misfit, Replay.SAFE, attempt=2, jitter=0.5, wrong_shapes=1) is None
     assert retry_delay(Retry(), misfit, Replay.SAFE, attempt=2, jitter=0.5) is None
 
 
 def test_what_failed_before_in_another_way_does_not_count_against_it() -> None:
     for attempt in (2, 3):
-        assert retry_delay(Retry(), DecodeError("@ $"), Replay.SAFE, attempt=attempt, jitter=0.5, misfits=0) is not None
+        assert (
+            retry_delay(Retry(), DecodeError("@ $"), Replay.SAFE, attempt=attempt, jitter=0.5, wrong_shapes=0)
+            is not None
+        )
     assert (
-        retry_delay(Retry(), status_error(Reply(503, {}, b"")), Replay.SAFE, attempt=3, jitter=0.5, misfits=2)
+        retry_delay(Retry(), status_error(Reply(503, {}, b"")), Replay.SAFE, attempt=3, jitter=0.5, wrong_shapes=2)
         is not None
     )
 
@@ -131,15 +134,15 @@ def test_what_failed_before_in_another_way_does_not_count_against_it() -> None:
 def test_an_answer_that_did_not_parse_has_all_the_tries() -> None:
     garbage = DecodeError("not JSON @ $", parsed=False)
     for attempt in (1, 2, 3):
-        assert retry_delay(Retry(), garbage, Replay.SAFE, attempt=attempt, jitter=0.5, misfits=1) is not None
+        assert retry_delay(Retry(), garbage, Replay.SAFE, attempt=attempt, jitter=0.5, wrong_shapes=1) is not None
     assert retry_delay(Retry(), garbage, Replay.SAFE, attempt=4, jitter=0.5) is None
 
 
 def test_a_misfit_is_an_answer_that_parsed() -> None:
-    assert does_not_fit(DecodeError("@ $"))
-    assert does_not_fit(UnexpectedContent("a page @ $"))
-    assert not does_not_fit(DecodeError("not JSON @ $", parsed=False))
-    assert not does_not_fit(ConnectionBroken("cut"))
+    assert is_wrong_shape(DecodeError("@ $"))
+    assert is_wrong_shape(UnexpectedContent("a page @ $"))
+    assert not is_wrong_shape(DecodeError("not JSON @ $", parsed=False))
+    assert not is_wrong_shape(ConnectionBroken("cut"))
 
 
 def test_a_login_that_failed_is_not_tried_again_by_the_call_and_says_nothing_of_it() -> None:
@@ -268,4 +271,4 @@ def test_a_server_that_is_away_is_asked_for_a_minute(status: int) -> None:
     "error", [status_error(Reply(500, {}, b"")), ConnectionBroken("cut"), DecodeError("@ $")], ids=name
 )
 def test_any_other_fault_is_tried_four_times(error: CallError) -> None:
-    assert retry_delay(Retry(), error, Replay.SAFE, attempt=4, jitter=0.5, elapsed=3.0, misfits=0) is None
+    assert retry_delay(Retry(), error, Replay.SAFE, attempt=4, jitter=0.5, elapsed=3.0, wrong_shapes=0) is None

@@ -21,7 +21,7 @@ from tests.support import byte_server as wires
 from tests.support.byte_server import GET, POST, Answer, Seen, Then, connected, http, refused_url, serve, until
 from tests.support.stub_clients import client_of
 from tests.unit.conftest import TRUST
-from workflow_async._http.errors import causes, forget
+from workflow_async._http.errors import cause_chain, drop_frames
 from workflow_async.errors import (
     ConnectFailed,
     ConnectionBroken,
@@ -218,7 +218,7 @@ def test_what_led_to_an_error_ends_before_what_the_caller_handles_and_before_a_c
     made: list[Link], handled: int
 ) -> None:
     entered = made[handled] if 0 < handled < len(made) else None
-    chain = causes(made[0], entered)
+    chain = cause_chain(made[0], entered)
     assert chain[0] is made[0]
     assert len({id(one) for one in chain}) == len(chain)
     assert not any(one is entered for one in chain)
@@ -234,7 +234,7 @@ def test_what_passes_through_has_no_frames_and_what_the_caller_handles_keeps_its
         with suppress(Link):
             throw_again(one)
     entered = made[handled] if 0 < handled < len(made) else None
-    forget(made[0], entered)
+    drop_frames(made[0], entered)
     assert (made[0].__traceback__, made[0].__cause__, made[0].__context__) == (None, None, entered)
     assert entered is None or entered.__traceback__ is not None
 
@@ -270,7 +270,7 @@ async def test_a_cancellation_inside_a_handler_leaves_what_the_caller_handles_al
         (task if native else scope).cancel()
         await asyncio.wait([task])
     assert task.cancelled() is native
-    *cancellations, handled = causes(caught[0], None)
+    *cancellations, handled = cause_chain(caught[0], None)
     assert {type(one) for one in cancellations} == {asyncio.CancelledError}
     assert handled is UNTRUSTED
     assert UNTRUSTED.__traceback__ is not None

@@ -36,7 +36,7 @@ from workflow_async._http import aiohttp, make_backend
 from workflow_async._http.aiohttp import DoNotResend
 from workflow_async._http.borrowed import BorrowedClient
 from workflow_async._http.cookies import Cookies
-from workflow_async._http.errors import causes, translated_error
+from workflow_async._http.errors import cause_chain, translated_error
 from workflow_async._http.progress import SendProgress
 from workflow_async.errors import (
     ConnectFailed,
@@ -132,7 +132,7 @@ UNTRUSTED = ssl.SSLCertVerificationError(1, "who?")
 def test_an_error_of_httpx_or_httpcore_before_the_first_byte_is_a_failed_connection(
     library: ModuleType, name: str, said: str, cause: BaseException | None, kind: type[Exception], sentence: str
 ) -> None:
-    chain = causes(raised(getattr(library, name)(said), cause), None)
+    chain = cause_chain(raised(getattr(library, name)(said), cause), None)
     found = translated_error(library, chain, unsent=True, reused=True)
     assert type(found) is kind
     assert (str(found), found.reused, found.sent) == (sentence, False, False)
@@ -158,7 +158,7 @@ def test_an_error_of_httpx_or_httpcore_before_the_first_byte_is_a_failed_connect
 def test_an_error_of_httpx_or_httpcore_after_the_first_byte_is_a_broken_connection(
     library: ModuleType, name: str, said: str, cause: BaseException | None, sentence: str
 ) -> None:
-    chain = causes(raised(getattr(library, name)(said), cause), None)
+    chain = cause_chain(raised(getattr(library, name)(said), cause), None)
     found = translated_error(library, chain, unsent=False, reused=True)
     assert type(found) is ConnectionBroken
     assert (str(found), found.reused, found.sent) == (sentence, True, True)
@@ -197,7 +197,9 @@ KEY = ConnectionKey("oc.example.org", 443, is_ssl=True, ssl=True, proxy=None, pr
 def test_an_error_of_aiohttp_that_did_not_come_from_its_connector_is_a_broken_connection(
     error: BaseException, sentence: str
 ) -> None:
-    found = aiohttp.translated_error(causes(error, None), Request("POST", "https://oc.example.org/", ()), reused=True)
+    found = aiohttp.translated_error(
+        cause_chain(error, None), Request("POST", "https://oc.example.org/", ()), reused=True
+    )
     assert type(found) is ConnectionBroken
     assert (str(found), found.reused) == (sentence, True)
 
@@ -342,7 +344,7 @@ async def test_resetting_a_lent_client_leaves_it_alone() -> None:
 
 def test_cookies_show_themselves_to_nobody() -> None:
     cookies = Cookies()
-    cookies.take("https://oc.example.org/", ["JSESSIONID=s3cret"])
+    cookies.store("https://oc.example.org/", ["JSESSIONID=s3cret"])
     brought = cookies.headers("https://oc.example.org/")
     assert dict(brought) == {"cookie": "JSESSIONID=s3cret"}
     assert "s3cret" not in f"{cookies!r} {cookies} {brought!r}"
