@@ -1,10 +1,10 @@
-"""`python -m workflow_async` and the `workflow-async` command."""
+"""Runs the command line: `python -m workflow_async`, or the `workflow-async` command."""
 
 import sys
 
 
 def main() -> None:
-    """Run the command line, or say how to install it."""
+    """Run the command line, or explain how to install it."""
     try:
         from workflow_async.cli import main as run
 

@@ -1,4 +1,4 @@
-"""Credentials, given to a client as `auth=`: `Basic`, `Bearer` and `Digest`, with `Secret` for their texts."""
+"""Credentials for `auth=`: `Basic`, `Bearer`, `Digest`, and `Secret` for their texts."""
 
 import base64
 import inspect
@@ -16,13 +16,16 @@ __all__ = ["Basic", "Bearer", "Digest", "Secret", "TokenFunction"]
 
 @frozen(init=False)
 class Basic:
-    """User name and password, sent with every request (HTTP Basic; contract: opencast.md 7.1)."""
+    """User name and password, sent with every request (HTTP Basic).
+
+    See tests/contract/opencast.md, section 7.1.
+    """
 
     username: str
     password: Secret = field(repr=False)
 
     def __init__(self, username: str, password: str | Secret) -> None:
-        password = to_secret(password)  # from here on no frame has it as a text
+        password = to_secret(password)  # see `Secret`
         self.__attrs_init__(username, password)
         checked_password("password", password)
         if ":" in checked_name("username", username):
@@ -30,7 +33,7 @@ class Basic:
 
     @property
     def fixed(self) -> bool:
-        """True: a password does not change."""
+        """True: the password does not change."""
         return True
 
     @property
@@ -39,17 +42,17 @@ class Basic:
         return False
 
     async def headers(self, method: str, url: str) -> Headers:
-        """`Authorization: Basic`, pre-emptively."""
+        """Return `Authorization: Basic`, which is sent without waiting for a challenge."""
         pair = f"{self.username}:{self.password.reveal()}".encode()
         return (("authorization", "Basic " + base64.b64encode(pair).decode()), ("x-requested-auth", "Basic"))
 
     async def renew(self, sent: Headers, reply: Reply, method: str, url: str) -> bool:
-        """A refused password stays refused."""
+        """Return False: a refused password stays refused."""
         return False
 
 
 TokenFunction = Callable[[], "str | Secret | Awaitable[str | Secret]"]
-"""A function, or a coroutine function, that gives the current token."""
+"""A function or coroutine function that returns the current token."""
 
 
 @frozen(init=False)
@@ -57,41 +60,41 @@ class Bearer:
     """A JSON Web Token, for Opencast 11 and later.
 
     Args:
-        token: the token, or a function or coroutine function that gives the current one. The function is asked before
-            each request, and again after a 401 or a redirect.
+        token: the token, or a function or coroutine function that returns the current token. The function is called
+            before each request, and again after a 401 or a redirect.
     """
 
     token: Secret | TokenFunction = field(repr=False)
 
     def __init__(self, token: str | Secret | TokenFunction) -> None:
-        token = token if callable(token) else to_secret(token)  # from here on no frame has it as a text
+        token = token if callable(token) else to_secret(token)  # see `Secret`
         self.__attrs_init__(token)
         if isinstance(token, Secret):
             checked_header("token", token.reveal())
 
     @classmethod
     def of(cls, token: str | Secret | TokenFunction) -> "Bearer":
-        """Make a credential of a token, or of a function that gives the current one."""
+        """Return a credential for a token, or for a function that returns the current token."""
         token = token if callable(token) else to_secret(token)
         return cls(token)
 
     @property
     def fixed(self) -> bool:
-        """True if there is no function to ask for another token."""
+        """True if the token is a text, so that there is no other token."""
         return isinstance(self.token, Secret)
 
     @property
     def renews_on_redirect(self) -> bool:
-        """True if a function gives the current token: single sign-on redirects where an API would say 401."""
+        """True if a function returns the token: single sign-on redirects where an API would send 401."""
         return not self.fixed
 
     async def headers(self, method: str, url: str) -> Headers:
-        """`Authorization: Bearer`."""
+        """Return `Authorization: Bearer`."""
         token = await self._current()
         return (("authorization", f"Bearer {checked_header('token', token.reveal())}"), ("x-requested-auth", "Basic"))
 
     async def renew(self, sent: Headers, reply: Reply, method: str, url: str) -> bool:
-        """Return True if the function gives another token by now."""
+        """Return True if the function now returns another token."""
         return await self.headers(method, url) != sent
 
     async def _current(self) -> Secret:
@@ -99,5 +102,5 @@ class Bearer:
             return self.token
         token = self.token()
         text = to_secret(await token if inspect.isawaitable(token) else token)
-        del token  # a traceback may print local variables
+        del token  # see `Secret`
         return text

@@ -1,4 +1,4 @@
-"""What a client can be told: frozen records that refuse nonsense where it is written."""
+"""Settings of a client, as frozen records that check their values when they are made."""
 
 import random
 import sys
@@ -45,14 +45,14 @@ def _int_at_least(least: int) -> Callable[[Any, "Attribute[int]", int], None]:
 
 
 def _is_number(value: object) -> bool:
-    """Return True for a float, and for a whole number that a float can hold."""
+    """Return True for a float, and for an int that fits into a float."""
     if isinstance(value, bool) or not isinstance(value, int):
         return isinstance(value, float)
     return abs(value) <= sys.float_info.max
 
 
 def whole_number(argument: str, value: int, *, least: int) -> None:
-    """Raise `InvalidArgument` for what is not a whole number of at least `least`."""
+    """Raise `InvalidArgument` unless `value` is an int of at least `least`."""
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise InvalidArgument(argument, f"must be a whole number of at least {least}")
 
@@ -64,43 +64,44 @@ def positive_seconds(argument: str, value: float | None) -> None:
 
 
 def optional_number(argument: str, value: int | None, *, least: int) -> None:
-    """Raise `InvalidArgument` for what is neither None nor a whole number of at least `least`."""
+    """Raise `InvalidArgument` unless `value` is None or an int of at least `least`."""
     if value is not None:
         whole_number(argument, value, least=least)
 
 
 def positive_number(argument: str, value: float | None) -> None:
-    """Raise `InvalidArgument` for what is neither None nor a number above 0."""
+    """Raise `InvalidArgument` unless `value` is None or a number above 0."""
     if value is not None and not (_is_number(value) and value > 0):
         raise InvalidArgument(argument, "must be a number above 0")
 
 
 def number_from_zero(argument: str, value: float) -> None:
-    """Raise `InvalidArgument` for what is not a number of at least 0."""
+    """Raise `InvalidArgument` unless `value` is a number of at least 0."""
     if not (_is_number(value) and value >= 0):
         raise InvalidArgument(argument, "must be a number of at least 0")
 
 
 @frozen
 class Clock:
-    """Where time and chance come from; give your own to test without waiting."""
+    """The source of time and random numbers. Replace its functions to test without waiting."""
 
     now: Callable[[], float] = time.monotonic
-    """Seconds, never going back."""
+    """Returns a monotonic time in seconds."""
     sleep: Callable[[float], Awaitable[None]] = anyio.sleep
+    """Sleeps for the given number of seconds."""
     jitter: Callable[[], float] = random.random
-    """A number in [0, 1)."""
+    """Returns a random number in [0, 1)."""
     wall: Callable[[], float] = time.time
-    """Seconds since 1970, for what is signed with the time: one-time codes."""
+    """Returns the seconds since 1970. One-time codes are computed from them."""
 
 
 @frozen(kw_only=True)
 class Timeouts:
-    """Deadlines in seconds.
+    """Timeouts in seconds.
 
-    `call` limits a whole call with its wait for a connection, its retries and its login. `exchange` limits one request
-    with the whole of its answer. `connect` limits the making of a connection. A start is never repeated on a guess, so
-    `exchange` does not limit it: it has the whole of `call`.
+    `call` limits a whole call, including its wait for a connection, its retries and its login. `exchange` limits one
+    request with its complete response. `connect` limits the opening of a connection. A start is never repeated on a
+    guess, so `exchange` does not limit a start, only `call` does.
     """
 
     call: float = field(default=120.0, validator=_number_above(0))
@@ -110,16 +111,16 @@ class Timeouts:
 
 @frozen(kw_only=True)
 class Retry:
-    """When a call that may be repeated is tried again; starts and state changes never are.
+    """When a safe call is retried. Starts and state changes are never retried.
 
-    The wait before attempt n + 1 is drawn from [0, min(cap, base * 2 ** (n - 1))] seconds. A Retry-After up to
-    `max_retry_after` seconds is kept and gets its jitter on top; a longer one raises `RateLimited` at once. `budget` is
-    shared by all calls of a client: a retry takes 5 from it, after a timeout 10, and a success gives 1 back.
+    The delay before attempt n + 1 is drawn from [0, min(cap, base * 2 ** (n - 1))] seconds. A Retry-After up to
+    `max_retry_after` seconds is respected, with jitter added. A longer one raises `RateLimited` immediately. All calls
+    of a client share `budget`. A retry takes 5 from the budget, after a timeout 10, and a success gives 1 back.
     """
 
     attempts: int = field(default=4, validator=_int_at_least(1))
     patience: float = field(default=60.0, validator=_number_at_least(0))
-    """Seconds for which 502, 503 and 504 are retried beyond `attempts`: a gateway needs time to get its server back."""
+    """Seconds for which 502, 503 and 504 are retried beyond `attempts`. A gateway needs time to reach its server."""
     base: float = field(default=0.5, validator=_number_above(0))
     cap: float = field(default=20.0, validator=_number_above(0))
     max_retry_after: float = field(default=60.0, validator=_number_at_least(0))
@@ -128,24 +129,25 @@ class Retry:
 
 @frozen(kw_only=True)
 class Limits:
-    """How much at once: connections of one client, seconds an idle one is kept, bytes of one answer."""
+    """Limits of one client: connections, seconds that an idle connection is kept, and bytes of one response."""
 
     connections: int = field(default=16, validator=_int_at_least(1))
     keepalive: float = field(default=4.0, validator=_number_at_least(0))
-    """Below what servers allow (5 s and more), so that a connection is not closed just as it is used again."""
+    """Less than servers allow (5 s and more), so that a server does not close a connection just as it is reused."""
     wire: int = field(default=16 * 2**20, validator=_int_at_least(1))
-    """Bytes as they come."""
+    """Bytes of a response body as received."""
     body: int = field(default=64 * 2**20, validator=_int_at_least(1))
-    """Bytes after inflating."""
+    """Bytes of a response body after decompression."""
 
 
 @frozen(kw_only=True)
 class Poll:
-    """How often a wait looks: seconds, growing by `backoff` from `interval` to `ceiling` while nothing changes.
+    """How often a workflow is checked, in seconds.
 
-    Each pause is spread by `jitter` (0.2 is 20 % either way). Failed checks are endured for `outage` seconds in a row.
-    Pauses that the server asks for (`Retry-After`) do not count as an outage, up to a day of them, and neither does the
-    time for which the client's machine was suspended.
+    The first check happens after `initial`. The delay grows by the factor `backoff` from `interval` to `ceiling` while
+    nothing changes. Each delay varies by `jitter` (0.2 is 20 % either way). Failed checks are tolerated for `outage`
+    seconds in a row. Delays that the server requests (`Retry-After`) do not count as an outage, up to one day. The time
+    for which the client's machine was suspended does not count either.
     """
 
     initial: float = field(default=0.0, validator=_number_at_least(0))
@@ -161,6 +163,6 @@ class Poll:
 
 
 def check_poll(poll: Poll) -> None:
-    """Raise `InvalidArgument` for what is no `Poll`."""
+    """Raise `InvalidArgument` unless `poll` is a `Poll`."""
     if not isinstance(poll, Poll):
         raise InvalidArgument("poll", "must be a Poll, such as Poll(interval=5)")

@@ -1,1 +1,1 @@
-"""Sends one call and reads its answer: authentication, retries, deadlines and status codes."""
+"""Sends one call and reads its response: authentication, retries, timeouts and status codes."""

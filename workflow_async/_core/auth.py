@@ -1,4 +1,4 @@
-"""Who a client says it is: headers for each request, and what to do about a 401."""
+"""Credentials as the transport uses them, and checks of names, passwords and header values."""
 
 import re
 from typing import Protocol, TypeGuard
@@ -10,7 +10,7 @@ Headers = tuple[tuple[str, str], ...]
 
 
 class SecretHeaders(tuple[tuple[str, str], ...]):
-    """Headers that prove who is asking, and show themselves to nobody: a traceback may print local variables."""
+    """Headers that hold credentials. `repr` does not show them (see `Secret`)."""
 
     __slots__ = ()
 
@@ -20,44 +20,48 @@ class SecretHeaders(tuple[tuple[str, str], ...]):
 
 VISIBLE_CHARS = re.compile(r"[\x21-\x7e]+")
 LONE_SURROGATE = re.compile("[\ud800-\udfff]")
-FORBIDDEN_CHARS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # control characters: RFC 7617, 2
-MAX_LENGTH = 8192  # characters of a secret: what servers take for all headers together, unless told otherwise
+FORBIDDEN_CHARS = re.compile("[\x00-\x1f\x7f-\x9f\ud800-\udfff]")  # control characters: RFC 7617, section 2
+MAX_LENGTH = 8192  # characters of a secret: the default limit of many servers for all headers of a request
 ADVICE = f"(read from a file? strip it), and at most {MAX_LENGTH} characters"
 
 
 class Credential(Protocol):
-    """What the transport asks before each request, and again after a 401."""
+    """The credentials that the transport sends with each request, and renews after a 401."""
 
     @property
     def fixed(self) -> bool:
-        """True if the credential is the same for ever: once refused, it stays refused."""
+        """True if the credential never changes: once refused, it stays refused."""
 
     @property
     def renews_on_redirect(self) -> bool:
-        """True if any redirect may mean that the credential has expired, and asking for another one costs nothing."""
+        """True if any redirect may mean that the credential has expired, and renewing it is cheap."""
 
     async def headers(self, method: str, url: str) -> Headers:
-        """The headers that say who is asking."""
+        """Return the headers that authenticate a request."""
 
     async def renew(self, sent: Headers, reply: Reply, method: str, url: str) -> bool:
-        """Whether the request that was refused with these headers is worth sending once more."""
+        """Return True if the refused request is worth sending once more, with other headers than `sent`."""
 
 
 def checked_header(argument: str, value: str) -> str:
-    """A text that can stand in a header; raises `InvalidArgument`, which never repeats the value."""
+    """Return a header value. Raise `InvalidArgument` if it cannot stand in a header. The message never repeats it."""
     if not is_header_value(value):
-        del value  # a traceback may print local variables
+        del value  # see `Secret`
         raise InvalidArgument(argument, f"must be visible ASCII, without spaces or line ends {ADVICE}")
     return value
 
 
 def is_header_value(value: object) -> TypeGuard[str]:
-    """Whether this is a text that can stand in a header."""
+    """Return True for a text that can stand in a header."""
     return isinstance(value, str) and len(value) <= MAX_LENGTH and VISIBLE_CHARS.fullmatch(value) is not None
 
 
 class Secret:
-    """A text that shows itself to nobody who does not ask for it."""
+    """A text that `repr`, logging and pickling never reveal.
+
+    Tools that report errors print the local variables of every frame in a traceback. Therefore each function that
+    receives a password or a token as a plain text wraps it, or deletes its variable, before anything can raise.
+    """
 
     __slots__ = ("_text",)
 
@@ -65,7 +69,7 @@ class Secret:
         self._text = text
 
     def reveal(self) -> str:
-        """The text."""
+        """Return the text."""
         return self._text
 
     def __repr__(self) -> str:
@@ -82,21 +86,21 @@ class Secret:
 
 
 def to_secret(value: "str | Secret") -> Secret:
-    """A text as a secret; it never raises, since the text would stand in the traceback's local variables."""
+    """Return a text as a secret. Never raises, because a traceback could show the text."""
     return value if isinstance(value, Secret) else Secret(value)
 
 
 def checked_password(argument: str, secret: Secret) -> str:
-    """A password, in whatever language; raises `InvalidArgument` for what is none, and never repeats it."""
+    """Return the password. Raise `InvalidArgument` if it contains control characters. The message never repeats it."""
     text = secret.reveal()
     if not isinstance(text, str) or len(text) > MAX_LENGTH or FORBIDDEN_CHARS.search(text):
-        del text  # a traceback may print local variables
+        del text  # see `Secret`
         raise InvalidArgument(argument, f"must be a text without line ends or other control characters {ADVICE}")
     return text
 
 
 def checked_name(argument: str, value: str) -> str:
-    """Return a name. Raise `InvalidArgument` for an empty one and for control characters."""
+    """Return the name. Raise `InvalidArgument` if it is empty or contains control characters."""
     if not isinstance(value, str) or not value or not value.isprintable():
         raise InvalidArgument(argument, "must be a text that is printable and not empty")
     return value

@@ -1,4 +1,4 @@
-"""The seam between the library and what carries its bytes: a request in, a whole reply out."""
+"""Defines what the transport needs of an HTTP backend."""
 
 from typing import Protocol
 
@@ -10,21 +10,24 @@ from workflow_async._core.call import Reply
 
 @frozen
 class Request:
-    """A request as it goes out."""
+    """One HTTP request."""
 
     method: str
     url: str
     headers: Headers = field(repr=False)
     body: bytes | None = field(default=None, repr=False)
     new_connection: bool = False
-    """On a connection of its own, so that a stale one cannot make its fate unknown."""
+    """True to open a new connection.
+
+    A server may close an idle connection at the moment of sending. The outcome of the request is unknown then.
+    """
 
 
 class Backend(Protocol):
-    """The seam: a request in, a whole reply out; `TransportError` where there is none."""
+    """Sends a request and returns the complete reply. Raises `TransportError` if there is none."""
 
     async def __call__(self, request: Request) -> Reply: ...
     async def reset(self) -> None:
-        """Forget every connection: one of them has answered out of turn."""
+        """Close every idle connection. One of them has returned the response to another request."""
 
     async def aclose(self) -> None: ...

@@ -1,4 +1,4 @@
-"""A call is a value: what to ask, and how to read the answer. No I/O."""
+"""Defines a call as a value: the request, and how to read its response. Pure."""
 
 import enum
 import math
@@ -16,43 +16,46 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 Params = tuple[tuple[str, str], ...]
 OnUnreadable = Literal["raise", "skip"]
-"""What to do about rows that cannot be read: raise one error after all other rows, or leave them out."""
+"""What to do about unreadable rows: raise one error after all other rows, or leave the rows out."""
 
 MAX_ID = 2**63 - 1
 DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
 MAX_SEGMENT = 255
 MAX_CHAR_BYTES = 4
-"""Bytes of a character, at most."""
+"""Largest number of bytes of a character in UTF-8."""
 CREDENTIAL_MEMBER = re.compile(
     r'("[^"]{0,40}(?:token|password|secret|session)[^"]{0,40}"\s{0,9}:\s{0,9})"(?:[^"\\]|\\.?)*+(?:"|$)',
     re.IGNORECASE | re.DOTALL,
 )
-"""Matches a member of a JSON object whose name says that it holds a credential. A body that is cut may cut it too."""
+"""Matches a member of a JSON object whose name says that it holds a credential.
+
+The end of a body that is cut may cut such a member too.
+"""
 ROW_REPR = reprlib.Repr()
-"""Prints a row of a hostile server too: it may be of any size and depth."""
+"""Prints a row of any size and depth in bounded length. A hostile server may have sent it."""
 ROW_REPR.maxlevel, ROW_REPR.maxdict, ROW_REPR.maxlist = 8, 64, 64
 ROW_REPR.maxstring, ROW_REPR.maxlong, ROW_REPR.maxother = 256, 64, 64
 HTML_START = re.compile(
     rb"(?:\xef\xbb\xbf)?\s*+(?:<\?xml[^>]*>\s*+)?(?:<!--.*?-->\s*+)*+<(?:!doctype\s++)?html\b",
     re.IGNORECASE | re.DOTALL,
 )
-"""A page, behind what may stand before it."""
+"""Matches the start of an HTML page, including what may precede its first tag."""
 
 
 class Replay(enum.Enum):
     """What sending a request twice would do."""
 
     SAFE = "safe"
-    """Nothing: it may be tried again."""
+    """Nothing. The request may be retried."""
     DELETE = "delete"
-    """Nothing, but the second answer may be 404: that is success too."""
+    """Nothing, but the second response may be 404, which is a success too."""
     ONCE = "once"
-    """Harm: it is never sent again, but for a 401, which the server gives before it acts."""
+    """Harm. The request is not sent again, except after a 401, which the server sends before it acts."""
 
 
 @frozen
 class Reply:
-    """An answer as it came: status, headers by lower-case name, and the whole body, inflated."""
+    """A complete response: status, headers by lower-case name, and the decompressed body."""
 
     status: int
     headers: Mapping[str, str] = field(repr=False)
@@ -60,17 +63,17 @@ class Reply:
 
     @property
     def text(self) -> str:
-        """The beginning of the body as text, without white space around it."""
+        """The beginning of the body as text, without surrounding white space."""
         return self.body[:BODY_CUT].decode("utf-8", "replace").strip()
 
     @property
     def is_page(self) -> bool:
-        """Whether the body is an HTML page, whatever its Content-Type."""
+        """True if the body is an HTML page, whatever its Content-Type."""
         return is_html(self.body)
 
 
 def is_html(body: bytes) -> bool:
-    """Whether a body begins as an HTML page does, be it well-formed XML."""
+    """Return True if a body starts as an HTML page, even one that is well-formed XML."""
     return HTML_START.match(body[:1024]) is not None
 
 
@@ -80,24 +83,27 @@ NO_MATCH = re.compile(r"(?!)")
 
 @frozen
 class Signature:
-    """What the refusals of one API look like, as far as its documentation and its source say.
+    """How to recognise an error response of one API, from its documentation and its source.
 
-    `_provenance.author` uses it to tell a refusal of the API from that of a proxy or of a server that is starting.
+    `provenance.author` uses a signature to tell the API from a proxy and from a server that is starting.
     """
 
     own: re.Pattern[str] = NO_MATCH
     """Matches the beginning of texts that only the API writes."""
     starting: re.Pattern[str] = NO_MATCH
-    """Matches the beginning of texts that the server's container writes while the API is not there."""
+    """Matches the beginning of texts that the servlet container writes while the API is not there."""
     always_with_text: frozenset[int] = frozenset()
-    """Statuses that the API never sends without a text. Without one, or with an HTML page, something else sent them."""
+    """Statuses that the API always sends with a text.
+
+    Something else sent a response with such a status and no text, or with an HTML page.
+    """
     login: bool = False
-    """True if a redirect to `/login.html` is how the API asks for credentials."""
+    """True if the API asks for credentials by a redirect to `/login.html`."""
 
 
 @frozen
 class Call(Generic[T_co]):
-    """What to ask, and how to read the answer."""
+    """A request, and how to read its response."""
 
     method: str
     path: str
@@ -109,18 +115,24 @@ class Call(Generic[T_co]):
     replay: Replay = Replay.SAFE
     success: frozenset[int] = frozenset({200})
     refusals: Mapping[int, Callable[[Reply], CallError]] = field(factory=dict, repr=False, eq=False)
-    """What a status means here, where that differs from what it means everywhere."""
+    """The errors for statuses that have another meaning here than for other calls."""
     signature: Signature = Signature()
-    """How to recognise a refusal of the API itself."""
+    """How to recognise an error response of the API itself."""
     sensitive: bool = False
-    """True if the response may hold credentials: errors keep nothing of it."""
+    """True if the response may hold credentials. Errors keep nothing of such a response."""
     retries_unavailable: bool = True
-    """True if the call waits for a server that is away, as `Retry.patience` says. Polls and batches wait themselves."""
+    """True if the call waits for an unavailable server, as `Retry.patience` says.
+
+    Polls and batches wait themselves.
+    """
     obeys_retry_after: bool = True
-    """False to raise at once an error with a `Retry-After`: the caller pauses all its calls then, not only this one."""
+    """False to raise an error with a `Retry-After` immediately. The caller then pauses all its calls."""
 
     def read_reply(self, reply: Reply) -> T_co:
-        """Read a response. A `DecodeError` keeps a cut of the body, unless the call is sensitive."""
+        """Return the content of a response.
+
+        A `DecodeError` keeps the beginning of the body, unless the call is sensitive.
+        """
         try:
             return self.read(reply)
         except DecodeError as error:
@@ -130,44 +142,43 @@ class Call(Generic[T_co]):
 
 
 def _beginning(body: bytes) -> str:
-    """Return the beginning of a body as text, without what members named as credentials hold."""
+    """Return the beginning of a body as text, without the values of members that hold credentials."""
     text = body[: BODY_CUT * MAX_CHAR_BYTES].decode("utf-8", "replace")[:BODY_CUT]
     return CREDENTIAL_MEMBER.sub(r'\1"..."', text)
 
 
 @frozen
 class UnreadableRow:
-    """A row of a list that cannot be read, as `ListingReport.unreadable` holds it."""
+    """An unreadable row of a list, as in `ListingReport.unreadable`."""
 
     faults: tuple[str, ...]
-    """What is wrong, each with its place in the page."""
+    """What is wrong, each with its path in the page."""
     row: Any = field(repr=False, hash=False)
-    """The row as it came: a tree of dicts, lists and texts."""
+    """The row as received: a tree of dicts, lists and texts."""
     page: int = 0
-    """The page it came in, counted from 1."""
+    """The number of its page, from 1."""
     offset: int | None = None
-    """Its place in the list, from 0, if the server could not give it. `row` is None then."""
+    """The position in the list, from 0, if the server could not send the row. `row` is None then."""
 
     @property
     def id(self) -> str:
-        """Tell the row from others: the same row may come in two pages."""
+        """A key that tells the row from others. The same row may come in two pages."""
         return f"unreadable {self.text}" if self.offset is None else f"unreadable row {self.offset}"
 
     @property
     def text(self) -> str:
-        """The row as text, cut where it is long or deep."""
+        """The row as text, shortened if it is long or deep."""
         return ROW_REPR.repr(self.row)
 
 
 @frozen
 class Page(Generic[T_co]):
-    """One page of a listing, with the call that gets the next, or None at the end."""
+    """One page of a listing, with the call for the next page, or None at the end."""
 
     items: tuple[T_co, ...]
-    """Its rows.
+    """The rows.
 
-    In the page that a call reads, an `UnreadableRow` stands in the place of a row that cannot be read. A `Listing`
-    removes it.
+    The page that a call returns has an `UnreadableRow` in the place of each unreadable row. A `Listing` removes it.
     """
     next: "Call[Page[T_co]] | None" = None
     total: int | None = None
@@ -181,7 +192,7 @@ def checked_on_unreadable(value: OnUnreadable) -> OnUnreadable:
 
 
 def parse_id(argument: str, value: int | str) -> int:
-    """An id that is a whole number; raises `InvalidArgument` for anything else."""
+    """Return an id as int. Raise `InvalidArgument` for anything else."""
     if isinstance(value, str) and DIGITS.fullmatch(value):
         value = int(value)
     if not isinstance(value, int) or isinstance(value, bool) or not 0 <= value <= MAX_ID:
@@ -190,14 +201,14 @@ def parse_id(argument: str, value: int | str) -> int:
 
 
 def checked_values(argument: str, values: Iterable[T]) -> tuple[T, ...]:
-    """Return the values as a tuple. Raise `InvalidArgument` for a text, which would be taken apart, and for others."""
+    """Return the values as a tuple. Raise `InvalidArgument` for a single text and for what is not iterable."""
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
         raise InvalidArgument(argument, "must be a list or another iterable of values")
     return tuple(values)
 
 
 def parse_ids(argument: str, values: Iterable[int | str]) -> tuple[int, ...]:
-    """Return ids that are whole numbers. Raise `InvalidArgument` for anything else."""
+    """Return ids as ints. Raise `InvalidArgument` for anything else."""
     return tuple(parse_id(argument, value) for value in checked_values(argument, values))
 
 
@@ -211,12 +222,12 @@ def checked_encodable(argument: str, value: str) -> str:
 
 
 def path_segment(argument: str, value: str, *, allowed: str = "") -> str:
-    """A text as one segment of a path; raises `InvalidArgument` for what a server could take for another path.
+    """Return a text as one segment of a path. Raise `InvalidArgument` if a server could take it for another path.
 
     Args:
         argument: the name of the argument, for the error.
         value: the text.
-        allowed: those of the refused characters that ids of this kind may have. They are percent-encoded as all others.
+        allowed: forbidden characters that ids of this kind may contain. They are percent-encoded like all others.
     """
     if not isinstance(value, str) or value in {"", ".", ".."} or len(value) > MAX_SEGMENT or not value.isprintable():
         raise InvalidArgument(argument, f"must be 1 to {MAX_SEGMENT} printable characters, and neither '.' nor '..'")
@@ -229,11 +240,14 @@ def path_segment(argument: str, value: str, *, allowed: str = "") -> str:
 
 
 ParameterValue = str | bool | int | float
-"""What a configuration or a parameter may be given as."""
+"""A value of a configuration or a parameter."""
 
 
 def stringify(argument: str, values: Mapping[str, ParameterValue]) -> dict[str, str]:
-    """Values as the texts both systems take, True as "true"; raises `InvalidArgument` for what is none."""
+    """Return the values as texts, as both systems expect them: True as "true".
+
+    Raise `InvalidArgument` for values of other types.
+    """
     if not isinstance(values, Mapping):
         raise InvalidArgument(argument, "must be a dict or another mapping of texts to values")
     return {

@@ -1,4 +1,4 @@
-"""What is known about one call while it is sent and retried."""
+"""Keeps what is known about one call while it is sent and retried."""
 
 from attrs import define, field
 
@@ -9,41 +9,41 @@ from workflow_async.errors import Attempt, CallError, DeadlineExceeded, NotFound
 
 @define
 class CallState:
-    """What one call has been through so far."""
+    """The progress of one call."""
 
     call: Call[object]
     url: str
     started: float
     attempt_timeout: float
-    """Seconds for one attempt with the whole of its answer."""
+    """Seconds for one attempt with its complete response."""
     history: list[Attempt] = field(factory=list)
     renewed: bool = False
     sent: bool = False
-    """Whether the server may have acted on any attempt that is over."""
+    """True if the server may have acted on one of the finished attempts."""
     auth_error: CallError | None = None
-    """What the server answered, while the credentials that it refused are renewed."""
+    """The error for a response that refused the credentials, while they are renewed."""
     wrong_shapes: int = 0
-    """Attempts that are over whose answer parsed and did not fit."""
+    """Number of finished attempts whose response parsed but did not fit the expected structure."""
     in_flight: bool = False
-    """Whether an attempt is on the wire."""
+    """True while an attempt is being sent or answered."""
 
     def record_attempt(self, error: CallError, now: float, delay: float | None) -> None:
-        """Note how an attempt ended."""
+        """Record how an attempt ended, and the delay until the next one."""
         self.sent = self.sent or retry_rules.may_have_happened(error)
         self.wrong_shapes += retry_rules.is_wrong_shape(error)
         self.history.append(Attempt(now - self.started, type(error).__name__, delay))
 
     def finalize(self, error: CallError, now: float) -> CallError:
-        """The error, with where it happened and what was tried; that of a login knows already."""
+        """Attach method, URL, elapsed time and attempts to an error. Errors of a login already have them."""
         if error.at_login:
             return error
         error.method, error.url = self.call.method, self.url
         error.elapsed, error.history = now - self.started, tuple(self.history)
-        error.__cause__ = error.__context__ = None  # frames of what led to it hold what was sent and what came
-        return error.with_traceback(None)  # so do its own
+        error.__cause__ = error.__context__ = None  # their frames hold the request and the response
+        return error.with_traceback(None)  # likewise
 
     def deadline_error(self, seconds: float) -> DeadlineExceeded:
-        """Return the error for a call that was not answered within `seconds`."""
+        """Return the error for a call that got no response within `seconds`."""
         reason = f"no answer within {seconds:g} s"
         return DeadlineExceeded(reason) if self.sent or self.in_flight else NotSentInTime(reason)
 

@@ -1,4 +1,7 @@
-"""Work that `Task.cancel()` must not interrupt: it strikes where it finds a task, and no shield of a scope stops it."""
+"""Keeps cleanup running when the calling task is cancelled natively.
+
+`Task.cancel()` ignores anyio's shielded scopes. Therefore the work runs in a child task, which only scopes cancel.
+"""
 
 import asyncio
 import logging
@@ -12,20 +15,20 @@ T = TypeVar("T")
 log = logging.getLogger("workflow_async")
 
 CLOSE_TIMEOUT = 2.0
-"""Seconds a connection gets to close."""
+"""Seconds that closing a connection may take."""
 
 
 async def in_child_task(work: Callable[[], Awaitable[T]]) -> T:
-    """Do it in a child task, where a cancellation from outside arrives as that of a scope.
+    """Run `work` in a child task, where a native cancellation of the caller arrives as the cancellation of a scope.
 
-    Whatever it raises is raised as it is, never in a group.
+    Raises the exception of `work` itself, never an exception group.
     """
     results: list[T | BaseException] = []
 
     async def child() -> None:
         try:
             results.append(await work())
-        except BaseException as error:  # raised below, outside of the group
+        except BaseException as error:  # raised below, outside of the task group
             if is_cancellation(error):
                 raise
             results.append(error)
@@ -45,7 +48,7 @@ def is_cancellation(error: BaseException) -> bool:
 
 
 async def shielded(work: Callable[[], Awaitable[T]]) -> T:
-    """Do it to its end, whoever is being cancelled meanwhile; then that goes on."""
+    """Run `work` to completion, even if the caller is cancelled. The cancellation is raised afterwards."""
     result: list[T] = []
 
     async def shielded() -> None:
@@ -57,9 +60,9 @@ async def shielded(work: Callable[[], Awaitable[T]]) -> T:
 
 
 async def shielded_close(close: Callable[[], Awaitable[None]]) -> None:
-    """Close something in `CLOSE_TIMEOUT` seconds at most, even while the task is being cancelled.
+    """Close a resource, shielded from cancellation, in at most `CLOSE_TIMEOUT` seconds.
 
-    An error is logged and not raised: it takes nothing back of what was received before.
+    An error is logged and not raised, because the response before it was complete.
     """
     await in_child_task(lambda: close_in_child(close))
 
@@ -78,9 +81,9 @@ async def close_in_child(close: Callable[[], Awaitable[None]]) -> None:
 async def wait_shielded(
     wait: Callable[[], Awaitable[object]], done: Callable[[], bool], seconds: float = float("inf")
 ) -> None:
-    """Wait until it is done, at most this many seconds. A cancellation meanwhile is raised afterwards.
+    """Wait until `done()` is true, for at most `seconds`. A cancellation in that time is raised afterwards.
 
-    This needs no child task, which would wait for nothing if it were cancelled before it starts: at the end of a loop.
+    Uses no child task. A child task that is cancelled before its first step never runs, which happens when a loop ends.
     """
     cancellation: asyncio.CancelledError | None = None
     try:
@@ -95,4 +98,4 @@ async def wait_shielded(
         if cancellation is not None:
             raise cancellation
     finally:
-        cancellation = None  # the frames of the error refer to this one
+        cancellation = None  # breaks the cycle of the error, its traceback and this frame

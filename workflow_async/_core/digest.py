@@ -1,4 +1,4 @@
-"""HTTP Digest, by httpx's implementation, which is imported when one is made."""
+"""HTTP Digest. The algorithm is httpx's, which is imported when the first `Digest` is made."""
 
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,10 @@ if TYPE_CHECKING:
 
 @define(init=False)
 class Digest:
-    """User name and password, proved without being sent; for Opencast's system account (contract: opencast.md 7.1)."""
+    """User name and password for HTTP Digest, which does not send the password. For Opencast's system account.
+
+    See tests/contract/opencast.md, section 7.1.
+    """
 
     username: str
     password: Secret = field(repr=False)
@@ -23,13 +26,13 @@ class Digest:
     def __init__(self, username: str, password: str | Secret) -> None:
         from httpx import DigestAuth
 
-        password = to_secret(password)  # from here on no frame has it as a text
+        password = to_secret(password)  # see `Secret`
         self.__attrs_init__(username, password)
         self._httpx_auth = DigestAuth(checked_name("username", username), checked_password("password", password))
 
     @property
     def fixed(self) -> bool:
-        """True once the password was proved for a challenge: until then a 401 says nothing of it."""
+        """True once a challenge was answered. A 401 before that says nothing about the password."""
         return self._has_answered
 
     @property
@@ -38,7 +41,7 @@ class Digest:
         return False
 
     async def headers(self, method: str, url: str) -> Headers:
-        """The proof for the last challenge, once there was one, and the wish to be challenged."""
+        """Return the answer to the last challenge, if there was one, and the header that asks for a challenge."""
         from httpx import Request
 
         request = Request(method, url)
@@ -47,7 +50,7 @@ class Digest:
         return (("x-requested-auth", "Digest"), *((("authorization", authorization),) if authorization else ()))
 
     async def renew(self, sent: Headers, reply: Reply, method: str, url: str) -> bool:
-        """Take up the challenge of a 401; False if it is none, or none that makes sense."""
+        """Use the challenge of a 401. Return False if there is none, or none that httpx can use."""
         from httpx import DigestAuth, ProtocolError, Request, Response
 
         httpx_auth = DigestAuth(self.username, self.password.reveal())
@@ -58,5 +61,5 @@ class Digest:
         except (StopIteration, ProtocolError, ValueError, LookupError, NotImplementedError):
             return False
         self._has_answered = True
-        self._httpx_auth = httpx_auth  # a challenge that makes no sense would stay for every later call
+        self._httpx_auth = httpx_auth  # only now: an unusable challenge must not replace a usable one
         return True

@@ -1,4 +1,4 @@
-"""Façades whose names are imported when they are first asked for (PEP 562), so that nobody pays for another's part."""
+"""Lazy exports: the names of a package are imported on first use (PEP 562)."""
 
 import sys
 from collections.abc import Callable, Mapping
@@ -7,7 +7,7 @@ from typing import Any
 
 
 def lazily(facade: str, exports: Mapping[str, tuple[str, ...]]) -> Callable[[str], Any]:
-    """The `__getattr__` of a façade, from what each of its modules is the home of."""
+    """Return the `__getattr__` of a package, given the names that each of its modules exports."""
     modules = {name: f"{facade}.{module}" for module, names in exports.items() for name in names}
 
     def get_attribute(name: str) -> Any:

@@ -1,4 +1,4 @@
-"""Refuses calls with a password or token that the server has refused and never accepted."""
+"""Stops a client from sending credentials again that the server has refused and never accepted."""
 
 import copy
 from http import HTTPStatus
@@ -12,9 +12,9 @@ REFUSED_AGAIN = "these credentials are not tried again: open a new client with o
 
 @define
 class LockoutGuard:
-    """The refusal of credentials that never worked.
+    """The memory of refused credentials.
 
-    Servers lock an account after a few wrong passwords, so a client sends such credentials only once.
+    Servers lock an account after a few wrong passwords, so a client sends wrong credentials only once.
     """
 
     _accepted: bool = field(default=False, init=False)
@@ -22,16 +22,16 @@ class LockoutGuard:
     _refused: CallError | None = field(default=None, init=False)
 
     def accept(self) -> None:
-        """Note that the server has answered a call with success."""
+        """Record that the server accepted the credentials."""
         self._accepted = True
 
     def check(self) -> None:
-        """Raise the server's refusal again if the credentials were refused and never accepted."""
+        """Raise the refusal again if the credentials were refused and never accepted."""
         if self._refused is not None and not self._accepted:
             raise copy.copy(self._refused)
 
     def note(self, failure: CallError, *, fixed: bool) -> None:
-        """Remember a 401 to credentials that never worked and cannot change.
+        """Remember a 401 to credentials that were never accepted and cannot change.
 
         A redirect to a login page may be temporary, so it is not remembered.
         """

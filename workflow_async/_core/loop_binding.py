@@ -1,4 +1,4 @@
-"""Binds a client to the event loop and the process that opened it."""
+"""Binds a client to the event loop and the process in which it was opened."""
 
 import asyncio
 import os
@@ -10,14 +10,14 @@ from workflow_async.errors import ClientClosed, WrongEventLoop
 
 @define
 class LoopBinding:
-    """The event loop and the process that a client belongs to, and how often it was opened there."""
+    """The event loop and the process of a client, and the number of its openings."""
 
     _pid: int = field(default=0, init=False)
     _loop: asyncio.AbstractEventLoop | None = field(default=None, init=False)
     _entries: int = field(default=0, init=False)
 
     def open(self) -> None:
-        """Count one opening, and belong to the running loop. Raise `WrongEventLoop` if the client is open elsewhere."""
+        """Count one opening and bind to the running loop. Raise `WrongEventLoop` if the client is open elsewhere."""
         running = _running_loop()
         if running is None:
             raise WrongEventLoop("no asyncio event loop is running: use asyncio.run() or uvloop, not trio")
@@ -27,7 +27,7 @@ class LoopBinding:
         self._entries += 1
 
     def leave(self) -> bool:
-        """Undo one opening. Return True if none is left, which closes the client. Raise `WrongEventLoop` elsewhere."""
+        """Undo one opening and return True if none is left. Raise `WrongEventLoop` if the client is open elsewhere."""
         if self._abandoned:
             self.close()
         else:
@@ -38,27 +38,27 @@ class LoopBinding:
         return self.closed
 
     def close(self) -> None:
-        """Belong to no loop."""
+        """Unbind from the loop."""
         self._loop, self._entries = None, 0
 
     @property
     def closed(self) -> bool:
-        """True if the client belongs to no loop."""
+        """True if the client is bound to no loop."""
         return self._loop is None
 
     @property
     def _abandoned(self) -> bool:
-        """True if no loop can use the client: it is closed, its loop is closed, or this is a forked process."""
+        """True if no loop can use the client: it is closed, its loop is closed, or this process was forked."""
         return self._loop is None or self._loop.is_closed() or self._pid != os.getpid()
 
     def check(self) -> None:
-        """Raise `ClientClosed` or `WrongEventLoop` where a call cannot work."""
+        """Raise `ClientClosed` or `WrongEventLoop` if a call cannot be sent here."""
         self.check_open()
         if self._pid != os.getpid() or self._loop is not _running_loop():
             raise WrongEventLoop("the client was opened in another event loop or process: open one for each")
 
     def check_open(self) -> None:
-        """Raise `ClientClosed` if a call that has begun cannot go on."""
+        """Raise `ClientClosed` if the client was closed while a call was running."""
         if self.closed:
             raise ClientClosed("open the client with `async with` and use it inside")
 

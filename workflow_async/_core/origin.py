@@ -1,4 +1,4 @@
-"""The one origin a client talks to. Pure."""
+"""Checks the base URL of a client and builds every request URL from it. Pure."""
 
 import ipaddress
 from urllib.parse import urlencode, urlsplit
@@ -9,19 +9,22 @@ from workflow_async._core.call import Params
 from workflow_async.errors import InvalidArgument
 
 LOCAL_HOSTS = frozenset({"localhost", "127.0.0.1", "::1"})
-"""Spellings of this machine."""
+"""Names of this machine."""
 ABSOLUTE_ADVICE = "must be an absolute URL such as https://oc.example.org"
 
 
 @frozen
 class Origin:
-    """Scheme, host and port, with the path the system is mounted under; every URL is built from here."""
+    """Scheme, host and port, with the path under which the system is mounted."""
 
     base: str
 
     @classmethod
     def parse(cls, url: str, *, allow_insecure_http: bool = False) -> "Origin":
-        """The origin of a base URL; raises `InvalidArgument` for userinfo, a query, or http:// off loopback."""
+        """Return the origin of a base URL.
+
+        Raise `InvalidArgument` for user information, a query, a fragment, or http:// to another machine.
+        """
         if not isinstance(url, str) or not url.isprintable() or " " in url:
             raise InvalidArgument("url", "must not contain spaces, line ends or control characters: strip it")
         try:
@@ -29,7 +32,7 @@ class Origin:
             is_valid = parts.scheme in {"http", "https"} and parts.hostname and parts.port != 0
         except InvalidArgument:
             raise
-        except ValueError:  # brackets that are no IPv6 address, a port that is no number
+        except ValueError:  # brackets without an IPv6 address, or a port that is no number
             raise InvalidArgument("url", ABSOLUTE_ADVICE) from None
         if not is_valid:
             raise InvalidArgument("url", ABSOLUTE_ADVICE)
@@ -47,11 +50,11 @@ class Origin:
 
     @property
     def secure(self) -> bool:
-        """Whether it is reached by TLS."""
+        """True if the scheme is https."""
         return self.base.startswith("https://")
 
     def url(self, path: str, params: Params = ()) -> str:
-        """The URL of a path below this origin."""
+        """Return the URL of a path below this origin."""
         if not path.startswith("/") or path.startswith("//") or "\\" in path:
             raise InvalidArgument("path", "must begin with one slash, so that it stays on the origin")
         return f"{self.base}{path}" + (f"?{urlencode(params)}" if params else "")
@@ -70,7 +73,7 @@ def _normalized(url: str) -> tuple[str, str, int | None, str]:
 
 
 def _ascii(url: str) -> str:
-    """Return the URL with its host in ASCII, as name servers know it (IDNA 2008, RFC 5891)."""
+    """Return the URL with its host name in ASCII (IDNA 2008, RFC 5891)."""
     if url.isascii():
         return url
     import idna

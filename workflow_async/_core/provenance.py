@@ -1,4 +1,4 @@
-"""Decides who wrote a response: the API itself, or something else on the way to it. Pure.
+"""Decides who wrote a response: the API itself, or something between it and the client. Pure.
 
 A workflow has vanished, a list is not supported, a start was refused, a user lacks a role: such conclusions are final,
 so they are drawn from the API's own words only. A proxy, an ingress, a server that is starting, or another web server
@@ -30,13 +30,16 @@ INCONCLUSIVE = frozenset(
         HTTPStatus.PROXY_AUTHENTICATION_REQUIRED,
     }
 )
-"""Statuses that say nothing final about the API, whoever wrote them. 407 is always the proxy's own."""
+"""Statuses that say nothing final about the API, whatever wrote them. 407 always comes from a proxy."""
 NOT_SERVED = frozenset({HTTPStatus.NOT_FOUND, HTTPStatus.METHOD_NOT_ALLOWED, HTTPStatus.GONE})
-"""Statuses of a server that does not serve the path, or does not serve it yet."""
+"""Statuses of a server that does not serve the path, or does not serve the path yet."""
 CONTAINER_STATUSES = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN})
-"""Statuses that the server's container sends in its own form on behalf of the API."""
+"""Statuses that the servlet container sends in its own format on behalf of the API."""
 ABOUT_CLIENT = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.NOT_ACCEPTABLE})
-"""Statuses that are about the user or the client. If the control request gets the same, it is no proxy's accident."""
+"""Statuses that are about the user or the client.
+
+If the control request gets the same status, the API sent both.
+"""
 GATEWAY_TEXT = re.compile(
     r"404 page not found|default backend - |no healthy upstream|upstream connect error|no available server",
     re.IGNORECASE,
@@ -45,7 +48,7 @@ GATEWAY_TEXT = re.compile(
 
 
 class Author(enum.Enum):
-    """Who wrote a response."""
+    """What wrote a response."""
 
     API = "api"
     OTHER = "other"
@@ -55,14 +58,14 @@ class Author(enum.Enum):
 
 @frozen
 class Control:
-    """The request that tells whether an API is there, and the name of the API for error messages."""
+    """The request that finds out whether an API is there, and the name of the API for error messages."""
 
     name: str
     call: Call[object] = field(repr=False)
 
 
 def is_final(error: CallError) -> bool:
-    """Return True if an error concludes something that would end a watch, a batch or a listing for good."""
+    """Return True if an error is a final result: it would end a watch, a batch or a listing."""
     if isinstance(error, ListingNotSupported):
         return True
     if not isinstance(error, StatusError) or isinstance(error, ForeignResponse | Unauthorized | RateLimited):
@@ -71,7 +74,7 @@ def is_final(error: CallError) -> bool:
 
 
 def author(call: Call[object], reply: Reply, error: CallError) -> Author:
-    """Decide who wrote the response that a call ended in this final error with.
+    """Decide what wrote the response that caused a final error.
 
     The outcome of a start rests on its response alone, so UNKNOWN is not returned for a start.
     """
@@ -89,12 +92,12 @@ def author(call: Call[object], reply: Reply, error: CallError) -> Author:
 
 
 def is_answered(status: int, control: int) -> bool:
-    """Return True if the status of the control request shows that the API is there and means what it said."""
+    """Return True if the status of the control request shows that the API is there and sent `status` itself."""
     return control == HTTPStatus.OK or (control == status and status in ABOUT_CLIENT)
 
 
 def hint(api: str, base: str, control: int) -> str:
-    """Say what a control request found out about a response that the API did not write."""
+    """Return what a control request found out about a response that the API did not write."""
     if control == HTTPStatus.OK:
         return f"the {api} at {base} answers, so a proxy or a part of the server that is starting refused this path"
     if control == 0 or control >= HTTPStatus.INTERNAL_SERVER_ERROR:

@@ -1,4 +1,4 @@
-"""Whether to try a call again, and when: decisions without a clock. Pure."""
+"""Decides whether and when to retry a call. Pure."""
 
 import math
 import re
@@ -30,7 +30,7 @@ SECONDS = re.compile(r"[0-9]+", re.ASCII)
 
 
 def retryable(error: CallError, replay: Replay) -> bool:
-    """Whether trying again could help and cannot harm."""
+    """Return True if a retry could help and is safe."""
     if replay is Replay.ONCE:
         return False
     if isinstance(error, ForeignResponse):
@@ -43,12 +43,12 @@ def retryable(error: CallError, replay: Replay) -> bool:
 
 
 def is_wrong_shape(error: CallError) -> bool:
-    """True if the answer parsed, and is not what was asked for: another try most likely brings the same."""
+    """Return True if the response parsed but does not fit: a retry most likely returns the same."""
     return isinstance(error, DecodeError) and error.parsed
 
 
 def is_unavailable(error: CallError) -> bool:
-    """Return True if a gateway says that the server behind it is away, which mostly takes seconds to minutes."""
+    """Return True if a gateway reports that its server is unavailable, which mostly takes seconds to minutes."""
     return isinstance(error, ServerError) and error.status in UNAVAILABLE
 
 
@@ -64,8 +64,15 @@ def retry_delay(
 ) -> float | None:
     """Return the seconds to wait after the failed attempt number `attempt`, or None to give up.
 
-    `jitter` is in [0, 1). `misfits` counts the earlier attempts whose answer parsed and did not fit, all if None: such
-    an answer is asked for once more. `elapsed` is the time since the call began, in seconds.
+    Args:
+        policy: the settings.
+        error: the error that the attempt ended with.
+        replay: what sending the request again would do.
+        attempt: the number of the attempt, from 1.
+        jitter: a random number in [0, 1).
+        wrong_shapes: number of earlier attempts whose response parsed but did not fit, all of them if None. Such a
+            call is retried once.
+        elapsed: seconds since the call began.
     """
     if error.at_login or not retryable(error, replay):
         return None
@@ -82,12 +89,12 @@ def retry_delay(
 
 
 def budget_cost(error: CallError) -> float:
-    """What a retry after this error takes from the client's budget."""
+    """Return what a retry after this error takes from the client's budget."""
     return 10.0 if isinstance(error, DeadlineExceeded) else 5.0
 
 
 def may_have_happened(error: CallError) -> bool:
-    """Whether the server may have acted on the request although it ended in this error."""
+    """Return True if the server may have acted on a request that ended in this error."""
     if error.at_login:
         return False
     if isinstance(error, TransportError):
@@ -99,7 +106,10 @@ def may_have_happened(error: CallError) -> bool:
 
 
 def retry_after(headers: Mapping[str, str]) -> float | None:
-    """Seconds a server asks to wait: a number, or a date measured against the answer's own Date. None if unreadable."""
+    """Return the seconds of a Retry-After header, or None if it is unreadable.
+
+    A date is compared with the Date of the same response.
+    """
     text = headers.get("retry-after", "").strip()
     if SECONDS.fullmatch(text):
         return float(text)
@@ -108,7 +118,7 @@ def retry_after(headers: Mapping[str, str]) -> float | None:
 
 
 def http_date(text: str) -> datetime | None:
-    """Return the instant of an HTTP date, or None if it is not readable."""
+    """Return the instant of an HTTP date, or None if it is unreadable."""
     try:
         date = parsedate_to_datetime(text)
     except (ValueError, TypeError, IndexError, OverflowError):
@@ -118,7 +128,7 @@ def http_date(text: str) -> datetime | None:
 
 @define
 class Budget:
-    """How many retries one client still has; all its calls draw on it."""
+    """The retries that a client may still send, shared by all its calls."""
 
     capacity: float
     left: float = field(init=False)
@@ -127,12 +137,12 @@ class Budget:
         self.left = self.capacity
 
     def take(self, cost: float) -> bool:
-        """Whether there was as much left; then it is gone."""
+        """Return True and take the amount if it is left."""
         if cost > self.left:
             return False
         self.left -= cost
         return True
 
     def give_back(self, amount: float) -> None:
-        """Return some, up to the capacity."""
+        """Add to the budget, up to its capacity."""
         self.left = min(self.capacity, self.left + amount)

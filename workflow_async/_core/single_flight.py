@@ -1,4 +1,4 @@
-"""One piece of work for however many wait for it."""
+"""Runs one task for several waiters (single-flight)."""
 
 import asyncio
 from collections.abc import Coroutine
@@ -13,29 +13,29 @@ T = TypeVar("T")
 
 @define(eq=False)
 class SharedTask(Generic[T]):
-    """Work that goes on for as long as anybody waits: who is cancelled leaves it to the others, the last one ends it.
+    """A task shared by several waiters.
 
-    It is a task of its own, so that the cancellation or the deadline of one caller cannot undo it for the others, and
-    have each of them begin it anew.
+    A cancelled waiter leaves the task running. The task is cancelled when no waiter is left. A separate task is needed,
+    because the cancellation or the timeout of one caller would otherwise end the work of all.
     """
 
     _task: "asyncio.Task[T]"
     _waiting: int = field(default=0, init=False)
     _abandoned: bool = field(default=False, init=False)
-    """Whether everybody has left; what the task says of its being cancelled is the business of scopes within it too."""
+    """True if no waiter is left. `Task.cancelled()` would not do: scopes inside the task cancel it too."""
 
     @classmethod
     def start(cls, work: Coroutine[Any, Any, T]) -> "SharedTask[T]":
-        """A flight that takes off now; it must be waited for."""
+        """Start a task for `work`. At least one caller must wait for it."""
         return cls(asyncio.create_task(work))
 
     @property
     def closed(self) -> bool:
-        """Whether it is too late to join."""
+        """True if the task has finished or was cancelled."""
         return self._abandoned or self._task.done()
 
     async def wait(self) -> T:
-        """What comes of it."""
+        """Wait for the task and return its result."""
         self._waiting += 1
         try:
             await asyncio.wait([self._task])

@@ -1,4 +1,4 @@
-"""What a status means: an answer that is no success becomes its typed error. Pure."""
+"""Maps HTTP status codes to exceptions. Pure."""
 
 import json
 import re
@@ -49,18 +49,18 @@ REJECTED: dict[type[StatusError], type[StartRejected]] = {
     Conflict: StartConflict,
     RateLimited: StartLimited,
 }
-"""What a start ends with, by what any other call would."""
+"""The error of a start, by the error that any other call would raise."""
 REDIRECTS = range(300, 400)
 SERVER_FAULTS = range(500, 600)
 HTTP_ERRORS = range(400, 600)
 TARGET_CUT = 300
-"""Characters of a redirect's target that an error keeps."""
+"""Number of characters of a redirect's target that an error keeps."""
 PAGE = re.compile("<html|<!doctype", re.IGNORECASE)
 TAG = re.compile("<[^>]*>?")
 
 
 def error_for(call: Call[object], reply: Reply) -> CallError | None:
-    """The error an answer stands for, or None if it is the success the call hopes for."""
+    """Return the error for a response, or None if the status is a success of this call."""
     if reply.status in call.success:
         return None
     error = call.refusals.get(reply.status, partial(_default_error, call))(reply)
@@ -88,7 +88,7 @@ def foreign_response(reply: Reply) -> ForeignResponse:
 
 
 def _redirect(call: Call[object], reply: Reply) -> CallError:
-    """Return the error for a redirect, which only the API's own redirect to its login page turns into a refusal."""
+    """Return the error for a redirect. Only the API's own redirect to its login page is a refusal."""
     if not (call.signature.login and _to_login(reply)):
         return foreign_response(reply)
     text = reply.body.decode("utf-8", "replace")[:BODY_CUT]
@@ -97,32 +97,32 @@ def _redirect(call: Call[object], reply: Reply) -> CallError:
 
 
 def _redirect_target(location: str) -> str:
-    """Return where a redirect points, without user information, query and fragment, which may hold secrets."""
+    """Return the target of a redirect without user information, query and fragment, which may hold secrets."""
     target = re.split("[?#]", location, maxsplit=1)[0]
     return re.sub(r"//[^/]*@", "//", target)[:TARGET_CUT]
 
 
 def status_error(reply: Reply) -> StatusError:
-    """The answer as an error of the kind its status stands for."""
+    """Return the error for the status of a response."""
     text = reply.body.decode("utf-8", "replace")[:BODY_CUT]
     return _class_of(reply)(reply.status, text, error_message(text))
 
 
 def start_error(reply: Reply) -> StartRejected:
-    """The answer as what a start that was refused ends with."""
+    """Return the error for a response that refused a start."""
     error = status_error(reply)
     return REJECTED.get(type(error), StartRejected)(error.status, error.body, error.message)
 
 
 REJECTIONS: Mapping[int, Callable[[Reply], CallError]] = dict.fromkeys(range(400, 500), start_error)
-"""What a refusal means to a start: the start was not carried out."""
+"""The errors of a start by status. Each of these statuses means that the start did not happen."""
 
 
 def is_unauthorized(call: Call[object], reply: Reply) -> bool:
-    """Return True if other credentials may help: 401, or a redirect to a login page.
+    """Return True if other credentials may help: for 401, and for a redirect to a login page.
 
-    A server that has carried out a POST may redirect too, so that is believed of a start only if the API says no in
-    this way.
+    A server that has carried out a POST may redirect too. For a start, a redirect to a login page counts only if the
+    API is known to refuse in this way.
     """
     if reply.status == HTTPStatus.UNAUTHORIZED:
         return True
@@ -131,7 +131,7 @@ def is_unauthorized(call: Call[object], reply: Reply) -> bool:
 
 
 def error_message(text: str) -> str:
-    """The server's sentence in a body, whatever Content-Type it came with; "" for HTML or nothing."""
+    """Return the server's message in a body, whatever its Content-Type. "" for HTML or an empty body."""
     text = text.strip()
     if text.startswith("{"):
         return _json_message(text)
@@ -147,7 +147,7 @@ def _to_login(reply: Reply) -> bool:
 
 
 def _markup_message(text: str) -> str:
-    """What an XML document says, whatever its elements are called; a page says nothing."""
+    """Return the text of an XML document, whatever its elements are called. "" for an HTML page."""
     return "" if PAGE.search(text) else " ".join(unescape(TAG.sub(" ", text)).split())
 
 
@@ -159,4 +159,4 @@ def _json_message(text: str) -> str:
     message = tree.get("message") if isinstance(tree, dict) else None
     if not isinstance(message, str):
         return text
-    return unescape(message) if "servlet" in tree else message  # Jetty escapes its own errors as if for XML
+    return unescape(message) if "servlet" in tree else message  # Jetty escapes its own errors as for XML

@@ -1,4 +1,4 @@
-"""Keeps the short-lived access token of Preservica: one login or renewal for all calls of a client."""
+"""Keeps the access token of Preservica: one login or renewal at a time for all calls of a client."""
 
 import copy
 from collections.abc import Awaitable, Callable
@@ -11,13 +11,13 @@ from workflow_async._core.single_flight import SharedTask
 from workflow_async.errors import CallError
 from workflow_async.settings import Clock
 
-RENEW_AFTER = 0.8  # of a token's life
-RETRY_RENEWAL_AFTER = 15.0  # seconds after a renewal that failed
+RENEW_AFTER = 0.8  # of the lifetime of a token
+RETRY_RENEWAL_AFTER = 15.0  # seconds after a failed renewal
 
 
 @frozen
 class TokenGrant:
-    """What a login gives: a token for some seconds, and perhaps a token to renew it with."""
+    """The result of a login: a token, its lifetime in seconds, and a token that renews it, if there is one."""
 
     token: Secret
     valid_for: float
@@ -26,12 +26,14 @@ class TokenGrant:
 
 @define
 class TokenAuth:
-    """A short-lived token of Preservica, however many calls need it: one login an expiry (contract: preservica.md 4).
+    """The access token of Preservica, shared by all calls of a client.
 
-    The token is renewed when 80 % of its life is over, counted from before the login was sent. A renewal that is
-    refused falls back to a login. One login runs at a time. If it fails, every call that waited for it, or was refused
-    with the token it was to replace, raises that failure with `at_login` set, since a thousand calls would otherwise
-    send a thousand logins. The next call logs in again.
+    The token is renewed when 80 % of its lifetime has passed, counted from before the login was sent. After a refused
+    renewal the client logs in. One login runs at a time. If a login fails, every call that waited for it raises its
+    error with `at_login` set, and so does every call that was refused with the old token. Otherwise a thousand calls
+    would send a thousand logins. The next call logs in again.
+
+    See tests/contract/preservica.md, section 4.
     """
 
     log_in: Callable[[], Awaitable[TokenGrant]]
@@ -46,22 +48,22 @@ class TokenAuth:
 
     @property
     def fixed(self) -> bool:
-        """False: the next login gives another token."""
+        """False: the next login returns another token."""
         return False
 
     @property
     def renews_on_redirect(self) -> bool:
-        """False: a login for each redirect of a proxy would be a storm of logins."""
+        """False: otherwise each redirect of a proxy would cause a login."""
         return False
 
     async def headers(self, method: str, url: str) -> Headers:
-        """`Preservica-Access-Token`, after a login if there is none that is fresh."""
+        """Return `Preservica-Access-Token`. Log in first if there is no valid token."""
         if self._grant is None or self.clock.now() >= self._renew_at:
             await self._wait_for_renewal()
         return await self._current_token()
 
     async def renew(self, sent: Headers, reply: Reply, method: str, url: str) -> bool:
-        """Get another token, unless someone else has by now, or has tried to."""
+        """Get another token, unless another call has already done so. Raise the error of a failed login."""
         if self._grant is not None and sent == _secret_headers(self._grant.token):
             self._drop()
         if (
@@ -74,7 +76,10 @@ class TokenAuth:
         return True
 
     async def _current_token(self) -> Headers:
-        """The token there is, or the next; one that was good when a flight landed may be refused by now."""
+        """Return the headers with the current token, or with the next one if the current one was refused.
+
+        A token that was valid when the login ended may be refused before this call runs again.
+        """
         while self._grant is None:
             await self._wait_for_renewal()
         return _secret_headers(self._grant.token)
@@ -100,7 +105,7 @@ class TokenAuth:
         if self._is_still_valid():
             return None
         self._drop()
-        self._failure = copy.copy(error)  # without its frames
+        self._failure = copy.copy(error)  # a copy has no traceback
         return self._failure
 
     def _drop(self) -> None:
@@ -108,7 +113,7 @@ class TokenAuth:
             self._refused_token, self._grant, self._failure = self._grant.token, None, None
 
     def _is_still_valid(self) -> bool:
-        """Whether the old token outlives a renewal that failed; it is tried again a little later."""
+        """Return True if the old token is still valid after a failed renewal. Plan another renewal."""
         now = self.clock.now()
         if self._grant is None or now >= self._expires_at:
             return False

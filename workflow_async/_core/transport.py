@@ -1,4 +1,4 @@
-"""A call and its answer: deadline, credentials, a place in the queue, the exchange, and another try where it is due."""
+"""Sends a call and returns its result: timeout, credentials, request slot, request, and retries."""
 
 import logging
 import math
@@ -34,14 +34,14 @@ T = TypeVar("T")
 
 USER_AGENT = "workflow-async"
 LARGE_BODY = 16 * 2**10
-"""Bytes of an answer whose reading takes so long that others should send first."""
+"""Responses of at least this many bytes take so long to read that queued calls should send first."""
 
 log = logging.getLogger("workflow_async")
 
 
 @define(kw_only=True)
 class Transport:
-    """Turns calls into answers, for one client."""
+    """Sends the calls of one client."""
 
     origin: Origin
     backend: Backend
@@ -64,23 +64,23 @@ class Transport:
         self._budget = retry_rules.Budget(self.retry.budget)
 
     def open(self) -> None:
-        """Belong to the running event loop from here on."""
+        """Bind to the running event loop."""
         self.binding.open()
 
     async def aclose(self) -> None:
-        """Take no more calls and close every connection."""
+        """Refuse further calls and close every connection."""
         self.binding.close()
         await self.backend.aclose()
 
     async def send(self, call: Call[T], *, timeout: float | None = None) -> T:
-        """The answer to a call, tried again where that helps and cannot harm.
+        """Send a call and return its result. Retry if that is safe and could help.
 
         Args:
             call: the call.
-            timeout: seconds for the whole call instead of `Timeouts.call`, without a limit for each exchange.
+            timeout: seconds for the whole call instead of `Timeouts.call`. Each attempt may take all of it.
 
         Raises:
-            CallError: every way a call can fail, with its attempts.
+            CallError: the call failed. The error holds its attempts.
             ClientClosed, WrongEventLoop: the client cannot be used here.
         """
         self.binding.check()
@@ -94,7 +94,7 @@ class Transport:
         raise state.finalize(error, self.clock.now())
 
     async def send_once(self, call: Call[T], headers: Headers = ()) -> T:
-        """The answer to a call that brings its own credentials and is not tried again: a login."""
+        """Send a call that has its own credentials, such as a login, without retries. Return its result."""
         self.binding.check()
         headers = SecretHeaders(headers)
         state = self._new_state(call, self.timeouts.exchange)
@@ -128,7 +128,7 @@ class Transport:
             await self.clock.sleep(delay)
 
     async def _next_delay(self, call: Call[object], state: CallState, failure: CallError) -> float | None:
-        """Seconds until the next attempt, or None; the attempt that failed is noted."""
+        """Record the failed attempt. Return the seconds until the next one, or None to give up."""
         attempt = len(state.history) + 1
         jitter, wrong_shapes = self.clock.jitter(), state.wrong_shapes
         elapsed = self.clock.now() - state.started if call.retries_unavailable else math.inf
@@ -139,7 +139,7 @@ class Transport:
             delay = None
         if delay and not self._budget.take(
             retry_rules.budget_cost(failure)
-        ):  # another try at once, on a fresh connection, is free
+        ):  # an immediate retry on a new connection costs nothing
             delay = None
         state.record_attempt(failure, self.clock.now(), delay)
         if isinstance(failure, ResponseMismatch):
@@ -161,7 +161,7 @@ class Transport:
         raise failure
 
     async def _is_own(self, call: Call[object], reply: Reply, failure: CallError) -> bool:
-        """Return True if the API itself wrote a response. Ask it for its version if the response does not tell."""
+        """Return True if the API itself wrote a response. Ask the API for its version if the response does not tell."""
         found = author(call, reply, failure)
         if found is not Author.UNKNOWN or self.control is None:
             return found is not Author.OTHER
@@ -173,7 +173,7 @@ class Transport:
             failure.hint = hint(self.control.name, self.origin.base, await self._check(self.control))
 
     async def _check(self, control: Control) -> int:
-        """Send the control request, once for all calls that wait for it. Return its status, 0 if there was none."""
+        """Send one control request for all calls that wait for it. Return its status, or 0 if there was no response."""
         if self._checking is None or self._checking.closed:
             self._checking = SharedTask.start(self._control_status(control))
         return await self._checking.wait()
@@ -187,13 +187,13 @@ class Transport:
         except StatusError as error:
             return error.status
         except DecodeError:
-            return HTTPStatus.NOT_FOUND  # a page or another document: the API is not there
+            return HTTPStatus.NOT_FOUND  # an HTML page or another document: the API is not there
         except CallError:
             return 0
         return reply.status
 
     async def _with_renewal(self, call: Call[object], state: CallState, credentials: Headers) -> Reply:
-        """The reply, after one renewal of the credentials if the server wants others."""
+        """Return the reply, after one renewal of the credentials if the server refused them."""
         reply = await self._send_request(call, state, credentials)
         if state.renewed or not self._may_be_expired(call, reply):
             return reply
@@ -229,7 +229,7 @@ class Transport:
                 raise
             state.in_flight = False
         if self.binding.closed:
-            with anyio.CancelScope(shield=True):  # the response is here: neither deadline nor cancellation drops it
+            with anyio.CancelScope(shield=True):  # a complete response is never dropped
                 await self.backend.aclose()
         if len(reply.body) >= LARGE_BODY and call.replay is Replay.SAFE:
             await self._yield_to_queue()
@@ -244,9 +244,10 @@ class Transport:
         raise DeadlineExceeded(f"no whole answer within {seconds:g} s of sending")
 
     async def _yield_to_queue(self) -> None:
-        """Let who waits for a place take it and send, before a long answer is read: the wire would be idle meanwhile.
+        """Let queued calls send before a large response is parsed, so that connections do not sit idle.
 
-        One turn of the event loop wakes them, and all other answers that came with this one give their places back.
+        One turn of the event loop wakes the queued calls. Other responses that arrived in the same turn free their
+        request slots too.
         """
         await anyio.lowlevel.checkpoint()
         await anyio.lowlevel.checkpoint()
@@ -264,5 +265,5 @@ class Transport:
 
 
 def _is_login_page(call: Call[object], reply: Reply) -> bool:
-    """A page where a success is due; a refusal may well be a page, and says nothing of the credentials."""
+    """Return True for an HTML page with a success status. An error may well be a page without being a login page."""
     return reply.is_page and reply.status in call.success and call.replay is not Replay.ONCE

@@ -1,9 +1,9 @@
-"""What `http=` takes, and the exchange behind it; a library is imported when a client is made that uses it.
+"""Makes the HTTP backend for `http=`. A library is imported when a client is made that uses it.
 
-- "httpx", the default: the connections of httpx, which comes with the package.
-- "httpx2": those of its maintained continuation, by the same code of ours.
-- "aiohttp": a parser in C and asyncio's streams without a layer between.
-- A ready `AsyncClient` of httpx or httpx2: for its proxies, its TLS, its mocks, or a transport such as httpx-aiohttp's.
+- "httpx", the default: the connections of httpx, which is a dependency of this package.
+- "httpx2": the connections of its maintained successor, used by the same code.
+- "aiohttp": a parser in C, directly on asyncio's streams.
+- An `AsyncClient` of httpx or httpx2: for its proxies, TLS settings, mocks, or a transport such as httpx-aiohttp's.
 """
 
 import importlib
@@ -24,21 +24,21 @@ if TYPE_CHECKING:
     from workflow_async._http.pool import ConnectionFactory
 
 HTTPBackend: TypeAlias = Union[Literal["httpx", "httpx2", "aiohttp"], "httpx.AsyncClient", "httpx2.AsyncClient"]
-"""The name of a library, or a ready client, which stays the caller's to close."""
+"""The name of a library, or an `AsyncClient` that the caller owns and closes."""
 
 CONNECTIONS = {"httpx": "httpcore", "httpx2": "httpcore2"}
-"""What makes the connections of a library."""
+"""The library that makes the connections of an HTTP client library."""
 
 
 def make_backend(http: HTTPBackend, limits: Limits, timeouts: Timeouts, context: "ssl.SSLContext | None") -> Backend:
-    """The exchange behind `http=`.
+    """Return the backend for `http=`.
 
-    Raises `InvalidArgument` for anything else, and for an extra that is not installed.
+    Raise `InvalidArgument` for any other value, and for an extra that is not installed.
     """
     if isinstance(http, str) and http in (*CONNECTIONS, "aiohttp"):
         return _pool(http, limits, timeouts, context)
     for name in CONNECTIONS:
-        module = sys.modules.get(name)  # a ready client has imported its own
+        module = sys.modules.get(name)  # an AsyncClient exists only if its library was imported
         if module is not None and isinstance(http, module.AsyncClient):
             from workflow_async._http.borrowed import BorrowedClient
 
@@ -55,7 +55,7 @@ def _pool(name: str, limits: Limits, timeouts: Timeouts, context: "ssl.SSLContex
 
 
 def _connection_factory(name: str, limits: Limits, timeouts: Timeouts) -> "ConnectionFactory":
-    """What makes the slots."""
+    """Return the function that makes the connections of a pool."""
     if name == "aiohttp":
         from workflow_async._http.aiohttp import AiohttpConnections
 

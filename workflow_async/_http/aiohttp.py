@@ -1,9 +1,9 @@
-"""aiohttp without a layer between: a session of one connection in each slot.
+"""The backend on aiohttp: each pooled connection is a session limited to one connection.
 
-It is here for its speed, and it needs asyncio. A session would follow redirects, inflate, keep cookies, read the
-environment, and send again what is idempotent by its method when a connection breaks: none of that is left to it.
-Its parser reads on before it hands an answer over: bytes that follow an answer at once make it a `ConnectionBroken`,
-where httpx gives the answer and closes the connection. A header of an answer has at most 8 KiB.
+aiohttp is offered for its speed and needs asyncio. By default a session would follow redirects, decompress bodies, keep
+cookies, read the environment, and resend idempotent requests when a connection breaks. All of that is switched off.
+Its parser reads ahead before it returns a response. Bytes that immediately follow a response cause a
+`ConnectionBroken`, where httpx returns the response and closes the connection. A response header has at most 8 KiB.
 """
 
 import ssl
@@ -24,23 +24,23 @@ from workflow_async.errors import ContentEncodingError, ResponseTooLarge, Transp
 from workflow_async.settings import Limits, Timeouts
 
 DEFAULT_HEADERS = ("accept", "accept-encoding", "content-type", "user-agent")
-"""Headers that a session would add by itself."""
+"""Headers that a session would otherwise add."""
 
 
 class DoNotResend(Exception):
-    """An error that is no reason for the session to send again."""
+    """Raised so that aiohttp's session does not resend the request."""
 
 
 @define
 class AiohttpConnections:
-    """aiohttp, as one client of ours uses it."""
+    """Makes the aiohttp connections of one client."""
 
     limits: Limits
     timeouts: Timeouts
     cookies: Cookies = field(factory=Cookies, init=False)
 
     def new_connection(self, context: ssl.SSLContext) -> "AiohttpConnection":
-        """A slot for one connection."""
+        """Return a new connection."""
         session = aiohttp.ClientSession(
             connector=aiohttp.TCPConnector(limit=1, ssl=context, keepalive_timeout=self.limits.keepalive),
             cookie_jar=aiohttp.DummyCookieJar(),
@@ -54,7 +54,7 @@ class AiohttpConnections:
 
 @define
 class AiohttpConnection:
-    """A slot: a session that makes one connection."""
+    """A session that makes one connection."""
 
     shared: AiohttpConnections
     session: aiohttp.ClientSession
@@ -66,7 +66,7 @@ class AiohttpConnection:
             reply = await self._exchange(request)
         except (ResponseTooLarge, ContentEncodingError):
             raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, it becomes an error of ours
+        except Exception as error:  # noqa: BLE001 - every exception is translated
             translated = translated_error(cause_chain(error, outer), request, reused=self._has_served)
         else:
             self._has_served = True
@@ -96,7 +96,7 @@ class AiohttpConnection:
 
 
 async def send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType) -> aiohttp.ClientResponse:
-    """Send a request once: of these errors the session would make a second request that nobody counts."""
+    """Send a request once. aiohttp's session would resend it after these errors, and no attempt would be recorded."""
     try:
         return await handler(request)
     except (aiohttp.ClientOSError, aiohttp.ServerDisconnectedError) as error:
@@ -104,7 +104,7 @@ async def send_once(request: aiohttp.ClientRequest, handler: aiohttp.ClientHandl
 
 
 def translated_error(chain: Sequence[BaseException], request: Request, *, reused: bool) -> TransportError:
-    """Return an error of aiohttp, or of what is below it, as ours."""
+    """Return this library's error for an exception of aiohttp, or for one that aiohttp let through."""
     chain = [cause for cause in chain if not isinstance(cause, DoNotResend)]
     unsent = is_aiohttp_connecting(chain, request)
     unexpected = not isinstance(chain[0], (aiohttp.ClientError, OSError))
@@ -112,7 +112,10 @@ def translated_error(chain: Sequence[BaseException], request: Request, *, reused
 
 
 def _reason(chain: Sequence[BaseException]) -> str:
-    """The kind of error, with the words of the system where it has some; aiohttp's own repeat what was received."""
+    """Return the class name of the error, with the operating system's message if there is one.
+
+    aiohttp's own messages may repeat bytes of the response.
+    """
     text = next((str(cause) for cause in chain[1:] if isinstance(cause, OSError) and str(cause)), "")
     error_name = type(chain[0]).__name__
     return f"{error_name}: {text}" if text else error_name

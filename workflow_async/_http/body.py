@@ -1,4 +1,4 @@
-"""The body of an answer, whole and inflated, and never more of it than the limits allow."""
+"""Reads and decompresses the body of a response, within `Limits`."""
 
 import zlib
 from collections.abc import AsyncIterable
@@ -11,22 +11,23 @@ from workflow_async.errors import ContentEncodingError, ResponseTooLarge
 from workflow_async.settings import Limits
 
 YIELD_EVERY = 2**20
-"""Bytes inflated before other tasks get their turn."""
+"""Yield to the event loop after decompressing this many bytes."""
 
 
 async def read_bounded(chunks: AsyncIterable[bytes], encoding: str, limits: Limits) -> bytes:
-    """The whole body of what comes over the wire in a content coding.
+    """Return the complete body, decompressed.
 
     Raises:
-        ResponseTooLarge: more than `limits.wire` bytes as they come, or `limits.body` inflated.
-        ContentEncodingError: a coding nobody asked for, or a gzip stream that is none, cut short, or followed by more.
+        ResponseTooLarge: more than `limits.wire` bytes received, or more than `limits.body` bytes after decompression.
+        ContentEncodingError: an unsupported encoding, or a gzip stream that is invalid, incomplete, or followed by more
+            bytes.
     """
     encoding = encoding.strip().lower()
     if encoding not in {"identity", "", "gzip", "x-gzip"}:
         raise ContentEncodingError(f"content coding {encoding[:32]!r}, which nobody asked for")
     inflater = _BoundedInflater(limits.body) if "gzip" in encoding else None
     max_wire = limits.wire if inflater is not None else min(limits.wire, limits.body)
-    body, received = BytesIO(), 0  # which gives its bytes away without a copy
+    body, received = BytesIO(), 0  # BytesIO.getvalue() does not copy
     async for chunk in chunks:
         received += len(chunk)
         if received > max_wire:
@@ -35,13 +36,13 @@ async def read_bounded(chunks: AsyncIterable[bytes], encoding: str, limits: Limi
             body.write(chunk)
         else:
             await inflater.feed(chunk, body)
-    if inflater is not None and received and not inflater.ended:  # no byte at all is no body: 204, or HEAD
+    if inflater is not None and received and not inflater.ended:  # an empty body is no gzip stream: 204, or HEAD
         raise ContentEncodingError("the gzip stream is cut short")
     return body.getvalue()
 
 
 class _BoundedInflater:
-    """A gzip stream that never becomes larger than `cap` bytes, nor holds the loop for longer than a breath."""
+    """Decompresses a gzip stream of at most `cap` bytes, and yields to the event loop every `YIELD_EVERY` bytes."""
 
     def __init__(self, cap: int) -> None:
         self._stream = zlib.decompressobj(zlib.MAX_WBITS | 16)
@@ -63,7 +64,7 @@ class _BoundedInflater:
             raise ContentEncodingError("bytes after the end of the gzip stream")
 
     def _inflate(self, chunk: bytes) -> bytes:
-        """Inflate the next bytes. The error is raised outside of the handler, whose frames hold the body."""
+        """Decompress the next bytes. The error is raised outside of the handler, whose frames hold the body."""
         with suppress(zlib.error):
             return self._stream.decompress(chunk, YIELD_EVERY)
         raise ContentEncodingError("not a gzip stream")

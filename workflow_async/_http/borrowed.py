@@ -1,4 +1,4 @@
-"""Ready clients of httpx and of httpx2, which stay their owners'."""
+"""Sends requests through an `AsyncClient` of httpx or httpx2 that the caller owns and closes."""
 
 import asyncio
 import sys
@@ -26,11 +26,12 @@ if TYPE_CHECKING:
 
 @define
 class BorrowedClient:
-    """A ready client: its transport, proxies and TLS, with our bounds; never its redirects, auth, headers or cookies.
+    """An `AsyncClient` that the caller owns.
 
-    What its transport does by itself stays as it is. That of httpx-aiohttp sends GET, PUT and DELETE a second time when
-    their connection breaks, which nobody sees, and keeps cookies in its session: give it a
-    `ClientSession(cookie_jar=DummyCookieJar())` where users share it.
+    Its transport, proxies and TLS settings are used, within this library's limits. Its redirects, auth, headers and
+    cookies are not. What its transport does on its own cannot be switched off. The transport of httpx-aiohttp resends
+    GET, PUT and DELETE once when their connection breaks, without reporting that. It also keeps cookies in its session:
+    give it a `ClientSession(cookie_jar=DummyCookieJar())` if several users share it.
     """
 
     client: "httpx.AsyncClient"
@@ -51,13 +52,13 @@ class BorrowedClient:
         return result
 
     async def reset(self) -> None:
-        """Nothing: the connections are the caller's."""
+        """Do nothing: the connections belong to the caller."""
 
     async def aclose(self) -> None:
-        """Nothing: the client is the caller's to close."""
+        """Do nothing: the caller closes the client."""
 
     async def _answer(self, request: Request) -> Reply | TransportError:
-        """Return what came back, or why nothing did: whatever the client, its hooks or its transport raise."""
+        """Return the reply, or the error for whatever the client, its hooks or its transport raised."""
         outer, progress = sys.exception(), SendProgress(request, RequestTrace(self.timeouts.connect))
         try:
             with progress.trace.scope:
@@ -98,11 +99,11 @@ class BorrowedClient:
         return httpx_request
 
     async def _body(self, response: "httpx.Response") -> bytes:
-        if response.is_stream_consumed:  # by a hook of its owner, or because it was never a stream
+        if response.is_stream_consumed:  # by a hook of the owner, or because it was never a stream
             return response.content
-        if response.is_closed:  # by a hook that did not read it
+        if response.is_closed:  # by a hook that did not read the body
             raise self.library.StreamClosed
-        stream: AsyncIterable[bytes] = response.stream  # type: ignore[assignment]  # the client has checked that
+        stream: AsyncIterable[bytes] = response.stream  # type: ignore[assignment]  # the client has checked the type
         return await read_bounded(stream, response.headers.get("content-encoding", ""), self.limits)
 
     def _failure(self, chain: list[BaseException], progress: SendProgress) -> TransportError:

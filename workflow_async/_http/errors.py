@@ -1,8 +1,8 @@
-"""What went wrong below, as an error of ours. Pure.
+"""Translates exceptions of httpx, httpcore and aiohttp into this library's. Pure.
 
-Whether a request can have left is a matter of facts: what httpcore reported of it, which frames the error came through,
-and what was taken out of the request. The type of an error names what happened, and decides only where nothing can
-have been sent anyway.
+Facts decide whether a request may have been sent: what httpcore's trace reported, which frames the exception came
+through, and which parts of the request were read. The type of an exception names what happened. It decides about
+sending only if nothing can have been sent in any case.
 """
 
 import ssl
@@ -33,20 +33,20 @@ CONNECTION_ERRORS = (
     "ProxyError",
     "UnsupportedProtocol",
 )
-"""What these libraries raise when a connection fails, by name: httpcore's errors have no other base in common."""
+"""What these libraries raise when a connection fails, by name. httpcore's errors have no other common base class."""
 CONNECT_ERRORS = frozenset({"ConnectError", "ConnectTimeout", "PoolTimeout", "ProxyError", "UnsupportedProtocol"})
-"""Errors of these libraries that say that no connection was made, by the names that they share."""
+"""Errors of these libraries that mean that no connection was made, by their common names."""
 MOCK_MODULES = ("respx", "pytest_httpx", "httpx._transports.mock", "httpx2._transports.mock")
-"""Modules that answer in place of a server and send nothing."""
+"""Modules that replace a server and send nothing."""
 BYTES_MARKS = ("bytearray(", "b'", 'b"')
-"""Where the words of an error go on with bytes that were sent or received."""
+"""Where an error message goes on with bytes of the request or the response."""
 
 
 def cause_chain(error: BaseException, outer: BaseException | None) -> list[BaseException]:
-    """Return an error and what led to it, nearest first.
+    """Return an exception and its causes, nearest first.
 
-    Python links whatever exception a caller is handling into the `__context__` of all that is raised below the call.
-    `entered` is that exception, `sys.exception()` when our call began: it and what led to it do not count.
+    Python puts the exception that a caller is handling into the `__context__` of everything raised below the call.
+    `outer` is that exception, `sys.exception()` at the start of this library's call. It and its causes do not count.
     """
     chain, cause = [error], _cause_of(error)
     while cause is not None and all(cause is not seen for seen in (outer, *chain)):
@@ -56,7 +56,10 @@ def cause_chain(error: BaseException, outer: BaseException | None) -> list[BaseE
 
 
 def not_grouped(error: BaseException) -> BaseException:
-    """Return what is no `Exception` in a group, such as a KeyboardInterrupt, or the error itself if it is no group."""
+    """Return the exception in a group that is not an `Exception`, such as a KeyboardInterrupt.
+
+    Return `error` itself if it is not a group.
+    """
     while isinstance(error, BaseExceptionGroup):
         error = next(member for member in error.exceptions if not isinstance(member, Exception))
     return error
@@ -67,9 +70,9 @@ def _cause_of(error: BaseException) -> BaseException | None:
 
 
 def drop_frames(error: BaseException, outer: BaseException | None) -> None:
-    """Take out of an error that passes through what was sent and received: the frames below, and other errors.
+    """Remove the frames below this library from an exception: they hold the request and the response.
 
-    A cancellation that led to it stays: anyio finds out from it whose it is.
+    Causes are removed too, except cancellations: anyio finds out from them which scope was cancelled.
     """
     chain = [member for member in cause_chain(error, outer) if member is error or isinstance(member, CancelledError)]
     for member, cause in zip(chain, (*chain[1:], outer), strict=True):
@@ -78,7 +81,7 @@ def drop_frames(error: BaseException, outer: BaseException | None) -> None:
 
 
 def frames(chain: Sequence[BaseException]) -> Iterator[FrameType]:
-    """Return the frames that these errors came through."""
+    """Yield the frames that these exceptions came through."""
     return (frame for error in chain for frame, _ in walk_tb(error.__traceback__))
 
 
@@ -88,7 +91,7 @@ def module_of(frame: FrameType) -> str:
 
 
 def is_from_httpcore(chain: Sequence[BaseException], trace: object) -> bool:
-    """Return True if httpcore, or httpcore2, raised this while it carried the request that has this trace."""
+    """Return True if httpcore, or httpcore2, raised this while it sent the request with this trace."""
     return any(
         module_of(frame).partition(".")[0] in HTTPCORE_NAMES and _trace_of(frame.f_locals.get("request")) is trace
         for frame in frames(chain)
@@ -100,12 +103,12 @@ def _trace_of(request: Any) -> object:
 
 
 def is_from_aiohttp(chain: Sequence[BaseException]) -> bool:
-    """Return True if aiohttp carried the request: its errors are among those that led to this one."""
+    """Return True if aiohttp sent the request: one of its errors is in the chain."""
     return any(isinstance(error, aiohttp_error()) for error in chain)
 
 
 def is_aiohttp_connecting(chain: Sequence[BaseException], request: Request) -> bool:
-    """Return True if aiohttp failed while it looked for a connection for this request, through a proxy or not."""
+    """Return True if aiohttp failed while it connected for this request, through a proxy or directly."""
     return any(
         module_of(frame) == "aiohttp.connector" and frame.f_code.co_name == "connect" and _is_for(frame, request)
         for frame in frames(chain)
@@ -123,12 +126,12 @@ def _is_for(frame: FrameType, request: Request) -> bool:
 
 
 def is_from_mock(chain: Sequence[BaseException]) -> bool:
-    """Return True if the error was raised in place of a server, by what sends nothing."""
+    """Return True if a mock raised the error in place of a server."""
     return any(module_of(frame).startswith(MOCK_MODULES) for frame in frames(chain))
 
 
 def is_unconnected(error: BaseException) -> bool:
-    """Return True if an error of httpx or httpcore says that no connection was made."""
+    """Return True if an error of httpx or httpcore means that no connection was made."""
     return any(
         kind.__name__ in CONNECT_ERRORS and kind.__module__.partition(".")[0] in LIBRARIES
         for kind in type(error).__mro__
@@ -138,13 +141,13 @@ def is_unconnected(error: BaseException) -> bool:
 def translated_error(
     library: ModuleType, chain: Sequence[BaseException], *, unsent: bool, reused: bool = False
 ) -> TransportError:
-    """Return the error we raise for one of httpx, httpcore or their successors, or for whatever else was raised.
+    """Return this library's error for an exception of httpx, httpcore or their successors, or for any other.
 
     Args:
-        library: the library that carried the request.
-        chain: the error and what led to it.
-        unsent: True if no byte of the request can have left.
-        reused: True if the connection had served before.
+        library: the library that sent the request.
+        chain: the exception and its causes.
+        unsent: True if no byte of the request can have been sent.
+        reused: True if the connection had served an earlier request.
     """
     expected = tuple(getattr(library, name) for name in CONNECTION_ERRORS if hasattr(library, name))
     unexpected = not isinstance(chain[0], (*expected, *aiohttp_error(), OSError))
@@ -154,9 +157,9 @@ def translated_error(
 def transport_error(
     chain: Sequence[BaseException], reason: str, *, unsent: bool, reused: bool, unexpected: bool
 ) -> TransportError:
-    """Return the error we raise: a `NotStarted` only if no byte of the request can have left.
+    """Return this library's error. It is a `NotSent` only if no byte of the request can have been sent.
 
-    `foreign` says that it is none of the errors of a connection: a hook or a transport of the caller's own failed.
+    `unexpected` is True if the exception is not one of a connection: a hook or a transport of the caller failed.
     """
     if not unsent:
         return TransportError(reason) if unexpected else ConnectionBroken(reason, reused=reused)
@@ -166,23 +169,23 @@ def transport_error(
 
 
 def aiohttp_error() -> tuple[type[Exception], ...]:
-    """Return what aiohttp raises, if it was imported: httpx-aiohttp lets some of it through."""
+    """Return the base class of aiohttp's errors if aiohttp was imported: httpx-aiohttp lets some of them through."""
     aiohttp = sys.modules.get("aiohttp")
     return () if aiohttp is None else (aiohttp.ClientError,)
 
 
 def _reason(library: ModuleType, chain: Sequence[BaseException]) -> str:
-    """Return the kind of error, with the first words that it or what led to it has."""
+    """Return the class name of the exception, with the first message in the chain."""
     name = type(chain[0]).__name__
-    if isinstance(chain[0], library.LocalProtocolError):  # it repeats what was to be sent
+    if isinstance(chain[0], library.LocalProtocolError):  # its message repeats the request
         return name
     text = next((line for line in map(_first_line, chain) if line), "")
     return f"{name}: {text}" if text else name
 
 
 def _first_line(error: BaseException) -> str:
-    """Return the first line of what an error says, up to the bytes that it repeats."""
-    if not isinstance(error, Exception):  # a cancellation, which led to a timeout
+    """Return the first line of an exception's message, up to bytes of the request or the response."""
+    if not isinstance(error, Exception):  # a cancellation that caused a timeout
         return ""
     if isinstance(error, ExceptionGroup):
         return ", ".join(f"{type(member).__name__}: {_first_line(member)}" for member in error.exceptions)

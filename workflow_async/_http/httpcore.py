@@ -1,8 +1,8 @@
-"""httpcore, which makes the connections of httpx, and httpcore2, which makes those of httpx2: one code for both.
+"""The backend on httpcore, which makes the connections of httpx, and on httpcore2, which makes those of httpx2.
 
-Their names are the same, their classes their own. The clients above them are left out, with their redirects, their
-environment, their pools to search and the half of a request's cost that is their requests and responses. What mocks
-httpcore, as respx does, sees every request; what mocks the clients of httpx needs a ready one.
+Both have the same names, so one module serves both. The clients above them are not used: their redirects, environment
+and connection pools are not needed, and their request and response objects cost half of a request's CPU time. A mock of
+httpcore, such as respx, sees every request. A mock of httpx's client needs `http=` with an `AsyncClient`.
 """
 
 import ssl
@@ -29,19 +29,19 @@ if TYPE_CHECKING:
     import httpcore
 
 MAX_PARSED_URLS = 1024
-"""URLs that are kept as they are parsed."""
+"""Number of parsed URLs that are cached."""
 
 
 @define
 class HttpcoreConnections:
-    """One of the two, as one client of ours uses it."""
+    """Makes the connections of one client with httpcore or httpcore2."""
 
     library: ModuleType
     limits: Limits
     timeouts: Timeouts
     cookies: Cookies = field(factory=Cookies, init=False)
     parsed: Any = field(init=False, repr=False)
-    """A URL in its parts."""
+    """Returns the parsed URL."""
     _timeouts: dict[str, float | None] = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -49,11 +49,11 @@ class HttpcoreConnections:
         self._timeouts = {"connect": self.timeouts.connect, "read": None, "write": None}
 
     def new_connection(self, context: ssl.SSLContext) -> "HttpcoreConnection":
-        """A slot for one connection."""
+        """Return a new connection."""
         return HttpcoreConnection(self, context)
 
     def message(self, request: Request, **extensions: object) -> "httpcore.Request":
-        """A request as it goes out."""
+        """Return the request as httpcore takes it."""
         message: httpcore.Request = self.library.Request(
             request.method,
             self.parsed(request.url),
@@ -69,7 +69,7 @@ class HttpcoreConnections:
 
 @define
 class HttpcoreConnection:
-    """A slot: a connection, and after its end another."""
+    """A connection, replaced by another when it has ended."""
 
     shared: HttpcoreConnections
     context: ssl.SSLContext
@@ -89,7 +89,7 @@ class HttpcoreConnection:
             reply = await self._exchange(connection, message, request.url)
         except (ResponseTooLarge, ContentEncodingError):
             raise
-        except Exception as error:  # noqa: BLE001 - whatever it is, it becomes an error of ours
+        except Exception as error:  # noqa: BLE001 - every exception is translated
             translated = self._failure(cause_chain(error, outer), trace)
         else:
             if _has_trailing_data(connection):
@@ -103,7 +103,7 @@ class HttpcoreConnection:
             await self._connection.aclose()
 
     def _failure(self, chain: list[BaseException], trace: RequestTrace | None) -> TransportError:
-        """Return the error we raise. A connection that served before has no trace: the request counts as sent."""
+        """Return the error to raise. A reused connection has no trace, so its request counts as sent."""
         unsent = trace is not None and not trace.begun and _is_unsent(chain, trace)
         return translated_error(self.shared.library, chain, unsent=unsent, reused=trace is None)
 
@@ -131,18 +131,18 @@ class HttpcoreConnection:
 
 
 def _is_unsent(chain: list[BaseException], trace: RequestTrace) -> bool:
-    """Return True if httpcore failed before it wrote anything, or a mock in its place says that it did not connect."""
+    """Return True if httpcore failed before it wrote anything, or if a mock reports that it did not connect."""
     return is_from_httpcore(chain, trace) or (is_from_mock(chain) and is_unconnected(chain[0]))
 
 
 def _has_trailing_data(connection: Any) -> bool:
-    """Whether bytes came after the answer: h11 would take them for the next one, and httpcore does not look."""
-    inner = connection._connection  # noqa: SLF001 - nobody else has it; None where it is mocked
+    """Return True if bytes came after the response. h11 would read them as the next one, httpcore does not check."""
+    inner = connection._connection  # noqa: SLF001 - there is no public attribute. None in a mock.
     return inner is not None and bool(inner._h11_state.trailing_data[0])  # noqa: SLF001 - likewise
 
 
 def _framing_headers(request: Request) -> list[tuple[bytes, bytes]]:
-    """The headers that say where a request goes and where it ends."""
+    """Return the headers that say where a request goes and where it ends."""
     host = (b"host", urlsplit(request.url).netloc.encode("ascii"))
     if request.body is None and request.method in {"GET", "DELETE"}:
         return [host]

@@ -1,7 +1,7 @@
-"""Connections, each in a slot of its own: what every carrier but a lent client is held in.
+"""A pool of single connections, used by every backend except a client that the caller owns.
 
-A slot whose exchange did not come to its end is thrown away, so neither a cancellation nor a half-read answer can spoil
-the next request, and no pool is searched.
+A connection whose request did not finish is closed. So neither a cancellation nor a half-read response can damage the
+next request.
 """
 
 import ssl
@@ -20,7 +20,7 @@ from workflow_async.errors import InvalidArgument, TransportError
 
 
 class PooledConnection(Protocol):
-    """One connection, made by its first request; a request in, a whole reply out."""
+    """One connection, opened by its first request. Sends a request and returns the complete reply."""
 
     async def __call__(self, request: Request) -> Reply: ...
     async def aclose(self) -> None: ...
@@ -31,7 +31,7 @@ ConnectionFactory = Callable[[ssl.SSLContext], PooledConnection]
 
 @define
 class ConnectionPool:
-    """As many connections as run at once, the one used last first."""
+    """A pool that opens as many connections as run concurrently, and reuses the last one first."""
 
     new_connection: ConnectionFactory
     context: ssl.SSLContext | None = None
@@ -49,7 +49,7 @@ class ConnectionPool:
             drop_frames(error, outer)
             await shielded_close(connection.aclose)
             if isinstance(error, TransportError) and error.reused:
-                await self.reset()  # what made this one stale has most likely met all of them
+                await self.reset()  # the other idle connections are most likely closed too
             raise
         self._idle.append(connection)
         return reply
@@ -64,33 +64,36 @@ class ConnectionPool:
         await self.reset()
 
     def _ssl_context(self, url: str) -> ssl.SSLContext:
-        """The one TLS context of all connections, made when it is first needed."""
+        """Return the one TLS context of all connections, made on first use."""
         if self.context is None:
             self.context = _certifi_context() if url.startswith("https:") else _empty_context()
         return self.context
 
 
 def checked_context(context: ssl.SSLContext | None) -> ssl.SSLContext | None:
-    """The TLS context, if it verifies whom it talks to."""
+    """Return the TLS context. Raise `InvalidArgument` if it does not verify certificates and host names."""
     if context is not None and (context.verify_mode is not ssl.CERT_REQUIRED or not context.check_hostname):
         raise InvalidArgument("ssl_context", "must verify certificates and host names")
     return context
 
 
 def _certifi_context() -> ssl.SSLContext:
-    """Whom certifi trusts; `ssl.create_default_context` would write the session's keys to SSLKEYLOGFILE as well."""
+    """Return a context with certifi's authorities.
+
+    `ssl.create_default_context` would also write the session keys to SSLKEYLOGFILE.
+    """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.load_verify_locations(certifi.where())
     return context
 
 
 def _empty_context() -> ssl.SSLContext:
-    """For an origin without TLS: a context that costs nothing and would refuse every certificate."""
+    """Return a context for http:// origins. It loads no authorities and would refuse every certificate."""
     return ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
 
 
 def merge_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
-    """Headers by lower-case name; what comes more than once is joined."""
+    """Return the headers by lower-case name. Repeated headers are joined."""
     merged: dict[str, str] = {}
     for name, value in raw:
         key, text = name.decode("latin-1").lower(), value.decode("latin-1")
@@ -99,5 +102,5 @@ def merge_headers(raw: Iterable[tuple[bytes, bytes]]) -> dict[str, str]:
 
 
 def set_cookies(raw: Iterable[tuple[bytes, bytes]]) -> list[str]:
-    """The values of `Set-Cookie`, which cannot be joined."""
+    """Return the values of the `Set-Cookie` headers, which cannot be joined."""
     return [value.decode("latin-1") for name, value in raw if name.lower() == b"set-cookie"]

@@ -1,4 +1,4 @@
-"""How far a request got that a client of the caller's own carries."""
+"""Tracks how far a request has got in a client that the caller owns."""
 
 from collections.abc import Sequence
 from functools import lru_cache
@@ -19,24 +19,24 @@ from workflow_async._http.trace import RequestTrace
 SAFE_METHODS = frozenset({"GET", "HEAD"})
 """Methods that change nothing, so that it does not matter whether such a request was sent."""
 RESENT_METHODS = frozenset({"GET", "HEAD", "OPTIONS", "TRACE", "PUT", "DELETE"})
-"""Methods that a session of aiohttp sends again by itself when a connection breaks, so the last error is not all."""
+"""Methods that aiohttp's session resends when a connection breaks. The last error is not the only one then."""
 PUBLIC_HEADERS = frozenset({"accept", "accept-encoding", "content-type", "user-agent", "x-requested-auth"})
-"""Headers of ours that hold no secret."""
+"""Headers of this library that hold no secret."""
 
 
 @define(eq=False)
 class SendProgress:
-    """What is known of one request."""
+    """The progress of one request."""
 
     request: Request
     trace: RequestTrace
     handed_over: bool = field(default=False, init=False)
-    """True if the client has called its transport, or is about to. The hooks for requests ran before."""
+    """True if the client has called its transport, or is about to. Request hooks ran before."""
     body_read: bool = field(default=False, init=False)
-    """True if the body was read since the request was handed over, or at all as long as it was not."""
+    """True if the body was read since the request was handed over, or at all if it was not handed over."""
 
     def is_unsent(self, chain: Sequence[BaseException]) -> bool:
-        """Return True if no byte of the request can have left, given the error and what led to it."""
+        """Return True if no byte of the request can have been sent, given the exception chain."""
         if not self.handed_over:
             return not self.body_read
         if self.trace.begun:
@@ -53,29 +53,29 @@ class SendProgress:
 
     @property
     def _is_body_unread(self) -> bool:
-        """True if a transport that is not known, and says that it did not connect, can be believed.
+        """True if an unknown transport can be believed when it reports that it did not connect.
 
-        A request that changes something and has a body cannot have been sent as long as its body was not read.
+        A request with a body that changes something cannot have been sent if its body was not read.
         """
         return self.request.method in SAFE_METHODS or (bool(self.request.body) and not self.body_read)
 
     def hand_over(self) -> None:
-        """Take note that the client calls its transport."""
+        """Record that the client calls its transport."""
         if not self.handed_over:
             self.handed_over, self.body_read = True, False
 
     def redacted(self, text: str) -> str:
-        """Return the words of an error, or only the kind of error if they repeat what proves who is asking."""
+        """Return an error message, or only the class name before it if the message repeats a secret header."""
         secrets = [value for name, value in self.request.headers if value and name not in PUBLIC_HEADERS]
         return text.partition(":")[0] if any(secret in text for secret in secrets) else text
 
 
 @lru_cache
 def message_class(library: Any) -> Any:
-    """Return a class of requests of httpx or httpx2 that tell their `SendProgress` what is done with them."""
+    """Return a request class of httpx or httpx2 whose objects report to their `SendProgress`."""
     body_class = _body_class(library)
 
-    class Message(library.Request):  # type: ignore[misc]  # the base is that of whichever library the client is from
+    class Message(library.Request):  # type: ignore[misc]  # the base class depends on the client's library
         """A request. A client gets its `stream` just before it calls its transport."""
 
         def __init__(self, progress: SendProgress, *args: Any, **options: Any) -> None:
@@ -106,7 +106,7 @@ def message_class(library: Any) -> Any:
             self.progress.body_read = True
             return await super().aread()
 
-    Message.__name__ = "Request"  # what a hook prints
+    Message.__name__ = "Request"  # hooks print the name
     return Message
 
 

@@ -1,4 +1,4 @@
-"""How far httpcore, or httpcore2, got with a request: what its `trace` extension reports.
+"""Tracks how far httpcore, or httpcore2, got with a request, by its `trace` extension.
 
 See https://www.encode.io/httpcore/extensions/#trace.
 """
@@ -16,28 +16,28 @@ from workflow_async._core.cancellation import shielded_close
 
 @define(eq=False)
 class RequestTrace:
-    """The trace of one request. It also keeps httpcore from losing connections while it makes them.
+    """The trace of one request. It also works around connections that httpcore would leak.
 
     httpcore 1.0.9 and httpcore2 2.16 leave the socket open if a TLS handshake is cancelled or a SOCKS proxy refuses.
-    They keep a connection for ever that was cancelled after it was made and before a request was sent on it. They
+    They never release a connection that was cancelled after it was made and before a request was sent on it. They
     count the streams of HTTP/2 wrongly after a cancellation between the preface and the first request.
     """
 
     proxy_timeout: float = math.inf
-    """Seconds that a proxy gets to answer. They have no timeout for that."""
+    """Seconds that a proxy may take to respond. httpcore has no timeout for that."""
     scope: anyio.CancelScope = field(factory=anyio.CancelScope, init=False)
-    """The scope of the exchange. It is cancelled if a proxy does not answer in time."""
+    """The cancel scope of the exchange. It is cancelled if a proxy does not respond in time."""
     _begun: int = field(default=0, init=False)
     _is_tunnel: bool = field(default=False, init=False)
     _socket: Any = field(default=None, init=False, repr=False)
 
     @property
     def begun(self) -> bool:
-        """True if httpcore began to write the request. The CONNECT that a proxy gets before it does not count."""
+        """True if httpcore began to write the request. A CONNECT for a proxy does not count."""
         return self._begun > 0
 
     async def __call__(self, event: str, info: Mapping[str, Any]) -> None:
-        """Take note of an event, such as `http11.send_request_headers.started`."""
+        """Record an event, such as `http11.send_request_headers.started`."""
         layer, _, step = event.partition(".")
         match step:
             case "send_request_headers.started":
@@ -65,7 +65,7 @@ class RequestTrace:
         self.scope.deadline = anyio.current_time() + self.proxy_timeout if waits else math.inf
 
     async def _cancel_now(self) -> None:
-        """Let a cancellation strike while httpcore still gives the connection up. A moment later it would keep it."""
+        """Raise a pending cancellation while httpcore still closes the connection. A moment later it would keep it."""
         try:
             await anyio.lowlevel.checkpoint_if_cancelled()
         except BaseException:
@@ -74,5 +74,5 @@ class RequestTrace:
 
 
 def _is_refusal(error: BaseException) -> bool:
-    """Return True if h11 refused the headers, which it checks before the first byte is written."""
+    """Return True if h11 refused the headers. It checks them before the first byte is written."""
     return type(error).__name__ == "LocalProtocolError"

@@ -1,43 +1,43 @@
-"""Everything this library raises.
+"""Every exception that this library raises.
 
     WorkflowAsyncError
-    ├── InvalidArgument               an argument that cannot be sent as it is; nothing was sent (also a ValueError)
+    ├── InvalidArgument           an argument that cannot be sent; raised before any I/O (also a ValueError)
     ├── ClientClosed              the client is not open: not entered yet, or closed already
     ├── WrongEventLoop            the client belongs to another event loop, or to the process before a fork
-    ├── PollTaskFailed            the task that polls for all watchers of a client has ended with an unexpected error
+    ├── PollTaskFailed            the poll task of a client ended with an unexpected error
     ├── CallError                 one call to the server failed
-    │   ├── TransportError        no whole answer came back
+    │   ├── TransportError        no complete response arrived
     │   │   ├── NotSent           nothing was sent, so nothing has happened
-    │   │   │   ├── ConnectFailed no connection
+    │   │   │   ├── ConnectFailed no connection could be made
     │   │   │   │   └── TLSVerificationFailed
-    │   │   │   └── NotSentInTime a deadline passed first (also a TimeoutError)
+    │   │   │   └── NotSentInTime a timeout passed first (also a TimeoutError)
     │   │   ├── ConnectionBroken  the connection ended early
-    │   │   ├── DeadlineExceeded  a deadline of `Timeouts` passed (also a TimeoutError)
-    │   │   ├── ResponseTooLarge  the answer is beyond the bounds of `Limits`
-    │   │   └── ContentEncodingError  a content coding nobody asked for, or a compressed body that is cut
-    │   ├── StatusError           the server said no
-    │   │   ├── StartRejected     a start was refused, so it has not happened; each is also what its status stands for
+    │   │   ├── DeadlineExceeded  a timeout of `Timeouts` passed (also a TimeoutError)
+    │   │   ├── ResponseTooLarge  the response is larger than `Limits` allows
+    │   │   └── ContentEncodingError  an unsupported Content-Encoding, or a damaged compressed body
+    │   ├── StatusError           the response has an error status
+    │   │   ├── StartRejected     a start was refused, so it has not happened; each is also the class of its status
     │   │   │   ├── StartInvalid 400  StartUnauthorized 401  StartForbidden 403  StartNotFound 404
     │   │   │   └── StartConflict 409 (another workflow is active on the event)  StartLimited 429
     │   │   ├── BadRequest 400    Unauthorized 401    Forbidden 403    NotFound 404    NotAcceptable 406
     │   │   ├── Conflict 409      RateLimited 429     ServerError 5xx
-    │   │   └── ForeignResponse   the answer is not the API's own: a proxy's, or that of a server that is starting
+    │   │   └── ForeignResponse   the API did not write the response: a proxy or a starting server did
     │   │       └── UnexpectedRedirect 3xx
-    │   ├── DecodeError           an answer that cannot be read; names the path
-    │   │   └── UnexpectedContent an HTML page where JSON or XML is due: a login page, a portal
-    │   ├── ResponseMismatch      an answer about another workflow than the one asked for
+    │   ├── DecodeError           the response cannot be read; names the path
+    │   │   └── UnexpectedContent an HTML page instead of JSON or XML: a login page, a portal
+    │   ├── ResponseMismatch      the response is about another workflow than the requested one
     │   ├── ListingNotSupported   this server has no list of workflows
     │   └── ListingInconsistent   the pages of a listing do not make progress
     ├── StartOutcomeUnknown       a start may or may not have happened
     ├── JournalError              a batch cannot use this file as its journal
-    ├── AlreadyFinished           a stop or pause was refused here: it would rewrite the result
+    ├── AlreadyFinished           a stop or pause was not sent: it would rewrite the result
     ├── PartialFailure            Preservica accepted a retry or a terminate for only some of the workflows
     ├── WorkflowFailed            a wait with `check=True` ended in a phase other than SUCCEEDED
-    ├── WorkflowParked            a wait with `parked="raise"` met a workflow that needs a person
+    ├── WorkflowParked            a wait with `parked="raise"` found a workflow that needs a person
     ├── WorkflowReplaced          the id of a watched workflow belongs to another workflow now
-    └── WaitTimeout               the deadline of a wait passed (also a TimeoutError)
+    └── WaitTimeout               the timeout of a wait passed (also a TimeoutError)
 
-Errors hold data and compose their sentence in `__str__`. None of them holds a secret, a request or a response.
+Errors hold data and compose their message in `__str__`. No error holds a secret, a request or a response.
 """
 
 from workflow_async.errors._base import (

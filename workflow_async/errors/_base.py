@@ -1,17 +1,17 @@
-"""The base classes: every error, and every error of one call."""
+"""The base classes: of every error, and of every error of one call."""
 
 from attrs import frozen
 
 BODY_CUT = 2048
-"""Characters of an answer's body that an error keeps."""
+"""Number of characters of a response body that an error keeps."""
 
 
 class WorkflowAsyncError(Exception):
-    """Base of every error of this library."""
+    """Base class of every error of this library."""
 
 
 class InvalidArgument(WorkflowAsyncError, ValueError):
-    """An argument that cannot be sent as it is; raised before any I/O."""
+    """An argument that cannot be sent. Raised before any I/O."""
 
     def __init__(self, argument: str, why: str) -> None:
         super().__init__(argument, why)
@@ -23,7 +23,7 @@ class InvalidArgument(WorkflowAsyncError, ValueError):
 
 
 class ClientClosed(WorkflowAsyncError):
-    """The client is not open: enter it with `async with`, and use it inside."""
+    """The client is not open. Enter it with `async with` and use it inside the block."""
 
 
 class WrongEventLoop(WorkflowAsyncError):
@@ -31,16 +31,16 @@ class WrongEventLoop(WorkflowAsyncError):
 
 
 class PollTaskFailed(WorkflowAsyncError):
-    """The task that polls for all watchers of a client has ended with an unexpected error, which is `__cause__`.
+    """The task that polls for all watchers of a client ended with an unexpected error, which is `__cause__`.
 
-    Most likely this is a bug of this library, or of a client or a clock of your own. The next wait or watch starts a
-    new task.
+    Most likely this is a bug of this library, or of an HTTP client or a clock that the caller provided. The next wait
+    or watch starts a new task.
     """
 
     def __init__(self, kind: str) -> None:
         super().__init__(kind)
         self.kind = kind
-        """The type of the error."""
+        """The class name of the error."""
 
     def __str__(self) -> str:
         return f"polling ended with an unexpected {self.kind}: see `__cause__`, and wait or watch again to start anew"
@@ -48,7 +48,11 @@ class PollTaskFailed(WorkflowAsyncError):
 
 @frozen
 class Attempt:
-    """One try of a call: when it ended (seconds since the call began), how, and the wait after it (seconds)."""
+    """One attempt of a call.
+
+    `ended` is the number of seconds from the start of the call to the end of the attempt, `outcome` the name of the
+    error, and `wait` the number of seconds until the next attempt.
+    """
 
     ended: float
     outcome: str
@@ -56,28 +60,28 @@ class Attempt:
 
 
 class CallError(WorkflowAsyncError):
-    """One call to the server failed; the transport fills in where and after how many attempts."""
+    """One call to the server failed. The transport adds the URL and the attempts."""
 
     method: str = ""
     url: str = ""
     elapsed: float = 0.0
-    """Seconds from the call to the error."""
+    """Seconds from the start of the call to the error."""
     history: tuple[Attempt, ...] = ()
     retry_after: float | None = None
-    """Seconds the server asked to wait, where it did."""
+    """Seconds that the server asked to wait. None if it did not ask."""
     part: str = ""
     """The rows of a listing that the call was for, and what to do, such as `rows 300 to 399`."""
     at_login: bool = False
-    """Whether it was the login before the call that failed; the call itself was not sent, or refused with 401."""
+    """True if the login before the call failed. The call itself was not sent, or was refused with 401."""
 
     @property
     def attempts(self) -> int:
-        """How many times the call was tried."""
+        """The number of attempts."""
         return len(self.history)
 
     @property
     def what(self) -> str:
-        """What went wrong, without where."""
+        """What went wrong, without the URL."""
         return ", ".join(str(arg) for arg in self.args)
 
     def __str__(self) -> str:

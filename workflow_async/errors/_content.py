@@ -1,44 +1,44 @@
-"""Errors of a call that got a response with unusable content."""
+"""Errors of a call whose response has content that cannot be used."""
 
 from workflow_async.errors._base import CallError
 
 FAULTS_SHOWN = 10
-"""Faults of an answer that the sentence of an error names."""
+"""Number of faults of a response that the message of an error shows."""
 
 
 class DecodeError(CallError):
-    """An answer that cannot be read as what was asked for.
+    """The response cannot be read as the requested kind of record.
 
-    Each of `faults` names its place: the path of the server's keys, such as `$[3].event_identifier`.
+    Each of `faults` contains the path of the server's keys, such as `$[3].event_identifier`.
     """
 
     def __init__(self, *faults: str, parsed: bool = True) -> None:
         super().__init__(*faults)
         self.faults = faults
         self.parsed = parsed
-        """False if the body is no JSON or XML: cut or garbled on its way. Calls try again more often then."""
+        """False if the body is not JSON or XML, because it is cut or damaged. Calls retry that more often."""
         self.body = ""
-        """The answer's body, or the rows of a listing that cannot be read, cut at 2,048 characters.
+        """The body of the response, or the unreadable rows of a listing, cut at 2,048 characters.
 
-        "" if the answer may hold credentials.
+        "" if the response may hold credentials.
         """
         self.located: int | None = None
-        """The id a Location header named beside an unreadable answer to a start."""
+        """The id in the Location header of an unreadable response to a start. None if there is none."""
 
     @property
     def what(self) -> str:
-        """The first faults with their places, and how many more there are."""
+        """The first faults with their paths, and the number of further faults."""
         more = len(self.faults) - FAULTS_SHOWN
         shown = "; ".join(self.faults[:FAULTS_SHOWN]) + (f"; and {more} more" if more > 0 else "")
         return f"the answer cannot be read: {shown}"
 
 
 class UnexpectedContent(DecodeError):
-    """An HTML page where JSON or XML is due: most likely a login page or a portal."""
+    """An HTML page instead of JSON or XML: most likely a login page or a portal."""
 
 
 class ResponseMismatch(CallError):
-    """The answer is about something else than what was asked for."""
+    """The response is about something else than the requested resource."""
 
     def __init__(self, asked: str, answered: str) -> None:
         super().__init__(asked, answered)
@@ -47,22 +47,22 @@ class ResponseMismatch(CallError):
 
     @property
     def what(self) -> str:
-        """Both ids."""
+        """The requested id and the id of the response."""
         return f"asked for {self.asked}, the answer is about {self.answered}"
 
 
 class ListingNotSupported(CallError):
-    """This server has no list of workflows (Opencast removed it in 12.0)."""
+    """This server has no list of workflows. Opencast removed the list in 12.0."""
 
     def __init__(self, seen: str, version: str | None = None) -> None:
         super().__init__(seen, version)
         self.seen = seen
         self.version = version
-        """The server's API version, where it could be asked."""
+        """The server's API version. None if the server did not return its version."""
 
     @property
     def what(self) -> str:
-        """The version and the ways that are left."""
+        """The version, and what to call instead."""
         version = self.version or "unknown"
         return (
             f"this server (API version {version}) has no list of workflows ({self.seen}): Opencast removed it in 12.0. "
@@ -72,4 +72,4 @@ class ListingNotSupported(CallError):
 
 
 class ListingInconsistent(CallError):
-    """The pages of a listing repeat themselves, so going on would never end."""
+    """The pages of a listing repeat themselves, so reading on would never end."""

@@ -4,31 +4,31 @@ from workflow_async.errors._base import CallError
 
 
 class StatusError(CallError):
-    """The server said no."""
+    """The response has an error status."""
 
     def __init__(self, status: int, body: str = "", message: str = "") -> None:
         super().__init__(status, body, message)
         self.status = status
         self.body = body
-        """The answer's body, cut at 2,048 characters."""
+        """The body of the response, cut at 2,048 characters."""
         self.message = message
-        """The server's own sentence, where the body has one."""
+        """The server's own message, "" if the body has none."""
 
     @property
     def what(self) -> str:
-        """The status and what the server says about it."""
+        """The status, and the server's message."""
         return f"{self.status} {type(self).__name__}" + (f": {self.message}" if self.message else "")
 
 
 class BadRequest(StatusError):
-    """400: the server finds the request invalid."""
+    """400: the server considers the request invalid."""
 
 
 class Unauthorized(StatusError):
-    """401, or a redirect to the login page: the credentials are missing, wrong or stale."""
+    """401, or a redirect to the login page: the credentials are missing, wrong or expired."""
 
     clock_offset: float | None = None
-    """Seconds the server's clock is ahead of this machine's, if that is the likely reason. None otherwise."""
+    """Seconds that the server's clock is ahead of this machine's, if that is the likely reason. None otherwise."""
 
 
 class Forbidden(StatusError):
@@ -36,23 +36,23 @@ class Forbidden(StatusError):
 
 
 class NotFound(StatusError):
-    """404: no such thing, or none that this user may see."""
+    """404: the resource does not exist, or this user may not see it."""
 
 
 class NotAcceptable(StatusError):
-    """406: the server does not know the API version asked for."""
+    """406: the server does not support the requested API version."""
 
 
 class Conflict(StatusError):
-    """409: the workflow's state does not allow it."""
+    """409: the state of the workflow does not allow the request."""
 
 
 class RateLimited(StatusError):
-    """429: too many requests; `retry_after` says for how long."""
+    """429: too many requests. `retry_after` is the number of seconds to wait."""
 
 
 class ServerError(StatusError):
-    """5xx: the server, or a proxy before it, failed."""
+    """5xx: the server, or a proxy in front of it, failed."""
 
 
 class ForeignResponse(StatusError):
@@ -67,15 +67,15 @@ class ForeignResponse(StatusError):
     ) -> None:
         super().__init__(status, body, message)
         self.content_type = content_type
-        """The response's Content-Type, "" if it had none."""
+        """The Content-Type of the response, "" if it had none."""
         self.location = location
-        """Where a redirect pointed, without credentials and query; "" if the response is no redirect."""
+        """The target of a redirect without credentials and query, "" if the response is no redirect."""
         self.hint = ""
         """What a control request found out, such as that the base URL is most likely wrong."""
 
     @property
     def what(self) -> str:
-        """The status, what was seen, where a redirect pointed, and what to check."""
+        """The status, the content, the target of a redirect, and what to check."""
         kind = self.content_type.partition(";")[0] or "no Content-Type"
         seen = f"redirect to {self.location}" if self.location else f"{kind}, not written by the API"
         return ": ".join(part for part in (f"{self.status} ({seen})", self.message, self.hint) if part)
@@ -86,7 +86,7 @@ class UnexpectedRedirect(ForeignResponse):
 
 
 class StartRejected(StatusError):
-    """The server refused a start, so it has not happened; what it is besides says why."""
+    """The server refused a start, so the start has not happened. The second base class says why."""
 
 
 class StartInvalid(StartRejected, BadRequest):
@@ -102,7 +102,7 @@ class StartForbidden(StartRejected, Forbidden):
 
 
 class StartNotFound(StartRejected, NotFound):
-    """404 of a start: no such event, definition or context, or none that this user may see."""
+    """404 of a start: no such event, definition or context, or this user may not see it."""
 
 
 class StartConflict(StartRejected, Conflict):

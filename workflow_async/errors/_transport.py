@@ -4,18 +4,18 @@ from workflow_async.errors._base import CallError
 
 
 class TransportError(CallError):
-    """No whole answer came back; `sent` says whether the request may have reached the server."""
+    """No complete response arrived. `sent` is True if the request may have reached the server."""
 
     def __init__(self, reason: str, *, sent: bool = True, reused: bool = False) -> None:
         super().__init__(reason)
         self.reason = reason
         self.sent = sent
         self.reused = reused
-        """Whether it happened on a connection that had served before: the stale keep-alive race."""
+        """True if the connection had served an earlier request: the server may have closed it while it was idle."""
 
 
 class NotSent(TransportError):
-    """Nothing was sent, so nothing has happened: it may be asked for again, a start too."""
+    """Nothing was sent, so nothing has happened. Any call can be repeated safely, a start too."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(reason, sent=False)
@@ -26,24 +26,24 @@ class ConnectFailed(NotSent):
 
 
 class TLSVerificationFailed(ConnectFailed):
-    """The server's certificate is not trusted, expired, or for another host."""
+    """The server's certificate is not trusted, has expired, or is for another host."""
 
 
 class ConnectionBroken(TransportError):
-    """The connection ended before the answer was whole."""
+    """The connection ended before the response was complete."""
 
 
 class DeadlineExceeded(TransportError, TimeoutError):
-    """A deadline of `Timeouts` passed before the answer was whole."""
+    """A timeout of `Timeouts` passed before the response was complete."""
 
 
 class NotSentInTime(NotSent, DeadlineExceeded):
-    """A deadline of `Timeouts` passed before anything was sent: in the queue, at the login, or between two tries."""
+    """A timeout of `Timeouts` passed before anything was sent: in the queue, at the login, or between two attempts."""
 
 
 class ResponseTooLarge(TransportError):
-    """The answer is larger than `Limits` allows."""
+    """The response is larger than `Limits` allows."""
 
 
 class ContentEncodingError(TransportError):
-    """The body came in a content coding nobody asked for, or compressed and cut short."""
+    """The body has an unsupported Content-Encoding, or is compressed and incomplete."""

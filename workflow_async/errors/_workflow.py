@@ -6,7 +6,7 @@ from workflow_async.errors._base import CallError, WorkflowAsyncError
 
 
 class StartOutcomeUnknown(WorkflowAsyncError):
-    """A start was sent and nobody can say whether it happened: look before you start again."""
+    """A start was sent, and its outcome is unknown. Look for the workflow before you start again."""
 
     def __init__(
         self,
@@ -19,13 +19,13 @@ class StartOutcomeUnknown(WorkflowAsyncError):
         super().__init__(cause, look_for, workflow_id, correlation_id, ticket)
         self.cause = cause
         self.look_for = look_for
-        """What identifies the workflow, had it been started."""
+        """What identifies the workflow, if it was started."""
         self.workflow_id = workflow_id
-        """Its id, where the answer named one without being readable."""
+        """The id of the workflow, if an unreadable response named it. None otherwise."""
         self.correlation_id = correlation_id
-        """What the start was marked with, where the system knows such marks (Preservica)."""
+        """The mark that the start was sent with (Preservica). None if the system has no such marks."""
         self.ticket = ticket
-        """The `batch.Ticket` of the start: `workflows.reconcile(ticket)` looks for it."""
+        """The `batch.Ticket` of the start: `workflows.reconcile(ticket)` looks for the workflow."""
 
     def __str__(self) -> str:
         hint = f"; its id would be {self.workflow_id}" if self.workflow_id is not None else ""
@@ -33,7 +33,7 @@ class StartOutcomeUnknown(WorkflowAsyncError):
 
 
 class JournalError(WorkflowAsyncError):
-    """The journal of a batch cannot be used: in use, incomplete, damaged, of another server, or no journal."""
+    """A file cannot be the journal of a batch: in use, incomplete, damaged, of another server, or no journal."""
 
     def __init__(self, path: str, why: str) -> None:
         super().__init__(path, why)
@@ -45,19 +45,19 @@ class JournalError(WorkflowAsyncError):
 
 
 class WorkflowSummary(Protocol):
-    """What an error needs to know of the workflow it speaks of."""
+    """What an error message contains of a workflow."""
 
     @property
     def id(self) -> int:
-        """Its number."""
+        """The id on the server."""
 
     @property
     def state_text(self) -> str:
-        """The server's word for its state."""
+        """The server's word for the state."""
 
 
 class AlreadyFinished(WorkflowAsyncError):
-    """The workflow has ended; stopping or pausing it now would rewrite its result."""
+    """The workflow has ended. Stopping or pausing the workflow now would rewrite its result."""
 
     def __init__(self, workflow: WorkflowSummary) -> None:
         super().__init__(workflow)
@@ -68,7 +68,7 @@ class AlreadyFinished(WorkflowAsyncError):
 
 
 class PartialFailure(WorkflowAsyncError):
-    """Preservica answered with success, and did what was asked to only some of the workflows."""
+    """Preservica returned success, but did what was requested to only some of the workflows."""
 
     def __init__(self, asked: str, successful: int, failed: int) -> None:
         super().__init__(asked, successful, failed)
@@ -81,7 +81,7 @@ class PartialFailure(WorkflowAsyncError):
 
 
 class WorkflowFailed(WorkflowAsyncError):
-    """The workflow ended in another phase than SUCCEEDED; `workflow` is its last record."""
+    """The workflow ended in another phase than SUCCEEDED. `workflow` is its last record."""
 
     def __init__(self, workflow: WorkflowSummary) -> None:
         super().__init__(workflow)
@@ -97,7 +97,7 @@ class WorkflowFailed(WorkflowAsyncError):
 
 
 class WorkflowParked(WorkflowAsyncError):
-    """The workflow waits for a person; `workflow` is its last record."""
+    """The workflow waits for a person. `workflow` is its last record."""
 
     def __init__(self, workflow: WorkflowSummary) -> None:
         super().__init__(workflow)
@@ -108,13 +108,13 @@ class WorkflowParked(WorkflowAsyncError):
 
 
 class WorkflowReplaced(WorkflowAsyncError):
-    """The id that was waited for belongs to another workflow now, for example after a database was restored."""
+    """The id of a watched workflow belongs to another workflow now, for example after a database was restored."""
 
     def __init__(self, workflow_id: int, workflow: WorkflowSummary | None, found: WorkflowSummary) -> None:
         super().__init__(workflow_id, workflow, found)
         self.workflow_id = workflow_id
         self.workflow = workflow
-        """The last record of the watched workflow. None if only its start was answered."""
+        """The last record of the watched workflow. None if only its start was confirmed."""
         self.found = found
         """The record that has the id now."""
 
@@ -127,11 +127,11 @@ class WorkflowReplaced(WorkflowAsyncError):
 
 
 class WaitTimeout(WorkflowAsyncError, TimeoutError):
-    """The deadline of a wait passed; `workflow` is the last record seen, or None."""
+    """The timeout of a wait passed. `workflow` is the last record, None if there is none."""
 
     def __init__(self, workflow_id: int, timeout: float, workflow: WorkflowSummary | None) -> None:
         super().__init__()
-        self.args = (workflow_id, timeout, workflow)  # past OSError, which would read them as errno and strerror
+        self.args = (workflow_id, timeout, workflow)  # OSError.__init__ would take them for errno and strerror
         self.workflow_id = workflow_id
         self.timeout = timeout
         self.workflow = workflow
