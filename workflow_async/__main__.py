@@ -12,7 +12,7 @@ def main() -> None:
     except ModuleNotFoundError as error:
         if error.name not in {"typer", "rich"}:
             raise
-        sys.exit("The command line needs its extra: pip install 'workflow-async[cli,sandbox]'")
+        sys.exit("The command line needs its extras: pip install 'workflow-async[cli,sandbox]'")
 
 
 if __name__ == "__main__":

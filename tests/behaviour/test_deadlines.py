@@ -35,7 +35,7 @@ async def test_silence_ends_with_the_deadline_of_the_call_whatever_is_left_to_tr
     limits = Timeouts(call=0.2, exchange=30.0)
     found = await ends(system, lambda _: Answer(b"", "stall"), fake_time, always=True, timeouts=limits)
     assert str(found) == "get: 1 sent, DeadlineExceeded; start: 1 sent, StartOutcomeUnknown"
-    assert "no answer within 0.2 s" in str(found.got)
+    assert "no response within 0.2 s" in str(found.got)
 
 
 @pytest.mark.row(12)

@@ -148,7 +148,7 @@ def test_a_wrong_base_url_is_told_within_seconds_with_the_reason(kind: str) -> N
         place.wire.instead = lambda request: (
             None if "accesstoken" in request.url.path else httpx.Response(**FOREIGN["a router"])
         )
-        with pytest.raises(ForeignResponse, match="is the path right"):
+        with pytest.raises(ForeignResponse, match="check the path"):
             await client.workflows.wait(1603)
         assert asyncio.get_running_loop().time() < 60
 

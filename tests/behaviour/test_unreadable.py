@@ -122,7 +122,7 @@ async def test_a_row_without_an_id_is_an_error_after_the_other_rows(system: str,
     place = f"page 1: expected a whole number, got a text @ $[2].{KEYS[system][0]}"
     assert error is not None
     assert error.faults == (place,)
-    assert str(error) == f"the answer cannot be read: {place}"
+    assert str(error) == f"the response cannot be read: {place}"
     assert [row.faults for row in listing.report.unreadable] == [(place.removeprefix("page 1: "),)]
     assert fake_time.naps == []
 

@@ -266,7 +266,7 @@ async def test_no_variable_has_the_keys_of_a_session_written_down(
         ("https://user:s3cret@archive.example.org", "must not carry credentials"),
         ("https://s3cret@archive.example.org", "must not carry credentials"),
         ("ftp://archive.example.org", "must be an absolute URL"),
-        ("https://archive.example.org?to=evil", "must end with the path"),
+        ("https://archive.example.org?to=evil", "end it with the path"),
     ],
 )
 def test_an_origin_that_gives_secrets_away_is_refused(system: str, url: str, why: str, clock: Clock) -> None:

@@ -44,7 +44,7 @@ class CallState:
 
     def deadline_error(self, seconds: float) -> DeadlineExceeded:
         """Return the error for a call that got no response within `seconds`."""
-        reason = f"no answer within {seconds:g} s"
+        reason = f"no response within {seconds:g} s"
         return DeadlineExceeded(reason) if self.sent or self.in_flight else NotSentInTime(reason)
 
     def is_already_deleted(self, failure: CallError) -> bool:

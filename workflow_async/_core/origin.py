@@ -39,12 +39,12 @@ class Origin:
         if parts.username is not None or parts.password is not None:
             raise InvalidArgument("url", "must not carry credentials, which end up in logs: use auth=")
         if parts.query or parts.fragment:
-            raise InvalidArgument("url", "must end with the path: no query, no fragment")
+            raise InvalidArgument("url", "must not have a query or a fragment: end it with the path")
         if not url.isascii() and not parts.path.isascii():
             raise InvalidArgument("url", "must have a path in ASCII: percent-encode it")
         if parts.scheme == "http" and not (allow_insecure_http or _is_loopback(parts.hostname or "")):
             raise InvalidArgument(
-                "url", "must be https://, or say allow_insecure_http=True: passwords would go in clear"
+                "url", "must be https://, because http:// sends passwords in clear: or pass allow_insecure_http=True"
             )
         return cls(f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}")
 
@@ -56,7 +56,7 @@ class Origin:
     def url(self, path: str, params: Params = ()) -> str:
         """Return the URL of a path below this origin."""
         if not path.startswith("/") or path.startswith("//") or "\\" in path:
-            raise InvalidArgument("path", "must begin with one slash, so that it stays on the origin")
+            raise InvalidArgument("path", "must begin with exactly one slash, so that the URL stays on the origin")
         return f"{self.base}{path}" + (f"?{urlencode(params)}" if params else "")
 
 
@@ -82,7 +82,7 @@ def _ascii(url: str) -> str:
     try:
         host = idna.encode(parts.hostname or "", uts46=True).decode()
     except idna.IDNAError:
-        raise InvalidArgument("url", "has a host name that no domain can have: check its spelling") from None
+        raise InvalidArgument("url", "has an invalid host name: check its spelling") from None
     user, at, _ = parts.netloc.rpartition("@")
     port = "" if parts.port is None else f":{parts.port}"
     return parts._replace(netloc=f"{user}{at}{host}{port}").geturl()

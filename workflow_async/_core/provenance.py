@@ -99,7 +99,7 @@ def is_answered(status: int, control: int) -> bool:
 def hint(api: str, base: str, control: int) -> str:
     """Return what a control request found out about a response that the API did not write."""
     if control == HTTPStatus.OK:
-        return f"the {api} at {base} answers, so a proxy or a part of the server that is starting refused this path"
+        return f"the {api} at {base} responds, so a proxy or a starting part of the server refused this path"
     if control == 0 or control >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        return f"the {api} at {base} does not answer at the moment"
-    return f"no {api} at {base}: is the path right?"
+        return f"the {api} at {base} does not respond at the moment"
+    return f"no {api} at {base}: check the path of the base URL"

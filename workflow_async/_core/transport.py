@@ -137,9 +137,8 @@ class Transport:
         )
         if failure.retry_after and not call.obeys_retry_after:
             delay = None
-        if delay and not self._budget.take(
-            retry_rules.budget_cost(failure)
-        ):  # an immediate retry on a new connection costs nothing
+        # an immediate retry on a new connection costs nothing
+        if delay and not self._budget.take(retry_rules.budget_cost(failure)):
             delay = None
         state.record_attempt(failure, self.clock.now(), delay)
         if isinstance(failure, ResponseMismatch):
@@ -241,7 +240,7 @@ class Transport:
         """Return the reply. Raise `DeadlineExceeded` after `seconds`."""
         with anyio.move_on_after(seconds):
             return await self.backend(request)
-        raise DeadlineExceeded(f"no whole answer within {seconds:g} s of sending")
+        raise DeadlineExceeded(f"no complete response within {seconds:g} s of sending")
 
     async def _yield_to_queue(self) -> None:
         """Let queued calls send before a large response is parsed, so that connections do not sit idle.

@@ -24,7 +24,7 @@ async def read_bounded(chunks: AsyncIterable[bytes], encoding: str, limits: Limi
     """
     encoding = encoding.strip().lower()
     if encoding not in {"identity", "", "gzip", "x-gzip"}:
-        raise ContentEncodingError(f"content coding {encoding[:32]!r}, which nobody asked for")
+        raise ContentEncodingError(f"unsupported Content-Encoding {encoding[:32]!r}: only gzip was requested")
     inflater = _BoundedInflater(limits.body) if "gzip" in encoding else None
     max_wire = limits.wire if inflater is not None else min(limits.wire, limits.body)
     body, received = BytesIO(), 0  # BytesIO.getvalue() does not copy
@@ -37,7 +37,7 @@ async def read_bounded(chunks: AsyncIterable[bytes], encoding: str, limits: Limi
         else:
             await inflater.feed(chunk, body)
     if inflater is not None and received and not inflater.ended:  # an empty body is no gzip stream: 204, or HEAD
-        raise ContentEncodingError("the gzip stream is cut short")
+        raise ContentEncodingError("the gzip stream is incomplete")
     return body.getvalue()
 
 
@@ -56,7 +56,7 @@ class _BoundedInflater:
         while chunk and not self.ended:
             body.write(self._inflate(chunk))
             if body.tell() > self._cap:
-                raise ResponseTooLarge(f"more than {self._cap} bytes when inflated")
+                raise ResponseTooLarge(f"more than {self._cap} bytes after decompression")
             chunk = self._stream.unconsumed_tail
             if chunk:
                 await anyio.lowlevel.checkpoint()

@@ -71,7 +71,7 @@ class BorrowedClient:
             return self._failure(cause_chain(error, outer), progress)
         except BaseExceptionGroup as group:
             raise not_grouped(group) from None
-        return ConnectFailed(f"the proxy did not answer within {self.timeouts.connect:g} s")
+        return ConnectFailed(f"the proxy did not respond within {self.timeouts.connect:g} s")
 
     async def _exchange(self, progress: SendProgress) -> Reply:
         request, httpx_request = progress.request, self._message(progress)

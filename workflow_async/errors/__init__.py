@@ -1,7 +1,7 @@
 """Every exception that this library raises.
 
     WorkflowAsyncError
-    ├── InvalidArgument           an argument that cannot be sent; raised before any I/O (also a ValueError)
+    ├── InvalidArgument           an argument that cannot be sent, raised before any I/O (also a ValueError)
     ├── ClientClosed              the client is not open: not entered yet, or closed already
     ├── WrongEventLoop            the client belongs to another event loop, or to the process before a fork
     ├── PollTaskFailed            the poll task of a client ended with an unexpected error
@@ -16,14 +16,14 @@
     │   │   ├── ResponseTooLarge  the response is larger than `Limits` allows
     │   │   └── ContentEncodingError  an unsupported Content-Encoding, or a damaged compressed body
     │   ├── StatusError           the response has an error status
-    │   │   ├── StartRejected     a start was refused, so it has not happened; each is also the class of its status
+    │   │   ├── StartRejected     a start was refused, so it has not happened. Each is also the class of its status
     │   │   │   ├── StartInvalid 400  StartUnauthorized 401  StartForbidden 403  StartNotFound 404
     │   │   │   └── StartConflict 409 (another workflow is active on the event)  StartLimited 429
     │   │   ├── BadRequest 400    Unauthorized 401    Forbidden 403    NotFound 404    NotAcceptable 406
     │   │   ├── Conflict 409      RateLimited 429     ServerError 5xx
     │   │   └── ForeignResponse   the API did not write the response: a proxy or a starting server did
     │   │       └── UnexpectedRedirect 3xx
-    │   ├── DecodeError           the response cannot be read; names the path
+    │   ├── DecodeError           the response cannot be read, with the path
     │   │   └── UnexpectedContent an HTML page instead of JSON or XML: a login page, a portal
     │   ├── ResponseMismatch      the response is about another workflow than the requested one
     │   ├── ListingNotSupported   this server has no list of workflows

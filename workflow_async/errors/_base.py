@@ -43,7 +43,7 @@ class PollTaskFailed(WorkflowAsyncError):
         """The class name of the error."""
 
     def __str__(self) -> str:
-        return f"polling ended with an unexpected {self.kind}: see `__cause__`, and wait or watch again to start anew"
+        return f"polling ended with an unexpected {self.kind}: see `__cause__`, then wait or watch again"
 
 
 @frozen

@@ -30,7 +30,7 @@ class DecodeError(CallError):
         """The first faults with their paths, and the number of further faults."""
         more = len(self.faults) - FAULTS_SHOWN
         shown = "; ".join(self.faults[:FAULTS_SHOWN]) + (f"; and {more} more" if more > 0 else "")
-        return f"the answer cannot be read: {shown}"
+        return f"the response cannot be read: {shown}"
 
 
 class UnexpectedContent(DecodeError):
@@ -48,7 +48,7 @@ class ResponseMismatch(CallError):
     @property
     def what(self) -> str:
         """The requested id and the id of the response."""
-        return f"asked for {self.asked}, the answer is about {self.answered}"
+        return f"requested {self.asked}, but the response is about {self.answered}"
 
 
 class ListingNotSupported(CallError):

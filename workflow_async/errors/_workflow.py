@@ -28,8 +28,8 @@ class StartOutcomeUnknown(WorkflowAsyncError):
         """The `batch.Ticket` of the start: `workflows.reconcile(ticket)` looks for the workflow."""
 
     def __str__(self) -> str:
-        hint = f"; its id would be {self.workflow_id}" if self.workflow_id is not None else ""
-        return f"the start may have happened ({self.cause}); look for {self.look_for}{hint} before starting again"
+        hint = f" (its id would be {self.workflow_id})" if self.workflow_id is not None else ""
+        return f"the start may have happened ({self.cause}): look for {self.look_for}{hint} before starting again"
 
 
 class JournalError(WorkflowAsyncError):
@@ -64,7 +64,8 @@ class AlreadyFinished(WorkflowAsyncError):
         self.workflow = workflow
 
     def __str__(self) -> str:
-        return f"workflow {self.workflow.id} is {self.workflow.state_text} already: the server would rewrite its result"
+        ended = f"workflow {self.workflow.id} is {self.workflow.state_text} already"
+        return f"{ended}: stopping or pausing it would rewrite its result"
 
 
 class PartialFailure(WorkflowAsyncError):
@@ -122,7 +123,7 @@ class WorkflowReplaced(WorkflowAsyncError):
         seen = f"last seen {self.workflow.state_text}" if self.workflow is not None else "never seen"
         return (
             f"the id {self.workflow_id} belongs to another workflow now ({self.found.state_text}), "
-            f"so the end of the watched one ({seen}) is not known: look for it by its event or context"
+            f"so the result of the watched workflow ({seen}) is unknown: look for it by its event or context"
         )
 
 

@@ -89,7 +89,7 @@ def test_a_secret_shows_itself_only_when_asked() -> None:
     assert secret.reveal() == "s3cret"
     assert "s3cret" not in f"{secret} {secret!r}"
     for keep in (pickle.dumps, copy.copy, copy.deepcopy):
-        with pytest.raises(TypeError, match="a secret is not pickled"):
+        with pytest.raises(TypeError, match="a Secret cannot be pickled"):
             keep(secret)
 
 

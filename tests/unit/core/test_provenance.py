@@ -164,11 +164,11 @@ def test_the_api_is_there_if_it_answers_or_refuses_the_user_everything(
 @pytest.mark.parametrize(
     ("control", "sentence"),
     [
-        (200, "the Test API at http://x answers, so a proxy"),
-        (0, "the Test API at http://x does not answer at the moment"),
-        (503, "the Test API at http://x does not answer at the moment"),
-        (404, "no Test API at http://x: is the path right?"),
-        (302, "no Test API at http://x: is the path right?"),
+        (200, "the Test API at http://x responds, so a proxy"),
+        (0, "the Test API at http://x does not respond at the moment"),
+        (503, "the Test API at http://x does not respond at the moment"),
+        (404, "no Test API at http://x: check the path of the base URL"),
+        (302, "no Test API at http://x: check the path of the base URL"),
     ],
 )
 def test_the_hint_says_what_the_control_request_found(control: int, sentence: str) -> None:
@@ -218,7 +218,8 @@ async def test_a_404_that_goes_away_is_never_seen(fake_time: FakeTime) -> None:
 async def test_a_wrong_base_url_is_told_as_such(fake_time: FakeTime) -> None:
     async with serve(lambda _: http(404, NGINX, content_type="text/html")) as wire:
         error = await failing(controlled(wire.url, fake_time))
-    assert f"404 (text/html, not written by the API): no Test API at {wire.url}: is the path right?" in str(error)
+    seen = "404 (text/html, not written by the API)"
+    assert f"{seen}: no Test API at {wire.url}: check the path of the base URL" in str(error)
 
 
 async def test_calls_that_wait_for_the_same_answer_share_one_control_request(fake_time: FakeTime) -> None:

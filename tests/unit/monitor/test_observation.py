@@ -327,11 +327,11 @@ def test_an_outcome_needs_a_row_of_its_own_kind_of_failure(
 
 def test_foreign_responses_for_one_that_was_never_seen_are_told_with_their_own_sentence() -> None:
     foreign = ForeignResponse(404, content_type="text/html")
-    foreign.hint = "no Opencast External API at https://oc.example.org: is the path right?"
+    foreign.hint = "no Opencast External API at https://oc.example.org: check the path of the base URL"
     assert failed((0, foreign), (4, foreign), (7.9, foreign))[1] == []
     (lost,) = failed((0, foreign), (4, foreign), (8, foreign))[1]
     assert isinstance(lost, PollingFailed)
-    assert "is the path right?" in str(lost.error)
+    assert "check the path of the base URL" in str(lost.error)
 
 
 @pytest.mark.parametrize("sight", [SEEN, STARTED], ids=["seen", "started"])

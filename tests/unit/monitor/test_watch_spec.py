@@ -235,7 +235,7 @@ async def test_a_tick_that_does_not_reach_every_workflow_fails_none(
     async def reached(source: OpencastSource, id: int, *, operations: bool) -> Workflow:
         left[0] -= 1
         if left[0] < 0:
-            raise NotSentInTime("no answer within 3 s")
+            raise NotSentInTime("no response within 3 s")
         return await get(source, id, operations=operations)
 
     monkeypatch.setattr(OpencastSource, "get", reached)

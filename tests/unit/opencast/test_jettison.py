@@ -341,5 +341,5 @@ def test_workflows_have_the_id_of_the_requested_event(said: Any, event: str) -> 
 
 @pytest.mark.parametrize(("said", "event"), [("E-1", "e-1"), ("e-2", "e-1"), (24, "e-1"), (True, "e-1"), ("7", "7.0")])
 def test_a_workflow_of_another_event_is_a_mismatch(said: Any, event: str) -> None:
-    with pytest.raises(ResponseMismatch, match=f"asked for the workflows of event {event}, the answer is about one of"):
+    with pytest.raises(ResponseMismatch, match=f"workflows of event {event}, but the response is about one of"):
         workflow(event, mediaPackageId=said)

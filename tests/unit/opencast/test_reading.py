@@ -234,7 +234,7 @@ def test_booleans_and_numbers_that_are_texts_as_documented_are_read_too() -> Non
 
 
 def test_a_response_about_another_workflow_is_refused() -> None:
-    with pytest.raises(ResponseMismatch, match="asked for workflow 1604, the answer is about workflow 1603"):
+    with pytest.raises(ResponseMismatch, match="requested workflow 1604, but the response is about workflow 1603"):
         read(calls.get_workflow(1604), "workflow-16.json")
 
 

@@ -100,7 +100,7 @@ def test_the_response_shows_whether_a_process_is_on() -> None:
 
 
 def test_a_switch_whose_response_is_about_another_process_is_a_mismatch() -> None:
-    with pytest.raises(ResponseMismatch, match="asked for process p, the answer is about process q"):
+    with pytest.raises(ResponseMismatch, match="requested process p, but the response is about process q"):
         read(process_calls.switch_process("p", active=True), {"apiId": "q", "active": True})
 
 

@@ -252,7 +252,7 @@ def test_children_of_unknown_or_unexpected_shape_are_kept_and_never_fatal(sample
 
 
 def test_a_response_about_another_workflow_is_a_mismatch(sample: Sample) -> None:
-    with pytest.raises(ResponseMismatch, match="asked for workflow 8, the answer is about workflow 51234"):
+    with pytest.raises(ResponseMismatch, match="requested workflow 8, but the response is about workflow 51234"):
         read(calls.get_workflow(8), sample("instance-failed.xml"))
 
 

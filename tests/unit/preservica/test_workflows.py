@@ -71,7 +71,7 @@ async def test_a_response_about_another_workflow_is_requested_again_and_then_a_m
 ) -> None:
     server = scripted(lambda _: httpx.Response(200, text="<W><Id>8</Id><State>ACTIVE</State></W>"))
     async with server.client(clock) as pv:
-        with pytest.raises(ResponseMismatch, match="asked for workflow 7, the answer is about workflow 8"):
+        with pytest.raises(ResponseMismatch, match="requested workflow 7, but the response is about workflow 8"):
             await pv.workflows.get(7)
     assert len(server.requests) == 4
 
