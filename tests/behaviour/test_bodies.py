@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from tests.conftest import FakeTime, See
-from tests.support.byte_server import Answer, Seen, http, serve, until
-from tests.support.call_endings import ID, end, ends, flawed, get, start
-from tests.support.misbehaving_server import endlessly, listening
-from tests.support.stub_clients import SYSTEMS, client_of, grants, page, row, workflow
+from tests.support.byte_server import RawResponse, ReceivedRequest, http, serve, until
+from tests.support.call_endings import ID, faulty_server, get, outcome, outcomes, start
+from tests.support.misbehaving_server import raw_server, repeat_forever
+from tests.support.stub_clients import SYSTEMS, client_of, page, row, with_login, workflow
 from workflow_async import Limits
 from workflow_async.errors import ConnectionBroken, ContentEncodingError, ResponseTooLarge, StartOutcomeUnknown
 
@@ -36,10 +36,10 @@ def parts(good: bytes) -> tuple[bytes, bytes]:
 async def test_a_body_without_an_end_ends_at_the_bound_and_is_not_asked_for_again(
     fake_time: FakeTime, see: See
 ) -> None:
-    async with listening(endlessly(b"HTTP/1.1 200 OK\r\n\r\n", b" " * 65536)) as raw:
+    async with raw_server(repeat_forever(b"HTTP/1.1 200 OK\r\n\r\n", b" " * 65536)) as raw:
         async with client_of("opencast", raw.url, clock=fake_time.clock, limits=Limits(wire=MIB)) as oc:
-            got, connections = await end(get(oc)), raw.connections
-            started = await end(start(oc))
+            got, connections = await outcome(get(oc)), raw.connections
+            started = await outcome(start(oc))
         await until(lambda: not raw.open)
     assert isinstance(got, ResponseTooLarge)
     assert (got.attempts, connections, raw.connections) == (1, 1, 2)
@@ -53,23 +53,23 @@ async def test_so_does_one_of_chunks_without_end(system: str, fake_time: FakeTim
     def flaw(good: bytes) -> bytes:
         return parts(good)[0] + b"transfer-encoding: chunked\r\n\r\n" + b"400\r\n" + b" " * 1024 + b"\r\n"
 
-    def endless(good: bytes) -> Answer:
-        return Answer(flaw(good) + b"".join([b"400\r\n" + b" " * 1024 + b"\r\n"] * 64), "stall")
+    def endless(good: bytes) -> RawResponse:
+        return RawResponse(flaw(good) + b"".join([b"400\r\n" + b" " * 1024 + b"\r\n"] * 64), "stall")
 
-    found = await ends(system, endless, fake_time, limits=Limits(wire=32 * 1024))
+    found = await outcomes(system, endless, fake_time, limits=Limits(wire=32 * 1024))
     assert str(found) == "get: 1 sent, ResponseTooLarge; start: 1 sent, StartOutcomeUnknown"
 
 
 # The wrong length
 
 
-def lengths(*claims: Callable[[int], int]) -> Callable[[bytes], Answer]:
+def lengths(*claims: Callable[[int], int]) -> Callable[[bytes], RawResponse]:
     """The answer with a Content-Length for each claim about its size."""
 
-    def flaw(good: bytes) -> Answer:
+    def flaw(good: bytes) -> RawResponse:
         status, body = parts(good)
         heads = b"".join(b"content-length: %d\r\n" % claim(len(body)) for claim in claims)
-        return Answer(status + heads + b"\r\n" + body, "fin" if claims[0](9) >= 9 else "keep")
+        return RawResponse(status + heads + b"\r\n" + body, "fin" if claims[0](9) >= 9 else "keep")
 
     return flaw
 
@@ -91,8 +91,8 @@ def lengths(*claims: Callable[[int], int]) -> Callable[[bytes], Answer]:
 async def test_a_length_that_is_wrong_is_an_error_and_its_connection_is_not_used_again(
     system: str, flaw: Any, fake_time: FakeTime, see: See
 ) -> None:
-    async with flawed(system, flaw, fake_time) as (server, client, wire):
-        found = await server.ends(client)
+    async with faulty_server(system, flaw, fake_time) as (server, client, wire):
+        found = await server.outcomes(client)
         assert (await get(client)).id == ID
     assert str(found) == REPEATED
     about = [seen for seen in wire.requests if str(ID) in seen.target]
@@ -110,9 +110,9 @@ async def test_where_both_a_length_and_chunks_are_told_the_chunks_count(
         heads = b"content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n"
         return status + heads + b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
 
-    async with flawed(system, flaw, fake_time, always=True) as (server, client, _):
+    async with faulty_server(system, flaw, fake_time, always=True) as (server, client, _):
         for _ in range(3):
-            assert str(await server.ends(client)) == "get: 1 sent, right; start: 1 sent, right"
+            assert str(await server.outcomes(client)) == "get: 1 sent, right; start: 1 sent, right"
     see("CL+TE: the chunks are read, right")
 
 
@@ -122,13 +122,13 @@ async def test_where_both_a_length_and_chunks_are_told_the_chunks_count(
 @pytest.mark.row(17)
 @either
 async def test_an_answer_about_another_workflow_is_never_delivered(system: str, fake_time: FakeTime, see: See) -> None:
-    def answer(seen: Seen) -> bytes:
+    def answer(seen: ReceivedRequest) -> bytes:
         asked = int(seen.target.partition("?")[0].rpartition("/")[2])
         own = http(200, workflow(system, asked))
         return own + http(200, workflow(system, 9)) if asked % 2 else own
 
     async with (
-        serve(grants(answer)) as wire,
+        serve(with_login(answer)) as wire,
         client_of(system, wire.url, clock=fake_time.clock) as client,
     ):
         found = [(await client.workflows.get(id)).id for id in range(1, 41)]
@@ -143,9 +143,9 @@ async def test_an_answer_that_is_always_about_another_is_a_mismatch_and_a_start_
 ) -> None:
     other = http(200, workflow(system, 9))
     created = CREATED_BY_EITHER + other.partition(b"\r\n")[2]
-    found = await ends(system, lambda good: created if b" 201 " in good else other, fake_time, always=True)
-    assert type(found.got).__name__ == "ResponseMismatch"
-    assert (found.got.attempts, found.sent["POST"]) == (4, 1)
+    found = await outcomes(system, lambda good: created if b" 201 " in good else other, fake_time, always=True)
+    assert type(found.get_result).__name__ == "ResponseMismatch"
+    assert (found.get_result.attempts, found.sent["POST"]) == (4, 1)
     see(str(found))
 
 
@@ -155,14 +155,14 @@ async def test_an_answer_that_is_always_about_another_is_a_mismatch_and_a_start_
 async def test_a_connection_that_said_too_much_is_not_used_again_even_where_no_id_would_tell(
     system: str, fake_time: FakeTime, see: See
 ) -> None:
-    def answer(seen: Seen) -> bytes:
+    def answer(seen: ReceivedRequest) -> bytes:
         if "offset=0" in seen.target or "start=0" in seen.target:
             surplus = http(200, page(system, [row(system, 99)], total=2))
             return http(200, page(system, [row(system, 1)], total=2)) + surplus
         return http(200, page(system, [row(system, 2)], total=2) if "=1&" in seen.target + "&" else page(system, []))
 
     async with (
-        serve(grants(answer)) as wire,
+        serve(with_login(answer)) as wire,
         client_of(system, wire.url, clock=fake_time.clock) as client,
     ):
         found = [one.id async for one in client.workflows.list(limit=2, page_size=1)]
@@ -185,9 +185,9 @@ async def test_a_gzip_stream_cut_at_any_byte_is_asked_for_again(system: str, fak
         size = max(size, len(whole))
         return status + b"content-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % cut + whole[:cut]
 
-    async with flawed(system, flaw, fake_time) as (server, client, _):
+    async with faulty_server(system, flaw, fake_time) as (server, client, _):
         while cut < size:
-            assert (cut, str(await server.ends(client))) == (cut, REPEATED)
+            assert (cut, str(await server.outcomes(client))) == (cut, REPEATED)
             cut += 1
     assert cut > 60
     see(f"{REPEATED}; cut at each byte")
@@ -207,7 +207,7 @@ async def test_a_gzip_bomb_costs_the_bound_and_less_than_32_mib(fake_time: FakeT
         async with client_of("opencast", wire.url, clock=fake_time.clock, limits=Limits(body=8 * MIB)) as oc:
             tracemalloc.start()
             try:
-                got = await end(get(oc))
+                got = await outcome(get(oc))
                 _, peak = tracemalloc.get_traced_memory()
             finally:
                 tracemalloc.stop()
@@ -225,10 +225,10 @@ async def test_a_coding_nobody_asked_for_is_not_read(coding: str, fake_time: Fak
         twice = gzip.compress(gzip.compress(body))
         return status + b"content-encoding: %s\r\ncontent-length: %d\r\n\r\n" % (coding.encode(), len(twice)) + twice
 
-    assert str(await ends("opencast", flaw, fake_time)) == REPEATED
-    found = await ends("opencast", flaw, fake_time, always=True)
-    assert isinstance(found.got, ContentEncodingError)
-    assert len(str(found.got)) < 300
+    assert str(await outcomes("opencast", flaw, fake_time)) == REPEATED
+    found = await outcomes("opencast", flaw, fake_time, always=True)
+    assert isinstance(found.get_result, ContentEncodingError)
+    assert len(str(found.get_result)) < 300
     see("br, zstd, deflate, nested gzip: ContentEncodingError")
 
 
@@ -246,8 +246,8 @@ async def test_a_bomb_of_headers_is_a_broken_connection(heads: bytes, fake_time:
         status, body = parts(good)
         return status + heads + b"content-length: %d\r\n\r\n" % len(body) + body
 
-    assert str(await ends("opencast", flaw, fake_time)) == REPEATED
-    found = await ends("opencast", flaw, fake_time, always=True)
-    assert isinstance(found.got, ConnectionBroken)
-    assert (found.got.attempts, len(json.dumps(str(found.got))) < 1000) == (4, True)
+    assert str(await outcomes("opencast", flaw, fake_time)) == REPEATED
+    found = await outcomes("opencast", flaw, fake_time, always=True)
+    assert isinstance(found.get_result, ConnectionBroken)
+    assert (found.get_result.attempts, len(json.dumps(str(found.get_result))) < 1000) == (4, True)
     see(f"ConnectionBroken; {REPEATED}")

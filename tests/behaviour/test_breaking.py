@@ -7,9 +7,9 @@ import pytest
 from attrs import define, field
 
 from tests.conftest import FakeTime, See
-from tests.support.byte_server import GET, Answer, Seen, Then, connected, http, serve, until
-from tests.support.call_endings import ID, end, ends, flawed, get, start
-from tests.support.misbehaving_server import Reader, Writer, listening, reset
+from tests.support.byte_server import GET, AfterResponse, RawResponse, ReceivedRequest, connected, http, serve, until
+from tests.support.call_endings import ID, faulty_server, get, outcome, outcomes, start
+from tests.support.misbehaving_server import Reader, Writer, raw_server, reset
 from tests.support.stub_clients import SYSTEMS, client_of, workflow
 from workflow_async import Retry
 from workflow_async._core.call import Call
@@ -24,9 +24,9 @@ async def test_a_reset_on_accept_is_tried_again_and_a_start_may_have_happened(fa
     async def talk(_: Reader, writer: Writer) -> None:
         reset(writer)
 
-    async with listening(talk) as raw, client_of("opencast", raw.url, clock=fake_time.clock) as oc:
-        got, connections = await end(get(oc)), raw.connections
-        started = await end(start(oc))
+    async with raw_server(talk) as raw, client_of("opencast", raw.url, clock=fake_time.clock) as oc:
+        got, connections = await outcome(get(oc)), raw.connections
+        started = await outcome(start(oc))
     assert isinstance(got, ConnectionBroken)
     assert isinstance(started, StartOutcomeUnknown)
     assert (got.attempts, connections, raw.connections) == (4, 4, 5)
@@ -37,11 +37,11 @@ async def test_a_reset_on_accept_is_tried_again_and_a_start_may_have_happened(fa
 @either
 @pytest.mark.parametrize("then", ["fin", "rst"])
 async def test_an_end_instead_of_an_answer_is_tried_again_and_a_start_may_have_happened(
-    system: str, then: Then, fake_time: FakeTime, see: See
+    system: str, then: AfterResponse, fake_time: FakeTime, see: See
 ) -> None:
-    found = await ends(system, lambda _: Answer(b"", then), fake_time)
+    found = await outcomes(system, lambda _: RawResponse(b"", then), fake_time)
     assert str(found) == REPEATED
-    assert found.started.cause.sent
+    assert found.start_result.cause.sent
     see(str(found))
 
 
@@ -54,11 +54,11 @@ class Fickle:
 
     used: set[int] = field(factory=set)
 
-    def __call__(self, seen: Seen) -> Answer:
+    def __call__(self, seen: ReceivedRequest) -> RawResponse:
         if seen.connection in self.used:
-            return Answer(b"", "rst")
+            return RawResponse(b"", "rst")
         self.used.add(seen.connection)
-        return Answer(http(200 if seen.method == "GET" else 201, RECORD))
+        return RawResponse(http(200 if seen.method == "GET" else 201, RECORD))
 
 
 RECORD = workflow("opencast", ID)
@@ -67,10 +67,10 @@ RECORD = workflow("opencast", ID)
 @pytest.mark.row(8)
 @pytest.mark.parametrize("then", ["fin", "rst"])
 async def test_a_stale_connection_costs_one_attempt_at_once_and_nothing_of_the_budget(
-    then: Then, fake_time: FakeTime, see: See
+    then: AfterResponse, fake_time: FakeTime, see: See
 ) -> None:
-    def answer(_: Seen) -> Answer:
-        return Answer(b"", then) if len(wire.requests) == 2 else Answer(http(200, RECORD))
+    def answer(_: ReceivedRequest) -> RawResponse:
+        return RawResponse(b"", then) if len(wire.requests) == 2 else RawResponse(http(200, RECORD))
 
     async with (
         serve(answer) as wire,
@@ -83,8 +83,8 @@ async def test_a_stale_connection_costs_one_attempt_at_once_and_nothing_of_the_b
 
 @pytest.mark.row(8)
 async def test_a_connection_that_ended_while_nobody_used_it_is_not_used_again(fake_time: FakeTime) -> None:
-    def ending(seen: Seen) -> Answer:
-        return Answer(http(200 if seen.method == "GET" else 201, RECORD), "fin")
+    def ending(seen: ReceivedRequest) -> RawResponse:
+        return RawResponse(http(200 if seen.method == "GET" else 201, RECORD), "fin")
 
     async with serve(ending) as wire, client_of("opencast", wire.url, clock=fake_time.clock) as oc:
         for n in range(5):
@@ -112,7 +112,7 @@ async def test_a_start_never_uses_a_connection_that_served_before(fake_time: Fak
         for warm in (0, 1, 8):
             await asyncio.gather(*(get(oc) for _ in range(warm)))
             assert (await start(oc)).id == ID
-            wire.answer = Fickle()
+            wire.respond = Fickle()
     connections = [seen.connection for seen in wire.requests]
     starts = [n for n, seen in enumerate(wire.requests) if seen.method == "POST"]
     assert len(starts) == 3
@@ -141,27 +141,27 @@ def sized(good: bytes) -> bytes:
 @pytest.mark.parametrize("form", [sized, chunky])
 @either
 async def test_an_answer_cut_at_any_byte_is_asked_for_again_and_a_start_may_have_happened(
-    system: str, form: Any, then: Then, fake_time: FakeTime, see: See
+    system: str, form: Any, then: AfterResponse, fake_time: FakeTime, see: See
 ) -> None:
     cut, lengths = 0, set[int]()
 
-    def flaw(good: bytes) -> Answer:
+    def flaw(good: bytes) -> RawResponse:
         data = form(good)
         lengths.add(len(data))
-        return Answer(data[:cut], then)
+        return RawResponse(data[:cut], then)
 
-    async with flawed(system, flaw, fake_time) as (server, client, _):
+    async with faulty_server(system, flaw, fake_time) as (server, client, _):
         while not lengths or cut < min(lengths):
-            assert (cut, str(await server.ends(client))) == (cut, REPEATED)
+            assert (cut, str(await server.outcomes(client))) == (cut, REPEATED)
             cut += 1
     assert cut > 80
     see(f"{REPEATED}; cut at each byte")
 
 
-def unsized(good: bytes, cut: int) -> Answer:
+def unsized(good: bytes, cut: int) -> RawResponse:
     """The answer without a length, its body cut: it ends with the connection."""
     head, _, body = good.partition(b"\r\n\r\n")
-    return Answer(head.partition(b"\r\n")[0] + b"\r\n\r\n" + body[:cut], "fin")
+    return RawResponse(head.partition(b"\r\n")[0] + b"\r\n\r\n" + body[:cut], "fin")
 
 
 @pytest.mark.row(10)
@@ -171,22 +171,22 @@ async def test_a_body_that_ends_with_its_connection_is_only_believed_when_it_is_
 ) -> None:
     size = len(workflow(system, ID))
     cut = 0
-    async with flawed(system, lambda good: unsized(good, cut), fake_time) as (server, client, _):
+    async with faulty_server(system, lambda good: unsized(good, cut), fake_time) as (server, client, _):
         for cut in range(size):
-            found = await server.ends(client)
-            assert (found.got.id, found.sent["GET"], found.sent["POST"]) == (ID, 2, 1)
-            assert isinstance(found.started, StartOutcomeUnknown) or (system, cut) == ("preservica", 0)
+            found = await server.outcomes(client)
+            assert (found.get_result.id, found.sent["GET"], found.sent["POST"]) == (ID, 2, 1)
+            assert isinstance(found.start_result, StartOutcomeUnknown) or (system, cut) == ("preservica", 0)
         cut = size
-        assert str(await server.ends(client)) == "get: 1 sent, right; start: 1 sent, right"
+        assert str(await server.outcomes(client)) == "get: 1 sent, right; start: 1 sent, right"
     see("DecodeError, get tried again; cut at each byte")
 
 
 @pytest.mark.row(10)
 @either
 async def test_a_body_that_is_always_cut_is_a_decode_error(system: str, fake_time: FakeTime) -> None:
-    found = await ends(system, lambda good: unsized(good, 12), fake_time, always=True)
-    assert isinstance(found.got, DecodeError)
-    assert isinstance(found.started.cause, DecodeError)
+    found = await outcomes(system, lambda good: unsized(good, 12), fake_time, always=True)
+    assert isinstance(found.get_result, DecodeError)
+    assert isinstance(found.start_result.cause, DecodeError)
     assert found.sent == {"GET": 4, "POST": 1}
 
 
@@ -206,12 +206,12 @@ async def test_a_reset_while_a_request_is_sent_is_tried_again_and_a_start_may_ha
 ) -> None:
     large = bytes(16 * 2**20)
     call: Call[Any] = Call("PUT", "/thing", GET.read, body=large)
-    async with listening(hang_up) as raw, connected(raw.url, fake_time.clock) as transport:
+    async with raw_server(hang_up) as raw, connected(raw.url, fake_time.clock) as transport:
         with pytest.raises(ConnectionBroken) as caught:
             await transport.send(call)
         assert (caught.value.attempts, caught.value.sent, raw.connections) == (4, True, 4)
         async with client_of("opencast", raw.url, clock=fake_time.clock) as oc:
-            started = await end(oc.workflows.start("e", "fast", configuration={"notes": "x" * len(large)}))
+            started = await outcome(oc.workflows.start("e", "fast", configuration={"notes": "x" * len(large)}))
     assert isinstance(started, StartOutcomeUnknown)
     assert (started.cause.attempts, raw.connections) == (1, 5)
     see("a call that may be repeated: 4 attempts, ConnectionBroken; start: 1, StartOutcomeUnknown")

@@ -11,8 +11,8 @@ import uvloop
 
 from tests.conftest import See
 from tests.support import virtual_time as virtual
-from tests.support.byte_server import Answer, Seen, http, serve, until
-from tests.support.stub_clients import SYSTEMS, client_of, grants, page, row, workflow
+from tests.support.byte_server import RawResponse, ReceivedRequest, http, serve, until
+from tests.support.stub_clients import SYSTEMS, client_of, page, row, with_login, workflow
 from workflow_async import Clock, Limits, Retry
 from workflow_async.errors import ConnectionBroken
 from workflow_async.preservica.login_calls import LOGIN
@@ -57,10 +57,10 @@ BOTH: dict[str, Ask] = {
 CASES = [(system, name) for system in SYSTEMS for name in (*BOTH, *ASKS[system])]
 
 
-def answers(system: str) -> Callable[[Seen], bytes]:
+def answers(system: str) -> Callable[[ReceivedRequest], bytes]:
     """A server that does whatever it is asked."""
 
-    def answer(seen: Seen) -> bytes:
+    def answer(seen: ReceivedRequest) -> bytes:
         path = seen.target.partition("?")[0]
         if seen.method == "DELETE":
             return http(204)
@@ -70,7 +70,7 @@ def answers(system: str) -> Callable[[Seen], bytes]:
             return http(200, page(system, [row(system, 7)], 1))
         return http(201 if seen.method == "POST" else 200, workflow(system, 7, "succeeded"))
 
-    return grants(answer)
+    return with_login(answer)
 
 
 async def cut(asked: Coroutine[Any, Any, Any], turns: int, *, native: bool) -> bool:
@@ -133,12 +133,12 @@ async def held(system: str, where: str, *, native: bool) -> list[str]:
 
     clock = Clock(sleep=sleep)
 
-    def answer(seen: Seen) -> Answer | bytes:
+    def answer(seen: ReceivedRequest) -> RawResponse | bytes:
         if where == "the token" and seen.target.startswith(LOGIN):
-            return Answer(b"", "stall")
-        return Answer(b"", "stall") if where == "the queue" else http(503)
+            return RawResponse(b"", "stall")
+        return RawResponse(b"", "stall") if where == "the queue" else http(503)
 
-    async with serve(answer if where == "the token" else grants(answer)) as wire:
+    async with serve(answer if where == "the token" else with_login(answer)) as wire:
         async with client_of(system, wire.url, limits=ONE, clock=clock) as client:
             first = asyncio.create_task(client.workflows.get(8)) if where == "the queue" else None
             wanted = 1 + (system == "preservica" and where != "the token")
@@ -217,8 +217,8 @@ def test_cut_again_while_it_cleans_up_a_call_is_over_in_two_seconds(times: list[
     async def main() -> float:
         loop = asyncio.get_running_loop()
         async with (
-            httpx.AsyncClient(transport=Stuck()) as carrier,
-            client_of("opencast", "http://127.0.0.1", http=carrier, limits=ONE) as client,
+            httpx.AsyncClient(transport=Stuck()) as http_client,
+            client_of("opencast", "http://127.0.0.1", http=http_client, limits=ONE) as client,
         ):
             call = asyncio.create_task(client.workflows.get(7))
             for at in times:
@@ -248,8 +248,8 @@ async def test_cut_at_the_moment_it_fails_a_call_is_cancelled_or_fails_and_is_no
             return await client.workflows.get(7)
 
     async with (
-        httpx.AsyncClient(transport=httpx.MockTransport(fail)) as carrier,
-        client_of("opencast", "http://127.0.0.1", http=carrier, limits=ONE, retry=Retry(attempts=1)) as client,
+        httpx.AsyncClient(transport=httpx.MockTransport(fail)) as http_client,
+        client_of("opencast", "http://127.0.0.1", http=http_client, limits=ONE, retry=Retry(attempts=1)) as client,
     ):
         call = asyncio.create_task(asking())
         await asyncio.wait([call])

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import FakeTime, See
-from tests.support.byte_server import Seen, http, serve
-from tests.support.stub_clients import Told, client_of, workflow
+from tests.support.byte_server import ReceivedRequest, http, serve
+from tests.support.stub_clients import MockServer, client_of, workflow
 from workflow_async import Clock, Digest
 from workflow_async.errors import Unauthorized
 
@@ -60,7 +60,9 @@ async def test_a_digest_password_that_never_worked_is_not_proved_again(fake_time
 @given(challenge=st.text(st.characters(min_codepoint=32, max_codepoint=126), max_size=40))
 def test_any_challenge_is_answered_or_unauthorized(challenge: str) -> None:
     async def main() -> None:
-        server = Told("opencast", lambda _: httpx.Response(401, headers={"www-authenticate": f"Digest {challenge}"}))
+        server = MockServer(
+            "opencast", lambda _: httpx.Response(401, headers={"www-authenticate": f"Digest {challenge}"})
+        )
         async with server.client(Clock(), auth=Digest("user", "s3cret")) as client:
             for _ in range(2):
                 with pytest.raises(Unauthorized):
@@ -73,7 +75,7 @@ def test_any_challenge_is_answered_or_unauthorized(challenge: str) -> None:
 async def test_a_nonce_that_is_stale_is_renewed_for_gets_and_starts(fake_time: FakeTime, see: See) -> None:
     used = dict[str, int]()
 
-    def answer(seen: Seen) -> bytes:
+    def answer(seen: ReceivedRequest) -> bytes:
         given = seen.headers.get("authorization", "")
         nonce = f"n{len(used)}"
         if f'nonce="{nonce}"' in given and used[nonce] < 3:
@@ -107,13 +109,13 @@ async def test_a_cookie_for_another_domain_is_not_taken(domain: str, fake_time: 
 
 @pytest.mark.row(74)
 async def test_a_session_of_one_user_never_reaches_another(fake_time: FakeTime, see: See) -> None:
-    def answer(seen: Seen) -> bytes:
+    def answer(seen: ReceivedRequest) -> bytes:
         who = base64.b64decode(seen.headers["authorization"].removeprefix("Basic ")).decode().partition(":")[0]
         assert seen.headers.get("cookie", f"JSESSIONID={who}") == f"JSESSIONID={who}"
         return http(200, workflow("opencast", 7), set_cookie=f"JSESSIONID={who}; Path=/")
 
-    async with serve(answer) as wire, httpx.AsyncClient() as carrier:
-        for more in ({}, {"http": carrier}):
+    async with serve(answer) as wire, httpx.AsyncClient() as http_client:
+        for more in ({}, {"http": http_client}):
             settings = {"clock": fake_time.clock, **more}
             async with (
                 client_of("opencast", wire.url, auth=("eve", "p"), **settings) as eve,
@@ -128,7 +130,7 @@ async def test_a_session_of_one_user_never_reaches_another(fake_time: FakeTime, 
 
 @pytest.mark.row(74)
 async def test_a_thousand_cookies_are_not_all_kept(fake_time: FakeTime, see: See) -> None:
-    def answer(_: Seen) -> bytes:
+    def answer(_: ReceivedRequest) -> bytes:
         first = 100 * len(wire.requests)
         cookies = "".join(f"set-cookie: c{n}={'x' * 20}; Path=/\r\n" for n in range(first, first + 100))
         return http(200, workflow("opencast", 7)).replace(b"content-length", cookies.encode() + b"content-length")

@@ -11,8 +11,8 @@ import pytest
 
 from tests.conftest import FakeTime, See
 from tests.support.byte_server import GET, connected, http, serve
-from tests.support.call_endings import LAVISH, end
-from tests.support.chaos_proxy import Harm, Plan, Proxy, chaos
+from tests.support.call_endings import LARGE_BUDGET, outcome
+from tests.support.chaos_proxy import FaultPlan, Proxy, ProxyFault, chaos_proxy
 from tests.support.stub_clients import SYSTEMS, client_of
 from workflow_async import Clock, Poll
 from workflow_async.errors import CallError, StartOutcomeUnknown, WorkflowAsyncError
@@ -24,8 +24,15 @@ INGEST = "Ingest Packages"
 """A context of the sandbox."""
 CALLS, AT_ONCE = 600, 5
 STARTS = 300
-HARMFUL = (Harm.RESET, Harm.CUT_REQUEST, Harm.CUT_ANSWER, Harm.RESET_ANSWER, Harm.STALL, Harm.GARBAGE)
-QUIET = Plan(seed=0, rate=0.0)
+HARMFUL = (
+    ProxyFault.RESET,
+    ProxyFault.CUT_REQUEST,
+    ProxyFault.CUT_ANSWER,
+    ProxyFault.RESET_ANSWER,
+    ProxyFault.STALL,
+    ProxyFault.GARBAGE,
+)
+QUIET = FaultPlan(seed=0, rate=0.0)
 either = pytest.mark.parametrize("system", SYSTEMS)
 
 
@@ -61,22 +68,22 @@ def client(there: FakeOpencast | FakePreservica, url: str, clock: Clock, **setti
     if isinstance(there, FakePreservica):
         account = {"username": there.username, "password": there.password, "tenant": there.tenant}
     system = "preservica" if isinstance(there, FakePreservica) else "opencast"
-    return client_of(system, url, **{**account, "clock": clock, "retry": LAVISH, **settings})
+    return client_of(system, url, **{**account, "clock": clock, "retry": LARGE_BUDGET, **settings})
 
 
 # The proxy
 
 
-async def answers(plan: Plan, count: int) -> tuple[list[str], list[tuple[int, Harm]]]:
+async def answers(plan: FaultPlan, count: int) -> tuple[list[str], list[tuple[int, ProxyFault]]]:
     """How so many calls in a row end, and what was done to them."""
     time = FakeTime()
     async with (
         serve(http(200, b'"a whole answer"')) as wire,
-        chaos(wire.url, plan) as proxy,
-        connected(proxy.url, time.clock, retry=LAVISH) as transport,
+        chaos_proxy(wire.url, plan) as proxy,
+        connected(proxy.url, time.clock, retry=LARGE_BUDGET) as transport,
     ):
-        found = [await end(transport.send(GET)) for _ in range(count)]
-    return [str(one) if isinstance(one, str) else type(one).__name__ for one in found], proxy.done
+        found = [await outcome(transport.send(GET)) for _ in range(count)]
+    return [str(one) if isinstance(one, str) else type(one).__name__ for one in found], proxy.injected_faults
 
 
 async def test_a_proxy_that_does_no_harm_changes_nothing() -> None:
@@ -84,14 +91,14 @@ async def test_a_proxy_that_does_no_harm_changes_nothing() -> None:
 
 
 async def test_the_same_seed_does_the_same_harm_and_another_another() -> None:
-    first, again, other = [await answers(Plan(seed), 60) for seed in (1, 1, 2)]
+    first, again, other = [await answers(FaultPlan(seed), 60) for seed in (1, 1, 2)]
     assert first == again
     assert first[1] != other[1]
 
 
-@pytest.mark.parametrize("harm", Harm)
-async def test_every_harm_is_done_and_outlived(harm: Harm) -> None:
-    plan = Plan(seed=3, rate=0.4, harms=(harm,))
+@pytest.mark.parametrize("harm", ProxyFault)
+async def test_every_harm_is_done_and_outlived(harm: ProxyFault) -> None:
+    plan = FaultPlan(seed=3, rate=0.4, faults=(harm,))
     found, done = await answers(plan, 30)
     assert {kind for _, kind in done} == {harm}
     assert set(found) <= {"a whole answer", "ConnectionBroken", "ConnectFailed"}
@@ -99,8 +106,8 @@ async def test_every_harm_is_done_and_outlived(harm: Harm) -> None:
 
 
 @pytest.mark.parametrize("harm", HARMFUL)
-async def test_harm_that_never_ends_is_a_typed_error(harm: Harm) -> None:
-    found, done = await answers(Plan(seed=4, rate=1.0, harms=(harm,)), 5)
+async def test_harm_that_never_ends_is_a_typed_error(harm: ProxyFault) -> None:
+    found, done = await answers(FaultPlan(seed=4, rate=1.0, faults=(harm,)), 5)
     assert set(found) <= {"ConnectionBroken", "ConnectFailed"}
     assert len(done) >= 5 * 4
 
@@ -129,7 +136,7 @@ async def tally(calls: list[tuple[Callable[[], Awaitable[Any]], Any]], count: in
     ends: Counter[str] = Counter()
     for n in range(0, count, AT_ONCE):
         some = [calls[(n + k) % len(calls)] for k in range(AT_ONCE)]
-        found = await asyncio.gather(*(end(call()) for call, _ in some))
+        found = await asyncio.gather(*(outcome(call()) for call, _ in some))
         for one, (_, truth) in zip(found, some, strict=True):
             assert isinstance(one, CallError) or one == truth
             ends["error" if isinstance(one, CallError) else "right"] += 1
@@ -143,12 +150,12 @@ async def test_no_answer_is_ever_wrong(system: str, sandbox: Sandbox, see: See) 
     ids = there.seed(20)
     async with client(there, there.url, still) as direct:
         truths = [await call() for call in await reads(there, direct, ids)]
-    async with chaos(there.url, Plan(seed=11)) as proxy, client(there, proxy.url, still) as spoiled:
+    async with chaos_proxy(there.url, FaultPlan(seed=11)) as proxy, client(there, proxy.url, still) as spoiled:
         calls = list(zip(await reads(there, spoiled, ids), truths, strict=True))
         ends = await tally(calls, CALLS)
     assert ends.total() == CALLS
     assert ends["right"] > CALLS / 2
-    assert proxy.injected.keys() == set(Harm)
+    assert proxy.injected.keys() == set(ProxyFault)
     see(f"{proxy}, {CALLS} calls: {ends['right']} right, {ends['error']} typed errors, 0 wrong")
 
 
@@ -159,9 +166,9 @@ async def started(there: Any, client: Any) -> tuple[Any, Callable[[], int]]:
     """How a start ends, and how often it was carried out."""
     if isinstance(there, FakePreservica):
         ticket = client.workflows.prepare_start(INGEST)
-        return await end(client.workflows.start(ticket)), lambda: there.starts.count(ticket.correlation_id)
+        return await outcome(client.workflows.start(ticket)), lambda: there.starts.count(ticket.correlation_id)
     event = there.event()
-    found = await end(client.workflows.start(event, "fast"))
+    found = await outcome(client.workflows.start(event, "fast"))
     return found, lambda: sum(run.subject == event for run in there.engine.all())
 
 
@@ -176,7 +183,10 @@ def allowed(verdict: Any) -> set[int]:
 @either
 async def test_no_start_is_carried_out_twice_and_no_verdict_lies(system: str, sandbox: Sandbox, see: See) -> None:
     there = one_of(sandbox, system)
-    async with chaos(there.url, Plan(seed=12)) as proxy, client(there, proxy.url, FakeTime().clock) as spoiled:
+    async with (
+        chaos_proxy(there.url, FaultPlan(seed=12)) as proxy,
+        client(there, proxy.url, FakeTime().clock) as spoiled,
+    ):
         found = [await started(there, spoiled) for _ in range(STARTS)]
     seen = Counter((type(verdict).__name__, carried_out()) for verdict, carried_out in found)
     assert all(carried_out() in allowed(verdict) for verdict, carried_out in found), seen
@@ -198,7 +208,7 @@ async def test_a_watch_tells_every_end_once(system: str, sandbox: Sandbox, clock
     ends: Counter[int] = Counter()
     poll = Poll(interval=1, ceiling=4, outage=1e9)
     async with (
-        chaos(there.url, Plan(seed=13)) as proxy,
+        chaos_proxy(there.url, FaultPlan(seed=13)) as proxy,
         client(there, proxy.url, clock) as spoiled,
         spoiled.workflows.watch(ids, poll=poll) as changes,
     ):
@@ -222,13 +232,13 @@ def begin(there: Any, n: int) -> int:
 
 
 async def test_a_patient_proxy_keeps_what_it_stalls_until_it_is_told() -> None:
-    stalling = Plan(seed=5, rate=1.0, harms=(Harm.STALL,))
+    stalling = FaultPlan(seed=5, rate=1.0, faults=(ProxyFault.STALL,))
     async with (
         serve(http(200, b"{}")) as wire,
-        chaos(wire.url, stalling, patient=True) as proxy,
+        chaos_proxy(wire.url, stalling, hold_stalled=True) as proxy,
         connected(proxy.url, FakeTime().clock) as transport,
     ):
-        call = asyncio.create_task(end(transport.send(GET)))
+        call = asyncio.create_task(outcome(transport.send(GET)))
         for _ in range(4):
             stalled = await proxy.stalled.get()
             assert not call.done()

@@ -11,9 +11,9 @@ import pytest
 import trustme
 
 from tests.conftest import FakeTime, See
-from tests.support.byte_server import GET, POST, Wire, connected, http, refused_url, serve
-from tests.support.call_endings import end, get, start
-from tests.support.misbehaving_server import listening, saying
+from tests.support.byte_server import GET, POST, ByteServer, connected, http, refused_url, serve
+from tests.support.call_endings import get, outcome, start
+from tests.support.misbehaving_server import raw_server, respond_with
 from tests.support.stub_clients import client_of, workflow
 from workflow_async import Timeouts
 from workflow_async.errors import (
@@ -31,7 +31,7 @@ BRIEF = Timeouts(connect=0.03, call=60.0, exchange=30.0)
 async def failures(url: str, time: FakeTime, **settings: Any) -> tuple[Any, Any]:
     """How a get and a start of Opencast fail at a URL."""
     async with client_of("opencast", url, clock=time.clock, **settings) as oc:
-        return await end(get(oc)), await end(start(oc))
+        return await outcome(get(oc)), await outcome(start(oc))
 
 
 def in_short(got: Any, started: Any) -> str:
@@ -178,7 +178,7 @@ def ancient(authority: trustme.CA) -> ssl.SSLContext:
     return context
 
 
-async def refused(wire: Wire, authority: trustme.CA, time: FakeTime) -> tuple[Any, Any]:
+async def refused(wire: ByteServer, authority: trustme.CA, time: FakeTime) -> tuple[Any, Any]:
     """How both end at a server whose TLS will not do; it has not seen a request."""
     found = await failures(wire.url, time, ssl_context=client_side(authority))
     assert wire.requests == []
@@ -228,7 +228,7 @@ async def test_tls_of_the_last_century_is_not_spoken_and_nothing_is_sent(
 async def test_a_plain_port_behind_https_is_named_for_what_it_is_and_nothing_is_sent(
     authority: trustme.CA, fake_time: FakeTime, see: See
 ) -> None:
-    async with listening(saying(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as raw:
+    async with raw_server(respond_with(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as raw:
         url = raw.url.replace("http:", "https:")
         got, started = await failures(url, fake_time, ssl_context=client_side(authority))
     assert isinstance(got, ConnectFailed)

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from tests.conftest import FakeTime, See
-from tests.support.byte_server import Answer, Seen, Wire, http, serve
-from tests.support.call_endings import end, ends, get
+from tests.support.byte_server import ByteServer, RawResponse, ReceivedRequest, http, serve
+from tests.support.call_endings import get, outcome, outcomes
 from tests.support.stub_clients import client_of, workflow
 from workflow_async.errors import Unauthorized
 from workflow_async.preservica.login_calls import LOGIN, REFRESH
@@ -16,20 +16,20 @@ from workflow_async.preservica.login_calls import LOGIN, REFRESH
 # Refused
 
 
-Respond = Callable[[Seen], bytes]
+Respond = Callable[[ReceivedRequest], bytes]
 
 
-async def refused(answer: Respond, time: FakeTime, call: Callable[[Any], Any]) -> tuple[Any, Wire]:
+async def refused(answer: Respond, time: FakeTime, call: Callable[[Any], Any]) -> tuple[Any, ByteServer]:
     """How a call of Preservica ends at a server that answers so, logins included."""
     async with serve(answer) as wire, client_of("preservica", wire.url, clock=time.clock) as pv:
-        return await end(call(pv)), wire
+        return await outcome(call(pv)), wire
 
 
 def lets_in_after(logins_needed: int) -> Respond:
     """A server that takes the token of that login only, and of no earlier one."""
     made = 0
 
-    def answer(seen: Seen) -> bytes:
+    def answer(seen: ReceivedRequest) -> bytes:
         nonlocal made
         if seen.target == LOGIN:
             made += 1
@@ -68,9 +68,9 @@ async def test_a_token_refused_for_ever_is_unauthorized_after_two_sends(
 
 @pytest.mark.row(30)
 async def test_a_password_refused_is_unauthorized_after_one_send(fake_time: FakeTime, see: See) -> None:
-    found = await ends("opencast", lambda _: http(401), fake_time, always=True)
+    found = await outcomes("opencast", lambda _: http(401), fake_time, always=True)
     assert str(found) == "get: 1 sent, Unauthorized; start: 0 sent, Unauthorized"
-    assert "not tried again: open a new client with others" in str(found.started)
+    assert "not tried again: open a new client with others" in str(found.start_result)
     see("Basic: 1 sent, Unauthorized; nothing after it")
 
 
@@ -80,11 +80,11 @@ async def test_a_password_refused_is_unauthorized_after_one_send(fake_time: Fake
 LIFE = 15 * 60.0
 
 
-def refreshing(refresh: Answer | bytes, *, down_at: int = 0) -> Callable[[Seen], Answer | bytes]:
+def refreshing(refresh: RawResponse | bytes, *, down_at: int = 0) -> Callable[[ReceivedRequest], RawResponse | bytes]:
     """A server that answers every refresh so, and whose n-th login is out of service."""
     asked = made = 0
 
-    def answer(seen: Seen) -> Answer | bytes:
+    def answer(seen: ReceivedRequest) -> RawResponse | bytes:
         nonlocal asked, made
         if seen.target == REFRESH:
             return refresh
@@ -108,14 +108,14 @@ def refreshing(refresh: Answer | bytes, *, down_at: int = 0) -> Callable[[Seen],
         http(400),
         http(403),
         http(500),
-        Answer(b"", "fin"),
-        Answer(http(200, {"token": "tok-2"})[:-3], "rst"),
+        RawResponse(b"", "fin"),
+        RawResponse(http(200, {"token": "tok-2"})[:-3], "rst"),
         http(200, b"{}"),
     ],
     ids=["401", "400", "403", "500", "no answer", "half an answer", "no token"],
 )
 async def test_a_refresh_that_failed_or_may_have_happened_is_followed_by_one_login(
-    refresh: Answer | bytes, fake_time: FakeTime, see: See
+    refresh: RawResponse | bytes, fake_time: FakeTime, see: See
 ) -> None:
     async with (
         serve(refreshing(refresh)) as wire,
@@ -135,7 +135,7 @@ async def test_a_refresh_that_failed_or_may_have_happened_is_followed_by_one_log
 @pytest.mark.row(34)
 async def test_a_refresh_token_is_not_sent_again_even_where_the_login_after_it_failed(fake_time: FakeTime) -> None:
     async with (
-        serve(refreshing(Answer(b"", "fin"), down_at=2)) as wire,
+        serve(refreshing(RawResponse(b"", "fin"), down_at=2)) as wire,
         client_of("preservica", wire.url, clock=fake_time.clock) as pv,
     ):
         for seconds in (LIFE * 0.85, 20.0, 0.0):

@@ -13,7 +13,7 @@ import pytest
 
 from tests.conftest import See
 from tests.support import virtual_time as virtual
-from tests.support.stub_clients import SYSTEMS, Told, client_of, running_clock, workflow
+from tests.support.stub_clients import SYSTEMS, MockServer, client_of, running_clock, workflow
 from tests.unit.monitor.test_poller import STEADY
 from workflow_async import Phase
 
@@ -40,8 +40,8 @@ def test_ten_thousand_calls_are_answered_in_the_order_they_were_made(see: See) -
             return httpx.Response(200, content=workflow("opencast", number(request)))
 
         async with (
-            httpx.AsyncClient(transport=httpx.MockTransport(answer)) as carrier,
-            client_of("opencast", "http://127.0.0.1", http=carrier, clock=running_clock()) as client,
+            httpx.AsyncClient(transport=httpx.MockTransport(answer)) as http_client,
+            client_of("opencast", "http://127.0.0.1", http=http_client, clock=running_clock()) as client,
         ):
             found = await asyncio.gather(*(client.workflows.get(id) for id in range(CROWD)))
         assert [one.id for one in found] == list(range(CROWD))
@@ -75,8 +75,8 @@ def test_who_waits_costs_a_few_kib(ask: Callable[[Any, int], Any], see: See) -> 
             raise AssertionError
 
         async with (
-            httpx.AsyncClient(transport=httpx.MockTransport(never)) as carrier,
-            client_of("opencast", "http://127.0.0.1", http=carrier, clock=running_clock()) as client,
+            httpx.AsyncClient(transport=httpx.MockTransport(never)) as http_client,
+            client_of("opencast", "http://127.0.0.1", http=http_client, clock=running_clock()) as client,
         ):
             gc.collect()
             tracemalloc.start()
@@ -107,7 +107,7 @@ def test_ten_thousand_who_wait_for_the_same_cost_one_look_an_interval(system: st
             looks[int(clock.now() / STEADY.interval)] += 1
             return httpx.Response(200, content=workflow(system, 7, "running" if clock.now() < 61 else "succeeded"))
 
-        async with Told(system, answer).client(clock) as client:
+        async with MockServer(system, answer).client(clock) as client:
             found = await asyncio.gather(*(client.workflows.wait(7, poll=STEADY) for _ in range(CROWD)))
         assert {one.phase for one in found} == {Phase.SUCCEEDED}
         return looks

@@ -3,9 +3,9 @@
 import pytest
 
 from tests.conftest import FakeTime, See
-from tests.support.byte_server import Answer, until
-from tests.support.call_endings import end, ends, flawed, get, start
-from tests.support.misbehaving_server import Talk, endlessly, listening
+from tests.support.byte_server import RawResponse, until
+from tests.support.call_endings import faulty_server, get, outcome, outcomes, start
+from tests.support.misbehaving_server import ConnectionHandler, raw_server, repeat_forever
 from tests.support.stub_clients import SYSTEMS, client_of
 from workflow_async import Retry, Timeouts
 from workflow_async.errors import DeadlineExceeded, StartOutcomeUnknown
@@ -20,10 +20,12 @@ either = pytest.mark.parametrize("system", SYSTEMS)
 @either
 async def test_silence_ends_with_the_deadline_of_the_exchange(system: str, fake_time: FakeTime, see: See) -> None:
     limits = Timeouts(call=30.0, exchange=0.1)
-    found = await ends(system, lambda _: Answer(b"", "stall"), fake_time, always=True, timeouts=limits, timeout=0.1)
+    found = await outcomes(
+        system, lambda _: RawResponse(b"", "stall"), fake_time, always=True, timeouts=limits, timeout=0.1
+    )
     assert str(found) == "get: 4 sent, DeadlineExceeded; start: 1 sent, StartOutcomeUnknown"
-    assert isinstance(found.started.cause, DeadlineExceeded)
-    assert found.started.cause.sent
+    assert isinstance(found.start_result.cause, DeadlineExceeded)
+    assert found.start_result.cause.sent
     see(str(found))
 
 
@@ -33,25 +35,29 @@ async def test_silence_ends_with_the_deadline_of_the_call_whatever_is_left_to_tr
     system: str, fake_time: FakeTime
 ) -> None:
     limits = Timeouts(call=0.2, exchange=30.0)
-    found = await ends(system, lambda _: Answer(b"", "stall"), fake_time, always=True, timeouts=limits)
+    found = await outcomes(system, lambda _: RawResponse(b"", "stall"), fake_time, always=True, timeouts=limits)
     assert str(found) == "get: 1 sent, DeadlineExceeded; start: 1 sent, StartOutcomeUnknown"
-    assert "no response within 0.2 s" in str(found.got)
+    assert "no response within 0.2 s" in str(found.get_result)
 
 
 @pytest.mark.row(12)
 async def test_silence_that_passes_costs_one_attempt_more(fake_time: FakeTime) -> None:
     limits = Timeouts(call=60.0, exchange=1.0)
-    async with flawed("opencast", lambda _: Answer(b"", "stall"), fake_time, timeouts=limits) as (server, oc, _):
+    async with faulty_server("opencast", lambda _: RawResponse(b"", "stall"), fake_time, timeouts=limits) as (
+        server,
+        oc,
+        _,
+    ):
         assert (await get(oc)).id == 1603
     assert server.sent["GET"] == 2
 
 
-async def outlasted(talk: Talk, time: FakeTime) -> str:
+async def outlasted(talk: ConnectionHandler, time: FakeTime) -> str:
     """How both end at a server that talks so for ever; it loses every connection."""
-    async with listening(talk) as raw:
+    async with raw_server(talk) as raw:
         async with client_of("opencast", raw.url, clock=time.clock, timeouts=SHORT, retry=TWICE) as oc:
-            got, connections = await end(get(oc)), raw.connections
-            started = await end(start(oc, timeout=0.1))
+            got, connections = await outcome(get(oc)), raw.connections
+            started = await outcome(start(oc, timeout=0.1))
         await until(lambda: not raw.open)
     assert isinstance(got, DeadlineExceeded)
     assert isinstance(started, StartOutcomeUnknown)
@@ -69,7 +75,7 @@ async def outlasted(talk: Talk, time: FakeTime) -> str:
 async def test_bytes_that_trickle_do_not_move_the_deadline(
     opening: bytes, again: bytes, fake_time: FakeTime, see: See
 ) -> None:
-    found = await outlasted(endlessly(opening, again, pause=0.002), fake_time)
+    found = await outlasted(repeat_forever(opening, again, pause=0.002), fake_time)
     assert found.startswith("get: 2 of 2")
     see(found)
 
@@ -77,6 +83,6 @@ async def test_bytes_that_trickle_do_not_move_the_deadline(
 @pytest.mark.row(14)
 @pytest.mark.parametrize("status", [b"100 Continue", b"102 Processing", b"103 Early Hints"])
 async def test_answers_before_the_answer_do_not_move_the_deadline(status: bytes, fake_time: FakeTime, see: See) -> None:
-    found = await outlasted(endlessly(b"", b"HTTP/1.1 " + status + b"\r\n\r\n"), fake_time)
+    found = await outlasted(repeat_forever(b"", b"HTTP/1.1 " + status + b"\r\n\r\n"), fake_time)
     assert found.startswith("get: 2 of 2")
     see(f"{found}; connection dropped")

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import See
 from tests.support import virtual_time as virtual
-from tests.support.stub_clients import SYSTEMS, Told, document, row, running_clock
+from tests.support.stub_clients import SYSTEMS, MockServer, document, row, running_clock
 from workflow_async import Phase, Poll
 from workflow_async._core.call import Reply
 from workflow_async._decode.values import parse_any_datetime, parse_datetime
@@ -59,7 +59,7 @@ def watched(system: str, words: list[Any], **more: Any) -> list[Change[Any]]:
             return httpx.Response(200, content=document(system, row(system, 7, state, **extra)))
 
         async with (
-            Told(system, answer).client(clock) as client,
+            MockServer(system, answer).client(clock) as client,
             client.workflows.watch([7], poll=QUICK, **more) as changes,
         ):
             return [change async for change in changes]

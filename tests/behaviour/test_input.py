@@ -13,7 +13,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from tests.conftest import FakeTime, See
-from tests.support.stub_clients import SYSTEMS, Told, client_of, workflow
+from tests.support.stub_clients import SYSTEMS, MockServer, client_of, workflow
 from workflow_async import Basic, Bearer, Clock, Digest, OpencastClient, PreservicaClient, opencast, preservica
 from workflow_async.errors import InvalidArgument
 from workflow_async.opencast import calls
@@ -67,8 +67,8 @@ async def refused(system: str, ask: Callable[[Any], Any]) -> None:
         raise AssertionError(request)
 
     async with (
-        httpx.AsyncClient(transport=httpx.MockTransport(nobody)) as carrier,
-        client_of(system, "http://127.0.0.1", http=carrier) as client,
+        httpx.AsyncClient(transport=httpx.MockTransport(nobody)) as http_client,
+        client_of(system, "http://127.0.0.1", http=http_client) as client,
     ):
         with pytest.raises(InvalidArgument):
             await asked_for(ask, client)
@@ -257,13 +257,13 @@ def proof(secret: str) -> str:
 
 async def tried(kind: str, secret: str, clock: Clock) -> httpx.Request | InvalidArgument:
     """What is sent with such a secret, or how it is refused."""
-    server = Told("opencast", lambda _: httpx.Response(200, content=workflow("opencast", 7)))
+    server = MockServer("opencast", lambda _: httpx.Response(200, content=workflow("opencast", 7)))
     try:
         async with server.client(clock, auth=MADE[kind](secret)) as client:
             await client.workflows.get(7)
     except InvalidArgument as error:
         return error
-    return server.asked[0]
+    return server.requests[0]
 
 
 @pytest.mark.row(72)

@@ -13,7 +13,7 @@ from tests.behaviour.test_cancelling import ASKS, BOTH, CASES, answers
 from tests.conftest import See
 from tests.support import virtual_time as virtual
 from tests.support.byte_server import serve, until
-from tests.support.stub_clients import SYSTEMS, Told, client_of, running_clock, workflow
+from tests.support.stub_clients import SYSTEMS, MockServer, client_of, running_clock, workflow
 from workflow_async import Limits, Timeouts
 from workflow_async.errors import ClientClosed, WrongEventLoop
 
@@ -163,10 +163,14 @@ def test_a_call_that_is_never_answered_ends_with_its_exchange_when_the_client_is
         async def never(request: httpx.Request) -> httpx.Response:
             if request.url.path.endswith("/7"):
                 await anyio.sleep_forever()
-            return await Told(system, lambda _: httpx.Response(200, content=workflow(system, 8)))(request)
+            return await MockServer(system, lambda _: httpx.Response(200, content=workflow(system, 8)))(request)
 
-        async with httpx.AsyncClient(transport=httpx.MockTransport(never)) as carrier:
-            settings: dict[str, Any] = {"http": carrier, "clock": running_clock(), "timeouts": Timeouts(exchange=30)}
+        async with httpx.AsyncClient(transport=httpx.MockTransport(never)) as http_client:
+            settings: dict[str, Any] = {
+                "http": http_client,
+                "clock": running_clock(),
+                "timeouts": Timeouts(exchange=30),
+            }
             async with client_of(system, "http://127.0.0.1", **settings) as client:
                 calls = [asyncio.create_task(client.workflows.get(7)) for _ in range(3)]
                 await anyio.sleep(5)

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tests.conftest import FakeTime, See
 from tests.support import virtual_time as virtual
-from tests.support.stub_clients import SYSTEMS, Told, page, row
+from tests.support.stub_clients import SYSTEMS, MockServer, page, row
 from workflow_async.errors import ListingInconsistent
 
 AHEAD = 16
@@ -42,7 +42,7 @@ class Shelf:
 
     async def listed(self, **asked: Any) -> list[int]:
         """The ids a client gets to see."""
-        async with Told(self.system, self).client(FakeTime().clock) as client:
+        async with MockServer(self.system, self).client(FakeTime().clock) as client:
             return [workflow.id async for workflow in client.workflows.list(page_size=10, **asked)]
 
 

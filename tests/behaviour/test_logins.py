@@ -10,8 +10,8 @@ import pytest
 
 from tests.conftest import FakeTime, See
 from tests.support import virtual_time as virtual
-from tests.support.byte_server import Answer, Seen, Wire, http, serve, until
-from tests.support.call_endings import end
+from tests.support.byte_server import ByteServer, RawResponse, ReceivedRequest, http, serve, until
+from tests.support.call_endings import outcome
 from tests.support.monitored_system import station
 from tests.support.stub_clients import client_of, workflow
 from workflow_async import Poll, Timeouts
@@ -45,7 +45,7 @@ def manager(archive: FakePreservica, time: FakeTime, **settings: Any) -> Any:
 
 async def at_once(count: int, call: Callable[[int], Awaitable[Any]]) -> Counter[str]:
     """How so many calls at once end."""
-    return Counter(type(found).__name__ for found in await asyncio.gather(*(end(call(n)) for n in range(count))))
+    return Counter(type(found).__name__ for found in await asyncio.gather(*(outcome(call(n)) for n in range(count))))
 
 
 @pytest.mark.row(32)
@@ -74,11 +74,11 @@ async def test_a_thousand_new_ones_are_one_login_too(archive: FakePreservica, fa
 
 @asynccontextmanager
 async def gatekeeper(
-    login: Callable[[int], Answer | bytes], time: FakeTime, **settings: Any
-) -> AsyncIterator[tuple[Any, Wire]]:
+    login: Callable[[int], RawResponse | bytes], time: FakeTime, **settings: Any
+) -> AsyncIterator[tuple[Any, ByteServer]]:
     """A server that answers its n-th login so, a client of it, and the wire."""
 
-    def answer(seen: Seen) -> Answer | bytes:
+    def answer(seen: ReceivedRequest) -> RawResponse | bytes:
         if seen.target == LOGIN:
             return login(sum(before.target == LOGIN for before in wire.requests))
         return http(200, workflow("preservica", 1603))
@@ -91,10 +91,10 @@ async def gatekeeper(
 
 
 GRANTED = http(200, {"success": True, "token": "tok", "validFor": 15})
-DOWN: dict[type[Exception], Answer | bytes] = {
+DOWN: dict[type[Exception], RawResponse | bytes] = {
     ServerError: http(503),
-    ConnectionBroken: Answer(b"", "fin"),
-    DeadlineExceeded: Answer(b"", "stall"),
+    ConnectionBroken: RawResponse(b"", "fin"),
+    DeadlineExceeded: RawResponse(b"", "stall"),
     Forbidden: http(403),
     Unauthorized: http(401),
 }
@@ -121,7 +121,7 @@ async def test_a_login_at_a_closed_port_is_retried_once_for_all(fake_time: FakeT
     async with gatekeeper(lambda _: GRANTED, fake_time) as (_, wire):
         url = wire.url
     async with client_of("preservica", url, clock=fake_time.clock) as pv:
-        found = await asyncio.gather(*(end(pv.workflows.get(1603)) for _ in range(100)))
+        found = await asyncio.gather(*(outcome(pv.workflows.get(1603)) for _ in range(100)))
     assert {type(error) for error in found} == {ConnectFailed}
     assert all(isinstance(error, ConnectFailed) and error.at_login and error.attempts == 4 for error in found)
     assert len(fake_time.naps) == 3
@@ -132,7 +132,7 @@ async def test_a_login_at_a_closed_port_is_retried_once_for_all(fake_time: FakeT
 async def test_a_login_that_failed_is_tried_again_by_later_calls(
     kind: type[Exception], fake_time: FakeTime, see: See
 ) -> None:
-    def login(n: int) -> Answer | bytes:
+    def login(n: int) -> RawResponse | bytes:
         return DOWN[kind] if n <= 4 else GRANTED
 
     async with gatekeeper(login, fake_time, timeouts=PATIENCE) as (pv, _):
@@ -155,10 +155,10 @@ async def test_credentials_that_were_refused_are_not_sent_again_so_no_account_is
 
 @pytest.mark.row(33)
 async def test_a_slow_login_makes_all_wait_and_none_log_in_too(fake_time: FakeTime) -> None:
-    async with gatekeeper(lambda _: Answer(GRANTED[:20], "stall"), fake_time, timeouts=PATIENCE) as (pv, wire):
-        calls = asyncio.gather(*(end(pv.workflows.get(1603)) for _ in range(100)))
+    async with gatekeeper(lambda _: RawResponse(GRANTED[:20], "stall"), fake_time, timeouts=PATIENCE) as (pv, wire):
+        calls = asyncio.gather(*(outcome(pv.workflows.get(1603)) for _ in range(100)))
         await until(lambda: bool(wire.requests))
-        late = asyncio.gather(*(end(pv.workflows.get(1603)) for _ in range(100)))
+        late = asyncio.gather(*(outcome(pv.workflows.get(1603)) for _ in range(100)))
         assert {type(error) for error in [*await calls, *await late]} == {DeadlineExceeded}
         assert len(wire.requests) == 4
 

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import FakeTime, See
-from tests.support.stub_clients import ONE_TRY, SYSTEMS, Told, says, workflow
+from tests.support.stub_clients import NO_RETRIES, SYSTEMS, MockServer, mock_server, workflow
 from tests.unit.decode.test_xml import HOSTILE
 from workflow_async._core.call import Reply
 from workflow_async._decode import json as json_parser
@@ -52,10 +52,10 @@ READ: dict[str, Any] = {"opencast": opencast.get_workflow(7).read, "preservica":
 async def test_a_malformed_body_is_asked_for_again_and_read_when_it_comes_whole(
     system: str, name: str, fake_time: FakeTime
 ) -> None:
-    server = says(system, MALFORMED[system][name], workflow(system, 7))
+    server = mock_server(system, MALFORMED[system][name], workflow(system, 7))
     async with server.client(fake_time.clock) as client:
         assert (await client.workflows.get(7)).id == 7
-    assert (len(server.asked), len(fake_time.naps)) == (2, 1)
+    assert (len(server.requests), len(fake_time.naps)) == (2, 1)
 
 
 @pytest.mark.row(36)
@@ -63,12 +63,12 @@ async def test_a_malformed_body_is_asked_for_again_and_read_when_it_comes_whole(
 async def test_a_body_that_stays_malformed_is_a_decode_error_with_its_place(
     system: str, name: str, fake_time: FakeTime, see: See
 ) -> None:
-    server = says(system, MALFORMED[system][name])
+    server = mock_server(system, MALFORMED[system][name])
     async with server.client(fake_time.clock) as client:
         with pytest.raises(DecodeError, match=" @ [$/]") as got:
             await client.workflows.get(7)
     parsed = (system, name) == ("opencast", "null")
-    assert got.value.attempts == len(server.asked) == (2 if parsed else 4)
+    assert got.value.attempts == len(server.requests) == (2 if parsed else 4)
     assert got.value.body == MALFORMED[system][name].decode("utf-8", "replace")
     see("DecodeError with its place after 4 attempts, 2 if it parses; a repaired body is read")
 
@@ -112,7 +112,7 @@ def either_parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.usefixtures("either_parser")
 @pytest.mark.parametrize("name", HOSTILE_JSON)
 async def test_hostile_json_is_a_decode_error(name: str, fake_time: FakeTime, see: See) -> None:
-    async with says("opencast", HOSTILE_JSON[name]).client(fake_time.clock, retry=ONE_TRY) as client:
+    async with mock_server("opencast", HOSTILE_JSON[name]).client(fake_time.clock, retry=NO_RETRIES) as client:
         with pytest.raises(DecodeError, match=" @ ") as got:
             await client.workflows.get(7)
     assert len(str(got.value)) < 300
@@ -124,7 +124,7 @@ async def test_hostile_json_is_a_decode_error(name: str, fake_time: FakeTime, se
 @pytest.mark.parametrize("depth", [100, 400, 900, 990, 1000, 1030, 1500])
 async def test_json_of_any_depth_is_read_or_a_decode_error(depth: int, fake_time: FakeTime) -> None:
     body = with_extra("[" * depth + "]" * depth)
-    async with says("opencast", body).client(fake_time.clock, retry=ONE_TRY) as client:
+    async with mock_server("opencast", body).client(fake_time.clock, retry=NO_RETRIES) as client:
         with contextlib.suppress(DecodeError):
             assert (await client.workflows.get(7)).id == 7
 
@@ -133,8 +133,8 @@ async def test_json_of_any_depth_is_read_or_a_decode_error(depth: int, fake_time
 @pytest.mark.parametrize("system", SYSTEMS)
 async def test_hostile_json_in_a_refusal_is_the_refusal(system: str, fake_time: FakeTime) -> None:
     for body in HOSTILE_JSON.values():
-        server = Told(system, lambda _, body=body: httpx.Response(500, content=body))  # type: ignore[misc]
-        async with server.client(fake_time.clock, retry=ONE_TRY) as client:
+        server = MockServer(system, lambda _, body=body: httpx.Response(500, content=body))  # type: ignore[misc]
+        async with server.client(fake_time.clock, retry=NO_RETRIES) as client:
             with pytest.raises(ServerError):
                 await client.workflows.get(7)
 
@@ -158,9 +158,9 @@ def answer(request):
 
 async def main():
     global document
-    carrier = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    http_client = httpx.AsyncClient(transport=httpx.MockTransport(answer))
     account = {"username": "u", "password": "p", "tenant": "t"}
-    async with PreservicaClient("pv.example.org", **account, http=carrier, retry=Retry(attempts=1)) as pv:
+    async with PreservicaClient("pv.example.org", **account, http=http_client, retry=Retry(attempts=1)) as pv:
         for path in sorted(pathlib.Path(sys.argv[1]).iterdir()):
             document = path.read_bytes()
             began = time.perf_counter()

@@ -14,9 +14,9 @@ from blockbuster import BlockingError, blockbuster_ctx
 
 from tests.conftest import See
 from tests.support import virtual_time as virtual
-from tests.support.byte_server import Seen, http, serve, until
+from tests.support.byte_server import ReceivedRequest, http, serve, until
 from tests.support.monitored_server import Detailed, Operation, Server, poller, running
-from tests.support.stub_clients import SYSTEMS, client_of, grants, page, row, workflow
+from tests.support.stub_clients import SYSTEMS, client_of, page, row, with_login, workflow
 from tests.unit.monitor.test_poller import assert_nothing_left, later, waiting, watch
 from workflow_async import Clock, Limits, Phase
 from workflow_async.monitor import Change
@@ -27,17 +27,17 @@ ONE = Limits(connections=1)
 # Row 60: who stops reading
 
 
-def answers(system: str) -> Callable[[Seen], bytes]:
+def answers(system: str) -> Callable[[ReceivedRequest], bytes]:
     """A list that goes on and on, and workflows that have ended."""
 
-    def answer(seen: Seen) -> bytes:
+    def answer(seen: ReceivedRequest) -> bytes:
         path, _, query = seen.target.partition("?")
         if path.endswith(("/workflows", "/instances")):
             place = 1000 + int(dict(parse_qsl(query))["offset" if system == "opencast" else "start"])
             return http(200, page(system, [row(system, id) for id in range(place, place + 100)], 1000))
         return http(200, workflow(system, int(path.rpartition("/")[2]), "succeeded"))
 
-    return grants(answer)
+    return with_login(answer)
 
 
 def iterators(client: Any) -> dict[str, AsyncIterator[Any]]:

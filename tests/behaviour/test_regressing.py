@@ -12,7 +12,7 @@ from tests.conftest import See
 from tests.support import virtual_time as virtual
 from tests.support.monitored_server import Record, Server, poller, running
 from tests.support.monitored_system import Station, station
-from tests.support.stub_clients import SYSTEMS, Told, running_clock, workflow
+from tests.support.stub_clients import SYSTEMS, MockServer, running_clock, workflow
 from tests.unit.monitor.test_poller import STEADY, later, waiting, watch
 from workflow_async import Phase, Poll
 from workflow_async.errors import ResponseMismatch
@@ -176,7 +176,7 @@ def test_an_answer_about_another_workflow_is_dropped_and_asked_for_again(system:
             return httpx.Response(200, content=workflow(system, 15 - int(last) if wrong else int(last), phase))
 
         async with (
-            Told(system, answer).client(clock) as client,
+            MockServer(system, answer).client(clock) as client,
             client.workflows.watch([7, 8], poll=STEADY) as changes,
         ):
             return [event async for event in changes]
@@ -190,10 +190,10 @@ def test_an_answer_about_another_workflow_is_dropped_and_asked_for_again(system:
 @pytest.mark.parametrize("system", SYSTEMS)
 def test_a_server_that_always_answers_for_another_is_a_mismatch(system: str) -> None:
     async def main() -> None:
-        server = Told(system, lambda _: httpx.Response(200, content=workflow(system, 8)))
+        server = MockServer(system, lambda _: httpx.Response(200, content=workflow(system, 8)))
         async with server.client(running_clock()) as client:
             with pytest.raises(ResponseMismatch) as got:
                 await client.workflows.get(7)
-        assert (got.value.attempts, len(server.asked)) == (4, 4)
+        assert (got.value.attempts, len(server.requests)) == (4, 4)
 
     virtual.run(main())

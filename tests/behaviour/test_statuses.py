@@ -5,8 +5,8 @@ from collections.abc import Callable
 import pytest
 
 from tests.conftest import FakeTime, See
-from tests.support.byte_server import Seen, Wire, http, serve
-from tests.support.call_endings import Ends, end, ends, flawed
+from tests.support.byte_server import ByteServer, ReceivedRequest, http, serve
+from tests.support.call_endings import Outcomes, faulty_server, outcome, outcomes
 from tests.support.stub_clients import SYSTEMS, client_of, workflow
 from workflow_async import errors
 from workflow_async.errors import DecodeError, ListingNotSupported, ServerError, UnexpectedRedirect
@@ -36,12 +36,17 @@ def says(status: int, body: bytes = b"", **headers: str) -> Callable[[bytes], by
 async def test_a_failing_server_is_asked_again_and_its_words_are_kept(
     system: str, body: bytes, message: str, kept: str, fake_time: FakeTime, see: See
 ) -> None:
-    found = await ends(system, says(500, body), fake_time)
+    found = await outcomes(system, says(500, body), fake_time)
     assert str(found) == REPEATED
-    cause = found.started.cause
+    cause = found.start_result.cause
     assert (type(cause), cause.body, cause.message) == (ServerError, kept, message)
-    found = await ends(system, says(500, body), fake_time, always=True)
-    assert (type(found.got), found.got.body, found.got.message, found.got.attempts) == (ServerError, kept, message, 4)
+    found = await outcomes(system, says(500, body), fake_time, always=True)
+    assert (type(found.get_result), found.get_result.body, found.get_result.message, found.get_result.attempts) == (
+        ServerError,
+        kept,
+        message,
+        4,
+    )
     see(f"{REPEATED}; body kept: 2,048 characters")
 
 
@@ -52,19 +57,19 @@ async def test_a_failing_proxy_is_asked_again_and_a_start_may_have_happened(
     system: str, status: int, fake_time: FakeTime, see: See
 ) -> None:
     page = b"<html><body><h1>Bad Gateway</h1></body></html>"
-    found = await ends(system, says(status, page), fake_time)
+    found = await outcomes(system, says(status, page), fake_time)
     assert str(found) == REPEATED
-    assert found.started.cause.status == status
+    assert found.start_result.cause.status == status
     see(str(found))
 
 
 # The server sends us somewhere else
 
 
-async def redirected(system: str, location: str, status: int, time: FakeTime) -> Ends:
+async def redirected(system: str, location: str, status: int, time: FakeTime) -> Outcomes:
     """How both end where every answer points elsewhere; no redirect is followed."""
-    found = await ends(system, says(status, b"", location=location), time, always=True)
-    assert getattr(found.started, "cause", found.started).attempts == 1
+    found = await outcomes(system, says(status, b"", location=location), time, always=True)
+    assert getattr(found.start_result, "cause", found.start_result).attempts == 1
     return found
 
 
@@ -97,8 +102,8 @@ async def test_a_redirect_to_another_host_is_not_followed_and_a_start_may_have_h
     assert (
         str(found) == "get: 5 sent, UnexpectedRedirect; start: 1 sent, StartOutcomeUnknown"
     )  # 4 attempts and the version
-    assert isinstance(found.got, UnexpectedRedirect)
-    assert found.got.location == f"{other.url}/api/workflows/1603"
+    assert isinstance(found.get_result, UnexpectedRedirect)
+    assert found.get_result.location == f"{other.url}/api/workflows/1603"
     see("another host: UnexpectedRedirect, no connection to it")
 
 
@@ -108,7 +113,7 @@ async def test_a_redirect_to_another_host_is_not_followed_and_a_start_may_have_h
 PAGE = b"\r\n<!DOCTYPE html><html><body><form action='/login'>running succeeded</form></body></html>"
 
 
-def logins(wire: Wire) -> int:
+def logins(wire: ByteServer) -> int:
     return sum(seen.target == LOGIN for seen in wire.requests)
 
 
@@ -118,8 +123,12 @@ async def test_a_login_page_is_met_with_one_login_and_one_more_attempt(
     system: str, fake_time: FakeTime, see: See
 ) -> None:
     sent = {"opencast": 2, "preservica": 3}[system]
-    async with flawed(system, says(200, PAGE, content_type="text/html"), fake_time, always=True) as (server, client, w):
-        found = await server.ends(client)
+    async with faulty_server(system, says(200, PAGE, content_type="text/html"), fake_time, always=True) as (
+        server,
+        client,
+        w,
+    ):
+        found = await server.outcomes(client)
         assert logins(w) == {"opencast": 0, "preservica": 2}[system]
     assert str(found) == f"get: {sent} sent, UnexpectedContent; start: 1 sent, StartOutcomeUnknown"
     see(f"{system}: {found}, {logins(w)} logins")
@@ -128,7 +137,7 @@ async def test_a_login_page_is_met_with_one_login_and_one_more_attempt(
 @pytest.mark.row(28)
 @either
 async def test_a_login_page_that_goes_away_is_forgotten(system: str, fake_time: FakeTime) -> None:
-    found = await ends(system, says(200, PAGE, content_type="text/html"), fake_time)
+    found = await outcomes(system, says(200, PAGE, content_type="text/html"), fake_time)
     assert str(found) == REPEATED
 
 
@@ -136,10 +145,10 @@ async def test_a_login_page_that_goes_away_is_forgotten(system: str, fake_time: 
 @either
 async def test_a_page_is_no_record_whatever_it_says_it_is(system: str, fake_time: FakeTime) -> None:
     for content_type in ("application/json", "application/xml", ""):
-        found = await ends(system, says(201, PAGE, content_type=content_type), fake_time, always=True)
-        assert not hasattr(found.started, "state")
-        found = await ends(system, says(200, PAGE, content_type=content_type), fake_time, always=True)
-        assert isinstance(found.got, DecodeError)
+        found = await outcomes(system, says(201, PAGE, content_type=content_type), fake_time, always=True)
+        assert not hasattr(found.start_result, "state")
+        found = await outcomes(system, says(200, PAGE, content_type=content_type), fake_time, always=True)
+        assert isinstance(found.get_result, DecodeError)
 
 
 PORTALS = (
@@ -157,10 +166,10 @@ PORTALS = (
 async def test_a_document_about_something_else_is_a_decode_error(
     system: str, body: bytes, content_type: str, fake_time: FakeTime, see: See
 ) -> None:
-    assert str(await ends(system, says(200, body, content_type=content_type), fake_time)) == REPEATED
-    found = await ends(system, says(200, body, content_type=content_type), fake_time, always=True)
-    assert isinstance(found.got, DecodeError)
-    assert found.got.attempts >= 2
+    assert str(await outcomes(system, says(200, body, content_type=content_type), fake_time)) == REPEATED
+    found = await outcomes(system, says(200, body, content_type=content_type), fake_time, always=True)
+    assert isinstance(found.get_result, DecodeError)
+    assert found.get_result.attempts >= 2
     see(REPEATED)
 
 
@@ -185,10 +194,10 @@ async def test_a_document_about_something_else_is_a_decode_error(
 async def test_a_refusal_is_typed_never_repeated_and_a_start_has_not_happened(
     system: str, status: int, kind: str, verdict: str, fake_time: FakeTime, see: See
 ) -> None:
-    found = await ends(system, says(status, SENTENCE), fake_time, always=True, controls=True)
+    found = await outcomes(system, says(status, SENTENCE), fake_time, always=True, has_version=True)
     assert str(found) == f"get: 1 sent, {kind}; start: 1 sent, {verdict}"
-    assert (found.got.status, found.got.message, fake_time.naps) == (status, "Workflow engine asleep", [])
-    assert isinstance(found.got, getattr(errors, kind))
+    assert (found.get_result.status, found.get_result.message, fake_time.naps) == (status, "Workflow engine asleep", [])
+    assert isinstance(found.get_result, getattr(errors, kind))
     see("1 sent each, typed")
 
 
@@ -201,12 +210,12 @@ async def test_a_refusal_is_typed_never_repeated_and_a_start_has_not_happened(
 async def test_no_list_is_listing_not_supported_with_the_version_of_the_server(
     answer: bytes, fake_time: FakeTime, see: See
 ) -> None:
-    def respond(seen: Seen) -> bytes:
+    def respond(seen: ReceivedRequest) -> bytes:
         version = {"default": "v1.10.0", "versions": ["v1.10.0"]}
         return http(200, version) if seen.target == "/api/version" else answer
 
     async with serve(respond) as wire, client_of("opencast", wire.url, clock=fake_time.clock) as oc:
-        found = await end(oc.workflows.list().first())
+        found = await outcome(oc.workflows.list().first())
         assert isinstance(found, ListingNotSupported)
         assert found.version == "v1.10.0"
         assert len(wire.requests) == 3

@@ -15,7 +15,7 @@ import trustme
 
 from tests.behaviour.test_cancelling import answers
 from tests.conftest import FakeTime, See
-from tests.support.byte_server import Answer, Seen, http, refused_url, serve
+from tests.support.byte_server import RawResponse, ReceivedRequest, http, refused_url, serve
 from tests.support.stub_clients import SYSTEMS, client_of
 from workflow_async import Limits
 from workflow_async.errors import CallError, ConnectFailed, TLSVerificationFailed, TransportError
@@ -98,7 +98,7 @@ async def test_what_the_system_runs_out_of_is_a_failed_connection(
 async def test_a_client_never_opens_more_connections_than_it_may(system: str, see: See) -> None:
     open_ones: list[int] = []
 
-    def answer(seen: Seen) -> bytes:
+    def answer(seen: ReceivedRequest) -> bytes:
         open_ones.append(wire.open)
         return answers(system)(seen)
 
@@ -120,8 +120,8 @@ async def through(
 ) -> tuple[CallError, CallError]:
     """How a get and a start fail through a proxy."""
     async with (
-        httpx.AsyncClient(proxy=proxy, trust_env=False) as carrier,
-        client_of("opencast", url, http=carrier, clock=fake_time.clock, **settings) as client,
+        httpx.AsyncClient(proxy=proxy, trust_env=False) as http_client,
+        client_of("opencast", url, http=http_client, clock=fake_time.clock, **settings) as client,
     ):
         with pytest.raises(CallError) as got:
             await client.workflows.get(7)
@@ -143,7 +143,7 @@ async def test_a_proxy_that_refuses_is_a_failed_connection(fake_time: FakeTime, 
 async def test_a_proxy_that_closes_the_tunnel_is_a_failed_connection(
     says: bytes, fake_time: FakeTime, see: See
 ) -> None:
-    async with serve(lambda _: Answer(says, "fin")) as proxy:
+    async with serve(lambda _: RawResponse(says, "fin")) as proxy:
         got, start = await through(proxy.url, fake_time)
     assert [type(error) for error in (got, start)] == [ConnectFailed] * 2
     assert (got.attempts, start.attempts) == (4, 1)

@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import FakeTime
 from tests.support import virtual_time as virtual
-from tests.support.stub_clients import SYSTEMS, Told, client_of, page, row, running_clock, says, workflow
+from tests.support.stub_clients import SYSTEMS, MockServer, client_of, mock_server, page, row, running_clock, workflow
 from workflow_async import Poll, Retry
 from workflow_async.errors import DecodeError, RateLimited, ServerError, Unauthorized
 from workflow_async.preservica.login_calls import LOGIN
@@ -28,7 +28,7 @@ def rows(system: str, odd: dict[str, Any]) -> list[dict[str, Any]]:
     return [row(system, id, **(odd if id == 3 else {})) for id in range(1, 41)]
 
 
-def listed(system: str, odd: dict[str, Any]) -> Told:
+def listed(system: str, odd: dict[str, Any]) -> MockServer:
     """A server that lists forty rows and shows each of them."""
 
     def answer(request: httpx.Request) -> httpx.Response:
@@ -37,7 +37,7 @@ def listed(system: str, odd: dict[str, Any]) -> Told:
             return httpx.Response(200, content=workflow(system, int(last), **(odd if last == "3" else {})))
         return httpx.Response(200, content=page(system, rows(system, odd)[begin(request) :], 40))
 
-    return Told(system, answer)
+    return MockServer(system, answer)
 
 
 def begin(request: httpx.Request) -> int:
@@ -68,7 +68,7 @@ async def test_one_odd_value_hides_neither_its_row_nor_the_list(system: str, fak
     assert [workflow.id for workflow in found] == [*range(1, 41)]
     assert [dict(workflow.extra) for workflow in found if workflow.extra] == [ODD_VALUE[system]]
     assert (alone.id, alone.phase, alone.extra) == (3, found[2].phase, ODD_VALUE[system])
-    assert (len(server.asked), fake_time.naps) == (2, [])
+    assert (len(server.requests), fake_time.naps) == (2, [])
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
@@ -80,7 +80,7 @@ def test_one_odd_value_ends_no_wait(system: str) -> None:
             phase = "running" if clock.now() < 20 else "succeeded"
             return httpx.Response(200, content=workflow(system, 7, phase, **ODD_VALUE[system]))
 
-        async with Told(system, answer).client(clock) as client:
+        async with MockServer(system, answer).client(clock) as client:
             done = await client.workflows.wait(7, poll=QUICK)
         assert done.phase.final
         assert done.extra == ODD_VALUE[system]
@@ -96,7 +96,7 @@ def test_operations_that_cannot_be_read_are_not_asked_for_again_and_again() -> N
             phase = "running" if clock.now() < 20 else "succeeded"
             return httpx.Response(200, content=workflow("opencast", 7, phase, operations=[{"state": "running"}]))
 
-        server = Told("opencast", answer)
+        server = MockServer("opencast", answer)
         async with (
             server.client(clock) as client,
             client.workflows.watch([7], poll=QUICK, operations=True) as changes,
@@ -104,7 +104,7 @@ def test_operations_that_cannot_be_read_are_not_asked_for_again_and_again() -> N
             told = [change async for change in changes]
         assert [change.workflow.state_text for change in told] == ["running", "succeeded"]
         assert told[-1].workflow.extra == {"operations": [{"state": "running"}]}
-        assert len(server.asked) <= 14
+        assert len(server.requests) <= 14
 
     virtual.run(main())
 
@@ -155,7 +155,7 @@ async def test_every_list_can_skip_such_rows_and_says_which(system: str, place: 
             return httpx.Response(200, content=b"<I/>" if begin(request) else answer)
         return httpx.Response(200, json=answer[begin(request) :] if isinstance(answer, list) else answer)
 
-    async with Told(system, said).client(fake_time.clock) as client:
+    async with MockServer(system, said).client(fake_time.clock) as client:
         skipping, raising = ask(client, "skip"), ask(client, "raise")
         assert len([row async for row in skipping]) == 1
         assert len(skipping.report.unreadable) == 1
@@ -181,11 +181,11 @@ def test_a_workflow_whose_row_cannot_be_read_is_asked_for_by_its_id(system: str)
             active = [] if ended else rows(system, NO_ID[system])
             return httpx.Response(200, content=page(system, active[begin(request) :], len(active)))
 
-        server = Told(system, answer)
+        server = MockServer(system, answer)
         async with server.client(clock) as client:
             outcomes = await client.workflows.wait_all(range(1, 41), poll=QUICK)
         assert {outcome.workflow.phase.final for outcome in outcomes} == {True}
-        lists = [request for request in server.asked if not request.url.path.rpartition("/")[2].isdigit()]
+        lists = [request for request in server.requests if not request.url.path.rpartition("/")[2].isdigit()]
         assert len(lists) > 1
 
     virtual.run(main())
@@ -196,36 +196,36 @@ def test_a_workflow_whose_row_cannot_be_read_is_asked_for_by_its_id(system: str)
 
 @pytest.mark.parametrize("system", SYSTEMS)
 async def test_an_answer_that_does_not_fit_is_asked_for_once_more(system: str, fake_time: FakeTime) -> None:
-    server = says(system, MISFIT[system])
+    server = mock_server(system, MISFIT[system])
     async with server.client(fake_time.clock) as client:
         with pytest.raises(DecodeError, match=rf"required field missing @ \$\.{KEYS[system][1]}") as caught:
             await client.workflows.get(7)
-    assert caught.value.attempts == len(server.asked) == 2
+    assert caught.value.attempts == len(server.requests) == 2
     assert caught.value.body == MISFIT[system].decode()
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
 async def test_it_is_read_when_it_fits_the_second_time(system: str, fake_time: FakeTime) -> None:
-    server = says(system, MISFIT[system], workflow(system, 7))
+    server = mock_server(system, MISFIT[system], workflow(system, 7))
     async with server.client(fake_time.clock) as client:
         assert (await client.workflows.get(7)).id == 7
-    assert len(server.asked) == 2
+    assert len(server.requests) == 2
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
 async def test_what_failed_before_in_another_way_takes_nothing_from_it(system: str, fake_time: FakeTime) -> None:
     rest = [httpx.Response(503), httpx.Response(200, content=b"cut {"), httpx.Response(200, content=MISFIT[system])]
-    server = Told(system, lambda _: rest.pop(0) if rest else httpx.Response(200, content=workflow(system, 7)))
+    server = MockServer(system, lambda _: rest.pop(0) if rest else httpx.Response(200, content=workflow(system, 7)))
     async with server.client(fake_time.clock, retry=Retry(attempts=9)) as client:
         assert (await client.workflows.get(7)).id == 7
-    assert len(server.asked) == 4
+    assert len(server.requests) == 4
 
 
 @pytest.mark.parametrize("system", SYSTEMS)
 async def test_misfits_count_though_something_else_comes_between(system: str, fake_time: FakeTime) -> None:
     misfit = MISFIT[system]
     rest = [httpx.Response(200, content=misfit), httpx.Response(503), httpx.Response(200, content=misfit)]
-    server = Told(system, lambda _: rest.pop(0))
+    server = MockServer(system, lambda _: rest.pop(0))
     async with server.client(fake_time.clock, retry=Retry(attempts=9)) as client:
         with pytest.raises(DecodeError) as caught:
             await client.workflows.get(7)
@@ -263,7 +263,7 @@ async def test_a_login_that_cannot_be_read_leaves_nothing_of_its_answer(
 @pytest.mark.parametrize("kind", [ServerError, RateLimited])
 async def test_a_refusal_keeps_its_body_as_ever(kind: type[Any], fake_time: FakeTime) -> None:
     status = 501 if kind is ServerError else 429
-    server = Told("opencast", lambda _: httpx.Response(status, content=b"no", headers={"retry-after": "9999"}))
+    server = MockServer("opencast", lambda _: httpx.Response(status, content=b"no", headers={"retry-after": "9999"}))
     async with server.client(fake_time.clock) as client:
         with pytest.raises(kind) as caught:
             await client.workflows.get(7)

@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 from tests.conftest import FakeTime, See
 from tests.support import virtual_time as virtual
 from tests.support.byte_server import http
-from tests.support.call_endings import end, ends, get
+from tests.support.call_endings import get, outcome, outcomes
 from tests.support.monitored_system import station
-from tests.support.stub_clients import SYSTEMS, Told, workflow
+from tests.support.stub_clients import SYSTEMS, MockServer, workflow
 from workflow_async import Poll, Retry
 from workflow_async.errors import CallError, RateLimited, ServerError
 from workflow_async.sandbox import Fault, Faults
@@ -42,19 +42,19 @@ def down(**headers: str) -> Callable[[bytes], bytes]:
 async def test_seconds_are_waited_for_with_their_jitter_and_a_start_has_not_happened(
     system: str, seconds: int, fake_time: FakeTime, see: See
 ) -> None:
-    found = await ends(system, busy(retry_after=str(seconds)), fake_time)
+    found = await outcomes(system, busy(retry_after=str(seconds)), fake_time)
     assert str(found) == REFUSED
     assert fake_time.naps == [max(0.25, seconds) + 0.5]
-    assert found.started.retry_after == seconds
+    assert found.start_result.retry_after == seconds
     see(str(found))
 
 
 @pytest.mark.row(21)
 @either
 async def test_more_than_a_minute_is_the_callers_to_wait(system: str, fake_time: FakeTime, see: See) -> None:
-    found = await ends(system, busy(retry_after="61"), fake_time)
+    found = await outcomes(system, busy(retry_after="61"), fake_time)
     assert str(found) == "get: 1 sent, RateLimited; start: 1 sent, StartLimited"
-    assert (found.got.retry_after, fake_time.naps) == (61, [])
+    assert (found.get_result.retry_after, fake_time.naps) == (61, [])
     see("61 s: RateLimited at once")
 
 
@@ -99,7 +99,7 @@ def dated(seconds: float, *, off: float) -> dict[str, str]:
 async def test_a_date_is_measured_by_the_clock_of_the_server(
     system: str, off: int, fake_time: FakeTime, see: See
 ) -> None:
-    assert str(await ends(system, busy(**dated(7, off=off)), fake_time)) == REFUSED
+    assert str(await outcomes(system, busy(**dated(7, off=off)), fake_time)) == REFUSED
     assert fake_time.naps == [7.5]
     see("server's clock 1 h off: waits 7 s + jitter")
 
@@ -107,16 +107,16 @@ async def test_a_date_is_measured_by_the_clock_of_the_server(
 @pytest.mark.row(22)
 @pytest.mark.parametrize("off", [-3600, 3600])
 async def test_a_date_that_is_over_asks_for_nothing_more_and_one_far_off_is_told(off: int, fake_time: FakeTime) -> None:
-    await ends("opencast", busy(**dated(-5, off=off)), fake_time)
+    await outcomes("opencast", busy(**dated(-5, off=off)), fake_time)
     assert fake_time.naps == [0.75]
-    found = await ends("opencast", busy(**dated(90, off=off)), fake_time)
-    assert (type(found.got), found.got.retry_after) == (RateLimited, 90)
+    found = await outcomes("opencast", busy(**dated(90, off=off)), fake_time)
+    assert (type(found.get_result), found.get_result.retry_after) == (RateLimited, 90)
 
 
 @pytest.mark.row(22)
 async def test_a_date_without_a_clock_beside_it_says_nothing(fake_time: FakeTime) -> None:
     later = dated(7, off=3600)["retry_after"]
-    await ends("opencast", busy(retry_after=later), fake_time)
+    await outcomes("opencast", busy(retry_after=later), fake_time)
     assert fake_time.naps == [0.25]
 
 
@@ -152,7 +152,7 @@ NOTHING, AT_ONCE = 0.25, None
 async def test_whatever_shape_it_has_it_is_a_wait_or_a_typed_error(
     text: str, nap: float | None, fake_time: FakeTime, see: See
 ) -> None:
-    found = await ends("opencast", busy(retry_after=text, date=NOW), fake_time)
+    found = await outcomes("opencast", busy(retry_after=text, date=NOW), fake_time)
     assert fake_time.naps == ([] if nap is None else [nap])
     assert str(found) == (REFUSED if nap is not None else "get: 1 sent, RateLimited; start: 1 sent, StartLimited")
     see("17 shapes: a wait, the usual back-off, or RateLimited")
@@ -170,8 +170,8 @@ def test_no_text_at_all_is_anything_else(retry_after: str, date: str) -> None:
     answers = [httpx.Response(429, headers=headers), httpx.Response(200, content=workflow("opencast", 1603))]
 
     async def main() -> None:
-        async with Told("opencast", lambda _: answers.pop(0)).client(time.clock) as oc:
-            found = await end(get(oc))
+        async with MockServer("opencast", lambda _: answers.pop(0)).client(time.clock) as oc:
+            found = await outcome(get(oc))
         assert not isinstance(found, CallError) or (isinstance(found, RateLimited) and (found.retry_after or 0) > 60)
 
     asyncio.run(main())
@@ -187,7 +187,7 @@ def test_no_text_at_all_is_anything_else(retry_after: str, date: str) -> None:
 async def test_a_server_out_of_service_is_asked_again_when_it_says_so(
     system: str, headers: dict[str, Any], nap: float, fake_time: FakeTime, see: See
 ) -> None:
-    found = await ends(system, down(**headers), fake_time)
+    found = await outcomes(system, down(**headers), fake_time)
     assert str(found) == "get: 2 sent, right; start: 1 sent, StartOutcomeUnknown"
     assert fake_time.naps == [nap]
     see(str(found))
@@ -196,6 +196,10 @@ async def test_a_server_out_of_service_is_asked_again_when_it_says_so(
 @pytest.mark.row(24)
 @either
 async def test_one_that_stays_out_of_service_is_a_server_fault(system: str, fake_time: FakeTime) -> None:
-    found = await ends(system, down(), fake_time, always=True)
-    assert isinstance(found.got, ServerError)
-    assert (found.got.attempts, found.got.status, found.sent["POST"]) == (12, 503, 1)  # a minute of attempts
+    found = await outcomes(system, down(), fake_time, always=True)
+    assert isinstance(found.get_result, ServerError)
+    assert (found.get_result.attempts, found.get_result.status, found.sent["POST"]) == (
+        12,
+        503,
+        1,
+    )  # a minute of attempts

@@ -15,7 +15,7 @@ from tests.support import virtual_time as virtual
 from tests.support.monitored_server import Record, Server, poller, running
 from tests.support.monitored_system import SYSTEMS as STATIONS
 from tests.support.monitored_system import Station, is_subsequence, station
-from tests.support.stub_clients import SYSTEMS, Told, running_clock, workflow
+from tests.support.stub_clients import SYSTEMS, MockServer, running_clock, workflow
 from tests.unit.monitor.test_poller import STEADY, later, watch
 from workflow_async import Phase, Poll
 from workflow_async.errors import NotFound
@@ -100,7 +100,7 @@ def test_a_404_that_passes_is_told_nothing_of(system: str, see: See) -> None:
                 return httpx.Response(404)
             return httpx.Response(200, content=workflow(system, 7, "running" if clock.now() < 60 else "succeeded"))
 
-        async with Told(system, answer).client(clock) as client:
+        async with MockServer(system, answer).client(clock) as client:
             return await told_of(client, [7])
 
     assert [event.now for _, event in virtual.run(main())] == [Phase.RUNNING, Phase.SUCCEEDED]

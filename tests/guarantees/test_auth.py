@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import See
-from tests.support.byte_server import Answer, http, refused_url, serve, until
+from tests.support.byte_server import RawResponse, http, refused_url, serve, until
 from workflow_async import Bearer, Clock, OpencastClient, Poll, PreservicaClient, Timeouts
 from workflow_async._http import HTTPBackend
 from workflow_async.errors import CallError, Unauthorized
@@ -203,7 +203,7 @@ async def test_callers_who_come_and_go_while_the_login_is_stuck_are_one_attempt(
     carrier: HTTPBackend, clock: Clock, see: See
 ) -> None:
     before = asyncio.all_tasks()
-    async with serve(lambda _: Answer(b"", "stall")) as wire:
+    async with serve(lambda _: RawResponse(b"", "stall")) as wire:
         async with PreservicaClient(wire.url, username="u", password="p", tenant="t", http=carrier, clock=clock) as pv:
             there = [asyncio.create_task(ask(pv)) for _ in range(10)]
             await until(lambda: len(wire.requests) == 1)
@@ -263,7 +263,7 @@ async def test_a_login_that_cannot_connect_is_retried_once_for_all_and_a_thousan
 
 async def test_a_login_that_never_answers_is_retried_once_for_all_and_a_thousand_errors(clock: Clock, see: See) -> None:
     short = Timeouts(exchange=0.05)
-    async with serve(lambda _: Answer(b"", "stall")) as wire:
+    async with serve(lambda _: RawResponse(b"", "stall")) as wire:
         async with PreservicaClient(
             wire.url, username="u", password="p", tenant="t", clock=clock, timeouts=short
         ) as pv:

@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.support.byte_server import Step
+from tests.support.byte_server import SuspensionTrigger
 from tests.support.loopback_system import ground, soon
 from tests.support.public_calls import OFTEN, Scene, furnish
 from workflow_async import Phase
@@ -70,10 +70,10 @@ async def interrupted(steps: AsyncIterator[Any], every: int, at: int, way: str) 
 
 async def _cut(steps: AsyncIterator[Any], at: int, way: str) -> Any:
     scope = anyio.CancelScope()
-    step = Step(at, _running().cancel if way == "natively" else scope.cancel)
+    step = SuspensionTrigger(at, _running().cancel if way == "natively" else scope.cancel)
     try:
         with scope:
-            return await step.over(anext(steps))  # type: ignore[arg-type]  # a coroutine, of all of ours
+            return await step.run(anext(steps))  # type: ignore[arg-type]  # a coroutine, of all of ours
     except asyncio.CancelledError:
         _running().uncancel()
     raise asyncio.CancelledError

@@ -8,7 +8,7 @@ import anyio.lowlevel
 import pytest
 
 from tests.conftest import See
-from tests.support.byte_server import Step
+from tests.support.byte_server import SuspensionTrigger
 from workflow_async import Clock, Limits, OpencastClient, PreservicaClient, Retry
 from workflow_async._listing.scan import Consistency
 from workflow_async.sandbox import Fault, Faults, ManualClock, Sandbox
@@ -116,12 +116,12 @@ async def test_a_listing_that_is_cancelled_with_pages_on_their_way_leaves_every_
             async def read() -> int:
                 return len([workflow async for workflow in pv.workflows.list(page_size=10)])
 
-            async def cut(k: int) -> Step:
+            async def cut(k: int) -> SuspensionTrigger:
                 task, scope = asyncio.current_task(), anyio.CancelScope()
                 assert task is not None
-                step = Step(k, task.cancel if way == "native" else scope.cancel)
+                step = SuspensionTrigger(k, task.cancel if way == "native" else scope.cancel)
                 with scope:
-                    await step.over(read())
+                    await step.run(read())
                 return step
 
             before = len(asyncio.all_tasks())
@@ -129,6 +129,6 @@ async def test_a_listing_that_is_cancelled_with_pages_on_their_way_leaves_every_
                 (outcome,) = await asyncio.gather(cut(k), return_exceptions=True)
                 assert await read() == 60
                 assert len(asyncio.all_tasks()) == before
-                if isinstance(outcome, Step) and outcome.n < k:
+                if isinstance(outcome, SuspensionTrigger) and outcome.count < k:
                     break
             assert k > 3

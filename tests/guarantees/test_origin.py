@@ -14,7 +14,7 @@ import pytest
 import trustme
 
 from tests.conftest import FakeTime, See
-from tests.support.byte_server import Seen, Wire, http, serve
+from tests.support.byte_server import ByteServer, ReceivedRequest, http, serve
 from workflow_async import Clock, OpencastClient, PreservicaClient, Retry
 from workflow_async.errors import (
     CallError,
@@ -38,7 +38,7 @@ Ask = Callable[[Any], Awaitable[object]]
 
 
 @pytest.fixture
-async def evil() -> AsyncIterator[Wire]:
+async def evil() -> AsyncIterator[ByteServer]:
     """A server that nobody must talk to: it would answer anything that is asked."""
     async with serve(lambda seen: http(200, TOKEN) if "token" in seen.target else http(200, {})) as wire:
         yield wire
@@ -85,7 +85,7 @@ ASKS: dict[str, tuple[str, Ask]] = {
 
 @pytest.mark.parametrize("carrier", CARRIERS)
 @pytest.mark.parametrize("name", ASKS)
-async def test_no_redirect_is_followed(name: str, carrier: str, evil: Wire, clock: Clock, see: See) -> None:
+async def test_no_redirect_is_followed(name: str, carrier: str, evil: ByteServer, clock: Clock, see: See) -> None:
     host = urlsplit(evil.url).netloc
     answers = [
         http(status, b"", location=location.format(evil=evil.url, host=host))
@@ -94,7 +94,7 @@ async def test_no_redirect_is_followed(name: str, carrier: str, evil: Wire, cloc
     ]
     left: list[bytes] = []
 
-    def answer(seen: Seen) -> bytes:
+    def answer(seen: ReceivedRequest) -> bytes:
         if seen.target == LOGIN and name != "pv login":
             return http(200, TOKEN)
         return left[-1]
@@ -114,10 +114,10 @@ async def test_no_redirect_is_followed(name: str, carrier: str, evil: Wire, cloc
 
 @pytest.mark.parametrize("carrier", CARRIERS)
 @pytest.mark.parametrize("status", STATUSES)
-async def test_no_redirect_of_a_renewal_is_followed(status: int, carrier: str, evil: Wire, clock: Clock) -> None:
+async def test_no_redirect_of_a_renewal_is_followed(status: int, carrier: str, evil: ByteServer, clock: Clock) -> None:
     renewing = False
 
-    def answer(seen: Seen) -> bytes:
+    def answer(seen: ReceivedRequest) -> bytes:
         if renewing and seen.target.startswith("/api/accesstoken"):
             return http(status, b"", location=evil.url + seen.target)
         return http(200, TOKEN) if seen.target == LOGIN else http(200, b"<WorkflowContexts/>")
@@ -144,7 +144,7 @@ def headed(url: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("carrier", CARRIERS)
-async def test_no_next_link_of_an_opencast_is_asked_for(carrier: str, evil: Wire, clock: Clock, see: See) -> None:
+async def test_no_next_link_of_an_opencast_is_asked_for(carrier: str, evil: ByteServer, clock: Clock, see: See) -> None:
     rows = [json.loads((SAMPLES / "opencast/workflow-document.json").read_text())]
     linked = [{**row, "next": evil.url, "_links": {"next": {"href": evil.url}}, "url": evil.url} for row in rows]
     page = http(200, json.dumps(linked).encode(), **headed(evil.url))
@@ -155,7 +155,7 @@ async def test_no_next_link_of_an_opencast_is_asked_for(carrier: str, evil: Wire
 
 
 @pytest.mark.parametrize("carrier", CARRIERS)
-async def test_no_next_link_of_a_preservica_is_asked_for(carrier: str, evil: Wire, clock: Clock) -> None:
+async def test_no_next_link_of_a_preservica_is_asked_for(carrier: str, evil: ByteServer, clock: Clock) -> None:
     text = (SAMPLES / "preservica/instances.xml").read_text()
     head, root, rest = text.partition("<TotalCount>")
     linked = f"{head}<Paging><Next>{evil.url}</Next></Paging><Next>{evil.url}</Next>{root}{rest}"
@@ -170,7 +170,9 @@ async def test_no_next_link_of_a_preservica_is_asked_for(carrier: str, evil: Wir
 
 
 @pytest.mark.parametrize("carrier", CARRIERS)
-async def test_a_location_of_a_start_gives_its_id_and_is_not_asked_for(carrier: str, evil: Wire, clock: Clock) -> None:
+async def test_a_location_of_a_start_gives_its_id_and_is_not_asked_for(
+    carrier: str, evil: ByteServer, clock: Clock
+) -> None:
     answer = http(201, b"not json", **headed(f"{evil.url}/api/workflows/1603"))
     async with serve(answer) as wire, client(OPENCAST, wire.url, carrier, clock) as oc:
         with pytest.raises(StartOutcomeUnknown) as caught:
@@ -188,7 +190,7 @@ PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy"
 @pytest.mark.parametrize("carrier", CARRIERS[:3])
 @pytest.mark.parametrize("system", [OPENCAST, PRESERVICA])
 async def test_no_variable_says_where_requests_go_or_what_they_carry(
-    system: str, carrier: str, evil: Wire, clock: Clock, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, see: See
+    system: str, carrier: str, evil: ByteServer, clock: Clock, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, see: See
 ) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text("default login netrc password canary\n")

@@ -22,8 +22,8 @@ import trustme
 from attrs import define, evolve, field
 
 from tests.conftest import See
-from tests.support.byte_server import Answer, Seen, Step, http, serve
-from tests.unit.conftest import LENT, SLOTS, chosen
+from tests.support.byte_server import RawResponse, ReceivedRequest, SuspensionTrigger, http, serve
+from tests.unit.conftest import BORROWED, POOLED, http_argument
 from workflow_async import (
     Basic,
     Bearer,
@@ -93,17 +93,17 @@ async def suspended(work: Work, k: int, *, again: bool) -> "tuple[asyncio.Task[o
         if again:
             loop.call_soon(lambda: loop.call_soon(task.cancel))
 
-    step = Step(k, cancel)
+    step = SuspensionTrigger(k, cancel)
 
     async def stepping() -> object:
         async def all_of_it() -> object:
             return await work()
 
-        return await step.over(all_of_it())
+        return await step.run(all_of_it())
 
     task = asyncio.create_task(stepping())
     await asyncio.wait([task])
-    return task, k + 1 if step.n >= k else k
+    return task, k + 1 if step.count >= k else k
 
 
 def frames(error: BaseException) -> Iterator[str]:
@@ -343,15 +343,15 @@ async def test_a_session_with_an_opencast_tells_no_secret(
 
 
 SESSION = "canary-s3ssion"
-ANSWERS: dict[str, bytes | Answer] = {
+ANSWERS: dict[str, bytes | RawResponse] = {
     "redirect": http(302, b"", location="https://evil.example.org/", set_cookie=f"access-token={SESSION}"),
     "redirect with the body": http(307, b"", location="https://evil.example.org/", set_cookie=f"a={SESSION}"),
     "login page": http(302, b"", location="/login.html", set_cookie=f"JSESSIONID={SESSION}"),
     "garbage": b"garbage\r\n\r\n",
-    "nothing": Answer(b"", "fin"),
-    "reset": Answer(b"", "rst"),
-    "half a head": Answer(b"HTTP/1.1 200 OK\r\nset-cookie: a=" + SESSION.encode(), "fin"),
-    "stalled": Answer(b"HTTP/1.1 200 OK\r\nset-cookie: a=" + SESSION.encode() + b"\r\n", "stall"),
+    "nothing": RawResponse(b"", "fin"),
+    "reset": RawResponse(b"", "rst"),
+    "half a head": RawResponse(b"HTTP/1.1 200 OK\r\nset-cookie: a=" + SESSION.encode(), "fin"),
+    "stalled": RawResponse(b"HTTP/1.1 200 OK\r\nset-cookie: a=" + SESSION.encode() + b"\r\n", "stall"),
     "a token and no more": http(200, b'{"token": "' + JWT.encode() + b'" oops'),
     "a token in a refusal": http(500, b'{"refresh-token": "' + JWT.encode() + b'"}'),
 }
@@ -376,7 +376,7 @@ async def test_a_login_answered_by_anything_tells_no_secret(
 
 PACKED = gzip.compress(b'{"a": "b"}')
 WITH_SESSION = {"set_cookie": f"JSESSIONID={SESSION}; Path=/"}
-UPSET: dict[str, bytes | Answer] = {
+UPSET: dict[str, bytes | RawResponse] = {
     "a record": http(200, b'{"identifier": 7, "state": "running"}', **WITH_SESSION),
     "gzip that is cut": http(200, PACKED[:-9], content_encoding="gzip", **WITH_SESSION),
     "gzip that is none": http(200, f"secret {JWT}".encode(), content_encoding="gzip", **WITH_SESSION),
@@ -386,14 +386,14 @@ UPSET: dict[str, bytes | Answer] = {
     "a page": http(200, b"<!doctype html><html></html>", content_type="text/html", **WITH_SESSION),
     "another password": http(401, b"{}", www_authenticate='Digest realm="a", nonce="b", qop="auth"', **WITH_SESSION),
     "an outage": http(503, b"{}", **WITH_SESSION),
-    "half a body": Answer(http(200, b"{}", **WITH_SESSION)[:-1], "fin"),
-    "half a body and a reset": Answer(http(200, b"{}", **WITH_SESSION)[:-1], "rst"),
-    "a bad header": Answer(f"HTTP/1.1 200 OK\r\nset-cookie : a={SESSION}\r\n\r\n".encode(), "fin"),
+    "half a body": RawResponse(http(200, b"{}", **WITH_SESSION)[:-1], "fin"),
+    "half a body and a reset": RawResponse(http(200, b"{}", **WITH_SESSION)[:-1], "rst"),
+    "a bad header": RawResponse(f"HTTP/1.1 200 OK\r\nset-cookie : a={SESSION}\r\n\r\n".encode(), "fin"),
 }
 """Answers in the middle of which a call is cancelled; each but the last sets a session."""
 
 
-def answering(upset: bytes | Answer) -> Callable[[Seen], bytes | Answer]:
+def answering(upset: bytes | RawResponse) -> Callable[[ReceivedRequest], bytes | RawResponse]:
     """Grant a login, and answer everything else so."""
     grant = http(200, json.dumps({"success": True, "token": JWT, "validFor": 15}).encode(), **WITH_SESSION)
     return lambda seen: grant if seen.target.startswith(LOGIN) else upset
@@ -416,8 +416,8 @@ def fresh(system: str, way: str, url: str, settings: dict[str, Any]) -> Work:
 @pytest.mark.parametrize(
     ("name", "system", "way", "again"),
     [
-        *((name, "opencast", "pair", True) for name in (*SLOTS, *LENT)),
-        *((name, "preservica", "", True) for name in (*SLOTS, *LENT)),
+        *((name, "opencast", "pair", True) for name in (*POOLED, *BORROWED)),
+        *((name, "preservica", "", True) for name in (*POOLED, *BORROWED)),
         ("httpx", "opencast", "digest", True),
         ("httpx", "opencast", "pair", False),
         ("httpx", "preservica", "", False),
@@ -437,10 +437,10 @@ async def test_cancelled_at_every_step_no_exception_nor_what_led_to_it_holds_a_s
     ears = Ears()
     async with AsyncExitStack() as stack:
         settings: dict[str, Any] = {"clock": clock, "retry": Retry(attempts=2), "limits": Limits(body=4096)}
-        settings["http"] = await chosen(name, stack)
+        settings["http"] = await http_argument(name, stack)
         wire = await stack.enter_async_context(serve(b""))
         for upset in UPSET.values():
-            wire.answer = answering(upset)
+            wire.respond = answering(upset)
             await ears.cancelled(fresh(system, way, wire.url.replace("127.0.0.1", "localhost"), settings), again=again)
     Canaries({PASSWORD, JWT, PAIR}, {SESSION}).prove(ears, caplog)
     assert ears.errors > 40
@@ -475,7 +475,7 @@ async def test_a_deadline_of_the_callers_tells_no_secret(
         async with asyncio.timeout(0.01):
             return await work()
 
-    async with serve(lambda _: Answer(b"", "stall")) as wire:
+    async with serve(lambda _: RawResponse(b"", "stall")) as wire:
         account: dict[str, Any] = {"username": "u", "password": PASSWORD, "tenant": "t"}
         async with (
             PreservicaClient(wire.url, **account, http=carrier, clock=clock) as pv,

@@ -26,12 +26,12 @@ from workflow_async.errors import CallError
 from workflow_async.settings import Clock
 
 T = TypeVar("T")
-Then = Literal["keep", "fin", "rst", "stall", "garble"]
+AfterResponse = Literal["keep", "fin", "rst", "stall", "garble"]
 """Go on, end politely, reset, say no more, or spoil the TLS and say no more."""
 
 
 @frozen
-class Seen:
+class ReceivedRequest:
     """A request as it arrived."""
 
     method: str
@@ -43,20 +43,20 @@ class Seen:
 
 
 @frozen
-class Answer:
+class RawResponse:
     """Bytes, and what happens to the connection then."""
 
     data: bytes = b""
-    then: Then = "keep"
+    then: AfterResponse = "keep"
 
 
 @define
-class Wire:
+class ByteServer:
     """One server: every request it saw, how many connections it took and how many are open."""
 
-    answer: Callable[[Seen], Answer | bytes]
+    respond: Callable[[ReceivedRequest], RawResponse | bytes]
     url: str = ""
-    requests: list[Seen] = field(factory=list)
+    requests: list[ReceivedRequest] = field(factory=list)
     connections: int = 0
     open: int = 0
     tasks: set["asyncio.Task[None]"] = field(factory=set)
@@ -69,7 +69,7 @@ class Wire:
         self.connections += 1
         self.open += 1
         try:
-            await self._converse(reader, writer, self.connections)
+            await self._serve_connection(reader, writer, self.connections)
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
             pass  # cancelled by serve() alone, which asks for no more
         finally:
@@ -77,13 +77,15 @@ class Wire:
             self.tasks.discard(task)
             writer.close()
 
-    async def _converse(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, connection: int) -> None:
+    async def _serve_connection(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, connection: int
+    ) -> None:
         while True:
             seen = await _request(reader, connection)
             self.requests.append(seen)
-            answer = self.answer(seen)
+            answer = self.respond(seen)
             if isinstance(answer, bytes):
-                answer = Answer(answer)
+                answer = RawResponse(answer)
             writer.write(answer.data)
             await writer.drain()
             raw = writer.get_extra_info("socket")
@@ -98,20 +100,20 @@ class Wire:
                 return
 
 
-async def _request(reader: asyncio.StreamReader, connection: int) -> Seen:
+async def _request(reader: asyncio.StreamReader, connection: int) -> ReceivedRequest:
     head = (await reader.readuntil(b"\r\n\r\n")).decode("latin-1").split("\r\n")
     method, target, _ = head[0].split(" ")
     headers = {name.lower(): value.strip() for name, _, value in (line.partition(":") for line in head[1:] if line)}
     body = await reader.readexactly(int(headers.get("content-length", "0")))
-    return Seen(method, target, headers, body, connection)
+    return ReceivedRequest(method, target, headers, body, connection)
 
 
 @asynccontextmanager
 async def serve(
-    answer: Callable[[Seen], Answer | bytes] | bytes, *, tls: ssl.SSLContext | None = None
-) -> AsyncIterator[Wire]:
+    answer: Callable[[ReceivedRequest], RawResponse | bytes] | bytes, *, tls: ssl.SSLContext | None = None
+) -> AsyncIterator[ByteServer]:
     """A server that gives these answers."""
-    wire = Wire(answer if callable(answer) else lambda _: answer)
+    wire = ByteServer(answer if callable(answer) else lambda _: answer)
     server = await asyncio.start_server(wire.handle, "127.0.0.1", 0, ssl=tls)
     scheme = "https" if tls else "http"
     wire.url = f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
@@ -161,18 +163,18 @@ GET: Call[Any] = Call("GET", "/thing", tree)
 POST: Call[Any] = Call("POST", "/thing", tree, body=b"a=1", replay=Replay.ONCE, success=frozenset({201}))
 DELETE: Call[None] = Call("DELETE", "/thing", lambda _: None, replay=Replay.DELETE, success=frozenset({204}))
 
-USUAL, AMPLE, ONE_TRY = Retry(), Limits(), Retry(attempts=1)
-QUICK = Timeouts(call=10.0, exchange=5.0, connect=5.0)
+DEFAULT_RETRY, DEFAULT_LIMITS, NO_RETRIES = Retry(), Limits(), Retry(attempts=1)
+SHORT_TIMEOUTS = Timeouts(call=10.0, exchange=5.0, connect=5.0)
 
 
 @define
-class Carried:
-    """What carries the bytes where a test does not say: the fixtures `carrier` and `slots` change it."""
+class DefaultBackend:
+    """What carries the bytes where a test does not say: the fixtures `backend` and `pooled` change it."""
 
-    by: HTTPBackend = "httpx"
+    http: HTTPBackend = "httpx"
 
 
-carried = Carried()
+default_backend = DefaultBackend()
 
 
 def transport(
@@ -180,16 +182,16 @@ def transport(
     clock: Clock,
     *,
     credential: Credential | None = None,
-    retry: Retry = USUAL,
-    timeouts: Timeouts = QUICK,
-    limits: Limits = AMPLE,
-    carrier: HTTPBackend | None = None,
-    context: ssl.SSLContext | None = None,
+    retry: Retry = DEFAULT_RETRY,
+    timeouts: Timeouts = SHORT_TIMEOUTS,
+    limits: Limits = DEFAULT_LIMITS,
+    http: HTTPBackend | None = None,
+    ssl_context: ssl.SSLContext | None = None,
 ) -> Transport:
     """A transport, not open yet."""
     return Transport(
         origin=Origin.parse(url),
-        backend=make_backend(carrier or carried.by, limits, timeouts, context),
+        backend=make_backend(http or default_backend.http, limits, timeouts, ssl_context),
         credential=credential or Basic("user", "secret"),
         retry=retry,
         timeouts=timeouts,
@@ -211,22 +213,22 @@ async def connected(url: str, clock: Clock, **settings: Any) -> AsyncIterator[Tr
 
 async def failure(url: str, fake_time: FakeTime, call: Call[Any] = GET, **settings: Any) -> CallError:
     """How a call fails that is tried once."""
-    async with connected(url, fake_time.clock, **{"retry": ONE_TRY, **settings}) as made:
+    async with connected(url, fake_time.clock, **{"retry": NO_RETRIES, **settings}) as made:
         with pytest.raises(CallError) as caught:
             await made.send(call)
     return caught.value
 
 
 @define
-class Step:
+class SuspensionTrigger:
     """Fires at the k-th suspension of a coroutine, and counts them."""
 
     k: int
     fire: Callable[[], object]
-    n: int = 0
+    count: int = 0
 
     @types.coroutine
-    def over(self, coroutine: Coroutine[Any, Any, T]) -> Generator[Any, Any, T]:
+    def run(self, coroutine: Coroutine[Any, Any, T]) -> Generator[Any, Any, T]:
         """Await the coroutine."""
         value: Any = None
         thrown: BaseException | None = None
@@ -235,8 +237,8 @@ class Step:
                 waited = coroutine.send(value) if thrown is None else coroutine.throw(thrown)
             except StopIteration as end:
                 return end.value  # type: ignore[no-any-return]  # it is the coroutine's
-            thrown, self.n = None, self.n + 1
-            if self.n == self.k:
+            thrown, self.count = None, self.count + 1
+            if self.count == self.k:
                 self.fire()
             try:
                 value = yield waited

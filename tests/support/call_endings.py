@@ -8,8 +8,8 @@ from typing import Any, TypeVar
 from attrs import define, field, frozen
 
 from tests.conftest import FakeTime
-from tests.support.byte_server import QUICK, Answer, Seen, Wire, http, serve
-from tests.support.stub_clients import client_of, controlled, grants, workflow
+from tests.support.byte_server import SHORT_TIMEOUTS, ByteServer, RawResponse, ReceivedRequest, http, serve
+from tests.support.stub_clients import client_of, with_login, with_version, workflow
 from workflow_async import Retry
 from workflow_async.errors import WorkflowAsyncError
 from workflow_async.opencast import Workflow as OpencastWorkflow
@@ -20,15 +20,15 @@ T = TypeVar("T")
 
 ID = 1603
 EVENT = f"event-{ID}"
-RIGHT = (OpencastWorkflow, PreservicaWorkflow, Started)
-LAVISH = Retry(budget=1e9)
+RECORDS = (OpencastWorkflow, PreservicaWorkflow, Started)
+LARGE_BUDGET = Retry(budget=1e9)
 """For the many calls of one test, none of which should be spared."""
 
-Flaw = Callable[[bytes], Answer | bytes]
+Fault = Callable[[bytes], RawResponse | bytes]
 """What becomes of a good answer."""
 
 
-async def end(call: Awaitable[T]) -> T | WorkflowAsyncError:
+async def outcome(call: Awaitable[T]) -> T | WorkflowAsyncError:
     """What a call gives or raises."""
     try:
         return await call
@@ -48,65 +48,67 @@ def start(client: Any, timeout: float | None = None) -> Awaitable[Any]:
 
 
 @frozen
-class Ends:
+class Outcomes:
     """What both gave or raised, and how often each was sent."""
 
-    got: Any
-    started: Any
+    get_result: Any
+    start_result: Any
     sent: Counter[str]
 
     def __str__(self) -> str:
         gets, starts = self.sent["GET"], self.sent["POST"]
-        return f"get: {gets} sent, {_name(self.got)}; start: {starts} sent, {_name(self.started)}"
+        return f"get: {gets} sent, {_name(self.get_result)}; start: {starts} sent, {_name(self.start_result)}"
 
 
 def _name(end: Any) -> str:
-    return "right" if isinstance(end, RIGHT) and end.id == ID else type(end).__name__
+    return "right" if isinstance(end, RECORDS) and end.id == ID else type(end).__name__
 
 
 @define
-class Flawed:
+class FaultyServer:
     """A server whose first answer to either kind of call, or every one, is spoiled."""
 
     system: str
-    flaw: Flaw
+    fault: Fault
     always: bool = False
     timeout: float | None = None
     """Seconds for the start."""
     sent: Counter[str] = field(factory=Counter)
 
-    def __call__(self, seen: Seen) -> Answer | bytes:
+    def __call__(self, seen: ReceivedRequest) -> RawResponse | bytes:
         self.sent[seen.method] += 1
         good = http(200 if seen.method == "GET" else 201, workflow(self.system, ID))
-        return self.flaw(good) if self.always or self.sent[seen.method] == 1 else good
+        return self.fault(good) if self.always or self.sent[seen.method] == 1 else good
 
-    async def ends(self, client: Any) -> Ends:
+    async def outcomes(self, client: Any) -> Outcomes:
         """How a get and a start end here, each with its flaw."""
         self.sent.clear()
-        return Ends(await end(get(client)), await end(start(client, self.timeout)), Counter(self.sent))
+        return Outcomes(await outcome(get(client)), await outcome(start(client, self.timeout)), Counter(self.sent))
 
 
 @asynccontextmanager
-async def flawed(
+async def faulty_server(
     system: str,
-    flaw: Flaw,
+    flaw: Fault,
     time: FakeTime,
     *,
     always: bool = False,
-    controls: bool = False,
+    has_version: bool = False,
     timeout: float | None = None,
     **settings: Any,
-) -> AsyncIterator[tuple[Flawed, Any, Wire]]:
+) -> AsyncIterator[tuple[FaultyServer, Any, ByteServer]]:
     """Such a server, a client of it that is logged in, and the wire between them."""
-    server = Flawed(system, flaw, always, timeout)
+    server = FaultyServer(system, flaw, always, timeout)
     async with (
-        serve(grants(controlled(server) if controls else server)) as wire,
-        client_of(system, wire.url, **{"clock": time.clock, "timeouts": QUICK, "retry": LAVISH, **settings}) as client,
+        serve(with_login(with_version(server) if has_version else server)) as wire,
+        client_of(
+            system, wire.url, **{"clock": time.clock, "timeouts": SHORT_TIMEOUTS, "retry": LARGE_BUDGET, **settings}
+        ) as client,
     ):
         yield server, client, wire
 
 
-async def ends(system: str, flaw: Flaw, time: FakeTime, **settings: Any) -> Ends:
+async def outcomes(system: str, flaw: Fault, time: FakeTime, **settings: Any) -> Outcomes:
     """How a get and a start end at such a server."""
-    async with flawed(system, flaw, time, **settings) as (server, client, _):
-        return await server.ends(client)
+    async with faulty_server(system, flaw, time, **settings) as (server, client, _):
+        return await server.outcomes(client)

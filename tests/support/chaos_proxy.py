@@ -13,15 +13,15 @@ from contextlib import asynccontextmanager
 
 from attrs import define, field, frozen
 
-from tests.support.misbehaving_server import Reader, Writer, listening, reset
+from tests.support.misbehaving_server import Reader, Writer, raw_server, reset
 from workflow_async.sandbox.hashing import hash_choice, hash_float
 
 LENGTH = re.compile(rb"\r\ncontent-length: *([0-9]+)", re.IGNORECASE)
-SLICES = 7
-TURNS = 20
+PIECES = 7
+DELAY_TURNS = 20
 
 
-class Harm(enum.Enum):
+class ProxyFault(enum.Enum):
     """What is done to one exchange."""
 
     RESET = "reset before anything is passed on"
@@ -37,16 +37,16 @@ class Harm(enum.Enum):
 
 
 @frozen
-class Plan:
+class FaultPlan:
     """Which exchanges are harmed, and how, by their number."""
 
     seed: int
     rate: float = 0.5
-    harms: tuple[Harm, ...] = tuple(Harm)
+    faults: tuple[ProxyFault, ...] = tuple(ProxyFault)
 
-    def at(self, n: int) -> Harm | None:
+    def at(self, n: int) -> ProxyFault | None:
         """What is done to the n-th exchange."""
-        return hash_choice(self.harms, self.seed, n) if hash_float(self.seed, n, "whether") < self.rate else None
+        return hash_choice(self.faults, self.seed, n) if hash_float(self.seed, n, "whether") < self.rate else None
 
     def where(self, n: int, size: int) -> int:
         """At which of so many bytes."""
@@ -54,26 +54,26 @@ class Plan:
 
 
 @define(eq=False)
-class Line:
+class ServerConnection:
     """The proxy's own connection to the server, made when it is needed."""
 
     host: str
     port: int
-    _ends: tuple[Reader, Writer] | None = field(default=None, init=False)
+    _streams: tuple[Reader, Writer] | None = field(default=None, init=False)
 
-    async def say(self, data: bytes) -> Reader:
+    async def send(self, data: bytes) -> Reader:
         """Send this; where an answer would come."""
-        if self._ends is None:
-            self._ends = await asyncio.open_connection(self.host, self.port)
-        reader, writer = self._ends
+        if self._streams is None:
+            self._streams = await asyncio.open_connection(self.host, self.port)
+        reader, writer = self._streams
         writer.write(data)
         await writer.drain()
         return reader
 
     def close(self) -> None:
         """Hang up."""
-        if self._ends is not None:
-            self._ends[1].close()
+        if self._streams is not None:
+            self._streams[1].close()
 
 
 @define(eq=False)
@@ -82,26 +82,26 @@ class Proxy:
 
     host: str
     port: int
-    plan: Plan
+    plan: FaultPlan
     url: str = ""
     exchanges: int = 0
-    done: list[tuple[int, Harm]] = field(factory=list)
+    injected_faults: list[tuple[int, ProxyFault]] = field(factory=list)
     stalled: "asyncio.Queue[asyncio.Event]" = field(factory=asyncio.Queue)
-    _before: bytes = b""
+    _previous: bytes = b""
 
     @property
-    def injected(self) -> Counter[Harm]:
+    def injected(self) -> Counter[ProxyFault]:
         """How often each harm was done."""
-        return Counter(harm for _, harm in self.done)
+        return Counter(harm for _, harm in self.injected_faults)
 
     def __str__(self) -> str:
-        return f"{len(self.done)} faults of {len(self.injected)} kinds in {self.exchanges} exchanges"
+        return f"{len(self.injected_faults)} faults of {len(self.injected)} kinds in {self.exchanges} exchanges"
 
     async def talk(self, reader: Reader, writer: Writer) -> None:
         """Pass exchanges on, one after the other, until one of them costs the connection."""
-        line = Line(self.host, self.port)
+        line = ServerConnection(self.host, self.port)
         try:
-            if self.plan.at(self.exchanges) is Harm.RESET:
+            if self.plan.at(self.exchanges) is ProxyFault.RESET:
                 self._next()
                 reset(writer)
                 return
@@ -110,66 +110,66 @@ class Proxy:
         finally:
             line.close()
 
-    async def let_go(self) -> None:
+    async def cut_stalled(self) -> None:
         """Cut whatever is stalled, from now on."""
         while True:
             (await self.stalled.get()).set()
 
-    def _next(self) -> tuple[int, Harm | None]:
+    def _next(self) -> tuple[int, ProxyFault | None]:
         n, self.exchanges = self.exchanges, self.exchanges + 1
         harm = self.plan.at(n)
         if harm is not None:
-            self.done.append((n, harm))
+            self.injected_faults.append((n, harm))
         return n, harm
 
-    async def _exchange(self, request: bytes, line: Line, reader: Reader, writer: Writer) -> bool:
+    async def _exchange(self, request: bytes, line: ServerConnection, reader: Reader, writer: Writer) -> bool:
         """One exchange; whether the connection is good for another."""
         n, harm = self._next()
-        if harm is Harm.RESET:
+        if harm is ProxyFault.RESET:
             reset(writer)
             return False
-        if harm is Harm.CUT_REQUEST:
-            await line.say(request[: self.plan.where(n, len(request))])
+        if harm is ProxyFault.CUT_REQUEST:
+            await line.send(request[: self.plan.where(n, len(request))])
             return False
-        answer = await message(await line.say(request))
-        before, self._before = self._before, answer
+        answer = await message(await line.send(request))
+        before, self._previous = self._previous, answer
         for piece in self._pieces(harm, n, answer, before):
             writer.write(piece)
             await writer.drain()
             await asyncio.sleep(0)
         return await self._after(harm, reader, writer)
 
-    def _pieces(self, harm: Harm | None, n: int, answer: bytes, before: bytes) -> list[bytes]:
+    def _pieces(self, harm: ProxyFault | None, n: int, answer: bytes, before: bytes) -> list[bytes]:
         """The bytes that reach the client, and between which of them others get their turn."""
         cut = self.plan.where(n, len(answer))
         match harm:
-            case Harm.CUT_ANSWER | Harm.RESET_ANSWER | Harm.STALL:
+            case ProxyFault.CUT_ANSWER | ProxyFault.RESET_ANSWER | ProxyFault.STALL:
                 return [answer[:cut]]
-            case Harm.SLICED:
-                size = len(answer) // SLICES + 1
+            case ProxyFault.SLICED:
+                size = len(answer) // PIECES + 1
                 return [answer[at : at + size] for at in range(0, len(answer), size)]
-            case Harm.LATE:
-                return [*[b""] * TURNS, answer]
-            case Harm.GARBAGE:
+            case ProxyFault.LATE:
+                return [*[b""] * DELAY_TURNS, answer]
+            case ProxyFault.GARBAGE:
                 at = self.plan.where(n, len(b"HTTP/1.1 "))
                 return [answer[:at] + b"\xff" + answer[at:]]
-            case Harm.SURPLUS:
+            case ProxyFault.SURPLUS:
                 return [answer + before]
             case _:
                 return [answer]
 
-    async def _after(self, harm: Harm | None, reader: Reader, writer: Writer) -> bool:
+    async def _after(self, harm: ProxyFault | None, reader: Reader, writer: Writer) -> bool:
         match harm:
-            case Harm.CUT_ANSWER:
+            case ProxyFault.CUT_ANSWER:
                 return False
-            case Harm.RESET_ANSWER:
+            case ProxyFault.RESET_ANSWER:
                 reset(writer)
                 return False
-            case Harm.STALL:
+            case ProxyFault.STALL:
                 self.stalled.put_nowait(released := asyncio.Event())
                 await released.wait()
                 return False
-            case Harm.HALF_CLOSED:
+            case ProxyFault.HALF_CLOSED:
                 writer.write_eof()
                 await reader.read()
                 return False
@@ -185,13 +185,13 @@ async def message(reader: Reader) -> bytes:
 
 
 @asynccontextmanager
-async def chaos(url: str, plan: Plan, *, patient: bool = False) -> AsyncIterator[Proxy]:
+async def chaos_proxy(url: str, plan: FaultPlan, *, hold_stalled: bool = False) -> AsyncIterator[Proxy]:
     """A proxy before the server at a URL; unless it is patient, it cuts what stalls as soon as it has stalled."""
     host, _, port = url.removeprefix("http://").partition(":")
     proxy = Proxy(host, int(port), plan)
-    async with listening(proxy.talk) as raw:
+    async with raw_server(proxy.talk) as raw:
         proxy.url = raw.url
-        cutting = None if patient else asyncio.create_task(proxy.let_go())
+        cutting = None if hold_stalled else asyncio.create_task(proxy.cut_stalled())
         try:
             yield proxy
         finally:

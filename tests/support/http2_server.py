@@ -17,31 +17,31 @@ CONFIG = H2Configuration(
 
 
 @define
-class Talk:
+class H2Stream:
     """One connection, as the test's answer sees it."""
 
     h2: H2Connection
     writer: asyncio.StreamWriter
-    stream: int = 0
+    stream_id: int = 0
 
     def send(self, raw: bytes = b"") -> None:
         """Write what h2 has to send, and bytes of one's own."""
         self.writer.write(self.h2.data_to_send() + raw)
 
-    def head(self, status: str = "201", **headers: str) -> None:
+    def send_headers(self, status: str = "201", **headers: str) -> None:
         """Begin a response."""
         named = [(name.replace("_", "-"), value) for name, value in headers.items()]
-        self.h2.send_headers(self.stream, [(":status", status), *named])
+        self.h2.send_headers(self.stream_id, [(":status", status), *named])
 
 
-Reply = Callable[[Talk], object]
+Respond = Callable[[H2Stream], object]
 
 
 @define
-class H2Wire:
+class H2Server:
     """One server: the requests that it read to their end, as method, path and body."""
 
-    reply: Reply
+    respond: Respond
     url: str = ""
     requests: list[tuple[str, str, bytes]] = field(factory=list)
     tasks: set["asyncio.Task[None]"] = field(factory=set)
@@ -53,12 +53,12 @@ class H2Wire:
         self.tasks.add(task)
         try:
             with suppress(OSError, asyncio.CancelledError):  # cancelled by serve_h2 alone, which asks for no more
-                await self._converse(reader, Talk(H2Connection(CONFIG), writer))
+                await self._serve_connection(reader, H2Stream(H2Connection(CONFIG), writer))
         finally:
             self.tasks.discard(task)
             writer.close()
 
-    async def _converse(self, reader: asyncio.StreamReader, talk: Talk) -> None:
+    async def _serve_connection(self, reader: asyncio.StreamReader, talk: H2Stream) -> None:
         asked: dict[int, tuple[str, str]] = {}
         bodies: dict[int, bytes] = {}
         talk.h2.initiate_connection()
@@ -73,19 +73,19 @@ class H2Wire:
                     bodies[event.stream_id] += event.data
                 elif isinstance(event, StreamEnded):
                     self.requests.append((*asked[event.stream_id], bodies[event.stream_id]))
-                    talk.stream = event.stream_id
-                    self.reply(talk)
+                    talk.stream_id = event.stream_id
+                    self.respond(talk)
             talk.send()
             await talk.writer.drain()
 
 
 @asynccontextmanager
-async def serve_h2(reply: Reply, authority: trustme.CA) -> AsyncIterator[H2Wire]:
+async def serve_h2(reply: Respond, authority: trustme.CA) -> AsyncIterator[H2Server]:
     """A server that replies so."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
     context.set_alpn_protocols(["h2"])
-    wire = H2Wire(reply)
+    wire = H2Server(reply)
     server = await asyncio.start_server(wire.handle, "127.0.0.1", 0, ssl=context)
     wire.url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:

@@ -11,14 +11,14 @@ from attrs import define, field
 
 Reader: TypeAlias = asyncio.StreamReader
 Writer: TypeAlias = asyncio.StreamWriter
-Talk = Callable[[Reader, Writer], Awaitable[object]]
+ConnectionHandler = Callable[[Reader, Writer], Awaitable[object]]
 
 
 @define
-class Raw:
+class RawServer:
     """One server: where it is, how many connections it took and how many are open."""
 
-    talk: Talk
+    handler: ConnectionHandler
     url: str = ""
     connections: int = 0
     open: int = 0
@@ -33,7 +33,7 @@ class Raw:
         self.open += 1
         try:
             with suppress(OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-                await self.talk(reader, writer)
+                await self.handler(reader, writer)
         finally:
             self.open -= 1
             self.tasks.discard(task)
@@ -41,9 +41,9 @@ class Raw:
 
 
 @asynccontextmanager
-async def listening(talk: Talk) -> AsyncIterator[Raw]:
+async def raw_server(talk: ConnectionHandler) -> AsyncIterator[RawServer]:
     """A server that talks so."""
-    raw = Raw(talk)
+    raw = RawServer(talk)
     server = await asyncio.start_server(raw.handle, "127.0.0.1", 0)
     raw.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
@@ -63,7 +63,7 @@ def reset(writer: Writer) -> None:
     writer.transport.abort()
 
 
-def saying(data: bytes) -> Talk:
+def respond_with(data: bytes) -> ConnectionHandler:
     """Say this to whatever comes first, and end."""
 
     async def talk(reader: Reader, writer: Writer) -> None:
@@ -74,7 +74,7 @@ def saying(data: bytes) -> Talk:
     return talk
 
 
-def endlessly(opening: bytes, again: bytes, pause: float = 0.0) -> Talk:
+def repeat_forever(opening: bytes, again: bytes, pause: float = 0.0) -> ConnectionHandler:
     """Say the opening, and then the same again and again, until the client has gone."""
 
     async def talk(reader: Reader, writer: Writer) -> None:
@@ -87,11 +87,11 @@ def endlessly(opening: bytes, again: bytes, pause: float = 0.0) -> Talk:
     return talk
 
 
-async def nothing(_: Reader, __: Writer) -> None:
+async def no_opening(_: Reader, __: Writer) -> None:
     """Open a relay without a word."""
 
 
-def relaying(port: int, opening: Talk = nothing) -> Talk:
+def relay(port: int, opening: ConnectionHandler = no_opening) -> ConnectionHandler:
     """Carry bytes between whatever comes and a port of this machine, after the opening."""
 
     async def pump(source: Reader, sink: Writer) -> None:

@@ -15,16 +15,16 @@ from workflow_async import Clock, OpencastClient, PreservicaClient, Retry
 from workflow_async.preservica.login_calls import LOGIN
 
 SYSTEMS = ("opencast", "preservica")
-ONE_TRY = Retry(attempts=1)
+NO_RETRIES = Retry(attempts=1)
 GRANT = {"success": True, "token": "tok", "validFor": 15}
-WORDS = {
+STATE_WORDS = {
     "opencast": {"running": "running", "parked": "paused", "succeeded": "succeeded", "failed": "failed"},
     "preservica": {"running": "ACTIVE", "parked": "SUSPENDED", "succeeded": "COMPLETED", "failed": "FAILED"},
 }
 """How each system says where a workflow stands."""
 
 
-class Asked(Protocol):
+class RequestLike(Protocol):
     """A request, as a test's server needs to know of it."""
 
     @property
@@ -33,9 +33,9 @@ class Asked(Protocol):
     def target(self) -> str: ...
 
 
-def word(system: str, phase: str) -> str:
+def state_word(system: str, phase: str) -> str:
     """The system's word for a phase; any other word is its own."""
-    return WORDS[system].get(phase, phase)
+    return STATE_WORDS[system].get(phase, phase)
 
 
 def workflow(system: str, id: int, phase: str = "running", **more: Any) -> bytes:
@@ -46,8 +46,8 @@ def workflow(system: str, id: int, phase: str = "running", **more: Any) -> bytes
 def row(system: str, id: int, phase: str = "running", **more: Any) -> dict[str, Any]:
     """What either system says of a workflow."""
     if system == "opencast":
-        return {"identifier": id, "state": word(system, phase), "event_identifier": f"event-{id}", **more}
-    return {"Id": id, "State": word(system, phase), **more}
+        return {"identifier": id, "state": state_word(system, phase), "event_identifier": f"event-{id}", **more}
+    return {"Id": id, "State": state_word(system, phase), **more}
 
 
 def document(system: str, tree: Mapping[str, Any]) -> bytes:
@@ -78,33 +78,33 @@ def element(name: str, value: Any) -> str:
 
 
 @define
-class Told:
+class MockServer:
     """A server without a wire: it lets everybody in and answers the rest as it is told."""
 
     system: str
-    answer: Callable[[httpx.Request], httpx.Response]
-    asked: list[httpx.Request] = field(factory=list)
+    respond: Callable[[httpx.Request], httpx.Response]
+    requests: list[httpx.Request] = field(factory=list)
 
     async def __call__(self, request: httpx.Request) -> httpx.Response:
         if request.url.path == LOGIN:
             return httpx.Response(200, json=GRANT)
-        self.asked.append(request)
-        return self.answer(request)
+        self.requests.append(request)
+        return self.respond(request)
 
     @asynccontextmanager
     async def client(self, clock: Clock, **settings: Any) -> AsyncIterator[Any]:
         """A client of it, entered."""
         async with (
-            httpx.AsyncClient(transport=httpx.MockTransport(self)) as carrier,
-            client_of(self.system, "http://127.0.0.1", clock=clock, http=carrier, **settings) as client,
+            httpx.AsyncClient(transport=httpx.MockTransport(self)) as http_client,
+            client_of(self.system, "http://127.0.0.1", clock=clock, http=http_client, **settings) as client,
         ):
             yield client
 
 
-def says(system: str, *bodies: bytes) -> Told:
+def mock_server(system: str, *bodies: bytes) -> MockServer:
     """A server that answers with these, the last one for ever."""
     rest = list(bodies)
-    return Told(system, lambda _: httpx.Response(200, content=rest.pop(0) if len(rest) > 1 else rest[0]))
+    return MockServer(system, lambda _: httpx.Response(200, content=rest.pop(0) if len(rest) > 1 else rest[0]))
 
 
 def client_of(system: str, url: str, **settings: Any) -> Any:
@@ -114,10 +114,10 @@ def client_of(system: str, url: str, **settings: Any) -> Any:
     return PreservicaClient(url, **{"username": "user", "password": "s3cret", "tenant": "TEN", **settings})
 
 
-def grants(answer: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def with_login(answer: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """A wire's answers, with a login in front of them."""
 
-    def answering(seen: Asked) -> Any:
+    def answering(seen: RequestLike) -> Any:
         if seen.target.startswith(LOGIN):
             return _ok(json.dumps(GRANT).encode())
         return answer(seen)
@@ -125,10 +125,10 @@ def grants(answer: Callable[[Any], Any]) -> Callable[[Any], Any]:
     return answering
 
 
-def controlled(answer: Callable[[Any], Any]) -> Callable[[Any], Any]:
+def with_version(answer: Callable[[Any], Any]) -> Callable[[Any], Any]:
     """A wire's answers, with a version endpoint in front of them, which shows that the API is there."""
 
-    def answering(seen: Asked) -> Any:
+    def answering(seen: RequestLike) -> Any:
         if seen.target in {"/api/version", "/api/entity/versiondetails/version"}:
             return _ok(b'{"default": "v1.10.0", "versions": ["v1.10.0"], "for the other system": "<CurrentVersion>"}')
         return answer(seen)

@@ -13,33 +13,33 @@ from httpx_aiohttp.httpx2 import AiohttpTransport as AiohttpTransport2
 
 from tests.support import byte_server as wire
 
-TRUST = ssl.create_default_context()
+SSL_CONTEXT = ssl.create_default_context()
 """A context that all ready clients share: it takes longer to make than a test."""
-SLOTS = ("httpx", "httpx2", "aiohttp")
-LENT: dict[str, Any] = {
-    "a client of httpx": lambda: httpx.AsyncClient(trust_env=False, verify=TRUST),
-    "a client of httpx2": lambda: httpx2.AsyncClient(trust_env=False, verify=TRUST),
-    "httpx by aiohttp": lambda: httpx.AsyncClient(transport=AiohttpTransport(verify=TRUST)),
-    "httpx2 by aiohttp": lambda: httpx2.AsyncClient(transport=AiohttpTransport2(verify=TRUST)),
+POOLED = ("httpx", "httpx2", "aiohttp")
+BORROWED: dict[str, Any] = {
+    "a client of httpx": lambda: httpx.AsyncClient(trust_env=False, verify=SSL_CONTEXT),
+    "a client of httpx2": lambda: httpx2.AsyncClient(trust_env=False, verify=SSL_CONTEXT),
+    "httpx by aiohttp": lambda: httpx.AsyncClient(transport=AiohttpTransport(verify=SSL_CONTEXT)),
+    "httpx2 by aiohttp": lambda: httpx2.AsyncClient(transport=AiohttpTransport2(verify=SSL_CONTEXT)),
 }
 """Ready clients, by what they are."""
 
 
-async def chosen(name: Any, stack: AsyncExitStack) -> Any:
+async def http_argument(name: Any, stack: AsyncExitStack) -> Any:
     """What `http=` takes, open where it is a client."""
-    return name if name in SLOTS else await stack.enter_async_context(LENT[name]())
+    return name if name in POOLED else await stack.enter_async_context(BORROWED[name]())
 
 
-@pytest.fixture(params=[*SLOTS, *LENT])
-async def carrier(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
-    """Every carrier; by its name."""
+@pytest.fixture(params=[*POOLED, *BORROWED])
+async def backend(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[str]:
+    """Every backend; by its name."""
     async with AsyncExitStack() as stack:
-        monkeypatch.setattr(wire.carried, "by", await chosen(request.param, stack))
+        monkeypatch.setattr(wire.default_backend, "http", await http_argument(request.param, stack))
         yield request.param
 
 
-@pytest.fixture(params=SLOTS)
-def slots(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Every carrier whose connections are ours; by its name."""
-    monkeypatch.setattr(wire.carried, "by", request.param)
+@pytest.fixture(params=POOLED)
+def pooled(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Every backend whose connections are ours; by its name."""
+    monkeypatch.setattr(wire.default_backend, "http", request.param)
     return str(request.param)

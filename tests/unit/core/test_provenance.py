@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from tests.conftest import FakeTime
-from tests.support.byte_server import GET, Seen, http, serve, transport
+from tests.support.byte_server import GET, ReceivedRequest, http, serve, transport
 from workflow_async._core.call import Call, Reply
 from workflow_async._core.provenance import Author, Control, author, hint, is_answered, is_final
 from workflow_async._core.status import error_for
@@ -223,7 +223,7 @@ async def test_a_wrong_base_url_is_told_as_such(fake_time: FakeTime) -> None:
 
 
 async def test_calls_that_wait_for_the_same_answer_share_one_control_request(fake_time: FakeTime) -> None:
-    def answer(seen: Seen) -> bytes:
+    def answer(seen: ReceivedRequest) -> bytes:
         return http(200, b"1") if seen.target == "/version" else http(404, b"gone")
 
     async with serve(answer) as wire:

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from tests.conftest import FakeTime
-from tests.support.byte_server import GET, POST, Answer, connected, http, refused_url, serve
+from tests.support.byte_server import GET, POST, RawResponse, connected, http, refused_url, serve
 from workflow_async import Basic, Bearer, Digest, OpencastClient, Retry, Timeouts
 from workflow_async._core.auth import Secret
 from workflow_async._core.call import Call, Replay
@@ -51,16 +51,16 @@ async def caught(work: Callable[[], Awaitable[object]]) -> BaseException:
     raise AssertionError("nothing failed")
 
 
-ANSWERS: dict[str, bytes | Answer] = {
+ANSWERS: dict[str, bytes | RawResponse] = {
     "401": http(401, b"", set_cookie=f"JSESSIONID={SESSION}"),
     "500": http(500, b"out of order", set_cookie=f"JSESSIONID={SESSION}"),
     "redirect": http(302, b"", location="/elsewhere", set_cookie=f"JSESSIONID={SESSION}"),
     "no json": http(200, b'{"token": "' + TOKEN.encode() + b'" oops', set_cookie=f"JSESSIONID={SESSION}"),
     "zipped and cut": http(200, gzip.compress(f'{{"token": "{TOKEN}"}}'.encode())[:-4], content_encoding="gzip"),
     "garbage": b"garbage\r\n\r\n",
-    "no answer": Answer(b"", "fin"),
-    "reset": Answer(b"", "rst"),
-    "stalled": Answer(b"HTTP/1.1 200 OK\r\n", "stall"),
+    "no answer": RawResponse(b"", "fin"),
+    "reset": RawResponse(b"", "rst"),
+    "stalled": RawResponse(b"HTTP/1.1 200 OK\r\n", "stall"),
 }
 
 
@@ -134,7 +134,7 @@ async def test_a_call_that_is_cancelled_tells_no_secret(
             await made.send(GET)
 
     async with (
-        serve(lambda _: Answer(b"", "stall")) as wire,
+        serve(lambda _: RawResponse(b"", "stall")) as wire,
         connected(wire.url, fake_time.clock, credential=credential) as made,
     ):
         error = await caught(lambda: hurried(made))

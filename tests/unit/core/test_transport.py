@@ -11,7 +11,19 @@ import pytest
 from attrs import define, evolve, field
 
 from tests.conftest import FakeTime
-from tests.support.byte_server import DELETE, GET, POST, Answer, Step, connected, http, serve, transport, tree, until
+from tests.support.byte_server import (
+    DELETE,
+    GET,
+    POST,
+    RawResponse,
+    SuspensionTrigger,
+    connected,
+    http,
+    serve,
+    transport,
+    tree,
+    until,
+)
 from workflow_async import Limits, Retry, Timeouts
 from workflow_async._core.auth import Headers, Secret
 from workflow_async._core.backend import Backend, Request
@@ -453,7 +465,7 @@ async def test_before_opening_and_after_closing_nothing_is_sent(fake_time: FakeT
     await made.aclose()
 
 
-@pytest.mark.usefixtures("slots")
+@pytest.mark.usefixtures("pooled")
 async def test_a_closed_client_can_be_opened_again(fake_time: FakeTime) -> None:
     async with serve(http(200, b"{}")) as wire:
         made = transport(wire.url, fake_time.clock)
@@ -477,7 +489,7 @@ def test_another_event_loop_is_told_apart(fake_time: FakeTime) -> None:
     asyncio.run(used())
 
 
-@pytest.mark.usefixtures("slots")
+@pytest.mark.usefixtures("pooled")
 def test_a_client_may_be_made_outside_of_any_loop_and_used_in_one_after_the_other(fake_time: FakeTime) -> None:
     made: Transport | None = None
 
@@ -500,7 +512,7 @@ async def test_another_process_is_told_apart(fake_time: FakeTime, monkeypatch: p
         await made.send(GET)
 
 
-@pytest.mark.usefixtures("slots")
+@pytest.mark.usefixtures("pooled")
 async def test_a_call_in_flight_when_the_client_closes_ends_and_leaves_no_connection(fake_time: FakeTime) -> None:
     async with serve(lambda _: http(200, b"{}")) as wire, connected(wire.url, fake_time.clock) as made:
         calls = [asyncio.create_task(made.send(GET)) for _ in range(20)]
@@ -522,12 +534,12 @@ class Interrupted:
     """An exchange whose first request is stepped through."""
 
     carried: Backend
-    step: Step | None
+    step: SuspensionTrigger | None
 
     async def __call__(self, request: Request) -> Reply:
         step, self.step = self.step, None
         exchange = self.carried(request)
-        return await (exchange if step is None else step.over(exchange))
+        return await (exchange if step is None else step.run(exchange))
 
     async def reset(self) -> None:
         await self.carried.reset()
@@ -539,21 +551,21 @@ class Interrupted:
 async def interrupted(made: Transport, k: int, *, inner: bool, native: bool) -> int:
     """Cancel a call at its k-th suspension, or at the k-th of its exchange; how many there were."""
     scope = anyio.CancelScope()
-    step = Step(k, lambda: task.cancel() if native else scope.cancel())
+    step = SuspensionTrigger(k, lambda: task.cancel() if native else scope.cancel())
     if inner:
         made.backend = Interrupted(made.backend, step)
 
     async def call() -> None:
         with scope:
-            await (made.send(GET) if inner else step.over(made.send(GET)))
+            await (made.send(GET) if inner else step.run(made.send(GET)))
 
     task = asyncio.create_task(call())
     await asyncio.wait([task])
     assert task.cancelled() or task.exception() is None
-    return step.n
+    return step.count
 
 
-@pytest.mark.usefixtures("slots")
+@pytest.mark.usefixtures("pooled")
 @pytest.mark.parametrize("how", ["natively", "by scope"])
 @pytest.mark.parametrize("where", ["in the exchange", "around it"])
 @pytest.mark.parametrize("connection", ["warm", "cold"])
@@ -575,7 +587,7 @@ async def test_cancelled_anywhere_it_leaves_no_task_no_place_and_no_broken_conne
     assert k > 1
 
 
-@pytest.mark.usefixtures("slots")
+@pytest.mark.usefixtures("pooled")
 @pytest.mark.parametrize("how", ["natively", "by scope"])
 async def test_a_storm_of_timeouts_leaves_every_place_free(how: str, fake_time: FakeTime) -> None:
     async def hurried(made: Transport, n: int) -> None:
@@ -627,9 +639,9 @@ async def test_cancelled_while_it_waits_nothing_is_sent(where: str, fake_time: F
     assert made._queue.value == 1
 
 
-@pytest.mark.usefixtures("slots")
+@pytest.mark.usefixtures("pooled")
 async def test_cancelled_twice_while_a_connection_closes_it_is_cancelled_once_and_for_all(fake_time: FakeTime) -> None:
-    stalled = Answer(b"HTTP/1.1 200 OK\r\n", "stall")
+    stalled = RawResponse(b"HTTP/1.1 200 OK\r\n", "stall")
     async with serve(lambda _: stalled) as wire, connected(wire.url, fake_time.clock) as made:
         call = asyncio.create_task(made.send(GET))
         await until(lambda: bool(wire.requests))
@@ -663,7 +675,7 @@ async def test_the_log_names_the_path_and_the_status_and_nothing_else(
 
 
 @pytest.mark.sweep
-@pytest.mark.usefixtures("slots")
+@pytest.mark.usefixtures("pooled")
 async def test_a_thousand_calls_at_once_on_a_fresh_client_all_succeed(fake_time: FakeTime) -> None:
     async with serve(http(200, b"{}")) as wire, connected(wire.url, fake_time.clock) as made:
         assert await asyncio.gather(*(made.send(GET) for _ in range(1000))) == [{}] * 1000

@@ -1,4 +1,4 @@
-"""What every carrier keeps, over real sockets: faults of the wire, bounds, codings, one origin."""
+"""What every backend keeps, over real sockets: faults of the wire, bounds, codings, one origin."""
 
 import asyncio
 import gzip
@@ -15,11 +15,11 @@ from tests.conftest import FakeTime
 from tests.support.byte_server import (
     DELETE,
     GET,
-    ONE_TRY,
+    NO_RETRIES,
     POST,
-    Answer,
-    Seen,
-    Then,
+    AfterResponse,
+    RawResponse,
+    ReceivedRequest,
     chunked,
     connected,
     failure,
@@ -44,7 +44,7 @@ from workflow_async.errors import (
     UnexpectedRedirect,
 )
 
-pytestmark = pytest.mark.usefixtures("carrier")
+pytestmark = pytest.mark.usefixtures("backend")
 
 THING = {"title": "a title of some length"}
 
@@ -79,8 +79,8 @@ async def test_a_name_nobody_knows_is_a_failed_connection(fake_time: FakeTime) -
 
 
 async def test_a_connection_the_server_ends_politely_is_not_missed(fake_time: FakeTime) -> None:
-    async with serve(lambda _: Answer(http(200, b"{}", connection="close"), "fin")) as wire:
-        async with connected(wire.url, fake_time.clock, retry=ONE_TRY) as made:
+    async with serve(lambda _: RawResponse(http(200, b"{}", connection="close"), "fin")) as wire:
+        async with connected(wire.url, fake_time.clock, retry=NO_RETRIES) as made:
             for _ in range(3):
                 assert await made.send(GET) == {}
         assert wire.connections == 3
@@ -99,16 +99,16 @@ ONCE: Call[Any] = Call("POST", "/", POST.read, replay=Replay.ONCE, success=froze
 @pytest.mark.parametrize("then", ["fin", "rst"])
 @pytest.mark.parametrize("data", [SIZED, CHUNKED, ZIPPED], ids=["sized", "chunked", "zipped"])
 async def test_an_answer_cut_at_any_byte_is_never_taken_for_whole_and_never_asked_for_twice(
-    data: bytes, then: Then, fake_time: FakeTime
+    data: bytes, then: AfterResponse, fake_time: FakeTime
 ) -> None:
     cut = 0
-    async with serve(lambda _: Answer(data[:cut], then)) as wire, connected(wire.url, fake_time.clock) as made:
+    async with serve(lambda _: RawResponse(data[:cut], then)) as wire, connected(wire.url, fake_time.clock) as made:
         for cut in range(len(data)):
             with pytest.raises(ConnectionBroken) as caught:
                 await made.send(ONCE)
             assert caught.value.sent
             assert len(wire.requests) == cut + 1
-        wire.answer = lambda _: data
+        wire.respond = lambda _: data
         assert await made.send(ONCE) == THING
 
 
@@ -129,7 +129,7 @@ async def test_an_answer_cut_at_any_byte_is_never_taken_for_whole_and_never_aske
     ids=lambda data: repr(data[:20]),
 )
 async def test_what_is_no_answer_is_a_broken_connection(data: bytes, fake_time: FakeTime) -> None:
-    async with serve(lambda _: Answer(data, "fin")) as wire:
+    async with serve(lambda _: RawResponse(data, "fin")) as wire:
         error = await failure(wire.url, fake_time)
     assert isinstance(error, ConnectionBroken)
     assert error.sent
@@ -141,7 +141,7 @@ ODD = ["600", "999", "099", "000", "100", "101", "199", "1000", "20", "-01", "2\
 @pytest.mark.parametrize("status", ODD)
 async def test_a_start_that_is_answered_with_an_odd_status_may_have_happened(status: str, fake_time: FakeTime) -> None:
     data = f"HTTP/1.1 {status} Said\r\ncontent-length: 2\r\n\r\n{{}}".encode("latin-1")
-    async with serve(lambda _: Answer(data, "fin")) as wire:
+    async with serve(lambda _: RawResponse(data, "fin")) as wire:
         error = await failure(wire.url, fake_time, POST)
         assert len(wire.requests) == 1
     assert not isinstance(error, NotSent | StartRejected)
@@ -150,11 +150,11 @@ async def test_a_start_that_is_answered_with_an_odd_status_may_have_happened(sta
 
 @pytest.mark.parametrize("call", [GET, POST, DELETE], ids=["get", "start", "delete"])
 async def test_a_refused_connection_is_told_whatever_the_query_says(
-    call: Call[Any], carrier: str, fake_time: FakeTime
+    call: Call[Any], backend: str, fake_time: FakeTime
 ) -> None:
     params = (("filter", "state:running,title:a b+c/d%2C"), ("größe", "ä&=?#"), ("empty", ""))
     error = await failure(refused_url(), fake_time, evolve(call, params=params))
-    if call is DELETE and "by aiohttp" in carrier:  # it sends a DELETE twice, and the first is not told
+    if call is DELETE and "by aiohttp" in backend:  # it sends a DELETE twice, and the first is not told
         assert isinstance(error, ConnectionBroken)
     else:
         assert type(error) is ConnectFailed
@@ -163,10 +163,10 @@ async def test_a_refused_connection_is_told_whatever_the_query_says(
 @pytest.mark.parametrize("then", ["fin", "rst"])
 @pytest.mark.parametrize("connection", ["warm", "cold"])
 async def test_a_start_that_the_server_reads_and_drops_is_never_taken_for_not_sent(
-    connection: str, then: Then, fake_time: FakeTime
+    connection: str, then: AfterResponse, fake_time: FakeTime
 ) -> None:
-    def answer(seen: Seen) -> Answer:
-        return Answer(b"", then) if seen.method == "POST" else Answer(http(200, b"{}"))
+    def answer(seen: ReceivedRequest) -> RawResponse:
+        return RawResponse(b"", then) if seen.method == "POST" else RawResponse(http(200, b"{}"))
 
     async with serve(answer) as wire, connected(wire.url, fake_time.clock) as made:
         if connection == "warm":
@@ -179,7 +179,7 @@ async def test_a_start_that_the_server_reads_and_drops_is_never_taken_for_not_se
 
 async def test_a_body_that_ends_with_its_connection_is_read_by_its_reader_only(fake_time: FakeTime) -> None:
     data = b'HTTP/1.1 200 OK\r\n\r\n{"a": 1}'
-    async with serve(lambda _: Answer(data, "fin")) as wire, connected(wire.url, fake_time.clock) as made:
+    async with serve(lambda _: RawResponse(data, "fin")) as wire, connected(wire.url, fake_time.clock) as made:
         assert await made.send(GET) == {"a": 1}
 
 
@@ -193,7 +193,7 @@ async def test_a_body_that_ends_with_its_connection_is_read_by_its_reader_only(f
     ],
 )
 async def test_an_answer_that_never_ends_ends_with_the_deadline(data: bytes, fake_time: FakeTime) -> None:
-    async with serve(lambda _: Answer(data, "stall")) as wire:
+    async with serve(lambda _: RawResponse(data, "stall")) as wire:
         error = await failure(wire.url, fake_time, timeouts=Timeouts(exchange=0.05))
         assert isinstance(error, DeadlineExceeded)
         assert error.sent
@@ -230,7 +230,7 @@ async def test_an_answer_nobody_asked_for_is_never_delivered_as_another_ones(fak
 
         return Call("GET", f"/{asked}", reading)
 
-    def answer(seen: Seen) -> bytes:
+    def answer(seen: ReceivedRequest) -> bytes:
         own = http(200, {"id": seen.target[1:]})
         return own + http(200, {"id": "9"}) if seen.connection == 1 else own
 
@@ -238,15 +238,15 @@ async def test_an_answer_nobody_asked_for_is_never_delivered_as_another_ones(fak
         assert await made.send(read("1")) == "1"
         assert await made.send(read("2")) == "2"
         assert [seen.connection for seen in wire.requests][-1] > 1
-    async with serve(http(200, {"id": "9"})) as wire, connected(wire.url, fake_time.clock, retry=ONE_TRY) as made:
+    async with serve(http(200, {"id": "9"})) as wire, connected(wire.url, fake_time.clock, retry=NO_RETRIES) as made:
         with pytest.raises(ResponseMismatch):
             await made.send(read("3"))
 
 
-async def test_surplus_bytes_after_an_answer_spoil_no_later_call(carrier: str, fake_time: FakeTime) -> None:
+async def test_surplus_bytes_after_an_answer_spoil_no_later_call(backend: str, fake_time: FakeTime) -> None:
     async with serve(lambda _: data) as wire, connected(wire.url, fake_time.clock) as made:
         data = http(200, b"{}") + b"surplus"
-        if "aiohttp" in carrier:  # it reads on before it hands the answer over, and refuses both
+        if "aiohttp" in backend:  # it reads on before it hands the answer over, and refuses both
             with pytest.raises(ConnectionBroken):
                 await made.send(GET)
         else:
@@ -397,7 +397,7 @@ async def test_a_redirect_is_never_followed(status: int, call: Call[Any], fake_t
 
 
 async def test_cookies_come_back_to_the_client_that_got_them_and_to_no_other(fake_time: FakeTime) -> None:
-    def answer(seen: Seen) -> bytes:
+    def answer(seen: ReceivedRequest) -> bytes:
         cookie = f"JSESSIONID={len(wire.requests)}; Path=/"
         return http(200, {"cookie": seen.headers.get("cookie", "")}, set_cookie=cookie)
 

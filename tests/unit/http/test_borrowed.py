@@ -14,9 +14,20 @@ from attrs import define, field
 from httpx_aiohttp import AiohttpTransport
 
 from tests.conftest import FakeTime
-from tests.support.byte_server import DELETE, GET, ONE_TRY, POST, Answer, Seen, connected, http, refused_url, serve
+from tests.support.byte_server import (
+    DELETE,
+    GET,
+    NO_RETRIES,
+    POST,
+    RawResponse,
+    ReceivedRequest,
+    connected,
+    http,
+    refused_url,
+    serve,
+)
 from tests.support.stub_clients import client_of
-from tests.unit.conftest import TRUST
+from tests.unit.conftest import SSL_CONTEXT
 from workflow_async import Limits
 from workflow_async._core.transport import Transport
 from workflow_async.batch import OutcomeUnknown
@@ -74,10 +85,10 @@ def an_error(name: str) -> BaseException:
 
 raised = pytest.mark.parametrize("name", RAISED)
 CLIENTS: dict[str, Callable[..., Any]] = {
-    "httpx": lambda **settings: httpx.AsyncClient(trust_env=False, verify=TRUST, **settings),
-    "httpx2": lambda **settings: httpx2.AsyncClient(trust_env=False, verify=TRUST, **settings),
+    "httpx": lambda **settings: httpx.AsyncClient(trust_env=False, verify=SSL_CONTEXT, **settings),
+    "httpx2": lambda **settings: httpx2.AsyncClient(trust_env=False, verify=SSL_CONTEXT, **settings),
     "by aiohttp": lambda **settings: httpx.AsyncClient(
-        verify=TRUST, transport=AiohttpTransport(verify=TRUST), **settings
+        verify=SSL_CONTEXT, transport=AiohttpTransport(verify=SSL_CONTEXT), **settings
     ),
 }
 clients = pytest.mark.parametrize("kind", CLIENTS)
@@ -102,7 +113,7 @@ async def failing(made: Any, call: Any) -> TransportError:
 @asynccontextmanager
 async def over(client: Any, url: str, time: FakeTime, **settings: Any) -> AsyncIterator[Transport]:
     """A transport over a client of the caller's own."""
-    async with client, connected(url, time.clock, carrier=client, **{"retry": ONE_TRY, **settings}) as made:
+    async with client, connected(url, time.clock, http=client, **{"retry": NO_RETRIES, **settings}) as made:
         yield made
 
 
@@ -158,8 +169,8 @@ async def application(scope: Any, receive: Any, send: Any) -> None:
 
 
 INNER: dict[str, Callable[[], Any]] = {
-    "httpx": lambda: httpx.AsyncHTTPTransport(verify=TRUST),
-    "aiohttp": lambda: AiohttpTransport(verify=TRUST),
+    "httpx": lambda: httpx.AsyncHTTPTransport(verify=SSL_CONTEXT),
+    "aiohttp": lambda: AiohttpTransport(verify=SSL_CONTEXT),
     "an application": lambda: httpx.ASGITransport(application),
 }
 
@@ -172,7 +183,7 @@ async def test_what_a_transport_raises_after_it_sent_is_sent(
 ) -> None:
     async with serve(http(201, b"{}")) as wire:
         error = await how(
-            httpx.AsyncClient(trust_env=False, verify=TRUST, transport=Foreign(INNER[inner](), name, sends=True)),
+            httpx.AsyncClient(trust_env=False, verify=SSL_CONTEXT, transport=Foreign(INNER[inner](), name, sends=True)),
             wire.url,
             fake_time,
             call,
@@ -192,7 +203,7 @@ async def test_a_transport_that_did_not_connect_is_believed_if_nothing_can_have_
     call: Any, name: str, fake_time: FakeTime
 ) -> None:
     client = httpx.AsyncClient(
-        trust_env=False, verify=TRUST, transport=Foreign(httpx.ASGITransport(application), name, sends=False)
+        trust_env=False, verify=SSL_CONTEXT, transport=Foreign(httpx.ASGITransport(application), name, sends=False)
     )
     error = await how(client, "https://oc.example.org", fake_time, call)
     believed = call is not DELETE and type(an_error(name)).__name__ in CLAIMS
@@ -206,7 +217,7 @@ async def test_a_mock_that_says_that_it_did_not_connect_is_believed(call: Any, n
     def handler(_: httpx.Request) -> httpx.Response:
         raise an_error(name)
 
-    client = httpx.AsyncClient(trust_env=False, verify=TRUST, transport=httpx.MockTransport(handler))
+    client = httpx.AsyncClient(trust_env=False, verify=SSL_CONTEXT, transport=httpx.MockTransport(handler))
     error = await how(client, "https://oc.example.org", fake_time, call)
     believed = type(an_error(name)).__name__ in CLAIMS
     assert error.sent is not believed
@@ -219,7 +230,7 @@ async def test_so_is_a_mock_of_the_connections(raised: type[Exception], sent: bo
     async with connected("https://oc.example.org", fake_time.clock) as made:
         assert (await failing(made, POST)).sent is sent
     assert (
-        await how(httpx.AsyncClient(trust_env=False, verify=TRUST), "https://oc.example.org", fake_time)
+        await how(httpx.AsyncClient(trust_env=False, verify=SSL_CONTEXT), "https://oc.example.org", fake_time)
     ).sent is sent
 
 
@@ -228,7 +239,7 @@ async def test_a_transport_that_connects_by_another_one_is_known_by_what_that_on
     name: str, fake_time: FakeTime
 ) -> None:
     class Naming(httpx.AsyncBaseTransport):
-        inner = httpx.AsyncHTTPTransport(verify=TRUST)
+        inner = httpx.AsyncHTTPTransport(verify=SSL_CONTEXT)
 
         async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
             try:
@@ -236,14 +247,16 @@ async def test_a_transport_that_connects_by_another_one_is_known_by_what_that_on
             except httpx.ConnectError as error:
                 raise an_error(name) from error
 
-    error = await how(httpx.AsyncClient(trust_env=False, verify=TRUST, transport=Naming()), refused_url(), fake_time)
+    error = await how(
+        httpx.AsyncClient(trust_env=False, verify=SSL_CONTEXT, transport=Naming()), refused_url(), fake_time
+    )
     assert isinstance(error, NotSent)
 
 
 async def test_a_transport_that_falls_back_on_another_one_is_not_believed(fake_time: FakeTime) -> None:
     class Falling(httpx.AsyncBaseTransport):
         def __init__(self) -> None:
-            self.ways = (httpx.AsyncHTTPTransport(verify=TRUST), httpx.ASGITransport(application))
+            self.ways = (httpx.AsyncHTTPTransport(verify=SSL_CONTEXT), httpx.ASGITransport(application))
 
         async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
             try:
@@ -252,7 +265,9 @@ async def test_a_transport_that_falls_back_on_another_one_is_not_believed(fake_t
                 await self.ways[1].handle_async_request(request)
                 raise
 
-    error = await how(httpx.AsyncClient(trust_env=False, verify=TRUST, transport=Falling()), refused_url(), fake_time)
+    error = await how(
+        httpx.AsyncClient(trust_env=False, verify=SSL_CONTEXT, transport=Falling()), refused_url(), fake_time
+    )
     assert (type(error), error.sent) == (ConnectionBroken, True)
 
 
@@ -262,7 +277,9 @@ async def test_a_hook_that_reads_the_body_of_a_start_before_it_fails_leaves_it_u
         raise Own("oops")
 
     error = await how(
-        httpx.AsyncClient(trust_env=False, verify=TRUST, event_hooks={"request": [hook]}), refused_url(), fake_time
+        httpx.AsyncClient(trust_env=False, verify=SSL_CONTEXT, event_hooks={"request": [hook]}),
+        refused_url(),
+        fake_time,
     )
     assert error.sent
 
@@ -272,7 +289,9 @@ async def test_a_hook_that_reads_the_body_and_does_not_fail_changes_nothing(fake
         assert request.content == b"a=1"
 
     error = await how(
-        httpx.AsyncClient(trust_env=False, verify=TRUST, event_hooks={"request": [hook]}), refused_url(), fake_time
+        httpx.AsyncClient(trust_env=False, verify=SSL_CONTEXT, event_hooks={"request": [hook]}),
+        refused_url(),
+        fake_time,
     )
     assert type(error) is ConnectFailed
 
@@ -304,7 +323,7 @@ async def test_a_hook_sees_a_request_as_httpx_makes_it(fake_time: FakeTime) -> N
         seen.append(repr(request))
 
     seen: list[str] = []
-    client = httpx.AsyncClient(trust_env=False, verify=TRUST, event_hooks={"request": [hook]})
+    client = httpx.AsyncClient(trust_env=False, verify=SSL_CONTEXT, event_hooks={"request": [hook]})
     async with serve(http(201, b"{}")) as wire, over(client, wire.url, fake_time) as made:
         await made.send(POST)
     assert seen == [f"<Request('POST', '{wire.url}/thing')>"]
@@ -314,13 +333,15 @@ async def test_a_hook_that_takes_the_trace_away_makes_no_start_unsent(fake_time:
     async def hook(request: httpx.Request) -> None:
         request.extensions.pop("trace")
 
-    async with serve(lambda _: Answer(b"", "fin")) as wire:
+    async with serve(lambda _: RawResponse(b"", "fin")) as wire:
         error = await how(
-            httpx.AsyncClient(trust_env=False, verify=TRUST, event_hooks={"request": [hook]}), wire.url, fake_time
+            httpx.AsyncClient(trust_env=False, verify=SSL_CONTEXT, event_hooks={"request": [hook]}), wire.url, fake_time
         )
     assert (type(error), error.sent) == (ConnectionBroken, True)
     error = await how(
-        httpx.AsyncClient(trust_env=False, verify=TRUST, event_hooks={"request": [hook]}), refused_url(), fake_time
+        httpx.AsyncClient(trust_env=False, verify=SSL_CONTEXT, event_hooks={"request": [hook]}),
+        refused_url(),
+        fake_time,
     )
     assert type(error) is ConnectFailed
 
@@ -333,7 +354,7 @@ async def test_a_body_that_another_transport_wants_twice_is_given_twice(fake_tim
             return httpx.Response(201, json=[body.decode() for body in bodies])
 
     async with over(
-        httpx.AsyncClient(trust_env=False, verify=TRUST, transport=Twice()), "https://oc.example.org", fake_time
+        httpx.AsyncClient(trust_env=False, verify=SSL_CONTEXT, transport=Twice()), "https://oc.example.org", fake_time
     ) as made:
         assert await made.send(POST) == ["a=1"] * 3
 
@@ -350,7 +371,9 @@ async def test_what_is_no_exception_passes_through_bare(kind: Any, grouped: bool
         raise kind("stop")
 
     async with over(
-        httpx.AsyncClient(trust_env=False, verify=TRUST, event_hooks={"request": [hook]}), refused_url(), fake_time
+        httpx.AsyncClient(trust_env=False, verify=SSL_CONTEXT, event_hooks={"request": [hook]}),
+        refused_url(),
+        fake_time,
     ) as made:
         with pytest.raises(kind, match="stop"):
             await made.send(POST)
@@ -360,7 +383,7 @@ async def test_what_is_no_exception_passes_through_bare(kind: Any, grouped: bool
 async def test_a_client_that_is_closed_is_not_sent_and_says_so(kind: str, fake_time: FakeTime) -> None:
     client = CLIENTS[kind]()
     await client.aclose()
-    async with connected(refused_url(), fake_time.clock, carrier=client) as made:
+    async with connected(refused_url(), fake_time.clock, http=client) as made:
         error = await failing(made, POST)
         assert (await failing(made, GET)).attempts == 4
     assert (type(error), error.sent) == (NotSent, False)
@@ -386,7 +409,7 @@ class Body(httpx.AsyncByteStream):
 
 def answers(body: Body) -> httpx.AsyncClient:
     return httpx.AsyncClient(
-        trust_env=False, verify=TRUST, transport=httpx.MockTransport(lambda _: httpx.Response(201, stream=body))
+        trust_env=False, verify=SSL_CONTEXT, transport=httpx.MockTransport(lambda _: httpx.Response(201, stream=body))
     )
 
 
@@ -409,7 +432,9 @@ async def test_a_response_that_a_hook_has_closed_leaves_a_start_unknown(fake_tim
 
     async with serve(http(201, b"{}")) as wire:
         error = await how(
-            httpx.AsyncClient(trust_env=False, verify=TRUST, event_hooks={"response": [hook]}), wire.url, fake_time
+            httpx.AsyncClient(trust_env=False, verify=SSL_CONTEXT, event_hooks={"response": [hook]}),
+            wire.url,
+            fake_time,
         )
     assert error.sent
     assert error.what.startswith("StreamClosed")
@@ -422,7 +447,7 @@ async def test_a_body_beyond_the_bounds_is_that_even_if_closing_fails(fake_time:
 
 
 async def test_a_transport_that_gives_no_response_leaves_a_start_unknown(fake_time: FakeTime) -> None:
-    client = httpx.AsyncClient(trust_env=False, verify=TRUST, transport=httpx.MockTransport(lambda _: None))  # type: ignore[arg-type]  # of somebody careless
+    client = httpx.AsyncClient(trust_env=False, verify=SSL_CONTEXT, transport=httpx.MockTransport(lambda _: None))  # type: ignore[arg-type]  # of somebody careless
     error = await how(client, "https://oc.example.org", fake_time)
     assert (type(error), error.sent) == (TransportError, True)
 
@@ -451,7 +476,9 @@ async def test_words_that_repeat_what_proves_who_is_asking_are_not_told(
 
     async with serve(http(502)) as wire:
         error = await how(
-            httpx.AsyncClient(trust_env=False, verify=TRUST, event_hooks={"response": [hook]}), wire.url, fake_time
+            httpx.AsyncClient(trust_env=False, verify=SSL_CONTEXT, event_hooks={"response": [hook]}),
+            wire.url,
+            fake_time,
         )
     assert error.what.startswith(kind.__name__)
     assert "refused" not in error.what
@@ -464,12 +491,12 @@ async def test_a_start_whose_hook_raises_is_unknown_and_so_it_is_in_a_batch(fake
     async def hook(response: httpx.Response) -> None:
         response.raise_for_status()
 
-    def answer(seen: Seen) -> bytes:
+    def answer(seen: ReceivedRequest) -> bytes:
         return http(502) if seen.method == "POST" else http(200, b"[]")
 
     async with (
         serve(answer) as wire,
-        httpx.AsyncClient(trust_env=False, verify=TRUST, event_hooks={"response": [hook]}) as client,
+        httpx.AsyncClient(trust_env=False, verify=SSL_CONTEXT, event_hooks={"response": [hook]}) as client,
         client_of("opencast", wire.url, clock=fake_time.clock, http=client) as oc,
     ):
         with pytest.raises(StartOutcomeUnknown) as caught:
@@ -481,7 +508,7 @@ async def test_a_start_whose_hook_raises_is_unknown_and_so_it_is_in_a_batch(fake
 
 
 async def test_a_watch_over_a_client_that_is_closed_ends_in_an_error_of_ours(fake_time: FakeTime) -> None:
-    client = httpx.AsyncClient(trust_env=False, verify=TRUST)
+    client = httpx.AsyncClient(trust_env=False, verify=SSL_CONTEXT)
     async with client_of("opencast", refused_url(), clock=fake_time.clock, http=client) as oc:
         await client.aclose()
         with pytest.raises(NotSent):

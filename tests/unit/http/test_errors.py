@@ -18,9 +18,20 @@ from hypothesis import strategies as st
 
 from tests.conftest import FakeTime
 from tests.support import byte_server as wires
-from tests.support.byte_server import GET, POST, Answer, Seen, Then, connected, http, refused_url, serve, until
+from tests.support.byte_server import (
+    GET,
+    POST,
+    AfterResponse,
+    RawResponse,
+    ReceivedRequest,
+    connected,
+    http,
+    refused_url,
+    serve,
+    until,
+)
 from tests.support.stub_clients import client_of
-from tests.unit.conftest import TRUST
+from tests.unit.conftest import SSL_CONTEXT
 from workflow_async._http.errors import cause_chain, drop_frames
 from workflow_async.errors import (
     ConnectFailed,
@@ -125,9 +136,9 @@ async def failing(made: Any, call: Any) -> TransportError:
 
 @around
 async def test_a_start_that_was_read_is_sent_whatever_the_caller_is_handling(
-    surrounding: Any, handled: str, carrier: str, fake_time: FakeTime
+    surrounding: Any, handled: str, backend: str, fake_time: FakeTime
 ) -> None:
-    async with serve(lambda _: Answer(b"", "fin")) as wire, connected(wire.url, fake_time.clock) as made:
+    async with serve(lambda _: RawResponse(b"", "fin")) as wire, connected(wire.url, fake_time.clock) as made:
         error = await surrounding(HANDLED[handled](), lambda: failing(made, POST))
     assert (type(error), error.sent, error.attempts) == (ConnectionBroken, True, 1)
     assert "of the caller's" not in str(error)
@@ -136,10 +147,14 @@ async def test_a_start_that_was_read_is_sent_whatever_the_caller_is_handling(
 
 @handling
 async def test_a_broken_connection_is_tried_again_whatever_the_caller_is_handling(
-    handled: str, carrier: str, fake_time: FakeTime
+    handled: str, backend: str, fake_time: FakeTime
 ) -> None:
-    def answer(_: Seen) -> Answer:
-        return Answer(b"", "rst") if len(wire.requests) <= 1 + ("by aiohttp" in carrier) else Answer(http(200, b"{}"))
+    def answer(_: ReceivedRequest) -> RawResponse:
+        return (
+            RawResponse(b"", "rst")
+            if len(wire.requests) <= 1 + ("by aiohttp" in backend)
+            else RawResponse(http(200, b"{}"))
+        )
 
     async with serve(answer) as wire, connected(wire.url, fake_time.clock) as made:
         assert await in_except(HANDLED[handled](), lambda: made.send(GET)) == {}
@@ -147,7 +162,7 @@ async def test_a_broken_connection_is_tried_again_whatever_the_caller_is_handlin
 
 @around
 async def test_a_refused_connection_is_not_sent_whatever_the_caller_is_handling(
-    surrounding: Any, handled: str, carrier: str, fake_time: FakeTime
+    surrounding: Any, handled: str, backend: str, fake_time: FakeTime
 ) -> None:
     async with connected(refused_url(), fake_time.clock) as made:
         error = await surrounding(HANDLED[handled](), lambda: failing(made, POST))
@@ -155,7 +170,7 @@ async def test_a_refused_connection_is_not_sent_whatever_the_caller_is_handling(
 
 
 async def test_a_certificate_that_is_refused_below_the_call_counts_whatever_the_caller_is_handling(
-    carrier: str, fake_time: FakeTime
+    backend: str, fake_time: FakeTime
 ) -> None:
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(tls)
@@ -169,11 +184,11 @@ async def test_a_certificate_that_is_refused_below_the_call_counts_whatever_the_
 def test_an_event_loop_that_runs_inside_a_handler_changes_nothing(by: str, fake_time: FakeTime) -> None:
     async def main() -> TransportError:
         async with (
-            httpx.AsyncClient(trust_env=False, verify=TRUST) as client,
-            serve(lambda _: Answer(b"", "fin")) as wire,
+            httpx.AsyncClient(trust_env=False, verify=SSL_CONTEXT) as client,
+            serve(lambda _: RawResponse(b"", "fin")) as wire,
         ):
-            carrier = client if by == "a client" else by
-            async with connected(wire.url, fake_time.clock, carrier=carrier) as made:
+            backend = client if by == "a client" else by
+            async with connected(wire.url, fake_time.clock, http=backend) as made:
                 return await failing(made, POST)
 
     try:
@@ -184,12 +199,14 @@ def test_an_event_loop_that_runs_inside_a_handler_changes_nothing(by: str, fake_
 
 
 @pytest.mark.parametrize("then", ["fin", "rst"])
-async def test_a_start_inside_a_handler_has_an_unknown_outcome(then: Then, carrier: str, fake_time: FakeTime) -> None:
-    def answer(seen: Seen) -> Answer:
-        return Answer(b"", then) if seen.method == "POST" else Answer(http(200, b"[]"))
+async def test_a_start_inside_a_handler_has_an_unknown_outcome(
+    then: AfterResponse, backend: str, fake_time: FakeTime
+) -> None:
+    def answer(seen: ReceivedRequest) -> RawResponse:
+        return RawResponse(b"", then) if seen.method == "POST" else RawResponse(http(200, b"[]"))
 
     async with serve(answer) as wire:
-        settings = {"clock": fake_time.clock, "http": wires.carried.by}
+        settings = {"clock": fake_time.clock, "http": wires.default_backend.http}
         async with client_of("opencast", wire.url, **settings) as oc:
             with pytest.raises(StartOutcomeUnknown):
                 await in_except(UNTRUSTED, lambda: oc.workflows.start("event-7", "fast"))
@@ -247,7 +264,7 @@ def throw_again(error: Link) -> NoReturn:
 @pytest.mark.parametrize("native", [True, False])
 async def test_a_cancellation_inside_a_handler_leaves_what_the_caller_handles_alone(
     native: bool,  # noqa: FBT001 - a case
-    carrier: str,
+    backend: str,
     fake_time: FakeTime,
 ) -> None:
     scope = anyio.CancelScope()
@@ -264,7 +281,7 @@ async def test_a_cancellation_inside_a_handler_leaves_what_the_caller_handles_al
         with scope:
             await in_except(UNTRUSTED, work)
 
-    async with serve(lambda _: Answer(b"", "stall")) as wire, connected(wire.url, fake_time.clock) as made:
+    async with serve(lambda _: RawResponse(b"", "stall")) as wire, connected(wire.url, fake_time.clock) as made:
         task = asyncio.create_task(call())
         await until(lambda: bool(wire.requests))
         (task if native else scope).cancel()

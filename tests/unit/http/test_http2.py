@@ -13,7 +13,7 @@ from h2.errors import ErrorCodes
 
 from tests.conftest import FakeTime
 from tests.support.byte_server import GET, POST, connected, refused_url
-from tests.support.http2_server import H2Wire, Reply, Talk, serve_h2
+from tests.support.http2_server import H2Server, H2Stream, Respond, serve_h2
 from tests.support.stub_clients import client_of
 from workflow_async._core.transport import Transport
 from workflow_async.batch import OutcomeUnknown
@@ -43,89 +43,89 @@ def h2(library: str, trust: ssl.SSLContext) -> Any:
 
 @asynccontextmanager
 async def over(
-    reply: Reply, library: str, authority: trustme.CA, trust: ssl.SSLContext, time: FakeTime
-) -> AsyncIterator[tuple[H2Wire, Transport]]:
+    reply: Respond, library: str, authority: trustme.CA, trust: ssl.SSLContext, time: FakeTime
+) -> AsyncIterator[tuple[H2Server, Transport]]:
     """A server that replies so, and a transport over HTTP/2 to it."""
     async with (
         serve_h2(reply, authority) as wire,
         h2(library, trust) as client,
-        connected(wire.url, time.clock, carrier=client) as made,
+        connected(wire.url, time.clock, http=client) as made,
     ):
         yield wire, made
 
 
-def good(talk: Talk) -> None:
-    talk.head("200")
-    talk.h2.send_data(talk.stream, b"{}", end_stream=True)
+def good(talk: H2Stream) -> None:
+    talk.send_headers("200")
+    talk.h2.send_data(talk.stream_id, b"{}", end_stream=True)
 
 
-def closes(talk: Talk) -> None:
+def closes(talk: H2Stream) -> None:
     talk.send()
     talk.writer.close()
 
 
-def ends_early(talk: Talk) -> None:
-    talk.head(content_length="50")
-    talk.h2.send_data(talk.stream, b"{}", end_stream=True)
+def ends_early(talk: H2Stream) -> None:
+    talk.send_headers(content_length="50")
+    talk.h2.send_data(talk.stream_id, b"{}", end_stream=True)
 
 
-def closes_early(talk: Talk) -> None:
-    talk.head(content_length="50")
-    talk.h2.send_data(talk.stream, b"{}")
+def closes_early(talk: H2Stream) -> None:
+    talk.send_headers(content_length="50")
+    talk.h2.send_data(talk.stream_id, b"{}")
     closes(talk)
 
 
-def says_too_much(talk: Talk) -> None:
-    talk.head(content_length="2")
-    talk.h2.send_data(talk.stream, b"{}" * 50, end_stream=True)
+def says_too_much(talk: H2Stream) -> None:
+    talk.send_headers(content_length="2")
+    talk.h2.send_data(talk.stream_id, b"{}" * 50, end_stream=True)
 
 
-def refuses(talk: Talk) -> None:
-    talk.h2.reset_stream(talk.stream, ErrorCodes.REFUSED_STREAM)
+def refuses(talk: H2Stream) -> None:
+    talk.h2.reset_stream(talk.stream_id, ErrorCodes.REFUSED_STREAM)
 
 
-def resets_in_the_body(talk: Talk) -> None:
-    talk.head()
-    talk.h2.send_data(talk.stream, b"{")
-    talk.h2.reset_stream(talk.stream, ErrorCodes.INTERNAL_ERROR)
+def resets_in_the_body(talk: H2Stream) -> None:
+    talk.send_headers()
+    talk.h2.send_data(talk.stream_id, b"{")
+    talk.h2.reset_stream(talk.stream_id, ErrorCodes.INTERNAL_ERROR)
 
 
-def goes_away(talk: Talk) -> None:
-    talk.h2.close_connection(last_stream_id=talk.stream)
+def goes_away(talk: H2Stream) -> None:
+    talk.h2.close_connection(last_stream_id=talk.stream_id)
     closes(talk)
 
 
-def goes_away_from_it(talk: Talk) -> None:
+def goes_away_from_it(talk: H2Stream) -> None:
     talk.h2.close_connection(last_stream_id=0)
     closes(talk)
 
 
-def goes_away_in_the_body(talk: Talk) -> None:
-    talk.head()
-    talk.h2.send_data(talk.stream, b"{")
-    talk.h2.close_connection(ErrorCodes.ENHANCE_YOUR_CALM, last_stream_id=talk.stream)
+def goes_away_in_the_body(talk: H2Stream) -> None:
+    talk.send_headers()
+    talk.h2.send_data(talk.stream_id, b"{")
+    talk.h2.close_connection(ErrorCodes.ENHANCE_YOUR_CALM, last_stream_id=talk.stream_id)
     closes(talk)
 
 
-def talks_rubbish(talk: Talk) -> None:
+def talks_rubbish(talk: H2Stream) -> None:
     talk.send(b"HTTP/1.1 201 Created\r\n\r\n{}")
     closes(talk)
 
 
-def breaks_the_frame_size(talk: Talk) -> None:
+def breaks_the_frame_size(talk: H2Stream) -> None:
     talk.send(b"\x00\x40\x01\x00\x00\x00\x00\x00\x01" + bytes(0x4001))
 
 
-def says_no_number(talk: Talk) -> None:
-    talk.head("created")
-    talk.h2.end_stream(talk.stream)
+def says_no_number(talk: H2Stream) -> None:
+    talk.send_headers("created")
+    talk.h2.end_stream(talk.stream_id)
 
 
-def answers_another_stream(talk: Talk) -> None:
+def answers_another_stream(talk: H2Stream) -> None:
     talk.send(b"\x00\x00\x02\x00\x01\x00\x00\x00\x63{}")
 
 
-BAD: list[Reply] = [
+BAD: list[Respond] = [
     closes,
     ends_early,
     closes_early,
@@ -146,12 +146,12 @@ BAD: list[Reply] = [
 @pytest.mark.parametrize("reply", BAD)
 @pytest.mark.parametrize("connection", ["warm", "cold"])
 async def test_a_start_that_was_read_is_sent_whatever_goes_wrong_with_the_answer(
-    connection: str, reply: Reply, library: str, authority: trustme.CA, trust: ssl.SSLContext, fake_time: FakeTime
+    connection: str, reply: Respond, library: str, authority: trustme.CA, trust: ssl.SSLContext, fake_time: FakeTime
 ) -> None:
     async with over(good, library, authority, trust, fake_time) as (wire, made):
         if connection == "warm":
             await made.send(GET)
-        wire.reply = reply
+        wire.respond = reply
         with pytest.raises(TransportError) as caught:
             await made.send(POST)
         assert (caught.value.sent, caught.value.attempts) == (True, 1)
@@ -171,7 +171,7 @@ async def test_an_answer_over_http2_is_read(
 async def test_a_get_that_is_broken_off_is_tried_again(
     library: str, authority: trustme.CA, trust: ssl.SSLContext, fake_time: FakeTime
 ) -> None:
-    def reply(talk: Talk) -> None:
+    def reply(talk: H2Stream) -> None:
         (ends_early if len(wire.requests) == 1 else good)(talk)
 
     async with over(reply, library, authority, trust, fake_time) as (wire, made):
@@ -185,7 +185,7 @@ async def test_a_start_whose_connection_is_refused_or_not_trusted_is_not_sent(
 ) -> None:
     async with serve_h2(good, trustme.CA()) as wire, h2(library, trust) as client:
         for url, kind in ((wire.url, TLSVerificationFailed), (refused_url().replace("http:", "https:"), ConnectFailed)):
-            async with connected(url, fake_time.clock, carrier=client) as made:
+            async with connected(url, fake_time.clock, http=client) as made:
                 with pytest.raises(kind) as caught:
                     await made.send(POST)
             assert not caught.value.sent
@@ -195,14 +195,14 @@ async def test_a_start_whose_connection_is_refused_or_not_trusted_is_not_sent(
 @libraries
 @pytest.mark.parametrize("reply", [ends_early, refuses, goes_away_from_it])
 async def test_such_a_start_has_an_unknown_outcome_and_is_not_sent_again_by_a_batch(
-    reply: Reply, library: str, authority: trustme.CA, trust: ssl.SSLContext, fake_time: FakeTime
+    reply: Respond, library: str, authority: trustme.CA, trust: ssl.SSLContext, fake_time: FakeTime
 ) -> None:
-    def answer(talk: Talk) -> None:
+    def answer(talk: H2Stream) -> None:
         if wire.requests[-1][0] == "POST":
             reply(talk)
         else:
-            talk.head("200")
-            talk.h2.send_data(talk.stream, b"[]", end_stream=True)
+            talk.send_headers("200")
+            talk.h2.send_data(talk.stream_id, b"[]", end_stream=True)
 
     async with (
         serve_h2(answer, authority) as wire,

@@ -28,7 +28,18 @@ from attrs import define, evolve
 from httpx_aiohttp import AiohttpTransport
 
 from tests.conftest import FakeTime
-from tests.support.byte_server import GET, ONE_TRY, POST, Answer, Seen, Step, connected, failure, http, serve
+from tests.support.byte_server import (
+    GET,
+    NO_RETRIES,
+    POST,
+    RawResponse,
+    ReceivedRequest,
+    SuspensionTrigger,
+    connected,
+    failure,
+    http,
+    serve,
+)
 from workflow_async import Digest, Limits, Timeouts
 from workflow_async._core.backend import Request
 from workflow_async._core.call import Reply
@@ -64,7 +75,7 @@ async def test_a_url_httpx_will_not_have_is_a_failed_connection(url: str, fake_t
 async def test_a_digest_proves_the_password_without_sending_it(fake_time: FakeTime) -> None:
     challenge = 'Digest realm="Opencast", nonce="n0nce", qop="auth"'
 
-    def answer(seen: Seen) -> bytes:
+    def answer(seen: ReceivedRequest) -> bytes:
         return (
             http(200, b"{}")
             if "nonce" in seen.headers.get("authorization", "")
@@ -209,7 +220,7 @@ def test_an_error_of_aiohttp_that_did_not_come_from_its_connector_is_a_broken_co
 
 async def test_a_client_of_ones_own_carries_the_calls_and_stays_open(fake_time: FakeTime) -> None:
     async with serve(http(200, b"{}")) as wire, httpx.AsyncClient() as client:
-        async with connected(wire.url, fake_time.clock, carrier=client) as made:
+        async with connected(wire.url, fake_time.clock, http=client) as made:
             assert await made.send(GET) == {}
         assert not client.is_closed
         assert wire.connections == 1
@@ -222,7 +233,7 @@ async def test_a_client_of_ones_own_lends_neither_its_redirects_nor_its_auth_nor
         follow_redirects=True, auth=("other", "person"), headers={"x-of": "another"}, cookies={"a": "b"}
     )
     async with serve(http(200, b"{}")) as other, serve(http(307, b"", location=other.url)) as wire, lent as client:
-        error = await failure(wire.url, fake_time, carrier=client)
+        error = await failure(wire.url, fake_time, http=client)
     assert isinstance(error, UnexpectedRedirect)
     assert other.requests == []
     (seen,) = wire.requests
@@ -231,31 +242,31 @@ async def test_a_client_of_ones_own_lends_neither_its_redirects_nor_its_auth_nor
 
 
 async def test_what_httpx_aiohttp_carries_it_sends_twice_and_its_session_keeps_the_cookies(fake_time: FakeTime) -> None:
-    def answer(seen: Seen) -> Answer:
+    def answer(seen: ReceivedRequest) -> RawResponse:
         if seen.method == "PUT":
-            return Answer(b"", "fin")
-        return Answer(http(200, {"cookie": seen.headers.get("cookie", "")}, set_cookie="JSESSIONID=s3cret"))
+            return RawResponse(b"", "fin")
+        return RawResponse(http(200, {"cookie": seen.headers.get("cookie", "")}, set_cookie="JSESSIONID=s3cret"))
 
     async with serve(answer) as wire, httpx.AsyncClient(transport=AiohttpTransport()) as client:
         url = wire.url.replace("127.0.0.1", "localhost")
-        error = await failure(url, fake_time, evolve(POST, method="PUT"), carrier=client)
+        error = await failure(url, fake_time, evolve(POST, method="PUT"), http=client)
         assert isinstance(error, ConnectionBroken)
         assert (error.sent, error.attempts, len(wire.requests)) == (True, 1, 2)
-        async with connected(url, fake_time.clock, carrier=client) as one:
+        async with connected(url, fake_time.clock, http=client) as one:
             await one.send(GET)
-        async with connected(url, fake_time.clock, carrier=client) as two:
+        async with connected(url, fake_time.clock, http=client) as two:
             assert await two.send(GET) == {"cookie": "JSESSIONID=s3cret"}
 
 
 async def test_a_session_without_cookies_keeps_users_of_one_client_apart(fake_time: FakeTime) -> None:
-    def answer(seen: Seen) -> bytes:
+    def answer(seen: ReceivedRequest) -> bytes:
         return http(200, {"cookie": seen.headers.get("cookie", "")}, set_cookie="JSESSIONID=s3cret")
 
     async with serve(answer) as wire, ClientSession(cookie_jar=DummyCookieJar()) as session:
         client = httpx.AsyncClient(transport=AiohttpTransport(client=session))
         url = wire.url.replace("127.0.0.1", "localhost")
         for _ in range(2):
-            async with connected(url, fake_time.clock, carrier=client) as made:
+            async with connected(url, fake_time.clock, http=client) as made:
                 assert await made.send(GET) == {"cookie": ""}
 
 
@@ -266,16 +277,16 @@ async def test_an_answer_that_a_hook_has_read_is_read_once(fake_time: FakeTime) 
     async with (
         serve(http(200, gzip.compress(b'{"a": 1}'), content_encoding="gzip")) as wire,
         httpx.AsyncClient(event_hooks={"response": [hook]}) as client,
-        connected(wire.url, fake_time.clock, carrier=client) as made,
+        connected(wire.url, fake_time.clock, http=client) as made,
     ):
         assert await made.send(GET) == {"a": 1}
 
 
 async def test_a_full_pool_of_ones_own_is_a_failed_connection(fake_time: FakeTime) -> None:
     limits = httpx.Limits(max_connections=1)
-    async with serve(lambda _: Answer(b"", "stall")) as wire, httpx.AsyncClient(limits=limits) as client:
+    async with serve(lambda _: RawResponse(b"", "stall")) as wire, httpx.AsyncClient(limits=limits) as client:
         timeouts = Timeouts(connect=0.02, exchange=0.2)
-        async with connected(wire.url, fake_time.clock, carrier=client, timeouts=timeouts, retry=ONE_TRY) as made:
+        async with connected(wire.url, fake_time.clock, http=client, timeouts=timeouts, retry=NO_RETRIES) as made:
             found = await asyncio.gather(made.send(POST), made.send(POST), return_exceptions=True)
     assert {type(error) for error in found} == {DeadlineExceeded, ConnectFailed}
 
@@ -284,12 +295,12 @@ async def test_a_full_pool_of_ones_own_is_a_failed_connection(fake_time: FakeTim
 class Stepped(BorrowedClient):
     """A ready client whose first exchange is stepped through."""
 
-    step: Step | None = None
+    step: SuspensionTrigger | None = None
 
     async def _exchange(self, progress: SendProgress) -> Reply:
         step, self.step = self.step, None
         exchange = super()._exchange(progress)
-        return await (exchange if step is None else step.over(exchange))
+        return await (exchange if step is None else step.run(exchange))
 
 
 @pytest.mark.parametrize("connection", ["warm", "cold"])
@@ -306,9 +317,9 @@ async def test_cancelled_anywhere_a_client_of_ones_own_loses_no_connection(
                 if connection == "warm":
                     await made.send(GET)
                 call = asyncio.create_task(made.send(GET))
-                lent.step = step = Step(k, call.cancel)
+                lent.step = step = SuspensionTrigger(k, call.cancel)
                 await asyncio.wait([call])
-                made.retry, steps = ONE_TRY, step.n
+                made.retry, steps = NO_RETRIES, step.count
                 assert await made.send(GET) == {}
     assert k > 4
 
@@ -321,10 +332,10 @@ async def test_mocks_of_httpx_see_the_calls(fake_time: FakeTime) -> None:
     assert route.calls.last.request.headers["user-agent"] == "workflow-async"
 
 
-@pytest.mark.parametrize("carrier", ["requests", None, 7, httpx.Client, httpx.AsyncClient])
-def test_no_other_carrier_is_known(carrier: Any) -> None:
+@pytest.mark.parametrize("backend", ["requests", None, 7, httpx.Client, httpx.AsyncClient])
+def test_no_other_carrier_is_known(backend: Any) -> None:
     with pytest.raises(InvalidArgument, match="http"):
-        make_backend(carrier, Limits(), Timeouts(), None)
+        make_backend(backend, Limits(), Timeouts(), None)
 
 
 @pytest.mark.parametrize("extra", ["httpx2", "aiohttp"])

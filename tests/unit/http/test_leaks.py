@@ -16,10 +16,10 @@ import uvloop
 from httpx_aiohttp import AiohttpTransport
 
 from tests.conftest import FakeTime
-from tests.support.byte_server import GET, ONE_TRY, connected, http, serve, until
-from tests.support.http2_server import Talk as H2Talk
+from tests.support.byte_server import GET, NO_RETRIES, connected, http, serve, until
+from tests.support.http2_server import H2Stream as H2Talk
 from tests.support.http2_server import serve_h2
-from tests.support.misbehaving_server import Raw, Talk, listening, nothing, relaying
+from tests.support.misbehaving_server import ConnectionHandler, RawServer, no_opening, raw_server, relay
 from tests.unit.http.test_proxies import THROUGH, by_socks, socks_tunnel, tunnel
 from workflow_async import Retry, Timeouts
 from workflow_async._http import HTTPBackend
@@ -164,15 +164,15 @@ async def kept(made: Any) -> AsyncIterator[HTTPBackend]:
             yield client
 
 
-async def swept(make: Callable[[], Any], way: Way, url: str, relay: Raw, retry: Retry = ONE_TRY) -> int:
+async def swept(make: Callable[[], Any], way: Way, url: str, relay: RawServer, retry: Retry = NO_RETRIES) -> int:
     """Cancel a call at every turn of the loop that it takes; the next one finds room. How many turns there are."""
     count, over = 0, False
     while not over:
         count += 1
-        async with kept(make()) as carrier:
-            settings: dict[str, Any] = {"carrier": carrier, "timeouts": BRIEF, "retry": retry}
-            if isinstance(carrier, str):
-                settings["context"] = TRUST
+        async with kept(make()) as backend:
+            settings: dict[str, Any] = {"http": backend, "timeouts": BRIEF, "retry": retry}
+            if isinstance(backend, str):
+                settings["ssl_context"] = TRUST
             async with connected(url, FakeTime().clock, **settings) as made:
                 over = await way(lambda made=made: made.send(GET), count)  # type: ignore[misc]  # bound to this turn
                 assert await made.send(GET) == {}
@@ -183,10 +183,10 @@ async def swept(make: Callable[[], Any], way: Way, url: str, relay: Raw, retry: 
 
 
 @asynccontextmanager
-async def relayed(url: str, opening: Talk = nothing) -> AsyncIterator[tuple[str, Raw]]:
+async def relayed(url: str, opening: ConnectionHandler = no_opening) -> AsyncIterator[tuple[str, RawServer]]:
     """A relay to a server that counts connections, and the server's URL by way of it."""
-    async with listening(relaying(int(url.rpartition(":")[2]), opening)) as relay:
-        yield relay.url.replace("http:", "https:"), relay
+    async with raw_server(relay(int(url.rpartition(":")[2]), opening)) as proxy:
+        yield proxy.url.replace("http:", "https:"), proxy
 
 
 async def over_tls(make: Callable[[], Any], way: Way) -> int:
@@ -225,8 +225,8 @@ async def test_so_it_is_over_http2(library: Any, way: Way) -> None:
     # A write that is cancelled breaks the connection, which httpcore 1 finds out with the next request.
 
     def reply(talk: H2Talk) -> None:
-        talk.head("200")
-        talk.h2.send_data(talk.stream, b"{}", end_stream=True)
+        talk.send_headers("200")
+        talk.h2.send_data(talk.stream_id, b"{}", end_stream=True)
 
     async with serve_h2(reply, AUTHORITY) as wire, relayed(wire.url) as (url, relay):
         assert await swept(lambda: with_one(library, http2=True), way, url, relay, Retry(attempts=2)) > 10

@@ -11,9 +11,9 @@ from tests.conftest import FakeTime
 from tests.support.byte_server import (
     GET,
     POST,
-    Answer,
-    Seen,
-    Then,
+    AfterResponse,
+    RawResponse,
+    ReceivedRequest,
     connected,
     failure,
     http,
@@ -32,13 +32,13 @@ from workflow_async.errors import (
     TLSVerificationFailed,
 )
 
-pytestmark = pytest.mark.usefixtures("slots")
+pytestmark = pytest.mark.usefixtures("pooled")
 
 # Connections
 
 
 async def test_a_start_goes_over_a_connection_of_its_own_and_never_beyond_the_bound(fake_time: FakeTime) -> None:
-    def answer(seen: Seen) -> bytes:
+    def answer(seen: ReceivedRequest) -> bytes:
         return http(201 if seen.method == "POST" else 200, b"{}")
 
     async with serve(answer) as wire, connected(wire.url, fake_time.clock, limits=Limits(connections=2)) as made:
@@ -54,10 +54,10 @@ async def test_a_start_goes_over_a_connection_of_its_own_and_never_beyond_the_bo
 @pytest.mark.parametrize("connection", ["warm", "cold"])
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
 async def test_nothing_is_sent_again_that_we_do_not_count(
-    method: str, connection: str, then: Then, fake_time: FakeTime
+    method: str, connection: str, then: AfterResponse, fake_time: FakeTime
 ) -> None:
-    def answer(seen: Seen) -> Answer:
-        return Answer(b"", then) if seen.target == "/change" else Answer(http(200, b"{}"))
+    def answer(seen: ReceivedRequest) -> RawResponse:
+        return RawResponse(b"", then) if seen.target == "/change" else RawResponse(http(200, b"{}"))
 
     change = Call(method, "/change", tree, body=b"a=1" if method == "PUT" else None, replay=Replay.ONCE)
     async with serve(answer) as wire, connected(wire.url, fake_time.clock) as made:
@@ -70,8 +70,8 @@ async def test_nothing_is_sent_again_that_we_do_not_count(
 
 
 async def test_a_connection_that_went_stale_costs_nobody_anything(fake_time: FakeTime) -> None:
-    def answer(_: Seen) -> Answer:
-        return Answer(b"", "rst") if len(wire.requests) == 2 else Answer(http(200, b"{}"))
+    def answer(_: ReceivedRequest) -> RawResponse:
+        return RawResponse(b"", "rst") if len(wire.requests) == 2 else RawResponse(http(200, b"{}"))
 
     async with serve(answer) as wire:
         async with connected(wire.url, fake_time.clock, retry=Retry(budget=0)) as made:
@@ -113,7 +113,7 @@ def client_side(authority: trustme.CA) -> ssl.SSLContext:
 
 async def test_a_known_authority_is_trusted(authority: trustme.CA, fake_time: FakeTime) -> None:
     async with serve(http(200, b"{}"), tls=server_side(authority)) as wire:
-        async with connected(wire.url, fake_time.clock, context=client_side(authority)) as made:
+        async with connected(wire.url, fake_time.clock, ssl_context=client_side(authority)) as made:
             assert [await made.send(GET) for _ in range(2)] == [{}, {}]
         assert wire.connections == 1
 
@@ -123,29 +123,29 @@ async def test_an_unknown_authority_is_refused_before_anything_is_sent(
 ) -> None:
     async with serve(http(200, b"{}"), tls=server_side(authority)) as wire:
         for context in (None, client_side(trustme.CA())):
-            error = await failure(wire.url, fake_time, context=context, retry=Retry())
+            error = await failure(wire.url, fake_time, ssl_context=context, retry=Retry())
             assert isinstance(error, TLSVerificationFailed)
             assert (error.attempts, error.sent, wire.requests) == (1, False, [])
 
 
 async def test_a_certificate_for_another_host_is_refused(authority: trustme.CA, fake_time: FakeTime) -> None:
     async with serve(http(200, b"{}"), tls=server_side(authority, "example.org")) as wire:
-        error = await failure(wire.url, fake_time, context=client_side(authority), retry=Retry())
+        error = await failure(wire.url, fake_time, ssl_context=client_side(authority), retry=Retry())
         assert isinstance(error, TLSVerificationFailed)
         assert (error.attempts, wire.requests) == (1, [])
 
 
 async def test_plain_http_behind_https_is_a_failed_connection(authority: trustme.CA, fake_time: FakeTime) -> None:
-    async with serve(lambda _: Answer(b"", "fin")) as wire:
+    async with serve(lambda _: RawResponse(b"", "fin")) as wire:
         url = wire.url.replace("http:", "https:")
-        error = await failure(url, fake_time, context=client_side(authority), timeouts=Timeouts(exchange=0.1))
+        error = await failure(url, fake_time, ssl_context=client_side(authority), timeouts=Timeouts(exchange=0.1))
         await until(lambda: not wire.open)  # a handshake that is given up leaves no socket
     assert isinstance(error, ConnectFailed | DeadlineExceeded)
 
 
 async def test_tls_that_turns_into_garbage_is_a_broken_connection(authority: trustme.CA, fake_time: FakeTime) -> None:
-    async with serve(lambda _: Answer(b"", "garble"), tls=server_side(authority)) as wire:
-        error = await failure(wire.url, fake_time, context=client_side(authority))
+    async with serve(lambda _: RawResponse(b"", "garble"), tls=server_side(authority)) as wire:
+        error = await failure(wire.url, fake_time, ssl_context=client_side(authority))
     assert isinstance(error, ConnectionBroken)
     assert error.sent
 
@@ -161,11 +161,11 @@ def careless(mode: ssl.VerifyMode) -> ssl.SSLContext:
 def test_a_context_that_does_not_verify_is_refused(mode: ssl.VerifyMode, fake_time: FakeTime) -> None:
     context = careless(mode)
     with pytest.raises(InvalidArgument, match="ssl_context"):
-        transport("https://example.org", fake_time.clock, context=context)
+        transport("https://example.org", fake_time.clock, ssl_context=context)
 
 
 async def test_a_call_that_is_cancelled_tells_nothing_of_what_it_sent(fake_time: FakeTime) -> None:
-    stalled = serve(lambda _: Answer(b"", "stall"))
+    stalled = serve(lambda _: RawResponse(b"", "stall"))
     credential = Bearer("canary-t0ken")
     async with stalled as wire, connected(wire.url, fake_time.clock, credential=credential) as made:
         call = asyncio.create_task(made.send(GET))

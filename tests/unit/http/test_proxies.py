@@ -12,10 +12,10 @@ import trustme
 from httpx_aiohttp import AiohttpTransport
 
 from tests.conftest import FakeTime
-from tests.support.byte_server import GET, POST, Answer, Wire, connected, http, refused_url, serve, until
-from tests.support.misbehaving_server import Raw, Reader, Talk, Writer, listening, relaying, reset
+from tests.support.byte_server import GET, POST, ByteServer, RawResponse, connected, http, refused_url, serve, until
+from tests.support.misbehaving_server import ConnectionHandler, RawServer, Reader, Writer, raw_server, relay, reset
 from tests.support.stub_clients import client_of
-from tests.unit.conftest import TRUST
+from tests.unit.conftest import SSL_CONTEXT
 from workflow_async import Timeouts
 from workflow_async.errors import (
     ConnectFailed,
@@ -58,7 +58,7 @@ through = pytest.mark.parametrize("by", THROUGH)
 
 async def ends(client: Any, time: FakeTime, url: str = FAR, **settings: Any) -> tuple[TransportError, TransportError]:
     """How a get and a start fail."""
-    async with client, connected(url, time.clock, carrier=client, **settings) as made:
+    async with client, connected(url, time.clock, http=client, **settings) as made:
         found = []
         for call in (GET, POST):
             with pytest.raises(TransportError) as caught:
@@ -70,7 +70,7 @@ async def ends(client: Any, time: FakeTime, url: str = FAR, **settings: Any) -> 
 # Proxies that speak HTTP
 
 
-def saying(data: bytes, *, end: str = "fin") -> Talk:
+def saying(data: bytes, *, end: str = "fin") -> ConnectionHandler:
     """Read the CONNECT, say this, and end, reset or stall."""
 
     async def talk(reader: Reader, writer: Writer) -> None:
@@ -89,7 +89,7 @@ async def leaving(_: Reader, __: Writer) -> None:
     """Close before anything is read."""
 
 
-FAILING: dict[str, Talk] = {
+FAILING: dict[str, ConnectionHandler] = {
     "closes at once": leaving,
     "closes after reading": saying(b""),
     "resets": saying(b"", end="rst"),
@@ -106,7 +106,7 @@ FAILING: dict[str, Talk] = {
     "resets the tunnel": saying(b"HTTP/1.1 200 OK\r\n\r\n", end="rst"),
     "talks in the tunnel": saying(b"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 201 Created\r\n\r\n"),
 }
-SILENT: dict[str, Talk] = {
+SILENT: dict[str, ConnectionHandler] = {
     "says nothing": saying(b"", end="stall"),
     "stops in the headers": saying(b"HTTP/1.1 200 OK\r\nvia: 1.1 a", end="stall"),
     "says nothing in the tunnel": saying(b"HTTP/1.1 200 OK\r\n\r\n", end="stall"),
@@ -116,8 +116,8 @@ SILENT: dict[str, Talk] = {
 @through
 @pytest.mark.parametrize("how", FAILING)
 async def test_a_tunnel_that_does_not_come_about_is_a_failed_connection(how: str, by: str, fake_time: FakeTime) -> None:
-    async with listening(FAILING[how]) as proxy:
-        got, started = await ends(THROUGH[by](proxy.url, TRUST), fake_time)
+    async with raw_server(FAILING[how]) as proxy:
+        got, started = await ends(THROUGH[by](proxy.url, SSL_CONTEXT), fake_time)
         await until(lambda: not proxy.open)
     assert [type(error) for error in (got, started)] == [ConnectFailed] * 2
     assert (got.attempts, started.attempts, started.sent) == (4, 1, False)
@@ -129,8 +129,8 @@ async def test_a_tunnel_that_does_not_come_about_is_a_failed_connection(how: str
 async def test_a_proxy_that_falls_silent_is_waited_for_as_long_as_for_a_connection(
     how: str, by: str, fake_time: FakeTime
 ) -> None:
-    async with listening(SILENT[how]) as proxy:
-        got, started = await ends(THROUGH[by](proxy.url, TRUST), fake_time, timeouts=BRIEF)
+    async with raw_server(SILENT[how]) as proxy:
+        got, started = await ends(THROUGH[by](proxy.url, SSL_CONTEXT), fake_time, timeouts=BRIEF)
         await until(lambda: not proxy.open)
     assert [type(error) for error in (got, started)] == [ConnectFailed] * 2
     assert (got.attempts, started.attempts, started.sent) == (4, 1, False)
@@ -138,7 +138,7 @@ async def test_a_proxy_that_falls_silent_is_waited_for_as_long_as_for_a_connecti
 
 @through
 async def test_a_proxy_that_refuses_is_a_failed_connection(by: str, fake_time: FakeTime) -> None:
-    got, started = await ends(THROUGH[by](refused_url(), TRUST), fake_time)
+    got, started = await ends(THROUGH[by](refused_url(), SSL_CONTEXT), fake_time)
     assert [type(error) for error in (got, started)] == [ConnectFailed] * 2
     assert (got.attempts, started.sent) == (4, False)
 
@@ -149,7 +149,9 @@ async def test_a_proxy_that_is_not_trusted_gets_nothing(
 ) -> None:
     library: Any = {"httpx": httpx, "httpx2": httpx2}[by]
     async with serve(http(502), tls=server_side(trustme.CA())) as proxy:
-        client = library.AsyncClient(proxy=library.Proxy(proxy.url, ssl_context=trust), trust_env=False, verify=TRUST)
+        client = library.AsyncClient(
+            proxy=library.Proxy(proxy.url, ssl_context=trust), trust_env=False, verify=SSL_CONTEXT
+        )
         got, started = await ends(client, fake_time)
         assert proxy.requests == []
     assert [type(error) for error in (got, started)] == [TLSVerificationFailed] * 2
@@ -159,9 +161,11 @@ async def test_a_proxy_that_is_not_trusted_gets_nothing(
 @pytest.mark.parametrize("by", ["httpx", "httpx2"])
 async def test_a_proxy_that_should_speak_tls_and_does_not_gets_nothing(by: str, fake_time: FakeTime) -> None:
     library: Any = {"httpx": httpx, "httpx2": httpx2}[by]
-    async with listening(answering_at_once) as proxy:
+    async with raw_server(answering_at_once) as proxy:
         url = proxy.url.replace("http:", "https:")
-        client = library.AsyncClient(proxy=library.Proxy(url, ssl_context=TRUST), trust_env=False, verify=TRUST)
+        client = library.AsyncClient(
+            proxy=library.Proxy(url, ssl_context=SSL_CONTEXT), trust_env=False, verify=SSL_CONTEXT
+        )
         got, started = await ends(client, fake_time)
     assert [type(error) for error in (got, started)] == [ConnectFailed] * 2
     assert not started.sent
@@ -174,8 +178,8 @@ async def answering_at_once(reader: Reader, writer: Writer) -> None:
 
 async def test_a_start_through_a_proxy_that_fails_is_not_sent_and_not_unknown(fake_time: FakeTime) -> None:
     async with (
-        listening(FAILING["talks rubbish"]) as proxy,
-        THROUGH["httpx"](proxy.url, TRUST) as client,
+        raw_server(FAILING["talks rubbish"]) as proxy,
+        THROUGH["httpx"](proxy.url, SSL_CONTEXT) as client,
         client_of("opencast", FAR, clock=fake_time.clock, http=client) as oc,
     ):
         with pytest.raises(NotSent):
@@ -201,7 +205,7 @@ SOCKS: dict[str, list[bytes]] = {
 }
 
 
-def socks(answers: list[bytes], *, stall: bool = False) -> Talk:
+def socks(answers: list[bytes], *, stall: bool = False) -> ConnectionHandler:
     """Answer each message with the next of these, and end or stall."""
 
     async def talk(reader: Reader, writer: Writer) -> None:
@@ -214,7 +218,7 @@ def socks(answers: list[bytes], *, stall: bool = False) -> Talk:
     return talk
 
 
-def by_socks(library: str, url: str, trust: ssl.SSLContext = TRUST) -> Any:
+def by_socks(library: str, url: str, trust: ssl.SSLContext = SSL_CONTEXT) -> Any:
     made: Any = {"httpx": httpx, "httpx2": httpx2}[library]
     return made.AsyncClient(proxy=url.replace("http:", "socks5:"), trust_env=False, verify=trust)
 
@@ -222,7 +226,7 @@ def by_socks(library: str, url: str, trust: ssl.SSLContext = TRUST) -> Any:
 @pytest.mark.parametrize("library", ["httpx", "httpx2"])
 @pytest.mark.parametrize("how", SOCKS)
 async def test_so_is_one_that_a_socks_proxy_does_not_make(how: str, library: str, fake_time: FakeTime) -> None:
-    async with listening(socks(SOCKS[how])) as proxy:
+    async with raw_server(socks(SOCKS[how])) as proxy:
         got, started = await ends(by_socks(library, proxy.url), fake_time)
         await until(lambda: not proxy.open)
     for error in (got, started):
@@ -235,7 +239,7 @@ async def test_so_is_one_that_a_socks_proxy_does_not_make(how: str, library: str
 async def test_a_socks_proxy_that_falls_silent_is_waited_for_as_long_as_for_a_connection(
     answered: int, library: str, fake_time: FakeTime
 ) -> None:
-    async with listening(socks(SOCKS["closes the tunnel"][:answered], stall=True)) as proxy:
+    async with raw_server(socks(SOCKS["closes the tunnel"][:answered], stall=True)) as proxy:
         got, started = await ends(by_socks(library, proxy.url), fake_time, timeouts=BRIEF)
         await until(lambda: not proxy.open)
     assert [type(error) for error in (got, started)] == [ConnectFailed] * 2
@@ -257,10 +261,10 @@ async def socks_tunnel(reader: Reader, writer: Writer) -> None:
 
 
 @asynccontextmanager
-async def tunnelled(kind: str, trust: ssl.SSLContext, wire: Wire) -> AsyncIterator[tuple[Raw, Any]]:
+async def tunnelled(kind: str, trust: ssl.SSLContext, wire: ByteServer) -> AsyncIterator[tuple[RawServer, Any]]:
     """A proxy that reaches a server, and a client through it."""
     opening = socks_tunnel if kind.startswith("socks") else tunnel
-    async with listening(relaying(int(wire.url.rpartition(":")[2]), opening)) as proxy:
+    async with raw_server(relay(int(wire.url.rpartition(":")[2]), opening)) as proxy:
         if kind in THROUGH:
             yield proxy, THROUGH[kind](proxy.url, trust)
         else:
@@ -275,7 +279,7 @@ async def test_through_a_tunnel_a_start_that_was_read_is_sent(
     kind: str, authority: trustme.CA, trust: ssl.SSLContext, fake_time: FakeTime
 ) -> None:
     async with (
-        serve(lambda _: Answer(b"", "fin"), tls=server_side(authority)) as wire,
+        serve(lambda _: RawResponse(b"", "fin"), tls=server_side(authority)) as wire,
         tunnelled(kind, trust, wire) as (_, client),
     ):
         got, started = await ends(client, fake_time, wire.url)
@@ -292,7 +296,7 @@ async def test_through_a_tunnel_an_answer_is_read(
         serve(http(200, b"{}"), tls=server_side(authority)) as wire,
         tunnelled(kind, trust, wire) as (_, client),
         client,
-        connected(wire.url, fake_time.clock, carrier=client) as made,
+        connected(wire.url, fake_time.clock, http=client) as made,
     ):
         assert [await made.send(GET) for _ in range(2)] == [{}, {}]
 
@@ -315,7 +319,7 @@ async def test_through_a_tunnel_an_untrusted_server_is_not_sent_anything(
 async def test_a_proxy_that_carries_plain_requests_and_drops_one_leaves_a_start_unknown(
     by: str, fake_time: FakeTime
 ) -> None:
-    async with serve(lambda _: Answer(b"", "fin")) as proxy, THROUGH[by](proxy.url, TRUST) as client:
+    async with serve(lambda _: RawResponse(b"", "fin")) as proxy, THROUGH[by](proxy.url, SSL_CONTEXT) as client:
         url = "http://oc.example.org"
         async with client_of("opencast", url, clock=fake_time.clock, http=client, allow_insecure_http=True) as oc:
             with pytest.raises(StartOutcomeUnknown):

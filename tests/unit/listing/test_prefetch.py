@@ -12,7 +12,7 @@ import anyio
 import pytest
 from attrs import define, field
 
-from tests.support.byte_server import Step
+from tests.support.byte_server import SuspensionTrigger
 from workflow_async._core.call import Call, Page
 from workflow_async._listing.by_offset import (
     OffsetScan,
@@ -218,11 +218,11 @@ async def test_an_error_behind_the_end_is_none() -> None:
 
 @pytest.mark.parametrize("way", ["native", "scope"])
 async def test_cancelling_at_any_point_leaves_no_task(way: str) -> None:
-    async def run(far: Far, k: int) -> Step:
+    async def run(far: Far, k: int) -> SuspensionTrigger:
         scope = anyio.CancelScope()
-        step = Step(k, running().cancel if way == "native" else scope.cancel)
+        step = SuspensionTrigger(k, running().cancel if way == "native" else scope.cancel)
         with scope:
-            await step.over(everything(far.listing(), []))
+            await step.run(everything(far.listing(), []))
         return step
 
     for k in itertools.count(1):
@@ -230,7 +230,7 @@ async def test_cancelling_at_any_point_leaves_no_task(way: str) -> None:
         (outcome,) = await asyncio.gather(run(far, k), return_exceptions=True)
         assert far.going == 0
         assert len(asyncio.all_tasks()) == 1
-        if isinstance(outcome, Step) and outcome.n < k:
+        if isinstance(outcome, SuspensionTrigger) and outcome.count < k:
             break
     assert k >= 5
 

@@ -10,7 +10,7 @@ from typing import Any
 import anyio
 import pytest
 
-from tests.support.byte_server import Step
+from tests.support.byte_server import SuspensionTrigger
 from tests.unit.listing.test_prefetch import Far, running
 from workflow_async._core.call import Call, Page
 from workflow_async._listing.by_time import TimeWindowScan, Window
@@ -72,10 +72,10 @@ async def stepped(steps: Any, k: int, way: str) -> list[Any]:
 async def cancelled_once(steps: Any, k: int, way: str) -> Any:
     """The next thing of an iterator, whose step is cancelled at its k-th suspension if it comes that far."""
     scope = anyio.CancelScope()
-    step = Step(k, running().cancel if way == "native" else scope.cancel)
+    step = SuspensionTrigger(k, running().cancel if way == "native" else scope.cancel)
     try:
         with scope:
-            return await step.over(anext(steps))
+            return await step.run(anext(steps))
     except asyncio.CancelledError:
         running().uncancel()
     return await anext(steps)

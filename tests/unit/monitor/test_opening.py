@@ -14,20 +14,20 @@ import pytest
 from tests.behaviour.test_cancelling import answers
 from tests.support import virtual_time as virtual
 from tests.support.byte_server import serve, until
-from tests.support.stub_clients import SYSTEMS, Told, client_of, running_clock, workflow
+from tests.support.stub_clients import SYSTEMS, MockServer, client_of, running_clock, workflow
 from workflow_async.errors import ClientClosed, WrongEventLoop
 
 both = pytest.mark.parametrize("system", SYSTEMS)
 
 
-def told(system: str, phase: str = "running") -> Told:
+def told(system: str, phase: str = "running") -> MockServer:
     """A server without a wire, which has any workflow and no list."""
 
     def answer(request: httpx.Request) -> httpx.Response:
         id = request.url.path.rpartition("/")[2]
         return httpx.Response(200, content=workflow(system, int(id), phase)) if id.isdigit() else httpx.Response(403)
 
-    return Told(system, answer)
+    return MockServer(system, answer)
 
 
 def carried(system: str, phase: str = "running") -> Any:
@@ -290,7 +290,6 @@ async def test_a_watch_is_added_to_from_a_callback_of_its_loop_and_from_nowhere_
 SHUTDOWN = """
 import asyncio, os, signal, sys
 from tests.support.byte_server import serve
-from tests.behaviour.test_cancelling import answers
 from tests.support.stub_clients import SYSTEMS, client_of, workflow
 from workflow_async import Poll
 
@@ -298,11 +297,11 @@ OFTEN = Poll(interval=0.01, ceiling=0.01)
 
 def running(system):
     from tests.support.byte_server import http
-    from tests.support.stub_clients import grants, page, row
+    from tests.support.stub_clients import page, row, with_login
     def answer(seen):
         last = seen.target.partition("?")[0].rpartition("/")[2]
         return http(200, workflow(system, int(last)) if last.isdigit() else page(system, [row(system, 7)], 1))
-    return grants(answer)
+    return with_login(answer)
 
 async def watch(client, **what):
     async with client.workflows.watch(**what, poll=OFTEN) as changes:

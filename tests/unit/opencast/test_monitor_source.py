@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tests.conftest import FakeTime
-from tests.support.stub_clients import Told
+from tests.support.stub_clients import MockServer
 from workflow_async import OpencastClient
 from workflow_async.errors import RateLimited, ServerError
 from workflow_async.monitor._engine.observation import conflicting, merged
@@ -80,8 +80,8 @@ def events(request: httpx.Request) -> list[str]:
     return [term.removeprefix("identifier:") for term in terms.split(",")]
 
 
-def server() -> Told:
-    return Told(
+def server() -> MockServer:
+    return MockServer(
         "opencast",
         lambda request: httpx.Response(
             200,
@@ -90,7 +90,7 @@ def server() -> Told:
     )
 
 
-async def changed(fake: Told, *names: str) -> list[int]:
+async def changed(fake: MockServer, *names: str) -> list[int]:
     known = [workflow(event_id=name) for name in names]
     known = [
         Workflow(id=n, state=one.state, state_text="running", event_id=one.event_id) for n, one in enumerate(known)
@@ -105,14 +105,14 @@ UNFIT_IDS = ["a,b", "\ud800", "\n", "", "x" * 101, "\N{SNOWMAN}"]
 async def test_an_event_whose_id_does_not_fit_leaves_the_bulk_check_of_the_others_intact() -> None:
     fake = server()
     assert await changed(fake, "e1", *UNFIT_IDS, "a;b", "a:b", "e2") == list(range(1, 1 + len(UNFIT_IDS)))
-    (request,) = fake.asked
+    (request,) = fake.requests
     assert events(request) == ["e1", "a;b", "a:b", "e2"]
 
 
 async def test_without_an_event_whose_id_fits_no_request_is_sent() -> None:
     fake = server()
     assert await changed(fake, *UNFIT_IDS) == list(range(len(UNFIT_IDS)))
-    assert not fake.asked
+    assert not fake.requests
 
 
 @given(st.lists(st.text(string.ascii_letters + "-_.", max_size=300), min_size=BULK_SIZE, max_size=BULK_SIZE))
@@ -129,7 +129,7 @@ async def test_a_retry_after_is_raised_to_the_monitor_immediately_and_obeyed_by_
     status: int, error: type[Exception]
 ) -> None:
     time = FakeTime()
-    fake = Told("opencast", lambda _: httpx.Response(status, headers={"retry-after": "7"}))
+    fake = MockServer("opencast", lambda _: httpx.Response(status, headers={"retry-after": "7"}))
     async with fake.client(time.clock) as oc:
         assert isinstance(oc, OpencastClient)
         source = oc.workflows.poller.source
@@ -144,7 +144,7 @@ async def test_a_retry_after_is_raised_to_the_monitor_immediately_and_obeyed_by_
 
 
 async def test_an_error_without_a_retry_after_is_retried_for_the_monitor_too() -> None:
-    time, fake = FakeTime(), Told("opencast", lambda _: httpx.Response(503))
+    time, fake = FakeTime(), MockServer("opencast", lambda _: httpx.Response(503))
     async with fake.client(time.clock) as oc:
         with pytest.raises(ServerError) as caught:
             await oc.workflows.poller.source.get(7, operations=False)

@@ -6,7 +6,7 @@ import httpx
 import pytest
 
 from tests.conftest import FakeTime
-from tests.support.stub_clients import Told
+from tests.support.stub_clients import MockServer
 from workflow_async.errors import RateLimited
 from workflow_async.monitor._engine.observation import conflicting
 from workflow_async.preservica import State, Workflow
@@ -41,7 +41,7 @@ def test_a_record_is_of_another_workflow_if_a_known_value_differs(
 
 
 async def test_a_retry_after_is_raised_to_the_monitor_immediately() -> None:
-    time, server = FakeTime(), Told("preservica", lambda _: httpx.Response(429, headers={"retry-after": "7"}))
+    time, server = FakeTime(), MockServer("preservica", lambda _: httpx.Response(429, headers={"retry-after": "7"}))
     async with server.client(time.clock) as pv:
         source = pv.workflows.poller.source
         with pytest.raises(RateLimited) as caught:
