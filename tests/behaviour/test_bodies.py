@@ -33,9 +33,7 @@ def parts(good: bytes) -> tuple[bytes, bytes]:
 
 
 @pytest.mark.row(15)
-async def test_a_body_without_an_end_ends_at_the_bound_and_is_not_asked_for_again(
-    fake_time: FakeTime, see: See
-) -> None:
+async def test_an_endless_body_ends_at_the_limit_and_is_not_retried(fake_time: FakeTime, see: See) -> None:
     async with raw_server(repeat_forever(b"HTTP/1.1 200 OK\r\n\r\n", b" " * 65536)) as raw:
         async with client_of("opencast", raw.url, clock=fake_time.clock, limits=Limits(wire=MIB)) as oc:
             got, connections = await outcome(get(oc)), raw.connections
@@ -49,7 +47,7 @@ async def test_a_body_without_an_end_ends_at_the_bound_and_is_not_asked_for_agai
 
 @pytest.mark.row(15)
 @either
-async def test_so_does_one_of_chunks_without_end(system: str, fake_time: FakeTime) -> None:
+async def test_an_endless_chunked_body_ends_at_the_limit_and_is_not_retried(system: str, fake_time: FakeTime) -> None:
     def flaw(good: bytes) -> bytes:
         return parts(good)[0] + b"transfer-encoding: chunked\r\n\r\n" + b"400\r\n" + b" " * 1024 + b"\r\n"
 
@@ -88,7 +86,7 @@ def lengths(*claims: Callable[[int], int]) -> Callable[[bytes], RawResponse]:
     ids=["short by one", "half", "long by one", "double", "two, one long", "two, one short"],
 )
 @either
-async def test_a_length_that_is_wrong_is_an_error_and_its_connection_is_not_used_again(
+async def test_a_wrong_length_is_an_error_and_its_connection_is_not_reused(
     system: str, flaw: Any, fake_time: FakeTime, see: See
 ) -> None:
     async with faulty_server(system, flaw, fake_time) as (server, client, wire):
@@ -102,9 +100,7 @@ async def test_a_length_that_is_wrong_is_an_error_and_its_connection_is_not_used
 
 @pytest.mark.row(16)
 @either
-async def test_where_both_a_length_and_chunks_are_told_the_chunks_count(
-    system: str, fake_time: FakeTime, see: See
-) -> None:
+async def test_the_chunks_count_if_there_is_a_length_too(system: str, fake_time: FakeTime, see: See) -> None:
     def flaw(good: bytes) -> bytes:
         status, body = parts(good)
         heads = b"content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n"
@@ -121,7 +117,7 @@ async def test_where_both_a_length_and_chunks_are_told_the_chunks_count(
 
 @pytest.mark.row(17)
 @either
-async def test_an_answer_about_another_workflow_is_never_delivered(system: str, fake_time: FakeTime, see: See) -> None:
+async def test_a_response_about_another_workflow_is_never_returned(system: str, fake_time: FakeTime, see: See) -> None:
     def answer(seen: ReceivedRequest) -> bytes:
         asked = int(seen.target.partition("?")[0].rpartition("/")[2])
         own = http(200, workflow(system, asked))
@@ -138,7 +134,7 @@ async def test_an_answer_about_another_workflow_is_never_delivered(system: str, 
 
 @pytest.mark.row(17)
 @either
-async def test_an_answer_that_is_always_about_another_is_a_mismatch_and_a_start_looks_too(
+async def test_a_response_that_is_always_about_another_workflow_is_a_mismatch_for_a_start_too(
     system: str, fake_time: FakeTime, see: See
 ) -> None:
     other = http(200, workflow(system, 9))
@@ -152,7 +148,7 @@ async def test_an_answer_that_is_always_about_another_is_a_mismatch_and_a_start_
 @pytest.mark.row(16)
 @pytest.mark.row(17)
 @either
-async def test_a_connection_that_said_too_much_is_not_used_again_even_where_no_id_would_tell(
+async def test_a_connection_with_trailing_data_is_not_reused_even_without_an_id_to_compare(
     system: str, fake_time: FakeTime, see: See
 ) -> None:
     def answer(seen: ReceivedRequest) -> bytes:
@@ -175,7 +171,7 @@ async def test_a_connection_that_said_too_much_is_not_used_again_even_where_no_i
 
 @pytest.mark.row(18)
 @either
-async def test_a_gzip_stream_cut_at_any_byte_is_asked_for_again(system: str, fake_time: FakeTime, see: See) -> None:
+async def test_a_gzip_stream_cut_at_any_byte_is_retried(system: str, fake_time: FakeTime, see: See) -> None:
     cut, size = 1, 2
 
     def flaw(good: bytes) -> bytes:
@@ -201,7 +197,7 @@ def bomb(megabytes: int) -> bytes:
 
 
 @pytest.mark.row(19)
-async def test_a_gzip_bomb_costs_the_bound_and_less_than_32_mib(fake_time: FakeTime, see: See) -> None:
+async def test_a_gzip_bomb_costs_less_than_32_mib_above_the_limit(fake_time: FakeTime, see: See) -> None:
     data = http(200, bomb(1024), content_encoding="gzip")
     async with serve(data) as wire:
         async with client_of("opencast", wire.url, clock=fake_time.clock, limits=Limits(body=8 * MIB)) as oc:
@@ -219,7 +215,7 @@ async def test_a_gzip_bomb_costs_the_bound_and_less_than_32_mib(fake_time: FakeT
 
 @pytest.mark.row(19)
 @pytest.mark.parametrize("coding", ["br", "zstd", "deflate", "gzip, gzip", "gzip, br", "x" * 9000])
-async def test_a_coding_nobody_asked_for_is_not_read(coding: str, fake_time: FakeTime, see: See) -> None:
+async def test_an_unsupported_content_encoding_is_refused(coding: str, fake_time: FakeTime, see: See) -> None:
     def flaw(good: bytes) -> bytes:
         status, body = parts(good)
         twice = gzip.compress(gzip.compress(body))

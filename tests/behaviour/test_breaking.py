@@ -20,7 +20,7 @@ either = pytest.mark.parametrize("system", SYSTEMS)
 
 
 @pytest.mark.row(6)
-async def test_a_reset_on_accept_is_tried_again_and_a_start_may_have_happened(fake_time: FakeTime, see: See) -> None:
+async def test_a_reset_on_accept_is_retried_and_a_start_may_have_happened(fake_time: FakeTime, see: See) -> None:
     async def talk(_: Reader, writer: Writer) -> None:
         reset(writer)
 
@@ -36,7 +36,7 @@ async def test_a_reset_on_accept_is_tried_again_and_a_start_may_have_happened(fa
 @pytest.mark.row(7)
 @either
 @pytest.mark.parametrize("then", ["fin", "rst"])
-async def test_an_end_instead_of_an_answer_is_tried_again_and_a_start_may_have_happened(
+async def test_a_close_instead_of_a_response_is_retried_and_a_start_may_have_happened(
     system: str, then: AfterResponse, fake_time: FakeTime, see: See
 ) -> None:
     found = await outcomes(system, lambda _: RawResponse(b"", then), fake_time)
@@ -66,7 +66,7 @@ RECORD = workflow("opencast", ID)
 
 @pytest.mark.row(8)
 @pytest.mark.parametrize("then", ["fin", "rst"])
-async def test_a_stale_connection_costs_one_attempt_at_once_and_nothing_of_the_budget(
+async def test_a_stale_connection_costs_one_immediate_retry_and_no_budget(
     then: AfterResponse, fake_time: FakeTime, see: See
 ) -> None:
     def answer(_: ReceivedRequest) -> RawResponse:
@@ -82,7 +82,7 @@ async def test_a_stale_connection_costs_one_attempt_at_once_and_nothing_of_the_b
 
 
 @pytest.mark.row(8)
-async def test_a_connection_that_ended_while_nobody_used_it_is_not_used_again(fake_time: FakeTime) -> None:
+async def test_a_connection_that_closed_while_idle_is_not_reused(fake_time: FakeTime) -> None:
     def ending(seen: ReceivedRequest) -> RawResponse:
         return RawResponse(http(200 if seen.method == "GET" else 201, RECORD), "fin")
 
@@ -95,7 +95,7 @@ async def test_a_connection_that_ended_while_nobody_used_it_is_not_used_again(fa
 
 
 @pytest.mark.row(8)
-async def test_of_many_stale_connections_a_call_meets_one(fake_time: FakeTime, see: See) -> None:
+async def test_a_call_fails_on_one_of_many_stale_connections_at_most(fake_time: FakeTime, see: See) -> None:
     async with (
         serve(Fickle()) as wire,
         client_of("opencast", wire.url, clock=fake_time.clock, retry=Retry(budget=0)) as oc,
@@ -107,7 +107,7 @@ async def test_of_many_stale_connections_a_call_meets_one(fake_time: FakeTime, s
 
 
 @pytest.mark.row(8)
-async def test_a_start_never_uses_a_connection_that_served_before(fake_time: FakeTime, see: See) -> None:
+async def test_a_start_never_reuses_a_connection(fake_time: FakeTime, see: See) -> None:
     async with serve(Fickle()) as wire, client_of("opencast", wire.url, clock=fake_time.clock) as oc:
         for warm in (0, 1, 8):
             await asyncio.gather(*(get(oc) for _ in range(warm)))
@@ -140,7 +140,7 @@ def sized(good: bytes) -> bytes:
 @pytest.mark.parametrize("then", ["fin", "rst"])
 @pytest.mark.parametrize("form", [sized, chunky])
 @either
-async def test_an_answer_cut_at_any_byte_is_asked_for_again_and_a_start_may_have_happened(
+async def test_a_response_cut_at_any_byte_is_retried_and_a_start_may_have_happened(
     system: str, form: Any, then: AfterResponse, fake_time: FakeTime, see: See
 ) -> None:
     cut, lengths = 0, set[int]()
@@ -166,7 +166,7 @@ def unsized(good: bytes, cut: int) -> RawResponse:
 
 @pytest.mark.row(10)
 @either
-async def test_a_body_that_ends_with_its_connection_is_only_believed_when_it_is_whole(
+async def test_a_body_that_ends_with_its_connection_is_accepted_only_if_complete(
     system: str, fake_time: FakeTime, see: See
 ) -> None:
     size = len(workflow(system, ID))
@@ -201,7 +201,7 @@ async def hang_up(reader: Reader, writer: Writer) -> None:
 
 
 @pytest.mark.row(11)
-async def test_a_reset_while_a_request_is_sent_is_tried_again_and_a_start_may_have_happened(
+async def test_a_reset_while_a_request_is_sent_is_retried_and_a_start_may_have_happened(
     fake_time: FakeTime, see: See
 ) -> None:
     large = bytes(16 * 2**20)

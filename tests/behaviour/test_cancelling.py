@@ -111,7 +111,7 @@ async def swept(system: str, ask: Ask, *, native: bool) -> int:
 @pytest.mark.parametrize("how", ["natively", "by scope"])
 @pytest.mark.parametrize("loop", LOOPS)
 @pytest.mark.parametrize(("system", "name"), CASES)
-def test_cut_anywhere_a_call_leaves_no_task_and_no_place_taken(
+def test_a_call_cancelled_anywhere_leaves_no_task_and_frees_its_slot(
     system: str, name: str, loop: str, how: str, see: See
 ) -> None:
     ask = BOTH.get(name) or ASKS[system][name]
@@ -177,7 +177,7 @@ async def held(system: str, where: str, *, native: bool) -> list[str]:
         ("preservica", "the next try", ["login", "7"]),
     ],
 )
-async def test_cut_while_it_waits_a_call_sends_nothing_more(
+async def test_a_call_cancelled_while_it_waits_sends_nothing_more(
     system: str, where: str, sent: list[str], how: str, see: See
 ) -> None:
     assert await held(system, where, native=how == "natively") == sent
@@ -213,7 +213,7 @@ class Stuck(httpx.AsyncBaseTransport):
 
 @pytest.mark.row(59)
 @pytest.mark.parametrize("times", [[1.0], [1.0, 1.0], [1.0, 1.5], [1.0, 1.1, 1.2, 2.9]], ids=str)
-def test_cut_again_while_it_cleans_up_a_call_is_over_in_two_seconds(times: list[float], see: See) -> None:
+def test_a_call_cancelled_again_during_cleanup_ends_within_two_seconds(times: list[float], see: See) -> None:
     async def main() -> float:
         loop = asyncio.get_running_loop()
         async with (
@@ -236,7 +236,7 @@ def test_cut_again_while_it_cleans_up_a_call_is_over_in_two_seconds(times: list[
 
 @pytest.mark.row(59)
 @pytest.mark.parametrize("native", [True, False])
-async def test_cut_at_the_moment_it_fails_a_call_is_cancelled_or_fails_and_is_no_group(native: bool, see: See) -> None:  # noqa: FBT001 - a case
+async def test_a_call_cancelled_as_it_fails_raises_no_exception_group(native: bool, see: See) -> None:  # noqa: FBT001 - a case
     scope = anyio.CancelScope()
 
     async def fail(_: httpx.Request) -> httpx.Response:

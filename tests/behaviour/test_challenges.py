@@ -33,7 +33,7 @@ CHALLENGES = {
 
 @pytest.mark.row(73)
 @pytest.mark.parametrize("name", CHALLENGES)
-async def test_a_challenge_that_makes_no_sense_is_unauthorized(name: str, fake_time: FakeTime, see: See) -> None:
+async def test_an_invalid_challenge_is_unauthorized(name: str, fake_time: FakeTime, see: See) -> None:
     async with serve(http(401, www_authenticate=CHALLENGES[name])) as wire:
         async with client_of("opencast", wire.url, auth=Digest("user", "s3cret"), clock=fake_time.clock) as client:
             for _ in range(2):
@@ -44,7 +44,7 @@ async def test_a_challenge_that_makes_no_sense_is_unauthorized(name: str, fake_t
 
 
 @pytest.mark.row(73)
-async def test_a_digest_password_that_never_worked_is_not_proved_again(fake_time: FakeTime) -> None:
+async def test_a_digest_password_that_never_worked_is_not_used_again(fake_time: FakeTime) -> None:
     async with (
         serve(http(401, www_authenticate='Digest realm="x", nonce="n", qop="auth"')) as wire,
         client_of("opencast", wire.url, auth=Digest("user", "s3cret"), clock=fake_time.clock) as client,
@@ -72,7 +72,7 @@ def test_any_challenge_is_answered_or_unauthorized(challenge: str) -> None:
 
 
 @pytest.mark.row(73)
-async def test_a_nonce_that_is_stale_is_renewed_for_gets_and_starts(fake_time: FakeTime, see: See) -> None:
+async def test_a_stale_nonce_is_renewed_for_gets_and_starts(fake_time: FakeTime, see: See) -> None:
     used = dict[str, int]()
 
     def answer(seen: ReceivedRequest) -> bytes:
@@ -98,7 +98,7 @@ async def test_a_nonce_that_is_stale_is_renewed_for_gets_and_starts(fake_time: F
 
 @pytest.mark.row(74)
 @pytest.mark.parametrize("domain", ["evil.example", "com", "localhost", ".example.org"])
-async def test_a_cookie_for_another_domain_is_not_taken(domain: str, fake_time: FakeTime, see: See) -> None:
+async def test_a_cookie_for_another_domain_is_not_stored(domain: str, fake_time: FakeTime, see: See) -> None:
     async with serve(http(200, workflow("opencast", 7), set_cookie=f"a=b; Domain={domain}")) as wire:
         async with client_of("opencast", wire.url, clock=fake_time.clock) as client:
             for _ in range(2):

@@ -86,18 +86,18 @@ async def answers(plan: FaultPlan, count: int) -> tuple[list[str], list[tuple[in
     return [str(one) if isinstance(one, str) else type(one).__name__ for one in found], proxy.injected_faults
 
 
-async def test_a_proxy_that_does_no_harm_changes_nothing() -> None:
+async def test_a_proxy_without_faults_changes_nothing() -> None:
     assert await answers(QUIET, 50) == (["a whole answer"] * 50, [])
 
 
-async def test_the_same_seed_does_the_same_harm_and_another_another() -> None:
+async def test_a_seed_decides_the_faults() -> None:
     first, again, other = [await answers(FaultPlan(seed), 60) for seed in (1, 1, 2)]
     assert first == again
     assert first[1] != other[1]
 
 
 @pytest.mark.parametrize("harm", ProxyFault)
-async def test_every_harm_is_done_and_outlived(harm: ProxyFault) -> None:
+async def test_every_fault_is_injected_and_survived(harm: ProxyFault) -> None:
     plan = FaultPlan(seed=3, rate=0.4, faults=(harm,))
     found, done = await answers(plan, 30)
     assert {kind for _, kind in done} == {harm}
@@ -106,7 +106,7 @@ async def test_every_harm_is_done_and_outlived(harm: ProxyFault) -> None:
 
 
 @pytest.mark.parametrize("harm", HARMFUL)
-async def test_harm_that_never_ends_is_a_typed_error(harm: ProxyFault) -> None:
+async def test_endless_faults_are_a_typed_error(harm: ProxyFault) -> None:
     found, done = await answers(FaultPlan(seed=4, rate=1.0, faults=(harm,)), 5)
     assert set(found) <= {"ConnectionBroken", "ConnectFailed"}
     assert len(done) >= 5 * 4
@@ -145,7 +145,7 @@ async def tally(calls: list[tuple[Callable[[], Awaitable[Any]], Any]], count: in
 
 @pytest.mark.row(6)
 @either
-async def test_no_answer_is_ever_wrong(system: str, sandbox: Sandbox, see: See) -> None:
+async def test_no_result_is_ever_wrong(system: str, sandbox: Sandbox, see: See) -> None:
     there, still = one_of(sandbox, system), FakeTime().clock
     ids = there.seed(20)
     async with client(there, there.url, still) as direct:
@@ -181,7 +181,7 @@ def allowed(verdict: Any) -> set[int]:
 
 @pytest.mark.row(11)
 @either
-async def test_no_start_is_carried_out_twice_and_no_verdict_lies(system: str, sandbox: Sandbox, see: See) -> None:
+async def test_no_start_is_carried_out_twice_and_every_result_is_true(system: str, sandbox: Sandbox, see: See) -> None:
     there = one_of(sandbox, system)
     async with (
         chaos_proxy(there.url, FaultPlan(seed=12)) as proxy,
@@ -202,7 +202,7 @@ async def test_no_start_is_carried_out_twice_and_no_verdict_lies(system: str, sa
 
 @pytest.mark.row(6)
 @either
-async def test_a_watch_tells_every_end_once(system: str, sandbox: Sandbox, clock: Clock, see: See) -> None:
+async def test_a_watch_reports_every_end_once(system: str, sandbox: Sandbox, clock: Clock, see: See) -> None:
     there = one_of(sandbox, system)
     ids = [begin(there, n) for n in range(60)]
     ends: Counter[int] = Counter()
@@ -231,7 +231,7 @@ def begin(there: Any, n: int) -> int:
     return started
 
 
-async def test_a_patient_proxy_keeps_what_it_stalls_until_it_is_told() -> None:
+async def test_a_proxy_holds_a_stalled_response_until_it_is_released() -> None:
     stalling = FaultPlan(seed=5, rate=1.0, faults=(ProxyFault.STALL,))
     async with (
         serve(http(200, b"{}")) as wire,

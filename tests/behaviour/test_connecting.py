@@ -40,7 +40,7 @@ def in_short(got: Any, started: Any) -> str:
 
 
 @pytest.mark.row(1)
-async def test_a_refused_connection_is_tried_again_and_a_start_has_not_happened(fake_time: FakeTime, see: See) -> None:
+async def test_a_refused_connection_is_retried_and_a_start_has_not_happened(fake_time: FakeTime, see: See) -> None:
     async with connected(refused_url(), fake_time.clock) as transport:
         with pytest.raises(ConnectFailed) as got:
             await transport.send(GET)
@@ -51,7 +51,7 @@ async def test_a_refused_connection_is_tried_again_and_a_start_has_not_happened(
 
 
 @pytest.mark.row(1)
-async def test_a_client_says_so_too(fake_time: FakeTime) -> None:
+async def test_a_client_raises_the_same_errors_for_a_refused_connection(fake_time: FakeTime) -> None:
     found = in_short(*await failures(refused_url(), fake_time))
     assert found == "ConnectFailed: get 4 attempts, start 1, sent False"
 
@@ -81,7 +81,7 @@ CODES = pytest.mark.parametrize("code", [socket.EAI_NONAME, socket.EAI_AGAIN], i
 
 @pytest.mark.row(2)
 @CODES
-async def test_a_name_that_is_not_found_is_looked_up_again_and_a_start_has_not_happened(
+async def test_a_failed_name_lookup_is_retried_and_a_start_has_not_happened(
     code: int, fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch, see: See
 ) -> None:
     asked = lookups(monkeypatch, code, failing=10**6)
@@ -94,7 +94,7 @@ async def test_a_name_that_is_not_found_is_looked_up_again_and_a_start_has_not_h
 
 @pytest.mark.row(2)
 @CODES
-async def test_a_name_that_is_found_a_moment_later_costs_one_more_attempt(
+async def test_a_name_lookup_that_fails_once_costs_one_more_attempt(
     code: int, fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = lookups(monkeypatch, code, failing=1)
@@ -123,7 +123,7 @@ def full() -> Iterator[str]:
 
 
 @pytest.mark.row(3)
-async def test_a_connection_that_does_not_come_about_in_time_is_tried_again(fake_time: FakeTime, see: See) -> None:
+async def test_a_connect_timeout_is_retried(fake_time: FakeTime, see: See) -> None:
     with full() as url:
         found = in_short(*await failures(url, fake_time, timeouts=BRIEF))
     assert found == "ConnectFailed: get 4 attempts, start 1, sent False"
@@ -131,7 +131,7 @@ async def test_a_connection_that_does_not_come_about_in_time_is_tried_again(fake
 
 
 @pytest.mark.row(3)
-async def test_so_is_one_whose_tls_is_never_answered(authority: trustme.CA, fake_time: FakeTime) -> None:
+async def test_a_tls_handshake_timeout_is_retried(authority: trustme.CA, fake_time: FakeTime) -> None:
     async with serve(http(200)) as silent:  # it waits for the end of a line that never comes
         url = silent.url.replace("http:", "https:")
         found = in_short(*await failures(url, fake_time, timeouts=BRIEF, ssl_context=client_side(authority)))
@@ -187,7 +187,7 @@ async def refused(wire: ByteServer, authority: trustme.CA, time: FakeTime) -> tu
 
 @pytest.mark.row(4)
 @pytest.mark.parametrize("certificate", [unknown, elsewhere, expired])
-async def test_a_certificate_that_will_not_do_is_refused_at_once_and_nothing_is_sent(
+async def test_an_invalid_certificate_is_refused_without_retries_and_nothing_is_sent(
     certificate: Any, authority: trustme.CA, fake_time: FakeTime, see: See
 ) -> None:
     async with serve(http(200), tls=certificate(authority)) as wire:
@@ -199,9 +199,7 @@ async def test_a_certificate_that_will_not_do_is_refused_at_once_and_nothing_is_
 
 
 @pytest.mark.row(4)
-async def test_an_authority_of_ones_own_is_not_trusted_unless_it_is_given(
-    authority: trustme.CA, fake_time: FakeTime
-) -> None:
+async def test_a_private_authority_is_trusted_only_if_it_is_given(authority: trustme.CA, fake_time: FakeTime) -> None:
     async with serve(http(200), tls=server_side(authority)) as wire:
         got, _ = await failures(wire.url, fake_time)
         assert isinstance(got, TLSVerificationFailed)
@@ -210,9 +208,7 @@ async def test_an_authority_of_ones_own_is_not_trusted_unless_it_is_given(
 
 @pytest.mark.row(4)
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1 is deprecated:DeprecationWarning")
-async def test_tls_of_the_last_century_is_not_spoken_and_nothing_is_sent(
-    authority: trustme.CA, fake_time: FakeTime, see: See
-) -> None:
+async def test_tls_1_0_is_refused_and_nothing_is_sent(authority: trustme.CA, fake_time: FakeTime, see: See) -> None:
     async with serve(http(200), tls=ancient(authority)) as wire:
         got, started = await refused(wire, authority, fake_time)
     assert isinstance(got, ConnectFailed)
@@ -225,7 +221,7 @@ async def test_tls_of_the_last_century_is_not_spoken_and_nothing_is_sent(
 
 
 @pytest.mark.row(5)
-async def test_a_plain_port_behind_https_is_named_for_what_it_is_and_nothing_is_sent(
+async def test_https_to_a_plain_port_is_reported_and_nothing_is_sent(
     authority: trustme.CA, fake_time: FakeTime, see: See
 ) -> None:
     async with raw_server(respond_with(b"HTTP/1.1 400 Bad Request\r\n\r\n")) as raw:
@@ -238,7 +234,7 @@ async def test_a_plain_port_behind_https_is_named_for_what_it_is_and_nothing_is_
 
 
 @pytest.mark.row(5)
-async def test_a_tls_port_behind_http_is_not_the_api_and_its_words_are_kept(fake_time: FakeTime, see: See) -> None:
+async def test_http_to_a_tls_port_is_a_foreign_response_with_the_servers_message(fake_time: FakeTime, see: See) -> None:
     sentence = b"The plain HTTP request was sent to HTTPS port"
     async with serve(http(400, b"<html><h1>400 Bad Request</h1>" + sentence + b"</html>")) as wire:
         got, started = await failures(wire.url, fake_time)
@@ -248,7 +244,7 @@ async def test_a_tls_port_behind_http_is_not_the_api_and_its_words_are_kept(fake
 
 
 @pytest.mark.row(5)
-async def test_a_tls_port_that_does_not_say_what_is_wrong_is_a_broken_connection(
+async def test_http_to_a_silent_tls_port_is_a_broken_connection(
     authority: trustme.CA, fake_time: FakeTime, see: See
 ) -> None:
     async with serve(http(200), tls=server_side(authority)) as wire:

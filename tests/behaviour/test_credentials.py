@@ -43,7 +43,7 @@ def lets_in_after(logins_needed: int) -> Respond:
 
 @pytest.mark.row(30)
 @pytest.mark.parametrize("call", [get, lambda pv: pv.workflows.start("Ingest")], ids=["get", "start"])
-async def test_a_token_refused_once_is_renewed_and_the_call_is_sent_again(
+async def test_a_token_refused_once_is_renewed_and_the_call_sent_again(
     call: Any, fake_time: FakeTime, see: See
 ) -> None:
     found, wire = await refused(lets_in_after(2), fake_time, call)
@@ -56,7 +56,7 @@ async def test_a_token_refused_once_is_renewed_and_the_call_is_sent_again(
 
 @pytest.mark.row(30)
 @pytest.mark.parametrize("call", [get, lambda pv: pv.workflows.start("Ingest")], ids=["get", "start"])
-async def test_a_token_refused_for_ever_is_unauthorized_after_two_sends(
+async def test_a_token_that_is_always_refused_is_unauthorized_after_two_requests(
     call: Any, fake_time: FakeTime, see: See
 ) -> None:
     found, wire = await refused(lets_in_after(10**6), fake_time, call)
@@ -67,7 +67,7 @@ async def test_a_token_refused_for_ever_is_unauthorized_after_two_sends(
 
 
 @pytest.mark.row(30)
-async def test_a_password_refused_is_unauthorized_after_one_send(fake_time: FakeTime, see: See) -> None:
+async def test_a_refused_password_is_unauthorized_after_one_request(fake_time: FakeTime, see: See) -> None:
     found = await outcomes("opencast", lambda _: http(401), fake_time, always=True)
     assert str(found) == "get: 1 sent, Unauthorized; start: 0 sent, Unauthorized"
     assert "not tried again: open a new client with others" in str(found.start_result)
@@ -114,7 +114,7 @@ def refreshing(refresh: RawResponse | bytes, *, down_at: int = 0) -> Callable[[R
     ],
     ids=["401", "400", "403", "500", "no answer", "half an answer", "no token"],
 )
-async def test_a_refresh_that_failed_or_may_have_happened_is_followed_by_one_login(
+async def test_a_failed_refresh_is_followed_by_one_login(
     refresh: RawResponse | bytes, fake_time: FakeTime, see: See
 ) -> None:
     async with (
@@ -133,7 +133,7 @@ async def test_a_refresh_that_failed_or_may_have_happened_is_followed_by_one_log
 
 
 @pytest.mark.row(34)
-async def test_a_refresh_token_is_not_sent_again_even_where_the_login_after_it_failed(fake_time: FakeTime) -> None:
+async def test_a_refresh_token_is_not_sent_again_even_if_the_next_login_failed(fake_time: FakeTime) -> None:
     async with (
         serve(refreshing(RawResponse(b"", "fin"), down_at=2)) as wire,
         client_of("preservica", wire.url, clock=fake_time.clock) as pv,

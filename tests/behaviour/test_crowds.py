@@ -68,7 +68,7 @@ def wait_for_the_same(client: Any, _: int) -> Coroutine[Any, Any, Any]:
 
 @pytest.mark.row(66)
 @pytest.mark.parametrize("ask", [get, wait, wait_for_the_same])
-def test_who_waits_costs_a_few_kib(ask: Callable[[Any, int], Any], see: See) -> None:
+def test_a_waiting_call_costs_a_few_kib(ask: Callable[[Any, int], Any], see: See) -> None:
     async def main() -> float:
         async def never(_: httpx.Request) -> httpx.Response:
             await anyio.sleep_forever()
@@ -98,7 +98,7 @@ def test_who_waits_costs_a_few_kib(ask: Callable[[Any, int], Any], see: See) -> 
 
 @pytest.mark.row(67)
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_ten_thousand_who_wait_for_the_same_cost_one_look_an_interval(system: str, see: See) -> None:
+def test_ten_thousand_waits_for_one_workflow_cost_one_check_per_interval(system: str, see: See) -> None:
     async def main() -> Counter[int]:
         clock = running_clock()
         looks = Counter[int]()

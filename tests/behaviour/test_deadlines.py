@@ -18,7 +18,7 @@ either = pytest.mark.parametrize("system", SYSTEMS)
 
 @pytest.mark.row(12)
 @either
-async def test_silence_ends_with_the_deadline_of_the_exchange(system: str, fake_time: FakeTime, see: See) -> None:
+async def test_a_silent_server_ends_with_the_exchange_timeout(system: str, fake_time: FakeTime, see: See) -> None:
     limits = Timeouts(call=30.0, exchange=0.1)
     found = await outcomes(
         system, lambda _: RawResponse(b"", "stall"), fake_time, always=True, timeouts=limits, timeout=0.1
@@ -31,7 +31,7 @@ async def test_silence_ends_with_the_deadline_of_the_exchange(system: str, fake_
 
 @pytest.mark.row(12)
 @either
-async def test_silence_ends_with_the_deadline_of_the_call_whatever_is_left_to_try(
+async def test_a_silent_server_ends_with_the_call_timeout_whatever_attempts_are_left(
     system: str, fake_time: FakeTime
 ) -> None:
     limits = Timeouts(call=0.2, exchange=30.0)
@@ -41,7 +41,7 @@ async def test_silence_ends_with_the_deadline_of_the_call_whatever_is_left_to_tr
 
 
 @pytest.mark.row(12)
-async def test_silence_that_passes_costs_one_attempt_more(fake_time: FakeTime) -> None:
+async def test_a_server_that_is_silent_once_costs_one_more_attempt(fake_time: FakeTime) -> None:
     limits = Timeouts(call=60.0, exchange=1.0)
     async with faulty_server("opencast", lambda _: RawResponse(b"", "stall"), fake_time, timeouts=limits) as (
         server,
@@ -72,7 +72,7 @@ async def outlasted(talk: ConnectionHandler, time: FakeTime) -> str:
     [(OK + b"x-slow: ", b"a"), (OK + b"content-length: 1000000\r\n\r\n", b" "), (OK + b"\r\n", b" ")],
     ids=["headers", "sized body", "endless body"],
 )
-async def test_bytes_that_trickle_do_not_move_the_deadline(
+async def test_slow_bytes_do_not_extend_the_timeout(
     opening: bytes, again: bytes, fake_time: FakeTime, see: See
 ) -> None:
     found = await outlasted(repeat_forever(opening, again, pause=0.002), fake_time)
@@ -82,7 +82,7 @@ async def test_bytes_that_trickle_do_not_move_the_deadline(
 
 @pytest.mark.row(14)
 @pytest.mark.parametrize("status", [b"100 Continue", b"102 Processing", b"103 Early Hints"])
-async def test_answers_before_the_answer_do_not_move_the_deadline(status: bytes, fake_time: FakeTime, see: See) -> None:
+async def test_interim_responses_do_not_extend_the_timeout(status: bytes, fake_time: FakeTime, see: See) -> None:
     found = await outlasted(repeat_forever(b"", b"HTTP/1.1 " + status + b"\r\n\r\n"), fake_time)
     assert found.startswith("get: 2 of 2")
     see(f"{found}; connection dropped")

@@ -76,7 +76,7 @@ async def refused(system: str, ask: Callable[[Any], Any]) -> None:
 
 @pytest.mark.row(71)
 @pytest.mark.parametrize(("system", "name"), [(of, name) for of in SYSTEMS for name in (*BOTH, *IDS[of])])
-async def test_an_id_that_is_none_is_refused_before_anything_is_sent(system: str, name: str, see: See) -> None:
+async def test_an_invalid_id_is_refused_before_anything_is_sent(system: str, name: str, see: See) -> None:
     ask = BOTH.get(name) or IDS[system][name]
     for id in HOSTILE:
         if id is None and name == "wake":
@@ -88,7 +88,7 @@ async def test_an_id_that_is_none_is_refused_before_anything_is_sent(system: str
 @pytest.mark.row(71)
 @settings(max_examples=50, deadline=None)
 @given(id=st.text() | st.integers() | st.floats())
-def test_any_id_is_a_whole_number_or_refused(id: Any) -> None:
+def test_any_id_is_an_int_or_refused(id: Any) -> None:
     try:
         digits = str(int(id)) if isinstance(id, int) or (id.isascii() and id.isdigit()) else None
     except AttributeError:
@@ -125,7 +125,7 @@ FILTERS: dict[str, list[dict[str, Any]]] = {
 
 @pytest.mark.row(71)
 @pytest.mark.parametrize("system", SYSTEMS)
-async def test_a_filter_that_means_another_is_refused_before_anything_is_sent(system: str, see: See) -> None:
+async def test_an_ambiguous_filter_is_refused_before_anything_is_sent(system: str, see: See) -> None:
     for asked in FILTERS[system]:
         await refused(system, partial(listed, asked))
     see(f"{system}: {len(FILTERS[system])} filters refused")
@@ -175,16 +175,14 @@ SETTINGS: dict[str, dict[str, Callable[[Any, Any], Any]]] = {
 
 @pytest.mark.row(71)
 @pytest.mark.parametrize(("system", "name"), [(of, name) for of in SYSTEMS for name in TEXTS[of]])
-async def test_what_is_no_text_that_can_be_sent_is_refused_before_anything_is_sent(system: str, name: str) -> None:
+async def test_an_unencodable_text_is_refused_before_anything_is_sent(system: str, name: str) -> None:
     for one in UNSENDABLE:
         await refused(system, partial(flip, TEXTS[system][name], one))
 
 
 @pytest.mark.row(71)
 @pytest.mark.parametrize(("system", "name"), [(of, name) for of in SYSTEMS for name in SETTINGS[of]])
-async def test_a_configuration_that_cannot_be_sent_is_refused_before_anything_is_sent(
-    system: str, name: str, see: See
-) -> None:
+async def test_an_invalid_configuration_is_refused_before_anything_is_sent(system: str, name: str, see: See) -> None:
     for one in VALUES:
         await refused(system, partial(flip, SETTINGS[system][name], one))
     see(f"{len(UNSENDABLE)} texts and {len(VALUES)} configurations: InvalidArgument, nothing sent")
@@ -200,7 +198,7 @@ async def test_a_lone_surrogate_in_a_filter_is_refused(filter: str) -> None:
 @pytest.mark.row(71)
 @pytest.mark.parametrize("make", [Basic, Digest])
 @pytest.mark.parametrize("name", [LONE, f"u{LONE}", b"u", None, 7, ["u"], {}, "", "u\n", "u\0"], ids=ascii)
-def test_a_user_name_that_cannot_be_sent_is_refused(make: Callable[..., Any], name: Any) -> None:
+def test_an_invalid_user_name_is_refused(make: Callable[..., Any], name: Any) -> None:
     with pytest.raises(InvalidArgument, match="^username: must be"):
         make(name, "s3cret")
 
@@ -226,13 +224,13 @@ ACCOUNT: dict[str, Any] = {"username": "u", "password": "p"}
     ],
 )
 @pytest.mark.parametrize("one", [LONE, b"a", 7, 1.5, [LONE], [7], {LONE: 1}, object(), True], ids=kind)
-def test_a_client_is_not_made_of_what_cannot_be_sent(argument: str, make: Callable[[Any], Any], one: Any) -> None:
+def test_a_client_with_an_invalid_argument_is_refused(argument: str, make: Callable[[Any], Any], one: Any) -> None:
     with pytest.raises(InvalidArgument, match=f"^{argument}: must"):
         make(one)
 
 
 @pytest.mark.row(71)
-def test_a_user_name_may_be_of_any_language() -> None:
+def test_a_user_name_can_be_in_any_language() -> None:
     assert (Basic("größe \U0001f5a4", "p").username, Digest("a:b", "p").username) == ("größe \U0001f5a4", "a:b")
 
 
@@ -269,7 +267,7 @@ async def tried(kind: str, secret: str, clock: Clock) -> httpx.Request | Invalid
 @pytest.mark.row(72)
 @pytest.mark.parametrize("kind", MADE)
 @pytest.mark.parametrize("name", SECRETS)
-async def test_a_strange_secret_is_refused_unrepeated_or_sent_as_it_is(
+async def test_a_strange_secret_is_refused_without_repeating_it_or_sent_unchanged(
     kind: str, name: str, fake_time: FakeTime, see: See
 ) -> None:
     found = await tried(kind, SECRETS[name], fake_time.clock)
@@ -284,7 +282,7 @@ async def test_a_strange_secret_is_refused_unrepeated_or_sent_as_it_is(
 
 
 @pytest.mark.row(72)
-def test_a_bearer_that_no_header_can_carry_is_refused() -> None:
+def test_an_invalid_bearer_token_is_refused() -> None:
     for name in ("a line end", "a newline", "no ASCII"):
         with pytest.raises(InvalidArgument):
             Bearer(SECRETS[name])

@@ -25,7 +25,7 @@ ONE = Limits(connections=1)
 
 @pytest.mark.row(63)
 @pytest.mark.parametrize(("system", "name"), CASES)
-async def test_in_another_loop_a_client_says_so_at_once_and_sends_nothing(system: str, name: str, see: See) -> None:
+async def test_a_client_in_another_loop_raises_and_sends_nothing(system: str, name: str, see: See) -> None:
     ask = BOTH.get(name) or ASKS[system][name]
     async with serve(answers(system)) as wire, client_of(system, wire.url) as client:
         assert (await client.workflows.get(7)).id == 7
@@ -39,7 +39,7 @@ async def test_in_another_loop_a_client_says_so_at_once_and_sends_nothing(system
 
 @pytest.mark.row(63)
 @pytest.mark.parametrize(("system", "name"), CASES)
-def test_after_its_loop_is_closed_a_client_says_so(system: str, name: str) -> None:
+def test_a_client_whose_loop_is_closed_raises(system: str, name: str) -> None:
     ask = BOTH.get(name) or ASKS[system][name]
     left: list[Any] = []
 
@@ -95,7 +95,7 @@ for system in SYSTEMS:
 
 @pytest.mark.row(64)
 @pytest.mark.parametrize("used", ["at once", "in a loop of its own"])
-def test_in_a_forked_process_a_client_says_so_and_its_parent_goes_on(used: str, see: See) -> None:
+def test_a_client_in_a_forked_process_raises_and_works_on_in_the_parent(used: str, see: See) -> None:
     ran = subprocess.run([sys.executable, "-c", FORK, used], capture_output=True, text=True, timeout=60, check=False)
     assert (ran.returncode, ran.stderr) == (0, "")
     assert ran.stdout.split("\n")[:-1] == [f"{name} 0" for _, name in CASES]
@@ -107,7 +107,7 @@ def test_in_a_forked_process_a_client_says_so_and_its_parent_goes_on(used: str, 
 
 @pytest.mark.row(65)
 @pytest.mark.parametrize("system", SYSTEMS)
-async def test_closing_twice_and_at_once_closes(system: str) -> None:
+async def test_closing_twice_and_concurrently_closes(system: str) -> None:
     async with serve(answers(system)) as wire:
         async with client_of(system, wire.url) as client:
             await client.workflows.get(7)
@@ -120,7 +120,7 @@ async def test_closing_twice_and_at_once_closes(system: str) -> None:
 
 @pytest.mark.row(65)
 @pytest.mark.parametrize(("system", "name"), CASES)
-async def test_closed_at_any_moment_a_call_is_answered_or_told_that_it_is_closed(
+async def test_a_call_returns_or_raises_client_closed_whenever_the_client_is_closed(
     system: str, name: str, see: See
 ) -> None:
     ask, ends, turns = BOTH.get(name) or ASKS[system][name], set[str](), 0
@@ -142,7 +142,7 @@ async def test_closed_at_any_moment_a_call_is_answered_or_told_that_it_is_closed
 
 @pytest.mark.row(65)
 @pytest.mark.parametrize("system", SYSTEMS)
-async def test_a_body_that_raises_closes_the_client_and_is_told_as_it_is(system: str) -> None:
+async def test_an_exception_in_the_block_closes_the_client_and_is_raised_unchanged(system: str) -> None:
     async def body(url: str) -> None:
         async with client_of(system, url) as client:
             await client.workflows.get(7)
@@ -156,7 +156,9 @@ async def test_a_body_that_raises_closes_the_client_and_is_told_as_it_is(system:
 
 @pytest.mark.row(65)
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_a_call_that_is_never_answered_ends_with_its_exchange_when_the_client_is_closed(system: str, see: See) -> None:
+def test_a_call_without_a_response_ends_with_its_exchange_timeout_after_the_client_is_closed(
+    system: str, see: See
+) -> None:
     async def main() -> float:
         loop = asyncio.get_running_loop()
 

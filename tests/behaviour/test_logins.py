@@ -49,7 +49,7 @@ async def at_once(count: int, call: Callable[[int], Awaitable[Any]]) -> Counter[
 
 
 @pytest.mark.row(32)
-async def test_a_thousand_refused_at_once_are_one_login(archive: FakePreservica, fake_time: FakeTime, see: See) -> None:
+async def test_a_thousand_refused_calls_share_one_login(archive: FakePreservica, fake_time: FakeTime, see: See) -> None:
     ids = archive.seed(10)
     async with manager(archive, fake_time) as pv:
         await pv.workflows.get(ids[0])
@@ -61,7 +61,7 @@ async def test_a_thousand_refused_at_once_are_one_login(archive: FakePreservica,
 
 
 @pytest.mark.row(32)
-async def test_a_thousand_new_ones_are_one_login_too(archive: FakePreservica, fake_time: FakeTime) -> None:
+async def test_a_thousand_first_calls_share_one_login(archive: FakePreservica, fake_time: FakeTime) -> None:
     (id,) = archive.seed(1)
     async with manager(archive, fake_time) as pv:
         assert await at_once(MANY, lambda _: pv.workflows.get(id)) == {"Workflow": MANY}
@@ -105,7 +105,7 @@ PATIENCE = Timeouts(call=30.0, exchange=0.3)
 
 @pytest.mark.row(33)
 @pytest.mark.parametrize("kind", DOWN)
-async def test_a_login_that_fails_is_retried_once_for_all_and_fails_for_all_that_wait(
+async def test_a_failed_login_is_retried_once_for_all_and_raised_in_every_waiting_call(
     kind: type[Exception], fake_time: FakeTime, see: See
 ) -> None:
     async with gatekeeper(lambda _: DOWN[kind], fake_time, timeouts=PATIENCE) as (pv, wire):
@@ -129,7 +129,7 @@ async def test_a_login_at_a_closed_port_is_retried_once_for_all(fake_time: FakeT
 
 @pytest.mark.row(33)
 @pytest.mark.parametrize("kind", [ServerError, ConnectionBroken, DeadlineExceeded])
-async def test_a_login_that_failed_is_tried_again_by_later_calls(
+async def test_later_calls_log_in_again_after_a_failed_login(
     kind: type[Exception], fake_time: FakeTime, see: See
 ) -> None:
     def login(n: int) -> RawResponse | bytes:
@@ -143,7 +143,7 @@ async def test_a_login_that_failed_is_tried_again_by_later_calls(
 
 @pytest.mark.row(33)
 @pytest.mark.parametrize("kind", [Forbidden, Unauthorized])
-async def test_credentials_that_were_refused_are_not_sent_again_so_no_account_is_locked(
+async def test_refused_credentials_are_not_sent_again_so_no_account_is_locked(
     kind: type[Exception], fake_time: FakeTime, see: See
 ) -> None:
     async with gatekeeper(lambda _: DOWN[kind], fake_time) as (pv, wire):
@@ -154,7 +154,7 @@ async def test_credentials_that_were_refused_are_not_sent_again_so_no_account_is
 
 
 @pytest.mark.row(33)
-async def test_a_slow_login_makes_all_wait_and_none_log_in_too(fake_time: FakeTime) -> None:
+async def test_a_slow_login_is_not_sent_twice(fake_time: FakeTime) -> None:
     async with gatekeeper(lambda _: RawResponse(GRANTED[:20], "stall"), fake_time, timeouts=PATIENCE) as (pv, wire):
         calls = asyncio.gather(*(outcome(pv.workflows.get(1603)) for _ in range(100)))
         await until(lambda: bool(wire.requests))
@@ -167,7 +167,7 @@ async def test_a_slow_login_makes_all_wait_and_none_log_in_too(fake_time: FakeTi
 
 
 @pytest.mark.row(35)
-async def test_a_token_revoked_while_a_thousand_are_in_flight_costs_none_of_them_anything(
+async def test_a_token_revoked_with_a_thousand_calls_in_flight_fails_no_call(
     archive: FakePreservica, fake_time: FakeTime, see: See
 ) -> None:
     ids = archive.seed(MANY)
@@ -182,7 +182,7 @@ async def test_a_token_revoked_while_a_thousand_are_in_flight_costs_none_of_them
 
 
 @pytest.mark.row(35)
-def test_a_watch_whose_token_is_revoked_again_and_again_misses_nothing(see: See) -> None:
+def test_a_watch_whose_token_is_revoked_repeatedly_misses_nothing(see: See) -> None:
     async def main() -> tuple[int, int]:
         place = station("preservica")
         ids = [id for seconds in range(10, 110, 10) for id in place.starts(100, float(seconds))]

@@ -49,7 +49,7 @@ READ: dict[str, Any] = {"opencast": opencast.get_workflow(7).read, "preservica":
 
 @pytest.mark.row(36)
 @pytest.mark.parametrize(("system", "name"), ALL_MALFORMED)
-async def test_a_malformed_body_is_asked_for_again_and_read_when_it_comes_whole(
+async def test_a_malformed_body_is_retried_and_the_next_complete_one_is_read(
     system: str, name: str, fake_time: FakeTime
 ) -> None:
     server = mock_server(system, MALFORMED[system][name], workflow(system, 7))
@@ -60,7 +60,7 @@ async def test_a_malformed_body_is_asked_for_again_and_read_when_it_comes_whole(
 
 @pytest.mark.row(36)
 @pytest.mark.parametrize(("system", "name"), ALL_MALFORMED)
-async def test_a_body_that_stays_malformed_is_a_decode_error_with_its_place(
+async def test_a_body_that_stays_malformed_is_a_decode_error_with_its_path(
     system: str, name: str, fake_time: FakeTime, see: See
 ) -> None:
     server = mock_server(system, MALFORMED[system][name])
@@ -131,7 +131,9 @@ async def test_json_of_any_depth_is_read_or_a_decode_error(depth: int, fake_time
 
 @pytest.mark.row(37)
 @pytest.mark.parametrize("system", SYSTEMS)
-async def test_hostile_json_in_a_refusal_is_the_refusal(system: str, fake_time: FakeTime) -> None:
+async def test_hostile_json_in_an_error_response_raises_the_error_of_its_status(
+    system: str, fake_time: FakeTime
+) -> None:
     for body in HOSTILE_JSON.values():
         server = MockServer(system, lambda _, body=body: httpx.Response(500, content=body))  # type: ignore[misc]
         async with server.client(fake_time.clock, retry=NO_RETRIES) as client:

@@ -33,7 +33,7 @@ def says(status: int, body: bytes = b"", **headers: str) -> Callable[[bytes], by
     ids=["a page", "a sentence"],
 )
 @either
-async def test_a_failing_server_is_asked_again_and_its_words_are_kept(
+async def test_a_failing_server_is_retried_and_its_message_is_kept(
     system: str, body: bytes, message: str, kept: str, fake_time: FakeTime, see: See
 ) -> None:
     found = await outcomes(system, says(500, body), fake_time)
@@ -53,7 +53,7 @@ async def test_a_failing_server_is_asked_again_and_its_words_are_kept(
 @pytest.mark.row(26)
 @pytest.mark.parametrize("status", [502, 504])
 @either
-async def test_a_failing_proxy_is_asked_again_and_a_start_may_have_happened(
+async def test_a_failing_proxy_is_retried_and_a_start_may_have_happened(
     system: str, status: int, fake_time: FakeTime, see: See
 ) -> None:
     page = b"<html><body><h1>Bad Gateway</h1></body></html>"
@@ -119,9 +119,7 @@ def logins(wire: ByteServer) -> int:
 
 @pytest.mark.row(28)
 @either
-async def test_a_login_page_is_met_with_one_login_and_one_more_attempt(
-    system: str, fake_time: FakeTime, see: See
-) -> None:
+async def test_a_login_page_causes_one_login_and_one_more_attempt(system: str, fake_time: FakeTime, see: See) -> None:
     sent = {"opencast": 2, "preservica": 3}[system]
     async with faulty_server(system, says(200, PAGE, content_type="text/html"), fake_time, always=True) as (
         server,
@@ -136,14 +134,14 @@ async def test_a_login_page_is_met_with_one_login_and_one_more_attempt(
 
 @pytest.mark.row(28)
 @either
-async def test_a_login_page_that_goes_away_is_forgotten(system: str, fake_time: FakeTime) -> None:
+async def test_a_temporary_login_page_is_retried(system: str, fake_time: FakeTime) -> None:
     found = await outcomes(system, says(200, PAGE, content_type="text/html"), fake_time)
     assert str(found) == REPEATED
 
 
 @pytest.mark.row(28)
 @either
-async def test_a_page_is_no_record_whatever_it_says_it_is(system: str, fake_time: FakeTime) -> None:
+async def test_an_html_page_is_no_record_whatever_its_content_type(system: str, fake_time: FakeTime) -> None:
     for content_type in ("application/json", "application/xml", ""):
         found = await outcomes(system, says(201, PAGE, content_type=content_type), fake_time, always=True)
         assert not hasattr(found.start_result, "state")

@@ -69,7 +69,7 @@ async def exhausted(url: str, until: int) -> Any:
 
 
 @pytest.mark.row(68)
-async def test_without_files_a_get_is_tried_again_and_a_start_has_not_happened(see: See) -> None:
+async def test_without_free_files_a_get_is_retried_and_a_start_has_not_happened(see: See) -> None:
     async with serve(answers("opencast")) as wire:
         assert await exhausted(wire.url, 2) == [7, 2]
         starts = [seen.method for seen in wire.requests].count("POST")
@@ -80,7 +80,7 @@ async def test_without_files_a_get_is_tried_again_and_a_start_has_not_happened(s
 
 @pytest.mark.row(68)
 @pytest.mark.parametrize("code", [errno.ENOBUFS, errno.ENOMEM, errno.EADDRNOTAVAIL, errno.ENFILE])
-async def test_what_the_system_runs_out_of_is_a_failed_connection(
+async def test_an_exhausted_system_resource_is_a_failed_connection(
     code: int, fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def connect(*_: object, **__: object) -> None:
@@ -95,7 +95,7 @@ async def test_what_the_system_runs_out_of_is_a_failed_connection(
 
 @pytest.mark.row(68)
 @pytest.mark.parametrize("system", SYSTEMS)
-async def test_a_client_never_opens_more_connections_than_it_may(system: str, see: See) -> None:
+async def test_a_client_never_opens_more_connections_than_its_limit(system: str, see: See) -> None:
     open_ones: list[int] = []
 
     def answer(seen: ReceivedRequest) -> bytes:
@@ -153,7 +153,7 @@ async def test_a_proxy_that_closes_the_tunnel_is_a_failed_connection(
 
 
 @pytest.mark.row(69)
-async def test_a_proxy_that_wants_a_password_is_not_asked_again(fake_time: FakeTime, see: See) -> None:
+async def test_a_proxy_that_requires_a_password_is_not_retried(fake_time: FakeTime, see: See) -> None:
     async with serve(http(407, b"", proxy_authenticate="Basic")) as proxy:
         got, start = await through(proxy.url, fake_time, "http://oc.example.org", allow_insecure_http=True)
         assert [getattr(error, "status", None) for error in (got, start)] == [407, 407]
@@ -162,7 +162,7 @@ async def test_a_proxy_that_wants_a_password_is_not_asked_again(fake_time: FakeT
 
 
 @pytest.mark.row(69)
-async def test_a_tunnel_that_wants_a_password_is_a_failed_connection(fake_time: FakeTime, see: See) -> None:
+async def test_a_tunnel_that_requires_a_password_is_a_failed_connection(fake_time: FakeTime, see: See) -> None:
     async with serve(http(407, b"", proxy_authenticate="Basic")) as proxy:
         got, start = await through(proxy.url, fake_time)
     assert [type(error) for error in (got, start)] == [ConnectFailed] * 2
@@ -198,7 +198,7 @@ def hostile(authority: trustme.CA, monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 
 @pytest.mark.row(70)
 @pytest.mark.parametrize("system", SYSTEMS)
-async def test_the_environment_neither_redirects_a_call_nor_speaks_for_it(
+async def test_the_environment_neither_redirects_a_call_nor_adds_credentials(
     system: str, hostile: Path, fake_time: FakeTime, see: See
 ) -> None:
     async with serve(answers(system)) as wire, client_of(system, wire.url, clock=fake_time.clock) as client:
@@ -210,7 +210,7 @@ async def test_the_environment_neither_redirects_a_call_nor_speaks_for_it(
 
 @pytest.mark.row(70)
 @pytest.mark.parametrize("system", SYSTEMS)
-async def test_the_environment_has_no_say_in_whom_to_trust(
+async def test_the_environment_does_not_change_the_trusted_authorities(
     system: str, hostile: Path, authority: trustme.CA, fake_time: FakeTime, see: See
 ) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -224,7 +224,7 @@ async def test_the_environment_has_no_say_in_whom_to_trust(
 
 
 @pytest.mark.row(70)
-async def test_the_environment_is_told_no_keys(
+async def test_no_tls_key_is_written_to_sslkeylogfile(
     hostile: Path, authority: trustme.CA, fake_time: FakeTime, see: See
 ) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)

@@ -154,7 +154,7 @@ def test_every_error_is_in_the_table_below() -> None:
 
 
 @pytest.mark.parametrize(("error", "sentence"), EVERY, ids=lambda value: type(value).__name__)
-def test_an_error_composes_its_sentence_from_its_data(error: WorkflowAsyncError, sentence: str) -> None:
+def test_an_error_composes_its_message_from_its_data(error: WorkflowAsyncError, sentence: str) -> None:
     assert str(error).startswith(sentence)
 
 
@@ -174,7 +174,7 @@ def test_an_error_keeps_its_data_through_a_pickle_and_a_copy(error: WorkflowAsyn
     }
 
 
-def test_where_it_happened_and_how_often_it_was_tried_are_part_of_the_sentence() -> None:
+def test_the_message_contains_the_url_and_the_number_of_attempts() -> None:
     error = ServerError(503, "", "busy")
     error.method, error.url, error.elapsed = "GET", "https://oc.example.org/api", 1.25
     assert str(error) == "GET https://oc.example.org/api: 503 ServerError: busy"
@@ -182,7 +182,7 @@ def test_where_it_happened_and_how_often_it_was_tried_are_part_of_the_sentence()
     assert str(error) == "GET https://oc.example.org/api: 503 ServerError: busy (after 2 attempts, 1.2 s)"
 
 
-def test_timeouts_are_timeouts_and_unsafe_values_are_value_errors() -> None:
+def test_timeouts_are_timeout_errors_and_invalid_arguments_are_value_errors() -> None:
     assert isinstance(DeadlineExceeded("late"), TimeoutError)
     assert isinstance(WaitTimeout(1, 2.0, None), TimeoutError)
     assert isinstance(InvalidArgument("id", "is odd"), ValueError)
@@ -198,7 +198,7 @@ def test_a_body_is_cut_at_2048_characters() -> None:
     assert error.body == "ä" * 2048
 
 
-def test_a_failed_connection_was_never_sent_and_a_broken_one_may_have_been() -> None:
+def test_a_request_was_not_sent_on_a_failed_connection_but_may_have_been_on_a_broken_one() -> None:
     assert not ConnectFailed("refused").sent
     assert not TLSVerificationFailed("unknown").sent
     assert ConnectionBroken("cut").sent

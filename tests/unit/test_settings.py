@@ -32,27 +32,27 @@ NONSENSE = [
 
 
 @pytest.mark.parametrize(("settings", "name", "value"), NONSENSE)
-def test_nonsense_is_refused_where_it_is_written_and_named(settings: Any, name: str, value: object) -> None:
+def test_an_invalid_setting_is_refused_immediately_and_named(settings: Any, name: str, value: object) -> None:
     with pytest.raises(InvalidArgument) as caught:
         settings(**{name: value})
     assert caught.value.argument == name
 
 
 @pytest.mark.parametrize("settings", [Timeouts, Retry, Limits, Poll])
-def test_settings_are_frozen_and_their_defaults_are_sound(settings: Any) -> None:
+def test_settings_are_frozen_and_their_defaults_are_valid(settings: Any) -> None:
     made = settings()
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         setattr(made, attrs.fields(settings)[0].name, 1)
 
 
-def test_a_deadline_may_be_infinite_and_a_bound_the_smallest() -> None:
+def test_a_timeout_can_be_infinite_and_a_limit_minimal() -> None:
     assert Timeouts(call=math.inf).call == math.inf
     assert Retry(attempts=1, budget=0, max_retry_after=0).attempts == 1
     assert Limits(connections=1, keepalive=0, wire=1, body=1).connections == 1
     assert Poll(interval=2, ceiling=2, backoff=1, jitter=0).ceiling == 2
 
 
-def test_a_clock_is_monotonic_and_sleeps_for_real_unless_told_otherwise() -> None:
+def test_the_default_clock_is_monotonic_and_really_sleeps() -> None:
     clock = Clock()
     assert clock.now is time.monotonic
     assert clock.sleep is anyio.sleep
@@ -60,11 +60,11 @@ def test_a_clock_is_monotonic_and_sleeps_for_real_unless_told_otherwise() -> Non
 
 
 @pytest.mark.parametrize("value", [None, 1, 500])
-def test_a_whole_number_may_be_left_out(value: int | None) -> None:
+def test_an_optional_int_can_be_none(value: int | None) -> None:
     optional_number("limit", value, least=1)
 
 
 @pytest.mark.parametrize("value", [0, -1, True, 1.0, "5", math.nan])
-def test_what_is_no_whole_number_is_refused_by_name(value: Any) -> None:
+def test_a_value_that_is_not_an_int_is_refused_by_name(value: Any) -> None:
     with pytest.raises(InvalidArgument, match="limit: must be a whole number of at least 1"):
         whole_number("limit", value, least=1)

@@ -39,7 +39,7 @@ async def test_basic_sends_user_and_password_in_utf_8(username: str, password: s
 
 
 @pytest.mark.parametrize("username", ["", "a:b", "a\r\nb", "a\0"])
-def test_a_user_name_that_basic_cannot_carry_is_refused(username: str) -> None:
+def test_a_user_name_that_basic_cannot_encode_is_refused(username: str) -> None:
     with pytest.raises(InvalidArgument, match="username"):
         Basic(username, "s3cret")
 
@@ -53,20 +53,20 @@ def short(value: object) -> str:
 
 @pytest.mark.figure("T-SECRET")
 @pytest.mark.parametrize("end", UNSPEAKABLE, ids=short)
-def test_a_password_that_nobody_has_is_refused_and_not_repeated(end: str) -> None:
+def test_an_invalid_password_is_refused_and_not_repeated(end: str) -> None:
     with pytest.raises(InvalidArgument, match="^password: must be a text without line ends") as caught:
         Basic("a", "s3cret" + end)
     assert "s3cret" not in told(caught.value)
 
 
 @pytest.mark.parametrize("nothing", [None, b"s3cret", 7])
-def test_a_password_that_is_no_text_is_refused_and_not_repeated(nothing: Any) -> None:
+def test_a_password_that_is_not_a_string_is_refused_and_not_repeated(nothing: Any) -> None:
     with pytest.raises(InvalidArgument, match="password") as caught:
         Basic("a", nothing)
     assert "s3cret" not in told(caught.value)
 
 
-def test_a_user_name_that_is_refused_does_not_give_the_password_away() -> None:
+def test_the_error_for_a_user_name_does_not_reveal_the_password() -> None:
     with pytest.raises(InvalidArgument) as caught:
         Basic("a:b", "s3cret")
     assert "s3cret" not in told(caught.value)
@@ -84,7 +84,7 @@ async def test_a_refused_password_stays_refused() -> None:
     assert not await basic.renew(await basic.headers(*ASK), REFUSED, *ASK)
 
 
-def test_a_secret_shows_itself_only_when_asked() -> None:
+def test_a_secret_is_shown_only_by_reveal() -> None:
     secret = Secret("s3cret")
     assert secret.reveal() == "s3cret"
     assert "s3cret" not in f"{secret} {secret!r}"
@@ -96,7 +96,7 @@ def test_a_secret_shows_itself_only_when_asked() -> None:
 @pytest.mark.parametrize(
     "credential", [Basic("a", "s3cret"), Bearer.of("s3cret"), Bearer("s3cret"), Digest("a", "s3cret")]
 )
-def test_a_credential_shows_no_secret_and_refuses_pickling(credential: object) -> None:
+def test_the_repr_of_a_credential_shows_no_secret_and_it_cannot_be_pickled(credential: object) -> None:
     assert "s3cret" not in f"{credential} {credential!r}"
     with pytest.raises(TypeError):
         pickle.dumps(credential)
@@ -104,7 +104,7 @@ def test_a_credential_shows_no_secret_and_refuses_pickling(credential: object) -
         assert "s3cret" not in str({name: str(value) for name, value in attrs.asdict(credential).items()})  # type: ignore[arg-type]  # has() said so
 
 
-def test_the_headers_that_prove_who_asks_hide_in_a_traceback() -> None:
+def test_headers_with_credentials_are_hidden_in_a_traceback() -> None:
     proof = SecretHeaders((("authorization", "s3cret"),))
     assert repr(proof) == "SecretHeaders(...)"
     assert proof == (("authorization", "s3cret"),)
@@ -113,7 +113,7 @@ def test_the_headers_that_prove_who_asks_hide_in_a_traceback() -> None:
 @pytest.mark.parametrize(
     "value", ["", " ", "a b", "a\n", " a", "a\r\nX: 1", "ä", "a\0", "\x7f", "x" * 10240, None, b"a"], ids=short
 )
-async def test_a_text_that_cannot_stand_in_a_header_is_refused(value: Any) -> None:
+async def test_a_text_that_is_no_header_value_is_refused(value: Any) -> None:
     with pytest.raises(InvalidArgument, match="token: must be visible ASCII"):
         checked_header("token", value)
     for bearer in (Bearer, Bearer.of):
@@ -125,7 +125,7 @@ async def test_a_text_that_cannot_stand_in_a_header_is_refused(value: Any) -> No
 
 @pytest.mark.figure("T-SECRET")
 @pytest.mark.parametrize("end", [" ", "\n", "\r\nX: 1", "ä", "x" * 10240], ids=short)
-async def test_a_token_that_is_refused_is_not_repeated(end: str) -> None:
+async def test_the_error_for_an_invalid_token_does_not_repeat_it(end: str) -> None:
     for bearer in (Bearer, Bearer.of):
         with pytest.raises(InvalidArgument) as caught:
             bearer("s3cret" + end)
@@ -140,7 +140,7 @@ async def test_the_longest_token_is_8_kib() -> None:
     assert (await Bearer("x" * 8192).headers(*ASK))[0][1] == "Bearer " + "x" * 8192
 
 
-async def test_a_bearer_token_may_be_asked_for_each_time() -> None:
+async def test_a_function_for_a_bearer_token_is_called_for_each_request() -> None:
     tokens = iter(["one", "two", "two", "two"])
     bearer = Bearer(lambda: next(tokens))
     sent = await bearer.headers(*ASK)
@@ -149,12 +149,12 @@ async def test_a_bearer_token_may_be_asked_for_each_time() -> None:
     assert not await bearer.renew(await bearer.headers(*ASK), REFUSED, *ASK)
 
 
-async def test_a_fixed_bearer_token_is_not_worth_sending_again() -> None:
+async def test_a_fixed_bearer_token_is_not_sent_again() -> None:
     bearer = Bearer("one")
     assert not await bearer.renew(await bearer.headers(*ASK), REFUSED, *ASK)
 
 
-async def test_a_token_may_come_from_a_coroutine_function() -> None:
+async def test_a_token_can_come_from_a_coroutine_function() -> None:
     given = ["first", "second"]
 
     async def current() -> str:
@@ -169,7 +169,7 @@ async def test_a_token_may_come_from_a_coroutine_function() -> None:
     assert await bearer.renew(sent, REFUSED, *ASK)
 
 
-async def test_a_coroutine_function_may_give_no_header_that_cannot_be_sent() -> None:
+async def test_an_invalid_token_of_a_coroutine_function_is_refused() -> None:
     async def current() -> str:
         return "a\nb"
 
@@ -225,27 +225,27 @@ def carries(number: int) -> Headers:
     return (("preservica-access-token", f"token{number}"),)
 
 
-async def test_a_thousand_calls_at_once_are_one_login(office: Office, token: TokenAuth) -> None:
+async def test_a_thousand_concurrent_calls_share_one_login(office: Office, token: TokenAuth) -> None:
     found = await asyncio.gather(*(token.headers(*ASK) for _ in range(1000)))
     assert (set(found), office.logins) == ({carries(1)}, 1)
 
 
 @pytest.mark.figure("T-AUTH")
-async def test_a_thousand_refused_tokens_are_one_login(office: Office, token: TokenAuth) -> None:
+async def test_a_thousand_calls_with_a_refused_token_share_one_login(office: Office, token: TokenAuth) -> None:
     sent = await token.headers(*ASK)
     assert all(await asyncio.gather(*(token.renew(sent, REFUSED, *ASK) for _ in range(1000))))
     assert (office.logins, office.refreshes) == (2, 0)
     assert await token.headers(*ASK) == carries(2)
 
 
-async def test_a_token_refused_late_is_not_renewed_again(office: Office, token: TokenAuth) -> None:
+async def test_a_late_refusal_of_the_old_token_does_not_renew_again(office: Office, token: TokenAuth) -> None:
     old = await token.headers(*ASK)
     await token.renew(old, REFUSED, *ASK)
     assert await token.renew(old, REFUSED, *ASK)
     assert office.logins == 2
 
 
-async def test_a_login_that_fails_fails_for_everyone_who_waited_for_it_once(office: Office, token: TokenAuth) -> None:
+async def test_a_failed_login_raises_in_every_waiting_call(office: Office, token: TokenAuth) -> None:
     office.fails = ConnectFailed("refused")
     found = await asyncio.gather(*(token.headers(*ASK) for _ in range(1000)), return_exceptions=True)
     assert {type(error) for error in found} == {ConnectFailed}
@@ -253,7 +253,7 @@ async def test_a_login_that_fails_fails_for_everyone_who_waited_for_it_once(offi
     assert office.logins == 1
 
 
-async def test_the_call_after_a_failed_login_logs_in_anew(office: Office, token: TokenAuth) -> None:
+async def test_the_call_after_a_failed_login_logs_in_again(office: Office, token: TokenAuth) -> None:
     office.fails = ConnectFailed("refused")
     with pytest.raises(ConnectFailed):
         await token.headers(*ASK)
@@ -263,7 +263,9 @@ async def test_the_call_after_a_failed_login_logs_in_anew(office: Office, token:
 
 @pytest.mark.figure("T-AUTH")
 @pytest.mark.parametrize("gone", [slice(0, 1), slice(50, 51), slice(0, 99), slice(1, 100)])
-async def test_who_is_cancelled_leaves_the_login_to_the_others(gone: slice, office: Office, token: TokenAuth) -> None:
+async def test_a_cancelled_call_leaves_the_login_to_the_other_calls(
+    gone: slice, office: Office, token: TokenAuth
+) -> None:
     going = asyncio.Event()
     office.wait = going.wait
     callers = [asyncio.create_task(token.headers(*ASK)) for _ in range(100)]
@@ -278,9 +280,7 @@ async def test_who_is_cancelled_leaves_the_login_to_the_others(gone: slice, offi
     assert office.logins == 1
 
 
-async def test_the_last_one_who_is_cancelled_ends_the_login_and_leaves_no_task(
-    office: Office, token: TokenAuth
-) -> None:
+async def test_cancelling_the_last_waiting_call_cancels_the_login(office: Office, token: TokenAuth) -> None:
     before = asyncio.all_tasks()
     office.wait = asyncio.Event().wait
     callers = [asyncio.create_task(token.headers(*ASK)) for _ in range(10)]
@@ -293,7 +293,7 @@ async def test_the_last_one_who_is_cancelled_ends_the_login_and_leaves_no_task(
     assert await token.headers(*ASK) == carries(2)
 
 
-async def test_a_scope_that_is_cancelled_ends_the_login_it_waits_for(office: Office, token: TokenAuth) -> None:
+async def test_a_cancelled_scope_cancels_the_login_it_waits_for(office: Office, token: TokenAuth) -> None:
     before = asyncio.all_tasks()
     office.wait = asyncio.Event().wait
     with anyio.move_on_after(0.01) as scope:
@@ -302,7 +302,7 @@ async def test_a_scope_that_is_cancelled_ends_the_login_it_waits_for(office: Off
     assert asyncio.all_tasks() == before
 
 
-async def test_who_comes_while_a_login_is_given_up_logs_in_anew(office: Office, token: TokenAuth) -> None:
+async def test_a_call_during_the_cancellation_of_a_login_logs_in_again(office: Office, token: TokenAuth) -> None:
     slow = asyncio.Event()
 
     async def reluctantly() -> None:
@@ -323,7 +323,7 @@ async def test_who_comes_while_a_login_is_given_up_logs_in_anew(office: Office, 
     assert await token.headers(*ASK) == carries(2)
 
 
-async def test_a_token_is_renewed_when_80_percent_of_its_life_are_over(
+async def test_a_token_is_renewed_after_80_percent_of_its_lifetime(
     office: Office, token: TokenAuth, fake_time: FakeTime
 ) -> None:
     await token.headers(*ASK)
@@ -334,7 +334,7 @@ async def test_a_token_is_renewed_when_80_percent_of_its_life_are_over(
     assert (office.logins, office.refreshes) == (1, 1)
 
 
-async def test_its_life_counts_from_before_the_login_was_sent(
+async def test_the_lifetime_counts_from_before_the_login_was_sent(
     office: Office, token: TokenAuth, fake_time: FakeTime
 ) -> None:
     office.wait = lambda: fake_time.sleep(700)
@@ -344,9 +344,7 @@ async def test_its_life_counts_from_before_the_login_was_sent(
     assert await token.headers(*ASK) == carries(2)
 
 
-async def test_a_refresh_that_is_refused_falls_back_to_a_login(
-    office: Office, token: TokenAuth, fake_time: FakeTime
-) -> None:
+async def test_a_login_follows_a_refused_refresh(office: Office, token: TokenAuth, fake_time: FakeTime) -> None:
     await token.headers(*ASK)
     office.refuses = Unauthorized(401)
     fake_time.now += 800
@@ -354,7 +352,9 @@ async def test_a_refresh_that_is_refused_falls_back_to_a_login(
     assert (office.logins, office.refreshes) == (2, 1)
 
 
-async def test_without_a_refresh_token_a_login_renews(office: Office, token: TokenAuth, fake_time: FakeTime) -> None:
+async def test_without_a_refresh_token_a_login_renews_the_token(
+    office: Office, token: TokenAuth, fake_time: FakeTime
+) -> None:
     office.refreshable = False
     await token.headers(*ASK)
     fake_time.now += 800
@@ -362,7 +362,7 @@ async def test_without_a_refresh_token_a_login_renews(office: Office, token: Tok
     assert (office.logins, office.refreshes) == (2, 0)
 
 
-async def test_a_token_that_has_ended_is_not_refreshed(office: Office, token: TokenAuth, fake_time: FakeTime) -> None:
+async def test_an_expired_token_is_not_refreshed(office: Office, token: TokenAuth, fake_time: FakeTime) -> None:
     await token.headers(*ASK)
     fake_time.now += 901
     assert await token.headers(*ASK) == carries(2)
@@ -370,9 +370,7 @@ async def test_a_token_that_has_ended_is_not_refreshed(office: Office, token: To
 
 
 @pytest.mark.figure("T-AUTH")
-async def test_calls_refused_one_after_the_other_with_a_token_share_one_login_that_fails(
-    office: Office, token: TokenAuth
-) -> None:
+async def test_calls_refused_with_the_same_token_share_one_failed_login(office: Office, token: TokenAuth) -> None:
     sent = await token.headers(*ASK)
     office.fails = ServerError(503)
     for _ in range(1000):
@@ -386,7 +384,7 @@ async def test_calls_refused_one_after_the_other_with_a_token_share_one_login_th
     assert office.logins == 3
 
 
-async def test_a_token_that_ended_in_an_outage_is_renewed_once_for_all_it_was_sent_with(
+async def test_a_token_that_expired_in_an_outage_is_renewed_once_for_all_calls(
     office: Office, token: TokenAuth, fake_time: FakeTime
 ) -> None:
     sent = await token.headers(*ASK)
@@ -399,7 +397,7 @@ async def test_a_token_that_ended_in_an_outage_is_renewed_once_for_all_it_was_se
     assert office.logins == 2
 
 
-async def test_a_renewal_that_fails_keeps_the_old_token_while_it_lives(
+async def test_after_a_failed_renewal_the_old_token_is_used_until_it_expires(
     office: Office, token: TokenAuth, fake_time: FakeTime
 ) -> None:
     await token.headers(*ASK)
@@ -418,7 +416,7 @@ async def test_a_renewal_that_fails_keeps_the_old_token_while_it_lives(
         await token.headers(*ASK)
 
 
-async def test_a_refresh_token_is_used_once_even_when_nobody_saw_the_answer(
+async def test_a_refresh_token_is_used_once_even_if_its_response_was_lost(
     office: Office, token: TokenAuth, fake_time: FakeTime
 ) -> None:
     await token.headers(*ASK)
@@ -433,7 +431,7 @@ async def test_a_refresh_token_is_used_once_even_when_nobody_saw_the_answer(
     assert (office.logins, office.refreshes) == (2, 1)
 
 
-async def test_a_token_refused_while_it_is_renewed_waits_for_the_renewal(
+async def test_a_call_refused_during_a_renewal_waits_for_the_renewal(
     office: Office, token: TokenAuth, fake_time: FakeTime
 ) -> None:
     sent = await token.headers(*ASK)
@@ -446,9 +444,7 @@ async def test_a_token_refused_while_it_is_renewed_waits_for_the_renewal(
     assert (office.logins, office.refreshes) == (1, 1)
 
 
-async def test_a_token_that_is_refused_while_others_still_wait_for_it_is_renewed_for_them_too(
-    office: Office, token: TokenAuth
-) -> None:
+async def test_a_token_refused_while_other_calls_wait_is_renewed_for_them_too(office: Office, token: TokenAuth) -> None:
     async def refused_at_once() -> Headers:
         await token.renew(await token.headers(*ASK), REFUSED, *ASK)
         return await token.headers(*ASK)
@@ -458,7 +454,7 @@ async def test_a_token_that_is_refused_while_others_still_wait_for_it_is_renewed
     assert office.logins == 2
 
 
-async def test_a_token_the_server_made_up_of_line_ends_never_reaches_a_header(fake_time: FakeTime) -> None:
+async def test_a_token_with_line_ends_never_reaches_a_header(fake_time: FakeTime) -> None:
     async def log_in() -> TokenGrant:
         return TokenGrant(Secret("s3cret\r\nx"), 900)
 
@@ -470,7 +466,7 @@ async def test_a_token_the_server_made_up_of_line_ends_never_reaches_a_header(fa
     assert "s3cret" not in str(caught.value)
 
 
-async def test_a_token_shows_none_of_its_tokens(office: Office, token: TokenAuth) -> None:
+async def test_the_repr_of_a_grant_shows_no_token(office: Office, token: TokenAuth) -> None:
     await token.headers(*ASK)
     assert "token1" not in repr(token)
     assert "token1" not in repr(token._grant)

@@ -26,7 +26,7 @@ from workflow_async.errors import BODY_CUT, DecodeError, InvalidArgument
 @pytest.mark.parametrize(
     ("value", "read"), [(0, 0), (1603, 1603), ("1603", 1603), ("007", 7), (MAX_ID, MAX_ID), (str(MAX_ID), MAX_ID)]
 )
-def test_a_whole_number_or_its_digits_are_an_id(value: int | str, read: int) -> None:
+def test_an_int_or_its_digits_are_an_id(value: int | str, read: int) -> None:
     assert parse_id("workflow_id", value) == read
 
 
@@ -39,14 +39,14 @@ def test_a_whole_number_or_its_digits_are_an_id(value: int | str, read: int) -> 
     ],
     ids=lambda value: str(type(value).__name__),
 )  # fmt: skip
-def test_anything_else_is_no_id(value: Any) -> None:
+def test_anything_else_is_not_an_id(value: Any) -> None:
     with pytest.raises(InvalidArgument) as caught:
         parse_id("workflow_id", value)
     assert caught.value.argument == "workflow_id"
 
 
 @given(st.integers() | st.text())
-def test_no_id_carries_more_than_digits_into_a_path(value: int | str) -> None:
+def test_an_id_adds_only_digits_to_a_path(value: int | str) -> None:
     try:
         path = str(parse_id("id", value))
     except InvalidArgument:
@@ -80,20 +80,20 @@ def test_a_text_becomes_one_quoted_segment(value: str, quoted: str) -> None:
     ],
     ids=ascii,
 )  # fmt: skip
-def test_what_a_server_could_take_for_another_path_is_refused(value: Any) -> None:
+def test_a_text_that_could_be_taken_for_another_path_is_refused(value: Any) -> None:
     with pytest.raises(InvalidArgument) as caught:
         path_segment("definition_id", value)
     assert caught.value.argument == "definition_id"
 
 
-def test_what_is_allowed_is_quoted_and_the_rest_is_refused_still() -> None:
+def test_allowed_characters_are_quoted_and_the_others_still_refused() -> None:
     assert path_segment("event_id", "a;b;", allowed=";") == "a%3Bb%3B"
     with pytest.raises(InvalidArgument, match=r"any of / \\ % \? #, which"):
         path_segment("event_id", "a;b/c", allowed=";")
 
 
 @given(st.text())
-def test_a_segment_reads_back_as_the_text_it_was_and_never_as_two(value: str) -> None:
+def test_a_segment_decodes_to_its_text_and_never_to_two_segments(value: str) -> None:
     try:
         quoted = path_segment("id", value)
     except InvalidArgument:
@@ -106,7 +106,7 @@ def test_a_segment_reads_back_as_the_text_it_was_and_never_as_two(value: str) ->
 @pytest.mark.parametrize(
     "body", [b"<html>", b" \r\n<!DOCTYPE html><html>", b"<!doctype HTML PUBLIC", b"<HTML lang=en>"]
 )
-def test_a_page_is_known_by_how_it_begins(body: bytes) -> None:
+def test_an_html_page_is_recognised_by_its_beginning(body: bytes) -> None:
     assert is_html(body)
     assert Reply(200, {"content-type": "application/json"}, body).is_page
 
@@ -114,17 +114,17 @@ def test_a_page_is_known_by_how_it_begins(body: bytes) -> None:
 @pytest.mark.parametrize(
     "body", [b"", b"{}", b"<?xml version='1.0'?>", b"<workflows/>", b" " * 1100 + b"<html>", b"html"]
 )
-def test_json_xml_and_nothing_are_no_page(body: bytes) -> None:
+def test_json_xml_and_an_empty_body_are_no_html_page(body: bytes) -> None:
     assert not Reply(200, {}, body).is_page
 
 
-def test_calls_are_equal_by_what_they_ask_and_show_no_body() -> None:
+def test_calls_are_equal_by_their_request_and_their_repr_shows_no_body() -> None:
     one, two = (Call("POST", "/login", lambda reply: reply, body=b"password=secret") for _ in "12")
     assert one == two
     assert "secret" not in repr(one)
 
 
-def test_a_reply_shows_neither_its_body_nor_its_headers() -> None:
+def test_the_repr_of_a_reply_shows_neither_body_nor_headers() -> None:
     assert repr(Reply(200, {"set-cookie": "JSESSIONID=secret"}, b"secret")) == "Reply(status=200)"
 
 
@@ -152,7 +152,7 @@ class Loud(float):
         (Word.FAST, "fast"), (Count.TWO, "2"), (Loud(2.5), "2.5"), (10**4299, "1" + "0" * 4299),
     ],
 )  # fmt: skip
-def test_a_value_is_sent_as_the_text_of_its_own_type(value: Any, sent: str) -> None:
+def test_a_value_is_sent_as_the_text_of_its_basic_type(value: Any, sent: str) -> None:
     found = stringify("configuration", types.MappingProxyType({"k": value, Word.FAST: "v"}))
     assert found == {"k": sent, "fast": "v"}
     assert {type(text) for text in (*found, *found.values())} == {str}
@@ -165,26 +165,26 @@ NO_VALUES = [
 
 
 @pytest.mark.parametrize("value", NO_VALUES, ids=lambda value: type(value).__name__)
-def test_a_value_that_cannot_be_sent_is_refused_by_its_key(value: Any) -> None:
+def test_an_invalid_value_is_refused_and_its_key_is_named(value: Any) -> None:
     with pytest.raises(InvalidArgument, match=r"^configuration\['k'\]: must ") as caught:
         stringify("configuration", {"a": "b", "k": value})
     assert caught.value.argument == "configuration['k']"
 
 
 @pytest.mark.parametrize("key", [None, 7, b"k", ("k",), "\ud800", "k\udc00"], ids=ascii)
-def test_a_key_that_cannot_be_sent_is_refused(key: Any) -> None:
+def test_an_invalid_key_is_refused(key: Any) -> None:
     with pytest.raises(InvalidArgument, match="^configuration: must ") as caught:
         stringify("configuration", {key: "v"})
     assert str(caught.value).encode()
 
 
 @pytest.mark.parametrize("values", [None, [], "ab", b"ab", {"a"}, 7, [("a", "b")]], ids=repr)
-def test_what_is_no_mapping_is_no_configuration(values: Any) -> None:
+def test_only_a_mapping_is_a_configuration(values: Any) -> None:
     with pytest.raises(InvalidArgument, match="^parameters: must be a dict"):
         stringify("parameters", values)
 
 
-def test_a_refusal_shows_no_more_of_a_key_than_its_beginning() -> None:
+def test_an_error_shows_only_the_beginning_of_a_key() -> None:
     with pytest.raises(InvalidArgument) as caught:
         stringify("configuration", {"k" * 10_000: None})  # type: ignore[dict-item]  # what is refused
     assert len(str(caught.value)) < 200
@@ -198,7 +198,7 @@ ANYTHING = st.recursive(
 
 
 @given(ANYTHING | st.dictionaries(st.text(st.characters()) | st.integers() | st.none(), ANYTHING, max_size=3))
-def test_anything_is_texts_that_can_be_encoded_or_refused(values: Any) -> None:
+def test_any_mapping_becomes_encodable_texts_or_is_refused(values: Any) -> None:
     try:
         found = stringify("configuration", values)
     except InvalidArgument as refused:
@@ -219,7 +219,7 @@ def unreadable(body: bytes, **options: Any) -> DecodeError:
     return caught.value
 
 
-def test_an_answer_that_can_be_read_is_what_the_call_reads_of_it() -> None:
+def test_a_readable_response_returns_what_the_call_reads() -> None:
     assert Call("GET", "/thing", lambda reply: reply.status).read_reply(Reply(200, {}, b"")) == 200
 
 
@@ -234,7 +234,7 @@ def test_an_answer_that_can_be_read_is_what_the_call_reads_of_it() -> None:
         ("ä".encode() * 5000, "ä" * BODY_CUT),
     ],
 )
-def test_an_answer_that_cannot_be_read_leaves_a_cut_of_its_body(body: bytes, kept: str) -> None:
+def test_an_unreadable_response_keeps_the_beginning_of_its_body(body: bytes, kept: str) -> None:
     error = unreadable(body)
     assert error.body == kept
     assert (kept[:20] or "-") not in str(error)
@@ -252,11 +252,11 @@ def test_an_answer_that_cannot_be_read_leaves_a_cut_of_its_body(body: bytes, kep
         (b"<CorrelationToken>a</CorrelationToken>", "<CorrelationToken>a</CorrelationToken>"),
     ],
 )
-def test_what_a_body_holds_as_a_credential_is_left_out(body: bytes, kept: str) -> None:
+def test_credentials_in_a_body_are_left_out(body: bytes, kept: str) -> None:
     assert unreadable(body).body == kept
 
 
-def test_a_sensitive_call_leaves_nothing_of_its_answer() -> None:
+def test_a_sensitive_call_keeps_nothing_of_its_response() -> None:
     assert unreadable(b'{"anything": "s3cret"}', sensitive=True).body == ""
 
 

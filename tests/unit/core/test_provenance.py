@@ -84,7 +84,7 @@ def wrote(call: Call[Any], reply: Reply) -> Author:
 @pytest.mark.parametrize("status", [404, 405, 410])
 @pytest.mark.parametrize("body", ALIEN.values(), ids=list(ALIEN))
 @pytest.mark.parametrize("call", BY_ID.values(), ids=list(BY_ID))
-def test_what_a_booting_opencast_or_a_proxy_says_of_one_workflow_is_not_the_apis(
+def test_a_response_of_a_starting_opencast_or_a_proxy_is_not_the_apis(
     call: Call[Any], body: bytes, status: int
 ) -> None:
     assert wrote(call, Reply(status, {}, body)) is Author.OTHER
@@ -93,31 +93,29 @@ def test_what_a_booting_opencast_or_a_proxy_says_of_one_workflow_is_not_the_apis
 @pytest.mark.parametrize("status", [400, 404, 409])
 @pytest.mark.parametrize("text", OWN)
 @pytest.mark.parametrize("call", [*BY_ID.values(), START], ids=[*BY_ID, "start"])
-def test_the_sentences_of_opencast_are_its_own_whatever_their_content_type(
-    call: Call[Any], text: str, status: int
-) -> None:
+def test_the_texts_of_opencast_are_its_own_whatever_their_content_type(call: Call[Any], text: str, status: int) -> None:
     assert wrote(call, Reply(status, {"content-type": "application/json"}, text.encode())) is Author.API
 
 
 @pytest.mark.parametrize("call", [*BY_ID.values(), preservica.get_workflow(7), opencast.workflows_of_event("e")])
 @pytest.mark.parametrize("text", ["Workflow 7 is not known", '{"message": "Not Found"}', "Nicht gefunden"])
-def test_an_unknown_sentence_needs_a_control_request(call: Call[Any], text: str) -> None:
+def test_an_unknown_text_needs_a_control_request(call: Call[Any], text: str) -> None:
     assert wrote(call, Reply(404, {}, text.encode())) is Author.UNKNOWN
 
 
 @pytest.mark.parametrize("body", [JETTY_PAGE, NGINX, b""])
-def test_where_the_contract_knows_no_text_a_page_and_nothing_need_a_control_request(body: bytes) -> None:
+def test_without_a_known_text_an_html_page_and_an_empty_body_need_a_control_request(body: bytes) -> None:
     for call in (preservica.get_workflow(7), preservica.list_contexts(()), opencast.workflows_of_event("e")):
         assert wrote(call, Reply(404, {}, body)) is Author.UNKNOWN
 
 
 @pytest.mark.parametrize("body", [b"", JETTY, JETTY_PAGE])
-def test_a_403_comes_from_the_container_in_its_own_form(body: bytes) -> None:
+def test_the_servlet_container_sends_a_403_in_its_own_format(body: bytes) -> None:
     assert wrote(opencast.get_workflow(7), Reply(403, {}, body)) is Author.UNKNOWN
 
 
 @pytest.mark.parametrize("start", [START, preservica.start_workflow("42", None, None, "mark")], ids=["oc", "pv"])
-def test_the_verdict_on_a_start_never_waits_for_another_request(start: Call[Any]) -> None:
+def test_the_outcome_of_a_start_never_depends_on_another_request(start: Call[Any]) -> None:
     found = {wrote(start, Reply(status, {}, body)) for status in range(400, 500) for body in (b"no", *ALIEN.values())}
     assert found == {Author.API, Author.OTHER}
 
@@ -125,7 +123,7 @@ def test_the_verdict_on_a_start_never_waits_for_another_request(start: Call[Any]
 @pytest.mark.parametrize("status", [404, 405, 410])
 @pytest.mark.parametrize("body", ALIEN.values(), ids=list(ALIEN))
 @pytest.mark.parametrize("start", [START, preservica.start_workflow("42", None, None, "mark")], ids=["oc", "pv"])
-def test_a_start_that_met_no_api_was_not_refused(start: Call[Any], body: bytes, status: int) -> None:
+def test_a_start_that_did_not_reach_the_api_was_not_refused(start: Call[Any], body: bytes, status: int) -> None:
     told_apart = start is START or body != JETTY  # what carries a Preservica is not known
     assert wrote(start, Reply(status, {}, body)) is (Author.OTHER if told_apart else Author.API)
 
@@ -145,7 +143,7 @@ def test_a_start_that_met_no_api_was_not_refused(start: Call[Any], body: bytes, 
         (DecodeError("@ $"), False),
     ],
 )
-def test_only_conclusions_need_proof(error: CallError, final: bool) -> None:  # noqa: FBT001 - a column
+def test_only_final_errors_need_a_control_request(error: CallError, final: bool) -> None:  # noqa: FBT001 - a column
     assert is_final(error) is final
 
 
@@ -153,7 +151,7 @@ def test_only_conclusions_need_proof(error: CallError, final: bool) -> None:  # 
     ("refused", "control", "there"),
     [(404, 200, True), (404, 404, False), (404, 503, False), (404, 0, False), (403, 403, True), (406, 406, True)],
 )
-def test_the_api_is_there_if_it_answers_or_refuses_the_user_everything(
+def test_the_api_is_there_if_it_responds_or_refuses_the_user_everything(
     refused: int,
     control: int,
     there: bool,  # noqa: FBT001 - a column
@@ -192,7 +190,7 @@ async def failing(made: Transport, call: Call[Any] = GET) -> CallError:
     return caught.value
 
 
-async def test_a_404_is_believed_when_the_control_request_is_answered(fake_time: FakeTime) -> None:
+async def test_a_404_is_final_if_the_control_request_succeeds(fake_time: FakeTime) -> None:
     async with serve(lambda seen: http(200, b"1") if seen.target == "/version" else http(404, b"gone")) as wire:
         error = await failing(controlled(wire.url, fake_time))
     assert type(error) is NotFound
@@ -200,14 +198,14 @@ async def test_a_404_is_believed_when_the_control_request_is_answered(fake_time:
 
 
 @pytest.mark.parametrize("control", [http(404), http(503), http(302, b"", location="/x"), http(405, NGINX)])
-async def test_a_404_is_an_outage_when_the_control_request_is_not_answered(control: bytes, fake_time: FakeTime) -> None:
+async def test_a_404_is_an_outage_if_the_control_request_fails(control: bytes, fake_time: FakeTime) -> None:
     async with serve(lambda seen: control if seen.target == "/version" else http(404, b"gone")) as wire:
         error = await failing(controlled(wire.url, fake_time))
     assert type(error) is ForeignResponse
     assert (error.status, error.attempts) == (404, 4)
 
 
-async def test_a_404_that_goes_away_is_never_seen(fake_time: FakeTime) -> None:
+async def test_a_temporary_404_is_retried(fake_time: FakeTime) -> None:
     left = [http(404, UNPUBLISHED), http(404, JETTY), http(200, b"{}")]
     async with serve(lambda seen: http(404) if seen.target == "/version" else left.pop(0)) as wire:
         made = controlled(wire.url, fake_time)
@@ -215,14 +213,14 @@ async def test_a_404_that_goes_away_is_never_seen(fake_time: FakeTime) -> None:
         await made.aclose()
 
 
-async def test_a_wrong_base_url_is_told_as_such(fake_time: FakeTime) -> None:
+async def test_the_error_says_that_the_base_url_is_wrong(fake_time: FakeTime) -> None:
     async with serve(lambda _: http(404, NGINX, content_type="text/html")) as wire:
         error = await failing(controlled(wire.url, fake_time))
     seen = "404 (text/html, not written by the API)"
     assert f"{seen}: no Test API at {wire.url}: check the path of the base URL" in str(error)
 
 
-async def test_calls_that_wait_for_the_same_answer_share_one_control_request(fake_time: FakeTime) -> None:
+async def test_concurrent_calls_share_one_control_request(fake_time: FakeTime) -> None:
     def answer(seen: ReceivedRequest) -> bytes:
         return http(200, b"1") if seen.target == "/version" else http(404, b"gone")
 

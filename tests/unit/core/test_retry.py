@@ -61,32 +61,32 @@ def name(error: object) -> str:
 
 
 @pytest.mark.parametrize("error", RETRIED, ids=name)
-def test_what_may_pass_is_tried_again(error: CallError) -> None:
+def test_a_temporary_error_is_retried(error: CallError) -> None:
     assert retryable(error, Replay.SAFE)
     assert retryable(error, Replay.DELETE)
 
 
 @pytest.mark.parametrize("error", FINAL, ids=name)
-def test_what_will_not_pass_is_not(error: CallError) -> None:
+def test_a_permanent_error_is_not_retried(error: CallError) -> None:
     assert retry_delay(Retry(), error, Replay.SAFE, attempt=1, jitter=0.5) is None
 
 
 @pytest.mark.parametrize("error", RETRIED, ids=name)
-def test_what_would_do_harm_twice_is_never_sent_twice(error: CallError) -> None:
+def test_a_request_that_must_not_be_repeated_is_not_retried(error: CallError) -> None:
     assert retry_delay(Retry(), error, Replay.ONCE, attempt=1, jitter=0.5) is None
 
 
 @pytest.mark.parametrize(
     ("attempt", "longest"), [(1, 0.5), (2, 1.0), (3, 2.0), (4, 4.0), (5, 8.0), (6, 16.0), (7, 20.0), (5000, 20.0)]
 )
-def test_the_longest_wait_doubles_up_to_the_cap(attempt: int, longest: float) -> None:
+def test_the_longest_delay_doubles_up_to_the_cap(attempt: int, longest: float) -> None:
     policy = Retry(attempts=10_000)
     error = ConnectionBroken("cut")
     assert retry_delay(policy, error, Replay.SAFE, attempt=attempt, jitter=0.0) == 0
     assert retry_delay(policy, error, Replay.SAFE, attempt=attempt, jitter=1.0) == longest
 
 
-def test_waits_are_spread_evenly_over_their_whole_range() -> None:
+def test_delays_are_spread_evenly_over_their_range() -> None:
     waits = [
         retry_delay(Retry(), ConnectionBroken("cut"), Replay.SAFE, attempt=3, jitter=n / 1000) for n in range(1000)
     ]
@@ -94,32 +94,32 @@ def test_waits_are_spread_evenly_over_their_whole_range() -> None:
     assert all(95 <= tenth <= 105 for tenth in tenths)
 
 
-def test_the_last_attempt_is_the_last() -> None:
+def test_the_last_attempt_is_not_retried() -> None:
     assert retry_delay(Retry(attempts=4), ConnectionBroken("cut"), Replay.SAFE, attempt=3, jitter=0.5) is not None
     assert retry_delay(Retry(attempts=4), ConnectionBroken("cut"), Replay.SAFE, attempt=4, jitter=0.5) is None
     assert retry_delay(Retry(attempts=1), ConnectionBroken("cut"), Replay.SAFE, attempt=1, jitter=0.5) is None
 
 
-def test_a_stale_connection_is_tried_again_at_once_but_only_once() -> None:
+def test_a_stale_connection_is_retried_immediately_but_only_once() -> None:
     stale = ConnectionBroken("cut", reused=True)
     assert retry_delay(Retry(), stale, Replay.SAFE, attempt=1, jitter=0.5) == 0
     assert retry_delay(Retry(), stale, Replay.SAFE, attempt=2, jitter=0.5) == 0.5
     assert retry_delay(Retry(), stale, Replay.ONCE, attempt=1, jitter=0.5) is None
 
 
-def test_a_page_where_data_is_due_is_tried_again_once() -> None:
+def test_an_html_page_instead_of_data_is_retried_once() -> None:
     assert retry_delay(Retry(), UnexpectedContent("@ $"), Replay.SAFE, attempt=1, jitter=0.5) is not None
     assert retry_delay(Retry(), UnexpectedContent("@ $"), Replay.SAFE, attempt=2, jitter=0.5) is None
 
 
-def test_an_answer_that_parsed_and_does_not_fit_is_asked_for_once_more() -> None:
+def test_a_response_of_the_wrong_shape_is_retried_once() -> None:
     misfit = DecodeError("expected an object @ $")
     assert retry_delay(Retry(), misfit, Replay.SAFE, attempt=1, jitter=0.5, wrong_shapes=0) is not None
     assert retry_delay(Retry(), misfit, Replay.SAFE, attempt=2, jitter=0.5, wrong_shapes=1) is None
     assert retry_delay(Retry(), misfit, Replay.SAFE, attempt=2, jitter=0.5) is None
 
 
-def test_what_failed_before_in_another_way_does_not_count_against_it() -> None:
+def test_earlier_errors_of_another_kind_do_not_count() -> None:
     for attempt in (2, 3):
         assert (
             retry_delay(Retry(), DecodeError("@ $"), Replay.SAFE, attempt=attempt, jitter=0.5, wrong_shapes=0)
@@ -131,21 +131,21 @@ def test_what_failed_before_in_another_way_does_not_count_against_it() -> None:
     )
 
 
-def test_an_answer_that_did_not_parse_has_all_the_tries() -> None:
+def test_a_response_that_does_not_parse_gets_every_attempt() -> None:
     garbage = DecodeError("not JSON @ $", parsed=False)
     for attempt in (1, 2, 3):
         assert retry_delay(Retry(), garbage, Replay.SAFE, attempt=attempt, jitter=0.5, wrong_shapes=1) is not None
     assert retry_delay(Retry(), garbage, Replay.SAFE, attempt=4, jitter=0.5) is None
 
 
-def test_a_misfit_is_an_answer_that_parsed() -> None:
+def test_only_a_response_that_parsed_has_the_wrong_shape() -> None:
     assert is_wrong_shape(DecodeError("@ $"))
     assert is_wrong_shape(UnexpectedContent("a page @ $"))
     assert not is_wrong_shape(DecodeError("not JSON @ $", parsed=False))
     assert not is_wrong_shape(ConnectionBroken("cut"))
 
 
-def test_a_login_that_failed_is_not_tried_again_by_the_call_and_says_nothing_of_it() -> None:
+def test_a_failed_login_is_not_retried_by_the_call() -> None:
     error = status_error(Reply(503, {}, b""))
     assert may_have_happened(error)
     error.at_login = True
@@ -153,14 +153,14 @@ def test_a_login_that_failed_is_not_tried_again_by_the_call_and_says_nothing_of_
     assert retry_delay(Retry(), error, Replay.SAFE, attempt=1, jitter=0.5) is None
 
 
-def test_the_wait_a_server_asks_for_is_kept_with_jitter_on_top() -> None:
+def test_retry_after_is_respected_with_jitter_added() -> None:
     error = status_error(Reply(429, {}, b""))
     error.retry_after = 7.0
     assert retry_delay(Retry(), error, Replay.SAFE, attempt=1, jitter=0.0) == 7.0
     assert retry_delay(Retry(), error, Replay.SAFE, attempt=1, jitter=0.5) == 7.5
 
 
-def test_a_wait_beyond_the_cap_is_given_up_instead_of_slept() -> None:
+def test_a_retry_after_beyond_the_limit_gives_up() -> None:
     error = status_error(Reply(429, {}, b""))
     error.retry_after = 60.0
     assert retry_delay(Retry(max_retry_after=60), error, Replay.SAFE, attempt=1, jitter=0.5) == 60.5
@@ -197,19 +197,19 @@ def test_a_wait_beyond_the_cap_is_given_up_instead_of_slept() -> None:
         ("soon", None),
     ],
 )
-def test_retry_after_is_seconds_or_a_date_by_the_servers_own_clock(text: str, seconds: float | None) -> None:
+def test_retry_after_is_seconds_or_a_date_by_the_servers_clock(text: str, seconds: float | None) -> None:
     assert retry_after({"retry-after": text, "date": DATE}) == seconds
 
 
 @pytest.mark.parametrize("date", ["", "soon", "Mon, 32 Nov 2026 10:00:00 GMT", "Mon, 23 Nov 2026 10:00:00"])
-def test_a_date_without_the_servers_clock_says_nothing(date: str) -> None:
+def test_a_date_without_the_servers_clock_is_ignored(date: str) -> None:
     assert retry_after({"retry-after": "Mon, 23 Nov 2026 10:00:30 GMT", "date": date}) is None
     assert retry_after({"retry-after": "Mon, 23 Nov 2026 10:00:30 GMT"}) is None
     assert retry_after({}) is None
 
 
 @given(st.text() | st.from_regex(r"\w{3}, -?\d+ \w{3} \d+ \d+:\d+:\d+ [-+\w]+"), st.text() | st.just(DATE))
-def test_no_header_is_too_odd_to_be_read(text: str, date: str) -> None:
+def test_any_header_is_read_or_ignored(text: str, date: str) -> None:
     seconds = retry_after({"retry-after": text, "date": date})
     assert seconds is None or seconds >= 0
 
@@ -222,7 +222,7 @@ def test_a_budget_of_500_pays_for_100_retries() -> None:
 
 
 @given(st.lists(st.tuples(st.booleans(), st.floats(0, 50))), st.floats(0, 500))
-def test_a_budget_stays_between_nothing_and_its_capacity(moves: Iterable[tuple[bool, float]], capacity: float) -> None:
+def test_a_budget_stays_between_0_and_its_capacity(moves: Iterable[tuple[bool, float]], capacity: float) -> None:
     budget = Budget(capacity)
     for takes, amount in moves:
         had = budget.left
@@ -254,12 +254,12 @@ def test_a_budget_stays_between_nothing_and_its_capacity(moves: Iterable[tuple[b
     ],
     ids=name,
 )
-def test_the_verdict_on_what_may_have_happened(error: CallError, happened: bool) -> None:  # noqa: FBT001 - a column
+def test_the_error_decides_whether_the_server_may_have_acted(error: CallError, happened: bool) -> None:  # noqa: FBT001 - a column
     assert may_have_happened(error) is happened
 
 
 @pytest.mark.parametrize("status", [502, 503, 504])
-def test_a_server_that_is_away_is_asked_for_a_minute(status: int) -> None:
+def test_an_unavailable_server_is_retried_for_a_minute(status: int) -> None:
     policy, away = Retry(), status_error(Reply(status, {}, b""))
     assert retry_delay(policy, away, Replay.SAFE, attempt=9, jitter=0.5, elapsed=59.0) == policy.cap / 2
     assert retry_delay(policy, away, Replay.SAFE, attempt=9, jitter=0.5, elapsed=60.0) is None
@@ -270,5 +270,5 @@ def test_a_server_that_is_away_is_asked_for_a_minute(status: int) -> None:
 @pytest.mark.parametrize(
     "error", [status_error(Reply(500, {}, b"")), ConnectionBroken("cut"), DecodeError("@ $")], ids=name
 )
-def test_any_other_fault_is_tried_four_times(error: CallError) -> None:
+def test_any_other_error_gets_four_attempts(error: CallError) -> None:
     assert retry_delay(Retry(), error, Replay.SAFE, attempt=4, jitter=0.5, elapsed=3.0, wrong_shapes=0) is None

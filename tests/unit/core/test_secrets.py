@@ -66,7 +66,7 @@ ANSWERS: dict[str, bytes | RawResponse] = {
 
 @pytest.mark.parametrize("name", ANSWERS)
 @pytest.mark.parametrize("call", [GET, LOGIN], ids=["get", "login"])
-async def test_a_call_that_fails_tells_no_secret(
+async def test_a_failed_call_reveals_no_secret(
     name: str, call: Call[object], fake_time: FakeTime, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
@@ -91,13 +91,13 @@ def ours(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
     ]
 
 
-async def test_nobody_listening_tells_no_secret(fake_time: FakeTime) -> None:
+async def test_a_refused_connection_reveals_no_secret(fake_time: FakeTime) -> None:
     async with connected(refused_url(), fake_time.clock, credential=Basic("user", PASSWORD)) as made:
         assert leaks(told(await caught(lambda: made.send(POST)))) == set()
 
 
 @pytest.mark.parametrize("token", [f"{TOKEN}\r\nx: y", f"{TOKEN}\n", f"{TOKEN} ", f"ä{TOKEN}"])
-async def test_a_token_that_no_header_can_carry_is_not_told(token: str, fake_time: FakeTime) -> None:
+async def test_an_invalid_token_is_not_revealed(token: str, fake_time: FakeTime) -> None:
     tokens = [token]
     async with connected(refused_url(), fake_time.clock, credential=Bearer(lambda: tokens[0])) as made:
         error = await caught(lambda: made.send(GET))
@@ -107,7 +107,7 @@ async def test_a_token_that_no_header_can_carry_is_not_told(token: str, fake_tim
 
 
 @pytest.mark.parametrize("broken", ["login refused", "login unreadable", "call fails"])
-async def test_a_login_tells_neither_password_nor_token(broken: str, fake_time: FakeTime) -> None:
+async def test_a_login_reveals_neither_password_nor_token(broken: str, fake_time: FakeTime) -> None:
     def answer(seen: object) -> bytes:
         login = getattr(seen, "target", "") == "/login"
         if login and broken == "login unreadable":
@@ -126,9 +126,7 @@ async def test_a_login_tells_neither_password_nor_token(broken: str, fake_time: 
 
 
 @pytest.mark.parametrize("credential", [Basic("user", PASSWORD), Bearer(TOKEN), Digest("user", PASSWORD)])
-async def test_a_call_that_is_cancelled_tells_no_secret(
-    credential: Basic | Bearer | Digest, fake_time: FakeTime
-) -> None:
+async def test_a_cancelled_call_reveals_no_secret(credential: Basic | Bearer | Digest, fake_time: FakeTime) -> None:
     async def hurried(made: Transport) -> None:
         async with asyncio.timeout(0.02):
             await made.send(GET)
@@ -142,14 +140,14 @@ async def test_a_call_that_is_cancelled_tells_no_secret(
     assert leaks(told(error)) == set()
 
 
-async def test_a_renewal_that_changes_nothing_tells_no_secret(fake_time: FakeTime) -> None:
+async def test_a_renewal_without_effect_reveals_no_secret(fake_time: FakeTime) -> None:
     async with serve(http(401)) as wire, connected(wire.url, fake_time.clock, credential=Bearer(lambda: TOKEN)) as made:
         error = await caught(lambda: made.send(GET))
     assert isinstance(error, Unauthorized)
     assert leaks(told(error)) == set()
 
 
-def test_a_client_shows_where_it_goes_and_nothing_else() -> None:
+def test_the_repr_of_a_client_shows_only_its_url() -> None:
     client = OpencastClient("https://oc.example.org", auth=("user", PASSWORD))
     assert repr(client) == "OpencastClient('https://oc.example.org')"
     assert leaks(repr(client._transport)) == set()

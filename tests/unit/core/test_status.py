@@ -47,19 +47,19 @@ def kind(status: int) -> type[StatusError]:
 
 
 @pytest.mark.parametrize("status", [100, 199, *range(201, 600), 600, 750, 999])
-def test_every_status_but_the_one_hoped_for_is_its_own_error(status: int) -> None:
+def test_every_status_but_the_expected_one_is_an_error_of_its_class(status: int) -> None:
     error = error_for(GET, Reply(status, {}, b""))
     assert type(error) is kind(status)
     assert isinstance(error, StatusError)
     assert error.status == status
 
 
-def test_the_success_a_call_hopes_for_is_no_error() -> None:
+def test_the_expected_status_is_no_error() -> None:
     assert error_for(GET, Reply(200, {}, b"")) is None
     assert error_for(Call("POST", "/", lambda reply: reply, success=frozenset({201, 202})), Reply(202, {}, b"")) is None
 
 
-def test_a_call_may_say_what_a_status_means_to_it() -> None:
+def test_a_call_can_map_a_status_to_its_own_error() -> None:
     call: Call[Any] = Call("GET", "/", lambda reply: reply, refusals={405: lambda _: ListingNotSupported("405")})
     assert isinstance(error_for(call, Reply(405, {}, b"")), ListingNotSupported)
 
@@ -83,13 +83,13 @@ def test_a_call_may_say_what_a_status_means_to_it() -> None:
         (b'{"a":' + b"[" * 2000, '{"a":' + "[" * 2000),
     ],
 )
-def test_the_servers_sentence_is_found_whatever_the_content_type_says(body: bytes, sentence: str) -> None:
+def test_the_servers_message_is_found_whatever_the_content_type(body: bytes, sentence: str) -> None:
     error = status_error(Reply(500, {"content-type": "application/json"}, body))
     assert error.message == sentence
 
 
 @given(st.text())
-def test_no_body_is_too_odd_for_a_sentence(text: str) -> None:
+def test_any_body_has_a_message(text: str) -> None:
     assert isinstance(error_message(text), str)
     assert isinstance(error_message("{" + text), str)
 
@@ -113,7 +113,7 @@ def test_a_redirect_to_the_login_page_is_unauthorized(status: int, location: str
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_login_page_that_is_not_how_the_api_refuses_is_worth_a_login_and_no_refusal(status: int) -> None:
+def test_a_redirect_to_an_unknown_login_page_renews_but_is_no_refusal(status: int) -> None:
     reply = Reply(status, {"location": "/login.html"}, b"")
     assert is_unauthorized(GET, reply)
     assert not is_unauthorized(START, reply), "the start may have been carried out"
@@ -123,13 +123,13 @@ def test_a_login_page_that_is_not_how_the_api_refuses_is_worth_a_login_and_no_re
 @pytest.mark.parametrize(
     "location", ["/", "/login", "/other?to=/login.html", "http://[::1/x", "http://[", "", "\x00", "//\u2100"]
 )
-def test_any_other_redirect_is_redirected(location: str) -> None:
+def test_any_other_redirect_is_an_unexpected_redirect(location: str) -> None:
     reply = Reply(302, {"location": location}, b"")
     assert not is_unauthorized(OPENCAST, reply)
     assert type(error_for(OPENCAST, reply)) is UnexpectedRedirect
 
 
-def test_a_redirect_to_nowhere_is_redirected_too() -> None:
+def test_a_redirect_without_a_target_is_an_unexpected_redirect_too() -> None:
     assert type(error_for(GET, Reply(304, {}, b""))) is UnexpectedRedirect
 
 
@@ -143,7 +143,7 @@ def test_a_redirect_to_nowhere_is_redirected_too() -> None:
         ("", ""),
     ],
 )
-def test_a_redirect_says_where_to_without_secrets(location: str, target: str) -> None:
+def test_the_error_for_a_redirect_names_the_target_without_secrets(location: str, target: str) -> None:
     error = error_for(GET, Reply(302, {"location": location}, b""))
     assert isinstance(error, UnexpectedRedirect)
     assert error.location == target
@@ -151,11 +151,11 @@ def test_a_redirect_says_where_to_without_secrets(location: str, target: str) ->
     assert target in str(error)
 
 
-def test_a_login_page_that_comes_as_a_success_is_no_401() -> None:
+def test_a_login_page_with_a_success_status_is_no_401() -> None:
     assert not is_unauthorized(OPENCAST, Reply(200, {"location": "/login.html"}, b""))
 
 
-def test_an_error_knows_how_long_the_server_asked_to_wait() -> None:
+def test_an_error_holds_the_retry_after_of_the_response() -> None:
     error = error_for(GET, Reply(503, {"retry-after": "7"}, b""))
     assert error is not None
     assert error.retry_after == 7

@@ -116,13 +116,13 @@ def body(**parts: str) -> Reply:
 # Attempts
 
 
-async def test_what_may_pass_is_tried_again_until_it_works(fake_time: FakeTime) -> None:
+async def test_temporary_errors_are_retried_until_success(fake_time: FakeTime) -> None:
     made, exchange = scripted(fake_time, BUSY, ConnectionBroken("cut"), body(a="b"))
     assert await made.send(GET) == {"a": "b"}
     assert (len(exchange.requests), fake_time.naps) == (3, [0.25, 0.5])
 
 
-async def test_an_error_knows_where_it_happened_and_what_was_tried(fake_time: FakeTime) -> None:
+async def test_an_error_holds_the_url_and_the_attempts(fake_time: FakeTime) -> None:
     made, _ = scripted(fake_time, Reply(500, {}, b""))
     error = await failing(made)
     assert (error.method, error.url, error.attempts, error.elapsed) == ("GET", f"{URL}/thing", 4, 1.75)
@@ -135,14 +135,14 @@ async def test_an_error_knows_where_it_happened_and_what_was_tried(fake_time: Fa
     assert [attempt.ended for attempt in error.history] == [0, 0.25, 0.75, 1.75]
 
 
-async def test_a_gateway_that_has_lost_its_server_is_asked_for_a_minute_by_patient_calls(fake_time: FakeTime) -> None:
+async def test_an_unavailable_server_is_retried_for_a_minute_if_the_call_allows_it(fake_time: FakeTime) -> None:
     made, _ = scripted(fake_time, BUSY)
     assert 60 <= (await failing(made)).elapsed < 120
     assert (await failing(made, evolve(GET, retries_unavailable=False))).attempts == 4
 
 
 @pytest.mark.parametrize("reply", [BUSY, ConnectionBroken("cut"), Reply(201, {}, b"{"), Reply(409, {}, b""), PAGE])
-async def test_what_would_do_harm_twice_is_sent_once_and_on_a_connection_of_its_own(
+async def test_a_request_that_must_not_be_repeated_is_sent_once_on_a_new_connection(
     reply: Reply | Exception, fake_time: FakeTime
 ) -> None:
     made, exchange = scripted(fake_time, reply)
@@ -152,13 +152,13 @@ async def test_what_would_do_harm_twice_is_sent_once_and_on_a_connection_of_its_
     assert (request.method, request.body) == ("POST", b"a=1")
 
 
-async def test_an_answer_that_cannot_be_read_is_asked_for_again(fake_time: FakeTime) -> None:
+async def test_an_unreadable_response_is_retried(fake_time: FakeTime) -> None:
     made, exchange = scripted(fake_time, Reply(200, {}, b"{"), OK)
     assert await made.send(GET) == {}
     assert len(exchange.requests) == 2
 
 
-async def test_an_answer_about_something_else_is_asked_for_again_on_other_connections(fake_time: FakeTime) -> None:
+async def test_a_mismatched_response_is_retried_on_new_connections(fake_time: FakeTime) -> None:
     replies = iter(["8", "7"])
 
     def read(_: Reply) -> str:
@@ -171,7 +171,7 @@ async def test_an_answer_about_something_else_is_asked_for_again_on_other_connec
     assert (len(exchange.requests), exchange.resets) == (2, 1)
 
 
-async def test_a_server_that_asks_for_time_gets_it_or_the_caller_hears_of_it(fake_time: FakeTime) -> None:
+async def test_a_short_retry_after_is_waited_for_and_a_long_one_raised(fake_time: FakeTime) -> None:
     made, _ = scripted(fake_time, Reply(429, {"retry-after": "7"}, b""), OK)
     await made.send(GET)
     assert fake_time.naps == [7.5]
@@ -188,7 +188,7 @@ async def test_a_budget_of_500_pays_for_100_retries_of_one_client(fake_time: Fak
     assert len(exchange.requests) == 50 + 100
 
 
-async def test_every_success_gives_a_little_of_the_budget_back(fake_time: FakeTime) -> None:
+async def test_every_success_adds_to_the_budget(fake_time: FakeTime) -> None:
     made, _ = scripted(fake_time, *[BUSY] * 2, *[OK] * 5, BUSY, retry=Retry(budget=5))
     assert (await failing(made)).attempts == 2
     for _ in range(5):
@@ -196,13 +196,13 @@ async def test_every_success_gives_a_little_of_the_budget_back(fake_time: FakeTi
     assert (await failing(made)).attempts == 2
 
 
-async def test_trying_a_stale_connection_again_costs_nothing(fake_time: FakeTime) -> None:
+async def test_the_retry_of_a_stale_connection_costs_nothing(fake_time: FakeTime) -> None:
     made, _ = scripted(fake_time, ConnectionBroken("cut", reused=True), OK, retry=Retry(budget=0))
     assert await made.send(GET) == {}
     assert fake_time.naps == [0.0]
 
 
-async def test_a_bug_in_reading_is_raised_as_what_it_is(fake_time: FakeTime) -> None:
+async def test_a_bug_in_a_reader_is_raised_unchanged(fake_time: FakeTime) -> None:
     def read(_: Reply) -> None:
         raise ZeroDivisionError
 
@@ -249,7 +249,9 @@ async def test_a_401_is_renewed_and_sent_again_once(call: Call[Any], fake_time: 
 
 @pytest.mark.parametrize("call", [GET, POST, DELETE])
 @pytest.mark.parametrize("reply", [Reply(401, {}, b""), Reply(302, {"location": "/login.html"}, b"")])
-async def test_401_for_ever_is_sent_twice_and_no_more(call: Call[Any], reply: Reply, fake_time: FakeTime) -> None:
+async def test_a_call_that_is_always_answered_with_401_is_sent_twice(
+    call: Call[Any], reply: Reply, fake_time: FakeTime
+) -> None:
     made, exchange = scripted(fake_time, reply)
     error = await failing(made, evolve(call, signature=Signature(login=True)))
     assert isinstance(error, Unauthorized)
@@ -271,7 +273,7 @@ async def test_a_password_that_never_worked_is_not_sent_again(fake_time: FakeTim
     assert len(exchange.requests) == 1
 
 
-async def test_a_password_that_has_worked_is_not_given_up_for_a_401(fake_time: FakeTime) -> None:
+async def test_a_401_after_a_success_does_not_block_the_password(fake_time: FakeTime) -> None:
     made, exchange = scripted(fake_time, OK, Reply(401, {}, b""), OK, credential=Badge(renewable=False, fixed=True))
     await made.send(GET)
     assert isinstance(await failing(made), Unauthorized)
@@ -279,7 +281,7 @@ async def test_a_password_that_has_worked_is_not_given_up_for_a_401(fake_time: F
     assert len(exchange.requests) == 3
 
 
-async def test_a_redirect_renews_a_token_that_costs_nothing_and_nothing_else(fake_time: FakeTime) -> None:
+async def test_a_redirect_renews_a_token_if_that_is_cheap_and_the_call_is_safe(fake_time: FakeTime) -> None:
     away = Reply(302, {"location": "https://sso.example.org/auth"}, b"")
     made, _ = scripted(fake_time, away, OK, credential=Badge(renews_on_redirect=True))
     await made.send(GET)
@@ -289,12 +291,12 @@ async def test_a_redirect_renews_a_token_that_costs_nothing_and_nothing_else(fak
     assert made.credential.renewals == 0  # type: ignore[attr-defined]  # it is a Badge
 
 
-def test_a_client_needs_asyncio_and_says_so() -> None:
+def test_opening_without_an_asyncio_loop_raises() -> None:
     with pytest.raises(WrongEventLoop, match="no asyncio event loop is running: use asyncio.run"):
         transport(URL, FakeTime().clock).open()
 
 
-async def test_an_answer_that_came_is_delivered_though_the_client_closes_and_the_deadline_passes(
+async def test_a_complete_response_is_returned_even_if_the_client_closes_and_the_timeout_passes(
     fake_time: FakeTime,
 ) -> None:
     made, exchange = scripted(fake_time, Reply(201, {}, b"{}"), timeouts=Timeouts(call=0.02))
@@ -309,7 +311,7 @@ async def test_an_answer_that_came_is_delivered_though_the_client_closes_and_the
     assert await made.send(POST) == {}
 
 
-async def test_a_deadline_in_a_renewal_leaves_the_refusal_standing(fake_time: FakeTime) -> None:
+async def test_a_timeout_during_a_renewal_raises_the_refusal(fake_time: FakeTime) -> None:
     @define
     class Slow(Badge):
         async def renew(self, sent: Headers, reply: Reply, method: str, url: str) -> bool:
@@ -322,13 +324,13 @@ async def test_a_deadline_in_a_renewal_leaves_the_refusal_standing(fake_time: Fa
     assert not may_have_happened(error)
 
 
-async def test_a_call_renews_once_however_often_it_is_tried(fake_time: FakeTime) -> None:
+async def test_a_call_renews_once_in_all_its_attempts(fake_time: FakeTime) -> None:
     made, exchange = scripted(fake_time, Reply(401, {}, b""), BUSY, Reply(401, {}, b""), OK)
     assert isinstance(await failing(made), Unauthorized)
     assert len(exchange.requests) == 3
 
 
-async def test_a_login_page_where_data_is_due_is_renewed_once_too(fake_time: FakeTime) -> None:
+async def test_a_login_page_instead_of_data_renews_once_too(fake_time: FakeTime) -> None:
     made, exchange = scripted(fake_time, PAGE, OK)
     assert await made.send(GET) == {}
     made, exchange = scripted(fake_time, PAGE)
@@ -337,7 +339,7 @@ async def test_a_login_page_where_data_is_due_is_renewed_once_too(fake_time: Fak
 
 
 @pytest.mark.parametrize("status", [403, 404, 409, 500, 502])
-async def test_a_refusal_that_is_a_page_says_nothing_of_the_credentials(status: int, fake_time: FakeTime) -> None:
+async def test_an_error_with_an_html_page_does_not_renew(status: int, fake_time: FakeTime) -> None:
     made, _ = scripted(fake_time, Reply(status, {}, PAGE.body))
     await failing(made)
     assert made.credential.renewals == 0  # type: ignore[attr-defined]  # it is a Badge
@@ -369,7 +371,7 @@ def logging_in(made: Transport, fake_time: FakeTime) -> Call[TokenGrant]:
     return login
 
 
-async def test_a_login_goes_over_the_same_wire_and_needs_no_place_twice(fake_time: FakeTime) -> None:
+async def test_a_login_uses_the_same_backend_and_one_request_slot(fake_time: FakeTime) -> None:
     made, exchange = scripted(fake_time, body(token="t"), OK, limits=Limits(connections=1))
     logging_in(made, fake_time)
     assert await made.send(GET) == {}
@@ -377,7 +379,7 @@ async def test_a_login_goes_over_the_same_wire_and_needs_no_place_twice(fake_tim
     assert dict(exchange.requests[1].headers)["preservica-access-token"] == "t"
 
 
-async def test_a_login_that_fails_is_told_as_the_login_it_was_and_tried_once(fake_time: FakeTime) -> None:
+async def test_a_failed_login_is_raised_with_the_url_of_the_login(fake_time: FakeTime) -> None:
     made, exchange = scripted(fake_time, BUSY)
     logging_in(made, fake_time)
     error = await failing(made, POST)
@@ -386,7 +388,7 @@ async def test_a_login_that_fails_is_told_as_the_login_it_was_and_tried_once(fak
     assert len(exchange.requests) == 1
 
 
-async def test_a_login_that_fails_after_a_401_is_told_as_the_login_it_was(fake_time: FakeTime) -> None:
+async def test_a_failed_login_after_a_401_is_raised_with_the_url_of_the_login(fake_time: FakeTime) -> None:
     made, exchange = scripted(fake_time, body(token="t"), Reply(401, {}, b""), BUSY)
     logging_in(made, fake_time)
     error = await failing(made, GET)
@@ -395,7 +397,7 @@ async def test_a_login_that_fails_after_a_401_is_told_as_the_login_it_was(fake_t
 
 
 @pytest.mark.sweep
-async def test_a_thousand_calls_with_an_expired_token_are_one_login(fake_time: FakeTime) -> None:
+async def test_a_thousand_calls_with_an_expired_token_share_one_login(fake_time: FakeTime) -> None:
     good = "t1"
 
     def answer(seen: Any) -> bytes:
@@ -414,7 +416,7 @@ async def test_a_thousand_calls_with_an_expired_token_are_one_login(fake_time: F
 # Deadlines
 
 
-async def test_a_deadline_bounds_the_call_with_all_its_attempts() -> None:
+async def test_the_timeout_limits_the_call_with_all_its_attempts() -> None:
     time = FakeTime()
     made, exchange = scripted(time, BUSY, timeouts=Timeouts(call=0.02), retry=Retry(attempts=10**6, budget=1e9))
     made.clock = made.clock.__class__(now=time.clock.now, sleep=lambda _: anyio.sleep(0.001), jitter=lambda: 0.5)
@@ -424,7 +426,7 @@ async def test_a_deadline_bounds_the_call_with_all_its_attempts() -> None:
     assert 1 <= error.attempts <= len(exchange.requests)
 
 
-async def test_a_deadline_in_the_pause_after_an_attempt_counts_the_attempts_that_were(fake_time: FakeTime) -> None:
+async def test_a_timeout_between_two_attempts_keeps_the_finished_attempts(fake_time: FakeTime) -> None:
     made, _ = scripted(fake_time, Reply(429, {}, b""), timeouts=Timeouts(call=0.02))
     made.clock = made.clock.__class__(now=fake_time.clock.now, sleep=lambda _: anyio.sleep(60), jitter=lambda: 0.5)
     error = await failing(made)
@@ -433,7 +435,7 @@ async def test_a_deadline_in_the_pause_after_an_attempt_counts_the_attempts_that
 
 
 @pytest.mark.parametrize("timeouts", [Timeouts(call=0.02), Timeouts(exchange=0.02)])
-async def test_a_deadline_on_the_wire_may_have_happened(timeouts: Timeouts, fake_time: FakeTime) -> None:
+async def test_a_call_that_times_out_in_flight_may_have_happened(timeouts: Timeouts, fake_time: FakeTime) -> None:
     made, exchange = scripted(fake_time, OK, timeouts=timeouts, retry=Retry(attempts=1))
     exchange.before = asyncio.Event().wait
     error = await failing(made, POST)
@@ -441,7 +443,7 @@ async def test_a_deadline_on_the_wire_may_have_happened(timeouts: Timeouts, fake
     assert (error.sent, error.attempts) == (True, 1)
 
 
-async def test_a_deadline_in_the_queue_never_happened(fake_time: FakeTime) -> None:
+async def test_a_call_that_times_out_in_the_queue_was_not_sent(fake_time: FakeTime) -> None:
     made, exchange = scripted(fake_time, OK, timeouts=Timeouts(call=0.02), limits=Limits(connections=1))
     exchange.before = asyncio.Event().wait
     first, second = await asyncio.gather(failing(made, POST), failing(made, POST))
@@ -475,7 +477,7 @@ async def test_a_closed_client_can_be_opened_again(fake_time: FakeTime) -> None:
             await made.aclose()
 
 
-def test_another_event_loop_is_told_apart(fake_time: FakeTime) -> None:
+def test_a_call_in_another_event_loop_raises(fake_time: FakeTime) -> None:
     made = transport(URL, fake_time.clock)
 
     async def opened() -> None:
@@ -490,7 +492,7 @@ def test_another_event_loop_is_told_apart(fake_time: FakeTime) -> None:
 
 
 @pytest.mark.usefixtures("pooled")
-def test_a_client_may_be_made_outside_of_any_loop_and_used_in_one_after_the_other(fake_time: FakeTime) -> None:
+def test_a_client_made_outside_of_a_loop_can_be_used_in_one_loop_after_another(fake_time: FakeTime) -> None:
     made: Transport | None = None
 
     async def used() -> None:
@@ -505,7 +507,7 @@ def test_a_client_may_be_made_outside_of_any_loop_and_used_in_one_after_the_othe
     asyncio.run(used())
 
 
-async def test_another_process_is_told_apart(fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_call_in_another_process_raises(fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch) -> None:
     made, _ = scripted(fake_time, OK)
     monkeypatch.setattr(os, "getpid", lambda: -1)
     with pytest.raises(WrongEventLoop):
@@ -569,7 +571,7 @@ async def interrupted(made: Transport, k: int, *, inner: bool, native: bool) -> 
 @pytest.mark.parametrize("how", ["natively", "by scope"])
 @pytest.mark.parametrize("where", ["in the exchange", "around it"])
 @pytest.mark.parametrize("connection", ["warm", "cold"])
-async def test_cancelled_anywhere_it_leaves_no_task_no_place_and_no_broken_connection(
+async def test_a_call_cancelled_anywhere_leaves_no_task_no_slot_and_no_broken_connection(
     how: str, where: str, connection: str, fake_time: FakeTime
 ) -> None:
     k, steps = 0, 0
@@ -589,7 +591,7 @@ async def test_cancelled_anywhere_it_leaves_no_task_no_place_and_no_broken_conne
 
 @pytest.mark.usefixtures("pooled")
 @pytest.mark.parametrize("how", ["natively", "by scope"])
-async def test_a_storm_of_timeouts_leaves_every_place_free(how: str, fake_time: FakeTime) -> None:
+async def test_many_timeouts_leave_every_request_slot_free(how: str, fake_time: FakeTime) -> None:
     async def hurried(made: Transport, n: int) -> None:
         try:
             if how == "natively":
@@ -612,7 +614,7 @@ async def test_a_storm_of_timeouts_leaves_every_place_free(how: str, fake_time: 
 
 
 @pytest.mark.parametrize("where", ["queue", "login", "pause"])
-async def test_cancelled_while_it_waits_nothing_is_sent(where: str, fake_time: FakeTime) -> None:
+async def test_a_call_cancelled_while_it_waits_sends_nothing(where: str, fake_time: FakeTime) -> None:
     made, exchange = scripted(fake_time, BUSY, limits=Limits(connections=1))
     never = asyncio.Event()
     holding = asyncio.create_task(made.send(POST)) if where == "queue" else None
@@ -640,7 +642,7 @@ async def test_cancelled_while_it_waits_nothing_is_sent(where: str, fake_time: F
 
 
 @pytest.mark.usefixtures("pooled")
-async def test_cancelled_twice_while_a_connection_closes_it_is_cancelled_once_and_for_all(fake_time: FakeTime) -> None:
+async def test_a_call_cancelled_twice_while_a_connection_closes_is_cancelled(fake_time: FakeTime) -> None:
     stalled = RawResponse(b"HTTP/1.1 200 OK\r\n", "stall")
     async with serve(lambda _: stalled) as wire, connected(wire.url, fake_time.clock) as made:
         call = asyncio.create_task(made.send(GET))
@@ -657,7 +659,7 @@ async def test_cancelled_twice_while_a_connection_closes_it_is_cancelled_once_an
 @pytest.mark.parametrize(
     "script", [[BUSY], [ConnectionBroken("cut")], [Reply(200, {}, b"{")], [PAGE], [RuntimeError("bug")]]
 )
-async def test_no_group_of_exceptions_reaches_a_caller(script: list[Reply | Exception], fake_time: FakeTime) -> None:
+async def test_no_exception_group_reaches_the_caller(script: list[Reply | Exception], fake_time: FakeTime) -> None:
     made, _ = scripted(fake_time, *script)
     with pytest.raises(Exception) as caught:  # noqa: PT011 - of whatever kind
         await made.send(GET)
@@ -676,7 +678,7 @@ async def test_the_log_names_the_path_and_the_status_and_nothing_else(
 
 @pytest.mark.sweep
 @pytest.mark.usefixtures("pooled")
-async def test_a_thousand_calls_at_once_on_a_fresh_client_all_succeed(fake_time: FakeTime) -> None:
+async def test_a_thousand_concurrent_calls_on_a_new_client_succeed(fake_time: FakeTime) -> None:
     async with serve(http(200, b"{}")) as wire, connected(wire.url, fake_time.clock) as made:
         assert await asyncio.gather(*(made.send(GET) for _ in range(1000))) == [{}] * 1000
         assert wire.connections == made.limits.connections
@@ -702,7 +704,7 @@ async def test_a_decode_error_holds_no_frame_that_holds_the_body(fake_time: Fake
     [(LARGE_BODY, Replay.SAFE, "sent 2"), (LARGE_BODY - 1, Replay.SAFE, "read 1"), (LARGE_BODY, Replay.ONCE, "read 1")],
     ids=["long", "short", "of what happened"],
 )
-async def test_who_waits_for_a_place_sends_before_a_long_answer_is_read(
+async def test_a_queued_call_sends_before_a_large_response_is_read(
     size: int, replay: Replay, first: str, fake_time: FakeTime
 ) -> None:
     told: list[str] = []

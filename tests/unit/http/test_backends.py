@@ -68,17 +68,17 @@ async def test_an_unknown_authority_is_refused_before_anything_is_sent(fake_time
         assert (error.attempts, error.sent, wire.requests) == (1, False, [])
 
 
-async def test_nobody_listening_is_a_failed_connection_and_nothing_was_sent(fake_time: FakeTime) -> None:
+async def test_a_closed_port_is_a_failed_connection_and_nothing_was_sent(fake_time: FakeTime) -> None:
     error = await failure(refused_url(), fake_time, POST)
     assert isinstance(error, ConnectFailed)
     assert not error.sent
 
 
-async def test_a_name_nobody_knows_is_a_failed_connection(fake_time: FakeTime) -> None:
+async def test_an_unknown_host_name_is_a_failed_connection(fake_time: FakeTime) -> None:
     assert isinstance(await failure("https://nobody.invalid", fake_time), ConnectFailed)
 
 
-async def test_a_connection_the_server_ends_politely_is_not_missed(fake_time: FakeTime) -> None:
+async def test_a_connection_that_the_server_closed_is_replaced(fake_time: FakeTime) -> None:
     async with serve(lambda _: RawResponse(http(200, b"{}", connection="close"), "fin")) as wire:
         async with connected(wire.url, fake_time.clock, retry=NO_RETRIES) as made:
             for _ in range(3):
@@ -98,7 +98,7 @@ ONCE: Call[Any] = Call("POST", "/", POST.read, replay=Replay.ONCE, success=froze
 @pytest.mark.sweep
 @pytest.mark.parametrize("then", ["fin", "rst"])
 @pytest.mark.parametrize("data", [SIZED, CHUNKED, ZIPPED], ids=["sized", "chunked", "zipped"])
-async def test_an_answer_cut_at_any_byte_is_never_taken_for_whole_and_never_asked_for_twice(
+async def test_a_response_cut_at_any_byte_is_never_taken_as_complete_and_never_sent_twice(
     data: bytes, then: AfterResponse, fake_time: FakeTime
 ) -> None:
     cut = 0
@@ -128,7 +128,7 @@ async def test_an_answer_cut_at_any_byte_is_never_taken_for_whole_and_never_aske
     ],
     ids=lambda data: repr(data[:20]),
 )
-async def test_what_is_no_answer_is_a_broken_connection(data: bytes, fake_time: FakeTime) -> None:
+async def test_an_invalid_response_is_a_broken_connection(data: bytes, fake_time: FakeTime) -> None:
     async with serve(lambda _: RawResponse(data, "fin")) as wire:
         error = await failure(wire.url, fake_time)
     assert isinstance(error, ConnectionBroken)
@@ -139,7 +139,7 @@ ODD = ["600", "999", "099", "000", "100", "101", "199", "1000", "20", "-01", "2\
 
 
 @pytest.mark.parametrize("status", ODD)
-async def test_a_start_that_is_answered_with_an_odd_status_may_have_happened(status: str, fake_time: FakeTime) -> None:
+async def test_a_start_with_an_invalid_status_line_may_have_happened(status: str, fake_time: FakeTime) -> None:
     data = f"HTTP/1.1 {status} Said\r\ncontent-length: 2\r\n\r\n{{}}".encode("latin-1")
     async with serve(lambda _: RawResponse(data, "fin")) as wire:
         error = await failure(wire.url, fake_time, POST)
@@ -149,7 +149,7 @@ async def test_a_start_that_is_answered_with_an_odd_status_may_have_happened(sta
 
 
 @pytest.mark.parametrize("call", [GET, POST, DELETE], ids=["get", "start", "delete"])
-async def test_a_refused_connection_is_told_whatever_the_query_says(
+async def test_a_refused_connection_is_recognised_whatever_the_query(
     call: Call[Any], backend: str, fake_time: FakeTime
 ) -> None:
     params = (("filter", "state:running,title:a b+c/d%2C"), ("größe", "ä&=?#"), ("empty", ""))
@@ -162,7 +162,7 @@ async def test_a_refused_connection_is_told_whatever_the_query_says(
 
 @pytest.mark.parametrize("then", ["fin", "rst"])
 @pytest.mark.parametrize("connection", ["warm", "cold"])
-async def test_a_start_that_the_server_reads_and_drops_is_never_taken_for_not_sent(
+async def test_a_start_that_the_server_read_is_never_taken_as_not_sent(
     connection: str, then: AfterResponse, fake_time: FakeTime
 ) -> None:
     def answer(seen: ReceivedRequest) -> RawResponse:
@@ -177,7 +177,7 @@ async def test_a_start_that_the_server_reads_and_drops_is_never_taken_for_not_se
         assert [seen.method for seen in wire.requests].count("POST") == 1
 
 
-async def test_a_body_that_ends_with_its_connection_is_read_by_its_reader_only(fake_time: FakeTime) -> None:
+async def test_a_body_that_ends_with_its_connection_is_returned(fake_time: FakeTime) -> None:
     data = b'HTTP/1.1 200 OK\r\n\r\n{"a": 1}'
     async with serve(lambda _: RawResponse(data, "fin")) as wire, connected(wire.url, fake_time.clock) as made:
         assert await made.send(GET) == {"a": 1}
@@ -192,7 +192,7 @@ async def test_a_body_that_ends_with_its_connection_is_read_by_its_reader_only(f
         b"HTTP/1.1 100 Continue\r\n\r\n" * 99,
     ],
 )
-async def test_an_answer_that_never_ends_ends_with_the_deadline(data: bytes, fake_time: FakeTime) -> None:
+async def test_an_endless_response_ends_with_the_timeout(data: bytes, fake_time: FakeTime) -> None:
     async with serve(lambda _: RawResponse(data, "stall")) as wire:
         error = await failure(wire.url, fake_time, timeouts=Timeouts(exchange=0.05))
         assert isinstance(error, DeadlineExceeded)
@@ -200,7 +200,7 @@ async def test_an_answer_that_never_ends_ends_with_the_deadline(data: bytes, fak
         await until(lambda: not wire.open)
 
 
-async def test_bytes_that_trickle_do_not_move_the_deadline(fake_time: FakeTime) -> None:
+async def test_slow_bytes_do_not_extend_the_timeout(fake_time: FakeTime) -> None:
     async def trickle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\ncontent-length: 1000000\r\n\r\n")
         while not reader.at_eof():
@@ -221,7 +221,7 @@ async def test_bytes_that_trickle_do_not_move_the_deadline(fake_time: FakeTime) 
 # One answer too many
 
 
-async def test_an_answer_nobody_asked_for_is_never_delivered_as_another_ones(fake_time: FakeTime) -> None:
+async def test_an_unrequested_response_is_never_returned_for_another_request(fake_time: FakeTime) -> None:
     def read(asked: str) -> Call[str]:
         def reading(reply: Any) -> str:
             if (answered := GET.read(reply)["id"]) != asked:
@@ -243,7 +243,7 @@ async def test_an_answer_nobody_asked_for_is_never_delivered_as_another_ones(fak
             await made.send(read("3"))
 
 
-async def test_surplus_bytes_after_an_answer_spoil_no_later_call(backend: str, fake_time: FakeTime) -> None:
+async def test_extra_bytes_after_a_response_break_no_later_call(backend: str, fake_time: FakeTime) -> None:
     async with serve(lambda _: data) as wire, connected(wire.url, fake_time.clock) as made:
         data = http(200, b"{}") + b"surplus"
         if "aiohttp" in backend:  # it reads on before it hands the answer over, and refuses both
@@ -268,7 +268,7 @@ async def test_surplus_bytes_after_an_answer_spoil_no_later_call(backend: str, f
         (Limits(body=1000), http(200, gzip.compress(b" " * 1001, mtime=0), content_encoding="gzip")),
     ],
 )
-async def test_a_body_beyond_the_bounds_is_refused_and_not_asked_for_again(
+async def test_a_body_beyond_the_limits_is_refused_and_not_retried(
     limits: Limits, data: bytes, fake_time: FakeTime
 ) -> None:
     async with serve(data) as wire:
@@ -277,14 +277,14 @@ async def test_a_body_beyond_the_bounds_is_refused_and_not_asked_for_again(
 
 
 @pytest.mark.parametrize("coding", ["identity", "gzip"])
-async def test_a_body_as_large_as_the_bounds_is_read(coding: str, fake_time: FakeTime) -> None:
+async def test_a_body_as_large_as_the_limits_is_read(coding: str, fake_time: FakeTime) -> None:
     body = b'"' + b" " * 998 + b'"'
     data = http(200, gzip.compress(body) if coding == "gzip" else body, content_encoding=coding)
     async with serve(data) as wire, connected(wire.url, fake_time.clock, limits=Limits(wire=1000, body=1000)) as made:
         assert await made.send(GET) == " " * 998
 
 
-async def test_a_body_without_an_end_ends_at_the_bound(fake_time: FakeTime) -> None:
+async def test_an_endless_body_ends_at_the_limit(fake_time: FakeTime) -> None:
     async def pour(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
         try:
@@ -307,7 +307,7 @@ def bomb(megabytes: int) -> bytes:
     return b"\x1f\x8b\x08\0\0\0\0\0\0\x03" + block * megabytes
 
 
-async def test_a_gzip_bomb_costs_little_more_than_the_bound(fake_time: FakeTime) -> None:
+async def test_a_gzip_bomb_costs_little_more_memory_than_the_limit(fake_time: FakeTime) -> None:
     data = http(200, bomb(1024), content_encoding="gzip")
     assert len(data) < 2 * 2**20
     async with serve(data) as wire:
@@ -321,7 +321,7 @@ async def test_a_gzip_bomb_costs_little_more_than_the_bound(fake_time: FakeTime)
     assert peak < 32 * 2**20
 
 
-async def test_inflating_lets_other_tasks_have_their_turn(fake_time: FakeTime) -> None:
+async def test_decompression_yields_to_other_tasks(fake_time: FakeTime) -> None:
     turns = 0
 
     async def others() -> None:
@@ -344,7 +344,7 @@ ZIP = gzip.compress(PLAIN, mtime=0)
 
 
 @pytest.mark.parametrize("coding", ["gzip", "x-gzip", "GZIP", " gzip "])
-async def test_a_gzipped_body_is_inflated(coding: str, fake_time: FakeTime) -> None:
+async def test_a_gzip_body_is_decompressed(coding: str, fake_time: FakeTime) -> None:
     async with (
         serve(http(200, ZIP, content_encoding=coding)) as wire,
         connected(wire.url, fake_time.clock) as made,
@@ -370,14 +370,14 @@ async def test_a_gzipped_body_is_inflated(coding: str, fake_time: FakeTime) -> N
         (ZIP + ZIP, "gzip"),
     ],
 )
-async def test_a_body_that_cannot_be_inflated_is_refused(body: bytes, coding: str, fake_time: FakeTime) -> None:
+async def test_a_body_that_cannot_be_decompressed_is_refused(body: bytes, coding: str, fake_time: FakeTime) -> None:
     async with serve(http(200, body, content_encoding=coding)) as wire:
         error = await failure(wire.url, fake_time)
     assert isinstance(error, ContentEncodingError)
     assert len(str(error)) < 200
 
 
-async def test_no_body_needs_no_inflating(fake_time: FakeTime) -> None:
+async def test_an_empty_body_needs_no_decompression(fake_time: FakeTime) -> None:
     async with (
         serve(b"HTTP/1.1 204 No Content\r\ncontent-encoding: gzip\r\n\r\n") as wire,
         connected(wire.url, fake_time.clock) as made,
@@ -396,7 +396,7 @@ async def test_a_redirect_is_never_followed(status: int, call: Call[Any], fake_t
         assert (len(wire.requests), other.requests) == (1, [])
 
 
-async def test_cookies_come_back_to_the_client_that_got_them_and_to_no_other(fake_time: FakeTime) -> None:
+async def test_cookies_are_sent_only_by_the_client_that_received_them(fake_time: FakeTime) -> None:
     def answer(seen: ReceivedRequest) -> bytes:
         cookie = f"JSESSIONID={len(wire.requests)}; Path=/"
         return http(200, {"cookie": seen.headers.get("cookie", "")}, set_cookie=cookie)
@@ -410,7 +410,7 @@ async def test_cookies_come_back_to_the_client_that_got_them_and_to_no_other(fak
     assert found == ["", "", "JSESSIONID=1", "JSESSIONID=2"]
 
 
-async def test_a_cookie_for_another_domain_is_not_taken(fake_time: FakeTime) -> None:
+async def test_a_cookie_for_another_domain_is_not_stored(fake_time: FakeTime) -> None:
     async with serve(http(200, b"{}", set_cookie="a=b; Domain=example.org")) as wire:
         async with connected(wire.url, fake_time.clock) as made:
             await made.send(GET)

@@ -125,7 +125,9 @@ async def how(client: Any, url: str, time: FakeTime, call: Any = POST, **setting
 
 @raised
 @clients
-async def test_what_a_hook_raises_before_sending_is_not_sent(kind: str, name: str, fake_time: FakeTime) -> None:
+async def test_a_request_whose_hook_raises_before_sending_is_not_sent(
+    kind: str, name: str, fake_time: FakeTime
+) -> None:
     async with serve(http(201, b"{}")) as wire:
         error = await how(hooked(kind, "request", name), wire.url, fake_time)
     assert isinstance(error, NotSent)
@@ -134,7 +136,9 @@ async def test_what_a_hook_raises_before_sending_is_not_sent(kind: str, name: st
 
 @raised
 @clients
-async def test_what_a_hook_raises_after_the_response_is_sent(kind: str, name: str, fake_time: FakeTime) -> None:
+async def test_a_request_whose_hook_raises_after_the_response_is_sent(
+    kind: str, name: str, fake_time: FakeTime
+) -> None:
     async with serve(http(201, b"{}")) as wire:
         error = await how(hooked(kind, "response", name), wire.url, fake_time)
     assert isinstance(error, TransportError)
@@ -178,7 +182,7 @@ INNER: dict[str, Callable[[], Any]] = {
 @raised
 @pytest.mark.parametrize("inner", INNER)
 @pytest.mark.parametrize("call", [POST, DELETE], ids=["start", "delete"])
-async def test_what_a_transport_raises_after_it_sent_is_sent(
+async def test_a_request_whose_transport_raises_after_sending_is_sent(
     call: Any, inner: str, name: str, fake_time: FakeTime
 ) -> None:
     async with serve(http(201, b"{}")) as wire:
@@ -199,7 +203,7 @@ CLAIMS = {"ConnectError", "ConnectTimeout", "PoolTimeout"}
 
 @raised
 @pytest.mark.parametrize("call", [GET, POST, DELETE], ids=["get", "start", "delete"])
-async def test_a_transport_that_did_not_connect_is_believed_if_nothing_can_have_been_lost(
+async def test_a_transport_that_did_not_connect_is_believed_if_that_is_safe(
     call: Any, name: str, fake_time: FakeTime
 ) -> None:
     client = httpx.AsyncClient(
@@ -213,7 +217,7 @@ async def test_a_transport_that_did_not_connect_is_believed_if_nothing_can_have_
 
 @raised
 @pytest.mark.parametrize("call", [GET, POST, DELETE], ids=["get", "start", "delete"])
-async def test_a_mock_that_says_that_it_did_not_connect_is_believed(call: Any, name: str, fake_time: FakeTime) -> None:
+async def test_a_mock_that_did_not_connect_is_believed(call: Any, name: str, fake_time: FakeTime) -> None:
     def handler(_: httpx.Request) -> httpx.Response:
         raise an_error(name)
 
@@ -225,7 +229,11 @@ async def test_a_mock_that_says_that_it_did_not_connect_is_believed(call: Any, n
 
 @respx.mock
 @pytest.mark.parametrize(("raised", "sent"), [(httpx.ConnectError, False), (httpx.ReadError, True)])
-async def test_so_is_a_mock_of_the_connections(raised: type[Exception], sent: bool, fake_time: FakeTime) -> None:  # noqa: FBT001 - a case
+async def test_a_mock_of_the_connections_that_did_not_connect_is_believed(
+    raised: type[Exception],
+    sent: bool,  # noqa: FBT001 - a column
+    fake_time: FakeTime,
+) -> None:
     respx.post("https://oc.example.org/thing").mock(side_effect=raised)
     async with connected("https://oc.example.org", fake_time.clock) as made:
         assert (await failing(made, POST)).sent is sent
@@ -235,9 +243,7 @@ async def test_so_is_a_mock_of_the_connections(raised: type[Exception], sent: bo
 
 
 @pytest.mark.parametrize("name", ["no connection", "its own"])
-async def test_a_transport_that_connects_by_another_one_is_known_by_what_that_one_reports(
-    name: str, fake_time: FakeTime
-) -> None:
+async def test_a_transport_on_top_of_httpcore_is_judged_by_httpcores_trace(name: str, fake_time: FakeTime) -> None:
     class Naming(httpx.AsyncBaseTransport):
         inner = httpx.AsyncHTTPTransport(verify=SSL_CONTEXT)
 
@@ -253,7 +259,7 @@ async def test_a_transport_that_connects_by_another_one_is_known_by_what_that_on
     assert isinstance(error, NotSent)
 
 
-async def test_a_transport_that_falls_back_on_another_one_is_not_believed(fake_time: FakeTime) -> None:
+async def test_a_transport_with_a_fallback_is_not_believed(fake_time: FakeTime) -> None:
     class Falling(httpx.AsyncBaseTransport):
         def __init__(self) -> None:
             self.ways = (httpx.AsyncHTTPTransport(verify=SSL_CONTEXT), httpx.ASGITransport(application))
@@ -271,7 +277,7 @@ async def test_a_transport_that_falls_back_on_another_one_is_not_believed(fake_t
     assert (type(error), error.sent) == (ConnectionBroken, True)
 
 
-async def test_a_hook_that_reads_the_body_of_a_start_before_it_fails_leaves_it_unknown(fake_time: FakeTime) -> None:
+async def test_a_start_is_unknown_if_a_hook_read_its_body_and_failed(fake_time: FakeTime) -> None:
     async def hook(request: httpx.Request) -> None:
         assert (request.content, request.read(), await request.aread()) == (b"a=1",) * 3
         raise Own("oops")
@@ -284,7 +290,7 @@ async def test_a_hook_that_reads_the_body_of_a_start_before_it_fails_leaves_it_u
     assert error.sent
 
 
-async def test_a_hook_that_reads_the_body_and_does_not_fail_changes_nothing(fake_time: FakeTime) -> None:
+async def test_a_hook_that_only_reads_the_body_changes_nothing(fake_time: FakeTime) -> None:
     async def hook(request: httpx.Request) -> None:
         assert request.content == b"a=1"
 
@@ -297,7 +303,7 @@ async def test_a_hook_that_reads_the_body_and_does_not_fail_changes_nothing(fake
 
 
 @pytest.mark.parametrize("kind", ["httpx", "httpx2"])
-async def test_a_header_of_a_hook_that_cannot_be_sent_was_not_sent(kind: str, fake_time: FakeTime) -> None:
+async def test_a_request_with_an_invalid_header_of_a_hook_was_not_sent(kind: str, fake_time: FakeTime) -> None:
     async def hook(request: httpx.Request) -> None:
         request.headers["x-odd"] = "a\nb"
 
@@ -308,7 +314,7 @@ async def test_a_header_of_a_hook_that_cannot_be_sent_was_not_sent(kind: str, fa
 
 
 @pytest.mark.parametrize("kind", ["httpx", "httpx2"])
-async def test_a_length_of_a_hook_that_does_not_fit_leaves_a_start_unknown(kind: str, fake_time: FakeTime) -> None:
+async def test_a_start_is_unknown_if_a_hook_set_a_wrong_length(kind: str, fake_time: FakeTime) -> None:
     async def hook(request: httpx.Request) -> None:
         request.headers["content-length"] = "1"
 
@@ -329,7 +335,7 @@ async def test_a_hook_sees_a_request_as_httpx_makes_it(fake_time: FakeTime) -> N
     assert seen == [f"<Request('POST', '{wire.url}/thing')>"]
 
 
-async def test_a_hook_that_takes_the_trace_away_makes_no_start_unsent(fake_time: FakeTime) -> None:
+async def test_a_hook_that_removes_the_trace_never_makes_a_start_unsent(fake_time: FakeTime) -> None:
     async def hook(request: httpx.Request) -> None:
         request.extensions.pop("trace")
 
@@ -346,7 +352,7 @@ async def test_a_hook_that_takes_the_trace_away_makes_no_start_unsent(fake_time:
     assert type(error) is ConnectFailed
 
 
-async def test_a_body_that_another_transport_wants_twice_is_given_twice(fake_time: FakeTime) -> None:
+async def test_a_transport_can_read_the_body_twice(fake_time: FakeTime) -> None:
     class Twice(httpx.AsyncBaseTransport):
         async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
             stream: Any = request.stream
@@ -364,7 +370,7 @@ async def test_a_body_that_another_transport_wants_twice_is_given_twice(fake_tim
 
 @pytest.mark.parametrize("kind", [KeyboardInterrupt, SystemExit, GeneratorExit])
 @pytest.mark.parametrize("grouped", [False, True])
-async def test_what_is_no_exception_passes_through_bare(kind: Any, grouped: bool, fake_time: FakeTime) -> None:  # noqa: FBT001 - a case
+async def test_a_base_exception_passes_through_unchanged(kind: Any, grouped: bool, fake_time: FakeTime) -> None:  # noqa: FBT001 - a case
     async def hook(_: httpx.Request) -> None:
         if grouped:
             raise BaseExceptionGroup("all", [Own("oops"), BaseExceptionGroup("more", [kind("stop")])])
@@ -380,7 +386,7 @@ async def test_what_is_no_exception_passes_through_bare(kind: Any, grouped: bool
 
 
 @pytest.mark.parametrize("kind", ["httpx", "httpx2"])
-async def test_a_client_that_is_closed_is_not_sent_and_says_so(kind: str, fake_time: FakeTime) -> None:
+async def test_a_request_over_a_closed_client_is_not_sent_and_says_why(kind: str, fake_time: FakeTime) -> None:
     client = CLIENTS[kind]()
     await client.aclose()
     async with connected(refused_url(), fake_time.clock, http=client) as made:
@@ -414,19 +420,19 @@ def answers(body: Body) -> httpx.AsyncClient:
 
 
 @raised
-async def test_a_body_that_fails_leaves_a_start_unknown(name: str, fake_time: FakeTime) -> None:
+async def test_a_start_is_unknown_if_reading_its_response_fails(name: str, fake_time: FakeTime) -> None:
     error = await how(answers(Body(b"{", an_error(name))), "https://oc.example.org", fake_time)
     assert isinstance(error, TransportError)
     assert not isinstance(error, NotSent)
 
 
 @raised
-async def test_a_whole_answer_is_delivered_even_if_closing_fails(name: str, fake_time: FakeTime) -> None:
+async def test_a_complete_response_is_returned_even_if_closing_fails(name: str, fake_time: FakeTime) -> None:
     async with over(answers(Body(b"{}", closing=an_error(name))), "https://oc.example.org", fake_time) as made:
         assert await made.send(POST) == {}
 
 
-async def test_a_response_that_a_hook_has_closed_leaves_a_start_unknown(fake_time: FakeTime) -> None:
+async def test_a_start_is_unknown_if_a_hook_closed_its_response(fake_time: FakeTime) -> None:
     async def hook(response: httpx.Response) -> None:
         await response.aclose()
 
@@ -440,13 +446,13 @@ async def test_a_response_that_a_hook_has_closed_leaves_a_start_unknown(fake_tim
     assert error.what.startswith("StreamClosed")
 
 
-async def test_a_body_beyond_the_bounds_is_that_even_if_closing_fails(fake_time: FakeTime) -> None:
+async def test_a_body_beyond_the_limits_is_reported_even_if_closing_fails(fake_time: FakeTime) -> None:
     client = answers(Body(b"{}", closing=Own("oops")))
     error = await how(client, "https://oc.example.org", fake_time, limits=Limits(body=1))
     assert isinstance(error, ResponseTooLarge)
 
 
-async def test_a_transport_that_gives_no_response_leaves_a_start_unknown(fake_time: FakeTime) -> None:
+async def test_a_start_is_unknown_if_the_transport_returns_no_response(fake_time: FakeTime) -> None:
     client = httpx.AsyncClient(trust_env=False, verify=SSL_CONTEXT, transport=httpx.MockTransport(lambda _: None))  # type: ignore[arg-type]  # of somebody careless
     error = await how(client, "https://oc.example.org", fake_time)
     assert (type(error), error.sent) == (TransportError, True)
@@ -455,22 +461,20 @@ async def test_a_transport_that_gives_no_response_leaves_a_start_unknown(fake_ti
 # What it says
 
 
-async def test_the_words_of_a_foreign_error_are_told_in_one_line_with_where_it_came_from(fake_time: FakeTime) -> None:
+async def test_the_message_of_a_hooks_error_is_one_line_with_its_origin(fake_time: FakeTime) -> None:
     async with serve(http(502)) as wire:
         error = await how(hooked("httpx", "response", "a status"), wire.url, fake_time)
     assert error.what == "HTTPStatusError: 502 (raised by a hook or the transport of the client given as http=)"
 
 
-async def test_the_words_of_a_group_are_those_of_its_members(fake_time: FakeTime) -> None:
+async def test_the_message_of_a_group_is_that_of_its_members(fake_time: FakeTime) -> None:
     async with serve(http(502)) as wire:
         error = await how(hooked("httpx", "response", "a group"), wire.url, fake_time)
     assert error.what.startswith("ExceptionGroup: ConnectError: refused, Own: inside (")
 
 
 @pytest.mark.parametrize("kind", [Own, httpx.ReadError])
-async def test_words_that_repeat_what_proves_who_is_asking_are_not_told(
-    kind: type[Exception], fake_time: FakeTime
-) -> None:
+async def test_a_message_that_repeats_credentials_is_not_shown(kind: type[Exception], fake_time: FakeTime) -> None:
     async def hook(response: httpx.Response) -> None:
         raise kind(f"refused: {response.request.headers['authorization']}")
 
@@ -487,7 +491,7 @@ async def test_words_that_repeat_what_proves_who_is_asking_are_not_told(
 # As the services tell it
 
 
-async def test_a_start_whose_hook_raises_is_unknown_and_so_it_is_in_a_batch(fake_time: FakeTime) -> None:
+async def test_a_start_whose_hook_raises_is_unknown_alone_and_in_a_batch(fake_time: FakeTime) -> None:
     async def hook(response: httpx.Response) -> None:
         response.raise_for_status()
 
@@ -507,7 +511,7 @@ async def test_a_start_whose_hook_raises_is_unknown_and_so_it_is_in_a_batch(fake
     assert [type(result) for result in told] == [OutcomeUnknown]
 
 
-async def test_a_watch_over_a_client_that_is_closed_ends_in_an_error_of_ours(fake_time: FakeTime) -> None:
+async def test_a_watch_over_a_closed_client_raises_this_librarys_error(fake_time: FakeTime) -> None:
     client = httpx.AsyncClient(trust_env=False, verify=SSL_CONTEXT)
     async with client_of("opencast", refused_url(), clock=fake_time.clock, http=client) as oc:
         await client.aclose()

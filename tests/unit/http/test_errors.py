@@ -146,7 +146,7 @@ async def test_a_start_that_was_read_is_sent_whatever_the_caller_is_handling(
 
 
 @handling
-async def test_a_broken_connection_is_tried_again_whatever_the_caller_is_handling(
+async def test_a_broken_connection_is_retried_whatever_the_caller_is_handling(
     handled: str, backend: str, fake_time: FakeTime
 ) -> None:
     def answer(_: ReceivedRequest) -> RawResponse:
@@ -169,7 +169,7 @@ async def test_a_refused_connection_is_not_sent_whatever_the_caller_is_handling(
     assert (type(error), error.sent) == (ConnectFailed, False)
 
 
-async def test_a_certificate_that_is_refused_below_the_call_counts_whatever_the_caller_is_handling(
+async def test_a_refused_certificate_is_recognised_whatever_the_caller_is_handling(
     backend: str, fake_time: FakeTime
 ) -> None:
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -231,9 +231,7 @@ def graphs(draw: st.DrawFn) -> list[Link]:
 
 
 @given(graphs(), st.integers(0, 6))
-def test_what_led_to_an_error_ends_before_what_the_caller_handles_and_before_a_circle(
-    made: list[Link], handled: int
-) -> None:
+def test_a_cause_chain_ends_before_the_callers_exception_and_before_a_cycle(made: list[Link], handled: int) -> None:
     entered = made[handled] if 0 < handled < len(made) else None
     chain = cause_chain(made[0], entered)
     assert chain[0] is made[0]
@@ -244,7 +242,7 @@ def test_what_led_to_an_error_ends_before_what_the_caller_handles_and_before_a_c
 
 
 @given(graphs(), st.integers(0, 6))
-def test_what_passes_through_has_no_frames_and_what_the_caller_handles_keeps_its_own(
+def test_a_passing_exception_loses_its_frames_and_the_callers_exception_keeps_its_own(
     made: list[Link], handled: int
 ) -> None:
     for one in made:
@@ -262,7 +260,7 @@ def throw_again(error: Link) -> NoReturn:
 
 
 @pytest.mark.parametrize("native", [True, False])
-async def test_a_cancellation_inside_a_handler_leaves_what_the_caller_handles_alone(
+async def test_a_cancellation_inside_a_handler_leaves_the_callers_exception_alone(
     native: bool,  # noqa: FBT001 - a case
     backend: str,
     fake_time: FakeTime,

@@ -145,7 +145,7 @@ BAD: list[Respond] = [
 @libraries
 @pytest.mark.parametrize("reply", BAD)
 @pytest.mark.parametrize("connection", ["warm", "cold"])
-async def test_a_start_that_was_read_is_sent_whatever_goes_wrong_with_the_answer(
+async def test_a_start_that_was_read_is_sent_whatever_the_response(
     connection: str, reply: Respond, library: str, authority: trustme.CA, trust: ssl.SSLContext, fake_time: FakeTime
 ) -> None:
     async with over(good, library, authority, trust, fake_time) as (wire, made):
@@ -159,7 +159,7 @@ async def test_a_start_that_was_read_is_sent_whatever_goes_wrong_with_the_answer
 
 
 @libraries
-async def test_an_answer_over_http2_is_read(
+async def test_a_response_over_http2_is_read(
     library: str, authority: trustme.CA, trust: ssl.SSLContext, fake_time: FakeTime
 ) -> None:
     async with over(good, library, authority, trust, fake_time) as (wire, made):
@@ -168,7 +168,7 @@ async def test_an_answer_over_http2_is_read(
 
 
 @libraries
-async def test_a_get_that_is_broken_off_is_tried_again(
+async def test_an_interrupted_get_is_retried(
     library: str, authority: trustme.CA, trust: ssl.SSLContext, fake_time: FakeTime
 ) -> None:
     def reply(talk: H2Stream) -> None:
@@ -194,7 +194,7 @@ async def test_a_start_whose_connection_is_refused_or_not_trusted_is_not_sent(
 
 @libraries
 @pytest.mark.parametrize("reply", [ends_early, refuses, goes_away_from_it])
-async def test_such_a_start_has_an_unknown_outcome_and_is_not_sent_again_by_a_batch(
+async def test_an_interrupted_start_is_unknown_and_not_sent_again_by_a_batch(
     reply: Respond, library: str, authority: trustme.CA, trust: ssl.SSLContext, fake_time: FakeTime
 ) -> None:
     def answer(talk: H2Stream) -> None:

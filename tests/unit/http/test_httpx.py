@@ -63,7 +63,7 @@ from workflow_async.errors import (
 
 
 @pytest.mark.parametrize("url", ["https://999.1.1.1", "https://127.0.0.1:1/" + "x" * 70_000])
-async def test_a_url_httpx_will_not_have_is_a_failed_connection(url: str, fake_time: FakeTime) -> None:
+async def test_a_url_that_httpx_refuses_is_a_failed_connection(url: str, fake_time: FakeTime) -> None:
     error = await failure(url, fake_time, POST)
     assert isinstance(error, ConnectFailed)
     assert not error.sent
@@ -72,7 +72,7 @@ async def test_a_url_httpx_will_not_have_is_a_failed_connection(url: str, fake_t
 # Digest
 
 
-async def test_a_digest_proves_the_password_without_sending_it(fake_time: FakeTime) -> None:
+async def test_digest_authenticates_without_sending_the_password(fake_time: FakeTime) -> None:
     challenge = 'Digest realm="Opencast", nonce="n0nce", qop="auth"'
 
     def answer(seen: ReceivedRequest) -> bytes:
@@ -106,7 +106,7 @@ async def test_a_digest_proves_the_password_without_sending_it(fake_time: FakeTi
         'Digest realm="',
     ],
 )
-async def test_a_challenge_that_makes_no_sense_is_unauthorized(challenge: str, fake_time: FakeTime) -> None:
+async def test_an_invalid_challenge_is_unauthorized(challenge: str, fake_time: FakeTime) -> None:
     async with serve(http(401, www_authenticate=challenge)) as wire:
         error = await failure(wire.url, fake_time, credential=Digest("user", "s3cret"))
     assert isinstance(error, Unauthorized)
@@ -176,14 +176,14 @@ def test_an_error_of_httpx_or_httpcore_after_the_first_byte_is_a_broken_connecti
 
 
 @pytest.mark.parametrize("library", [httpx, httpx2])
-def test_a_url_that_is_none_was_never_sent(library: ModuleType) -> None:
+def test_a_request_with_an_invalid_url_was_never_sent(library: ModuleType) -> None:
     found = translated_error(library, [library.InvalidURL("too long")], unsent=True, reused=True)
     assert (type(found), str(found)) == (ConnectFailed, "InvalidURL: too long")
 
 
 @pytest.mark.parametrize("library", [httpx, httpx2, httpcore, httpcore2])
 @pytest.mark.parametrize(("unsent", "kind"), [(True, NotSent), (False, TransportError)])
-def test_an_error_of_no_connection_is_named_for_what_it_is(
+def test_an_unexpected_error_is_a_transport_error(
     library: ModuleType,
     unsent: bool,  # noqa: FBT001 - a case
     kind: type[Exception],
@@ -218,7 +218,7 @@ def test_an_error_of_aiohttp_that_did_not_come_from_its_connector_is_a_broken_co
 # Clients of other people
 
 
-async def test_a_client_of_ones_own_carries_the_calls_and_stays_open(fake_time: FakeTime) -> None:
+async def test_a_borrowed_client_sends_the_calls_and_stays_open(fake_time: FakeTime) -> None:
     async with serve(http(200, b"{}")) as wire, httpx.AsyncClient() as client:
         async with connected(wire.url, fake_time.clock, http=client) as made:
             assert await made.send(GET) == {}
@@ -226,7 +226,7 @@ async def test_a_client_of_ones_own_carries_the_calls_and_stays_open(fake_time: 
         assert wire.connections == 1
 
 
-async def test_a_client_of_ones_own_lends_neither_its_redirects_nor_its_auth_nor_its_headers(
+async def test_a_borrowed_client_uses_neither_its_redirects_nor_its_auth_nor_its_headers(
     fake_time: FakeTime,
 ) -> None:
     lent = httpx.AsyncClient(
@@ -241,7 +241,7 @@ async def test_a_client_of_ones_own_lends_neither_its_redirects_nor_its_auth_nor
     assert not {"x-of", "cookie"} & seen.headers.keys()
 
 
-async def test_what_httpx_aiohttp_carries_it_sends_twice_and_its_session_keeps_the_cookies(fake_time: FakeTime) -> None:
+async def test_httpx_aiohttp_resends_requests_and_its_session_keeps_cookies(fake_time: FakeTime) -> None:
     def answer(seen: ReceivedRequest) -> RawResponse:
         if seen.method == "PUT":
             return RawResponse(b"", "fin")
@@ -258,7 +258,7 @@ async def test_what_httpx_aiohttp_carries_it_sends_twice_and_its_session_keeps_t
             assert await two.send(GET) == {"cookie": "JSESSIONID=s3cret"}
 
 
-async def test_a_session_without_cookies_keeps_users_of_one_client_apart(fake_time: FakeTime) -> None:
+async def test_a_session_without_cookies_separates_the_users_of_one_client(fake_time: FakeTime) -> None:
     def answer(seen: ReceivedRequest) -> bytes:
         return http(200, {"cookie": seen.headers.get("cookie", "")}, set_cookie="JSESSIONID=s3cret")
 
@@ -270,7 +270,7 @@ async def test_a_session_without_cookies_keeps_users_of_one_client_apart(fake_ti
                 assert await made.send(GET) == {"cookie": ""}
 
 
-async def test_an_answer_that_a_hook_has_read_is_read_once(fake_time: FakeTime) -> None:
+async def test_a_response_that_a_hook_has_read_is_read_once(fake_time: FakeTime) -> None:
     async def hook(response: httpx.Response) -> None:
         await response.aread()
 
@@ -282,7 +282,7 @@ async def test_an_answer_that_a_hook_has_read_is_read_once(fake_time: FakeTime) 
         assert await made.send(GET) == {"a": 1}
 
 
-async def test_a_full_pool_of_ones_own_is_a_failed_connection(fake_time: FakeTime) -> None:
+async def test_a_full_pool_of_a_borrowed_client_is_a_failed_connection(fake_time: FakeTime) -> None:
     limits = httpx.Limits(max_connections=1)
     async with serve(lambda _: RawResponse(b"", "stall")) as wire, httpx.AsyncClient(limits=limits) as client:
         timeouts = Timeouts(connect=0.02, exchange=0.2)
@@ -304,7 +304,7 @@ class Stepped(BorrowedClient):
 
 
 @pytest.mark.parametrize("connection", ["warm", "cold"])
-async def test_cancelled_anywhere_a_client_of_ones_own_loses_no_connection(
+async def test_a_call_cancelled_anywhere_loses_no_connection_of_a_borrowed_client(
     connection: str, fake_time: FakeTime
 ) -> None:
     k, steps = 0, 0
@@ -333,19 +333,19 @@ async def test_mocks_of_httpx_see_the_calls(fake_time: FakeTime) -> None:
 
 
 @pytest.mark.parametrize("backend", ["requests", None, 7, httpx.Client, httpx.AsyncClient])
-def test_no_other_carrier_is_known(backend: Any) -> None:
+def test_any_other_backend_is_refused(backend: Any) -> None:
     with pytest.raises(InvalidArgument, match="http"):
         make_backend(backend, Limits(), Timeouts(), None)
 
 
 @pytest.mark.parametrize("extra", ["httpx2", "aiohttp"])
-def test_a_carrier_that_is_not_installed_names_its_extra(extra: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_error_for_a_missing_backend_names_its_extra(extra: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, extra, None)
     with pytest.raises(InvalidArgument, match=re.escape(f"pip install 'workflow-async[{extra}]'")):
         make_backend(extra, Limits(), Timeouts(), None)
 
 
-async def test_resetting_a_lent_client_leaves_it_alone() -> None:
+async def test_resetting_a_borrowed_client_does_nothing() -> None:
     async with httpx.AsyncClient() as client:
         lent = BorrowedClient(client, httpx, Limits(), Timeouts())
         await lent.reset()
@@ -353,7 +353,7 @@ async def test_resetting_a_lent_client_leaves_it_alone() -> None:
         assert not client.is_closed
 
 
-def test_cookies_show_themselves_to_nobody() -> None:
+def test_the_repr_of_cookies_shows_no_cookie() -> None:
     cookies = Cookies()
     cookies.store("https://oc.example.org/", ["JSESSIONID=s3cret"])
     brought = cookies.headers("https://oc.example.org/")
@@ -361,7 +361,7 @@ def test_cookies_show_themselves_to_nobody() -> None:
     assert "s3cret" not in f"{cookies!r} {cookies} {brought!r}"
 
 
-async def test_a_401_is_honest_over_the_wire_too(fake_time: FakeTime) -> None:
+async def test_a_401_over_a_socket_is_unauthorized_too(fake_time: FakeTime) -> None:
     async with serve(http(401, b"", www_authenticate="Basic")) as wire:
         error = await failure(wire.url, fake_time, POST)
         assert isinstance(error, Unauthorized)

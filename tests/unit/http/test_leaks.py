@@ -199,7 +199,7 @@ async def over_tls(make: Callable[[], Any], way: Way) -> int:
     ("kind", "way"),
     [("httpx", way) for way in WAYS] + [(kind, way) for kind in ("httpx2", "aiohttp") for way in (natively, by_scope)],
 )
-async def test_cancelled_anywhere_over_tls_a_client_of_the_callers_own_keeps_no_half_made_connection(
+async def test_a_call_cancelled_anywhere_over_tls_leaves_no_connection_in_a_borrowed_client(
     kind: str, way: Way
 ) -> None:
     assert await over_tls(LENT[kind], way) > 10
@@ -208,20 +208,20 @@ async def test_cancelled_anywhere_over_tls_a_client_of_the_callers_own_keeps_no_
 @pytest.mark.sweep
 @pytest.mark.parametrize("way", [natively, by_scope])
 @pytest.mark.parametrize("name", OURS)
-async def test_neither_does_a_client_of_ours(name: HTTPBackend, way: Way) -> None:
+async def test_a_call_cancelled_anywhere_over_tls_leaves_no_connection_in_the_pool(name: HTTPBackend, way: Way) -> None:
     assert await over_tls(lambda: name, way) > 10
 
 
 @pytest.mark.sweep
 @pytest.mark.parametrize("kind", LENT)
-def test_so_it_is_on_uvloop(kind: str) -> None:
+def test_a_call_cancelled_anywhere_leaves_no_connection_on_uvloop(kind: str) -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
         assert runner.run(over_tls(LENT[kind], natively)) > 10
 
 
 @pytest.mark.sweep
 @pytest.mark.parametrize(("library", "way"), [(httpx, by_timeout), (httpx2, natively), (httpx2, by_scope)])
-async def test_so_it_is_over_http2(library: Any, way: Way) -> None:
+async def test_a_call_cancelled_anywhere_leaves_no_connection_over_http2(library: Any, way: Way) -> None:
     # A write that is cancelled breaks the connection, which httpcore 1 finds out with the next request.
 
     def reply(talk: H2Talk) -> None:
@@ -234,13 +234,13 @@ async def test_so_it_is_over_http2(library: Any, way: Way) -> None:
 
 @pytest.mark.sweep
 @pytest.mark.parametrize(("kind", "way"), [("httpx", natively), ("httpx2", by_scope), ("aiohttp", natively)])
-async def test_through_a_tunnel_no_socket_stays_behind(kind: str, way: Way) -> None:
+async def test_a_call_cancelled_in_a_tunnel_leaves_no_socket(kind: str, way: Way) -> None:
     async with serve(http(200, b"{}"), tls=SERVER_SIDE) as wire, relayed(wire.url, tunnel) as (_, relay):
         assert await swept(lambda: THROUGH[kind](relay.url, TRUST), way, wire.url, relay) > 10
 
 
 @pytest.mark.sweep
 @pytest.mark.parametrize(("library", "way"), [("httpx", by_scope), ("httpx2", natively)])
-async def test_nor_does_one_to_a_socks_proxy(library: str, way: Way) -> None:
+async def test_a_call_cancelled_at_a_socks_proxy_leaves_no_socket(library: str, way: Way) -> None:
     async with serve(http(200, b"{}"), tls=SERVER_SIDE) as wire, relayed(wire.url, socks_tunnel) as (_, relay):
         assert await swept(lambda: by_socks(library, relay.url, TRUST), way, wire.url, relay) > 10

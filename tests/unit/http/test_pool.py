@@ -37,7 +37,7 @@ pytestmark = pytest.mark.usefixtures("pooled")
 # Connections
 
 
-async def test_a_start_goes_over_a_connection_of_its_own_and_never_beyond_the_bound(fake_time: FakeTime) -> None:
+async def test_a_start_uses_a_new_connection_within_the_limit(fake_time: FakeTime) -> None:
     def answer(seen: ReceivedRequest) -> bytes:
         return http(201 if seen.method == "POST" else 200, b"{}")
 
@@ -53,7 +53,7 @@ async def test_a_start_goes_over_a_connection_of_its_own_and_never_beyond_the_bo
 @pytest.mark.parametrize("then", ["fin", "rst"])
 @pytest.mark.parametrize("connection", ["warm", "cold"])
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE"])
-async def test_nothing_is_sent_again_that_we_do_not_count(
+async def test_every_request_sent_is_a_recorded_attempt(
     method: str, connection: str, then: AfterResponse, fake_time: FakeTime
 ) -> None:
     def answer(seen: ReceivedRequest) -> RawResponse:
@@ -69,7 +69,7 @@ async def test_nothing_is_sent_again_that_we_do_not_count(
         assert [seen.target for seen in wire.requests].count("/change") == 1
 
 
-async def test_a_connection_that_went_stale_costs_nobody_anything(fake_time: FakeTime) -> None:
+async def test_a_stale_connection_fails_no_call(fake_time: FakeTime) -> None:
     def answer(_: ReceivedRequest) -> RawResponse:
         return RawResponse(b"", "rst") if len(wire.requests) == 2 else RawResponse(http(200, b"{}"))
 
@@ -80,9 +80,7 @@ async def test_a_connection_that_went_stale_costs_nobody_anything(fake_time: Fak
         assert (len(wire.requests), wire.connections, fake_time.naps) == (3, 2, [0.0])
 
 
-async def test_the_environment_has_no_say_in_where_requests_go(
-    fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_the_environment_does_not_redirect_requests(fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch) -> None:
     async with serve(http(200, b'"proxy"')) as proxy, serve(http(200, b'"server"')) as wire:
         for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):
             monkeypatch.setenv(name, proxy.url)
@@ -164,7 +162,7 @@ def test_a_context_that_does_not_verify_is_refused(mode: ssl.VerifyMode, fake_ti
         transport("https://example.org", fake_time.clock, ssl_context=context)
 
 
-async def test_a_call_that_is_cancelled_tells_nothing_of_what_it_sent(fake_time: FakeTime) -> None:
+async def test_a_cancelled_call_reveals_nothing_of_its_request(fake_time: FakeTime) -> None:
     stalled = serve(lambda _: RawResponse(b"", "stall"))
     credential = Bearer("canary-t0ken")
     async with stalled as wire, connected(wire.url, fake_time.clock, credential=credential) as made:

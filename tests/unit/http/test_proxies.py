@@ -115,7 +115,7 @@ SILENT: dict[str, ConnectionHandler] = {
 
 @through
 @pytest.mark.parametrize("how", FAILING)
-async def test_a_tunnel_that_does_not_come_about_is_a_failed_connection(how: str, by: str, fake_time: FakeTime) -> None:
+async def test_a_refused_tunnel_is_a_failed_connection(how: str, by: str, fake_time: FakeTime) -> None:
     async with raw_server(FAILING[how]) as proxy:
         got, started = await ends(THROUGH[by](proxy.url, SSL_CONTEXT), fake_time)
         await until(lambda: not proxy.open)
@@ -126,9 +126,7 @@ async def test_a_tunnel_that_does_not_come_about_is_a_failed_connection(how: str
 
 @through
 @pytest.mark.parametrize("how", SILENT)
-async def test_a_proxy_that_falls_silent_is_waited_for_as_long_as_for_a_connection(
-    how: str, by: str, fake_time: FakeTime
-) -> None:
+async def test_a_silent_proxy_fails_after_the_connect_timeout(how: str, by: str, fake_time: FakeTime) -> None:
     async with raw_server(SILENT[how]) as proxy:
         got, started = await ends(THROUGH[by](proxy.url, SSL_CONTEXT), fake_time, timeouts=BRIEF)
         await until(lambda: not proxy.open)
@@ -159,7 +157,7 @@ async def test_a_proxy_that_is_not_trusted_gets_nothing(
 
 
 @pytest.mark.parametrize("by", ["httpx", "httpx2"])
-async def test_a_proxy_that_should_speak_tls_and_does_not_gets_nothing(by: str, fake_time: FakeTime) -> None:
+async def test_a_proxy_that_does_not_speak_tls_gets_nothing(by: str, fake_time: FakeTime) -> None:
     library: Any = {"httpx": httpx, "httpx2": httpx2}[by]
     async with raw_server(answering_at_once) as proxy:
         url = proxy.url.replace("http:", "https:")
@@ -225,7 +223,9 @@ def by_socks(library: str, url: str, trust: ssl.SSLContext = SSL_CONTEXT) -> Any
 
 @pytest.mark.parametrize("library", ["httpx", "httpx2"])
 @pytest.mark.parametrize("how", SOCKS)
-async def test_so_is_one_that_a_socks_proxy_does_not_make(how: str, library: str, fake_time: FakeTime) -> None:
+async def test_a_connection_that_a_socks_proxy_refuses_is_a_failed_connection(
+    how: str, library: str, fake_time: FakeTime
+) -> None:
     async with raw_server(socks(SOCKS[how])) as proxy:
         got, started = await ends(by_socks(library, proxy.url), fake_time)
         await until(lambda: not proxy.open)
@@ -236,7 +236,7 @@ async def test_so_is_one_that_a_socks_proxy_does_not_make(how: str, library: str
 
 @pytest.mark.parametrize("library", ["httpx", "httpx2"])
 @pytest.mark.parametrize("answered", [0, 1, 2])
-async def test_a_socks_proxy_that_falls_silent_is_waited_for_as_long_as_for_a_connection(
+async def test_a_silent_socks_proxy_fails_after_the_connect_timeout(
     answered: int, library: str, fake_time: FakeTime
 ) -> None:
     async with raw_server(socks(SOCKS["closes the tunnel"][:answered], stall=True)) as proxy:
@@ -289,7 +289,7 @@ async def test_through_a_tunnel_a_start_that_was_read_is_sent(
 
 
 @WORKING
-async def test_through_a_tunnel_an_answer_is_read(
+async def test_through_a_tunnel_a_response_is_read(
     kind: str, authority: trustme.CA, trust: ssl.SSLContext, fake_time: FakeTime
 ) -> None:
     async with (
@@ -302,7 +302,7 @@ async def test_through_a_tunnel_an_answer_is_read(
 
 
 @WORKING
-async def test_through_a_tunnel_an_untrusted_server_is_not_sent_anything(
+async def test_through_a_tunnel_an_untrusted_server_gets_nothing(
     kind: str, trust: ssl.SSLContext, fake_time: FakeTime
 ) -> None:
     async with (
@@ -316,9 +316,7 @@ async def test_through_a_tunnel_an_untrusted_server_is_not_sent_anything(
 
 
 @through
-async def test_a_proxy_that_carries_plain_requests_and_drops_one_leaves_a_start_unknown(
-    by: str, fake_time: FakeTime
-) -> None:
+async def test_a_start_is_unknown_if_a_forwarding_proxy_drops_it(by: str, fake_time: FakeTime) -> None:
     async with serve(lambda _: RawResponse(b"", "fin")) as proxy, THROUGH[by](proxy.url, SSL_CONTEXT) as client:
         url = "http://oc.example.org"
         async with client_of("opencast", url, clock=fake_time.clock, http=client, allow_insecure_http=True) as oc:

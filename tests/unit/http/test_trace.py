@@ -49,7 +49,7 @@ async def test_the_connect_of_a_proxy_does_not_count() -> None:
 
 
 @pytest.mark.parametrize("error", [LocalProtocolError("odd header"), H11Error("odd header")])
-async def test_headers_that_h11_refuses_were_not_written_but_those_of_a_try_before_were(error: Exception) -> None:
+async def test_headers_that_h11_refuses_were_not_written_but_those_of_an_earlier_attempt_were(error: Exception) -> None:
     refused = ("http11.send_request_headers.failed", {"exception": error})
     assert not (await told(RequestTrace(), (SENDING, POST), refused)).begun
     assert (await told(RequestTrace(), (SENDING, POST), (SENDING, POST), refused)).begun
@@ -67,7 +67,7 @@ async def test_headers_that_fail_otherwise_may_have_been_written(layer: str, err
 @pytest.mark.parametrize(
     "event", ["connection.start_tls.failed", "proxy.start_tls.failed", "socks.setup_socks5_connection.failed"]
 )
-async def test_a_socket_that_httpcore_loses_is_closed(event: str) -> None:
+async def test_a_socket_that_httpcore_leaks_is_closed(event: str) -> None:
     socket = Socket()
     await told(RequestTrace(), ("connection.connect_tcp.complete", {"return_value": socket}))
     assert not socket.closed
@@ -76,7 +76,7 @@ async def test_a_socket_that_httpcore_loses_is_closed(event: str) -> None:
 
 
 @pytest.mark.parametrize("step", ["connect_tcp", "connect_unix_socket", "start_tls", "setup_socks5_connection"])
-async def test_a_cancellation_strikes_while_httpcore_still_gives_the_connection_up(step: str) -> None:
+async def test_a_cancellation_is_raised_while_httpcore_still_closes_the_connection(step: str) -> None:
     socket = Socket()
     trace = await told(RequestTrace(), ("connection.connect_tcp.complete", {"return_value": socket}))
     reached = False
@@ -109,7 +109,7 @@ async def test_a_cancellation_waits_between_the_preface_of_http2_and_the_request
         (("socks.setup_socks5_connection.started", {}), (SENDING, POST)),
     ],
 )
-async def test_a_proxy_that_does_not_answer_in_time_is_given_up(waits: Any, goes_on: Any) -> None:
+async def test_a_proxy_that_does_not_respond_in_time_cancels_the_exchange(waits: Any, goes_on: Any) -> None:
     trace = RequestTrace(60.0)
     with trace.scope:
         await told(trace, waits, goes_on)
