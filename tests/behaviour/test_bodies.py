@@ -23,7 +23,7 @@ MIB = 2**20
 either = pytest.mark.parametrize("system", SYSTEMS)
 
 
-def parts(good: bytes) -> tuple[bytes, bytes]:
+def split_response(good: bytes) -> tuple[bytes, bytes]:
     """The status line of an answer, and its body."""
     head, _, body = good.partition(b"\r\n\r\n")
     return head.partition(b"\r\n")[0] + b"\r\n", body
@@ -49,7 +49,7 @@ async def test_an_endless_body_ends_at_the_limit_and_is_not_retried(fake_time: F
 @either
 async def test_an_endless_chunked_body_ends_at_the_limit_and_is_not_retried(system: str, fake_time: FakeTime) -> None:
     def flaw(good: bytes) -> bytes:
-        return parts(good)[0] + b"transfer-encoding: chunked\r\n\r\n" + b"400\r\n" + b" " * 1024 + b"\r\n"
+        return split_response(good)[0] + b"transfer-encoding: chunked\r\n\r\n" + b"400\r\n" + b" " * 1024 + b"\r\n"
 
     def endless(good: bytes) -> RawResponse:
         return RawResponse(flaw(good) + b"".join([b"400\r\n" + b" " * 1024 + b"\r\n"] * 64), "stall")
@@ -65,7 +65,7 @@ def lengths(*claims: Callable[[int], int]) -> Callable[[bytes], RawResponse]:
     """The answer with a Content-Length for each claim about its size."""
 
     def flaw(good: bytes) -> RawResponse:
-        status, body = parts(good)
+        status, body = split_response(good)
         heads = b"".join(b"content-length: %d\r\n" % claim(len(body)) for claim in claims)
         return RawResponse(status + heads + b"\r\n" + body, "fin" if claims[0](9) >= 9 else "keep")
 
@@ -93,7 +93,7 @@ async def test_a_wrong_length_is_an_error_and_its_connection_is_not_reused(
         found = await server.outcomes(client)
         assert (await get(client)).id == ID
     assert str(found) == REPEATED
-    about = [seen for seen in wire.requests if str(ID) in seen.target]
+    about = [request for request in wire.requests if str(ID) in request.target]
     assert about[1].connection != about[0].connection
     see(REPEATED)
 
@@ -102,7 +102,7 @@ async def test_a_wrong_length_is_an_error_and_its_connection_is_not_reused(
 @either
 async def test_the_chunks_count_if_there_is_a_length_too(system: str, fake_time: FakeTime, see: See) -> None:
     def flaw(good: bytes) -> bytes:
-        status, body = parts(good)
+        status, body = split_response(good)
         heads = b"content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n"
         return status + heads + b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
 
@@ -118,8 +118,8 @@ async def test_the_chunks_count_if_there_is_a_length_too(system: str, fake_time:
 @pytest.mark.row(17)
 @either
 async def test_a_response_about_another_workflow_is_never_returned(system: str, fake_time: FakeTime, see: See) -> None:
-    def answer(seen: ReceivedRequest) -> bytes:
-        asked = int(seen.target.partition("?")[0].rpartition("/")[2])
+    def answer(request: ReceivedRequest) -> bytes:
+        asked = int(request.target.partition("?")[0].rpartition("/")[2])
         own = http(200, workflow(system, asked))
         return own + http(200, workflow(system, 9)) if asked % 2 else own
 
@@ -151,11 +151,11 @@ async def test_a_response_that_is_always_about_another_workflow_is_a_mismatch_fo
 async def test_a_connection_with_trailing_data_is_not_reused_even_without_an_id_to_compare(
     system: str, fake_time: FakeTime, see: See
 ) -> None:
-    def answer(seen: ReceivedRequest) -> bytes:
-        if "offset=0" in seen.target or "start=0" in seen.target:
+    def answer(request: ReceivedRequest) -> bytes:
+        if "offset=0" in request.target or "start=0" in request.target:
             surplus = http(200, page(system, [row(system, 99)], total=2))
             return http(200, page(system, [row(system, 1)], total=2)) + surplus
-        return http(200, page(system, [row(system, 2)], total=2) if "=1&" in seen.target + "&" else page(system, []))
+        return http(200, page(system, [row(system, 2)], total=2) if "=1&" in request.target + "&" else page(system, []))
 
     async with (
         serve(with_login(answer)) as wire,
@@ -176,7 +176,7 @@ async def test_a_gzip_stream_cut_at_any_byte_is_retried(system: str, fake_time: 
 
     def flaw(good: bytes) -> bytes:
         nonlocal size
-        status, body = parts(good)
+        status, body = split_response(good)
         whole = gzip.compress(body, mtime=0)
         size = max(size, len(whole))
         return status + b"content-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % cut + whole[:cut]
@@ -217,7 +217,7 @@ async def test_a_gzip_bomb_costs_less_than_32_mib_above_the_limit(fake_time: Fak
 @pytest.mark.parametrize("coding", ["br", "zstd", "deflate", "gzip, gzip", "gzip, br", "x" * 9000])
 async def test_an_unsupported_content_encoding_is_refused(coding: str, fake_time: FakeTime, see: See) -> None:
     def flaw(good: bytes) -> bytes:
-        status, body = parts(good)
+        status, body = split_response(good)
         twice = gzip.compress(gzip.compress(body))
         return status + b"content-encoding: %s\r\ncontent-length: %d\r\n\r\n" % (coding.encode(), len(twice)) + twice
 
@@ -239,7 +239,7 @@ async def test_an_unsupported_content_encoding_is_refused(coding: str, fake_time
 )
 async def test_a_bomb_of_headers_is_a_broken_connection(heads: bytes, fake_time: FakeTime, see: See) -> None:
     def flaw(good: bytes) -> bytes:
-        status, body = parts(good)
+        status, body = split_response(good)
         return status + heads + b"content-length: %d\r\n\r\n" % len(body) + body
 
     assert str(await outcomes("opencast", flaw, fake_time)) == REPEATED

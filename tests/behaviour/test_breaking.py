@@ -54,11 +54,11 @@ class Fickle:
 
     used: set[int] = field(factory=set)
 
-    def __call__(self, seen: ReceivedRequest) -> RawResponse:
-        if seen.connection in self.used:
+    def __call__(self, request: ReceivedRequest) -> RawResponse:
+        if request.connection in self.used:
             return RawResponse(b"", "rst")
-        self.used.add(seen.connection)
-        return RawResponse(http(200 if seen.method == "GET" else 201, RECORD))
+        self.used.add(request.connection)
+        return RawResponse(http(200 if request.method == "GET" else 201, RECORD))
 
 
 RECORD = workflow("opencast", ID)
@@ -77,14 +77,14 @@ async def test_a_stale_connection_costs_one_immediate_retry_and_no_budget(
         client_of("opencast", wire.url, clock=fake_time.clock, retry=Retry(budget=0)) as oc,
     ):
         assert [(await get(oc)).id for _ in range(3)] == [ID] * 3
-    assert ([seen.connection for seen in wire.requests], fake_time.naps) == ([1, 1, 2, 2], [0.0])
+    assert ([request.connection for request in wire.requests], fake_time.naps) == ([1, 1, 2, 2], [0.0])
     see("1 attempt more at once, budget 0 is enough")
 
 
 @pytest.mark.row(8)
 async def test_a_connection_that_closed_while_idle_is_not_reused(fake_time: FakeTime) -> None:
-    def ending(seen: ReceivedRequest) -> RawResponse:
-        return RawResponse(http(200 if seen.method == "GET" else 201, RECORD), "fin")
+    def ending(request: ReceivedRequest) -> RawResponse:
+        return RawResponse(http(200 if request.method == "GET" else 201, RECORD), "fin")
 
     async with serve(ending) as wire, client_of("opencast", wire.url, clock=fake_time.clock) as oc:
         for n in range(5):
@@ -113,8 +113,8 @@ async def test_a_start_never_reuses_a_connection(fake_time: FakeTime, see: See) 
             await asyncio.gather(*(get(oc) for _ in range(warm)))
             assert (await start(oc)).id == ID
             wire.respond = Fickle()
-    connections = [seen.connection for seen in wire.requests]
-    starts = [n for n, seen in enumerate(wire.requests) if seen.method == "POST"]
+    connections = [request.connection for request in wire.requests]
+    starts = [n for n, request in enumerate(wire.requests) if request.method == "POST"]
     assert len(starts) == 3
     assert all(connections[n] not in connections[:n] for n in starts)
     see("every start on a connection of its own")

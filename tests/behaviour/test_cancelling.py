@@ -32,7 +32,7 @@ async def watched(client: Any) -> list[Any]:
         return [change async for change in changes]
 
 
-async def taken(client: Any) -> list[Any]:
+async def take_first(client: Any) -> list[Any]:
     return [outcome async for outcome in client.workflows.as_completed([7])]
 
 
@@ -52,7 +52,7 @@ BOTH: dict[str, Ask] = {
     "list": listed,
     "wait": lambda client: client.workflows.wait(7),
     "watch": watched,
-    "as_completed": taken,
+    "as_completed": take_first,
 }
 CASES = [(system, name) for system in SYSTEMS for name in (*BOTH, *ASKS[system])]
 
@@ -73,7 +73,7 @@ def answers(system: str) -> Callable[[ReceivedRequest], bytes]:
     return with_login(answer)
 
 
-async def cut(asked: Coroutine[Any, Any, Any], turns: int, *, native: bool) -> bool:
+async def cancel_after(asked: Coroutine[Any, Any, Any], turns: int, *, native: bool) -> bool:
     """Cancel it after so many turns of the event loop; False if it was over before."""
     scope = anyio.CancelScope()
 
@@ -91,19 +91,19 @@ async def cut(asked: Coroutine[Any, Any, Any], turns: int, *, native: bool) -> b
     return not over
 
 
-async def swept(system: str, ask: Ask, *, native: bool) -> int:
+async def cancel_everywhere(system: str, ask: Ask, *, native: bool) -> int:
     """Cut a call at every turn of the loop that it takes; how many there are."""
     turns, going = 0, True
-    async with serve(answers(system)) as wire:
+    async with serve(answers(system)) as server:
         while going:
             turns += 1
-            async with client_of(system, wire.url, limits=ONE) as client:
-                going = await cut(ask(client), turns, native=native)
-                if ask is taken:  # its iterator is left to be collected
-                    await until(lambda: asyncio.all_tasks() - wire.tasks == {asyncio.current_task()})
-                assert asyncio.all_tasks() - wire.tasks == {asyncio.current_task()}
+            async with client_of(system, server.url, limits=ONE) as client:
+                going = await cancel_after(ask(client), turns, native=native)
+                if ask is take_first:  # its iterator is left to be collected
+                    await until(lambda: asyncio.all_tasks() - server.tasks == {asyncio.current_task()})
+                assert asyncio.all_tasks() - server.tasks == {asyncio.current_task()}
                 assert (await client.workflows.get(7)).id == 7
-            await until(lambda: not wire.open)
+            await until(lambda: not server.open)
     return turns
 
 
@@ -116,7 +116,7 @@ def test_a_call_cancelled_anywhere_leaves_no_task_and_frees_its_slot(
 ) -> None:
     ask = BOTH.get(name) or ASKS[system][name]
     with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
-        turns = runner.run(swept(system, ask, native=how == "natively"))
+        turns = runner.run(cancel_everywhere(system, ask, native=how == "natively"))
     assert turns > 10
     see(f"{len(CASES)} calls on {' and '.join(LOOPS)}, natively and by scope: nothing left, the next call works")
 
@@ -124,7 +124,7 @@ def test_a_call_cancelled_anywhere_leaves_no_task_and_frees_its_slot(
 # Row 58: cut while it waits
 
 
-async def held(system: str, where: str, *, native: bool) -> list[str]:
+async def cancel_while_waiting(system: str, where: str, *, native: bool) -> list[str]:
     """Cut a call off while it waits; the requests that were sent by then and ever after."""
     never = asyncio.Event()
 
@@ -138,12 +138,12 @@ async def held(system: str, where: str, *, native: bool) -> list[str]:
             return RawResponse(b"", "stall")
         return RawResponse(b"", "stall") if where == "the queue" else http(503)
 
-    async with serve(answer if where == "the token" else with_login(answer)) as wire:
-        async with client_of(system, wire.url, limits=ONE, clock=clock) as client:
+    async with serve(answer if where == "the token" else with_login(answer)) as server:
+        async with client_of(system, server.url, limits=ONE, clock=clock) as client:
             first = asyncio.create_task(client.workflows.get(8)) if where == "the queue" else None
             wanted = 1 + (system == "preservica" and where != "the token")
             if first is not None:
-                await until(lambda: len(wire.requests) == wanted)
+                await until(lambda: len(server.requests) == wanted)
             scope = anyio.CancelScope()
 
             async def call() -> None:
@@ -151,7 +151,7 @@ async def held(system: str, where: str, *, native: bool) -> list[str]:
                     await client.workflows.get(7)
 
             waits = asyncio.create_task(call())
-            await until(lambda: len(wire.requests) == wanted)
+            await until(lambda: len(server.requests) == wanted)
             for _ in range(50):
                 await asyncio.sleep(0)
             assert not waits.done()
@@ -162,7 +162,7 @@ async def held(system: str, where: str, *, native: bool) -> list[str]:
                 await asyncio.wait([first])
             for _ in range(50):
                 await asyncio.sleep(0)
-        return [seen.target.partition("?")[0].rpartition("/")[2] for seen in wire.requests]
+        return [seen.target.partition("?")[0].rpartition("/")[2] for seen in server.requests]
 
 
 @pytest.mark.row(58)
@@ -180,7 +180,7 @@ async def held(system: str, where: str, *, native: bool) -> list[str]:
 async def test_a_call_cancelled_while_it_waits_sends_nothing_more(
     system: str, where: str, sent: list[str], how: str, see: See
 ) -> None:
-    assert await held(system, where, native=how == "natively") == sent
+    assert await cancel_while_waiting(system, where, native=how == "natively") == sent
     see(f"waiting for {where}: nothing sent")
 
 

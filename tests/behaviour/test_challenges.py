@@ -52,7 +52,7 @@ async def test_a_digest_password_that_never_worked_is_not_used_again(fake_time: 
         for _ in range(3):
             with pytest.raises(Unauthorized, match="not tried again"):
                 await client.workflows.get(7)
-    assert [("authorization" in seen.headers) for seen in wire.requests] == [False, True]
+    assert [("authorization" in request.headers) for request in wire.requests] == [False, True]
 
 
 @pytest.mark.row(73)
@@ -75,12 +75,12 @@ def test_any_challenge_is_answered_or_unauthorized(challenge: str) -> None:
 async def test_a_stale_nonce_is_renewed_for_gets_and_starts(fake_time: FakeTime, see: See) -> None:
     used = dict[str, int]()
 
-    def answer(seen: ReceivedRequest) -> bytes:
-        given = seen.headers.get("authorization", "")
+    def answer(request: ReceivedRequest) -> bytes:
+        given = request.headers.get("authorization", "")
         nonce = f"n{len(used)}"
         if f'nonce="{nonce}"' in given and used[nonce] < 3:
             used[nonce] += 1
-            return http(201 if seen.method == "POST" else 200, workflow("opencast", 7))
+            return http(201 if request.method == "POST" else 200, workflow("opencast", 7))
         used[f"n{len(used) + 1}"] = 0
         return http(401, www_authenticate=f'Digest realm="x", nonce="n{len(used)}", qop="auth", stale=true')
 
@@ -103,15 +103,15 @@ async def test_a_cookie_for_another_domain_is_not_stored(domain: str, fake_time:
         async with client_of("opencast", wire.url, clock=fake_time.clock) as client:
             for _ in range(2):
                 await client.workflows.get(7)
-        assert not any("cookie" in seen.headers for seen in wire.requests)
+        assert not any("cookie" in request.headers for request in wire.requests)
     see("of another domain: not taken")
 
 
 @pytest.mark.row(74)
 async def test_a_session_of_one_user_never_reaches_another(fake_time: FakeTime, see: See) -> None:
-    def answer(seen: ReceivedRequest) -> bytes:
-        who = base64.b64decode(seen.headers["authorization"].removeprefix("Basic ")).decode().partition(":")[0]
-        assert seen.headers.get("cookie", f"JSESSIONID={who}") == f"JSESSIONID={who}"
+    def answer(request: ReceivedRequest) -> bytes:
+        who = base64.b64decode(request.headers["authorization"].removeprefix("Basic ")).decode().partition(":")[0]
+        assert request.headers.get("cookie", f"JSESSIONID={who}") == f"JSESSIONID={who}"
         return http(200, workflow("opencast", 7), set_cookie=f"JSESSIONID={who}; Path=/")
 
     async with serve(answer) as wire, httpx.AsyncClient() as http_client:
@@ -123,7 +123,7 @@ async def test_a_session_of_one_user_never_reaches_another(fake_time: FakeTime, 
             ):
                 for client in (eve, ann, eve, ann):
                     await client.workflows.get(7)
-        cookies = [seen.headers.get("cookie") for seen in wire.requests]
+        cookies = [request.headers.get("cookie") for request in wire.requests]
         assert cookies == [None, None, "JSESSIONID=eve", "JSESSIONID=ann"] * 2
     see("two users, also over one ready client: a jar each")
 
@@ -138,6 +138,6 @@ async def test_a_thousand_cookies_are_not_all_kept(fake_time: FakeTime, see: See
     async with serve(answer) as wire, client_of("opencast", wire.url, clock=fake_time.clock) as client:
         for _ in range(11):
             await client.workflows.get(7)
-        most = max(len(seen.headers.get("cookie", "")) for seen in wire.requests)
+        most = max(len(request.headers.get("cookie", "")) for request in wire.requests)
     assert 0 < most <= 8192
     see(f"1000 cookies: {most} bytes sent at most")

@@ -62,12 +62,12 @@ def one_of(sandbox: Sandbox, system: str) -> Any:
     return sandbox.opencast if system == "opencast" else sandbox.preservica
 
 
-def client(there: FakeOpencast | FakePreservica, url: str, clock: Clock, **settings: Any) -> Any:
+def client(fake: FakeOpencast | FakePreservica, url: str, clock: Clock, **settings: Any) -> Any:
     """A client of a system of the sandbox, by this URL."""
-    account: dict[str, Any] = {"auth": there.auth}
-    if isinstance(there, FakePreservica):
-        account = {"username": there.username, "password": there.password, "tenant": there.tenant}
-    system = "preservica" if isinstance(there, FakePreservica) else "opencast"
+    account: dict[str, Any] = {"auth": fake.auth}
+    if isinstance(fake, FakePreservica):
+        account = {"username": fake.username, "password": fake.password, "tenant": fake.tenant}
+    system = "preservica" if isinstance(fake, FakePreservica) else "opencast"
     return client_of(system, url, **{**account, "clock": clock, "retry": LARGE_BUDGET, **settings})
 
 
@@ -115,14 +115,12 @@ async def test_endless_faults_are_a_typed_error(harm: ProxyFault) -> None:
 # Reading
 
 
-async def reads(
-    there: FakeOpencast | FakePreservica, client: Any, ids: list[int]
-) -> list[Callable[[], Awaitable[Any]]]:
+async def reads(fake: FakeOpencast | FakePreservica, client: Any, ids: list[int]) -> list[Callable[[], Awaitable[Any]]]:
     """Calls of many kinds, all of which may be repeated."""
     lists = client.workflows.list
     calls: list[Callable[[], Awaitable[Any]]] = [partial(client.workflows.get, id) for id in ids]
     calls += [partial(gathered, lists, limit=limit, page_size=7) for limit in (5, 14, 20)]
-    if isinstance(there, FakePreservica):
+    if isinstance(fake, FakePreservica):
         return [*calls, partial(gathered, client.contexts.list), partial(gathered, client.contexts.list, type="Ingest")]
     return [*calls, client.version, client.me, partial(gathered, client.definitions.list)]
 
@@ -146,12 +144,12 @@ async def tally(calls: list[tuple[Callable[[], Awaitable[Any]], Any]], count: in
 @pytest.mark.row(6)
 @either
 async def test_no_result_is_ever_wrong(system: str, sandbox: Sandbox, see: See) -> None:
-    there, still = one_of(sandbox, system), FakeTime().clock
-    ids = there.seed(20)
-    async with client(there, there.url, still) as direct:
-        truths = [await call() for call in await reads(there, direct, ids)]
-    async with chaos_proxy(there.url, FaultPlan(seed=11)) as proxy, client(there, proxy.url, still) as spoiled:
-        calls = list(zip(await reads(there, spoiled, ids), truths, strict=True))
+    fake, still = one_of(sandbox, system), FakeTime().clock
+    ids = fake.seed(20)
+    async with client(fake, fake.url, still) as direct:
+        truths = [await call() for call in await reads(fake, direct, ids)]
+    async with chaos_proxy(fake.url, FaultPlan(seed=11)) as proxy, client(fake, proxy.url, still) as spoiled:
+        calls = list(zip(await reads(fake, spoiled, ids), truths, strict=True))
         ends = await tally(calls, CALLS)
     assert ends.total() == CALLS
     assert ends["right"] > CALLS / 2
@@ -162,38 +160,38 @@ async def test_no_result_is_ever_wrong(system: str, sandbox: Sandbox, see: See) 
 # Starting
 
 
-async def started(there: Any, client: Any) -> tuple[Any, Callable[[], int]]:
+async def started(fake: Any, client: Any) -> tuple[Any, Callable[[], int]]:
     """How a start ends, and how often it was carried out."""
-    if isinstance(there, FakePreservica):
+    if isinstance(fake, FakePreservica):
         ticket = client.workflows.prepare_start(INGEST)
-        return await outcome(client.workflows.start(ticket)), lambda: there.starts.count(ticket.correlation_id)
-    event = there.event()
+        return await outcome(client.workflows.start(ticket)), lambda: fake.starts.count(ticket.correlation_id)
+    event = fake.event()
     found = await outcome(client.workflows.start(event, "fast"))
-    return found, lambda: sum(run.subject == event for run in there.engine.all())
+    return found, lambda: sum(run.subject == event for run in fake.engine.all())
 
 
-def allowed(verdict: Any) -> set[int]:
+def allowed(result: Any) -> set[int]:
     """How often a start may have been carried out, by its verdict."""
-    if isinstance(verdict, StartOutcomeUnknown):
+    if isinstance(result, StartOutcomeUnknown):
         return {0, 1}
-    return {0} if isinstance(verdict, WorkflowAsyncError) else {1}
+    return {0} if isinstance(result, WorkflowAsyncError) else {1}
 
 
 @pytest.mark.row(11)
 @either
 async def test_no_start_is_carried_out_twice_and_every_result_is_true(system: str, sandbox: Sandbox, see: See) -> None:
-    there = one_of(sandbox, system)
+    fake = one_of(sandbox, system)
     async with (
-        chaos_proxy(there.url, FaultPlan(seed=12)) as proxy,
-        client(there, proxy.url, FakeTime().clock) as spoiled,
+        chaos_proxy(fake.url, FaultPlan(seed=12)) as proxy,
+        client(fake, proxy.url, FakeTime().clock) as spoiled,
     ):
-        found = [await started(there, spoiled) for _ in range(STARTS)]
-    seen = Counter((type(verdict).__name__, carried_out()) for verdict, carried_out in found)
-    assert all(carried_out() in allowed(verdict) for verdict, carried_out in found), seen
-    assert {count for kind, count in seen if kind == "StartOutcomeUnknown"} == {0, 1}
+        found = [await started(fake, spoiled) for _ in range(STARTS)]
+    counts = Counter((type(result).__name__, carried_out()) for result, carried_out in found)
+    assert all(carried_out() in allowed(result) for result, carried_out in found), counts
+    assert {count for kind, count in counts if kind == "StartOutcomeUnknown"} == {0, 1}
     see(
         f"{proxy}, {STARTS} starts: "
-        + ", ".join(f"{n} {kind} ran {runs} x" for (kind, runs), n in sorted(seen.items()))
+        + ", ".join(f"{n} {kind} ran {runs} x" for (kind, runs), n in sorted(counts.items()))
     )
 
 
@@ -203,31 +201,31 @@ async def test_no_start_is_carried_out_twice_and_every_result_is_true(system: st
 @pytest.mark.row(6)
 @either
 async def test_a_watch_reports_every_end_once(system: str, sandbox: Sandbox, clock: Clock, see: See) -> None:
-    there = one_of(sandbox, system)
-    ids = [begin(there, n) for n in range(60)]
+    fake = one_of(sandbox, system)
+    ids = [begin(fake, n) for n in range(60)]
     ends: Counter[int] = Counter()
     poll = Poll(interval=1, ceiling=4, outage=1e9)
     async with (
-        chaos_proxy(there.url, FaultPlan(seed=13)) as proxy,
-        client(there, proxy.url, clock) as spoiled,
+        chaos_proxy(fake.url, FaultPlan(seed=13)) as proxy,
+        client(fake, proxy.url, clock) as spoiled,
         spoiled.workflows.watch(ids, poll=poll) as changes,
     ):
         async for change in changes:
             assert isinstance(change, Change)
             if change.now.final:
                 ends[change.id] += 1
-                assert change.now.name == there.engine.get(change.id).status.name
+                assert change.now.name == fake.engine.get(change.id).status.name
     assert ends == dict.fromkeys(ids, 1)
     see(f"{proxy}, a watch of {len(ids)}: every end told once")
 
 
-def begin(there: Any, n: int) -> int:
+def begin(fake: Any, n: int) -> int:
     """Start a workflow, past the API, that takes its time and ends well or badly."""
     steps = [Step("one", 2.0 + n % 17), Step("two", 3.0, StepResult.FAILED if n % 3 == 0 else StepResult.DONE)]
-    if isinstance(there, FakePreservica):
-        context = there.context(f"Kind {n}", f"org.example.kind-{n}", "Ingest", steps)
-        return there.state.archive.start_workflow(there.state.archive.contexts[context], {}, None).id
-    started: int = there.start(there.event(), there.define(f"kind-{n}", steps).identifier)
+    if isinstance(fake, FakePreservica):
+        context = fake.context(f"Kind {n}", f"org.example.kind-{n}", "Ingest", steps)
+        return fake.state.archive.start_workflow(fake.state.archive.contexts[context], {}, None).id
+    started: int = fake.start(fake.event(), fake.define(f"kind-{n}", steps).identifier)
     return started
 
 

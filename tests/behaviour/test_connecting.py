@@ -98,8 +98,8 @@ async def test_a_name_lookup_that_fails_once_costs_one_more_attempt(
     code: int, fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = lookups(monkeypatch, code, failing=1)
-    async with serve(http(200, workflow("opencast", 1603))) as wire:
-        url = f"{NAME}:{wire.url.rpartition(':')[2]}"
+    async with serve(http(200, workflow("opencast", 1603))) as server:
+        url = f"{NAME}:{server.url.rpartition(':')[2]}"
         async with client_of("opencast", url, clock=fake_time.clock, allow_insecure_http=True) as oc:
             assert (await get(oc)).id == 1603
     assert (len(asked), fake_time.naps) == (2, [0.25])
@@ -162,7 +162,7 @@ def unknown(_: trustme.CA) -> ssl.SSLContext:
     return server_side(trustme.CA())
 
 
-def elsewhere(authority: trustme.CA) -> ssl.SSLContext:
+def other_host(authority: trustme.CA) -> ssl.SSLContext:
     return server_side(authority, "example.org")
 
 
@@ -170,7 +170,7 @@ def expired(authority: trustme.CA) -> ssl.SSLContext:
     return server_side(authority, not_after=datetime.now(UTC) - timedelta(days=1))
 
 
-def ancient(authority: trustme.CA) -> ssl.SSLContext:
+def tls_1_0(authority: trustme.CA) -> ssl.SSLContext:
     """TLS 1.0 and nothing else."""
     context = server_side(authority)
     context.set_ciphers("ALL:@SECLEVEL=0")
@@ -178,20 +178,20 @@ def ancient(authority: trustme.CA) -> ssl.SSLContext:
     return context
 
 
-async def refused(wire: ByteServer, authority: trustme.CA, time: FakeTime) -> tuple[Any, Any]:
+async def refused(server: ByteServer, authority: trustme.CA, time: FakeTime) -> tuple[Any, Any]:
     """How both end at a server whose TLS will not do; it has not seen a request."""
-    found = await failures(wire.url, time, ssl_context=client_side(authority))
-    assert wire.requests == []
+    found = await failures(server.url, time, ssl_context=client_side(authority))
+    assert server.requests == []
     return found
 
 
 @pytest.mark.row(4)
-@pytest.mark.parametrize("certificate", [unknown, elsewhere, expired])
+@pytest.mark.parametrize("certificate", [unknown, other_host, expired])
 async def test_an_invalid_certificate_is_refused_without_retries_and_nothing_is_sent(
     certificate: Any, authority: trustme.CA, fake_time: FakeTime, see: See
 ) -> None:
-    async with serve(http(200), tls=certificate(authority)) as wire:
-        got, started = await refused(wire, authority, fake_time)
+    async with serve(http(200), tls=certificate(authority)) as server:
+        got, started = await refused(server, authority, fake_time)
     found = in_short(got, started)
     assert found == "TLSVerificationFailed: get 1 attempts, start 1, sent False"
     assert "certificate" in str(got)
@@ -200,17 +200,17 @@ async def test_an_invalid_certificate_is_refused_without_retries_and_nothing_is_
 
 @pytest.mark.row(4)
 async def test_a_private_authority_is_trusted_only_if_it_is_given(authority: trustme.CA, fake_time: FakeTime) -> None:
-    async with serve(http(200), tls=server_side(authority)) as wire:
-        got, _ = await failures(wire.url, fake_time)
+    async with serve(http(200), tls=server_side(authority)) as server:
+        got, _ = await failures(server.url, fake_time)
         assert isinstance(got, TLSVerificationFailed)
-        assert wire.requests == []
+        assert server.requests == []
 
 
 @pytest.mark.row(4)
 @pytest.mark.filterwarnings("ignore:ssl.TLSVersion.TLSv1 is deprecated:DeprecationWarning")
 async def test_tls_1_0_is_refused_and_nothing_is_sent(authority: trustme.CA, fake_time: FakeTime, see: See) -> None:
-    async with serve(http(200), tls=ancient(authority)) as wire:
-        got, started = await refused(wire, authority, fake_time)
+    async with serve(http(200), tls=tls_1_0(authority)) as server:
+        got, started = await refused(server, authority, fake_time)
     assert isinstance(got, ConnectFailed)
     assert not isinstance(got, TLSVerificationFailed)
     assert (started.attempts, started.sent) == (1, False)
@@ -236,8 +236,8 @@ async def test_https_to_a_plain_port_is_reported_and_nothing_is_sent(
 @pytest.mark.row(5)
 async def test_http_to_a_tls_port_is_a_foreign_response_with_the_servers_message(fake_time: FakeTime, see: See) -> None:
     sentence = b"The plain HTTP request was sent to HTTPS port"
-    async with serve(http(400, b"<html><h1>400 Bad Request</h1>" + sentence + b"</html>")) as wire:
-        got, started = await failures(wire.url, fake_time)
+    async with serve(http(400, b"<html><h1>400 Bad Request</h1>" + sentence + b"</html>")) as server:
+        got, started = await failures(server.url, fake_time)
     assert (type(got), type(started), got.attempts) == (ForeignResponse, StartOutcomeUnknown, 4)
     assert sentence.decode() in got.body
     see(f"http at a TLS port that says so: {type(got).__name__}, {got.attempts} attempts")
@@ -247,9 +247,9 @@ async def test_http_to_a_tls_port_is_a_foreign_response_with_the_servers_message
 async def test_http_to_a_silent_tls_port_is_a_broken_connection(
     authority: trustme.CA, fake_time: FakeTime, see: See
 ) -> None:
-    async with serve(http(200), tls=server_side(authority)) as wire:
-        got, started = await failures(wire.url.replace("https:", "http:"), fake_time)
-        assert wire.requests == []
+    async with serve(http(200), tls=server_side(authority)) as server:
+        got, started = await failures(server.url.replace("https:", "http:"), fake_time)
+        assert server.requests == []
     assert isinstance(got, ConnectionBroken)
     assert isinstance(started, StartOutcomeUnknown)
     see(f"that hangs up: {type(got).__name__}, {got.attempts} attempts; start: {type(started).__name__}")

@@ -21,22 +21,22 @@ Respond = Callable[[ReceivedRequest], bytes]
 
 async def refused(answer: Respond, time: FakeTime, call: Callable[[Any], Any]) -> tuple[Any, ByteServer]:
     """How a call of Preservica ends at a server that answers so, logins included."""
-    async with serve(answer) as wire, client_of("preservica", wire.url, clock=time.clock) as pv:
-        return await outcome(call(pv)), wire
+    async with serve(answer) as server, client_of("preservica", server.url, clock=time.clock) as pv:
+        return await outcome(call(pv)), server
 
 
 def lets_in_after(logins_needed: int) -> Respond:
     """A server that takes the token of that login only, and of no earlier one."""
-    made = 0
+    token = 0
 
-    def answer(seen: ReceivedRequest) -> bytes:
-        nonlocal made
-        if seen.target == LOGIN:
-            made += 1
-            return http(200, {"success": True, "token": f"tok-{made}", "validFor": 15})
-        if seen.headers["preservica-access-token"] != f"tok-{logins_needed}":
+    def answer(request: ReceivedRequest) -> bytes:
+        nonlocal token
+        if request.target == LOGIN:
+            token += 1
+            return http(200, {"success": True, "token": f"tok-{token}", "validFor": 15})
+        if request.headers["preservica-access-token"] != f"tok-{logins_needed}":
             return http(401)
-        return http(200 if seen.method == "GET" else 201, workflow("preservica", 1603))
+        return http(200 if request.method == "GET" else 201, workflow("preservica", 1603))
 
     return answer
 
@@ -46,10 +46,10 @@ def lets_in_after(logins_needed: int) -> Respond:
 async def test_a_token_refused_once_is_renewed_and_the_call_sent_again(
     call: Any, fake_time: FakeTime, see: See
 ) -> None:
-    found, wire = await refused(lets_in_after(2), fake_time, call)
+    found, server = await refused(lets_in_after(2), fake_time, call)
     assert found.id == 1603
-    assert [seen.target == LOGIN for seen in wire.requests] == [True, False, True, False]
-    bodies = {seen.body for seen in wire.requests if seen.target != LOGIN}
+    assert [request.target == LOGIN for request in server.requests] == [True, False, True, False]
+    bodies = {request.body for request in server.requests if request.target != LOGIN}
     assert len(bodies) == 1  # a start keeps its correlation id
     see("401 once: 1 login, 1 more sent, right; of a start with the same body")
 
@@ -59,9 +59,9 @@ async def test_a_token_refused_once_is_renewed_and_the_call_sent_again(
 async def test_a_token_that_is_always_refused_is_unauthorized_after_two_requests(
     call: Any, fake_time: FakeTime, see: See
 ) -> None:
-    found, wire = await refused(lets_in_after(10**6), fake_time, call)
+    found, server = await refused(lets_in_after(10**6), fake_time, call)
     assert isinstance(found, Unauthorized)
-    assert [seen.target == LOGIN for seen in wire.requests] == [True, False, True, False]
+    assert [request.target == LOGIN for request in server.requests] == [True, False, True, False]
     assert fake_time.naps == []
     see("always: 2 sent, Unauthorized")
 
@@ -82,19 +82,19 @@ LIFE = 15 * 60.0
 
 def refreshing(refresh: RawResponse | bytes, *, down_at: int = 0) -> Callable[[ReceivedRequest], RawResponse | bytes]:
     """A server that answers every refresh so, and whose n-th login is out of service."""
-    asked = made = 0
+    asked = token = 0
 
-    def answer(seen: ReceivedRequest) -> RawResponse | bytes:
-        nonlocal asked, made
-        if seen.target == REFRESH:
+    def answer(request: ReceivedRequest) -> RawResponse | bytes:
+        nonlocal asked, token
+        if request.target == REFRESH:
             return refresh
-        if seen.target == LOGIN:
+        if request.target == LOGIN:
             asked += 1
             if asked == down_at:
                 return http(503)
-            made += 1
-            return http(200, {"token": f"tok-{made}", "refresh-token": f"once-{made}", "validFor": 15})
-        assert seen.headers["preservica-access-token"] == f"tok-{made}"
+            token += 1
+            return http(200, {"token": f"tok-{token}", "refresh-token": f"once-{token}", "validFor": 15})
+        assert request.headers["preservica-access-token"] == f"tok-{token}"
         return http(200, workflow("preservica", 1603))
 
     return answer
@@ -118,16 +118,16 @@ async def test_a_failed_refresh_is_followed_by_one_login(
     refresh: RawResponse | bytes, fake_time: FakeTime, see: See
 ) -> None:
     async with (
-        serve(refreshing(refresh)) as wire,
-        client_of("preservica", wire.url, clock=fake_time.clock) as pv,
+        serve(refreshing(refresh)) as server,
+        client_of("preservica", server.url, clock=fake_time.clock) as pv,
     ):
         for _ in range(3):
             found = await asyncio.gather(*(pv.workflows.get(1603) for _ in range(20)))
             assert [workflow.id for workflow in found] == [1603] * 20
             fake_time.now += LIFE * 0.85
-    asked = [seen.target for seen in wire.requests if seen.target in {LOGIN, REFRESH}]
+    asked = [request.target for request in server.requests if request.target in {LOGIN, REFRESH}]
     assert asked == [LOGIN, REFRESH, LOGIN, REFRESH, LOGIN]
-    sent = [seen.body for seen in wire.requests if seen.target == REFRESH]
+    sent = [request.body for request in server.requests if request.target == REFRESH]
     assert len(set(sent)) == 2  # no refresh token twice
     see("1 refresh, then 1 login; no refresh token is sent twice")
 
@@ -135,10 +135,10 @@ async def test_a_failed_refresh_is_followed_by_one_login(
 @pytest.mark.row(34)
 async def test_a_refresh_token_is_not_sent_again_even_if_the_next_login_failed(fake_time: FakeTime) -> None:
     async with (
-        serve(refreshing(RawResponse(b"", "fin"), down_at=2)) as wire,
-        client_of("preservica", wire.url, clock=fake_time.clock) as pv,
+        serve(refreshing(RawResponse(b"", "fin"), down_at=2)) as server,
+        client_of("preservica", server.url, clock=fake_time.clock) as pv,
     ):
         for seconds in (LIFE * 0.85, 20.0, 0.0):
             assert (await pv.workflows.get(1603)).id == 1603  # the old token is good for a little longer
             fake_time.now += seconds
-    assert [seen.target for seen in wire.requests if seen.method == "POST"] == [LOGIN, REFRESH, LOGIN, LOGIN]
+    assert [request.target for request in server.requests if request.method == "POST"] == [LOGIN, REFRESH, LOGIN, LOGIN]

@@ -52,7 +52,7 @@ async def test_a_server_that_is_silent_once_costs_one_more_attempt(fake_time: Fa
     assert server.sent["GET"] == 2
 
 
-async def outlasted(talk: ConnectionHandler, time: FakeTime) -> str:
+async def outcomes_of_endless(talk: ConnectionHandler, time: FakeTime) -> str:
     """How both end at a server that talks so for ever; it loses every connection."""
     async with raw_server(talk) as raw:
         async with client_of("opencast", raw.url, clock=time.clock, timeouts=SHORT, retry=TWICE) as oc:
@@ -75,7 +75,7 @@ async def outlasted(talk: ConnectionHandler, time: FakeTime) -> str:
 async def test_slow_bytes_do_not_extend_the_timeout(
     opening: bytes, again: bytes, fake_time: FakeTime, see: See
 ) -> None:
-    found = await outlasted(repeat_forever(opening, again, pause=0.002), fake_time)
+    found = await outcomes_of_endless(repeat_forever(opening, again, pause=0.002), fake_time)
     assert found.startswith("get: 2 of 2")
     see(found)
 
@@ -83,6 +83,6 @@ async def test_slow_bytes_do_not_extend_the_timeout(
 @pytest.mark.row(14)
 @pytest.mark.parametrize("status", [b"100 Continue", b"102 Processing", b"103 Early Hints"])
 async def test_interim_responses_do_not_extend_the_timeout(status: bytes, fake_time: FakeTime, see: See) -> None:
-    found = await outlasted(repeat_forever(b"", b"HTTP/1.1 " + status + b"\r\n\r\n"), fake_time)
+    found = await outcomes_of_endless(repeat_forever(b"", b"HTTP/1.1 " + status + b"\r\n\r\n"), fake_time)
     assert found.startswith("get: 2 of 2")
     see(f"{found}; connection dropped")

@@ -249,7 +249,7 @@ MADE: dict[str, Callable[[str], Any]] = {
 }
 
 
-def proof(secret: str) -> str:
+def sent_credentials(secret: str) -> str:
     return "Basic " + base64.b64encode(f"user:{secret}".encode()).decode()
 
 
@@ -275,7 +275,7 @@ async def test_a_strange_secret_is_refused_without_repeating_it_or_sent_unchange
         assert "s3cr" not in str(found) + repr(found)
         see(f"{kind} with {name}: refused")
         return
-    sent = {"basic": proof(SECRETS[name]), "bearer": f"Bearer {SECRETS[name]}", "digest": None}
+    sent = {"basic": sent_credentials(SECRETS[name]), "bearer": f"Bearer {SECRETS[name]}", "digest": None}
     assert found.headers.get("authorization") == sent[kind]
     assert "x-evil" not in found.headers
     see(f"{kind} with {name}: sent as it is")

@@ -27,12 +27,12 @@ ONE = Limits(connections=1)
 @pytest.mark.parametrize(("system", "name"), CASES)
 async def test_a_client_in_another_loop_raises_and_sends_nothing(system: str, name: str, see: See) -> None:
     ask = BOTH.get(name) or ASKS[system][name]
-    async with serve(answers(system)) as wire, client_of(system, wire.url) as client:
+    async with serve(answers(system)) as server, client_of(system, server.url) as client:
         assert (await client.workflows.get(7)).id == 7
-        sent = len(wire.requests)
+        sent = len(server.requests)
         with pytest.raises(WrongEventLoop):
             await asyncio.to_thread(asyncio.run, ask(client))
-        assert len(wire.requests) == sent
+        assert len(server.requests) == sent
         assert (await client.workflows.get(7)).id == 7
     see(f"{len(CASES)} calls in another thread's loop: WrongEventLoop, nothing sent, at home all is well")
 
@@ -44,8 +44,8 @@ def test_a_client_whose_loop_is_closed_raises(system: str, name: str) -> None:
     left: list[Any] = []
 
     async def first() -> None:
-        async with serve(answers(system)) as wire:
-            client = client_of(system, wire.url)
+        async with serve(answers(system)) as server:
+            client = client_of(system, server.url)
             await client.__aenter__()
             await client.workflows.get(7)
             left.append(client)
@@ -108,14 +108,14 @@ def test_a_client_in_a_forked_process_raises_and_works_on_in_the_parent(used: st
 @pytest.mark.row(65)
 @pytest.mark.parametrize("system", SYSTEMS)
 async def test_closing_twice_and_concurrently_closes(system: str) -> None:
-    async with serve(answers(system)) as wire:
-        async with client_of(system, wire.url) as client:
+    async with serve(answers(system)) as server:
+        async with client_of(system, server.url) as client:
             await client.workflows.get(7)
             await asyncio.gather(*(asyncio.create_task(client.aclose()) for _ in range(5)))
             await client.aclose()
             with pytest.raises(ClientClosed):
                 await client.workflows.get(7)
-        await until(lambda: not wire.open)
+        await until(lambda: not server.open)
 
 
 @pytest.mark.row(65)
@@ -124,18 +124,18 @@ async def test_a_call_returns_or_raises_client_closed_whenever_the_client_is_clo
     system: str, name: str, see: See
 ) -> None:
     ask, ends, turns = BOTH.get(name) or ASKS[system][name], set[str](), 0
-    async with serve(answers(system)) as wire:
+    async with serve(answers(system)) as server:
         while turns < 40:
             turns += 1
-            async with client_of(system, wire.url, limits=ONE) as client:
+            async with client_of(system, server.url, limits=ONE) as client:
                 calls = [asyncio.create_task(ask(client)) for _ in range(3)]
                 for _ in range(turns):
                     await asyncio.sleep(0)
                 await client.aclose()
                 found = await asyncio.gather(*calls, return_exceptions=True)
                 ends |= {type(end).__name__ for end in found if isinstance(end, Exception)}
-            assert asyncio.all_tasks() - wire.tasks == {asyncio.current_task()}
-            await until(lambda: not wire.open)
+            assert asyncio.all_tasks() - server.tasks == {asyncio.current_task()}
+            await until(lambda: not server.open)
     assert ends == {"ClientClosed"}
     see("closed at 40 moments: answered or ClientClosed, no connection, no task")
 
@@ -148,10 +148,10 @@ async def test_an_exception_in_the_block_closes_the_client_and_is_raised_unchang
             await client.workflows.get(7)
             raise ZeroDivisionError
 
-    async with serve(answers(system)) as wire:
+    async with serve(answers(system)) as server:
         with pytest.raises(ZeroDivisionError):
-            await body(wire.url)
-        await until(lambda: not wire.open)
+            await body(server.url)
+        await until(lambda: not server.open)
 
 
 @pytest.mark.row(65)

@@ -43,7 +43,7 @@ def manager(archive: FakePreservica, time: FakeTime, **settings: Any) -> Any:
     return client_of("preservica", archive.url, **{**account, "clock": time.clock, **settings})
 
 
-async def at_once(count: int, call: Callable[[int], Awaitable[Any]]) -> Counter[str]:
+async def concurrently(count: int, call: Callable[[int], Awaitable[Any]]) -> Counter[str]:
     """How so many calls at once end."""
     return Counter(type(found).__name__ for found in await asyncio.gather(*(outcome(call(n)) for n in range(count))))
 
@@ -54,7 +54,7 @@ async def test_a_thousand_refused_calls_share_one_login(archive: FakePreservica,
     async with manager(archive, fake_time) as pv:
         await pv.workflows.get(ids[0])
         archive.revoke()
-        found = await at_once(MANY, lambda n: pv.workflows.get(ids[n % 10]))
+        found = await concurrently(MANY, lambda n: pv.workflows.get(ids[n % 10]))
     assert found == {"Workflow": MANY}
     assert archive.logins == 2
     see("1 login, 1000 successes")
@@ -64,7 +64,7 @@ async def test_a_thousand_refused_calls_share_one_login(archive: FakePreservica,
 async def test_a_thousand_first_calls_share_one_login(archive: FakePreservica, fake_time: FakeTime) -> None:
     (id,) = archive.seed(1)
     async with manager(archive, fake_time) as pv:
-        assert await at_once(MANY, lambda _: pv.workflows.get(id)) == {"Workflow": MANY}
+        assert await concurrently(MANY, lambda _: pv.workflows.get(id)) == {"Workflow": MANY}
     assert archive.logins == 1
     assert len(archive.requests) == MANY + 1
 
@@ -73,21 +73,21 @@ async def test_a_thousand_first_calls_share_one_login(archive: FakePreservica, f
 
 
 @asynccontextmanager
-async def gatekeeper(
+async def login_server(
     login: Callable[[int], RawResponse | bytes], time: FakeTime, **settings: Any
 ) -> AsyncIterator[tuple[Any, ByteServer]]:
     """A server that answers its n-th login so, a client of it, and the wire."""
 
-    def answer(seen: ReceivedRequest) -> RawResponse | bytes:
-        if seen.target == LOGIN:
-            return login(sum(before.target == LOGIN for before in wire.requests))
+    def answer(request: ReceivedRequest) -> RawResponse | bytes:
+        if request.target == LOGIN:
+            return login(sum(before.target == LOGIN for before in server.requests))
         return http(200, workflow("preservica", 1603))
 
     async with (
-        serve(answer) as wire,
-        client_of("preservica", wire.url, **{"clock": time.clock, **settings}) as pv,
+        serve(answer) as server,
+        client_of("preservica", server.url, **{"clock": time.clock, **settings}) as pv,
     ):
-        yield pv, wire
+        yield pv, server
 
 
 GRANTED = http(200, {"success": True, "token": "tok", "validFor": 15})
@@ -108,18 +108,18 @@ PATIENCE = Timeouts(call=30.0, exchange=0.3)
 async def test_a_failed_login_is_retried_once_for_all_and_raised_in_every_waiting_call(
     kind: type[Exception], fake_time: FakeTime, see: See
 ) -> None:
-    async with gatekeeper(lambda _: DOWN[kind], fake_time, timeouts=PATIENCE) as (pv, wire):
-        found = await at_once(MANY, lambda _: pv.workflows.get(1603))
+    async with login_server(lambda _: DOWN[kind], fake_time, timeouts=PATIENCE) as (pv, server):
+        found = await concurrently(MANY, lambda _: pv.workflows.get(1603))
         assert found == {kind.__name__: MANY}
         attempts = ATTEMPTS.get(kind, 4)
-        assert [seen.target for seen in wire.requests] == [LOGIN] * attempts
+        assert [request.target for request in server.requests] == [LOGIN] * attempts
     see(f"{kind.__name__}: {attempts} logins, 1000 typed errors")
 
 
 @pytest.mark.row(33)
 async def test_a_login_at_a_closed_port_is_retried_once_for_all(fake_time: FakeTime) -> None:
-    async with gatekeeper(lambda _: GRANTED, fake_time) as (_, wire):
-        url = wire.url
+    async with login_server(lambda _: GRANTED, fake_time) as (_, server):
+        url = server.url
     async with client_of("preservica", url, clock=fake_time.clock) as pv:
         found = await asyncio.gather(*(outcome(pv.workflows.get(1603)) for _ in range(100)))
     assert {type(error) for error in found} == {ConnectFailed}
@@ -135,9 +135,9 @@ async def test_later_calls_log_in_again_after_a_failed_login(
     def login(n: int) -> RawResponse | bytes:
         return DOWN[kind] if n <= 4 else GRANTED
 
-    async with gatekeeper(login, fake_time, timeouts=PATIENCE) as (pv, _):
-        assert await at_once(10, lambda _: pv.workflows.get(1603)) == {kind.__name__: 10}
-        assert await at_once(10, lambda _: pv.workflows.get(1603)) == {"Workflow": 10}
+    async with login_server(login, fake_time, timeouts=PATIENCE) as (pv, _):
+        assert await concurrently(10, lambda _: pv.workflows.get(1603)) == {kind.__name__: 10}
+        assert await concurrently(10, lambda _: pv.workflows.get(1603)) == {"Workflow": 10}
     see("later calls log in again")
 
 
@@ -146,21 +146,21 @@ async def test_later_calls_log_in_again_after_a_failed_login(
 async def test_refused_credentials_are_not_sent_again_so_no_account_is_locked(
     kind: type[Exception], fake_time: FakeTime, see: See
 ) -> None:
-    async with gatekeeper(lambda _: DOWN[kind], fake_time) as (pv, wire):
+    async with login_server(lambda _: DOWN[kind], fake_time) as (pv, server):
         for _ in range(20):
-            assert await at_once(10, lambda _: pv.workflows.get(1603)) == {kind.__name__: 10}
-        assert len(wire.requests) == 1
+            assert await concurrently(10, lambda _: pv.workflows.get(1603)) == {kind.__name__: 10}
+        assert len(server.requests) == 1
     see("401, 403: 1 login, however many come later")
 
 
 @pytest.mark.row(33)
 async def test_a_slow_login_is_not_sent_twice(fake_time: FakeTime) -> None:
-    async with gatekeeper(lambda _: RawResponse(GRANTED[:20], "stall"), fake_time, timeouts=PATIENCE) as (pv, wire):
+    async with login_server(lambda _: RawResponse(GRANTED[:20], "stall"), fake_time, timeouts=PATIENCE) as (pv, server):
         calls = asyncio.gather(*(outcome(pv.workflows.get(1603)) for _ in range(100)))
-        await until(lambda: bool(wire.requests))
+        await until(lambda: bool(server.requests))
         late = asyncio.gather(*(outcome(pv.workflows.get(1603)) for _ in range(100)))
         assert {type(error) for error in [*await calls, *await late]} == {DeadlineExceeded}
-        assert len(wire.requests) == 4
+        assert len(server.requests) == 4
 
 
 # A token that is revoked

@@ -114,7 +114,7 @@ PAGE = b"\r\n<!DOCTYPE html><html><body><form action='/login'>running succeeded<
 
 
 def logins(wire: ByteServer) -> int:
-    return sum(seen.target == LOGIN for seen in wire.requests)
+    return sum(request.target == LOGIN for request in wire.requests)
 
 
 @pytest.mark.row(28)
@@ -208,9 +208,9 @@ async def test_a_refusal_is_typed_never_repeated_and_a_start_has_not_happened(
 async def test_no_list_is_listing_not_supported_with_the_version_of_the_server(
     answer: bytes, fake_time: FakeTime, see: See
 ) -> None:
-    def respond(seen: ReceivedRequest) -> bytes:
+    def respond(request: ReceivedRequest) -> bytes:
         version = {"default": "v1.10.0", "versions": ["v1.10.0"]}
-        return http(200, version) if seen.target == "/api/version" else answer
+        return http(200, version) if request.target == "/api/version" else answer
 
     async with serve(respond) as wire, client_of("opencast", wire.url, clock=fake_time.clock) as oc:
         found = await outcome(oc.workflows.list().first())

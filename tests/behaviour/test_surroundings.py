@@ -70,11 +70,11 @@ async def exhausted(url: str, until: int) -> Any:
 
 @pytest.mark.row(68)
 async def test_without_free_files_a_get_is_retried_and_a_start_has_not_happened(see: See) -> None:
-    async with serve(answers("opencast")) as wire:
-        assert await exhausted(wire.url, 2) == [7, 2]
-        starts = [seen.method for seen in wire.requests].count("POST")
-        assert await exhausted(wire.url, 99) == ["ConnectFailed", 4, False, "ConnectFailed", 1, False]
-        assert [seen.method for seen in wire.requests].count("POST") == starts == 1
+    async with serve(answers("opencast")) as server:
+        assert await exhausted(server.url, 2) == [7, 2]
+        starts = [request.method for request in server.requests].count("POST")
+        assert await exhausted(server.url, 99) == ["ConnectFailed", 4, False, "ConnectFailed", 1, False]
+        assert [request.method for request in server.requests].count("POST") == starts == 1
     see("EMFILE by RLIMIT_NOFILE: ConnectFailed after 4 tries, or read when there are files again; start: not sent")
 
 
@@ -98,11 +98,11 @@ async def test_an_exhausted_system_resource_is_a_failed_connection(
 async def test_a_client_never_opens_more_connections_than_its_limit(system: str, see: See) -> None:
     open_ones: list[int] = []
 
-    def answer(seen: ReceivedRequest) -> bytes:
-        open_ones.append(wire.open)
-        return answers(system)(seen)
+    def answer(request: ReceivedRequest) -> bytes:
+        open_ones.append(server.open)
+        return answers(system)(request)
 
-    async with serve(answer) as wire, client_of(system, wire.url, limits=Limits(connections=3)) as client:
+    async with serve(answer) as server, client_of(system, server.url, limits=Limits(connections=3)) as client:
         await asyncio.gather(*(client.workflows.get(7) for _ in range(200)))
         start = ["event-7", "fast"] if system == "opencast" else ["Ingest of films"]
         await asyncio.gather(*(client.workflows.start(*start) for _ in range(20)))
@@ -147,8 +147,8 @@ async def test_a_proxy_that_closes_the_tunnel_is_a_failed_connection(
         got, start = await through(proxy.url, fake_time)
     assert [type(error) for error in (got, start)] == [ConnectFailed] * 2
     assert (got.attempts, start.attempts) == (4, 1)
-    assert all(seen.method == "CONNECT" and b"s3cret" not in seen.body for seen in proxy.requests)
-    assert not any("authorization" in seen.headers for seen in proxy.requests)
+    assert all(request.method == "CONNECT" and b"s3cret" not in request.body for request in proxy.requests)
+    assert not any("authorization" in request.headers for request in proxy.requests)
     see("closes the tunnel: ConnectFailed, R; start not sent; the proxy sees no credentials")
 
 
@@ -201,9 +201,9 @@ def hostile(authority: trustme.CA, monkeypatch: pytest.MonkeyPatch, tmp_path: Pa
 async def test_the_environment_neither_redirects_a_call_nor_adds_credentials(
     system: str, hostile: Path, fake_time: FakeTime, see: See
 ) -> None:
-    async with serve(answers(system)) as wire, client_of(system, wire.url, clock=fake_time.clock) as client:
+    async with serve(answers(system)) as server, client_of(system, server.url, clock=fake_time.clock) as client:
         assert (await client.workflows.get(7)).id == 7
-        sent = [seen.headers.get("authorization", "") for seen in wire.requests]
+        sent = [request.headers.get("authorization", "") for request in server.requests]
     assert all("Basic dXNlcjpzM2NyZXQ=" in proof if system == "opencast" else not proof for proof in sent)
     see("HTTP_PROXY, NETRC: ignored")
 
@@ -215,11 +215,11 @@ async def test_the_environment_does_not_change_the_trusted_authorities(
 ) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
-    async with serve(answers(system), tls=context) as wire:
-        async with client_of(system, wire.url, clock=fake_time.clock) as client:
+    async with serve(answers(system), tls=context) as server:
+        async with client_of(system, server.url, clock=fake_time.clock) as client:
             with pytest.raises(TLSVerificationFailed):
                 await client.workflows.get(7)
-        assert not wire.requests
+        assert not server.requests
     see("SSL_CERT_FILE, SSL_CERT_DIR: ignored")
 
 
@@ -230,8 +230,8 @@ async def test_no_tls_key_is_written_to_sslkeylogfile(
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
     async with (
-        serve(answers("opencast"), tls=context) as wire,
-        client_of("opencast", wire.url, clock=fake_time.clock) as client,
+        serve(answers("opencast"), tls=context) as server,
+        client_of("opencast", server.url, clock=fake_time.clock) as client,
     ):
         with pytest.raises(TransportError):
             await client.workflows.get(7)

@@ -177,7 +177,7 @@ class DefaultBackend:
 default_backend = DefaultBackend()
 
 
-def transport(
+def make_transport(
     url: str,
     clock: Clock,
     *,
@@ -203,7 +203,7 @@ def transport(
 @asynccontextmanager
 async def connected(url: str, clock: Clock, **settings: Any) -> AsyncIterator[Transport]:
     """A transport that is open."""
-    made = transport(url, clock, **settings)
+    made = make_transport(url, clock, **settings)
     made.open()
     try:
         yield made

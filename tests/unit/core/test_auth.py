@@ -56,23 +56,23 @@ def short(value: object) -> str:
 def test_an_invalid_password_is_refused_and_not_repeated(end: str) -> None:
     with pytest.raises(InvalidArgument, match="^password: must be a text without line ends") as caught:
         Basic("a", "s3cret" + end)
-    assert "s3cret" not in told(caught.value)
+    assert "s3cret" not in printed(caught.value)
 
 
 @pytest.mark.parametrize("nothing", [None, b"s3cret", 7])
 def test_a_password_that_is_not_a_string_is_refused_and_not_repeated(nothing: Any) -> None:
     with pytest.raises(InvalidArgument, match="password") as caught:
         Basic("a", nothing)
-    assert "s3cret" not in told(caught.value)
+    assert "s3cret" not in printed(caught.value)
 
 
 def test_the_error_for_a_user_name_does_not_reveal_the_password() -> None:
     with pytest.raises(InvalidArgument) as caught:
         Basic("a:b", "s3cret")
-    assert "s3cret" not in told(caught.value)
+    assert "s3cret" not in printed(caught.value)
 
 
-def told(error: BaseException) -> str:
+def printed(error: BaseException) -> str:
     """The error, and the local variables of every frame but the test's own, which holds what it gives."""
     _, *frames = traceback.TracebackException.from_exception(error, capture_locals=True).stack
     assert frames
@@ -129,11 +129,11 @@ async def test_the_error_for_an_invalid_token_does_not_repeat_it(end: str) -> No
     for bearer in (Bearer, Bearer.of):
         with pytest.raises(InvalidArgument) as caught:
             bearer("s3cret" + end)
-        assert "s3cret" not in told(caught.value)
-    asked = Bearer(lambda: "s3cret" + end)
+        assert "s3cret" not in printed(caught.value)
+    calls = Bearer(lambda: "s3cret" + end)
     with pytest.raises(InvalidArgument) as caught:
-        await asked.headers(*ASK)
-    assert "s3cret" not in told(caught.value)
+        await calls.headers(*ASK)
+    assert "s3cret" not in printed(caught.value)
 
 
 async def test_the_longest_token_is_8_kib() -> None:
@@ -181,7 +181,7 @@ async def test_an_invalid_token_of_a_coroutine_function_is_refused() -> None:
 
 
 @define
-class Office:
+class LoginServer:
     """Gives tokens, and counts."""
 
     logins: int = 0
@@ -212,97 +212,103 @@ class Office:
 
 
 @pytest.fixture
-def office() -> Office:
-    return Office()
+def login_server() -> LoginServer:
+    return LoginServer()
 
 
 @pytest.fixture
-def token(office: Office, fake_time: FakeTime) -> TokenAuth:
-    return TokenAuth(office.log_in, office.refresh, fake_time.clock)
+def token(login_server: LoginServer, fake_time: FakeTime) -> TokenAuth:
+    return TokenAuth(login_server.log_in, login_server.refresh, fake_time.clock)
 
 
-def carries(number: int) -> Headers:
+def token_headers(number: int) -> Headers:
     return (("preservica-access-token", f"token{number}"),)
 
 
-async def test_a_thousand_concurrent_calls_share_one_login(office: Office, token: TokenAuth) -> None:
+async def test_a_thousand_concurrent_calls_share_one_login(login_server: LoginServer, token: TokenAuth) -> None:
     found = await asyncio.gather(*(token.headers(*ASK) for _ in range(1000)))
-    assert (set(found), office.logins) == ({carries(1)}, 1)
+    assert (set(found), login_server.logins) == ({token_headers(1)}, 1)
 
 
 @pytest.mark.figure("T-AUTH")
-async def test_a_thousand_calls_with_a_refused_token_share_one_login(office: Office, token: TokenAuth) -> None:
+async def test_a_thousand_calls_with_a_refused_token_share_one_login(
+    login_server: LoginServer, token: TokenAuth
+) -> None:
     sent = await token.headers(*ASK)
     assert all(await asyncio.gather(*(token.renew(sent, REFUSED, *ASK) for _ in range(1000))))
-    assert (office.logins, office.refreshes) == (2, 0)
-    assert await token.headers(*ASK) == carries(2)
+    assert (login_server.logins, login_server.refreshes) == (2, 0)
+    assert await token.headers(*ASK) == token_headers(2)
 
 
-async def test_a_late_refusal_of_the_old_token_does_not_renew_again(office: Office, token: TokenAuth) -> None:
+async def test_a_late_refusal_of_the_old_token_does_not_renew_again(
+    login_server: LoginServer, token: TokenAuth
+) -> None:
     old = await token.headers(*ASK)
     await token.renew(old, REFUSED, *ASK)
     assert await token.renew(old, REFUSED, *ASK)
-    assert office.logins == 2
+    assert login_server.logins == 2
 
 
-async def test_a_failed_login_raises_in_every_waiting_call(office: Office, token: TokenAuth) -> None:
-    office.fails = ConnectFailed("refused")
+async def test_a_failed_login_raises_in_every_waiting_call(login_server: LoginServer, token: TokenAuth) -> None:
+    login_server.fails = ConnectFailed("refused")
     found = await asyncio.gather(*(token.headers(*ASK) for _ in range(1000)), return_exceptions=True)
     assert {type(error) for error in found} == {ConnectFailed}
     assert len({id(error) for error in found}) == 1000
-    assert office.logins == 1
+    assert login_server.logins == 1
 
 
-async def test_the_call_after_a_failed_login_logs_in_again(office: Office, token: TokenAuth) -> None:
-    office.fails = ConnectFailed("refused")
+async def test_the_call_after_a_failed_login_logs_in_again(login_server: LoginServer, token: TokenAuth) -> None:
+    login_server.fails = ConnectFailed("refused")
     with pytest.raises(ConnectFailed):
         await token.headers(*ASK)
-    office.fails = None
-    assert await token.headers(*ASK) == carries(2)
+    login_server.fails = None
+    assert await token.headers(*ASK) == token_headers(2)
 
 
 @pytest.mark.figure("T-AUTH")
 @pytest.mark.parametrize("gone", [slice(0, 1), slice(50, 51), slice(0, 99), slice(1, 100)])
 async def test_a_cancelled_call_leaves_the_login_to_the_other_calls(
-    gone: slice, office: Office, token: TokenAuth
+    gone: slice, login_server: LoginServer, token: TokenAuth
 ) -> None:
     going = asyncio.Event()
-    office.wait = going.wait
+    login_server.wait = going.wait
     callers = [asyncio.create_task(token.headers(*ASK)) for _ in range(100)]
-    await until(lambda: office.logins == 1)
+    await until(lambda: login_server.logins == 1)
     for caller in callers[gone]:
         caller.cancel()
         await asyncio.sleep(0)
     going.set()
     left = [caller for caller in callers if caller not in callers[gone]]
-    assert set(await asyncio.gather(*left)) == {carries(1)}
+    assert set(await asyncio.gather(*left)) == {token_headers(1)}
     assert all(caller.cancelled() for caller in callers[gone])
-    assert office.logins == 1
+    assert login_server.logins == 1
 
 
-async def test_cancelling_the_last_waiting_call_cancels_the_login(office: Office, token: TokenAuth) -> None:
+async def test_cancelling_the_last_waiting_call_cancels_the_login(login_server: LoginServer, token: TokenAuth) -> None:
     before = asyncio.all_tasks()
-    office.wait = asyncio.Event().wait
+    login_server.wait = asyncio.Event().wait
     callers = [asyncio.create_task(token.headers(*ASK)) for _ in range(10)]
-    await until(lambda: office.logins == 1)
+    await until(lambda: login_server.logins == 1)
     for caller in callers:
         caller.cancel()
     await asyncio.wait(callers)
     assert asyncio.all_tasks() == before
-    office.wait = lambda: asyncio.sleep(0)
-    assert await token.headers(*ASK) == carries(2)
+    login_server.wait = lambda: asyncio.sleep(0)
+    assert await token.headers(*ASK) == token_headers(2)
 
 
-async def test_a_cancelled_scope_cancels_the_login_it_waits_for(office: Office, token: TokenAuth) -> None:
+async def test_a_cancelled_scope_cancels_the_login_it_waits_for(login_server: LoginServer, token: TokenAuth) -> None:
     before = asyncio.all_tasks()
-    office.wait = asyncio.Event().wait
+    login_server.wait = asyncio.Event().wait
     with anyio.move_on_after(0.01) as scope:
         await token.headers(*ASK)
     assert scope.cancelled_caught
     assert asyncio.all_tasks() == before
 
 
-async def test_a_call_during_the_cancellation_of_a_login_logs_in_again(office: Office, token: TokenAuth) -> None:
+async def test_a_call_during_the_cancellation_of_a_login_logs_in_again(
+    login_server: LoginServer, token: TokenAuth
+) -> None:
     slow = asyncio.Event()
 
     async def reluctantly() -> None:
@@ -311,147 +317,155 @@ async def test_a_call_during_the_cancellation_of_a_login_logs_in_again(office: O
         finally:
             await slow.wait()
 
-    office.wait = reluctantly
+    login_server.wait = reluctantly
     first = asyncio.create_task(token.headers(*ASK))
-    await until(lambda: office.logins == 1)
+    await until(lambda: login_server.logins == 1)
     first.cancel()
     await asyncio.sleep(0)
-    office.wait = lambda: asyncio.sleep(0)
-    assert await token.headers(*ASK) == carries(2)
+    login_server.wait = lambda: asyncio.sleep(0)
+    assert await token.headers(*ASK) == token_headers(2)
     slow.set()
     await asyncio.wait([first])
-    assert await token.headers(*ASK) == carries(2)
+    assert await token.headers(*ASK) == token_headers(2)
 
 
 async def test_a_token_is_renewed_after_80_percent_of_its_lifetime(
-    office: Office, token: TokenAuth, fake_time: FakeTime
+    login_server: LoginServer, token: TokenAuth, fake_time: FakeTime
 ) -> None:
     await token.headers(*ASK)
     fake_time.now += 719
-    assert await token.headers(*ASK) == carries(1)
+    assert await token.headers(*ASK) == token_headers(1)
     fake_time.now += 1
-    assert set(await asyncio.gather(*(token.headers(*ASK) for _ in range(100)))) == {carries(2)}
-    assert (office.logins, office.refreshes) == (1, 1)
+    assert set(await asyncio.gather(*(token.headers(*ASK) for _ in range(100)))) == {token_headers(2)}
+    assert (login_server.logins, login_server.refreshes) == (1, 1)
 
 
 async def test_the_lifetime_counts_from_before_the_login_was_sent(
-    office: Office, token: TokenAuth, fake_time: FakeTime
+    login_server: LoginServer, token: TokenAuth, fake_time: FakeTime
 ) -> None:
-    office.wait = lambda: fake_time.sleep(700)
+    login_server.wait = lambda: fake_time.sleep(700)
     await token.headers(*ASK)
-    office.wait = lambda: asyncio.sleep(0)
+    login_server.wait = lambda: asyncio.sleep(0)
     fake_time.now += 20
-    assert await token.headers(*ASK) == carries(2)
+    assert await token.headers(*ASK) == token_headers(2)
 
 
-async def test_a_login_follows_a_refused_refresh(office: Office, token: TokenAuth, fake_time: FakeTime) -> None:
+async def test_a_login_follows_a_refused_refresh(
+    login_server: LoginServer, token: TokenAuth, fake_time: FakeTime
+) -> None:
     await token.headers(*ASK)
-    office.refuses = Unauthorized(401)
+    login_server.refuses = Unauthorized(401)
     fake_time.now += 800
-    assert await token.headers(*ASK) == carries(3)
-    assert (office.logins, office.refreshes) == (2, 1)
+    assert await token.headers(*ASK) == token_headers(3)
+    assert (login_server.logins, login_server.refreshes) == (2, 1)
 
 
 async def test_without_a_refresh_token_a_login_renews_the_token(
-    office: Office, token: TokenAuth, fake_time: FakeTime
+    login_server: LoginServer, token: TokenAuth, fake_time: FakeTime
 ) -> None:
-    office.refreshable = False
+    login_server.refreshable = False
     await token.headers(*ASK)
     fake_time.now += 800
-    assert await token.headers(*ASK) == carries(2)
-    assert (office.logins, office.refreshes) == (2, 0)
+    assert await token.headers(*ASK) == token_headers(2)
+    assert (login_server.logins, login_server.refreshes) == (2, 0)
 
 
-async def test_an_expired_token_is_not_refreshed(office: Office, token: TokenAuth, fake_time: FakeTime) -> None:
+async def test_an_expired_token_is_not_refreshed(
+    login_server: LoginServer, token: TokenAuth, fake_time: FakeTime
+) -> None:
     await token.headers(*ASK)
     fake_time.now += 901
-    assert await token.headers(*ASK) == carries(2)
-    assert (office.logins, office.refreshes) == (2, 0)
+    assert await token.headers(*ASK) == token_headers(2)
+    assert (login_server.logins, login_server.refreshes) == (2, 0)
 
 
 @pytest.mark.figure("T-AUTH")
-async def test_calls_refused_with_the_same_token_share_one_failed_login(office: Office, token: TokenAuth) -> None:
+async def test_calls_refused_with_the_same_token_share_one_failed_login(
+    login_server: LoginServer, token: TokenAuth
+) -> None:
     sent = await token.headers(*ASK)
-    office.fails = ServerError(503)
+    login_server.fails = ServerError(503)
     for _ in range(1000):
         with pytest.raises(ServerError) as caught:
             await token.renew(sent, REFUSED, *ASK)
         assert caught.value.at_login
-    assert office.logins == 2
-    office.fails = None
-    assert await token.headers(*ASK) == carries(3)
+    assert login_server.logins == 2
+    login_server.fails = None
+    assert await token.headers(*ASK) == token_headers(3)
     assert await token.renew(sent, REFUSED, *ASK)
-    assert office.logins == 3
+    assert login_server.logins == 3
 
 
 async def test_a_token_that_expired_in_an_outage_is_renewed_once_for_all_calls(
-    office: Office, token: TokenAuth, fake_time: FakeTime
+    login_server: LoginServer, token: TokenAuth, fake_time: FakeTime
 ) -> None:
     sent = await token.headers(*ASK)
-    office.fails = office.refuses = ConnectFailed("refused")
+    login_server.fails = login_server.refuses = ConnectFailed("refused")
     fake_time.now += 901
     with pytest.raises(ConnectFailed):
         await token.headers(*ASK)
     with pytest.raises(ConnectFailed):
         await token.renew(sent, REFUSED, *ASK)
-    assert office.logins == 2
+    assert login_server.logins == 2
 
 
 async def test_after_a_failed_renewal_the_old_token_is_used_until_it_expires(
-    office: Office, token: TokenAuth, fake_time: FakeTime
+    login_server: LoginServer, token: TokenAuth, fake_time: FakeTime
 ) -> None:
     await token.headers(*ASK)
-    office.fails = office.refuses = ConnectFailed("refused")
+    login_server.fails = login_server.refuses = ConnectFailed("refused")
     fake_time.now += 800
-    assert set(await asyncio.gather(*(token.headers(*ASK) for _ in range(100)))) == {carries(1)}
-    assert (office.logins, office.refreshes) == (2, 1)
+    assert set(await asyncio.gather(*(token.headers(*ASK) for _ in range(100)))) == {token_headers(1)}
+    assert (login_server.logins, login_server.refreshes) == (2, 1)
     fake_time.now += 14
-    assert await token.headers(*ASK) == carries(1)
-    assert office.logins == 2
+    assert await token.headers(*ASK) == token_headers(1)
+    assert login_server.logins == 2
     fake_time.now += 1
-    assert await token.headers(*ASK) == carries(1)
-    assert (office.logins, office.refreshes) == (3, 1)
+    assert await token.headers(*ASK) == token_headers(1)
+    assert (login_server.logins, login_server.refreshes) == (3, 1)
     fake_time.now += 100
     with pytest.raises(ConnectFailed):
         await token.headers(*ASK)
 
 
 async def test_a_refresh_token_is_used_once_even_if_its_response_was_lost(
-    office: Office, token: TokenAuth, fake_time: FakeTime
+    login_server: LoginServer, token: TokenAuth, fake_time: FakeTime
 ) -> None:
     await token.headers(*ASK)
     fake_time.now += 800
-    office.wait = lambda: asyncio.sleep(10)
+    login_server.wait = lambda: asyncio.sleep(10)
     leader = asyncio.create_task(token.headers(*ASK))
-    await until(lambda: office.refreshes == 1)
+    await until(lambda: login_server.refreshes == 1)
     leader.cancel()
     await asyncio.wait([leader])
-    office.wait = lambda: asyncio.sleep(0)
+    login_server.wait = lambda: asyncio.sleep(0)
     await token.headers(*ASK)
-    assert (office.logins, office.refreshes) == (2, 1)
+    assert (login_server.logins, login_server.refreshes) == (2, 1)
 
 
 async def test_a_call_refused_during_a_renewal_waits_for_the_renewal(
-    office: Office, token: TokenAuth, fake_time: FakeTime
+    login_server: LoginServer, token: TokenAuth, fake_time: FakeTime
 ) -> None:
     sent = await token.headers(*ASK)
     fake_time.now += 800
-    office.wait = lambda: asyncio.sleep(0.01)
+    login_server.wait = lambda: asyncio.sleep(0.01)
     renewing = asyncio.create_task(token.headers(*ASK))
-    await until(lambda: office.refreshes == 1)
+    await until(lambda: login_server.refreshes == 1)
     assert await token.renew(sent, REFUSED, *ASK)
-    assert await renewing == carries(2)
-    assert (office.logins, office.refreshes) == (1, 1)
+    assert await renewing == token_headers(2)
+    assert (login_server.logins, login_server.refreshes) == (1, 1)
 
 
-async def test_a_token_refused_while_other_calls_wait_is_renewed_for_them_too(office: Office, token: TokenAuth) -> None:
+async def test_a_token_refused_while_other_calls_wait_is_renewed_for_them_too(
+    login_server: LoginServer, token: TokenAuth
+) -> None:
     async def refused_at_once() -> Headers:
         await token.renew(await token.headers(*ASK), REFUSED, *ASK)
         return await token.headers(*ASK)
 
     found = await asyncio.gather(*(token.headers(*ASK), refused_at_once(), token.headers(*ASK)))
-    assert list(found) == [carries(1), carries(2), carries(2)]
-    assert office.logins == 2
+    assert list(found) == [token_headers(1), token_headers(2), token_headers(2)]
+    assert login_server.logins == 2
 
 
 async def test_a_token_with_line_ends_never_reaches_a_header(fake_time: FakeTime) -> None:
@@ -466,7 +480,7 @@ async def test_a_token_with_line_ends_never_reaches_a_header(fake_time: FakeTime
     assert "s3cret" not in str(caught.value)
 
 
-async def test_the_repr_of_a_grant_shows_no_token(office: Office, token: TokenAuth) -> None:
+async def test_the_repr_of_a_grant_shows_no_token(login_server: LoginServer, token: TokenAuth) -> None:
     await token.headers(*ASK)
     assert "token1" not in repr(token)
     assert "token1" not in repr(token._grant)

@@ -6,7 +6,7 @@ import anyio
 import pytest
 
 from tests.conftest import FakeTime
-from tests.support.byte_server import GET, ReceivedRequest, http, serve, transport
+from tests.support.byte_server import GET, ReceivedRequest, http, make_transport, serve
 from workflow_async._core.call import Call, Reply
 from workflow_async._core.provenance import Author, Control, author, hint, is_answered, is_final
 from workflow_async._core.status import error_for
@@ -75,7 +75,7 @@ BY_ID = {
 }
 
 
-def wrote(call: Call[Any], reply: Reply) -> Author:
+def author_of(call: Call[Any], reply: Reply) -> Author:
     error = error_for(call, reply)
     assert error is not None
     return author(call, reply, error)
@@ -87,36 +87,38 @@ def wrote(call: Call[Any], reply: Reply) -> Author:
 def test_a_response_of_a_starting_opencast_or_a_proxy_is_not_the_apis(
     call: Call[Any], body: bytes, status: int
 ) -> None:
-    assert wrote(call, Reply(status, {}, body)) is Author.OTHER
+    assert author_of(call, Reply(status, {}, body)) is Author.OTHER
 
 
 @pytest.mark.parametrize("status", [400, 404, 409])
 @pytest.mark.parametrize("text", OWN)
 @pytest.mark.parametrize("call", [*BY_ID.values(), START], ids=[*BY_ID, "start"])
 def test_the_texts_of_opencast_are_its_own_whatever_their_content_type(call: Call[Any], text: str, status: int) -> None:
-    assert wrote(call, Reply(status, {"content-type": "application/json"}, text.encode())) is Author.API
+    assert author_of(call, Reply(status, {"content-type": "application/json"}, text.encode())) is Author.API
 
 
 @pytest.mark.parametrize("call", [*BY_ID.values(), preservica.get_workflow(7), opencast.workflows_of_event("e")])
 @pytest.mark.parametrize("text", ["Workflow 7 is not known", '{"message": "Not Found"}', "Nicht gefunden"])
 def test_an_unknown_text_needs_a_control_request(call: Call[Any], text: str) -> None:
-    assert wrote(call, Reply(404, {}, text.encode())) is Author.UNKNOWN
+    assert author_of(call, Reply(404, {}, text.encode())) is Author.UNKNOWN
 
 
 @pytest.mark.parametrize("body", [JETTY_PAGE, NGINX, b""])
 def test_without_a_known_text_an_html_page_and_an_empty_body_need_a_control_request(body: bytes) -> None:
     for call in (preservica.get_workflow(7), preservica.list_contexts(()), opencast.workflows_of_event("e")):
-        assert wrote(call, Reply(404, {}, body)) is Author.UNKNOWN
+        assert author_of(call, Reply(404, {}, body)) is Author.UNKNOWN
 
 
 @pytest.mark.parametrize("body", [b"", JETTY, JETTY_PAGE])
 def test_the_servlet_container_sends_a_403_in_its_own_format(body: bytes) -> None:
-    assert wrote(opencast.get_workflow(7), Reply(403, {}, body)) is Author.UNKNOWN
+    assert author_of(opencast.get_workflow(7), Reply(403, {}, body)) is Author.UNKNOWN
 
 
 @pytest.mark.parametrize("start", [START, preservica.start_workflow("42", None, None, "mark")], ids=["oc", "pv"])
 def test_the_outcome_of_a_start_never_depends_on_another_request(start: Call[Any]) -> None:
-    found = {wrote(start, Reply(status, {}, body)) for status in range(400, 500) for body in (b"no", *ALIEN.values())}
+    found = {
+        author_of(start, Reply(status, {}, body)) for status in range(400, 500) for body in (b"no", *ALIEN.values())
+    }
     assert found == {Author.API, Author.OTHER}
 
 
@@ -125,7 +127,7 @@ def test_the_outcome_of_a_start_never_depends_on_another_request(start: Call[Any
 @pytest.mark.parametrize("start", [START, preservica.start_workflow("42", None, None, "mark")], ids=["oc", "pv"])
 def test_a_start_that_did_not_reach_the_api_was_not_refused(start: Call[Any], body: bytes, status: int) -> None:
     told_apart = start is START or body != JETTY  # what carries a Preservica is not known
-    assert wrote(start, Reply(status, {}, body)) is (Author.OTHER if told_apart else Author.API)
+    assert author_of(start, Reply(status, {}, body)) is (Author.OTHER if told_apart else Author.API)
 
 
 @pytest.mark.parametrize(
@@ -177,64 +179,66 @@ def test_the_hint_says_what_the_control_request_found(control: int, sentence: st
 
 
 def controlled(url: str, time: FakeTime) -> Transport:
-    made = transport(url, time.clock)
-    made.control = CONTROL
-    made.open()
-    return made
+    transport = make_transport(url, time.clock)
+    transport.control = CONTROL
+    transport.open()
+    return transport
 
 
-async def failing(made: Transport, call: Call[Any] = GET) -> CallError:
+async def failing(transport: Transport, call: Call[Any] = GET) -> CallError:
     with pytest.raises(CallError) as caught:
-        await made.send(call)
-    await made.aclose()
+        await transport.send(call)
+    await transport.aclose()
     return caught.value
 
 
 async def test_a_404_is_final_if_the_control_request_succeeds(fake_time: FakeTime) -> None:
-    async with serve(lambda seen: http(200, b"1") if seen.target == "/version" else http(404, b"gone")) as wire:
-        error = await failing(controlled(wire.url, fake_time))
+    async with serve(
+        lambda received: http(200, b"1") if received.target == "/version" else http(404, b"gone")
+    ) as server:
+        error = await failing(controlled(server.url, fake_time))
     assert type(error) is NotFound
-    assert [seen.target for seen in wire.requests] == ["/thing", "/version"]
+    assert [received.target for received in server.requests] == ["/thing", "/version"]
 
 
 @pytest.mark.parametrize("control", [http(404), http(503), http(302, b"", location="/x"), http(405, NGINX)])
 async def test_a_404_is_an_outage_if_the_control_request_fails(control: bytes, fake_time: FakeTime) -> None:
-    async with serve(lambda seen: control if seen.target == "/version" else http(404, b"gone")) as wire:
-        error = await failing(controlled(wire.url, fake_time))
+    async with serve(lambda received: control if received.target == "/version" else http(404, b"gone")) as server:
+        error = await failing(controlled(server.url, fake_time))
     assert type(error) is ForeignResponse
     assert (error.status, error.attempts) == (404, 4)
 
 
 async def test_a_temporary_404_is_retried(fake_time: FakeTime) -> None:
     left = [http(404, UNPUBLISHED), http(404, JETTY), http(200, b"{}")]
-    async with serve(lambda seen: http(404) if seen.target == "/version" else left.pop(0)) as wire:
-        made = controlled(wire.url, fake_time)
-        assert await made.send(GET) == {}
-        await made.aclose()
+    async with serve(lambda received: http(404) if received.target == "/version" else left.pop(0)) as server:
+        transport = controlled(server.url, fake_time)
+        assert await transport.send(GET) == {}
+        await transport.aclose()
 
 
 async def test_the_error_says_that_the_base_url_is_wrong(fake_time: FakeTime) -> None:
-    async with serve(lambda _: http(404, NGINX, content_type="text/html")) as wire:
-        error = await failing(controlled(wire.url, fake_time))
-    seen = "404 (text/html, not written by the API)"
-    assert f"{seen}: no Test API at {wire.url}: check the path of the base URL" in str(error)
+    async with serve(lambda _: http(404, NGINX, content_type="text/html")) as server:
+        error = await failing(controlled(server.url, fake_time))
+    received = "404 (text/html, not written by the API)"
+    assert f"{received}: no Test API at {server.url}: check the path of the base URL" in str(error)
 
 
 async def test_concurrent_calls_share_one_control_request(fake_time: FakeTime) -> None:
-    def answer(seen: ReceivedRequest) -> bytes:
-        return http(200, b"1") if seen.target == "/version" else http(404, b"gone")
+    def answer(received: ReceivedRequest) -> bytes:
+        return http(200, b"1") if received.target == "/version" else http(404, b"gone")
 
-    async with serve(answer) as wire:
-        made = controlled(wire.url, fake_time)
+    async with serve(answer) as server:
+        transport = controlled(server.url, fake_time)
         async with anyio.create_task_group() as group:
             for _ in range(8):
-                group.start_soon(not_found, made)
-        await made.aclose()
-    asked = [seen.target for seen in wire.requests]
+                group.start_soon(not_found, transport)
+        await transport.aclose()
+    asked = [received.target for received in server.requests]
     assert asked.count("/thing") == 8
     assert 1 <= asked.count("/version") <= 8
 
 
-async def not_found(made: Transport) -> None:
+async def not_found(transport: Transport) -> None:
     with pytest.raises(NotFound):
-        await made.send(GET)
+        await transport.send(GET)

@@ -36,14 +36,14 @@ def leaks(text: str) -> set[str]:
     return {canary for canary in CANARIES if canary in text}
 
 
-def told(error: BaseException) -> str:
+def printed(error: BaseException) -> str:
     """Everything a program could print of an error, with the local variables of every frame of ours."""
     spoken = [repr(error), str(error), repr(vars(error))]
     trace = traceback.TracebackException.from_exception(error, capture_locals=True)
     return "\n".join([*spoken, *trace.format()])
 
 
-async def caught(work: Callable[[], Awaitable[object]]) -> BaseException:
+async def caught_error(work: Callable[[], Awaitable[object]]) -> BaseException:
     try:
         await work()
     except BaseException as error:  # noqa: BLE001 - whatever it is, it must not tell
@@ -71,17 +71,20 @@ async def test_a_failed_call_reveals_no_secret(
 ) -> None:
     caplog.set_level(logging.DEBUG)
     settings = {"credential": Basic("user", PASSWORD), "retry": Retry(attempts=2), "timeouts": Timeouts(exchange=0.05)}
-    async with serve(lambda _: ANSWERS[name]) as wire, connected(wire.url, fake_time.clock, **settings) as made:
+    async with (
+        serve(lambda _: ANSWERS[name]) as server,
+        connected(server.url, fake_time.clock, **settings) as transport,
+    ):
         for _ in range(2):  # the second time with a cookie
-            error = await caught(lambda: made.send(call))
+            error = await caught_error(lambda: transport.send(call))
             assert isinstance(error, CallError)
-            assert leaks(told(error)) == set()
+            assert leaks(printed(error)) == set()
             assert leaks(pickle.dumps(error).decode("latin-1")) == set()
-        assert leaks(f"{made!r} {made} {made.backend!r} {made.credential!r}") == set()
-    assert leaks("\n".join(record.getMessage() for record in ours(caplog))) == set()
+        assert leaks(f"{transport!r} {transport} {transport.backend!r} {transport.credential!r}") == set()
+    assert leaks("\n".join(record.getMessage() for record in library_records(caplog))) == set()
 
 
-def ours(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
+def library_records(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
     """What was logged; httpcore's DEBUG lines show Set-Cookie, which only their own logger can be told not to."""
     shown = (b"Set-Cookie", b"set-cookie")
     return [
@@ -92,18 +95,18 @@ def ours(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
 
 
 async def test_a_refused_connection_reveals_no_secret(fake_time: FakeTime) -> None:
-    async with connected(refused_url(), fake_time.clock, credential=Basic("user", PASSWORD)) as made:
-        assert leaks(told(await caught(lambda: made.send(POST)))) == set()
+    async with connected(refused_url(), fake_time.clock, credential=Basic("user", PASSWORD)) as transport:
+        assert leaks(printed(await caught_error(lambda: transport.send(POST)))) == set()
 
 
 @pytest.mark.parametrize("token", [f"{TOKEN}\r\nx: y", f"{TOKEN}\n", f"{TOKEN} ", f"ä{TOKEN}"])
 async def test_an_invalid_token_is_not_revealed(token: str, fake_time: FakeTime) -> None:
     tokens = [token]
-    async with connected(refused_url(), fake_time.clock, credential=Bearer(lambda: tokens[0])) as made:
-        error = await caught(lambda: made.send(GET))
+    async with connected(refused_url(), fake_time.clock, credential=Bearer(lambda: tokens[0])) as transport:
+        error = await caught_error(lambda: transport.send(GET))
     del tokens[:]
     assert isinstance(error, WorkflowAsyncError)
-    assert leaks(told(error)) == set()
+    assert leaks(printed(error)) == set()
 
 
 @pytest.mark.parametrize("broken", ["login refused", "login unreadable", "call fails"])
@@ -116,35 +119,40 @@ async def test_a_login_reveals_neither_password_nor_token(broken: str, fake_time
             return http(403, b"no")
         return http(200, {"token": TOKEN}) if login else http(500)
 
-    async with serve(answer) as wire, connected(wire.url, fake_time.clock, retry=Retry(attempts=1)) as made:
-        made.credential = TokenAuth(lambda: made.send_once(LOGIN), lambda _: made.send_once(LOGIN), fake_time.clock)
+    async with serve(answer) as server, connected(server.url, fake_time.clock, retry=Retry(attempts=1)) as transport:
+        transport.credential = TokenAuth(
+            lambda: transport.send_once(LOGIN), lambda _: transport.send_once(LOGIN), fake_time.clock
+        )
         for _ in range(2):
-            error = await caught(lambda: made.send(GET))
+            error = await caught_error(lambda: transport.send(GET))
             assert isinstance(error, CallError)
-            assert leaks(told(error)) == set()
-        assert leaks(repr(made)) == set()
+            assert leaks(printed(error)) == set()
+        assert leaks(repr(transport)) == set()
 
 
 @pytest.mark.parametrize("credential", [Basic("user", PASSWORD), Bearer(TOKEN), Digest("user", PASSWORD)])
 async def test_a_cancelled_call_reveals_no_secret(credential: Basic | Bearer | Digest, fake_time: FakeTime) -> None:
-    async def hurried(made: Transport) -> None:
+    async def hurried(transport: Transport) -> None:
         async with asyncio.timeout(0.02):
-            await made.send(GET)
+            await transport.send(GET)
 
     async with (
-        serve(lambda _: RawResponse(b"", "stall")) as wire,
-        connected(wire.url, fake_time.clock, credential=credential) as made,
+        serve(lambda _: RawResponse(b"", "stall")) as server,
+        connected(server.url, fake_time.clock, credential=credential) as transport,
     ):
-        error = await caught(lambda: hurried(made))
+        error = await caught_error(lambda: hurried(transport))
     assert isinstance(error, TimeoutError)
-    assert leaks(told(error)) == set()
+    assert leaks(printed(error)) == set()
 
 
 async def test_a_renewal_without_effect_reveals_no_secret(fake_time: FakeTime) -> None:
-    async with serve(http(401)) as wire, connected(wire.url, fake_time.clock, credential=Bearer(lambda: TOKEN)) as made:
-        error = await caught(lambda: made.send(GET))
+    async with (
+        serve(http(401)) as server,
+        connected(server.url, fake_time.clock, credential=Bearer(lambda: TOKEN)) as transport,
+    ):
+        error = await caught_error(lambda: transport.send(GET))
     assert isinstance(error, Unauthorized)
-    assert leaks(told(error)) == set()
+    assert leaks(printed(error)) == set()
 
 
 def test_the_repr_of_a_client_shows_only_its_url() -> None:

@@ -19,8 +19,8 @@ from tests.support.byte_server import (
     SuspensionTrigger,
     connected,
     http,
+    make_transport,
     serve,
-    transport,
     tree,
     until,
 )
@@ -55,7 +55,7 @@ URL = "http://127.0.0.1:9"
 
 
 @define
-class Scripted:
+class ScriptedBackend:
     """An exchange that gives these replies, the last one for ever."""
 
     script: Sequence[Reply | Exception]
@@ -80,7 +80,7 @@ class Scripted:
 
 
 @define
-class Badge:
+class CountingCredential:
     """A credential that counts its renewals."""
 
     renewals: int = 0
@@ -96,16 +96,16 @@ class Badge:
         return self.renewable
 
 
-def scripted(fake_time: FakeTime, *script: Reply | Exception, **more: Any) -> tuple[Transport, Scripted]:
-    made = transport(URL, fake_time.clock, **{"credential": Badge(), **more})
-    made.backend = exchange = Scripted(script)
-    made.open()
-    return made, exchange
+def scripted(fake_time: FakeTime, *script: Reply | Exception, **more: Any) -> tuple[Transport, ScriptedBackend]:
+    transport = make_transport(URL, fake_time.clock, **{"credential": CountingCredential(), **more})
+    transport.backend = backend = ScriptedBackend(script)
+    transport.open()
+    return transport, backend
 
 
-async def failing(made: Transport, call: Call[Any] = GET) -> CallError:
+async def failing(transport: Transport, call: Call[Any] = GET) -> CallError:
     with pytest.raises(CallError) as caught:
-        await made.send(call)
+        await transport.send(call)
     return caught.value
 
 
@@ -117,14 +117,14 @@ def body(**parts: str) -> Reply:
 
 
 async def test_temporary_errors_are_retried_until_success(fake_time: FakeTime) -> None:
-    made, exchange = scripted(fake_time, BUSY, ConnectionBroken("cut"), body(a="b"))
-    assert await made.send(GET) == {"a": "b"}
-    assert (len(exchange.requests), fake_time.naps) == (3, [0.25, 0.5])
+    transport, backend = scripted(fake_time, BUSY, ConnectionBroken("cut"), body(a="b"))
+    assert await transport.send(GET) == {"a": "b"}
+    assert (len(backend.requests), fake_time.naps) == (3, [0.25, 0.5])
 
 
 async def test_an_error_holds_the_url_and_the_attempts(fake_time: FakeTime) -> None:
-    made, _ = scripted(fake_time, Reply(500, {}, b""))
-    error = await failing(made)
+    transport, _ = scripted(fake_time, Reply(500, {}, b""))
+    error = await failing(transport)
     assert (error.method, error.url, error.attempts, error.elapsed) == ("GET", f"{URL}/thing", 4, 1.75)
     assert [(attempt.outcome, attempt.wait) for attempt in error.history] == [
         ("ServerError", 0.25),
@@ -136,26 +136,26 @@ async def test_an_error_holds_the_url_and_the_attempts(fake_time: FakeTime) -> N
 
 
 async def test_an_unavailable_server_is_retried_for_a_minute_if_the_call_allows_it(fake_time: FakeTime) -> None:
-    made, _ = scripted(fake_time, BUSY)
-    assert 60 <= (await failing(made)).elapsed < 120
-    assert (await failing(made, evolve(GET, retries_unavailable=False))).attempts == 4
+    transport, _ = scripted(fake_time, BUSY)
+    assert 60 <= (await failing(transport)).elapsed < 120
+    assert (await failing(transport, evolve(GET, retries_unavailable=False))).attempts == 4
 
 
 @pytest.mark.parametrize("reply", [BUSY, ConnectionBroken("cut"), Reply(201, {}, b"{"), Reply(409, {}, b""), PAGE])
 async def test_a_request_that_must_not_be_repeated_is_sent_once_on_a_new_connection(
     reply: Reply | Exception, fake_time: FakeTime
 ) -> None:
-    made, exchange = scripted(fake_time, reply)
-    await failing(made, POST)
-    (request,) = exchange.requests
+    transport, backend = scripted(fake_time, reply)
+    await failing(transport, POST)
+    (request,) = backend.requests
     assert request.new_connection
     assert (request.method, request.body) == ("POST", b"a=1")
 
 
 async def test_an_unreadable_response_is_retried(fake_time: FakeTime) -> None:
-    made, exchange = scripted(fake_time, Reply(200, {}, b"{"), OK)
-    assert await made.send(GET) == {}
-    assert len(exchange.requests) == 2
+    transport, backend = scripted(fake_time, Reply(200, {}, b"{"), OK)
+    assert await transport.send(GET) == {}
+    assert len(backend.requests) == 2
 
 
 async def test_a_mismatched_response_is_retried_on_new_connections(fake_time: FakeTime) -> None:
@@ -166,39 +166,39 @@ async def test_a_mismatched_response_is_retried_on_new_connections(fake_time: Fa
             raise ResponseMismatch("workflow 7", f"workflow {found}")
         return found
 
-    made, exchange = scripted(fake_time, OK)
-    assert await made.send(Call("GET", "/7", read)) == "7"
-    assert (len(exchange.requests), exchange.resets) == (2, 1)
+    transport, backend = scripted(fake_time, OK)
+    assert await transport.send(Call("GET", "/7", read)) == "7"
+    assert (len(backend.requests), backend.resets) == (2, 1)
 
 
 async def test_a_short_retry_after_is_waited_for_and_a_long_one_raised(fake_time: FakeTime) -> None:
-    made, _ = scripted(fake_time, Reply(429, {"retry-after": "7"}, b""), OK)
-    await made.send(GET)
+    transport, _ = scripted(fake_time, Reply(429, {"retry-after": "7"}, b""), OK)
+    await transport.send(GET)
     assert fake_time.naps == [7.5]
-    made, exchange = scripted(fake_time, Reply(429, {"retry-after": "61"}, b""), OK)
-    error = await failing(made)
+    transport, backend = scripted(fake_time, Reply(429, {"retry-after": "61"}, b""), OK)
+    error = await failing(transport)
     assert isinstance(error, RateLimited)
-    assert (error.retry_after, error.attempts, len(exchange.requests)) == (61, 1, 1)
+    assert (error.retry_after, error.attempts, len(backend.requests)) == (61, 1, 1)
 
 
 async def test_a_budget_of_500_pays_for_100_retries_of_one_client(fake_time: FakeTime) -> None:
-    made, exchange = scripted(fake_time, BUSY)
+    transport, backend = scripted(fake_time, BUSY)
     for _ in range(50):
-        await failing(made)
-    assert len(exchange.requests) == 50 + 100
+        await failing(transport)
+    assert len(backend.requests) == 50 + 100
 
 
 async def test_every_success_adds_to_the_budget(fake_time: FakeTime) -> None:
-    made, _ = scripted(fake_time, *[BUSY] * 2, *[OK] * 5, BUSY, retry=Retry(budget=5))
-    assert (await failing(made)).attempts == 2
+    transport, _ = scripted(fake_time, *[BUSY] * 2, *[OK] * 5, BUSY, retry=Retry(budget=5))
+    assert (await failing(transport)).attempts == 2
     for _ in range(5):
-        await made.send(GET)
-    assert (await failing(made)).attempts == 2
+        await transport.send(GET)
+    assert (await failing(transport)).attempts == 2
 
 
 async def test_the_retry_of_a_stale_connection_costs_nothing(fake_time: FakeTime) -> None:
-    made, _ = scripted(fake_time, ConnectionBroken("cut", reused=True), OK, retry=Retry(budget=0))
-    assert await made.send(GET) == {}
+    transport, _ = scripted(fake_time, ConnectionBroken("cut", reused=True), OK, retry=Retry(budget=0))
+    assert await transport.send(GET) == {}
     assert fake_time.naps == [0.0]
 
 
@@ -206,10 +206,10 @@ async def test_a_bug_in_a_reader_is_raised_unchanged(fake_time: FakeTime) -> Non
     def read(_: Reply) -> None:
         raise ZeroDivisionError
 
-    made, exchange = scripted(fake_time, OK)
+    transport, backend = scripted(fake_time, OK)
     with pytest.raises(ZeroDivisionError):
-        await made.send(Call("GET", "/", read))
-    assert len(exchange.requests) == 1
+        await transport.send(Call("GET", "/", read))
+    assert len(backend.requests) == 1
 
 
 # Deleting
@@ -219,21 +219,21 @@ async def test_a_bug_in_a_reader_is_raised_unchanged(fake_time: FakeTime) -> Non
 async def test_a_404_after_a_delete_that_may_have_happened_is_success(
     unknown: Reply | Exception, fake_time: FakeTime
 ) -> None:
-    made, _ = scripted(fake_time, unknown, Reply(404, {}, b""))
-    assert await made.send(DELETE) is None  # type: ignore[func-returns-value]  # that is what it reads as
+    transport, _ = scripted(fake_time, unknown, Reply(404, {}, b""))
+    assert await transport.send(DELETE) is None  # type: ignore[func-returns-value]  # that is what it reads as
 
 
 @pytest.mark.parametrize("replies", [[Reply(404, {}, b"")], [Reply(429, {}, b""), Reply(404, {}, b"")]])
 async def test_a_404_of_a_delete_that_cannot_have_happened_is_not_found(
     replies: list[Reply], fake_time: FakeTime
 ) -> None:
-    made, _ = scripted(fake_time, *replies)
-    assert isinstance(await failing(made, DELETE), NotFound)
+    transport, _ = scripted(fake_time, *replies)
+    assert isinstance(await failing(transport, DELETE), NotFound)
 
 
 async def test_a_404_after_a_failed_get_is_not_found(fake_time: FakeTime) -> None:
-    made, _ = scripted(fake_time, BUSY, Reply(404, {}, b""))
-    assert isinstance(await failing(made), NotFound)
+    transport, _ = scripted(fake_time, BUSY, Reply(404, {}, b""))
+    assert isinstance(await failing(transport), NotFound)
 
 
 # Credentials
@@ -242,9 +242,9 @@ async def test_a_404_after_a_failed_get_is_not_found(fake_time: FakeTime) -> Non
 @pytest.mark.parametrize("call", [GET, POST, DELETE])
 async def test_a_401_is_renewed_and_sent_again_once(call: Call[Any], fake_time: FakeTime) -> None:
     success = Reply(min(call.success), {}, b"{}")
-    made, exchange = scripted(fake_time, Reply(401, {}, b""), success)
-    await made.send(call)
-    assert [dict(request.headers)["x-badge"] for request in exchange.requests] == ["0", "1"]
+    transport, backend = scripted(fake_time, Reply(401, {}, b""), success)
+    await transport.send(call)
+    assert [dict(request.headers)["x-badge"] for request in backend.requests] == ["0", "1"]
 
 
 @pytest.mark.parametrize("call", [GET, POST, DELETE])
@@ -252,106 +252,110 @@ async def test_a_401_is_renewed_and_sent_again_once(call: Call[Any], fake_time: 
 async def test_a_call_that_is_always_answered_with_401_is_sent_twice(
     call: Call[Any], reply: Reply, fake_time: FakeTime
 ) -> None:
-    made, exchange = scripted(fake_time, reply)
-    error = await failing(made, evolve(call, signature=Signature(login=True)))
+    transport, backend = scripted(fake_time, reply)
+    error = await failing(transport, evolve(call, signature=Signature(login=True)))
     assert isinstance(error, Unauthorized)
-    assert (len(exchange.requests), made.credential.renewals) == (2, 1)  # type: ignore[attr-defined]  # it is a Badge
+    assert (len(backend.requests), transport.credential.renewals) == (2, 1)  # type: ignore[attr-defined]  # it is a Badge
 
 
 async def test_a_credential_that_cannot_be_renewed_is_sent_once(fake_time: FakeTime) -> None:
-    made, exchange = scripted(fake_time, Reply(401, {}, b""), credential=Badge(renewable=False))
-    assert isinstance(await failing(made), Unauthorized)
-    assert len(exchange.requests) == 1
+    transport, backend = scripted(fake_time, Reply(401, {}, b""), credential=CountingCredential(renewable=False))
+    assert isinstance(await failing(transport), Unauthorized)
+    assert len(backend.requests) == 1
 
 
 async def test_a_password_that_never_worked_is_not_sent_again(fake_time: FakeTime) -> None:
-    made, exchange = scripted(fake_time, Reply(401, {}, b""), OK, credential=Badge(renewable=False, fixed=True))
-    errors = [await failing(made, POST) for _ in range(5)]
+    transport, backend = scripted(
+        fake_time, Reply(401, {}, b""), OK, credential=CountingCredential(renewable=False, fixed=True)
+    )
+    errors = [await failing(transport, POST) for _ in range(5)]
     assert all(isinstance(error, Unauthorized) for error in errors)
     assert all("not tried again: open a new client with others" in str(error) for error in errors)
     assert [error.at_login for error in errors] == [False, True, True, True, True]
-    assert len(exchange.requests) == 1
+    assert len(backend.requests) == 1
 
 
 async def test_a_401_after_a_success_does_not_block_the_password(fake_time: FakeTime) -> None:
-    made, exchange = scripted(fake_time, OK, Reply(401, {}, b""), OK, credential=Badge(renewable=False, fixed=True))
-    await made.send(GET)
-    assert isinstance(await failing(made), Unauthorized)
-    await made.send(GET)
-    assert len(exchange.requests) == 3
+    transport, backend = scripted(
+        fake_time, OK, Reply(401, {}, b""), OK, credential=CountingCredential(renewable=False, fixed=True)
+    )
+    await transport.send(GET)
+    assert isinstance(await failing(transport), Unauthorized)
+    await transport.send(GET)
+    assert len(backend.requests) == 3
 
 
 async def test_a_redirect_renews_a_token_if_that_is_cheap_and_the_call_is_safe(fake_time: FakeTime) -> None:
     away = Reply(302, {"location": "https://sso.example.org/auth"}, b"")
-    made, _ = scripted(fake_time, away, OK, credential=Badge(renews_on_redirect=True))
-    await made.send(GET)
-    assert made.credential.renewals == 1  # type: ignore[attr-defined]  # it is a Badge
-    made, _ = scripted(fake_time, away, credential=Badge(renews_on_redirect=True))
-    assert isinstance(await failing(made, POST), UnexpectedRedirect)
-    assert made.credential.renewals == 0  # type: ignore[attr-defined]  # it is a Badge
+    transport, _ = scripted(fake_time, away, OK, credential=CountingCredential(renews_on_redirect=True))
+    await transport.send(GET)
+    assert transport.credential.renewals == 1  # type: ignore[attr-defined]  # it is a Badge
+    transport, _ = scripted(fake_time, away, credential=CountingCredential(renews_on_redirect=True))
+    assert isinstance(await failing(transport, POST), UnexpectedRedirect)
+    assert transport.credential.renewals == 0  # type: ignore[attr-defined]  # it is a Badge
 
 
 def test_opening_without_an_asyncio_loop_raises() -> None:
     with pytest.raises(WrongEventLoop, match="no asyncio event loop is running: use asyncio.run"):
-        transport(URL, FakeTime().clock).open()
+        make_transport(URL, FakeTime().clock).open()
 
 
 async def test_a_complete_response_is_returned_even_if_the_client_closes_and_the_timeout_passes(
     fake_time: FakeTime,
 ) -> None:
-    made, exchange = scripted(fake_time, Reply(201, {}, b"{}"), timeouts=Timeouts(call=0.02))
+    transport, backend = scripted(fake_time, Reply(201, {}, b"{}"), timeouts=Timeouts(call=0.02))
 
     async def closing() -> None:
-        made.binding.close()
+        transport.binding.close()
 
     async def slowly() -> None:
         await asyncio.sleep(0.05)
 
-    exchange.before, exchange.closing = closing, slowly
-    assert await made.send(POST) == {}
+    backend.before, backend.closing = closing, slowly
+    assert await transport.send(POST) == {}
 
 
 async def test_a_timeout_during_a_renewal_raises_the_refusal(fake_time: FakeTime) -> None:
     @define
-    class Slow(Badge):
+    class Slow(CountingCredential):
         async def renew(self, sent: Headers, reply: Reply, method: str, url: str) -> bool:
             await asyncio.sleep(10)
             return True
 
-    made, _ = scripted(fake_time, Reply(401, {}, b""), OK, credential=Slow(), timeouts=Timeouts(call=0.02))
-    error = await failing(made, POST)
+    transport, _ = scripted(fake_time, Reply(401, {}, b""), OK, credential=Slow(), timeouts=Timeouts(call=0.02))
+    error = await failing(transport, POST)
     assert isinstance(error, Unauthorized)
     assert not may_have_happened(error)
 
 
 async def test_a_call_renews_once_in_all_its_attempts(fake_time: FakeTime) -> None:
-    made, exchange = scripted(fake_time, Reply(401, {}, b""), BUSY, Reply(401, {}, b""), OK)
-    assert isinstance(await failing(made), Unauthorized)
-    assert len(exchange.requests) == 3
+    transport, backend = scripted(fake_time, Reply(401, {}, b""), BUSY, Reply(401, {}, b""), OK)
+    assert isinstance(await failing(transport), Unauthorized)
+    assert len(backend.requests) == 3
 
 
 async def test_a_login_page_instead_of_data_renews_once_too(fake_time: FakeTime) -> None:
-    made, exchange = scripted(fake_time, PAGE, OK)
-    assert await made.send(GET) == {}
-    made, exchange = scripted(fake_time, PAGE)
-    assert isinstance(await failing(made), UnexpectedContent)
-    assert (len(exchange.requests), made.credential.renewals) == (3, 1)  # type: ignore[attr-defined]  # it is a Badge
+    transport, backend = scripted(fake_time, PAGE, OK)
+    assert await transport.send(GET) == {}
+    transport, backend = scripted(fake_time, PAGE)
+    assert isinstance(await failing(transport), UnexpectedContent)
+    assert (len(backend.requests), transport.credential.renewals) == (3, 1)  # type: ignore[attr-defined]  # it is a Badge
 
 
 @pytest.mark.parametrize("status", [403, 404, 409, 500, 502])
 async def test_an_error_with_an_html_page_does_not_renew(status: int, fake_time: FakeTime) -> None:
-    made, _ = scripted(fake_time, Reply(status, {}, PAGE.body))
-    await failing(made)
-    assert made.credential.renewals == 0  # type: ignore[attr-defined]  # it is a Badge
+    transport, _ = scripted(fake_time, Reply(status, {}, PAGE.body))
+    await failing(transport)
+    assert transport.credential.renewals == 0  # type: ignore[attr-defined]  # it is a Badge
 
 
 async def test_a_403_is_never_renewed(fake_time: FakeTime) -> None:
-    made, exchange = scripted(fake_time, Reply(403, {}, b""))
-    assert isinstance(await failing(made), Forbidden)
-    assert len(exchange.requests) == 1
+    transport, backend = scripted(fake_time, Reply(403, {}, b""))
+    assert isinstance(await failing(transport), Forbidden)
+    assert len(backend.requests) == 1
 
 
-def logging_in(made: Transport, fake_time: FakeTime) -> Call[TokenGrant]:
+def logging_in(transport: Transport, fake_time: FakeTime) -> Call[TokenGrant]:
     """Make the transport log in through itself."""
     login = Call(
         "POST", "/login", lambda reply: TokenGrant(Secret(tree(reply)["token"]), 900.0), body=b"password=s3cret"
@@ -359,7 +363,7 @@ def logging_in(made: Transport, fake_time: FakeTime) -> Call[TokenGrant]:
 
     async def log_in() -> TokenGrant:
         try:
-            return await made.send_once(login)
+            return await transport.send_once(login)
         except CallError as error:
             error.at_login = True
             raise
@@ -367,33 +371,33 @@ def logging_in(made: Transport, fake_time: FakeTime) -> Call[TokenGrant]:
     async def refresh(_: TokenGrant) -> TokenGrant:
         raise AssertionError
 
-    made.credential = TokenAuth(log_in, refresh, fake_time.clock)
+    transport.credential = TokenAuth(log_in, refresh, fake_time.clock)
     return login
 
 
 async def test_a_login_uses_the_same_backend_and_one_request_slot(fake_time: FakeTime) -> None:
-    made, exchange = scripted(fake_time, body(token="t"), OK, limits=Limits(connections=1))
-    logging_in(made, fake_time)
-    assert await made.send(GET) == {}
-    assert [request.url for request in exchange.requests] == [f"{URL}/login", f"{URL}/thing"]
-    assert dict(exchange.requests[1].headers)["preservica-access-token"] == "t"
+    transport, backend = scripted(fake_time, body(token="t"), OK, limits=Limits(connections=1))
+    logging_in(transport, fake_time)
+    assert await transport.send(GET) == {}
+    assert [request.url for request in backend.requests] == [f"{URL}/login", f"{URL}/thing"]
+    assert dict(backend.requests[1].headers)["preservica-access-token"] == "t"
 
 
 async def test_a_failed_login_is_raised_with_the_url_of_the_login(fake_time: FakeTime) -> None:
-    made, exchange = scripted(fake_time, BUSY)
-    logging_in(made, fake_time)
-    error = await failing(made, POST)
+    transport, backend = scripted(fake_time, BUSY)
+    logging_in(transport, fake_time)
+    error = await failing(transport, POST)
     assert isinstance(error, ServerError)
     assert (error.url, error.attempts, error.at_login) == (f"{URL}/login", 1, True)
-    assert len(exchange.requests) == 1
+    assert len(backend.requests) == 1
 
 
 async def test_a_failed_login_after_a_401_is_raised_with_the_url_of_the_login(fake_time: FakeTime) -> None:
-    made, exchange = scripted(fake_time, body(token="t"), Reply(401, {}, b""), BUSY)
-    logging_in(made, fake_time)
-    error = await failing(made, GET)
+    transport, backend = scripted(fake_time, body(token="t"), Reply(401, {}, b""), BUSY)
+    logging_in(transport, fake_time)
+    error = await failing(transport, GET)
     assert (error.url, error.attempts, error.at_login) == (f"{URL}/login", 1, True)
-    assert len(exchange.requests) == 3
+    assert len(backend.requests) == 3
 
 
 @pytest.mark.sweep
@@ -405,12 +409,12 @@ async def test_a_thousand_calls_with_an_expired_token_share_one_login(fake_time:
             return http(body={"token": good})
         return http(200, b"{}") if seen.headers["preservica-access-token"] == good else http(401)
 
-    async with serve(answer) as wire, connected(wire.url, fake_time.clock) as made:
-        logging_in(made, fake_time)
-        await made.send(GET)
+    async with serve(answer) as server, connected(server.url, fake_time.clock) as transport:
+        logging_in(transport, fake_time)
+        await transport.send(GET)
         good = "t2"
-        assert await asyncio.gather(*(made.send(GET) for _ in range(1000))) == [{}] * 1000
-        assert [seen.target for seen in wire.requests].count("/login") == 2
+        assert await asyncio.gather(*(transport.send(GET) for _ in range(1000))) == [{}] * 1000
+        assert [seen.target for seen in server.requests].count("/login") == 2
 
 
 # Deadlines
@@ -418,74 +422,78 @@ async def test_a_thousand_calls_with_an_expired_token_share_one_login(fake_time:
 
 async def test_the_timeout_limits_the_call_with_all_its_attempts() -> None:
     time = FakeTime()
-    made, exchange = scripted(time, BUSY, timeouts=Timeouts(call=0.02), retry=Retry(attempts=10**6, budget=1e9))
-    made.clock = made.clock.__class__(now=time.clock.now, sleep=lambda _: anyio.sleep(0.001), jitter=lambda: 0.5)
-    error = await failing(made)
+    transport, backend = scripted(time, BUSY, timeouts=Timeouts(call=0.02), retry=Retry(attempts=10**6, budget=1e9))
+    transport.clock = transport.clock.__class__(
+        now=time.clock.now, sleep=lambda _: anyio.sleep(0.001), jitter=lambda: 0.5
+    )
+    error = await failing(transport)
     assert isinstance(error, DeadlineExceeded)
     assert error.sent
-    assert 1 <= error.attempts <= len(exchange.requests)
+    assert 1 <= error.attempts <= len(backend.requests)
 
 
 async def test_a_timeout_between_two_attempts_keeps_the_finished_attempts(fake_time: FakeTime) -> None:
-    made, _ = scripted(fake_time, Reply(429, {}, b""), timeouts=Timeouts(call=0.02))
-    made.clock = made.clock.__class__(now=fake_time.clock.now, sleep=lambda _: anyio.sleep(60), jitter=lambda: 0.5)
-    error = await failing(made)
+    transport, _ = scripted(fake_time, Reply(429, {}, b""), timeouts=Timeouts(call=0.02))
+    transport.clock = transport.clock.__class__(
+        now=fake_time.clock.now, sleep=lambda _: anyio.sleep(60), jitter=lambda: 0.5
+    )
+    error = await failing(transport)
     assert isinstance(error, DeadlineExceeded)
     assert ([attempt.outcome for attempt in error.history], error.sent) == (["RateLimited"], False)
 
 
 @pytest.mark.parametrize("timeouts", [Timeouts(call=0.02), Timeouts(exchange=0.02)])
 async def test_a_call_that_times_out_in_flight_may_have_happened(timeouts: Timeouts, fake_time: FakeTime) -> None:
-    made, exchange = scripted(fake_time, OK, timeouts=timeouts, retry=Retry(attempts=1))
-    exchange.before = asyncio.Event().wait
-    error = await failing(made, POST)
+    transport, backend = scripted(fake_time, OK, timeouts=timeouts, retry=Retry(attempts=1))
+    backend.before = asyncio.Event().wait
+    error = await failing(transport, POST)
     assert isinstance(error, DeadlineExceeded)
     assert (error.sent, error.attempts) == (True, 1)
 
 
 async def test_a_call_that_times_out_in_the_queue_was_not_sent(fake_time: FakeTime) -> None:
-    made, exchange = scripted(fake_time, OK, timeouts=Timeouts(call=0.02), limits=Limits(connections=1))
-    exchange.before = asyncio.Event().wait
-    first, second = await asyncio.gather(failing(made, POST), failing(made, POST))
+    transport, backend = scripted(fake_time, OK, timeouts=Timeouts(call=0.02), limits=Limits(connections=1))
+    backend.before = asyncio.Event().wait
+    first, second = await asyncio.gather(failing(transport, POST), failing(transport, POST))
     assert isinstance(first, DeadlineExceeded)
     assert isinstance(second, DeadlineExceeded)
     assert (first.sent, second.sent) == (True, False)
-    assert (first.attempts, second.attempts, len(exchange.requests)) == (1, 0, 1)
+    assert (first.attempts, second.attempts, len(backend.requests)) == (1, 0, 1)
 
 
 # The life of a client
 
 
 async def test_before_opening_and_after_closing_nothing_is_sent(fake_time: FakeTime) -> None:
-    made = transport(URL, fake_time.clock)
+    transport = make_transport(URL, fake_time.clock)
     for _ in range(2):
         with pytest.raises(ClientClosed):
-            await made.send(GET)
+            await transport.send(GET)
         with pytest.raises(ClientClosed):
-            await made.send_once(GET)
-        await made.aclose()
-    await made.aclose()
+            await transport.send_once(GET)
+        await transport.aclose()
+    await transport.aclose()
 
 
 @pytest.mark.usefixtures("pooled")
 async def test_a_closed_client_can_be_opened_again(fake_time: FakeTime) -> None:
-    async with serve(http(200, b"{}")) as wire:
-        made = transport(wire.url, fake_time.clock)
+    async with serve(http(200, b"{}")) as server:
+        transport = make_transport(server.url, fake_time.clock)
         for _ in range(2):
-            made.open()
-            assert await made.send(GET) == {}
-            await made.aclose()
+            transport.open()
+            assert await transport.send(GET) == {}
+            await transport.aclose()
 
 
 def test_a_call_in_another_event_loop_raises(fake_time: FakeTime) -> None:
-    made = transport(URL, fake_time.clock)
+    transport = make_transport(URL, fake_time.clock)
 
     async def opened() -> None:
-        made.open()
+        transport.open()
 
     async def used() -> None:
         with pytest.raises(WrongEventLoop):
-            await made.send(GET)
+            await transport.send(GET)
 
     asyncio.run(opened())
     asyncio.run(used())
@@ -493,39 +501,39 @@ def test_a_call_in_another_event_loop_raises(fake_time: FakeTime) -> None:
 
 @pytest.mark.usefixtures("pooled")
 def test_a_client_made_outside_of_a_loop_can_be_used_in_one_loop_after_another(fake_time: FakeTime) -> None:
-    made: Transport | None = None
+    transport: Transport | None = None
 
     async def used() -> None:
-        nonlocal made
-        async with serve(http(200, b"{}")) as wire:
-            made = transport(wire.url, fake_time.clock, limits=Limits(connections=2))
-            made.open()
-            assert await asyncio.gather(*(made.send(GET) for _ in range(9))) == [{}] * 9
-            await made.aclose()
+        nonlocal transport
+        async with serve(http(200, b"{}")) as server:
+            transport = make_transport(server.url, fake_time.clock, limits=Limits(connections=2))
+            transport.open()
+            assert await asyncio.gather(*(transport.send(GET) for _ in range(9))) == [{}] * 9
+            await transport.aclose()
 
     asyncio.run(used())
     asyncio.run(used())
 
 
 async def test_a_call_in_another_process_raises(fake_time: FakeTime, monkeypatch: pytest.MonkeyPatch) -> None:
-    made, _ = scripted(fake_time, OK)
+    transport, _ = scripted(fake_time, OK)
     monkeypatch.setattr(os, "getpid", lambda: -1)
     with pytest.raises(WrongEventLoop):
-        await made.send(GET)
+        await transport.send(GET)
 
 
 @pytest.mark.usefixtures("pooled")
 async def test_a_call_in_flight_when_the_client_closes_ends_and_leaves_no_connection(fake_time: FakeTime) -> None:
-    async with serve(lambda _: http(200, b"{}")) as wire, connected(wire.url, fake_time.clock) as made:
-        calls = [asyncio.create_task(made.send(GET)) for _ in range(20)]
-        await until(lambda: bool(wire.requests))
-        await made.aclose()
+    async with serve(lambda _: http(200, b"{}")) as server, connected(server.url, fake_time.clock) as transport:
+        calls = [asyncio.create_task(transport.send(GET)) for _ in range(20)]
+        await until(lambda: bool(server.requests))
+        await transport.aclose()
         found = await asyncio.gather(*calls, return_exceptions=True)
         assert {repr(result) for result in found} <= {
             "{}",
             repr(ClientClosed("open the client with `async with` and use it inside")),
         }
-        await until(lambda: not wire.open)
+        await until(lambda: not server.open)
 
 
 # Cancellation
@@ -535,31 +543,31 @@ async def test_a_call_in_flight_when_the_client_closes_ends_and_leaves_no_connec
 class Interrupted:
     """An exchange whose first request is stepped through."""
 
-    carried: Backend
+    inner_backend: Backend
     step: SuspensionTrigger | None
 
     async def __call__(self, request: Request) -> Reply:
         step, self.step = self.step, None
-        exchange = self.carried(request)
-        return await (exchange if step is None else step.run(exchange))
+        backend = self.inner_backend(request)
+        return await (backend if step is None else step.run(backend))
 
     async def reset(self) -> None:
-        await self.carried.reset()
+        await self.inner_backend.reset()
 
     async def aclose(self) -> None:
-        await self.carried.aclose()
+        await self.inner_backend.aclose()
 
 
-async def interrupted(made: Transport, k: int, *, inner: bool, native: bool) -> int:
+async def interrupted(transport: Transport, k: int, *, inner: bool, native: bool) -> int:
     """Cancel a call at its k-th suspension, or at the k-th of its exchange; how many there were."""
     scope = anyio.CancelScope()
     step = SuspensionTrigger(k, lambda: task.cancel() if native else scope.cancel())
     if inner:
-        made.backend = Interrupted(made.backend, step)
+        transport.backend = Interrupted(transport.backend, step)
 
     async def call() -> None:
         with scope:
-            await (made.send(GET) if inner else step.run(made.send(GET)))
+            await (transport.send(GET) if inner else step.run(transport.send(GET)))
 
     task = asyncio.create_task(call())
     await asyncio.wait([task])
@@ -575,94 +583,96 @@ async def test_a_call_cancelled_anywhere_leaves_no_task_no_slot_and_no_broken_co
     how: str, where: str, connection: str, fake_time: FakeTime
 ) -> None:
     k, steps = 0, 0
-    async with serve(http(200, b'{"a": 1}')) as wire:
+    async with serve(http(200, b'{"a": 1}')) as server:
         while k <= steps:
             k += 1
-            async with connected(wire.url, fake_time.clock, limits=Limits(connections=2)) as made:
+            async with connected(server.url, fake_time.clock, limits=Limits(connections=2)) as transport:
                 if connection == "warm":
-                    await made.send(GET)
-                steps = await interrupted(made, k, inner=where == "in the exchange", native=how == "natively")
-                assert asyncio.all_tasks() - wire.tasks == {asyncio.current_task()}
-                assert made._queue.value == 2
-                assert await asyncio.gather(*(made.send(GET) for _ in range(4))) == [{"a": 1}] * 4
-            await until(lambda: not wire.open)
+                    await transport.send(GET)
+                steps = await interrupted(transport, k, inner=where == "in the exchange", native=how == "natively")
+                assert asyncio.all_tasks() - server.tasks == {asyncio.current_task()}
+                assert transport._queue.value == 2
+                assert await asyncio.gather(*(transport.send(GET) for _ in range(4))) == [{"a": 1}] * 4
+            await until(lambda: not server.open)
     assert k > 1
 
 
 @pytest.mark.usefixtures("pooled")
 @pytest.mark.parametrize("how", ["natively", "by scope"])
 async def test_many_timeouts_leave_every_request_slot_free(how: str, fake_time: FakeTime) -> None:
-    async def hurried(made: Transport, n: int) -> None:
+    async def send_with_timeout(transport: Transport, n: int) -> None:
         try:
             if how == "natively":
-                await asyncio.wait_for(made.send(GET), n % 7 / 1000)
+                await asyncio.wait_for(transport.send(GET), n % 7 / 1000)
             else:
                 with anyio.fail_after(n % 7 / 1000):
-                    await made.send(GET)
+                    await transport.send(GET)
         except TimeoutError:
             pass
 
     async with (
-        serve(http(200, b"{}")) as wire,
-        connected(wire.url, fake_time.clock, limits=Limits(connections=4)) as made,
+        serve(http(200, b"{}")) as server,
+        connected(server.url, fake_time.clock, limits=Limits(connections=4)) as transport,
     ):
         for _ in range(20):
-            await asyncio.gather(*(hurried(made, n) for n in range(40)))
-        assert made._queue.value == 4
-        assert await asyncio.gather(*(made.send(GET) for _ in range(20))) == [{}] * 20
-        assert wire.open <= 4 + 1
+            await asyncio.gather(*(send_with_timeout(transport, n) for n in range(40)))
+        assert transport._queue.value == 4
+        assert await asyncio.gather(*(transport.send(GET) for _ in range(20))) == [{}] * 20
+        assert server.open <= 4 + 1
 
 
 @pytest.mark.parametrize("where", ["queue", "login", "pause"])
 async def test_a_call_cancelled_while_it_waits_sends_nothing(where: str, fake_time: FakeTime) -> None:
-    made, exchange = scripted(fake_time, BUSY, limits=Limits(connections=1))
+    transport, backend = scripted(fake_time, BUSY, limits=Limits(connections=1))
     never = asyncio.Event()
-    holding = asyncio.create_task(made.send(POST)) if where == "queue" else None
+    holding = asyncio.create_task(transport.send(POST)) if where == "queue" else None
     if where == "queue":
-        exchange.before = never.wait
+        backend.before = never.wait
     if where == "pause":
-        made.clock = made.clock.__class__(now=fake_time.clock.now, sleep=lambda _: anyio.sleep(60), jitter=lambda: 0.5)
+        transport.clock = transport.clock.__class__(
+            now=fake_time.clock.now, sleep=lambda _: anyio.sleep(60), jitter=lambda: 0.5
+        )
     if where == "login":
-        logging_in(made, fake_time)
-        exchange.before = never.wait
+        logging_in(transport, fake_time)
+        backend.before = never.wait
     await asyncio.sleep(0)
-    call = asyncio.create_task(made.send(GET))
-    await until(lambda: bool(exchange.requests))
+    call = asyncio.create_task(transport.send(GET))
+    await until(lambda: bool(backend.requests))
     for _ in range(10):
         await asyncio.sleep(0)
     call.cancel()
     with pytest.raises(asyncio.CancelledError):
         await call
-    assert len(exchange.requests) == 1
+    assert len(backend.requests) == 1
     if holding is not None:
         never.set()
         with pytest.raises(ServerError):
             await holding
-    assert made._queue.value == 1
+    assert transport._queue.value == 1
 
 
 @pytest.mark.usefixtures("pooled")
 async def test_a_call_cancelled_twice_while_a_connection_closes_is_cancelled(fake_time: FakeTime) -> None:
     stalled = RawResponse(b"HTTP/1.1 200 OK\r\n", "stall")
-    async with serve(lambda _: stalled) as wire, connected(wire.url, fake_time.clock) as made:
-        call = asyncio.create_task(made.send(GET))
-        await until(lambda: bool(wire.requests))
+    async with serve(lambda _: stalled) as server, connected(server.url, fake_time.clock) as transport:
+        call = asyncio.create_task(transport.send(GET))
+        await until(lambda: bool(server.requests))
         call.cancel()
         await asyncio.sleep(0)
         call.cancel()
         with pytest.raises(asyncio.CancelledError):
             await call
-        assert made._queue.value == made.limits.connections
-        await until(lambda: not wire.open)
+        assert transport._queue.value == transport.limits.connections
+        await until(lambda: not server.open)
 
 
 @pytest.mark.parametrize(
     "script", [[BUSY], [ConnectionBroken("cut")], [Reply(200, {}, b"{")], [PAGE], [RuntimeError("bug")]]
 )
 async def test_no_exception_group_reaches_the_caller(script: list[Reply | Exception], fake_time: FakeTime) -> None:
-    made, _ = scripted(fake_time, *script)
+    transport, _ = scripted(fake_time, *script)
     with pytest.raises(Exception) as caught:  # noqa: PT011 - of whatever kind
-        await made.send(GET)
+        await transport.send(GET)
     assert not isinstance(caught.value, BaseExceptionGroup)
     assert caught.value.__context__ is None
 
@@ -670,23 +680,23 @@ async def test_no_exception_group_reaches_the_caller(script: list[Reply | Except
 async def test_the_log_names_the_path_and_the_status_and_nothing_else(
     fake_time: FakeTime, caplog: pytest.LogCaptureFixture
 ) -> None:
-    made, _ = scripted(fake_time, OK)
+    transport, _ = scripted(fake_time, OK)
     with caplog.at_level(logging.DEBUG, "workflow_async"):
-        await made.send(Call("GET", "/thing", tree, (("filter", "s3cret"),)))
+        await transport.send(Call("GET", "/thing", tree, (("filter", "s3cret"),)))
     assert caplog.messages == ["GET /thing: 200 in 0.000 s"]
 
 
 @pytest.mark.sweep
 @pytest.mark.usefixtures("pooled")
 async def test_a_thousand_concurrent_calls_on_a_new_client_succeed(fake_time: FakeTime) -> None:
-    async with serve(http(200, b"{}")) as wire, connected(wire.url, fake_time.clock) as made:
-        assert await asyncio.gather(*(made.send(GET) for _ in range(1000))) == [{}] * 1000
-        assert wire.connections == made.limits.connections
+    async with serve(http(200, b"{}")) as server, connected(server.url, fake_time.clock) as transport:
+        assert await asyncio.gather(*(transport.send(GET) for _ in range(1000))) == [{}] * 1000
+        assert server.connections == transport.limits.connections
 
 
 async def test_a_decode_error_holds_no_frame_that_holds_the_body(fake_time: FakeTime) -> None:
-    made, _ = scripted(fake_time, Reply(200, {}, b"{"), retry=Retry(attempts=1))
-    error = await failing(made)
+    transport, _ = scripted(fake_time, Reply(200, {}, b"{"), retry=Retry(attempts=1))
+    error = await failing(transport)
     assert isinstance(error, DecodeError)
     frames = []
     trace = error.__traceback__
@@ -707,15 +717,15 @@ async def test_a_decode_error_holds_no_frame_that_holds_the_body(fake_time: Fake
 async def test_a_queued_call_sends_before_a_large_response_is_read(
     size: int, replay: Replay, first: str, fake_time: FakeTime
 ) -> None:
-    told: list[str] = []
+    events: list[str] = []
 
     async def sent() -> None:
-        told.append(f"sent {1 + sum(event.startswith('sent') for event in told)}")
+        events.append(f"sent {1 + sum(event.startswith('sent') for event in events)}")
 
-    made, exchange = scripted(fake_time, Reply(200, {}, b" " * size), limits=Limits(connections=1))
-    exchange.before = sent
-    reading = Call("GET", "/thing", lambda _: told.append(f"read {told.count('read') + 1}"), replay=replay)
+    transport, backend = scripted(fake_time, Reply(200, {}, b" " * size), limits=Limits(connections=1))
+    backend.before = sent
+    reading = Call("GET", "/thing", lambda _: events.append(f"read {events.count('read') + 1}"), replay=replay)
     async with anyio.create_task_group() as group:
         for _ in range(2):
-            group.start_soon(made.send, reading)
-    assert told[:2] == ["sent 1", first]
+            group.start_soon(transport.send, reading)
+    assert events[:2] == ["sent 1", first]

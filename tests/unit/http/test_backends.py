@@ -53,9 +53,9 @@ THING = {"title": "a title of some length"}
 
 
 async def test_a_connection_is_used_again(fake_time: FakeTime) -> None:
-    async with serve(http(200, b"{}")) as wire, connected(wire.url, fake_time.clock) as made:
+    async with serve(http(200, b"{}")) as wire, connected(wire.url, fake_time.clock) as transport:
         for _ in range(5):
-            await made.send(GET)
+            await transport.send(GET)
         assert (len(wire.requests), wire.connections) == (5, 1)
 
 
@@ -80,9 +80,9 @@ async def test_an_unknown_host_name_is_a_failed_connection(fake_time: FakeTime) 
 
 async def test_a_connection_that_the_server_closed_is_replaced(fake_time: FakeTime) -> None:
     async with serve(lambda _: RawResponse(http(200, b"{}", connection="close"), "fin")) as wire:
-        async with connected(wire.url, fake_time.clock, retry=NO_RETRIES) as made:
+        async with connected(wire.url, fake_time.clock, retry=NO_RETRIES) as transport:
             for _ in range(3):
-                assert await made.send(GET) == {}
+                assert await transport.send(GET) == {}
         assert wire.connections == 3
 
 
@@ -102,14 +102,17 @@ async def test_a_response_cut_at_any_byte_is_never_taken_as_complete_and_never_s
     data: bytes, then: AfterResponse, fake_time: FakeTime
 ) -> None:
     cut = 0
-    async with serve(lambda _: RawResponse(data[:cut], then)) as wire, connected(wire.url, fake_time.clock) as made:
+    async with (
+        serve(lambda _: RawResponse(data[:cut], then)) as wire,
+        connected(wire.url, fake_time.clock) as transport,
+    ):
         for cut in range(len(data)):
             with pytest.raises(ConnectionBroken) as caught:
-                await made.send(ONCE)
+                await transport.send(ONCE)
             assert caught.value.sent
             assert len(wire.requests) == cut + 1
         wire.respond = lambda _: data
-        assert await made.send(ONCE) == THING
+        assert await transport.send(ONCE) == THING
 
 
 @pytest.mark.parametrize(
@@ -165,22 +168,22 @@ async def test_a_refused_connection_is_recognised_whatever_the_query(
 async def test_a_start_that_the_server_read_is_never_taken_as_not_sent(
     connection: str, then: AfterResponse, fake_time: FakeTime
 ) -> None:
-    def answer(seen: ReceivedRequest) -> RawResponse:
-        return RawResponse(b"", then) if seen.method == "POST" else RawResponse(http(200, b"{}"))
+    def answer(request: ReceivedRequest) -> RawResponse:
+        return RawResponse(b"", then) if request.method == "POST" else RawResponse(http(200, b"{}"))
 
-    async with serve(answer) as wire, connected(wire.url, fake_time.clock) as made:
+    async with serve(answer) as wire, connected(wire.url, fake_time.clock) as transport:
         if connection == "warm":
-            await made.send(GET)
+            await transport.send(GET)
         with pytest.raises(ConnectionBroken) as caught:
-            await made.send(POST)
+            await transport.send(POST)
         assert (caught.value.sent, caught.value.attempts) == (True, 1)
-        assert [seen.method for seen in wire.requests].count("POST") == 1
+        assert [request.method for request in wire.requests].count("POST") == 1
 
 
 async def test_a_body_that_ends_with_its_connection_is_returned(fake_time: FakeTime) -> None:
     data = b'HTTP/1.1 200 OK\r\n\r\n{"a": 1}'
-    async with serve(lambda _: RawResponse(data, "fin")) as wire, connected(wire.url, fake_time.clock) as made:
-        assert await made.send(GET) == {"a": 1}
+    async with serve(lambda _: RawResponse(data, "fin")) as wire, connected(wire.url, fake_time.clock) as transport:
+        assert await transport.send(GET) == {"a": 1}
 
 
 @pytest.mark.parametrize(
@@ -230,30 +233,33 @@ async def test_an_unrequested_response_is_never_returned_for_another_request(fak
 
         return Call("GET", f"/{asked}", reading)
 
-    def answer(seen: ReceivedRequest) -> bytes:
-        own = http(200, {"id": seen.target[1:]})
-        return own + http(200, {"id": "9"}) if seen.connection == 1 else own
+    def answer(request: ReceivedRequest) -> bytes:
+        own = http(200, {"id": request.target[1:]})
+        return own + http(200, {"id": "9"}) if request.connection == 1 else own
 
-    async with serve(answer) as wire, connected(wire.url, fake_time.clock) as made:
-        assert await made.send(read("1")) == "1"
-        assert await made.send(read("2")) == "2"
-        assert [seen.connection for seen in wire.requests][-1] > 1
-    async with serve(http(200, {"id": "9"})) as wire, connected(wire.url, fake_time.clock, retry=NO_RETRIES) as made:
+    async with serve(answer) as wire, connected(wire.url, fake_time.clock) as transport:
+        assert await transport.send(read("1")) == "1"
+        assert await transport.send(read("2")) == "2"
+        assert [request.connection for request in wire.requests][-1] > 1
+    async with (
+        serve(http(200, {"id": "9"})) as wire,
+        connected(wire.url, fake_time.clock, retry=NO_RETRIES) as transport,
+    ):
         with pytest.raises(ResponseMismatch):
-            await made.send(read("3"))
+            await transport.send(read("3"))
 
 
 async def test_extra_bytes_after_a_response_break_no_later_call(backend: str, fake_time: FakeTime) -> None:
-    async with serve(lambda _: data) as wire, connected(wire.url, fake_time.clock) as made:
+    async with serve(lambda _: data) as wire, connected(wire.url, fake_time.clock) as transport:
         data = http(200, b"{}") + b"surplus"
         if "aiohttp" in backend:  # it reads on before it hands the answer over, and refuses both
             with pytest.raises(ConnectionBroken):
-                await made.send(GET)
+                await transport.send(GET)
         else:
-            assert await made.send(GET) == {}
+            assert await transport.send(GET) == {}
         data = http(200, b"{}")
         for _ in range(3):
-            assert await made.send(GET) == {}
+            assert await transport.send(GET) == {}
 
 
 # Bounds and codings
@@ -280,8 +286,11 @@ async def test_a_body_beyond_the_limits_is_refused_and_not_retried(
 async def test_a_body_as_large_as_the_limits_is_read(coding: str, fake_time: FakeTime) -> None:
     body = b'"' + b" " * 998 + b'"'
     data = http(200, gzip.compress(body) if coding == "gzip" else body, content_encoding=coding)
-    async with serve(data) as wire, connected(wire.url, fake_time.clock, limits=Limits(wire=1000, body=1000)) as made:
-        assert await made.send(GET) == " " * 998
+    async with (
+        serve(data) as wire,
+        connected(wire.url, fake_time.clock, limits=Limits(wire=1000, body=1000)) as transport,
+    ):
+        assert await transport.send(GET) == " " * 998
 
 
 async def test_an_endless_body_ends_at_the_limit(fake_time: FakeTime) -> None:
@@ -347,9 +356,9 @@ ZIP = gzip.compress(PLAIN, mtime=0)
 async def test_a_gzip_body_is_decompressed(coding: str, fake_time: FakeTime) -> None:
     async with (
         serve(http(200, ZIP, content_encoding=coding)) as wire,
-        connected(wire.url, fake_time.clock) as made,
+        connected(wire.url, fake_time.clock) as transport,
     ):
-        assert await made.send(GET) == {"a": 1}
+        assert await transport.send(GET) == {"a": 1}
     assert wire.requests[0].headers["accept-encoding"] == "gzip"
 
 
@@ -380,9 +389,9 @@ async def test_a_body_that_cannot_be_decompressed_is_refused(body: bytes, coding
 async def test_an_empty_body_needs_no_decompression(fake_time: FakeTime) -> None:
     async with (
         serve(b"HTTP/1.1 204 No Content\r\ncontent-encoding: gzip\r\n\r\n") as wire,
-        connected(wire.url, fake_time.clock) as made,
+        connected(wire.url, fake_time.clock) as transport,
     ):
-        await made.send(DELETE)
+        await transport.send(DELETE)
 
 
 # One origin
@@ -397,22 +406,22 @@ async def test_a_redirect_is_never_followed(status: int, call: Call[Any], fake_t
 
 
 async def test_cookies_are_sent_only_by_the_client_that_received_them(fake_time: FakeTime) -> None:
-    def answer(seen: ReceivedRequest) -> bytes:
+    def answer(request: ReceivedRequest) -> bytes:
         cookie = f"JSESSIONID={len(wire.requests)}; Path=/"
-        return http(200, {"cookie": seen.headers.get("cookie", "")}, set_cookie=cookie)
+        return http(200, {"cookie": request.headers.get("cookie", "")}, set_cookie=cookie)
 
     async with (
         serve(answer) as wire,
         connected(wire.url, fake_time.clock) as one,
         connected(wire.url, fake_time.clock) as two,
     ):
-        found = [(await made.send(GET))["cookie"] for made in (one, two, one, two)]
+        found = [(await transport.send(GET))["cookie"] for transport in (one, two, one, two)]
     assert found == ["", "", "JSESSIONID=1", "JSESSIONID=2"]
 
 
 async def test_a_cookie_for_another_domain_is_not_stored(fake_time: FakeTime) -> None:
     async with serve(http(200, b"{}", set_cookie="a=b; Domain=example.org")) as wire:
-        async with connected(wire.url, fake_time.clock) as made:
-            await made.send(GET)
-            await made.send(GET)
-        assert all("cookie" not in seen.headers for seen in wire.requests)
+        async with connected(wire.url, fake_time.clock) as transport:
+            await transport.send(GET)
+            await transport.send(GET)
+        assert all("cookie" not in request.headers for request in wire.requests)

@@ -44,12 +44,12 @@ from workflow_async.opencast import Start
 UNTRUSTED = ssl.SSLCertVerificationError(1, "of the caller's")
 
 
-class Own(Exception):
+class OwnError(Exception):
     """An error of the caller's code."""
 
 
 def group() -> Exception:
-    return ExceptionGroup("of a transport", [httpx.ConnectError("refused"), Own("inside")])
+    return ExceptionGroup("of a transport", [httpx.ConnectError("refused"), OwnError("inside")])
 
 
 def status() -> Exception:
@@ -58,7 +58,7 @@ def status() -> Exception:
 
 
 RAISED: dict[str, Callable[[], BaseException]] = {
-    "its own": lambda: Own("oops"),
+    "its own": lambda: OwnError("oops"),
     "a bug": lambda: ZeroDivisionError("by zero"),
     "the end of an iteration": lambda: StopIteration("over"),
     "the end of an asynchronous iteration": lambda: StopAsyncIteration("over"),
@@ -103,24 +103,24 @@ def hooked(kind: str, when: str, name: str) -> Any:
     return CLIENTS[kind](event_hooks={when: [hook]})
 
 
-async def failing(made: Any, call: Any) -> TransportError:
+async def failing(transport: Any, call: Any) -> TransportError:
     """How a call fails."""
     with pytest.raises(TransportError) as caught:
-        await made.send(call)
+        await transport.send(call)
     return caught.value
 
 
 @asynccontextmanager
-async def over(client: Any, url: str, time: FakeTime, **settings: Any) -> AsyncIterator[Transport]:
+async def over_client(client: Any, url: str, time: FakeTime, **settings: Any) -> AsyncIterator[Transport]:
     """A transport over a client of the caller's own."""
-    async with client, connected(url, time.clock, http=client, **{"retry": NO_RETRIES, **settings}) as made:
-        yield made
+    async with client, connected(url, time.clock, http=client, **{"retry": NO_RETRIES, **settings}) as transport:
+        yield transport
 
 
-async def how(client: Any, url: str, time: FakeTime, call: Any = POST, **settings: Any) -> TransportError:
+async def failure_over(client: Any, url: str, time: FakeTime, call: Any = POST, **settings: Any) -> TransportError:
     """How a call fails over a client of the caller's own."""
-    async with over(client, url, time, **settings) as made:
-        return await failing(made, call)
+    async with over_client(client, url, time, **settings) as transport:
+        return await failing(transport, call)
 
 
 @raised
@@ -128,10 +128,10 @@ async def how(client: Any, url: str, time: FakeTime, call: Any = POST, **setting
 async def test_a_request_whose_hook_raises_before_sending_is_not_sent(
     kind: str, name: str, fake_time: FakeTime
 ) -> None:
-    async with serve(http(201, b"{}")) as wire:
-        error = await how(hooked(kind, "request", name), wire.url, fake_time)
+    async with serve(http(201, b"{}")) as server:
+        error = await failure_over(hooked(kind, "request", name), server.url, fake_time)
     assert isinstance(error, NotSent)
-    assert wire.requests == []
+    assert server.requests == []
 
 
 @raised
@@ -139,16 +139,16 @@ async def test_a_request_whose_hook_raises_before_sending_is_not_sent(
 async def test_a_request_whose_hook_raises_after_the_response_is_sent(
     kind: str, name: str, fake_time: FakeTime
 ) -> None:
-    async with serve(http(201, b"{}")) as wire:
-        error = await how(hooked(kind, "response", name), wire.url, fake_time)
+    async with serve(http(201, b"{}")) as server:
+        error = await failure_over(hooked(kind, "response", name), server.url, fake_time)
     assert isinstance(error, TransportError)
     assert not isinstance(error, NotSent)
     assert error.sent
-    assert len(wire.requests) == 1
+    assert len(server.requests) == 1
 
 
 @define
-class Foreign(httpx.AsyncBaseTransport):
+class WrappingTransport(httpx.AsyncBaseTransport):
     """A transport that sends by another one, before it raises or not."""
 
     inner: Any
@@ -185,10 +185,12 @@ INNER: dict[str, Callable[[], Any]] = {
 async def test_a_request_whose_transport_raises_after_sending_is_sent(
     call: Any, inner: str, name: str, fake_time: FakeTime
 ) -> None:
-    async with serve(http(201, b"{}")) as wire:
-        error = await how(
-            httpx.AsyncClient(trust_env=False, verify=SSL_CONTEXT, transport=Foreign(INNER[inner](), name, sends=True)),
-            wire.url,
+    async with serve(http(201, b"{}")) as server:
+        error = await failure_over(
+            httpx.AsyncClient(
+                trust_env=False, verify=SSL_CONTEXT, transport=WrappingTransport(INNER[inner](), name, sends=True)
+            ),
+            server.url,
             fake_time,
             call,
         )
@@ -207,9 +209,11 @@ async def test_a_transport_that_did_not_connect_is_believed_if_that_is_safe(
     call: Any, name: str, fake_time: FakeTime
 ) -> None:
     client = httpx.AsyncClient(
-        trust_env=False, verify=SSL_CONTEXT, transport=Foreign(httpx.ASGITransport(application), name, sends=False)
+        trust_env=False,
+        verify=SSL_CONTEXT,
+        transport=WrappingTransport(httpx.ASGITransport(application), name, sends=False),
     )
-    error = await how(client, "https://oc.example.org", fake_time, call)
+    error = await failure_over(client, "https://oc.example.org", fake_time, call)
     believed = call is not DELETE and type(an_error(name)).__name__ in CLAIMS
     assert error.sent is not believed
     assert isinstance(error, NotSent) is believed
@@ -222,7 +226,7 @@ async def test_a_mock_that_did_not_connect_is_believed(call: Any, name: str, fak
         raise an_error(name)
 
     client = httpx.AsyncClient(trust_env=False, verify=SSL_CONTEXT, transport=httpx.MockTransport(handler))
-    error = await how(client, "https://oc.example.org", fake_time, call)
+    error = await failure_over(client, "https://oc.example.org", fake_time, call)
     believed = type(an_error(name)).__name__ in CLAIMS
     assert error.sent is not believed
 
@@ -235,10 +239,10 @@ async def test_a_mock_of_the_connections_that_did_not_connect_is_believed(
     fake_time: FakeTime,
 ) -> None:
     respx.post("https://oc.example.org/thing").mock(side_effect=raised)
-    async with connected("https://oc.example.org", fake_time.clock) as made:
-        assert (await failing(made, POST)).sent is sent
+    async with connected("https://oc.example.org", fake_time.clock) as transport:
+        assert (await failing(transport, POST)).sent is sent
     assert (
-        await how(httpx.AsyncClient(trust_env=False, verify=SSL_CONTEXT), "https://oc.example.org", fake_time)
+        await failure_over(httpx.AsyncClient(trust_env=False, verify=SSL_CONTEXT), "https://oc.example.org", fake_time)
     ).sent is sent
 
 
@@ -253,7 +257,7 @@ async def test_a_transport_on_top_of_httpcore_is_judged_by_httpcores_trace(name:
             except httpx.ConnectError as error:
                 raise an_error(name) from error
 
-    error = await how(
+    error = await failure_over(
         httpx.AsyncClient(trust_env=False, verify=SSL_CONTEXT, transport=Naming()), refused_url(), fake_time
     )
     assert isinstance(error, NotSent)
@@ -271,7 +275,7 @@ async def test_a_transport_with_a_fallback_is_not_believed(fake_time: FakeTime) 
                 await self.ways[1].handle_async_request(request)
                 raise
 
-    error = await how(
+    error = await failure_over(
         httpx.AsyncClient(trust_env=False, verify=SSL_CONTEXT, transport=Falling()), refused_url(), fake_time
     )
     assert (type(error), error.sent) == (ConnectionBroken, True)
@@ -280,9 +284,9 @@ async def test_a_transport_with_a_fallback_is_not_believed(fake_time: FakeTime) 
 async def test_a_start_is_unknown_if_a_hook_read_its_body_and_failed(fake_time: FakeTime) -> None:
     async def hook(request: httpx.Request) -> None:
         assert (request.content, request.read(), await request.aread()) == (b"a=1",) * 3
-        raise Own("oops")
+        raise OwnError("oops")
 
-    error = await how(
+    error = await failure_over(
         httpx.AsyncClient(trust_env=False, verify=SSL_CONTEXT, event_hooks={"request": [hook]}),
         refused_url(),
         fake_time,
@@ -294,7 +298,7 @@ async def test_a_hook_that_only_reads_the_body_changes_nothing(fake_time: FakeTi
     async def hook(request: httpx.Request) -> None:
         assert request.content == b"a=1"
 
-    error = await how(
+    error = await failure_over(
         httpx.AsyncClient(trust_env=False, verify=SSL_CONTEXT, event_hooks={"request": [hook]}),
         refused_url(),
         fake_time,
@@ -307,10 +311,10 @@ async def test_a_request_with_an_invalid_header_of_a_hook_was_not_sent(kind: str
     async def hook(request: httpx.Request) -> None:
         request.headers["x-odd"] = "a\nb"
 
-    async with serve(http(201, b"{}")) as wire:
-        error = await how(CLIENTS[kind](event_hooks={"request": [hook]}), wire.url, fake_time)
+    async with serve(http(201, b"{}")) as server:
+        error = await failure_over(CLIENTS[kind](event_hooks={"request": [hook]}), server.url, fake_time)
     assert (type(error), error.what) == (ConnectFailed, "LocalProtocolError")
-    assert wire.requests == []
+    assert server.requests == []
 
 
 @pytest.mark.parametrize("kind", ["httpx", "httpx2"])
@@ -318,8 +322,8 @@ async def test_a_start_is_unknown_if_a_hook_set_a_wrong_length(kind: str, fake_t
     async def hook(request: httpx.Request) -> None:
         request.headers["content-length"] = "1"
 
-    async with serve(http(201, b"{}")) as wire:
-        error = await how(CLIENTS[kind](event_hooks={"request": [hook]}), wire.url, fake_time)
+    async with serve(http(201, b"{}")) as server:
+        error = await failure_over(CLIENTS[kind](event_hooks={"request": [hook]}), server.url, fake_time)
     assert not isinstance(error, NotSent)
     assert error.sent
 
@@ -330,21 +334,23 @@ async def test_a_hook_sees_a_request_as_httpx_makes_it(fake_time: FakeTime) -> N
 
     seen: list[str] = []
     client = httpx.AsyncClient(trust_env=False, verify=SSL_CONTEXT, event_hooks={"request": [hook]})
-    async with serve(http(201, b"{}")) as wire, over(client, wire.url, fake_time) as made:
-        await made.send(POST)
-    assert seen == [f"<Request('POST', '{wire.url}/thing')>"]
+    async with serve(http(201, b"{}")) as server, over_client(client, server.url, fake_time) as transport:
+        await transport.send(POST)
+    assert seen == [f"<Request('POST', '{server.url}/thing')>"]
 
 
 async def test_a_hook_that_removes_the_trace_never_makes_a_start_unsent(fake_time: FakeTime) -> None:
     async def hook(request: httpx.Request) -> None:
         request.extensions.pop("trace")
 
-    async with serve(lambda _: RawResponse(b"", "fin")) as wire:
-        error = await how(
-            httpx.AsyncClient(trust_env=False, verify=SSL_CONTEXT, event_hooks={"request": [hook]}), wire.url, fake_time
+    async with serve(lambda _: RawResponse(b"", "fin")) as server:
+        error = await failure_over(
+            httpx.AsyncClient(trust_env=False, verify=SSL_CONTEXT, event_hooks={"request": [hook]}),
+            server.url,
+            fake_time,
         )
     assert (type(error), error.sent) == (ConnectionBroken, True)
-    error = await how(
+    error = await failure_over(
         httpx.AsyncClient(trust_env=False, verify=SSL_CONTEXT, event_hooks={"request": [hook]}),
         refused_url(),
         fake_time,
@@ -359,10 +365,10 @@ async def test_a_transport_can_read_the_body_twice(fake_time: FakeTime) -> None:
             bodies = [b"".join([part async for part in stream]), b"".join(stream), request.content]
             return httpx.Response(201, json=[body.decode() for body in bodies])
 
-    async with over(
+    async with over_client(
         httpx.AsyncClient(trust_env=False, verify=SSL_CONTEXT, transport=Twice()), "https://oc.example.org", fake_time
-    ) as made:
-        assert await made.send(POST) == ["a=1"] * 3
+    ) as transport:
+        assert await transport.send(POST) == ["a=1"] * 3
 
 
 # Beyond errors
@@ -373,25 +379,25 @@ async def test_a_transport_can_read_the_body_twice(fake_time: FakeTime) -> None:
 async def test_a_base_exception_passes_through_unchanged(kind: Any, grouped: bool, fake_time: FakeTime) -> None:  # noqa: FBT001 - a case
     async def hook(_: httpx.Request) -> None:
         if grouped:
-            raise BaseExceptionGroup("all", [Own("oops"), BaseExceptionGroup("more", [kind("stop")])])
+            raise BaseExceptionGroup("all", [OwnError("oops"), BaseExceptionGroup("more", [kind("stop")])])
         raise kind("stop")
 
-    async with over(
+    async with over_client(
         httpx.AsyncClient(trust_env=False, verify=SSL_CONTEXT, event_hooks={"request": [hook]}),
         refused_url(),
         fake_time,
-    ) as made:
+    ) as transport:
         with pytest.raises(kind, match="stop"):
-            await made.send(POST)
+            await transport.send(POST)
 
 
 @pytest.mark.parametrize("kind", ["httpx", "httpx2"])
 async def test_a_request_over_a_closed_client_is_not_sent_and_says_why(kind: str, fake_time: FakeTime) -> None:
     client = CLIENTS[kind]()
     await client.aclose()
-    async with connected(refused_url(), fake_time.clock, http=client) as made:
-        error = await failing(made, POST)
-        assert (await failing(made, GET)).attempts == 4
+    async with connected(refused_url(), fake_time.clock, http=client) as transport:
+        error = await failing(transport, POST)
+        assert (await failing(transport, GET)).attempts == 4
     assert (type(error), error.sent) == (NotSent, False)
     assert "the client given as http= is closed" in str(error)
 
@@ -421,25 +427,27 @@ def answers(body: Body) -> httpx.AsyncClient:
 
 @raised
 async def test_a_start_is_unknown_if_reading_its_response_fails(name: str, fake_time: FakeTime) -> None:
-    error = await how(answers(Body(b"{", an_error(name))), "https://oc.example.org", fake_time)
+    error = await failure_over(answers(Body(b"{", an_error(name))), "https://oc.example.org", fake_time)
     assert isinstance(error, TransportError)
     assert not isinstance(error, NotSent)
 
 
 @raised
 async def test_a_complete_response_is_returned_even_if_closing_fails(name: str, fake_time: FakeTime) -> None:
-    async with over(answers(Body(b"{}", closing=an_error(name))), "https://oc.example.org", fake_time) as made:
-        assert await made.send(POST) == {}
+    async with over_client(
+        answers(Body(b"{}", closing=an_error(name))), "https://oc.example.org", fake_time
+    ) as transport:
+        assert await transport.send(POST) == {}
 
 
 async def test_a_start_is_unknown_if_a_hook_closed_its_response(fake_time: FakeTime) -> None:
     async def hook(response: httpx.Response) -> None:
         await response.aclose()
 
-    async with serve(http(201, b"{}")) as wire:
-        error = await how(
+    async with serve(http(201, b"{}")) as server:
+        error = await failure_over(
             httpx.AsyncClient(trust_env=False, verify=SSL_CONTEXT, event_hooks={"response": [hook]}),
-            wire.url,
+            server.url,
             fake_time,
         )
     assert error.sent
@@ -447,14 +455,14 @@ async def test_a_start_is_unknown_if_a_hook_closed_its_response(fake_time: FakeT
 
 
 async def test_a_body_beyond_the_limits_is_reported_even_if_closing_fails(fake_time: FakeTime) -> None:
-    client = answers(Body(b"{}", closing=Own("oops")))
-    error = await how(client, "https://oc.example.org", fake_time, limits=Limits(body=1))
+    client = answers(Body(b"{}", closing=OwnError("oops")))
+    error = await failure_over(client, "https://oc.example.org", fake_time, limits=Limits(body=1))
     assert isinstance(error, ResponseTooLarge)
 
 
 async def test_a_start_is_unknown_if_the_transport_returns_no_response(fake_time: FakeTime) -> None:
     client = httpx.AsyncClient(trust_env=False, verify=SSL_CONTEXT, transport=httpx.MockTransport(lambda _: None))  # type: ignore[arg-type]  # of somebody careless
-    error = await how(client, "https://oc.example.org", fake_time)
+    error = await failure_over(client, "https://oc.example.org", fake_time)
     assert (type(error), error.sent) == (TransportError, True)
 
 
@@ -462,26 +470,26 @@ async def test_a_start_is_unknown_if_the_transport_returns_no_response(fake_time
 
 
 async def test_the_message_of_a_hooks_error_is_one_line_with_its_origin(fake_time: FakeTime) -> None:
-    async with serve(http(502)) as wire:
-        error = await how(hooked("httpx", "response", "a status"), wire.url, fake_time)
+    async with serve(http(502)) as server:
+        error = await failure_over(hooked("httpx", "response", "a status"), server.url, fake_time)
     assert error.what == "HTTPStatusError: 502 (raised by a hook or the transport of the client given as http=)"
 
 
 async def test_the_message_of_a_group_is_that_of_its_members(fake_time: FakeTime) -> None:
-    async with serve(http(502)) as wire:
-        error = await how(hooked("httpx", "response", "a group"), wire.url, fake_time)
+    async with serve(http(502)) as server:
+        error = await failure_over(hooked("httpx", "response", "a group"), server.url, fake_time)
     assert error.what.startswith("ExceptionGroup: ConnectError: refused, Own: inside (")
 
 
-@pytest.mark.parametrize("kind", [Own, httpx.ReadError])
+@pytest.mark.parametrize("kind", [OwnError, httpx.ReadError])
 async def test_a_message_that_repeats_credentials_is_not_shown(kind: type[Exception], fake_time: FakeTime) -> None:
     async def hook(response: httpx.Response) -> None:
         raise kind(f"refused: {response.request.headers['authorization']}")
 
-    async with serve(http(502)) as wire:
-        error = await how(
+    async with serve(http(502)) as server:
+        error = await failure_over(
             httpx.AsyncClient(trust_env=False, verify=SSL_CONTEXT, event_hooks={"response": [hook]}),
-            wire.url,
+            server.url,
             fake_time,
         )
     assert error.what.startswith(kind.__name__)
@@ -499,9 +507,9 @@ async def test_a_start_whose_hook_raises_is_unknown_alone_and_in_a_batch(fake_ti
         return http(502) if seen.method == "POST" else http(200, b"[]")
 
     async with (
-        serve(answer) as wire,
+        serve(answer) as server,
         httpx.AsyncClient(trust_env=False, verify=SSL_CONTEXT, event_hooks={"response": [hook]}) as client,
-        client_of("opencast", wire.url, clock=fake_time.clock, http=client) as oc,
+        client_of("opencast", server.url, clock=fake_time.clock, http=client) as oc,
     ):
         with pytest.raises(StartOutcomeUnknown) as caught:
             await oc.workflows.start("event-7", "fast")

@@ -113,8 +113,8 @@ async def in_a_cause(error: BaseException, act: Act[T]) -> T:
 async def in_a_task(error: BaseException, act: Act[T]) -> T:
     async def task() -> T:
         async with asyncio.TaskGroup() as group:
-            made = group.create_task(in_except(error, act))
-        return await made
+            task = group.create_task(in_except(error, act))
+        return await task
 
     return await in_except(error, task)
 
@@ -127,10 +127,10 @@ around = pytest.mark.parametrize(
 handling = pytest.mark.parametrize("handled", HANDLED)
 
 
-async def failing(made: Any, call: Any) -> TransportError:
+async def failing(transport: Any, call: Any) -> TransportError:
     """How a call fails."""
     with pytest.raises(TransportError) as caught:
-        await made.send(call)
+        await transport.send(call)
     return caught.value
 
 
@@ -138,11 +138,11 @@ async def failing(made: Any, call: Any) -> TransportError:
 async def test_a_start_that_was_read_is_sent_whatever_the_caller_is_handling(
     surrounding: Any, handled: str, backend: str, fake_time: FakeTime
 ) -> None:
-    async with serve(lambda _: RawResponse(b"", "fin")) as wire, connected(wire.url, fake_time.clock) as made:
-        error = await surrounding(HANDLED[handled](), lambda: failing(made, POST))
+    async with serve(lambda _: RawResponse(b"", "fin")) as server, connected(server.url, fake_time.clock) as transport:
+        error = await surrounding(HANDLED[handled](), lambda: failing(transport, POST))
     assert (type(error), error.sent, error.attempts) == (ConnectionBroken, True, 1)
     assert "of the caller's" not in str(error)
-    assert len(wire.requests) == 1
+    assert len(server.requests) == 1
 
 
 @handling
@@ -152,20 +152,20 @@ async def test_a_broken_connection_is_retried_whatever_the_caller_is_handling(
     def answer(_: ReceivedRequest) -> RawResponse:
         return (
             RawResponse(b"", "rst")
-            if len(wire.requests) <= 1 + ("by aiohttp" in backend)
+            if len(server.requests) <= 1 + ("by aiohttp" in backend)
             else RawResponse(http(200, b"{}"))
         )
 
-    async with serve(answer) as wire, connected(wire.url, fake_time.clock) as made:
-        assert await in_except(HANDLED[handled](), lambda: made.send(GET)) == {}
+    async with serve(answer) as server, connected(server.url, fake_time.clock) as transport:
+        assert await in_except(HANDLED[handled](), lambda: transport.send(GET)) == {}
 
 
 @around
 async def test_a_refused_connection_is_not_sent_whatever_the_caller_is_handling(
     surrounding: Any, handled: str, backend: str, fake_time: FakeTime
 ) -> None:
-    async with connected(refused_url(), fake_time.clock) as made:
-        error = await surrounding(HANDLED[handled](), lambda: failing(made, POST))
+    async with connected(refused_url(), fake_time.clock) as transport:
+        error = await surrounding(HANDLED[handled](), lambda: failing(transport, POST))
     assert (type(error), error.sent) == (ConnectFailed, False)
 
 
@@ -174,10 +174,10 @@ async def test_a_refused_certificate_is_recognised_whatever_the_caller_is_handli
 ) -> None:
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(tls)
-    async with serve(http(200, b"{}"), tls=tls) as wire, connected(wire.url, fake_time.clock) as made:
-        error = await in_except(ConnectionResetError(), lambda: failing(made, POST))
+    async with serve(http(200, b"{}"), tls=tls) as server, connected(server.url, fake_time.clock) as transport:
+        error = await in_except(ConnectionResetError(), lambda: failing(transport, POST))
     assert type(error) is TLSVerificationFailed
-    assert wire.requests == []
+    assert server.requests == []
 
 
 @pytest.mark.parametrize("by", ["httpx", "httpx2", "aiohttp", "a client"])
@@ -185,11 +185,11 @@ def test_an_event_loop_that_runs_inside_a_handler_changes_nothing(by: str, fake_
     async def main() -> TransportError:
         async with (
             httpx.AsyncClient(trust_env=False, verify=SSL_CONTEXT) as client,
-            serve(lambda _: RawResponse(b"", "fin")) as wire,
+            serve(lambda _: RawResponse(b"", "fin")) as server,
         ):
             backend = client if by == "a client" else by
-            async with connected(wire.url, fake_time.clock, http=backend) as made:
-                return await failing(made, POST)
+            async with connected(server.url, fake_time.clock, http=backend) as transport:
+                return await failing(transport, POST)
 
     try:
         raise UNTRUSTED
@@ -202,15 +202,15 @@ def test_an_event_loop_that_runs_inside_a_handler_changes_nothing(by: str, fake_
 async def test_a_start_inside_a_handler_has_an_unknown_outcome(
     then: AfterResponse, backend: str, fake_time: FakeTime
 ) -> None:
-    def answer(seen: ReceivedRequest) -> RawResponse:
-        return RawResponse(b"", then) if seen.method == "POST" else RawResponse(http(200, b"[]"))
+    def answer(request: ReceivedRequest) -> RawResponse:
+        return RawResponse(b"", then) if request.method == "POST" else RawResponse(http(200, b"[]"))
 
-    async with serve(answer) as wire:
+    async with serve(answer) as server:
         settings = {"clock": fake_time.clock, "http": wires.default_backend.http}
-        async with client_of("opencast", wire.url, **settings) as oc:
+        async with client_of("opencast", server.url, **settings) as oc:
             with pytest.raises(StartOutcomeUnknown):
                 await in_except(UNTRUSTED, lambda: oc.workflows.start("event-7", "fast"))
-    assert [seen.method for seen in wire.requests].count("POST") == 1
+    assert [request.method for request in server.requests].count("POST") == 1
 
 
 # What led to an error
@@ -223,35 +223,35 @@ class Link(Exception):
 @st.composite
 def graphs(draw: st.DrawFn) -> list[Link]:
     """Exceptions, each with a cause and a context among them or none; circles too."""
-    made = [Link(str(number)) for number in range(draw(st.integers(1, 6)))]
-    for one in made:
-        one.__cause__ = draw(st.sampled_from([None, *made]))
-        one.__context__ = draw(st.sampled_from([None, *made]))
-    return made
+    errors = [Link(str(number)) for number in range(draw(st.integers(1, 6)))]
+    for error in errors:
+        error.__cause__ = draw(st.sampled_from([None, *errors]))
+        error.__context__ = draw(st.sampled_from([None, *errors]))
+    return errors
 
 
 @given(graphs(), st.integers(0, 6))
-def test_a_cause_chain_ends_before_the_callers_exception_and_before_a_cycle(made: list[Link], handled: int) -> None:
-    entered = made[handled] if 0 < handled < len(made) else None
-    chain = cause_chain(made[0], entered)
-    assert chain[0] is made[0]
-    assert len({id(one) for one in chain}) == len(chain)
-    assert not any(one is entered for one in chain)
-    for one, led_to_it in pairwise(chain):
-        assert led_to_it is (one.__context__ if one.__cause__ is None else one.__cause__)
+def test_a_cause_chain_ends_before_the_callers_exception_and_before_a_cycle(errors: list[Link], handled: int) -> None:
+    outer = errors[handled] if 0 < handled < len(errors) else None
+    chain = cause_chain(errors[0], outer)
+    assert chain[0] is errors[0]
+    assert len({id(error) for error in chain}) == len(chain)
+    assert not any(error is outer for error in chain)
+    for error, cause in pairwise(chain):
+        assert cause is (error.__context__ if error.__cause__ is None else error.__cause__)
 
 
 @given(graphs(), st.integers(0, 6))
 def test_a_passing_exception_loses_its_frames_and_the_callers_exception_keeps_its_own(
-    made: list[Link], handled: int
+    errors: list[Link], handled: int
 ) -> None:
-    for one in made:
+    for error in errors:
         with suppress(Link):
-            throw_again(one)
-    entered = made[handled] if 0 < handled < len(made) else None
-    drop_frames(made[0], entered)
-    assert (made[0].__traceback__, made[0].__cause__, made[0].__context__) == (None, None, entered)
-    assert entered is None or entered.__traceback__ is not None
+            throw_again(error)
+    outer = errors[handled] if 0 < handled < len(errors) else None
+    drop_frames(errors[0], outer)
+    assert (errors[0].__traceback__, errors[0].__cause__, errors[0].__context__) == (None, None, outer)
+    assert outer is None or outer.__traceback__ is not None
 
 
 def throw_again(error: Link) -> NoReturn:
@@ -270,7 +270,7 @@ async def test_a_cancellation_inside_a_handler_leaves_the_callers_exception_alon
 
     async def work() -> None:
         try:
-            await made.send(GET)
+            await transport.send(GET)
         except asyncio.CancelledError as error:
             caught.append(error)
             raise
@@ -279,9 +279,12 @@ async def test_a_cancellation_inside_a_handler_leaves_the_callers_exception_alon
         with scope:
             await in_except(UNTRUSTED, work)
 
-    async with serve(lambda _: RawResponse(b"", "stall")) as wire, connected(wire.url, fake_time.clock) as made:
+    async with (
+        serve(lambda _: RawResponse(b"", "stall")) as server,
+        connected(server.url, fake_time.clock) as transport,
+    ):
         task = asyncio.create_task(call())
-        await until(lambda: bool(wire.requests))
+        await until(lambda: bool(server.requests))
         (task if native else scope).cancel()
         await asyncio.wait([task])
     assert task.cancelled() is native

@@ -42,16 +42,16 @@ def h2(library: str, trust: ssl.SSLContext) -> Any:
 
 
 @asynccontextmanager
-async def over(
+async def over_http2(
     reply: Respond, library: str, authority: trustme.CA, trust: ssl.SSLContext, time: FakeTime
 ) -> AsyncIterator[tuple[H2Server, Transport]]:
     """A server that replies so, and a transport over HTTP/2 to it."""
     async with (
-        serve_h2(reply, authority) as wire,
+        serve_h2(reply, authority) as server,
         h2(library, trust) as client,
-        connected(wire.url, time.clock, http=client) as made,
+        connected(server.url, time.clock, http=client) as transport,
     ):
-        yield wire, made
+        yield server, transport
 
 
 def good(talk: H2Stream) -> None:
@@ -148,23 +148,23 @@ BAD: list[Respond] = [
 async def test_a_start_that_was_read_is_sent_whatever_the_response(
     connection: str, reply: Respond, library: str, authority: trustme.CA, trust: ssl.SSLContext, fake_time: FakeTime
 ) -> None:
-    async with over(good, library, authority, trust, fake_time) as (wire, made):
+    async with over_http2(good, library, authority, trust, fake_time) as (server, transport):
         if connection == "warm":
-            await made.send(GET)
-        wire.respond = reply
+            await transport.send(GET)
+        server.respond = reply
         with pytest.raises(TransportError) as caught:
-            await made.send(POST)
+            await transport.send(POST)
         assert (caught.value.sent, caught.value.attempts) == (True, 1)
-        assert [asked for asked in wire.requests if asked[0] == "POST"] == [("POST", "/thing", b"a=1")]
+        assert [asked for asked in server.requests if asked[0] == "POST"] == [("POST", "/thing", b"a=1")]
 
 
 @libraries
 async def test_a_response_over_http2_is_read(
     library: str, authority: trustme.CA, trust: ssl.SSLContext, fake_time: FakeTime
 ) -> None:
-    async with over(good, library, authority, trust, fake_time) as (wire, made):
-        assert [await made.send(GET) for _ in range(2)] == [{}, {}]
-    assert wire.requests == [("GET", "/thing", b"")] * 2
+    async with over_http2(good, library, authority, trust, fake_time) as (server, transport):
+        assert [await transport.send(GET) for _ in range(2)] == [{}, {}]
+    assert server.requests == [("GET", "/thing", b"")] * 2
 
 
 @libraries
@@ -172,24 +172,27 @@ async def test_an_interrupted_get_is_retried(
     library: str, authority: trustme.CA, trust: ssl.SSLContext, fake_time: FakeTime
 ) -> None:
     def reply(talk: H2Stream) -> None:
-        (ends_early if len(wire.requests) == 1 else good)(talk)
+        (ends_early if len(server.requests) == 1 else good)(talk)
 
-    async with over(reply, library, authority, trust, fake_time) as (wire, made):
-        assert await made.send(GET) == {}
-    assert len(wire.requests) == 2
+    async with over_http2(reply, library, authority, trust, fake_time) as (server, transport):
+        assert await transport.send(GET) == {}
+    assert len(server.requests) == 2
 
 
 @libraries
 async def test_a_start_whose_connection_is_refused_or_not_trusted_is_not_sent(
     library: str, trust: ssl.SSLContext, fake_time: FakeTime
 ) -> None:
-    async with serve_h2(good, trustme.CA()) as wire, h2(library, trust) as client:
-        for url, kind in ((wire.url, TLSVerificationFailed), (refused_url().replace("http:", "https:"), ConnectFailed)):
-            async with connected(url, fake_time.clock, http=client) as made:
+    async with serve_h2(good, trustme.CA()) as server, h2(library, trust) as client:
+        for url, kind in (
+            (server.url, TLSVerificationFailed),
+            (refused_url().replace("http:", "https:"), ConnectFailed),
+        ):
+            async with connected(url, fake_time.clock, http=client) as transport:
                 with pytest.raises(kind) as caught:
-                    await made.send(POST)
+                    await transport.send(POST)
             assert not caught.value.sent
-    assert wire.requests == []
+    assert server.requests == []
 
 
 @libraries
@@ -198,20 +201,20 @@ async def test_an_interrupted_start_is_unknown_and_not_sent_again_by_a_batch(
     reply: Respond, library: str, authority: trustme.CA, trust: ssl.SSLContext, fake_time: FakeTime
 ) -> None:
     def answer(talk: H2Stream) -> None:
-        if wire.requests[-1][0] == "POST":
+        if server.requests[-1][0] == "POST":
             reply(talk)
         else:
             talk.send_headers("200")
             talk.h2.send_data(talk.stream_id, b"[]", end_stream=True)
 
     async with (
-        serve_h2(answer, authority) as wire,
+        serve_h2(answer, authority) as server,
         h2(library, trust) as client,
-        client_of("opencast", wire.url, clock=fake_time.clock, http=client) as oc,
+        client_of("opencast", server.url, clock=fake_time.clock, http=client) as oc,
     ):
         with pytest.raises(StartOutcomeUnknown):
             await oc.workflows.start("event-7", "fast")
         async with oc.workflows.run_all([Start("event-7", "fast", key="0")]) as results:
             told = [result async for result in results]
     assert [type(result) for result in told] == [OutcomeUnknown]
-    assert [method for method, _, _ in wire.requests].count("POST") == 2
+    assert [method for method, _, _ in server.requests].count("POST") == 2

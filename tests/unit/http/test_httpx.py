@@ -75,18 +75,18 @@ async def test_a_url_that_httpx_refuses_is_a_failed_connection(url: str, fake_ti
 async def test_digest_authenticates_without_sending_the_password(fake_time: FakeTime) -> None:
     challenge = 'Digest realm="Opencast", nonce="n0nce", qop="auth"'
 
-    def answer(seen: ReceivedRequest) -> bytes:
+    def answer(request: ReceivedRequest) -> bytes:
         return (
             http(200, b"{}")
-            if "nonce" in seen.headers.get("authorization", "")
+            if "nonce" in request.headers.get("authorization", "")
             else http(401, www_authenticate=challenge)
         )
 
     digest = Digest("opencast_system_account", "s3cret")
-    async with serve(answer) as wire, connected(wire.url, fake_time.clock, credential=digest) as made:
+    async with serve(answer) as server, connected(server.url, fake_time.clock, credential=digest) as transport:
         for _ in range(2):
-            assert await made.send(GET) == {}
-    proofs = [seen.headers.get("authorization", "") for seen in wire.requests]
+            assert await transport.send(GET) == {}
+    proofs = [request.headers.get("authorization", "") for request in server.requests]
     assert [('uri="/thing"' in proof, "nc=0000000" in proof, "s3cret" in proof) for proof in proofs] == [
         (False, False, False),
         (True, True, False),
@@ -107,10 +107,10 @@ async def test_digest_authenticates_without_sending_the_password(fake_time: Fake
     ],
 )
 async def test_an_invalid_challenge_is_unauthorized(challenge: str, fake_time: FakeTime) -> None:
-    async with serve(http(401, www_authenticate=challenge)) as wire:
-        error = await failure(wire.url, fake_time, credential=Digest("user", "s3cret"))
+    async with serve(http(401, www_authenticate=challenge)) as server:
+        error = await failure(server.url, fake_time, credential=Digest("user", "s3cret"))
     assert isinstance(error, Unauthorized)
-    assert len(wire.requests) == 1
+    assert len(server.requests) == 1
 
 
 # What the libraries say, as ours
@@ -219,39 +219,39 @@ def test_an_error_of_aiohttp_that_did_not_come_from_its_connector_is_a_broken_co
 
 
 async def test_a_borrowed_client_sends_the_calls_and_stays_open(fake_time: FakeTime) -> None:
-    async with serve(http(200, b"{}")) as wire, httpx.AsyncClient() as client:
-        async with connected(wire.url, fake_time.clock, http=client) as made:
-            assert await made.send(GET) == {}
+    async with serve(http(200, b"{}")) as server, httpx.AsyncClient() as client:
+        async with connected(server.url, fake_time.clock, http=client) as transport:
+            assert await transport.send(GET) == {}
         assert not client.is_closed
-        assert wire.connections == 1
+        assert server.connections == 1
 
 
 async def test_a_borrowed_client_uses_neither_its_redirects_nor_its_auth_nor_its_headers(
     fake_time: FakeTime,
 ) -> None:
-    lent = httpx.AsyncClient(
+    stepped = httpx.AsyncClient(
         follow_redirects=True, auth=("other", "person"), headers={"x-of": "another"}, cookies={"a": "b"}
     )
-    async with serve(http(200, b"{}")) as other, serve(http(307, b"", location=other.url)) as wire, lent as client:
-        error = await failure(wire.url, fake_time, http=client)
+    async with serve(http(200, b"{}")) as other, serve(http(307, b"", location=other.url)) as server, stepped as client:
+        error = await failure(server.url, fake_time, http=client)
     assert isinstance(error, UnexpectedRedirect)
     assert other.requests == []
-    (seen,) = wire.requests
-    assert seen.headers["authorization"] == "Basic dXNlcjpzZWNyZXQ="
-    assert not {"x-of", "cookie"} & seen.headers.keys()
+    (request,) = server.requests
+    assert request.headers["authorization"] == "Basic dXNlcjpzZWNyZXQ="
+    assert not {"x-of", "cookie"} & request.headers.keys()
 
 
 async def test_httpx_aiohttp_resends_requests_and_its_session_keeps_cookies(fake_time: FakeTime) -> None:
-    def answer(seen: ReceivedRequest) -> RawResponse:
-        if seen.method == "PUT":
+    def answer(request: ReceivedRequest) -> RawResponse:
+        if request.method == "PUT":
             return RawResponse(b"", "fin")
-        return RawResponse(http(200, {"cookie": seen.headers.get("cookie", "")}, set_cookie="JSESSIONID=s3cret"))
+        return RawResponse(http(200, {"cookie": request.headers.get("cookie", "")}, set_cookie="JSESSIONID=s3cret"))
 
-    async with serve(answer) as wire, httpx.AsyncClient(transport=AiohttpTransport()) as client:
-        url = wire.url.replace("127.0.0.1", "localhost")
+    async with serve(answer) as server, httpx.AsyncClient(transport=AiohttpTransport()) as client:
+        url = server.url.replace("127.0.0.1", "localhost")
         error = await failure(url, fake_time, evolve(POST, method="PUT"), http=client)
         assert isinstance(error, ConnectionBroken)
-        assert (error.sent, error.attempts, len(wire.requests)) == (True, 1, 2)
+        assert (error.sent, error.attempts, len(server.requests)) == (True, 1, 2)
         async with connected(url, fake_time.clock, http=client) as one:
             await one.send(GET)
         async with connected(url, fake_time.clock, http=client) as two:
@@ -259,15 +259,15 @@ async def test_httpx_aiohttp_resends_requests_and_its_session_keeps_cookies(fake
 
 
 async def test_a_session_without_cookies_separates_the_users_of_one_client(fake_time: FakeTime) -> None:
-    def answer(seen: ReceivedRequest) -> bytes:
-        return http(200, {"cookie": seen.headers.get("cookie", "")}, set_cookie="JSESSIONID=s3cret")
+    def answer(request: ReceivedRequest) -> bytes:
+        return http(200, {"cookie": request.headers.get("cookie", "")}, set_cookie="JSESSIONID=s3cret")
 
-    async with serve(answer) as wire, ClientSession(cookie_jar=DummyCookieJar()) as session:
+    async with serve(answer) as server, ClientSession(cookie_jar=DummyCookieJar()) as session:
         client = httpx.AsyncClient(transport=AiohttpTransport(client=session))
-        url = wire.url.replace("127.0.0.1", "localhost")
+        url = server.url.replace("127.0.0.1", "localhost")
         for _ in range(2):
-            async with connected(url, fake_time.clock, http=client) as made:
-                assert await made.send(GET) == {"cookie": ""}
+            async with connected(url, fake_time.clock, http=client) as transport:
+                assert await transport.send(GET) == {"cookie": ""}
 
 
 async def test_a_response_that_a_hook_has_read_is_read_once(fake_time: FakeTime) -> None:
@@ -275,19 +275,21 @@ async def test_a_response_that_a_hook_has_read_is_read_once(fake_time: FakeTime)
         await response.aread()
 
     async with (
-        serve(http(200, gzip.compress(b'{"a": 1}'), content_encoding="gzip")) as wire,
+        serve(http(200, gzip.compress(b'{"a": 1}'), content_encoding="gzip")) as server,
         httpx.AsyncClient(event_hooks={"response": [hook]}) as client,
-        connected(wire.url, fake_time.clock, http=client) as made,
+        connected(server.url, fake_time.clock, http=client) as transport,
     ):
-        assert await made.send(GET) == {"a": 1}
+        assert await transport.send(GET) == {"a": 1}
 
 
 async def test_a_full_pool_of_a_borrowed_client_is_a_failed_connection(fake_time: FakeTime) -> None:
     limits = httpx.Limits(max_connections=1)
-    async with serve(lambda _: RawResponse(b"", "stall")) as wire, httpx.AsyncClient(limits=limits) as client:
+    async with serve(lambda _: RawResponse(b"", "stall")) as server, httpx.AsyncClient(limits=limits) as client:
         timeouts = Timeouts(connect=0.02, exchange=0.2)
-        async with connected(wire.url, fake_time.clock, http=client, timeouts=timeouts, retry=NO_RETRIES) as made:
-            found = await asyncio.gather(made.send(POST), made.send(POST), return_exceptions=True)
+        async with connected(
+            server.url, fake_time.clock, http=client, timeouts=timeouts, retry=NO_RETRIES
+        ) as transport:
+            found = await asyncio.gather(transport.send(POST), transport.send(POST), return_exceptions=True)
     assert {type(error) for error in found} == {DeadlineExceeded, ConnectFailed}
 
 
@@ -309,26 +311,26 @@ async def test_a_call_cancelled_anywhere_loses_no_connection_of_a_borrowed_clien
 ) -> None:
     k, steps = 0, 0
     limits, timeouts = httpx.Limits(max_connections=1), Timeouts(connect=0.5)
-    async with serve(http(200, b"{}")) as wire:
+    async with serve(http(200, b"{}")) as server:
         while k <= steps:
             k += 1
-            async with httpx.AsyncClient(limits=limits) as client, connected(wire.url, fake_time.clock) as made:
-                made.backend = lent = Stepped(client, httpx, Limits(), timeouts)
+            async with httpx.AsyncClient(limits=limits) as client, connected(server.url, fake_time.clock) as transport:
+                transport.backend = stepped = Stepped(client, httpx, Limits(), timeouts)
                 if connection == "warm":
-                    await made.send(GET)
-                call = asyncio.create_task(made.send(GET))
-                lent.step = step = SuspensionTrigger(k, call.cancel)
+                    await transport.send(GET)
+                call = asyncio.create_task(transport.send(GET))
+                stepped.step = step = SuspensionTrigger(k, call.cancel)
                 await asyncio.wait([call])
-                made.retry, steps = NO_RETRIES, step.count
-                assert await made.send(GET) == {}
+                transport.retry, steps = NO_RETRIES, step.count
+                assert await transport.send(GET) == {}
     assert k > 4
 
 
 @respx.mock
 async def test_mocks_of_httpx_see_the_calls(fake_time: FakeTime) -> None:
     route = respx.get("https://oc.example.org/thing").mock(return_value=httpx.Response(200, json={"a": 1}))
-    async with connected("https://oc.example.org", fake_time.clock) as made:
-        assert await made.send(GET) == {"a": 1}
+    async with connected("https://oc.example.org", fake_time.clock) as transport:
+        assert await transport.send(GET) == {"a": 1}
     assert route.calls.last.request.headers["user-agent"] == "workflow-async"
 
 
@@ -347,9 +349,9 @@ def test_the_error_for_a_missing_backend_names_its_extra(extra: Any, monkeypatch
 
 async def test_resetting_a_borrowed_client_does_nothing() -> None:
     async with httpx.AsyncClient() as client:
-        lent = BorrowedClient(client, httpx, Limits(), Timeouts())
-        await lent.reset()
-        await lent.aclose()
+        stepped = BorrowedClient(client, httpx, Limits(), Timeouts())
+        await stepped.reset()
+        await stepped.aclose()
         assert not client.is_closed
 
 
@@ -362,7 +364,7 @@ def test_the_repr_of_cookies_shows_no_cookie() -> None:
 
 
 async def test_a_401_over_a_socket_is_unauthorized_too(fake_time: FakeTime) -> None:
-    async with serve(http(401, b"", www_authenticate="Basic")) as wire:
-        error = await failure(wire.url, fake_time, POST)
+    async with serve(http(401, b"", www_authenticate="Basic")) as server:
+        error = await failure(server.url, fake_time, POST)
         assert isinstance(error, Unauthorized)
-        assert len(wire.requests) == 1
+        assert len(server.requests) == 1

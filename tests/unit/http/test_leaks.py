@@ -17,8 +17,7 @@ from httpx_aiohttp import AiohttpTransport
 
 from tests.conftest import FakeTime
 from tests.support.byte_server import GET, NO_RETRIES, connected, http, serve, until
-from tests.support.http2_server import H2Stream as H2Talk
-from tests.support.http2_server import serve_h2
+from tests.support.http2_server import H2Stream, serve_h2
 from tests.support.misbehaving_server import ConnectionHandler, RawServer, no_opening, raw_server, relay
 from tests.unit.http.test_proxies import THROUGH, by_socks, socks_tunnel, tunnel
 from workflow_async import Retry, Timeouts
@@ -48,12 +47,12 @@ async def turns(count: int) -> None:
 async def natively(work: Work, count: int, times: int = 1) -> bool:
     task = asyncio.ensure_future(work())
     await turns(count)
-    over = task.done()
+    finished = task.done()
     for _ in range(times):
         task.cancel()
         await turns(1)
     await asyncio.wait([task])
-    return over
+    return finished
 
 
 async def natively_again_and_again(work: Work, count: int) -> bool:
@@ -69,10 +68,10 @@ async def by_scope(work: Work, count: int) -> bool:
 
     task = asyncio.ensure_future(scoped())
     await turns(count)
-    over = task.done()
+    finished = task.done()
     scope.cancel()
     await asyncio.wait([task])
-    return over
+    return finished
 
 
 async def by_wait_for(work: Work, count: int) -> bool:
@@ -89,11 +88,11 @@ async def by_timeout(work: Work, count: int) -> bool:
 
     task = asyncio.ensure_future(limited())
     await turns(count)
-    over = task.done()
-    if not over:
+    finished = task.done()
+    if not finished:
         limit.reschedule(0.0)
     await asyncio.wait([task])
-    return over
+    return finished
 
 
 async def by_task_group(work: Work, count: int) -> bool:
@@ -109,17 +108,17 @@ async def by_task_group(work: Work, count: int) -> bool:
 
 
 async def by_group_of_anyio(work: Work, count: int) -> bool:
-    over = []
+    finished = []
 
     async def working() -> None:
-        over.append(await work())
+        finished.append(await work())
 
     with suppress(ExceptionGroup):
         async with anyio.create_task_group() as group:
             group.start_soon(working)
             await turns(count)
             raise Failed
-    return bool(over)
+    return bool(finished)
 
 
 Way = Callable[[Work, int], Awaitable[bool]]
@@ -155,27 +154,29 @@ OURS: tuple[HTTPBackend, ...] = ("httpx", "httpx2", "aiohttp")
 
 
 @asynccontextmanager
-async def kept(made: Any) -> AsyncIterator[HTTPBackend]:
+async def opened(transport: Any) -> AsyncIterator[HTTPBackend]:
     """What `http=` takes, open where it is a client."""
-    if isinstance(made, str):
-        yield made  # type: ignore[misc]  # one of the three names
+    if isinstance(transport, str):
+        yield transport  # type: ignore[misc]  # one of the three names
     else:
-        async with made as client:
+        async with transport as client:
             yield client
 
 
-async def swept(make: Callable[[], Any], way: Way, url: str, relay: RawServer, retry: Retry = NO_RETRIES) -> int:
+async def cancel_everywhere(
+    make: Callable[[], Any], way: Way, url: str, relay: RawServer, retry: Retry = NO_RETRIES
+) -> int:
     """Cancel a call at every turn of the loop that it takes; the next one finds room. How many turns there are."""
-    count, over = 0, False
-    while not over:
+    count, finished = 0, False
+    while not finished:
         count += 1
-        async with kept(make()) as backend:
+        async with opened(make()) as backend:
             settings: dict[str, Any] = {"http": backend, "timeouts": BRIEF, "retry": retry}
             if isinstance(backend, str):
                 settings["ssl_context"] = TRUST
-            async with connected(url, FakeTime().clock, **settings) as made:
-                over = await way(lambda made=made: made.send(GET), count)  # type: ignore[misc]  # bound to this turn
-                assert await made.send(GET) == {}
+            async with connected(url, FakeTime().clock, **settings) as transport:
+                finished = await way(lambda transport=transport: transport.send(GET), count)  # type: ignore[misc]  # bound to this turn
+                assert await transport.send(GET) == {}
                 await until(lambda: relay.open <= 1)
         await until(lambda: not relay.open)
     gc.collect()  # a lost transport warns when it is collected
@@ -183,15 +184,15 @@ async def swept(make: Callable[[], Any], way: Way, url: str, relay: RawServer, r
 
 
 @asynccontextmanager
-async def relayed(url: str, opening: ConnectionHandler = no_opening) -> AsyncIterator[tuple[str, RawServer]]:
+async def relay_to(url: str, opening: ConnectionHandler = no_opening) -> AsyncIterator[tuple[str, RawServer]]:
     """A relay to a server that counts connections, and the server's URL by way of it."""
     async with raw_server(relay(int(url.rpartition(":")[2]), opening)) as proxy:
         yield proxy.url.replace("http:", "https:"), proxy
 
 
 async def over_tls(make: Callable[[], Any], way: Way) -> int:
-    async with serve(http(200, b"{}"), tls=SERVER_SIDE) as wire, relayed(wire.url) as (url, relay):
-        return await swept(make, way, url, relay)
+    async with serve(http(200, b"{}"), tls=SERVER_SIDE) as server, relay_to(server.url) as (url, relay):
+        return await cancel_everywhere(make, way, url, relay)
 
 
 @pytest.mark.sweep
@@ -224,23 +225,23 @@ def test_a_call_cancelled_anywhere_leaves_no_connection_on_uvloop(kind: str) -> 
 async def test_a_call_cancelled_anywhere_leaves_no_connection_over_http2(library: Any, way: Way) -> None:
     # A write that is cancelled breaks the connection, which httpcore 1 finds out with the next request.
 
-    def reply(talk: H2Talk) -> None:
+    def reply(talk: H2Stream) -> None:
         talk.send_headers("200")
         talk.h2.send_data(talk.stream_id, b"{}", end_stream=True)
 
-    async with serve_h2(reply, AUTHORITY) as wire, relayed(wire.url) as (url, relay):
-        assert await swept(lambda: with_one(library, http2=True), way, url, relay, Retry(attempts=2)) > 10
+    async with serve_h2(reply, AUTHORITY) as server, relay_to(server.url) as (url, relay):
+        assert await cancel_everywhere(lambda: with_one(library, http2=True), way, url, relay, Retry(attempts=2)) > 10
 
 
 @pytest.mark.sweep
 @pytest.mark.parametrize(("kind", "way"), [("httpx", natively), ("httpx2", by_scope), ("aiohttp", natively)])
 async def test_a_call_cancelled_in_a_tunnel_leaves_no_socket(kind: str, way: Way) -> None:
-    async with serve(http(200, b"{}"), tls=SERVER_SIDE) as wire, relayed(wire.url, tunnel) as (_, relay):
-        assert await swept(lambda: THROUGH[kind](relay.url, TRUST), way, wire.url, relay) > 10
+    async with serve(http(200, b"{}"), tls=SERVER_SIDE) as server, relay_to(server.url, tunnel) as (_, relay):
+        assert await cancel_everywhere(lambda: THROUGH[kind](relay.url, TRUST), way, server.url, relay) > 10
 
 
 @pytest.mark.sweep
 @pytest.mark.parametrize(("library", "way"), [("httpx", by_scope), ("httpx2", natively)])
 async def test_a_call_cancelled_at_a_socks_proxy_leaves_no_socket(library: str, way: Way) -> None:
-    async with serve(http(200, b"{}"), tls=SERVER_SIDE) as wire, relayed(wire.url, socks_tunnel) as (_, relay):
-        assert await swept(lambda: by_socks(library, relay.url, TRUST), way, wire.url, relay) > 10
+    async with serve(http(200, b"{}"), tls=SERVER_SIDE) as server, relay_to(server.url, socks_tunnel) as (_, relay):
+        assert await cancel_everywhere(lambda: by_socks(library, relay.url, TRUST), way, server.url, relay) > 10

@@ -56,13 +56,15 @@ THROUGH: dict[str, Callable[[str, ssl.SSLContext], Any]] = {
 through = pytest.mark.parametrize("by", THROUGH)
 
 
-async def ends(client: Any, time: FakeTime, url: str = FAR, **settings: Any) -> tuple[TransportError, TransportError]:
+async def get_and_start_errors(
+    client: Any, time: FakeTime, url: str = FAR, **settings: Any
+) -> tuple[TransportError, TransportError]:
     """How a get and a start fail."""
-    async with client, connected(url, time.clock, http=client, **settings) as made:
+    async with client, connected(url, time.clock, http=client, **settings) as transport:
         found = []
         for call in (GET, POST):
             with pytest.raises(TransportError) as caught:
-                await made.send(call)
+                await transport.send(call)
             found.append(caught.value)
     return found[0], found[1]
 
@@ -70,7 +72,7 @@ async def ends(client: Any, time: FakeTime, url: str = FAR, **settings: Any) -> 
 # Proxies that speak HTTP
 
 
-def saying(data: bytes, *, end: str = "fin") -> ConnectionHandler:
+def proxy_that_responds(data: bytes, *, end: str = "fin") -> ConnectionHandler:
     """Read the CONNECT, say this, and end, reset or stall."""
 
     async def talk(reader: Reader, writer: Writer) -> None:
@@ -85,31 +87,33 @@ def saying(data: bytes, *, end: str = "fin") -> ConnectionHandler:
     return talk
 
 
-async def leaving(_: Reader, __: Writer) -> None:
+async def proxy_that_closes(_: Reader, __: Writer) -> None:
     """Close before anything is read."""
 
 
 FAILING: dict[str, ConnectionHandler] = {
-    "closes at once": leaving,
-    "closes after reading": saying(b""),
-    "resets": saying(b"", end="rst"),
-    "closes in the status line": saying(b"HTTP/1.1 2"),
-    "closes in the headers": saying(b"HTTP/1.1 200 OK\r\nvia: 1.1 a"),
-    "wants a password": saying(b"HTTP/1.1 407 No\r\nproxy-authenticate: Basic\r\ncontent-length: 0\r\n\r\n"),
-    "finds no way": saying(b"HTTP/1.1 502 No\r\n\r\n"),
-    "forbids": saying(b"HTTP/1.1 403 No\r\ncontent-length: 2\r\n\r\nno"),
-    "redirects": saying(b"HTTP/1.1 302 No\r\nlocation: http://127.0.0.1/\r\ncontent-length: 0\r\n\r\n"),
-    "is odd": saying(b"HTTP/1.1 999 No\r\ncontent-length: 0\r\n\r\n"),
-    "talks rubbish": saying(b"\x15\x03\x01\x00\x02\x02\x46rubbish\r\n\r\n"),
-    "talks for ever": saying(b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 60_000),
-    "closes the tunnel": saying(b"HTTP/1.1 200 OK\r\n\r\n"),
-    "resets the tunnel": saying(b"HTTP/1.1 200 OK\r\n\r\n", end="rst"),
-    "talks in the tunnel": saying(b"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 201 Created\r\n\r\n"),
+    "closes at once": proxy_that_closes,
+    "closes after reading": proxy_that_responds(b""),
+    "resets": proxy_that_responds(b"", end="rst"),
+    "closes in the status line": proxy_that_responds(b"HTTP/1.1 2"),
+    "closes in the headers": proxy_that_responds(b"HTTP/1.1 200 OK\r\nvia: 1.1 a"),
+    "wants a password": proxy_that_responds(
+        b"HTTP/1.1 407 No\r\nproxy-authenticate: Basic\r\ncontent-length: 0\r\n\r\n"
+    ),
+    "finds no way": proxy_that_responds(b"HTTP/1.1 502 No\r\n\r\n"),
+    "forbids": proxy_that_responds(b"HTTP/1.1 403 No\r\ncontent-length: 2\r\n\r\nno"),
+    "redirects": proxy_that_responds(b"HTTP/1.1 302 No\r\nlocation: http://127.0.0.1/\r\ncontent-length: 0\r\n\r\n"),
+    "is odd": proxy_that_responds(b"HTTP/1.1 999 No\r\ncontent-length: 0\r\n\r\n"),
+    "talks rubbish": proxy_that_responds(b"\x15\x03\x01\x00\x02\x02\x46rubbish\r\n\r\n"),
+    "talks for ever": proxy_that_responds(b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 60_000),
+    "closes the tunnel": proxy_that_responds(b"HTTP/1.1 200 OK\r\n\r\n"),
+    "resets the tunnel": proxy_that_responds(b"HTTP/1.1 200 OK\r\n\r\n", end="rst"),
+    "talks in the tunnel": proxy_that_responds(b"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 201 Created\r\n\r\n"),
 }
 SILENT: dict[str, ConnectionHandler] = {
-    "says nothing": saying(b"", end="stall"),
-    "stops in the headers": saying(b"HTTP/1.1 200 OK\r\nvia: 1.1 a", end="stall"),
-    "says nothing in the tunnel": saying(b"HTTP/1.1 200 OK\r\n\r\n", end="stall"),
+    "says nothing": proxy_that_responds(b"", end="stall"),
+    "stops in the headers": proxy_that_responds(b"HTTP/1.1 200 OK\r\nvia: 1.1 a", end="stall"),
+    "says nothing in the tunnel": proxy_that_responds(b"HTTP/1.1 200 OK\r\n\r\n", end="stall"),
 }
 
 
@@ -117,7 +121,7 @@ SILENT: dict[str, ConnectionHandler] = {
 @pytest.mark.parametrize("how", FAILING)
 async def test_a_refused_tunnel_is_a_failed_connection(how: str, by: str, fake_time: FakeTime) -> None:
     async with raw_server(FAILING[how]) as proxy:
-        got, started = await ends(THROUGH[by](proxy.url, SSL_CONTEXT), fake_time)
+        got, started = await get_and_start_errors(THROUGH[by](proxy.url, SSL_CONTEXT), fake_time)
         await until(lambda: not proxy.open)
     assert [type(error) for error in (got, started)] == [ConnectFailed] * 2
     assert (got.attempts, started.attempts, started.sent) == (4, 1, False)
@@ -128,7 +132,7 @@ async def test_a_refused_tunnel_is_a_failed_connection(how: str, by: str, fake_t
 @pytest.mark.parametrize("how", SILENT)
 async def test_a_silent_proxy_fails_after_the_connect_timeout(how: str, by: str, fake_time: FakeTime) -> None:
     async with raw_server(SILENT[how]) as proxy:
-        got, started = await ends(THROUGH[by](proxy.url, SSL_CONTEXT), fake_time, timeouts=BRIEF)
+        got, started = await get_and_start_errors(THROUGH[by](proxy.url, SSL_CONTEXT), fake_time, timeouts=BRIEF)
         await until(lambda: not proxy.open)
     assert [type(error) for error in (got, started)] == [ConnectFailed] * 2
     assert (got.attempts, started.attempts, started.sent) == (4, 1, False)
@@ -136,7 +140,7 @@ async def test_a_silent_proxy_fails_after_the_connect_timeout(how: str, by: str,
 
 @through
 async def test_a_proxy_that_refuses_is_a_failed_connection(by: str, fake_time: FakeTime) -> None:
-    got, started = await ends(THROUGH[by](refused_url(), SSL_CONTEXT), fake_time)
+    got, started = await get_and_start_errors(THROUGH[by](refused_url(), SSL_CONTEXT), fake_time)
     assert [type(error) for error in (got, started)] == [ConnectFailed] * 2
     assert (got.attempts, started.sent) == (4, False)
 
@@ -150,7 +154,7 @@ async def test_a_proxy_that_is_not_trusted_gets_nothing(
         client = library.AsyncClient(
             proxy=library.Proxy(proxy.url, ssl_context=trust), trust_env=False, verify=SSL_CONTEXT
         )
-        got, started = await ends(client, fake_time)
+        got, started = await get_and_start_errors(client, fake_time)
         assert proxy.requests == []
     assert [type(error) for error in (got, started)] == [TLSVerificationFailed] * 2
     assert not started.sent
@@ -164,7 +168,7 @@ async def test_a_proxy_that_does_not_speak_tls_gets_nothing(by: str, fake_time: 
         client = library.AsyncClient(
             proxy=library.Proxy(url, ssl_context=SSL_CONTEXT), trust_env=False, verify=SSL_CONTEXT
         )
-        got, started = await ends(client, fake_time)
+        got, started = await get_and_start_errors(client, fake_time)
     assert [type(error) for error in (got, started)] == [ConnectFailed] * 2
     assert not started.sent
 
@@ -217,8 +221,8 @@ def socks(answers: list[bytes], *, stall: bool = False) -> ConnectionHandler:
 
 
 def by_socks(library: str, url: str, trust: ssl.SSLContext = SSL_CONTEXT) -> Any:
-    made: Any = {"httpx": httpx, "httpx2": httpx2}[library]
-    return made.AsyncClient(proxy=url.replace("http:", "socks5:"), trust_env=False, verify=trust)
+    transport: Any = {"httpx": httpx, "httpx2": httpx2}[library]
+    return transport.AsyncClient(proxy=url.replace("http:", "socks5:"), trust_env=False, verify=trust)
 
 
 @pytest.mark.parametrize("library", ["httpx", "httpx2"])
@@ -227,7 +231,7 @@ async def test_a_connection_that_a_socks_proxy_refuses_is_a_failed_connection(
     how: str, library: str, fake_time: FakeTime
 ) -> None:
     async with raw_server(socks(SOCKS[how])) as proxy:
-        got, started = await ends(by_socks(library, proxy.url), fake_time)
+        got, started = await get_and_start_errors(by_socks(library, proxy.url), fake_time)
         await until(lambda: not proxy.open)
     for error in (got, started):
         assert isinstance(error, NotSent)
@@ -240,7 +244,7 @@ async def test_a_silent_socks_proxy_fails_after_the_connect_timeout(
     answered: int, library: str, fake_time: FakeTime
 ) -> None:
     async with raw_server(socks(SOCKS["closes the tunnel"][:answered], stall=True)) as proxy:
-        got, started = await ends(by_socks(library, proxy.url), fake_time, timeouts=BRIEF)
+        got, started = await get_and_start_errors(by_socks(library, proxy.url), fake_time, timeouts=BRIEF)
         await until(lambda: not proxy.open)
     assert [type(error) for error in (got, started)] == [ConnectFailed] * 2
     assert not started.sent
@@ -261,10 +265,10 @@ async def socks_tunnel(reader: Reader, writer: Writer) -> None:
 
 
 @asynccontextmanager
-async def tunnelled(kind: str, trust: ssl.SSLContext, wire: ByteServer) -> AsyncIterator[tuple[RawServer, Any]]:
+async def tunnelled(kind: str, trust: ssl.SSLContext, server: ByteServer) -> AsyncIterator[tuple[RawServer, Any]]:
     """A proxy that reaches a server, and a client through it."""
     opening = socks_tunnel if kind.startswith("socks") else tunnel
-    async with raw_server(relay(int(wire.url.rpartition(":")[2]), opening)) as proxy:
+    async with raw_server(relay(int(server.url.rpartition(":")[2]), opening)) as proxy:
         if kind in THROUGH:
             yield proxy, THROUGH[kind](proxy.url, trust)
         else:
@@ -279,13 +283,13 @@ async def test_through_a_tunnel_a_start_that_was_read_is_sent(
     kind: str, authority: trustme.CA, trust: ssl.SSLContext, fake_time: FakeTime
 ) -> None:
     async with (
-        serve(lambda _: RawResponse(b"", "fin"), tls=server_side(authority)) as wire,
-        tunnelled(kind, trust, wire) as (_, client),
+        serve(lambda _: RawResponse(b"", "fin"), tls=server_side(authority)) as server,
+        tunnelled(kind, trust, server) as (_, client),
     ):
-        got, started = await ends(client, fake_time, wire.url)
+        got, started = await get_and_start_errors(client, fake_time, server.url)
     assert [type(error) for error in (got, started)] == [ConnectionBroken] * 2
     assert started.sent
-    assert [seen.method for seen in wire.requests].count("POST") == 1
+    assert [seen.method for seen in server.requests].count("POST") == 1
 
 
 @WORKING
@@ -293,12 +297,12 @@ async def test_through_a_tunnel_a_response_is_read(
     kind: str, authority: trustme.CA, trust: ssl.SSLContext, fake_time: FakeTime
 ) -> None:
     async with (
-        serve(http(200, b"{}"), tls=server_side(authority)) as wire,
-        tunnelled(kind, trust, wire) as (_, client),
+        serve(http(200, b"{}"), tls=server_side(authority)) as server,
+        tunnelled(kind, trust, server) as (_, client),
         client,
-        connected(wire.url, fake_time.clock, http=client) as made,
+        connected(server.url, fake_time.clock, http=client) as transport,
     ):
-        assert [await made.send(GET) for _ in range(2)] == [{}, {}]
+        assert [await transport.send(GET) for _ in range(2)] == [{}, {}]
 
 
 @WORKING
@@ -306,10 +310,10 @@ async def test_through_a_tunnel_an_untrusted_server_gets_nothing(
     kind: str, trust: ssl.SSLContext, fake_time: FakeTime
 ) -> None:
     async with (
-        serve(http(200, b"{}"), tls=server_side(trustme.CA())) as wire,
-        tunnelled(kind, trust, wire) as (proxy, client),
+        serve(http(200, b"{}"), tls=server_side(trustme.CA())) as server,
+        tunnelled(kind, trust, server) as (proxy, client),
     ):
-        got, started = await ends(client, fake_time, wire.url)
+        got, started = await get_and_start_errors(client, fake_time, server.url)
         await until(lambda: not proxy.open)
     assert [type(error) for error in (got, started)] == [TLSVerificationFailed] * 2
     assert not started.sent

@@ -26,7 +26,7 @@ class Socket:
         self.closed = True
 
 
-async def told(trace: RequestTrace, *events: tuple[str, dict[str, Any]]) -> RequestTrace:
+async def reported(trace: RequestTrace, *events: tuple[str, dict[str, Any]]) -> RequestTrace:
     for event, info in events:
         await trace(event, info)
     return trace
@@ -35,25 +35,27 @@ async def told(trace: RequestTrace, *events: tuple[str, dict[str, Any]]) -> Requ
 @pytest.mark.parametrize("layer", ["http11", "http2"])
 async def test_a_request_has_begun_once_its_headers_are_written(layer: str) -> None:
     trace = RequestTrace()
-    await told(trace, ("connection.connect_tcp.started", {}), ("connection.connect_tcp.complete", {"return_value": 1}))
+    await reported(
+        trace, ("connection.connect_tcp.started", {}), ("connection.connect_tcp.complete", {"return_value": 1})
+    )
     assert not trace.begun
-    await told(trace, (f"{layer}.send_request_headers.started", POST))
+    await reported(trace, (f"{layer}.send_request_headers.started", POST))
     assert trace.begun
-    await told(trace, (f"{layer}.receive_response_headers.failed", {"exception": OSError()}))
+    await reported(trace, (f"{layer}.receive_response_headers.failed", {"exception": OSError()}))
     assert trace.begun
 
 
 async def test_the_connect_of_a_proxy_does_not_count() -> None:
-    assert not (await told(RequestTrace(), (SENDING, CONNECT))).begun
-    assert (await told(RequestTrace(), (SENDING, CONNECT), (SENDING, POST))).begun
+    assert not (await reported(RequestTrace(), (SENDING, CONNECT))).begun
+    assert (await reported(RequestTrace(), (SENDING, CONNECT), (SENDING, POST))).begun
 
 
 @pytest.mark.parametrize("error", [LocalProtocolError("odd header"), H11Error("odd header")])
 async def test_headers_that_h11_refuses_were_not_written_but_those_of_an_earlier_attempt_were(error: Exception) -> None:
     refused = ("http11.send_request_headers.failed", {"exception": error})
-    assert not (await told(RequestTrace(), (SENDING, POST), refused)).begun
-    assert (await told(RequestTrace(), (SENDING, POST), (SENDING, POST), refused)).begun
-    assert (await told(RequestTrace(), (SENDING, POST), (SENDING, CONNECT), refused)).begun
+    assert not (await reported(RequestTrace(), (SENDING, POST), refused)).begun
+    assert (await reported(RequestTrace(), (SENDING, POST), (SENDING, POST), refused)).begun
+    assert (await reported(RequestTrace(), (SENDING, POST), (SENDING, CONNECT), refused)).begun
 
 
 @pytest.mark.parametrize(
@@ -61,7 +63,7 @@ async def test_headers_that_h11_refuses_were_not_written_but_those_of_an_earlier
 )
 async def test_headers_that_fail_otherwise_may_have_been_written(layer: str, error: Exception) -> None:
     failed = (f"{layer}.send_request_headers.failed", {"exception": error})
-    assert (await told(RequestTrace(), (f"{layer}.send_request_headers.started", POST), failed)).begun
+    assert (await reported(RequestTrace(), (f"{layer}.send_request_headers.started", POST), failed)).begun
 
 
 @pytest.mark.parametrize(
@@ -69,16 +71,16 @@ async def test_headers_that_fail_otherwise_may_have_been_written(layer: str, err
 )
 async def test_a_socket_that_httpcore_leaks_is_closed(event: str) -> None:
     socket = Socket()
-    await told(RequestTrace(), ("connection.connect_tcp.complete", {"return_value": socket}))
+    await reported(RequestTrace(), ("connection.connect_tcp.complete", {"return_value": socket}))
     assert not socket.closed
-    await told(RequestTrace(), ("connection.connect_tcp.complete", {"return_value": socket}), (event, {}))
+    await reported(RequestTrace(), ("connection.connect_tcp.complete", {"return_value": socket}), (event, {}))
     assert socket.closed
 
 
 @pytest.mark.parametrize("step", ["connect_tcp", "connect_unix_socket", "start_tls", "setup_socks5_connection"])
 async def test_a_cancellation_is_raised_while_httpcore_still_closes_the_connection(step: str) -> None:
     socket = Socket()
-    trace = await told(RequestTrace(), ("connection.connect_tcp.complete", {"return_value": socket}))
+    trace = await reported(RequestTrace(), ("connection.connect_tcp.complete", {"return_value": socket}))
     reached = False
     with anyio.CancelScope() as scope:
         scope.cancel()
@@ -91,11 +93,11 @@ async def test_a_cancellation_waits_between_the_preface_of_http2_and_the_request
     trace = RequestTrace()
     steps: list[str] = []
     with anyio.CancelScope() as outer, trace.scope:
-        await told(trace, ("http2.send_connection_init.complete", {}))
+        await reported(trace, ("http2.send_connection_init.complete", {}))
         outer.cancel()
         await anyio.lowlevel.checkpoint()
         steps.append("the preface")
-        await told(trace, ("http2.send_request_headers.started", POST))
+        await reported(trace, ("http2.send_request_headers.started", POST))
         await anyio.lowlevel.checkpoint()
         steps.append("the request")
     assert steps == ["the preface"]
@@ -112,11 +114,11 @@ async def test_a_cancellation_waits_between_the_preface_of_http2_and_the_request
 async def test_a_proxy_that_does_not_respond_in_time_cancels_the_exchange(waits: Any, goes_on: Any) -> None:
     trace = RequestTrace(60.0)
     with trace.scope:
-        await told(trace, waits, goes_on)
+        await reported(trace, waits, goes_on)
         await anyio.lowlevel.checkpoint()
     assert (trace.scope.cancelled_caught, trace.scope.deadline) == (False, math.inf)
     late = RequestTrace(0.0)
     with late.scope:
-        await told(late, waits)
+        await reported(late, waits)
         await anyio.sleep_forever()
     assert late.scope.cancelled_caught
