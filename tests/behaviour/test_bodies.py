@@ -1,4 +1,4 @@
-"""Rows 15 to 20: answers of the wrong size, in the wrong number, in the wrong coding."""
+"""Rows 15 to 20: responses of the wrong size, in the wrong number, or with the wrong encoding."""
 
 import gzip
 import json
@@ -24,7 +24,7 @@ either = pytest.mark.parametrize("system", SYSTEMS)
 
 
 def split_response(good: bytes) -> tuple[bytes, bytes]:
-    """The status line of an answer, and its body."""
+    """Return the status line of a response, and its body."""
     head, _, body = good.partition(b"\r\n\r\n")
     return head.partition(b"\r\n")[0] + b"\r\n", body
 
@@ -62,7 +62,7 @@ async def test_an_endless_chunked_body_ends_at_the_limit_and_is_not_retried(syst
 
 
 def lengths(*claims: Callable[[int], int]) -> Callable[[bytes], RawResponse]:
-    """The answer with a Content-Length for each claim about its size."""
+    """Return the response with a Content-Length for each claim about its size."""
 
     def flaw(good: bytes) -> RawResponse:
         status, body = split_response(good)
@@ -112,7 +112,7 @@ async def test_the_chunks_count_if_there_is_a_length_too(system: str, fake_time:
     see("CL+TE: the chunks are read, right")
 
 
-# One answer too many
+# Extra responses
 
 
 @pytest.mark.row(17)
@@ -166,7 +166,7 @@ async def test_a_connection_with_trailing_data_is_not_reused_even_without_an_id_
     see("a surplus page is not taken for the next")
 
 
-# Codings
+# Encodings
 
 
 @pytest.mark.row(18)
@@ -190,7 +190,7 @@ async def test_a_gzip_stream_cut_at_any_byte_is_retried(system: str, fake_time: 
 
 
 def bomb(megabytes: int) -> bytes:
-    """A gzip stream of so many MiB of spaces, in blocks of about a kilobyte."""
+    """Return a gzip stream of this many MiB of spaces, in blocks of about a kilobyte."""
     one = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
     block = one.compress(b" " * MIB) + one.flush(zlib.Z_FULL_FLUSH)
     return b"\x1f\x8b\x08\0\0\0\0\0\0\x03" + block * megabytes

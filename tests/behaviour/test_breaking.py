@@ -45,12 +45,12 @@ async def test_a_close_instead_of_a_response_is_retried_and_a_start_may_have_hap
     see(str(found))
 
 
-# Connections that went stale
+# Stale connections
 
 
 @define
 class Fickle:
-    """A server that answers once on a connection, and drops it when it is used again."""
+    """A server that responds once on a connection, and closes the connection when it is reused."""
 
     used: set[int] = field(factory=set)
 
@@ -120,11 +120,11 @@ async def test_a_start_never_reuses_a_connection(fake_time: FakeTime, see: See) 
     see("every start on a connection of its own")
 
 
-# Answers that are cut
+# Responses that are cut
 
 
 def chunky(good: bytes) -> bytes:
-    """The same answer in two chunks."""
+    """Return the same response in two chunks."""
     head, _, body = good.partition(b"\r\n\r\n")
     status = head.partition(b"\r\n")[0]
     pieces = (body[:10], body[10:], b"")
@@ -159,7 +159,7 @@ async def test_a_response_cut_at_any_byte_is_retried_and_a_start_may_have_happen
 
 
 def unsized(good: bytes, cut: int) -> RawResponse:
-    """The answer without a length, its body cut: it ends with the connection."""
+    """Return the response without a length and with its body cut. It ends with the connection."""
     head, _, body = good.partition(b"\r\n\r\n")
     return RawResponse(head.partition(b"\r\n")[0] + b"\r\n\r\n" + body[:cut], "fin")
 
@@ -194,7 +194,7 @@ async def test_a_body_that_is_always_cut_is_a_decode_error(system: str, fake_tim
 
 
 async def hang_up(reader: Reader, writer: Writer) -> None:
-    """Read the head and a little of the body, and reset."""
+    """Read the headers and a little of the body, and reset."""
     await reader.readuntil(b"\r\n\r\n")
     await reader.readexactly(10)
     reset(writer)

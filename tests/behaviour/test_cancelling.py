@@ -1,4 +1,4 @@
-"""Rows 57 to 59: calls that are cut off, anywhere and more than once."""
+"""Rows 57 to 59: calls that are cancelled anywhere, and more than once."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -19,7 +19,7 @@ from workflow_async.preservica.login_calls import LOGIN
 
 Ask = Callable[[Any], Coroutine[Any, Any, Any]]
 ONE = Limits(connections=1)
-"""With one connection a place that is lost stops the next call for ever."""
+"""One connection: a request slot that is lost would block the next call."""
 LOOPS: dict[str, Any] = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
 
 
@@ -58,7 +58,7 @@ CASES = [(system, name) for system in SYSTEMS for name in (*BOTH, *ASKS[system])
 
 
 def answers(system: str) -> Callable[[ReceivedRequest], bytes]:
-    """A server that does whatever it is asked."""
+    """Return a server that accepts every request."""
 
     def answer(seen: ReceivedRequest) -> bytes:
         path = seen.target.partition("?")[0]
@@ -74,7 +74,7 @@ def answers(system: str) -> Callable[[ReceivedRequest], bytes]:
 
 
 async def cancel_after(asked: Coroutine[Any, Any, Any], turns: int, *, native: bool) -> bool:
-    """Cancel it after so many turns of the event loop; False if it was over before."""
+    """Cancel a call after this many turns of the event loop. Return False if it had finished before."""
     scope = anyio.CancelScope()
 
     async def call() -> None:
@@ -92,14 +92,14 @@ async def cancel_after(asked: Coroutine[Any, Any, Any], turns: int, *, native: b
 
 
 async def cancel_everywhere(system: str, ask: Ask, *, native: bool) -> int:
-    """Cut a call at every turn of the loop that it takes; how many there are."""
+    """Cancel a call at every turn of the loop that it takes. Return the number of turns."""
     turns, going = 0, True
     async with serve(answers(system)) as server:
         while going:
             turns += 1
             async with client_of(system, server.url, limits=ONE) as client:
                 going = await cancel_after(ask(client), turns, native=native)
-                if ask is take_first:  # its iterator is left to be collected
+                if ask is take_first:  # its iterator is left to the garbage collector
                     await until(lambda: asyncio.all_tasks() - server.tasks == {asyncio.current_task()})
                 assert asyncio.all_tasks() - server.tasks == {asyncio.current_task()}
                 assert (await client.workflows.get(7)).id == 7
@@ -121,11 +121,11 @@ def test_a_call_cancelled_anywhere_leaves_no_task_and_frees_its_slot(
     see(f"{len(CASES)} calls on {' and '.join(LOOPS)}, natively and by scope: nothing left, the next call works")
 
 
-# Row 58: cut while it waits
+# Row 58: cancelled while it waits
 
 
 async def cancel_while_waiting(system: str, where: str, *, native: bool) -> list[str]:
-    """Cut a call off while it waits; the requests that were sent by then and ever after."""
+    """Cancel a call while it waits. Return the requests sent until then, and those sent later."""
     never = asyncio.Event()
 
     async def sleep(_: float) -> None:
@@ -184,11 +184,11 @@ async def test_a_call_cancelled_while_it_waits_sends_nothing_more(
     see(f"waiting for {where}: nothing sent")
 
 
-# Row 59: cut twice, and cut while it fails
+# Row 59: cancelled twice, and cancelled while it fails
 
 
 class Endless(httpx.AsyncByteStream):
-    """A body that never comes, on a connection that never closes."""
+    """A body that never arrives, on a connection that never closes."""
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         await anyio.sleep_forever()
@@ -199,7 +199,7 @@ class Endless(httpx.AsyncByteStream):
 
 
 class Stuck(httpx.AsyncBaseTransport):
-    """Whose first answer is endless."""
+    """A transport whose first response is endless."""
 
     def __init__(self) -> None:
         self.asked = 0

@@ -1,4 +1,4 @@
-"""Rows 73 and 74: challenges and cookies that are made to hurt."""
+"""Rows 73 and 74: hostile challenges and cookies."""
 
 import asyncio
 import base64

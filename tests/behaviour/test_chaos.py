@@ -1,4 +1,4 @@
-"""Both clients behind a line at its worst: about every other exchange is harmed, in ten ways (rows 6 and 11)."""
+"""Both clients behind a faulty network: about every other exchange has one of ten faults (rows 6 and 11)."""
 
 import asyncio
 from collections import Counter
@@ -21,7 +21,7 @@ from workflow_async.sandbox import ManualClock, Sandbox, Step, StepResult
 from workflow_async.sandbox.systems import FakeOpencast, FakePreservica
 
 INGEST = "Ingest Packages"
-"""A context of the sandbox."""
+"""The name of a context of the sandbox."""
 CALLS, AT_ONCE = 600, 5
 STARTS = 300
 HARMFUL = (
@@ -43,7 +43,7 @@ def time() -> ManualClock:
 
 @pytest.fixture
 def clock(time: ManualClock) -> Clock:
-    """A client's clock on which sleeping makes the sandbox's time pass."""
+    """Return a client's clock whose `sleep` advances the sandbox's time."""
 
     async def sleep(seconds: float) -> None:
         time.advance(seconds)
@@ -63,7 +63,7 @@ def one_of(sandbox: Sandbox, system: str) -> Any:
 
 
 def client(fake: FakeOpencast | FakePreservica, url: str, clock: Clock, **settings: Any) -> Any:
-    """A client of a system of the sandbox, by this URL."""
+    """Return a client of a system of the sandbox at this URL."""
     account: dict[str, Any] = {"auth": fake.auth}
     if isinstance(fake, FakePreservica):
         account = {"username": fake.username, "password": fake.password, "tenant": fake.tenant}
@@ -75,7 +75,7 @@ def client(fake: FakeOpencast | FakePreservica, url: str, clock: Clock, **settin
 
 
 async def answers(plan: FaultPlan, count: int) -> tuple[list[str], list[tuple[int, ProxyFault]]]:
-    """How so many calls in a row end, and what was done to them."""
+    """Return how this many calls in a row end, and the faults they met."""
     time = FakeTime()
     async with (
         serve(http(200, b'"a whole answer"')) as wire,
@@ -116,7 +116,7 @@ async def test_endless_faults_are_a_typed_error(harm: ProxyFault) -> None:
 
 
 async def reads(fake: FakeOpencast | FakePreservica, client: Any, ids: list[int]) -> list[Callable[[], Awaitable[Any]]]:
-    """Calls of many kinds, all of which may be repeated."""
+    """Return calls of many kinds, all of which may be repeated."""
     lists = client.workflows.list
     calls: list[Callable[[], Awaitable[Any]]] = [partial(client.workflows.get, id) for id in ids]
     calls += [partial(gathered, lists, limit=limit, page_size=7) for limit in (5, 14, 20)]
@@ -130,7 +130,7 @@ async def gathered(listing: Callable[..., Any], **terms: Any) -> list[Any]:
 
 
 async def tally(calls: list[tuple[Callable[[], Awaitable[Any]], Any]], count: int) -> Counter[str]:
-    """How so many of these calls end, a few at once: right, or with which error."""
+    """Count how this many calls end, a few concurrently: right, or with which error."""
     ends: Counter[str] = Counter()
     for n in range(0, count, AT_ONCE):
         some = [calls[(n + k) % len(calls)] for k in range(AT_ONCE)]
@@ -161,7 +161,7 @@ async def test_no_result_is_ever_wrong(system: str, sandbox: Sandbox, see: See) 
 
 
 async def started(fake: Any, client: Any) -> tuple[Any, Callable[[], int]]:
-    """How a start ends, and how often it was carried out."""
+    """Return the result of a start, and how often it was carried out."""
     if isinstance(fake, FakePreservica):
         ticket = client.workflows.prepare_start(INGEST)
         return await outcome(client.workflows.start(ticket)), lambda: fake.starts.count(ticket.correlation_id)
@@ -171,7 +171,7 @@ async def started(fake: Any, client: Any) -> tuple[Any, Callable[[], int]]:
 
 
 def allowed(result: Any) -> set[int]:
-    """How often a start may have been carried out, by its verdict."""
+    """Return how often a start may have been carried out, given its result."""
     if isinstance(result, StartOutcomeUnknown):
         return {0, 1}
     return {0} if isinstance(result, WorkflowAsyncError) else {1}
@@ -220,7 +220,7 @@ async def test_a_watch_reports_every_end_once(system: str, sandbox: Sandbox, clo
 
 
 def begin(fake: Any, n: int) -> int:
-    """Start a workflow, past the API, that takes its time and ends well or badly."""
+    """Start a workflow directly in the sandbox. It takes some time and ends well or badly."""
     steps = [Step("one", 2.0 + n % 17), Step("two", 3.0, StepResult.FAILED if n % 3 == 0 else StepResult.DONE)]
     if isinstance(fake, FakePreservica):
         context = fake.context(f"Kind {n}", f"org.example.kind-{n}", "Ingest", steps)

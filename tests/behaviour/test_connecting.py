@@ -1,4 +1,4 @@
-"""Rows 1 to 5: faults while a connection comes about."""
+"""Rows 1 to 5: faults while a connection is opened."""
 
 import socket
 import ssl
@@ -29,7 +29,7 @@ BRIEF = Timeouts(connect=0.03, call=60.0, exchange=30.0)
 
 
 async def failures(url: str, time: FakeTime, **settings: Any) -> tuple[Any, Any]:
-    """How a get and a start of Opencast fail at a URL."""
+    """Return the errors of a GET and a start of Opencast at a URL."""
     async with client_of("opencast", url, clock=time.clock, **settings) as oc:
         return await outcome(get(oc)), await outcome(start(oc))
 
@@ -60,7 +60,7 @@ async def test_a_client_raises_the_same_errors_for_a_refused_connection(fake_tim
 
 
 def lookups(monkeypatch: pytest.MonkeyPatch, code: int, failing: int) -> list[str]:
-    """Let so many look-ups fail with this code and later ones find this machine; the names that were asked for."""
+    """Fail this many look-ups with this code, and resolve later ones to this machine. Return the looked-up names."""
     asked: list[str] = []
     real = socket.getaddrinfo
 
@@ -110,7 +110,7 @@ async def test_a_name_lookup_that_fails_once_costs_one_more_attempt(
 
 @contextmanager
 def full() -> Iterator[str]:
-    """A URL that is listened at, by someone whose queue is full: the kernel answers no further connection."""
+    """Yield the URL of a listener whose queue is full: the kernel accepts no further connection."""
     with ExitStack() as sockets:
         listener = sockets.enter_context(socket.socket())
         listener.bind(("127.0.0.1", 0))
@@ -132,7 +132,7 @@ async def test_a_connect_timeout_is_retried(fake_time: FakeTime, see: See) -> No
 
 @pytest.mark.row(3)
 async def test_a_tls_handshake_timeout_is_retried(authority: trustme.CA, fake_time: FakeTime) -> None:
-    async with serve(http(200)) as silent:  # it waits for the end of a line that never comes
+    async with serve(http(200)) as silent:  # the server waits for the end of a line that never arrives
         url = silent.url.replace("http:", "https:")
         found = in_short(*await failures(url, fake_time, timeouts=BRIEF, ssl_context=client_side(authority)))
     assert found == "ConnectFailed: get 4 attempts, start 1, sent False"
@@ -171,7 +171,7 @@ def expired(authority: trustme.CA) -> ssl.SSLContext:
 
 
 def tls_1_0(authority: trustme.CA) -> ssl.SSLContext:
-    """TLS 1.0 and nothing else."""
+    """Return a context for TLS 1.0 only."""
     context = server_side(authority)
     context.set_ciphers("ALL:@SECLEVEL=0")
     context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1
@@ -179,7 +179,7 @@ def tls_1_0(authority: trustme.CA) -> ssl.SSLContext:
 
 
 async def refused(server: ByteServer, authority: trustme.CA, time: FakeTime) -> tuple[Any, Any]:
-    """How both end at a server whose TLS will not do; it has not seen a request."""
+    """Return how both calls end at a server whose TLS is refused. It has received no request."""
     found = await failures(server.url, time, ssl_context=client_side(authority))
     assert server.requests == []
     return found
@@ -217,7 +217,7 @@ async def test_tls_1_0_is_refused_and_nothing_is_sent(authority: trustme.CA, fak
     see(f"TLS 1.0: {in_short(got, started)}")
 
 
-# One speaks TLS, the other does not
+# TLS on one side only
 
 
 @pytest.mark.row(5)

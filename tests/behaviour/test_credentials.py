@@ -1,4 +1,4 @@
-"""Rows 30 and 34: credentials that are refused, and tokens that are renewed."""
+"""Rows 30 and 34: refused credentials and renewed tokens."""
 
 import asyncio
 from collections.abc import Callable
@@ -20,13 +20,13 @@ Respond = Callable[[ReceivedRequest], bytes]
 
 
 async def refused(answer: Respond, time: FakeTime, call: Callable[[Any], Any]) -> tuple[Any, ByteServer]:
-    """How a call of Preservica ends at a server that answers so, logins included."""
+    """Return how a call of Preservica ends if every response, even to a login, is this one."""
     async with serve(answer) as server, client_of("preservica", server.url, clock=time.clock) as pv:
         return await outcome(call(pv)), server
 
 
 def lets_in_after(logins_needed: int) -> Respond:
-    """A server that takes the token of that login only, and of no earlier one."""
+    """Return a server that accepts only the token of this login."""
     token = 0
 
     def answer(request: ReceivedRequest) -> bytes:
@@ -81,7 +81,7 @@ LIFE = 15 * 60.0
 
 
 def refreshing(refresh: RawResponse | bytes, *, down_at: int = 0) -> Callable[[ReceivedRequest], RawResponse | bytes]:
-    """A server that answers every refresh so, and whose n-th login is out of service."""
+    """Return a server that answers every refresh with this, and whose login number `n` fails with 503."""
     asked = token = 0
 
     def answer(request: ReceivedRequest) -> RawResponse | bytes:
@@ -128,7 +128,7 @@ async def test_a_failed_refresh_is_followed_by_one_login(
     asked = [request.target for request in server.requests if request.target in {LOGIN, REFRESH}]
     assert asked == [LOGIN, REFRESH, LOGIN, REFRESH, LOGIN]
     sent = [request.body for request in server.requests if request.target == REFRESH]
-    assert len(set(sent)) == 2  # no refresh token twice
+    assert len(set(sent)) == 2  # no refresh token is sent twice
     see("1 refresh, then 1 login; no refresh token is sent twice")
 
 
@@ -139,6 +139,6 @@ async def test_a_refresh_token_is_not_sent_again_even_if_the_next_login_failed(f
         client_of("preservica", server.url, clock=fake_time.clock) as pv,
     ):
         for seconds in (LIFE * 0.85, 20.0, 0.0):
-            assert (await pv.workflows.get(1603)).id == 1603  # the old token is good for a little longer
+            assert (await pv.workflows.get(1603)).id == 1603  # the old token is valid a little longer
             fake_time.now += seconds
     assert [request.target for request in server.requests if request.method == "POST"] == [LOGIN, REFRESH, LOGIN, LOGIN]

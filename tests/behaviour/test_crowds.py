@@ -1,4 +1,4 @@
-"""Rows 66 and 67: ten thousand who wait."""
+"""Rows 66 and 67: ten thousand waiting calls."""
 
 import asyncio
 import gc
@@ -55,15 +55,15 @@ def test_ten_thousand_calls_are_answered_in_the_order_they_were_made(see: See) -
 
 
 def get(client: Any, id: int) -> Coroutine[Any, Any, Any]:
-    return client.workflows.get(id)  # type: ignore[no-any-return]  # of either client
+    return client.workflows.get(id)  # type: ignore[no-any-return]  # either client
 
 
 def wait(client: Any, id: int) -> Coroutine[Any, Any, Any]:
-    return client.workflows.wait(id)  # type: ignore[no-any-return]  # of either client
+    return client.workflows.wait(id)  # type: ignore[no-any-return]  # either client
 
 
 def wait_for_the_same(client: Any, _: int) -> Coroutine[Any, Any, Any]:
-    return client.workflows.wait(7)  # type: ignore[no-any-return]  # of either client
+    return client.workflows.wait(7)  # type: ignore[no-any-return]  # either client
 
 
 @pytest.mark.row(66)

@@ -1,4 +1,4 @@
-"""Rows 12 to 14: servers that never come to an end. Deadlines are of real time here, and short."""
+"""Rows 12 to 14: servers that never finish a response. The timeouts are short and in real time."""
 
 import pytest
 
@@ -53,7 +53,7 @@ async def test_a_server_that_is_silent_once_costs_one_more_attempt(fake_time: Fa
 
 
 async def outcomes_of_endless(talk: ConnectionHandler, time: FakeTime) -> str:
-    """How both end at a server that talks so for ever; it loses every connection."""
+    """Return how both calls end at a server that sends this forever. It loses every connection."""
     async with raw_server(talk) as raw:
         async with client_of("opencast", raw.url, clock=time.clock, timeouts=SHORT, retry=TWICE) as oc:
             got, connections = await outcome(get(oc)), raw.connections

@@ -1,4 +1,4 @@
-"""Rows 71 and 72: ids, filters and secrets that are made to hurt."""
+"""Rows 71 and 72: hostile ids, filters and secrets."""
 
 import asyncio
 import base64
@@ -61,7 +61,7 @@ async def asked_for(ask: Callable[[Any], Any], client: Any) -> None:
 
 
 async def refused(system: str, ask: Callable[[Any], Any]) -> None:
-    """Ask for what must be refused before anything is sent."""
+    """Prove that a call raises before anything is sent."""
 
     async def nobody(request: httpx.Request) -> httpx.Response:
         raise AssertionError(request)
@@ -80,7 +80,7 @@ async def test_an_invalid_id_is_refused_before_anything_is_sent(system: str, nam
     ask = BOTH.get(name) or IDS[system][name]
     for id in HOSTILE:
         if id is None and name == "wake":
-            continue  # which wakes everything
+            continue  # None wakes every watcher
         await refused(system, partial(flip, ask, id))
     see(f"{len(HOSTILE)} hostile ids: InvalidArgument from every call, nothing sent")
 
@@ -133,7 +133,7 @@ async def test_an_ambiguous_filter_is_refused_before_anything_is_sent(system: st
 
 LONE = "\ud800"
 UNSENDABLE: list[Any] = [LONE, f"a{LONE}", b"a", None, 7, 1.5, [], {}, object(), True, "", " "]
-"""What is no text that can be sent."""
+"""Values that are not texts, or texts that cannot be sent."""
 TEXTS: dict[str, dict[str, Callable[[Any, Any], Any]]] = {
     "opencast": {
         "event of a start": lambda oc, one: oc.workflows.start(one, "fast"),
@@ -204,7 +204,7 @@ def test_an_invalid_user_name_is_refused(make: Callable[..., Any], name: Any) ->
 
 
 def kind(value: object) -> str:
-    """What a value is called among the tests: the same in every process."""
+    """Return the name of a value for a test id: the same in every process."""
     return type(value).__name__
 
 
@@ -254,7 +254,7 @@ def sent_credentials(secret: str) -> str:
 
 
 async def tried(kind: str, secret: str, clock: Clock) -> httpx.Request | InvalidArgument:
-    """What is sent with such a secret, or how it is refused."""
+    """Return the request that is sent with such a secret, or the error that refuses it."""
     server = MockServer("opencast", lambda _: httpx.Response(200, content=workflow("opencast", 7)))
     try:
         async with server.client(clock, auth=MADE[kind](secret)) as client:

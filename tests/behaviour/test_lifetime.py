@@ -1,4 +1,4 @@
-"""Rows 63 to 65: other loops, other threads, other processes, and the end of a client."""
+"""Rows 63 to 65: other loops, threads and processes, and closing a client."""
 
 import asyncio
 import subprocess
@@ -49,7 +49,7 @@ def test_a_client_whose_loop_is_closed_raises(system: str, name: str) -> None:
             await client.__aenter__()
             await client.workflows.get(7)
             left.append(client)
-            await client._transport.backend.aclose()  # the sockets, which would warn that nobody closed them
+            await client._transport.backend.aclose()  # unclosed sockets would warn
 
     asyncio.run(first())
     with pytest.raises(WrongEventLoop):

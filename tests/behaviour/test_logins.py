@@ -1,4 +1,4 @@
-"""Rows 32, 33 and 35: one login for everybody, and what follows when it fails or is undone."""
+"""Rows 32, 33 and 35: one login for all calls, and what follows if it fails or is revoked."""
 
 import asyncio
 from collections import Counter
@@ -38,13 +38,13 @@ def archive() -> Iterator[FakePreservica]:
 
 
 def manager(archive: FakePreservica, time: FakeTime, **settings: Any) -> Any:
-    """A client of the account that may do everything."""
+    """Return a client of the account with all permissions."""
     account = {"username": archive.username, "password": archive.password, "tenant": archive.tenant}
     return client_of("preservica", archive.url, **{**account, "clock": time.clock, **settings})
 
 
 async def concurrently(count: int, call: Callable[[int], Awaitable[Any]]) -> Counter[str]:
-    """How so many calls at once end."""
+    """Return how this many concurrent calls end."""
     return Counter(type(found).__name__ for found in await asyncio.gather(*(outcome(call(n)) for n in range(count))))
 
 
@@ -76,7 +76,7 @@ async def test_a_thousand_first_calls_share_one_login(archive: FakePreservica, f
 async def login_server(
     login: Callable[[int], RawResponse | bytes], time: FakeTime, **settings: Any
 ) -> AsyncIterator[tuple[Any, ByteServer]]:
-    """A server that answers its n-th login so, a client of it, and the wire."""
+    """Run a server that answers login number `n` with this, and a client of it."""
 
     def answer(request: ReceivedRequest) -> RawResponse | bytes:
         if request.target == LOGIN:
@@ -99,7 +99,7 @@ DOWN: dict[type[Exception], RawResponse | bytes] = {
     Unauthorized: http(401),
 }
 ATTEMPTS: dict[type[Exception], int] = {Forbidden: 1, Unauthorized: 1}
-"""Logins that a refusal costs. Everything else is retried 3 times."""
+"""Number of logins sent when one is refused. Other errors are retried 3 times."""
 PATIENCE = Timeouts(call=30.0, exchange=0.3)
 
 

@@ -1,4 +1,4 @@
-"""Rows 36 to 38: bodies that are not what they should be, and bodies that are made to hurt."""
+"""Rows 36 to 38: malformed and hostile bodies."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""Rows 25 to 29 and 31: answers that say no, or say something else."""
+"""Rows 25 to 29 and 31: responses with an error status or with other content."""
 
 from collections.abc import Callable
 
@@ -19,11 +19,11 @@ either = pytest.mark.parametrize("system", SYSTEMS)
 
 
 def says(status: int, body: bytes = b"", **headers: str) -> Callable[[bytes], bytes]:
-    """The same answer to everything."""
+    """Return a fault that replaces every response with this one."""
     return lambda _: http(status, body, **headers)
 
 
-# The server, or what stands before it, fails
+# The server, or a proxy in front of it, fails
 
 
 @pytest.mark.row(25)
@@ -63,11 +63,11 @@ async def test_a_failing_proxy_is_retried_and_a_start_may_have_happened(
     see(str(found))
 
 
-# The server sends us somewhere else
+# The server redirects
 
 
 async def redirected(system: str, location: str, status: int, time: FakeTime) -> Outcomes:
-    """How both end where every answer points elsewhere; no redirect is followed."""
+    """Return how both calls end if every response redirects. No redirect is followed."""
     found = await outcomes(system, says(status, b"", location=location), time, always=True)
     assert getattr(found.start_result, "cause", found.start_result).attempts == 1
     return found

@@ -1,4 +1,4 @@
-"""Rows 68 to 70: no more files, proxies, and a hostile environment."""
+"""Rows 68 to 70: no free files, proxies, and a hostile environment."""
 
 import asyncio
 import errno
@@ -59,7 +59,7 @@ asyncio.run(main())
 
 
 async def exhausted(url: str, until: int) -> Any:
-    """What a process without files left says; after so many naps it has some again."""
+    """Return the output of a process without free files. Files are free again after this many delays."""
     ran = await asyncio.create_subprocess_exec(
         sys.executable, "-c", EXHAUSTED, url, str(until), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
@@ -118,7 +118,7 @@ FAR = {"opencast": "https://oc.example.org", "preservica": "https://pv.example.o
 async def through(
     proxy: str, fake_time: FakeTime, url: str = FAR["opencast"], **settings: Any
 ) -> tuple[CallError, CallError]:
-    """How a get and a start fail through a proxy."""
+    """Return the errors of a GET and a start through a proxy."""
     async with (
         httpx.AsyncClient(proxy=proxy, trust_env=False) as http_client,
         client_of("opencast", url, http=http_client, clock=fake_time.clock, **settings) as client,
@@ -181,7 +181,7 @@ def authority() -> trustme.CA:
 
 @pytest.fixture
 def hostile(authority: trustme.CA, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """An environment that would send everything elsewhere, and trust whom nobody should."""
+    """Set an environment that would redirect every request and trust a foreign authority."""
     authority.cert_pem.write_to_path(str(tmp_path / "evil.pem"))
     (tmp_path / "netrc").write_text("machine 127.0.0.1 login evil password evil\n")
     (tmp_path / "netrc").chmod(0o600)

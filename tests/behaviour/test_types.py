@@ -107,7 +107,7 @@ ANOTHER = (ResponseMismatch, ListingNotSupported, ListingInconsistent)
 
 
 def faults_of(call: Any, body: bytes) -> tuple[str, ...]:
-    """What the decode error says, if the body is not read; any other error than those is raised."""
+    """Return the faults of the decode error, or nothing if the body is read. Other errors are raised."""
     try:
         call.read(Reply(min(call.success), {}, body))
     except DecodeError as error:

@@ -1,4 +1,4 @@
-"""Servers on loopback that answer byte for byte what they are told, and transports that talk to them."""
+"""Servers on loopback that send the bytes a test gives them, and transports connected to them."""
 
 import asyncio
 import json
@@ -27,24 +27,24 @@ from workflow_async.settings import Clock
 
 T = TypeVar("T")
 AfterResponse = Literal["keep", "fin", "rst", "stall", "garble"]
-"""Go on, end politely, reset, say no more, or spoil the TLS and say no more."""
+"""What happens after the response: keep the connection, close it, reset it, send nothing more, or send invalid TLS."""
 
 
 @frozen
 class ReceivedRequest:
-    """A request as it arrived."""
+    """A request as received."""
 
     method: str
     target: str
     headers: dict[str, str]
     body: bytes
     connection: int
-    """The how-manieth connection it came on."""
+    """The number of the connection, from 1."""
 
 
 @frozen
 class RawResponse:
-    """Bytes, and what happens to the connection then."""
+    """Bytes to send, and what happens to the connection afterwards."""
 
     data: bytes = b""
     then: AfterResponse = "keep"
@@ -52,7 +52,7 @@ class RawResponse:
 
 @define
 class ByteServer:
-    """One server: every request it saw, how many connections it took and how many are open."""
+    """One server, with the requests it received and the numbers of connections accepted and open."""
 
     respond: Callable[[ReceivedRequest], RawResponse | bytes]
     url: str = ""
@@ -71,7 +71,7 @@ class ByteServer:
         try:
             await self._serve_connection(reader, writer, self.connections)
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass  # cancelled by serve() alone, which asks for no more
+            pass  # only serve() cancels this task
         finally:
             self.open -= 1
             self.tasks.discard(task)
@@ -112,7 +112,7 @@ async def _request(reader: asyncio.StreamReader, connection: int) -> ReceivedReq
 async def serve(
     answer: Callable[[ReceivedRequest], RawResponse | bytes] | bytes, *, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[ByteServer]:
-    """A server that gives these answers."""
+    """Run a server that sends these responses."""
     wire = ByteServer(answer if callable(answer) else lambda _: answer)
     server = await asyncio.start_server(wire.handle, "127.0.0.1", 0, ssl=tls)
     scheme = "https" if tls else "http"
@@ -128,20 +128,20 @@ async def serve(
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    """Let the others run until it is so; the test's own timeout is the bound."""
+    """Let other tasks run until the condition is true. The timeout of the test is the limit."""
     while not condition():
         await asyncio.sleep(0)
 
 
 def refused_url() -> str:
-    """A URL at which nobody listens."""
+    """Return a URL whose port is closed."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return f"http://127.0.0.1:{free.getsockname()[1]}"
 
 
 def http(status: int = 200, body: bytes | dict[str, Any] = b"", **headers: str) -> bytes:
-    """A response with a Content-Length."""
+    """Return a response with a Content-Length."""
     content = body if isinstance(body, bytes) else json.dumps(body).encode()
     lines = [f"HTTP/1.1 {status} Said", f"content-length: {len(content)}"]
     lines += [f"{name.replace('_', '-')}: {value}" for name, value in headers.items()]
@@ -149,13 +149,13 @@ def http(status: int = 200, body: bytes | dict[str, Any] = b"", **headers: str) 
 
 
 def chunked(*pieces: bytes) -> bytes:
-    """A response in chunks."""
+    """Return a response in chunks."""
     chunks = b"".join(f"{len(piece):x}\r\n".encode() + piece + b"\r\n" for piece in (*pieces, b""))
     return b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n" + chunks
 
 
 def tree(reply: Reply) -> Any:
-    """Reads JSON."""
+    """Return the JSON of a reply."""
     return json_tree(reply.body)
 
 
@@ -169,7 +169,7 @@ SHORT_TIMEOUTS = Timeouts(call=10.0, exchange=5.0, connect=5.0)
 
 @define
 class DefaultBackend:
-    """What carries the bytes where a test does not say: the fixtures `backend` and `pooled` change it."""
+    """The backend for tests that do not choose one. The fixtures `backend` and `pooled` change it."""
 
     http: HTTPBackend = "httpx"
 
@@ -188,7 +188,7 @@ def make_transport(
     http: HTTPBackend | None = None,
     ssl_context: ssl.SSLContext | None = None,
 ) -> Transport:
-    """A transport, not open yet."""
+    """Return a transport that is not open."""
     return Transport(
         origin=Origin.parse(url),
         backend=make_backend(http or default_backend.http, limits, timeouts, ssl_context),
@@ -202,26 +202,26 @@ def make_transport(
 
 @asynccontextmanager
 async def connected(url: str, clock: Clock, **settings: Any) -> AsyncIterator[Transport]:
-    """A transport that is open."""
-    made = make_transport(url, clock, **settings)
-    made.open()
+    """Run an open transport."""
+    transport = make_transport(url, clock, **settings)
+    transport.open()
     try:
-        yield made
+        yield transport
     finally:
-        await made.aclose()
+        await transport.aclose()
 
 
 async def failure(url: str, fake_time: FakeTime, call: Call[Any] = GET, **settings: Any) -> CallError:
-    """How a call fails that is tried once."""
-    async with connected(url, fake_time.clock, **{"retry": NO_RETRIES, **settings}) as made:
+    """Return the error of a call that is sent once."""
+    async with connected(url, fake_time.clock, **{"retry": NO_RETRIES, **settings}) as transport:
         with pytest.raises(CallError) as caught:
-            await made.send(call)
+            await transport.send(call)
     return caught.value
 
 
 @define
 class SuspensionTrigger:
-    """Fires at the k-th suspension of a coroutine, and counts them."""
+    """Counts the suspensions of a coroutine and calls `fire` at suspension number `k`."""
 
     k: int
     fire: Callable[[], object]
@@ -236,11 +236,11 @@ class SuspensionTrigger:
             try:
                 waited = coroutine.send(value) if thrown is None else coroutine.throw(thrown)
             except StopIteration as end:
-                return end.value  # type: ignore[no-any-return]  # it is the coroutine's
+                return end.value  # type: ignore[no-any-return]  # the result of the coroutine
             thrown, self.count = None, self.count + 1
             if self.count == self.k:
                 self.fire()
             try:
                 value = yield waited
-            except BaseException as error:  # noqa: BLE001 - handed on to the coroutine
+            except BaseException as error:  # noqa: BLE001 - raised in the coroutine
                 thrown, value = error, None

@@ -1,4 +1,4 @@
-"""How the two kinds of calls end at a server that errs: a get, which may be repeated, and a start, which may not."""
+"""How the two kinds of calls end at a faulty server: a GET, which may be repeated, and a start, which may not."""
 
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -22,14 +22,14 @@ ID = 1603
 EVENT = f"event-{ID}"
 RECORDS = (OpencastWorkflow, PreservicaWorkflow, Started)
 LARGE_BUDGET = Retry(budget=1e9)
-"""For the many calls of one test, none of which should be spared."""
+"""For tests with many calls, which must not run out of retries."""
 
 Fault = Callable[[bytes], RawResponse | bytes]
-"""What becomes of a good answer."""
+"""Changes a good response."""
 
 
 async def outcome(call: Awaitable[T]) -> T | WorkflowAsyncError:
-    """What a call gives or raises."""
+    """Return what a call returns or raises."""
     try:
         return await call
     except WorkflowAsyncError as error:
@@ -37,19 +37,19 @@ async def outcome(call: Awaitable[T]) -> T | WorkflowAsyncError:
 
 
 def get(client: Any) -> Awaitable[Any]:
-    """The get of every test."""
-    return client.workflows.get(ID)  # type: ignore[no-any-return]  # of either client
+    """Return the GET that every test sends."""
+    return client.workflows.get(ID)  # type: ignore[no-any-return]  # either client
 
 
 def start(client: Any, timeout: float | None = None) -> Awaitable[Any]:
-    """The start of every test: of a definition on an event, or of a context by its name."""
+    """Return the start that every test sends: of a definition on an event, or of a context by its name."""
     named = (EVENT, "fast") if hasattr(client, "events") else ("Ingest of films",)
-    return client.workflows.start(*named, timeout=timeout)  # type: ignore[no-any-return]  # of either client
+    return client.workflows.start(*named, timeout=timeout)  # type: ignore[no-any-return]  # either client
 
 
 @frozen
 class Outcomes:
-    """What both gave or raised, and how often each was sent."""
+    """The results or errors of both calls, and the number of requests sent for each."""
 
     get_result: Any
     start_result: Any
@@ -66,7 +66,7 @@ def _name(end: Any) -> str:
 
 @define
 class FaultyServer:
-    """A server whose first answer to either kind of call, or every one, is spoiled."""
+    """A server whose first response to each kind of call, or every response, has a fault."""
 
     system: str
     fault: Fault
@@ -81,7 +81,7 @@ class FaultyServer:
         return self.fault(good) if self.always or self.sent[seen.method] == 1 else good
 
     async def outcomes(self, client: Any) -> Outcomes:
-        """How a get and a start end here, each with its flaw."""
+        """Return how a GET and a start end here, each with its fault."""
         self.sent.clear()
         return Outcomes(await outcome(get(client)), await outcome(start(client, self.timeout)), Counter(self.sent))
 
@@ -97,7 +97,7 @@ async def faulty_server(
     timeout: float | None = None,
     **settings: Any,
 ) -> AsyncIterator[tuple[FaultyServer, Any, ByteServer]]:
-    """Such a server, a client of it that is logged in, and the wire between them."""
+    """Run such a server and a client of it."""
     server = FaultyServer(system, flaw, always, timeout)
     async with (
         serve(with_login(with_version(server) if has_version else server)) as wire,
@@ -109,6 +109,6 @@ async def faulty_server(
 
 
 async def outcomes(system: str, flaw: Fault, time: FakeTime, **settings: Any) -> Outcomes:
-    """How a get and a start end at such a server."""
+    """Return how a GET and a start end at such a server."""
     async with faulty_server(system, flaw, time, **settings) as (server, client, _):
         return await server.outcomes(client)

@@ -1,7 +1,7 @@
-"""A proxy between a client and a server that spoils exchanges by plan: the same ones in the same way for a seed.
+"""A proxy that injects faults into HTTP exchanges by a plan: the same faults for the same seed.
 
-It understands as much of HTTP as it takes to tell one exchange from the next on a connection that is kept, because with
-keep-alive few connections would ever see a fault. Requests and answers have a Content-Length, or no body.
+It parses enough HTTP to separate the exchanges on a persistent connection. Otherwise few connections would ever see a
+fault. Requests and responses have a Content-Length, or no body.
 """
 
 import asyncio
@@ -22,47 +22,47 @@ DELAY_TURNS = 20
 
 
 class ProxyFault(enum.Enum):
-    """What is done to one exchange."""
+    """What happens to one exchange."""
 
-    RESET = "reset before anything is passed on"
+    RESET = "reset before anything is forwarded"
     CUT_REQUEST = "the server gets a part of the request"
-    CUT_ANSWER = "the answer ends early"
-    RESET_ANSWER = "the answer ends early with a reset"
-    STALL = "the answer stops, and is cut when the test says so"
-    SLICED = "the answer comes in pieces"
-    LATE = "the answer comes some turns of the loop later"
+    CUT_ANSWER = "the response ends early"
+    RESET_ANSWER = "the response ends early with a reset"
+    STALL = "the response stops, and is cut when the test says so"
+    SLICED = "the response comes in pieces"
+    LATE = "the response comes some turns of the loop later"
     GARBAGE = "a byte too many in the status line"
-    SURPLUS = "an answer of before comes once more after this one"
-    HALF_CLOSED = "no more answers on this connection, which is still listened to"
+    SURPLUS = "an earlier response follows this one"
+    HALF_CLOSED = "no more responses on this connection, which is still read"
 
 
 @frozen
 class FaultPlan:
-    """Which exchanges are harmed, and how, by their number."""
+    """Which exchanges get which fault, by their number."""
 
     seed: int
     rate: float = 0.5
     faults: tuple[ProxyFault, ...] = tuple(ProxyFault)
 
     def at(self, n: int) -> ProxyFault | None:
-        """What is done to the n-th exchange."""
+        """Return the fault of exchange `n`, or None."""
         return hash_choice(self.faults, self.seed, n) if hash_float(self.seed, n, "whether") < self.rate else None
 
     def where(self, n: int, size: int) -> int:
-        """At which of so many bytes."""
+        """Return the offset, below `size`, at which the fault of exchange `n` happens."""
         return int(hash_float(self.seed, n, "where") * size)
 
 
 @define(eq=False)
 class ServerConnection:
-    """The proxy's own connection to the server, made when it is needed."""
+    """The proxy's own connection to the server, opened when it is needed."""
 
     host: str
     port: int
     _streams: tuple[Reader, Writer] | None = field(default=None, init=False)
 
     async def send(self, data: bytes) -> Reader:
-        """Send this; where an answer would come."""
+        """Send bytes. Return the reader for the response."""
         if self._streams is None:
             self._streams = await asyncio.open_connection(self.host, self.port)
         reader, writer = self._streams
@@ -71,14 +71,14 @@ class ServerConnection:
         return reader
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         if self._streams is not None:
             self._streams[1].close()
 
 
 @define(eq=False)
 class Proxy:
-    """What stands between: where it is, what it did, and which answers it keeps waiting."""
+    """The proxy, with its URL, the injected faults, and the responses that it holds back."""
 
     host: str
     port: int
@@ -91,14 +91,14 @@ class Proxy:
 
     @property
     def injected(self) -> Counter[ProxyFault]:
-        """How often each harm was done."""
+        """The number of faults of each kind."""
         return Counter(harm for _, harm in self.injected_faults)
 
     def __str__(self) -> str:
         return f"{len(self.injected_faults)} faults of {len(self.injected)} kinds in {self.exchanges} exchanges"
 
     async def talk(self, reader: Reader, writer: Writer) -> None:
-        """Pass exchanges on, one after the other, until one of them costs the connection."""
+        """Forward exchanges one after the other until a fault ends the connection."""
         line = ServerConnection(self.host, self.port)
         try:
             if self.plan.at(self.exchanges) is ProxyFault.RESET:
@@ -111,7 +111,7 @@ class Proxy:
             line.close()
 
     async def cut_stalled(self) -> None:
-        """Cut whatever is stalled, from now on."""
+        """Cut every stalled response from now on."""
         while True:
             (await self.stalled.get()).set()
 
@@ -123,7 +123,7 @@ class Proxy:
         return n, harm
 
     async def _exchange(self, request: bytes, line: ServerConnection, reader: Reader, writer: Writer) -> bool:
-        """One exchange; whether the connection is good for another."""
+        """Forward one exchange. Return True if the connection can be used for another."""
         n, harm = self._next()
         if harm is ProxyFault.RESET:
             reset(writer)
@@ -140,7 +140,7 @@ class Proxy:
         return await self._after(harm, reader, writer)
 
     def _pieces(self, harm: ProxyFault | None, n: int, answer: bytes, before: bytes) -> list[bytes]:
-        """The bytes that reach the client, and between which of them others get their turn."""
+        """Return the bytes for the client, in pieces between which other tasks run."""
         cut = self.plan.where(n, len(answer))
         match harm:
             case ProxyFault.CUT_ANSWER | ProxyFault.RESET_ANSWER | ProxyFault.STALL:
@@ -178,7 +178,7 @@ class Proxy:
 
 
 async def message(reader: Reader) -> bytes:
-    """A whole request or answer; `IncompleteReadError` where none comes any more."""
+    """Read one complete request or response. Raise `IncompleteReadError` if none follows."""
     head = await reader.readuntil(b"\r\n\r\n")
     length = LENGTH.search(head)
     return head + await reader.readexactly(int(length[1]) if length else 0)
@@ -186,7 +186,7 @@ async def message(reader: Reader) -> bytes:
 
 @asynccontextmanager
 async def chaos_proxy(url: str, plan: FaultPlan, *, hold_stalled: bool = False) -> AsyncIterator[Proxy]:
-    """A proxy before the server at a URL; unless it is patient, it cuts what stalls as soon as it has stalled."""
+    """Run a proxy in front of the server at a URL. Stalled responses are cut unless `hold_stalled` is true."""
     host, _, port = url.removeprefix("http://").partition(":")
     proxy = Proxy(host, int(port), plan)
     async with raw_server(proxy.talk) as raw:

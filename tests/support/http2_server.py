@@ -1,4 +1,4 @@
-"""A server on loopback that speaks HTTP/2 over TLS, reads a whole request and answers as a test says."""
+"""A server on loopback that speaks HTTP/2 over TLS, reads a complete request and responds as a test says."""
 
 import asyncio
 import ssl
@@ -18,14 +18,14 @@ CONFIG = H2Configuration(
 
 @define
 class H2Stream:
-    """One connection, as the test's answer sees it."""
+    """The stream of one request."""
 
     h2: H2Connection
     writer: asyncio.StreamWriter
     stream_id: int = 0
 
     def send(self, raw: bytes = b"") -> None:
-        """Write what h2 has to send, and bytes of one's own."""
+        """Write what h2 has to send, followed by raw bytes."""
         self.writer.write(self.h2.data_to_send() + raw)
 
     def send_headers(self, status: str = "201", **headers: str) -> None:
@@ -39,7 +39,7 @@ Respond = Callable[[H2Stream], object]
 
 @define
 class H2Server:
-    """One server: the requests that it read to their end, as method, path and body."""
+    """One server, with the requests it read completely as method, path and body."""
 
     respond: Respond
     url: str = ""
@@ -47,19 +47,19 @@ class H2Server:
     tasks: set["asyncio.Task[None]"] = field(factory=set)
 
     async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one connection until the reply closes it or the client does."""
+        """Serve one connection until the response closes it or the client does."""
         task = asyncio.current_task()
         assert task is not None
         self.tasks.add(task)
         try:
-            with suppress(OSError, asyncio.CancelledError):  # cancelled by serve_h2 alone, which asks for no more
+            with suppress(OSError, asyncio.CancelledError):  # only serve_h2 cancels this task
                 await self._serve_connection(reader, H2Stream(H2Connection(CONFIG), writer))
         finally:
             self.tasks.discard(task)
             writer.close()
 
     async def _serve_connection(self, reader: asyncio.StreamReader, talk: H2Stream) -> None:
-        asked: dict[int, tuple[str, str]] = {}
+        heads: dict[int, tuple[str, str]] = {}
         bodies: dict[int, bytes] = {}
         talk.h2.initiate_connection()
         talk.send()
@@ -67,12 +67,12 @@ class H2Server:
             for event in talk.h2.receive_data(data):
                 if isinstance(event, RequestReceived):
                     named = dict(event.headers)
-                    asked[event.stream_id] = (named[b":method"].decode(), named[b":path"].decode())
+                    heads[event.stream_id] = (named[b":method"].decode(), named[b":path"].decode())
                     bodies[event.stream_id] = b""
                 elif isinstance(event, DataReceived):
                     bodies[event.stream_id] += event.data
                 elif isinstance(event, StreamEnded):
-                    self.requests.append((*asked[event.stream_id], bodies[event.stream_id]))
+                    self.requests.append((*heads[event.stream_id], bodies[event.stream_id]))
                     talk.stream_id = event.stream_id
                     self.respond(talk)
             talk.send()
@@ -81,7 +81,7 @@ class H2Server:
 
 @asynccontextmanager
 async def serve_h2(reply: Respond, authority: trustme.CA) -> AsyncIterator[H2Server]:
-    """A server that replies so."""
+    """Run a server that calls `respond` for each request."""
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
     context.set_alpn_protocols(["h2"])

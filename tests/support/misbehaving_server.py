@@ -1,4 +1,4 @@
-"""Servers on loopback that talk as they like, without regard to what they are asked."""
+"""Servers on loopback that send any bytes, whatever they receive."""
 
 import asyncio
 import socket
@@ -16,7 +16,7 @@ ConnectionHandler = Callable[[Reader, Writer], Awaitable[object]]
 
 @define
 class RawServer:
-    """One server: where it is, how many connections it took and how many are open."""
+    """One server, with the numbers of connections accepted and open."""
 
     handler: ConnectionHandler
     url: str = ""
@@ -25,7 +25,7 @@ class RawServer:
     tasks: set["asyncio.Task[None]"] = field(factory=set)
 
     async def handle(self, reader: Reader, writer: Writer) -> None:
-        """Talk until the talk is over, the client has gone, or the test has."""
+        """Run the handler until it ends, the client disconnects, or the test ends."""
         task = asyncio.current_task()
         assert task is not None
         self.tasks.add(task)
@@ -42,7 +42,7 @@ class RawServer:
 
 @asynccontextmanager
 async def raw_server(talk: ConnectionHandler) -> AsyncIterator[RawServer]:
-    """A server that talks so."""
+    """Run a server with this connection handler."""
     raw = RawServer(talk)
     server = await asyncio.start_server(raw.handle, "127.0.0.1", 0)
     raw.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
@@ -57,14 +57,14 @@ async def raw_server(talk: ConnectionHandler) -> AsyncIterator[RawServer]:
 
 
 def reset(writer: Writer) -> None:
-    """End a connection with a reset instead of an end."""
+    """End a connection with a reset."""
     raw = writer.get_extra_info("socket")
     raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     writer.transport.abort()
 
 
 def respond_with(data: bytes) -> ConnectionHandler:
-    """Say this to whatever comes first, and end."""
+    """Return a handler that reads once, sends `data` and closes."""
 
     async def talk(reader: Reader, writer: Writer) -> None:
         await reader.read(65536)
@@ -75,7 +75,7 @@ def respond_with(data: bytes) -> ConnectionHandler:
 
 
 def repeat_forever(opening: bytes, again: bytes, pause: float = 0.0) -> ConnectionHandler:
-    """Say the opening, and then the same again and again, until the client has gone."""
+    """Return a handler that sends `opening`, then `again` repeatedly until the client disconnects."""
 
     async def talk(reader: Reader, writer: Writer) -> None:
         writer.write(opening)
@@ -88,11 +88,11 @@ def repeat_forever(opening: bytes, again: bytes, pause: float = 0.0) -> Connecti
 
 
 async def no_opening(_: Reader, __: Writer) -> None:
-    """Open a relay without a word."""
+    """Do nothing before a relay starts."""
 
 
 def relay(port: int, opening: ConnectionHandler = no_opening) -> ConnectionHandler:
-    """Carry bytes between whatever comes and a port of this machine, after the opening."""
+    """Return a handler that relays bytes to and from a local port, after the opening."""
 
     async def pump(source: Reader, sink: Writer) -> None:
         with suppress(OSError):

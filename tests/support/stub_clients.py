@@ -1,4 +1,4 @@
-"""Clients of both systems, and the documents a test lets their servers say."""
+"""Clients of both systems, and the documents that test servers return."""
 
 import asyncio
 import json
@@ -21,11 +21,11 @@ STATE_WORDS = {
     "opencast": {"running": "running", "parked": "paused", "succeeded": "succeeded", "failed": "failed"},
     "preservica": {"running": "ACTIVE", "parked": "SUSPENDED", "succeeded": "COMPLETED", "failed": "FAILED"},
 }
-"""How each system says where a workflow stands."""
+"""The word of each system for a phase."""
 
 
 class RequestLike(Protocol):
-    """A request, as a test's server needs to know of it."""
+    """The part of a request that these servers read."""
 
     @property
     def method(self) -> str: ...
@@ -34,38 +34,38 @@ class RequestLike(Protocol):
 
 
 def state_word(system: str, phase: str) -> str:
-    """The system's word for a phase; any other word is its own."""
+    """Return the system's word for a phase. Any other word is returned unchanged."""
     return STATE_WORDS[system].get(phase, phase)
 
 
 def workflow(system: str, id: int, phase: str = "running", **more: Any) -> bytes:
-    """The body of an answer about one workflow."""
+    """Return the body of a response about one workflow."""
     return document(system, row(system, id, phase, **more))
 
 
 def row(system: str, id: int, phase: str = "running", **more: Any) -> dict[str, Any]:
-    """What either system says of a workflow."""
+    """Return a workflow as the system writes it."""
     if system == "opencast":
         return {"identifier": id, "state": state_word(system, phase), "event_identifier": f"event-{id}", **more}
     return {"Id": id, "State": state_word(system, phase), **more}
 
 
 def document(system: str, tree: Mapping[str, Any]) -> bytes:
-    """A tree in the system's language."""
+    """Return a tree in the format of the system."""
     return json.dumps(tree).encode() if system == "opencast" else element("WorkflowInstance", tree).encode()
 
 
 def page(system: str, rows: Iterable[Mapping[str, Any]], total: int | str | None = None, **counts: Any) -> bytes:
-    """The body of a page of a list; only Preservica's has a total."""
+    """Return the body of a page of a list. Only Preservica's has a total."""
     if system == "opencast":
         return json.dumps(list(rows)).encode()
-    told = {"TotalCount": total, **counts}
-    tree = {**{name: count for name, count in told.items() if count is not None}, "WorkflowInstance": list(rows)}
+    fields = {"TotalCount": total, **counts}
+    tree = {**{name: count for name, count in fields.items() if count is not None}, "WorkflowInstance": list(rows)}
     return element("Instances", tree).encode()
 
 
 def element(name: str, value: Any) -> str:
-    """XML of a tree of dicts, lists and texts."""
+    """Return a tree of dicts, lists and texts as XML."""
     if isinstance(value, Mapping):
         value = "".join(
             element(child, item)
@@ -79,7 +79,7 @@ def element(name: str, value: Any) -> str:
 
 @define
 class MockServer:
-    """A server without a wire: it lets everybody in and answers the rest as it is told."""
+    """A server without a socket. It accepts every login and calls `respond` for other requests."""
 
     system: str
     respond: Callable[[httpx.Request], httpx.Response]
@@ -93,7 +93,7 @@ class MockServer:
 
     @asynccontextmanager
     async def client(self, clock: Clock, **settings: Any) -> AsyncIterator[Any]:
-        """A client of it, entered."""
+        """Run an open client of this server."""
         async with (
             httpx.AsyncClient(transport=httpx.MockTransport(self)) as http_client,
             client_of(self.system, "http://127.0.0.1", clock=clock, http=http_client, **settings) as client,
@@ -102,20 +102,20 @@ class MockServer:
 
 
 def mock_server(system: str, *bodies: bytes) -> MockServer:
-    """A server that answers with these, the last one for ever."""
+    """Return a server that sends these bodies, repeating the last one."""
     rest = list(bodies)
     return MockServer(system, lambda _: httpx.Response(200, content=rest.pop(0) if len(rest) > 1 else rest[0]))
 
 
 def client_of(system: str, url: str, **settings: Any) -> Any:
-    """A client of a server of this system at this URL."""
+    """Return a client for a server of this system at this URL."""
     if system == "opencast":
         return OpencastClient(url, **{"auth": ("user", "s3cret"), **settings})
     return PreservicaClient(url, **{"username": "user", "password": "s3cret", "tenant": "TEN", **settings})
 
 
 def with_login(answer: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """A wire's answers, with a login in front of them."""
+    """Return `answer` with a login in front of it."""
 
     def answering(seen: RequestLike) -> Any:
         if seen.target.startswith(LOGIN):
@@ -126,7 +126,7 @@ def with_login(answer: Callable[[Any], Any]) -> Callable[[Any], Any]:
 
 
 def with_version(answer: Callable[[Any], Any]) -> Callable[[Any], Any]:
-    """A wire's answers, with a version endpoint in front of them, which shows that the API is there."""
+    """Return `answer` with a version endpoint in front of it, which shows that the API is there."""
 
     def answering(seen: RequestLike) -> Any:
         if seen.target in {"/api/version", "/api/entity/versiondetails/version"}:
@@ -141,6 +141,6 @@ def _ok(body: bytes) -> bytes:
 
 
 def running_clock() -> Clock:
-    """The running loop's time, for clients in virtual time."""
+    """Return a clock with the time of the running loop, for clients in virtual time."""
     loop = asyncio.get_running_loop()
     return Clock(now=loop.time, sleep=anyio.sleep, jitter=lambda: 0.5, wall=loop.time)

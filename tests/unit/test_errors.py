@@ -1,4 +1,4 @@
-"""The errors: their tree, their sentences, their way through a pickle."""
+"""The errors: their tree, their messages, and pickling."""
 
 import copy
 import inspect
@@ -118,7 +118,7 @@ EVERY = [
 
 
 def drawn() -> set[tuple[str, str]]:
-    """(child, parent) for every name in the tree of the module's docstring."""
+    """Return (child, parent) for every name in the tree of the module's docstring."""
     above: dict[int, str] = {-1: "WorkflowAsyncError"}
     found = set()
     for line in (errors.__doc__ or "").splitlines():
@@ -162,7 +162,7 @@ def test_an_error_composes_its_message_from_its_data(error: WorkflowAsyncError, 
 @pytest.mark.parametrize("through", [lambda error: pickle.loads(pickle.dumps(error)), copy.copy])
 def test_an_error_keeps_its_data_through_a_pickle_and_a_copy(error: WorkflowAsyncError, through: object) -> None:
     assert callable(through)
-    error = copy.copy(error)  # the table is everybody's
+    error = copy.copy(error)  # the table is shared by all tests
     if isinstance(error, CallError):
         error.method, error.url, error.elapsed = "GET", "https://oc.example.org/api", 1.5
         error.history, error.retry_after = (Attempt(1.0, "ServerError", 0.5), Attempt(1.5, "ServerError")), 3.0

@@ -1,4 +1,4 @@
-"""The one vocabulary both systems share."""
+"""The phases that both systems share."""
 
 from workflow_async import Phase
 

@@ -1,4 +1,4 @@
-"""What a client can be told, and what is refused where it is written."""
+"""Settings, and the values that they refuse."""
 
 import math
 import time

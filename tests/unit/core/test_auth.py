@@ -1,4 +1,4 @@
-"""Who a client says it is; one login however many wait for it."""
+"""Credentials: their headers, their renewal, and one login for all calls that wait for it."""
 
 import asyncio
 import base64
@@ -24,7 +24,7 @@ from workflow_async.errors import CallError, ConnectFailed, InvalidArgument, Ser
 REFUSED = Reply(401, {}, b"")
 ASK = ("GET", "https://example.org/")
 
-# Passwords and tokens of one's own
+# Passwords and tokens of the caller
 
 
 @pytest.mark.parametrize(
@@ -73,7 +73,7 @@ def test_the_error_for_a_user_name_does_not_reveal_the_password() -> None:
 
 
 def printed(error: BaseException) -> str:
-    """The error, and the local variables of every frame but the test's own, which holds what it gives."""
+    """Return the error and the local variables of every frame except the test's own, which holds the secret."""
     _, *frames = traceback.TracebackException.from_exception(error, capture_locals=True).stack
     assert frames
     return "".join([str(error), repr(error), repr(vars(error)), *(str(frame.locals) for frame in frames)])
@@ -101,7 +101,7 @@ def test_the_repr_of_a_credential_shows_no_secret_and_it_cannot_be_pickled(crede
     with pytest.raises(TypeError):
         pickle.dumps(credential)
     if attrs.has(type(credential)):
-        assert "s3cret" not in str({name: str(value) for name, value in attrs.asdict(credential).items()})  # type: ignore[arg-type]  # has() said so
+        assert "s3cret" not in str({name: str(value) for name, value in attrs.asdict(credential).items()})  # type: ignore[arg-type]  # has() checked it
 
 
 def test_headers_with_credentials_are_hidden_in_a_traceback() -> None:
@@ -182,7 +182,7 @@ async def test_an_invalid_token_of_a_coroutine_function_is_refused() -> None:
 
 @define
 class LoginServer:
-    """Gives tokens, and counts."""
+    """Issues tokens and counts the logins."""
 
     logins: int = 0
     refreshes: int = 0

@@ -1,4 +1,4 @@
-"""Ids and segments: what may become part of a path, and what may not."""
+"""Ids, path segments, configuration values, and responses that cannot be read."""
 
 import enum
 import types
@@ -207,7 +207,7 @@ def test_any_mapping_becomes_encodable_texts_or_is_refused(values: Any) -> None:
     assert list(found) == list(values)
 
 
-# Answers that cannot be read
+# Responses that cannot be read
 
 
 def unreadable(body: bytes, **options: Any) -> DecodeError:

@@ -1,4 +1,4 @@
-"""What is kept about one call: its attempts, and the error that it ends with."""
+"""The state of one call: its attempts, and the error that it ends with."""
 
 import pytest
 

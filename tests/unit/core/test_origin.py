@@ -1,4 +1,4 @@
-"""The one origin a client talks to."""
+"""The one origin to which a client sends requests."""
 
 import contextlib
 from urllib.parse import urlsplit

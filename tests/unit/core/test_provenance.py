@@ -1,4 +1,4 @@
-"""Who wrote a response: the API, or something on the way to it."""
+"""What wrote a response: the API, or something between it and the client."""
 
 from typing import Any
 
@@ -126,7 +126,7 @@ def test_the_outcome_of_a_start_never_depends_on_another_request(start: Call[Any
 @pytest.mark.parametrize("body", ALIEN.values(), ids=list(ALIEN))
 @pytest.mark.parametrize("start", [START, preservica.start_workflow("42", None, None, "mark")], ids=["oc", "pv"])
 def test_a_start_that_did_not_reach_the_api_was_not_refused(start: Call[Any], body: bytes, status: int) -> None:
-    told_apart = start is START or body != JETTY  # what carries a Preservica is not known
+    told_apart = start is START or body != JETTY  # Preservica's servlet container is not known
     assert author_of(start, Reply(status, {}, body)) is (Author.OTHER if told_apart else Author.API)
 
 
@@ -175,7 +175,7 @@ def test_the_hint_says_what_the_control_request_found(control: int, sentence: st
     assert hint("Test API", "http://x", control).startswith(sentence)
 
 
-# Over the wire
+# Over a socket
 
 
 def controlled(url: str, time: FakeTime) -> Transport:

@@ -1,4 +1,4 @@
-"""Whether to try again, and when."""
+"""Whether and when a call is retried."""
 
 import math
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""No secret in anything that is printed, logged, kept or pickled, whatever fails."""
+"""No secret is printed, logged, kept or pickled, whatever fails."""
 
 import asyncio
 import gzip
@@ -37,7 +37,7 @@ def leaks(text: str) -> set[str]:
 
 
 def printed(error: BaseException) -> str:
-    """Everything a program could print of an error, with the local variables of every frame of ours."""
+    """Return everything a program could print of an error, with the local variables of this library's frames."""
     spoken = [repr(error), str(error), repr(vars(error))]
     trace = traceback.TracebackException.from_exception(error, capture_locals=True)
     return "\n".join([*spoken, *trace.format()])
@@ -46,7 +46,7 @@ def printed(error: BaseException) -> str:
 async def caught_error(work: Callable[[], Awaitable[object]]) -> BaseException:
     try:
         await work()
-    except BaseException as error:  # noqa: BLE001 - whatever it is, it must not tell
+    except BaseException as error:  # noqa: BLE001 - no exception may reveal a secret
         return error
     raise AssertionError("nothing failed")
 
@@ -85,7 +85,10 @@ async def test_a_failed_call_reveals_no_secret(
 
 
 def library_records(caplog: pytest.LogCaptureFixture) -> list[logging.LogRecord]:
-    """What was logged; httpcore's DEBUG lines show Set-Cookie, which only their own logger can be told not to."""
+    """Return this library's log records. httpcore's DEBUG records show Set-Cookie.
+
+    Only httpcore's own logger can be silenced.
+    """
     shown = (b"Set-Cookie", b"set-cookie")
     return [
         record

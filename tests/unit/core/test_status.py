@@ -1,4 +1,4 @@
-"""What a status means."""
+"""The exception for each status code."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""A call and its answer: attempts, credentials, deadlines, the queue, the life of a client."""
+"""Sending a call: attempts, credentials, timeouts, request slots, and the life of a client."""
 
 import asyncio
 import logging
@@ -56,7 +56,7 @@ URL = "http://127.0.0.1:9"
 
 @define
 class ScriptedBackend:
-    """An exchange that gives these replies, the last one for ever."""
+    """A backend that returns these replies, repeating the last one."""
 
     script: Sequence[Reply | Exception]
     requests: list[Request] = field(factory=list)
@@ -220,7 +220,7 @@ async def test_a_404_after_a_delete_that_may_have_happened_is_success(
     unknown: Reply | Exception, fake_time: FakeTime
 ) -> None:
     transport, _ = scripted(fake_time, unknown, Reply(404, {}, b""))
-    assert await transport.send(DELETE) is None  # type: ignore[func-returns-value]  # that is what it reads as
+    assert await transport.send(DELETE) is None  # type: ignore[func-returns-value]  # its reader returns None
 
 
 @pytest.mark.parametrize("replies", [[Reply(404, {}, b"")], [Reply(429, {}, b""), Reply(404, {}, b"")]])
@@ -255,7 +255,7 @@ async def test_a_call_that_is_always_answered_with_401_is_sent_twice(
     transport, backend = scripted(fake_time, reply)
     error = await failing(transport, evolve(call, signature=Signature(login=True)))
     assert isinstance(error, Unauthorized)
-    assert (len(backend.requests), transport.credential.renewals) == (2, 1)  # type: ignore[attr-defined]  # it is a Badge
+    assert (len(backend.requests), transport.credential.renewals) == (2, 1)  # type: ignore[attr-defined]  # a CountingCredential
 
 
 async def test_a_credential_that_cannot_be_renewed_is_sent_once(fake_time: FakeTime) -> None:
@@ -289,10 +289,10 @@ async def test_a_redirect_renews_a_token_if_that_is_cheap_and_the_call_is_safe(f
     away = Reply(302, {"location": "https://sso.example.org/auth"}, b"")
     transport, _ = scripted(fake_time, away, OK, credential=CountingCredential(renews_on_redirect=True))
     await transport.send(GET)
-    assert transport.credential.renewals == 1  # type: ignore[attr-defined]  # it is a Badge
+    assert transport.credential.renewals == 1  # type: ignore[attr-defined]  # a CountingCredential
     transport, _ = scripted(fake_time, away, credential=CountingCredential(renews_on_redirect=True))
     assert isinstance(await failing(transport, POST), UnexpectedRedirect)
-    assert transport.credential.renewals == 0  # type: ignore[attr-defined]  # it is a Badge
+    assert transport.credential.renewals == 0  # type: ignore[attr-defined]  # a CountingCredential
 
 
 def test_opening_without_an_asyncio_loop_raises() -> None:
@@ -339,14 +339,14 @@ async def test_a_login_page_instead_of_data_renews_once_too(fake_time: FakeTime)
     assert await transport.send(GET) == {}
     transport, backend = scripted(fake_time, PAGE)
     assert isinstance(await failing(transport), UnexpectedContent)
-    assert (len(backend.requests), transport.credential.renewals) == (3, 1)  # type: ignore[attr-defined]  # it is a Badge
+    assert (len(backend.requests), transport.credential.renewals) == (3, 1)  # type: ignore[attr-defined]  # a CountingCredential
 
 
 @pytest.mark.parametrize("status", [403, 404, 409, 500, 502])
 async def test_an_error_with_an_html_page_does_not_renew(status: int, fake_time: FakeTime) -> None:
     transport, _ = scripted(fake_time, Reply(status, {}, PAGE.body))
     await failing(transport)
-    assert transport.credential.renewals == 0  # type: ignore[attr-defined]  # it is a Badge
+    assert transport.credential.renewals == 0  # type: ignore[attr-defined]  # a CountingCredential
 
 
 async def test_a_403_is_never_renewed(fake_time: FakeTime) -> None:
@@ -417,7 +417,7 @@ async def test_a_thousand_calls_with_an_expired_token_share_one_login(fake_time:
         assert [seen.target for seen in server.requests].count("/login") == 2
 
 
-# Deadlines
+# Timeouts
 
 
 async def test_the_timeout_limits_the_call_with_all_its_attempts() -> None:
@@ -541,7 +541,7 @@ async def test_a_call_in_flight_when_the_client_closes_ends_and_leaves_no_connec
 
 @define
 class Interrupted:
-    """An exchange whose first request is stepped through."""
+    """A backend whose first request is cancelled at one of its suspensions."""
 
     inner_backend: Backend
     step: SuspensionTrigger | None
@@ -559,7 +559,7 @@ class Interrupted:
 
 
 async def interrupted(transport: Transport, k: int, *, inner: bool, native: bool) -> int:
-    """Cancel a call at its k-th suspension, or at the k-th of its exchange; how many there were."""
+    """Cancel a call at its suspension number `k`, or at that of its exchange. Return the number of suspensions."""
     scope = anyio.CancelScope()
     step = SuspensionTrigger(k, lambda: task.cancel() if native else scope.cancel())
     if inner:
@@ -671,7 +671,7 @@ async def test_a_call_cancelled_twice_while_a_connection_closes_is_cancelled(fak
 )
 async def test_no_exception_group_reaches_the_caller(script: list[Reply | Exception], fake_time: FakeTime) -> None:
     transport, _ = scripted(fake_time, *script)
-    with pytest.raises(Exception) as caught:  # noqa: PT011 - of whatever kind
+    with pytest.raises(Exception) as caught:  # noqa: PT011 - any class
         await transport.send(GET)
     assert not isinstance(caught.value, BaseExceptionGroup)
     assert caught.value.__context__ is None
@@ -706,7 +706,7 @@ async def test_a_decode_error_holds_no_frame_that_holds_the_body(fake_time: Fake
     assert frames == ["failing", "send", "_with_retries"]
 
 
-# Long answers
+# Large responses
 
 
 @pytest.mark.parametrize(

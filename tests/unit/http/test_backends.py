@@ -1,4 +1,4 @@
-"""What every backend keeps, over real sockets: faults of the wire, bounds, codings, one origin."""
+"""What every backend does, over real sockets: broken connections, limits, encodings, one origin."""
 
 import asyncio
 import gzip
@@ -86,7 +86,7 @@ async def test_a_connection_that_the_server_closed_is_replaced(fake_time: FakeTi
         assert wire.connections == 3
 
 
-# Answers that break off
+# Responses that end early
 
 
 SIZED = http(201, THING)
@@ -157,7 +157,7 @@ async def test_a_refused_connection_is_recognised_whatever_the_query(
 ) -> None:
     params = (("filter", "state:running,title:a b+c/d%2C"), ("größe", "ä&=?#"), ("empty", ""))
     error = await failure(refused_url(), fake_time, evolve(call, params=params))
-    if call is DELETE and "by aiohttp" in backend:  # it sends a DELETE twice, and the first is not told
+    if call is DELETE and "by aiohttp" in backend:  # aiohttp sends a DELETE twice, and does not report the first
         assert isinstance(error, ConnectionBroken)
     else:
         assert type(error) is ConnectFailed
@@ -221,7 +221,7 @@ async def test_slow_bytes_do_not_extend_the_timeout(fake_time: FakeTime) -> None
         await asyncio.sleep(0.02)
 
 
-# One answer too many
+# Extra responses
 
 
 async def test_an_unrequested_response_is_never_returned_for_another_request(fake_time: FakeTime) -> None:
@@ -252,7 +252,7 @@ async def test_an_unrequested_response_is_never_returned_for_another_request(fak
 async def test_extra_bytes_after_a_response_break_no_later_call(backend: str, fake_time: FakeTime) -> None:
     async with serve(lambda _: data) as wire, connected(wire.url, fake_time.clock) as transport:
         data = http(200, b"{}") + b"surplus"
-        if "aiohttp" in backend:  # it reads on before it hands the answer over, and refuses both
+        if "aiohttp" in backend:  # aiohttp reads ahead before it returns the response, and refuses both
             with pytest.raises(ConnectionBroken):
                 await transport.send(GET)
         else:
@@ -262,7 +262,7 @@ async def test_extra_bytes_after_a_response_break_no_later_call(backend: str, fa
             assert await transport.send(GET) == {}
 
 
-# Bounds and codings
+# Limits and encodings
 
 
 @pytest.mark.parametrize(
@@ -310,7 +310,7 @@ async def test_an_endless_body_ends_at_the_limit(fake_time: FakeTime) -> None:
 
 
 def bomb(megabytes: int) -> bytes:
-    """A gzip stream of so many megabytes of zeros: each is one block of about a kilobyte."""
+    """Return a gzip stream of this many megabytes of zeros. Each block takes about a kilobyte."""
     one = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
     block = one.compress(bytes(2**20)) + one.flush(zlib.Z_FULL_FLUSH)
     return b"\x1f\x8b\x08\0\0\0\0\0\0\x03" + block * megabytes

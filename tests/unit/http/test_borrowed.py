@@ -1,4 +1,4 @@
-"""Clients of the caller's own, whose hooks and transports may raise anything at any time."""
+"""Clients that the caller owns, whose hooks and transports may raise anything at any time."""
 
 import asyncio
 import ssl
@@ -95,7 +95,7 @@ clients = pytest.mark.parametrize("kind", CLIENTS)
 
 
 def hooked(kind: str, when: str, name: str) -> Any:
-    """A client whose hook raises."""
+    """Return a client whose hook raises."""
 
     async def hook(_: object) -> None:
         raise an_error(name)
@@ -104,7 +104,7 @@ def hooked(kind: str, when: str, name: str) -> Any:
 
 
 async def failing(transport: Any, call: Any) -> TransportError:
-    """How a call fails."""
+    """Return the error of a call."""
     with pytest.raises(TransportError) as caught:
         await transport.send(call)
     return caught.value
@@ -112,13 +112,13 @@ async def failing(transport: Any, call: Any) -> TransportError:
 
 @asynccontextmanager
 async def over_client(client: Any, url: str, time: FakeTime, **settings: Any) -> AsyncIterator[Transport]:
-    """A transport over a client of the caller's own."""
+    """Run a transport over a client that the caller owns."""
     async with client, connected(url, time.clock, http=client, **{"retry": NO_RETRIES, **settings}) as transport:
         yield transport
 
 
 async def failure_over(client: Any, url: str, time: FakeTime, call: Any = POST, **settings: Any) -> TransportError:
-    """How a call fails over a client of the caller's own."""
+    """Return the error of a call over a client that the caller owns."""
     async with over_client(client, url, time, **settings) as transport:
         return await failing(transport, call)
 
@@ -149,7 +149,7 @@ async def test_a_request_whose_hook_raises_after_the_response_is_sent(
 
 @define
 class WrappingTransport(httpx.AsyncBaseTransport):
-    """A transport that sends by another one, before it raises or not."""
+    """A transport that sends through another one, and raises before or after."""
 
     inner: Any
     name: str
@@ -165,7 +165,7 @@ class WrappingTransport(httpx.AsyncBaseTransport):
 
 
 async def application(scope: Any, receive: Any, send: Any) -> None:
-    """An application that answers 201 to a request whose body it has read."""
+    """Run an application that responds with 201 after it has read the body."""
     while (await receive())["more_body"]:
         pass
     await send({"type": "http.response.start", "status": 201, "headers": []})
@@ -200,7 +200,7 @@ async def test_a_request_whose_transport_raises_after_sending_is_sent(
 
 
 CLAIMS = {"ConnectError", "ConnectTimeout", "PoolTimeout"}
-"""What a transport raises that says that it did not connect."""
+"""Errors of a transport that claim that it did not connect."""
 
 
 @raised
@@ -403,7 +403,7 @@ async def test_a_request_over_a_closed_client_is_not_sent_and_says_why(kind: str
 
 
 class Body(httpx.AsyncByteStream):
-    """A body that comes in parts, one of which may be an error; so may its closing."""
+    """A body in parts. A part may be an error, and so may closing."""
 
     def __init__(self, *parts: bytes | BaseException, closing: BaseException | None = None) -> None:
         self.parts, self.closing = parts, closing
@@ -461,12 +461,12 @@ async def test_a_body_beyond_the_limits_is_reported_even_if_closing_fails(fake_t
 
 
 async def test_a_start_is_unknown_if_the_transport_returns_no_response(fake_time: FakeTime) -> None:
-    client = httpx.AsyncClient(trust_env=False, verify=SSL_CONTEXT, transport=httpx.MockTransport(lambda _: None))  # type: ignore[arg-type]  # of somebody careless
+    client = httpx.AsyncClient(trust_env=False, verify=SSL_CONTEXT, transport=httpx.MockTransport(lambda _: None))  # type: ignore[arg-type]  # a careless transport
     error = await failure_over(client, "https://oc.example.org", fake_time)
     assert (type(error), error.sent) == (TransportError, True)
 
 
-# What it says
+# Messages
 
 
 async def test_the_message_of_a_hooks_error_is_one_line_with_its_origin(fake_time: FakeTime) -> None:
@@ -478,7 +478,7 @@ async def test_the_message_of_a_hooks_error_is_one_line_with_its_origin(fake_tim
 async def test_the_message_of_a_group_is_that_of_its_members(fake_time: FakeTime) -> None:
     async with serve(http(502)) as server:
         error = await failure_over(hooked("httpx", "response", "a group"), server.url, fake_time)
-    assert error.what.startswith("ExceptionGroup: ConnectError: refused, Own: inside (")
+    assert error.what.startswith("ExceptionGroup: ConnectError: refused, OwnError: inside (")
 
 
 @pytest.mark.parametrize("kind", [OwnError, httpx.ReadError])
@@ -496,7 +496,7 @@ async def test_a_message_that_repeats_credentials_is_not_shown(kind: type[Except
     assert "refused" not in error.what
 
 
-# As the services tell it
+# Over the services
 
 
 async def test_a_start_whose_hook_raises_is_unknown_alone_and_in_a_batch(fake_time: FakeTime) -> None:

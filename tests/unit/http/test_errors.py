@@ -1,4 +1,4 @@
-"""What a failed request is taken for depends on what was sent and what came back, and on nothing else."""
+"""The error of a failed request depends only on what was sent and what was received."""
 
 import asyncio
 import ssl
@@ -44,7 +44,7 @@ from workflow_async.errors import (
 T = TypeVar("T")
 Act = Callable[[], Awaitable[T]]
 
-# What the caller is handling meanwhile
+# Exceptions that the caller is handling
 
 
 UNTRUSTED = ssl.SSLCertVerificationError(1, "of the caller's")
@@ -93,7 +93,7 @@ async def in_exit(error: BaseException, act: Act[T]) -> T:
 
     async with Leaving() as leaving:
         raise error
-    return leaving.found  # type: ignore[no-any-return]  # of the act
+    return leaving.found  # type: ignore[no-any-return]  # the result of the call
 
 
 async def in_two(error: BaseException, act: Act[T]) -> T:
@@ -128,7 +128,7 @@ handling = pytest.mark.parametrize("handled", HANDLED)
 
 
 async def failing(transport: Any, call: Any) -> TransportError:
-    """How a call fails."""
+    """Return the error of a call."""
     with pytest.raises(TransportError) as caught:
         await transport.send(call)
     return caught.value
@@ -213,16 +213,16 @@ async def test_a_start_inside_a_handler_has_an_unknown_outcome(
     assert [request.method for request in server.requests].count("POST") == 1
 
 
-# What led to an error
+# Causes
 
 
 class Link(Exception):
-    """An exception of a graph that a test draws."""
+    """An exception in a generated graph."""
 
 
 @st.composite
 def graphs(draw: st.DrawFn) -> list[Link]:
-    """Exceptions, each with a cause and a context among them or none; circles too."""
+    """Generate exceptions, each with or without a cause and a context from the same list. There may be cycles."""
     errors = [Link(str(number)) for number in range(draw(st.integers(1, 6)))]
     for error in errors:
         error.__cause__ = draw(st.sampled_from([None, *errors]))
@@ -255,7 +255,7 @@ def test_a_passing_exception_loses_its_frames_and_the_callers_exception_keeps_it
 
 
 def throw_again(error: Link) -> NoReturn:
-    """Raise it with what it has."""
+    """Raise the exception with its attributes."""
     raise error
 
 

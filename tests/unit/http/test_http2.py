@@ -1,4 +1,4 @@
-"""HTTP/2 by a client of the caller's own: a start that was read is never taken for one that was not sent."""
+"""HTTP/2 through a borrowed client: a start that was read is never taken as not sent."""
 
 import ssl
 from collections.abc import AsyncIterator
@@ -37,7 +37,7 @@ def trust(authority: trustme.CA) -> ssl.SSLContext:
 
 
 def h2(library: str, trust: ssl.SSLContext) -> Any:
-    """A ready client that speaks HTTP/2."""
+    """Run a client that speaks HTTP/2."""
     return LIBRARIES[library].AsyncClient(http1=False, http2=True, verify=trust, trust_env=False)
 
 
@@ -45,7 +45,7 @@ def h2(library: str, trust: ssl.SSLContext) -> Any:
 async def over_http2(
     reply: Respond, library: str, authority: trustme.CA, trust: ssl.SSLContext, time: FakeTime
 ) -> AsyncIterator[tuple[H2Server, Transport]]:
-    """A server that replies so, and a transport over HTTP/2 to it."""
+    """Run a server with this response, and a transport over HTTP/2 to it."""
     async with (
         serve_h2(reply, authority) as server,
         h2(library, trust) as client,

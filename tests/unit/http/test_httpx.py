@@ -1,4 +1,4 @@
-"""httpx, httpx2 and the clients of other people: what the carriers do not have in common."""
+"""httpx, httpx2 and borrowed clients: how the backends differ."""
 
 import asyncio
 import gzip
@@ -113,7 +113,7 @@ async def test_an_invalid_challenge_is_unauthorized(challenge: str, fake_time: F
     assert len(server.requests) == 1
 
 
-# What the libraries say, as ours
+# Errors of the libraries, translated
 
 
 def raised(error: BaseException, cause: BaseException | None = None) -> Any:
@@ -215,7 +215,7 @@ def test_an_error_of_aiohttp_that_did_not_come_from_its_connector_is_a_broken_co
     assert (str(found), found.reused) == (sentence, True)
 
 
-# Clients of other people
+# Borrowed clients
 
 
 async def test_a_borrowed_client_sends_the_calls_and_stays_open(fake_time: FakeTime) -> None:
@@ -295,7 +295,7 @@ async def test_a_full_pool_of_a_borrowed_client_is_a_failed_connection(fake_time
 
 @define
 class Stepped(BorrowedClient):
-    """A ready client whose first exchange is stepped through."""
+    """A borrowed client whose first exchange is cancelled at one of its suspensions."""
 
     step: SuspensionTrigger | None = None
 

@@ -1,4 +1,4 @@
-"""Calls over TLS that are cancelled at every turn of the event loop, in every way: no connection stays behind."""
+"""Calls over TLS that are cancelled at every turn of the event loop, in every way: no connection is left."""
 
 import asyncio
 import gc
@@ -33,10 +33,10 @@ Work = Callable[[], Coroutine[Any, Any, object]]
 
 
 class Failed(Exception):
-    """What ends a task group."""
+    """Ends a task group."""
 
 
-# Ways to cancel, each after some turns of the event loop; True if the work was over by then
+# Ways to cancel, each after `count` turns of the event loop. Each returns True if the work had finished by then.
 
 
 async def turns(count: int) -> None:
@@ -133,7 +133,7 @@ WAYS: list[Way] = [
 ]
 
 
-# What carries the calls, with room for one connection
+# Backends with one connection
 
 
 def with_one(library: Any, **settings: Any) -> Any:
@@ -155,9 +155,9 @@ OURS: tuple[HTTPBackend, ...] = ("httpx", "httpx2", "aiohttp")
 
 @asynccontextmanager
 async def opened(transport: Any) -> AsyncIterator[HTTPBackend]:
-    """What `http=` takes, open where it is a client."""
+    """Yield the value for `http=`, with a client opened."""
     if isinstance(transport, str):
-        yield transport  # type: ignore[misc]  # one of the three names
+        yield transport  # type: ignore[misc]  # one of three names
     else:
         async with transport as client:
             yield client
@@ -166,7 +166,7 @@ async def opened(transport: Any) -> AsyncIterator[HTTPBackend]:
 async def cancel_everywhere(
     make: Callable[[], Any], way: Way, url: str, relay: RawServer, retry: Retry = NO_RETRIES
 ) -> int:
-    """Cancel a call at every turn of the loop that it takes; the next one finds room. How many turns there are."""
+    """Cancel a call at each turn of the loop and prove that the next call succeeds. Return the number of turns."""
     count, finished = 0, False
     while not finished:
         count += 1
@@ -185,7 +185,7 @@ async def cancel_everywhere(
 
 @asynccontextmanager
 async def relay_to(url: str, opening: ConnectionHandler = no_opening) -> AsyncIterator[tuple[str, RawServer]]:
-    """A relay to a server that counts connections, and the server's URL by way of it."""
+    """Run a relay that counts connections to a server. Yield the server's URL through the relay."""
     async with raw_server(relay(int(url.rpartition(":")[2]), opening)) as proxy:
         yield proxy.url.replace("http:", "https:"), proxy
 
@@ -223,7 +223,7 @@ def test_a_call_cancelled_anywhere_leaves_no_connection_on_uvloop(kind: str) -> 
 @pytest.mark.sweep
 @pytest.mark.parametrize(("library", "way"), [(httpx, by_timeout), (httpx2, natively), (httpx2, by_scope)])
 async def test_a_call_cancelled_anywhere_leaves_no_connection_over_http2(library: Any, way: Way) -> None:
-    # A write that is cancelled breaks the connection, which httpcore 1 finds out with the next request.
+    # A cancelled write breaks the connection. httpcore 1 notices that at the next request.
 
     def reply(talk: H2Stream) -> None:
         talk.send_headers("200")

@@ -1,4 +1,4 @@
-"""What holds of the connections we make ourselves: how many, whose, and whom they trust."""
+"""The connection pool: its size, its users, and its trusted authorities."""
 
 import asyncio
 import ssl
@@ -140,7 +140,7 @@ async def test_plain_http_behind_https_is_a_failed_connection(authority: trustme
     async with serve(lambda _: RawResponse(b"", "fin")) as server:
         url = server.url.replace("http:", "https:")
         error = await failure(url, fake_time, ssl_context=client_side(authority), timeouts=Timeouts(exchange=0.1))
-        await until(lambda: not server.open)  # a handshake that is given up leaves no socket
+        await until(lambda: not server.open)  # an aborted handshake leaves no socket
     assert isinstance(error, ConnectFailed | DeadlineExceeded)
 
 

@@ -1,4 +1,4 @@
-"""Proxies of a client of the caller's own: as long as no tunnel has come about, no byte of a request has left."""
+"""Proxies of a borrowed client: until there is a tunnel, no byte of a request has been sent."""
 
 import ssl
 from collections.abc import AsyncIterator, Callable
@@ -59,7 +59,7 @@ through = pytest.mark.parametrize("by", THROUGH)
 async def get_and_start_errors(
     client: Any, time: FakeTime, url: str = FAR, **settings: Any
 ) -> tuple[TransportError, TransportError]:
-    """How a get and a start fail."""
+    """Return the errors of a GET and a start."""
     async with client, connected(url, time.clock, http=client, **settings) as transport:
         found = []
         for call in (GET, POST):
@@ -73,7 +73,7 @@ async def get_and_start_errors(
 
 
 def proxy_that_responds(data: bytes, *, end: str = "fin") -> ConnectionHandler:
-    """Read the CONNECT, say this, and end, reset or stall."""
+    """Return a handler that reads the CONNECT, sends `data`, and closes, resets or stalls."""
 
     async def talk(reader: Reader, writer: Writer) -> None:
         asked = await reader.readuntil(b"\r\n\r\n")
@@ -125,7 +125,7 @@ async def test_a_refused_tunnel_is_a_failed_connection(how: str, by: str, fake_t
         await until(lambda: not proxy.open)
     assert [type(error) for error in (got, started)] == [ConnectFailed] * 2
     assert (got.attempts, started.attempts, started.sent) == (4, 1, False)
-    assert by == "aiohttp" or proxy.connections == 5  # aiohttp asks twice for a tunnel for a get
+    assert by == "aiohttp" or proxy.connections == 5  # aiohttp requests a tunnel for a GET twice
 
 
 @through
@@ -208,7 +208,7 @@ SOCKS: dict[str, list[bytes]] = {
 
 
 def socks(answers: list[bytes], *, stall: bool = False) -> ConnectionHandler:
-    """Answer each message with the next of these, and end or stall."""
+    """Return a handler that answers each message with the next of these, and closes or stalls."""
 
     async def talk(reader: Reader, writer: Writer) -> None:
         for answer in answers:
@@ -266,7 +266,7 @@ async def socks_tunnel(reader: Reader, writer: Writer) -> None:
 
 @asynccontextmanager
 async def tunnelled(kind: str, trust: ssl.SSLContext, server: ByteServer) -> AsyncIterator[tuple[RawServer, Any]]:
-    """A proxy that reaches a server, and a client through it."""
+    """Run a proxy that reaches a server, and a client through it."""
     opening = socks_tunnel if kind.startswith("socks") else tunnel
     async with raw_server(relay(int(server.url.rpartition(":")[2]), opening)) as proxy:
         if kind in THROUGH:

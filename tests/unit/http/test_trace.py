@@ -1,4 +1,4 @@
-"""What httpcore reports of one request, event by event."""
+"""What httpcore's trace of one request reports, event by event."""
 
 import math
 from typing import Any
