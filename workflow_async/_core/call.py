@@ -3,13 +3,13 @@
 import enum
 import math
 import re
-import reprlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Generic, Literal, TypeVar, get_args
 from urllib.parse import quote
 
 from attrs import field, frozen
 
+from workflow_async._core.excerpts import is_html, redacted_beginning, shortened_repr
 from workflow_async.errors import BODY_CUT, CallError, DecodeError, InvalidArgument
 
 T = TypeVar("T")
@@ -21,25 +21,6 @@ OnUnreadable = Literal["raise", "skip"]
 MAX_ID = 2**63 - 1
 DIGITS = re.compile(r"[0-9]{1,19}", re.ASCII)
 MAX_SEGMENT = 255
-MAX_CHAR_BYTES = 4
-"""Largest number of bytes of a character in UTF-8."""
-CREDENTIAL_MEMBER = re.compile(
-    r'("[^"]{0,40}(?:token|password|secret|session)[^"]{0,40}"\s{0,9}:\s{0,9})"(?:[^"\\]|\\.?)*+(?:"|$)',
-    re.IGNORECASE | re.DOTALL,
-)
-"""Matches a member of a JSON object whose name says that it holds a credential.
-
-The end of a body that is cut may cut such a member too.
-"""
-ROW_REPR = reprlib.Repr()
-"""Prints a row of any size and depth in bounded length. A hostile server may have sent it."""
-ROW_REPR.maxlevel, ROW_REPR.maxdict, ROW_REPR.maxlist = 8, 64, 64
-ROW_REPR.maxstring, ROW_REPR.maxlong, ROW_REPR.maxother = 256, 64, 64
-HTML_START = re.compile(
-    rb"(?:\xef\xbb\xbf)?\s*+(?:<\?xml[^>]*>\s*+)?(?:<!--.*?-->\s*+)*+<(?:!doctype\s++)?html\b",
-    re.IGNORECASE | re.DOTALL,
-)
-"""Matches the start of an HTML page, including what may precede its first tag."""
 
 
 class Replay(enum.Enum):
@@ -70,11 +51,6 @@ class Reply:
     def is_page(self) -> bool:
         """True if the body is an HTML page, whatever its Content-Type."""
         return is_html(self.body)
-
-
-def is_html(body: bytes) -> bool:
-    """Return True if a body starts as an HTML page, even one that is well-formed XML."""
-    return HTML_START.match(body[:1024]) is not None
 
 
 NO_MATCH = re.compile(r"(?!)")
@@ -137,14 +113,8 @@ class Call(Generic[T_co]):
             return self.read(reply)
         except DecodeError as error:
             if not self.sensitive:
-                error.body = _beginning(reply.body)
+                error.body = redacted_beginning(reply.body)
             raise
-
-
-def _beginning(body: bytes) -> str:
-    """Return the beginning of a body as text, without the values of members that hold credentials."""
-    text = body[: BODY_CUT * MAX_CHAR_BYTES].decode("utf-8", "replace")[:BODY_CUT]
-    return CREDENTIAL_MEMBER.sub(r'\1"..."', text)
 
 
 @frozen
@@ -168,7 +138,7 @@ class UnreadableRow:
     @property
     def text(self) -> str:
         """The row as text, shortened if it is long or deep."""
-        return ROW_REPR.repr(self.row)
+        return shortened_repr(self.row)
 
 
 @frozen

@@ -130,6 +130,11 @@ def is_unauthorized(call: Call[object], reply: Reply) -> bool:
     return is_trusted and reply.status in REDIRECTS and _to_login(reply)
 
 
+def is_login_page(call: Call[object], reply: Reply) -> bool:
+    """Return True for an HTML page with a success status. An error may well be a page without being a login page."""
+    return reply.is_page and reply.status in call.success and call.replay is not Replay.ONCE
+
+
 def error_message(text: str) -> str:
     """Return the server's message in a body, whatever its Content-Type. "" for HTML or an empty body."""
     text = text.strip()

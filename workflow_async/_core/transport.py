@@ -19,7 +19,7 @@ from workflow_async._core.loop_binding import LoopBinding
 from workflow_async._core.origin import Origin
 from workflow_async._core.provenance import Author, Control, author, hint, is_answered, is_final
 from workflow_async._core.single_flight import SharedTask
-from workflow_async._core.status import REDIRECTS, error_for, foreign_response, is_unauthorized
+from workflow_async._core.status import REDIRECTS, error_for, foreign_response, is_login_page, is_unauthorized
 from workflow_async.errors import (
     CallError,
     DeadlineExceeded,
@@ -204,19 +204,14 @@ class Transport:
 
     def _may_be_expired(self, call: Call[object], reply: Reply) -> bool:
         """Return True if a response may mean that the credentials have expired."""
-        if is_unauthorized(call, reply) or _is_login_page(call, reply):
+        if is_unauthorized(call, reply) or is_login_page(call, reply):
             return True
         redirected = reply.status in REDIRECTS and call.replay is Replay.SAFE
         return redirected and self.credential.renews_on_redirect
 
     async def _send_request(self, call: Call[object], state: CallState, credentials: Headers) -> Reply:
-        request = Request(
-            call.method,
-            state.url,
-            (*self._headers(call), *credentials),
-            call.body,
-            new_connection=call.replay is Replay.ONCE,
-        )
+        once = call.replay is Replay.ONCE  # the headers are no local variable: see `Secret`
+        request = Request(call.method, state.url, (*self._headers(call), *credentials), call.body, new_connection=once)
         async with self._queue:
             self.binding.check_open()
             started = self.clock.now()
@@ -261,8 +256,3 @@ class Transport:
         if error is not None:
             raise error
         return call.read_reply(reply)
-
-
-def _is_login_page(call: Call[object], reply: Reply) -> bool:
-    """Return True for an HTML page with a success status. An error may well be a page without being a login page."""
-    return reply.is_page and reply.status in call.success and call.replay is not Replay.ONCE

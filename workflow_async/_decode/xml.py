@@ -17,7 +17,7 @@ from xml.parsers import expat
 
 from attrs import define, field
 
-from workflow_async._core.call import is_html
+from workflow_async._core.excerpts import is_html
 from workflow_async._decode.xml_rows import RowBlock, extract_rows, restore_rows
 from workflow_async.errors import DecodeError, InvalidArgument, UnexpectedContent
 

@@ -15,11 +15,11 @@ from workflow_async._core.call import (
     Call,
     Reply,
     checked_on_unreadable,
-    is_html,
     parse_id,
     path_segment,
     stringify,
 )
+from workflow_async._core.excerpts import is_html
 from workflow_async.errors import BODY_CUT, DecodeError, InvalidArgument
 
 

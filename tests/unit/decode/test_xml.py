@@ -12,7 +12,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from workflow_async._core.call import is_html
+from workflow_async._core.excerpts import is_html
 from workflow_async._decode import xml as xml_parser
 from workflow_async._decode.xml import (
     MAX_ATTRIBUTES,
