@@ -64,16 +64,16 @@ class Signature:
     `provenance.author` uses a signature to tell the API from a proxy and from a server that is starting.
     """
 
-    own: re.Pattern[str] = NO_MATCH
+    api_text: re.Pattern[str] = NO_MATCH
     """Matches the beginning of texts that only the API writes."""
-    starting: re.Pattern[str] = NO_MATCH
+    container_text: re.Pattern[str] = NO_MATCH
     """Matches the beginning of texts that the servlet container writes while the API is not there."""
     always_with_text: frozenset[int] = frozenset()
     """Statuses that the API always sends with a text.
 
     Something else sent a response with such a status and no text, or with an HTML page.
     """
-    login: bool = False
+    redirects_to_login: bool = False
     """True if the API asks for credentials by a redirect to `/login.html`."""
 
 

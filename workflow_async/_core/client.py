@@ -50,7 +50,7 @@ class Client:
         Raises:
             WrongEventLoop: the client is open in another event loop.
         """
-        if self._transport.binding.leave():
+        if self._transport.binding.release():
             await self._polling.aclose()
             await self._transport.backend.aclose()
 

@@ -21,7 +21,7 @@ class LockoutGuard:
     """True once the server has answered a call with success."""
     _refused: CallError | None = field(default=None, init=False)
 
-    def accept(self) -> None:
+    def record_success(self) -> None:
         """Record that the server accepted the credentials."""
         self._accepted = True
 
@@ -30,14 +30,14 @@ class LockoutGuard:
         if self._refused is not None and not self._accepted:
             raise copy.copy(self._refused)
 
-    def note(self, failure: CallError, *, fixed: bool) -> None:
+    def record_failure(self, error: CallError, *, fixed: bool) -> None:
         """Remember a 401 to credentials that were never accepted and cannot change.
 
         A redirect to a login page may be temporary, so it is not remembered.
         """
-        if not isinstance(failure, Unauthorized) or failure.status != HTTPStatus.UNAUTHORIZED:
+        if not isinstance(error, Unauthorized) or error.status != HTTPStatus.UNAUTHORIZED:
             return
         if fixed and not self._accepted:
-            failure.message = f"{failure.message}; {REFUSED_AGAIN}".lstrip("; ")
-            self._refused = copy.copy(failure)
+            error.message = f"{error.message}; {REFUSED_AGAIN}".lstrip("; ")
+            self._refused = copy.copy(error)
             self._refused.at_login = True

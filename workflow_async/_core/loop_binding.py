@@ -26,7 +26,7 @@ class LoopBinding:
         self.check()
         self._entries += 1
 
-    def leave(self) -> bool:
+    def release(self) -> bool:
         """Undo one opening and return True if none is left. Raise `WrongEventLoop` if the client is open elsewhere."""
         if self._abandoned:
             self.close()

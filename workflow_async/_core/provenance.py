@@ -80,9 +80,9 @@ def author(call: Call[object], reply: Reply, error: CallError) -> Author:
     """
     text, signature = reply.text, call.signature
     bare = reply.is_page or not text
-    if GATEWAY_TEXT.match(text) or (reply.status not in CONTAINER_STATUSES and signature.starting.match(text)):
+    if GATEWAY_TEXT.match(text) or (reply.status not in CONTAINER_STATUSES and signature.container_text.match(text)):
         return Author.OTHER
-    if signature.own.match(text):
+    if signature.api_text.match(text):
         return Author.API
     if bare and reply.status in signature.always_with_text:
         return Author.OTHER
@@ -91,7 +91,7 @@ def author(call: Call[object], reply: Reply, error: CallError) -> Author:
     return Author.UNKNOWN
 
 
-def is_answered(status: int, control: int) -> bool:
+def is_api_present(status: int, control: int) -> bool:
     """Return True if the status of the control request shows that the API is there and sent `status` itself."""
     return control == HTTPStatus.OK or (control == status and status in ABOUT_CLIENT)
 

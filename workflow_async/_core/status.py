@@ -89,7 +89,7 @@ def foreign_response(reply: Reply) -> ForeignResponse:
 
 def _redirect(call: Call[object], reply: Reply) -> CallError:
     """Return the error for a redirect. Only the API's own redirect to its login page is a refusal."""
-    if not (call.signature.login and _to_login(reply)):
+    if not (call.signature.redirects_to_login and _to_login(reply)):
         return foreign_response(reply)
     text = reply.body.decode("utf-8", "replace")[:BODY_CUT]
     cls = StartUnauthorized if call.refusals is REJECTIONS else Unauthorized
@@ -126,7 +126,7 @@ def is_unauthorized(call: Call[object], reply: Reply) -> bool:
     """
     if reply.status == HTTPStatus.UNAUTHORIZED:
         return True
-    is_trusted = call.signature.login or call.replay is not Replay.ONCE
+    is_trusted = call.signature.redirects_to_login or call.replay is not Replay.ONCE
     return is_trusted and reply.status in REDIRECTS and _to_login(reply)
 
 

@@ -94,7 +94,7 @@ class TokenAuth:
     async def _obtain(self) -> CallError | None:
         started = self.clock.now()
         try:
-            grant = await self._refresh_grant() or await self._log_in_marked()
+            grant = await self._refresh_grant() or await self._log_in()
         except CallError as error:
             return self._on_failure(error)
         self._grant, self._failure = grant, None
@@ -120,7 +120,7 @@ class TokenAuth:
         self._renew_at = min(now + RETRY_RENEWAL_AFTER, self._expires_at)
         return True
 
-    async def _log_in_marked(self) -> TokenGrant:
+    async def _log_in(self) -> TokenGrant:
         try:
             return await self.log_in()
         except CallError as error:

@@ -17,7 +17,7 @@ from workflow_async._core.call_state import CallState
 from workflow_async._core.lockout import LockoutGuard
 from workflow_async._core.loop_binding import LoopBinding
 from workflow_async._core.origin import Origin
-from workflow_async._core.provenance import Author, Control, author, hint, is_answered, is_final
+from workflow_async._core.provenance import Author, Control, author, hint, is_api_present, is_final
 from workflow_async._core.single_flight import SharedTask
 from workflow_async._core.status import REDIRECTS, error_for, foreign_response, is_login_page, is_unauthorized
 from workflow_async.errors import (
@@ -117,7 +117,7 @@ class Transport:
                 failure = error
             else:
                 self._budget.give_back(1.0)
-                self._lockout.accept()
+                self._lockout.record_success()
                 return result
             if state.is_already_deleted(failure):
                 return call.read(Reply(204, {}, b""))
@@ -152,7 +152,7 @@ class Transport:
             return self._read(call, reply)
         except CallError as error:
             failure = error
-        self._lockout.note(failure, fixed=self.credential.fixed)
+        self._lockout.record_failure(failure, fixed=self.credential.fixed)
         if is_final(failure) and not await self._is_own(call, reply, failure):
             retry_after = failure.retry_after
             failure = foreign_response(reply)
@@ -164,7 +164,7 @@ class Transport:
         found = author(call, reply, failure)
         if found is not Author.UNKNOWN or self.control is None:
             return found is not Author.OTHER
-        return is_answered(reply.status, await self._check(self.control))
+        return is_api_present(reply.status, await self._check(self.control))
 
     async def _explain(self, call: Call[object], failure: CallError) -> None:
         """Add to an error about a foreign response whether the API is there at all."""

@@ -52,8 +52,8 @@ API_MESSAGES = re.compile(
 """How messages of the API begin. A response with a version in place of a list is the API's overview of itself."""
 STARTUP_PAGES = re.compile(r"\{\s*\"servlet\"\s*:|(?:<html>\s*<body>\s*)?No service was found", re.IGNORECASE)
 """Pages of Jetty and CXF before an endpoint has been published. Seen on Opencast 11.11 and 16.6."""
-API = Signature(API_MESSAGES, STARTUP_PAGES, login=True)
-BY_ID = Signature(API_MESSAGES, STARTUP_PAGES, frozenset({400, 404, 405, 409, 410}), login=True)
+API = Signature(API_MESSAGES, STARTUP_PAGES, redirects_to_login=True)
+BY_ID = Signature(API_MESSAGES, STARTUP_PAGES, frozenset({400, 404, 405, 409, 410}), redirects_to_login=True)
 """For calls that name a workflow, an event or a definition. The API always sends a message with these statuses."""
 
 

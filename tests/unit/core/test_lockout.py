@@ -8,7 +8,7 @@ from workflow_async.errors import NotFound, Unauthorized
 
 def test_a_refused_password_is_not_sent_again() -> None:
     guard = LockoutGuard()
-    guard.note(Unauthorized(401, message="wrong password"), fixed=True)
+    guard.record_failure(Unauthorized(401, message="wrong password"), fixed=True)
     with pytest.raises(Unauthorized, match="wrong password; these credentials are not tried again") as caught:
         guard.check()
     assert caught.value.at_login
@@ -16,7 +16,7 @@ def test_a_refused_password_is_not_sent_again() -> None:
 
 def test_every_call_raises_a_refusal_of_its_own() -> None:
     guard = LockoutGuard()
-    guard.note(Unauthorized(401), fixed=True)
+    guard.record_failure(Unauthorized(401), fixed=True)
     raised = []
     for _ in range(2):
         with pytest.raises(Unauthorized) as caught:
@@ -27,15 +27,15 @@ def test_every_call_raises_a_refusal_of_its_own() -> None:
 
 def test_a_password_that_worked_before_is_sent_again() -> None:
     guard = LockoutGuard()
-    guard.accept()
-    guard.note(Unauthorized(401), fixed=True)
+    guard.record_success()
+    guard.record_failure(Unauthorized(401), fixed=True)
     guard.check()
 
 
 def test_a_success_of_a_concurrent_call_lifts_a_refusal() -> None:
     guard = LockoutGuard()
-    guard.note(Unauthorized(401), fixed=True)
-    guard.accept()
+    guard.record_failure(Unauthorized(401), fixed=True)
+    guard.record_success()
     guard.check()
 
 
@@ -46,5 +46,5 @@ def test_a_success_of_a_concurrent_call_lifts_a_refusal() -> None:
 )
 def test_only_a_401_to_fixed_credentials_is_remembered(failure: Unauthorized | NotFound, fixed: bool) -> None:  # noqa: FBT001 - a column
     guard = LockoutGuard()
-    guard.note(failure, fixed=fixed)
+    guard.record_failure(failure, fixed=fixed)
     guard.check()

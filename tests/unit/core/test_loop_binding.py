@@ -28,14 +28,14 @@ async def test_a_client_that_is_not_open_is_refused() -> None:
 async def test_the_last_of_two_openings_closes() -> None:
     binding = await opened()
     binding.open()
-    assert not binding.leave()
+    assert not binding.release()
     binding.check()
-    assert binding.leave()
+    assert binding.release()
     assert binding.closed
 
 
 async def test_leaving_a_closed_client_does_nothing() -> None:
-    assert LoopBinding().leave()
+    assert LoopBinding().release()
 
 
 async def test_an_open_client_is_refused_in_another_loop() -> None:

@@ -8,7 +8,7 @@ import pytest
 from tests.conftest import FakeTime
 from tests.support.byte_server import GET, ReceivedRequest, http, make_transport, serve
 from workflow_async._core.call import Call, Reply
-from workflow_async._core.provenance import Author, Control, author, hint, is_answered, is_final
+from workflow_async._core.provenance import Author, Control, author, hint, is_api_present, is_final
 from workflow_async._core.status import error_for
 from workflow_async._core.transport import Transport
 from workflow_async.errors import (
@@ -158,7 +158,7 @@ def test_the_api_is_there_if_it_responds_or_refuses_the_user_everything(
     control: int,
     there: bool,  # noqa: FBT001 - a column
 ) -> None:
-    assert is_answered(refused, control) is there
+    assert is_api_present(refused, control) is there
 
 
 @pytest.mark.parametrize(

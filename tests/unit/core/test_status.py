@@ -26,7 +26,7 @@ from workflow_async.errors import (
 )
 
 GET: Call[Any] = Call("GET", "/thing", lambda reply: reply)
-OPENCAST: Call[Any] = evolve(GET, signature=Signature(login=True))
+OPENCAST: Call[Any] = evolve(GET, signature=Signature(redirects_to_login=True))
 START: Call[Any] = Call("POST", "/thing", lambda reply: reply, replay=Replay.ONCE, refusals=REJECTIONS)
 
 KINDS: dict[int, type[StatusError]] = {

@@ -253,7 +253,7 @@ async def test_a_call_that_is_always_answered_with_401_is_sent_twice(
     call: Call[Any], reply: Reply, fake_time: FakeTime
 ) -> None:
     transport, backend = scripted(fake_time, reply)
-    error = await failing(transport, evolve(call, signature=Signature(login=True)))
+    error = await failing(transport, evolve(call, signature=Signature(redirects_to_login=True)))
     assert isinstance(error, Unauthorized)
     assert (len(backend.requests), transport.credential.renewals) == (2, 1)  # type: ignore[attr-defined]  # a CountingCredential
 
