@@ -20,12 +20,12 @@ from workflow_async.errors import ConnectionBroken, ContentEncodingError, Respon
 REPEATED = "get: 2 sent, right; start: 1 sent, StartOutcomeUnknown"
 CREATED_BY_EITHER = b"HTTP/1.1 201 Created\r\n"
 MIB = 2**20
-either = pytest.mark.parametrize("system", SYSTEMS)
+kind = pytest.mark.parametrize("system", SYSTEMS)
 
 
-def split_response(good: bytes) -> tuple[bytes, bytes]:
+def split_response(response: bytes) -> tuple[bytes, bytes]:
     """Return the status line of a response, and its body."""
-    head, _, body = good.partition(b"\r\n\r\n")
+    head, _, body = response.partition(b"\r\n\r\n")
     return head.partition(b"\r\n")[0] + b"\r\n", body
 
 
@@ -36,23 +36,23 @@ def split_response(good: bytes) -> tuple[bytes, bytes]:
 async def test_an_endless_body_ends_at_the_limit_and_is_not_retried(fake_time: FakeTime, see: See) -> None:
     async with raw_server(repeat_forever(b"HTTP/1.1 200 OK\r\n\r\n", b" " * 65536)) as raw:
         async with client_of("opencast", raw.url, clock=fake_time.clock, limits=Limits(wire=MIB)) as oc:
-            got, connections = await outcome(get(oc)), raw.connections
-            started = await outcome(start(oc))
+            get_result, connections = await outcome(get(oc)), raw.connections
+            start_result = await outcome(start(oc))
         await until(lambda: not raw.open)
-    assert isinstance(got, ResponseTooLarge)
-    assert (got.attempts, connections, raw.connections) == (1, 1, 2)
-    assert isinstance(started, StartOutcomeUnknown)
+    assert isinstance(get_result, ResponseTooLarge)
+    assert (get_result.attempts, connections, raw.connections) == (1, 1, 2)
+    assert isinstance(start_result, StartOutcomeUnknown)
     see("get: 1 attempt, ResponseTooLarge; start: 1, StartOutcomeUnknown; connection dropped")
 
 
 @pytest.mark.row(15)
-@either
+@kind
 async def test_an_endless_chunked_body_ends_at_the_limit_and_is_not_retried(system: str, fake_time: FakeTime) -> None:
-    def flaw(good: bytes) -> bytes:
-        return split_response(good)[0] + b"transfer-encoding: chunked\r\n\r\n" + b"400\r\n" + b" " * 1024 + b"\r\n"
+    def flaw(response: bytes) -> bytes:
+        return split_response(response)[0] + b"transfer-encoding: chunked\r\n\r\n" + b"400\r\n" + b" " * 1024 + b"\r\n"
 
-    def endless(good: bytes) -> RawResponse:
-        return RawResponse(flaw(good) + b"".join([b"400\r\n" + b" " * 1024 + b"\r\n"] * 64), "stall")
+    def endless(response: bytes) -> RawResponse:
+        return RawResponse(flaw(response) + b"".join([b"400\r\n" + b" " * 1024 + b"\r\n"] * 64), "stall")
 
     found = await outcomes(system, endless, fake_time, limits=Limits(wire=32 * 1024))
     assert str(found) == "get: 1 sent, ResponseTooLarge; start: 1 sent, StartOutcomeUnknown"
@@ -64,8 +64,8 @@ async def test_an_endless_chunked_body_ends_at_the_limit_and_is_not_retried(syst
 def lengths(*claims: Callable[[int], int]) -> Callable[[bytes], RawResponse]:
     """Return the response with a Content-Length for each claim about its size."""
 
-    def flaw(good: bytes) -> RawResponse:
-        status, body = split_response(good)
+    def flaw(response: bytes) -> RawResponse:
+        status, body = split_response(response)
         heads = b"".join(b"content-length: %d\r\n" % claim(len(body)) for claim in claims)
         return RawResponse(status + heads + b"\r\n" + body, "fin" if claims[0](9) >= 9 else "keep")
 
@@ -85,7 +85,7 @@ def lengths(*claims: Callable[[int], int]) -> Callable[[bytes], RawResponse]:
     ],
     ids=["short by one", "half", "long by one", "double", "two, one long", "two, one short"],
 )
-@either
+@kind
 async def test_a_wrong_length_is_an_error_and_its_connection_is_not_reused(
     system: str, flaw: Any, fake_time: FakeTime, see: See
 ) -> None:
@@ -99,10 +99,10 @@ async def test_a_wrong_length_is_an_error_and_its_connection_is_not_reused(
 
 
 @pytest.mark.row(16)
-@either
+@kind
 async def test_the_chunks_count_if_there_is_a_length_too(system: str, fake_time: FakeTime, see: See) -> None:
-    def flaw(good: bytes) -> bytes:
-        status, body = split_response(good)
+    def flaw(response: bytes) -> bytes:
+        status, body = split_response(response)
         heads = b"content-length: 5\r\ntransfer-encoding: chunked\r\n\r\n"
         return status + heads + b"%x\r\n%s\r\n0\r\n\r\n" % (len(body), body)
 
@@ -116,12 +116,12 @@ async def test_the_chunks_count_if_there_is_a_length_too(system: str, fake_time:
 
 
 @pytest.mark.row(17)
-@either
+@kind
 async def test_a_response_about_another_workflow_is_never_returned(system: str, fake_time: FakeTime, see: See) -> None:
     def answer(request: ReceivedRequest) -> bytes:
-        asked = int(request.target.partition("?")[0].rpartition("/")[2])
-        own = http(200, workflow(system, asked))
-        return own + http(200, workflow(system, 9)) if asked % 2 else own
+        attempts = int(request.target.partition("?")[0].rpartition("/")[2])
+        own = http(200, workflow(system, attempts))
+        return own + http(200, workflow(system, 9)) if attempts % 2 else own
 
     async with (
         serve(with_login(answer)) as wire,
@@ -133,13 +133,13 @@ async def test_a_response_about_another_workflow_is_never_returned(system: str, 
 
 
 @pytest.mark.row(17)
-@either
+@kind
 async def test_a_response_that_is_always_about_another_workflow_is_a_mismatch_for_a_start_too(
     system: str, fake_time: FakeTime, see: See
 ) -> None:
     other = http(200, workflow(system, 9))
     created = CREATED_BY_EITHER + other.partition(b"\r\n")[2]
-    found = await outcomes(system, lambda good: created if b" 201 " in good else other, fake_time, always=True)
+    found = await outcomes(system, lambda response: created if b" 201 " in response else other, fake_time, always=True)
     assert type(found.get_result).__name__ == "ResponseMismatch"
     assert (found.get_result.attempts, found.sent["POST"]) == (4, 1)
     see(str(found))
@@ -147,7 +147,7 @@ async def test_a_response_that_is_always_about_another_workflow_is_a_mismatch_fo
 
 @pytest.mark.row(16)
 @pytest.mark.row(17)
-@either
+@kind
 async def test_a_connection_with_trailing_data_is_not_reused_even_without_an_id_to_compare(
     system: str, fake_time: FakeTime, see: See
 ) -> None:
@@ -170,22 +170,22 @@ async def test_a_connection_with_trailing_data_is_not_reused_even_without_an_id_
 
 
 @pytest.mark.row(18)
-@either
+@kind
 async def test_a_gzip_stream_cut_at_any_byte_is_retried(system: str, fake_time: FakeTime, see: See) -> None:
-    cut, size = 1, 2
+    length, size = 1, 2
 
-    def flaw(good: bytes) -> bytes:
+    def flaw(response: bytes) -> bytes:
         nonlocal size
-        status, body = split_response(good)
-        whole = gzip.compress(body, mtime=0)
-        size = max(size, len(whole))
-        return status + b"content-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % cut + whole[:cut]
+        status, body = split_response(response)
+        complete = gzip.compress(body, mtime=0)
+        size = max(size, len(complete))
+        return status + b"content-encoding: gzip\r\ncontent-length: %d\r\n\r\n" % length + complete[:length]
 
     async with faulty_server(system, flaw, fake_time) as (server, client, _):
-        while cut < size:
-            assert (cut, str(await server.outcomes(client))) == (cut, REPEATED)
-            cut += 1
-    assert cut > 60
+        while length < size:
+            assert (length, str(await server.outcomes(client))) == (length, REPEATED)
+            length += 1
+    assert length > 60
     see(f"{REPEATED}; cut at each byte")
 
 
@@ -203,12 +203,12 @@ async def test_a_gzip_bomb_costs_less_than_32_mib_above_the_limit(fake_time: Fak
         async with client_of("opencast", wire.url, clock=fake_time.clock, limits=Limits(body=8 * MIB)) as oc:
             tracemalloc.start()
             try:
-                got = await outcome(get(oc))
+                get_result = await outcome(get(oc))
                 _, peak = tracemalloc.get_traced_memory()
             finally:
                 tracemalloc.stop()
         assert len(wire.requests) == 1
-    assert isinstance(got, ResponseTooLarge)
+    assert isinstance(get_result, ResponseTooLarge)
     assert peak < (8 + 32) * MIB
     see("1 GiB in 1 MiB: ResponseTooLarge, 1 attempt, < 32 MiB above the bound")
 
@@ -216,8 +216,8 @@ async def test_a_gzip_bomb_costs_less_than_32_mib_above_the_limit(fake_time: Fak
 @pytest.mark.row(19)
 @pytest.mark.parametrize("coding", ["br", "zstd", "deflate", "gzip, gzip", "gzip, br", "x" * 9000])
 async def test_an_unsupported_content_encoding_is_refused(coding: str, fake_time: FakeTime, see: See) -> None:
-    def flaw(good: bytes) -> bytes:
-        status, body = split_response(good)
+    def flaw(response: bytes) -> bytes:
+        status, body = split_response(response)
         twice = gzip.compress(gzip.compress(body))
         return status + b"content-encoding: %s\r\ncontent-length: %d\r\n\r\n" % (coding.encode(), len(twice)) + twice
 
@@ -238,8 +238,8 @@ async def test_an_unsupported_content_encoding_is_refused(coding: str, fake_time
     ids=["200 KiB", "20 000"],
 )
 async def test_a_bomb_of_headers_is_a_broken_connection(heads: bytes, fake_time: FakeTime, see: See) -> None:
-    def flaw(good: bytes) -> bytes:
-        status, body = split_response(good)
+    def flaw(response: bytes) -> bytes:
+        status, body = split_response(response)
         return status + heads + b"content-length: %d\r\n\r\n" % len(body) + body
 
     assert str(await outcomes("opencast", flaw, fake_time)) == REPEATED

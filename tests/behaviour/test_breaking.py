@@ -25,11 +25,11 @@ async def test_a_reset_on_accept_is_retried_and_a_start_may_have_happened(fake_t
         reset(writer)
 
     async with raw_server(talk) as raw, client_of("opencast", raw.url, clock=fake_time.clock) as oc:
-        got, connections = await outcome(get(oc)), raw.connections
-        started = await outcome(start(oc))
-    assert isinstance(got, ConnectionBroken)
-    assert isinstance(started, StartOutcomeUnknown)
-    assert (got.attempts, connections, raw.connections) == (4, 4, 5)
+        get_result, connections = await outcome(get(oc)), raw.connections
+        start_result = await outcome(start(oc))
+    assert isinstance(get_result, ConnectionBroken)
+    assert isinstance(start_result, StartOutcomeUnknown)
+    assert (get_result.attempts, connections, raw.connections) == (4, 4, 5)
     see("get: 4 connections, ConnectionBroken; start: 1, StartOutcomeUnknown")
 
 
@@ -123,17 +123,17 @@ async def test_a_start_never_reuses_a_connection(fake_time: FakeTime, see: See) 
 # Responses that are cut
 
 
-def chunky(good: bytes) -> bytes:
+def chunky(response: bytes) -> bytes:
     """Return the same response in two chunks."""
-    head, _, body = good.partition(b"\r\n\r\n")
+    head, _, body = response.partition(b"\r\n\r\n")
     status = head.partition(b"\r\n")[0]
     pieces = (body[:10], body[10:], b"")
     chunks = b"".join(b"%x\r\n%s\r\n" % (len(piece), piece) for piece in pieces)
     return status + b"\r\ntransfer-encoding: chunked\r\n\r\n" + chunks
 
 
-def sized(good: bytes) -> bytes:
-    return good
+def sized(response: bytes) -> bytes:
+    return response
 
 
 @pytest.mark.row(9)
@@ -143,25 +143,25 @@ def sized(good: bytes) -> bytes:
 async def test_a_response_cut_at_any_byte_is_retried_and_a_start_may_have_happened(
     system: str, form: Any, then: AfterResponse, fake_time: FakeTime, see: See
 ) -> None:
-    cut, lengths = 0, set[int]()
+    length, lengths = 0, set[int]()
 
-    def flaw(good: bytes) -> RawResponse:
-        data = form(good)
+    def fault(response: bytes) -> RawResponse:
+        data = form(response)
         lengths.add(len(data))
-        return RawResponse(data[:cut], then)
+        return RawResponse(data[:length], then)
 
-    async with faulty_server(system, flaw, fake_time) as (server, client, _):
-        while not lengths or cut < min(lengths):
-            assert (cut, str(await server.outcomes(client))) == (cut, REPEATED)
-            cut += 1
-    assert cut > 80
+    async with faulty_server(system, fault, fake_time) as (server, client, _):
+        while not lengths or length < min(lengths):
+            assert (length, str(await server.outcomes(client))) == (length, REPEATED)
+            length += 1
+    assert length > 80
     see(f"{REPEATED}; cut at each byte")
 
 
-def unsized(good: bytes, cut: int) -> RawResponse:
+def unsized(response: bytes, length: int) -> RawResponse:
     """Return the response without a length and with its body cut. It ends with the connection."""
-    head, _, body = good.partition(b"\r\n\r\n")
-    return RawResponse(head.partition(b"\r\n")[0] + b"\r\n\r\n" + body[:cut], "fin")
+    head, _, body = response.partition(b"\r\n\r\n")
+    return RawResponse(head.partition(b"\r\n")[0] + b"\r\n\r\n" + body[:length], "fin")
 
 
 @pytest.mark.row(10)
@@ -170,13 +170,13 @@ async def test_a_body_that_ends_with_its_connection_is_accepted_only_if_complete
     system: str, fake_time: FakeTime, see: See
 ) -> None:
     size = len(workflow(system, ID))
-    cut = 0
-    async with faulty_server(system, lambda good: unsized(good, cut), fake_time) as (server, client, _):
-        for cut in range(size):
+    length = 0
+    async with faulty_server(system, lambda response: unsized(response, length), fake_time) as (server, client, _):
+        for length in range(size):
             found = await server.outcomes(client)
             assert (found.get_result.id, found.sent["GET"], found.sent["POST"]) == (ID, 2, 1)
-            assert isinstance(found.start_result, StartOutcomeUnknown) or (system, cut) == ("preservica", 0)
-        cut = size
+            assert isinstance(found.start_result, StartOutcomeUnknown) or (system, length) == ("preservica", 0)
+        length = size
         assert str(await server.outcomes(client)) == "get: 1 sent, right; start: 1 sent, right"
     see("DecodeError, get tried again; cut at each byte")
 
@@ -184,7 +184,7 @@ async def test_a_body_that_ends_with_its_connection_is_accepted_only_if_complete
 @pytest.mark.row(10)
 @either
 async def test_a_body_that_is_always_cut_is_a_decode_error(system: str, fake_time: FakeTime) -> None:
-    found = await outcomes(system, lambda good: unsized(good, 12), fake_time, always=True)
+    found = await outcomes(system, lambda response: unsized(response, 12), fake_time, always=True)
     assert isinstance(found.get_result, DecodeError)
     assert isinstance(found.start_result.cause, DecodeError)
     assert found.sent == {"GET": 4, "POST": 1}
@@ -211,7 +211,7 @@ async def test_a_reset_while_a_request_is_sent_is_retried_and_a_start_may_have_h
             await transport.send(call)
         assert (caught.value.attempts, caught.value.sent, raw.connections) == (4, True, 4)
         async with client_of("opencast", raw.url, clock=fake_time.clock) as oc:
-            started = await outcome(oc.workflows.start("e", "fast", configuration={"notes": "x" * len(large)}))
-    assert isinstance(started, StartOutcomeUnknown)
-    assert (started.cause.attempts, raw.connections) == (1, 5)
+            start_result = await outcome(oc.workflows.start("e", "fast", configuration={"notes": "x" * len(large)}))
+    assert isinstance(start_result, StartOutcomeUnknown)
+    assert (start_result.cause.attempts, raw.connections) == (1, 5)
     see("a call that may be repeated: 4 attempts, ConnectionBroken; start: 1, StartOutcomeUnknown")

@@ -17,7 +17,7 @@ from workflow_async import Clock, Limits, Retry
 from workflow_async.errors import ConnectionBroken
 from workflow_async.preservica.login_calls import LOGIN
 
-Ask = Callable[[Any], Coroutine[Any, Any, Any]]
+ClientCall = Callable[[Any], Coroutine[Any, Any, Any]]
 ONE = Limits(connections=1)
 """One connection: a request slot that is lost would block the next call."""
 LOOPS: dict[str, Any] = {"asyncio": asyncio.new_event_loop, "uvloop": uvloop.new_event_loop}
@@ -36,7 +36,7 @@ async def take_first(client: Any) -> list[Any]:
     return [outcome async for outcome in client.workflows.as_completed([7])]
 
 
-ASKS: dict[str, dict[str, Ask]] = {
+SYSTEM_CALLS: dict[str, dict[str, ClientCall]] = {
     "opencast": {
         "start": lambda oc: oc.workflows.start("event-7", "fast"),
         "update": lambda oc: oc.workflows.update(7, configuration={"a": "b"}),
@@ -47,14 +47,14 @@ ASKS: dict[str, dict[str, Ask]] = {
         "terminate": lambda pv: pv.workflows.terminate(7),
     },
 }
-BOTH: dict[str, Ask] = {
+SHARED_CALLS: dict[str, ClientCall] = {
     "get": lambda client: client.workflows.get(7),
     "list": listed,
     "wait": lambda client: client.workflows.wait(7),
     "watch": watched,
     "as_completed": take_first,
 }
-CASES = [(system, name) for system in SYSTEMS for name in (*BOTH, *ASKS[system])]
+CASES = [(system, name) for system in SYSTEMS for name in (*SHARED_CALLS, *SYSTEM_CALLS[system])]
 
 
 def answers(system: str) -> Callable[[ReceivedRequest], bytes]:
@@ -73,13 +73,13 @@ def answers(system: str) -> Callable[[ReceivedRequest], bytes]:
     return with_login(answer)
 
 
-async def cancel_after(asked: Coroutine[Any, Any, Any], turns: int, *, native: bool) -> bool:
+async def cancel_after(sent_before: Coroutine[Any, Any, Any], turns: int, *, native: bool) -> bool:
     """Cancel a call after this many turns of the event loop. Return False if it had finished before."""
     scope = anyio.CancelScope()
 
     async def call() -> None:
         with scope:
-            await asked
+            await sent_before
 
     task = asyncio.create_task(call())
     for _ in range(turns):
@@ -91,14 +91,14 @@ async def cancel_after(asked: Coroutine[Any, Any, Any], turns: int, *, native: b
     return not over
 
 
-async def cancel_everywhere(system: str, ask: Ask, *, native: bool) -> int:
+async def cancel_everywhere(system: str, ask: ClientCall, *, native: bool) -> int:
     """Cancel a call at every turn of the loop that it takes. Return the number of turns."""
-    turns, going = 0, True
+    turns, pending = 0, True
     async with serve(answers(system)) as server:
-        while going:
+        while pending:
             turns += 1
             async with client_of(system, server.url, limits=ONE) as client:
-                going = await cancel_after(ask(client), turns, native=native)
+                pending = await cancel_after(ask(client), turns, native=native)
                 if ask is take_first:  # its iterator is left to the garbage collector
                     await until(lambda: asyncio.all_tasks() - server.tasks == {asyncio.current_task()})
                 assert asyncio.all_tasks() - server.tasks == {asyncio.current_task()}
@@ -114,7 +114,7 @@ async def cancel_everywhere(system: str, ask: Ask, *, native: bool) -> int:
 def test_a_call_cancelled_anywhere_leaves_no_task_and_frees_its_slot(
     system: str, name: str, loop: str, how: str, see: See
 ) -> None:
-    ask = BOTH.get(name) or ASKS[system][name]
+    ask = SHARED_CALLS.get(name) or SYSTEM_CALLS[system][name]
     with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
         turns = runner.run(cancel_everywhere(system, ask, native=how == "natively"))
     assert turns > 10

@@ -110,18 +110,18 @@ async def test_a_cookie_for_another_domain_is_not_stored(domain: str, fake_time:
 @pytest.mark.row(74)
 async def test_a_session_of_one_user_never_reaches_another(fake_time: FakeTime, see: See) -> None:
     def answer(request: ReceivedRequest) -> bytes:
-        who = base64.b64decode(request.headers["authorization"].removeprefix("Basic ")).decode().partition(":")[0]
-        assert request.headers.get("cookie", f"JSESSIONID={who}") == f"JSESSIONID={who}"
-        return http(200, workflow("opencast", 7), set_cookie=f"JSESSIONID={who}; Path=/")
+        user = base64.b64decode(request.headers["authorization"].removeprefix("Basic ")).decode().partition(":")[0]
+        assert request.headers.get("cookie", f"JSESSIONID={user}") == f"JSESSIONID={user}"
+        return http(200, workflow("opencast", 7), set_cookie=f"JSESSIONID={user}; Path=/")
 
     async with serve(answer) as wire, httpx.AsyncClient() as http_client:
         for more in ({}, {"http": http_client}):
             settings = {"clock": fake_time.clock, **more}
             async with (
-                client_of("opencast", wire.url, auth=("eve", "p"), **settings) as eve,
-                client_of("opencast", wire.url, auth=("ann", "p"), **settings) as ann,
+                client_of("opencast", wire.url, auth=("eve", "p"), **settings) as second_user,
+                client_of("opencast", wire.url, auth=("ann", "p"), **settings) as first_user,
             ):
-                for client in (eve, ann, eve, ann):
+                for client in (second_user, first_user, second_user, first_user):
                     await client.workflows.get(7)
         cookies = [request.headers.get("cookie") for request in wire.requests]
         assert cookies == [None, None, "JSESSIONID=eve", "JSESSIONID=ann"] * 2

@@ -22,9 +22,9 @@ from workflow_async.sandbox.systems import FakeOpencast, FakePreservica
 
 INGEST = "Ingest Packages"
 """The name of a context of the sandbox."""
-CALLS, AT_ONCE = 600, 5
+CALLS, CONCURRENT = 600, 5
 STARTS = 300
-HARMFUL = (
+FAULTY = (
     ProxyFault.RESET,
     ProxyFault.CUT_REQUEST,
     ProxyFault.CUT_ANSWER,
@@ -96,20 +96,20 @@ async def test_a_seed_decides_the_faults() -> None:
     assert first[1] != other[1]
 
 
-@pytest.mark.parametrize("harm", ProxyFault)
-async def test_every_fault_is_injected_and_survived(harm: ProxyFault) -> None:
-    plan = FaultPlan(seed=3, rate=0.4, faults=(harm,))
-    found, done = await answers(plan, 30)
-    assert {kind for _, kind in done} == {harm}
+@pytest.mark.parametrize("fault", ProxyFault)
+async def test_every_fault_is_injected_and_survived(fault: ProxyFault) -> None:
+    plan = FaultPlan(seed=3, rate=0.4, faults=(fault,))
+    found, injected = await answers(plan, 30)
+    assert {kind for _, kind in injected} == {fault}
     assert set(found) <= {"a whole answer", "ConnectionBroken", "ConnectFailed"}
     assert found.count("a whole answer") > 15
 
 
-@pytest.mark.parametrize("harm", HARMFUL)
-async def test_endless_faults_are_a_typed_error(harm: ProxyFault) -> None:
-    found, done = await answers(FaultPlan(seed=4, rate=1.0, faults=(harm,)), 5)
+@pytest.mark.parametrize("fault", FAULTY)
+async def test_endless_faults_are_a_typed_error(fault: ProxyFault) -> None:
+    found, injected = await answers(FaultPlan(seed=4, rate=1.0, faults=(fault,)), 5)
     assert set(found) <= {"ConnectionBroken", "ConnectFailed"}
-    assert len(done) >= 5 * 4
+    assert len(injected) >= 5 * 4
 
 
 # Reading
@@ -119,24 +119,28 @@ async def reads(fake: FakeOpencast | FakePreservica, client: Any, ids: list[int]
     """Return calls of many kinds, all of which may be repeated."""
     lists = client.workflows.list
     calls: list[Callable[[], Awaitable[Any]]] = [partial(client.workflows.get, id) for id in ids]
-    calls += [partial(gathered, lists, limit=limit, page_size=7) for limit in (5, 14, 20)]
+    calls += [partial(collected, lists, limit=limit, page_size=7) for limit in (5, 14, 20)]
     if isinstance(fake, FakePreservica):
-        return [*calls, partial(gathered, client.contexts.list), partial(gathered, client.contexts.list, type="Ingest")]
-    return [*calls, client.version, client.me, partial(gathered, client.definitions.list)]
+        return [
+            *calls,
+            partial(collected, client.contexts.list),
+            partial(collected, client.contexts.list, type="Ingest"),
+        ]
+    return [*calls, client.version, client.me, partial(collected, client.definitions.list)]
 
 
-async def gathered(listing: Callable[..., Any], **terms: Any) -> list[Any]:
+async def collected(listing: Callable[..., Any], **terms: Any) -> list[Any]:
     return [item async for item in listing(**terms)]
 
 
 async def tally(calls: list[tuple[Callable[[], Awaitable[Any]], Any]], count: int) -> Counter[str]:
     """Count how this many calls end, a few concurrently: right, or with which error."""
     ends: Counter[str] = Counter()
-    for n in range(0, count, AT_ONCE):
-        some = [calls[(n + k) % len(calls)] for k in range(AT_ONCE)]
-        found = await asyncio.gather(*(outcome(call()) for call, _ in some))
-        for one, (_, truth) in zip(found, some, strict=True):
-            assert isinstance(one, CallError) or one == truth
+    for n in range(0, count, CONCURRENT):
+        several = [calls[(n + k) % len(calls)] for k in range(CONCURRENT)]
+        found = await asyncio.gather(*(outcome(call()) for call, _ in several))
+        for one, (_, actual) in zip(found, several, strict=True):
+            assert isinstance(one, CallError) or one == actual
             ends["error" if isinstance(one, CallError) else "right"] += 1
     return ends
 
@@ -147,9 +151,9 @@ async def test_no_result_is_ever_wrong(system: str, sandbox: Sandbox, see: See) 
     fake, still = one_of(sandbox, system), FakeTime().clock
     ids = fake.seed(20)
     async with client(fake, fake.url, still) as direct:
-        truths = [await call() for call in await reads(fake, direct, ids)]
-    async with chaos_proxy(fake.url, FaultPlan(seed=11)) as proxy, client(fake, proxy.url, still) as spoiled:
-        calls = list(zip(await reads(fake, spoiled, ids), truths, strict=True))
+        actual_phases = [await call() for call in await reads(fake, direct, ids)]
+    async with chaos_proxy(fake.url, FaultPlan(seed=11)) as proxy, client(fake, proxy.url, still) as faulty_client:
+        calls = list(zip(await reads(fake, faulty_client, ids), actual_phases, strict=True))
         ends = await tally(calls, CALLS)
     assert ends.total() == CALLS
     assert ends["right"] > CALLS / 2
@@ -183,9 +187,9 @@ async def test_no_start_is_carried_out_twice_and_every_result_is_true(system: st
     fake = one_of(sandbox, system)
     async with (
         chaos_proxy(fake.url, FaultPlan(seed=12)) as proxy,
-        client(fake, proxy.url, FakeTime().clock) as spoiled,
+        client(fake, proxy.url, FakeTime().clock) as faulty_client,
     ):
-        found = [await started(fake, spoiled) for _ in range(STARTS)]
+        found = [await started(fake, faulty_client) for _ in range(STARTS)]
     counts = Counter((type(result).__name__, carried_out()) for result, carried_out in found)
     assert all(carried_out() in allowed(result) for result, carried_out in found), counts
     assert {count for kind, count in counts if kind == "StartOutcomeUnknown"} == {0, 1}
@@ -207,8 +211,8 @@ async def test_a_watch_reports_every_end_once(system: str, sandbox: Sandbox, clo
     poll = Poll(interval=1, ceiling=4, outage=1e9)
     async with (
         chaos_proxy(fake.url, FaultPlan(seed=13)) as proxy,
-        client(fake, proxy.url, clock) as spoiled,
-        spoiled.workflows.watch(ids, poll=poll) as changes,
+        client(fake, proxy.url, clock) as faulty_client,
+        faulty_client.workflows.watch(ids, poll=poll) as changes,
     ):
         async for change in changes:
             assert isinstance(change, Change)

@@ -25,7 +25,7 @@ async def refused(answer: Respond, time: FakeTime, call: Callable[[Any], Any]) -
         return await outcome(call(pv)), server
 
 
-def lets_in_after(logins_needed: int) -> Respond:
+def accepts_token_of(logins_needed: int) -> Respond:
     """Return a server that accepts only the token of this login."""
     token = 0
 
@@ -46,7 +46,7 @@ def lets_in_after(logins_needed: int) -> Respond:
 async def test_a_token_refused_once_is_renewed_and_the_call_sent_again(
     call: Any, fake_time: FakeTime, see: See
 ) -> None:
-    found, server = await refused(lets_in_after(2), fake_time, call)
+    found, server = await refused(accepts_token_of(2), fake_time, call)
     assert found.id == 1603
     assert [request.target == LOGIN for request in server.requests] == [True, False, True, False]
     bodies = {request.body for request in server.requests if request.target != LOGIN}
@@ -59,7 +59,7 @@ async def test_a_token_refused_once_is_renewed_and_the_call_sent_again(
 async def test_a_token_that_is_always_refused_is_unauthorized_after_two_requests(
     call: Any, fake_time: FakeTime, see: See
 ) -> None:
-    found, server = await refused(lets_in_after(10**6), fake_time, call)
+    found, server = await refused(accepts_token_of(10**6), fake_time, call)
     assert isinstance(found, Unauthorized)
     assert [request.target == LOGIN for request in server.requests] == [True, False, True, False]
     assert fake_time.naps == []
@@ -77,20 +77,20 @@ async def test_a_refused_password_is_unauthorized_after_one_request(fake_time: F
 # Renewed
 
 
-LIFE = 15 * 60.0
+LIFETIME = 15 * 60.0
 
 
 def refreshing(refresh: RawResponse | bytes, *, down_at: int = 0) -> Callable[[ReceivedRequest], RawResponse | bytes]:
     """Return a server that answers every refresh with this, and whose login number `n` fails with 503."""
-    asked = token = 0
+    requests = token = 0
 
     def answer(request: ReceivedRequest) -> RawResponse | bytes:
-        nonlocal asked, token
+        nonlocal requests, token
         if request.target == REFRESH:
             return refresh
         if request.target == LOGIN:
-            asked += 1
-            if asked == down_at:
+            requests += 1
+            if requests == down_at:
                 return http(503)
             token += 1
             return http(200, {"token": f"tok-{token}", "refresh-token": f"once-{token}", "validFor": 15})
@@ -124,9 +124,9 @@ async def test_a_failed_refresh_is_followed_by_one_login(
         for _ in range(3):
             found = await asyncio.gather(*(pv.workflows.get(1603) for _ in range(20)))
             assert [workflow.id for workflow in found] == [1603] * 20
-            fake_time.now += LIFE * 0.85
-    asked = [request.target for request in server.requests if request.target in {LOGIN, REFRESH}]
-    assert asked == [LOGIN, REFRESH, LOGIN, REFRESH, LOGIN]
+            fake_time.now += LIFETIME * 0.85
+    requests = [request.target for request in server.requests if request.target in {LOGIN, REFRESH}]
+    assert requests == [LOGIN, REFRESH, LOGIN, REFRESH, LOGIN]
     sent = [request.body for request in server.requests if request.target == REFRESH]
     assert len(set(sent)) == 2  # no refresh token is sent twice
     see("1 refresh, then 1 login; no refresh token is sent twice")
@@ -138,7 +138,7 @@ async def test_a_refresh_token_is_not_sent_again_even_if_the_next_login_failed(f
         serve(refreshing(RawResponse(b"", "fin"), down_at=2)) as server,
         client_of("preservica", server.url, clock=fake_time.clock) as pv,
     ):
-        for seconds in (LIFE * 0.85, 20.0, 0.0):
+        for seconds in (LIFETIME * 0.85, 20.0, 0.0):
             assert (await pv.workflows.get(1603)).id == 1603  # the old token is valid a little longer
             fake_time.now += seconds
     assert [request.target for request in server.requests if request.method == "POST"] == [LOGIN, REFRESH, LOGIN, LOGIN]

@@ -28,15 +28,15 @@ def number(request: httpx.Request) -> int:
 @pytest.mark.row(66)
 def test_ten_thousand_calls_are_answered_in_the_order_they_were_made(see: See) -> None:
     async def main() -> tuple[list[int], int]:
-        order, going, most = list[int](), 0, 0
+        order, pending, most = list[int](), 0, 0
 
         async def answer(request: httpx.Request) -> httpx.Response:
-            nonlocal going, most
+            nonlocal pending, most
             order.append(number(request))
-            going += 1
-            most = max(most, going)
+            pending += 1
+            most = max(most, pending)
             await anyio.sleep(0.01)
-            going -= 1
+            pending -= 1
             return httpx.Response(200, content=workflow("opencast", number(request)))
 
         async with (
@@ -48,7 +48,7 @@ def test_ten_thousand_calls_are_answered_in_the_order_they_were_made(see: See) -
         return order, most
 
     order, most = virtual.run(main())
-    late = max(abs(place - id) for place, id in enumerate(order))
+    late = max(abs(position - id) for position, id in enumerate(order))
     assert (len(order), most) == (CROWD, 16)
     assert late < 8
     see(f"{CROWD} calls over 8 connections: answered in their order")
@@ -67,8 +67,8 @@ def wait_for_the_same(client: Any, _: int) -> Coroutine[Any, Any, Any]:
 
 
 @pytest.mark.row(66)
-@pytest.mark.parametrize("ask", [get, wait, wait_for_the_same])
-def test_a_waiting_call_costs_a_few_kib(ask: Callable[[Any, int], Any], see: See) -> None:
+@pytest.mark.parametrize("send", [get, wait, wait_for_the_same])
+def test_a_waiting_call_costs_a_few_kib(send: Callable[[Any, int], Any], see: See) -> None:
     async def main() -> float:
         async def never(_: httpx.Request) -> httpx.Response:
             await anyio.sleep_forever()
@@ -80,7 +80,7 @@ def test_a_waiting_call_costs_a_few_kib(ask: Callable[[Any, int], Any], see: See
         ):
             gc.collect()
             tracemalloc.start()
-            waiters = [asyncio.create_task(ask(client, id)) for id in range(1000, 1000 + CROWD // 5)]
+            waiters = [asyncio.create_task(send(client, id)) for id in range(1000, 1000 + CROWD // 5)]
             for _ in range(10):
                 await asyncio.sleep(0)
             gc.collect()
@@ -93,7 +93,7 @@ def test_a_waiting_call_costs_a_few_kib(ask: Callable[[Any, int], Any], see: See
 
     each = virtual.run(main())
     assert each < 7.5, "half more than is promised"
-    see(f"{ask.__name__}: {each:.1f} KiB each")
+    see(f"{send.__name__}: {each:.1f} KiB each")
 
 
 @pytest.mark.row(67)
@@ -101,18 +101,18 @@ def test_a_waiting_call_costs_a_few_kib(ask: Callable[[Any, int], Any], see: See
 def test_ten_thousand_waits_for_one_workflow_cost_one_check_per_interval(system: str, see: See) -> None:
     async def main() -> Counter[int]:
         clock = running_clock()
-        looks = Counter[int]()
+        checks = Counter[int]()
 
         def answer(_: httpx.Request) -> httpx.Response:
-            looks[int(clock.now() / STEADY.interval)] += 1
+            checks[int(clock.now() / STEADY.interval)] += 1
             return httpx.Response(200, content=workflow(system, 7, "running" if clock.now() < 61 else "succeeded"))
 
         async with MockServer(system, answer).client(clock) as client:
             found = await asyncio.gather(*(client.workflows.wait(7, poll=STEADY) for _ in range(CROWD)))
         assert {one.phase for one in found} == {Phase.SUCCEEDED}
-        return looks
+        return checks
 
-    looks = virtual.run(main())
-    assert max(list(looks.values())[:-1]) == 1
-    assert looks.total() <= 61 / STEADY.interval + 3
-    see(f"{CROWD} waits of 60 s: {looks.total()} requests, one an interval")
+    checks = virtual.run(main())
+    assert max(list(checks.values())[:-1]) == 1
+    assert checks.total() <= 61 / STEADY.interval + 3
+    see(f"{CROWD} waits of 60 s: {checks.total()} requests, one an interval")

@@ -56,12 +56,12 @@ async def outcomes_of_endless(talk: ConnectionHandler, time: FakeTime) -> str:
     """Return how both calls end at a server that sends this forever. It loses every connection."""
     async with raw_server(talk) as raw:
         async with client_of("opencast", raw.url, clock=time.clock, timeouts=SHORT, retry=TWICE) as oc:
-            got, connections = await outcome(get(oc)), raw.connections
-            started = await outcome(start(oc, timeout=0.1))
+            get_result, connections = await outcome(get(oc)), raw.connections
+            start_result = await outcome(start(oc, timeout=0.1))
         await until(lambda: not raw.open)
-    assert isinstance(got, DeadlineExceeded)
-    assert isinstance(started, StartOutcomeUnknown)
-    assert isinstance(started.cause, DeadlineExceeded)
+    assert isinstance(get_result, DeadlineExceeded)
+    assert isinstance(start_result, StartOutcomeUnknown)
+    assert isinstance(start_result.cause, DeadlineExceeded)
     assert raw.connections - connections == 1
     return f"get: {connections} of 2 attempts, DeadlineExceeded; start: 1, StartOutcomeUnknown"
 

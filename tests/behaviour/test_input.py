@@ -37,7 +37,7 @@ IDS: dict[str, dict[str, Callable[[Any, Any], Any]]] = {
         "retry": lambda pv, one: pv.workflows.retry(1, one),
     },
 }
-BOTH: dict[str, Callable[[Any, Any], Any]] = {
+SHARED_CALLS: dict[str, Callable[[Any, Any], Any]] = {
     "get": lambda client, one: client.workflows.get(one),
     "wait": lambda client, one: client.workflows.wait(one),
     "wait_all": lambda client, one: client.workflows.wait_all([1, one]),
@@ -46,42 +46,42 @@ BOTH: dict[str, Callable[[Any, Any], Any]] = {
 }
 
 
-def flip(ask: Callable[[Any, Any], Any], one: Any, client: Any) -> Any:
-    return ask(client, one)
+def flip(call: Callable[[Any, Any], Any], one: Any, client: Any) -> Any:
+    return call(client, one)
 
 
-def listed(asked: dict[str, Any], client: Any) -> Any:
-    return client.workflows.list(**asked)
+def listed(called: dict[str, Any], client: Any) -> Any:
+    return client.workflows.list(**called)
 
 
-async def asked_for(ask: Callable[[Any], Any], client: Any) -> None:
-    found = ask(client)
+async def asked_for(call: Callable[[Any], Any], client: Any) -> None:
+    found = call(client)
     if isinstance(found, Awaitable):
         await found
 
 
-async def refused(system: str, ask: Callable[[Any], Any]) -> None:
+async def refused(system: str, call: Callable[[Any], Any]) -> None:
     """Prove that a call raises before anything is sent."""
 
-    async def nobody(request: httpx.Request) -> httpx.Response:
+    async def refuse_requests(request: httpx.Request) -> httpx.Response:
         raise AssertionError(request)
 
     async with (
-        httpx.AsyncClient(transport=httpx.MockTransport(nobody)) as http_client,
+        httpx.AsyncClient(transport=httpx.MockTransport(refuse_requests)) as http_client,
         client_of(system, "http://127.0.0.1", http=http_client) as client,
     ):
         with pytest.raises(InvalidArgument):
-            await asked_for(ask, client)
+            await asked_for(call, client)
 
 
 @pytest.mark.row(71)
-@pytest.mark.parametrize(("system", "name"), [(of, name) for of in SYSTEMS for name in (*BOTH, *IDS[of])])
+@pytest.mark.parametrize(("system", "name"), [(of, name) for of in SYSTEMS for name in (*SHARED_CALLS, *IDS[of])])
 async def test_an_invalid_id_is_refused_before_anything_is_sent(system: str, name: str, see: See) -> None:
-    ask = BOTH.get(name) or IDS[system][name]
+    call = SHARED_CALLS.get(name) or IDS[system][name]
     for id in HOSTILE:
         if id is None and name == "wake":
             continue  # None wakes every watcher
-        await refused(system, partial(flip, ask, id))
+        await refused(system, partial(flip, call, id))
     see(f"{len(HOSTILE)} hostile ids: InvalidArgument from every call, nothing sent")
 
 
@@ -126,8 +126,8 @@ FILTERS: dict[str, list[dict[str, Any]]] = {
 @pytest.mark.row(71)
 @pytest.mark.parametrize("system", SYSTEMS)
 async def test_an_ambiguous_filter_is_refused_before_anything_is_sent(system: str, see: See) -> None:
-    for asked in FILTERS[system]:
-        await refused(system, partial(listed, asked))
+    for called in FILTERS[system]:
+        await refused(system, partial(listed, called))
     see(f"{system}: {len(FILTERS[system])} filters refused")
 
 
@@ -292,10 +292,10 @@ def test_an_invalid_bearer_token_is_refused() -> None:
 @settings(deadline=None, max_examples=60)
 @given(secret=st.text(max_size=20))
 def test_any_token_is_visible_ascii_or_refused(secret: str) -> None:
-    made = f"s3cret{secret}"
-    if made.isascii() and made.isprintable() and " " not in made:
-        Bearer(made)
+    token = f"s3cret{secret}"
+    if token.isascii() and token.isprintable() and " " not in token:
+        Bearer(token)
         return
-    with pytest.raises(InvalidArgument) as got:
-        Bearer(made)
-    assert "s3cret" not in str(got.value)
+    with pytest.raises(InvalidArgument) as result:
+        Bearer(token)
+    assert "s3cret" not in str(result.value)

@@ -9,7 +9,7 @@ import anyio
 import httpx
 import pytest
 
-from tests.behaviour.test_cancelling import ASKS, BOTH, CASES, answers
+from tests.behaviour.test_cancelling import CASES, SHARED_CALLS, SYSTEM_CALLS, answers
 from tests.conftest import See
 from tests.support import virtual_time as virtual
 from tests.support.byte_server import serve, until
@@ -26,12 +26,12 @@ ONE = Limits(connections=1)
 @pytest.mark.row(63)
 @pytest.mark.parametrize(("system", "name"), CASES)
 async def test_a_client_in_another_loop_raises_and_sends_nothing(system: str, name: str, see: See) -> None:
-    ask = BOTH.get(name) or ASKS[system][name]
+    call = SHARED_CALLS.get(name) or SYSTEM_CALLS[system][name]
     async with serve(answers(system)) as server, client_of(system, server.url) as client:
         assert (await client.workflows.get(7)).id == 7
         sent = len(server.requests)
         with pytest.raises(WrongEventLoop):
-            await asyncio.to_thread(asyncio.run, ask(client))
+            await asyncio.to_thread(asyncio.run, call(client))
         assert len(server.requests) == sent
         assert (await client.workflows.get(7)).id == 7
     see(f"{len(CASES)} calls in another thread's loop: WrongEventLoop, nothing sent, at home all is well")
@@ -40,7 +40,7 @@ async def test_a_client_in_another_loop_raises_and_sends_nothing(system: str, na
 @pytest.mark.row(63)
 @pytest.mark.parametrize(("system", "name"), CASES)
 def test_a_client_whose_loop_is_closed_raises(system: str, name: str) -> None:
-    ask = BOTH.get(name) or ASKS[system][name]
+    call = SHARED_CALLS.get(name) or SYSTEM_CALLS[system][name]
     left: list[Any] = []
 
     async def first() -> None:
@@ -53,7 +53,7 @@ def test_a_client_whose_loop_is_closed_raises(system: str, name: str) -> None:
 
     asyncio.run(first())
     with pytest.raises(WrongEventLoop):
-        asyncio.run(ask(left[0]))
+        asyncio.run(call(left[0]))
 
 
 # Row 64
@@ -61,7 +61,7 @@ def test_a_client_whose_loop_is_closed_raises(system: str, name: str) -> None:
 FORK = """
 import asyncio, os, sys
 from tests.support.byte_server import http, serve
-from tests.behaviour.test_cancelling import ASKS, BOTH, CASES, answers
+from tests.behaviour.test_cancelling import SYSTEM_CALLS, SHARED_CALLS, CASES, answers
 from tests.support.stub_clients import SYSTEMS, client_of
 from workflow_async.errors import WrongEventLoop
 
@@ -75,7 +75,7 @@ async def main(system):
     async with serve(answers(system)) as wire, client_of(system, wire.url) as client:
         await client.workflows.get(7)
         for name in [name for of, name in CASES if of == system]:
-            ask = (BOTH.get(name) or ASKS[system][name])(client)
+            ask = (SHARED_CALLS.get(name) or SYSTEM_CALLS[system][name])(client)
             child = os.fork()
             if not child:
                 try:
@@ -96,9 +96,11 @@ for system in SYSTEMS:
 @pytest.mark.row(64)
 @pytest.mark.parametrize("used", ["at once", "in a loop of its own"])
 def test_a_client_in_a_forked_process_raises_and_works_on_in_the_parent(used: str, see: See) -> None:
-    ran = subprocess.run([sys.executable, "-c", FORK, used], capture_output=True, text=True, timeout=60, check=False)
-    assert (ran.returncode, ran.stderr) == (0, "")
-    assert ran.stdout.split("\n")[:-1] == [f"{name} 0" for _, name in CASES]
+    completed = subprocess.run(
+        [sys.executable, "-c", FORK, used], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (completed.returncode, completed.stderr) == (0, "")
+    assert completed.stdout.split("\n")[:-1] == [f"{name} 0" for _, name in CASES]
     see(f"os.fork: {len(CASES)} calls raise WrongEventLoop in the child; the parent's connection goes on")
 
 
@@ -123,12 +125,12 @@ async def test_closing_twice_and_concurrently_closes(system: str) -> None:
 async def test_a_call_returns_or_raises_client_closed_whenever_the_client_is_closed(
     system: str, name: str, see: See
 ) -> None:
-    ask, ends, turns = BOTH.get(name) or ASKS[system][name], set[str](), 0
+    call, ends, turns = SHARED_CALLS.get(name) or SYSTEM_CALLS[system][name], set[str](), 0
     async with serve(answers(system)) as server:
         while turns < 40:
             turns += 1
             async with client_of(system, server.url, limits=ONE) as client:
-                calls = [asyncio.create_task(ask(client)) for _ in range(3)]
+                calls = [asyncio.create_task(call(client)) for _ in range(3)]
                 for _ in range(turns):
                     await asyncio.sleep(0)
                 await client.aclose()

@@ -100,7 +100,7 @@ DOWN: dict[type[Exception], RawResponse | bytes] = {
 }
 ATTEMPTS: dict[type[Exception], int] = {Forbidden: 1, Unauthorized: 1}
 """Number of logins sent when one is refused. Other errors are retried 3 times."""
-PATIENCE = Timeouts(call=30.0, exchange=0.3)
+RETRY = Timeouts(call=30.0, exchange=0.3)
 
 
 @pytest.mark.row(33)
@@ -108,7 +108,7 @@ PATIENCE = Timeouts(call=30.0, exchange=0.3)
 async def test_a_failed_login_is_retried_once_for_all_and_raised_in_every_waiting_call(
     kind: type[Exception], fake_time: FakeTime, see: See
 ) -> None:
-    async with login_server(lambda _: DOWN[kind], fake_time, timeouts=PATIENCE) as (pv, server):
+    async with login_server(lambda _: DOWN[kind], fake_time, timeouts=RETRY) as (pv, server):
         found = await concurrently(MANY, lambda _: pv.workflows.get(1603))
         assert found == {kind.__name__: MANY}
         attempts = ATTEMPTS.get(kind, 4)
@@ -135,7 +135,7 @@ async def test_later_calls_log_in_again_after_a_failed_login(
     def login(n: int) -> RawResponse | bytes:
         return DOWN[kind] if n <= 4 else GRANTED
 
-    async with login_server(login, fake_time, timeouts=PATIENCE) as (pv, _):
+    async with login_server(login, fake_time, timeouts=RETRY) as (pv, _):
         assert await concurrently(10, lambda _: pv.workflows.get(1603)) == {kind.__name__: 10}
         assert await concurrently(10, lambda _: pv.workflows.get(1603)) == {"Workflow": 10}
     see("later calls log in again")
@@ -155,7 +155,7 @@ async def test_refused_credentials_are_not_sent_again_so_no_account_is_locked(
 
 @pytest.mark.row(33)
 async def test_a_slow_login_is_not_sent_twice(fake_time: FakeTime) -> None:
-    async with login_server(lambda _: RawResponse(GRANTED[:20], "stall"), fake_time, timeouts=PATIENCE) as (pv, server):
+    async with login_server(lambda _: RawResponse(GRANTED[:20], "stall"), fake_time, timeouts=RETRY) as (pv, server):
         calls = asyncio.gather(*(outcome(pv.workflows.get(1603)) for _ in range(100)))
         await until(lambda: bool(server.requests))
         late = asyncio.gather(*(outcome(pv.workflows.get(1603)) for _ in range(100)))
@@ -184,25 +184,25 @@ async def test_a_token_revoked_with_a_thousand_calls_in_flight_fails_no_call(
 @pytest.mark.row(35)
 def test_a_watch_whose_token_is_revoked_repeatedly_misses_nothing(see: See) -> None:
     async def main() -> tuple[int, int]:
-        place = station("preservica")
-        ids = [id for seconds in range(10, 110, 10) for id in place.starts(100, float(seconds))]
+        fake = station("preservica")
+        ids = [id for seconds in range(10, 110, 10) for id in fake.starts(100, float(seconds))]
         ends: Counter[int] = Counter()
         late = 0.0
         loop = asyncio.get_running_loop()
         for at in range(5, 100, 10):
-            loop.call_later(at, place.preservica.revoke)
-        async with place.client() as pv, pv.workflows.watch(ids, poll=Poll(interval=2, ceiling=2, jitter=0)) as changes:
+            loop.call_later(at, fake.preservica.revoke)
+        async with fake.client() as pv, pv.workflows.watch(ids, poll=Poll(interval=2, ceiling=2, jitter=0)) as changes:
             async for change in changes:
                 assert isinstance(change, Change)
                 if change.now.final:
                     ends[change.id] += 1
-                    ended = place.run(change.id).finished
+                    ended = fake.run(change.id).finished
                     assert ended is not None
-                    late = max(late, place.system.engine.clock() - ended)
+                    late = max(late, fake.system.engine.clock() - ended)
         assert ends == dict.fromkeys(ids, 1)
         assert late <= 2 * 2.0
-        return place.preservica.logins, len(ends)
+        return fake.preservica.logins, len(ends)
 
-    logins, told = virtual.run(main())
+    logins, reported = virtual.run(main())
     assert logins == 11
-    see(f"revoked 10 times in a watch: {told} ends, none later than 2 intervals")
+    see(f"revoked 10 times in a watch: {reported} ends, none later than 2 intervals")

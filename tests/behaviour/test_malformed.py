@@ -65,11 +65,11 @@ async def test_a_body_that_stays_malformed_is_a_decode_error_with_its_path(
 ) -> None:
     server = mock_server(system, MALFORMED[system][name])
     async with server.client(fake_time.clock) as client:
-        with pytest.raises(DecodeError, match=" @ [$/]") as got:
+        with pytest.raises(DecodeError, match=" @ [$/]") as result:
             await client.workflows.get(7)
     parsed = (system, name) == ("opencast", "null")
-    assert got.value.attempts == len(server.requests) == (2 if parsed else 4)
-    assert got.value.body == MALFORMED[system][name].decode("utf-8", "replace")
+    assert result.value.attempts == len(server.requests) == (2 if parsed else 4)
+    assert result.value.body == MALFORMED[system][name].decode("utf-8", "replace")
     see("DecodeError with its place after 4 attempts, 2 if it parses; a repaired body is read")
 
 
@@ -77,10 +77,10 @@ async def test_a_body_that_stays_malformed_is_a_decode_error_with_its_path(
 @pytest.mark.parametrize("system", SYSTEMS)
 @given(body=st.binary(max_size=80) | st.text(max_size=80).map(str.encode))
 def test_any_bytes_in_a_body_are_this_workflow_or_a_decode_error(system: str, body: bytes) -> None:
-    whole = workflow(system, 7)
-    for made in (body, whole[: len(body)] + body, body + whole, whole[:-3] + body + whole[-3:]):
+    complete = workflow(system, 7)
+    for mixed in (body, complete[: len(body)] + body, body + complete, complete[:-3] + body + complete[-3:]):
         with contextlib.suppress(DecodeError, ResponseMismatch):
-            assert READ[system](Reply(200, {}, made)).id == 7
+            assert READ[system](Reply(200, {}, mixed)).id == 7
 
 
 # Row 37: hostile JSON
@@ -113,9 +113,9 @@ def either_parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("name", HOSTILE_JSON)
 async def test_hostile_json_is_a_decode_error(name: str, fake_time: FakeTime, see: See) -> None:
     async with mock_server("opencast", HOSTILE_JSON[name]).client(fake_time.clock, retry=NO_RETRIES) as client:
-        with pytest.raises(DecodeError, match=" @ ") as got:
+        with pytest.raises(DecodeError, match=" @ ") as result:
             await client.workflows.get(7)
-    assert len(str(got.value)) < 300
+    assert len(str(result.value)) < 300
     see(f"{len(HOSTILE_JSON)} documents, both parsers: DecodeError of < 300 characters")
 
 
@@ -143,7 +143,7 @@ async def test_hostile_json_in_an_error_response_raises_the_error_of_its_status(
 
 # Row 38: hostile XML
 
-ASK = """
+SCRIPT = """
 import asyncio, json, pathlib, resource, sys, time
 import httpx
 from workflow_async import Retry
@@ -184,11 +184,11 @@ asyncio.run(main())
 def test_hostile_xml_is_a_decode_error_and_crashes_nothing(tmp_path: Path, see: See) -> None:
     for name, document in HOSTILE.items():
         (tmp_path / name.replace(" ", "-")).write_bytes(document)
-    ran = subprocess.run([sys.executable, "-c", ASK, tmp_path], capture_output=True, timeout=100, check=False)
-    said = [json.loads(line) for line in ran.stdout.splitlines()]
-    assert (ran.returncode, ran.stderr) == (0, b""), f"after {said[-1:]}"
-    assert [verdict for _, verdict, _ in said] == [["DecodeError", True]] * 2 * len(HOSTILE)
-    times = sorted(milliseconds for *_, milliseconds in said)
+    completed = subprocess.run([sys.executable, "-c", SCRIPT, tmp_path], capture_output=True, timeout=100, check=False)
+    output = [json.loads(line) for line in completed.stdout.splitlines()]
+    assert (completed.returncode, completed.stderr) == (0, b""), f"after {output[-1:]}"
+    assert [outcome for _, outcome, _ in output] == [["DecodeError", True]] * 2 * len(HOSTILE)
+    times = sorted(milliseconds for *_, milliseconds in output)
     see(
         f"{len(HOSTILE)} documents as a workflow and as a list in 512 MiB: DecodeError, no crash, "
         f"{times[len(times) // 2]:.1f} ms in the median, {times[-1]:.0f} ms at most"

@@ -14,8 +14,8 @@ from workflow_async.preservica.login_calls import LOGIN
 
 REPEATED = "get: 2 sent, right; start: 1 sent, StartOutcomeUnknown"
 HTML = b"<html><head><title>500</title></head><body>" + b"\xff\xfe \xc3\xbc " * 1000 + b"</body></html>"
-SENTENCE = b'{"message": "Workflow engine asleep"}'
-either = pytest.mark.parametrize("system", SYSTEMS)
+MESSAGE = b'{"message": "Workflow engine asleep"}'
+call = pytest.mark.parametrize("system", SYSTEMS)
 
 
 def says(status: int, body: bytes = b"", **headers: str) -> Callable[[bytes], bytes]:
@@ -29,10 +29,10 @@ def says(status: int, body: bytes = b"", **headers: str) -> Callable[[bytes], by
 @pytest.mark.row(25)
 @pytest.mark.parametrize(
     ("body", "message", "kept"),
-    [(HTML, "", HTML.decode("utf-8", "replace")[:2048]), (SENTENCE, "Workflow engine asleep", SENTENCE.decode())],
+    [(HTML, "", HTML.decode("utf-8", "replace")[:2048]), (MESSAGE, "Workflow engine asleep", MESSAGE.decode())],
     ids=["a page", "a sentence"],
 )
-@either
+@call
 async def test_a_failing_server_is_retried_and_its_message_is_kept(
     system: str, body: bytes, message: str, kept: str, fake_time: FakeTime, see: See
 ) -> None:
@@ -52,7 +52,7 @@ async def test_a_failing_server_is_retried_and_its_message_is_kept(
 
 @pytest.mark.row(26)
 @pytest.mark.parametrize("status", [502, 504])
-@either
+@call
 async def test_a_failing_proxy_is_retried_and_a_start_may_have_happened(
     system: str, status: int, fake_time: FakeTime, see: See
 ) -> None:
@@ -75,7 +75,7 @@ async def redirected(system: str, location: str, status: int, time: FakeTime) ->
 
 @pytest.mark.row(27)
 @pytest.mark.parametrize("host", ["", "https://oc.example.org"])
-@either
+@call
 async def test_only_the_redirect_of_opencast_to_its_login_page_is_a_refusal(
     system: str, host: str, fake_time: FakeTime, see: See
 ) -> None:
@@ -92,7 +92,7 @@ async def test_only_the_redirect_of_opencast_to_its_login_page_is_a_refusal(
 
 @pytest.mark.row(27)
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-@either
+@call
 async def test_a_redirect_to_another_host_is_not_followed_and_a_start_may_have_happened(
     system: str, status: int, fake_time: FakeTime, see: See
 ) -> None:
@@ -118,7 +118,7 @@ def logins(wire: ByteServer) -> int:
 
 
 @pytest.mark.row(28)
-@either
+@call
 async def test_a_login_page_causes_one_login_and_one_more_attempt(system: str, fake_time: FakeTime, see: See) -> None:
     sent = {"opencast": 2, "preservica": 3}[system]
     async with faulty_server(system, says(200, PAGE, content_type="text/html"), fake_time, always=True) as (
@@ -133,14 +133,14 @@ async def test_a_login_page_causes_one_login_and_one_more_attempt(system: str, f
 
 
 @pytest.mark.row(28)
-@either
+@call
 async def test_a_temporary_login_page_is_retried(system: str, fake_time: FakeTime) -> None:
     found = await outcomes(system, says(200, PAGE, content_type="text/html"), fake_time)
     assert str(found) == REPEATED
 
 
 @pytest.mark.row(28)
-@either
+@call
 async def test_an_html_page_is_no_record_whatever_its_content_type(system: str, fake_time: FakeTime) -> None:
     for content_type in ("application/json", "application/xml", ""):
         found = await outcomes(system, says(201, PAGE, content_type=content_type), fake_time, always=True)
@@ -160,7 +160,7 @@ PORTALS = (
 @pytest.mark.row(29)
 @pytest.mark.parametrize("content_type", ["application/json", "application/xml"])
 @pytest.mark.parametrize("body", PORTALS, ids=["portal", "maintenance", "a text", "XML"])
-@either
+@call
 async def test_a_document_about_something_else_is_a_decode_error(
     system: str, body: bytes, content_type: str, fake_time: FakeTime, see: See
 ) -> None:
@@ -176,7 +176,7 @@ async def test_a_document_about_something_else_is_a_decode_error(
 
 @pytest.mark.row(31)
 @pytest.mark.parametrize(
-    ("status", "kind", "verdict"),
+    ("status", "kind", "expected"),
     [
         (400, "BadRequest", "StartInvalid"),
         (403, "Forbidden", "StartForbidden"),
@@ -188,12 +188,12 @@ async def test_a_document_about_something_else_is_a_decode_error(
         (415, "StatusError", "StartRejected"),
     ],
 )
-@either
+@call
 async def test_a_refusal_is_typed_never_repeated_and_a_start_has_not_happened(
-    system: str, status: int, kind: str, verdict: str, fake_time: FakeTime, see: See
+    system: str, status: int, kind: str, expected: str, fake_time: FakeTime, see: See
 ) -> None:
-    found = await outcomes(system, says(status, SENTENCE), fake_time, always=True, has_version=True)
-    assert str(found) == f"get: 1 sent, {kind}; start: 1 sent, {verdict}"
+    found = await outcomes(system, says(status, MESSAGE), fake_time, always=True, has_version=True)
+    assert str(found) == f"get: 1 sent, {kind}; start: 1 sent, {expected}"
     assert (found.get_result.status, found.get_result.message, fake_time.naps) == (status, "Workflow engine asleep", [])
     assert isinstance(found.get_result, getattr(errors, kind))
     see("1 sent each, typed")

@@ -60,11 +60,11 @@ asyncio.run(main())
 
 async def exhausted(url: str, until: int) -> Any:
     """Return the output of a process without free files. Files are free again after this many delays."""
-    ran = await asyncio.create_subprocess_exec(
+    process = await asyncio.create_subprocess_exec(
         sys.executable, "-c", EXHAUSTED, url, str(until), stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE
     )
-    out, err = await ran.communicate()
-    assert (ran.returncode, err) == (0, b"")
+    out, err = await process.communicate()
+    assert (process.returncode, err) == (0, b"")
     return json.loads(out)
 
 
@@ -88,9 +88,9 @@ async def test_an_exhausted_system_resource_is_a_failed_connection(
 
     monkeypatch.setattr(asyncio.get_running_loop(), "create_connection", connect)
     async with client_of("opencast", "http://127.0.0.1:9", clock=fake_time.clock) as client:
-        with pytest.raises(ConnectFailed) as got:
+        with pytest.raises(ConnectFailed) as get_error:
             await client.workflows.get(7)
-    assert (got.value.attempts, got.value.sent) == (4, False)
+    assert (get_error.value.attempts, get_error.value.sent) == (4, False)
 
 
 @pytest.mark.row(68)
@@ -123,30 +123,32 @@ async def through(
         httpx.AsyncClient(proxy=proxy, trust_env=False) as http_client,
         client_of("opencast", url, http=http_client, clock=fake_time.clock, **settings) as client,
     ):
-        with pytest.raises(CallError) as got:
+        with pytest.raises(CallError) as get_error:
             await client.workflows.get(7)
         with pytest.raises(CallError) as start:
             await client.workflows.start("event-7", "fast")
-    return got.value, start.value
+    return get_error.value, start.value
 
 
 @pytest.mark.row(69)
 async def test_a_proxy_that_refuses_is_a_failed_connection(fake_time: FakeTime, see: See) -> None:
-    got, start = await through(refused_url(), fake_time)
-    assert [type(error) for error in (got, start)] == [ConnectFailed] * 2
-    assert (got.attempts, start.attempts) == (4, 1)
+    get_error, start = await through(refused_url(), fake_time)
+    assert [type(error) for error in (get_error, start)] == [ConnectFailed] * 2
+    assert (get_error.attempts, start.attempts) == (4, 1)
     see("refuses: ConnectFailed, R; start not sent")
 
 
 @pytest.mark.row(69)
-@pytest.mark.parametrize("says", [b"HTTP/1.1 502 No\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\nno"])
+@pytest.mark.parametrize(
+    "response", [b"HTTP/1.1 502 No\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\n", b"HTTP/1.1 200 OK\r\n\r\nno"]
+)
 async def test_a_proxy_that_closes_the_tunnel_is_a_failed_connection(
-    says: bytes, fake_time: FakeTime, see: See
+    response: bytes, fake_time: FakeTime, see: See
 ) -> None:
-    async with serve(lambda _: RawResponse(says, "fin")) as proxy:
-        got, start = await through(proxy.url, fake_time)
-    assert [type(error) for error in (got, start)] == [ConnectFailed] * 2
-    assert (got.attempts, start.attempts) == (4, 1)
+    async with serve(lambda _: RawResponse(response, "fin")) as proxy:
+        get_error, start = await through(proxy.url, fake_time)
+    assert [type(error) for error in (get_error, start)] == [ConnectFailed] * 2
+    assert (get_error.attempts, start.attempts) == (4, 1)
     assert all(request.method == "CONNECT" and b"s3cret" not in request.body for request in proxy.requests)
     assert not any("authorization" in request.headers for request in proxy.requests)
     see("closes the tunnel: ConnectFailed, R; start not sent; the proxy sees no credentials")
@@ -155,20 +157,20 @@ async def test_a_proxy_that_closes_the_tunnel_is_a_failed_connection(
 @pytest.mark.row(69)
 async def test_a_proxy_that_requires_a_password_is_not_retried(fake_time: FakeTime, see: See) -> None:
     async with serve(http(407, b"", proxy_authenticate="Basic")) as proxy:
-        got, start = await through(proxy.url, fake_time, "http://oc.example.org", allow_insecure_http=True)
-        assert [getattr(error, "status", None) for error in (got, start)] == [407, 407]
-        assert (got.attempts, start.attempts, len(proxy.requests)) == (1, 1, 2)
+        get_error, start = await through(proxy.url, fake_time, "http://oc.example.org", allow_insecure_http=True)
+        assert [getattr(error, "status", None) for error in (get_error, start)] == [407, 407]
+        assert (get_error.attempts, start.attempts, len(proxy.requests)) == (1, 1, 2)
     see("407 of a plain proxy: N")
 
 
 @pytest.mark.row(69)
 async def test_a_tunnel_that_requires_a_password_is_a_failed_connection(fake_time: FakeTime, see: See) -> None:
     async with serve(http(407, b"", proxy_authenticate="Basic")) as proxy:
-        got, start = await through(proxy.url, fake_time)
-    assert [type(error) for error in (got, start)] == [ConnectFailed] * 2
-    assert "407" in str(got)
+        get_error, start = await through(proxy.url, fake_time)
+    assert [type(error) for error in (get_error, start)] == [ConnectFailed] * 2
+    assert "407" in str(get_error)
     assert start.attempts == 1
-    see(f"407 of a tunnel: ConnectFailed that says 407, {got.attempts} attempts; start not sent")
+    see(f"407 of a tunnel: ConnectFailed that says 407, {get_error.attempts} attempts; start not sent")
 
 
 # Row 70: the environment
@@ -204,7 +206,10 @@ async def test_the_environment_neither_redirects_a_call_nor_adds_credentials(
     async with serve(answers(system)) as server, client_of(system, server.url, clock=fake_time.clock) as client:
         assert (await client.workflows.get(7)).id == 7
         sent = [request.headers.get("authorization", "") for request in server.requests]
-    assert all("Basic dXNlcjpzM2NyZXQ=" in proof if system == "opencast" else not proof for proof in sent)
+    assert all(
+        "Basic dXNlcjpzM2NyZXQ=" in authorization if system == "opencast" else not authorization
+        for authorization in sent
+    )
     see("HTTP_PROXY, NETRC: ignored")
 
 

@@ -17,15 +17,15 @@ from workflow_async.preservica import process_calls
 
 VALUES: list[Any] = [None, True, "true", "1603", 1603, 1603.0, [], {}, "some text", ""]
 TEXT = [None, "true", "1603", "some text", ""]
-WHOLE = ["1603", 1603]
+INTS = ["1603", 1603]
 MAYBE = [None, ""]
 ACCEPTED: dict[str, list[Any]] = {
-    "identifier": WHOLE, "operations": [None, []],
+    "identifier": INTS, "operations": [None, []],
     **dict.fromkeys(["state", "title", "description", "creator", "workflow_definition_identifier"], TEXT),
     "event_identifier": TEXT,
 }  # fmt: skip
 ACCEPTED_OPERATION: dict[str, list[Any]] = {
-    "identifier": [*WHOLE, *MAYBE], "time_in_queue": [*WHOLE, *MAYBE], "max_attempts": WHOLE, "failed_attempts": WHOLE,
+    "identifier": [*INTS, *MAYBE], "time_in_queue": [*INTS, *MAYBE], "max_attempts": INTS, "failed_attempts": INTS,
     "fail_workflow_on_error": [True, "true"], "configuration": [None, {}],
     "start": MAYBE, "completion": MAYBE, "operation": ["true", "1603", "some text", ""],
     **dict.fromkeys(
@@ -49,10 +49,10 @@ def test_a_value_of_another_type_is_kept_beside_the_workflow_or_a_decode_error_w
         for value in VALUES:
             tree = WORKFLOW | {key: value}
             is_read = any(same(value, good) for good in ACCEPTED[key])
-            told = faults("opencast", tree)
-            assert bool(told) == (key in REQUIRED and not is_read), (key, value)
-            assert f" @ $.{key}" in told or not told
-            assert told or read("opencast", tree).extra == ({} if is_read else {key: value}), (key, value)
+            faults_found = faults("opencast", tree)
+            assert bool(faults_found) == (key in REQUIRED and not is_read), (key, value)
+            assert f" @ $.{key}" in faults_found or not faults_found
+            assert faults_found or read("opencast", tree).extra == ({} if is_read else {key: value}), (key, value)
     see(f"workflow: {len(WORKFLOW) * len(VALUES)} pairs of field and type as documented")
 
 
@@ -118,8 +118,8 @@ def faults_of(call: Any, body: bytes) -> tuple[str, ...]:
 
 
 def assert_taken(call: Any, body: bytes) -> None:
-    told = faults_of(call, body)
-    assert all(" @ " in fault for fault in told), told
+    faults_found = faults_of(call, body)
+    assert all(" @ " in fault for fault in faults_found), faults_found
 
 
 @pytest.mark.row(41)
@@ -127,8 +127,8 @@ def assert_taken(call: Any, body: bytes) -> None:
 @settings(max_examples=40)
 @given(tree=JSON)
 def test_any_json_is_a_record_or_a_typed_error_with_a_path(name: str, tree: Any) -> None:
-    for made in (tree, [tree], {"value": tree}, {"value": {name: [tree]}}, {"value": {name: [], "paging": tree}}):
-        assert_taken(JSON_CALLS[name], json.dumps(made).encode())
+    for document in (tree, [tree], {"value": tree}, {"value": {name: [tree]}}, {"value": {name: [], "paging": tree}}):
+        assert_taken(JSON_CALLS[name], json.dumps(document).encode())
 
 
 XML_CALLS: dict[str, Any] = {

@@ -81,9 +81,9 @@ class ByteServer:
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, connection: int
     ) -> None:
         while True:
-            seen = await _request(reader, connection)
-            self.requests.append(seen)
-            answer = self.respond(seen)
+            request = await _request(reader, connection)
+            self.requests.append(request)
+            answer = self.respond(request)
             if isinstance(answer, bytes):
                 answer = RawResponse(answer)
             writer.write(answer.data)
@@ -121,9 +121,9 @@ async def serve(
         yield wire
     finally:
         server.close()
-        for task in (left := list(wire.tasks)):
+        for task in (running := list(wire.tasks)):
             task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+        await asyncio.gather(*running, return_exceptions=True)
         await server.wait_closed()
 
 

@@ -43,8 +43,8 @@ def get(client: Any) -> Awaitable[Any]:
 
 def start(client: Any, timeout: float | None = None) -> Awaitable[Any]:
     """Return the start that every test sends: of a definition on an event, or of a context by its name."""
-    named = (EVENT, "fast") if hasattr(client, "events") else ("Ingest of films",)
-    return client.workflows.start(*named, timeout=timeout)  # type: ignore[no-any-return]  # either client
+    arguments = (EVENT, "fast") if hasattr(client, "events") else ("Ingest of films",)
+    return client.workflows.start(*arguments, timeout=timeout)  # type: ignore[no-any-return]  # either client
 
 
 @frozen
@@ -75,10 +75,10 @@ class FaultyServer:
     """Seconds for the start."""
     sent: Counter[str] = field(factory=Counter)
 
-    def __call__(self, seen: ReceivedRequest) -> RawResponse | bytes:
-        self.sent[seen.method] += 1
-        good = http(200 if seen.method == "GET" else 201, workflow(self.system, ID))
-        return self.fault(good) if self.always or self.sent[seen.method] == 1 else good
+    def __call__(self, request: ReceivedRequest) -> RawResponse | bytes:
+        self.sent[request.method] += 1
+        response = http(200 if request.method == "GET" else 201, workflow(self.system, ID))
+        return self.fault(response) if self.always or self.sent[request.method] == 1 else response
 
     async def outcomes(self, client: Any) -> Outcomes:
         """Return how a GET and a start end here, each with its fault."""

@@ -132,14 +132,14 @@ class Proxy:
             await line.send(request[: self.plan.where(n, len(request))])
             return False
         answer = await message(await line.send(request))
-        before, self._previous = self._previous, answer
-        for piece in self._pieces(harm, n, answer, before):
+        previous, self._previous = self._previous, answer
+        for piece in self._pieces(harm, n, answer, previous):
             writer.write(piece)
             await writer.drain()
             await asyncio.sleep(0)
         return await self._after(harm, reader, writer)
 
-    def _pieces(self, harm: ProxyFault | None, n: int, answer: bytes, before: bytes) -> list[bytes]:
+    def _pieces(self, harm: ProxyFault | None, n: int, answer: bytes, previous: bytes) -> list[bytes]:
         """Return the bytes for the client, in pieces between which other tasks run."""
         cut = self.plan.where(n, len(answer))
         match harm:
@@ -147,14 +147,14 @@ class Proxy:
                 return [answer[:cut]]
             case ProxyFault.SLICED:
                 size = len(answer) // PIECES + 1
-                return [answer[at : at + size] for at in range(0, len(answer), size)]
+                return [answer[offset : offset + size] for offset in range(0, len(answer), size)]
             case ProxyFault.LATE:
                 return [*[b""] * DELAY_TURNS, answer]
             case ProxyFault.GARBAGE:
-                at = self.plan.where(n, len(b"HTTP/1.1 "))
-                return [answer[:at] + b"\xff" + answer[at:]]
+                offset = self.plan.where(n, len(b"HTTP/1.1 "))
+                return [answer[:offset] + b"\xff" + answer[offset:]]
             case ProxyFault.SURPLUS:
-                return [answer + before]
+                return [answer + previous]
             case _:
                 return [answer]
 

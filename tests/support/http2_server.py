@@ -30,8 +30,8 @@ class H2Stream:
 
     def send_headers(self, status: str = "201", **headers: str) -> None:
         """Begin a response."""
-        named = [(name.replace("_", "-"), value) for name, value in headers.items()]
-        self.h2.send_headers(self.stream_id, [(":status", status), *named])
+        fields = [(name.replace("_", "-"), value) for name, value in headers.items()]
+        self.h2.send_headers(self.stream_id, [(":status", status), *fields])
 
 
 Respond = Callable[[H2Stream], object]
@@ -66,8 +66,8 @@ class H2Server:
         while (data := await reader.read(65536)) and not talk.writer.is_closing():
             for event in talk.h2.receive_data(data):
                 if isinstance(event, RequestReceived):
-                    named = dict(event.headers)
-                    heads[event.stream_id] = (named[b":method"].decode(), named[b":path"].decode())
+                    fields = dict(event.headers)
+                    heads[event.stream_id] = (fields[b":method"].decode(), fields[b":path"].decode())
                     bodies[event.stream_id] = b""
                 elif isinstance(event, DataReceived):
                     bodies[event.stream_id] += event.data
@@ -92,7 +92,7 @@ async def serve_h2(reply: Respond, authority: trustme.CA) -> AsyncIterator[H2Ser
         yield wire
     finally:
         server.close()
-        for task in (left := list(wire.tasks)):
+        for task in (running := list(wire.tasks)):
             task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+        await asyncio.gather(*running, return_exceptions=True)
         await server.wait_closed()

@@ -50,9 +50,9 @@ async def raw_server(talk: ConnectionHandler) -> AsyncIterator[RawServer]:
         yield raw
     finally:
         server.close()
-        for task in (left := list(raw.tasks)):
+        for task in (running := list(raw.tasks)):
             task.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+        await asyncio.gather(*running, return_exceptions=True)
         await server.wait_closed()
 
 

@@ -56,7 +56,7 @@ def test_an_invalid_url_or_one_with_secrets_is_refused(url: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("url", "why"),
+    ("url", "reason"),
     [
         ("https://oc.example.org\n", "must not contain spaces, line ends or control characters: strip it"),
         (" https://oc.example.org", "must not contain spaces, line ends or control characters: strip it"),
@@ -64,10 +64,10 @@ def test_an_invalid_url_or_one_with_secrets_is_refused(url: str) -> None:
         ("https://münchen.de/ö", "must have a path in ASCII: percent-encode it"),
     ],
 )
-def test_a_misspelled_url_is_refused_with_the_reason(url: str, why: str) -> None:
+def test_a_misspelled_url_is_refused_with_the_reason(url: str, reason: str) -> None:
     with pytest.raises(InvalidArgument) as caught:
         Origin.parse(url)
-    assert caught.value.why == why
+    assert caught.value.why == reason
 
 
 def test_http_to_another_host_must_be_asked_for() -> None:

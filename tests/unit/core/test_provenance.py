@@ -36,7 +36,7 @@ JETTY_PAGE = (
 )
 UNPUBLISHED = b"<html><body>No service was found.</body></html>"
 NGINX = b"<html>\r\n<head><title>404 Not Found</title></head>\r\n<body><center>nginx</center></body>\r\n</html>\r\n"
-ALIEN = {
+FOREIGN_BODIES = {
     "Jetty's JSON": JETTY,
     "Jetty's page": JETTY_PAGE,
     "CXF without the endpoint": UNPUBLISHED,
@@ -48,7 +48,7 @@ ALIEN = {
     "Envoy": b"no healthy upstream",
     "XHTML": b"<?xml version='1.0'?><!DOCTYPE html><html><body>404</body></html>",
 }
-OWN = [
+API_TEXTS = [
     "Cannot find workflow instance with id '7'.",
     "Cannot find an event with id 'nope'.",
     "Cannot find a workflow definition with id 'nope'.",
@@ -82,7 +82,7 @@ def author_of(call: Call[Any], reply: Reply) -> Author:
 
 
 @pytest.mark.parametrize("status", [404, 405, 410])
-@pytest.mark.parametrize("body", ALIEN.values(), ids=list(ALIEN))
+@pytest.mark.parametrize("body", FOREIGN_BODIES.values(), ids=list(FOREIGN_BODIES))
 @pytest.mark.parametrize("call", BY_ID.values(), ids=list(BY_ID))
 def test_a_response_of_a_starting_opencast_or_a_proxy_is_not_the_apis(
     call: Call[Any], body: bytes, status: int
@@ -91,7 +91,7 @@ def test_a_response_of_a_starting_opencast_or_a_proxy_is_not_the_apis(
 
 
 @pytest.mark.parametrize("status", [400, 404, 409])
-@pytest.mark.parametrize("text", OWN)
+@pytest.mark.parametrize("text", API_TEXTS)
 @pytest.mark.parametrize("call", [*BY_ID.values(), START], ids=[*BY_ID, "start"])
 def test_the_texts_of_opencast_are_its_own_whatever_their_content_type(call: Call[Any], text: str, status: int) -> None:
     assert author_of(call, Reply(status, {"content-type": "application/json"}, text.encode())) is Author.API
@@ -117,13 +117,15 @@ def test_the_servlet_container_sends_a_403_in_its_own_format(body: bytes) -> Non
 @pytest.mark.parametrize("start", [START, preservica.start_workflow("42", None, None, "mark")], ids=["oc", "pv"])
 def test_the_outcome_of_a_start_never_depends_on_another_request(start: Call[Any]) -> None:
     found = {
-        author_of(start, Reply(status, {}, body)) for status in range(400, 500) for body in (b"no", *ALIEN.values())
+        author_of(start, Reply(status, {}, body))
+        for status in range(400, 500)
+        for body in (b"no", *FOREIGN_BODIES.values())
     }
     assert found == {Author.API, Author.OTHER}
 
 
 @pytest.mark.parametrize("status", [404, 405, 410])
-@pytest.mark.parametrize("body", ALIEN.values(), ids=list(ALIEN))
+@pytest.mark.parametrize("body", FOREIGN_BODIES.values(), ids=list(FOREIGN_BODIES))
 @pytest.mark.parametrize("start", [START, preservica.start_workflow("42", None, None, "mark")], ids=["oc", "pv"])
 def test_a_start_that_did_not_reach_the_api_was_not_refused(start: Call[Any], body: bytes, status: int) -> None:
     told_apart = start is START or body != JETTY  # Preservica's servlet container is not known
@@ -162,7 +164,7 @@ def test_the_api_is_there_if_it_responds_or_refuses_the_user_everything(
 
 
 @pytest.mark.parametrize(
-    ("control", "sentence"),
+    ("control", "message"),
     [
         (200, "the Test API at http://x responds, so a proxy"),
         (0, "the Test API at http://x does not respond at the moment"),
@@ -171,8 +173,8 @@ def test_the_api_is_there_if_it_responds_or_refuses_the_user_everything(
         (302, "no Test API at http://x: check the path of the base URL"),
     ],
 )
-def test_the_hint_says_what_the_control_request_found(control: int, sentence: str) -> None:
-    assert hint("Test API", "http://x", control).startswith(sentence)
+def test_the_hint_says_what_the_control_request_found(control: int, message: str) -> None:
+    assert hint("Test API", "http://x", control).startswith(message)
 
 
 # Over a socket
@@ -234,9 +236,9 @@ async def test_concurrent_calls_share_one_control_request(fake_time: FakeTime) -
             for _ in range(8):
                 group.start_soon(not_found, transport)
         await transport.aclose()
-    asked = [received.target for received in server.requests]
-    assert asked.count("/thing") == 8
-    assert 1 <= asked.count("/version") <= 8
+    requests = [received.target for received in server.requests]
+    assert requests.count("/thing") == 8
+    assert 1 <= requests.count("/version") <= 8
 
 
 async def not_found(transport: Transport) -> None:

@@ -35,9 +35,9 @@ from workflow_async.errors import (
 )
 
 DATE = "Mon, 23 Nov 2026 10:00:00 GMT"
-AGAIN = {408, 425, 429, 500, 502, 503, 504}
+RETRIED_ERRORS = {408, 425, 429, 500, 502, 503, 504}
 RETRIED = [
-    *(status_error(Reply(status, {}, b"")) for status in sorted(AGAIN)),
+    *(status_error(Reply(status, {}, b"")) for status in sorted(RETRIED_ERRORS)),
     *(foreign_response(Reply(status, {}, b"")) for status in (101, 204, 302, 404, 405, 600, 999)),
     ConnectFailed("refused"),
     ConnectionBroken("cut"),
@@ -47,8 +47,8 @@ RETRIED = [
     UnexpectedContent("@ $"),
     ResponseMismatch("1", "2"),
 ]
-FINAL = [
-    *(status_error(Reply(status, {}, b"")) for status in range(400, 600) if status not in AGAIN),
+FINAL_ERRORS = [
+    *(status_error(Reply(status, {}, b"")) for status in range(400, 600) if status not in RETRIED_ERRORS),
     TLSVerificationFailed("unknown"),
     ResponseTooLarge("large"),
     ListingNotSupported("405"),
@@ -66,7 +66,7 @@ def test_a_temporary_error_is_retried(error: CallError) -> None:
     assert retryable(error, Replay.DELETE)
 
 
-@pytest.mark.parametrize("error", FINAL, ids=name)
+@pytest.mark.parametrize("error", FINAL_ERRORS, ids=name)
 def test_a_permanent_error_is_not_retried(error: CallError) -> None:
     assert retry_delay(Retry(), error, Replay.SAFE, attempt=1, jitter=0.5) is None
 
@@ -113,10 +113,10 @@ def test_an_html_page_instead_of_data_is_retried_once() -> None:
 
 
 def test_a_response_of_the_wrong_shape_is_retried_once() -> None:
-    misfit = DecodeError("expected an object @ $")
-    assert retry_delay(Retry(), misfit, Replay.SAFE, attempt=1, jitter=0.5, wrong_shapes=0) is not None
-    assert retry_delay(Retry(), misfit, Replay.SAFE, attempt=2, jitter=0.5, wrong_shapes=1) is None
-    assert retry_delay(Retry(), misfit, Replay.SAFE, attempt=2, jitter=0.5) is None
+    wrong_shape = DecodeError("expected an object @ $")
+    assert retry_delay(Retry(), wrong_shape, Replay.SAFE, attempt=1, jitter=0.5, wrong_shapes=0) is not None
+    assert retry_delay(Retry(), wrong_shape, Replay.SAFE, attempt=2, jitter=0.5, wrong_shapes=1) is None
+    assert retry_delay(Retry(), wrong_shape, Replay.SAFE, attempt=2, jitter=0.5) is None
 
 
 def test_earlier_errors_of_another_kind_do_not_count() -> None:
@@ -224,9 +224,9 @@ def test_a_budget_of_500_pays_for_100_retries() -> None:
 @given(st.lists(st.tuples(st.booleans(), st.floats(0, 50))), st.floats(0, 500))
 def test_a_budget_stays_between_0_and_its_capacity(moves: Iterable[tuple[bool, float]], capacity: float) -> None:
     budget = Budget(capacity)
-    for takes, amount in moves:
+    for cost, amount in moves:
         had = budget.left
-        if takes:
+        if cost:
             assert budget.take(amount) == (amount <= had)
         else:
             budget.give_back(amount)
@@ -234,7 +234,7 @@ def test_a_budget_stays_between_0_and_its_capacity(moves: Iterable[tuple[bool, f
 
 
 @pytest.mark.parametrize(
-    ("error", "happened"),
+    ("error", "expected"),
     [
         (ConnectFailed("refused"), False),
         (TLSVerificationFailed("unknown"), False),
@@ -254,8 +254,8 @@ def test_a_budget_stays_between_0_and_its_capacity(moves: Iterable[tuple[bool, f
     ],
     ids=name,
 )
-def test_the_error_decides_whether_the_server_may_have_acted(error: CallError, happened: bool) -> None:  # noqa: FBT001 - a column
-    assert may_have_happened(error) is happened
+def test_the_error_decides_whether_the_server_may_have_acted(error: CallError, expected: bool) -> None:  # noqa: FBT001 - a column
+    assert may_have_happened(error) is expected
 
 
 @pytest.mark.parametrize("status", [502, 503, 504])

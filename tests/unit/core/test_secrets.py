@@ -38,9 +38,9 @@ def leaks(text: str) -> set[str]:
 
 def printed(error: BaseException) -> str:
     """Return everything a program could print of an error, with the local variables of this library's frames."""
-    spoken = [repr(error), str(error), repr(vars(error))]
+    header_values = [repr(error), str(error), repr(vars(error))]
     trace = traceback.TracebackException.from_exception(error, capture_locals=True)
-    return "\n".join([*spoken, *trace.format()])
+    return "\n".join([*header_values, *trace.format()])
 
 
 async def caught_error(work: Callable[[], Awaitable[object]]) -> BaseException:
@@ -135,7 +135,7 @@ async def test_a_login_reveals_neither_password_nor_token(broken: str, fake_time
 
 @pytest.mark.parametrize("credential", [Basic("user", PASSWORD), Bearer(TOKEN), Digest("user", PASSWORD)])
 async def test_a_cancelled_call_reveals_no_secret(credential: Basic | Bearer | Digest, fake_time: FakeTime) -> None:
-    async def hurried(transport: Transport) -> None:
+    async def cancelled(transport: Transport) -> None:
         async with asyncio.timeout(0.02):
             await transport.send(GET)
 
@@ -143,7 +143,7 @@ async def test_a_cancelled_call_reveals_no_secret(credential: Basic | Bearer | D
         serve(lambda _: RawResponse(b"", "stall")) as server,
         connected(server.url, fake_time.clock, credential=credential) as transport,
     ):
-        error = await caught_error(lambda: hurried(transport))
+        error = await caught_error(lambda: cancelled(transport))
     assert isinstance(error, TimeoutError)
     assert leaks(printed(error)) == set()
 

@@ -65,7 +65,7 @@ def test_a_call_can_map_a_status_to_its_own_error() -> None:
 
 
 @pytest.mark.parametrize(
-    ("body", "sentence"),
+    ("body", "message"),
     [
         (b"", ""),
         (b"No such workflow", "No such workflow"),
@@ -83,9 +83,9 @@ def test_a_call_can_map_a_status_to_its_own_error() -> None:
         (b'{"a":' + b"[" * 2000, '{"a":' + "[" * 2000),
     ],
 )
-def test_the_servers_message_is_found_whatever_the_content_type(body: bytes, sentence: str) -> None:
+def test_the_servers_message_is_found_whatever_the_content_type(body: bytes, message: str) -> None:
     error = status_error(Reply(500, {"content-type": "application/json"}, body))
-    assert error.message == sentence
+    assert error.message == message
 
 
 @given(st.text())

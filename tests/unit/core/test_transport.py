@@ -286,11 +286,11 @@ async def test_a_401_after_a_success_does_not_block_the_password(fake_time: Fake
 
 
 async def test_a_redirect_renews_a_token_if_that_is_cheap_and_the_call_is_safe(fake_time: FakeTime) -> None:
-    away = Reply(302, {"location": "https://sso.example.org/auth"}, b"")
-    transport, _ = scripted(fake_time, away, OK, credential=CountingCredential(renews_on_redirect=True))
+    redirect = Reply(302, {"location": "https://sso.example.org/auth"}, b"")
+    transport, _ = scripted(fake_time, redirect, OK, credential=CountingCredential(renews_on_redirect=True))
     await transport.send(GET)
     assert transport.credential.renewals == 1  # type: ignore[attr-defined]  # a CountingCredential
-    transport, _ = scripted(fake_time, away, credential=CountingCredential(renews_on_redirect=True))
+    transport, _ = scripted(fake_time, redirect, credential=CountingCredential(renews_on_redirect=True))
     assert isinstance(await failing(transport, POST), UnexpectedRedirect)
     assert transport.credential.renewals == 0  # type: ignore[attr-defined]  # a CountingCredential
 
@@ -305,13 +305,13 @@ async def test_a_complete_response_is_returned_even_if_the_client_closes_and_the
 ) -> None:
     transport, backend = scripted(fake_time, Reply(201, {}, b"{}"), timeouts=Timeouts(call=0.02))
 
-    async def closing() -> None:
+    async def close_binding() -> None:
         transport.binding.close()
 
-    async def slowly() -> None:
+    async def close_slowly() -> None:
         await asyncio.sleep(0.05)
 
-    backend.before, backend.closing = closing, slowly
+    backend.before, backend.closing = close_binding, close_slowly
     assert await transport.send(POST) == {}
 
 
@@ -402,17 +402,17 @@ async def test_a_failed_login_after_a_401_is_raised_with_the_url_of_the_login(fa
 
 @pytest.mark.sweep
 async def test_a_thousand_calls_with_an_expired_token_share_one_login(fake_time: FakeTime) -> None:
-    good = "t1"
+    valid_token = "t1"
 
     def answer(seen: Any) -> bytes:
         if seen.target == "/login":
-            return http(body={"token": good})
-        return http(200, b"{}") if seen.headers["preservica-access-token"] == good else http(401)
+            return http(body={"token": valid_token})
+        return http(200, b"{}") if seen.headers["preservica-access-token"] == valid_token else http(401)
 
     async with serve(answer) as server, connected(server.url, fake_time.clock) as transport:
         logging_in(transport, fake_time)
         await transport.send(GET)
-        good = "t2"
+        valid_token = "t2"
         assert await asyncio.gather(*(transport.send(GET) for _ in range(1000))) == [{}] * 1000
         assert [seen.target for seen in server.requests].count("/login") == 2
 
@@ -625,7 +625,7 @@ async def test_many_timeouts_leave_every_request_slot_free(how: str, fake_time: 
 async def test_a_call_cancelled_while_it_waits_sends_nothing(where: str, fake_time: FakeTime) -> None:
     transport, backend = scripted(fake_time, BUSY, limits=Limits(connections=1))
     never = asyncio.Event()
-    holding = asyncio.create_task(transport.send(POST)) if where == "queue" else None
+    blocking_call = asyncio.create_task(transport.send(POST)) if where == "queue" else None
     if where == "queue":
         backend.before = never.wait
     if where == "pause":
@@ -644,10 +644,10 @@ async def test_a_call_cancelled_while_it_waits_sends_nothing(where: str, fake_ti
     with pytest.raises(asyncio.CancelledError):
         await call
     assert len(backend.requests) == 1
-    if holding is not None:
+    if blocking_call is not None:
         never.set()
         with pytest.raises(ServerError):
-            await holding
+            await blocking_call
     assert transport._queue.value == 1
 
 

@@ -101,16 +101,16 @@ ONCE: Call[Any] = Call("POST", "/", POST.read, replay=Replay.ONCE, success=froze
 async def test_a_response_cut_at_any_byte_is_never_taken_as_complete_and_never_sent_twice(
     data: bytes, then: AfterResponse, fake_time: FakeTime
 ) -> None:
-    cut = 0
+    length = 0
     async with (
-        serve(lambda _: RawResponse(data[:cut], then)) as wire,
+        serve(lambda _: RawResponse(data[:length], then)) as wire,
         connected(wire.url, fake_time.clock) as transport,
     ):
-        for cut in range(len(data)):
+        for length in range(len(data)):
             with pytest.raises(ConnectionBroken) as caught:
                 await transport.send(ONCE)
             assert caught.value.sent
-            assert len(wire.requests) == cut + 1
+            assert len(wire.requests) == length + 1
         wire.respond = lambda _: data
         assert await transport.send(ONCE) == THING
 
@@ -225,13 +225,13 @@ async def test_slow_bytes_do_not_extend_the_timeout(fake_time: FakeTime) -> None
 
 
 async def test_an_unrequested_response_is_never_returned_for_another_request(fake_time: FakeTime) -> None:
-    def read(asked: str) -> Call[str]:
+    def read(requested: str) -> Call[str]:
         def reading(reply: Any) -> str:
-            if (answered := GET.read(reply)["id"]) != asked:
-                raise ResponseMismatch(asked, answered)
-            return asked
+            if (answered := GET.read(reply)["id"]) != requested:
+                raise ResponseMismatch(requested, answered)
+            return requested
 
-        return Call("GET", f"/{asked}", reading)
+        return Call("GET", f"/{requested}", reading)
 
     def answer(request: ReceivedRequest) -> bytes:
         own = http(200, {"id": request.target[1:]})

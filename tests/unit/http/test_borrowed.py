@@ -74,8 +74,8 @@ RAISED: dict[str, Callable[[], BaseException]] = {
     "a URL that is none": lambda: httpx.InvalidURL("bad"),
     "a protocol error": lambda: httpx.LocalProtocolError("bad"),
     "an untrusted certificate": lambda: UNTRUSTED,
-    "an error of ours": lambda: ConnectFailed("of another client"),
-    "an error of ours that is no failed call": lambda: StartOutcomeUnknown(ConnectFailed("of another"), "it"),
+    "an error of this library": lambda: ConnectFailed("of another client"),
+    "an error of this library that is no failed call": lambda: StartOutcomeUnknown(ConnectFailed("of another"), "it"),
 }
 
 
@@ -405,8 +405,8 @@ async def test_a_request_over_a_closed_client_is_not_sent_and_says_why(kind: str
 class Body(httpx.AsyncByteStream):
     """A body in parts. A part may be an error, and so may closing."""
 
-    def __init__(self, *parts: bytes | BaseException, closing: BaseException | None = None) -> None:
-        self.parts, self.closing = parts, closing
+    def __init__(self, *chunks: bytes | BaseException, closing: BaseException | None = None) -> None:
+        self.parts, self.closing = chunks, closing
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         for part in self.parts:
@@ -515,8 +515,8 @@ async def test_a_start_whose_hook_raises_is_unknown_alone_and_in_a_batch(fake_ti
             await oc.workflows.start("event-7", "fast")
         assert caught.value.ticket is not None
         async with oc.workflows.run_all([Start("event-7", "fast", key="0")]) as results:
-            told = [result async for result in results]
-    assert [type(result) for result in told] == [OutcomeUnknown]
+            message = [result async for result in results]
+    assert [type(result) for result in message] == [OutcomeUnknown]
 
 
 async def test_a_watch_over_a_closed_client_raises_this_librarys_error(fake_time: FakeTime) -> None:

@@ -54,90 +54,90 @@ async def over_http2(
         yield server, transport
 
 
-def good(talk: H2Stream) -> None:
-    talk.send_headers("200")
-    talk.h2.send_data(talk.stream_id, b"{}", end_stream=True)
+def good(stream: H2Stream) -> None:
+    stream.send_headers("200")
+    stream.h2.send_data(stream.stream_id, b"{}", end_stream=True)
 
 
-def closes(talk: H2Stream) -> None:
-    talk.send()
-    talk.writer.close()
+def closes(stream: H2Stream) -> None:
+    stream.send()
+    stream.writer.close()
 
 
-def ends_early(talk: H2Stream) -> None:
-    talk.send_headers(content_length="50")
-    talk.h2.send_data(talk.stream_id, b"{}", end_stream=True)
+def ends_early(stream: H2Stream) -> None:
+    stream.send_headers(content_length="50")
+    stream.h2.send_data(stream.stream_id, b"{}", end_stream=True)
 
 
-def closes_early(talk: H2Stream) -> None:
-    talk.send_headers(content_length="50")
-    talk.h2.send_data(talk.stream_id, b"{}")
-    closes(talk)
+def closes_early(stream: H2Stream) -> None:
+    stream.send_headers(content_length="50")
+    stream.h2.send_data(stream.stream_id, b"{}")
+    closes(stream)
 
 
-def says_too_much(talk: H2Stream) -> None:
-    talk.send_headers(content_length="2")
-    talk.h2.send_data(talk.stream_id, b"{}" * 50, end_stream=True)
+def sends_extra_data(stream: H2Stream) -> None:
+    stream.send_headers(content_length="2")
+    stream.h2.send_data(stream.stream_id, b"{}" * 50, end_stream=True)
 
 
-def refuses(talk: H2Stream) -> None:
-    talk.h2.reset_stream(talk.stream_id, ErrorCodes.REFUSED_STREAM)
+def refuses(stream: H2Stream) -> None:
+    stream.h2.reset_stream(stream.stream_id, ErrorCodes.REFUSED_STREAM)
 
 
-def resets_in_the_body(talk: H2Stream) -> None:
-    talk.send_headers()
-    talk.h2.send_data(talk.stream_id, b"{")
-    talk.h2.reset_stream(talk.stream_id, ErrorCodes.INTERNAL_ERROR)
+def resets_in_the_body(stream: H2Stream) -> None:
+    stream.send_headers()
+    stream.h2.send_data(stream.stream_id, b"{")
+    stream.h2.reset_stream(stream.stream_id, ErrorCodes.INTERNAL_ERROR)
 
 
-def goes_away(talk: H2Stream) -> None:
-    talk.h2.close_connection(last_stream_id=talk.stream_id)
-    closes(talk)
+def goes_away(stream: H2Stream) -> None:
+    stream.h2.close_connection(last_stream_id=stream.stream_id)
+    closes(stream)
 
 
-def goes_away_from_it(talk: H2Stream) -> None:
-    talk.h2.close_connection(last_stream_id=0)
-    closes(talk)
+def goes_away_from_it(stream: H2Stream) -> None:
+    stream.h2.close_connection(last_stream_id=0)
+    closes(stream)
 
 
-def goes_away_in_the_body(talk: H2Stream) -> None:
-    talk.send_headers()
-    talk.h2.send_data(talk.stream_id, b"{")
-    talk.h2.close_connection(ErrorCodes.ENHANCE_YOUR_CALM, last_stream_id=talk.stream_id)
-    closes(talk)
+def goes_away_in_the_body(stream: H2Stream) -> None:
+    stream.send_headers()
+    stream.h2.send_data(stream.stream_id, b"{")
+    stream.h2.close_connection(ErrorCodes.ENHANCE_YOUR_CALM, last_stream_id=stream.stream_id)
+    closes(stream)
 
 
-def talks_rubbish(talk: H2Stream) -> None:
-    talk.send(b"HTTP/1.1 201 Created\r\n\r\n{}")
-    closes(talk)
+def sends_garbage(stream: H2Stream) -> None:
+    stream.send(b"HTTP/1.1 201 Created\r\n\r\n{}")
+    closes(stream)
 
 
-def breaks_the_frame_size(talk: H2Stream) -> None:
-    talk.send(b"\x00\x40\x01\x00\x00\x00\x00\x00\x01" + bytes(0x4001))
+def breaks_the_frame_size(stream: H2Stream) -> None:
+    stream.send(b"\x00\x40\x01\x00\x00\x00\x00\x00\x01" + bytes(0x4001))
 
 
-def says_no_number(talk: H2Stream) -> None:
-    talk.send_headers("created")
-    talk.h2.end_stream(talk.stream_id)
+def sends_no_id(stream: H2Stream) -> None:
+    stream.send_headers("created")
+    stream.h2.end_stream(stream.stream_id)
 
 
-def answers_another_stream(talk: H2Stream) -> None:
-    talk.send(b"\x00\x00\x02\x00\x01\x00\x00\x00\x63{}")
+def answers_another_stream(stream: H2Stream) -> None:
+    stream.send(b"\x00\x00\x02\x00\x01\x00\x00\x00\x63{}")
 
 
 BAD: list[Respond] = [
     closes,
     ends_early,
     closes_early,
-    says_too_much,
+    sends_extra_data,
     refuses,
     resets_in_the_body,
     goes_away,
     goes_away_from_it,
     goes_away_in_the_body,
-    talks_rubbish,
+    sends_garbage,
     breaks_the_frame_size,
-    says_no_number,
+    sends_no_id,
     answers_another_stream,
 ]
 
@@ -155,7 +155,7 @@ async def test_a_start_that_was_read_is_sent_whatever_the_response(
         with pytest.raises(TransportError) as caught:
             await transport.send(POST)
         assert (caught.value.sent, caught.value.attempts) == (True, 1)
-        assert [asked for asked in server.requests if asked[0] == "POST"] == [("POST", "/thing", b"a=1")]
+        assert [requested for requested in server.requests if requested[0] == "POST"] == [("POST", "/thing", b"a=1")]
 
 
 @libraries
@@ -171,8 +171,8 @@ async def test_a_response_over_http2_is_read(
 async def test_an_interrupted_get_is_retried(
     library: str, authority: trustme.CA, trust: ssl.SSLContext, fake_time: FakeTime
 ) -> None:
-    def reply(talk: H2Stream) -> None:
-        (ends_early if len(server.requests) == 1 else good)(talk)
+    def reply(stream: H2Stream) -> None:
+        (ends_early if len(server.requests) == 1 else good)(stream)
 
     async with over_http2(reply, library, authority, trust, fake_time) as (server, transport):
         assert await transport.send(GET) == {}
@@ -200,12 +200,12 @@ async def test_a_start_whose_connection_is_refused_or_not_trusted_is_not_sent(
 async def test_an_interrupted_start_is_unknown_and_not_sent_again_by_a_batch(
     reply: Respond, library: str, authority: trustme.CA, trust: ssl.SSLContext, fake_time: FakeTime
 ) -> None:
-    def answer(talk: H2Stream) -> None:
+    def answer(stream: H2Stream) -> None:
         if server.requests[-1][0] == "POST":
-            reply(talk)
+            reply(stream)
         else:
-            talk.send_headers("200")
-            talk.h2.send_data(talk.stream_id, b"[]", end_stream=True)
+            stream.send_headers("200")
+            stream.h2.send_data(stream.stream_id, b"[]", end_stream=True)
 
     async with (
         serve_h2(answer, authority) as server,
@@ -215,6 +215,6 @@ async def test_an_interrupted_start_is_unknown_and_not_sent_again_by_a_batch(
         with pytest.raises(StartOutcomeUnknown):
             await oc.workflows.start("event-7", "fast")
         async with oc.workflows.run_all([Start("event-7", "fast", key="0")]) as results:
-            told = [result async for result in results]
-    assert [type(result) for result in told] == [OutcomeUnknown]
+            found = [result async for result in results]
+    assert [type(result) for result in found] == [OutcomeUnknown]
     assert [method for method, _, _ in server.requests].count("POST") == 2

@@ -86,8 +86,11 @@ async def test_digest_authenticates_without_sending_the_password(fake_time: Fake
     async with serve(answer) as server, connected(server.url, fake_time.clock, credential=digest) as transport:
         for _ in range(2):
             assert await transport.send(GET) == {}
-    proofs = [request.headers.get("authorization", "") for request in server.requests]
-    assert [('uri="/thing"' in proof, "nc=0000000" in proof, "s3cret" in proof) for proof in proofs] == [
+    headers_sent = [request.headers.get("authorization", "") for request in server.requests]
+    assert [
+        ('uri="/thing"' in secret_headers, "nc=0000000" in secret_headers, "s3cret" in secret_headers)
+        for secret_headers in headers_sent
+    ] == [
         (False, False, False),
         (True, True, False),
         (True, True, False),
@@ -127,7 +130,7 @@ UNTRUSTED = ssl.SSLCertVerificationError(1, "who?")
 
 @pytest.mark.parametrize("library", [httpx, httpx2, httpcore, httpcore2])
 @pytest.mark.parametrize(
-    ("name", "said", "cause", "kind", "sentence"),
+    ("name", "text", "cause", "kind", "sentence"),
     [
         ("ConnectError", "", None, ConnectFailed, "ConnectError"),
         ("ConnectError", "", UNTRUSTED, TLSVerificationFailed, "ConnectError: who?"),
@@ -141,9 +144,9 @@ UNTRUSTED = ssl.SSLCertVerificationError(1, "who?")
     ],
 )
 def test_an_error_of_httpx_or_httpcore_before_the_first_byte_is_a_failed_connection(
-    library: ModuleType, name: str, said: str, cause: BaseException | None, kind: type[Exception], sentence: str
+    library: ModuleType, name: str, text: str, cause: BaseException | None, kind: type[Exception], sentence: str
 ) -> None:
-    chain = cause_chain(raised(getattr(library, name)(said), cause), None)
+    chain = cause_chain(raised(getattr(library, name)(text), cause), None)
     found = translated_error(library, chain, unsent=True, reused=True)
     assert type(found) is kind
     assert (str(found), found.reused, found.sent) == (sentence, False, False)
@@ -151,7 +154,7 @@ def test_an_error_of_httpx_or_httpcore_before_the_first_byte_is_a_failed_connect
 
 @pytest.mark.parametrize("library", [httpx, httpx2, httpcore, httpcore2])
 @pytest.mark.parametrize(
-    ("name", "said", "cause", "sentence"),
+    ("name", "text", "cause", "sentence"),
     [
         ("ConnectError", "", UNTRUSTED, "ConnectError: who?"),
         ("ConnectTimeout", "", ServerDisconnectedError(), "ConnectTimeout: Server disconnected"),
@@ -167,9 +170,9 @@ def test_an_error_of_httpx_or_httpcore_before_the_first_byte_is_a_failed_connect
     ],
 )
 def test_an_error_of_httpx_or_httpcore_after_the_first_byte_is_a_broken_connection(
-    library: ModuleType, name: str, said: str, cause: BaseException | None, sentence: str
+    library: ModuleType, name: str, text: str, cause: BaseException | None, sentence: str
 ) -> None:
-    chain = cause_chain(raised(getattr(library, name)(said), cause), None)
+    chain = cause_chain(raised(getattr(library, name)(text), cause), None)
     found = translated_error(library, chain, unsent=False, reused=True)
     assert type(found) is ConnectionBroken
     assert (str(found), found.reused, found.sent) == (sentence, True, True)
@@ -358,9 +361,9 @@ async def test_resetting_a_borrowed_client_does_nothing() -> None:
 def test_the_repr_of_cookies_shows_no_cookie() -> None:
     cookies = Cookies()
     cookies.store("https://oc.example.org/", ["JSESSIONID=s3cret"])
-    brought = cookies.headers("https://oc.example.org/")
-    assert dict(brought) == {"cookie": "JSESSIONID=s3cret"}
-    assert "s3cret" not in f"{cookies!r} {cookies} {brought!r}"
+    cookie_header = cookies.headers("https://oc.example.org/")
+    assert dict(cookie_header) == {"cookie": "JSESSIONID=s3cret"}
+    assert "s3cret" not in f"{cookies!r} {cookies} {cookie_header!r}"
 
 
 async def test_a_401_over_a_socket_is_unauthorized_too(fake_time: FakeTime) -> None:

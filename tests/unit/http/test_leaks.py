@@ -19,7 +19,7 @@ from tests.conftest import FakeTime
 from tests.support.byte_server import GET, NO_RETRIES, connected, http, serve, until
 from tests.support.http2_server import H2Stream, serve_h2
 from tests.support.misbehaving_server import ConnectionHandler, RawServer, no_opening, raw_server, relay
-from tests.unit.http.test_proxies import THROUGH, by_socks, socks_tunnel, tunnel
+from tests.unit.http.test_proxies import PROXIED, by_socks, socks_tunnel, tunnel
 from workflow_async import Retry, Timeouts
 from workflow_async._http import HTTPBackend
 
@@ -28,7 +28,7 @@ TRUST = ssl.create_default_context()
 AUTHORITY.configure_trust(TRUST)
 SERVER_SIDE = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
 AUTHORITY.issue_cert("127.0.0.1").configure_cert(SERVER_SIDE)
-BRIEF = Timeouts(connect=0.5, exchange=2.0)
+SHORT_TIMEOUTS = Timeouts(connect=0.5, exchange=2.0)
 Work = Callable[[], Coroutine[Any, Any, object]]
 
 
@@ -121,8 +121,8 @@ async def by_group_of_anyio(work: Work, count: int) -> bool:
     return bool(finished)
 
 
-Way = Callable[[Work, int], Awaitable[bool]]
-WAYS: list[Way] = [
+CancelMethod = Callable[[Work, int], Awaitable[bool]]
+CANCEL_METHODS: list[CancelMethod] = [
     natively,
     natively_again_and_again,
     by_scope,
@@ -145,12 +145,12 @@ def over_aiohttp() -> Any:
     return httpx.AsyncClient(transport=AiohttpTransport(verify=TRUST, limits=httpx.Limits(max_connections=1)))
 
 
-LENT: dict[str, Callable[[], Any]] = {
+BORROWED_CLIENTS: dict[str, Callable[[], Any]] = {
     "httpx": lambda: with_one(httpx),
     "httpx2": lambda: with_one(httpx2),
     "aiohttp": over_aiohttp,
 }
-OURS: tuple[HTTPBackend, ...] = ("httpx", "httpx2", "aiohttp")
+POOLED: tuple[HTTPBackend, ...] = ("httpx", "httpx2", "aiohttp")
 
 
 @asynccontextmanager
@@ -164,18 +164,18 @@ async def opened(transport: Any) -> AsyncIterator[HTTPBackend]:
 
 
 async def cancel_everywhere(
-    make: Callable[[], Any], way: Way, url: str, relay: RawServer, retry: Retry = NO_RETRIES
+    make: Callable[[], Any], cancel: CancelMethod, url: str, relay: RawServer, retry: Retry = NO_RETRIES
 ) -> int:
     """Cancel a call at each turn of the loop and prove that the next call succeeds. Return the number of turns."""
     count, finished = 0, False
     while not finished:
         count += 1
         async with opened(make()) as backend:
-            settings: dict[str, Any] = {"http": backend, "timeouts": BRIEF, "retry": retry}
+            settings: dict[str, Any] = {"http": backend, "timeouts": SHORT_TIMEOUTS, "retry": retry}
             if isinstance(backend, str):
                 settings["ssl_context"] = TRUST
             async with connected(url, FakeTime().clock, **settings) as transport:
-                finished = await way(lambda transport=transport: transport.send(GET), count)  # type: ignore[misc]  # bound to this turn
+                finished = await cancel(lambda transport=transport: transport.send(GET), count)  # type: ignore[misc]  # bound to this turn
                 assert await transport.send(GET) == {}
                 await until(lambda: relay.open <= 1)
         await until(lambda: not relay.open)
@@ -190,39 +190,42 @@ async def relay_to(url: str, opening: ConnectionHandler = no_opening) -> AsyncIt
         yield proxy.url.replace("http:", "https:"), proxy
 
 
-async def over_tls(make: Callable[[], Any], way: Way) -> int:
+async def over_tls(make: Callable[[], Any], cancel: CancelMethod) -> int:
     async with serve(http(200, b"{}"), tls=SERVER_SIDE) as server, relay_to(server.url) as (url, relay):
-        return await cancel_everywhere(make, way, url, relay)
+        return await cancel_everywhere(make, cancel, url, relay)
 
 
 @pytest.mark.sweep
 @pytest.mark.parametrize(
-    ("kind", "way"),
-    [("httpx", way) for way in WAYS] + [(kind, way) for kind in ("httpx2", "aiohttp") for way in (natively, by_scope)],
+    ("kind", "cancel"),
+    [("httpx", cancel) for cancel in CANCEL_METHODS]
+    + [(kind, cancel) for kind in ("httpx2", "aiohttp") for cancel in (natively, by_scope)],
 )
 async def test_a_call_cancelled_anywhere_over_tls_leaves_no_connection_in_a_borrowed_client(
-    kind: str, way: Way
+    kind: str, cancel: CancelMethod
 ) -> None:
-    assert await over_tls(LENT[kind], way) > 10
+    assert await over_tls(BORROWED_CLIENTS[kind], cancel) > 10
 
 
 @pytest.mark.sweep
-@pytest.mark.parametrize("way", [natively, by_scope])
-@pytest.mark.parametrize("name", OURS)
-async def test_a_call_cancelled_anywhere_over_tls_leaves_no_connection_in_the_pool(name: HTTPBackend, way: Way) -> None:
-    assert await over_tls(lambda: name, way) > 10
+@pytest.mark.parametrize("cancel", [natively, by_scope])
+@pytest.mark.parametrize("name", POOLED)
+async def test_a_call_cancelled_anywhere_over_tls_leaves_no_connection_in_the_pool(
+    name: HTTPBackend, cancel: CancelMethod
+) -> None:
+    assert await over_tls(lambda: name, cancel) > 10
 
 
 @pytest.mark.sweep
-@pytest.mark.parametrize("kind", LENT)
+@pytest.mark.parametrize("kind", BORROWED_CLIENTS)
 def test_a_call_cancelled_anywhere_leaves_no_connection_on_uvloop(kind: str) -> None:
     with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        assert runner.run(over_tls(LENT[kind], natively)) > 10
+        assert runner.run(over_tls(BORROWED_CLIENTS[kind], natively)) > 10
 
 
 @pytest.mark.sweep
-@pytest.mark.parametrize(("library", "way"), [(httpx, by_timeout), (httpx2, natively), (httpx2, by_scope)])
-async def test_a_call_cancelled_anywhere_leaves_no_connection_over_http2(library: Any, way: Way) -> None:
+@pytest.mark.parametrize(("library", "cancel"), [(httpx, by_timeout), (httpx2, natively), (httpx2, by_scope)])
+async def test_a_call_cancelled_anywhere_leaves_no_connection_over_http2(library: Any, cancel: CancelMethod) -> None:
     # A cancelled write breaks the connection. httpcore 1 notices that at the next request.
 
     def reply(talk: H2Stream) -> None:
@@ -230,18 +233,20 @@ async def test_a_call_cancelled_anywhere_leaves_no_connection_over_http2(library
         talk.h2.send_data(talk.stream_id, b"{}", end_stream=True)
 
     async with serve_h2(reply, AUTHORITY) as server, relay_to(server.url) as (url, relay):
-        assert await cancel_everywhere(lambda: with_one(library, http2=True), way, url, relay, Retry(attempts=2)) > 10
+        assert (
+            await cancel_everywhere(lambda: with_one(library, http2=True), cancel, url, relay, Retry(attempts=2)) > 10
+        )
 
 
 @pytest.mark.sweep
-@pytest.mark.parametrize(("kind", "way"), [("httpx", natively), ("httpx2", by_scope), ("aiohttp", natively)])
-async def test_a_call_cancelled_in_a_tunnel_leaves_no_socket(kind: str, way: Way) -> None:
+@pytest.mark.parametrize(("kind", "cancel"), [("httpx", natively), ("httpx2", by_scope), ("aiohttp", natively)])
+async def test_a_call_cancelled_in_a_tunnel_leaves_no_socket(kind: str, cancel: CancelMethod) -> None:
     async with serve(http(200, b"{}"), tls=SERVER_SIDE) as server, relay_to(server.url, tunnel) as (_, relay):
-        assert await cancel_everywhere(lambda: THROUGH[kind](relay.url, TRUST), way, server.url, relay) > 10
+        assert await cancel_everywhere(lambda: PROXIED[kind](relay.url, TRUST), cancel, server.url, relay) > 10
 
 
 @pytest.mark.sweep
-@pytest.mark.parametrize(("library", "way"), [("httpx", by_scope), ("httpx2", natively)])
-async def test_a_call_cancelled_at_a_socks_proxy_leaves_no_socket(library: str, way: Way) -> None:
+@pytest.mark.parametrize(("library", "cancel"), [("httpx", by_scope), ("httpx2", natively)])
+async def test_a_call_cancelled_at_a_socks_proxy_leaves_no_socket(library: str, cancel: CancelMethod) -> None:
     async with serve(http(200, b"{}"), tls=SERVER_SIDE) as server, relay_to(server.url, socks_tunnel) as (_, relay):
-        assert await cancel_everywhere(lambda: by_socks(library, relay.url, TRUST), way, server.url, relay) > 10
+        assert await cancel_everywhere(lambda: by_socks(library, relay.url, TRUST), cancel, server.url, relay) > 10

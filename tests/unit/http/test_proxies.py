@@ -27,7 +27,7 @@ from workflow_async.errors import (
 )
 
 FAR = "https://oc.example.org"
-BRIEF = Timeouts(connect=0.05, exchange=2.0)
+SHORT_TIMEOUTS = Timeouts(connect=0.05, exchange=2.0)
 
 
 @pytest.fixture(scope="module")
@@ -48,12 +48,12 @@ def server_side(authority: trustme.CA) -> ssl.SSLContext:
     return context
 
 
-THROUGH: dict[str, Callable[[str, ssl.SSLContext], Any]] = {
+PROXIED: dict[str, Callable[[str, ssl.SSLContext], Any]] = {
     "httpx": lambda url, trust: httpx.AsyncClient(proxy=httpx.Proxy(url), verify=trust, trust_env=False),
     "httpx2": lambda url, trust: httpx2.AsyncClient(proxy=httpx2.Proxy(url), verify=trust, trust_env=False),
     "aiohttp": lambda url, trust: httpx.AsyncClient(transport=AiohttpTransport(verify=trust, proxy=httpx.Proxy(url))),
 }
-through = pytest.mark.parametrize("by", THROUGH)
+through = pytest.mark.parametrize("by", PROXIED)
 
 
 async def get_and_start_errors(
@@ -72,16 +72,16 @@ async def get_and_start_errors(
 # Proxies that speak HTTP
 
 
-def proxy_that_responds(data: bytes, *, end: str = "fin") -> ConnectionHandler:
+def proxy_that_responds(data: bytes, *, ending: str = "fin") -> ConnectionHandler:
     """Return a handler that reads the CONNECT, sends `data`, and closes, resets or stalls."""
 
     async def talk(reader: Reader, writer: Writer) -> None:
-        asked = await reader.readuntil(b"\r\n\r\n")
-        assert asked.startswith(b"CONNECT oc.example.org:443 ")
+        connects = await reader.readuntil(b"\r\n\r\n")
+        assert connects.startswith(b"CONNECT oc.example.org:443 ")
         writer.write(data)
-        if end == "rst":
+        if ending == "rst":
             reset(writer)
-        elif end == "stall":
+        elif ending == "stall":
             await reader.read()
 
     return talk
@@ -94,7 +94,7 @@ async def proxy_that_closes(_: Reader, __: Writer) -> None:
 FAILING: dict[str, ConnectionHandler] = {
     "closes at once": proxy_that_closes,
     "closes after reading": proxy_that_responds(b""),
-    "resets": proxy_that_responds(b"", end="rst"),
+    "resets": proxy_that_responds(b"", ending="rst"),
     "closes in the status line": proxy_that_responds(b"HTTP/1.1 2"),
     "closes in the headers": proxy_that_responds(b"HTTP/1.1 200 OK\r\nvia: 1.1 a"),
     "wants a password": proxy_that_responds(
@@ -107,13 +107,13 @@ FAILING: dict[str, ConnectionHandler] = {
     "talks rubbish": proxy_that_responds(b"\x15\x03\x01\x00\x02\x02\x46rubbish\r\n\r\n"),
     "talks for ever": proxy_that_responds(b"HTTP/1.1 200 OK\r\n" + b"a: b\r\n" * 60_000),
     "closes the tunnel": proxy_that_responds(b"HTTP/1.1 200 OK\r\n\r\n"),
-    "resets the tunnel": proxy_that_responds(b"HTTP/1.1 200 OK\r\n\r\n", end="rst"),
+    "resets the tunnel": proxy_that_responds(b"HTTP/1.1 200 OK\r\n\r\n", ending="rst"),
     "talks in the tunnel": proxy_that_responds(b"HTTP/1.1 200 OK\r\n\r\nHTTP/1.1 201 Created\r\n\r\n"),
 }
 SILENT: dict[str, ConnectionHandler] = {
-    "says nothing": proxy_that_responds(b"", end="stall"),
-    "stops in the headers": proxy_that_responds(b"HTTP/1.1 200 OK\r\nvia: 1.1 a", end="stall"),
-    "says nothing in the tunnel": proxy_that_responds(b"HTTP/1.1 200 OK\r\n\r\n", end="stall"),
+    "says nothing": proxy_that_responds(b"", ending="stall"),
+    "stops in the headers": proxy_that_responds(b"HTTP/1.1 200 OK\r\nvia: 1.1 a", ending="stall"),
+    "says nothing in the tunnel": proxy_that_responds(b"HTTP/1.1 200 OK\r\n\r\n", ending="stall"),
 }
 
 
@@ -121,10 +121,10 @@ SILENT: dict[str, ConnectionHandler] = {
 @pytest.mark.parametrize("how", FAILING)
 async def test_a_refused_tunnel_is_a_failed_connection(how: str, by: str, fake_time: FakeTime) -> None:
     async with raw_server(FAILING[how]) as proxy:
-        got, started = await get_and_start_errors(THROUGH[by](proxy.url, SSL_CONTEXT), fake_time)
+        get_error, start_error = await get_and_start_errors(PROXIED[by](proxy.url, SSL_CONTEXT), fake_time)
         await until(lambda: not proxy.open)
-    assert [type(error) for error in (got, started)] == [ConnectFailed] * 2
-    assert (got.attempts, started.attempts, started.sent) == (4, 1, False)
+    assert [type(error) for error in (get_error, start_error)] == [ConnectFailed] * 2
+    assert (get_error.attempts, start_error.attempts, start_error.sent) == (4, 1, False)
     assert by == "aiohttp" or proxy.connections == 5  # aiohttp requests a tunnel for a GET twice
 
 
@@ -132,17 +132,19 @@ async def test_a_refused_tunnel_is_a_failed_connection(how: str, by: str, fake_t
 @pytest.mark.parametrize("how", SILENT)
 async def test_a_silent_proxy_fails_after_the_connect_timeout(how: str, by: str, fake_time: FakeTime) -> None:
     async with raw_server(SILENT[how]) as proxy:
-        got, started = await get_and_start_errors(THROUGH[by](proxy.url, SSL_CONTEXT), fake_time, timeouts=BRIEF)
+        get_error, start_error = await get_and_start_errors(
+            PROXIED[by](proxy.url, SSL_CONTEXT), fake_time, timeouts=SHORT_TIMEOUTS
+        )
         await until(lambda: not proxy.open)
-    assert [type(error) for error in (got, started)] == [ConnectFailed] * 2
-    assert (got.attempts, started.attempts, started.sent) == (4, 1, False)
+    assert [type(error) for error in (get_error, start_error)] == [ConnectFailed] * 2
+    assert (get_error.attempts, start_error.attempts, start_error.sent) == (4, 1, False)
 
 
 @through
 async def test_a_proxy_that_refuses_is_a_failed_connection(by: str, fake_time: FakeTime) -> None:
-    got, started = await get_and_start_errors(THROUGH[by](refused_url(), SSL_CONTEXT), fake_time)
-    assert [type(error) for error in (got, started)] == [ConnectFailed] * 2
-    assert (got.attempts, started.sent) == (4, False)
+    get_error, start_error = await get_and_start_errors(PROXIED[by](refused_url(), SSL_CONTEXT), fake_time)
+    assert [type(error) for error in (get_error, start_error)] == [ConnectFailed] * 2
+    assert (get_error.attempts, start_error.sent) == (4, False)
 
 
 @pytest.mark.parametrize("by", ["httpx", "httpx2"])
@@ -154,26 +156,26 @@ async def test_a_proxy_that_is_not_trusted_gets_nothing(
         client = library.AsyncClient(
             proxy=library.Proxy(proxy.url, ssl_context=trust), trust_env=False, verify=SSL_CONTEXT
         )
-        got, started = await get_and_start_errors(client, fake_time)
+        get_error, start_error = await get_and_start_errors(client, fake_time)
         assert proxy.requests == []
-    assert [type(error) for error in (got, started)] == [TLSVerificationFailed] * 2
-    assert not started.sent
+    assert [type(error) for error in (get_error, start_error)] == [TLSVerificationFailed] * 2
+    assert not start_error.sent
 
 
 @pytest.mark.parametrize("by", ["httpx", "httpx2"])
 async def test_a_proxy_that_does_not_speak_tls_gets_nothing(by: str, fake_time: FakeTime) -> None:
     library: Any = {"httpx": httpx, "httpx2": httpx2}[by]
-    async with raw_server(answering_at_once) as proxy:
+    async with raw_server(respond_immediately) as proxy:
         url = proxy.url.replace("http:", "https:")
         client = library.AsyncClient(
             proxy=library.Proxy(url, ssl_context=SSL_CONTEXT), trust_env=False, verify=SSL_CONTEXT
         )
-        got, started = await get_and_start_errors(client, fake_time)
-    assert [type(error) for error in (got, started)] == [ConnectFailed] * 2
-    assert not started.sent
+        get_error, start_error = await get_and_start_errors(client, fake_time)
+    assert [type(error) for error in (get_error, start_error)] == [ConnectFailed] * 2
+    assert not start_error.sent
 
 
-async def answering_at_once(reader: Reader, writer: Writer) -> None:
+async def respond_immediately(reader: Reader, writer: Writer) -> None:
     writer.write(b"HTTP/1.1 400 Bad Request\r\n\r\n")
     await reader.read(65536)
 
@@ -181,7 +183,7 @@ async def answering_at_once(reader: Reader, writer: Writer) -> None:
 async def test_a_start_through_a_proxy_that_fails_is_not_sent_and_not_unknown(fake_time: FakeTime) -> None:
     async with (
         raw_server(FAILING["talks rubbish"]) as proxy,
-        THROUGH["httpx"](proxy.url, SSL_CONTEXT) as client,
+        PROXIED["httpx"](proxy.url, SSL_CONTEXT) as client,
         client_of("opencast", FAR, clock=fake_time.clock, http=client) as oc,
     ):
         with pytest.raises(NotSent):
@@ -231,11 +233,11 @@ async def test_a_connection_that_a_socks_proxy_refuses_is_a_failed_connection(
     how: str, library: str, fake_time: FakeTime
 ) -> None:
     async with raw_server(socks(SOCKS[how])) as proxy:
-        got, started = await get_and_start_errors(by_socks(library, proxy.url), fake_time)
+        get_error, start_error = await get_and_start_errors(by_socks(library, proxy.url), fake_time)
         await until(lambda: not proxy.open)
-    for error in (got, started):
+    for error in (get_error, start_error):
         assert isinstance(error, NotSent)
-    assert (got.attempts, started.attempts, started.sent) == (4, 1, False)
+    assert (get_error.attempts, start_error.attempts, start_error.sent) == (4, 1, False)
 
 
 @pytest.mark.parametrize("library", ["httpx", "httpx2"])
@@ -244,10 +246,12 @@ async def test_a_silent_socks_proxy_fails_after_the_connect_timeout(
     answered: int, library: str, fake_time: FakeTime
 ) -> None:
     async with raw_server(socks(SOCKS["closes the tunnel"][:answered], stall=True)) as proxy:
-        got, started = await get_and_start_errors(by_socks(library, proxy.url), fake_time, timeouts=BRIEF)
+        get_error, start_error = await get_and_start_errors(
+            by_socks(library, proxy.url), fake_time, timeouts=SHORT_TIMEOUTS
+        )
         await until(lambda: not proxy.open)
-    assert [type(error) for error in (got, started)] == [ConnectFailed] * 2
-    assert not started.sent
+    assert [type(error) for error in (get_error, start_error)] == [ConnectFailed] * 2
+    assert not start_error.sent
 
 
 # Proxies that work
@@ -269,13 +273,13 @@ async def tunnelled(kind: str, trust: ssl.SSLContext, server: ByteServer) -> Asy
     """Run a proxy that reaches a server, and a client through it."""
     opening = socks_tunnel if kind.startswith("socks") else tunnel
     async with raw_server(relay(int(server.url.rpartition(":")[2]), opening)) as proxy:
-        if kind in THROUGH:
-            yield proxy, THROUGH[kind](proxy.url, trust)
+        if kind in PROXIED:
+            yield proxy, PROXIED[kind](proxy.url, trust)
         else:
             yield proxy, by_socks(kind.rpartition(" ")[2], proxy.url, trust)
 
 
-WORKING = pytest.mark.parametrize("kind", [*THROUGH, "socks by httpx", "socks by httpx2"])
+WORKING = pytest.mark.parametrize("kind", [*PROXIED, "socks by httpx", "socks by httpx2"])
 
 
 @WORKING
@@ -286,9 +290,9 @@ async def test_through_a_tunnel_a_start_that_was_read_is_sent(
         serve(lambda _: RawResponse(b"", "fin"), tls=server_side(authority)) as server,
         tunnelled(kind, trust, server) as (_, client),
     ):
-        got, started = await get_and_start_errors(client, fake_time, server.url)
-    assert [type(error) for error in (got, started)] == [ConnectionBroken] * 2
-    assert started.sent
+        get_error, start_error = await get_and_start_errors(client, fake_time, server.url)
+    assert [type(error) for error in (get_error, start_error)] == [ConnectionBroken] * 2
+    assert start_error.sent
     assert [seen.method for seen in server.requests].count("POST") == 1
 
 
@@ -313,15 +317,15 @@ async def test_through_a_tunnel_an_untrusted_server_gets_nothing(
         serve(http(200, b"{}"), tls=server_side(trustme.CA())) as server,
         tunnelled(kind, trust, server) as (proxy, client),
     ):
-        got, started = await get_and_start_errors(client, fake_time, server.url)
+        get_error, start_error = await get_and_start_errors(client, fake_time, server.url)
         await until(lambda: not proxy.open)
-    assert [type(error) for error in (got, started)] == [TLSVerificationFailed] * 2
-    assert not started.sent
+    assert [type(error) for error in (get_error, start_error)] == [TLSVerificationFailed] * 2
+    assert not start_error.sent
 
 
 @through
 async def test_a_start_is_unknown_if_a_forwarding_proxy_drops_it(by: str, fake_time: FakeTime) -> None:
-    async with serve(lambda _: RawResponse(b"", "fin")) as proxy, THROUGH[by](proxy.url, SSL_CONTEXT) as client:
+    async with serve(lambda _: RawResponse(b"", "fin")) as proxy, PROXIED[by](proxy.url, SSL_CONTEXT) as client:
         url = "http://oc.example.org"
         async with client_of("opencast", url, clock=fake_time.clock, http=client, allow_insecure_http=True) as oc:
             with pytest.raises(StartOutcomeUnknown):
