@@ -105,7 +105,7 @@ HOSTILE_JSON = {
 @pytest.fixture(params=["with the extra `fast`", "by the standard library"])
 def either_parser(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     if request.param.startswith("by"):
-        monkeypatch.setattr(json_parser, "_fast", lambda: None)
+        monkeypatch.setattr(json_parser, "_orjson", lambda: None)
 
 
 @pytest.mark.row(37)

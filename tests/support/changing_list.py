@@ -108,7 +108,7 @@ class Walk:
     _pages: dict[int, Page[Row]] = field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
-        self.found = ScanState(lambda row: row.id, wanted=self.wanted)
+        self.found = ScanState(lambda row: row.id, predicate=self.wanted)
         self.scan = self.begin(self.found)
         self._plan()
 

@@ -33,11 +33,11 @@ def json_tree(body: bytes) -> Any:
 
     Servers not started in UTF-8 send bytes that are none (contract: opencast.md 4.2): those become U+FFFD.
     """
-    fast = _fast() if len(body) <= MAX_FAST_BYTES else None
-    if fast is not None:
+    orjson = _orjson() if len(body) <= MAX_FAST_BYTES else None
+    if orjson is not None:
         try:
-            tree = fast.loads(body)
-            if _is_written_as(body, fast.dumps(tree)):
+            tree = orjson.loads(body)
+            if _is_spelled_as(body, orjson.dumps(tree)):
                 return tree
         except (ValueError, TypeError):
             pass
@@ -50,38 +50,38 @@ def json_rows(body: bytes) -> Iterable[Any] | None:
     Raises `DecodeError` as `json_tree` does, perhaps only when the item is due that cannot be read.
     """
     if len(body) >= LARGE_ARRAY and body.startswith(b"[{") and body.endswith(b"}]"):
-        return _one_by_one(body)
+        return _parse_one_by_one(body)
     tree = json_tree(body)
     return tree if isinstance(tree, list) else None
 
 
-def _one_by_one(body: bytes) -> Iterator[Any]:
+def _parse_one_by_one(body: bytes) -> Iterator[Any]:
     """The items, each parsed when it is due; from the first on that cannot be read alone, of the whole array."""
-    for place, row in enumerate(_rows(body)):
+    for index, row in enumerate(_split_rows(body)):
         try:
             tree = json_tree(row)
         except DecodeError:
-            yield from json_tree(body)[place:]
+            yield from json_tree(body)[index:]
             return
         yield tree
 
 
-def _rows(body: bytes) -> Iterator[bytes]:
+def _split_rows(body: bytes) -> Iterator[bytes]:
     """The array cut where a row most likely ends and another begins: by how the last one ends and the first begins.
 
     If every piece is one value, these are the items and nothing else: there is no other way to read what is cut at its
     commas. A cut in the wrong place leaves a piece that is none.
     """
-    end, begin = body[-3:-1], body[1 : body.find(b":") + 1]
-    cut, at = end + b"," + begin, 1
-    while (found := body.find(cut, at)) >= 0:
-        yield body[at : found + len(end)]
-        at = found + len(end) + 1
-    yield body[at:-1]
+    row_end, row_start = body[-3:-1], body[1 : body.find(b":") + 1]
+    separator, start = row_end + b"," + row_start, 1
+    while (end := body.find(separator, start)) >= 0:
+        yield body[start : end + len(row_end)]
+        start = end + len(row_end) + 1
+    yield body[start:-1]
 
 
 @cache
-def _fast() -> Any:
+def _orjson() -> Any:
     """The module orjson, or None where the extra is not installed; importing the package does not import it."""
     try:
         return importlib.import_module("orjson")
@@ -89,13 +89,13 @@ def _fast() -> Any:
         return None
 
 
-def _is_written_as(body: bytes, written: bytes) -> bool:
+def _is_spelled_as(body: bytes, serialized: bytes) -> bool:
     """Whether the body is this text, in one of the spellings; what they escape is found in texts only."""
-    for spelling in SPELLINGS:
-        spelled = written
-        for char, escape in spelling.items():
-            spelled = spelled.replace(char, escape)
-        if spelled == body:
+    for escapes in SPELLINGS:
+        candidate = serialized
+        for character, escape in escapes.items():
+            candidate = candidate.replace(character, escape)
+        if candidate == body:
             return True
     return False
 
@@ -109,7 +109,7 @@ class SpelledNumber(float):
 
     def __new__(cls, spelling: str) -> Self:
         """Make the number of its digits. Raise `ValueError` for one that a float cannot hold."""
-        number = super().__new__(cls, _finite(spelling))
+        number = super().__new__(cls, _finite_float(spelling))
         number.spelling = spelling
         return number
 
@@ -136,10 +136,10 @@ def reference_json_tree(
     try:
         return json.loads(
             text,
-            parse_constant=_no_constant,
-            parse_float=parse_float or _finite,
+            parse_constant=_reject_constant,
+            parse_float=parse_float or _finite_float,
             parse_int=parse_int,
-            object_pairs_hook=_unique,
+            object_pairs_hook=_unique_keys,
         )
     except RecursionError:
         fault = "nested too deeply"
@@ -148,18 +148,18 @@ def reference_json_tree(
     raise DecodeError(f"{fault} @ $", parsed=False)
 
 
-def _no_constant(name: str) -> NoReturn:
+def _reject_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON number")
 
 
-def _finite(digits: str) -> float:
+def _finite_float(digits: str) -> float:
     number = float(digits)
     if not math.isfinite(number):
         raise ValueError("a number beyond what a float can hold")
     return number
 
 
-def _unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     tree = dict(pairs)
     if len(tree) != len(pairs):
         raise ValueError("an object has the same key twice")

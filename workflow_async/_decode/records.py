@@ -12,7 +12,7 @@ from cattrs.gen import make_dict_structure_fn
 
 from workflow_async._core.call import UnreadableRow
 from workflow_async._decode.compiled import Field, compile_list_reader, compile_reader, compile_table_reader
-from workflow_async._decode.values import PLAIN, OrNone, TypeMismatch, parse_datetime, type_name
+from workflow_async._decode.values import EXACT_TYPES, OrNone, TypeMismatch, parse_datetime, type_name
 from workflow_async._decode.xml_rows import RowBlock
 from workflow_async.errors import DecodeError
 
@@ -21,40 +21,40 @@ T = TypeVar("T")
 Override = Any
 """What `cattrs.override` gives; its type is not exported."""
 
-EXTRA = "#extra"
+EXTRA_KEY = "#extra"
 """Under this key a record's `extra` field finds what the record has no field for."""
 
 MAX_UNREADABLE = 2_000
 """Rows of one answer. Naming each takes some 50 microseconds."""
 LEAVE_IN_EXTRA = object()
-EXACT = (str, int, float, bool)
+EXACT_SCALARS = (str, int, float, bool)
 
 
 def strict_converter() -> cattrs.Converter:
     """A converter that takes text for text, numbers for numbers, truth for truth, and nothing else."""
-    strict = cattrs.Converter(detailed_validation=True)
-    for kind in EXACT:
-        strict.register_structure_hook(kind, _exactly(kind))
-    strict.register_structure_hook(datetime, lambda value, _: parse_datetime(value))
-    return strict
+    converter = cattrs.Converter(detailed_validation=True)
+    for kind in EXACT_SCALARS:
+        converter.register_structure_hook(kind, _exactly(kind))
+    converter.register_structure_hook(datetime, lambda value, _: parse_datetime(value))
+    return converter
 
 
 class RecordConverter:
     """The records of a system; how they are read is made when the first one is, for that takes milliseconds."""
 
-    def __init__(self, teach: Callable[[cattrs.Converter], None]) -> None:
-        self._teach = teach
+    def __init__(self, configure: Callable[[cattrs.Converter], None]) -> None:
+        self._configure = configure
 
     @cached_property
-    def converter(self) -> cattrs.Converter:
+    def cattrs_converter(self) -> cattrs.Converter:
         """What reads them."""
-        strict = strict_converter()
-        self._teach(strict)
-        return strict
+        converter = strict_converter()
+        self._configure(converter)
+        return converter
 
     def structure(self, tree: Any, kind: Any) -> Any:
         """The tree as a record."""
-        return self.converter.structure(tree, kind)
+        return self.cattrs_converter.structure(tree, kind)
 
 
 @frozen
@@ -68,7 +68,7 @@ class _Reference:
     kind: type[Any]
     fields: Sequence[Field]
     structure: Callable[[Any, Any], Any]
-    shaped: Callable[[Any], Any]
+    preprocess: Callable[[Any], Any]
     optional: Mapping[str, Field]
     """The fields that may be unread, by their keys."""
 
@@ -76,15 +76,17 @@ class _Reference:
         if not isinstance(tree, dict):
             raise TypeMismatch(f"expected an object, got {type_name(tree)}")
         keys = {field.key for field in self.fields}
-        shaped = {key: self.shaped(value) for key, value in tree.items() if key in keys}
-        known = {key: value for key, value in shaped.items() if value is not LEAVE_IN_EXTRA}
-        unread = {key for key in self.optional.keys() & known.keys() if not _reads(self.optional[key], known[key])}
-        read = {key: value for key, value in known.items() if key not in unread}
+        preprocessed = {key: self.preprocess(value) for key, value in tree.items() if key in keys}
+        known = {key: value for key, value in preprocessed.items() if value is not LEAVE_IN_EXTRA}
+        unreadable = {
+            key for key in self.optional.keys() & known.keys() if not _is_readable(self.optional[key], known[key])
+        }
+        read = {key: value for key, value in known.items() if key not in unreadable}
         extra = {key: value for key, value in tree.items() if key not in read}
-        found = self._structured({**read, EXTRA: extra})
-        fields = [self.optional[key] for key in unread]
-        values = {field.name: field.unread for field in fields if field.unread is not attrs.NOTHING}
-        return attrs.evolve(found, **values) if values else found
+        record = self._structured({**read, EXTRA_KEY: extra})
+        fallback_fields = [self.optional[key] for key in unreadable]
+        fallbacks = {field.name: field.fallback for field in fallback_fields if field.fallback is not attrs.NOTHING}
+        return attrs.evolve(record, **fallbacks) if fallbacks else record
 
     def _structured(self, tree: dict[str, Any]) -> Any:
         """The record, or its faults by the server's keys instead of the names of attributes."""
@@ -98,10 +100,10 @@ class _Reference:
 
 
 def register(
-    strict: cattrs.Converter,
+    converter: cattrs.Converter,
     kind: type[Any],
     *,
-    shaped: Callable[[Any], Any] = lambda value: value,
+    preprocess: Callable[[Any], Any] = lambda value: value,
     **overrides: Override,
 ) -> None:
     """Teach a converter one record: its renames and hooks. Unknown keys go to the record's `extra`, if it has one.
@@ -109,45 +111,51 @@ def register(
     So do optional values (fields with a default) that do not read. A record without `extra` is read strictly.
     `shaped` makes of a known key's value what its hook should see, or ODD where it belongs to `extra` as it is.
     """
-    fields = [_field(strict, field, overrides.get(field.name)) for field in attrs.fields(kind) if field.name != "extra"]
+    fields = [
+        _field(converter, field, overrides.get(field.name)) for field in attrs.fields(kind) if field.name != "extra"
+    ]
     extra = len(fields) < len(attrs.fields(kind))
     if extra:
-        overrides["extra"] = cattrs.override(rename=EXTRA, struct_hook=lambda value, _: value)
-    structure = make_dict_structure_fn(kind, strict, **overrides)
-    reference = _Reference(kind, fields, structure, shaped, _optional(fields) if extra else {})
-    strict.register_structure_hook(kind, compile_reader(kind, fields, reference, extra=extra))
-    many: Any = list[kind]  # type: ignore[valid-type]  # it is a type, at run time
-    one, each = strict.get_structure_hook(kind), strict.get_structure_hook(many)
-    read_many = compile_list_reader(cache(partial(compile_table_reader, kind, fields, extra=extra)), one, each)
-    strict.register_structure_hook_func(lambda asked: asked == many, read_many)
+        overrides["extra"] = cattrs.override(rename=EXTRA_KEY, struct_hook=lambda value, _: value)
+    structure = make_dict_structure_fn(kind, converter, **overrides)
+    reference = _Reference(kind, fields, structure, preprocess, _optional(fields) if extra else {})
+    converter.register_structure_hook(kind, compile_reader(kind, fields, reference, extra=extra))
+    list_type: Any = list[kind]  # type: ignore[valid-type]  # it is a type, at run time
+    read_item, read_list = converter.get_structure_hook(kind), converter.get_structure_hook(list_type)
+    compiled = compile_list_reader(
+        cache(partial(compile_table_reader, kind, fields, extra=extra)), read_item, read_list
+    )
+    converter.register_structure_hook_func(lambda asked: asked == list_type, compiled)
 
 
-def structure(strict: RecordConverter | cattrs.Converter, tree: Any, kind: type[T], at: str = "$") -> T:
+def structure(converter: RecordConverter | cattrs.Converter, tree: Any, kind: type[T], path: str = "$") -> T:
     """Read a tree as a record.
 
     Raises `DecodeError` with the place of every fault: the path of the server's keys from `at` on, such as
     `$[3].title`.
     """
     try:
-        found: T = strict.structure(tree, kind)
+        record: T = converter.structure(tree, kind)
     except (cattrs.BaseValidationError, TypeMismatch) as error:
-        faults = _faults(error, at)
+        faults = _faults(error, path)
     else:
-        return found
+        return record
     raise DecodeError(*faults)
 
 
-def read_page(strict: RecordConverter, trees: Iterable[Any] | RowBlock, kind: type[T], at: str = "$") -> tuple[T, ...]:
+def read_page(
+    converter: RecordConverter, trees: Iterable[Any] | RowBlock, kind: type[T], path: str = "$"
+) -> tuple[T, ...]:
     """Read the rows of a page as `read_rows` does.
 
     An `UnreadableRow` among them is typed as a record: scans need it in its place to count and join rows, and
     `Found.take` removes it before a row reaches the caller.
     """
-    return cast("tuple[T, ...]", read_rows(strict, trees, kind, at))
+    return cast("tuple[T, ...]", read_rows(converter, trees, kind, path))
 
 
 def read_rows(
-    strict: RecordConverter, trees: Iterable[Any] | RowBlock, kind: type[T], at: str = "$"
+    converter: RecordConverter, trees: Iterable[Any] | RowBlock, kind: type[T], path: str = "$"
 ) -> tuple[T | UnreadableRow, ...]:
     """Read the rows of a list as records. An `UnreadableRow` stands in the place of a row that cannot be read.
 
@@ -155,21 +163,21 @@ def read_rows(
     """
     if isinstance(trees, RowBlock):
         try:
-            return tuple(strict.structure(trees, list[kind]))  # type: ignore[valid-type]  # it is a type, at run time
+            return tuple(converter.structure(trees, list[kind]))  # type: ignore[valid-type]  # it is a type, at run time
         except (cattrs.BaseValidationError, TypeMismatch):
             trees = trees.trees()
-    read = strict.converter.get_structure_hook(kind)
-    found: list[T | UnreadableRow] = []
+    read_row = converter.cattrs_converter.get_structure_hook(kind)
+    rows: list[T | UnreadableRow] = []
     unreadable = 0
-    for place, tree in enumerate(trees):
+    for index, tree in enumerate(trees):
         try:
-            found.append(read(tree, kind))
+            rows.append(read_row(tree, kind))
         except (cattrs.BaseValidationError, TypeMismatch) as error:
-            found.append(UnreadableRow(_faults(error, f"{at}[{place}]"), tree))
+            rows.append(UnreadableRow(_faults(error, f"{path}[{index}]"), tree))
             unreadable += 1
             if unreadable > MAX_UNREADABLE:
-                raise DecodeError(f"more than {MAX_UNREADABLE} rows that cannot be read @ {at}") from None
-    return tuple(found)
+                raise DecodeError(f"more than {MAX_UNREADABLE} rows that cannot be read @ {path}") from None
+    return tuple(rows)
 
 
 @frozen
@@ -177,18 +185,18 @@ class _ReadWith:
     """A reader as cattrs calls it."""
 
     read: Callable[[Any], Any]
-    unread: Any = attrs.NOTHING
+    fallback: Any = attrs.NOTHING
 
     def __call__(self, value: Any, _: Any) -> Any:
         return self.read(value)
 
 
-def read_with(read: Callable[[Any], Any], rename: str | None = None, *, unread: Any = attrs.NOTHING) -> Override:
+def read_with(read: Callable[[Any], Any], rename: str | None = None, *, fallback: Any = attrs.NOTHING) -> Override:
     """A field that is read by this function, and has another name on the wire.
 
     `unread` is what it holds if its value does not read, where that is not its default.
     """
-    return cattrs.override(rename=rename, struct_hook=_ReadWith(read, unread))
+    return cattrs.override(rename=rename, struct_hook=_ReadWith(read, fallback))
 
 
 def constant_field() -> Override:
@@ -197,40 +205,40 @@ def constant_field() -> Override:
 
 
 def list_field(
-    strict: cattrs.Converter,
+    converter: cattrs.Converter,
     kind: type[Any],
     rename: str | None = None,
     *,
-    unwrapped: Callable[[Any], Any] = lambda value: value,
+    unwrap: Callable[[Any], Any] = lambda value: value,
 ) -> Override:
     """A list field as a tuple. Null is the empty one. `unwrapped` makes a list of the value on the wire."""
-    many: Any = list[kind]  # type: ignore[valid-type]  # it is a type, at run time
-    one, each = strict.get_structure_hook(kind), strict.get_structure_hook(many)
+    list_type: Any = list[kind]  # type: ignore[valid-type]  # it is a type, at run time
+    read_item, read_list = converter.get_structure_hook(kind), converter.get_structure_hook(list_type)
 
     def read(value: Any) -> tuple[Any, ...]:
-        found = unwrapped(value)
-        if found is not None and not isinstance(found, list):
-            raise TypeMismatch(f"expected a list, got {type_name(found)}")
+        items = unwrap(value)
+        if items is not None and not isinstance(items, list):
+            raise TypeMismatch(f"expected a list, got {type_name(items)}")
         try:
-            return tuple([one(item, kind) for item in found or ()])
+            return tuple([read_item(item, kind) for item in items or ()])
         except Exception:  # noqa: BLE001 - whatever it was: read again by what names its place
-            return tuple(each(found, many))
+            return tuple(read_list(items, list_type))
 
     return read_with(read, rename)
 
 
-def _field(strict: cattrs.Converter, field: "attrs.Attribute[Any]", override: Override) -> Field:
+def _field(converter: cattrs.Converter, field: "attrs.Attribute[Any]", override: Override) -> Field:
     """What the fast reader needs to know of a field."""
     key = None if override and override.omit else (override and override.rename) or field.name
-    unread = attrs.NOTHING
+    fallback = attrs.NOTHING
     if override and override.struct_hook:
-        read, unread = override.struct_hook.read, override.struct_hook.unread
-        plain = PLAIN.get(read.read if isinstance(read, OrNone) else read)
+        read, fallback = override.struct_hook.read, override.struct_hook.fallback
+        exact_type = EXACT_TYPES.get(read.read if isinstance(read, OrNone) else read)
     else:
-        hook = strict.get_structure_hook(field.type)
-        read = partial(_typed, hook, field.type)
-        plain = field.type if field.type in EXACT else None
-    return Field(field.name, key, read, plain, field.default, unread)
+        hook = converter.get_structure_hook(field.type)
+        read = partial(_structure_as, hook, field.type)
+        exact_type = field.type if field.type in EXACT_SCALARS else None
+    return Field(field.name, key, read, exact_type, field.default, fallback)
 
 
 def _optional(fields: Iterable[Field]) -> Mapping[str, Field]:
@@ -239,7 +247,7 @@ def _optional(fields: Iterable[Field]) -> Mapping[str, Field]:
     return {field.key: field for field in fields if field.key is not None and field.key not in required}
 
 
-def _reads(field: Field, value: Any) -> bool:
+def _is_readable(field: Field, value: Any) -> bool:
     """True if a value is what its field takes."""
     try:
         field.read(value)
@@ -248,7 +256,7 @@ def _reads(field: Field, value: Any) -> bool:
     return True
 
 
-def _typed(hook: Callable[[Any, Any], Any], kind: Any, value: Any) -> Any:
+def _structure_as(hook: Callable[[Any, Any], Any], kind: Any, value: Any) -> Any:
     return hook(value, kind)
 
 
@@ -261,9 +269,9 @@ def _exactly(kind: type) -> Callable[[Any, Any], Any]:
     return hook
 
 
-def _faults(error: Exception, at: str) -> tuple[str, ...]:
+def _faults(error: Exception, path: str) -> tuple[str, ...]:
     """Every fault with its place, each once: several fields may read one key."""
-    return tuple(dict.fromkeys(cattrs.transform_error(error, at, _fault)))
+    return tuple(dict.fromkeys(cattrs.transform_error(error, path, _fault)))
 
 
 def _fault(error: BaseException, _: Any) -> str:

@@ -9,13 +9,13 @@ from attrs import frozen
 
 T = TypeVar("T")
 
-DIGITS = 19
-INTEGER = re.compile(rf"-?[0-9]{{1,{DIGITS}}}", re.ASCII)
-SECONDS = len("2018-08-08T08:46:57Z")
-NANOSECONDS = len("2018-08-08T08:46:57.123456789Z")
+MAX_DIGITS = 19
+INTEGER = re.compile(rf"-?[0-9]{{1,{MAX_DIGITS}}}", re.ASCII)
+SECONDS_LENGTH = len("2018-08-08T08:46:57Z")
+NANOSECONDS_LENGTH = len("2018-08-08T08:46:57.123456789Z")
 DATETIME = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d{0,9}))?(Z|[+-]\d\d:?\d\d)", re.ASCII)
 from_iso = datetime.fromisoformat
-joined = "".join
+join = "".join
 
 
 class TypeMismatch(ValueError):
@@ -25,9 +25,9 @@ class TypeMismatch(ValueError):
 def parse_datetime(value: Any) -> datetime:
     """An ISO 8601 instant with 0 to 9 fraction digits and a zone, as an aware datetime in UTC."""
     if value.__class__ is str:
-        marks = value[4:20:3]
-        usual = marks == "--T::." and value[-1] == "Z" and len(value) <= NANOSECONDS
-        if usual or (marks == "--T::Z" and len(value) == SECONDS):
+        separators = value[4:20:3]
+        has_fraction = separators == "--T::." and value[-1] == "Z" and len(value) <= NANOSECONDS_LENGTH
+        if has_fraction or (separators == "--T::Z" and len(value) == SECONDS_LENGTH):
             try:
                 return from_iso(value)
             except ValueError:
@@ -40,16 +40,16 @@ def parse_any_datetime(value: Any) -> datetime:
     match = DATETIME.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise TypeMismatch(f"expected an instant such as 2018-08-08T08:46:57.3Z, got {type_name(value)}")
-    whole, fraction, zone = match.groups()
+    seconds, fraction, zone = match.groups()
     try:
-        return datetime.fromisoformat(f"{whole}.{(fraction or '').ljust(6, '0')[:6]}{zone}").astimezone(UTC)
+        return datetime.fromisoformat(f"{seconds}.{(fraction or '').ljust(6, '0')[:6]}{zone}").astimezone(UTC)
     except (ValueError, OverflowError):
         raise TypeMismatch("expected an instant that exists") from None
 
 
 def parse_int(value: Any) -> int:
     """A whole number, or its digits as text."""
-    if value.__class__ is str and value.isascii() and value.isdigit() and len(value) <= DIGITS:
+    if value.__class__ is str and value.isascii() and value.isdigit() and len(value) <= MAX_DIGITS:
         return int(value)
     if isinstance(value, int) and not isinstance(value, bool):
         return value
@@ -60,11 +60,11 @@ def parse_int(value: Any) -> int:
 
 def parse_bool(value: Any) -> bool:
     """True or False, or the texts "true" and "false"."""
-    simple = isinstance(value, bool | str)
-    found = {True: True, False: False, "true": True, "false": False}.get(value) if simple else None
-    if found is None:
+    hashable = isinstance(value, bool | str)
+    parsed = {True: True, False: False, "true": True, "false": False}.get(value) if hashable else None
+    if parsed is None:
         raise TypeMismatch(f"expected true or false, got {type_name(value)}")
-    return found
+    return parsed
 
 
 def parse_str(value: Any) -> str:
@@ -80,17 +80,17 @@ def parse_str_map(value: Any) -> Mapping[str, str]:
     """An object of texts; absent (None) is the empty one, and so is a null text in it."""
     if value.__class__ is dict:
         try:
-            joined(value.values())  # which nothing but texts can be, and asks each at once
+            join(value.values())  # which nothing but texts can be, and asks each at once
         except TypeError:
             return {key: parse_str(item) for key, item in value.items()}
-        known: Mapping[str, str] = value
-        return known
+        texts: Mapping[str, str] = value
+        return texts
     if value is None:
         return {}
     raise TypeMismatch(f"expected an object of texts, got {type_name(value)}")
 
 
-PLAIN: dict[Any, type] = {parse_str: str, parse_int: int, parse_bool: bool}
+EXACT_TYPES: dict[Any, type] = {parse_str: str, parse_int: int, parse_bool: bool}
 """What these readers take as it is."""
 
 
@@ -109,7 +109,7 @@ class CachedReader(Generic[T]):
     """Reads a word, and has the answers for the usual ones ready."""
 
     read: Callable[[Any], T]
-    answers: Mapping[str, T]
+    results: Mapping[str, T]
 
     def __call__(self, value: Any) -> T:
         return self.read(value)
@@ -135,9 +135,16 @@ def cached(read: Callable[[Any], T], words: Iterable[str]) -> Callable[[Any], T]
     return CachedReader(read, {word: read(word) for word in words})
 
 
-NAMES = {dict: "an object", list: "a list", str: "a text", bool: "true or false", int: "a number", float: "a number"}
+TYPE_NAMES = {
+    dict: "an object",
+    list: "a list",
+    str: "a text",
+    bool: "true or false",
+    int: "a number",
+    float: "a number",
+}
 
 
 def type_name(value: Any) -> str:
     """What kind of value it is, as JSON calls it."""
-    return "null" if value is None else NAMES.get(type(value), type(value).__name__)
+    return "null" if value is None else TYPE_NAMES.get(type(value), type(value).__name__)

@@ -39,8 +39,8 @@ def xml_tree(body: bytes, lists: frozenset[str] = frozenset()) -> Any:
     """
     _check_bounds(body)
     try:
-        return _plain_tree(body.decode(), lists)
-    except (UnicodeDecodeError, ET.ParseError, _NotPlain):
+        return _parse_simple(body.decode(), lists)
+    except (UnicodeDecodeError, ET.ParseError, _NotSimple):
         return reference_xml_tree(body, lists)
 
 
@@ -48,8 +48,8 @@ def xml_list(body: bytes, name: str) -> Any:
     """The same tree, in which the elements of this name are `RowBlock`, if the root has any."""
     _check_bounds(body)
     try:
-        return _plain_list(body.decode(), name)
-    except (UnicodeDecodeError, ET.ParseError, _NotPlain):
+        return _parse_simple_list(body.decode(), name)
+    except (UnicodeDecodeError, ET.ParseError, _NotSimple):
         tree = reference_xml_tree(body, frozenset({name}))
     if isinstance(tree, dict) and name in tree:
         tree[name] = RowBlock(tree[name])
@@ -67,46 +67,46 @@ def _check_bounds(body: bytes) -> None:
         raise DecodeError(f"more than {MAX_ATTRIBUTES} attributes @ /", parsed=False)
 
 
-def _plain_list(text: str, name: str) -> Any:
+def _parse_simple_list(text: str, name: str) -> Any:
     """The tree of a plain document; rows that are alike do not go through the parser."""
-    rest, runs, alike = extract_rows(text, name)
-    tree = _plain_tree(rest, frozenset({name}))
-    listed = tree.get(name, []) if isinstance(tree, dict) else []
-    rows = restore_rows(listed, runs, alike)
+    document, runs, uniform = extract_rows(text, name)
+    tree = _parse_simple(document, frozenset({name}))
+    elements = tree.get(name, []) if isinstance(tree, dict) else []
+    rows = restore_rows(elements, runs, uniform)
     if rows is None:
-        raise _NotPlain
-    if listed:
+        raise _NotSimple
+    if elements:
         tree[name] = rows
     return tree
 
 
-def _plain_tree(text: str, lists: frozenset[str]) -> Any:
+def _parse_simple(text: str, lists: frozenset[str]) -> Any:
     """The tree of a plain document."""
     if "<!DOCTYPE" in text or "\0" in text:
-        raise _NotPlain  # a NUL is UTF-16 that hides one
+        raise _NotSimple  # a NUL is UTF-16 that hides one
     parser = ET.XMLParser(encoding="utf-8")  # noqa: S314 - no DOCTYPE, no entities
     parser.feed(text)
-    return _plain(parser.close(), lists, {}, MAX_DEPTH)
+    return _simple_tree(parser.close(), lists, {}, MAX_DEPTH)
 
 
 def reference_xml_tree(body: bytes, lists: frozenset[str]) -> Any:
     """The same, whatever the document; its depth is bounded while it is parsed."""
-    tree = _Tree(lists)
+    builder = _TreeBuilder(lists)
     parser = expat.ParserCreate("utf-8", namespace_separator=" ")
-    parser.StartDoctypeDeclHandler = tree.refuse_doctype
-    parser.StartElementHandler = tree.open
-    parser.EndElementHandler = tree.close
-    parser.CharacterDataHandler = tree.text
+    parser.StartDoctypeDeclHandler = builder.reject_doctype
+    parser.StartElementHandler = builder.open
+    parser.EndElementHandler = builder.close
+    parser.CharacterDataHandler = builder.text
     parser.buffer_text = True
     try:
         parser.Parse(body, True)  # noqa: FBT003 - expat takes it by position
     except expat.ExpatError as error:
-        fault = f"not XML: {expat.errors.messages[error.code]} in line {error.lineno}"
-    except _Refused as error:
-        fault = str(error)
+        problem = f"not XML: {expat.errors.messages[error.code]} in line {error.lineno}"
+    except _Rejected as error:
+        problem = str(error)
     else:
-        return tree.root
-    raise DecodeError(f"{fault} @ /", parsed=False)
+        return builder.root
+    raise DecodeError(f"{problem} @ /", parsed=False)
 
 
 def xml_bytes(root: str, namespace: str, children: Iterable[tuple[str, "str | list[tuple[str, str]]"]]) -> bytes:
@@ -118,50 +118,50 @@ def xml_bytes(root: str, namespace: str, children: Iterable[tuple[str, "str | li
     for name, content in children:
         child = ET.SubElement(element, name)
         if isinstance(content, str):
-            child.text = _carried(name, content)
+            child.text = _checked_text(name, content)
         else:
             for inner, text in content:
-                ET.SubElement(child, inner).text = _carried(inner, text)
-    written: bytes = ET.tostring(element, encoding="utf-8", xml_declaration=True)
-    return written.replace(b"\r", b"&#13;")  # a bare one reads as a line feed
+                ET.SubElement(child, inner).text = _checked_text(inner, text)
+    serialized: bytes = ET.tostring(element, encoding="utf-8", xml_declaration=True)
+    return serialized.replace(b"\r", b"&#13;")  # a bare one reads as a line feed
 
 
-def _carried(name: str, text: str) -> str:
+def _checked_text(name: str, text: str) -> str:
     if NOT_XML.search(text):
         raise InvalidArgument(name, "must not contain control characters or lone surrogates, which XML cannot carry")
     return text
 
 
-class _NotPlain(Exception):
+class _NotSimple(Exception):
     """There is more to the document than elements and texts."""
 
 
-def _plain(element: ET.Element, lists: frozenset[str], names: dict[str, str], depth: int) -> Any:
+def _simple_tree(element: ET.Element, lists: frozenset[str], names: dict[str, str], depth: int) -> Any:
     """The tree of an element without attributes, text beside children, and names that repeat unlisted."""
-    beside = element.text
+    text_beside = element.text
     if not len(element) and not element.items():
-        return beside or ""
-    if depth == 1 or element.items() or (beside and not beside.isspace()):
-        raise _NotPlain
+        return text_beside or ""
+    if depth == 1 or element.items() or (text_beside and not text_beside.isspace()):
+        raise _NotSimple
     tree: dict[str, Any] = {}
     for child in element:
-        if child.tail != beside:
-            beside = child.tail
-            if beside and not beside.isspace():
-                raise _NotPlain
-        nested = len(child) or child.items()
-        value = _plain(child, lists, names, depth - 1) if nested else child.text or ""
+        if child.tail != text_beside:
+            text_beside = child.tail
+            if text_beside and not text_beside.isspace():
+                raise _NotSimple
+        has_content = len(child) or child.items()
+        value = _simple_tree(child, lists, names, depth - 1) if has_content else child.text or ""
         name = names.get(child.tag) or names.setdefault(child.tag, child.tag.rpartition("}")[2])
         if name in lists:
             tree.setdefault(name, []).append(value)
         elif name in tree:
-            raise _NotPlain
+            raise _NotSimple
         else:
             tree[name] = value
     return tree
 
 
-class _Refused(Exception):
+class _Rejected(Exception):
     """What stops the parser."""
 
 
@@ -190,18 +190,18 @@ class _Element:
 
 
 @define
-class _Tree:
+class _TreeBuilder:
     lists: frozenset[str]
     root: Any = None
     open_elements: list[_Element] = field(factory=list)
 
-    def refuse_doctype(self, *_: object) -> None:
-        raise _Refused("a DOCTYPE, which is never read")
+    def reject_doctype(self, *_: object) -> None:
+        raise _Rejected("a DOCTYPE, which is never read")
 
     def open(self, _: str, attributes: dict[str, str]) -> None:
         if len(self.open_elements) >= MAX_DEPTH:
-            raise _Refused(f"deeper than {MAX_DEPTH} elements")
-        self.open_elements.append(_Element({f"@{_local(name)}": text for name, text in attributes.items()}))
+            raise _Rejected(f"deeper than {MAX_DEPTH} elements")
+        self.open_elements.append(_Element({f"@{_local_name(name)}": text for name, text in attributes.items()}))
 
     def text(self, text: str) -> None:
         self.open_elements[-1].texts.append(text)
@@ -209,11 +209,11 @@ class _Tree:
     def close(self, name: str) -> None:
         value = self.open_elements.pop().value()
         if self.open_elements:
-            local = _local(name)
+            local = _local_name(name)
             self.open_elements[-1].add(local, value, listed=local in self.lists)
         else:
             self.root = value
 
 
-def _local(name: str) -> str:
+def _local_name(name: str) -> str:
     return name.rpartition(" ")[2]

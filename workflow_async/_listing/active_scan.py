@@ -12,7 +12,7 @@ from workflow_async._listing.scan import ScanState
 
 T = TypeVar("T")
 
-MAX_AHEAD = 64
+MAX_PAGES_IN_FLIGHT = 64
 """Pages that are asked for ahead, at most: four turns of 16 connections, which last no longer than a call may."""
 
 
@@ -23,40 +23,40 @@ class ActiveScan(Generic[T]):
     A list that cannot be had, or a server that is down, costs one request.
     """
 
-    page: Callable[[int, int], Call[Page[T]]]
+    rows_call: Callable[[int, int], Call[Page[T]]]
     """The call for the rows from an offset on, so many of them."""
-    found: ScanState[T]
-    size: int
-    rows: int
+    state: ScanState[T]
+    page_size: int
+    expected_rows: int
     """In the list, most likely."""
     done: bool = field(default=False, init=False)
     _offset: int = field(default=0, init=False)
-    _asked: deque[int] = field(factory=deque, init=False)
+    _in_flight: deque[int] = field(factory=deque, init=False)
 
-    def next_calls(self, held: int = 0) -> Sequence[Call[Page[T]]]:
+    def next_calls(self, pages_in_use: int = 0) -> Sequence[Call[Page[T]]]:
         """The pages that follow, besides those on their way; one if none is: there may be more than there were."""
-        if held or (self._asked and self._asked[0] != self._offset):
+        if pages_in_use or (self._in_flight and self._in_flight[0] != self._offset):
             return ()
-        begin = self._asked[-1] + self.size if self._asked else self._offset
-        pages = -(-(self.rows - begin) // self.size)
-        count = min(MAX_AHEAD - len(self._asked), pages) if self._offset else 0
-        offsets = [begin + place * self.size for place in range(max(count, not self._asked))]
-        self._asked += offsets
-        return [self.page(offset, self.size) for offset in offsets]
+        start = self._in_flight[-1] + self.page_size if self._in_flight else self._offset
+        pages = -(-(self.expected_rows - start) // self.page_size)
+        count = min(MAX_PAGES_IN_FLIGHT - len(self._in_flight), pages) if self._offset else 0
+        offsets = [start + index * self.page_size for index in range(max(count, not self._in_flight))]
+        self._in_flight += offsets
+        return [self.rows_call(offset, self.page_size) for offset in offsets]
 
     def accept(self, page: Page[T]) -> tuple[T, ...] | None:
         """What is new; None for a page that does not begin where the one before ended, as it was shorter than asked.
 
         Raises `ListingInconsistent` when two pages in a row bring nothing new.
         """
-        if self._asked.popleft() != self._offset:
-            self._asked.clear()
+        if self._in_flight.popleft() != self._offset:
+            self._in_flight.clear()
             return None
-        fresh, count = self.found.accept(page.items), len(page.items)
+        new, count = self.state.accept(page.items), len(page.items)
         self._offset += count
-        self.done = is_last_page(self._offset, asked=self.size, count=count, total=page.total)
+        self.done = is_last_page(self._offset, requested=self.page_size, count=count, total=page.total)
         if count or not self.done:
-            self.found.check_not_stuck()
-        self.rows = self.rows if page.total is None else page.total
-        self.size = count or self.size
-        return fresh
+            self.state.check_not_stuck()
+        self.expected_rows = self.expected_rows if page.total is None else page.total
+        self.page_size = count or self.page_size
+        return new

@@ -25,7 +25,7 @@ OVERLAP = 5
 """Rows that an anchored page has in common with the one before."""
 ANCHOR = 3
 """How many of these must be known for the page to count; where rows never change places, one would do."""
-SLACK, PATIENCE = 16, 3
+PROGRESS_ALLOWANCE, PROGRESS_PER_PAGE = 16, 3
 """Pages that bring nothing an anchored scan endures: so many, and so many more for each that brings something."""
 MAX_EMPTY_PAGES = 2
 """Empty pages in a row below the total that the server tells: then a scan straight on ends, an anchored one fails."""
@@ -47,13 +47,13 @@ class RowRange:
 
 def row_ranges(first: RowRange, overlap: int, *, count: int, end: int | None) -> list[RowRange]:
     """So many spans in a row, each overlapping the one before; none reaches beyond `end`."""
-    found, at = [first], first
-    while len(found) < count and (end is None or at.offset + at.rows < end):
-        shared = min(overlap, at.rows - 1)
-        at = RowRange(at.offset + at.rows - shared, first.rows, shared)
-        found.append(at)
-    last = found.pop()
-    return [*found, last if end is None else RowRange(last.offset, min(last.rows, end - last.offset), last.overlap)]
+    ranges, current = [first], first
+    while len(ranges) < count and (end is None or current.offset + current.rows < end):
+        overlapping = min(overlap, current.rows - 1)
+        current = RowRange(current.offset + current.rows - overlapping, first.rows, overlapping)
+        ranges.append(current)
+    last = ranges.pop()
+    return [*ranges, last if end is None else RowRange(last.offset, min(last.rows, end - last.offset), last.overlap)]
 
 
 @define
@@ -64,158 +64,161 @@ class PageWindow:
     after a page that was not as long as asked for. Two of these alike tell the length that the server likes.
     """
 
-    rows: int
-    most: int
-    _wide: int = field(default=0, init=False)
-    _short: int = field(default=0, init=False)
-    _even: bool = field(default=True, init=False)
+    page_size: int
+    max_pages: int
+    _width: int = field(default=0, init=False)
+    _short_length: int = field(default=0, init=False)
+    _steady: bool = field(default=True, init=False)
 
     def width(self, rows_left: int | None, step: int) -> int:
         """Pages to ask for; `rows_left` is what the server says there is."""
-        if rows_left is None or not self._wide:
-            return max(1, self._wide)
-        wide = self.most if self._even else self._wide
-        return max(1, min(wide, -(-rows_left // step)))
+        if rows_left is None or not self._width:
+            return max(1, self._width)
+        width = self.max_pages if self._steady else self._width
+        return max(1, min(width, -(-rows_left // step)))
 
-    def record_page(self, span: RowRange, count: int) -> None:
+    def record_page(self, requested: RowRange, count: int) -> None:
         """A page of so many rows has come; one more at once for each that is whole is twice as many each time."""
-        if count != span.rows:
+        if count != requested.rows:
             self.shrink()
-            if 1 < count == self._short:
-                self.rows = count
-            self._short = count
+            if 1 < count == self._short_length:
+                self.page_size = count
+            self._short_length = count
         else:
-            self._wide = min(self.most, self._wide + 1)
+            self._width = min(self.max_pages, self._width + 1)
 
     def shrink(self) -> None:
         """The list is not as it was thought to be."""
-        self._wide, self._even = 0, False
+        self._width, self._steady = 0, False
 
 
 @define
 class OffsetScan(Generic[T]):
     """Each page begins where the one before ended: what moves up meanwhile is missed, what moves down comes twice."""
 
-    rows: RowsCall[T]
-    found: ScanState[T]
-    pace: PageWindow
+    rows_call: RowsCall[T]
+    state: ScanState[T]
+    page_window: PageWindow
     offset: int = 0
     done: bool = field(default=False, init=False)
     _total: int | None = field(default=None, init=False)
     _empty_pages: int = field(default=0, init=False)
-    _asked: deque[RowRange] = field(factory=deque, init=False)
+    _in_flight: deque[RowRange] = field(factory=deque, init=False)
 
-    def next_calls(self, held: int = 0) -> Sequence[Call[Page[T]]]:
+    def next_calls(self, pages_in_use: int = 0) -> Sequence[Call[Page[T]]]:
         """The pages that follow, within the limit: as many as may be, less those on their way and those being read."""
-        left, size = self.found.left, self.pace.rows
-        there = None if self._total is None else self._total - self.offset
-        end = None if left is None else self.offset + left
-        last = self._asked[-1] if self._asked else RowRange(self.offset, 0)
-        count = self.pace.width(there, size) - len(self._asked) - held
+        rows_left, page_size = self.state.rows_left, self.page_window.page_size
+        rows_to_end = None if self._total is None else self._total - self.offset
+        end = None if rows_left is None else self.offset + rows_left
+        last = self._in_flight[-1] if self._in_flight else RowRange(self.offset, 0)
+        count = self.page_window.width(rows_to_end, page_size) - len(self._in_flight) - pages_in_use
         if count <= 0 or (end is not None and last.end >= end):
             return ()
-        planned = row_ranges(RowRange(last.end, size), 0, count=count, end=end)
-        self._asked += planned
-        return [self.rows(span.offset, span.rows) for span in planned]
+        ranges = row_ranges(RowRange(last.end, page_size), 0, count=count, end=end)
+        self._in_flight += ranges
+        return [self.rows_call(requested.offset, requested.rows) for requested in ranges]
 
     def accept(self, page: Page[T]) -> tuple[T, ...] | None:
         """What is new; raises `ListingInconsistent` when two pages in a row bring nothing."""
-        span, count = self._asked.popleft(), len(page.items)
-        if span.offset != self.offset:
-            self._asked.clear()
+        requested, count = self._in_flight.popleft(), len(page.items)
+        if requested.offset != self.offset:
+            self._in_flight.clear()
             return None
-        self.offset, self._total = span.offset + count, page.total
-        fresh = self.found.accept(page.items)
+        self.offset, self._total = requested.offset + count, page.total
+        new = self.state.accept(page.items)
         self._empty_pages = 0 if count else self._empty_pages + 1
-        ended = is_last_page(self.offset, asked=span.rows, count=count, total=page.total)
-        self.done = self.found.full or ended or self._empty_pages >= MAX_EMPTY_PAGES
+        is_last = is_last_page(self.offset, requested=requested.rows, count=count, total=page.total)
+        self.done = self.state.limit_reached or is_last or self._empty_pages >= MAX_EMPTY_PAGES
         if count:
-            self.found.check_not_stuck()
-        self.pace.record_page(span, count)
-        return fresh
+            self.state.check_not_stuck()
+        self.page_window.record_page(requested, count)
+        return new
 
 
-def is_last_page(reached: int, *, asked: int, count: int, total: int | None) -> bool:
+def is_last_page(end: int, *, requested: int, count: int, total: int | None) -> bool:
     """Whether a page was the last one; a total that is less than what came says nothing."""
-    return count < asked if total is None or reached > total else reached == total
+    return count < requested if total is None or end > total else end == total
 
 
 @define
 class OverlapScan(Generic[T]):
     """Each page begins within the one before; one that does not was moved, and the scan steps back."""
 
-    rows: RowsCall[T]
-    found: ScanState[T]
-    pace: PageWindow
+    rows_call: RowsCall[T]
+    state: ScanState[T]
+    page_window: PageWindow
     overlap: int = OVERLAP
     anchor: int = ANCHOR
     done: bool = field(default=False, init=False)
-    _at: RowRange = field(init=False)
+    _position: RowRange = field(init=False)
     _total: int | None = field(default=None, init=False)
     _longest: int = field(default=0, init=False)
     """Rows of the longest page so far: the server gives so many."""
     _empty_pages: int = field(default=0, init=False)
-    _asked: deque[RowRange] = field(factory=deque, init=False)
+    _in_flight: deque[RowRange] = field(factory=deque, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._at = RowRange(0, self.pace.rows)
+        self._position = RowRange(0, self.page_window.page_size)
 
-    def next_calls(self, held: int = 0) -> Sequence[Call[Page[T]]]:
+    def next_calls(self, pages_in_use: int = 0) -> Sequence[Call[Page[T]]]:
         """The pages that follow, each overlapping the one before, within the limit; when all before have been read."""
-        if held or self._asked:
+        if pages_in_use or self._in_flight:
             return ()
-        left, size, at = self.found.left, self.pace.rows, self._at
-        there = None if self._total is None else self._total - at.offset
-        end = None if left is None else at.offset + at.overlap + left
-        count = self.pace.width(there, max(1, size - self.overlap))
-        planned = row_ranges(RowRange(at.offset, size, at.overlap), self.overlap, count=count, end=end)
-        self._asked = deque(planned)
-        return [self.rows(span.offset, span.rows) for span in planned]
+        rows_left, page_size, position = self.state.rows_left, self.page_window.page_size, self._position
+        rows_to_end = None if self._total is None else self._total - position.offset
+        end = None if rows_left is None else position.offset + position.overlap + rows_left
+        count = self.page_window.width(rows_to_end, max(1, page_size - self.overlap))
+        ranges = row_ranges(RowRange(position.offset, page_size, position.overlap), self.overlap, count=count, end=end)
+        self._in_flight = deque(ranges)
+        return [self.rows_call(requested.offset, requested.rows) for requested in ranges]
 
     def accept(self, page: Page[T]) -> tuple[T, ...] | None:
         """What is new, if the page joins on; raises `ListingInconsistent` when that comes to nothing for too long."""
-        span, count = self._asked.popleft(), len(page.items)
-        if span.offset != self._at.offset:
-            self._asked.clear()
+        requested, count = self._in_flight.popleft(), len(page.items)
+        if requested.offset != self._position.offset:
+            self._in_flight.clear()
             return None
-        self._check_empty_pages(span, page)
+        self._check_empty_pages(requested, page)
         self._total = page.total
-        if not joins(span, [self.found.is_known(item) for item in page.items[: self.anchor]]):
-            self._step_back(span)
+        if not continues_list(requested, [self.state.is_known(item) for item in page.items[: self.anchor]]):
+            self._step_back(requested)
             return None
         self._longest = max(self._longest, count)
-        fresh = self.found.accept(page.items)
-        self._empty_pages = 0 if fresh else self._empty_pages
-        self.done = self.found.full or self._ends(span, page)
+        new = self.state.accept(page.items)
+        self._empty_pages = 0 if new else self._empty_pages
+        self.done = self.state.limit_reached or self._ends(requested, page)
         if not self.done:
-            self.found.check_progress(SLACK, PATIENCE)
-            shared = max(1, min(self.overlap, count - 1))
-            self._at = RowRange(max(0, span.offset + count - shared), self.pace.rows, shared)
-            self.pace.record_page(span, count)
-        return fresh
+            self.state.check_progress(PROGRESS_ALLOWANCE, PROGRESS_PER_PAGE)
+            overlap = max(1, min(self.overlap, count - 1))
+            self._position = RowRange(max(0, requested.offset + count - overlap), self.page_window.page_size, overlap)
+            self.page_window.record_page(requested, count)
+        return new
 
-    def _step_back(self, span: RowRange) -> None:
-        self._asked.clear()
-        self.found.steps_back += 1
-        self.found.check_progress(SLACK, PATIENCE)
-        self.pace.shrink()
-        back = max(1, self.pace.rows - self.overlap)
-        self._at = RowRange(max(0, span.offset - back), self.pace.rows, max(1, min(self.overlap, self.pace.rows - 1)))
+    def _step_back(self, requested: RowRange) -> None:
+        self._in_flight.clear()
+        self.state.steps_back += 1
+        self.state.check_progress(PROGRESS_ALLOWANCE, PROGRESS_PER_PAGE)
+        self.page_window.shrink()
+        page_size = self.page_window.page_size
+        offset = max(0, requested.offset - max(1, page_size - self.overlap))
+        self._position = RowRange(offset, page_size, max(1, min(self.overlap, page_size - 1)))
 
-    def _ends(self, span: RowRange, page: Page[T]) -> bool:
+    def _ends(self, requested: RowRange, page: Page[T]) -> bool:
         """Whether the page reaches the end of the list: it is short, and not because the server likes it so."""
         count = len(page.items)
-        says_more = page.total is not None and span.offset + count < page.total
-        return count < span.rows and not says_more and (count < self._longest or count <= 1)
+        says_more = page.total is not None and requested.offset + count < page.total
+        return count < requested.rows and not says_more and (count < self._longest or count <= 1)
 
-    def _check_empty_pages(self, span: RowRange, page: Page[T]) -> None:
-        if page.items or page.total is None or span.offset >= page.total:
+    def _check_empty_pages(self, requested: RowRange, page: Page[T]) -> None:
+        if page.items or page.total is None or requested.offset >= page.total:
             return
         self._empty_pages += 1
         if self._empty_pages >= MAX_EMPTY_PAGES:
-            raise ListingInconsistent(f"no rows from {span.offset} on, of {page.total} that the server says there are")
+            raise ListingInconsistent(
+                f"no rows from {requested.offset} on, of {page.total} that the server says there are"
+            )
 
 
-def joins(span: RowRange, known: Sequence[bool]) -> bool:
+def continues_list(requested: RowRange, known: Sequence[bool]) -> bool:
     """Whether a page joins on to what is known: it begins the list, or with rows that have come; `known` says which."""
-    return span.offset == 0 or (bool(known) and all(known[: max(1, span.overlap)]))
+    return requested.offset == 0 or (bool(known) and all(known[: max(1, requested.overlap)]))

@@ -19,7 +19,7 @@ from workflow_async.errors import ListingInconsistent
 
 T = TypeVar("T")
 
-SLACK, PATIENCE = 64, 48
+PROGRESS_ALLOWANCE, PROGRESS_PER_PAGE = 64, 48
 """Answers that bring nothing: so many are endured, and so many more for each that brings something. A window is halved
 up to 48 times, and each time one of the halves may be empty."""
 SHORT_WINDOW = 2**16
@@ -48,7 +48,7 @@ class WindowRequest:
     window: Window | None
     rows: int
     offset: int = 0
-    last: Hashable = None
+    expected_row: Hashable = None
     """The row that should be the only one, where it is asked whether there are any behind it."""
 
 
@@ -60,94 +60,99 @@ WindowCall = Callable[[Window | None, int, int], Call[Page[T]]]
 class TimeWindowScan(Generic[T]):
     """All of the list if it fits into one answer, else window by window."""
 
-    call_for: WindowCall[T]
-    found: ScanState[T]
-    size: int
+    window_call: WindowCall[T]
+    state: ScanState[T]
+    page_size: int
     ahead: int
-    span: Window
+    period: Window
     """What the windows cover together."""
     bounded: bool = False
     """Whether rows beyond the span are not wanted; otherwise, the list begins with all there is."""
     done: bool = field(default=False, init=False)
     _pending: list[WindowRequest] = field(init=False)
     """The last is asked for first."""
-    _asked: deque[WindowRequest] = field(factory=deque, init=False)
+    _in_flight: deque[WindowRequest] = field(factory=deque, init=False)
     _longest: int = field(default=0, init=False)
     """Rows of the longest answer so far: the server gives so many."""
-    _whole: int = field(default=0, init=False)
+    _total: int = field(default=0, init=False)
     """Rows of the list, where the server says."""
     _uncovered: int = field(default=0, init=False)
     _cap: int | None = field(default=None, init=False)
     """Rows that the server gives at most. None until an answer has shown it."""
 
     def __attrs_post_init__(self) -> None:
-        self._pending = [WindowRequest(self.span if self.bounded else None, self.size)]
+        self._pending = [WindowRequest(self.period if self.bounded else None, self.page_size)]
 
-    def next_calls(self, held: int = 0) -> Sequence[Call[Page[T]]]:
+    def next_calls(self, pages_in_use: int = 0) -> Sequence[Call[Page[T]]]:
         """The windows that are still to be asked for, the earliest first, when those before have been read."""
-        if held or self._asked:
+        if pages_in_use or self._in_flight:
             return ()
-        asks = [self._pending.pop() for _ in range(min(self.ahead, len(self._pending)))]
-        self._asked = deque(asks)
-        return [self.call_for(ask.window, ask.offset, ask.rows) for ask in asks]
+        requests = [self._pending.pop() for _ in range(min(self.ahead, len(self._pending)))]
+        self._in_flight = deque(requests)
+        return [self.window_call(request.window, request.offset, request.rows) for request in requests]
 
     def accept(self, page: Page[T]) -> tuple[T, ...]:
         """What is new; raises `ListingInconsistent` where windows cannot be had whole, or do not cover the list."""
-        ask = self._asked.popleft()
-        fresh = self.found.accept(page.items)
-        self.found.check_progress(SLACK, PATIENCE)
-        self._pending += reversed(self._following(ask, [self.found.key(item) for item in page.items], page.total))
+        request = self._in_flight.popleft()
+        new = self.state.accept(page.items)
+        self.state.check_progress(PROGRESS_ALLOWANCE, PROGRESS_PER_PAGE)
+        self._pending += reversed(
+            self._next_requests(request, [self.state.key(item) for item in page.items], page.total)
+        )
         self._longest = max(self._longest, len(page.items))
-        self.done = self.found.full or not (self._pending or self._asked)
-        return fresh
+        self.done = self.state.limit_reached or not (self._pending or self._in_flight)
+        return new
 
-    def _following(self, ask: WindowRequest, keys: Sequence[Hashable], total: int | None) -> Sequence[WindowRequest]:
+    def _next_requests(
+        self, request: WindowRequest, keys: Sequence[Hashable], total: int | None
+    ) -> Sequence[WindowRequest]:
         """What an answer leaves to be asked for."""
         count = len(keys)
-        if ask.window == self.span and total is not None and total < self._whole:
-            return self._again(total)
-        if ask.last is not None:
-            return () if keys == [ask.last] else self._parts(WindowRequest(ask.window, self.size), self.size)
-        verdict = is_complete(asked=ask.rows, count=count, total=total, longest=self._longest)
-        if verdict is None:
-            return (evolve(ask, rows=2, offset=count - 1, last=keys[-1]),)
-        if verdict:
+        if request.window == self.period and total is not None and total < self._total:
+            return self._restart(total)
+        if request.expected_row is not None:
+            whole_window = WindowRequest(request.window, self.page_size)
+            return () if keys == [request.expected_row] else self._split_or_enlarge(whole_window, self.page_size)
+        complete = is_complete(requested=request.rows, count=count, total=total, longest=self._longest)
+        if complete is None:
+            return (evolve(request, rows=2, offset=count - 1, expected_row=keys[-1]),)
+        if complete:
             return ()
-        if ask.window is None:
-            self._whole = total or 0
-        if count < ask.rows:
+        if request.window is None:
+            self._total = total or 0
+        if count < request.rows:
             self._cap = count
-            if not self._halved(ask):
+            if not self._split(request):
                 raise ListingInconsistent(f"the server gives {count} of {total} rows of one instant at once")
-        if self._takes_more(ask):
-            return (evolve(ask, rows=2 * ask.rows),)
-        return self._parts(ask, 2 * ask.rows)
+        if self._may_enlarge(request):
+            return (evolve(request, rows=2 * request.rows),)
+        return self._split_or_enlarge(request, 2 * request.rows)
 
-    def _takes_more(self, ask: WindowRequest) -> bool:
+    def _may_enlarge(self, request: WindowRequest) -> bool:
         """Return True if the window is short and the server may give twice as many rows at once."""
-        short = ask.window is not None and ask.window.last - ask.window.first <= SHORT_WINDOW
-        return short and (self._cap is None or 2 * ask.rows <= self._cap)
+        is_short = request.window is not None and request.window.last - request.window.first <= SHORT_WINDOW
+        return is_short and (self._cap is None or 2 * request.rows <= self._cap)
 
-    def _parts(self, ask: WindowRequest, rows: int) -> Sequence[WindowRequest]:
+    def _split_or_enlarge(self, request: WindowRequest, rows: int) -> Sequence[WindowRequest]:
         """The same window in smaller ones, or, where that is not possible, with so much room."""
-        return self._halved(ask) or (evolve(ask, rows=rows),)
+        return self._split(request) or (evolve(request, rows=rows),)
 
-    def _halved(self, ask: WindowRequest) -> Sequence[WindowRequest]:
-        windows = (self.span,) if ask.window is None else ask.window.halves()
-        return [WindowRequest(window, self.size) for window in windows]
+    def _split(self, request: WindowRequest) -> Sequence[WindowRequest]:
+        windows = (self.period,) if request.window is None else request.window.halves()
+        return [WindowRequest(window, self.page_size) for window in windows]
 
-    def _again(self, total: int) -> Sequence[WindowRequest]:
+    def _restart(self, total: int) -> Sequence[WindowRequest]:
         """The windows miss some of the list; unless it has shrunk just now, they always will."""
         self._uncovered += 1
         if self._uncovered >= MAX_UNCOVERED:
-            raise ListingInconsistent(f"{total} of {self._whole} rows have a date to partition them by")
-        return (WindowRequest(None, self.size),)
+            raise ListingInconsistent(f"{total} of {self._total} rows have a date to partition them by")
+        return (WindowRequest(None, self.page_size),)
 
 
-def is_complete(*, asked: int, count: int, total: int | None, longest: int) -> bool | None:
+def is_complete(*, requested: int, count: int, total: int | None, longest: int) -> bool | None:
     """Whether an answer holds all there is; None where it is short, and that may be all the server ever gives."""
     if total is not None:
         return count >= total
-    if count >= asked:
+    if count >= requested:
         return False
     return True if count < longest or not count else None

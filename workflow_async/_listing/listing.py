@@ -43,12 +43,12 @@ class Pages(Generic[T]):
     any more. `aclose()` ends them at once and waits for it.
     """
 
-    __slots__ = ("_ahead", "_failure", "_found", "_lock", "_planned", "_scan")
+    __slots__ = ("_failure", "_lock", "_planned", "_prefetcher", "_scan", "_state")
 
-    def __init__(self, send: Send, scan: Scan[T], found: ScanState[T]) -> None:
-        self._ahead = Prefetcher[Page[T]](send)
+    def __init__(self, send: Send, scan: Scan[T], state: ScanState[T]) -> None:
+        self._prefetcher = Prefetcher[Page[T]](send)
         self._scan: Scan[T] | None = scan
-        self._found = found
+        self._state = state
         self._planned = False
         self._failure: Exception | None = None
         self._lock = asyncio.Lock()
@@ -75,17 +75,17 @@ class Pages(Generic[T]):
 
     async def _next(self) -> Page[T] | None:
         scan = self._scan
-        while scan is not None and self._asks(scan):
-            page = await self._ahead.next_result()
+        while scan is not None and self._has_result(scan):
+            page = await self._prefetcher.next_result()
             self._planned = False
             items = await self._new_items(scan, page)
             if items is not None:
                 self._send_ahead(scan)
                 return attrs.evolve(page, items=items)
-            await self._ahead.drop()
-        await self._ahead.drop()
+            await self._prefetcher.drop()
+        await self._prefetcher.drop()
         if scan is not None:
-            self._found.check_readable()
+            self._state.check_readable()
         return None
 
     async def _new_items(self, scan: Scan[T], page: Page[T]) -> tuple[T, ...] | None:
@@ -93,32 +93,32 @@ class Pages(Generic[T]):
             return scan.accept(page)
         except Exception as error:
             self._failure = error
-            await self._ahead.stop()
+            await self._prefetcher.stop()
             raise
 
-    def _asks(self, scan: Scan[T]) -> bool:
+    def _has_result(self, scan: Scan[T]) -> bool:
         """Plan the next calls, unless a step that did not come to its end has. Return False if no answer is left."""
         if not scan.done and not self._planned:
             self._plan(scan)
             self._planned = True
-        return not scan.done and bool(self._ahead)
+        return not scan.done and bool(self._prefetcher)
 
-    def _plan(self, scan: Scan[T], held: int = 0) -> None:
-        calls = scan.next_calls(held)
-        self._found.requests += len(calls)
-        self._ahead.add(calls)
+    def _plan(self, scan: Scan[T], pages_in_use: int = 0) -> None:
+        calls = scan.next_calls(pages_in_use)
+        self._state.requests += len(calls)
+        self._prefetcher.add(calls)
 
     def _send_ahead(self, scan: Scan[T]) -> None:
         """Send what can be sent while a page is read. The first page is read alone: more may not be wanted."""
-        if self._found.pages > 1 and not scan.done:
-            self._plan(scan, held=1)
-            self._ahead.send()
+        if self._state.pages > 1 and not scan.done:
+            self._plan(scan, pages_in_use=1)
+            self._prefetcher.send()
 
     async def aclose(self) -> None:
         """End the pass and every request on its way. This waits for a step that another task has begun."""
         async with self._lock:
             self._scan = None
-            await self._ahead.stop()
+            await self._prefetcher.stop()
 
 
 class Items(Generic[T]):
@@ -168,50 +168,50 @@ class Listing(Generic[T]):
     where that was: `items = aiter(listing)`, and `async with asyncio.timeout(15): item = await anext(items)`.
     """
 
-    __slots__ = ("_begin", "_found", "_key", "_lag", "_limit", "_mode", "_send", "_unreadable", "_wanted")
+    __slots__ = ("_consistency", "_key", "_lag", "_limit", "_predicate", "_send", "_start", "_state", "_unreadable")
 
     def __init__(
         self,
         send: Send,
-        begin: Call[Page[T]] | Callable[[ScanState[T]], Scan[T]],
+        start: Call[Page[T]] | Callable[[ScanState[T]], Scan[T]],
         key: Callable[[T], Hashable],
         *,
         limit: int | None = None,
-        wanted: Callable[[T], bool] | None = None,
+        predicate: Callable[[T], bool] | None = None,
         consistency: Consistency = "fast",
         lag: float = 0.0,
         unreadable: OnUnreadable = "raise",
     ) -> None:
         self._send = send
-        self._begin = begin
+        self._start = start
         self._key = key
         self._limit = limit
-        self._wanted = wanted
-        self._mode = consistency
+        self._predicate = predicate
+        self._consistency = consistency
         self._lag = lag
         self._unreadable = checked_on_unreadable(unreadable)
-        self._found = self._nothing()
+        self._state = self._new_state()
 
     @property
     def report(self) -> ListingReport:
         """What the pass that began last has done so far."""
-        found = self._found
+        state = self._state
         return ListingReport(
-            self._mode,
-            found.requests,
-            found.pages,
-            found.rows,
-            found.duplicates,
-            found.steps_back,
+            self._consistency,
+            state.requests,
+            state.pages,
+            state.rows,
+            state.duplicates,
+            state.steps_back,
             self._lag,
-            tuple(found.unreadable),
+            tuple(state.unreadable),
         )
 
     def pages(self) -> Pages[T]:
         """Return the pages of a new pass. See `Pages` for what they raise."""
-        found = self._found = self._nothing()
-        scan = LinkScan(self._begin, found) if isinstance(self._begin, Call) else self._begin(found)
-        return Pages(self._send, scan, found)
+        state = self._state = self._new_state()
+        scan = LinkScan(self._start, state) if isinstance(self._start, Call) else self._start(state)
+        return Pages(self._send, scan, state)
 
     def __aiter__(self) -> Items[T]:
         return Items(self.pages())
@@ -221,5 +221,5 @@ class Listing(Generic[T]):
         async with aclosing(aiter(self)) as items:
             return await anext(items, None)
 
-    def _nothing(self) -> ScanState[T]:
-        return ScanState(self._key, self._limit, self._wanted, self._unreadable)
+    def _new_state(self) -> ScanState[T]:
+        return ScanState(self._key, self._limit, self._predicate, self._unreadable)

@@ -23,13 +23,13 @@ class ListOptions:
     """
 
     consistency: Consistency
-    size: int
+    page_size: int
     ahead: int
 
     def __attrs_post_init__(self) -> None:
         if self.consistency not in get_args(Consistency):
             raise InvalidArgument("consistency", f"must be of {', '.join(get_args(Consistency))}")
-        whole_number("page_size", self.size, least=2 if self.consistency == "anchored" else 1)
+        whole_number("page_size", self.page_size, least=2 if self.consistency == "anchored" else 1)
         whole_number("ahead", self.ahead, least=1)
 
     @property
@@ -42,18 +42,22 @@ class ListOptions:
 class ScanFactory(Generic[T]):
     """A list of which a server gives rows, all or those of a window of time."""
 
-    call_for: WindowCall[T]
-    span: Window
+    window_call: WindowCall[T]
+    period: Window
     bounded: bool
     """Whether rows beyond the span are not wanted."""
     offset: int = 0
 
-    def read(self, manner: ListOptions) -> Callable[[ScanState[T]], Scan[T]]:
+    def bind(self, options: ListOptions) -> Callable[[ScanState[T]], Scan[T]]:
         """What begins a pass over it."""
-        return partial(self._begin, manner)
+        return partial(self._start, options)
 
-    def _begin(self, manner: ListOptions, found: ScanState[T]) -> Scan[T]:
-        if manner.consistency == "partitioned":
-            return TimeWindowScan(self.call_for, found, manner.size, manner.ahead, self.span, self.bounded)
-        rows, pace = partial(self.call_for, None), PageWindow(manner.size, manner.ahead)
-        return OverlapScan(rows, found, pace) if manner.exact else OffsetScan(rows, found, pace, self.offset)
+    def _start(self, options: ListOptions, state: ScanState[T]) -> Scan[T]:
+        if options.consistency == "partitioned":
+            return TimeWindowScan(self.window_call, state, options.page_size, options.ahead, self.period, self.bounded)
+        rows_call, page_window = partial(self.window_call, None), PageWindow(options.page_size, options.ahead)
+        return (
+            OverlapScan(rows_call, state, page_window)
+            if options.exact
+            else OffsetScan(rows_call, state, page_window, self.offset)
+        )

@@ -65,12 +65,12 @@ class Prefetcher(Generic[R]):
         """Take the answer to the first call in the queue, or raise its error."""
         first = self._queue[0]
         try:
-            answer = await self._result(first)
+            result = await self._result(first)
         except BaseException:
             await self.stop()
             raise
         self._queue.popleft()
-        return answer
+        return result
 
     async def _result(self, first: SentCall[R]) -> R:
         if len(self._queue) == 1 and first.task is None:
@@ -94,11 +94,11 @@ class Prefetcher(Generic[R]):
 
     async def stop(self) -> None:
         """Cancel every request on its way and wait until each has ended. What was answered stays in the queue."""
-        going = [task for task in self._tasks() if not task.done()]
-        for task in going:
+        running = [task for task in self._tasks() if not task.done()]
+        for task in running:
             task.cancel()
-        if going:
-            await wait_shielded(lambda: asyncio.wait(going), lambda: all(task.done() for task in going))
+        if running:
+            await wait_shielded(lambda: asyncio.wait(running), lambda: all(task.done() for task in running))
         self._unneeded.clear()
         for sent in self._queue:
             if sent.task is not None and (sent.task.cancelled() or sent.task.exception() is not None):

@@ -30,7 +30,7 @@ class Scan(Protocol[T]):
         """Whether there is nothing more to ask for."""
         ...
 
-    def next_calls(self, held: int = 0) -> Sequence[Call[Page[T]]]:
+    def next_calls(self, pages_in_use: int = 0) -> Sequence[Call[Page[T]]]:
         """What to ask for now, besides what has been, while so many pages are still read; all may be sent at once."""
         ...
 
@@ -46,7 +46,7 @@ class ScanState(Generic[T]):
     key: Callable[[T], Hashable]
     limit: int | None = None
     """Rows to give at most."""
-    wanted: Callable[[T], bool] | None = None
+    predicate: Callable[[T], bool] | None = None
     """Which rows to give, where that is decided here and not by the server."""
     on_unreadable: OnUnreadable = "raise"
     seen: set[Hashable] = field(factory=set, init=False)
@@ -63,14 +63,14 @@ class ScanState(Generic[T]):
     """Pages since then."""
 
     @property
-    def full(self) -> bool:
+    def limit_reached(self) -> bool:
         """Whether the limit is reached."""
         return self.limit is not None and self.rows >= self.limit
 
     @property
-    def left(self) -> int | None:
+    def rows_left(self) -> int | None:
         """Rows that may still have to be asked for; None if nobody can say."""
-        return None if self.limit is None or self.wanted is not None else self.limit - self.rows
+        return None if self.limit is None or self.predicate is not None else self.limit - self.rows
 
     def is_known(self, item: T) -> bool:
         """Whether a row has come before."""
@@ -78,33 +78,33 @@ class ScanState(Generic[T]):
 
     def accept(self, items: Sequence[T]) -> tuple[T, ...]:
         """Those of a page that are new and wanted, within the limit."""
-        fresh = self._new_rows(items)
+        new = self._new_rows(items)
         self.pages += 1
-        self.duplicates += len(items) - len(fresh)
-        self.useful_pages += bool(fresh)
-        self.idle_pages = 0 if fresh else self.idle_pages + 1
-        given = self._readable(fresh)
-        given = given if self.wanted is None else [item for item in given if self.wanted(item)]
+        self.duplicates += len(items) - len(new)
+        self.useful_pages += bool(new)
+        self.idle_pages = 0 if new else self.idle_pages + 1
+        accepted = self._readable(new)
+        accepted = accepted if self.predicate is None else [item for item in accepted if self.predicate(item)]
         if self.limit is not None:
-            given = given[: self.limit - self.rows]
-        self.rows += len(given)
-        return tuple(given)
+            accepted = accepted[: self.limit - self.rows]
+        self.rows += len(accepted)
+        return tuple(accepted)
 
-    def _readable(self, fresh: Sequence[T]) -> Sequence[T]:
+    def _readable(self, rows: Sequence[T]) -> Sequence[T]:
         """Return the rows that can be read. Note the others."""
-        if UnreadableRow not in set(map(type, fresh)):
-            return fresh
-        self.unreadable += [evolve(row, page=self.pages) for row in fresh if isinstance(row, UnreadableRow)]
-        return [item for item in fresh if not isinstance(item, UnreadableRow)]
+        if UnreadableRow not in set(map(type, rows)):
+            return rows
+        self.unreadable += [evolve(row, page=self.pages) for row in rows if isinstance(row, UnreadableRow)]
+        return [item for item in rows if not isinstance(item, UnreadableRow)]
 
     def _new_rows(self, items: Sequence[T]) -> Sequence[T]:
         keys = [self.key(item) for item in items]
         if self.seen.isdisjoint(keys) and len(set(keys)) == len(keys):
             self.seen.update(keys)
             return items
-        fresh = {key: item for key, item in zip(reversed(keys), reversed(items), strict=True) if key not in self.seen}
+        new = {key: item for key, item in zip(reversed(keys), reversed(items), strict=True) if key not in self.seen}
         self.seen.update(keys)
-        return list(reversed(fresh.values()))
+        return list(reversed(new.values()))
 
     def check_readable(self) -> None:
         """Raise one `DecodeError` for all rows that cannot be read, unless to skip them. For the end of a pass."""
@@ -113,11 +113,11 @@ class ScanState(Generic[T]):
             error.body = "\n".join(row.text for row in self.unreadable)[:BODY_CUT]
             raise error
 
-    def check_progress(self, slack: int, patience: int) -> None:
+    def check_progress(self, allowance: int, per_useful_page: int) -> None:
         """Raise `ListingInconsistent` when too many pages brought nothing new."""
-        barren = self.pages + self.steps_back - self.useful_pages
-        if barren > slack + patience * self.useful_pages:
-            raise ListingInconsistent(f"{barren} pages brought nothing new, after {len(self.seen)} items")
+        useless_pages = self.pages + self.steps_back - self.useful_pages
+        if useless_pages > allowance + per_useful_page * self.useful_pages:
+            raise ListingInconsistent(f"{useless_pages} pages brought nothing new, after {len(self.seen)} items")
 
     def check_not_stuck(self) -> None:
         """Raise `ListingInconsistent` when two pages in a row brought nothing new."""
@@ -131,22 +131,22 @@ class ScanState(Generic[T]):
 class LinkScan(Generic[T]):
     """Every answer tells what to ask for next."""
 
-    first: Call[Page[T]]
-    found: ScanState[T]
+    first_call: Call[Page[T]]
+    state: ScanState[T]
     done: bool = field(default=False, init=False)
     _next: Call[Page[T]] | None = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._next = self.first
+        self._next = self.first_call
 
-    def next_calls(self, held: int = 0) -> Sequence[Call[Page[T]]]:
+    def next_calls(self, pages_in_use: int = 0) -> Sequence[Call[Page[T]]]:
         """The next page, when the one before has been read."""
-        return () if held or self.done or self._next is None else (self._next,)
+        return () if pages_in_use or self.done or self._next is None else (self._next,)
 
     def accept(self, page: Page[T]) -> tuple[T, ...]:
         """What is new; raises `ListingInconsistent` when two pages in a row bring nothing."""
-        fresh = self.found.accept(page.items)
-        self._next, self.done = page.next, page.next is None or self.found.full
+        new = self.state.accept(page.items)
+        self._next, self.done = page.next, page.next is None or self.state.limit_reached
         if not self.done or page.items:
-            self.found.check_not_stuck()
-        return fresh
+            self.state.check_not_stuck()
+        return new

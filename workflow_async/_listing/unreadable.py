@@ -21,16 +21,16 @@ MAX_REQUESTS = 100
 class PageParts(Generic[T]):
     """A page in parts, each halved if it fails, down to single rows. Parts are asked for in the order of the rows."""
 
-    span: RowRange
+    page: RowRange
     items: list[T | UnreadableRow] = field(factory=list, init=False)
-    asked: int = field(default=0, init=False)
+    requests: int = field(default=0, init=False)
     """Requests so far."""
     _pending: list[RowRange] = field(init=False)
     """The last is asked for first."""
 
     def __attrs_post_init__(self) -> None:
         self._pending = []
-        self._split(self.span)
+        self._split(self.page)
 
     @property
     def done(self) -> bool:
@@ -40,11 +40,11 @@ class PageParts(Generic[T]):
     @property
     def exhausted(self) -> bool:
         """True if the page has cost as many requests as are allowed."""
-        return self.asked >= MAX_REQUESTS
+        return self.requests >= MAX_REQUESTS
 
-    def next(self) -> RowRange:
+    def next_part(self) -> RowRange:
         """Return the part to ask for next."""
-        self.asked += 1
+        self.requests += 1
         return self._pending[-1]
 
     def accept(self, items: tuple[T, ...]) -> None:
@@ -67,28 +67,30 @@ class PageParts(Generic[T]):
         self._pending += [half for half in reversed(halves) if half.rows]
 
 
-def may_be_a_row(error: CallError) -> bool:
+def may_be_caused_by_row(error: CallError) -> bool:
     """Return True if a row that the server failed to write may be the reason. Other 5xx than 500 are outages."""
     return isinstance(error, ServerError) and error.status == HTTPStatus.INTERNAL_SERVER_ERROR
 
 
-def read_around(send: Send, rows: RowsCall[T], span: Callable[[Call[Any]], RowRange], control: Call[Page[T]]) -> Send:
+def read_around(
+    send: Send, rows_call: RowsCall[T], range_of: Callable[[Call[Any]], RowRange], control: Call[Page[T]]
+) -> Send:
     """Return a `send` that reads a page in parts if it fails. `control` has no rows and tells if the list works."""
 
-    async def sending(call: Call[Any], /) -> Any:
+    async def send_page(call: Call[Any], /) -> Any:
         try:
             return await send(call)
         except CallError as error:
-            if not may_be_a_row(error):
+            if not may_be_caused_by_row(error):
                 raise
             failure = error
-        await _checked(send, control, failure)
-        return await _in_parts(send, rows, PageParts(span(call)), failure)
+        await _check_list_works(send, control, failure)
+        return await _read_in_parts(send, rows_call, PageParts(range_of(call)), failure)
 
-    return sending
+    return send_page
 
 
-async def _checked(send: Send, control: Call[Any], failure: CallError) -> None:
+async def _check_list_works(send: Send, control: Call[Any], failure: CallError) -> None:
     """Raise the failure if the list does not answer either."""
     try:
         await send(control)
@@ -96,7 +98,9 @@ async def _checked(send: Send, control: Call[Any], failure: CallError) -> None:
         raise failure from None
 
 
-async def _in_parts(send: Send, rows: RowsCall[T], parts: PageParts[T], failure: CallError) -> Page[T | UnreadableRow]:
+async def _read_in_parts(
+    send: Send, rows_call: RowsCall[T], parts: PageParts[T], failure: CallError
+) -> Page[T | UnreadableRow]:
     """Return the page, with an `UnreadableRow` in the place of each row that the server cannot give.
 
     Raise the failure if that takes too many requests.
@@ -104,13 +108,13 @@ async def _in_parts(send: Send, rows: RowsCall[T], parts: PageParts[T], failure:
     while not parts.done:
         if parts.exhausted:
             raise failure
-        part = parts.next()
-        call = rows(part.offset, part.rows)
+        part = parts.next_part()
+        call = rows_call(part.offset, part.rows)
         try:
             # a part of several rows is expected to fail, so that only a single row is worth a retry
             page = await send(call if part.rows == 1 else evolve(call, replay=Replay.ONCE))
         except CallError as error:
-            if part.rows == 1 and not may_be_a_row(error):
+            if part.rows == 1 and not may_be_caused_by_row(error):
                 raise
             parts.fail(error)
         else:

@@ -75,10 +75,10 @@ def _register_operations(strict: cattrs.Converter) -> None:
         "description": read_with(parse_str),
         "if_": read_with(parse_str, "if"),
         "unless": read_with(parse_str),
-        "fail_workflow_on_error": read_with(parse_bool, unread=None),
+        "fail_workflow_on_error": read_with(parse_bool, fallback=None),
         "error_handler_workflow": read_with(parse_str),
         "retry_strategy": read_with(parse_str),
-        "max_attempts": read_with(parse_int, unread=None),
+        "max_attempts": read_with(parse_int, fallback=None),
         "configuration": read_with(parse_str_map),
     }
     register(strict, OperationDefinition, **shared)
@@ -93,7 +93,7 @@ def _register_operations(strict: cattrs.Converter) -> None:
         completion=read_with(or_none(parse_datetime)),
         time_in_queue=read_with(or_none(parse_int)),
         host=read_with(parse_str),
-        failed_attempts=read_with(parse_int, unread=None),
+        failed_attempts=read_with(parse_int, fallback=None),
     )
 
 
@@ -105,7 +105,7 @@ def _register_others(strict: cattrs.Converter) -> None:
         title=read_with(parse_str),
         status=read_with(parse_str),
         # None would mean that the event has no workflow.
-        processing_state=read_with(or_none(STATE), unread=State.UNKNOWN),
+        processing_state=read_with(or_none(STATE), fallback=State.UNKNOWN),
         created=read_with(or_none(parse_datetime)),
         series=read_with(parse_str, "is_part_of"),
     )

@@ -131,11 +131,11 @@ def _register_records(strict: cattrs.Converter) -> None:
         host=read_with(loose_text, "execution-host"),
         if_=read_with(loose_text, "if"),
         unless=read_with(loose_text),
-        fail_workflow_on_error=read_with(parse_bool, "fail-on-error", unread=None),
+        fail_workflow_on_error=read_with(parse_bool, "fail-on-error", fallback=None),
         error_handler_workflow=read_with(loose_text, "exception-handler-workflow"),
         retry_strategy=read_with(parse_str, "retry-strategy"),
-        max_attempts=read_with(parse_int, "max-attempts", unread=None),
-        failed_attempts=read_with(parse_int, "failed-attempts", unread=None),
+        max_attempts=read_with(parse_int, "max-attempts", fallback=None),
+        failed_attempts=read_with(parse_int, "failed-attempts", fallback=None),
         configuration=read_with(parse_configuration, "configurations"),
     )
     register(
@@ -150,7 +150,7 @@ def _register_records(strict: cattrs.Converter) -> None:
         event_id=read_with(parse_str, EVENT),
         creator=read_with(lambda value: loose_text(value) or None, "creator-id"),
         created=read_with(or_none(parse_instant), "dateCreated"),
-        operations=list_field(strict, Operation, unwrapped=partial(elements, "operation")),
+        operations=list_field(strict, Operation, unwrap=partial(elements, "operation")),
         configuration=read_with(parse_configuration, "configurations"),
     )
 

@@ -61,22 +61,22 @@ def workflow_listing(
     _check_exact(options, sort, offset)
     filter = query.on_the_wire(without=NOT_SENT[options.consistency])
     scans = ScanFactory(
-        call_for=partial(_page_call, filter, filters.workflow_sort(sort) if sort is not None else "", include),
-        span=_window(query.created or ALL_TIME),
+        window_call=partial(_page_call, filter, filters.workflow_sort(sort) if sort is not None else "", include),
+        period=_window(query.created or ALL_TIME),
         bounded=query.created is not None,
         offset=offset,
     )
     # rows that move between the parts of a page may be missed, which only `fast` allows
     reads_around = unreadable == "skip" and not options.exact
-    send_page = read_around(send, partial(scans.call_for, None), _row_range, EMPTY_LIST) if reads_around else send
+    send_page = read_around(send, partial(scans.window_call, None), _row_range, EMPTY_LIST) if reads_around else send
     wildcards = wildcard_filters(query.texts) if literal else {}
     literal_filter = LiteralFilter(send_page, send, wildcards) if wildcards else None
     return Listing(
         literal_filter or send_page,
-        scans.read(options),
+        scans.bind(options),
         attrgetter("id"),
         limit=limit,
-        wanted=combined(
+        predicate=combined(
             query.matches if options.exact and query.filters_states else None,
             None if literal_filter is None else literal_filter.passes,
         ),

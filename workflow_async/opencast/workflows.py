@@ -11,7 +11,7 @@ from workflow_async._core.call import Call, OnUnreadable, ParameterValue, parse_
 from workflow_async._listing.listing import Listing
 from workflow_async._listing.options import ListOptions
 from workflow_async._listing.scan import MAX_AHEAD, Consistency
-from workflow_async._listing.unreadable import may_be_a_row
+from workflow_async._listing.unreadable import may_be_caused_by_row
 from workflow_async.batch import Ticket
 from workflow_async.errors import CallError, InvalidArgument, ListingNotSupported
 from workflow_async.monitor.watch import WaitOptions, wait
@@ -101,7 +101,7 @@ class Workflows(Control):
         """
         return workflow_listing(
             self._list,
-            ListOptions(consistency=consistency, size=page_size, ahead=ahead),
+            ListOptions(consistency=consistency, page_size=page_size, ahead=ahead),
             WorkflowQuery.of(**filter),
             sort=sort,
             include=including(operations=with_operations, configuration=with_configuration),
@@ -295,7 +295,7 @@ class Workflows(Control):
             caught.version = await self._version()
         else:
             rows = describe_rows(call)
-            caught.part = f"{rows}{SKIP_HINT}" if rows and may_be_a_row(caught) else rows
+            caught.part = f"{rows}{SKIP_HINT}" if rows and may_be_caused_by_row(caught) else rows
         raise caught
 
     async def _version(self) -> str | None:

@@ -51,7 +51,7 @@ def preservica_converter() -> RecordConverter:
 
 
 def _register_records(strict: cattrs.Converter) -> None:
-    register(strict, Context, shaped=_child_text, id=read_with(_required_text, "Id"), name=read_with(parse_str, "Name"))
+    register(strict, Context, preprocess=_child_text, id=read_with(_required_text, "Id"), name=read_with(parse_str, "Name"))
     spellings = [state.value.upper() for state in State]
     readers: dict[str, Callable[[Any], Any]] = {
         "id": Stripped(parse_int),
@@ -62,7 +62,7 @@ def _register_records(strict: cattrs.Converter) -> None:
     }
     optional = or_none(parse_str)
     fields = {name: read_with(readers.get(name, optional), tag) for name, tag in WORKFLOW.items()}
-    register(strict, Workflow, shaped=_child_text, **fields)
+    register(strict, Workflow, preprocess=_child_text, **fields)
     _register_processes(strict)
     _register_monitors(strict)
     _register_messages(strict)

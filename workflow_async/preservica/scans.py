@@ -33,16 +33,16 @@ def workflow_listing(
     optional_number("limit", limit, least=1)
     params = query.on_the_wire(newest_first=newest_first, without=("state",) if options.exact else ())
     scans = ScanFactory(
-        call_for=partial(_page_call, params),
-        span=_window(query.since or ALL_TIME[0], query.until or ALL_TIME[1]),
+        window_call=partial(_page_call, params),
+        period=_window(query.since or ALL_TIME[0], query.until or ALL_TIME[1]),
         bounded=query.since is not None or query.until is not None,
     )
     return Listing(
         send,
-        scans.read(options),
+        scans.bind(options),
         attrgetter("id"),
         limit=limit,
-        wanted=query.matches if options.exact and query.filters_states else None,
+        predicate=query.matches if options.exact and query.filters_states else None,
         consistency=options.consistency,
         unreadable=unreadable,
     )

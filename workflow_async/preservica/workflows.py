@@ -82,7 +82,7 @@ class Workflows(StartService):
         """
         return workflow_listing(
             self._transport.send,
-            ListOptions(consistency=consistency, size=page_size, ahead=ahead),
+            ListOptions(consistency=consistency, page_size=page_size, ahead=ahead),
             WorkflowQuery.of(**filters),
             newest_first=newest_first,
             limit=limit,

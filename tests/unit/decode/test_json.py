@@ -164,7 +164,7 @@ def test_what_servers_escape_without_need_does_not_make_reading_slow(
 
 
 def test_without_orjson_everything_is_read_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(json_parser, "_fast", lambda: None)
+    monkeypatch.setattr(json_parser, "_orjson", lambda: None)
     assert json_tree(b'{"a": [1]}') == {"a": [1]}
     with pytest.raises(DecodeError):
         json_tree(b'{"a": 1, "a": 1}')

@@ -84,7 +84,7 @@ def teach(made: cattrs.Converter) -> None:
         "notes": read_with(parse_str_map),
     }
     register(made, Exact, **shared, parts=list_field(made, Part))
-    own = {"size": read_with(parse_int, "how-large", unread=None), "since": constant_field()}
+    own = {"size": read_with(parse_int, "how-large", fallback=None), "since": constant_field()}
     register(made, Whole, **shared, **own, parts=list_field(made, Part))
 
 
@@ -445,7 +445,7 @@ def test_how_records_are_read_is_made_when_the_first_is_read() -> None:
     records = RecordConverter(teach)
     assert taught == []
     assert structure(records, {"title": "P"}, Part) == structure(records, {"title": "P"}, Part) == Part(title="P")
-    assert taught == [records.converter]
+    assert taught == [records.cattrs_converter]
 
 
 # The fast reader beside the careful one
@@ -456,7 +456,7 @@ def carefully(make: Callable[[], RecordConverter]) -> RecordConverter:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(decoding, "compile_reader", lambda kind, fields, careful, *, extra: careful)
         made = make()
-        assert made.converter is not None
+        assert made.cattrs_converter is not None
         return made
 
 

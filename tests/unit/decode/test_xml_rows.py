@@ -71,8 +71,8 @@ def test_they_are_put_back_in_their_places_among_those_that_were_left(monkeypatc
         "Row": [{"A": "1", "B": "x y"}, {"A": "<"}, "", {"B": "b", "A": "a"}, {"A": "2"}],
     }
     rows = xml_list(page.encode(), "Row")["Row"]
-    assert rows.places == [2, "", {"B": "b", "A": "a"}, 1]
-    assert rows.woven("xyz", repr) == ["x", "y", "''", "{'B': 'b', 'A': 'a'}", "z"]
+    assert rows.layout == [2, "", {"B": "b", "A": "a"}, 1]
+    assert rows.merge("xyz", repr) == ["x", "y", "''", "{'B': 'b', 'A': 'a'}", "z"]
 
 
 def test_rows_of_several_kinds_are_taken_together() -> None:
@@ -182,7 +182,7 @@ def test_a_pattern_is_made_of_so_many_children_and_no_more() -> None:
 def test_patterns_are_remembered_but_not_without_end() -> None:
     for place in range(100):
         taken(f"<R><Row><A{place}>1</A{place}></Row></R>")
-    assert xml_rows._pattern.cache_info().currsize <= 32
+    assert xml_rows._row_pattern.cache_info().currsize <= 32
 
 
 PIECES = st.sampled_from(

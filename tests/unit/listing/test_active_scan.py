@@ -15,7 +15,7 @@ from tests.unit.monitor.test_fetcher import MANY, phases, started
 from tests.unit.monitor.test_poller import later
 from workflow_async import Phase
 from workflow_async._core.call import Call, Page, Reply
-from workflow_async._listing.active_scan import MAX_AHEAD, ActiveScan
+from workflow_async._listing.active_scan import MAX_PAGES_IN_FLIGHT, ActiveScan
 from workflow_async._listing.listing import Listing
 from workflow_async._listing.scan import ScanState
 from workflow_async.errors import ListingInconsistent, ListingNotSupported
@@ -84,9 +84,9 @@ def test_a_server_that_gives_fewer_rows_than_asked_is_read_to_its_end() -> None:
 
 
 def test_no_more_pages_are_asked_for_at_once_than_share_the_connections_well() -> None:
-    shelf = Shelf((MAX_AHEAD + 2) * SIZE, told=True)
+    shelf = Shelf((MAX_PAGES_IN_FLIGHT + 2) * SIZE, told=True)
     shelf.sweep()
-    assert [len(batch) for batch in shelf.batches] == [1, MAX_AHEAD, 1]
+    assert [len(batch) for batch in shelf.batches] == [1, MAX_PAGES_IN_FLIGHT, 1]
 
 
 def test_as_pages_come_the_next_are_asked_for_but_not_behind_one_that_was_short() -> None:
@@ -98,10 +98,10 @@ def test_as_pages_come_the_next_are_asked_for_but_not_behind_one_that_was_short(
 
     come(scan.next_calls()[0])
     first = scan.next_calls()
-    assert (len(first), len(scan.next_calls())) == (MAX_AHEAD, 0)
+    assert (len(first), len(scan.next_calls())) == (MAX_PAGES_IN_FLIGHT, 0)
     come(first[0])
-    assert [call.path for call in scan.next_calls()] == [f"/{(MAX_AHEAD + 1) * SIZE}"]
-    assert not scan.next_calls(held=1)
+    assert [call.path for call in scan.next_calls()] == [f"/{(MAX_PAGES_IN_FLIGHT + 1) * SIZE}"]
+    assert not scan.next_calls(pages_in_use=1)
     shelf.most = 3
     come(shelf.page(2 * SIZE, SIZE))
     assert not scan.next_calls()

@@ -19,8 +19,8 @@ from workflow_async._listing.by_offset import (
     OverlapScan,
     PageWindow,
     RowRange,
+    continues_list,
     is_last_page,
-    joins,
     row_ranges,
 )
 from workflow_async._listing.listing import Listing, ListingReport
@@ -404,7 +404,7 @@ async def test_an_anchored_listing_of_the_same_page_for_ever_is_inconsistent() -
     ],
 )
 def test_a_page_joins_if_it_begins_with_what_is_known(span: RowRange, known: list[bool], joined: bool) -> None:  # noqa: FBT001
-    assert joins(span, known) is joined
+    assert continues_list(span, known) is joined
 
 
 @pytest.mark.parametrize(
@@ -427,7 +427,7 @@ def test_the_last_page_is_told_by_the_total_or_by_its_length(
     total: int | None,
     over: bool,  # noqa: FBT001 - a table's column
 ) -> None:
-    assert is_last_page(reached, asked=asked, count=count, total=total) is over
+    assert is_last_page(reached, requested=asked, count=count, total=total) is over
 
 
 def test_spans_overlap_and_stay_within_the_end() -> None:
@@ -438,10 +438,10 @@ def test_spans_overlap_and_stay_within_the_end() -> None:
 
 
 def test_only_rows_that_are_wanted_count_for_the_limit() -> None:
-    found = ScanState[int](lambda row: row, limit=2, wanted=lambda row: row % 2 == 0)
-    assert found.left is None
+    found = ScanState[int](lambda row: row, limit=2, predicate=lambda row: row % 2 == 0)
+    assert found.rows_left is None
     assert found.accept([1, 2, 3]) == (2,)
-    assert not found.full
+    assert not found.limit_reached
     assert found.accept([3, 4, 4, 6]) == (4,)
-    assert found.full
+    assert found.limit_reached
     assert found.duplicates == 2

@@ -139,7 +139,7 @@ async def test_who_leaves_early_gets_no_error_and_finds_them_in_the_report() -> 
 
 async def test_such_a_row_takes_no_place_of_the_limit_and_is_asked_for_by_no_filter() -> None:
     rows = [odd(0), Row(1), Row(2), odd(3), Row(4), Row(5)]
-    listed = listing(straight, rows, 2, limit=3, unreadable="skip", wanted=lambda row: row.id != 2)
+    listed = listing(straight, rows, 2, limit=3, unreadable="skip", predicate=lambda row: row.id != 2)
     assert [row.id async for row in listed] == [1, 4, 5]
 
 
