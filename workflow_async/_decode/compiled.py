@@ -56,9 +56,14 @@ def compile_reader(kind: type[Any], fields: Sequence[Field], reference: Hook, *,
     source = RECORD_SOURCE.format(
         known=len(scope["KEYS"]), all_keys="\n            ".join(all_keys), some_keys="\n        ".join(some_keys)
     )
-    exec(compile(source, f"<reader of {kind.__qualname__}>", "exec"), scope)  # noqa: S102 - names and keys of our own
-    read: Hook = scope["read"]
+    read: Hook = _executed(source, f"<reader of {kind.__qualname__}>", scope)
     return read
+
+
+def _executed(source: str, filename: str, scope: dict[str, Any]) -> Any:
+    """Return the function `read` that generated source defines."""
+    exec(compile(source, filename, "exec"), scope)  # noqa: S102 - it holds names and keys of this package only
+    return scope["read"]
 
 
 RECORD_SOURCE = """
@@ -145,9 +150,16 @@ def _is_exact(field: Field, scope: dict[str, Any]) -> str:
 def _default_expression(field: Field, scope: dict[str, Any]) -> str:
     """The expression of a value that is not there."""
     name = f"default_{field.name}"
-    is_factory = isinstance(field.default, attrs.Factory)  # type: ignore[arg-type]  # a class, whatever its stub says
-    scope[name] = field.default.factory if is_factory else field.default
-    return f"{name}()" if is_factory else name
+    factory = default_factory(field.default)
+    scope[name] = field.default if factory is None else factory
+    return name if factory is None else f"{name}()"
+
+
+def default_factory(default: Any) -> Callable[[], Any] | None:
+    """Return the factory of a field's default. None if the default is a value."""
+    factory_class: Any = attrs.Factory  # attrs declares this class as a function
+    factory: Callable[[], Any] | None = default.factory if isinstance(default, factory_class) else None
+    return factory
 
 
 def compile_table_reader(
@@ -160,8 +172,9 @@ def compile_table_reader(
     value_names = [f"value_{place}" for place in range(len(names))]
     assignments = (f"record.{name} = {value}" for name, value in zip(names, value_names, strict=True))
     source = TABLE_SOURCE.format(values=", ".join(value_names), assignments="\n        ".join(assignments))
-    exec(compile(source, f"<reader of many {kind.__qualname__}>", "exec"), scope)  # noqa: S102 - names of our own
-    make_records: Callable[[Iterable[Any]], list[Any]] = scope["read"]
+    make_records: Callable[[Iterable[Any]], list[Any]] = _executed(
+        source, f"<reader of many {kind.__qualname__}>", scope
+    )
 
     def read(block: ColumnBlock) -> list[Any]:
         columns = [_column_values(field, block) for field in fields]
@@ -223,6 +236,5 @@ def _default_values(field: Field, count: int) -> list[Any]:
     """The values where there is no such child; raises `KeyError` if there has to be."""
     if field.default is attrs.NOTHING:
         raise KeyError(field.key)
-    if isinstance(field.default, attrs.Factory):  # type: ignore[arg-type]  # a class, whatever its stub says
-        return [field.default.factory() for _ in range(count)]
-    return [field.default] * count
+    factory = default_factory(field.default)
+    return [field.default] * count if factory is None else [factory() for _ in range(count)]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache, cached_property, partial
+from types import GenericAlias
 from typing import Any, TypeVar, cast
 
 import attrs
@@ -37,6 +38,11 @@ def strict_converter() -> cattrs.Converter:
         converter.register_structure_hook(kind, _exactly(kind))
     converter.register_structure_hook(datetime, lambda value, _: parse_datetime(value))
     return converter
+
+
+def list_of(kind: type[Any]) -> Any:
+    """Return the type `list[kind]`, which type checkers reject for a class that is known at run time only."""
+    return GenericAlias(list, (kind,))
 
 
 class RecordConverter:
@@ -120,7 +126,7 @@ def register(
     structure = make_dict_structure_fn(kind, converter, **overrides)
     reference = _Reference(kind, fields, structure, preprocess, _optional(fields) if extra else {})
     converter.register_structure_hook(kind, compile_reader(kind, fields, reference, extra=extra))
-    list_type: Any = list[kind]  # type: ignore[valid-type]  # it is a type, at run time
+    list_type = list_of(kind)
     read_item, read_list = converter.get_structure_hook(kind), converter.get_structure_hook(list_type)
     compiled = compile_list_reader(
         cache(partial(compile_table_reader, kind, fields, extra=extra)), read_item, read_list
@@ -163,7 +169,7 @@ def read_rows(
     """
     if isinstance(trees, RowBlock):
         try:
-            return tuple(converter.structure(trees, list[kind]))  # type: ignore[valid-type]  # it is a type, at run time
+            return tuple(converter.structure(trees, list_of(kind)))
         except (cattrs.BaseValidationError, TypeMismatch):
             trees = trees.trees()
     read_row = converter.cattrs_converter.get_structure_hook(kind)
@@ -212,7 +218,7 @@ def list_field(
     unwrap: Callable[[Any], Any] = lambda value: value,
 ) -> Override:
     """A list field as a tuple. Null is the empty one. `unwrapped` makes a list of the value on the wire."""
-    list_type: Any = list[kind]  # type: ignore[valid-type]  # it is a type, at run time
+    list_type = list_of(kind)
     read_item, read_list = converter.get_structure_hook(kind), converter.get_structure_hook(list_type)
 
     def read(value: Any) -> tuple[Any, ...]:

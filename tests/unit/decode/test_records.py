@@ -24,6 +24,7 @@ from workflow_async._decode.records import (
     RecordConverter,
     constant_field,
     list_field,
+    list_of,
     read_rows,
     read_with,
     register,
@@ -120,6 +121,12 @@ def test_a_tree_becomes_a_record_and_what_has_no_field_its_extra() -> None:
 
 def test_a_server_cannot_smuggle_its_own_extra() -> None:
     assert read({"identifier": 7, "#extra": 1, "extra": 2, "id": 3}).extra == {"#extra": 1, "extra": 2, "id": 3}
+
+
+@pytest.mark.parametrize(("kind", "expected"), [(int, list[int]), (Part, list[Part])])
+def test_the_list_type_of_a_class_equals_the_written_one(kind: type[Any], expected: Any) -> None:
+    assert list_of(kind) == expected
+    assert hash(list_of(kind)) == hash(expected)
 
 
 def test_null_for_a_list_is_the_empty_one_and_absent_is_not_asked_for() -> None:
