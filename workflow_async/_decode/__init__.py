@@ -1,1 +1,1 @@
-"""Turns bytes into records: strict JSON and XML parsers, single values, and converters."""
+"""Turns response bodies into records: strict JSON and XML parsers, readers of single values, and converters."""

@@ -1,10 +1,10 @@
-"""JSON bytes to a tree, strictly. Pure.
+"""Parses JSON strictly. Pure.
 
-With the extra `fast` it takes half the time: orjson reads, and its tree counts if, written again, it is the very bytes
-that came. Then no key came twice, no number lost a digit, and nothing is read in another way than without it.
+The extra `fast` halves the time: orjson parses the body. Its tree is used if, serialized again, it equals the body byte
+for byte. Then no key came twice and no number lost a digit, so the result is the same as without the extra.
 
-The rows of a long array are read one by one, where they can be told apart: the tree of a whole page of workflows takes
-fifteen times the room of its bytes, and has left the processor's cache before the first record is made of it.
+The rows of a long array are parsed one at a time if the array can be split at its rows. The tree of a page of workflows
+takes 15 times the memory of its bytes, and would leave the processor's cache before the first record is made from it.
 """
 
 import importlib
@@ -17,21 +17,22 @@ from typing import Any, NoReturn, Self
 from workflow_async.errors import DecodeError, UnexpectedContent
 
 MAX_FAST_BYTES = 2 * 2**20
-"""Bytes of a body that orjson reads: it takes a dozen times as many to do so."""
+"""Largest body for orjson, in bytes. While parsing, orjson takes 12 times the body's size in memory."""
 LARGE_ARRAY = 256 * 2**10
-"""Bytes from which on an array is read row by row."""
+"""Size in bytes from which an array is parsed row by row."""
 SPELLINGS: tuple[dict[bytes, bytes], ...] = (
     {},
     {b"/": b"\\/"},
     {bytes([char]): b"\\u%04x" % char for char in b"&<>='"},
 )
-"""What servers escape in texts without need: nothing, as json-simple (Opencast up to 17), as Gson (newer ones)."""
+"""Characters that servers escape without need: none, the set of json-simple (Opencast up to 17), or the set of Gson."""
 
 
 def json_tree(body: bytes) -> Any:
-    """The value a JSON body holds; raises `DecodeError` for anything that is not exactly one JSON value.
+    """Return the value of a JSON body. Raise `DecodeError` if the body is not exactly one JSON value.
 
-    Servers not started in UTF-8 send bytes that are none (contract: opencast.md 4.2): those become U+FFFD.
+    Bytes that are not UTF-8 become U+FFFD. Opencast sends such bytes if its JVM was not started in UTF-8. See
+    tests/contract/opencast.md, section 4.2.
     """
     orjson = _orjson() if len(body) <= MAX_FAST_BYTES else None
     if orjson is not None:
@@ -45,9 +46,10 @@ def json_tree(body: bytes) -> Any:
 
 
 def json_rows(body: bytes) -> Iterable[Any] | None:
-    """The items of a JSON array, None for another value; they can be gone through once.
+    """Return the items of a JSON array, to be iterated once. None if the body is another value.
 
-    Raises `DecodeError` as `json_tree` does, perhaps only when the item is due that cannot be read.
+    Raises `DecodeError` as `json_tree` does. In a long array, it is raised when the iteration reaches the malformed
+    item.
     """
     if len(body) >= LARGE_ARRAY and body.startswith(b"[{") and body.endswith(b"}]"):
         return _parse_one_by_one(body)
@@ -56,7 +58,7 @@ def json_rows(body: bytes) -> Iterable[Any] | None:
 
 
 def _parse_one_by_one(body: bytes) -> Iterator[Any]:
-    """The items, each parsed when it is due; from the first on that cannot be read alone, of the whole array."""
+    """Yield the items, parsing each when it is requested. Parse the whole array if one cannot be parsed alone."""
     for index, row in enumerate(_split_rows(body)):
         try:
             tree = json_tree(row)
@@ -67,10 +69,10 @@ def _parse_one_by_one(body: bytes) -> Iterator[Any]:
 
 
 def _split_rows(body: bytes) -> Iterator[bytes]:
-    """The array cut where a row most likely ends and another begins: by how the last one ends and the first begins.
+    """Split the array where a row seems to end and the next to begin.
 
-    If every piece is one value, these are the items and nothing else: there is no other way to read what is cut at its
-    commas. A cut in the wrong place leaves a piece that is none.
+    The end of the last row and the start of the first one show how the others end and start. A wrong split leaves a
+    piece that is not a JSON value. If every piece is one value, the pieces are the array's items.
     """
     row_end, row_start = body[-3:-1], body[1 : body.find(b":") + 1]
     separator, start = row_end + b"," + row_start, 1
@@ -82,7 +84,7 @@ def _split_rows(body: bytes) -> Iterator[bytes]:
 
 @cache
 def _orjson() -> Any:
-    """The module orjson, or None where the extra is not installed; importing the package does not import it."""
+    """Return the module orjson, or None if it is not installed. It is imported on the first call."""
     try:
         return importlib.import_module("orjson")
     except ImportError:
@@ -90,7 +92,10 @@ def _orjson() -> Any:
 
 
 def _is_spelled_as(body: bytes, serialized: bytes) -> bool:
-    """Whether the body is this text, in one of the spellings; what they escape is found in texts only."""
+    """Return True if the body equals the serialized text in one of the spellings.
+
+    The escaped characters occur in strings only.
+    """
     for escapes in SPELLINGS:
         candidate = serialized
         for character, escape in escapes.items():
@@ -101,19 +106,19 @@ def _is_spelled_as(body: bytes, serialized: bytes) -> bool:
 
 
 class SpelledNumber(float):
-    """A number that knows how it was written: `3.10` is not `3.1` where it stands for a text."""
+    """A float that keeps the digits it was written with, so that `3.10` stays `3.10` where it stands for a text."""
 
     __slots__ = ("spelling",)
 
     spelling: str
 
     def __new__(cls, spelling: str) -> Self:
-        """Make the number of its digits. Raise `ValueError` for one that a float cannot hold."""
+        """Parse the digits. Raise `ValueError` if a float cannot hold the number."""
         number = super().__new__(cls, _finite_float(spelling))
         number.spelling = spelling
         return number
 
-    def __getnewargs__(self) -> tuple[str]:  # type: ignore[override]  # what __new__ takes, to be pickled by
+    def __getnewargs__(self) -> tuple[str]:  # type: ignore[override]  # pickle passes these to __new__
         return (self.spelling,)
 
 
@@ -129,7 +134,7 @@ def _spelled_int(digits: str) -> int | SpelledNumber:
 def reference_json_tree(
     body: bytes, *, parse_float: Callable[[str], Any] | None = None, parse_int: Callable[[str], Any] = int
 ) -> Any:
-    """The same by the standard library alone, which can tell what is wrong."""
+    """Parse a body with the standard library alone. Its errors say what is wrong."""
     text = body.strip().decode("utf-8", "replace")
     if text.startswith("<"):
         raise UnexpectedContent("a page of markup where JSON is due @ $")

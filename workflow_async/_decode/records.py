@@ -1,4 +1,4 @@
-"""Trees onto frozen records, strictly: no value is coerced, every fault names its path. Pure."""
+"""Maps trees to frozen records strictly. No value is coerced, and every fault names its path. Pure."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
@@ -20,19 +20,19 @@ from workflow_async.errors import DecodeError
 T = TypeVar("T")
 
 Override = Any
-"""What `cattrs.override` gives; its type is not exported."""
+"""The type of `cattrs.override(...)`, which cattrs does not export."""
 
 EXTRA_KEY = "#extra"
-"""Under this key a record's `extra` field finds what the record has no field for."""
+"""The key under which a record's `extra` field finds the entries that the record has no field for."""
 
 MAX_UNREADABLE = 2_000
-"""Rows of one answer. Naming each takes some 50 microseconds."""
+"""Unreadable rows of one response after which reading stops. Reporting a row takes about 50 microseconds."""
 LEAVE_IN_EXTRA = object()
 EXACT_SCALARS = (str, int, float, bool)
 
 
 def strict_converter() -> cattrs.Converter:
-    """A converter that takes text for text, numbers for numbers, truth for truth, and nothing else."""
+    """Return a cattrs converter that never coerces: str, int, float and bool must arrive as exactly that type."""
     converter = cattrs.Converter(detailed_validation=True)
     for kind in EXACT_SCALARS:
         converter.register_structure_hook(kind, _exactly(kind))
@@ -46,29 +46,29 @@ def list_of(kind: type[Any]) -> Any:
 
 
 class RecordConverter:
-    """The records of a system; how they are read is made when the first one is, for that takes milliseconds."""
+    """The converter of one system's records. It is built on first use, because that takes milliseconds."""
 
     def __init__(self, configure: Callable[[cattrs.Converter], None]) -> None:
         self._configure = configure
 
     @cached_property
     def cattrs_converter(self) -> cattrs.Converter:
-        """What reads them."""
+        """The configured cattrs converter."""
         converter = strict_converter()
         self._configure(converter)
         return converter
 
     def structure(self, tree: Any, kind: Any) -> Any:
-        """The tree as a record."""
+        """Return the tree as a record."""
         return self.cattrs_converter.structure(tree, kind)
 
 
 @frozen
 class _Reference:
-    """The reference reader of one record, by cattrs.
+    """The reference reader of one record, based on cattrs.
 
-    In a record that has `extra`, an optional value that does not read counts as absent and stands in `extra` as it
-    came. A required one that does not read, or is missing, is a fault at the server's key.
+    In a record that has `extra`, an optional value that cannot be read counts as absent and is kept in `extra`
+    unchanged. A required value that cannot be read, or is missing, is a fault at the server's key.
     """
 
     kind: type[Any]
@@ -76,7 +76,7 @@ class _Reference:
     structure: Callable[[Any, Any], Any]
     preprocess: Callable[[Any], Any]
     optional: Mapping[str, Field]
-    """The fields that may be unread, by their keys."""
+    """The fields whose values may be unreadable, by key."""
 
     def __call__(self, tree: Any, _: Any) -> Any:
         if not isinstance(tree, dict):
@@ -95,7 +95,7 @@ class _Reference:
         return attrs.evolve(record, **fallbacks) if fallbacks else record
 
     def _structured(self, tree: dict[str, Any]) -> Any:
-        """The record, or its faults by the server's keys instead of the names of attributes."""
+        """Return the record. Faults name the server's keys instead of the attributes."""
         try:
             return self.structure(tree, self.kind)
         except cattrs.ClassValidationError as error:
@@ -112,10 +112,11 @@ def register(
     preprocess: Callable[[Any], Any] = lambda value: value,
     **overrides: Override,
 ) -> None:
-    """Teach a converter one record: its renames and hooks. Unknown keys go to the record's `extra`, if it has one.
+    """Add one record with its renames and hooks to a converter. Unknown keys go to the record's `extra`, if it has one.
 
-    So do optional values (fields with a default) that do not read. A record without `extra` is read strictly.
-    `shaped` makes of a known key's value what its hook should see, or ODD where it belongs to `extra` as it is.
+    Optional values (those of fields with a default) that cannot be read go there too. A record without `extra` is read
+    strictly. `preprocess` converts a known key's value before its hook reads it. If it returns LEAVE_IN_EXTRA, the
+    value is not read and stays in `extra`.
     """
     fields = [
         _field(converter, field, overrides.get(field.name)) for field in attrs.fields(kind) if field.name != "extra"
@@ -135,10 +136,10 @@ def register(
 
 
 def structure(converter: RecordConverter | cattrs.Converter, tree: Any, kind: type[T], path: str = "$") -> T:
-    """Read a tree as a record.
+    """Return a tree as a record.
 
-    Raises `DecodeError` with the place of every fault: the path of the server's keys from `at` on, such as
-    `$[3].title`.
+    Raises `DecodeError` with the place of every fault. A place is the path of the server's keys, starting with `path`,
+    such as `$[3].title`.
     """
     try:
         record: T = converter.structure(tree, kind)
@@ -152,10 +153,10 @@ def structure(converter: RecordConverter | cattrs.Converter, tree: Any, kind: ty
 def read_page(
     converter: RecordConverter, trees: Iterable[Any] | RowBlock, kind: type[T], path: str = "$"
 ) -> tuple[T, ...]:
-    """Read the rows of a page as `read_rows` does.
+    """Return the rows of a page, read as `read_rows` reads them.
 
-    An `UnreadableRow` among them is typed as a record: scans need it in its place to count and join rows, and
-    `Found.take` removes it before a row reaches the caller.
+    An `UnreadableRow` among them is typed as a record. Scans need it in its place to count and join rows, and
+    `ScanState.accept` removes it before a row reaches the caller.
     """
     return cast("tuple[T, ...]", read_rows(converter, trees, kind, path))
 
@@ -163,9 +164,9 @@ def read_page(
 def read_rows(
     converter: RecordConverter, trees: Iterable[Any] | RowBlock, kind: type[T], path: str = "$"
 ) -> tuple[T | UnreadableRow, ...]:
-    """Read the rows of a list as records. An `UnreadableRow` stands in the place of a row that cannot be read.
+    """Return the rows of a list as records. A row that cannot be read becomes an `UnreadableRow` in its place.
 
-    Raises `DecodeError` for too many of these: such an answer is no list of these records.
+    Raises `DecodeError` if more than 2,000 rows cannot be read: such a response is not a list of these records.
     """
     if isinstance(trees, RowBlock):
         try:
@@ -188,7 +189,7 @@ def read_rows(
 
 @frozen
 class _ReadWith:
-    """A reader as cattrs calls it."""
+    """A one-argument reader with the signature that cattrs calls."""
 
     read: Callable[[Any], Any]
     fallback: Any = attrs.NOTHING
@@ -198,15 +199,15 @@ class _ReadWith:
 
 
 def read_with(read: Callable[[Any], Any], rename: str | None = None, *, fallback: Any = attrs.NOTHING) -> Override:
-    """A field that is read by this function, and has another name on the wire.
+    """Declare the function that reads a field, and the field's key if that differs from its name.
 
-    `unread` is what it holds if its value does not read, where that is not its default.
+    If the value cannot be read, the field holds `fallback`, or its default if there is none.
     """
     return cattrs.override(rename=rename, struct_hook=_ReadWith(read, fallback))
 
 
 def constant_field() -> Override:
-    """A field that never comes on the wire: it holds its default."""
+    """Declare a field that is never in a response and always holds its default."""
     return cattrs.override(omit=True)
 
 
@@ -217,7 +218,7 @@ def list_field(
     *,
     unwrap: Callable[[Any], Any] = lambda value: value,
 ) -> Override:
-    """A list field as a tuple. Null is the empty one. `unwrapped` makes a list of the value on the wire."""
+    """Declare a list field that is read as a tuple. Null becomes (). `unwrap` returns the list inside the value."""
     list_type = list_of(kind)
     read_item, read_list = converter.get_structure_hook(kind), converter.get_structure_hook(list_type)
 
@@ -227,14 +228,14 @@ def list_field(
             raise TypeMismatch(f"expected a list, got {type_name(items)}")
         try:
             return tuple([read_item(item, kind) for item in items or ()])
-        except Exception:  # noqa: BLE001 - whatever it was: read again by what names its place
+        except Exception:  # noqa: BLE001 - the reference reads it again and reports the place of any error
             return tuple(read_list(items, list_type))
 
     return read_with(read, rename)
 
 
 def _field(converter: cattrs.Converter, field: "attrs.Attribute[Any]", override: Override) -> Field:
-    """What the fast reader needs to know of a field."""
+    """Return what the compiled reader needs to know of a field."""
     key = None if override and override.omit else (override and override.rename) or field.name
     fallback = attrs.NOTHING
     if override and override.struct_hook:
@@ -248,16 +249,16 @@ def _field(converter: cattrs.Converter, field: "attrs.Attribute[Any]", override:
 
 
 def _optional(fields: Iterable[Field]) -> Mapping[str, Field]:
-    """The fields that may be absent, by their keys. A key that a required field reads too is required."""
+    """Return the fields that may be absent, by key. A key that a required field reads too is required."""
     required = {field.key for field in fields if field.default is attrs.NOTHING}
     return {field.key: field for field in fields if field.key is not None and field.key not in required}
 
 
 def _is_readable(field: Field, value: Any) -> bool:
-    """True if a value is what its field takes."""
+    """Return True if the field's reader accepts the value."""
     try:
         field.read(value)
-    except Exception:  # noqa: BLE001 - whatever it was, the value goes to `extra`
+    except Exception:  # noqa: BLE001 - after any error the value goes to `extra`
         return False
     return True
 
@@ -276,7 +277,7 @@ def _exactly(kind: type) -> Callable[[Any, Any], Any]:
 
 
 def _faults(error: Exception, path: str) -> tuple[str, ...]:
-    """Every fault with its place, each once: several fields may read one key."""
+    """Return every fault with its place. Duplicates are removed: several fields may read one key."""
     return tuple(dict.fromkeys(cattrs.transform_error(error, path, _fault)))
 
 

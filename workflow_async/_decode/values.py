@@ -1,4 +1,4 @@
-"""How single values are read: strictly, each as what the contract allows and nothing else. Pure."""
+"""Reads single values strictly: each reader accepts the types that the server's contract allows and no others. Pure."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -19,11 +19,11 @@ join = "".join
 
 
 class TypeMismatch(ValueError):
-    """A value of another type than the contract allows; says which type, never the value."""
+    """A value of a type that the contract does not allow. The message names the type and never the value."""
 
 
 def parse_datetime(value: Any) -> datetime:
-    """An ISO 8601 instant with 0 to 9 fraction digits and a zone, as an aware datetime in UTC."""
+    """Return an ISO 8601 date-time as an aware datetime in UTC. It has 0 to 9 fraction digits and a zone."""
     if value.__class__ is str:
         separators = value[4:20:3]
         has_fraction = separators == "--T::." and value[-1] == "Z" and len(value) <= NANOSECONDS_LENGTH
@@ -36,7 +36,10 @@ def parse_datetime(value: Any) -> datetime:
 
 
 def parse_any_datetime(value: Any) -> datetime:
-    """The same by a pattern, for what comes in another than the two usual shapes, or is none."""
+    """Parse a date-time by a pattern. Raise `TypeMismatch` for anything else.
+
+    `parse_datetime` calls this for every value that is not in one of the two usual formats.
+    """
     match = DATETIME.fullmatch(value) if isinstance(value, str) else None
     if match is None:
         raise TypeMismatch(f"expected an instant such as 2018-08-08T08:46:57.3Z, got {type_name(value)}")
@@ -48,7 +51,7 @@ def parse_any_datetime(value: Any) -> datetime:
 
 
 def parse_int(value: Any) -> int:
-    """A whole number, or its digits as text."""
+    """Return an integer, given as a number or as its digits."""
     if value.__class__ is str and value.isascii() and value.isdigit() and len(value) <= MAX_DIGITS:
         return int(value)
     if isinstance(value, int) and not isinstance(value, bool):
@@ -59,7 +62,7 @@ def parse_int(value: Any) -> int:
 
 
 def parse_bool(value: Any) -> bool:
-    """True or False, or the texts "true" and "false"."""
+    """Return a boolean, given as such or as "true" or "false"."""
     hashable = isinstance(value, bool | str)
     parsed = {True: True, False: False, "true": True, "false": False}.get(value) if hashable else None
     if parsed is None:
@@ -68,7 +71,7 @@ def parse_bool(value: Any) -> bool:
 
 
 def parse_str(value: Any) -> str:
-    """A text; absent (None) is the empty one."""
+    """Return a text. None (an absent value) becomes ""."""
     if value is None:
         return ""
     if isinstance(value, str):
@@ -77,10 +80,10 @@ def parse_str(value: Any) -> str:
 
 
 def parse_str_map(value: Any) -> Mapping[str, str]:
-    """An object of texts; absent (None) is the empty one, and so is a null text in it."""
+    """Return an object of texts. None (an absent value) becomes an empty object, and a null in it becomes ""."""
     if value.__class__ is dict:
         try:
-            join(value.values())  # which nothing but texts can be, and asks each at once
+            join(value.values())  # succeeds for strings only, and checks all of them in one call
         except TypeError:
             return {key: parse_str(item) for key, item in value.items()}
         texts: Mapping[str, str] = value
@@ -91,7 +94,7 @@ def parse_str_map(value: Any) -> Mapping[str, str]:
 
 
 EXACT_TYPES: dict[Any, type] = {parse_str: str, parse_int: int, parse_bool: bool}
-"""What these readers take as it is."""
+"""The class whose values each of these readers returns unchanged."""
 
 
 @frozen(eq=False)
@@ -106,7 +109,7 @@ class OrNone(Generic[T]):
 
 @frozen(eq=False)
 class CachedReader(Generic[T]):
-    """Reads a word, and has the answers for the usual ones ready."""
+    """Reads a word. The results for the usual words are computed in advance."""
 
     read: Callable[[Any], T]
     results: Mapping[str, T]
@@ -117,7 +120,7 @@ class CachedReader(Generic[T]):
 
 @frozen(eq=False)
 class Stripped(Generic[T]):
-    """Reads a text without the blanks around it; the usual one has none."""
+    """Reads a text without the blanks around it. Most texts have none."""
 
     read: Callable[[Any], T]
 
@@ -126,12 +129,12 @@ class Stripped(Generic[T]):
 
 
 def or_none(read: Callable[[Any], T]) -> Callable[[Any], T | None]:
-    """Read a value that may be absent, null or ""."""
+    """Return a reader that maps an absent value, null and "" to None."""
     return OrNone(read)
 
 
 def cached(read: Callable[[Any], T], words: Iterable[str]) -> Callable[[Any], T]:
-    """Read a value that most often is one of these words."""
+    """Return a reader that computes the results for these words in advance."""
     return CachedReader(read, {word: read(word) for word in words})
 
 
@@ -146,5 +149,5 @@ TYPE_NAMES = {
 
 
 def type_name(value: Any) -> str:
-    """What kind of value it is, as JSON calls it."""
+    """Return the value's type in the terms of JSON."""
     return "null" if value is None else TYPE_NAMES.get(type(value), type(value).__name__)

@@ -1,11 +1,11 @@
-"""XML bytes to the same tree of dicts, lists and texts that JSON gives, and back. Pure.
+"""Parses XML to the same tree of dicts, lists and texts that JSON gives, and writes XML. Pure.
 
-A leaf is its text. An element with children is a dict by local name; a name that is in `lists` or that repeats is a
-list. Attributes are kept as `@name`, and the text beside them or beside children as `#text`, so nothing is lost.
+A leaf is its text. An element with children is a dict by local name. A name that is in `lists` or that repeats holds a
+list. Attributes are kept as `@name`, and text beside attributes or children as `#text`, so that nothing is lost.
 
-Plain documents - elements and texts only - are read at the speed of ElementTree, and faster than it where they are
-lists of rows that are alike (`_rows`); everything else by a parser that is asked about each step. All give the same
-tree. What would take long is refused before anything is parsed.
+Simple documents have elements and texts only. ElementTree parses them, and `xml_rows` takes uniform rows out before
+that, which is faster still. Every other document goes to expat with one callback per step. All of these give the same
+tree. Documents that would take long to parse are rejected before parsing.
 """
 
 import re
@@ -23,19 +23,20 @@ from workflow_async.errors import DecodeError, InvalidArgument, UnexpectedConten
 
 MAX_DEPTH = 64
 MAX_TAGS = 60_000
-"""Of elements, both of each, of comments and sections: a page of 1,000 rows with 28 children each."""
+"""Tags, counting both of each element, comments and sections. A page of 1,000 rows with 28 children has this many."""
 MAX_ATTRIBUTES = 20_000
 SAFE_LENGTH = min(MAX_TAGS * len("<a>"), MAX_ATTRIBUTES * len(" a=''"))
-"""Bytes that cannot hold more of either."""
+"""A body of at most this many bytes cannot exceed either limit."""
 ATTRIBUTE = re.compile(rb"""=[\s\0]*+["']""")
 NOT_XML = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-"""Characters that XML 1.0 cannot carry, escaped or not."""
+"""Characters that XML 1.0 cannot carry, escaped or not. See https://www.w3.org/TR/xml/#charsets."""
 
 
 def xml_tree(body: bytes, lists: frozenset[str] = frozenset()) -> Any:
-    """The tree of an XML body; raises `DecodeError` for malformed, too deep or too large XML, and for any DOCTYPE.
+    """Return the tree of an XML body.
 
-    DOCTYPE is refused before anything is parsed behind it: entities are what crashes and inflates parsers.
+    Raises `DecodeError` for malformed, too deep or too large XML, and for any DOCTYPE. Parsing stops at a DOCTYPE,
+    because entities can crash parsers and inflate documents.
     """
     _check_bounds(body)
     try:
@@ -45,7 +46,7 @@ def xml_tree(body: bytes, lists: frozenset[str] = frozenset()) -> Any:
 
 
 def xml_list(body: bytes, name: str) -> Any:
-    """The same tree, in which the elements of this name are `RowBlock`, if the root has any."""
+    """Return the tree of an XML body. The root's children of this name become a `RowBlock`."""
     _check_bounds(body)
     try:
         return _parse_simple_list(body.decode(), name)
@@ -68,7 +69,7 @@ def _check_bounds(body: bytes) -> None:
 
 
 def _parse_simple_list(text: str, name: str) -> Any:
-    """The tree of a plain document; rows that are alike do not go through the parser."""
+    """Return the tree of a simple document. Uniform rows are not parsed by ElementTree."""
     document, runs, uniform = extract_rows(text, name)
     tree = _parse_simple(document, frozenset({name}))
     elements = tree.get(name, []) if isinstance(tree, dict) else []
@@ -81,16 +82,16 @@ def _parse_simple_list(text: str, name: str) -> Any:
 
 
 def _parse_simple(text: str, lists: frozenset[str]) -> Any:
-    """The tree of a plain document."""
+    """Return the tree of a simple document."""
     if "<!DOCTYPE" in text or "\0" in text:
-        raise _NotSimple  # a NUL is UTF-16 that hides one
-    parser = ET.XMLParser(encoding="utf-8")  # noqa: S314 - no DOCTYPE, no entities
+        raise _NotSimple  # a NUL means UTF-16, which hides a DOCTYPE
+    parser = ET.XMLParser(encoding="utf-8")  # noqa: S314 - there are no entities without a DOCTYPE
     parser.feed(text)
     return _simple_tree(parser.close(), lists, {}, MAX_DEPTH)
 
 
 def reference_xml_tree(body: bytes, lists: frozenset[str]) -> Any:
-    """The same, whatever the document; its depth is bounded while it is parsed."""
+    """Return the tree of any document. Its depth is checked while it is parsed."""
     builder = _TreeBuilder(lists)
     parser = expat.ParserCreate("utf-8", namespace_separator=" ")
     parser.StartDoctypeDeclHandler = builder.reject_doctype
@@ -110,9 +111,9 @@ def reference_xml_tree(body: bytes, lists: frozenset[str]) -> Any:
 
 
 def xml_bytes(root: str, namespace: str, children: Iterable[tuple[str, "str | list[tuple[str, str]]"]]) -> bytes:
-    """An element with text children (or children of text children) as bytes.
+    """Return an element with text children (or children that have text children) as bytes.
 
-    Raises `InvalidArgument` for control codes.
+    Raises `InvalidArgument` for control characters and lone surrogates.
     """
     element = ET.Element(root, {"xmlns": namespace})
     for name, content in children:
@@ -123,7 +124,7 @@ def xml_bytes(root: str, namespace: str, children: Iterable[tuple[str, "str | li
             for inner, text in content:
                 ET.SubElement(child, inner).text = _checked_text(inner, text)
     serialized: bytes = ET.tostring(element, encoding="utf-8", xml_declaration=True)
-    return serialized.replace(b"\r", b"&#13;")  # a bare one reads as a line feed
+    return serialized.replace(b"\r", b"&#13;")  # XML parsers read an unescaped CR as a line feed
 
 
 def _checked_text(name: str, text: str) -> str:
@@ -133,11 +134,14 @@ def _checked_text(name: str, text: str) -> str:
 
 
 class _NotSimple(Exception):
-    """There is more to the document than elements and texts."""
+    """Raised for a document that has more than elements and texts."""
 
 
 def _simple_tree(element: ET.Element, lists: frozenset[str], names: dict[str, str], depth: int) -> Any:
-    """The tree of an element without attributes, text beside children, and names that repeat unlisted."""
+    """Return an element's tree.
+
+    Raises `_NotSimple` for attributes, text beside children, and unlisted names that repeat.
+    """
     text_beside = element.text
     if not len(element) and not element.items():
         return text_beside or ""
@@ -162,7 +166,7 @@ def _simple_tree(element: ET.Element, lists: frozenset[str], names: dict[str, st
 
 
 class _Rejected(Exception):
-    """What stops the parser."""
+    """Raised by a callback to stop the parser."""
 
 
 @define

@@ -1,9 +1,11 @@
-"""Rows of an XML list that are alike, taken out of the document by a pattern before it is parsed. Pure.
+"""Extracts the uniform rows of an XML list by a pattern, before the document is parsed. Pure.
 
-A parser makes an object of every element. Rows that hold nothing but texts are found by a pattern in less than half the
-time, and what is left of the document, a mark in the place of each run of them, is parsed as ever. Nothing is taken for
-a row that a parser would read in another way: no attributes, no unusual escapes, no characters that XML cannot carry.
-The rest is well-formed exactly if the document is, because what was taken is, and a mark stands where an element may.
+Uniform rows hold nothing but texts. A pattern finds them in less than half the time that a parser takes to make an
+object of every element. Each run of rows is replaced by a placeholder element, and the rest is parsed as usual.
+
+Rows that a parser would read in another way do not match: no attributes, no unusual escapes, no characters that XML
+cannot carry. The rest is well-formed exactly when the document is, because the extracted rows are, and a placeholder
+stands where an element may.
 """
 
 import re
@@ -17,13 +19,13 @@ from attrs import field, frozen
 T = TypeVar("T")
 
 PLACEHOLDER = "\ufdd0"
-"""The text of what stands for rows; no character that anybody writes."""
+"""The text of the element that stands for a run of rows. It is a noncharacter, which no server writes."""
 ESCAPED_PLACEHOLDER = re.compile("&#(?:x0*fdd0|0*64976);", re.IGNORECASE)
-"""The mark as it may be written all the same."""
+"""The placeholder written as a character reference."""
 SAMPLE_ROWS = 8
-"""Rows of a document that are looked at for what children rows have."""
+"""Rows of a document that are searched for the names of their children."""
 MAX_CHILDREN = 64
-"""Children of a row that a pattern is made of."""
+"""Children of a row that the pattern covers."""
 CHILD = re.compile(r"<([A-Za-z_][\w.-]*)>", re.ASCII)
 BLANKS = " \t\n"
 BLANK = f"[{BLANKS}]*+"
@@ -35,14 +37,14 @@ ESCAPED_TEXT = f"(?:{PLAIN_TEXT}|&(?:{'|'.join(ESCAPES)});)++"
 
 @frozen
 class ColumnBlock:
-    """Rows that are alike, column by column."""
+    """Uniform rows, stored column by column."""
 
     columns: Mapping[str, Sequence[str | None]] = field(factory=dict)
-    """The texts of each child; none is empty, and None is a row's that has no such child."""
+    """The texts of each child, one per row. None if the row does not have the child. No text is empty."""
     count: int = 0
 
     def trees(self) -> list[dict[str, str]]:
-        """The rows as a parser gives them."""
+        """Return the rows as a parser returns them."""
         if not self.columns:
             return [{} for _ in range(self.count)]
         rows = zip(*self.columns.values(), strict=True)
@@ -51,26 +53,29 @@ class ColumnBlock:
 
 @frozen
 class RowBlock:
-    """The rows of a list: those that are alike, and the others in their places."""
+    """The rows of a list: the uniform ones and, in their places, the others."""
 
     layout: Sequence[Any] = ()
-    """For each run of rows that are alike its length, and the tree of each other row."""
+    """The length of each run of uniform rows, and the tree of each other row, in order."""
     uniform: ColumnBlock = field(factory=ColumnBlock)
 
     def merge(self, uniform: Iterable[T], read: Callable[[Any], T]) -> list[T]:
-        """All in their order: what the rows that are alike were read as, and how to read the tree of another one."""
+        """Return all rows in order, given what the uniform rows were read as. `read` reads the tree of another row."""
         rows, remaining = list[T](), iter(uniform)
         for part in self.layout:
             rows += islice(remaining, part) if isinstance(part, int) else [read(part)]
         return rows
 
     def trees(self) -> list[Any]:
-        """All as a parser gives them."""
+        """Return all rows as a parser returns them."""
         return self.merge(self.uniform.trees(), lambda tree: tree)
 
 
 def extract_rows(text: str, name: str) -> tuple[str, list[int], ColumnBlock]:
-    """The document with a mark for each run of rows of this name that are alike, how long each run is, and the rows."""
+    """Replace each run of uniform rows of this name by a placeholder.
+
+    Returns the document, the lengths of the runs and the rows.
+    """
     children, escapes = _child_names(text, name), "&" in text
     pattern = _row_pattern(name, children, ESCAPED_TEXT if escapes else PLAIN_TEXT)
     samples = {text.find(f"<{name}>"), text.rfind(f"<{name}>")}
@@ -80,7 +85,7 @@ def extract_rows(text: str, name: str) -> tuple[str, list[int], ColumnBlock]:
     step = 1 + len(children)
     document, runs = _replace_runs(parts[::step], name)
     if "<!" in document or document.find("<?", 1) > 0 or ESCAPED_PLACEHOLDER.search(document):
-        # what looks like a row may be within a comment, and what looks like a mark, none
+        # the match may be inside a comment, and the placeholder may be in the document itself
         return text, [], ColumnBlock()
     columns = {child: parts[place::step] for place, child in enumerate(children, 1)}
     if escapes:
@@ -89,7 +94,7 @@ def extract_rows(text: str, name: str) -> tuple[str, list[int], ColumnBlock]:
 
 
 def restore_rows(elements: Sequence[Any], runs: Sequence[int], uniform: ColumnBlock) -> RowBlock | None:
-    """The rows where their marks are; None if the marks are elsewhere."""
+    """Return the rows with the runs in place of their placeholders. None if the placeholders are elsewhere."""
     if elements.count(PLACEHOLDER) != len(runs):
         return None
     lengths = iter(runs)
@@ -97,7 +102,7 @@ def restore_rows(elements: Sequence[Any], runs: Sequence[int], uniform: ColumnBl
 
 
 def _replace_runs(between: Sequence[str], name: str) -> tuple[str, list[int]]:
-    """What is left between, before and behind rows, with a mark for those that only blanks are between."""
+    """Join the texts around rows with placeholders. Rows with only blanks between them share one placeholder."""
     document, runs = [between[0]], [1]
     for text in between[1:-1]:
         if text.strip(BLANKS):
@@ -109,7 +114,7 @@ def _replace_runs(between: Sequence[str], name: str) -> tuple[str, list[int]]:
 
 
 def _child_names(text: str, name: str) -> tuple[str, ...]:
-    """What children some rows have, in an order that suits them; of what was not seen in them, no row is taken."""
+    """Return the children of some sampled rows, in an order that fits them. Rows with other children do not match."""
     merged: list[str] = []
     for row_names in dict.fromkeys(tuple(CHILD.findall(row)) for row in _sample_rows(text, name)):
         _merge_names(merged, (child for child in row_names if child != name))
@@ -117,7 +122,7 @@ def _child_names(text: str, name: str) -> tuple[str, ...]:
 
 
 def _sample_rows(text: str, name: str) -> Iterator[str]:
-    """Rows from all over the document."""
+    """Yield rows from all parts of the document."""
     for offset in range(0, len(text), len(text) // SAMPLE_ROWS + 1):
         start = text.find(f"<{name}>", offset) + 1
         if start:
@@ -125,7 +130,7 @@ def _sample_rows(text: str, name: str) -> Iterator[str]:
 
 
 def _merge_names(merged: list[str], names: Iterable[str]) -> None:
-    """Put what is new behind what it follows."""
+    """Insert each new name after the name that it follows."""
     index = 0
     for child in names:
         if len(merged) < MAX_CHILDREN and child not in merged:
@@ -135,7 +140,10 @@ def _merge_names(merged: list[str], names: Iterable[str]) -> None:
 
 @lru_cache(maxsize=32)
 def _row_pattern(name: str, children: tuple[str, ...], text_pattern: str) -> re.Pattern[str]:
-    """An element with at least one of these children, each at most once, in this order, and not empty."""
+    """Return a pattern for a row with at least one of these children.
+
+    Each child occurs at most once, in this order, and is not empty.
+    """
     cells = "".join(f"(?:{BLANK}<{child}>({text_pattern})</{child}>)?+" for child in map(re.escape, children))
     name = re.escape(name)
     return re.compile(f"<{name}>(?!{BLANK}</){cells}{BLANK}</{name}>")

@@ -1,1 +1,1 @@
-"""Lists that come in pages: how they are asked for, and how nothing of them is lost."""
+"""Reads lists that come in pages: requests them ahead, and loses no row that stays in the list."""

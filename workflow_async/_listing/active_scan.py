@@ -1,4 +1,4 @@
-"""One pass over the list of active workflows, whose length is known from the last one. Pure."""
+"""One pass over the list of active workflows, whose length is known from the pass before. Pure."""
 
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -13,28 +13,31 @@ from workflow_async._listing.scan import ScanState
 T = TypeVar("T")
 
 MAX_PAGES_IN_FLIGHT = 64
-"""Pages that are asked for ahead, at most: four turns of 16 connections, which last no longer than a call may."""
+"""Largest number of pages requested ahead: four rounds of 16 connections, which take no longer than a call may."""
 
 
 @define
 class ActiveScan(Generic[T]):
-    """One page, and when that has come, as many at once as are there: as the server says, or else as there were.
+    """Requests one page, and then concurrently all pages that exist, by the server's total or else by the last pass.
 
-    A list that cannot be had, or a server that is down, costs one request.
+    If the list is not available, or the server is down, the pass costs one request.
     """
 
     rows_call: Callable[[int, int], Call[Page[T]]]
-    """The call for the rows from an offset on, so many of them."""
+    """Makes the call for rows, given the offset of the first and their number."""
     state: ScanState[T]
     page_size: int
     expected_rows: int
-    """In the list, most likely."""
+    """The likely number of rows in the list."""
     done: bool = field(default=False, init=False)
     _offset: int = field(default=0, init=False)
     _in_flight: deque[int] = field(factory=deque, init=False)
 
     def next_calls(self, pages_in_use: int = 0) -> Sequence[Call[Page[T]]]:
-        """The pages that follow, besides those on their way; one if none is: there may be more than there were."""
+        """Return the calls for the following pages, in addition to those in flight.
+
+        This is at least one call if none is in flight, because the list may have grown.
+        """
         if pages_in_use or (self._in_flight and self._in_flight[0] != self._offset):
             return ()
         start = self._in_flight[-1] + self.page_size if self._in_flight else self._offset
@@ -45,9 +48,9 @@ class ActiveScan(Generic[T]):
         return [self.rows_call(offset, self.page_size) for offset in offsets]
 
     def accept(self, page: Page[T]) -> tuple[T, ...] | None:
-        """What is new; None for a page that does not begin where the one before ended, as it was shorter than asked.
+        """Return the new rows. None if the page does not begin where the one before ended, because that one was short.
 
-        Raises `ListingInconsistent` when two pages in a row bring nothing new.
+        Raises `ListingInconsistent` if two consecutive pages had no new rows.
         """
         if self._in_flight.popleft() != self._offset:
             self._in_flight.clear()

@@ -1,9 +1,10 @@
-"""Scans of a list that is asked for by rows: page after page, straight on or anchored. Pure.
+"""Scans of a list by row offsets: page after page, or with overlapping ("anchored") pages. Pure.
 
-An anchored page begins with rows that are known already, or it does not count and the scan steps back. Thereby, as long
-as what stays in the list keeps its order, every row that is there from beginning to end is given: whatever page counts
-is one piece of the list that begins at or before the last row given, so nothing that stays lies between, whenever it
-was asked for; a page that does not count changes nothing; and the last page reaches the end of the list.
+An anchored page counts only if its first rows are known already. Otherwise the scan steps back. Every row that is in
+the list from the beginning of the pass to the end is returned, provided that the rows that stay keep their order. The
+reasons: a page that counts is one piece of the list, and begins at or before the last returned row, so no row that
+stays lies between the two. When the page was requested does not matter. A page that does not count changes nothing, and
+the last page reaches the end of the list.
 """
 
 from collections import deque
@@ -19,21 +20,21 @@ from workflow_async.errors import ListingInconsistent
 T = TypeVar("T")
 
 RowsCall = Callable[[int, int], Call[Page[T]]]
-"""The call for the rows from an offset on, so many of them."""
+"""Makes the call for rows, given the offset of the first and their number."""
 
 OVERLAP = 5
-"""Rows that an anchored page has in common with the one before."""
+"""Rows that an anchored page shares with the page before."""
 ANCHOR = 3
-"""How many of these must be known for the page to count; where rows never change places, one would do."""
+"""Shared rows that must be known for a page to count. One would be enough if rows never changed places."""
 PROGRESS_ALLOWANCE, PROGRESS_PER_PAGE = 16, 3
-"""Pages that bring nothing an anchored scan endures: so many, and so many more for each that brings something."""
+"""Progress limit of an anchored scan: 16 pages without new rows, plus 3 for each page that had some."""
 MAX_EMPTY_PAGES = 2
-"""Empty pages in a row below the total that the server tells: then a scan straight on ends, an anchored one fails."""
+"""Consecutive empty pages below the server's total after which an offset scan ends and an anchored one fails."""
 
 
 @frozen
 class RowRange:
-    """Rows to ask for, and how many of the first are expected to be known."""
+    """Rows to request. The first `overlap` of them are expected to be known."""
 
     offset: int
     rows: int
@@ -41,12 +42,12 @@ class RowRange:
 
     @property
     def end(self) -> int:
-        """The offset behind it."""
+        """The offset after the last row."""
         return self.offset + self.rows
 
 
 def row_ranges(first: RowRange, overlap: int, *, count: int, end: int | None) -> list[RowRange]:
-    """So many spans in a row, each overlapping the one before; none reaches beyond `end`."""
+    """Return `count` consecutive ranges, each overlapping the one before. None of them reaches beyond `end`."""
     ranges, current = [first], first
     while len(ranges) < count and (end is None or current.offset + current.rows < end):
         overlapping = min(overlap, current.rows - 1)
@@ -58,10 +59,11 @@ def row_ranges(first: RowRange, overlap: int, *, count: int, end: int | None) ->
 
 @define
 class PageWindow:
-    """How many pages to ask for at once, and how long they are.
+    """How many pages to request concurrently, and their size.
 
-    One alone, then as many as are known to be there, or twice as many each time where nobody knows; one alone again
-    after a page that was not as long as asked for. Two of these alike tell the length that the server likes.
+    It starts with one page. Then it allows as many pages as the server's total implies, or twice as many each time if
+    there is no total. A page of unexpected length resets it to one page. Two such pages of equal length set the page
+    size, because the server then seems to prefer that length.
     """
 
     page_size: int
@@ -71,14 +73,17 @@ class PageWindow:
     _steady: bool = field(default=True, init=False)
 
     def width(self, rows_left: int | None, step: int) -> int:
-        """Pages to ask for; `rows_left` is what the server says there is."""
+        """Return the number of pages to request. `rows_left` is computed from the server's total."""
         if rows_left is None or not self._width:
             return max(1, self._width)
         width = self.max_pages if self._steady else self._width
         return max(1, min(width, -(-rows_left // step)))
 
     def record_page(self, requested: RowRange, count: int) -> None:
-        """A page of so many rows has come; one more at once for each that is whole is twice as many each time."""
+        """Adapt to a page of `count` rows.
+
+        Each full page adds one to the width. The width therefore doubles each time that all pages of a round are full.
+        """
         if count != requested.rows:
             self.shrink()
             if 1 < count == self._short_length:
@@ -88,13 +93,16 @@ class PageWindow:
             self._width = min(self.max_pages, self._width + 1)
 
     def shrink(self) -> None:
-        """The list is not as it was thought to be."""
+        """Return to a single page, because the list differs from what was expected."""
         self._width, self._steady = 0, False
 
 
 @define
 class OffsetScan(Generic[T]):
-    """Each page begins where the one before ended: what moves up meanwhile is missed, what moves down comes twice."""
+    """Each page begins where the one before ended. A row that moves up during the pass is missed.
+
+    A row that moves down comes twice and is returned once.
+    """
 
     rows_call: RowsCall[T]
     state: ScanState[T]
@@ -106,7 +114,10 @@ class OffsetScan(Generic[T]):
     _in_flight: deque[RowRange] = field(factory=deque, init=False)
 
     def next_calls(self, pages_in_use: int = 0) -> Sequence[Call[Page[T]]]:
-        """The pages that follow, within the limit: as many as may be, less those on their way and those being read."""
+        """Return the calls for the following pages, within the limit.
+
+        Pages on their way and pages being read count towards the window's width.
+        """
         rows_left, page_size = self.state.rows_left, self.page_window.page_size
         rows_to_end = None if self._total is None else self._total - self.offset
         end = None if rows_left is None else self.offset + rows_left
@@ -119,7 +130,7 @@ class OffsetScan(Generic[T]):
         return [self.rows_call(requested.offset, requested.rows) for requested in ranges]
 
     def accept(self, page: Page[T]) -> tuple[T, ...] | None:
-        """What is new; raises `ListingInconsistent` when two pages in a row bring nothing."""
+        """Return the new rows. Raise `ListingInconsistent` if two consecutive pages had no new rows."""
         requested, count = self._in_flight.popleft(), len(page.items)
         if requested.offset != self.offset:
             self._in_flight.clear()
@@ -136,13 +147,13 @@ class OffsetScan(Generic[T]):
 
 
 def is_last_page(end: int, *, requested: int, count: int, total: int | None) -> bool:
-    """Whether a page was the last one; a total that is less than what came says nothing."""
+    """Return True if a page is the last one. A total lower than the number of rows received is ignored."""
     return count < requested if total is None or end > total else end == total
 
 
 @define
 class OverlapScan(Generic[T]):
-    """Each page begins within the one before; one that does not was moved, and the scan steps back."""
+    """Each page begins within the one before. If a page does not, rows have moved, and the scan steps back."""
 
     rows_call: RowsCall[T]
     state: ScanState[T]
@@ -153,7 +164,7 @@ class OverlapScan(Generic[T]):
     _position: RowRange = field(init=False)
     _total: int | None = field(default=None, init=False)
     _longest: int = field(default=0, init=False)
-    """Rows of the longest page so far: the server gives so many."""
+    """Rows of the longest page so far, which the server is known to return."""
     _empty_pages: int = field(default=0, init=False)
     _in_flight: deque[RowRange] = field(factory=deque, init=False)
 
@@ -161,7 +172,10 @@ class OverlapScan(Generic[T]):
         self._position = RowRange(0, self.page_window.page_size)
 
     def next_calls(self, pages_in_use: int = 0) -> Sequence[Call[Page[T]]]:
-        """The pages that follow, each overlapping the one before, within the limit; when all before have been read."""
+        """Return the calls for the following overlapping pages, within the limit.
+
+        Return none until all earlier pages have been read.
+        """
         if pages_in_use or self._in_flight:
             return ()
         rows_left, page_size, position = self.state.rows_left, self.page_window.page_size, self._position
@@ -173,7 +187,10 @@ class OverlapScan(Generic[T]):
         return [self.rows_call(requested.offset, requested.rows) for requested in ranges]
 
     def accept(self, page: Page[T]) -> tuple[T, ...] | None:
-        """What is new, if the page joins on; raises `ListingInconsistent` when that comes to nothing for too long."""
+        """Return the new rows, or None if the page does not continue the list.
+
+        Raises `ListingInconsistent` if the scan makes too little progress.
+        """
         requested, count = self._in_flight.popleft(), len(page.items)
         if requested.offset != self._position.offset:
             self._in_flight.clear()
@@ -204,7 +221,10 @@ class OverlapScan(Generic[T]):
         self._position = RowRange(offset, page_size, max(1, min(self.overlap, page_size - 1)))
 
     def _ends(self, requested: RowRange, page: Page[T]) -> bool:
-        """Whether the page reaches the end of the list: it is short, and not because the server likes it so."""
+        """Return True if the page reaches the end of the list.
+
+        It does if it is short, and the server has returned a longer page before.
+        """
         count = len(page.items)
         says_more = page.total is not None and requested.offset + count < page.total
         return count < requested.rows and not says_more and (count < self._longest or count <= 1)
@@ -220,5 +240,5 @@ class OverlapScan(Generic[T]):
 
 
 def continues_list(requested: RowRange, known: Sequence[bool]) -> bool:
-    """Whether a page joins on to what is known: it begins the list, or with rows that have come; `known` says which."""
+    """Return True if a page begins the list, or with rows that are known. `known` says which of its first rows are."""
     return requested.offset == 0 or (bool(known) and all(known[: max(1, requested.overlap)]))

@@ -1,10 +1,11 @@
-"""A scan of a list by windows of time, each asked for in one piece. Pure.
+"""A scan of a list by time windows, each requested in one piece. Pure.
 
-A window whose rows all come in one answer is done. A window that holds more is halved. A short one is asked for again
-with room for more, as halving cannot tell rows of one instant apart. There are no offsets. The windows cover the time
-and a row stays at its own, so every row that is there from beginning to end is in the one answer that finishes its
-window, wherever rows move meanwhile. If the server tells no total and may give fewer rows than asked for, a second
-answer must tell that a window was whole.
+A window whose rows all come in one result is done. A window with more rows is halved. A short window is requested again
+with a higher limit, because halving cannot separate rows of the same instant. There are no offsets.
+
+The windows cover the period, and a row keeps its instant. Every row that is in the list from the beginning of the pass
+to the end is therefore in the one result that completes its window, even if rows move during the pass. If the server
+reports no total and may return fewer rows than requested, a second result must confirm that a window is complete.
 """
 
 from collections import deque
@@ -20,71 +21,76 @@ from workflow_async.errors import ListingInconsistent
 T = TypeVar("T")
 
 PROGRESS_ALLOWANCE, PROGRESS_PER_PAGE = 64, 48
-"""Answers that bring nothing: so many are endured, and so many more for each that brings something. A window is halved
-up to 48 times, and each time one of the halves may be empty."""
+"""Progress limit: 64 results without new rows, plus 48 for each result that had some.
+
+A window is halved up to 48 times, and each time one of the halves may be empty.
+"""
 SHORT_WINDOW = 2**16
-"""Length of a window, in seconds or milliseconds, up to which more rows are asked for instead of halving it."""
+"""Length of a window, in seconds or milliseconds, up to which more rows are requested instead of halving it."""
 MAX_UNCOVERED = 3
-"""Times that the windows together hold fewer rows than the list, before a scan gives up."""
+"""Times that the windows together may hold fewer rows than the list before the scan fails."""
 
 
 @frozen
 class Window:
-    """From one instant to another, both included; whole seconds or milliseconds since 1970."""
+    """A period from one instant to another, both included, in whole seconds or milliseconds since 1970."""
 
     first: int
     last: int
 
     def halves(self) -> "tuple[Window, ...]":
-        """Two that share an instant, in case the server does not include both ends; nothing if it is too short."""
+        """Return two windows that share an instant, or () if the window is too short.
+
+        They share it because a server may exclude one end of a window.
+        """
         middle = (self.first + self.last) // 2
         return (Window(self.first, middle), Window(middle, self.last)) if self.last - self.first > 1 else ()
 
 
 @frozen
 class WindowRequest:
-    """So many rows of a window, or, without one, of the whole list, from an offset on."""
+    """A request for `rows` rows of a window, starting at an offset. Without a window it is for the whole list."""
 
     window: Window | None
     rows: int
     offset: int = 0
     expected_row: Hashable = None
-    """The row that should be the only one, where it is asked whether there are any behind it."""
+    """The only row that the result should hold, if the request checks that no row follows it."""
 
 
 WindowCall = Callable[[Window | None, int, int], Call[Page[T]]]
-"""The call for rows of a window: from an offset on, so many of them."""
+"""Makes the call for rows of a window, given the offset of the first and their number."""
 
 
 @define
 class TimeWindowScan(Generic[T]):
-    """All of the list if it fits into one answer, else window by window."""
+    """A scan that requests the whole list if it fits into one result, and otherwise window by window."""
 
     window_call: WindowCall[T]
     state: ScanState[T]
     page_size: int
     ahead: int
     period: Window
-    """What the windows cover together."""
+    """The window that all windows cover together."""
     bounded: bool = False
-    """Whether rows beyond the span are not wanted; otherwise, the list begins with all there is."""
+    """True if rows outside the period are not wanted. Otherwise, the first request is for the whole list."""
     done: bool = field(default=False, init=False)
     _pending: list[WindowRequest] = field(init=False)
-    """The last is asked for first."""
+    """Requests to send. The last one is sent first."""
     _in_flight: deque[WindowRequest] = field(factory=deque, init=False)
     _longest: int = field(default=0, init=False)
-    """Rows of the longest answer so far: the server gives so many."""
+    """Rows of the longest result so far, which the server is known to return."""
     _total: int = field(default=0, init=False)
-    """Rows of the list, where the server says."""
+    """Rows of the list, according to the server. 0 if it reports no total."""
     _uncovered: int = field(default=0, init=False)
     _cap: int | None = field(default=None, init=False)
-    """Rows that the server gives at most. None until an answer has shown it."""
+    """The most rows that the server returns. None until a result has shown it."""
 
     def __attrs_post_init__(self) -> None:
         self._pending = [WindowRequest(self.period if self.bounded else None, self.page_size)]
 
     def next_calls(self, pages_in_use: int = 0) -> Sequence[Call[Page[T]]]:
-        """The windows that are still to be asked for, the earliest first, when those before have been read."""
+        """Return the calls for the pending windows, the earliest first. Return () until earlier results are read."""
         if pages_in_use or self._in_flight:
             return ()
         requests = [self._pending.pop() for _ in range(min(self.ahead, len(self._pending)))]
@@ -92,7 +98,10 @@ class TimeWindowScan(Generic[T]):
         return [self.window_call(request.window, request.offset, request.rows) for request in requests]
 
     def accept(self, page: Page[T]) -> tuple[T, ...]:
-        """What is new; raises `ListingInconsistent` where windows cannot be had whole, or do not cover the list."""
+        """Return the new rows.
+
+        Raises `ListingInconsistent` if a window cannot be read completely, or if the windows do not cover the list.
+        """
         request = self._in_flight.popleft()
         new = self.state.accept(page.items)
         self.state.check_progress(PROGRESS_ALLOWANCE, PROGRESS_PER_PAGE)
@@ -106,7 +115,7 @@ class TimeWindowScan(Generic[T]):
     def _next_requests(
         self, request: WindowRequest, keys: Sequence[Hashable], total: int | None
     ) -> Sequence[WindowRequest]:
-        """What an answer leaves to be asked for."""
+        """Return the requests that follow from a result."""
         count = len(keys)
         if request.window == self.period and total is not None and total < self._total:
             return self._restart(total)
@@ -129,12 +138,12 @@ class TimeWindowScan(Generic[T]):
         return self._split_or_enlarge(request, 2 * request.rows)
 
     def _may_enlarge(self, request: WindowRequest) -> bool:
-        """Return True if the window is short and the server may give twice as many rows at once."""
+        """Return True if the window is short and the server may return twice as many rows."""
         is_short = request.window is not None and request.window.last - request.window.first <= SHORT_WINDOW
         return is_short and (self._cap is None or 2 * request.rows <= self._cap)
 
     def _split_or_enlarge(self, request: WindowRequest, rows: int) -> Sequence[WindowRequest]:
-        """The same window in smaller ones, or, where that is not possible, with so much room."""
+        """Return requests for the window's halves, or one for `rows` rows if the window is too short to be halved."""
         return self._split(request) or (evolve(request, rows=rows),)
 
     def _split(self, request: WindowRequest) -> Sequence[WindowRequest]:
@@ -142,7 +151,10 @@ class TimeWindowScan(Generic[T]):
         return [WindowRequest(window, self.page_size) for window in windows]
 
     def _restart(self, total: int) -> Sequence[WindowRequest]:
-        """The windows miss some of the list; unless it has shrunk just now, they always will."""
+        """Return a request for the whole list, because the windows missed some of it.
+
+        Raises `ListingInconsistent` the third time. The list may have shrunk once, but not every time.
+        """
         self._uncovered += 1
         if self._uncovered >= MAX_UNCOVERED:
             raise ListingInconsistent(f"{total} of {self._total} rows have a date to partition them by")
@@ -150,7 +162,7 @@ class TimeWindowScan(Generic[T]):
 
 
 def is_complete(*, requested: int, count: int, total: int | None, longest: int) -> bool | None:
-    """Whether an answer holds all there is; None where it is short, and that may be all the server ever gives."""
+    """Return True if a result holds all rows. None if it is short, and the server may never return more."""
     if total is not None:
         return count >= total
     if count >= requested:

@@ -1,4 +1,4 @@
-"""A listing as an async iterable: pages are asked for as they are needed, and some ahead of that."""
+"""A listing as an async iterable. Pages are requested as they are needed, and some ahead of that."""
 
 import asyncio
 from collections.abc import Callable, Hashable, Iterator
@@ -20,27 +20,27 @@ class ListingReport:
 
     consistency: Consistency
     requests: int = 0
-    """Pages asked for, those included that turned out not to be needed; not the retries of one."""
+    """Pages requested, including pages that turned out not to be needed. Retries are not counted."""
     pages: int = 0
-    """Pages that came and counted."""
+    """Pages that were received and used."""
     rows: int = 0
-    """Rows given."""
+    """Rows returned."""
     duplicates: int = 0
-    """Rows that came again and were not given again; the overlap of anchored pages is among them."""
+    """Rows that were received again and not returned again. The overlap of anchored pages is included."""
     steps_back: int = 0
-    """Pages that did not join on to what was known, so that the pass stepped back."""
+    """Pages that did not continue the known rows, so that the pass stepped back."""
     lag: float = 0.0
     """Seconds that the server's list may be behind its records."""
     unreadable: tuple[UnreadableRow, ...] = ()
-    """Rows that were not given because they cannot be read: what is wrong, where, and the row as it came."""
+    """Rows that were not returned because they cannot be read: their faults, their place, and the row as received."""
 
 
 class Pages(Generic[T]):
     """The pages of one pass over a list: `async for page in listing.pages()`.
 
-    A step that is cancelled, or whose request fails, loses nothing: the next step sends again what is missing. Several
-    tasks may share one pass: each page goes to one task. Requests on their way end when nothing refers to this object
-    any more. `aclose()` ends them at once and waits for it.
+    No page is lost if a step is cancelled or its request fails: the next step sends the missing requests again. Several
+    tasks may share one pass, and each page goes to one task. Requests in flight are cancelled when this object is
+    garbage collected. `aclose()` cancels them immediately and waits until they have ended.
     """
 
     __slots__ = ("_failure", "_lock", "_planned", "_prefetcher", "_scan", "_state")
@@ -61,9 +61,8 @@ class Pages(Generic[T]):
 
         Raises:
             CallError: a request failed. The next step sends it again.
-            ListingInconsistent: going on would never end. Every further step raises this too.
-            DecodeError: after the last page, for rows that cannot be read, unless to skip them. Further steps raise it
-                again.
+            ListingInconsistent: the list makes no progress. Every further step raises this too.
+            DecodeError: after the last page, if rows cannot be read and are not skipped. Further steps raise it again.
         """
         async with self._lock:
             if self._failure is not None:
@@ -97,7 +96,7 @@ class Pages(Generic[T]):
             raise
 
     def _has_result(self, scan: Scan[T]) -> bool:
-        """Plan the next calls, unless a step that did not come to its end has. Return False if no answer is left."""
+        """Plan the next calls, unless an interrupted step has done so. Return False if no result is left."""
         if not scan.done and not self._planned:
             self._plan(scan)
             self._planned = True
@@ -109,13 +108,16 @@ class Pages(Generic[T]):
         self._prefetcher.add(calls)
 
     def _send_ahead(self, scan: Scan[T]) -> None:
-        """Send what can be sent while a page is read. The first page is read alone: more may not be wanted."""
+        """Send the calls that can run while a page is read.
+
+        The first page is read alone, because the caller may not want more.
+        """
         if self._state.pages > 1 and not scan.done:
             self._plan(scan, pages_in_use=1)
             self._prefetcher.send()
 
     async def aclose(self) -> None:
-        """End the pass and every request on its way. This waits for a step that another task has begun."""
+        """End the pass and cancel its requests. Wait for a step that another task has begun."""
         async with self._lock:
             self._scan = None
             await self._prefetcher.stop()
@@ -124,7 +126,7 @@ class Pages(Generic[T]):
 class Items(Generic[T]):
     """The items of one pass over a list: `async for item in listing`.
 
-    A step that is cancelled, or whose request fails, loses nothing, as with `Pages`.
+    No item is lost if a step is cancelled or its request fails, as with `Pages`.
     """
 
     __slots__ = ("_items", "_lock", "_pages")
@@ -138,17 +140,17 @@ class Items(Generic[T]):
         return self
 
     async def __anext__(self) -> T:
-        """Return the next item. Raise as the steps of `Pages` do."""
+        """Return the next item. This raises what the steps of `Pages` raise."""
         for item in self._items:
             return item
         async with self._lock:
             while True:
-                for item in self._items:  # of a page that another task has asked for
+                for item in self._items:  # another task may have received a page
                     return item
                 self._items = iter((await anext(self._pages)).items)
 
     async def aclose(self) -> None:
-        """End the pass and every request on its way. This waits for a step that another task has begun."""
+        """End the pass and cancel its requests. Wait for a step that another task has begun."""
         await self._pages.aclose()
         self._items = iter(())
 
@@ -156,16 +158,16 @@ class Items(Generic[T]):
 class Listing(Generic[T]):
     """The items of a listing: `async for item in listing`, or page by page with `pages()`.
 
-    Nothing is sent before the first item is asked for. From the second page on, the next ones are on their way while
-    one is read; a reader that is slow holds no connection, since what has come waits here, and one that leaves early
-    ends them. It can be iterated again, which asks the server again. An item that comes twice, because it moved between
-    pages, is given once. What the listing did is in `report`.
+    Nothing is sent before the first item is requested. From the second page on, the next pages are requested while one
+    is read. A slow reader holds no connection, because received pages wait in memory. Leaving the iteration early
+    cancels the requests in flight. Iterating again requests the list again. An item that comes twice, because it moved
+    between pages, is returned once. `report` says what the pass did.
 
     A row without a readable id or state does not hide the others. After all other rows, one `DecodeError` names each
-    such row with its page and place. With `unreadable="skip"` only `report.unreadable` does.
+    such row with its page and place. With `unreadable="skip"` they are listed in `report.unreadable` only.
 
-    A step that is cancelled ends its requests, and so does one that fails. The next step of the same iterator goes on
-    where that was: `items = aiter(listing)`, and `async with asyncio.timeout(15): item = await anext(items)`.
+    A step that is cancelled or fails ends its requests. The next step of the same iterator resumes at that point:
+    `items = aiter(listing)`, and `async with asyncio.timeout(15): item = await anext(items)`.
     """
 
     __slots__ = ("_consistency", "_key", "_lag", "_limit", "_predicate", "_send", "_start", "_state", "_unreadable")
@@ -194,7 +196,7 @@ class Listing(Generic[T]):
 
     @property
     def report(self) -> ListingReport:
-        """What the pass that began last has done so far."""
+        """What the latest pass has done so far."""
         state = self._state
         return ListingReport(
             self._consistency,
@@ -217,7 +219,7 @@ class Listing(Generic[T]):
         return Items(self.pages())
 
     async def first(self) -> T | None:
-        """Return the first item, or None if there is none; asks for one page."""
+        """Return the first item, or None if the list is empty. This requests one page."""
         async with aclosing(aiter(self)) as items:
             return await anext(items, None)
 

@@ -1,4 +1,4 @@
-"""How a list is to be read, and the scan that reads it so. Pure."""
+"""The options of a listing, and the scan that they select. Pure."""
 
 from collections.abc import Callable
 from functools import partial
@@ -17,9 +17,9 @@ T = TypeVar("T")
 
 @frozen(kw_only=True)
 class ListOptions:
-    """How to read a list: what must not get lost, rows of a page, pages at once.
+    """How to read a list: its consistency, the rows per page, and the pages requested concurrently.
 
-    Raises `InvalidArgument` for nonsense.
+    Raises `InvalidArgument` if an option has no valid value.
     """
 
     consistency: Consistency
@@ -34,22 +34,22 @@ class ListOptions:
 
     @property
     def exact(self) -> bool:
-        """Whether every row that stays is to be given."""
+        """True if every row that stays in the list must be returned."""
         return self.consistency != "fast"
 
 
 @frozen(kw_only=True)
 class ScanFactory(Generic[T]):
-    """A list of which a server gives rows, all or those of a window of time."""
+    """Makes the scan of a list whose server returns all rows or those of a time window."""
 
     window_call: WindowCall[T]
     period: Window
     bounded: bool
-    """Whether rows beyond the span are not wanted."""
+    """True if rows outside the period are not wanted."""
     offset: int = 0
 
     def bind(self, options: ListOptions) -> Callable[[ScanState[T]], Scan[T]]:
-        """What begins a pass over it."""
+        """Return a function that starts a pass with these options."""
         return partial(self._start, options)
 
     def _start(self, options: ListOptions, state: ScanState[T]) -> Scan[T]:

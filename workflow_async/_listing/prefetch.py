@@ -1,4 +1,4 @@
-"""Calls that are sent ahead of the reader of their answers, who gets these in the order of the calls."""
+"""Prefetching: sends calls concurrently and returns their results in call order."""
 
 import asyncio
 from collections import deque
@@ -15,14 +15,14 @@ R = TypeVar("R")
 
 
 class Send(Protocol):
-    """What a listing needs: something that turns a call into its answer."""
+    """What a listing needs of a client: a function that sends a call and returns its result."""
 
     async def __call__(self, call: Call[R], /) -> R: ...
 
 
 @define(eq=False)
 class SentCall(Generic[R]):
-    """A call, and the task that sends it. None if it is not being sent."""
+    """A call and the task that sends it. The task is None while the call is not being sent."""
 
     call: Call[R]
     task: "asyncio.Task[R] | None" = None
@@ -30,19 +30,19 @@ class SentCall(Generic[R]):
 
 @define(eq=False)
 class Prefetcher(Generic[R]):
-    """A queue of calls whose answers nobody has taken yet.
+    """A queue of calls whose results have not been taken yet.
 
-    A step that fails or is cancelled ends every request on its way. What it asked for stays in the queue, and the next
-    step sends it again, so no answer is lost. Between two steps requests go on as tasks of their own.
+    A step that fails or is cancelled cancels every request in flight. Its calls stay in the queue and the next step
+    sends them again, so no result is lost. Between two steps, requests continue in tasks of their own.
     """
 
     _send: Send
     _queue: deque[SentCall[R]] = field(factory=deque, init=False)
     _unneeded: "list[asyncio.Task[R]]" = field(factory=list, init=False)
-    """Tasks whose answers are not needed."""
+    """Tasks whose results are not needed."""
 
     def __bool__(self) -> bool:
-        """True if an answer is still to be taken."""
+        """Return True if there is a result to take."""
         return bool(self._queue)
 
     def add(self, calls: Iterable[Call[R]]) -> None:
@@ -55,14 +55,14 @@ class Prefetcher(Generic[R]):
             self._task(sent)
 
     def _task(self, sent: SentCall[R]) -> "asyncio.Task[R]":
-        """Return the task that sends a call. Start it unless it has been."""
+        """Return the task that sends a call. Start it if it is not running."""
         if sent.task is None:
             sent.task = asyncio.create_task(self._send(sent.call))
             sent.task.add_done_callback(_retrieve)
         return sent.task
 
     async def next_result(self) -> R:
-        """Take the answer to the first call in the queue, or raise its error."""
+        """Take the result of the first call in the queue, or raise its error."""
         first = self._queue[0]
         try:
             result = await self._result(first)
@@ -81,7 +81,7 @@ class Prefetcher(Generic[R]):
         return task.result()
 
     async def drop(self) -> None:
-        """Empty the queue. Wait for the answers, so that their connections can be used again."""
+        """Empty the queue. Wait for the results, so that their connections can be reused."""
         self._unneeded = self._tasks()
         self._queue.clear()
         try:
@@ -93,7 +93,7 @@ class Prefetcher(Generic[R]):
         self._unneeded.clear()
 
     async def stop(self) -> None:
-        """Cancel every request on its way and wait until each has ended. What was answered stays in the queue."""
+        """Cancel every request in flight and wait until each has ended. Completed results stay in the queue."""
         running = [task for task in self._tasks() if not task.done()]
         for task in running:
             task.cancel()
@@ -114,6 +114,6 @@ class Prefetcher(Generic[R]):
 
 
 def _retrieve(task: "asyncio.Task[R]") -> None:
-    """Keep an error from being logged as never retrieved: its turn may not come."""
+    """Keep an error from being logged as never retrieved, because its result may never be taken."""
     if not task.cancelled():
         task.exception()

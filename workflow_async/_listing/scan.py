@@ -1,7 +1,7 @@
-"""One pass over a list: what to ask for next, and what an answer is worth. Pure: no I/O.
+"""One pass over a list: which calls to send next, and which rows of a result are new. Pure.
 
-A scan plans calls that may be sent at once and takes their answers in the order of the plans, as if each had been asked
-after the one before. An answer that does not join on is dropped with all that were planned behind it.
+A scan proposes calls that may run concurrently and consumes their results in the order of the calls. A result that does
+not continue the list is dropped, together with the results of the calls proposed after it.
 """
 
 from collections.abc import Callable, Hashable, Sequence
@@ -17,9 +17,9 @@ T = TypeVar("T")
 Consistency = Literal["fast", "anchored", "partitioned"]
 
 MAX_AHEAD = 16
-"""Pages that are asked for at once, at most."""
+"""Largest number of pages that are requested concurrently."""
 MAX_IDLE_PAGES = 2
-"""Pages in a row that bring nothing new, before a listing gives up."""
+"""Consecutive pages without a new row after which a listing fails."""
 
 
 class Scan(Protocol[T]):
@@ -27,27 +27,30 @@ class Scan(Protocol[T]):
 
     @property
     def done(self) -> bool:
-        """Whether there is nothing more to ask for."""
+        """True if there is nothing left to request."""
         ...
 
     def next_calls(self, pages_in_use: int = 0) -> Sequence[Call[Page[T]]]:
-        """What to ask for now, besides what has been, while so many pages are still read; all may be sent at once."""
+        """Return the calls to send now, in addition to those sent before. They may run concurrently.
+
+        `pages_in_use` is the number of pages that the caller is still reading.
+        """
         ...
 
     def accept(self, page: Page[T]) -> tuple[T, ...] | None:
-        """What is new in the next answer of the plan; None if the rest of the plan is void."""
+        """Return the new rows of the next result. None if the results of all other calls sent must be dropped."""
         ...
 
 
 @define
 class ScanState(Generic[T]):
-    """What one pass over a list has come upon so far."""
+    """What one pass over a list has found so far."""
 
     key: Callable[[T], Hashable]
     limit: int | None = None
-    """Rows to give at most."""
+    """Largest number of rows to return."""
     predicate: Callable[[T], bool] | None = None
-    """Which rows to give, where that is decided here and not by the server."""
+    """Selects the rows to return if the server does not."""
     on_unreadable: OnUnreadable = "raise"
     seen: set[Hashable] = field(factory=set, init=False)
     requests: int = field(default=0, init=False)
@@ -56,28 +59,28 @@ class ScanState(Generic[T]):
     duplicates: int = field(default=0, init=False)
     steps_back: int = field(default=0, init=False)
     unreadable: list[UnreadableRow] = field(factory=list, init=False)
-    """Rows that cannot be read, each once."""
+    """Rows that cannot be read, each listed once."""
     useful_pages: int = field(default=0, init=False)
-    """Pages that brought something new."""
+    """Pages with at least one new row."""
     idle_pages: int = field(default=0, init=False)
-    """Pages since then."""
+    """Consecutive pages without a new row, up to now."""
 
     @property
     def limit_reached(self) -> bool:
-        """Whether the limit is reached."""
+        """True if the limit is reached."""
         return self.limit is not None and self.rows >= self.limit
 
     @property
     def rows_left(self) -> int | None:
-        """Rows that may still have to be asked for; None if nobody can say."""
+        """Rows that may still have to be requested. None if that is unknown."""
         return None if self.limit is None or self.predicate is not None else self.limit - self.rows
 
     def is_known(self, item: T) -> bool:
-        """Whether a row has come before."""
+        """Return True if the row has been seen before."""
         return self.key(item) in self.seen
 
     def accept(self, items: Sequence[T]) -> tuple[T, ...]:
-        """Those of a page that are new and wanted, within the limit."""
+        """Return the rows of a page that are new and selected, within the limit."""
         new = self._new_rows(items)
         self.pages += 1
         self.duplicates += len(items) - len(new)
@@ -91,7 +94,7 @@ class ScanState(Generic[T]):
         return tuple(accepted)
 
     def _readable(self, rows: Sequence[T]) -> Sequence[T]:
-        """Return the rows that can be read. Note the others."""
+        """Return the rows that can be read. Record the others."""
         if UnreadableRow not in set(map(type, rows)):
             return rows
         self.unreadable += [evolve(row, page=self.pages) for row in rows if isinstance(row, UnreadableRow)]
@@ -107,20 +110,20 @@ class ScanState(Generic[T]):
         return list(reversed(new.values()))
 
     def check_readable(self) -> None:
-        """Raise one `DecodeError` for all rows that cannot be read, unless to skip them. For the end of a pass."""
+        """Raise one `DecodeError` for all unreadable rows, unless the caller skips them. For the end of a pass."""
         if self.unreadable and self.on_unreadable == "raise":
             error = DecodeError(*(f"page {row.page}: {fault}" for row in self.unreadable for fault in row.faults))
             error.body = "\n".join(row.text for row in self.unreadable)[:BODY_CUT]
             raise error
 
     def check_progress(self, allowance: int, per_useful_page: int) -> None:
-        """Raise `ListingInconsistent` when too many pages brought nothing new."""
+        """Raise `ListingInconsistent` if more pages than allowed had no new rows."""
         useless_pages = self.pages + self.steps_back - self.useful_pages
         if useless_pages > allowance + per_useful_page * self.useful_pages:
             raise ListingInconsistent(f"{useless_pages} pages brought nothing new, after {len(self.seen)} items")
 
     def check_not_stuck(self) -> None:
-        """Raise `ListingInconsistent` when two pages in a row brought nothing new."""
+        """Raise `ListingInconsistent` if two consecutive pages had no new rows."""
         if self.idle_pages >= MAX_IDLE_PAGES:
             raise ListingInconsistent(
                 f"{self.idle_pages} pages in a row brought nothing new, after {len(self.seen)} items"
@@ -129,7 +132,7 @@ class ScanState(Generic[T]):
 
 @define
 class LinkScan(Generic[T]):
-    """Every answer tells what to ask for next."""
+    """A scan of a list whose pages each contain the next call."""
 
     first_call: Call[Page[T]]
     state: ScanState[T]
@@ -140,11 +143,11 @@ class LinkScan(Generic[T]):
         self._next = self.first_call
 
     def next_calls(self, pages_in_use: int = 0) -> Sequence[Call[Page[T]]]:
-        """The next page, when the one before has been read."""
+        """Return the next page's call once the previous page has been read."""
         return () if pages_in_use or self.done or self._next is None else (self._next,)
 
     def accept(self, page: Page[T]) -> tuple[T, ...]:
-        """What is new; raises `ListingInconsistent` when two pages in a row bring nothing."""
+        """Return the new rows. Raise `ListingInconsistent` if two consecutive pages had no new rows."""
         new = self.state.accept(page.items)
         self._next, self.done = page.next, page.next is None or self.state.limit_reached
         if not self.done or page.items:

@@ -1,4 +1,4 @@
-"""Reads a page of a list around the rows that the server cannot give. One such row makes the whole page an error."""
+"""Reads a page of a list around the rows that the server cannot return. One such row makes the whole page an error."""
 
 from collections.abc import Callable
 from http import HTTPStatus
@@ -14,19 +14,19 @@ from workflow_async.errors import CallError, ServerError
 T = TypeVar("T")
 
 MAX_REQUESTS = 100
-"""Requests for one page. A page of 100 rows takes up to 14 for each row that cannot be read."""
+"""Largest number of requests for one page. A page of 100 rows takes up to 14 for each row that cannot be read."""
 
 
 @define
 class PageParts(Generic[T]):
-    """A page in parts, each halved if it fails, down to single rows. Parts are asked for in the order of the rows."""
+    """A page in parts, each halved if it fails, down to single rows. Parts are requested in the order of the rows."""
 
     page: RowRange
     items: list[T | UnreadableRow] = field(factory=list, init=False)
     requests: int = field(default=0, init=False)
     """Requests so far."""
     _pending: list[RowRange] = field(init=False)
-    """The last is asked for first."""
+    """Parts to request. The last one is requested first."""
 
     def __attrs_post_init__(self) -> None:
         self._pending = []
@@ -39,21 +39,21 @@ class PageParts(Generic[T]):
 
     @property
     def exhausted(self) -> bool:
-        """True if the page has cost as many requests as are allowed."""
+        """True if the page has taken the largest number of requests."""
         return self.requests >= MAX_REQUESTS
 
     def next_part(self) -> RowRange:
-        """Return the part to ask for next."""
+        """Return the part to request next."""
         self.requests += 1
         return self._pending[-1]
 
     def accept(self, items: tuple[T, ...]) -> None:
-        """Take the rows of the part."""
+        """Store the rows of the part."""
         self._pending.pop()
         self.items += items
 
     def fail(self, error: CallError) -> None:
-        """Halve the part, or note its only row as unreadable."""
+        """Halve the part, or record its only row as unreadable."""
         part = self._pending.pop()
         if part.rows > 1:
             self._split(part)
@@ -101,9 +101,9 @@ async def _check_list_works(send: Send, control: Call[Any], failure: CallError) 
 async def _read_in_parts(
     send: Send, rows_call: RowsCall[T], parts: PageParts[T], failure: CallError
 ) -> Page[T | UnreadableRow]:
-    """Return the page, with an `UnreadableRow` in the place of each row that the server cannot give.
+    """Return the page, with an `UnreadableRow` in the place of each row that the server cannot return.
 
-    Raise the failure if that takes too many requests.
+    Raises the failure if this takes too many requests.
     """
     while not parts.done:
         if parts.exhausted:
@@ -111,7 +111,7 @@ async def _read_in_parts(
         part = parts.next_part()
         call = rows_call(part.offset, part.rows)
         try:
-            # a part of several rows is expected to fail, so that only a single row is worth a retry
+            # a part of several rows may well fail, so only a request for a single row is retried
             page = await send(call if part.rows == 1 else evolve(call, replay=Replay.ONCE))
         except CallError as error:
             if part.rows == 1 and not may_be_caused_by_row(error):
