@@ -137,7 +137,7 @@ def reference_json_tree(
     """Parse a body with the standard library alone. Its errors say what is wrong."""
     text = body.strip().decode("utf-8", "replace")
     if text.startswith("<"):
-        raise UnexpectedContent("a page of markup where JSON is due @ $")
+        raise UnexpectedContent("expected JSON, got a page of markup @ $")
     try:
         return json.loads(
             text,
@@ -154,18 +154,18 @@ def reference_json_tree(
 
 
 def _reject_constant(name: str) -> NoReturn:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _finite_float(digits: str) -> float:
     number = float(digits)
     if not math.isfinite(number):
-        raise ValueError("a number beyond what a float can hold")
+        raise ValueError("a number that a float cannot hold")
     return number
 
 
 def _unique_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     tree = dict(pairs)
     if len(tree) != len(pairs):
-        raise ValueError("an object has the same key twice")
+        raise ValueError("an object has a key twice")
     return tree

@@ -183,7 +183,7 @@ def read_rows(
             rows.append(UnreadableRow(_faults(error, f"{path}[{index}]"), tree))
             unreadable += 1
             if unreadable > MAX_UNREADABLE:
-                raise DecodeError(f"more than {MAX_UNREADABLE} rows that cannot be read @ {path}") from None
+                raise DecodeError(f"more than {MAX_UNREADABLE} rows cannot be read @ {path}") from None
     return tuple(rows)
 
 
@@ -286,4 +286,4 @@ def _fault(error: BaseException, _: Any) -> str:
         return str(error)
     if isinstance(error, KeyError):
         return "required field missing"
-    return f"does not fit ({type(error).__name__})"
+    return f"cannot be read ({type(error).__name__})"

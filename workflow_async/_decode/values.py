@@ -42,12 +42,12 @@ def parse_any_datetime(value: Any) -> datetime:
     """
     match = DATETIME.fullmatch(value) if isinstance(value, str) else None
     if match is None:
-        raise TypeMismatch(f"expected an instant such as 2018-08-08T08:46:57.3Z, got {type_name(value)}")
+        raise TypeMismatch(f"expected a date-time such as 2018-08-08T08:46:57.3Z, got {type_name(value)}")
     seconds, fraction, zone = match.groups()
     try:
         return datetime.fromisoformat(f"{seconds}.{(fraction or '').ljust(6, '0')[:6]}{zone}").astimezone(UTC)
     except (ValueError, OverflowError):
-        raise TypeMismatch("expected an instant that exists") from None
+        raise TypeMismatch("expected a date-time that exists") from None
 
 
 def parse_int(value: Any) -> int:

@@ -59,7 +59,7 @@ def xml_list(body: bytes, name: str) -> Any:
 
 def _check_bounds(body: bytes) -> None:
     if is_html(body):
-        raise UnexpectedContent("an HTML page where XML is due @ /")
+        raise UnexpectedContent("expected XML, got an HTML page @ /")
     if len(body) <= SAFE_LENGTH:
         return
     if body.count(b"<") > MAX_TAGS:
@@ -200,11 +200,11 @@ class _TreeBuilder:
     open_elements: list[_Element] = field(factory=list)
 
     def reject_doctype(self, *_: object) -> None:
-        raise _Rejected("a DOCTYPE, which is never read")
+        raise _Rejected("a DOCTYPE is not allowed")
 
     def open(self, _: str, attributes: dict[str, str]) -> None:
         if len(self.open_elements) >= MAX_DEPTH:
-            raise _Rejected(f"deeper than {MAX_DEPTH} elements")
+            raise _Rejected(f"nested deeper than {MAX_DEPTH} elements")
         self.open_elements.append(_Element({f"@{_local_name(name)}": text for name, text in attributes.items()}))
 
     def text(self, text: str) -> None:

@@ -235,7 +235,7 @@ class OverlapScan(Generic[T]):
         self._empty_pages += 1
         if self._empty_pages >= MAX_EMPTY_PAGES:
             raise ListingInconsistent(
-                f"no rows from {requested.offset} on, of {page.total} that the server says there are"
+                f"no rows from offset {requested.offset} on, although the server reports {page.total} rows"
             )
 
 

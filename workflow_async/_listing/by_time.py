@@ -132,7 +132,9 @@ class TimeWindowScan(Generic[T]):
         if count < request.rows:
             self._cap = count
             if not self._split(request):
-                raise ListingInconsistent(f"the server gives {count} of {total} rows of one instant at once")
+                raise ListingInconsistent(
+                    f"the server returns only {count} of {total} rows of one instant: use another consistency"
+                )
         if self._may_enlarge(request):
             return (evolve(request, rows=2 * request.rows),)
         return self._split_or_enlarge(request, 2 * request.rows)
@@ -157,7 +159,9 @@ class TimeWindowScan(Generic[T]):
         """
         self._uncovered += 1
         if self._uncovered >= MAX_UNCOVERED:
-            raise ListingInconsistent(f"{total} of {self._total} rows have a date to partition them by")
+            raise ListingInconsistent(
+                f"only {total} of {self._total} rows have a date to partition them by: use another consistency"
+            )
         return (WindowRequest(None, self.page_size),)
 
 

@@ -28,7 +28,7 @@ class ListOptions:
 
     def __attrs_post_init__(self) -> None:
         if self.consistency not in get_args(Consistency):
-            raise InvalidArgument("consistency", f"must be of {', '.join(get_args(Consistency))}")
+            raise InvalidArgument("consistency", f"must be one of {', '.join(get_args(Consistency))}")
         whole_number("page_size", self.page_size, least=2 if self.consistency == "anchored" else 1)
         whole_number("ahead", self.ahead, least=1)
 

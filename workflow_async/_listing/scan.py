@@ -120,13 +120,15 @@ class ScanState(Generic[T]):
         """Raise `ListingInconsistent` if more pages than allowed had no new rows."""
         useless_pages = self.pages + self.steps_back - self.useful_pages
         if useless_pages > allowance + per_useful_page * self.useful_pages:
-            raise ListingInconsistent(f"{useless_pages} pages brought nothing new, after {len(self.seen)} items")
+            raise ListingInconsistent(
+                f"no new rows in {useless_pages} pages, after {len(self.seen)} rows: the list repeats itself"
+            )
 
     def check_not_stuck(self) -> None:
         """Raise `ListingInconsistent` if two consecutive pages had no new rows."""
         if self.idle_pages >= MAX_IDLE_PAGES:
             raise ListingInconsistent(
-                f"{self.idle_pages} pages in a row brought nothing new, after {len(self.seen)} items"
+                f"no new rows in {self.idle_pages} consecutive pages, after {len(self.seen)} rows: the list repeats itself"
             )
 
 

@@ -58,7 +58,7 @@ class PageParts(Generic[T]):
         if part.rows > 1:
             self._split(part)
         else:
-            fault = f"the server cannot give the row: {error.what} @ row {part.offset}"
+            fault = f"the server cannot return the row: {error.what} @ row {part.offset}"
             self.items.append(UnreadableRow((fault,), row=None, offset=part.offset))
 
     def _split(self, part: RowRange) -> None:

@@ -126,7 +126,7 @@ def test_a_key_that_comes_twice_is_refused_however_it_is_spelled(
     members = [*members, members[twice % len(members)]]
     body = f"[{{{','.join(f'{spelled(key)}:{spelled(value)}' for key, value in members)}}}]".encode("utf-8", "replace")
     assert told(json_tree, body) == told(reference_json_tree, body)
-    assert "the same key twice" in told(json_tree, body) or "\\ud" in body.decode()
+    assert "a key twice" in told(json_tree, body) or "\\ud" in body.decode()
 
 
 @pytest.mark.parametrize(
@@ -137,7 +137,7 @@ def test_a_key_that_comes_twice_is_refused_however_it_is_spelled(
     ],
 )  # fmt: skip
 def test_a_key_in_two_spellings_is_the_same_key(body: bytes) -> None:
-    with pytest.raises(DecodeError, match="the same key twice"):
+    with pytest.raises(DecodeError, match="a key twice"):
         json_tree(body)
 
 

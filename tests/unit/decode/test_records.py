@@ -179,7 +179,7 @@ def test_a_reader_that_fails_in_its_own_way_is_a_fault_with_a_path_too() -> None
     register(made, Part, size=read_with(lambda value: 1 // value))
     with pytest.raises(DecodeError) as caught:
         structure(made, {"title": "s3cret", "size": 0}, Part)
-    assert caught.value.faults == ("does not fit (ZeroDivisionError) @ $.size",)
+    assert caught.value.faults == ("cannot be read (ZeroDivisionError) @ $.size",)
 
 
 def test_every_fault_is_told_at_once() -> None:
@@ -303,7 +303,7 @@ def test_an_unreadable_row_is_the_same_one_in_two_pages_and_shows_its_faults_onl
 
 def test_a_list_of_far_too_many_of_them_is_no_list_of_these_records() -> None:
     assert len(records_of([7] * MAX_UNREADABLE)) == MAX_UNREADABLE
-    with pytest.raises(DecodeError, match=r"more than 2000 rows that cannot be read @ \$\.rows"):
+    with pytest.raises(DecodeError, match=r"more than 2000 rows cannot be read @ \$\.rows"):
         records_of(iter(lambda: 7, 8), "$.rows")
 
 

@@ -116,7 +116,7 @@ async def test_pages_that_bring_nothing_new_end_in_an_error(items: tuple[int, ..
         asked += 1
         return Page(items, Call("GET", "/list", again))
 
-    with pytest.raises(ListingInconsistent, match="2 pages in a row brought nothing new"):
+    with pytest.raises(ListingInconsistent, match="no new rows in 2 consecutive pages"):
         _ = [row async for row in Listing(send, Call("GET", "/list", again), lambda row: row)]
     assert asked <= 3
 

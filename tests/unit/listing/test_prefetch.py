@@ -383,7 +383,7 @@ async def test_an_anchored_listing_of_the_same_page_for_ever_is_inconsistent() -
     same = lambda _offset, rows: far.call(0, rows)  # noqa: E731 - shorter than a function
     listing = Listing(far.send, lambda found: OverlapScan(same, found, PageWindow(10, 1)), lambda row: row)
     far.totals = False
-    with pytest.raises(ListingInconsistent, match="pages brought nothing new, after 10 items"):
+    with pytest.raises(ListingInconsistent, match="pages, after 10 rows: the list repeats itself"):
         _ = [row async for row in listing]
     assert len(far.asked) <= 25
 

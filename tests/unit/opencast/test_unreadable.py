@@ -154,7 +154,7 @@ async def test_a_temporary_error_makes_no_row_unreadable(fake_time: FakeTime) ->
         assert [workflow.id async for workflow in listing] == [0, 1, 2, 3, 4, 6, 7]
     (row,) = listing.report.unreadable
     assert (row.offset, row.page) == (5, 1)
-    assert row.faults[0].startswith("the server cannot give the row: 500 ServerError: java.lang.IllegalArgument")
+    assert row.faults[0].startswith("the server cannot return the row: 500 ServerError: java.lang.IllegalArgument")
     assert row.faults[0].endswith("@ row 5")
 
 
