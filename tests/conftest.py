@@ -1,4 +1,4 @@
-"""What every part of the tests may ask for."""
+"""Fixtures and hooks for all tests."""
 
 from collections.abc import Callable, Iterable
 
@@ -8,49 +8,49 @@ import pytest
 from attrs import define, field
 from hypothesis import settings
 
-from tests.support.proofs import FIGURE, ROW, SEEN, tables
+from tests.support.proofs import FIGURE, ROW, SEEN, proof_tables
 from workflow_async import Clock
 
 See = Callable[[object], None]
 
-settings.register_profile("untimed", settings.default, deadline=None)  # machines are busy
+settings.register_profile("untimed", settings.default, deadline=None)  # test machines may be slow
 settings.load_profile("untimed")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Ask a part of the tests for no coverage: only the whole can have it; and count lines once."""
-    chosen = config.getoption("markexpr") != "not peer and not soak" or config.getoption("keyword")
-    counting = config.pluginmanager.getplugin("_cov")
-    if chosen and counting is not None:
-        counting.options.cov_fail_under = 0
-        counting.options.cov_report = {}
+    """Require no coverage of a partial run, and count lines once."""
+    is_partial = config.getoption("markexpr") != "not peer and not soak" or config.getoption("keyword")
+    plugin = config.pluginmanager.getplugin("_cov")
+    if is_partial and plugin is not None:
+        plugin.options.cov_fail_under = 0
+        plugin.options.cov_report = {}
     started = coverage.Coverage.current()
     if hasattr(config, "workerinput") and started is not None:
-        started.stop()  # pytest-cov starts another in a worker, and when that pauses this one would go on
+        started.stop()  # pytest-cov starts a second one in a worker, and this one would count while that one pauses
 
 
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.Item]) -> None:
-    """Note which row of the fault matrix, or which promised figure, a test proves; and let sweeps run uncounted."""
+    """Record which row of the fault matrix or which figure a test proves. Exclude sweeps from coverage."""
     for item in items:
         for name in (ROW, FIGURE):
             for marker in item.iter_markers(name):
                 item.user_properties.append((name, marker.args[0]))
                 item.add_marker(pytest.mark.matrix)
-        many = item.get_closest_marker("matrix") or item.get_closest_marker("sweep")
-        if many and not config.getoption("no_cov"):
+        is_sweep = item.get_closest_marker("matrix") or item.get_closest_marker("sweep")
+        if is_sweep and not config.getoption("no_cov"):
             item.add_marker(pytest.mark.no_cover)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Print what was proved."""
+    """Print the tables of what was proved."""
     reports = [
         report
         for reports in terminalreporter.stats.values()
         for report in reports
         if isinstance(report, pytest.TestReport) and (report.when == "call" or report.outcome != "passed")
     ]
-    if lines := list(tables(reports)):
+    if lines := list(proof_tables(reports)):
         terminalreporter.section("proved")
         for line in lines:
             terminalreporter.write_line(line)
@@ -58,27 +58,27 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 @pytest.fixture
 def see(record_property: Callable[[str, object], None]) -> See:
-    """Note what a test saw, for the table: `see("4 attempts, ConnectFailed")`."""
+    """Record an observation for the table: `see("4 attempts, ConnectFailed")`."""
     return lambda seen: record_property(SEEN, str(seen))
 
 
 @define
 class FakeTime:
-    """Time that passes when somebody sleeps, and only then."""
+    """A time that passes only during `sleep`."""
 
     now: float = 1000.0
     jitter: float = 0.5
     naps: list[float] = field(factory=list)
 
     async def sleep(self, seconds: float) -> None:
-        """Pass the time, and let the other tasks run."""
+        """Advance the time and let the other tasks run."""
         self.naps.append(seconds)
         self.now += seconds
         await anyio.lowlevel.checkpoint()
 
     @property
     def clock(self) -> Clock:
-        """This time, as clients take it."""
+        """A client's clock that shows this time."""
         return Clock(now=lambda: self.now, sleep=self.sleep, jitter=lambda: self.jitter)
 
 

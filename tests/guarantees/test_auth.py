@@ -1,4 +1,4 @@
-"""T-AUTH: one login however many need it, one attempt when it is down, and none with credentials that were refused."""
+"""T-AUTH: one login for any number of callers, one retried login during an outage, none with rejected credentials."""
 
 import asyncio
 from collections.abc import Callable, Iterator
@@ -18,10 +18,10 @@ from workflow_async.sandbox.systems import FakePreservica
 
 pytestmark = pytest.mark.figure("T-AUTH")
 
-CROWD = 1000
-ACCESS = ("/api/accesstoken/",)
+CALLERS = 1000
+TOKEN_PATHS = ("/api/accesstoken/",)
 REFRESH = ("/api/accesstoken/refresh",)
-CARRIERS: tuple[HTTPBackend, ...] = ("httpx", "httpx2", "aiohttp")
+BACKENDS: tuple[HTTPBackend, ...] = ("httpx", "httpx2", "aiohttp")
 Connect = Callable[..., PreservicaClient]
 
 
@@ -32,7 +32,7 @@ def time() -> ManualClock:
 
 @pytest.fixture
 def clock(time: ManualClock) -> Clock:
-    """Time passes where somebody sleeps or a test says so; the wall clock is wrong."""
+    """Time passes during `sleep` and when a test says so. The wall clock is wrong."""
 
     async def sleep(seconds: float) -> None:
         time.advance(seconds)
@@ -54,15 +54,15 @@ def archive(time: ManualClock, options: dict[str, Any]) -> Iterator[FakePreservi
 
 @pytest.fixture
 def connect(archive: FakePreservica, clock: Clock) -> Connect:
-    def connecting(**settings: Any) -> PreservicaClient:
+    def make_client(**settings: Any) -> PreservicaClient:
         account = {"username": archive.username, "password": archive.password, "tenant": archive.tenant}
         return PreservicaClient(archive.url, **{**account, "clock": clock, **settings})
 
-    return connecting
+    return make_client
 
 
-async def ask(pv: PreservicaClient) -> CallError | None:
-    """How a call ended."""
+async def call_error(pv: PreservicaClient) -> CallError | None:
+    """Make a call and return its error. None if it succeeded."""
     try:
         await pv.contexts.list(type="Access").first()
     except CallError as error:
@@ -70,34 +70,38 @@ async def ask(pv: PreservicaClient) -> CallError | None:
     return None
 
 
-async def crowd(pv: PreservicaClient, count: int = CROWD) -> list[CallError | None]:
-    return await asyncio.gather(*(ask(pv) for _ in range(count)))
+async def call_concurrently(pv: PreservicaClient, count: int = CALLERS) -> list[CallError | None]:
+    return await asyncio.gather(*(call_error(pv) for _ in range(count)))
 
 
-def accesses(archive: FakePreservica) -> list[str]:
-    """What was asked of the token service."""
-    return [one.path.removeprefix(ACCESS[0]) for one in archive.requests if one.path.startswith(ACCESS)]
+def token_requests(archive: FakePreservica) -> list[str]:
+    """Return the requests to the token service."""
+    return [
+        request.path.removeprefix(TOKEN_PATHS[0])
+        for request in archive.requests
+        if request.path.startswith(TOKEN_PATHS)
+    ]
 
 
 def statuses(archive: FakePreservica) -> list[int]:
-    return [one.status for one in archive.requests if not one.path.startswith(ACCESS)]
+    return [request.status for request in archive.requests if not request.path.startswith(TOKEN_PATHS)]
 
 
-def shared(ends: list[CallError | None]) -> str:
-    """The kind of error that all of them ended with: each has one of its own, and all are of the same attempts."""
-    assert all(end is not None and end.at_login for end in ends)
-    assert len({end.attempts for end in ends if end is not None}) == 1
-    assert len({id(end) for end in ends}) == len(ends)
-    (kind,) = {type(end).__name__ for end in ends}
+def shared_error(errors: list[CallError | None]) -> str:
+    """Return the one type of all errors. Check that they are distinct objects that report the same attempts."""
+    assert all(error is not None and error.at_login for error in errors)
+    assert len({error.attempts for error in errors if error is not None}) == 1
+    assert len({id(error) for error in errors}) == len(errors)
+    (kind,) = {type(error).__name__ for error in errors}
     return kind
 
 
-def passed(archive: FakePreservica, waiting: "asyncio.Task[object]", enough: int) -> bool:
+def enough_requests(archive: FakePreservica, waiting: "asyncio.Task[object]", enough: int) -> bool:
     return waiting.done() or len(archive.requests) > enough
 
 
-async def rounds(count: int = 50) -> None:
-    """Let everybody come as far as they get without the server."""
+async def run_loop(count: int = 50) -> None:
+    """Let all tasks run until they wait for the server."""
     for _ in range(count):
         await asyncio.sleep(0)
 
@@ -105,26 +109,26 @@ async def rounds(count: int = 50) -> None:
 # One login
 
 
-@pytest.mark.parametrize("carrier", CARRIERS)
-async def test_a_thousand_401s_at_once_are_one_login(
-    carrier: HTTPBackend, archive: FakePreservica, connect: Connect, see: See
+@pytest.mark.parametrize("backend", BACKENDS)
+async def test_a_thousand_concurrent_401s_cause_one_login(
+    backend: HTTPBackend, archive: FakePreservica, connect: Connect, see: See
 ) -> None:
-    async with connect(http=carrier) as pv:
-        await ask(pv)
+    async with connect(http=backend) as pv:
+        await call_error(pv)
         archive.revoke()
-        assert await crowd(pv) == [None] * CROWD
-    assert accesses(archive) == ["login"] * 2
+        assert await call_concurrently(pv) == [None] * CALLERS
+    assert token_requests(archive) == ["login"] * 2
     refused = statuses(archive).count(401)
     assert refused > 1
-    see(f"{CROWD} calls with a revoked token: 1 login, all answered")
+    see(f"{CALLERS} calls with a revoked token: 1 login, all answered")
 
 
-async def test_a_day_of_calls_is_one_login_and_no_401(
+async def test_a_day_of_calls_takes_one_login_and_no_401(
     archive: FakePreservica, connect: Connect, time: ManualClock, see: See
 ) -> None:
     async with connect() as pv:
         for _ in range(24 * 60):
-            assert await ask(pv) is None
+            assert await call_error(pv) is None
             time.advance(60.0)
     assert (archive.logins, archive.refreshes) == (1, 119)
     assert set(statuses(archive)) == {200}
@@ -132,17 +136,17 @@ async def test_a_day_of_calls_is_one_login_and_no_401(
 
 
 @pytest.mark.parametrize("options", [{"token_minutes": 2000}])
-async def test_a_life_beyond_a_day_is_taken_for_a_quarter_of_an_hour(
+async def test_a_token_lifetime_of_more_than_a_day_counts_as_15_minutes(
     archive: FakePreservica, connect: Connect, time: ManualClock
 ) -> None:
     async with connect() as pv:
-        await ask(pv)
+        await call_error(pv)
         time.advance(0.79 * 900)
-        await ask(pv)
-        assert accesses(archive) == ["login"]
+        await call_error(pv)
+        assert token_requests(archive) == ["login"]
         time.advance(0.02 * 900)
-        await ask(pv)
-    assert accesses(archive) == ["login", "refresh"]
+        await call_error(pv)
+    assert token_requests(archive) == ["login", "refresh"]
 
 
 @pytest.mark.parametrize("fault", [Fault.CUT_BEFORE, Fault.CUT_BODY, Fault.ERROR_AFTER, Fault.LOGIN_PAGE])
@@ -150,74 +154,74 @@ async def test_a_refresh_of_unknown_outcome_is_followed_by_one_login_for_all(
     fault: Fault, archive: FakePreservica, connect: Connect, time: ManualClock, see: See
 ) -> None:
     async with connect() as pv:
-        await ask(pv)
+        await call_error(pv)
         time.advance(0.81 * 900)
         archive.faults = Faults(script=(fault,), paths=REFRESH)
-        assert await crowd(pv, 100) == [None] * 100
-    assert accesses(archive) == ["login", "refresh", "login"]
+        assert await call_concurrently(pv, 100) == [None] * 100
+    assert token_requests(archive) == ["login", "refresh", "login"]
     see("refresh of unknown outcome: 1 login")
 
 
-async def test_a_refresh_token_that_somebody_has_used_is_followed_by_one_login_for_all(
+async def test_a_used_refresh_token_is_followed_by_one_login_for_all(
     archive: FakePreservica, connect: Connect, time: ManualClock, see: See
 ) -> None:
     async with connect() as pv:
-        await ask(pv)
+        await call_error(pv)
         time.advance(0.81 * 900)
         with archive.lock:
             archive.state.accounts._refresh.clear()
-        assert await crowd(pv, 100) == [None] * 100
-    assert accesses(archive) == ["login", "refresh", "login"]
+        assert await call_concurrently(pv, 100) == [None] * 100
+    assert token_requests(archive) == ["login", "refresh", "login"]
     see("used refresh token: 1 login")
 
 
-# A slow login, and callers who do not wait for it
+# A slow login, and callers that are cancelled
 
 
-async def test_a_slow_login_is_waited_for_by_all(archive: FakePreservica, connect: Connect) -> None:
+async def test_all_callers_wait_for_a_slow_login(archive: FakePreservica, connect: Connect) -> None:
     async with connect() as pv:
-        with archive.lock:  # the server answers nobody
-            callers = [asyncio.create_task(ask(pv)) for _ in range(CROWD)]
-            await rounds()
-        assert await asyncio.gather(*callers) == [None] * CROWD
-    assert accesses(archive) == ["login"]
+        with archive.lock:  # the server does not respond
+            callers = [asyncio.create_task(call_error(pv)) for _ in range(CALLERS)]
+            await run_loop()
+        assert await asyncio.gather(*callers) == [None] * CALLERS
+    assert token_requests(archive) == ["login"]
 
 
-async def test_a_caller_who_is_cancelled_while_it_logs_in_costs_nobody_anything(
+async def test_a_caller_cancelled_during_its_login_does_not_affect_the_others(
     archive: FakePreservica, connect: Connect, see: See
 ) -> None:
     async with connect() as pv:
         with archive.lock:
-            leader, *others = [asyncio.create_task(ask(pv)) for _ in range(CROWD)]
-            await rounds()
-            leader.cancel()
-            await rounds()
-        assert await asyncio.gather(*others) == [None] * (CROWD - 1)
-    assert leader.cancelled()
-    assert accesses(archive) == ["login"]
-    see(f"leader cancelled: 1 login, {CROWD - 1} others answered")
+            first, *others = [asyncio.create_task(call_error(pv)) for _ in range(CALLERS)]
+            await run_loop()
+            first.cancel()
+            await run_loop()
+        assert await asyncio.gather(*others) == [None] * (CALLERS - 1)
+    assert first.cancelled()
+    assert token_requests(archive) == ["login"]
+    see(f"first caller cancelled: 1 login, {CALLERS - 1} others answered")
 
 
-@pytest.mark.parametrize("carrier", CARRIERS)
-async def test_callers_who_come_and_go_while_the_login_is_stuck_are_one_attempt(
-    carrier: HTTPBackend, clock: Clock, see: See
+@pytest.mark.parametrize("backend", BACKENDS)
+async def test_callers_that_come_and_go_while_the_login_is_stuck_cause_one_attempt(
+    backend: HTTPBackend, clock: Clock, see: See
 ) -> None:
     before = asyncio.all_tasks()
     async with serve(lambda _: RawResponse(b"", "stall")) as wire:
-        async with PreservicaClient(wire.url, username="u", password="p", tenant="t", http=carrier, clock=clock) as pv:
-            there = [asyncio.create_task(ask(pv)) for _ in range(10)]
+        async with PreservicaClient(wire.url, username="u", password="p", tenant="t", http=backend, clock=clock) as pv:
+            waiting = [asyncio.create_task(call_error(pv)) for _ in range(10)]
             await until(lambda: len(wire.requests) == 1)
-            for _ in range(CROWD):
-                there.append(asyncio.create_task(ask(pv)))
-                there.pop(0).cancel()
-                await rounds(3)
-            for caller in there:
+            for _ in range(CALLERS):
+                waiting.append(asyncio.create_task(call_error(pv)))
+                waiting.pop(0).cancel()
+                await run_loop(3)
+            for caller in waiting:
                 caller.cancel()
-            await asyncio.wait(there)
+            await asyncio.wait(waiting)
             await until(lambda: not wire.open)
         assert (wire.connections, len(wire.requests)) == (1, 1)
     assert not {task for task in asyncio.all_tasks() - before if "handle" not in repr(task)}
-    see(f"{CROWD} callers come and go while the login is stuck: 1 attempt")
+    see(f"{CALLERS} callers come and go while the login is stuck: 1 attempt")
 
 
 # A login that is down
@@ -225,144 +229,146 @@ async def test_callers_who_come_and_go_while_the_login_is_stuck_are_one_attempt(
 
 @pytest.mark.parametrize("fault", [Fault.SERVER_ERROR, Fault.RATE_LIMITED, Fault.CUT_BEFORE, Fault.LOGIN_PAGE])
 @pytest.mark.parametrize("refused", [False, True], ids=["no token yet", "all refused with 401"])
-async def test_a_login_that_is_down_is_retried_once_for_all_and_a_thousand_errors(
+async def test_a_login_that_is_down_is_retried_once_for_all_and_fails_a_thousand_calls(
     fault: Fault, *, refused: bool, archive: FakePreservica, connect: Connect, see: See
 ) -> None:
     async with connect() as pv:
         if refused:
-            await ask(pv)
+            await call_error(pv)
             archive.revoke()
         archive.requests.clear()
-        archive.faults = Faults(rates={fault: 1.0}, paths=ACCESS)
-        kind = shared(await crowd(pv))
+        archive.faults = Faults(rates={fault: 1.0}, paths=TOKEN_PATHS)
+        kind = shared_error(await call_concurrently(pv))
         attempts = 2 if fault is Fault.LOGIN_PAGE else 4
-        assert accesses(archive) == ["login"] * attempts
-        assert statuses(archive) == [401] * CROWD * refused
+        assert token_requests(archive) == ["login"] * attempts
+        assert statuses(archive) == [401] * CALLERS * refused
         archive.faults = Faults()
-        assert await crowd(pv) == [None] * CROWD
-        assert accesses(archive) == ["login"] * (attempts + 1)
-    see(f"login down: {attempts} attempts, {CROWD} {kind}")
+        assert await call_concurrently(pv) == [None] * CALLERS
+        assert token_requests(archive) == ["login"] * (attempts + 1)
+    see(f"login down: {attempts} attempts, {CALLERS} {kind}")
 
 
-@pytest.mark.parametrize("carrier", CARRIERS)
-async def test_a_login_that_cannot_connect_is_retried_once_for_all_and_a_thousand_errors(
-    carrier: HTTPBackend, clock: Clock, see: See
+@pytest.mark.parametrize("backend", BACKENDS)
+async def test_a_login_that_cannot_connect_is_retried_once_for_all_and_fails_a_thousand_calls(
+    backend: HTTPBackend, clock: Clock, see: See
 ) -> None:
-    asked = 0
+    jitters = 0
 
-    def counted() -> float:
-        nonlocal asked
-        asked += 1
+    def counted_jitter() -> float:
+        nonlocal jitters
+        jitters += 1
         return 0.5
 
-    clock = Clock(now=clock.now, sleep=clock.sleep, jitter=counted)
-    async with PreservicaClient(refused_url(), username="u", password="p", tenant="t", http=carrier, clock=clock) as pv:
-        see(f"nobody listens: {CROWD} {shared(await crowd(pv))}")
-    assert asked == 4  # as many random numbers as attempts: the calls themselves are not retried
+    clock = Clock(now=clock.now, sleep=clock.sleep, jitter=counted_jitter)
+    async with PreservicaClient(refused_url(), username="u", password="p", tenant="t", http=backend, clock=clock) as pv:
+        see(f"connection refused: {CALLERS} {shared_error(await call_concurrently(pv))}")
+    assert jitters == 4  # one per attempt: the calls themselves are not retried
 
 
-async def test_a_login_that_never_answers_is_retried_once_for_all_and_a_thousand_errors(clock: Clock, see: See) -> None:
+async def test_a_login_without_a_response_is_retried_once_for_all_and_fails_a_thousand_calls(
+    clock: Clock, see: See
+) -> None:
     short = Timeouts(exchange=0.05)
     async with serve(lambda _: RawResponse(b"", "stall")) as wire:
         async with PreservicaClient(
             wire.url, username="u", password="p", tenant="t", clock=clock, timeouts=short
         ) as pv:
-            kind = shared(await crowd(pv))
+            kind = shared_error(await call_concurrently(pv))
         assert len(wire.requests) == 4
-    see(f"login stuck: 4 attempts, {CROWD} {kind}")
+    see(f"login stuck: 4 attempts, {CALLERS} {kind}")
 
 
-# Credentials that are refused
+# Rejected credentials
 
 
 @pytest.mark.parametrize("status", [401, 403])
-async def test_credentials_that_are_refused_are_sent_once_by_a_thousand_calls_and_all_after_them(
+async def test_rejected_credentials_are_sent_once_by_a_thousand_calls_and_never_again(
     status: int, clock: Clock, see: See
 ) -> None:
     async with serve(lambda _: http(status, {"message": "Invalid username or password"})) as wire:
         async with PreservicaClient(wire.url, username="u", password="p", tenant="t", clock=clock) as pv:
-            ends = [*await crowd(pv), *await crowd(pv), *await crowd(pv)]
+            errors = [*await call_concurrently(pv), *await call_concurrently(pv), *await call_concurrently(pv)]
         assert len(wire.requests) == 1
-    assert all(status == 403 or "open a new client with others" in str(end) for end in ends)
-    see(f"refused credentials: 1 attempt, {len(ends)} {shared(ends)}")
+    assert all(status == 403 or "open a new client with others" in str(error) for error in errors)
+    see(f"rejected credentials: 1 attempt, {len(errors)} {shared_error(errors)}")
 
 
 async def test_a_new_client_sends_them_again(archive: FakePreservica, connect: Connect) -> None:
     for password in ("wrong", archive.password):
         async with connect(password=password) as pv:
-            await crowd(pv, 10)
-    assert [one.status for one in archive.requests if one.path.startswith(ACCESS)] == [401, 200]
+            await call_concurrently(pv, 10)
+    assert [request.status for request in archive.requests if request.path.startswith(TOKEN_PATHS)] == [401, 200]
 
 
-async def test_a_password_that_was_changed_is_not_tried_until_the_account_is_locked(
+async def test_a_changed_password_is_not_retried_until_the_account_is_locked(
     archive: FakePreservica, connect: Connect, time: ManualClock
 ) -> None:
     async with connect() as pv:
-        await ask(pv)
+        await call_error(pv)
         with archive.lock:
             archive.state.accounts.password = "another"
             archive.state.accounts.refresh_works = False
         for _ in range(60):
             time.advance(60.0)
-            await ask(pv)
-        assert isinstance(await ask(pv), Unauthorized)
-    assert accesses(archive) == ["login", "refresh", "login"]
+            await call_error(pv)
+        assert isinstance(await call_error(pv), Unauthorized)
+    assert token_requests(archive) == ["login", "refresh", "login"]
 
 
-async def test_a_function_is_asked_for_its_token_again_and_a_call_is_sent_twice_at_most(clock: Clock, see: See) -> None:
+async def test_a_token_function_is_called_again_after_a_401_and_a_call_is_sent_twice_at_most(
+    clock: Clock, see: See
+) -> None:
     with Sandbox("16") as served:
-        good = served.opencast.jwt
-        given = iter(["one", "two", "two", "three", good, good, good])
-        async with OpencastClient(served.opencast.url, auth=Bearer(lambda: next(given)), clock=clock) as oc:
+        valid = served.opencast.jwt
+        tokens = iter(["one", "two", "two", "three", valid, valid, valid])
+        async with OpencastClient(served.opencast.url, auth=Bearer(lambda: next(tokens)), clock=clock) as oc:
             with pytest.raises(Unauthorized):
                 await oc.me()
-            assert [one.status for one in served.opencast.requests] == [401, 401]
+            assert [request.status for request in served.opencast.requests] == [401, 401]
             await oc.me()
             await oc.me()
-        assert [one.status for one in served.opencast.requests] == [401, 401, 401, 200, 200]
-    see("a token from a function: asked again after a 401, 2 sends at most")
+        assert [request.status for request in served.opencast.requests] == [401, 401, 401, 200, 200]
+    see("a token function: called again after a 401, 2 requests at most")
 
 
-# Polls
+# Checks
 
 
-async def test_a_token_revoked_while_a_thousand_polls_are_in_flight_costs_none_of_them_a_look(
+async def test_a_token_revoked_with_a_thousand_checks_in_flight_fails_none_of_them(
     archive: FakePreservica, connect: Connect, see: See
 ) -> None:
     async with connect() as pv:
-        await ask(pv)
-        looks = asyncio.create_task(crowd(pv))
-        await until(lambda: len(archive.requests) > CROWD // 4)
+        await call_error(pv)
+        checks = asyncio.create_task(call_concurrently(pv))
+        await until(lambda: len(archive.requests) > CALLERS // 4)
         archive.revoke()
-        assert await looks == [None] * CROWD
-    assert accesses(archive) == ["login"] * 2
-    see("revoked with 1000 polls in flight: no look missed")
+        assert await checks == [None] * CALLERS
+    assert token_requests(archive) == ["login"] * 2
+    see("revoked with 1000 checks in flight: 0 checks failed")
 
 
-async def test_a_token_revoked_while_the_login_fails_once_costs_no_poll_anything(
+async def test_a_token_revoked_while_the_login_fails_once_fails_no_check(
     archive: FakePreservica, connect: Connect, see: See
 ) -> None:
     async with connect() as pv:
-        await ask(pv)
-        looks = asyncio.create_task(crowd(pv))
-        await until(lambda: len(archive.requests) > CROWD // 4)
-        archive.faults = Faults(script=(Fault.SERVER_ERROR,), paths=ACCESS)
+        await call_error(pv)
+        checks = asyncio.create_task(call_concurrently(pv))
+        await until(lambda: len(archive.requests) > CALLERS // 4)
+        archive.faults = Faults(script=(Fault.SERVER_ERROR,), paths=TOKEN_PATHS)
         archive.revoke()
-        assert await looks == [None] * CROWD
-    assert accesses(archive) == ["login"] * 3
-    see(f"and the login down once: 2 logins, {CROWD} of {CROWD} polls answered")
+        assert await checks == [None] * CALLERS
+    assert token_requests(archive) == ["login"] * 3
+    see(f"and the login down once: 2 logins, {CALLERS} of {CALLERS} checks answered")
 
 
-async def test_a_watch_endures_tokens_that_are_revoked_and_logins_that_fail(
-    archive: FakePreservica, connect: Connect
-) -> None:
-    ids = archive.seed(CROWD, contexts=["42"])
+async def test_a_watch_survives_revoked_tokens_and_failed_logins(archive: FakePreservica, connect: Connect) -> None:
+    ids = archive.seed(CALLERS, contexts=["42"])
     async with connect() as pv:
         waiting = asyncio.create_task(pv.workflows.wait_all(ids, poll=Poll(interval=5.0, ceiling=5.0)))
         for _ in range(3):
             enough = len(archive.requests) + 2
-            await until(partial(passed, archive, waiting, enough))
-            archive.faults = Faults(script=(Fault.SERVER_ERROR,), paths=ACCESS)
+            await until(partial(enough_requests, archive, waiting, enough))
+            archive.faults = Faults(script=(Fault.SERVER_ERROR,), paths=TOKEN_PATHS)
             archive.revoke()
         outcomes = await waiting
     assert all(isinstance(outcome, Finished) for outcome in outcomes)

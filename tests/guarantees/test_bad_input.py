@@ -1,4 +1,4 @@
-"""Whatever a public method is given, what comes out is an error of this library, and nothing is started by it."""
+"""Bad input to a public method raises an error of this library, and nothing is started."""
 
 import inspect
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -15,32 +15,32 @@ from workflow_async import Listing, OpencastClient, PreservicaClient, batch, mon
 from workflow_async.errors import InvalidArgument, WorkflowAsyncError
 from workflow_async.monitor.watch import WaitOptions
 
-LONG = 50.0
-"""Seconds of the server that a call may take."""
-LAST = datetime.max.replace(tzinfo=UTC)
-"""What cannot be rounded up."""
+CALL_TIMEOUT = 50.0
+"""Seconds of the server's time that a call may take."""
+MAX_DATE = datetime.max.replace(tzinfo=UTC)
+"""A date that cannot be rounded up."""
 NONSENSE = object()
-"""What no parameter takes but those that are true or false."""
+"""A value that only boolean parameters accept."""
 WRONG: tuple[Any, ...] = (
     NONSENSE, None, True, -1, 1.5, float("nan"), 10**400, b"x", "", " ", "\ud800", "a,b", "2020/2021",
     [], [None], [[7, 8]], (None, None), ("a", "b"), {}, {1: 2}, {"a": None}, {"\ud800": "b"}, {5}, range(3),
-    LAST, (LAST, LAST), LAST.replace(tzinfo=None),
+    MAX_DATE, (MAX_DATE, MAX_DATE), MAX_DATE.replace(tzinfo=None),
 )  # fmt: skip
 CLIENTS: dict[str, Any] = {
     "11": OpencastClient("https://oc.example.org", auth=("user", "secret")),
     "preservica": PreservicaClient("eu.preservica.com", username="user", password="secret"),
 }
-OWN = frozenset({"journal"})
-"""A path is opened: tested apart."""
+TESTED_SEPARATELY = frozenset({"journal"})
+"""The path of a journal would be opened."""
 STARTS = {"11": ("event_id", "definition_id"), "preservica": ("context",)}
 Parameter = inspect.Parameter
 
 
 def methods() -> Iterator[tuple[str, str, str]]:
     for kind, client in CLIENTS.items():
-        for service, thing in vars(client).items():
-            names = () if service.startswith("_") else dir(type(thing))
-            yield from ((kind, service, name) for name in names if _is_public(type(thing), name))
+        for service, value in vars(client).items():
+            names = () if service.startswith("_") else dir(type(value))
+            yield from ((kind, service, name) for name in names if _is_public(type(value), name))
 
 
 def _is_public(kind: type[Any], name: str) -> bool:
@@ -48,7 +48,7 @@ def _is_public(kind: type[Any], name: str) -> bool:
 
 
 def parameters(method: Callable[..., Any]) -> Iterator[Parameter]:
-    """The parameters of a method. Each filter of workflows is one."""
+    """Yield the method's parameters. Each workflow filter is one."""
     for parameter in inspect.signature(method).parameters.values():
         if parameter.kind is not Parameter.VAR_KEYWORD:
             yield parameter
@@ -56,19 +56,19 @@ def parameters(method: Callable[..., Any]) -> Iterator[Parameter]:
 
 
 def filters_of(method: Callable[..., Any]) -> list[str]:
-    """The filters that a method takes by keyword, which `watch` takes instead of ids."""
+    """Return the filters that a method takes by keyword. `watch` takes them instead of ids."""
     keywords = [p for p in inspect.signature(method).parameters.values() if p.kind is Parameter.VAR_KEYWORD]
     return [name for parameter in keywords for name in get_args(parameter.annotation)[0].__annotations__]
 
 
-def good(here: Station, service: Any) -> dict[str, Any]:
-    """A value for each parameter that must be given."""
-    if here.kind == "preservica":
+def valid_arguments(server: Station, service: Any) -> dict[str, Any]:
+    """Return a valid value for each required parameter."""
+    if server.kind == "preservica":
         start = {"context": "42"}
     else:
-        start = {"event_id": here.opencast.event(), "definition_id": "fast"}
+        start = {"event_id": server.opencast.event(), "definition_id": "fast"}
     ticket = service.prepare_start(**start) if hasattr(service, "prepare_start") else None
-    (id,) = here.starts(1, 1e9)
+    (id,) = server.starts(1, 1e9)
     names = {
         "event_id": "e",
         "definition_id": "fast",
@@ -79,28 +79,28 @@ def good(here: Station, service: Any) -> dict[str, Any]:
     return {**start, **names, "ticket": ticket, "workflow_id": id, "workflow_ids": [id], "starts": []}
 
 
-async def used(given: Any) -> None:
-    """Await it, or take the first of what it gives."""
-    with anyio.move_on_after(LONG):
-        found = await given if inspect.isawaitable(given) else given
-        if isinstance(found, monitor.Watch | batch.Run):
-            async with found as things:
-                await _first(things)
-        elif isinstance(found, Listing):
-            await found.first()
-        elif isinstance(found, AsyncIterator):
-            await _first(found)
+async def consume(value: Any) -> None:
+    """Await the value, or take its first item."""
+    with anyio.move_on_after(CALL_TIMEOUT):
+        result = await value if inspect.isawaitable(value) else value
+        if isinstance(result, monitor.Watch | batch.Run):
+            async with result as items:
+                await _first(items)
+        elif isinstance(result, Listing):
+            await result.first()
+        elif isinstance(result, AsyncIterator):
+            await _first(result)
 
 
-async def _first(things: AsyncIterator[Any]) -> None:
-    async for _ in things:
+async def _first(items: AsyncIterator[Any]) -> None:
+    async for _ in items:
         return
 
 
-async def outcome(call: Callable[[], Any]) -> BaseException | None:
+async def call_error(call: Callable[[], Any]) -> BaseException | None:
     try:
-        await used(call())
-    except Exception as error:  # noqa: BLE001 - which one it is, is what the test is about
+        await consume(call())
+    except Exception as error:  # noqa: BLE001 - the test checks its type
         return _cause(error)
     return None
 
@@ -109,15 +109,15 @@ def _cause(error: BaseException) -> BaseException:
     return _cause(error.exceptions[0]) if isinstance(error, ExceptionGroup) else error
 
 
-def calls_of(method: Callable[..., Any], usual: dict[str, Any]) -> Iterator[tuple[Parameter, Any, Callable[[], Any]]]:
-    """The method called with each parameter wrong in each way, all others as they should be."""
-    wanted = list(parameters(method))
-    several = [p.name for p in wanted if p.kind is Parameter.VAR_POSITIONAL]
-    needed = {p.name: usual[p.name] for p in wanted if p.default is Parameter.empty and p.name not in several}
+def calls_of(method: Callable[..., Any], valid: dict[str, Any]) -> Iterator[tuple[Parameter, Any, Callable[[], Any]]]:
+    """Yield calls of the method, each with one parameter wrong in one way and all others valid."""
+    declared = list(parameters(method))
+    several = [p.name for p in declared if p.kind is Parameter.VAR_POSITIONAL]
+    needed = {p.name: valid[p.name] for p in declared if p.default is Parameter.empty and p.name not in several}
     watches = method.__name__ == "watch"
     if watches:
-        needed = {"workflow_ids": usual["workflow_ids"]}
-    for parameter in (p for p in wanted if p.name not in OWN):
+        needed = {"workflow_ids": valid["workflow_ids"]}
+    for parameter in (p for p in declared if p.name not in TESTED_SEPARATELY):
         instead = {} if watches and parameter.name in filters_of(method) else needed
         for value in WRONG:
             if parameter.name in several:
@@ -126,21 +126,23 @@ def calls_of(method: Callable[..., Any], usual: dict[str, Any]) -> Iterator[tupl
                 yield parameter, value, partial(method, **{**instead, parameter.name: value})
 
 
-async def tried(kind: str, service: str, name: str) -> list[str]:
-    """What was wrong with what each call came to."""
-    here = station(kind)
-    async with here.client() as client:
-        thing = getattr(client, service)
-        found = []
-        for parameter, value, call in calls_of(getattr(thing, name), good(here, thing)):
-            started = len(here.engine.runs)
-            error = await outcome(call)
-            said = f"{name}({parameter.name}={repr(value)[:40]}): {error!r}"
-            found += [said for fault in faults(parameter, value, error, len(here.engine.runs) - started) if fault]
-        return found
+async def wrong_calls(kind: str, service: str, name: str) -> list[str]:
+    """Return the calls that ended in an unexpected way."""
+    server = station(kind)
+    async with server.client() as client:
+        service_object = getattr(client, service)
+        wrong: list[str] = []
+        for parameter, value, call in calls_of(getattr(service_object, name), valid_arguments(server, service_object)):
+            started = len(server.engine.runs)
+            error = await call_error(call)
+            call_text = f"{name}({parameter.name}={repr(value)[:40]}): {error!r}"
+            wrong += [
+                call_text for problem in problems(parameter, value, error, len(server.engine.runs) - started) if problem
+            ]
+        return wrong
 
 
-def faults(parameter: Parameter, value: Any, error: BaseException | None, started: int) -> Iterator[bool]:
+def problems(parameter: Parameter, value: Any, error: BaseException | None, started: int) -> Iterator[bool]:
     yield error is not None and not isinstance(error, WorkflowAsyncError)
     yield isinstance(error, InvalidArgument) and started > 0
     named = isinstance(error, InvalidArgument) and error.argument.partition("[")[0] == parameter.name
@@ -149,22 +151,22 @@ def faults(parameter: Parameter, value: Any, error: BaseException | None, starte
 
 @pytest.mark.sweep
 @pytest.mark.parametrize(("kind", "service", "name"), list(methods()))
-def test_bad_input_is_an_invalid_argument_that_is_named_and_never_a_bare_error(
-    kind: str, service: str, name: str
-) -> None:
-    assert run(tried(kind, service, name)) == []
+def test_bad_input_raises_invalid_argument_with_the_parameters_name(kind: str, service: str, name: str) -> None:
+    assert run(wrong_calls(kind, service, name)) == []
 
 
 @pytest.mark.parametrize("kind", CLIENTS)
 @pytest.mark.parametrize("wrong", [{"poll": 5}, {"timeout": 0}, {"parked": "no"}, {"poll": None}])
-def test_what_is_wrong_with_the_waiting_is_told_before_anything_is_started(kind: str, wrong: dict[str, Any]) -> None:
+def test_invalid_wait_options_are_reported_before_anything_is_started(kind: str, wrong: dict[str, Any]) -> None:
     async def main() -> tuple[BaseException | None, int]:
-        here = station(kind)
-        async with here.client() as client:
-            start = {name: value for name, value in good(here, client.workflows).items() if name in STARTS[kind]}
-            before = len(here.engine.runs)
-            error = await outcome(partial(client.workflows.start_and_wait, **start, **wrong))
-            return error, len(here.engine.runs) - before
+        server = station(kind)
+        async with server.client() as client:
+            start = {
+                name: value for name, value in valid_arguments(server, client.workflows).items() if name in STARTS[kind]
+            }
+            before = len(server.engine.runs)
+            error = await call_error(partial(client.workflows.start_and_wait, **start, **wrong))
+            return error, len(server.engine.runs) - before
 
     error, started = run(main())
     assert isinstance(error, InvalidArgument)
@@ -173,14 +175,14 @@ def test_what_is_wrong_with_the_waiting_is_told_before_anything_is_started(kind:
 
 @pytest.mark.parametrize("kind", CLIENTS)
 @pytest.mark.parametrize("wrong", [object(), 5, ["batch.sqlite"]])
-def test_a_journal_that_is_no_path_is_refused(kind: str, wrong: Any) -> None:
+def test_a_journal_that_is_not_a_path_is_rejected(kind: str, wrong: Any) -> None:
     with pytest.raises(InvalidArgument, match="^journal: must be a path"):
         CLIENTS[kind].workflows.run_all([], journal=wrong)
 
 
 @pytest.mark.parametrize("kind", CLIENTS)
 @pytest.mark.parametrize("wrong", [5, "12", b"x", None])
-def test_starts_that_are_no_starts_are_refused(kind: str, wrong: Any) -> None:
+def test_starts_that_are_not_starts_are_rejected(kind: str, wrong: Any) -> None:
     with pytest.raises(InvalidArgument, match="^starts: must be a list or another iterable of starts"):
         CLIENTS[kind].workflows.run_all(wrong)
 
@@ -188,6 +190,6 @@ def test_starts_that_are_no_starts_are_refused(kind: str, wrong: Any) -> None:
 @pytest.mark.parametrize(
     ("argument", "wrong"), [("parked", "no"), ("parked", []), ("until", 5), ("poll", 5), ("timeout", "5")]
 )
-def test_terms_of_a_wait_that_make_no_sense_are_refused(argument: str, wrong: Any) -> None:
+def test_invalid_wait_options_are_rejected(argument: str, wrong: Any) -> None:
     with pytest.raises(InvalidArgument, match=f"^{argument}: must be "):
         WaitOptions(**{argument: wrong})

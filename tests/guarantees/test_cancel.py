@@ -1,4 +1,4 @@
-"""T-CANCEL: whatever call is cancelled, wherever it waits: no task, place or lock is left, and the next call works."""
+"""T-CANCEL: after a cancelled call no task, request slot or lock is left, and the next call works."""
 
 import asyncio
 import threading
@@ -12,9 +12,9 @@ from attrs import define, field
 
 from tests.conftest import See
 from tests.support.call_cases import CASES
-from tests.support.interruption import WAYS, Way, cancelled
-from tests.support.loopback_system import CONNECTIONS, Ground, ground, soon
-from tests.support.public_calls import Case, Scene, furnish, one_more, public_calls
+from tests.support.interruption import CANCEL_STYLES, CancelStyle, cancel_at
+from tests.support.loopback_system import CONNECTIONS, LoopbackSystem, eventually, loopback_system
+from tests.support.public_calls import CallContext, Case, define_workflows, public_calls, short_call
 from workflow_async.errors import WorkflowAsyncError
 from workflow_async.sandbox import RecordedRequest
 
@@ -22,134 +22,140 @@ LOOPS: dict[str, Callable[[], asyncio.AbstractEventLoop]] = {
     "asyncio": asyncio.new_event_loop,
     "uvloop": uvloop.new_event_loop,
 }
-STEPS: dict[str, dict[Way, int]] = {
+STRIDES: dict[str, dict[CancelStyle, int]] = {
     "asyncio": {"natively": 1, "by scope": 3, "natively twice": 4, "by scope, then natively": 4},
     "uvloop": {"natively": 4, "by scope": 5},
 }
-"""Every how-manieth point is tried, by loop and way; a soak tries all."""
-PATIENCE = 30.0
-"""Seconds that the thread of a journal has to close it."""
-STARTS = {"/api/workflows", "/sdb/rest/workflow/instances"}
+"""Distance between the points that are tried, by loop and style. A soak tries all of them."""
+JOURNAL_TIMEOUT = 30.0
+"""Seconds that a journal's thread may take to close it."""
+START_PATHS = {"/api/workflows", "/sdb/rest/workflow/instances"}
 
 
-def test_every_public_call_has_its_case() -> None:
-    assert {name for case in CASES for name in case.names} == public_calls()
+def test_every_public_call_has_a_case() -> None:
+    assert {name for case in CASES for name in case.public_names} == public_calls()
 
 
 @define
 class Sweep:
-    """One call on one system, cancelled at each of its points."""
+    """One call on one system, cancelled at each of its suspension points."""
 
-    here: Ground
+    loopback: LoopbackSystem
     directory: Path
     case: Case
-    way: Way
-    step: int
+    style: CancelStyle
+    stride: int
     """1 is every point, 3 every third."""
     points: int = 0
-    wrong: list[str] = field(factory=list)
+    problems: list[str] = field(factory=list)
 
     async def run(self) -> None:
-        """Go on until the call comes to its end before it is cancelled."""
-        furnish(self.here)
+        """Cancel the call at later and later points, until it ends before it is cancelled."""
+        define_workflows(self.loopback)
         k, fired = 1, True
-        async with self.here.client() as warm:
-            if self.case.warm:
-                await one_more(Scene(self.here, warm, self.directory))
+        async with self.loopback.client() as shared_client:
+            if self.case.reuse:
+                await short_call(CallContext(self.loopback, shared_client, self.directory))
             while fired:
-                fired, faults = await self._once(k, warm)
-                self.wrong += [f"{self.case.act.__name__}, {self.way}, at {k}: {fault}" for fault in faults]
+                fired, problems = await self._once(k, shared_client)
+                self.problems += [
+                    f"{self.case.function.__name__}, {self.style}, at {k}: {problem}" for problem in problems
+                ]
                 self.points += fired
-                k += self.step
-        if not await self.here.settled():
-            self.wrong.append(f"{self.case}: {self.here.lines} connections are left")
+                k += self.stride
+        if not await self.loopback.becomes_idle():
+            self.problems.append(f"{self.case}: {self.loopback.open_connections} connections are left")
 
-    async def _once(self, k: int, warm: object) -> tuple[bool, list[str]]:
-        """Cancel it at one point, and use the same client afterwards."""
-        if self.case.warm:
-            return await self._cancelled(Scene(self.here, warm, self.directory), k)
-        async with self.here.client() as cold:
-            scene = Scene(self.here, cold, self.directory)
+    async def _once(self, k: int, shared_client: object) -> tuple[bool, list[str]]:
+        """Cancel the call at one point, and use the same client afterwards."""
+        if self.case.reuse:
+            return await self._cancelled(CallContext(self.loopback, shared_client, self.directory), k)
+        async with self.loopback.client() as client:
+            context = CallContext(self.loopback, client, self.directory)
             if self.case.before is not None:
-                await self.case.before(scene)
-            return await self._cancelled(scene, k)
+                await self.case.before(context)
+            return await self._cancelled(context, k)
 
-    async def _cancelled(self, scene: Scene, k: int) -> tuple[bool, list[str]]:
-        here, before, served = self.here, set(threading.enumerate()), len(self.here.system.requests)
-        ended = await cancelled(lambda: self.case.act(scene), k, self.way)
+    async def _cancelled(self, context: CallContext, k: int) -> tuple[bool, list[str]]:
+        loopback, threads, requests_before = (
+            self.loopback,
+            set(threading.enumerate()),
+            len(self.loopback.system.requests),
+        )
+        result = await cancel_at(lambda: self.case.function(context), k, self.style)
         if self.case.collected:
-            await soon(lambda: not any(left(here, scene.client)))
-        faults = [*ended.faults, *left(here, scene.client)]
-        for thread in set(threading.enumerate()) - before:
-            thread.join(PATIENCE)
-            faults += ["a thread is left"] if thread.is_alive() else []
+            await eventually(lambda: not any(leftovers(loopback, context.client)))
+        problems = [*result.problems, *leftovers(loopback, context.client)]
+        for thread in set(threading.enumerate()) - threads:
+            thread.join(JOURNAL_TIMEOUT)
+            problems += ["a thread is left"] if thread.is_alive() else []
         try:
-            await (self.case.after or one_more)(scene)
+            await (self.case.after or short_call)(context)
         except WorkflowAsyncError as error:
-            faults.append(f"the next call fails: {error!r}")
-        if not await soon(lambda: here.lines <= CONNECTIONS):
-            faults.append(f"{here.lines} connections are open")
-        if starts_sent_twice(here.system.requests[served:]):
-            faults.append("a start was sent twice")
-        return ended.fired, faults
+            problems.append(f"the next call fails: {error!r}")
+        if not await eventually(lambda: loopback.open_connections <= CONNECTIONS):
+            problems.append(f"{loopback.open_connections} connections are open")
+        if starts_sent_twice(loopback.system.requests[requests_before:]):
+            problems.append("a start was sent twice")
+        return result.fired, problems
 
 
 def starts_sent_twice(requests: Sequence[RecordedRequest]) -> bool:
-    """Whether the same start came more than once: each has an event, or a mark, of its own."""
-    starts = [one.body for one in requests if one.method == "POST" and one.path in STARTS]
-    return len(starts) > len(set(starts))
+    """Return True if a start was sent more than once. Each start has its own event or correlation id."""
+    bodies = [request.body for request in requests if request.method == "POST" and request.path in START_PATHS]
+    return len(bodies) > len(set(bodies))
 
 
-def left(here: Ground, client: Any) -> Iterator[str]:
-    """What a call that is over has left behind in its client and in the event loop."""
+def leftovers(loopback: LoopbackSystem, client: Any) -> Iterator[str]:
+    """Yield what a finished call has left behind in its client and in the event loop."""
     transport, poller = client._transport, client.workflows.poller
-    if strangers := here.strangers:
-        yield f"{len(strangers)} tasks are left: {strangers}"
+    if tasks := loopback.client_tasks:
+        yield f"{len(tasks)} tasks are left: {tasks}"
     if (free := transport._queue.value) != transport.limits.connections:
-        yield f"{free} places are free"
+        yield f"{free} request slots are free"
     if (lock := getattr(transport.credential, "_lock", None)) is not None and lock.locked():
         yield "the login is locked"
     if poller._watchers or poller._lists or poller._task.running:
-        yield "somebody still watches"
+        yield "a workflow is still watched"
 
 
-def swept(kind: str, loop: str, directory: Path, steps: Mapping[Way, int]) -> tuple[list[str], str]:
-    """What went wrong with all calls of a system, and how many points they were cancelled at."""
+def run_sweeps(kind: str, loop: str, directory: Path, strides: Mapping[CancelStyle, int]) -> tuple[list[str], str]:
+    """Return the problems of all calls of a system, and the number of points at which they were cancelled."""
 
-    async def one(case: Case, way: Way) -> Sweep:
-        async with ground(kind) as here:
-            sweep = Sweep(here, directory, case, way, steps[way])
+    async def run_sweep(case: Case, style: CancelStyle) -> Sweep:
+        async with loopback_system(kind) as loopback:
+            sweep = Sweep(loopback, directory, case, style, strides[style])
             await sweep.run()
             return sweep
 
-    cases = [case for case in CASES if kind in case.on]
+    cases = [case for case in CASES if kind in case.systems]
     with asyncio.Runner(loop_factory=LOOPS[loop]) as runner:
-        sweeps = [runner.run(one(case, way)) for case in cases for way in steps]
+        sweeps = [runner.run(run_sweep(case, style)) for case in cases for style in strides]
     points = sum(sweep.points for sweep in sweeps)
-    seen = f"{loop}, {kind}: {points} points of {len(cases)} calls in {len(steps)} ways"
-    return [fault for sweep in sweeps for fault in sweep.wrong], seen
+    observed = f"{loop}, {kind}: {points} points of {len(cases)} calls in {len(strides)} ways"
+    return [problem for sweep in sweeps for problem in sweep.problems], observed
 
 
-everywhere = pytest.mark.parametrize("loop", LOOPS)
-on_each = pytest.mark.parametrize("kind", ["11", "16", "preservica"])
+on_each_loop = pytest.mark.parametrize("loop", LOOPS)
+on_each_system = pytest.mark.parametrize("kind", ["11", "16", "preservica"])
 
 
-@everywhere
-@on_each
+@on_each_loop
+@on_each_system
 @pytest.mark.figure("T-CANCEL")
 @pytest.mark.timeout(300)
-def test_wherever_a_call_is_cancelled_nothing_is_left_of_it(kind: str, loop: str, tmp_path: Path, see: See) -> None:
-    wrong, seen = swept(kind, loop, tmp_path, STEPS[loop])
-    assert wrong == []
-    see(seen)
+def test_wherever_a_call_is_cancelled_nothing_is_left(kind: str, loop: str, tmp_path: Path, see: See) -> None:
+    problems, observed = run_sweeps(kind, loop, tmp_path, STRIDES[loop])
+    assert problems == []
+    see(observed)
 
 
-@everywhere
-@on_each
+@on_each_loop
+@on_each_system
 @pytest.mark.soak
 @pytest.mark.figure("T-CANCEL")
 @pytest.mark.timeout(1800)
-def test_at_every_single_point_in_every_way(kind: str, loop: str, tmp_path: Path, see: See) -> None:
-    wrong, seen = swept(kind, loop, tmp_path, dict.fromkeys(WAYS, 1))
-    assert wrong == []
-    see(seen)
+def test_at_every_point_in_every_style(kind: str, loop: str, tmp_path: Path, see: See) -> None:
+    problems, observed = run_sweeps(kind, loop, tmp_path, dict.fromkeys(CANCEL_STYLES, 1))
+    assert problems == []
+    see(observed)

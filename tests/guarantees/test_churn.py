@@ -1,4 +1,4 @@
-"""T-CHURN and T-QUEUE: what happens to the places when thousands of calls give up, or come at once."""
+"""T-CHURN and T-QUEUE: what happens to the request slots when thousands of calls time out, or are made concurrently."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Coroutine
@@ -15,73 +15,72 @@ from workflow_async import Limits, Timeouts
 from workflow_async._core.call import Call
 from workflow_async._core.transport import Transport
 
-PATIENT = Timeouts(call=3600.0, exchange=3600.0, connect=3600.0)
-"""On a busy machine, too: nothing here is about deadlines."""
+LONG_TIMEOUTS = Timeouts(call=3600.0, exchange=3600.0, connect=3600.0)
+"""Long enough for a slow test machine: these tests are not about deadlines."""
 ANSWER = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}"
 
 
 @define
-class Counter(asyncio.Protocol):
-    """A server in as few turns as can be; it answers when it is let, and counts."""
+class CountingServer:
+    """A server that answers in few turns of the loop, and counts."""
 
-    answers: asyncio.Event = field(factory=asyncio.Event)
     targets: list[bytes] = field(factory=list)
-    """What was asked for, in the order of its coming."""
-    lines: int = 0
-    most: int = 0
-    """Connections at once."""
-    asked: int = 0
-    """Requests that wait for their answer."""
-    most_asked: int = 0
+    """Request targets, in order of arrival."""
+    connections: int = 0
+    max_connections: int = 0
+    """The most connections open concurrently."""
+    waiting: int = 0
+    """Requests without a response so far."""
+    max_waiting: int = 0
 
-    def line(self) -> asyncio.Protocol:
-        """What serves one connection."""
-        return Line(self)
+    def connection(self) -> asyncio.Protocol:
+        """Return the protocol of one connection."""
+        return Connection(self)
 
 
 @define(eq=False)
-class Line(asyncio.Protocol):
+class Connection(asyncio.Protocol):
     """One connection."""
 
-    counter: Counter
+    server: CountingServer
     _transport: asyncio.Transport = field(init=False)
     _open: bool = field(default=False, init=False)
-    _asked: int = field(default=0, init=False)
+    _unanswered: int = field(default=0, init=False)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport, self._open = transport, True
-        self.counter.lines += 1
-        self.counter.most = max(self.counter.most, self.counter.lines)
+        self.server.connections += 1
+        self.server.max_connections = max(self.server.max_connections, self.server.connections)
 
     def data_received(self, data: bytes) -> None:
-        self._asked += 1
-        self.counter.asked += 1
-        self.counter.most_asked = max(self.counter.most_asked, self.counter.asked)
-        self.counter.targets.append(data.split(b" ", 2)[1])
+        self._unanswered += 1
+        self.server.waiting += 1
+        self.server.max_waiting = max(self.server.max_waiting, self.server.waiting)
+        self.server.targets.append(data.split(b" ", 2)[1])
         asyncio.get_running_loop().call_soon(self._answer)
 
     def _answer(self) -> None:
-        if self._open and self._asked:
-            self._asked -= 1
-            self.counter.asked -= 1
+        if self._open and self._unanswered:
+            self._unanswered -= 1
+            self.server.waiting -= 1
             self._transport.write(ANSWER)
 
     def connection_lost(self, error: Exception | None) -> None:
         self._open = False
-        self.counter.lines -= 1
-        self.counter.asked -= self._asked
+        self.server.connections -= 1
+        self.server.waiting -= self._unanswered
 
 
 @asynccontextmanager
-async def counting(fake_time: FakeTime, connections: int) -> AsyncIterator[tuple[Counter, Transport]]:
-    """A server that counts, and a transport to it."""
-    counter = Counter()
-    server = await asyncio.get_running_loop().create_server(counter.line, "127.0.0.1", 0, backlog=1000)
-    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+async def counting_server(fake_time: FakeTime, connections: int) -> AsyncIterator[tuple[CountingServer, Transport]]:
+    """Serve on loopback. Enter a transport to the server."""
+    server = CountingServer()
+    listener = await asyncio.get_running_loop().create_server(server.connection, "127.0.0.1", 0, backlog=1000)
+    url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
     limits = Limits(connections=connections)
-    async with server, connected(url, fake_time.clock, limits=limits, timeouts=PATIENT) as transport:
-        yield counter, transport
+    async with listener, connected(url, fake_time.clock, limits=limits, timeouts=LONG_TIMEOUTS) as transport:
+        yield server, transport
 
 
 # Churn
@@ -92,7 +91,7 @@ GiveUp = Callable[[Coroutine[Any, Any, object], int], Coroutine[Any, Any, bool]]
 
 
 async def natively(call: Coroutine[Any, Any, object], turns: int) -> bool:
-    """Give up after so many turns of the loop, as `asyncio.timeout` does; whether it came to that."""
+    """Cancel the call after some turns of the loop, as `asyncio.timeout` does. Return True if it was cancelled."""
     task = asyncio.create_task(call)
     for _ in range(turns):
         await asyncio.sleep(0)
@@ -102,7 +101,7 @@ async def natively(call: Coroutine[Any, Any, object], turns: int) -> bool:
 
 
 async def by_scope(call: Coroutine[Any, Any, object], turns: int) -> bool:
-    """Likewise, as `anyio.move_on_after` does."""
+    """Cancel the call in the same way, as `anyio.move_on_after` does."""
     scope = anyio.CancelScope()
 
     async def scoped() -> None:
@@ -120,45 +119,45 @@ async def by_scope(call: Coroutine[Any, Any, object], turns: int) -> bool:
 @pytest.mark.parametrize("give_up", [natively, by_scope])
 @pytest.mark.figure("T-CHURN")
 @pytest.mark.timeout(300)
-async def test_ten_thousand_timeouts_leave_every_place_free(give_up: GiveUp, fake_time: FakeTime, see: See) -> None:
-    gone = 0
+async def test_ten_thousand_timeouts_leave_every_request_slot_free(
+    give_up: GiveUp, fake_time: FakeTime, see: See
+) -> None:
+    timeouts = 0
 
     async def worker(number: int) -> None:
-        nonlocal gone
+        nonlocal timeouts
         turn = number
-        while gone < TIMEOUTS:
-            turn = turn * 3 % 43  # runs through 1 to 42 turns of the loop
-            given_up = await give_up(transport.send(GET), turn)
-            gone += given_up
+        while timeouts < TIMEOUTS:
+            turn = turn * 3 % 43  # takes every value from 1 to 42
+            timed_out = await give_up(transport.send(GET), turn)
+            timeouts += timed_out
 
-    async with counting(fake_time, CONNECTIONS) as (server, transport):
+    async with counting_server(fake_time, CONNECTIONS) as (server, transport):
         await asyncio.gather(*(worker(number) for number in range(1, WORKERS + 1)))
         assert transport._queue.value == CONNECTIONS
         assert await asyncio.gather(*(transport.send(GET) for _ in range(20))) == [{}] * 20
-        assert server.lines <= CONNECTIONS
-        assert len(server.targets) > TIMEOUTS / 10  # it was no waiting in the queue alone
-    see(f"{gone} timeouts {give_up.__name__.replace('_', ' ')}, then 20 of 20 calls, {CONNECTIONS} places free")
+        assert server.connections <= CONNECTIONS
+        assert len(server.targets) > TIMEOUTS / 10  # most calls were cancelled while waiting in the queue, but not all
+    see(f"{timeouts} timeouts {give_up.__name__.replace('_', ' ')}, then 20 of 20 calls, {CONNECTIONS} slots free")
 
 
 # Queue
 
-CALLS, AT_ONCE = 5000, 100
+CALLS, MAX_CONNECTIONS = 5000, 100
 
 
 @pytest.mark.figure("T-QUEUE")
 @pytest.mark.timeout(300)
-async def test_five_thousand_calls_at_once_take_a_hundred_connections_in_their_order(
-    fake_time: FakeTime, see: See
-) -> None:
+async def test_five_thousand_concurrent_calls_use_a_hundred_connections_in_order(fake_time: FakeTime, see: See) -> None:
     def numbered(number: int) -> Call[Any]:
         return Call("GET", f"/{number}", lambda reply: reply.status)
 
-    async with counting(fake_time, AT_ONCE) as (server, transport):
-        found = await asyncio.gather(*(transport.send(numbered(number)) for number in range(CALLS)))
-        assert found == [200] * CALLS
-        assert (server.most, server.most_asked) == (AT_ONCE, AT_ONCE)
+    async with counting_server(fake_time, MAX_CONNECTIONS) as (server, transport):
+        statuses = await asyncio.gather(*(transport.send(numbered(number)) for number in range(CALLS)))
+        assert statuses == [200] * CALLS
+        assert (server.max_connections, server.max_waiting) == (MAX_CONNECTIONS, MAX_CONNECTIONS)
     order = [int(target[1:]) for target in server.targets]
-    late = max(abs(place - number) for place, number in enumerate(order))
+    late = max(abs(index - number) for index, number in enumerate(order))
     assert sorted(order) == list(range(CALLS))
-    assert late < 2 * AT_ONCE
-    see(f"{CALLS} of {CALLS} calls on {server.most} connections, none more than {late} places out of turn")
+    assert late < 2 * MAX_CONNECTIONS
+    see(f"{CALLS} of {CALLS} calls on {server.max_connections} connections, at most {late} positions out of order")

@@ -1,4 +1,4 @@
-"""Everything that is iterated survives a cancelled step: what comes is what comes undisturbed, once each."""
+"""Every iterator survives a cancelled step: it returns what it returns without cancellation, each item once."""
 
 import asyncio
 from collections import Counter
@@ -11,140 +11,144 @@ import anyio
 import pytest
 
 from tests.support.byte_server import SuspensionTrigger
-from tests.support.loopback_system import ground, soon
-from tests.support.public_calls import OFTEN, Scene, furnish
+from tests.support.loopback_system import eventually, loopback_system
+from tests.support.public_calls import FAST_POLL, CallContext, define_workflows
 from workflow_async import Phase
 from workflow_async.monitor import Change
 
-Read = Callable[[Scene], AsyncIterator[Any]]
-STEPS = [(1, 1), (1, 3), (1, 9), (2, 2), (2, 6), (3, 4), (3, 14)]
-"""Every how-manieth step is cancelled, and at which of the points at which it waits."""
-WAYS = ["natively", "by scope"]
+Read = Callable[[CallContext], AsyncIterator[Any]]
+CANCELLED_STEPS = [(1, 1), (1, 3), (1, 9), (2, 2), (2, 6), (3, 4), (3, 14)]
+"""Pairs: every n-th step is cancelled, at the k-th point at which it suspends."""
+STYLES = ["natively", "by scope"]
 
 PAGES: dict[str, dict[str, Any]] = {"fast": {}, "one by one": {"ahead": 1}} | {
-    way: {"consistency": way} for way in ("anchored", "partitioned")
+    mode: {"consistency": mode} for mode in ("anchored", "partitioned")
 }
 
 
-def _workflows(more: dict[str, Any], scene: Scene) -> AsyncIterator[Any]:
-    return aiter(scene.client.workflows.list(page_size=2, **more))
+def _workflows(options: dict[str, Any], context: CallContext) -> AsyncIterator[Any]:
+    return aiter(context.client.workflows.list(page_size=2, **options))
 
 
-def _monitor(scene: Scene) -> str:
-    """The monitor of a workflow of the archive."""
-    archive = scene.here.preservica.state.archive
+def _monitor(context: CallContext) -> str:
+    """Return the monitor id of a workflow of the archive."""
+    archive = context.loopback.preservica.state.archive
     return archive.monitor_id(next(iter(archive.engine.all())))
 
 
 LISTS: dict[str, dict[str, Read]] = {
-    "11": {name: partial(_workflows, more) for name, more in PAGES.items()},
+    "11": {name: partial(_workflows, options) for name, options in PAGES.items()},
     "16": {
-        "definitions": lambda scene: aiter(scene.client.definitions.list()),
-        "events": lambda scene: aiter(scene.client.events.processing(page_size=2)),
+        "definitions": lambda context: aiter(context.client.definitions.list()),
+        "events": lambda context: aiter(context.client.events.processing(page_size=2)),
     },
     "preservica": {
-        **{name: partial(_workflows, more) for name, more in PAGES.items()},
-        "contexts": lambda scene: aiter(scene.client.contexts.list()),
-        "processes": lambda scene: aiter(scene.client.processes.list()),
-        "monitors": lambda scene: aiter(scene.client.monitors.list(limit=7)),
-        "messages": lambda scene: aiter(scene.client.monitors.messages(_monitor(scene), page_size=1)),
+        **{name: partial(_workflows, options) for name, options in PAGES.items()},
+        "contexts": lambda context: aiter(context.client.contexts.list()),
+        "processes": lambda context: aiter(context.client.processes.list()),
+        "monitors": lambda context: aiter(context.client.monitors.list(limit=7)),
+        "messages": lambda context: aiter(context.client.monitors.messages(_monitor(context), page_size=1)),
     },
 }
 CASES = [(kind, name) for kind, reads in LISTS.items() for name in reads]
 
 
-async def interrupted(steps: AsyncIterator[Any], every: int, at: int, way: str) -> list[Any]:
-    """All that an iterator gives. Every so manieth step is cancelled at one point at which it waits, and repeated."""
-    found, number = list[Any](), 0
+async def read_with_cancellations(steps: AsyncIterator[Any], every: int, point: int, style: str) -> list[Any]:
+    """Return all items of an iterator. Every n-th step is cancelled at one suspension point and repeated."""
+    results, number = list[Any](), 0
     while True:
         number += 1
         try:
             if number % every == 0:
                 with suppress(asyncio.CancelledError):
-                    found.append(await _cut(steps, at, way))
+                    results.append(await _cancel_step(steps, point, style))
                     continue
-            found.append(await anext(steps))
+            results.append(await anext(steps))
         except StopAsyncIteration:
-            return found
+            return results
 
 
-async def _cut(steps: AsyncIterator[Any], at: int, way: str) -> Any:
+async def _cancel_step(steps: AsyncIterator[Any], point: int, style: str) -> Any:
     scope = anyio.CancelScope()
-    step = SuspensionTrigger(at, _running().cancel if way == "natively" else scope.cancel)
+    step = SuspensionTrigger(point, _current_task().cancel if style == "natively" else scope.cancel)
     try:
         with scope:
-            return await step.run(anext(steps))  # type: ignore[arg-type]  # a coroutine, of all of ours
+            return await step.run(anext(steps))  # type: ignore[arg-type]  # each iterator of this library returns a coroutine
     except asyncio.CancelledError:
-        _running().uncancel()
+        _current_task().uncancel()
     raise asyncio.CancelledError
 
 
-def _running() -> "asyncio.Task[Any]":
+def _current_task() -> "asyncio.Task[Any]":
     task = asyncio.current_task()
     assert task is not None
     return task
 
 
 @asynccontextmanager
-async def scene(kind: str) -> AsyncIterator[Scene]:
-    """A client of a system with some workflows."""
-    async with ground(kind) as here:
-        furnish(here)
-        async with here.client() as client:
-            made = Scene(here, client)
-            made.ended()
+async def client_context(kind: str) -> AsyncIterator[CallContext]:
+    """Enter a client of a system that has some workflows."""
+    async with loopback_system(kind) as loopback:
+        define_workflows(loopback)
+        async with loopback.client() as client:
+            context = CallContext(loopback, client)
+            context.new_ended()
             for _ in range(5):
-                made.running("long", age=60.0)
-            yield made
-            assert await soon(lambda: not here.strangers)
+                context.new_running("long", age=60.0)
+            yield context
+            assert await eventually(lambda: not loopback.client_tasks)
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize(("kind", "name"), CASES)
-async def test_a_listing_gives_each_row_once(kind: str, name: str, way: str) -> None:
-    async with scene(kind) as made:
+async def test_a_listing_returns_each_row_once(kind: str, name: str, style: str) -> None:
+    async with client_context(kind) as context:
         read = LISTS[kind][name]
-        undisturbed = [row async for row in read(made)]
-        for every, at in STEPS:
-            assert await interrupted(read(made), every, at, way) == undisturbed, (every, at)
+        undisturbed = [row async for row in read(context)]
+        for every, point in CANCELLED_STEPS:
+            assert await read_with_cancellations(read(context), every, point, style) == undisturbed, (every, point)
     assert len(undisturbed) > 2
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("kind", ["16", "preservica"])
-async def test_as_completed_gives_each_outcome_once(kind: str, way: str) -> None:
-    async with scene(kind) as made:
-        for every, at in STEPS:
-            ids = [made.running() for _ in range(3)] + [made.ended() for _ in range(3)]
-            outcomes = made.client.workflows.as_completed(ids, poll=OFTEN)
-            told = await interrupted(outcomes, every, at, way)
-            assert Counter(outcome.id for outcome in told) == Counter(ids)
-            assert all(outcome.succeeded for outcome in told)
+async def test_as_completed_returns_each_outcome_once(kind: str, style: str) -> None:
+    async with client_context(kind) as context:
+        for every, point in CANCELLED_STEPS:
+            ids = [context.new_running() for _ in range(3)] + [context.new_ended() for _ in range(3)]
+            outcomes = context.client.workflows.as_completed(ids, poll=FAST_POLL)
+            completed = await read_with_cancellations(outcomes, every, point, style)
+            assert Counter(outcome.id for outcome in completed) == Counter(ids)
+            assert all(outcome.succeeded for outcome in completed)
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("kind", ["11", "16", "preservica"])
-async def test_a_watch_tells_each_end_once_and_leaves_no_gap(kind: str, way: str) -> None:
-    async with scene(kind) as made:
-        for every, at in STEPS:
-            ids = [made.running() for _ in range(3)] + [made.ended() for _ in range(3)]
-            async with made.client.workflows.watch(ids, poll=OFTEN) as changes:
-                told = await interrupted(changes, every, at, way)
+async def test_a_watch_reports_each_end_once_and_leaves_no_gap(kind: str, style: str) -> None:
+    async with client_context(kind) as context:
+        for every, point in CANCELLED_STEPS:
+            ids = [context.new_running() for _ in range(3)] + [context.new_ended() for _ in range(3)]
+            async with context.client.workflows.watch(ids, poll=FAST_POLL) as changes:
+                events = await read_with_cancellations(changes, every, point, style)
             for id in ids:
-                chain = [event for event in told if isinstance(event, Change) and event.id == id]
+                chain = [event for event in events if isinstance(event, Change) and event.id == id]
                 assert [event.was for event in chain] == [None, *(event.now for event in chain)][:-1]
                 assert [event.now.final for event in chain].count(True) == 1
                 assert chain[-1].now is Phase.SUCCEEDED
 
 
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("style", STYLES)
 @pytest.mark.parametrize("kind", ["16", "preservica"])
-async def test_a_batch_gives_each_result_once_and_starts_each_once(kind: str, way: str) -> None:
-    async with scene(kind) as made:
-        for every, at in STEPS:
-            before = made.here.carried_out
-            fresh = Scene(made.here, made.client)
-            async with made.client.workflows.run_all(fresh.starts(4), max_running=2, poll=OFTEN) as results:
-                told = await interrupted(results, every, at, way)
-            assert Counter(result.key for result in told) == Counter(start.key for start in fresh.starts(4))
-            assert made.here.carried_out == before + 4
+async def test_a_batch_returns_each_result_once_and_starts_each_workflow_once(kind: str, style: str) -> None:
+    async with client_context(kind) as context:
+        for every, point in CANCELLED_STEPS:
+            before = context.loopback.started_count
+            batch_context = CallContext(context.loopback, context.client)
+            async with context.client.workflows.run_all(
+                batch_context.batch_starts(4), max_running=2, poll=FAST_POLL
+            ) as results:
+                batch_results = await read_with_cancellations(results, every, point, style)
+            assert Counter(result.key for result in batch_results) == Counter(
+                start.key for start in batch_context.batch_starts(4)
+            )
+            assert context.loopback.started_count == before + 4

@@ -1,4 +1,4 @@
-"""T-LIST: an exact listing gives every row that is there from beginning to end, once, whatever happens meanwhile."""
+"""T-LIST: an exact listing returns every row that stays in the list during the pass, once, whatever else changes."""
 
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -10,107 +10,116 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from tests.conftest import See
-from tests.support.changing_list import Change, Row, Shelf, Walk
+from tests.support.changing_list import ChangingList, ListChange, Row, ScanRun
 from workflow_async._listing import by_offset
 from workflow_async.errors import ListingInconsistent
 
 figure = pytest.mark.figure("T-LIST")
 row_47 = pytest.mark.row(47)
 
-Start = Callable[[], Walk]
+Start = Callable[[], ScanRun]
 
 
-# Every interleaving of a few changes with the answers
+# Every interleaving of a few changes with the responses
 
 
-def walked(start: Start, script: Sequence[tuple[int, Change]], *, backwards: bool) -> Walk:
-    """A pass during which each change happens before the answer of its number."""
-    walk, changes = start(), list(script)
-    while not walk.over:
-        while changes and changes[0][0] == walk.shelf.answers:
-            walk.shelf.change(changes.pop(0)[1])
+def run_scan(start: Start, script: Sequence[tuple[int, ListChange]], *, last_first: bool) -> ScanRun:
+    """Run a pass. Each change happens before the response of its number."""
+    run, changes = start(), list(script)
+    while not run.done:
+        while changes and changes[0][0] == run.changing_list.responses:
+            run.changing_list.apply(changes.pop(0)[1])
         try:
-            walk.answer(-1 if backwards else 0)
+            run.respond(-1 if last_first else 0)
         except ListingInconsistent:
-            walk.refuse()
-    return walk
+            run.mark_failed()
+    return run
 
 
 def interleavings(
-    start: Start, kinds: Sequence[Change], most: int, *, backwards: bool = False, script: Sequence[Any] = ()
-) -> Iterator[Walk]:
-    """The pass with every choice of so many changes, each between any two answers."""
-    walk = walked(start, script, backwards=backwards)
-    yield walk
-    if len(script) == most:
+    start: Start, kinds: Sequence[ListChange], max_changes: int, *, last_first: bool = False, script: Sequence[Any] = ()
+) -> Iterator[ScanRun]:
+    """Yield the pass with every choice of up to `max_changes` changes, each between any two responses."""
+    run = run_scan(start, script, last_first=last_first)
+    yield run
+    if len(script) == max_changes:
         return
-    for at in range(script[-1][0] if script else 1, walk.shelf.answers):
+    for position in range(script[-1][0] if script else 1, run.changing_list.responses):
         for change in kinds:
-            more = (*script, (at, change))
-            yield from interleavings(start, kinds, most, backwards=backwards, script=more)
+            extended = (*script, (position, change))
+            yield from interleavings(start, kinds, max_changes, last_first=last_first, script=extended)
 
 
-def rows(count: int) -> list[Row]:
-    """Rows with dates of their own, in the order of these."""
+def rows_of(count: int) -> list[Row]:
+    """Return rows with distinct dates, in the order of the dates."""
     return [Row(id, 3 * id) for id in range(count)]
 
 
-def kinds(count: int, *, moves: bool = False) -> list[Change]:
-    """What can happen to a list of so many rows."""
-    places = range(count)
-    changes: list[Change] = [("delete", at, 0) for at in places]
-    changes += [("insert", at, date) for at in range(count + 1) for date in ((4, 9) if moves else (7,))]
-    return [*changes, *(("move", at, to) for at in places for to in places if moves and at != to)]
+def changes_of(count: int, *, moves: bool = False) -> list[ListChange]:
+    """Return all changes that can happen to a list of this length."""
+    positions = range(count)
+    changes: list[ListChange] = [("delete", position, 0) for position in positions]
+    changes += [("insert", position, date) for position in range(count + 1) for date in ((4, 9) if moves else (7,))]
+    return [
+        *changes,
+        *(("move", position, to) for position in positions for to in positions if moves and position != to),
+    ]
 
 
-def wrong(walks: Iterator[Walk]) -> Counter[bool]:
-    """How many passes gave each staying row once, and how many did not without saying so."""
-    return Counter(walk.refused or bool(walk.wrong()) for walk in walks)
+def count_wrong(runs: Iterator[ScanRun]) -> Counter[bool]:
+    """Count the passes by whether they lost or duplicated a row, or failed."""
+    return Counter(run.failed or bool(run.lost_or_duplicated()) for run in runs)
 
 
-ANCHORED = [
+OVERLAPPING = [
     pytest.param({"size": 2, "overlap": 1, "ahead": 1}, {}, id="pages of 2"),
     pytest.param({"size": 3, "overlap": 1, "ahead": 1}, {}, id="pages of 3"),
     pytest.param({"size": 3, "overlap": 2, "ahead": 1, "anchor": 2}, {}, id="pages of 3, two anchors"),
-    pytest.param({"size": 3, "overlap": 1, "ahead": 1}, {"cap": 2}, id="pages of 3, capped at 2"),
-    pytest.param({"size": 9, "overlap": 5, "ahead": 1, "anchor": 3}, {"cap": 2}, id="pages of 9, capped at 2"),
+    pytest.param({"size": 3, "overlap": 1, "ahead": 1}, {"max_rows": 2}, id="pages of 3, at most 2 rows"),
+    pytest.param({"size": 9, "overlap": 5, "ahead": 1, "anchor": 3}, {"max_rows": 2}, id="pages of 9, at most 2 rows"),
     pytest.param({"size": 2, "overlap": 1, "ahead": 3}, {}, id="pages of 2, 3 at once"),
-    pytest.param({"size": 2, "overlap": 1, "ahead": 3}, {"totals": True}, id="pages of 2, 3 at once, with a total"),
     pytest.param(
-        {"size": 3, "overlap": 1, "ahead": 3}, {"cap": 2, "totals": True}, id="pages of 3, 3 at once, capped at 2"
+        {"size": 2, "overlap": 1, "ahead": 3}, {"reports_total": True}, id="pages of 2, 3 at once, with a total"
+    ),
+    pytest.param(
+        {"size": 3, "overlap": 1, "ahead": 3},
+        {"max_rows": 2, "reports_total": True},
+        id="pages of 3, 3 at once, at most 2 rows",
     ),
 ]
 
 
 @figure
 @row_47
-@pytest.mark.parametrize("backwards", [False, True], ids=["in order", "the last first"])
-@pytest.mark.parametrize(("scan", "server"), ANCHORED)
+@pytest.mark.parametrize("last_first", [False, True], ids=["in order", "last first"])
+@pytest.mark.parametrize(("scan", "server"), OVERLAPPING)
 def test_an_anchored_listing_loses_nothing_in_any_interleaving(
     scan: dict[str, Any],
     server: dict[str, Any],
-    backwards: bool,  # noqa: FBT001 - a table's column
+    last_first: bool,  # noqa: FBT001 - a table's column
     see: See,
 ) -> None:
     found: Counter[bool] = Counter()
-    for count, most in ((4, 2), (5, 2)):
+    for count, max_changes in ((4, 2), (5, 2)):
 
-        def start(count: int = count) -> Walk:
-            shelf = Shelf(rows(count), **server)
-            return Walk(shelf, shelf.anchored(**scan))
+        def start(count: int = count) -> ScanRun:
+            changing_list = ChangingList(rows_of(count), **server)
+            return ScanRun(changing_list, changing_list.overlap_scan(**scan))
 
-        found += wrong(interleavings(start, kinds(count), most, backwards=backwards))
+        found += count_wrong(interleavings(start, changes_of(count), max_changes, last_first=last_first))
     assert not found[True]
-    see("anchored: every interleaving of 2 inserts and deletes with the answers, in and out of order: 0 lost, 0 twice")
+    see(
+        "anchored: every interleaving of 2 inserts and deletes with the responses, in and out of order: 0 lost, 0 twice"
+    )
 
 
 @figure
 def test_an_anchored_listing_loses_nothing_in_three_changes(see: See) -> None:
-    def start() -> Walk:
-        shelf = Shelf(rows(4))
-        return Walk(shelf, shelf.anchored(2))
+    def start() -> ScanRun:
+        changing_list = ChangingList(rows_of(4))
+        return ScanRun(changing_list, changing_list.overlap_scan(2))
 
-    found = wrong(interleavings(start, kinds(4), 3))
+    found = count_wrong(interleavings(start, changes_of(4), 3))
     assert not found[True]
     see(f"anchored, 3 changes: {found[False]:,} interleavings, 0 lost, 0 twice")
 
@@ -118,117 +127,119 @@ def test_an_anchored_listing_loses_nothing_in_three_changes(see: See) -> None:
 @figure
 @row_47
 @pytest.mark.parametrize("ahead", [1, 3])
-@pytest.mark.parametrize("server", [{}, {"totals": True}, {"cap": 3, "totals": True}], ids=["bare", "total", "capped"])
+@pytest.mark.parametrize(
+    "server", [{}, {"reports_total": True}, {"max_rows": 3, "reports_total": True}], ids=["bare", "total", "limited"]
+)
 def test_a_partitioned_listing_loses_nothing_wherever_rows_move(server: dict[str, Any], ahead: int, see: See) -> None:
-    def start() -> Walk:
-        shelf = Shelf(rows(4), **server)
-        return Walk(shelf, shelf.partitioned(4 if shelf.cap == 3 else 3, ahead))
+    def start() -> ScanRun:
+        changing_list = ChangingList(rows_of(4), **server)
+        return ScanRun(changing_list, changing_list.time_window_scan(4 if changing_list.max_rows == 3 else 3, ahead))
 
-    found = wrong(interleavings(start, kinds(4, moves=True), 2))
+    found = count_wrong(interleavings(start, changes_of(4, moves=True), 2))
     assert not found[True]
-    see("partitioned: every interleaving of 2 inserts, deletes and moves with the answers: 0 lost, 0 twice")
+    see("partitioned: every interleaving of 2 inserts, deletes and moves with the responses: 0 lost, 0 twice")
 
 
 @figure
-def test_a_partitioned_listing_finds_out_that_pages_are_capped(see: See) -> None:
-    def start() -> Walk:
-        shelf = Shelf(rows(4), cap=3)
-        return Walk(shelf, shelf.partitioned(5))
+def test_a_partitioned_listing_detects_that_pages_are_limited(see: See) -> None:
+    def start() -> ScanRun:
+        changing_list = ChangingList(rows_of(4), max_rows=3)
+        return ScanRun(changing_list, changing_list.time_window_scan(5))
 
-    found = wrong(interleavings(start, kinds(4), 2))
+    found = count_wrong(interleavings(start, changes_of(4), 2))
     assert not found[True]
-    see(f"partitioned, pages capped: {found[False]:,} interleavings, 0 lost, 0 twice")
+    see(f"partitioned, page size limited: {found[False]:,} interleavings, 0 lost, 0 twice")
 
 
 def test_windows_that_end_before_their_last_instant_lose_nothing() -> None:
-    shelf = Shelf([Row(id, id) for id in range(15)], open_end=True)
-    walk = Walk(shelf, shelf.partitioned(2, 3))
-    walk.finish()
-    assert not walk.wrong()
+    changing_list = ChangingList([Row(id, id) for id in range(15)], excludes_end=True)
+    scan_run = ScanRun(changing_list, changing_list.time_window_scan(2, 3))
+    scan_run.finish()
+    assert not scan_run.lost_or_duplicated()
 
 
 @pytest.mark.parametrize("totals", [False, True])
-def test_rows_of_one_date_are_asked_for_all_at_once(totals: bool) -> None:  # noqa: FBT001 - a table's column
-    shelf = Shelf([Row(id, 7) for id in range(11)], totals=totals)
-    walk = Walk(shelf, shelf.partitioned(2))
-    walk.finish()
-    assert not walk.wrong()
+def test_rows_of_one_date_are_requested_together(totals: bool) -> None:  # noqa: FBT001 - a table's column
+    changing_list = ChangingList([Row(id, 7) for id in range(11)], reports_total=totals)
+    scan_run = ScanRun(changing_list, changing_list.time_window_scan(2))
+    scan_run.finish()
+    assert not scan_run.lost_or_duplicated()
 
 
-def test_rows_of_one_date_that_the_server_never_gives_at_once_are_an_error() -> None:
-    shelf = Shelf([Row(id, 7) for id in range(11)], cap=4, totals=True)
-    walk = Walk(shelf, shelf.partitioned(2))
+def test_rows_of_one_date_that_the_server_never_returns_together_are_an_error() -> None:
+    changing_list = ChangingList([Row(id, 7) for id in range(11)], max_rows=4, reports_total=True)
+    scan_run = ScanRun(changing_list, changing_list.time_window_scan(2))
     with pytest.raises(ListingInconsistent, match="4 of 11 rows of one instant"):
-        walk.finish()
+        scan_run.finish()
 
 
-def test_rows_without_a_date_are_an_error_where_the_server_tells_how_many_there_are() -> None:
-    shelf = Shelf([Row(id, 99 if id == 3 else id) for id in range(5)], totals=True)
-    walk = Walk(shelf, shelf.partitioned(2))
+def test_rows_without_a_date_are_an_error_if_the_server_reports_a_total() -> None:
+    changing_list = ChangingList([Row(id, 99 if id == 3 else id) for id in range(5)], reports_total=True)
+    scan_run = ScanRun(changing_list, changing_list.time_window_scan(2))
     with pytest.raises(ListingInconsistent, match="4 of 5 rows have a date"):
-        walk.finish()
+        scan_run.finish()
 
 
 @figure
-def test_a_scan_that_accepts_every_page_is_found_out(monkeypatch: pytest.MonkeyPatch, see: See) -> None:
-    def start() -> Walk:
-        shelf = Shelf(rows(5))
-        return Walk(shelf, shelf.anchored(2))
+def test_a_scan_that_accepts_every_page_is_detected(monkeypatch: pytest.MonkeyPatch, see: See) -> None:
+    def start() -> ScanRun:
+        changing_list = ChangingList(rows_of(5))
+        return ScanRun(changing_list, changing_list.overlap_scan(2))
 
-    assert not wrong(interleavings(start, kinds(5), 2))[True]
+    assert not count_wrong(interleavings(start, changes_of(5), 2))[True]
     monkeypatch.setattr(by_offset, "continues_list", lambda *_: True)
-    found = wrong(interleavings(start, kinds(5), 2))
+    found = count_wrong(interleavings(start, changes_of(5), 2))
     assert found[True] > 0
-    see(f"the mutant that accepts every page: wrong in {found[True]:,} of {found.total():,}")
+    see(f"a scan that accepts every page: wrong in {found[True]:,} of {found.total():,}")
 
 
 @figure
-def test_a_fast_listing_loses_rows_as_it_says(see: See) -> None:
-    def start() -> Walk:
-        shelf = Shelf(rows(5))
-        return Walk(shelf, shelf.straight(2))
+def test_a_fast_listing_loses_rows_as_documented(see: See) -> None:
+    def start() -> ScanRun:
+        changing_list = ChangingList(rows_of(5))
+        return ScanRun(changing_list, changing_list.offset_scan(2))
 
-    found = wrong(interleavings(start, kinds(5), 2))
+    found = count_wrong(interleavings(start, changes_of(5), 2))
     assert found[True] > 0
     see(f"fast: wrong in {found[True]:,} of {found.total():,}")
 
 
-# Any number of changes, states among them
+# Any number of changes, including changes of state
 
 
-class Churning(RuleBasedStateMachine):
-    """A list that changes between answers that come in any order, while somebody reads it."""
+class ChangingListMachine(RuleBasedStateMachine):
+    """A list that changes between responses, which arrive in any order, while it is read."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.walk: Walk | None = None
+        self.run: ScanRun | None = None
         self.changes = 0
-        self.other: set[int] = set()
-        """Rows that have been in another state than the one asked for."""
-        self.right: set[int] = set()
-        """Rows that have been in that state."""
+        self.not_matching: set[int] = set()
+        """Rows that were in another state than the requested one at any time."""
+        self.matching: set[int] = set()
+        """Rows that were in the requested state at any time."""
 
-    def begin(self, shelf: Shelf, size: int, ahead: int) -> Callable[[Any], Any]:
-        """The scan to be tried."""
+    def scan(self, changing_list: ChangingList, size: int, ahead: int) -> Callable[[Any], Any]:
+        """Return a function that starts the scan under test."""
         raise NotImplementedError
 
     @initialize(
         count=st.integers(0, 12),
-        server=st.fixed_dictionaries({"cap": st.sampled_from([1000, 3]), "totals": st.booleans()}),
+        server=st.fixed_dictionaries({"max_rows": st.sampled_from([1000, 3]), "reports_total": st.booleans()}),
         shape=st.tuples(st.integers(3, 5), st.integers(1, 4)),
         filtered=st.booleans(),
     )
     def start(self, count: int, server: dict[str, Any], shape: tuple[int, int], filtered: bool) -> None:  # noqa: FBT001
-        """Begin to read."""
-        shelf = Shelf([Row(id, 2 * id % 15) for id in range(count)], **server)
+        """Start to read."""
+        changing_list = ChangingList([Row(id, 2 * id % 15) for id in range(count)], **server)
         wanted = (lambda row: row.state == "running") if filtered else None
-        self.walk = Walk(shelf, self.begin(shelf, *shape), wanted)
+        self.run = ScanRun(changing_list, self.scan(changing_list, *shape), wanted)
         self.filtered = filtered
 
     def change(self, *change: Any) -> None:
-        assert self.walk is not None
+        assert self.run is not None
         self.changes += 1
-        self.walk.shelf.change(change)
+        self.run.changing_list.apply(change)
 
     few = precondition(lambda self: self.changes < 12)
 
@@ -249,59 +260,59 @@ class Churning(RuleBasedStateMachine):
 
     @rule(which=st.integers(0, 5))
     def answer(self, which: int) -> None:
-        if self.walk is not None and not self.walk.over:
-            self.go_on(self.walk, which)
+        if self.run is not None and not self.run.done:
+            self.respond_once(self.run, which)
 
-    def go_on(self, walk: Walk, which: int = 0) -> None:
-        """Let the server answer once."""
-        walk.answer(which)
+    def respond_once(self, scan_run: ScanRun, which: int = 0) -> None:
+        """Send one response."""
+        scan_run.respond(which)
 
     @invariant()
     def states_are_noted(self) -> None:
-        for row in self.walk.shelf.rows if self.walk is not None else ():
-            (self.right if row.state == "running" else self.other).add(row.id)
+        for row in self.run.changing_list.rows if self.run is not None else ():
+            (self.matching if row.state == "running" else self.not_matching).add(row.id)
 
     def teardown(self) -> None:
-        """Left alone, the pass ends; then nothing that stayed is missing."""
-        if self.walk is None:
+        """Let the pass end without further changes. Then no row that stayed is missing."""
+        if self.run is None:
             return
-        while not self.walk.over:
-            self.go_on(self.walk)
-        staying = self.walk.shelf.staying - (self.other if self.filtered else set())
-        assert self.walk.refused or not self.walk.wrong(staying)
+        while not self.run.done:
+            self.respond_once(self.run)
+        staying = self.run.changing_list.permanent_ids - (self.not_matching if self.filtered else set())
+        assert self.run.failed or not self.run.lost_or_duplicated(staying)
         if self.filtered:
-            assert self.right.issuperset(self.walk.given)
+            assert self.matching.issuperset(self.run.returned_ids)
 
 
-class Anchoring(Churning):
+class AnchoredMachine(ChangingListMachine):
     """Rows keep their order."""
 
-    def begin(self, shelf: Shelf, size: int, ahead: int) -> Callable[[Any], Any]:
-        return shelf.anchored(size, ahead, overlap=2, anchor=2)
+    def scan(self, changing_list: ChangingList, size: int, ahead: int) -> Callable[[Any], Any]:
+        return changing_list.overlap_scan(size, ahead, overlap=2, anchor=2)
 
 
-class Partitioning(Churning):
-    """Rows move at will."""
+class PartitionedMachine(ChangingListMachine):
+    """Rows may move."""
 
-    def begin(self, shelf: Shelf, size: int, ahead: int) -> Callable[[Any], Any]:
-        shelf.cap = 1000 if not shelf.totals else shelf.cap
-        return shelf.partitioned(size, ahead)
+    def scan(self, changing_list: ChangingList, size: int, ahead: int) -> Callable[[Any], Any]:
+        changing_list.max_rows = 1000 if not changing_list.reports_total else changing_list.max_rows
+        return changing_list.time_window_scan(size, ahead)
 
-    def go_on(self, walk: Walk, which: int = 0) -> None:
-        """Where the server tells totals, the scan may find that it cannot do its work, if it says so."""
+    def respond_once(self, scan_run: ScanRun, which: int = 0) -> None:
+        """Send one response. With totals, the scan may report that it cannot read the list."""
         try:
-            walk.answer(which)
+            scan_run.respond(which)
         except ListingInconsistent:
-            assert walk.shelf.totals
-            walk.refuse()
+            assert scan_run.changing_list.reports_total
+            scan_run.mark_failed()
 
-    @Churning.few
+    @ChangingListMachine.few
     @rule(at=st.integers(0, 15), to=st.integers(0, 15))
     def move(self, at: int, to: int) -> None:
         self.change("move", at, to)
 
 
 MANY = settings(max_examples=150, stateful_step_count=40, deadline=None)
-TestAnchored = figure(Anchoring.TestCase)
-TestPartitioned = figure(Partitioning.TestCase)
+TestAnchored = figure(AnchoredMachine.TestCase)
+TestPartitioned = figure(PartitionedMachine.TestCase)
 TestAnchored.settings = TestPartitioned.settings = MANY

@@ -1,4 +1,4 @@
-"""T-MEM, in small: what a client costs does not grow with what it has done, and a watcher costs little."""
+"""T-MEM, on a small scale: a client's memory does not grow with the calls it has made, and a watcher takes little."""
 
 import asyncio
 import gc
@@ -8,8 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from tests.conftest import See
-from tests.support.loopback_system import ground, soon
-from tests.support.public_calls import OFTEN, Scene, all_of, furnish
+from tests.support.loopback_system import eventually, loopback_system
+from tests.support.public_calls import FAST_POLL, CallContext, collect, define_workflows
 
 KIB = 1024
 ROUNDS = 100
@@ -23,50 +23,50 @@ def tracing() -> Iterator[None]:
     tracemalloc.stop()
 
 
-def in_use() -> int:
-    """Bytes in use after everything unreachable has gone."""
+def memory_in_use() -> int:
+    """Return the bytes in use after garbage collection."""
     gc.collect()
     return tracemalloc.get_traced_memory()[0]
 
 
 @pytest.mark.parametrize("kind", ["11", "16", "preservica"])
 @pytest.mark.figure("T-MEM")
-async def test_a_client_keeps_nothing_of_calls_and_waits_that_are_over(kind: str, tracing: None, see: See) -> None:
-    async with ground(kind) as here, here.client() as client:
-        furnish(here)
-        done = Scene(here, client).ended()
+async def test_a_client_keeps_nothing_of_finished_calls_and_waits(kind: str, tracing: None, see: See) -> None:
+    async with loopback_system(kind) as loopback, loopback.client() as client:
+        define_workflows(loopback)
+        ended_id = CallContext(loopback, client).new_ended()
 
         async def round_of_calls() -> None:
-            await client.workflows.get(done)
-            await client.workflows.wait(done, poll=OFTEN)
-            await all_of(client.workflows.as_completed([done], poll=OFTEN))
+            await client.workflows.get(ended_id)
+            await client.workflows.wait(ended_id, poll=FAST_POLL)
+            await collect(client.workflows.as_completed([ended_id], poll=FAST_POLL))
 
-        async def grown() -> int:
-            before = in_use()
+        async def memory_growth() -> int:
+            before = memory_in_use()
             for _ in range(ROUNDS):
                 await round_of_calls()
-                here.system.requests.clear()
-            return in_use() - before
+                loopback.system.requests.clear()
+            return memory_in_use() - before
 
-        await grown()  # what is made once is made
-        growth = await grown()
+        await memory_growth()  # the first rounds fill the caches
+        growth = await memory_growth()
     assert growth < 32 * KIB
     see(f"{kind}: {growth / KIB:.0f} KiB more after {3 * ROUNDS} more calls")
 
 
 @pytest.mark.figure("T-MEM")
-async def test_ten_thousand_who_wait_for_one_workflow_cost_less_than_64_mib(tracing: None, see: See) -> None:
-    async with ground("16") as here, here.client() as client:
-        furnish(here)
-        id = Scene(here, client).running("long")
-        before = in_use()
+async def test_ten_thousand_waiters_for_one_workflow_take_less_than_64_mib(tracing: None, see: See) -> None:
+    async with loopback_system("16") as loopback, loopback.client() as client:
+        define_workflows(loopback)
+        id = CallContext(loopback, client).new_running("long")
+        before = memory_in_use()
         waits = [asyncio.create_task(client.workflows.wait(id)) for _ in range(WATCHERS)]
         poller = client.workflows.poller
-        assert await soon(lambda: len(poller._watchers.get(id, ())) == WATCHERS)
-        cost = in_use() - before
+        assert await eventually(lambda: len(poller._watchers.get(id, ())) == WATCHERS)
+        cost = memory_in_use() - before
         for wait in waits:
             wait.cancel()
         await asyncio.wait(waits)
-        assert here.strangers == set()
+        assert loopback.client_tasks == set()
     assert cost < 64 * KIB * KIB
     see(f"{WATCHERS} waits: {cost / KIB / KIB:.0f} MiB")

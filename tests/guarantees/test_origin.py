@@ -1,4 +1,4 @@
-"""T-ORIGIN: no byte, and no connection, for another origin than the one the client was made for."""
+"""T-ORIGIN: no byte and no connection for another origin than the client's."""
 
 import base64
 import json
@@ -26,20 +26,20 @@ from workflow_async.errors import (
 
 pytestmark = pytest.mark.figure("T-ORIGIN")
 
-READY = "a ready client that follows redirects"
-CARRIERS = ("httpx", "httpx2", "aiohttp", READY)
+BORROWED = "a borrowed client that follows redirects"
+BACKENDS = ("httpx", "httpx2", "aiohttp", BORROWED)
 STATUSES = (301, 302, 303, 307, 308)
 LOCATIONS = ("{evil}/", "{evil}/api/workflows/1", "//{host}/login.html", "/\\{host}", "{evil}@127.0.0.1/", "/elsewhere")
 LOGIN = "/api/accesstoken/login"
 TOKEN = {"success": True, "token": "t0ken", "refresh-token": "again", "validFor": 15}
 OPENCAST, PRESERVICA = "opencast", "preservica"
 Client = OpencastClient | PreservicaClient
-Ask = Callable[[Any], Awaitable[object]]
+Request = Callable[[Any], Awaitable[object]]
 
 
 @pytest.fixture
-async def evil() -> AsyncIterator[ByteServer]:
-    """A server that nobody must talk to: it would answer anything that is asked."""
+async def other_server() -> AsyncIterator[ByteServer]:
+    """A server that must receive no connection. It would answer any request."""
     async with serve(lambda seen: http(200, TOKEN) if "token" in seen.target else http(200, {})) as wire:
         yield wire
         assert (wire.connections, wire.requests) == (0, [])
@@ -50,7 +50,7 @@ def clock(fake_time: FakeTime) -> Clock:
     return fake_time.clock
 
 
-def made(system: str, url: str, clock: Clock, http: Any = "httpx") -> Client:
+def make_client(system: str, url: str, clock: Clock, http: Any = "httpx") -> Client:
     settings = {"http": http, "clock": clock, "retry": Retry(attempts=2)}
     if system == OPENCAST:
         return OpencastClient(url, auth=("admin", "s3cret"), **settings)
@@ -58,16 +58,16 @@ def made(system: str, url: str, clock: Clock, http: Any = "httpx") -> Client:
 
 
 @asynccontextmanager
-async def client(system: str, url: str, carrier: str, clock: Clock) -> AsyncIterator[Any]:
-    """A client by a carrier of its own, or by one that its owner would let go anywhere."""
+async def client(system: str, url: str, backend: str, clock: Clock) -> AsyncIterator[Any]:
+    """Enter a client with its own backend, or with a borrowed one that would follow redirects."""
     async with AsyncExitStack() as stack:
-        by: Any = carrier
-        if carrier == READY:
-            by = await stack.enter_async_context(httpx.AsyncClient(follow_redirects=True, auth=("somebody", "else")))
-        yield await stack.enter_async_context(made(system, url, clock, by))
+        http: Any = backend
+        if backend == BORROWED:
+            http = await stack.enter_async_context(httpx.AsyncClient(follow_redirects=True, auth=("somebody", "else")))
+        yield await stack.enter_async_context(make_client(system, url, clock, http))
 
 
-ASKS: dict[str, tuple[str, Ask]] = {
+REQUESTS: dict[str, tuple[str, Request]] = {
     "oc version": (OPENCAST, lambda oc: oc.version()),
     "oc get": (OPENCAST, lambda oc: oc.workflows.get(1)),
     "oc list": (OPENCAST, lambda oc: oc.workflows.list().first()),
@@ -83,47 +83,51 @@ ASKS: dict[str, tuple[str, Ask]] = {
 }
 
 
-@pytest.mark.parametrize("carrier", CARRIERS)
-@pytest.mark.parametrize("name", ASKS)
-async def test_no_redirect_is_followed(name: str, carrier: str, evil: ByteServer, clock: Clock, see: See) -> None:
-    host = urlsplit(evil.url).netloc
-    answers = [
-        http(status, b"", location=location.format(evil=evil.url, host=host))
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("name", REQUESTS)
+async def test_no_redirect_is_followed(
+    name: str, backend: str, other_server: ByteServer, clock: Clock, see: See
+) -> None:
+    host = urlsplit(other_server.url).netloc
+    responses = [
+        http(status, b"", location=location.format(evil=other_server.url, host=host))
         for status in STATUSES
         for location in LOCATIONS
     ]
-    left: list[bytes] = []
+    current: list[bytes] = []
 
     def answer(seen: ReceivedRequest) -> bytes:
         if seen.target == LOGIN and name != "pv login":
             return http(200, TOKEN)
-        return left[-1]
+        return current[-1]
 
-    system, ask = ASKS[name]
-    async with serve(answer) as wire, client(system, wire.url, carrier, clock) as asking:
-        for given in answers:
-            left.append(given)
+    system, request = REQUESTS[name]
+    async with serve(answer) as wire, client(system, wire.url, backend, clock) as api:
+        for response in responses:
+            current.append(response)
             before = len(wire.requests)
             with pytest.raises(WorkflowAsyncError):
-                await ask(asking)
-            asked = [seen.target for seen in wire.requests[before:]]
-            assert 1 <= len(asked) <= 14
-            assert not [target for target in asked if "elsewhere" in target or host in target]
-    see(f"{len(answers)} redirects of {len(ASKS)} calls and the login: 0 connections elsewhere")
+                await request(api)
+            targets = [seen.target for seen in wire.requests[before:]]
+            assert 1 <= len(targets) <= 14
+            assert not [target for target in targets if "elsewhere" in target or host in target]
+    see(f"{len(responses)} redirects of {len(REQUESTS)} calls and the login: 0 connections elsewhere")
 
 
-@pytest.mark.parametrize("carrier", CARRIERS)
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("status", STATUSES)
-async def test_no_redirect_of_a_renewal_is_followed(status: int, carrier: str, evil: ByteServer, clock: Clock) -> None:
+async def test_no_redirect_of_a_renewal_is_followed(
+    status: int, backend: str, other_server: ByteServer, clock: Clock
+) -> None:
     renewing = False
 
     def answer(seen: ReceivedRequest) -> bytes:
         if renewing and seen.target.startswith("/api/accesstoken"):
-            return http(status, b"", location=evil.url + seen.target)
+            return http(status, b"", location=other_server.url + seen.target)
         return http(200, TOKEN) if seen.target == LOGIN else http(200, b"<WorkflowContexts/>")
 
     time = FakeTime()
-    async with serve(answer) as wire, client(PRESERVICA, wire.url, carrier, time.clock) as pv:
+    async with serve(answer) as wire, client(PRESERVICA, wire.url, backend, time.clock) as pv:
         await pv.contexts.list().first()
         renewing = True
         for age in (800.0, 200.0):  # a refresh, then a login
@@ -132,49 +136,54 @@ async def test_no_redirect_of_a_renewal_is_followed(status: int, carrier: str, e
                 await pv.contexts.list().first()
 
 
-# Addresses in answers
+# Addresses in responses
 
 
 SAMPLES = Path(__file__).parent.parent / "samples"
 
 
-def headed(url: str) -> dict[str, str]:
-    """Every header that names another place."""
+def headers_with(url: str) -> dict[str, str]:
+    """Return every header that can name another URL."""
     return {"location": url, "content_location": url, "link": f'<{url}>; rel="next"', "refresh": f"0; url={url}"}
 
 
-@pytest.mark.parametrize("carrier", CARRIERS)
-async def test_no_next_link_of_an_opencast_is_asked_for(carrier: str, evil: ByteServer, clock: Clock, see: See) -> None:
+@pytest.mark.parametrize("backend", BACKENDS)
+async def test_no_next_link_of_an_opencast_is_requested(
+    backend: str, other_server: ByteServer, clock: Clock, see: See
+) -> None:
     rows = [json.loads((SAMPLES / "opencast/workflow-document.json").read_text())]
-    linked = [{**row, "next": evil.url, "_links": {"next": {"href": evil.url}}, "url": evil.url} for row in rows]
-    page = http(200, json.dumps(linked).encode(), **headed(evil.url))
-    async with serve(page) as wire, client(OPENCAST, wire.url, carrier, clock) as oc:
+    linked = [
+        {**row, "next": other_server.url, "_links": {"next": {"href": other_server.url}}, "url": other_server.url}
+        for row in rows
+    ]
+    page = http(200, json.dumps(linked).encode(), **headers_with(other_server.url))
+    async with serve(page) as wire, client(OPENCAST, wire.url, backend, clock) as oc:
         assert await oc.workflows.list(limit=len(rows)).first()
         assert wire.requests
     see("next links and Location headers: 0 connections elsewhere")
 
 
-@pytest.mark.parametrize("carrier", CARRIERS)
-async def test_no_next_link_of_a_preservica_is_asked_for(carrier: str, evil: ByteServer, clock: Clock) -> None:
+@pytest.mark.parametrize("backend", BACKENDS)
+async def test_no_next_link_of_a_preservica_is_requested(backend: str, other_server: ByteServer, clock: Clock) -> None:
     text = (SAMPLES / "preservica/instances.xml").read_text()
     head, root, rest = text.partition("<TotalCount>")
-    linked = f"{head}<Paging><Next>{evil.url}</Next></Paging><Next>{evil.url}</Next>{root}{rest}"
-    page = http(200, linked.encode(), **headed(evil.url))
-    login = http(200, {**TOKEN, "url": evil.url, "server": evil.url}, **headed(evil.url))
+    linked = f"{head}<Paging><Next>{other_server.url}</Next></Paging><Next>{other_server.url}</Next>{root}{rest}"
+    page = http(200, linked.encode(), **headers_with(other_server.url))
+    login = http(200, {**TOKEN, "url": other_server.url, "server": other_server.url}, **headers_with(other_server.url))
     async with (
         serve(lambda seen: login if seen.target == LOGIN else page) as wire,
-        client(PRESERVICA, wire.url, carrier, clock) as pv,
+        client(PRESERVICA, wire.url, backend, clock) as pv,
     ):
         assert await pv.workflows.list().first()
         assert wire.requests
 
 
-@pytest.mark.parametrize("carrier", CARRIERS)
-async def test_a_location_of_a_start_gives_its_id_and_is_not_asked_for(
-    carrier: str, evil: ByteServer, clock: Clock
+@pytest.mark.parametrize("backend", BACKENDS)
+async def test_the_location_of_a_start_gives_its_id_and_is_not_requested(
+    backend: str, other_server: ByteServer, clock: Clock
 ) -> None:
-    answer = http(201, b"not json", **headed(f"{evil.url}/api/workflows/1603"))
-    async with serve(answer) as wire, client(OPENCAST, wire.url, carrier, clock) as oc:
+    answer = http(201, b"not json", **headers_with(f"{other_server.url}/api/workflows/1603"))
+    async with serve(answer) as wire, client(OPENCAST, wire.url, backend, clock) as oc:
         with pytest.raises(StartOutcomeUnknown) as caught:
             await oc.workflows.start("event", "fast")
         assert [seen.method for seen in wire.requests] == ["POST"]
@@ -187,24 +196,30 @@ async def test_a_location_of_a_start_gives_its_id_and_is_not_asked_for(
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
 
 
-@pytest.mark.parametrize("carrier", CARRIERS[:3])
+@pytest.mark.parametrize("backend", BACKENDS[:3])
 @pytest.mark.parametrize("system", [OPENCAST, PRESERVICA])
-async def test_no_variable_says_where_requests_go_or_what_they_carry(
-    system: str, carrier: str, evil: ByteServer, clock: Clock, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, see: See
+async def test_no_environment_variable_changes_where_requests_go_or_what_they_contain(
+    system: str,
+    backend: str,
+    other_server: ByteServer,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    see: See,
 ) -> None:
     netrc = tmp_path / "netrc"
     netrc.write_text("default login netrc password canary\n")
     netrc.chmod(0o600)
     for name in PROXIES:
-        monkeypatch.setenv(name, evil.url)
+        monkeypatch.setenv(name, other_server.url)
     monkeypatch.setenv("NO_PROXY", "")
     monkeypatch.setenv("no_proxy", "")
     monkeypatch.setenv("NETRC", str(netrc))
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / ".netrc").write_bytes(netrc.read_bytes())
-    async with serve(lambda seen: http(200, TOKEN)) as wire, client(system, wire.url, carrier, clock) as asking:
+    async with serve(lambda seen: http(200, TOKEN)) as wire, client(system, wire.url, backend, clock) as api:
         with pytest.raises(CallError):
-            await asking.workflows.get(1)
+            await api.workflows.get(1)
     pair = base64.b64encode(b"netrc:canary").decode()
     assert wire.requests
     assert not [seen for seen in wire.requests if pair in str(seen.headers) or "://" in seen.target]
@@ -223,34 +238,34 @@ def certified(authority: trustme.CA) -> ssl.SSLContext:
     return context
 
 
-@pytest.mark.parametrize("carrier", CARRIERS[:3])
+@pytest.mark.parametrize("backend", BACKENDS[:3])
 @pytest.mark.parametrize("system", [OPENCAST, PRESERVICA])
-async def test_no_variable_says_whom_to_trust(
-    system: str, carrier: str, authority: trustme.CA, certified: ssl.SSLContext, clock: Clock,
+async def test_no_environment_variable_changes_which_certificates_are_trusted(
+    system: str, backend: str, authority: trustme.CA, certified: ssl.SSLContext, clock: Clock,
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, see: See,
 ) -> None:  # fmt: skip
     authority.cert_pem.write_to_path(str(tmp_path / "authority.pem"))
     for name in ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"):
         monkeypatch.setenv(name, str(tmp_path / "authority.pem"))
     monkeypatch.setenv("SSL_CERT_DIR", str(tmp_path))
-    async with serve(http(200, TOKEN), tls=certified) as wire, client(system, wire.url, carrier, clock) as asking:
+    async with serve(http(200, TOKEN), tls=certified) as wire, client(system, wire.url, backend, clock) as api:
         with pytest.raises(TLSVerificationFailed):
-            await asking.workflows.get(1)
+            await api.workflows.get(1)
         assert wire.requests == []
     see("SSL_CERT_FILE, SSL_CERT_DIR: ignored, nothing sent")
 
 
-@pytest.mark.parametrize("carrier", CARRIERS[:3])
+@pytest.mark.parametrize("backend", BACKENDS[:3])
 @pytest.mark.parametrize("system", [OPENCAST, PRESERVICA])
-async def test_no_variable_has_the_keys_of_a_session_written_down(
-    system: str, carrier: str, certified: ssl.SSLContext, clock: Clock, monkeypatch: pytest.MonkeyPatch,
+async def test_no_environment_variable_has_the_session_keys_written_to_a_file(
+    system: str, backend: str, certified: ssl.SSLContext, clock: Clock, monkeypatch: pytest.MonkeyPatch,
     tmp_path: Path, see: See,
 ) -> None:  # fmt: skip
     keys = tmp_path / "keys"
     monkeypatch.setenv("SSLKEYLOGFILE", str(keys))
-    async with serve(http(200, TOKEN), tls=certified) as wire, client(system, wire.url, carrier, clock) as asking:
+    async with serve(http(200, TOKEN), tls=certified) as wire, client(system, wire.url, backend, clock) as api:
         with pytest.raises(TLSVerificationFailed):
-            await asking.workflows.get(1)
+            await api.workflows.get(1)
     assert not keys.exists()
     see("SSLKEYLOGFILE: ignored")
 
@@ -260,7 +275,7 @@ async def test_no_variable_has_the_keys_of_a_session_written_down(
 
 @pytest.mark.parametrize("system", [OPENCAST, PRESERVICA])
 @pytest.mark.parametrize(
-    ("url", "why"),
+    ("url", "message"),
     [
         ("http://archive.example.org", "must be https://"),
         ("http://192.0.2.1:8080", "must be https://"),
@@ -271,9 +286,9 @@ async def test_no_variable_has_the_keys_of_a_session_written_down(
         ("https://archive.example.org?to=evil", "end it with the path"),
     ],
 )
-def test_an_origin_that_gives_secrets_away_is_refused(system: str, url: str, why: str, clock: Clock) -> None:
-    with pytest.raises(InvalidArgument, match=why) as caught:
-        made(system, url, clock)
+def test_an_origin_that_would_reveal_secrets_is_rejected(system: str, url: str, message: str, clock: Clock) -> None:
+    with pytest.raises(InvalidArgument, match=message) as caught:
+        make_client(system, url, clock)
     assert "s3cret" not in f"{caught.value} {caught.value!r}"
 
 
@@ -294,10 +309,10 @@ IDS = (
 
 
 @pytest.mark.parametrize("id", IDS, ids=ascii)
-async def test_no_id_leads_elsewhere(id: str, clock: Clock) -> None:
+async def test_no_id_leads_to_another_path(id: str, clock: Clock) -> None:
     async with serve(http(200, TOKEN)) as wire:
         for system in (OPENCAST, PRESERVICA):
-            async with client(system, wire.url, "httpx", clock) as asking:
+            async with client(system, wire.url, "httpx", clock) as api:
                 with pytest.raises(InvalidArgument):
-                    await asking.workflows.get(id)
+                    await api.workflows.get(id)
         assert wire.requests == []

@@ -1,4 +1,4 @@
-"""JSON keys, words and exit codes that other processes read stay as they are."""
+"""JSON keys, words and exit codes that other processes read do not change."""
 
 import json
 from datetime import UTC, datetime
@@ -21,7 +21,7 @@ NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 
 
 def keys(tree: Any) -> Any:
-    """The keys of JSON objects, without their values."""
+    """Return the keys of JSON objects, without their values."""
     if isinstance(tree, dict):
         return {key: keys(value) for key, value in tree.items()}
     return [keys(value) for value in tree] if isinstance(tree, list) else None

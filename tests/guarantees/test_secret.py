@@ -1,4 +1,4 @@
-"""T-SECRET: nothing that is printed, logged, raised, kept or pickled shows a secret, whatever happens to a client."""
+"""T-SECRET: no text that is printed, logged, raised, kept or pickled shows a secret, whatever happens to a client."""
 
 import asyncio
 import base64
@@ -45,69 +45,69 @@ from workflow_async.sandbox.systems import FakeOpencast, FakePreservica
 
 pytestmark = pytest.mark.figure("T-SECRET")
 
-CARRIERS: tuple[HTTPBackend, ...] = ("httpx", "httpx2", "aiohttp")
+BACKENDS: tuple[HTTPBackend, ...] = ("httpx", "httpx2", "aiohttp")
 TESTS = str(Path(__file__).parent.parent)
 PASSWORD, SEED, JWT = "canary-p4ssw0rd", "KNSWG4TFORBWC3TBOJ4Q", "canary.json.webt0ken"
 WITH_COOKIES = re.compile(r"httpcore2?\.")
-"""Loggers of a carrier that print the headers of answers at DEBUG, and no client can tell them not to."""
+"""Loggers of HTTP backends that print response headers at DEBUG. A client cannot prevent that."""
 Work = Callable[[], Awaitable[object]]
 
 
 @define
-class Ears:
-    """Hears whatever a program could come to print."""
+class Recorder:
+    """Records every text that a program could print."""
 
-    said: list[str] = field(factory=list)
+    texts: list[str] = field(factory=list)
     errors: int = 0
 
-    async def during(self, work: Work) -> None:
-        """What comes of it, or how it fails."""
+    async def run(self, work: Work) -> None:
+        """Record the result of the work, or its error."""
         try:
-            found = await work()
-        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - whatever it is, it must not tell
+            result = await work()
+        except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - no error at all may show a secret
             self.errors += 1
-            self.said += [repr(error), str(error), repr(vars(error)), *frames(error), pickled(error)]
+            self.texts += [repr(error), str(error), repr(vars(error)), *frames(error), pickled(error)]
         else:
-            self.said += [repr(found), pickled(found)]
+            self.texts += [repr(result), pickled(result)]
 
-    async def cancelled(self, work: Work, *, again: bool = False) -> None:
-        """How it ends when it is cancelled at each of its suspensions, and again as it cleans up."""
+    async def run_cancelled(self, work: Work, *, twice: bool = False) -> None:
+        """Record how the work ends if it is cancelled at each suspension point, and again during its cleanup."""
         k, last = 0, 1
         while k < last:
             k += 1
-            task, last = await suspended(work, k, again=again)
-            await self.during(partial(asyncio.wait_for, task, None))
+            task, last = await cancel_at(work, k, twice=twice)
+            await self.run(partial(asyncio.wait_for, task, None))
 
-    def look(self, *things: object) -> None:
-        """A thing with all that is in it."""
-        self.said += [f"{thing!r} {thing} {pickled(thing)}" for thing in things]
-        self.said += [text for thing in things for text in fields(thing)]
+    def record(self, *objects: object) -> None:
+        """Record objects with all their contents."""
+        self.texts += [f"{thing!r} {thing} {pickled(thing)}" for thing in objects]
+        self.texts += [text for thing in objects for text in fields(thing)]
 
 
-async def suspended(work: Work, k: int, *, again: bool) -> "tuple[asyncio.Task[object], int]":
-    """A task that was cancelled at its k-th suspension, and whether there was one to come."""
+async def cancel_at(work: Work, k: int, *, twice: bool) -> "tuple[asyncio.Task[object], int]":
+    """Return a task that was cancelled at its k-th suspension point, and the number of the next point."""
     loop = asyncio.get_running_loop()
 
     def cancel() -> None:
         task.cancel()
-        if again:
+        if twice:
             loop.call_soon(lambda: loop.call_soon(task.cancel))
 
     step = SuspensionTrigger(k, cancel)
 
-    async def stepping() -> object:
-        async def all_of_it() -> object:
+    async def run_step() -> object:
+        async def call_work() -> object:
             return await work()
 
-        return await step.run(all_of_it())
+        return await step.run(call_work())
 
-    task = asyncio.create_task(stepping())
+    task = asyncio.create_task(run_step())
     await asyncio.wait([task])
     return task, k + 1 if step.count >= k else k
 
 
 def frames(error: BaseException) -> Iterator[str]:
-    """Every frame with its local variables, but those of tests: what a caller's frame holds is the caller's."""
+    """Yield every frame with its local variables, except those of tests, which belong to the caller."""
     trace: traceback.TracebackException | None
     queue = [traceback.TracebackException.from_exception(error, capture_locals=True)]
     while queue:
@@ -125,9 +125,9 @@ def pickled(thing: object) -> str:
 
 
 def fields(thing: object, seen: set[int] | None = None) -> Iterator[str]:
-    """What `vars` and `attrs.asdict` show of a thing of ours, and of all things of ours in it.
+    """Yield what `vars` and `attrs.asdict` show of an object of this package, and of all such objects in it.
 
-    The standard library's jar of cookies keeps them in attributes of its own.
+    The cookie jar of the standard library is left out: it keeps cookies in its own attributes.
     """
     seen = set() if seen is None else seen
     if id(thing) in seen or not type(thing).__module__.startswith("workflow_async") or isinstance(thing, CookieJar):
@@ -145,14 +145,14 @@ def fields(thing: object, seen: set[int] | None = None) -> Iterator[str]:
 
 @define
 class Canaries:
-    """Everything that must not be seen."""
+    """Everything that must not be shown."""
 
     texts: set[str] = field(factory=set)
     cookies: set[str] = field(factory=set)
 
-    def prove(self, ears: Ears, caplog: pytest.LogCaptureFixture) -> None:
-        """None of it was said, and none was logged, but a cookie where the carrier's own logger says so."""
-        for text in ears.said:
+    def check(self, recorder: Recorder, caplog: pytest.LogCaptureFixture) -> None:
+        """Check that nothing of it was recorded or logged. The backend's own logger may log cookies."""
+        for text in recorder.texts:
             assert not [canary for canary in self.texts | self.cookies if canary in text]
         for record in caplog.records:
             line = f"{record.getMessage()} {record.exc_text} {vars(record)!r}"
@@ -162,8 +162,8 @@ class Canaries:
 
 
 @pytest.fixture(autouse=True)
-async def loud(caplog: pytest.LogCaptureFixture) -> None:
-    """Everything is logged, and the event loop tells of each of its steps."""
+async def log_everything(caplog: pytest.LogCaptureFixture) -> None:
+    """Log everything, including each step of the event loop."""
     caplog.set_level(logging.DEBUG)
     loop = asyncio.get_running_loop()
     loop.set_debug(True)
@@ -199,24 +199,24 @@ def archive(sandbox: Sandbox) -> FakePreservica:
     return sandbox.preservica
 
 
-def given(archive: FakePreservica) -> Canaries:
-    """The password, the seed, and every token the server gave and every code it got."""
+def secrets_of(archive: FakePreservica) -> Canaries:
+    """Return the password, the seed, every token that the server issued and every code that it received."""
     accounts = archive.state.accounts
     issued = {hash_uuid("token", accounts.seed, number + 1) for number in range(accounts._issued)}
     return Canaries({PASSWORD, SEED, *issued})
 
 
-@pytest.mark.parametrize("carrier", CARRIERS)
-async def test_a_session_with_a_preservica_tells_no_secret(
-    carrier: HTTPBackend,
+@pytest.mark.parametrize("backend", BACKENDS)
+async def test_no_session_with_a_preservica_shows_a_secret(
+    backend: HTTPBackend,
     archive: FakePreservica,
     clock: Clock,
     time: ManualClock,
     caplog: pytest.LogCaptureFixture,
     see: See,
 ) -> None:
-    ears = Ears()
-    account: dict[str, Any] = {"username": archive.username, "password": PASSWORD, "two_factor": SEED, "http": carrier}
+    recorder = Recorder()
+    account: dict[str, Any] = {"username": archive.username, "password": PASSWORD, "two_factor": SEED, "http": backend}
     ids = archive.seed(3, contexts=["42"])
     async with PreservicaClient(archive.url, tenant=archive.tenant, clock=clock, **account) as pv:
         works: list[Work] = [
@@ -227,35 +227,35 @@ async def test_a_session_with_a_preservica_tells_no_secret(
             lambda: pv.workflows.start(42, {"a": "b"}),
             lambda: pv.workflows.wait(ids[0], poll=Poll(interval=5.0)),
         ]
-        for plan in plans():
-            archive.faults = plan
+        for faults in fault_plans():
+            archive.faults = faults
             for work in works[:5]:
-                await ears.during(work)
+                await recorder.run(work)
             archive.revoke()
             time.advance(1.0)
         archive.faults = Faults()
-        await ears.during(works[5])
+        await recorder.run(works[5])
         for shift in (0.0, 800.0):  # with a token, with one to renew
             time.advance(shift)
-            await ears.cancelled(works[2])
+            await recorder.run_cancelled(works[2])
             archive.revoke()
-            await ears.cancelled(works[2])
+            await recorder.run_cancelled(works[2])
         archive.faults = Faults(rates={Fault.SERVER_ERROR: 1.0}, paths=("/api/accesstoken/refresh",))
         time.advance(800.0)
-        await ears.during(works[2])
-        ears.look(pv, pv._transport, pv.workflows, pv.contexts)
+        await recorder.run(works[2])
+        recorder.record(pv, pv._transport, pv.workflows, pv.contexts)
         logins = archive.logins
-    canaries = given(archive)
+    canaries = secrets_of(archive)
     assert len(canaries.texts) > 20
-    canaries.prove(ears, caplog)
+    canaries.check(recorder, caplog)
     see(
-        f"preservica, {carrier}: {len(canaries.texts)} secrets of {logins} logins in none of {len(ears.said)} texts "
-        f"({ears.errors} errors) and {len(caplog.records)} log records"
+        f"preservica, {backend}: {len(canaries.texts)} secrets, {logins} logins: 0 in {len(recorder.texts)} texts "
+        f"({recorder.errors} errors) and {len(caplog.records)} log records"
     )
 
 
-def plans() -> list[Faults]:
-    """Nothing, and everything that can go wrong, at the login as elsewhere."""
+def fault_plans() -> list[Faults]:
+    """Return plans with no fault, and with every fault, at the login and elsewhere."""
     everywhere = [Faults(rates={fault: 1.0}) for fault in Fault]
     elsewhere = [Faults(script=(fault,), paths=("/sdb/",)) for fault in Fault]
     return [Faults(), *elsewhere, *everywhere, Faults()]
@@ -271,19 +271,19 @@ def plans() -> list[Faults]:
     ],
     ids=str,
 )
-async def test_a_login_that_is_refused_tells_no_secret(
+async def test_a_rejected_login_shows_no_secret(
     wrong: dict[str, Any], archive: FakePreservica, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
     account: dict[str, Any] = {"username": archive.username, "password": PASSWORD, "two_factor": SEED, "clock": clock}
-    ears = Ears()
+    recorder = Recorder()
     async with PreservicaClient(archive.url, **{**account, **wrong}) as pv:
         for _ in range(2):
-            await ears.during(lambda: pv.contexts.list().first())
-        ears.look(pv, pv._transport)
-    assert ears.errors == 2
-    canaries = given(archive)
+            await recorder.run(lambda: pv.contexts.list().first())
+        recorder.record(pv, pv._transport)
+    assert recorder.errors == 2
+    canaries = secrets_of(archive)
     canaries.texts |= {"canary-wr0ng", "MNQW4YLSPEWTK43FMVSA"}
-    canaries.prove(ears, caplog)
+    canaries.check(recorder, caplog)
 
 
 # Opencast
@@ -298,25 +298,30 @@ def opencast(sandbox: Sandbox) -> FakeOpencast:
     return sandbox.opencast
 
 
-WAYS: dict[str, Callable[[], Any]] = {
+AUTHS: dict[str, Callable[[], Any]] = {
     "pair": lambda: ("admin", PASSWORD),
     "basic": lambda: Basic("admin", PASSWORD),
     "bearer": lambda: Bearer(JWT),
-    "asked": lambda: Bearer(lambda: JWT),
+    "function": lambda: Bearer(lambda: JWT),
     "digest": lambda: Digest("opencast_system_account", PASSWORD),
 }
 PAIR = base64.b64encode(f"admin:{PASSWORD}".encode()).decode()
 
 
-@pytest.mark.parametrize("carrier", CARRIERS)
-@pytest.mark.parametrize("way", WAYS)
-async def test_a_session_with_an_opencast_tells_no_secret(
-    way: str, carrier: HTTPBackend, opencast: FakeOpencast, clock: Clock, caplog: pytest.LogCaptureFixture, see: See
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("auth_name", AUTHS)
+async def test_no_session_with_an_opencast_shows_a_secret(
+    auth_name: str,
+    backend: HTTPBackend,
+    opencast: FakeOpencast,
+    clock: Clock,
+    caplog: pytest.LogCaptureFixture,
+    see: See,
 ) -> None:
-    ears = Ears()
+    recorder = Recorder()
     ids = opencast.seed(3, definitions=["fast"])
-    settings: dict[str, Any] = {"clock": clock, "http": carrier, "run_as_user": "viewer"}
-    async with OpencastClient(opencast.url, auth=WAYS[way](), **settings) as oc:
+    settings: dict[str, Any] = {"clock": clock, "http": backend, "run_as_user": "viewer"}
+    async with OpencastClient(opencast.url, auth=AUTHS[auth_name](), **settings) as oc:
         works: list[Work] = [
             oc.me,
             lambda: oc.workflows.list(limit=2).first(),
@@ -325,21 +330,21 @@ async def test_a_session_with_an_opencast_tells_no_secret(
             lambda: oc.workflows.start(opencast.event(), "fast", configuration={"a": "b"}),
             lambda: oc.workflows.wait(ids[0], poll=Poll(interval=5.0)),
         ]
-        for plan in plans():
-            opencast.faults = plan
+        for faults in fault_plans():
+            opencast.faults = faults
             for work in works[:5]:
-                await ears.during(work)
+                await recorder.run(work)
         opencast.faults = Faults()
-        await ears.during(works[5])
-        await ears.cancelled(works[2])
-        ears.look(oc, oc._transport, oc.workflows, oc._transport.credential)
+        await recorder.run(works[5])
+        await recorder.run_cancelled(works[2])
+        recorder.record(oc, oc._transport, oc.workflows, oc._transport.credential)
     canaries = Canaries({PASSWORD, JWT, PAIR}, set(opencast.sessions))
     assert canaries.cookies
-    canaries.prove(ears, caplog)
-    see(f"opencast, {way}, {carrier}: none in {len(ears.said)} texts ({ears.errors} errors)")
+    canaries.check(recorder, caplog)
+    see(f"opencast, {auth_name}, {backend}: 0 secrets in {len(recorder.texts)} texts ({recorder.errors} errors)")
 
 
-# Whoever else answers
+# Responses of other servers
 
 
 SESSION = "canary-s3ssion"
@@ -353,35 +358,35 @@ ANSWERS: dict[str, bytes | RawResponse] = {
     "half a head": RawResponse(b"HTTP/1.1 200 OK\r\nset-cookie: a=" + SESSION.encode(), "fin"),
     "stalled": RawResponse(b"HTTP/1.1 200 OK\r\nset-cookie: a=" + SESSION.encode() + b"\r\n", "stall"),
     "a token and no more": http(200, b'{"token": "' + JWT.encode() + b'" oops'),
-    "a token in a refusal": http(500, b'{"refresh-token": "' + JWT.encode() + b'"}'),
+    "a token in an error": http(500, b'{"refresh-token": "' + JWT.encode() + b'"}'),
 }
 
 
-@pytest.mark.parametrize("carrier", CARRIERS)
+@pytest.mark.parametrize("backend", BACKENDS)
 @pytest.mark.parametrize("name", ANSWERS)
-async def test_a_login_answered_by_anything_tells_no_secret(
-    name: str, carrier: HTTPBackend, clock: Clock, caplog: pytest.LogCaptureFixture
+async def test_a_login_with_any_response_shows_no_secret(
+    name: str, backend: HTTPBackend, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    ears = Ears()
-    settings: dict[str, Any] = {"clock": clock, "http": carrier, "timeouts": Timeouts(exchange=0.05)}
+    recorder = Recorder()
+    settings: dict[str, Any] = {"clock": clock, "http": backend, "timeouts": Timeouts(exchange=0.05)}
     async with serve(lambda _: ANSWERS[name]) as wire:
         account: dict[str, Any] = {"username": "u", "password": PASSWORD, "tenant": "t"}
         async with PreservicaClient(wire.url, **account, **settings) as pv:
             for _ in range(2):
-                await ears.during(lambda: pv.workflows.start(42))
-            ears.look(pv, pv._transport)
-    assert ears.errors == 2
-    Canaries({PASSWORD, JWT}, {SESSION}).prove(ears, caplog)
+                await recorder.run(lambda: pv.workflows.start(42))
+            recorder.record(pv, pv._transport)
+    assert recorder.errors == 2
+    Canaries({PASSWORD, JWT}, {SESSION}).check(recorder, caplog)
 
 
-PACKED = gzip.compress(b'{"a": "b"}')
+COMPRESSED = gzip.compress(b'{"a": "b"}')
 WITH_SESSION = {"set_cookie": f"JSESSIONID={SESSION}; Path=/"}
-UPSET: dict[str, bytes | RawResponse] = {
+RESPONSES_WITH_COOKIE: dict[str, bytes | RawResponse] = {
     "a record": http(200, b'{"identifier": 7, "state": "running"}', **WITH_SESSION),
-    "gzip that is cut": http(200, PACKED[:-9], content_encoding="gzip", **WITH_SESSION),
-    "gzip that is none": http(200, f"secret {JWT}".encode(), content_encoding="gzip", **WITH_SESSION),
+    "truncated gzip": http(200, COMPRESSED[:-9], content_encoding="gzip", **WITH_SESSION),
+    "not gzip": http(200, f"secret {JWT}".encode(), content_encoding="gzip", **WITH_SESSION),
     "an unknown coding": http(200, b"{}", content_encoding="br", **WITH_SESSION),
-    "no JSON": http(200, b'{"token": "' + JWT.encode(), **WITH_SESSION),
+    "not JSON": http(200, b'{"token": "' + JWT.encode(), **WITH_SESSION),
     "too much": http(200, b'"' + b" " * 5_000 + JWT.encode() + b'"', **WITH_SESSION),
     "a page": http(200, b"<!doctype html><html></html>", content_type="text/html", **WITH_SESSION),
     "another password": http(401, b"{}", www_authenticate='Digest realm="a", nonce="b", qop="auth"', **WITH_SESSION),
@@ -390,21 +395,21 @@ UPSET: dict[str, bytes | RawResponse] = {
     "half a body and a reset": RawResponse(http(200, b"{}", **WITH_SESSION)[:-1], "rst"),
     "a bad header": RawResponse(f"HTTP/1.1 200 OK\r\nset-cookie : a={SESSION}\r\n\r\n".encode(), "fin"),
 }
-"""Answers in the middle of which a call is cancelled; each but the last sets a session."""
+"""Responses during which a call is cancelled. Each but the last sets a session cookie."""
 
 
-def answering(upset: bytes | RawResponse) -> Callable[[ReceivedRequest], bytes | RawResponse]:
-    """Grant a login, and answer everything else so."""
+def granting_logins(response: bytes | RawResponse) -> Callable[[ReceivedRequest], bytes | RawResponse]:
+    """Grant each login, and send `response` for all other requests."""
     grant = http(200, json.dumps({"success": True, "token": JWT, "validFor": 15}).encode(), **WITH_SESSION)
-    return lambda seen: grant if seen.target.startswith(LOGIN) else upset
+    return lambda seen: grant if seen.target.startswith(LOGIN) else response
 
 
-def fresh(system: str, way: str, url: str, settings: dict[str, Any]) -> Work:
-    """A get by a client of its own, with its login."""
+def get_with_new_client(system: str, auth_name: str, url: str, settings: dict[str, Any]) -> Work:
+    """Return a GET by a new client, with its login."""
 
     async def work() -> object:
         if system == "opencast":
-            async with OpencastClient(url, auth=WAYS[way](), **settings) as oc:
+            async with OpencastClient(url, auth=AUTHS[auth_name](), **settings) as oc:
                 return await oc.workflows.get(7)
         async with PreservicaClient(url, username="u", password=PASSWORD, tenant="t", **settings) as pv:
             return await pv.workflows.get(7)
@@ -414,7 +419,7 @@ def fresh(system: str, way: str, url: str, settings: dict[str, Any]) -> Work:
 
 @pytest.mark.sweep
 @pytest.mark.parametrize(
-    ("name", "system", "way", "again"),
+    ("name", "system", "auth_name", "twice"),
     [
         *((name, "opencast", "pair", True) for name in (*POOLED, *BORROWED)),
         *((name, "preservica", "", True) for name in (*POOLED, *BORROWED)),
@@ -423,74 +428,77 @@ def fresh(system: str, way: str, url: str, settings: dict[str, Any]) -> Work:
         ("httpx", "preservica", "", False),
     ],
 )
-async def test_cancelled_at_every_step_no_exception_nor_what_led_to_it_holds_a_secret(
+async def test_after_a_cancellation_at_any_step_no_exception_of_the_chain_holds_a_secret(
     name: str,
     system: str,
-    way: str,
-    again: bool,  # noqa: FBT001 - a case
+    auth_name: str,
+    twice: bool,  # noqa: FBT001 - a case
     clock: Clock,
     caplog: pytest.LogCaptureFixture,
     see: See,
 ) -> None:
     asyncio.get_running_loop().set_debug(False)
-    caplog.set_level(logging.INFO)  # what httpcore logs of its steps is not ours, and is heard above
-    ears = Ears()
+    caplog.set_level(logging.INFO)  # the tests above cover what httpcore logs
+    recorder = Recorder()
     async with AsyncExitStack() as stack:
         settings: dict[str, Any] = {"clock": clock, "retry": Retry(attempts=2), "limits": Limits(body=4096)}
         settings["http"] = await http_argument(name, stack)
         wire = await stack.enter_async_context(serve(b""))
-        for upset in UPSET.values():
-            wire.respond = answering(upset)
-            await ears.cancelled(fresh(system, way, wire.url.replace("127.0.0.1", "localhost"), settings), again=again)
-    Canaries({PASSWORD, JWT, PAIR}, {SESSION}).prove(ears, caplog)
-    assert ears.errors > 40
-    see(f"{name}: {ears.errors} calls of {system} cancelled at every step, once and twice: none in any frame")
+        for response in RESPONSES_WITH_COOKIE.values():
+            wire.respond = granting_logins(response)
+            await recorder.run_cancelled(
+                get_with_new_client(system, auth_name, wire.url.replace("127.0.0.1", "localhost"), settings),
+                twice=twice,
+            )
+    Canaries({PASSWORD, JWT, PAIR}, {SESSION}).check(recorder, caplog)
+    assert recorder.errors > 40
+    see(f"{name}: {recorder.errors} calls of {system} cancelled at every step, once and twice: 0 secrets in any frame")
 
 
-@pytest.mark.parametrize("carrier", CARRIERS)
-@pytest.mark.parametrize("way", WAYS)
-async def test_an_opencast_that_cannot_be_trusted_or_reached_is_told_no_secret_and_tells_none(
-    way: str, carrier: HTTPBackend, clock: Clock, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("backend", BACKENDS)
+@pytest.mark.parametrize("auth_name", AUTHS)
+async def test_an_untrusted_or_unreachable_opencast_gets_no_secret_and_no_error_shows_one(
+    auth_name: str, backend: HTTPBackend, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    ears = Ears()
+    recorder = Recorder()
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(context)
-    settings: dict[str, Any] = {"clock": clock, "http": carrier, "retry": Retry(attempts=2)}
+    settings: dict[str, Any] = {"clock": clock, "http": backend, "retry": Retry(attempts=2)}
     async with serve(http(200, {}), tls=context) as wire:
         for url in (wire.url, wire.url.replace("https:", "http:")):
-            async with OpencastClient(url, auth=WAYS[way](), **settings) as oc:
-                await ears.during(oc.me)
-                await ears.cancelled(oc.me)
+            async with OpencastClient(url, auth=AUTHS[auth_name](), **settings) as oc:
+                await recorder.run(oc.me)
+                await recorder.run_cancelled(oc.me)
         assert wire.requests == []
-    Canaries({PASSWORD, JWT, PAIR}).prove(ears, caplog)
+    Canaries({PASSWORD, JWT, PAIR}).check(recorder, caplog)
 
 
-@pytest.mark.parametrize("carrier", CARRIERS)
-async def test_a_deadline_of_the_callers_tells_no_secret(
-    carrier: HTTPBackend, clock: Clock, caplog: pytest.LogCaptureFixture
+@pytest.mark.parametrize("backend", BACKENDS)
+async def test_a_deadline_of_the_caller_shows_no_secret(
+    backend: HTTPBackend, clock: Clock, caplog: pytest.LogCaptureFixture
 ) -> None:
-    ears = Ears()
+    recorder = Recorder()
 
-    async def hurried(work: Work) -> object:
+    async def with_deadline(work: Work) -> object:
         async with asyncio.timeout(0.01):
             return await work()
 
     async with serve(lambda _: RawResponse(b"", "stall")) as wire:
         account: dict[str, Any] = {"username": "u", "password": PASSWORD, "tenant": "t"}
         async with (
-            PreservicaClient(wire.url, **account, http=carrier, clock=clock) as pv,
-            OpencastClient(wire.url, auth=("admin", PASSWORD), http=carrier, clock=clock) as oc,
+            PreservicaClient(wire.url, **account, http=backend, clock=clock) as pv,
+            OpencastClient(wire.url, auth=("admin", PASSWORD), http=backend, clock=clock) as oc,
         ):
-            await ears.during(lambda: hurried(lambda: pv.workflows.get(1)))
-            await ears.during(lambda: hurried(lambda: oc.workflows.get(1)))
-    assert ears.errors == 2
-    Canaries({PASSWORD, PAIR}).prove(ears, caplog)
+            await recorder.run(lambda: with_deadline(lambda: pv.workflows.get(1)))
+            await recorder.run(lambda: with_deadline(lambda: oc.workflows.get(1)))
+    assert recorder.errors == 2
+    Canaries({PASSWORD, PAIR}).check(recorder, caplog)
 
 
-# Arguments that are refused
+# Rejected arguments
 
 HOST = "https://archive.example.org"
-REFUSED: dict[str, Callable[[], object]] = {
+REJECTED: dict[str, Callable[[], object]] = {
     "oc url": lambda: OpencastClient("ftp://x", auth=("admin", PASSWORD)),
     "oc http": lambda: OpencastClient(HOST, auth=("admin", PASSWORD), http=cast("Any", "curl")),
     "oc user": lambda: OpencastClient(HOST, auth=("a:b", PASSWORD)),
@@ -513,32 +521,30 @@ REFUSED: dict[str, Callable[[], object]] = {
 }
 
 
-@pytest.mark.parametrize("name", REFUSED)
-def test_an_argument_that_is_refused_gives_no_secret_away(
-    name: str, caplog: pytest.LogCaptureFixture, see: See
-) -> None:
-    ears = Ears()
+@pytest.mark.parametrize("name", REJECTED)
+def test_a_rejected_argument_reveals_no_secret(name: str, caplog: pytest.LogCaptureFixture, see: See) -> None:
+    recorder = Recorder()
     with pytest.raises(InvalidArgument) as caught:
-        REFUSED[name]()
-    ears.said += [repr(caught.value), str(caught.value), pickled(caught.value), *frames(caught.value)]
-    Canaries({PASSWORD, SEED, JWT}).prove(ears, caplog)
-    see(f"{len(REFUSED)} refused arguments: none in any frame but the caller's")
+        REJECTED[name]()
+    recorder.texts += [repr(caught.value), str(caught.value), pickled(caught.value), *frames(caught.value)]
+    Canaries({PASSWORD, SEED, JWT}).check(recorder, caplog)
+    see(f"{len(REJECTED)} rejected arguments: none in any frame but the caller's")
 
 
-# What hears must have ears
+# The recorder detects secrets
 
 
-def test_a_secret_that_is_said_or_logged_is_found(caplog: pytest.LogCaptureFixture) -> None:
+def test_a_secret_that_is_recorded_or_logged_is_detected(caplog: pytest.LogCaptureFixture) -> None:
     canaries = Canaries({PASSWORD}, {SESSION})
-    for said in (PASSWORD, SESSION):
+    for text in (PASSWORD, SESSION):
         with pytest.raises(AssertionError):
-            canaries.prove(Ears([said]), caplog)
+            canaries.check(Recorder([text]), caplog)
     logging.getLogger("httpcore.http11").debug("receive_response_headers.complete return_value=%r", SESSION)
-    canaries.prove(Ears(), caplog)
+    canaries.check(Recorder(), caplog)
     logging.getLogger("httpcore.http11").debug("receive_response_headers.complete return_value=%r", PASSWORD)
     with pytest.raises(AssertionError):
-        canaries.prove(Ears(), caplog)
+        canaries.check(Recorder(), caplog)
     caplog.clear()
     logging.getLogger("httpcore.http11").debug("send_request_headers.started %s", SESSION)
     with pytest.raises(AssertionError):
-        canaries.prove(Ears(), caplog)
+        canaries.check(Recorder(), caplog)

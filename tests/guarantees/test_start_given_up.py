@@ -1,4 +1,4 @@
-"""T-START: likewise when a start is cancelled, or runs out of time, wherever it waits."""
+"""T-START: the same when a start is cancelled, or its deadline passes, at any suspension point."""
 
 from collections import Counter
 from functools import partial
@@ -8,98 +8,103 @@ import pytest
 from attrs import define, field
 
 from tests.conftest import FakeTime, See
-from tests.support.faulty_starts import Bench, bench, created, either
-from tests.support.interruption import WAYS, Points, Way, cancelled, captured_deadlines
-from tests.support.loopback_system import Ground, ground, soon
-from tests.support.start_server import TRUE, System, Treatment, verdict
+from tests.support.faulty_starts import StartHarness, created_response, on_both_systems, start_harness
+from tests.support.interruption import CANCEL_STYLES, CancelStyle, SuspensionPoints, cancel_at, captured_deadlines
+from tests.support.loopback_system import LoopbackSystem, eventually, loopback_system
+from tests.support.start_server import POSSIBLE_COUNTS, System, Treatment, start_result
 from workflow_async import OpencastClient
 from workflow_async.batch import Ticket
 
 
-async def out_of_time(made: Bench, k: int, which: int) -> tuple[int, str | None]:
-    """A start whose deadline of a kind (the call's or the exchange's) passes at its k-th point."""
-    made.desk.expect(Treatment(f"deadline {which} at point {k}", carried_out=True, said=created(made.system)))
+async def time_out_at(harness: StartHarness, k: int, which: int) -> tuple[int, str | None]:
+    """Send a start whose deadline (`which`: the call's or the exchange's) passes at its k-th suspension point.
+
+    Returns the number of points passed, and what was wrong with the result.
+    """
+    harness.server.expect(
+        Treatment(f"deadline {which} at point {k}", executed=True, response=created_response(harness.system))
+    )
     with captured_deadlines() as deadlines:
 
         def pass_deadline() -> None:
             if which < len(deadlines):
                 deadlines[which].cancel()
 
-        points = Points({k: pass_deadline})
-        said = (await points.over(lambda: verdict(made.client, made.ticket))).result()
-    assert await soon(lambda: made.desk.idle)
-    wrong = made.desk.done not in TRUE.get(said, ())
-    return points.passed, f"deadline {which} at {k}: {said}, {made.desk.done} times" if wrong else None
+        points = SuspensionPoints({k: pass_deadline})
+        result = (await points.run(lambda: start_result(harness.client, harness.ticket))).result()
+    assert await eventually(lambda: harness.server.idle)
+    wrong = harness.server.executed not in POSSIBLE_COUNTS.get(result, ())
+    return points.passed, f"deadline {which} at {k}: {result}, {harness.server.executed} times" if wrong else None
 
 
-@either
+@on_both_systems
 @pytest.mark.parametrize("which", [0, 1], ids=["of the call", "of the exchange"])
 @pytest.mark.figure("T-START")
-async def test_whenever_a_deadline_passes_the_verdict_is_true(
+async def test_whenever_a_deadline_passes_the_result_is_true(
     system: System, which: int, fake_time: FakeTime, see: See
 ) -> None:
-    async with bench(system, fake_time) as made:
-        k, points, lies = 0, 1, []
+    async with start_harness(system, fake_time) as harness:
+        k, points, problems = 0, 1, []
         while k <= points:
             k += 1
-            points, lie = await out_of_time(made, k, which)
-            lies += [lie] if lie is not None else []
-    assert lies == []
+            points, problem = await time_out_at(harness, k, which)
+            problems += [problem] if problem is not None else []
+    assert problems == []
     assert k > 5
     see(f"{system}: {k} deadlines")
 
 
 @define
-class Spied:
-    """What carries the requests of a client, and the methods it was asked for."""
+class RecordingBackend:
+    """A backend that records the requests it sends."""
 
     inner: Any
-    asked: set[str] = field(factory=set)
+    requests: set[str] = field(factory=set)
 
     async def __call__(self, request: Any) -> Any:
-        self.asked.add(f"{request.method} {request.url}")
+        self.requests.add(f"{request.method} {request.url}")
         return await self.inner(request)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.inner, name)
 
 
-async def looked_for(here: Ground, ticket: Ticket) -> tuple[str, int]:
-    """What another client finds of a start; it asks for nothing but records and a login."""
-    async with here.client() as other:
-        other._transport.backend = spied = Spied(other._transport.backend)
+async def reconciled(loopback: LoopbackSystem, ticket: Ticket) -> tuple[str, int]:
+    """Return what another client finds of a start. That client sends nothing but GETs and a login."""
+    async with loopback.client() as other:
+        other._transport.backend = recording = RecordingBackend(other._transport.backend)
         found = await other.workflows.reconcile(ticket, wait=4.0)
-    asked = {one for one in spied.asked if not one.startswith("GET ")}
-    assert asked <= {f"POST {here.system.url}/api/accesstoken/login"}
+    posts = {request for request in recording.requests if not request.startswith("GET ")}
+    assert posts <= {f"POST {loopback.system.url}/api/accesstoken/login"}
     return type(found).__name__, len(getattr(found, "candidates", ()))
 
 
-def prepared(here: Ground, client: Any) -> Ticket:
-    """A start that nothing else can be taken for."""
+def unique_ticket(loopback: LoopbackSystem, client: Any) -> Ticket:
+    """Return a start that cannot be confused with another one."""
     if isinstance(client, OpencastClient):
-        return client.workflows.prepare_start(here.opencast.event(), "fast", baseline=0)
-    return client.workflows.prepare_start(42)  # type: ignore[no-any-return]  # it is one
+        return client.workflows.prepare_start(loopback.opencast.event(), "fast", baseline=0)
+    return client.workflows.prepare_start(42)  # type: ignore[no-any-return]  # the client is Any
 
 
 @pytest.mark.parametrize("kind", ["11", "16", "preservica"])
-@pytest.mark.parametrize("way", WAYS)
+@pytest.mark.parametrize("style", CANCEL_STYLES)
 @pytest.mark.figure("T-START")
-async def test_wherever_it_is_cancelled_it_is_carried_out_once_at_most_and_another_client_can_tell(
-    kind: str, way: Way, see: See
+async def test_wherever_a_start_is_cancelled_it_runs_at_most_once_and_another_client_can_reconcile_it(
+    kind: str, style: CancelStyle, see: See
 ) -> None:
     found: Counter[str] = Counter()
-    async with ground(kind) as here:
+    async with loopback_system(kind) as loopback:
         k, fired = 0, True
         while fired:
-            k, before = k + 1, here.carried_out
-            async with here.client() as client:
-                start = prepared(here, client)
-                ended = await cancelled(partial(client.workflows.start, start), k, way)
-            assert await here.settled()
-            fired, times = ended.fired, here.carried_out - before
-            assert (ended.faults, times in {0, 1}) == ([], True)
-            assert await looked_for(here, start) == ("StartFound" if times else "NoStartFound", 0)
-            assert here.carried_out - before == times
+            k, before = k + 1, loopback.started_count
+            async with loopback.client() as client:
+                ticket = unique_ticket(loopback, client)
+                result = await cancel_at(partial(client.workflows.start, ticket), k, style)
+            assert await loopback.becomes_idle()
+            fired, times = result.fired, loopback.started_count - before
+            assert (result.problems, times in {0, 1}) == ([], True)
+            assert await reconciled(loopback, ticket) == ("StartFound" if times else "NoStartFound", 0)
+            assert loopback.started_count - before == times
             found[str(times)] += 1
     assert min(found["0"], found["1"]) > 0
-    see(f"{kind}: {k - 1} points, {way}")
+    see(f"{kind}: {k - 1} points, {style}")

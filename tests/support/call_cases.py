@@ -3,7 +3,17 @@
 import asyncio
 from contextlib import aclosing
 
-from tests.support.public_calls import CASES, LISTED, OFTEN, OPENCAST, PRESERVICA, Scene, all_of, case, one_more
+from tests.support.public_calls import (
+    CASES,
+    FAST_POLL,
+    LISTING_SYSTEMS,
+    OPENCAST,
+    PRESERVICA,
+    CallContext,
+    case,
+    collect,
+    short_call,
+)
 from workflow_async import batch, monitor
 from workflow_async.sandbox.preservica.processes import CONFIGS
 
@@ -12,255 +22,274 @@ __all__ = ["CASES"]
 # The clients
 
 
-@case("version", "me", on=OPENCAST)
-async def asking_who_is_there(scene: Scene) -> None:
-    await scene.client.version()
-    await scene.client.me()
+@case("version", "me", systems=OPENCAST)
+async def version_and_me(context: CallContext) -> None:
+    await context.client.version()
+    await context.client.me()
 
 
 @case("__aenter__", "__aexit__")
-async def a_client_of_its_own(scene: Scene) -> None:
-    async with scene.here.client() as another:
-        await one_more(Scene(scene.here, another))
+async def entering_a_client(context: CallContext) -> None:
+    async with context.loopback.client() as another:
+        await short_call(CallContext(context.loopback, another))
 
 
-async def open_again(scene: Scene) -> None:
-    await scene.client.aclose()
-    async with scene.client:
-        await one_more(scene)
+async def reopen(context: CallContext) -> None:
+    await context.client.aclose()
+    async with context.client:
+        await short_call(context)
 
 
-@case("open", after=one_more)
-async def opening_and_closing_by_hand(scene: Scene) -> None:
-    another = await scene.here.client().open()
+@case("open", after=short_call)
+async def open_and_aclose(context: CallContext) -> None:
+    another = await context.loopback.client().open()
     try:
-        await one_more(Scene(scene.here, another))
+        await short_call(CallContext(context.loopback, another))
     finally:
         await another.aclose()
 
 
-@case("aclose", before=one_more, after=open_again)
-async def closing(scene: Scene) -> None:
-    await scene.client.aclose()
+@case("aclose", before=short_call, after=reopen)
+async def closing(context: CallContext) -> None:
+    await context.client.aclose()
 
 
-async def let_the_token_grow_old(scene: Scene) -> None:
-    await one_more(scene)
-    scene.here.time.advance(13 * 60.0)
+async def age_the_token(context: CallContext) -> None:
+    await short_call(context)
+    context.loopback.time.advance(13 * 60.0)
 
 
-@case("contexts.list", on=PRESERVICA, before=let_the_token_grow_old)
-async def a_call_that_renews_the_token(scene: Scene) -> None:
-    await all_of(scene.client.contexts.list())
+@case("contexts.list", systems=PRESERVICA, before=age_the_token)
+async def a_call_that_renews_the_token(context: CallContext) -> None:
+    await collect(context.client.contexts.list())
 
 
-async def revoke(scene: Scene) -> None:
-    await one_more(scene)
-    scene.here.preservica.revoke()
+async def revoke(context: CallContext) -> None:
+    await short_call(context)
+    context.loopback.preservica.revoke()
 
 
-@case("contexts.list", on=PRESERVICA, before=revoke)
-async def a_call_whose_token_is_refused(scene: Scene) -> None:
-    await all_of(scene.client.contexts.list(type="Ingest"))
+@case("contexts.list", systems=PRESERVICA, before=revoke)
+async def a_call_whose_token_is_refused(context: CallContext) -> None:
+    await collect(context.client.contexts.list(type="Ingest"))
 
 
-# Single calls on a connection that is there already
+# Single calls on an open connection
 
 
-@case("workflows.get", warm=True)
-async def getting(scene: Scene) -> None:
-    await scene.client.workflows.get(scene.running())
+@case("workflows.get", reuse=True)
+async def getting(context: CallContext) -> None:
+    await context.workflows.get(context.new_running())
 
 
 @case("workflows.start")
-async def starting(scene: Scene) -> None:
-    await scene.client.workflows.start(*scene.start())
+async def starting(context: CallContext) -> None:
+    await context.workflows.start(*context.start_arguments())
 
 
-@case("workflows.start", warm=True)
-async def starting_by_ticket(scene: Scene) -> None:
-    await scene.client.workflows.start(scene.client.workflows.prepare_start(*scene.start()))
+@case("workflows.start", reuse=True)
+async def starting_by_ticket(context: CallContext) -> None:
+    await context.workflows.start(context.workflows.prepare_start(*context.start_arguments()))
 
 
 @case("workflows.reconcile")
-async def reconciling(scene: Scene) -> None:
-    await scene.client.workflows.reconcile(scene.client.workflows.prepare_start(*scene.start()), wait=3.0)
+async def reconciling(context: CallContext) -> None:
+    await context.workflows.reconcile(context.workflows.prepare_start(*context.start_arguments()), wait=3.0)
 
 
-@case("workflows.update", on=OPENCAST)
-async def updating(scene: Scene) -> None:
-    await scene.client.workflows.update(scene.running("long"), configuration={"a": "b"}, state="paused")
+@case("workflows.update", systems=OPENCAST)
+async def updating(context: CallContext) -> None:
+    await context.workflows.update(context.new_running("long"), configuration={"a": "b"}, state="paused")
 
 
-@case("workflows.replace_configuration", on=OPENCAST)
-async def replacing_a_configuration(scene: Scene) -> None:
-    await scene.client.workflows.replace_configuration(scene.running("long"), {"a": "b"})
+@case("workflows.replace_configuration", systems=OPENCAST)
+async def replacing_a_configuration(context: CallContext) -> None:
+    await context.workflows.replace_configuration(context.new_running("long"), {"a": "b"})
 
 
-@case("workflows.pause", "workflows.resume", "workflows.stop", on=OPENCAST, warm=True)
-async def pausing_resuming_and_stopping(scene: Scene) -> None:
-    id = scene.running("long", age=9.0)
-    await scene.client.workflows.pause(id)
-    await scene.client.workflows.resume(id)
-    await scene.client.workflows.stop(id)
+@case("workflows.pause", "workflows.resume", "workflows.stop", systems=OPENCAST, reuse=True)
+async def pausing_resuming_and_stopping(context: CallContext) -> None:
+    id = context.new_running("long", age=9.0)
+    await context.workflows.pause(id)
+    await context.workflows.resume(id)
+    await context.workflows.stop(id)
 
 
-@case("workflows.delete", on=OPENCAST)
-async def deleting(scene: Scene) -> None:
-    await scene.client.workflows.delete(scene.ended())
+@case("workflows.delete", systems=OPENCAST)
+async def deleting(context: CallContext) -> None:
+    await context.workflows.delete(context.new_ended())
 
 
-@case("workflows.for_event", on=("16",))
-async def the_workflows_of_an_event(scene: Scene) -> None:
-    await scene.client.workflows.for_event(scene.event)
+@case("workflows.for_event", systems=("16",))
+async def the_workflows_of_an_event(context: CallContext) -> None:
+    await context.workflows.for_event(context.event)
 
 
-@case("workflows.terminate", "workflows.retry", on=PRESERVICA, warm=True)
-async def retrying_and_terminating(scene: Scene) -> None:
-    failed = scene.ended("fails")
-    await scene.client.workflows.retry(failed)
-    await scene.client.workflows.terminate(failed)
+@case("workflows.terminate", "workflows.retry", systems=PRESERVICA, reuse=True)
+async def retrying_and_terminating(context: CallContext) -> None:
+    failed = context.new_ended("fails")
+    await context.workflows.retry(failed)
+    await context.workflows.terminate(failed)
 
 
-@case("definitions.get", on=OPENCAST)
-async def a_definition(scene: Scene) -> None:
-    await scene.client.definitions.get("quick")
+@case("definitions.get", systems=OPENCAST)
+async def a_definition(context: CallContext) -> None:
+    await context.client.definitions.get("quick")
 
 
-@case("processes.activate", "processes.deactivate", on=PRESERVICA, warm=True)
-async def switching_a_process(scene: Scene) -> None:
+@case("processes.activate", "processes.deactivate", systems=PRESERVICA, reuse=True)
+async def switching_a_process(context: CallContext) -> None:
     id = CONFIGS[0].id
-    await scene.client.processes.activate(id)
-    await scene.client.processes.deactivate(id)
+    await context.client.processes.activate(id)
+    await context.client.processes.deactivate(id)
 
 
-@case("monitors.messages", "monitors.timeseries", on=PRESERVICA, warm=True)
-async def what_a_process_says(scene: Scene) -> None:
-    run = scene.here.system.engine.get(scene.ended())
+@case("monitors.messages", "monitors.timeseries", systems=PRESERVICA, reuse=True)
+async def messages_and_timeseries(context: CallContext) -> None:
+    run = context.loopback.system.engine.get(context.new_ended())
     assert run is not None
-    id = scene.here.preservica.state.archive.monitor_id(run)
-    await all_of(scene.client.monitors.messages(id, page_size=1))
-    await scene.client.monitors.timeseries(id)
+    id = context.loopback.preservica.state.archive.monitor_id(run)
+    await collect(context.client.monitors.messages(id, page_size=1))
+    await context.client.monitors.timeseries(id)
 
 
 # Listings
 
 
-@case("workflows.list", "Listing.__aiter__", "Items.__aiter__", "Items.__anext__", on=LISTED, warm=True)
-async def a_listing_of_several_pages(scene: Scene) -> None:
-    await all_of(scene.client.workflows.list(page_size=2, limit=5))
+@case(
+    "workflows.list",
+    "Listing.__aiter__",
+    "Items.__aiter__",
+    "Items.__anext__",
+    systems=LISTING_SYSTEMS,
+    reuse=True,
+)
+async def a_listing_of_several_pages(context: CallContext) -> None:
+    await collect(context.workflows.list(page_size=2, limit=5))
 
 
-@case("Listing.pages", "Pages.__aiter__", "Pages.__anext__", on=LISTED)
-async def page_by_page(scene: Scene) -> None:
-    await all_of(scene.client.workflows.list(page_size=2, limit=5).pages())
+@case("Listing.pages", "Pages.__aiter__", "Pages.__anext__", systems=LISTING_SYSTEMS)
+async def page_by_page(context: CallContext) -> None:
+    await collect(context.workflows.list(page_size=2, limit=5).pages())
 
 
-@case("Items.aclose", "Pages.aclose", on=LISTED)
-async def a_listing_that_is_left_early(scene: Scene) -> None:
-    async with aclosing(aiter(scene.client.workflows.list(page_size=2))) as items:
+@case("Items.aclose", "Pages.aclose", systems=LISTING_SYSTEMS)
+async def a_listing_that_is_left_early(context: CallContext) -> None:
+    async with aclosing(aiter(context.workflows.list(page_size=2))) as items:
         for _ in range(5):
             await anext(items, None)
 
 
-@case("Listing.first", on=LISTED)
-async def the_first_of_a_listing(scene: Scene) -> None:
-    await scene.client.workflows.list(page_size=2).first()
+@case("Listing.first", systems=LISTING_SYSTEMS)
+async def the_first_of_a_listing(context: CallContext) -> None:
+    await context.workflows.list(page_size=2).first()
 
 
-@case("definitions.list", "events.processing", on=OPENCAST)
-async def definitions_and_events(scene: Scene) -> None:
-    scene.running("long")
-    await all_of(scene.client.definitions.list())
-    await all_of(scene.client.events.processing(page_size=2, limit=3))
+@case("definitions.list", "events.processing", systems=OPENCAST)
+async def definitions_and_events(context: CallContext) -> None:
+    context.new_running("long")
+    await collect(context.client.definitions.list())
+    await collect(context.client.events.processing(page_size=2, limit=3))
 
 
-@case("processes.list", "monitors.list", on=PRESERVICA)
-async def processes_and_monitors(scene: Scene) -> None:
-    await all_of(scene.client.processes.list())
-    await all_of(scene.client.monitors.list(limit=3))
+@case("processes.list", "monitors.list", systems=PRESERVICA)
+async def processes_and_monitors(context: CallContext) -> None:
+    await collect(context.client.processes.list())
+    await collect(context.client.monitors.list(limit=3))
 
 
 # Waiting and watching
 
 
 @case("workflows.wait")
-async def waiting(scene: Scene) -> None:
-    await scene.client.workflows.wait(scene.running(), poll=OFTEN)
+async def waiting(context: CallContext) -> None:
+    await context.workflows.wait(context.new_running(), poll=FAST_POLL)
 
 
-@case("workflows.wait", warm=True)
-async def waiting_behind_another(scene: Scene) -> None:
-    async with asyncio.TaskGroup() as group:  # cancels each natively, and waits for it
-        for id in (scene.running(), scene.ended(), scene.running()):
-            group.create_task(scene.client.workflows.wait(id, poll=OFTEN))
+@case("workflows.wait", reuse=True)
+async def waiting_concurrently(context: CallContext) -> None:
+    async with asyncio.TaskGroup() as group:  # cancels each task natively and waits for it
+        for id in (context.new_running(), context.new_ended(), context.new_running()):
+            group.create_task(context.workflows.wait(id, poll=FAST_POLL))
 
 
 @case("workflows.start_and_wait")
-async def starting_and_waiting(scene: Scene) -> None:
-    await scene.client.workflows.start_and_wait(*scene.start(), poll=OFTEN)
+async def starting_and_waiting(context: CallContext) -> None:
+    await context.workflows.start_and_wait(*context.start_arguments(), poll=FAST_POLL)
 
 
-@case("workflows.wait_all", warm=True)
-async def waiting_for_all(scene: Scene) -> None:
-    await scene.client.workflows.wait_all([scene.running(), scene.ended(), scene.running("long")], timeout=4.0)
+@case("workflows.wait_all", reuse=True)
+async def waiting_for_all(context: CallContext) -> None:
+    await context.workflows.wait_all(
+        [context.new_running(), context.new_ended(), context.new_running("long")], timeout=4.0
+    )
 
 
-@case("OutcomeStream.aclose", warm=True)
-async def as_they_end_and_closed(scene: Scene) -> None:
-    ids = [scene.running(), scene.ended(), scene.running("long")]
-    async with aclosing(scene.client.workflows.as_completed(ids, poll=OFTEN)) as outcomes:
+@case("OutcomeStream.aclose", reuse=True)
+async def as_they_end_and_closed(context: CallContext) -> None:
+    ids = [context.new_running(), context.new_ended(), context.new_running("long")]
+    async with aclosing(context.workflows.as_completed(ids, poll=FAST_POLL)) as outcomes:
         await anext(outcomes)
 
 
-@case("workflows.as_completed", "OutcomeStream.__aiter__", "OutcomeStream.__anext__", warm=True, collected=True)
-async def as_they_end(scene: Scene) -> None:
-    async for outcome in scene.client.workflows.as_completed([scene.running(), scene.ended()], poll=OFTEN):
+@case(
+    "workflows.as_completed",
+    "OutcomeStream.__aiter__",
+    "OutcomeStream.__anext__",
+    reuse=True,
+    collected=True,
+)
+async def as_they_end(context: CallContext) -> None:
+    async for outcome in context.workflows.as_completed([context.new_running(), context.new_ended()], poll=FAST_POLL):
         assert outcome.succeeded
 
 
 @case("workflows.watch", "Watch.__aenter__", "Watch.__aexit__", "Watch.__aiter__", "Watch.__anext__")
-async def watching(scene: Scene) -> None:
-    async with scene.client.workflows.watch([scene.running(), other := scene.running("long")], poll=OFTEN) as changes:
-        changes.add(scene.ended())
+async def watching(context: CallContext) -> None:
+    async with context.workflows.watch(
+        [context.new_running(), other := context.new_running("long")], poll=FAST_POLL
+    ) as changes:
+        changes.add(context.new_ended())
         await anext(changes)
         changes.drop(other)
-        await all_of(changes)
+        await collect(changes)
 
 
-@case("workflows.watch", on=LISTED, warm=True)
-async def watching_a_list(scene: Scene) -> None:
-    id = scene.running()
-    state = ["instantiated", "running"] if scene.here.kind == "11" else ["Pending", "Active"]
-    async with scene.client.workflows.watch(state=state, poll=OFTEN) as changes:
+@case("workflows.watch", systems=LISTING_SYSTEMS, reuse=True)
+async def watching_a_list(context: CallContext) -> None:
+    id = context.new_running()
+    state = ["instantiated", "running"] if context.loopback.kind == "11" else ["Pending", "Active"]
+    async with context.workflows.watch(state=state, poll=FAST_POLL) as changes:
         async for change in changes:
             if change.id == id and change.now.final:
                 break
 
 
 @case("poll_once")
-async def ticking(scene: Scene) -> None:
-    watch = monitor.WatchSpec.of(scene.client, [scene.running(), scene.ended(), scene.running("long")])
-    await monitor.poll_once(scene.client, watch)
+async def polling_once(context: CallContext) -> None:
+    watch = monitor.WatchSpec.of(
+        context.client, [context.new_running(), context.new_ended(), context.new_running("long")]
+    )
+    await monitor.poll_once(context.client, watch)
 
 
 # Batches
 
 
 @case("workflows.run_all", "Run.__aenter__", "Run.__aexit__", "Run.__aiter__", "Run.__anext__")
-async def running_a_batch(scene: Scene) -> None:
-    async with scene.client.workflows.run_all(scene.starts(2), max_running=1, poll=OFTEN) as results:
-        await all_of(results)
+async def running_a_batch(context: CallContext) -> None:
+    async with context.workflows.run_all(context.batch_starts(2), max_running=1, poll=FAST_POLL) as results:
+        await collect(results)
 
 
-async def the_journal_is_free(scene: Scene) -> None:
-    async with scene.client.workflows.run_all([], journal=scene.journal) as results:
-        await all_of(results)
-    await batch.read_journal(scene.journal)
+async def journal_is_unlocked(context: CallContext) -> None:
+    async with context.workflows.run_all([], journal=context.journal) as results:
+        await collect(results)
+    await batch.read_journal(context.journal)
 
 
-@case("workflows.run_all", warm=True, after=the_journal_is_free)
-async def running_a_batch_with_a_journal(scene: Scene) -> None:
-    starts = scene.starts(1)
-    async with scene.client.workflows.run_all(starts, poll=OFTEN, journal=scene.journal) as results:
-        await all_of(results)
+@case("workflows.run_all", reuse=True, after=journal_is_unlocked)
+async def running_a_batch_with_a_journal(context: CallContext) -> None:
+    starts = context.batch_starts(1)
+    async with context.workflows.run_all(starts, poll=FAST_POLL, journal=context.journal) as results:
+        await collect(results)

@@ -1,4 +1,4 @@
-"""A server's list that changes between two answers, in memory, and passes over it without any waiting."""
+"""An in-memory list that changes between two responses, and scans of it that need no waiting."""
 
 from collections.abc import Callable, Iterable, Sequence
 
@@ -9,9 +9,9 @@ from workflow_async._listing.by_offset import OffsetScan, OverlapScan, PageWindo
 from workflow_async._listing.by_time import TimeWindowScan, Window
 from workflow_async._listing.scan import Scan, ScanState
 
-NOTHING = Reply(200, {}, b"")
-SPAN = Window(0, 15)
-"""The dates rows may have."""
+EMPTY_REPLY = Reply(200, {}, b"")
+PERIOD = Window(0, 15)
+"""The dates that rows may have."""
 
 
 @frozen
@@ -23,129 +23,133 @@ class Row:
     state: str = "running"
 
 
-Change = tuple[str, int, int]
-"""`insert` at a place with a date, `delete` at a place, `move` from a place to another, `state` at a place."""
+ListChange = tuple[str, int, int]
+"""A change of the list.
+
+`insert` at an index with a date, `delete` at an index, `move` from an index to another, or `state` at an index.
+"""
 
 
 @define
-class Shelf:
-    """The list as the server has it, and what has become of its rows."""
+class ChangingList:
+    """The list as the server has it, and which of its rows have stayed."""
 
     rows: list[Row]
-    cap: int = 1000
-    """Rows it gives at most."""
-    totals: bool = False
-    open_end: bool = False
-    """Whether a window ends before its last instant."""
-    staying: set[int] = field(init=False)
-    """Rows that have been there from the first answer on."""
-    fresh: int = 100
-    answers: int = 0
+    max_rows: int = 1000
+    """The most rows that a response has."""
+    reports_total: bool = False
+    excludes_end: bool = False
+    """True if a window excludes its last instant."""
+    permanent_ids: set[int] = field(init=False)
+    """Ids of the rows that have been in the list since the first response."""
+    last_new_id: int = 100
+    responses: int = 0
 
     def __attrs_post_init__(self) -> None:
-        self.staying = {row.id for row in self.rows}
+        self.permanent_ids = {row.id for row in self.rows}
 
-    def change(self, change: Change) -> None:
-        """Let something happen."""
-        kind, at, to = change
+    def apply(self, change: ListChange) -> None:
+        """Apply a change."""
+        kind, index, value = change
         if kind == "insert":
-            self.fresh += 1
-            self.rows.insert(at, Row(self.fresh, to))
-        elif at < len(self.rows):
-            row = self.rows.pop(at)
+            self.last_new_id += 1
+            self.rows.insert(index, Row(self.last_new_id, value))
+        elif index < len(self.rows):
+            row = self.rows.pop(index)
             if kind == "delete":
-                self.staying.discard(row.id)
+                self.permanent_ids.discard(row.id)
             elif kind == "move":
-                self.rows.insert(to, row)
+                self.rows.insert(value, row)
             else:
-                self.rows.insert(at, Row(row.id, row.date, "ended" if row.state == "running" else "running"))
+                self.rows.insert(index, Row(row.id, row.date, "ended" if row.state == "running" else "running"))
 
     def call(self, window: Window | None, offset: int, rows: int) -> Call[Page[Row]]:
-        """The call for rows of the list, or of a window of it, as they are when it is answered."""
+        """Return the call for rows of the list, or of a window of it. It reads the rows when it is answered."""
 
         def answer(_: Reply) -> Page[Row]:
-            self.answers += 1
-            found = [row for row in self.rows if window is None or self.holds(window, row)]
-            given = found[offset : offset + min(rows, self.cap)]
-            return Page(tuple(given), total=len(found) if self.totals else None)
+            self.responses += 1
+            matching = [row for row in self.rows if window is None or self.contains(window, row)]
+            page = matching[offset : offset + min(rows, self.max_rows)]
+            return Page(tuple(page), total=len(matching) if self.reports_total else None)
 
         return Call("GET", "/list", answer)
 
-    def holds(self, window: Window, row: Row) -> bool:
-        """Whether a row is in a window."""
-        return window.first <= row.date < window.last + (not self.open_end)
+    def contains(self, window: Window, row: Row) -> bool:
+        """Return True if the row is in the window."""
+        return window.first <= row.date < window.last + (not self.excludes_end)
 
-    def straight(self, size: int, ahead: int = 1) -> Callable[[ScanState[Row]], Scan[Row]]:
-        """A scan straight on."""
-        return lambda found: OffsetScan(lambda *span: self.call(None, *span), found, PageWindow(size, ahead))
+    def offset_scan(self, size: int, ahead: int = 1) -> Callable[[ScanState[Row]], Scan[Row]]:
+        """Return a function that starts a scan by offsets."""
+        return lambda state: OffsetScan(lambda *rows: self.call(None, *rows), state, PageWindow(size, ahead))
 
-    def anchored(
+    def overlap_scan(
         self, size: int, ahead: int = 1, overlap: int = 1, anchor: int = 1
     ) -> Callable[[ScanState[Row]], Scan[Row]]:
-        """An anchored scan."""
-        return lambda found: OverlapScan(
-            lambda *span: self.call(None, *span), found, PageWindow(size, ahead), overlap=overlap, anchor=anchor
+        """Return a function that starts an anchored scan."""
+        return lambda state: OverlapScan(
+            lambda *rows: self.call(None, *rows), state, PageWindow(size, ahead), overlap=overlap, anchor=anchor
         )
 
-    def partitioned(self, size: int, ahead: int = 1) -> Callable[[ScanState[Row]], Scan[Row]]:
-        """A scan by windows."""
-        return lambda found: TimeWindowScan(self.call, found, size, ahead, SPAN)
+    def time_window_scan(self, size: int, ahead: int = 1) -> Callable[[ScanState[Row]], Scan[Row]]:
+        """Return a function that starts a scan by time windows."""
+        return lambda state: TimeWindowScan(self.call, state, size, ahead, PERIOD)
 
 
 @define
-class Walk:
-    """A pass over a shelf, answer by answer."""
+class ScanRun:
+    """A pass over a changing list, response by response."""
 
-    shelf: Shelf
-    begin: Callable[[ScanState[Row]], Scan[Row]]
-    wanted: Callable[[Row], bool] | None = None
-    found: ScanState[Row] = field(init=False)
+    changing_list: ChangingList
+    start: Callable[[ScanState[Row]], Scan[Row]]
+    predicate: Callable[[Row], bool] | None = None
+    state: ScanState[Row] = field(init=False)
     scan: Scan[Row] = field(init=False)
-    given: list[int] = field(factory=list, init=False)
-    refused: bool = field(default=False, init=False)
+    returned_ids: list[int] = field(factory=list, init=False)
+    failed: bool = field(default=False, init=False)
     _calls: list[tuple[int, Call[Page[Row]]]] = field(factory=list)
-    """Those of the plan that are not answered yet, with their places."""
+    """The planned calls without a response, with their indexes."""
     _pages: dict[int, Page[Row]] = field(factory=dict)
 
     def __attrs_post_init__(self) -> None:
-        self.found = ScanState(lambda row: row.id, predicate=self.wanted)
-        self.scan = self.begin(self.found)
+        self.state = ScanState(lambda row: row.id, predicate=self.predicate)
+        self.scan = self.start(self.state)
         self._plan()
 
     @property
-    def over(self) -> bool:
-        """Whether the pass has come to its end."""
+    def done(self) -> bool:
+        """True if the pass has ended."""
         return not self._calls
 
-    def answer(self, which: int = 0) -> None:
-        """Let the server answer one of the calls that are on their way."""
-        place, call = self._calls.pop(which % len(self._calls))
-        self._pages[place] = call.read(NOTHING)
+    def respond(self, which: int = 0) -> None:
+        """Answer one of the calls in flight."""
+        index, call = self._calls.pop(which % len(self._calls))
+        self._pages[index] = call.read(EMPTY_REPLY)
         if not self._calls:
-            self._take()
+            self._accept_pages()
             self._plan()
 
     def finish(self) -> None:
-        """Let the server answer whatever it is still asked."""
-        while not self.over:
-            self.answer()
+        """Answer all calls, in order, until the pass ends."""
+        while not self.done:
+            self.respond()
 
-    def refuse(self) -> None:
-        """The scan has given up, and said so."""
-        self.refused, self._calls = True, []
+    def mark_failed(self) -> None:
+        """Record that the scan raised an error."""
+        self.failed, self._calls = True, []
 
-    def _take(self) -> None:
+    def _accept_pages(self) -> None:
         pages, self._pages = self._pages, {}
-        for place in sorted(pages):
-            items = None if self.scan.done else self.scan.accept(pages[place])
+        for index in sorted(pages):
+            items = None if self.scan.done else self.scan.accept(pages[index])
             if items is None:
                 return
-            self.given += [row.id for row in items]
+            self.returned_ids += [row.id for row in items]
 
     def _plan(self) -> None:
         self._calls = [] if self.scan.done else list(enumerate(self.scan.next_calls()))
 
-    def wrong(self, whose: Iterable[int] | None = None) -> Sequence[int]:
-        """Rows that were lost, or came twice."""
-        staying = self.shelf.staying if whose is None else set(whose)
-        return [*sorted(staying - set(self.given)), *sorted({id for id in self.given if self.given.count(id) > 1})]
+    def lost_or_duplicated(self, expected: Iterable[int] | None = None) -> Sequence[int]:
+        """Return the ids of rows that were lost or returned twice."""
+        expected_ids = self.changing_list.permanent_ids if expected is None else set(expected)
+        duplicated = {id for id in self.returned_ids if self.returned_ids.count(id) > 1}
+        return [*sorted(expected_ids - set(self.returned_ids)), *sorted(duplicated)]

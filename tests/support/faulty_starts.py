@@ -1,4 +1,4 @@
-"""Starts as a server may treat them: cut anywhere, answered with anything."""
+"""The ways in which a server may treat a start: cut at any byte, or answered with any response."""
 
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
@@ -11,88 +11,92 @@ from attrs import frozen
 from tests.conftest import FakeTime
 from tests.support.start_server import (
     CREATED,
-    PAGE,
+    LOGIN_PAGE,
     SPOILED,
-    Desk,
+    StartServer,
     System,
     Treatment,
-    answer,
-    client,
-    desk,
-    lie,
-    ticket,
-    verdict,
+    http_response,
+    make_client,
+    make_ticket,
+    start_result,
+    start_server,
+    wrong_result,
 )
 
 SYSTEMS: tuple[System, ...] = ("opencast", "preservica")
-either = pytest.mark.parametrize("system", SYSTEMS)
+on_both_systems = pytest.mark.parametrize("system", SYSTEMS)
 
-IN_FULL = {
+STATUSES_WITH_EVERY_BODY = {
     *(200, 201, 202, 204, 301, 302, 303, 304, 307, 308, 400, 401, 403, 404, 405, 406, 408, 409, 410, 413, 415),
     *(425, 429, 500, 501, 502, 503, 504),
 }
-"""Statuses that come with every kind of body; the others come with one."""
-YES = {"opencast": {201}, "preservica": {200, 201, 202}}
-"""What a server that has carried a start out says (contract: opencast.md 2.1, preservica.md 1.4)."""
-UNSERVED = {404, 405, 410}
-BOTH = (False, True)
+"""Statuses that are tried with every kind of body. All others are tried with one."""
+SUCCESS_STATUSES = {"opencast": {201}, "preservica": {200, 201, 202}}
+"""Statuses of a server that has executed a start.
+
+See tests/contract/opencast.md, section 2.1, and tests/contract/preservica.md, section 1.4.
+"""
+NOT_SERVED_STATUSES = {404, 405, 410}
+EITHER = (False, True)
 
 
 @frozen
-class Bench:
-    """A client of a desk, logged in, and a start to send."""
+class StartHarness:
+    """A server that takes starts, a logged-in client of it, and a start to send."""
 
     system: System
-    desk: Desk
+    server: StartServer
     client: Any
     ticket: Any
 
-    async def lies(self, treatments: Iterable[Treatment]) -> tuple[int, list[str]]:
-        """How many starts were tried, and what was wrong with those where something was."""
-        found = [await lie(self.desk, self.client, self.ticket, treatment) for treatment in treatments]
-        return len(found), [wrong for wrong in found if wrong is not None]
+    async def check(self, treatments: Iterable[Treatment]) -> tuple[int, list[str]]:
+        """Return how many starts were tried, and what was wrong with the results of some."""
+        results = [await wrong_result(self.server, self.client, self.ticket, treatment) for treatment in treatments]
+        return len(results), [result for result in results if result is not None]
 
 
 @asynccontextmanager
-async def bench(system: System, fake_time: FakeTime, more: str = "") -> AsyncIterator[Bench]:
-    async with desk() as made, client(system, made.url, fake_time.clock) as connected:
-        start = ticket(connected, more)
-        made.expect(Treatment("a first one", carried_out=True, said=created(system)))
-        assert await verdict(connected, start) == "started"
-        yield Bench(system, made, connected, start)
+async def start_harness(system: System, fake_time: FakeTime, padding: str = "") -> AsyncIterator[StartHarness]:
+    async with start_server() as server, make_client(system, server.url, fake_time.clock) as client:
+        ticket = make_ticket(client, padding)
+        server.expect(Treatment("a first one", executed=True, response=created_response(system)))
+        assert await start_result(client, ticket) == "started"
+        yield StartHarness(system, server, client, ticket)
 
 
-def created(system: System) -> bytes:
-    return answer(201, CREATED[system])
+def created_response(system: System) -> bytes:
+    return http_response(201, CREATED[system])
 
 
 def cut_requests(length: int) -> Iterator[Treatment]:
-    """The server hangs up before it has the whole request, so nothing happens."""
-    for heard, reset in product(range(length), BOTH):
-        yield Treatment(f"{heard} bytes of the request, {'RST' if reset else 'FIN'}", heard=heard, reset=reset)
+    """Yield treatments in which the server hangs up before it has the whole request. The start is not executed."""
+    for bytes_read, reset in product(range(length), EITHER):
+        name = f"{bytes_read} bytes of the request, {'RST' if reset else 'FIN'}"
+        yield Treatment(name, bytes_read=bytes_read, reset=reset)
 
 
-def cut_responses(said: bytes) -> Iterator[Treatment]:
-    """The server hangs up on its way through the answer, or dies before it acts."""
-    for length, reset in product(range(len(said)), BOTH):
-        about = f"{length} bytes of the response, {'RST' if reset else 'FIN'}"
-        yield Treatment(about, carried_out=True, said=said[:length], reset=reset)
-    yield from (Treatment("dies", reset=reset) for reset in BOTH)
+def cut_responses(response: bytes) -> Iterator[Treatment]:
+    """Yield treatments in which the server hangs up during its response, or before it executes the start."""
+    for length, reset in product(range(len(response)), EITHER):
+        name = f"{length} bytes of the response, {'RST' if reset else 'FIN'}"
+        yield Treatment(name, executed=True, response=response[:length], reset=reset)
+    yield from (Treatment("dies", reset=reset) for reset in EITHER)
 
 
-def statuses(system: System) -> Iterator[Treatment]:
-    """Every status with every body; and for each, all that a server may have done that gives it."""
-    bodies = {"good": CREATED[system], "spoiled": SPOILED[system], "page": PAGE, "empty": b""}
+def status_treatments(system: System) -> Iterator[Treatment]:
+    """Yield every status with every body, each with all executions that are possible for it."""
+    bodies = {"good": CREATED[system], "spoiled": SPOILED[system], "page": LOGIN_PAGE, "empty": b""}
     for status in (101, *range(200, 600)):
-        for kind, body in bodies.items() if status in IN_FULL else [("good", CREATED[system])]:
-            for carried_out in done(system, status, kind):
-                about = f"{status}, {kind} body, {'' if carried_out else 'not '}carried out"
-                yield Treatment(about, carried_out, answer(status, body))
+        for kind, body in bodies.items() if status in STATUSES_WITH_EVERY_BODY else [("good", CREATED[system])]:
+            for executed in possible_executions(system, status, kind):
+                name = f"{status}, {kind} body, {'' if executed else 'not '}executed"
+                yield Treatment(name, executed, http_response(status, body))
 
 
-def done(system: System, status: int, kind: str) -> tuple[bool, ...]:
-    """Whether a server may have carried out, or not, what it answers like this."""
-    if status in YES[system] and (kind == "good" or (kind == "empty" and system == "preservica")):
+def possible_executions(system: System, status: int, kind: str) -> tuple[bool, ...]:
+    """Return whether the server may have executed the start (True), or not (False), or either."""
+    if status in SUCCESS_STATUSES[system] and (kind == "good" or (kind == "empty" and system == "preservica")):
         return (True,)
-    unserved = status in UNSERVED and kind in {"page", "empty"}  # a proxy's answer, which knows nothing of the start
-    return (False,) if 400 <= status < 500 and not unserved else BOTH
+    from_proxy = status in NOT_SERVED_STATUSES and kind in {"page", "empty"}  # says nothing about the start
+    return (False,) if 400 <= status < 500 and not from_proxy else EITHER

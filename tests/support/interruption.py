@@ -1,4 +1,4 @@
-"""Something happens to a call at the k-th point at which it, or a task it has started, waits."""
+"""Acts on a call at the k-th point at which the call, or a task that it has started, suspends."""
 
 import asyncio
 from collections.abc import Callable, Coroutine, Iterator
@@ -12,124 +12,125 @@ from attrs import define, field
 
 T = TypeVar("T")
 
-Way = Literal["natively", "by scope", "natively twice", "by scope, then natively"]
-MIXED: Way = "by scope, then natively"
-"""Comes out either way: anyio by itself lets a scope have a native cancellation that comes while it cancels."""
-WAYS: tuple[Way, ...] = ("natively", "by scope", "natively twice", MIXED)
+CancelStyle = Literal["natively", "by scope", "natively twice", "by scope, then natively"]
+MIXED: CancelStyle = "by scope, then natively"
+"""May end either way: an anyio scope may absorb a native cancellation that arrives while it cancels."""
+CANCEL_STYLES: tuple[CancelStyle, ...] = ("natively", "by scope", "natively twice", MIXED)
 
 
 @define(eq=False)
-class Watched(Coroutine[Any, Any, T]):
-    """A coroutine that says when it waits; to whoever asks, it looks like the one inside."""
+class InstrumentedCoroutine(Coroutine[Any, Any, T]):
+    """A coroutine that reports when it suspends. In all other respects it behaves like the inner one."""
 
     inner: Any
-    waits: Callable[[], None]
+    on_suspend: Callable[[], None]
 
     def send(self, value: Any) -> Any:
-        waited = self.inner.send(value)
-        self.waits()
-        return waited
+        suspended = self.inner.send(value)
+        self.on_suspend()
+        return suspended
 
     def throw(self, *error: Any) -> Any:
-        waited = self.inner.throw(*error)
-        self.waits()
-        return waited
+        suspended = self.inner.throw(*error)
+        self.on_suspend()
+        return suspended
 
     def close(self) -> None:
         self.inner.close()
 
     def __await__(self) -> Any:
-        raise RuntimeError("it is a task's")
+        raise RuntimeError("only a task may run this")
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.inner, name)
 
 
 @define
-class Points:
-    """Counts the points at which a call waits, wherever in its tasks, and does something at one of them."""
+class SuspensionPoints:
+    """Counts the points at which a call suspends, in any of its tasks, and runs an action at some of them."""
 
-    at: dict[int, Callable[[], object]]
+    actions: dict[int, Callable[[], object]]
     passed: int = 0
-    _ours: "WeakSet[asyncio.Task[Any]]" = field(factory=WeakSet)
+    _tasks: "WeakSet[asyncio.Task[Any]]" = field(factory=WeakSet)
 
-    async def over(self, call: Callable[[], Coroutine[Any, Any, T]]) -> "asyncio.Task[T]":
-        """The task of a call, at its end."""
+    async def run(self, call: Callable[[], Coroutine[Any, Any, T]]) -> "asyncio.Task[T]":
+        """Run a call to its end. Return its task."""
         loop = asyncio.get_running_loop()
-        loop.set_task_factory(self._task)
+        loop.set_task_factory(self._create_task)
         try:
-            task: asyncio.Task[T] = asyncio.Task(Watched(call(), self._waits), loop=loop)
-            self._ours.add(task)
+            task: asyncio.Task[T] = asyncio.Task(InstrumentedCoroutine(call(), self._on_suspend), loop=loop)
+            self._tasks.add(task)
             await asyncio.wait([task])
         finally:
             loop.set_task_factory(None)
         return task
 
-    def _task(self, loop: asyncio.AbstractEventLoop, coroutine: Any, **settings: Any) -> "asyncio.Task[Any]":
-        ours = asyncio.current_task(loop) in self._ours
-        made = asyncio.Task(Watched(coroutine, self._waits) if ours else coroutine, loop=loop, **settings)
-        if ours:
-            self._ours.add(made)
-        return made
+    def _create_task(self, loop: asyncio.AbstractEventLoop, coroutine: Any, **settings: Any) -> "asyncio.Task[Any]":
+        is_inside = asyncio.current_task(loop) in self._tasks
+        inner = InstrumentedCoroutine(coroutine, self._on_suspend) if is_inside else coroutine
+        task = asyncio.Task(inner, loop=loop, **settings)
+        if is_inside:
+            self._tasks.add(task)
+        return task
 
-    def _waits(self) -> None:
+    def _on_suspend(self) -> None:
         self.passed += 1
-        self.at.get(self.passed, int)()
+        self.actions.get(self.passed, int)()
 
 
 @define
-class Cancelled:
-    """How a call took it that it was cancelled at the k-th point at which it waits."""
+class CancelResult:
+    """The result of cancelling a call at its k-th suspension point."""
 
     task: "asyncio.Task[Any]"
-    way: Way
+    style: CancelStyle
     points: int
-    """How many it came by."""
+    """The number of suspension points that were passed."""
     fired: bool
 
     @property
-    def faults(self) -> list[str]:
-        """What is wrong with how it came out of it."""
+    def problems(self) -> list[str]:
+        """What is wrong with the way the call ended."""
         if not self.task.cancelled() and self.task.exception() is not None:
             return [f"failed: {self.task.exception()!r}"]
-        due = self.fired and self.way in {"natively", "natively twice"}
-        if self.way != MIXED and self.task.cancelled() is not due:
-            return ["the cancellation was swallowed" if due else "a cancellation came out that was nobody's"]
+        expected = self.fired and self.style in {"natively", "natively twice"}
+        if self.style != MIXED and self.task.cancelled() is not expected:
+            return ["the cancellation was swallowed" if expected else "a cancellation was raised without request"]
         return []
 
 
-async def cancelled(call: Callable[[], Coroutine[Any, Any, Any]], k: int, way: Way) -> Cancelled:
-    """A call that is cancelled at its k-th point; and once more while it cleans up, if the way says so."""
+async def cancel_at(call: Callable[[], Coroutine[Any, Any, Any]], point: int, style: CancelStyle) -> CancelResult:
+    """Cancel a call at its k-th suspension point, and again during its cleanup if the style says so."""
     scope = anyio.CancelScope()
     tasks: list[asyncio.Task[Any]] = []
 
-    async def scoped() -> None:
+    async def run_in_scope() -> None:
         task = asyncio.current_task()
         assert task is not None
         tasks.append(task)
         with scope:
             await call()
 
-    def native() -> None:
+    def cancel_natively() -> None:
         tasks[0].cancel()
 
-    first = native if way.startswith("natively") else scope.cancel
-    second = {k + 1: native} if way in {"natively twice", MIXED} else {}
-    points = Points({k: first, **second})
-    task = await points.over(scoped)
-    return Cancelled(task, way, points.passed, points.passed >= k)
+    first = cancel_natively if style.startswith("natively") else scope.cancel
+    second = {point + 1: cancel_natively} if style in {"natively twice", MIXED} else {}
+    points = SuspensionPoints({point: first, **second})
+    task = await points.run(run_in_scope)
+    return CancelResult(task, style, points.passed, points.passed >= point)
 
 
 @contextmanager
 def captured_deadlines() -> Iterator[list[anyio.CancelScope]]:
-    """The scopes with a deadline that are opened meanwhile."""
+    """Collect the scopes with a deadline that are opened in the block."""
     scopes: list[anyio.CancelScope] = []
-    before = anyio.move_on_after
+    move_on_after = anyio.move_on_after
 
-    def noting(delay: float | None, shield: bool = False) -> anyio.CancelScope:  # noqa: FBT001, FBT002 - as it is called
-        scopes.append(before(delay, shield))
+    def recording(delay: float | None, shield: bool = False) -> anyio.CancelScope:  # noqa: FBT001, FBT002 - anyio's signature
+        scopes.append(move_on_after(delay, shield))
         return scopes[-1]
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(anyio, "move_on_after", noting)
+        patch.setattr(anyio, "move_on_after", recording)
         yield scopes

@@ -1,4 +1,4 @@
-"""What tests prove, as two tables at the end of a run: the rows of the fault matrix, and the figures promised."""
+"""What the tests prove, as two tables at the end of a run: the rows of the fault matrix, and the promised figures."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import groupby
@@ -12,8 +12,8 @@ FIGURE, ROW, SEEN = "figure", "row", "seen"
 WIDTH = 60
 
 
-class Report(Protocol):
-    """A test that ran, as pytest tells of it."""
+class ReportLike(Protocol):
+    """A pytest report of a test that ran."""
 
     @property
     def outcome(self) -> str: ...
@@ -22,48 +22,48 @@ class Report(Protocol):
 
 
 @frozen
-class Proof:
-    """One test: what it is about, whether it passed, and what it saw."""
+class RecordedResult:
+    """One test: its subject, whether it passed, and what it observed."""
 
-    about: int | str
+    subject: int | str
     passed: bool
-    seen: tuple[str, ...]
+    observations: tuple[str, ...]
 
     @classmethod
-    def read(cls, reports: Iterable[Report], kind: str) -> "list[Proof]":
-        """The tests of one kind among all that ran, sorted by what they are about."""
-        found = [
+    def read(cls, reports: Iterable[ReportLike], kind: str) -> "list[RecordedResult]":
+        """Return the tests of one kind among all that ran, sorted by subject."""
+        results = [
             cls(
-                about,
+                subject,
                 report.outcome == "passed",
                 tuple(str(text) for name, text in report.user_properties if name == SEEN),
             )
             for report in reports
-            for name, about in report.user_properties
-            if name == kind and isinstance(about, int | str)
+            for name, subject in report.user_properties
+            if name == kind and isinstance(subject, int | str)
         ]
-        return sorted(found, key=lambda proof: proof.about)
+        return sorted(results, key=lambda proof: proof.subject)
 
 
-def tables(reports: Sequence[Report]) -> Iterator[str]:
-    """The lines of both tables; nothing where no such test ran."""
-    rows, figures = Proof.read(reports, ROW), Proof.read(reports, FIGURE)
+def proof_tables(reports: Sequence[ReportLike]) -> Iterator[str]:
+    """Yield the lines of both tables. Yield nothing if no such test ran."""
+    rows, figures = RecordedResult.read(reports, ROW), RecordedResult.read(reports, FIGURE)
     if rows:
-        yield _line("row", "fault", "by", "expected", "seen", "tests")
-        for number, proofs in groupby(rows, key=lambda proof: proof.about):
+        yield _line("row", "fault", "by", "expected", "observed", "tests")
+        for number, results in groupby(rows, key=lambda result: result.subject):
             row = ROWS[int(number)]
-            yield _line(str(number), row.fault, row.by, row.expected, *_result(list(proofs)))
-    for name, proofs in groupby(figures, key=lambda proof: proof.about):
-        seen, result = _result(list(proofs))
+            yield _line(str(number), row.fault, row.by, row.expected, *_result(list(results)))
+    for name, results in groupby(figures, key=lambda result: result.subject):
+        seen, result = _result(list(results))
         yield f"{name}: {seen} ({result})"
 
 
-def _result(proofs: list[Proof]) -> tuple[str, str]:
-    seen = dict.fromkeys(text for proof in proofs for text in proof.seen)
-    failed = sum(not proof.passed for proof in proofs)
-    return "; ".join(seen), f"{failed} of {len(proofs)} FAILED" if failed else f"{len(proofs)} passed"
+def _result(results: list[RecordedResult]) -> tuple[str, str]:
+    observations = dict.fromkeys(text for result in results for text in result.observations)
+    failed = sum(not result.passed for result in results)
+    return "; ".join(observations), f"{failed} of {len(results)} FAILED" if failed else f"{len(results)} passed"
 
 
 def _line(*cells: str) -> str:
-    number, fault, by, expected, seen, result = cells
-    return f"{number:>3} | {fault:<52} | {by:<10} | {expected:<{WIDTH}} | {seen:<{WIDTH}} | {result}"
+    number, fault, by, expected, observed, result = cells
+    return f"{number:>3} | {fault:<52} | {by:<10} | {expected:<{WIDTH}} | {observed:<{WIDTH}} | {result}"

@@ -1,4 +1,4 @@
-"""A server that takes starts, keeps a log of those it carries out, and hangs up wherever it is told to."""
+"""A server that takes starts, counts the ones it executes, and hangs up where a test says so."""
 
 import asyncio
 import json
@@ -16,7 +16,7 @@ from workflow_async.errors import CallError, StartOutcomeUnknown
 
 System = Literal["opencast", "preservica"]
 Bodies = dict[str, bytes]
-PATIENT = Timeouts(call=60.0, exchange=30.0, connect=30.0)
+LONG_TIMEOUTS = Timeouts(call=60.0, exchange=30.0, connect=30.0)
 
 EVENT = "f41e4417-b841-4d20-a466-f98ddfbe4c2a"
 CREATED = {
@@ -34,104 +34,104 @@ CREATED = {
     "preservica": b'<WorkflowInstance xmlns="http://workflow.preservica.com"><Id>7</Id></WorkflowInstance>',
 }
 SPOILED = {"opencast": CREATED["opencast"][:-9], "preservica": CREATED["preservica"][:-9]}
-PAGE = b"<html><body><form>Please log in</form></body></html>"
-PAGES = (
+LOGIN_PAGE = b"<html><body><form>Please log in</form></body></html>"
+HTML_PAGES = (
     b'<?xml version="1.0"?>\n<html xmlns="http://www.w3.org/1999/xhtml"><body>Back soon</body></html>',
     b"<!-- maintenance --><html><body>Back soon</body></html>",
-    b"\xef\xbb\xbf" + PAGE,
+    b"\xef\xbb\xbf" + LOGIN_PAGE,
 )
-"""Pages that do not look like one at first sight."""
-GRANT = json.dumps({"success": True, "token": "tok-1", "validFor": 15}).encode()
+"""Pages that do not begin with `<html`."""
+TOKEN_RESPONSE = json.dumps({"success": True, "token": "tok-1", "validFor": 15}).encode()
 
 
-def answer(status: int, body: bytes, *headers: str) -> bytes:
-    """A whole response."""
+def http_response(status: int, body: bytes, *headers: str) -> bytes:
+    """Return a complete HTTP response."""
     lines = (f"HTTP/1.1 {status} Said", f"content-length: {len(body)}", *headers, "", "")
     return "\r\n".join(lines).encode() + body
 
 
 @frozen
 class Treatment:
-    """What happens to one start."""
+    """How the server treats one start."""
 
-    about: str
-    carried_out: bool = False
-    said: bytes = b""
-    heard: int | None = None
-    """Bytes of the request that are read before the server hangs up; None reads all, and only then it is acted on."""
+    name: str
+    executed: bool = False
+    response: bytes = b""
+    bytes_read: int | None = None
+    """Bytes of the request that are read before the server hangs up. None means all, and executes the start."""
     reset: bool = False
-    """Whether it hangs up by RST, not by FIN."""
+    """True to hang up by RST, False by FIN."""
 
 
 @define
-class Desk:
-    """Takes starts; each gets the next treatment, and the last one for ever."""
+class StartServer:
+    """Takes starts. Each gets the next treatment, and all further ones get the last."""
 
     url: str = ""
     treatments: Sequence[Treatment] = ()
-    asked: int = 0
-    done: int = 0
-    """Starts that were carried out."""
-    heard: int = 0
-    """Bytes of the longest start that came."""
-    _visits: set["asyncio.Task[None]"] = field(factory=set)
+    received: int = 0
+    executed: int = 0
+    """Starts that were executed."""
+    longest_request: int = 0
+    """Bytes of the longest start request so far."""
+    _connections: set["asyncio.Task[None]"] = field(factory=set)
     _busy: set["asyncio.Task[None]"] = field(factory=set)
 
     def expect(self, *treatments: Treatment) -> None:
-        """Forget what was, and treat starts like this from here on."""
-        self.treatments, self.asked, self.done = treatments, 0, 0
+        """Reset the counts and treat the next starts like this."""
+        self.treatments, self.received, self.executed = treatments, 0, 0
 
-    async def visited(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def handle(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection."""
         task = asyncio.current_task()
         assert task is not None
-        self._visits.add(task)
+        self._connections.add(task)
         self._busy.add(task)
         try:
             await self._serve(reader, writer)
         except (OSError, asyncio.IncompleteReadError, asyncio.CancelledError):
-            pass  # the client has hung up, or the desk closes, which asks for no more
+            pass  # the client has hung up, or the server is closing
         finally:
-            self._visits.discard(task)
+            self._connections.discard(task)
             self._busy.discard(task)
             writer.close()
 
     @property
     def idle(self) -> bool:
-        """Whether whatever has come has been treated."""
+        """True if every request has been treated."""
         return not self._busy
 
-    async def leave(self) -> None:
-        """End every connection."""
-        for visit in (left := list(self._visits)):
-            visit.cancel()
-        await asyncio.gather(*left, return_exceptions=True)
+    async def close(self) -> None:
+        """Cancel every connection."""
+        for connection in (connections := list(self._connections)):
+            connection.cancel()
+        await asyncio.gather(*connections, return_exceptions=True)
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        treatment = self.treatments[min(self.asked, len(self.treatments) - 1)] if self.treatments else None
-        if treatment is not None and treatment.heard is not None:
-            self.asked += 1
-            await reader.readexactly(treatment.heard)
-            writer.write(treatment.said)
+        treatment = self.treatments[min(self.received, len(self.treatments) - 1)] if self.treatments else None
+        if treatment is not None and treatment.bytes_read is not None:
+            self.received += 1
+            await reader.readexactly(treatment.bytes_read)
+            writer.write(treatment.response)
             await self._hang_up(reader, writer, treatment)
             return
         while await self._login(reader, writer):
             pass
-        self.asked += 1
-        treatment = self.treatments[min(self.asked, len(self.treatments)) - 1]
-        self.done += treatment.carried_out
-        writer.write(treatment.said)
+        self.received += 1
+        treatment = self.treatments[min(self.received, len(self.treatments)) - 1]
+        self.executed += treatment.executed
+        writer.write(treatment.response)
         await self._hang_up(reader, writer, treatment)
 
     async def _login(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> bool:
-        """Read a request; whether it was a login, which is answered."""
+        """Read a request and answer it if it is a login. Return True if it was."""
         head = await reader.readuntil(b"\r\n\r\n")
         length = next(int(line[15:]) for line in head.lower().split(b"\r\n") if line.startswith(b"content-length:"))
         await reader.readexactly(length)
         if b"accesstoken" in head:
-            writer.write(answer(200, GRANT))
+            writer.write(http_response(200, TOKEN_RESPONSE))
             return True
-        self.heard = max(self.heard, len(head) + length)
+        self.longest_request = max(self.longest_request, len(head) + length)
         return False
 
     async def _hang_up(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, treatment: Treatment) -> None:
@@ -143,58 +143,58 @@ class Desk:
             writer.transport.abort()
             return
         writer.write_eof()
-        await reader.read()  # or what is left unread would make it a RST
+        await reader.read()  # unread bytes would turn the FIN into a RST
 
 
 @asynccontextmanager
-async def desk() -> AsyncIterator[Desk]:
-    """A desk on loopback."""
-    made = Desk()
-    server = await asyncio.start_server(made.visited, "127.0.0.1", 0, limit=2**24)
-    made.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+async def start_server() -> AsyncIterator[StartServer]:
+    """Serve starts on loopback."""
+    server = StartServer()
+    listener = await asyncio.start_server(server.handle, "127.0.0.1", 0, limit=2**24)
+    server.url = f"http://127.0.0.1:{listener.sockets[0].getsockname()[1]}"
     try:
-        yield made
+        yield server
     finally:
-        server.close()
-        await made.leave()
-        await server.wait_closed()
+        listener.close()
+        await server.close()
+        await listener.wait_closed()
 
 
-def client(system: System, url: str, clock: Clock) -> Any:
-    """A client of either system."""
+def make_client(system: System, url: str, clock: Clock) -> Any:
+    """Return a client of either system."""
     if system == "opencast":
-        return OpencastClient(url, auth=("user", "secret"), clock=clock, timeouts=PATIENT)
-    return PreservicaClient(url, username="user", password="secret", tenant="TEN", clock=clock, timeouts=PATIENT)
+        return OpencastClient(url, auth=("user", "secret"), clock=clock, timeouts=LONG_TIMEOUTS)
+    return PreservicaClient(url, username="user", password="secret", tenant="TEN", clock=clock, timeouts=LONG_TIMEOUTS)
 
 
-def ticket(client: Any, more: str = "") -> Ticket:
-    """A start to send; `more` makes it longer."""
-    settings = {"publish": more or "true"}
+def make_ticket(client: Any, padding: str = "") -> Ticket:
+    """Return a start to send. `padding` makes it longer."""
+    settings = {"publish": padding or "true"}
     if isinstance(client, OpencastClient):
         return client.workflows.prepare_start(EVENT, "fast", configuration=settings)
-    made: Ticket = client.workflows.prepare_start(42, settings, correlation_id="mark-1")
-    return made
+    prepared: Ticket = client.workflows.prepare_start(42, settings, correlation_id="mark-1")
+    return prepared
 
 
-TRUE = {"started": {1}, "not started": {0}, "unknown": {0, 1}}
-"""How often a start can have been carried out, by what the client says of it."""
+POSSIBLE_COUNTS = {"started": {1}, "not started": {0}, "unknown": {0, 1}}
+"""How many times a start can have been executed, by what the client reports."""
 
 
-async def verdict(client: Any, ticket: Ticket) -> str:
-    """What the client says of a start."""
+async def start_result(client: Any, ticket: Ticket) -> str:
+    """Send a start. Return what the client reports."""
     try:
         await client.workflows.start(ticket)
-    except StartOutcomeUnknown as unknown:
-        return "unknown" if unknown.ticket is ticket else "unknown, without its ticket"
+    except StartOutcomeUnknown as error:
+        return "unknown" if error.ticket is ticket else "unknown, without its ticket"
     except CallError:
         return "not started"
     return "started"
 
 
-async def lie(desk: Desk, client: Any, ticket: Ticket, *treatments: Treatment) -> str | None:
-    """What is wrong with what the client does about a start that is treated like this; None if all is well."""
-    desk.expect(*treatments)
-    said = await verdict(client, ticket)
-    if desk.done in TRUE.get(said, ()):
+async def wrong_result(server: StartServer, client: Any, ticket: Ticket, *treatments: Treatment) -> str | None:
+    """Send a start that is treated like this. Return what is wrong with the client's result, or None."""
+    server.expect(*treatments)
+    result = await start_result(client, ticket)
+    if server.executed in POSSIBLE_COUNTS.get(result, ()):
         return None
-    return f"{treatments[0].about}: carried out {desk.done} times, and the client says: {said}"
+    return f"{treatments[0].name}: executed {server.executed} times, and the client says: {result}"

@@ -127,9 +127,8 @@ class ScanState(Generic[T]):
     def check_not_stuck(self) -> None:
         """Raise `ListingInconsistent` if two consecutive pages had no new rows."""
         if self.idle_pages >= MAX_IDLE_PAGES:
-            raise ListingInconsistent(
-                f"no new rows in {self.idle_pages} consecutive pages, after {len(self.seen)} rows: the list repeats itself"
-            )
+            pages = f"{self.idle_pages} consecutive pages"
+            raise ListingInconsistent(f"no new rows in {pages}, after {len(self.seen)} rows: the list repeats itself")
 
 
 @define

@@ -51,7 +51,9 @@ def preservica_converter() -> RecordConverter:
 
 
 def _register_records(strict: cattrs.Converter) -> None:
-    register(strict, Context, preprocess=_child_text, id=read_with(_required_text, "Id"), name=read_with(parse_str, "Name"))
+    register(
+        strict, Context, preprocess=_child_text, id=read_with(_required_text, "Id"), name=read_with(parse_str, "Name")
+    )
     spellings = [state.value.upper() for state in State]
     readers: dict[str, Callable[[Any], Any]] = {
         "id": Stripped(parse_int),

@@ -11,7 +11,7 @@ from pathlib import Path
 import anyio
 import pytest
 
-from tests.support.interruption import Way, cancelled
+from tests.support.interruption import CancelStyle, cancel_at
 from tests.support.journal_files import SERVER, ended, fill, held, intent, refusal, started, told_elsewhere
 from tests.unit.batch.conftest import OFTEN, posts, results
 from workflow_async import OpencastClient
@@ -270,7 +270,7 @@ async def test_another_program_cannot_write_to_an_open_journal(path: Path) -> No
 
 @pytest.mark.sweep
 @pytest.mark.parametrize("way", ["natively", "by scope"])
-async def test_wherever_an_opening_or_a_reading_is_cancelled_the_file_is_free(path: Path, way: Way) -> None:
+async def test_wherever_an_opening_or_a_reading_is_cancelled_the_file_is_free(path: Path, way: CancelStyle) -> None:
     await fill(path, 1)
 
     async def all_of_it() -> None:
@@ -279,9 +279,9 @@ async def test_wherever_an_opening_or_a_reading_is_cancelled_the_file_is_free(pa
 
     ends, fired, k = [], True, 1
     while fired:
-        ends.append(await cancelled(all_of_it, k, way))  # its error is kept, and all frames with it
+        ends.append(await cancel_at(all_of_it, k, way))  # its error is kept, and all frames with it
         fired = ends[-1].fired
-        assert ends[-1].faults == []
+        assert ends[-1].problems == []
         await (await fresh(path)).close()
         k += 3
     assert k > 50
