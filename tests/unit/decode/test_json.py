@@ -90,7 +90,7 @@ def test_an_error_never_repeats_the_text() -> None:
 # With orjson and without
 
 
-def told(read: Any, body: bytes) -> str:
+def outcome(read: Any, body: bytes) -> str:
     """The tree in every detail, or the faults."""
     try:
         return repr(read(body))
@@ -116,7 +116,7 @@ TREES = st.recursive(
 @given(TREES, st.sampled_from(SPELLED))
 def test_any_value_is_read_the_same_with_orjson_and_without(value: Any, spelled: Any) -> None:
     body = spelled(value).encode("utf-8", "surrogatepass")
-    assert told(json_tree, body) == told(reference_json_tree, body)
+    assert outcome(json_tree, body) == outcome(reference_json_tree, body)
 
 
 @given(st.lists(st.tuples(KEYS, TREES), min_size=1, max_size=4), st.sampled_from(SPELLED), st.integers(0, 3))
@@ -125,8 +125,8 @@ def test_a_key_that_comes_twice_is_refused_however_it_is_spelled(
 ) -> None:
     members = [*members, members[twice % len(members)]]
     body = f"[{{{','.join(f'{spelled(key)}:{spelled(value)}' for key, value in members)}}}]".encode("utf-8", "replace")
-    assert told(json_tree, body) == told(reference_json_tree, body)
-    assert "a key twice" in told(json_tree, body) or "\\ud" in body.decode()
+    assert outcome(json_tree, body) == outcome(reference_json_tree, body)
+    assert "a key twice" in outcome(json_tree, body) or "\\ud" in body.decode()
 
 
 @pytest.mark.parametrize(
@@ -143,7 +143,7 @@ def test_a_key_in_two_spellings_is_the_same_key(body: bytes) -> None:
 
 @given(st.binary() | st.text(alphabet='[]{}":,0123456789eE+-.aNIn\\u/ \n').map(str.encode))
 def test_any_bytes_are_read_the_same_with_orjson_and_without(body: bytes) -> None:
-    assert told(json_tree, body) == told(reference_json_tree, body)
+    assert outcome(json_tree, body) == outcome(reference_json_tree, body)
 
 
 @pytest.mark.parametrize("number", [2**53 + 1, 2**63, 2**64, -(2**63) - 1, 10**40])
@@ -193,7 +193,7 @@ def only_lists(body: bytes) -> list[Any] | None:
 @given(st.lists(st.dictionaries(KEYS, TREES, max_size=3), max_size=4) | TREES, st.sampled_from(SPELLED))
 def test_rows_one_by_one_are_those_of_the_whole(value: Any, spelled: Any) -> None:
     body = spelled(value).encode("utf-8", "surrogatepass")
-    assert told(listed, body) == told(only_lists, body)
+    assert outcome(listed, body) == outcome(only_lists, body)
 
 
 @pytest.mark.usefixtures("every_array_is_long")
@@ -201,7 +201,7 @@ def test_rows_one_by_one_are_those_of_the_whole(value: Any, spelled: Any) -> Non
 @given(st.lists(st.sampled_from([b"[{", b"}]", b'"a"', b":", b"1", b",", b"{", b"}", b"\xff", b" "]), max_size=12))
 def test_near_arrays_are_refused_row_by_row_as_they_are_whole(parts: list[bytes]) -> None:
     body = b'[{"a":1},{"a":' + b"".join(parts) + b"}]"
-    assert told(listed, body) == told(only_lists, body)
+    assert outcome(listed, body) == outcome(only_lists, body)
 
 
 def page(*rows: str) -> bytes:
@@ -234,7 +234,7 @@ def test_rows_of_a_long_page_are_parsed_when_they_are_due(monkeypatch: pytest.Mo
 )  # fmt: skip
 def test_the_last_row_of_a_long_page_is_read_as_in_the_whole(last: str) -> None:
     body = page(last)
-    assert told(listed, body) == told(only_lists, body)
+    assert outcome(listed, body) == outcome(only_lists, body)
 
 
 def test_a_long_page_takes_little_more_room_than_its_records() -> None:

@@ -15,7 +15,7 @@ from workflow_async.errors import DecodeError
 PAGE = "<R xmlns='urn:n'><Count>2</Count><Row><A>1</A><B>x y</B></Row><Row><A>2</A></Row></R>"
 
 
-def told(read: Any, document: str, name: str = "Row") -> str:
+def outcome(read: Any, document: str, name: str = "Row") -> str:
     """The tree in every detail, or the faults."""
     try:
         return repr(read(document.encode(), name))
@@ -59,7 +59,7 @@ def test_a_mark_stands_for_rows_that_nothing_but_blanks_is_between() -> None:
     ):
         document = f"<R>{row}{between}{row}{between}{row}</R>"
         assert extract_rows(document, "Row")[1] == runs
-        assert told(fast, document) == told(careful, document)
+        assert outcome(fast, document) == outcome(careful, document)
 
 
 def test_they_are_put_back_in_their_places_among_those_that_were_left(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,13 +79,13 @@ def test_rows_of_several_kinds_are_taken_together() -> None:
     kinds = ["<A>1</A><B>b</B>", "<A>1</A><C>c</C>", "<D>d</D><A>1</A>", "<A>1</A><C>c</C><B>b</B>", "<X>x</X>"]
     document = "<R>" + "".join(f"<Row>{kind}</Row>" for kind in kinds) + "</R>"
     assert len(taken(document)) == len(kinds)
-    assert told(fast, document) == told(careful, document)
+    assert outcome(fast, document) == outcome(careful, document)
 
 
 def test_the_usual_escapes_are_read_and_others_left_to_the_parser() -> None:
     usual = PAGE.replace("x y", "&lt;a href=&quot;&apos;&quot;&gt; &amp;amp; &amp;lt;")
     assert taken(usual)[0]["B"] == '<a href="\'"> &amp; &lt;'
-    assert told(fast, usual) == told(careful, usual)
+    assert outcome(fast, usual) == outcome(careful, usual)
     assert len(taken(PAGE.replace("x y", "&#65;"))) == 1
     assert len(taken(PAGE.replace("x y", "a & b"))) == 1
 
@@ -149,13 +149,13 @@ def test_a_row_of_another_kind_is_read_as_the_careful_reader_reads_it(row: str, 
         "between": PAGE.replace("<Row><A>2", row + "<Row><A>2"),
         "alone": row,
     }[place]
-    assert told(fast, document) == told(careful, document)
+    assert outcome(fast, document) == outcome(careful, document)
 
 
 @pytest.mark.parametrize("mark", [PLACEHOLDER, "&#xfdd0;", "&#xFDD0;", "&#x00fdd0;", "&#64976;", "&#0064976;"])
 def test_rows_that_are_no_children_of_the_root_are_left_to_the_careful_reader(mark: str) -> None:
     document = f"<R><C><Row><A>1</A></Row></C><Row>{mark}</Row></R>"
-    assert told(fast, document) == told(careful, document)
+    assert outcome(fast, document) == outcome(careful, document)
     assert fast(document.encode(), "Row") == {"C": {"Row": [{"A": "1"}]}, "Row": [PLACEHOLDER]}
     assert fast(b"<R><C><Row><A>1</A></Row></C></R>", "Row") == {"C": {"Row": [{"A": "1"}]}}
     assert fast(b"<Row><A>1</A></Row>", "Row") == {"A": "1"}
@@ -176,7 +176,7 @@ def test_a_pattern_is_made_of_so_many_children_and_no_more() -> None:
     many = "".join(f"<N{place}>1</N{place}>" for place in range(4 * MAX_CHILDREN))
     document = f"<R><Row>{many}</Row><Row><N1>1</N1></Row></R>"
     assert taken(document) == [{"N1": "1"}]
-    assert told(fast, document) == told(careful, document)
+    assert outcome(fast, document) == outcome(careful, document)
 
 
 def test_patterns_are_remembered_but_not_without_end() -> None:
@@ -198,4 +198,4 @@ PIECES = st.sampled_from(
 @given(st.lists(PIECES, max_size=12), st.sampled_from(["Row", "A", "R", "B"]))
 def test_whatever_a_document_is_made_of_the_tree_is_that_of_the_careful_reader(pieces: list[str], name: str) -> None:
     document = f"<R>{''.join(pieces)}<Row><A>1</A><B>2</B></Row></R>"
-    assert told(fast, document, name) == told(careful, document, name)
+    assert outcome(fast, document, name) == outcome(careful, document, name)

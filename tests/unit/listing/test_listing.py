@@ -1,4 +1,4 @@
-"""Listings: page by page, every item once, nothing asked for that nobody wants."""
+"""Listings return every item once, page by page, and request no page that is not needed."""
 
 import asyncio
 from typing import Any
@@ -17,31 +17,31 @@ Item = tuple[int, str]
 
 
 @define
-class Shelf:
-    """A server's list, and the pages that were asked of it."""
+class PagedList:
+    """A server's list, and the pages that were requested from it."""
 
     rows: list[int]
     size: int = 3
-    asked: list[tuple[int, int]] = field(factory=list)
+    requests: list[tuple[int, int]] = field(factory=list)
     breaks: bool = False
 
     def page(self, offset: int = 0, limit: int | None = None, given: int = 0) -> Call[Page[int]]:
-        """The call for one page."""
+        """Return the call for one page."""
         rows = self.size if limit is None else min(self.size, limit - given)
 
         def read(_: object) -> Page[int]:
-            self.asked.append((offset, rows))
+            self.requests.append((offset, rows))
             if self.breaks:
                 raise ConnectionBroken("cut")
             items = tuple(self.rows[offset : offset + rows])
             count = len(items)
-            over = count < rows or (limit is not None and given + count >= limit)
-            return Page(items, None if over else self.page(offset + count, limit, given + count), len(self.rows))
+            is_last = count < rows or (limit is not None and given + count >= limit)
+            return Page(items, None if is_last else self.page(offset + count, limit, given + count), len(self.rows))
 
         return Call("GET", "/list", read)
 
     def listing(self, limit: int | None = None) -> Listing[int]:
-        """The whole of it."""
+        """Return a listing of all rows."""
         return Listing(send, self.page(limit=limit), lambda row: row)
 
 
@@ -49,79 +49,79 @@ async def send(call: Call[Any], /) -> Any:
     return call.read(None)  # type: ignore[arg-type]  # the pages here read no reply
 
 
-async def test_a_listing_gives_every_item_in_order() -> None:
-    shelf = Shelf([*range(8)])
-    assert [row async for row in shelf.listing()] == [*range(8)]
-    assert shelf.asked == [(0, 3), (3, 3), (6, 3)]
+async def test_a_listing_returns_every_item_in_order() -> None:
+    server = PagedList([*range(8)])
+    assert [row async for row in server.listing()] == [*range(8)]
+    assert server.requests == [(0, 3), (3, 3), (6, 3)]
 
 
-async def test_pages_come_one_by_one_with_their_total() -> None:
-    pages = [page async for page in Shelf([*range(5)]).listing().pages()]
+async def test_pages_are_returned_one_by_one_with_their_total() -> None:
+    pages = [page async for page in PagedList([*range(5)]).listing().pages()]
     assert [(page.items, page.total) for page in pages] == [((0, 1, 2), 5), ((3, 4), 5)]
 
 
-async def test_a_listing_can_be_iterated_again_and_asks_again() -> None:
-    shelf = Shelf([1, 2])
-    listing = shelf.listing()
+async def test_a_listing_can_be_iterated_again_and_requests_the_list_again() -> None:
+    server = PagedList([1, 2])
+    listing = server.listing()
     assert [row async for row in listing] == [1, 2]
-    shelf.rows.append(3)
+    server.rows.append(3)
     assert [row async for row in listing] == [1, 2, 3]
     assert [row async for row in listing] == [1, 2, 3]
 
 
-async def test_nothing_is_sent_before_the_first_item_is_asked_for() -> None:
-    shelf = Shelf([1])
-    listing = shelf.listing()
+async def test_nothing_is_sent_before_the_first_item_is_requested() -> None:
+    server = PagedList([1])
+    listing = server.listing()
     aiter(listing)
     listing.pages()
-    assert shelf.asked == []
+    assert server.requests == []
 
 
-async def test_leaving_early_asks_for_no_more() -> None:
-    shelf = Shelf([*range(9)])
-    async for row in shelf.listing():
+async def test_leaving_early_sends_no_more_requests() -> None:
+    server = PagedList([*range(9)])
+    async for row in server.listing():
         if row == 1:
             break
-    assert shelf.asked == [(0, 3)]
-    assert await shelf.listing().first() == 0
-    assert await Shelf([]).listing().first() is None
+    assert server.requests == [(0, 3)]
+    assert await server.listing().first() == 0
+    assert await PagedList([]).listing().first() is None
 
 
 @pytest.mark.parametrize(
-    ("limit", "asked"),
+    ("limit", "requests"),
     [(1, [(0, 1)]), (3, [(0, 3)]), (4, [(0, 3), (3, 1)]), (6, [(0, 3), (3, 3)]), (99, [(0, 3), (3, 3), (6, 3)])],
 )
-async def test_a_limit_reaches_the_wire(limit: int, asked: list[tuple[int, int]]) -> None:
-    shelf = Shelf([*range(8)])
-    assert [row async for row in shelf.listing(limit)] == [*range(8)][:limit]
-    assert shelf.asked == asked
+async def test_the_limit_is_sent_to_the_server(limit: int, requests: list[tuple[int, int]]) -> None:
+    server = PagedList([*range(8)])
+    assert [row async for row in server.listing(limit)] == [*range(8)][:limit]
+    assert server.requests == requests
 
 
-async def test_an_item_that_moved_between_pages_is_given_once() -> None:
-    shelf = Shelf([*range(6)])
+async def test_an_item_that_moved_between_pages_is_returned_once() -> None:
+    server = PagedList([*range(6)])
     found = []
-    async for row in shelf.listing():
+    async for row in server.listing():
         found.append(row)
         if row == 2:
-            shelf.rows.insert(0, 100)
+            server.rows.insert(0, 100)
     assert found == [0, 1, 2, 3, 4, 5]
 
 
 @pytest.mark.parametrize("items", [(), (1,), (1, 2, 3)])
-async def test_pages_that_bring_nothing_new_end_in_an_error(items: tuple[int, ...]) -> None:
-    asked = 0
+async def test_consecutive_pages_without_new_items_are_an_error(items: tuple[int, ...]) -> None:
+    requests = 0
 
     def again(_: object) -> Page[int]:
-        nonlocal asked
-        asked += 1
+        nonlocal requests
+        requests += 1
         return Page(items, Call("GET", "/list", again))
 
     with pytest.raises(ListingInconsistent, match="no new rows in 2 consecutive pages"):
         _ = [row async for row in Listing(send, Call("GET", "/list", again), lambda row: row)]
-    assert asked <= 3
+    assert requests <= 3
 
 
-async def test_one_page_that_brings_nothing_new_is_endured() -> None:
+async def test_a_single_page_without_new_items_is_allowed() -> None:
     def page(items: tuple[int, ...], following: Call[Page[int]] | None = None) -> Call[Page[int]]:
         return Call("GET", "/list", lambda _: Page(items, following))
 
@@ -129,79 +129,79 @@ async def test_one_page_that_brings_nothing_new_is_endured() -> None:
     assert [row async for row in Listing(send, first, lambda row: row)] == [1, 2, 3]
 
 
-async def test_an_error_of_a_page_ends_the_listing_and_the_next_iteration_starts_afresh() -> None:
-    shelf = Shelf([1], breaks=True)
-    listing = shelf.listing()
+async def test_an_error_ends_the_iteration_and_the_next_one_starts_over() -> None:
+    server = PagedList([1], breaks=True)
+    listing = server.listing()
     with pytest.raises(ConnectionBroken):
         _ = [row async for row in listing]
-    shelf.breaks = False
+    server.breaks = False
     assert [row async for row in listing] == [1]
 
 
-class Changing(RuleBasedStateMachine):
+class ChangingListMachine(RuleBasedStateMachine):
     """A list that changes between the pages of a scan."""
 
     items = Bundle("items")
 
     def __init__(self) -> None:
         super().__init__()
-        self.shelf = Shelf([*range(10)])
-        self.fresh = 10
+        self.server = PagedList([*range(10)])
+        self.last_new_row = 10
         self.changes = 0
         self.found: list[int] = []
-        self.pages = self.shelf.listing().pages()
+        self.pages = self.server.listing().pages()
         self.loop = asyncio.Runner()
-        self.over = False
+        self.done = False
 
     @rule(target=items, at=st.integers(0, 20))
     def insert(self, at: int) -> int:
-        self.fresh += 1
+        self.last_new_row += 1
         self.changes += 1
-        self.shelf.rows.insert(at, self.fresh)
-        return self.fresh
+        self.server.rows.insert(at, self.last_new_row)
+        return self.last_new_row
 
     @rule(at=st.integers(0, 20))
     def delete(self, at: int) -> None:
         self.changes += 1
-        self.shelf.rows[at : at + 1] = []
+        self.server.rows[at : at + 1] = []
 
     @rule(at=st.integers(0, 20), to=st.integers(0, 20))
     def move(self, at: int, to: int) -> None:
         self.changes += 1
-        moved, self.shelf.rows[at : at + 1] = self.shelf.rows[at : at + 1], []
-        self.shelf.rows[to:to] = moved
+        moved, self.server.rows[at : at + 1] = self.server.rows[at : at + 1], []
+        self.server.rows[to:to] = moved
 
-    @precondition(lambda self: not self.over)
+    @precondition(lambda self: not self.done)
     @rule()
-    def turn_the_page(self) -> None:
+    def read_page(self) -> None:
         try:
             page = self.loop.run(self.next_page())
         except ListingInconsistent:
             page = None
-        self.over = page is None
+        self.done = page is None
         self.found += page.items if page is not None else ()
 
     async def next_page(self) -> Page[int] | None:
         return await anext(self.pages, None)
 
     @invariant()
-    def no_item_comes_twice(self) -> None:
+    def no_item_is_returned_twice(self) -> None:
         assert len(self.found) == len(set(self.found))
 
     @invariant()
-    def no_more_is_asked_than_the_list_and_its_changes_are_worth(self) -> None:
-        assert len(self.shelf.asked) <= 2 * (10 + self.changes) + 2
+    def the_number_of_requests_is_bounded_by_the_list_and_its_changes(self) -> None:
+        assert len(self.server.requests) <= 2 * (10 + self.changes) + 2
 
     def teardown(self) -> None:
-        """Left alone, a scan ends, and an undisturbed one gives everything."""
+        """Let the scan end. It then has returned everything if nothing changed."""
         for _ in range(2 * (10 + self.changes)):
-            if not self.over:
-                self.turn_the_page()
+            if not self.done:
+                self.read_page()
         self.loop.close()
-        assert self.over
+        assert self.done
         if not self.changes:
             assert self.found == [*range(10)]
 
 
-TestChangingList = Changing.TestCase
+TestChangingList = ChangingListMachine.TestCase
 TestChangingList.settings = settings(max_examples=60, stateful_step_count=30, deadline=None)

@@ -1,4 +1,4 @@
-"""Rows that cannot be read, in lists of every kind: the others are given, and then one error names these."""
+"""Rows that cannot be read, in lists of every kind: the others are returned, then one error names these rows."""
 
 from collections.abc import Callable
 from functools import partial
@@ -24,8 +24,8 @@ class Row:
     id: int
 
 
-def odd(place: int) -> Any:
-    return UnreadableRow((f"required field missing @ $[{place}].id",), {"title": place})
+def unreadable_row(index: int) -> Any:
+    return UnreadableRow((f"required field missing @ $[{index}].id",), {"title": index})
 
 
 async def send(call: Call[Any], /) -> Any:
@@ -33,52 +33,52 @@ async def send(call: Call[Any], /) -> Any:
 
 
 def page(rows: list[Any], total: int | None, offset: int, size: int) -> Call[Page[Row]]:
-    """The call for rows from an offset on."""
+    """Return the call for rows from an offset on."""
     items = tuple(rows[offset : offset + size])
     more = offset + size < len(rows)
     following = page(rows, total, offset + size, size) if more else None
     return Call("GET", "/list", lambda _: Page(items, following, total))
 
 
-def chain(rows: list[Any], size: int, total: int | None) -> Any:
+def linked(rows: list[Any], size: int, total: int | None) -> Any:
     return page(rows, total, 0, size)
 
 
-def straight(rows: list[Any], size: int, total: int | None) -> Callable[[ScanState[Row]], Scan[Row]]:
-    return lambda found: OffsetScan(partial(page, rows, total), found, PageWindow(size, 3))
+def by_offset(rows: list[Any], size: int, total: int | None) -> Callable[[ScanState[Row]], Scan[Row]]:
+    return lambda state: OffsetScan(partial(page, rows, total), state, PageWindow(size, 3))
 
 
-def anchored(rows: list[Any], size: int, total: int | None) -> Callable[[ScanState[Row]], Scan[Row]]:
-    return lambda found: OverlapScan(partial(page, rows, total), found, PageWindow(size, 3))
+def overlapping(rows: list[Any], size: int, total: int | None) -> Callable[[ScanState[Row]], Scan[Row]]:
+    return lambda state: OverlapScan(partial(page, rows, total), state, PageWindow(size, 3))
 
 
-def sweep(rows: list[Any], size: int, total: int | None) -> Callable[[ScanState[Row]], Scan[Row]]:
-    return lambda found: ActiveScan(partial(page, rows, total), found, size, len(rows))
+def active(rows: list[Any], size: int, total: int | None) -> Callable[[ScanState[Row]], Scan[Row]]:
+    return lambda state: ActiveScan(partial(page, rows, total), state, size, len(rows))
 
 
-def partitioned(rows: list[Any], size: int, total: int | None) -> Callable[[ScanState[Row]], Scan[Row]]:
-    """Each row has its place as its date; the windows are cut until each fits into one answer."""
+def by_time(rows: list[Any], size: int, total: int | None) -> Callable[[ScanState[Row]], Scan[Row]]:
+    """Return a scan by time windows, in which a row's index is its date."""
 
-    def cut(window: Window | None, offset: int, count: int) -> Call[Page[Row]]:
+    def window_call(window: Window | None, offset: int, count: int) -> Call[Page[Row]]:
         within = rows if window is None else rows[max(0, window.first) : window.last + 1]
         return page(within, None if total is None else len(within), offset, count)
 
-    return lambda found: TimeWindowScan(cut, found, size, 3, Window(0, 127))
+    return lambda state: TimeWindowScan(window_call, state, size, 3, Window(0, 127))
 
 
-KINDS = [chain, straight, anchored, sweep, partitioned]
+KINDS = [linked, by_offset, overlapping, active, by_time]
 
 
 def listing(kind: Any, rows: list[Any], size: int, *, total: bool = False, **options: Any) -> Listing[Row]:
     return Listing(send, kind(rows, size, len(rows) if total else None), attrgetter("id"), **options)
 
 
-async def given_and_error(listed: Listing[Row]) -> tuple[list[int], DecodeError | None]:
-    """The ids that are given, and the error behind them."""
+async def read_until_error(listed: Listing[Row]) -> tuple[list[int], DecodeError | None]:
+    """Return the ids of the rows before an error, and the error."""
     found: list[int] = []
     try:
         async for row in listed:
-            found.append(row.id)  # noqa: PERF401 - what came before an error counts
+            found.append(row.id)  # noqa: PERF401 - rows before an error must be kept
     except DecodeError as error:
         return found, error
     return found, None
@@ -88,29 +88,29 @@ async def given_and_error(listed: Listing[Row]) -> tuple[list[int], DecodeError 
 @pytest.mark.parametrize("kind", KINDS)
 @given(
     count=st.integers(0, 40),
-    odds=st.sets(st.integers(0, 39), max_size=12),
+    unreadable_indexes=st.sets(st.integers(0, 39), max_size=12),
     size=st.integers(2, 9),
     unreadable=st.sampled_from(["raise", "skip"]),
 )
-async def test_every_other_row_is_given_once_and_each_of_these_is_named(
-    kind: Any, total: bool, count: int, odds: set[int], size: int, unreadable: OnUnreadable  # noqa: FBT001 - a column
+async def test_every_other_row_is_returned_once_and_each_of_these_is_named(
+    kind: Any, total: bool, count: int, unreadable_indexes: set[int], size: int, unreadable: OnUnreadable  # noqa: FBT001 - a column
 ) -> None:  # fmt: skip
-    rows = [odd(place) if place in odds else Row(place) for place in range(count)]
+    rows = [unreadable_row(index) if index in unreadable_indexes else Row(index) for index in range(count)]
     listed = listing(kind, rows, size, total=total, unreadable=unreadable)
-    found, error = await given_and_error(listed)
-    lost = sorted(place for place in odds if place < count)
-    assert sorted(found) == [place for place in range(count) if place not in odds]
-    assert kind is partitioned or found == sorted(found)
-    assert sorted(row.row["title"] for row in listed.report.unreadable) == lost
-    assert (error is not None) == (bool(lost) and unreadable == "raise")
-    assert error is None or len(error.faults) == len(lost)
+    found, error = await read_until_error(listed)
+    skipped = sorted(index for index in unreadable_indexes if index < count)
+    assert sorted(found) == [index for index in range(count) if index not in unreadable_indexes]
+    assert kind is by_time or found == sorted(found)
+    assert sorted(row.row["title"] for row in listed.report.unreadable) == skipped
+    assert (error is not None) == (bool(skipped) and unreadable == "raise")
+    assert error is None or len(error.faults) == len(skipped)
     assert listed.report.rows == len(found)
 
 
 async def test_the_error_names_page_and_place_and_keeps_the_rows() -> None:
-    rows = [Row(0), odd(1), Row(2), Row(3), Row(4), odd(2)]
-    listed = listing(chain, rows, 3)
-    found, error = await given_and_error(listed)
+    rows = [Row(0), unreadable_row(1), Row(2), Row(3), Row(4), unreadable_row(2)]
+    listed = listing(linked, rows, 3)
+    found, error = await read_until_error(listed)
     assert found == [0, 2, 3, 4]
     assert error is not None
     assert error.faults == (
@@ -121,41 +121,43 @@ async def test_the_error_names_page_and_place_and_keeps_the_rows() -> None:
     assert [row.page for row in listed.report.unreadable] == [1, 2]
 
 
-async def test_a_list_of_nothing_else_is_no_empty_list() -> None:
-    rows = [odd(place) for place in range(2000)]
-    listed = listing(straight, rows, 100)
-    assert {page.items async for page in listing(straight, rows, 100, unreadable="skip").pages()} == {()}
+async def test_a_list_of_unreadable_rows_is_an_error() -> None:
+    rows = [unreadable_row(index) for index in range(2000)]
+    listed = listing(by_offset, rows, 100)
+    assert {page.items async for page in listing(by_offset, rows, 100, unreadable="skip").pages()} == {()}
     with pytest.raises(DecodeError, match="; and 1990 more$") as caught:
         await listed.first()
     assert len(caught.value.faults) == 2000
     assert len(caught.value.body) == BODY_CUT
 
 
-async def test_who_leaves_early_gets_no_error_and_finds_them_in_the_report() -> None:
-    listed = listing(chain, [odd(0), Row(1), odd(2)], 2)
+async def test_leaving_early_raises_no_error_and_the_report_has_the_rows() -> None:
+    listed = listing(linked, [unreadable_row(0), Row(1), unreadable_row(2)], 2)
     assert await listed.first() == Row(1)
     assert [row.row for row in listed.report.unreadable] == [{"title": 0}]
 
 
-async def test_such_a_row_takes_no_place_of_the_limit_and_is_asked_for_by_no_filter() -> None:
-    rows = [odd(0), Row(1), Row(2), odd(3), Row(4), Row(5)]
-    listed = listing(straight, rows, 2, limit=3, unreadable="skip", predicate=lambda row: row.id != 2)
+async def test_an_unreadable_row_does_not_count_towards_the_limit_or_reach_the_predicate() -> None:
+    rows = [unreadable_row(0), Row(1), Row(2), unreadable_row(3), Row(4), Row(5)]
+    listed = listing(by_offset, rows, 2, limit=3, unreadable="skip", predicate=lambda row: row.id != 2)
     assert [row.id async for row in listed] == [1, 4, 5]
 
 
 async def test_the_same_row_in_two_pages_is_named_once() -> None:
-    listed = listing(anchored, [*map(Row, range(8)), odd(8), *map(Row, range(9, 14))], 10, unreadable="skip")
+    listed = listing(
+        overlapping, [*map(Row, range(8)), unreadable_row(8), *map(Row, range(9, 14))], 10, unreadable="skip"
+    )
     assert [row.id async for row in listed] == [*range(8), *range(9, 14)]
     assert len(listed.report.unreadable) == 1
 
 
-async def test_a_second_pass_begins_anew() -> None:
-    listed = listing(chain, [Row(0), odd(1)], 5, unreadable="skip")
+async def test_a_second_pass_starts_over() -> None:
+    listed = listing(linked, [Row(0), unreadable_row(1)], 5, unreadable="skip")
     for _ in range(2):
         assert [row.id async for row in listed] == [0]
         assert len(listed.report.unreadable) == 1
 
 
-def test_another_word_is_refused_at_once() -> None:
+def test_another_value_is_rejected_immediately() -> None:
     with pytest.raises(InvalidArgument, match="^unreadable: must be one of raise, skip"):
-        listing(chain, [], 5, unreadable="ignore")
+        listing(linked, [], 5, unreadable="ignore")
