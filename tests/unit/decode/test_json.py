@@ -1,4 +1,4 @@
-"""JSON bytes to a tree, strictly."""
+"""Parsing JSON strictly."""
 
 import contextlib
 import json
@@ -36,14 +36,14 @@ JSON = st.recursive(
     ],
     ids=lambda body: repr(body[:12]),
 )  # fmt: skip
-def test_what_is_not_exactly_one_json_value_is_refused(body: bytes) -> None:
+def test_a_body_that_is_not_exactly_one_json_value_is_rejected(body: bytes) -> None:
     with pytest.raises(DecodeError) as caught:
         json_tree(body)
     assert str(caught.value).endswith(" @ $")
     assert len(str(caught.value)) < 300
 
 
-def test_bytes_that_are_no_utf_8_are_replaced() -> None:
+def test_bytes_that_are_not_utf_8_are_replaced() -> None:
     assert json_tree(b'{"title": "Gr\xf6\xdfe"}') == {"title": "Gr\ufffd\ufffde"}
 
 
@@ -54,7 +54,7 @@ def test_markup_is_unexpected_content(body: bytes) -> None:
 
 
 @given(JSON)
-def test_any_json_value_is_read_as_what_it_is(value: Any) -> None:
+def test_any_json_value_is_read_unchanged(value: Any) -> None:
     assert json_tree(json.dumps(value).encode()) == value
 
 
@@ -71,34 +71,34 @@ def test_any_near_json_is_a_tree_or_a_decode_error(text: str) -> None:
 
 
 def test_deep_nesting_near_the_end_of_the_stack_is_a_decode_error_too() -> None:
-    def deeper(left: int) -> None:
-        if left:
-            deeper(left - 1)
+    def recurse(depth: int) -> None:
+        if depth:
+            recurse(depth - 1)
         else:
             with pytest.raises(DecodeError):
                 json_tree(b"[" * 5000)
 
-    deeper(sys.getrecursionlimit() - 300)
+    recurse(sys.getrecursionlimit() - 300)
 
 
-def test_an_error_never_repeats_the_text() -> None:
+def test_an_error_never_repeats_the_body() -> None:
     with pytest.raises(DecodeError) as caught:
         json_tree(b'{"token": "s3cret" oops')
     assert "s3cret" not in str(caught.value)
 
 
-# With orjson and without
+# With and without orjson
 
 
 def outcome(read: Any, body: bytes) -> str:
-    """The tree in every detail, or the faults."""
+    """Return the tree in every detail, or the faults."""
     try:
         return repr(read(body))
     except DecodeError as error:
         return f"{type(error).__name__} {error.faults}"
 
 
-SPELLED = [
+SERIALIZERS = [
     json.dumps,
     lambda value: json.dumps(value, separators=(",", ":")),
     lambda value: json.dumps(value, separators=(",", ":"), ensure_ascii=False),
@@ -113,18 +113,18 @@ TREES = st.recursive(
 )
 
 
-@given(TREES, st.sampled_from(SPELLED))
-def test_any_value_is_read_the_same_with_orjson_and_without(value: Any, spelled: Any) -> None:
-    body = spelled(value).encode("utf-8", "surrogatepass")
+@given(TREES, st.sampled_from(SERIALIZERS))
+def test_any_value_is_read_the_same_with_and_without_orjson(value: Any, serialize: Any) -> None:
+    body = serialize(value).encode("utf-8", "surrogatepass")
     assert outcome(json_tree, body) == outcome(reference_json_tree, body)
 
 
-@given(st.lists(st.tuples(KEYS, TREES), min_size=1, max_size=4), st.sampled_from(SPELLED), st.integers(0, 3))
-def test_a_key_that_comes_twice_is_refused_however_it_is_spelled(
-    members: list[tuple[str, Any]], spelled: Any, twice: int
-) -> None:
+@given(st.lists(st.tuples(KEYS, TREES), min_size=1, max_size=4), st.sampled_from(SERIALIZERS), st.integers(0, 3))
+def test_a_repeated_key_is_rejected_in_any_spelling(members: list[tuple[str, Any]], serialize: Any, twice: int) -> None:
     members = [*members, members[twice % len(members)]]
-    body = f"[{{{','.join(f'{spelled(key)}:{spelled(value)}' for key, value in members)}}}]".encode("utf-8", "replace")
+    body = f"[{{{','.join(f'{serialize(key)}:{serialize(value)}' for key, value in members)}}}]".encode(
+        "utf-8", "replace"
+    )
     assert outcome(json_tree, body) == outcome(reference_json_tree, body)
     assert "a key twice" in outcome(json_tree, body) or "\\ud" in body.decode()
 
@@ -142,7 +142,7 @@ def test_a_key_in_two_spellings_is_the_same_key(body: bytes) -> None:
 
 
 @given(st.binary() | st.text(alphabet='[]{}":,0123456789eE+-.aNIn\\u/ \n').map(str.encode))
-def test_any_bytes_are_read_the_same_with_orjson_and_without(body: bytes) -> None:
+def test_any_bytes_are_read_the_same_with_and_without_orjson(body: bytes) -> None:
     assert outcome(json_tree, body) == outcome(reference_json_tree, body)
 
 
@@ -154,16 +154,14 @@ def test_no_digit_of_a_number_is_lost(number: int) -> None:
 @pytest.mark.parametrize(
     "body", [b'{"a":"http:\\/\\/x"}', b'{"a":"x/y"}', b'{"if":"${a} \\u0026\\u0026 b \\u003d \\u0027c\\u0027"}']
 )
-def test_what_servers_escape_without_need_does_not_make_reading_slow(
-    body: bytes, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unneeded_escapes_of_servers_do_not_make_reading_slow(body: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("orjson")
     expected = reference_json_tree(body)
     monkeypatch.delattr(json_parser, "reference_json_tree")
     assert json_tree(body) == expected
 
 
-def test_without_orjson_everything_is_read_all_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_orjson_everything_is_read_too(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_parser, "_orjson", lambda: None)
     assert json_tree(b'{"a": [1]}') == {"a": [1]}
     with pytest.raises(DecodeError):
@@ -178,46 +176,46 @@ def every_array_is_long(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(json_parser, "LARGE_ARRAY", 0)
 
 
-def listed(body: bytes) -> list[Any] | None:
+def rows_of(body: bytes) -> list[Any] | None:
     rows = json_rows(body)
     return None if rows is None else list(rows)
 
 
-def only_lists(body: bytes) -> list[Any] | None:
+def array_of(body: bytes) -> list[Any] | None:
     tree = json_tree(body)
     return tree if isinstance(tree, list) else None
 
 
 @pytest.mark.usefixtures("every_array_is_long")
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.lists(st.dictionaries(KEYS, TREES, max_size=3), max_size=4) | TREES, st.sampled_from(SPELLED))
-def test_rows_one_by_one_are_those_of_the_whole(value: Any, spelled: Any) -> None:
-    body = spelled(value).encode("utf-8", "surrogatepass")
-    assert outcome(listed, body) == outcome(only_lists, body)
+@given(st.lists(st.dictionaries(KEYS, TREES, max_size=3), max_size=4) | TREES, st.sampled_from(SERIALIZERS))
+def test_rows_read_one_by_one_equal_those_of_the_whole_array(value: Any, serialize: Any) -> None:
+    body = serialize(value).encode("utf-8", "surrogatepass")
+    assert outcome(rows_of, body) == outcome(array_of, body)
 
 
 @pytest.mark.usefixtures("every_array_is_long")
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.sampled_from([b"[{", b"}]", b'"a"', b":", b"1", b",", b"{", b"}", b"\xff", b" "]), max_size=12))
-def test_near_arrays_are_refused_row_by_row_as_they_are_whole(parts: list[bytes]) -> None:
+def test_malformed_arrays_are_rejected_row_by_row_as_they_are_as_a_whole(parts: list[bytes]) -> None:
     body = b'[{"a":1},{"a":' + b"".join(parts) + b"}]"
-    assert outcome(listed, body) == outcome(only_lists, body)
+    assert outcome(rows_of, body) == outcome(array_of, body)
 
 
 def page(*rows: str) -> bytes:
-    """A page long enough to be read row by row."""
-    filling = ",".join(f'{{"a":{place},"b":"{"x" * 400}"}}' for place in range(1000))
-    return f"[{','.join((filling, *rows))}]".encode()
+    """Return a page that is long enough to be read row by row."""
+    rows_before = ",".join(f'{{"a":{place},"b":"{"x" * 400}"}}' for place in range(1000))
+    return f"[{','.join((rows_before, *rows))}]".encode()
 
 
-def test_rows_of_a_long_page_are_parsed_when_they_are_due(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows_of_a_long_page_are_parsed_when_they_are_requested(monkeypatch: pytest.MonkeyPatch) -> None:
     parsed: list[int] = []
 
-    def parsing(body: bytes) -> Any:
+    def recording_json_tree(body: bytes) -> Any:
         parsed.append(len(body))
         return json_tree(body)
 
-    monkeypatch.setattr(json_parser, "json_tree", parsing)
+    monkeypatch.setattr(json_parser, "json_tree", recording_json_tree)
     rows = iter(json_rows(page()) or ())
     assert (next(rows)["a"], next(rows)["a"]) == (0, 1)
     assert len(parsed) == 2
@@ -232,12 +230,12 @@ def test_rows_of_a_long_page_are_parsed_when_they_are_due(monkeypatch: pytest.Mo
         '{"a":{"a":1},"b":{"a":2}}', '{"a":[{"a":1,"b":"x"},{"a":2,"b":"x"}],"b":"x"}', "7", "[1]", '{"a":NaN,"b":"x"}',
     ],
 )  # fmt: skip
-def test_the_last_row_of_a_long_page_is_read_as_in_the_whole(last: str) -> None:
+def test_the_last_row_of_a_long_page_is_read_as_in_the_whole_array(last: str) -> None:
     body = page(last)
-    assert outcome(listed, body) == outcome(only_lists, body)
+    assert outcome(rows_of, body) == outcome(array_of, body)
 
 
-def test_a_long_page_takes_little_more_room_than_its_records() -> None:
+def test_a_long_page_takes_little_more_memory_than_its_records() -> None:
     row = json.dumps({"a": 1, "steps": [{"name": "encode", "at": place, "done": True} for place in range(200)]})
     body = f"[{','.join([row.replace(' ', '')] * 200)}]".encode()
     tracemalloc.start()
@@ -249,14 +247,14 @@ def test_a_long_page_takes_little_more_room_than_its_records() -> None:
 
 
 @pytest.mark.parametrize("digits", ["3.10", "1e5", "-0", "0.0", "1.50E-3", "123456789012345678901234567890.5"])
-def test_a_number_that_may_stand_for_a_text_knows_its_spelling(digits: str) -> None:
+def test_a_number_that_may_stand_for_a_text_keeps_its_spelling(digits: str) -> None:
     found = spelled_json_tree(f'{{"a": {digits}}}'.encode())["a"]
     assert isinstance(found, SpelledNumber)
     assert (found.spelling, found) == (digits, float(digits))
     assert json.dumps(found) == json.dumps(float(digits))
 
 
-def test_whole_numbers_and_everything_else_are_as_ever() -> None:
+def test_integers_and_other_values_are_read_as_usual() -> None:
     body = b'{"a": [0, -7, 12345678901234567890, "3.10", true, null, {}]}'
     found = spelled_json_tree(body)
     assert found == json_tree(body)
@@ -266,14 +264,14 @@ def test_whole_numbers_and_everything_else_are_as_ever() -> None:
 @pytest.mark.parametrize(
     "body", [b"[1e400]", b"[-1e999]", b"[NaN]", b'{"a":1,"a":1}', b"[1", b"", b"[" + b"9" * 5000 + b"]"]
 )
-def test_it_is_as_strict(body: bytes) -> None:
+def test_spelled_trees_are_as_strict(body: bytes) -> None:
     with pytest.raises(DecodeError) as caught:
         spelled_json_tree(body)
     assert not caught.value.parsed
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"[1,]", b"\x00", b"[NaN]"])
-def test_what_does_not_parse_says_so(body: bytes) -> None:
+def test_an_error_of_the_parser_says_so(body: bytes) -> None:
     with pytest.raises(DecodeError) as caught:
         json_tree(body)
     assert not caught.value.parsed

@@ -1,4 +1,4 @@
-"""Rows that are taken out of a document by a pattern: the tree is the one that a parser alone would give."""
+"""Rows that are extracted from a document by a pattern: the tree is the one that a parser alone returns."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ PAGE = "<R xmlns='urn:n'><Count>2</Count><Row><A>1</A><B>x y</B></Row><Row><A>2<
 
 
 def outcome(read: Any, document: str, name: str = "Row") -> str:
-    """The tree in every detail, or the faults."""
+    """Return the tree in every detail, or the faults."""
     try:
         return repr(read(document.encode(), name))
     except DecodeError as error:
@@ -24,30 +24,30 @@ def outcome(read: Any, document: str, name: str = "Row") -> str:
 
 
 def fast(body: bytes, name: str) -> Any:
-    """The tree of a list, with its rows as trees."""
+    """Return the tree of a list, with its rows as trees."""
     tree = xml_list(body, name)
     if isinstance(tree, dict) and name in tree:
         tree[name] = tree[name].trees()
     return tree
 
 
-def careful(body: bytes, name: str) -> Any:
-    """The same by a parser alone."""
+def reference(body: bytes, name: str) -> Any:
+    """Return the same tree, read by a parser alone."""
     return reference_xml_tree(body, frozenset({name}))
 
 
-def taken(document: str) -> list[dict[str, str]]:
+def extracted(document: str) -> list[dict[str, str]]:
     return extract_rows(document, "Row")[2].trees()
 
 
-def test_rows_of_texts_are_taken_whichever_of_their_children_they_have() -> None:
-    rest, runs, rows = extract_rows(PAGE, "Row")
+def test_rows_of_texts_are_extracted_whichever_of_their_children_they_have() -> None:
+    document, runs, rows = extract_rows(PAGE, "Row")
     assert (runs, rows) == ([2], ColumnBlock({"A": ["1", "2"], "B": ["x y", None]}, 2))
     assert rows.trees() == [{"A": "1", "B": "x y"}, {"A": "2"}]
-    assert rest == f"<R xmlns='urn:n'><Count>2</Count><Row>{PLACEHOLDER}</Row></R>"
+    assert document == f"<R xmlns='urn:n'><Count>2</Count><Row>{PLACEHOLDER}</Row></R>"
 
 
-def test_a_mark_stands_for_rows_that_nothing_but_blanks_is_between() -> None:
+def test_a_placeholder_stands_for_rows_with_only_blanks_between_them() -> None:
     row = "<Row><A>1</A></Row>"
     for between, runs in (
         ("", [3]),
@@ -59,10 +59,10 @@ def test_a_mark_stands_for_rows_that_nothing_but_blanks_is_between() -> None:
     ):
         document = f"<R>{row}{between}{row}{between}{row}</R>"
         assert extract_rows(document, "Row")[1] == runs
-        assert outcome(fast, document) == outcome(careful, document)
+        assert outcome(fast, document) == outcome(reference, document)
 
 
-def test_they_are_put_back_in_their_places_among_those_that_were_left(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_uniform_rows_are_restored_in_their_places_among_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(xml_parser, "reference_xml_tree")
     odd = "<Row><A>&lt;</A></Row><Row/><Row><B>b</B><A>a</A></Row>"
     page = PAGE.replace("<Row><A>2", odd + "<Row><A>2")
@@ -75,29 +75,29 @@ def test_they_are_put_back_in_their_places_among_those_that_were_left(monkeypatc
     assert rows.merge("xyz", repr) == ["x", "y", "''", "{'B': 'b', 'A': 'a'}", "z"]
 
 
-def test_rows_of_several_kinds_are_taken_together() -> None:
+def test_rows_of_several_kinds_are_extracted_together() -> None:
     kinds = ["<A>1</A><B>b</B>", "<A>1</A><C>c</C>", "<D>d</D><A>1</A>", "<A>1</A><C>c</C><B>b</B>", "<X>x</X>"]
     document = "<R>" + "".join(f"<Row>{kind}</Row>" for kind in kinds) + "</R>"
-    assert len(taken(document)) == len(kinds)
-    assert outcome(fast, document) == outcome(careful, document)
+    assert len(extracted(document)) == len(kinds)
+    assert outcome(fast, document) == outcome(reference, document)
 
 
-def test_the_usual_escapes_are_read_and_others_left_to_the_parser() -> None:
+def test_the_usual_escapes_are_read_and_others_are_left_to_the_parser() -> None:
     usual = PAGE.replace("x y", "&lt;a href=&quot;&apos;&quot;&gt; &amp;amp; &amp;lt;")
-    assert taken(usual)[0]["B"] == '<a href="\'"> &amp; &lt;'
-    assert outcome(fast, usual) == outcome(careful, usual)
-    assert len(taken(PAGE.replace("x y", "&#65;"))) == 1
-    assert len(taken(PAGE.replace("x y", "a & b"))) == 1
+    assert extracted(usual)[0]["B"] == '<a href="\'"> &amp; &lt;'
+    assert outcome(fast, usual) == outcome(reference, usual)
+    assert len(extracted(PAGE.replace("x y", "&#65;"))) == 1
+    assert len(extracted(PAGE.replace("x y", "a & b"))) == 1
 
 
-def test_where_neither_the_first_nor_the_last_row_is_alike_the_parser_reads_all() -> None:
+def test_if_neither_the_first_nor_the_last_row_is_uniform_the_parser_reads_all() -> None:
     odd = "<Row><A x='1'>1</A></Row>"
-    assert taken(PAGE.replace("<Row>", odd + "<Row>", 1)) == taken(PAGE)
-    assert taken(PAGE.replace("<Row>", odd + "<Row>", 1).replace("</R>", odd + "</R>")) == []
+    assert extracted(PAGE.replace("<Row>", odd + "<Row>", 1)) == extracted(PAGE)
+    assert extracted(PAGE.replace("<Row>", odd + "<Row>", 1).replace("</R>", odd + "</R>")) == []
 
 
 def test_blanks_between_the_elements_of_a_row_do_not_matter() -> None:
-    assert taken(PAGE.replace("><", ">\n\t <")) == taken(PAGE)
+    assert extracted(PAGE.replace("><", ">\n\t <")) == extracted(PAGE)
 
 
 @pytest.mark.parametrize(
@@ -143,19 +143,19 @@ def test_blanks_between_the_elements_of_a_row_do_not_matter() -> None:
     ],
 )
 @pytest.mark.parametrize("place", ["first", "between", "alone"])
-def test_a_row_of_another_kind_is_read_as_the_careful_reader_reads_it(row: str, place: str) -> None:
+def test_a_row_of_another_kind_is_read_as_the_reference_reads_it(row: str, place: str) -> None:
     document = {
         "first": PAGE.replace("<Count>", row + "<Count>"),
         "between": PAGE.replace("<Row><A>2", row + "<Row><A>2"),
         "alone": row,
     }[place]
-    assert outcome(fast, document) == outcome(careful, document)
+    assert outcome(fast, document) == outcome(reference, document)
 
 
-@pytest.mark.parametrize("mark", [PLACEHOLDER, "&#xfdd0;", "&#xFDD0;", "&#x00fdd0;", "&#64976;", "&#0064976;"])
-def test_rows_that_are_no_children_of_the_root_are_left_to_the_careful_reader(mark: str) -> None:
-    document = f"<R><C><Row><A>1</A></Row></C><Row>{mark}</Row></R>"
-    assert outcome(fast, document) == outcome(careful, document)
+@pytest.mark.parametrize("placeholder", [PLACEHOLDER, "&#xfdd0;", "&#xFDD0;", "&#x00fdd0;", "&#64976;", "&#0064976;"])
+def test_rows_that_are_not_children_of_the_root_are_left_to_the_reference(placeholder: str) -> None:
+    document = f"<R><C><Row><A>1</A></Row></C><Row>{placeholder}</Row></R>"
+    assert outcome(fast, document) == outcome(reference, document)
     assert fast(document.encode(), "Row") == {"C": {"Row": [{"A": "1"}]}, "Row": [PLACEHOLDER]}
     assert fast(b"<R><C><Row><A>1</A></Row></C></R>", "Row") == {"C": {"Row": [{"A": "1"}]}}
     assert fast(b"<Row><A>1</A></Row>", "Row") == {"A": "1"}
@@ -168,20 +168,20 @@ def test_a_list_without_rows_and_one_of_odd_rows_are_read_by_the_parser_alone() 
     assert xml_list(b"<R>text</R>", "Row") == "text"
 
 
-def test_rows_without_any_child_that_is_asked_for_are_as_many_all_the_same() -> None:
+def test_rows_without_any_known_child_are_still_counted() -> None:
     assert ColumnBlock({}, 3).trees() == [{}, {}, {}]
 
 
-def test_a_pattern_is_made_of_so_many_children_and_no_more() -> None:
+def test_a_pattern_covers_at_most_64_children() -> None:
     many = "".join(f"<N{place}>1</N{place}>" for place in range(4 * MAX_CHILDREN))
     document = f"<R><Row>{many}</Row><Row><N1>1</N1></Row></R>"
-    assert taken(document) == [{"N1": "1"}]
-    assert outcome(fast, document) == outcome(careful, document)
+    assert extracted(document) == [{"N1": "1"}]
+    assert outcome(fast, document) == outcome(reference, document)
 
 
-def test_patterns_are_remembered_but_not_without_end() -> None:
+def test_at_most_32_patterns_are_cached() -> None:
     for place in range(100):
-        taken(f"<R><Row><A{place}>1</A{place}></Row></R>")
+        extracted(f"<R><Row><A{place}>1</A{place}></Row></R>")
     assert xml_rows._row_pattern.cache_info().currsize <= 32
 
 
@@ -196,6 +196,6 @@ PIECES = st.sampled_from(
 
 
 @given(st.lists(PIECES, max_size=12), st.sampled_from(["Row", "A", "R", "B"]))
-def test_whatever_a_document_is_made_of_the_tree_is_that_of_the_careful_reader(pieces: list[str], name: str) -> None:
+def test_for_any_document_the_tree_equals_that_of_the_reference(pieces: list[str], name: str) -> None:
     document = f"<R>{''.join(pieces)}<Row><A>1</A><B>2</B></Row></R>"
-    assert outcome(fast, document, name) == outcome(careful, document, name)
+    assert outcome(fast, document, name) == outcome(reference, document, name)

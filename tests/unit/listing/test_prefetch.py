@@ -408,7 +408,9 @@ async def test_an_anchored_listing_that_always_gets_the_same_page_is_inconsisten
     ],
 )
 def test_a_page_continues_the_list_if_it_begins_with_known_rows(
-    requested: RowRange, known: list[bool], continues: bool
+    requested: RowRange,
+    known: list[bool],
+    continues: bool,  # noqa: FBT001 - a column
 ) -> None:
     assert continues_list(requested, known) is continues
 
