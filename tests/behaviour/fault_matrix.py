@@ -118,16 +118,16 @@ ROWS = {
     42: Row(
         'dates: "", no fraction, 1 digit fraction, offset, year 9999, 1970', "H", "aware UTC, or None and kept in extra"
     ),
-    43: Row("empty list, total 0, Count != items", "M", "ends; ListingInconsistent warning"),
+    43: Row("empty list, total 0, Count != items", "M", "ends; a wrong count is ignored"),
     44: Row("total too low / too high / growing", "M,H", "ends; nothing lost"),
     45: Row("page larger than requested, server limits the page size", "M,H", "accepted, nothing lost"),
     46: Row(
         "endless pages, the same page repeated, a page full of duplicates",
         "M",
-        "stops (max_requests, no-progress rule)",
+        "stops after pages without new rows",
     ),
     47: Row("insert/delete/move during scan", "H", "0 rows lost, 0 rows returned twice"),
-    48: Row("list lags behind (10 s)", "V", "reconcile waits; no false StartNotFound before the lag"),
+    48: Row("list lags behind (10 s)", "V", "reconcile waits; no false NoStartFound before the lag is over"),
     49: Row(
         "workflow deleted while watched",
         "M,V",

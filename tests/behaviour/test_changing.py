@@ -1,4 +1,4 @@
-"""Rows 47 and 48: lists that change while they are read, and lists that are late."""
+"""Rows 47 and 48: lists that change while they are read, and lists that lag behind."""
 
 import random
 from typing import Any
@@ -15,94 +15,94 @@ from workflow_async.sandbox import Fault, Faults, Step
 from workflow_async.sandbox.engine import Status
 
 LAG = 10.0
-"""Seconds the list of Opencast 11 may be late (contract: opencast.md 1.4)."""
+"""Seconds that the list of Opencast 11 may lag. See tests/contract/opencast.md, section 1.4."""
 
 
-LASTING = 140
-"""Workflows that are there throughout."""
+PERMANENT = 140
+"""Workflows that are in the list throughout."""
 
 
-async def changing(place: Station, chance: random.Random, doomed: list[int]) -> None:
-    """Start, delete and move workflows without end, a few between two requests."""
-    kind = place.define("more", Step("a", 5000))
+async def change_continuously(system: Station, chance: random.Random, to_delete: list[int]) -> None:
+    """Start, delete and move workflows until cancelled, a few between two requests."""
+    kind = system.define("more", Step("a", 5000))
     while True:
         await anyio.sleep(chance.uniform(0, 1))
-        deed = chance.choice(["start", "delete", "move"])
-        if deed == "start":
-            place.start(kind)
-        elif deed == "delete" and doomed:
-            place.engine.remove(place.run(doomed.pop()))
+        action = chance.choice(["start", "delete", "move"])
+        if action == "start":
+            system.start(kind)
+        elif action == "delete" and to_delete:
+            system.engine.remove(system.run(to_delete.pop()))
         else:
-            run = chance.choice([run for run in place.engine.all() if run.active])
-            (place.engine.resume if run.status is Status.PARKED else place.engine.pause)(run)
+            run = chance.choice([run for run in system.engine.all() if run.active])
+            (system.engine.resume if run.status is Status.PARKED else system.engine.pause)(run)
 
 
-async def read(kind: str, seed: int, **how: Any) -> tuple[int, int]:
-    """Read a list that changes: how many rows came, how many of those that were there throughout did not."""
-    place, chance = station(kind, seed), random.Random(seed)
-    there = place.starts(200, 5000.0)
-    doomed = chance.sample(there, 200 - LASTING)
-    mortal = set(doomed)
-    place.wire.seconds = lambda: 1.5
+async def read_changing_list(kind: str, seed: int, **options: Any) -> tuple[int, int]:
+    """Read a list that changes. Return the number of rows, and of the permanent rows that were missed."""
+    system, chance = station(kind, seed), random.Random(seed)
+    ids = system.starts(200, 5000.0)
+    to_delete = chance.sample(ids, 200 - PERMANENT)
+    deletable = set(to_delete)
+    system.wire.seconds = lambda: 1.5
     await anyio.sleep(2 * LAG)
-    async with place.client() as client, anyio.create_task_group() as group:
-        group.start_soon(changing, place, chance, doomed)
-        seen = [workflow.id async for workflow in client.workflows.list(page_size=20, **how)]
+    async with system.client() as client, anyio.create_task_group() as group:
+        group.start_soon(change_continuously, system, chance, to_delete)
+        found = [workflow.id async for workflow in client.workflows.list(page_size=20, **options)]
         group.cancel_scope.cancel()
-    assert len(seen) == len(set(seen)), "no row comes twice"
-    assert len(doomed) < len(mortal), "the list changed meanwhile"
-    return len(seen), len(set(there) - mortal - set(seen))
+    assert len(found) == len(set(found)), "a row was returned twice"
+    assert len(to_delete) < len(deletable), "no row was deleted"
+    return len(found), len(set(ids) - deletable - set(found))
 
 
 @pytest.mark.row(47)
 @pytest.mark.parametrize("consistency", ["fast", "anchored"])
 @pytest.mark.parametrize("kind", ["11", "preservica"])
-def test_no_row_comes_twice_however_the_list_changes_while_it_is_read(kind: str, consistency: str, see: See) -> None:
-    found = [virtual.run(read(kind, seed, consistency=consistency)) for seed in range(5)]
-    missed = sum(lost for _, lost in found)
-    see(f"{kind}, {consistency}: no row twice, {missed} of {5 * LASTING} lasting rows missed")
+def test_no_row_is_returned_twice_if_the_list_changes_while_it_is_read(kind: str, consistency: str, see: See) -> None:
+    results = [virtual.run(read_changing_list(kind, seed, consistency=consistency)) for seed in range(5)]
+    missed = sum(lost for _, lost in results)
+    see(f"{kind}, {consistency}: no row twice, {missed} of {5 * PERMANENT} permanent rows missed")
     assert consistency == "fast" or not missed
 
 
 # Row 48
 
 
-async def lost_start(place: Station, client: Any, fault: Fault, later: float) -> Any:
-    """The ticket of a start whose answer is lost."""
-    kind = place.define("kind", Step("a", 1000))
-    await anyio.sleep(later)
-    place.system.faults = Faults(script=[fault], methods=("POST",))
+async def lost_start(system: Station, client: Any, fault: Fault, delay: float) -> Any:
+    """Send a start whose response is lost. Return its ticket."""
+    kind = system.define("kind", Step("a", 1000))
+    await anyio.sleep(delay)
+    system.system.faults = Faults(script=[fault], methods=("POST",))
     with pytest.raises(StartOutcomeUnknown) as lost:
-        await client.workflows.start(client.workflows.prepare_start(place.opencast.event(), kind, baseline=0))
+        await client.workflows.start(client.workflows.prepare_start(system.opencast.event(), kind, baseline=0))
     return lost.value.ticket
 
 
 @pytest.mark.row(48)
-@pytest.mark.parametrize("later", range(10))
-def test_a_start_is_found_however_late_the_list_is(later: int, see: See) -> None:
+@pytest.mark.parametrize("delay", range(10))
+def test_a_start_is_found_at_any_point_of_the_lag(delay: int, see: See) -> None:
     async def main() -> float:
-        place = station("11")
-        async with place.client() as client:
-            ticket = await lost_start(place, client, Fault.ERROR_AFTER, later)
+        system = station("11")
+        async with system.client() as client:
+            ticket = await lost_start(system, client, Fault.ERROR_AFTER, delay)
             began = anyio.current_time()
-            verdict = await client.workflows.reconcile(ticket, wait=0)
-            assert isinstance(verdict, StartFound)
+            result = await client.workflows.reconcile(ticket, wait=0)
+            assert isinstance(result, StartFound)
             return anyio.current_time() - began
 
     assert virtual.run(main()) <= LAG + 2
-    see("found within 12 s at every place in the lag, though asked not to wait")
+    see("found within 12 s at every point of the lag, even with wait=0")
 
 
 @pytest.mark.row(48)
-def test_nothing_is_not_seen_before_the_list_had_time_to_show_it(see: See) -> None:
+def test_no_start_found_is_not_returned_before_the_lag_is_over(see: See) -> None:
     async def main() -> NoStartFound:
-        place = station("11")
-        async with place.client() as client:
-            ticket = await lost_start(place, client, Fault.SERVER_ERROR, 0.0)
-            verdict = await client.workflows.reconcile(ticket, wait=0)
-            assert isinstance(verdict, NoStartFound)
-            return verdict
+        system = station("11")
+        async with system.client() as client:
+            ticket = await lost_start(system, client, Fault.SERVER_ERROR, 0.0)
+            result = await client.workflows.reconcile(ticket, wait=0)
+            assert isinstance(result, NoStartFound)
+            return result
 
-    verdict = virtual.run(main())
-    assert verdict.observed_for >= LAG
-    see(f"StartNotFound after {verdict.observed_for:g} s and {verdict.checks} looks")
+    result = virtual.run(main())
+    assert result.observed_for >= LAG
+    see(f"NoStartFound after {result.observed_for:g} s and {result.checks} checks")

@@ -1,4 +1,4 @@
-"""Rows 43 to 46: lists whose counts lie, and lists without an end."""
+"""Rows 43 to 46: lists with wrong counts, and lists without an end."""
 
 from collections.abc import Callable, Iterable
 from typing import Any
@@ -15,40 +15,40 @@ from tests.support.stub_clients import SYSTEMS, MockServer, page, row
 from workflow_async.errors import ListingInconsistent
 
 AHEAD = 16
-"""Pages that may have been asked for before anybody knew that they are not there."""
+"""Pages that may have been requested before the end of the list is known."""
 
-Pick = Callable[[int, int, int], Iterable[int]]
-"""From the place and the size that are asked for, and the how-manieth request it is, to the ids a page shows."""
+IdsOfPage = Callable[[int, int, int], Iterable[int]]
+"""Maps the offset and size of a request, and the number of the request, to the ids of the page."""
 
 
 @define
-class Shelf:
-    """A server that lists workflows as it pleases, and notes what it was asked for."""
+class ListServer:
+    """A server that lists any workflows, and records the requests."""
 
     system: str
-    pick: Pick
+    ids_of_page: IdsOfPage
     total: Callable[[int], Any] = lambda _: None
-    """What it says of their number at its how-manieth answer."""
+    """The total that it reports in its n-th response."""
     counts: dict[str, Any] = field(factory=dict)
-    asked: list[tuple[int, int]] = field(factory=list)
+    requests: list[tuple[int, int]] = field(factory=list)
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         params = request.url.params
-        place, size = ("offset", "limit") if self.system == "opencast" else ("start", "max")
-        self.asked.append((int(params[place]), int(params[size])))
-        n = len(self.asked)
-        rows = [row(self.system, id) for id in self.pick(*self.asked[-1], n)]
+        offset, size = ("offset", "limit") if self.system == "opencast" else ("start", "max")
+        self.requests.append((int(params[offset]), int(params[size])))
+        n = len(self.requests)
+        rows = [row(self.system, id) for id in self.ids_of_page(*self.requests[-1], n)]
         return httpx.Response(200, content=page(self.system, rows, self.total(n), **self.counts))
 
-    async def listed(self, **asked: Any) -> list[int]:
-        """The ids a client gets to see."""
+    async def list_ids(self, **options: Any) -> list[int]:
+        """Return the ids that a client receives."""
         async with MockServer(self.system, self).client(FakeTime().clock) as client:
-            return [workflow.id async for workflow in client.workflows.list(page_size=10, **asked)]
+            return [workflow.id async for workflow in client.workflows.list(page_size=10, **options)]
 
 
-def of(count: int, *, cap: int = 1000, more: int = 0) -> Pick:
-    """The pages of a list of so many, `cap` rows long at most, or with more rows than were asked for."""
-    return lambda place, size, _: range(count)[place : place + min(size + more, cap)]
+def list_of(count: int, *, max_rows: int = 1000, extra: int = 0) -> IdsOfPage:
+    """Return the pages of a list. They have at most `max_rows` rows, or `extra` rows more than requested."""
+    return lambda offset, size, _: range(count)[offset : offset + min(size + extra, max_rows)]
 
 
 # Row 43
@@ -58,17 +58,17 @@ def of(count: int, *, cap: int = 1000, more: int = 0) -> Pick:
 @pytest.mark.parametrize("total", [None, 0, "", " 0 ", 7])
 @pytest.mark.parametrize("system", SYSTEMS)
 async def test_an_empty_list_is_empty_whatever_it_counts(system: str, total: Any, see: See) -> None:
-    shelf = Shelf(system, of(0), lambda _: total)
-    assert await shelf.listed() == []
-    assert len(shelf.asked) <= 2
-    see("empty: nothing, in 2 requests at most")
+    server = ListServer(system, list_of(0), lambda _: total)
+    assert await server.list_ids() == []
+    assert len(server.requests) <= 2
+    see("empty: no rows, 2 requests at most")
 
 
 @pytest.mark.row(43)
 @pytest.mark.parametrize("count", [0, 3, 1000, ""])
-async def test_a_count_that_is_not_the_number_of_rows_does_not_count(count: Any, see: See) -> None:
-    shelf = Shelf("preservica", of(25), lambda _: 25, {"Count": count})
-    assert await shelf.listed() == list(range(25))
+async def test_a_wrong_count_of_rows_is_ignored(count: Any, see: See) -> None:
+    server = ListServer("preservica", list_of(25), lambda _: 25, {"Count": count})
+    assert await server.list_ids() == list(range(25))
     see("a wrong Count: rows are counted instead, every row once")
 
 
@@ -78,40 +78,38 @@ async def test_a_count_that_is_not_the_number_of_rows_does_not_count(count: Any,
 @pytest.mark.row(44)
 @pytest.mark.parametrize("total", [26, 1000, 10**15])
 async def test_a_total_that_is_too_high_ends_with_the_rows(total: int, see: See) -> None:
-    shelf = Shelf("preservica", of(25), lambda _: total)
-    assert await shelf.listed() == list(range(25))
-    assert len(shelf.asked) <= 4 + AHEAD
+    server = ListServer("preservica", list_of(25), lambda _: total)
+    assert await server.list_ids() == list(range(25))
+    assert len(server.requests) <= 4 + AHEAD
     see("too high: ends with the rows")
 
 
 @pytest.mark.row(44)
 @pytest.mark.parametrize("total", [0, 1, 9, 15])
-async def test_a_total_below_what_has_come_is_not_believed(total: int, see: See) -> None:
-    shelf = Shelf("preservica", of(25), lambda _: total)
-    assert await shelf.listed() == list(range(25))
+async def test_a_total_below_the_received_rows_is_ignored(total: int, see: See) -> None:
+    server = ListServer("preservica", list_of(25), lambda _: total)
+    assert await server.list_ids() == list(range(25))
     see("too low: nothing lost")
 
 
 @pytest.mark.row(44)
-async def test_a_total_that_grows_while_it_is_paged_is_followed(see: See) -> None:
+async def test_a_total_that_grows_during_the_listing_is_followed(see: See) -> None:
     def rows(n: int) -> range:
         return range(15 + 10 * min(n, 5))
 
-    shelf = Shelf("preservica", lambda place, size, n: rows(n)[place : place + size], lambda n: len(rows(n)))
-    assert await shelf.listed() == list(range(65))
+    server = ListServer("preservica", lambda offset, size, n: rows(n)[offset : offset + size], lambda n: len(rows(n)))
+    assert await server.list_ids() == list(range(65))
     see("growing: followed to its end")
 
 
 @pytest.mark.row(44)
 @settings(max_examples=60, deadline=None)
-@given(count=st.integers(0, 45), lies=st.lists(st.integers(-5, 60) | st.none(), min_size=1, max_size=8))
-def test_whatever_is_said_of_the_total_the_listing_ends_and_gives_no_row_twice(
-    count: int, lies: list[int | None]
-) -> None:
-    shelf = Shelf("preservica", of(count), lambda n: lies[n % len(lies)])
-    found = virtual.run(shelf.listed())
+@given(count=st.integers(0, 45), totals=st.lists(st.integers(-5, 60) | st.none(), min_size=1, max_size=8))
+def test_with_any_totals_the_listing_ends_and_returns_no_row_twice(count: int, totals: list[int | None]) -> None:
+    server = ListServer("preservica", list_of(count), lambda n: totals[n % len(totals)])
+    found = virtual.run(server.list_ids())
     assert found == list(range(len(found)))
-    assert len(shelf.asked) <= count // 10 + 3 + AHEAD
+    assert len(server.requests) <= count // 10 + 3 + AHEAD
 
 
 # Row 45
@@ -119,41 +117,41 @@ def test_whatever_is_said_of_the_total_the_listing_ends_and_gives_no_row_twice(
 
 @pytest.mark.row(45)
 @pytest.mark.parametrize("system", SYSTEMS)
-async def test_a_page_larger_than_asked_for_is_taken(system: str, see: See) -> None:
-    shelf = Shelf(system, of(95, more=7), lambda _: 95)
-    assert await shelf.listed() == list(range(95))
+async def test_a_page_larger_than_requested_is_read(system: str, see: See) -> None:
+    server = ListServer(system, list_of(95, extra=7), lambda _: 95)
+    assert await server.list_ids() == list(range(95))
     see("larger pages: every row once")
 
 
 @pytest.mark.row(45)
 @pytest.mark.parametrize("system", SYSTEMS)
-async def test_a_page_larger_than_asked_for_does_not_break_the_limit(system: str) -> None:
-    shelf = Shelf(system, of(95, more=7), lambda _: 95)
-    assert await shelf.listed(limit=24) == list(range(24))
+async def test_a_page_larger_than_requested_does_not_break_the_limit(system: str) -> None:
+    server = ListServer(system, list_of(95, extra=7), lambda _: 95)
+    assert await server.list_ids(limit=24) == list(range(24))
 
 
 @pytest.mark.row(45)
-@pytest.mark.parametrize("cap", [1, 3, 9])
-async def test_a_server_that_gives_less_than_asked_for_is_asked_on(cap: int, see: See) -> None:
-    shelf = Shelf("preservica", of(25, cap=cap), lambda _: 25)
-    assert await shelf.listed() == list(range(25))
-    see("Preservica that caps its pages: every row once")
+@pytest.mark.parametrize("max_rows", [1, 3, 9])
+async def test_a_list_with_pages_shorter_than_requested_is_read_to_its_end(max_rows: int, see: See) -> None:
+    server = ListServer("preservica", list_of(25, max_rows=max_rows), lambda _: 25)
+    assert await server.list_ids() == list(range(25))
+    see("Preservica with shorter pages: every row once")
 
 
 @pytest.mark.row(45)
-async def test_an_opencast_page_that_is_shorter_than_asked_for_is_the_end(see: See) -> None:
-    shelf = Shelf("opencast", of(25, cap=9))
-    assert await shelf.listed() == list(range(9))
-    see("Opencast, which has neither total nor cap: a shorter page is the end")
+async def test_an_opencast_page_shorter_than_requested_is_the_end(see: See) -> None:
+    server = ListServer("opencast", list_of(25, max_rows=9))
+    assert await server.list_ids() == list(range(9))
+    see("Opencast without a total: a shorter page is the end")
 
 
 # Row 46
 
-ENDLESS: dict[str, Pick] = {
-    "the same page for ever": lambda _place, size, _n: range(size),
-    "two pages in turn": lambda _place, size, n: range(n % 2 * size, (n % 2 + 1) * size),
-    "a page of one row many times": lambda _place, size, _n: [7] * size,
-    "duplicates but for one, at first": lambda _place, size, n: [0] * (size - 1) + [min(n, 5)],
+ENDLESS: dict[str, IdsOfPage] = {
+    "the same page each time": lambda _offset, size, _n: range(size),
+    "two pages alternately": lambda _offset, size, n: range(n % 2 * size, (n % 2 + 1) * size),
+    "a page of one row many times": lambda _offset, size, _n: [7] * size,
+    "only one new row in each of the first pages": lambda _offset, size, n: [0] * (size - 1) + [min(n, 5)],
 }
 
 
@@ -161,17 +159,17 @@ ENDLESS: dict[str, Pick] = {
 @pytest.mark.parametrize("system", SYSTEMS)
 @pytest.mark.parametrize("name", ENDLESS)
 async def test_a_list_that_never_ends_is_inconsistent_after_a_few_requests(system: str, name: str, see: See) -> None:
-    shelf = Shelf(system, ENDLESS[name], lambda _: 10**9)
+    server = ListServer(system, ENDLESS[name], lambda _: 10**9)
     with pytest.raises(ListingInconsistent):
-        await shelf.listed()
-    assert len(shelf.asked) <= 12 + AHEAD
+        await server.list_ids()
+    assert len(server.requests) <= 12 + AHEAD
     see("ListingInconsistent after a few requests")
 
 
 @pytest.mark.row(46)
 @pytest.mark.parametrize("system", SYSTEMS)
-async def test_a_list_of_ever_new_rows_ends_at_the_limit(system: str, see: See) -> None:
-    shelf = Shelf(system, lambda place, size, _: range(place, place + size), lambda _: 10**9)
-    assert len(await shelf.listed(limit=1000)) == 1000
-    assert len(shelf.asked) <= 150
-    see("ever new rows: as many requests as the limit takes")
+async def test_an_endless_list_of_new_rows_ends_at_the_limit(system: str, see: See) -> None:
+    server = ListServer(system, lambda offset, size, _: range(offset, offset + size), lambda _: 10**9)
+    assert len(await server.list_ids(limit=1000)) == 1000
+    assert len(server.requests) <= 150
+    see("endless new rows: the requests that the limit takes")

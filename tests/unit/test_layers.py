@@ -1,4 +1,4 @@
-"""Imports point downward: each folder knows those before it, and pure modules know neither network nor event loop."""
+"""Imports point downward, from a folder to those below it. Pure modules import neither network nor event loop."""
 
 import ast
 from collections.abc import Iterator
@@ -24,7 +24,7 @@ LAYERS = (
     {"sandbox", "cli"},
     {"__init__", "__main__"},
 )
-"""Folders and modules, lowest first. A module imports its own folder and what stands in lines before its own."""
+"""Folders and modules, lowest first. A module imports its own folder and the entries of earlier lines."""
 
 SYSTEMS = ("opencast", "preservica")
 PURE = {
@@ -38,9 +38,9 @@ PURE = {
     *("monitor/_engine/backoff", "monitor/_engine/due_queue"),
     *(f"sandbox/{name}" for name in ("canned", "engine", "faults", "hashing", "run")),
 }
-"""Modules of decisions, without I/O."""
+"""Modules that decide, without I/O."""
 VALUES = {"settings"}
-"""Modules with no I/O in the parts that pure modules import."""
+"""Modules without I/O in the parts that pure modules import."""
 NETWORK = {"httpx", "httpx2", "httpcore", "asyncio", "anyio", "aiohttp", "trio", "socket", "ssl"}
 HTTP_CLIENTS = {"httpx", "httpx2", "httpcore", "aiohttp", "certifi"}
 EXTRAS = {"starlette", "uvicorn", "typer", "rich", "click"}
@@ -52,7 +52,7 @@ BACKENDS = {
 
 
 def imports(module: str, *, top_only: bool = False) -> Iterator[str]:
-    """The full names that a module imports, with `top_only` without those inside functions and type checks."""
+    """Yield the full names that a module imports. `top_only` skips imports inside functions and type checks."""
     tree = ast.parse(MODULES[module].read_text())
     for node in tree.body if top_only else ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -63,12 +63,12 @@ def imports(module: str, *, top_only: bool = False) -> Iterator[str]:
 
 
 def libraries(module: str, *, top_only: bool = False) -> set[str]:
-    """The libraries that a module imports, by their first names."""
+    """Return the libraries that a module imports, by their top-level names."""
     return {name.partition(".")[0] for name in imports(module, top_only=top_only)}
 
 
 def modules(module: str, *, top_only: bool = False) -> set[str]:
-    """The modules of this package that a module imports, such as `_core/call`."""
+    """Return the modules of this package that a module imports, such as `_core/call`."""
     names = [name.split(".")[1:] for name in imports(module, top_only=top_only) if name.startswith("workflow_async.")]
     return {found for name in names for found in (_module("/".join(name)), _module("/".join(name[:-1]))) if found} - {
         module
@@ -80,14 +80,14 @@ def _module(path: str) -> str | None:
 
 
 def layer(module: str) -> int:
-    """The number of a module's layer. The longest name in `LAYERS` that fits decides."""
+    """Return the number of a module's layer. The longest matching name in `LAYERS` decides."""
     found = {
         len(name): number
         for number, names in enumerate(LAYERS)
         for name in names
         if module == name or module.startswith(f"{name}/")
     }
-    assert found, f"{module} stands in no layer"
+    assert found, f"{module} is in no layer"
     return found[max(found)]
 
 
@@ -101,19 +101,19 @@ def test_every_import_points_to_the_same_layer_or_a_lower_layer() -> None:
     assert not upward
 
 
-def test_only_a_facade_is_part_of_a_circle_of_imports() -> None:
-    left = {name: modules(name, top_only=True) for name in MODULES if not name.endswith("__init__")}
-    while left:
-        lowest = {name for name, needs in left.items() if not needs & left.keys()}
-        assert lowest, f"a circle among {sorted(left)}"
-        left = {name: needs for name, needs in left.items() if name not in lowest}
+def test_only_a_facade_is_part_of_an_import_cycle() -> None:
+    remaining = {name: modules(name, top_only=True) for name in MODULES if not name.endswith("__init__")}
+    while remaining:
+        lowest = {name for name, needs in remaining.items() if not needs & remaining.keys()}
+        assert lowest, f"an import cycle among {sorted(remaining)}"
+        remaining = {name: needs for name, needs in remaining.items() if name not in lowest}
 
 
 def test_every_pure_module_exists() -> None:
     assert PURE | VALUES | BACKENDS.keys() <= MODULES.keys()
 
 
-def test_a_pure_module_knows_neither_network_nor_event_loop() -> None:
+def test_a_pure_module_imports_neither_network_nor_event_loop() -> None:
     assert not {name: found for name in PURE if (found := libraries(name) & NETWORK)}
 
 
@@ -122,7 +122,7 @@ def test_a_pure_module_imports_pure_modules_only() -> None:
     assert not {name: found for name in PURE if (found := modules(name) - allowed)}
 
 
-def test_only_the_backends_and_digest_know_an_http_client() -> None:
+def test_only_the_backends_and_digest_import_an_http_client() -> None:
     others = [name for name in MODULES if not name.startswith("_http/") and name != "_core/digest"]
     assert not {name: found for name in others if (found := libraries(name) & HTTP_CLIENTS)}
 
@@ -130,23 +130,23 @@ def test_only_the_backends_and_digest_know_an_http_client() -> None:
 def test_a_backend_imports_its_own_library_only() -> None:
     clients = HTTP_CLIENTS - {"certifi"}
     backends = [name for name in MODULES if name.startswith("_http/")]
-    foreign = {name: libraries(name, top_only=True) & clients - BACKENDS.get(name, set()) for name in backends}
-    assert not {name: found for name, found in foreign.items() if found}
+    others = {name: libraries(name, top_only=True) & clients - BACKENDS.get(name, set()) for name in backends}
+    assert not {name: found for name, found in others.items() if found}
 
 
-def test_the_clients_alone_choose_a_backend() -> None:
+def test_only_the_clients_choose_a_backend() -> None:
     needed = {name for name in MODULES if not name.startswith("_http/") and any("_http" in m for m in modules(name))}
     assert needed - {"__init__"} == {"opencast/client", "preservica/client"}
 
 
-def test_the_library_needs_neither_sandbox_nor_command_line() -> None:
+def test_the_library_imports_neither_sandbox_nor_command_line() -> None:
     library = [name for name in MODULES if not name.startswith(("sandbox/", "cli/"))]
     needed = {name: modules(name, top_only=name == "__main__") for name in library}
     assert not {name for name, found in needed.items() if any(m.startswith(("sandbox/", "cli/")) for m in found)}
     assert not {name for name in library if libraries(name, top_only=name == "__main__") & EXTRAS}
 
 
-def test_neither_system_knows_the_other() -> None:
+def test_neither_system_imports_the_other() -> None:
     for system, other in (SYSTEMS, reversed(SYSTEMS)):
-        mine = [name for name in MODULES if name.startswith(f"{system}/")]
-        assert not {name for name in mine if any(needed.startswith(f"{other}/") for needed in modules(name))}
+        own = [name for name in MODULES if name.startswith(f"{system}/")]
+        assert not {name for name in own if any(needed.startswith(f"{other}/") for needed in modules(name))}
