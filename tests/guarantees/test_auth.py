@@ -118,8 +118,8 @@ async def test_a_thousand_concurrent_401s_cause_one_login(
         archive.revoke()
         assert await call_concurrently(pv) == [None] * CALLERS
     assert token_requests(archive) == ["login"] * 2
-    refused = statuses(archive).count(401)
-    assert refused > 1
+    unauthorized = statuses(archive).count(401)
+    assert unauthorized > 1
     see(f"{CALLERS} calls with a revoked token: 1 login, all answered")
 
 

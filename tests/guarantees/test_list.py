@@ -232,8 +232,8 @@ class ChangingListMachine(RuleBasedStateMachine):
     def start(self, count: int, server: dict[str, Any], shape: tuple[int, int], filtered: bool) -> None:  # noqa: FBT001
         """Start to read."""
         changing_list = ChangingList([Row(id, 2 * id % 15) for id in range(count)], **server)
-        wanted = (lambda row: row.state == "running") if filtered else None
-        self.run = ScanRun(changing_list, self.scan(changing_list, *shape), wanted)
+        predicate = (lambda row: row.state == "running") if filtered else None
+        self.run = ScanRun(changing_list, self.scan(changing_list, *shape), predicate)
         self.filtered = filtered
 
     def change(self, *change: Any) -> None:

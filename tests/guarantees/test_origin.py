@@ -63,7 +63,7 @@ async def client(system: str, url: str, backend: str, clock: Clock) -> AsyncIter
     async with AsyncExitStack() as stack:
         http: Any = backend
         if backend == BORROWED:
-            http = await stack.enter_async_context(httpx.AsyncClient(follow_redirects=True, auth=("somebody", "else")))
+            http = await stack.enter_async_context(httpx.AsyncClient(follow_redirects=True, auth=("other", "user")))
         yield await stack.enter_async_context(make_client(system, url, clock, http))
 
 

@@ -80,8 +80,8 @@ class Recorder:
 
     def record(self, *objects: object) -> None:
         """Record objects with all their contents."""
-        self.texts += [f"{thing!r} {thing} {pickled(thing)}" for thing in objects]
-        self.texts += [text for thing in objects for text in fields(thing)]
+        self.texts += [f"{value!r} {value} {pickled(value)}" for value in objects]
+        self.texts += [text for value in objects for text in fields(value)]
 
 
 async def cancel_at(work: Work, k: int, *, twice: bool) -> "tuple[asyncio.Task[object], int]":
@@ -117,30 +117,30 @@ def frames(error: BaseException) -> Iterator[str]:
         yield from trace.format_exception_only()
 
 
-def pickled(thing: object) -> str:
+def pickled(value: object) -> str:
     try:
-        return pickle.dumps(thing).decode("latin-1")
+        return pickle.dumps(value).decode("latin-1")
     except (TypeError, AttributeError, pickle.PicklingError) as error:
         return str(error)
 
 
-def fields(thing: object, seen: set[int] | None = None) -> Iterator[str]:
+def fields(value: object, seen: set[int] | None = None) -> Iterator[str]:
     """Yield what `vars` and `attrs.asdict` show of an object of this package, and of all such objects in it.
 
     The cookie jar of the standard library is left out: it keeps cookies in its own attributes.
     """
     seen = set() if seen is None else seen
-    if id(thing) in seen or not type(thing).__module__.startswith("workflow_async") or isinstance(thing, CookieJar):
+    if id(value) in seen or not type(value).__module__.startswith("workflow_async") or isinstance(value, CookieJar):
         return
-    seen.add(id(thing))
-    inner = dict(vars(thing)) if hasattr(thing, "__dict__") else {}
-    kind: Any = type(thing)
+    seen.add(id(value))
+    inner = dict(vars(value)) if hasattr(value, "__dict__") else {}
+    kind: Any = type(value)
     if attrs.has(kind):
-        yield repr(attrs.asdict(cast("Any", thing)))
-        inner |= {one.name: getattr(thing, one.name, None) for one in attrs.fields(kind)}
+        yield repr(attrs.asdict(cast("Any", value)))
+        inner |= {attribute.name: getattr(value, attribute.name, None) for attribute in attrs.fields(kind)}
     yield repr(inner)
-    for value in inner.values():
-        yield from fields(getattr(value, "__self__", value), seen)
+    for child in inner.values():
+        yield from fields(getattr(child, "__self__", child), seen)
 
 
 @define

@@ -54,8 +54,8 @@ def proof_tables(reports: Sequence[ReportLike]) -> Iterator[str]:
             row = ROWS[int(number)]
             yield _line(str(number), row.fault, row.by, row.expected, *_result(list(results)))
     for name, results in groupby(figures, key=lambda result: result.subject):
-        seen, result = _result(list(results))
-        yield f"{name}: {seen} ({result})"
+        observed, result = _result(list(results))
+        yield f"{name}: {observed} ({result})"
 
 
 def _result(results: list[RecordedResult]) -> tuple[str, str]:

@@ -177,7 +177,7 @@ def compile_table_reader(
     names = [field.name for field in fields] + ["extra"] * extra
     keys = {field.key for field in fields}
     scope: dict[str, Any] = {"kind": kind, "mutable": _mutable_subclass(kind), "new": object.__new__}
-    value_names = [f"value_{place}" for place in range(len(names))]
+    value_names = [f"value_{index}" for index in range(len(names))]
     assignments = (f"record.{name} = {value}" for name, value in zip(names, value_names, strict=True))
     source = TABLE_SOURCE.format(values=", ".join(value_names), assignments="\n        ".join(assignments))
     make_records: Callable[[Iterable[Any]], list[Any]] = _executed(

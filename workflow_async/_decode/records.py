@@ -132,7 +132,7 @@ def register(
     compiled = compile_list_reader(
         cache(partial(compile_table_reader, kind, fields, extra=extra)), read_item, read_list
     )
-    converter.register_structure_hook_func(lambda asked: asked == list_type, compiled)
+    converter.register_structure_hook_func(lambda kind: kind == list_type, compiled)
 
 
 def structure(converter: RecordConverter | cattrs.Converter, tree: Any, kind: type[T], path: str = "$") -> T:

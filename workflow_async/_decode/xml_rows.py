@@ -87,7 +87,7 @@ def extract_rows(text: str, name: str) -> tuple[str, list[int], ColumnBlock]:
     if "<!" in document or document.find("<?", 1) > 0 or ESCAPED_PLACEHOLDER.search(document):
         # the match may be inside a comment, and the placeholder may be in the document itself
         return text, [], ColumnBlock()
-    columns = {child: parts[place::step] for place, child in enumerate(children, 1)}
+    columns = {child: parts[index::step] for index, child in enumerate(children, 1)}
     if escapes:
         columns = {child: [text and _unescaped(text) for text in texts] for child, texts in columns.items()}
     return document, runs, ColumnBlock(columns, sum(runs))

@@ -204,7 +204,7 @@ def test_malformed_arrays_are_rejected_row_by_row_as_they_are_as_a_whole(parts: 
 
 def page(*rows: str) -> bytes:
     """Return a page that is long enough to be read row by row."""
-    rows_before = ",".join(f'{{"a":{place},"b":"{"x" * 400}"}}' for place in range(1000))
+    rows_before = ",".join(f'{{"a":{index},"b":"{"x" * 400}"}}' for index in range(1000))
     return f"[{','.join((rows_before, *rows))}]".encode()
 
 
@@ -236,7 +236,7 @@ def test_the_last_row_of_a_long_page_is_read_as_in_the_whole_array(last: str) ->
 
 
 def test_a_long_page_takes_little_more_memory_than_its_records() -> None:
-    row = json.dumps({"a": 1, "steps": [{"name": "encode", "at": place, "done": True} for place in range(200)]})
+    row = json.dumps({"a": 1, "steps": [{"name": "encode", "at": index, "done": True} for index in range(200)]})
     body = f"[{','.join([row.replace(' ', '')] * 200)}]".encode()
     tracemalloc.start()
     count = sum(1 for _ in json_rows(body) or ())

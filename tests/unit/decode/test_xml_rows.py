@@ -64,8 +64,8 @@ def test_a_placeholder_stands_for_rows_with_only_blanks_between_them() -> None:
 
 def test_uniform_rows_are_restored_in_their_places_among_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(xml_parser, "reference_xml_tree")
-    odd = "<Row><A>&lt;</A></Row><Row/><Row><B>b</B><A>a</A></Row>"
-    page = PAGE.replace("<Row><A>2", odd + "<Row><A>2")
+    other_rows = "<Row><A>&lt;</A></Row><Row/><Row><B>b</B><A>a</A></Row>"
+    page = PAGE.replace("<Row><A>2", other_rows + "<Row><A>2")
     assert fast(page.encode(), "Row") == {
         "Count": "2",
         "Row": [{"A": "1", "B": "x y"}, {"A": "<"}, "", {"B": "b", "A": "a"}, {"A": "2"}],
@@ -91,9 +91,9 @@ def test_the_usual_escapes_are_read_and_others_are_left_to_the_parser() -> None:
 
 
 def test_if_neither_the_first_nor_the_last_row_is_uniform_the_parser_reads_all() -> None:
-    odd = "<Row><A x='1'>1</A></Row>"
-    assert extracted(PAGE.replace("<Row>", odd + "<Row>", 1)) == extracted(PAGE)
-    assert extracted(PAGE.replace("<Row>", odd + "<Row>", 1).replace("</R>", odd + "</R>")) == []
+    other_rows = "<Row><A x='1'>1</A></Row>"
+    assert extracted(PAGE.replace("<Row>", other_rows + "<Row>", 1)) == extracted(PAGE)
+    assert extracted(PAGE.replace("<Row>", other_rows + "<Row>", 1).replace("</R>", other_rows + "</R>")) == []
 
 
 def test_blanks_between_the_elements_of_a_row_do_not_matter() -> None:
@@ -173,15 +173,15 @@ def test_rows_without_any_known_child_are_still_counted() -> None:
 
 
 def test_a_pattern_covers_at_most_64_children() -> None:
-    many = "".join(f"<N{place}>1</N{place}>" for place in range(4 * MAX_CHILDREN))
+    many = "".join(f"<N{index}>1</N{index}>" for index in range(4 * MAX_CHILDREN))
     document = f"<R><Row>{many}</Row><Row><N1>1</N1></Row></R>"
     assert extracted(document) == [{"N1": "1"}]
     assert outcome(fast, document) == outcome(reference, document)
 
 
 def test_at_most_32_patterns_are_cached() -> None:
-    for place in range(100):
-        extracted(f"<R><Row><A{place}>1</A{place}></Row></R>")
+    for index in range(100):
+        extracted(f"<R><Row><A{index}>1</A{index}></Row></R>")
     assert xml_rows._row_pattern.cache_info().currsize <= 32
 
 
