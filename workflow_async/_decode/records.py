@@ -1,6 +1,6 @@
 """Maps trees to frozen records strictly. No value is coerced, and every fault names its path. Pure."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from datetime import datetime
 from functools import cache, cached_property, partial
 from types import GenericAlias
@@ -13,6 +13,7 @@ from cattrs.gen import make_dict_structure_fn
 
 from workflow_async._core.call import UnreadableRow
 from workflow_async._decode.compiled import Field, compile_list_reader, compile_reader, compile_table_reader
+from workflow_async._decode.reference import EXTRA_KEY, Reference, optional_fields
 from workflow_async._decode.values import EXACT_TYPES, OrNone, TypeMismatch, parse_datetime, type_name
 from workflow_async._decode.xml_rows import RowBlock
 from workflow_async.errors import DecodeError
@@ -22,12 +23,8 @@ T = TypeVar("T")
 Override = Any
 """The type of `cattrs.override(...)`, which cattrs does not export."""
 
-EXTRA_KEY = "#extra"
-"""The key under which a record's `extra` field finds the entries that the record has no field for."""
-
 MAX_UNREADABLE = 2_000
 """Unreadable rows of one response after which reading stops. Reporting a row takes about 50 microseconds."""
-LEAVE_IN_EXTRA = object()
 EXACT_SCALARS = (str, int, float, bool)
 
 
@@ -63,48 +60,6 @@ class RecordConverter:
         return self.cattrs_converter.structure(tree, kind)
 
 
-@frozen
-class _Reference:
-    """The reference reader of one record, based on cattrs.
-
-    In a record that has `extra`, an optional value that cannot be read counts as absent and is kept in `extra`
-    unchanged. A required value that cannot be read, or is missing, is a fault at the server's key.
-    """
-
-    kind: type[Any]
-    fields: Sequence[Field]
-    structure: Callable[[Any, Any], Any]
-    preprocess: Callable[[Any], Any]
-    optional: Mapping[str, Field]
-    """The fields whose values may be unreadable, by key."""
-
-    def __call__(self, tree: Any, _: Any) -> Any:
-        if not isinstance(tree, dict):
-            raise TypeMismatch(f"expected an object, got {type_name(tree)}")
-        keys = {field.key for field in self.fields}
-        preprocessed = {key: self.preprocess(value) for key, value in tree.items() if key in keys}
-        known = {key: value for key, value in preprocessed.items() if value is not LEAVE_IN_EXTRA}
-        unreadable = {
-            key for key in self.optional.keys() & known.keys() if not _is_readable(self.optional[key], known[key])
-        }
-        read = {key: value for key, value in known.items() if key not in unreadable}
-        extra = {key: value for key, value in tree.items() if key not in read}
-        record = self._structured({**read, EXTRA_KEY: extra})
-        fallback_fields = [self.optional[key] for key in unreadable]
-        fallbacks = {field.name: field.fallback for field in fallback_fields if field.fallback is not attrs.NOTHING}
-        return attrs.evolve(record, **fallbacks) if fallbacks else record
-
-    def _structured(self, tree: dict[str, Any]) -> Any:
-        """Return the record. Faults name the server's keys instead of the attributes."""
-        try:
-            return self.structure(tree, self.kind)
-        except cattrs.ClassValidationError as error:
-            keys = {field.name: field.key for field in self.fields}
-            for _, note in error.group_exceptions()[0]:
-                note.name = keys[note.name] or note.name
-            raise
-
-
 def register(
     converter: cattrs.Converter,
     kind: type[Any],
@@ -125,7 +80,7 @@ def register(
     if extra:
         overrides["extra"] = cattrs.override(rename=EXTRA_KEY, struct_hook=lambda value, _: value)
     structure = make_dict_structure_fn(kind, converter, **overrides)
-    reference = _Reference(kind, fields, structure, preprocess, _optional(fields) if extra else {})
+    reference = Reference(kind, fields, structure, preprocess, optional_fields(fields) if extra else {})
     converter.register_structure_hook(kind, compile_reader(kind, fields, reference, extra=extra))
     list_type = list_of(kind)
     read_item, read_list = converter.get_structure_hook(kind), converter.get_structure_hook(list_type)
@@ -246,21 +201,6 @@ def _field(converter: cattrs.Converter, field: "attrs.Attribute[Any]", override:
         read = partial(_structure_as, hook, field.type)
         exact_type = field.type if field.type in EXACT_SCALARS else None
     return Field(field.name, key, read, exact_type, field.default, fallback)
-
-
-def _optional(fields: Iterable[Field]) -> Mapping[str, Field]:
-    """Return the fields that may be absent, by key. A key that a required field reads too is required."""
-    required = {field.key for field in fields if field.default is attrs.NOTHING}
-    return {field.key: field for field in fields if field.key is not None and field.key not in required}
-
-
-def _is_readable(field: Field, value: Any) -> bool:
-    """Return True if the field's reader accepts the value."""
-    try:
-        field.read(value)
-    except Exception:  # noqa: BLE001 - after any error the value goes to `extra`
-        return False
-    return True
 
 
 def _structure_as(hook: Callable[[Any, Any], Any], kind: Any, value: Any) -> Any:

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 
 import cattrs
 
-from workflow_async._decode.records import LEAVE_IN_EXTRA, RecordConverter, read_page, read_with, register, structure
+from workflow_async._decode.records import RecordConverter, read_page, read_with, register, structure
+from workflow_async._decode.reference import LEAVE_IN_EXTRA
 from workflow_async._decode.values import (
     Stripped,
     TypeMismatch,
