@@ -56,8 +56,6 @@ class ScanFactory(Generic[T]):
         if options.consistency == "partitioned":
             return TimeWindowScan(self.window_call, state, options.page_size, options.ahead, self.period, self.bounded)
         rows_call, page_window = partial(self.window_call, None), PageWindow(options.page_size, options.ahead)
-        return (
-            OverlapScan(rows_call, state, page_window)
-            if options.exact
-            else OffsetScan(rows_call, state, page_window, self.offset)
-        )
+        if options.exact:
+            return OverlapScan(rows_call, state, page_window)
+        return OffsetScan(rows_call, state, page_window, self.offset)

@@ -4,7 +4,16 @@ import pytest
 from attrs import define, field
 
 from workflow_async._core.call import Call, Page
-from workflow_async._listing.by_offset import OffsetScan, OverlapScan, PageWindow, RowRange, RowsCall
+from workflow_async._listing.by_offset import (
+    OffsetScan,
+    OverlapScan,
+    PageWindow,
+    RowRange,
+    RowsCall,
+    continues_list,
+    is_last_page,
+    row_ranges,
+)
 from workflow_async._listing.scan import Scan, ScanState
 from workflow_async.errors import ListingInconsistent
 
@@ -86,3 +95,56 @@ def test_after_a_short_page_the_number_of_concurrent_requests_recovers_within_fi
         for _ in range(width):
             page_window.record_page(requested, 10)
     assert rounds <= 5
+
+
+# Ranges, and whether a page continues or ends the list
+
+
+@pytest.mark.parametrize(
+    ("requested", "known", "continues"),
+    [
+        (RowRange(0, 10), [], True),
+        (RowRange(0, 10), [False, False], True),
+        (RowRange(5, 10, 3), [], False),
+        (RowRange(5, 10, 3), [True, True, True], True),
+        (RowRange(5, 10, 3), [True, False, True], False),
+        (RowRange(5, 10, 1), [True, False, True], True),
+        (RowRange(5, 10, 0), [False], False),
+    ],
+)
+def test_a_page_continues_the_list_if_it_begins_with_known_rows(
+    requested: RowRange,
+    known: list[bool],
+    continues: bool,  # noqa: FBT001 - a column
+) -> None:
+    assert continues_list(requested, known) is continues
+
+
+@pytest.mark.parametrize(
+    ("end", "requested", "count", "total", "is_last"),
+    [
+        (10, 10, 10, None, False),
+        (9, 10, 9, None, True),
+        (10, 10, 10, 10, True),
+        (10, 10, 10, 25, False),
+        (9, 10, 9, 25, False),
+        (10, 10, 10, 5, False),
+        (9, 10, 9, 5, True),
+        (0, 10, 0, 0, True),
+    ],
+)
+def test_the_last_page_is_known_by_the_total_or_by_its_length(
+    end: int,
+    requested: int,
+    count: int,
+    total: int | None,
+    is_last: bool,  # noqa: FBT001 - a table's column
+) -> None:
+    assert is_last_page(end, requested=requested, count=count, total=total) is is_last
+
+
+def test_ranges_overlap_and_stay_within_the_end() -> None:
+    assert row_ranges(RowRange(0, 10), 0, count=3, end=None) == [RowRange(0, 10), RowRange(10, 10), RowRange(20, 10)]
+    assert row_ranges(RowRange(0, 10), 0, count=3, end=15) == [RowRange(0, 10), RowRange(10, 5)]
+    assert row_ranges(RowRange(8, 10, 2), 3, count=2, end=None) == [RowRange(8, 10, 2), RowRange(15, 10, 3)]
+    assert row_ranges(RowRange(8, 10, 2), 3, count=9, end=12) == [RowRange(8, 4, 2)]
