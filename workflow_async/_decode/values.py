@@ -99,7 +99,7 @@ EXACT_TYPES: dict[Any, type] = {parse_str: str, parse_int: int, parse_bool: bool
 
 @frozen(eq=False)
 class OrNone(Generic[T]):
-    """Reads a value that may be absent, null or ""."""
+    """A reader of a value that may be absent, null or ""."""
 
     read: Callable[[Any], T]
 
@@ -109,7 +109,7 @@ class OrNone(Generic[T]):
 
 @frozen(eq=False)
 class CachedReader(Generic[T]):
-    """Reads a word. The results for the usual words are computed in advance."""
+    """A reader of a word. The results for the usual words are computed in advance."""
 
     read: Callable[[Any], T]
     results: Mapping[str, T]
@@ -120,7 +120,7 @@ class CachedReader(Generic[T]):
 
 @frozen(eq=False)
 class Stripped(Generic[T]):
-    """Reads a text without the blanks around it. Most texts have none."""
+    """A reader that strips blanks from a text. Most texts have none."""
 
     read: Callable[[Any], T]
 

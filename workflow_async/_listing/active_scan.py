@@ -18,9 +18,10 @@ MAX_PAGES_IN_FLIGHT = 64
 
 @define
 class ActiveScan(Generic[T]):
-    """Requests one page, and then concurrently all pages that exist, by the server's total or else by the last pass.
+    """A scan that requests one page, and then concurrently all other pages.
 
-    If the list is not available, or the server is down, the pass costs one request.
+    Their number follows from the server's total or else from the last pass. If the list is not available, or the server
+    is down, the pass costs one request.
     """
 
     rows_call: Callable[[int, int], Call[Page[T]]]

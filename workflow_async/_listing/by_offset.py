@@ -1,10 +1,11 @@
 """Scans of a list by row offsets: page after page, or with overlapping ("anchored") pages. Pure.
 
 An anchored page counts only if its first rows are known already. Otherwise the scan steps back. Every row that is in
-the list from the beginning of the pass to the end is returned, provided that the rows that stay keep their order. The
-reasons: a page that counts is one piece of the list, and begins at or before the last returned row, so no row that
-stays lies between the two. When the page was requested does not matter. A page that does not count changes nothing, and
-the last page reaches the end of the list.
+the list from the beginning of the pass to the end is returned, provided that the rows that stay keep their order.
+
+A page that counts is one piece of the list. The piece begins at or before the last returned row, so no row that stays
+lies between the two, whenever the page was requested. A page that does not count changes nothing. The last page reaches
+the end of the list.
 """
 
 from collections import deque
@@ -47,7 +48,7 @@ class RowRange:
 
 
 def row_ranges(first: RowRange, overlap: int, *, count: int, end: int | None) -> list[RowRange]:
-    """Return `count` consecutive ranges, each overlapping the one before. None of them reaches beyond `end`."""
+    """Return up to `count` consecutive ranges, each overlapping the one before. None of them reaches beyond `end`."""
     ranges, current = [first], first
     while len(ranges) < count and (end is None or current.offset + current.rows < end):
         overlapping = min(overlap, current.rows - 1)
@@ -59,11 +60,11 @@ def row_ranges(first: RowRange, overlap: int, *, count: int, end: int | None) ->
 
 @define
 class PageWindow:
-    """How many pages to request concurrently, and their size.
+    """The number and the size of the pages to request concurrently.
 
-    It starts with one page. Then it allows as many pages as the server's total implies, or twice as many each time if
-    there is no total. A page of unexpected length resets it to one page. Two such pages of equal length set the page
-    size, because the server then seems to prefer that length.
+    The window starts with one page. Then it allows as many pages as the server's total implies, or twice as many each
+    time if there is no total. A page of unexpected length resets the window to one page. Two such pages of equal length
+    set the page size, because the server then seems to prefer that length.
     """
 
     page_size: int
@@ -99,9 +100,9 @@ class PageWindow:
 
 @define
 class OffsetScan(Generic[T]):
-    """Each page begins where the one before ended. A row that moves up during the pass is missed.
+    """A scan in which each page begins where the one before ended.
 
-    A row that moves down comes twice and is returned once.
+    A row that moves up during the pass is missed. A row that moves down comes twice and is returned once.
     """
 
     rows_call: RowsCall[T]
@@ -116,7 +117,7 @@ class OffsetScan(Generic[T]):
     def next_calls(self, pages_in_use: int = 0) -> Sequence[Call[Page[T]]]:
         """Return the calls for the following pages, within the limit.
 
-        Pages on their way and pages being read count towards the window's width.
+        Pages in flight and pages being read count towards the window's width.
         """
         rows_left, page_size = self.state.rows_left, self.page_window.page_size
         rows_to_end = None if self._total is None else self._total - self.offset
@@ -153,7 +154,10 @@ def is_last_page(end: int, *, requested: int, count: int, total: int | None) -> 
 
 @define
 class OverlapScan(Generic[T]):
-    """Each page begins within the one before. If a page does not, rows have moved, and the scan steps back."""
+    """A scan in which each page begins within the one before.
+
+    If a page does not, rows have moved, and the scan steps back.
+    """
 
     rows_call: RowsCall[T]
     state: ScanState[T]

@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 @attrs.frozen
 class ListingReport:
-    """What a pass over a list did."""
+    """A report on one pass over a list."""
 
     consistency: Consistency
     requests: int = 0
@@ -196,7 +196,7 @@ class Listing(Generic[T]):
 
     @property
     def report(self) -> ListingReport:
-        """What the latest pass has done so far."""
+        """The report on the latest pass, up to now."""
         state = self._state
         return ListingReport(
             self._consistency,

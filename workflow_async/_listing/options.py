@@ -17,7 +17,7 @@ T = TypeVar("T")
 
 @frozen(kw_only=True)
 class ListOptions:
-    """How to read a list: its consistency, the rows per page, and the pages requested concurrently.
+    """The options of a listing: its consistency, the rows per page, and the pages requested concurrently.
 
     Raises `InvalidArgument` if an option has no valid value.
     """
@@ -40,7 +40,7 @@ class ListOptions:
 
 @frozen(kw_only=True)
 class ScanFactory(Generic[T]):
-    """Makes the scan of a list whose server returns all rows or those of a time window."""
+    """A factory of scans for a list whose server returns all rows or those of a time window."""
 
     window_call: WindowCall[T]
     period: Window

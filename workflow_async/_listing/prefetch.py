@@ -15,7 +15,7 @@ R = TypeVar("R")
 
 
 class Send(Protocol):
-    """What a listing needs of a client: a function that sends a call and returns its result."""
+    """A function that sends a call and returns its result."""
 
     async def __call__(self, call: Call[R], /) -> R: ...
 

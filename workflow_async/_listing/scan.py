@@ -23,7 +23,7 @@ MAX_IDLE_PAGES = 2
 
 
 class Scan(Protocol[T]):
-    """What a listing needs of a pass over a list."""
+    """A pass over a list, as a listing uses it."""
 
     @property
     def done(self) -> bool:
@@ -44,7 +44,7 @@ class Scan(Protocol[T]):
 
 @define
 class ScanState(Generic[T]):
-    """What one pass over a list has found so far."""
+    """The state of one pass over a list."""
 
     key: Callable[[T], Hashable]
     limit: int | None = None
