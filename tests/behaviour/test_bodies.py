@@ -89,11 +89,11 @@ def lengths(*claims: Callable[[int], int]) -> Callable[[bytes], RawResponse]:
 async def test_a_wrong_length_is_an_error_and_its_connection_is_not_reused(
     system: str, flaw: Any, fake_time: FakeTime, see: See
 ) -> None:
-    async with faulty_server(system, flaw, fake_time) as (server, client, wire):
+    async with faulty_server(system, flaw, fake_time) as (server, client, byte_server):
         found = await server.outcomes(client)
         assert (await get(client)).id == ID
     assert str(found) == REPEATED
-    about = [request for request in wire.requests if str(ID) in request.target]
+    about = [request for request in byte_server.requests if str(ID) in request.target]
     assert about[1].connection != about[0].connection
     see(REPEATED)
 
@@ -124,8 +124,8 @@ async def test_a_response_about_another_workflow_is_never_returned(system: str, 
         return own + http(200, workflow(system, 9)) if attempts % 2 else own
 
     async with (
-        serve(with_login(answer)) as wire,
-        client_of(system, wire.url, clock=fake_time.clock) as client,
+        serve(with_login(answer)) as byte_server,
+        client_of(system, byte_server.url, clock=fake_time.clock) as client,
     ):
         found = [(await client.workflows.get(id)).id for id in range(1, 41)]
     assert found == list(range(1, 41))
@@ -158,8 +158,8 @@ async def test_a_connection_with_trailing_data_is_not_reused_even_without_an_id_
         return http(200, page(system, [row(system, 2)], total=2) if "=1&" in request.target + "&" else page(system, []))
 
     async with (
-        serve(with_login(answer)) as wire,
-        client_of(system, wire.url, clock=fake_time.clock) as client,
+        serve(with_login(answer)) as byte_server,
+        client_of(system, byte_server.url, clock=fake_time.clock) as client,
     ):
         found = [one.id async for one in client.workflows.list(limit=2, page_size=1)]
     assert found == [1, 2]
@@ -199,15 +199,15 @@ def bomb(megabytes: int) -> bytes:
 @pytest.mark.row(19)
 async def test_a_gzip_bomb_costs_less_than_32_mib_above_the_limit(fake_time: FakeTime, see: See) -> None:
     data = http(200, bomb(1024), content_encoding="gzip")
-    async with serve(data) as wire:
-        async with client_of("opencast", wire.url, clock=fake_time.clock, limits=Limits(body=8 * MIB)) as oc:
+    async with serve(data) as byte_server:
+        async with client_of("opencast", byte_server.url, clock=fake_time.clock, limits=Limits(body=8 * MIB)) as oc:
             tracemalloc.start()
             try:
                 get_result = await outcome(get(oc))
                 _, peak = tracemalloc.get_traced_memory()
             finally:
                 tracemalloc.stop()
-        assert len(wire.requests) == 1
+        assert len(byte_server.requests) == 1
     assert isinstance(get_result, ResponseTooLarge)
     assert peak < (8 + 32) * MIB
     see("1 GiB in 1 MiB: ResponseTooLarge, 1 attempt, < 32 MiB above the bound")

@@ -70,14 +70,14 @@ async def test_a_stale_connection_costs_one_immediate_retry_and_no_budget(
     then: AfterResponse, fake_time: FakeTime, see: See
 ) -> None:
     def answer(_: ReceivedRequest) -> RawResponse:
-        return RawResponse(b"", then) if len(wire.requests) == 2 else RawResponse(http(200, RECORD))
+        return RawResponse(b"", then) if len(byte_server.requests) == 2 else RawResponse(http(200, RECORD))
 
     async with (
-        serve(answer) as wire,
-        client_of("opencast", wire.url, clock=fake_time.clock, retry=Retry(budget=0)) as oc,
+        serve(answer) as byte_server,
+        client_of("opencast", byte_server.url, clock=fake_time.clock, retry=Retry(budget=0)) as oc,
     ):
         assert [(await get(oc)).id for _ in range(3)] == [ID] * 3
-    assert ([request.connection for request in wire.requests], fake_time.naps) == ([1, 1, 2, 2], [0.0])
+    assert ([request.connection for request in byte_server.requests], fake_time.naps) == ([1, 1, 2, 2], [0.0])
     see("1 attempt more at once, budget 0 is enough")
 
 
@@ -86,35 +86,35 @@ async def test_a_connection_that_closed_while_idle_is_not_reused(fake_time: Fake
     def ending(request: ReceivedRequest) -> RawResponse:
         return RawResponse(http(200 if request.method == "GET" else 201, RECORD), "fin")
 
-    async with serve(ending) as wire, client_of("opencast", wire.url, clock=fake_time.clock) as oc:
+    async with serve(ending) as byte_server, client_of("opencast", byte_server.url, clock=fake_time.clock) as oc:
         for n in range(5):
             assert (await get(oc)).id == ID
-            await until(lambda: not wire.open)
-            assert len(wire.requests) == n + 1
+            await until(lambda: not byte_server.open)
+            assert len(byte_server.requests) == n + 1
     assert fake_time.naps == []
 
 
 @pytest.mark.row(8)
 async def test_a_call_fails_on_one_of_many_stale_connections_at_most(fake_time: FakeTime, see: See) -> None:
     async with (
-        serve(Fickle()) as wire,
-        client_of("opencast", wire.url, clock=fake_time.clock, retry=Retry(budget=0)) as oc,
+        serve(Fickle()) as byte_server,
+        client_of("opencast", byte_server.url, clock=fake_time.clock, retry=Retry(budget=0)) as oc,
     ):
         await asyncio.gather(*(get(oc) for _ in range(8)))
-        assert wire.connections == 8
+        assert byte_server.connections == 8
         assert (await get(oc)).id == ID
     see("8 of 8 stale: 1 attempt more")
 
 
 @pytest.mark.row(8)
 async def test_a_start_never_reuses_a_connection(fake_time: FakeTime, see: See) -> None:
-    async with serve(Fickle()) as wire, client_of("opencast", wire.url, clock=fake_time.clock) as oc:
+    async with serve(Fickle()) as byte_server, client_of("opencast", byte_server.url, clock=fake_time.clock) as oc:
         for warm in (0, 1, 8):
             await asyncio.gather(*(get(oc) for _ in range(warm)))
             assert (await start(oc)).id == ID
-            wire.respond = Fickle()
-    connections = [request.connection for request in wire.requests]
-    starts = [n for n, request in enumerate(wire.requests) if request.method == "POST"]
+            byte_server.respond = Fickle()
+    connections = [request.connection for request in byte_server.requests]
+    starts = [n for n, request in enumerate(byte_server.requests) if request.method == "POST"]
     assert len(starts) == 3
     assert all(connections[n] not in connections[:n] for n in starts)
     see("every start on a connection of its own")

@@ -60,15 +60,15 @@ CASES = [(system, name) for system in SYSTEMS for name in (*SHARED_CALLS, *SYSTE
 def answers(system: str) -> Callable[[ReceivedRequest], bytes]:
     """Return a server that accepts every request."""
 
-    def answer(seen: ReceivedRequest) -> bytes:
-        path = seen.target.partition("?")[0]
-        if seen.method == "DELETE":
+    def answer(received: ReceivedRequest) -> bytes:
+        path = received.target.partition("?")[0]
+        if received.method == "DELETE":
             return http(204)
         if path.endswith("/terminate"):
             return http(202)
-        if seen.method == "GET" and path.endswith(("/workflows", "/instances")):
+        if received.method == "GET" and path.endswith(("/workflows", "/instances")):
             return http(200, page(system, [row(system, 7)], 1))
-        return http(201 if seen.method == "POST" else 200, workflow(system, 7, "succeeded"))
+        return http(201 if received.method == "POST" else 200, workflow(system, 7, "succeeded"))
 
     return with_login(answer)
 
@@ -133,8 +133,8 @@ async def cancel_while_waiting(system: str, where: str, *, native: bool) -> list
 
     clock = Clock(sleep=sleep)
 
-    def answer(seen: ReceivedRequest) -> RawResponse | bytes:
-        if where == "the token" and seen.target.startswith(LOGIN):
+    def answer(received: ReceivedRequest) -> RawResponse | bytes:
+        if where == "the token" and received.target.startswith(LOGIN):
             return RawResponse(b"", "stall")
         return RawResponse(b"", "stall") if where == "the queue" else http(503)
 
@@ -162,7 +162,7 @@ async def cancel_while_waiting(system: str, where: str, *, native: bool) -> list
                 await asyncio.wait([first])
             for _ in range(50):
                 await asyncio.sleep(0)
-        return [seen.target.partition("?")[0].rpartition("/")[2] for seen in server.requests]
+        return [received.target.partition("?")[0].rpartition("/")[2] for received in server.requests]
 
 
 @pytest.mark.row(58)

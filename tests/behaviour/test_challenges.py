@@ -34,25 +34,27 @@ CHALLENGES = {
 @pytest.mark.row(73)
 @pytest.mark.parametrize("name", CHALLENGES)
 async def test_an_invalid_challenge_is_unauthorized(name: str, fake_time: FakeTime, see: See) -> None:
-    async with serve(http(401, www_authenticate=CHALLENGES[name])) as wire:
-        async with client_of("opencast", wire.url, auth=Digest("user", "s3cret"), clock=fake_time.clock) as client:
+    async with serve(http(401, www_authenticate=CHALLENGES[name])) as byte_server:
+        async with client_of(
+            "opencast", byte_server.url, auth=Digest("user", "s3cret"), clock=fake_time.clock
+        ) as client:
             for _ in range(2):
                 with pytest.raises(Unauthorized):
                     await client.workflows.get(7)
-        assert 2 <= len(wire.requests) <= 4
+        assert 2 <= len(byte_server.requests) <= 4
     see(f"{len(CHALLENGES)} challenges: Unauthorized after 2 sends at most, and so is the next call")
 
 
 @pytest.mark.row(73)
 async def test_a_digest_password_that_never_worked_is_not_used_again(fake_time: FakeTime) -> None:
     async with (
-        serve(http(401, www_authenticate='Digest realm="x", nonce="n", qop="auth"')) as wire,
-        client_of("opencast", wire.url, auth=Digest("user", "s3cret"), clock=fake_time.clock) as client,
+        serve(http(401, www_authenticate='Digest realm="x", nonce="n", qop="auth"')) as byte_server,
+        client_of("opencast", byte_server.url, auth=Digest("user", "s3cret"), clock=fake_time.clock) as client,
     ):
         for _ in range(3):
             with pytest.raises(Unauthorized, match="not tried again"):
                 await client.workflows.get(7)
-    assert [("authorization" in request.headers) for request in wire.requests] == [False, True]
+    assert [("authorization" in request.headers) for request in byte_server.requests] == [False, True]
 
 
 @pytest.mark.row(73)
@@ -84,12 +86,14 @@ async def test_a_stale_nonce_is_renewed_for_gets_and_starts(fake_time: FakeTime,
         used[f"n{len(used) + 1}"] = 0
         return http(401, www_authenticate=f'Digest realm="x", nonce="n{len(used)}", qop="auth", stale=true')
 
-    async with serve(answer) as wire:
-        async with client_of("opencast", wire.url, auth=Digest("user", "s3cret"), clock=fake_time.clock) as client:
+    async with serve(answer) as byte_server:
+        async with client_of(
+            "opencast", byte_server.url, auth=Digest("user", "s3cret"), clock=fake_time.clock
+        ) as client:
             for _ in range(10):
                 assert (await client.workflows.get(7)).id == 7
                 assert (await client.workflows.start("event-7", "fast")).id == 7
-        assert len(wire.requests) == 20 + len(used)
+        assert len(byte_server.requests) == 20 + len(used)
     see(f"20 calls, {len(used)} nonces: each stale one renewed at once")
 
 
@@ -99,11 +103,11 @@ async def test_a_stale_nonce_is_renewed_for_gets_and_starts(fake_time: FakeTime,
 @pytest.mark.row(74)
 @pytest.mark.parametrize("domain", ["evil.example", "com", "localhost", ".example.org"])
 async def test_a_cookie_for_another_domain_is_not_stored(domain: str, fake_time: FakeTime, see: See) -> None:
-    async with serve(http(200, workflow("opencast", 7), set_cookie=f"a=b; Domain={domain}")) as wire:
-        async with client_of("opencast", wire.url, clock=fake_time.clock) as client:
+    async with serve(http(200, workflow("opencast", 7), set_cookie=f"a=b; Domain={domain}")) as byte_server:
+        async with client_of("opencast", byte_server.url, clock=fake_time.clock) as client:
             for _ in range(2):
                 await client.workflows.get(7)
-        assert not any("cookie" in request.headers for request in wire.requests)
+        assert not any("cookie" in request.headers for request in byte_server.requests)
     see("of another domain: not taken")
 
 
@@ -114,16 +118,16 @@ async def test_a_session_of_one_user_never_reaches_another(fake_time: FakeTime, 
         assert request.headers.get("cookie", f"JSESSIONID={user}") == f"JSESSIONID={user}"
         return http(200, workflow("opencast", 7), set_cookie=f"JSESSIONID={user}; Path=/")
 
-    async with serve(answer) as wire, httpx.AsyncClient() as http_client:
+    async with serve(answer) as byte_server, httpx.AsyncClient() as http_client:
         for more in ({}, {"http": http_client}):
             settings = {"clock": fake_time.clock, **more}
             async with (
-                client_of("opencast", wire.url, auth=("eve", "p"), **settings) as second_user,
-                client_of("opencast", wire.url, auth=("ann", "p"), **settings) as first_user,
+                client_of("opencast", byte_server.url, auth=("eve", "p"), **settings) as second_user,
+                client_of("opencast", byte_server.url, auth=("ann", "p"), **settings) as first_user,
             ):
                 for client in (second_user, first_user, second_user, first_user):
                     await client.workflows.get(7)
-        cookies = [request.headers.get("cookie") for request in wire.requests]
+        cookies = [request.headers.get("cookie") for request in byte_server.requests]
         assert cookies == [None, None, "JSESSIONID=eve", "JSESSIONID=ann"] * 2
     see("two users, also over one ready client: a jar each")
 
@@ -131,13 +135,13 @@ async def test_a_session_of_one_user_never_reaches_another(fake_time: FakeTime, 
 @pytest.mark.row(74)
 async def test_a_thousand_cookies_are_not_all_kept(fake_time: FakeTime, see: See) -> None:
     def answer(_: ReceivedRequest) -> bytes:
-        first = 100 * len(wire.requests)
+        first = 100 * len(byte_server.requests)
         cookies = "".join(f"set-cookie: c{n}={'x' * 20}; Path=/\r\n" for n in range(first, first + 100))
         return http(200, workflow("opencast", 7)).replace(b"content-length", cookies.encode() + b"content-length")
 
-    async with serve(answer) as wire, client_of("opencast", wire.url, clock=fake_time.clock) as client:
+    async with serve(answer) as byte_server, client_of("opencast", byte_server.url, clock=fake_time.clock) as client:
         for _ in range(11):
             await client.workflows.get(7)
-        most = max(len(request.headers.get("cookie", "")) for request in wire.requests)
+        most = max(len(request.headers.get("cookie", "")) for request in byte_server.requests)
     assert 0 < most <= 8192
     see(f"1000 cookies: {most} bytes sent at most")

@@ -78,12 +78,12 @@ async def answers(plan: FaultPlan, count: int) -> tuple[list[str], list[tuple[in
     """Return how this many calls in a row end, and the faults they met."""
     time = FakeTime()
     async with (
-        serve(http(200, b'"a whole answer"')) as wire,
-        chaos_proxy(wire.url, plan) as proxy,
+        serve(http(200, b'"a whole answer"')) as byte_server,
+        chaos_proxy(byte_server.url, plan) as proxy,
         connected(proxy.url, time.clock, retry=LARGE_BUDGET) as transport,
     ):
-        found = [await outcome(transport.send(GET)) for _ in range(count)]
-    return [str(one) if isinstance(one, str) else type(one).__name__ for one in found], proxy.injected_faults
+        results = [await outcome(transport.send(GET)) for _ in range(count)]
+    return [str(one) if isinstance(one, str) else type(one).__name__ for one in results], proxy.injected_faults
 
 
 async def test_a_proxy_without_faults_changes_nothing() -> None:
@@ -99,16 +99,16 @@ async def test_a_seed_decides_the_faults() -> None:
 @pytest.mark.parametrize("fault", ProxyFault)
 async def test_every_fault_is_injected_and_survived(fault: ProxyFault) -> None:
     plan = FaultPlan(seed=3, rate=0.4, faults=(fault,))
-    found, injected = await answers(plan, 30)
+    results, injected = await answers(plan, 30)
     assert {kind for _, kind in injected} == {fault}
-    assert set(found) <= {"a whole answer", "ConnectionBroken", "ConnectFailed"}
-    assert found.count("a whole answer") > 15
+    assert set(results) <= {"a whole answer", "ConnectionBroken", "ConnectFailed"}
+    assert results.count("a whole answer") > 15
 
 
 @pytest.mark.parametrize("fault", FAULTY)
 async def test_endless_faults_are_a_typed_error(fault: ProxyFault) -> None:
-    found, injected = await answers(FaultPlan(seed=4, rate=1.0, faults=(fault,)), 5)
-    assert set(found) <= {"ConnectionBroken", "ConnectFailed"}
+    results, injected = await answers(FaultPlan(seed=4, rate=1.0, faults=(fault,)), 5)
+    assert set(results) <= {"ConnectionBroken", "ConnectFailed"}
     assert len(injected) >= 5 * 4
 
 
@@ -138,8 +138,8 @@ async def tally(calls: list[tuple[Callable[[], Awaitable[Any]], Any]], count: in
     ends: Counter[str] = Counter()
     for n in range(0, count, CONCURRENT):
         several = [calls[(n + k) % len(calls)] for k in range(CONCURRENT)]
-        found = await asyncio.gather(*(outcome(call()) for call, _ in several))
-        for one, (_, actual) in zip(found, several, strict=True):
+        results = await asyncio.gather(*(outcome(call()) for call, _ in several))
+        for one, (_, actual) in zip(results, several, strict=True):
             assert isinstance(one, CallError) or one == actual
             ends["error" if isinstance(one, CallError) else "right"] += 1
     return ends
@@ -170,8 +170,8 @@ async def started(fake: Any, client: Any) -> tuple[Any, Callable[[], int]]:
         ticket = client.workflows.prepare_start(INGEST)
         return await outcome(client.workflows.start(ticket)), lambda: fake.starts.count(ticket.correlation_id)
     event = fake.event()
-    found = await outcome(client.workflows.start(event, "fast"))
-    return found, lambda: sum(run.subject == event for run in fake.engine.all())
+    results = await outcome(client.workflows.start(event, "fast"))
+    return results, lambda: sum(run.subject == event for run in fake.engine.all())
 
 
 def allowed(result: Any) -> set[int]:
@@ -189,9 +189,9 @@ async def test_no_start_is_carried_out_twice_and_every_result_is_true(system: st
         chaos_proxy(fake.url, FaultPlan(seed=12)) as proxy,
         client(fake, proxy.url, FakeTime().clock) as faulty_client,
     ):
-        found = [await started(fake, faulty_client) for _ in range(STARTS)]
-    counts = Counter((type(result).__name__, carried_out()) for result, carried_out in found)
-    assert all(carried_out() in allowed(result) for result, carried_out in found), counts
+        results = [await started(fake, faulty_client) for _ in range(STARTS)]
+    counts = Counter((type(result).__name__, carried_out()) for result, carried_out in results)
+    assert all(carried_out() in allowed(result) for result, carried_out in results), counts
     assert {count for kind, count in counts if kind == "StartOutcomeUnknown"} == {0, 1}
     see(
         f"{proxy}, {STARTS} starts: "
@@ -220,7 +220,7 @@ async def test_a_watch_reports_every_end_once(system: str, sandbox: Sandbox, clo
                 ends[change.id] += 1
                 assert change.now.name == fake.engine.get(change.id).status.name
     assert ends == dict.fromkeys(ids, 1)
-    see(f"{proxy}, a watch of {len(ids)}: every end told once")
+    see(f"{proxy}, a watch of {len(ids)}: every end reported once")
 
 
 def begin(fake: Any, n: int) -> int:
@@ -236,8 +236,8 @@ def begin(fake: Any, n: int) -> int:
 async def test_a_proxy_holds_a_stalled_response_until_it_is_released() -> None:
     stalling = FaultPlan(seed=5, rate=1.0, faults=(ProxyFault.STALL,))
     async with (
-        serve(http(200, b"{}")) as wire,
-        chaos_proxy(wire.url, stalling, hold_stalled=True) as proxy,
+        serve(http(200, b"{}")) as byte_server,
+        chaos_proxy(byte_server.url, stalling, hold_stalled=True) as proxy,
         connected(proxy.url, FakeTime().clock) as transport,
     ):
         call = asyncio.create_task(outcome(transport.send(GET)))

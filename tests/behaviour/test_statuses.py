@@ -113,8 +113,8 @@ async def test_a_redirect_to_another_host_is_not_followed_and_a_start_may_have_h
 PAGE = b"\r\n<!DOCTYPE html><html><body><form action='/login'>running succeeded</form></body></html>"
 
 
-def logins(wire: ByteServer) -> int:
-    return sum(request.target == LOGIN for request in wire.requests)
+def logins(byte_server: ByteServer) -> int:
+    return sum(request.target == LOGIN for request in byte_server.requests)
 
 
 @pytest.mark.row(28)
@@ -212,9 +212,9 @@ async def test_no_list_is_listing_not_supported_with_the_version_of_the_server(
         version = {"default": "v1.10.0", "versions": ["v1.10.0"]}
         return http(200, version) if request.target == "/api/version" else answer
 
-    async with serve(respond) as wire, client_of("opencast", wire.url, clock=fake_time.clock) as oc:
+    async with serve(respond) as byte_server, client_of("opencast", byte_server.url, clock=fake_time.clock) as oc:
         found = await outcome(oc.workflows.list().first())
         assert isinstance(found, ListingNotSupported)
         assert found.version == "v1.10.0"
-        assert len(wire.requests) == 3
+        assert len(byte_server.requests) == 3
     see("no list: ListingNotSupported, 1 request, 1 to see that the API is there, 1 for the version")

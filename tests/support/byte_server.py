@@ -113,15 +113,15 @@ async def serve(
     answer: Callable[[ReceivedRequest], RawResponse | bytes] | bytes, *, tls: ssl.SSLContext | None = None
 ) -> AsyncIterator[ByteServer]:
     """Run a server that sends these responses."""
-    wire = ByteServer(answer if callable(answer) else lambda _: answer)
-    server = await asyncio.start_server(wire.handle, "127.0.0.1", 0, ssl=tls)
+    byte_server = ByteServer(answer if callable(answer) else lambda _: answer)
+    server = await asyncio.start_server(byte_server.handle, "127.0.0.1", 0, ssl=tls)
     scheme = "https" if tls else "http"
-    wire.url = f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    byte_server.url = f"{scheme}://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
-        yield wire
+        yield byte_server
     finally:
         server.close()
-        for task in (running := list(wire.tasks)):
+        for task in (running := list(byte_server.tasks)):
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
         await server.wait_closed()

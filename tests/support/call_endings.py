@@ -100,12 +100,14 @@ async def faulty_server(
     """Run such a server and a client of it."""
     server = FaultyServer(system, flaw, always, timeout)
     async with (
-        serve(with_login(with_version(server) if has_version else server)) as wire,
+        serve(with_login(with_version(server) if has_version else server)) as byte_server,
         client_of(
-            system, wire.url, **{"clock": time.clock, "timeouts": SHORT_TIMEOUTS, "retry": LARGE_BUDGET, **settings}
+            system,
+            byte_server.url,
+            **{"clock": time.clock, "timeouts": SHORT_TIMEOUTS, "retry": LARGE_BUDGET, **settings},
         ) as client,
     ):
-        yield server, client, wire
+        yield server, client, byte_server
 
 
 async def outcomes(system: str, flaw: Fault, time: FakeTime, **settings: Any) -> Outcomes:

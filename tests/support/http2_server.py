@@ -58,13 +58,13 @@ class H2Server:
             self.tasks.discard(task)
             writer.close()
 
-    async def _serve_connection(self, reader: asyncio.StreamReader, talk: H2Stream) -> None:
+    async def _serve_connection(self, reader: asyncio.StreamReader, stream: H2Stream) -> None:
         heads: dict[int, tuple[str, str]] = {}
         bodies: dict[int, bytes] = {}
-        talk.h2.initiate_connection()
-        talk.send()
-        while (data := await reader.read(65536)) and not talk.writer.is_closing():
-            for event in talk.h2.receive_data(data):
+        stream.h2.initiate_connection()
+        stream.send()
+        while (data := await reader.read(65536)) and not stream.writer.is_closing():
+            for event in stream.h2.receive_data(data):
                 if isinstance(event, RequestReceived):
                     fields = dict(event.headers)
                     heads[event.stream_id] = (fields[b":method"].decode(), fields[b":path"].decode())
@@ -73,10 +73,10 @@ class H2Server:
                     bodies[event.stream_id] += event.data
                 elif isinstance(event, StreamEnded):
                     self.requests.append((*heads[event.stream_id], bodies[event.stream_id]))
-                    talk.stream_id = event.stream_id
-                    self.respond(talk)
-            talk.send()
-            await talk.writer.drain()
+                    stream.stream_id = event.stream_id
+                    self.respond(stream)
+            stream.send()
+            await stream.writer.drain()
 
 
 @asynccontextmanager
@@ -85,14 +85,14 @@ async def serve_h2(reply: Respond, authority: trustme.CA) -> AsyncIterator[H2Ser
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
     context.set_alpn_protocols(["h2"])
-    wire = H2Server(reply)
-    server = await asyncio.start_server(wire.handle, "127.0.0.1", 0, ssl=context)
-    wire.url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+    h2_server = H2Server(reply)
+    server = await asyncio.start_server(h2_server.handle, "127.0.0.1", 0, ssl=context)
+    h2_server.url = f"https://127.0.0.1:{server.sockets[0].getsockname()[1]}"
     try:
-        yield wire
+        yield h2_server
     finally:
         server.close()
-        for task in (running := list(wire.tasks)):
+        for task in (running := list(h2_server.tasks)):
             task.cancel()
         await asyncio.gather(*running, return_exceptions=True)
         await server.wait_closed()

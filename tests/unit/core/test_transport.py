@@ -404,17 +404,17 @@ async def test_a_failed_login_after_a_401_is_raised_with_the_url_of_the_login(fa
 async def test_a_thousand_calls_with_an_expired_token_share_one_login(fake_time: FakeTime) -> None:
     valid_token = "t1"
 
-    def answer(seen: Any) -> bytes:
-        if seen.target == "/login":
+    def answer(received: Any) -> bytes:
+        if received.target == "/login":
             return http(body={"token": valid_token})
-        return http(200, b"{}") if seen.headers["preservica-access-token"] == valid_token else http(401)
+        return http(200, b"{}") if received.headers["preservica-access-token"] == valid_token else http(401)
 
     async with serve(answer) as server, connected(server.url, fake_time.clock) as transport:
         logging_in(transport, fake_time)
         await transport.send(GET)
         valid_token = "t2"
         assert await asyncio.gather(*(transport.send(GET) for _ in range(1000))) == [{}] * 1000
-        assert [seen.target for seen in server.requests].count("/login") == 2
+        assert [received.target for received in server.requests].count("/login") == 2
 
 
 # Timeouts

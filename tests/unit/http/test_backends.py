@@ -53,19 +53,19 @@ THING = {"title": "a title of some length"}
 
 
 async def test_a_connection_is_used_again(fake_time: FakeTime) -> None:
-    async with serve(http(200, b"{}")) as wire, connected(wire.url, fake_time.clock) as transport:
+    async with serve(http(200, b"{}")) as byte_server, connected(byte_server.url, fake_time.clock) as transport:
         for _ in range(5):
             await transport.send(GET)
-        assert (len(wire.requests), wire.connections) == (5, 1)
+        assert (len(byte_server.requests), byte_server.connections) == (5, 1)
 
 
 async def test_an_unknown_authority_is_refused_before_anything_is_sent(fake_time: FakeTime) -> None:
     tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     trustme.CA().issue_cert("127.0.0.1").configure_cert(tls)
-    async with serve(http(200, b"{}"), tls=tls) as wire:
-        error = await failure(wire.url, fake_time, POST, retry=Retry())
+    async with serve(http(200, b"{}"), tls=tls) as byte_server:
+        error = await failure(byte_server.url, fake_time, POST, retry=Retry())
         assert isinstance(error, TLSVerificationFailed)
-        assert (error.attempts, error.sent, wire.requests) == (1, False, [])
+        assert (error.attempts, error.sent, byte_server.requests) == (1, False, [])
 
 
 async def test_a_closed_port_is_a_failed_connection_and_nothing_was_sent(fake_time: FakeTime) -> None:
@@ -79,11 +79,11 @@ async def test_an_unknown_host_name_is_a_failed_connection(fake_time: FakeTime) 
 
 
 async def test_a_connection_that_the_server_closed_is_replaced(fake_time: FakeTime) -> None:
-    async with serve(lambda _: RawResponse(http(200, b"{}", connection="close"), "fin")) as wire:
-        async with connected(wire.url, fake_time.clock, retry=NO_RETRIES) as transport:
+    async with serve(lambda _: RawResponse(http(200, b"{}", connection="close"), "fin")) as byte_server:
+        async with connected(byte_server.url, fake_time.clock, retry=NO_RETRIES) as transport:
             for _ in range(3):
                 assert await transport.send(GET) == {}
-        assert wire.connections == 3
+        assert byte_server.connections == 3
 
 
 # Responses that end early
@@ -103,15 +103,15 @@ async def test_a_response_cut_at_any_byte_is_never_taken_as_complete_and_never_s
 ) -> None:
     length = 0
     async with (
-        serve(lambda _: RawResponse(data[:length], then)) as wire,
-        connected(wire.url, fake_time.clock) as transport,
+        serve(lambda _: RawResponse(data[:length], then)) as byte_server,
+        connected(byte_server.url, fake_time.clock) as transport,
     ):
         for length in range(len(data)):
             with pytest.raises(ConnectionBroken) as caught:
                 await transport.send(ONCE)
             assert caught.value.sent
-            assert len(wire.requests) == length + 1
-        wire.respond = lambda _: data
+            assert len(byte_server.requests) == length + 1
+        byte_server.respond = lambda _: data
         assert await transport.send(ONCE) == THING
 
 
@@ -132,8 +132,8 @@ async def test_a_response_cut_at_any_byte_is_never_taken_as_complete_and_never_s
     ids=lambda data: repr(data[:20]),
 )
 async def test_an_invalid_response_is_a_broken_connection(data: bytes, fake_time: FakeTime) -> None:
-    async with serve(lambda _: RawResponse(data, "fin")) as wire:
-        error = await failure(wire.url, fake_time)
+    async with serve(lambda _: RawResponse(data, "fin")) as byte_server:
+        error = await failure(byte_server.url, fake_time)
     assert isinstance(error, ConnectionBroken)
     assert error.sent
 
@@ -144,9 +144,9 @@ ODD = ["600", "999", "099", "000", "100", "101", "199", "1000", "20", "-01", "2\
 @pytest.mark.parametrize("status", ODD)
 async def test_a_start_with_an_invalid_status_line_may_have_happened(status: str, fake_time: FakeTime) -> None:
     data = f"HTTP/1.1 {status} Said\r\ncontent-length: 2\r\n\r\n{{}}".encode("latin-1")
-    async with serve(lambda _: RawResponse(data, "fin")) as wire:
-        error = await failure(wire.url, fake_time, POST)
-        assert len(wire.requests) == 1
+    async with serve(lambda _: RawResponse(data, "fin")) as byte_server:
+        error = await failure(byte_server.url, fake_time, POST)
+        assert len(byte_server.requests) == 1
     assert not isinstance(error, NotSent | StartRejected)
     assert may_have_happened(error)
 
@@ -171,18 +171,21 @@ async def test_a_start_that_the_server_read_is_never_taken_as_not_sent(
     def answer(request: ReceivedRequest) -> RawResponse:
         return RawResponse(b"", then) if request.method == "POST" else RawResponse(http(200, b"{}"))
 
-    async with serve(answer) as wire, connected(wire.url, fake_time.clock) as transport:
+    async with serve(answer) as byte_server, connected(byte_server.url, fake_time.clock) as transport:
         if connection == "warm":
             await transport.send(GET)
         with pytest.raises(ConnectionBroken) as caught:
             await transport.send(POST)
         assert (caught.value.sent, caught.value.attempts) == (True, 1)
-        assert [request.method for request in wire.requests].count("POST") == 1
+        assert [request.method for request in byte_server.requests].count("POST") == 1
 
 
 async def test_a_body_that_ends_with_its_connection_is_returned(fake_time: FakeTime) -> None:
     data = b'HTTP/1.1 200 OK\r\n\r\n{"a": 1}'
-    async with serve(lambda _: RawResponse(data, "fin")) as wire, connected(wire.url, fake_time.clock) as transport:
+    async with (
+        serve(lambda _: RawResponse(data, "fin")) as byte_server,
+        connected(byte_server.url, fake_time.clock) as transport,
+    ):
         assert await transport.send(GET) == {"a": 1}
 
 
@@ -196,11 +199,11 @@ async def test_a_body_that_ends_with_its_connection_is_returned(fake_time: FakeT
     ],
 )
 async def test_an_endless_response_ends_with_the_timeout(data: bytes, fake_time: FakeTime) -> None:
-    async with serve(lambda _: RawResponse(data, "stall")) as wire:
-        error = await failure(wire.url, fake_time, timeouts=Timeouts(exchange=0.05))
+    async with serve(lambda _: RawResponse(data, "stall")) as byte_server:
+        error = await failure(byte_server.url, fake_time, timeouts=Timeouts(exchange=0.05))
         assert isinstance(error, DeadlineExceeded)
         assert error.sent
-        await until(lambda: not wire.open)
+        await until(lambda: not byte_server.open)
 
 
 async def test_slow_bytes_do_not_extend_the_timeout(fake_time: FakeTime) -> None:
@@ -237,20 +240,20 @@ async def test_an_unrequested_response_is_never_returned_for_another_request(fak
         own = http(200, {"id": request.target[1:]})
         return own + http(200, {"id": "9"}) if request.connection == 1 else own
 
-    async with serve(answer) as wire, connected(wire.url, fake_time.clock) as transport:
+    async with serve(answer) as byte_server, connected(byte_server.url, fake_time.clock) as transport:
         assert await transport.send(read("1")) == "1"
         assert await transport.send(read("2")) == "2"
-        assert [request.connection for request in wire.requests][-1] > 1
+        assert [request.connection for request in byte_server.requests][-1] > 1
     async with (
-        serve(http(200, {"id": "9"})) as wire,
-        connected(wire.url, fake_time.clock, retry=NO_RETRIES) as transport,
+        serve(http(200, {"id": "9"})) as byte_server,
+        connected(byte_server.url, fake_time.clock, retry=NO_RETRIES) as transport,
     ):
         with pytest.raises(ResponseMismatch):
             await transport.send(read("3"))
 
 
 async def test_extra_bytes_after_a_response_break_no_later_call(backend: str, fake_time: FakeTime) -> None:
-    async with serve(lambda _: data) as wire, connected(wire.url, fake_time.clock) as transport:
+    async with serve(lambda _: data) as byte_server, connected(byte_server.url, fake_time.clock) as transport:
         data = http(200, b"{}") + b"surplus"
         if "aiohttp" in backend:  # aiohttp reads ahead before it returns the response, and refuses both
             with pytest.raises(ConnectionBroken):
@@ -277,9 +280,9 @@ async def test_extra_bytes_after_a_response_break_no_later_call(backend: str, fa
 async def test_a_body_beyond_the_limits_is_refused_and_not_retried(
     limits: Limits, data: bytes, fake_time: FakeTime
 ) -> None:
-    async with serve(data) as wire:
-        assert isinstance(await failure(wire.url, fake_time, limits=limits, retry=Retry()), ResponseTooLarge)
-        assert len(wire.requests) == 1
+    async with serve(data) as byte_server:
+        assert isinstance(await failure(byte_server.url, fake_time, limits=limits, retry=Retry()), ResponseTooLarge)
+        assert len(byte_server.requests) == 1
 
 
 @pytest.mark.parametrize("coding", ["identity", "gzip"])
@@ -287,8 +290,8 @@ async def test_a_body_as_large_as_the_limits_is_read(coding: str, fake_time: Fak
     body = b'"' + b" " * 998 + b'"'
     data = http(200, gzip.compress(body) if coding == "gzip" else body, content_encoding=coding)
     async with (
-        serve(data) as wire,
-        connected(wire.url, fake_time.clock, limits=Limits(wire=1000, body=1000)) as transport,
+        serve(data) as byte_server,
+        connected(byte_server.url, fake_time.clock, limits=Limits(wire=1000, body=1000)) as transport,
     ):
         assert await transport.send(GET) == " " * 998
 
@@ -319,10 +322,10 @@ def bomb(megabytes: int) -> bytes:
 async def test_a_gzip_bomb_costs_little_more_memory_than_the_limit(fake_time: FakeTime) -> None:
     data = http(200, bomb(1024), content_encoding="gzip")
     assert len(data) < 2 * 2**20
-    async with serve(data) as wire:
+    async with serve(data) as byte_server:
         tracemalloc.start()
         try:
-            error = await failure(wire.url, fake_time, limits=Limits(body=4 * 2**20))
+            error = await failure(byte_server.url, fake_time, limits=Limits(body=4 * 2**20))
             _, peak = tracemalloc.get_traced_memory()
         finally:
             tracemalloc.stop()
@@ -339,11 +342,11 @@ async def test_decompression_yields_to_other_tasks(fake_time: FakeTime) -> None:
             turns += 1
             await asyncio.sleep(0)
 
-    async with serve(http(200, bomb(16), content_encoding="gzip")) as wire:
+    async with serve(http(200, bomb(16), content_encoding="gzip")) as byte_server:
         counting = asyncio.create_task(others())
-        await failure(wire.url, fake_time)
+        await failure(byte_server.url, fake_time)
         before = turns
-        await failure(wire.url, fake_time, limits=Limits(body=15 * 2**20))
+        await failure(byte_server.url, fake_time, limits=Limits(body=15 * 2**20))
         counting.cancel()
         assert turns - before > 15
 
@@ -355,11 +358,11 @@ ZIP = gzip.compress(PLAIN, mtime=0)
 @pytest.mark.parametrize("coding", ["gzip", "x-gzip", "GZIP", " gzip "])
 async def test_a_gzip_body_is_decompressed(coding: str, fake_time: FakeTime) -> None:
     async with (
-        serve(http(200, ZIP, content_encoding=coding)) as wire,
-        connected(wire.url, fake_time.clock) as transport,
+        serve(http(200, ZIP, content_encoding=coding)) as byte_server,
+        connected(byte_server.url, fake_time.clock) as transport,
     ):
         assert await transport.send(GET) == {"a": 1}
-    assert wire.requests[0].headers["accept-encoding"] == "gzip"
+    assert byte_server.requests[0].headers["accept-encoding"] == "gzip"
 
 
 @pytest.mark.parametrize(
@@ -380,16 +383,16 @@ async def test_a_gzip_body_is_decompressed(coding: str, fake_time: FakeTime) -> 
     ],
 )
 async def test_a_body_that_cannot_be_decompressed_is_refused(body: bytes, coding: str, fake_time: FakeTime) -> None:
-    async with serve(http(200, body, content_encoding=coding)) as wire:
-        error = await failure(wire.url, fake_time)
+    async with serve(http(200, body, content_encoding=coding)) as byte_server:
+        error = await failure(byte_server.url, fake_time)
     assert isinstance(error, ContentEncodingError)
     assert len(str(error)) < 200
 
 
 async def test_an_empty_body_needs_no_decompression(fake_time: FakeTime) -> None:
     async with (
-        serve(b"HTTP/1.1 204 No Content\r\ncontent-encoding: gzip\r\n\r\n") as wire,
-        connected(wire.url, fake_time.clock) as transport,
+        serve(b"HTTP/1.1 204 No Content\r\ncontent-encoding: gzip\r\n\r\n") as byte_server,
+        connected(byte_server.url, fake_time.clock) as transport,
     ):
         await transport.send(DELETE)
 
@@ -400,28 +403,28 @@ async def test_an_empty_body_needs_no_decompression(fake_time: FakeTime) -> None
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
 @pytest.mark.parametrize("call", [GET, POST])
 async def test_a_redirect_is_never_followed(status: int, call: Call[Any], fake_time: FakeTime) -> None:
-    async with serve(http(200, b"{}")) as other, serve(http(status, b"", location=other.url)) as wire:
-        assert isinstance(await failure(wire.url, fake_time, call), UnexpectedRedirect)
-        assert (len(wire.requests), other.requests) == (1, [])
+    async with serve(http(200, b"{}")) as other, serve(http(status, b"", location=other.url)) as byte_server:
+        assert isinstance(await failure(byte_server.url, fake_time, call), UnexpectedRedirect)
+        assert (len(byte_server.requests), other.requests) == (1, [])
 
 
 async def test_cookies_are_sent_only_by_the_client_that_received_them(fake_time: FakeTime) -> None:
     def answer(request: ReceivedRequest) -> bytes:
-        cookie = f"JSESSIONID={len(wire.requests)}; Path=/"
+        cookie = f"JSESSIONID={len(byte_server.requests)}; Path=/"
         return http(200, {"cookie": request.headers.get("cookie", "")}, set_cookie=cookie)
 
     async with (
-        serve(answer) as wire,
-        connected(wire.url, fake_time.clock) as one,
-        connected(wire.url, fake_time.clock) as two,
+        serve(answer) as byte_server,
+        connected(byte_server.url, fake_time.clock) as one,
+        connected(byte_server.url, fake_time.clock) as two,
     ):
         found = [(await transport.send(GET))["cookie"] for transport in (one, two, one, two)]
     assert found == ["", "", "JSESSIONID=1", "JSESSIONID=2"]
 
 
 async def test_a_cookie_for_another_domain_is_not_stored(fake_time: FakeTime) -> None:
-    async with serve(http(200, b"{}", set_cookie="a=b; Domain=example.org")) as wire:
-        async with connected(wire.url, fake_time.clock) as transport:
+    async with serve(http(200, b"{}", set_cookie="a=b; Domain=example.org")) as byte_server:
+        async with connected(byte_server.url, fake_time.clock) as transport:
             await transport.send(GET)
             await transport.send(GET)
-        assert all("cookie" not in request.headers for request in wire.requests)
+        assert all("cookie" not in request.headers for request in byte_server.requests)
