@@ -102,7 +102,7 @@ class TokenAuth:
         return None
 
     def _on_failure(self, error: CallError) -> CallError | None:
-        if self._is_still_valid():
+        if self._keep_valid_token():
             return None
         self._drop()
         self._failure = copy.copy(error)  # a copy has no traceback
@@ -112,8 +112,8 @@ class TokenAuth:
         if self._grant is not None:
             self._refused_token, self._grant, self._failure = self._grant.token, None, None
 
-    def _is_still_valid(self) -> bool:
-        """Return True if the old token is still valid after a failed renewal. Plan another renewal."""
+    def _keep_valid_token(self) -> bool:
+        """Return True if the old token is still valid after a failed renewal, and plan another renewal."""
         now = self.clock.now()
         if self._grant is None or now >= self._expires_at:
             return False

@@ -45,14 +45,14 @@ class SendProgress:
             return self._is_aiohttp_reliable and is_aiohttp_connecting(chain, self.request)
         if is_from_httpcore(chain, self.trace):
             return not self.body_read
-        return is_unconnected(chain[0]) and (self._is_body_unread or is_from_mock(chain))
+        return is_unconnected(chain[0]) and (self._is_transport_reliable or is_from_mock(chain))
 
     @property
     def _is_aiohttp_reliable(self) -> bool:
         return self.request.method in SAFE_METHODS or self.request.method not in RESENT_METHODS
 
     @property
-    def _is_body_unread(self) -> bool:
+    def _is_transport_reliable(self) -> bool:
         """True if an unknown transport can be believed when it reports that it did not connect.
 
         A request with a body that changes something cannot have been sent if its body was not read.
