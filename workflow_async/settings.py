@@ -38,8 +38,7 @@ def _number_between(least: float, most: float) -> Callable[[Any, "Attribute[floa
 
 def _int_at_least(least: int) -> Callable[[Any, "Attribute[int]", int], None]:
     def check(_: object, attribute: "Attribute[int]", value: int) -> None:
-        if not isinstance(value, int) or isinstance(value, bool) or value < least:
-            raise InvalidArgument(attribute.name, f"must be a whole number of at least {least}")
+        check_int(attribute.name, value, least=least)
 
     return check
 
@@ -51,31 +50,31 @@ def _is_number(value: object) -> bool:
     return abs(value) <= sys.float_info.max
 
 
-def whole_number(argument: str, value: int, *, least: int) -> None:
+def check_int(argument: str, value: int, *, least: int) -> None:
     """Raise `InvalidArgument` unless `value` is an int of at least `least`."""
     if not isinstance(value, int) or isinstance(value, bool) or value < least:
         raise InvalidArgument(argument, f"must be a whole number of at least {least}")
 
 
-def positive_seconds(argument: str, value: float | None) -> None:
+def check_timeout(argument: str, value: float | None) -> None:
     """Raise `InvalidArgument` unless `value` is None or a number of seconds above 0."""
     if value is not None and not (_is_number(value) and value > 0):
         raise InvalidArgument(argument, "must be a number of seconds above 0")
 
 
-def optional_number(argument: str, value: int | None, *, least: int) -> None:
+def check_optional_int(argument: str, value: int | None, *, least: int) -> None:
     """Raise `InvalidArgument` unless `value` is None or an int of at least `least`."""
     if value is not None:
-        whole_number(argument, value, least=least)
+        check_int(argument, value, least=least)
 
 
-def positive_number(argument: str, value: float | None) -> None:
+def check_positive(argument: str, value: float | None) -> None:
     """Raise `InvalidArgument` unless `value` is None or a number above 0."""
     if value is not None and not (_is_number(value) and value > 0):
         raise InvalidArgument(argument, "must be a number above 0")
 
 
-def number_from_zero(argument: str, value: float) -> None:
+def check_not_negative(argument: str, value: float) -> None:
     """Raise `InvalidArgument` unless `value` is a number of at least 0."""
     if not (_is_number(value) and value >= 0):
         raise InvalidArgument(argument, "must be a number of at least 0")

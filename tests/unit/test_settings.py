@@ -10,7 +10,7 @@ import pytest
 
 from workflow_async import Clock, Limits, Poll, Retry, Timeouts
 from workflow_async.errors import InvalidArgument
-from workflow_async.settings import optional_number, whole_number
+from workflow_async.settings import check_int, check_optional_int
 
 NONSENSE = [
     *(
@@ -61,10 +61,10 @@ def test_the_default_clock_is_monotonic_and_really_sleeps() -> None:
 
 @pytest.mark.parametrize("value", [None, 1, 500])
 def test_an_optional_int_can_be_none(value: int | None) -> None:
-    optional_number("limit", value, least=1)
+    check_optional_int("limit", value, least=1)
 
 
 @pytest.mark.parametrize("value", [0, -1, True, 1.0, "5", math.nan])
 def test_a_value_that_is_not_an_int_is_refused_by_name(value: Any) -> None:
     with pytest.raises(InvalidArgument, match="limit: must be a whole number of at least 1"):
-        whole_number("limit", value, least=1)
+        check_int("limit", value, least=1)

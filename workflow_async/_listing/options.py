@@ -10,7 +10,7 @@ from workflow_async._listing.by_offset import OffsetScan, OverlapScan, PageWindo
 from workflow_async._listing.by_time import TimeWindowScan, Window, WindowCall
 from workflow_async._listing.scan import Consistency, Scan, ScanState
 from workflow_async.errors import InvalidArgument
-from workflow_async.settings import whole_number
+from workflow_async.settings import check_int
 
 T = TypeVar("T")
 
@@ -29,8 +29,8 @@ class ListOptions:
     def __attrs_post_init__(self) -> None:
         if self.consistency not in get_args(Consistency):
             raise InvalidArgument("consistency", f"must be one of {', '.join(get_args(Consistency))}")
-        whole_number("page_size", self.page_size, least=2 if self.consistency == "anchored" else 1)
-        whole_number("ahead", self.ahead, least=1)
+        check_int("page_size", self.page_size, least=2 if self.consistency == "anchored" else 1)
+        check_int("ahead", self.ahead, least=1)
 
     @property
     def exact(self) -> bool:

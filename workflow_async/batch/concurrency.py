@@ -6,7 +6,7 @@ import anyio
 from attrs import define, field
 
 from workflow_async.errors import InvalidArgument
-from workflow_async.settings import Clock, Poll, optional_number, whole_number
+from workflow_async.settings import Clock, Poll, check_int, check_optional_int
 
 
 @define(eq=False)
@@ -67,8 +67,8 @@ def concurrency_limit(
     max_running: int, low: int | None, count: Callable[[], Awaitable[int]] | None, clock: Clock, poll: Poll
 ) -> ConcurrencyLimit:
     """A gate with as many places; raises `InvalidArgument` for a watermark that is none."""
-    whole_number("max_running", max_running, least=1)
-    optional_number("low", low, least=0)
+    check_int("max_running", max_running, least=1)
+    check_optional_int("low", low, least=0)
     if low is not None and low >= max_running:
         raise InvalidArgument("low", "must be below max_running")
     return ConcurrencyLimit(max_running, max_running - 1 if low is None else low, clock, poll, count)

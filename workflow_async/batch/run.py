@@ -25,7 +25,7 @@ from workflow_async.errors import CallError, InvalidArgument
 from workflow_async.monitor import Poller
 from workflow_async.monitor.watch import WaitOptions
 from workflow_async.phase import Workflow
-from workflow_async.settings import number_from_zero
+from workflow_async.settings import check_not_negative
 
 T = TypeVar("T")
 W = TypeVar("W", bound=Workflow)
@@ -236,7 +236,7 @@ def run(
         raise InvalidArgument("starts", "must be a list or another iterable of starts")
     if not isinstance(journal, str | os.PathLike | None):
         raise InvalidArgument("journal", "must be a path, or None to keep none")
-    number_from_zero("settle", settle)
+    check_not_negative("settle", settle)
     running: dict[str, tuple[Ticket, int | None]] = {}
     clock, poll = poller.clock, terms.poll
     outage, book, told = Outage(clock, poll), Ledger(clock, journal), ResultQueue[Result[W]]()

@@ -34,7 +34,7 @@ from workflow_async.monitor.events import (
     Vanished,
 )
 from workflow_async.phase import Phase, Workflow
-from workflow_async.settings import Poll, check_poll, positive_number
+from workflow_async.settings import Poll, check_poll, check_positive
 
 W = TypeVar("W", bound=Workflow)
 
@@ -56,7 +56,7 @@ class WaitOptions(Generic[W]):
     until: Predicate[W] | None = None
 
     def __attrs_post_init__(self) -> None:
-        positive_number("timeout", self.timeout)
+        check_positive("timeout", self.timeout)
         check_poll(self.poll)
         if self.parked not in ("wait", "return", "raise"):
             raise InvalidArgument("parked", 'must be "wait", "return" or "raise"')
@@ -276,7 +276,7 @@ def watching(
     """A watch of these ids, or of what this list shows from time to time."""
     check_poll(poll)
     if not isinstance(stalled_after, timedelta):
-        positive_number("stalled_after", stalled_after)
+        check_positive("stalled_after", stalled_after)
     elif stalled_after <= timedelta(0):
         raise InvalidArgument("stalled_after", "must be above 0")
     subscription = Subscription[W](

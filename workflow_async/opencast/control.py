@@ -14,7 +14,7 @@ from workflow_async.opencast import calls
 from workflow_async.opencast.records import State, Workflow
 from workflow_async.opencast.resuming import ResumeLog, check_delay
 from workflow_async.opencast.start_service import StartService
-from workflow_async.settings import number_from_zero
+from workflow_async.settings import check_not_negative
 
 SETTLE_TIMEOUT = 30.0
 """Default seconds that a resume waits for its effect."""
@@ -63,7 +63,7 @@ class Control(StartService):
         2.3.
         """
         id = parse_id("workflow_id", workflow_id)
-        number_from_zero("settle", settle)
+        check_not_negative("settle", settle)
         include = including(operations=with_operations, configuration=with_configuration)
         target = None if state is None else _target_state(state)
         workflow: Workflow | None = None

@@ -7,7 +7,7 @@ from workflow_async._core.transport import Transport
 from workflow_async._listing.listing import Listing
 from workflow_async.opencast import calls, filters
 from workflow_async.opencast.records import Definition
-from workflow_async.settings import optional_number
+from workflow_async.settings import check_optional_int
 
 
 @frozen
@@ -46,7 +46,7 @@ class Definitions:
         Source: GET /api/workflow-definitions. Needs ROLE_API_WORKFLOW_DEFINITION_VIEW. See tests/contract/opencast.md,
         section 3.
         """
-        optional_number("limit", limit, least=1)
+        check_optional_int("limit", limit, least=1)
         call = calls.list_definitions(
             filter=filters.definition_filter(tag) if tag is not None else "",
             sort=filters.definition_sort(sort) if sort is not None else "",

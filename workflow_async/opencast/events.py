@@ -11,7 +11,7 @@ from workflow_async._listing.listing import Listing
 from workflow_async._listing.scan import MAX_AHEAD
 from workflow_async.opencast import calls
 from workflow_async.opencast.records import Event
-from workflow_async.settings import optional_number, whole_number
+from workflow_async.settings import check_int, check_optional_int
 
 
 @frozen
@@ -45,9 +45,9 @@ class Events:
         Source: GET /api/events with status EVENTS.EVENTS.STATUS.PROCESSING. See tests/contract/opencast.md, section
         1.7.
         """
-        optional_number("limit", limit, least=1)
-        whole_number("page_size", page_size, least=1)
-        whole_number("ahead", ahead, least=1)
+        check_optional_int("limit", limit, least=1)
+        check_int("page_size", page_size, least=1)
+        check_int("ahead", ahead, least=1)
         return Listing(
             self._transport.send,
             lambda found: OffsetScan(_rows, found, PageWindow(page_size, ahead)),

@@ -21,7 +21,7 @@ from workflow_async.opencast.literal_filter import LiteralFilter, combined, wild
 from workflow_async.opencast.monitor_source import INDEX_LAG
 from workflow_async.opencast.query import WorkflowQuery
 from workflow_async.opencast.records import Workflow
-from workflow_async.settings import optional_number, whole_number
+from workflow_async.settings import check_int, check_optional_int
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ALL_TIME = (datetime(1000, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC))
@@ -56,8 +56,8 @@ def workflow_listing(
     Raises:
         InvalidArgument: an argument cannot be sent, or does not go together with the consistency.
     """
-    optional_number("limit", limit, least=1)
-    whole_number("offset", offset, least=0)
+    check_optional_int("limit", limit, least=1)
+    check_int("offset", offset, least=0)
     _check_exact(options, sort, offset)
     filter = query.on_the_wire(without=NOT_SENT[options.consistency])
     scans = ScanFactory(

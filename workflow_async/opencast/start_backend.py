@@ -28,7 +28,7 @@ from workflow_async.opencast import calls, filters
 from workflow_async.opencast.evidence import event_and_definition, find_start
 from workflow_async.opencast.query import WorkflowQuery
 from workflow_async.opencast.records import Event, State, Workflow
-from workflow_async.settings import optional_number
+from workflow_async.settings import check_optional_int
 
 T = TypeVar("T")
 
@@ -74,7 +74,7 @@ class OpencastStarts:
         baseline: int | None = None,
     ) -> Ticket:
         """A start as a ticket; raises `InvalidArgument` for what cannot be sent."""
-        optional_number("baseline", baseline, least=0)
+        check_optional_int("baseline", baseline, least=0)
         settings = None if configuration is None else stringify("configuration", configuration)
         calls.start_workflow(event, definition, settings)
         arguments = {"event": event, "definition": definition, "configuration": settings}

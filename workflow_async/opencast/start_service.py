@@ -11,7 +11,7 @@ from workflow_async.batch.run import Path, run
 from workflow_async.monitor.watch import WaitOptions
 from workflow_async.opencast.records import Workflow
 from workflow_async.opencast.start_backend import OpencastStarts, Start
-from workflow_async.settings import Poll, number_from_zero
+from workflow_async.settings import Poll, check_not_negative
 
 
 @define(eq=False)
@@ -72,7 +72,7 @@ class StartService(monitor.MonitoringMixin[Workflow]):
 
         Source: GET /api/workflows, GET /workflow/mediaPackage/{id}/instances.json; contract: opencast.md 1.7, 2.1.
         """
-        number_from_zero("wait", wait)
+        check_not_negative("wait", wait)
         return await self._starts.reconcile(ticket, wait=wait)
 
     def run_all(

@@ -20,7 +20,7 @@ from workflow_async.opencast.control import Control, including
 from workflow_async.opencast.query import ENDED, WorkflowQuery
 from workflow_async.opencast.records import Workflow
 from workflow_async.opencast.scans import describe_rows, workflow_listing
-from workflow_async.settings import Poll, positive_seconds
+from workflow_async.settings import Poll, check_timeout
 
 T = TypeVar("T")
 
@@ -192,7 +192,7 @@ class Workflows(Control):
         Source: POST /api/workflows. Needs ROLE_API_WORKFLOW_INSTANCE_CREATE. See tests/contract/opencast.md, section
         2.1.
         """
-        positive_seconds("timeout", timeout)
+        check_timeout("timeout", timeout)
         ticket = self._starts.from_arguments(event_id, definition_id, configuration)
         include = including(operations=with_operations, configuration=with_configuration)
         workflow = await self._starts.send(ticket, include, timeout=timeout)

@@ -11,7 +11,7 @@ from workflow_async._core.transport import Transport
 from workflow_async._listing.listing import Listing
 from workflow_async.preservica import filters, process_calls
 from workflow_async.preservica.records import Message, Monitor
-from workflow_async.settings import optional_number, whole_number
+from workflow_async.settings import check_int, check_optional_int
 
 
 @frozen
@@ -51,7 +51,7 @@ class Monitors:
 
         Source: GET /api/processmonitor/monitors. See tests/contract/preservica.md, section 2.2.
         """
-        optional_number("limit", limit, least=1)
+        check_optional_int("limit", limit, least=1)
         params = filters.given_params(
             status=None if status is None else filters.comma_list("status", filters.MONITOR_STATUSES, status),
             category=None if category is None else filters.comma_list("category", filters.MONITOR_CATEGORIES, category),
@@ -87,8 +87,8 @@ class Monitors:
 
         Source: GET /api/processmonitor/messages. See tests/contract/preservica.md, section 2.2.
         """
-        optional_number("limit", limit, least=1)
-        whole_number("page_size", page_size, least=1)
+        check_optional_int("limit", limit, least=1)
+        check_int("page_size", page_size, least=1)
         params = filters.given_params(
             monitor=filters.checked_text("monitor_id", monitor_id),
             status=None if status is None else filters.comma_list("status", filters.MESSAGE_STATUSES, status),

@@ -12,7 +12,7 @@ from workflow_async._listing.prefetch import Send
 from workflow_async.preservica import calls, filters
 from workflow_async.preservica.query import WorkflowQuery
 from workflow_async.preservica.records import Workflow
-from workflow_async.settings import optional_number
+from workflow_async.settings import check_optional_int
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ALL_TIME = (EPOCH, datetime(2200, 1, 1, tzinfo=UTC))
@@ -30,7 +30,7 @@ def workflow_listing(
     unreadable: OnUnreadable = "raise",
 ) -> Listing[Workflow]:
     """Return the listing. Raise `InvalidArgument` if an argument cannot be sent."""
-    optional_number("limit", limit, least=1)
+    check_optional_int("limit", limit, least=1)
     params = query.on_the_wire(newest_first=newest_first, without=("state",) if options.exact else ())
     scans = ScanFactory(
         window_call=partial(_page_call, params),

@@ -11,7 +11,7 @@ from workflow_async.batch.run import Path, run
 from workflow_async.monitor.watch import WaitOptions
 from workflow_async.preservica.records import Context, Workflow
 from workflow_async.preservica.start_backend import PreservicaStarts, Start
-from workflow_async.settings import Poll, number_from_zero
+from workflow_async.settings import Poll, check_not_negative
 
 
 @define(eq=False)
@@ -62,7 +62,7 @@ class StartService(monitor.MonitoringMixin[Workflow]):
 
         Source: GET /sdb/rest/workflow/instances, CorrelationToken; contract: preservica.md 1.8.
         """
-        number_from_zero("wait", wait)
+        check_not_negative("wait", wait)
         return await self._starts.reconcile(ticket, wait=wait)
 
     def run_all(

@@ -23,7 +23,7 @@ from workflow_async.preservica.query import WorkflowQuery
 from workflow_async.preservica.records import AcceptedCounts, Context, Started, Workflow
 from workflow_async.preservica.scans import workflow_listing
 from workflow_async.preservica.start_service import StartService
-from workflow_async.settings import Poll, positive_seconds, whole_number
+from workflow_async.settings import Poll, check_int, check_timeout
 
 log = logging.getLogger("workflow_async")
 
@@ -134,7 +134,7 @@ class Workflows(StartService):
 
         Source: POST /sdb/rest/workflow/instances. See tests/contract/preservica.md, sections 1.4 and 1.8.
         """
-        positive_seconds("timeout", timeout)
+        check_timeout("timeout", timeout)
         ticket = self._starts.from_arguments(context, parameters, correlation_id)
         started = await self._starts.send(ticket, timeout=timeout)
         if started.id is not None:
@@ -216,7 +216,7 @@ class Workflows(StartService):
         Raises:
             InvalidArgument: immediately, for neither or both of ids and filters, or if an argument cannot be sent.
         """
-        whole_number("retry_stalled", retry_stalled, least=0)
+        check_int("retry_stalled", retry_stalled, least=0)
         given = _given_filters(filters)
         if (workflow_ids is None) == (not given):
             raise InvalidArgument("workflow_ids", "must be given, or filters in their place, but not both")
