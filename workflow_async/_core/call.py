@@ -61,7 +61,7 @@ NO_MATCH = re.compile(r"(?!)")
 class Signature:
     """How to recognise an error response of one API, from its documentation and its source.
 
-    `provenance.author` uses a signature to tell the API from a proxy and from a server that is starting.
+    `provenance.author` uses a signature to distinguish the API from a proxy and from a server that is starting.
     """
 
     api_text: re.Pattern[str] = NO_MATCH
@@ -132,7 +132,7 @@ class UnreadableRow:
 
     @property
     def id(self) -> str:
-        """A key that tells the row from others. The same row may come in two pages."""
+        """A key that distinguishes the row from others. The same row may come in two pages."""
         return f"unreadable {self.text}" if self.offset is None else f"unreadable row {self.offset}"
 
     @property

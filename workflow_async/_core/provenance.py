@@ -1,8 +1,8 @@
-"""Decides who wrote a response: the API itself, or something between it and the client. Pure.
+"""Decides what wrote a response: the API itself, or something between it and the client. Pure.
 
-A workflow has vanished, a list is not supported, a start was refused, a user lacks a role: such conclusions are final,
-so they are drawn from the API's own words only. A proxy, an ingress, a server that is starting, or another web server
-(a wrong base URL) sends the same statuses. Such a response says nothing about workflows and counts as an outage.
+A workflow has vanished, a list is not supported, a start was refused, a user lacks a role: such conclusions are final.
+Therefore only the API's own texts count. A proxy, an ingress, a server that is starting, or another web server (a wrong
+base URL) sends the same statuses. Such a response says nothing about workflows and counts as an outage.
 """
 
 import enum
@@ -53,7 +53,7 @@ class Author(enum.Enum):
     API = "api"
     OTHER = "other"
     UNKNOWN = "unknown"
-    """The text does not tell. If the API answers a control request now, the API wrote the response."""
+    """The text is not conclusive. If the API answers a control request now, the API wrote the response."""
 
 
 @frozen

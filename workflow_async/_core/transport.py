@@ -160,7 +160,7 @@ class Transport:
         raise failure
 
     async def _is_own(self, call: Call[object], reply: Reply, failure: CallError) -> bool:
-        """Return True if the API itself wrote a response. Ask the API for its version if the response does not tell."""
+        """Return True if the API itself wrote a response. If the response is not conclusive, send a control request."""
         found = author(call, reply, failure)
         if found is not Author.UNKNOWN or self.control is None:
             return found is not Author.OTHER
