@@ -10,6 +10,7 @@ import pytest
 from workflow_async import Phase, opencast, preservica
 from workflow_async.batch.entries import StatusKind
 from workflow_async.batch.schema import ENTRY, START
+from workflow_async.batch.start_records import OpencastStart, PreservicaStart, StartRecord
 from workflow_async.batch.tickets import Ticket
 from workflow_async.cli.exit_codes import Exit
 from workflow_async.cli.reporting import Row
@@ -52,17 +53,24 @@ def test_the_json_of_a_watch_spec_keeps_its_keys() -> None:
     }
 
 
-def test_the_json_of_a_ticket_keeps_its_keys() -> None:
-    ticket = Ticket(
-        system="opencast",
-        server="https://oc.example.org",
-        arguments={"event": "e", "definition": "d", "configuration": {"a": "b"}},
-        correlation_id="c",
-        prepared_at=NOON,
-        key="k",
-    )
+@pytest.mark.parametrize(
+    ("arguments", "expected"),
+    [
+        (
+            OpencastStart(event_id="e", definition_id="d", configuration={"a": "b"}),
+            {**names("event_id definition_id"), "configuration": {"a": None}},
+        ),
+        (
+            PreservicaStart(context_id="42", context_name=None, parameters={"a": "b"}),
+            {**names("context_id context_name"), "parameters": {"a": None}},
+        ),
+    ],
+    ids=["opencast", "preservica"],
+)
+def test_the_json_of_a_ticket_keeps_its_keys(arguments: StartRecord, expected: dict[str, Any]) -> None:
+    ticket = Ticket(server="https://oc.example.org", arguments=arguments, correlation_id="c", prepared_at=NOON, key="k")
     tree = keys(json.loads(ticket.to_json()))
-    assert tree.pop("arguments") == {**names("event definition"), "configuration": {"a": None}}
+    assert tree.pop("arguments") == expected
     assert tree == names("version system server correlation_id prepared_at key baseline baseline_lag")
 
 

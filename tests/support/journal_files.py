@@ -13,6 +13,7 @@ import pytest
 from workflow_async.batch import StatusKind, Ticket
 from workflow_async.batch.entries import Entry
 from workflow_async.batch.journal import open_journal
+from workflow_async.batch.start_records import OpencastStart
 from workflow_async.errors import JournalError
 
 SERVER = "https://oc.example.org"
@@ -22,9 +23,8 @@ NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 def ticket(key: str) -> Ticket:
     """A start with this key."""
     return Ticket(
-        system="opencast",
         server=SERVER,
-        arguments={"event": f"event-{key}", "definition": "fast", "configuration": {"n": key}},
+        arguments=OpencastStart(event_id=f"event-{key}", definition_id="fast", configuration={"n": key}),
         correlation_id=f"mark-{key}",
         prepared_at=NOON,
         key=key,
@@ -118,6 +118,7 @@ import asyncio, sys
 from tests.support.journal_files import SERVER
 from workflow_async.batch import journal as module
 from workflow_async.batch.journal import open_journal
+from workflow_async.batch.start_records import OpencastStart
 from workflow_async.errors import JournalError
 
 module.CLAIM = 0.05

@@ -2,22 +2,21 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
-from attrs import Attribute, field, frozen
+from attrs import Attribute, asdict, field, frozen
 
 from workflow_async._decode.json import json_tree
+from workflow_async.batch.start_records import OpencastStart, PreservicaStart, StartRecord, start_record
 from workflow_async.errors import DecodeError, InvalidArgument
+
+S = TypeVar("S", OpencastStart, PreservicaStart)
 
 VERSION = 1
 """Of the JSON form; another one is refused."""
 MAX_KEY_LENGTH = 255
 """Characters of a key."""
-
-Argument = str | Mapping[str, str] | None
-"""What a start is called with, as the texts that are sent."""
 
 
 def is_key(value: object) -> bool:
@@ -37,11 +36,10 @@ class Ticket:
     Made by `workflows.prepare_start`. It holds no credentials, but whatever was given as configuration or parameters.
     """
 
-    system: str
-    """`opencast` or `preservica`."""
     server: str
-    """The base URL: a ticket is good for one server."""
-    arguments: Mapping[str, Argument] = field(repr=False, hash=False)
+    """The base URL. A ticket is valid for one server."""
+    arguments: StartRecord = field(repr=False)
+    """What the start sends."""
     correlation_id: str = field(validator=_checked)
     """Sent along on a Preservica; on an Opencast, which knows no such mark, it only tells tickets apart."""
     prepared_at: datetime
@@ -58,9 +56,14 @@ class Ticket:
     """
 
     @property
+    def system(self) -> str:
+        """`opencast` or `preservica`."""
+        return self.arguments.system
+
+    @property
     def subject(self) -> str:
-        """What is started on what, for people, such as `f41e4417 fast`."""
-        return " ".join(value for value in self.arguments.values() if isinstance(value, str))
+        """What is started, for people, such as `f41e4417 fast`."""
+        return self.arguments.subject
 
     def to_json(self) -> str:
         """The ticket as one line of JSON."""
@@ -69,7 +72,7 @@ class Ticket:
                 "version": VERSION,
                 "system": self.system,
                 "server": self.server,
-                "arguments": self.arguments,
+                "arguments": asdict(self.arguments),
                 "correlation_id": self.correlation_id,
                 "prepared_at": self.prepared_at.astimezone(UTC).isoformat(),
                 "key": self.key,
@@ -85,16 +88,26 @@ class Ticket:
         if members.pop("version", None) != VERSION:
             raise InvalidArgument("ticket", f"must be of version {VERSION}")
         try:
-            return cls(**{**members, "prepared_at": _moment(members["prepared_at"])})
+            start = start_record(members.pop("system"), members["arguments"])
+            return cls(**{**members, "arguments": start, "prepared_at": _moment(members["prepared_at"])})
         except (KeyError, TypeError, ValueError) as error:
             why = str(error)
         raise InvalidArgument("ticket", f"cannot be read: {why}")
 
 
-def digest(system: str, arguments: Mapping[str, Argument]) -> str:
-    """32 hexadecimal digits that are the same for the same start."""
-    text = json.dumps([system, arguments], sort_keys=True, separators=(",", ":"))
+def digest(start: StartRecord) -> str:
+    """Return 32 hexadecimal digits that are the same for equal starts."""
+    text = json.dumps([start.system, asdict(start)], sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+def checked_start(ticket: object, kind: type[S], server: str) -> S:
+    """Return what a ticket sends. Raises `InvalidArgument` unless the ticket is for this system and server."""
+    if not isinstance(ticket, Ticket):
+        raise InvalidArgument("ticket", "must be made by prepare_start")
+    if not isinstance(ticket.arguments, kind) or ticket.server != server:
+        raise InvalidArgument("ticket", f"is for {ticket.system} at {ticket.server}, not {kind.system} {server}")
+    return ticket.arguments
 
 
 KINDS: dict[str, tuple[type, ...]] = {

@@ -4,6 +4,7 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from workflow_async.batch.reconcile import CONTESTED, Ambiguous, Rivals, StartFound
+from workflow_async.batch.start_records import OpencastStart
 from workflow_async.batch.tickets import Ticket
 from workflow_async.opencast.records import Workflow
 
@@ -13,26 +14,21 @@ MAX_QUEUE_TIME = timedelta(seconds=60)
 """Time that a workflow may wait for its first operation, where only the start of that operation is known."""
 
 
-def event_and_definition(ticket: Ticket) -> tuple[str, str]:
-    """Return the event and the definition of a start."""
-    return str(ticket.arguments["event"]), str(ticket.arguments["definition"])
-
-
 def find_start(
-    ticket: Ticket, found: Iterable[Workflow], rivals: Rivals
+    ticket: Ticket, start: OpencastStart, found: Iterable[Workflow], rivals: Rivals
 ) -> StartFound[Workflow] | Ambiguous[Workflow] | None:
     """Return what the workflows of an event say of a start, or None if none of them can be the start's."""
-    event, definition = event_and_definition(ticket)
     mine = [workflow for workflow in found if not rivals.owns(workflow.id)]
     later = [workflow for workflow in mine if is_later(ticket, workflow) is not False]
-    same = [workflow for workflow in later if workflow.definition_id == definition]
+    same = [workflow for workflow in later if workflow.definition_id == start.definition_id]
     if len(same) == 1 and is_later(ticket, same[0]):
         if rivals.contested():
             return Ambiguous(tuple(same), CONTESTED)
         since = f"above {ticket.baseline}" if ticket.baseline is not None else "begun since"
-        return StartFound(same[0], f"the only workflow {definition!r} on event {event} {since}")
+        return StartFound(same[0], f"the only workflow {start.definition_id!r} on event {start.event_id} {since}")
     if same:
-        return Ambiguous(tuple(same), f"{len(same)} workflows {definition!r} on event {event} may be it")
+        why = f"{len(same)} workflows {start.definition_id!r} on event {start.event_id} may be it"
+        return Ambiguous(tuple(same), why)
     return Ambiguous(tuple(later), "of another definition, such as an error handler's") if later else None
 
 

@@ -8,13 +8,14 @@ from typing import Any, TypeVar
 
 from attrs import define, evolve, field, frozen
 
-from workflow_async._core.call import Call, ParameterValue, Params, stringify
+from workflow_async._core.call import Call, ParameterValue, Params
 from workflow_async._core.retry import may_have_happened
 from workflow_async._core.transport import Transport
 from workflow_async._listing.listing import Listing
 from workflow_async.batch import Ambiguous, ReconcileResult, StartFound, Ticket
 from workflow_async.batch.reconcile import NO_RIVALS, Rivals, observe
-from workflow_async.batch.tickets import digest
+from workflow_async.batch.start_records import OpencastStart
+from workflow_async.batch.tickets import checked_start, digest
 from workflow_async.errors import (
     CallError,
     DecodeError,
@@ -25,7 +26,7 @@ from workflow_async.errors import (
     StartOutcomeUnknown,
 )
 from workflow_async.opencast import calls, filters
-from workflow_async.opencast.evidence import event_and_definition, find_start
+from workflow_async.opencast.evidence import find_start
 from workflow_async.opencast.query import WorkflowQuery
 from workflow_async.opencast.records import Event, State, Workflow
 from workflow_async.settings import check_optional_int
@@ -75,16 +76,13 @@ class OpencastStarts:
     ) -> Ticket:
         """A start as a ticket; raises `InvalidArgument` for what cannot be sent."""
         check_optional_int("baseline", baseline, least=0)
-        settings = None if configuration is None else stringify("configuration", configuration)
-        calls.start_workflow(event, definition, settings)
-        arguments = {"event": event, "definition": definition, "configuration": settings}
+        start = OpencastStart(event_id=event, definition_id=definition, configuration=configuration)
         return Ticket(
-            system=self.system,
             server=self.server,
-            arguments=arguments,
+            arguments=start,
             correlation_id=str(uuid.uuid4()),
             prepared_at=self._now(),
-            key=digest(self.system, arguments) if key is None else key,
+            key=digest(start) if key is None else key,
             baseline=baseline,
         )
 
@@ -105,23 +103,17 @@ class OpencastStarts:
         self.check(start)
         return start  # type: ignore[no-any-return]  # it has been checked
 
-    def check(self, ticket: object) -> None:
-        """Raise `InvalidArgument` for what is no ticket of this server."""
-        if not isinstance(ticket, Ticket):
-            raise InvalidArgument("ticket", "must be made by prepare_start")
-        if (ticket.system, ticket.server) != (self.system, self.server):
-            raise InvalidArgument(
-                "ticket", f"is for {ticket.system} at {ticket.server}, not {self.system} {self.server}"
-            )
+    def check(self, ticket: object) -> OpencastStart:
+        """Return what a ticket sends. Raises `InvalidArgument` unless it is a ticket of this server."""
+        return checked_start(ticket, OpencastStart, self.server)
 
     async def send(self, ticket: Ticket, include: Params = (), *, timeout: float | None = None) -> Workflow:
         """Send the start, once; raises as `workflows.start`.
 
         A start that is cut off early is not repeated, so each has the whole of `Timeouts.call`, or `timeout` seconds.
         """
-        self.check(ticket)
-        event, definition = event_and_definition(ticket)
-        call = calls.start_workflow(event, definition, _configuration(ticket), include)
+        start = self.check(ticket)
+        call = calls.start_workflow(start.event_id, start.definition_id, start.configuration, include)
         try:
             return await self.transport.send(call, timeout=timeout or self.transport.timeouts.call)
         except CallError as error:
@@ -129,7 +121,7 @@ class OpencastStarts:
                 raise
             unknown = StartOutcomeUnknown(
                 error,
-                look_for=f"a workflow {definition!r} on event {event}",
+                look_for=f"a workflow {start.definition_id!r} on event {start.event_id}",
                 workflow_id=error.located if isinstance(error, DecodeError) else None,
                 ticket=ticket,
             )
@@ -146,11 +138,12 @@ class OpencastStarts:
 
     def subject(self, ticket: Ticket) -> str:
         """Return the event: it can have one active workflow at a time."""
-        return event_and_definition(ticket)[0]
+        return self.check(ticket).event_id
 
     def server_mark(self, ticket: Ticket) -> str:
         """Return event and definition, all that an Opencast tells of a workflow's start."""
-        return json.dumps(event_and_definition(ticket))
+        start = self.check(ticket)
+        return json.dumps([start.event_id, start.definition_id])
 
     async def refreshed(self, ticket: Ticket) -> Ticket:
         """Check the server, and return the ticket as of now with the highest id among the event's workflows.
@@ -173,10 +166,10 @@ class OpencastStarts:
         self, ticket: Ticket, *, wait: float, outage: float | None = None, rivals: Rivals = NO_RIVALS
     ) -> ReconcileResult[Workflow]:
         """Search for what a ticket started. A list, which lags, is searched for 12 s at least."""
-        self.check(ticket)
+        start = self.check(ticket)
 
         async def look() -> StartFound[Workflow] | Ambiguous[Workflow] | None:
-            return await self._look(ticket, rivals)
+            return await self._look(ticket, start, rivals)
 
         return await observe(look, self.transport.clock, lambda: max(wait, INDEX_WAIT) if self._lists else wait, outage)
 
@@ -190,9 +183,11 @@ class OpencastStarts:
         Raises:
             CallError: the server could not be asked.
         """
-        event, definition = event_and_definition(ticket)
-        going = [workflow for workflow in await self._readable(event) or () if not workflow.phase.final]
-        return next((workflow for workflow in going if not alike or workflow.definition_id == definition), None)
+        start = self.check(ticket)
+        going = [workflow for workflow in await self._readable(start.event_id) or () if not workflow.phase.final]
+        return next(
+            (workflow for workflow in going if not alike or workflow.definition_id == start.definition_id), None
+        )
 
     async def count_running(self, ours: Collection[tuple[Ticket, int | None]]) -> int:
         """How many workflows run, by the list, or by the events that are processed; ours count once."""
@@ -205,15 +200,16 @@ class OpencastStarts:
                 known = {id for _, id in ours if id is not None}
                 return len(listed | known) + sum(id is None for _, id in ours)
         processed = Listing(self._read, calls.list_processing(size=PAGE_SIZE), lambda event: event.id)
-        return len({event.id async for event in processed} | {event_and_definition(ticket)[0] for ticket, _ in ours})
+        return len({event.id async for event in processed} | {self.subject(ticket) for ticket, _ in ours})
 
-    async def _look(self, ticket: Ticket, rivals: Rivals) -> StartFound[Workflow] | Ambiguous[Workflow] | None:
-        event = self.subject(ticket)
+    async def _look(
+        self, ticket: Ticket, start: OpencastStart, rivals: Rivals
+    ) -> StartFound[Workflow] | Ambiguous[Workflow] | None:
         try:
-            found = await self._of_event(event)
+            found = await self._of_event(start.event_id)
         except (Forbidden, NotFound) as error:
-            return await self._read_event(event, error)
-        return find_start(ticket, found, rivals)
+            return await self._read_event(start.event_id, error)
+        return find_start(ticket, start, found, rivals)
 
     async def _read_event(self, event: str, error: CallError) -> Ambiguous[Workflow] | None:
         """What the event itself says, where its workflows may not be seen: whether it ever had any."""
@@ -275,8 +271,3 @@ class OpencastStarts:
 
     def _now(self) -> datetime:
         return datetime.fromtimestamp(self.transport.clock.wall(), UTC)
-
-
-def _configuration(ticket: Ticket) -> Mapping[str, str] | None:
-    settings = ticket.arguments["configuration"]
-    return settings if isinstance(settings, Mapping) else None

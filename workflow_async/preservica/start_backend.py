@@ -8,13 +8,14 @@ from typing import Any, TypeVar
 
 from attrs import define, evolve, field, frozen
 
-from workflow_async._core.call import Call, ParameterValue, parse_id, stringify
+from workflow_async._core.call import Call, ParameterValue, parse_id
 from workflow_async._core.retry import may_have_happened
 from workflow_async._core.transport import Transport
 from workflow_async._listing.listing import Listing
 from workflow_async.batch import Ambiguous, ReconcileResult, Ticket
 from workflow_async.batch.reconcile import CONTESTED, NO_RIVALS, Rivals, StartFound, observe
-from workflow_async.batch.tickets import digest
+from workflow_async.batch.start_records import PreservicaStart
+from workflow_async.batch.tickets import checked_start, digest
 from workflow_async.errors import CallError, DecodeError, Forbidden, InvalidArgument, NotFound, StartOutcomeUnknown
 from workflow_async.preservica import calls, filters
 from workflow_async.preservica.query import WorkflowQuery
@@ -62,17 +63,13 @@ class PreservicaStarts:
     ) -> Ticket:
         """A start as a ticket; raises `InvalidArgument` for what cannot be sent."""
         id, name = reference(context)
-        settings = None if parameters is None else stringify("parameters", parameters)
-        mark = str(uuid.uuid4()) if correlation_id is None else correlation_id
-        calls.start_workflow(id, name, settings, mark)
-        arguments = {"context_id": id, "context_name": name, "parameters": settings}
+        start = PreservicaStart(context_id=id, context_name=name, parameters=parameters)
         return Ticket(
-            system=self.system,
             server=self.server,
-            arguments=arguments,
-            correlation_id=mark,
+            arguments=start,
+            correlation_id=str(uuid.uuid4()) if correlation_id is None else correlation_id,
             prepared_at=self._now(),
-            key=digest(self.system, arguments) if key is None else key,
+            key=digest(start) if key is None else key,
         )
 
     def from_arguments(
@@ -95,36 +92,31 @@ class PreservicaStarts:
         self.check(start)
         return start  # type: ignore[no-any-return]  # it has been checked
 
-    def check(self, ticket: object) -> None:
-        """Raise `InvalidArgument` for what is no ticket of this server."""
-        if not isinstance(ticket, Ticket):
-            raise InvalidArgument("ticket", "must be made by prepare_start")
-        if (ticket.system, ticket.server) != (self.system, self.server):
-            raise InvalidArgument(
-                "ticket", f"is for {ticket.system} at {ticket.server}, not {self.system} {self.server}"
-            )
+    def check(self, ticket: object) -> PreservicaStart:
+        """Return what a ticket sends. Raises `InvalidArgument` unless it is a ticket of this server."""
+        return checked_start(ticket, PreservicaStart, self.server)
 
     async def send(self, ticket: Ticket, *, timeout: float | None = None) -> Started:
         """Send the start, once; raises as `workflows.start`.
 
         A start that is cut off early is not repeated, so each has the whole of `Timeouts.call`, or `timeout` seconds.
         """
-        self.check(ticket)
-        id, name = _context(ticket)
-        call = calls.start_workflow(id, name, _parameters(ticket), ticket.correlation_id)
+        start = self.check(ticket)
+        call = calls.start_workflow(start.context_id, start.context_name, start.parameters, ticket.correlation_id)
         try:
             return await self.transport.send(call, timeout=timeout or self.transport.timeouts.call)
         except CallError as error:
             if not may_have_happened(error):
                 raise
-            unknown = self._unknown(ticket, error)
+            unknown = _unknown(ticket, start, error)
         raise unknown
 
     async def send_for_id(self, ticket: Ticket) -> int:
         """Send the start, once, and return the new workflow's id."""
         started = await self.send(ticket)
         if started.id is None:
-            raise self._unknown(ticket, DecodeError("the answer to the start has no Id @ /"))
+            error = DecodeError("the answer to the start has no Id @ /")
+            raise _unknown(ticket, self.check(ticket), error)
         return started.id
 
     def subject(self, ticket: Ticket) -> None:
@@ -151,10 +143,10 @@ class PreservicaStarts:
         self, ticket: Ticket, *, wait: float, outage: float | None = None, rivals: Rivals = NO_RIVALS
     ) -> ReconcileResult[Workflow]:
         """Search for the correlation id among the workflows of the context since shortly before the ticket."""
-        self.check(ticket)
+        start = self.check(ticket)
 
         async def look() -> StartFound[Workflow] | Ambiguous[Workflow] | None:
-            return await self._look(ticket, rivals)
+            return await self._look(ticket, start, rivals)
 
         return await observe(look, self.transport.clock, lambda: wait, outage)
 
@@ -171,15 +163,17 @@ class PreservicaStarts:
         page = await self._read(calls.list_workflows(query, size=1))
         return len(page.items) if page.total is None else page.total
 
-    async def _look(self, ticket: Ticket, rivals: Rivals) -> StartFound[Workflow] | Ambiguous[Workflow] | None:
+    async def _look(
+        self, ticket: Ticket, start: PreservicaStart, rivals: Rivals
+    ) -> StartFound[Workflow] | Ambiguous[Workflow] | None:
         mark = ticket.correlation_id
         unmarked, marked = [], []
-        async for workflow in self._since(ticket):
+        async for workflow in self._since(start, ticket.prepared_at):
             if rivals.owns(workflow.id):
                 continue
             if workflow.correlation_id == mark:
                 marked.append(workflow)
-            elif workflow.correlation_id is None and _may_be_of(ticket, workflow):
+            elif workflow.correlation_id is None and _may_be_of(start, workflow):
                 unmarked.append(workflow)
         if len(marked) == 1 and rivals.contested():
             return Ambiguous(tuple(marked), CONTESTED)
@@ -189,20 +183,13 @@ class PreservicaStarts:
             return Ambiguous(tuple(marked), f"{len(marked)} workflows carry the correlation id {mark}")
         return Ambiguous(tuple(unmarked), "the server tells no correlation id of these") if unmarked else None
 
-    def _since(self, ticket: Ticket) -> Listing[Workflow]:
-        """The workflows of the ticket's context, or of all where only its name is known, by which no list filters."""
-        id, _ = _context(ticket)
+    def _since(self, start: PreservicaStart, prepared_at: datetime) -> Listing[Workflow]:
+        """The workflows of a start's context, or of all where only its name is known, by which no list filters."""
+        id = start.context_id
         known = id if id is not None and filters.is_digits(id) else None
-        query = WorkflowQuery.of(context=known, since=ticket.prepared_at - MAX_CLOCK_SKEW)
+        query = WorkflowQuery.of(context=known, since=prepared_at - MAX_CLOCK_SKEW)
         first = query.on_the_wire(newest_first=True)
         return Listing(self._read, calls.list_workflows(first, size=PAGE_SIZE), lambda workflow: workflow.id)
-
-    def _unknown(self, ticket: Ticket, error: CallError) -> StartOutcomeUnknown:
-        id, name = _context(ticket)
-        place = f"context {id}" if name is None else f"context {name!r}"
-        mark = ticket.correlation_id
-        look_for = f"the correlation id {mark!r} among the workflows of {place}"
-        return StartOutcomeUnknown(error, look_for=look_for, correlation_id=mark, ticket=ticket)
 
     async def _read(self, call: Call[T]) -> T:
         """Send a call of a batch or a search, which wait for a server that is away by themselves."""
@@ -221,18 +208,15 @@ def reference(context: Context | int | str) -> tuple[str | None, str | None]:
     return str(parse_id("context", context)), None
 
 
-def _context(ticket: Ticket) -> tuple[str | None, str | None]:
-    id, name = ticket.arguments["context_id"], ticket.arguments["context_name"]
-    return id if isinstance(id, str) else None, name if isinstance(name, str) else None
+def _unknown(ticket: Ticket, start: PreservicaStart, error: CallError) -> StartOutcomeUnknown:
+    name = start.context_name
+    place = f"context {start.context_id}" if name is None else f"context {name!r}"
+    mark = ticket.correlation_id
+    look_for = f"the correlation id {mark!r} among the workflows of {place}"
+    return StartOutcomeUnknown(error, look_for=look_for, correlation_id=mark, ticket=ticket)
 
 
-def _parameters(ticket: Ticket) -> Mapping[str, str] | None:
-    parameters = ticket.arguments["parameters"]
-    return parameters if isinstance(parameters, Mapping) else None
-
-
-def _may_be_of(ticket: Ticket, workflow: Workflow) -> bool:
-    """Whether a workflow without a mark may be of the ticket's context."""
-    id, name = _context(ticket)
-    told = [(id, workflow.context_id), (name, workflow.context_name)]
-    return all(ours is None or theirs is None or ours == theirs for ours, theirs in told)
+def _may_be_of(start: PreservicaStart, workflow: Workflow) -> bool:
+    """Return True if a workflow without a correlation id may be of the start's context."""
+    pairs = [(start.context_id, workflow.context_id), (start.context_name, workflow.context_name)]
+    return all(wanted is None or found is None or wanted == found for wanted, found in pairs)

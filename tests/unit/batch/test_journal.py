@@ -29,6 +29,7 @@ from workflow_async.batch import (
 )
 from workflow_async.batch.entries import Entry
 from workflow_async.batch.journal import Journal
+from workflow_async.batch.start_records import OpencastStart
 from workflow_async.errors import JournalError, StartOutcomeUnknown
 from workflow_async.opencast import Start
 from workflow_async.preservica import PreservicaClient
@@ -87,7 +88,8 @@ async def test_where_a_start_stands_can_be_read_off_it(oc: OpencastClient, fake:
     seen = found.items["0"]
     assert (seen.kind, seen.word, seen.id, seen.state) == (StatusKind.ENDED, "succeeded", told["0"].id, "succeeded")
     assert seen.ticket is not None
-    assert seen.ticket.arguments["configuration"] == {"n": "1"}
+    assert isinstance(seen.ticket.arguments, OpencastStart)
+    assert seen.ticket.arguments.configuration == {"n": "1"}
     assert seen.took is not None
     assert 5 <= seen.took.total_seconds() < 60
 

@@ -26,6 +26,7 @@ from workflow_async.batch import (
 from workflow_async.batch.entries import Entry
 from workflow_async.batch.facts import server_facts, why
 from workflow_async.batch.journal import Journal, open_journal
+from workflow_async.batch.start_records import OpencastStart
 from workflow_async.opencast import Operation, OperationState, Start, State, Workflow
 from workflow_async.preservica import PreservicaClient
 from workflow_async.preservica import Start as ContextStart
@@ -70,7 +71,8 @@ async def test_every_start_is_written_down_before_the_first_is_sent(
     sent, found = seen[0]
     assert (sent, found.total, [*found.items]) == (0, 14, [str(n) for n in range(14)])
     assert {each.kind for each in found.items.values()} == {StatusKind.PLANNED}
-    assert [each.ticket.arguments["configuration"] for each in found.items.values() if each.ticket] == [
+    arguments = [each.ticket.arguments for each in found.items.values() if each.ticket]
+    assert [each.configuration for each in arguments if isinstance(each, OpencastStart)] == [
         {"n": str(n)} for n in range(14)
     ]
 

@@ -1,6 +1,8 @@
 """A start as a value."""
 
 import json
+import subprocess
+import sys
 from datetime import UTC, datetime
 from typing import Any
 
@@ -11,6 +13,7 @@ from attrs.exceptions import FrozenInstanceError
 from tests.unit.batch.conftest import posts
 from workflow_async import Clock, OpencastClient
 from workflow_async.batch import Ticket
+from workflow_async.batch.start_records import OpencastStart, PreservicaStart
 from workflow_async.errors import InvalidArgument
 from workflow_async.opencast import Start
 from workflow_async.preservica import Context, PreservicaClient
@@ -18,9 +21,8 @@ from workflow_async.sandbox import ManualClock
 from workflow_async.sandbox.systems import FakeOpencast, FakePreservica
 
 TICKET = Ticket(
-    system="opencast",
     server="https://oc.example.org",
-    arguments={"event": "e", "definition": "fast", "configuration": {"publishLive": "true"}},
+    arguments=OpencastStart(event_id="e", definition_id="fast", configuration={"publishLive": True}),
     correlation_id="mark",
     prepared_at=datetime(2026, 3, 1, 12, 30, 0, 250, UTC),
     key="row 1",
@@ -51,11 +53,8 @@ async def test_preparing_sends_nothing_and_keeps_all_that_is_to_be_sent(
     ticket = oc.workflows.prepare_start("e", "fast", configuration={"publishLive": True, "n": 3})
     assert fake.requests == []
     assert (ticket.system, ticket.server, ticket.baseline) == ("opencast", fake.url, None)
-    assert ticket.arguments == {
-        "event": "e",
-        "definition": "fast",
-        "configuration": {"publishLive": "true", "n": "3"},
-    }
+    configuration = {"publishLive": "true", "n": "3"}
+    assert ticket.arguments == OpencastStart(event_id="e", definition_id="fast", configuration=configuration)
     assert ticket.prepared_at == datetime.fromtimestamp(time(), UTC)
     assert ticket.subject == "e fast"
 
@@ -63,7 +62,7 @@ async def test_preparing_sends_nothing_and_keeps_all_that_is_to_be_sent(
 async def test_a_preservica_ticket_keeps_the_mark_that_is_sent(pv: PreservicaClient, archive: FakePreservica) -> None:
     ticket = pv.workflows.prepare_start(Context(id="42", name="Ingest"), {"n": 1}, correlation_id="my mark")
     assert archive.requests == []
-    assert ticket.arguments == {"context_id": "42", "context_name": "Ingest", "parameters": {"n": "1"}}
+    assert ticket.arguments == PreservicaStart(context_id="42", context_name="Ingest", parameters={"n": "1"})
     assert ticket.correlation_id == "my mark"
 
 
@@ -94,8 +93,23 @@ async def test_every_ticket_has_a_mark_of_its_own(oc: OpencastClient) -> None:
 
 def test_a_ticket_goes_through_json_and_back() -> None:
     assert Ticket.from_json(TICKET.to_json()) == TICKET
-    bare = evolve(TICKET, baseline=None, arguments={"context_id": None, "context_name": "Ingest", "parameters": None})
+    bare = evolve(
+        TICKET, baseline=None, arguments=PreservicaStart(context_id=None, context_name="Ingest", parameters=None)
+    )
     assert Ticket.from_json(bare.to_json()) == bare
+
+
+def test_a_ticket_is_read_without_importing_either_system() -> None:
+    archive = evolve(TICKET, arguments=PreservicaStart(context_id="42", context_name=None, parameters={"n": "1"}))
+    script = """
+import sys
+from workflow_async.batch import Ticket
+print([Ticket.from_json(text).subject for text in sys.argv[1:]])
+print([name for name in sys.modules if name.startswith(("workflow_async.opencast", "workflow_async.preservica"))])
+"""
+    texts = [TICKET.to_json(), archive.to_json()]
+    done = subprocess.run([sys.executable, "-c", script, *texts], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines() == ["['e fast', '42']", "[]"]
 
 
 def test_a_ticket_is_frozen_and_shows_no_argument_in_its_repr() -> None:
@@ -117,6 +131,15 @@ def test_a_ticket_is_frozen_and_shows_no_argument_in_its_repr() -> None:
         changed(prepared_at="2026-03-01T12:30:00"),
         changed(prepared_at=0),
         changed(arguments=[]),
+        changed(arguments={}),
+        changed(arguments={"event_id": "e", "definition_id": "fast"}),
+        changed(arguments={"event_id": "e", "definition_id": "fast", "configuration": None, "surprise": 1}),
+        changed(arguments={"event_id": " ", "definition_id": "fast", "configuration": None}),
+        changed(arguments={"event_id": "e", "definition_id": 7, "configuration": None}),
+        changed(arguments={"event_id": "e", "definition_id": "fast", "configuration": {"n": None}}),
+        changed(system="preservica"),
+        changed(system="kitodo"),
+        without("system"),
         changed(key=None),
         changed(key=""),
         changed(baseline="7"),
@@ -137,9 +160,10 @@ def test_what_is_no_ticket_is_refused(text: str) -> None:
 async def test_a_ticket_is_sent_as_it_is_even_after_its_way_through_json(
     oc: OpencastClient, pv: PreservicaClient, fake: FakeOpencast, archive: FakePreservica
 ) -> None:
-    ticket = oc.workflows.prepare_start(fake.event(), "quick", configuration={"n": 1})
+    event = fake.event()
+    ticket = oc.workflows.prepare_start(event, "quick", configuration={"n": 1})
     workflow = await oc.workflows.start(Ticket.from_json(ticket.to_json()))
-    assert (workflow.event_id, workflow.definition_id) == (ticket.arguments["event"], "quick")
+    assert (workflow.event_id, workflow.definition_id) == (event, "quick")
     mark = pv.workflows.prepare_start(42, {"n": 1}, correlation_id="my mark")
     started = await pv.workflows.start(Ticket.from_json(mark.to_json()))
     assert archive.starts == [started.correlation_id] == ["my mark"]

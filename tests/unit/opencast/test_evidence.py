@@ -8,18 +8,21 @@ from hypothesis import strategies as st
 
 from workflow_async.batch import Ambiguous, StartFound, Ticket
 from workflow_async.batch.reconcile import NO_RIVALS, Rivals
+from workflow_async.batch.start_records import OpencastStart
 from workflow_async.opencast.evidence import find_start, is_later
 from workflow_async.opencast.records import Operation, OperationState, State, Workflow
 
 NOW = datetime(2026, 3, 1, 12, 30, 0, 123_456, UTC)
 
 
+START = OpencastStart(event_id="e", definition_id="fast", configuration=None)
+
+
 def ticket(baseline: int | None = None, lag: float = 0.0) -> Ticket:
     """A start of `fast` on the event `e`."""
     return Ticket(
-        system="opencast",
         server="https://oc.example.org",
-        arguments={"event": "e", "definition": "fast", "configuration": None},
+        arguments=START,
         correlation_id="mark",
         prepared_at=NOW,
         key="key",
@@ -102,7 +105,7 @@ def test_above_a_late_baseline_a_date_of_creation_proves_it() -> None:
 
 def test_the_only_later_workflow_of_the_definition_is_it() -> None:
     others = [workflow(3), workflow(12, definition="handler")]
-    found = find_start(ticket(7), [*others, workflow(9)], NO_RIVALS)
+    found = find_start(ticket(7), START, [*others, workflow(9)], NO_RIVALS)
     assert isinstance(found, StartFound)
     assert found.workflow.id == 9
 
@@ -110,17 +113,17 @@ def test_the_only_later_workflow_of_the_definition_is_it() -> None:
 @pytest.mark.parametrize("owned", [{9}, {11}, {9, 11}])
 def test_what_other_starts_own_is_left_out(owned: set[int]) -> None:
     rivals = Rivals(owns=owned.__contains__)
-    found = find_start(ticket(7), [workflow(9), workflow(11)], rivals)
+    found = find_start(ticket(7), START, [workflow(9), workflow(11)], rivals)
     left = {9, 11} - owned
     assert {found.workflow.id} == left if isinstance(found, StartFound) else not left
 
 
 def test_what_another_start_may_own_is_ambiguous_only_where_it_would_be_taken() -> None:
     rivals = Rivals(contested=lambda: True)
-    found = find_start(ticket(7), [workflow(9)], rivals)
+    found = find_start(ticket(7), START, [workflow(9)], rivals)
     assert isinstance(found, Ambiguous)
     assert found.candidates == (workflow(9),)
-    assert find_start(ticket(9), [workflow(9)], rivals) is None
-    two = find_start(ticket(7), [workflow(9), workflow(11)], rivals)
+    assert find_start(ticket(9), START, [workflow(9)], rivals) is None
+    two = find_start(ticket(7), START, [workflow(9), workflow(11)], rivals)
     assert isinstance(two, Ambiguous)
     assert two.why == "2 workflows 'fast' on event e may be it"
