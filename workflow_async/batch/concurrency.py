@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable
 import anyio
 from attrs import define, field
 
+from workflow_async.batch.tickets import Ticket
 from workflow_async.errors import InvalidArgument
 from workflow_async.settings import Clock, Poll, check_int, check_optional_int
 
@@ -19,14 +20,14 @@ class ConcurrencyLimit:
     poll: Poll
     count: Callable[[], Awaitable[int]] | None = None
     """How many run on the server, ours and others', and raises `CallError`; None counts ours only."""
-    taken: int = field(default=0, init=False)
-    """Places of ours."""
+    running: dict[str, tuple[Ticket, int | None]] = field(factory=dict, init=False)
+    """The starts that have a place, by key: the ticket as it was sent, and the workflow's id once it is known."""
     _filling: bool = field(default=True, init=False)
     _queue: anyio.Lock = field(factory=anyio.Lock, init=False)
     _left: anyio.Event = field(factory=anyio.Event, init=False)
 
-    async def enter(self) -> None:
-        """Take a place, as soon as there is one; first come, first served.
+    async def enter(self, ticket: Ticket) -> None:
+        """Wait for a place for this start. Starts get their places in the order of their calls.
 
         Raises:
             CallError: what runs on the server cannot be counted.
@@ -34,13 +35,17 @@ class ConcurrencyLimit:
         async with self._queue:
             while not await self._admits():
                 await self._pause()
-            self.taken += 1
+            self.admit(ticket)
 
-    def leave(self) -> None:
-        """Give a place back."""
-        self.taken -= 1
-        self._left.set()
-        self._left = anyio.Event()
+    def admit(self, ticket: Ticket, id: int | None = None) -> None:
+        """Give a start a place without waiting, or update the ticket and the id of a start that has one."""
+        self.running[ticket.key] = (ticket, id)
+
+    def leave(self, key: str) -> None:
+        """Free the place of a start, if it has one."""
+        if self.running.pop(key, None) is not None:
+            self._left.set()
+            self._left = anyio.Event()
 
     async def _admits(self) -> bool:
         running = await self._running()
@@ -52,9 +57,10 @@ class ConcurrencyLimit:
 
     async def _running(self) -> int:
         """Return how many run. The server is only asked where that matters."""
-        if self.count is None or self.taken >= self.high:
-            return self.taken
-        return max(self.taken, await self.count())
+        own = len(self.running)
+        if self.count is None or own >= self.high:
+            return own
+        return max(own, await self.count())
 
     async def _pause(self) -> None:
         if self.count is None:

@@ -68,8 +68,6 @@ class Pipeline(Generic[W]):
     settle: float
     """Seconds of answered checks in which a start of unknown outcome is searched for."""
     start_unknown_again: bool
-    running: dict[str, tuple[Ticket, int | None]] = field(factory=dict)
-    """Starts that have a place: the ticket as it was sent, and the id once it is known."""
     claims: Claims = field(factory=Claims, init=False)
     turns: Turns = field(init=False)
 
@@ -81,6 +79,25 @@ class Pipeline(Generic[W]):
         self.claims.load(item, self.backend.server_mark(ticket))
         if item.id is not None:
             self.turns.sent(self.backend.subject(ticket))
+
+    def admit(self, ticket: Ticket, id: int | None) -> None:
+        """Give a start of an earlier run a place, even if more than the limit are running then."""
+        self.limit.admit(ticket, id)
+
+    async def wait_for_place(self, ticket: Ticket) -> bool:
+        """Wait until a start has a place. Return False after reporting that the server failed for too long.
+
+        Raises:
+            CallError: the workflows on the server cannot be counted at all.
+        """
+        try:
+            await self.limit.enter(ticket)
+        except CallError as error:
+            if not is_passing(error):
+                raise
+            await self.reports.not_sent(ticket, error)
+            return False
+        return True
 
     async def resume(self, item: StartStatus, ticket: Ticket) -> None:
         """Go on with a start of an earlier run: watch what was started, search for what may have been."""
@@ -107,14 +124,10 @@ class Pipeline(Generic[W]):
         except FATAL:
             raise
         except Exception as error:  # noqa: BLE001 - a transport or a clock of the caller's may raise anything
-            sent, _ = self.running.get(ticket.key, (ticket, None))
+            sent, _ = self.limit.running.get(ticket.key, (ticket, None))
             await self.reports.unexpected(sent, error)
         finally:
-            self._leave(ticket)
-
-    def _leave(self, ticket: Ticket) -> None:
-        if self.running.pop(ticket.key, None) is not None:
-            self.limit.leave()
+            self.limit.leave(ticket.key)
 
     # The start
 
@@ -145,7 +158,7 @@ class Pipeline(Generic[W]):
         except InvalidArgument as error:
             await self.reports.refused(ticket, error)
             return None
-        self.running[ready.key] = (ready, None)
+        self.limit.admit(ready)
         return ready
 
     async def _attempt(self, ticket: Ticket, endurance: OutageTimer) -> int | Next | None:
@@ -240,26 +253,25 @@ class Pipeline(Generic[W]):
     async def _wait_until_free(self, ticket: Ticket) -> bool:
         """Wait without a place until the event seems free. Return False after telling that it cannot be read."""
         await self.reports.waiting(ticket, BUSY)
-        self._leave(ticket)
+        self.limit.leave(ticket.key)
         poll = self.terms.poll
         try:
             other = await self.outage.outlast(lambda: self.backend.active(ticket, alike=False))
             if other is not None:
                 await wait_ended(self.poller, other.id, poll)
             await self.clock.sleep(poll.interval if other is not None else poll.ceiling)
-            await self.limit.enter()
+            await self.limit.enter(ticket)
         except CallError as error:
             await self.reports.not_sent(ticket, error)
             return False
-        self.running[ticket.key] = (ticket, None)
         return True
 
     # The end
 
     async def _watch(self, key: str, id: int) -> None:
         """Watch a workflow until it has an outcome, and tell it."""
-        ticket, _ = self.running[key]
-        self.running[key] = (ticket, id)
+        ticket, _ = self.limit.running[key]
+        self.limit.admit(ticket, id)
         self.poller.note_existing(id)
 
         async def changed(change: monitor.Change[W]) -> None:

@@ -13,15 +13,15 @@ from anyio.abc import TaskGroup
 from attrs import define, field
 
 from workflow_async.batch.backend import StartBackend
-from workflow_async.batch.concurrency import ConcurrencyLimit, concurrency_limit
+from workflow_async.batch.concurrency import concurrency_limit
 from workflow_async.batch.entries import StartStatus, StatusKind
 from workflow_async.batch.ledger import Ledger
-from workflow_async.batch.outage import Outage, is_passing
+from workflow_async.batch.outage import Outage
 from workflow_async.batch.pipeline import FATAL, OnConflict, Pipeline
 from workflow_async.batch.reports import Reports, first_error, unexpected_error
 from workflow_async.batch.results import AlreadyDone, Rejected, Result, Skipped
 from workflow_async.batch.tickets import Ticket, is_key
-from workflow_async.errors import CallError, InvalidArgument
+from workflow_async.errors import InvalidArgument
 from workflow_async.monitor import Poller
 from workflow_async.monitor.watch import WaitOptions
 from workflow_async.phase import Workflow
@@ -74,7 +74,6 @@ class Run(Generic[W]):
     _backend: StartBackend[W]
     _starts: Iterable[Any]
     _ledger: Ledger
-    _limit: ConcurrencyLimit
     _pipeline: Pipeline[W]
     _results: ResultQueue[Result[W]]
     _group: TaskGroup | None = field(default=None, init=False)
@@ -133,8 +132,7 @@ class Run(Generic[W]):
         failure = await _failure_of(self._plan())
         async with anyio.create_task_group() as group:
             for item, ticket in left:
-                self._limit.taken += 1
-                self._pipeline.running[item.key] = (ticket, item.id)
+                self._pipeline.admit(ticket, item.id)
                 group.start_soon(self._pipeline.resume, item, ticket)
             if failure is None:
                 failure = await _failure_of(self._feed(group, {item.key for item, _ in left}))
@@ -160,20 +158,8 @@ class Run(Generic[W]):
         for number, start in enumerate(self._starts, 1):
             await anyio.lowlevel.checkpoint()
             fresh = await self._fresh(start, number, resumed)
-            if fresh is not None and await self._admitted(fresh):
-                self._pipeline.running[fresh.key] = (fresh, None)
+            if fresh is not None and await self._pipeline.wait_for_place(fresh):
                 group.start_soon(self._pipeline.start_and_watch, fresh)
-
-    async def _admitted(self, ticket: Ticket) -> bool:
-        """Wait for a place. Return False after telling that the server could not be asked for too long."""
-        try:
-            await self._limit.enter()
-        except CallError as error:
-            if not is_passing(error):
-                raise  # the workflows of others cannot be counted at all
-            await self._pipeline.reports.not_sent(ticket, error)
-            return False
-        return True
 
     async def _fresh(self, start: Any, number: int, resumed: set[str]) -> Ticket | None:
         """Return what to start, or None after telling why it is not to be started."""
@@ -237,19 +223,16 @@ def run(
     if not isinstance(journal, str | os.PathLike | None):
         raise InvalidArgument("journal", "must be a path, or None to keep none")
     check_not_negative("settle", settle)
-    running: dict[str, tuple[Ticket, int | None]] = {}
     clock, poll = poller.clock, terms.poll
     outage, book, told = Outage(clock, poll), Ledger(clock, journal), ResultQueue[Result[W]]()
 
     async def occupied() -> int:
-        return await outage.outlast(lambda: starter.count_running(tuple(running.values())))
+        return await outage.outlast(lambda: starter.count_running(tuple(places.running.values())))
 
     places = concurrency_limit(max_running, low, occupied if count_others else None, clock, poll)
     reports = Reports(book, told.put)
-    batch = Pipeline(
-        starter, poller, clock, places, outage, reports, terms, on_conflict, settle, start_unknown_again, running
-    )
-    return Run(starter, starts, book, places, batch, told)
+    batch = Pipeline(starter, poller, clock, places, outage, reports, terms, on_conflict, settle, start_unknown_again)
+    return Run(starter, starts, book, batch, told)
 
 
 def _key_of(start: Any) -> str | None:
