@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from tests.support.journal_files import ticket
 from workflow_async.cli.exit_codes import (
     Exit,
     SandboxError,
@@ -61,7 +62,7 @@ def test_what_a_workflow_did_is_1(error: Exception) -> None:
         NotFound(404),
         ListingNotSupported("an index page"),
         ClientClosed(),
-        StartOutcomeUnknown(ConnectFailed("reset"), look_for="it"),
+        StartOutcomeUnknown(ConnectFailed("reset"), look_for="it", ticket=ticket("7")),
         SandboxError("taken"),
     ],
 )

@@ -7,6 +7,7 @@ import re
 
 import pytest
 
+from tests.support.journal_files import ticket
 from workflow_async import errors
 from workflow_async._core.call import Reply
 from workflow_async._core.status import status_error
@@ -99,7 +100,7 @@ EVERY = [
     (ListingNotSupported("405"), "this server (API version unknown) has no list of workflows (405)"),
     (ListingInconsistent("2 pages"), "2 pages"),
     (
-        StartOutcomeUnknown(ConnectionBroken("ReadError"), look_for="a workflow", workflow_id=7),
+        StartOutcomeUnknown(ConnectionBroken("ReadError"), look_for="a workflow", ticket=ticket("7"), workflow_id=7),
         "the start may have happened (ReadError): look for a workflow (its id would be 7) before starting again",
     ),
     (errors.JournalError("b.sqlite", "it is in use"), "the journal b.sqlite cannot be used: it is in use"),

@@ -1,7 +1,7 @@
 """What a batch asks a system for: all it knows of either."""
 
 from collections.abc import Collection
-from typing import Any, Protocol, TypeVar
+from typing import Protocol, TypeVar
 
 from workflow_async.batch.reconcile import NO_RIVALS, ReconcileResult, Rivals
 from workflow_async.batch.tickets import Ticket
@@ -20,9 +20,6 @@ class StartBackend(Protocol[W_co]):
     @property
     def server(self) -> str:
         """Its base URL."""
-
-    def ticket(self, start: Any) -> Ticket:
-        """A start as a ticket; raises `InvalidArgument` for what cannot be sent."""
 
     @property
     def guard_lag(self) -> float:

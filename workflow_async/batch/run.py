@@ -2,10 +2,9 @@
 
 import os
 from collections import deque
-from collections.abc import Awaitable, Collection, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import Awaitable, Iterable, Mapping
 from types import TracebackType
-from typing import Any, Generic, Self, TypeVar
+from typing import Generic, Self, TypeVar
 
 import anyio
 import anyio.lowlevel
@@ -18,15 +17,17 @@ from workflow_async.batch.entries import StartStatus, StatusKind
 from workflow_async.batch.ledger import Ledger
 from workflow_async.batch.outage import Outage
 from workflow_async.batch.pipeline import FATAL, OnConflict, Pipeline
-from workflow_async.batch.reports import Reports, first_error, unexpected_error
+from workflow_async.batch.reports import Reports, first_error
 from workflow_async.batch.results import AlreadyDone, Rejected, Result, Skipped
-from workflow_async.batch.tickets import Ticket, is_key
+from workflow_async.batch.ticket_feed import TicketFeed
+from workflow_async.batch.tickets import Ticket
 from workflow_async.errors import InvalidArgument
 from workflow_async.monitor import Poller
 from workflow_async.monitor.watch import WaitOptions
 from workflow_async.phase import Workflow
 from workflow_async.settings import check_not_negative
 
+S = TypeVar("S")
 T = TypeVar("T")
 W = TypeVar("W", bound=Workflow)
 
@@ -72,7 +73,10 @@ class Run(Generic[W]):
     """
 
     _backend: StartBackend[W]
-    _starts: Iterable[Any]
+    _starts: Iterable[Ticket | Rejected]
+    """The starts as tickets, and the results of those that cannot be sent."""
+    _all_given: bool
+    """Whether all starts are known before the first one is sent."""
     _ledger: Ledger
     _pipeline: Pipeline[W]
     _results: ResultQueue[Result[W]]
@@ -142,28 +146,25 @@ class Run(Generic[W]):
 
     async def _plan(self) -> None:
         """Write down every start before any is sent. An iterator does not tell its starts before it is asked for."""
-        known = isinstance(self._starts, Collection)
         tickets: list[Ticket] = []
-        for number, start in enumerate(self._starts if known else (), 1):
+        for start in self._starts if self._all_given else ():
             await anyio.lowlevel.checkpoint()
-            ticket = self._ticket(start, number)
-            if isinstance(ticket, Ticket):
-                tickets.append(ticket)
+            if isinstance(start, Ticket):
+                tickets.append(start)
             else:
-                await self._remember(ticket)
-        await self._ledger.plan(tickets, complete=known)
+                await self._remember(start)
+        await self._ledger.plan(tickets, complete=self._all_given)
 
     async def _feed(self, group: TaskGroup, resumed: set[str]) -> None:
         """Give each start its place, one by one."""
-        for number, start in enumerate(self._starts, 1):
+        for start in self._starts:
             await anyio.lowlevel.checkpoint()
-            fresh = await self._fresh(start, number, resumed)
+            fresh = await self._fresh(start, resumed)
             if fresh is not None and await self._pipeline.wait_for_place(fresh):
                 group.start_soon(self._pipeline.start_and_watch, fresh)
 
-    async def _fresh(self, start: Any, number: int, resumed: set[str]) -> Ticket | None:
+    async def _fresh(self, ticket: Ticket | Rejected, resumed: set[str]) -> Ticket | None:
         """Return what to start, or None after telling why it is not to be started."""
-        ticket = self._ticket(start, number)
         if isinstance(ticket, Rejected):
             await self._remember(ticket)
             self._results.put(ticket)
@@ -187,14 +188,6 @@ class Run(Generic[W]):
             return AlreadyDone(key=ticket.key, ticket=ticket, id=item.id, word=item.word)
         return None
 
-    def _ticket(self, start: Any, number: int) -> Ticket | Rejected:
-        """Return the ticket of a start, or the result of one that cannot be sent."""
-        try:
-            return self._backend.ticket(start)
-        except Exception as error:  # noqa: BLE001 - whatever an odd item raises concerns that item only
-            odd = error if isinstance(error, InvalidArgument) else unexpected_error(error)
-            return Rejected(key=_key_of(start) or f"#{number}", error=odd)
-
     async def _remember(self, refused: Rejected) -> None:
         """Write down a start that cannot be sent, unless its key is another's."""
         if refused.key not in self.items:
@@ -204,7 +197,7 @@ class Run(Generic[W]):
 def run(
     starter: StartBackend[W],
     poller: Poller[W],
-    starts: Iterable[Any],
+    feed: TicketFeed[S],
     *,
     max_running: int,
     low: int | None,
@@ -218,8 +211,6 @@ def run(
     """A run, not yet begun; raises `InvalidArgument` for what makes no sense."""
     if on_conflict not in ("raise", "skip", "attach", "wait"):
         raise InvalidArgument("on_conflict", 'must be "raise", "skip", "attach" or "wait"')
-    if isinstance(starts, str | bytes) or not isinstance(starts, Iterable):
-        raise InvalidArgument("starts", "must be a list or another iterable of starts")
     if not isinstance(journal, str | os.PathLike | None):
         raise InvalidArgument("journal", "must be a path, or None to keep none")
     check_not_negative("settle", settle)
@@ -232,15 +223,7 @@ def run(
     places = concurrency_limit(max_running, low, occupied if count_others else None, clock, poll)
     reports = Reports(book, told.put)
     batch = Pipeline(starter, poller, clock, places, outage, reports, terms, on_conflict, settle, start_unknown_again)
-    return Run(starter, starts, book, batch, told)
-
-
-def _key_of(start: Any) -> str | None:
-    """Return the key that an odd item gives itself, or None if it has none that can be used."""
-    with suppress(Exception):  # an item that raises has none
-        key = start.key
-        return key if is_key(key) else None
-    return None
+    return Run(starter, feed, feed.all_given, book, batch, told)
 
 
 async def _failure_of(work: Awaitable[None]) -> Exception | None:

@@ -101,13 +101,19 @@ def digest(start: StartRecord) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:32]
 
 
-def checked_start(ticket: object, kind: type[S], server: str) -> S:
-    """Return what a ticket sends. Raises `InvalidArgument` unless the ticket is for this system and server."""
+def checked_ticket(ticket: object) -> Ticket:
+    """Return a ticket. Raises `InvalidArgument` for anything else."""
     if not isinstance(ticket, Ticket):
         raise InvalidArgument("ticket", "must be made by prepare_start")
-    if not isinstance(ticket.arguments, kind) or ticket.server != server:
-        raise InvalidArgument("ticket", f"is for {ticket.system} at {ticket.server}, not {kind.system} {server}")
-    return ticket.arguments
+    return ticket
+
+
+def checked_start(ticket: object, kind: type[S], server: str) -> S:
+    """Return what a ticket sends. Raises `InvalidArgument` unless the ticket is for this system and server."""
+    found = checked_ticket(ticket)
+    if not isinstance(found.arguments, kind) or found.server != server:
+        raise InvalidArgument("ticket", f"is for {found.system} at {found.server}, not {kind.system} {server}")
+    return found.arguments
 
 
 KINDS: dict[str, tuple[type, ...]] = {

@@ -1,8 +1,31 @@
 """Errors about a workflow, a start, a wait or a batch."""
 
-from typing import Any, Protocol
+from typing import Protocol
 
 from workflow_async.errors._base import CallError, WorkflowAsyncError
+
+
+class PreparedStart(Protocol):
+    """A start as it was sent: what an error needs to know about a `batch.Ticket`."""
+
+    @property
+    def system(self) -> str:
+        """`opencast` or `preservica`."""
+
+    @property
+    def server(self) -> str:
+        """The base URL of the server."""
+
+    @property
+    def key(self) -> str:
+        """Identifies the start within a batch."""
+
+    @property
+    def correlation_id(self) -> str:
+        """The id that a Preservica keeps with the workflow."""
+
+    def to_json(self) -> str:
+        """Return the start as one line of JSON, which `batch.Ticket.from_json` reads."""
 
 
 class StartOutcomeUnknown(WorkflowAsyncError):
@@ -12,11 +35,11 @@ class StartOutcomeUnknown(WorkflowAsyncError):
         self,
         cause: CallError,
         look_for: str,
+        ticket: PreparedStart,
         workflow_id: int | None = None,
         correlation_id: str | None = None,
-        ticket: Any = None,
     ) -> None:
-        super().__init__(cause, look_for, workflow_id, correlation_id, ticket)
+        super().__init__(cause, look_for, ticket, workflow_id, correlation_id)
         self.cause = cause
         self.look_for = look_for
         """What identifies the workflow, if it was started."""

@@ -8,6 +8,9 @@ from workflow_async import batch, monitor
 from workflow_async._core.call import ParameterValue
 from workflow_async._core.transport import Transport
 from workflow_async.batch.run import Path, run
+from workflow_async.batch.ticket_feed import TicketFeed
+from workflow_async.batch.tickets import checked_ticket
+from workflow_async.errors import PreparedStart
 from workflow_async.monitor.watch import WaitOptions
 from workflow_async.opencast.records import Workflow
 from workflow_async.opencast.start_backend import OpencastStarts, Start
@@ -49,7 +52,7 @@ class StartService(monitor.MonitoringMixin[Workflow]):
         """
         return self._starts.prepared(event_id, definition_id, configuration, key=key, baseline=baseline)
 
-    async def reconcile(self, ticket: batch.Ticket, *, wait: float = 30.0) -> batch.ReconcileResult[Workflow]:
+    async def reconcile(self, ticket: PreparedStart, *, wait: float = 30.0) -> batch.ReconcileResult[Workflow]:
         """Look for what a ticket started; never starts anything.
 
         `NoStartFound` is not "not started": a request on its way may still be carried out. Opencast keeps no mark of
@@ -73,7 +76,7 @@ class StartService(monitor.MonitoringMixin[Workflow]):
         Source: GET /api/workflows, GET /workflow/mediaPackage/{id}/instances.json; contract: opencast.md 1.7, 2.1.
         """
         check_not_negative("wait", wait)
-        return await self._starts.reconcile(ticket, wait=wait)
+        return await self._starts.reconcile(checked_ticket(ticket), wait=wait)
 
     def run_all(
         self,
@@ -138,7 +141,7 @@ class StartService(monitor.MonitoringMixin[Workflow]):
         return run(
             self._starts,
             self.poller,
-            starts,
+            TicketFeed(starts, self._starts.ticket),
             max_running=max_running,
             low=low,
             count_others=count_others,

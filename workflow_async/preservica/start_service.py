@@ -8,6 +8,9 @@ from workflow_async import batch, monitor
 from workflow_async._core.call import ParameterValue
 from workflow_async._core.transport import Transport
 from workflow_async.batch.run import Path, run
+from workflow_async.batch.ticket_feed import TicketFeed
+from workflow_async.batch.tickets import checked_ticket
+from workflow_async.errors import PreparedStart
 from workflow_async.monitor.watch import WaitOptions
 from workflow_async.preservica.records import Context, Workflow
 from workflow_async.preservica.start_backend import PreservicaStarts, Start
@@ -44,7 +47,7 @@ class StartService(monitor.MonitoringMixin[Workflow]):
         """
         return self._starts.prepared(context, parameters, correlation_id=correlation_id, key=key)
 
-    async def reconcile(self, ticket: batch.Ticket, *, wait: float = 30.0) -> batch.ReconcileResult[Workflow]:
+    async def reconcile(self, ticket: PreparedStart, *, wait: float = 30.0) -> batch.ReconcileResult[Workflow]:
         """Look for what a ticket started, by its correlation id; never starts anything.
 
         `NoStartFound` is not "not started": a request on its way may still be carried out. Workflows of which the
@@ -63,7 +66,7 @@ class StartService(monitor.MonitoringMixin[Workflow]):
         Source: GET /sdb/rest/workflow/instances, CorrelationToken; contract: preservica.md 1.8.
         """
         check_not_negative("wait", wait)
-        return await self._starts.reconcile(ticket, wait=wait)
+        return await self._starts.reconcile(checked_ticket(ticket), wait=wait)
 
     def run_all(
         self,
@@ -114,7 +117,7 @@ class StartService(monitor.MonitoringMixin[Workflow]):
         return run(
             self._starts,
             self.poller,
-            starts,
+            TicketFeed(starts, self._starts.ticket),
             max_running=max_running,
             low=low,
             count_others=count_others,

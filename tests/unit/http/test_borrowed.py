@@ -26,6 +26,7 @@ from tests.support.byte_server import (
     refused_url,
     serve,
 )
+from tests.support.journal_files import ticket
 from tests.support.stub_clients import client_of
 from tests.unit.conftest import SSL_CONTEXT
 from workflow_async import Limits
@@ -75,7 +76,9 @@ RAISED: dict[str, Callable[[], BaseException]] = {
     "a protocol error": lambda: httpx.LocalProtocolError("bad"),
     "an untrusted certificate": lambda: UNTRUSTED,
     "an error of this library": lambda: ConnectFailed("of another client"),
-    "an error of this library that is no failed call": lambda: StartOutcomeUnknown(ConnectFailed("of another"), "it"),
+    "an error of this library that is no failed call": lambda: StartOutcomeUnknown(
+        ConnectFailed("of another"), "it", ticket("7")
+    ),
 }
 
 
