@@ -3,18 +3,15 @@
 import json
 import uuid
 from collections.abc import Collection, Mapping
-from datetime import UTC, datetime
-from typing import TypeVar
 
 from attrs import define, evolve, field, frozen
 
-from workflow_async._core.call import Call, ParameterValue, Params
-from workflow_async._core.retry import may_have_happened
-from workflow_async._core.transport import Transport
+from workflow_async._core.call import ParameterValue, Params
 from workflow_async._listing.listing import Listing
 from workflow_async.batch import Ambiguous, ReconcileResult, StartFound, Ticket
 from workflow_async.batch.reconcile import NO_RIVALS, Rivals, observe
 from workflow_async.batch.start_records import OpencastStart
+from workflow_async.batch.start_sender import StartSender
 from workflow_async.batch.tickets import checked_start, digest
 from workflow_async.errors import (
     CallError,
@@ -30,8 +27,6 @@ from workflow_async.opencast.evidence import find_start
 from workflow_async.opencast.query import WorkflowQuery
 from workflow_async.opencast.records import Event, State, Workflow
 from workflow_async.settings import check_optional_int
-
-T = TypeVar("T")
 
 INDEX_WAIT = 12.0
 """Seconds a list is looked at before it is believed that something is not in it: its index lags up to 10."""
@@ -53,7 +48,7 @@ class Start:
 class OpencastStarts:
     """Where starts of one Opencast go to."""
 
-    transport: Transport
+    _sender: StartSender
     system: str = "opencast"
     _lists: bool = True
     """Whether workflows may be listable."""
@@ -63,7 +58,7 @@ class OpencastStarts:
     @property
     def server(self) -> str:
         """Its base URL."""
-        return self.transport.origin.base
+        return self._sender.server
 
     def prepared(
         self,
@@ -81,7 +76,7 @@ class OpencastStarts:
             server=self.server,
             arguments=start,
             correlation_id=str(uuid.uuid4()),
-            prepared_at=self._now(),
+            prepared_at=self._sender.now(),
             key=digest(start) if key is None else key,
             baseline=baseline,
         )
@@ -108,24 +103,10 @@ class OpencastStarts:
         return checked_start(ticket, OpencastStart, self.server)
 
     async def send(self, ticket: Ticket, include: Params = (), *, timeout: float | None = None) -> Workflow:
-        """Send the start, once; raises as `workflows.start`.
-
-        A start that is cut off early is not repeated, so each has the whole of `Timeouts.call`, or `timeout` seconds.
-        """
+        """Send the start once. Raises what `workflows.start` raises."""
         start = self.check(ticket)
         call = calls.start_workflow(start.event_id, start.definition_id, start.configuration, include)
-        try:
-            return await self.transport.send(call, timeout=timeout or self.transport.timeouts.call)
-        except CallError as error:
-            if not may_have_happened(error):
-                raise
-            unknown = StartOutcomeUnknown(
-                error,
-                look_for=f"a workflow {start.definition_id!r} on event {start.event_id}",
-                workflow_id=error.located if isinstance(error, DecodeError) else None,
-                ticket=ticket,
-            )
-        raise unknown
+        return await self._sender.send_start(call, timeout, lambda error: _unknown(ticket, start, error))
 
     async def send_for_id(self, ticket: Ticket) -> int:
         """Send the start, once, and return the new workflow's id."""
@@ -157,10 +138,10 @@ class OpencastStarts:
         found = await self._readable(event)
         if found is None:
             await self._event(event)
-            return evolve(ticket, baseline=None, baseline_lag=0.0, prepared_at=self._now())
+            return evolve(ticket, baseline=None, baseline_lag=0.0, prepared_at=self._sender.now())
         baseline = max((workflow.id for workflow in found), default=0)
         lag = await self._lag(event, baseline) if self._lists else 0.0
-        return evolve(ticket, baseline=baseline, baseline_lag=lag, prepared_at=self._now())
+        return evolve(ticket, baseline=baseline, baseline_lag=lag, prepared_at=self._sender.now())
 
     async def reconcile(
         self, ticket: Ticket, *, wait: float, outage: float | None = None, rivals: Rivals = NO_RIVALS
@@ -171,7 +152,9 @@ class OpencastStarts:
         async def look() -> StartFound[Workflow] | Ambiguous[Workflow] | None:
             return await self._look(ticket, start, rivals)
 
-        return await observe(look, self.transport.clock, lambda: max(wait, INDEX_WAIT) if self._lists else wait, outage)
+        return await observe(
+            look, self._sender.transport.clock, lambda: max(wait, INDEX_WAIT) if self._lists else wait, outage
+        )
 
     async def active(self, ticket: Ticket, *, alike: bool) -> Workflow | None:
         """Return the event's active workflow, or None if there is none or this user may not read it.
@@ -199,7 +182,7 @@ class OpencastStarts:
             else:
                 known = {id for _, id in ours if id is not None}
                 return len(listed | known) + sum(id is None for _, id in ours)
-        processed = Listing(self._read, calls.list_processing(size=PAGE_SIZE), lambda event: event.id)
+        processed = Listing(self._sender.read, calls.list_processing(size=PAGE_SIZE), lambda event: event.id)
         return len({event.id async for event in processed} | {self.subject(ticket) for ticket, _ in ours})
 
     async def _look(
@@ -213,7 +196,7 @@ class OpencastStarts:
 
     async def _read_event(self, event: str, error: CallError) -> Ambiguous[Workflow] | None:
         """What the event itself says, where its workflows may not be seen: whether it ever had any."""
-        events = await self._read(calls.events_by_id([event]))
+        events = await self._sender.read(calls.events_by_id([event]))
         state = events[0].processing_state if events else None
         if events and state is None:
             return None
@@ -234,7 +217,7 @@ class OpencastStarts:
     async def _event(self, event: str) -> Event | None:
         """Return an event as it is listed, or None if it is not listed or this user may not read it."""
         try:
-            found = await self._read(calls.events_by_id([event]))
+            found = await self._sender.read(calls.events_by_id([event]))
         except (Forbidden, NotFound):
             return None
         return found[0] if found else None
@@ -254,7 +237,7 @@ class OpencastStarts:
                 return tuple([workflow async for workflow in self._listing({"event_id": event})])
             except ListingNotSupported:
                 self._lists = False
-        return await self._read(calls.workflows_of_event(event))
+        return await self._sender.read(calls.workflows_of_event(event))
 
     def _listing(self, filter: filters.WorkflowFilters) -> Listing[Workflow]:
         first = calls.list_workflows(
@@ -263,11 +246,13 @@ class OpencastStarts:
             include=calls.including(withoperations="event_id" in filter),
             size=PAGE_SIZE,
         )
-        return Listing(self._read, first, lambda workflow: workflow.id)
+        return Listing(self._sender.read, first, lambda workflow: workflow.id)
 
-    async def _read(self, call: Call[T]) -> T:
-        """Send a call of a batch or a search, which wait for a server that is away by themselves."""
-        return await self.transport.send(evolve(call, retries_unavailable=False))
 
-    def _now(self) -> datetime:
-        return datetime.fromtimestamp(self.transport.clock.wall(), UTC)
+def _unknown(ticket: Ticket, start: OpencastStart, error: CallError) -> StartOutcomeUnknown:
+    return StartOutcomeUnknown(
+        error,
+        look_for=f"a workflow {start.definition_id!r} on event {start.event_id}",
+        workflow_id=error.located if isinstance(error, DecodeError) else None,
+        ticket=ticket,
+    )

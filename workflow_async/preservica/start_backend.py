@@ -3,25 +3,21 @@
 import uuid
 from collections.abc import Collection, Mapping
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from datetime import datetime, timedelta
 
 from attrs import define, evolve, field, frozen
 
-from workflow_async._core.call import Call, ParameterValue, parse_id
-from workflow_async._core.retry import may_have_happened
-from workflow_async._core.transport import Transport
+from workflow_async._core.call import ParameterValue, parse_id
 from workflow_async._listing.listing import Listing
 from workflow_async.batch import Ambiguous, ReconcileResult, Ticket
 from workflow_async.batch.reconcile import CONTESTED, NO_RIVALS, Rivals, StartFound, observe
 from workflow_async.batch.start_records import PreservicaStart
+from workflow_async.batch.start_sender import StartSender
 from workflow_async.batch.tickets import checked_start, digest
 from workflow_async.errors import CallError, DecodeError, Forbidden, InvalidArgument, NotFound, StartOutcomeUnknown
 from workflow_async.preservica import calls, filters
 from workflow_async.preservica.query import WorkflowQuery
 from workflow_async.preservica.records import Context, Started, State, Workflow
-
-T = TypeVar("T")
 
 MAX_CLOCK_SKEW = timedelta(minutes=5)
 """By how much the server's clock may be off."""
@@ -43,7 +39,7 @@ class Start:
 class PreservicaStarts:
     """Where starts of one Preservica go to."""
 
-    transport: Transport
+    _sender: StartSender
     system: str = "preservica"
     guard_lag: float = 0.0
     """No start conflicts with another."""
@@ -51,7 +47,7 @@ class PreservicaStarts:
     @property
     def server(self) -> str:
         """Its base URL."""
-        return self.transport.origin.base
+        return self._sender.server
 
     def prepared(
         self,
@@ -68,7 +64,7 @@ class PreservicaStarts:
             server=self.server,
             arguments=start,
             correlation_id=str(uuid.uuid4()) if correlation_id is None else correlation_id,
-            prepared_at=self._now(),
+            prepared_at=self._sender.now(),
             key=digest(start) if key is None else key,
         )
 
@@ -97,19 +93,10 @@ class PreservicaStarts:
         return checked_start(ticket, PreservicaStart, self.server)
 
     async def send(self, ticket: Ticket, *, timeout: float | None = None) -> Started:
-        """Send the start, once; raises as `workflows.start`.
-
-        A start that is cut off early is not repeated, so each has the whole of `Timeouts.call`, or `timeout` seconds.
-        """
+        """Send the start once. Raises what `workflows.start` raises."""
         start = self.check(ticket)
         call = calls.start_workflow(start.context_id, start.context_name, start.parameters, ticket.correlation_id)
-        try:
-            return await self.transport.send(call, timeout=timeout or self.transport.timeouts.call)
-        except CallError as error:
-            if not may_have_happened(error):
-                raise
-            unknown = _unknown(ticket, start, error)
-        raise unknown
+        return await self._sender.send_start(call, timeout, lambda error: _unknown(ticket, start, error))
 
     async def send_for_id(self, ticket: Ticket) -> int:
         """Send the start, once, and return the new workflow's id."""
@@ -137,7 +124,7 @@ class PreservicaStarts:
         """
         with suppress(Forbidden, NotFound):
             await self._count_running()
-        return evolve(ticket, prepared_at=self._now())
+        return evolve(ticket, prepared_at=self._sender.now())
 
     async def reconcile(
         self, ticket: Ticket, *, wait: float, outage: float | None = None, rivals: Rivals = NO_RIVALS
@@ -148,7 +135,7 @@ class PreservicaStarts:
         async def look() -> StartFound[Workflow] | Ambiguous[Workflow] | None:
             return await self._look(ticket, start, rivals)
 
-        return await observe(look, self.transport.clock, lambda: wait, outage)
+        return await observe(look, self._sender.transport.clock, lambda: wait, outage)
 
     async def active(self, ticket: Ticket, *, alike: bool) -> Workflow | None:
         """None: a start on a Preservica conflicts with nothing."""
@@ -160,7 +147,7 @@ class PreservicaStarts:
 
     async def _count_running(self) -> int:
         query = WorkflowQuery.of(state=ACTIVE_STATES).on_the_wire()
-        page = await self._read(calls.list_workflows(query, size=1))
+        page = await self._sender.read(calls.list_workflows(query, size=1))
         return len(page.items) if page.total is None else page.total
 
     async def _look(
@@ -189,14 +176,7 @@ class PreservicaStarts:
         known = id if id is not None and filters.is_digits(id) else None
         query = WorkflowQuery.of(context=known, since=prepared_at - MAX_CLOCK_SKEW)
         first = query.on_the_wire(newest_first=True)
-        return Listing(self._read, calls.list_workflows(first, size=PAGE_SIZE), lambda workflow: workflow.id)
-
-    async def _read(self, call: Call[T]) -> T:
-        """Send a call of a batch or a search, which wait for a server that is away by themselves."""
-        return await self.transport.send(evolve(call, retries_unavailable=False))
-
-    def _now(self) -> datetime:
-        return datetime.fromtimestamp(self.transport.clock.wall(), UTC)
+        return Listing(self._sender.read, calls.list_workflows(first, size=PAGE_SIZE), lambda workflow: workflow.id)
 
 
 def reference(context: Context | int | str) -> tuple[str | None, str | None]:

@@ -8,6 +8,7 @@ from workflow_async import batch, monitor
 from workflow_async._core.call import ParameterValue
 from workflow_async._core.transport import Transport
 from workflow_async.batch.run import Path, run
+from workflow_async.batch.start_sender import StartSender
 from workflow_async.batch.ticket_feed import TicketFeed
 from workflow_async.batch.tickets import checked_ticket
 from workflow_async.errors import PreparedStart
@@ -23,7 +24,7 @@ class StartService(monitor.MonitoringMixin[Workflow]):
 
     _transport: Transport
     _starts: PreservicaStarts = field(
-        init=False, default=Factory(lambda self: PreservicaStarts(self._transport), takes_self=True)
+        init=False, default=Factory(lambda self: PreservicaStarts(StartSender(self._transport)), takes_self=True)
     )
 
     def prepare_start(
