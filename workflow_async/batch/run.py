@@ -1,7 +1,6 @@
 """`run_all`: hundreds of starts with never more than so many running, outcomes as they come."""
 
 import os
-from collections import deque
 from collections.abc import Awaitable, Iterable, Mapping
 from types import TracebackType
 from typing import Generic, Self, TypeVar
@@ -18,6 +17,7 @@ from workflow_async.batch.ledger import Ledger
 from workflow_async.batch.outage import Outage
 from workflow_async.batch.pipeline import FATAL, OnConflict, Pipeline
 from workflow_async.batch.reports import Reports, first_error
+from workflow_async.batch.result_queue import ResultQueue
 from workflow_async.batch.results import AlreadyDone, Rejected, Result, Skipped
 from workflow_async.batch.ticket_feed import TicketFeed
 from workflow_async.batch.tickets import Ticket
@@ -28,7 +28,6 @@ from workflow_async.phase import Workflow
 from workflow_async.settings import check_not_negative
 
 S = TypeVar("S")
-T = TypeVar("T")
 W = TypeVar("W", bound=Workflow)
 
 ASKED_FOR = frozenset({StatusKind.INTENT, StatusKind.STARTED, StatusKind.CHANGE, StatusKind.LEFT, StatusKind.UNKNOWN})
@@ -36,32 +35,6 @@ ASKED_FOR = frozenset({StatusKind.INTENT, StatusKind.STARTED, StatusKind.CHANGE,
 Path = str | os.PathLike[str]
 
 DUPLICATE_KEY = "the same key came before"
-
-
-@define(eq=False)
-class ResultQueue(Generic[T]):
-    """What has been told and not been taken yet."""
-
-    _waiting: deque[T] = field(factory=deque, init=False)
-    _over: bool = field(default=False, init=False)
-    _wakeup: anyio.Event = field(factory=anyio.Event, init=False)
-
-    def put(self, thing: T) -> None:
-        """One more."""
-        self._waiting.append(thing)
-        self._wakeup.set()
-
-    def close(self) -> None:
-        """There will be no more."""
-        self._over = True
-        self._wakeup.set()
-
-    async def get(self) -> T | None:
-        """The oldest, waited for; None when there will be no more."""
-        while not self._waiting and not self._over:
-            self._wakeup = anyio.Event()
-            await self._wakeup.wait()
-        return self._waiting.popleft() if self._waiting else None
 
 
 @define(eq=False)

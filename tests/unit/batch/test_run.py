@@ -17,6 +17,7 @@ from workflow_async.batch import (
     NotStarted,
     OutcomeUnknown,
     Rejected,
+    Run,
     Skipped,
     StatusKind,
     Ticket,
@@ -30,7 +31,7 @@ from workflow_async.errors import (
     StartOutcomeUnknown,
 )
 from workflow_async.monitor import Finished, Parked, PollingFailed, Replaced, Vanished
-from workflow_async.opencast import Start
+from workflow_async.opencast import Start, Workflow
 from workflow_async.preservica import PreservicaClient
 from workflow_async.preservica import Start as ContextStart
 from workflow_async.sandbox import Boot, Fault, Faults, ManualClock, Sandbox, Step, StepResult
@@ -389,6 +390,20 @@ async def test_two_starts_on_one_event_follow_each_other(oc: OpencastClient, fak
 
 
 # Leaving
+
+
+async def test_two_readers_of_one_batch_share_its_results_and_both_end(oc: OpencastClient, fake: FakeOpencast) -> None:
+    found: list[str] = []
+
+    async def read(outcomes: Run[Workflow]) -> None:
+        found.extend([outcome.key async for outcome in outcomes])
+
+    with anyio.fail_after(30):
+        run = oc.workflows.run_all(on_events(fake, *["quick"] * 6), poll=OFTEN)
+        async with run as outcomes, anyio.create_task_group() as group:
+            group.start_soon(read, outcomes)
+            group.start_soon(read, outcomes)
+    assert sorted(found) == ["0", "1", "2", "3", "4", "5"]
 
 
 async def test_leaving_early_leaves_the_workflows_to_the_server(oc: OpencastClient, fake: FakeOpencast) -> None:
