@@ -57,11 +57,12 @@ class Ledger:
         """Remember starts before any of them is sent, on the disk first. `complete`: the batch has no others."""
         new: dict[str, Ticket] = {}
         for ticket in tickets:
-            if ticket.key not in self.items:
+            known = self.items.get(ticket.key)
+            if known is None or known.ticket is None:
                 new.setdefault(ticket.key, ticket)
         if self._store is not None:
             with anyio.CancelScope(shield=True):
-                await self._store.plan([*new.values()], len(self.items) + len(new) if complete else None)
+                await self._store.plan([*new.values()], len(self.items.keys() | new.keys()) if complete else None)
         self.items |= {key: planned_status(ticket) for key, ticket in new.items()}
 
     async def record(

@@ -29,12 +29,9 @@ class Reports(Generic[W]):
     put: Callable[[Result[W]], None]
     doubts: dict[str, NoStartFound | Ambiguous[W] | None] = field(factory=dict, init=False)
     """Starts that are sent again although the first may have happened, with what the search for it came to."""
-    _intended: set[str] = field(factory=set, init=False)
-    """Keys of the starts whose ticket is written down in this run."""
 
     async def intent(self, ticket: Ticket) -> None:
         """Write down that a start is about to be sent."""
-        self._intended.add(ticket.key)
         await self.ledger.record(ticket.key, StatusKind.INTENT, "intended", text=ticket.to_json())
 
     async def waiting(self, ticket: Ticket, why: str, word: str = "waiting") -> None:
@@ -58,9 +55,10 @@ class Reports(Generic[W]):
         await self.ledger.record(ticket.key, StatusKind.CHANGE, change.now.value, id=change.id, text=text)
 
     async def _introduce(self, ticket: Ticket | None) -> None:
-        """Write down the ticket of a start that is never sent too: it says what was to be started."""
-        if ticket is not None and ticket.key not in self._intended:
-            await self.intent(ticket)
+        """Write the ticket of a start that the journal does not know yet, such as the next one of an iterator."""
+        item = self.ledger.items.get(ticket.key) if ticket is not None else None
+        if ticket is not None and (item is None or item.ticket is None):
+            await self.ledger.plan([ticket], complete=False)
 
     async def not_started(
         self, result: NotStarted | Rejected | Conflicted | Skipped, error: CallError | InvalidArgument

@@ -203,7 +203,7 @@ async def test_what_was_not_sent_is_sent(oc: OpencastClient, path: Path, fake: F
         for _ in range(2):
             told = await run(client, path, Start("e", "quick", key="0"), poll=poll)
             assert isinstance(told["0"], NotStarted)
-    assert [kind for _, kind, _, _ in rows(path)] == ["intent", "not started"] * 2
+    assert [kind for _, kind, _, _ in rows(path)] == ["not started"] * 2
 
 
 async def test_what_may_have_been_started_is_looked_for_and_never_started(

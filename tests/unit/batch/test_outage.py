@@ -1,7 +1,9 @@
 """Batches and outages: nothing is sent into an outage that a check has just seen, and nothing waits without an end."""
 
+import sqlite3
 import time as real
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,8 +15,10 @@ import pytest
 from tests.support.gateway import BOOTING, BUSY, JETTY, MOVED, NONE, PORTAL, Gateway, Treat, opencast, preservica
 from tests.unit.batch.conftest import OFTEN, as_manager, posts, results, runs
 from workflow_async import Clock, OpencastClient, Poll, Retry
-from workflow_async.batch import Completed, Conflicted, NotStarted, Rejected, StatusKind
-from workflow_async.errors import RateLimited, ServerError, Unauthorized
+from workflow_async.batch import Completed, Conflicted, NotStarted, Rejected, StatusKind, read_journal
+from workflow_async.batch.entries import Entry
+from workflow_async.batch.journal import Journal
+from workflow_async.errors import JournalError, RateLimited, ServerError, Unauthorized
 from workflow_async.opencast import Start
 from workflow_async.preservica import Start as ContextStart
 from workflow_async.sandbox import Fault, Faults, ManualClock, RealClock, Sandbox, Step
@@ -342,6 +346,43 @@ async def test_while_it_is_held_a_start_is_waiting_in_the_journal_and_another_ru
         gateway.treat = NONE
         (told,) = await results(oc.workflows.run_all([start], journal=path, poll=LONG))
     assert told.succeeded
+    assert gateway.posts == [201]
+
+
+async def test_a_start_that_is_never_sent_has_its_ticket_and_no_intent_in_the_journal(
+    fake: FakeOpencast, clock: Clock, tmp_path: Path
+) -> None:
+    path, start = tmp_path / "batch.sqlite", Start(fake.event(), "quick", key="0")
+    async with opencast(Gateway(fake, lambda _: BUSY), clock) as oc:
+        run = oc.workflows.run_all(iter([start]), journal=path, poll=OFTEN)
+        assert [type(result) for result in await results(run)] == [NotStarted]
+    with closing(sqlite3.connect(path)) as connection:
+        kinds = [kind for (kind,) in connection.execute("SELECT kind FROM entry ORDER BY n")]
+    assert set(kinds) == {"not started"}
+    item = (await read_journal(path)).items["0"]
+    assert (item.word, item.ticket is not None, item.intended_at) == ("not sent", True, None)
+
+
+async def test_a_batch_that_dies_while_a_start_is_held_leaves_a_start_that_the_next_run_sends(
+    fake: FakeOpencast, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, start = tmp_path / "batch.sqlite", Start(fake.event(), "quick", key="0")
+    write = Journal.write
+
+    async def dies(journal: Journal, entry: Entry) -> None:
+        if entry.kind is StatusKind.NOT_STARTED:
+            raise JournalError(str(path), "the process died")
+        await write(journal, entry)
+
+    gateway = Gateway(fake, lambda _: BUSY)
+    async with opencast(gateway, clock) as oc:
+        with monkeypatch.context() as patch:
+            patch.setattr(Journal, "write", dies)
+            with pytest.raises(JournalError, match="died"):
+                await results(oc.workflows.run_all(iter([start]), journal=path, poll=LONG))
+        gateway.treat = NONE
+        (result,) = await results(oc.workflows.run_all(iter([start]), journal=path, poll=LONG))
+    assert result.succeeded
     assert gateway.posts == [201]
 
 
