@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Protocol, TypeVar
 
-from workflow_async.batch.reconcile import NO_RIVALS, ReconcileResult, Rivals
+from workflow_async.batch.reconcile import NO_OTHER_STARTS, OtherStarts, ReconcileResult
 from workflow_async.batch.tickets import Ticket
 from workflow_async.phase import Workflow
 
@@ -25,10 +25,10 @@ class StartBackend(Protocol[W_co]):
     def guard_lag(self) -> float:
         """Seconds in which the server may accept a second start on the same subject."""
 
-    def subject(self, ticket: Ticket) -> str | None:
+    def lock_key(self, ticket: Ticket) -> str | None:
         """Return what can have one workflow at a time only, or None if there is no such thing."""
 
-    def server_mark(self, ticket: Ticket) -> str:
+    def match_key(self, ticket: Ticket) -> str:
         """Return what the workflow is recognized by: starts with the same mark can be taken for each other."""
 
     async def refreshed(self, ticket: Ticket) -> Ticket:
@@ -42,20 +42,20 @@ class StartBackend(Protocol[W_co]):
         """Send the start, once, and return the new workflow's id; raises as `workflows.start`."""
 
     async def reconcile(
-        self, ticket: Ticket, *, wait: float, outage: float | None = None, rivals: Rivals = NO_RIVALS
+        self, ticket: Ticket, *, wait: float, outage: float | None = None, other_starts: OtherStarts = NO_OTHER_STARTS
     ) -> ReconcileResult[W_co]:
         """Search for what a ticket started, for `wait` seconds of answered checks."""
 
-    async def active(self, ticket: Ticket, *, alike: bool) -> W_co | None:
+    async def active(self, ticket: Ticket, *, same_definition: bool) -> W_co | None:
         """Return the workflow that a start conflicts with, or None if it cannot be told.
 
         Args:
             ticket: the start.
-            alike: return only a workflow of what was to be started.
+            same_definition: return only a workflow of what was to be started.
 
         Raises:
             CallError: the server could not be asked.
         """
 
-    async def count_running(self, ours: Collection[tuple[Ticket, int | None]]) -> int:
+    async def count_running(self, own: Collection[tuple[Ticket, int | None]]) -> int:
         """How many workflows run on the server, whoever started them; `ours` count, and count once."""

@@ -24,7 +24,7 @@ class ConcurrencyLimit:
     """The starts that have a place, by key: the ticket as it was sent, and the workflow's id once it is known."""
     _filling: bool = field(default=True, init=False)
     _queue: anyio.Lock = field(factory=anyio.Lock, init=False)
-    _left: anyio.Event = field(factory=anyio.Event, init=False)
+    _freed: anyio.Event = field(factory=anyio.Event, init=False)
 
     async def enter(self, ticket: Ticket) -> None:
         """Wait for a place for this start. Starts get their places in the order of their calls.
@@ -34,7 +34,7 @@ class ConcurrencyLimit:
         """
         async with self._queue:
             while not await self._admits():
-                await self._pause()
+                await self._wait()
             self.admit(ticket)
 
     def admit(self, ticket: Ticket, id: int | None = None) -> None:
@@ -44,27 +44,27 @@ class ConcurrencyLimit:
     def leave(self, key: str) -> None:
         """Free the place of a start, if it has one."""
         if self.running.pop(key, None) is not None:
-            self._left.set()
-            self._left = anyio.Event()
+            self._freed.set()
+            self._freed = anyio.Event()
 
     async def _admits(self) -> bool:
-        running = await self._running()
+        running = await self._count_running()
         if running >= self.high:
             self._filling = False
         elif running <= self.low:
             self._filling = True
         return self._filling
 
-    async def _running(self) -> int:
+    async def _count_running(self) -> int:
         """Return how many run. The server is only asked where that matters."""
         own = len(self.running)
         if self.count is None or own >= self.high:
             return own
         return max(own, await self.count())
 
-    async def _pause(self) -> None:
+    async def _wait(self) -> None:
         if self.count is None:
-            await self._left.wait()
+            await self._freed.wait()
         else:
             await self.clock.sleep(self.poll.interval)
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from attrs import evolve, field, frozen
 
-from workflow_async.batch.facts import ServerFacts
 from workflow_async.batch.tickets import Ticket
+from workflow_async.batch.workflow_details import WorkflowDetails
 
 
 class StatusKind(enum.Enum):
@@ -57,9 +57,9 @@ class Entry:
     failed_host: str = field(default="", converter=storable)
 
     @property
-    def facts(self) -> ServerFacts:
+    def details(self) -> WorkflowDetails:
         """What the server's record said of the end."""
-        return ServerFacts(
+        return WorkflowDetails(
             server_start=self.server_start,
             server_end=self.server_end,
             failed_operation=self.failed_operation,
@@ -138,7 +138,7 @@ def status_after(item: StartStatus | None, entry: Entry) -> StartStatus:
         case StatusKind.CHANGE:
             news |= {"state": entry.text}
         case StatusKind.ENDED:
-            news |= {"ended_at": entry.at, "detail": entry.text or item.detail, **entry.facts}
+            news |= {"ended_at": entry.at, "detail": entry.text or item.detail, **entry.details}
         case _:
-            news |= {"detail": entry.text, **entry.facts}
+            news |= {"detail": entry.text, **entry.details}
     return evolve(item, **news)

@@ -24,18 +24,18 @@ from attrs import define, field
 
 from workflow_async._core.cancellation import shielded
 from workflow_async.batch import schema
-from workflow_async.batch.contents import JournalRows, read_rows
 from workflow_async.batch.entries import Entry, JournalContents, StartStatus, storable
-from workflow_async.batch.guard import (
-    ANOTHER,
-    RESTORE,
-    Guard,
+from workflow_async.batch.journal_file import (
+    RESTORE_IT,
+    USE_ANOTHER_PATH,
+    ChangeDetector,
     check_file,
-    check_mark,
+    check_open_mark,
     is_missing,
     new_file,
     real_path,
 )
+from workflow_async.batch.journal_rows import JournalRows, read_rows
 from workflow_async.batch.schema import Row
 from workflow_async.batch.tickets import Ticket
 from workflow_async.errors import JournalError
@@ -62,9 +62,9 @@ BUSY = (
 PERMISSIONS = "Check the permissions of the file and of its folder"
 DISK = "Check the path, the disk and its free space"
 REMEDIES = {
-    0: RESTORE,  # Python's own, such as for a text that is not UTF-8
-    sqlite3.SQLITE_NOTADB: ANOTHER,
-    sqlite3.SQLITE_CORRUPT: RESTORE,
+    0: RESTORE_IT,  # Python's own, such as for a text that is not UTF-8
+    sqlite3.SQLITE_NOTADB: USE_ANOTHER_PATH,
+    sqlite3.SQLITE_CORRUPT: RESTORE_IT,
     sqlite3.SQLITE_PERM: PERMISSIONS,
     sqlite3.SQLITE_READONLY: PERMISSIONS,
     sqlite3.SQLITE_CANTOPEN: PERMISSIONS,
@@ -77,18 +77,18 @@ class Journal:
 
     path: Path
     _connection: aiosqlite.Connection
-    _guard: Guard
+    _changes: ChangeDetector
     _id: str
     _open: AsyncExitStack
     _starts: int
     _entries: int
     _total: int | None
-    _turn: anyio.Lock = field(factory=anyio.Lock, init=False)
-    _sound: bool = field(default=True, init=False)
+    _lock: anyio.Lock = field(factory=anyio.Lock, init=False)
+    _usable: bool = field(default=True, init=False)
 
     async def plan(self, tickets: Sequence[Ticket], total: int | None) -> None:
         """Add starts that have not begun, and the number of all, None if it is not known. They are on the disk then."""
-        async with self._turn:
+        async with self._lock:
             rows = [schema.start_row(self._id, n, each) for n, each in enumerate(tickets, self._starts + 1)]
             if rows or total != self._total:
                 await self._commit(lambda: self._plan(rows, total))
@@ -96,7 +96,7 @@ class Journal:
 
     async def write(self, entry: Entry) -> None:
         """Add an entry. It is on the disk when this returns."""
-        async with self._turn:
+        async with self._lock:
             row = schema.entry_row(self._id, self._entries + 1, entry)
             await self._commit(lambda: self._connection.execute_insert(INSERT_ENTRY, row))
             self._entries += 1
@@ -104,7 +104,7 @@ class Journal:
     async def close(self) -> None:
         """Note that no batch has it open any more, and let others open it."""
         try:
-            if self._sound:
+            if self._usable:
                 await shielded(lambda: self._commit(lambda: self._connection.execute(MARK, (None, None))))
         finally:
             await self._open.aclose()
@@ -117,16 +117,16 @@ class Journal:
 
     async def _commit(self, change: Callable[[], Awaitable[object]]) -> None:
         """Make a change that is one transaction. After one that failed or was cancelled there is no other."""
-        if not self._sound:
+        if not self._usable:
             raise JournalError(str(self.path), "an earlier write failed. Run the batch again once that is mended")
-        self._sound = False
+        self._usable = False
         try:
-            self._guard.check()
+            self._changes.check()
             await _patiently(change, PATIENCE)
         except (OSError, OverflowError, ValueError, sqlite3.Error) as error:
             raise JournalError(str(self.path), f"it cannot be written: {error}. {_remedy(error)}") from None
-        self._guard.expect_change()
-        self._sound = True
+        self._changes.expect_change()
+        self._usable = True
 
 
 async def open_journal(
@@ -144,20 +144,20 @@ async def open_journal(
         if is_missing(real):
             await _make(real, system, server)
         async with AsyncExitStack() as stack:
-            guard = Guard(real)
-            stack.callback(guard.close)  # after the connection: closing any file of its own would end SQLite's locks
+            guard = ChangeDetector(real)
+            stack.callback(guard.stop)  # after the connection: closing any file of its own would end SQLite's locks
             inode = check_file(real)
             connection = await stack.enter_async_context(_connected(real, patience=0))
             await _claim(where, connection)
             head, items = await read_rows(where, await _fetch(where, connection))
             if (head.system, head.server) != (system, server):
-                why = f"it is of {head.system} at {head.server}, not {system} {server}. {ANOTHER}"
+                why = f"it is of {head.system} at {head.server}, not {system} {server}. {USE_ANOTHER_PATH}"
                 raise JournalError(str(where), why)
-            check_mark(head, real, inode)
+            check_open_mark(head, real, inode)
             hold = await connection.cursor()
             stack.push_async_callback(shielded, hold.close)  # whatever happens: it keeps the file locked
             await _hold(connection, hold, real, inode)
-            guard.open()
+            guard.start()
             counts = head.starts, head.entries, head.total
             return Journal(where, connection, guard, head.id, stack.pop_all(), *counts), items
 
@@ -206,7 +206,7 @@ async def _make(path: Path, system: str, server: str) -> None:
     with new_file(path) as new:
         async with _connected(new, patience=0) as connection:
             await connection.executescript(schema.MAKE)
-            made = schema.made(uuid.uuid4().hex, system, server, datetime.now(UTC).isoformat())
+            made = schema.batch_row(uuid.uuid4().hex, system, server, datetime.now(UTC).isoformat())
             await connection.execute(INSERT_BATCH, made)
 
 
@@ -263,7 +263,7 @@ async def _fetch(path: Path, connection: aiosqlite.Connection) -> JournalRows:
     marks = [await _rows(connection, f"PRAGMA {name}") for name in ("application_id", "user_version")]
     tables = await _rows(connection, "SELECT sql FROM sqlite_master WHERE name NOT LIKE 'sqlite_%' ORDER BY rowid")
     if marks != [[(schema.APPLICATION,)], [(schema.SCHEMA,)]] or tables != [(sql,) for sql in schema.TABLES]:
-        raise JournalError(str(path), f"it is no journal of version {schema.SCHEMA}. {ANOTHER}")
+        raise JournalError(str(path), f"it is no journal of version {schema.SCHEMA}. {USE_ANOTHER_PATH}")
     starts, entries = "SELECT * FROM start ORDER BY n", "SELECT * FROM entry ORDER BY n"
     batch = await _rows(connection, "SELECT * FROM batch")
     return JournalRows(batch, await _rows(connection, starts), await _rows(connection, entries))

@@ -10,8 +10,8 @@ import anyio
 from attrs import define, field
 
 from workflow_async.batch.entries import Entry, JournalContents, StartStatus, StatusKind, planned_status, status_after
-from workflow_async.batch.facts import NO_FACTS, server_facts
 from workflow_async.batch.tickets import Ticket
+from workflow_async.batch.workflow_details import NO_DETAILS, read_details
 from workflow_async.errors import JournalError
 from workflow_async.phase import Workflow
 from workflow_async.settings import Clock
@@ -44,7 +44,7 @@ class Ledger:
         """Open the journal, if there is to be one, and take from it where each start stands."""
         if self.path is None:
             return
-        self._store, self.items = await _files(self.path).open_journal(self.path, system, server)
+        self._store, self.items = await _journal_module(self.path).open_journal(self.path, system, server)
 
     async def close(self) -> None:
         """Close the journal."""
@@ -80,7 +80,7 @@ class Ledger:
         A cancellation waits for the disk.
         """
         at = datetime.fromtimestamp(self.clock.wall(), UTC)
-        facts = server_facts(workflow) if workflow is not None else NO_FACTS
+        facts = read_details(workflow) if workflow is not None else NO_DETAILS
         entry = Entry(at=at, key=key, kind=kind, word=word, id=id, text=text, **facts)
         if self._store is not None:
             with anyio.CancelScope(shield=True):
@@ -90,10 +90,10 @@ class Ledger:
 
 async def read_journal(path: str | os.PathLike[str]) -> JournalContents:
     """Read what a journal holds, even while a batch writes to it. Raises `JournalError` if it does not read."""
-    return cast("JournalContents", await _files(path).read_journal(path))
+    return cast("JournalContents", await _journal_module(path).read_journal(path))
 
 
-def _files(path: str | os.PathLike[str]) -> ModuleType:
+def _journal_module(path: str | os.PathLike[str]) -> ModuleType:
     """The module that knows the files of journals; only those who want one need its extra."""
     try:
         from workflow_async.batch import journal

@@ -13,7 +13,7 @@ from workflow_async.settings import Clock, Poll
 T = TypeVar("T")
 
 
-def is_passing(error: CallError) -> bool:
+def is_temporary(error: CallError) -> bool:
     """Return True for a failure that is worth another try later."""
     return retryable(error, Replay.SAFE)
 
@@ -25,7 +25,7 @@ class OutageTimer:
     clock: Clock
     _since: float | None = field(default=None, init=False)
 
-    def over(self, error: CallError, limit: float) -> bool:
+    def exceeded(self, error: CallError, limit: float) -> bool:
         """Return True if failures have lasted `limit` seconds, or the server asks to wait for longer than that.
 
         The first failure after a success begins the time.
@@ -47,14 +47,14 @@ class Outage:
     poll: Poll
     _error: CallError | None = field(default=None, init=False)
     """The last failure. None while the server answers."""
-    _due: float = field(default=float("-inf"), init=False)
+    _next_check: float = field(default=float("-inf"), init=False)
     """When the next check may begin."""
     _checking: bool = field(default=False, init=False)
-    _answered: bool = field(default=False, init=False)
+    _succeeded_before: bool = field(default=False, init=False)
     """Whether a check has ever been answered as it should."""
 
-    async def outlast(
-        self, check: Callable[[], Awaitable[T]], held: Callable[[CallError], Awaitable[None]] | None = None
+    async def retry(
+        self, check: Callable[[], Awaitable[T]], on_wait: Callable[[CallError], Awaitable[None]] | None = None
     ) -> T:
         """Return the result of `check`, repeated while it fails in a passing way.
 
@@ -62,25 +62,25 @@ class Outage:
 
         Args:
             check: reads something from the server.
-            held: called once, with the error, when the wait begins.
+            on_wait: called once, with the error, when the wait begins.
 
         Raises:
             CallError: the error is final, or has lasted `poll.outage` seconds.
         """
-        endurance = OutageTimer(self.clock)
+        timer = OutageTimer(self.clock)
         while True:
             try:
-                return await self._result(check)
+                return await self._checked_result(check)
             except CallError as error:
                 failure = error
-            if not self._may_pass(failure) or endurance.over(failure, self.poll.outage):
+            if not self._is_temporary(failure) or timer.exceeded(failure, self.poll.outage):
                 raise failure.with_traceback(None)  # other starts raise it too
-            if held is not None:
-                await held(failure)
-                held = None
-            await self.clock.sleep(self._pause())
+            if on_wait is not None:
+                await on_wait(failure)
+                on_wait = None
+            await self.clock.sleep(self._delay())
 
-    def met(self, error: CallError) -> None:
+    def note_failure(self, error: CallError) -> None:
         """Note a failure that may pass: no start checks before the pause is over.
 
         A pause longer than `poll.outage` concerns only the start that was asked for it, which is not kept waiting.
@@ -88,34 +88,34 @@ class Outage:
         asked = error.retry_after or 0.0
         if asked <= self.poll.outage:
             pause = max(self.poll.interval, asked)
-            self._error, self._due = error, max(self._due, self.clock.now() + pause)
+            self._error, self._next_check = error, max(self._next_check, self.clock.now() + pause)
 
-    async def _result(self, check: Callable[[], Awaitable[T]]) -> T:
+    async def _checked_result(self, check: Callable[[], Awaitable[T]]) -> T:
         """Return the result of `check`. Raise the known failure instead while it is too early for another check."""
-        if self._error is not None and (self._checking or self.clock.now() < self._due):
+        if self._error is not None and (self._checking or self.clock.now() < self._next_check):
             raise self._error
         self._checking = True
         try:
             result = await check()
         except CallError as error:
             self._error = None
-            if self._may_pass(error) and not _is_odd(error):
-                self.met(error)
+            if self._is_temporary(error) and not _concerns_one_start(error):
+                self.note_failure(error)
             raise
         finally:
             self._checking = False
-        self._error, self._answered = None, True
+        self._error, self._succeeded_before = None, True
         return result
 
-    def _may_pass(self, error: CallError) -> bool:
+    def _is_temporary(self, error: CallError) -> bool:
         """Return True for a failure that may pass, such as a 401 of a server that took the credentials before."""
-        return is_passing(error) or (isinstance(error, Unauthorized) and self._answered)
+        return is_temporary(error) or (isinstance(error, Unauthorized) and self._succeeded_before)
 
-    def _pause(self) -> float:
-        left = self._due - self.clock.now()
+    def _delay(self) -> float:
+        left = self._next_check - self.clock.now()
         return left if left > 0 else self.poll.interval
 
 
-def _is_odd(error: CallError) -> bool:
+def _concerns_one_start(error: CallError) -> bool:
     """Return True if the server answered with what cannot be read: that concerns one start, not all."""
     return isinstance(error, DecodeError | ResponseMismatch) and not isinstance(error, UnexpectedContent)

@@ -8,16 +8,16 @@ from attrs import define, field
 
 from workflow_async import monitor
 from workflow_async.batch.backend import StartBackend
-from workflow_async.batch.claims import Claims
 from workflow_async.batch.concurrency import ConcurrencyLimit
-from workflow_async.batch.ends import wait_ended, watch_outcome
 from workflow_async.batch.entries import StartStatus
-from workflow_async.batch.outage import Outage, OutageTimer, is_passing
+from workflow_async.batch.outage import Outage, OutageTimer, is_temporary
+from workflow_async.batch.ownership import Ownership
 from workflow_async.batch.reconcile import StartFound
 from workflow_async.batch.reports import Reports, unexpected_error
 from workflow_async.batch.results import Conflicted, Skipped
+from workflow_async.batch.start_locks import StartLocks
 from workflow_async.batch.tickets import Ticket
-from workflow_async.batch.turns import Turns
+from workflow_async.batch.workflow_ends import wait_ended, watch_outcome
 from workflow_async.errors import (
     CallError,
     ClientClosed,
@@ -45,11 +45,11 @@ FATAL = (ClientClosed, WrongEventLoop, JournalError)
 """Errors that concern the batch as a whole."""
 
 
-class Next(enum.Enum):
+class NextStep(enum.Enum):
     """What to do after an attempt that settled nothing."""
 
-    AGAIN = "again"
-    WHEN_FREE = "when free"
+    SEND_AGAIN = "again"
+    WAIT_UNTIL_FREE = "when free"
     """Again, once the event has no active workflow."""
 
 
@@ -63,22 +63,22 @@ class Pipeline(Generic[W]):
     limit: ConcurrencyLimit
     outage: Outage
     reports: Reports[W]
-    terms: WaitOptions[W]
+    options: WaitOptions[W]
     on_conflict: OnConflict
     settle: float
     """Seconds of answered checks in which a start of unknown outcome is searched for."""
     start_unknown_again: bool
-    claims: Claims = field(factory=Claims, init=False)
-    turns: Turns = field(init=False)
+    ownership: Ownership = field(factory=Ownership, init=False)
+    locks: StartLocks = field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.turns = Turns(self.clock)
+        self.locks = StartLocks(self.clock)
 
     def load(self, item: StartStatus, ticket: Ticket) -> None:
         """Take over what an earlier run knew of a start."""
-        self.claims.load(item, self.backend.server_mark(ticket))
+        self.ownership.load(item, self.backend.match_key(ticket))
         if item.id is not None:
-            self.turns.sent(self.backend.subject(ticket))
+            self.locks.note_sent(self.backend.lock_key(ticket))
 
     def admit(self, ticket: Ticket, id: int | None) -> None:
         """Give a start of an earlier run a place, even if more than the limit are running then."""
@@ -93,9 +93,9 @@ class Pipeline(Generic[W]):
         try:
             await self.limit.enter(ticket)
         except CallError as error:
-            if not is_passing(error):
+            if not is_temporary(error):
                 raise
-            await self.reports.not_sent(ticket, error)
+            await self.reports.report_not_sent(ticket, error)
             return False
         return True
 
@@ -105,17 +105,17 @@ class Pipeline(Generic[W]):
         async def steps() -> int | None:
             if item.id is not None:
                 return item.id
-            async with self.turns.turn(self.backend.subject(ticket)):
+            async with self.locks.hold(self.backend.lock_key(ticket)):
                 found = await self._reconcile(ticket, None)
-            return await self._started(ticket) if isinstance(found, Next) else found
+            return await self._start(ticket) if isinstance(found, NextStep) else found
 
-        await self._to_its_result(ticket, steps)
+        await self._run_to_result(ticket, steps)
 
     async def start_and_watch(self, ticket: Ticket) -> None:
         """Start what has been given a place, and watch it to its end."""
-        await self._to_its_result(ticket, lambda: self._started(ticket))
+        await self._run_to_result(ticket, lambda: self._start(ticket))
 
-    async def _to_its_result(self, ticket: Ticket, steps: Callable[[], Awaitable[int | None]]) -> None:
+    async def _run_to_result(self, ticket: Ticket, steps: Callable[[], Awaitable[int | None]]) -> None:
         """Watch the workflow that the steps lead to. An unexpected error is the result of this start only."""
         try:
             id = await steps()
@@ -125,46 +125,46 @@ class Pipeline(Generic[W]):
             raise
         except Exception as error:  # noqa: BLE001 - a transport or a clock of the caller's may raise anything
             sent, _ = self.limit.running.get(ticket.key, (ticket, None))
-            await self.reports.unexpected(sent, error)
+            await self.reports.report_unexpected(sent, error)
         finally:
             self.limit.leave(ticket.key)
 
     # The start
 
-    async def _started(self, ticket: Ticket) -> int | None:
+    async def _start(self, ticket: Ticket) -> int | None:
         """Return the id of what was started, or None after telling that nothing was, or that it is unknown."""
-        endurance = OutageTimer(self.clock)
-        step: int | Next | None = Next.AGAIN
-        while isinstance(step, Next):
-            if step is Next.WHEN_FREE and not await self._wait_until_free(ticket):
+        timer = OutageTimer(self.clock)
+        step: int | NextStep | None = NextStep.SEND_AGAIN
+        while isinstance(step, NextStep):
+            if step is NextStep.WAIT_UNTIL_FREE and not await self._wait_until_free(ticket):
                 return None
-            async with self.turns.turn(self.backend.subject(ticket)):
-                ready = await self._ready(ticket)
-                step = None if ready is None else await self._attempt(ready, endurance)
+            async with self.locks.hold(self.backend.lock_key(ticket)):
+                ready = await self._check_server(ticket)
+                step = None if ready is None else await self._send(ready, timer)
         return step
 
-    async def _ready(self, ticket: Ticket) -> Ticket | None:
+    async def _check_server(self, ticket: Ticket) -> Ticket | None:
         """Return the ticket to send, once the server answers, or None after telling that nothing is sent."""
 
         async def held(error: CallError) -> None:
-            await self.reports.waiting(ticket, str(error))
+            await self.reports.record_waiting(ticket, str(error))
 
-        await self.turns.outwait(self.backend.subject(ticket), self.backend.guard_lag)
+        await self.locks.wait_out_lag(self.backend.lock_key(ticket), self.backend.guard_lag)
         try:
-            ready = await self.outage.outlast(lambda: self.backend.refreshed(ticket), held)
+            ready = await self.outage.retry(lambda: self.backend.refreshed(ticket), held)
         except CallError as error:
-            await self.reports.not_sent(ticket, error)
+            await self.reports.report_not_sent(ticket, error)
             return None
         except InvalidArgument as error:
-            await self.reports.refused(ticket, error)
+            await self.reports.report_rejected(ticket, error)
             return None
         self.limit.admit(ready)
         return ready
 
-    async def _attempt(self, ticket: Ticket, endurance: OutageTimer) -> int | Next | None:
+    async def _send(self, ticket: Ticket, timer: OutageTimer) -> int | NextStep | None:
         """Send a start. Return its id, what to do next, or None after telling its result."""
-        self.claims.sent(ticket.key, self.backend.server_mark(ticket))
-        await self.reports.intent(ticket)
+        self.ownership.note_sent(ticket.key, self.backend.match_key(ticket))
+        await self.reports.record_intent(ticket)
         try:
             id = await self.backend.send_for_id(ticket)
         except StartConflict as error:
@@ -172,97 +172,99 @@ class Pipeline(Generic[W]):
         except StartOutcomeUnknown as error:
             return await self._reconcile(ticket, error)
         except (CallError, InvalidArgument) as error:
-            return await self._refused(ticket, error, endurance)
+            return await self._rejected(ticket, error, timer)
         except FATAL:
             raise
         except Exception as error:  # noqa: BLE001 - the request may have been sent before
             return await self._reconcile(ticket, unexpected_error(error))
-        return await self._owns(ticket, id, "started")
+        return await self._record_started(ticket, id, "started")
 
-    async def _owns(self, ticket: Ticket, id: int, word: str, text: str = "") -> int:
+    async def _record_started(self, ticket: Ticket, id: int, word: str, text: str = "") -> int:
         """Write down which workflow a start has."""
-        self.claims.settled(ticket.key, self.backend.server_mark(ticket), id)
-        self.turns.sent(self.backend.subject(ticket))
-        await self.reports.started(ticket, id, word, text)
+        self.ownership.settle(ticket.key, self.backend.match_key(ticket), id)
+        self.locks.note_sent(self.backend.lock_key(ticket))
+        await self.reports.record_started(ticket, id, word, text)
         return id
 
-    def _owns_none(self, ticket: Ticket) -> None:
-        if ticket.key not in self.reports.doubts:  # else it may own one since it was sent before
-            self.claims.settled(ticket.key, self.backend.server_mark(ticket))
+    def _record_not_started(self, ticket: Ticket) -> None:
+        if ticket.key not in self.reports.repeated:  # else it may own one since it was sent before
+            self.ownership.settle(ticket.key, self.backend.match_key(ticket))
 
-    async def _refused(self, ticket: Ticket, error: CallError | InvalidArgument, endurance: OutageTimer) -> Next | None:
+    async def _rejected(
+        self, ticket: Ticket, error: CallError | InvalidArgument, timer: OutageTimer
+    ) -> NextStep | None:
         """Decide what to do after a start that was surely not carried out: send it again later if that may help."""
-        self._owns_none(ticket)
+        self._record_not_started(ticket)
         if not isinstance(error, CallError):
-            await self.reports.refused(ticket, error)
+            await self.reports.report_rejected(ticket, error)
             return None
         unsent = isinstance(error, TransportError) or error.at_login
-        if is_passing(error) and not endurance.over(error, self.terms.poll.outage):
-            self.outage.met(error)
-            await self.reports.waiting(ticket, str(error), "not sent" if unsent else "refused")
-            return Next.AGAIN
+        if is_temporary(error) and not timer.exceeded(error, self.options.poll.outage):
+            self.outage.note_failure(error)
+            await self.reports.record_waiting(ticket, str(error), "not sent" if unsent else "refused")
+            return NextStep.SEND_AGAIN
         if unsent:
-            await self.reports.not_sent(ticket, error)
+            await self.reports.report_not_sent(ticket, error)
         else:
-            await self.reports.refused(ticket, error)
+            await self.reports.report_rejected(ticket, error)
         return None
 
-    async def _reconcile(self, ticket: Ticket, error: StartOutcomeUnknown | CallError | None) -> int | Next | None:
+    async def _reconcile(self, ticket: Ticket, error: StartOutcomeUnknown | CallError | None) -> int | NextStep | None:
         """Search for a start that may have happened. Return its id, or None after telling that it stays unknown."""
-        self.turns.sent(self.backend.subject(ticket))
+        self.locks.note_sent(self.backend.lock_key(ticket))
         if error is not None:
-            await self.reports.searching(ticket, error)
-        rivals = self.claims.rivals(ticket.key, self.backend.server_mark(ticket))
+            await self.reports.record_searching(ticket, error)
+        rivals = self.ownership.other_starts(ticket.key, self.backend.match_key(ticket))
         verdict = None
         try:
             verdict = await self.backend.reconcile(
-                ticket, wait=self.settle, outage=self.terms.poll.outage, rivals=rivals
+                ticket, wait=self.settle, outage=self.options.poll.outage, other_starts=rivals
             )
         except CallError as failure:
             error = failure
         if isinstance(verdict, StartFound):
-            return await self._owns(ticket, verdict.workflow.id, "started", verdict.evidence)
-        if self.start_unknown_again and ticket.key not in self.reports.doubts:
-            self.reports.doubts[ticket.key] = verdict
-            return Next.AGAIN
-        await self.reports.unknown(ticket, verdict, error)
+            return await self._record_started(ticket, verdict.workflow.id, "started", verdict.evidence)
+        if self.start_unknown_again and ticket.key not in self.reports.repeated:
+            self.reports.repeated[ticket.key] = verdict
+            return NextStep.SEND_AGAIN
+        await self.reports.report_unknown(ticket, verdict, error)
         return None
 
     # Conflicts
 
-    async def _conflict(self, ticket: Ticket, error: StartConflict) -> int | Next | None:
-        self._owns_none(ticket)
+    async def _conflict(self, ticket: Ticket, error: StartConflict) -> int | NextStep | None:
+        self._record_not_started(ticket)
         if self.on_conflict == "wait":
-            return Next.WHEN_FREE
+            return NextStep.WAIT_UNTIL_FREE
         other = await self._attachable(ticket) if self.on_conflict == "attach" else None
         if other is not None:
-            return await self._owns(ticket, other.id, "attached", "it was running already")
+            return await self._record_started(ticket, other.id, "attached", "it was running already")
         if self.on_conflict == "skip":
-            await self.reports.not_started(Skipped(key=ticket.key, ticket=ticket, why=BUSY), error)
+            await self.reports.report_not_started(Skipped(key=ticket.key, ticket=ticket, why=BUSY), error)
         else:
-            await self.reports.not_started(Conflicted(key=ticket.key, ticket=ticket, error=error), error)
+            await self.reports.report_not_started(Conflicted(key=ticket.key, ticket=ticket, error=error), error)
         return None
 
     async def _attachable(self, ticket: Ticket) -> W | None:
         """Return the active workflow of the same definition on the event, or None if there is none to be seen."""
         try:
-            return await self.outage.outlast(lambda: self.backend.active(ticket, alike=True))
+            return await self.outage.retry(lambda: self.backend.active(ticket, same_definition=True))
         except CallError:
             return None
 
     async def _wait_until_free(self, ticket: Ticket) -> bool:
         """Wait without a place until the event seems free. Return False after telling that it cannot be read."""
-        await self.reports.waiting(ticket, BUSY)
+        await self.reports.record_waiting(ticket, BUSY)
         self.limit.leave(ticket.key)
-        poll = self.terms.poll
+        poll = self.options.poll
         try:
-            other = await self.outage.outlast(lambda: self.backend.active(ticket, alike=False))
+            other = await self.outage.retry(lambda: self.backend.active(ticket, same_definition=False))
             if other is not None:
                 await wait_ended(self.poller, other.id, poll)
             await self.clock.sleep(poll.interval if other is not None else poll.ceiling)
             await self.limit.enter(ticket)
         except CallError as error:
-            await self.reports.not_sent(ticket, error)
+            await self.reports.report_not_sent(ticket, error)
             return False
         return True
 
@@ -275,6 +277,6 @@ class Pipeline(Generic[W]):
         self.poller.note_existing(id)
 
         async def changed(change: monitor.Change[W]) -> None:
-            await self.reports.changed(ticket, change)
+            await self.reports.record_change(ticket, change)
 
-        await self.reports.ran(ticket, await watch_outcome(self.poller, id, self.terms, changed))
+        await self.reports.report_completed(ticket, await watch_outcome(self.poller, id, self.options, changed))

@@ -5,7 +5,7 @@ from typing import Generic, TypeVar
 
 from attrs import define, field, frozen
 
-from workflow_async.batch.outage import OutageTimer, is_passing
+from workflow_async.batch.outage import OutageTimer, is_temporary
 from workflow_async.errors import CallError
 from workflow_async.phase import Workflow
 from workflow_async.settings import Clock
@@ -49,53 +49,53 @@ Check = Callable[[], Awaitable[StartFound[W] | Ambiguous[W] | None]]
 
 
 @frozen
-class Rivals:
+class OtherStarts:
     """What is known of the other starts of a batch while a start is searched for."""
 
-    owns: Callable[[int], bool] = lambda _: False
+    own: Callable[[int], bool] = lambda _: False
     """True for the id of a workflow that belongs to another start."""
-    contested: Callable[[], bool] = lambda: False
+    may_own_same: Callable[[], bool] = lambda: False
     """True while another start, which may have happened and has no id yet, may own the same workflow."""
 
 
-NO_RIVALS = Rivals()
-CONTESTED = "another start of the batch, which may have happened too, may own it"
+NO_OTHER_STARTS = OtherStarts()
+OTHER_START_MAY_OWN_IT = "another start of the batch, which may have happened too, may own it"
 
 
 @define(eq=False)
-class Search:
+class SearchTime:
     """How long a start has been searched for: the time between checks that were answered."""
 
     clock: Clock
-    answered: list[float] = field(factory=list, init=False)
-    used: float = field(default=0.0, init=False)
+    answered_at: list[float] = field(factory=list, init=False)
+    elapsed: float = field(default=0.0, init=False)
     _failed: bool = field(default=False, init=False)
 
-    def failed(self) -> None:
+    def note_failure(self) -> None:
         """Note a check that failed: the time until the next answer counts as no more than one pause."""
         self._failed = True
 
-    def answer(self) -> None:
+    def note_answer(self) -> None:
         """Note a check that was answered."""
         now = self.clock.now()
-        gap = now - self.answered[-1] if self.answered else 0.0
-        self.used += min(gap, CHECK_INTERVAL) if self._failed else gap
+        gap = now - self.answered_at[-1] if self.answered_at else 0.0
+        self.elapsed += min(gap, CHECK_INTERVAL) if self._failed else gap
         self._failed = False
-        self.answered.append(now)
+        self.answered_at.append(now)
 
     @property
     def result(self) -> NoStartFound:
         """What checks that did not see the start come to."""
-        return NoStartFound(self.answered[-1] - self.answered[0], len(self.answered))
+        return NoStartFound(self.answered_at[-1] - self.answered_at[0], len(self.answered_at))
 
 
-async def observe(
-    look: Check[W], clock: Clock, seconds: Callable[[], float], outage: float | None = None
+async def search(
+    check: Check[W], clock: Clock, seconds: Callable[[], float], outage: float | None = None
 ) -> ReconcileResult[W]:
     """Check until the start is seen, or until checks have been answered for `seconds`.
 
     Args:
-        look: one check.
+        check: one check.
         clock: measures the time.
         seconds: how long to search. Time in which checks fail does not count.
         outage: seconds for which checks may fail in a row. The same as `seconds` if None.
@@ -103,25 +103,25 @@ async def observe(
     Raises:
         CallError: the checks failed for too long, or in a way that will not change.
     """
-    search, endurance = Search(clock), OutageTimer(clock)
+    search, timer = SearchTime(clock), OutageTimer(clock)
     verdict: StartFound[W] | Ambiguous[W] | None = None
     while True:
         failure: CallError | None = None
         try:
-            verdict = await look()
+            verdict = await check()
         except CallError as error:
             failure = error
         if failure is None:
-            search.answer()
-            endurance.reset()
-            left = seconds() - search.used
+            search.note_answer()
+            timer.reset()
+            left = seconds() - search.elapsed
             if isinstance(verdict, StartFound) or left <= 0:
                 return verdict or search.result
             pause = min(CHECK_INTERVAL, left)
-        elif not is_passing(failure) or endurance.over(failure, seconds() if outage is None else outage):
+        elif not is_temporary(failure) or timer.exceeded(failure, seconds() if outage is None else outage):
             break
         else:
-            search.failed()
+            search.note_failure()
             pause = max(CHECK_INTERVAL, failure.retry_after or 0.0)
         await clock.sleep(pause)
     if verdict is None:

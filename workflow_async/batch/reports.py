@@ -7,17 +7,17 @@ from attrs import define, field
 
 from workflow_async import monitor
 from workflow_async.batch.entries import StatusKind
-from workflow_async.batch.facts import why
 from workflow_async.batch.ledger import Ledger
 from workflow_async.batch.reconcile import Ambiguous, NoStartFound
 from workflow_async.batch.results import Completed, Conflicted, NotStarted, OutcomeUnknown, Rejected, Result, Skipped
 from workflow_async.batch.tickets import Ticket
+from workflow_async.batch.workflow_details import failure_text
 from workflow_async.errors import CallError, InvalidArgument, StartOutcomeUnknown, WorkflowReplaced
 from workflow_async.phase import Workflow
 
 W = TypeVar("W", bound=Workflow)
 
-WORDS = {NotStarted: "not sent", Rejected: "refused", Conflicted: "conflict", Skipped: "skipped"}
+LABELS = {NotStarted: "not sent", Rejected: "refused", Conflicted: "conflict", Skipped: "skipped"}
 MAYBE_STARTED = frozenset({StatusKind.INTENT, StatusKind.UNKNOWN})
 
 
@@ -27,70 +27,70 @@ class Reports(Generic[W]):
 
     ledger: Ledger
     put: Callable[[Result[W]], None]
-    doubts: dict[str, NoStartFound | Ambiguous[W] | None] = field(factory=dict, init=False)
+    repeated: dict[str, NoStartFound | Ambiguous[W] | None] = field(factory=dict, init=False)
     """Starts that are sent again although the first may have happened, with what the search for it came to."""
 
-    async def intent(self, ticket: Ticket) -> None:
+    async def record_intent(self, ticket: Ticket) -> None:
         """Write down that a start is about to be sent."""
         await self.ledger.record(ticket.key, StatusKind.INTENT, "intended", text=ticket.to_json())
 
-    async def waiting(self, ticket: Ticket, why: str, word: str = "waiting") -> None:
+    async def record_waiting(self, ticket: Ticket, why: str, word: str = "waiting") -> None:
         """Write down that a start is not sent yet, or that it may have been when it was sent before."""
-        await self._introduce(ticket)
-        doubted = ticket.key in self.doubts
+        await self._record_ticket(ticket)
+        doubted = ticket.key in self.repeated
         kind = StatusKind.UNKNOWN if doubted else StatusKind.NOT_STARTED
         await self.ledger.record(ticket.key, kind, "unknown" if doubted else word, text=why)
 
-    async def started(self, ticket: Ticket, id: int, word: str, text: str) -> None:
+    async def record_started(self, ticket: Ticket, id: int, word: str, text: str) -> None:
         """Write down the id of what was started, or of what runs already."""
         await self.ledger.record(ticket.key, StatusKind.STARTED, word, id=id, text=text)
 
-    async def searching(self, ticket: Ticket, error: CallError | StartOutcomeUnknown) -> None:
+    async def record_searching(self, ticket: Ticket, error: CallError | StartOutcomeUnknown) -> None:
         """Write down that a start may have happened."""
         await self.ledger.record(ticket.key, StatusKind.UNKNOWN, "unknown", text=str(error))
 
-    async def changed(self, ticket: Ticket, change: monitor.Change[W]) -> None:
+    async def record_change(self, ticket: Ticket, change: monitor.Change[W]) -> None:
         """Write down that a workflow looks different."""
         text = change.workflow.state_text
         await self.ledger.record(ticket.key, StatusKind.CHANGE, change.now.value, id=change.id, text=text)
 
-    async def _introduce(self, ticket: Ticket | None) -> None:
+    async def _record_ticket(self, ticket: Ticket | None) -> None:
         """Write the ticket of a start that the journal does not know yet, such as the next one of an iterator."""
         item = self.ledger.items.get(ticket.key) if ticket is not None else None
         if ticket is not None and (item is None or item.ticket is None):
             await self.ledger.plan([ticket], complete=False)
 
-    async def not_started(
+    async def report_not_started(
         self, result: NotStarted | Rejected | Conflicted | Skipped, error: CallError | InvalidArgument
     ) -> None:
         """Tell that nothing was started. A start that may have happened when it was sent before stays unknown."""
-        if result.key in self.doubts and result.ticket is not None:
-            await self.unknown(result.ticket, self.doubts[result.key], error)
+        if result.key in self.repeated and result.ticket is not None:
+            await self.report_unknown(result.ticket, self.repeated[result.key], error)
             return
-        await self._introduce(result.ticket)
-        await self.ledger.record(result.key, StatusKind.NOT_STARTED, WORDS[type(result)], text=str(error))
+        await self._record_ticket(result.ticket)
+        await self.ledger.record(result.key, StatusKind.NOT_STARTED, LABELS[type(result)], text=str(error))
         self.put(result)
 
-    async def not_sent(self, ticket: Ticket, error: CallError) -> None:
+    async def report_not_sent(self, ticket: Ticket, error: CallError) -> None:
         """Tell that a start did not reach the server."""
-        await self.not_started(NotStarted(key=ticket.key, ticket=ticket, error=error), error)
+        await self.report_not_started(NotStarted(key=ticket.key, ticket=ticket, error=error), error)
 
-    async def refused(self, ticket: Ticket, error: CallError | InvalidArgument) -> None:
+    async def report_rejected(self, ticket: Ticket, error: CallError | InvalidArgument) -> None:
         """Tell that a start was refused by the server or by this library."""
-        await self.not_started(Rejected(key=ticket.key, ticket=ticket, error=error), error)
+        await self.report_not_started(Rejected(key=ticket.key, ticket=ticket, error=error), error)
 
-    async def unknown(
+    async def report_unknown(
         self,
         ticket: Ticket,
-        verdict: NoStartFound | Ambiguous[W] | None,
+        search_result: NoStartFound | Ambiguous[W] | None,
         error: StartOutcomeUnknown | CallError | InvalidArgument | None,
     ) -> None:
         """Tell that a start may have happened."""
-        unknown = OutcomeUnknown(key=ticket.key, ticket=ticket, verdict=verdict, error=error)
+        unknown = OutcomeUnknown(key=ticket.key, ticket=ticket, search_result=search_result, error=error)
         await self.ledger.record(ticket.key, StatusKind.UNKNOWN, "unknown", text=unknown.why)
         self.put(unknown)
 
-    async def ran(self, ticket: Ticket, outcome: monitor.Outcome[W]) -> None:
+    async def report_completed(self, ticket: Ticket, outcome: monitor.Outcome[W]) -> None:
         """Tell what became of a workflow."""
         ended = isinstance(outcome, monitor.Finished | monitor.Vanished | monitor.Replaced)
         kind = StatusKind.ENDED if ended else StatusKind.LEFT
@@ -99,16 +99,16 @@ class Reports(Generic[W]):
         )
         self.put(Completed(key=ticket.key, ticket=ticket, outcome=outcome))
 
-    async def unexpected(self, ticket: Ticket, error: Exception) -> None:
+    async def report_unexpected(self, ticket: Ticket, error: Exception) -> None:
         """Tell of an error that is none of this library's, as what was known of the start when it came."""
         failure = unexpected_error(error)
         item = self.ledger.items.get(ticket.key)
         if item is not None and item.id is not None:
-            await self.ran(ticket, monitor.PollingFailed(id=item.id, error=failure))
+            await self.report_completed(ticket, monitor.PollingFailed(id=item.id, error=failure))
         elif item is not None and item.kind in MAYBE_STARTED:
-            await self.unknown(ticket, None, failure)
+            await self.report_unknown(ticket, None, failure)
         else:
-            await self.not_sent(ticket, failure)
+            await self.report_not_sent(ticket, failure)
 
 
 def unexpected_error(error: Exception) -> CallError:
@@ -136,5 +136,7 @@ def error_text(outcome: monitor.Outcome[W]) -> str:
     if isinstance(outcome, monitor.Replaced):
         return str(WorkflowReplaced(outcome.id, outcome.workflow, outcome.found))
     return (
-        str(outcome.error) if isinstance(outcome, monitor.Vanished | monitor.PollingFailed) else why(outcome.workflow)
+        str(outcome.error)
+        if isinstance(outcome, monitor.Vanished | monitor.PollingFailed)
+        else failure_text(outcome.workflow)
     )

@@ -113,7 +113,7 @@ class OutcomeUnknown(Generic[W_co]):
 
     key: str
     ticket: Ticket
-    verdict: NoStartFound | Ambiguous[W_co] | None
+    search_result: NoStartFound | Ambiguous[W_co] | None
     """None if it could not even be looked for."""
     error: StartOutcomeUnknown | CallError | InvalidArgument | None = None
     """What happened to the start, or to the search; None if another process sent it."""
@@ -123,10 +123,10 @@ class OutcomeUnknown(Generic[W_co]):
     @property
     def why(self) -> str:
         """What is known, in a sentence."""
-        if isinstance(self.verdict, NoStartFound):
-            seen = f"{self.verdict.checks} looks in {self.verdict.observed_for:.0f} s did not see it"
+        if isinstance(self.search_result, NoStartFound):
+            seen = f"{self.search_result.checks} looks in {self.search_result.observed_for:.0f} s did not see it"
         else:
-            seen = self.verdict.why if self.verdict is not None else "it could not be looked for"
+            seen = self.search_result.why if self.search_result is not None else "it could not be looked for"
         return seen if self.error is None else f"{seen} ({self.error})"
 
 

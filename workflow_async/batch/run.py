@@ -30,7 +30,7 @@ from workflow_async.settings import check_not_negative
 S = TypeVar("S")
 W = TypeVar("W", bound=Workflow)
 
-ASKED_FOR = frozenset({StatusKind.INTENT, StatusKind.STARTED, StatusKind.CHANGE, StatusKind.LEFT, StatusKind.UNKNOWN})
+UNFINISHED = frozenset({StatusKind.INTENT, StatusKind.STARTED, StatusKind.CHANGE, StatusKind.LEFT, StatusKind.UNKNOWN})
 """What an earlier run leaves to go on with."""
 Path = str | os.PathLike[str]
 
@@ -70,7 +70,7 @@ class Run(Generic[W]):
             if item.ticket is not None:
                 self._pipeline.load(item, item.ticket)
         self._group = await anyio.create_task_group().__aenter__()
-        self._group.start_soon(self._work)
+        self._group.start_soon(self._run)
         return self
 
     async def __aexit__(
@@ -95,17 +95,17 @@ class Run(Generic[W]):
             raise self._failure
         raise StopAsyncIteration
 
-    async def _work(self) -> None:
+    async def _run(self) -> None:
         try:
-            await self._all()
+            await self._run_starts()
         except Exception as error:  # noqa: BLE001 - raised where the results are taken, as what it is
             self._failure = first_error(error)
         finally:
             self._results.close()
 
-    async def _all(self) -> None:
+    async def _run_starts(self) -> None:
         """Carry all starts to their results, then raise what ended the feeding of starts early."""
-        left = [(item, item.ticket) for item in self.items.values() if item.kind in ASKED_FOR and item.ticket]
+        left = [(item, item.ticket) for item in self.items.values() if item.kind in UNFINISHED and item.ticket]
         failure = await _failure_of(self._plan())
         async with anyio.create_task_group() as group:
             for item, ticket in left:
@@ -125,32 +125,33 @@ class Run(Generic[W]):
             if isinstance(start, Ticket):
                 tickets.append(start)
             else:
-                await self._remember(start)
+                await self._record_rejected(start)
         await self._ledger.plan(tickets, complete=self._all_given)
 
     async def _feed(self, group: TaskGroup, resumed: set[str]) -> None:
         """Give each start its place, one by one."""
         for start in self._starts:
             await anyio.lowlevel.checkpoint()
-            fresh = await self._fresh(start, resumed)
+            fresh = await self._new_start(start, resumed)
             if fresh is not None and await self._pipeline.wait_for_place(fresh):
                 group.start_soon(self._pipeline.start_and_watch, fresh)
 
-    async def _fresh(self, ticket: Ticket | Rejected, resumed: set[str]) -> Ticket | None:
+    async def _new_start(self, ticket: Ticket | Rejected, resumed: set[str]) -> Ticket | None:
         """Return what to start, or None after telling why it is not to be started."""
         if isinstance(ticket, Rejected):
-            await self._remember(ticket)
+            await self._record_rejected(ticket)
             self._results.put(ticket)
             return None
-        fresh = ticket.key not in self._seen
+        result = self._earlier_result(ticket, resumed)
         self._seen.add(ticket.key)
-        result = self._known(ticket, resumed) if fresh else Skipped(key=ticket.key, ticket=ticket, why=DUPLICATE_KEY)
         if result is not None:
             self._results.put(result)
         return ticket if result is None and ticket.key not in resumed else None
 
-    def _known(self, ticket: Ticket, resumed: set[str]) -> AlreadyDone | Rejected | None:
+    def _earlier_result(self, ticket: Ticket, resumed: set[str]) -> AlreadyDone | Rejected | Skipped | None:
         """What an earlier run already has to say of this start."""
+        if ticket.key in self._seen:
+            return Skipped(key=ticket.key, ticket=ticket, why=DUPLICATE_KEY)
         item = self.items.get(ticket.key)
         if item is None or item.ticket is None:
             return None
@@ -161,14 +162,14 @@ class Run(Generic[W]):
             return AlreadyDone(key=ticket.key, ticket=ticket, id=item.id, word=item.word)
         return None
 
-    async def _remember(self, refused: Rejected) -> None:
+    async def _record_rejected(self, refused: Rejected) -> None:
         """Write down a start that cannot be sent, unless its key is another's."""
         if refused.key not in self.items:
             await self._ledger.record(refused.key, StatusKind.NOT_STARTED, "refused", text=str(refused.error))
 
 
-def run(
-    starter: StartBackend[W],
+def run_batch(
+    backend: StartBackend[W],
     poller: Poller[W],
     feed: TicketFeed[S],
     *,
@@ -177,7 +178,7 @@ def run(
     count_others: bool,
     on_conflict: OnConflict,
     journal: Path | None,
-    terms: WaitOptions[W],
+    options: WaitOptions[W],
     settle: float,
     start_unknown_again: bool,
 ) -> Run[W]:
@@ -187,16 +188,16 @@ def run(
     if not isinstance(journal, str | os.PathLike | None):
         raise InvalidArgument("journal", "must be a path, or None to keep none")
     check_not_negative("settle", settle)
-    clock, poll = poller.clock, terms.poll
+    clock, poll = poller.clock, options.poll
     outage, book, told = Outage(clock, poll), Ledger(clock, journal), ResultQueue[Result[W]]()
 
     async def occupied() -> int:
-        return await outage.outlast(lambda: starter.count_running(tuple(places.running.values())))
+        return await outage.retry(lambda: backend.count_running(tuple(places.running.values())))
 
     places = concurrency_limit(max_running, low, occupied if count_others else None, clock, poll)
     reports = Reports(book, told.put)
-    batch = Pipeline(starter, poller, clock, places, outage, reports, terms, on_conflict, settle, start_unknown_again)
-    return Run(starter, feed, feed.all_given, book, batch, told)
+    batch = Pipeline(backend, poller, clock, places, outage, reports, options, on_conflict, settle, start_unknown_again)
+    return Run(backend, feed, feed.all_given, book, batch, told)
 
 
 async def _failure_of(work: Awaitable[None]) -> Exception | None:

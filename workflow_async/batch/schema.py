@@ -66,18 +66,18 @@ class Head:
     """The file that this batch opened. A copy of the file has another inode."""
 
 
-def made(id: str, system: str, server: str, made_at: str) -> Row:
+def batch_row(id: str, system: str, server: str, made_at: str) -> Row:
     """Return the row of a new journal's table `batch`."""
-    digest = seal(id, "batch", system, server, made_at)
+    digest = row_digest(id, "batch", system, server, made_at)
     return (id, system, server, made_at, digest, None, 0, 0, None, None)
 
 
-def head(rows: Sequence[Row]) -> Head:
+def parse_head(rows: Sequence[Row]) -> Head:
     """Return the row of the table `batch`. Raises ValueError if it is missing or altered."""
     if len(rows) != 1:
         raise ValueError(f"its table batch has {len(rows)} rows instead of 1")
     found = Head(*rows[0])
-    if found.digest != seal(found.id, "batch", found.system, found.server, found.made_at):
+    if found.digest != row_digest(found.id, "batch", found.system, found.server, found.made_at):
         raise ValueError("its table batch was altered")
     match found.total:
         case None | int():
@@ -85,7 +85,7 @@ def head(rows: Sequence[Row]) -> Head:
     raise ValueError("the total in its table batch is no number")
 
 
-def seal(id: str, table: str, *values: object) -> str:
+def row_digest(id: str, table: str, *values: object) -> str:
     """Return the digest of a row: 32 hexadecimal digits."""
     return hashlib.sha256(_json([id, table, *values]).encode()).hexdigest()[:32]
 
@@ -106,21 +106,21 @@ def entry_row(id: str, n: int, entry: Entry) -> Row:
         entry.failed_attempt,
         entry.failed_host,
     )
-    return (*values, seal(id, "entry", *values))
+    return (*values, row_digest(id, "entry", *values))
 
 
-def entry_of(id: str, n: int, row: Row) -> Entry:
+def parse_entry(id: str, n: int, row: Row) -> Entry:
     """Return the entry in row `n`. Raises ValueError if the row is missing, altered or of an unknown kind."""
     _, at, key, kind, word, workflow, text, start, end, operation, attempt, host = _values(id, "entry", n, row)
     return Entry(
-        at=_moment(at),
+        at=_parse_time(at),
         key=key,
         kind=StatusKind(kind),
         word=word,
         id=workflow,
         text=text,
-        server_start=_moment(start) if start is not None else None,
-        server_end=_moment(end) if end is not None else None,
+        server_start=_parse_time(start) if start is not None else None,
+        server_end=_parse_time(end) if end is not None else None,
         failed_operation=operation,
         failed_attempt=attempt,
         failed_host=host,
@@ -130,10 +130,10 @@ def entry_of(id: str, n: int, row: Row) -> Entry:
 def start_row(id: str, n: int, ticket: Ticket) -> Row:
     """Return a planned start as row `n` of its table."""
     values = (n, ticket.key, ticket.to_json())
-    return (*values, seal(id, "start", *values))
+    return (*values, row_digest(id, "start", *values))
 
 
-def start_of(id: str, n: int, row: Row) -> Ticket:
+def parse_start(id: str, n: int, row: Row) -> Ticket:
     """Return the planned start in row `n`. Raises ValueError if the row is missing or altered."""
     *_, text = _values(id, "start", n, row)
     return Ticket.from_json(text)
@@ -143,12 +143,12 @@ def _values(id: str, table: str, n: int, row: Row) -> Row:
     *values, digest = row
     if values[0] != n:
         raise ValueError(f"row {n} of its table {table} is missing")
-    if digest != seal(id, table, *values):
+    if digest != row_digest(id, table, *values):
         raise ValueError(f"row {n} of its table {table} was altered")
     return tuple(values)
 
 
-def _moment(text: str) -> datetime:
+def _parse_time(text: str) -> datetime:
     """Return a moment in UTC. Raises ValueError if the text has no time zone."""
     moment = datetime.fromisoformat(text)
     if moment.utcoffset() is None:

@@ -84,12 +84,12 @@ class Ticket:
     @classmethod
     def from_json(cls, text: str) -> Self:
         """The ticket that `to_json` wrote; raises `InvalidArgument` for anything else."""
-        members = _members(text)
+        members = _parse_members(text)
         if members.pop("version", None) != VERSION:
             raise InvalidArgument("ticket", f"must be of version {VERSION}")
         try:
             start = start_record(members.pop("system"), members["arguments"])
-            return cls(**{**members, "arguments": start, "prepared_at": _moment(members["prepared_at"])})
+            return cls(**{**members, "arguments": start, "prepared_at": _parse_time(members["prepared_at"])})
         except (KeyError, TypeError, ValueError) as error:
             why = str(error)
         raise InvalidArgument("ticket", f"cannot be read: {why}")
@@ -116,7 +116,7 @@ def checked_start(ticket: object, kind: type[S], server: str) -> S:
     return found.arguments
 
 
-KINDS: dict[str, tuple[type, ...]] = {
+FIELD_TYPES: dict[str, tuple[type, ...]] = {
     "system": (str,),
     "server": (str,),
     "arguments": (dict,),
@@ -128,7 +128,7 @@ KINDS: dict[str, tuple[type, ...]] = {
 }
 
 
-def _members(text: str) -> dict[str, Any]:
+def _parse_members(text: str) -> dict[str, Any]:
     try:
         tree = json_tree(text.encode())
     except DecodeError as error:
@@ -138,13 +138,13 @@ def _members(text: str) -> dict[str, Any]:
     if not isinstance(tree, dict):
         raise InvalidArgument("ticket", f"cannot be read: {why}")
     tree.setdefault("baseline_lag", 0.0)
-    for name, kinds in KINDS.items():
+    for name, kinds in FIELD_TYPES.items():
         if not isinstance(tree.get(name), kinds) or isinstance(tree.get(name), bool):
             raise InvalidArgument("ticket", f"cannot be read: {name} is missing or of another kind")
     return tree
 
 
-def _moment(text: str) -> datetime:
+def _parse_time(text: str) -> datetime:
     moment = datetime.fromisoformat(text)
     if moment.utcoffset() is None:
         raise ValueError("prepared_at has no time zone")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from workflow_async import OpencastClient
-from workflow_async.batch.facts import why
+from workflow_async.batch.workflow_details import failure_text
 from workflow_async.cli.command import CommandContext
 from workflow_async.cli.durations import AnyWorkflow, lasted, spans
 from workflow_async.cli.exit_codes import Exit
@@ -52,7 +52,7 @@ async def _get(client: Client, id: str) -> AnyWorkflow:
 
 
 def _draw(output: Output, workflow: AnyWorkflow, now: datetime) -> None:
-    output.say(f"Workflow {workflow.id} is {workflow.phase.value} {why(workflow)}".rstrip(), "bold")
+    output.say(f"Workflow {workflow.id} is {workflow.phase.value} {failure_text(workflow)}".rstrip(), "bold")
     shown = {name: value for name, value in tree(workflow).items() if name not in SHOWN_ELSEWHERE}
     output.facts(list(facts({**shown, "took": words(lasted(workflow, now))})))
     output.rows(BARS, bars(spans(workflow), min(WIDEST, max(1, output.out.width - BESIDE_BARS)), now))

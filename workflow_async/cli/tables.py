@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import cast
 
 from workflow_async import opencast, preservica
-from workflow_async.batch.facts import why
+from workflow_async.batch.workflow_details import failure_text
 from workflow_async.cli.durations import AnyWorkflow, lasted
 from workflow_async.cli.output import Column
 from workflow_async.cli.tally import WaitResult
@@ -50,7 +50,7 @@ def endings(now: datetime) -> Sequence[Column[WaitResult]]:
         Column("ID", lambda ending: str(ending.id), 9),
         Column("OUTCOME", lambda ending: ending.outcome, 10),
         Column("TOOK", lambda ending: _took(ending, now), 10),
-        Column("", lambda ending: ending.error or why(ending.workflow)),
+        Column("", lambda ending: ending.error or failure_text(ending.workflow)),
     )
 
 

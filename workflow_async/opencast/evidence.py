@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from workflow_async.batch.reconcile import CONTESTED, Ambiguous, Rivals, StartFound
+from workflow_async.batch.reconcile import OTHER_START_MAY_OWN_IT, Ambiguous, OtherStarts, StartFound
 from workflow_async.batch.start_records import OpencastStart
 from workflow_async.batch.tickets import Ticket
 from workflow_async.opencast.records import Workflow
@@ -15,15 +15,15 @@ MAX_QUEUE_TIME = timedelta(seconds=60)
 
 
 def find_start(
-    ticket: Ticket, start: OpencastStart, found: Iterable[Workflow], rivals: Rivals
+    ticket: Ticket, start: OpencastStart, workflows: Iterable[Workflow], other_starts: OtherStarts
 ) -> StartFound[Workflow] | Ambiguous[Workflow] | None:
     """Return what the workflows of an event say of a start, or None if none of them can be the start's."""
-    mine = [workflow for workflow in found if not rivals.owns(workflow.id)]
-    later = [workflow for workflow in mine if is_later(ticket, workflow) is not False]
+    mine = [workflow for workflow in workflows if not other_starts.own(workflow.id)]
+    later = [workflow for workflow in mine if is_newer(ticket, workflow) is not False]
     same = [workflow for workflow in later if workflow.definition_id == start.definition_id]
-    if len(same) == 1 and is_later(ticket, same[0]):
-        if rivals.contested():
-            return Ambiguous(tuple(same), CONTESTED)
+    if len(same) == 1 and is_newer(ticket, same[0]):
+        if other_starts.may_own_same():
+            return Ambiguous(tuple(same), OTHER_START_MAY_OWN_IT)
         since = f"above {ticket.baseline}" if ticket.baseline is not None else "begun since"
         return StartFound(same[0], f"the only workflow {start.definition_id!r} on event {start.event_id} {since}")
     if same:
@@ -32,11 +32,11 @@ def find_start(
     return Ambiguous(tuple(later), "of another definition, such as an error handler's") if later else None
 
 
-def is_later(ticket: Ticket, workflow: Workflow) -> bool | None:
+def is_newer(ticket: Ticket, workflow: Workflow) -> bool | None:
     """Return whether a workflow came after the ticket was made, or None if that cannot be decided."""
     if ticket.baseline is not None and (workflow.id <= ticket.baseline or not ticket.baseline_lag):
         return workflow.id > ticket.baseline
-    made, began = workflow.created, _began(workflow)
+    made, began = workflow.created, _first_operation_start(workflow)
     if made is not None and made >= _to_millisecond(ticket.prepared_at):
         return True
     # How long a workflow waited to begin is unknown. Above a late baseline are those of the last seconds: none is sure.
@@ -46,7 +46,7 @@ def is_later(ticket: Ticket, workflow: Workflow) -> bool | None:
     return False if known is not None and known < ticket.prepared_at - MAX_CLOCK_SKEW else None
 
 
-def _began(workflow: Workflow) -> datetime | None:
+def _first_operation_start(workflow: Workflow) -> datetime | None:
     """Return when the first operation of a workflow began, or None if that is unknown."""
     return min((ran.start for ran in workflow.operations or () if ran.start is not None), default=None)
 

@@ -9,7 +9,7 @@ from attrs import define, evolve, field, frozen
 from workflow_async._core.call import ParameterValue, Params
 from workflow_async._listing.listing import Listing
 from workflow_async.batch import Ambiguous, ReconcileResult, StartFound, Ticket
-from workflow_async.batch.reconcile import NO_RIVALS, Rivals, observe
+from workflow_async.batch.reconcile import NO_OTHER_STARTS, OtherStarts, search
 from workflow_async.batch.start_records import OpencastStart
 from workflow_async.batch.start_sender import StartSender
 from workflow_async.batch.tickets import checked_start, digest
@@ -28,7 +28,7 @@ from workflow_async.opencast.query import WorkflowQuery
 from workflow_async.opencast.records import Event, State, Workflow
 from workflow_async.settings import check_optional_int
 
-INDEX_WAIT = 12.0
+INDEX_LAG = 12.0
 """Seconds a list is looked at before it is believed that something is not in it: its index lags up to 10."""
 PAGE_SIZE = 100
 ACTIVE_STATES = (State.INSTANTIATED, State.RUNNING, State.FAILING)
@@ -50,9 +50,9 @@ class OpencastStarts:
 
     _sender: StartSender
     system: str = "opencast"
-    _lists: bool = True
+    _can_list: bool = True
     """Whether workflows may be listable."""
-    _tells: bool = True
+    _may_read_events: bool = True
     """Whether the workflows of an event can be told before a start."""
 
     @property
@@ -60,10 +60,10 @@ class OpencastStarts:
         """Its base URL."""
         return self._sender.server
 
-    def prepared(
+    def make_ticket(
         self,
-        event: str,
-        definition: str,
+        event_id: str,
+        definition_id: str,
         configuration: Mapping[str, ParameterValue] | None = None,
         *,
         key: str | None = None,
@@ -71,7 +71,7 @@ class OpencastStarts:
     ) -> Ticket:
         """A start as a ticket; raises `InvalidArgument` for what cannot be sent."""
         check_optional_int("baseline", baseline, least=0)
-        start = OpencastStart(event_id=event, definition_id=definition, configuration=configuration)
+        start = OpencastStart(event_id=event_id, definition_id=definition_id, configuration=configuration)
         return Ticket(
             server=self.server,
             arguments=start,
@@ -86,7 +86,7 @@ class OpencastStarts:
     ) -> Ticket:
         """The ticket that is given, or one of the rest; raises `InvalidArgument` for both."""
         if not isinstance(start, Ticket):
-            return self.prepared(start, definition, configuration)
+            return self.make_ticket(start, definition, configuration)
         if definition or configuration is not None:
             raise InvalidArgument("ticket", "says all there is to say: give no definition or configuration besides")
         return start
@@ -94,7 +94,7 @@ class OpencastStarts:
     def ticket(self, start: Start | Ticket) -> Ticket:
         """Return a start as a ticket. Raises `InvalidArgument` for values that cannot be sent."""
         if isinstance(start, Start):
-            return self.prepared(start.event_id, start.definition_id, start.configuration, key=start.key)
+            return self.make_ticket(start.event_id, start.definition_id, start.configuration, key=start.key)
         self.check(start)
         return start
 
@@ -115,13 +115,13 @@ class OpencastStarts:
     @property
     def guard_lag(self) -> float:
         """Seconds in which the server may accept a second start on the same event: its guard reads the list's index."""
-        return INDEX_WAIT if self._lists else 0.0
+        return INDEX_LAG if self._can_list else 0.0
 
-    def subject(self, ticket: Ticket) -> str:
+    def lock_key(self, ticket: Ticket) -> str:
         """Return the event: it can have one active workflow at a time."""
         return self.check(ticket).event_id
 
-    def server_mark(self, ticket: Ticket) -> str:
+    def match_key(self, ticket: Ticket) -> str:
         """Return event and definition, all that an Opencast tells of a workflow's start."""
         start = self.check(ticket)
         return json.dumps([start.event_id, start.definition_id])
@@ -134,67 +134,67 @@ class OpencastStarts:
         Raises:
             CallError: the check failed, so a start must not be sent now.
         """
-        event = self.subject(ticket)
-        found = await self._readable(event)
+        event = self.lock_key(ticket)
+        found = await self._visible_workflows(event)
         if found is None:
-            await self._event(event)
+            await self._find_event(event)
             return evolve(ticket, baseline=None, baseline_lag=0.0, prepared_at=self._sender.now())
         baseline = max((workflow.id for workflow in found), default=0)
-        lag = await self._lag(event, baseline) if self._lists else 0.0
+        lag = await self._baseline_lag(event, baseline) if self._can_list else 0.0
         return evolve(ticket, baseline=baseline, baseline_lag=lag, prepared_at=self._sender.now())
 
     async def reconcile(
-        self, ticket: Ticket, *, wait: float, outage: float | None = None, rivals: Rivals = NO_RIVALS
+        self, ticket: Ticket, *, wait: float, outage: float | None = None, other_starts: OtherStarts = NO_OTHER_STARTS
     ) -> ReconcileResult[Workflow]:
         """Search for what a ticket started. A list, which lags, is searched for 12 s at least."""
         start = self.check(ticket)
 
         async def look() -> StartFound[Workflow] | Ambiguous[Workflow] | None:
-            return await self._look(ticket, start, rivals)
+            return await self._check(ticket, start, other_starts)
 
-        return await observe(
-            look, self._sender.transport.clock, lambda: max(wait, INDEX_WAIT) if self._lists else wait, outage
+        return await search(
+            look, self._sender.transport.clock, lambda: max(wait, INDEX_LAG) if self._can_list else wait, outage
         )
 
-    async def active(self, ticket: Ticket, *, alike: bool) -> Workflow | None:
+    async def active(self, ticket: Ticket, *, same_definition: bool) -> Workflow | None:
         """Return the event's active workflow, or None if there is none or this user may not read it.
 
         Args:
             ticket: the start.
-            alike: return it only if it is of the same definition.
+            same_definition: return it only if it is of the same definition.
 
         Raises:
             CallError: the server could not be asked.
         """
         start = self.check(ticket)
-        going = [workflow for workflow in await self._readable(start.event_id) or () if not workflow.phase.final]
-        return next(
-            (workflow for workflow in going if not alike or workflow.definition_id == start.definition_id), None
-        )
+        for workflow in await self._visible_workflows(start.event_id) or ():
+            if not workflow.phase.final and (not same_definition or workflow.definition_id == start.definition_id):
+                return workflow
+        return None
 
-    async def count_running(self, ours: Collection[tuple[Ticket, int | None]]) -> int:
+    async def count_running(self, own: Collection[tuple[Ticket, int | None]]) -> int:
         """How many workflows run, by the list, or by the events that are processed; ours count once."""
-        if self._lists:
+        if self._can_list:
             try:
                 listed = {workflow.id async for workflow in self._listing({"state": ACTIVE_STATES})}
             except ListingNotSupported:
-                self._lists = False
+                self._can_list = False
             else:
-                known = {id for _, id in ours if id is not None}
-                return len(listed | known) + sum(id is None for _, id in ours)
+                known = {id for _, id in own if id is not None}
+                return len(listed | known) + sum(id is None for _, id in own)
         processed = Listing(self._sender.read, calls.list_processing(size=PAGE_SIZE), lambda event: event.id)
-        return len({event.id async for event in processed} | {self.subject(ticket) for ticket, _ in ours})
+        return len({event.id async for event in processed} | {self.lock_key(ticket) for ticket, _ in own})
 
-    async def _look(
-        self, ticket: Ticket, start: OpencastStart, rivals: Rivals
+    async def _check(
+        self, ticket: Ticket, start: OpencastStart, rivals: OtherStarts
     ) -> StartFound[Workflow] | Ambiguous[Workflow] | None:
         try:
-            found = await self._of_event(start.event_id)
+            found = await self._workflows_of_event(start.event_id)
         except (Forbidden, NotFound) as error:
-            return await self._read_event(start.event_id, error)
+            return await self._check_event(start.event_id, error)
         return find_start(ticket, start, found, rivals)
 
-    async def _read_event(self, event: str, error: CallError) -> Ambiguous[Workflow] | None:
+    async def _check_event(self, event: str, error: CallError) -> Ambiguous[Workflow] | None:
         """What the event itself says, where its workflows may not be seen: whether it ever had any."""
         events = await self._sender.read(calls.events_by_id([event]))
         state = events[0].processing_state if events else None
@@ -203,18 +203,18 @@ class OpencastStarts:
         seen = "it is not shown" if state is None else f"its latest workflow is {state.value}"
         return Ambiguous((), f"the workflows of event {event} may not be seen ({error.what}); {seen}")
 
-    async def _readable(self, event: str) -> tuple[Workflow, ...] | None:
+    async def _visible_workflows(self, event: str) -> tuple[Workflow, ...] | None:
         """Return the workflows of an event, or None if this user may not read them."""
-        if self._tells:
+        if self._may_read_events:
             try:
-                return await self._of_event(event)
+                return await self._workflows_of_event(event)
             except Forbidden:
-                self._tells = False
+                self._may_read_events = False
             except NotFound:
                 pass
         return None
 
-    async def _event(self, event: str) -> Event | None:
+    async def _find_event(self, event: str) -> Event | None:
         """Return an event as it is listed, or None if it is not listed or this user may not read it."""
         try:
             found = await self._sender.read(calls.events_by_id([event]))
@@ -222,21 +222,21 @@ class OpencastStarts:
             return None
         return found[0] if found else None
 
-    async def _lag(self, event: str, baseline: int) -> float:
+    async def _baseline_lag(self, event: str, baseline: int) -> float:
         """Return by how much a baseline from the list may be late: not at all if the event never had a workflow.
 
         The list of events has an index of its own, which does not lag.
         """
-        shown = await self._event(event) if baseline == 0 else None
-        return 0.0 if shown is not None and shown.processing_state is None else INDEX_WAIT
+        shown = await self._find_event(event) if baseline == 0 else None
+        return 0.0 if shown is not None and shown.processing_state is None else INDEX_LAG
 
-    async def _of_event(self, event: str) -> tuple[Workflow, ...]:
+    async def _workflows_of_event(self, event: str) -> tuple[Workflow, ...]:
         """The workflows of one event: from the list up to Opencast 11, later for administrators only."""
-        if self._lists:
+        if self._can_list:
             try:
                 return tuple([workflow async for workflow in self._listing({"event_id": event})])
             except ListingNotSupported:
-                self._lists = False
+                self._can_list = False
         return await self._sender.read(calls.workflows_of_event(event))
 
     def _listing(self, filter: filters.WorkflowFilters) -> Listing[Workflow]:

@@ -10,7 +10,7 @@ from attrs import define, evolve, field, frozen
 from workflow_async._core.call import ParameterValue, parse_id
 from workflow_async._listing.listing import Listing
 from workflow_async.batch import Ambiguous, ReconcileResult, Ticket
-from workflow_async.batch.reconcile import CONTESTED, NO_RIVALS, Rivals, StartFound, observe
+from workflow_async.batch.reconcile import NO_OTHER_STARTS, OTHER_START_MAY_OWN_IT, OtherStarts, StartFound, search
 from workflow_async.batch.start_records import PreservicaStart
 from workflow_async.batch.start_sender import StartSender
 from workflow_async.batch.tickets import checked_start, digest
@@ -49,7 +49,7 @@ class PreservicaStarts:
         """Its base URL."""
         return self._sender.server
 
-    def prepared(
+    def make_ticket(
         self,
         context: Context | int | str,
         parameters: Mapping[str, ParameterValue] | None = None,
@@ -58,7 +58,7 @@ class PreservicaStarts:
         key: str | None = None,
     ) -> Ticket:
         """A start as a ticket; raises `InvalidArgument` for what cannot be sent."""
-        id, name = reference(context)
+        id, name = context_reference(context)
         start = PreservicaStart(context_id=id, context_name=name, parameters=parameters)
         return Ticket(
             server=self.server,
@@ -76,7 +76,7 @@ class PreservicaStarts:
     ) -> Ticket:
         """The ticket that is given, or one of the rest; raises `InvalidArgument` for both."""
         if not isinstance(start, Ticket):
-            return self.prepared(start, parameters, correlation_id=correlation_id)
+            return self.make_ticket(start, parameters, correlation_id=correlation_id)
         if parameters is not None or correlation_id is not None:
             raise InvalidArgument("ticket", "says all there is to say: give no parameters or correlation id besides")
         return start
@@ -84,7 +84,7 @@ class PreservicaStarts:
     def ticket(self, start: Start | Ticket) -> Ticket:
         """Return a start as a ticket. Raises `InvalidArgument` for values that cannot be sent."""
         if isinstance(start, Start):
-            return self.prepared(start.context, start.parameters, key=start.key)
+            return self.make_ticket(start.context, start.parameters, key=start.key)
         self.check(start)
         return start
 
@@ -106,10 +106,10 @@ class PreservicaStarts:
             raise _unknown(ticket, self.check(ticket), error)
         return started.id
 
-    def subject(self, ticket: Ticket) -> None:
+    def lock_key(self, ticket: Ticket) -> None:
         """Return None: any number of workflows of a context can run at a time."""
 
-    def server_mark(self, ticket: Ticket) -> str:
+    def match_key(self, ticket: Ticket) -> str:
         """Return the correlation id."""
         return ticket.correlation_id
 
@@ -127,43 +127,43 @@ class PreservicaStarts:
         return evolve(ticket, prepared_at=self._sender.now())
 
     async def reconcile(
-        self, ticket: Ticket, *, wait: float, outage: float | None = None, rivals: Rivals = NO_RIVALS
+        self, ticket: Ticket, *, wait: float, outage: float | None = None, other_starts: OtherStarts = NO_OTHER_STARTS
     ) -> ReconcileResult[Workflow]:
         """Search for the correlation id among the workflows of the context since shortly before the ticket."""
         start = self.check(ticket)
 
         async def look() -> StartFound[Workflow] | Ambiguous[Workflow] | None:
-            return await self._look(ticket, start, rivals)
+            return await self._check(ticket, start, other_starts)
 
-        return await observe(look, self._sender.transport.clock, lambda: wait, outage)
+        return await search(look, self._sender.transport.clock, lambda: wait, outage)
 
-    async def active(self, ticket: Ticket, *, alike: bool) -> Workflow | None:
+    async def active(self, ticket: Ticket, *, same_definition: bool) -> Workflow | None:
         """None: a start on a Preservica conflicts with nothing."""
         return None
 
-    async def count_running(self, ours: Collection[tuple[Ticket, int | None]]) -> int:
+    async def count_running(self, own: Collection[tuple[Ticket, int | None]]) -> int:
         """How many workflows are active or pending, by the total of their list, and those of ours on their way."""
-        return await self._count_running() + sum(id is None for _, id in ours)
+        return await self._count_running() + sum(id is None for _, id in own)
 
     async def _count_running(self) -> int:
         query = WorkflowQuery.of(state=ACTIVE_STATES).on_the_wire()
         page = await self._sender.read(calls.list_workflows(query, size=1))
         return len(page.items) if page.total is None else page.total
 
-    async def _look(
-        self, ticket: Ticket, start: PreservicaStart, rivals: Rivals
+    async def _check(
+        self, ticket: Ticket, start: PreservicaStart, rivals: OtherStarts
     ) -> StartFound[Workflow] | Ambiguous[Workflow] | None:
         mark = ticket.correlation_id
         unmarked, marked = [], []
         async for workflow in self._since(start, ticket.prepared_at):
-            if rivals.owns(workflow.id):
+            if rivals.own(workflow.id):
                 continue
             if workflow.correlation_id == mark:
                 marked.append(workflow)
             elif workflow.correlation_id is None and _may_be_of(start, workflow):
                 unmarked.append(workflow)
-        if len(marked) == 1 and rivals.contested():
-            return Ambiguous(tuple(marked), CONTESTED)
+        if len(marked) == 1 and rivals.may_own_same():
+            return Ambiguous(tuple(marked), OTHER_START_MAY_OWN_IT)
         if len(marked) == 1:
             return StartFound(marked[0], f"it carries the correlation id {mark}")
         if marked:
@@ -179,7 +179,7 @@ class PreservicaStarts:
         return Listing(self._sender.read, calls.list_workflows(first, size=PAGE_SIZE), lambda workflow: workflow.id)
 
 
-def reference(context: Context | int | str) -> tuple[str | None, str | None]:
+def context_reference(context: Context | int | str) -> tuple[str | None, str | None]:
     """Id and name of a context, as far as they are known."""
     if isinstance(context, Context):
         return context.id, context.name or None

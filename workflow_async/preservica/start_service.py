@@ -7,7 +7,7 @@ from attrs import Factory, define, field
 from workflow_async import batch, monitor
 from workflow_async._core.call import ParameterValue
 from workflow_async._core.transport import Transport
-from workflow_async.batch.run import Path, run
+from workflow_async.batch.run import Path, run_batch
 from workflow_async.batch.start_sender import StartSender
 from workflow_async.batch.ticket_feed import TicketFeed
 from workflow_async.batch.tickets import checked_ticket
@@ -46,7 +46,7 @@ class StartService(monitor.MonitoringMixin[Workflow]):
         Raises:
             InvalidArgument: for what cannot be sent.
         """
-        return self._starts.prepared(context, parameters, correlation_id=correlation_id, key=key)
+        return self._starts.make_ticket(context, parameters, correlation_id=correlation_id, key=key)
 
     async def reconcile(self, ticket: PreparedStart, *, wait: float = 30.0) -> batch.ReconcileResult[Workflow]:
         """Look for what a ticket started, by its correlation id; never starts anything.
@@ -115,7 +115,7 @@ class StartService(monitor.MonitoringMixin[Workflow]):
             Exception: while iterating, what `starts` itself raises, once all that was started has its result.
         """
         terms = WaitOptions[Workflow](poll=poll, parked=parked)
-        return run(
+        return run_batch(
             self._starts,
             self.poller,
             TicketFeed(starts, self._starts.ticket),
@@ -124,7 +124,7 @@ class StartService(monitor.MonitoringMixin[Workflow]):
             count_others=count_others,
             on_conflict="raise",
             journal=journal,
-            terms=terms,
+            options=terms,
             settle=settle,
             start_unknown_again=start_unknown_again,
         )

@@ -24,9 +24,9 @@ from workflow_async.batch import (
     read_journal,
 )
 from workflow_async.batch.entries import Entry
-from workflow_async.batch.facts import server_facts, why
 from workflow_async.batch.journal import Journal, open_journal
 from workflow_async.batch.start_records import OpencastStart
+from workflow_async.batch.workflow_details import failure_text, read_details
 from workflow_async.opencast import Operation, OperationState, Start, State, Workflow
 from workflow_async.preservica import PreservicaClient
 from workflow_async.preservica import Start as ContextStart
@@ -296,26 +296,26 @@ def ended(state: State, *operations: Operation) -> Workflow:
 def test_the_end_is_not_made_up_where_the_server_does_not_say(
     state: State, operations: list[tuple[Any, ...]], start: float | None, end: float | None
 ) -> None:
-    found = server_facts(ended(state, *(operation(*each) for each in operations)))
+    found = read_details(ended(state, *(operation(*each) for each in operations)))
     assert found["server_start"] == (None if start is None else at(start))
     assert found["server_end"] == (None if end is None else at(end))
 
 
 def test_operations_that_were_not_asked_for_say_nothing() -> None:
-    found = server_facts(Workflow(id=7, state=State.FAILED, state_text="failed", event_id="e"))
+    found = read_details(Workflow(id=7, state=State.FAILED, state_text="failed", event_id="e"))
     assert found == facts.NO_FACTS
 
 
 def test_the_failed_operation_is_that_of_the_record() -> None:
     failed = ended(State.FAILED, operation("a", "failed", failed_attempts=2), operation("b", "failed", host="h"))
-    told = server_facts(failed)
+    told = read_details(failed)
     assert (told["failed_operation"], told["failed_attempt"], told["failed_host"]) == ("b", None, "h")
-    assert why(failed) == "in b (host h)"
-    assert server_facts(ended(State.FAILED, operation("a", "failed", failed_attempts=None)))["failed_attempt"] is None
+    assert failure_text(failed) == "in b (host h)"
+    assert read_details(ended(State.FAILED, operation("a", "failed", failed_attempts=None)))["failed_attempt"] is None
 
 
 def test_an_operation_that_failed_in_a_workflow_that_succeeded_is_not_told() -> None:
-    assert server_facts(ended(State.SUCCEEDED, operation("a", "failed", 0, 1, failed_attempts=1))) == {
+    assert read_details(ended(State.SUCCEEDED, operation("a", "failed", 0, 1, failed_attempts=1))) == {
         **facts.NO_FACTS,
         "server_start": at(0),
         "server_end": at(1),
@@ -334,24 +334,24 @@ def test_an_operation_that_failed_in_a_workflow_that_succeeded_is_not_told() -> 
     ],
 )
 def test_where_a_workflow_ended_is_told_if_it_did_not_succeed(workflow: Workflow | None, told: str) -> None:
-    assert why(workflow) == told
+    assert failure_text(workflow) == told
 
 
 def test_a_preservica_says_in_which_step_it_failed_if_it_says_so() -> None:
     def record(state: PreservicaState, step: str | None) -> PreservicaWorkflow:
         return PreservicaWorkflow(id=7, state=state, state_text=state.name, current_step=step, finished=NOON)
 
-    assert server_facts(record(PreservicaState.FAILED, "Store"))["failed_operation"] == "Store"
-    assert server_facts(record(PreservicaState.FAILED, None))["failed_operation"] == ""
-    assert server_facts(record(PreservicaState.COMPLETED, "Store"))["failed_operation"] == ""
-    assert server_facts(record(PreservicaState.ACTIVE, "Store"))["server_end"] is None
+    assert read_details(record(PreservicaState.FAILED, "Store"))["failed_operation"] == "Store"
+    assert read_details(record(PreservicaState.FAILED, None))["failed_operation"] == ""
+    assert read_details(record(PreservicaState.COMPLETED, "Store"))["failed_operation"] == ""
+    assert read_details(record(PreservicaState.ACTIVE, "Store"))["server_end"] is None
 
 
 def test_a_record_with_neither_times_nor_operations_says_nothing() -> None:
     class Bare:
         id, phase, state_text, step = 7, Phase.SUCCEEDED, "done", None
 
-    assert server_facts(Bare()) == facts.NO_FACTS
+    assert read_details(Bare()) == facts.NO_FACTS
 
 
 # Texts

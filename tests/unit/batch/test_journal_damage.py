@@ -15,7 +15,7 @@ import pytest
 from tests.support.journal_files import SERVER, die_with, fill, filled, intent, refusal, started, ticket
 from tests.unit.batch.conftest import OFTEN, posts, results
 from workflow_async import OpencastClient
-from workflow_async.batch import StatusKind, contents, guard, read_journal, schema
+from workflow_async.batch import StatusKind, journal_file, journal_rows, read_journal, schema
 from workflow_async.batch.entries import Entry
 from workflow_async.batch.journal import open_journal
 from workflow_async.errors import JournalError
@@ -75,7 +75,7 @@ async def test_a_long_journal_lets_other_tasks_run(path: Path, monkeypatch: pyte
     async def checkpoint() -> None:
         turns.append(None)
 
-    monkeypatch.setattr(contents, "CHUNK", 10)
+    monkeypatch.setattr(journal_rows, "YIELD_EVERY", 10)
     monkeypatch.setattr(anyio.lowlevel, "checkpoint", checkpoint)
     await read_journal(path)
     assert len(turns) >= 4 + 12
@@ -139,7 +139,7 @@ def sealed(path: Path, **values: object) -> None:
             f"UPDATE entry SET {', '.join(f'{name} = ?' for name in values)} WHERE n = 121", [*values.values()]
         )
         *row, _ = connection.execute("SELECT * FROM entry WHERE n = 121").fetchone()
-        connection.execute("UPDATE entry SET digest = ? WHERE n = 121", (schema.seal(id, "entry", *row),))
+        connection.execute("UPDATE entry SET digest = ? WHERE n = 121", (schema.row_digest(id, "entry", *row),))
 
 
 @pytest.mark.parametrize(
@@ -384,7 +384,7 @@ async def test_a_file_system_without_hard_links_has_journals_too(
     await journal.plan([ticket("a")], 1)
     await journal.close()
     assert names_in(tmp_path) == [path.name]
-    guard.publish(tmp_path / "another", path)
+    journal_file.publish(tmp_path / "another", path)
     assert (await read_journal(path)).total == 1
 
 

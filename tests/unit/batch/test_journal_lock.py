@@ -16,8 +16,8 @@ from tests.support.journal_files import SERVER, ended, fill, held, intent, refus
 from tests.unit.batch.conftest import OFTEN, posts, results
 from workflow_async import OpencastClient
 from workflow_async.batch import AlreadyDone, Completed, StatusKind, journal, read_journal
-from workflow_async.batch.guard import Guard
 from workflow_async.batch.journal import Journal, open_journal
+from workflow_async.batch.journal_file import ChangeDetector
 from workflow_async.errors import JournalError
 from workflow_async.opencast import Start
 from workflow_async.sandbox.systems import FakeOpencast
@@ -350,9 +350,9 @@ def count_to(path: Path, number: int) -> None:
     path.write_bytes(bytes(24) + number.to_bytes(4, "big"))
 
 
-def guarding(path: Path) -> Guard:
-    guard = Guard(path)
-    guard.open()
+def guarding(path: Path) -> ChangeDetector:
+    guard = ChangeDetector(path)
+    guard.start()
     return guard
 
 
@@ -368,7 +368,7 @@ def test_a_guard_knows_its_own_changes_from_others(path: Path, number: int) -> N
     count_to(path, (number + 3) % 2**32)
     with pytest.raises(JournalError, match="another program has changed it"):
         guard.check()
-    guard.close()
+    guard.stop()
 
 
 async def test_a_file_that_cannot_be_looked_at_any_more_is_typed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -283,7 +283,7 @@ async def test_a_start_whose_fate_stays_unknown_is_told_and_never_repeated(
     told = await run_all(oc, on_events(fake, "quick", "quick"), max_running=1)
     unknown = told["0"]
     assert isinstance(unknown, OutcomeUnknown)
-    assert isinstance(unknown.verdict, NoStartFound)
+    assert isinstance(unknown.search_result, NoStartFound)
     assert isinstance(unknown.error, StartOutcomeUnknown)
     assert unknown.why.startswith("16 looks in 30 s did not see it (the start may have happened")
     assert unknown.ticket.baseline == 0
@@ -298,7 +298,7 @@ async def test_who_may_not_see_workflows_of_events_is_told_that_it_stays_open(
     async with connect(auth=("integration", "integration")) as client:
         told = await run_all(client, on_events(fake, "quick", "quick"), max_running=1, settle=4.0)
     assert isinstance(told["0"], OutcomeUnknown)
-    assert isinstance(told["0"].verdict, Ambiguous)
+    assert isinstance(told["0"].search_result, Ambiguous)
     assert "may not be seen" in told["0"].why
     assert told["1"].succeeded
     baselines = [exchange for exchange in fake.requests if exchange.path.startswith("/workflow/mediaPackage")]
@@ -310,7 +310,7 @@ async def test_a_start_that_cannot_even_be_looked_for_is_told(oc: OpencastClient
     fake.faults = Faults(script=[None, None, Fault.ERROR_AFTER], rates={Fault.SERVER_ERROR: 1.0})
     told = await run_all(oc, on_events(fake, "quick"), settle=4.0)
     assert isinstance(told["0"], OutcomeUnknown)
-    assert told["0"].verdict is None
+    assert told["0"].search_result is None
     assert told["0"].why.startswith("it could not be looked for (GET")
 
 

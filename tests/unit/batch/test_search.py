@@ -21,7 +21,7 @@ from workflow_async.batch import (
     StatusKind,
     read_journal,
 )
-from workflow_async.batch.reconcile import CHECK_INTERVAL, ReconcileResult, observe
+from workflow_async.batch.reconcile import CHECK_INTERVAL, ReconcileResult, search
 from workflow_async.errors import CallError, DecodeError, Forbidden, RateLimited, ServerError
 from workflow_async.opencast import Start
 from workflow_async.preservica import PreservicaClient
@@ -53,7 +53,7 @@ async def searched(
 ) -> ReconcileResult[Any] | CallError:
     """What a search comes to or raises."""
     try:
-        return await observe(script(*answers), time.clock, lambda: seconds, outage)
+        return await search(script(*answers), time.clock, lambda: seconds, outage)
     except CallError as error:
         return error
 
@@ -86,7 +86,7 @@ async def test_a_slow_check_counts_with_its_whole_length(fake_time: FakeTime) ->
     async def look() -> None:
         await fake_time.sleep(7.0)
 
-    assert await observe(look, fake_time.clock, lambda: 10.0) == NoStartFound(17.0, 3)
+    assert await search(look, fake_time.clock, lambda: 10.0) == NoStartFound(17.0, 3)
 
 
 @pytest.mark.parametrize(("outage", "lasted"), [(None, 10.0), (300.0, 300.0), (0.0, 0.0)])
@@ -291,7 +291,7 @@ async def test_a_second_start_that_is_refused_leaves_the_first_unknown(
     async with opencast(gateway, clock) as oc:
         told = await run(oc, [Start("e", "quick", key="0")], journal=path, start_unknown_again=True)
         assert isinstance(told["0"], OutcomeUnknown)
-        assert isinstance(told["0"].verdict, NoStartFound)
+        assert isinstance(told["0"].search_result, NoStartFound)
         assert "404" in told["0"].why
         assert (await read_journal(path)).items["0"].kind is StatusKind.UNKNOWN
         assert isinstance((await run(oc, [], journal=path))["0"], OutcomeUnknown)

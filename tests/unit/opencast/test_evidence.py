@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from workflow_async.batch import Ambiguous, StartFound, Ticket
-from workflow_async.batch.reconcile import NO_RIVALS, Rivals
+from workflow_async.batch.reconcile import NO_OTHER_STARTS, OtherStarts
 from workflow_async.batch.start_records import OpencastStart
-from workflow_async.opencast.evidence import find_start, is_later
+from workflow_async.opencast.evidence import find_start, is_newer
 from workflow_async.opencast.records import Operation, OperationState, State, Workflow
 
 NOW = datetime(2026, 3, 1, 12, 30, 0, 123_456, UTC)
@@ -75,7 +75,7 @@ def test_without_a_baseline_dates_decide(
     began: float | None,
     later: bool | None,  # noqa: FBT001 - a column of the table above
 ) -> None:
-    assert is_later(ticket(), workflow(made=made, began=began)) is later
+    assert is_newer(ticket(), workflow(made=made, began=began)) is later
 
 
 @given(
@@ -87,39 +87,39 @@ def test_without_a_baseline_dates_decide(
 def test_an_exact_baseline_decides_whatever_the_dates_are(
     id: int, baseline: int, made: float | None, began: float | None
 ) -> None:
-    assert is_later(ticket(baseline), workflow(id, made=made, began=began)) is (id > baseline)
+    assert is_newer(ticket(baseline), workflow(id, made=made, began=began)) is (id > baseline)
 
 
 @given(id=st.integers(0, 20), baseline=st.integers(0, 20), began=st.none() | st.floats(-1000, 10**6))
 def test_a_late_baseline_excludes_and_proves_nothing(id: int, baseline: int, began: float | None) -> None:
-    later = is_later(ticket(baseline, 12.0), workflow(id, began=began))
+    later = is_newer(ticket(baseline, 12.0), workflow(id, began=began))
     assert later is not True
     assert later is False or id > baseline
 
 
 def test_above_a_late_baseline_a_date_of_creation_proves_it() -> None:
-    assert is_later(ticket(7, 12.0), workflow(9, made=1.0)) is True
-    assert is_later(ticket(7, 12.0), workflow(9, made=-1.0)) is None
-    assert is_later(ticket(9, 12.0), workflow(9, made=1.0)) is False
+    assert is_newer(ticket(7, 12.0), workflow(9, made=1.0)) is True
+    assert is_newer(ticket(7, 12.0), workflow(9, made=-1.0)) is None
+    assert is_newer(ticket(9, 12.0), workflow(9, made=1.0)) is False
 
 
 def test_the_only_later_workflow_of_the_definition_is_it() -> None:
     others = [workflow(3), workflow(12, definition="handler")]
-    found = find_start(ticket(7), START, [*others, workflow(9)], NO_RIVALS)
+    found = find_start(ticket(7), START, [*others, workflow(9)], NO_OTHER_STARTS)
     assert isinstance(found, StartFound)
     assert found.workflow.id == 9
 
 
 @pytest.mark.parametrize("owned", [{9}, {11}, {9, 11}])
 def test_what_other_starts_own_is_left_out(owned: set[int]) -> None:
-    rivals = Rivals(owns=owned.__contains__)
+    rivals = OtherStarts(own=owned.__contains__)
     found = find_start(ticket(7), START, [workflow(9), workflow(11)], rivals)
     left = {9, 11} - owned
     assert {found.workflow.id} == left if isinstance(found, StartFound) else not left
 
 
 def test_what_another_start_may_own_is_ambiguous_only_where_it_would_be_taken() -> None:
-    rivals = Rivals(contested=lambda: True)
+    rivals = OtherStarts(may_own_same=lambda: True)
     found = find_start(ticket(7), START, [workflow(9)], rivals)
     assert isinstance(found, Ambiguous)
     assert found.candidates == (workflow(9),)

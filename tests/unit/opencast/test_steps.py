@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from tests.support.opencast_releases import on_all
 from workflow_async import OpencastClient
-from workflow_async.batch.facts import why
+from workflow_async.batch.workflow_details import failure_text
 from workflow_async.errors import WorkflowFailed
 from workflow_async.opencast import State, Workflow
 from workflow_async.opencast.records import Operation, OperationState
@@ -123,7 +123,7 @@ def test_a_failure_has_the_details_of_the_record(details: dict[str, Any], said: 
     workflow = record("failed", operation("encode", "failed", **details), operation("cleanup", "instantiated"))
     assert workflow.failure == said
     assert str(WorkflowFailed(workflow)) == f"workflow 1000 failed in {said}"
-    assert why(workflow) == f"in {said}"
+    assert failure_text(workflow) == f"in {said}"
 
 
 def test_a_failure_names_the_started_workflow_and_the_error_handler() -> None:
@@ -144,9 +144,9 @@ def test_a_workflow_that_did_not_fail_has_no_failure() -> None:
     stopped = record("stopped", *chain("failed running"))
     assert stopped.failure is None
     assert str(WorkflowFailed(stopped)) == "workflow 1000 ended stopped in b"
-    assert [why(each) for each in (stopped, record("succeeded", *chain("failed")), None)] == ["in b", "", ""]
-    assert why(record("running", *chain("running"))) == ""
-    assert why(record("stopped")) == ""
+    assert [failure_text(each) for each in (stopped, record("succeeded", *chain("failed")), None)] == ["in b", "", ""]
+    assert failure_text(record("running", *chain("running"))) == ""
+    assert failure_text(record("stopped")) == ""
 
 
 @on_all

@@ -8,11 +8,11 @@ from attrs import frozen
 
 from workflow_async.batch import schema
 from workflow_async.batch.entries import StartStatus, planned_status, status_after
-from workflow_async.batch.guard import RESTORE
+from workflow_async.batch.journal_file import RESTORE_IT
 from workflow_async.batch.schema import Head, Row
 from workflow_async.errors import JournalError
 
-CHUNK = 500
+YIELD_EVERY = 500
 """Rows read before other tasks get their turn."""
 
 
@@ -29,17 +29,17 @@ async def read_rows(path: Path, content: JournalRows) -> tuple[Head, dict[str, S
     """Read where each start stands, by key. Raises `JournalError` for what does not read."""
     found: dict[str, StartStatus] = {}
     try:
-        head = schema.head(content.batch)
+        head = schema.parse_head(content.batch)
         for n, row in _numbered("start", content.starts, head.starts):
-            ticket = schema.start_of(head.id, n, row)
+            ticket = schema.parse_start(head.id, n, row)
             found[ticket.key] = planned_status(ticket)
-            await _let_others_run(n)
+            await _yield_to_other_tasks(n)
         for n, row in _numbered("entry", content.entries, head.entries):
-            entry = schema.entry_of(head.id, n, row)
+            entry = schema.parse_entry(head.id, n, row)
             found[entry.key] = status_after(found.get(entry.key), entry)
-            await _let_others_run(n)
+            await _yield_to_other_tasks(n)
     except ValueError as error:
-        raise JournalError(str(path), f"it is damaged or incomplete: {error}. {RESTORE}") from None
+        raise JournalError(str(path), f"it is damaged or incomplete: {error}. {RESTORE_IT}") from None
     return head, found
 
 
@@ -50,6 +50,6 @@ def _numbered(table: str, rows: Sequence[Row], count: int) -> Iterable[tuple[int
     return enumerate(rows, 1)
 
 
-async def _let_others_run(n: int) -> None:
-    if n % CHUNK == 0:
+async def _yield_to_other_tasks(n: int) -> None:
+    if n % YIELD_EVERY == 0:
         await anyio.lowlevel.checkpoint()

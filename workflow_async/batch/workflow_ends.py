@@ -14,14 +14,14 @@ W = TypeVar("W", bound=Workflow)
 
 
 async def watch_outcome(
-    poller: monitor.Poller[W], id: int, terms: WaitOptions[W], changed: Callable[[monitor.Change[W]], Awaitable[None]]
+    poller: monitor.Poller[W], id: int, options: WaitOptions[W], changed: Callable[[monitor.Change[W]], Awaitable[None]]
 ) -> monitor.Outcome[W]:
     """Watch a workflow until it has an outcome. Call `changed` with each change before."""
-    async with monitor.watching(poller, [id], None, poll=terms.poll, operations=False, stalled_after=None) as events:
+    async with monitor.watching(poller, [id], None, poll=options.poll, operations=False, stalled_after=None) as events:
         async for event in events:
             if isinstance(event, monitor.Change):
                 await changed(event)
-            found = terms.outcome(event)
+            found = options.outcome(event)
             if found is not None:
                 return found
     return monitor.TimedOut(id=id)  # a watch without a deadline ends with an outcome

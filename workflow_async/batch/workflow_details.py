@@ -7,7 +7,7 @@ from typing import Protocol, TypedDict, runtime_checkable
 from workflow_async.phase import Phase, Workflow
 
 
-class ServerFacts(TypedDict):
+class WorkflowDetails(TypedDict):
     """What a journal keeps of a workflow's last record."""
 
     server_start: datetime | None
@@ -17,7 +17,7 @@ class ServerFacts(TypedDict):
     failed_host: str
 
 
-NO_FACTS = ServerFacts(
+NO_DETAILS = WorkflowDetails(
     server_start=None, server_end=None, failed_operation="", failed_attempt=None, failed_host=""
 )  # fmt: skip
 
@@ -80,12 +80,12 @@ class HasTimes(Protocol):
         """When the workflow ended, by the server's clock."""
 
 
-def server_facts(workflow: Workflow) -> ServerFacts:
+def read_details(workflow: Workflow) -> WorkflowDetails:
     """Return what a record says of its workflow's start, end and failure, as far as it says anything."""
     start, end = _times(workflow)
     operation = _failed(workflow)
     name = operation.operation if operation is not None else _failed_step(workflow)
-    return ServerFacts(
+    return WorkflowDetails(
         server_start=start,
         server_end=end if workflow.phase.final else None,
         failed_operation=name,
@@ -94,7 +94,7 @@ def server_facts(workflow: Workflow) -> ServerFacts:
     )
 
 
-def why(workflow: Workflow | None) -> str:
+def failure_text(workflow: Workflow | None) -> str:
     """Return where a workflow that did not succeed ended, such as `in encode (attempt 1 of 1)`. "" if not known."""
     if workflow is None or not workflow.phase.final or workflow.phase is Phase.SUCCEEDED:
         return ""

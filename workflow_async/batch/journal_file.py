@@ -15,20 +15,20 @@ from workflow_async.batch.entries import storable
 from workflow_async.batch.schema import Head
 from workflow_async.errors import JournalError
 
-COUNTER = 24
+COUNTER_OFFSET = 24
 """Where SQLite's files count the transactions that changed them: 4 bytes, big-endian. See sqlite.org/fileformat2."""
 COUNTER_SIZE = 4
 SIDE_FILES = ("-journal", "-wal")
 """What SQLite keeps beside a file while it writes."""
 PRIVATE = 0o600
-UNMARK = "UPDATE batch SET open_inode = NULL"
+CLEAR_OPEN_MARK = "UPDATE batch SET open_inode = NULL"
 
-ANOTHER = "Use the path of a journal, or of a file that does not exist yet"
-RESTORE = "Restore it from a copy, or check on the server what was started and use a new journal for the rest"
+USE_ANOTHER_PATH = "Use the path of a journal, or of a file that does not exist yet"
+RESTORE_IT = "Restore it from a copy, or check on the server what was started and use a new journal for the rest"
 
 
 @define(eq=False)
-class Guard:
+class ChangeDetector:
     """Notices that another program has changed, emptied, moved or replaced a journal while it is open.
 
     It keeps a file of its own open, which must be closed after SQLite's: closing any file of a process ends all POSIX
@@ -39,10 +39,10 @@ class Guard:
     _file: FileIO | None = field(default=None, init=False)
     _expected: int = field(default=0, init=False)
 
-    def open(self) -> None:
+    def start(self) -> None:
         """Watch from here on."""
         self._file = FileIO(self.path)
-        self._expected = self._counted(self._file)
+        self._expected = self._read_counter(self._file)
 
     def expect_change(self) -> None:
         """Take note of one transaction of our own."""
@@ -52,11 +52,11 @@ class Guard:
         """Raise `JournalError` if the file is not as the last transaction of our own left it."""
         if self._file is None or not self._has_same_name(self._file):
             raise JournalError(str(self.path), "it was moved, deleted or replaced while it was open. Put it back")
-        if self._counted(self._file) != self._expected:
+        if self._read_counter(self._file) != self._expected:
             why = "another program has changed it while it was open. Restore it from a copy, and let only one use it"
             raise JournalError(str(self.path), why)
 
-    def close(self) -> None:
+    def stop(self) -> None:
         """Watch no longer."""
         if self._file is not None:
             self._file.close()
@@ -67,8 +67,8 @@ class Guard:
         except FileNotFoundError:
             return False
 
-    def _counted(self, file: FileIO) -> int:
-        file.seek(COUNTER)
+    def _read_counter(self, file: FileIO) -> int:
+        file.seek(COUNTER_OFFSET)
         return int.from_bytes(file.read(COUNTER_SIZE), "big")
 
 
@@ -76,10 +76,10 @@ def check_file(path: Path) -> str:
     """Return the inode of a file that may be a journal. Raises `JournalError` for what cannot be one."""
     found = path.stat()
     if not stat.S_ISREG(found.st_mode):
-        raise JournalError(str(path), f"it is no regular file. {ANOTHER}")
+        raise JournalError(str(path), f"it is no regular file. {USE_ANOTHER_PATH}")
     if found.st_size == 0:
         why = "it is empty, which a journal never is, so its content was lost"
-        raise JournalError(str(path), f"{why}. {RESTORE}. Delete it only if no batch has ever used it")
+        raise JournalError(str(path), f"{why}. {RESTORE_IT}. Delete it only if no batch has ever used it")
     return str(found.st_ino)
 
 
@@ -99,12 +99,12 @@ def is_missing(path: Path) -> bool:
     return True
 
 
-def check_mark(head: Head, path: Path, inode: str) -> None:
+def check_open_mark(head: Head, path: Path, inode: str) -> None:
     """Raise `JournalError` for a copy of an open journal, and if its last write has to be undone elsewhere."""
     if head.open_inode is None:
         return
     if head.open_inode != inode:
-        unmark = f"sqlite3 {shlex.quote(str(path))} '{UNMARK}'"
+        unmark = f"sqlite3 {shlex.quote(str(path))} '{CLEAR_OPEN_MARK}'"
         why = (
             f"it is incomplete or open elsewhere: a copy that was made while a batch had {head.open_path} open. "
             f"Use the original. If it is lost, check on the server what was started, then run: {unmark}"

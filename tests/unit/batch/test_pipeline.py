@@ -201,7 +201,7 @@ async def test_an_error_of_the_callers_transport_in_the_search_leaves_a_start_un
     async with opencast(gateway, clock) as oc:
         told = await told_of(oc, [Start(odd, "quick", key="odd"), Start(fake.event(), "quick", key="0")])
     assert isinstance(told["odd"], OutcomeUnknown)
-    assert told["odd"].verdict is None
+    assert told["odd"].search_result is None
     assert told["0"].succeeded
 
 

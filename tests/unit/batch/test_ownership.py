@@ -19,7 +19,7 @@ from workflow_async.batch import (
     StartFound,
     Ticket,
 )
-from workflow_async.batch.reconcile import Rivals
+from workflow_async.batch.reconcile import OtherStarts
 from workflow_async.opencast import Start
 from workflow_async.preservica import PreservicaClient
 from workflow_async.preservica import Start as ContextStart
@@ -43,8 +43,8 @@ async def verdict_of(
     client: OpencastClient | PreservicaClient, ticket: Ticket, *, others: Collection[int] = (), contested: bool = False
 ) -> ReconcileResult[Any]:
     """What a search for a start comes to where these workflows are other starts'."""
-    rivals = Rivals(owns=lambda id: id in others, contested=lambda: contested)  # noqa: A006 - an id
-    return await client.workflows._starts.reconcile(ticket, wait=0, rivals=rivals)
+    rivals = OtherStarts(own=lambda id: id in others, may_own_same=lambda: contested)  # noqa: A006 - an id
+    return await client.workflows._starts.reconcile(ticket, wait=0, other_starts=rivals)
 
 
 # Late baselines
@@ -180,7 +180,7 @@ async def test_of_two_equal_starts_that_are_lost_neither_is_given_the_workflow_o
             second = await anext(outcomes)
     assert isinstance(first, OutcomeUnknown)
     assert isinstance(second, OutcomeUnknown)
-    assert isinstance(second.verdict, Ambiguous)
+    assert isinstance(second.search_result, Ambiguous)
 
 
 async def test_what_an_earlier_run_knew_of_other_starts_counts_too(
@@ -237,7 +237,7 @@ async def test_a_lost_start_on_a_preservica_is_not_given_the_workflow_of_one_wit
     told = {one.key: one for one in await results(pv.workflows.run_all(tickets, max_running=1, poll=OFTEN, settle=4.0))}
     assert isinstance(told["a"], Completed)
     assert isinstance(told["b"], OutcomeUnknown)
-    assert isinstance(told["b"].verdict, NoStartFound)
+    assert isinstance(told["b"].search_result, NoStartFound)
 
 
 async def test_starts_of_one_context_do_not_wait_for_each_other(pv: PreservicaClient, archive: FakePreservica) -> None:

@@ -10,16 +10,16 @@ from workflow_async.settings import Clock
 
 
 @define(eq=False)
-class Turns:
+class StartLocks:
     """Whose turn it is on each subject, and when a start was last sent."""
 
     clock: Clock
     _running: dict[str, anyio.Event] = field(factory=dict, init=False)
     """The end of each turn that is not over."""
-    _sent: dict[str, float] = field(factory=dict, init=False)
+    _last_sent: dict[str, float] = field(factory=dict, init=False)
 
     @asynccontextmanager
-    async def turn(self, subject: str | None) -> AsyncIterator[None]:
+    async def hold(self, subject: str | None) -> AsyncIterator[None]:
         """Wait until no other start on the subject has its turn. None needs no turn."""
         if subject is None:
             yield
@@ -33,14 +33,14 @@ class Turns:
             del self._running[subject]
             over.set()
 
-    async def outwait(self, subject: str | None, lag: float) -> None:
+    async def wait_out_lag(self, subject: str | None, lag: float) -> None:
         """Wait until a start that was sent last is older than `lag` seconds."""
-        sent = self._sent.get(subject) if subject is not None else None
+        sent = self._last_sent.get(subject) if subject is not None else None
         left = 0.0 if sent is None else sent + lag - self.clock.now()
         if left > 0:
             await self.clock.sleep(left)
 
-    def sent(self, subject: str | None) -> None:
+    def note_sent(self, subject: str | None) -> None:
         """Note that a start on the subject may have happened just now."""
         if subject is not None:
-            self._sent[subject] = self.clock.now()
+            self._last_sent[subject] = self.clock.now()
