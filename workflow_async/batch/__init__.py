@@ -1,8 +1,7 @@
-"""Starting at most once, and starting many: tickets, verdicts, batches and their journal."""
+"""Starts workflows at most once, one or many: tickets, batches, their results and their journal."""
 
 from workflow_async.batch.entries import JournalContents, StartStatus, StatusKind
 from workflow_async.batch.ledger import read_journal
-from workflow_async.batch.pipeline import OnConflict
 from workflow_async.batch.reconcile import Ambiguous, NoStartFound, ReconcileResult, StartFound
 from workflow_async.batch.results import (
     AlreadyDone,
@@ -15,6 +14,7 @@ from workflow_async.batch.results import (
     Skipped,
 )
 from workflow_async.batch.run import Run
+from workflow_async.batch.start_steps import OnConflict
 from workflow_async.batch.tickets import Ticket
 
 __all__ = [

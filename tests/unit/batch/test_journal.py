@@ -228,7 +228,7 @@ async def test_a_key_that_is_another_starts_is_refused(oc: OpencastClient, fake:
     await run(oc, path, Start(fake.event(), "quick", key="0"))
     refused = (await run(oc, path, Start(fake.event(), "quick", key="0")))["0"]
     assert isinstance(refused, Rejected)
-    assert "is another start's in this journal" in str(refused.error)
+    assert "belongs to another start in this journal" in str(refused.error)
     assert (await item(path)).word == "succeeded"
 
 
