@@ -116,12 +116,11 @@ def held(path: Path) -> Iterator[None]:
 TRYING = """
 import asyncio, sys
 from tests.support.journal_files import SERVER
-from workflow_async.batch import journal as module
+from workflow_async.batch import sqlite_file
 from workflow_async.batch.journal import open_journal
-from workflow_async.batch.start_records import OpencastStart
 from workflow_async.errors import JournalError
 
-module.CLAIM = 0.05
+sqlite_file.OPEN_TIMEOUT = 0.05
 
 async def main(path):
     try:

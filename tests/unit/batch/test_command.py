@@ -316,7 +316,7 @@ def test_a_journal_of_another_server_is_2(command: Command, fakes: Sandbox) -> N
     with Sandbox(speed=50) as others:
         result = command(*given, env=opencast_of(others))
     assert result.exit_code == 2
-    assert "it is of opencast at" in result.stderr
+    assert "it is for opencast at" in result.stderr
 
 
 # Reports

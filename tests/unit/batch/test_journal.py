@@ -273,7 +273,7 @@ async def test_a_journal_of_another_server_or_system_is_refused(
 ) -> None:
     await run(oc, path, Start(fake.event(), "quick"))
     async with OpencastClient("https://other.example.org", auth=("u", "p")) as other:
-        with pytest.raises(JournalError, match=f"it is of opencast at {fake.url}, not opencast https://other"):
+        with pytest.raises(JournalError, match=f"it is for opencast at {fake.url}, not opencast https://other"):
             await run(other, path)
     with pytest.raises(JournalError, match="not preservica"):
         await results(pv.workflows.run_all([], journal=path))
@@ -296,7 +296,7 @@ async def test_a_database_of_others_is_refused(oc: OpencastClient, path: Path) -
     connection = sqlite3.connect(path)
     connection.execute("CREATE TABLE theirs (x)")
     connection.close()
-    with pytest.raises(JournalError, match="it is no journal of version 1"):
+    with pytest.raises(JournalError, match="it is not a journal of version 1"):
         await run(oc, path)
 
 
@@ -305,7 +305,7 @@ async def test_a_journal_of_another_version_is_refused(oc: OpencastClient, path:
     connection = sqlite3.connect(path)
     connection.execute("PRAGMA user_version = 2")
     connection.close()
-    with pytest.raises(JournalError, match="it is no journal of version 1"):
+    with pytest.raises(JournalError, match="it is not a journal of version 1"):
         await run(oc, path)
 
 

@@ -217,7 +217,7 @@ async def test_what_is_no_database_is_refused(path: Path, content: bytes) -> Non
 )
 async def test_a_database_that_is_no_journal_of_this_version_is_refused(path: Path, statement: str) -> None:
     execute(path, statement)
-    await check_refused(path, "it is no journal of version 1. Use the path of a journal")
+    await check_refused(path, "it is not a journal of version 1. Use the path of a journal")
 
 
 def folder(path: Path) -> None:

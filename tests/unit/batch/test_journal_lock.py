@@ -15,7 +15,7 @@ from tests.support.interruption import CancelStyle, cancel_at
 from tests.support.journal_files import SERVER, ended, fill, held, intent, refusal, started, told_elsewhere
 from tests.unit.batch.conftest import OFTEN, posts, results
 from workflow_async import OpencastClient
-from workflow_async.batch import AlreadyDone, Completed, StatusKind, journal, read_journal
+from workflow_async.batch import AlreadyDone, Completed, StatusKind, read_journal, sqlite_file
 from workflow_async.batch.journal import Journal, open_journal
 from workflow_async.batch.journal_file import ChangeDetector
 from workflow_async.errors import JournalError
@@ -28,8 +28,8 @@ OURS = "another process is running this batch"
 @pytest.fixture(autouse=True)
 def brief(monkeypatch: pytest.MonkeyPatch) -> None:
     """Do not wait for what does not end."""
-    monkeypatch.setattr(journal, "CLAIM", 0.05)
-    monkeypatch.setattr(journal, "PATIENCE", 0.2)
+    monkeypatch.setattr(sqlite_file, "OPEN_TIMEOUT", 0.05)
+    monkeypatch.setattr(sqlite_file, "LOCK_TIMEOUT", 0.2)
 
 
 @pytest.fixture
@@ -203,7 +203,7 @@ async def test_a_journal_can_be_read_while_a_batch_writes_however_the_path_is_sp
 
 
 async def test_reading_and_writing_at_once_loses_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(journal, "PATIENCE", 10.0)
+    monkeypatch.setattr(sqlite_file, "LOCK_TIMEOUT", 10.0)
     first = await fresh(path)
     seen: list[int] = []
 
