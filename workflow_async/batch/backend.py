@@ -1,4 +1,4 @@
-"""What a batch asks a system for: all it knows of either."""
+"""The protocol that each system implements for batches. A batch knows nothing else about the systems."""
 
 from collections.abc import Collection
 from typing import Protocol, TypeVar
@@ -11,7 +11,7 @@ W_co = TypeVar("W_co", bound=Workflow, covariant=True)
 
 
 class StartBackend(Protocol[W_co]):
-    """Where starts go to."""
+    """Sends, finds and counts the starts of one server."""
 
     @property
     def system(self) -> str:
@@ -19,43 +19,43 @@ class StartBackend(Protocol[W_co]):
 
     @property
     def server(self) -> str:
-        """Its base URL."""
+        """The base URL."""
 
     @property
     def guard_lag(self) -> float:
-        """Seconds in which the server may accept a second start on the same subject."""
+        """Seconds after a start in which the server may accept a second start on the same event."""
 
     def lock_key(self, ticket: Ticket) -> str | None:
-        """Return what can have one workflow at a time only, or None if there is no such thing."""
+        """Return the event, which can have one active workflow at a time. None if starts never conflict."""
 
     def match_key(self, ticket: Ticket) -> str:
-        """Return what the workflow is recognized by: starts with the same mark can be taken for each other."""
+        """Return what identifies the workflow of a start. Starts with the same key can be taken for each other."""
 
     async def refreshed(self, ticket: Ticket) -> Ticket:
-        """Check the server, and return the ticket as of now with all that will help to recognize its workflow.
+        """Check the server, and return the ticket with the current time and what helps to find its workflow later.
 
         Raises:
             CallError: the check failed, so a start must not be sent now.
         """
 
     async def send_for_id(self, ticket: Ticket) -> int:
-        """Send the start, once, and return the new workflow's id; raises as `workflows.start`."""
+        """Send the start once, and return the new workflow's id. Raises what `workflows.start` raises."""
 
     async def reconcile(
         self, ticket: Ticket, *, wait: float, outage: float | None = None, other_starts: OtherStarts = NO_OTHER_STARTS
     ) -> ReconcileResult[W_co]:
-        """Search for what a ticket started, for `wait` seconds of answered checks."""
+        """Search for the workflow of a ticket, for `wait` seconds of successful checks."""
 
     async def active(self, ticket: Ticket, *, same_definition: bool) -> W_co | None:
-        """Return the workflow that a start conflicts with, or None if it cannot be told.
+        """Return the workflow that a start conflicts with, or None if no such workflow can be seen.
 
         Args:
             ticket: the start.
-            same_definition: return only a workflow of what was to be started.
+            same_definition: return only a workflow of the same definition.
 
         Raises:
-            CallError: the server could not be asked.
+            CallError: the request failed.
         """
 
     async def count_running(self, own: Collection[tuple[Ticket, int | None]]) -> int:
-        """How many workflows run on the server, whoever started them; `ours` count, and count once."""
+        """Return how many workflows run on the server. Each start in `own` counts exactly once."""

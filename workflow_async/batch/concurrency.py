@@ -1,4 +1,4 @@
-"""How many workflows run at once: who may start the next, and when."""
+"""Limits how many workflows run concurrently, with a high and a low watermark."""
 
 from collections.abc import Awaitable, Callable
 
@@ -12,25 +12,25 @@ from workflow_async.settings import Clock, Poll, check_int, check_optional_int
 
 @define(eq=False)
 class ConcurrencyLimit:
-    """Places for workflows: filled up to `high`, and again once no more than `low` are taken."""
+    """Slots for starts. After `high` slots are taken, the next start gets one when at most `low` are taken."""
 
     high: int
     low: int
     clock: Clock
     poll: Poll
     count: Callable[[], Awaitable[int]] | None = None
-    """How many run on the server, ours and others', and raises `CallError`; None counts ours only."""
+    """Counts all workflows on the server. May raise `CallError`. None if only this batch's starts are counted."""
     running: dict[str, tuple[Ticket, int | None]] = field(factory=dict, init=False)
-    """The starts that have a place, by key: the ticket as it was sent, and the workflow's id once it is known."""
+    """The starts that have a slot, by key: the ticket as it was sent, and the workflow's id or None."""
     _filling: bool = field(default=True, init=False)
     _queue: anyio.Lock = field(factory=anyio.Lock, init=False)
     _freed: anyio.Event = field(factory=anyio.Event, init=False)
 
     async def enter(self, ticket: Ticket) -> None:
-        """Wait for a place for this start. Starts get their places in the order of their calls.
+        """Wait for a slot. Slots are given in the order of the calls.
 
         Raises:
-            CallError: what runs on the server cannot be counted.
+            CallError: the workflows on the server cannot be counted.
         """
         async with self._queue:
             while not await self._admits():
@@ -38,11 +38,11 @@ class ConcurrencyLimit:
             self.admit(ticket)
 
     def admit(self, ticket: Ticket, id: int | None = None) -> None:
-        """Give a start a place without waiting, or update the ticket and the id of a start that has one."""
+        """Give a start a slot without waiting, or update the ticket and the id of a start that has a slot."""
         self.running[ticket.key] = (ticket, id)
 
     def leave(self, key: str) -> None:
-        """Free the place of a start, if it has one."""
+        """Free the slot of a start, if the start has one."""
         if self.running.pop(key, None) is not None:
             self._freed.set()
             self._freed = anyio.Event()
@@ -56,7 +56,7 @@ class ConcurrencyLimit:
         return self._filling
 
     async def _count_running(self) -> int:
-        """Return how many run. The server is only asked where that matters."""
+        """Return how many workflows are running. No request is sent if this batch alone reaches the limit."""
         own = len(self.running)
         if self.count is None or own >= self.high:
             return own
@@ -72,7 +72,7 @@ class ConcurrencyLimit:
 def concurrency_limit(
     max_running: int, low: int | None, count: Callable[[], Awaitable[int]] | None, clock: Clock, poll: Poll
 ) -> ConcurrencyLimit:
-    """A gate with as many places; raises `InvalidArgument` for a watermark that is none."""
+    """Return a limit of `max_running`. Raises `InvalidArgument` for a watermark that cannot be used."""
     check_int("max_running", max_running, least=1)
     check_optional_int("low", low, least=0)
     if low is not None and low >= max_running:

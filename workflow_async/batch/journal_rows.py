@@ -1,4 +1,4 @@
-"""The rows of a journal, read: where each start stands. Pure, but for letting other tasks run."""
+"""Turns the rows of a journal into the status of each start. Pure, except that other tasks run in between."""
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -13,7 +13,7 @@ from workflow_async.batch.schema import Head, Row
 from workflow_async.errors import JournalError
 
 YIELD_EVERY = 500
-"""Rows read before other tasks get their turn."""
+"""Yield to other tasks after reading this many rows."""
 
 
 @frozen
@@ -25,26 +25,26 @@ class JournalRows:
     entries: Sequence[Row]
 
 
-async def read_rows(path: Path, content: JournalRows) -> tuple[Head, dict[str, StartStatus]]:
-    """Read where each start stands, by key. Raises `JournalError` for what does not read."""
-    found: dict[str, StartStatus] = {}
+async def read_rows(path: Path, rows: JournalRows) -> tuple[Head, dict[str, StartStatus]]:
+    """Return the head of a journal, and the status of each start by key. Raises `JournalError` for damaged rows."""
+    statuses: dict[str, StartStatus] = {}
     try:
-        head = schema.parse_head(content.batch)
-        for n, row in _numbered("start", content.starts, head.starts):
+        head = schema.parse_head(rows.batch)
+        for n, row in _numbered("start", rows.starts, head.starts):
             ticket = schema.parse_start(head.id, n, row)
-            found[ticket.key] = planned_status(ticket)
+            statuses[ticket.key] = planned_status(ticket)
             await _yield_to_other_tasks(n)
-        for n, row in _numbered("entry", content.entries, head.entries):
+        for n, row in _numbered("entry", rows.entries, head.entries):
             entry = schema.parse_entry(head.id, n, row)
-            found[entry.key] = status_after(found.get(entry.key), entry)
+            statuses[entry.key] = status_after(statuses.get(entry.key), entry)
             await _yield_to_other_tasks(n)
     except ValueError as error:
         raise JournalError(str(path), f"it is damaged or incomplete: {error}. {RESTORE_IT}") from None
-    return head, found
+    return head, statuses
 
 
 def _numbered(table: str, rows: Sequence[Row], count: int) -> Iterable[tuple[int, Row]]:
-    """Return rows with the numbers they must have. Raises ValueError unless there are `count`."""
+    """Return each row with its number, from 1. Raises ValueError unless there are `count` rows."""
     if len(rows) != count:
         raise ValueError(f"its table {table} has {len(rows)} rows instead of {count}")
     return enumerate(rows, 1)

@@ -1,4 +1,4 @@
-"""What a batch remembers: every entry, in its journal if it has one, and where each start stands."""
+"""The state of a batch: the status of each start, and the journal if there is one."""
 
 import os
 from collections.abc import Iterable, Sequence
@@ -18,43 +18,43 @@ from workflow_async.settings import Clock
 
 
 class EntryStore(Protocol):
-    """Where entries are kept."""
+    """Stores entries durably."""
 
     async def plan(self, tickets: Sequence[Ticket], total: int | None) -> None:
-        """Add starts that have not begun, and the number of all, None if it is not known. They are safe then."""
+        """Add starts that have not begun, and the total number of starts or None. Return when both are stored."""
 
     async def write(self, entry: Entry) -> None:
-        """Add an entry. It is safe when this returns."""
+        """Add an entry. Return when it is stored."""
 
     async def close(self) -> None:
-        """No more entries come."""
+        """Close the store. No more entries are added."""
 
 
 @define(eq=False)
 class Ledger:
-    """The entries of one run."""
+    """The status of each start of one run. Each change is stored before it is visible."""
 
     clock: Clock
     path: str | os.PathLike[str] | None
     items: dict[str, StartStatus] = field(factory=dict, init=False)
-    """Where each start stands, by key."""
+    """The status of each start, by key."""
     _store: EntryStore | None = field(default=None, init=False)
 
     async def open(self, system: str, server: str) -> None:
-        """Open the journal, if there is to be one, and take from it where each start stands."""
+        """Open the journal, if the batch has one, and read the status of each start."""
         if self.path is None:
             return
         self._store, self.items = await _journal_module(self.path).open_journal(self.path, system, server)
 
     async def close(self) -> None:
         """Close the journal."""
-        kept, self._store = self._store, None
-        if kept is not None:
+        store, self._store = self._store, None
+        if store is not None:
             with anyio.CancelScope(shield=True):
-                await kept.close()
+                await store.close()
 
     async def plan(self, tickets: Iterable[Ticket], *, complete: bool) -> None:
-        """Remember starts before any of them is sent, on the disk first. `complete`: the batch has no others."""
+        """Record starts before any of them is sent. `complete` is True if the batch has no other starts."""
         new: dict[str, Ticket] = {}
         for ticket in tickets:
             known = self.items.get(ticket.key)
@@ -75,13 +75,13 @@ class Ledger:
         text: str = "",
         workflow: Workflow | None = None,
     ) -> None:
-        """Remember what happened to a start, on the disk first. `workflow` is the last record of one that is left.
+        """Record what happened to a start. `workflow` is the last record of a workflow that is no longer watched.
 
-        A cancellation waits for the disk.
+        The entry is stored even if the caller is cancelled.
         """
         at = datetime.fromtimestamp(self.clock.wall(), UTC)
-        facts = read_details(workflow) if workflow is not None else NO_DETAILS
-        entry = Entry(at=at, key=key, kind=kind, word=word, id=id, text=text, **facts)
+        details = read_details(workflow) if workflow is not None else NO_DETAILS
+        entry = Entry(at=at, key=key, kind=kind, word=word, id=id, text=text, **details)
         if self._store is not None:
             with anyio.CancelScope(shield=True):
                 await self._store.write(entry)
@@ -89,17 +89,17 @@ class Ledger:
 
 
 async def read_journal(path: str | os.PathLike[str]) -> JournalContents:
-    """Read what a journal holds, even while a batch writes to it. Raises `JournalError` if it does not read."""
+    """Read a journal, even while a batch writes to it. Raises `JournalError` if the journal cannot be read."""
     return cast("JournalContents", await _journal_module(path).read_journal(path))
 
 
 def _journal_module(path: str | os.PathLike[str]) -> ModuleType:
-    """The module that knows the files of journals; only those who want one need its extra."""
+    """Return the module of the journal's file. Importing it needs the extra `[journal]`."""
     try:
         from workflow_async.batch import journal
     except ModuleNotFoundError as error:
         if error.name != "aiosqlite":
             raise
-        why = "it needs its extra: pip install 'workflow-async[journal]'"
+        why = "aiosqlite is not installed. Run: pip install 'workflow-async[journal]'"
         raise JournalError(os.fspath(path), why) from None
     return journal

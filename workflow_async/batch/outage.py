@@ -1,4 +1,4 @@
-"""Outages of the server, as the starts of a batch meet them: how long they are endured, and which start checks."""
+"""Outages of the server: how long a batch waits for the end of one, and which start checks the server."""
 
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
@@ -14,21 +14,21 @@ T = TypeVar("T")
 
 
 def is_temporary(error: CallError) -> bool:
-    """Return True for a failure that is worth another try later."""
+    """Return True if a later retry may succeed."""
     return retryable(error, Replay.SAFE)
 
 
 @define(eq=False)
 class OutageTimer:
-    """How long something has failed in a row."""
+    """Measures how long requests have failed in a row."""
 
     clock: Clock
     _since: float | None = field(default=None, init=False)
 
     def exceeded(self, error: CallError, limit: float) -> bool:
-        """Return True if failures have lasted `limit` seconds, or the server asks to wait for longer than that.
+        """Return True if failures have lasted `limit` seconds, or the server asks to wait longer than `limit`.
 
-        The first failure after a success begins the time.
+        The time begins with the first failure after a success.
         """
         now = self.clock.now()
         self._since = now if self._since is None else self._since
@@ -41,31 +41,32 @@ class OutageTimer:
 
 @define(eq=False)
 class Outage:
-    """What the starts of a batch know together about whether the server answers."""
+    """Whether the server responds, as known to all starts of a batch."""
 
     clock: Clock
     poll: Poll
     _error: CallError | None = field(default=None, init=False)
-    """The last failure. None while the server answers."""
+    """The last failure. None while the server responds."""
     _next_check: float = field(default=float("-inf"), init=False)
-    """When the next check may begin."""
+    """The time from which the next check may begin."""
     _checking: bool = field(default=False, init=False)
     _succeeded_before: bool = field(default=False, init=False)
-    """Whether a check has ever been answered as it should."""
+    """True if a check has ever succeeded."""
 
     async def retry(
         self, check: Callable[[], Awaitable[T]], on_wait: Callable[[CallError], Awaitable[None]] | None = None
     ) -> T:
-        """Return the result of `check`, repeated while it fails in a passing way.
+        """Return the result of `check`. Repeat `check` while it fails with temporary errors.
 
-        In an outage one start at a time checks, after the pause of `poll` or what the server asks for. All others wait.
+        In an outage one start at a time checks the server. It waits `poll.interval` between checks, or as long as the
+        server asks for. All other starts wait.
 
         Args:
             check: reads something from the server.
             on_wait: called once, with the error, when the wait begins.
 
         Raises:
-            CallError: the error is final, or has lasted `poll.outage` seconds.
+            CallError: the error is not temporary, or failures have lasted `poll.outage` seconds.
         """
         timer = OutageTimer(self.clock)
         while True:
@@ -74,24 +75,24 @@ class Outage:
             except CallError as error:
                 failure = error
             if not self._is_temporary(failure) or timer.exceeded(failure, self.poll.outage):
-                raise failure.with_traceback(None)  # other starts raise it too
+                raise failure.with_traceback(None)  # other starts raise the same object
             if on_wait is not None:
                 await on_wait(failure)
                 on_wait = None
             await self.clock.sleep(self._delay())
 
     def note_failure(self, error: CallError) -> None:
-        """Note a failure that may pass: no start checks before the pause is over.
+        """Note a temporary failure. No start checks the server before the delay has passed.
 
-        A pause longer than `poll.outage` concerns only the start that was asked for it, which is not kept waiting.
+        A delay longer than `poll.outage` is ignored here. It ends the wait of the start that received it.
         """
         asked = error.retry_after or 0.0
         if asked <= self.poll.outage:
-            pause = max(self.poll.interval, asked)
-            self._error, self._next_check = error, max(self._next_check, self.clock.now() + pause)
+            delay = max(self.poll.interval, asked)
+            self._error, self._next_check = error, max(self._next_check, self.clock.now() + delay)
 
     async def _checked_result(self, check: Callable[[], Awaitable[T]]) -> T:
-        """Return the result of `check`. Raise the known failure instead while it is too early for another check."""
+        """Return the result of `check`. Raise the last failure instead while it is too early for another check."""
         if self._error is not None and (self._checking or self.clock.now() < self._next_check):
             raise self._error
         self._checking = True
@@ -108,7 +109,7 @@ class Outage:
         return result
 
     def _is_temporary(self, error: CallError) -> bool:
-        """Return True for a failure that may pass, such as a 401 of a server that took the credentials before."""
+        """Return True for a temporary failure, including a 401 from a server that accepted the credentials before."""
         return is_temporary(error) or (isinstance(error, Unauthorized) and self._succeeded_before)
 
     def _delay(self) -> float:
@@ -117,5 +118,5 @@ class Outage:
 
 
 def _concerns_one_start(error: CallError) -> bool:
-    """Return True if the server answered with what cannot be read: that concerns one start, not all."""
+    """Return True for a response that cannot be read. It concerns one start, and is not an outage."""
     return isinstance(error, DecodeError | ResponseMismatch) and not isinstance(error, UnexpectedContent)

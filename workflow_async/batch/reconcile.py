@@ -1,4 +1,4 @@
-"""What looking for a start comes to, and the looking itself, which never starts anything."""
+"""Searches for the workflow of a start that may have happened. A search never starts anything."""
 
 from collections.abc import Awaitable, Callable
 from typing import Generic, TypeVar
@@ -14,31 +14,34 @@ W = TypeVar("W", bound=Workflow)
 W_co = TypeVar("W_co", bound=Workflow, covariant=True)
 
 CHECK_INTERVAL = 2.0
-"""Seconds between two looks."""
+"""Seconds between two checks."""
 
 
 @frozen
 class StartFound(Generic[W_co]):
-    """The start happened: `workflow` is what it started."""
+    """The start happened, and `workflow` is its workflow."""
 
     workflow: W_co
     evidence: str
-    """What says so."""
+    """Why this is the workflow of the start, in a sentence."""
 
 
 @frozen
 class NoStartFound:
-    """Nothing of it was seen: **not** the same as "not started", as a request on its way may still be carried out."""
+    """No workflow of the start was found.
+
+    This does **not** mean "not started", because the server may still carry out a request that was sent.
+    """
 
     observed_for: float
-    """Seconds from the first look that succeeded to the last."""
+    """Seconds from the first successful check to the last."""
     checks: int
-    """Looks that succeeded."""
+    """The number of successful checks."""
 
 
 @frozen
 class Ambiguous(Generic[W_co]):
-    """Nobody can say: each of `candidates` may be it, or none; it may have no candidates at all."""
+    """It cannot be decided: each of `candidates`, or none of them, may be the workflow. There may be no candidates."""
 
     candidates: tuple[W_co, ...]
     why: str
@@ -50,80 +53,80 @@ Check = Callable[[], Awaitable[StartFound[W] | Ambiguous[W] | None]]
 
 @frozen
 class OtherStarts:
-    """What is known of the other starts of a batch while a start is searched for."""
+    """What a search must know about the other starts of the batch."""
 
     own: Callable[[int], bool] = lambda _: False
-    """True for the id of a workflow that belongs to another start."""
+    """Returns True for the id of a workflow that belongs to another start."""
     may_own_same: Callable[[], bool] = lambda: False
-    """True while another start, which may have happened and has no id yet, may own the same workflow."""
+    """Returns True while another start may own the same workflow: it may have happened, and its id is unknown."""
 
 
 NO_OTHER_STARTS = OtherStarts()
-OTHER_START_MAY_OWN_IT = "another start of the batch, which may have happened too, may own it"
+OTHER_START_MAY_OWN_IT = "it may belong to another start of the batch whose outcome is unknown"
 
 
 @define(eq=False)
 class SearchTime:
-    """How long a start has been searched for: the time between checks that were answered."""
+    """The duration of a search: the time between successful checks."""
 
     clock: Clock
-    answered_at: list[float] = field(factory=list, init=False)
+    succeeded_at: list[float] = field(factory=list, init=False)
     elapsed: float = field(default=0.0, init=False)
     _failed: bool = field(default=False, init=False)
 
     def note_failure(self) -> None:
-        """Note a check that failed: the time until the next answer counts as no more than one pause."""
+        """Note a failed check. The time until the next successful check counts as at most `CHECK_INTERVAL`."""
         self._failed = True
 
-    def note_answer(self) -> None:
-        """Note a check that was answered."""
+    def note_success(self) -> None:
+        """Note a successful check."""
         now = self.clock.now()
-        gap = now - self.answered_at[-1] if self.answered_at else 0.0
+        gap = now - self.succeeded_at[-1] if self.succeeded_at else 0.0
         self.elapsed += min(gap, CHECK_INTERVAL) if self._failed else gap
         self._failed = False
-        self.answered_at.append(now)
+        self.succeeded_at.append(now)
 
     @property
     def result(self) -> NoStartFound:
-        """What checks that did not see the start come to."""
-        return NoStartFound(self.answered_at[-1] - self.answered_at[0], len(self.answered_at))
+        """The result of a search whose checks found nothing."""
+        return NoStartFound(self.succeeded_at[-1] - self.succeeded_at[0], len(self.succeeded_at))
 
 
 async def search(
     check: Check[W], clock: Clock, seconds: Callable[[], float], outage: float | None = None
 ) -> ReconcileResult[W]:
-    """Check until the start is seen, or until checks have been answered for `seconds`.
+    """Repeat `check` until it finds the start, or until checks have succeeded for `seconds`.
 
     Args:
-        check: one check.
+        check: returns what one check found, or None.
         clock: measures the time.
-        seconds: how long to search. Time in which checks fail does not count.
+        seconds: returns how long to search. Time in which checks fail does not count.
         outage: seconds for which checks may fail in a row. The same as `seconds` if None.
 
     Raises:
-        CallError: the checks failed for too long, or in a way that will not change.
+        CallError: checks failed for longer than `outage`, or with an error that is not temporary.
     """
-    search, timer = SearchTime(clock), OutageTimer(clock)
-    verdict: StartFound[W] | Ambiguous[W] | None = None
+    time, timer = SearchTime(clock), OutageTimer(clock)
+    found: StartFound[W] | Ambiguous[W] | None = None
     while True:
         failure: CallError | None = None
         try:
-            verdict = await check()
+            found = await check()
         except CallError as error:
             failure = error
         if failure is None:
-            search.note_answer()
+            time.note_success()
             timer.reset()
-            left = seconds() - search.elapsed
-            if isinstance(verdict, StartFound) or left <= 0:
-                return verdict or search.result
-            pause = min(CHECK_INTERVAL, left)
+            left = seconds() - time.elapsed
+            if isinstance(found, StartFound) or left <= 0:
+                return found or time.result
+            delay = min(CHECK_INTERVAL, left)
         elif not is_temporary(failure) or timer.exceeded(failure, seconds() if outage is None else outage):
             break
         else:
-            search.note_failure()
-            pause = max(CHECK_INTERVAL, failure.retry_after or 0.0)
-        await clock.sleep(pause)
-    if verdict is None:
+            time.note_failure()
+            delay = max(CHECK_INTERVAL, failure.retry_after or 0.0)
+        await clock.sleep(delay)
+    if found is None:
         raise failure
-    return verdict
+    return found

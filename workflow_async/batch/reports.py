@@ -1,4 +1,4 @@
-"""Reports of a batch: what becomes of each start is written down first, then told as its one result."""
+"""Records what happens to each start, and then reports its one result."""
 
 from collections.abc import Callable
 from typing import Generic, TypeVar
@@ -23,39 +23,39 @@ MAYBE_STARTED = frozenset({StatusKind.INTENT, StatusKind.UNKNOWN})
 
 @define(eq=False)
 class Reports(Generic[W]):
-    """Writes and tells."""
+    """Writes entries to the ledger, and puts results into the queue."""
 
     ledger: Ledger
     put: Callable[[Result[W]], None]
     repeated: dict[str, NoStartFound | Ambiguous[W] | None] = field(factory=dict, init=False)
-    """Starts that are sent again although the first may have happened, with what the search for it came to."""
+    """Starts that are sent again although they may have happened before, with the result of the search."""
 
     async def record_intent(self, ticket: Ticket) -> None:
-        """Write down that a start is about to be sent."""
+        """Record that a start is about to be sent."""
         await self.ledger.record(ticket.key, StatusKind.INTENT, "intended", text=ticket.to_json())
 
-    async def record_waiting(self, ticket: Ticket, why: str, word: str = "waiting") -> None:
-        """Write down that a start is not sent yet, or that it may have been when it was sent before."""
+    async def record_waiting(self, ticket: Ticket, reason: str, word: str = "waiting") -> None:
+        """Record that a start is not sent yet. A start that was sent before stays unknown."""
         await self._record_ticket(ticket)
-        doubted = ticket.key in self.repeated
-        kind = StatusKind.UNKNOWN if doubted else StatusKind.NOT_STARTED
-        await self.ledger.record(ticket.key, kind, "unknown" if doubted else word, text=why)
+        unknown = ticket.key in self.repeated
+        kind = StatusKind.UNKNOWN if unknown else StatusKind.NOT_STARTED
+        await self.ledger.record(ticket.key, kind, "unknown" if unknown else word, text=reason)
 
     async def record_started(self, ticket: Ticket, id: int, word: str, text: str) -> None:
-        """Write down the id of what was started, or of what runs already."""
+        """Record the id of the workflow that was started, or that was running already."""
         await self.ledger.record(ticket.key, StatusKind.STARTED, word, id=id, text=text)
 
     async def record_searching(self, ticket: Ticket, error: CallError | StartOutcomeUnknown) -> None:
-        """Write down that a start may have happened."""
+        """Record that a start may have happened."""
         await self.ledger.record(ticket.key, StatusKind.UNKNOWN, "unknown", text=str(error))
 
     async def record_change(self, ticket: Ticket, change: monitor.Change[W]) -> None:
-        """Write down that a workflow looks different."""
+        """Record that a workflow changed."""
         text = change.workflow.state_text
         await self.ledger.record(ticket.key, StatusKind.CHANGE, change.now.value, id=change.id, text=text)
 
     async def _record_ticket(self, ticket: Ticket | None) -> None:
-        """Write the ticket of a start that the journal does not know yet, such as the next one of an iterator."""
+        """Record the ticket of a start that the journal does not have yet, such as the next start of an iterator."""
         item = self.ledger.items.get(ticket.key) if ticket is not None else None
         if ticket is not None and (item is None or item.ticket is None):
             await self.ledger.plan([ticket], complete=False)
@@ -63,7 +63,7 @@ class Reports(Generic[W]):
     async def report_not_started(
         self, result: NotStarted | Rejected | Conflicted | Skipped, error: CallError | InvalidArgument
     ) -> None:
-        """Tell that nothing was started. A start that may have happened when it was sent before stays unknown."""
+        """Report that nothing was started. A start that was sent before and may have happened then stays unknown."""
         if result.key in self.repeated and result.ticket is not None:
             await self.report_unknown(result.ticket, self.repeated[result.key], error)
             return
@@ -72,11 +72,11 @@ class Reports(Generic[W]):
         self.put(result)
 
     async def report_not_sent(self, ticket: Ticket, error: CallError) -> None:
-        """Tell that a start did not reach the server."""
+        """Report that a start did not reach the server."""
         await self.report_not_started(NotStarted(key=ticket.key, ticket=ticket, error=error), error)
 
     async def report_rejected(self, ticket: Ticket, error: CallError | InvalidArgument) -> None:
-        """Tell that a start was refused by the server or by this library."""
+        """Report that a start was rejected by the server or by this library."""
         await self.report_not_started(Rejected(key=ticket.key, ticket=ticket, error=error), error)
 
     async def report_unknown(
@@ -85,13 +85,13 @@ class Reports(Generic[W]):
         search_result: NoStartFound | Ambiguous[W] | None,
         error: StartOutcomeUnknown | CallError | InvalidArgument | None,
     ) -> None:
-        """Tell that a start may have happened."""
+        """Report that a start may have happened."""
         unknown = OutcomeUnknown(key=ticket.key, ticket=ticket, search_result=search_result, error=error)
         await self.ledger.record(ticket.key, StatusKind.UNKNOWN, "unknown", text=unknown.why)
         self.put(unknown)
 
     async def report_completed(self, ticket: Ticket, outcome: monitor.Outcome[W]) -> None:
-        """Tell what became of a workflow."""
+        """Report the outcome of a workflow."""
         ended = isinstance(outcome, monitor.Finished | monitor.Vanished | monitor.Replaced)
         kind = StatusKind.ENDED if ended else StatusKind.LEFT
         await self.ledger.record(
@@ -100,7 +100,7 @@ class Reports(Generic[W]):
         self.put(Completed(key=ticket.key, ticket=ticket, outcome=outcome))
 
     async def report_unexpected(self, ticket: Ticket, error: Exception) -> None:
-        """Tell of an error that is none of this library's, as what was known of the start when it came."""
+        """Report an unexpected error, as the result that fits what is known about the start."""
         failure = unexpected_error(error)
         item = self.ledger.items.get(ticket.key)
         if item is not None and item.id is not None:
@@ -112,27 +112,27 @@ class Reports(Generic[W]):
 
 
 def unexpected_error(error: Exception) -> CallError:
-    """Return an error that is none of this library's as one that is."""
+    """Return an error as a `CallError`. An error of another type becomes the text of a new `CallError`."""
     found = first_error(error)
     return found if isinstance(found, CallError) else CallError(f"{type(found).__name__}: {found}")
 
 
 def first_error(error: Exception) -> Exception:
-    """Return the first error that a task group raised, or the error itself."""
+    """Return the first error in an exception group, or the error itself."""
     while isinstance(error, ExceptionGroup):
         error = error.exceptions[0]
     return error
 
 
 def label(outcome: monitor.Outcome[W]) -> str:
-    """Return an outcome in a word: a phase's, `vanished`, `replaced` or `unobserved`."""
+    """Return the word for an outcome: the value of a phase, `vanished`, `replaced` or `unobserved`."""
     if isinstance(outcome, monitor.Finished | monitor.Parked | monitor.ConditionMet):
         return str(outcome.workflow.phase.value)
     return {monitor.Vanished: "vanished", monitor.Replaced: "replaced"}.get(type(outcome), "unobserved")
 
 
 def error_text(outcome: monitor.Outcome[W]) -> str:
-    """Return why an outcome is not the workflow's own, or else in which step the workflow did not succeed."""
+    """Return why the workflow was not watched to its end, or else the step in which it did not succeed."""
     if isinstance(outcome, monitor.Replaced):
         return str(WorkflowReplaced(outcome.id, outcome.workflow, outcome.found))
     return (

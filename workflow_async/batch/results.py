@@ -1,4 +1,4 @@
-"""What a batch tells of each of its starts: one frozen record each, all with `key`, `id` and `succeeded`."""
+"""The results of a batch: one frozen record for each start, always with `key`, `id` and `succeeded`."""
 
 from typing import Generic, TypeVar
 
@@ -15,7 +15,7 @@ W_co = TypeVar("W_co", bound=Workflow, covariant=True)
 
 @frozen(kw_only=True)
 class Completed(Generic[W_co]):
-    """It was started and watched; `outcome` is what `workflows.wait_all` would say of it."""
+    """The workflow was started and watched. `outcome` is what `workflows.wait_all` returns for it."""
 
     key: str
     ticket: Ticket
@@ -28,36 +28,36 @@ class Completed(Generic[W_co]):
 
     @property
     def workflow(self) -> W_co | None:
-        """The last record; None if it was never seen."""
+        """The last record. None if there was none."""
         return self.outcome.workflow
 
     @property
     def succeeded(self) -> bool:
-        """Whether it ended in SUCCEEDED."""
+        """True if the workflow ended in SUCCEEDED."""
         return self.outcome.succeeded
 
 
 @frozen(kw_only=True)
 class AlreadyDone:
-    """It ended in an earlier run of the same journal; the server was not asked again."""
+    """The workflow ended in an earlier run of the same journal. No request was sent for it."""
 
     key: str
     ticket: Ticket
     id: int
     word: str
-    """How it ended: a phase's word, `vanished` or `replaced`."""
+    """How the workflow ended: the value of a phase, `vanished` or `replaced`."""
 
     @property
     def succeeded(self) -> bool:
-        """Whether it ended in SUCCEEDED."""
+        """True if the workflow ended in SUCCEEDED."""
         return self.word == "succeeded"
 
 
 @frozen(kw_only=True)
 class NotStarted:
-    """The start never reached the server, and another run starts it.
+    """The start never reached the server. Another run starts it.
 
-    `error` is what kept it: no connection, an outage that lasted, or the check before the start.
+    `error` is the cause: no connection, a long outage, or a failed check before the start.
     """
 
     key: str
@@ -69,21 +69,21 @@ class NotStarted:
 
 @frozen(kw_only=True)
 class Rejected:
-    """The server, or this library, refused the start: nothing was started; another run asks again."""
+    """The server or this library rejected the start, so nothing was started. Another run sends it again."""
 
     key: str
     error: CallError | InvalidArgument
     ticket: Ticket | None = None
-    """None for arguments that cannot be sent, and for an item that is no start."""
+    """None for arguments that cannot be sent, and for an item that is not a start."""
     id: None = field(default=None, init=False)
     succeeded: bool = field(default=False, init=False)
 
 
 @frozen(kw_only=True)
 class Conflicted:
-    """Another workflow is active on the event, so nothing was started; another run asks again.
+    """Another workflow is active on the event, so nothing was started. Another run sends the start again.
 
-    A batch tells this for `on_conflict="raise"` too: an exception would end all other starts.
+    This is also the result for `on_conflict="raise"`, because an exception would end all other starts.
     """
 
     key: str
@@ -95,7 +95,7 @@ class Conflicted:
 
 @frozen(kw_only=True)
 class Skipped:
-    """Nothing was started, as was asked for: the event is busy, or the same key came before in the same batch."""
+    """Nothing was started. The event has an active workflow, or the same key came before in the batch."""
 
     key: str
     ticket: Ticket
@@ -106,28 +106,28 @@ class Skipped:
 
 @frozen(kw_only=True)
 class OutcomeUnknown(Generic[W_co]):
-    """The start may or may not have happened, and the search for it did not tell.
+    """The start may or may not have happened, and the search for it did not decide.
 
-    It is not sent again, unless `run_all` is told to by `start_unknown_again`.
+    The start is not sent again unless `start_unknown_again` is True.
     """
 
     key: str
     ticket: Ticket
     search_result: NoStartFound | Ambiguous[W_co] | None
-    """None if it could not even be looked for."""
+    """What the search found. None if the search failed."""
     error: StartOutcomeUnknown | CallError | InvalidArgument | None = None
-    """What happened to the start, or to the search; None if another process sent it."""
+    """The error of the start or of the search. None if another process sent the start."""
     id: None = field(default=None, init=False)
     succeeded: bool = field(default=False, init=False)
 
     @property
     def why(self) -> str:
-        """What is known, in a sentence."""
+        """What is known, in one sentence."""
         if isinstance(self.search_result, NoStartFound):
-            seen = f"{self.search_result.checks} looks in {self.search_result.observed_for:.0f} s did not see it"
+            found = f"{self.search_result.checks} checks in {self.search_result.observed_for:.0f} s did not find it"
         else:
-            seen = self.search_result.why if self.search_result is not None else "it could not be looked for"
-        return seen if self.error is None else f"{seen} ({self.error})"
+            found = self.search_result.why if self.search_result is not None else "the search for it failed"
+        return found if self.error is None else f"{found} ({self.error})"
 
 
 Result = Completed[W_co] | AlreadyDone | NotStarted | Rejected | Conflicted | Skipped | OutcomeUnknown[W_co]

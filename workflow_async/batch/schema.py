@@ -1,7 +1,7 @@
-"""The tables of a journal, and their rows as entries. Pure.
+"""The tables of a journal, and the conversion of entries and tickets to rows. Pure.
 
-Every row carries a digest of its values, its number and the journal's id, and the table `batch` counts the rows. So a
-row that was lost, altered or taken from another journal is found when the journal is read.
+Each row has a digest of its values, its number and the journal's id, and the table `batch` counts the rows. A row that
+was lost, altered or copied from another journal is therefore found when the journal is read.
 """
 
 import hashlib
@@ -16,9 +16,9 @@ from workflow_async.batch.entries import Entry, StatusKind
 from workflow_async.batch.tickets import Ticket
 
 APPLICATION = 0x77664A31
-"""The application id of SQLite files of this kind."""
+"""The SQLite application id of journals."""
 SCHEMA = 1
-"""The version of the tables. A journal of another version is refused."""
+"""The version of the tables. Journals of other versions are refused."""
 BATCH = (
     "CREATE TABLE batch (id TEXT NOT NULL, system TEXT NOT NULL, server TEXT NOT NULL, made_at TEXT NOT NULL,"
     " digest TEXT NOT NULL, total INTEGER, starts INTEGER NOT NULL, entries INTEGER NOT NULL,"
@@ -40,7 +40,7 @@ TABLES = (
 MAKE = ";".join(
     ("BEGIN", *TABLES, f"PRAGMA application_id = {APPLICATION}", f"PRAGMA user_version = {SCHEMA}", "COMMIT")
 )
-"""The statements that make the tables, all or nothing."""
+"""The statements that make all tables in one transaction."""
 
 Row = tuple[Any, ...]
 _json = json.JSONEncoder(default=repr).encode
@@ -51,23 +51,23 @@ class Head:
     """The one row of the table `batch`."""
 
     id: str
-    """Random. A row of another journal does not fit it."""
+    """Random. Rows of another journal have another id in their digest."""
     system: str
     server: str
     made_at: str
     digest: str
     total: int | None
-    """How many starts the batch has. None while its iterable has not been read to its end."""
+    """The number of starts in the batch. None until its iterable has been read to the end."""
     starts: int
     entries: int
     open_path: str | None
-    """The path under which a batch has the journal open, or had it when its process died."""
+    """The path by which a batch has the journal open, or had it open when its process died."""
     open_inode: str | None
-    """The file that this batch opened. A copy of the file has another inode."""
+    """The inode of the file that this batch opened. A copy of the file has another inode."""
 
 
 def batch_row(id: str, system: str, server: str, made_at: str) -> Row:
-    """Return the row of a new journal's table `batch`."""
+    """Return the row of the table `batch` for a new journal."""
     digest = row_digest(id, "batch", system, server, made_at)
     return (id, system, server, made_at, digest, None, 0, 0, None, None)
 
@@ -82,11 +82,11 @@ def parse_head(rows: Sequence[Row]) -> Head:
     match found.total:
         case None | int():
             return found
-    raise ValueError("the total in its table batch is no number")
+    raise ValueError("the total in its table batch is not a number")
 
 
 def row_digest(id: str, table: str, *values: object) -> str:
-    """Return the digest of a row: 32 hexadecimal digits."""
+    """Return the digest of a row as 32 hexadecimal digits."""
     return hashlib.sha256(_json([id, table, *values]).encode()).hexdigest()[:32]
 
 
@@ -149,8 +149,8 @@ def _values(id: str, table: str, n: int, row: Row) -> Row:
 
 
 def _parse_time(text: str) -> datetime:
-    """Return a moment in UTC. Raises ValueError if the text has no time zone."""
-    moment = datetime.fromisoformat(text)
-    if moment.utcoffset() is None:
+    """Return a time in UTC. Raises ValueError if the text has no time zone."""
+    time = datetime.fromisoformat(text)
+    if time.utcoffset() is None:
         raise ValueError(f"the time {text!r} has no time zone")
-    return moment.astimezone(UTC)
+    return time.astimezone(UTC)

@@ -1,4 +1,4 @@
-"""Turns: the starts of a batch on one subject go one after the other, and not within the lag of the server's guard."""
+"""Locks by event: a batch sends its starts on one event one after the other, and not within the server's guard lag."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,36 +11,39 @@ from workflow_async.settings import Clock
 
 @define(eq=False)
 class StartLocks:
-    """Whose turn it is on each subject, and when a start was last sent."""
+    """One lock for each lock key, and the time at which a start was last sent for it.
+
+    A lock key of None needs no lock. See `StartBackend.lock_key`.
+    """
 
     clock: Clock
-    _running: dict[str, anyio.Event] = field(factory=dict, init=False)
-    """The end of each turn that is not over."""
+    _released: dict[str, anyio.Event] = field(factory=dict, init=False)
+    """The event of each held lock, set when the lock is released."""
     _last_sent: dict[str, float] = field(factory=dict, init=False)
 
     @asynccontextmanager
-    async def hold(self, subject: str | None) -> AsyncIterator[None]:
-        """Wait until no other start on the subject has its turn. None needs no turn."""
-        if subject is None:
+    async def hold(self, lock_key: str | None) -> AsyncIterator[None]:
+        """Hold the lock, after waiting until no other start holds it."""
+        if lock_key is None:
             yield
             return
-        while (before := self._running.get(subject)) is not None:
-            await before.wait()
-        over = self._running[subject] = anyio.Event()
+        while (released := self._released.get(lock_key)) is not None:
+            await released.wait()
+        own = self._released[lock_key] = anyio.Event()
         try:
             yield
         finally:
-            del self._running[subject]
-            over.set()
+            del self._released[lock_key]
+            own.set()
 
-    async def wait_out_lag(self, subject: str | None, lag: float) -> None:
-        """Wait until a start that was sent last is older than `lag` seconds."""
-        sent = self._last_sent.get(subject) if subject is not None else None
+    async def wait_out_lag(self, lock_key: str | None, lag: float) -> None:
+        """Wait until the last start was sent more than `lag` seconds ago."""
+        sent = self._last_sent.get(lock_key) if lock_key is not None else None
         left = 0.0 if sent is None else sent + lag - self.clock.now()
         if left > 0:
             await self.clock.sleep(left)
 
-    def note_sent(self, subject: str | None) -> None:
-        """Note that a start on the subject may have happened just now."""
-        if subject is not None:
-            self._last_sent[subject] = self.clock.now()
+    def note_sent(self, lock_key: str | None) -> None:
+        """Note that a start may have happened just now."""
+        if lock_key is not None:
+            self._last_sent[lock_key] = self.clock.now()

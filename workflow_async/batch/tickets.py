@@ -1,4 +1,4 @@
-"""A start as a value: written down before it is sent, so that anybody can look for it afterwards. Pure."""
+"""Tickets: starts as values that can be stored before they are sent and searched for afterwards. Pure."""
 
 import hashlib
 import json
@@ -14,13 +14,13 @@ from workflow_async.errors import DecodeError, InvalidArgument
 S = TypeVar("S", OpencastStart, PreservicaStart)
 
 VERSION = 1
-"""Of the JSON form; another one is refused."""
+"""The version of the JSON form. Other versions are refused."""
 MAX_KEY_LENGTH = 255
-"""Characters of a key."""
+"""The maximum number of characters in a key."""
 
 
 def is_key(value: object) -> bool:
-    """Return True for a text that can be a key."""
+    """Return True if a value can be a key."""
     return isinstance(value, str) and bool(value.strip()) and len(value) <= MAX_KEY_LENGTH and value.isprintable()
 
 
@@ -31,9 +31,9 @@ def _checked(_: object, attribute: "Attribute[str]", value: str) -> None:
 
 @frozen(kw_only=True)
 class Ticket:
-    """One start of one system: what is to be sent, and all that is needed to find out later whether it was.
+    """One start on one server: what to send, and what is needed to find its workflow later.
 
-    Made by `workflows.prepare_start`. It holds no credentials, but whatever was given as configuration or parameters.
+    `workflows.prepare_start` makes tickets. A ticket holds the given configuration or parameters, but no credentials.
     """
 
     server: str
@@ -41,18 +41,18 @@ class Ticket:
     arguments: StartRecord = field(repr=False)
     """What the start sends."""
     correlation_id: str = field(validator=_checked)
-    """Sent along on a Preservica; on an Opencast, which knows no such mark, it only tells tickets apart."""
+    """Sent with a start on a Preservica. Opencast has no such field, so there it only distinguishes tickets."""
     prepared_at: datetime
     """UTC, by this machine's clock."""
     key: str = field(validator=_checked)
-    """The same for the same start: a digest of the arguments unless given."""
+    """Identifies the start within a batch. A digest of the arguments unless it was given."""
     baseline: int | None = None
-    """Opencast: no workflow of the event had a higher id at `prepared_at`. 0 if it had none, None if not known."""
+    """Opencast: the highest id among the event's workflows at `prepared_at`. 0 if there were none, None if unknown."""
     baseline_lag: float = 0.0
-    """Seconds by which the source of `baseline` may have been late: 0 if it was a database or the caller.
+    """Seconds by which the source of `baseline` may lag behind. 0 if the source was a database or the caller.
 
-    The list of Opencast <= 11 may leave out workflows that are younger than this. Above such a baseline only a date can
-    tell the workflow of this start from an earlier one.
+    The list of Opencast <= 11 may lack workflows that are younger than this. Above such a baseline, only a date can
+    distinguish the workflow of this start from an earlier one.
     """
 
     @property
@@ -66,7 +66,7 @@ class Ticket:
         return self.arguments.subject
 
     def to_json(self) -> str:
-        """The ticket as one line of JSON."""
+        """Return the ticket as one line of JSON."""
         return json.dumps(
             {
                 "version": VERSION,
@@ -83,7 +83,7 @@ class Ticket:
 
     @classmethod
     def from_json(cls, text: str) -> Self:
-        """The ticket that `to_json` wrote; raises `InvalidArgument` for anything else."""
+        """Return the ticket that `to_json` wrote. Raises `InvalidArgument` for any other text."""
         members = _parse_members(text)
         if members.pop("version", None) != VERSION:
             raise InvalidArgument("ticket", f"must be of version {VERSION}")

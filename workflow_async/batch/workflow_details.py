@@ -1,4 +1,4 @@
-"""What the server's last record of a workflow says of its times and its failure. Pure."""
+"""Reads times and failure of a workflow from the server's last record. Pure."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -8,7 +8,7 @@ from workflow_async.phase import Phase, Workflow
 
 
 class WorkflowDetails(TypedDict):
-    """What a journal keeps of a workflow's last record."""
+    """What a journal stores from a workflow's last record."""
 
     server_start: datetime | None
     server_end: datetime | None
@@ -23,44 +23,44 @@ NO_DETAILS = WorkflowDetails(
 
 
 class Operation(Protocol):
-    """One operation of a workflow, as Opencast's records have them."""
+    """One operation of a workflow, as in Opencast's records."""
 
     @property
     def operation(self) -> str:
-        """Its name."""
+        """The operation's name."""
 
     @property
     def state_text(self) -> str:
-        """The server's own word for its state."""
+        """The server's word for the operation's state."""
 
     @property
     def start(self) -> datetime | None:
-        """When it started, by the server's clock."""
+        """When the operation started, by the server's clock."""
 
     @property
     def completion(self) -> datetime | None:
-        """When it ended, by the server's clock."""
+        """When the operation ended, by the server's clock."""
 
     @property
     def failed_attempts(self) -> int | None:
-        """How many attempts have failed."""
+        """The number of failed attempts."""
 
     @property
     def host(self) -> str:
-        """Where it ran."""
+        """The host on which the operation ran."""
 
 
 @runtime_checkable
 class HasOperations(Protocol):
-    """A record with operations: Opencast's."""
+    """A record with operations, as Opencast has."""
 
     @property
     def operations(self) -> Sequence[Operation] | None:
-        """The operations in the order of execution. None unless asked for."""
+        """The operations in the order of execution. None unless they were requested."""
 
     @property
     def failed_operation(self) -> Operation | None:
-        """The operation that failed. None if none did or operations were not asked for."""
+        """The operation that failed. None if none failed or operations were not requested."""
 
     @property
     def failure(self) -> str | None:
@@ -69,7 +69,7 @@ class HasOperations(Protocol):
 
 @runtime_checkable
 class HasTimes(Protocol):
-    """A record with its own times: Preservica's."""
+    """A record with times of its own, as Preservica has."""
 
     @property
     def started(self) -> datetime | None:
@@ -81,7 +81,7 @@ class HasTimes(Protocol):
 
 
 def read_details(workflow: Workflow) -> WorkflowDetails:
-    """Return what a record says of its workflow's start, end and failure, as far as it says anything."""
+    """Return what a record says about its workflow's start, end and failure."""
     start, end = _times(workflow)
     operation = _failed(workflow)
     name = operation.operation if operation is not None else _failed_step(workflow)
@@ -104,14 +104,14 @@ def failure_text(workflow: Workflow | None) -> str:
 
 
 def _failed(workflow: Workflow) -> Operation | None:
-    """Return the operation that failed. One of a workflow that succeeded all the same is not of interest."""
+    """Return the operation that failed. A failed operation of a workflow that succeeded is ignored."""
     if workflow.phase is Phase.SUCCEEDED or not isinstance(workflow, HasOperations):
         return None
     return workflow.failed_operation
 
 
 def _failed_step(workflow: Workflow) -> str:
-    """Return the step in which a workflow failed whose record has no operations."""
+    """Return the step in which a workflow failed, for a record without operations."""
     failed = workflow.phase is Phase.FAILED and not isinstance(workflow, HasOperations)
     return (workflow.step or "") if failed else ""
 
@@ -123,19 +123,19 @@ def _times(workflow: Workflow) -> tuple[datetime | None, datetime | None]:
 
 
 def _span(operations: Sequence[Operation]) -> tuple[datetime | None, datetime | None]:
-    """Return when the first operation started and when the last one ended, None for what is not known.
+    """Return when the first operation started and when the last one ended, or None for an unknown time.
 
-    The end is not known if an operation started and has no end, or ended before it started: a stop leaves a running
-    operation without its completion, and a retry leaves the completion of the attempt before.
+    The end is unknown if an operation started and has no end, or ended before it started. A stop leaves a running
+    operation without a completion, and a retry keeps the completion of the previous attempt.
     """
-    begun = [(operation.start, _end(operation)) for operation in operations if operation.start is not None]
-    first = min((start for start, _ in begun), default=None)
-    ends = [end for _, end in begun if end is not None]
-    if not ends or len(ends) < len(begun) or any(start > max(ends) for start, _ in begun):
+    spans = [(operation.start, _end(operation)) for operation in operations if operation.start is not None]
+    first = min((start for start, _ in spans), default=None)
+    ends = [end for _, end in spans if end is not None]
+    if not ends or len(ends) < len(spans) or any(start > max(ends) for start, _ in spans):
         return first, None
     return first, max(ends)
 
 
 def _end(operation: Operation) -> datetime | None:
-    """Return when an operation ended. A skipped one has no completion and takes no time."""
+    """Return when an operation ended. A skipped operation has no completion and takes no time."""
     return operation.start if operation.state_text == "skipped" else operation.completion

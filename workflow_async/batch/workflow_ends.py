@@ -1,4 +1,4 @@
-"""The ends of workflows, as a batch waits for them."""
+"""Waits for the ends of workflows, for a batch."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -14,20 +14,23 @@ W = TypeVar("W", bound=Workflow)
 
 
 async def watch_outcome(
-    poller: monitor.Poller[W], id: int, options: WaitOptions[W], changed: Callable[[monitor.Change[W]], Awaitable[None]]
+    poller: monitor.Poller[W],
+    id: int,
+    options: WaitOptions[W],
+    on_change: Callable[[monitor.Change[W]], Awaitable[None]],
 ) -> monitor.Outcome[W]:
-    """Watch a workflow until it has an outcome. Call `changed` with each change before."""
+    """Watch a workflow until it has an outcome. Call `on_change` with each change before the outcome."""
     async with monitor.watching(poller, [id], None, poll=options.poll, operations=False, stalled_after=None) as events:
         async for event in events:
             if isinstance(event, monitor.Change):
-                await changed(event)
-            found = options.outcome(event)
-            if found is not None:
-                return found
-    return monitor.TimedOut(id=id)  # a watch without a deadline ends with an outcome
+                await on_change(event)
+            outcome = options.outcome(event)
+            if outcome is not None:
+                return outcome
+    return monitor.TimedOut(id=id)  # not reached: a watch without a timeout ends with an outcome
 
 
 async def wait_ended(poller: monitor.Poller[W], id: int, poll: Poll) -> None:
-    """Wait for the end of another workflow, or until it cannot be observed."""
+    """Wait until another workflow has ended or can no longer be observed."""
     with suppress(CallError):
         await wait(poller, id, WaitOptions[W](poll=poll), check=False)

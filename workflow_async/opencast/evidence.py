@@ -1,4 +1,4 @@
-"""What the workflows of an event say of a start whose outcome is unknown. Pure."""
+"""Decides which workflow of an event belongs to a start of unknown outcome. Pure."""
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
@@ -9,48 +9,54 @@ from workflow_async.batch.tickets import Ticket
 from workflow_async.opencast.records import Workflow
 
 MAX_CLOCK_SKEW = timedelta(minutes=5)
-"""By how much the server's clock may be off."""
+"""How far the server's clock and this machine's clock may differ."""
 MAX_QUEUE_TIME = timedelta(seconds=60)
-"""Time that a workflow may wait for its first operation, where only the start of that operation is known."""
+"""How long a workflow may wait for its first operation, if only the start of that operation is known."""
 
 
 def find_start(
     ticket: Ticket, start: OpencastStart, workflows: Iterable[Workflow], other_starts: OtherStarts
 ) -> StartFound[Workflow] | Ambiguous[Workflow] | None:
-    """Return what the workflows of an event say of a start, or None if none of them can be the start's."""
-    mine = [workflow for workflow in workflows if not other_starts.own(workflow.id)]
-    later = [workflow for workflow in mine if is_newer(ticket, workflow) is not False]
-    same = [workflow for workflow in later if workflow.definition_id == start.definition_id]
+    """Return what the workflows of an event show about a start, or None if none of them can belong to it."""
+    unowned = [workflow for workflow in workflows if not other_starts.own(workflow.id)]
+    newer = [workflow for workflow in unowned if is_newer(ticket, workflow) is not False]
+    same = [workflow for workflow in newer if workflow.definition_id == start.definition_id]
     if len(same) == 1 and is_newer(ticket, same[0]):
         if other_starts.may_own_same():
             return Ambiguous(tuple(same), OTHER_START_MAY_OWN_IT)
-        since = f"above {ticket.baseline}" if ticket.baseline is not None else "begun since"
+        since = f"above {ticket.baseline}" if ticket.baseline is not None else "started since"
         return StartFound(same[0], f"the only workflow {start.definition_id!r} on event {start.event_id} {since}")
     if same:
-        why = f"{len(same)} workflows {start.definition_id!r} on event {start.event_id} may be it"
+        why = f"{len(same)} workflows {start.definition_id!r} on event {start.event_id} may belong to it"
         return Ambiguous(tuple(same), why)
-    return Ambiguous(tuple(later), "of another definition, such as an error handler's") if later else None
+    return Ambiguous(tuple(newer), "they have another definition, such as that of an error handler") if newer else None
 
 
 def is_newer(ticket: Ticket, workflow: Workflow) -> bool | None:
-    """Return whether a workflow came after the ticket was made, or None if that cannot be decided."""
+    """Return True if a workflow is newer than the ticket, False if it is older, None if that cannot be decided."""
     if ticket.baseline is not None and (workflow.id <= ticket.baseline or not ticket.baseline_lag):
         return workflow.id > ticket.baseline
-    made, began = workflow.created, _first_operation_start(workflow)
-    if made is not None and made >= _to_millisecond(ticket.prepared_at):
+    created, began = workflow.created, _first_operation_start(workflow)
+    if created is not None and created >= _to_millisecond(ticket.prepared_at):
         return True
-    # How long a workflow waited to begin is unknown. Above a late baseline are those of the last seconds: none is sure.
-    if made is None and ticket.baseline is None and began is not None and began >= ticket.prepared_at + MAX_QUEUE_TIME:
+    # It is unknown how long a workflow waited for its first operation. Above a baseline that lags, every workflow of
+    # the last seconds may be an earlier one.
+    if (
+        created is None
+        and ticket.baseline is None
+        and began is not None
+        and began >= ticket.prepared_at + MAX_QUEUE_TIME
+    ):
         return True
-    known = made or began
+    known = created or began
     return False if known is not None and known < ticket.prepared_at - MAX_CLOCK_SKEW else None
 
 
 def _first_operation_start(workflow: Workflow) -> datetime | None:
-    """Return when the first operation of a workflow began, or None if that is unknown."""
-    return min((ran.start for ran in workflow.operations or () if ran.start is not None), default=None)
+    """Return when the first operation of a workflow started, or None if that is unknown."""
+    return min((each.start for each in workflow.operations or () if each.start is not None), default=None)
 
 
-def _to_millisecond(moment: datetime) -> datetime:
-    """Return a moment as precisely as the server tells it."""
-    return moment.replace(microsecond=moment.microsecond // 1000 * 1000)
+def _to_millisecond(time: datetime) -> datetime:
+    """Return a time without microseconds. The server's times have milliseconds."""
+    return time.replace(microsecond=time.microsecond // 1000 * 1000)

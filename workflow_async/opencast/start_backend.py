@@ -1,4 +1,4 @@
-"""How starts of an Opencast are prepared, sent once, recognized afterwards and counted."""
+"""Prepares, sends, finds and counts the starts of an Opencast."""
 
 import json
 import uuid
@@ -29,14 +29,14 @@ from workflow_async.opencast.records import Event, State, Workflow
 from workflow_async.settings import check_optional_int
 
 INDEX_LAG = 12.0
-"""Seconds a list is looked at before it is believed that something is not in it: its index lags up to 10."""
+"""Seconds after which the list shows every workflow. Its index lags up to 10 s behind the database."""
 PAGE_SIZE = 100
 ACTIVE_STATES = (State.INSTANTIATED, State.RUNNING, State.FAILING)
 
 
 @frozen
 class Start:
-    """One start of a batch; `key` tells it from others: a digest of the rest if None."""
+    """One start of a batch. `key` identifies the start, and is a digest of the other values if None."""
 
     event_id: str
     definition_id: str
@@ -46,18 +46,18 @@ class Start:
 
 @define(eq=False)
 class OpencastStarts:
-    """Where starts of one Opencast go to."""
+    """Sends, finds and counts the starts of one Opencast."""
 
     _sender: StartSender
     system: str = "opencast"
     _can_list: bool = True
-    """Whether workflows may be listable."""
+    """False once the server has shown that it has no list of workflows."""
     _may_read_events: bool = True
-    """Whether the workflows of an event can be told before a start."""
+    """False once this user was denied the workflows of an event."""
 
     @property
     def server(self) -> str:
-        """Its base URL."""
+        """The base URL."""
         return self._sender.server
 
     def make_ticket(
@@ -69,7 +69,7 @@ class OpencastStarts:
         key: str | None = None,
         baseline: int | None = None,
     ) -> Ticket:
-        """A start as a ticket; raises `InvalidArgument` for what cannot be sent."""
+        """Return a start as a ticket. Raises `InvalidArgument` for values that cannot be sent."""
         check_optional_int("baseline", baseline, least=0)
         start = OpencastStart(event_id=event_id, definition_id=definition_id, configuration=configuration)
         return Ticket(
@@ -82,13 +82,13 @@ class OpencastStarts:
         )
 
     def from_arguments(
-        self, start: str | Ticket, definition: str, configuration: Mapping[str, ParameterValue] | None
+        self, start: str | Ticket, definition_id: str, configuration: Mapping[str, ParameterValue] | None
     ) -> Ticket:
-        """The ticket that is given, or one of the rest; raises `InvalidArgument` for both."""
+        """Return the given ticket, or make one from the arguments. Raises `InvalidArgument` if both are given."""
         if not isinstance(start, Ticket):
-            return self.make_ticket(start, definition, configuration)
-        if definition or configuration is not None:
-            raise InvalidArgument("ticket", "says all there is to say: give no definition or configuration besides")
+            return self.make_ticket(start, definition_id, configuration)
+        if definition_id or configuration is not None:
+            raise InvalidArgument("ticket", "cannot be combined with definition_id or configuration")
         return start
 
     def ticket(self, start: Start | Ticket) -> Ticket:
@@ -109,27 +109,30 @@ class OpencastStarts:
         return await self._sender.send_start(call, timeout, lambda error: _unknown(ticket, start, error))
 
     async def send_for_id(self, ticket: Ticket) -> int:
-        """Send the start, once, and return the new workflow's id."""
+        """Send the start once, and return the new workflow's id."""
         return (await self.send(ticket)).id
 
     @property
     def guard_lag(self) -> float:
-        """Seconds in which the server may accept a second start on the same event: its guard reads the list's index."""
+        """Seconds after a start in which the server may accept a second start on the same event.
+
+        The server checks for an active workflow in the index of the list, which lags.
+        """
         return INDEX_LAG if self._can_list else 0.0
 
     def lock_key(self, ticket: Ticket) -> str:
-        """Return the event: it can have one active workflow at a time."""
+        """Return the event, which can have one active workflow at a time."""
         return self.check(ticket).event_id
 
     def match_key(self, ticket: Ticket) -> str:
-        """Return event and definition, all that an Opencast tells of a workflow's start."""
+        """Return event and definition. Opencast records nothing else about a workflow's start."""
         start = self.check(ticket)
         return json.dumps([start.event_id, start.definition_id])
 
     async def refreshed(self, ticket: Ticket) -> Ticket:
-        """Check the server, and return the ticket as of now with the highest id among the event's workflows.
+        """Check the server, and return the ticket with the current time and the highest id of the event's workflows.
 
-        Where this user may not read an event's workflows, the event itself is the check, and there is no baseline.
+        If this user may not read the event's workflows, the check reads the event, and the ticket has no baseline.
 
         Raises:
             CallError: the check failed, so a start must not be sent now.
@@ -146,25 +149,28 @@ class OpencastStarts:
     async def reconcile(
         self, ticket: Ticket, *, wait: float, outage: float | None = None, other_starts: OtherStarts = NO_OTHER_STARTS
     ) -> ReconcileResult[Workflow]:
-        """Search for what a ticket started. A list, which lags, is searched for 12 s at least."""
+        """Search for the workflow of a ticket.
+
+        If the server has a list, the search takes at least 12 s, because the list lags.
+        """
         start = self.check(ticket)
 
-        async def look() -> StartFound[Workflow] | Ambiguous[Workflow] | None:
+        async def check() -> StartFound[Workflow] | Ambiguous[Workflow] | None:
             return await self._check(ticket, start, other_starts)
 
         return await search(
-            look, self._sender.transport.clock, lambda: max(wait, INDEX_LAG) if self._can_list else wait, outage
+            check, self._sender.transport.clock, lambda: max(wait, INDEX_LAG) if self._can_list else wait, outage
         )
 
     async def active(self, ticket: Ticket, *, same_definition: bool) -> Workflow | None:
-        """Return the event's active workflow, or None if there is none or this user may not read it.
+        """Return the event's active workflow, or None if there is none or this user may not read the workflows.
 
         Args:
             ticket: the start.
-            same_definition: return it only if it is of the same definition.
+            same_definition: return only a workflow of the same definition.
 
         Raises:
-            CallError: the server could not be asked.
+            CallError: the request failed.
         """
         start = self.check(ticket)
         for workflow in await self._visible_workflows(start.event_id) or ():
@@ -173,7 +179,10 @@ class OpencastStarts:
         return None
 
     async def count_running(self, own: Collection[tuple[Ticket, int | None]]) -> int:
-        """How many workflows run, by the list, or by the events that are processed; ours count once."""
+        """Return how many workflows run, from the list or from the events in processing.
+
+        Each start in `own` counts once.
+        """
         if self._can_list:
             try:
                 listed = {workflow.id async for workflow in self._listing({"state": ACTIVE_STATES})}
@@ -186,22 +195,22 @@ class OpencastStarts:
         return len({event.id async for event in processed} | {self.lock_key(ticket) for ticket, _ in own})
 
     async def _check(
-        self, ticket: Ticket, start: OpencastStart, rivals: OtherStarts
+        self, ticket: Ticket, start: OpencastStart, other_starts: OtherStarts
     ) -> StartFound[Workflow] | Ambiguous[Workflow] | None:
         try:
             found = await self._workflows_of_event(start.event_id)
         except (Forbidden, NotFound) as error:
             return await self._check_event(start.event_id, error)
-        return find_start(ticket, start, found, rivals)
+        return find_start(ticket, start, found, other_starts)
 
     async def _check_event(self, event: str, error: CallError) -> Ambiguous[Workflow] | None:
-        """What the event itself says, where its workflows may not be seen: whether it ever had any."""
+        """Return what the event itself shows if its workflows are hidden. None if it never had a workflow."""
         events = await self._sender.read(calls.events_by_id([event]))
         state = events[0].processing_state if events else None
         if events and state is None:
             return None
-        seen = "it is not shown" if state is None else f"its latest workflow is {state.value}"
-        return Ambiguous((), f"the workflows of event {event} may not be seen ({error.what}); {seen}")
+        shown = "the event is not listed" if state is None else f"its latest workflow is {state.value}"
+        return Ambiguous((), f"this user may not read the workflows of event {event} ({error.what}), and {shown}")
 
     async def _visible_workflows(self, event: str) -> tuple[Workflow, ...] | None:
         """Return the workflows of an event, or None if this user may not read them."""
@@ -215,7 +224,7 @@ class OpencastStarts:
         return None
 
     async def _find_event(self, event: str) -> Event | None:
-        """Return an event as it is listed, or None if it is not listed or this user may not read it."""
+        """Return an event from the list of events, or None if this user does not see it there."""
         try:
             found = await self._sender.read(calls.events_by_id([event]))
         except (Forbidden, NotFound):
@@ -223,15 +232,18 @@ class OpencastStarts:
         return found[0] if found else None
 
     async def _baseline_lag(self, event: str, baseline: int) -> float:
-        """Return by how much a baseline from the list may be late: not at all if the event never had a workflow.
+        """Return by how many seconds a baseline from the list may lag. 0 if the event never had a workflow.
 
-        The list of events has an index of its own, which does not lag.
+        The list of events has another index, which does not lag.
         """
-        shown = await self._find_event(event) if baseline == 0 else None
-        return 0.0 if shown is not None and shown.processing_state is None else INDEX_LAG
+        found = await self._find_event(event) if baseline == 0 else None
+        return 0.0 if found is not None and found.processing_state is None else INDEX_LAG
 
     async def _workflows_of_event(self, event: str) -> tuple[Workflow, ...]:
-        """The workflows of one event: from the list up to Opencast 11, later for administrators only."""
+        """Return the workflows of one event.
+
+        Up to Opencast 11 they come from the list. From 12 on only administrators may read them.
+        """
         if self._can_list:
             try:
                 return tuple([workflow async for workflow in self._listing({"event_id": event})])

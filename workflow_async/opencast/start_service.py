@@ -1,4 +1,4 @@
-"""Starting at most once, and starting many: what `Workflows` of an Opencast can do besides single calls."""
+"""The part of an Opencast's workflow service that prepares tickets and runs batches."""
 
 from collections.abc import Iterable, Mapping
 
@@ -20,7 +20,7 @@ from workflow_async.settings import Poll, check_not_negative
 
 @define(eq=False)
 class StartService(monitor.MonitoringMixin[Workflow]):
-    """Tickets and batches."""
+    """The methods for tickets and batches."""
 
     _transport: Transport
     _starts: OpencastStarts = field(
@@ -36,45 +36,48 @@ class StartService(monitor.MonitoringMixin[Workflow]):
         key: str | None = None,
         baseline: int | None = None,
     ) -> batch.Ticket:
-        """A start as a value to keep before `start` sends it; sends nothing itself, so it can be made anywhere.
+        """Return a start as a ticket, which can be stored before `start` sends it. No request is sent.
 
         Args:
             event_id: the event.
             definition_id: the definition.
             configuration: as for `start`.
-            key: tells this start from others; a digest of the rest if None.
-            baseline: the highest id among the event's workflows, 0 if it has none: without it, `reconcile` can tell
-                earlier workflows of the same definition only by their dates. `run_all` reads it by itself. It is taken
-                as you say, so read it just before you send the ticket: a workflow that somebody else starts in between
-                is taken for this start's. The list of Opencast <= 11 may leave out those of the last 10 s.
+            key: identifies this start within a batch. A digest of the other values if None.
+            baseline: the highest id among the event's workflows, 0 if there are none. Without a baseline, `reconcile`
+                can distinguish earlier workflows of the same definition only by their dates. `run_all` reads the
+                baseline itself. The value is not checked, so read it just before you send the ticket: a workflow that
+                another user starts in between would be taken for this start's. The list of Opencast <= 11 may lack the
+                workflows of the last 10 s.
 
         Raises:
-            InvalidArgument: for what cannot be sent.
+            InvalidArgument: a value cannot be sent.
         """
         return self._starts.make_ticket(event_id, definition_id, configuration, key=key, baseline=baseline)
 
     async def reconcile(self, ticket: PreparedStart, *, wait: float = 30.0) -> batch.ReconcileResult[Workflow]:
-        """Look for what a ticket started; never starts anything.
+        """Search for the workflow of a ticket. Never start anything.
 
-        `NoStartFound` is not "not started": a request on its way may still be carried out. Opencast keeps no mark of
-        ours,
-        so `StartFound` rests on event, definition and the ticket's baseline or date: evidence, as it says, not proof.
-        Dates are the server's, compared with this machine's clock at the time of the ticket.
+        `NoStartFound` does not mean "not started", because the server may still carry out a request that was sent.
+        Opencast stores no correlation id. `StartFound` therefore rests on the event, the definition, and the ticket's
+        baseline or date. Its `evidence` says which. Dates of the server are compared with this machine's clock at the
+        time of the ticket.
 
-        Up to Opencast 11 the list is searched for at least 12 s, because it lags up to 10. It tells no date of creation
-        either, so that without a baseline only a workflow that began more than 60 s after the ticket is sure, and most
-        are `Ambiguous`. From 12 on only administrators see an event's workflows, and others mostly get `Ambiguous`.
+        Up to Opencast 11 the search takes at least 12 s, because the list lags up to 10 s. The list has no date of
+        creation. Without a baseline, only a workflow that began more than 60 s after the ticket is `StartFound` there,
+        and most results are `Ambiguous`. From 12 on only administrators may read an event's workflows, and for other
+        users most results are `Ambiguous`.
 
         Args:
-            ticket: of `prepare_start`, or of a `StartOutcomeUnknown`.
-            wait: seconds to search. The search ends early when the start is seen. Time in which checks fail does not
-                count, and they may fail for as long in a row.
+            ticket: a ticket of `prepare_start` or of a `StartOutcomeUnknown`.
+            wait: seconds to search. The search ends early if the start is found. Time in which checks fail does not
+                count. Checks may fail for `wait` seconds in a row.
 
         Raises:
-            CallError: it cannot be looked for.
-            InvalidArgument: the ticket is of another system or server.
+            CallError: the search failed.
+            InvalidArgument: the ticket is for another system or server.
 
-        Source: GET /api/workflows, GET /workflow/mediaPackage/{id}/instances.json; contract: opencast.md 1.7, 2.1.
+        Source: GET /api/workflows, GET /workflow/mediaPackage/{id}/instances.json. See tests/contract/opencast.md,
+        sections 1.7 and 2.1.
         """
         check_not_negative("wait", wait)
         return await self._starts.reconcile(checked_ticket(ticket), wait=wait)
@@ -93,52 +96,53 @@ class StartService(monitor.MonitoringMixin[Workflow]):
         settle: float = 30.0,
         start_unknown_again: bool = False,
     ) -> batch.Run[Workflow]:
-        """Start many, never more than so many at once: `async with oc.workflows.run_all(…) as outcomes: async for …`.
+        """Start many workflows, with a limit on how many run: `async with oc.workflows.run_all(…) as results: …`.
 
-        Each start is sent at most once, and has one `batch.Result`; a bad one never spoils the rest. What was surely
-        not carried out (no connection, 429) is tried again for `poll.outage` seconds.
+        Each start is sent at most once and has one `batch.Result`. A failed start does not affect other starts. A start
+        that did not happen (no connection, 429) is sent again for `poll.outage` seconds.
 
-        Before each start a request reads which workflows the event has, or the event where this user may not. While it
-        fails in a passing way, nothing is sent: the batch checks again after `poll.interval`, or what the server asks
-        for. After `poll.outage` seconds of failures in a row the start is reported as `NotStarted`. A server that
-        asks for a longer pause than that is reported at once.
+        Before each start, a request reads the event's workflows, or the event if this user may not read them. While the
+        request fails with a temporary error, nothing is sent. The batch checks again after `poll.interval`, or after
+        the time that the server asks for. After `poll.outage` seconds of failures in a row the start is reported as
+        `NotStarted`. If the server asks for a longer wait than that, the start is reported immediately.
 
-        Up to Opencast 11 the server's own check for an active workflow is up to 10 s late, so it accepts a second start
-        on an event within that time. Starts of one batch on the same event are kept 12 s apart there. Starts of others
-        are not: do not rely on `Conflicted` within that time. For the same reason a start whose answer was lost is
-        recognized there only on an event that never had a workflow, and is told as `OutcomeUnknown` elsewhere.
+        Up to Opencast 11 the server's own check for an active workflow lags up to 10 s, so the server accepts a second
+        start on an event within that time. A batch keeps its own starts on one event 12 s apart there. Starts of other
+        users are not kept apart, so do not rely on `Conflicted` within that time. For the same reason, a start whose
+        response was lost is found there only on an event that never had a workflow. On other events the result is
+        `OutcomeUnknown`.
 
-
-        With a journal, a run of the same starts after a crash continues where it was. It watches what runs, reports
-        what ended as `AlreadyDone`, starts what was surely not started, and looks for what may have been started. If
-        that stays unknown, it is reported as `OutcomeUnknown` and never sent again.
+        With a journal, a run of the same starts after a crash continues where the earlier run ended. It watches running
+        workflows, reports ended workflows as `AlreadyDone`, sends starts that did not happen, and searches for starts
+        that may have happened. A start that is not found is reported as `OutcomeUnknown` and not sent again.
 
         Args:
-            starts: `opencast.Start` records or tickets; taken one by one, as places get free.
-            max_running: how many of ours run on the server at most. A parked one counts as long as it is watched; one
-                whose start stays unknown, or that cannot be observed, no longer counts.
-            low: start no more until this few are left; `max_running - 1` if None.
-            count_others: count everybody's running workflows: by the list up to Opencast 11, later by the events that
-                are processed. It looks every `poll.interval`, so others may get in between. While they cannot be
-                counted, nothing is started.
-            on_conflict: for an event that has an active workflow: "raise" tells it as `Conflicted`, with the
-                `StartConflict`, and raises nothing out of the batch. "skip" tells `Skipped`. "attach" watches the
-                other workflow if it is of the same definition and this user may see it, else tells `Conflicted`.
-                "wait" starts once the event is free.
-            journal: an SQLite file, made if there is none; needs the extra `[journal]`.
-            poll: how often to look, and how long to endure an outage.
+            starts: `opencast.Start` records or tickets. An iterator is read only as slots become free.
+            max_running: how many of this batch's workflows may run on the server. A parked workflow counts while it is
+                watched. A start that stays unknown, and a workflow that cannot be observed, do not count.
+            low: after the limit is reached, start the next one when at most `low` are running. `max_running - 1` if
+                None.
+            count_others: count the running workflows of all users, from the list up to Opencast 11, later from the
+                events in processing. The count is read every `poll.interval`, so other starts may come in between.
+                While the count fails, nothing is started.
+            on_conflict: what to do about an event that has an active workflow. "raise" reports `Conflicted`, which has
+                the `StartConflict`. The batch itself raises nothing. "skip" reports `Skipped`. "attach" watches the
+                other workflow if it has the same definition and this user may read it, and reports `Conflicted`
+                otherwise. "wait" sends the start once the event has no active workflow.
+            journal: the path of an SQLite file, which is made if it does not exist. Needs the extra `[journal]`.
+            poll: how often to check, and how long to wait in an outage.
             parked: what to do about a workflow that needs a person: "wait", or leave it ("return", "raise").
-            settle: seconds to search for a start whose outcome is unknown. Time in which checks fail does not count.
-            start_unknown_again: send a start again, once, whose outcome is unknown after the search. It may then run
-                twice. Starts that an earlier run of the journal left unknown are included.
+            settle: seconds to search for a start of unknown outcome. Time in which checks fail does not count.
+            start_unknown_again: send a start once more if its outcome is unknown after the search. It may then run
+                twice. This includes starts that an earlier run of the journal left unknown.
 
         Raises:
-            InvalidArgument: at once, for settings that make no sense.
-            JournalError: on entering: in use, of another system or server, or no journal.
-            ListingNotSupported, Forbidden: while iterating, with `count_others`, if they cannot be counted.
-            Exception: while iterating, what `starts` itself raises, once all that was started has its result.
+            InvalidArgument: immediately, for settings that make no sense.
+            JournalError: on entering, if the journal is in use, damaged, of another system or server, or not a journal.
+            ListingNotSupported, Forbidden: while iterating, if `count_others` is True and the count is not possible.
+            Exception: while iterating, an error that `starts` itself raises, after all sent starts have their results.
         """
-        terms = WaitOptions[Workflow](poll=poll, parked=parked)
+        options = WaitOptions[Workflow](poll=poll, parked=parked)
         return run_batch(
             self._starts,
             self.poller,
@@ -148,7 +152,7 @@ class StartService(monitor.MonitoringMixin[Workflow]):
             count_others=count_others,
             on_conflict=on_conflict,
             journal=journal,
-            options=terms,
+            options=options,
             settle=settle,
             start_unknown_again=start_unknown_again,
         )

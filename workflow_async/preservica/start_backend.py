@@ -1,4 +1,4 @@
-"""How starts of a Preservica are prepared, sent once, recognized afterwards and counted."""
+"""Prepares, sends, finds and counts the starts of a Preservica."""
 
 import uuid
 from collections.abc import Collection, Mapping
@@ -20,14 +20,14 @@ from workflow_async.preservica.query import WorkflowQuery
 from workflow_async.preservica.records import Context, Started, State, Workflow
 
 MAX_CLOCK_SKEW = timedelta(minutes=5)
-"""By how much the server's clock may be off."""
+"""How far the server's clock and this machine's clock may differ."""
 PAGE_SIZE = 100
 ACTIVE_STATES = (State.ACTIVE, State.PENDING)
 
 
 @frozen
 class Start:
-    """One start of a batch; `key` tells it from others: a digest of the rest if None."""
+    """One start of a batch. `key` identifies the start, and is a digest of the other values if None."""
 
     context: Context | int | str
     """What to start: a `Context`, its id (a number), or its name."""
@@ -37,16 +37,16 @@ class Start:
 
 @define(eq=False)
 class PreservicaStarts:
-    """Where starts of one Preservica go to."""
+    """Sends, finds and counts the starts of one Preservica."""
 
     _sender: StartSender
     system: str = "preservica"
     guard_lag: float = 0.0
-    """No start conflicts with another."""
+    """Starts on a Preservica never conflict."""
 
     @property
     def server(self) -> str:
-        """Its base URL."""
+        """The base URL."""
         return self._sender.server
 
     def make_ticket(
@@ -57,7 +57,7 @@ class PreservicaStarts:
         correlation_id: str | None = None,
         key: str | None = None,
     ) -> Ticket:
-        """A start as a ticket; raises `InvalidArgument` for what cannot be sent."""
+        """Return a start as a ticket. Raises `InvalidArgument` for values that cannot be sent."""
         id, name = context_reference(context)
         start = PreservicaStart(context_id=id, context_name=name, parameters=parameters)
         return Ticket(
@@ -74,11 +74,11 @@ class PreservicaStarts:
         parameters: Mapping[str, ParameterValue] | None,
         correlation_id: str | None,
     ) -> Ticket:
-        """The ticket that is given, or one of the rest; raises `InvalidArgument` for both."""
+        """Return the given ticket, or make one from the arguments. Raises `InvalidArgument` if both are given."""
         if not isinstance(start, Ticket):
             return self.make_ticket(start, parameters, correlation_id=correlation_id)
         if parameters is not None or correlation_id is not None:
-            raise InvalidArgument("ticket", "says all there is to say: give no parameters or correlation id besides")
+            raise InvalidArgument("ticket", "cannot be combined with parameters or correlation_id")
         return start
 
     def ticket(self, start: Start | Ticket) -> Ticket:
@@ -99,7 +99,7 @@ class PreservicaStarts:
         return await self._sender.send_start(call, timeout, lambda error: _unknown(ticket, start, error))
 
     async def send_for_id(self, ticket: Ticket) -> int:
-        """Send the start, once, and return the new workflow's id."""
+        """Send the start once, and return the new workflow's id."""
         started = await self.send(ticket)
         if started.id is None:
             error = DecodeError("the answer to the start has no Id @ /")
@@ -107,17 +107,16 @@ class PreservicaStarts:
         return started.id
 
     def lock_key(self, ticket: Ticket) -> None:
-        """Return None: any number of workflows of a context can run at a time."""
+        """Return None, because any number of workflows of a context can run concurrently."""
 
     def match_key(self, ticket: Ticket) -> str:
         """Return the correlation id."""
         return ticket.correlation_id
 
     async def refreshed(self, ticket: Ticket) -> Ticket:
-        """Check the server with the read of one row, and return the ticket as of now.
+        """Check the server by reading one row of the list, and return the ticket with the current time.
 
-        The correlation id is all that is needed to recognize its workflow. A user who may not read the list has an
-        answer too, and that is all the check is about.
+        A 403 or a 404 is a successful check, because the server has responded.
 
         Raises:
             CallError: the check failed, so a start must not be sent now.
@@ -129,20 +128,20 @@ class PreservicaStarts:
     async def reconcile(
         self, ticket: Ticket, *, wait: float, outage: float | None = None, other_starts: OtherStarts = NO_OTHER_STARTS
     ) -> ReconcileResult[Workflow]:
-        """Search for the correlation id among the workflows of the context since shortly before the ticket."""
+        """Search for the correlation id among the context's workflows, from 5 minutes before the ticket."""
         start = self.check(ticket)
 
-        async def look() -> StartFound[Workflow] | Ambiguous[Workflow] | None:
+        async def check() -> StartFound[Workflow] | Ambiguous[Workflow] | None:
             return await self._check(ticket, start, other_starts)
 
-        return await search(look, self._sender.transport.clock, lambda: wait, outage)
+        return await search(check, self._sender.transport.clock, lambda: wait, outage)
 
     async def active(self, ticket: Ticket, *, same_definition: bool) -> Workflow | None:
-        """None: a start on a Preservica conflicts with nothing."""
+        """Return None, because starts on a Preservica never conflict."""
         return None
 
     async def count_running(self, own: Collection[tuple[Ticket, int | None]]) -> int:
-        """How many workflows are active or pending, by the total of their list, and those of ours on their way."""
+        """Return how many workflows are active or pending. Starts in `own` whose id is unknown count in addition."""
         return await self._count_running() + sum(id is None for _, id in own)
 
     async def _count_running(self) -> int:
@@ -151,27 +150,34 @@ class PreservicaStarts:
         return len(page.items) if page.total is None else page.total
 
     async def _check(
-        self, ticket: Ticket, start: PreservicaStart, rivals: OtherStarts
+        self, ticket: Ticket, start: PreservicaStart, other_starts: OtherStarts
     ) -> StartFound[Workflow] | Ambiguous[Workflow] | None:
-        mark = ticket.correlation_id
-        unmarked, marked = [], []
+        correlation_id = ticket.correlation_id
+        without_id, with_id = [], []
         async for workflow in self._since(start, ticket.prepared_at):
-            if rivals.own(workflow.id):
+            if other_starts.own(workflow.id):
                 continue
-            if workflow.correlation_id == mark:
-                marked.append(workflow)
+            if workflow.correlation_id == correlation_id:
+                with_id.append(workflow)
             elif workflow.correlation_id is None and _may_be_of(start, workflow):
-                unmarked.append(workflow)
-        if len(marked) == 1 and rivals.may_own_same():
-            return Ambiguous(tuple(marked), OTHER_START_MAY_OWN_IT)
-        if len(marked) == 1:
-            return StartFound(marked[0], f"it carries the correlation id {mark}")
-        if marked:
-            return Ambiguous(tuple(marked), f"{len(marked)} workflows carry the correlation id {mark}")
-        return Ambiguous(tuple(unmarked), "the server tells no correlation id of these") if unmarked else None
+                without_id.append(workflow)
+        if len(with_id) == 1 and other_starts.may_own_same():
+            return Ambiguous(tuple(with_id), OTHER_START_MAY_OWN_IT)
+        if len(with_id) == 1:
+            return StartFound(with_id[0], f"it has the correlation id {correlation_id}")
+        if with_id:
+            return Ambiguous(tuple(with_id), f"{len(with_id)} workflows have the correlation id {correlation_id}")
+        return (
+            Ambiguous(tuple(without_id), "the server reports no correlation id for these workflows")
+            if without_id
+            else None
+        )
 
     def _since(self, start: PreservicaStart, prepared_at: datetime) -> Listing[Workflow]:
-        """The workflows of a start's context, or of all where only its name is known, by which no list filters."""
+        """Return the workflows of a start's context, or of all contexts if the context's id is unknown.
+
+        The list has no filter by the name of a context.
+        """
         id = start.context_id
         known = id if id is not None and filters.is_digits(id) else None
         query = WorkflowQuery.of(context=known, since=prepared_at - MAX_CLOCK_SKEW)
@@ -180,7 +186,7 @@ class PreservicaStarts:
 
 
 def context_reference(context: Context | int | str) -> tuple[str | None, str | None]:
-    """Id and name of a context, as far as they are known."""
+    """Return the id and the name of a context, with None for an unknown value."""
     if isinstance(context, Context):
         return context.id, context.name or None
     if isinstance(context, str) and not filters.is_digits(context):
@@ -191,9 +197,9 @@ def context_reference(context: Context | int | str) -> tuple[str | None, str | N
 def _unknown(ticket: Ticket, start: PreservicaStart, error: CallError) -> StartOutcomeUnknown:
     name = start.context_name
     place = f"context {start.context_id}" if name is None else f"context {name!r}"
-    mark = ticket.correlation_id
-    look_for = f"the correlation id {mark!r} among the workflows of {place}"
-    return StartOutcomeUnknown(error, look_for=look_for, correlation_id=mark, ticket=ticket)
+    correlation_id = ticket.correlation_id
+    look_for = f"the correlation id {correlation_id!r} among the workflows of {place}"
+    return StartOutcomeUnknown(error, look_for=look_for, correlation_id=correlation_id, ticket=ticket)
 
 
 def _may_be_of(start: PreservicaStart, workflow: Workflow) -> bool:

@@ -1,4 +1,4 @@
-"""Starting at most once, and starting many: what `Workflows` of a Preservica can do besides single calls."""
+"""The part of a Preservica's workflow service that prepares tickets and runs batches."""
 
 from collections.abc import Iterable, Mapping
 
@@ -20,7 +20,7 @@ from workflow_async.settings import Poll, check_not_negative
 
 @define(eq=False)
 class StartService(monitor.MonitoringMixin[Workflow]):
-    """Tickets and batches."""
+    """The methods for tickets and batches."""
 
     _transport: Transport
     _starts: PreservicaStarts = field(
@@ -35,36 +35,35 @@ class StartService(monitor.MonitoringMixin[Workflow]):
         correlation_id: str | None = None,
         key: str | None = None,
     ) -> batch.Ticket:
-        """A start as a value to keep before `start` sends it; sends nothing itself, so it can be made anywhere.
+        """Return a start as a ticket, which can be stored before `start` sends it. No request is sent.
 
         Args:
-            context: what to start: a `Context`, its id (a number), or its name.
+            context: what to start, as a `Context`, its id (a number), or its name.
             parameters: as for `start`.
-            correlation_id: a mark by which the workflow can be recognized; a random one if None.
-            key: tells this start from others; a digest of context and parameters if None.
+            correlation_id: the id by which the workflow can be found later. A random id if None.
+            key: identifies this start within a batch. A digest of context and parameters if None.
 
         Raises:
-            InvalidArgument: for what cannot be sent.
+            InvalidArgument: a value cannot be sent.
         """
         return self._starts.make_ticket(context, parameters, correlation_id=correlation_id, key=key)
 
     async def reconcile(self, ticket: PreparedStart, *, wait: float = 30.0) -> batch.ReconcileResult[Workflow]:
-        """Look for what a ticket started, by its correlation id; never starts anything.
+        """Search for the workflow of a ticket by its correlation id. Never start anything.
 
-        `NoStartFound` is not "not started": a request on its way may still be carried out. Workflows of which the
-        server
-        does not tell the correlation id make it `Ambiguous`, never `StartFound`.
+        `NoStartFound` does not mean "not started", because the server may still carry out a request that was sent.
+        If the server reports no correlation id for a workflow, the result is `Ambiguous`, never `StartFound`.
 
         Args:
-            ticket: of `prepare_start`, or of a `StartOutcomeUnknown`.
-            wait: seconds to search. The search ends early when the start is seen. Time in which checks fail does not
-                count, and they may fail for as long in a row.
+            ticket: a ticket of `prepare_start` or of a `StartOutcomeUnknown`.
+            wait: seconds to search. The search ends early if the start is found. Time in which checks fail does not
+                count. Checks may fail for `wait` seconds in a row.
 
         Raises:
-            CallError: it cannot be looked for.
-            InvalidArgument: the ticket is of another system or server.
+            CallError: the search failed.
+            InvalidArgument: the ticket is for another system or server.
 
-        Source: GET /sdb/rest/workflow/instances, CorrelationToken; contract: preservica.md 1.8.
+        Source: GET /sdb/rest/workflow/instances, CorrelationToken. See tests/contract/preservica.md, section 1.8.
         """
         check_not_negative("wait", wait)
         return await self._starts.reconcile(checked_ticket(ticket), wait=wait)
@@ -82,39 +81,42 @@ class StartService(monitor.MonitoringMixin[Workflow]):
         settle: float = 30.0,
         start_unknown_again: bool = False,
     ) -> batch.Run[Workflow]:
-        """Start many, never more than so many at once: `async with pv.workflows.run_all(…) as outcomes: async for …`.
+        """Start many workflows, with a limit on how many run: `async with pv.workflows.run_all(…) as results: …`.
 
-        Each start is sent at most once, and has one `batch.Result`; a bad one never spoils the rest. What was surely
-        not carried out (no connection, 429) is tried again for `poll.outage` seconds.
+        Each start is sent at most once and has one `batch.Result`. A failed start does not affect other starts. A start
+        that did not happen (no connection, 429) is sent again for `poll.outage` seconds.
 
-        Before each start one request checks that the server answers. While it does not, nothing is sent: the batch
-        checks again after `poll.interval`, or what the server asks for, and after `poll.outage` seconds of failures in
-        a row tells the start as `NotStarted`. A server that asks for a longer pause than that is told at once.
+        Before each start, one request checks that the server responds. While the request fails with a temporary error,
+        nothing is sent. The batch checks again after `poll.interval`, or after the time that the server asks for. After
+        `poll.outage` seconds of failures in a row the start is reported as `NotStarted`. If the server asks for a
+        longer wait than that, the start is reported immediately.
 
-        With a journal, a run of the same starts after a crash continues where it was. It watches what runs, reports
-        what ended as `AlreadyDone`, starts what was surely not started, and looks for what may have been started. If
-        that stays unknown, it is reported as `OutcomeUnknown` and never sent again.
+        With a journal, a run of the same starts after a crash continues where the earlier run ended. It watches running
+        workflows, reports ended workflows as `AlreadyDone`, sends starts that did not happen, and searches for starts
+        that may have happened. A start that is not found is reported as `OutcomeUnknown` and not sent again.
 
         Args:
-            starts: `preservica.Start` records or tickets; taken one by one, as places get free.
-            max_running: how many of ours run on the server at most. A parked one counts as long as it is watched; one
-                whose start stays unknown, or that cannot be observed, no longer counts.
-            low: start no more until this few are left; `max_running - 1` if None.
-            count_others: count everybody's active and pending workflows, by the total of their list. It looks every
-                `poll.interval`, so others may get in between. While they cannot be counted, nothing is started.
-            journal: an SQLite file, made if there is none; needs the extra `[journal]`.
-            poll: how often to look, and how long to endure an outage.
+            starts: `preservica.Start` records or tickets. An iterator is read only as slots become free.
+            max_running: how many of this batch's workflows may run on the server. A parked workflow counts while it is
+                watched. A start that stays unknown, and a workflow that cannot be observed, do not count.
+            low: after the limit is reached, start the next one when at most `low` are running. `max_running - 1` if
+                None.
+            count_others: count the active and pending workflows of all users, by the total of the list. The count is
+                read every `poll.interval`, so other starts may come in between. While the count fails, nothing is
+                started.
+            journal: the path of an SQLite file, which is made if it does not exist. Needs the extra `[journal]`.
+            poll: how often to check, and how long to wait in an outage.
             parked: what to do about a workflow that needs a person: "wait", or leave it ("return", "raise").
-            settle: seconds to search for a start whose outcome is unknown. Time in which checks fail does not count.
-            start_unknown_again: send a start again, once, whose outcome is unknown after the search. It may then run
-                twice. Starts that an earlier run of the journal left unknown are included.
+            settle: seconds to search for a start of unknown outcome. Time in which checks fail does not count.
+            start_unknown_again: send a start once more if its outcome is unknown after the search. It may then run
+                twice. This includes starts that an earlier run of the journal left unknown.
 
         Raises:
-            InvalidArgument: at once, for settings that make no sense.
-            JournalError: on entering: in use, of another system or server, or no journal.
-            Exception: while iterating, what `starts` itself raises, once all that was started has its result.
+            InvalidArgument: immediately, for settings that make no sense.
+            JournalError: on entering, if the journal is in use, damaged, of another system or server, or not a journal.
+            Exception: while iterating, an error that `starts` itself raises, after all sent starts have their results.
         """
-        terms = WaitOptions[Workflow](poll=poll, parked=parked)
+        options = WaitOptions[Workflow](poll=poll, parked=parked)
         return run_batch(
             self._starts,
             self.poller,
@@ -124,7 +126,7 @@ class StartService(monitor.MonitoringMixin[Workflow]):
             count_others=count_others,
             on_conflict="raise",
             journal=journal,
-            options=terms,
+            options=options,
             settle=settle,
             start_unknown_again=start_unknown_again,
         )

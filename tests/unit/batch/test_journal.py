@@ -217,7 +217,7 @@ async def test_what_may_have_been_started_is_looked_for_and_never_started(
     assert isinstance(second, OutcomeUnknown)
     assert isinstance(first.error, StartOutcomeUnknown)
     assert second.error is None
-    assert second.why == "3 looks in 4 s did not see it"
+    assert second.why == "3 checks in 4 s did not find it"
     assert (await item(path)).kind is StatusKind.UNKNOWN
     fake.start(event, "quick")  # it was on its way all the time
     assert isinstance((await run(oc, path, start))["0"], Completed)

@@ -112,7 +112,7 @@ ALTERED = {
     "two heads": ("INSERT INTO batch SELECT * FROM batch", "its table batch has 2 rows instead of 1"),
     "another server": ("UPDATE batch SET server = 'https://x'", "its table batch was altered"),
     "another id": ("UPDATE batch SET id = 'x'", "its table batch was altered"),
-    "a total that is none": ("UPDATE batch SET total = 'many'", "the total in its table batch is no number"),
+    "a total that is none": ("UPDATE batch SET total = 'many'", "the total in its table batch is not a number"),
 }
 
 
@@ -166,7 +166,7 @@ async def test_a_row_that_no_version_of_this_library_wrote_is_damage_too(
 
 async def test_an_empty_file_is_no_new_journal(tmp_path: Path) -> None:
     path = put(tmp_path / "a.sqlite", b"")
-    await check_refused(path, "it is empty, which a journal never is", "Delete it only if no batch has ever used it")
+    await check_refused(path, "it is empty. A journal is never empty", "Delete it only if no batch has ever used it")
 
 
 async def test_a_file_that_is_cut_anywhere_is_refused(path: Path, filled: bytes) -> None:
@@ -243,9 +243,9 @@ def circle(path: Path) -> None:
 @pytest.mark.parametrize(
     ("harm", "sentence"),
     [
-        (folder, "it is no regular file. Use the path of a journal"),
-        (pipe, "it is no regular file"),
-        (device, "it is no regular file"),
+        (folder, "it is not a regular file. Use the path of a journal"),
+        (pipe, "it is not a regular file"),
+        (device, "it is not a regular file"),
         (circle, "symbolic links"),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
@@ -321,7 +321,7 @@ async def test_a_copy_of_a_journal_whose_process_was_killed_may_be_incomplete(pa
         shutil.move(copy, path)
         copy = path
     why = await refusal(copy)
-    assert f"it is incomplete or open elsewhere: a copy that was made while a batch had {path} open. Use the" in why
+    assert f"it is a copy that was made while a batch had {path} open, so it may be incomplete. Use the" in why
     assert len((await read_journal(copy)).items) == 45
     execute(copy, why.rpartition("'UPDATE")[2].join(("UPDATE", "")).removesuffix("'"))
     journal, items = await open_journal(copy, "opencast", SERVER)
@@ -334,10 +334,10 @@ async def test_a_copy_of_a_journal_that_is_open_is_refused(tmp_path: Path) -> No
     journal, _ = await open_journal(path, "opencast", SERVER)
     await journal.write(intent("a"))
     copy = Path(shutil.copy(path, tmp_path / "copy.sqlite"))
-    assert "it is incomplete or open elsewhere" in await refusal(copy)
+    assert "so it may be incomplete" in await refusal(copy)
     await journal.write(started("a", 7))
     await journal.close()
-    assert "it is incomplete or open elsewhere" in await refusal(copy)
+    assert "so it may be incomplete" in await refusal(copy)
 
 
 async def test_a_copy_of_a_journal_that_was_closed_goes_on(path: Path, tmp_path: Path) -> None:
@@ -362,7 +362,9 @@ async def test_a_write_that_was_interrupted_is_undone_under_the_name_it_was_made
     other = tmp_path / "other.sqlite"
     os.link(path, other)
     left = put(tmp_path / "a.sqlite-journal", b"not empty")
-    assert f"its last write was interrupted, and only {path} can undo it, with {left}" in await refusal(other)
+    assert f"its last write was interrupted, and {left} can undo it. Open the journal once as {path}" in await refusal(
+        other
+    )
     journal, _ = await open_journal(path, "opencast", SERVER)
     await journal.close()
     journal, _ = await open_journal(other, "opencast", SERVER)

@@ -161,7 +161,7 @@ async def test_a_workflow_that_two_starts_may_own_is_neithers(
     verdict = await verdict_of(oc, oc.workflows.prepare_start(event, "quick", baseline=0), contested=True)
     assert isinstance(verdict, Ambiguous)
     assert [workflow.id for workflow in verdict.candidates] == [id]
-    assert verdict.why == "another start of the batch, which may have happened too, may own it"
+    assert verdict.why == "it may belong to another start of the batch whose outcome is unknown"
 
 
 async def test_of_two_equal_starts_that_are_lost_neither_is_given_the_workflow_of_the_other(

@@ -128,7 +128,7 @@ async def test_two_that_may_be_it_are_candidates(oc: OpencastClient, fake: FakeO
     verdict = await oc.workflows.reconcile(oc.workflows.prepare_start(event, "quick", baseline=0), wait=0)
     assert isinstance(verdict, Ambiguous)
     assert [workflow.id for workflow in verdict.candidates] == ids
-    assert verdict.why == f"2 workflows 'quick' on event {event} may be it"
+    assert verdict.why == f"2 workflows 'quick' on event {event} may belong to it"
 
 
 async def test_a_later_workflow_of_another_definition_may_be_an_error_handlers(
@@ -152,11 +152,11 @@ async def test_who_may_not_see_an_events_workflows_gets_what_the_event_says(
         verdict = await reconcile(prepare(busy, "quick"), wait=0)
         assert isinstance(verdict, Ambiguous)
         assert verdict.candidates == ()
-        assert "may not be seen (403 Forbidden" in verdict.why
+        assert f"may not read the workflows of event {busy} (403 Forbidden" in verdict.why
         assert verdict.why.endswith(("its latest workflow is instantiated", "its latest workflow is running"))
         unshown = await reconcile(prepare("no such event", "quick"), wait=0)
         assert isinstance(unshown, Ambiguous)
-        assert unshown.why.endswith("it is not shown")
+        assert unshown.why.endswith("the event is not listed")
 
 
 async def test_who_may_see_nothing_is_told_so(connect: Connect, fake: FakeOpencast) -> None:
@@ -191,7 +191,7 @@ async def test_a_mark_is_found(pv: PreservicaClient, archive: FakePreservica) ->
     verdict = await pv.workflows.reconcile(ticket)
     assert isinstance(verdict, StartFound)
     assert verdict.workflow.correlation_id == ticket.correlation_id
-    assert verdict.evidence == f"it carries the correlation id {ticket.correlation_id}"
+    assert verdict.evidence == f"it has the correlation id {ticket.correlation_id}"
     assert len(archive.starts) == 1
 
 
@@ -255,7 +255,7 @@ async def test_a_server_that_tells_no_marks_leaves_it_open(unmarked: FakePreserv
             await client.workflows.start(context)
             verdicts.append(await client.workflows.reconcile(ticket, wait=0))
         assert isinstance(verdicts[-1], Ambiguous)
-        assert verdicts[-1].why == "the server tells no correlation id of these"
+        assert verdicts[-1].why == "the server reports no correlation id for these workflows"
         assert all(workflow.correlation_id is None for workflow in verdicts[-1].candidates)
 
 

@@ -285,7 +285,7 @@ async def test_a_start_whose_fate_stays_unknown_is_told_and_never_repeated(
     assert isinstance(unknown, OutcomeUnknown)
     assert isinstance(unknown.search_result, NoStartFound)
     assert isinstance(unknown.error, StartOutcomeUnknown)
-    assert unknown.why.startswith("16 looks in 30 s did not see it (the start may have happened")
+    assert unknown.why.startswith("16 checks in 30 s did not find it (the start may have happened")
     assert unknown.ticket.baseline == 0
     assert told["1"].succeeded
     assert (posts(fake), len(runs(fake))) == (2, 1)
@@ -299,7 +299,7 @@ async def test_who_may_not_see_workflows_of_events_is_told_that_it_stays_open(
         told = await run_all(client, on_events(fake, "quick", "quick"), max_running=1, settle=4.0)
     assert isinstance(told["0"], OutcomeUnknown)
     assert isinstance(told["0"].search_result, Ambiguous)
-    assert "may not be seen" in told["0"].why
+    assert "may not read the workflows" in told["0"].why
     assert told["1"].succeeded
     baselines = [exchange for exchange in fake.requests if exchange.path.startswith("/workflow/mediaPackage")]
     assert baselines[0].status == 403
@@ -311,7 +311,7 @@ async def test_a_start_that_cannot_even_be_looked_for_is_told(oc: OpencastClient
     told = await run_all(oc, on_events(fake, "quick"), settle=4.0)
     assert isinstance(told["0"], OutcomeUnknown)
     assert told["0"].search_result is None
-    assert told["0"].why.startswith("it could not be looked for (GET")
+    assert told["0"].why.startswith("the search for it failed (GET")
 
 
 # Conflicts

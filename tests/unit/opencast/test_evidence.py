@@ -126,4 +126,4 @@ def test_what_another_start_may_own_is_ambiguous_only_where_it_would_be_taken() 
     assert find_start(ticket(9), START, [workflow(9)], rivals) is None
     two = find_start(ticket(7), START, [workflow(9), workflow(11)], rivals)
     assert isinstance(two, Ambiguous)
-    assert two.why == "2 workflows 'fast' on event e may be it"
+    assert two.why == "2 workflows 'fast' on event e may belong to it"
