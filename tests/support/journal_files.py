@@ -135,7 +135,7 @@ for path in sys.argv[1:]:
 """
 
 
-def told_elsewhere(*paths: Path) -> list[str]:
+def opened_elsewhere(*paths: Path) -> list[str]:
     """What another process is told that opens a journal by each of these paths: `free`, or why it cannot."""
     command = [sys.executable, "-c", TRYING, *map(str, paths)]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()

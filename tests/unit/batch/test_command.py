@@ -72,7 +72,7 @@ def on_events(fakes: Sandbox, *definitions: str) -> Path:
     return written(("key", "event", "definition"), *rows)
 
 
-def test_a_batch_is_run_and_told_as_a_table(command: Command, fakes: Sandbox) -> None:
+def test_a_batch_is_printed_as_a_table(command: Command, fakes: Sandbox) -> None:
     result = command("run", on_events(fakes, "noop", "noop", "noop"), *OFTEN, env=opencast_of(fakes))
     summary, heading, *rows = result.stdout.splitlines()
     assert summary == "opencast: 3 starts, 3 succeeded"
@@ -81,7 +81,7 @@ def test_a_batch_is_run_and_told_as_a_table(command: Command, fakes: Sandbox) ->
     assert result.exit_code == 0
 
 
-def test_a_batch_tells_in_which_operation_a_workflow_failed(command: Command, fakes: Sandbox) -> None:
+def test_a_batch_prints_the_failed_operation(command: Command, fakes: Sandbox) -> None:
     result = command("run", on_events(fakes, "fails"), *OFTEN, env=opencast_of(fakes))
     assert result.stdout.splitlines()[-1].endswith("in encode (attempt 1 of 1, host https://worker.example.org)")
 
@@ -129,14 +129,14 @@ def test_the_exit_code_is_that_of_the_worst(
     assert result.exit_code == expected
 
 
-def test_no_more_run_at_once_than_were_allowed(command: Command, fakes: Sandbox) -> None:
+def test_no_more_than_max_running_workflows_run_concurrently(command: Command, fakes: Sandbox) -> None:
     file = on_events(fakes, *["noop"] * 5)
     result = command("run", file, "--max-running", 1, "--low", 0, "--count-others", *OFTEN, env=opencast_of(fakes))
     assert result.exit_code == 0
     assert all(after.created >= (before.finished or 0.0) for before, after in pairwise(runs(fakes.opencast)))
 
 
-def test_a_busy_event_is_dealt_with_as_asked(command: Command, fakes: Sandbox) -> None:
+def test_a_busy_event_is_handled_as_on_conflict_says(command: Command, fakes: Sandbox) -> None:
     fakes.opencast.define("held", [Step("one", 0.1, StepResult.HELD)])
     event = fakes.opencast.event()
     fakes.opencast.start(event, "held")
@@ -157,7 +157,7 @@ def test_the_same_row_twice_is_started_once(command: Command, fakes: Sandbox) ->
     assert (result.exit_code, len(runs(fakes.opencast))) == (0, 1)
 
 
-def test_the_same_command_again_asks_for_nothing_that_has_ended(command: Command, fakes: Sandbox) -> None:
+def test_the_same_command_again_requests_no_ended_workflow(command: Command, fakes: Sandbox) -> None:
     given = ("run", on_events(fakes, "noop", "fails"), "--journal", "b.sqlite", *OFTEN)
     codes = [command(*given, env=opencast_of(fakes)).exit_code for _ in range(2)]
     assert codes == [1, 1]
@@ -165,7 +165,7 @@ def test_the_same_command_again_asks_for_nothing_that_has_ended(command: Command
     assert sum(exchange.method == "POST" for exchange in fakes.opencast.requests) == 2
 
 
-def test_a_start_nobody_knows_about_comes_first_and_is_3(command: Command, fakes: Sandbox) -> None:
+def test_a_start_of_unknown_outcome_is_printed_first_and_exits_with_3(command: Command, fakes: Sandbox) -> None:
     fakes.opencast.faults = Faults(script=[None, Fault.SERVER_ERROR], methods=("POST",))
     file = on_events(fakes, "noop", "noop")
     result = command("run", file, "--max-running", 1, "--journal", "b.sqlite", *OFTEN, env=opencast_of(fakes))
@@ -175,7 +175,7 @@ def test_a_start_nobody_knows_about_comes_first_and_is_3(command: Command, fakes
     assert [line["outcome"] for line in lines(report.stdout)] == ["unknown", "succeeded"]
 
 
-def test_starts_that_stay_unknown_are_made_again_if_the_command_says_so(command: Command, fakes: Sandbox) -> None:
+def test_unknown_starts_are_sent_again_with_again_unknown(command: Command, fakes: Sandbox) -> None:
     fakes.opencast.faults = Faults(script=[Fault.SERVER_ERROR], methods=("POST",))
     given = ("run", on_events(fakes, "noop", "noop"), "--max-running", 1, "--journal", "b.sqlite", "--json", *OFTEN)
     told = [
@@ -189,7 +189,7 @@ def test_starts_that_stay_unknown_are_made_again_if_the_command_says_so(command:
     assert len(runs(fakes.opencast)) == 2
 
 
-def test_starts_on_a_preservica_are_made_again_too(command: Command, fakes: Sandbox) -> None:
+def test_unknown_starts_on_a_preservica_are_sent_again_with_again_unknown(command: Command, fakes: Sandbox) -> None:
     fakes.preservica.faults = Faults(script=[Fault.SERVER_ERROR], methods=("POST",), paths=("/sdb/",))
     given = ("run", written(("context",), ("42",)), "--journal", "b.sqlite", *OFTEN)
     assert command(*given, env=preservica_of(fakes)).exit_code == 3
@@ -197,7 +197,7 @@ def test_starts_on_a_preservica_are_made_again_too(command: Command, fakes: Sand
     assert len(fakes.preservica.starts) == 1
 
 
-def test_nothing_else_is_made_again(command: Command, fakes: Sandbox) -> None:
+def test_again_accepts_no_other_value(command: Command, fakes: Sandbox) -> None:
     result = command("run", on_events(fakes, "noop"), "--again", "failed", env=opencast_of(fakes))
     assert (result.exit_code, fakes.opencast.requests) == (2, [])
 
@@ -210,7 +210,7 @@ def test_progress_goes_to_stderr(command: Command, fakes: Sandbox) -> None:
     assert "settled" not in result.stdout
 
 
-def test_what_it_took_is_by_the_servers_clock(command: Command, fakes: Sandbox) -> None:
+def test_durations_are_measured_by_the_servers_clock(command: Command, fakes: Sandbox) -> None:
     fakes.opencast.define("slow", [Step("one", 100.0)])  # 2 seconds here
     given = ("run", on_events(fakes, "slow"), "--journal", "b.sqlite", *OFTEN)
     (told,) = lines(command(*given, "--json", env=opencast_of(fakes)).stdout)
@@ -223,7 +223,7 @@ def test_what_it_took_is_by_the_servers_clock(command: Command, fakes: Sandbox) 
     assert command(*given, env=opencast_of(fakes)).stdout.splitlines()[2].split()[3] == took
 
 
-def test_the_operation_that_failed_is_told(command: Command, fakes: Sandbox) -> None:
+def test_the_failed_operation_is_printed(command: Command, fakes: Sandbox) -> None:
     fakes.opencast.define("breaks", [Step("inspect", 1.0), Step("encode", 1.0, StepResult.FAILED)])
     given = ("run", on_events(fakes, "breaks"), "--journal", "b.sqlite", *OFTEN)
     table = command(*given, env=opencast_of(fakes)).stdout
@@ -239,13 +239,13 @@ def test_the_operation_that_failed_is_told(command: Command, fakes: Sandbox) -> 
     assert row["server_start"] < row["server_end"]
 
 
-def test_a_row_has_the_keys_it_always_had_and_the_servers_after_them(command: Command, fakes: Sandbox) -> None:
+def test_a_row_keeps_its_keys_and_adds_the_servers_keys_after_them(command: Command, fakes: Sandbox) -> None:
     (row,) = lines(command("run", on_events(fakes, "noop"), "--json", *OFTEN, env=opencast_of(fakes)).stdout)
     always = ["key", "outcome", "id", "state", "seconds", "start", "intended_at", "started_at", "ended_at", "detail"]
     assert [*row] == [*always, "server_start", "server_end", "failed_operation", "failed_attempt", "failed_host"]
 
 
-def test_only_what_is_over_for_good_is_settled() -> None:
+def test_only_ended_starts_are_settled() -> None:
     words = [
         (StatusKind.PLANNED, "planned"),
         (StatusKind.INTENT, "intended"),
@@ -284,7 +284,7 @@ def test_only_what_is_over_for_good_is_settled() -> None:
         "event,definition\n\xff,fast\n",
     ],
 )
-def test_a_file_that_is_no_batch_is_2_before_anything_is_asked(command: Command, fakes: Sandbox, text: str) -> None:
+def test_an_invalid_batch_file_exits_with_2_before_any_request(command: Command, fakes: Sandbox, text: str) -> None:
     path = Path("batch.csv")
     path.write_bytes(text.encode("latin-1"))
     result = command("run", path, env=opencast_of(fakes))
@@ -292,12 +292,12 @@ def test_a_file_that_is_no_batch_is_2_before_anything_is_asked(command: Command,
     assert "batch.csv" in result.stderr
 
 
-def test_a_file_that_is_not_there_is_2(command: Command, fakes: Sandbox) -> None:
+def test_a_missing_batch_file_exits_with_2(command: Command, fakes: Sandbox) -> None:
     assert command("run", "nowhere.csv", env=opencast_of(fakes)).exit_code == 2
     assert command("report", "nowhere.sqlite").exit_code == 2
 
 
-def test_what_a_spreadsheet_puts_before_the_first_column_is_no_part_of_it(command: Command, fakes: Sandbox) -> None:
+def test_a_byte_order_mark_is_not_part_of_the_first_column(command: Command, fakes: Sandbox) -> None:
     path = Path("batch.csv")
     path.write_text(f"event,definition\n{fakes.opencast.event()},noop\n", encoding="utf-8-sig")
     assert command("run", path, *OFTEN, env=opencast_of(fakes)).exit_code == 0
@@ -310,7 +310,7 @@ def test_a_preservica_has_no_conflicts(command: Command, fakes: Sandbox) -> None
     assert "--on-conflict is Opencast's" in result.stderr
 
 
-def test_a_journal_of_another_server_is_2(command: Command, fakes: Sandbox) -> None:
+def test_a_journal_of_another_server_exits_with_2(command: Command, fakes: Sandbox) -> None:
     given = ("run", on_events(fakes, "noop"), "--journal", "b.sqlite", *OFTEN)
     assert command(*given, env=opencast_of(fakes)).exit_code == 0
     with Sandbox(speed=50) as others:
@@ -331,7 +331,7 @@ def journal(command: Command, fakes: Sandbox) -> Path:
     return Path("b.sqlite")
 
 
-def test_a_report_needs_no_server_and_tells_counts_and_every_start(command: Command, journal: Path) -> None:
+def test_a_report_needs_no_server_and_prints_counts_and_every_start(command: Command, journal: Path) -> None:
     result = command("report", journal)
     summary, heading, *rows = result.stdout.splitlines()
     assert summary.startswith("opencast at http://127.0.0.1:")
@@ -341,7 +341,7 @@ def test_a_report_needs_no_server_and_tells_counts_and_every_start(command: Comm
     assert result.exit_code == 0
 
 
-def test_a_report_of_a_batch_that_was_left_tells_of_the_starts_that_wait(command: Command, fakes: Sandbox) -> None:
+def test_a_report_of_an_unfinished_batch_lists_the_waiting_starts(command: Command, fakes: Sandbox) -> None:
     fakes.opencast.define("slow", [Step("one", 10_000.0)])
     definitions = ["noop"] * 12 + ["slow"] * 2
     starts = [opencast.Start(fakes.opencast.event(), name, key=str(n)) for n, name in enumerate(definitions)]
@@ -366,21 +366,21 @@ def test_a_report_of_a_batch_that_was_left_tells_of_the_starts_that_wait(command
     assert command("report", "b.sqlite").stdout.splitlines()[0].endswith("; more may follow")
 
 
-def test_a_report_is_lines_of_json_for_scripts(command: Command, journal: Path) -> None:
+def test_a_report_is_available_as_lines_of_json(command: Command, journal: Path) -> None:
     first, *_ = lines(command("report", journal, "--json").stdout)
     assert (first["key"], first["outcome"], first["state"]) == ("0", "succeeded", "succeeded")
     assert first["seconds"] > 0
     assert first["started_at"].endswith("Z")
 
 
-def test_a_report_is_a_file_for_spreadsheets(command: Command, journal: Path) -> None:
+def test_a_report_is_available_as_csv(command: Command, journal: Path) -> None:
     rows = list(csv.DictReader(command("report", journal, "--csv").stdout.splitlines()))
     assert [row["outcome"] for row in rows] == ["succeeded", "failed", "refused"]
     assert rows[2]["id"] == rows[2]["seconds"] == ""
     assert "404" in rows[2]["detail"]
 
 
-def test_a_key_that_a_spreadsheet_would_take_for_a_formula_is_none(command: Command, fakes: Sandbox) -> None:
+def test_a_key_that_a_spreadsheet_would_take_for_a_formula_is_escaped(command: Command, fakes: Sandbox) -> None:
     file = written(("key", "event", "definition"), ("=1+1", fakes.opencast.event(), "noop"))
     command("run", file, "--journal", "b.sqlite", *OFTEN, env=opencast_of(fakes))
     (row,) = csv.DictReader(command("report", "b.sqlite", "--csv").stdout.splitlines())

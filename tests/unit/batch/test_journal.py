@@ -80,7 +80,7 @@ async def test_intent_id_every_change_and_the_outcome_are_written(
     assert rest[-2:] == [("0", "change", "succeeded", id), ("0", "ended", "succeeded", id)]
 
 
-async def test_where_a_start_stands_can_be_read_off_it(oc: OpencastClient, fake: FakeOpencast, path: Path) -> None:
+async def test_a_journal_shows_the_status_of_a_start(oc: OpencastClient, fake: FakeOpencast, path: Path) -> None:
     told = await run(oc, path, Start(fake.event(), "quick", {"n": 1}, "0"))
     found = await read_journal(path)
     assert isinstance(found, JournalContents)
@@ -94,7 +94,7 @@ async def test_where_a_start_stands_can_be_read_off_it(oc: OpencastClient, fake:
     assert 5 <= seen.took.total_seconds() < 60
 
 
-async def test_it_holds_no_credentials_and_is_its_owners(
+async def test_a_journal_has_no_credentials_and_only_its_owner_may_read_it(
     pv: PreservicaClient, archive: FakePreservica, path: Path
 ) -> None:
     async with pv.workflows.run_all([ContextStart(42)], journal=path, poll=OFTEN) as outcomes:
@@ -105,7 +105,9 @@ async def test_it_holds_no_credentials_and_is_its_owners(
         assert {stat.S_IMODE(file.stat().st_mode) for file in files} == {0o600}
 
 
-async def test_it_can_be_read_while_a_batch_writes_to_it(oc: OpencastClient, fake: FakeOpencast, path: Path) -> None:
+async def test_a_journal_can_be_read_while_a_batch_writes_to_it(
+    oc: OpencastClient, fake: FakeOpencast, path: Path
+) -> None:
     starts = [Start(fake.event(), "quick", key=str(n)) for n in range(2)]
     async with oc.workflows.run_all(starts, max_running=1, journal=path, poll=OFTEN) as outcomes:
         await anext(outcomes)
@@ -130,7 +132,7 @@ async def test_an_intent_is_on_the_disk_before_the_start_is_sent(
 # Another run
 
 
-async def test_what_has_ended_is_not_asked_for_again(oc: OpencastClient, fake: FakeOpencast, path: Path) -> None:
+async def test_an_ended_workflow_is_not_requested_again(oc: OpencastClient, fake: FakeOpencast, path: Path) -> None:
     starts = [Start(fake.event(), name, key=str(n)) for n, name in enumerate(("quick", "fails"))]
     before = await run(oc, path, *starts)
     count = len(fake.requests)
@@ -143,7 +145,7 @@ async def test_what_has_ended_is_not_asked_for_again(oc: OpencastClient, fake: F
     assert [after["0"].word, after["1"].word] == ["succeeded", "failed"]
 
 
-async def test_what_runs_is_watched_on_and_told_though_nobody_names_it_again(
+async def test_a_running_workflow_is_watched_again_even_if_its_start_is_not_given(
     oc: OpencastClient, fake: FakeOpencast, path: Path
 ) -> None:
     fake.define("slow", [Step("one", 600.0)])
@@ -157,7 +159,9 @@ async def test_what_runs_is_watched_on_and_told_though_nobody_names_it_again(
     assert posts(fake) == 1
 
 
-async def test_what_runs_from_before_takes_its_place_first(oc: OpencastClient, fake: FakeOpencast, path: Path) -> None:
+async def test_running_workflows_of_an_earlier_run_take_their_slots_first(
+    oc: OpencastClient, fake: FakeOpencast, path: Path
+) -> None:
     fake.define("slow", [Step("one", 600.0)])
     slow, quick = Start(fake.event(), "slow", key="0"), Start(fake.event(), "quick", key="1")
     async with oc.workflows.run_all([slow], journal=path, poll=OFTEN) as outcomes:
@@ -167,7 +171,9 @@ async def test_what_runs_from_before_takes_its_place_first(oc: OpencastClient, f
     assert [one.key for one in told] == ["0", "1"]
 
 
-async def test_what_was_left_to_a_person_is_watched_again(oc: OpencastClient, fake: FakeOpencast, path: Path) -> None:
+async def test_a_parked_workflow_of_an_earlier_run_is_watched_again(
+    oc: OpencastClient, fake: FakeOpencast, path: Path
+) -> None:
     fake.define("asks", [Step("one", 1.0, StepResult.HELD)])
     start = Start(fake.event(), "asks", key="0")
     assert (await run(oc, path, start, parked="return"))["0"].workflow.state_text == "paused"
@@ -178,7 +184,9 @@ async def test_what_was_left_to_a_person_is_watched_again(oc: OpencastClient, fa
     assert posts(fake) == 1
 
 
-async def test_what_was_surely_not_started_is_started(oc: OpencastClient, fake: FakeOpencast, path: Path) -> None:
+async def test_a_start_that_did_not_happen_is_sent_by_the_next_run(
+    oc: OpencastClient, fake: FakeOpencast, path: Path
+) -> None:
     start = Start(fake.event(), "later", key="0")
     assert isinstance((await run(oc, path, start))["0"], Rejected)
     assert (await item(path)).word == "refused"
@@ -186,7 +194,7 @@ async def test_what_was_surely_not_started_is_started(oc: OpencastClient, fake: 
     assert (await run(oc, path, start))["0"].succeeded
 
 
-async def test_what_was_skipped_is_started_once_the_event_is_free(
+async def test_a_skipped_start_is_sent_by_the_next_run_if_the_event_is_free(
     oc: OpencastClient, fake: FakeOpencast, path: Path
 ) -> None:
     event = fake.event()
@@ -196,7 +204,9 @@ async def test_what_was_skipped_is_started_once_the_event_is_free(
     assert (await run(oc, path, start, on_conflict="wait"))["0"].succeeded
 
 
-async def test_what_was_not_sent_is_sent(oc: OpencastClient, path: Path, fake: FakeOpencast) -> None:
+async def test_a_start_that_was_not_sent_is_sent_by_the_next_run(
+    oc: OpencastClient, path: Path, fake: FakeOpencast
+) -> None:
     url = "http://127.0.0.1:1"
     async with OpencastClient(url, auth=fake.auth, retry=Retry(attempts=1)) as client:
         poll = Poll(interval=0.01, ceiling=0.02, outage=0.0)
@@ -206,7 +216,7 @@ async def test_what_was_not_sent_is_sent(oc: OpencastClient, path: Path, fake: F
     assert [kind for _, kind, _, _ in rows(path)] == ["not started"] * 2
 
 
-async def test_what_may_have_been_started_is_looked_for_and_never_started(
+async def test_a_start_that_may_have_happened_is_searched_for_and_not_sent(
     oc: OpencastClient, fake: FakeOpencast, path: Path
 ) -> None:
     event = fake.event()
@@ -224,7 +234,9 @@ async def test_what_may_have_been_started_is_looked_for_and_never_started(
     assert posts(fake) == 1
 
 
-async def test_a_key_that_is_another_starts_is_refused(oc: OpencastClient, fake: FakeOpencast, path: Path) -> None:
+async def test_a_key_that_belongs_to_another_start_is_rejected(
+    oc: OpencastClient, fake: FakeOpencast, path: Path
+) -> None:
     await run(oc, path, Start(fake.event(), "quick", key="0"))
     refused = (await run(oc, path, Start(fake.event(), "quick", key="0")))["0"]
     assert isinstance(refused, Rejected)
@@ -287,12 +299,14 @@ def table(path: Path) -> Iterator[None]:
     assert path.read_text() == "event,definition\n" * 100
 
 
-async def test_what_is_no_journal_is_refused_and_left_as_it_is(oc: OpencastClient, path: Path, table: None) -> None:
+async def test_a_file_that_is_not_a_journal_is_refused_and_stays_unchanged(
+    oc: OpencastClient, path: Path, table: None
+) -> None:
     with pytest.raises(JournalError, match="not a database"):
         await run(oc, path)
 
 
-async def test_a_database_of_others_is_refused(oc: OpencastClient, path: Path) -> None:
+async def test_a_database_of_another_program_is_refused(oc: OpencastClient, path: Path) -> None:
     connection = sqlite3.connect(path)
     connection.execute("CREATE TABLE theirs (x)")
     connection.close()
@@ -314,7 +328,7 @@ async def test_a_journal_that_cannot_be_made_is_refused(oc: OpencastClient, tmp_
         await run(oc, tmp_path / "no such folder" / "batch.sqlite")
 
 
-async def test_what_is_not_there_cannot_be_read(path: Path) -> None:
+async def test_a_missing_journal_cannot_be_read(path: Path) -> None:
     with pytest.raises(JournalError, match="No such file"):
         await read_journal(path)
     with pytest.raises(JournalError, match="No such file"):
@@ -339,7 +353,7 @@ async def test_a_journal_that_cannot_be_written_ends_the_batch_before_anything_i
     assert posts(fake) == 0
 
 
-async def test_an_entry_is_written_although_the_batch_is_left(
+async def test_an_entry_is_written_even_if_the_batch_is_left(
     oc: OpencastClient, fake: FakeOpencast, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write = Journal.write

@@ -56,7 +56,7 @@ async def item(path: Path, key: str = "0") -> StartStatus:
 # All starts
 
 
-async def test_every_start_is_written_down_before_the_first_is_sent(
+async def test_every_start_is_recorded_before_the_first_is_sent(
     oc: OpencastClient, fake: FakeOpencast, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     plan = Journal.plan
@@ -93,9 +93,7 @@ async def test_a_batch_of_14_that_was_left_after_12_has_14(oc: OpencastClient, f
     assert posts(fake) == 14
 
 
-async def test_a_start_that_was_only_planned_is_not_looked_for_but_started(
-    oc: OpencastClient, fake: FakeOpencast, path: Path
-) -> None:
+async def test_a_planned_start_is_sent_without_a_search(oc: OpencastClient, fake: FakeOpencast, path: Path) -> None:
     start = Start(fake.event(), "quick", key="0")
     journal, _ = await open_journal(path, "opencast", fake.url)
     await journal.plan([oc.workflows.prepare_start(start.event_id, "quick", key="0")], 1)
@@ -105,7 +103,7 @@ async def test_a_start_that_was_only_planned_is_not_looked_for_but_started(
     assert isinstance((await run(oc, path, start))["0"], Completed)
 
 
-async def test_a_planned_key_with_other_arguments_is_refused(
+async def test_a_planned_key_with_other_arguments_is_rejected(
     oc: OpencastClient, fake: FakeOpencast, path: Path
 ) -> None:
     journal, _ = await open_journal(path, "opencast", fake.url)
@@ -134,7 +132,7 @@ async def test_more_starts_in_another_run_are_added(oc: OpencastClient, fake: Fa
     assert (found.total, [*found.items]) == (3, ["0", "1", "2"])
 
 
-async def test_of_an_iterator_the_total_is_not_known_before_its_end(
+async def test_the_total_of_an_iterator_is_unknown_until_its_end(
     oc: OpencastClient, fake: FakeOpencast, path: Path
 ) -> None:
     fake.define("slow", [Step("one", 3600.0)])
@@ -149,7 +147,7 @@ async def test_of_an_iterator_the_total_is_not_known_before_its_end(
     assert (await read_journal(path)).total == 3
 
 
-async def test_without_a_journal_the_starts_that_wait_are_seen_too(oc: OpencastClient, fake: FakeOpencast) -> None:
+async def test_without_a_journal_waiting_starts_are_listed(oc: OpencastClient, fake: FakeOpencast) -> None:
     fake.define("slow", [Step("one", 3600.0)])
     starts = [Start(fake.event(), name, key=str(n)) for n, name in enumerate(("quick", "slow", "quick"))]
     async with oc.workflows.run_all(starts, max_running=1, poll=OFTEN) as outcomes:
@@ -166,7 +164,7 @@ class Torn(list[Start]):
         raise LookupError("no more rows")
 
 
-async def test_starts_that_cannot_all_be_read_are_not_begun_and_what_runs_is_watched_first(
+async def test_starts_that_cannot_all_be_read_are_not_sent_and_running_workflows_are_watched_first(
     oc: OpencastClient, fake: FakeOpencast, path: Path
 ) -> None:
     fake.define("slow", [Step("one", 60.0)])
@@ -209,7 +207,7 @@ async def test_the_times_of_an_end_are_the_servers_on_a_preservica(
     assert found.took < timedelta(seconds=10)
 
 
-async def test_a_workflow_that_ended_between_two_runs_took_as_long_as_it_took(
+async def test_the_duration_of_a_workflow_that_ended_between_two_runs_is_the_servers(
     oc: OpencastClient, fake: FakeOpencast, path: Path, time: ManualClock
 ) -> None:
     start = Start(fake.event(), "quick", key="0")
@@ -221,7 +219,7 @@ async def test_a_workflow_that_ended_between_two_runs_took_as_long_as_it_took(
     assert (await item(path)).took == timedelta(seconds=5)
 
 
-async def test_the_operation_that_failed_is_written_down(oc: OpencastClient, fake: FakeOpencast, path: Path) -> None:
+async def test_the_failed_operation_is_recorded(oc: OpencastClient, fake: FakeOpencast, path: Path) -> None:
     fake.define("breaks", [Step("inspect", 2.0), Step("encode", 3.0, StepResult.FAILED), Step("publish", 4.0)])
     await run(oc, path, Start(fake.event(), "breaks", key="0"))
     found = await item(path)
@@ -234,7 +232,9 @@ async def test_the_operation_that_failed_is_written_down(oc: OpencastClient, fak
     assert found.detail == "in encode (attempt 1 of 1, host https://worker.example.org)"
 
 
-async def test_what_has_not_ended_has_no_end(oc: OpencastClient, fake: FakeOpencast, path: Path) -> None:
+async def test_a_workflow_that_has_not_ended_has_no_end_time(
+    oc: OpencastClient, fake: FakeOpencast, path: Path
+) -> None:
     fake.define("asks", [Step("one", 1.0, StepResult.HELD)])
     await run(oc, path, Start(fake.event(), "asks", key="0"), parked="return")
     found = await item(path)
@@ -242,7 +242,7 @@ async def test_what_has_not_ended_has_no_end(oc: OpencastClient, fake: FakeOpenc
     assert found.server_start is not None
 
 
-async def test_what_was_never_seen_has_no_facts(
+async def test_a_workflow_that_was_never_read_has_no_details(
     oc: OpencastClient, fake: FakeOpencast, path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write = Journal.write
@@ -293,7 +293,7 @@ def ended(state: State, *operations: Operation) -> Workflow:
         (State.RUNNING, [("a", "succeeded", 0, 5), ("b", "running", 5)], 0, None),
     ],
 )
-def test_the_end_is_not_made_up_where_the_server_does_not_say(
+def test_the_end_time_is_none_if_the_server_does_not_say(
     state: State, operations: list[tuple[Any, ...]], start: float | None, end: float | None
 ) -> None:
     found = read_details(ended(state, *(operation(*each) for each in operations)))
@@ -301,7 +301,7 @@ def test_the_end_is_not_made_up_where_the_server_does_not_say(
     assert found["server_end"] == (None if end is None else at(end))
 
 
-def test_operations_that_were_not_asked_for_say_nothing() -> None:
+def test_operations_that_were_not_requested_give_no_details() -> None:
     found = read_details(Workflow(id=7, state=State.FAILED, state_text="failed", event_id="e"))
     assert found == facts.NO_FACTS
 
@@ -314,7 +314,7 @@ def test_the_failed_operation_is_that_of_the_record() -> None:
     assert read_details(ended(State.FAILED, operation("a", "failed", failed_attempts=None)))["failed_attempt"] is None
 
 
-def test_an_operation_that_failed_in_a_workflow_that_succeeded_is_not_told() -> None:
+def test_a_failed_operation_of_a_workflow_that_succeeded_is_ignored() -> None:
     assert read_details(ended(State.SUCCEEDED, operation("a", "failed", 0, 1, failed_attempts=1))) == {
         **facts.NO_FACTS,
         "server_start": at(0),
@@ -333,11 +333,13 @@ def test_an_operation_that_failed_in_a_workflow_that_succeeded_is_not_told() -> 
         (ended(State.FAILED, operation("a", "failed", failed_attempts=1)), "in a (attempt 1 of 1)"),
     ],
 )
-def test_where_a_workflow_ended_is_told_if_it_did_not_succeed(workflow: Workflow | None, told: str) -> None:
+def test_the_step_of_a_workflow_that_did_not_succeed_is_in_its_failure_text(
+    workflow: Workflow | None, told: str
+) -> None:
     assert failure_text(workflow) == told
 
 
-def test_a_preservica_says_in_which_step_it_failed_if_it_says_so() -> None:
+def test_a_failed_step_of_a_preservica_is_recorded_if_the_record_has_it() -> None:
     def record(state: PreservicaState, step: str | None) -> PreservicaWorkflow:
         return PreservicaWorkflow(id=7, state=state, state_text=state.name, current_step=step, finished=NOON)
 
@@ -347,7 +349,7 @@ def test_a_preservica_says_in_which_step_it_failed_if_it_says_so() -> None:
     assert read_details(record(PreservicaState.ACTIVE, "Store"))["server_end"] is None
 
 
-def test_a_record_with_neither_times_nor_operations_says_nothing() -> None:
+def test_a_record_with_neither_times_nor_operations_gives_no_details() -> None:
     class Bare:
         id, phase, state_text, step = 7, Phase.SUCCEEDED, "done", None
 
@@ -420,7 +422,7 @@ def text(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.mark.parametrize("refuses", [True, False])
-async def test_an_odd_text_of_a_server_never_ends_a_batch(path: Path, text: str, *, refuses: bool) -> None:
+async def test_an_unusual_text_of_a_server_does_not_end_a_batch(path: Path, text: str, *, refuses: bool) -> None:
     http = httpx.AsyncClient(transport=httpx.MockTransport(Speaking(text, refuses=refuses)))
     async with http, OpencastClient("https://oc.example.org", auth=("u", "p"), http=http) as client:
         told = await run(client, path, Start("e", "fast", key="0"), poll=Poll(interval=0.01, ceiling=0.01))

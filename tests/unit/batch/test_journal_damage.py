@@ -81,7 +81,7 @@ async def test_a_long_journal_lets_other_tasks_run(path: Path, monkeypatch: pyte
     assert len(turns) >= 4 + 12
 
 
-async def test_a_journal_that_was_closed_reads(path: Path) -> None:
+async def test_a_closed_journal_can_be_read(path: Path) -> None:
     found = await read_journal(path)
     assert (found.system, found.server, found.total, len(found.items)) == ("opencast", SERVER, 42, 42)
     assert [item.kind for item in found.items.values()] == [StatusKind.ENDED] * 40 + [
@@ -154,7 +154,7 @@ def sealed(path: Path, **values: object) -> None:
         ({"kind": 7}, "'7' is not a valid StatusKind"),
     ],
 )
-async def test_a_row_that_no_version_of_this_library_wrote_is_damage_too(
+async def test_a_row_that_this_library_never_writes_is_damage(
     path: Path, values: dict[str, object], sentence: str
 ) -> None:
     sealed(path, **values)
@@ -164,7 +164,7 @@ async def test_a_row_that_no_version_of_this_library_wrote_is_damage_too(
 # The file
 
 
-async def test_an_empty_file_is_no_new_journal(tmp_path: Path) -> None:
+async def test_an_empty_file_is_not_taken_for_a_new_journal(tmp_path: Path) -> None:
     path = put(tmp_path / "a.sqlite", b"")
     await check_refused(path, "it is empty. A journal is never empty", "Delete it only if no batch has ever used it")
 
@@ -175,7 +175,7 @@ async def test_a_file_that_is_cut_anywhere_is_refused(path: Path, filled: bytes)
         await check_refused(path)
 
 
-async def test_whatever_bytes_are_altered_what_is_read_is_what_was_written(path: Path, filled: bytes) -> None:
+async def test_altered_bytes_never_change_what_is_read(path: Path, filled: bytes) -> None:
     """A batch is refused, or knows all that it knew before; free space and hints of SQLite's may have any bytes."""
     chance, before = random.Random(7), (await read_journal(path)).items
     refused = 0
@@ -191,14 +191,14 @@ async def test_whatever_bytes_are_altered_what_is_read_is_what_was_written(path:
 
 
 @pytest.mark.parametrize("start", [0, PAGE, 2 * PAGE, 5 * PAGE])
-async def test_a_page_of_noise_is_refused(path: Path, filled: bytes, start: int) -> None:
+async def test_a_page_of_random_bytes_is_refused(path: Path, filled: bytes, start: int) -> None:
     noise = random.Random(start).randbytes(PAGE)
     put(path, filled[:start] + noise + filled[start + PAGE :])
     await check_refused(path)
 
 
 @pytest.mark.parametrize("content", [b"xy", b"event,definition\n" * 100, bytes(PAGE), random.Random(1).randbytes(PAGE)])
-async def test_what_is_no_database_is_refused(path: Path, content: bytes) -> None:
+async def test_a_file_that_is_not_a_database_is_refused(path: Path, content: bytes) -> None:
     put(path, content)
     await check_refused(path, "file is not a database. Use the path of a journal")
 
@@ -215,7 +215,7 @@ async def test_what_is_no_database_is_refused(path: Path, content: bytes) -> Non
         "CREATE VIEW seen AS SELECT * FROM entry",
     ],
 )
-async def test_a_database_that_is_no_journal_of_this_version_is_refused(path: Path, statement: str) -> None:
+async def test_a_database_that_is_not_a_journal_of_this_version_is_refused(path: Path, statement: str) -> None:
     execute(path, statement)
     await check_refused(path, "it is not a journal of version 1. Use the path of a journal")
 
@@ -250,7 +250,7 @@ def circle(path: Path) -> None:
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
-async def test_what_is_no_file_is_refused(path: Path, harm: Harm, sentence: str) -> None:
+async def test_a_path_that_is_not_a_regular_file_is_refused(path: Path, harm: Harm, sentence: str) -> None:
     harm(path)
     with pytest.raises(JournalError) as refused:
         await read_journal(path)
@@ -258,7 +258,7 @@ async def test_what_is_no_file_is_refused(path: Path, harm: Harm, sentence: str)
         assert sentence in why
 
 
-async def test_a_folder_where_sqlite_keeps_its_side_file_is_in_the_way(path: Path) -> None:
+async def test_a_folder_in_the_place_of_sqlites_side_file_is_an_error(path: Path) -> None:
     folder_at(Path(f"{path}-journal"))
     assert await refusal(path) == "disk I/O error. Check the path, the disk and its free space"
 
@@ -304,7 +304,7 @@ async def test_a_file_that_its_user_may_not_use_is_refused(filled: bytes, mode: 
 # Copies
 
 
-async def test_a_journal_whose_process_was_killed_goes_on(path: Path) -> None:
+async def test_a_journal_whose_process_was_killed_can_be_used_again(path: Path) -> None:
     die_with(path)
     assert names_in(path.parent) == [path.name]
     assert {f"late-{n}" for n in range(3)} <= (await read_journal(path)).items.keys()
@@ -340,7 +340,7 @@ async def test_a_copy_of_a_journal_that_is_open_is_refused(tmp_path: Path) -> No
     assert "so it may be incomplete" in await refusal(copy)
 
 
-async def test_a_copy_of_a_journal_that_was_closed_goes_on(path: Path, tmp_path: Path) -> None:
+async def test_a_copy_of_a_closed_journal_can_be_used(path: Path, tmp_path: Path) -> None:
     copy = Path(shutil.move(path, shutil.copy(path, tmp_path / "copy.sqlite")))
     journal, items = await open_journal(copy, "opencast", SERVER)
     assert len(items) == 42
@@ -348,7 +348,7 @@ async def test_a_copy_of_a_journal_that_was_closed_goes_on(path: Path, tmp_path:
 
 
 @pytest.mark.parametrize("suffix", ["-journal", "-wal"])
-async def test_a_journal_is_not_made_anew_while_a_part_of_the_old_one_is_there(tmp_path: Path, suffix: str) -> None:
+async def test_no_new_journal_is_made_while_a_side_file_of_the_old_one_exists(tmp_path: Path, suffix: str) -> None:
     path = tmp_path / "a.sqlite"
     left = put(tmp_path / f"a.sqlite{suffix}", b"x")
     assert f"it is missing, but a part of it is there: {left}. Put the journal back" in await refusal(path)
@@ -357,7 +357,7 @@ async def test_a_journal_is_not_made_anew_while_a_part_of_the_old_one_is_there(t
     await journal.close()
 
 
-async def test_a_write_that_was_interrupted_is_undone_under_the_name_it_was_made(path: Path, tmp_path: Path) -> None:
+async def test_an_interrupted_write_is_undone_by_the_path_under_which_it_was_made(path: Path, tmp_path: Path) -> None:
     die_with(path)
     other = tmp_path / "other.sqlite"
     os.link(path, other)
@@ -374,9 +374,7 @@ async def test_a_write_that_was_interrupted_is_undone_under_the_name_it_was_made
 # Making one
 
 
-async def test_a_file_system_without_hard_links_has_journals_too(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_journal_can_be_made_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def link(*_: object) -> None:
         raise PermissionError(1, "Operation not permitted")
 
@@ -420,7 +418,7 @@ async def test_a_batch_with_a_damaged_journal_starts_nothing(
     assert posts(fake) == 3
 
 
-async def test_an_id_beyond_what_a_row_can_hold_is_typed(tmp_path: Path) -> None:
+async def test_an_id_beyond_64_bits_is_a_journal_error(tmp_path: Path) -> None:
     journal, _ = await open_journal(tmp_path / "a.sqlite", "opencast", SERVER)
     with pytest.raises(JournalError, match="it cannot be written"):
         await journal.write(

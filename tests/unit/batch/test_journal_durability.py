@@ -63,7 +63,7 @@ async def test_no_entry_is_lost_if_the_power_fails_after_it_was_written(path: Pa
 
 
 @pytest.mark.parametrize("level", ["OFF", "NORMAL", "FULL"])
-async def test_with_less_care_an_entry_would_be_lost(
+async def test_without_synchronous_extra_an_entry_would_be_lost(
     path: Path, tmp_path: Path, disk: Disk, monkeypatch: pytest.MonkeyPatch, level: str
 ) -> None:
     execute: Any = aiosqlite.Connection.execute
@@ -84,7 +84,7 @@ async def test_planned_starts_are_on_the_disk_before_the_first_is_sent(path: Pat
     assert (found.total, len(found.items)) == (50, 50)
 
 
-async def test_a_connection_that_writes_waits_for_the_disk(path: Path) -> None:
+async def test_a_writing_connection_waits_for_the_disk(path: Path) -> None:
     journal = await journal_of(path)
     async with journal._connection.execute("PRAGMA synchronous") as cursor:
         assert await cursor.fetchone() == (EXTRA,)
@@ -126,9 +126,7 @@ async def test_a_crash_at_any_moment_of_a_write_leaves_all_entries_before_it(
         assert len(await entries_of(store(files, tmp_path / str(number)))) - count in {0, 1}
 
 
-async def test_of_a_copy_that_a_crash_has_left_without_its_side_file_nothing_is_believed_that_is_wrong(
-    path: Path, tmp_path: Path, disk: Disk
-) -> None:
+async def test_a_copy_without_its_side_file_never_gives_wrong_entries(path: Path, tmp_path: Path, disk: Disk) -> None:
     journal = await journal_of(path)
     acknowledged = 0
     moments: list[tuple[int, bytes]] = []

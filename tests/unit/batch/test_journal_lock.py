@@ -12,7 +12,7 @@ import anyio
 import pytest
 
 from tests.support.interruption import CancelStyle, cancel_at
-from tests.support.journal_files import SERVER, ended, fill, held, intent, refusal, started, told_elsewhere
+from tests.support.journal_files import SERVER, ended, fill, held, intent, opened_elsewhere, refusal, started
 from tests.unit.batch.conftest import OFTEN, posts, results
 from workflow_async import OpencastClient
 from workflow_async.batch import AlreadyDone, Completed, StatusKind, read_journal, sqlite_file
@@ -102,7 +102,7 @@ async def test_a_second_process_is_refused_however_it_spells_the_path(path: Path
     first = await fresh(path)
     await first.write(intent("a"))
     spellings = [spell(path) for spell in SPELLINGS if spell is not symlink]
-    told = told_elsewhere(path, *spellings)
+    told = opened_elsewhere(path, *spellings)
     assert [OURS in line for line in told] == [True] * len(SPELLINGS)
     await first.close()
 
@@ -115,7 +115,7 @@ async def test_a_journal_that_another_process_has_open_is_refused(path: Path, sp
 
 
 @pytest.mark.parametrize("spell", [symlink, hard_link, hard_link_elsewhere])
-async def test_two_batches_of_the_same_starts_at_once_start_each_once(
+async def test_two_concurrent_batches_of_the_same_starts_send_each_start_once(
     oc: OpencastClient, fake: FakeOpencast, path: Path, spell: Spell
 ) -> None:
     starts = [Start(fake.event(), "quick", key=str(n)) for n in range(4)]
@@ -136,7 +136,7 @@ async def test_the_lock_needs_no_other_file(path: Path) -> None:
     (path.parent / f"{path.name}.lock").touch()
     (path.parent / f"{path.name}-journal").touch()
     assert (await refusal(path)).startswith(OURS)
-    assert OURS in told_elsewhere(path)[0]
+    assert OURS in opened_elsewhere(path)[0]
     await first.write(intent("a"))
     await first.close()
 
@@ -147,7 +147,7 @@ async def test_the_lock_ends_with_its_process(path: Path) -> None:
     await (await fresh(path)).close()
 
 
-async def test_two_that_make_the_same_journal_at_once_get_one_between_them(path: Path) -> None:
+async def test_one_of_several_concurrent_opens_makes_the_journal_and_the_others_are_refused(path: Path) -> None:
     tries = await asyncio.gather(*(open_journal(path, "opencast", SERVER) for _ in range(4)), return_exceptions=True)
     got = [one for one in tries if isinstance(one, tuple)]
     assert (len(got), sum(isinstance(one, JournalError) for one in tries)) == (1, 3)
@@ -169,14 +169,14 @@ async def test_a_file_may_have_any_name(path: Path, name: str) -> None:
     assert len((await read_journal(odd)).items) == 1
 
 
-async def test_a_link_to_nothing_is_where_a_new_journal_is_made(path: Path) -> None:
+async def test_a_dangling_link_becomes_a_new_journal(path: Path) -> None:
     link = symlink(path)
     await (await fresh(link)).close()
     assert link.is_symlink()
     assert (await read_journal(path)).items == {}
 
 
-async def test_a_journal_that_another_program_gave_a_log_is_locked_like_any(path: Path) -> None:
+async def test_a_journal_in_wal_mode_is_locked_too(path: Path) -> None:
     await fill(path, 1)
     with closing(sqlite3.connect(path)) as connection:
         connection.execute("PRAGMA journal_mode = WAL")
@@ -202,7 +202,7 @@ async def test_a_journal_can_be_read_while_a_batch_writes_however_the_path_is_sp
     await first.close()
 
 
-async def test_reading_and_writing_at_once_loses_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_concurrent_reads_and_writes_lose_nothing(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sqlite_file, "LOCK_TIMEOUT", 10.0)
     first = await fresh(path)
     seen: list[int] = []
@@ -221,7 +221,7 @@ async def test_reading_and_writing_at_once_loses_nothing(path: Path, monkeypatch
     await first.close()
 
 
-async def test_an_opening_waits_for_one_who_reads(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_opening_a_journal_waits_for_a_reader(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     await fill(path, 1)
     reader = reading(path)
     tries: list[float] = []
@@ -235,7 +235,7 @@ async def test_an_opening_waits_for_one_who_reads(path: Path, monkeypatch: pytes
     assert len(tries) == 1
 
 
-async def test_who_reads_for_too_long_is_told_of(path: Path) -> None:
+async def test_a_reader_that_holds_the_lock_for_too_long_is_reported(path: Path) -> None:
     await fill(path, 1)
     reader = reading(path)
     assert "another program has the file open. Wait until it has ended" in await refusal(path)
@@ -270,7 +270,7 @@ async def test_another_program_cannot_write_to_an_open_journal(path: Path) -> No
 
 @pytest.mark.sweep
 @pytest.mark.parametrize("way", ["natively", "by scope"])
-async def test_wherever_an_opening_or_a_reading_is_cancelled_the_file_is_free(path: Path, way: CancelStyle) -> None:
+async def test_a_cancelled_open_or_read_leaves_the_file_unlocked(path: Path, way: CancelStyle) -> None:
     await fill(path, 1)
 
     async def all_of_it() -> None:
@@ -295,10 +295,10 @@ def look_into(path: Path) -> None:
     path.read_bytes()
 
 
-async def test_who_loses_the_lock_writes_no_more(path: Path) -> None:
+async def test_a_journal_that_lost_its_lock_is_not_written(path: Path) -> None:
     first = await fresh(path)
     look_into(path)
-    assert told_elsewhere(path) == ["free"]
+    assert opened_elsewhere(path) == ["free"]
     with pytest.raises(JournalError, match="another program has changed it while it was open"):
         await first.write(intent("a"))
     with pytest.raises(JournalError, match="an earlier write failed"):
@@ -307,7 +307,7 @@ async def test_who_loses_the_lock_writes_no_more(path: Path) -> None:
     assert (await read_journal(path)).items == {}
 
 
-async def test_a_write_takes_a_lost_lock_back(path: Path) -> None:
+async def test_a_write_locks_the_file_again(path: Path) -> None:
     first = await fresh(path)
     look_into(path)
     await first.write(intent("a"))
@@ -334,7 +334,7 @@ def overwrite(path: Path) -> None:
 
 
 @pytest.mark.parametrize("harm", [empty, move, replace, overwrite, Path.unlink], ids=lambda harm: harm.__name__)
-async def test_a_journal_that_is_harmed_while_it_is_open_ends_the_batch_before_anything_is_sent(
+async def test_a_journal_that_is_damaged_while_open_ends_the_batch_before_a_request_is_sent(
     oc: OpencastClient, fake: FakeOpencast, path: Path, harm: Callable[[Path], None]
 ) -> None:
     batch = oc.workflows.run_all([Start(fake.event(), "quick")], journal=path, poll=OFTEN)
@@ -357,7 +357,7 @@ def guarding(path: Path) -> ChangeDetector:
 
 
 @pytest.mark.parametrize("number", [0, 7, 2**32 - 1])
-def test_a_guard_knows_its_own_changes_from_others(path: Path, number: int) -> None:
+def test_the_change_detector_distinguishes_its_own_changes(path: Path, number: int) -> None:
     count_to(path, number)
     guard = guarding(path)
     guard.check()
@@ -371,7 +371,9 @@ def test_a_guard_knows_its_own_changes_from_others(path: Path, number: int) -> N
     guard.stop()
 
 
-async def test_a_file_that_cannot_be_looked_at_any_more_is_typed(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_file_that_can_no_longer_be_examined_is_a_journal_error(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = await fresh(path)
 
     def stale(_: Path) -> None:
@@ -384,7 +386,7 @@ async def test_a_file_that_cannot_be_looked_at_any_more_is_typed(path: Path, mon
     await first.close()
 
 
-async def test_the_next_run_of_a_batch_goes_on_under_another_name(
+async def test_the_next_run_of_a_batch_can_use_a_renamed_journal(
     oc: OpencastClient, fake: FakeOpencast, path: Path
 ) -> None:
     start = Start(fake.event(), "quick", key="0")

@@ -114,7 +114,7 @@ def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[]
         yield lambda: system(sandbox, tmp_path / f"batch-{next(counter)}.sqlite")
 
 
-def test_a_batch_that_nobody_kills_starts_everything_once(make: Callable[[], Batch], forge: Forge) -> None:
+def test_a_batch_that_is_not_killed_sends_every_start_once(make: Callable[[], Batch], forge: Forge) -> None:
     batch = make()
     last = forge.run(batch)
     assert batch.check(last) == {"Completed": STARTS}

@@ -122,7 +122,7 @@ ILL = [BUSY, BOOTING, JETTY, MOVED, PORTAL, httpx.Response(404), httpx.Response(
 
 @on_all
 @pytest.mark.parametrize("ill", ILL, ids=lambda ill: f"{ill.status_code} {ill.headers.get('content-type', '')}")
-async def test_no_start_leaves_while_the_check_before_it_fails_in_passing(
+async def test_no_start_is_sent_while_its_check_fails_temporarily(
     fake: FakeOpencast, clock: Clock, time: ManualClock, ill: httpx.Response
 ) -> None:
     gateway = Gateway(fake, during(40.0, time, ill))
@@ -133,7 +133,7 @@ async def test_no_start_leaves_while_the_check_before_it_fails_in_passing(
 
 
 @pytest.mark.parametrize("ill", ILL, ids=lambda ill: f"{ill.status_code} {ill.headers.get('content-type', '')}")
-async def test_no_start_on_a_preservica_leaves_either(
+async def test_no_start_on_a_preservica_is_sent_while_its_check_fails_temporarily(
     archive: FakePreservica, clock: Clock, time: ManualClock, ill: httpx.Response
 ) -> None:
     gateway = Gateway(archive)
@@ -145,9 +145,7 @@ async def test_no_start_on_a_preservica_leaves_either(
     assert gateway.posts == [201]
 
 
-async def test_a_server_that_cannot_be_reached_is_an_outage_too(
-    fake: FakeOpencast, clock: Clock, time: ManualClock
-) -> None:
+async def test_an_unreachable_server_is_an_outage(fake: FakeOpencast, clock: Clock, time: ManualClock) -> None:
     end = time() + 40
     gateway = Gateway(fake, lambda request: refuse(request) if time() < end else None)
     async with opencast(gateway, clock) as oc:
@@ -156,7 +154,7 @@ async def test_a_server_that_cannot_be_reached_is_an_outage_too(
     assert gateway.posts == [201]
 
 
-async def test_who_may_not_read_an_events_workflows_reads_the_event_before_each_start(
+async def test_a_user_who_may_not_read_an_events_workflows_reads_the_event_before_each_start(
     fake: FakeOpencast, clock: Clock, time: ManualClock
 ) -> None:
     gateway = Gateway(fake)
@@ -175,7 +173,9 @@ async def test_who_may_not_read_an_events_workflows_reads_the_event_before_each_
 
 
 @pytest.mark.parametrize("status", [403, 404])
-async def test_an_answer_of_the_server_itself_is_check_enough(fake: FakeOpencast, clock: Clock, status: int) -> None:
+async def test_a_refusal_by_the_server_itself_is_a_successful_check(
+    fake: FakeOpencast, clock: Clock, status: int
+) -> None:
     """A user who may read neither an event's workflows nor events can start workflows still."""
 
     def refusing(request: httpx.Request) -> httpx.Response | None:
@@ -190,7 +190,7 @@ async def test_an_answer_of_the_server_itself_is_check_enough(fake: FakeOpencast
     assert told[0].ticket.baseline is None
 
 
-async def test_a_401_is_an_outage_once_the_credentials_were_taken(
+async def test_a_401_is_an_outage_after_the_credentials_were_accepted(
     fake: FakeOpencast, clock: Clock, time: ManualClock
 ) -> None:
     gateway = Gateway(fake)
@@ -206,7 +206,9 @@ async def test_a_401_is_an_outage_once_the_credentials_were_taken(
     assert gateway.posts == [201] * 3
 
 
-async def test_a_401_from_the_beginning_is_told_at_once(fake: FakeOpencast, clock: Clock, time: ManualClock) -> None:
+async def test_a_401_from_the_beginning_is_reported_immediately(
+    fake: FakeOpencast, clock: Clock, time: ManualClock
+) -> None:
     began = time()
     async with opencast(Gateway(fake), clock, auth=("admin", "wrong")) as oc:
         (told,) = await results(oc.workflows.run_all([Start(fake.event(), "quick")], poll=LONG))
@@ -218,7 +220,7 @@ async def test_a_401_from_the_beginning_is_told_at_once(fake: FakeOpencast, cloc
 # How long it is endured
 
 
-async def test_a_held_start_is_told_as_not_sent_once_the_outage_has_lasted(
+async def test_a_waiting_start_is_reported_as_not_started_after_the_outage_limit(
     fake: FakeOpencast, clock: Clock, time: ManualClock
 ) -> None:
     gateway, began = Gateway(fake, lambda _: BUSY), time()
@@ -232,7 +234,7 @@ async def test_a_held_start_is_told_as_not_sent_once_the_outage_has_lasted(
 
 
 @pytest.mark.parametrize("retry_after", [7, 20])
-async def test_the_pause_that_the_server_asks_for_is_kept_between_checks(
+async def test_retry_after_delays_the_next_check(
     fake: FakeOpencast, clock: Clock, time: ManualClock, retry_after: int
 ) -> None:
     busy = httpx.Response(503, headers={"retry-after": str(retry_after)})
@@ -252,7 +254,7 @@ async def test_the_pause_that_the_server_asks_for_is_kept_between_checks(
 FOR_EVER = {"retry-after": "999999999"}
 
 
-async def test_a_pause_longer_than_the_outage_is_told_at_once_with_what_the_server_said(
+async def test_a_retry_after_beyond_the_outage_is_reported_immediately(
     fake: FakeOpencast, clock: Clock, time: ManualClock
 ) -> None:
     """The check before the first start, then the second start itself, are put off for thirty years; the third runs."""
@@ -279,7 +281,7 @@ async def test_a_pause_longer_than_the_outage_is_told_at_once_with_what_the_serv
     assert time() - began < 60
 
 
-async def test_a_start_that_is_not_carried_out_holds_the_others_too(
+async def test_a_start_that_the_server_delays_makes_the_others_wait(
     fake: FakeOpencast, clock: Clock, time: ManualClock
 ) -> None:
     """A start is answered 429: none of the others is sent before the pause is over."""
@@ -331,7 +333,7 @@ async def test_one_start_at_a_time_checks_a_server_that_is_down(
     assert max(before[30:]) == 1  # all thirty meet the outage at once, and one of them goes on asking
 
 
-async def test_while_it_is_held_a_start_is_waiting_in_the_journal_and_another_run_starts_it(
+async def test_a_waiting_start_is_recorded_and_another_run_sends_it(
     fake: FakeOpencast, clock: Clock, tmp_path: Path
 ) -> None:
     path, start = tmp_path / "batch.sqlite", Start(fake.event(), "quick", key="0")
@@ -363,7 +365,7 @@ async def test_a_start_that_is_never_sent_has_its_ticket_and_no_intent_in_the_jo
     assert (item.word, item.ticket is not None, item.intended_at) == ("not sent", True, None)
 
 
-async def test_a_batch_that_dies_while_a_start_is_held_leaves_a_start_that_the_next_run_sends(
+async def test_a_start_that_waited_when_the_batch_died_is_sent_by_the_next_run(
     fake: FakeOpencast, clock: Clock, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path, start = tmp_path / "batch.sqlite", Start(fake.event(), "quick", key="0")
@@ -389,7 +391,7 @@ async def test_a_batch_that_dies_while_a_start_is_held_leaves_a_start_that_the_n
 # Whatever else cannot be read
 
 
-async def test_while_others_cannot_be_counted_a_start_is_held_and_told_in_the_end(
+async def test_a_start_waits_while_the_count_fails_and_is_reported_after_the_outage_limit(
     fake: FakeOpencast, clock: Clock, time: ManualClock
 ) -> None:
     began = time()
@@ -402,7 +404,7 @@ async def test_while_others_cannot_be_counted_a_start_is_held_and_told_in_the_en
     assert gateway.posts == []
 
 
-async def test_a_count_that_is_put_off_for_ever_is_told_at_once(
+async def test_a_count_that_the_server_delays_beyond_the_outage_is_reported_immediately(
     fake: FakeOpencast, clock: Clock, time: ManualClock
 ) -> None:
     began = time()
@@ -414,7 +416,7 @@ async def test_a_count_that_is_put_off_for_ever_is_told_at_once(
     assert time() == began
 
 
-async def test_an_event_whose_workflow_cannot_be_read_is_not_waited_for_without_an_end(
+async def test_the_wait_for_an_event_whose_workflow_cannot_be_read_ends(
     fake: FakeOpencast, clock: Clock, time: ManualClock
 ) -> None:
     event, began = fake.event(), time()
@@ -435,7 +437,7 @@ async def test_an_event_whose_workflow_cannot_be_read_is_not_waited_for_without_
     assert gateway.posts == [409]
 
 
-async def test_an_outage_does_not_turn_what_runs_already_into_a_conflict(
+async def test_an_outage_does_not_turn_an_attachable_workflow_into_a_conflict(
     fake: FakeOpencast, clock: Clock, time: ManualClock
 ) -> None:
     event = fake.event()
@@ -454,7 +456,7 @@ async def test_an_outage_does_not_turn_what_runs_already_into_a_conflict(
     assert (told.id, told.succeeded) == (id, True)
 
 
-async def test_what_runs_already_and_cannot_be_read_for_long_is_a_conflict(fake: FakeOpencast, clock: Clock) -> None:
+async def test_a_running_workflow_that_cannot_be_read_for_long_is_a_conflict(fake: FakeOpencast, clock: Clock) -> None:
     event = fake.event()
     fake.start(event, "quick")
     gateway = Gateway(fake)

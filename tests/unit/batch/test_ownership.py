@@ -34,12 +34,12 @@ LOST = Faults(script=[Fault.SERVER_ERROR], methods=STARTS)
 CARRIED_OUT = Faults(script=[Fault.ERROR_AFTER], methods=STARTS)
 
 
-async def told_of(client: OpencastClient, starts: Any, **settings: Any) -> dict[str, Any]:
+async def results_by_key(client: OpencastClient, starts: Any, **settings: Any) -> dict[str, Any]:
     """What a batch tells, by key."""
     return {one.key: one for one in await results(client.workflows.run_all(starts, **{"poll": OFTEN, **settings}))}
 
 
-async def verdict_of(
+async def reconciled(
     client: OpencastClient | PreservicaClient, ticket: Ticket, *, others: Collection[int] = (), contested: bool = False
 ) -> ReconcileResult[Any]:
     """What a search for a start comes to where these workflows are other starts'."""
@@ -51,7 +51,7 @@ async def verdict_of(
 
 
 @on_all
-async def test_a_lost_start_is_not_given_the_workflow_of_an_equal_one_before(
+async def test_a_lost_start_does_not_get_the_workflow_of_an_earlier_equal_start(
     oc: OpencastClient, fake: FakeOpencast
 ) -> None:
     """Two equal starts, one at a time; the first runs 3 s, and the request of the second never arrives."""
@@ -59,7 +59,7 @@ async def test_a_lost_start_is_not_given_the_workflow_of_an_equal_one_before(
     event = fake.event()
     fake.faults = Faults(script=[None, Fault.SERVER_ERROR], methods=STARTS)
     starts = [Start(event, "three", key=key) for key in "ab"]
-    told = await told_of(oc, starts, max_running=1)
+    told = await results_by_key(oc, starts, max_running=1)
     assert isinstance(told["a"], Completed)
     assert told["a"].succeeded
     assert isinstance(told["b"], OutcomeUnknown)
@@ -68,20 +68,20 @@ async def test_a_lost_start_is_not_given_the_workflow_of_an_equal_one_before(
 
 @on_all
 @pytest.mark.parametrize("ago", [0.0, 1.0, 5.0, 9.0])
-async def test_a_lost_start_is_not_given_a_workflow_that_somebody_else_started_a_moment_before(
+async def test_a_lost_start_does_not_get_a_workflow_that_another_user_started_just_before(
     oc: OpencastClient, fake: FakeOpencast, time: ManualClock, ago: float
 ) -> None:
     event = fake.event()
     fake.start(event, "quick")
     time.advance(ago)
     fake.faults = LOST
-    told = await told_of(oc, [Start(event, "quick", key="0")])
+    told = await results_by_key(oc, [Start(event, "quick", key="0")])
     assert isinstance(told["0"], OutcomeUnknown)
     assert len(runs(fake)) == 1
 
 
 @on_11
-async def test_a_baseline_of_the_list_is_late_unless_the_event_never_had_a_workflow(
+async def test_a_baseline_of_the_list_lags_unless_the_event_never_had_a_workflow(
     oc: OpencastClient, fake: FakeOpencast, time: ManualClock
 ) -> None:
     fresh, fleeting, old = fake.event(), fake.event(), fake.event()
@@ -96,7 +96,7 @@ async def test_a_baseline_of_the_list_is_late_unless_the_event_never_had_a_workf
     assert [(ticket.baseline, ticket.baseline_lag) for ticket in renewed] == [(0, 0.0), (0, 12.0), (before, 12.0)]
 
 
-async def test_the_baseline_of_a_database_is_not_late(oc: OpencastClient, fake: FakeOpencast) -> None:
+async def test_the_baseline_of_a_database_does_not_lag(oc: OpencastClient, fake: FakeOpencast) -> None:
     event = fake.event()
     id = fake.start(event, "quick")
     ticket = await oc.workflows._starts.refreshed(oc.workflows.prepare_start(event, "quick"))
@@ -104,7 +104,7 @@ async def test_the_baseline_of_a_database_is_not_late(oc: OpencastClient, fake: 
 
 
 @on_11
-async def test_above_a_late_baseline_only_age_excludes_a_workflow(
+async def test_above_a_baseline_that_lags_only_age_excludes_a_workflow(
     oc: OpencastClient, fake: FakeOpencast, time: ManualClock
 ) -> None:
     event = fake.event()
@@ -113,21 +113,21 @@ async def test_above_a_late_baseline_only_age_excludes_a_workflow(
     time.advance(12)
     for advance in (0, 60, 600):  # however late it begins: it may have waited
         time.advance(advance)
-        assert isinstance(await verdict_of(oc, ticket), Ambiguous)
+        assert isinstance(await reconciled(oc, ticket), Ambiguous)
     much_later = evolve(oc.workflows.prepare_start(event, "quick", baseline=0), baseline_lag=12.0)
-    assert isinstance(await verdict_of(oc, much_later), NoStartFound)
-    assert isinstance(await verdict_of(oc, evolve(ticket, baseline=runs(fake)[0].id)), NoStartFound)
+    assert isinstance(await reconciled(oc, much_later), NoStartFound)
+    assert isinstance(await reconciled(oc, evolve(ticket, baseline=runs(fake)[0].id)), NoStartFound)
 
 
 @on_11
-async def test_without_a_baseline_a_workflow_that_began_soon_after_may_have_been_made_before(
+async def test_without_a_baseline_a_workflow_that_began_soon_after_may_have_been_created_before(
     oc: OpencastClient, fake: FakeOpencast, time: ManualClock
 ) -> None:
     event = fake.event()
     fake.start(event, "quick")
     ticket = oc.workflows.prepare_start(event, "quick")  # the workflow before begins 2 s from now
     time.advance(12)
-    verdict = await verdict_of(oc, ticket)
+    verdict = await reconciled(oc, ticket)
     assert isinstance(verdict, Ambiguous)
     assert len(verdict.candidates) == 1
 
@@ -136,35 +136,35 @@ async def test_without_a_baseline_a_workflow_that_began_soon_after_may_have_been
 
 
 @on_all
-async def test_a_workflow_of_another_start_is_no_candidate(
+async def test_a_workflow_of_another_start_is_not_a_candidate(
     oc: OpencastClient, fake: FakeOpencast, time: ManualClock
 ) -> None:
     event = fake.event()
     theirs = fake.start(event, "quick")
     time.advance(12)
     ticket = oc.workflows.prepare_start(event, "quick", baseline=0)
-    assert isinstance(await verdict_of(oc, ticket, others=[theirs]), NoStartFound)
+    assert isinstance(await reconciled(oc, ticket, others=[theirs]), NoStartFound)
     ours = fake.start(event, "quick")
     time.advance(12)
-    found = await verdict_of(oc, ticket, others=[theirs])
+    found = await reconciled(oc, ticket, others=[theirs])
     assert isinstance(found, StartFound)
     assert found.workflow.id == ours
 
 
 @on_all
-async def test_a_workflow_that_two_starts_may_own_is_neithers(
+async def test_a_workflow_that_two_starts_may_own_is_ambiguous(
     oc: OpencastClient, fake: FakeOpencast, time: ManualClock
 ) -> None:
     event = fake.event()
     id = fake.start(event, "quick")
     time.advance(12)
-    verdict = await verdict_of(oc, oc.workflows.prepare_start(event, "quick", baseline=0), contested=True)
+    verdict = await reconciled(oc, oc.workflows.prepare_start(event, "quick", baseline=0), contested=True)
     assert isinstance(verdict, Ambiguous)
     assert [workflow.id for workflow in verdict.candidates] == [id]
     assert verdict.why == "it may belong to another start of the batch whose outcome is unknown"
 
 
-async def test_of_two_equal_starts_that_are_lost_neither_is_given_the_workflow_of_the_other(
+async def test_two_equal_lost_starts_do_not_get_the_workflow_of_the_other(
     fake: FakeOpencast, clock: Clock, time: ManualClock
 ) -> None:
     """The first is carried out after it was given up, while the second, which is lost too, is searched for."""
@@ -183,9 +183,7 @@ async def test_of_two_equal_starts_that_are_lost_neither_is_given_the_workflow_o
     assert isinstance(second.search_result, Ambiguous)
 
 
-async def test_what_an_earlier_run_knew_of_other_starts_counts_too(
-    fake: FakeOpencast, clock: Clock, tmp_path: Any
-) -> None:
+async def test_a_search_knows_the_starts_of_an_earlier_run(fake: FakeOpencast, clock: Clock, tmp_path: Any) -> None:
     event, path = fake.event(), tmp_path / "batch.sqlite"
     gateway = Gateway(fake, lambda request: BUSY if request.method == "POST" else None)
     async with opencast(gateway, clock) as oc:
@@ -203,32 +201,34 @@ async def test_what_an_earlier_run_knew_of_other_starts_counts_too(
     assert [(one.key, type(one)) for one in told] == [("a", OutcomeUnknown), ("b", OutcomeUnknown)]
 
 
-async def test_starts_of_other_events_and_definitions_are_no_rivals(oc: OpencastClient, fake: FakeOpencast) -> None:
+async def test_starts_of_other_events_and_definitions_do_not_make_a_search_ambiguous(
+    oc: OpencastClient, fake: FakeOpencast
+) -> None:
     fake.define("other", [Step("one", 1.0)])
     event = fake.event()
     fake.faults = Faults(script=[Fault.SERVER_ERROR, Fault.SERVER_ERROR, Fault.ERROR_AFTER], methods=STARTS)
     starts = [Start(event, "other", key="a"), Start(fake.event(), "quick", key="b"), Start(event, "quick", key="c")]
-    told = await told_of(oc, starts, max_running=1, settle=4.0)
+    told = await results_by_key(oc, starts, max_running=1, settle=4.0)
     assert [type(told[key]) for key in "abc"] == [OutcomeUnknown, OutcomeUnknown, Completed]
     assert told["c"].succeeded
 
 
-async def test_equal_marks_on_a_preservica_are_told_apart_by_what_is_known(
+async def test_starts_with_equal_correlation_ids_are_distinguished_by_known_workflow_ids(
     pv: PreservicaClient, archive: FakePreservica
 ) -> None:
     ticket = pv.workflows.prepare_start(42, correlation_id="same")
     theirs = (await pv.workflows.start(ticket)).id
     assert theirs is not None
-    assert isinstance(await verdict_of(pv, ticket), StartFound)
-    assert isinstance(await verdict_of(pv, ticket, others=[theirs]), NoStartFound)
-    assert isinstance(await verdict_of(pv, ticket, contested=True), Ambiguous)
+    assert isinstance(await reconciled(pv, ticket), StartFound)
+    assert isinstance(await reconciled(pv, ticket, others=[theirs]), NoStartFound)
+    assert isinstance(await reconciled(pv, ticket, contested=True), Ambiguous)
     ours = (await pv.workflows.start(ticket)).id
-    found = await verdict_of(pv, ticket, others=[theirs])
+    found = await reconciled(pv, ticket, others=[theirs])
     assert isinstance(found, StartFound)
     assert found.workflow.id == ours
 
 
-async def test_a_lost_start_on_a_preservica_is_not_given_the_workflow_of_one_with_the_same_mark(
+async def test_a_lost_start_does_not_get_the_workflow_of_a_start_with_the_same_correlation_id(
     pv: PreservicaClient, archive: FakePreservica
 ) -> None:
     await pv.contexts.list().first()
@@ -253,12 +253,12 @@ async def test_starts_of_one_context_do_not_wait_for_each_other(pv: PreservicaCl
 
 @on_11
 @pytest.mark.parametrize(("seconds", "second"), [(0.5, "Completed"), (60.0, "Conflicted")])
-async def test_two_starts_on_one_event_are_kept_apart_where_the_guard_is_late(
+async def test_two_starts_on_one_event_are_12_s_apart_if_the_servers_check_lags(
     oc: OpencastClient, fake: FakeOpencast, seconds: float, second: str
 ) -> None:
     event = fake.event()
     fake.define("one", [Step("one", seconds)])
-    told = await told_of(oc, [Start(event, "one", key=key) for key in "ab"], max_running=2)
+    told = await results_by_key(oc, [Start(event, "one", key=key) for key in "ab"], max_running=2)
     assert sorted(type(one).__name__ for one in told.values()) == sorted(["Completed", second])
     sent = [exchange.status for exchange in fake.requests if exchange.method == "POST"]
     assert sent == [201, 201 if second == "Completed" else 409]
@@ -266,7 +266,7 @@ async def test_two_starts_on_one_event_are_kept_apart_where_the_guard_is_late(
 
 
 @on_11
-async def test_a_start_of_an_earlier_run_keeps_the_next_on_its_event_waiting_too(
+async def test_a_start_of_an_earlier_run_delays_the_next_start_on_its_event(
     oc: OpencastClient, fake: FakeOpencast, time: ManualClock, tmp_path: Any
 ) -> None:
     event, path = fake.event(), tmp_path / "batch.sqlite"
@@ -274,22 +274,22 @@ async def test_a_start_of_an_earlier_run_keeps_the_next_on_its_event_waiting_too
     async with oc.workflows.run_all([Start(event, "one", key="a")], journal=path, poll=OFTEN) as outcomes:
         while "a" not in outcomes.items or outcomes.items["a"].id is None:
             await oc.version()
-    told = await told_of(oc, [Start(event, "one", key="b")], journal=path)
+    told = await results_by_key(oc, [Start(event, "one", key="b")], journal=path)
     assert [told[key].succeeded for key in "ab"] == [True, True]
     assert runs(fake)[1].created - runs(fake)[0].created >= 12
 
 
-async def test_two_starts_on_one_event_are_the_servers_business_where_its_guard_is_not_late(
+async def test_two_starts_on_one_event_are_not_delayed_if_the_servers_check_does_not_lag(
     fake: FakeOpencast, clock: Clock, time: ManualClock
 ) -> None:
     event, gateway = fake.event(), Gateway(fake)
     async with opencast(gateway, clock) as oc:
-        told = await told_of(oc, [Start(event, "quick", key=key) for key in "ab"], max_running=2)
+        told = await results_by_key(oc, [Start(event, "quick", key=key) for key in "ab"], max_running=2)
     assert sorted(type(one).__name__ for one in told.values()) == ["Completed", "Conflicted"]
     assert gateway.posts == [201, 409]
 
 
-async def test_a_start_waits_until_it_is_known_what_became_of_one_before_it_on_the_event(
+async def test_a_start_waits_for_the_outcome_of_the_start_before_it_on_the_event(
     fake: FakeOpencast, clock: Clock
 ) -> None:
     event, gateway = fake.event(), Gateway(fake)
@@ -305,7 +305,7 @@ async def test_a_start_waits_until_it_is_known_what_became_of_one_before_it_on_t
 
     gateway.treat = treat
     async with opencast(gateway, clock) as oc:
-        told = await told_of(oc, [Start(event, "quick", key=key) for key in "ab"], max_running=2, settle=6.0)
+        told = await results_by_key(oc, [Start(event, "quick", key=key) for key in "ab"], max_running=2, settle=6.0)
     assert isinstance(told["a"], OutcomeUnknown)
     assert told["b"].succeeded
     assert order[:6] == ["start", *["search"] * 4, "search"]  # four to find the first, one before the second

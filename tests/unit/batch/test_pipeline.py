@@ -30,7 +30,7 @@ from workflow_async.sandbox.systems import FakeOpencast, FakePreservica
 on_all = pytest.mark.parametrize("sandbox", ["11", "16", "19"], indirect=True)
 
 
-async def told_of(client: OpencastClient, starts: Any, **settings: Any) -> dict[str, Any]:
+async def results_by_key(client: OpencastClient, starts: Any, **settings: Any) -> dict[str, Any]:
     """What a batch tells, by key."""
     run = client.workflows.run_all(starts, **{"poll": OFTEN, "settle": 4.0, **settings})
     return {one.key: one for one in await results(run)}
@@ -40,19 +40,19 @@ async def told_of(client: OpencastClient, starts: Any, **settings: Any) -> dict[
 
 
 @on_all
-async def test_an_odd_event_has_a_result_of_its_own(oc: OpencastClient, fake: FakeOpencast) -> None:
+async def test_an_invalid_event_id_has_its_own_result(oc: OpencastClient, fake: FakeOpencast) -> None:
     events = [fake.event(), fake.event(), fake.event(identifier="a;b"), fake.event(), fake.event()]
-    told = await told_of(oc, [Start(event, "quick", key=event) for event in events], max_running=4)
+    told = await results_by_key(oc, [Start(event, "quick", key=event) for event in events], max_running=4)
     assert {event: told[event].succeeded for event in events} == dict.fromkeys(events, True)
     assert len(runs(fake)) == 5
 
 
 @pytest.mark.parametrize("event", ["a/b", "a\\b", "..", "a%b", "a?b", "x" * 256, "a\nb"])
-async def test_an_event_whose_workflows_cannot_be_asked_for_is_refused_alone(
+async def test_an_event_whose_workflows_cannot_be_requested_is_rejected_alone(
     oc: OpencastClient, fake: FakeOpencast, event: str
 ) -> None:
     starts = [Start(event, "quick", key="odd"), *(Start(fake.event(), "quick", key=str(n)) for n in range(2))]
-    told = await told_of(oc, starts)
+    told = await results_by_key(oc, starts)
     assert isinstance(told["odd"], Rejected)
     assert isinstance(told["odd"].error, InvalidArgument)
     assert told["0"].succeeded
@@ -60,7 +60,7 @@ async def test_an_event_whose_workflows_cannot_be_asked_for_is_refused_alone(
     assert len(runs(fake)) == 2
 
 
-async def test_an_event_whose_workflows_cannot_be_read_holds_no_other_start(
+async def test_an_event_whose_workflows_cannot_be_read_delays_no_other_start(
     fake: FakeOpencast, clock: Clock, time: ManualClock
 ) -> None:
     odd, sent_at = fake.event(), []
@@ -74,7 +74,7 @@ async def test_an_event_whose_workflows_cannot_be_read_holds_no_other_start(
     gateway, began = Gateway(fake, treat), time()
     async with opencast(gateway, clock) as oc:
         starts = [Start(odd, "quick", key="odd"), *(Start(fake.event(), "quick", key=str(n)) for n in range(4))]
-        told = await told_of(oc, starts, max_running=2, poll=Poll(interval=1.0, ceiling=2.0, outage=300.0))
+        told = await results_by_key(oc, starts, max_running=2, poll=Poll(interval=1.0, ceiling=2.0, outage=300.0))
     assert isinstance(told["odd"], NotStarted)
     assert isinstance(told["odd"].error, DecodeError)
     assert [told[str(n)].succeeded for n in range(4)] == [True] * 4
@@ -103,7 +103,7 @@ ODD: list[Any] = [
 
 
 @pytest.mark.parametrize("odd", ODD, ids=lambda odd: type(odd).__name__)
-async def test_an_item_that_is_no_start_is_refused_alone(oc: OpencastClient, fake: FakeOpencast, odd: Any) -> None:
+async def test_an_item_that_is_not_a_start_is_rejected_alone(oc: OpencastClient, fake: FakeOpencast, odd: Any) -> None:
     told = await results(oc.workflows.run_all([odd, Start(fake.event(), "quick", key="0")], poll=OFTEN))
     refused, ran = sorted(told, key=lambda one: one.succeeded)
     assert isinstance(refused, Rejected)
@@ -111,7 +111,7 @@ async def test_an_item_that_is_no_start_is_refused_alone(oc: OpencastClient, fak
     assert posts(fake) == 1
 
 
-async def test_an_odd_item_on_a_preservica_is_refused_alone(pv: PreservicaClient, archive: FakePreservica) -> None:
+async def test_an_invalid_item_on_a_preservica_is_rejected_alone(pv: PreservicaClient, archive: FakePreservica) -> None:
     bad: Any = [ContextStart(42, {"n": object()}), ContextStart(-1), object()]  # type: ignore[dict-item]  # as it comes
     told = await results(pv.workflows.run_all([*bad, ContextStart(42)], poll=OFTEN))
     assert sum(isinstance(one, Rejected) for one in told) == 3
@@ -142,7 +142,7 @@ async def test_an_error_of_the_callers_transport_in_the_check_leaves_a_start_uns
     odd = fake.event()
     gateway = Gateway(fake, sometimes(lambda request: odd in request.url.path))
     async with opencast(gateway, clock) as oc:
-        told = await told_of(oc, [Start(odd, "quick", key="odd"), Start(fake.event(), "quick", key="0")])
+        told = await results_by_key(oc, [Start(odd, "quick", key="odd"), Start(fake.event(), "quick", key="0")])
     assert isinstance(told["odd"], NotStarted)
     assert "ZeroDivisionError" in str(told["odd"].error)
     assert told["0"].succeeded
@@ -155,7 +155,7 @@ async def test_an_error_of_the_callers_transport_in_the_start_leaves_it_to_be_se
     gateway = Gateway(fake, sometimes(lambda request: request.method == "POST", last=1))
     async with opencast(gateway, clock) as oc:
         starts = [Start(fake.event(), "quick", key=str(n)) for n in range(3)]
-        told = await told_of(oc, starts, max_running=1)
+        told = await results_by_key(oc, starts, max_running=1)
     assert isinstance(told["0"], OutcomeUnknown)
     assert "ZeroDivisionError" in told["0"].why
     assert [told["1"].succeeded, told["2"].succeeded] == [True, True]
@@ -176,7 +176,7 @@ async def test_a_start_that_was_carried_out_before_the_callers_transport_raised_
     fake: FakeOpencast, archive: FakePreservica, clock: Clock
 ) -> None:
     async with opencast(Carried(fake), clock) as oc:
-        assert (await told_of(oc, [Start(fake.event(), "quick", key="0")]))["0"].succeeded
+        assert (await results_by_key(oc, [Start(fake.event(), "quick", key="0")]))["0"].succeeded
     async with preservica(Carried(archive), clock) as pv:
         (told,) = await results(pv.workflows.run_all([ContextStart(42)], poll=OFTEN))
     assert isinstance(told, Completed)
@@ -199,7 +199,7 @@ async def test_an_error_of_the_callers_transport_in_the_search_leaves_a_start_un
 
     gateway.treat = treat
     async with opencast(gateway, clock) as oc:
-        told = await told_of(oc, [Start(odd, "quick", key="odd"), Start(fake.event(), "quick", key="0")])
+        told = await results_by_key(oc, [Start(odd, "quick", key="odd"), Start(fake.event(), "quick", key="0")])
     assert isinstance(told["odd"], OutcomeUnknown)
     assert told["odd"].search_result is None
     assert told["0"].succeeded
@@ -211,9 +211,9 @@ async def test_an_error_of_the_callers_transport_while_watching_leaves_a_workflo
     gateway = Gateway(fake, sometimes(lambda request: request.url.path.startswith("/api/workflows/")))
     async with opencast(gateway, clock) as oc:
         path = tmp_path / "batch.sqlite"
-        told = await told_of(oc, [Start(fake.event(), "quick", key="0")], journal=path)
+        told = await results_by_key(oc, [Start(fake.event(), "quick", key="0")], journal=path)
         gateway.treat = lambda _: None
-        again = await told_of(oc, [], journal=path)
+        again = await results_by_key(oc, [], journal=path)
     assert isinstance(told["0"].outcome, PollingFailed)
     assert "ZeroDivisionError" in str(told["0"].outcome.error)
     assert again["0"].succeeded
@@ -231,7 +231,7 @@ class Broken(Exception):
     ("step", "result"),
     [("refreshed", NotStarted), ("send_for_id", OutcomeUnknown), ("reconcile", OutcomeUnknown), ("watch", Completed)],
 )
-async def test_an_error_that_nobody_expects_is_told_as_what_was_known_then(
+async def test_an_unexpected_error_is_reported_by_what_was_known_about_the_start(
     oc: OpencastClient, fake: FakeOpencast, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, step: str, result: type
 ) -> None:
     async def broken(*_: Any, **__: Any) -> Any:
@@ -309,20 +309,20 @@ async def test_a_count_that_is_forbidden_comes_after_the_results_of_what_was_sta
 
 
 @pytest.mark.parametrize("status", [204, 301, 302, 303, 307, 308, 500, 502, 600, 777, 999])
-async def test_a_start_that_is_neither_carried_out_nor_refused_for_sure_is_unknown(
+async def test_a_response_that_shows_neither_a_start_nor_a_refusal_is_unknown(
     fake: FakeOpencast, clock: Clock, status: int
 ) -> None:
     elsewhere = httpx.Response(status, headers={"location": "https://elsewhere.example.org/"})
     gateway = Gateway(fake, lambda request: elsewhere if request.method == "POST" else None)
     async with opencast(gateway, clock) as oc:
-        (told,) = (await told_of(oc, [Start(fake.event(), "quick")])).values()
+        (told,) = (await results_by_key(oc, [Start(fake.event(), "quick")])).values()
     assert isinstance(told, OutcomeUnknown)
     assert isinstance(told.error, StartOutcomeUnknown)
     assert gateway.posts == [status]
 
 
 @pytest.mark.parametrize("status", [301, 302, 600, 999])
-async def test_a_start_on_a_preservica_that_is_neither_is_unknown_too(
+async def test_a_preservica_response_that_shows_neither_a_start_nor_a_refusal_is_unknown(
     archive: FakePreservica, clock: Clock, status: int
 ) -> None:
     def treat(request: httpx.Request) -> httpx.Response | None:
@@ -334,11 +334,11 @@ async def test_a_start_on_a_preservica_that_is_neither_is_unknown_too(
     assert isinstance(told, OutcomeUnknown)
 
 
-async def test_opencasts_redirect_to_its_login_is_a_refusal(fake: FakeOpencast, clock: Clock) -> None:
+async def test_a_redirect_to_opencasts_login_is_a_refusal(fake: FakeOpencast, clock: Clock) -> None:
     login = httpx.Response(302, headers={"location": "https://oc.example.org/login.html"})
     gateway = Gateway(fake, lambda request: login if request.method == "POST" else None)
     async with opencast(gateway, clock) as oc:
-        (told,) = (await told_of(oc, [Start(fake.event(), "quick")])).values()
+        (told,) = (await results_by_key(oc, [Start(fake.event(), "quick")])).values()
     assert isinstance(told, Rejected)
     assert not runs(fake)
 
@@ -365,32 +365,32 @@ async def test_the_result_and_the_running_table_hold_the_ticket_as_it_was_sent(
 
 async def test_the_count_of_others_knows_the_ids_of_the_starts_that_run(oc: OpencastClient, fake: FakeOpencast) -> None:
     starts = [Start(fake.event(), "quick", key=str(n)) for n in range(5)]
-    told = await told_of(oc, starts, count_others=True, max_running=2)
+    told = await results_by_key(oc, starts, count_others=True, max_running=2)
     assert [one.succeeded for one in told.values()] == [True] * 5
 
 
-async def test_a_conflict_is_told_and_not_raised(oc: OpencastClient, fake: FakeOpencast) -> None:
+async def test_a_conflict_is_reported_and_not_raised(oc: OpencastClient, fake: FakeOpencast) -> None:
     event = fake.event()
     fake.start(event, "quick")
-    told = await told_of(oc, [Start(event, "quick", key="0")], on_conflict="raise")
+    told = await results_by_key(oc, [Start(event, "quick", key="0")], on_conflict="raise")
     assert type(told["0"]).__name__ == "Conflicted"
     assert not isinstance(told["0"], Ambiguous)
 
 
-async def test_an_argument_that_is_refused_as_late_as_it_is_sent_is_a_result(
+async def test_an_invalid_argument_that_is_found_on_sending_is_a_result(
     oc: OpencastClient, fake: FakeOpencast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def refuse(*_: Any) -> int:
         raise InvalidArgument("event_identifier", "is odd")
 
     monkeypatch.setattr(oc.workflows._starts.__class__, "send_for_id", refuse)
-    told = await told_of(oc, [Start(fake.event(), "quick", key="0")])
+    told = await results_by_key(oc, [Start(fake.event(), "quick", key="0")])
     assert isinstance(told["0"], Rejected)
     assert isinstance(told["0"].error, InvalidArgument)
 
 
 @pytest.mark.parametrize("step", ["refreshed", "send_for_id"])
-async def test_a_client_that_is_closed_under_a_start_ends_the_batch(
+async def test_a_client_that_is_closed_during_a_start_ends_the_batch(
     oc: OpencastClient, fake: FakeOpencast, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
     def closed(*_: Any) -> Any:
@@ -398,10 +398,10 @@ async def test_a_client_that_is_closed_under_a_start_ends_the_batch(
 
     monkeypatch.setattr(oc.workflows._starts.__class__, step, closed)
     with pytest.raises(ClientClosed):
-        await told_of(oc, [Start(fake.event(), "quick", key=str(n)) for n in range(2)])
+        await results_by_key(oc, [Start(fake.event(), "quick", key=str(n)) for n in range(2)])
 
 
-async def test_a_start_that_never_gets_a_connection_is_told_as_not_sent(fake: FakeOpencast, clock: Clock) -> None:
+async def test_a_start_without_a_connection_is_reported_as_not_started(fake: FakeOpencast, clock: Clock) -> None:
     def treat(request: httpx.Request) -> httpx.Response | None:
         if request.method == "POST":
             raise httpx.ConnectError("refused")
@@ -409,7 +409,7 @@ async def test_a_start_that_never_gets_a_connection_is_told_as_not_sent(fake: Fa
 
     gateway = Gateway(fake, treat)
     async with opencast(gateway, clock) as oc:
-        told = await told_of(oc, [Start(fake.event(), "quick", key="0")])
+        told = await results_by_key(oc, [Start(fake.event(), "quick", key="0")])
     assert isinstance(told["0"], NotStarted)
     assert isinstance(told["0"].error, ConnectFailed)
     assert len(gateway.posts) == 31
@@ -430,15 +430,15 @@ async def test_an_event_is_free_once_its_workflow_has_vanished(
     assert [one.succeeded for one in told] == [True]
 
 
-async def test_a_row_that_was_refused_in_an_earlier_run_is_refused_again(
+async def test_a_start_that_was_rejected_in_an_earlier_run_is_rejected_again(
     oc: OpencastClient, fake: FakeOpencast, tmp_path: Path
 ) -> None:
     for _ in range(2):
-        told = await told_of(oc, [Start("", "quick", key="odd")], journal=tmp_path / "batch.sqlite")
+        told = await results_by_key(oc, [Start("", "quick", key="odd")], journal=tmp_path / "batch.sqlite")
         assert isinstance(told["odd"], Rejected)
 
 
-async def test_a_journal_that_cannot_be_written_ends_the_batch_at_once(
+async def test_a_journal_that_cannot_be_written_ends_the_batch_immediately(
     oc: OpencastClient, fake: FakeOpencast, tmp_path: Path
 ) -> None:
     path = tmp_path / "batch.sqlite"
@@ -450,4 +450,4 @@ async def test_a_journal_that_cannot_be_written_ends_the_batch_at_once(
         yield Start("", "quick", key="odd")
 
     with pytest.raises(JournalError, match="another program has changed it while it was open"):
-        await told_of(oc, starts(), journal=path)
+        await results_by_key(oc, starts(), journal=path)

@@ -52,7 +52,7 @@ async def test_a_start_that_happened_is_found(oc: OpencastClient, fake: FakeOpen
 
 
 @on_all
-async def test_one_that_was_not_carried_out_is_not_seen(
+async def test_a_start_that_was_not_carried_out_is_not_found(
     oc: OpencastClient, fake: FakeOpencast, sandbox: Sandbox, time: ManualClock
 ) -> None:
     fake.faults = NOT_EXECUTED
@@ -66,7 +66,7 @@ async def test_one_that_was_not_carried_out_is_not_seen(
 
 
 @on_11
-async def test_a_list_that_lags_is_looked_at_for_longer_than_it_lags(
+async def test_a_list_that_lags_is_searched_for_longer_than_its_lag(
     oc: OpencastClient, fake: FakeOpencast, time: ManualClock
 ) -> None:
     assert isinstance(await oc.workflows.reconcile(oc.workflows.prepare_start("e", "quick"), wait=0), NoStartFound)
@@ -78,16 +78,14 @@ async def test_a_list_that_lags_is_looked_at_for_longer_than_it_lags(
     assert 0 < time() - began <= 12
 
 
-async def test_without_a_lag_one_look_is_enough_for_those_who_do_not_want_to_wait(
-    oc: OpencastClient, fake: FakeOpencast
-) -> None:
+async def test_without_a_lag_wait_0_makes_one_check(oc: OpencastClient, fake: FakeOpencast) -> None:
     assert await oc.workflows.reconcile(oc.workflows.prepare_start("e", "quick", baseline=0), wait=0) == NoStartFound(
         0, 1
     )
 
 
 @on_all
-async def test_a_workflow_that_was_there_before_is_not_taken_for_it(
+async def test_an_earlier_workflow_is_not_taken_for_that_of_the_start(
     oc: OpencastClient, fake: FakeOpencast, time: ManualClock
 ) -> None:
     event = fake.event()
@@ -100,7 +98,7 @@ async def test_a_workflow_that_was_there_before_is_not_taken_for_it(
 
 @on_all
 @pytest.mark.parametrize(("ago", "verdict"), [(3600, NoStartFound), (60, Ambiguous), (-60, StartFound)])
-async def test_without_a_baseline_dates_decide_and_what_is_too_close_stays_open(
+async def test_without_a_baseline_dates_decide_and_close_dates_are_ambiguous(
     oc: OpencastClient, fake: FakeOpencast, time: ManualClock, ago: float, verdict: type
 ) -> None:
     event = fake.event()
@@ -119,7 +117,9 @@ async def test_without_a_baseline_dates_decide_and_what_is_too_close_stays_open(
 
 
 @on_all
-async def test_two_that_may_be_it_are_candidates(oc: OpencastClient, fake: FakeOpencast, time: ManualClock) -> None:
+async def test_two_workflows_that_may_belong_to_the_start_are_candidates(
+    oc: OpencastClient, fake: FakeOpencast, time: ManualClock
+) -> None:
     event = fake.event()
     ids = []
     for _ in range(2):
@@ -141,7 +141,7 @@ async def test_a_later_workflow_of_another_definition_may_be_an_error_handlers(
     assert "error handler" in verdict.why
 
 
-async def test_who_may_not_see_an_events_workflows_gets_what_the_event_says(
+async def test_a_user_who_may_not_read_an_events_workflows_gets_the_state_of_the_event(
     connect: Connect, fake: FakeOpencast
 ) -> None:
     async with connect(auth=("integration", "integration")) as client:
@@ -159,7 +159,7 @@ async def test_who_may_not_see_an_events_workflows_gets_what_the_event_says(
         assert unshown.why.endswith("the event is not listed")
 
 
-async def test_who_may_see_nothing_is_told_so(connect: Connect, fake: FakeOpencast) -> None:
+async def test_a_user_who_may_read_nothing_gets_an_error(connect: Connect, fake: FakeOpencast) -> None:
     async with connect(auth=("viewer", "viewer")) as client:
         with pytest.raises(Forbidden):
             await client.workflows.reconcile(client.workflows.prepare_start(fake.event(), "quick"))
@@ -168,7 +168,7 @@ async def test_who_may_see_nothing_is_told_so(connect: Connect, fake: FakeOpenca
 # Looks that fail
 
 
-async def test_a_look_that_fails_is_made_again(oc: OpencastClient, fake: FakeOpencast) -> None:
+async def test_a_failed_check_is_repeated(oc: OpencastClient, fake: FakeOpencast) -> None:
     event = fake.event()
     fake.start(event, "quick")
     fake.faults = Faults(script=[Fault.SERVER_ERROR] * 9, methods=("GET",))
@@ -176,7 +176,7 @@ async def test_a_look_that_fails_is_made_again(oc: OpencastClient, fake: FakeOpe
     assert isinstance(verdict, StartFound)
 
 
-async def test_where_every_look_fails_the_last_failure_is_raised(oc: OpencastClient, fake: FakeOpencast) -> None:
+async def test_if_every_check_fails_the_last_error_is_raised(oc: OpencastClient, fake: FakeOpencast) -> None:
     fake.faults = Faults(rates={Fault.SERVER_ERROR: 1.0})
     with pytest.raises(ServerError):
         await oc.workflows.reconcile(oc.workflows.prepare_start("e", "quick", baseline=0), wait=5)
@@ -185,7 +185,7 @@ async def test_where_every_look_fails_the_last_failure_is_raised(oc: OpencastCli
 # Preservica
 
 
-async def test_a_mark_is_found(pv: PreservicaClient, archive: FakePreservica) -> None:
+async def test_a_correlation_id_is_found(pv: PreservicaClient, archive: FakePreservica) -> None:
     archive.faults = ON_PRESERVICA
     ticket = await lost(pv, pv.workflows.prepare_start(42, {"n": 1}))
     verdict = await pv.workflows.reconcile(ticket)
@@ -195,7 +195,7 @@ async def test_a_mark_is_found(pv: PreservicaClient, archive: FakePreservica) ->
     assert len(archive.starts) == 1
 
 
-async def test_a_mark_is_found_where_only_the_contexts_name_is_known(
+async def test_a_correlation_id_is_found_if_only_the_name_of_the_context_is_known(
     pv: PreservicaClient, archive: FakePreservica
 ) -> None:
     archive.faults = ON_PRESERVICA
@@ -207,14 +207,14 @@ async def test_a_mark_is_found_where_only_the_contexts_name_is_known(
     assert "contextId" not in query
 
 
-async def test_a_mark_nobody_carries_is_not_seen(pv: PreservicaClient, archive: FakePreservica) -> None:
+async def test_an_unused_correlation_id_is_not_found(pv: PreservicaClient, archive: FakePreservica) -> None:
     await pv.workflows.start(42)
     verdict = await pv.workflows.reconcile(pv.workflows.prepare_start(42), wait=10)
     assert verdict == NoStartFound(10.0, 6)
     assert len(archive.starts) == 1
 
 
-async def test_only_what_began_since_shortly_before_the_ticket_is_looked_at(
+async def test_a_search_reads_only_workflows_since_5_minutes_before_the_ticket(
     pv: PreservicaClient, archive: FakePreservica, time: ManualClock
 ) -> None:
     await pv.workflows.start(42, correlation_id="reused")
@@ -225,7 +225,7 @@ async def test_only_what_began_since_shortly_before_the_ticket_is_looked_at(
     assert isinstance(await pv.workflows.reconcile(ticket, wait=0), StartFound)
 
 
-async def test_two_that_carry_the_mark_are_candidates(pv: PreservicaClient) -> None:
+async def test_two_workflows_with_the_correlation_id_are_candidates(pv: PreservicaClient) -> None:
     ticket = pv.workflows.prepare_start(42)
     started = [await pv.workflows.start(ticket) for _ in range(2)]
     verdict = await pv.workflows.reconcile(ticket, wait=0)
@@ -245,7 +245,9 @@ def unmarked(time: ManualClock) -> Iterator[FakePreservica]:
     server.stop()
 
 
-async def test_a_server_that_tells_no_marks_leaves_it_open(unmarked: FakePreservica, clock: Clock) -> None:
+async def test_workflows_without_a_correlation_id_make_the_result_ambiguous(
+    unmarked: FakePreservica, clock: Clock
+) -> None:
     async with as_manager(unmarked, unmarked.url, clock) as client:
         context = unmarked.context("Quick", "com.example.quick", "Ingest", [Step("one", 5.0)])
         unmarked.engine.next_id()
@@ -259,7 +261,7 @@ async def test_a_server_that_tells_no_marks_leaves_it_open(unmarked: FakePreserv
         assert all(workflow.correlation_id is None for workflow in verdicts[-1].candidates)
 
 
-async def test_a_start_whose_answer_names_no_id_is_unknown_to_those_who_need_one(
+async def test_a_start_whose_response_has_no_id_is_unknown_if_the_id_is_needed(
     archive: FakePreservica, clock: Clock
 ) -> None:
     def answer(request: httpx.Request) -> httpx.Response:
@@ -275,7 +277,7 @@ async def test_a_start_whose_answer_names_no_id_is_unknown_to_those_who_need_one
     assert (caught.value.correlation_id, caught.value.ticket.correlation_id) == ("mine", "mine")
 
 
-async def test_a_ticket_of_another_server_is_not_looked_for(pv: PreservicaClient, archive: FakePreservica) -> None:
+async def test_a_ticket_of_another_server_is_not_searched_for(pv: PreservicaClient, archive: FakePreservica) -> None:
     with pytest.raises(InvalidArgument, match="ticket"):
         await pv.workflows.reconcile(evolve(pv.workflows.prepare_start(42), server="https://elsewhere.example.org"))
     assert archive.requests == []

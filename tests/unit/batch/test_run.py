@@ -57,14 +57,16 @@ async def run_all(client: OpencastClient, starts: Any, **settings: Any) -> dict[
 
 
 @on_all
-async def test_never_more_than_so_many_run_on_the_server(oc: OpencastClient, fake: FakeOpencast) -> None:
+async def test_no_more_than_max_running_workflows_run_on_an_opencast(oc: OpencastClient, fake: FakeOpencast) -> None:
     told = await run_all(oc, on_events(fake, *["quick"] * 12), max_running=3)
     assert len(told) == 12
     assert all(isinstance(one, Completed) and one.succeeded for one in told.values())
     assert (most_at_once(fake), posts(fake)) == (3, 12)
 
 
-async def test_never_more_than_so_many_run_on_a_preservica(pv: PreservicaClient, archive: FakePreservica) -> None:
+async def test_no_more_than_max_running_workflows_run_on_a_preservica(
+    pv: PreservicaClient, archive: FakePreservica
+) -> None:
     context = archive.context("Quick", "com.example.quick", "Ingest", [Step("one", 5.0)])
     starts = [ContextStart(context, {"n": n}) for n in range(9)]
     told = await results(pv.workflows.run_all(starts, max_running=4, poll=OFTEN))
@@ -72,13 +74,13 @@ async def test_never_more_than_so_many_run_on_a_preservica(pv: PreservicaClient,
     assert (most_at_once(archive), len(archive.starts)) == (4, 9)
 
 
-async def test_outcomes_come_as_they_are_there(oc: OpencastClient, fake: FakeOpencast) -> None:
+async def test_results_are_yielded_as_soon_as_they_are_known(oc: OpencastClient, fake: FakeOpencast) -> None:
     fake.define("slow", [Step("one", 60.0)])
     run = oc.workflows.run_all(on_events(fake, "slow", "quick", "quick"), max_running=2, poll=OFTEN)
     assert [one.key for one in await results(run)] == ["1", "2", "0"]
 
 
-async def test_starts_are_taken_as_places_get_free(oc: OpencastClient, fake: FakeOpencast) -> None:
+async def test_an_iterator_of_starts_is_read_as_slots_become_free(oc: OpencastClient, fake: FakeOpencast) -> None:
     taken = []
 
     def endless() -> Iterator[Start]:
@@ -92,7 +94,9 @@ async def test_starts_are_taken_as_places_get_free(oc: OpencastClient, fake: Fak
     assert len(taken) <= 3 + 2 + 1
 
 
-async def test_a_low_watermark_lets_a_whole_load_go_before_the_next(oc: OpencastClient, fake: FakeOpencast) -> None:
+async def test_after_the_limit_no_start_is_sent_until_the_low_watermark_is_reached(
+    oc: OpencastClient, fake: FakeOpencast
+) -> None:
     fake.define("slow", [Step("one", 9.0)])
     definitions = ["quick", "slow"] * 4
     await run_all(oc, on_events(fake, *definitions), max_running=4, low=0)
@@ -113,19 +117,21 @@ async def test_a_low_watermark_lets_a_whole_load_go_before_the_next(oc: Opencast
         ({"parked": "hope"}, "parked"),
     ],
 )
-async def test_settings_that_make_no_sense_are_refused_at_once(
+async def test_settings_that_make_no_sense_are_refused_immediately(
     oc: OpencastClient, settings: dict[str, Any], wrong: str
 ) -> None:
     with pytest.raises(InvalidArgument, match=f"^{wrong}: must"):
         oc.workflows.run_all([], **settings)
 
 
-async def test_an_empty_batch_tells_nothing(oc: OpencastClient) -> None:
+async def test_an_empty_batch_has_no_results(oc: OpencastClient) -> None:
     assert await run_all(oc, []) == {}
 
 
 @on_all
-async def test_others_are_counted_when_asked_for(oc: OpencastClient, fake: FakeOpencast, time: ManualClock) -> None:
+async def test_workflows_of_other_users_count_with_count_others(
+    oc: OpencastClient, fake: FakeOpencast, time: ManualClock
+) -> None:
     fake.define("slow", [Step("one", 30.0)])
     for _ in range(2):
         fake.start(fake.event(), "slow")
@@ -134,7 +140,7 @@ async def test_others_are_counted_when_asked_for(oc: OpencastClient, fake: FakeO
     assert most_at_once(fake) == 3
 
 
-async def test_others_are_counted_on_a_preservica(pv: PreservicaClient, archive: FakePreservica) -> None:
+async def test_workflows_of_other_users_count_on_a_preservica(pv: PreservicaClient, archive: FakePreservica) -> None:
     context = archive.context("Slow", "com.example.slow", "Ingest", [Step("one", 30.0)])
     for _ in range(2):
         await pv.workflows.start(context)
@@ -143,7 +149,7 @@ async def test_others_are_counted_on_a_preservica(pv: PreservicaClient, archive:
     assert most_at_once(archive) == 3
 
 
-async def test_while_others_cannot_be_counted_nothing_is_started(oc: OpencastClient, fake: FakeOpencast) -> None:
+async def test_nothing_is_started_while_the_count_fails(oc: OpencastClient, fake: FakeOpencast) -> None:
     fake.faults = Faults(script=[Fault.SERVER_ERROR] * 8, methods=("GET",))
     told = await run_all(oc, on_events(fake, "quick"), count_others=True)
     assert told["0"].succeeded
@@ -151,7 +157,7 @@ async def test_while_others_cannot_be_counted_nothing_is_started(oc: OpencastCli
     assert [exchange.status for exchange in fake.requests[:before]].count(503) == 8
 
 
-async def test_a_batch_that_may_not_count_others_ends_with_the_refusal(connect: Connect, fake: FakeOpencast) -> None:
+async def test_a_batch_that_may_not_count_others_raises_forbidden(connect: Connect, fake: FakeOpencast) -> None:
     async with connect(auth=("viewer", "viewer")) as client:
         with pytest.raises(Forbidden):
             await run_all(client, on_events(fake, "quick"), count_others=True)
@@ -161,7 +167,7 @@ async def test_a_batch_that_may_not_count_others_ends_with_the_refusal(connect: 
 # What is told
 
 
-async def test_a_bad_start_never_spoils_the_rest(oc: OpencastClient, fake: FakeOpencast) -> None:
+async def test_an_invalid_start_does_not_affect_the_other_starts(oc: OpencastClient, fake: FakeOpencast) -> None:
     bad: Any = [Start("", "quick"), Start("no such event", "quick"), Start(fake.event(), "fails"), "no start at all"]
     told = await results(oc.workflows.run_all([*bad, *on_events(fake, "quick")], poll=OFTEN))
     refused = [one.error for one in told if isinstance(one, Rejected)]
@@ -171,7 +177,7 @@ async def test_a_bad_start_never_spoils_the_rest(oc: OpencastClient, fake: FakeO
     assert sorted(one.succeeded for one in ran.values()) == [False, True]
 
 
-async def test_a_result_tells_the_workflow_its_id_and_how_it_ended(oc: OpencastClient, fake: FakeOpencast) -> None:
+async def test_a_result_has_the_workflow_its_id_and_how_it_ended(oc: OpencastClient, fake: FakeOpencast) -> None:
     told = await run_all(oc, on_events(fake, "quick", "fails"))
     good, bad = told["0"], told["1"]
     assert isinstance(good, Completed)
@@ -206,16 +212,14 @@ async def test_the_same_start_twice_is_started_once(oc: OpencastClient, fake: Fa
     assert posts(fake) == 1
 
 
-async def test_one_that_needs_a_person_can_be_left_and_its_place_given_on(
-    oc: OpencastClient, fake: FakeOpencast
-) -> None:
+async def test_a_parked_workflow_can_be_left_and_frees_its_slot(oc: OpencastClient, fake: FakeOpencast) -> None:
     fake.define("asks", [Step("one", 1.0, StepResult.HELD)])
     told = await run_all(oc, on_events(fake, "asks", "quick"), max_running=1, parked="return")
     assert isinstance(told["0"].outcome, Parked)
     assert told["1"].succeeded
 
 
-async def test_a_workflow_that_vanishes_is_told_and_gives_its_place_on(
+async def test_a_workflow_that_vanishes_is_reported_and_frees_its_slot(
     oc: OpencastClient, fake: FakeOpencast, time: ManualClock
 ) -> None:
     fake.define("slow", [Step("one", 3600.0)])
@@ -230,7 +234,7 @@ async def test_a_workflow_that_vanishes_is_told_and_gives_its_place_on(
     assert told["1"].succeeded
 
 
-async def test_a_workflow_that_cannot_be_observed_is_told(connect: Connect, fake: FakeOpencast) -> None:
+async def test_a_workflow_that_cannot_be_observed_is_reported(connect: Connect, fake: FakeOpencast) -> None:
     fake.faults = Faults(rates={Fault.SERVER_ERROR: 1.0}, methods=("GET",), paths=("/api/workflows/",))
     async with connect() as client:
         told = await run_all(client, on_events(fake, "quick"), poll=Poll(interval=1.0, ceiling=2.0, outage=10.0))
@@ -240,7 +244,7 @@ async def test_a_workflow_that_cannot_be_observed_is_told(connect: Connect, fake
 # Starts that fail
 
 
-async def test_a_start_that_did_not_happen_is_sent_again_while_there_is_hope(
+async def test_a_start_that_did_not_happen_is_sent_again_during_an_outage(
     oc: OpencastClient, fake: FakeOpencast
 ) -> None:
     fake.faults = Faults(script=[Fault.RATE_LIMITED] * 3, retry_after=3, methods=STARTS)
@@ -249,7 +253,7 @@ async def test_a_start_that_did_not_happen_is_sent_again_while_there_is_hope(
     assert (posts(fake), len(runs(fake))) == (4, 1)
 
 
-async def test_a_server_that_refuses_for_longer_than_an_outage_is_told(oc: OpencastClient, fake: FakeOpencast) -> None:
+async def test_a_start_that_is_refused_for_the_whole_outage_is_reported(oc: OpencastClient, fake: FakeOpencast) -> None:
     fake.faults = Faults(rates={Fault.RATE_LIMITED: 1.0}, retry_after=7, methods=STARTS)
     refused = (await run_all(oc, on_events(fake, "quick")))["0"]
     assert isinstance(refused, Rejected)
@@ -257,7 +261,9 @@ async def test_a_server_that_refuses_for_longer_than_an_outage_is_told(oc: Openc
     assert posts(fake) == 6  # at 0, 7, 14, 21, 28 and 35 s
 
 
-async def test_a_server_that_is_not_there_is_told_as_not_sent(connect: Connect, fake: FakeOpencast) -> None:
+async def test_a_start_on_an_unreachable_server_is_reported_as_not_started(
+    connect: Connect, fake: FakeOpencast
+) -> None:
     async with OpencastClient("http://127.0.0.1:1", auth=fake.auth, retry=Retry(attempts=1)) as client:
         poll = Poll(interval=0.01, ceiling=0.02, outage=0.0)
         told = await run_all(client, [Start("e", "quick", key="0")], poll=poll)
@@ -267,7 +273,7 @@ async def test_a_server_that_is_not_there_is_told_as_not_sent(connect: Connect, 
 
 @on_all
 @pytest.mark.parametrize("fault", [Fault.ERROR_AFTER, Fault.CUT_BEFORE, Fault.CUT_BODY])
-async def test_a_start_whose_answer_was_lost_is_looked_up_and_watched(
+async def test_a_start_whose_response_was_lost_is_found_and_watched(
     oc: OpencastClient, fake: FakeOpencast, fault: Fault
 ) -> None:
     fake.faults = Faults(script=[fault], methods=STARTS)
@@ -276,7 +282,7 @@ async def test_a_start_whose_answer_was_lost_is_looked_up_and_watched(
     assert (posts(fake), len(runs(fake))) == (2, 2)
 
 
-async def test_a_start_whose_fate_stays_unknown_is_told_and_never_repeated(
+async def test_a_start_whose_outcome_stays_unknown_is_reported_and_not_repeated(
     oc: OpencastClient, fake: FakeOpencast
 ) -> None:
     fake.faults = Faults(script=[Fault.SERVER_ERROR], methods=STARTS)
@@ -291,7 +297,7 @@ async def test_a_start_whose_fate_stays_unknown_is_told_and_never_repeated(
     assert (posts(fake), len(runs(fake))) == (2, 1)
 
 
-async def test_who_may_not_see_workflows_of_events_is_told_that_it_stays_open(
+async def test_a_user_who_may_not_read_an_events_workflows_gets_an_unknown_outcome(
     connect: Connect, fake: FakeOpencast
 ) -> None:
     fake.faults = Faults(script=[Fault.ERROR_AFTER], methods=STARTS)
@@ -306,7 +312,7 @@ async def test_who_may_not_see_workflows_of_events_is_told_that_it_stays_open(
     assert told["1"].ticket.baseline is None
 
 
-async def test_a_start_that_cannot_even_be_looked_for_is_told(oc: OpencastClient, fake: FakeOpencast) -> None:
+async def test_a_start_whose_search_fails_is_reported_as_unknown(oc: OpencastClient, fake: FakeOpencast) -> None:
     fake.faults = Faults(script=[None, None, Fault.ERROR_AFTER], rates={Fault.SERVER_ERROR: 1.0})
     told = await run_all(oc, on_events(fake, "quick"), settle=4.0)
     assert isinstance(told["0"], OutcomeUnknown)
@@ -327,7 +333,7 @@ def busy(fake: FakeOpencast) -> str:
     return event
 
 
-async def test_a_conflict_is_told_with_its_error(oc: OpencastClient, fake: FakeOpencast, busy: str) -> None:
+async def test_a_conflict_is_reported_with_its_error(oc: OpencastClient, fake: FakeOpencast, busy: str) -> None:
     told = await run_all(oc, [Start(busy, "quick", key="busy"), *on_events(fake, "quick")])
     assert isinstance(told["busy"], Conflicted)
     assert isinstance(told["busy"].error, StartConflict)
@@ -342,7 +348,7 @@ async def test_a_busy_event_can_be_skipped(oc: OpencastClient, busy: str) -> Non
 
 
 @on_all
-async def test_the_workflow_that_runs_already_can_be_watched_instead(
+async def test_on_conflict_attach_watches_the_running_workflow(
     oc: OpencastClient, fake: FakeOpencast, sandbox: Sandbox, busy: str, time: ManualClock
 ) -> None:
     time.advance(12)
@@ -352,21 +358,19 @@ async def test_the_workflow_that_runs_already_can_be_watched_instead(
     assert len(runs(fake)) == 1
 
 
-async def test_a_workflow_of_another_definition_is_none_to_attach_to(oc: OpencastClient, busy: str) -> None:
+async def test_on_conflict_attach_ignores_a_workflow_of_another_definition(oc: OpencastClient, busy: str) -> None:
     told = await run_all(oc, [Start(busy, "quick", key="busy")], on_conflict="attach")
     assert isinstance(told["busy"], Conflicted)
 
 
-async def test_who_may_not_see_the_other_workflow_cannot_attach_to_it(connect: Connect, busy: str) -> None:
+async def test_a_user_who_may_not_read_the_other_workflow_cannot_attach_to_it(connect: Connect, busy: str) -> None:
     async with connect(auth=("integration", "integration")) as client:
         told = await run_all(client, [Start(busy, "slow", key="busy")], on_conflict="attach")
     assert isinstance(told["busy"], Conflicted)
 
 
 @on_all
-async def test_a_busy_event_can_be_waited_for_without_holding_a_place(
-    oc: OpencastClient, fake: FakeOpencast, busy: str
-) -> None:
+async def test_a_wait_for_a_busy_event_takes_no_slot(oc: OpencastClient, fake: FakeOpencast, busy: str) -> None:
     starts = [Start(busy, "quick", key="busy"), *on_events(fake, "quick", "quick")]
     run = oc.workflows.run_all(starts, max_running=1, on_conflict="wait", poll=OFTEN)
     told = await results(run)
@@ -375,7 +379,7 @@ async def test_a_busy_event_can_be_waited_for_without_holding_a_place(
     assert len(runs(fake)) == 4
 
 
-async def test_who_may_not_see_the_other_workflow_can_wait_too(connect: Connect, busy: str) -> None:
+async def test_a_user_who_may_not_read_the_other_workflow_can_wait_for_its_end(connect: Connect, busy: str) -> None:
     async with connect(auth=("integration", "integration")) as client:
         told = await run_all(client, [Start(busy, "quick", key="busy")], on_conflict="wait")
     assert told["busy"].succeeded
@@ -406,7 +410,7 @@ async def test_two_readers_of_one_batch_share_its_results_and_both_end(oc: Openc
     assert sorted(found) == ["0", "1", "2", "3", "4", "5"]
 
 
-async def test_leaving_early_leaves_the_workflows_to_the_server(oc: OpencastClient, fake: FakeOpencast) -> None:
+async def test_workflows_run_on_after_the_block_is_left(oc: OpencastClient, fake: FakeOpencast) -> None:
     fake.define("slow", [Step("one", 3600.0)])
     async with oc.workflows.run_all(on_events(fake, "quick", "slow", "slow"), max_running=2, poll=OFTEN) as outcomes:
         first = await anext(outcomes)
@@ -418,14 +422,14 @@ async def test_leaving_early_leaves_the_workflows_to_the_server(oc: OpencastClie
     assert posts(fake) == count
 
 
-async def test_an_error_in_the_block_is_raised_as_it_is(oc: OpencastClient, fake: FakeOpencast) -> None:
+async def test_an_error_in_the_block_is_raised_unchanged(oc: OpencastClient, fake: FakeOpencast) -> None:
     with pytest.raises(ZeroDivisionError):  # noqa: PT012 - the block is what is tested
         async with oc.workflows.run_all(on_events(fake, *["quick"] * 5), poll=OFTEN) as outcomes:
             async for _ in outcomes:
                 raise ZeroDivisionError
 
 
-async def test_an_error_of_the_starts_themselves_is_raised_as_it_is(oc: OpencastClient, fake: FakeOpencast) -> None:
+async def test_an_error_of_the_iterable_is_raised_unchanged(oc: OpencastClient, fake: FakeOpencast) -> None:
     def starts() -> Iterator[Start]:
         yield Start(fake.event(), "quick")
         raise LookupError("no more rows")
@@ -444,7 +448,9 @@ async def test_a_batch_can_be_cancelled_at_any_time(connect: Connect, fake: Fake
         assert (await client.version()).versions
 
 
-async def test_where_each_start_stands_can_be_seen_meanwhile(oc: OpencastClient, fake: FakeOpencast) -> None:
+async def test_the_status_of_each_start_can_be_read_while_the_batch_runs(
+    oc: OpencastClient, fake: FakeOpencast
+) -> None:
     run = oc.workflows.run_all(on_events(fake, "quick", "quick"), max_running=1, poll=OFTEN)
     async with run as outcomes:
         await anext(outcomes)
@@ -460,7 +466,7 @@ async def test_where_each_start_stands_can_be_seen_meanwhile(oc: OpencastClient,
 
 
 @on_all
-async def test_one_that_becomes_another_workflow_is_told_and_spoils_no_other(
+async def test_an_id_that_becomes_another_workflow_is_reported_and_affects_no_other_start(
     oc: OpencastClient, fake: FakeOpencast
 ) -> None:
     fake.define("slow", [Step("one", 60.0)])
@@ -489,7 +495,7 @@ async def test_one_that_becomes_another_workflow_is_told_and_spoils_no_other(
 @on_all
 @pytest.mark.parametrize("seconds", [60.0, 180.0])
 @pytest.mark.parametrize("journaled", [False, True])
-async def test_what_was_started_outlasts_a_boot_of_the_server(
+async def test_started_workflows_are_watched_across_a_restart_of_the_server(
     oc: OpencastClient, fake: FakeOpencast, tmp_path: Path, seconds: float, journaled: bool  # noqa: FBT001 - a case
 ) -> None:  # fmt: skip
     fake.define("slow", [Step("one", 300.0)])

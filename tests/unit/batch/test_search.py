@@ -58,31 +58,31 @@ async def searched(
         return error
 
 
-async def test_a_search_takes_as_long_as_it_was_told_where_every_check_is_answered(fake_time: FakeTime) -> None:
+async def test_a_search_takes_its_given_time_if_every_check_succeeds(fake_time: FakeTime) -> None:
     assert await searched(fake_time, None) == NoStartFound(10.0, 6)
     assert fake_time.now == 1010.0
 
 
 @pytest.mark.parametrize("failures", [1, 7, 100])
-async def test_checks_that_fail_use_up_none_of_the_time(fake_time: FakeTime, failures: int) -> None:
+async def test_failed_checks_do_not_use_up_the_time(fake_time: FakeTime, failures: int) -> None:
     verdict = await searched(fake_time, None, None, *[DOWN] * failures, None, outage=300.0)
     assert isinstance(verdict, NoStartFound)
     assert verdict.checks == 6
     assert fake_time.now == 1010.0 + failures * CHECK_INTERVAL
 
 
-async def test_a_search_that_begins_in_an_outage_begins_when_it_is_over(fake_time: FakeTime) -> None:
+async def test_a_search_that_begins_in_an_outage_is_timed_from_the_end_of_the_outage(fake_time: FakeTime) -> None:
     assert await searched(fake_time, *[DOWN] * 50, None, outage=300.0) == NoStartFound(10.0, 6)
     assert fake_time.now == 1110.0
 
 
-async def test_a_server_that_answers_every_other_check_does_not_make_a_search_endless(fake_time: FakeTime) -> None:
+async def test_a_search_ends_even_if_every_other_check_fails(fake_time: FakeTime) -> None:
     verdict = await searched(fake_time, *[None, DOWN] * 99, outage=300.0)
     assert isinstance(verdict, NoStartFound)
     assert verdict.checks == 6
 
 
-async def test_a_slow_check_counts_with_its_whole_length(fake_time: FakeTime) -> None:
+async def test_a_slow_check_counts_with_its_full_duration(fake_time: FakeTime) -> None:
     async def look() -> None:
         await fake_time.sleep(7.0)
 
@@ -90,7 +90,7 @@ async def test_a_slow_check_counts_with_its_whole_length(fake_time: FakeTime) ->
 
 
 @pytest.mark.parametrize(("outage", "lasted"), [(None, 10.0), (300.0, 300.0), (0.0, 0.0)])
-async def test_an_outage_is_endured_for_so_long_in_a_row_and_no_longer(
+async def test_a_search_raises_after_checks_failed_for_the_outage_limit(
     fake_time: FakeTime, outage: float | None, lasted: float
 ) -> None:
     assert await searched(fake_time, None, None, DOWN, outage=outage) is DOWN
@@ -102,32 +102,32 @@ async def test_outages_are_not_added_up(fake_time: FakeTime) -> None:
     assert isinstance(verdict, NoStartFound)
 
 
-async def test_what_was_found_before_an_outage_is_told_after_it(fake_time: FakeTime) -> None:
+async def test_what_was_found_before_an_outage_is_returned_after_it(fake_time: FakeTime) -> None:
     found = Ambiguous[Any]((), "two may be it")
     assert await searched(fake_time, None, found, DOWN, outage=60.0) is found
     assert await searched(fake_time, found, None, DOWN, outage=60.0) is DOWN
 
 
-async def test_a_start_that_is_seen_ends_the_search(fake_time: FakeTime) -> None:
+async def test_a_start_that_is_found_ends_the_search(fake_time: FakeTime) -> None:
     found = StartFound[Any](object(), "it carries the mark")
     assert await searched(fake_time, None, DOWN, found, None, outage=60.0) is found
     assert fake_time.now == 1004.0
 
 
 @pytest.mark.parametrize("wait", [0.0, 5.0])
-async def test_one_check_at_least_is_made(fake_time: FakeTime, wait: float) -> None:
+async def test_a_search_makes_at_least_one_check(fake_time: FakeTime, wait: float) -> None:
     assert isinstance(await searched(fake_time, None, seconds=wait), NoStartFound)
     assert await searched(fake_time, DOWN, seconds=0.0) is DOWN
 
 
 @pytest.mark.parametrize("final", [Forbidden(403), DecodeError("odd @ $")], ids=repr)
-async def test_only_what_will_not_change_ends_a_search_at_once(fake_time: FakeTime, final: CallError) -> None:
+async def test_an_error_that_is_not_temporary_ends_a_search_immediately(fake_time: FakeTime, final: CallError) -> None:
     ended = await searched(fake_time, None, final, outage=60.0)
     assert ended is final
     assert (fake_time.now == 1002.0) == isinstance(final, Forbidden)
 
 
-async def test_a_pause_the_server_asks_for_is_kept_and_one_longer_than_the_outage_ends_the_search(
+async def test_retry_after_delays_a_check_and_ends_the_search_if_it_exceeds_the_outage(
     fake_time: FakeTime,
 ) -> None:
     later, never = RateLimited(429), RateLimited(429)
@@ -138,7 +138,7 @@ async def test_a_pause_the_server_asks_for_is_kept_and_one_longer_than_the_outag
     assert fake_time.now == 1052.0
 
 
-async def test_a_batch_goes_on_searching_until_it_is_answered(
+async def test_a_batch_continues_its_search_until_the_server_responds(
     fake: FakeOpencast, clock: Clock, time: ManualClock
 ) -> None:
     """The answer of the start is lost, and the server is down for a minute from then on: twice as long as `settle`."""
@@ -161,7 +161,7 @@ async def test_a_batch_goes_on_searching_until_it_is_answered(
     assert len(runs(fake)) == 1
 
 
-async def test_a_batch_ends_a_search_that_the_server_puts_off_for_ever(
+async def test_a_batch_ends_a_search_that_the_server_delays_beyond_the_outage(
     fake: FakeOpencast, clock: Clock, time: ManualClock
 ) -> None:
     gateway, began = Gateway(fake), time()
@@ -180,7 +180,7 @@ async def test_a_batch_ends_a_search_that_the_server_puts_off_for_ever(
     assert time() - began < 5
 
 
-async def test_a_lone_search_endures_failing_checks_as_long_as_it_is_to_search(
+async def test_reconcile_tolerates_failed_checks_for_its_wait_time(
     fake: FakeOpencast, clock: Clock, time: ManualClock
 ) -> None:
     began = time()
@@ -201,7 +201,7 @@ async def test_a_lone_search_endures_failing_checks_as_long_as_it_is_to_search(
     ],
 )  # fmt: skip
 @pytest.mark.parametrize("zone", ["Z", "+01:00", "-05:30", "milliseconds"])
-async def test_a_date_of_creation_tells_whether_a_workflow_came_after_the_ticket(
+async def test_a_date_of_creation_shows_whether_a_workflow_is_newer_than_the_ticket(
     fake: FakeOpencast, clock: Clock, time: ManualClock, made: Any, verdict: type, zone: str
 ) -> None:
     time.advance(0.123456)
@@ -264,7 +264,7 @@ async def test_unknown_starts_of_an_earlier_run_are_sent_again_if_the_caller_say
     assert (posts(fake), len(runs(fake))) == (3, 2)
 
 
-async def test_what_is_found_is_not_sent_again(oc: OpencastClient, fake: FakeOpencast, path: Path) -> None:
+async def test_a_start_that_is_found_is_not_sent_again(oc: OpencastClient, fake: FakeOpencast, path: Path) -> None:
     event = fake.event()
     fake.faults = Faults(script=[Fault.SERVER_ERROR], methods=STARTS)
     await run(oc, [Start(event, "quick", key="0")], journal=path)
@@ -337,9 +337,7 @@ async def test_a_second_start_that_is_held_stays_unknown_in_the_journal(
     assert gateway.posts == [503, 201]
 
 
-async def test_unknown_starts_on_a_preservica_are_sent_again_too(
-    archive: FakePreservica, clock: Clock, path: Path
-) -> None:
+async def test_unknown_starts_on_a_preservica_are_sent_again(archive: FakePreservica, clock: Clock, path: Path) -> None:
     lose = iter([True])
 
     def treat(request: httpx.Request) -> httpx.Response | None:

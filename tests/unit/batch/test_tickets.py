@@ -40,14 +40,14 @@ def without(member: str) -> str:
     return json.dumps(tree)
 
 
-def test_a_ticket_keeps_how_late_its_baseline_may_be() -> None:
+def test_a_ticket_keeps_the_lag_of_its_baseline() -> None:
     late = evolve(TICKET, baseline_lag=12.0)
     assert Ticket.from_json(late.to_json()) == late
     assert Ticket.from_json(without("baseline_lag")) == TICKET
     assert Ticket.from_json(without("baseline")) == evolve(TICKET, baseline=None)
 
 
-async def test_preparing_sends_nothing_and_keeps_all_that_is_to_be_sent(
+async def test_preparing_sends_nothing_and_keeps_everything_that_will_be_sent(
     oc: OpencastClient, fake: FakeOpencast, time: ManualClock
 ) -> None:
     ticket = oc.workflows.prepare_start("e", "fast", configuration={"publishLive": True, "n": 3})
@@ -59,14 +59,14 @@ async def test_preparing_sends_nothing_and_keeps_all_that_is_to_be_sent(
     assert ticket.subject == "e fast"
 
 
-async def test_a_preservica_ticket_keeps_the_mark_that_is_sent(pv: PreservicaClient, archive: FakePreservica) -> None:
+async def test_a_preservica_ticket_keeps_its_correlation_id(pv: PreservicaClient, archive: FakePreservica) -> None:
     ticket = pv.workflows.prepare_start(Context(id="42", name="Ingest"), {"n": 1}, correlation_id="my mark")
     assert archive.requests == []
     assert ticket.arguments == PreservicaStart(context_id="42", context_name="Ingest", parameters={"n": "1"})
     assert ticket.correlation_id == "my mark"
 
 
-async def test_what_cannot_be_sent_makes_no_ticket(oc: OpencastClient, pv: PreservicaClient) -> None:
+async def test_values_that_cannot_be_sent_make_no_ticket(oc: OpencastClient, pv: PreservicaClient) -> None:
     unfit: Any = {"n": None}
     with pytest.raises(InvalidArgument, match="event_id"):
         oc.workflows.prepare_start("", "fast")
@@ -87,11 +87,11 @@ async def test_the_key_is_the_same_for_the_same_start_and_differs_for_another(oc
     assert prepare("e", "fast", key="row 7").key == "row 7"
 
 
-async def test_every_ticket_has_a_mark_of_its_own(oc: OpencastClient) -> None:
+async def test_every_ticket_has_its_own_correlation_id(oc: OpencastClient) -> None:
     assert len({oc.workflows.prepare_start("e", "fast").correlation_id for _ in range(3)}) == 3
 
 
-def test_a_ticket_goes_through_json_and_back() -> None:
+def test_a_ticket_is_equal_after_its_way_through_json() -> None:
     assert Ticket.from_json(TICKET.to_json()) == TICKET
     bare = evolve(
         TICKET, baseline=None, arguments=PreservicaStart(context_id=None, context_name="Ingest", parameters=None)
@@ -152,12 +152,12 @@ def test_a_ticket_is_frozen_and_shows_no_argument_in_its_repr() -> None:
         TICKET.to_json()[:-1],
     ],
 )
-def test_what_is_no_ticket_is_refused(text: str) -> None:
+def test_a_text_that_is_not_a_ticket_is_refused(text: str) -> None:
     with pytest.raises(InvalidArgument, match="ticket|key"):
         Ticket.from_json(text)
 
 
-async def test_a_ticket_is_sent_as_it_is_even_after_its_way_through_json(
+async def test_a_ticket_that_was_read_from_json_is_sent_unchanged(
     oc: OpencastClient, pv: PreservicaClient, fake: FakeOpencast, archive: FakePreservica
 ) -> None:
     event = fake.event()

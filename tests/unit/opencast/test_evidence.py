@@ -91,19 +91,19 @@ def test_an_exact_baseline_decides_whatever_the_dates_are(
 
 
 @given(id=st.integers(0, 20), baseline=st.integers(0, 20), began=st.none() | st.floats(-1000, 10**6))
-def test_a_late_baseline_excludes_and_proves_nothing(id: int, baseline: int, began: float | None) -> None:
+def test_above_a_baseline_that_lags_nothing_is_decided(id: int, baseline: int, began: float | None) -> None:
     later = is_newer(ticket(baseline, 12.0), workflow(id, began=began))
     assert later is not True
     assert later is False or id > baseline
 
 
-def test_above_a_late_baseline_a_date_of_creation_proves_it() -> None:
+def test_above_a_baseline_that_lags_a_date_of_creation_decides() -> None:
     assert is_newer(ticket(7, 12.0), workflow(9, made=1.0)) is True
     assert is_newer(ticket(7, 12.0), workflow(9, made=-1.0)) is None
     assert is_newer(ticket(9, 12.0), workflow(9, made=1.0)) is False
 
 
-def test_the_only_later_workflow_of_the_definition_is_it() -> None:
+def test_the_only_newer_workflow_of_the_definition_is_that_of_the_start() -> None:
     others = [workflow(3), workflow(12, definition="handler")]
     found = find_start(ticket(7), START, [*others, workflow(9)], NO_OTHER_STARTS)
     assert isinstance(found, StartFound)
@@ -111,14 +111,14 @@ def test_the_only_later_workflow_of_the_definition_is_it() -> None:
 
 
 @pytest.mark.parametrize("owned", [{9}, {11}, {9, 11}])
-def test_what_other_starts_own_is_left_out(owned: set[int]) -> None:
+def test_workflows_of_other_starts_are_ignored(owned: set[int]) -> None:
     rivals = OtherStarts(own=owned.__contains__)
     found = find_start(ticket(7), START, [workflow(9), workflow(11)], rivals)
     left = {9, 11} - owned
     assert {found.workflow.id} == left if isinstance(found, StartFound) else not left
 
 
-def test_what_another_start_may_own_is_ambiguous_only_where_it_would_be_taken() -> None:
+def test_a_workflow_that_another_start_may_own_makes_a_found_start_ambiguous() -> None:
     rivals = OtherStarts(may_own_same=lambda: True)
     found = find_start(ticket(7), START, [workflow(9)], rivals)
     assert isinstance(found, Ambiguous)

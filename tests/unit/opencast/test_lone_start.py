@@ -70,9 +70,7 @@ SOON = NOW + timedelta(seconds=3, milliseconds=434)
         round(SOON.timestamp() * 1000),
     ],
 )
-async def test_a_lone_start_is_found_by_the_date_that_the_server_says_in_its_own_zone(
-    made: Any, fake_time: FakeTime
-) -> None:
+async def test_a_start_is_found_by_its_date_of_creation_in_any_time_zone(made: Any, fake_time: FakeTime) -> None:
     found = await verdict(Server(made), fake_time)
     assert isinstance(found, StartFound)
     assert (found.workflow.id, found.workflow.title, found.workflow.creator) == (637217, "1984", "20481234")
@@ -80,14 +78,14 @@ async def test_a_lone_start_is_found_by_the_date_that_the_server_says_in_its_own
     assert fake_time.naps == []
 
 
-async def test_a_workflow_of_an_hour_ago_is_not_it(fake_time: FakeTime) -> None:
+async def test_an_older_workflow_is_not_that_of_the_start(fake_time: FakeTime) -> None:
     """Its local time is later than now in UTC."""
     old = (NOW - timedelta(minutes=30)).astimezone(PARIS).isoformat()
     assert isinstance(await verdict(Server(old), fake_time), NoStartFound)
 
 
 @pytest.mark.parametrize("made", [None, "yesterday", 1.5])
-async def test_without_a_date_that_can_be_read_it_stays_open(made: Any, fake_time: FakeTime) -> None:
+async def test_without_a_readable_date_of_creation_the_result_is_ambiguous(made: Any, fake_time: FakeTime) -> None:
     found = await verdict(Server(made), fake_time)
     assert isinstance(found, Ambiguous)
     assert [workflow.id for workflow in found.candidates] == [637217]

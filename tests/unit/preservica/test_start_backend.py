@@ -21,7 +21,7 @@ from workflow_async.sandbox.systems import FakePreservica
 INSTANCES = "/sdb/rest/workflow/instances"
 
 
-async def test_a_start_tells_id_mark_and_workflow(archive: FakePreservica, pv: PreservicaClient) -> None:
+async def test_a_start_returns_id_correlation_id_and_workflow(archive: FakePreservica, pv: PreservicaClient) -> None:
     started = await pv.workflows.start(42, {"OpexContainerDirectory": "opex/batch-1"})
     assert started.workflow is not None
     assert started.id == started.workflow.id
@@ -30,7 +30,7 @@ async def test_a_start_tells_id_mark_and_workflow(archive: FakePreservica, pv: P
     assert (started.workflow.context_id, started.workflow.phase) == ("42", Phase.WAITING)
 
 
-async def test_every_start_has_a_mark_of_its_own_unless_it_is_given_one(
+async def test_every_start_has_its_own_correlation_id_unless_one_is_given(
     archive: FakePreservica, pv: PreservicaClient
 ) -> None:
     first, second = await pv.workflows.start(42), await pv.workflows.start(42)
@@ -47,7 +47,7 @@ async def test_a_context_is_a_record_an_id_or_a_name(context: Context | int | st
 
 
 @pytest.mark.parametrize("context", ["", " ", True, -1, None, 1.5])
-async def test_what_is_no_context_is_refused_before_anything_is_sent(
+async def test_a_value_that_is_not_a_context_is_refused_before_a_request_is_sent(
     context: Any, archive: FakePreservica, pv: PreservicaClient
 ) -> None:
     with pytest.raises(InvalidArgument, match="^context: must be"):
@@ -62,7 +62,7 @@ async def test_a_start_of_an_unknown_context_is_not_found(archive: FakePreservic
 
 
 @pytest.mark.parametrize("fault", [Fault.ERROR_AFTER, Fault.CUT_BEFORE, Fault.CUT_BODY])
-async def test_a_start_whose_fate_is_unknown_is_sent_once_and_says_what_to_look_for(
+async def test_a_start_of_unknown_outcome_is_sent_once_and_its_error_says_what_to_look_for(
     fault: Fault, archive: FakePreservica, pv: PreservicaClient
 ) -> None:
     archive.faults = Faults(rates={fault: 1.0}, methods=("POST",), paths=(INSTANCES,))
@@ -76,7 +76,9 @@ async def test_a_start_whose_fate_is_unknown_is_sent_once_and_says_what_to_look_
     assert wanted in str(unknown)
 
 
-async def test_what_to_look_for_is_there_to_be_found(archive: FakePreservica, pv: PreservicaClient) -> None:
+async def test_the_correlation_id_of_the_error_finds_the_workflow(
+    archive: FakePreservica, pv: PreservicaClient
+) -> None:
     archive.faults = Faults(script=(Fault.CUT_BEFORE,), methods=("POST",), paths=(INSTANCES,))
     with pytest.raises(StartOutcomeUnknown) as caught:
         await pv.workflows.start(42)
@@ -96,7 +98,7 @@ async def test_a_start_that_is_refused_was_not_started(
 
 
 @pytest.mark.parametrize("status", [200, 201, 202])
-async def test_any_success_is_a_start_even_without_a_body(status: int, scripted: Any, clock: Clock) -> None:
+async def test_any_successful_response_is_a_start_even_without_a_body(status: int, scripted: Any, clock: Clock) -> None:
     told = scripted(lambda _: httpx.Response(status))
     async with told.client(clock) as pv:
         started = await pv.workflows.start("Ingest", correlation_id="mark-1")
@@ -104,7 +106,7 @@ async def test_any_success_is_a_start_even_without_a_body(status: int, scripted:
 
 
 @pytest.mark.parametrize("answer", [{"status_code": 204}, {"status_code": 200, "html": "<html>portal</html>"}])
-async def test_a_success_of_another_kind_leaves_a_start_unknown(
+async def test_a_successful_response_of_another_kind_leaves_a_start_unknown(
     answer: dict[str, Any], scripted: Any, clock: Clock
 ) -> None:
     told = scripted(lambda _: httpx.Response(**answer))
