@@ -1,4 +1,4 @@
-"""What stands between a batch and the sandbox: it passes requests on, or does with them what it is told."""
+"""A transport between a client and the sandbox that passes requests on or treats them as a test says."""
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -12,7 +12,7 @@ from workflow_async.preservica import PreservicaClient
 from workflow_async.sandbox.systems import FakeOpencast, FakePreservica, System
 
 Treat = Callable[[httpx.Request], httpx.Response | None]
-"""Answers a request, or raises; None passes it on."""
+"""Returns a response or raises. None passes the request on."""
 
 BUSY = httpx.Response(503, html="<html><body>503 Service Temporarily Unavailable</body></html>")
 BOOTING = httpx.Response(404, html="<html><body>No service was found.</body></html>")
@@ -24,12 +24,12 @@ NONE: Treat = lambda _: None  # noqa: E731 - a name for it
 
 @define(eq=False)
 class Gateway(httpx.AsyncBaseTransport):
-    """The transport of a client; what came and how it was answered is kept."""
+    """The transport of a client. It records requests and the status of their responses."""
 
     system: System
     treat: Treat = NONE
     seen: list[tuple[str, str, int]] = field(factory=list)
-    """Method, path and status of each exchange; status 0 where something was raised."""
+    """Method, path and status of each request. The status is 0 if an error was raised."""
     _inner: httpx.ASGITransport = field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -50,31 +50,31 @@ class Gateway(httpx.AsyncBaseTransport):
 
     @property
     def posts(self) -> list[int]:
-        """The statuses of all starts that came."""
+        """The statuses of all start requests."""
         return [status for method, path, status in self.seen if method == "POST" and "accesstoken" not in path]
 
     def count(self, method: str, part: str) -> int:
-        """How many requests of a method had this in their path."""
-        return sum(asked == method and part in path for asked, path, _ in self.seen)
+        """Return the number of requests with this method and this part in their path."""
+        return sum(sent_method == method and part in path for sent_method, path, _ in self.seen)
 
 
 @asynccontextmanager
 async def opencast(gateway: Gateway, clock: Clock, **settings: Any) -> AsyncIterator[OpencastClient]:
-    """A client of an Opencast behind a gateway."""
+    """Yield a client of an Opencast behind a gateway."""
     assert isinstance(gateway.system, FakeOpencast)
-    async with httpx.AsyncClient(transport=gateway) as carrier:
-        account = {"auth": gateway.system.auth, "clock": clock, "http": carrier}
+    async with httpx.AsyncClient(transport=gateway) as http_client:
+        account = {"auth": gateway.system.auth, "clock": clock, "http": http_client}
         async with OpencastClient("https://oc.example.org", **{**account, **settings}) as client:
             yield client
 
 
 @asynccontextmanager
 async def preservica(gateway: Gateway, clock: Clock, **settings: Any) -> AsyncIterator[PreservicaClient]:
-    """A client of a Preservica behind a gateway."""
+    """Yield a client of a Preservica behind a gateway."""
     archive = gateway.system
     assert isinstance(archive, FakePreservica)
-    async with httpx.AsyncClient(transport=gateway) as carrier:
+    async with httpx.AsyncClient(transport=gateway) as http_client:
         account = {"username": archive.username, "password": archive.password, "tenant": archive.tenant}
-        more: dict[str, Any] = {**account, "clock": clock, "http": carrier, **settings}
+        more: dict[str, Any] = {**account, "clock": clock, "http": http_client, **settings}
         async with PreservicaClient("https://pv.example.org", **more) as client:
             yield client

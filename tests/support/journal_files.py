@@ -1,4 +1,4 @@
-"""Journals to try things on, without a server: opened by hand, closed or left open by a process that died."""
+"""Journals for tests without a server: open, closed, or left open by a process that was killed."""
 
 import asyncio
 import subprocess
@@ -21,7 +21,7 @@ NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 
 
 def ticket(key: str) -> Ticket:
-    """A start with this key."""
+    """Return a ticket with this key."""
     return Ticket(
         server=SERVER,
         arguments=OpencastStart(event_id=f"event-{key}", definition_id="fast", configuration={"n": key}),
@@ -32,22 +32,22 @@ def ticket(key: str) -> Ticket:
 
 
 def intent(key: str) -> Entry:
-    """The entry before a start is sent."""
+    """Return the entry that precedes a start."""
     return Entry(at=NOON, key=key, kind=StatusKind.INTENT, word="intended", text=ticket(key).to_json())
 
 
 def started(key: str, id: int) -> Entry:
-    """The entry after a start."""
+    """Return the entry that follows a start."""
     return Entry(at=NOON, key=key, kind=StatusKind.STARTED, word="started", id=id)
 
 
 def ended(key: str, id: int) -> Entry:
-    """The entry of an end."""
+    """Return the entry of a workflow's end."""
     return Entry(at=NOON, key=key, kind=StatusKind.ENDED, word="succeeded", id=id)
 
 
 async def fill(path: Path, count: int = 40) -> None:
-    """Write a journal of a batch in which the first `count` of two more starts have ended."""
+    """Write a journal of `count` + 2 starts, of which the first `count` have ended."""
     journal, _ = await open_journal(path, "opencast", SERVER)
     keys = [f"key-{n}" for n in range(count)]
     await journal.plan([ticket(key) for key in [*keys, "waits", "runs"]], count + 2)
@@ -60,7 +60,7 @@ async def fill(path: Path, count: int = 40) -> None:
 
 @pytest.fixture(scope="session")
 def filled(tmp_path_factory: pytest.TempPathFactory) -> bytes:
-    """The content of a journal that was closed."""
+    """The content of a closed journal."""
     path = tmp_path_factory.mktemp("journals") / "filled.sqlite"
     asyncio.run(fill(path))
     return path.read_bytes()
@@ -105,7 +105,7 @@ asyncio.run(main())
 
 @contextmanager
 def held(path: Path) -> Iterator[None]:
-    """Let another process have a journal open."""
+    """Keep a journal open in another process."""
     command = [sys.executable, "-c", HOLDING, str(path)]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -136,14 +136,14 @@ for path in sys.argv[1:]:
 
 
 def opened_elsewhere(*paths: Path) -> list[str]:
-    """What another process is told that opens a journal by each of these paths: `free`, or why it cannot."""
+    """Open a journal in another process by each of these paths. Return `free` or the error for each."""
     command = [sys.executable, "-c", TRYING, *map(str, paths)]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.splitlines()
 
 
 async def refusal(path: Path) -> str:
-    """Why a journal cannot be opened."""
-    with pytest.raises(JournalError) as refused:
+    """Return the reason why a journal cannot be opened."""
+    with pytest.raises(JournalError) as caught:
         await open_journal(path, "opencast", SERVER)
-    assert refused.value.path
-    return refused.value.why
+    assert caught.value.path
+    return caught.value.why

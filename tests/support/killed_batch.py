@@ -1,8 +1,8 @@
-"""A process that runs batches in children of its own and lets each kill itself at a certain step.
+"""A process that runs batches in child processes, each of which kills itself at a given step.
 
-It reads one order a line from stdin (JSON) and answers each with a line: how the child ended, what it told, and how
-many steps it took. A step is the moment before or after a word with the journal's file, before a file is made, named or
-removed, or a start sent to the server.
+It reads one order (JSON) per line from stdin. For each order it writes a line with the child's exit code, the results
+of its batch, and its number of steps. A step is a point before or after an access to the journal's file or a start, or
+before a file is made, renamed or removed.
 """
 
 import json
@@ -21,18 +21,18 @@ from attrs import define
 from workflow_async import Clock, OpencastClient, Poll, opencast, preservica
 from workflow_async._core.call import Replay
 from workflow_async._core.transport import Transport
-from workflow_async.batch import Run, journal  # noqa: F401 - the children need not read it again
+from workflow_async.batch import Run, journal  # noqa: F401 - imported here once, for all children
 from workflow_async.preservica import PreservicaClient
 
 FILES = {"tempfile.mkstemp", "sqlite3.connect", "os.link", "os.remove"}
-"""Audit events of files that are made, named or removed."""
+"""Audit events of files that are made, renamed or removed."""
 SPEED = 50.0
-"""How fast time passes for the clients, as for the sandbox."""
+"""The speed of the clients' clock, as of the sandbox's."""
 
 
 @define
 class Steps:
-    """Counts steps, and kills this process at one of them."""
+    """Counts steps, and kills this process at step `fatal`."""
 
     fatal: int | None
     taken: int = 0
@@ -43,7 +43,7 @@ class Steps:
             os.kill(os.getpid(), signal.SIGKILL)
 
     def around(self, work: Callable[..., Awaitable[Any]], *, where: Callable[..., bool]) -> Callable[..., Any]:
-        """The same work with a step before and one after it."""
+        """Return the same work with a step before and a step after it."""
 
         async def stepping(*arguments: Any, **named: Any) -> Any:
             if not where(*arguments):
@@ -81,7 +81,7 @@ def client_of(order: dict[str, Any]) -> OpencastClient | PreservicaClient:
 
 async def run(order: dict[str, Any]) -> list[dict[str, Any]]:
     async with client_of(order) as client, batch(order, client) as outcomes:
-        return [{"told": type(one).__name__, "id": one.id, "succeeded": one.succeeded} async for one in outcomes]
+        return [{"type": type(each).__name__, "id": each.id, "succeeded": each.succeeded} async for each in outcomes]
 
 
 def child(order: dict[str, Any]) -> None:
@@ -91,8 +91,8 @@ def child(order: dict[str, Any]) -> None:
     connection._execute = steps.around(connection._execute, where=lambda *_: True)
     transport: Any = Transport
     transport.send = steps.around(transport.send, where=lambda _, call: call.replay is Replay.ONCE)
-    told = anyio.run(run, order)
-    Path(order["answer"]).write_text(json.dumps({"told": told, "steps": steps.taken}))
+    reported = anyio.run(run, order)
+    Path(order["answer"]).write_text(json.dumps({"results": reported, "steps": steps.taken}))
 
 
 def main() -> None:

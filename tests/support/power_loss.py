@@ -1,7 +1,7 @@
-"""What would be left of SQLite's files if the power failed now: only what had been synced.
+"""Shows what a power failure would leave of SQLite's files: only synced data.
 
-A layer between SQLite and its own VFS sees each write, truncation, sync and deletion. What is not synced is lost at a
-power failure, or is on the disk already: both are possible.
+A layer between SQLite and its own VFS sees each write, truncation, sync and deletion. Data that is not synced
+may be lost in a power failure, or may be on the disk already.
 """
 
 import _sqlite3
@@ -23,7 +23,7 @@ Sync = ctypes.CFUNCTYPE(ctypes.c_int, Pointer, ctypes.c_int)
 
 
 class Vfs(ctypes.Structure):
-    """`sqlite3_vfs`, as far as it is needed. See sqlite.org/c3ref/vfs.html."""
+    """`sqlite3_vfs`, the fields that are needed. See https://www.sqlite.org/c3ref/vfs.html."""
 
     _fields_ = [
         ("numbers", ctypes.c_int * 3),
@@ -37,7 +37,7 @@ class Vfs(ctypes.Structure):
 
 
 class Methods(ctypes.Structure):
-    """`sqlite3_io_methods`. See sqlite.org/c3ref/io_methods.html."""
+    """`sqlite3_io_methods`. See https://www.sqlite.org/c3ref/io_methods.html."""
 
     _fields_ = [
         ("version", ctypes.c_int),
@@ -52,7 +52,7 @@ class Methods(ctypes.Structure):
 
 @define(eq=False)
 class Disk:
-    """The files that SQLite has written since, by name: as they look, and as they would look after a power failure."""
+    """The files that SQLite has written, by name: their current content, and their content after a power failure."""
 
     seen: dict[str, bytes] = field(factory=dict)
     synced: dict[str, bytes] = field(factory=dict)
@@ -60,7 +60,7 @@ class Disk:
     on_operation: Callable[[], None] = lambda: None
 
     def opened(self, name: str) -> None:
-        """Take note of a file. What it holds before anything was written to it is on the disk."""
+        """Register a file. The content from before the first write is on the disk."""
         if name not in self.seen:
             self.seen[name] = Path(name).read_bytes()
             if self.seen[name]:
@@ -92,7 +92,7 @@ class Disk:
 
 
 def store(files: dict[str, bytes], folder: Path) -> Path:
-    """Write files into a folder, and return the path of the one that is no side file."""
+    """Write files into a folder, and return the path of the database."""
     folder.mkdir()
     for name, content in files.items():
         (folder / Path(name).name).write_bytes(content)
@@ -101,7 +101,7 @@ def store(files: dict[str, bytes], folder: Path) -> Path:
 
 @contextmanager
 def watched_disk() -> Iterator[Disk]:
-    """Watch all that SQLite does to files in this process, from any thread."""
+    """Record all file operations of SQLite in this process, from any thread."""
     library = ctypes.CDLL(getattr(_sqlite3, "__file__", None))
     if not hasattr(library, "sqlite3_vfs_find"):
         pytest.skip("the SQLite of this Python hides its functions")
@@ -118,7 +118,7 @@ def watched_disk() -> Iterator[Disk]:
 
 
 def _layer(original: Vfs, disk: Disk) -> Vfs:
-    """A copy of a VFS that tells a disk what happens."""
+    """Return a copy of a VFS that reports its operations to a disk."""
     layer = Vfs.from_buffer_copy(original)
     kept: list[Any] = []
 

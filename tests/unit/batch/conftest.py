@@ -1,4 +1,4 @@
-"""Both systems on a clock that passes when somebody sleeps, and what ran on them at once."""
+"""Both systems on a manual clock, and counts of what ran on them."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
@@ -26,7 +26,7 @@ def time() -> ManualClock:
 
 @pytest.fixture
 def clock(time: ManualClock) -> Clock:
-    """A client's clock on which sleeping makes the sandbox's time pass."""
+    """A client's clock whose sleep advances the sandbox's time."""
 
     async def sleep(seconds: float) -> None:
         time.advance(seconds)
@@ -37,7 +37,7 @@ def clock(time: ManualClock) -> Clock:
 
 @pytest.fixture(params=["16"])
 def sandbox(request: pytest.FixtureRequest, time: ManualClock) -> Iterator[Sandbox]:
-    # a sleep lets hours pass between two requests of another task: a token must outlive that
+    # A sleep may advance the time by hours between two requests of another task, so tokens live longer than that.
     with Sandbox(request.param, time, token_minutes=100_000) as served:
         served.opencast.define("quick", QUICK)
         yield served
@@ -74,30 +74,30 @@ async def pv(archive: FakePreservica, clock: Clock) -> AsyncIterator[PreservicaC
 
 
 def as_manager(archive: FakePreservica, url: str, clock: Clock, **settings: Any) -> PreservicaClient:
-    """A client of the account that may do everything."""
+    """Return a client with the account that has all permissions."""
     account = {"username": archive.username, "password": archive.password, "tenant": archive.tenant}
     return PreservicaClient(url, **{**account, "clock": clock, **settings})
 
 
 async def results(run: Run[Any]) -> list[Result[Any]]:
-    """All that a batch tells, in the order of the telling."""
+    """Run a batch and return its results in their order."""
     async with run as outcomes:
         return [outcome async for outcome in outcomes]
 
 
 def runs(system: System) -> list[FakeWorkflow]:
-    """Every workflow there is, oldest id first."""
+    """Return every workflow on the server, lowest id first."""
     return list(system.engine.all())
 
 
 def posts(system: System) -> int:
-    """How many starts it was asked for, whatever came of them."""
+    """Return the number of start requests that the server received."""
     paths = {"/api/workflows", "/sdb/rest/workflow/instances"}
     return sum(exchange.method == "POST" and exchange.path in paths for exchange in system.requests)
 
 
 def most_at_once(system: System) -> int:
-    """How many workflows ran at once, by the server's own record of their beginning and end."""
+    """Return the maximum number of concurrent workflows, by the server's start and end times."""
     all = runs(system)
     moments = [(run.created, 1) for run in all] + [(run.finished, -1) for run in all if run.finished is not None]
     running = most = 0

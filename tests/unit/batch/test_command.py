@@ -67,7 +67,7 @@ def lines(text: str) -> list[dict[str, Any]]:
 
 
 def on_events(fakes: Sandbox, *definitions: str) -> Path:
-    """A file with one start of each, each on an event of its own; the key is the place."""
+    """Return a file with one start of each definition, each on a new event. The keys are the positions."""
     rows = [(n, fakes.opencast.event(), definition) for n, definition in enumerate(definitions)]
     return written(("key", "event", "definition"), *rows)
 
@@ -106,10 +106,10 @@ def test_a_preservica_takes_contexts_and_parameters(command: Command, fakes: San
 
 def test_each_start_is_a_line_of_json_as_soon_as_there_is_an_outcome(command: Command, fakes: Sandbox) -> None:
     result = command("run", on_events(fakes, "noop", "fails", "no such"), "--json", *OFTEN, env=opencast_of(fakes))
-    told = {line["key"]: line for line in lines(result.stdout)}
-    assert {key: line["outcome"] for key, line in told.items()} == {"0": "succeeded", "1": "failed", "2": "refused"}
-    assert told["0"]["id"] == runs(fakes.opencast)[0].id
-    assert "404" in told["2"]["detail"]
+    reported = {line["key"]: line for line in lines(result.stdout)}
+    assert {key: line["outcome"] for key, line in reported.items()} == {"0": "succeeded", "1": "failed", "2": "refused"}
+    assert reported["0"]["id"] == runs(fakes.opencast)[0].id
+    assert "404" in reported["2"]["detail"]
     assert result.exit_code == 3
 
 
@@ -141,12 +141,12 @@ def test_a_busy_event_is_handled_as_on_conflict_says(command: Command, fakes: Sa
     event = fakes.opencast.event()
     fakes.opencast.start(event, "held")
     file = written(("event", "definition"), (event, "noop"))
-    told = {
-        way: command("run", file, "--on-conflict", way, "--json", *OFTEN, env=opencast_of(fakes))
-        for way in ("raise", "skip", "attach")
+    reported = {
+        choice: command("run", file, "--on-conflict", choice, "--json", *OFTEN, env=opencast_of(fakes))
+        for choice in ("raise", "skip", "attach")
     }
-    assert {way: result.exit_code for way, result in told.items()} == {"raise": 3, "skip": 0, "attach": 3}
-    assert [lines(result.stdout)[0]["outcome"] for result in told.values()] == ["conflict", "skipped", "conflict"]
+    assert {choice: result.exit_code for choice, result in reported.items()} == {"raise": 3, "skip": 0, "attach": 3}
+    assert [lines(result.stdout)[0]["outcome"] for result in reported.values()] == ["conflict", "skipped", "conflict"]
 
 
 def test_the_same_row_twice_is_started_once(command: Command, fakes: Sandbox) -> None:
@@ -178,12 +178,12 @@ def test_a_start_of_unknown_outcome_is_printed_first_and_exits_with_3(command: C
 def test_unknown_starts_are_sent_again_with_again_unknown(command: Command, fakes: Sandbox) -> None:
     fakes.opencast.faults = Faults(script=[Fault.SERVER_ERROR], methods=("POST",))
     given = ("run", on_events(fakes, "noop", "noop"), "--max-running", 1, "--journal", "b.sqlite", "--json", *OFTEN)
-    told = [
+    reported = [
         command(*given, *more, env=opencast_of(fakes))
         for more in ((), (), ("--again", "unknown"), ("--again", "unknown"))
     ]
-    assert [result.exit_code for result in told] == [3, 3, 0, 0]
-    assert [{line["key"]: line["outcome"] for line in lines(result.stdout)}["0"] for result in told] == [
+    assert [result.exit_code for result in reported] == [3, 3, 0, 0]
+    assert [{line["key"]: line["outcome"] for line in lines(result.stdout)}["0"] for result in reported] == [
         *("unknown", "unknown", "succeeded", "succeeded")
     ]
     assert len(runs(fakes.opencast)) == 2
@@ -211,13 +211,13 @@ def test_progress_goes_to_stderr(command: Command, fakes: Sandbox) -> None:
 
 
 def test_durations_are_measured_by_the_servers_clock(command: Command, fakes: Sandbox) -> None:
-    fakes.opencast.define("slow", [Step("one", 100.0)])  # 2 seconds here
+    fakes.opencast.define("slow", [Step("one", 100.0)])  # 2 s of real time
     given = ("run", on_events(fakes, "slow"), "--journal", "b.sqlite", *OFTEN)
-    (told,) = lines(command(*given, "--json", env=opencast_of(fakes)).stdout)
+    (line,) = lines(command(*given, "--json", env=opencast_of(fakes)).stdout)
     (reported,) = lines(command("report", "b.sqlite", "--json").stdout)
-    assert told == reported
-    assert told["seconds"] == pytest.approx(100, abs=5)
-    shown = command("show", told["id"], env=opencast_of(fakes)).stdout
+    assert line == reported
+    assert reported["seconds"] == pytest.approx(100, abs=5)
+    shown = command("show", reported["id"], env=opencast_of(fakes)).stdout
     (took,) = [line.split()[1] for line in shown.splitlines() if line.split()[:1] == ["took"]]
     assert command("report", "b.sqlite").stdout.splitlines()[2].split()[3] == took
     assert command(*given, env=opencast_of(fakes)).stdout.splitlines()[2].split()[3] == took
@@ -227,9 +227,9 @@ def test_the_failed_operation_is_printed(command: Command, fakes: Sandbox) -> No
     fakes.opencast.define("breaks", [Step("inspect", 1.0), Step("encode", 1.0, StepResult.FAILED)])
     given = ("run", on_events(fakes, "breaks"), "--journal", "b.sqlite", *OFTEN)
     table = command(*given, env=opencast_of(fakes)).stdout
-    told = "in encode (attempt 1 of 1, host https://worker.example.org)"
-    assert told in table
-    assert told in command("report", "b.sqlite").stdout
+    reported = "in encode (attempt 1 of 1, host https://worker.example.org)"
+    assert reported in table
+    assert reported in command("report", "b.sqlite").stdout
     (row,) = lines(command("report", "b.sqlite", "--json").stdout)
     assert (row["failed_operation"], row["failed_attempt"], row["failed_host"]) == (
         "encode",
@@ -268,7 +268,7 @@ def test_only_ended_starts_are_settled() -> None:
     assert drawn.get().splitlines()[1].split()[:3] == ["opencast", "1/8", "0.5"]
 
 
-# What is no batch
+# Invalid batch files
 
 
 @pytest.mark.parametrize(
@@ -324,7 +324,7 @@ def test_a_journal_of_another_server_exits_with_2(command: Command, fakes: Sandb
 
 @pytest.fixture
 def journal(command: Command, fakes: Sandbox) -> Path:
-    """What a batch of one that succeeded, one that failed, and one that was refused has left."""
+    """The journal of a batch with a workflow that succeeded, one that failed, and a rejected start."""
     command(
         "run", on_events(fakes, "noop", "fails", "no such"), "--journal", "b.sqlite", *OFTEN, env=opencast_of(fakes)
     )

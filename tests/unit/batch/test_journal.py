@@ -1,4 +1,4 @@
-"""The journal: what it holds, who may use it, and what another run makes of it."""
+"""The journal: its entries, its use by one batch, and the next run of the same batch."""
 
 import sqlite3
 import stat
@@ -46,9 +46,9 @@ def path(tmp_path: Path) -> Path:
 
 
 async def run(client: OpencastClient, path: Path, *starts: Start, **settings: Any) -> dict[str, Any]:
-    """What a batch with this journal tells, by key."""
+    """Run a batch with this journal and return its results by key."""
     batch = client.workflows.run_all(starts, journal=path, **{"poll": OFTEN, **settings})
-    return {one.key: one for one in await results(batch)}
+    return {each.key: each for each in await results(batch)}
 
 
 async def item(path: Path, key: str = "0") -> StartStatus:
@@ -56,21 +56,21 @@ async def item(path: Path, key: str = "0") -> StartStatus:
 
 
 def rows(path: Path) -> list[tuple[str, str, str, int | None]]:
-    """Every entry but its time and text."""
+    """Return key, kind, word and id of every entry."""
     connection = sqlite3.connect(path)
     found = connection.execute("SELECT key, kind, word, workflow FROM entry ORDER BY n").fetchall()
     connection.close()
     return found
 
 
-# What it holds
+# Entries
 
 
 async def test_intent_id_every_change_and_the_outcome_are_written(
     oc: OpencastClient, fake: FakeOpencast, path: Path
 ) -> None:
-    told = await run(oc, path, Start(fake.event(), "quick", {"n": 1}, "0"))
-    id = told["0"].id
+    reported = await run(oc, path, Start(fake.event(), "quick", {"n": 1}, "0"))
+    id = reported["0"].id
     (first, *rest) = rows(path)
     assert first == ("0", "intent", "intended", None)
     assert rest[0] == ("0", "started", "started", id)
@@ -81,12 +81,12 @@ async def test_intent_id_every_change_and_the_outcome_are_written(
 
 
 async def test_a_journal_shows_the_status_of_a_start(oc: OpencastClient, fake: FakeOpencast, path: Path) -> None:
-    told = await run(oc, path, Start(fake.event(), "quick", {"n": 1}, "0"))
+    reported = await run(oc, path, Start(fake.event(), "quick", {"n": 1}, "0"))
     found = await read_journal(path)
     assert isinstance(found, JournalContents)
     assert (found.system, found.server) == ("opencast", fake.url)
     seen = found.items["0"]
-    assert (seen.kind, seen.word, seen.id, seen.state) == (StatusKind.ENDED, "succeeded", told["0"].id, "succeeded")
+    assert (seen.kind, seen.word, seen.id, seen.state) == (StatusKind.ENDED, "succeeded", reported["0"].id, "succeeded")
     assert seen.ticket is not None
     assert isinstance(seen.ticket.arguments, OpencastStart)
     assert seen.ticket.arguments.configuration == {"n": "1"}
@@ -138,9 +138,9 @@ async def test_an_ended_workflow_is_not_requested_again(oc: OpencastClient, fake
     count = len(fake.requests)
     after = await run(oc, path, *starts)
     assert len(fake.requests) == count
-    assert all(isinstance(one, AlreadyDone) for one in after.values())
-    assert {key: (one.id, one.succeeded) for key, one in after.items()} == {
-        key: (one.id, one.succeeded) for key, one in before.items()
+    assert all(isinstance(each, AlreadyDone) for each in after.values())
+    assert {key: (each.id, each.succeeded) for key, each in after.items()} == {
+        key: (each.id, each.succeeded) for key, each in before.items()
     }
     assert [after["0"].word, after["1"].word] == ["succeeded", "failed"]
 
@@ -167,8 +167,8 @@ async def test_running_workflows_of_an_earlier_run_take_their_slots_first(
     async with oc.workflows.run_all([slow], journal=path, poll=OFTEN) as outcomes:
         while "0" not in outcomes.items or outcomes.items["0"].id is None:
             await oc.version()
-    told = await results(oc.workflows.run_all([quick, slow], max_running=1, journal=path, poll=OFTEN))
-    assert [one.key for one in told] == ["0", "1"]
+    reported = await results(oc.workflows.run_all([quick, slow], max_running=1, journal=path, poll=OFTEN))
+    assert [each.key for each in reported] == ["0", "1"]
 
 
 async def test_a_parked_workflow_of_an_earlier_run_is_watched_again(
@@ -211,8 +211,8 @@ async def test_a_start_that_was_not_sent_is_sent_by_the_next_run(
     async with OpencastClient(url, auth=fake.auth, retry=Retry(attempts=1)) as client:
         poll = Poll(interval=0.01, ceiling=0.02, outage=0.0)
         for _ in range(2):
-            told = await run(client, path, Start("e", "quick", key="0"), poll=poll)
-            assert isinstance(told["0"], NotStarted)
+            reported = await run(client, path, Start("e", "quick", key="0"), poll=poll)
+            assert isinstance(reported["0"], NotStarted)
     assert [kind for _, kind, _, _ in rows(path)] == ["not started"] * 2
 
 
@@ -229,7 +229,7 @@ async def test_a_start_that_may_have_happened_is_searched_for_and_not_sent(
     assert second.error is None
     assert second.why == "3 checks in 4 s did not find it"
     assert (await item(path)).kind is StatusKind.UNKNOWN
-    fake.start(event, "quick")  # it was on its way all the time
+    fake.start(event, "quick")  # the request arrives late
     assert isinstance((await run(oc, path, start))["0"], Completed)
     assert posts(fake) == 1
 
@@ -238,13 +238,13 @@ async def test_a_key_that_belongs_to_another_start_is_rejected(
     oc: OpencastClient, fake: FakeOpencast, path: Path
 ) -> None:
     await run(oc, path, Start(fake.event(), "quick", key="0"))
-    refused = (await run(oc, path, Start(fake.event(), "quick", key="0")))["0"]
-    assert isinstance(refused, Rejected)
-    assert "belongs to another start in this journal" in str(refused.error)
+    rejected = (await run(oc, path, Start(fake.event(), "quick", key="0")))["0"]
+    assert isinstance(rejected, Rejected)
+    assert "belongs to another start in this journal" in str(rejected.error)
     assert (await item(path)).word == "succeeded"
 
 
-# Who may use it
+# Use by one batch
 
 
 async def test_a_second_batch_on_the_same_journal_is_refused(
@@ -273,7 +273,7 @@ async def test_a_second_process_on_the_same_journal_is_refused(
 ) -> None:
     fake.define("slow", [Step("one", 600.0)])
     async with oc.workflows.run_all([Start(fake.event(), "slow")], journal=path, poll=OFTEN):
-        second = subprocess.run(  # noqa: ASYNC221 - the first must not go on meanwhile
+        second = subprocess.run(  # noqa: ASYNC221 - the first batch must not continue until it returns
             [sys.executable, "-c", SECOND, str(path), fake.url], capture_output=True, text=True, check=False
         )
     assert second.returncode == 1
@@ -293,7 +293,7 @@ async def test_a_journal_of_another_server_or_system_is_refused(
 
 @pytest.fixture
 def table(path: Path) -> Iterator[None]:
-    """What somebody gives for a journal by mistake; it must come out as it was."""
+    """A CSV file that is given as a journal by mistake, and must not change."""
     path.write_text("event,definition\n" * 100)
     yield
     assert path.read_text() == "event,definition\n" * 100
@@ -332,7 +332,7 @@ async def test_a_missing_journal_cannot_be_read(path: Path) -> None:
     with pytest.raises(JournalError, match="No such file"):
         await read_journal(path)
     with pytest.raises(JournalError, match="No such file"):
-        await read_journal(path)  # it has not been made by that
+        await read_journal(path)  # reading has not made the file
 
 
 async def test_a_journal_that_cannot_be_written_ends_the_batch_before_anything_is_sent(
@@ -342,7 +342,7 @@ async def test_a_journal_that_cannot_be_written_ends_the_batch_before_anything_i
 
     async def on_a_full_disk(*where: str) -> tuple[Journal, dict[str, StartStatus]]:
         found, items = await opened(*where)
-        await found._connection.execute("PRAGMA max_page_count = 1")  # no more than there are
+        await found._connection.execute("PRAGMA max_page_count = 1")  # the file cannot grow
         return found, items
 
     monkeypatch.setattr(journal, "open_journal", on_a_full_disk)
@@ -362,7 +362,7 @@ async def test_an_entry_is_written_even_if_the_batch_is_left(
     async def writing(self: Journal, entry: Entry) -> None:
         if entry.kind is StatusKind.STARTED:
             begun.set()
-            await oc.version()  # the block is left while this is waited for
+            await oc.version()  # the block is left during this call
         await write(self, entry)
 
     monkeypatch.setattr(Journal, "write", writing)

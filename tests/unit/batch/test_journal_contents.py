@@ -1,4 +1,4 @@
-"""What a journal says of a batch: all its starts before the first is sent, and each end as the server has it."""
+"""The contents of a journal: all starts before the first is sent, and each end with the server's times."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -20,13 +20,12 @@ from workflow_async.batch import (
     StartStatus,
     StatusKind,
     Ticket,
-    facts,
     read_journal,
 )
 from workflow_async.batch.entries import Entry
 from workflow_async.batch.journal import Journal, open_journal
 from workflow_async.batch.start_records import OpencastStart
-from workflow_async.batch.workflow_details import failure_text, read_details
+from workflow_async.batch.workflow_details import NO_DETAILS, failure_text, read_details
 from workflow_async.opencast import Operation, OperationState, Start, State, Workflow
 from workflow_async.preservica import PreservicaClient
 from workflow_async.preservica import Start as ContextStart
@@ -44,9 +43,9 @@ def path(tmp_path: Path) -> Path:
 
 
 async def run(client: OpencastClient, path: Path | None, *starts: Start, **settings: Any) -> dict[str, Any]:
-    """What a batch tells, by key."""
+    """Run a batch and return its results by key."""
     batch = client.workflows.run_all(starts, journal=path, **{"poll": OFTEN, **settings})
-    return {one.key: one for one in await results(batch)}
+    return {each.key: each for each in await results(batch)}
 
 
 async def item(path: Path, key: str = "0") -> StartStatus:
@@ -88,8 +87,8 @@ async def test_a_batch_of_14_that_was_left_after_12_has_14(oc: OpencastClient, f
     assert (found.total, len(words)) == (14, 14)
     assert words[:12] == ["succeeded"] * 12
     assert words[13] == "planned"
-    told = await run(oc, path, *starts)
-    assert len(told) == 14
+    reported = await run(oc, path, *starts)
+    assert len(reported) == 14
     assert posts(fake) == 14
 
 
@@ -117,11 +116,17 @@ async def test_starts_that_cannot_be_sent_and_repeated_ones_count_once(
     oc: OpencastClient, fake: FakeOpencast, path: Path
 ) -> None:
     bad: Any = ["no start", Start("", "quick"), Start("", "quick", key="\ud800"), Start(fake.event(), "quick", key="0")]
-    told = await results(oc.workflows.run_all([*bad, bad[-1]], journal=path, poll=OFTEN))
+    reported = await results(oc.workflows.run_all([*bad, bad[-1]], journal=path, poll=OFTEN))
     found = await read_journal(path)
     assert (found.total, [*found.items]) == (4, ["0", "#1", "#2", "#3"])
-    assert sorted(type(one).__name__ for one in told) == ["Completed", "Rejected", "Rejected", "Rejected", "Skipped"]
-    assert {one.key for one in told if isinstance(one, Rejected)} == {"#1", "#2", "#3"}
+    assert sorted(type(each).__name__ for each in reported) == [
+        "Completed",
+        "Rejected",
+        "Rejected",
+        "Rejected",
+        "Skipped",
+    ]
+    assert {each.key for each in reported if isinstance(each, Rejected)} == {"#1", "#2", "#3"}
 
 
 async def test_more_starts_in_another_run_are_added(oc: OpencastClient, fake: FakeOpencast, path: Path) -> None:
@@ -157,7 +162,7 @@ async def test_without_a_journal_waiting_starts_are_listed(oc: OpencastClient, f
 
 
 class Torn(list[Start]):
-    """Starts of which only the first can be read."""
+    """Starts whose iteration fails after the first start."""
 
     def __iter__(self) -> Iterator[Start]:
         yield self[0]
@@ -184,9 +189,9 @@ async def test_starts_that_cannot_all_be_read_are_not_sent_and_running_workflows
 
 
 async def test_the_times_of_an_end_are_the_servers(oc: OpencastClient, fake: FakeOpencast, path: Path) -> None:
-    told = await run(oc, path, Start(fake.event(), "quick", key="0"), poll=RARELY)
+    reported = await run(oc, path, Start(fake.event(), "quick", key="0"), poll=RARELY)
     found = await item(path)
-    (operation,) = told["0"].workflow.operations
+    (operation,) = reported["0"].workflow.operations
     assert (found.server_start, found.server_end) == (operation.start, operation.completion)
     assert found.took == timedelta(seconds=5)
     assert found.started_at is not None
@@ -198,11 +203,11 @@ async def test_the_times_of_an_end_are_the_servers_on_a_preservica(
     pv: PreservicaClient, archive: FakePreservica, path: Path
 ) -> None:
     context = archive.context("Quick", "com.example.quick", "Ingest", [Step("one", 5.0)])
-    (told,) = await results(pv.workflows.run_all([ContextStart(context, key="0")], journal=path, poll=RARELY))
+    (reported,) = await results(pv.workflows.run_all([ContextStart(context, key="0")], journal=path, poll=RARELY))
     found = await item(path)
-    assert isinstance(told, Completed)
-    assert told.workflow is not None
-    assert (found.server_start, found.server_end) == (told.workflow.started, told.workflow.finished)
+    assert isinstance(reported, Completed)
+    assert reported.workflow is not None
+    assert (found.server_start, found.server_end) == (reported.workflow.started, reported.workflow.finished)
     assert found.took is not None
     assert found.took < timedelta(seconds=10)
 
@@ -303,27 +308,27 @@ def test_the_end_time_is_none_if_the_server_does_not_say(
 
 def test_operations_that_were_not_requested_give_no_details() -> None:
     found = read_details(Workflow(id=7, state=State.FAILED, state_text="failed", event_id="e"))
-    assert found == facts.NO_FACTS
+    assert found == NO_DETAILS
 
 
 def test_the_failed_operation_is_that_of_the_record() -> None:
     failed = ended(State.FAILED, operation("a", "failed", failed_attempts=2), operation("b", "failed", host="h"))
-    told = read_details(failed)
-    assert (told["failed_operation"], told["failed_attempt"], told["failed_host"]) == ("b", None, "h")
+    reported = read_details(failed)
+    assert (reported["failed_operation"], reported["failed_attempt"], reported["failed_host"]) == ("b", None, "h")
     assert failure_text(failed) == "in b (host h)"
     assert read_details(ended(State.FAILED, operation("a", "failed", failed_attempts=None)))["failed_attempt"] is None
 
 
 def test_a_failed_operation_of_a_workflow_that_succeeded_is_ignored() -> None:
     assert read_details(ended(State.SUCCEEDED, operation("a", "failed", 0, 1, failed_attempts=1))) == {
-        **facts.NO_FACTS,
+        **NO_DETAILS,
         "server_start": at(0),
         "server_end": at(1),
     }
 
 
 @pytest.mark.parametrize(
-    ("workflow", "told"),
+    ("workflow", "reported"),
     [
         (None, ""),
         (ended(State.SUCCEEDED, operation("a", "failed", failed_attempts=1)), ""),
@@ -334,9 +339,9 @@ def test_a_failed_operation_of_a_workflow_that_succeeded_is_ignored() -> None:
     ],
 )
 def test_the_step_of_a_workflow_that_did_not_succeed_is_in_its_failure_text(
-    workflow: Workflow | None, told: str
+    workflow: Workflow | None, reported: str
 ) -> None:
-    assert failure_text(workflow) == told
+    assert failure_text(workflow) == reported
 
 
 def test_a_failed_step_of_a_preservica_is_recorded_if_the_record_has_it() -> None:
@@ -353,7 +358,7 @@ def test_a_record_with_neither_times_nor_operations_gives_no_details() -> None:
     class Bare:
         id, phase, state_text, step = 7, Phase.SUCCEEDED, "done", None
 
-    assert read_details(Bare()) == facts.NO_FACTS
+    assert read_details(Bare()) == NO_DETAILS
 
 
 # Texts
@@ -389,7 +394,7 @@ async def test_every_text_of_a_server_can_be_written_and_read(path: Path, text: 
 
 
 class Speaking:
-    """An Opencast that says one text wherever it says anything."""
+    """An Opencast with the same text in every text field."""
 
     def __init__(self, text: str, *, refuses: bool) -> None:
         self.text, self.refuses = text, refuses
@@ -425,9 +430,9 @@ def text(request: pytest.FixtureRequest) -> str:
 async def test_an_unusual_text_of_a_server_does_not_end_a_batch(path: Path, text: str, *, refuses: bool) -> None:
     http = httpx.AsyncClient(transport=httpx.MockTransport(Speaking(text, refuses=refuses)))
     async with http, OpencastClient("https://oc.example.org", auth=("u", "p"), http=http) as client:
-        told = await run(client, path, Start("e", "fast", key="0"), poll=Poll(interval=0.01, ceiling=0.01))
+        reported = await run(client, path, Start("e", "fast", key="0"), poll=Poll(interval=0.01, ceiling=0.01))
     found = await item(path)
     stored = text.encode("utf-8", "backslashreplace").decode()
-    assert isinstance(told["0"], Rejected if refuses else Completed)
+    assert isinstance(reported["0"], Rejected if refuses else Completed)
     assert stored in (found.detail if refuses else found.failed_operation)
     assert found.word == ("refused" if refuses else "failed")

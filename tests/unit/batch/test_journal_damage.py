@@ -1,4 +1,4 @@
-"""A journal that does not read, or not all of it: refused with a sentence that says what to do, before any start."""
+"""Damaged journals: refused before any start, with a message that says what to do."""
 
 import os
 import random
@@ -29,13 +29,13 @@ PAGE = 4096
 
 @pytest.fixture
 def path(tmp_path: Path, filled: bytes) -> Path:
-    """A journal that was closed, of a batch of 42 starts."""
+    """A closed journal of a batch of 42 starts."""
     (here := tmp_path / "a.sqlite").write_bytes(filled)
     return here
 
 
 def put(path: Path, content: bytes) -> Path:
-    """Give a file this content."""
+    """Write this content to a file, and return its path."""
     path.write_bytes(content)
     return path
 
@@ -53,14 +53,14 @@ def names_in(folder: Path) -> list[str]:
 
 
 def execute(path: Path, *statements: str) -> None:
-    """Change a journal as another program may."""
+    """Change a journal as another program could."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         for statement in statements:
             connection.execute(statement)
 
 
 async def check_refused(path: Path, *sentences: str) -> None:
-    """Neither a batch nor a report takes the file, and it stays as it is."""
+    """Check that a batch and a report refuse the file and do not change it."""
     before = content_of(path)
     with pytest.raises(JournalError) as refused:
         await read_journal(path)
@@ -132,7 +132,7 @@ async def test_a_row_of_another_journal_is_found(path: Path, tmp_path: Path) -> 
 
 
 def sealed(path: Path, **values: object) -> None:
-    """Alter the last entry in such a way that its digest fits."""
+    """Alter the last entry, with a digest that fits."""
     with closing(sqlite3.connect(path, isolation_level=None)) as connection:
         (id,) = connection.execute("SELECT id FROM batch").fetchone()
         connection.execute(
@@ -176,7 +176,7 @@ async def test_a_file_that_is_cut_anywhere_is_refused(path: Path, filled: bytes)
 
 
 async def test_altered_bytes_never_change_what_is_read(path: Path, filled: bytes) -> None:
-    """A batch is refused, or knows all that it knew before; free space and hints of SQLite's may have any bytes."""
+    """The journal is refused or read unchanged. Bytes in SQLite's free space and hints may have any value."""
     chance, before = random.Random(7), (await read_journal(path)).items
     refused = 0
     for _ in range(150):
@@ -270,7 +270,7 @@ async def test_a_path_that_no_file_can_have_is_refused(tmp_path: Path) -> None:
 
 @contextmanager
 def folder_for_all() -> Iterator[Path]:
-    """A folder that every user can look into."""
+    """A folder that every user can read."""
     with TemporaryDirectory() as folder:
         Path(folder).chmod(0o755)
         yield Path(folder)
@@ -278,7 +278,7 @@ def folder_for_all() -> Iterator[Path]:
 
 @contextmanager
 def unprivileged(path: Path, mode: int) -> Iterator[None]:
-    """Whoever runs the tests has no more rights on a file than this mode gives."""
+    """Run as a user with only the rights that this mode gives on a file, even if root runs the tests."""
     path.chmod(mode)
     user = os.geteuid()
     os.seteuid(user or 65534)
@@ -371,7 +371,7 @@ async def test_an_interrupted_write_is_undone_by_the_path_under_which_it_was_mad
     await journal.close()
 
 
-# Making one
+# New journals
 
 
 async def test_a_journal_can_be_made_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,4 +1,4 @@
-"""Every entry is on the disk when its call returns, whatever happens after that."""
+"""Every entry is on the disk when its call returns, even if the power or the process fails afterwards."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +15,7 @@ from workflow_async.batch.journal import Journal, open_journal
 from workflow_async.errors import JournalError
 
 EXTRA = 3
-"""What SQLite calls `PRAGMA synchronous = EXTRA`."""
+"""The value of `PRAGMA synchronous = EXTRA`."""
 ENTRIES = [entry for n in range(3) for entry in (intent(f"key-{n}"), started(f"key-{n}", n), ended(f"key-{n}", n))]
 
 
@@ -35,7 +35,7 @@ async def journal_of(path: Path) -> Journal:
 
 
 async def written(path: Path, disk: Disk) -> list[tuple[int, dict[str, bytes]]]:
-    """Write entries, and return what a power failure leaves after each: how many had been written, and the files."""
+    """Write entries. Return for each the number of entries written, and the files after a power failure."""
     journal = await journal_of(path)
     left = []
     for count, entry in enumerate(ENTRIES, 1):
@@ -46,12 +46,12 @@ async def written(path: Path, disk: Disk) -> list[tuple[int, dict[str, bytes]]]:
 
 
 async def lost(found: list[tuple[int, dict[str, bytes]]], folder: Path) -> int:
-    """How many times an entry was missing that had been written."""
+    """Return how often an entry that had been written was missing."""
     return sum([await count_of(store(files, folder / str(count))) < count for count, files in found])
 
 
 async def count_of(path: Path) -> int:
-    """How many of the entries are there: each adds a step to one start."""
+    """Return the number of entries in a journal. Each entry adds a step to one start."""
     steps = {"intended": 1, "started": 2, "succeeded": 3}
     return sum(steps[item.word] for item in (await read_journal(path)).items.values())
 
@@ -94,7 +94,7 @@ async def test_a_writing_connection_waits_for_the_disk(path: Path) -> None:
 
 
 def big(n: int) -> Entry:
-    """An entry that takes pages of its own."""
+    """Return an entry that needs several pages."""
     return Entry(**{**attrs_of(intent(f"big-{n}")), "text": ticket("x" * 200).to_json() + " " * 9000})
 
 
@@ -105,15 +105,15 @@ def attrs_of(entry: Entry) -> dict[str, Any]:
 async def test_a_crash_at_any_moment_of_a_write_leaves_all_entries_before_it(
     path: Path, tmp_path: Path, disk: Disk
 ) -> None:
-    """Of the power, where only what was synced is sure; and of the process, where all that was written is."""
+    """After a power failure only synced data is left. After a crash of the process, all written data is left."""
     journal = await journal_of(path)
     acknowledged = 0
     moments: list[tuple[int, dict[str, bytes]]] = []
 
     def note() -> None:
         for files in (disk.synced, disk.seen):
-            ours = {name: content for name, content in files.items() if name.startswith(str(path))}
-            moments.append((acknowledged, ours))
+            own_files = {name: content for name, content in files.items() if name.startswith(str(path))}
+            moments.append((acknowledged, own_files))
 
     disk.on_operation = note
     for entry in ENTRIES + [big(n) for n in range(2)]:
@@ -147,7 +147,7 @@ async def test_a_copy_without_its_side_file_never_gives_wrong_entries(path: Path
 
 
 async def entries_of(path: Path) -> list[Any]:
-    """The rows of a journal that can be read."""
+    """Return the rows of a journal that can be read."""
     await read_journal(path)
     async with aiosqlite.connect(path) as connection:
         return list(await connection.execute_fetchall("SELECT n FROM entry"))

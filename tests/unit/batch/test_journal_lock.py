@@ -1,4 +1,4 @@
-"""Who may use a journal: one batch at a time, whatever path it opens the file by, and everybody who reads."""
+"""The lock of a journal: one batch at a time, by any path, and any number of readers."""
 
 import asyncio
 import os
@@ -22,12 +22,12 @@ from workflow_async.errors import JournalError
 from workflow_async.opencast import Start
 from workflow_async.sandbox.systems import FakeOpencast
 
-OURS = "another process is running this batch"
+IN_USE = "another process is running this batch"
 
 
 @pytest.fixture(autouse=True)
-def brief(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Do not wait for what does not end."""
+def short_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Shorten the waits for locks that are never released."""
     monkeypatch.setattr(sqlite_file, "OPEN_TIMEOUT", 0.05)
     monkeypatch.setattr(sqlite_file, "LOCK_TIMEOUT", 0.2)
 
@@ -42,7 +42,7 @@ async def fresh(path: Path) -> Journal:
     return (await open_journal(path, "opencast", SERVER))[0]
 
 
-# Ways to spell the path of a file
+# Paths of the same file
 
 
 def symlink(path: Path) -> Path:
@@ -89,9 +89,9 @@ async def test_a_second_batch_in_this_process_is_refused_however_it_spells_the_p
     first = await fresh(path)
     await first.write(intent("a"))
     other = spell(path)
-    assert (await refusal(other)).startswith(OURS)
+    assert (await refusal(other)).startswith(IN_USE)
     await first.write(started("a", 7))
-    assert (await refusal(other)).startswith(OURS)
+    assert (await refusal(other)).startswith(IN_USE)
     await first.close()
     again, items = await open_journal(other, "opencast", SERVER)
     await again.close()
@@ -102,8 +102,8 @@ async def test_a_second_process_is_refused_however_it_spells_the_path(path: Path
     first = await fresh(path)
     await first.write(intent("a"))
     spellings = [spell(path) for spell in SPELLINGS if spell is not symlink]
-    told = opened_elsewhere(path, *spellings)
-    assert [OURS in line for line in told] == [True] * len(SPELLINGS)
+    reported = opened_elsewhere(path, *spellings)
+    assert [IN_USE in line for line in reported] == [True] * len(SPELLINGS)
     await first.close()
 
 
@@ -111,7 +111,7 @@ async def test_a_second_process_is_refused_however_it_spells_the_path(path: Path
 async def test_a_journal_that_another_process_has_open_is_refused(path: Path, spell: Spell) -> None:
     await fill(path, 1)
     with held(path):
-        assert (await refusal(spell(path))).startswith(OURS)
+        assert (await refusal(spell(path))).startswith(IN_USE)
 
 
 @pytest.mark.parametrize("spell", [symlink, hard_link, hard_link_elsewhere])
@@ -121,12 +121,12 @@ async def test_two_concurrent_batches_of_the_same_starts_send_each_start_once(
     starts = [Start(fake.event(), "quick", key=str(n)) for n in range(4)]
     async with oc.workflows.run_all(starts, max_running=4, journal=path, poll=OFTEN) as outcomes:
         other = spell(path)
-        with pytest.raises(JournalError, match=OURS):
+        with pytest.raises(JournalError, match=IN_USE):
             await results(oc.workflows.run_all(starts, max_running=4, journal=other, poll=OFTEN))
-        assert [one.succeeded async for one in outcomes] == [True] * 4
+        assert [each.succeeded async for each in outcomes] == [True] * 4
     assert posts(fake) == 4
     after = await results(oc.workflows.run_all(starts, journal=other, poll=OFTEN))
-    assert all(isinstance(one, AlreadyDone) for one in after)
+    assert all(isinstance(each, AlreadyDone) for each in after)
     assert posts(fake) == 4
 
 
@@ -135,38 +135,38 @@ async def test_the_lock_needs_no_other_file(path: Path) -> None:
     assert [each.name for each in path.parent.iterdir()] == [path.name]
     (path.parent / f"{path.name}.lock").touch()
     (path.parent / f"{path.name}-journal").touch()
-    assert (await refusal(path)).startswith(OURS)
-    assert OURS in opened_elsewhere(path)[0]
+    assert (await refusal(path)).startswith(IN_USE)
+    assert IN_USE in opened_elsewhere(path)[0]
     await first.write(intent("a"))
     await first.close()
 
 
 async def test_the_lock_ends_with_its_process(path: Path) -> None:
     with held(path):
-        assert (await refusal(path)).startswith(OURS)
+        assert (await refusal(path)).startswith(IN_USE)
     await (await fresh(path)).close()
 
 
 async def test_one_of_several_concurrent_opens_makes_the_journal_and_the_others_are_refused(path: Path) -> None:
     tries = await asyncio.gather(*(open_journal(path, "opencast", SERVER) for _ in range(4)), return_exceptions=True)
-    got = [one for one in tries if isinstance(one, tuple)]
-    assert (len(got), sum(isinstance(one, JournalError) for one in tries)) == (1, 3)
+    got = [each for each in tries if isinstance(each, tuple)]
+    assert (len(got), sum(isinstance(each, JournalError) for each in tries)) == (1, 3)
     await got[0][0].close()
     assert [each.name for each in path.parent.iterdir()] == [path.name]
 
 
-ODD_NAMES = ["a b.sqlite", "50%?#&=a.sqlite", "é.sqlite", "\udcff.sqlite", ":memory:", "file:a.sqlite"]
+UNUSUAL_NAMES = ["a b.sqlite", "50%?#&=a.sqlite", "é.sqlite", "\udcff.sqlite", ":memory:", "file:a.sqlite"]
 
 
-@pytest.mark.parametrize("name", ODD_NAMES)
+@pytest.mark.parametrize("name", UNUSUAL_NAMES)
 async def test_a_file_may_have_any_name(path: Path, name: str) -> None:
-    odd = path.with_name(name)
-    first = await fresh(odd)
+    named = path.with_name(name)
+    first = await fresh(named)
     await first.write(intent("a"))
-    assert (await refusal(odd)).startswith(OURS)
+    assert (await refusal(named)).startswith(IN_USE)
     await first.close()
     assert [each.name for each in path.parent.iterdir()] == [name]
-    assert len((await read_journal(odd)).items) == 1
+    assert len((await read_journal(named)).items) == 1
 
 
 async def test_a_dangling_link_becomes_a_new_journal(path: Path) -> None:
@@ -182,7 +182,7 @@ async def test_a_journal_in_wal_mode_is_locked_too(path: Path) -> None:
         connection.execute("PRAGMA journal_mode = WAL")
     assert len((await read_journal(path)).items) == 3
     first = await fresh(path)
-    assert (await refusal(path)).startswith(OURS)
+    assert (await refusal(path)).startswith(IN_USE)
     await first.write(intent("a"))
     await first.close()
     assert [each.name for each in path.parent.iterdir()] == [path.name]
@@ -250,7 +250,7 @@ async def test_a_reader_that_holds_the_lock_for_too_long_is_reported(path: Path)
 
 
 def reading(path: Path) -> sqlite3.Connection:
-    """A program that has begun to read."""
+    """Return a connection with an open read transaction."""
     connection = sqlite3.connect(path, isolation_level=None)
     connection.execute("BEGIN")
     connection.execute("SELECT * FROM batch").fetchall()
@@ -277,21 +277,21 @@ async def test_a_cancelled_open_or_read_leaves_the_file_unlocked(path: Path, way
         await read_journal(path)
         await (await fresh(path)).close()
 
-    ends, fired, k = [], True, 1
+    endings, fired, k = [], True, 1
     while fired:
-        ends.append(await cancel_at(all_of_it, k, way))  # its error is kept, and all frames with it
-        fired = ends[-1].fired
-        assert ends[-1].problems == []
+        endings.append(await cancel_at(all_of_it, k, way))  # the exception is kept, and with it all frames
+        fired = endings[-1].fired
+        assert endings[-1].problems == []
         await (await fresh(path)).close()
         k += 3
     assert k > 50
 
 
-# What happens to the file meanwhile
+# Changes of the file while it is open
 
 
 def look_into(path: Path) -> None:
-    """Read a file, which ends all locks that this process has on it, as POSIX wants it."""
+    """Read and close a file, which ends all POSIX locks that this process has on it."""
     path.read_bytes()
 
 
@@ -311,7 +311,7 @@ async def test_a_write_locks_the_file_again(path: Path) -> None:
     first = await fresh(path)
     look_into(path)
     await first.write(intent("a"))
-    assert (await refusal(path)).startswith(OURS)
+    assert (await refusal(path)).startswith(IN_USE)
     await first.close()
 
 
@@ -346,7 +346,7 @@ async def test_a_journal_that_is_damaged_while_open_ends_the_batch_before_a_requ
 
 
 def count_to(path: Path, number: int) -> None:
-    """Write how many transactions have changed a file, as SQLite does."""
+    """Write SQLite's file change counter."""
     path.write_bytes(bytes(24) + number.to_bytes(4, "big"))
 
 

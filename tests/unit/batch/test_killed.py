@@ -1,4 +1,4 @@
-"""A batch that is killed at any moment and run again: nothing is started twice, nothing is forgotten."""
+"""A batch that is killed at any step and run again starts nothing twice and forgets nothing."""
 
 import json
 import os
@@ -21,7 +21,7 @@ QUICK = [Step("one", 0.5)]
 STARTS = 3
 AT_ONCE = 2
 LEAST = 80
-"""Steps such a batch takes at least: before and after each word with the journal's file, and each start."""
+"""The minimum number of steps of such a batch: before and after each access to the journal's file and each start."""
 
 
 @define
@@ -32,7 +32,7 @@ class Forge:
     folder: Path
 
     def run(self, batch: "Batch", fatal: int | None = None) -> dict[str, Any]:
-        """Run a batch in a process of its own, which is killed at this step; how it ended."""
+        """Run a batch in a new process, which is killed at step `fatal`, and return how the process ended."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         order = {**batch.order, "fatal": fatal, "answer": str(self.folder / "answer.json")}
@@ -52,30 +52,30 @@ def forge(tmp_path: Path) -> Iterator[Forge]:
 
 @define
 class Batch:
-    """Starts on a sandbox, and what its own log says of them."""
+    """Starts on a sandbox, and the sandbox's own record of them."""
 
     order: dict[str, Any]
     executed: Callable[[], list[str]]
-    """On what a workflow was started, once for each that was."""
+    """Returns the event or context of each workflow that was started."""
     subjects: list[str]
-    told: list[dict[str, Any]] = field(factory=list)
+    reported: list[dict[str, Any]] = field(factory=list)
 
     def check(self, last: dict[str, Any]) -> Counter[str]:
-        """No start was carried out twice; whatever is not known to have been carried out is told to be unknown."""
+        """Check that no start was carried out twice, and that each start that was not carried out is unknown."""
         assert last["code"] == 0
         executed = Counter(self.executed())
         assert set(executed) <= set(self.subjects)
         assert max(executed.values(), default=0) <= 1
-        told = Counter(result["told"] for result in last["told"])
-        assert set(told) <= {"Completed", "AlreadyDone", "OutcomeUnknown"}
-        assert told.total() == STARTS
-        assert sum(result["succeeded"] for result in last["told"]) == len(executed)
-        assert told["OutcomeUnknown"] == STARTS - len(executed)
-        return told
+        reported = Counter(result["type"] for result in last["results"])
+        assert set(reported) <= {"Completed", "AlreadyDone", "OutcomeUnknown"}
+        assert reported.total() == STARTS
+        assert sum(result["succeeded"] for result in last["results"]) == len(executed)
+        assert reported["OutcomeUnknown"] == STARTS - len(executed)
+        return reported
 
 
 def opencast(sandbox: Sandbox, journal: Path) -> Batch:
-    """Each start on an event of its own."""
+    """Return a batch whose starts are on different events."""
     fake = sandbox.opencast
     fake.define("quick", QUICK)
     events = [fake.event() for _ in range(STARTS)]
@@ -89,7 +89,7 @@ def opencast(sandbox: Sandbox, journal: Path) -> Batch:
 
 
 def preservica(sandbox: Sandbox, journal: Path) -> Batch:
-    """Each start of a context of its own."""
+    """Return a batch whose starts are of different contexts."""
     fake = sandbox.preservica
     contexts = [fake.context(f"Quick {n}", "com.example.quick", "Ingest", QUICK) for n in range(STARTS)]
 
@@ -107,7 +107,7 @@ SYSTEMS = [("16", opencast), ("11", opencast), ("16", preservica)]
 
 @pytest.fixture(params=SYSTEMS, ids=["opencast-16", "opencast-11", "preservica"])
 def make(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Callable[[], Batch]]:
-    """Makes batches, each with a journal of its own, on one sandbox."""
+    """Return a function that makes batches on one sandbox, each with its own journal."""
     release, system = request.param
     with Sandbox(release, speed=killed.SPEED) as sandbox:
         counter = iter(range(10_000))
@@ -132,8 +132,8 @@ def test_killed_at_any_step_and_run_again_nothing_is_started_twice_and_nothing_f
         fatal += 1
         batch = make()
         finished = forge.run(batch, fatal)["code"] == 0
-        told = batch.check(forge.run(batch))
-        assert told["OutcomeUnknown"] <= AT_ONCE
+        reported = batch.check(forge.run(batch))
+        assert reported["OutcomeUnknown"] <= AT_ONCE
     assert fatal > LEAST
 
 

@@ -1,4 +1,4 @@
-"""Batches and outages: nothing is sent into an outage that a check has just seen, and nothing waits without an end."""
+"""Batches and outages: nothing is sent during a known outage, and every wait ends."""
 
 import sqlite3
 import time as real
@@ -32,7 +32,7 @@ LONG = Poll(interval=1.0, ceiling=2.0, outage=900.0)
 
 
 def during(seconds: float, clock: Callable[[], float], response: httpx.Response) -> Treat:
-    """Everything is answered like this for so long from now on."""
+    """Return a treatment that gives every request this response for `seconds`."""
     end = clock() + seconds
     return lambda _: response if clock() < end else None
 
@@ -42,11 +42,11 @@ def during(seconds: float, clock: Callable[[], float], response: httpx.Response)
 
 SPEED = 500.0
 PATIENT = Poll(outage=10_000.0)
-"""For tests whose time passes fast, and faster on a slow machine."""
+"""A poll for accelerated clocks, on which a slow machine loses much time."""
 
 
 def fast() -> Clock:
-    """A clock that runs as fast as the sandbox's."""
+    """Return a clock that runs as fast as the sandbox's."""
     return Clock(
         now=lambda: real.monotonic() * SPEED,
         sleep=lambda seconds: anyio.sleep(seconds / SPEED),
@@ -62,7 +62,7 @@ def quick_sandbox() -> Iterator[Sandbox]:
 
 
 async def maintained(system: System, seconds: float, started: Callable[[], int]) -> None:
-    """Close for maintenance once some starts have happened, and let the starts on their way arrive before."""
+    """Take the server down after some starts have happened and requests under way have arrived."""
     while (count := started()) < 10:
         await anyio.sleep(1 / SPEED)
     system.faults = DOWN_FOR_GETS
@@ -93,9 +93,9 @@ async def test_a_batch_comes_through_a_maintenance_window(
     starts = [Start(fake.event(), "quick", key=str(n)) for n in range(count)]
     async with OpencastClient(fake.url, auth=account, clock=fast()) as oc, anyio.create_task_group() as group:
         group.start_soon(maintained, fake, seconds, lambda: posts(fake))
-        told = await results(oc.workflows.run_all(starts, max_running=max_running, poll=PATIENT))
-    assert [one for one in told if not one.succeeded] == []
-    assert (len(told), posts(fake), len(runs(fake))) == (count, count, count)
+        reported = await results(oc.workflows.run_all(starts, max_running=max_running, poll=PATIENT))
+    assert [each for each in reported if not each.succeeded] == []
+    assert (len(reported), posts(fake), len(runs(fake))) == (count, count, count)
 
 
 @pytest.mark.sweep
@@ -105,12 +105,12 @@ async def test_a_batch_on_a_preservica_comes_through_a_maintenance_window(quick_
     starts = [ContextStart(context, {"n": n}) for n in range(40)]
     async with as_manager(archive, archive.url, fast()) as pv, anyio.create_task_group() as group:
         group.start_soon(maintained, archive, 60.0, lambda: len(archive.starts))
-        told = await results(pv.workflows.run_all(starts, max_running=8, poll=PATIENT))
-    assert [one for one in told if not one.succeeded] == []
+        reported = await results(pv.workflows.run_all(starts, max_running=8, poll=PATIENT))
+    assert [each for each in reported if not each.succeeded] == []
     assert len(archive.starts) == 40
 
 
-# What an outage looks like
+# Kinds of outages
 
 
 def refuse(request: httpx.Request) -> httpx.Response:
@@ -127,8 +127,8 @@ async def test_no_start_is_sent_while_its_check_fails_temporarily(
 ) -> None:
     gateway = Gateway(fake, during(40.0, time, ill))
     async with opencast(gateway, clock) as oc:
-        told = await results(oc.workflows.run_all([Start(fake.event(), "quick")], poll=LONG))
-    assert [one.succeeded for one in told] == [True]
+        reported = await results(oc.workflows.run_all([Start(fake.event(), "quick")], poll=LONG))
+    assert [each.succeeded for each in reported] == [True]
     assert gateway.posts == [201]
 
 
@@ -140,8 +140,8 @@ async def test_no_start_on_a_preservica_is_sent_while_its_check_fails_temporaril
     async with preservica(gateway, clock) as pv:
         await pv.contexts.list().first()
         gateway.treat = during(40.0, time, ill)
-        told = await results(pv.workflows.run_all([ContextStart(42)], poll=LONG))
-    assert isinstance(told[0], Completed)
+        reported = await results(pv.workflows.run_all([ContextStart(42)], poll=LONG))
+    assert isinstance(reported[0], Completed)
     assert gateway.posts == [201]
 
 
@@ -149,8 +149,8 @@ async def test_an_unreachable_server_is_an_outage(fake: FakeOpencast, clock: Clo
     end = time() + 40
     gateway = Gateway(fake, lambda request: refuse(request) if time() < end else None)
     async with opencast(gateway, clock) as oc:
-        told = await results(oc.workflows.run_all([Start(fake.event(), "quick")], poll=LONG))
-    assert [one.succeeded for one in told] == [True]
+        reported = await results(oc.workflows.run_all([Start(fake.event(), "quick")], poll=LONG))
+    assert [each.succeeded for each in reported] == [True]
     assert gateway.posts == [201]
 
 
@@ -160,14 +160,14 @@ async def test_a_user_who_may_not_read_an_events_workflows_reads_the_event_befor
     gateway = Gateway(fake)
     async with opencast(gateway, clock, auth=("integration", "integration")) as oc:
         for _ in range(2):
-            assert [one.succeeded for one in await results(oc.workflows.run_all([Start(fake.event(), "quick")]))] == [
+            assert [each.succeeded for each in await results(oc.workflows.run_all([Start(fake.event(), "quick")]))] == [
                 True
             ]
         begun = len(gateway.seen)
         gateway.treat = during(40.0, time, BUSY)
         await results(oc.workflows.run_all([Start(fake.event(), "quick")], poll=LONG))
-    asked = [path for method, path, _ in gateway.seen[begun:] if method == "GET"]
-    assert set(asked[: asked.index("/api/events") + 1]) == {"/api/events"}
+    requested = [path for method, path, _ in gateway.seen[begun:] if method == "GET"]
+    assert set(requested[: requested.index("/api/events") + 1]) == {"/api/events"}
     assert gateway.count("GET", "/instances.json") == 1
     assert gateway.posts == [201] * 3
 
@@ -176,7 +176,7 @@ async def test_a_user_who_may_not_read_an_events_workflows_reads_the_event_befor
 async def test_a_refusal_by_the_server_itself_is_a_successful_check(
     fake: FakeOpencast, clock: Clock, status: int
 ) -> None:
-    """A user who may read neither an event's workflows nor events can start workflows still."""
+    """A user who may read neither an event's workflows nor events may still start workflows."""
 
     def refusing(request: httpx.Request) -> httpx.Response | None:
         closed = request.url.path.startswith(("/workflow/", "/api/events"))
@@ -184,10 +184,10 @@ async def test_a_refusal_by_the_server_itself_is_a_successful_check(
 
     gateway = Gateway(fake, refusing)
     async with opencast(gateway, clock) as oc:
-        told = await results(oc.workflows.run_all([Start(fake.event(), "quick")], poll=OFTEN))
-    assert [one.succeeded for one in told] == [True]
-    assert told[0].ticket is not None
-    assert told[0].ticket.baseline is None
+        reported = await results(oc.workflows.run_all([Start(fake.event(), "quick")], poll=OFTEN))
+    assert [each.succeeded for each in reported] == [True]
+    assert reported[0].ticket is not None
+    assert reported[0].ticket.baseline is None
 
 
 async def test_a_401_is_an_outage_after_the_credentials_were_accepted(
@@ -199,10 +199,10 @@ async def test_a_401_is_an_outage_after_the_credentials_were_accepted(
             [Start(fake.event(), "quick", key=str(n)) for n in range(3)], max_running=1, poll=LONG
         )
         async with run as outcomes:
-            told = [await anext(outcomes)]
+            reported = [await anext(outcomes)]
             gateway.treat = during(40.0, time, httpx.Response(401, text="sign in"))
-            told += [one async for one in outcomes]
-    assert [one.succeeded for one in told] == [True] * 3
+            reported += [each async for each in outcomes]
+    assert [each.succeeded for each in reported] == [True] * 3
     assert gateway.posts == [201] * 3
 
 
@@ -211,13 +211,13 @@ async def test_a_401_from_the_beginning_is_reported_immediately(
 ) -> None:
     began = time()
     async with opencast(Gateway(fake), clock, auth=("admin", "wrong")) as oc:
-        (told,) = await results(oc.workflows.run_all([Start(fake.event(), "quick")], poll=LONG))
-    assert isinstance(told, NotStarted)
-    assert isinstance(told.error, Unauthorized)
+        (reported,) = await results(oc.workflows.run_all([Start(fake.event(), "quick")], poll=LONG))
+    assert isinstance(reported, NotStarted)
+    assert isinstance(reported.error, Unauthorized)
     assert time() == began
 
 
-# How long it is endured
+# The end of the wait
 
 
 async def test_a_waiting_start_is_reported_as_not_started_after_the_outage_limit(
@@ -225,9 +225,9 @@ async def test_a_waiting_start_is_reported_as_not_started_after_the_outage_limit
 ) -> None:
     gateway, began = Gateway(fake, lambda _: BUSY), time()
     async with opencast(gateway, clock, retry=Retry(attempts=1)) as oc:
-        (told,) = await results(oc.workflows.run_all([Start(fake.event(), "quick")], poll=OFTEN))
-    assert isinstance(told, NotStarted)
-    assert isinstance(told.error, ServerError)
+        (reported,) = await results(oc.workflows.run_all([Start(fake.event(), "quick")], poll=OFTEN))
+    assert isinstance(reported, NotStarted)
+    assert isinstance(reported.error, ServerError)
     assert time() - began == OFTEN.outage
     assert gateway.posts == []
     assert gateway.count("GET", "") == 31  # a check each second
@@ -238,17 +238,17 @@ async def test_retry_after_delays_the_next_check(
     fake: FakeOpencast, clock: Clock, time: ManualClock, retry_after: int
 ) -> None:
     busy = httpx.Response(503, headers={"retry-after": str(retry_after)})
-    asked: list[float] = []
+    requested: list[float] = []
 
     def answer(_: httpx.Request) -> httpx.Response:
-        asked.append(time())
+        requested.append(time())
         return busy
 
     async with opencast(Gateway(fake, answer), clock, retry=Retry(attempts=1)) as oc:
-        (told,) = await results(oc.workflows.run_all([Start(fake.event(), "quick")], poll=OFTEN))
-    assert isinstance(told, NotStarted)
-    assert [after - before for before, after in pairwise(asked)] == [retry_after] * (len(asked) - 1)
-    assert len(asked) > 1
+        (reported,) = await results(oc.workflows.run_all([Start(fake.event(), "quick")], poll=OFTEN))
+    assert isinstance(reported, NotStarted)
+    assert [after - before for before, after in pairwise(requested)] == [retry_after] * (len(requested) - 1)
+    assert len(requested) > 1
 
 
 FOR_EVER = {"retry-after": "999999999"}
@@ -257,7 +257,7 @@ FOR_EVER = {"retry-after": "999999999"}
 async def test_a_retry_after_beyond_the_outage_is_reported_immediately(
     fake: FakeOpencast, clock: Clock, time: ManualClock
 ) -> None:
-    """The check before the first start, then the second start itself, are put off for thirty years; the third runs."""
+    """The check before the first start and the second start get a Retry-After of 30 years. The third start runs."""
     refusals = iter([("GET", httpx.Response(503, headers=FOR_EVER)), ("POST", httpx.Response(429, headers=FOR_EVER))])
     due = [next(refusals)]
 
@@ -271,20 +271,20 @@ async def test_a_retry_after_beyond_the_outage_is_reported_immediately(
     began = time()
     async with opencast(Gateway(fake, answer), clock) as oc:
         starts = [Start(fake.event(), "quick", key=str(n)) for n in range(3)]
-        told = {one.key: one for one in await results(oc.workflows.run_all(starts, max_running=1, poll=OFTEN))}
-    first, second = told["0"], told["1"]
+        reported = {each.key: each for each in await results(oc.workflows.run_all(starts, max_running=1, poll=OFTEN))}
+    first, second = reported["0"], reported["1"]
     assert isinstance(first, NotStarted)
     assert isinstance(second, Rejected)
     assert isinstance(second.error, RateLimited)
     assert first.error.retry_after == second.error.retry_after == 999999999
-    assert told["2"].succeeded
+    assert reported["2"].succeeded
     assert time() - began < 60
 
 
 async def test_a_start_that_the_server_delays_makes_the_others_wait(
     fake: FakeOpencast, clock: Clock, time: ManualClock
 ) -> None:
-    """A start is answered 429: none of the others is sent before the pause is over."""
+    """A start gets a 429. No other start is sent before its Retry-After has passed."""
     refused_at: list[float] = []
     sent_at: list[float] = []
 
@@ -300,8 +300,8 @@ async def test_a_start_that_the_server_delays_makes_the_others_wait(
     fake.define("slow", [Step("one", 100.0)])
     async with opencast(Gateway(fake, answer), clock) as oc:
         starts = [Start(fake.event(), "slow", key=str(n)) for n in range(4)]
-        told = await results(oc.workflows.run_all(starts, max_running=1, poll=Poll(outage=300.0)))
-    assert [one.succeeded for one in told] == [True] * 4
+        reported = await results(oc.workflows.run_all(starts, max_running=1, poll=Poll(outage=300.0)))
+    assert [each.succeeded for each in reported] == [True] * 4
     assert min(sent_at) - refused_at[0] >= 20
 
 
@@ -326,11 +326,11 @@ async def test_one_start_at_a_time_checks_a_server_that_is_down(
     gateway = Counting(fake, during(3000.0, time, BUSY))
     async with opencast(gateway, clock, retry=Retry(attempts=1)) as oc:
         starts = [Start(fake.event(), "quick", key=str(n)) for n in range(30)]
-        told = await results(oc.workflows.run_all(starts, max_running=30, poll=Poll(outage=1e6)))
-    assert [one.succeeded for one in told] == [True] * 30
+        reported = await results(oc.workflows.run_all(starts, max_running=30, poll=Poll(outage=1e6)))
+    assert [each.succeeded for each in reported] == [True] * 30
     before = [count for count in at_once if count]
     assert len(before) > 40
-    assert max(before[30:]) == 1  # all thirty meet the outage at once, and one of them goes on asking
+    assert max(before[30:]) == 1  # all 30 starts meet the outage concurrently, and one of them continues to check
 
 
 async def test_a_waiting_start_is_recorded_and_another_run_sends_it(
@@ -346,8 +346,8 @@ async def test_a_waiting_start_is_recorded_and_another_run_sends_it(
         assert (item.kind, item.ticket is not None) == (StatusKind.NOT_STARTED, True)
         assert "503" in item.detail
         gateway.treat = NONE
-        (told,) = await results(oc.workflows.run_all([start], journal=path, poll=LONG))
-    assert told.succeeded
+        (reported,) = await results(oc.workflows.run_all([start], journal=path, poll=LONG))
+    assert reported.succeeded
     assert gateway.posts == [201]
 
 
@@ -388,7 +388,7 @@ async def test_a_start_that_waited_when_the_batch_died_is_sent_by_the_next_run(
     assert gateway.posts == [201]
 
 
-# Whatever else cannot be read
+# Other failed reads
 
 
 async def test_a_start_waits_while_the_count_fails_and_is_reported_after_the_outage_limit(
@@ -398,8 +398,8 @@ async def test_a_start_waits_while_the_count_fails_and_is_reported_after_the_out
     gateway = Gateway(fake, lambda _: BUSY)
     async with opencast(gateway, clock) as oc:
         starts = [Start(fake.event(), "quick", key=str(n)) for n in range(2)]
-        told = await results(oc.workflows.run_all(starts, count_others=True, poll=OFTEN))
-    assert [type(one) for one in told] == [NotStarted, NotStarted]
+        reported = await results(oc.workflows.run_all(starts, count_others=True, poll=OFTEN))
+    assert [type(each) for each in reported] == [NotStarted, NotStarted]
     assert time() - began >= 2 * OFTEN.outage
     assert gateway.posts == []
 
@@ -410,9 +410,9 @@ async def test_a_count_that_the_server_delays_beyond_the_outage_is_reported_imme
     began = time()
     gateway = Gateway(fake, lambda _: httpx.Response(429, headers=FOR_EVER))
     async with opencast(gateway, clock) as oc:
-        (told,) = await results(oc.workflows.run_all([Start(fake.event(), "quick")], count_others=True, poll=OFTEN))
-    assert isinstance(told, NotStarted)
-    assert told.error.retry_after == 999999999
+        (reported,) = await results(oc.workflows.run_all([Start(fake.event(), "quick")], count_others=True, poll=OFTEN))
+    assert isinstance(reported, NotStarted)
+    assert reported.error.retry_after == 999999999
     assert time() == began
 
 
@@ -430,9 +430,9 @@ async def test_the_wait_for_an_event_whose_workflow_cannot_be_read_ends(
     gateway.treat = answer
     async with opencast(gateway, clock) as oc:
         run = oc.workflows.run_all([Start(event, "quick")], on_conflict="wait", poll=OFTEN)
-        (told,) = await results(run)
-    assert isinstance(told, NotStarted)
-    assert told.error.retry_after == 999999999
+        (reported,) = await results(run)
+    assert isinstance(reported, NotStarted)
+    assert reported.error.retry_after == 999999999
     assert time() - began < 1
     assert gateway.posts == [409]
 
@@ -452,8 +452,8 @@ async def test_an_outage_does_not_turn_an_attachable_workflow_into_a_conflict(
 
     gateway.treat = answer
     async with opencast(gateway, clock) as oc:
-        (told,) = await results(oc.workflows.run_all([Start(event, "slow")], on_conflict="attach", poll=LONG))
-    assert (told.id, told.succeeded) == (id, True)
+        (reported,) = await results(oc.workflows.run_all([Start(event, "slow")], on_conflict="attach", poll=LONG))
+    assert (reported.id, reported.succeeded) == (id, True)
 
 
 async def test_a_running_workflow_that_cannot_be_read_for_long_is_a_conflict(fake: FakeOpencast, clock: Clock) -> None:
@@ -462,5 +462,5 @@ async def test_a_running_workflow_that_cannot_be_read_for_long_is_a_conflict(fak
     gateway = Gateway(fake)
     gateway.treat = lambda _: BUSY if gateway.posts else None
     async with opencast(gateway, clock) as oc:
-        (told,) = await results(oc.workflows.run_all([Start(event, "quick")], on_conflict="attach", poll=OFTEN))
-    assert isinstance(told, Conflicted)
+        (reported,) = await results(oc.workflows.run_all([Start(event, "quick")], on_conflict="attach", poll=OFTEN))
+    assert isinstance(reported, Conflicted)

@@ -1,4 +1,4 @@
-"""A search never takes another start's workflow, be that a start of the batch or of somebody else."""
+"""A search never takes the workflow of another start, of the same batch or of another user."""
 
 from collections.abc import Collection
 from itertools import pairwise
@@ -30,39 +30,39 @@ on_11 = pytest.mark.parametrize("sandbox", ["11"], indirect=True)
 on_all = pytest.mark.parametrize("sandbox", ["11", "16", "19"], indirect=True)
 STARTS = ("POST",)
 LOST = Faults(script=[Fault.SERVER_ERROR], methods=STARTS)
-"""Not carried out, and nobody knows."""
+"""The start is not carried out, and the client cannot know that."""
 CARRIED_OUT = Faults(script=[Fault.ERROR_AFTER], methods=STARTS)
 
 
 async def results_by_key(client: OpencastClient, starts: Any, **settings: Any) -> dict[str, Any]:
-    """What a batch tells, by key."""
-    return {one.key: one for one in await results(client.workflows.run_all(starts, **{"poll": OFTEN, **settings}))}
+    """Run a batch and return its results by key."""
+    return {each.key: each for each in await results(client.workflows.run_all(starts, **{"poll": OFTEN, **settings}))}
 
 
 async def reconciled(
     client: OpencastClient | PreservicaClient, ticket: Ticket, *, others: Collection[int] = (), contested: bool = False
 ) -> ReconcileResult[Any]:
-    """What a search for a start comes to where these workflows are other starts'."""
+    """Search for a start, given the workflows that belong to other starts, and return the result."""
     rivals = OtherStarts(own=lambda id: id in others, may_own_same=lambda: contested)  # noqa: A006 - an id
     return await client.workflows._starts.reconcile(ticket, wait=0, other_starts=rivals)
 
 
-# Late baselines
+# Baselines that lag
 
 
 @on_all
 async def test_a_lost_start_does_not_get_the_workflow_of_an_earlier_equal_start(
     oc: OpencastClient, fake: FakeOpencast
 ) -> None:
-    """Two equal starts, one at a time; the first runs 3 s, and the request of the second never arrives."""
+    """Two equal starts are sent one after the other. The first runs 3 s. The request of the second never arrives."""
     fake.define("three", [Step("one", 1.0)])
     event = fake.event()
     fake.faults = Faults(script=[None, Fault.SERVER_ERROR], methods=STARTS)
     starts = [Start(event, "three", key=key) for key in "ab"]
-    told = await results_by_key(oc, starts, max_running=1)
-    assert isinstance(told["a"], Completed)
-    assert told["a"].succeeded
-    assert isinstance(told["b"], OutcomeUnknown)
+    reported = await results_by_key(oc, starts, max_running=1)
+    assert isinstance(reported["a"], Completed)
+    assert reported["a"].succeeded
+    assert isinstance(reported["b"], OutcomeUnknown)
     assert (posts(fake), len(runs(fake))) == (2, 1)
 
 
@@ -75,8 +75,8 @@ async def test_a_lost_start_does_not_get_a_workflow_that_another_user_started_ju
     fake.start(event, "quick")
     time.advance(ago)
     fake.faults = LOST
-    told = await results_by_key(oc, [Start(event, "quick", key="0")])
-    assert isinstance(told["0"], OutcomeUnknown)
+    reported = await results_by_key(oc, [Start(event, "quick", key="0")])
+    assert isinstance(reported["0"], OutcomeUnknown)
     assert len(runs(fake)) == 1
 
 
@@ -111,7 +111,7 @@ async def test_above_a_baseline_that_lags_only_age_excludes_a_workflow(
     ticket = evolve(oc.workflows.prepare_start(event, "quick", baseline=0), baseline_lag=12.0)
     fake.start(event, "quick")
     time.advance(12)
-    for advance in (0, 60, 600):  # however late it begins: it may have waited
+    for advance in (0, 60, 600):  # a late begin proves nothing, because the workflow may have waited
         time.advance(advance)
         assert isinstance(await reconciled(oc, ticket), Ambiguous)
     much_later = evolve(oc.workflows.prepare_start(event, "quick", baseline=0), baseline_lag=12.0)
@@ -127,9 +127,9 @@ async def test_without_a_baseline_a_workflow_that_began_soon_after_may_have_been
     fake.start(event, "quick")
     ticket = oc.workflows.prepare_start(event, "quick")  # the workflow before begins 2 s from now
     time.advance(12)
-    verdict = await reconciled(oc, ticket)
-    assert isinstance(verdict, Ambiguous)
-    assert len(verdict.candidates) == 1
+    result = await reconciled(oc, ticket)
+    assert isinstance(result, Ambiguous)
+    assert len(result.candidates) == 1
 
 
 # Other starts of the batch
@@ -140,15 +140,15 @@ async def test_a_workflow_of_another_start_is_not_a_candidate(
     oc: OpencastClient, fake: FakeOpencast, time: ManualClock
 ) -> None:
     event = fake.event()
-    theirs = fake.start(event, "quick")
+    other_id = fake.start(event, "quick")
     time.advance(12)
     ticket = oc.workflows.prepare_start(event, "quick", baseline=0)
-    assert isinstance(await reconciled(oc, ticket, others=[theirs]), NoStartFound)
-    ours = fake.start(event, "quick")
+    assert isinstance(await reconciled(oc, ticket, others=[other_id]), NoStartFound)
+    own_id = fake.start(event, "quick")
     time.advance(12)
-    found = await reconciled(oc, ticket, others=[theirs])
+    found = await reconciled(oc, ticket, others=[other_id])
     assert isinstance(found, StartFound)
-    assert found.workflow.id == ours
+    assert found.workflow.id == own_id
 
 
 @on_all
@@ -158,16 +158,16 @@ async def test_a_workflow_that_two_starts_may_own_is_ambiguous(
     event = fake.event()
     id = fake.start(event, "quick")
     time.advance(12)
-    verdict = await reconciled(oc, oc.workflows.prepare_start(event, "quick", baseline=0), contested=True)
-    assert isinstance(verdict, Ambiguous)
-    assert [workflow.id for workflow in verdict.candidates] == [id]
-    assert verdict.why == "it may belong to another start of the batch whose outcome is unknown"
+    result = await reconciled(oc, oc.workflows.prepare_start(event, "quick", baseline=0), contested=True)
+    assert isinstance(result, Ambiguous)
+    assert [workflow.id for workflow in result.candidates] == [id]
+    assert result.why == "it may belong to another start of the batch whose outcome is unknown"
 
 
 async def test_two_equal_lost_starts_do_not_get_the_workflow_of_the_other(
     fake: FakeOpencast, clock: Clock, time: ManualClock
 ) -> None:
-    """The first is carried out after it was given up, while the second, which is lost too, is searched for."""
+    """The first start is carried out late, while the second start, which is lost too, is searched for."""
     event = fake.event()
     gateway = Gateway(fake, lambda request: BUSY if request.method == "POST" else None)
     async with opencast(gateway, clock) as oc:
@@ -192,13 +192,13 @@ async def test_a_search_knows_the_starts_of_an_earlier_run(fake: FakeOpencast, c
         )
         run = oc.workflows.run_all([Start(event, "quick", key="b")], journal=path, poll=OFTEN, settle=4.0)
         async with run as outcomes:
-            told = [await anext(outcomes)]
+            reported = [await anext(outcomes)]
             while len(gateway.posts) < 2:
                 await oc.version()
             fake.start(event, "quick")
-            told.append(await anext(outcomes))
+            reported.append(await anext(outcomes))
     assert isinstance(lost, OutcomeUnknown)
-    assert [(one.key, type(one)) for one in told] == [("a", OutcomeUnknown), ("b", OutcomeUnknown)]
+    assert [(each.key, type(each)) for each in reported] == [("a", OutcomeUnknown), ("b", OutcomeUnknown)]
 
 
 async def test_starts_of_other_events_and_definitions_do_not_make_a_search_ambiguous(
@@ -208,24 +208,24 @@ async def test_starts_of_other_events_and_definitions_do_not_make_a_search_ambig
     event = fake.event()
     fake.faults = Faults(script=[Fault.SERVER_ERROR, Fault.SERVER_ERROR, Fault.ERROR_AFTER], methods=STARTS)
     starts = [Start(event, "other", key="a"), Start(fake.event(), "quick", key="b"), Start(event, "quick", key="c")]
-    told = await results_by_key(oc, starts, max_running=1, settle=4.0)
-    assert [type(told[key]) for key in "abc"] == [OutcomeUnknown, OutcomeUnknown, Completed]
-    assert told["c"].succeeded
+    reported = await results_by_key(oc, starts, max_running=1, settle=4.0)
+    assert [type(reported[key]) for key in "abc"] == [OutcomeUnknown, OutcomeUnknown, Completed]
+    assert reported["c"].succeeded
 
 
 async def test_starts_with_equal_correlation_ids_are_distinguished_by_known_workflow_ids(
     pv: PreservicaClient, archive: FakePreservica
 ) -> None:
     ticket = pv.workflows.prepare_start(42, correlation_id="same")
-    theirs = (await pv.workflows.start(ticket)).id
-    assert theirs is not None
+    other_id = (await pv.workflows.start(ticket)).id
+    assert other_id is not None
     assert isinstance(await reconciled(pv, ticket), StartFound)
-    assert isinstance(await reconciled(pv, ticket, others=[theirs]), NoStartFound)
+    assert isinstance(await reconciled(pv, ticket, others=[other_id]), NoStartFound)
     assert isinstance(await reconciled(pv, ticket, contested=True), Ambiguous)
-    ours = (await pv.workflows.start(ticket)).id
-    found = await reconciled(pv, ticket, others=[theirs])
+    own_id = (await pv.workflows.start(ticket)).id
+    found = await reconciled(pv, ticket, others=[other_id])
     assert isinstance(found, StartFound)
-    assert found.workflow.id == ours
+    assert found.workflow.id == own_id
 
 
 async def test_a_lost_start_does_not_get_the_workflow_of_a_start_with_the_same_correlation_id(
@@ -234,21 +234,23 @@ async def test_a_lost_start_does_not_get_the_workflow_of_a_start_with_the_same_c
     await pv.contexts.list().first()
     archive.faults = Faults(script=[None, Fault.SERVER_ERROR], methods=STARTS, paths=("/sdb/",))
     tickets = [pv.workflows.prepare_start(42, correlation_id="same", key=key) for key in "ab"]
-    told = {one.key: one for one in await results(pv.workflows.run_all(tickets, max_running=1, poll=OFTEN, settle=4.0))}
-    assert isinstance(told["a"], Completed)
-    assert isinstance(told["b"], OutcomeUnknown)
-    assert isinstance(told["b"].search_result, NoStartFound)
+    reported = {
+        each.key: each for each in await results(pv.workflows.run_all(tickets, max_running=1, poll=OFTEN, settle=4.0))
+    }
+    assert isinstance(reported["a"], Completed)
+    assert isinstance(reported["b"], OutcomeUnknown)
+    assert isinstance(reported["b"].search_result, NoStartFound)
 
 
 async def test_starts_of_one_context_do_not_wait_for_each_other(pv: PreservicaClient, archive: FakePreservica) -> None:
     context = archive.context("Slow", "com.example.slow", "Ingest", [Step("one", 60.0)])
     starts = [ContextStart(context, {"n": n}) for n in range(4)]
-    told = await results(pv.workflows.run_all(starts, max_running=4, poll=OFTEN))
-    assert [one.succeeded for one in told] == [True] * 4
+    reported = await results(pv.workflows.run_all(starts, max_running=4, poll=OFTEN))
+    assert [each.succeeded for each in reported] == [True] * 4
     assert max(run.created for run in runs(archive)) - min(run.created for run in runs(archive)) < 30
 
 
-# The lag of the server's guard
+# The lag of the server's check
 
 
 @on_11
@@ -258,8 +260,8 @@ async def test_two_starts_on_one_event_are_12_s_apart_if_the_servers_check_lags(
 ) -> None:
     event = fake.event()
     fake.define("one", [Step("one", seconds)])
-    told = await results_by_key(oc, [Start(event, "one", key=key) for key in "ab"], max_running=2)
-    assert sorted(type(one).__name__ for one in told.values()) == sorted(["Completed", second])
+    reported = await results_by_key(oc, [Start(event, "one", key=key) for key in "ab"], max_running=2)
+    assert sorted(type(each).__name__ for each in reported.values()) == sorted(["Completed", second])
     sent = [exchange.status for exchange in fake.requests if exchange.method == "POST"]
     assert sent == [201, 201 if second == "Completed" else 409]
     assert all(after.created - before.created >= 12 for before, after in pairwise(runs(fake)))
@@ -274,8 +276,8 @@ async def test_a_start_of_an_earlier_run_delays_the_next_start_on_its_event(
     async with oc.workflows.run_all([Start(event, "one", key="a")], journal=path, poll=OFTEN) as outcomes:
         while "a" not in outcomes.items or outcomes.items["a"].id is None:
             await oc.version()
-    told = await results_by_key(oc, [Start(event, "one", key="b")], journal=path)
-    assert [told[key].succeeded for key in "ab"] == [True, True]
+    reported = await results_by_key(oc, [Start(event, "one", key="b")], journal=path)
+    assert [reported[key].succeeded for key in "ab"] == [True, True]
     assert runs(fake)[1].created - runs(fake)[0].created >= 12
 
 
@@ -284,8 +286,8 @@ async def test_two_starts_on_one_event_are_not_delayed_if_the_servers_check_does
 ) -> None:
     event, gateway = fake.event(), Gateway(fake)
     async with opencast(gateway, clock) as oc:
-        told = await results_by_key(oc, [Start(event, "quick", key=key) for key in "ab"], max_running=2)
-    assert sorted(type(one).__name__ for one in told.values()) == ["Completed", "Conflicted"]
+        reported = await results_by_key(oc, [Start(event, "quick", key=key) for key in "ab"], max_running=2)
+    assert sorted(type(each).__name__ for each in reported.values()) == ["Completed", "Conflicted"]
     assert gateway.posts == [201, 409]
 
 
@@ -305,8 +307,12 @@ async def test_a_start_waits_for_the_outcome_of_the_start_before_it_on_the_event
 
     gateway.treat = treat
     async with opencast(gateway, clock) as oc:
-        told = await results_by_key(oc, [Start(event, "quick", key=key) for key in "ab"], max_running=2, settle=6.0)
-    assert isinstance(told["a"], OutcomeUnknown)
-    assert told["b"].succeeded
-    assert order[:6] == ["start", *["search"] * 4, "search"]  # four to find the first, one before the second
+        reported = await results_by_key(oc, [Start(event, "quick", key=key) for key in "ab"], max_running=2, settle=6.0)
+    assert isinstance(reported["a"], OutcomeUnknown)
+    assert reported["b"].succeeded
+    assert order[:6] == [
+        "start",
+        *["search"] * 4,
+        "search",
+    ]  # four checks to find the first start, and one check before the second
     assert order[6] == "start"

@@ -1,4 +1,4 @@
-"""Looking for a start whose fate is unknown: what is found is said with its evidence, and nothing is ever started."""
+"""Reconciling a start of unknown outcome: results have evidence, and nothing is ever started."""
 
 from collections.abc import Iterator
 
@@ -27,7 +27,7 @@ ON_PRESERVICA = Faults(script=[Fault.ERROR_AFTER], methods=("POST",), paths=(INS
 
 
 async def lost(client: OpencastClient | PreservicaClient, ticket: Ticket) -> Ticket:
-    """The ticket that the error of a lost start carries."""
+    """Lose the response to a start, and return the ticket of the error."""
     with pytest.raises(StartOutcomeUnknown) as caught:
         await client.workflows.start(ticket)
     assert caught.value.ticket == ticket
@@ -44,10 +44,10 @@ async def test_a_start_that_happened_is_found(oc: OpencastClient, fake: FakeOpen
     event = fake.event()
     fake.faults = fault
     ticket = await lost(oc, oc.workflows.prepare_start(event, "quick", baseline=0))
-    verdict = await oc.workflows.reconcile(ticket)
-    assert isinstance(verdict, StartFound)
-    assert (verdict.workflow.event_id, verdict.workflow.definition_id) == (event, "quick")
-    assert verdict.evidence == f"the only workflow 'quick' on event {event} above 0"
+    result = await oc.workflows.reconcile(ticket)
+    assert isinstance(result, StartFound)
+    assert (result.workflow.event_id, result.workflow.definition_id) == (event, "quick")
+    assert result.evidence == f"the only workflow 'quick' on event {event} above 0"
     assert posts(fake) == 1
 
 
@@ -58,10 +58,10 @@ async def test_a_start_that_was_not_carried_out_is_not_found(
     fake.faults = NOT_EXECUTED
     ticket = await lost(oc, oc.workflows.prepare_start(fake.event(), "quick", baseline=0))
     began = time()
-    verdict = await oc.workflows.reconcile(ticket, wait=5)
-    assert isinstance(verdict, NoStartFound)
-    assert verdict.checks > 1
-    assert verdict.observed_for == time() - began
+    result = await oc.workflows.reconcile(ticket, wait=5)
+    assert isinstance(result, NoStartFound)
+    assert result.checks > 1
+    assert result.observed_for == time() - began
     assert posts(fake) == 1
 
 
@@ -97,9 +97,9 @@ async def test_an_earlier_workflow_is_not_taken_for_that_of_the_start(
 
 
 @on_all
-@pytest.mark.parametrize(("ago", "verdict"), [(3600, NoStartFound), (60, Ambiguous), (-60, StartFound)])
+@pytest.mark.parametrize(("ago", "result"), [(3600, NoStartFound), (60, Ambiguous), (-60, StartFound)])
 async def test_without_a_baseline_dates_decide_and_close_dates_are_ambiguous(
-    oc: OpencastClient, fake: FakeOpencast, time: ManualClock, ago: float, verdict: type
+    oc: OpencastClient, fake: FakeOpencast, time: ManualClock, ago: float, result: type
 ) -> None:
     event = fake.event()
     made = oc.workflows.prepare_start(event, "quick")
@@ -113,7 +113,7 @@ async def test_without_a_baseline_dates_decide_and_close_dates_are_ambiguous(
         time.advance(60)
         ticket = made
     found = await oc.workflows.reconcile(ticket, wait=0)
-    assert type(found) is verdict
+    assert type(found) is result
 
 
 @on_all
@@ -125,10 +125,10 @@ async def test_two_workflows_that_may_belong_to_the_start_are_candidates(
     for _ in range(2):
         ids.append(fake.start(event, "quick"))
         time.advance(60)
-    verdict = await oc.workflows.reconcile(oc.workflows.prepare_start(event, "quick", baseline=0), wait=0)
-    assert isinstance(verdict, Ambiguous)
-    assert [workflow.id for workflow in verdict.candidates] == ids
-    assert verdict.why == f"2 workflows 'quick' on event {event} may belong to it"
+    result = await oc.workflows.reconcile(oc.workflows.prepare_start(event, "quick", baseline=0), wait=0)
+    assert isinstance(result, Ambiguous)
+    assert [workflow.id for workflow in result.candidates] == ids
+    assert result.why == f"2 workflows 'quick' on event {event} may belong to it"
 
 
 async def test_a_later_workflow_of_another_definition_may_be_an_error_handlers(
@@ -136,9 +136,9 @@ async def test_a_later_workflow_of_another_definition_may_be_an_error_handlers(
 ) -> None:
     event = fake.event()
     fake.start(event, "noop")
-    verdict = await oc.workflows.reconcile(oc.workflows.prepare_start(event, "quick", baseline=0), wait=0)
-    assert isinstance(verdict, Ambiguous)
-    assert "error handler" in verdict.why
+    result = await oc.workflows.reconcile(oc.workflows.prepare_start(event, "quick", baseline=0), wait=0)
+    assert isinstance(result, Ambiguous)
+    assert "error handler" in result.why
 
 
 async def test_a_user_who_may_not_read_an_events_workflows_gets_the_state_of_the_event(
@@ -149,11 +149,11 @@ async def test_a_user_who_may_not_read_an_events_workflows_gets_the_state_of_the
         fake.start(busy, "quick")
         prepare, reconcile = client.workflows.prepare_start, client.workflows.reconcile
         assert isinstance(await reconcile(prepare(idle, "quick"), wait=0), NoStartFound)
-        verdict = await reconcile(prepare(busy, "quick"), wait=0)
-        assert isinstance(verdict, Ambiguous)
-        assert verdict.candidates == ()
-        assert f"may not read the workflows of event {busy} (403 Forbidden" in verdict.why
-        assert verdict.why.endswith(("its latest workflow is instantiated", "its latest workflow is running"))
+        result = await reconcile(prepare(busy, "quick"), wait=0)
+        assert isinstance(result, Ambiguous)
+        assert result.candidates == ()
+        assert f"may not read the workflows of event {busy} (403 Forbidden" in result.why
+        assert result.why.endswith(("its latest workflow is instantiated", "its latest workflow is running"))
         unshown = await reconcile(prepare("no such event", "quick"), wait=0)
         assert isinstance(unshown, Ambiguous)
         assert unshown.why.endswith("the event is not listed")
@@ -165,15 +165,15 @@ async def test_a_user_who_may_read_nothing_gets_an_error(connect: Connect, fake:
             await client.workflows.reconcile(client.workflows.prepare_start(fake.event(), "quick"))
 
 
-# Looks that fail
+# Failed checks
 
 
 async def test_a_failed_check_is_repeated(oc: OpencastClient, fake: FakeOpencast) -> None:
     event = fake.event()
     fake.start(event, "quick")
     fake.faults = Faults(script=[Fault.SERVER_ERROR] * 9, methods=("GET",))
-    verdict = await oc.workflows.reconcile(oc.workflows.prepare_start(event, "quick", baseline=0), wait=30)
-    assert isinstance(verdict, StartFound)
+    result = await oc.workflows.reconcile(oc.workflows.prepare_start(event, "quick", baseline=0), wait=30)
+    assert isinstance(result, StartFound)
 
 
 async def test_if_every_check_fails_the_last_error_is_raised(oc: OpencastClient, fake: FakeOpencast) -> None:
@@ -188,10 +188,10 @@ async def test_if_every_check_fails_the_last_error_is_raised(oc: OpencastClient,
 async def test_a_correlation_id_is_found(pv: PreservicaClient, archive: FakePreservica) -> None:
     archive.faults = ON_PRESERVICA
     ticket = await lost(pv, pv.workflows.prepare_start(42, {"n": 1}))
-    verdict = await pv.workflows.reconcile(ticket)
-    assert isinstance(verdict, StartFound)
-    assert verdict.workflow.correlation_id == ticket.correlation_id
-    assert verdict.evidence == f"it has the correlation id {ticket.correlation_id}"
+    result = await pv.workflows.reconcile(ticket)
+    assert isinstance(result, StartFound)
+    assert result.workflow.correlation_id == ticket.correlation_id
+    assert result.evidence == f"it has the correlation id {ticket.correlation_id}"
     assert len(archive.starts) == 1
 
 
@@ -200,17 +200,17 @@ async def test_a_correlation_id_is_found_if_only_the_name_of_the_context_is_know
 ) -> None:
     archive.faults = ON_PRESERVICA
     ticket = await lost(pv, pv.workflows.prepare_start("Ingest Packages"))
-    verdict = await pv.workflows.reconcile(ticket)
-    assert isinstance(verdict, StartFound)
-    assert verdict.workflow.context_id == "43"
+    result = await pv.workflows.reconcile(ticket)
+    assert isinstance(result, StartFound)
+    assert result.workflow.context_id == "43"
     query = archive.requests[-1].parameters
     assert "contextId" not in query
 
 
 async def test_an_unused_correlation_id_is_not_found(pv: PreservicaClient, archive: FakePreservica) -> None:
     await pv.workflows.start(42)
-    verdict = await pv.workflows.reconcile(pv.workflows.prepare_start(42), wait=10)
-    assert verdict == NoStartFound(10.0, 6)
+    result = await pv.workflows.reconcile(pv.workflows.prepare_start(42), wait=10)
+    assert result == NoStartFound(10.0, 6)
     assert len(archive.starts) == 1
 
 
@@ -228,14 +228,14 @@ async def test_a_search_reads_only_workflows_since_5_minutes_before_the_ticket(
 async def test_two_workflows_with_the_correlation_id_are_candidates(pv: PreservicaClient) -> None:
     ticket = pv.workflows.prepare_start(42)
     started = [await pv.workflows.start(ticket) for _ in range(2)]
-    verdict = await pv.workflows.reconcile(ticket, wait=0)
-    assert isinstance(verdict, Ambiguous)
-    assert {workflow.id for workflow in verdict.candidates} == {one.id for one in started}
+    result = await pv.workflows.reconcile(ticket, wait=0)
+    assert isinstance(result, Ambiguous)
+    assert {workflow.id for workflow in result.candidates} == {each.id for each in started}
 
 
 @pytest.fixture
 def unmarked(time: ManualClock) -> Iterator[FakePreservica]:
-    """A server that leaves the correlation id out of every other workflow."""
+    """A server that omits the correlation id of workflows with odd ids."""
     system = FakePreservica(PreservicaState(time, sparse=True))
     listener = bind("127.0.0.1", 0)
     system.url = url_of(listener)
@@ -252,13 +252,13 @@ async def test_workflows_without_a_correlation_id_make_the_result_ambiguous(
         context = unmarked.context("Quick", "com.example.quick", "Ingest", [Step("one", 5.0)])
         unmarked.engine.next_id()
         ticket = client.workflows.prepare_start(context)
-        verdicts = []
-        for _ in range(2):  # one of two ids in a row is odd
+        search_results = []
+        for _ in range(2):  # one of two consecutive ids is odd
             await client.workflows.start(context)
-            verdicts.append(await client.workflows.reconcile(ticket, wait=0))
-        assert isinstance(verdicts[-1], Ambiguous)
-        assert verdicts[-1].why == "the server reports no correlation id for these workflows"
-        assert all(workflow.correlation_id is None for workflow in verdicts[-1].candidates)
+            search_results.append(await client.workflows.reconcile(ticket, wait=0))
+        assert isinstance(search_results[-1], Ambiguous)
+        assert search_results[-1].why == "the server reports no correlation id for these workflows"
+        assert all(workflow.correlation_id is None for workflow in search_results[-1].candidates)
 
 
 async def test_a_start_whose_response_has_no_id_is_unknown_if_the_id_is_needed(
@@ -268,8 +268,8 @@ async def test_a_start_whose_response_has_no_id_is_unknown_if_the_id_is_needed(
         login = httpx.Response(200, json={"success": True, "token": "t", "validFor": 15})
         return login if request.url.path.endswith("/login") else httpx.Response(201)
 
-    carrier = httpx.AsyncClient(transport=httpx.MockTransport(answer))
-    async with carrier, as_manager(archive, "pv.example.org", clock, http=carrier) as client:
+    http_client = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    async with http_client, as_manager(archive, "pv.example.org", clock, http=http_client) as client:
         ticket = client.workflows.prepare_start(42)
         assert (await client.workflows.start(ticket)).id is None
         with pytest.raises(StartOutcomeUnknown, match="no Id") as caught:

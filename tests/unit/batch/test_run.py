@@ -1,4 +1,4 @@
-"""Batches: how many run at once, what is told of each, and what one start may do to the others: nothing."""
+"""Batches: the limit, the results, and the independence of the starts."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -44,23 +44,23 @@ STARTS = ("POST",)
 
 
 def on_events(fake: FakeOpencast, *definitions: str) -> list[Start]:
-    """One start of each, each on an event of its own; the key is the place."""
+    """Return one start of each definition, each on a new event. The keys are the positions."""
     return [Start(fake.event(), definition, key=str(n)) for n, definition in enumerate(definitions)]
 
 
 async def run_all(client: OpencastClient, starts: Any, **settings: Any) -> dict[str, Any]:
-    """What a batch tells, by key."""
-    return {one.key: one for one in await results(client.workflows.run_all(starts, **{"poll": OFTEN, **settings}))}
+    """Run a batch and return its results by key."""
+    return {each.key: each for each in await results(client.workflows.run_all(starts, **{"poll": OFTEN, **settings}))}
 
 
-# How many
+# The limit
 
 
 @on_all
 async def test_no_more_than_max_running_workflows_run_on_an_opencast(oc: OpencastClient, fake: FakeOpencast) -> None:
-    told = await run_all(oc, on_events(fake, *["quick"] * 12), max_running=3)
-    assert len(told) == 12
-    assert all(isinstance(one, Completed) and one.succeeded for one in told.values())
+    reported = await run_all(oc, on_events(fake, *["quick"] * 12), max_running=3)
+    assert len(reported) == 12
+    assert all(isinstance(each, Completed) and each.succeeded for each in reported.values())
     assert (most_at_once(fake), posts(fake)) == (3, 12)
 
 
@@ -69,15 +69,15 @@ async def test_no_more_than_max_running_workflows_run_on_a_preservica(
 ) -> None:
     context = archive.context("Quick", "com.example.quick", "Ingest", [Step("one", 5.0)])
     starts = [ContextStart(context, {"n": n}) for n in range(9)]
-    told = await results(pv.workflows.run_all(starts, max_running=4, poll=OFTEN))
-    assert [one.succeeded for one in told] == [True] * 9
+    reported = await results(pv.workflows.run_all(starts, max_running=4, poll=OFTEN))
+    assert [each.succeeded for each in reported] == [True] * 9
     assert (most_at_once(archive), len(archive.starts)) == (4, 9)
 
 
 async def test_results_are_yielded_as_soon_as_they_are_known(oc: OpencastClient, fake: FakeOpencast) -> None:
     fake.define("slow", [Step("one", 60.0)])
     run = oc.workflows.run_all(on_events(fake, "slow", "quick", "quick"), max_running=2, poll=OFTEN)
-    assert [one.key for one in await results(run)] == ["1", "2", "0"]
+    assert [each.key for each in await results(run)] == ["1", "2", "0"]
 
 
 async def test_an_iterator_of_starts_is_read_as_slots_become_free(oc: OpencastClient, fake: FakeOpencast) -> None:
@@ -90,7 +90,7 @@ async def test_an_iterator_of_starts_is_read_as_slots_become_free(oc: OpencastCl
 
     async with oc.workflows.run_all(endless(), max_running=2, poll=OFTEN) as outcomes:
         seen = [await anext(outcomes) for _ in range(3)]
-    assert all(one.succeeded for one in seen)
+    assert all(each.succeeded for each in seen)
     assert len(taken) <= 3 + 2 + 1
 
 
@@ -135,7 +135,7 @@ async def test_workflows_of_other_users_count_with_count_others(
     fake.define("slow", [Step("one", 30.0)])
     for _ in range(2):
         fake.start(fake.event(), "slow")
-    time.advance(10)  # the list lags, and the events tell of what runs
+    time.advance(10)  # the list lags, and later the events show what runs
     await run_all(oc, on_events(fake, *["quick"] * 4), max_running=3, count_others=True)
     assert most_at_once(fake) == 3
 
@@ -151,8 +151,8 @@ async def test_workflows_of_other_users_count_on_a_preservica(pv: PreservicaClie
 
 async def test_nothing_is_started_while_the_count_fails(oc: OpencastClient, fake: FakeOpencast) -> None:
     fake.faults = Faults(script=[Fault.SERVER_ERROR] * 8, methods=("GET",))
-    told = await run_all(oc, on_events(fake, "quick"), count_others=True)
-    assert told["0"].succeeded
+    reported = await run_all(oc, on_events(fake, "quick"), count_others=True)
+    assert reported["0"].succeeded
     before = [exchange.method for exchange in fake.requests].index("POST")
     assert [exchange.status for exchange in fake.requests[:before]].count(503) == 8
 
@@ -164,22 +164,22 @@ async def test_a_batch_that_may_not_count_others_raises_forbidden(connect: Conne
     assert posts(fake) == 0
 
 
-# What is told
+# Results
 
 
 async def test_an_invalid_start_does_not_affect_the_other_starts(oc: OpencastClient, fake: FakeOpencast) -> None:
     bad: Any = [Start("", "quick"), Start("no such event", "quick"), Start(fake.event(), "fails"), "no start at all"]
-    told = await results(oc.workflows.run_all([*bad, *on_events(fake, "quick")], poll=OFTEN))
-    refused = [one.error for one in told if isinstance(one, Rejected)]
-    assert sorted(type(error).__name__ for error in refused) == ["InvalidArgument", "InvalidArgument", "StartNotFound"]
-    assert {one.key for one in told} >= {"#1", "#4", "0"}
-    ran = {one.key: one for one in told if isinstance(one, Completed)}
-    assert sorted(one.succeeded for one in ran.values()) == [False, True]
+    reported = await results(oc.workflows.run_all([*bad, *on_events(fake, "quick")], poll=OFTEN))
+    rejected = [each.error for each in reported if isinstance(each, Rejected)]
+    assert sorted(type(error).__name__ for error in rejected) == ["InvalidArgument", "InvalidArgument", "StartNotFound"]
+    assert {each.key for each in reported} >= {"#1", "#4", "0"}
+    ran = {each.key: each for each in reported if isinstance(each, Completed)}
+    assert sorted(each.succeeded for each in ran.values()) == [False, True]
 
 
 async def test_a_result_has_the_workflow_its_id_and_how_it_ended(oc: OpencastClient, fake: FakeOpencast) -> None:
-    told = await run_all(oc, on_events(fake, "quick", "fails"))
-    good, bad = told["0"], told["1"]
+    reported = await run_all(oc, on_events(fake, "quick", "fails"))
+    good, bad = reported["0"], reported["1"]
     assert isinstance(good, Completed)
     assert isinstance(good.outcome, Finished)
     assert good.workflow is not None
@@ -189,22 +189,22 @@ async def test_a_result_has_the_workflow_its_id_and_how_it_ended(oc: OpencastCli
 
 async def test_tickets_are_starts_too(oc: OpencastClient, fake: FakeOpencast) -> None:
     ticket = oc.workflows.prepare_start(fake.event(), "quick", key="mine")
-    told = await run_all(oc, [ticket])
-    assert told["mine"].succeeded
-    assert told["mine"].ticket.correlation_id == ticket.correlation_id
+    reported = await run_all(oc, [ticket])
+    assert reported["mine"].succeeded
+    assert reported["mine"].ticket.correlation_id == ticket.correlation_id
 
 
 async def test_a_ticket_of_another_server_is_refused(oc: OpencastClient, pv: PreservicaClient) -> None:
     ticket = pv.workflows.prepare_start(42, key="theirs")
-    refused = (await run_all(oc, [ticket]))["theirs"]
-    assert isinstance(refused, Rejected)
-    assert isinstance(refused.error, InvalidArgument)
+    rejected = (await run_all(oc, [ticket]))["theirs"]
+    assert isinstance(rejected, Rejected)
+    assert isinstance(rejected.error, InvalidArgument)
 
 
 async def test_the_same_start_twice_is_started_once(oc: OpencastClient, fake: FakeOpencast) -> None:
     start = Start(fake.event(), "quick")
     first, second = sorted(
-        await results(oc.workflows.run_all([start, start], poll=OFTEN)), key=lambda one: one.succeeded
+        await results(oc.workflows.run_all([start, start], poll=OFTEN)), key=lambda each: each.succeeded
     )
     assert isinstance(first, Skipped)
     assert first.why == "the same key came before"
@@ -214,9 +214,9 @@ async def test_the_same_start_twice_is_started_once(oc: OpencastClient, fake: Fa
 
 async def test_a_parked_workflow_can_be_left_and_frees_its_slot(oc: OpencastClient, fake: FakeOpencast) -> None:
     fake.define("asks", [Step("one", 1.0, StepResult.HELD)])
-    told = await run_all(oc, on_events(fake, "asks", "quick"), max_running=1, parked="return")
-    assert isinstance(told["0"].outcome, Parked)
-    assert told["1"].succeeded
+    reported = await run_all(oc, on_events(fake, "asks", "quick"), max_running=1, parked="return")
+    assert isinstance(reported["0"].outcome, Parked)
+    assert reported["1"].succeeded
 
 
 async def test_a_workflow_that_vanishes_is_reported_and_frees_its_slot(
@@ -228,17 +228,17 @@ async def test_a_workflow_that_vanishes_is_reported_and_frees_its_slot(
             await anyio.lowlevel.checkpoint()
             time.advance(0.1)
         fake.engine.remove(runs(fake)[0])
-        told = {one.key: one async for one in outcomes}
-    assert isinstance(told["0"], Completed)
-    assert isinstance(told["0"].outcome, Vanished)
-    assert told["1"].succeeded
+        reported = {each.key: each async for each in outcomes}
+    assert isinstance(reported["0"], Completed)
+    assert isinstance(reported["0"].outcome, Vanished)
+    assert reported["1"].succeeded
 
 
 async def test_a_workflow_that_cannot_be_observed_is_reported(connect: Connect, fake: FakeOpencast) -> None:
     fake.faults = Faults(rates={Fault.SERVER_ERROR: 1.0}, methods=("GET",), paths=("/api/workflows/",))
     async with connect() as client:
-        told = await run_all(client, on_events(fake, "quick"), poll=Poll(interval=1.0, ceiling=2.0, outage=10.0))
-    assert isinstance(told["0"].outcome, PollingFailed)
+        reported = await run_all(client, on_events(fake, "quick"), poll=Poll(interval=1.0, ceiling=2.0, outage=10.0))
+    assert isinstance(reported["0"].outcome, PollingFailed)
 
 
 # Starts that fail
@@ -248,16 +248,16 @@ async def test_a_start_that_did_not_happen_is_sent_again_during_an_outage(
     oc: OpencastClient, fake: FakeOpencast
 ) -> None:
     fake.faults = Faults(script=[Fault.RATE_LIMITED] * 3, retry_after=3, methods=STARTS)
-    told = await run_all(oc, on_events(fake, "quick"))
-    assert told["0"].succeeded
+    reported = await run_all(oc, on_events(fake, "quick"))
+    assert reported["0"].succeeded
     assert (posts(fake), len(runs(fake))) == (4, 1)
 
 
 async def test_a_start_that_is_refused_for_the_whole_outage_is_reported(oc: OpencastClient, fake: FakeOpencast) -> None:
     fake.faults = Faults(rates={Fault.RATE_LIMITED: 1.0}, retry_after=7, methods=STARTS)
-    refused = (await run_all(oc, on_events(fake, "quick")))["0"]
-    assert isinstance(refused, Rejected)
-    assert isinstance(refused.error, RateLimited)
+    rejected = (await run_all(oc, on_events(fake, "quick")))["0"]
+    assert isinstance(rejected, Rejected)
+    assert isinstance(rejected.error, RateLimited)
     assert posts(fake) == 6  # at 0, 7, 14, 21, 28 and 35 s
 
 
@@ -266,9 +266,9 @@ async def test_a_start_on_an_unreachable_server_is_reported_as_not_started(
 ) -> None:
     async with OpencastClient("http://127.0.0.1:1", auth=fake.auth, retry=Retry(attempts=1)) as client:
         poll = Poll(interval=0.01, ceiling=0.02, outage=0.0)
-        told = await run_all(client, [Start("e", "quick", key="0")], poll=poll)
-    assert isinstance(told["0"], NotStarted)
-    assert isinstance(told["0"].error, ConnectFailed)
+        reported = await run_all(client, [Start("e", "quick", key="0")], poll=poll)
+    assert isinstance(reported["0"], NotStarted)
+    assert isinstance(reported["0"].error, ConnectFailed)
 
 
 @on_all
@@ -277,8 +277,8 @@ async def test_a_start_whose_response_was_lost_is_found_and_watched(
     oc: OpencastClient, fake: FakeOpencast, fault: Fault
 ) -> None:
     fake.faults = Faults(script=[fault], methods=STARTS)
-    told = await run_all(oc, on_events(fake, "quick", "quick"))
-    assert [told["0"].succeeded, told["1"].succeeded] == [True, True]
+    reported = await run_all(oc, on_events(fake, "quick", "quick"))
+    assert [reported["0"].succeeded, reported["1"].succeeded] == [True, True]
     assert (posts(fake), len(runs(fake))) == (2, 2)
 
 
@@ -286,14 +286,14 @@ async def test_a_start_whose_outcome_stays_unknown_is_reported_and_not_repeated(
     oc: OpencastClient, fake: FakeOpencast
 ) -> None:
     fake.faults = Faults(script=[Fault.SERVER_ERROR], methods=STARTS)
-    told = await run_all(oc, on_events(fake, "quick", "quick"), max_running=1)
-    unknown = told["0"]
+    reported = await run_all(oc, on_events(fake, "quick", "quick"), max_running=1)
+    unknown = reported["0"]
     assert isinstance(unknown, OutcomeUnknown)
     assert isinstance(unknown.search_result, NoStartFound)
     assert isinstance(unknown.error, StartOutcomeUnknown)
     assert unknown.why.startswith("16 checks in 30 s did not find it (the start may have happened")
     assert unknown.ticket.baseline == 0
-    assert told["1"].succeeded
+    assert reported["1"].succeeded
     assert (posts(fake), len(runs(fake))) == (2, 1)
 
 
@@ -302,22 +302,22 @@ async def test_a_user_who_may_not_read_an_events_workflows_gets_an_unknown_outco
 ) -> None:
     fake.faults = Faults(script=[Fault.ERROR_AFTER], methods=STARTS)
     async with connect(auth=("integration", "integration")) as client:
-        told = await run_all(client, on_events(fake, "quick", "quick"), max_running=1, settle=4.0)
-    assert isinstance(told["0"], OutcomeUnknown)
-    assert isinstance(told["0"].search_result, Ambiguous)
-    assert "may not read the workflows" in told["0"].why
-    assert told["1"].succeeded
+        reported = await run_all(client, on_events(fake, "quick", "quick"), max_running=1, settle=4.0)
+    assert isinstance(reported["0"], OutcomeUnknown)
+    assert isinstance(reported["0"].search_result, Ambiguous)
+    assert "may not read the workflows" in reported["0"].why
+    assert reported["1"].succeeded
     baselines = [exchange for exchange in fake.requests if exchange.path.startswith("/workflow/mediaPackage")]
     assert baselines[0].status == 403
-    assert told["1"].ticket.baseline is None
+    assert reported["1"].ticket.baseline is None
 
 
 async def test_a_start_whose_search_fails_is_reported_as_unknown(oc: OpencastClient, fake: FakeOpencast) -> None:
     fake.faults = Faults(script=[None, None, Fault.ERROR_AFTER], rates={Fault.SERVER_ERROR: 1.0})
-    told = await run_all(oc, on_events(fake, "quick"), settle=4.0)
-    assert isinstance(told["0"], OutcomeUnknown)
-    assert told["0"].search_result is None
-    assert told["0"].why.startswith("the search for it failed (GET")
+    reported = await run_all(oc, on_events(fake, "quick"), settle=4.0)
+    assert isinstance(reported["0"], OutcomeUnknown)
+    assert reported["0"].search_result is None
+    assert reported["0"].why.startswith("the search for it failed (GET")
 
 
 # Conflicts
@@ -325,7 +325,7 @@ async def test_a_start_whose_search_fails_is_reported_as_unknown(oc: OpencastCli
 
 @pytest.fixture
 def busy(fake: FakeOpencast) -> str:
-    """An event whose workflow takes a while."""
+    """An event whose workflow runs for 20 s."""
     fake.define("slow", [Step("one", 20.0)])
     event = fake.event()
     fake.start(event, "slow")
@@ -334,16 +334,16 @@ def busy(fake: FakeOpencast) -> str:
 
 
 async def test_a_conflict_is_reported_with_its_error(oc: OpencastClient, fake: FakeOpencast, busy: str) -> None:
-    told = await run_all(oc, [Start(busy, "quick", key="busy"), *on_events(fake, "quick")])
-    assert isinstance(told["busy"], Conflicted)
-    assert isinstance(told["busy"].error, StartConflict)
-    assert told["0"].succeeded
+    reported = await run_all(oc, [Start(busy, "quick", key="busy"), *on_events(fake, "quick")])
+    assert isinstance(reported["busy"], Conflicted)
+    assert isinstance(reported["busy"].error, StartConflict)
+    assert reported["0"].succeeded
 
 
 async def test_a_busy_event_can_be_skipped(oc: OpencastClient, busy: str) -> None:
-    told = await run_all(oc, [Start(busy, "quick", key="busy")], on_conflict="skip")
-    assert told == {
-        "busy": Skipped(key="busy", ticket=told["busy"].ticket, why="another workflow is active on the event")
+    reported = await run_all(oc, [Start(busy, "quick", key="busy")], on_conflict="skip")
+    assert reported == {
+        "busy": Skipped(key="busy", ticket=reported["busy"].ticket, why="another workflow is active on the event")
     }
 
 
@@ -352,44 +352,44 @@ async def test_on_conflict_attach_watches_the_running_workflow(
     oc: OpencastClient, fake: FakeOpencast, sandbox: Sandbox, busy: str, time: ManualClock
 ) -> None:
     time.advance(12)
-    told = await run_all(oc, [Start(busy, "slow", key="busy")], on_conflict="attach")
-    assert told["busy"].succeeded
-    assert told["busy"].id == runs(fake)[0].id
+    reported = await run_all(oc, [Start(busy, "slow", key="busy")], on_conflict="attach")
+    assert reported["busy"].succeeded
+    assert reported["busy"].id == runs(fake)[0].id
     assert len(runs(fake)) == 1
 
 
 async def test_on_conflict_attach_ignores_a_workflow_of_another_definition(oc: OpencastClient, busy: str) -> None:
-    told = await run_all(oc, [Start(busy, "quick", key="busy")], on_conflict="attach")
-    assert isinstance(told["busy"], Conflicted)
+    reported = await run_all(oc, [Start(busy, "quick", key="busy")], on_conflict="attach")
+    assert isinstance(reported["busy"], Conflicted)
 
 
 async def test_a_user_who_may_not_read_the_other_workflow_cannot_attach_to_it(connect: Connect, busy: str) -> None:
     async with connect(auth=("integration", "integration")) as client:
-        told = await run_all(client, [Start(busy, "slow", key="busy")], on_conflict="attach")
-    assert isinstance(told["busy"], Conflicted)
+        reported = await run_all(client, [Start(busy, "slow", key="busy")], on_conflict="attach")
+    assert isinstance(reported["busy"], Conflicted)
 
 
 @on_all
 async def test_a_wait_for_a_busy_event_takes_no_slot(oc: OpencastClient, fake: FakeOpencast, busy: str) -> None:
     starts = [Start(busy, "quick", key="busy"), *on_events(fake, "quick", "quick")]
     run = oc.workflows.run_all(starts, max_running=1, on_conflict="wait", poll=OFTEN)
-    told = await results(run)
-    assert [one.key for one in told] == ["0", "1", "busy"]
-    assert all(one.succeeded for one in told)
+    reported = await results(run)
+    assert [each.key for each in reported] == ["0", "1", "busy"]
+    assert all(each.succeeded for each in reported)
     assert len(runs(fake)) == 4
 
 
 async def test_a_user_who_may_not_read_the_other_workflow_can_wait_for_its_end(connect: Connect, busy: str) -> None:
     async with connect(auth=("integration", "integration")) as client:
-        told = await run_all(client, [Start(busy, "quick", key="busy")], on_conflict="wait")
-    assert told["busy"].succeeded
+        reported = await run_all(client, [Start(busy, "quick", key="busy")], on_conflict="wait")
+    assert reported["busy"].succeeded
 
 
 async def test_two_starts_on_one_event_follow_each_other(oc: OpencastClient, fake: FakeOpencast) -> None:
     event = fake.event()
     starts = [Start(event, "quick", {"n": n}, str(n)) for n in range(3)]
-    told = await run_all(oc, starts, on_conflict="wait")
-    assert [told[key].succeeded for key in "012"] == [True] * 3
+    reported = await run_all(oc, starts, on_conflict="wait")
+    assert [reported[key].succeeded for key in "012"] == [True] * 3
     assert most_at_once(fake) == 1
 
 
@@ -471,14 +471,14 @@ async def test_an_id_that_becomes_another_workflow_is_reported_and_affects_no_ot
 ) -> None:
     fake.define("slow", [Step("one", 60.0)])
     starts = on_events(fake, "slow", "quick")
-    told: dict[str, Any] = {}
+    reported: dict[str, Any] = {}
     other = fake.event()
     async with oc.workflows.run_all(starts, poll=OFTEN) as outcomes:
         async for result in outcomes:
-            told[result.key] = result
+            reported[result.key] = result
             for run in runs(fake):
                 run.subject = other if run.subject == starts[0].event_id else run.subject
-    replaced = told["0"]
+    replaced = reported["0"]
     assert isinstance(replaced.outcome, Replaced)
     assert (replaced.succeeded, replaced.workflow.event_id, replaced.outcome.found.event_id) == (
         False, starts[0].event_id, other
@@ -486,10 +486,10 @@ async def test_an_id_that_becomes_another_workflow_is_reported_and_affects_no_ot
     assert outcomes.items["0"].kind is StatusKind.ENDED
     assert outcomes.items["0"].word == "replaced"
     assert "belongs to another workflow now" in outcomes.items["0"].detail
-    assert told["1"].succeeded
+    assert reported["1"].succeeded
 
 
-# A boot
+# A restart of the server
 
 
 @on_all
@@ -510,6 +510,6 @@ async def test_started_workflows_are_watched_across_a_restart_of_the_server(
 
     fake.engine.on_change = boot_after_the_last
     journal = tmp_path / "journal.sqlite" if journaled else None
-    told = await run_all(oc, starts, journal=journal, poll=Poll())
-    assert [(type(one), one.succeeded) for one in told.values()] == [(Completed, True)] * 3
+    reported = await run_all(oc, starts, journal=journal, poll=Poll())
+    assert [(type(each), each.succeeded) for each in reported.values()] == [(Completed, True)] * 3
     assert posts(fake) == 3

@@ -1,4 +1,4 @@
-"""Searching for a start whose outcome is unknown: how long, over what, and whether it is sent again then."""
+"""Searches for a start of unknown outcome: their duration, their result, and sending the start again."""
 
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta, timezone
@@ -32,26 +32,26 @@ from workflow_async.sandbox.systems import FakeOpencast, FakePreservica
 STARTS = ("POST",)
 DOWN = ServerError(503)
 
-# How long
+# Duration
 
 
 def script(*answers: Any) -> Callable[[], Any]:
-    """A check that comes to these, the last one for ever."""
+    """Return a check with these results. The last result is repeated."""
     left = list(answers)
 
-    async def look() -> Any:
+    async def check() -> Any:
         answer = left.pop(0) if len(left) > 1 else left[0]
         if isinstance(answer, Exception):
             raise answer
         return answer
 
-    return look
+    return check
 
 
 async def searched(
     time: FakeTime, *answers: Any, seconds: float = 10.0, outage: float | None = None
 ) -> ReconcileResult[Any] | CallError:
-    """What a search comes to or raises."""
+    """Run a search and return its result or its error."""
     try:
         return await search(script(*answers), time.clock, lambda: seconds, outage)
     except CallError as error:
@@ -65,9 +65,9 @@ async def test_a_search_takes_its_given_time_if_every_check_succeeds(fake_time: 
 
 @pytest.mark.parametrize("failures", [1, 7, 100])
 async def test_failed_checks_do_not_use_up_the_time(fake_time: FakeTime, failures: int) -> None:
-    verdict = await searched(fake_time, None, None, *[DOWN] * failures, None, outage=300.0)
-    assert isinstance(verdict, NoStartFound)
-    assert verdict.checks == 6
+    expected = await searched(fake_time, None, None, *[DOWN] * failures, None, outage=300.0)
+    assert isinstance(expected, NoStartFound)
+    assert expected.checks == 6
     assert fake_time.now == 1010.0 + failures * CHECK_INTERVAL
 
 
@@ -77,16 +77,16 @@ async def test_a_search_that_begins_in_an_outage_is_timed_from_the_end_of_the_ou
 
 
 async def test_a_search_ends_even_if_every_other_check_fails(fake_time: FakeTime) -> None:
-    verdict = await searched(fake_time, *[None, DOWN] * 99, outage=300.0)
-    assert isinstance(verdict, NoStartFound)
-    assert verdict.checks == 6
+    expected = await searched(fake_time, *[None, DOWN] * 99, outage=300.0)
+    assert isinstance(expected, NoStartFound)
+    assert expected.checks == 6
 
 
 async def test_a_slow_check_counts_with_its_full_duration(fake_time: FakeTime) -> None:
-    async def look() -> None:
+    async def check() -> None:
         await fake_time.sleep(7.0)
 
-    assert await search(look, fake_time.clock, lambda: 10.0) == NoStartFound(17.0, 3)
+    assert await search(check, fake_time.clock, lambda: 10.0) == NoStartFound(17.0, 3)
 
 
 @pytest.mark.parametrize(("outage", "lasted"), [(None, 10.0), (300.0, 300.0), (0.0, 0.0)])
@@ -98,8 +98,8 @@ async def test_a_search_raises_after_checks_failed_for_the_outage_limit(
 
 
 async def test_outages_are_not_added_up(fake_time: FakeTime) -> None:
-    verdict = await searched(fake_time, *[*[DOWN] * 20, None] * 9, outage=50.0)
-    assert isinstance(verdict, NoStartFound)
+    expected = await searched(fake_time, *[*[DOWN] * 20, None] * 9, outage=50.0)
+    assert isinstance(expected, NoStartFound)
 
 
 async def test_what_was_found_before_an_outage_is_returned_after_it(fake_time: FakeTime) -> None:
@@ -141,7 +141,7 @@ async def test_retry_after_delays_a_check_and_ends_the_search_if_it_exceeds_the_
 async def test_a_batch_continues_its_search_until_the_server_responds(
     fake: FakeOpencast, clock: Clock, time: ManualClock
 ) -> None:
-    """The answer of the start is lost, and the server is down for a minute from then on: twice as long as `settle`."""
+    """The response to the start is lost. Then the server is down for 60 s, twice as long as `settle`."""
     gateway = Gateway(fake)
 
     class Losing(Gateway):
@@ -156,8 +156,8 @@ async def test_a_batch_continues_its_search_until_the_server_responds(
     gateway = Losing(fake)
     async with opencast(gateway, clock) as oc:
         run = oc.workflows.run_all([Start(fake.event(), "quick")], poll=Poll(interval=1.0, outage=300.0))
-        (told,) = await results(run)
-    assert told.succeeded
+        (reported,) = await results(run)
+    assert reported.succeeded
     assert len(runs(fake)) == 1
 
 
@@ -174,9 +174,9 @@ async def test_a_batch_ends_a_search_that_the_server_delays_beyond_the_outage(
 
     gateway.treat = treat
     async with opencast(gateway, clock) as oc:
-        (told,) = await results(oc.workflows.run_all([Start(fake.event(), "quick")], poll=OFTEN))
-    assert isinstance(told, OutcomeUnknown)
-    assert isinstance(told.error, RateLimited)
+        (reported,) = await results(oc.workflows.run_all([Start(fake.event(), "quick")], poll=OFTEN))
+    assert isinstance(reported, OutcomeUnknown)
+    assert isinstance(reported.error, RateLimited)
     assert time() - began < 5
 
 
@@ -190,11 +190,11 @@ async def test_reconcile_tolerates_failed_checks_for_its_wait_time(
     assert time() - began == 40.0
 
 
-# When a workflow was made
+# The date of creation
 
 
 @pytest.mark.parametrize(
-    ("made", "verdict"),
+    ("created", "expected"),
     [
         (0, StartFound), (5, StartFound), (-1, Ambiguous), (-299, Ambiguous), (-301, NoStartFound),
         ("odd", Ambiguous), (None, Ambiguous), (10**30, Ambiguous),
@@ -202,12 +202,12 @@ async def test_reconcile_tolerates_failed_checks_for_its_wait_time(
 )  # fmt: skip
 @pytest.mark.parametrize("zone", ["Z", "+01:00", "-05:30", "milliseconds"])
 async def test_a_date_of_creation_shows_whether_a_workflow_is_newer_than_the_ticket(
-    fake: FakeOpencast, clock: Clock, time: ManualClock, made: Any, verdict: type, zone: str
+    fake: FakeOpencast, clock: Clock, time: ManualClock, created: Any, expected: type, zone: str
 ) -> None:
     time.advance(0.123456)
     event = fake.event()
     row = {"id": 7, "state": "RUNNING", "template": "quick", "title": "t", "mediaPackageId": event}
-    date = dated(made, time(), zone)
+    date = dated(created, time(), zone)
     tree = {"workflows": {"workflow": {**row, "dateCreated": date} if date is not None else row}}
 
     def treat(request: httpx.Request) -> httpx.Response | None:
@@ -215,14 +215,14 @@ async def test_a_date_of_creation_shows_whether_a_workflow_is_newer_than_the_tic
 
     async with opencast(Gateway(fake, treat), clock) as oc:
         found = await oc.workflows.reconcile(oc.workflows.prepare_start(event, "quick"), wait=0)
-    assert type(found) is verdict
+    assert type(found) is expected
 
 
-def dated(made: Any, now: float, zone: str) -> Any:
-    """A date of creation as servers write it."""
-    if made in {None, "odd", 10**30}:
-        return made
-    moment = datetime.fromtimestamp(now + made, UTC)
+def dated(created: Any, now: float, zone: str) -> Any:
+    """Return a date of creation in a server's format."""
+    if created in {None, "odd", 10**30}:
+        return created
+    moment = datetime.fromtimestamp(now + created, UTC)
     if zone == "milliseconds":
         return int(moment.timestamp() * 1000)
     if zone == "Z":
@@ -232,7 +232,7 @@ def dated(made: Any, now: float, zone: str) -> Any:
     return moment.astimezone(timezone(offset)).isoformat(timespec="milliseconds")
 
 
-# Again
+# Sending again
 
 
 @pytest.fixture
@@ -241,9 +241,9 @@ def path(tmp_path: Path) -> Path:
 
 
 async def run(client: OpencastClient, starts: Sequence[Start], **settings: Any) -> dict[str, Any]:
-    """What a batch tells, by key."""
+    """Run a batch and return its results by key."""
     batch = client.workflows.run_all(starts, **{"poll": OFTEN, "settle": 4.0, **settings})
-    return {one.key: one for one in await results(batch)}
+    return {each.key: each for each in await results(batch)}
 
 
 async def test_unknown_starts_of_an_earlier_run_are_sent_again_if_the_caller_says_so(
@@ -254,12 +254,12 @@ async def test_unknown_starts_of_an_earlier_run_are_sent_again_if_the_caller_say
     first = await run(oc, starts, journal=path, max_running=1)
     kept = await run(oc, starts, journal=path)
     again = await run(oc, starts, journal=path, start_unknown_again=True)
-    assert [type(one["0"]).__name__ for one in (first, kept, again)] == [
+    assert [type(each["0"]).__name__ for each in (first, kept, again)] == [
         "OutcomeUnknown",
         "OutcomeUnknown",
         "Completed",
     ]
-    assert [type(one["1"]).__name__ for one in (first, kept, again)] == ["Completed", "AlreadyDone", "AlreadyDone"]
+    assert [type(each["1"]).__name__ for each in (first, kept, again)] == ["Completed", "AlreadyDone", "AlreadyDone"]
     assert again["0"].succeeded
     assert (posts(fake), len(runs(fake))) == (3, 2)
 
@@ -268,31 +268,31 @@ async def test_a_start_that_is_found_is_not_sent_again(oc: OpencastClient, fake:
     event = fake.event()
     fake.faults = Faults(script=[Fault.SERVER_ERROR], methods=STARTS)
     await run(oc, [Start(event, "quick", key="0")], journal=path)
-    fake.start(event, "quick")  # it was on its way all the time
-    told = await run(oc, [Start(event, "quick", key="0")], journal=path, start_unknown_again=True)
-    assert told["0"].succeeded
+    fake.start(event, "quick")  # the request arrives late
+    reported = await run(oc, [Start(event, "quick", key="0")], journal=path, start_unknown_again=True)
+    assert reported["0"].succeeded
     assert posts(fake) == 1
 
 
 async def test_within_a_run_an_unknown_start_is_sent_again_once(oc: OpencastClient, fake: FakeOpencast) -> None:
     fake.faults = Faults(script=[Fault.SERVER_ERROR, Fault.SERVER_ERROR, None, Fault.SERVER_ERROR], methods=STARTS)
     starts = [Start(fake.event(), "quick", key=str(n)) for n in range(2)]
-    told = await run(oc, starts, max_running=1, start_unknown_again=True)
-    assert [type(told[key]).__name__ for key in "01"] == ["OutcomeUnknown", "Completed"]
+    reported = await run(oc, starts, max_running=1, start_unknown_again=True)
+    assert [type(reported[key]).__name__ for key in "01"] == ["OutcomeUnknown", "Completed"]
     assert posts(fake) == 3
 
 
 async def test_a_second_start_that_is_refused_leaves_the_first_unknown(
     fake: FakeOpencast, clock: Clock, path: Path
 ) -> None:
-    """Of the first nobody knows still, so nothing is told to be surely not started."""
+    """The outcome of the first request is still unknown, so the result is not `NotStarted`."""
     answers = iter([BUSY, httpx.Response(404, text="Cannot find an event with id 'e'.")])
     gateway = Gateway(fake, lambda request: next(answers) if request.method == "POST" else None)
     async with opencast(gateway, clock) as oc:
-        told = await run(oc, [Start("e", "quick", key="0")], journal=path, start_unknown_again=True)
-        assert isinstance(told["0"], OutcomeUnknown)
-        assert isinstance(told["0"].search_result, NoStartFound)
-        assert "404" in told["0"].why
+        reported = await run(oc, [Start("e", "quick", key="0")], journal=path, start_unknown_again=True)
+        assert isinstance(reported["0"], OutcomeUnknown)
+        assert isinstance(reported["0"].search_result, NoStartFound)
+        assert "404" in reported["0"].why
         assert (await read_journal(path)).items["0"].kind is StatusKind.UNKNOWN
         assert isinstance((await run(oc, [], journal=path))["0"], OutcomeUnknown)
     assert gateway.posts == [503, 404]
@@ -302,16 +302,16 @@ async def test_a_second_start_that_is_refused_leaves_the_first_unknown(
 async def test_a_second_start_that_conflicts_leaves_the_first_unknown(
     fake: FakeOpencast, clock: Clock, on_conflict: str
 ) -> None:
-    """Most likely with the first, which this user may not see."""
+    """The conflict is probably with the first start, which this user may not read."""
     gateway = Gateway(fake, lambda request: BUSY if request.method == "POST" and not gateway.posts else None)
     event = fake.event()
     fake.define("slow", [Step("one", 1e6)])
     async with opencast(gateway, clock, auth=("integration", "integration")) as oc:
         fake.start(event, "slow")
-        told = await run(oc, [Start(event, "quick", key="0")], on_conflict=on_conflict, start_unknown_again=True)
-    assert isinstance(told["0"], OutcomeUnknown)
-    assert not isinstance(told["0"], Conflicted)
-    assert "409" in told["0"].why
+        reported = await run(oc, [Start(event, "quick", key="0")], on_conflict=on_conflict, start_unknown_again=True)
+    assert isinstance(reported["0"], OutcomeUnknown)
+    assert not isinstance(reported["0"], Conflicted)
+    assert "409" in reported["0"].why
 
 
 async def test_a_second_start_that_is_held_stays_unknown_in_the_journal(
@@ -344,11 +344,11 @@ async def test_unknown_starts_on_a_preservica_are_sent_again(archive: FakePreser
         starts = request.method == "POST" and request.url.path.endswith("/instances")
         return BUSY if starts and next(lose, False) else None
 
-    async def told(client: PreservicaClient, **settings: Any) -> Any:
+    async def reported(client: PreservicaClient, **settings: Any) -> Any:
         batch = client.workflows.run_all([ContextStart(42)], poll=OFTEN, settle=4.0, journal=path, **settings)
         return (await results(batch))[0]
 
     async with preservica(Gateway(archive, treat), clock) as pv:
-        assert isinstance(await told(pv), OutcomeUnknown)
-        assert type(await told(pv, start_unknown_again=True)).__name__ == "Completed"
+        assert isinstance(await reported(pv), OutcomeUnknown)
+        assert type(await reported(pv, start_unknown_again=True)).__name__ == "Completed"
     assert len(archive.starts) == 1

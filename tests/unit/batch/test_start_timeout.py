@@ -37,8 +37,8 @@ async def test_a_batch_of_slow_starts_has_no_unknown_ones(connect: Connect, fake
     fake.faults = SLOW
     starts = [Start(fake.event(), "quick", key=str(n)) for n in range(10)]
     async with connect(auth=("integration", "integration"), timeouts=HASTY) as oc:
-        told = await results(oc.workflows.run_all(starts, max_running=10))
-    assert [one.succeeded for one in told] == [True] * 10
+        reported = await results(oc.workflows.run_all(starts, max_running=10))
+    assert [each.succeeded for each in reported] == [True] * 10
     assert posts(fake) == 10
 
 

@@ -1,4 +1,4 @@
-"""What the workflows of an event say of a start whose outcome is unknown; no event loop, no socket."""
+"""The decision which workflow belongs to a start of unknown outcome, without event loop and sockets."""
 
 from datetime import UTC, datetime, timedelta
 
@@ -19,7 +19,7 @@ START = OpencastStart(event_id="e", definition_id="fast", configuration=None)
 
 
 def ticket(baseline: int | None = None, lag: float = 0.0) -> Ticket:
-    """A start of `fast` on the event `e`."""
+    """Return a ticket for `fast` on the event `e`."""
     return Ticket(
         server="https://oc.example.org",
         arguments=START,
@@ -32,18 +32,18 @@ def ticket(baseline: int | None = None, lag: float = 0.0) -> Ticket:
 
 
 def workflow(
-    id: int = 9, *, made: float | None = None, began: float | None = None, definition: str = "fast"
+    id: int = 9, *, created: float | None = None, began: float | None = None, definition: str = "fast"
 ) -> Workflow:
-    """A workflow that was made, or whose first operation began, so many seconds after the ticket."""
-    ran = () if began is None else (operation(began + 30), operation(began), operation(None))
+    """Return a workflow that was created, or whose first operation began, these seconds after the ticket."""
+    operations = () if began is None else (operation(began + 30), operation(began), operation(None))
     return Workflow(
         id=id,
         state=State.RUNNING,
         state_text="running",
         definition_id=definition,
         event_id="e",
-        operations=ran,
-        created=None if made is None else NOW.replace(microsecond=123_000) + timedelta(seconds=made),
+        operations=operations,
+        created=None if created is None else NOW.replace(microsecond=123_000) + timedelta(seconds=created),
     )
 
 
@@ -53,13 +53,13 @@ def operation(began: float | None) -> Operation:
 
 
 @pytest.mark.parametrize(
-    ("made", "began", "later"),
+    ("created", "began", "later"),
     [
         (0.0, None, True),
-        (-0.001, None, None),  # the server tells milliseconds
+        (-0.001, None, None),  # the server's times have milliseconds
         (3600.0, None, True),
         (-1.0, None, None),
-        (-1.0, 3600.0, None),  # it waited an hour, and was made before
+        (-1.0, 3600.0, None),  # it was created before the ticket and waited an hour
         (-299.0, None, None),
         (-301.0, None, False),
         (None, 61.0, True),
@@ -71,23 +71,23 @@ def operation(began: float | None) -> Operation:
     ],
 )
 def test_without_a_baseline_dates_decide(
-    made: float | None,
+    created: float | None,
     began: float | None,
     later: bool | None,  # noqa: FBT001 - a column of the table above
 ) -> None:
-    assert is_newer(ticket(), workflow(made=made, began=began)) is later
+    assert is_newer(ticket(), workflow(created=created, began=began)) is later
 
 
 @given(
     id=st.integers(0, 20),
     baseline=st.integers(0, 20),
-    made=st.none() | st.floats(-1000, 1000),
+    created=st.none() | st.floats(-1000, 1000),
     began=st.none() | st.floats(-1000, 1000),
 )
 def test_an_exact_baseline_decides_whatever_the_dates_are(
-    id: int, baseline: int, made: float | None, began: float | None
+    id: int, baseline: int, created: float | None, began: float | None
 ) -> None:
-    assert is_newer(ticket(baseline), workflow(id, made=made, began=began)) is (id > baseline)
+    assert is_newer(ticket(baseline), workflow(id, created=created, began=began)) is (id > baseline)
 
 
 @given(id=st.integers(0, 20), baseline=st.integers(0, 20), began=st.none() | st.floats(-1000, 10**6))
@@ -98,9 +98,9 @@ def test_above_a_baseline_that_lags_nothing_is_decided(id: int, baseline: int, b
 
 
 def test_above_a_baseline_that_lags_a_date_of_creation_decides() -> None:
-    assert is_newer(ticket(7, 12.0), workflow(9, made=1.0)) is True
-    assert is_newer(ticket(7, 12.0), workflow(9, made=-1.0)) is None
-    assert is_newer(ticket(9, 12.0), workflow(9, made=1.0)) is False
+    assert is_newer(ticket(7, 12.0), workflow(9, created=1.0)) is True
+    assert is_newer(ticket(7, 12.0), workflow(9, created=-1.0)) is None
+    assert is_newer(ticket(9, 12.0), workflow(9, created=1.0)) is False
 
 
 def test_the_only_newer_workflow_of_the_definition_is_that_of_the_start() -> None:

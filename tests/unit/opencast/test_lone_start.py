@@ -1,4 +1,4 @@
-"""A single start whose fate is unknown, on an Opencast that lists no workflows: its date of creation tells."""
+"""A single start of unknown outcome on an Opencast without a list of workflows: its date of creation decides."""
 
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -18,38 +18,47 @@ PARIS = timezone(timedelta(hours=1))
 
 @define
 class Server:
-    """An Opencast 16 that carries out a start and does not say so."""
+    """An Opencast 16 that carries out a start and responds with an error."""
 
-    made: Any
-    """When it says the workflow was made."""
+    created: Any
+    """The date of creation in its records."""
     rows: list[dict[str, Any]] = field(factory=list)
     posts: int = 0
 
     async def __call__(self, request: httpx.Request) -> httpx.Response:
         if request.method == "POST":
             self.posts += 1
-            self.rows.append(self.row(637217, self.made))
+            self.rows.append(self.row(637217, self.created))
             return httpx.Response(500, text="out of order")
         if request.url.path == "/workflow/mediaPackage/num-1/instances.json":
-            one = len(self.rows) == 1
-            return httpx.Response(200, json={"workflows": {"workflow": self.rows[0] if one else self.rows}})
+            single = len(self.rows) == 1
+            return httpx.Response(200, json={"workflows": {"workflow": self.rows[0] if single else self.rows}})
         if request.url.path == "/api/version":
             return httpx.Response(200, json={"default": "v1.11.0", "versions": ["v1.11.0"]})
         return httpx.Response(200, json={"url": "https://oc", "version": "v1.11.0"})
 
-    def row(self, id: int, made: Any) -> dict[str, Any]:
-        """A workflow whose texts look like numbers and booleans."""
+    def row(self, id: int, created: Any) -> dict[str, Any]:
+        """Return a workflow whose texts look like numbers and booleans."""
         named = {"template": "fast", "title": 1984, "description": True, "creator-id": 20481234}
-        return {"id": id, "state": "RUNNING", "dateCreated": made, "operations": "", "mediaPackageId": "num-1", **named}
+        return {
+            "id": id,
+            "state": "RUNNING",
+            "dateCreated": created,
+            "operations": "",
+            "mediaPackageId": "num-1",
+            **named,
+        }
 
 
-async def verdict(server: Server, fake_time: FakeTime) -> Any:
-    """What is found of a start that was carried out and answered with 500."""
+async def reconciled(server: Server, fake_time: FakeTime) -> Any:
+    """Send a start that is carried out and gets a 500, and return the result of its search."""
     fake = fake_time.clock
     clock = Clock(now=fake.now, sleep=fake.sleep, jitter=fake.jitter, wall=NOW.timestamp)
     async with (
-        httpx.AsyncClient(transport=httpx.MockTransport(server)) as carrier,
-        OpencastClient("http://127.0.0.1", auth=("a", "b"), clock=clock, http=carrier, retry=Retry(attempts=1)) as oc,
+        httpx.AsyncClient(transport=httpx.MockTransport(server)) as http_client,
+        OpencastClient(
+            "http://127.0.0.1", auth=("a", "b"), clock=clock, http=http_client, retry=Retry(attempts=1)
+        ) as oc,
     ):
         with pytest.raises(StartOutcomeUnknown) as caught:
             await oc.workflows.start("num-1", "fast")
@@ -62,7 +71,7 @@ SOON = NOW + timedelta(seconds=3, milliseconds=434)
 
 
 @pytest.mark.parametrize(
-    "made",
+    "created",
     [
         SOON.astimezone(PARIS).isoformat(timespec="milliseconds"),
         SOON.isoformat(timespec="milliseconds").replace("+00:00", "Z"),
@@ -70,8 +79,8 @@ SOON = NOW + timedelta(seconds=3, milliseconds=434)
         round(SOON.timestamp() * 1000),
     ],
 )
-async def test_a_start_is_found_by_its_date_of_creation_in_any_time_zone(made: Any, fake_time: FakeTime) -> None:
-    found = await verdict(Server(made), fake_time)
+async def test_a_start_is_found_by_its_date_of_creation_in_any_time_zone(created: Any, fake_time: FakeTime) -> None:
+    found = await reconciled(Server(created), fake_time)
     assert isinstance(found, StartFound)
     assert (found.workflow.id, found.workflow.title, found.workflow.creator) == (637217, "1984", "20481234")
     assert found.workflow.created == SOON
@@ -79,13 +88,13 @@ async def test_a_start_is_found_by_its_date_of_creation_in_any_time_zone(made: A
 
 
 async def test_an_older_workflow_is_not_that_of_the_start(fake_time: FakeTime) -> None:
-    """Its local time is later than now in UTC."""
+    """The local time of its date is later than the current UTC time."""
     old = (NOW - timedelta(minutes=30)).astimezone(PARIS).isoformat()
-    assert isinstance(await verdict(Server(old), fake_time), NoStartFound)
+    assert isinstance(await reconciled(Server(old), fake_time), NoStartFound)
 
 
-@pytest.mark.parametrize("made", [None, "yesterday", 1.5])
-async def test_without_a_readable_date_of_creation_the_result_is_ambiguous(made: Any, fake_time: FakeTime) -> None:
-    found = await verdict(Server(made), fake_time)
+@pytest.mark.parametrize("created", [None, "yesterday", 1.5])
+async def test_without_a_readable_date_of_creation_the_result_is_ambiguous(created: Any, fake_time: FakeTime) -> None:
+    found = await reconciled(Server(created), fake_time)
     assert isinstance(found, Ambiguous)
     assert [workflow.id for workflow in found.candidates] == [637217]

@@ -1,4 +1,4 @@
-"""Starts on a Preservica: each happens once, and the verdict never lies."""
+"""Starts on a Preservica: each is sent once, and its result is true."""
 
 from typing import Any
 
@@ -90,17 +90,17 @@ async def test_the_correlation_id_of_the_error_finds_the_workflow(
 async def test_a_start_that_is_refused_was_not_started(
     status: int, kind: type[Exception], scripted: Any, clock: Clock
 ) -> None:
-    told = scripted(lambda _: httpx.Response(status, text="no"))
-    async with told.client(clock) as pv:
+    server = scripted(lambda _: httpx.Response(status, text="no"))
+    async with server.client(clock) as pv:
         with pytest.raises(kind):
             await pv.workflows.start(42)
-    assert len(told.requests) == 1
+    assert len(server.requests) == 1
 
 
 @pytest.mark.parametrize("status", [200, 201, 202])
 async def test_any_successful_response_is_a_start_even_without_a_body(status: int, scripted: Any, clock: Clock) -> None:
-    told = scripted(lambda _: httpx.Response(status))
-    async with told.client(clock) as pv:
+    server = scripted(lambda _: httpx.Response(status))
+    async with server.client(clock) as pv:
         started = await pv.workflows.start("Ingest", correlation_id="mark-1")
     assert (started.id, started.correlation_id, started.workflow) == (None, "mark-1", None)
 
@@ -109,11 +109,11 @@ async def test_any_successful_response_is_a_start_even_without_a_body(status: in
 async def test_a_successful_response_of_another_kind_leaves_a_start_unknown(
     answer: dict[str, Any], scripted: Any, clock: Clock
 ) -> None:
-    told = scripted(lambda _: httpx.Response(**answer))
-    async with told.client(clock) as pv:
+    server = scripted(lambda _: httpx.Response(**answer))
+    async with server.client(clock) as pv:
         with pytest.raises(StartOutcomeUnknown, match="of context 42"):
             await pv.workflows.start(42)
-    assert len(told.requests) == 1
+    assert len(server.requests) == 1
 
 
 async def test_a_start_that_cannot_connect_was_not_sent(scripted: Any, clock: Clock) -> None:
