@@ -86,9 +86,9 @@ class Outage:
 
         A delay longer than `poll.outage` is ignored here. It ends the wait of the start that received it.
         """
-        asked = error.retry_after or 0.0
-        if asked <= self.poll.outage:
-            delay = max(self.poll.interval, asked)
+        requested = error.retry_after or 0.0
+        if requested <= self.poll.outage:
+            delay = max(self.poll.interval, requested)
             self._error, self._next_check = error, max(self._next_check, self.clock.now() + delay)
 
     async def _checked_result(self, check: Callable[[], Awaitable[T]]) -> T:

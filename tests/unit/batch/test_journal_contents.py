@@ -363,7 +363,7 @@ def test_a_record_with_neither_times_nor_operations_gives_no_details() -> None:
 
 # Texts
 
-ODD_TEXTS = [
+UNUSUAL_TEXTS = [
     "bad \ud800 thing",
     "\udfff",
     "a\0b",
@@ -377,7 +377,7 @@ STORED = {"bad \ud800 thing": "bad \\ud800 thing", "\udfff": "\\udfff", "\ud83d\
 """A lone surrogate cannot be written as UTF-8, so its escape is written."""
 
 
-@pytest.mark.parametrize("text", ODD_TEXTS)
+@pytest.mark.parametrize("text", UNUSUAL_TEXTS)
 async def test_every_text_of_a_server_can_be_written_and_read(path: Path, text: str) -> None:
     journal, _ = await open_journal(path, "opencast", SERVER)
     await journal.write(intent("a"))

@@ -43,8 +43,8 @@ async def reconciled(
     client: OpencastClient | PreservicaClient, ticket: Ticket, *, others: Collection[int] = (), contested: bool = False
 ) -> ReconcileResult[Any]:
     """Search for a start, given the workflows that belong to other starts, and return the result."""
-    rivals = OtherStarts(own=lambda id: id in others, may_own_same=lambda: contested)  # noqa: A006 - an id
-    return await client.workflows._starts.reconcile(ticket, wait=0, other_starts=rivals)
+    other_starts = OtherStarts(own=lambda id: id in others, may_own_same=lambda: contested)  # noqa: A006 - an id
+    return await client.workflows._starts.reconcile(ticket, wait=0, other_starts=other_starts)
 
 
 # Baselines that lag

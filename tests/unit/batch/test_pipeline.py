@@ -383,7 +383,7 @@ async def test_an_invalid_argument_that_is_found_on_sending_is_a_result(
     oc: OpencastClient, fake: FakeOpencast, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def refuse(*_: Any) -> int:
-        raise InvalidArgument("event_identifier", "is odd")
+        raise InvalidArgument("event_id", "is invalid")
 
     monkeypatch.setattr(oc.workflows._starts.__class__, "send_for_id", refuse)
     reported = await results_by_key(oc, [Start(fake.event(), "quick", key="0")])

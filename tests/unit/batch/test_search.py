@@ -103,13 +103,13 @@ async def test_outages_are_not_added_up(fake_time: FakeTime) -> None:
 
 
 async def test_what_was_found_before_an_outage_is_returned_after_it(fake_time: FakeTime) -> None:
-    found = Ambiguous[Any]((), "two may be it")
+    found = Ambiguous[Any]((), "two may belong to it")
     assert await searched(fake_time, None, found, DOWN, outage=60.0) is found
     assert await searched(fake_time, found, None, DOWN, outage=60.0) is DOWN
 
 
 async def test_a_start_that_is_found_ends_the_search(fake_time: FakeTime) -> None:
-    found = StartFound[Any](object(), "it carries the mark")
+    found = StartFound[Any](object(), "it has the correlation id")
     assert await searched(fake_time, None, DOWN, found, None, outage=60.0) is found
     assert fake_time.now == 1004.0
 
