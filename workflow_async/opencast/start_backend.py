@@ -4,10 +4,9 @@ import json
 import uuid
 from collections.abc import Collection, Mapping
 
-from attrs import define, evolve, field, frozen
+from attrs import Factory, define, evolve, field, frozen
 
 from workflow_async._core.call import ParameterValue, Params
-from workflow_async._listing.listing import Listing
 from workflow_async.batch import Ambiguous, ReconcileResult, StartFound, Ticket
 from workflow_async.batch.reconcile import NO_OTHER_STARTS, OtherStarts, search
 from workflow_async.batch.start_records import OpencastStart
@@ -18,20 +17,17 @@ from workflow_async.errors import (
     DecodeError,
     Forbidden,
     InvalidArgument,
-    ListingNotSupported,
     NotFound,
     StartOutcomeUnknown,
 )
-from workflow_async.opencast import calls, filters
+from workflow_async.opencast import calls
+from workflow_async.opencast.event_workflows import EventWorkflows
 from workflow_async.opencast.evidence import find_start
-from workflow_async.opencast.query import WorkflowQuery
-from workflow_async.opencast.records import Event, State, Workflow
+from workflow_async.opencast.records import Workflow
 from workflow_async.settings import check_optional_int
 
 INDEX_LAG = 12.0
 """Seconds after which the list shows every workflow. Its index lags up to 10 s behind the database."""
-PAGE_SIZE = 100
-ACTIVE_STATES = (State.INSTANTIATED, State.RUNNING, State.FAILING)
 
 
 @frozen
@@ -50,10 +46,9 @@ class OpencastStarts:
 
     _sender: StartSender
     system: str = "opencast"
-    _can_list: bool = True
-    """False once the server has shown that it has no list of workflows."""
-    _may_read_events: bool = True
-    """False once this user was denied the workflows of an event."""
+    _workflows: EventWorkflows = field(
+        init=False, default=Factory(lambda self: EventWorkflows(self._sender), takes_self=True)
+    )
 
     @property
     def server(self) -> str:
@@ -118,7 +113,7 @@ class OpencastStarts:
 
         The server checks for an active workflow in the index of the list, which lags.
         """
-        return INDEX_LAG if self._can_list else 0.0
+        return INDEX_LAG if self._workflows.can_list else 0.0
 
     def lock_key(self, ticket: Ticket) -> str:
         """Return the event, which can have one active workflow at a time."""
@@ -138,12 +133,12 @@ class OpencastStarts:
             CallError: the check failed, so a start must not be sent now.
         """
         event = self.lock_key(ticket)
-        found = await self._visible_workflows(event)
+        found = await self._workflows.visible(event)
         if found is None:
-            await self._find_event(event)
+            await self._workflows.find_event(event)
             return evolve(ticket, baseline=None, baseline_lag=0.0, prepared_at=self._sender.now())
         baseline = max((workflow.id for workflow in found), default=0)
-        lag = await self._baseline_lag(event, baseline) if self._can_list else 0.0
+        lag = await self._baseline_lag(event, baseline) if self._workflows.can_list else 0.0
         return evolve(ticket, baseline=baseline, baseline_lag=lag, prepared_at=self._sender.now())
 
     async def reconcile(
@@ -159,7 +154,10 @@ class OpencastStarts:
             return await self._check(ticket, start, other_starts)
 
         return await search(
-            check, self._sender.transport.clock, lambda: max(wait, INDEX_LAG) if self._can_list else wait, outage
+            check,
+            self._sender.transport.clock,
+            lambda: max(wait, INDEX_LAG) if self._workflows.can_list else wait,
+            outage,
         )
 
     async def active(self, ticket: Ticket, *, same_definition: bool) -> Workflow | None:
@@ -173,7 +171,7 @@ class OpencastStarts:
             CallError: the request failed.
         """
         start = self.check(ticket)
-        for workflow in await self._visible_workflows(start.event_id) or ():
+        for workflow in await self._workflows.visible(start.event_id) or ():
             if not workflow.phase.final and (not same_definition or workflow.definition_id == start.definition_id):
                 return workflow
         return None
@@ -183,22 +181,17 @@ class OpencastStarts:
 
         Each start in `own` counts once.
         """
-        if self._can_list:
-            try:
-                listed = {workflow.id async for workflow in self._listing({"state": ACTIVE_STATES})}
-            except ListingNotSupported:
-                self._can_list = False
-            else:
-                known = {id for _, id in own if id is not None}
-                return len(listed | known) + sum(id is None for _, id in own)
-        processed = Listing(self._sender.read, calls.list_processing(size=PAGE_SIZE), lambda event: event.id)
-        return len({event.id async for event in processed} | {self.lock_key(ticket) for ticket, _ in own})
+        listed = await self._workflows.running_ids()
+        if listed is None:
+            return len(await self._workflows.events_in_processing() | {self.lock_key(ticket) for ticket, _ in own})
+        known = {id for _, id in own if id is not None}
+        return len(listed | known) + sum(id is None for _, id in own)
 
     async def _check(
         self, ticket: Ticket, start: OpencastStart, other_starts: OtherStarts
     ) -> StartFound[Workflow] | Ambiguous[Workflow] | None:
         try:
-            found = await self._workflows_of_event(start.event_id)
+            found = await self._workflows.of_event(start.event_id)
         except (Forbidden, NotFound) as error:
             return await self._check_event(start.event_id, error)
         return find_start(ticket, start, found, other_starts)
@@ -212,53 +205,13 @@ class OpencastStarts:
         shown = "the event is not listed" if state is None else f"its latest workflow is {state.value}"
         return Ambiguous((), f"this user may not read the workflows of event {event} ({error.what}), and {shown}")
 
-    async def _visible_workflows(self, event: str) -> tuple[Workflow, ...] | None:
-        """Return the workflows of an event, or None if this user may not read them."""
-        if self._may_read_events:
-            try:
-                return await self._workflows_of_event(event)
-            except Forbidden:
-                self._may_read_events = False
-            except NotFound:
-                pass
-        return None
-
-    async def _find_event(self, event: str) -> Event | None:
-        """Return an event from the list of events, or None if this user does not see it there."""
-        try:
-            found = await self._sender.read(calls.events_by_id([event]))
-        except (Forbidden, NotFound):
-            return None
-        return found[0] if found else None
-
     async def _baseline_lag(self, event: str, baseline: int) -> float:
         """Return by how many seconds a baseline from the list may lag. 0 if the event never had a workflow.
 
         The list of events has another index, which does not lag.
         """
-        found = await self._find_event(event) if baseline == 0 else None
+        found = await self._workflows.find_event(event) if baseline == 0 else None
         return 0.0 if found is not None and found.processing_state is None else INDEX_LAG
-
-    async def _workflows_of_event(self, event: str) -> tuple[Workflow, ...]:
-        """Return the workflows of one event.
-
-        Up to Opencast 11 they come from the list. From 12 on only administrators may read them.
-        """
-        if self._can_list:
-            try:
-                return tuple([workflow async for workflow in self._listing({"event_id": event})])
-            except ListingNotSupported:
-                self._can_list = False
-        return await self._sender.read(calls.workflows_of_event(event))
-
-    def _listing(self, filter: filters.WorkflowFilters) -> Listing[Workflow]:
-        first = calls.list_workflows(
-            filter=WorkflowQuery.of(**filter).on_the_wire(),
-            sort="",
-            include=calls.including(withoperations="event_id" in filter),
-            size=PAGE_SIZE,
-        )
-        return Listing(self._sender.read, first, lambda workflow: workflow.id)
 
 
 def _unknown(ticket: Ticket, start: OpencastStart, error: CallError) -> StartOutcomeUnknown:
