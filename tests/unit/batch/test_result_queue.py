@@ -1,4 +1,4 @@
-"""The queue of a batch's results: each result has one reader, and no reader waits for ever."""
+"""The queue of a batch's results: each result has one reader, and no reader waits after the close."""
 
 import anyio
 import anyio.lowlevel

@@ -135,7 +135,7 @@ async def test_workflows_of_other_users_count_with_count_others(
     fake.define("slow", [Step("one", 30.0)])
     for _ in range(2):
         fake.start(fake.event(), "slow")
-    time.advance(10)  # the list lags, and later the events show what runs
+    time.advance(10)  # the list of Opencast <= 11 lags
     await run_all(oc, on_events(fake, *["quick"] * 4), max_running=3, count_others=True)
     assert most_at_once(fake) == 3
 
