@@ -22,7 +22,7 @@ from workflow_async.opencast.records import State, Workflow
 ENDED = (State.SUCCEEDED, State.FAILED, State.STOPPED)
 """The states of a workflow that has ended."""
 EXCLUSIVE = ("state", "current_operation")
-"""Filters that the server does not combine with their own `_not`."""
+"""Filters that the server combines with their own `_not` in an arbitrary way."""
 
 
 @frozen(kw_only=True)
