@@ -18,15 +18,10 @@ settings.load_profile("untimed")
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """Require no coverage of a partial run, and count lines once."""
-    is_partial = config.getoption("markexpr") != "not peer and not soak" or config.getoption("keyword")
-    plugin = config.pluginmanager.getplugin("_cov")
-    if is_partial and plugin is not None:
-        plugin.options.cov_fail_under = 0
-        plugin.options.cov_report = {}
+    """Stop the coverage that a worker starts on import: pytest-cov starts another, and lines must be counted once."""
     started = coverage.Coverage.current()
     if hasattr(config, "workerinput") and started is not None:
-        started.stop()  # pytest-cov starts a second one in a worker, and this one would count while that one pauses
+        started.stop()
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -37,9 +32,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: Iterable[pytest.
             for marker in item.iter_markers(name):
                 item.user_properties.append((name, marker.args[0]))
                 item.add_marker(pytest.mark.matrix)
-        is_sweep = item.get_closest_marker("matrix") or item.get_closest_marker("sweep")
-        if is_sweep and not config.getoption("no_cov"):
-            item.add_marker(pytest.mark.no_cover)
+        if item.get_closest_marker("matrix") and config.getoption("cov_source", None):
+            item.add_marker(pytest.mark.no_cover)  # counting its lines would take twice as long
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
