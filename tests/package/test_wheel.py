@@ -1,5 +1,6 @@
 """The wheel as a stranger gets it: built, checked, installed in an empty environment, and used there."""
 
+import os
 import subprocess
 import sys
 import tarfile
@@ -13,10 +14,12 @@ pytestmark = [pytest.mark.package, pytest.mark.timeout(600)]
 ROOT = Path(__file__).parents[2]
 
 
-def run(*command: object, cwd: Path | None = None) -> str:
-    """Run a command and return its output. Show the output if the command fails."""
-    done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False, cwd=cwd)
-    assert done.returncode == 0, f"{command}\n{done.stdout}\n{done.stderr}"
+def run(*command: object, cwd: Path | None = None, path: Path | None = None) -> str:
+    """Run a command and return its output. Show the output if the command fails. `path` is searched first."""
+    environment = os.environ if path is None else {**os.environ, "PATH": f"{path}{os.pathsep}{os.environ['PATH']}"}
+    words = [str(part) for part in command]
+    done = subprocess.run(words, capture_output=True, text=True, check=False, cwd=cwd, env=environment)
+    assert done.returncode == 0, f"{command}\n{done.stdout[-5000:]}\n{done.stderr[-5000:]}"
     return done.stdout
 
 
@@ -74,7 +77,7 @@ def test_the_demo_runs_from_the_wheel(empty: Path, tmp_path: Path) -> None:
     assert "succeeded" in out
 
 
-def test_every_public_name_is_typed(empty: Path) -> None:
+def test_every_public_name_is_typed(empty: Path, tmp_path: Path) -> None:
     run(empty / "pip", "install", "-q", "pytest", "aiosqlite", "aiohttp", "pyright")
-    out = run(empty / "pyright", "--ignoreexternal", "--verifytypes", "workflow_async")
-    assert "Type completeness score: 100%" in out, out
+    command = empty / "pyright", "--ignoreexternal", "--verifytypes", "workflow_async"
+    assert "Type completeness score: 100%" in run(*command, cwd=tmp_path, path=empty)
