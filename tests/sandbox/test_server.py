@@ -17,7 +17,6 @@ from tests.sandbox.opencast.releases import LISTING
 from workflow_async.sandbox import Fault, Faults, ManualClock, RealClock, Sandbox
 from workflow_async.sandbox.server import AppServer, Server, bind, url_of
 
-pytest_plugins = ["workflow_async.pytest_plugin"]
 KEPT_ALIVE = 75.0  # Seconds after which the server closes an idle connection.
 SLOW = 60.0
 
