@@ -7,9 +7,9 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
 PRIVATE = re.compile(
-    r"\b(nobody|anybody|somebody|whoever|whom|thereby|anew|meanwhile|for ever|so many|as many as|endures?|endured|ours"
-    r"|theirs|told|come by|comes? of|behind it|by itself|those that|those who|sights?|glances?|glanced|sweeps?|carriers?"
-    r"|verdicts?|homes? of|is no such)\b",
+    r"\b(nobody|anybody|somebody|whoever|whom|thereby|anew|meanwhile|for ever|so many|as many as|endures?|endured"
+    r"|ours|theirs|told|come by|comes? of|behind it|by itself|those that|those who|sights?|glances?|glanced|sweeps?"
+    r"|carriers?|verdicts?|homes? of|is no such)\b",
     re.IGNORECASE,
 )
 """Words that stood for the field's terms once, such as "glance" for a bulk check."""
