@@ -16,65 +16,61 @@ from workflow_async.opencast import Workflow
 
 POLL = Poll(interval=float(os.environ.get("POLL_INTERVAL", "2")), ceiling=float(os.environ.get("POLL_CEILING", "30")))
 HEARTBEAT = float(os.environ.get("HEARTBEAT", "10"))
-"""Seconds after which a quiet stream says so, which shows who has left; more than Opencast takes to answer."""
-ANSWERS = {
-    InvalidArgument: 422,
-    NotFound: 404,
-    Conflict: 409,
-    RateLimited: 503,
-}  # 502: the trouble is behind this server
+"""Seconds without an event after which a stream sends a comment. A reader that has left is noticed then."""
+STATUSES = {InvalidArgument: 422, NotFound: 404, Conflict: 409, RateLimited: 503}
+"""The status for each error of the library. 502 for all others."""
 OPENCAST = web.AppKey("OPENCAST", OpencastClient)
 CLOSING = web.AppKey("CLOSING", asyncio.Event)
 routes = web.RouteTableDef()
 
 
-# README: from here
+# docs: from here
 async def opencast(app: web.Application) -> AsyncIterator[None]:
     auth = (os.environ["OPENCAST_USERNAME"], os.environ["OPENCAST_PASSWORD"])
     async with OpencastClient(os.environ["OPENCAST_URL"], auth=auth) as app[OPENCAST]:
         yield
 
 
-@routes.get("/workflows/{id}/changes")
+@routes.get("/workflows/{workflow_id}/changes")
 async def changes(request: web.Request) -> web.StreamResponse:
-    watch = request.app[OPENCAST].workflows.watch([request.match_info["id"]], operations=True, poll=POLL)
+    watch = request.app[OPENCAST].workflows.watch([request.match_info["workflow_id"]], operations=True, poll=POLL)
     response = web.StreamResponse(headers={"Content-Type": "text/event-stream"})
     await response.prepare(request)
     async with watch as changes:
         while changes.ids and not request.app[CLOSING].is_set():
-            text = ": no news\n\n"
+            text = ": no change\n\n"
             with anyio.move_on_after(HEARTBEAT):
-                text = told(await anext(changes))
+                text = to_sse(await anext(changes))
             await response.write(text.encode())
     return response
 
 
-# README: to here
+# docs: to here
 
 
-@routes.post("/publish/{event}")
+@routes.post("/publish/{event_id}")
 async def publish(request: web.Request) -> web.Response:
-    started = await request.app[OPENCAST].workflows.start(request.match_info["event"], "publish")
+    started = await request.app[OPENCAST].workflows.start(request.match_info["event_id"], "publish")
     return web.json_response({"id": started.id}, status=202)
 
 
-@routes.get("/workflows/{id}")
+@routes.get("/workflows/{workflow_id}")
 async def workflow(request: web.Request) -> web.Response:
-    found = await request.app[OPENCAST].workflows.get(request.match_info["id"])
+    found = await request.app[OPENCAST].workflows.get(request.match_info["workflow_id"])
     return web.json_response({"id": found.id, "state": found.state_text, "phase": found.phase.value})
 
 
 @web.middleware
-async def refusals(request: web.Request, handler: Handler) -> web.StreamResponse:
+async def errors(request: web.Request, handler: Handler) -> web.StreamResponse:
     try:
         return await handler(request)
     except WorkflowAsyncError as error:
-        status = next((status for kind, status in ANSWERS.items() if isinstance(error, kind)), 502)
-        said = {"error": type(error).__name__, "detail": str(error), "look_for": getattr(error, "look_for", None)}
-        return web.json_response(said, status=status)
+        status = next((status for kind, status in STATUSES.items() if isinstance(error, kind)), 502)
+        body = {"error": type(error).__name__, "detail": str(error), "look_for": getattr(error, "look_for", None)}
+        return web.json_response(body, status=status)
 
 
-def told(event: WatchEvent[Workflow]) -> str:
+def to_sse(event: WatchEvent[Workflow]) -> str:
     data: dict[str, object] = {"id": event.id}
     if isinstance(event, Change):
         data["phase"] = event.now.value
@@ -87,7 +83,7 @@ async def close(app: web.Application) -> None:
 
 
 def application() -> web.Application:
-    app = web.Application(middlewares=[refusals])
+    app = web.Application(middlewares=[errors])
     app[CLOSING] = asyncio.Event()
     app.add_routes(routes)
     app.cleanup_ctx.append(opencast)

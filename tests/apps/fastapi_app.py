@@ -19,16 +19,12 @@ from workflow_async.opencast import Workflow
 
 POLL = Poll(interval=float(os.environ.get("POLL_INTERVAL", "2")), ceiling=float(os.environ.get("POLL_CEILING", "30")))
 HEARTBEAT = float(os.environ.get("HEARTBEAT", "10"))
-"""Seconds after which a quiet stream says so, which shows who has left; more than Opencast takes to answer."""
-ANSWERS = {
-    InvalidArgument: 422,
-    NotFound: 404,
-    Conflict: 409,
-    RateLimited: 503,
-}  # 502: the trouble is behind this server
+"""Seconds without an event after which a stream sends a comment. A reader that has left is noticed then."""
+STATUSES = {InvalidArgument: 422, NotFound: 404, Conflict: 409, RateLimited: 503}
+"""The status for each error of the library. 502 for all others."""
 
 
-# README: from here
+# docs: from here
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     auth = (os.environ["OPENCAST_USERNAME"], os.environ["OPENCAST_PASSWORD"])
@@ -46,43 +42,43 @@ Opencast = Annotated[OpencastClient, Depends(opencast)]
 app = FastAPI(lifespan=lifespan)
 
 
-@app.post("/publish/{event}", status_code=202)
-async def publish(event: str, oc: Opencast) -> dict[str, int]:
-    return {"id": (await oc.workflows.start(event, "publish")).id}
+@app.post("/publish/{event_id}", status_code=202)
+async def publish(event_id: str, oc: Opencast) -> dict[str, int]:
+    return {"id": (await oc.workflows.start(event_id, "publish")).id}
 
 
-@app.get("/workflows/{id}/changes")
-async def changes(id: int, oc: Opencast) -> StreamingResponse:
-    watch = oc.workflows.watch([id], operations=True, poll=POLL)
+@app.get("/workflows/{workflow_id}/changes")
+async def changes(workflow_id: int, oc: Opencast) -> StreamingResponse:
+    watch = oc.workflows.watch([workflow_id], operations=True, poll=POLL)
     return StreamingResponse(server_sent(watch), media_type="text/event-stream")
 
 
 async def server_sent(watch: Watch[Workflow]) -> AsyncIterator[str]:
     async with watch as changes:
         while changes.ids and not app.state.closing:
-            text = ": no news\n\n"
+            text = ": no change\n\n"
             with anyio.move_on_after(HEARTBEAT):
-                text = told(await anext(changes))
+                text = to_sse(await anext(changes))
             yield text
 
 
-# README: to here
+# docs: to here
 
 
-@app.get("/workflows/{id}")
-async def workflow(id: int, oc: Opencast) -> dict[str, int | str]:
-    found = await oc.workflows.get(id)
+@app.get("/workflows/{workflow_id}")
+async def workflow(workflow_id: int, oc: Opencast) -> dict[str, int | str]:
+    found = await oc.workflows.get(workflow_id)
     return {"id": found.id, "state": found.state_text, "phase": found.phase.value}
 
 
 @app.exception_handler(WorkflowAsyncError)
-async def refused(_: Request, error: WorkflowAsyncError) -> JSONResponse:
-    status = next((status for kind, status in ANSWERS.items() if isinstance(error, kind)), 502)
-    said = {"error": type(error).__name__, "detail": str(error), "look_for": getattr(error, "look_for", None)}
-    return JSONResponse(said, status)
+async def on_error(_: Request, error: WorkflowAsyncError) -> JSONResponse:
+    status = next((status for kind, status in STATUSES.items() if isinstance(error, kind)), 502)
+    body = {"error": type(error).__name__, "detail": str(error), "look_for": getattr(error, "look_for", None)}
+    return JSONResponse(body, status)
 
 
-def told(event: WatchEvent[Workflow]) -> str:
+def to_sse(event: WatchEvent[Workflow]) -> str:
     data: dict[str, object] = {"id": event.id}
     if isinstance(event, Change):
         data["phase"] = event.now.value
@@ -91,7 +87,7 @@ def told(event: WatchEvent[Workflow]) -> str:
 
 
 class Server(uvicorn.Server):
-    """Lets the streams end when it is told to: uvicorn would wait for them."""
+    """A server that ends open streams on a signal. uvicorn would wait for them."""
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         app.state.closing = True

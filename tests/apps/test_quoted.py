@@ -1,22 +1,20 @@
-"""What the README quotes of the applications is what runs here."""
-
-import re
+"""What the page on embedding quotes of the applications is what runs here."""
 
 import pytest
 
 from tests.apps.conftest import HERE
+from tests.support.documentation import PAGES, Page
 
-README = (HERE.parent.parent / "README.md").read_text()
-BLOCKS = re.findall(r"^```python\n(.*?)^```$", README, re.MULTILINE | re.DOTALL)
+BLOCKS = [block.text for block in Page(PAGES / "embedding.md").session]
 
 
 def quotable(name: str) -> str:
-    """The part of an application that the README quotes."""
-    return (HERE / name).read_text().split("# README: from here\n")[1].split("# README: to here\n")[0].strip()
+    """The part of an application that the page quotes."""
+    return (HERE / name).read_text().split("# docs: from here\n")[1].split("# docs: to here\n")[0].strip()
 
 
 @pytest.mark.parametrize("name", ["fastapi_app.py", "aiohttp_app.py"])
-def test_the_readme_quotes_the_application_as_it_runs(name: str) -> None:
+def test_the_page_quotes_the_application_as_it_runs(name: str) -> None:
     quoted = [block for block in BLOCKS if quotable(name) in block]
     assert len(quoted) == 1
     before = quoted[0].partition(quotable(name))[0].split("\n")

@@ -1,92 +1,72 @@
-"""Every block of Python in the README runs, against the sandbox."""
+"""What the README, the pages and the changelog say is so."""
 
-import ast
-import inspect
 import re
-import types
-from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
-
-import pytest
+from xml.etree import ElementTree as ET
 
 import workflow_async
-from workflow_async import OpencastClient, PreservicaClient
-from workflow_async.sandbox import Sandbox, Step
+from tests.support.documentation import PAGES, README, ROOT, Page, pages
 
-ROOT = Path(__file__).parent.parent.parent
-BLOCKS = re.findall(r"^```python\n(.*?)^```$", (ROOT / "README.md").read_text(), re.MULTILINE | re.DOTALL)
-EXAMPLE = "f41e4417-b841-4d20-a466-f98ddfbe4c2a"
+TEXT = README.read_text(encoding="utf-8")
+LONGEST = 180
 
 
-@pytest.fixture
-def sandbox() -> Any:
-    with Sandbox("11", speed=20) as served:
-        served.opencast.define("fast", [Step("defaults", 1.0), Step("publish", 1.0)], tags=("archive",))
-        served.opencast.event(identifier=EXAMPLE)
-        yield served
+def links(page: Page) -> list[Path]:
+    """Return the files that a page links to or shows."""
+    found = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.text)
+    return [page.path.parent / target for target in found]
 
 
-@pytest.fixture
-async def names(sandbox: Sandbox, tmp_path: Path) -> AsyncIterator[dict[str, Any]]:
-    """The names the blocks take for granted."""
-    there = sandbox.preservica
-    async with (
-        OpencastClient(sandbox.opencast.url, auth=sandbox.opencast.auth) as oc,
-        PreservicaClient(there.url, username=there.username, password=there.password, tenant=there.tenant) as pv,
-    ):
-        yield {
-            "oc": oc,
-            "pv": pv,
-            "event_id": sandbox.opencast.event(),
-            "other_event_id": sandbox.opencast.event(),
-            "journal": tmp_path / "batch.sqlite",
-            "workflow_id": sandbox.opencast.start(sandbox.opencast.event(), "publish"),
-            "ingest_id": there.seed(1, contexts=["42"])[0],
-        }
+def test_the_readme_can_be_read_in_one_sitting() -> None:
+    assert len(TEXT.splitlines()) <= LONGEST
 
 
-def test_there_are_blocks_to_run() -> None:
-    assert len(BLOCKS) >= 9
+def test_the_first_program_of_the_readme_is_whole() -> None:
+    (program,) = Page(README).programs
+    assert program.text.startswith("# first.py\nimport asyncio\n")
+    assert program.text.endswith("asyncio.run(main())\n")
 
 
-@pytest.mark.parametrize("block", BLOCKS, ids=[block.strip().splitlines()[0] for block in BLOCKS])
-async def test_a_block_of_the_readme_runs(block: str, sandbox: Sandbox, names: dict[str, Any]) -> None:
-    here = f'"{sandbox.opencast.url}", auth={sandbox.opencast.auth!r}'
-    text = block.replace('"https://oc.example.org", auth=("user", "secret")', here)
-    text = text.replace("asyncio.run(main())", "await main()")
-    code = compile(text, "README.md", "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-    running = types.FunctionType(code, names)()
-    if inspect.iscoroutine(running):
-        await running
+def test_every_link_leads_to_a_file() -> None:
+    for page in pages():
+        for path in links(page):
+            assert path.exists(), f"{page.path.name} links to {path}"
 
 
-def test_the_readme_has_its_example_within_thirty_lines() -> None:
-    head = (ROOT / "README.md").read_text().splitlines()[:30]
-    assert "```python" in head
-    assert "asyncio.run(main())" in head
-
-
-def test_every_promise_names_tests_that_are_there() -> None:
-    promises = [line for line in (ROOT / "README.md").read_text().splitlines() if "::test_" in line]
-    assert len(promises) >= 15
-    for file, name in re.findall(r"`([\w/]+\.py)::(\w+)`", "\n".join(promises)):
-        assert f"def {name}(" in (ROOT / "tests" / file).read_text(), f"{file} has no {name}"
-
-
-def test_the_changelogs_newest_version_is_the_packages() -> None:
-    versions = re.findall(r"^## \[(\d+\.\d+\.\d+)\]", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
-    assert versions[0] == workflow_async.__version__
+def test_the_picture_shows_what_the_commands_print() -> None:
+    picture = "".join(ET.parse(PAGES / "terminal.svg").getroot().itertext()).replace("\xa0", " ")
+    for text in ("$ workflow-async list --state running", "DEFINITION", "Workflow 1003 is succeeded", "OPERATION"):
+        assert text in picture
 
 
 def test_the_readme_names_the_commands_that_the_gate_runs() -> None:
-    assert ".venv/bin/pip install -q -e '.[dev]' && .venv/bin/pytest" in (ROOT / "README.md").read_text()
-    assert "'.[dev]'" in (ROOT / ".ci" / "run").read_text()
+    assert ".venv/bin/pip install -q -e '.[dev]' && .venv/bin/pytest" in TEXT
+    assert "'.[dev]'" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
-def test_every_ratio_the_readme_quotes_is_in_the_table_of_results() -> None:
-    costs = (ROOT / "README.md").read_text().partition("## What it costs")[2].partition("\n## ")[0]
-    quoted = set(re.findall(r"\b[0-9.]+x", "\n".join(line for line in costs.splitlines() if line.startswith("|"))))
-    measured = set(re.findall(r"\b[0-9.]+x", (ROOT / "benchmarks" / "RESULTS.md").read_text()))
+def test_every_guarantee_names_tests_that_exist() -> None:
+    rows = [line for line in Page(PAGES / "guarantees.md").text.splitlines() if "::test_" in line]
+    assert len(rows) >= 15
+    for file, name in re.findall(r"`([\w/]+\.py)::(\w+)`", "\n".join(rows)):
+        assert f"def {name}(" in (ROOT / "tests" / file).read_text(encoding="utf-8"), f"{file} has no {name}"
+
+
+def test_every_test_file_that_a_page_names_exists() -> None:
+    for page in pages():
+        for name in re.findall(r"`((?:tests|benchmarks)/[\w/.-]+\.(?:py|md|json))`", page.text):
+            assert (ROOT / name).exists(), f"{page.path.name} names {name}"
+
+
+def test_every_ratio_of_the_performance_page_is_in_the_results() -> None:
+    rows = [line for line in Page(PAGES / "performance.md").text.splitlines() if line.startswith("|")]
+    quoted = set(re.findall(r"\b[0-9.]+x", "\n".join(rows)))
+    measured = set(re.findall(r"\b[0-9.]+x", (ROOT / "benchmarks" / "RESULTS.md").read_text(encoding="utf-8")))
     assert len(quoted) >= 10
     assert quoted <= measured
+
+
+def test_the_changelogs_newest_version_is_the_packages() -> None:
+    changelog = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    version = re.search(r"^## \[Unreleased\] - (\d+\.\d+\.\d+)$", changelog, re.MULTILINE)
+    assert version is not None
+    assert version[1] == workflow_async.__version__

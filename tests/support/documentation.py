@@ -1,0 +1,147 @@
+"""Runs a page of the documentation as its reader would: the sandbox in one terminal, `python -m asyncio` in another."""
+
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from importlib.metadata import entry_points
+from pathlib import Path
+
+from attrs import frozen
+
+ROOT = Path(__file__).parents[2]
+PAGES = ROOT / "workflow_async" / "docs"
+README = ROOT / "README.md"
+OPENCAST, PRESERVICA = "127.0.0.1:8080", "127.0.0.1:8081"
+"""The addresses in the pages. Free ports take their place, so that pages can run side by side."""
+SECONDS = 100
+PLUGIN = "workflow_async.pytest_plugin"
+
+
+@frozen
+class Block:
+    """A fenced block of code."""
+
+    language: str
+    text: str
+
+    @property
+    def file(self) -> str:
+        """The name of the file that the first line asks the reader to save. "" if the block is typed at the prompt."""
+        match = re.match(r"# (\w+\.py)$", self.text.partition("\n")[0])
+        return match[1] if match else ""
+
+
+@frozen
+class Page:
+    """A page of Markdown."""
+
+    path: Path
+
+    @property
+    def text(self) -> str:
+        """The page as it is written."""
+        return self.path.read_text(encoding="utf-8")
+
+    @property
+    def blocks(self) -> list[Block]:
+        """The blocks of code, in order."""
+        found = re.findall(r"^```(\w+)\n(.*?)^```$", self.text, re.MULTILINE | re.DOTALL)
+        return [Block(language, text) for language, text in found]
+
+    @property
+    def programs(self) -> list[Block]:
+        """The blocks of Python that the reader saves to a file."""
+        return [block for block in self.blocks if block.language == "python" and block.file]
+
+    @property
+    def session(self) -> list[Block]:
+        """The blocks of Python that the reader types at the prompt."""
+        return [block for block in self.blocks if block.language == "python" and not block.file]
+
+    @property
+    def sandbox(self) -> list[str]:
+        """The arguments of the page's `workflow-async sandbox`. Empty if the page starts none."""
+        match = re.search(r"^workflow-async sandbox\b(.*)$", self.text, re.MULTILINE)
+        return ["sandbox", *shlex.split(match[1])] if match else []
+
+
+def pages() -> list[Page]:
+    """Return the README and every page of the documentation."""
+    return [Page(README), *map(Page, sorted(PAGES.glob("*.md")))]
+
+
+@contextmanager
+def served(page: Page) -> Iterator[Mapping[str, str]]:
+    """Run the page's sandbox on free ports. Yield the new address for each address of the page."""
+    if not page.sandbox:
+        yield {}
+        return
+    command = [sys.executable, "-m", "workflow_async", *page.sandbox, "--port", "0", "--json"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=_env()) as process:
+        try:
+            assert process.stdout is not None
+            systems = json.loads(process.stdout.readline())
+            yield {
+                OPENCAST: systems["opencast"]["url"].partition("//")[2],
+                PRESERVICA: systems["preservica"]["url"].partition("//")[2],
+            }
+        finally:
+            process.terminate()
+
+
+def run_programs(page: Page, addresses: Mapping[str, str], folder: Path) -> None:
+    """Save each program of a page and run it. A file `test_….py` is run by pytest."""
+    for program in page.programs:
+        (folder / program.file).write_text(_with_free_ports(program.text, addresses), encoding="utf-8")
+        options = (
+            ["-m", "pytest", "-q", "-p", "no:cacheprovider", *_plugin()] if program.file.startswith("test_") else []
+        )
+        done = _run([sys.executable, *options, program.file], folder)
+        assert done.returncode == 0, f"{page.path.name}: {program.file}\n{done.stdout}\n{done.stderr}"
+
+
+def run_session(page: Page, addresses: Mapping[str, str], folder: Path) -> str:
+    """Type all blocks of a page at the prompt of `python -m asyncio`, one after the other. Return the output."""
+    typed = _with_free_ports("\n".join(block.text for block in page.session), addresses)
+    done = _run([sys.executable, "-m", "asyncio"], folder, typed + "\n")
+    assert not re.search(r"^(Traceback|\w*Error\b)|SyntaxError", done.stderr, re.MULTILINE), (
+        f"{page.path.name}\n{done.stdout}\n{done.stderr}"
+    )
+    return done.stdout
+
+
+def run_commands(page: Page, addresses: Mapping[str, str], folder: Path) -> str:
+    """Run all shell blocks of a page in one shell, except the one that starts the sandbox. Return the output."""
+    shell = [block.text for block in page.blocks if block.language == "sh"]
+    blocks = [text for text in shell if "workflow-async sandbox" not in text]
+    script = f'workflow-async() {{ {shlex.quote(sys.executable)} -m workflow_async "$@"; }}\n' + "\n".join(blocks)
+    done = _run(["bash", "-euo", "pipefail", "-c", _with_free_ports(script, addresses)], folder)
+    assert done.returncode == 0, f"{page.path.name}\n{done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+def _with_free_ports(text: str, addresses: Mapping[str, str]) -> str:
+    for there, here in addresses.items():
+        text = text.replace(there, here)
+    return text
+
+
+def _run(command: list[str], folder: Path, typed: str = "") -> "subprocess.CompletedProcess[str]":
+    return subprocess.run(
+        command, input=typed, capture_output=True, text=True, cwd=folder, env=_env(), timeout=SECONDS, check=False
+    )
+
+
+def _env() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+def _plugin() -> list[str]:
+    """Return the option that loads the pytest plugin where the installed package does not register it yet."""
+    registered = {entry.value for entry in entry_points(group="pytest11")}
+    return [] if PLUGIN in registered else ["-p", PLUGIN]
