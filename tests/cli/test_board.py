@@ -5,10 +5,11 @@ from workflow_async.cli.exit_codes import Exit
 from workflow_async.cli.output import console
 from workflow_async.cli.records import tree
 from workflow_async.cli.summary import outcomes, summary
+from workflow_async.cli.systems.preservica import PreservicaSystem
 from workflow_async.cli.tally import StateChange, Tally, WaitResult, from_error, from_record, from_timeout
 from workflow_async.errors import ConnectFailed, WorkflowAsyncError, WorkflowParked, WorkflowReplaced
 from workflow_async.phase import Phase
-from workflow_async.preservica import State, Workflow
+from workflow_async.preservica import PreservicaClient, State, Workflow
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 
@@ -18,6 +19,10 @@ def workflow(id: int, state: State, step: str | None = None, *, seconds: float |
     return Workflow(
         id=id, state=state, state_text=state.name, current_step=step, started=finished and NOON, finished=finished
     )
+
+
+def preservica() -> PreservicaSystem:
+    return PreservicaSystem(PreservicaClient("pv.example.org", username="u", password="p", tenant="T"))
 
 
 def test_the_first_look_is_a_change_from_nothing() -> None:
@@ -107,13 +112,13 @@ def test_a_summary_tells_the_durations_of_those_that_ended() -> None:
         board.ended(from_record(workflow(seconds, State.COMPLETED, seconds=seconds)))
     board.ended(from_record(workflow(11, State.SUSPENDED)))
     board.ended(from_error(12, ConnectFailed("refused"), None))
-    told = summary(board, 99)
+    told = summary(board, 99, preservica().spans)
     assert (told.median, told.p90, told.longest, told.requests) == (5.5, 9.0, 10.0, 99)
     assert outcomes(told.outcomes) == "1 parked, 10 succeeded, 1 unobserved"
 
 
 def test_a_summary_without_durations_tells_none() -> None:
-    told = summary(Tally("opencast", 0), 0)
+    told = summary(Tally("preservica", 0), 0, preservica().spans)
     assert (told.workflows, told.median, told.p90, told.longest) == (0, None, None, None)
 
 

@@ -4,18 +4,19 @@ import pytest
 
 from tests.cli.conftest import Run, opencast_of, preservica_of
 from workflow_async.cli.exit_codes import UsageError
-from workflow_async.cli.listing import OPENCAST_FILTERS, filters
+from workflow_async.cli.systems.opencast import FILTERS
+from workflow_async.cli.systems.system import used_filters
 from workflow_async.sandbox import Sandbox
 
 
 def test_filters_get_the_names_the_client_knows_them_by() -> None:
     given = {"event": "e-1", "state": ["running"], "text": None, "sort": None}
-    assert filters(given, OPENCAST_FILTERS, "Opencast") == {"event_id": "e-1", "state": ["running"]}
+    assert used_filters(given, FILTERS, "Opencast") == {"event_id": "e-1", "state": ["running"]}
 
 
 def test_a_filter_of_the_other_system_is_refused_by_name() -> None:
     with pytest.raises(UsageError, match="Opencast cannot filter by --context, --type"):
-        filters({"type": "Ingest", "context": "42"}, OPENCAST_FILTERS, "Opencast")
+        used_filters({"type": "Ingest", "context": "42"}, FILTERS, "Opencast")
 
 
 def test_opencast_11_lists_its_workflows_as_a_table(run: Run, eleven: Sandbox) -> None:

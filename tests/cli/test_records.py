@@ -1,12 +1,26 @@
 import json
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone
 
 from workflow_async import opencast, preservica
-from workflow_async.cli.durations import lasted, spans
 from workflow_async.cli.records import moment, tree
 from workflow_async.cli.showing import facts
+from workflow_async.cli.systems.opencast import OpencastSystem
+from workflow_async.cli.systems.preservica import PreservicaSystem
+from workflow_async.cli.timeline import Span, stretch
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
+
+
+def spans(record: opencast.Workflow | preservica.Workflow) -> Sequence[Span]:
+    if isinstance(record, opencast.Workflow):
+        return OpencastSystem(opencast.OpencastClient("https://oc.example.org", auth=("u", "p"))).spans(record)
+    client = preservica.PreservicaClient("pv.example.org", username="u", password="p", tenant="T")
+    return PreservicaSystem(client).spans(record)
+
+
+def lasted(record: opencast.Workflow | preservica.Workflow, now: datetime) -> timedelta | None:
+    return stretch(spans(record), now)
 
 
 def workflow(state: opencast.State, *operations: opencast.Operation) -> opencast.Workflow:

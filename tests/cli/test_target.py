@@ -6,11 +6,12 @@ from typing import Any
 import pytest
 import typer
 
-from workflow_async import OpencastClient
 from workflow_async.cli.exit_codes import UsageError
-from workflow_async.cli.target import System, Target, secret, system_of
+from workflow_async.cli.systems import SYSTEMS, choose_system, system_for
+from workflow_async.cli.systems.opencast import OpencastSystem
+from workflow_async.cli.systems.preservica import PreservicaSystem
+from workflow_async.cli.target import Target, secret
 from workflow_async.errors import InvalidArgument
-from workflow_async.preservica import PreservicaClient
 
 OPENCAST = {"OPENCAST_URL": "https://oc.example.org"}
 PRESERVICA = {"PRESERVICA_SERVER": "eu.preservica.com"}
@@ -45,17 +46,17 @@ def private(path: Path, text: str) -> Path:
 @pytest.mark.parametrize(
     ("target", "environment", "system"),
     [
-        (Target(), {}, System.OPENCAST),
-        (Target(), OPENCAST, System.OPENCAST),
-        (Target(), PRESERVICA, System.PRESERVICA),
-        (Target(), OPENCAST | PRESERVICA, System.OPENCAST),
-        (Target(system=System.PRESERVICA), OPENCAST, System.PRESERVICA),
-        (Target(system=System.OPENCAST), PRESERVICA, System.OPENCAST),
-        (Target(credentials=Path("credentials.properties")), {}, System.PRESERVICA),
+        (Target(), {}, "opencast"),
+        (Target(), OPENCAST, "opencast"),
+        (Target(), PRESERVICA, "preservica"),
+        (Target(), OPENCAST | PRESERVICA, "opencast"),
+        (Target(system="preservica"), OPENCAST, "preservica"),
+        (Target(system="opencast"), PRESERVICA, "opencast"),
+        (Target(credentials=Path("credentials.properties")), {}, "preservica"),
     ],
 )
-def test_the_system_is_the_one_asked_for_or_set_up(target: Target, environment: dict[str, str], system: System) -> None:
-    assert system_of(target, environment) is system
+def test_the_system_is_the_one_asked_for_or_set_up(target: Target, environment: dict[str, str], system: str) -> None:
+    assert choose_system(target, environment) is SYSTEMS[system]
 
 
 def test_a_password_file_gives_its_first_line(tmp_path: Path) -> None:
@@ -82,31 +83,31 @@ def test_a_password_file_that_is_missing_empty_or_no_text_is_refused(tmp_path: P
 
 def test_without_a_server_the_refusal_names_the_variables() -> None:
     with pytest.raises(UsageError, match=r"--url, or set OPENCAST_URL, or PRESERVICA_SERVER"):
-        Target().client()
+        system_for(Target())
 
 
 def test_without_a_terminal_missing_credentials_are_refused_by_their_variables(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO())
     with pytest.raises(UsageError, match="OPENCAST_USERNAME and OPENCAST_PASSWORD"):
-        Target(url="https://oc.example.org").client()
+        system_for(Target(url="https://oc.example.org"))
     with pytest.raises(InvalidArgument, match="PRESERVICA_PASSWORD"):
-        Target(system=System.PRESERVICA, url="eu.preservica.com", username="manager").client()
+        system_for(Target(system="preservica", url="eu.preservica.com", username="manager"))
 
 
 def test_a_person_is_asked_for_what_is_missing_with_the_password_hidden(asked: list[tuple[str, bool]]) -> None:
-    assert isinstance(Target(url="https://oc.example.org").client(), OpencastClient)
+    assert isinstance(system_for(Target(url="https://oc.example.org")), OpencastSystem)
     assert asked == [("User name", False), ("Password of answer", True)]
 
 
 def test_a_person_is_asked_for_the_password_of_a_preservica(asked: list[tuple[str, bool]]) -> None:
-    target = Target(system=System.PRESERVICA, url="eu.preservica.com", username="manager")
-    assert isinstance(target.client(), PreservicaClient)
+    target = Target(system="preservica", url="eu.preservica.com", username="manager")
+    assert isinstance(system_for(target), PreservicaSystem)
     assert asked == [("Password", True)]
 
 
 def test_a_person_is_not_asked_for_what_no_answer_mends(asked: list[tuple[str, bool]]) -> None:
     with pytest.raises(InvalidArgument, match="PRESERVICA_USERNAME"):
-        Target(system=System.PRESERVICA, url="eu.preservica.com").client()
+        system_for(Target(system="preservica", url="eu.preservica.com"))
     assert asked == []
 
 
@@ -116,21 +117,21 @@ def test_ctrl_c_at_the_prompt_is_130(asked: list[tuple[str, bool]], monkeypatch:
 
     monkeypatch.setattr(typer, "prompt", abort)
     with pytest.raises(typer.Exit) as ended:
-        Target(url="https://oc.example.org", username="admin").client()
+        system_for(Target(url="https://oc.example.org", username="admin"))
     assert ended.value.exit_code == 130
 
 
 def test_a_password_file_serves_either_system(tmp_path: Path) -> None:
     path = private(tmp_path / "password", "s3cret\n")
     opencast = Target(url="https://oc.example.org", username="admin", password_file=path)
-    preservica = Target(system=System.PRESERVICA, url="eu.preservica.com", username="manager", password_file=path)
-    assert repr(opencast.client()) == "OpencastClient('https://oc.example.org')"
-    assert repr(preservica.client()) == "PreservicaClient('https://eu.preservica.com')"
+    preservica = Target(system="preservica", url="eu.preservica.com", username="manager", password_file=path)
+    assert repr(system_for(opencast).client) == "OpencastClient('https://oc.example.org')"
+    assert repr(system_for(preservica).client) == "PreservicaClient('https://eu.preservica.com')"
 
 
 def test_credentials_properties_is_preservicas(tmp_path: Path) -> None:
     text = "[credentials]\nusername=manager\npassword=s3cret\nserver=eu.preservica.com\n"
     path = private(tmp_path / "mine.properties", text)
-    assert isinstance(Target(credentials=path).client(), PreservicaClient)
+    assert isinstance(system_for(Target(credentials=path)), PreservicaSystem)
     with pytest.raises(UsageError, match="--credentials is Preservica's"):
-        Target(system=System.OPENCAST, credentials=path).client()
+        system_for(Target(system="opencast", credentials=path))

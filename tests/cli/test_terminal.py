@@ -12,50 +12,50 @@ import pytest
 from rich.console import Console
 
 from tests.cli.conftest import Run
-from tests.support.hostile_server import BAD, EVIL, IN_XML, LATE, ODD, STEERING, client_of, is_harmless
+from tests.support.hostile_server import BAD, EVIL, IN_XML, LATE, ODD, STEERING, hostile_system, is_harmless
 from workflow_async import cli
 from workflow_async.cli import display, output
 from workflow_async.cli.app import COMMANDS
 from workflow_async.cli.exit_codes import printable_text
 from workflow_async.cli.output import faint, grid, plain
+from workflow_async.cli.systems import SYSTEMS
 from workflow_async.cli.tally import Tally
-from workflow_async.cli.target import System, Target
 from workflow_async.preservica import State, Workflow
 
 SETTLE = ("--every", 0.1, "--settle", 0.1)
 WATCH = ("--timeout", 0.8, "--every", 0.1)
-START = {System.OPENCAST: ("event", "definition"), System.PRESERVICA: ("42",)}
+START = {"opencast": ("event", "definition"), "preservica": ("42",)}
 SILENT = {
-    (System.PRESERVICA, "start"),
-    (System.PRESERVICA, "watch"),
-    (System.PRESERVICA, "definitions"),
-    (System.OPENCAST, "contexts"),
+    ("preservica", "start"),
+    ("preservica", "watch"),
+    ("preservica", "definitions"),
+    ("opencast", "contexts"),
 }
 """Calls that need not tell what the server said: two tell numbers and words of ours, and two are refused."""
 OURS = {"demo", "sandbox"}
 """Commands that talk to the sandbox in their own process only."""
 
 
-@pytest.fixture(params=System, ids=lambda system: system.value)
-def system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> System:
+@pytest.fixture(params=SYSTEMS)
+def system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
     """The system whose server is hostile."""
-    system: System = request.param
-    monkeypatch.setattr(Target, "client", client_of(system))
-    return system
+    name: str = request.param
+    monkeypatch.setattr("workflow_async.cli.command.system_for", lambda _: hostile_system(name))
+    return name
 
 
 @pytest.fixture
-def batch(system: System) -> Path:
+def batch(system: str) -> Path:
     """A file with a start that fails and one that is refused."""
     rows = {
-        System.OPENCAST: "key,event,definition\na,e,fast\nb,e,refused\n",
-        System.PRESERVICA: "key,context,n\na,42,1\nb,refused,2\n",
+        "opencast": "key,event,definition\na,e,fast\nb,e,refused\n",
+        "preservica": "key,context,n\na,42,1\nb,refused,2\n",
     }
     (path := Path("batch.csv")).write_text(rows[system])
     return path
 
 
-def arguments(system: System) -> dict[str, tuple[object, ...]]:
+def arguments(system: str) -> dict[str, tuple[object, ...]]:
     """A call of each command, so that it shows as much as it can."""
     return {
         "list": (),
@@ -71,7 +71,7 @@ def arguments(system: System) -> dict[str, tuple[object, ...]]:
 
 
 def test_every_command_is_tried() -> None:
-    assert arguments(System.OPENCAST).keys() | OURS == COMMANDS.keys()
+    assert arguments("opencast").keys() | OURS == COMMANDS.keys()
 
 
 def check_harmless(text: str) -> None:
@@ -79,9 +79,9 @@ def check_harmless(text: str) -> None:
 
 
 @pytest.mark.parametrize("json", [False, True], ids=["people", "json"])
-@pytest.mark.parametrize("name", arguments(System.OPENCAST))
+@pytest.mark.parametrize("name", arguments("opencast"))
 def test_no_text_of_a_server_reaches_the_terminal_as_it_is(
-    run: Run, system: System, batch: Path, name: str, *, json: bool
+    run: Run, system: str, batch: Path, name: str, *, json: bool
 ) -> None:
     if name == "report":
         run("run", *arguments(system)["run"])
@@ -92,14 +92,14 @@ def test_no_text_of_a_server_reaches_the_terminal_as_it_is(
     check_harmless(result.stderr)
 
 
-def test_what_comes_from_stdin_is_harmless_too(run: Run, system: System) -> None:
+def test_what_comes_from_stdin_is_harmless_too(run: Run, system: str) -> None:
     result = run("watch", "-", stdin='{"state": "evil\x9b5;41m"}\n')
     assert (result.exit_code, result.stdout) == (2, "")
     assert "evil" in result.stderr
     check_harmless(result.stderr)
 
 
-def test_a_file_for_spreadsheets_is_harmless_too(run: Run, system: System, batch: Path) -> None:
+def test_a_file_for_spreadsheets_is_harmless_too(run: Run, system: str, batch: Path) -> None:
     run("run", *arguments(system)["run"])
     result = run("report", "b.sqlite", "--csv")
     check_harmless(result.stdout)
@@ -108,10 +108,10 @@ def test_a_file_for_spreadsheets_is_harmless_too(run: Run, system: System, batch
     assert "evil" in refused["detail"]
 
 
-def test_what_scripts_get_is_what_the_server_said(run: Run, system: System) -> None:
+def test_what_scripts_get_is_what_the_server_said(run: Run, system: str) -> None:
     (line,) = run("show", BAD, "--json").stdout.splitlines()
     record = json.loads(line)
-    assert record["creator"] == {System.OPENCAST: EVIL, System.PRESERVICA: record["creator"]}[system]
+    assert record["creator"] == {"opencast": EVIL, "preservica": record["creator"]}[system]
     assert "\x9b5;41m" in record["creator"]
 
 
@@ -122,7 +122,7 @@ FORBIDDEN = ("\x1b]", "\x1b[2J", "\x1b[5;41m", "\x1bP", "\x1b_", "\x1b\\", "\x9b
 
 @pytest.mark.parametrize("name", ["start", "run", "watch"])
 def test_no_text_of_a_server_steers_a_live_board(
-    run: Run, system: System, batch: Path, monkeypatch: pytest.MonkeyPatch, name: str
+    run: Run, system: str, batch: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     shown = io.StringIO()
     make = output.Output
@@ -170,7 +170,7 @@ def test_what_steers_a_terminal_is_not_printable(name: str) -> None:
 
 # Where it is written
 
-MODULES = sorted(Path(cli.__file__).parent.glob("*.py"))
+MODULES = sorted(Path(cli.__file__).parent.rglob("*.py"))
 WRITERS = {"output.py"}
 """Modules that may write what they are given."""
 MAKERS = {"rich.text", "rich.table", "rich.markup", "rich.panel", "rich.tree", "rich.pretty", "rich", "sys.stdout"}

@@ -2,7 +2,6 @@
 
 import itertools
 import json
-from collections.abc import Callable
 from urllib.parse import parse_qs
 from xml.sax.saxutils import escape
 
@@ -10,7 +9,9 @@ import httpx
 from attrs import define, field
 
 from workflow_async import OpencastClient
-from workflow_async.cli.target import Client, System, Target
+from workflow_async.cli.systems import AnySystem
+from workflow_async.cli.systems.opencast import OpencastSystem
+from workflow_async.cli.systems.preservica import PreservicaSystem
 from workflow_async.preservica import PreservicaClient
 
 STEERING = {
@@ -136,14 +137,10 @@ def element(name: str, *content: str, **children: str) -> str:
     return f"<{name}>{inner}{''.join(element(child, text) for child, text in children.items())}</{name}>"
 
 
-def client_of(system: System) -> Callable[[Target], Client]:
-    """What makes a client of a hostile server, instead of `Target.client`."""
-
-    def client(_: Target) -> Client:
-        if system is System.OPENCAST:
-            http = httpx.AsyncClient(transport=httpx.MockTransport(Opencast()))
-            return OpencastClient("https://oc.example.org", auth=("user", "secret"), http=http)
-        http = httpx.AsyncClient(transport=httpx.MockTransport(Preservica()))
-        return PreservicaClient("pv.example.org", username="u@x", password="pw", tenant="TEN", http=http)
-
-    return client
+def hostile_system(name: str) -> AnySystem:
+    """Return the named system with a client of a hostile server."""
+    if name == "opencast":
+        http = httpx.AsyncClient(transport=httpx.MockTransport(Opencast()))
+        return OpencastSystem(OpencastClient("https://oc.example.org", auth=("user", "secret"), http=http))
+    http = httpx.AsyncClient(transport=httpx.MockTransport(Preservica()))
+    return PreservicaSystem(PreservicaClient("pv.example.org", username="u@x", password="pw", tenant="TEN", http=http))

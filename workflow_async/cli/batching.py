@@ -4,7 +4,7 @@ import enum
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, cast
 
 import typer
 from attrs import define, frozen
@@ -23,14 +23,14 @@ from workflow_async.batch import (
     StatusKind,
 )
 from workflow_async.cli.command import CommandContext
-from workflow_async.cli.csvfile import AnyStart, starts
+from workflow_async.cli.csvfile import starts
 from workflow_async.cli.display import progress
 from workflow_async.cli.exit_codes import Exit, UsageError, code_of, worst
 from workflow_async.cli.reporting import ROWS, Row, counts, row
 from workflow_async.cli.tally import COLUMNS, NOT_STARTED, UNSEEN, Tally, WaitResult
-from workflow_async.cli.target import Client
 from workflow_async.cli.watching import Every, OnParked, WhenParked
 from workflow_async.monitor import PollingFailed, Replaced
+from workflow_async.preservica import PreservicaClient
 
 BatchFile = Annotated[
     Path,
@@ -114,14 +114,14 @@ async def run(
         settle=settle,
         again=again,
     )
-    system = "opencast" if isinstance(session.client, OpencastClient) else "preservica"
-    return await _perform(session, system, starts(file, system), way)
+    return await _perform(session, starts(file, session.system), way)
 
 
-async def _perform(session: CommandContext, system: str, wanted: Sequence[AnyStart], way: BatchSettings) -> Exit:
+async def _perform(session: CommandContext, wanted: Sequence[Any], way: BatchSettings) -> Exit:
     codes: list[Exit] = []
     rows: list[Row] = []
-    async with batch(session.client, wanted, way) as outcomes:
+    system = session.system.name
+    async with batch(cast("Any", session.system.client), wanted, way) as outcomes:
         board = BatchTally(system, len(wanted), run=outcomes)
         if session.output.json:
             async for result in outcomes:
@@ -139,7 +139,7 @@ async def _perform(session: CommandContext, system: str, wanted: Sequence[AnySta
     return worst(codes)
 
 
-def batch(client: Client, wanted: Sequence[Any], way: BatchSettings) -> Run[Any]:
+def batch(client: OpencastClient | PreservicaClient, wanted: Sequence[Any], way: BatchSettings) -> Run[Any]:
     """The batch, not yet begun."""
     settings: dict[str, Any] = {
         "max_running": way.max_running,

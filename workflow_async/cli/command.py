@@ -9,9 +9,11 @@ import anyio
 import typer
 from attrs import frozen
 
+from workflow_async.cli.choices import choice_option
 from workflow_async.cli.exit_codes import Exit, run_and_exit
 from workflow_async.cli.output import Output
-from workflow_async.cli.target import Client, System, Target
+from workflow_async.cli.systems import SYSTEMS, AnySystem, system_for
+from workflow_async.cli.target import Target
 
 SERVER = "Server"
 """The heading of the target's options in the help."""
@@ -21,16 +23,17 @@ Json = Annotated[bool, typer.Option("--json", help="Lines of JSON, for scripts."
 
 @frozen
 class CommandContext:
-    """An open client, and where to write."""
+    """The system with an open client, and the output of the command."""
 
-    client: Client
+    system: AnySystem
     output: Output
 
 
 def target(
     *,
     system: Annotated[
-        System | None, typer.Option(help="Default: what the environment says.", rich_help_panel=SERVER)
+        str | None,
+        choice_option(choices=SYSTEMS, help="Default: what the environment says.", rich_help_panel=SERVER),
     ] = None,
     url: Annotated[
         str | None, typer.Option(help="Default: OPENCAST_URL or PRESERVICA_SERVER.", rich_help_panel=SERVER)
@@ -79,10 +82,10 @@ def connected(work: Callable[..., Coroutine[Any, Any, Exit]]) -> Callable[..., N
 
 
 def _run(named: Target, output: Output, work: Callable[[CommandContext], Coroutine[Any, Any, Exit]]) -> Exit:
-    client = named.client()  # it may ask for a password, which an event loop would keep Ctrl-C from
+    system = system_for(named)  # outside the event loop, where Ctrl-C ends a password prompt
 
     async def converse() -> Exit:
-        async with client:
-            return await work(CommandContext(client, output))
+        async with system.client:
+            return await work(CommandContext(system, output))
 
     return anyio.run(converse)

@@ -3,22 +3,21 @@
 import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeVar
 
-from workflow_async import opencast, preservica
 from workflow_async.cli.exit_codes import UsageError
+from workflow_async.cli.systems import System
 
 Cells = Mapping[str, str]
-AnyStart: TypeAlias = "opencast.Start | preservica.Start"
+S = TypeVar("S")
 
 KEY = "key"
-COLUMNS: Mapping[str, tuple[str, ...]] = {"opencast": ("event", "definition"), "preservica": ("context",)}
-"""What a file must have; a column `key` is the start's, and all others are its settings."""
+"""The optional column for the key of a start. Every column that the system does not require is a setting."""
 
 
-def starts(path: Path, system: str) -> list[AnyStart]:
-    """The starts in a file, in its order; raises `UsageError` for a file that is not of this form."""
-    return [_start(system, cells) for cells in _rows(path, COLUMNS[system])]
+def starts(path: Path, system: System[Any, S]) -> list[S]:
+    """Return the starts in a file, in its order. Raise `UsageError` for a file that is not of this form."""
+    return [_start(system, cells) for cells in _rows(path, system.start_columns)]
 
 
 def _rows(path: Path, required: Sequence[str]) -> list[Cells]:
@@ -42,11 +41,8 @@ def _whole(path: Path, line: int, row: Mapping[str | None, object], required: Se
     return cells
 
 
-def _start(system: str, cells: Cells) -> AnyStart:
-    """A row as a start; an empty cell is no setting."""
-    named = (*COLUMNS[system], KEY)
+def _start(system: System[Any, S], cells: Cells) -> S:
+    """Return the start in a row. An empty cell is no setting."""
+    named = (*system.start_columns, KEY)
     settings = {name: text for name, text in cells.items() if name not in named and text} or None
-    key = cells.get(KEY) or None
-    if system == "opencast":
-        return opencast.Start(cells["event"], cells["definition"], settings, key)
-    return preservica.Start(cells["context"], settings, key)
+    return system.start_from_row(cells, settings, cells.get(KEY) or None)

@@ -18,6 +18,9 @@ from workflow_async.cli.output import Output
 from workflow_async.cli.records import tree
 from workflow_async.cli.serve import sandbox_class
 from workflow_async.cli.summary import SUMMARIES, Summary, summary
+from workflow_async.cli.systems import AnySystem
+from workflow_async.cli.systems.opencast import OpencastSystem
+from workflow_async.cli.systems.preservica import PreservicaSystem
 from workflow_async.cli.tally import Tally
 from workflow_async.cli.watcher import ConsoleWatcher
 from workflow_async.preservica import Context, PreservicaClient
@@ -61,26 +64,28 @@ async def perform(workflows: int, output: Output) -> Exit:
     """Serve a sandbox for the length of the demonstration, and tell what came of it."""
     began = time.monotonic()
     async with sandbox_class()("16", speed=SPEED) as fakes:
-        boards = await _perform(fakes, workflows, output)
+        watchers = await _perform(fakes, workflows, output)
         requests = len(fakes.opencast.requests), len(fakes.preservica.requests)
-    summaries = [summary(board, asked) for board, asked in zip(boards, requests, strict=True)]
+    summaries = [
+        summary(watcher.board, asked, watcher.system.spans) for watcher, asked in zip(watchers, requests, strict=True)
+    ]
     _tell(summaries, time.monotonic() - began, output)
-    unobserved = any(ending.code is Exit.SERVER for board in boards for ending in board.endings.values())
+    unobserved = any(ending.code is Exit.SERVER for watcher in watchers for ending in watcher.board.endings.values())
     return Exit.SERVER if unobserved else Exit.DONE
 
 
-async def _perform(fakes: "Sandbox", workflows: int, output: Output) -> Sequence[Tally]:
+async def _perform(fakes: "Sandbox", workflows: int, output: Output) -> Sequence[ConsoleWatcher]:
     door = fakes.preservica
     async with (
         OpencastClient(fakes.opencast.url, auth=fakes.opencast.auth) as oc,
         PreservicaClient(door.url, username=door.username, password=door.password, tenant=door.tenant) as pv,
     ):
         acts = [await _opencast(fakes, oc, workflows // 2), await _preservica(pv, workflows - workflows // 2)]
-        boards = [act.vigil.board for act in acts]
-        async with progress(output.err, boards), anyio.create_task_group() as tasks:
+        watchers = [act.vigil for act in acts]
+        async with progress(output.err, [watcher.board for watcher in watchers]), anyio.create_task_group() as tasks:
             for act in acts:
                 tasks.start_soon(act.play)
-        return boards
+        return watchers
 
 
 async def _opencast(fakes: "Sandbox", client: OpencastClient, count: int) -> DemoScenario:
@@ -90,7 +95,7 @@ async def _opencast(fakes: "Sandbox", client: OpencastClient, count: int) -> Dem
     known = {definition.id async for definition in client.definitions.list()}
     asked = islice(cycle([definition for definition in DEFINITIONS if definition in known]), count)
     starts = [partial(start, fakes.opencast.event(), definition) for definition in asked]
-    return DemoScenario(ConsoleWatcher(client, Tally("opencast", count), parked="return", poll=POLL), starts)
+    return DemoScenario(_watcher(OpencastSystem(client), count), starts)
 
 
 async def _preservica(client: PreservicaClient, count: int) -> DemoScenario:
@@ -99,7 +104,11 @@ async def _preservica(client: PreservicaClient, count: int) -> DemoScenario:
 
     contexts = [context async for context in client.contexts.list()]
     starts = [partial(start, context) for context in islice(cycle(contexts), count)]
-    return DemoScenario(ConsoleWatcher(client, Tally("preservica", count), parked="return", poll=POLL), starts)
+    return DemoScenario(_watcher(PreservicaSystem(client), count), starts)
+
+
+def _watcher(system: AnySystem, count: int) -> ConsoleWatcher:
+    return ConsoleWatcher(system, Tally(system.name, count), parked="return", poll=POLL)
 
 
 def _tell(summaries: Sequence[Summary], elapsed: float, output: Output) -> None:

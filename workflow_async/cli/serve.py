@@ -14,6 +14,7 @@ import typer
 from workflow_async.cli.command import Json
 from workflow_async.cli.exit_codes import Exit, SandboxError, UsageError, run_and_exit
 from workflow_async.cli.output import Output, say
+from workflow_async.cli.systems import SYSTEMS
 
 if TYPE_CHECKING:
     from workflow_async.sandbox import Sandbox
@@ -109,22 +110,15 @@ def announce(fakes: "Sandbox", output: Output) -> None:
         return
     for system, door in doors.items():
         for name, value in door.items():
-            variable = "SERVER" if (system, name) == ("preservica", "url") else name.upper()
-            output.say(f"export {system.upper()}_{variable}={shlex.quote(value)}")
+            output.say(f"export {SYSTEMS[system].variables[name]}={shlex.quote(value)}")
     say(output.err, "Serving until Ctrl-C")
 
 
 def access(fakes: "Sandbox") -> dict[str, dict[str, str]]:
     """Where both systems are and how to log in, for scripts."""
-    opencast, preservica = fakes.opencast, fakes.preservica
     return {
-        "opencast": {"url": opencast.url, "username": opencast.username, "password": opencast.password},
-        "preservica": {
-            "url": preservica.url,
-            "username": preservica.username,
-            "password": preservica.password,
-            "tenant": preservica.tenant,
-        },
+        name: {attribute: getattr(getattr(fakes, name), attribute) for attribute in system.variables}
+        for name, system in SYSTEMS.items()
     }
 
 

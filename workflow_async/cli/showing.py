@@ -1,21 +1,19 @@
 """`show`: one workflow, its facts and its operations as bars."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
 
-from workflow_async import OpencastClient
 from workflow_async.batch.workflow_details import failure_text
 from workflow_async.cli.command import CommandContext
-from workflow_async.cli.durations import AnyWorkflow, lasted, spans
 from workflow_async.cli.exit_codes import Exit
 from workflow_async.cli.output import Output
 from workflow_async.cli.records import Tree, tree
 from workflow_async.cli.tables import BARS, BESIDE_BARS
-from workflow_async.cli.target import Client
-from workflow_async.cli.timeline import bars, words
+from workflow_async.cli.timeline import Span, bars, stretch, words
+from workflow_async.phase import Workflow
 
 Id = Annotated[str, typer.Argument(metavar="ID")]
 
@@ -27,11 +25,11 @@ SHOWN_ELSEWHERE = frozenset({"id", "state", "operations"})
 async def show(session: CommandContext, id: Id) -> Exit:
     """Show one workflow: its facts, and its operations on a timeline."""
     with session.output.waiting("asking"):
-        workflow = await _get(session.client, id)
+        workflow = await session.system.get(id)
     if session.output.json:
         session.output.record(workflow)
     else:
-        _draw(session.output, workflow, datetime.now(UTC))
+        _draw(session.output, workflow, session.system.spans(workflow), datetime.now(UTC))
     return Exit.DONE
 
 
@@ -45,14 +43,8 @@ def facts(record: Tree, prefix: str = "") -> Iterator[tuple[str, str]]:
             yield f"{prefix}{name}", str(value)
 
 
-async def _get(client: Client, id: str) -> AnyWorkflow:
-    if isinstance(client, OpencastClient):
-        return await client.workflows.get(id, with_operations=True, with_configuration=True)
-    return await client.workflows.get(id)
-
-
-def _draw(output: Output, workflow: AnyWorkflow, now: datetime) -> None:
+def _draw(output: Output, workflow: Workflow, spans: Sequence[Span], now: datetime) -> None:
     output.say(f"Workflow {workflow.id} is {workflow.phase.value} {failure_text(workflow)}".rstrip(), "bold")
     shown = {name: value for name, value in tree(workflow).items() if name not in SHOWN_ELSEWHERE}
-    output.facts(list(facts({**shown, "took": words(lasted(workflow, now))})))
-    output.rows(BARS, bars(spans(workflow), min(WIDEST, max(1, output.out.width - BESIDE_BARS)), now))
+    output.facts(list(facts({**shown, "took": words(stretch(spans, now))})))
+    output.rows(BARS, bars(spans, min(WIDEST, max(1, output.out.width - BESIDE_BARS)), now))

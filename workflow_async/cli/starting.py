@@ -1,16 +1,13 @@
 """`start`: start a workflow, and wait for it if asked to."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from typing import Annotated
 
 import typer
 
-from workflow_async import OpencastClient
 from workflow_async.cli.command import CommandContext
 from workflow_async.cli.exit_codes import Exit, UsageError
-from workflow_async.cli.output import Output
 from workflow_async.cli.watching import Deadline, Every, OnParked, WaitSettings, WhenParked, run_watch
-from workflow_async.preservica import PreservicaClient
 
 Subject = Annotated[
     list[str],
@@ -36,14 +33,13 @@ async def start(
 
     It is asked for once and never again, whatever happens on the way.
     """
-    client, settings = session.client, pairs(param or ())
-    if isinstance(client, OpencastClient):
-        id = await _on_opencast(client, subject, settings, session.output)
-    else:
-        id = await _on_preservica(client, subject, settings, session.output)
-    return (
-        await run_watch(session, [id], WaitSettings(timeout, parked, every)) if wait and id is not None else Exit.DONE
-    )
+    settings = pairs(param or ())
+    with session.output.waiting("starting"):
+        started = await session.system.start(subject, settings)
+    session.output.told(started.record, started.message)
+    if not wait or started.id is None:
+        return Exit.DONE
+    return await run_watch(session, [started.id], WaitSettings(timeout, parked, every))
 
 
 def pairs(params: Iterable[str]) -> dict[str, str]:
@@ -55,25 +51,3 @@ def pairs(params: Iterable[str]) -> dict[str, str]:
             raise UsageError(f"-p {param}: " + ("given twice" if key in found else "must be KEY=VALUE"))
         found[key] = value
     return found
-
-
-async def _on_opencast(
-    client: OpencastClient, subject: Sequence[str], settings: Mapping[str, str], output: Output
-) -> int | None:
-    if len(subject) != len(("EVENT", "DEFINITION")):
-        raise UsageError("a start on an Opencast takes an EVENT and a DEFINITION")
-    with output.waiting("starting"):
-        workflow = await client.workflows.start(*subject, configuration=settings or None)
-    output.told(workflow, f"Workflow {workflow.id} of {workflow.definition_id} is {workflow.state_text}")
-    return workflow.id
-
-
-async def _on_preservica(
-    client: PreservicaClient, subject: Sequence[str], settings: Mapping[str, str], output: Output
-) -> int | None:
-    if len(subject) != 1:
-        raise UsageError("a start on a Preservica takes a CONTEXT, by id or by name")
-    with output.waiting("starting"):
-        started = await client.workflows.start(subject[0], settings or None)
-    output.told(started, f"Workflow {started.id} started, marked {started.correlation_id}")
-    return started.id

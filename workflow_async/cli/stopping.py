@@ -1,19 +1,13 @@
 """`stop`: end workflows that run."""
 
 import sys
-from collections.abc import Sequence
 from typing import Annotated
 
-import anyio
 import typer
 
-from workflow_async import OpencastClient
 from workflow_async.cli.command import CommandContext
-from workflow_async.cli.exit_codes import Exit, code_of, print_error, worst
+from workflow_async.cli.exit_codes import Exit
 from workflow_async.cli.id_args import Ids, numbers
-from workflow_async.cli.output import Output
-from workflow_async.errors import WorkflowAsyncError
-from workflow_async.preservica import PreservicaClient
 
 
 def confirmed(context: typer.Context, *, yes: bool) -> bool:
@@ -35,33 +29,6 @@ Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.", callback=c
 
 async def stop(session: CommandContext, ids: Ids, *, _yes: Yes = False) -> Exit:
     """Stop workflows on an Opencast; ask a Preservica to end them, which it does a little later."""
-    client, wanted = session.client, numbers(ids)
+    workflow_ids = numbers(ids)
     with session.output.waiting("stopping"):
-        if isinstance(client, OpencastClient):
-            return await _on_opencast(client, wanted, session.output)
-        return await _on_preservica(client, wanted, session.output)
-
-
-async def _on_opencast(client: OpencastClient, ids: Sequence[int], output: Output) -> Exit:
-    codes: list[Exit] = []
-
-    async def stop_one(id: int) -> None:
-        try:
-            workflow = await client.workflows.stop(id)
-        except WorkflowAsyncError as error:
-            print_error(error)
-            codes.append(code_of(error))
-        else:
-            output.told(workflow, f"Workflow {id} is {workflow.state_text}")
-
-    async with anyio.create_task_group() as tasks:
-        for id in ids:
-            tasks.start_soon(stop_one, id)
-    return worst(codes)
-
-
-async def _on_preservica(client: PreservicaClient, ids: Sequence[int], output: Output) -> Exit:
-    await client.workflows.terminate(*ids)
-    for id in ids:
-        output.told({"id": id, "asked": "terminate"}, f"Workflow {id} was asked to end")
-    return Exit.DONE
+        return await session.system.stop(workflow_ids, session.output)

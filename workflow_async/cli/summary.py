@@ -2,16 +2,15 @@
 
 import math
 import statistics
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import cast
+from typing import Any
 
 from attrs import frozen
 
-from workflow_async.cli.durations import AnyWorkflow, lasted
 from workflow_async.cli.output import Column
 from workflow_async.cli.tally import Tally, WaitResult
-from workflow_async.cli.timeline import words
+from workflow_async.cli.timeline import Span, stretch, words
 
 
 @frozen
@@ -27,9 +26,9 @@ class Summary:
     requests: int
 
 
-def summary(board: Tally, requests: int) -> Summary:
+def summary(board: Tally, requests: int, spans: Callable[[Any], Sequence[Span]]) -> Summary:
     """The summary of a board whose workflows have all ended."""
-    took = sorted(durations(board.endings.values()))
+    took = sorted(durations(board.endings.values(), spans))
     return Summary(
         board.name,
         len(board.endings),
@@ -41,11 +40,11 @@ def summary(board: Tally, requests: int) -> Summary:
     )
 
 
-def durations(endings: Iterable[WaitResult]) -> list[float]:
+def durations(endings: Iterable[WaitResult], spans: Callable[[Any], Sequence[Span]]) -> list[float]:
     """How many seconds each took that has ended; what waits for a person has not."""
     now = datetime.now(UTC)
-    ended = [cast("AnyWorkflow", e.workflow) for e in endings if e.workflow is not None and e.workflow.phase.final]
-    return [took.total_seconds() for took in (lasted(workflow, now) for workflow in ended) if took is not None]
+    ended = [e.workflow for e in endings if e.workflow is not None and e.workflow.phase.final]
+    return [took.total_seconds() for workflow in ended if (took := stretch(spans(workflow), now)) is not None]
 
 
 def outcomes(outcomes: dict[str, int]) -> str:

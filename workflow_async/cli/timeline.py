@@ -64,6 +64,11 @@ def words(lasted: timedelta | None) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def clock(moment: datetime | None) -> str:
+    """An instant for people, in the time of this machine."""
+    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S") if moment is not None else ""
+
+
 def _end(span: Span, now: datetime) -> datetime:
     start = span.start or now
     if span.end is not None:

@@ -7,8 +7,8 @@ import anyio
 from attrs import field, frozen
 
 from workflow_async import Poll
+from workflow_async.cli.systems import AnySystem
 from workflow_async.cli.tally import StateChange, Tally, WaitResult, from_error, from_record, from_timeout
-from workflow_async.cli.target import Client
 from workflow_async.errors import WorkflowAsyncError, WorkflowParked, WorkflowReplaced
 from workflow_async.monitor import PollingFailed, Replaced, Stalled, Vanished, Watch, WatchEvent, WhenParked
 from workflow_async.phase import Phase, Workflow
@@ -20,7 +20,7 @@ Say = Callable[[StateChange | WaitResult], None]
 class ConsoleWatcher:
     """How to wait: on which system, how patiently, and whom to tell."""
 
-    client: Client
+    system: AnySystem
     board: Tally
     say: Say = lambda _: None
     timeout: float | None = None
@@ -29,7 +29,7 @@ class ConsoleWatcher:
 
     async def all(self, ids: Sequence[int]) -> None:
         """Wait for each, by one watch; the trouble of one is its own."""
-        left = await self._through(self.client.workflows.watch(ids, poll=self.poll))
+        left = await self._through(self.system.watch(ids, poll=self.poll))
         for id in left:
             self._end(from_timeout(id, self.board.seen.get(id)))
 
@@ -39,8 +39,7 @@ class ConsoleWatcher:
 
     async def passing(self, filter: Mapping[str, str]) -> None:
         """Wait for whatever passes the filter, now and later, until the deadline."""
-        watch: Callable[..., Watch[Any]] = self.client.workflows.watch  # which filters there are, it says itself
-        await self._through(watch(poll=self.poll, **filter))
+        await self._through(self.system.watch_filter(filter, poll=self.poll))
 
     async def one(self, id: int) -> None:
         """Wait for one, which ends on the board in any case."""

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 from attrs import evolve, frozen
 
-from workflow_async import OpencastClient, Poll
+from workflow_async import Poll
 from workflow_async.cli.command import CommandContext
 from workflow_async.cli.display import progress
 from workflow_async.cli.exit_codes import Exit, worst
@@ -68,16 +68,15 @@ async def run_watch(
     session: CommandContext, ids: Sequence[int], patience: WaitSettings, filter: Mapping[str, str] | None = None
 ) -> Exit:
     """Wait for workflows as the options say, and tell how they ended."""
-    system = "opencast" if isinstance(session.client, OpencastClient) else "preservica"
-    board = Tally(system, len(ids))
+    board = Tally(session.system.name, len(ids))
     poll = Poll(interval=patience.every, ceiling=max(30.0, patience.every))
-    vigil = ConsoleWatcher(session.client, board, timeout=patience.timeout, parked=patience.parked.value, poll=poll)
+    vigil = ConsoleWatcher(session.system, board, timeout=patience.timeout, parked=patience.parked.value, poll=poll)
     if session.output.json:
         await evolve(vigil, say=session.output.record).waits(ids, filter)
     else:
         async with progress(session.output.err, [board]):
             await vigil.waits(ids, filter)
-        session.output.rows(endings(datetime.now(UTC)), board.endings.values())
+        session.output.rows(endings(session.system.spans, datetime.now(UTC)), board.endings.values())
     return worst(ending.code for ending in board.endings.values())
 
 

@@ -1,0 +1,60 @@
+"""Only `cli/systems` knows which systems there are."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from workflow_async import cli
+from workflow_async.cli.choices import choice_option
+from workflow_async.cli.systems import SYSTEMS, choose_system
+from workflow_async.cli.systems.opencast import OpencastSystem
+from workflow_async.cli.target import Target
+
+FOLDER = Path(cli.__file__).parent
+COMMANDS = sorted(path for path in FOLDER.glob("*.py") if path.name not in {"demo.py", "batching.py"})
+"""The demonstration starts workflows of both systems of a sandbox, so it names them."""
+
+
+def system_names(tree: ast.Module) -> Iterator[str]:
+    """The places where a module imports from a system, or names one in a string that is no text for people."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module is not None:
+            names = {alias.name for alias in node.names} | {
+                node.module.removeprefix("workflow_async.").partition(".")[0]
+            }
+            if names & {*SYSTEMS, "OpencastClient", "PreservicaClient"}:
+                yield f"{node.lineno}: {node.module}"
+        if isinstance(node, ast.Constant) and node.value in SYSTEMS:
+            yield f"{node.lineno}: {node.value!r}"
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=lambda path: path.name)
+def test_a_command_names_no_system(path: Path) -> None:
+    assert list(system_names(ast.parse(path.read_text()))) == []
+
+
+def test_the_guard_finds_a_branch_on_a_system() -> None:
+    code = "from workflow_async import OpencastClient\nisinstance(client, OpencastClient) or name == 'preservica'"
+    assert list(system_names(ast.parse(code))) == ["1: workflow_async", "2: 'preservica'"]
+
+
+@pytest.mark.parametrize("name", SYSTEMS)
+def test_a_system_reads_environment_variables_that_begin_with_its_name(name: str) -> None:
+    assert SYSTEMS[name].name == name
+    assert all(variable.startswith(f"{name.upper()}_") for variable in SYSTEMS[name].variables.values())
+
+
+def test_a_third_system_in_the_table_is_chosen_by_its_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Third(OpencastSystem):
+        name = "third"
+
+    monkeypatch.setitem(SYSTEMS, "third", Third)
+    assert choose_system(Target(), {"THIRD_URL": "https://third.example.org"}) is Third
+    assert choose_system(Target(system="third"), {}) is Third
+
+
+def test_an_option_without_choices_takes_any_text() -> None:
+    option = choice_option(choices=())
+    assert (option.callback("any"), option.metavar) == ("any", None)

@@ -1,0 +1,18 @@
+"""Options whose values come from a table."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import typer
+
+
+def choice_option(*names: str, choices: Iterable[str], **settings: Any) -> Any:
+    """Return a typer option whose value must be one of some texts. Without choices, it takes any text."""
+    allowed = tuple(choices)
+
+    def check(value: str | None) -> str | None:
+        if allowed and value is not None and value not in allowed:
+            raise typer.BadParameter(f"{value!r} is not one of {', '.join(map(repr, allowed))}.")
+        return value
+
+    return typer.Option(*names, metavar=f"<{'|'.join(allowed)}>" if allowed else None, callback=check, **settings)

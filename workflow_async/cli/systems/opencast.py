@@ -1,0 +1,142 @@
+"""Opencast for the command line."""
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Self, cast
+
+import anyio
+from attrs import frozen
+
+from workflow_async import OpencastClient, Poll
+from workflow_async._listing.scan import Consistency
+from workflow_async.cli.exit_codes import Exit, UsageError, code_of, print_error, worst
+from workflow_async.cli.output import Column, Output
+from workflow_async.cli.systems.system import PageTable, StartedWorkflow, used_filters
+from workflow_async.cli.target import Target, ask, password_of
+from workflow_async.cli.timeline import Span
+from workflow_async.errors import WorkflowAsyncError
+from workflow_async.monitor import Watch
+from workflow_async.opencast import Definition, Operation, Start, Workflow
+
+FILTERS = {
+    "state": "state",
+    "event": "event_id",
+    "definition": "definition_id",
+    "creator": "event_creator",
+    "text": "text_filter",
+    "sort": "sort",
+}
+"""The client's name of each filter option."""
+WORKFLOWS: Sequence["Column[Workflow]"] = (
+    Column("ID", lambda workflow: str(workflow.id), 9),
+    Column("STATE", lambda workflow: workflow.state_text, 12),
+    Column("EVENT", lambda workflow: workflow.event_id, 36),
+    Column("DEFINITION", lambda workflow: workflow.definition_id),
+    Column("CREATOR", lambda workflow: workflow.creator or ""),
+)
+DEFINITIONS: Sequence["Column[Definition]"] = (
+    Column("ID", lambda definition: definition.id),
+    Column("TITLE", lambda definition: definition.title),
+    Column("TAGS", lambda definition: ", ".join(definition.tags)),
+)
+
+
+@frozen
+class OpencastSystem:
+    """Opencast, with a client of one server."""
+
+    client: OpencastClient
+
+    name: ClassVar[str] = "opencast"
+    title: ClassVar[str] = "Opencast"
+    variables: ClassVar[Mapping[str, str]] = {
+        "url": "OPENCAST_URL",
+        "username": "OPENCAST_USERNAME",
+        "password": "OPENCAST_PASSWORD",
+    }
+    has_credentials_file: ClassVar[bool] = False
+    start_columns: ClassVar[tuple[str, ...]] = ("event", "definition")
+
+    @classmethod
+    def from_target(cls, target: Target) -> Self:
+        """Create the client from options, environment and prompts. Raise `UsageError` if something is missing."""
+        if target.credentials is not None:
+            raise UsageError("--credentials is Preservica's; give an Opencast --password-file or OPENCAST_PASSWORD")
+        found = {name: os.environ.get(variable) for name, variable in cls.variables.items()}
+        url = target.url or found["url"]
+        if not url:
+            raise UsageError("no server: give --url, or set OPENCAST_URL, or PRESERVICA_SERVER for a Preservica")
+        username = target.username or found["username"] or ask("User name")
+        password = password_of(target) or found["password"] or ask(f"Password of {username}", hidden=True)
+        if not username or not password:
+            raise UsageError("no credentials: set OPENCAST_USERNAME and OPENCAST_PASSWORD, or give --password-file")
+        return cls(OpencastClient(url, auth=(username, password), allow_insecure_http=target.allow_insecure_http))
+
+    def list_workflows(
+        self, options: Mapping[str, object], *, limit: int | None, consistency: Consistency
+    ) -> PageTable[Workflow]:
+        """List workflows. Raise `UsageError` for a filter that Opencast does not have."""
+        filters = used_filters(options, FILTERS, self.title)
+        listing = self.client.workflows.list(limit=limit, consistency=consistency, **filters)
+        return PageTable(WORKFLOWS, listing.pages())
+
+    def list_definitions(self, *, tags: Sequence[str] | None, limit: int | None) -> PageTable[Definition]:
+        """List workflow definitions."""
+        return PageTable(DEFINITIONS, self.client.definitions.list(tag=tags or None, limit=limit).pages())
+
+    def list_contexts(self, *, type: str | None, definition: str | None) -> PageTable[Any]:
+        """Raise `UsageError`: Opencast has no contexts."""
+        raise UsageError("workflow contexts are Preservica's; an Opencast has definitions")
+
+    async def get(self, workflow_id: str) -> Workflow:
+        """Get a workflow with its operations and its configuration."""
+        return await self.client.workflows.get(workflow_id, with_operations=True, with_configuration=True)
+
+    def spans(self, workflow: Workflow) -> Sequence[Span]:
+        """Return a span for each operation."""
+        return [_span(operation, ended=workflow.phase.final) for operation in workflow.operations or ()]
+
+    async def start(self, arguments: Sequence[str], settings: Mapping[str, str]) -> StartedWorkflow:
+        """Start a workflow from an event's id and a definition's id."""
+        if len(arguments) != len(self.start_columns):
+            raise UsageError("a start on an Opencast takes an EVENT and a DEFINITION")
+        event, definition = arguments
+        workflow = await self.client.workflows.start(event, definition, configuration=settings or None)
+        message = f"Workflow {workflow.id} of {workflow.definition_id} is {workflow.state_text}"
+        return StartedWorkflow(workflow.id, workflow, message)
+
+    async def stop(self, workflow_ids: Sequence[int], output: Output) -> Exit:
+        """Stop workflows concurrently. An error is printed and does not stop the others."""
+        codes: list[Exit] = []
+
+        async def stop_one(id: int) -> None:
+            try:
+                workflow = await self.client.workflows.stop(id)
+            except WorkflowAsyncError as error:
+                print_error(error)
+                codes.append(code_of(error))
+            else:
+                output.told(workflow, f"Workflow {id} is {workflow.state_text}")
+
+        async with anyio.create_task_group() as tasks:
+            for id in workflow_ids:
+                tasks.start_soon(stop_one, id)
+        return worst(codes)
+
+    def watch(self, workflow_ids: Sequence[int], *, poll: Poll) -> Watch[Workflow]:
+        """Watch workflows by id."""
+        return self.client.workflows.watch(workflow_ids, poll=poll)
+
+    def watch_filter(self, filter: Mapping[str, str], *, poll: Poll) -> Watch[Workflow]:
+        """Watch the workflows that pass a filter. `workflows.watch` checks its names."""
+        return self.client.workflows.watch(poll=poll, **cast("Any", filter))
+
+    def start_from_row(self, row: Mapping[str, str], settings: Mapping[str, str] | None, key: str | None) -> Start:
+        """Return the start that a CSV row describes."""
+        return Start(row["event"], row["definition"], settings, key)
+
+
+def _span(operation: Operation, *, ended: bool) -> Span:
+    # A stop leaves operations behind that stay `running`.
+    over = operation.state.final or ended
+    return Span(operation.operation, operation.state_text, operation.start, operation.completion, over=over)

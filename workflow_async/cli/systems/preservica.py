@@ -1,0 +1,123 @@
+"""Preservica for the command line."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, Self, cast
+
+from attrs import frozen
+
+from workflow_async import Poll
+from workflow_async._listing.scan import Consistency
+from workflow_async.cli.exit_codes import Exit, UsageError
+from workflow_async.cli.output import Column, Output
+from workflow_async.cli.systems.system import PageTable, StartedWorkflow, used_filters
+from workflow_async.cli.target import Target, ask, password_of
+from workflow_async.cli.timeline import Span, clock
+from workflow_async.errors import InvalidArgument
+from workflow_async.monitor import Watch
+from workflow_async.preservica import Context, PreservicaClient, Start, Workflow, WorkflowType
+
+FILTERS = {name: name for name in ("state", "type", "context", "creator", "since", "until")}
+"""The client's name of each filter option."""
+WORKFLOWS: Sequence["Column[Workflow]"] = (
+    Column("ID", lambda workflow: str(workflow.id), 9),
+    Column("STATE", lambda workflow: workflow.state_text, 22),
+    Column("STARTED", lambda workflow: clock(workflow.started), 20),
+    Column("CONTEXT", lambda workflow: workflow.context_name or ""),
+    Column("STEP", lambda workflow: workflow.step or ""),
+)
+CONTEXTS: Sequence["Column[Context]"] = (
+    Column("ID", lambda context: context.id, 9),
+    Column("NAME", lambda context: context.name),
+)
+
+
+@frozen
+class PreservicaSystem:
+    """Preservica, with a client of one server."""
+
+    client: PreservicaClient
+
+    name: ClassVar[str] = "preservica"
+    title: ClassVar[str] = "Preservica"
+    variables: ClassVar[Mapping[str, str]] = {
+        "url": "PRESERVICA_SERVER",
+        "username": "PRESERVICA_USERNAME",
+        "password": "PRESERVICA_PASSWORD",
+        "tenant": "PRESERVICA_TENANT",
+    }
+    has_credentials_file: ClassVar[bool] = True
+    start_columns: ClassVar[tuple[str, ...]] = ("context",)
+
+    @classmethod
+    def from_target(cls, target: Target) -> Self:
+        """Create the client from options, environment, file and prompt."""
+        try:
+            return cls(_from_env(target, password_of(target)))
+        except InvalidArgument as error:
+            password = ask("Password", hidden=True) if error.argument == "password" else None
+            if not password:
+                raise
+        return cls(_from_env(target, password))
+
+    def list_workflows(
+        self, options: Mapping[str, object], *, limit: int | None, consistency: Consistency
+    ) -> PageTable[Workflow]:
+        """List workflows. Raise `UsageError` for a filter that Preservica does not have."""
+        filters = used_filters(options, FILTERS, self.title)
+        listing = self.client.workflows.list(limit=limit, consistency=consistency, **filters)
+        return PageTable(WORKFLOWS, listing.pages())
+
+    def list_definitions(self, *, tags: Sequence[str] | None, limit: int | None) -> PageTable[Any]:
+        """Raise `UsageError`: Preservica has no list of definitions."""
+        raise UsageError("workflow definitions are Opencast's; a Preservica has contexts")
+
+    def list_contexts(self, *, type: str | None, definition: str | None) -> PageTable[Context]:
+        """List workflow contexts."""
+        listing = self.client.contexts.list(definition_id=definition, type=cast("WorkflowType | None", type))
+        return PageTable(CONTEXTS, listing.pages())
+
+    async def get(self, workflow_id: str) -> Workflow:
+        """Get a workflow."""
+        return await self.client.workflows.get(workflow_id)
+
+    def spans(self, workflow: Workflow) -> Sequence[Span]:
+        """Return one span for the workflow. A record has no times of its steps."""
+        name = workflow.step or workflow.context_name or ""
+        return [Span(name, workflow.state_text, workflow.started, workflow.finished, over=workflow.phase.final)]
+
+    async def start(self, arguments: Sequence[str], settings: Mapping[str, str]) -> StartedWorkflow:
+        """Start a workflow from a context's id or name."""
+        if len(arguments) != len(self.start_columns):
+            raise UsageError("a start on a Preservica takes a CONTEXT, by id or by name")
+        started = await self.client.workflows.start(arguments[0], settings or None)
+        return StartedWorkflow(started.id, started, f"Workflow {started.id} started, marked {started.correlation_id}")
+
+    async def stop(self, workflow_ids: Sequence[int], output: Output) -> Exit:
+        """Ask the server to terminate workflows. They end some time after the response."""
+        await self.client.workflows.terminate(*workflow_ids)
+        for id in workflow_ids:
+            output.told({"id": id, "asked": "terminate"}, f"Workflow {id} was asked to end")
+        return Exit.DONE
+
+    def watch(self, workflow_ids: Sequence[int], *, poll: Poll) -> Watch[Workflow]:
+        """Watch workflows by id."""
+        return self.client.workflows.watch(workflow_ids, poll=poll)
+
+    def watch_filter(self, filter: Mapping[str, str], *, poll: Poll) -> Watch[Workflow]:
+        """Watch the workflows that pass a filter. `workflows.watch` checks its names."""
+        watch: Callable[..., Watch[Workflow]] = self.client.workflows.watch
+        return watch(poll=poll, **filter)
+
+    def start_from_row(self, row: Mapping[str, str], settings: Mapping[str, str] | None, key: str | None) -> Start:
+        """Return the start that a CSV row describes."""
+        return Start(row["context"], settings, key)
+
+
+def _from_env(target: Target, password: str | None) -> PreservicaClient:
+    return PreservicaClient.from_env(
+        server=target.url,
+        username=target.username,
+        password=password,
+        credentials_path=target.credentials or "credentials.properties",
+        allow_insecure_http=target.allow_insecure_http,
+    )

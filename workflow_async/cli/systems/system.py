@@ -1,0 +1,117 @@
+"""Defines what the commands ask of a system."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Any, ClassVar, Generic, Protocol, Self, TypeAlias, TypeVar
+
+from attrs import frozen
+
+from workflow_async import Page, Poll
+from workflow_async._listing.scan import Consistency
+from workflow_async.cli.exit_codes import Exit, UsageError
+from workflow_async.cli.output import Column, Output
+from workflow_async.cli.target import Target
+from workflow_async.cli.timeline import Span
+from workflow_async.monitor import Watch
+from workflow_async.phase import Workflow
+
+T = TypeVar("T")
+W = TypeVar("W", bound=Workflow)
+S_co = TypeVar("S_co", covariant=True)
+
+
+@frozen
+class PageTable(Generic[T]):
+    """The pages of a listing, and the columns that show their records."""
+
+    columns: Sequence[Column[T]]
+    pages: AsyncIterator[Page[T]]
+
+
+@frozen
+class StartedWorkflow:
+    """The result of a start."""
+
+    id: int | None
+    """None if the response does not contain the id."""
+    record: object
+    message: str
+
+
+class System(Protocol[W, S_co]):
+    """A system with a client of one server. `W` is its record of a workflow, `S_co` its record of a start."""
+
+    name: ClassVar[str]
+    """The value of `--system`."""
+    title: ClassVar[str]
+    """The name in messages."""
+    variables: ClassVar[Mapping[str, str]]
+    """The environment variable of each option that reads one."""
+    has_credentials_file: ClassVar[bool]
+    """True if `--credentials` implies this system."""
+    start_columns: ClassVar[tuple[str, ...]]
+    """The columns that a CSV file of starts must have."""
+
+    @property
+    def client(self) -> AbstractAsyncContextManager[object]:
+        """The client. The command opens it."""
+
+    @classmethod
+    def from_target(cls, target: Target) -> Self:
+        """Create the client from options, environment and prompts. Raise `UsageError` if something is missing."""
+
+    def list_workflows(
+        self, options: Mapping[str, object], *, limit: int | None, consistency: Consistency
+    ) -> PageTable[Any]:
+        """List workflows. `options` are the filters by option name, None or [] where not given.
+
+        Raises `UsageError` for a filter that the system does not have.
+        """
+
+    def list_definitions(self, *, tags: Sequence[str] | None, limit: int | None) -> PageTable[Any]:
+        """List workflow definitions. Raise `UsageError` if the system has none."""
+
+    def list_contexts(self, *, type: str | None, definition: str | None) -> PageTable[Any]:
+        """List workflow contexts. Raise `UsageError` if the system has none."""
+
+    async def get(self, workflow_id: str) -> W:
+        """Get a workflow with all that the server tells about it."""
+
+    def spans(self, workflow: W) -> Sequence[Span]:
+        """Return the time spans in a record. Their total is the duration of the workflow."""
+
+    async def start(self, arguments: Sequence[str], settings: Mapping[str, str]) -> StartedWorkflow:
+        """Start a workflow from command-line arguments. Raise `UsageError` for a wrong number of them."""
+
+    async def stop(self, workflow_ids: Sequence[int], output: Output) -> Exit:
+        """Stop workflows, print the result of each, and return the exit code."""
+
+    def watch(self, workflow_ids: Sequence[int], *, poll: Poll) -> Watch[W]:
+        """Watch workflows by id."""
+
+    def watch_filter(self, filter: Mapping[str, str], *, poll: Poll) -> Watch[W]:
+        """Watch the workflows that pass a filter. Its names are those of `workflows.watch`."""
+
+    def start_from_row(self, row: Mapping[str, str], settings: Mapping[str, str] | None, key: str | None) -> S_co:
+        """Return the start that a CSV row describes."""
+
+
+AnySystem: TypeAlias = System[Any, Any]
+
+
+def used_filters(options: Mapping[str, object], known: Mapping[str, str], title: str) -> dict[str, Any]:
+    """Return the filters that were given, under the names that the client uses.
+
+    Args:
+        options: values by option name, None or [] where not given.
+        known: the client's names by option name.
+        title: the system's name for the message.
+
+    Raises:
+        UsageError: for an option that is not in `known`.
+    """
+    given = {name: value for name, value in options.items() if value not in (None, [])}
+    unknown = given.keys() - known.keys()
+    if unknown:
+        raise UsageError(f"{title} cannot filter by {', '.join(f'--{name}' for name in sorted(unknown))}")
+    return {known[name]: value for name, value in given.items()}
