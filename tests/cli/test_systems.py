@@ -1,19 +1,25 @@
 """Only `cli/systems` knows which systems there are."""
 
 import ast
+import inspect
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
+import attrs
 import pytest
 
-from workflow_async import cli
+from workflow_async import Poll, cli
 from workflow_async.cli.choices import choice_option
-from workflow_async.cli.systems import SYSTEMS, choose_system
+from workflow_async.cli.systems import SYSTEMS, BatchOptions, choose_system
 from workflow_async.cli.systems.opencast import OpencastSystem
 from workflow_async.cli.target import Target
+from workflow_async.opencast import workflows as opencast_workflows
+from workflow_async.preservica import workflows as preservica_workflows
 
 FOLDER = Path(cli.__file__).parent
-COMMANDS = sorted(path for path in FOLDER.glob("*.py") if path.name not in {"demo.py", "batching.py"})
+COMMANDS = sorted(path for path in FOLDER.glob("*.py") if path.name != "demo.py")
 """The demonstration starts workflows of both systems of a sandbox, so it names them."""
 
 
@@ -53,6 +59,45 @@ def test_a_third_system_in_the_table_is_chosen_by_its_variables(monkeypatch: pyt
     monkeypatch.setitem(SYSTEMS, "third", Third)
     assert choose_system(Target(), {"THIRD_URL": "https://third.example.org"}) is Third
     assert choose_system(Target(system="third"), {}) is Third
+
+
+def run_all_call(name: str, options: BatchOptions) -> dict[str, object]:
+    """The keyword arguments with which a system calls `run_all` of its client."""
+    given: dict[str, object] = {}
+
+    def run_all(starts: object, **settings: object) -> None:
+        given.update(settings, starts=starts)
+
+    client: Any = SimpleNamespace(workflows=SimpleNamespace(run_all=run_all))
+    system: Any = SYSTEMS[name]
+    system(client).run_all(["a start"], options)
+    return given
+
+
+OPTIONS = BatchOptions(
+    max_running=1,
+    low=2,
+    count_others=True,
+    on_conflict="raise",
+    journal=Path("b.sqlite"),
+    poll=Poll(interval=3),
+    parked="return",
+    settle=4.0,
+    start_unknown_again=True,
+)
+
+
+def test_every_option_of_a_batch_reaches_the_client() -> None:
+    expected = {"starts": ["a start"], **attrs.asdict(OPTIONS, recurse=False)}
+    assert run_all_call("opencast", OPTIONS) == expected
+    del expected["on_conflict"]
+    assert run_all_call("preservica", OPTIONS) == expected
+
+
+@pytest.mark.parametrize("workflows", [opencast_workflows.Workflows, preservica_workflows.Workflows])
+def test_a_batch_has_every_option_of_run_all(workflows: Any) -> None:
+    fields = {field.name for field in attrs.fields(BatchOptions)}
+    assert fields >= inspect.signature(workflows.run_all).parameters.keys() - {"self", "starts"}
 
 
 def test_an_option_without_choices_takes_any_text() -> None:

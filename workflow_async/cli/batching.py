@@ -4,12 +4,12 @@ import enum
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, cast
+from typing import Annotated, Any
 
 import typer
-from attrs import define, frozen
+from attrs import define
 
-from workflow_async import OpencastClient, Poll
+from workflow_async import Poll
 from workflow_async.batch import (
     AlreadyDone,
     Completed,
@@ -25,12 +25,12 @@ from workflow_async.batch import (
 from workflow_async.cli.command import CommandContext
 from workflow_async.cli.csvfile import starts
 from workflow_async.cli.display import progress
-from workflow_async.cli.exit_codes import Exit, UsageError, code_of, worst
+from workflow_async.cli.exit_codes import Exit, code_of, worst
 from workflow_async.cli.reporting import ROWS, Row, counts, row
+from workflow_async.cli.systems import BatchOptions
 from workflow_async.cli.tally import COLUMNS, NOT_STARTED, UNSEEN, Tally, WaitResult
 from workflow_async.cli.watching import Every, OnParked, WhenParked
 from workflow_async.monitor import PollingFailed, Replaced
-from workflow_async.preservica import PreservicaClient
 
 BatchFile = Annotated[
     Path,
@@ -69,21 +69,6 @@ OnConflict = Annotated[WhenBusy, typer.Option("--on-conflict", help="What to do 
 Settle = Annotated[float, typer.Option(help="Seconds to look for a start whose fate is unknown.", min=0)]
 
 
-@frozen(kw_only=True)
-class BatchSettings:
-    """How the options say to run a batch."""
-
-    max_running: int
-    low: int | None
-    count_others: bool
-    on_conflict: WhenBusy
-    journal: Path | None
-    poll: Poll
-    parked: WhenParked
-    settle: float
-    again: Again | None
-
-
 async def run(
     session: CommandContext,
     file: BatchFile,
@@ -103,25 +88,25 @@ async def run(
     With --journal, the same command can be given again after a crash: nothing is started twice. A start of which nobody
     can tell whether it happened is told as unknown, exits with 3, and is never repeated unless --again unknown says so.
     """
-    way = BatchSettings(
+    options = BatchOptions(
         max_running=max_running,
         low=low,
         count_others=count_others,
-        on_conflict=on_conflict,
+        on_conflict=on_conflict.value,
         journal=journal,
         poll=Poll(interval=every, ceiling=max(30.0, every)),
-        parked=parked,
+        parked=parked.value,
         settle=settle,
-        again=again,
+        start_unknown_again=again is Again.UNKNOWN,
     )
-    return await _perform(session, starts(file, session.system), way)
+    return await _perform(session, starts(file, session.system), options)
 
 
-async def _perform(session: CommandContext, wanted: Sequence[Any], way: BatchSettings) -> Exit:
+async def _perform(session: CommandContext, wanted: Sequence[Any], options: BatchOptions) -> Exit:
     codes: list[Exit] = []
     rows: list[Row] = []
     system = session.system.name
-    async with batch(cast("Any", session.system.client), wanted, way) as outcomes:
+    async with session.system.run_all(wanted, options) as outcomes:
         board = BatchTally(system, len(wanted), run=outcomes)
         if session.output.json:
             async for result in outcomes:
@@ -137,25 +122,6 @@ async def _perform(session: CommandContext, wanted: Sequence[Any], way: BatchSet
     session.output.say(f"{system}: {counts(outcomes.items.values())}")
     session.output.rows(ROWS, rows)
     return worst(codes)
-
-
-def batch(client: OpencastClient | PreservicaClient, wanted: Sequence[Any], way: BatchSettings) -> Run[Any]:
-    """The batch, not yet begun."""
-    settings: dict[str, Any] = {
-        "max_running": way.max_running,
-        "low": way.low,
-        "count_others": way.count_others,
-        "journal": way.journal,
-        "poll": way.poll,
-        "parked": way.parked.value,
-        "settle": way.settle,
-        "start_unknown_again": way.again is Again.UNKNOWN,
-    }
-    if isinstance(client, OpencastClient):
-        return client.workflows.run_all(wanted, on_conflict=way.on_conflict.value, **settings)
-    if way.on_conflict is not WhenBusy.RAISE:
-        raise UsageError("--on-conflict is Opencast's; a start on a Preservica conflicts with nothing")
-    return client.workflows.run_all(wanted, **settings)
 
 
 def code(result: Result[Any]) -> Exit:

@@ -1,6 +1,15 @@
 """The systems that the command line can talk to: one module for each, and the table of all of them."""
 
-from workflow_async.cli.systems.system import AnySystem, PageTable, StartedWorkflow, System
+from workflow_async.cli.systems.system import AnySystem, BatchOptions, PageTable, StartedWorkflow, System
 from workflow_async.cli.systems.table import SYSTEMS, choose_system, system_for
 
-__all__ = ["SYSTEMS", "AnySystem", "PageTable", "StartedWorkflow", "System", "choose_system", "system_for"]
+__all__ = [
+    "SYSTEMS",
+    "AnySystem",
+    "BatchOptions",
+    "PageTable",
+    "StartedWorkflow",
+    "System",
+    "choose_system",
+    "system_for",
+]

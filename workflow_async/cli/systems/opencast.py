@@ -9,9 +9,10 @@ from attrs import frozen
 
 from workflow_async import OpencastClient, Poll
 from workflow_async._listing.scan import Consistency
+from workflow_async.batch import Run
 from workflow_async.cli.exit_codes import Exit, UsageError, code_of, print_error, worst
 from workflow_async.cli.output import Column, Output
-from workflow_async.cli.systems.system import PageTable, StartedWorkflow, used_filters
+from workflow_async.cli.systems.system import BatchOptions, PageTable, StartedWorkflow, used_filters
 from workflow_async.cli.target import Target, ask, password_of
 from workflow_async.cli.timeline import Span
 from workflow_async.errors import WorkflowAsyncError
@@ -134,6 +135,21 @@ class OpencastSystem:
     def start_from_row(self, row: Mapping[str, str], settings: Mapping[str, str] | None, key: str | None) -> Start:
         """Return the start that a CSV row describes."""
         return Start(row["event"], row["definition"], settings, key)
+
+    def run_all(self, starts: Sequence[Start], options: BatchOptions) -> Run[Workflow]:
+        """Return the run of a batch."""
+        return self.client.workflows.run_all(
+            starts,
+            max_running=options.max_running,
+            low=options.low,
+            count_others=options.count_others,
+            on_conflict=options.on_conflict,
+            journal=options.journal,
+            poll=options.poll,
+            parked=options.parked,
+            settle=options.settle,
+            start_unknown_again=options.start_unknown_again,
+        )
 
 
 def _span(operation: Operation, *, ended: bool) -> Span:

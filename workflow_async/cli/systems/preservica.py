@@ -7,9 +7,10 @@ from attrs import frozen
 
 from workflow_async import Poll
 from workflow_async._listing.scan import Consistency
+from workflow_async.batch import Run
 from workflow_async.cli.exit_codes import Exit, UsageError
 from workflow_async.cli.output import Column, Output
-from workflow_async.cli.systems.system import PageTable, StartedWorkflow, used_filters
+from workflow_async.cli.systems.system import BatchOptions, PageTable, StartedWorkflow, used_filters
 from workflow_async.cli.target import Target, ask, password_of
 from workflow_async.cli.timeline import Span, clock
 from workflow_async.errors import InvalidArgument
@@ -111,6 +112,22 @@ class PreservicaSystem:
     def start_from_row(self, row: Mapping[str, str], settings: Mapping[str, str] | None, key: str | None) -> Start:
         """Return the start that a CSV row describes."""
         return Start(row["context"], settings, key)
+
+    def run_all(self, starts: Sequence[Start], options: BatchOptions) -> Run[Workflow]:
+        """Return the run of a batch. Raise `UsageError` for an `on_conflict` other than "raise"."""
+        if options.on_conflict != "raise":
+            raise UsageError("--on-conflict is Opencast's; a start on a Preservica conflicts with nothing")
+        return self.client.workflows.run_all(
+            starts,
+            max_running=options.max_running,
+            low=options.low,
+            count_others=options.count_others,
+            journal=options.journal,
+            poll=options.poll,
+            parked=options.parked,
+            settle=options.settle,
+            start_unknown_again=options.start_unknown_again,
+        )
 
 
 def _from_env(target: Target, password: str | None) -> PreservicaClient:

@@ -2,22 +2,24 @@
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
+from pathlib import Path
 from typing import Any, ClassVar, Generic, Protocol, Self, TypeAlias, TypeVar
 
 from attrs import frozen
 
 from workflow_async import Page, Poll
 from workflow_async._listing.scan import Consistency
+from workflow_async.batch import OnConflict, Run
 from workflow_async.cli.exit_codes import Exit, UsageError
 from workflow_async.cli.output import Column, Output
 from workflow_async.cli.target import Target
 from workflow_async.cli.timeline import Span
-from workflow_async.monitor import Watch
+from workflow_async.monitor import Watch, WhenParked
 from workflow_async.phase import Workflow
 
 T = TypeVar("T")
 W = TypeVar("W", bound=Workflow)
-S_co = TypeVar("S_co", covariant=True)
+S = TypeVar("S")
 
 
 @frozen
@@ -38,8 +40,24 @@ class StartedWorkflow:
     message: str
 
 
-class System(Protocol[W, S_co]):
-    """A system with a client of one server. `W` is its record of a workflow, `S_co` its record of a start."""
+@frozen(kw_only=True)
+class BatchOptions:
+    """The options of a batch, with the names and types of `workflows.run_all`."""
+
+    max_running: int
+    low: int | None
+    count_others: bool
+    on_conflict: OnConflict
+    """Only "raise" where starts cannot conflict."""
+    journal: Path | None
+    poll: Poll
+    parked: WhenParked
+    settle: float
+    start_unknown_again: bool
+
+
+class System(Protocol[W, S]):
+    """A system with a client of one server. `W` is its record of a workflow, `S` its record of a start."""
 
     name: ClassVar[str]
     """The value of `--system`."""
@@ -92,8 +110,11 @@ class System(Protocol[W, S_co]):
     def watch_filter(self, filter: Mapping[str, str], *, poll: Poll) -> Watch[W]:
         """Watch the workflows that pass a filter. Its names are those of `workflows.watch`."""
 
-    def start_from_row(self, row: Mapping[str, str], settings: Mapping[str, str] | None, key: str | None) -> S_co:
+    def start_from_row(self, row: Mapping[str, str], settings: Mapping[str, str] | None, key: str | None) -> S:
         """Return the start that a CSV row describes."""
+
+    def run_all(self, starts: Sequence[S], options: BatchOptions) -> Run[W]:
+        """Return the run of a batch. Raise `UsageError` for an option that the system does not have."""
 
 
 AnySystem: TypeAlias = System[Any, Any]
