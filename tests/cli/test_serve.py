@@ -10,6 +10,7 @@ from tests.cli.conftest import Run
 from workflow_async.cli import serve as module
 from workflow_async.cli.exit_codes import UsageError
 from workflow_async.sandbox import Boot, CannedResponse, Faults, Sandbox
+from workflow_async.sandbox.opencast.releases import RELEASES
 
 
 @pytest.fixture(params=[signal.SIGINT, signal.SIGTERM])
@@ -88,6 +89,14 @@ def test_scripts_get_one_line_of_json(run: Run, told: signal.Signals) -> None:
     assert result.exit_code == 0
 
 
+def test_the_releases_to_choose_from_are_those_of_the_sandbox(run: Run) -> None:
+    assert module.releases() == tuple(RELEASES)
+    assert f"<{'|'.join(RELEASES)}>" in run("sandbox", "--help", env={"COLUMNS": "200"}).stdout
+    result = run("sandbox", "--opencast-version", "12")
+    assert result.exit_code == 2
+    assert all(repr(release) in result.stderr for release in RELEASES)
+
+
 def test_without_its_extra_the_sandbox_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> None:
         raise ModuleNotFoundError(name="uvicorn")
@@ -95,6 +104,7 @@ def test_without_its_extra_the_sandbox_says_how_to_get_it(monkeypatch: pytest.Mo
     monkeypatch.setattr(importlib, "import_module", missing)
     with pytest.raises(UsageError, match="pip install"):
         module.sandbox_class()
+    assert module.releases() == ()
 
 
 def test_what_is_missing_besides_the_extra_is_not_blamed_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,3 +114,5 @@ def test_what_is_missing_besides_the_extra_is_not_blamed_on_it(monkeypatch: pyte
     monkeypatch.setattr(importlib, "import_module", missing)
     with pytest.raises(ModuleNotFoundError):
         module.sandbox_class()
+    with pytest.raises(ModuleNotFoundError):
+        module.releases()

@@ -1,16 +1,16 @@
 """`sandbox`: serve both systems until told to stop."""
 
-import enum
 import importlib
 import shlex
 import signal
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from time import sleep
-from typing import TYPE_CHECKING, Annotated, Any, cast
+from typing import TYPE_CHECKING, Annotated, cast
 
 import typer
 
+from workflow_async.cli.choices import choice_option
 from workflow_async.cli.command import Json
 from workflow_async.cli.exit_codes import Exit, SandboxError, UsageError, run_and_exit
 from workflow_async.cli.output import Output, say
@@ -18,20 +18,27 @@ from workflow_async.cli.systems import SYSTEMS
 
 if TYPE_CHECKING:
     from workflow_async.sandbox import Sandbox
+    from workflow_async.sandbox.opencast.releases import Release
 
 HOUR = 3600
 
 
-class Release(enum.Enum):
-    """The Opencasts that the sandbox can behave as."""
+SANDBOX_EXTRA = frozenset({"starlette", "uvicorn"})
+"""Libraries of the extra `[sandbox]`."""
 
-    ELEVEN = "11"
-    """The last that lists workflows."""
-    SIXTEEN = "16"
-    NINETEEN = "19"
+
+def releases() -> tuple[str, ...]:
+    """Return the Opencast releases in the sandbox's table. Empty if the extra `[sandbox]` is not installed."""
+    try:
+        return tuple(importlib.import_module("workflow_async.sandbox.opencast.releases").RELEASES)
+    except ModuleNotFoundError as error:
+        if error.name not in SANDBOX_EXTRA:
+            raise
+        return ()
 
 
 Port = Annotated[int, typer.Option(help="Opencast's port, and Preservica's is the next; 0: any.", min=0, max=65534)]
+OpencastVersion = Annotated[str, choice_option(choices=releases())]
 Seeded = Annotated[int, typer.Option(help="How many each system has already.", min=0)]
 Wrong = Annotated[
     list[str] | None,
@@ -45,7 +52,7 @@ def sandbox(
     port: Port = 8080,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
     workflows: Seeded = 100,
-    opencast_version: Release = Release.SIXTEEN,
+    opencast_version: OpencastVersion = "16",
     speed: Speed = 1.0,
     fault: Wrong = None,
     json: Json = False,
@@ -54,7 +61,7 @@ def sandbox(
 
     def run() -> Exit:
         fakes = sandbox_class()(
-            cast("Any", opencast_version.value),
+            cast("Release", opencast_version),
             host=host,
             opencast_port=port,
             preservica_port=port + 1 if port else 0,
@@ -127,6 +134,6 @@ def sandbox_class() -> "type[Sandbox]":
     try:
         return cast("type[Sandbox]", importlib.import_module("workflow_async.sandbox").Sandbox)
     except ModuleNotFoundError as error:
-        if error.name not in {"starlette", "uvicorn"}:
+        if error.name not in SANDBOX_EXTRA:
             raise
         raise UsageError("the sandbox needs its extra: pip install 'workflow-async[cli,sandbox]'") from None

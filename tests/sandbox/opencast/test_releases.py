@@ -6,8 +6,7 @@ from pathlib import Path
 from typing import get_args
 
 import workflow_async.sandbox
-from workflow_async.cli.serve import Release as CliRelease
-from workflow_async.cli.serve import sandbox
+from workflow_async.cli.serve import releases, sandbox
 from workflow_async.sandbox import Sandbox
 from workflow_async.sandbox.opencast.releases import DEFAULT, RELEASES, Release
 
@@ -17,12 +16,12 @@ def test_the_type_and_the_table_have_the_same_releases() -> None:
 
 
 def test_the_command_line_offers_the_releases_of_the_table() -> None:
-    assert [release.value for release in CliRelease] == list(RELEASES)
+    assert releases() == tuple(RELEASES)
 
 
 def test_the_default_release_is_the_same_for_the_class_and_the_command_line() -> None:
     assert signature(Sandbox).parameters["opencast_version"].default == DEFAULT
-    assert signature(sandbox).parameters["opencast_version"].default == CliRelease(DEFAULT)
+    assert signature(sandbox).parameters["opencast_version"].default == DEFAULT
 
 
 def test_no_other_module_of_the_sandbox_names_a_release() -> None:
