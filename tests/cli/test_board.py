@@ -1,4 +1,5 @@
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from workflow_async.cli.display import picture, sentence
 from workflow_async.cli.exit_codes import Exit
@@ -6,9 +7,10 @@ from workflow_async.cli.output import console
 from workflow_async.cli.records import tree
 from workflow_async.cli.summary import outcomes, summary
 from workflow_async.cli.systems.preservica import PreservicaSystem
-from workflow_async.cli.tally import StateChange, Tally, WaitResult, from_error, from_record, from_timeout
+from workflow_async.cli.tally import Tally, WaitResult, from_error, from_record, from_timeout
+from workflow_async.cli.watcher import ConsoleWatcher
 from workflow_async.errors import ConnectFailed, WorkflowAsyncError, WorkflowParked, WorkflowReplaced
-from workflow_async.phase import Phase
+from workflow_async.monitor import Change
 from workflow_async.preservica import PreservicaClient, State, Workflow
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
@@ -25,30 +27,36 @@ def preservica() -> PreservicaSystem:
     return PreservicaSystem(PreservicaClient("pv.example.org", username="u", password="p", tenant="T"))
 
 
-def test_the_first_look_is_a_change_from_nothing() -> None:
-    change = Tally("preservica", 1).saw(workflow(7, State.PENDING))
-    assert change == StateChange(7, None, Phase.WAITING, "PENDING", None)
-    assert tree(change) == {"id": 7, "was": None, "now": "waiting", "state": "PENDING", "step": None}
+def changes(*workflows: Workflow) -> list[dict[str, Any]]:
+    """The lines of JSON that a watcher writes when it observes these records of one workflow."""
+    lines: list[dict[str, Any]] = []
+    watcher = ConsoleWatcher(preservica(), Tally("preservica", 1), say=lambda event: lines.append(tree(event)))
+    was = None
+    for record in workflows:
+        assert watcher._told(Change(workflow=record, was=was, now=record.phase, seen_at=NOON)) is None
+        was = record.phase
+    return lines
 
 
-def test_a_look_that_shows_nothing_new_is_no_change() -> None:
-    board = Tally("preservica", 1)
-    board.saw(workflow(7, State.ACTIVE, "Store"))
-    assert board.saw(workflow(7, State.ACTIVE, "Store")) is None
+def test_the_first_check_is_a_change_from_none() -> None:
+    (first,) = changes(workflow(7, State.PENDING))
+    assert first == {"id": 7, "was": None, "now": "waiting", "state": "PENDING", "step": None}
+
+
+def test_a_check_that_shows_nothing_new_is_no_change() -> None:
+    assert len(changes(workflow(7, State.ACTIVE, "Store"), workflow(7, State.ACTIVE, "Store"))) == 1
 
 
 def test_another_step_is_a_change() -> None:
-    board = Tally("preservica", 1)
-    board.saw(workflow(7, State.ACTIVE, "Unpack"))
-    change = board.saw(workflow(7, State.ACTIVE, "Store"))
-    assert change == StateChange(7, Phase.RUNNING, Phase.RUNNING, "ACTIVE", "Store")
+    _, change = changes(workflow(7, State.ACTIVE, "Unpack"), workflow(7, State.ACTIVE, "Store"))
+    assert change == {"id": 7, "was": "running", "now": "running", "state": "ACTIVE", "step": "Store"}
 
 
 def test_each_workflow_counts_once_where_it_stands() -> None:
     board = Tally("preservica", 5)
-    board.saw(workflow(1, State.ACTIVE))
+    board.update(workflow(1, State.ACTIVE))
     done = workflow(2, State.COMPLETED)
-    board.saw(done)
+    board.update(done)
     board.ended(from_record(done))
     board.ended(from_error(3, ConnectFailed("refused"), None))
     assert board.counts == {"unseen": 2, "running": 1, "succeeded": 1, "unobserved": 1}
@@ -125,8 +133,8 @@ def test_a_summary_without_durations_tells_none() -> None:
 def test_the_slowest_are_those_that_have_not_changed_for_longest() -> None:
     now = iter((0.0, 5.0, 60.0))
     board = Tally("preservica", 2, clock=lambda: next(now))
-    board.saw(workflow(1, State.ACTIVE))
-    board.saw(workflow(2, State.ACTIVE))
+    board.update(workflow(1, State.ACTIVE))
+    board.update(workflow(2, State.ACTIVE))
     assert [(slow.id, seconds) for slow, seconds in board.slowest(3)] == [(1, 60.0), (2, 55.0)]
 
 
@@ -134,5 +142,5 @@ def test_all_are_over_when_the_longest_is() -> None:
     board = Tally("preservica", 2, remaining={1: 30.0, 2: 90.0, 3: None}.get)
     assert board.eta() is None
     for id in (1, 2, 3):
-        board.saw(workflow(id, State.ACTIVE))
+        board.update(workflow(id, State.ACTIVE))
     assert board.eta() == 90.0

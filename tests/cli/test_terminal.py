@@ -145,7 +145,7 @@ def test_no_text_of_a_server_steers_a_live_board(
 @pytest.mark.parametrize("text", STEERING.values(), ids=list(STEERING))
 def test_every_way_to_draw_takes_a_text_for_a_text(text: str) -> None:
     board = Tally("opencast", 1)
-    board.saw(Workflow(id=7, state=State.UNKNOWN, state_text=f"evil{text}", current_step=f"evil{text}"))
+    board.update(Workflow(id=7, state=State.UNKNOWN, state_text=f"evil{text}", current_step=f"evil{text}"))
     shown = io.StringIO()
     terminal = Console(file=shown, width=200)
     for drawable in (

@@ -23,6 +23,7 @@ def test_every_change_is_a_line_and_every_ending_one_with_the_record(run: Run, f
     *changes, ending = lines(result.stdout)
     assert changes[-1]["now"] == "succeeded"
     assert changes[0]["was"] is None
+    assert [change["was"] for change in changes[1:]] == [change["now"] for change in changes[:-1]]
     assert (ending["outcome"], ending["workflow"]["phase"], ending["error"]) == ("succeeded", "succeeded", None)
     assert result.exit_code == 0
 

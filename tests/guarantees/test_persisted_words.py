@@ -12,10 +12,12 @@ from workflow_async.batch.entries import StatusKind
 from workflow_async.batch.schema import ENTRY, START
 from workflow_async.batch.start_records import OpencastStart, PreservicaStart, StartRecord
 from workflow_async.batch.tickets import Ticket
+from workflow_async.cli import records
 from workflow_async.cli.exit_codes import Exit
 from workflow_async.cli.reporting import Row
 from workflow_async.cli.summary import Summary
-from workflow_async.cli.tally import COLUMNS, StateChange, WaitResult
+from workflow_async.cli.tally import COLUMNS, WaitResult
+from workflow_async.monitor import Change
 from workflow_async.monitor.watch_spec import Cursor, SavedOperation, SavedWorkflow, WatchSpec
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -85,7 +87,6 @@ def test_the_tables_of_a_journal_keep_their_columns_and_words() -> None:
 @pytest.mark.parametrize(
     ("kind", "expected"),
     [
-        (StateChange, "id was now state step"),
         (WaitResult, "id outcome workflow error"),
         (Summary, "system workflows outcomes median p90 longest requests"),
         (
@@ -114,6 +115,14 @@ def test_the_tables_of_a_journal_keep_their_columns_and_words() -> None:
 )
 def test_json_of_the_command_line_keeps_the_keys_of_a_record(kind: type, expected: str) -> None:
     assert fields(kind) == expected.split()
+
+
+def test_json_of_a_change_keeps_its_keys() -> None:
+    workflow = preservica.Workflow(id=7, state=preservica.State.ACTIVE, state_text="ACTIVE", current_step="Store")
+    change = Change(workflow=workflow, was=Phase.WAITING, now=Phase.RUNNING, seen_at=NOON, key="k")
+    assert json.dumps(records.tree(change)) == (
+        '{"id": 7, "was": "waiting", "now": "running", "state": "ACTIVE", "step": "Store"}'
+    )
 
 
 def test_the_words_of_phases_and_of_the_command_line_stay() -> None:

@@ -7,7 +7,8 @@ from typing import Any
 
 import attrs
 
-from workflow_async.phase import Phase
+from workflow_async.monitor import Change
+from workflow_async.phase import Phase, Workflow
 
 Tree = Any
 """None, a bool, a number, a text, a list or a dict of these."""
@@ -33,7 +34,16 @@ def moment(value: datetime) -> str:
     return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def _change(change: Change[Workflow]) -> dict[str, Tree]:
+    """Return the JSON of a change: the state and the step instead of the whole record."""
+    workflow = change.workflow
+    words = {"state": workflow.state_text, "step": workflow.step}
+    return {"id": workflow.id, "was": tree(change.was), "now": tree(change.now), **words}
+
+
 def _record(record: Any) -> dict[str, Tree]:
+    if isinstance(record, Change):
+        return _change(record)
     members = {field.name.strip("_"): tree(getattr(record, field.name)) for field in attrs.fields(type(record))}
     phase = getattr(record, "phase", None)
     return {**members, "phase": phase.value} if isinstance(phase, Phase) else members

@@ -17,18 +17,6 @@ COLUMNS = (UNSEEN, *(phase.value for phase in Phase), TIMED_OUT, UNOBSERVED, VAN
 
 
 @frozen
-class StateChange:
-    """A workflow that looks different from the last look."""
-
-    id: int
-    was: Phase | None
-    """None at the first look."""
-    now: Phase
-    state: str
-    step: str | None
-
-
-@frozen
 class WaitResult:
     """How the wait for one workflow ended."""
 
@@ -78,15 +66,14 @@ class Tally:
     """When each was last seen to change, seconds of the clock."""
     endings: dict[int, WaitResult] = field(factory=dict, init=False, repr=False)
 
-    def saw(self, workflow: Workflow) -> StateChange | None:
-        """Take a look into account; what it changed, if anything."""
+    def update(self, workflow: Workflow) -> bool:
+        """Store the last record of a workflow. Return True if its state or its step has changed."""
         last = self.seen.get(workflow.id)
         self.seen[workflow.id] = workflow
         if last is not None and (last.state_text, last.step) == (workflow.state_text, workflow.step):
-            return None
+            return False
         self.since[workflow.id] = self.clock()
-        was = last.phase if last is not None else None
-        return StateChange(workflow.id, was, workflow.phase, workflow.state_text, workflow.step)
+        return True
 
     def ended(self, ending: WaitResult) -> None:
         """Take an ending into account."""

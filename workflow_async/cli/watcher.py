@@ -8,12 +8,12 @@ from attrs import field, frozen
 
 from workflow_async import Poll
 from workflow_async.cli.systems import AnySystem
-from workflow_async.cli.tally import StateChange, Tally, WaitResult, from_error, from_record, from_timeout
+from workflow_async.cli.tally import Tally, WaitResult, from_error, from_record, from_timeout
 from workflow_async.errors import WorkflowAsyncError, WorkflowParked, WorkflowReplaced
-from workflow_async.monitor import PollingFailed, Replaced, Stalled, Vanished, Watch, WatchEvent, WhenParked
+from workflow_async.monitor import Change, PollingFailed, Replaced, Stalled, Vanished, Watch, WatchEvent, WhenParked
 from workflow_async.phase import Phase, Workflow
 
-Say = Callable[[StateChange | WaitResult], None]
+Say = Callable[[Change[Any] | WaitResult], None]
 
 
 @frozen
@@ -72,9 +72,8 @@ class ConsoleWatcher:
             return from_error(news.id, WorkflowReplaced(news.id, news.workflow, news.found), news.workflow)
         if isinstance(news, Stalled):
             return None
-        change = self.board.saw(news.workflow)
-        if change is not None:
-            self.say(change)
+        if self.board.update(news.workflow):
+            self.say(news)
         return self._left(news.workflow)
 
     def _left(self, workflow: Workflow) -> WaitResult | None:
