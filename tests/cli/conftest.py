@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 from workflow_async.cli.app import app
 from workflow_async.sandbox import Sandbox
 
-SYSTEMS = ("OPENCAST_", "PRESERVICA_")
+PREFIXES = ("OPENCAST_", "PRESERVICA_")
 Run = Callable[..., Result]
 Launch = Callable[..., "Launched"]
 
@@ -25,13 +25,13 @@ class Launched:
     """The command line as a process of its own, in a process group of its own."""
 
     process: "subprocess.Popen[str]"
-    _told: list[str] = field(factory=list, init=False)
+    _lines: list[str] = field(factory=list, init=False)
 
     def line(self) -> str:
         """The next line on stdout, waited for."""
         return _stream(self.process.stdout).readline()
 
-    def complaint(self) -> str:
+    def error_line(self) -> str:
         """The next line on stderr, waited for."""
         return _stream(self.process.stderr).readline()
 
@@ -45,7 +45,7 @@ class Launched:
         return self.process.returncode, out, err
 
     @property
-    def alone(self) -> bool:
+    def group_is_gone(self) -> bool:
         """Whether nothing of its process group is left."""
         try:
             os.killpg(self.process.pid, 0)
@@ -58,7 +58,7 @@ class Launched:
 def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """No variable and no file says anything of a server."""
     for name in os.environ:
-        if name.startswith(SYSTEMS):
+        if name.startswith(PREFIXES):
             monkeypatch.delenv(name)
     monkeypatch.delenv("FORCE_COLOR", raising=False)
     monkeypatch.chdir(tmp_path)

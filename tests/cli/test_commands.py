@@ -10,16 +10,16 @@ import typer
 from tests.cli.conftest import Run, opencast_of, preservica_of
 from workflow_async import __version__
 from workflow_async.cli import main, stopping
-from workflow_async.cli.app import COMMANDS, command
+from workflow_async.cli.app import COMMANDS, load_command
 from workflow_async.cli.exit_codes import UsageError
-from workflow_async.cli.id_args import expanded, numbers
-from workflow_async.cli.starting import pairs
+from workflow_async.cli.id_args import expand_stdin, unique_ids
+from workflow_async.cli.starting import parse_settings
 from workflow_async.errors import InvalidArgument
 from workflow_async.sandbox import Sandbox
 
 
 def test_settings_are_keys_and_values() -> None:
-    assert pairs(["publish=true", "seed=https://x/?a=b", "empty="]) == {
+    assert parse_settings(["publish=true", "seed=https://x/?a=b", "empty="]) == {
         "publish": "true",
         "seed": "https://x/?a=b",
         "empty": "",
@@ -29,29 +29,29 @@ def test_settings_are_keys_and_values() -> None:
 @pytest.mark.parametrize("param", ["publish", "=true", ""])
 def test_what_is_no_setting_is_refused(param: str) -> None:
     with pytest.raises(UsageError, match="must be KEY=VALUE"):
-        pairs([param])
+        parse_settings([param])
 
 
 def test_a_setting_given_twice_is_refused() -> None:
     with pytest.raises(UsageError, match="-p a=2: given twice"):
-        pairs(["a=1", "a=2"])
+        parse_settings(["a=1", "a=2"])
 
 
 def test_ids_come_as_arguments_or_from_stdin_as_words_or_records(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO('7\n\n  8 \n{"id": 9, "state": "running"}\nx10\n'))
-    assert expanded(["6", "-"]) == ["6", "7", "8", "9", "x10"]
+    assert expand_stdin(["6", "-"]) == ["6", "7", "8", "9", "x10"]
 
 
 def test_a_record_without_an_id_is_no_id(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO('{"state": "running"}\n'))
     with pytest.raises(typer.BadParameter, match="no id in this line"):
-        expanded(["-"])
+        expand_stdin(["-"])
 
 
 def test_ids_are_whole_numbers_each_once() -> None:
-    assert numbers(["7", "007", "8"]) == [7, 8]
+    assert unique_ids(["7", "007", "8"]) == [7, 8]
     with pytest.raises(InvalidArgument, match="whole number"):
-        numbers(["x7"])
+        unique_ids(["x7"])
 
 
 def test_the_version_is_told(run: Run) -> None:
@@ -68,7 +68,7 @@ def test_the_command_ends_with_its_exit_code(monkeypatch: pytest.MonkeyPatch) ->
 @pytest.mark.parametrize("name", COMMANDS)
 def test_the_help_of_all_says_what_the_help_of_each_begins_with(run: Run, name: str) -> None:
     told = COMMANDS[name][1]
-    assert command(name).help.splitlines()[0] == told
+    assert load_command(name).help.splitlines()[0] == told
     said = " ".join(run("--help").stdout.translate(str.maketrans("│╭╮╰╯─", "      ")).split())
     assert f"{name} {told}" in said
 
@@ -226,21 +226,21 @@ class TestAtATerminal:
         monkeypatch.setattr(typer, "confirm", confirm)
 
     def test_yes_asks_nobody(self) -> None:
-        assert stopping.confirmed(self.context(), yes=True)
-        assert not stopping.confirmed(self.context(completing=True), yes=False)
+        assert stopping.confirm(self.context(), yes=True)
+        assert not stopping.confirm(self.context(completing=True), yes=False)
 
     def test_who_agrees_goes_on(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.answering(monkeypatch, answer=True)
-        assert stopping.confirmed(self.context(), yes=False)
+        assert stopping.confirm(self.context(), yes=False)
 
     def test_who_declines_stops_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.answering(monkeypatch, answer=False)
         with pytest.raises(typer.Exit) as ended:
-            stopping.confirmed(self.context(), yes=False)
+            stopping.confirm(self.context(), yes=False)
         assert ended.value.exit_code == 2
 
     def test_ctrl_c_at_the_question_is_130(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.answering(monkeypatch, answer=None)
         with pytest.raises(typer.Exit) as ended:
-            stopping.confirmed(self.context(), yes=False)
+            stopping.confirm(self.context(), yes=False)
         assert ended.value.exit_code == 130

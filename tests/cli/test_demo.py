@@ -13,8 +13,8 @@ from workflow_async.settings import Poll
 def brisk(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A short demonstration, after which nothing is left."""
     monkeypatch.setattr(module, "SPEED", 200.0)
-    monkeypatch.setattr(module, "STARTING", 0.2)
-    monkeypatch.setattr(module, "POLL", Poll(interval=0.1, ceiling=0.1))
+    monkeypatch.setattr(module, "START_SPREAD", 0.2)
+    monkeypatch.setattr(module, "DEMO_POLL", Poll(interval=0.1, ceiling=0.1))
     yield
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("workflow-sandbox")]
 

@@ -23,32 +23,32 @@ class Screen(io.StringIO):
 
 
 async def test_a_terminal_gets_a_picture_that_goes_away(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(display, "LIVE_EVERY", 0.001)
+    monkeypatch.setattr(display, "LIVE_INTERVAL", 0.001)
     screen, board = Screen(), Tally("opencast", 2)
     console = Console(file=screen, force_terminal=True, width=100, _environ={"TERM": "xterm"})
     async with progress(console, [board]):
-        board.ended(WaitResult(1, "succeeded"))
+        board.add_result(WaitResult(1, "succeeded"))
         await screen.shown.wait()
     hidden, shown = screen.getvalue().find("\x1b[?25l"), screen.getvalue().rfind("\x1b[?25h")
     assert 0 <= hidden < shown
 
 
 async def test_elsewhere_there_are_lines_as_long_as_something_changes(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(display, "LINE_EVERY", 0.001)
+    monkeypatch.setattr(display, "LINE_INTERVAL", 0.001)
     file, board = Screen(), Tally("opencast", 2)
-    board.ended(WaitResult(1, "succeeded"))
+    board.add_result(WaitResult(1, "succeeded"))
     console = Console(file=file, width=200)
     lines = LineLog(console, [board])
-    lines.tell()
-    lines.tell()
+    lines.print_changes()
+    lines.print_changes()
     assert file.getvalue().count("opencast: 1 of 2 settled") == 1
-    board.ended(WaitResult(2, "failed"))
-    lines.tell()
+    board.add_result(WaitResult(2, "failed"))
+    lines.print_changes()
     assert "2 of 2 settled" in file.getvalue().splitlines()[1]
 
 
 async def test_lines_keep_coming_until_the_block_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(display, "LINE_EVERY", 0.001)
+    monkeypatch.setattr(display, "LINE_INTERVAL", 0.001)
     file, board = io.StringIO(), Tally("opencast", 2)
     async with progress(Console(file=file, width=200), [board]):
         while "0 of 2 settled" not in file.getvalue():

@@ -63,17 +63,17 @@ def test_the_demo_ends_well_and_leaves_nothing_running(launch: Launch) -> None:
     assert "20 workflows in" in out
     assert "opencast: " in err
     assert "\x1b" not in out + err
-    assert demo.alone
+    assert demo.group_is_gone
 
 
 def test_ctrl_c_ends_the_demo_at_once_with_130(launch: Launch) -> None:
     demo = launch("demo")
-    demo.complaint()
+    demo.error_line()
     demo.interrupt()
     code, out, err = demo.end()
     assert (code, out) == (130, "")
     assert TRACEBACK not in err
-    assert demo.alone
+    assert demo.group_is_gone
 
 
 @pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
@@ -88,7 +88,7 @@ def test_the_sandbox_says_where_it_is_serves_and_ends_when_told_to(launch: Launc
     assert len(listed.json()) == 1000
     sandbox.process.send_signal(told)
     assert sandbox.end() == (0, "", "")
-    assert sandbox.alone
+    assert sandbox.group_is_gone
 
 
 def test_a_port_that_is_taken_is_3(launch: Launch, fakes: Sandbox) -> None:

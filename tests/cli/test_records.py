@@ -3,11 +3,11 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta, timezone
 
 from workflow_async import opencast, preservica
-from workflow_async.cli.records import moment, tree
+from workflow_async.cli.records import tree, utc_text
 from workflow_async.cli.showing import facts
 from workflow_async.cli.systems.opencast import OpencastSystem
 from workflow_async.cli.systems.preservica import PreservicaSystem
-from workflow_async.cli.timeline import Span, stretch
+from workflow_async.cli.timeline import Span, total_duration
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 
@@ -20,7 +20,7 @@ def spans(record: opencast.Workflow | preservica.Workflow) -> Sequence[Span]:
 
 
 def lasted(record: opencast.Workflow | preservica.Workflow, now: datetime) -> timedelta | None:
-    return stretch(spans(record), now)
+    return total_duration(spans(record), now)
 
 
 def workflow(state: opencast.State, *operations: opencast.Operation) -> opencast.Workflow:
@@ -49,7 +49,7 @@ def test_what_json_does_not_know_becomes_a_text() -> None:
 
 
 def test_an_instant_is_told_in_utc() -> None:
-    assert moment(NOON.astimezone(timezone(timedelta(hours=2)))) == "2026-03-04T12:00:00.000Z"
+    assert utc_text(NOON.astimezone(timezone(timedelta(hours=2)))) == "2026-03-04T12:00:00.000Z"
 
 
 def test_a_preservica_workflow_is_one_span_named_by_its_step() -> None:
@@ -62,7 +62,7 @@ def test_a_preservica_workflow_is_one_span_named_by_its_step() -> None:
         started=NOON,
     )
     (span,) = spans(record)
-    assert (span.name, span.over) == ("Store", False)
+    assert (span.name, span.done) == ("Store", False)
     assert lasted(record, NOON + timedelta(seconds=5)) == timedelta(seconds=5)
 
 

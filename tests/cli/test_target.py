@@ -10,7 +10,7 @@ from workflow_async.cli.exit_codes import UsageError
 from workflow_async.cli.systems import SYSTEMS, choose_system, system_for
 from workflow_async.cli.systems.opencast import OpencastSystem
 from workflow_async.cli.systems.preservica import PreservicaSystem
-from workflow_async.cli.target import Target, secret
+from workflow_async.cli.target import Target, read_password
 from workflow_async.errors import InvalidArgument
 
 OPENCAST = {"OPENCAST_URL": "https://oc.example.org"}
@@ -60,25 +60,25 @@ def test_the_system_is_the_one_asked_for_or_set_up(target: Target, environment: 
 
 
 def test_a_password_file_gives_its_first_line(tmp_path: Path) -> None:
-    assert secret(private(tmp_path / "password", " s3cret \r\nmore\n")) == " s3cret "
+    assert read_password(private(tmp_path / "password", " s3cret \r\nmore\n")) == " s3cret "
 
 
 def test_a_password_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
     path = private(tmp_path / "password", "s3cret\n")
     path.chmod(0o640)
     with pytest.raises(UsageError, match="others can read .*: chmod 600 it first") as refused:
-        secret(path)
+        read_password(path)
     assert "s3cret" not in str(refused.value)
 
 
 def test_a_password_file_that_is_missing_empty_or_no_text_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be read"):
-        secret(tmp_path / "nowhere")
+        read_password(tmp_path / "nowhere")
     with pytest.raises(UsageError, match="no password in its first line"):
-        secret(private(tmp_path / "empty", "\n"))
+        read_password(private(tmp_path / "empty", "\n"))
     (binary := private(tmp_path / "binary", "")).write_bytes(b"\xff\xfe")
     with pytest.raises(UsageError, match="cannot be read"):
-        secret(binary)
+        read_password(binary)
 
 
 def test_without_a_server_the_refusal_names_the_variables() -> None:

@@ -17,7 +17,7 @@ from workflow_async import cli
 from workflow_async.cli import display, output
 from workflow_async.cli.app import COMMANDS
 from workflow_async.cli.exit_codes import printable_text
-from workflow_async.cli.output import faint, grid, plain
+from workflow_async.cli.output import dim_text, grid, plain_text
 from workflow_async.cli.systems import SYSTEMS
 from workflow_async.cli.tally import Tally
 from workflow_async.preservica import State, Workflow
@@ -134,7 +134,7 @@ def test_no_text_of_a_server_steers_a_live_board(
         return make(json=json, err=terminal)
 
     monkeypatch.setattr("workflow_async.cli.command.Output", with_terminal)
-    monkeypatch.setattr(display, "LIVE_EVERY", 0.01)
+    monkeypatch.setattr(display, "LIVE_INTERVAL", 0.01)
     run(name, *arguments(system)[name])
     drawn = shown.getvalue()
     assert "\x1b[?25l" in drawn
@@ -149,10 +149,10 @@ def test_every_way_to_draw_takes_a_text_for_a_text(text: str) -> None:
     shown = io.StringIO()
     terminal = Console(file=shown, width=200)
     for drawable in (
-        plain(f"evil{text}"),
-        faint(f"evil{text}"),
+        plain_text(f"evil{text}"),
+        dim_text(f"evil{text}"),
         grid(["", "evil"], [[f"evil{text}", f"evil{text}"]]),
-        display.picture([board], 1.0),
+        display.live_view([board], 1.0),
     ):
         terminal.print(drawable)
     drawn = shown.getvalue()
@@ -213,7 +213,7 @@ def test_the_module_that_writes_makes_all_its_texts_in_one_place() -> None:
         for node in ast.walk(function)
         if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "Text"
     }
-    assert makers == {"plain"}
+    assert makers == {"plain_text"}
 
 
 @pytest.mark.parametrize(

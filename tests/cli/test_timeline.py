@@ -2,7 +2,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from workflow_async.cli.timeline import Bar, Span, bars, stretch, words
+from workflow_async.cli.timeline import Bar, Span, bars, format_duration, total_duration
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 
@@ -16,7 +16,7 @@ def drawn(*spans: Span, now: float = 100, width: int = 10) -> list[str]:
 
 
 def lasted(*spans: Span, now: float = 100) -> list[float | None]:
-    took = (bar.lasted for bar in bars(spans, 10, at(now)))
+    took = (bar.duration for bar in bars(spans, 10, at(now)))
     return [None if time is None else time.total_seconds() for time in took]
 
 
@@ -27,8 +27,8 @@ def test_bars_follow_each_other_on_the_span_of_the_workflow() -> None:
 
 
 def test_a_span_that_goes_on_is_shaded_up_to_now() -> None:
-    assert drawn(Span("encode", "running", at(0), over=False), now=7) == ["▒" * 10]
-    assert lasted(Span("encode", "running", at(0), over=False), now=7) == [7]
+    assert drawn(Span("encode", "running", at(0), done=False), now=7) == ["▒" * 10]
+    assert lasted(Span("encode", "running", at(0), done=False), now=7) == [7]
 
 
 def test_what_has_not_begun_has_no_bar() -> None:
@@ -62,13 +62,13 @@ def test_what_is_over_without_an_end_is_no_duration() -> None:
 
 
 def test_a_clock_behind_the_server_does_not_turn_a_bar_around() -> None:
-    assert lasted(Span("encode", "running", at(10), over=False), now=0) == [0]
+    assert lasted(Span("encode", "running", at(10), done=False), now=0) == [0]
 
 
 def test_the_whole_takes_from_the_first_start_to_the_last_end() -> None:
     spans = [Span("b", "", at(30), at(50)), Span("a", "", at(0), at(10)), Span("c", "")]
-    assert stretch(spans, NOON) == timedelta(seconds=50)
-    assert stretch([Span("c", "")], NOON) is None
+    assert total_duration(spans, NOON) == timedelta(seconds=50)
+    assert total_duration([Span("c", "")], NOON) is None
 
 
 @pytest.mark.parametrize(
@@ -76,8 +76,8 @@ def test_the_whole_takes_from_the_first_start_to_the_last_end() -> None:
     [(0, "0.0 s"), (0.44, "0.4 s"), (12.4, "12 s"), (187, "3:07"), (3600, "1:00:00"), (7387.2, "2:03:07")],
 )
 def test_a_duration_is_said_as_people_say_it(seconds: float, said: str) -> None:
-    assert words(timedelta(seconds=seconds)) == said
+    assert format_duration(timedelta(seconds=seconds)) == said
 
 
 def test_no_duration_is_said_by_nothing() -> None:
-    assert words(None) == ""
+    assert format_duration(None) == ""

@@ -34,30 +34,30 @@ COMMANDS = {
 """By name, where its function is and the first line of its help."""
 
 
-class Commands(TyperGroup):
+class LazyCommands(TyperGroup):
     """The commands; one is imported when it is called, so that the help of all waits for none."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:
         """The command that the arguments name, and what is left of them."""
         name, _, rest = super().resolve_command(ctx, args)
-        return name, name and command(name), rest
+        return name, name and load_command(name), rest
 
 
-def command(name: str) -> Any:
+def load_command(name: str) -> Any:
     """A command with its options; a coroutine function's are those of the server, too."""
-    module, _, function = COMMANDS[name][0].partition(":")
-    work = getattr(importlib.import_module(f"workflow_async.cli.{module}"), function)
-    if inspect.iscoroutinefunction(work):
-        from workflow_async.cli.command import connected
+    module, _, attribute = COMMANDS[name][0].partition(":")
+    function = getattr(importlib.import_module(f"workflow_async.cli.{module}"), attribute)
+    if inspect.iscoroutinefunction(function):
+        from workflow_async.cli.command import with_client
 
-        work = connected(work)
-    alone = typer.Typer(add_completion=False)
-    alone.command(name)(work)
-    return typer.main.get_command(alone)
+        function = with_client(function)
+    single = typer.Typer(add_completion=False)
+    single.command(name)(function)
+    return typer.main.get_command(single)
 
 
 app = typer.Typer(
-    name="workflow-async", no_args_is_help=True, cls=Commands, add_completion=False, pretty_exceptions_enable=False
+    name="workflow-async", no_args_is_help=True, cls=LazyCommands, add_completion=False, pretty_exceptions_enable=False
 )
 
 

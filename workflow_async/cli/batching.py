@@ -23,16 +23,16 @@ from workflow_async.batch import (
     StatusKind,
 )
 from workflow_async.cli.command import CommandContext
-from workflow_async.cli.csvfile import starts
+from workflow_async.cli.csvfile import read_starts
 from workflow_async.cli.display import progress
-from workflow_async.cli.exit_codes import Exit, code_of, worst
-from workflow_async.cli.reporting import ROWS, Row, counts, row
+from workflow_async.cli.exit_codes import Exit, code_of, worst_code
+from workflow_async.cli.reporting import ROWS, Row, count_text, row_of
 from workflow_async.cli.systems import BatchOptions
 from workflow_async.cli.tally import COLUMNS, NOT_STARTED, UNSEEN, Tally, WaitResult
-from workflow_async.cli.watching import Every, OnParked, WhenParked
+from workflow_async.cli.watching import EveryOption, ParkedOption, WhenParked
 from workflow_async.monitor import PollingFailed, Replaced
 
-BatchFile = Annotated[
+CsvFile = Annotated[
     Path,
     typer.Argument(
         metavar="CSV", help="Columns event,definition or context; key if you like; every other is a setting."
@@ -55,14 +55,14 @@ class WhenBusy(enum.Enum):
     WAIT = "wait"
 
 
-class Again(enum.Enum):
-    """Which starts to send again, at the caller's own risk."""
+class Resend(enum.Enum):
+    """Which starts to send again, at the caller's outcome risk."""
 
     UNKNOWN = "unknown"
 
 
-AgainOption = Annotated[
-    Again | None,
+ResendOption = Annotated[
+    Resend | None,
     typer.Option("--again", help="Start what stays unknown once more, after a search for it: it may then run twice."),
 ]
 OnConflict = Annotated[WhenBusy, typer.Option("--on-conflict", help="What to do about a busy event (Opencast).")]
@@ -70,18 +70,18 @@ Settle = Annotated[float, typer.Option(help="Seconds to look for a start whose f
 
 
 async def run(
-    session: CommandContext,
-    file: BatchFile,
+    ctx: CommandContext,
+    file: CsvFile,
     *,
     max_running: MaxRunning = 4,
     low: Low = None,
     count_others: CountOthers = False,
     on_conflict: OnConflict = WhenBusy.RAISE,
     journal: JournalFile = None,
-    parked: OnParked = WhenParked.WAIT,
-    every: Every = 2.0,
+    parked: ParkedOption = WhenParked.WAIT,
+    every: EveryOption = 2.0,
     settle: Settle = 30.0,
-    again: AgainOption = None,
+    again: ResendOption = None,
 ) -> Exit:
     """Start all that a CSV file lists, a few at a time, and wait for their end.
 
@@ -97,34 +97,34 @@ async def run(
         poll=Poll(interval=every, ceiling=max(30.0, every)),
         parked=parked.value,
         settle=settle,
-        start_unknown_again=again is Again.UNKNOWN,
+        start_unknown_again=again is Resend.UNKNOWN,
     )
-    return await _perform(session, starts(file, session.system), options)
+    return await _run_batch(ctx, read_starts(file, ctx.system), options)
 
 
-async def _perform(session: CommandContext, wanted: Sequence[Any], options: BatchOptions) -> Exit:
+async def _run_batch(ctx: CommandContext, starts: Sequence[Any], options: BatchOptions) -> Exit:
     codes: list[Exit] = []
     rows: list[Row] = []
-    system = session.system.name
-    async with session.system.run_all(wanted, options) as outcomes:
-        board = BatchTally(system, len(wanted), run=outcomes)
-        if session.output.json:
+    system = ctx.system.name
+    async with ctx.system.run_all(starts, options) as outcomes:
+        tally = BatchTally(system, len(starts), run=outcomes)
+        if ctx.output.json:
             async for result in outcomes:
-                codes.append(code(result))
-                session.output.record(report_result(result, outcomes))
-            return worst(codes)
-        async with progress(session.output.err, [board]):
+                codes.append(exit_code(result))
+                ctx.output.record(result_row(result, outcomes))
+            return worst_code(codes)
+        async with progress(ctx.output.err, [tally]):
             async for result in outcomes:
-                codes.append(code(result))
-                rows.append(report_result(result, outcomes))
-                board.ended(WaitResult(len(rows), rows[-1].outcome))
-    rows.sort(key=lambda each: each.outcome != "unknown")
-    session.output.say(f"{system}: {counts(outcomes.items.values())}")
-    session.output.rows(ROWS, rows)
-    return worst(codes)
+                codes.append(exit_code(result))
+                rows.append(result_row(result, outcomes))
+                tally.add_result(WaitResult(len(rows), rows[-1].outcome))
+    rows.sort(key=lambda row: row.outcome != "unknown")
+    ctx.output.message(f"{system}: {count_text(outcomes.items.values())}")
+    ctx.output.rows(ROWS, rows)
+    return worst_code(codes)
 
 
-def code(result: Result[Any]) -> Exit:
+def exit_code(result: Result[Any]) -> Exit:
     """What a result means for the exit code."""
     match result:
         case Rejected() | NotStarted() | Conflicted():
@@ -137,21 +137,21 @@ def code(result: Result[Any]) -> Exit:
             return Exit.DONE if result.succeeded else Exit.FAILED
 
 
-def report_result(result: Result[Any], outcomes: Run[Any]) -> Row:
+def result_row(result: Result[Any], outcomes: Run[Any]) -> Row:
     """A result as a row: what the batch knows of its start, or what the result itself says."""
-    item = outcomes.items.get(result.key)
-    own = {Skipped: "skipped", Rejected: "refused"}.get(type(result))
-    if item is not None and own in {None, item.word}:
-        return row(item)
+    status = outcomes.items.get(result.key)
+    outcome = {Skipped: "skipped", Rejected: "refused"}.get(type(result))
+    if status is not None and outcome in {None, status.word}:
+        return row_of(status)
     start = result.ticket.subject if result.ticket is not None else ""
     detail = result.why if isinstance(result, Skipped) else str(getattr(result, "error", ""))
     unset: dict[str, Any] = dict.fromkeys(("id", "seconds", "intended_at", "started_at", "ended_at"))
-    return Row(key=result.key, outcome=own or "", state="", start=start, detail=detail, **unset)
+    return Row(key=result.key, outcome=outcome or "", state="", start=start, detail=detail, **unset)
 
 
 @define(eq=False, kw_only=True)
 class BatchTally(Tally):
-    """A board that counts where the starts of a batch stand."""
+    """A tally that counts where the starts of a batch stand."""
 
     run: Run[Any]
 
@@ -163,17 +163,17 @@ class BatchTally(Tally):
     @property
     def settled(self) -> int:
         """How many starts are over for good. Another run asks again for one that was refused."""
-        return sum(item.kind is StatusKind.ENDED for item in self.run.items.values())
+        return sum(status.kind is StatusKind.ENDED for status in self.run.items.values())
 
     @property
     def counts(self) -> dict[str, int]:
         """How many starts stand where, by the words of `COLUMNS`."""
-        known = Counter(_place(item.kind, item.word) for item in self.run.items.values())
-        known[UNSEEN] += self.total - known.total()
-        return {word: known[word] for word in COLUMNS if known[word]}
+        counter = Counter(_column(status.kind, status.word) for status in self.run.items.values())
+        counter[UNSEEN] += self.total - counter.total()
+        return {word: counter[word] for word in COLUMNS if counter[word]}
 
 
-def _place(kind: StatusKind, word: str) -> str:
+def _column(kind: StatusKind, word: str) -> str:
     if kind is StatusKind.PLANNED:
         return UNSEEN
     if kind in {StatusKind.INTENT, StatusKind.STARTED} or word == "waiting":

@@ -15,7 +15,7 @@ from workflow_async.cli.output import Output
 from workflow_async.cli.systems import SYSTEMS, AnySystem, system_for
 from workflow_async.cli.target import Target
 
-SERVER = "Server"
+PANEL = "Server"
 """The heading of the target's options in the help."""
 
 Json = Annotated[bool, typer.Option("--json", help="Lines of JSON, for scripts.")]
@@ -33,23 +33,24 @@ def target(
     *,
     system: Annotated[
         str | None,
-        choice_option(choices=SYSTEMS, help="Default: what the environment says.", rich_help_panel=SERVER),
+        choice_option(choices=SYSTEMS, help="Default: what the environment says.", rich_help_panel=PANEL),
     ] = None,
     url: Annotated[
-        str | None, typer.Option(help="Default: OPENCAST_URL or PRESERVICA_SERVER.", rich_help_panel=SERVER)
+        str | None, typer.Option(help="Default: OPENCAST_URL or PRESERVICA_SERVER.", rich_help_panel=PANEL)
     ] = None,
     username: Annotated[
-        str | None, typer.Option(help="Default: OPENCAST_USERNAME or PRESERVICA_USERNAME.", rich_help_panel=SERVER)
+        str | None,
+        typer.Option(help="Default: OPENCAST_USERNAME or PRESERVICA_USERNAME.", rich_help_panel=PANEL),
     ] = None,
     password_file: Annotated[
         Path | None,
-        typer.Option(help="Default: OPENCAST_PASSWORD or PRESERVICA_PASSWORD, or a prompt.", rich_help_panel=SERVER),
+        typer.Option(help="Default: OPENCAST_PASSWORD or PRESERVICA_PASSWORD, or a prompt.", rich_help_panel=PANEL),
     ] = None,
     credentials: Annotated[
-        Path | None, typer.Option(help="Preservica's credentials.properties.", rich_help_panel=SERVER)
+        Path | None, typer.Option(help="Preservica's credentials.properties.", rich_help_panel=PANEL)
     ] = None,
     allow_insecure_http: Annotated[
-        bool, typer.Option("--allow-insecure-http", help="Send passwords in clear.", rich_help_panel=SERVER)
+        bool, typer.Option("--allow-insecure-http", help="Send passwords in clear.", rich_help_panel=PANEL)
     ] = False,
 ) -> Target:
     """The target that these options name."""
@@ -63,29 +64,29 @@ def target(
     )
 
 
-TARGET = inspect.signature(target).parameters
+TARGET_OPTIONS = inspect.signature(target).parameters
 
 
-def connected(work: Callable[..., Coroutine[Any, Any, Exit]]) -> Callable[..., None]:
-    """A command from a coroutine function: with the options of the target beside its own, given an open client."""
+def with_client(function: Callable[..., Coroutine[Any, Any, Exit]]) -> Callable[..., None]:
+    """Return a command that calls a function with an open client. It has the function's options and the target's."""
 
-    def command(*, json: Json = False, **given: Any) -> None:
-        named = target(**{name: given.pop(name) for name in TARGET})
-        run_and_exit(lambda: _run(named, Output(json=json), lambda session: work(session, **given)))
+    def command(*, json: Json = False, **arguments: Any) -> None:
+        chosen = target(**{name: arguments.pop(name) for name in TARGET_OPTIONS})
+        run_and_exit(lambda: _run(chosen, Output(json=json), lambda ctx: function(ctx, **arguments)))
 
-    _, *own = inspect.signature(work).parameters.values()
-    shown = [*own, *TARGET.values(), inspect.signature(command).parameters["json"]]
-    vars(command)["__signature__"] = inspect.Signature(shown)
-    command.__annotations__ = {parameter.name: parameter.annotation for parameter in shown}
-    command.__doc__ = work.__doc__
+    _, *own_options = inspect.signature(function).parameters.values()
+    parameters = [*own_options, *TARGET_OPTIONS.values(), inspect.signature(command).parameters["json"]]
+    vars(command)["__signature__"] = inspect.Signature(parameters)
+    command.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    command.__doc__ = function.__doc__
     return command
 
 
-def _run(named: Target, output: Output, work: Callable[[CommandContext], Coroutine[Any, Any, Exit]]) -> Exit:
-    system = system_for(named)  # outside the event loop, where Ctrl-C ends a password prompt
+def _run(chosen: Target, output: Output, function: Callable[[CommandContext], Coroutine[Any, Any, Exit]]) -> Exit:
+    system = system_for(chosen)  # outside the event loop, where Ctrl-C ends a password prompt
 
-    async def converse() -> Exit:
+    async def run() -> Exit:
         async with system.client:
-            return await work(CommandContext(system, output))
+            return await function(CommandContext(system, output))
 
-    return anyio.run(converse)
+    return anyio.run(run)

@@ -15,12 +15,12 @@ KEY = "key"
 """The optional column for the key of a start. Every column that the system does not require is a setting."""
 
 
-def starts(path: Path, system: System[Any, S]) -> list[S]:
+def read_starts(path: Path, system: System[Any, S]) -> list[S]:
     """Return the starts in a file, in its order. Raise `UsageError` for a file that is not of this form."""
-    return [_start(system, cells) for cells in _rows(path, system.start_columns)]
+    return [_start(system, cells) for cells in _read_rows(path, system.start_columns)]
 
 
-def _rows(path: Path, required: Sequence[str]) -> list[Cells]:
+def _read_rows(path: Path, required: Sequence[str]) -> list[Cells]:
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file, strict=True)
@@ -28,12 +28,12 @@ def _rows(path: Path, required: Sequence[str]) -> list[Cells]:
             missing = [name for name in required if name not in headings]
             if missing or len(set(headings)) < len(headings):
                 raise UsageError(f"{path} needs a first line with the columns {', '.join(required)}, each once")
-            return [_whole(path, reader.line_num, row, required) for row in reader]
+            return [_checked_row(path, reader.line_num, row, required) for row in reader]
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise UsageError(f"{path} cannot be read: {error}") from None
 
 
-def _whole(path: Path, line: int, row: Mapping[str | None, object], required: Sequence[str]) -> Cells:
+def _checked_row(path: Path, line: int, row: Mapping[str | None, object], required: Sequence[str]) -> Cells:
     """A row with a cell for each column, those that name the start filled."""
     cells = {name: text for name, text in row.items() if isinstance(name, str) and isinstance(text, str)}
     if len(cells) < len(row) or not all(cells[name].strip() for name in required):

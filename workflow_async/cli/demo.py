@@ -17,7 +17,7 @@ from workflow_async.cli.exit_codes import Exit, run_and_exit
 from workflow_async.cli.output import Output
 from workflow_async.cli.records import tree
 from workflow_async.cli.serve import sandbox_class
-from workflow_async.cli.summary import SUMMARIES, Summary, summary
+from workflow_async.cli.summary import SUMMARY_COLUMNS, Summary, summarize
 from workflow_async.cli.systems import AnySystem
 from workflow_async.cli.systems.opencast import OpencastSystem
 from workflow_async.cli.systems.preservica import PreservicaSystem
@@ -30,10 +30,10 @@ if TYPE_CHECKING:
 
 SPEED = 10.0
 """How fast the sandbox's time passes: a publication of 82 s takes 8."""
-STARTING = 5.0
+START_SPREAD = 5.0
 """Seconds over which the starts are spread."""
-POLL = Poll(interval=0.5, ceiling=2.0)
-DEFINITIONS = (*("publish",) * 5, *("fast",) * 3, "skips", "review", "fails", "fails-with-handler")
+DEMO_POLL = Poll(interval=0.5, ceiling=2.0)
+DEMO_DEFINITIONS = (*("publish",) * 5, *("fast",) * 3, "skips", "review", "fails", "fails-with-handler")
 """What the Opencast is asked for in turn: `review` waits for a person, and two fail, on purpose."""
 
 Count = Annotated[int, typer.Option(help="How many, over both systems.", min=2)]
@@ -43,62 +43,65 @@ Count = Annotated[int, typer.Option(help="How many, over both systems.", min=2)]
 class DemoScenario:
     """One system's part: the starts, one after the other, and the watch over what they start."""
 
-    vigil: ConsoleWatcher
+    watcher: ConsoleWatcher
     starts: Sequence[Callable[[], Awaitable[int]]]
 
-    async def play(self) -> None:
+    async def run(self) -> None:
         """Start all, and wait until each has ended or waits for a person."""
         async with anyio.create_task_group() as tasks:
             for start in self.starts:
-                tasks.start_soon(self.vigil.one, await start())
-                await anyio.sleep(STARTING / len(self.starts))
+                tasks.start_soon(self.watcher.watch_one, await start())
+                await anyio.sleep(START_SPREAD / len(self.starts))
 
 
 def demo(*, workflows: Count = 300, json: Json = False) -> None:
     """Start workflows on a sandbox of both systems, watch them all to their end, and sum up."""
     output = Output(json=json)
-    run_and_exit(lambda: anyio.run(perform, workflows, output))
+    run_and_exit(lambda: anyio.run(run_demo, workflows, output))
 
 
-async def perform(workflows: int, output: Output) -> Exit:
+async def run_demo(workflows: int, output: Output) -> Exit:
     """Serve a sandbox for the length of the demonstration, and tell what came of it."""
-    began = time.monotonic()
+    started = time.monotonic()
     async with sandbox_class()("16", speed=SPEED) as fakes:
-        watchers = await _perform(fakes, workflows, output)
+        watchers = await _run_scenarios(fakes, workflows, output)
         requests = len(fakes.opencast.requests), len(fakes.preservica.requests)
     summaries = [
-        summary(watcher.board, asked, watcher.system.spans) for watcher, asked in zip(watchers, requests, strict=True)
+        summarize(watcher.tally, count, watcher.system.spans) for watcher, count in zip(watchers, requests, strict=True)
     ]
-    _tell(summaries, time.monotonic() - began, output)
-    unobserved = any(ending.code is Exit.SERVER for watcher in watchers for ending in watcher.board.endings.values())
+    _print_summaries(summaries, time.monotonic() - started, output)
+    unobserved = any(result.code is Exit.SERVER for watcher in watchers for result in watcher.tally.results.values())
     return Exit.SERVER if unobserved else Exit.DONE
 
 
-async def _perform(fakes: "Sandbox", workflows: int, output: Output) -> Sequence[ConsoleWatcher]:
-    door = fakes.preservica
+async def _run_scenarios(fakes: "Sandbox", workflows: int, output: Output) -> Sequence[ConsoleWatcher]:
+    fake = fakes.preservica
     async with (
         OpencastClient(fakes.opencast.url, auth=fakes.opencast.auth) as oc,
-        PreservicaClient(door.url, username=door.username, password=door.password, tenant=door.tenant) as pv,
+        PreservicaClient(fake.url, username=fake.username, password=fake.password, tenant=fake.tenant) as pv,
     ):
-        acts = [await _opencast(fakes, oc, workflows // 2), await _preservica(pv, workflows - workflows // 2)]
-        watchers = [act.vigil for act in acts]
-        async with progress(output.err, [watcher.board for watcher in watchers]), anyio.create_task_group() as tasks:
-            for act in acts:
-                tasks.start_soon(act.play)
+        scenarios = [
+            await _opencast_scenario(fakes, oc, workflows // 2),
+            await _preservica_scenario(pv, workflows - workflows // 2),
+        ]
+        watchers = [scenario.watcher for scenario in scenarios]
+        async with progress(output.err, [watcher.tally for watcher in watchers]), anyio.create_task_group() as tasks:
+            for scenario in scenarios:
+                tasks.start_soon(scenario.run)
         return watchers
 
 
-async def _opencast(fakes: "Sandbox", client: OpencastClient, count: int) -> DemoScenario:
+async def _opencast_scenario(fakes: "Sandbox", client: OpencastClient, count: int) -> DemoScenario:
     async def start(event: str, definition: str) -> int:
         return (await client.workflows.start(event, definition)).id
 
-    known = {definition.id async for definition in client.definitions.list()}
-    asked = islice(cycle([definition for definition in DEFINITIONS if definition in known]), count)
-    starts = [partial(start, fakes.opencast.event(), definition) for definition in asked]
+    available = {definition.id async for definition in client.definitions.list()}
+    names = islice(cycle([definition for definition in DEMO_DEFINITIONS if definition in available]), count)
+    starts = [partial(start, fakes.opencast.event(), definition) for definition in names]
     return DemoScenario(_watcher(OpencastSystem(client), count), starts)
 
 
-async def _preservica(client: PreservicaClient, count: int) -> DemoScenario:
+async def _preservica_scenario(client: PreservicaClient, count: int) -> DemoScenario:
     async def start(context: "Context") -> int:
         return cast("int", (await client.workflows.start(context)).id)  # the sandbox always tells
 
@@ -108,13 +111,13 @@ async def _preservica(client: PreservicaClient, count: int) -> DemoScenario:
 
 
 def _watcher(system: AnySystem, count: int) -> ConsoleWatcher:
-    return ConsoleWatcher(system, Tally(system.name, count), parked="return", poll=POLL)
+    return ConsoleWatcher(system, Tally(system.name, count), parked="return", poll=DEMO_POLL)
 
 
-def _tell(summaries: Sequence[Summary], elapsed: float, output: Output) -> None:
+def _print_summaries(summaries: Sequence[Summary], elapsed: float, output: Output) -> None:
     if output.json:
-        output.line({"elapsed": round(elapsed, 3), **{summary.system: tree(summary) for summary in summaries}})
+        output.json_line({"elapsed": round(elapsed, 3), **{summary.system: tree(summary) for summary in summaries}})
         return
-    output.rows(SUMMARIES, summaries)
+    output.rows(SUMMARY_COLUMNS, summaries)
     count = sum(summary.workflows for summary in summaries)
-    output.say(f"{count} workflows in {elapsed:.1f} s; the sandbox's time passed {SPEED:g} times as fast.")
+    output.message(f"{count} workflows in {elapsed:.1f} s; the sandbox's time passed {SPEED:g} times as fast.")

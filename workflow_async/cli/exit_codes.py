@@ -18,7 +18,7 @@ from workflow_async.errors import (
     WorkflowParked,
 )
 
-UNSUCCESSFUL = (WorkflowFailed, WorkflowParked, WaitTimeout, AlreadyFinished)
+WORKFLOW_ERRORS = (WorkflowFailed, WorkflowParked, WaitTimeout, AlreadyFinished)
 """Errors that tell of a workflow, and not of the server."""
 
 
@@ -51,10 +51,10 @@ def code_of(error: Exception) -> Exit:
     """The exit code an error leads to."""
     if isinstance(error, InvalidArgument | UsageError | JournalError):
         return Exit.USAGE
-    return Exit.FAILED if isinstance(error, UNSUCCESSFUL) else Exit.SERVER
+    return Exit.FAILED if isinstance(error, WORKFLOW_ERRORS) else Exit.SERVER
 
 
-def worst(codes: Iterable[Exit]) -> Exit:
+def worst_code(codes: Iterable[Exit]) -> Exit:
     """One code for many: what could not be observed weighs more than what failed."""
     return max(codes, default=Exit.DONE)
 
@@ -85,10 +85,10 @@ def _code(run: Callable[[], Exit]) -> Exit:
         BrokenPipeError,
         BaseExceptionGroup,
     ) as error:
-        return _exit_for(_first(error))
+        return _exit_for(_first_error(error))
 
 
-def _first(error: BaseException) -> BaseException:
+def _first_error(error: BaseException) -> BaseException:
     """The first error that a task group raised, or the error itself."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]

@@ -11,30 +11,30 @@ from workflow_async._core.call import parse_id
 from workflow_async.cli.exit_codes import printable_text
 
 
-def expanded(words: list[str] | None) -> list[str]:
+def expand_stdin(arguments: list[str] | None) -> list[str]:
     """The words, with `-` replaced by what stdin says."""
-    return [word for given in words or () for word in (_lines(sys.stdin) if given == "-" else [given])]
+    return [word for given in arguments or () for word in (_lines(sys.stdin) if given == "-" else [given])]
 
 
 Ids = Annotated[
-    list[str], typer.Argument(metavar="ID...", callback=expanded, help="Or - for ids or lines of JSON from stdin.")
+    list[str], typer.Argument(metavar="ID...", callback=expand_stdin, help="Or - for ids or lines of JSON from stdin.")
 ]
-SomeIds = Annotated[
+OptionalIds = Annotated[
     list[str] | None,
-    typer.Argument(metavar="[ID]...", callback=expanded, help="Or - for ids or lines of JSON from stdin."),
+    typer.Argument(metavar="[ID]...", callback=expand_stdin, help="Or - for ids or lines of JSON from stdin."),
 ]
 
 
-def numbers(words: Iterable[str]) -> list[int]:
+def unique_ids(texts: Iterable[str]) -> list[int]:
     """The ids, each once; raises `InvalidArgument` for what is none, before anything is sent."""
-    return list(dict.fromkeys(parse_id("ID", word) for word in words))
+    return list(dict.fromkeys(parse_id("ID", word) for word in texts))
 
 
 def _lines(lines: Iterable[str]) -> list[str]:
-    return [_id(line.strip()) for line in lines if line.strip()]
+    return [_id_in(line.strip()) for line in lines if line.strip()]
 
 
-def _id(line: str) -> str:
+def _id_in(line: str) -> str:
     """The id in a line of a listing with --json, or the line."""
     try:
         record: Any = json.loads(line)

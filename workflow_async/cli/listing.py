@@ -10,21 +10,21 @@ from workflow_async.cli.command import CommandContext
 from workflow_async.cli.exit_codes import Exit
 from workflow_async.cli.systems import PageTable
 
-BOTH, OPENCAST, PRESERVICA = "Filters", "Filters of Opencast", "Filters of Preservica"
+COMMON, OPENCAST, PRESERVICA = "Filters", "Filters of Opencast", "Filters of Preservica"
 
-Limit = Annotated[int | None, typer.Option(help="Rows at most.", min=1, rich_help_panel=BOTH)]
+Limit = Annotated[int | None, typer.Option(help="Rows at most.", min=1, rich_help_panel=COMMON)]
 ConsistencyOption = Annotated[
     str,
     typer.Option(
-        help="fast, or, to lose nothing while the list changes, anchored or partitioned.", rich_help_panel=BOTH
+        help="fast, or, to lose nothing while the list changes, anchored or partitioned.", rich_help_panel=COMMON
     ),
 ]
 States = Annotated[
     list[str] | None,
-    typer.Option("--state", help="A state in the system's own words; may be given again.", rich_help_panel=BOTH),
+    typer.Option("--state", help="A state in the system's own words; may be given again.", rich_help_panel=COMMON),
 ]
 Creator = Annotated[
-    str | None, typer.Option(help="Who started it; the event's creator in Opencast.", rich_help_panel=BOTH)
+    str | None, typer.Option(help="Who started it; the event's creator in Opencast.", rich_help_panel=COMMON)
 ]
 Event = Annotated[str | None, typer.Option(help="An event's id.", rich_help_panel=OPENCAST)]
 DefinitionId = Annotated[str | None, typer.Option(help="A workflow definition's id.", rich_help_panel=OPENCAST)]
@@ -34,7 +34,7 @@ Type = Annotated[
     str | None, typer.Option(help="Ingest, Access, Transformation or DataManagement.", rich_help_panel=PRESERVICA)
 ]
 ContextId = Annotated[str | None, typer.Option(help="A workflow context's id.", rich_help_panel=PRESERVICA)]
-Moment = Annotated[datetime | None, typer.Option(help="When it was started; UTC.", rich_help_panel=PRESERVICA)]
+Instant = Annotated[datetime | None, typer.Option(help="When it was started; UTC.", rich_help_panel=PRESERVICA)]
 ContextDefinition = Annotated[
     str | None, typer.Option(help="A definition's id, such as com.preservica.core.workflow.ingest.")
 ]
@@ -43,7 +43,7 @@ Tag = Annotated[list[str] | None, typer.Option(help="A tag that it must have; ma
 
 
 async def list_workflows(
-    session: CommandContext,
+    ctx: CommandContext,
     *,
     limit: Limit = None,
     state: States = None,
@@ -54,8 +54,8 @@ async def list_workflows(
     sort: Sort = None,
     type: Type = None,
     context: ContextId = None,
-    since: Moment = None,
-    until: Moment = None,
+    since: Instant = None,
+    until: Instant = None,
     consistency: ConsistencyOption = "fast",
 ) -> Exit:
     """List workflows as their pages come.
@@ -71,27 +71,27 @@ async def list_workflows(
         "sort": sort,
         "type": type,
         "context": context,
-        "since": _aware(since),
-        "until": _aware(until),
+        "since": _in_utc(since),
+        "until": _in_utc(until),
     }
     mode = cast("Consistency", consistency)
-    return await _print(session, session.system.list_workflows(options, limit=limit, consistency=mode))
+    return await _print(ctx, ctx.system.list_workflows(options, limit=limit, consistency=mode))
 
 
-async def definitions(session: CommandContext, *, tag: Tag = None, limit: Limit = None) -> Exit:
+async def definitions(ctx: CommandContext, *, tag: Tag = None, limit: Limit = None) -> Exit:
     """List the workflow definitions of an Opencast."""
-    return await _print(session, session.system.list_definitions(tags=tag, limit=limit))
+    return await _print(ctx, ctx.system.list_definitions(tags=tag, limit=limit))
 
 
-async def contexts(session: CommandContext, *, type: ContextType = None, definition: ContextDefinition = None) -> Exit:
+async def contexts(ctx: CommandContext, *, type: ContextType = None, definition: ContextDefinition = None) -> Exit:
     """List the workflow contexts of a Preservica."""
-    return await _print(session, session.system.list_contexts(type=type, definition=definition))
+    return await _print(ctx, ctx.system.list_contexts(type=type, definition=definition))
 
 
-async def _print(session: CommandContext, table: PageTable[Any]) -> Exit:
-    await session.output.pages(table.columns, table.pages)
+async def _print(ctx: CommandContext, table: PageTable[Any]) -> Exit:
+    await ctx.output.pages(table.columns, table.pages)
     return Exit.DONE
 
 
-def _aware(moment: datetime | None) -> datetime | None:
-    return moment.replace(tzinfo=UTC) if moment is not None and moment.tzinfo is None else moment
+def _in_utc(instant: datetime | None) -> datetime | None:
+    return instant.replace(tzinfo=UTC) if instant is not None and instant.tzinfo is None else instant

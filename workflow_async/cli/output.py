@@ -23,7 +23,7 @@ from workflow_async.cli.records import Tree, tree
 
 T = TypeVar("T")
 
-UNBOUNDED = 200
+FILE_WIDTH = 200
 """The width of tables that no terminal shows."""
 
 
@@ -40,18 +40,18 @@ def console(*, stderr: bool = False) -> Console:
     """A console that takes nothing in a text for markup, and colours nothing of its own."""
     plain = Console(stderr=stderr, markup=False, highlight=False, emoji=False)
     if not plain.is_terminal:
-        plain.width = UNBOUNDED
+        plain.width = FILE_WIDTH
     return plain
 
 
-def plain(text: str, style: str = "") -> Text:
+def plain_text(text: str, style: str = "") -> Text:
     """Return a text for the terminal: in one line, without anything that steers it, markup taken literally."""
     return Text(printable_text(text), style=style)
 
 
-def faint(text: str) -> Text:
+def dim_text(text: str) -> Text:
     """Return a line of little importance, cut where the terminal ends."""
-    line = plain(text, "dim")
+    line = plain_text(text, "dim")
     line.no_wrap, line.overflow = True, "ellipsis"
     return line
 
@@ -60,9 +60,9 @@ def grid(headings: Sequence[str], rows: Iterable[Sequence[str | RenderableType]]
     """Return a table without lines. A column with a heading is aligned to the right."""
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
-        table.add_column(plain(heading), justify="right" if heading else "left")
+        table.add_column(plain_text(heading), justify="right" if heading else "left")
     for row in rows:
-        table.add_row(*(plain(cell) if isinstance(cell, str) else cell for cell in row))
+        table.add_row(*(plain_text(cell) if isinstance(cell, str) else cell for cell in row))
     return table
 
 
@@ -74,30 +74,31 @@ class Output:
     out: Console = field(factory=console)
     err: Console = field(factory=lambda: console(stderr=True))
 
-    def line(self, value: Tree) -> None:
+    def json_line(self, value: Tree) -> None:
         """One line of JSON, at once."""
         typer.echo(json.dumps(value))
 
     def record(self, record: Any) -> None:
         """A record as a line of JSON."""
-        self.line(tree(record))
+        self.json_line(tree(record))
 
-    def told(self, record: Any, sentence: str) -> None:
+    def result(self, record: Any, message: str) -> None:
         """A record for scripts, or the sentence that says it to people."""
         if self.json:
             self.record(record)
         else:
-            self.say(sentence)
+            self.message(message)
 
-    def say(self, sentence: str, style: str = "") -> None:
+    def message(self, text: str, style: str = "") -> None:
         """A sentence for people."""
-        say(self.out, sentence, style)
+        print_message(self.out, text, style)
 
     def facts(self, facts: Sequence[tuple[str, str]]) -> None:
         """Names and what is said of each, one below the other."""
         margin = max(len(printable_text(name)) for name, _ in facts)
         for name, fact in facts:
-            self.out.print(plain(f"  {printable_text(name):<{margin}}  ", "dim") + plain(fact), soft_wrap=True)
+            label = plain_text(f"  {printable_text(name):<{margin}}  ", "dim")
+            self.out.print(label + plain_text(fact), soft_wrap=True)
         self.out.print()
 
     def csv(self, headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
@@ -107,38 +108,38 @@ class Output:
         for row in rows:
             writer.writerow(_cell(tree(value)) for value in row)
 
-    def rows(self, columns: Sequence[Column[T]], records: Iterable[T], *, headed: bool = True) -> None:
+    def rows(self, columns: Sequence[Column[T]], records: Iterable[T], *, with_header: bool = True) -> None:
         """Records as a table."""
-        table = Table(box=None, pad_edge=False, show_header=headed, expand=True, header_style="bold")
+        table = Table(box=None, pad_edge=False, show_header=with_header, expand=True, header_style="bold")
         for column in columns:
             fixed = column.width or None
             table.add_column(column.heading, width=fixed, ratio=None if fixed else 1, overflow="fold")
         for record in records:
-            table.add_row(*(plain(column.show(record)) for column in columns))
-        with self.out.capture() as drawn:
+            table.add_row(*(plain_text(column.show(record)) for column in columns))
+        with self.out.capture() as capture:
             self.out.print(table)
-        typer.echo("\n".join(line.rstrip() for line in drawn.get().splitlines()))
+        typer.echo("\n".join(line.rstrip() for line in capture.get().splitlines()))
 
-    def waiting(self, doing: str) -> Status:
+    def spinner(self, text: str) -> Status:
         """A sign of life on a terminal, for as long as the block takes."""
-        return self.err.status(plain(doing))
+        return self.err.status(plain_text(text))
 
     async def pages(self, columns: Sequence[Column[T]], pages: AsyncIterator[Page[T]]) -> None:
         """A listing as it comes, page by page: nothing of it is kept."""
-        headed = True
-        async for page in self.awaited(pages):
+        with_header = True
+        async for page in self.with_spinner(pages):
             if self.json:
                 for record in page.items:
                     self.record(record)
-            elif page.items or headed:
-                self.rows(columns, page.items, headed=headed)
-                headed = False
+            elif page.items or with_header:
+                self.rows(columns, page.items, with_header=with_header)
+                with_header = False
 
-    async def awaited(self, pages: AsyncIterator[Page[T]]) -> AsyncIterator[Page[T]]:
+    async def with_spinner(self, pages: AsyncIterator[Page[T]]) -> AsyncIterator[Page[T]]:
         """The same pages, with a sign of life on a terminal while the next is under way."""
         count = 0
         while True:
-            with self.waiting(f"{count} so far"):
+            with self.spinner(f"{count} so far"):
                 page = await anext(pages, None)
             if page is None:
                 return
@@ -146,9 +147,9 @@ class Output:
             yield page
 
 
-def say(console: Console, sentence: str, style: str = "") -> None:
+def print_message(console: Console, text: str, style: str = "") -> None:
     """Print a sentence, however long, in one line."""
-    console.print(plain(sentence, style), soft_wrap=True)
+    console.print(plain_text(text, style), soft_wrap=True)
 
 
 def _cell(value: Tree) -> Tree:

@@ -21,7 +21,7 @@ def tree(value: object) -> Tree:
     if isinstance(value, enum.Enum):
         return value.value
     if isinstance(value, datetime):
-        return moment(value)
+        return utc_text(value)
     if isinstance(value, Mapping):
         return {str(key): tree(member) for key, member in value.items()}
     if isinstance(value, list | tuple | set | frozenset):
@@ -29,7 +29,7 @@ def tree(value: object) -> Tree:
     return value if isinstance(value, bool | int | float | str | None) else str(value)
 
 
-def moment(value: datetime) -> str:
+def utc_text(value: datetime) -> str:
     """An instant as ISO 8601 in UTC, to the millisecond."""
     return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 

@@ -15,7 +15,7 @@ from workflow_async.batch import StartStatus, StatusKind, read_journal
 from workflow_async.cli.command import Json
 from workflow_async.cli.exit_codes import Exit, run_and_exit
 from workflow_async.cli.output import Column, Output
-from workflow_async.cli.timeline import words
+from workflow_async.cli.timeline import format_duration
 
 JournalFile = Annotated[Path, typer.Argument(metavar="JOURNAL", help="What `run --journal` wrote.")]
 Csv = Annotated[bool, typer.Option("--csv", help="Comma-separated values, for spreadsheets.")]
@@ -48,15 +48,15 @@ class Row:
     failed_host: str = ""
 
 
-def _took(row: Row) -> str:
-    return words(None if row.seconds is None else timedelta(seconds=row.seconds))
+def _duration(row: Row) -> str:
+    return format_duration(None if row.seconds is None else timedelta(seconds=row.seconds))
 
 
 ROWS: Sequence[Column[Row]] = (
     Column("OUTCOME", lambda row: row.outcome, 12),
     Column("ID", lambda row: "" if row.id is None else str(row.id), 9),
     Column("STATE", lambda row: row.state, 12),
-    Column("TOOK", _took, 8),
+    Column("TOOK", _duration, 8),
     Column("START", lambda row: row.start),
     Column("", lambda row: row.detail),
 )
@@ -71,47 +71,47 @@ def report(journal: JournalFile, *, csv: Csv = False, json: Json = False) -> Non
 
 
 async def _report(path: Path, as_csv: bool, output: Output) -> Exit:  # noqa: FBT001 - anyio.run passes by position
-    found = await read_journal(path)
-    rows = [row(item) for item in ordered(found.items.values())]
+    contents = await read_journal(path)
+    rows = [row_of(status) for status in unknown_first(contents.items.values())]
     if as_csv:
         output.csv([field.name for field in attrs.fields(Row)], map(attrs.astuple, rows))
     elif output.json:
         for each in rows:
             output.record(each)
     else:
-        more = "" if found.total is not None else "; more may follow"
-        output.say(f"{found.system} at {found.server}: {counts(found.items.values())}{more}")
+        more = "" if contents.total is not None else "; more may follow"
+        output.message(f"{contents.system} at {contents.server}: {count_text(contents.items.values())}{more}")
         output.rows(ROWS, rows)
     return Exit.DONE
 
 
-def ordered(items: Iterable[StartStatus]) -> list[StartStatus]:
+def unknown_first(statuses: Iterable[StartStatus]) -> list[StartStatus]:
     """Those of which nobody knows whether they were started first, the others as they came."""
-    return sorted(items, key=lambda item: item.kind not in {StatusKind.UNKNOWN, StatusKind.INTENT})
+    return sorted(statuses, key=lambda status: status.kind not in {StatusKind.UNKNOWN, StatusKind.INTENT})
 
 
-def counts(items: Iterable[StartStatus]) -> str:
+def count_text(statuses: Iterable[StartStatus]) -> str:
     """How many stand where, in a row of words."""
-    counted = Counter(item.word for item in ordered(items))
-    return f"{counted.total()} starts" + "".join(f", {count} {word}" for word, count in counted.items())
+    counter = Counter(status.word for status in unknown_first(statuses))
+    return f"{counter.total()} starts" + "".join(f", {count} {word}" for word, count in counter.items())
 
 
-def row(item: StartStatus) -> Row:
-    """An item as a row."""
+def row_of(status: StartStatus) -> Row:
+    """An status as a row."""
     return Row(
-        key=item.key,
-        outcome=item.word,
-        id=item.id,
-        state=item.state,
-        seconds=None if item.took is None else round(item.took.total_seconds(), 3),
-        start="" if item.ticket is None else item.ticket.subject,
-        intended_at=item.intended_at,
-        started_at=item.started_at,
-        ended_at=item.ended_at,
-        detail=item.detail,
-        server_start=item.server_start,
-        server_end=item.server_end,
-        failed_operation=item.failed_operation,
-        failed_attempt=item.failed_attempt,
-        failed_host=item.failed_host,
+        key=status.key,
+        outcome=status.word,
+        id=status.id,
+        state=status.state,
+        seconds=None if status.took is None else round(status.took.total_seconds(), 3),
+        start="" if status.ticket is None else status.ticket.subject,
+        intended_at=status.intended_at,
+        started_at=status.started_at,
+        ended_at=status.ended_at,
+        detail=status.detail,
+        server_start=status.server_start,
+        server_end=status.server_end,
+        failed_operation=status.failed_operation,
+        failed_attempt=status.failed_attempt,
+        failed_host=status.failed_host,
     )

@@ -13,14 +13,14 @@ import typer
 from workflow_async.cli.choices import choice_option
 from workflow_async.cli.command import Json
 from workflow_async.cli.exit_codes import Exit, SandboxError, UsageError, run_and_exit
-from workflow_async.cli.output import Output, say
+from workflow_async.cli.output import Output, print_message
 from workflow_async.cli.systems import SYSTEMS
 
 if TYPE_CHECKING:
     from workflow_async.sandbox import Sandbox
     from workflow_async.sandbox.opencast.releases import Release
 
-HOUR = 3600
+SLEEP_INTERVAL = 3600
 
 
 SANDBOX_EXTRA = frozenset({"starlette", "uvicorn"})
@@ -39,8 +39,8 @@ def releases() -> tuple[str, ...]:
 
 Port = Annotated[int, typer.Option(help="Opencast's port, and Preservica's is the next; 0: any.", min=0, max=65534)]
 OpencastVersion = Annotated[str, choice_option(choices=releases())]
-Seeded = Annotated[int, typer.Option(help="How many each system has already.", min=0)]
-Wrong = Annotated[
+SeedOption = Annotated[int, typer.Option(help="How many each system has already.", min=0)]
+FaultOption = Annotated[
     list[str] | None,
     typer.Option("--fault", help="What is wrong, such as 'boot,seconds=60' or '503,rate=0.1,path=/api/*'; repeatable."),
 ]
@@ -51,10 +51,10 @@ def sandbox(
     *,
     port: Port = 8080,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    workflows: Seeded = 100,
+    workflows: SeedOption = 100,
     opencast_version: OpencastVersion = "16",
     speed: Speed = 1.0,
-    fault: Wrong = None,
+    fault: FaultOption = None,
     json: Json = False,
 ) -> None:
     """Serve an Opencast and a Preservica to try things on, until Ctrl-C."""
@@ -67,17 +67,17 @@ def sandbox(
             preservica_port=port + 1 if port else 0,
             speed=speed,
         )
-        afflict(fakes, fault or [])
+        set_faults(fakes, fault or [])
         return serve(fakes, workflows, Output(json=json))
 
     run_and_exit(run)
 
 
-def afflict(fakes: "Sandbox", faults: Iterable[str]) -> None:
+def set_faults(fakes: "Sandbox", texts: Iterable[str]) -> None:
     """Let both systems be in these conditions. Raise `UsageError` for a text that names none."""
-    read = importlib.import_module("workflow_async.sandbox.fault_text").read_condition
+    read_condition = importlib.import_module("workflow_async.sandbox.fault_text").read_condition
     try:
-        fakes.opencast.faults = fakes.preservica.faults = tuple(map(read, faults))
+        fakes.opencast.faults = fakes.preservica.faults = tuple(map(read_condition, texts))
     except ValueError as error:
         raise UsageError(f"--fault: {error}") from None
 
@@ -91,34 +91,34 @@ def serve(fakes: "Sandbox", workflows: int, output: Output) -> Exit:
             stack.enter_context(fakes)
         except OSError as error:
             raise SandboxError(f"the sandbox cannot be served: {error}") from None
-        with suppress(KeyboardInterrupt), terminable():
-            announce(fakes, output)
+        with suppress(KeyboardInterrupt), interrupt_on_signals():
+            print_access(fakes, output)
             while True:
-                sleep(HOUR)
+                sleep(SLEEP_INTERVAL)
     return Exit.DONE
 
 
 @contextmanager
-def terminable() -> Iterator[None]:
+def interrupt_on_signals() -> Iterator[None]:
     """Let SIGINT and SIGTERM raise KeyboardInterrupt, even where a shell has switched SIGINT off."""
-    before = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
     finally:
-        for number, handler in before.items():
+        for number, handler in previous.items():
             signal.signal(number, handler)
 
 
-def announce(fakes: "Sandbox", output: Output) -> None:
+def print_access(fakes: "Sandbox", output: Output) -> None:
     """Say where both systems are and how to log in."""
-    doors = access(fakes)
+    servers = access(fakes)
     if output.json:
-        output.line(doors)
+        output.json_line(servers)
         return
-    for system, door in doors.items():
-        for name, value in door.items():
-            output.say(f"export {SYSTEMS[system].variables[name]}={shlex.quote(value)}")
-    say(output.err, "Serving until Ctrl-C")
+    for system, fields in servers.items():
+        for name, value in fields.items():
+            output.message(f"export {SYSTEMS[system].variables[name]}={shlex.quote(value)}")
+    print_message(output.err, "Serving until Ctrl-C")
 
 
 def access(fakes: "Sandbox") -> dict[str, dict[str, str]]:

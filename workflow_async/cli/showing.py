@@ -11,25 +11,25 @@ from workflow_async.cli.command import CommandContext
 from workflow_async.cli.exit_codes import Exit
 from workflow_async.cli.output import Output
 from workflow_async.cli.records import Tree, tree
-from workflow_async.cli.tables import BARS, BESIDE_BARS
-from workflow_async.cli.timeline import Span, bars, stretch, words
+from workflow_async.cli.tables import BAR_OFFSET, BARS
+from workflow_async.cli.timeline import Span, bars, format_duration, total_duration
 from workflow_async.phase import Workflow
 
 Id = Annotated[str, typer.Argument(metavar="ID")]
 
-WIDEST = 80
+MAX_BAR = 80
 """Cells of the longest bar."""
-SHOWN_ELSEWHERE = frozenset({"id", "state", "operations"})
+NOT_IN_FACTS = frozenset({"id", "state", "operations"})
 
 
-async def show(session: CommandContext, id: Id) -> Exit:
+async def show(ctx: CommandContext, id: Id) -> Exit:
     """Show one workflow: its facts, and its operations on a timeline."""
-    with session.output.waiting("asking"):
-        workflow = await session.system.get(id)
-    if session.output.json:
-        session.output.record(workflow)
+    with ctx.output.spinner("asking"):
+        workflow = await ctx.system.get(id)
+    if ctx.output.json:
+        ctx.output.record(workflow)
     else:
-        _draw(session.output, workflow, session.system.spans(workflow), datetime.now(UTC))
+        _print_workflow(ctx.output, workflow, ctx.system.spans(workflow), datetime.now(UTC))
     return Exit.DONE
 
 
@@ -43,8 +43,8 @@ def facts(record: Tree, prefix: str = "") -> Iterator[tuple[str, str]]:
             yield f"{prefix}{name}", str(value)
 
 
-def _draw(output: Output, workflow: Workflow, spans: Sequence[Span], now: datetime) -> None:
-    output.say(f"Workflow {workflow.id} is {workflow.phase.value} {failure_text(workflow)}".rstrip(), "bold")
-    shown = {name: value for name, value in tree(workflow).items() if name not in SHOWN_ELSEWHERE}
-    output.facts(list(facts({**shown, "took": words(stretch(spans, now))})))
-    output.rows(BARS, bars(spans, min(WIDEST, max(1, output.out.width - BESIDE_BARS)), now))
+def _print_workflow(output: Output, workflow: Workflow, spans: Sequence[Span], now: datetime) -> None:
+    output.message(f"Workflow {workflow.id} is {workflow.phase.value} {failure_text(workflow)}".rstrip(), "bold")
+    shown = {name: value for name, value in tree(workflow).items() if name not in NOT_IN_FACTS}
+    output.facts(list(facts({**shown, "took": format_duration(total_duration(spans, now))})))
+    output.rows(BARS, bars(spans, min(MAX_BAR, max(1, output.out.width - BAR_OFFSET)), now))

@@ -7,7 +7,7 @@ import typer
 
 from workflow_async.cli.command import CommandContext
 from workflow_async.cli.exit_codes import Exit, UsageError
-from workflow_async.cli.watching import Deadline, Every, OnParked, WaitSettings, WhenParked, run_watch
+from workflow_async.cli.watching import EveryOption, ParkedOption, TimeoutOption, WaitSettings, WhenParked, run_watch
 
 Subject = Annotated[
     list[str],
@@ -20,29 +20,29 @@ Wait = Annotated[bool, typer.Option("--wait", help="Go on as `watch` does.")]
 
 
 async def start(
-    session: CommandContext,
-    subject: Subject,
+    ctx: CommandContext,
+    arguments: Subject,
     *,
     param: Settings = None,
     wait: Wait = False,
-    timeout: Deadline = None,
-    parked: OnParked = WhenParked.WAIT,
-    every: Every = 2.0,
+    timeout: TimeoutOption = None,
+    parked: ParkedOption = WhenParked.WAIT,
+    every: EveryOption = 2.0,
 ) -> Exit:
     """Start a workflow: EVENT DEFINITION on an Opencast, CONTEXT on a Preservica.
 
     It is asked for once and never again, whatever happens on the way.
     """
-    settings = pairs(param or ())
-    with session.output.waiting("starting"):
-        started = await session.system.start(subject, settings)
-    session.output.told(started.record, started.message)
+    settings = parse_settings(param or ())
+    with ctx.output.spinner("starting"):
+        started = await ctx.system.start(arguments, settings)
+    ctx.output.result(started.record, started.message)
     if not wait or started.id is None:
         return Exit.DONE
-    return await run_watch(session, [started.id], WaitSettings(timeout, parked, every))
+    return await run_watch(ctx, [started.id], WaitSettings(timeout, parked, every))
 
 
-def pairs(params: Iterable[str]) -> dict[str, str]:
+def parse_settings(params: Iterable[str]) -> dict[str, str]:
     """Settings from KEY=VALUE; raises `UsageError` for what is none, or gives a key twice."""
     found: dict[str, str] = {}
     for param in params:

@@ -7,10 +7,10 @@ import typer
 
 from workflow_async.cli.command import CommandContext
 from workflow_async.cli.exit_codes import Exit
-from workflow_async.cli.id_args import Ids, numbers
+from workflow_async.cli.id_args import Ids, unique_ids
 
 
-def confirmed(context: typer.Context, *, yes: bool) -> bool:
+def confirm(context: typer.Context, *, yes: bool) -> bool:
     """Go on, or end here: asks the person at the terminal before there is an event loop."""
     if yes or context.resilient_parsing or not sys.stdin.isatty():
         return yes
@@ -24,11 +24,11 @@ def confirmed(context: typer.Context, *, yes: bool) -> bool:
     return True
 
 
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.", callback=confirmed)]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.", callback=confirm)]
 
 
-async def stop(session: CommandContext, ids: Ids, *, _yes: Yes = False) -> Exit:
+async def stop(ctx: CommandContext, ids: Ids, *, _yes: Yes = False) -> Exit:
     """Stop workflows on an Opencast; ask a Preservica to end them, which it does a little later."""
-    workflow_ids = numbers(ids)
-    with session.output.waiting("stopping"):
-        return await session.system.stop(workflow_ids, session.output)
+    workflow_ids = unique_ids(ids)
+    with ctx.output.spinner("stopping"):
+        return await ctx.system.stop(workflow_ids, ctx.output)

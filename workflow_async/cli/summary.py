@@ -10,7 +10,7 @@ from attrs import frozen
 
 from workflow_async.cli.output import Column
 from workflow_async.cli.tally import Tally, WaitResult
-from workflow_async.cli.timeline import Span, stretch, words
+from workflow_async.cli.timeline import Span, format_duration, total_duration
 
 
 @frozen
@@ -26,13 +26,13 @@ class Summary:
     requests: int
 
 
-def summary(board: Tally, requests: int, spans: Callable[[Any], Sequence[Span]]) -> Summary:
+def summarize(tally: Tally, requests: int, spans: Callable[[Any], Sequence[Span]]) -> Summary:
     """The summary of a board whose workflows have all ended."""
-    took = sorted(durations(board.endings.values(), spans))
+    took = sorted(durations_of(tally.results.values(), spans))
     return Summary(
-        board.name,
-        len(board.endings),
-        board.counts,
+        tally.name,
+        len(tally.results),
+        tally.counts,
         statistics.median(took) if took else None,
         took[math.ceil(len(took) * 0.9) - 1] if took else None,
         took[-1] if took else None,
@@ -40,28 +40,28 @@ def summary(board: Tally, requests: int, spans: Callable[[Any], Sequence[Span]])
     )
 
 
-def durations(endings: Iterable[WaitResult], spans: Callable[[Any], Sequence[Span]]) -> list[float]:
+def durations_of(results: Iterable[WaitResult], spans: Callable[[Any], Sequence[Span]]) -> list[float]:
     """How many seconds each took that has ended; what waits for a person has not."""
     now = datetime.now(UTC)
-    ended = [e.workflow for e in endings if e.workflow is not None and e.workflow.phase.final]
-    return [took.total_seconds() for workflow in ended if (took := stretch(spans(workflow), now)) is not None]
+    ended = [r.workflow for r in results if r.workflow is not None and r.workflow.phase.final]
+    return [took.total_seconds() for workflow in ended if (took := total_duration(spans(workflow), now)) is not None]
 
 
-def outcomes(outcomes: dict[str, int]) -> str:
+def outcome_text(outcomes: dict[str, int]) -> str:
     """The outcomes in a row of words."""
     return ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
 
 
-def _words(seconds: float | None) -> str:
-    return words(timedelta(seconds=seconds)) if seconds is not None else ""
+def _format_seconds(seconds: float | None) -> str:
+    return format_duration(timedelta(seconds=seconds)) if seconds is not None else ""
 
 
-SUMMARIES: Sequence[Column[Summary]] = (
+SUMMARY_COLUMNS: Sequence[Column[Summary]] = (
     Column("SYSTEM", lambda summary: summary.system, 10),
     Column("WORKFLOWS", lambda summary: str(summary.workflows), 9),
-    Column("MEDIAN", lambda summary: _words(summary.median), 8),
-    Column("P90", lambda summary: _words(summary.p90), 8),
-    Column("LONGEST", lambda summary: _words(summary.longest), 8),
+    Column("MEDIAN", lambda summary: _format_seconds(summary.median), 8),
+    Column("P90", lambda summary: _format_seconds(summary.p90), 8),
+    Column("LONGEST", lambda summary: _format_seconds(summary.longest), 8),
     Column("REQUESTS", lambda summary: str(summary.requests), 8),
-    Column("OUTCOMES", lambda summary: outcomes(summary.outcomes)),
+    Column("OUTCOMES", lambda summary: outcome_text(summary.outcomes)),
 )

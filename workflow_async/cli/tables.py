@@ -7,27 +7,27 @@ from typing import Any
 from workflow_async.batch.workflow_details import failure_text
 from workflow_async.cli.output import Column
 from workflow_async.cli.tally import WaitResult
-from workflow_async.cli.timeline import Bar, Span, stretch, words
+from workflow_async.cli.timeline import Bar, Span, format_duration, total_duration
 
 BARS: Sequence[Column[Bar]] = (
     Column("OPERATION", lambda bar: bar.span.name, 24),
     Column("STATE", lambda bar: bar.span.state, 12),
-    Column("TOOK", lambda bar: words(bar.lasted), 8),
+    Column("TOOK", lambda bar: format_duration(bar.duration), 8),
     Column("", Bar.draw),
 )
-BESIDE_BARS = sum(column.width + 2 for column in BARS)
+BAR_OFFSET = sum(column.width + 2 for column in BARS)
 """Characters of a line that the bars do not get."""
 
 
-def endings(spans: Callable[[Any], Sequence[Span]], now: datetime) -> Sequence[Column[WaitResult]]:
+def result_columns(spans: Callable[[Any], Sequence[Span]], now: datetime) -> Sequence[Column[WaitResult]]:
     """The columns of what a watch ended with."""
     return (
-        Column("ID", lambda ending: str(ending.id), 9),
-        Column("OUTCOME", lambda ending: ending.outcome, 10),
-        Column("TOOK", lambda ending: _took(ending, spans, now), 10),
-        Column("", lambda ending: ending.error or failure_text(ending.workflow)),
+        Column("ID", lambda result: str(result.id), 9),
+        Column("OUTCOME", lambda result: result.outcome, 10),
+        Column("TOOK", lambda result: _duration(result, spans, now), 10),
+        Column("", lambda result: result.error or failure_text(result.workflow)),
     )
 
 
-def _took(ending: WaitResult, spans: Callable[[Any], Sequence[Span]], now: datetime) -> str:
-    return words(stretch(spans(ending.workflow), now)) if ending.workflow is not None else ""
+def _duration(result: WaitResult, spans: Callable[[Any], Sequence[Span]], now: datetime) -> str:
+    return format_duration(total_duration(spans(result.workflow), now)) if result.workflow is not None else ""

@@ -35,18 +35,18 @@ class WaitResult:
         return Exit.DONE if self.outcome == Phase.SUCCEEDED.value else Exit.FAILED
 
 
-def from_record(workflow: Workflow) -> WaitResult:
-    """The ending of a wait that returned a record."""
+def result_of(workflow: Workflow) -> WaitResult:
+    """The result of a wait that returned a record."""
     return WaitResult(workflow.id, workflow.phase.value, workflow)
 
 
-def from_timeout(id: int, last: Workflow | None) -> WaitResult:
-    """The ending of a wait whose deadline passed."""
+def timeout_result(id: int, last: Workflow | None) -> WaitResult:
+    """The result of a wait whose deadline passed."""
     return WaitResult(id, TIMED_OUT, last, "the deadline passed first")
 
 
-def from_error(id: int, error: WorkflowAsyncError, last: Workflow | None) -> WaitResult:
-    """The ending of a wait that raised."""
+def error_result(id: int, error: WorkflowAsyncError, last: Workflow | None) -> WaitResult:
+    """The result of a wait that raised."""
     words = {WorkflowParked: Phase.PARKED.value, WorkflowReplaced: REPLACED}
     return WaitResult(id, words.get(type(error), UNOBSERVED), last, str(error))
 
@@ -59,56 +59,56 @@ class Tally:
     expected: int = 0
     """How many are watched for from the beginning; more may appear."""
     clock: Callable[[], float] = time.monotonic
-    remaining: Callable[[int], float | None] = field(default=lambda _: None, repr=False)
+    usual_remaining: Callable[[int], float | None] = field(default=lambda _: None, repr=False)
     """Seconds a workflow usually still takes."""
-    seen: dict[int, Workflow] = field(factory=dict, init=False, repr=False)
-    since: dict[int, float] = field(factory=dict, init=False, repr=False)
+    records: dict[int, Workflow] = field(factory=dict, init=False, repr=False)
+    changed_at: dict[int, float] = field(factory=dict, init=False, repr=False)
     """When each was last seen to change, seconds of the clock."""
-    endings: dict[int, WaitResult] = field(factory=dict, init=False, repr=False)
+    results: dict[int, WaitResult] = field(factory=dict, init=False, repr=False)
 
     def update(self, workflow: Workflow) -> bool:
         """Store the last record of a workflow. Return True if its state or its step has changed."""
-        last = self.seen.get(workflow.id)
-        self.seen[workflow.id] = workflow
+        last = self.records.get(workflow.id)
+        self.records[workflow.id] = workflow
         if last is not None and (last.state_text, last.step) == (workflow.state_text, workflow.step):
             return False
-        self.since[workflow.id] = self.clock()
+        self.changed_at[workflow.id] = self.clock()
         return True
 
-    def ended(self, ending: WaitResult) -> None:
-        """Take an ending into account."""
-        self.endings[ending.id] = ending
+    def add_result(self, result: WaitResult) -> None:
+        """Take an result into account."""
+        self.results[result.id] = result
 
     @property
     def total(self) -> int:
-        """How many are watched, as far as is known."""
-        return max(self.expected, len(self.seen.keys() | self.endings.keys()))
+        """How many are watched, as far as is estimates."""
+        return max(self.expected, len(self.records.keys() | self.results.keys()))
 
     @property
     def settled(self) -> int:
         """How many waits have ended."""
-        return len(self.endings)
+        return len(self.results)
 
     @property
-    def going(self) -> list[int]:
+    def active(self) -> list[int]:
         """Those that have been seen and have not ended."""
-        return [id for id in self.seen if id not in self.endings]
+        return [id for id in self.records if id not in self.results]
 
     def eta(self) -> float | None:
-        """Seconds until all are over, by what the longest usually still takes; None where nothing is known."""
-        known = [left for id in self.going if (left := self.remaining(id)) is not None]
-        return max(known, default=None)
+        """Seconds until all are over, by what the longest usually still takes; None where nothing is estimates."""
+        estimates = [seconds for id in self.active if (seconds := self.usual_remaining(id)) is not None]
+        return max(estimates, default=None)
 
-    def slowest(self, most: int) -> list[tuple[Workflow, float]]:
+    def slowest(self, limit: int) -> list[tuple[Workflow, float]]:
         """Those that have not changed for longest, and for how many seconds."""
         now = self.clock()
-        oldest = sorted(self.going, key=self.since.__getitem__)[:most]
-        return [(self.seen[id], now - self.since[id]) for id in oldest]
+        oldest = sorted(self.active, key=self.changed_at.__getitem__)[:limit]
+        return [(self.records[id], now - self.changed_at[id]) for id in oldest]
 
     @property
     def counts(self) -> dict[str, int]:
         """How many stand where, by the words of `COLUMNS`."""
-        going = Counter(self.seen[id].phase.value for id in self.going)
-        counted = going + Counter(ending.outcome for ending in self.endings.values())
-        counted[UNSEEN] = max(0, self.total - counted.total())
-        return {word: counted[word] for word in COLUMNS if counted[word]}
+        active = Counter(self.records[id].phase.value for id in self.active)
+        counter = active + Counter(result.outcome for result in self.results.values())
+        counter[UNSEEN] = max(0, self.total - counter.total())
+        return {word: counter[word] for word in COLUMNS if counter[word]}

@@ -24,7 +24,7 @@ class Target:
     allow_insecure_http: bool = False
 
 
-def secret(path: Path) -> str:
+def read_password(path: Path) -> str:
     """The password in a file, without the end of its line; refused where others can read it."""
     try:
         with path.open(encoding="utf-8") as file:
@@ -40,7 +40,7 @@ def secret(path: Path) -> str:
 
 def password_of(target: Target) -> str | None:
     """Return the password in the target's file. None if it names no file."""
-    return secret(target.password_file) if target.password_file is not None else None
+    return read_password(target.password_file) if target.password_file is not None else None
 
 
 def ask(question: str, *, hidden: bool = False) -> str | None:

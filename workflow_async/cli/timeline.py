@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 
 from attrs import frozen
 
-FULL, OPEN = "\N{FULL BLOCK}", "\N{MEDIUM SHADE}"
+FULL_CELL, SHADED_CELL = "\N{FULL BLOCK}", "\N{MEDIUM SHADE}"
 MINUTE = 60
-FINE = 10
+TENTHS_BELOW = 10
 """Seconds below which tenths matter."""
 
 
@@ -19,7 +19,7 @@ class Span:
     state: str
     start: datetime | None = None
     end: datetime | None = None
-    over: bool = True
+    done: bool = True
 
 
 @frozen
@@ -29,62 +29,62 @@ class Bar:
     span: Span
     blank: int
     filled: int
-    lasted: timedelta | None
-    """None for what has not begun, or whose times contradict each other (a retry overwrites the start only)."""
+    duration: timedelta | None
+    """None for what has not started, or whose times contradict each other (a retry overwrites the start only)."""
 
     def draw(self) -> str:
         """The cells; shaded while it goes on."""
-        return " " * self.blank + (FULL if self.span.over else OPEN) * self.filled
+        return " " * self.blank + (FULL_CELL if self.span.done else SHADED_CELL) * self.filled
 
 
 def bars(spans: Sequence[Span], width: int, now: datetime) -> list[Bar]:
     """Every span on the stretch from the first start to the last end, or to now while one goes on."""
-    begun = [(span.start, _end(span, now)) for span in spans if span.start is not None]
-    if not begun:
+    started = [(span.start, _end(span, now)) for span in spans if span.start is not None]
+    if not started:
         return [Bar(span, 0, 0, None) for span in spans]
-    first, last = min(start for start, _ in begun), max(max(stretch) for stretch in begun)
+    first, last = min(start for start, _ in started), max(max(stretch) for stretch in started)
     return [_bar(span, first, last - first, width, now) for span in spans]
 
 
-def stretch(spans: Sequence[Span], now: datetime) -> timedelta | None:
-    """How long the whole took so far; None if nothing of it has begun."""
-    begun = [(span.start, _end(span, now)) for span in spans if span.start is not None]
-    return max(max(pair) for pair in begun) - min(start for start, _ in begun) if begun else None
+def total_duration(spans: Sequence[Span], now: datetime) -> timedelta | None:
+    """How long the whole took so far; None if nothing of it has started."""
+    started = [(span.start, _end(span, now)) for span in spans if span.start is not None]
+    return max(max(pair) for pair in started) - min(start for start, _ in started) if started else None
 
 
-def words(lasted: timedelta | None) -> str:
+def format_duration(duration: timedelta | None) -> str:
     """A duration for people, such as 0.4 s, 12 s, 3:07 or 2:03:07."""
-    if lasted is None:
+    if duration is None:
         return ""
-    seconds = lasted.total_seconds()
+    seconds = duration.total_seconds()
     if seconds < MINUTE:
-        return f"{seconds:.1f} s" if seconds < FINE else f"{seconds:.0f} s"
+        return f"{seconds:.1f} s" if seconds < TENTHS_BELOW else f"{seconds:.0f} s"
     minutes, rest = divmod(round(seconds), MINUTE)
     hours, minutes = divmod(minutes, MINUTE)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
-def clock(moment: datetime | None) -> str:
+def format_instant(instant: datetime | None) -> str:
     """An instant for people, in the time of this machine."""
-    return moment.astimezone().strftime("%Y-%m-%d %H:%M:%S") if moment is not None else ""
+    return instant.astimezone().strftime("%Y-%m-%d %H:%M:%S") if instant is not None else ""
 
 
 def _end(span: Span, now: datetime) -> datetime:
     start = span.start or now
     if span.end is not None:
         return span.end
-    return start if span.over else max(start, now)
+    return start if span.done else max(start, now)
 
 
-def _bar(span: Span, first: datetime, whole: timedelta, width: int, now: datetime) -> Bar:
+def _bar(span: Span, first: datetime, total: timedelta, width: int, now: datetime) -> Bar:
     if span.start is None:
         return Bar(span, 0, 0, None)
     end = _end(span, now)
-    blank = min(width - 1, _cells(span.start - first, whole, width))
-    filled = max(1, _cells(end - first, whole, width) - blank)
-    known = end >= span.start and (span.end is not None or not span.over)
+    blank = min(width - 1, _cells(span.start - first, total, width))
+    filled = max(1, _cells(end - first, total, width) - blank)
+    known = end >= span.start and (span.end is not None or not span.done)
     return Bar(span, blank, min(filled, width - blank), end - span.start if known else None)
 
 
-def _cells(part: timedelta, whole: timedelta, width: int) -> int:
-    return round(part / whole * width) if whole else 0
+def _cells(part: timedelta, total: timedelta, width: int) -> int:
+    return round(part / total * width) if total else 0

@@ -8,12 +8,12 @@ from attrs import field, frozen
 
 from workflow_async import Poll
 from workflow_async.cli.systems import AnySystem
-from workflow_async.cli.tally import Tally, WaitResult, from_error, from_record, from_timeout
+from workflow_async.cli.tally import Tally, WaitResult, error_result, result_of, timeout_result
 from workflow_async.errors import WorkflowAsyncError, WorkflowParked, WorkflowReplaced
 from workflow_async.monitor import Change, PollingFailed, Replaced, Stalled, Vanished, Watch, WatchEvent, WhenParked
 from workflow_async.phase import Phase, Workflow
 
-Say = Callable[[Change[Any] | WaitResult], None]
+Report = Callable[[Change[Any] | WaitResult], None]
 
 
 @frozen
@@ -21,68 +21,68 @@ class ConsoleWatcher:
     """How to wait: on which system, how patiently, and whom to tell."""
 
     system: AnySystem
-    board: Tally
-    say: Say = lambda _: None
+    tally: Tally
+    report: Report = lambda _: None
     timeout: float | None = None
     parked: WhenParked = "wait"
     poll: Poll = field(factory=Poll)
 
-    async def all(self, ids: Sequence[int]) -> None:
+    async def watch_ids(self, ids: Sequence[int]) -> None:
         """Wait for each, by one watch; the trouble of one is its own."""
-        left = await self._through(self.system.watch(ids, poll=self.poll))
-        for id in left:
-            self._end(from_timeout(id, self.board.seen.get(id)))
+        remaining = await self._read_events(self.system.watch(ids, poll=self.poll))
+        for id in remaining:
+            self._add_result(timeout_result(id, self.tally.records.get(id)))
 
-    async def waits(self, ids: Sequence[int], filter: Mapping[str, str] | None) -> None:
+    async def watch(self, ids: Sequence[int], filter: Mapping[str, str] | None) -> None:
         """Wait for these, or for what passes the filter."""
-        await (self.passing(filter) if filter else self.all(ids))
+        await (self.watch_filter(filter) if filter else self.watch_ids(ids))
 
-    async def passing(self, filter: Mapping[str, str]) -> None:
+    async def watch_filter(self, filter: Mapping[str, str]) -> None:
         """Wait for whatever passes the filter, now and later, until the deadline."""
-        await self._through(self.system.watch_filter(filter, poll=self.poll))
+        await self._read_events(self.system.watch_filter(filter, poll=self.poll))
 
-    async def one(self, id: int) -> None:
+    async def watch_one(self, id: int) -> None:
         """Wait for one, which ends on the board in any case."""
         try:
-            await self.all([id])
+            await self.watch_ids([id])
         except WorkflowAsyncError as error:
-            self._end(from_error(id, error, self.board.seen.get(id)))
+            self._add_result(error_result(id, error, self.tally.records.get(id)))
 
-    async def _through(self, watch: Watch[Any]) -> frozenset[int]:
-        """Take every piece of news until nothing is left, or the deadline; whom that leaves over."""
-        self.board.remaining = watch.eta
+    async def _read_events(self, watch: Watch[Any]) -> frozenset[int]:
+        """Take every piece of event until nothing is remaining, or the deadline; whom that leaves over."""
+        self.tally.usual_remaining = watch.eta
         async with watch:
             with anyio.move_on_after(self.timeout):
-                async for news in watch:
-                    ending = self._told(news)
-                    if ending is not None:
-                        watch.drop(ending.id)
-                        self._end(ending)
+                async for event in watch:
+                    result = self._handle(event)
+                    if result is not None:
+                        watch.drop(result.id)
+                        self._add_result(result)
             return watch.ids
 
-    def _end(self, ending: WaitResult) -> None:
-        self.board.ended(ending)
-        self.say(ending)
+    def _add_result(self, result: WaitResult) -> None:
+        self.tally.add_result(result)
+        self.report(result)
 
-    def _told(self, news: WatchEvent[Workflow]) -> WaitResult | None:
-        """What a piece of news means: one more change on the board, or the end."""
-        if isinstance(news, Vanished | PollingFailed):
-            return from_error(news.id, news.error, news.workflow)
-        if isinstance(news, Replaced):
-            return from_error(news.id, WorkflowReplaced(news.id, news.workflow, news.found), news.workflow)
-        if isinstance(news, Stalled):
+    def _handle(self, event: WatchEvent[Workflow]) -> WaitResult | None:
+        """What a piece of event means: one more change on the board, or the end."""
+        if isinstance(event, Vanished | PollingFailed):
+            return error_result(event.id, event.error, event.workflow)
+        if isinstance(event, Replaced):
+            return error_result(event.id, WorkflowReplaced(event.id, event.workflow, event.found), event.workflow)
+        if isinstance(event, Stalled):
             return None
-        if self.board.update(news.workflow):
-            self.say(news)
-        return self._left(news.workflow)
+        if self.tally.update(event.workflow):
+            self.report(event)
+        return self._result_of_record(event.workflow)
 
-    def _left(self, workflow: Workflow) -> WaitResult | None:
+    def _result_of_record(self, workflow: Workflow) -> WaitResult | None:
         if workflow.phase.final:
-            return from_record(workflow)
+            return result_of(workflow)
         if workflow.phase is not Phase.PARKED or self.parked == "wait":
             return None
         return (
-            from_record(workflow)
+            result_of(workflow)
             if self.parked == "return"
-            else from_error(workflow.id, WorkflowParked(workflow), workflow)
+            else error_result(workflow.id, WorkflowParked(workflow), workflow)
         )

@@ -18,8 +18,8 @@ from tests.unit.batch.conftest import runs
 from workflow_async import OpencastClient, Poll, opencast
 from workflow_async.batch import AlreadyDone, Completed, StartStatus, StatusKind
 from workflow_async.cli.app import app
-from workflow_async.cli.batching import BatchTally, code
-from workflow_async.cli.display import picture, sentence
+from workflow_async.cli.batching import BatchTally, exit_code
+from workflow_async.cli.display import live_view, progress_line
 from workflow_async.cli.exit_codes import Exit
 from workflow_async.cli.output import console
 from workflow_async.cli.tally import WaitResult
@@ -257,14 +257,14 @@ def test_only_ended_starts_are_settled() -> None:
     run: Any = SimpleNamespace(items=items)
     board = BatchTally("opencast", 8, run=run)
     for n, (_, word) in enumerate(words):
-        board.ended(WaitResult(n, word))
+        board.add_result(WaitResult(n, word))
     assert (board.settled, board.total) == (1, 8)
     counts = {"waiting": 1, "running": 1, "parked": 1, "not started": 1, "unknown": 1, "failed": 1}
     assert board.counts == {"unseen": 2, **counts}
-    assert sentence(board, 2.0).startswith("opencast: 1 of 8 settled, 0.5 a second (2 unseen, ")
+    assert progress_line(board, 2.0).startswith("opencast: 1 of 8 settled, 0.5 a second (2 unseen, ")
     screen = console()
     with screen.capture() as drawn:
-        screen.print(picture([board], 2.0))
+        screen.print(live_view([board], 2.0))
     assert drawn.get().splitlines()[1].split()[:3] == ["opencast", "1/8", "0.5"]
 
 
@@ -389,9 +389,9 @@ def test_a_key_that_a_spreadsheet_would_take_for_a_formula_is_escaped(command: C
 
 def test_an_earlier_outcome_counts_for_the_exit_code() -> None:
     ticket: Any = None
-    assert code(AlreadyDone(key="k", ticket=ticket, id=1, word="succeeded")) is Exit.DONE
-    assert code(AlreadyDone(key="k", ticket=ticket, id=1, word="vanished")) is Exit.FAILED
-    assert code(AlreadyDone(key="k", ticket=ticket, id=1, word="replaced")) is Exit.SERVER
+    assert exit_code(AlreadyDone(key="k", ticket=ticket, id=1, word="succeeded")) is Exit.DONE
+    assert exit_code(AlreadyDone(key="k", ticket=ticket, id=1, word="vanished")) is Exit.FAILED
+    assert exit_code(AlreadyDone(key="k", ticket=ticket, id=1, word="replaced")) is Exit.SERVER
     found = Workflow(id=1, state=State.SUCCEEDED, state_text="succeeded", event_id="e")
     replaced = Replaced(id=1, workflow=None, found=found)
-    assert code(Completed(key="k", ticket=ticket, outcome=replaced)) is Exit.SERVER
+    assert exit_code(Completed(key="k", ticket=ticket, outcome=replaced)) is Exit.SERVER

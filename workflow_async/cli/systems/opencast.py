@@ -10,7 +10,7 @@ from attrs import frozen
 from workflow_async import OpencastClient, Poll
 from workflow_async._listing.scan import Consistency
 from workflow_async.batch import Run
-from workflow_async.cli.exit_codes import Exit, UsageError, code_of, print_error, worst
+from workflow_async.cli.exit_codes import Exit, UsageError, code_of, print_error, worst_code
 from workflow_async.cli.output import Column, Output
 from workflow_async.cli.systems.system import BatchOptions, PageTable, StartedWorkflow, used_filters
 from workflow_async.cli.target import Target, ask, password_of
@@ -117,12 +117,12 @@ class OpencastSystem:
                 print_error(error)
                 codes.append(code_of(error))
             else:
-                output.told(workflow, f"Workflow {id} is {workflow.state_text}")
+                output.result(workflow, f"Workflow {id} is {workflow.state_text}")
 
         async with anyio.create_task_group() as tasks:
             for id in workflow_ids:
                 tasks.start_soon(stop_one, id)
-        return worst(codes)
+        return worst_code(codes)
 
     def watch(self, workflow_ids: Sequence[int], *, poll: Poll) -> Watch[Workflow]:
         """Watch workflows by id."""
@@ -154,5 +154,5 @@ class OpencastSystem:
 
 def _span(operation: Operation, *, ended: bool) -> Span:
     # A stop leaves operations behind that stay `running`.
-    over = operation.state.final or ended
-    return Span(operation.operation, operation.state_text, operation.start, operation.completion, over=over)
+    done = operation.state.final or ended
+    return Span(operation.operation, operation.state_text, operation.start, operation.completion, done=done)

@@ -12,7 +12,7 @@ from workflow_async.cli.exit_codes import Exit, UsageError
 from workflow_async.cli.output import Column, Output
 from workflow_async.cli.systems.system import BatchOptions, PageTable, StartedWorkflow, used_filters
 from workflow_async.cli.target import Target, ask, password_of
-from workflow_async.cli.timeline import Span, clock
+from workflow_async.cli.timeline import Span, format_instant
 from workflow_async.errors import InvalidArgument
 from workflow_async.monitor import Watch
 from workflow_async.preservica import Context, PreservicaClient, Start, Workflow, WorkflowType
@@ -22,7 +22,7 @@ FILTERS = {name: name for name in ("state", "type", "context", "creator", "since
 WORKFLOWS: Sequence["Column[Workflow]"] = (
     Column("ID", lambda workflow: str(workflow.id), 9),
     Column("STATE", lambda workflow: workflow.state_text, 22),
-    Column("STARTED", lambda workflow: clock(workflow.started), 20),
+    Column("STARTED", lambda workflow: format_instant(workflow.started), 20),
     Column("CONTEXT", lambda workflow: workflow.context_name or ""),
     Column("STEP", lambda workflow: workflow.step or ""),
 )
@@ -84,7 +84,7 @@ class PreservicaSystem:
     def spans(self, workflow: Workflow) -> Sequence[Span]:
         """Return one span for the workflow. A record has no times of its steps."""
         name = workflow.step or workflow.context_name or ""
-        return [Span(name, workflow.state_text, workflow.started, workflow.finished, over=workflow.phase.final)]
+        return [Span(name, workflow.state_text, workflow.started, workflow.finished, done=workflow.phase.final)]
 
     async def start(self, arguments: Sequence[str], settings: Mapping[str, str]) -> StartedWorkflow:
         """Start a workflow from a context's id or name."""
@@ -97,7 +97,7 @@ class PreservicaSystem:
         """Ask the server to terminate workflows. They end some time after the response."""
         await self.client.workflows.terminate(*workflow_ids)
         for id in workflow_ids:
-            output.told({"id": id, "asked": "terminate"}, f"Workflow {id} was asked to end")
+            output.result({"id": id, "asked": "terminate"}, f"Workflow {id} was asked to end")
         return Exit.DONE
 
     def watch(self, workflow_ids: Sequence[int], *, poll: Poll) -> Watch[Workflow]:

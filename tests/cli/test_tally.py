@@ -1,13 +1,13 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from workflow_async.cli.display import picture, sentence
+from workflow_async.cli.display import live_view, progress_line
 from workflow_async.cli.exit_codes import Exit
 from workflow_async.cli.output import console
 from workflow_async.cli.records import tree
-from workflow_async.cli.summary import outcomes, summary
+from workflow_async.cli.summary import outcome_text, summarize
 from workflow_async.cli.systems.preservica import PreservicaSystem
-from workflow_async.cli.tally import Tally, WaitResult, from_error, from_record, from_timeout
+from workflow_async.cli.tally import Tally, WaitResult, error_result, result_of, timeout_result
 from workflow_async.cli.watcher import ConsoleWatcher
 from workflow_async.errors import ConnectFailed, WorkflowAsyncError, WorkflowParked, WorkflowReplaced
 from workflow_async.monitor import Change
@@ -30,10 +30,10 @@ def preservica() -> PreservicaSystem:
 def changes(*workflows: Workflow) -> list[dict[str, Any]]:
     """The lines of JSON that a watcher writes when it observes these records of one workflow."""
     lines: list[dict[str, Any]] = []
-    watcher = ConsoleWatcher(preservica(), Tally("preservica", 1), say=lambda event: lines.append(tree(event)))
+    watcher = ConsoleWatcher(preservica(), Tally("preservica", 1), report=lambda event: lines.append(tree(event)))
     was = None
     for record in workflows:
-        assert watcher._told(Change(workflow=record, was=was, now=record.phase, seen_at=NOON)) is None
+        assert watcher._handle(Change(workflow=record, was=was, now=record.phase, seen_at=NOON)) is None
         was = record.phase
     return lines
 
@@ -57,13 +57,13 @@ def test_each_workflow_counts_once_where_it_stands() -> None:
     board.update(workflow(1, State.ACTIVE))
     done = workflow(2, State.COMPLETED)
     board.update(done)
-    board.ended(from_record(done))
-    board.ended(from_error(3, ConnectFailed("refused"), None))
+    board.add_result(result_of(done))
+    board.add_result(error_result(3, ConnectFailed("refused"), None))
     assert board.counts == {"unseen": 2, "running": 1, "succeeded": 1, "unobserved": 1}
 
 
 def codes(*errors: WorkflowAsyncError) -> list[tuple[str, Exit]]:
-    endings = [from_error(7, error, None) for error in errors]
+    endings = [error_result(7, error, None) for error in errors]
     return [(ending.outcome, ending.code) for ending in endings]
 
 
@@ -71,13 +71,13 @@ def test_one_that_was_replaced_has_a_word_of_its_own_and_counts_as_not_observed(
     found = workflow(7, State.COMPLETED)
     assert codes(WorkflowReplaced(7, None, found)) == [("replaced", Exit.SERVER)]
     board = Tally("preservica", 1)
-    board.ended(from_error(7, WorkflowReplaced(7, workflow(7, State.ACTIVE), found), None))
+    board.add_result(error_result(7, WorkflowReplaced(7, workflow(7, State.ACTIVE), found), None))
     assert board.counts == {"replaced": 1}
 
 
 def test_only_success_is_0() -> None:
     states = [State.COMPLETED, State.FINISHED_MIXED_OUTCOME, State.FAILED, State.ABORTED, State.SUSPENDED]
-    assert [from_record(workflow(7, state)).code for state in states] == [0, 1, 1, 1, 1]
+    assert [result_of(workflow(7, state)).code for state in states] == [0, 1, 1, 1, 1]
 
 
 def test_a_wait_that_broke_says_how() -> None:
@@ -90,7 +90,7 @@ def test_a_wait_that_broke_says_how() -> None:
 
 def test_an_ending_is_a_line_with_its_record_and_its_error() -> None:
     seen = workflow(7, State.ACTIVE)
-    line = tree(from_timeout(7, seen))
+    line = tree(timeout_result(7, seen))
     assert line["outcome"] == "timed out"
     assert line["workflow"]["state"] == "Active"
     assert line["error"] == "the deadline passed first"
@@ -98,16 +98,16 @@ def test_an_ending_is_a_line_with_its_record_and_its_error() -> None:
 
 def test_progress_in_a_line_says_counts_and_rate() -> None:
     board = Tally("preservica", 4)
-    board.ended(WaitResult(1, "succeeded"))
-    assert sentence(board, 2.0) == "preservica: 1 of 4 settled, 0.5 a second (3 unseen, 1 succeeded)"
+    board.add_result(WaitResult(1, "succeeded"))
+    assert progress_line(board, 2.0) == "preservica: 1 of 4 settled, 0.5 a second (3 unseen, 1 succeeded)"
 
 
 def test_progress_in_a_picture_shows_only_the_phases_there_are() -> None:
     board, still = Tally("preservica", 4), Tally("opencast", 2)
-    board.ended(WaitResult(1, "succeeded"))
+    board.add_result(WaitResult(1, "succeeded"))
     screen = console()
     with screen.capture() as drawn:
-        screen.print(picture([board, still], 2.0))
+        screen.print(live_view([board, still], 2.0))
     heading, first, second = drawn.get().splitlines()
     assert heading.split() == ["settled", "a", "second", "succeeded"]
     assert first.split()[:3] == ["preservica", "1/4", "0.5"]
@@ -117,16 +117,16 @@ def test_progress_in_a_picture_shows_only_the_phases_there_are() -> None:
 def test_a_summary_tells_the_durations_of_those_that_ended() -> None:
     board = Tally("preservica", 12)
     for seconds in range(1, 11):
-        board.ended(from_record(workflow(seconds, State.COMPLETED, seconds=seconds)))
-    board.ended(from_record(workflow(11, State.SUSPENDED)))
-    board.ended(from_error(12, ConnectFailed("refused"), None))
-    told = summary(board, 99, preservica().spans)
+        board.add_result(result_of(workflow(seconds, State.COMPLETED, seconds=seconds)))
+    board.add_result(result_of(workflow(11, State.SUSPENDED)))
+    board.add_result(error_result(12, ConnectFailed("refused"), None))
+    told = summarize(board, 99, preservica().spans)
     assert (told.median, told.p90, told.longest, told.requests) == (5.5, 9.0, 10.0, 99)
-    assert outcomes(told.outcomes) == "1 parked, 10 succeeded, 1 unobserved"
+    assert outcome_text(told.outcomes) == "1 parked, 10 succeeded, 1 unobserved"
 
 
 def test_a_summary_without_durations_tells_none() -> None:
-    told = summary(Tally("preservica", 0), 0, preservica().spans)
+    told = summarize(Tally("preservica", 0), 0, preservica().spans)
     assert (told.workflows, told.median, told.p90, told.longest) == (0, None, None, None)
 
 
@@ -139,7 +139,7 @@ def test_the_slowest_are_those_that_have_not_changed_for_longest() -> None:
 
 
 def test_all_are_over_when_the_longest_is() -> None:
-    board = Tally("preservica", 2, remaining={1: 30.0, 2: 90.0, 3: None}.get)
+    board = Tally("preservica", 2, usual_remaining={1: 30.0, 2: 90.0, 3: None}.get)
     assert board.eta() is None
     for id in (1, 2, 3):
         board.update(workflow(id, State.ACTIVE))

@@ -15,7 +15,7 @@ from workflow_async.cli.exit_codes import (
     print_error,
     printable_text,
     run_and_exit,
-    worst,
+    worst_code,
 )
 from workflow_async.errors import (
     AlreadyFinished,
@@ -71,8 +71,8 @@ def test_what_the_server_or_the_network_did_is_3(error: Exception) -> None:
 
 
 def test_what_could_not_be_observed_weighs_most() -> None:
-    assert worst([Exit.DONE, Exit.SERVER, Exit.FAILED]) is Exit.SERVER
-    assert worst([]) is Exit.DONE
+    assert worst_code([Exit.DONE, Exit.SERVER, Exit.FAILED]) is Exit.SERVER
+    assert worst_code([]) is Exit.DONE
 
 
 def test_an_error_is_one_sentence_on_stderr(capsys: pytest.CaptureFixture[str]) -> None:
