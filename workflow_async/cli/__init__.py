@@ -1,4 +1,4 @@
-"""The command line: `workflow-async`; needs the extra `[cli]`."""
+"""The command line `workflow-async`. It needs the extra `[cli]`."""
 
 from workflow_async.cli.app import main
 

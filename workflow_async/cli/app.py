@@ -1,4 +1,4 @@
-"""The application: its commands and their names."""
+"""Defines the commands of `workflow-async` and loads each one when it is called."""
 
 import importlib
 import inspect
@@ -31,20 +31,20 @@ COMMANDS = {
     "definitions": ("listing:definitions", "List the workflow definitions of an Opencast."),
     "contexts": ("listing:contexts", "List the workflow contexts of a Preservica."),
 }
-"""By name, where its function is and the first line of its help."""
+"""The function and the first line of the help of each command."""
 
 
 class LazyCommands(TyperGroup):
-    """The commands; one is imported when it is called, so that the help of all waits for none."""
+    """A command group that imports a command when it is called. `--help` imports none of them."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[Any, Any, list[str]]:
-        """The command that the arguments name, and what is left of them."""
+        """Return the command that the arguments name, and the remaining arguments."""
         name, _, rest = super().resolve_command(ctx, args)
         return name, name and load_command(name), rest
 
 
 def load_command(name: str) -> Any:
-    """A command with its options; a coroutine function's are those of the server, too."""
+    """Import a command. A coroutine function also gets the options of the server."""
     module, _, attribute = COMMANDS[name][0].partition(":")
     function = getattr(importlib.import_module(f"workflow_async.cli.{module}"), attribute)
     if inspect.iscoroutinefunction(function):
@@ -74,8 +74,8 @@ Version = Annotated[bool, typer.Option("--version", help="Say the version.", cal
 def workflow_async(*, version: Version = False) -> None:
     """Workflows of Opencast and Preservica.
 
-    Credentials come from the environment (OPENCAST_URL, OPENCAST_USERNAME, OPENCAST_PASSWORD; PRESERVICA_SERVER,
-    PRESERVICA_USERNAME, PRESERVICA_PASSWORD, PRESERVICA_TENANT), a file, or a prompt.
+    Credentials come from environment variables (OPENCAST_URL, OPENCAST_USERNAME, OPENCAST_PASSWORD, or
+    PRESERVICA_SERVER, PRESERVICA_USERNAME, PRESERVICA_PASSWORD, PRESERVICA_TENANT), from a file, or from a prompt.
 
     Exit codes: 0 done, 1 a workflow did not succeed, 2 usage, 3 server or network, 130 interrupted.
     """

@@ -1,4 +1,4 @@
-"""`run`: a whole batch from a CSV file."""
+"""The command `run`: starts the workflows that a CSV file lists."""
 
 import enum
 from collections import Counter
@@ -47,7 +47,7 @@ JournalFile = Annotated[
 
 
 class WhenBusy(enum.Enum):
-    """What to do about an event that has an active workflow."""
+    """The values of `--on-conflict`: what to do if an event has an active workflow."""
 
     RAISE = "raise"
     SKIP = "skip"
@@ -56,7 +56,7 @@ class WhenBusy(enum.Enum):
 
 
 class Resend(enum.Enum):
-    """Which starts to send again, at the caller's outcome risk."""
+    """The values of `--again`: the starts to send a second time."""
 
     UNKNOWN = "unknown"
 
@@ -125,7 +125,7 @@ async def _run_batch(ctx: CommandContext, starts: Sequence[Any], options: BatchO
 
 
 def exit_code(result: Result[Any]) -> Exit:
-    """What a result means for the exit code."""
+    """Return the exit code for the result of one start."""
     match result:
         case Rejected() | NotStarted() | Conflicted():
             return code_of(result.error)
@@ -138,7 +138,7 @@ def exit_code(result: Result[Any]) -> Exit:
 
 
 def result_row(result: Result[Any], outcomes: Run[Any]) -> Row:
-    """A result as a row: what the batch knows of its start, or what the result itself says."""
+    """Return a result as a row. The batch's entry is used unless the result contradicts it."""
     status = outcomes.items.get(result.key)
     outcome = {Skipped: "skipped", Rejected: "refused"}.get(type(result))
     if status is not None and outcome in {None, status.word}:
@@ -151,23 +151,23 @@ def result_row(result: Result[Any], outcomes: Run[Any]) -> Row:
 
 @define(eq=False, kw_only=True)
 class BatchTally(Tally):
-    """A tally that counts where the starts of a batch stand."""
+    """A tally that counts the starts of a batch by their status."""
 
     run: Run[Any]
 
     @property
     def total(self) -> int:
-        """How many starts there are, those of earlier runs included."""
+        """The number of starts, including those of earlier runs."""
         return max(self.expected, len(self.run.items))
 
     @property
     def settled(self) -> int:
-        """How many starts are over for good. Another run asks again for one that was refused."""
+        """The number of starts that have ended. A rejected start is not counted, because another run sends it again."""
         return sum(status.kind is StatusKind.ENDED for status in self.run.items.values())
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many starts stand where, by the words of `COLUMNS`."""
+        """The number of starts in each column of `COLUMNS`, without zeros."""
         counter = Counter(_column(status.kind, status.word) for status in self.run.items.values())
         counter[UNSEEN] += self.total - counter.total()
         return {word: counter[word] for word in COLUMNS if counter[word]}

@@ -7,7 +7,7 @@ import typer
 
 
 def choice_option(*names: str, choices: Iterable[str], **settings: Any) -> Any:
-    """Return a typer option whose value must be one of some texts. Without choices, it takes any text."""
+    """Return a typer option that accepts only the given values. Without choices, it accepts any text."""
     allowed = tuple(choices)
 
     def check(value: str | None) -> str | None:

@@ -1,4 +1,4 @@
-"""What all commands that talk to a server have in common: the options of the target, the client, the exit code."""
+"""Connects a command to a server: the server options, the client and the exit code."""
 
 import inspect
 from collections.abc import Callable, Coroutine
@@ -16,14 +16,14 @@ from workflow_async.cli.systems import SYSTEMS, AnySystem, system_for
 from workflow_async.cli.target import Target
 
 PANEL = "Server"
-"""The heading of the target's options in the help."""
+"""The heading of the server options in the help."""
 
 Json = Annotated[bool, typer.Option("--json", help="Lines of JSON, for scripts.")]
 
 
 @frozen
 class CommandContext:
-    """The system with an open client, and the output of the command."""
+    """A system with an open client, and the output of the command."""
 
     system: AnySystem
     output: Output
@@ -53,7 +53,7 @@ def target(
         bool, typer.Option("--allow-insecure-http", help="Send passwords in clear.", rich_help_panel=PANEL)
     ] = False,
 ) -> Target:
-    """The target that these options name."""
+    """Return the target that the server options describe."""
     return Target(
         system=system,
         url=url,
@@ -68,7 +68,10 @@ TARGET_OPTIONS = inspect.signature(target).parameters
 
 
 def with_client(function: Callable[..., Coroutine[Any, Any, Exit]]) -> Callable[..., None]:
-    """Return a command that calls a function with an open client. It has the function's options and the target's."""
+    """Return a command that calls `function` with an open client.
+
+    The command has the parameters of the function, the server options and `--json`.
+    """
 
     def command(*, json: Json = False, **arguments: Any) -> None:
         chosen = target(**{name: arguments.pop(name) for name in TARGET_OPTIONS})
@@ -83,7 +86,7 @@ def with_client(function: Callable[..., Coroutine[Any, Any, Exit]]) -> Callable[
 
 
 def _run(chosen: Target, output: Output, function: Callable[[CommandContext], Coroutine[Any, Any, Exit]]) -> Exit:
-    system = system_for(chosen)  # outside the event loop, where Ctrl-C ends a password prompt
+    system = system_for(chosen)  # outside the event loop, so that Ctrl-C ends a password prompt
 
     async def run() -> Exit:
         async with system.client:

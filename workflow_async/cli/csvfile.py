@@ -1,4 +1,4 @@
-"""Starts from a CSV file. Pure, but for reading the file."""
+"""Reads starts from a CSV file."""
 
 import csv
 from collections.abc import Mapping, Sequence
@@ -12,11 +12,11 @@ Cells = Mapping[str, str]
 S = TypeVar("S")
 
 KEY = "key"
-"""The optional column for the key of a start. Every column that the system does not require is a setting."""
+"""The optional column for the key of a start. Every other column that the system does not require is a setting."""
 
 
 def read_starts(path: Path, system: System[Any, S]) -> list[S]:
-    """Return the starts in a file, in its order. Raise `UsageError` for a file that is not of this form."""
+    """Return the starts in a file, in file order. Raise `UsageError` for a file that is not of this form."""
     return [_start(system, cells) for cells in _read_rows(path, system.start_columns)]
 
 
@@ -34,7 +34,7 @@ def _read_rows(path: Path, required: Sequence[str]) -> list[Cells]:
 
 
 def _checked_row(path: Path, line: int, row: Mapping[str | None, object], required: Sequence[str]) -> Cells:
-    """A row with a cell for each column, those that name the start filled."""
+    """Return the cells of a row. Raise `UsageError` if a cell is missing, or a required one is blank."""
     cells = {name: text for name, text in row.items() if isinstance(name, str) and isinstance(text, str)}
     if len(cells) < len(row) or not all(cells[name].strip() for name in required):
         raise UsageError(f"{path}, line {line}: a cell is missing, or one too many")
@@ -42,7 +42,7 @@ def _checked_row(path: Path, line: int, row: Mapping[str | None, object], requir
 
 
 def _start(system: System[Any, S], cells: Cells) -> S:
-    """Return the start in a row. An empty cell is no setting."""
+    """Return the start in a row. Empty cells are left out of the settings."""
     named = (*system.start_columns, KEY)
     settings = {name: text for name, text in cells.items() if name not in named and text} or None
     return system.start_from_row(cells, settings, cells.get(KEY) or None)

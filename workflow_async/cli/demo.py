@@ -1,4 +1,4 @@
-"""`demo`: the whole job on a sandbox of both systems: start many workflows, watch them all, sum up."""
+"""The command `demo`: starts workflows on a sandbox, watches them and prints a summary."""
 
 import time
 from collections.abc import Awaitable, Callable, Sequence
@@ -29,25 +29,25 @@ if TYPE_CHECKING:
     from workflow_async.sandbox import Sandbox
 
 SPEED = 10.0
-"""How fast the sandbox's time passes: a publication of 82 s takes 8."""
+"""The speed of the sandbox's clock. A publication of 82 s takes 8 s."""
 START_SPREAD = 5.0
-"""Seconds over which the starts are spread."""
+"""The starts are spread over this many seconds."""
 DEMO_POLL = Poll(interval=0.5, ceiling=2.0)
 DEMO_DEFINITIONS = (*("publish",) * 5, *("fast",) * 3, "skips", "review", "fails", "fails-with-handler")
-"""What the Opencast is asked for in turn: `review` waits for a person, and two fail, on purpose."""
+"""The definitions to start, in turn. `review` parks, the last two fail."""
 
 Count = Annotated[int, typer.Option(help="How many, over both systems.", min=2)]
 
 
 @frozen
 class DemoScenario:
-    """One system's part: the starts, one after the other, and the watch over what they start."""
+    """The starts on one system, and the watcher of the started workflows."""
 
     watcher: ConsoleWatcher
     starts: Sequence[Callable[[], Awaitable[int]]]
 
     async def run(self) -> None:
-        """Start all, and wait until each has ended or waits for a person."""
+        """Start the workflows one after the other. Return when each has ended or is parked."""
         async with anyio.create_task_group() as tasks:
             for start in self.starts:
                 tasks.start_soon(self.watcher.watch_one, await start())
@@ -61,7 +61,7 @@ def demo(*, workflows: Count = 300, json: Json = False) -> None:
 
 
 async def run_demo(workflows: int, output: Output) -> Exit:
-    """Serve a sandbox for the length of the demonstration, and tell what came of it."""
+    """Serve a sandbox, run the demonstration on it, print the summaries, and return the exit code."""
     started = time.monotonic()
     async with sandbox_class()("16", speed=SPEED) as fakes:
         watchers = await _run_scenarios(fakes, workflows, output)
@@ -103,7 +103,7 @@ async def _opencast_scenario(fakes: "Sandbox", client: OpencastClient, count: in
 
 async def _preservica_scenario(client: PreservicaClient, count: int) -> DemoScenario:
     async def start(context: "Context") -> int:
-        return cast("int", (await client.workflows.start(context)).id)  # the sandbox always tells
+        return cast("int", (await client.workflows.start(context)).id)  # the sandbox always returns the id
 
     contexts = [context async for context in client.contexts.list()]
     starts = [partial(start, context) for context in islice(cycle(contexts), count)]

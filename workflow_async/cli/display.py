@@ -1,4 +1,4 @@
-"""Live progress on stderr: a table that moves on a terminal, plain lines elsewhere."""
+"""Shows progress on stderr: a live table on a terminal, lines elsewhere."""
 
 import time
 from collections.abc import AsyncIterator, Sequence
@@ -18,21 +18,21 @@ from workflow_async.cli.timeline import format_duration
 from workflow_async.phase import Workflow
 
 MAX_SLOWEST = 3
-"""Workflows that are named as the slowest."""
+"""The number of slowest workflows to show."""
 LIVE_INTERVAL, LINE_INTERVAL = 0.2, 1.0
-"""Seconds between two pictures, and between two lines."""
+"""Seconds between two updates of the live table, and between two lines."""
 
 
 class ProgressView(Protocol):
-    """Something that shows how the tallies stand."""
+    """A way to show the progress of some tallies."""
 
     async def show(self) -> None:
-        """Show it again and again, until cancelled."""
+        """Show the progress until cancelled."""
 
 
 @define
 class LineLog:
-    """A line for each tally, every second, if it differs from the one before."""
+    """Prints a line for a tally each time its counts have changed."""
 
     console: Console
     tallies: Sequence[Tally]
@@ -40,13 +40,13 @@ class LineLog:
     _shown: dict[str, dict[str, int]] = field(factory=dict, init=False)
 
     async def show(self) -> None:
-        """Show it again and again, until cancelled."""
+        """Print lines every `LINE_INTERVAL` seconds until cancelled."""
         while True:
             await anyio.sleep(LINE_INTERVAL)
             self.print_changes()
 
     def print_changes(self) -> None:
-        """Print the lines that are new."""
+        """Print a line for each tally whose counts have changed since its last line."""
         for tally in self.tallies:
             counts = tally.counts
             if self._shown.get(tally.name) != counts:
@@ -56,14 +56,14 @@ class LineLog:
 
 @define
 class LiveTable:
-    """A table with a bar for each tally."""
+    """Draws a table with a progress bar for each tally."""
 
     console: Console
     tallies: Sequence[Tally]
     _started_at: float = field(factory=time.monotonic, init=False)
 
     async def show(self) -> None:
-        """Show it again and again, until cancelled; then take it away."""
+        """Draw the table every `LIVE_INTERVAL` seconds until cancelled. Then remove it."""
         with Live(console=self.console, auto_refresh=False, transient=True) as live:
             while True:
                 live.update(live_view(self.tallies, time.monotonic() - self._started_at), refresh=True)
@@ -72,7 +72,7 @@ class LiveTable:
 
 @asynccontextmanager
 async def progress(console: Console, tallies: Sequence[Tally]) -> AsyncIterator[None]:
-    """Show how the tallies stand for as long as the block takes."""
+    """Show progress on the console while the block runs."""
     view: ProgressView = LiveTable(console, tallies) if console.is_terminal else LineLog(console, tallies)
     async with anyio.create_task_group() as tasks:
         tasks.start_soon(view.show)
@@ -81,19 +81,19 @@ async def progress(console: Console, tallies: Sequence[Tally]) -> AsyncIterator[
 
 
 def progress_line(tally: Tally, seconds: float) -> str:
-    """How a tally stands after so many seconds, in one line."""
+    """Return the progress of a tally after `seconds` as one line."""
     counts = ", ".join(f"{count} {word}" for word, count in tally.counts.items())
     settled = tally.settled
     return f"{tally.name}: {settled} of {tally.total} settled, {settled / seconds:.1f} a second ({counts})"
 
 
 def live_view(tallies: Sequence[Tally], seconds: float) -> Group:
-    """How the tallies stand after so many seconds: a table, and below it who is slowest."""
+    """Return the progress table, and a line below it for each tally with active workflows."""
     return Group(progress_table(tallies, seconds), *(_slowest(tally) for tally in tallies if tally.active))
 
 
 def _slowest(tally: Tally) -> RenderableType:
-    """The workflows whose last change is longest ago, and the expected remaining time."""
+    """Return the workflows whose last change is the longest ago, and the expected remaining time."""
     slowest = ", ".join(_age(workflow, seconds) for workflow, seconds in tally.slowest(MAX_SLOWEST))
     eta = tally.eta()
     ending = "" if eta is None else f", over in about {format_duration(timedelta(seconds=eta))}"
@@ -105,7 +105,7 @@ def _age(workflow: Workflow, seconds: float) -> str:
 
 
 def progress_table(tallies: Sequence[Tally], seconds: float) -> RenderableType:
-    """How the tallies stand after so many seconds, as a table."""
+    """Return the progress of the tallies after `seconds` as a table."""
     counts_of_all = [tally.counts for tally in tallies]
     present = [word for word in COLUMNS if word != UNSEEN and any(word in counts for counts in counts_of_all)]
     rows: list[list[str | RenderableType]] = []

@@ -1,4 +1,4 @@
-"""What the command line ends with: exit codes and the sentence before them."""
+"""Maps errors to exit codes and prints them."""
 
 import enum
 import os
@@ -19,7 +19,7 @@ from workflow_async.errors import (
 )
 
 WORKFLOW_ERRORS = (WorkflowFailed, WorkflowParked, WaitTimeout, AlreadyFinished)
-"""Errors that tell of a workflow, and not of the server."""
+"""Errors about a workflow. All others are about the server or the network."""
 
 
 REPLACEMENT = "\N{REPLACEMENT CHARACTER}"
@@ -33,44 +33,44 @@ class Exit(enum.IntEnum):
     """A workflow did not succeed."""
     USAGE = 2
     SERVER = 3
-    """The server or the network did not do its part."""
+    """A request failed, or the state of a workflow is not known."""
     INTERRUPTED = 130
     PIPE_CLOSED = 141
-    """Whoever read the output has gone; as for a program that SIGPIPE ended."""
+    """The reader of stdout has closed it. A program that SIGPIPE ends has the same code."""
 
 
 class UsageError(Exception):
-    """The command cannot be carried out as it was given."""
+    """The arguments of the command are invalid."""
 
 
 class SandboxError(Exception):
-    """The sandbox cannot be served where it was asked to be."""
+    """The sandbox could not be served at the given address."""
 
 
 def code_of(error: Exception) -> Exit:
-    """The exit code an error leads to."""
+    """Return the exit code for an error."""
     if isinstance(error, InvalidArgument | UsageError | JournalError):
         return Exit.USAGE
     return Exit.FAILED if isinstance(error, WORKFLOW_ERRORS) else Exit.SERVER
 
 
 def worst_code(codes: Iterable[Exit]) -> Exit:
-    """One code for many: what could not be observed weighs more than what failed."""
+    """Return the highest of several exit codes: a server error counts more than a failed workflow."""
     return max(codes, default=Exit.DONE)
 
 
 def printable_text(text: str) -> str:
-    """A text from a server as one that cannot steer a terminal."""
+    """Return a text without characters that control a terminal."""
     return "".join(char if char.isprintable() else " " if char.isspace() else REPLACEMENT for char in text)
 
 
 def print_error(error: Exception) -> None:
-    """Say on stderr what went wrong, in one sentence."""
+    """Print an error on stderr, in one line."""
     typer.echo(f"workflow-async: {printable_text(' '.join(str(error).split()))}", err=True)
 
 
 def run_and_exit(run: Callable[[], Exit]) -> NoReturn:
-    """Run a command and end with its exit code; only a fault of our own leaves a traceback."""
+    """Run a command and exit with its code. An unexpected error keeps its traceback."""
     raise typer.Exit(_code(run))
 
 
@@ -89,7 +89,7 @@ def _code(run: Callable[[], Exit]) -> Exit:
 
 
 def _first_error(error: BaseException) -> BaseException:
-    """The first error that a task group raised, or the error itself."""
+    """Return the first error of an exception group, or the error itself."""
     while isinstance(error, BaseExceptionGroup):
         error = error.exceptions[0]
     return error
@@ -99,7 +99,7 @@ def _exit_for(error: BaseException) -> Exit:
     if isinstance(error, KeyboardInterrupt):
         return Exit.INTERRUPTED
     if isinstance(error, BrokenPipeError):
-        # The interpreter flushes stdout once more as it ends, which would fail again, loudly.
+        # The interpreter flushes stdout at exit. That would fail again and print a traceback.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return Exit.PIPE_CLOSED
     if not isinstance(error, UsageError | SandboxError | WorkflowAsyncError):

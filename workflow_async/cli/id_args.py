@@ -1,4 +1,4 @@
-"""Ids of workflows as a command gets them: as arguments, or line by line from stdin."""
+"""Reads workflow ids from arguments or from stdin."""
 
 import json
 import sys
@@ -12,7 +12,7 @@ from workflow_async.cli.exit_codes import printable_text
 
 
 def expand_stdin(arguments: list[str] | None) -> list[str]:
-    """The words, with `-` replaced by what stdin says."""
+    """Return the arguments, with `-` replaced by the ids on stdin."""
     return [word for given in arguments or () for word in (_lines(sys.stdin) if given == "-" else [given])]
 
 
@@ -26,7 +26,7 @@ OptionalIds = Annotated[
 
 
 def unique_ids(texts: Iterable[str]) -> list[int]:
-    """The ids, each once; raises `InvalidArgument` for what is none, before anything is sent."""
+    """Return the ids without duplicates. Raise `InvalidArgument` for a text that is not an id."""
     return list(dict.fromkeys(parse_id("ID", word) for word in texts))
 
 
@@ -35,7 +35,7 @@ def _lines(lines: Iterable[str]) -> list[str]:
 
 
 def _id_in(line: str) -> str:
-    """The id in a line of a listing with --json, or the line."""
+    """Return the id in a line of JSON from `list --json`, or the line itself."""
     try:
         record: Any = json.loads(line)
     except ValueError:

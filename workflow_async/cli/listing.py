@@ -1,4 +1,4 @@
-"""`list`, `definitions` and `contexts`: listings as they come."""
+"""The commands `list`, `definitions` and `contexts`."""
 
 from datetime import UTC, datetime
 from typing import Annotated, Any, cast

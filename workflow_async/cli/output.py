@@ -1,7 +1,7 @@
-"""Where a command writes: data on stdout, as tables for people or lines of JSON for scripts; the rest on stderr.
+"""Writes data to stdout, as tables or as lines of JSON, and all else to stderr.
 
-A text from a server may hold what steers a terminal. So only this module makes texts for the terminal, in `plain`, and
-only this module and `exits.complain` write to it.
+A text from a server may contain characters that control a terminal. For that reason `plain_text` makes every text for
+the terminal, and only this module and `exit_codes.print_error` write to the terminal.
 """
 
 import csv
@@ -24,12 +24,12 @@ from workflow_async.cli.records import Tree, tree
 T = TypeVar("T")
 
 FILE_WIDTH = 200
-"""The width of tables that no terminal shows."""
+"""The width of a table in characters where stdout is not a terminal."""
 
 
 @frozen
 class Column(Generic[T]):
-    """A column of a table: its heading, what it shows of a record, its width in characters (0: a share of the rest)."""
+    """A column of a table: its heading, the text for a record, and its width (0 for a share of the remaining width)."""
 
     heading: str
     show: Callable[[T], str]
@@ -37,7 +37,7 @@ class Column(Generic[T]):
 
 
 def console(*, stderr: bool = False) -> Console:
-    """A console that takes nothing in a text for markup, and colours nothing of its own."""
+    """Return a console that neither interprets markup nor highlights texts."""
     plain = Console(stderr=stderr, markup=False, highlight=False, emoji=False)
     if not plain.is_terminal:
         plain.width = FILE_WIDTH
@@ -45,12 +45,12 @@ def console(*, stderr: bool = False) -> Console:
 
 
 def plain_text(text: str, style: str = "") -> Text:
-    """Return a text for the terminal: in one line, without anything that steers it, markup taken literally."""
+    """Return a text in one line, without control characters. Markup is taken literally."""
     return Text(printable_text(text), style=style)
 
 
 def dim_text(text: str) -> Text:
-    """Return a line of little importance, cut where the terminal ends."""
+    """Return a dim line that is cut at the width of the terminal."""
     line = plain_text(text, "dim")
     line.no_wrap, line.overflow = True, "ellipsis"
     return line
@@ -68,33 +68,33 @@ def grid(headings: Sequence[str], rows: Iterable[Sequence[str | RenderableType]]
 
 @frozen
 class Output:
-    """What a command writes to."""
+    """The outputs of a command."""
 
     json: bool = False
     out: Console = field(factory=console)
     err: Console = field(factory=lambda: console(stderr=True))
 
     def json_line(self, value: Tree) -> None:
-        """One line of JSON, at once."""
+        """Write one line of JSON to stdout."""
         typer.echo(json.dumps(value))
 
     def record(self, record: Any) -> None:
-        """A record as a line of JSON."""
+        """Write a record as a line of JSON."""
         self.json_line(tree(record))
 
     def result(self, record: Any, message: str) -> None:
-        """A record for scripts, or the sentence that says it to people."""
+        """Write the record if `--json` is given, else the message."""
         if self.json:
             self.record(record)
         else:
             self.message(message)
 
     def message(self, text: str, style: str = "") -> None:
-        """A sentence for people."""
+        """Write a message to stdout."""
         print_message(self.out, text, style)
 
     def facts(self, facts: Sequence[tuple[str, str]]) -> None:
-        """Names and what is said of each, one below the other."""
+        """Write pairs of a name and a text, one below the other."""
         margin = max(len(printable_text(name)) for name, _ in facts)
         for name, fact in facts:
             label = plain_text(f"  {printable_text(name):<{margin}}  ", "dim")
@@ -102,14 +102,14 @@ class Output:
         self.out.print()
 
     def csv(self, headings: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-        """Rows for spreadsheets. A text that a spreadsheet would take for a formula gets a quote before it."""
+        """Write rows as CSV. A text that a spreadsheet would read as a formula gets a quote before it."""
         writer = csv.writer(sys.stdout, lineterminator="\n")
         writer.writerow(headings)
         for row in rows:
             writer.writerow(_cell(tree(value)) for value in row)
 
     def rows(self, columns: Sequence[Column[T]], records: Iterable[T], *, with_header: bool = True) -> None:
-        """Records as a table."""
+        """Write records as a table."""
         table = Table(box=None, pad_edge=False, show_header=with_header, expand=True, header_style="bold")
         for column in columns:
             fixed = column.width or None
@@ -121,11 +121,11 @@ class Output:
         typer.echo("\n".join(line.rstrip() for line in capture.get().splitlines()))
 
     def spinner(self, text: str) -> Status:
-        """A sign of life on a terminal, for as long as the block takes."""
+        """Show a spinner on a terminal while the block runs."""
         return self.err.status(plain_text(text))
 
     async def pages(self, columns: Sequence[Column[T]], pages: AsyncIterator[Page[T]]) -> None:
-        """A listing as it comes, page by page: nothing of it is kept."""
+        """Write a listing page by page. No page is kept."""
         with_header = True
         async for page in self.with_spinner(pages):
             if self.json:
@@ -136,7 +136,7 @@ class Output:
                 with_header = False
 
     async def with_spinner(self, pages: AsyncIterator[Page[T]]) -> AsyncIterator[Page[T]]:
-        """The same pages, with a sign of life on a terminal while the next is under way."""
+        """Return the same pages. Show a spinner on a terminal while the next page is loading."""
         count = 0
         while True:
             with self.spinner(f"{count} so far"):
@@ -148,7 +148,7 @@ class Output:
 
 
 def print_message(console: Console, text: str, style: str = "") -> None:
-    """Print a sentence, however long, in one line."""
+    """Print a text in one line, however long it is."""
     console.print(plain_text(text, style), soft_wrap=True)
 
 

@@ -1,4 +1,4 @@
-"""Records as trees of what JSON knows. Pure."""
+"""Converts records to values that JSON can represent."""
 
 import enum
 from collections.abc import Mapping
@@ -11,11 +11,11 @@ from workflow_async.monitor import Change
 from workflow_async.phase import Phase, Workflow
 
 Tree = Any
-"""None, a bool, a number, a text, a list or a dict of these."""
+"""None, a bool, a number, a str, or a list or dict of these."""
 
 
 def tree(value: object) -> Tree:
-    """A record, or what is in one, for JSON: enums as their words, moments in UTC, and the phase beside the state."""
+    """Return a value for JSON. Enums become their values, datetimes UTC. A record with a phase gets a key `phase`."""
     if attrs.has(type(value)):
         return _record(value)
     if isinstance(value, enum.Enum):
@@ -30,12 +30,12 @@ def tree(value: object) -> Tree:
 
 
 def utc_text(value: datetime) -> str:
-    """An instant as ISO 8601 in UTC, to the millisecond."""
+    """Return an instant in UTC as ISO 8601, to the millisecond."""
     return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _change(change: Change[Workflow]) -> dict[str, Tree]:
-    """Return the JSON of a change: the state and the step instead of the whole record."""
+    """Return a change with the state and the step of its workflow instead of the whole record."""
     workflow = change.workflow
     words = {"state": workflow.state_text, "step": workflow.step}
     return {"id": workflow.id, "was": tree(change.was), "now": tree(change.now), **words}

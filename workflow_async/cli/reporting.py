@@ -1,4 +1,4 @@
-"""`report`: what a batch's journal says. And the rows that `run` tells its results by."""
+"""The command `report`: reads the journal of a batch. Its rows are those of `run`, too."""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -23,21 +23,21 @@ Csv = Annotated[bool, typer.Option("--csv", help="Comma-separated values, for sp
 
 @frozen(kw_only=True)
 class Row:
-    """One start of a batch, for people and scripts."""
+    """One start of a batch, for the table and for `--json`."""
 
     key: str
     outcome: str
-    """A phase's word, or one of `batch.Item`'s."""
+    """A phase, or the word of a `batch.StartStatus`."""
     id: int | None
     state: str
     seconds: float | None
     """From the workflow's start to its end, by the server's clock."""
     start: str
-    """What was started on what."""
+    """The arguments of the start, such as `f41e4417 fast`."""
     intended_at: datetime | None
     started_at: datetime | None
     ended_at: datetime | None
-    """When its end was seen, by this machine's clock."""
+    """When the end was observed, by this machine's clock."""
     detail: str
     server_start: datetime | None = None
     """When the workflow started, by the server's clock."""
@@ -86,18 +86,18 @@ async def _report(path: Path, as_csv: bool, output: Output) -> Exit:  # noqa: FB
 
 
 def unknown_first(statuses: Iterable[StartStatus]) -> list[StartStatus]:
-    """Those of which nobody knows whether they were started first, the others as they came."""
+    """Return the starts whose outcome is unknown, then the others in their order."""
     return sorted(statuses, key=lambda status: status.kind not in {StatusKind.UNKNOWN, StatusKind.INTENT})
 
 
 def count_text(statuses: Iterable[StartStatus]) -> str:
-    """How many stand where, in a row of words."""
+    """Return the number of starts for each word, as text."""
     counter = Counter(status.word for status in unknown_first(statuses))
     return f"{counter.total()} starts" + "".join(f", {count} {word}" for word, count in counter.items())
 
 
 def row_of(status: StartStatus) -> Row:
-    """An status as a row."""
+    """Return a status as a row."""
     return Row(
         key=status.key,
         outcome=status.word,

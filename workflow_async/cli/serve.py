@@ -1,4 +1,4 @@
-"""`sandbox`: serve both systems until told to stop."""
+"""The command `sandbox`: serves both systems until it is interrupted."""
 
 import importlib
 import shlex
@@ -24,7 +24,7 @@ SLEEP_INTERVAL = 3600
 
 
 SANDBOX_EXTRA = frozenset({"starlette", "uvicorn"})
-"""Libraries of the extra `[sandbox]`."""
+"""The libraries of the extra `[sandbox]`."""
 
 
 def releases() -> tuple[str, ...]:
@@ -74,7 +74,7 @@ def sandbox(
 
 
 def set_faults(fakes: "Sandbox", texts: Iterable[str]) -> None:
-    """Let both systems be in these conditions. Raise `UsageError` for a text that names none."""
+    """Set the faults of both systems. Raise `UsageError` for a text that is not a fault."""
     read_condition = importlib.import_module("workflow_async.sandbox.fault_text").read_condition
     try:
         fakes.opencast.faults = fakes.preservica.faults = tuple(map(read_condition, texts))
@@ -83,7 +83,7 @@ def set_faults(fakes: "Sandbox", texts: Iterable[str]) -> None:
 
 
 def serve(fakes: "Sandbox", workflows: int, output: Output) -> Exit:
-    """Serve until SIGINT or SIGTERM, both of which are the way to end it."""
+    """Serve until SIGINT or SIGTERM."""
     fakes.opencast.seed(workflows)
     fakes.preservica.seed(workflows)
     with ExitStack() as stack:
@@ -100,7 +100,7 @@ def serve(fakes: "Sandbox", workflows: int, output: Output) -> Exit:
 
 @contextmanager
 def interrupt_on_signals() -> Iterator[None]:
-    """Let SIGINT and SIGTERM raise KeyboardInterrupt, even where a shell has switched SIGINT off."""
+    """Make SIGINT and SIGTERM raise KeyboardInterrupt in the block, even if the shell ignores SIGINT."""
     previous = {number: signal.signal(number, signal.default_int_handler) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
         yield
@@ -110,7 +110,7 @@ def interrupt_on_signals() -> Iterator[None]:
 
 
 def print_access(fakes: "Sandbox", output: Output) -> None:
-    """Say where both systems are and how to log in."""
+    """Print the URL and the credentials of both systems."""
     servers = access(fakes)
     if output.json:
         output.json_line(servers)
@@ -122,7 +122,7 @@ def print_access(fakes: "Sandbox", output: Output) -> None:
 
 
 def access(fakes: "Sandbox") -> dict[str, dict[str, str]]:
-    """Where both systems are and how to log in, for scripts."""
+    """Return the URL and the credentials of each system."""
     return {
         name: {attribute: getattr(getattr(fakes, name), attribute) for attribute in system.variables}
         for name, system in SYSTEMS.items()
@@ -130,7 +130,7 @@ def access(fakes: "Sandbox") -> dict[str, dict[str, str]]:
 
 
 def sandbox_class() -> "type[Sandbox]":
-    """The class of sandboxes; raises `UsageError` where its extra is not installed."""
+    """Import and return the class `Sandbox`. Raise `UsageError` if the extra `[sandbox]` is not installed."""
     try:
         return cast("type[Sandbox]", importlib.import_module("workflow_async.sandbox").Sandbox)
     except ModuleNotFoundError as error:

@@ -1,4 +1,4 @@
-"""`show`: one workflow, its facts and its operations as bars."""
+"""The command `show`: prints one workflow."""
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
@@ -18,7 +18,7 @@ from workflow_async.phase import Workflow
 Id = Annotated[str, typer.Argument(metavar="ID")]
 
 MAX_BAR = 80
-"""Cells of the longest bar."""
+"""The maximum length of a bar in cells."""
 NOT_IN_FACTS = frozenset({"id", "state", "operations"})
 
 
@@ -34,7 +34,7 @@ async def show(ctx: CommandContext, id: Id) -> Exit:
 
 
 def facts(record: Tree, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """What a record's tree says, as pairs of a dotted name and a text; what is empty is left out."""
+    """Yield the values in a record's tree as pairs of a dotted name and a text. Empty values are left out."""
     members: Any = record.items() if isinstance(record, dict) else enumerate(record)
     for name, value in members:
         if isinstance(value, dict | list):

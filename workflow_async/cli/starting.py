@@ -1,4 +1,4 @@
-"""`start`: start a workflow, and wait for it if asked to."""
+"""The command `start`: starts a workflow, and waits for it if asked to."""
 
 from collections.abc import Iterable
 from typing import Annotated
@@ -43,7 +43,7 @@ async def start(
 
 
 def parse_settings(params: Iterable[str]) -> dict[str, str]:
-    """Settings from KEY=VALUE; raises `UsageError` for what is none, or gives a key twice."""
+    """Return the settings in KEY=VALUE texts. Raise `UsageError` for another form or a repeated key."""
     found: dict[str, str] = {}
     for param in params:
         key, equals, value = param.partition("=")

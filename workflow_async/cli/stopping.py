@@ -1,4 +1,4 @@
-"""`stop`: end workflows that run."""
+"""The command `stop`: stops workflows."""
 
 import sys
 from typing import Annotated
@@ -11,7 +11,7 @@ from workflow_async.cli.id_args import Ids, unique_ids
 
 
 def confirm(context: typer.Context, *, yes: bool) -> bool:
-    """Go on, or end here: asks the person at the terminal before there is an event loop."""
+    """Ask for confirmation if stdin is a terminal. Exit if it is declined."""
     if yes or context.resilient_parsing or not sys.stdin.isatty():
         return yes
     try:

@@ -1,4 +1,4 @@
-"""What many workflows came to: outcomes and durations. Pure."""
+"""Summarizes the outcomes and durations of many workflows."""
 
 import math
 import statistics
@@ -15,7 +15,7 @@ from workflow_async.cli.timeline import Span, format_duration, total_duration
 
 @frozen
 class Summary:
-    """What the workflows of one system came to; seconds by the server's own account."""
+    """The outcomes and durations of the workflows of one system. Durations are in seconds, by the server's clock."""
 
     system: str
     workflows: int
@@ -27,7 +27,7 @@ class Summary:
 
 
 def summarize(tally: Tally, requests: int, spans: Callable[[Any], Sequence[Span]]) -> Summary:
-    """The summary of a board whose workflows have all ended."""
+    """Return the summary of a tally whose workflows have all ended or are parked."""
     took = sorted(durations_of(tally.results.values(), spans))
     return Summary(
         tally.name,
@@ -41,14 +41,14 @@ def summarize(tally: Tally, requests: int, spans: Callable[[Any], Sequence[Span]
 
 
 def durations_of(results: Iterable[WaitResult], spans: Callable[[Any], Sequence[Span]]) -> list[float]:
-    """How many seconds each took that has ended; what waits for a person has not."""
+    """Return the durations in seconds of the workflows that have ended. A parked workflow has not."""
     now = datetime.now(UTC)
     ended = [r.workflow for r in results if r.workflow is not None and r.workflow.phase.final]
     return [took.total_seconds() for workflow in ended if (took := total_duration(spans(workflow), now)) is not None]
 
 
 def outcome_text(outcomes: dict[str, int]) -> str:
-    """The outcomes in a row of words."""
+    """Return the count of each outcome as text."""
     return ", ".join(f"{count} {outcome}" for outcome, count in outcomes.items())
 
 

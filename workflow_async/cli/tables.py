@@ -1,4 +1,4 @@
-"""The columns in which people see records. Pure."""
+"""Defines the columns of the tables that are the same for every system."""
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
@@ -16,11 +16,11 @@ BARS: Sequence[Column[Bar]] = (
     Column("", Bar.draw),
 )
 BAR_OFFSET = sum(column.width + 2 for column in BARS)
-"""Characters of a line that the bars do not get."""
+"""The characters of a line that are not available to bars."""
 
 
 def result_columns(spans: Callable[[Any], Sequence[Span]], now: datetime) -> Sequence[Column[WaitResult]]:
-    """The columns of what a watch ended with."""
+    """Return the columns for the results of a watch."""
     return (
         Column("ID", lambda result: str(result.id), 9),
         Column("OUTCOME", lambda result: result.outcome, 10),

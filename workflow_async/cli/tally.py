@@ -1,4 +1,4 @@
-"""What has been seen of workflows that are waited for. Pure."""
+"""Counts the workflows that a command watches."""
 
 import time
 from collections import Counter
@@ -13,57 +13,57 @@ from workflow_async.phase import Phase, Workflow
 UNSEEN, TIMED_OUT, UNOBSERVED = "unseen", "timed out", "unobserved"
 VANISHED, REPLACED, NOT_STARTED = "vanished", "replaced", "not started"
 COLUMNS = (UNSEEN, *(phase.value for phase in Phase), TIMED_OUT, UNOBSERVED, VANISHED, REPLACED, NOT_STARTED)
-"""Every word a board counts by, in the order of a life."""
+"""Every word that a tally counts by, in the order in which a workflow can reach them."""
 
 
 @frozen
 class WaitResult:
-    """How the wait for one workflow ended."""
+    """The result of waiting for one workflow."""
 
     id: int
     outcome: str
-    """A phase's word, `timed out`, `unobserved` or `replaced`."""
+    """A phase, `timed out`, `unobserved` or `replaced`."""
     workflow: Workflow | None = field(default=None, repr=False)
-    """The last record seen."""
+    """The last record. None if there is none."""
     error: str | None = None
 
     @property
     def code(self) -> Exit:
-        """What it means for the exit code."""
+        """The exit code for this result."""
         if self.outcome in {UNOBSERVED, REPLACED}:
             return Exit.SERVER
         return Exit.DONE if self.outcome == Phase.SUCCEEDED.value else Exit.FAILED
 
 
 def result_of(workflow: Workflow) -> WaitResult:
-    """The result of a wait that returned a record."""
+    """Return the result for a record."""
     return WaitResult(workflow.id, workflow.phase.value, workflow)
 
 
 def timeout_result(id: int, last: Workflow | None) -> WaitResult:
-    """The result of a wait whose deadline passed."""
+    """Return the result of a wait that reached its timeout."""
     return WaitResult(id, TIMED_OUT, last, "the deadline passed first")
 
 
 def error_result(id: int, error: WorkflowAsyncError, last: Workflow | None) -> WaitResult:
-    """The result of a wait that raised."""
+    """Return the result of a wait that raised an error."""
     words = {WorkflowParked: Phase.PARKED.value, WorkflowReplaced: REPLACED}
     return WaitResult(id, words.get(type(error), UNOBSERVED), last, str(error))
 
 
 @define(eq=False)
 class Tally:
-    """The workflows of one system that are waited for, by what was last seen of them."""
+    """The last records and the results of the watched workflows of one system."""
 
     name: str
     expected: int = 0
-    """How many are watched for from the beginning; more may appear."""
+    """The number of workflows that are watched from the beginning. A filter can add more."""
     clock: Callable[[], float] = time.monotonic
     usual_remaining: Callable[[int], float | None] = field(default=lambda _: None, repr=False)
-    """Seconds a workflow usually still takes."""
+    """The usual remaining seconds of a workflow. None if not known."""
     records: dict[int, Workflow] = field(factory=dict, init=False, repr=False)
     changed_at: dict[int, float] = field(factory=dict, init=False, repr=False)
-    """When each was last seen to change, seconds of the clock."""
+    """When each workflow was last observed to change, in seconds of the clock."""
     results: dict[int, WaitResult] = field(factory=dict, init=False, repr=False)
 
     def update(self, workflow: Workflow) -> bool:
@@ -76,38 +76,38 @@ class Tally:
         return True
 
     def add_result(self, result: WaitResult) -> None:
-        """Take an result into account."""
+        """Store the result of a workflow."""
         self.results[result.id] = result
 
     @property
     def total(self) -> int:
-        """How many are watched, as far as is estimates."""
+        """The number of workflows that are or were watched."""
         return max(self.expected, len(self.records.keys() | self.results.keys()))
 
     @property
     def settled(self) -> int:
-        """How many waits have ended."""
+        """The number of workflows with a result."""
         return len(self.results)
 
     @property
     def active(self) -> list[int]:
-        """Those that have been seen and have not ended."""
+        """The ids of workflows that have a record and no result."""
         return [id for id in self.records if id not in self.results]
 
     def eta(self) -> float | None:
-        """Seconds until all are over, by what the longest usually still takes; None where nothing is estimates."""
+        """Return the seconds until all workflows usually have ended. None if not known."""
         estimates = [seconds for id in self.active if (seconds := self.usual_remaining(id)) is not None]
         return max(estimates, default=None)
 
     def slowest(self, limit: int) -> list[tuple[Workflow, float]]:
-        """Those that have not changed for longest, and for how many seconds."""
+        """Return the workflows whose last change is the longest ago, each with the seconds since then."""
         now = self.clock()
         oldest = sorted(self.active, key=self.changed_at.__getitem__)[:limit]
         return [(self.records[id], now - self.changed_at[id]) for id in oldest]
 
     @property
     def counts(self) -> dict[str, int]:
-        """How many stand where, by the words of `COLUMNS`."""
+        """The number of workflows in each column of `COLUMNS`, without zeros."""
         active = Counter(self.records[id].phase.value for id in self.active)
         counter = active + Counter(result.outcome for result in self.results.values())
         counter[UNSEEN] = max(0, self.total - counter.total())

@@ -1,4 +1,4 @@
-"""Which server a command talks to, and with which credentials."""
+"""Describes the server that a command talks to, and reads passwords."""
 
 import os
 import stat
@@ -13,7 +13,7 @@ from workflow_async.cli.exit_codes import Exit, UsageError
 
 @frozen(kw_only=True)
 class Target:
-    """What the options say about the server; the rest comes from the environment, a file or a prompt."""
+    """The server options. What they leave out comes from the environment, a file or a prompt."""
 
     system: str | None = None
     """A name in `systems.SYSTEMS`."""
@@ -25,7 +25,7 @@ class Target:
 
 
 def read_password(path: Path) -> str:
-    """The password in a file, without the end of its line; refused where others can read it."""
+    """Return the first line of a password file. Raise `UsageError` if other users can read the file."""
     try:
         with path.open(encoding="utf-8") as file:
             if os.name == "posix" and os.fstat(file.fileno()).st_mode & (stat.S_IRWXG | stat.S_IRWXO):
@@ -44,7 +44,7 @@ def password_of(target: Target) -> str | None:
 
 
 def ask(question: str, *, hidden: bool = False) -> str | None:
-    """Ask at the terminal and return the answer. None if stdin is no terminal."""
+    """Ask at the terminal and return the answer. None if stdin is not a terminal."""
     if not sys.stdin.isatty():
         return None
     try:

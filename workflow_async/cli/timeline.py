@@ -1,4 +1,4 @@
-"""The operations of a workflow as bars on its span of time. Pure."""
+"""Draws the operations of a workflow as bars on a common time axis."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
@@ -8,12 +8,12 @@ from attrs import frozen
 FULL_CELL, SHADED_CELL = "\N{FULL BLOCK}", "\N{MEDIUM SHADE}"
 MINUTE = 60
 TENTHS_BELOW = 10
-"""Seconds below which tenths matter."""
+"""Durations of fewer seconds are shown with tenths."""
 
 
 @frozen
 class Span:
-    """Something that took time: when it began, and when it ended if it has."""
+    """A part of a workflow, with the time of its start, and of its end if it has ended."""
 
     name: str
     state: str
@@ -24,21 +24,24 @@ class Span:
 
 @frozen
 class Bar:
-    """A span as a stretch of cells: so many blank, then so many filled."""
+    """A span as cells: first blank ones, then filled ones."""
 
     span: Span
     blank: int
     filled: int
     duration: timedelta | None
-    """None for what has not started, or whose times contradict each other (a retry overwrites the start only)."""
+    """None if the span has not started, or its end is before its start. A retry overwrites only the start."""
 
     def draw(self) -> str:
-        """The cells; shaded while it goes on."""
+        """Return the cells. They are shaded if the span has not ended."""
         return " " * self.blank + (FULL_CELL if self.span.done else SHADED_CELL) * self.filled
 
 
 def bars(spans: Sequence[Span], width: int, now: datetime) -> list[Bar]:
-    """Every span on the stretch from the first start to the last end, or to now while one goes on."""
+    """Return a bar for each span.
+
+    The time axis goes from the first start to the last end, or to `now` if a span has not ended.
+    """
     started = [(span.start, _end(span, now)) for span in spans if span.start is not None]
     if not started:
         return [Bar(span, 0, 0, None) for span in spans]
@@ -47,13 +50,13 @@ def bars(spans: Sequence[Span], width: int, now: datetime) -> list[Bar]:
 
 
 def total_duration(spans: Sequence[Span], now: datetime) -> timedelta | None:
-    """How long the whole took so far; None if nothing of it has started."""
+    """Return the time from the first start to the last end. None if no span has started."""
     started = [(span.start, _end(span, now)) for span in spans if span.start is not None]
     return max(max(pair) for pair in started) - min(start for start, _ in started) if started else None
 
 
 def format_duration(duration: timedelta | None) -> str:
-    """A duration for people, such as 0.4 s, 12 s, 3:07 or 2:03:07."""
+    """Return a duration as text, such as 0.4 s, 12 s, 3:07 or 2:03:07."""
     if duration is None:
         return ""
     seconds = duration.total_seconds()
@@ -65,7 +68,7 @@ def format_duration(duration: timedelta | None) -> str:
 
 
 def format_instant(instant: datetime | None) -> str:
-    """An instant for people, in the time of this machine."""
+    """Return an instant as text, in this machine's time zone."""
     return instant.astimezone().strftime("%Y-%m-%d %H:%M:%S") if instant is not None else ""
 
 

@@ -1,4 +1,4 @@
-"""Watching many workflows at once, each change told to a board."""
+"""Watches workflows for the command line and reports their changes."""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -18,7 +18,7 @@ Report = Callable[[Change[Any] | WaitResult], None]
 
 @frozen
 class ConsoleWatcher:
-    """How to wait: on which system, how patiently, and whom to tell."""
+    """Watches workflows of one system, counts them in a tally and reports changes and results."""
 
     system: AnySystem
     tally: Tally
@@ -28,28 +28,28 @@ class ConsoleWatcher:
     poll: Poll = field(factory=Poll)
 
     async def watch_ids(self, ids: Sequence[int]) -> None:
-        """Wait for each, by one watch; the trouble of one is its own."""
+        """Watch workflows until each has a result, or the timeout. An error of one workflow does not end the watch."""
         remaining = await self._read_events(self.system.watch(ids, poll=self.poll))
         for id in remaining:
             self._add_result(timeout_result(id, self.tally.records.get(id)))
 
     async def watch(self, ids: Sequence[int], filter: Mapping[str, str] | None) -> None:
-        """Wait for these, or for what passes the filter."""
+        """Watch the workflows that pass the filter, or those with these ids if there is no filter."""
         await (self.watch_filter(filter) if filter else self.watch_ids(ids))
 
     async def watch_filter(self, filter: Mapping[str, str]) -> None:
-        """Wait for whatever passes the filter, now and later, until the deadline."""
+        """Watch the workflows that pass the filter, now or later, until the timeout."""
         await self._read_events(self.system.watch_filter(filter, poll=self.poll))
 
     async def watch_one(self, id: int) -> None:
-        """Wait for one, which ends on the board in any case."""
+        """Watch one workflow. A library error becomes its result."""
         try:
             await self.watch_ids([id])
         except WorkflowAsyncError as error:
             self._add_result(error_result(id, error, self.tally.records.get(id)))
 
     async def _read_events(self, watch: Watch[Any]) -> frozenset[int]:
-        """Take every piece of event until nothing is remaining, or the deadline; whom that leaves over."""
+        """Read events until no workflow is left, or the timeout. Return the ids that have no result."""
         self.tally.usual_remaining = watch.eta
         async with watch:
             with anyio.move_on_after(self.timeout):
@@ -65,7 +65,7 @@ class ConsoleWatcher:
         self.report(result)
 
     def _handle(self, event: WatchEvent[Workflow]) -> WaitResult | None:
-        """What a piece of event means: one more change on the board, or the end."""
+        """Report the change in an event. Return the result if the event ends the wait, else None."""
         if isinstance(event, Vanished | PollingFailed):
             return error_result(event.id, event.error, event.workflow)
         if isinstance(event, Replaced):

@@ -1,4 +1,4 @@
-"""`watch`: wait for workflows, show how they come along, tell how they ended."""
+"""The command `watch`: waits for workflows and shows their progress."""
 
 import enum
 from collections.abc import Mapping, Sequence
@@ -24,7 +24,7 @@ EveryOption = Annotated[
 
 
 class WhenParked(enum.Enum):
-    """What to do about a workflow that needs a person."""
+    """The values of `--parked`."""
 
     WAIT = "wait"
     RETURN = "return"
@@ -40,7 +40,7 @@ FilterOption = Annotated[
 
 @frozen
 class WaitSettings:
-    """What the options say of waiting."""
+    """The options of `watch` and `start --wait`."""
 
     timeout: float | None
     parked: WhenParked
@@ -69,7 +69,7 @@ async def watch(
 async def run_watch(
     ctx: CommandContext, ids: Sequence[int], settings: WaitSettings, filter: Mapping[str, str] | None = None
 ) -> Exit:
-    """Wait for workflows as the options say, and tell how they ended."""
+    """Watch workflows, print the results, and return the exit code."""
     tally = Tally(ctx.system.name, len(ids))
     poll = Poll(interval=settings.every, ceiling=max(30.0, settings.every))
     watcher = ConsoleWatcher(ctx.system, tally, timeout=settings.timeout, parked=settings.parked.value, poll=poll)
@@ -83,7 +83,7 @@ async def run_watch(
 
 
 def parse_filter(text: str) -> tuple[str, str]:
-    """Name and value of a filter."""
+    """Return the name and the value of a NAME=VALUE filter."""
     name, equals, value = text.partition("=")
     if not (name and equals):
         raise typer.BadParameter(f"{text!r} is not name=value, such as definition_id=fast")

@@ -1,4 +1,4 @@
-"""The systems that the command line can talk to: one module for each, and the table of all of them."""
+"""The systems that the command line knows: one module for each, and a table of all."""
 
 from workflow_async.cli.systems.system import AnySystem, BatchOptions, PageTable, StartedWorkflow, System
 from workflow_async.cli.systems.table import SYSTEMS, choose_system, system_for

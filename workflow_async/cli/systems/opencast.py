@@ -86,7 +86,7 @@ class OpencastSystem:
         return PageTable(DEFINITIONS, self.client.definitions.list(tag=tags or None, limit=limit).pages())
 
     def list_contexts(self, *, type: str | None, definition: str | None) -> PageTable[Any]:
-        """Raise `UsageError`: Opencast has no contexts."""
+        """Raise `UsageError`, because Opencast has no contexts."""
         raise UsageError("workflow contexts are Preservica's; an Opencast has definitions")
 
     async def get(self, workflow_id: str) -> Workflow:
@@ -153,6 +153,6 @@ class OpencastSystem:
 
 
 def _span(operation: Operation, *, ended: bool) -> Span:
-    # A stop leaves operations behind that stay `running`.
+    # A stopped workflow can keep an operation in the state `running`.
     done = operation.state.final or ended
     return Span(operation.operation, operation.state_text, operation.start, operation.completion, done=done)

@@ -69,7 +69,7 @@ class PreservicaSystem:
         return PageTable(WORKFLOWS, listing.pages())
 
     def list_definitions(self, *, tags: Sequence[str] | None, limit: int | None) -> PageTable[Any]:
-        """Raise `UsageError`: Preservica has no list of definitions."""
+        """Raise `UsageError`, because Preservica has no list of definitions."""
         raise UsageError("workflow definitions are Opencast's; a Preservica has contexts")
 
     def list_contexts(self, *, type: str | None, definition: str | None) -> PageTable[Context]:
