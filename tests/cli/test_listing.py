@@ -86,8 +86,10 @@ def test_contexts_are_listed_by_type_and_definition(run: Run, fakes: Sandbox) ->
 def test_definitions_and_contexts_belong_to_one_system_each(run: Run, fakes: Sandbox) -> None:
     definitions, contexts = run("definitions", env=preservica_of(fakes)), run("contexts", env=opencast_of(fakes))
     assert (definitions.exit_code, contexts.exit_code) == (2, 2)
-    assert definitions.stderr == "workflow-async: workflow definitions are Opencast's; a Preservica has contexts\n"
-    assert contexts.stderr == "workflow-async: workflow contexts are Preservica's; an Opencast has definitions\n"
+    assert definitions.stderr == (
+        "workflow-async: Preservica has no list of workflow definitions: use the command contexts\n"
+    )
+    assert contexts.stderr == "workflow-async: Opencast has no workflow contexts: use the command definitions\n"
 
 
 def test_a_title_cannot_steer_the_terminal(run: Run, fakes: Sandbox) -> None:

@@ -93,7 +93,7 @@ def test_an_ending_is_a_line_with_its_record_and_its_error() -> None:
     line = tree(timeout_result(7, seen))
     assert line["outcome"] == "timed out"
     assert line["workflow"]["state"] == "Active"
-    assert line["error"] == "the deadline passed first"
+    assert line["error"] == "the workflow did not end within the timeout"
 
 
 def test_progress_in_a_line_says_counts_and_rate() -> None:

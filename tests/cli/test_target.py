@@ -66,7 +66,7 @@ def test_a_password_file_gives_its_first_line(tmp_path: Path) -> None:
 def test_a_password_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
     path = private(tmp_path / "password", "s3cret\n")
     path.chmod(0o640)
-    with pytest.raises(UsageError, match="others can read .*: chmod 600 it first") as refused:
+    with pytest.raises(UsageError, match="other users can read .*: run chmod 600 on it") as refused:
         read_password(path)
     assert "s3cret" not in str(refused.value)
 
@@ -133,5 +133,5 @@ def test_credentials_properties_is_preservicas(tmp_path: Path) -> None:
     text = "[credentials]\nusername=manager\npassword=s3cret\nserver=eu.preservica.com\n"
     path = private(tmp_path / "mine.properties", text)
     assert isinstance(system_for(Target(credentials=path)), PreservicaSystem)
-    with pytest.raises(UsageError, match="--credentials is Preservica's"):
+    with pytest.raises(UsageError, match="--credentials is an option for Preservica"):
         system_for(Target(system="opencast", credentials=path))

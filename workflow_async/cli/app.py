@@ -10,26 +10,26 @@ from typer.core import TyperGroup
 from workflow_async import __version__
 
 COMMANDS = {
-    "demo": ("demo:demo", "Start workflows on a sandbox of both systems, watch them all to their end, and sum up."),
-    "sandbox": ("serve:sandbox", "Serve an Opencast and a Preservica to try things on, until Ctrl-C."),
+    "demo": ("demo:demo", "Start workflows on a sandbox of both systems, watch them, and print a summary."),
+    "sandbox": ("serve:sandbox", "Serve a fake Opencast and a fake Preservica until Ctrl-C."),
     "report": (
         "reporting:report",
-        "Show what a batch has come to: the counts, then every start, those that nobody knows about first.",
+        "Show the counts and the starts of a batch, starts with an unknown outcome first.",
     ),
-    "list": ("listing:list_workflows", "List workflows as their pages come."),
-    "show": ("showing:show", "Show one workflow: its facts, and its operations on a timeline."),
-    "start": ("starting:start", "Start a workflow: EVENT DEFINITION on an Opencast, CONTEXT on a Preservica."),
-    "run": ("batching:run", "Start all that a CSV file lists, a few at a time, and wait for their end."),
+    "list": ("listing:list_workflows", "List workflows page by page."),
+    "show": ("showing:show", "Show one workflow, with its operations on a timeline."),
+    "start": ("starting:start", "Start a workflow: EVENT DEFINITION on Opencast, CONTEXT on Preservica."),
+    "run": ("batching:run", "Start the workflows in a CSV file, a few at a time, and wait until they end."),
     "watch": (
         "watching:watch",
-        "Wait until workflows have ended, and show how they come along: those named, or all that pass a filter.",
+        "Wait until workflows end, and show their progress. Select them by ids or by a filter.",
     ),
     "stop": (
         "stopping:stop",
-        "Stop workflows on an Opencast; ask a Preservica to end them, which it does a little later.",
+        "Stop workflows. Preservica ends them some time after it accepts the command.",
     ),
-    "definitions": ("listing:definitions", "List the workflow definitions of an Opencast."),
-    "contexts": ("listing:contexts", "List the workflow contexts of a Preservica."),
+    "definitions": ("listing:definitions", "List the workflow definitions of Opencast."),
+    "contexts": ("listing:contexts", "List the workflow contexts of Preservica."),
 }
 """The function and the first line of the help of each command."""
 
@@ -67,7 +67,7 @@ def _version(*, wanted: bool) -> None:
         raise typer.Exit
 
 
-Version = Annotated[bool, typer.Option("--version", help="Say the version.", callback=_version, is_eager=True)]
+Version = Annotated[bool, typer.Option("--version", help="Print the version.", callback=_version, is_eager=True)]
 
 
 @app.callback()

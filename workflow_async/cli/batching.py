@@ -35,14 +35,20 @@ from workflow_async.monitor import PollingFailed, Replaced
 CsvFile = Annotated[
     Path,
     typer.Argument(
-        metavar="CSV", help="Columns event,definition or context; key if you like; every other is a setting."
+        metavar="CSV", help="Columns: event and definition, or context. Optional: key. Any other is a setting."
     ),
 ]
-MaxRunning = Annotated[int, typer.Option(help="How many may run on the server at once.", min=1)]
-Low = Annotated[int | None, typer.Option(help="Start no more until this few run; default: one less.", min=0)]
-CountOthers = Annotated[bool, typer.Option("--count-others", help="Count everybody's workflows, not only these.")]
+MaxRunning = Annotated[int, typer.Option(help="Maximum number of workflows that run at the same time.", min=1)]
+Low = Annotated[
+    int | None,
+    typer.Option(help="Start the next ones when this number still run. Default: --max-running minus 1.", min=0),
+]
+CountOthers = Annotated[
+    bool, typer.Option("--count-others", help="Count all running workflows, not only those of this batch.")
+]
 JournalFile = Annotated[
-    Path | None, typer.Option("--journal", help="Remember all in this file: run the same again after a crash.")
+    Path | None,
+    typer.Option("--journal", help="Record the batch in this file. After a crash, run the same command again."),
 ]
 
 
@@ -63,10 +69,12 @@ class Resend(enum.Enum):
 
 ResendOption = Annotated[
     Resend | None,
-    typer.Option("--again", help="Start what stays unknown once more, after a search for it: it may then run twice."),
+    typer.Option("--again", help="Start again what is still unknown after a search. It may then run twice."),
 ]
-OnConflict = Annotated[WhenBusy, typer.Option("--on-conflict", help="What to do about a busy event (Opencast).")]
-Settle = Annotated[float, typer.Option(help="Seconds to look for a start whose fate is unknown.", min=0)]
+OnConflict = Annotated[
+    WhenBusy, typer.Option("--on-conflict", help="What to do if an event has an active workflow (Opencast).")
+]
+Settle = Annotated[float, typer.Option(help="Seconds to search for a start whose outcome is unknown.", min=0)]
 
 
 async def run(
@@ -83,10 +91,10 @@ async def run(
     settle: Settle = 30.0,
     again: ResendOption = None,
 ) -> Exit:
-    """Start all that a CSV file lists, a few at a time, and wait for their end.
+    """Start the workflows in a CSV file, a few at a time, and wait until they end.
 
-    With --journal, the same command can be given again after a crash: nothing is started twice. A start of which nobody
-    can tell whether it happened is told as unknown, exits with 3, and is never repeated unless --again unknown says so.
+    With --journal, the same command can be run again after a crash, and no workflow is started twice. A start whose
+    outcome is unknown makes the exit code 3. It is not repeated unless --again unknown is given.
     """
     options = BatchOptions(
         max_running=max_running,

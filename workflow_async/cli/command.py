@@ -18,7 +18,7 @@ from workflow_async.cli.target import Target
 PANEL = "Server"
 """The heading of the server options in the help."""
 
-Json = Annotated[bool, typer.Option("--json", help="Lines of JSON, for scripts.")]
+Json = Annotated[bool, typer.Option("--json", help="Write lines of JSON.")]
 
 
 @frozen
@@ -33,7 +33,7 @@ def target(
     *,
     system: Annotated[
         str | None,
-        choice_option(choices=SYSTEMS, help="Default: what the environment says.", rich_help_panel=PANEL),
+        choice_option(choices=SYSTEMS, help="Default: chosen by the environment variables.", rich_help_panel=PANEL),
     ] = None,
     url: Annotated[
         str | None, typer.Option(help="Default: OPENCAST_URL or PRESERVICA_SERVER.", rich_help_panel=PANEL)
@@ -47,10 +47,11 @@ def target(
         typer.Option(help="Default: OPENCAST_PASSWORD or PRESERVICA_PASSWORD, or a prompt.", rich_help_panel=PANEL),
     ] = None,
     credentials: Annotated[
-        Path | None, typer.Option(help="Preservica's credentials.properties.", rich_help_panel=PANEL)
+        Path | None, typer.Option(help="A credentials.properties file (Preservica).", rich_help_panel=PANEL)
     ] = None,
     allow_insecure_http: Annotated[
-        bool, typer.Option("--allow-insecure-http", help="Send passwords in clear.", rich_help_panel=PANEL)
+        bool,
+        typer.Option("--allow-insecure-http", help="Send the password unencrypted over http.", rich_help_panel=PANEL),
     ] = False,
 ) -> Target:
     """Return the target that the server options describe."""

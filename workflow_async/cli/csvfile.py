@@ -37,7 +37,7 @@ def _checked_row(path: Path, line: int, row: Mapping[str | None, object], requir
     """Return the cells of a row. Raise `UsageError` if a cell is missing, or a required one is blank."""
     cells = {name: text for name, text in row.items() if isinstance(name, str) and isinstance(text, str)}
     if len(cells) < len(row) or not all(cells[name].strip() for name in required):
-        raise UsageError(f"{path}, line {line}: a cell is missing, or one too many")
+        raise UsageError(f"{path}, line {line}: each column needs one cell, and {', '.join(required)} a text")
     return cells
 
 

@@ -36,7 +36,7 @@ DEMO_POLL = Poll(interval=0.5, ceiling=2.0)
 DEMO_DEFINITIONS = (*("publish",) * 5, *("fast",) * 3, "skips", "review", "fails", "fails-with-handler")
 """The definitions to start, in turn. `review` parks, the last two fail."""
 
-Count = Annotated[int, typer.Option(help="How many, over both systems.", min=2)]
+Count = Annotated[int, typer.Option(help="Number of workflows on both systems together.", min=2)]
 
 
 @frozen
@@ -55,7 +55,7 @@ class DemoScenario:
 
 
 def demo(*, workflows: Count = 300, json: Json = False) -> None:
-    """Start workflows on a sandbox of both systems, watch them all to their end, and sum up."""
+    """Start workflows on a sandbox of both systems, watch them, and print a summary."""
     output = Output(json=json)
     run_and_exit(lambda: anyio.run(run_demo, workflows, output))
 
@@ -120,4 +120,4 @@ def _print_summaries(summaries: Sequence[Summary], elapsed: float, output: Outpu
         return
     output.rows(SUMMARY_COLUMNS, summaries)
     count = sum(summary.workflows for summary in summaries)
-    output.message(f"{count} workflows in {elapsed:.1f} s; the sandbox's time passed {SPEED:g} times as fast.")
+    output.message(f"{count} workflows in {elapsed:.1f} s. The clock of the sandbox ran at {SPEED:g} times real time.")

@@ -96,7 +96,7 @@ def _slowest(tally: Tally) -> RenderableType:
     """Return the workflows whose last change is the longest ago, and the expected remaining time."""
     slowest = ", ".join(_age(workflow, seconds) for workflow, seconds in tally.slowest(MAX_SLOWEST))
     eta = tally.eta()
-    ending = "" if eta is None else f", over in about {format_duration(timedelta(seconds=eta))}"
+    ending = "" if eta is None else f", all end in about {format_duration(timedelta(seconds=eta))}"
     return dim_text(f"{tally.name}: slowest {slowest}{ending}")
 
 

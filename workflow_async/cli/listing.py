@@ -12,34 +12,42 @@ from workflow_async.cli.systems import PageTable
 
 COMMON, OPENCAST, PRESERVICA = "Filters", "Filters of Opencast", "Filters of Preservica"
 
-Limit = Annotated[int | None, typer.Option(help="Rows at most.", min=1, rich_help_panel=COMMON)]
+Limit = Annotated[int | None, typer.Option(help="Maximum number of rows.", min=1, rich_help_panel=COMMON)]
 ConsistencyOption = Annotated[
     str,
     typer.Option(
-        help="fast, or, to lose nothing while the list changes, anchored or partitioned.", rich_help_panel=COMMON
+        help="fast, or anchored or partitioned to miss no row while the list changes.", rich_help_panel=COMMON
     ),
 ]
 States = Annotated[
     list[str] | None,
-    typer.Option("--state", help="A state in the system's own words; may be given again.", rich_help_panel=COMMON),
+    typer.Option("--state", help="A state, in the system's own spelling. Repeatable.", rich_help_panel=COMMON),
 ]
 Creator = Annotated[
-    str | None, typer.Option(help="Who started it; the event's creator in Opencast.", rich_help_panel=COMMON)
+    str | None,
+    typer.Option(help="The user who started it. In Opencast, the creator of the event.", rich_help_panel=COMMON),
 ]
-Event = Annotated[str | None, typer.Option(help="An event's id.", rich_help_panel=OPENCAST)]
-DefinitionId = Annotated[str | None, typer.Option(help="A workflow definition's id.", rich_help_panel=OPENCAST)]
-Text = Annotated[str | None, typer.Option(help="Any part of its fields and the event's.", rich_help_panel=OPENCAST)]
-Sort = Annotated[str | None, typer.Option(help="Such as event_created:desc.", rich_help_panel=OPENCAST)]
+Event = Annotated[str | None, typer.Option(help="An event id.", rich_help_panel=OPENCAST)]
+DefinitionId = Annotated[str | None, typer.Option(help="A workflow definition id.", rich_help_panel=OPENCAST)]
+Text = Annotated[
+    str | None, typer.Option(help="A text in any field of the workflow or its event.", rich_help_panel=OPENCAST)
+]
+Sort = Annotated[str | None, typer.Option(help="A sort key, such as event_created:desc.", rich_help_panel=OPENCAST)]
 Type = Annotated[
     str | None, typer.Option(help="Ingest, Access, Transformation or DataManagement.", rich_help_panel=PRESERVICA)
 ]
-ContextId = Annotated[str | None, typer.Option(help="A workflow context's id.", rich_help_panel=PRESERVICA)]
-Instant = Annotated[datetime | None, typer.Option(help="When it was started; UTC.", rich_help_panel=PRESERVICA)]
+ContextId = Annotated[str | None, typer.Option(help="A workflow context id.", rich_help_panel=PRESERVICA)]
+Since = Annotated[
+    datetime | None, typer.Option(help="Started at this time or later (UTC).", rich_help_panel=PRESERVICA)
+]
+Until = Annotated[
+    datetime | None, typer.Option(help="Started at this time or earlier (UTC).", rich_help_panel=PRESERVICA)
+]
 ContextDefinition = Annotated[
-    str | None, typer.Option(help="A definition's id, such as com.preservica.core.workflow.ingest.")
+    str | None, typer.Option(help="A definition id, such as com.preservica.core.workflow.ingest.")
 ]
 ContextType = Annotated[str | None, typer.Option(help="Ingest, Access, Transformation or DataManagement.")]
-Tag = Annotated[list[str] | None, typer.Option(help="A tag that it must have; may be given again.")]
+Tag = Annotated[list[str] | None, typer.Option(help="A tag of the definition. Repeatable.")]
 
 
 async def list_workflows(
@@ -54,13 +62,13 @@ async def list_workflows(
     sort: Sort = None,
     type: Type = None,
     context: ContextId = None,
-    since: Instant = None,
-    until: Instant = None,
+    since: Since = None,
+    until: Until = None,
     consistency: ConsistencyOption = "fast",
 ) -> Exit:
-    """List workflows as their pages come.
+    """List workflows page by page.
 
-    Opencast 12 and later has no such list: use `watch` and `show` with the ids that your starts returned.
+    Opencast 12 and later has no list of workflows. Use `watch` and `show` with the ids that your starts returned.
     """
     options = {
         "state": state,
@@ -79,12 +87,12 @@ async def list_workflows(
 
 
 async def definitions(ctx: CommandContext, *, tag: Tag = None, limit: Limit = None) -> Exit:
-    """List the workflow definitions of an Opencast."""
+    """List the workflow definitions of Opencast."""
     return await _print(ctx, ctx.system.list_definitions(tags=tag, limit=limit))
 
 
 async def contexts(ctx: CommandContext, *, type: ContextType = None, definition: ContextDefinition = None) -> Exit:
-    """List the workflow contexts of a Preservica."""
+    """List the workflow contexts of Preservica."""
     return await _print(ctx, ctx.system.list_contexts(type=type, definition=definition))
 
 

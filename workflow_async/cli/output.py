@@ -139,7 +139,7 @@ class Output:
         """Return the same pages. Show a spinner on a terminal while the next page is loading."""
         count = 0
         while True:
-            with self.spinner(f"{count} so far"):
+            with self.spinner(f"{count} rows"):
                 page = await anext(pages, None)
             if page is None:
                 return

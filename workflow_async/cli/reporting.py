@@ -17,8 +17,8 @@ from workflow_async.cli.exit_codes import Exit, run_and_exit
 from workflow_async.cli.output import Column, Output
 from workflow_async.cli.timeline import format_duration
 
-JournalFile = Annotated[Path, typer.Argument(metavar="JOURNAL", help="What `run --journal` wrote.")]
-Csv = Annotated[bool, typer.Option("--csv", help="Comma-separated values, for spreadsheets.")]
+JournalFile = Annotated[Path, typer.Argument(metavar="JOURNAL", help="A file written by `run --journal`.")]
+Csv = Annotated[bool, typer.Option("--csv", help="Write comma-separated values.")]
 
 
 @frozen(kw_only=True)
@@ -63,9 +63,9 @@ ROWS: Sequence[Column[Row]] = (
 
 
 def report(journal: JournalFile, *, csv: Csv = False, json: Json = False) -> None:
-    """Show what a batch has come to: the counts, then every start, those that nobody knows about first.
+    """Show the counts and the starts of a batch, starts with an unknown outcome first.
 
-    Needs no server, and can be asked for while the batch runs.
+    Needs no server. Can be used while the batch runs.
     """
     run_and_exit(lambda: anyio.run(_report, journal, csv, Output(json=json)))
 
@@ -79,7 +79,7 @@ async def _report(path: Path, as_csv: bool, output: Output) -> Exit:  # noqa: FB
         for each in rows:
             output.record(each)
     else:
-        more = "" if contents.total is not None else "; more may follow"
+        more = "" if contents.total is not None else ", and more may follow"
         output.message(f"{contents.system} at {contents.server}: {count_text(contents.items.values())}{more}")
         output.rows(ROWS, rows)
     return Exit.DONE

@@ -37,27 +37,29 @@ def releases() -> tuple[str, ...]:
         return ()
 
 
-Port = Annotated[int, typer.Option(help="Opencast's port, and Preservica's is the next; 0: any.", min=0, max=65534)]
+Port = Annotated[
+    int, typer.Option(help="Port of Opencast. Preservica gets the next one. 0: free ports.", min=0, max=65534)
+]
 OpencastVersion = Annotated[str, choice_option(choices=releases())]
-SeedOption = Annotated[int, typer.Option(help="How many each system has already.", min=0)]
+SeedOption = Annotated[int, typer.Option(help="Number of workflows that each system has at first.", min=0)]
 FaultOption = Annotated[
     list[str] | None,
-    typer.Option("--fault", help="What is wrong, such as 'boot,seconds=60' or '503,rate=0.1,path=/api/*'; repeatable."),
+    typer.Option("--fault", help="A fault, such as 'boot,seconds=60' or '503,rate=0.1,path=/api/*'. Repeatable."),
 ]
-Speed = Annotated[float, typer.Option(help="How fast its time passes.", min=0.001)]
+Speed = Annotated[float, typer.Option(help="Speed of the clock. 1 is real time.", min=0.001)]
 
 
 def sandbox(
     *,
     port: Port = 8080,
-    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
     workflows: SeedOption = 100,
     opencast_version: OpencastVersion = "16",
     speed: Speed = 1.0,
     fault: FaultOption = None,
     json: Json = False,
 ) -> None:
-    """Serve an Opencast and a Preservica to try things on, until Ctrl-C."""
+    """Serve a fake Opencast and a fake Preservica until Ctrl-C."""
 
     def run() -> Exit:
         fakes = sandbox_class()(
@@ -136,4 +138,4 @@ def sandbox_class() -> "type[Sandbox]":
     except ModuleNotFoundError as error:
         if error.name not in SANDBOX_EXTRA:
             raise
-        raise UsageError("the sandbox needs its extra: pip install 'workflow-async[cli,sandbox]'") from None
+        raise UsageError("the sandbox needs the extra [sandbox]: pip install 'workflow-async[cli,sandbox]'") from None

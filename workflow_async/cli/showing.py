@@ -23,8 +23,8 @@ NOT_IN_FACTS = frozenset({"id", "state", "operations"})
 
 
 async def show(ctx: CommandContext, id: Id) -> Exit:
-    """Show one workflow: its facts, and its operations on a timeline."""
-    with ctx.output.spinner("asking"):
+    """Show one workflow, with its operations on a timeline."""
+    with ctx.output.spinner("loading"):
         workflow = await ctx.system.get(id)
     if ctx.output.json:
         ctx.output.record(workflow)

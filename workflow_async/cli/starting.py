@@ -14,9 +14,9 @@ Subject = Annotated[
     typer.Argument(metavar="EVENT DEFINITION|CONTEXT", help="Opencast: two ids. Preservica: an id or a name."),
 ]
 Settings = Annotated[
-    list[str] | None, typer.Option("--param", "-p", metavar="KEY=VALUE", help="A setting; may be given again.")
+    list[str] | None, typer.Option("--param", "-p", metavar="KEY=VALUE", help="A setting. Repeatable.")
 ]
-Wait = Annotated[bool, typer.Option("--wait", help="Go on as `watch` does.")]
+Wait = Annotated[bool, typer.Option("--wait", help="Wait for the workflow, as `watch` does.")]
 
 
 async def start(
@@ -29,9 +29,9 @@ async def start(
     parked: ParkedOption = WhenParked.WAIT,
     every: EveryOption = 2.0,
 ) -> Exit:
-    """Start a workflow: EVENT DEFINITION on an Opencast, CONTEXT on a Preservica.
+    """Start a workflow: EVENT DEFINITION on Opencast, CONTEXT on Preservica.
 
-    It is asked for once and never again, whatever happens on the way.
+    The start is sent once. It is not retried, whatever happens.
     """
     settings = parse_settings(param or ())
     with ctx.output.spinner("starting"):

@@ -15,7 +15,7 @@ def confirm(context: typer.Context, *, yes: bool) -> bool:
     if yes or context.resilient_parsing or not sys.stdin.isatty():
         return yes
     try:
-        agreed = typer.confirm("Stop them? An operation that executes goes on to its end.", err=True)
+        agreed = typer.confirm("Stop these workflows? A running operation continues to its end.", err=True)
     except typer.Abort:
         raise typer.Exit(Exit.INTERRUPTED) from None
     if not agreed:
@@ -24,11 +24,11 @@ def confirm(context: typer.Context, *, yes: bool) -> bool:
     return True
 
 
-Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.", callback=confirm)]
+Yes = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask for confirmation.", callback=confirm)]
 
 
 async def stop(ctx: CommandContext, ids: Ids, *, _yes: Yes = False) -> Exit:
-    """Stop workflows on an Opencast; ask a Preservica to end them, which it does a little later."""
+    """Stop workflows. Preservica ends them some time after it accepts the command."""
     workflow_ids = unique_ids(ids)
     with ctx.output.spinner("stopping"):
         return await ctx.system.stop(workflow_ids, ctx.output)

@@ -42,7 +42,7 @@ def result_of(workflow: Workflow) -> WaitResult:
 
 def timeout_result(id: int, last: Workflow | None) -> WaitResult:
     """Return the result of a wait that reached its timeout."""
-    return WaitResult(id, TIMED_OUT, last, "the deadline passed first")
+    return WaitResult(id, TIMED_OUT, last, "the workflow did not end within the timeout")
 
 
 def error_result(id: int, error: WorkflowAsyncError, last: Workflow | None) -> WaitResult:

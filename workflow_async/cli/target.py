@@ -29,12 +29,12 @@ def read_password(path: Path) -> str:
     try:
         with path.open(encoding="utf-8") as file:
             if os.name == "posix" and os.fstat(file.fileno()).st_mode & (stat.S_IRWXG | stat.S_IRWXO):
-                raise UsageError(f"others can read {path}: chmod 600 it first")
+                raise UsageError(f"other users can read {path}: run chmod 600 on it")
             password = file.readline().rstrip("\r\n")
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"the password file cannot be read: {error}") from None
     if not password:
-        raise UsageError(f"{path} holds no password in its first line")
+        raise UsageError(f"{path} has no password in its first line")
     return password
 
 

@@ -17,9 +17,9 @@ from workflow_async.cli.tables import result_columns
 from workflow_async.cli.tally import Tally
 from workflow_async.cli.watcher import ConsoleWatcher
 
-TimeoutOption = Annotated[float | None, typer.Option(help="Seconds to wait at most; default: without end.", min=0.001)]
+TimeoutOption = Annotated[float | None, typer.Option(help="Maximum seconds to wait. Default: no limit.", min=0.001)]
 EveryOption = Annotated[
-    float, typer.Option(help="Seconds between looks at first; they grow where nothing changes.", min=0.1)
+    float, typer.Option(help="Seconds between the first checks. The interval grows while nothing changes.", min=0.1)
 ]
 
 
@@ -31,10 +31,10 @@ class WhenParked(enum.Enum):
     RAISE = "raise"
 
 
-ParkedOption = Annotated[WhenParked, typer.Option("--parked", help="What to do about a workflow that needs a person.")]
+ParkedOption = Annotated[WhenParked, typer.Option("--parked", help="What to do if a workflow waits for a person.")]
 FilterOption = Annotated[
     list[str] | None,
-    typer.Option("--filter", metavar="NAME=VALUE", help="Instead of ids: what `workflows.watch` filters by."),
+    typer.Option("--filter", metavar="NAME=VALUE", help="A filter of `workflows.watch`, instead of ids."),
 ]
 
 
@@ -55,13 +55,13 @@ async def watch(
     parked: ParkedOption = WhenParked.WAIT,
     every: EveryOption = 2.0,
 ) -> Exit:
-    """Wait until workflows have ended, and show how they come along: those named, or all that pass a filter.
+    """Wait until workflows end, and show their progress. Select them by ids or by a filter.
 
-    Exits with 1 if one did not succeed, with 3 if one could not be observed. With --filter, workflows that appear later
-    are watched too, until --timeout or Ctrl-C.
+    Exits with 1 if a workflow did not succeed, and with 3 if a workflow could not be observed. With --filter, workflows
+    that appear later are watched too, until --timeout or Ctrl-C.
     """
     if bool(ids) == bool(filter):
-        raise typer.BadParameter("name workflows, or give a --filter instead")
+        raise typer.BadParameter("give either ids or a --filter")
     criteria = dict(parse_filter(word) for word in filter or ())
     return await run_watch(ctx, unique_ids(ids or ()), WaitSettings(timeout, parked, every), criteria)
 
@@ -86,5 +86,5 @@ def parse_filter(text: str) -> tuple[str, str]:
     """Return the name and the value of a NAME=VALUE filter."""
     name, equals, value = text.partition("=")
     if not (name and equals):
-        raise typer.BadParameter(f"{text!r} is not name=value, such as definition_id=fast")
+        raise typer.BadParameter(f"{text!r} is not NAME=VALUE, such as state=running")
     return name, value

@@ -307,7 +307,7 @@ def test_a_preservica_has_no_conflicts(command: Command, fakes: Sandbox) -> None
     file = written(("context",), ("42",))
     result = command("run", file, "--on-conflict", "skip", env=preservica_of(fakes))
     assert result.exit_code == 2
-    assert "--on-conflict is Opencast's" in result.stderr
+    assert "--on-conflict is an option for Opencast" in result.stderr
 
 
 def test_a_journal_of_another_server_exits_with_2(command: Command, fakes: Sandbox) -> None:
@@ -363,7 +363,7 @@ def test_a_report_of_an_unfinished_batch_lists_the_waiting_starts(command: Comma
     assert len(rows) == 14
     assert rows[-1].split()[0] == "planned"
     anyio.run(leave_after, 12, iter(starts))
-    assert command("report", "b.sqlite").stdout.splitlines()[0].endswith("; more may follow")
+    assert command("report", "b.sqlite").stdout.splitlines()[0].endswith(", and more may follow")
 
 
 def test_a_report_is_available_as_lines_of_json(command: Command, journal: Path) -> None:

@@ -62,11 +62,11 @@ class OpencastSystem:
     def from_target(cls, target: Target) -> Self:
         """Create the client from options, environment and prompts. Raise `UsageError` if something is missing."""
         if target.credentials is not None:
-            raise UsageError("--credentials is Preservica's; give an Opencast --password-file or OPENCAST_PASSWORD")
+            raise UsageError("--credentials is an option for Preservica: give --password-file or set OPENCAST_PASSWORD")
         found = {name: os.environ.get(variable) for name, variable in cls.variables.items()}
         url = target.url or found["url"]
         if not url:
-            raise UsageError("no server: give --url, or set OPENCAST_URL, or PRESERVICA_SERVER for a Preservica")
+            raise UsageError("no server: give --url, or set OPENCAST_URL, or PRESERVICA_SERVER for Preservica")
         username = target.username or found["username"] or ask("User name")
         password = password_of(target) or found["password"] or ask(f"Password of {username}", hidden=True)
         if not username or not password:
@@ -87,7 +87,7 @@ class OpencastSystem:
 
     def list_contexts(self, *, type: str | None, definition: str | None) -> PageTable[Any]:
         """Raise `UsageError`, because Opencast has no contexts."""
-        raise UsageError("workflow contexts are Preservica's; an Opencast has definitions")
+        raise UsageError("Opencast has no workflow contexts: use the command definitions")
 
     async def get(self, workflow_id: str) -> Workflow:
         """Get a workflow with its operations and its configuration."""
@@ -100,7 +100,7 @@ class OpencastSystem:
     async def start(self, arguments: Sequence[str], settings: Mapping[str, str]) -> StartedWorkflow:
         """Start a workflow from an event's id and a definition's id."""
         if len(arguments) != len(self.start_columns):
-            raise UsageError("a start on an Opencast takes an EVENT and a DEFINITION")
+            raise UsageError("a start on Opencast needs two arguments, EVENT and DEFINITION")
         event, definition = arguments
         workflow = await self.client.workflows.start(event, definition, configuration=settings or None)
         message = f"Workflow {workflow.id} of {workflow.definition_id} is {workflow.state_text}"

@@ -70,7 +70,7 @@ class PreservicaSystem:
 
     def list_definitions(self, *, tags: Sequence[str] | None, limit: int | None) -> PageTable[Any]:
         """Raise `UsageError`, because Preservica has no list of definitions."""
-        raise UsageError("workflow definitions are Opencast's; a Preservica has contexts")
+        raise UsageError("Preservica has no list of workflow definitions: use the command contexts")
 
     def list_contexts(self, *, type: str | None, definition: str | None) -> PageTable[Context]:
         """List workflow contexts."""
@@ -89,15 +89,17 @@ class PreservicaSystem:
     async def start(self, arguments: Sequence[str], settings: Mapping[str, str]) -> StartedWorkflow:
         """Start a workflow from a context's id or name."""
         if len(arguments) != len(self.start_columns):
-            raise UsageError("a start on a Preservica takes a CONTEXT, by id or by name")
+            raise UsageError("a start on Preservica needs one argument, the id or the name of a CONTEXT")
         started = await self.client.workflows.start(arguments[0], settings or None)
-        return StartedWorkflow(started.id, started, f"Workflow {started.id} started, marked {started.correlation_id}")
+        return StartedWorkflow(
+            started.id, started, f"Workflow {started.id} started with correlation id {started.correlation_id}"
+        )
 
     async def stop(self, workflow_ids: Sequence[int], output: Output) -> Exit:
         """Ask the server to terminate workflows. They end some time after the response."""
         await self.client.workflows.terminate(*workflow_ids)
         for id in workflow_ids:
-            output.result({"id": id, "asked": "terminate"}, f"Workflow {id} was asked to end")
+            output.result({"id": id, "asked": "terminate"}, f"Workflow {id} will be terminated")
         return Exit.DONE
 
     def watch(self, workflow_ids: Sequence[int], *, poll: Poll) -> Watch[Workflow]:
@@ -116,7 +118,7 @@ class PreservicaSystem:
     def run_all(self, starts: Sequence[Start], options: BatchOptions) -> Run[Workflow]:
         """Return the run of a batch. Raise `UsageError` for an `on_conflict` other than "raise"."""
         if options.on_conflict != "raise":
-            raise UsageError("--on-conflict is Opencast's; a start on a Preservica conflicts with nothing")
+            raise UsageError("--on-conflict is an option for Opencast: remove it, starts on Preservica do not conflict")
         return self.client.workflows.run_all(
             starts,
             max_running=options.max_running,
