@@ -1,4 +1,4 @@
-"""The applications as processes of their own, in front of a sandbox whose time passes when a test says so."""
+"""Fixtures: the applications in their own process, in front of a sandbox with a manual clock."""
 
 import json
 import os
@@ -19,10 +19,10 @@ from attrs import define
 from workflow_async.sandbox import ManualClock, Sandbox, Step
 
 HERE = Path(__file__).parent
-BOUND = 30.0
-"""Seconds after which something that should have happened has not."""
-AGES = 1e6
-"""Seconds that see every workflow to its end."""
+TIMEOUT = 30.0
+"""Seconds after which a missing event fails a test."""
+LONG_TIME = 1e6
+"""Seconds in which every workflow ends."""
 
 
 @pytest.fixture
@@ -39,14 +39,14 @@ def sandbox(clock: ManualClock) -> Iterator[Sandbox]:
 
 @pytest.fixture
 def environment(sandbox: Sandbox) -> dict[str, str]:
-    """The variables that name the sandbox's Opencast."""
+    """The environment variables for the sandbox's Opencast."""
     fake = sandbox.opencast
     return {"OPENCAST_URL": fake.url, "OPENCAST_USERNAME": fake.username, "OPENCAST_PASSWORD": fake.password}
 
 
-async def until(condition: Callable[[], bool]) -> None:
-    """Wait for something to come true, within a bound."""
-    with anyio.fail_after(BOUND):
+async def wait_until(condition: Callable[[], bool]) -> None:
+    """Wait until the condition is true. Raise after `TIMEOUT`."""
+    with anyio.fail_after(TIMEOUT):
         while True:
             if condition():
                 return
@@ -55,31 +55,31 @@ async def until(condition: Callable[[], bool]) -> None:
 
 @define
 class Application:
-    """An application that serves, and a client of it."""
+    """A running application, and an HTTP client for it."""
 
     process: "subprocess.Popen[str]"
-    web: httpx.AsyncClient
+    http: httpx.AsyncClient
 
-    async def told(self, id: int) -> list[dict[str, Any]]:
-        """Everything the stream of a workflow tells, to its end."""
-        async with self.following(id) as events:
+    async def read_stream(self, id: int) -> list[dict[str, Any]]:
+        """Return all events of a workflow's stream."""
+        async with self.stream(id) as events:
             return [event async for event in events]
 
     @asynccontextmanager
-    async def following(self, id: int) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
-        """The events of a workflow's stream, as they come."""
-        async with self.web.stream("GET", f"/workflows/{id}/changes") as response:
+    async def stream(self, id: int) -> AsyncIterator[AsyncIterator[dict[str, Any]]]:
+        """Open the stream of a workflow and return its events as they arrive."""
+        async with self.http.stream("GET", f"/workflows/{id}/changes") as response:
             assert response.headers["content-type"].startswith("text/event-stream")
-            yield _events(response.aiter_lines())
+            yield _parse_events(response.aiter_lines())
 
     def stop(self) -> tuple[int, str]:
-        """Tell it to end; how it did, and what it wrote."""
+        """Send SIGTERM. Return the exit code and stderr."""
         self.process.send_signal(signal.SIGTERM)
-        _, complaints = self.process.communicate(timeout=BOUND)
-        return self.process.returncode, complaints
+        _, stderr = self.process.communicate(timeout=TIMEOUT)
+        return self.process.returncode, stderr
 
 
-async def _events(lines: AsyncIterator[str]) -> AsyncIterator[dict[str, Any]]:
+async def _parse_events(lines: AsyncIterator[str]) -> AsyncIterator[dict[str, Any]]:
     kind = ""
     async for line in lines:
         name, _, text = line.partition(": ")
@@ -91,37 +91,37 @@ async def _events(lines: AsyncIterator[str]) -> AsyncIterator[dict[str, Any]]:
 
 @pytest.fixture(params=["fastapi_app", "aiohttp_app"])
 async def application(request: pytest.FixtureRequest, environment: dict[str, str]) -> AsyncIterator[Application]:
-    """Either application, serving in front of the sandbox."""
-    paces = {"POLL_INTERVAL": "0.05", "POLL_CEILING": "0.1", "HEARTBEAT": "0.5"}
-    with closing(reserved()) as port:
+    """Each application, running in front of the sandbox."""
+    intervals = {"POLL_INTERVAL": "0.05", "POLL_CEILING": "0.1", "HEARTBEAT": "0.5"}
+    with closing(reserve_port()) as port:
         number = port.getsockname()[1]
-        process = launch(f"{request.param}.py", {**environment, **paces, "PORT": str(number)})
+        process = launch(f"{request.param}.py", {**environment, **intervals, "PORT": str(number)})
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
-        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{number}", timeout=BOUND, limits=limits) as web:
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{number}", timeout=TIMEOUT, limits=limits) as web:
             try:
-                await until(lambda: process.poll() is not None or accepts(number))
+                await wait_until(lambda: process.poll() is not None or is_listening(number))
                 yield Application(process, web)
             finally:
                 process.kill()
                 process.communicate()
 
 
-def reserved() -> socket.socket:
-    """A free port that nobody else is given, and that a server may still listen on."""
+def reserve_port() -> socket.socket:
+    """Return a bound socket. Its port is not given to another process, and a server can still listen on it."""
     holder = socket.socket()
     holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     holder.bind(("127.0.0.1", 0))
     return holder
 
 
-def accepts(port: int) -> bool:
-    """Whether somebody listens there."""
+def is_listening(port: int) -> bool:
+    """Return True if a server listens on the port."""
     with socket.socket() as line:
         return line.connect_ex(("127.0.0.1", port)) == 0
 
 
 def launch(name: str, environment: dict[str, str]) -> "subprocess.Popen[str]":
-    """A server of this folder as a process of its own; what it says of every request is thrown away."""
+    """Start a server of this folder in its own process. Its stdout is discarded."""
     command = [sys.executable, str(HERE / name)]
     return subprocess.Popen(
         command, env={**os.environ, **environment}, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True

@@ -1,4 +1,4 @@
-"""Start a workflow on an event, wait for its end, say how it ended: `python script.py EVENT DEFINITION`."""
+"""Start a workflow on an event and wait until it ends: `python script.py EVENT DEFINITION`."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""A client belongs to one event loop: what several loops, and threads without one, can do with it."""
+"""A client belongs to one event loop. These tests use it from several loops, and from threads without a loop."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -8,21 +8,21 @@ import anyio
 import pytest
 from anyio.from_thread import start_blocking_portal
 
-from tests.apps.conftest import AGES
+from tests.apps.conftest import LONG_TIME
 from workflow_async import OpencastClient, Phase, Poll
 from workflow_async.errors import ClientClosed, WrongEventLoop
 from workflow_async.opencast import Workflow
 from workflow_async.sandbox import ManualClock, Sandbox
 
-SOON = Poll(interval=0.02, ceiling=0.05)
-Use = Callable[[OpencastClient, int], Awaitable[object]]
+FAST_POLL = Poll(interval=0.02, ceiling=0.05)
+UseClient = Callable[[OpencastClient, int], Awaitable[object]]
 
 
 def client(sandbox: Sandbox) -> OpencastClient:
     return OpencastClient(sandbox.opencast.url, auth=sandbox.opencast.auth)
 
 
-def running(sandbox: Sandbox) -> int:
+def start_workflow(sandbox: Sandbox) -> int:
     return sandbox.opencast.start(sandbox.opencast.event(), "publish")
 
 
@@ -31,15 +31,15 @@ async def get(oc: OpencastClient, id: int) -> object:
 
 
 async def wait(oc: OpencastClient, id: int) -> object:
-    return await oc.workflows.wait(id, poll=SOON)
+    return await oc.workflows.wait(id, poll=FAST_POLL)
 
 
 async def wait_all(oc: OpencastClient, id: int) -> object:
-    return await oc.workflows.wait_all([id], poll=SOON)
+    return await oc.workflows.wait_all([id], poll=FAST_POLL)
 
 
-async def follow(oc: OpencastClient, id: int) -> object:
-    async with oc.workflows.watch([id], poll=SOON) as changes:
+async def watch(oc: OpencastClient, id: int) -> object:
+    async with oc.workflows.watch([id], poll=FAST_POLL) as changes:
         return [change async for change in changes]
 
 
@@ -47,9 +47,9 @@ async def list_definitions(oc: OpencastClient, _: int) -> object:
     return await oc.definitions.list().first()
 
 
-@pytest.mark.parametrize("use", [get, wait, wait_all, follow, list_definitions])
-def test_a_client_used_in_two_loops_says_so(sandbox: Sandbox, use: Use) -> None:
-    id = running(sandbox)
+@pytest.mark.parametrize("use", [get, wait, wait_all, watch, list_definitions])
+def test_a_client_used_in_two_loops_raises_wrong_event_loop(sandbox: Sandbox, use: UseClient) -> None:
+    id = start_workflow(sandbox)
 
     async def at_home() -> None:
         async with client(sandbox) as oc:
@@ -65,8 +65,8 @@ def test_a_client_used_in_two_loops_says_so(sandbox: Sandbox, use: Use) -> None:
     assert len(sandbox.opencast.requests) == 2
 
 
-@pytest.mark.parametrize("use", [get, wait, wait_all, follow, list_definitions])
-def test_a_client_that_outlives_its_loop_says_so(sandbox: Sandbox, use: Use) -> None:
+@pytest.mark.parametrize("use", [get, wait, wait_all, watch, list_definitions])
+def test_a_client_used_after_its_loop_raises_client_closed(sandbox: Sandbox, use: UseClient) -> None:
     oc = client(sandbox)
 
     async def first() -> None:
@@ -82,22 +82,22 @@ def test_a_client_that_outlives_its_loop_says_so(sandbox: Sandbox, use: Use) -> 
 
 
 def test_one_client_for_each_of_two_loops_works(sandbox: Sandbox, clock: ManualClock) -> None:
-    ids = [running(sandbox), running(sandbox)]
+    ids = [start_workflow(sandbox), start_workflow(sandbox)]
 
     async def watch(id: int) -> Phase:
         async with client(sandbox) as oc:
-            return (await oc.workflows.wait(id, poll=SOON)).phase
+            return (await oc.workflows.wait(id, poll=FAST_POLL)).phase
 
     async def both() -> list[Phase]:
         loops = [asyncio.to_thread(asyncio.run, watch(id)) for id in ids]
-        clock.advance(AGES)
+        clock.advance(LONG_TIME)
         return await asyncio.gather(*loops)
 
     assert asyncio.run(both()) == [Phase.SUCCEEDED] * 2
 
 
 def test_a_client_can_be_opened_again_in_the_next_loop(sandbox: Sandbox) -> None:
-    id, oc = running(sandbox), client(sandbox)
+    id, oc = start_workflow(sandbox), client(sandbox)
 
     async def once() -> int:
         async with oc:
@@ -123,8 +123,8 @@ def test_a_program_without_a_loop_uses_a_portal(sandbox: Sandbox, clock: ManualC
     event = sandbox.opencast.event()
     with start_blocking_portal() as portal, portal.wrap_async_context_manager(client(sandbox)) as oc:
         started = portal.call(oc.workflows.start, event, "publish")
-        clock.advance(AGES)
-        done = portal.call(partial(oc.workflows.wait, started.id, poll=SOON))
+        clock.advance(LONG_TIME)
+        done = portal.call(partial(oc.workflows.wait, started.id, poll=FAST_POLL))
         with portal.wrap_async_context_manager(oc.workflows.watch([started.id])) as changes:
             last = portal.call(changes.__anext__)
     assert (done.phase, last.id) == (Phase.SUCCEEDED, started.id)

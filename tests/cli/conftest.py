@@ -1,4 +1,4 @@
-"""A sandbox of both systems, and the command line in this process and in one of its own."""
+"""Fixtures: a sandbox, and the command line in this process or in its own process."""
 
 import os
 import signal
@@ -22,31 +22,31 @@ Launch = Callable[..., "Launched"]
 
 @define
 class Launched:
-    """The command line as a process of its own, in a process group of its own."""
+    """A command line process in its own process group."""
 
     process: "subprocess.Popen[str]"
     _lines: list[str] = field(factory=list, init=False)
 
     def line(self) -> str:
-        """The next line on stdout, waited for."""
+        """Wait for the next line on stdout and return it."""
         return _stream(self.process.stdout).readline()
 
     def error_line(self) -> str:
-        """The next line on stderr, waited for."""
+        """Wait for the next line on stderr and return it."""
         return _stream(self.process.stderr).readline()
 
     def interrupt(self) -> None:
-        """Ctrl-C."""
+        """Send SIGINT, as Ctrl-C does."""
         self.process.send_signal(signal.SIGINT)
 
     def end(self) -> tuple[int, str, str]:
-        """Its exit code and what else it wrote, once it has ended."""
+        """Wait for the end. Return the exit code and the remaining output."""
         out, err = self.process.communicate()
         return self.process.returncode, out, err
 
     @property
     def group_is_gone(self) -> bool:
-        """Whether nothing of its process group is left."""
+        """True if no process of its group is left."""
         try:
             os.killpg(self.process.pid, 0)
         except ProcessLookupError:
@@ -55,8 +55,8 @@ class Launched:
 
 
 @pytest.fixture(autouse=True)
-def nowhere(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    """No variable and no file says anything of a server."""
+def no_server_configured(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Remove every variable and file that names a server."""
     for name in os.environ:
         if name.startswith(PREFIXES):
             monkeypatch.delenv(name)
@@ -71,20 +71,20 @@ def fakes() -> Iterator[Sandbox]:
 
 
 @pytest.fixture
-def eleven() -> Iterator[Sandbox]:
-    """An Opencast that lists workflows."""
+def sandbox_11() -> Iterator[Sandbox]:
+    """A sandbox with an Opencast that lists workflows."""
     with Sandbox("11") as sandbox:
         yield sandbox
 
 
 def opencast_of(sandbox: Sandbox) -> dict[str, str]:
-    """The variables that name a sandbox's Opencast."""
+    """Return the environment variables for a sandbox's Opencast."""
     fake = sandbox.opencast
     return {"OPENCAST_URL": fake.url, "OPENCAST_USERNAME": fake.username, "OPENCAST_PASSWORD": fake.password}
 
 
 def preservica_of(sandbox: Sandbox) -> dict[str, str]:
-    """The variables that name a sandbox's Preservica."""
+    """Return the environment variables for a sandbox's Preservica."""
     fake = sandbox.preservica
     return {
         "PRESERVICA_SERVER": fake.url,
@@ -96,7 +96,7 @@ def preservica_of(sandbox: Sandbox) -> dict[str, str]:
 
 @pytest.fixture
 def run() -> Run:
-    """The command line in this process, told of a server by variables."""
+    """Run the command line in this process."""
 
     def invoke(*arguments: object, env: dict[str, str] | None = None, stdin: str | None = None) -> Result:
         return CliRunner().invoke(app, [str(argument) for argument in arguments], env=env, input=stdin)
@@ -106,7 +106,7 @@ def run() -> Run:
 
 @pytest.fixture
 def launch() -> Iterator[Launch]:
-    """The command line in a process of its own."""
+    """Start the command line in its own process."""
     launched: list[Launched] = []
 
     def start(*arguments: object, env: dict[str, str] | None = None) -> Launched:

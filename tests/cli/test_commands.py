@@ -27,34 +27,34 @@ def test_settings_are_keys_and_values() -> None:
 
 
 @pytest.mark.parametrize("param", ["publish", "=true", ""])
-def test_what_is_no_setting_is_refused(param: str) -> None:
+def test_a_text_that_is_not_key_value_is_rejected(param: str) -> None:
     with pytest.raises(UsageError, match="must be KEY=VALUE"):
         parse_settings([param])
 
 
-def test_a_setting_given_twice_is_refused() -> None:
+def test_a_repeated_setting_is_rejected() -> None:
     with pytest.raises(UsageError, match="-p a=2: given twice"):
         parse_settings(["a=1", "a=2"])
 
 
-def test_ids_come_as_arguments_or_from_stdin_as_words_or_records(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ids_are_read_from_arguments_and_from_stdin_as_text_or_json(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO('7\n\n  8 \n{"id": 9, "state": "running"}\nx10\n'))
     assert expand_stdin(["6", "-"]) == ["6", "7", "8", "9", "x10"]
 
 
-def test_a_record_without_an_id_is_no_id(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_record_without_an_id_is_rejected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO('{"state": "running"}\n'))
     with pytest.raises(typer.BadParameter, match="no id in this line"):
         expand_stdin(["-"])
 
 
-def test_ids_are_whole_numbers_each_once() -> None:
+def test_ids_are_whole_numbers_without_duplicates() -> None:
     assert unique_ids(["7", "007", "8"]) == [7, 8]
     with pytest.raises(InvalidArgument, match="whole number"):
         unique_ids(["x7"])
 
 
-def test_the_version_is_told(run: Run) -> None:
+def test_version_prints_the_version(run: Run) -> None:
     assert run("--version").stdout == f"{__version__}\n"
 
 
@@ -66,11 +66,11 @@ def test_the_command_ends_with_its_exit_code(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_the_help_of_all_says_what_the_help_of_each_begins_with(run: Run, name: str) -> None:
-    told = COMMANDS[name][1]
-    assert load_command(name).help.splitlines()[0] == told
-    said = " ".join(run("--help").stdout.translate(str.maketrans("│╭╮╰╯─", "      ")).split())
-    assert f"{name} {told}" in said
+def test_the_overview_shows_the_first_line_of_each_help(run: Run, name: str) -> None:
+    first_line = COMMANDS[name][1]
+    assert load_command(name).help.splitlines()[0] == first_line
+    overview = " ".join(run("--help").stdout.translate(str.maketrans("│╭╮╰╯─", "      ")).split())
+    assert f"{name} {first_line}" in overview
 
 
 HELP = """
@@ -84,25 +84,25 @@ finally:
 """
 
 
-def test_the_help_of_all_waits_for_none_of_what_the_commands_need() -> None:
-    told = subprocess.run([sys.executable, "-c", HELP], capture_output=True, text=True, check=True)
-    assert told.stderr == "\n"
-    assert "definitions" in told.stdout
+def test_the_overview_imports_no_command() -> None:
+    process = subprocess.run([sys.executable, "-c", HELP], capture_output=True, text=True, check=True)
+    assert process.stderr == "\n"
+    assert "definitions" in process.stdout
 
 
 @pytest.mark.parametrize("arguments", [["list", "--password", "s3cret"], ["list", "--limit", "0"], ["show"], ["play"]])
-def test_usage_is_2(run: Run, arguments: list[str]) -> None:
+def test_a_usage_error_exits_with_2(run: Run, arguments: list[str]) -> None:
     assert run(*arguments).exit_code == 2
 
 
-def test_a_password_in_the_url_is_refused_and_not_repeated(run: Run) -> None:
+def test_a_password_in_the_url_is_rejected_and_not_printed(run: Run) -> None:
     env = {"OPENCAST_USERNAME": "admin", "OPENCAST_PASSWORD": "opencast"}
     result = run("list", "--url", "https://admin:s3cret@oc.example.org", env=env)
     assert result.exit_code == 2
     assert "s3cret" not in result.output
 
 
-def test_show_draws_the_operations_as_bars(run: Run, fakes: Sandbox) -> None:
+def test_show_draws_operations_as_bars(run: Run, fakes: Sandbox) -> None:
     (id,) = fakes.opencast.seed(1, definitions=["publish"], age=1000)
     result = run("show", id, env=opencast_of(fakes))
     assert (result.exit_code, result.stdout.splitlines()[0]) == (0, f"Workflow {id} is succeeded")
@@ -117,7 +117,7 @@ def test_show_names_the_operation_that_failed(run: Run, fakes: Sandbox) -> None:
     assert heading == f"Workflow {id} is failed in encode (attempt 1 of 1, host https://worker.example.org)"
 
 
-def test_show_with_json_is_one_line_with_operations_and_settings(run: Run, fakes: Sandbox) -> None:
+def test_show_json_is_one_line_with_operations_and_configuration(run: Run, fakes: Sandbox) -> None:
     (id,) = fakes.opencast.seed(1)
     record = json.loads(run("show", id, "--json", env=opencast_of(fakes)).stdout)
     assert record["id"] == id
@@ -125,7 +125,7 @@ def test_show_with_json_is_one_line_with_operations_and_settings(run: Run, fakes
     assert record["configuration"] is not None
 
 
-def test_show_of_preservica_is_its_step_and_its_times(run: Run, fakes: Sandbox) -> None:
+def test_show_prints_the_times_of_a_preservica_workflow(run: Run, fakes: Sandbox) -> None:
     (id,) = fakes.preservica.seed(1, contexts=["42"], age=1000)
     result = run("show", id, env=preservica_of(fakes))
     assert result.stdout.startswith(f"Workflow {id} is succeeded")
@@ -133,13 +133,13 @@ def test_show_of_preservica_is_its_step_and_its_times(run: Run, fakes: Sandbox) 
     assert "█" in result.stdout
 
 
-def test_show_of_what_is_not_there_is_3(run: Run, fakes: Sandbox) -> None:
+def test_show_of_an_unknown_id_exits_with_3(run: Run, fakes: Sandbox) -> None:
     result = run("show", 99, env=opencast_of(fakes))
     assert (result.exit_code, result.stdout) == (3, "")
     assert "404 NotFound" in result.stderr
 
 
-def test_start_on_an_opencast_sends_the_settings(run: Run, fakes: Sandbox) -> None:
+def test_start_on_opencast_sends_the_settings(run: Run, fakes: Sandbox) -> None:
     event = fakes.opencast.event()
     result = run("start", event, "fast", "-p", "publishLive=true", "--json", env=opencast_of(fakes))
     id = json.loads(result.stdout)["id"]
@@ -147,12 +147,12 @@ def test_start_on_an_opencast_sends_the_settings(run: Run, fakes: Sandbox) -> No
     assert result.exit_code == 0
 
 
-def test_start_tells_people_in_a_sentence(run: Run, fakes: Sandbox) -> None:
+def test_start_prints_a_sentence(run: Run, fakes: Sandbox) -> None:
     result = run("start", fakes.opencast.event(), "fast", env=opencast_of(fakes))
     assert result.stdout.startswith("Workflow 1000 of fast is ")
 
 
-def test_start_and_wait_ends_as_the_workflow_does(run: Run, fakes: Sandbox) -> None:
+def test_start_with_wait_exits_with_the_code_of_the_workflow(run: Run, fakes: Sandbox) -> None:
     arguments = ("--wait", "--every", 0.1, "--json")
     done = run("start", fakes.opencast.event(), "noop", *arguments, env=opencast_of(fakes))
     failed = run("start", fakes.opencast.event(), "fails", *arguments, env=opencast_of(fakes))
@@ -160,7 +160,7 @@ def test_start_and_wait_ends_as_the_workflow_does(run: Run, fakes: Sandbox) -> N
     assert json.loads(failed.stdout.splitlines()[-1])["outcome"] == "failed"
 
 
-def test_start_on_a_preservica_takes_a_context_by_id_or_name(run: Run, fakes: Sandbox) -> None:
+def test_start_on_preservica_takes_the_id_or_the_name_of_a_context(run: Run, fakes: Sandbox) -> None:
     by_id = run("start", 42, "-p", "seedUrl=https://example.org", "--json", env=preservica_of(fakes))
     by_name = run("start", "Ingest Packages", env=preservica_of(fakes))
     assert (by_id.exit_code, by_name.exit_code) == (0, 0)
@@ -169,17 +169,17 @@ def test_start_on_a_preservica_takes_a_context_by_id_or_name(run: Run, fakes: Sa
 
 
 @pytest.mark.parametrize("subject", [["one"], ["one", "two", "three"]])
-def test_start_on_an_opencast_takes_two_ids(run: Run, fakes: Sandbox, subject: list[str]) -> None:
+def test_start_on_opencast_takes_two_ids(run: Run, fakes: Sandbox, subject: list[str]) -> None:
     assert run("start", *subject, env=opencast_of(fakes)).exit_code == 2
     assert fakes.opencast.requests == []
 
 
-def test_start_on_a_preservica_takes_one_context(run: Run, fakes: Sandbox) -> None:
+def test_start_on_preservica_takes_one_context(run: Run, fakes: Sandbox) -> None:
     result = run("start", "42", "fast", env=preservica_of(fakes))
     assert (result.exit_code, fakes.preservica.starts) == (2, [])
 
 
-def test_a_busy_event_is_3_with_the_servers_sentence(run: Run, fakes: Sandbox) -> None:
+def test_a_start_conflict_exits_with_3_and_prints_the_message(run: Run, fakes: Sandbox) -> None:
     event = fakes.opencast.event()
     fakes.opencast.start(event, "review")
     result = run("start", event, "fast", env=opencast_of(fakes))
@@ -187,7 +187,7 @@ def test_a_busy_event_is_3_with_the_servers_sentence(run: Run, fakes: Sandbox) -
     assert "409 StartConflict" in result.stderr
 
 
-def test_stop_stops_each_and_tells_of_those_it_may_not(run: Run, fakes: Sandbox) -> None:
+def test_stop_stops_each_workflow_and_prints_each_error(run: Run, fakes: Sandbox) -> None:
     running = fakes.opencast.start(fakes.opencast.event(), "holds")
     (ended,) = fakes.opencast.seed(1, definitions=["noop"], age=1000)
     result = run("stop", running, ended, env=opencast_of(fakes))
@@ -195,7 +195,7 @@ def test_stop_stops_each_and_tells_of_those_it_may_not(run: Run, fakes: Sandbox)
     assert f"workflow {ended} is succeeded already" in result.stderr
 
 
-def test_stop_asks_a_preservica_to_end_them(run: Run, fakes: Sandbox) -> None:
+def test_stop_terminates_workflows_on_preservica(run: Run, fakes: Sandbox) -> None:
     ids = [fakes.preservica.state.seed(1, contexts=["45"])[0] for _ in range(2)]
     result = run("stop", "-", "--json", env=preservica_of(fakes), stdin="\n".join(map(str, ids)))
     assert [json.loads(line) for line in result.stdout.splitlines()] == [{"id": id, "asked": "terminate"} for id in ids]
@@ -207,7 +207,7 @@ class Terminal(io.StringIO):
         return True
 
 
-class TestAtATerminal:
+class TestConfirmation:
     @pytest.fixture(autouse=True)
     def terminal(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(sys, "stdin", Terminal())
@@ -225,21 +225,21 @@ class TestAtATerminal:
 
         monkeypatch.setattr(typer, "confirm", confirm)
 
-    def test_yes_asks_nobody(self) -> None:
+    def test_yes_skips_the_question(self) -> None:
         assert stopping.confirm(self.context(), yes=True)
         assert not stopping.confirm(self.context(completing=True), yes=False)
 
-    def test_who_agrees_goes_on(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_agreeing_continues(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.answering(monkeypatch, answer=True)
         assert stopping.confirm(self.context(), yes=False)
 
-    def test_who_declines_stops_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_declining_stops_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.answering(monkeypatch, answer=False)
         with pytest.raises(typer.Exit) as ended:
             stopping.confirm(self.context(), yes=False)
         assert ended.value.exit_code == 2
 
-    def test_ctrl_c_at_the_question_is_130(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_ctrl_c_at_the_question_exits_with_130(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.answering(monkeypatch, answer=None)
         with pytest.raises(typer.Exit) as ended:
             stopping.confirm(self.context(), yes=False)

@@ -10,8 +10,8 @@ from workflow_async.settings import Poll
 
 
 @pytest.fixture(autouse=True)
-def brisk(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """A short demonstration, after which nothing is left."""
+def short_demo(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Shorten the demonstration. Check that it leaves no thread."""
     monkeypatch.setattr(module, "SPEED", 200.0)
     monkeypatch.setattr(module, "START_SPREAD", 0.2)
     monkeypatch.setattr(module, "DEMO_POLL", Poll(interval=0.1, ceiling=0.1))
@@ -19,18 +19,18 @@ def brisk(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("workflow-sandbox")]
 
 
-def test_the_demo_sums_up_both_systems_in_a_line_of_json(run: Run) -> None:
+def test_the_demo_summarizes_both_systems_as_json(run: Run) -> None:
     result = run("demo", "--workflows", 49, "--json")
-    told = json.loads(result.stdout)
+    summary = json.loads(result.stdout)
     assert result.exit_code == 0
-    assert told["elapsed"] > 0
-    assert told["opencast"]["outcomes"] == {"parked": 2, "succeeded": 18, "failed": 4}
-    assert sum(told["preservica"]["outcomes"].values()) == told["preservica"]["workflows"] == 25
-    assert told["opencast"]["median"] <= told["opencast"]["p90"] <= told["opencast"]["longest"]
-    assert told["preservica"]["requests"] > 50
+    assert summary["elapsed"] > 0
+    assert summary["opencast"]["outcomes"] == {"parked": 2, "succeeded": 18, "failed": 4}
+    assert sum(summary["preservica"]["outcomes"].values()) == summary["preservica"]["workflows"] == 25
+    assert summary["opencast"]["median"] <= summary["opencast"]["p90"] <= summary["opencast"]["longest"]
+    assert summary["preservica"]["requests"] > 50
 
 
-def test_the_demo_tells_people_in_a_table(run: Run) -> None:
+def test_the_demo_prints_a_table(run: Run) -> None:
     heading, *rows, last = run("demo", "--workflows", 4).stdout.splitlines()
     assert heading.split()[:5] == ["SYSTEM", "WORKFLOWS", "MEDIAN", "P90", "LONGEST"]
     assert [row.split()[0] for row in rows] == ["opencast", "preservica"]

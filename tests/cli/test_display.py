@@ -9,8 +9,8 @@ from workflow_async.cli.display import LineLog, progress
 from workflow_async.cli.tally import Tally, WaitResult
 
 
-class Screen(io.StringIO):
-    """A terminal that lets one wait for what it shows."""
+class FakeTerminal(io.StringIO):
+    """A terminal with an event for the time when it shows `1/2`."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -22,34 +22,34 @@ class Screen(io.StringIO):
         return super().write(text)
 
 
-async def test_a_terminal_gets_a_picture_that_goes_away(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_terminal_shows_a_live_table_and_removes_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(display, "LIVE_INTERVAL", 0.001)
-    screen, board = Screen(), Tally("opencast", 2)
+    screen, tally = FakeTerminal(), Tally("opencast", 2)
     console = Console(file=screen, force_terminal=True, width=100, _environ={"TERM": "xterm"})
-    async with progress(console, [board]):
-        board.add_result(WaitResult(1, "succeeded"))
+    async with progress(console, [tally]):
+        tally.add_result(WaitResult(1, "succeeded"))
         await screen.shown.wait()
     hidden, shown = screen.getvalue().find("\x1b[?25l"), screen.getvalue().rfind("\x1b[?25h")
     assert 0 <= hidden < shown
 
 
-async def test_elsewhere_there_are_lines_as_long_as_something_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_line_is_printed_only_after_a_change(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(display, "LINE_INTERVAL", 0.001)
-    file, board = Screen(), Tally("opencast", 2)
-    board.add_result(WaitResult(1, "succeeded"))
+    file, tally = FakeTerminal(), Tally("opencast", 2)
+    tally.add_result(WaitResult(1, "succeeded"))
     console = Console(file=file, width=200)
-    lines = LineLog(console, [board])
+    lines = LineLog(console, [tally])
     lines.print_changes()
     lines.print_changes()
     assert file.getvalue().count("opencast: 1 of 2 settled") == 1
-    board.add_result(WaitResult(2, "failed"))
+    tally.add_result(WaitResult(2, "failed"))
     lines.print_changes()
     assert "2 of 2 settled" in file.getvalue().splitlines()[1]
 
 
-async def test_lines_keep_coming_until_the_block_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_lines_are_printed_until_the_block_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(display, "LINE_INTERVAL", 0.001)
-    file, board = io.StringIO(), Tally("opencast", 2)
-    async with progress(Console(file=file, width=200), [board]):
+    file, tally = io.StringIO(), Tally("opencast", 2)
+    async with progress(Console(file=file, width=200), [tally]):
         while "0 of 2 settled" not in file.getvalue():
             await anyio.lowlevel.checkpoint()

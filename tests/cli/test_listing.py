@@ -9,52 +9,52 @@ from workflow_async.cli.systems.system import used_filters
 from workflow_async.sandbox import Sandbox
 
 
-def test_filters_get_the_names_the_client_knows_them_by() -> None:
+def test_filters_get_the_names_of_the_client() -> None:
     given = {"event": "e-1", "state": ["running"], "text": None, "sort": None}
     assert used_filters(given, FILTERS, "Opencast") == {"event_id": "e-1", "state": ["running"]}
 
 
-def test_a_filter_of_the_other_system_is_refused_by_name() -> None:
+def test_a_filter_of_another_system_is_rejected_by_name() -> None:
     with pytest.raises(UsageError, match="Opencast cannot filter by --context, --type"):
         used_filters({"type": "Ingest", "context": "42"}, FILTERS, "Opencast")
 
 
-def test_opencast_11_lists_its_workflows_as_a_table(run: Run, eleven: Sandbox) -> None:
-    eleven.opencast.seed(250)
-    result = run("list", env=opencast_of(eleven))
+def test_opencast_11_lists_its_workflows_as_a_table(run: Run, sandbox_11: Sandbox) -> None:
+    sandbox_11.opencast.seed(250)
+    result = run("list", env=opencast_of(sandbox_11))
     heading, *rows = result.stdout.splitlines()
     assert heading.split() == ["ID", "STATE", "EVENT", "DEFINITION", "CREATOR"]
     assert (result.exit_code, len(rows), heading.rstrip()) == (0, 250, heading)
     assert "\x1b" not in result.output
 
 
-def test_lines_of_json_are_whole_records(run: Run, eleven: Sandbox) -> None:
-    eleven.opencast.seed(20)
-    result = run("list", "--json", "--state", "succeeded", "--limit", 3, env=opencast_of(eleven))
+def test_lines_of_json_are_complete_records(run: Run, sandbox_11: Sandbox) -> None:
+    sandbox_11.opencast.seed(20)
+    result = run("list", "--json", "--state", "succeeded", "--limit", 3, env=opencast_of(sandbox_11))
     rows = [json.loads(line) for line in result.stdout.splitlines()]
     assert len(rows) == 3
     assert {row["phase"] for row in rows} == {"succeeded"}
 
 
-def test_an_empty_listing_is_a_heading_for_people_and_nothing_for_scripts(run: Run, eleven: Sandbox) -> None:
-    assert run("list", env=opencast_of(eleven)).stdout.split() == ["ID", "STATE", "EVENT", "DEFINITION", "CREATOR"]
-    assert run("list", "--json", env=opencast_of(eleven)).stdout == ""
+def test_an_empty_listing_is_a_heading_and_no_json(run: Run, sandbox_11: Sandbox) -> None:
+    assert run("list", env=opencast_of(sandbox_11)).stdout.split() == ["ID", "STATE", "EVENT", "DEFINITION", "CREATOR"]
+    assert run("list", "--json", env=opencast_of(sandbox_11)).stdout == ""
 
 
-def test_an_opencast_without_a_list_says_what_is_left(run: Run, fakes: Sandbox) -> None:
+def test_an_opencast_without_a_list_exits_with_3_and_says_why(run: Run, fakes: Sandbox) -> None:
     result = run("list", env=opencast_of(fakes))
     assert (result.exit_code, result.stdout) == (3, "")
     assert "Opencast removed it in 12.0" in result.stderr
     assert len(result.stderr.splitlines()) == 1
 
 
-def test_a_filter_the_server_cannot_carry_is_2(run: Run, eleven: Sandbox) -> None:
-    result = run("list", "--text", "a, b", env=opencast_of(eleven))
+def test_an_invalid_filter_exits_with_2(run: Run, sandbox_11: Sandbox) -> None:
+    result = run("list", "--text", "a, b", env=opencast_of(sandbox_11))
     assert result.exit_code == 2
     assert "must not contain a comma" in result.stderr
 
 
-def test_preservica_lists_what_the_filters_ask_for(run: Run, fakes: Sandbox) -> None:
+def test_preservica_lists_workflows_by_filters(run: Run, fakes: Sandbox) -> None:
     fakes.preservica.seed(60)
     arguments = ("--type", "Ingest", "--context", 42, "--since", "2020-01-01", "--until", "2999-01-01T00:00:00")
     result = run("list", "--json", *arguments, env=preservica_of(fakes))
@@ -63,7 +63,7 @@ def test_preservica_lists_what_the_filters_ask_for(run: Run, fakes: Sandbox) -> 
     assert result.exit_code == 0
 
 
-def test_preservicas_table_has_its_own_columns(run: Run, fakes: Sandbox) -> None:
+def test_the_table_for_preservica_has_its_own_columns(run: Run, fakes: Sandbox) -> None:
     fakes.preservica.seed(5)
     heading, *rows = run("list", "--limit", 5, env=preservica_of(fakes)).stdout.splitlines()
     assert heading.split() == ["ID", "STATE", "STARTED", "CONTEXT", "STEP"]
@@ -83,7 +83,7 @@ def test_contexts_are_listed_by_type_and_definition(run: Run, fakes: Sandbox) ->
     assert "Web Crawl & Ingest" in run("contexts", env=preservica_of(fakes)).stdout
 
 
-def test_definitions_and_contexts_belong_to_one_system_each(run: Run, fakes: Sandbox) -> None:
+def test_definitions_and_contexts_exist_on_one_system_each(run: Run, fakes: Sandbox) -> None:
     definitions, contexts = run("definitions", env=preservica_of(fakes)), run("contexts", env=opencast_of(fakes))
     assert (definitions.exit_code, contexts.exit_code) == (2, 2)
     assert definitions.stderr == (
@@ -92,6 +92,6 @@ def test_definitions_and_contexts_belong_to_one_system_each(run: Run, fakes: San
     assert contexts.stderr == "workflow-async: Opencast has no workflow contexts: use the command definitions\n"
 
 
-def test_a_title_cannot_steer_the_terminal(run: Run, fakes: Sandbox) -> None:
+def test_control_characters_in_a_title_are_replaced(run: Run, fakes: Sandbox) -> None:
     fakes.opencast.define("evil", (), title="\x1b[2J[red]gone")
     assert "\N{REPLACEMENT CHARACTER}[2J[red]gone" in run("definitions", env=opencast_of(fakes)).stdout

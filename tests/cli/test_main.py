@@ -6,7 +6,7 @@ import pytest
 from workflow_async.__main__ import main
 
 
-def without_cli(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
+def hide_module(monkeypatch: pytest.MonkeyPatch, missing: str) -> None:
     for name in [name for name in sys.modules if name.startswith("workflow_async.cli")]:
         monkeypatch.delitem(sys.modules, name)
     monkeypatch.setitem(sys.modules, missing, None)
@@ -21,13 +21,13 @@ def test_the_module_is_the_command(monkeypatch: pytest.MonkeyPatch, capsys: pyte
     assert capsys.readouterr().out.strip()
 
 
-def test_without_its_extra_the_command_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    without_cli(monkeypatch, "typer")
+def test_without_its_extra_the_command_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    hide_module(monkeypatch, "typer")
     with pytest.raises(SystemExit, match=r"pip install 'workflow-async\[cli,sandbox\]'"):
         main()
 
 
-def test_any_other_missing_module_is_an_error_of_ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    without_cli(monkeypatch, "workflow_async.cli.app")
+def test_another_missing_module_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    hide_module(monkeypatch, "workflow_async.cli.app")
     with pytest.raises(ModuleNotFoundError, match=r"workflow_async\.cli\.app"):
         main()

@@ -1,4 +1,4 @@
-"""The command line as processes of its own: exit codes, signals, a terminal, what is left behind."""
+"""The command line in its own process: exit codes, signals, terminals, and remaining processes."""
 
 import json
 import os
@@ -17,37 +17,37 @@ from workflow_async.sandbox import Sandbox
 TRACEBACK = "Traceback"
 
 
-def at_a_terminal(
-    env: dict[str, str], *arguments: object, talk: Callable[[int, "subprocess.Popen[bytes]"], None]
+def run_in_terminal(
+    env: dict[str, str], *arguments: object, interact: Callable[[int, "subprocess.Popen[bytes]"], None]
 ) -> tuple[int, str]:
-    """Run the command line at a terminal whose other end `talk` gets; its exit code, and what it showed after that."""
-    ours, its = pty.openpty()
+    """Run the command line in a pseudo-terminal. Return the exit code and the output after `interact`."""
+    terminal_end, process_end = pty.openpty()
     command = [sys.executable, "-m", "workflow_async", *map(str, arguments)]
     environment = {**os.environ, "TERM": "xterm", **env}
     with subprocess.Popen(
-        command, stdin=its, stdout=its, stderr=its, env=environment, start_new_session=True
+        command, stdin=process_end, stdout=process_end, stderr=process_end, env=environment, start_new_session=True
     ) as process:
-        os.close(its)
+        os.close(process_end)
         try:
-            talk(ours, process)
-            shown = "".join(iter(lambda: _read(ours), ""))
+            interact(terminal_end, process)
+            shown = "".join(iter(lambda: _read(terminal_end), ""))
         except BaseException:
             process.kill()
             raise
         finally:
-            os.close(ours)
+            os.close(terminal_end)
     return process.returncode, shown
 
 
 def _read(terminal: int) -> str:
     try:
         return os.read(terminal, 65536).decode(errors="replace")
-    except OSError:  # Linux's way to say that the other end is closed
+    except OSError:  # Linux raises it if the other end is closed
         return ""
 
 
-def until(terminal: int, wanted: str) -> str:
-    """Read until something is shown."""
+def read_until(terminal: int, wanted: str) -> str:
+    """Read until `wanted` is shown."""
     shown = ""
     while wanted not in shown:
         more = _read(terminal)
@@ -56,7 +56,7 @@ def until(terminal: int, wanted: str) -> str:
     return shown
 
 
-def test_the_demo_ends_well_and_leaves_nothing_running(launch: Launch) -> None:
+def test_the_demo_succeeds_and_leaves_no_process(launch: Launch) -> None:
     demo = launch("demo", "--workflows", 20)
     code, out, err = demo.end()
     assert code == 0
@@ -66,7 +66,7 @@ def test_the_demo_ends_well_and_leaves_nothing_running(launch: Launch) -> None:
     assert demo.group_is_gone
 
 
-def test_ctrl_c_ends_the_demo_at_once_with_130(launch: Launch) -> None:
+def test_ctrl_c_ends_the_demo_with_130(launch: Launch) -> None:
     demo = launch("demo")
     demo.error_line()
     demo.interrupt()
@@ -76,43 +76,43 @@ def test_ctrl_c_ends_the_demo_at_once_with_130(launch: Launch) -> None:
     assert demo.group_is_gone
 
 
-@pytest.mark.parametrize("told", [signal.SIGINT, signal.SIGTERM])
-def test_the_sandbox_says_where_it_is_serves_and_ends_when_told_to(launch: Launch, told: signal.Signals) -> None:
+@pytest.mark.parametrize("stop_signal", [signal.SIGINT, signal.SIGTERM])
+def test_the_sandbox_prints_its_urls_and_serves_until_a_signal(launch: Launch, stop_signal: signal.Signals) -> None:
     sandbox = launch("sandbox", "--port", 0, "--workflows", 1000, "--opencast-version", 11, "--json")
-    doors = json.loads(sandbox.line())
-    assert list(doors) == ["opencast", "preservica"]
-    assert list(doors["preservica"]) == ["url", "username", "password", "tenant"]
-    door = doors["opencast"]
+    servers = json.loads(sandbox.line())
+    assert list(servers) == ["opencast", "preservica"]
+    assert list(servers["preservica"]) == ["url", "username", "password", "tenant"]
+    server = servers["opencast"]
     query = {"limit": 1000}
-    listed = httpx.get(f"{door['url']}/api/workflows", auth=(door["username"], door["password"]), params=query)
+    listed = httpx.get(f"{server['url']}/api/workflows", auth=(server["username"], server["password"]), params=query)
     assert len(listed.json()) == 1000
-    sandbox.process.send_signal(told)
+    sandbox.process.send_signal(stop_signal)
     assert sandbox.end() == (0, "", "")
     assert sandbox.group_is_gone
 
 
-def test_a_port_that_is_taken_is_3(launch: Launch, fakes: Sandbox) -> None:
+def test_a_port_in_use_exits_with_3(launch: Launch, fakes: Sandbox) -> None:
     code, out, err = launch("sandbox", "--port", fakes.opencast.url.rpartition(":")[2]).end()
     assert (code, out) == (3, "")
     assert err.startswith("workflow-async: the sandbox cannot be served: ")
     assert len(err.splitlines()) == 1
 
 
-def test_a_wrong_password_is_3_in_one_sentence(launch: Launch, fakes: Sandbox) -> None:
+def test_a_wrong_password_exits_with_3_and_one_line(launch: Launch, fakes: Sandbox) -> None:
     wrong = {**preservica_of(fakes), "PRESERVICA_PASSWORD": "wr0ng"}
     code, out, err = launch("list", env=wrong).end()
     assert (code, out, len(err.splitlines())) == (3, "", 1)
     assert "wr0ng" not in err
 
 
-def test_a_server_that_is_not_there_is_3(launch: Launch, fakes: Sandbox) -> None:
+def test_an_unreachable_server_exits_with_3(launch: Launch, fakes: Sandbox) -> None:
     gone = {**opencast_of(fakes), "OPENCAST_URL": "http://127.0.0.1:9"}
     code, out, err = launch("start", "e-1", "fast", env=gone).end()
     assert (code, out) == (3, "")
     assert TRACEBACK not in err
 
 
-def test_ctrl_c_in_a_watch_is_130_without_a_traceback(launch: Launch, fakes: Sandbox) -> None:
+def test_ctrl_c_ends_a_watch_with_130_and_no_traceback(launch: Launch, fakes: Sandbox) -> None:
     id = fakes.opencast.start(fakes.opencast.event(), "review")
     watch = launch("watch", id, "--json", env=opencast_of(fakes))
     assert json.loads(watch.line())["id"] == id
@@ -121,15 +121,15 @@ def test_ctrl_c_in_a_watch_is_130_without_a_traceback(launch: Launch, fakes: San
     assert (code, err) == (130, "")
 
 
-def test_without_a_terminal_missing_credentials_are_2_and_named(launch: Launch) -> None:
+def test_without_a_terminal_missing_credentials_exit_with_2(launch: Launch) -> None:
     code, out, err = launch("list", "--url", "https://oc.example.org").end()
     assert (code, out) == (2, "")
     assert "OPENCAST_USERNAME and OPENCAST_PASSWORD" in err
 
 
-def test_a_reader_that_has_enough_ends_the_listing_quietly(launch: Launch, eleven: Sandbox) -> None:
-    eleven.opencast.seed(2000)
-    listing = launch("list", "--json", env=opencast_of(eleven))
+def test_a_closed_pipe_ends_a_listing_without_a_message(launch: Launch, sandbox_11: Sandbox) -> None:
+    sandbox_11.opencast.seed(2000)
+    listing = launch("list", "--json", env=opencast_of(sandbox_11))
     assert json.loads(listing.line())
     assert listing.process.stdout is not None
     listing.process.stdout.close()
@@ -138,25 +138,25 @@ def test_a_reader_that_has_enough_ends_the_listing_quietly(launch: Launch, eleve
     assert (code, err) == (141, "")
 
 
-def test_a_listing_feeds_a_watch(launch: Launch, eleven: Sandbox) -> None:
-    eleven.opencast.seed(30, definitions=["noop"], age=1000)
-    listed = launch("list", "--json", env=opencast_of(eleven)).end()[1]
-    watch = launch("watch", "-", "--json", env=opencast_of(eleven))
+def test_a_watch_reads_the_ids_of_a_listing(launch: Launch, sandbox_11: Sandbox) -> None:
+    sandbox_11.opencast.seed(30, definitions=["noop"], age=1000)
+    listed = launch("list", "--json", env=opencast_of(sandbox_11)).end()[1]
+    watch = launch("watch", "-", "--json", env=opencast_of(sandbox_11))
     out = watch.process.communicate(listed)[0]
     assert sum("outcome" in json.loads(line) for line in out.splitlines()) == 30
     assert watch.process.returncode == 0
 
 
-def test_ctrl_c_gives_the_terminal_its_cursor_back(fakes: Sandbox) -> None:
+def test_ctrl_c_restores_the_cursor(fakes: Sandbox) -> None:
     id = fakes.opencast.start(fakes.opencast.event(), "review")
     before = ""
 
     def talk(terminal: int, process: "subprocess.Popen[bytes]") -> None:
         nonlocal before
-        before = until(terminal, "parked")
+        before = read_until(terminal, "parked")
         process.send_signal(signal.SIGINT)
 
-    code, shown = at_a_terminal(opencast_of(fakes), "watch", id, talk=talk)
+    code, shown = run_in_terminal(opencast_of(fakes), "watch", id, interact=talk)
     assert code == 130
     assert "\x1b[?25l" in before
     assert "\x1b[?25h" in shown
@@ -165,11 +165,11 @@ def test_ctrl_c_gives_the_terminal_its_cursor_back(fakes: Sandbox) -> None:
 
 def test_a_password_typed_at_the_prompt_is_not_shown(fakes: Sandbox) -> None:
     def talk(terminal: int, _: object) -> None:
-        until(terminal, "Password of admin: ")  # the last space comes when the echo is off
+        read_until(terminal, "Password of admin: ")  # the last space comes when the echo is off
         os.write(terminal, b"opencast\n")
 
     env = {name: value for name, value in opencast_of(fakes).items() if name != "OPENCAST_PASSWORD"}
-    code, shown = at_a_terminal(env, "definitions", talk=talk)
+    code, shown = run_in_terminal(env, "definitions", interact=talk)
     assert code == 0
     assert "Fast Testing Workflow" in shown
     assert "opencast\n" not in shown

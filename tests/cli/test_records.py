@@ -31,7 +31,7 @@ def encode(state: opencast.OperationState, start: datetime | None = None) -> ope
     return opencast.Operation(operation="encode", state=state, state_text=state.value, start=start, if_="${hd}")
 
 
-def test_a_record_becomes_words_for_json() -> None:
+def test_a_record_is_converted_for_json() -> None:
     record = tree(workflow(opencast.State.PAUSED, encode(opencast.OperationState.SKIPPED, NOON)))
     assert record["id"] == 1603
     assert (record["state"], record["phase"]) == ("paused", "parked")
@@ -40,15 +40,15 @@ def test_a_record_becomes_words_for_json() -> None:
     assert json.loads(json.dumps(record)) == record
 
 
-def test_a_field_that_avoids_a_keyword_gets_its_name_back() -> None:
+def test_a_trailing_underscore_is_removed_from_a_field() -> None:
     assert tree(encode(opencast.OperationState.RUNNING))["if"] == "${hd}"
 
 
-def test_what_json_does_not_know_becomes_a_text() -> None:
+def test_a_value_that_json_does_not_have_is_converted() -> None:
     assert tree({"seconds": timedelta(seconds=1), "set": {1}}) == {"seconds": "0:00:01", "set": [1]}
 
 
-def test_an_instant_is_told_in_utc() -> None:
+def test_an_instant_is_written_in_utc() -> None:
     assert utc_text(NOON.astimezone(timezone(timedelta(hours=2)))) == "2026-03-04T12:00:00.000Z"
 
 
@@ -66,15 +66,15 @@ def test_a_preservica_workflow_is_one_span_named_by_its_step() -> None:
     assert lasted(record, NOON + timedelta(seconds=5)) == timedelta(seconds=5)
 
 
-def test_an_operation_that_a_stop_left_running_is_over() -> None:
+def test_a_running_operation_of_a_stopped_workflow_has_ended() -> None:
     record = workflow(opencast.State.STOPPED, encode(opencast.OperationState.RUNNING, NOON))
     assert lasted(record, NOON + timedelta(days=1)) == timedelta(0)
 
 
-def test_a_workflow_without_operations_took_no_time_that_is_known() -> None:
+def test_the_duration_without_operations_is_none() -> None:
     assert lasted(workflow(opencast.State.RUNNING), NOON) is None
 
 
-def test_facts_are_dotted_names_and_leave_out_what_is_empty() -> None:
+def test_facts_have_dotted_names_and_no_empty_values() -> None:
     record = {"title": "Optics", "creator": None, "text": "", "extra": {"errors": [{"code": 7}]}, "ok": False}
     assert list(facts(record)) == [("title", "Optics"), ("extra.errors.0.code", "7"), ("ok", "False")]

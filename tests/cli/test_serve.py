@@ -14,20 +14,20 @@ from workflow_async.sandbox.opencast.releases import RELEASES
 
 
 @pytest.fixture(params=[signal.SIGINT, signal.SIGTERM])
-def told(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> signal.Signals:
-    """A signal that comes as soon as the sandbox has nothing to do but serve."""
+def stop_signal(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> signal.Signals:
+    """A signal that arrives when the sandbox is serving."""
     number: signal.Signals = request.param
 
-    def tell(seconds: float) -> None:
+    def send_signal(seconds: float) -> None:
         os.kill(os.getpid(), number)
         time.sleep(seconds)  # until the signal interrupts it
 
-    monkeypatch.setattr(module, "sleep", tell)
+    monkeypatch.setattr(module, "sleep", send_signal)
     return number
 
 
-def test_the_sandbox_tells_people_what_to_export(run: Run, told: signal.Signals) -> None:
-    before = signal.getsignal(told)
+def test_the_sandbox_prints_variables_to_export(run: Run, stop_signal: signal.Signals) -> None:
+    before = signal.getsignal(stop_signal)
     result = run("sandbox", "--port", 0, "--workflows", 3)
     assert result.exit_code == 0
     assert [line.partition("=")[0] for line in result.stdout.splitlines()] == [
@@ -39,50 +39,50 @@ def test_the_sandbox_tells_people_what_to_export(run: Run, told: signal.Signals)
         "export PRESERVICA_PASSWORD",
         "export PRESERVICA_TENANT",
     ]
-    assert signal.getsignal(told) is before
+    assert signal.getsignal(stop_signal) is before
 
 
-def test_a_port_that_is_taken_is_3(run: Run, fakes: Sandbox) -> None:
+def test_a_port_in_use_exits_with_3(run: Run, fakes: Sandbox) -> None:
     port = int(fakes.opencast.url.rpartition(":")[2])
     result = run("sandbox", "--port", port, "--json")
     assert (result.exit_code, result.stdout) == (3, "")
 
 
-def test_preservicas_port_is_the_next(run: Run, told: signal.Signals, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked = {}
+def test_preservica_gets_the_next_port(run: Run, stop_signal: signal.Signals, monkeypatch: pytest.MonkeyPatch) -> None:
+    given = {}
 
     class Recording(Sandbox):
         def __init__(self, *arguments: object, **settings: object) -> None:
-            asked.update(settings)
+            given.update(settings)
             super().__init__()
 
     monkeypatch.setattr(module, "sandbox_class", lambda: Recording)
     assert run("sandbox", "--port", 8080, "--workflows", 0).exit_code == 0
-    assert (asked["opencast_port"], asked["preservica_port"]) == (8080, 8081)
+    assert (given["opencast_port"], given["preservica_port"]) == (8080, 8081)
 
 
-def test_faults_are_laid_on_both_systems(run: Run, told: signal.Signals, monkeypatch: pytest.MonkeyPatch) -> None:
-    made: list[Sandbox] = []
+def test_faults_apply_to_both_systems(run: Run, stop_signal: signal.Signals, monkeypatch: pytest.MonkeyPatch) -> None:
+    sandboxes: list[Sandbox] = []
 
     class Recording(Sandbox):
         def __init__(self, *arguments: object, **settings: object) -> None:
             super().__init__()
-            made.append(self)
+            sandboxes.append(self)
 
     monkeypatch.setattr(module, "sandbox_class", lambda: Recording)
     faults = ("--fault", "boot,seconds=30", "--fault", "503,rate=0.1")
     assert run("sandbox", "--port", 0, "--workflows", 0, *faults).exit_code == 0
-    wrong = (Boot(30), Faults(rates={CannedResponse(503): 0.1}))
-    assert (made[0].opencast.faults, made[0].preservica.faults) == (wrong, wrong)
+    faults_set = (Boot(30), Faults(rates={CannedResponse(503): 0.1}))
+    assert (sandboxes[0].opencast.faults, sandboxes[0].preservica.faults) == (faults_set, faults_set)
 
 
-def test_a_fault_that_does_not_read_is_2_and_says_why(run: Run) -> None:
+def test_an_invalid_fault_exits_with_2_and_says_why(run: Run) -> None:
     result = run("sandbox", "--port", 0, "--fault", "nonsense")
     assert (result.exit_code, result.stdout) == (2, "")
     assert "'nonsense' is not one of" in result.stderr
 
 
-def test_scripts_get_one_line_of_json(run: Run, told: signal.Signals) -> None:
+def test_the_sandbox_prints_one_line_of_json(run: Run, stop_signal: signal.Signals) -> None:
     result = run("sandbox", "--port", 0, "--workflows", 0, "--json")
     (line,) = result.stdout.splitlines()
     assert json.loads(line)["preservica"]["tenant"] == "SANDBOX"
@@ -97,7 +97,7 @@ def test_the_releases_to_choose_from_are_those_of_the_sandbox(run: Run) -> None:
     assert all(repr(release) in result.stderr for release in RELEASES)
 
 
-def test_without_its_extra_the_sandbox_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_its_extra_the_sandbox_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> None:
         raise ModuleNotFoundError(name="uvicorn")
 
@@ -107,7 +107,7 @@ def test_without_its_extra_the_sandbox_says_how_to_get_it(monkeypatch: pytest.Mo
     assert module.releases() == ()
 
 
-def test_what_is_missing_besides_the_extra_is_not_blamed_on_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_another_missing_module_than_the_extra_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
     def missing(name: str) -> None:
         raise ModuleNotFoundError(name="attrs")
 

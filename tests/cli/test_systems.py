@@ -1,4 +1,4 @@
-"""Only `cli/systems` knows which systems there are."""
+"""Only `cli/systems` knows the systems."""
 
 import ast
 import inspect
@@ -20,11 +20,11 @@ from workflow_async.preservica import workflows as preservica_workflows
 
 FOLDER = Path(cli.__file__).parent
 COMMANDS = sorted(path for path in FOLDER.glob("*.py") if path.name != "demo.py")
-"""The demonstration starts workflows of both systems of a sandbox, so it names them."""
+"""The modules of commands. `demo` names both systems, because it starts workflows on both."""
 
 
 def system_names(tree: ast.Module) -> Iterator[str]:
-    """The places where a module imports from a system, or names one in a string that is no text for people."""
+    """Yield the places where a module imports from a system, or has the name of one as a string."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module is not None:
             names = {alias.name for alias in node.names} | {
@@ -62,7 +62,7 @@ def test_a_third_system_in_the_table_is_chosen_by_its_variables(monkeypatch: pyt
 
 
 def run_all_call(name: str, options: BatchOptions) -> dict[str, object]:
-    """The keyword arguments with which a system calls `run_all` of its client."""
+    """Return the arguments with which a system calls `run_all` of its client."""
     given: dict[str, object] = {}
 
     def run_all(starts: object, **settings: object) -> None:

@@ -28,7 +28,7 @@ def preservica() -> PreservicaSystem:
 
 
 def changes(*workflows: Workflow) -> list[dict[str, Any]]:
-    """The lines of JSON that a watcher writes when it observes these records of one workflow."""
+    """Return the JSON of each change that a watcher reports for the records of one workflow."""
     lines: list[dict[str, Any]] = []
     watcher = ConsoleWatcher(preservica(), Tally("preservica", 1), report=lambda event: lines.append(tree(event)))
     was = None
@@ -52,35 +52,35 @@ def test_another_step_is_a_change() -> None:
     assert change == {"id": 7, "was": "running", "now": "running", "state": "ACTIVE", "step": "Store"}
 
 
-def test_each_workflow_counts_once_where_it_stands() -> None:
-    board = Tally("preservica", 5)
-    board.update(workflow(1, State.ACTIVE))
+def test_each_workflow_counts_once() -> None:
+    tally = Tally("preservica", 5)
+    tally.update(workflow(1, State.ACTIVE))
     done = workflow(2, State.COMPLETED)
-    board.update(done)
-    board.add_result(result_of(done))
-    board.add_result(error_result(3, ConnectFailed("refused"), None))
-    assert board.counts == {"unseen": 2, "running": 1, "succeeded": 1, "unobserved": 1}
+    tally.update(done)
+    tally.add_result(result_of(done))
+    tally.add_result(error_result(3, ConnectFailed("refused"), None))
+    assert tally.counts == {"unseen": 2, "running": 1, "succeeded": 1, "unobserved": 1}
 
 
 def codes(*errors: WorkflowAsyncError) -> list[tuple[str, Exit]]:
-    endings = [error_result(7, error, None) for error in errors]
-    return [(ending.outcome, ending.code) for ending in endings]
+    results = [error_result(7, error, None) for error in errors]
+    return [(result.outcome, result.code) for result in results]
 
 
-def test_one_that_was_replaced_has_a_word_of_its_own_and_counts_as_not_observed() -> None:
+def test_a_replaced_workflow_has_its_own_word_and_exits_with_3() -> None:
     found = workflow(7, State.COMPLETED)
     assert codes(WorkflowReplaced(7, None, found)) == [("replaced", Exit.SERVER)]
-    board = Tally("preservica", 1)
-    board.add_result(error_result(7, WorkflowReplaced(7, workflow(7, State.ACTIVE), found), None))
-    assert board.counts == {"replaced": 1}
+    tally = Tally("preservica", 1)
+    tally.add_result(error_result(7, WorkflowReplaced(7, workflow(7, State.ACTIVE), found), None))
+    assert tally.counts == {"replaced": 1}
 
 
-def test_only_success_is_0() -> None:
+def test_only_success_exits_with_0() -> None:
     states = [State.COMPLETED, State.FINISHED_MIXED_OUTCOME, State.FAILED, State.ABORTED, State.SUSPENDED]
     assert [result_of(workflow(7, state)).code for state in states] == [0, 1, 1, 1, 1]
 
 
-def test_a_wait_that_broke_says_how() -> None:
+def test_the_result_of_an_error_names_the_outcome() -> None:
     parked = workflow(7, State.SUSPENDED)
     assert codes(WorkflowParked(parked), ConnectFailed("refused")) == [
         ("parked", Exit.FAILED),
@@ -88,7 +88,7 @@ def test_a_wait_that_broke_says_how() -> None:
     ]
 
 
-def test_an_ending_is_a_line_with_its_record_and_its_error() -> None:
+def test_a_result_is_a_line_with_its_record_and_its_error() -> None:
     seen = workflow(7, State.ACTIVE)
     line = tree(timeout_result(7, seen))
     assert line["outcome"] == "timed out"
@@ -96,51 +96,51 @@ def test_an_ending_is_a_line_with_its_record_and_its_error() -> None:
     assert line["error"] == "the workflow did not end within the timeout"
 
 
-def test_progress_in_a_line_says_counts_and_rate() -> None:
-    board = Tally("preservica", 4)
-    board.add_result(WaitResult(1, "succeeded"))
-    assert progress_line(board, 2.0) == "preservica: 1 of 4 settled, 0.5 a second (3 unseen, 1 succeeded)"
+def test_a_progress_line_has_counts_and_rate() -> None:
+    tally = Tally("preservica", 4)
+    tally.add_result(WaitResult(1, "succeeded"))
+    assert progress_line(tally, 2.0) == "preservica: 1 of 4 settled, 0.5 a second (3 unseen, 1 succeeded)"
 
 
-def test_progress_in_a_picture_shows_only_the_phases_there_are() -> None:
-    board, still = Tally("preservica", 4), Tally("opencast", 2)
-    board.add_result(WaitResult(1, "succeeded"))
+def test_the_live_table_shows_only_phases_that_occur() -> None:
+    tally, unstarted = Tally("preservica", 4), Tally("opencast", 2)
+    tally.add_result(WaitResult(1, "succeeded"))
     screen = console()
-    with screen.capture() as drawn:
-        screen.print(live_view([board, still], 2.0))
-    heading, first, second = drawn.get().splitlines()
+    with screen.capture() as capture:
+        screen.print(live_view([tally, unstarted], 2.0))
+    heading, first, second = capture.get().splitlines()
     assert heading.split() == ["settled", "a", "second", "succeeded"]
     assert first.split()[:3] == ["preservica", "1/4", "0.5"]
     assert second.split()[:2] == ["opencast", "0/2"]
 
 
-def test_a_summary_tells_the_durations_of_those_that_ended() -> None:
-    board = Tally("preservica", 12)
+def test_a_summary_has_the_durations_of_ended_workflows() -> None:
+    tally = Tally("preservica", 12)
     for seconds in range(1, 11):
-        board.add_result(result_of(workflow(seconds, State.COMPLETED, seconds=seconds)))
-    board.add_result(result_of(workflow(11, State.SUSPENDED)))
-    board.add_result(error_result(12, ConnectFailed("refused"), None))
-    told = summarize(board, 99, preservica().spans)
-    assert (told.median, told.p90, told.longest, told.requests) == (5.5, 9.0, 10.0, 99)
-    assert outcome_text(told.outcomes) == "1 parked, 10 succeeded, 1 unobserved"
+        tally.add_result(result_of(workflow(seconds, State.COMPLETED, seconds=seconds)))
+    tally.add_result(result_of(workflow(11, State.SUSPENDED)))
+    tally.add_result(error_result(12, ConnectFailed("refused"), None))
+    summary = summarize(tally, 99, preservica().spans)
+    assert (summary.median, summary.p90, summary.longest, summary.requests) == (5.5, 9.0, 10.0, 99)
+    assert outcome_text(summary.outcomes) == "1 parked, 10 succeeded, 1 unobserved"
 
 
-def test_a_summary_without_durations_tells_none() -> None:
-    told = summarize(Tally("preservica", 0), 0, preservica().spans)
-    assert (told.workflows, told.median, told.p90, told.longest) == (0, None, None, None)
+def test_a_summary_without_durations_has_none() -> None:
+    summary = summarize(Tally("preservica", 0), 0, preservica().spans)
+    assert (summary.workflows, summary.median, summary.p90, summary.longest) == (0, None, None, None)
 
 
-def test_the_slowest_are_those_that_have_not_changed_for_longest() -> None:
+def test_the_slowest_workflows_are_unchanged_for_the_longest_time() -> None:
     now = iter((0.0, 5.0, 60.0))
-    board = Tally("preservica", 2, clock=lambda: next(now))
-    board.update(workflow(1, State.ACTIVE))
-    board.update(workflow(2, State.ACTIVE))
-    assert [(slow.id, seconds) for slow, seconds in board.slowest(3)] == [(1, 60.0), (2, 55.0)]
+    tally = Tally("preservica", 2, clock=lambda: next(now))
+    tally.update(workflow(1, State.ACTIVE))
+    tally.update(workflow(2, State.ACTIVE))
+    assert [(slow.id, seconds) for slow, seconds in tally.slowest(3)] == [(1, 60.0), (2, 55.0)]
 
 
-def test_all_are_over_when_the_longest_is() -> None:
-    board = Tally("preservica", 2, usual_remaining={1: 30.0, 2: 90.0, 3: None}.get)
-    assert board.eta() is None
+def test_the_eta_is_that_of_the_longest_workflow() -> None:
+    tally = Tally("preservica", 2, usual_remaining={1: 30.0, 2: 90.0, 3: None}.get)
+    assert tally.eta() is None
     for id in (1, 2, 3):
-        board.update(workflow(id, State.ACTIVE))
-    assert board.eta() == 90.0
+        tally.update(workflow(id, State.ACTIVE))
+    assert tally.eta() == 90.0

@@ -23,8 +23,8 @@ class Terminal(io.StringIO):
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
-    """A person at the terminal, and what they were asked: the question, and whether the answer is hidden."""
+def prompts(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
+    """Fake a terminal. Return the prompts, each with True if the answer is hidden."""
     questions: list[tuple[str, bool]] = []
 
     def prompt(question: str, *, hide_input: bool, err: bool) -> str:
@@ -37,7 +37,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, bool]]:
     return questions
 
 
-def private(path: Path, text: str) -> Path:
+def private_file(path: Path, text: str) -> Path:
     path.write_text(text)
     path.chmod(0o600)
     return path
@@ -55,38 +55,38 @@ def private(path: Path, text: str) -> Path:
         (Target(credentials=Path("credentials.properties")), {}, "preservica"),
     ],
 )
-def test_the_system_is_the_one_asked_for_or_set_up(target: Target, environment: dict[str, str], system: str) -> None:
+def test_option_or_environment_choose_the_system(target: Target, environment: dict[str, str], system: str) -> None:
     assert choose_system(target, environment) is SYSTEMS[system]
 
 
-def test_a_password_file_gives_its_first_line(tmp_path: Path) -> None:
-    assert read_password(private(tmp_path / "password", " s3cret \r\nmore\n")) == " s3cret "
+def test_the_password_is_the_first_line_of_its_file(tmp_path: Path) -> None:
+    assert read_password(private_file(tmp_path / "password", " s3cret \r\nmore\n")) == " s3cret "
 
 
-def test_a_password_file_that_others_can_read_is_refused(tmp_path: Path) -> None:
-    path = private(tmp_path / "password", "s3cret\n")
+def test_a_password_file_that_other_users_can_read_is_rejected(tmp_path: Path) -> None:
+    path = private_file(tmp_path / "password", "s3cret\n")
     path.chmod(0o640)
     with pytest.raises(UsageError, match="other users can read .*: run chmod 600 on it") as refused:
         read_password(path)
     assert "s3cret" not in str(refused.value)
 
 
-def test_a_password_file_that_is_missing_empty_or_no_text_is_refused(tmp_path: Path) -> None:
+def test_a_missing_or_empty_or_binary_password_file_is_rejected(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="cannot be read"):
         read_password(tmp_path / "nowhere")
     with pytest.raises(UsageError, match="no password in its first line"):
-        read_password(private(tmp_path / "empty", "\n"))
-    (binary := private(tmp_path / "binary", "")).write_bytes(b"\xff\xfe")
+        read_password(private_file(tmp_path / "empty", "\n"))
+    (binary := private_file(tmp_path / "binary", "")).write_bytes(b"\xff\xfe")
     with pytest.raises(UsageError, match="cannot be read"):
         read_password(binary)
 
 
-def test_without_a_server_the_refusal_names_the_variables() -> None:
+def test_without_a_server_the_error_names_the_variables() -> None:
     with pytest.raises(UsageError, match=r"--url, or set OPENCAST_URL, or PRESERVICA_SERVER"):
         system_for(Target())
 
 
-def test_without_a_terminal_missing_credentials_are_refused_by_their_variables(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_terminal_the_error_names_the_missing_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "stdin", io.StringIO())
     with pytest.raises(UsageError, match="OPENCAST_USERNAME and OPENCAST_PASSWORD"):
         system_for(Target(url="https://oc.example.org"))
@@ -94,24 +94,24 @@ def test_without_a_terminal_missing_credentials_are_refused_by_their_variables(m
         system_for(Target(system="preservica", url="eu.preservica.com", username="manager"))
 
 
-def test_a_person_is_asked_for_what_is_missing_with_the_password_hidden(asked: list[tuple[str, bool]]) -> None:
+def test_missing_credentials_are_prompted_for_with_a_hidden_password(prompts: list[tuple[str, bool]]) -> None:
     assert isinstance(system_for(Target(url="https://oc.example.org")), OpencastSystem)
-    assert asked == [("User name", False), ("Password of answer", True)]
+    assert prompts == [("User name", False), ("Password of answer", True)]
 
 
-def test_a_person_is_asked_for_the_password_of_a_preservica(asked: list[tuple[str, bool]]) -> None:
+def test_the_password_of_preservica_is_prompted_for(prompts: list[tuple[str, bool]]) -> None:
     target = Target(system="preservica", url="eu.preservica.com", username="manager")
     assert isinstance(system_for(target), PreservicaSystem)
-    assert asked == [("Password", True)]
+    assert prompts == [("Password", True)]
 
 
-def test_a_person_is_not_asked_for_what_no_answer_mends(asked: list[tuple[str, bool]]) -> None:
+def test_nothing_is_prompted_for_if_the_username_is_missing(prompts: list[tuple[str, bool]]) -> None:
     with pytest.raises(InvalidArgument, match="PRESERVICA_USERNAME"):
         system_for(Target(system="preservica", url="eu.preservica.com"))
-    assert asked == []
+    assert prompts == []
 
 
-def test_ctrl_c_at_the_prompt_is_130(asked: list[tuple[str, bool]], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ctrl_c_at_the_prompt_exits_with_130(prompts: list[tuple[str, bool]], monkeypatch: pytest.MonkeyPatch) -> None:
     def abort(*_: Any, **__: Any) -> str:
         raise typer.Abort
 
@@ -121,17 +121,17 @@ def test_ctrl_c_at_the_prompt_is_130(asked: list[tuple[str, bool]], monkeypatch:
     assert ended.value.exit_code == 130
 
 
-def test_a_password_file_serves_either_system(tmp_path: Path) -> None:
-    path = private(tmp_path / "password", "s3cret\n")
+def test_a_password_file_works_for_both_systems(tmp_path: Path) -> None:
+    path = private_file(tmp_path / "password", "s3cret\n")
     opencast = Target(url="https://oc.example.org", username="admin", password_file=path)
     preservica = Target(system="preservica", url="eu.preservica.com", username="manager", password_file=path)
     assert repr(system_for(opencast).client) == "OpencastClient('https://oc.example.org')"
     assert repr(system_for(preservica).client) == "PreservicaClient('https://eu.preservica.com')"
 
 
-def test_credentials_properties_is_preservicas(tmp_path: Path) -> None:
+def test_a_credentials_file_is_for_preservica(tmp_path: Path) -> None:
     text = "[credentials]\nusername=manager\npassword=s3cret\nserver=eu.preservica.com\n"
-    path = private(tmp_path / "mine.properties", text)
+    path = private_file(tmp_path / "mine.properties", text)
     assert isinstance(system_for(Target(credentials=path)), PreservicaSystem)
     with pytest.raises(UsageError, match="--credentials is an option for Preservica"):
         system_for(Target(system="opencast", credentials=path))

@@ -1,4 +1,4 @@
-"""Nothing that a server says steers the terminal, whatever the command and whatever the text."""
+"""No text of a server controls the terminal, whatever the command and the text."""
 
 import ast
 import csv
@@ -12,7 +12,7 @@ import pytest
 from rich.console import Console
 
 from tests.cli.conftest import Run
-from tests.support.hostile_server import BAD, EVIL, IN_XML, LATE, ODD, STEERING, hostile_system, is_harmless
+from tests.support.hostile_server import EVIL, FAILED, IN_XML, RUNNING, STEERING, UNKNOWN, hostile_system, is_harmless
 from workflow_async import cli
 from workflow_async.cli import display, output
 from workflow_async.cli.app import COMMANDS
@@ -22,23 +22,23 @@ from workflow_async.cli.systems import SYSTEMS
 from workflow_async.cli.tally import Tally
 from workflow_async.preservica import State, Workflow
 
-SETTLE = ("--every", 0.1, "--settle", 0.1)
-WATCH = ("--timeout", 0.8, "--every", 0.1)
-START = {"opencast": ("event", "definition"), "preservica": ("42",)}
-SILENT = {
+FAST_RUN = ("--every", 0.1, "--settle", 0.1)
+FAST_WATCH = ("--timeout", 0.8, "--every", 0.1)
+START_ARGUMENTS = {"opencast": ("event", "definition"), "preservica": ("42",)}
+WITHOUT_SERVER_TEXT = {
     ("preservica", "start"),
     ("preservica", "watch"),
     ("preservica", "definitions"),
     ("opencast", "contexts"),
 }
-"""Calls that need not tell what the server said: two tell numbers and words of ours, and two are refused."""
-OURS = {"demo", "sandbox"}
-"""Commands that talk to the sandbox in their own process only."""
+"""Calls that need not print a text of the server: two print only ids and states, and two are rejected."""
+WITHOUT_SERVER = {"demo", "sandbox"}
+"""Commands that talk only to the sandbox in their own process."""
 
 
 @pytest.fixture(params=SYSTEMS)
 def system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
-    """The system whose server is hostile."""
+    """The name of the system whose server is hostile."""
     name: str = request.param
     monkeypatch.setattr("workflow_async.cli.command.system_for", lambda _: hostile_system(name))
     return name
@@ -46,7 +46,7 @@ def system(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> s
 
 @pytest.fixture
 def batch(system: str) -> Path:
-    """A file with a start that fails and one that is refused."""
+    """A file with a start that fails and a start that the server rejects."""
     rows = {
         "opencast": "key,event,definition\na,e,fast\nb,e,refused\n",
         "preservica": "key,context,n\na,42,1\nb,refused,2\n",
@@ -56,14 +56,14 @@ def batch(system: str) -> Path:
 
 
 def arguments(system: str) -> dict[str, tuple[object, ...]]:
-    """A call of each command, so that it shows as much as it can."""
+    """Return arguments for each command. They make the command print as much as possible."""
     return {
         "list": (),
-        "show": (BAD,),
-        "start": (*START[system], "--wait", *WATCH),
-        "run": ("batch.csv", "--journal", "b.sqlite", *SETTLE),
-        "watch": (LATE, BAD, ODD, 99, *WATCH),
-        "stop": (LATE, 99, "--yes"),
+        "show": (FAILED,),
+        "start": (*START_ARGUMENTS[system], "--wait", *FAST_WATCH),
+        "run": ("batch.csv", "--journal", "b.sqlite", *FAST_RUN),
+        "watch": (RUNNING, FAILED, UNKNOWN, 99, *FAST_WATCH),
+        "stop": (RUNNING, 99, "--yes"),
         "report": ("b.sqlite",),
         "definitions": (),
         "contexts": (),
@@ -71,7 +71,7 @@ def arguments(system: str) -> dict[str, tuple[object, ...]]:
 
 
 def test_every_command_is_tried() -> None:
-    assert arguments("opencast").keys() | OURS == COMMANDS.keys()
+    assert arguments("opencast").keys() | WITHOUT_SERVER == COMMANDS.keys()
 
 
 def check_harmless(text: str) -> None:
@@ -80,26 +80,26 @@ def check_harmless(text: str) -> None:
 
 @pytest.mark.parametrize("json", [False, True], ids=["people", "json"])
 @pytest.mark.parametrize("name", arguments("opencast"))
-def test_no_text_of_a_server_reaches_the_terminal_as_it_is(
+def test_no_control_character_of_a_server_reaches_the_terminal(
     run: Run, system: str, batch: Path, name: str, *, json: bool
 ) -> None:
     if name == "report":
         run("run", *arguments(system)["run"])
     result = run(name, *arguments(system)[name], *(["--json"] if json else []))
     assert not isinstance(result.exception, Exception)
-    assert "evil" in result.output or (system, name) in SILENT
+    assert "evil" in result.output or (system, name) in WITHOUT_SERVER_TEXT
     check_harmless(result.stdout)
     check_harmless(result.stderr)
 
 
-def test_what_comes_from_stdin_is_harmless_too(run: Run, system: str) -> None:
+def test_no_control_character_from_stdin_reaches_the_terminal(run: Run, system: str) -> None:
     result = run("watch", "-", stdin='{"state": "evil\x9b5;41m"}\n')
     assert (result.exit_code, result.stdout) == (2, "")
     assert "evil" in result.stderr
     check_harmless(result.stderr)
 
 
-def test_a_file_for_spreadsheets_is_harmless_too(run: Run, system: str, batch: Path) -> None:
+def test_a_csv_file_has_no_control_characters(run: Run, system: str, batch: Path) -> None:
     run("run", *arguments(system)["run"])
     result = run("report", "b.sqlite", "--csv")
     check_harmless(result.stdout)
@@ -108,20 +108,20 @@ def test_a_file_for_spreadsheets_is_harmless_too(run: Run, system: str, batch: P
     assert "evil" in refused["detail"]
 
 
-def test_what_scripts_get_is_what_the_server_said(run: Run, system: str) -> None:
-    (line,) = run("show", BAD, "--json").stdout.splitlines()
+def test_json_keeps_the_text_of_the_server(run: Run, system: str) -> None:
+    (line,) = run("show", FAILED, "--json").stdout.splitlines()
     record = json.loads(line)
     assert record["creator"] == {"opencast": EVIL, "preservica": record["creator"]}[system]
     assert "\x9b5;41m" in record["creator"]
 
 
 ALLOWED = re.compile(r"\x1b\[[0-9;]*m|\x1b\[\?25[lh]|\x1b\[1A|\x1b\[2K|\r")
-"""What rich steers a terminal with: styles, the cursor, lines that are drawn again."""
+"""The control sequences of rich: styles, cursor movements, and erased lines."""
 FORBIDDEN = ("\x1b]", "\x1b[2J", "\x1b[5;41m", "\x1bP", "\x1b_", "\x1b\\", "\x9b", "\x9c", "\x9d", "\x07", "\x08")
 
 
 @pytest.mark.parametrize("name", ["start", "run", "watch"])
-def test_no_text_of_a_server_steers_a_live_board(
+def test_no_control_character_of_a_server_reaches_the_live_table(
     run: Run, system: str, batch: Path, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     shown = io.StringIO()
@@ -143,16 +143,16 @@ def test_no_text_of_a_server_steers_a_live_board(
 
 
 @pytest.mark.parametrize("text", STEERING.values(), ids=list(STEERING))
-def test_every_way_to_draw_takes_a_text_for_a_text(text: str) -> None:
-    board = Tally("opencast", 1)
-    board.update(Workflow(id=7, state=State.UNKNOWN, state_text=f"evil{text}", current_step=f"evil{text}"))
+def test_every_drawing_function_replaces_control_characters(text: str) -> None:
+    tally = Tally("opencast", 1)
+    tally.update(Workflow(id=7, state=State.UNKNOWN, state_text=f"evil{text}", current_step=f"evil{text}"))
     shown = io.StringIO()
     terminal = Console(file=shown, width=200)
     for drawable in (
         plain_text(f"evil{text}"),
         dim_text(f"evil{text}"),
         grid(["", "evil"], [[f"evil{text}", f"evil{text}"]]),
-        display.live_view([board], 1.0),
+        display.live_view([tally], 1.0),
     ):
         terminal.print(drawable)
     drawn = shown.getvalue()
@@ -162,23 +162,23 @@ def test_every_way_to_draw_takes_a_text_for_a_text(text: str) -> None:
 
 
 @pytest.mark.parametrize("name", STEERING)
-def test_what_steers_a_terminal_is_not_printable(name: str) -> None:
+def test_every_control_sequence_is_made_printable(name: str) -> None:
     text = printable_text(STEERING[name])
     assert text.isprintable()
     assert (text == STEERING[name]) is (name in {"markup", "emoji code"})
 
 
-# Where it is written
+# Which modules write
 
 MODULES = sorted(Path(cli.__file__).parent.rglob("*.py"))
 WRITERS = {"output.py"}
-"""Modules that may write what they are given."""
+"""Modules that may write any text."""
 MAKERS = {"rich.text", "rich.table", "rich.markup", "rich.panel", "rich.tree", "rich.pretty", "rich", "sys.stdout"}
 CALLS = {"print", "echo", "secho", "write", "writelines", "writerow", "add_row", "log", "out", "input", "status"}
 
 
-def spoken(tree: ast.Module) -> Iterator[str]:
-    """What a module writes with anything but a constant, and what it makes texts for the terminal of."""
+def unsafe_writes(tree: ast.Module) -> Iterator[str]:
+    """Yield the calls that write anything but a constant, and the imports that make texts for a terminal."""
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module in MAKERS:
             yield f"{node.lineno}: from {node.module}"
@@ -191,7 +191,7 @@ def spoken(tree: ast.Module) -> Iterator[str]:
 
 
 def is_safe(argument: ast.expr) -> bool:
-    """True for a constant, our own version, and a text that starts with a constant and ends with a printable one."""
+    """True for a constant, for `__version__`, and for an f-string of constants and printable texts."""
     if isinstance(argument, ast.JoinedStr):
         return all(is_safe(part) for part in argument.values)
     if isinstance(argument, ast.FormattedValue):
@@ -201,10 +201,10 @@ def is_safe(argument: ast.expr) -> bool:
 
 @pytest.mark.parametrize("path", [path for path in MODULES if path.name not in WRITERS], ids=lambda path: path.name)
 def test_only_one_module_writes_to_the_terminal(path: Path) -> None:
-    assert list(spoken(ast.parse(path.read_text()))) == []
+    assert list(unsafe_writes(ast.parse(path.read_text()))) == []
 
 
-def test_the_module_that_writes_makes_all_its_texts_in_one_place() -> None:
+def test_only_plain_text_makes_texts_for_the_terminal() -> None:
     tree = ast.parse((Path(cli.__file__).parent / "output.py").read_text())
     makers = {
         function.name
@@ -227,10 +227,10 @@ def test_the_module_that_writes_makes_all_its_texts_in_one_place() -> None:
         ("sys.stderr.write(str(error))", 1),
     ],
 )
-def test_the_guard_sees_what_it_is_for(text: str, found: int) -> None:
-    assert len(list(spoken(ast.parse(text)))) == found
+def test_the_guard_finds_unsafe_writes(text: str, found: int) -> None:
+    assert len(list(unsafe_writes(ast.parse(text)))) == found
 
 
-def test_the_hostile_texts_are_as_bad_as_xml_allows() -> None:
+def test_the_hostile_text_in_xml_keeps_its_control_characters() -> None:
     assert "\x9b5;41m" in IN_XML
     assert "\u202e" in IN_XML

@@ -1,4 +1,4 @@
-"""Servers of both systems that put into every text what steers a terminal, and a client of them for every command."""
+"""Servers of both systems that put terminal control sequences into every text."""
 
 import itertools
 import json
@@ -34,46 +34,48 @@ STEERING = {
 }
 EVIL = "evil " + " ".join(STEERING.values())
 IN_XML = "".join(char for char in EVIL if char in "\t\n\r" or (char >= " " and char not in "\x7f\ud800"))
-"""As much of it as XML can say."""
-LATE, BAD, ODD = 1, 2, 3
-"""Ids: one that ends after a while, one that has failed, one in a state that no version of the server has."""
+"""The part of the text that XML allows."""
+RUNNING, FAILED, UNKNOWN = 1, 2, 3
+"""Ids: a workflow that ends after some requests, a failed one, and one with an unknown state."""
 
 
 def is_harmless(text: str) -> bool:
-    """True if a text cannot steer a terminal."""
+    """Return True if a text cannot control a terminal."""
     return all(char == "\n" or char.isprintable() for char in text)
 
 
 @define
-class Opencast:
-    """Answers everything, with a list as up to Opencast 11."""
+class HostileOpencast:
+    """Responds to every request, with a list as in Opencast 11."""
 
-    looks: "itertools.count[int]" = field(factory=itertools.count)
+    gets: "itertools.count[int]" = field(factory=itertools.count)
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         path, last = request.url.path, request.url.path.rpartition("/")[2]
         if path == "/api/version":
-            return answer({"default": "v1.7.0", "versions": ["v1.7.0"]})
+            return json_response({"default": "v1.7.0", "versions": ["v1.7.0"]})
         if path == "/api/workflow-definitions":
-            return answer([{"identifier": EVIL, "title": EVIL, "description": EVIL, "tags": [EVIL]}])
+            return json_response([{"identifier": EVIL, "title": EVIL, "description": EVIL, "tags": [EVIL]}])
         if path == "/api/workflows" and request.method == "POST":
-            return self._started(request)
+            return self._start_response(request)
         if path == "/api/workflows":
-            return answer([self._workflow(id) for id in (LATE, BAD, ODD)] if "offset=0" in str(request.url) else [])
-        if path.startswith("/api/workflows/") and int(last) in {LATE, BAD, ODD} and request.method == "GET":
-            return answer(self._workflow(int(last)))
-        return answer({"message": EVIL}, 409)
+            return json_response(
+                [self._workflow(id) for id in (RUNNING, FAILED, UNKNOWN)] if "offset=0" in str(request.url) else []
+            )
+        if path.startswith("/api/workflows/") and int(last) in {RUNNING, FAILED, UNKNOWN} and request.method == "GET":
+            return json_response(self._workflow(int(last)))
+        return json_response({"message": EVIL}, 409)
 
-    def _started(self, request: httpx.Request) -> httpx.Response:
+    def _start_response(self, request: httpx.Request) -> httpx.Response:
         form = parse_qs(request.content.decode())
         (event,), (definition,) = form["event_identifier"], form["workflow_definition_identifier"]
         if definition == "refused":
-            return answer({"message": EVIL}, 400)
-        return answer({**self._workflow(BAD), "event_identifier": event}, 201)
+            return json_response({"message": EVIL}, 400)
+        return json_response({**self._workflow(FAILED), "event_identifier": event}, 201)
 
     def _workflow(self, id: int) -> dict[str, object]:
-        late = "running" if next(self.looks) < 12 else "succeeded"
-        state = {LATE: late, BAD: "failed", ODD: EVIL}[id]
+        state_of_running = "running" if next(self.gets) < 12 else "succeeded"
+        state = {RUNNING: state_of_running, FAILED: "failed", UNKNOWN: EVIL}[id]
         operation = {"operation": EVIL, "description": EVIL, "host": EVIL, "if": EVIL, "failed_attempts": 1}
         times = {"start": "2026-03-04T12:00:00Z", "completion": "2026-03-04T12:00:07Z"}
         return {
@@ -91,48 +93,48 @@ class Opencast:
 
 
 @define
-class Preservica:
-    """Answers everything."""
+class HostilePreservica:
+    """Responds to every request."""
 
-    looks: "itertools.count[int]" = field(factory=itertools.count)
+    gets: "itertools.count[int]" = field(factory=itertools.count)
 
     def __call__(self, request: httpx.Request) -> httpx.Response:
         path, last = request.url.path, request.url.path.rpartition("/")[2]
         if path == "/api/accesstoken/login":
             return httpx.Response(200, json={"success": True, "token": "token", "validFor": 15})
         if path.endswith("/contexts"):
-            return document(element("WorkflowContext", Id="42", Name=IN_XML))
+            return xml_response(element("WorkflowContext", Id="42", Name=IN_XML))
         if path.endswith("/instances") and request.method == "POST":
             refused = b"refused" in request.content
-            return httpx.Response(400, text=IN_XML) if refused else document(self._values(BAD))
+            return httpx.Response(400, text=IN_XML) if refused else xml_response(self._instance(FAILED))
         if path.endswith("/instances"):
-            rows = [element("WorkflowInstance", self._values(id)) for id in (LATE, BAD, ODD)]
-            return document("".join(rows) + element("TotalCount", "3"))
-        if last.isdigit() and int(last) in {LATE, BAD, ODD}:
-            return document(self._values(int(last)))
+            rows = [element("WorkflowInstance", self._instance(id)) for id in (RUNNING, FAILED, UNKNOWN)]
+            return xml_response("".join(rows) + element("TotalCount", "3"))
+        if last.isdigit() and int(last) in {RUNNING, FAILED, UNKNOWN}:
+            return xml_response(self._instance(int(last)))
         return httpx.Response(404, text=EVIL.replace("\ud800", ""))
 
-    def _values(self, id: int) -> str:
-        late = "Active" if next(self.looks) < 12 else "Completed"
-        state = {LATE: late, BAD: "Failed", ODD: IN_XML}[id]
+    def _instance(self, id: int) -> str:
+        state_of_running = "Active" if next(self.gets) < 12 else "Completed"
+        state = {RUNNING: state_of_running, FAILED: "Failed", UNKNOWN: IN_XML}[id]
         names = ("WorkflowContextName", "WorkflowDefinitionName", "Creator", "CurrentStepName", "Odd")
         times = element("Started", "2026-03-04T12:00:00.000Z") + element("Finished", "2026-03-04T12:00:07.000Z")
         return element("Id", str(id)) + element("State", state) + times + "".join(element(n, IN_XML) for n in names)
 
 
-def answer(tree: object, status: int = 200) -> httpx.Response:
-    """An answer in JSON."""
+def json_response(tree: object, status: int = 200) -> httpx.Response:
+    """Return a response in JSON."""
     return httpx.Response(status, content=json.dumps(tree), headers={"content-type": "application/json"})
 
 
-def document(content: str) -> httpx.Response:
-    """An answer in XML."""
+def xml_response(content: str) -> httpx.Response:
+    """Return a response in XML."""
     text = f'<?xml version="1.0" encoding="UTF-8"?><Answer xmlns="http://workflow.preservica.com">{content}</Answer>'
     return httpx.Response(200, content=text.encode(), headers={"content-type": "application/xml"})
 
 
 def element(name: str, *content: str, **children: str) -> str:
-    """An element with a text or elements in it; texts are escaped unless they are elements."""
+    """Return an element with texts or elements in it. A text that begins with `<` is not escaped."""
     inner = "".join(text if text.startswith("<") else escape(text) for text in content)
     return f"<{name}>{inner}{''.join(element(child, text) for child, text in children.items())}</{name}>"
 
@@ -140,7 +142,7 @@ def element(name: str, *content: str, **children: str) -> str:
 def hostile_system(name: str) -> AnySystem:
     """Return the named system with a client of a hostile server."""
     if name == "opencast":
-        http = httpx.AsyncClient(transport=httpx.MockTransport(Opencast()))
+        http = httpx.AsyncClient(transport=httpx.MockTransport(HostileOpencast()))
         return OpencastSystem(OpencastClient("https://oc.example.org", auth=("user", "secret"), http=http))
-    http = httpx.AsyncClient(transport=httpx.MockTransport(Preservica()))
+    http = httpx.AsyncClient(transport=httpx.MockTransport(HostilePreservica()))
     return PreservicaSystem(PreservicaClient("pv.example.org", username="u@x", password="pw", tenant="TEN", http=http))
