@@ -122,6 +122,13 @@ def test_a_filter_watches_matching_workflows_until_the_timeout(run: Run) -> None
     assert other not in {line["id"] for line in lines(result.stdout)}
 
 
+def test_a_filter_watches_workflows_on_preservica(run: Run, fakes: Sandbox) -> None:
+    (id,) = fakes.preservica.seed(1, contexts=["42"])
+    result = run("watch", "--filter", "context=42", "--timeout", 3, "--json", *FAST_POLL, env=preservica_of(fakes))
+    assert outcomes(result.stdout) == {id: "succeeded"}
+    assert result.exit_code == 0
+
+
 @pytest.mark.parametrize("words", [("7", "--filter", "state=running"), (), ("--filter", "state"), ("--filter", "x=y")])
 def test_a_watch_needs_either_ids_or_a_known_filter(run: Run, fakes: Sandbox, words: tuple[str, ...]) -> None:
     result = run("watch", *words, env=opencast_of(fakes))
