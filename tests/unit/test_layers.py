@@ -22,7 +22,7 @@ LAYERS = (
     {"batch"},
     {"opencast", "preservica"},
     {"sandbox", "cli"},
-    {"__init__", "__main__"},
+    {"__init__", "__main__", "pytest_plugin"},
 )
 """Folders and modules, lowest first. A module imports its own folder and the entries of earlier lines."""
 
@@ -44,6 +44,8 @@ VALUES = {"settings"}
 NETWORK = {"httpx", "httpx2", "httpcore", "asyncio", "anyio", "aiohttp", "trio", "socket", "ssl"}
 HTTP_CLIENTS = {"httpx", "httpx2", "httpcore", "aiohttp", "certifi"}
 EXTRAS = {"starlette", "uvicorn", "typer", "rich", "click"}
+ENTRY_POINTS = {"__main__", "pytest_plugin"}
+"""Modules that import the command line or the sandbox when they run."""
 BACKENDS = {
     "_http/borrowed": {"httpx", "httpx2"},
     "_http/httpcore": {"httpcore"},
@@ -95,7 +97,7 @@ def test_every_import_points_to_the_same_layer_or_a_lower_layer() -> None:
     upward = [
         (module, needed)
         for module in MODULES
-        for needed in modules(module, top_only=module == "__main__")
+        for needed in modules(module, top_only=module in ENTRY_POINTS)
         if layer(needed) > layer(module) and needed != "__init__"
     ]
     assert not upward
@@ -141,9 +143,9 @@ def test_only_the_clients_choose_a_backend() -> None:
 
 def test_the_library_imports_neither_sandbox_nor_command_line() -> None:
     library = [name for name in MODULES if not name.startswith(("sandbox/", "cli/"))]
-    needed = {name: modules(name, top_only=name == "__main__") for name in library}
+    needed = {name: modules(name, top_only=name in ENTRY_POINTS) for name in library}
     assert not {name for name, found in needed.items() if any(m.startswith(("sandbox/", "cli/")) for m in found)}
-    assert not {name for name in library if libraries(name, top_only=name == "__main__") & EXTRAS}
+    assert not {name for name in library if libraries(name, top_only=name in ENTRY_POINTS) & EXTRAS}
 
 
 def test_neither_system_imports_the_other() -> None:
