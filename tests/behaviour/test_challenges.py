@@ -5,8 +5,7 @@ import base64
 
 import httpx
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from tests.conftest import FakeTime, See
 from tests.support.byte_server import ReceivedRequest, http, serve

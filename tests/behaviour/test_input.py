@@ -9,8 +9,7 @@ from urllib.parse import unquote, urlsplit
 
 import httpx
 import pytest
-from hypothesis import assume, given, settings
-from hypothesis import strategies as st
+from hypothesis import assume, given, settings, strategies as st
 
 from tests.conftest import FakeTime, See
 from tests.support.stub_clients import SYSTEMS, MockServer, client_of, workflow

@@ -6,8 +6,7 @@ from typing import Any
 import httpx
 import pytest
 from attrs import define, field
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from tests.conftest import FakeTime, See
 from tests.support import virtual_time as virtual

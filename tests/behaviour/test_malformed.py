@@ -9,8 +9,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from tests.conftest import FakeTime, See
 from tests.support.stub_clients import NO_RETRIES, SYSTEMS, MockServer, mock_server, workflow

@@ -4,16 +4,14 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from tests.behaviour.test_fields import OPERATION, WORKFLOW, faults, read
 from tests.conftest import See
 from workflow_async._core.call import Reply
 from workflow_async.errors import DecodeError, ListingInconsistent, ListingNotSupported, ResponseMismatch
 from workflow_async.opencast import calls as opencast
-from workflow_async.preservica import calls as preservica
-from workflow_async.preservica import process_calls
+from workflow_async.preservica import calls as preservica, process_calls
 
 VALUES: list[Any] = [None, True, "true", "1603", 1603, 1603.0, [], {}, "some text", ""]
 TEXT = [None, "true", "1603", "some text", ""]

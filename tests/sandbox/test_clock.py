@@ -1,8 +1,7 @@
 """The clocks of the sandbox."""
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from workflow_async.sandbox import ManualClock, RealClock
 

@@ -3,8 +3,7 @@
 import threading
 
 import pytest
-from hypothesis import settings
-from hypothesis import strategies as st
+from hypothesis import settings, strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, rule
 
 from workflow_async.sandbox import ManualClock, Step, StepResult

@@ -3,8 +3,7 @@
 from collections import Counter
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from workflow_async.sandbox import CannedResponse, Fault, Faults, Trouble
 from workflow_async.sandbox.hashing import hash_choice, hash_float, hash_uuid

@@ -165,9 +165,9 @@ def loaded(code: str) -> set[str]:
 CLIENT = "workflow_async.OpencastClient('https://oc.example.org', auth=('user', 'secret'))"
 
 
-def test_importing_the_package_imports_only_its_lazy_exports() -> None:
+def test_importing_the_package_imports_no_module_of_it() -> None:
     own = {name for name in loaded("import workflow_async") if name.startswith("workflow_async")}
-    assert own == {"workflow_async", "workflow_async._core", "workflow_async._core.lazy"}
+    assert own == {"workflow_async"}
 
 
 @pytest.mark.parametrize(("client", "other"), [("OpencastClient", "preservica"), ("PreservicaClient", "opencast")])
@@ -186,8 +186,8 @@ def test_creating_a_client_imports_its_backend_and_no_other_optional_library(htt
 
 
 def test_a_name_that_is_not_public_raises_attribute_error() -> None:
-    with pytest.raises(AttributeError, match="module 'workflow_async' has no attribute 'Unknown'"):
-        workflow_async.Unknown  # noqa: B018 - the access is the test
+    with pytest.raises(AttributeError, match="workflow_async.* Unknown"):
+        workflow_async.Unknown  # type: ignore[attr-defined]  # noqa: B018 - the access is the test
 
 
 @pytest.mark.parametrize("module", ["workflow_async", "workflow_async.opencast", "workflow_async.preservica"])

@@ -4,8 +4,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from tests.sandbox.opencast.releases import with_list
 from workflow_async.sandbox import ManualClock, ServerClock, Step

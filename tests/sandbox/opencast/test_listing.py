@@ -8,8 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from tests.sandbox.opencast.releases import with_list
 from workflow_async.sandbox import Fault, Faults, IndexFault, ManualClock

@@ -5,8 +5,7 @@ from xml.etree import ElementTree as ET
 
 import httpx
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 from starlette.datastructures import QueryParams
 
 from tests.sandbox.preservica.api import LIST, NS, list_page, row_ids, total_and_count

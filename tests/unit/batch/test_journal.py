@@ -32,8 +32,7 @@ from workflow_async.batch.journal import Journal
 from workflow_async.batch.start_records import OpencastStart
 from workflow_async.errors import JournalError, StartOutcomeUnknown
 from workflow_async.opencast import Start
-from workflow_async.preservica import PreservicaClient
-from workflow_async.preservica import Start as ContextStart
+from workflow_async.preservica import PreservicaClient, Start as ContextStart
 from workflow_async.sandbox import Fault, Faults, Step, StepResult
 from workflow_async.sandbox.systems import FakeOpencast, FakePreservica
 

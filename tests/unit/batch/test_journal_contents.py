@@ -27,10 +27,12 @@ from workflow_async.batch.journal import Journal, open_journal
 from workflow_async.batch.start_records import OpencastStart
 from workflow_async.batch.workflow_details import NO_DETAILS, failure_text, read_details
 from workflow_async.opencast import Operation, OperationState, Start, State, Workflow
-from workflow_async.preservica import PreservicaClient
-from workflow_async.preservica import Start as ContextStart
-from workflow_async.preservica import State as PreservicaState
-from workflow_async.preservica import Workflow as PreservicaWorkflow
+from workflow_async.preservica import (
+    PreservicaClient,
+    Start as ContextStart,
+    State as PreservicaState,
+    Workflow as PreservicaWorkflow,
+)
 from workflow_async.sandbox import Fault, Faults, ManualClock, Step, StepResult
 from workflow_async.sandbox.systems import FakeOpencast, FakePreservica
 

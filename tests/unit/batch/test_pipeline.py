@@ -22,8 +22,7 @@ from workflow_async.errors import (
 )
 from workflow_async.monitor import PollingFailed
 from workflow_async.opencast import Start
-from workflow_async.preservica import PreservicaClient
-from workflow_async.preservica import Start as ContextStart
+from workflow_async.preservica import PreservicaClient, Start as ContextStart
 from workflow_async.sandbox import Fault, Faults, ManualClock, Step
 from workflow_async.sandbox.systems import FakeOpencast, FakePreservica
 

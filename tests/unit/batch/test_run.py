@@ -32,8 +32,7 @@ from workflow_async.errors import (
 )
 from workflow_async.monitor import Finished, Parked, PollingFailed, Replaced, Vanished
 from workflow_async.opencast import Start, Workflow
-from workflow_async.preservica import PreservicaClient
-from workflow_async.preservica import Start as ContextStart
+from workflow_async.preservica import PreservicaClient, Start as ContextStart
 from workflow_async.sandbox import Boot, Fault, Faults, ManualClock, Sandbox, Step, StepResult
 from workflow_async.sandbox.systems import FakeOpencast, FakePreservica
 

@@ -24,8 +24,7 @@ from workflow_async.batch import (
 from workflow_async.batch.reconcile import CHECK_INTERVAL, ReconcileResult, search
 from workflow_async.errors import CallError, DecodeError, Forbidden, RateLimited, ServerError
 from workflow_async.opencast import Start
-from workflow_async.preservica import PreservicaClient
-from workflow_async.preservica import Start as ContextStart
+from workflow_async.preservica import PreservicaClient, Start as ContextStart
 from workflow_async.sandbox import Fault, Faults, ManualClock, Step
 from workflow_async.sandbox.systems import FakeOpencast, FakePreservica
 

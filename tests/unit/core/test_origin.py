@@ -4,8 +4,7 @@ import contextlib
 from urllib.parse import urlsplit
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from workflow_async._core.origin import Origin, same_server
 from workflow_async.errors import InvalidArgument

@@ -4,8 +4,7 @@ import math
 from collections.abc import Iterable
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from workflow_async import Retry
 from workflow_async._core.call import Replay, Reply

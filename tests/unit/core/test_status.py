@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 from attrs import evolve
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from workflow_async._core.call import Call, Replay, Reply, Signature
 from workflow_async._core.status import REJECTIONS, error_for, error_message, is_unauthorized, status_error

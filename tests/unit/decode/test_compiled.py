@@ -10,8 +10,7 @@ from typing import Any
 import attrs
 import pytest
 from attrs import field, frozen
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from workflow_async._decode import records as decoding
 from workflow_async._decode.compiled import MISSING, default_factory

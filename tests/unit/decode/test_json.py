@@ -7,8 +7,7 @@ import tracemalloc
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
+from hypothesis import HealthCheck, given, settings, strategies as st
 
 from workflow_async._decode import json as json_parser
 from workflow_async._decode.json import SpelledNumber, json_rows, json_tree, reference_json_tree, spelled_json_tree

@@ -11,8 +11,7 @@ import attrs
 import cattrs
 import pytest
 from attrs import field, frozen
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from workflow_async._core.call import UnreadableRow
 from workflow_async._decode.records import (

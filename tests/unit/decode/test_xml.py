@@ -9,8 +9,7 @@ from typing import Any
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import assume, given
-from hypothesis import strategies as st
+from hypothesis import assume, given, strategies as st
 
 from workflow_async._core.excerpts import is_html
 from workflow_async._decode import xml as xml_parser

@@ -3,11 +3,9 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
-from workflow_async._decode import xml as xml_parser
-from workflow_async._decode import xml_rows
+from workflow_async._decode import xml as xml_parser, xml_rows
 from workflow_async._decode.xml import reference_xml_tree, xml_list
 from workflow_async._decode.xml_rows import MAX_CHILDREN, PLACEHOLDER, ColumnBlock, RowBlock, extract_rows
 from workflow_async.errors import DecodeError

@@ -13,8 +13,7 @@ import httpx
 import pytest
 import trustme
 from attrs import define
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from tests.conftest import FakeTime
 from tests.support import byte_server as wires

@@ -6,8 +6,7 @@ from typing import Any
 import anyio
 import pytest
 from attrs import define, field
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from tests.support import virtual_time as virtual
 from tests.support.monitored_server import ROWS, Record, Server, running

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 from attrs import define, field
-from hypothesis import settings
-from hypothesis import strategies as st
+from hypothesis import settings, strategies as st
 from hypothesis.stateful import Bundle, RuleBasedStateMachine, invariant, precondition, rule
 
 from workflow_async._core.call import Call, Page

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 from attrs import frozen
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from workflow_async._core.call import Call, OnUnreadable, Page, UnreadableRow
 from workflow_async._listing.active_scan import ActiveScan

@@ -1,7 +1,6 @@
 """Who is due when."""
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from workflow_async.monitor._engine.due_queue import DueQueue
 

@@ -5,8 +5,7 @@ from itertools import pairwise, takewhile
 from typing import Any
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from tests.support.monitored_server import Detailed, Operation, Record, Server
 from workflow_async import Clock, Phase, Poll

@@ -3,8 +3,7 @@
 from datetime import UTC, datetime
 from typing import Any
 
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from tests.support.monitored_server import Record
 from workflow_async import Phase, Poll

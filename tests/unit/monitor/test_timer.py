@@ -3,8 +3,7 @@
 import asyncio
 
 import anyio
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from tests.support import virtual_time as virtual
 from tests.support.stub_clients import running_clock

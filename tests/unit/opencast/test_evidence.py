@@ -3,8 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from workflow_async.batch import Ambiguous, StartFound, Ticket
 from workflow_async.batch.reconcile import NO_OTHER_STARTS, OtherStarts

@@ -9,8 +9,7 @@ from urllib.parse import quote_plus
 import httpx
 import pytest
 from attrs import define, field
-from hypothesis import given, settings
-from hypothesis import strategies as st
+from hypothesis import given, settings, strategies as st
 
 from tests.conftest import FakeTime
 from tests.support.virtual_time import run

@@ -7,8 +7,7 @@ from urllib.parse import parse_qs
 
 import httpx
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from tests.conftest import FakeTime
 from tests.support.stub_clients import MockServer

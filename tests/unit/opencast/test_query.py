@@ -6,8 +6,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+from hypothesis import given, strategies as st
 
 from workflow_async.errors import InvalidArgument
 from workflow_async.opencast import State, Workflow, WorkflowFilters

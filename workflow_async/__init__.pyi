@@ -1,0 +1,11 @@
+from ._core.call import Page as Page, ParameterValue as ParameterValue, UnreadableRow as UnreadableRow
+from ._http import HTTPBackend as HTTPBackend
+from ._listing.listing import Listing as Listing, ListingReport as ListingReport
+from ._listing.scan import Consistency as Consistency
+from .auth import Basic as Basic, Bearer as Bearer, Digest as Digest, Secret as Secret
+from .opencast.client import OpencastClient as OpencastClient
+from .phase import Phase as Phase
+from .preservica.client import PreservicaClient as PreservicaClient
+from .settings import Clock as Clock, Limits as Limits, Poll as Poll, Retry as Retry, Timeouts as Timeouts
+
+__version__: str

@@ -1,0 +1,17 @@
+from .client import OpencastClient as OpencastClient
+from .definitions import Definitions as Definitions
+from .events import Events as Events
+from .filters import DefinitionSort as DefinitionSort, EventSort as EventSort, WorkflowFilters as WorkflowFilters
+from .records import (
+    Definition as Definition,
+    Event as Event,
+    Me as Me,
+    Operation as Operation,
+    OperationDefinition as OperationDefinition,
+    OperationState as OperationState,
+    State as State,
+    Version as Version,
+    Workflow as Workflow,
+)
+from .start_backend import Start as Start
+from .workflows import Workflows as Workflows
