@@ -1,7 +1,7 @@
 """Records what happens to each start, and then reports its one result."""
 
 from collections.abc import Callable
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from attrs import define, field
 
@@ -17,7 +17,7 @@ from workflow_async.phase import Workflow
 
 W = TypeVar("W", bound=Workflow)
 
-LABELS = {NotStarted: "not sent", Rejected: "refused", Conflicted: "conflict", Skipped: "skipped"}
+LABELS: dict[type[Any], str] = {NotStarted: "not sent", Rejected: "refused", Conflicted: "conflict", Skipped: "skipped"}
 MAYBE_STARTED = frozenset({StatusKind.INTENT, StatusKind.UNKNOWN})
 
 

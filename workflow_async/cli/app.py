@@ -56,7 +56,7 @@ def load_command(name: str) -> Any:
     return typer.main.get_command(single)
 
 
-app = typer.Typer(
+app: typer.Typer = typer.Typer(
     name="workflow-async", no_args_is_help=True, cls=LazyCommands, add_completion=False, pretty_exceptions_enable=False
 )
 
@@ -81,8 +81,12 @@ def workflow_async(*, version: Version = False) -> None:
     """
 
 
-for name, (_, line) in COMMANDS.items():
-    app.command(name, help=line)(lambda: None)
+def _add_commands() -> None:
+    for name, (_, line) in COMMANDS.items():
+        app.command(name, help=line)(lambda: None)
+
+
+_add_commands()
 
 
 def main() -> None:

@@ -155,7 +155,11 @@ class WaitTimeout(WorkflowAsyncError, TimeoutError):
 
     def __init__(self, workflow_id: int, timeout: float, workflow: WorkflowSummary | None) -> None:
         super().__init__()
-        self.args = (workflow_id, timeout, workflow)  # OSError.__init__ would take them for errno and strerror
+        self.args: tuple[Any, ...] = (
+            workflow_id,
+            timeout,
+            workflow,
+        )  # OSError.__init__ would take them for errno and strerror
         self.workflow_id = workflow_id
         self.timeout = timeout
         self.workflow = workflow

@@ -78,9 +78,9 @@ class OpencastClient(Client):
         )
         poller = Poller(OpencastSource(self._transport), clock, self._transport.binding.check)
         self._polling = poller
-        self.workflows = Workflows(poller, self._transport)
-        self.definitions = Definitions(self._transport)
-        self.events = Events(self._transport)
+        self.workflows: Workflows = Workflows(poller, self._transport)
+        self.definitions: Definitions = Definitions(self._transport)
+        self.events: Events = Events(self._transport)
 
     async def version(self) -> "Version":
         """Get the versions of the External API that the server supports. Needs ROLE_API. Source: GET /api/version."""

@@ -103,12 +103,12 @@ class PreservicaClient(Client):
             clock=clock,
             control=Control("Preservica", get_version()),
         )
-        self.contexts = Contexts(self._transport)
+        self.contexts: Contexts = Contexts(self._transport)
         poller = Poller(PreservicaSource(self._transport), clock, self._transport.binding.check)
         self._polling = poller
-        self.workflows = Workflows(poller, self._transport)
-        self.processes = Processes(self._transport)
-        self.monitors = Monitors(self._transport)
+        self.workflows: Workflows = Workflows(poller, self._transport)
+        self.processes: Processes = Processes(self._transport)
+        self.monitors: Monitors = Monitors(self._transport)
 
     @classmethod
     def from_env(

@@ -25,7 +25,7 @@ from workflow_async.preservica.scans import workflow_listing
 from workflow_async.preservica.start_service import StartService
 from workflow_async.settings import Poll, check_int, check_timeout
 
-log = logging.getLogger("workflow_async")
+log: logging.Logger = logging.getLogger("workflow_async")
 
 
 @define(eq=False)

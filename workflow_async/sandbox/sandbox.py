@@ -54,8 +54,8 @@ class Sandbox:
         codes_once: bool = False,
     ) -> None:
         self.clock: TimeSource = RealClock(speed) if clock is None else clock
-        self.opencast = FakeOpencast(OpencastState(self.clock, seed, opencast_version))
-        self.preservica = FakePreservica(
+        self.opencast: FakeOpencast = FakeOpencast(OpencastState(self.clock, seed, opencast_version))
+        self.preservica: FakePreservica = FakePreservica(
             PreservicaState(
                 self.clock,
                 seed,

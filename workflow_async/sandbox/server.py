@@ -46,7 +46,7 @@ class CuttableProtocol(H11Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """Pass the connection to the application."""
         super().connection_made(cast("asyncio.Transport", transport))
-        self.app_state = {**self.app_state, TRANSPORT: transport}
+        self.app_state: dict[str, Any] = {**self.app_state, TRANSPORT: transport}
 
 
 class AppServer(uvicorn.Server):
@@ -69,7 +69,7 @@ class AppServer(uvicorn.Server):
     async def open(self, listener: socket.socket) -> None:
         """Start to accept connections."""
         self.config.load()
-        self.lifespan = self.config.lifespan_class(self.config)
+        self.lifespan: Any = self.config.lifespan_class(self.config)
         await self.startup(sockets=[listener])
         await self.on_tick(0)
 

@@ -55,11 +55,11 @@ class System:
     def __init__(self, state: ServerState, app: ASGIApp) -> None:
         self.url = ""
         """The URL, or "" before the sandbox is entered."""
-        self.app = FaultMiddleware(app, state.engine.lock, state.sandbox_time, state.engine.clock)
+        self.app: FaultMiddleware = FaultMiddleware(app, state.engine.lock, state.sandbox_time, state.engine.clock)
         """The system as an ASGI application, for a client that needs no socket."""
-        self.engine = state.engine
-        self.username = state.username
-        self.password = state.password
+        self.engine: Engine = state.engine
+        self.username: str = state.username
+        self.password: str = state.password
         self._state = state
         self._faults: Condition | Sequence[Condition] = Faults()
 
@@ -145,8 +145,8 @@ class FakePreservica(System):
     def __init__(self, state: PreservicaState) -> None:
         super().__init__(state, state.app)
         self.state = state
-        self.tenant = state.tenant
-        self.shared_secret = state.shared_secret
+        self.tenant: str = state.tenant
+        self.shared_secret: str = state.shared_secret
 
     @property
     def logins(self) -> int:

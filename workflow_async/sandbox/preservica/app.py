@@ -28,8 +28,10 @@ class PreservicaState:
     instance with an odd id. `refresh_works=False` refuses every refresh token, as some real servers do.
     """
 
-    username, password = "manager@example.org", "preservica-sandbox"
-    tenant, shared_secret = "SANDBOX", "shared-by-the-sandbox"
+    username: str = "manager@example.org"
+    password: str = "preservica-sandbox"
+    tenant: str = "SANDBOX"
+    shared_secret: str = "shared-by-the-sandbox"
 
     def __init__(
         self,
@@ -44,9 +46,9 @@ class PreservicaState:
         codes_once: bool = False,
     ) -> None:
         self.sandbox_time = clock
-        self.clock = SkewedClock(clock)
-        self.archive = Archive(self.clock, creator=self.username, seed=seed)
-        self.accounts = Accounts(
+        self.clock: SkewedClock = SkewedClock(clock)
+        self.archive: Archive = Archive(self.clock, creator=self.username, seed=seed)
+        self.accounts: Accounts = Accounts(
             self.clock,
             self.username,
             self.password,
@@ -58,7 +60,7 @@ class PreservicaState:
             refresh_works=refresh_works,
             codes_once=codes_once,
         )
-        self.app = self._make_app(Renderer(self.archive, sparse), page_cap)
+        self.app: ASGIApp = self._make_app(Renderer(self.archive, sparse), page_cap)
 
     @property
     def engine(self) -> Engine:
