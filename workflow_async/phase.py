@@ -35,6 +35,8 @@ class Phase(enum.Enum):
 class Workflow(Protocol):
     """What waiting, watching and the command line need of a workflow."""
 
+    __slots__ = ()
+
     @property
     def id(self) -> int:
         """The id on the server."""

@@ -1,6 +1,6 @@
 """Errors about a workflow, a start, a wait or a batch."""
 
-from typing import Protocol
+from typing import Any, Protocol
 
 from workflow_async.errors._base import CallError, WorkflowAsyncError
 
@@ -155,11 +155,8 @@ class WaitTimeout(WorkflowAsyncError, TimeoutError):
 
     def __init__(self, workflow_id: int, timeout: float, workflow: WorkflowSummary | None) -> None:
         super().__init__()
-        self.args: tuple[Any, ...] = (
-            workflow_id,
-            timeout,
-            workflow,
-        )  # OSError.__init__ would take them for errno and strerror
+        # OSError.__init__ would take these for errno and strerror.
+        self.args: tuple[Any, ...] = (workflow_id, timeout, workflow)
         self.workflow_id = workflow_id
         self.timeout = timeout
         self.workflow = workflow

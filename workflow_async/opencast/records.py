@@ -15,6 +15,7 @@ from typing import Any, Self
 
 from attrs import field, frozen
 
+from workflow_async import phase
 from workflow_async.phase import Phase
 
 
@@ -123,7 +124,7 @@ class Operation:
 
 
 @frozen(kw_only=True)
-class Workflow:
+class Workflow(phase.Workflow):
     """A workflow (instance) of Opencast."""
 
     id: int

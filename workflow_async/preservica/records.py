@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from attrs import field, frozen
 
+from workflow_async import phase
 from workflow_async.phase import Phase
 
 
@@ -64,7 +65,7 @@ class Context:
 
 
 @frozen(kw_only=True)
-class Workflow:
+class Workflow(phase.Workflow):
     """A workflow (instance) of Preservica. Only `id` and `state` are always present."""
 
     id: int

@@ -20,6 +20,9 @@ from workflow_async.sandbox.preservica.xml import Renderer
 
 __all__ = ["PreservicaState"]
 
+USERNAME, PASSWORD = "manager@example.org", "preservica-sandbox"
+TENANT, SHARED_SECRET = "SANDBOX", "shared-by-the-sandbox"
+
 
 class PreservicaState:
     """One tenant of a Preservica, held in memory, with the time of the given clock.
@@ -28,10 +31,10 @@ class PreservicaState:
     instance with an odd id. `refresh_works=False` refuses every refresh token, as some real servers do.
     """
 
-    username: str = "manager@example.org"
-    password: str = "preservica-sandbox"
-    tenant: str = "SANDBOX"
-    shared_secret: str = "shared-by-the-sandbox"
+    username: str = USERNAME
+    password: str = PASSWORD
+    tenant: str = TENANT
+    shared_secret: str = SHARED_SECRET
 
     def __init__(
         self,
@@ -60,7 +63,7 @@ class PreservicaState:
             refresh_works=refresh_works,
             codes_once=codes_once,
         )
-        self.app: ASGIApp = self._make_app(Renderer(self.archive, sparse), page_cap)
+        self.app: Starlette = self._make_app(Renderer(self.archive, sparse), page_cap)
 
     @property
     def engine(self) -> Engine:
