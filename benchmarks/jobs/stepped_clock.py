@@ -2,13 +2,28 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from typing import Any
 
 from workflow_async import Clock
 from workflow_async.monitor._engine.fetcher import Fetcher
+from workflow_async.monitor._engine.listener import Listener
 
 MIN_POLL_SLEEP = 1.0
 """Seconds. Shorter sleeps are delays before a retry."""
+
+
+class IdleListener:
+    """A listener that passes every report on, and calls back when a request has finished."""
+
+    def __init__(self, listener: Listener[Any], callback: Callable[[], None]) -> None:
+        self.on_event, self.on_replaced, self.on_fatal = listener.on_event, listener.on_replaced, listener.on_fatal
+        self._listener, self._callback = listener, callback
+
+    def on_idle(self) -> None:
+        """Call back after the poll task has started the due requests."""
+        self._listener.on_idle()
+        asyncio.get_running_loop().call_soon(self._callback)
 
 
 class SteppedClock:
@@ -24,13 +39,8 @@ class SteppedClock:
 
     def attach(self, fetcher: Fetcher[Any]) -> None:
         """Observe when the requests of a fetcher have finished."""
-        self._fetcher, on_idle = fetcher, fetcher.on_idle
-
-        def check_later() -> None:
-            on_idle()
-            asyncio.get_running_loop().call_soon(self._check_idle)  # After the poll task has started the due requests.
-
-        fetcher.on_idle = check_later
+        self._fetcher = fetcher
+        fetcher.listener = IdleListener(fetcher.listener, self._check_idle)
 
     def _check_idle(self) -> None:
         if self._sleepers and self._fetcher is not None and self._fetcher.idle:

@@ -318,7 +318,7 @@ class Simulation:
             await self.watch(client, told)
             group.cancel_scope.cancel()
             left = client.workflows.poller
-        assert not any((left._watchers, left.fetcher.observations, left.fetcher.scheduler.polls))
+        assert not any((left._watchers, left.fetcher.observations, left.fetcher.tracked))
         return told, found
 
 

@@ -21,6 +21,7 @@ from workflow_async.errors import (
 from workflow_async.monitor._engine.discovery import Discovery
 from workflow_async.monitor._engine.poller import Poller
 from workflow_async.monitor._engine.subscription import Subscription, WatchEvent, copy_error
+from workflow_async.monitor._engine.tracking import Tracking
 from workflow_async.monitor.events import (
     Change,
     ConditionMet,
@@ -125,8 +126,7 @@ class OutcomeStream(Generic[W]):
     def _begin(self) -> Subscription[W]:
         timeout = self.terms.timeout
         subscription = Subscription[W](
-            self.terms.poll,
-            operations=self.terms.until is not None,
+            Tracking(self.terms.poll, operations=self.terms.until is not None),
             deadline=None if timeout is None else self.poller.clock.now() + timeout,
         )
         self.poller.join(subscription, self._ids)
@@ -143,8 +143,7 @@ class OutcomeStream(Generic[W]):
 
     def _timed_out(self, ids: set[int]) -> TimedOut[W]:
         ids.add(id := ids.pop())  # next(iter(ids)) becomes O(n) on a set that is emptied from the front
-        sight = self.poller.fetcher.observations.get(id)
-        return TimedOut(id=id, workflow=None if sight is None else sight.workflow)
+        return TimedOut(id=id, workflow=self.poller.last_record(id))
 
 
 async def wait_all(poller: Poller[W], ids: Sequence[int], terms: WaitOptions[W]) -> tuple[Outcome[W], ...]:
@@ -207,7 +206,7 @@ class Watch(Generic[W]):
 
     def eta(self, workflow_id: int) -> float | None:
         """Seconds a workflow usually still takes; None until enough of its kind have been seen."""
-        return self.poller.fetcher.tracker.eta(workflow_id)
+        return self.poller.eta(workflow_id)
 
     async def __aenter__(self) -> Self:
         self.poller.join(self.subscription, self._ids)
@@ -279,9 +278,7 @@ def watching(
         check_positive("stalled_after", stalled_after)
     elif stalled_after <= timedelta(0):
         raise InvalidArgument("stalled_after", "must be above 0")
-    subscription = Subscription[W](
-        poll, operations=operations, stalled_after=stalled_after, open_ended=appearing is not None
-    )
+    subscription = Subscription[W](Tracking(poll, operations, stalled_after), open_ended=appearing is not None)
     discovery = None if appearing is None else Discovery(poller, subscription, appearing)
     watched = () if ids is None else parse_ids("workflow_ids", ids)
     return Watch(poller, subscription, watched, discovery, remedy)

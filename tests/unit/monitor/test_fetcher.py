@@ -8,7 +8,7 @@ from typing import Any
 
 import anyio
 import pytest
-from attrs import evolve
+from attrs import define, evolve
 
 from tests.support import virtual_time as virtual
 from tests.support.monitored_server import PLACE, Detailed, Operation, Record, Server, poller, running
@@ -34,6 +34,7 @@ from workflow_async.monitor import Change, Finished, Poller, PollingFailed, Repl
 from workflow_async.monitor._engine.fallback import BULK_FAILURES, LEFT_OUT
 from workflow_async.monitor._engine.fetcher import Fetcher
 from workflow_async.monitor._engine.scheduler import BULK_SIZE, MAX_IN_FLIGHT
+from workflow_async.monitor._engine.tracking import Tracking
 from workflow_async.monitor.watch import WaitOptions, wait_all
 
 MANY = range(300)
@@ -901,15 +902,33 @@ def test_a_slow_reader_is_told_that_its_workflow_was_replaced_whoever_watches_th
 # An error after which nothing can work
 
 
+@define
+class Errors:
+    """A listener that keeps only errors after which no request can succeed."""
+
+    fatal: list[Exception]
+
+    def on_event(self, event: object) -> None:
+        """Drop it."""
+
+    def on_idle(self) -> None:
+        """Plan nothing."""
+
+    def on_replaced(self) -> None:
+        """Plan nothing."""
+
+    def on_fatal(self, error: Exception) -> None:
+        """Keep the error."""
+        self.fatal.append(error)
+
+
 @pytest.mark.parametrize("kind", [{}, {"supports_bulk_check": True}])
 def test_after_an_error_that_ends_everything_a_check_is_due_no_sooner_than_usual(kind: dict[str, Any]) -> None:
     async def main() -> None:
         server, fatal = Server(workflows=running(*range(5)), **kind), list[Exception]()
-        looks: Fetcher[Any] = Fetcher(
-            server, poller(server).clock, lambda _: None, lambda: None, lambda: None, fatal.append
-        )
+        looks: Fetcher[Any] = Fetcher(server, poller(server).clock, Errors(fatal))
         for id in range(5):
-            looks.watch(id, STEADY)
+            looks.track(id, Tracking(STEADY))
         async with asyncio.TaskGroup() as group:
             looks.send_due(group.create_task)
             await anyio.sleep(2)

@@ -34,6 +34,7 @@ from workflow_async.monitor._engine.observation import (
     same,
 )
 from workflow_async.monitor._engine.tracker import MAX_REMEMBERED, Tracker
+from workflow_async.monitor._engine.tracking import Tracking
 from workflow_async.monitor.events import Change, OperationChange, PollingFailed, Replaced, Stalled, Vanished
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
@@ -432,7 +433,7 @@ def knowing(record: Record, *, lag: float = 0.0) -> tuple[Tracker[Any], list[Any
     told: list[Any] = []
     now = 11.0
     clock = Clock(now=lambda: now, wall=lambda: now)
-    known: Tracker[Any] = Tracker(Server(list_lag=lag), clock, told.append, set())
+    known: Tracker[Any] = Tracker(Server(list_lag=lag), clock, told.append)
     known.watch(record.id)
     known.apply_get(record, 10.0)
     now = 20.0
@@ -483,7 +484,7 @@ def test_a_row_that_shows_what_is_known_makes_up_for_looks_that_failed(error: Ca
 
 def test_a_row_that_shows_what_is_known_is_counted_where_somebody_asks_whether_it_stalls() -> None:
     known, _ = knowing(Record(7))
-    known.stalled_after[7] = 3.0
+    known.tracked.add(7, Tracking(Poll(), stalled_after=3.0))
     assert known.apply_row(Record(7), 15.0)
     assert known.observations[7].unchanged == 1
 
@@ -501,7 +502,7 @@ def test_a_row_of_one_that_nobody_watches_is_not_taken() -> None:
 def knowledge() -> tuple[Tracker[Any], list[Any]]:
     """Nothing is known, at an instant that stands still."""
     told: list[Any] = []
-    return Tracker(Server(), Clock(now=lambda: 10.0, wall=lambda: 10.0), told.append, set()), told
+    return Tracker(Server(), Clock(now=lambda: 10.0, wall=lambda: 10.0), told.append), told
 
 
 def test_one_that_was_started_is_expected_with_what_the_answer_said_it_is() -> None:
@@ -597,9 +598,9 @@ def test_one_that_is_watched_again_after_it_was_replaced_is_the_new_one() -> Non
 def test_an_absolute_bound_works_although_nothing_was_learned(bound: timedelta) -> None:
     told: list[Any] = []
     now = 100.0
-    known: Tracker[Any] = Tracker(Server(), Clock(now=lambda: now, wall=lambda: now), told.append, set())
+    known: Tracker[Any] = Tracker(Server(), Clock(now=lambda: now, wall=lambda: now), told.append)
     known.watch(7)
-    known.stalled_after[7] = bound
+    known.tracked.add(7, Tracking(Poll(), stalled_after=bound))
     known.apply_get(Record(7, step="encode"), 100.0)
     told.clear()
     for seconds in (0.0, 0.4, 1.0, 1.5):
@@ -612,9 +613,9 @@ def test_an_absolute_bound_works_although_nothing_was_learned(bound: timedelta) 
 def test_a_change_begins_an_absolute_bound_anew() -> None:
     told: list[Any] = []
     now = 0.0
-    known: Tracker[Any] = Tracker(Server(), Clock(now=lambda: now, wall=lambda: now), told.append, set())
+    known: Tracker[Any] = Tracker(Server(), Clock(now=lambda: now, wall=lambda: now), told.append)
     known.watch(7)
-    known.stalled_after[7] = timedelta(seconds=10)
+    known.tracked.add(7, Tracking(Poll(), stalled_after=timedelta(seconds=10)))
     for second, step in enumerate(["a"] * 9 + ["b"] * 9 + ["c"] * 12):
         now = float(second)
         known.apply_get(Record(7, step=step), now)

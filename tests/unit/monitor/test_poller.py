@@ -48,14 +48,13 @@ def assert_nothing_left(loop: Poller[Any], server: Server) -> None:
     left += [loop.fetcher.observations]
     assert not any(left), left
     planned = [
-        plan.polls,
+        plan.tracked,
         plan.new,
         plan.single,
         plan.by_list,
         plan.in_flight,
         plan.must_get,
         plan.missing_from_list,
-        plan.detailed,
     ]
     assert not any(planned), planned
     assert (plan.request_count, plan.list_in_flight, server.going) == (0, False, 0)

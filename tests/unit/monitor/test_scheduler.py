@@ -23,6 +23,7 @@ from workflow_async.monitor._engine.scheduler import (
     RequestBatch,
     Scheduler,
 )
+from workflow_async.monitor._engine.tracking import Tracking
 
 TICK = 0.1
 STEADY = Poll(interval=2, backoff=1, ceiling=2)
@@ -51,7 +52,7 @@ class Drive:
     def add(self, ids: Iterable[int]) -> None:
         for id in ids:
             self.sights[id] = Observation(id=id, since=self.now)
-            self.plan.add(id, self.poll)
+            self.plan.add(id, Tracking(self.poll))
 
     def run(self, seconds: float) -> None:
         """Tick for so long."""
@@ -195,7 +196,7 @@ def test_the_first_look_comes_after_the_initial_pause_of_each() -> None:
     drive = Drive(Scheduler(supports_listing=False, supports_bulk_check=False))
     for id, initial in ((1, 0.0), (2, 5.0), (3, 60.0)):
         drive.sights[id] = Observation(id=id, since=drive.now)
-        drive.plan.add(id, Poll(initial=initial))
+        drive.plan.add(id, Tracking(Poll(initial=initial)))
     drive.run(90)
     assert [drive.looks[id][0] - 1000 for id in (1, 2, 3)] == pytest.approx([0, 5, 60], abs=2 * TICK)
 
@@ -225,7 +226,7 @@ def test_no_more_than_so_many_are_on_their_way_and_the_longest_due_is_next() -> 
     plan = Scheduler(supports_listing=False, supports_bulk_check=False)
     sights = {id: Observation[Any](id=id, since=0.0) for id in range(200)}
     for id in sights:
-        plan.add(id, EXACT)
+        plan.add(id, Tracking(EXACT))
     plan.next_requests(0.0, sights)
     due = plan.next_requests(10.0, sights)
     assert len(due.gets) == MAX_IN_FLIGHT - 1  # the first was on its way already
@@ -283,7 +284,7 @@ def test_no_glance_asks_about_more_than_fits() -> None:
     plan = Scheduler(supports_listing=False, supports_bulk_check=True)
     sights = {id: Observation[Any](id=id, since=0.0, workflow=Record(id)) for id in range(1000)}
     for id in sights:
-        plan.add(id, STEADY)
+        plan.add(id, Tracking(STEADY))
     chunks = [*plan.next_requests(0.0, sights).bulk_checks, *plan.next_requests(5.0, sights).bulk_checks]
     assert max(map(len, chunks)) == BULK_SIZE
     assert sorted(id for ids in chunks for id in ids) == list(range(1000))
@@ -304,17 +305,16 @@ def test_who_is_not_glanced_at(sight: Observation[Any]) -> None:
     plan = Scheduler(supports_listing=False, supports_bulk_check=True)
     sights = {id: Observation[Any](id=id, since=0.0, workflow=Record(id)) for id in range(5)} | {9: sight}
     for id in sights:
-        plan.add(id, STEADY)
+        plan.add(id, Tracking(STEADY))
     asks = plan.next_requests(0.0, sights)
     assert (asks.gets, asks.bulk_checks) == ((9,), ((0, 1, 2, 3, 4),))
 
 
 def test_who_is_watched_with_operations_is_never_glanced_at() -> None:
     plan = Scheduler(supports_listing=False, supports_bulk_check=True)
-    plan.detailed.update(range(5))
     sights = {id: Observation[Any](id=id, since=0.0, workflow=Record(id)) for id in range(10)}
     for id in sights:
-        plan.add(id, STEADY)
+        plan.add(id, Tracking(STEADY, operations=id < 5))
     asks = plan.next_requests(0.0, sights)
     assert (set(asks.gets), asks.bulk_checks) == ({0, 1, 2, 3, 4}, ((5, 6, 7, 8, 9),))
 
@@ -539,11 +539,11 @@ def test_the_faster_of_two_paces_counts() -> None:
     plan = Scheduler(supports_listing=False, supports_bulk_check=False)
     slow, fast = Poll(interval=5), Poll(interval=1)
     for poll in (slow, fast, slow):
-        plan.add(1, poll)
-    assert plan.polls == {1: fast}
-    assert plan.fastest == fast
+        plan.add(1, Tracking(poll))
+    assert plan.tracked[1].poll == fast
+    assert plan.tracked.fastest == fast
     plan.remove(1)
-    assert not plan.paces
+    assert not plan.tracked
 
 
 def test_a_wake_makes_the_next_look_sooner_and_certain() -> None:
@@ -582,12 +582,12 @@ class Chaos:
         getattr(self, f"_{deed}")(id)
 
     def _add(self, id: int) -> None:
-        if id not in self.plan.polls:
+        if id not in self.plan.tracked:
             self.rested.discard(id)
-        self.plan.add(id, Poll(interval=1 + id % 3))
+        self.plan.add(id, Tracking(Poll(interval=1 + id % 3)))
 
     def _remove(self, id: int) -> None:
-        if id in self.plan.polls:
+        if id in self.plan.tracked:
             self.plan.remove(id)
 
     def _ask(self, id: int) -> None:
@@ -626,12 +626,12 @@ class Chaos:
         self.plan.disable_bulk(self.now + id)
 
     def _rest(self, id: int) -> None:
-        if id in self.plan.polls:
+        if id in self.plan.tracked:
             self.rested.add(id)
             self.plan.stop_polling(id)
 
     def _soon(self, id: int) -> None:
-        if id in self.plan.polls:
+        if id in self.plan.tracked:
             self.rested.discard(id)
             self.plan.schedule(id, self.now)
 
@@ -644,8 +644,8 @@ class Chaos:
         places = [set(plan.new), plan.single.ids(), plan.by_list]
         assert sum(map(len, places)) == len(set[int]().union(*places)), "nobody is in two places"
         assert not plan.in_flight & set[int]().union(*places)
-        assert plan.polls.keys() - self.rested <= plan.in_flight.union(*places), "nobody is forgotten"
-        assert set[int]().union(*places) <= plan.polls.keys()
+        assert plan.tracked.ids() - self.rested <= plan.in_flight.union(*places), "nobody is forgotten"
+        assert set[int]().union(*places) <= plan.tracked.ids()
         assert plan.must_get <= plan.single.ids()
         assert plan.missing_from_list <= plan.single.ids() | plan.in_flight
         assert plan.request_count == len(self.flights)
@@ -665,14 +665,13 @@ def test_whatever_is_done_nobody_is_forgotten_and_nothing_is_left(
         chaos.do("land", 0)
     plan = chaos.plan
     left = [
-        plan.polls,
+        plan.tracked,
         plan.new,
         plan.single,
         plan.by_list,
         plan.in_flight,
         plan.must_get,
         plan.missing_from_list,
-        plan.paces,
     ]
     assert not any(left)
     assert plan.watched == 0

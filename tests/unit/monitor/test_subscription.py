@@ -9,6 +9,7 @@ from tests.support.monitored_server import Record
 from workflow_async import Phase, Poll
 from workflow_async.errors import ClientClosed, NotFound, ServerError
 from workflow_async.monitor import Change, OperationChange, PollingFailed, Stalled, Subscription, Vanished
+from workflow_async.monitor._engine.tracking import Tracking
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)
 
@@ -29,7 +30,7 @@ def taken(subscription: Subscription[Any]) -> list[Any]:
 
 
 def subscription() -> Subscription[Any]:
-    found = Subscription[Any](Poll())
+    found = Subscription[Any](Tracking(Poll()))
     found.ids = {1, 2, 3, 7}
     return found
 
@@ -154,4 +155,4 @@ def test_a_watcher_is_ready_for_mail_for_its_deadline_and_for_the_end_of_everyth
     late.expire()
     closed.fail(ClientClosed("closed"))
     assert (mailed.ready, late.ready, closed.ready, done.ready) == (True, True, True, True)
-    assert not Subscription[Any](Poll(), open_ended=True).ready
+    assert not Subscription[Any](Tracking(Poll()), open_ended=True).ready

@@ -111,6 +111,14 @@ class OutageClock:
     """When the poll loop wakes next."""
     _lost: float = 0.0
 
+    def begin(self, now: float) -> Outage:
+        """Return an outage that begins now."""
+        return Outage(self.read(now), self.announced)
+
+    def seconds(self, outage: Outage, now: float) -> float:
+        """Return how long an outage has lasted."""
+        return outage.seconds(self.read(now), self.announced)
+
     def plan(self, wakes_at: float | None, now: float) -> None:
         """Note when the poll loop wakes next. None if only the end of a request wakes it."""
         self.read(now)

@@ -56,7 +56,7 @@ class Discovery(Generic[W]):
             self._request.cancel()
 
     async def _run(self) -> None:
-        clock, poll = self.poller.clock, self.subscription.poll
+        clock, poll = self.poller.clock, self.subscription.tracking.poll
         wished = await self._read()
         seconds = self.poller.fetcher.scaled_delay(poll, poll_delay(poll, self._calm, clock.jitter()))
         self._due = clock.now() + max(seconds, wished)
@@ -116,10 +116,10 @@ class Discovery(Generic[W]):
 
         A list that was read before may be read again, whatever refuses it now.
         """
-        poll, outages = self.subscription.poll, self.poller.fetcher.tracker.outages
-        now, hopeless = outages.read(self.poller.clock.now()), not (self._was_read or retryable(error, Replay.SAFE))
-        self._outage = self._outage or Outage(now, outages.announced)
-        self.poller.fetcher.record_failure(error)
-        if hopeless or self._outage.seconds(now, outages.announced) >= poll.outage:
+        fetcher, now = self.poller.fetcher, self.poller.clock.now()
+        self._outage = self._outage or fetcher.outages.begin(now)
+        fetcher.record_failure(error)
+        hopeless = not (self._was_read or retryable(error, Replay.SAFE))
+        if hopeless or fetcher.outages.seconds(self._outage, now) >= self.subscription.tracking.poll.outage:
             self.poller.fail(self.subscription, error)
-        return self.poller.fetcher.paused_for
+        return fetcher.paused_for

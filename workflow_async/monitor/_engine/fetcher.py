@@ -17,13 +17,16 @@ from workflow_async.errors import (
     StatusError,
     WorkflowAsyncError,
 )
-from workflow_async.monitor._engine.backoff import LoadBackoff, announced_pause, poll_delay, scaled_delay
+from workflow_async.monitor._engine.backoff import LoadBackoff, OutageClock, announced_pause, poll_delay, scaled_delay
 from workflow_async.monitor._engine.fallback import BulkHealth, ListHealth
+from workflow_async.monitor._engine.listener import Listener
 from workflow_async.monitor._engine.observation import Observation
+from workflow_async.monitor._engine.pauses import Pause
 from workflow_async.monitor._engine.scheduler import Scheduler
-from workflow_async.monitor._engine.subscription import WatchEvent
 from workflow_async.monitor._engine.tracker import Tracker
+from workflow_async.monitor._engine.tracking import TrackedWorkflows, Tracking
 from workflow_async.monitor._engine.wakes import WakeTimes
+from workflow_async.monitor.events import Change
 from workflow_async.monitor.source import Source
 from workflow_async.phase import Workflow
 from workflow_async.settings import Clock, Poll
@@ -44,13 +47,8 @@ class Fetcher(Generic[W]):
 
     source: Source[W]
     clock: Clock
-    on_event: Callable[[WatchEvent[W]], None]
-    on_idle: Callable[[], None]
-    """Called when a request is over, so that what is due next is planned."""
-    on_replaced: Callable[[], None]
-    """Called instead where another has begun in its place."""
-    on_fatal: Callable[[WorkflowAsyncError], object]
-    """Called when no look can ever work again: the client is closed."""
+    listener: Listener[W]
+    tracked: TrackedWorkflows = field(factory=TrackedWorkflows)
     scheduler: Scheduler = field(init=False)
     tracker: Tracker[W] = field(init=False)
     _load: LoadBackoff = field(factory=LoadBackoff, init=False)
@@ -61,18 +59,16 @@ class Fetcher(Generic[W]):
     _bulk: BulkHealth = field(factory=BulkHealth, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.scheduler = Scheduler(
-            supports_listing=self.source.supports_listing, supports_bulk_check=self.source.supports_bulk_check
-        )
-        self.tracker = Tracker(self.source, self.clock, self.on_event, self.scheduler.detailed)
+        self.scheduler = Scheduler(self.source.supports_listing, self.source.supports_bulk_check, self.tracked)
+        self.tracker = Tracker(self.source, self.clock, self.listener.on_event, self.tracked)
 
     def renew(self) -> "Fetcher[W]":
         """Return looks that watch nothing, and know what these know of the server and of workflows that were seen."""
-        fresh = Fetcher(self.source, self.clock, self.on_event, self.on_idle, self.on_replaced, self.on_fatal)
+        fresh = Fetcher(self.source, self.clock, self.listener, self.tracked)
         for id in list(self.observations):
-            self.tracker.forget(id)
+            self.forget(id)
         fresh.tracker, fresh._load, fresh._list.rows = self.tracker, self._load, self._list.rows
-        fresh.tracker.detailed, fresh.scheduler.paused_until = fresh.scheduler.detailed, self.scheduler.paused_until
+        fresh.scheduler.paused_until = self.scheduler.paused_until
         fresh.scheduler.list_from, fresh.scheduler.bulk_from = self.scheduler.list_from, self.scheduler.bulk_from
         return fresh
 
@@ -81,12 +77,52 @@ class Fetcher(Generic[W]):
         """What is known, by id."""
         return self.tracker.observations
 
-    def watch(self, id: int, poll: Poll, known: Observation[W] | None = None) -> None:
-        """Look at it from here on."""
-        anew = self.tracker.watch(id, known)
-        self.scheduler.add(id, poll)
-        if anew:
+    def observation(self, id: int) -> Observation[W] | None:
+        """Return what is known of a watched workflow. None if it is not watched."""
+        return self.observations.get(id)
+
+    def eta(self, id: int) -> float | None:
+        """Return the seconds that a workflow usually still takes to its end. None if nothing is known."""
+        return self.tracker.eta(id)
+
+    @property
+    def outages(self) -> OutageClock:
+        """The time that counts as an outage of the server."""
+        return self.tracker.outages
+
+    def track(self, id: int, tracking: Tracking) -> None:
+        """Check a workflow from now on, as a watcher asks."""
+        given_up = self.tracker.watch(id)
+        self.scheduler.add(id, tracking)
+        if given_up:
             self.scheduler.renew(id)
+
+    def current_change(self, id: int, tracking: Tracking) -> Change[W] | None:
+        """Return a change from None to what is known of a workflow. If that is not enough, check it now."""
+        observation = self.observations[id]
+        if observation.workflow is None or not observation.changes:
+            return None
+        change = self.tracker.current_change(observation.workflow, tracking)
+        if change is None:
+            self.check_soon(id)
+        return change
+
+    def note_existing(self, id: int, workflow: W | None = None) -> None:
+        """Remember that a start was answered with this workflow, so that a 404 right after it is not believed."""
+        self.tracker.note_existing(id, workflow)
+
+    def note_resume(self, id: int, pause: Pause) -> None:
+        """Report this pause of a workflow no more: a resume has answered it."""
+        self.tracker.answered_pauses.note(id, pause)
+
+    def withdraw_resume(self, id: int) -> None:
+        """Report the pause of a workflow again: the resume was refused."""
+        self.tracker.answered_pauses.forget(id)
+        self.check_soon(id)
+
+    def shows_answered_pause(self, workflow: W) -> bool:
+        """Return True if a record shows a pause that a resume has answered."""
+        return self.tracker.answered_pauses.covers(workflow)
 
     def poll_again(self, id: int) -> None:
         """Look at it, if that was left to a list which nobody reads any more."""
@@ -128,7 +164,7 @@ class Fetcher(Generic[W]):
         """Start every check that is due as a task. Return the instant at which the next one is due, or None."""
         now = self.clock.now()
         asks = self.scheduler.next_requests(now + TIMER_SLACK, self.observations, self._load.factor)
-        self.tracker.outages.plan(asks.next_at, now)
+        self.outages.plan(asks.next_at, now)
         if asks.read_list:
             start(self._read_list())
         for chunk in asks.bulk_checks:
@@ -165,27 +201,27 @@ class Fetcher(Generic[W]):
         while following is not None:
             answered = await self._get(*following)
             following = self._take_next_get() if answered else None
-        self.on_idle()
+        self.listener.on_idle()
 
     def _take_next_get(self) -> tuple[int, bool] | None:
         """What to get in the place of what is got."""
         following = self.scheduler.next_get(self.clock.now() + TIMER_SLACK, self.observations)
         if following is not None:
-            self.on_replaced()
+            self.listener.on_replaced()
         return following
 
     async def _get(self, id: int, confirming: bool) -> bool:  # noqa: FBT001 - likewise
         """Get one; whether the server has answered."""
         asked = due = self.clock.now()
         sight = self.observations.get(id)
-        whole = confirming or id in self.scheduler.detailed or (sight is not None and sight.ending)
+        whole = confirming or self.tracked.is_detailed(id) or (sight is not None and sight.ending)
         answered = False
         try:
             workflow = await self.source.get(id, operations=whole)
         except CallError as error:
             due = self._get_failed(id, error)
         except WorkflowAsyncError as error:
-            self.on_fatal(error)
+            self.listener.on_fatal(error)
             due = self._next_check(id)
         else:
             answered = True
@@ -207,7 +243,7 @@ class Fetcher(Generic[W]):
             self._bulk_failed(error)
             doubted.update(ids)
         except WorkflowAsyncError as error:
-            self.on_fatal(error)
+            self.listener.on_fatal(error)
             due = {id: self._next_check(id) for id in ids}
         else:
             self._bulk.succeeded()
@@ -216,7 +252,7 @@ class Fetcher(Generic[W]):
         finally:
             self._finish(ids, due)
             self.scheduler.recheck(doubted, self.clock.now())
-        self.on_idle()
+        self.listener.on_idle()
 
     def _bulk_failed(self, error: CallError) -> None:
         self.record_failure(error)
@@ -228,7 +264,7 @@ class Fetcher(Generic[W]):
         began = asked = again = self.clock.now()
         covered, told, shown, pages = set(self.scheduler.by_list), self.tracker.changes, set[int](), 0
         listing = self.source.list_active(
-            operations=bool(self.scheduler.detailed), rows=max(self._list.rows or 0, len(covered))
+            operations=self.tracked.any_detailed, rows=max(self._list.rows or 0, len(covered))
         )
         try:
             async for page in listing.pages():
@@ -240,7 +276,7 @@ class Fetcher(Generic[W]):
         except CallError as error:
             again = self._list_failed(error, began)
         except WorkflowAsyncError as error:
-            self.on_fatal(error)
+            self.listener.on_fatal(error)
         else:
             self._list.list_read(listing.report.rows)
             self._unchanged_lists = self._unchanged_lists + 1 if told == self.tracker.changes else 0
@@ -251,7 +287,7 @@ class Fetcher(Generic[W]):
         finally:
             if self.scheduler.list_in_flight:
                 self.scheduler.list_failed(again)
-        self.on_idle()
+        self.listener.on_idle()
 
     def _finish(self, ids: Sequence[int], due: dict[int, float]) -> None:
         """A request is over, in whatever way."""
@@ -274,7 +310,7 @@ class Fetcher(Generic[W]):
     def _get_failed(self, id: int, error: CallError) -> float:
         """Take a get that failed. Return the instant of the next check."""
         if not self.tracker.is_over(id):
-            self.tracker.apply_failure(id, error, self.scheduler.polls[id])
+            self.tracker.apply_failure(id, error, self.tracked[id].poll)
         if isinstance(error, StatusError) and not retryable(error, Replay.SAFE):
             self._get_succeeded()
         elif self._list.get_failed(id):
@@ -297,7 +333,7 @@ class Fetcher(Generic[W]):
     def _all_failed(self, error: CallError) -> None:
         """Count a failed check of all that the list should show: neither the list nor a get was answered."""
         for id in list(self.scheduler.by_list):
-            self.tracker.apply_failure(id, error, self.scheduler.polls[id])
+            self.tracker.apply_failure(id, error, self.tracked[id].poll)
             if self.tracker.is_over(id):
                 self.scheduler.stop_polling(id)
 
@@ -312,13 +348,13 @@ class Fetcher(Generic[W]):
         now = self.clock.now()
         if self.tracker.is_over(id):
             return now
-        sight, poll = self.observations[id], self.scheduler.polls[id]
+        sight, poll = self.observations[id], self.tracked[id].poll
         same = sight.unchanged + sight.failures
         seconds = poll_delay(poll, same, self.clock.jitter(), self.tracker.remaining(id))
         return now + self.scaled_delay(poll, seconds)
 
     def _next_list(self, began: float) -> float:
-        poll = self.scheduler.fastest
+        poll = self.tracked.fastest
         return began + self.scaled_delay(
             poll, poll_delay(poll, self._unchanged_lists + self._list.failures, self.clock.jitter())
         )
@@ -330,17 +366,17 @@ class Fetcher(Generic[W]):
     def record_response(self, asked: float) -> None:
         """The server has answered; slowly, if it is busy."""
         now = self.clock.now()
-        if self._load.record_response(now, self.scheduler.fastest.interval, slowly=now - asked > SLOW_RESPONSE):
+        if self._load.record_response(now, self.tracked.fastest.interval, slowly=now - asked > SLOW_RESPONSE):
             self.scheduler.recovered(max(now, self.scheduler.paused_until))
 
     def record_failure(self, error: CallError) -> None:
         """Take a request that failed. Slow down if the server is busy, and pause everything if it asks for a pause."""
-        now, fastest = self.clock.now(), self.scheduler.fastest
+        now, fastest = self.clock.now(), self.tracked.fastest
         if isinstance(error, RateLimited | ServerError | DeadlineExceeded):
             self._load.record_failure(now, fastest.interval)
         seconds = announced_pause(error)
         if seconds:
-            self.tracker.outages.announce(now, seconds)
+            self.outages.announce(now, seconds)
         elif error.retry_after and retryable(error, Replay.SAFE):
             seconds = fastest.outage  # it asks for more than a day
         self.scheduler.paused_until = max(self.scheduler.paused_until, now + seconds)

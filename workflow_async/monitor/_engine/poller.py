@@ -8,7 +8,6 @@ from attrs import define, field
 from workflow_async.errors import ClientClosed, WorkflowAsyncError
 from workflow_async.monitor._engine.deadlines import Deadlines
 from workflow_async.monitor._engine.fetcher import Fetcher, Start
-from workflow_async.monitor._engine.observation import Observation, operation_changes
 from workflow_async.monitor._engine.pauses import Pause
 from workflow_async.monitor._engine.poll_task import PollTask
 from workflow_async.monitor._engine.subscription import Subscription, WatchEvent
@@ -57,12 +56,12 @@ class Poller(Generic[W]):
     _early: EarlyWakes = field(factory=EarlyWakes, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.fetcher = Fetcher(self.source, self.clock, self._on_event, self.on_idle, self._on_replaced, self._on_fatal)
+        self.fetcher = Fetcher(self.source, self.clock, self)
         self._send_due()
 
     def _send_due(self) -> None:
         """Watch nothing, with a new task."""
-        self._task = PollTask(self.clock, self._watches, self._send, self._on_fatal)
+        self._task = PollTask(self.clock, self._watches, self._send, self.on_fatal)
         self._forget()
 
     def _forget(self) -> None:
@@ -91,31 +90,12 @@ class Poller(Generic[W]):
     def _join(self, subscription: Subscription[W], workflow_id: int) -> None:
         subscription.ids.add(workflow_id)
         self._watchers[workflow_id] = _with(self._watchers.get(workflow_id, ()), subscription)
-        if subscription.detailed:
-            self.fetcher.scheduler.detailed.add(workflow_id)
-        if subscription.stalled_after is not None:
-            self.fetcher.tracker.stalled_after[workflow_id] = subscription.stalled_after
-        self.fetcher.watch(workflow_id, subscription.poll)
+        self.fetcher.track(workflow_id, subscription.tracking)
         if self._early.take(workflow_id, self.clock.now()):
             self.fetcher.wake(workflow_id)
-        sight = self.fetcher.observations[workflow_id]
-        if sight.workflow is not None and sight.changes:
-            self._send_current(subscription, sight, sight.workflow)
-
-    def _send_current(self, subscription: Subscription[W], sight: Observation[W], workflow: W) -> None:
-        """Queue what is known already. If that is not enough, check the workflow now instead."""
-        unclear = self.fetcher.tracker.answered_pauses.unclear(workflow)
-        if unclear or (subscription.detailed and not self.source.is_complete(workflow)):
-            self.fetcher.check_soon(sight.id)
-            return
-        change = Change(
-            workflow=workflow,
-            was=None,
-            now=workflow.phase,
-            seen_at=self.fetcher.tracker.utc_now(),
-            operations=operation_changes(None, workflow) if subscription.detailed else (),
-        )
-        subscription.put(self.fetcher.tracker.with_key(change))
+        change = self.fetcher.current_change(workflow_id, subscription.tracking)
+        if change is not None:
+            subscription.put(change)
 
     def on_listed(self, subscription: Subscription[W], workflow: W, asked: float) -> None:
         """Take a row of a subscription's own list, and watch its workflow as long as the list shows it.
@@ -174,25 +154,29 @@ class Poller(Generic[W]):
 
     def note_resume(self, workflow_id: int, pause: Pause) -> None:
         """Report this pause of a workflow no more: a resume has answered it."""
-        self.fetcher.tracker.answered_pauses.note(workflow_id, pause)
+        self.fetcher.note_resume(workflow_id, pause)
 
     def withdraw_resume(self, workflow_id: int) -> None:
         """Report the pause of a workflow again: the resume was refused."""
-        self.fetcher.tracker.answered_pauses.forget(workflow_id)
-        self.fetcher.check_soon(workflow_id)
+        self.fetcher.withdraw_resume(workflow_id)
         self.on_idle()
 
     def is_stale(self, event: WatchEvent[W]) -> bool:
         """Return True if an event only reports a pause that has been answered since."""
-        return (
-            isinstance(event, Change)
-            and not event.operations
-            and self.fetcher.tracker.answered_pauses.covers(event.workflow)
-        )
+        return isinstance(event, Change) and not event.operations and self.fetcher.shows_answered_pause(event.workflow)
+
+    def last_record(self, workflow_id: int) -> W | None:
+        """Return the last record of a watched workflow. None if the workflow was not seen yet."""
+        observation = self.fetcher.observation(workflow_id)
+        return None if observation is None else observation.workflow
+
+    def eta(self, workflow_id: int) -> float | None:
+        """Return the seconds that a workflow usually still takes to its end. None if nothing is known."""
+        return self.fetcher.eta(workflow_id)
 
     def note_existing(self, workflow_id: int, workflow: W | None = None) -> None:
         """Remember that a start was answered with this workflow, so that a 404 right after it is not believed."""
-        self.fetcher.tracker.note_existing(workflow_id, workflow)
+        self.fetcher.note_existing(workflow_id, workflow)
 
     def wake(self, workflow_id: int | None = None) -> bool:
         """Check a workflow soon, or everything that is watched. Return True if it is watched.
@@ -246,18 +230,18 @@ class Poller(Generic[W]):
                 self.fetcher.check_first(workflow_id)
         self._deadlines.expire(self.fetcher.is_pending)
 
-    def _on_replaced(self) -> None:
+    def on_replaced(self) -> None:
         """Wake the task after a request that was replaced by the next one, if a last check may be over."""
         if self._deadlines.checking:
             self.on_idle()
 
     # What watchers get
 
-    def _on_event(self, event: WatchEvent[W]) -> None:
+    def on_event(self, event: WatchEvent[W]) -> None:
         for subscription in self._watchers.get(event.id, ()):
             subscription.put(event)
 
-    def _on_fatal(self, error: WorkflowAsyncError) -> bool:
+    def on_fatal(self, error: WorkflowAsyncError) -> bool:
         """End every watcher with this error and forget everything. Return False if there was no watcher."""
         subscriptions = {subscription: None for watchers in self._watchers.values() for subscription in watchers}
         subscriptions |= dict.fromkeys(self._lists)
@@ -276,7 +260,7 @@ class Poller(Generic[W]):
     async def aclose(self) -> None:
         """End every watcher with `ClientClosed`, and wait until the poll task has ended."""
         self.open()
-        self._on_fatal(ClientClosed("the client was closed while this was watched"))
+        self.on_fatal(ClientClosed("the client was closed while this was watched"))
         await self._task.settled()
 
 

@@ -1,7 +1,6 @@
 """What to ask next: the list, a bulk check of many, or workflows one by one, whichever is fewer requests. Pure."""
 
 import math
-from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -10,8 +9,8 @@ from attrs import define, field, frozen
 from workflow_async.monitor._engine.backoff import scaled_delay
 from workflow_async.monitor._engine.due_queue import DueQueue
 from workflow_async.monitor._engine.observation import Observation
+from workflow_async.monitor._engine.tracking import TrackedWorkflows, Tracking
 from workflow_async.phase import Phase
-from workflow_async.settings import Poll
 
 MAX_IN_FLIGHT = 64
 """Requests for single workflows that are on their way at the same time."""
@@ -24,7 +23,6 @@ BULK_EARLY = 0.25
 GET_EVERY = 10
 """Every so many looks a workflow is got itself, though glances saw nothing new: their index has been wrong."""
 BULK_PHASES = frozenset({Phase.WAITING, Phase.RUNNING})
-DEFAULT_POLL = Poll()
 RELIST_EVERY = 5
 """Intervals after which a list is read again although everything is asked for by id."""
 MANY_RUNNING = MAX_IN_FLIGHT
@@ -60,6 +58,7 @@ class Scheduler:
 
     supports_listing: bool
     supports_bulk_check: bool
+    tracked: TrackedWorkflows = field(factory=TrackedWorkflows)
     pages: int = 1
     """Pages the list had last time; 1 before it was ever asked for."""
     next_list_at: float = 0.0
@@ -71,11 +70,7 @@ class Scheduler:
     """Until then nothing is asked, as the server has asked for."""
     bulk_from: float = field(default=float("-inf"), init=False)
     """Until then bulk checks are left out."""
-    detailed: set[int] = field(factory=set, init=False)
-    """Watched with their operations, which a glance does not show."""
     list_in_flight: bool = field(default=False, init=False)
-    paces: Counter[Poll] = field(factory=Counter, init=False)
-    polls: dict[int, Poll] = field(factory=dict, init=False)
     new: dict[int, None] = field(factory=dict, init=False)
     single: DueQueue = field(factory=DueQueue, init=False)
     by_list: set[int] = field(factory=set, init=False)
@@ -92,29 +87,21 @@ class Scheduler:
 
     # Who
 
-    def add(self, id: int, poll: Poll) -> None:
-        """Watch it, at the faster of the paces it is watched with."""
-        before = self.polls.get(id)
-        if before is not None and before.interval <= poll.interval:
-            return
-        if before is not None:
-            self._drop_pace(before)
-        self.polls[id] = poll
-        self.paces[poll] += 1
-        if before is None:
+    def add(self, id: int, tracking: Tracking) -> None:
+        """Watch a workflow. If it is watched already, merge what both watchers ask for."""
+        if self.tracked.add(id, tracking):
             self.renew(id)
 
     def renew(self, id: int) -> None:
         """Look at it anew, if it is watched and nothing looks at it: it had been given up, or was left to a list."""
         placed = id in self.single or id in self.by_list or id in self.in_flight
-        if id in self.polls and not placed:
+        if id in self.tracked and not placed:
             self.new[id] = None
 
     def remove(self, id: int) -> None:
         """Watch it no more."""
-        self._drop_pace(self.polls.pop(id))
+        self.tracked.remove(id)
         self._remove(id)
-        self.detailed.discard(id)
 
     def stop_polling(self, id: int) -> None:
         """Ask for it no more until `soon`: it has ended, or another list shows it."""
@@ -133,16 +120,6 @@ class Scheduler:
         self.by_list.discard(id)
         self.must_get.discard(id)
         self.missing_from_list.discard(id)
-
-    def _drop_pace(self, poll: Poll) -> None:
-        self.paces[poll] -= 1
-        if not self.paces[poll]:
-            del self.paces[poll]
-
-    @property
-    def fastest(self) -> Poll:
-        """The fastest pace anything is watched with."""
-        return min(self.paces, key=lambda poll: poll.interval, default=DEFAULT_POLL)
 
     @property
     def watched(self) -> int:
@@ -195,7 +172,7 @@ class Scheduler:
         self.request_count -= 1
         for id in ids:
             self.in_flight.discard(id)
-            if id in self.polls and id in next_look:
+            if id in self.tracked and id in next_look:
                 self.single.put(id, next_look[id])
 
     def recheck(self, ids: Iterable[int], now: float) -> None:
@@ -213,14 +190,14 @@ class Scheduler:
         again before all of them are got.
         """
         self.list_in_flight, self.next_list_at, self.pages = False, next_sweep, max(1, pages)
-        self._distrusts_list = not self._distrusts_list and ran > MANY_RUNNING and shown.isdisjoint(self.polls)
+        self._distrusts_list = not self._distrusts_list and ran > MANY_RUNNING and shown.isdisjoint(self.tracked.ids())
         if self._distrusts_list:
-            self.next_list_at = min(next_sweep, now + self.fastest.interval)
+            self.next_list_at = min(next_sweep, now + self.tracked.fastest.interval)
             return
         for id in lost & self.by_list:
             self.schedule(id, now)
             self.missing_from_list.add(id)
-        for id in shown & self.polls.keys():
+        for id in shown & self.tracked.ids():
             if id in self.single and id not in self.must_get:
                 self._remove(id)
                 self.by_list.add(id)
@@ -232,8 +209,8 @@ class Scheduler:
     def recovered(self, now: float) -> None:
         """The server answers again: everybody is due within their interval, evenly; in the outage they have bunched."""
         for id, place in _spread(self.single.ids() - self.must_get, 0.0):
-            self.single.put(id, now + self.polls[id].interval * place)
-        self.next_list_at = min(self.next_list_at, now + self.fastest.interval)
+            self.single.put(id, now + self.tracked[id].poll.interval * place)
+        self.next_list_at = min(self.next_list_at, now + self.tracked.fastest.interval)
 
     def disable_list(self, until: float) -> None:
         """There is no list to be had before that instant."""
@@ -246,7 +223,7 @@ class Scheduler:
     def _spread_overdue(self, now: float, strain: float) -> None:
         """Spread over an interval what a pause has made late: a server that has just asked for less gets no burst."""
         late = [id for id in self.single.overdue(now) if id not in self.must_get]
-        fastest = self.fastest
+        fastest = self.tracked.fastest
         seconds = scaled_delay(fastest, fastest.interval, strain) if len(late) > MIN_BULK else 0.0
         for id, place in _spread(late, 0.0):
             self.single.put(id, now + seconds * place)
@@ -256,13 +233,13 @@ class Scheduler:
         if self.supports_listing and now >= self.list_from and self.watched - len(self.missing_from_list) > self.pages:
             self._assign_to_list(now)
         elif self.new or (self.by_list and not self.list_in_flight):
-            fastest = self.fastest
+            fastest = self.tracked.fastest
             seconds = scaled_delay(fastest, fastest.interval, strain) if self.watched > MAX_IN_FLIGHT else 0.0
             first = now if self.list_from > now else max(now, self.next_list_at)
-            for id, place in _spread(self.by_list, self.fastest.jitter):
+            for id, place in _spread(self.by_list, self.tracked.fastest.jitter):
                 self.single.put(id, first + seconds * place)
-            for id, place in _spread(self.new, self.fastest.jitter):
-                self.single.put(id, now + self.polls[id].initial + seconds * place)
+            for id, place in _spread(self.new, self.tracked.fastest.jitter):
+                self.single.put(id, now + self.tracked[id].poll.initial + seconds * place)
             self.by_list.clear()
             self.new.clear()
 
@@ -271,9 +248,9 @@ class Scheduler:
         if self.by_list and len(self.new) <= self.pages:
             for id in self.new:
                 self.must_get.add(id)
-                self.single.put(id, now + self.polls[id].initial)
+                self.single.put(id, now + self.tracked[id].poll.initial)
         elif self.new:
-            soon = max(now + self.fastest.initial, self.last_list_at + self.fastest.interval)
+            soon = max(now + self.tracked.fastest.initial, self.last_list_at + self.tracked.fastest.interval)
             self.next_list_at = min(self.next_list_at, soon) if self.by_list else soon
             self.by_list.update(self.new)
         self.new.clear()
@@ -289,7 +266,7 @@ class Scheduler:
         self, now: float, sights: Mapping[int, Observation[Any]]
     ) -> tuple[tuple[tuple[int, ...], ...], tuple[int, ...]]:
         room, bulk = MAX_IN_FLIGHT - self.request_count, self.supports_bulk_check and now >= self.bulk_from
-        by = now + bulk * BULK_EARLY * self.fastest.interval
+        by = now + bulk * BULK_EARLY * self.tracked.fastest.interval
         if room <= 0 or not self._is_due(now):
             return (), ()
         some, rest = list[int](), list[int]()
@@ -314,7 +291,7 @@ class Scheduler:
     @property
     def _relist_at(self) -> float | None:
         """When to read a list again that showed nothing of what is watched, where reading it is cheaper than gets."""
-        at = max(self.list_from, self.last_list_at + RELIST_EVERY * self.fastest.interval)
+        at = max(self.list_from, self.last_list_at + RELIST_EVERY * self.tracked.fastest.interval)
         return at if self.watched > self.pages and at < math.inf else None
 
     def _next(self) -> float | None:
@@ -329,7 +306,7 @@ class Scheduler:
             or known is None
             or known.phase not in BULK_PHASES
             or id in self.must_get
-            or id in self.detailed
+            or self.tracked.is_detailed(id)
         ):
             return False
         return not sight.misses and (sight.unchanged + 1) % GET_EVERY != 0

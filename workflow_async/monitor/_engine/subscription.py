@@ -3,16 +3,15 @@
 import asyncio
 import copy
 from collections import OrderedDict
-from datetime import timedelta
 from functools import reduce
 from typing import Generic, TypeVar
 
 from attrs import define, evolve, field
 
 from workflow_async.errors import WorkflowAsyncError
+from workflow_async.monitor._engine.tracking import Tracking
 from workflow_async.monitor.events import Change, PollingFailed, Replaced, Stalled, Vanished
 from workflow_async.phase import Workflow
-from workflow_async.settings import Poll
 
 W = TypeVar("W", bound=Workflow)
 E = TypeVar("E", bound=WorkflowAsyncError)
@@ -28,11 +27,9 @@ class Subscription(Generic[W]):
     no more than it watches, and misses no transition of an operation; behind it what else there is to tell.
     """
 
-    poll: Poll
-    operations: bool = False
+    tracking: Tracking
     deadline: float | None = None
     """An instant of the client's clock."""
-    stalled_after: float | timedelta | None = None
     open_ended: bool = False
     """Whether more ids may come, although there are none."""
     ids: set[int] = field(factory=set, init=False)
@@ -42,11 +39,6 @@ class Subscription(Generic[W]):
     """None until there is some; a dict that is emptied from its beginning takes ever longer to find it."""
     _wakeup: asyncio.Event | None = field(default=None, init=False)
     """Set when there is something to do. None while no reader waits."""
-
-    @property
-    def detailed(self) -> bool:
-        """Whether records are wanted with their operations: without, no step is known that could stall."""
-        return self.operations or self.stalled_after is not None
 
     @property
     def ready(self) -> bool:

@@ -17,11 +17,13 @@ from workflow_async.monitor._engine.observation import (
     apply_error,
     apply_record,
     conflicting,
+    operation_changes,
     reset_failures,
     same,
 )
 from workflow_async.monitor._engine.pauses import AnsweredPauses
 from workflow_async.monitor._engine.subscription import WatchEvent
+from workflow_async.monitor._engine.tracking import TrackedWorkflows, Tracking
 from workflow_async.monitor.events import Change, Stalled
 from workflow_async.monitor.source import Source
 from workflow_async.phase import Phase, Workflow
@@ -43,14 +45,11 @@ class Tracker(Generic[W]):
     source: Source[W]
     clock: Clock
     _on_event: Callable[[WatchEvent[W]], None]
-    detailed: set[int]
-    """Watched with their operations."""
+    tracked: TrackedWorkflows = field(factory=TrackedWorkflows)
     observations: dict[int, Observation[W]] = field(factory=dict, init=False)
     durations: DurationStats = field(factory=DurationStats, init=False)
     answered_pauses: AnsweredPauses = field(factory=AnsweredPauses, init=False)
     """Pauses that a resume of this client has answered."""
-    stalled_after: dict[int, float | timedelta] = field(factory=dict, init=False)
-    """When a step has stalled, where a watch asks: after so many times its usual length, or after so long."""
     outages: OutageClock = field(factory=OutageClock, init=False)
     _existing: OrderedDict[int, Identity] = field(factory=OrderedDict, init=False)
     """What is known of workflows that were started or seen, and are not watched."""
@@ -59,11 +58,11 @@ class Tracker(Generic[W]):
     changes: int = field(default=0, init=False)
     """Changes so far."""
 
-    def watch(self, id: int, known: Observation[W] | None = None) -> bool:
+    def watch(self, id: int) -> bool:
         """Know of it from here on; whether it has to be looked at anew, because it had been given up."""
         sight = self.observations.get(id)
         if sight is None:
-            self.observations[id] = known or self._new_observation(id)
+            self.observations[id] = self._new_observation(id)
         elif sight.over and not _is_final(sight):
             self.observations[id] = reset_failures(sight, over=False)
         return sight is not None and sight.over and not _is_final(sight)
@@ -93,7 +92,6 @@ class Tracker(Generic[W]):
     def forget(self, id: int) -> None:
         """Watch it no more. Remember only that there is such a workflow, if it was seen and has no end."""
         sight = self.observations.pop(id)
-        self.stalled_after.pop(id, None)
         if sight.got_at is not None:
             self._got_at[id] = sight.got_at
             if len(self._got_at) > MAX_REMEMBERED:
@@ -111,7 +109,7 @@ class Tracker(Generic[W]):
     def apply_row(self, workflow: W, asked: float) -> bool:
         """Take a row of a list that was asked for then; whether it shows all that is wanted of one that is active."""
         sight = self.observations.get(workflow.id)
-        if sight is None or (workflow.id in self.detailed and not self.source.is_complete(workflow)):
+        if sight is None or (self.tracked.is_detailed(workflow.id) and not self.source.is_complete(workflow)):
             return False
         if self.answered_pauses.unclear(workflow):
             return False
@@ -127,10 +125,12 @@ class Tracker(Generic[W]):
 
     def _is_unchanged(self, sight: Observation[W], workflow: W) -> bool:
         """Whether taking the row would change nothing: most rows of a long list, which is why this is asked first."""
-        known = sight.workflow
-        if known is None or sight.over or sight.misses or sight.failures or sight.id in self.stalled_after:
+        known, tracking = sight.workflow, self.tracked.get(sight.id)
+        if known is None or sight.over or sight.misses or sight.failures:
             return False
-        unchanged = same(known, workflow, operations=sight.id in self.detailed)
+        if tracking is not None and tracking.stalled_after is not None:
+            return False
+        unchanged = same(known, workflow, operations=tracking is not None and tracking.operations)
         return unchanged and not conflicting(sight.identity, self.source.identity(workflow))
 
     def _may_be_stale(self, sight: Observation[W], asked: float) -> bool:
@@ -156,7 +156,7 @@ class Tracker(Generic[W]):
             return True
         whole = self.source.is_complete(workflow)
         overtaken = sight.listed_at is not None and asked < sight.listed_at and not workflow.phase.final
-        if overtaken or (not whole and workflow.id in self.detailed):
+        if overtaken or (not whole and self.tracked.is_detailed(workflow.id)):
             return False
         unclear = self.answered_pauses.unclear(workflow)
         replaced = conflicting(sight.identity, self.source.identity(workflow))
@@ -183,7 +183,7 @@ class Tracker(Generic[W]):
             self._emit(outcome)
 
     def _apply(self, sight: Observation[W], workflow: W, *, anew: bool = False) -> None:
-        now, identity, detailed = self.clock.now(), self.source.identity(workflow), sight.id in self.detailed
+        now, identity, detailed = self.clock.now(), self.source.identity(workflow), self.tracked.is_detailed(sight.id)
         self.observations[sight.id], news = apply_record(
             sight, workflow, now, self.utc_now(), operations=detailed, identity=identity, anew=anew
         )
@@ -195,12 +195,22 @@ class Tracker(Generic[W]):
         self.changes += 1
         self._emit(news)
 
-    def with_key(self, event: WatchEvent[W]) -> WatchEvent[W]:
-        """Return an event with the key that names what was seen."""
-        return with_key(event, self.source.server_key, operations=event.id in self.detailed)
-
     def _emit(self, event: WatchEvent[W]) -> None:
-        self._on_event(self.with_key(event))
+        self._on_event(with_key(event, self.source.server_key, operations=self.tracked.is_detailed(event.id)))
+
+    def current_change(self, workflow: W, tracking: Tracking) -> Change[W] | None:
+        """Return a change from None to a record. None if the record is not enough for a watcher that starts now."""
+        incomplete = tracking.detailed and not self.source.is_complete(workflow)
+        if incomplete or self.answered_pauses.unclear(workflow):
+            return None
+        change = Change(
+            workflow=workflow,
+            was=None,
+            now=workflow.phase,
+            seen_at=self.utc_now(),
+            operations=operation_changes(None, workflow) if tracking.detailed else (),
+        )
+        return with_key(change, self.source.server_key, operations=self.tracked.is_detailed(change.id))
 
     def utc_now(self) -> datetime:
         """Now, by the wall clock, UTC."""
@@ -234,7 +244,8 @@ class Tracker(Generic[W]):
 
     def _check_stall(self, sight: Observation[W]) -> None:
         """Tell once that a step takes longer than the watch allows."""
-        allowed, known = self.stalled_after.get(sight.id), sight.workflow
+        tracking, known = self.tracked.get(sight.id), sight.workflow
+        allowed = None if tracking is None else tracking.stalled_after
         if allowed is None or known is None or sight.over or sight.stalled or sight.changed_at is None:
             return
         usual = self.durations.usual(f"{self.source.duration_key(known)}/{known.step}")
