@@ -19,7 +19,8 @@ from tests.support.virtual_time import run
 from workflow_async import Clock, Poll
 from workflow_async._core.call import Call, Page
 from workflow_async._listing.listing import Listing
-from workflow_async.monitor import MonitoringMixin, Poller
+from workflow_async.monitor._engine.poller import Poller
+from workflow_async.monitor.service import MonitoringMixin
 from workflow_async.opencast.records import State, Workflow
 
 LATENCY = 0.05

@@ -97,7 +97,7 @@ async def test_who_stops_reading_holds_no_connection_and_leaves_no_task(
             gc.collect()
             await until(lambda: asyncio.all_tasks() - wire.tasks == {asyncio.current_task()})
             assert (await client.workflows.get(7)).id == 7
-            assert not client.workflows.poller.fetcher.observations
+            assert not client.workflows._poller.fetcher.observations
             assert wire.open <= 1
         await until(lambda: not wire.open)
     see("break, exception, cancellation, garbage collection: no connection held, no task, nothing watched")

@@ -317,7 +317,7 @@ class Simulation:
                 group.start_soon(self.discover, client, found)
             await self.watch(client, told)
             group.cancel_scope.cancel()
-            left = client.workflows.poller
+            left = client.workflows._poller
         assert not any((left._watchers, left.fetcher.observations, left.fetcher.tracked))
         return told, found
 

@@ -561,7 +561,7 @@ def test_watchers_that_come_and_go_leave_the_client_as_it_was(kind: str) -> None
                         pass
 
         await asyncio.gather(*(visit(n) for n in range(100)))
-        left = client.workflows.poller
+        left = client.workflows._poller
         assert not left._watchers
         assert not left.fetcher.observations
         assert left.fetcher.idle

@@ -108,7 +108,7 @@ def starts_sent_twice(requests: Sequence[RecordedRequest]) -> bool:
 
 def leftovers(loopback: LoopbackSystem, client: Any) -> Iterator[str]:
     """Yield what a finished call has left behind in its client and in the event loop."""
-    transport, poller = client._transport, client.workflows.poller
+    transport, poller = client._transport, client.workflows._poller
     if tasks := loopback.client_tasks:
         yield f"{len(tasks)} tasks are left: {tasks}"
     if (free := transport._queue.value) != transport.limits.connections:

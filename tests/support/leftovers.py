@@ -5,7 +5,7 @@ from typing import Any
 
 from tests.support.monitored_server import Server
 from tests.unit.monitor.test_poller import assert_nothing_left
-from workflow_async.monitor import Poller
+from workflow_async.monitor._engine.poller import Poller
 
 
 def now() -> float:

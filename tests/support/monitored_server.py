@@ -11,7 +11,7 @@ from attrs import define, evolve, field, frozen
 from workflow_async import Clock, Phase
 from workflow_async._core.call import Call, Page, Reply
 from workflow_async._listing.listing import Listing
-from workflow_async.monitor import Poller
+from workflow_async.monitor._engine.poller import Poller
 
 ROWS = 100
 """Rows of a page."""

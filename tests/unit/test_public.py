@@ -29,9 +29,8 @@ PUBLIC = {
         OutcomeUnknown ReconcileResult Rejected Result Run Skipped StartFound StartStatus StatusKind Ticket read_journal
     """,
     "workflow_async.monitor": """
-        Change ConditionMet EventHook Finished MonitoringMixin OperationChange Outcome OutcomeStream Parked Poller
-        PollingFailed Predicate Replaced Stalled Subscription TimedOut Vanished Watch WatchEvent WatchSpec WhenParked
-        poll_once watching
+        Change ConditionMet EventHook Finished OperationChange Outcome OutcomeStream Parked PollingFailed Predicate
+        Replaced Stalled TimedOut Vanished Watch WatchEvent WatchSpec WhenParked poll_once
     """,
     "workflow_async.opencast": """
         Definition DefinitionSort Definitions Event EventSort Events Me OpencastClient Operation OperationDefinition

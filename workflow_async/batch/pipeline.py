@@ -14,6 +14,7 @@ from workflow_async.batch.start_steps import FATAL, StartSteps
 from workflow_async.batch.tickets import Ticket
 from workflow_async.batch.workflow_ends import watch_outcome
 from workflow_async.errors import CallError
+from workflow_async.monitor._engine.poller import Poller
 from workflow_async.monitor.watch import WaitOptions
 from workflow_async.phase import Workflow
 
@@ -25,7 +26,7 @@ class Pipeline(Generic[W]):
     """What every start of one run passes through."""
 
     steps: StartSteps[W]
-    poller: monitor.Poller[W]
+    poller: Poller[W]
     limit: ConcurrencyLimit
     reports: Reports[W]
     options: WaitOptions[W]

@@ -5,7 +5,6 @@ from typing import Generic, Literal, TypeVar
 
 from attrs import define, field
 
-from workflow_async import monitor
 from workflow_async.batch.backend import StartBackend
 from workflow_async.batch.concurrency import ConcurrencyLimit
 from workflow_async.batch.entries import StartStatus
@@ -27,6 +26,7 @@ from workflow_async.errors import (
     TransportError,
     WrongEventLoop,
 )
+from workflow_async.monitor._engine.poller import Poller
 from workflow_async.phase import Workflow
 from workflow_async.settings import Clock, Poll
 
@@ -56,7 +56,7 @@ class StartSteps(Generic[W]):
     """The steps from a ticket to the id of its workflow, with what all starts of one run share."""
 
     backend: StartBackend[W]
-    poller: monitor.Poller[W]
+    poller: Poller[W]
     clock: Clock
     limit: ConcurrencyLimit
     outage: Outage

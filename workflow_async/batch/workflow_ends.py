@@ -6,7 +6,8 @@ from typing import TypeVar
 
 from workflow_async import monitor
 from workflow_async.errors import CallError
-from workflow_async.monitor.watch import WaitOptions, wait
+from workflow_async.monitor._engine.poller import Poller
+from workflow_async.monitor.watch import WaitOptions, wait, watching
 from workflow_async.phase import Workflow
 from workflow_async.settings import Poll
 
@@ -14,13 +15,13 @@ W = TypeVar("W", bound=Workflow)
 
 
 async def watch_outcome(
-    poller: monitor.Poller[W],
+    poller: Poller[W],
     id: int,
     options: WaitOptions[W],
     on_change: Callable[[monitor.Change[W]], Awaitable[None]],
 ) -> monitor.Outcome[W]:
     """Watch a workflow until it has an outcome. Call `on_change` with each change before the outcome."""
-    async with monitor.watching(poller, [id], None, poll=options.poll, operations=False, stalled_after=None) as events:
+    async with watching(poller, [id], None, poll=options.poll, operations=False, stalled_after=None) as events:
         async for event in events:
             if isinstance(event, monitor.Change):
                 await on_change(event)
@@ -30,7 +31,7 @@ async def watch_outcome(
     return monitor.TimedOut(id=id)  # not reached: a watch without a timeout ends with an outcome
 
 
-async def wait_ended(poller: monitor.Poller[W], id: int, poll: Poll) -> None:
+async def wait_ended(poller: Poller[W], id: int, poll: Poll) -> None:
     """Wait until another workflow has ended or can no longer be observed."""
     with suppress(CallError):
         await wait(poller, id, WaitOptions[W](poll=poll), check=False)

@@ -1,7 +1,6 @@
 """Waiting for workflows and watching them, with one poll loop a client."""
 
-from workflow_async.monitor._engine.poller import Poller
-from workflow_async.monitor._engine.subscription import Subscription, WatchEvent
+from workflow_async.monitor._engine.subscription import WatchEvent
 from workflow_async.monitor.events import (
     Change,
     ConditionMet,
@@ -15,8 +14,7 @@ from workflow_async.monitor.events import (
     TimedOut,
     Vanished,
 )
-from workflow_async.monitor.service import MonitoringMixin
-from workflow_async.monitor.watch import EventHook, OutcomeStream, Predicate, Watch, WhenParked, watching
+from workflow_async.monitor.watch import EventHook, OutcomeStream, Predicate, Watch, WhenParked
 from workflow_async.monitor.watch_spec import WatchSpec, poll_once
 
 __all__ = [
@@ -24,17 +22,14 @@ __all__ = [
     "ConditionMet",
     "EventHook",
     "Finished",
-    "MonitoringMixin",
     "OperationChange",
     "Outcome",
     "OutcomeStream",
     "Parked",
-    "Poller",
     "PollingFailed",
     "Predicate",
     "Replaced",
     "Stalled",
-    "Subscription",
     "TimedOut",
     "Vanished",
     "Watch",
@@ -42,5 +37,4 @@ __all__ = [
     "WatchSpec",
     "WhenParked",
     "poll_once",
-    "watching",
 ]

@@ -24,7 +24,7 @@ class MonitoringMixin(Generic[W]):
     single gets, spread over the interval. A workflow that leaves the list is got before anyone is told of its end.
     """
 
-    poller: Poller[W]
+    _poller: Poller[W]
 
     async def wait(
         self,
@@ -59,7 +59,7 @@ class MonitoringMixin(Generic[W]):
                 Pauses that the server asked for (`Retry-After`) extend the outage by up to a day.
         """
         terms = WaitOptions(timeout=timeout, poll=poll, parked=parked, until=until)
-        return await watch.wait(self.poller, parse_id("workflow_id", workflow_id), terms, check=check)
+        return await watch.wait(self._poller, parse_id("workflow_id", workflow_id), terms, check=check)
 
     async def wait_all(
         self,
@@ -74,7 +74,7 @@ class MonitoringMixin(Generic[W]):
         Args: as for `wait`.
         """
         terms = WaitOptions[W](timeout=timeout, poll=poll, parked=parked)
-        return await watch.wait_all(self.poller, parse_ids("workflow_ids", workflow_ids), terms)
+        return await watch.wait_all(self._poller, parse_ids("workflow_ids", workflow_ids), terms)
 
     def as_completed(
         self,
@@ -92,7 +92,7 @@ class MonitoringMixin(Generic[W]):
         Args: as for `wait`.
         """
         terms = WaitOptions[W](timeout=timeout, poll=poll, parked=parked)
-        return OutcomeStream(self.poller, terms, parse_ids("workflow_ids", workflow_ids))
+        return OutcomeStream(self._poller, terms, parse_ids("workflow_ids", workflow_ids))
 
     def wake(self, workflow_id: int | str | None = None) -> bool:
         """Check a watched workflow soon, at most once a second: a hint from outside, which can never set a state.
@@ -108,4 +108,4 @@ class MonitoringMixin(Generic[W]):
             InvalidArgument: the id is not a number.
             WrongEventLoop: called in another thread or event loop.
         """
-        return self.poller.wake(None if workflow_id is None else parse_id("workflow_id", workflow_id))
+        return self._poller.wake(None if workflow_id is None else parse_id("workflow_id", workflow_id))

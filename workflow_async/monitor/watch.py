@@ -85,8 +85,8 @@ class OutcomeStream(Generic[W]):
     with the last outcome, with `aclose()`, or when nothing refers to this object any more.
     """
 
-    poller: Poller[W]
-    terms: WaitOptions[W]
+    _poller: Poller[W]
+    _options: WaitOptions[W]
     _ids: Iterable[int] = ()
     _subscription: Subscription[W] | None = field(default=None, init=False)
     _loop: asyncio.AbstractEventLoop | None = field(default=None, init=False)
@@ -102,9 +102,9 @@ class OutcomeStream(Generic[W]):
             while subscription.ids:
                 outcome = self._next_outcome(subscription)
                 if outcome is not None:
-                    self.poller.leave(subscription, [outcome.id])
+                    self._poller.leave(subscription, [outcome.id])
                     return outcome
-                await self.poller.wait_ready(subscription)
+                await self._poller.wait_ready(subscription)
             await self.aclose()
         except asyncio.CancelledError:
             del self  # a task that was cancelled keeps the frames of its error, which would keep this watching
@@ -115,35 +115,35 @@ class OutcomeStream(Generic[W]):
         """Watch no more, and wait until no request of it is left."""
         self._ids, self._loop = (), None
         if self._subscription is not None:
-            self.poller.leave(self._subscription)
-            await self.poller.wait_settled()
+            self._poller.leave(self._subscription)
+            await self._poller.wait_settled()
 
     def __del__(self) -> None:
         if self._loop is not None and self._subscription is not None:
             with suppress(RuntimeError):  # the loop is closed
-                self._loop.call_soon_threadsafe(self.poller.leave, self._subscription)
+                self._loop.call_soon_threadsafe(self._poller.leave, self._subscription)
 
     def _begin(self) -> Subscription[W]:
-        timeout = self.terms.timeout
+        timeout = self._options.timeout
         subscription = Subscription[W](
-            Tracking(self.terms.poll, operations=self.terms.until is not None),
-            deadline=None if timeout is None else self.poller.clock.now() + timeout,
+            Tracking(self._options.poll, operations=self._options.until is not None),
+            deadline=None if timeout is None else self._poller.clock.now() + timeout,
         )
-        self.poller.join(subscription, self._ids)
+        self._poller.join(subscription, self._ids)
         self._subscription, self._loop = subscription, asyncio.get_running_loop()
         return subscription
 
     def _next_outcome(self, subscription: Subscription[W]) -> Outcome[W] | None:
         """Return an outcome that is there already, or None."""
         while (event := subscription.get_nowait()) is not None:
-            outcome = None if self.poller.is_stale(event) else self.terms.outcome(event)
+            outcome = None if self._poller.is_stale(event) else self._options.outcome(event)
             if outcome is not None:
                 return outcome
         return self._timed_out(subscription.ids) if subscription.expired else None
 
     def _timed_out(self, ids: set[int]) -> TimedOut[W]:
         ids.add(id := ids.pop())  # next(iter(ids)) becomes O(n) on a set that is emptied from the front
-        return TimedOut(id=id, workflow=self.poller.last_record(id))
+        return TimedOut(id=id, workflow=self._poller.last_record(id))
 
 
 async def wait_all(poller: Poller[W], ids: Sequence[int], terms: WaitOptions[W]) -> tuple[Outcome[W], ...]:
@@ -180,24 +180,24 @@ class Watch(Generic[W]):
     filter never ends by itself. However slow the reader, two events a workflow at most wait to be taken.
     """
 
-    poller: Poller[W]
-    subscription: Subscription[W]
+    _poller: Poller[W]
+    _subscription: Subscription[W]
     _ids: tuple[int, ...] = ()
     _discovery: Discovery[W] | None = None
-    _remedy: EventHook[W] | None = None
+    _hook: EventHook[W] | None = None
     _entered: bool = field(default=False, init=False)
 
     @property
     def ids(self) -> frozenset[int]:
         """What is watched now."""
-        return frozenset(self.subscription.ids)
+        return frozenset(self._subscription.ids)
 
     def add(self, *workflow_ids: int | str) -> None:
         """Watch these too."""
         for id in (parse_id("workflow_id", id) for id in workflow_ids):
             if self._discovery is not None:
                 self._discovery.on_listed_again(id)
-            self.poller.join(self.subscription, [id])
+            self._poller.join(self._subscription, [id])
 
     def drop(self, *workflow_ids: int | str) -> None:
         """Watch these no more."""
@@ -206,22 +206,22 @@ class Watch(Generic[W]):
 
     def eta(self, workflow_id: int) -> float | None:
         """Seconds a workflow usually still takes; None until enough of its kind have been seen."""
-        return self.poller.eta(workflow_id)
+        return self._poller.eta(workflow_id)
 
     async def __aenter__(self) -> Self:
-        self.poller.join(self.subscription, self._ids)
+        self._poller.join(self._subscription, self._ids)
         if self._discovery is not None:
-            self.subscription.open_ended = True
-            self.poller.join_list(self.subscription, self._discovery)
+            self._subscription.open_ended = True
+            self._poller.join_list(self._subscription, self._discovery)
         self._entered = True
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        self.subscription.open_ended = False
-        self.poller.leave(self.subscription)
-        await self.poller.wait_settled()
+        self._subscription.open_ended = False
+        self._poller.leave(self._subscription)
+        await self._poller.wait_settled()
 
     def __aiter__(self) -> Self:
         return self
@@ -231,24 +231,24 @@ class Watch(Generic[W]):
         if not self._entered:
             raise InvalidArgument("watch", "must be entered with `async with` before it is iterated")
         while True:
-            event = self.subscription.get_nowait()
+            event = self._subscription.get_nowait()
             if event is not None:
-                if self.poller.is_stale(event):
+                if self._poller.is_stale(event):
                     continue
                 event = await self._remedied(event)
                 self._leave_if_over(event)
                 return event
-            if not self.subscription.ids and not self.subscription.open_ended:
+            if not self._subscription.ids and not self._subscription.open_ended:
                 raise StopAsyncIteration
-            await self.poller.wait_ready(self.subscription)
+            await self._poller.wait_ready(self._subscription)
 
     async def _remedied(self, event: WatchEvent[W]) -> WatchEvent[W]:
-        if self._remedy is None:
+        if self._hook is None:
             return event
         try:
-            return await self._remedy(event)
+            return await self._hook(event)
         except BaseException:
-            self.subscription.put_back(event)  # the next step returns it
+            self._subscription.put_back(event)  # the next step returns it
             raise
 
     def _leave_if_over(self, event: WatchEvent[W]) -> None:
@@ -259,7 +259,7 @@ class Watch(Generic[W]):
     def _leave(self, id: int, *, ended: bool) -> None:
         if self._discovery is not None:
             self._discovery.on_left(id, ended=ended)
-        self.poller.leave(self.subscription, [id])
+        self._poller.leave(self._subscription, [id])
 
 
 def watching(

@@ -19,6 +19,7 @@ from workflow_async._decode.values import TypeMismatch, or_none
 from workflow_async.errors import CallError, InvalidArgument, ListingNotSupported, NotSentInTime
 from workflow_async.monitor._engine.keys import with_key
 from workflow_async.monitor._engine.observation import Observation, apply_error, apply_record, conflicting
+from workflow_async.monitor._engine.poller import Poller
 from workflow_async.monitor.events import Change, PollingFailed, Replaced, Vanished
 from workflow_async.monitor.service import MonitoringMixin
 from workflow_async.monitor.source import Source
@@ -90,7 +91,7 @@ class WatchSpec:
     @classmethod
     def of(cls, client: Client[W], ids: Iterable[int | str], *, operations: bool = False) -> "WatchSpec":
         """A watch of these workflows that has seen nothing yet."""
-        now = client.workflows.poller.clock.wall()
+        now = _poller_of(client).clock.wall()
         numbers = dict.fromkeys(parse_id("workflow_id", id) for id in ids)
         cursors = tuple(Cursor(id=id, since=now) for id in numbers)
         return cls(url=client.url, cursors=cursors, operations=operations)
@@ -125,12 +126,17 @@ async def poll_once(client: Client[W], spec: WatchSpec) -> tuple[WatchSpec, tupl
     """
     if not same_server(spec.url, client.url):
         raise InvalidArgument("spec", f"belongs to {spec.url}, and this client talks to {client.url}")
-    source, clock = client.workflows.poller.source, client.workflows.poller.clock
+    poller = _poller_of(client)
+    source, clock = poller.source, poller.clock
     spec, rows = await _listed(source, evolve(spec, cursors=_unique(spec.cursors)))
     looks = await _checked(source, spec, rows)
     told = [_apply(source, spec, cursor, looks.get(cursor.id), clock.wall()) for cursor in spec.cursors]
     ticked = evolve(spec, cursors=tuple(cursor for cursor, _ in told))
     return ticked, tuple(news for _, news in told if news is not None)
+
+
+def _poller_of(client: Client[W]) -> Poller[W]:
+    return client.workflows._poller  # noqa: SLF001 - private to users, not to this package
 
 
 def _unique(cursors: Iterable[Cursor]) -> tuple[Cursor, ...]:

@@ -57,7 +57,7 @@ class OpencastClient(Client):
         from workflow_async._core.origin import Origin
         from workflow_async._core.provenance import Control
         from workflow_async._core.transport import Transport
-        from workflow_async.monitor import Poller
+        from workflow_async.monitor._engine.poller import Poller
         from workflow_async.opencast.calls import get_version
         from workflow_async.opencast.definitions import Definitions
         from workflow_async.opencast.events import Events

@@ -223,7 +223,7 @@ class Control(StartService):
             workflow = await self._transport.send(calls.change_state(id, "running", include))
         else:
             workflow = await self._resume_pause(id, pause, workflow, settle, include)
-            self.poller.wake(id)
+            self._poller.wake(id)
         return workflow if operations else evolve(workflow, operations=None)
 
     async def _resume_pause(
@@ -249,7 +249,7 @@ class Control(StartService):
         """Send a resume of this pause, and note its outcome."""
         clock = self._transport.clock
         resume = self._resumes.add(id, pause, clock.now())
-        self.poller.note_resume(id, pause)
+        self._poller.note_resume(id, pause)
         try:
             workflow = await self._transport.send(calls.change_state(id, "running", include))
             resume.accepted = True
@@ -259,7 +259,7 @@ class Control(StartService):
         finally:
             resume.responded_at = clock.now()
             if not resume.accepted:
-                self.poller.withdraw_resume(id)
+                self._poller.withdraw_resume(id)
         return workflow
 
     async def _wait_until_left(

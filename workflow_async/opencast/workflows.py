@@ -14,7 +14,7 @@ from workflow_async._listing.scan import MAX_AHEAD, Consistency
 from workflow_async._listing.unreadable import may_be_caused_by_row
 from workflow_async.batch import Ticket
 from workflow_async.errors import CallError, InvalidArgument, ListingNotSupported
-from workflow_async.monitor.watch import WaitOptions, wait
+from workflow_async.monitor.watch import WaitOptions, wait, watching
 from workflow_async.opencast import calls, filters
 from workflow_async.opencast.control import Control, including
 from workflow_async.opencast.query import ENDED, WorkflowQuery
@@ -196,7 +196,7 @@ class Workflows(Control):
         ticket = self._starts.from_arguments(event_id, definition_id, configuration)
         include = including(operations=with_operations, configuration=with_configuration)
         workflow = await self._starts.send(ticket, include, timeout=timeout)
-        self.poller.note_existing(workflow.id, workflow)
+        self._poller.note_existing(workflow.id, workflow)
         return workflow
 
     async def for_event(self, event_id: str, *, unreadable: OnUnreadable = "raise") -> tuple[Workflow, ...]:
@@ -236,7 +236,7 @@ class Workflows(Control):
         """
         options = WaitOptions[Workflow](timeout=timeout, poll=poll, parked=parked)
         workflow = await self.start(event_id, definition_id, configuration=configuration)
-        return await wait(self.poller, workflow.id, options, check=check)
+        return await wait(self._poller, workflow.id, options, check=check)
 
     def watch(
         self,
@@ -264,8 +264,8 @@ class Workflows(Control):
         """
         if (workflow_ids is None) == (not filter):
             raise InvalidArgument("workflow_ids", "must be given, or filters in their place, but not both")
-        return monitor.watching(
-            self.poller,
+        return watching(
+            self._poller,
             workflow_ids,
             None if workflow_ids is not None else self._active_listing(filter, operations=operations),
             poll=poll,

@@ -80,7 +80,7 @@ class PreservicaClient(Client):
     ) -> None:
         from workflow_async._core.provenance import Control
         from workflow_async._core.transport import Transport
-        from workflow_async.monitor import Poller
+        from workflow_async.monitor._engine.poller import Poller
         from workflow_async.preservica.calls import get_version
         from workflow_async.preservica.contexts import Contexts
         from workflow_async.preservica.login import TokenService

@@ -12,6 +12,7 @@ from workflow_async.batch.start_sender import StartSender
 from workflow_async.batch.ticket_feed import TicketFeed
 from workflow_async.batch.tickets import checked_ticket
 from workflow_async.errors import PreparedStart
+from workflow_async.monitor.service import MonitoringMixin
 from workflow_async.monitor.watch import WaitOptions
 from workflow_async.preservica.records import Context, Workflow
 from workflow_async.preservica.start_backend import PreservicaStarts, Start
@@ -19,7 +20,7 @@ from workflow_async.settings import Poll, check_not_negative
 
 
 @define(eq=False)
-class StartService(monitor.MonitoringMixin[Workflow]):
+class StartService(MonitoringMixin[Workflow]):
     """The methods for tickets and batches."""
 
     _transport: Transport
@@ -119,7 +120,7 @@ class StartService(monitor.MonitoringMixin[Workflow]):
         options = WaitOptions[Workflow](poll=poll, parked=parked)
         return run_batch(
             self._starts,
-            self.poller,
+            self._poller,
             TicketFeed(starts, self._starts.ticket),
             max_running=max_running,
             low=low,

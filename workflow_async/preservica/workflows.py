@@ -15,7 +15,7 @@ from workflow_async._listing.options import ListOptions
 from workflow_async._listing.scan import MAX_AHEAD, Consistency
 from workflow_async.batch import Ticket
 from workflow_async.errors import CallError, InvalidArgument, PartialFailure
-from workflow_async.monitor.watch import WaitOptions, wait
+from workflow_async.monitor.watch import WaitOptions, wait, watching
 from workflow_async.preservica import calls
 from workflow_async.preservica.filters import WorkflowFilters
 from workflow_async.preservica.monitor_source import ACTIVE
@@ -138,7 +138,7 @@ class Workflows(StartService):
         ticket = self._starts.from_arguments(context, parameters, correlation_id)
         started = await self._starts.send(ticket, timeout=timeout)
         if started.id is not None:
-            self.poller.note_existing(started.id, started.workflow)
+            self._poller.note_existing(started.id, started.workflow)
         return started
 
     async def terminate(self, *workflow_ids: int | str) -> None:
@@ -189,8 +189,8 @@ class Workflows(StartService):
         options = WaitOptions[Workflow](timeout=timeout, poll=poll, parked=parked)
         ticket = self.prepare_start(context, parameters, correlation_id=correlation_id)
         workflow_id = await self._starts.send_for_id(ticket)
-        self.poller.note_existing(workflow_id)
-        return await wait(self.poller, workflow_id, options, check=check)
+        self._poller.note_existing(workflow_id)
+        return await wait(self._poller, workflow_id, options, check=check)
 
     def watch(
         self,
@@ -222,8 +222,8 @@ class Workflows(StartService):
             raise InvalidArgument("workflow_ids", "must be given, or filters in their place, but not both")
         active: WorkflowFilters = {"state": ACTIVE, **given}
         listing = self.list(newest_first=False, ahead=1, unreadable="skip", **active)
-        return monitor.watching(
-            self.poller,
+        return watching(
+            self._poller,
             workflow_ids,
             (lambda: listing) if given else None,
             poll=poll,

@@ -30,12 +30,13 @@ from workflow_async.errors import (
     ServerError,
     WaitTimeout,
 )
-from workflow_async.monitor import Change, Finished, Poller, PollingFailed, Replaced, Stalled, watching
+from workflow_async.monitor import Change, Finished, PollingFailed, Replaced, Stalled
 from workflow_async.monitor._engine.fallback import BULK_FAILURES, LEFT_OUT
 from workflow_async.monitor._engine.fetcher import Fetcher
+from workflow_async.monitor._engine.poller import Poller
 from workflow_async.monitor._engine.scheduler import BULK_SIZE, MAX_IN_FLIGHT
 from workflow_async.monitor._engine.tracking import Tracking
-from workflow_async.monitor.watch import WaitOptions, wait_all
+from workflow_async.monitor.watch import WaitOptions, wait_all, watching
 
 MANY = range(300)
 FEW = range(40)

@@ -14,7 +14,7 @@ from workflow_async import Clock, Phase, Poll
 from workflow_async.errors import (
     WaitTimeout,
 )
-from workflow_async.monitor import Poller
+from workflow_async.monitor._engine.poller import Poller
 from workflow_async.monitor._engine.scheduler import MAX_IN_FLIGHT
 from workflow_async.monitor.watch import WaitOptions, wait_all
 

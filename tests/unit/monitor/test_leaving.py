@@ -61,7 +61,7 @@ async def test_dropping_the_last_id_ends_the_watch_of_whoever_reads_it(served: t
 async def test_closing_the_client_ends_every_wait_and_watch_at_once(served: tuple[OpencastClient, int]) -> None:
     oc, id = served
     waiters = [asyncio.create_task(oc.workflows.wait(id, poll=SELDOM)) for _ in range(3)]
-    while not (sight := oc.workflows.poller.fetcher.observations.get(id)) or not sight.changes:
+    while not (sight := oc.workflows._poller.fetcher.observations.get(id)) or not sight.changes:
         await anyio.sleep(0.005)
     await oc.aclose()
     with anyio.fail_after(30):
@@ -104,7 +104,7 @@ async def test_an_event_whose_remedy_was_given_up_is_told_to_the_next_reader(
         await slow.wait()
         return event
 
-    watch._remedy = remedy
+    watch._hook = remedy
     async with watch as changes:
         with anyio.move_on_after(0.2):
             await anext(changes)

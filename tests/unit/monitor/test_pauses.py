@@ -11,10 +11,11 @@ import pytest
 from tests.support.monitored_server import Detailed, Operation, Record, Server, poller
 from tests.support.virtual_time import run
 from workflow_async import Phase, Poll
-from workflow_async.monitor import Change, Poller, watching
+from workflow_async.monitor import Change
 from workflow_async.monitor._engine import pauses
 from workflow_async.monitor._engine.pauses import AnsweredPauses, Pause, pause_of
-from workflow_async.monitor.watch import WaitOptions, wait
+from workflow_async.monitor._engine.poller import Poller
+from workflow_async.monitor.watch import WaitOptions, wait, watching
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 OFTEN = Poll(interval=10.0, ceiling=10.0)

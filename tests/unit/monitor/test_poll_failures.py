@@ -20,7 +20,8 @@ from workflow_async.errors import (
     ClientClosed,
     PollTaskFailed,
 )
-from workflow_async.monitor import OutcomeStream, Poller
+from workflow_async.monitor import OutcomeStream
+from workflow_async.monitor._engine.poller import Poller
 from workflow_async.monitor.watch import WaitOptions, wait_all
 
 # Unexpected errors

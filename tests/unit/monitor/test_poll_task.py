@@ -25,7 +25,8 @@ from workflow_async.errors import (
     Forbidden,
     ServerError,
 )
-from workflow_async.monitor import OutcomeStream, Poller, PollingFailed
+from workflow_async.monitor import OutcomeStream, PollingFailed
+from workflow_async.monitor._engine.poller import Poller
 from workflow_async.monitor.watch import WaitOptions, wait_all
 
 T = TypeVar("T")

@@ -16,11 +16,12 @@ from tests.support import virtual_time as virtual
 from tests.support.monitored_server import PLACE, Record, Server, poller, running
 from workflow_async import Phase, Poll
 from workflow_async.errors import ClientClosed, Forbidden, NotFound, ServerError, WaitTimeout
-from workflow_async.monitor import Change, Finished, Poller, PollingFailed, TimedOut, Vanished, watching
+from workflow_async.monitor import Change, Finished, PollingFailed, TimedOut, Vanished
 from workflow_async.monitor._engine.deadlines import LAST_CHECK
 from workflow_async.monitor._engine.due_queue import DueQueue
+from workflow_async.monitor._engine.poller import Poller
 from workflow_async.monitor._engine.scheduler import MAX_IN_FLIGHT
-from workflow_async.monitor.watch import OutcomeStream, WaitOptions, wait, wait_all
+from workflow_async.monitor.watch import OutcomeStream, WaitOptions, wait, wait_all, watching
 
 STEADY = Poll(interval=2, backoff=1, ceiling=2, jitter=0)
 

@@ -8,7 +8,8 @@ from hypothesis import given, strategies as st
 from tests.support.monitored_server import Record
 from workflow_async import Phase, Poll
 from workflow_async.errors import ClientClosed, NotFound, ServerError
-from workflow_async.monitor import Change, OperationChange, PollingFailed, Stalled, Subscription, Vanished
+from workflow_async.monitor import Change, OperationChange, PollingFailed, Stalled, Vanished
+from workflow_async.monitor._engine.subscription import Subscription
 from workflow_async.monitor._engine.tracking import Tracking
 
 NOON = datetime(2024, 5, 1, 12, tzinfo=UTC)

@@ -95,7 +95,7 @@ async def changed(fake: MockServer, *names: str) -> list[int]:
         Workflow(id=n, state=one.state, state_text="running", event_id=one.event_id) for n, one in enumerate(known)
     ]
     async with fake.client(FakeTime().clock) as oc:
-        return list(await oc.workflows.poller.source.find_changed(known))
+        return list(await oc.workflows._poller.source.find_changed(known))
 
 
 UNFIT_IDS = ["a,b", "\ud800", "\n", "", "x" * 101, "\N{SNOWMAN}"]
@@ -131,7 +131,7 @@ async def test_a_retry_after_is_raised_to_the_monitor_immediately_and_obeyed_by_
     fake = MockServer("opencast", lambda _: httpx.Response(status, headers={"retry-after": "7"}))
     async with fake.client(time.clock) as oc:
         assert isinstance(oc, OpencastClient)
-        source = oc.workflows.poller.source
+        source = oc.workflows._poller.source
         for check in (source.get(7, operations=False), source.find_changed([workflow()])):
             with pytest.raises(error) as caught:
                 await check
@@ -146,5 +146,5 @@ async def test_an_error_without_a_retry_after_is_retried_for_the_monitor_too() -
     time, fake = FakeTime(), MockServer("opencast", lambda _: httpx.Response(503))
     async with fake.client(time.clock) as oc:
         with pytest.raises(ServerError) as caught:
-            await oc.workflows.poller.source.get(7, operations=False)
+            await oc.workflows._poller.source.get(7, operations=False)
     assert caught.value.attempts == 4

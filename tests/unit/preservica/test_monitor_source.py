@@ -43,7 +43,7 @@ def test_a_record_is_of_another_workflow_if_a_known_value_differs(
 async def test_a_retry_after_is_raised_to_the_monitor_immediately() -> None:
     time, server = FakeTime(), MockServer("preservica", lambda _: httpx.Response(429, headers={"retry-after": "7"}))
     async with server.client(time.clock) as pv:
-        source = pv.workflows.poller.source
+        source = pv.workflows._poller.source
         with pytest.raises(RateLimited) as caught:
             await source.get(7, operations=False)
         assert (caught.value.attempts, caught.value.retry_after, time.naps) == (1, 7, [])
