@@ -46,6 +46,7 @@ class Operation:
     state_text: str = "instantiated"
     start: datetime | None = None
     completion: datetime | None = None
+    id: int | None = None
 
 
 @frozen

@@ -35,7 +35,9 @@ PURE = {
     *(f"_listing/{name}" for name in ("by_offset", "by_time", "options", "scan")),
     *(f"{system}/{name}" for system in SYSTEMS for name in ("calls", "converter", "filters", "query", "records")),
     "opencast/jettison",
-    *("monitor/_engine/backoff", "monitor/_engine/due_queue"),
+    "monitor/events",
+    *(f"monitor/_engine/{name}" for name in ("backoff", "due_queue", "durations", "fallback", "keys", "observation")),
+    *(f"monitor/_engine/{name}" for name in ("operations", "pauses", "scheduler", "tracking", "wakes")),
     *(f"sandbox/{name}" for name in ("canned", "engine", "faults", "hashing", "run")),
 }
 """Modules that decide, without I/O."""

@@ -19,6 +19,7 @@ from workflow_async._decode.values import TypeMismatch, or_none
 from workflow_async.errors import CallError, InvalidArgument, ListingNotSupported, NotSentInTime
 from workflow_async.monitor._engine.keys import with_key
 from workflow_async.monitor._engine.observation import Observation, apply_error, apply_record, conflicting
+from workflow_async.monitor._engine.operations import operations_of
 from workflow_async.monitor._engine.poller import Poller
 from workflow_async.monitor.events import Change, PollingFailed, Replaced, Vanished
 from workflow_async.monitor.service import MonitoringMixin
@@ -223,8 +224,8 @@ def _apply(
     return sight, None if news is None else with_key(news, source.server_key, operations=spec.operations)
 
 
-def _remembered(workflow: Any) -> SavedWorkflow:
-    operations = getattr(workflow, "operations", None)
+def _remembered(workflow: Workflow) -> SavedWorkflow:
+    operations = operations_of(workflow)
     return SavedWorkflow(
         id=workflow.id,
         phase=workflow.phase,

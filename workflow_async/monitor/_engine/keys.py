@@ -6,6 +6,7 @@ from typing import Any, TypeVar
 
 from attrs import evolve
 
+from workflow_async.monitor._engine.operations import operations_of
 from workflow_async.monitor.events import Change, PollingFailed, Replaced, Stalled, Vanished
 from workflow_async.phase import Phase, Workflow
 
@@ -43,7 +44,7 @@ def _seen(event: Keyed, *, operations: bool) -> str:
 
 def digest(workflow: Workflow) -> str:
     """Return 8 hexadecimal digits that are the same for the same step and the same states of operations."""
-    operations = getattr(workflow, "operations", None)
+    operations = operations_of(workflow)
     states = [] if operations is None else [[one.operation, one.state_text] for one in operations]
     text = json.dumps([workflow.step, states], separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -9,7 +9,8 @@ from workflow_async._core.call import Replay
 from workflow_async._core.retry import retryable
 from workflow_async.errors import CallError, ForeignResponse, NotFound
 from workflow_async.monitor._engine.backoff import Outage, announced_pause
-from workflow_async.monitor.events import Change, OperationChange, PollingFailed, Replaced, Vanished
+from workflow_async.monitor._engine.operations import has_operations, operation_changes, operation_states
+from workflow_async.monitor.events import Change, PollingFailed, Replaced, Vanished
 from workflow_async.phase import Workflow
 from workflow_async.settings import Poll
 
@@ -200,47 +201,7 @@ def same(before: Workflow, after: Workflow, *, operations: bool = True) -> bool:
     """Whether two looks at a workflow show the same, as far as the later one tells; `operations` count where wanted."""
     if before.state_text != after.state_text:
         return False
-    if hasattr(after, "operations"):
-        return not operations or _states(after) in {None, _states(before)}
+    if has_operations(after):
+        return not operations or operation_states(after) in {None, operation_states(before)}
     step = after.step
     return step is None or step == before.step
-
-
-def operation_changes(before: Workflow | None, after: Workflow) -> tuple[OperationChange, ...]:
-    """Every transition of an operation between two looks, as far as the later one tells; none where it shows none.
-
-    An operation that has ended must have run, even if no look saw it run: that transition is told too.
-    """
-    old, new = _operations(before), _operations(after)
-    known = dict(enumerate(old))
-    found: list[OperationChange] = []
-    for place, operation in enumerate(new):
-        last = known.get(place)
-        was = last.state_text if last is not None and last.operation == operation.operation else None
-        if was != operation.state_text:
-            found += _transitions(operation, place, was)
-    return tuple(found)
-
-
-ENDED_STATES = frozenset({"succeeded", "failed"})
-
-
-def _transitions(operation: Any, place: int, was: str | None) -> list[OperationChange]:
-    name, now = operation.operation, operation.state_text
-    steps = []
-    if now in ENDED_STATES and was != "running" and operation.start is not None:
-        steps.append(OperationChange(operation=name, position=place, was=was, now="running", at=operation.start))
-        was = "running"
-    at = operation.completion if now in ENDED_STATES else operation.start
-    steps.append(OperationChange(operation=name, position=place, was=was, now=now, at=at))
-    return steps
-
-
-def _operations(workflow: Workflow | None) -> tuple[Any, ...]:
-    """The operations a record shows; only Opencast's have any."""
-    return getattr(workflow, "operations", None) or ()
-
-
-def _states(workflow: Workflow) -> tuple[str, ...] | None:
-    operations = getattr(workflow, "operations", None)
-    return None if operations is None else tuple(operation.state_text for operation in operations)

@@ -1,16 +1,14 @@
 """Pauses that a resume of this client has answered, so that no wait or watch reports them again. Pure."""
 
 from collections.abc import Hashable
-from typing import Any
 
 from attrs import define, field, frozen
 
+from workflow_async.monitor._engine.operations import ENDED_STATES, operations_of
 from workflow_async.phase import Phase, Workflow
 
 MAX_REMEMBERED = 10_000
 """Answered pauses that a client remembers. The oldest is forgotten first."""
-ENDED_STATES = frozenset({"succeeded", "failed", "skipped"})
-"""States of an operation that has ended."""
 
 
 @frozen
@@ -25,14 +23,13 @@ class Pause:
 
 def pause_of(workflow: Workflow) -> Pause | None:
     """Return the pause that a record shows. None if the workflow is not paused or the record has no operations."""
-    operations: tuple[Any, ...] | None = getattr(workflow, "operations", None)
+    operations = operations_of(workflow)
     if workflow.phase is not Phase.PARKED or operations is None:
         return None
-    going = ((place, each) for place, each in enumerate(operations) if each.state_text not in ENDED_STATES)
-    place, current = next(going, (len(operations), None))
-    if current is None:
-        return Pause(place)
-    return Pause(place, (getattr(current, "id", None), current.operation, current.state_text, current.start))
+    for position, operation in enumerate(operations):
+        if operation.state_text not in ENDED_STATES:
+            return Pause(position, (operation.id, operation.operation, operation.state_text, operation.start))
+    return Pause(len(operations))
 
 
 @define

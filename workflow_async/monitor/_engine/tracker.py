@@ -17,10 +17,10 @@ from workflow_async.monitor._engine.observation import (
     apply_error,
     apply_record,
     conflicting,
-    operation_changes,
     reset_failures,
     same,
 )
+from workflow_async.monitor._engine.operations import operation_changes
 from workflow_async.monitor._engine.pauses import AnsweredPauses
 from workflow_async.monitor._engine.subscription import WatchEvent
 from workflow_async.monitor._engine.tracking import TrackedWorkflows, Tracking
