@@ -90,6 +90,10 @@ class Source:
         """Return the event of the workflow."""
         return (workflow.event_id,)
 
+    def same_identity(self, known: Workflow, found: Workflow) -> bool:
+        """As of Opencast."""
+        return known.event_id == found.event_id and known.definition_id == found.definition_id
+
     def duration_key(self, workflow: Workflow) -> str:
         """Return the definition id, which is the same for all workflows."""
         return workflow.definition_id

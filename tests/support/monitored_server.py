@@ -162,6 +162,10 @@ class Server:
         """What it is, if it says so."""
         return (workflow.what,)
 
+    def same_identity(self, known: Any, found: Any) -> bool:
+        """Whether both say the same of what they are."""
+        return bool(known.what == found.what)
+
     def duration_key(self, workflow: Record) -> str:
         """One for all."""
         return "kind"

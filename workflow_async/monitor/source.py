@@ -47,6 +47,13 @@ class Source(Protocol[W]):
     def identity(self, workflow: W) -> tuple[str | None, ...]:
         """What never changes of a workflow, as far as this record says. None where it says nothing."""
 
+    def same_identity(self, known: W, found: W) -> bool:
+        """Return True if `found` says nothing about its identity that `known` does not say.
+
+        This is a shortcut for two records in the same state, called for each row of a list. False is always right: it
+        only means that `identity` has to be compared.
+        """
+
     def duration_key(self, workflow: W) -> str:
         """What its durations are compared with: its definition or context."""
 

@@ -77,6 +77,12 @@ class OpencastSource(SystemSource):
         )
         return workflow.event_id or None, None if may_be_handler else workflow.definition_id or None
 
+    def same_identity(self, known: Workflow, found: Workflow) -> bool:
+        """Compare the event and the definition. Operations can hide a definition, so they need `identity`."""
+        return (
+            known.event_id == found.event_id and known.definition_id == found.definition_id and known.operations is None
+        )
+
     def is_complete(self, workflow: Workflow) -> bool:
         """Return True if the operations were requested, even if they cannot be read."""
         return workflow.operations is not None or "operations" in workflow.extra

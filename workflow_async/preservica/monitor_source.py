@@ -60,6 +60,14 @@ class PreservicaSource(SystemSource):
         """Return the context, the definition and the correlation id, as far as the record has them."""
         return workflow.context_id or None, workflow.definition_id or None, workflow.correlation_id or None
 
+    def same_identity(self, known: Workflow, found: Workflow) -> bool:
+        """Compare the context, the definition and the correlation id."""
+        return (
+            known.correlation_id == found.correlation_id
+            and known.context_id == found.context_id
+            and known.definition_id == found.definition_id
+        )
+
     def duration_key(self, workflow: Workflow) -> str:
         """Return the context, or else the definition."""
         return workflow.context_name or workflow.context_id or workflow.definition_id or ""

@@ -130,8 +130,11 @@ class Tracker(Generic[W]):
             return False
         if tracking is not None and tracking.stalled_after is not None:
             return False
-        unchanged = same(known, workflow, operations=tracking is not None and tracking.operations)
-        return unchanged and not conflicting(sight.identity, self.source.identity(workflow))
+        if not same(known, workflow, operations=tracking is not None and tracking.operations):
+            return False
+        if self.source.same_identity(known, workflow):
+            return True
+        return not conflicting(sight.identity, self.source.identity(workflow))
 
     def _may_be_stale(self, sight: Observation[W], asked: float) -> bool:
         """Whether a list asked for then may be older than what is known."""
