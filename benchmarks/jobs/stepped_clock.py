@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from workflow_async import Clock
-from workflow_async.monitor._engine.fetcher import Fetcher
+from workflow_async.monitor._engine.engine import Engine
 from workflow_async.monitor._engine.listener import Listener
 
 MIN_POLL_SLEEP = 1.0
@@ -34,16 +34,16 @@ class SteppedClock:
         self._advanced = asyncio.Event()
         self._idle = asyncio.Event()
         self._sleepers = 0
-        self._fetcher: Fetcher[Any] | None = None
+        self._engine: Engine[Any] | None = None
         self.clock = Clock(now=lambda: self._now, sleep=self._sleep, jitter=lambda: 0.5, wall=time.time)
 
-    def attach(self, fetcher: Fetcher[Any]) -> None:
-        """Observe when the requests of a fetcher have finished."""
-        self._fetcher = fetcher
-        fetcher.listener = IdleListener(fetcher.listener, self._check_idle)
+    def attach(self, engine: Engine[Any]) -> None:
+        """Observe when the requests of an engine have finished."""
+        self._engine = engine
+        engine.fetcher.listener = IdleListener(engine.listener, self._check_idle)
 
     def _check_idle(self) -> None:
-        if self._sleepers and self._fetcher is not None and self._fetcher.idle:
+        if self._sleepers and self._engine is not None and self._engine.idle:
             self._idle.set()
 
     async def _sleep(self, seconds: float) -> None:

@@ -40,7 +40,7 @@ async def watching(system: str, url: str, watched: Iterable[int], **settings: An
     """Run `wait()` for each id. Each workflow has been checked once or twice when the block starts."""
     stepped = SteppedClock()
     async with client(system, url, stepped.clock, **settings) as one:
-        stepped.attach(one.workflows._poller.fetcher)  # noqa: SLF001  # The engine is measured.
+        stepped.attach(one.workflows._poller.engine)  # noqa: SLF001  # The engine is measured.
         waits = [asyncio.create_task(one.workflows.wait(id, poll=POLL)) for id in watched]
         await stepped.wait_idle()
         await stepped.advance()
@@ -163,7 +163,7 @@ async def watch_memory(meter: Meter, system: str, url: str, count: int, listing:
     async with client(system, url) as one, one.workflows.watch(ids(count)) as changes:
         for _ in range(count):
             await anext(changes)
-        while not one.workflows._poller.fetcher.idle:  # noqa: ASYNC110, SLF001  # No event signals the end of all requests.
+        while not one.workflows._poller.engine.idle:  # noqa: ASYNC110, SLF001  # No event signals the end of all requests.
             await asyncio.sleep(0.01)
         meter.note(watched=(_traced() - start) / count - record)
 

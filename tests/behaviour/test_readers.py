@@ -97,7 +97,7 @@ async def test_who_stops_reading_holds_no_connection_and_leaves_no_task(
             gc.collect()
             await until(lambda: asyncio.all_tasks() - wire.tasks == {asyncio.current_task()})
             assert (await client.workflows.get(7)).id == 7
-            assert not client.workflows._poller.fetcher.observations
+            assert not client.workflows._poller.engine.observations
             assert wire.open <= 1
         await until(lambda: not wire.open)
     see("break, exception, cancellation, garbage collection: no connection held, no task, nothing watched")
@@ -132,7 +132,7 @@ def test_a_slow_reader_gets_the_latest_state_and_every_transition_and_every_end(
         later(200, lambda: server.become(Phase.SUCCEEDED, *range(50)))
         async with watch(loop, *range(50), operations=True) as changes:
             await anyio.sleep(400)
-            assert max(len(mail) for mail in changes.subscription._queue.values()) <= 2
+            assert max(len(mail) for mail in changes._subscription._queue.values()) <= 2
             told = [event async for event in changes]
         assert await keeping
         assert [event.id for event in told] == [*dict.fromkeys(event.id for event in told)]

@@ -318,7 +318,7 @@ class Simulation:
             await self.watch(client, told)
             group.cancel_scope.cancel()
             left = client.workflows._poller
-        assert not any((left._watchers, left.fetcher.observations, left.fetcher.tracked))
+        assert not any((left._watchers, left.engine.observations, left.engine.tracked))
         return told, found
 
 

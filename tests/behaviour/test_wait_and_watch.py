@@ -563,8 +563,8 @@ def test_watchers_that_come_and_go_leave_the_client_as_it_was(kind: str) -> None
         await asyncio.gather(*(visit(n) for n in range(100)))
         left = client.workflows._poller
         assert not left._watchers
-        assert not left.fetcher.observations
-        assert left.fetcher.idle
+        assert not left.engine.observations
+        assert left.engine.idle
         assert (await client.workflows.wait(ids[0], poll=QUICK)).phase is Phase.SUCCEEDED
 
     played(kind, story)

@@ -31,8 +31,8 @@ from workflow_async.errors import (
     WaitTimeout,
 )
 from workflow_async.monitor import Change, Finished, PollingFailed, Replaced, Stalled
+from workflow_async.monitor._engine.engine import Engine
 from workflow_async.monitor._engine.fallback import BULK_FAILURES, LEFT_OUT
-from workflow_async.monitor._engine.fetcher import Fetcher
 from workflow_async.monitor._engine.poller import Poller
 from workflow_async.monitor._engine.scheduler import BULK_SIZE, MAX_IN_FLIGHT
 from workflow_async.monitor._engine.tracking import Tracking
@@ -212,7 +212,7 @@ def test_one_that_is_shown_again_has_put_its_failures_behind_it() -> None:
             server.listed = None
             server.put(Record(7))
             await anyio.sleep(20)
-        assert not loop.fetcher.tracker.is_over(7)
+        assert not loop.engine.tracker.is_over(7)
         told.cancel()
 
     virtual.run(main())
@@ -225,7 +225,7 @@ def test_a_list_that_fails_says_nothing_about_what_it_should_show() -> None:
         await anyio.sleep(10)
         server.refusal = ServerError(500)
         await anyio.sleep(100)
-        assert not any(sight.failures or sight.over for sight in loop.fetcher.observations.values())
+        assert not any(sight.failures or sight.over for sight in loop.engine.observations.values())
         server.become(Phase.SUCCEEDED, *FEW)
         assert ends(await told, FEW) == {(Phase.RUNNING, Phase.SUCCEEDED)}
 
@@ -618,9 +618,9 @@ def test_a_bulk_check_that_failed_is_no_failed_check_of_its_workflows_and_one_re
         before = len(server.gets)
         while not server.looked:
             await anyio.sleep(0.1)
-        refusals = loop.fetcher._load.refusals
+        refusals = loop.engine.fetcher.load.refusals
         await anyio.sleep(1)
-        assert not any(sight.failures for sight in loop.fetcher.observations.values())
+        assert not any(sight.failures for sight in loop.engine.observations.values())
         assert refusals <= 1
         assert len(server.gets) >= before + BULK_SIZE
         told.cancel()
@@ -927,7 +927,7 @@ class Errors:
 def test_after_an_error_that_ends_everything_a_check_is_due_no_sooner_than_usual(kind: dict[str, Any]) -> None:
     async def main() -> None:
         server, fatal = Server(workflows=running(*range(5)), **kind), list[Exception]()
-        looks: Fetcher[Any] = Fetcher(server, poller(server).clock, Errors(fatal))
+        looks: Engine[Any] = Engine(server, poller(server).clock, Errors(fatal))
         for id in range(5):
             looks.track(id, Tracking(STEADY))
         async with asyncio.TaskGroup() as group:

@@ -61,7 +61,7 @@ async def test_dropping_the_last_id_ends_the_watch_of_whoever_reads_it(served: t
 async def test_closing_the_client_ends_every_wait_and_watch_at_once(served: tuple[OpencastClient, int]) -> None:
     oc, id = served
     waiters = [asyncio.create_task(oc.workflows.wait(id, poll=SELDOM)) for _ in range(3)]
-    while not (sight := oc.workflows._poller.fetcher.observations.get(id)) or not sight.changes:
+    while not (sight := oc.workflows._poller.engine.observations.get(id)) or not sight.changes:
         await anyio.sleep(0.005)
     await oc.aclose()
     with anyio.fail_after(30):

@@ -104,7 +104,7 @@ async def test_what_is_opened_again_while_it_closes_stays_open(system: str) -> N
     for turns in range(10):
         await client.open()
         watching = asyncio.create_task(client.workflows.wait(7))
-        await until(lambda: 7 in client.workflows._poller.fetcher.observations)
+        await until(lambda: 7 in client.workflows._poller.engine.observations)
         closing = asyncio.create_task(client.aclose())
         for _ in range(turns):
             await asyncio.sleep(0)
@@ -171,7 +171,7 @@ async def test_closing_waits_for_the_requests_of_watchers(system: str) -> None:
     async with httpx.AsyncClient(transport=httpx.MockTransport(slow)) as carrier:
         client = await client_of(system, "http://127.0.0.1", http=carrier).open()
         waits = asyncio.create_task(client.workflows.wait(7))
-        await until(lambda: bool(client.workflows._poller.fetcher.scheduler.in_flight))
+        await until(lambda: bool(client.workflows._poller.engine.scheduler.in_flight))
         for _ in range(10):
             await asyncio.sleep(0)
         await client.aclose()

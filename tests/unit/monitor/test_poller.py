@@ -44,9 +44,9 @@ def later(seconds: float, *deeds: Callable[[], object]) -> None:
 
 def assert_nothing_left(loop: Poller[Any], server: Server) -> None:
     """No watcher, no sight, no plan, no task, no request."""
-    plan = loop.fetcher.scheduler
+    plan = loop.engine.scheduler
     left = [loop._watchers, loop._lists, loop._task.running, loop._deadlines._last_checks, loop._deadlines._timer]
-    left += [loop.fetcher.observations]
+    left += [loop.engine.observations]
     assert not any(left), left
     planned = [
         plan.tracked,
@@ -174,7 +174,7 @@ def test_a_cut_at_any_point_leaves_nothing_and_spoils_nothing(steps: int, native
         else:
             scope.cancel()
         await asyncio.gather(cut, return_exceptions=True)
-        assert 1 not in loop.fetcher.observations
+        assert 1 not in loop.engine.observations
         later(10, lambda: server.become(Phase.SUCCEEDED, 2, 3))
         assert [workflow.phase for workflow in await asyncio.gather(*others)] == [Phase.SUCCEEDED] * 2
         await anyio.sleep(1)
@@ -473,8 +473,8 @@ def test_every_place_is_kept_busy_while_more_is_due_than_may_be_on_its_way() -> 
         loop = poller(server)
         began = asyncio.get_running_loop().time()
         async with watch(loop, *range(count), poll=evolve(STEADY, interval=60.0, ceiling=60.0, jitter=0.0)) as changes:
-            loop.fetcher.scheduler.single = due_now(count)
-            loop.fetcher.scheduler.new.clear()
+            loop.engine.scheduler.single = due_now(count)
+            loop.engine.scheduler.new.clear()
             seen = {(await anext(changes)).id for _ in range(count)}
         assert len(seen) == len(server.gets) == count
         bound = 1.1 * 0.25 * count / MAX_IN_FLIGHT
@@ -497,8 +497,8 @@ def test_in_a_crowd_news_is_told_as_soon_as_it_has_come() -> None:
         server = Server(seconds=0.1, workflows=running(*range(count)))
         loop = poller(server)
         async with watch(loop, *range(count), poll=evolve(STEADY, interval=600.0, ceiling=600.0)) as changes:
-            loop.fetcher.scheduler.single = due_now(count)
-            loop.fetcher.scheduler.new.clear()
+            loop.engine.scheduler.single = due_now(count)
+            loop.engine.scheduler.new.clear()
             began = asyncio.get_running_loop().time()
             await anext(changes)
             assert asyncio.get_running_loop().time() - began == pytest.approx(0.1)
@@ -537,8 +537,8 @@ def test_a_client_that_is_closed_in_a_crowd_asks_for_nothing_more() -> None:
         server = Server(workflows={id: ClientClosed("closed") for id in range(count)})
         loop = poller(server)
         async with watch(loop, *range(count)) as changes:
-            loop.fetcher.scheduler.single = due_now(count)
-            loop.fetcher.scheduler.new.clear()
+            loop.engine.scheduler.single = due_now(count)
+            loop.engine.scheduler.new.clear()
             with pytest.raises(ClientClosed):
                 await anext(changes)
         assert len(server.gets) <= 2 * MAX_IN_FLIGHT

@@ -97,7 +97,7 @@ class Drive:
         lost = covered - self.listed
         ran = sum(self.sights[id].workflow is not None for id in lost)
         after = self.now + self.poll.interval
-        self.plan.list_completed(self.pages, set(self.listed), lost, self.now, after, ran=ran)
+        self.plan.list_completed(self.pages, set(self.listed), lost, self.now, after, seen=ran)
 
     @property
     def pages(self) -> int:

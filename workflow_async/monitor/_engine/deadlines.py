@@ -7,8 +7,8 @@ from typing import Generic, TypeVar
 
 from attrs import define, field
 
-from workflow_async.monitor._engine.fetcher import TIMER_SLACK
 from workflow_async.monitor._engine.subscription import Subscription
+from workflow_async.monitor._engine.timer import TIMER_SLACK
 from workflow_async.phase import Workflow
 from workflow_async.settings import Clock
 

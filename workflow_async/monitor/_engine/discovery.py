@@ -10,10 +10,11 @@ from workflow_async._core.call import Replay
 from workflow_async._core.retry import retryable
 from workflow_async._listing.listing import Listing
 from workflow_async.errors import CallError, WorkflowAsyncError
-from workflow_async.monitor._engine.backoff import Outage, poll_delay
-from workflow_async.monitor._engine.fetcher import TIMER_SLACK, Start
+from workflow_async.monitor._engine.backoff import Outage
+from workflow_async.monitor._engine.fetcher import Start
 from workflow_async.monitor._engine.poller import Poller
 from workflow_async.monitor._engine.subscription import Subscription
+from workflow_async.monitor._engine.timer import TIMER_SLACK
 from workflow_async.phase import Workflow
 
 W = TypeVar("W", bound=Workflow)
@@ -58,7 +59,7 @@ class Discovery(Generic[W]):
     async def _run(self) -> None:
         clock, poll = self.poller.clock, self.subscription.tracking.poll
         wished = await self._read()
-        seconds = self.poller.fetcher.scaled_delay(poll, poll_delay(poll, self._calm, clock.jitter()))
+        seconds = self.poller.engine.delay(poll, self._calm)
         self._due = clock.now() + max(seconds, wished)
         self.poller.on_idle()
 
@@ -72,13 +73,13 @@ class Discovery(Generic[W]):
 
     async def _read(self) -> float:
         """Read the list once, unless the server is left alone. Return the seconds for which it is."""
-        if quiet := self.poller.fetcher.paused_for:
+        if quiet := self.poller.engine.paused_for:
             return quiet
         began = asked = self.poller.clock.now()
         seen: set[int] = set()
         try:
             async for page in self.listing().pages():
-                self.poller.fetcher.record_response(asked)
+                self.poller.engine.record_response(asked)
                 for workflow in page.items:
                     seen.add(workflow.id)
                     self._on_page(workflow, asked)
@@ -105,7 +106,7 @@ class Discovery(Generic[W]):
         """The list was read to its end: who has left it is looked at, and who left long ago is forgotten."""
         self._outage, self._was_read = None, True
         for id in (self._shown - seen) & self.subscription.ids:
-            self.poller.fetcher.check_soon(id)
+            self.poller.engine.check_soon(id)
         self._calm = self._calm + 1 if seen == self._shown else 0
         self._shown = seen
         for id in [id for id, left in self._left.items() if id not in seen and began - left >= FORGET_AFTER]:
@@ -116,10 +117,10 @@ class Discovery(Generic[W]):
 
         A list that was read before may be read again, whatever refuses it now.
         """
-        fetcher, now = self.poller.fetcher, self.poller.clock.now()
-        self._outage = self._outage or fetcher.outages.begin(now)
-        fetcher.record_failure(error)
+        engine, now = self.poller.engine, self.poller.clock.now()
+        self._outage = self._outage or engine.outages.begin(now)
+        engine.record_failure(error)
         hopeless = not (self._was_read or retryable(error, Replay.SAFE))
-        if hopeless or fetcher.outages.seconds(self._outage, now) >= self.subscription.tracking.poll.outage:
+        if hopeless or engine.outages.seconds(self._outage, now) >= self.subscription.tracking.poll.outage:
             self.poller.fail(self.subscription, error)
-        return fetcher.paused_for
+        return engine.paused_for

@@ -7,7 +7,8 @@ from attrs import define, field
 
 from workflow_async.errors import ClientClosed, WorkflowAsyncError
 from workflow_async.monitor._engine.deadlines import Deadlines
-from workflow_async.monitor._engine.fetcher import Fetcher, Start
+from workflow_async.monitor._engine.engine import Engine
+from workflow_async.monitor._engine.fetcher import Start
 from workflow_async.monitor._engine.pauses import Pause
 from workflow_async.monitor._engine.poll_task import PollTask
 from workflow_async.monitor._engine.subscription import Subscription, WatchEvent
@@ -48,7 +49,7 @@ class Poller(Generic[W]):
     clock: Clock
     check: Callable[[], None] = lambda: None
     """Raises where the client cannot be used."""
-    fetcher: Fetcher[W] = field(init=False)
+    engine: Engine[W] = field(init=False)
     _watchers: dict[int, Watchers[W]] = field(init=False)
     _lists: dict[Subscription[W], WatchedList] = field(init=False)
     _deadlines: Deadlines[W] = field(init=False)
@@ -56,7 +57,7 @@ class Poller(Generic[W]):
     _early: EarlyWakes = field(factory=EarlyWakes, init=False)
 
     def __attrs_post_init__(self) -> None:
-        self.fetcher = Fetcher(self.source, self.clock, self)
+        self.engine = Engine(self.source, self.clock, self)
         self._send_due()
 
     def _send_due(self) -> None:
@@ -67,7 +68,7 @@ class Poller(Generic[W]):
     def _forget(self) -> None:
         """Watch nothing, with a new plan."""
         self._watchers, self._lists, self._deadlines = {}, {}, Deadlines(self.clock, self.on_idle)
-        self.fetcher = self.fetcher.renew()
+        self.engine.reset()
 
     # Watchers
 
@@ -90,10 +91,10 @@ class Poller(Generic[W]):
     def _join(self, subscription: Subscription[W], workflow_id: int) -> None:
         subscription.ids.add(workflow_id)
         self._watchers[workflow_id] = _with(self._watchers.get(workflow_id, ()), subscription)
-        self.fetcher.track(workflow_id, subscription.tracking)
+        self.engine.track(workflow_id, subscription.tracking)
         if self._early.take(workflow_id, self.clock.now()):
-            self.fetcher.wake(workflow_id)
-        change = self.fetcher.current_change(workflow_id, subscription.tracking)
+            self.engine.wake(workflow_id)
+        change = self.engine.current_change(workflow_id, subscription.tracking)
         if change is not None:
             subscription.put(change)
 
@@ -104,7 +105,7 @@ class Poller(Generic[W]):
         """
         if workflow.id not in subscription.ids:
             self.join(subscription, [workflow.id])
-        self.fetcher.on_listed(workflow, asked)
+        self.engine.on_listed(workflow, asked)
         self.on_idle()
 
     def leave(self, subscription: Subscription[W], ids: Iterable[int] | None = None) -> None:
@@ -127,11 +128,11 @@ class Poller(Generic[W]):
         left = _without(watchers, subscription)
         if left:
             self._watchers[workflow_id] = left
-            self.fetcher.poll_again(workflow_id)
+            self.engine.poll_again(workflow_id)
             self.on_idle()
         else:
             del self._watchers[workflow_id]
-            self.fetcher.forget(workflow_id)
+            self.engine.forget(workflow_id)
 
     def _stop_list(self, subscription: Subscription[W]) -> None:
         watched = self._lists.pop(subscription, None)
@@ -154,29 +155,29 @@ class Poller(Generic[W]):
 
     def note_resume(self, workflow_id: int, pause: Pause) -> None:
         """Report this pause of a workflow no more: a resume has answered it."""
-        self.fetcher.note_resume(workflow_id, pause)
+        self.engine.note_resume(workflow_id, pause)
 
     def withdraw_resume(self, workflow_id: int) -> None:
         """Report the pause of a workflow again: the resume was refused."""
-        self.fetcher.withdraw_resume(workflow_id)
+        self.engine.withdraw_resume(workflow_id)
         self.on_idle()
 
     def is_stale(self, event: WatchEvent[W]) -> bool:
         """Return True if an event only reports a pause that has been answered since."""
-        return isinstance(event, Change) and not event.operations and self.fetcher.shows_answered_pause(event.workflow)
+        return isinstance(event, Change) and not event.operations and self.engine.shows_answered_pause(event.workflow)
 
     def last_record(self, workflow_id: int) -> W | None:
         """Return the last record of a watched workflow. None if the workflow was not seen yet."""
-        observation = self.fetcher.observation(workflow_id)
+        observation = self.engine.observation(workflow_id)
         return None if observation is None else observation.workflow
 
     def eta(self, workflow_id: int) -> float | None:
         """Return the seconds that a workflow usually still takes to its end. None if nothing is known."""
-        return self.fetcher.eta(workflow_id)
+        return self.engine.eta(workflow_id)
 
     def note_existing(self, workflow_id: int, workflow: W | None = None) -> None:
         """Remember that a start was answered with this workflow, so that a 404 right after it is not believed."""
-        self.fetcher.note_existing(workflow_id, workflow)
+        self.engine.note_existing(workflow_id, workflow)
 
     def wake(self, workflow_id: int | None = None) -> bool:
         """Check a workflow soon, or everything that is watched. Return True if it is watched.
@@ -188,7 +189,7 @@ class Poller(Generic[W]):
         ids = list(self._watchers) if workflow_id is None else [workflow_id]
         watched = [id for id in ids if id in self._watchers]
         for id in watched:
-            self.fetcher.wake(id)
+            self.engine.wake(id)
         if not watched and workflow_id is not None:
             self._early.note(workflow_id, self.clock.now())
         self.on_idle()
@@ -214,9 +215,9 @@ class Poller(Generic[W]):
         """Start every request that is due. Return the instant at which to do so again."""
         self._expire()
         lists = [watched.begin(start) for watched in self._lists.values()]
-        next_look = self.fetcher.send_due(start)
+        next_look = self.engine.send_due(start)
         self._deadlines.start_timer()
-        instants = (next_look, self._deadlines.next if self.fetcher.idle else None, *lists)
+        instants = (next_look, self._deadlines.next if self.engine.idle else None, *lists)
         return min((instant for instant in instants if instant is not None), default=float("inf"))
 
     def on_idle(self) -> None:
@@ -227,8 +228,8 @@ class Poller(Generic[W]):
         """Check the workflows of each watcher whose deadline has passed once more, and end it after that."""
         for subscription in self._deadlines.passed():
             for workflow_id in subscription.ids if len(subscription.ids) <= MAX_LAST_CHECKS else ():
-                self.fetcher.check_first(workflow_id)
-        self._deadlines.expire(self.fetcher.is_pending)
+                self.engine.check_first(workflow_id)
+        self._deadlines.expire(self.engine.is_pending)
 
     def on_replaced(self) -> None:
         """Wake the task after a request that was replaced by the next one, if a last check may be over."""

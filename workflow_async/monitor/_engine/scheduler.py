@@ -85,6 +85,12 @@ class Scheduler:
     _distrusts_list: bool = field(default=False, init=False)
     """True if the last list was not believed: the next one is."""
 
+    def renewed(self) -> "Scheduler":
+        """Return a scheduler without workflows that knows what this one knows of the server."""
+        fresh = Scheduler(self.supports_listing, self.supports_bulk_check, self.tracked)
+        fresh.paused_until, fresh.list_from, fresh.bulk_from = self.paused_until, self.list_from, self.bulk_from
+        return fresh
+
     # Who
 
     def add(self, id: int, tracking: Tracking) -> None:
@@ -182,15 +188,15 @@ class Scheduler:
                 self.schedule(id, now)
 
     def list_completed(
-        self, pages: int, shown: set[int], lost: set[int], now: float, next_sweep: float, *, ran: int = 0
+        self, pages: int, shown: set[int], lost: set[int], now: float, next_sweep: float, *, seen: int = 0
     ) -> None:
         """The list was read to its end: what it shows is covered by it, what it no longer shows is got at once.
 
-        `ran` of the lost were seen before. A list that shows none of many such is not believed at once: it is read
+        `seen` of the lost were seen before. A list that shows none of many such is not believed at once: it is read
         again before all of them are got.
         """
         self.list_in_flight, self.next_list_at, self.pages = False, next_sweep, max(1, pages)
-        self._distrusts_list = not self._distrusts_list and ran > MANY_RUNNING and shown.isdisjoint(self.tracked.ids())
+        self._distrusts_list = not self._distrusts_list and seen > MANY_RUNNING and shown.isdisjoint(self.tracked.ids())
         if self._distrusts_list:
             self.next_list_at = min(next_sweep, now + self.tracked.fastest.interval)
             return

@@ -1,4 +1,4 @@
-"""A timer for a task that waits for other things too."""
+"""A timer that calls back once, at the earliest time it was set to."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,10 +7,13 @@ from attrs import define, field
 
 from workflow_async.settings import Clock
 
+TIMER_SLACK = 0.001
+"""Seconds a check may start early. Timers are not exact, and a loop that sleeps for less would spin."""
+
 
 @define
 class Timer:
-    """A timer that rings once, at the earliest instant set since it last rang: perhaps too early, never too late."""
+    """A timer that may call back too early, but never too late."""
 
     clock: Clock
     group: asyncio.TaskGroup
@@ -19,7 +22,7 @@ class Timer:
     _timer: "asyncio.Task[None] | None" = field(default=None, init=False)
 
     def set(self, at: float) -> None:
-        """Ring at this instant, unless an earlier one is set."""
+        """Call back at this instant, unless the timer is set to an earlier one."""
         if at < self._at:
             if self._timer is not None:
                 self._timer.cancel()

@@ -101,6 +101,11 @@ class Tracker(Generic[W]):
         elif sight.workflow is not None:
             self._remember(id, ())
 
+    def last_record(self, id: int) -> W | None:
+        """Return the last record of a workflow. None if it was not seen yet."""
+        observation = self.observations.get(id)
+        return None if observation is None else observation.workflow
+
     def is_over(self, id: int) -> bool:
         """Whether there is nothing to look for."""
         sight = self.observations.get(id)
