@@ -62,7 +62,7 @@ async def test_ten_thousand_waiters_for_one_workflow_take_less_than_64_mib(traci
         before = memory_in_use()
         waits = [asyncio.create_task(client.workflows.wait(id)) for _ in range(WATCHERS)]
         poller = client.workflows._poller
-        assert await eventually(lambda: len(poller._watchers.get(id, ())) == WATCHERS)
+        assert await eventually(lambda: len(poller._watchers.of(id)) == WATCHERS)
         cost = memory_in_use() - before
         for wait in waits:
             wait.cancel()

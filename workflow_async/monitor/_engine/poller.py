@@ -1,4 +1,4 @@
-"""The watchers of a client, for all of which one task polls."""
+"""The watchers of one client, and the one task that polls for all of them."""
 
 from collections.abc import Callable, Iterable
 from typing import Generic, Protocol, TypeVar
@@ -13,6 +13,7 @@ from workflow_async.monitor._engine.pauses import Pause
 from workflow_async.monitor._engine.poll_task import PollTask
 from workflow_async.monitor._engine.subscription import Subscription, WatchEvent
 from workflow_async.monitor._engine.wakes import EarlyWakes
+from workflow_async.monitor._engine.watchers import Watchers
 from workflow_async.monitor.events import Change
 from workflow_async.monitor.source import Source
 from workflow_async.phase import Workflow
@@ -23,18 +24,15 @@ W = TypeVar("W", bound=Workflow)
 MAX_LAST_CHECKS = 64
 """Workflows that are checked once more at a deadline. A watcher with more of them gets no last check."""
 
-Watchers = tuple[()] | tuple[Subscription[W]] | dict[Subscription[W], None]
-"""The watchers of one workflow. A single one stands in a tuple, which takes a fifth of the room of a dict."""
-
 
 class WatchedList(Protocol):
-    """A list that the poll task reads again and again for one watcher."""
+    """A list that the poll task reads repeatedly for one watcher."""
 
     def begin(self, start: Start) -> float | None:
         """Start a task that reads the list, if it is due. Return its next due time, None while it is being read."""
 
     def stop(self) -> None:
-        """Cancel the request on its way."""
+        """Cancel the request in flight."""
 
 
 @define(eq=False)
@@ -47,10 +45,10 @@ class Poller(Generic[W]):
 
     source: Source[W]
     clock: Clock
-    check: Callable[[], None] = lambda: None
-    """Raises where the client cannot be used."""
+    check_usable: Callable[[], None] = lambda: None
+    """Raises if the client cannot be used."""
     engine: Engine[W] = field(init=False)
-    _watchers: dict[int, Watchers[W]] = field(init=False)
+    _watchers: Watchers[W] = field(init=False)
     _lists: dict[Subscription[W], WatchedList] = field(init=False)
     _deadlines: Deadlines[W] = field(init=False)
     _task: PollTask = field(init=False)
@@ -58,39 +56,44 @@ class Poller(Generic[W]):
 
     def __attrs_post_init__(self) -> None:
         self.engine = Engine(self.source, self.clock, self)
-        self._send_due()
+        self._restart()
 
-    def _send_due(self) -> None:
-        """Watch nothing, with a new task."""
-        self._task = PollTask(self.clock, self._watches, self._send, self.on_fatal)
-        self._forget()
+    def _restart(self) -> None:
+        """Forget every watcher and the task."""
+        self._task = PollTask(self.clock, self._watches, self._send_due, self.on_fatal)
+        self._forget_watchers()
 
-    def _forget(self) -> None:
-        """Watch nothing, with a new plan."""
-        self._watchers, self._lists, self._deadlines = {}, {}, Deadlines(self.clock, self.on_idle)
+    def _forget_watchers(self) -> None:
+        self._watchers, self._lists, self._deadlines = Watchers(), {}, Deadlines(self.clock, self.on_idle)
         self.engine.reset()
+
+    def open(self) -> None:
+        """Forget the watchers of another event loop, which was closed before they left."""
+        if self._task.abandoned:
+            self._restart()
+
+    async def aclose(self) -> None:
+        """End every watcher with `ClientClosed`, and wait until the poll task has ended."""
+        self.open()
+        self.on_fatal(ClientClosed("the client was closed while this was watched"))
+        await self._task.settled()
 
     # Watchers
 
     def join(self, subscription: Subscription[W], ids: Iterable[int]) -> None:
-        """Watch these workflows for a subscription. What is known of them already is queued at once."""
-        self.check()
-        subscription.check()
+        """Watch these workflows for a subscription. Queue a change for each one whose record is known."""
+        self.check_usable()
+        subscription.raise_failure()
         if not subscription.ids:
             self._deadlines.add(subscription)
         for workflow_id in ids:
             if workflow_id not in subscription.ids:
-                self._join(subscription, workflow_id)
+                self._watch(subscription, workflow_id)
         self._task.start()
 
-    def join_list(self, subscription: Subscription[W], watched: WatchedList) -> None:
-        """Read a list for a subscription, from now until it leaves."""
-        self._lists[subscription] = watched
-        self._task.start()
-
-    def _join(self, subscription: Subscription[W], workflow_id: int) -> None:
+    def _watch(self, subscription: Subscription[W], workflow_id: int) -> None:
         subscription.ids.add(workflow_id)
-        self._watchers[workflow_id] = _with(self._watchers.get(workflow_id, ()), subscription)
+        self._watchers.add(workflow_id, subscription)
         self.engine.track(workflow_id, subscription.tracking)
         if self._early.take(workflow_id, self.clock.now()):
             self.engine.wake(workflow_id)
@@ -98,20 +101,22 @@ class Poller(Generic[W]):
         if change is not None:
             subscription.put(change)
 
-    def on_listed(self, subscription: Subscription[W], workflow: W, asked: float) -> None:
-        """Take a row of a subscription's own list, and watch its workflow as long as the list shows it.
+    def join_list(self, subscription: Subscription[W], watched: WatchedList) -> None:
+        """Read a list for a subscription, from now until it leaves."""
+        self._lists[subscription] = watched
+        self._task.start()
 
-        `asked` is the instant at which the list was asked for.
-        """
+    def on_listed(self, subscription: Subscription[W], workflow: W, asked: float) -> None:
+        """Apply a row of a subscription's own list that was requested at `asked`. Watch the workflow from now on."""
         if workflow.id not in subscription.ids:
             self.join(subscription, [workflow.id])
         self.engine.on_listed(workflow, asked)
         self.on_idle()
 
     def leave(self, subscription: Subscription[W], ids: Iterable[int] | None = None) -> None:
-        """Stop watching these workflows for a subscription, or everything. Forget what nothing else watches."""
-        gone = subscription.ids if ids is None else subscription.ids & set(ids)
-        for workflow_id in list(gone):
+        """Stop watching these workflows for a subscription, or all of them. Forget what nothing else watches."""
+        leaving = subscription.ids if ids is None else subscription.ids & set(ids)
+        for workflow_id in list(leaving):
             subscription.drop(workflow_id)
             self._unwatch(subscription, workflow_id)
         if ids is None:
@@ -119,19 +124,15 @@ class Poller(Generic[W]):
         if not subscription.ids:
             self._deadlines.drop(subscription)
             subscription.wake()
-        self._left()
+        self._stop_if_unwatched()
 
     def _unwatch(self, subscription: Subscription[W], workflow_id: int) -> None:
-        watchers = self._watchers.get(workflow_id, ())
-        if subscription not in watchers:  # it has failed, which has ended its watching
-            return
-        left = _without(watchers, subscription)
-        if left:
-            self._watchers[workflow_id] = left
+        if not self._watchers.remove(workflow_id, subscription):
+            return  # the subscription has failed, which has removed it
+        if workflow_id in self._watchers:
             self.engine.poll_again(workflow_id)
             self.on_idle()
         else:
-            del self._watchers[workflow_id]
             self.engine.forget(workflow_id)
 
     def _stop_list(self, subscription: Subscription[W]) -> None:
@@ -145,26 +146,29 @@ class Poller(Generic[W]):
         for workflow_id in subscription.ids:
             self._unwatch(subscription, workflow_id)
         self._stop_list(subscription)
-        self._left()
+        self._stop_if_unwatched()
 
-    def _left(self) -> None:
+    def _stop_if_unwatched(self) -> None:
         """Have the poll task end if that was the last watcher."""
         if not self._watches():
             self._deadlines.stop_timer()
             self.on_idle()
 
-    def note_resume(self, workflow_id: int, pause: Pause) -> None:
-        """Report this pause of a workflow no more: a resume has answered it."""
-        self.engine.note_resume(workflow_id, pause)
+    def _watches(self) -> bool:
+        return bool(self._watchers or self._lists)
 
-    def withdraw_resume(self, workflow_id: int) -> None:
-        """Report the pause of a workflow again: the resume was refused."""
-        self.engine.withdraw_resume(workflow_id)
-        self.on_idle()
+    async def wait_ready(self, subscription: Subscription[W]) -> None:
+        """Wait until the subscription is ready. Raise the error that has ended it, if there is one."""
+        if subscription.failure is None:
+            self.check_usable()
+        await subscription.wait()
+        subscription.raise_failure()
 
-    def is_stale(self, event: WatchEvent[W]) -> bool:
-        """Return True if an event only reports a pause that has been answered since."""
-        return isinstance(event, Change) and not event.operations and self.engine.shows_answered_pause(event.workflow)
+    async def wait_settled(self) -> None:
+        """Wait until no request is left, if nothing is watched. A cancellation during the wait is raised after it."""
+        await self._task.settled()
+
+    # Workflows
 
     def last_record(self, workflow_id: int) -> W | None:
         """Return the last record of a watched workflow. None if the workflow was not seen yet."""
@@ -172,21 +176,34 @@ class Poller(Generic[W]):
         return None if observation is None else observation.workflow
 
     def eta(self, workflow_id: int) -> float | None:
-        """Return the seconds that a workflow usually still takes to its end. None if nothing is known."""
+        """Return the seconds that a workflow usually still takes to its end. None if that is not known."""
         return self.engine.eta(workflow_id)
 
     def note_existing(self, workflow_id: int, workflow: W | None = None) -> None:
         """Remember that a start was answered with this workflow, so that a 404 right after it is not believed."""
         self.engine.note_existing(workflow_id, workflow)
 
+    def note_resume(self, workflow_id: int, pause: Pause) -> None:
+        """Stop reporting a pause of a workflow, because a resume has answered it."""
+        self.engine.note_resume(workflow_id, pause)
+
+    def withdraw_resume(self, workflow_id: int) -> None:
+        """Report the pause of a workflow again, because its resume was refused."""
+        self.engine.withdraw_resume(workflow_id)
+        self.on_idle()
+
+    def is_stale(self, event: WatchEvent[W]) -> bool:
+        """Return True if an event only reports a pause that has been answered since."""
+        return isinstance(event, Change) and not event.operations and self.engine.shows_answered_pause(event.workflow)
+
     def wake(self, workflow_id: int | None = None) -> bool:
-        """Check a workflow soon, or everything that is watched. Return True if it is watched.
+        """Check a workflow soon, or all that are watched. Return True if any of them is watched.
 
         Raises:
-            WrongEventLoop: in another thread than that of the client.
+            WrongEventLoop: called in another thread than that of the client.
         """
-        self.check()
-        ids = list(self._watchers) if workflow_id is None else [workflow_id]
+        self.check_usable()
+        ids = list(self._watchers.ids()) if workflow_id is None else [workflow_id]
         watched = [id for id in ids if id in self._watchers]
         for id in watched:
             self.engine.wake(id)
@@ -195,87 +212,46 @@ class Poller(Generic[W]):
         self.on_idle()
         return bool(watched)
 
-    async def wait_ready(self, subscription: Subscription[W]) -> None:
-        """Wait until the subscription is ready. Raise what has ended it."""
-        if subscription.failure is None:
-            self.check()
-        await subscription.wait()
-        subscription.check()
+    # The poll task
 
-    async def wait_settled(self) -> None:
-        """Wait until no request is left, if nothing is watched. A cancellation meanwhile is raised afterwards."""
-        await self._task.settled()
-
-    # What the poll task does
-
-    def _watches(self) -> bool:
-        return bool(self._watchers or self._lists)
-
-    def _send(self, start: Start) -> float:
-        """Start every request that is due. Return the instant at which to do so again."""
-        self._expire()
+    def _send_due(self, start: Start) -> float:
+        """Start every request that is due. Return the next due time."""
+        self._end_expired()
         lists = [watched.begin(start) for watched in self._lists.values()]
-        next_look = self.engine.send_due(start)
+        next_check = self.engine.send_due(start)
         self._deadlines.start_timer()
-        instants = (next_look, self._deadlines.next if self.engine.idle else None, *lists)
+        instants = (next_check, self._deadlines.next if self.engine.idle else None, *lists)
         return min((instant for instant in instants if instant is not None), default=float("inf"))
 
-    def on_idle(self) -> None:
-        """Have the poll task plan again."""
-        self._task.wake()
-
-    def _expire(self) -> None:
-        """Check the workflows of each watcher whose deadline has passed once more, and end it after that."""
+    def _end_expired(self) -> None:
+        """Give each watcher whose deadline has passed a last check. End those whose last check is over."""
         for subscription in self._deadlines.passed():
             for workflow_id in subscription.ids if len(subscription.ids) <= MAX_LAST_CHECKS else ():
                 self.engine.check_first(workflow_id)
         self._deadlines.expire(self.engine.is_pending)
 
+    # What the engine reports
+
+    def on_event(self, event: WatchEvent[W]) -> None:
+        """Queue an event for each watcher of its workflow."""
+        for subscription in self._watchers.of(event.id):
+            subscription.put(event)
+
+    def on_idle(self) -> None:
+        """Have the poll task plan again."""
+        self._task.wake()
+
     def on_replaced(self) -> None:
-        """Wake the task after a request that was replaced by the next one, if a last check may be over."""
+        """Have the poll task plan again if a watcher waits for its last check, which may have ended."""
         if self._deadlines.checking:
             self.on_idle()
 
-    # What watchers get
-
-    def on_event(self, event: WatchEvent[W]) -> None:
-        for subscription in self._watchers.get(event.id, ()):
-            subscription.put(event)
-
     def on_fatal(self, error: WorkflowAsyncError) -> bool:
         """End every watcher with this error and forget everything. Return False if there was no watcher."""
-        subscriptions = {subscription: None for watchers in self._watchers.values() for subscription in watchers}
-        subscriptions |= dict.fromkeys(self._lists)
+        subscriptions = dict.fromkeys([*self._watchers.all(), *self._lists])
         self._deadlines.stop_timer()
-        self._forget()
+        self._forget_watchers()
         for subscription in subscriptions:
             subscription.fail(error)
         self._task.interrupt()
         return bool(subscriptions)
-
-    def open(self) -> None:
-        """Forget the watchers of another event loop, which was closed before they left."""
-        if self._task.abandoned:
-            self._send_due()
-
-    async def aclose(self) -> None:
-        """End every watcher with `ClientClosed`, and wait until the poll task has ended."""
-        self.open()
-        self.on_fatal(ClientClosed("the client was closed while this was watched"))
-        await self._task.settled()
-
-
-def _with(watchers: Watchers[W], subscription: Subscription[W]) -> Watchers[W]:
-    if not watchers:
-        return (subscription,)
-    if isinstance(watchers, tuple):
-        return {watchers[0]: None, subscription: None}
-    watchers[subscription] = None
-    return watchers
-
-
-def _without(watchers: Watchers[W], subscription: Subscription[W]) -> Watchers[W]:
-    if isinstance(watchers, tuple):
-        return ()
-    del watchers[subscription]
-    return watchers

@@ -85,7 +85,7 @@ class Subscription(Generic[W]):
         self.failure = error
         self.wake()
 
-    def check(self) -> None:
+    def raise_failure(self) -> None:
         """Raise the error that has ended this watcher, if one has."""
         if self.failure is not None:
             raise copy_error(self.failure)
