@@ -13,7 +13,7 @@ from tests.support.monitored_system import Station, station
 from tests.support.virtual_time import run
 from workflow_async import Listing, OpencastClient, PreservicaClient, batch, monitor
 from workflow_async.errors import InvalidArgument, WorkflowAsyncError
-from workflow_async.monitor.watch import WaitOptions
+from workflow_async.monitor.waits import WaitOptions
 
 CALL_TIMEOUT = 50.0
 """Seconds of the server's time that a call may take."""

@@ -15,7 +15,7 @@ from workflow_async.batch.tickets import Ticket
 from workflow_async.batch.workflow_ends import watch_outcome
 from workflow_async.errors import CallError
 from workflow_async.monitor._engine.poller import Poller
-from workflow_async.monitor.watch import WaitOptions
+from workflow_async.monitor.waits import WaitOptions
 from workflow_async.phase import Workflow
 
 W = TypeVar("W", bound=Workflow)

@@ -24,7 +24,7 @@ from workflow_async.batch.ticket_feed import TicketFeed
 from workflow_async.batch.tickets import Ticket
 from workflow_async.errors import InvalidArgument
 from workflow_async.monitor._engine.poller import Poller
-from workflow_async.monitor.watch import WaitOptions
+from workflow_async.monitor.waits import WaitOptions
 from workflow_async.phase import Workflow
 from workflow_async.settings import check_not_negative
 

@@ -7,7 +7,8 @@ from typing import TypeVar
 from workflow_async import monitor
 from workflow_async.errors import CallError
 from workflow_async.monitor._engine.poller import Poller
-from workflow_async.monitor.watch import WaitOptions, wait, watching
+from workflow_async.monitor.waits import WaitOptions, wait
+from workflow_async.monitor.watch import watching
 from workflow_async.phase import Workflow
 from workflow_async.settings import Poll
 

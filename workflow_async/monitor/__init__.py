@@ -14,7 +14,8 @@ from workflow_async.monitor.events import (
     TimedOut,
     Vanished,
 )
-from workflow_async.monitor.watch import EventHook, OutcomeStream, Predicate, Watch, WhenParked
+from workflow_async.monitor.waits import OutcomeStream, Predicate, WhenParked
+from workflow_async.monitor.watch import EventHook, Watch
 from workflow_async.monitor.watch_spec import WatchSpec, poll_once
 
 __all__ = [

@@ -1,4 +1,4 @@
-"""What the workflows of either system can do over time: be waited for, one by one or by the thousand."""
+"""The methods of both clients' `workflows` that wait for workflows."""
 
 from collections.abc import Iterable
 from typing import Generic, TypeVar
@@ -6,10 +6,10 @@ from typing import Generic, TypeVar
 from attrs import define
 
 from workflow_async._core.call import parse_id, parse_ids
-from workflow_async.monitor import watch
+from workflow_async.monitor import waits
 from workflow_async.monitor._engine.poller import Poller
 from workflow_async.monitor.events import Outcome
-from workflow_async.monitor.watch import OutcomeStream, Predicate, WaitOptions, WhenParked
+from workflow_async.monitor.waits import OutcomeStream, Predicate, WaitOptions, WhenParked
 from workflow_async.phase import Workflow
 from workflow_async.settings import Poll
 
@@ -18,10 +18,11 @@ W = TypeVar("W", bound=Workflow)
 
 @define(eq=False)
 class MonitoringMixin(Generic[W]):
-    """Waiting and watching; however many coroutines do so, a client has one poll loop.
+    """Waiting for workflows. A client has one poll task, however many coroutines wait and watch.
 
-    The loop looks at what is watched by the list of active workflows where there is one and that is cheaper, else by
-    single gets, spread over the interval. A workflow that leaves the list is got before anyone is told of its end.
+    The poll task reads the list of active workflows if the server has one and that takes fewer requests. Otherwise it
+    sends a GET for each workflow, spread over the interval. A workflow that leaves the list gets a GET before its end
+    is reported.
     """
 
     _poller: Poller[W]
@@ -40,26 +41,26 @@ class MonitoringMixin(Generic[W]):
 
         Args:
             workflow_id: the workflow.
-            timeout: seconds; None waits without end, as lectures may take hours and a person days.
-            poll: how often to look.
-            parked: what to do when it needs a person: wait on, return the record, or raise.
-            until: return before the end, once this is true of a record.
-            check: raise unless it succeeded.
+            timeout: seconds. None waits without a limit, because a lecture can take hours and a person days.
+            poll: how often to check the workflow.
+            parked: what to do when the workflow needs a person: go on waiting, return the record, or raise.
+            until: a function of a record. Return before the end if it returns True.
+            check: raise an error unless the workflow succeeded.
 
         Raises:
-            WaitTimeout: the deadline passed; holds the last record.
-            WorkflowFailed: with `check`, it ended otherwise than well.
-            WorkflowParked: with `parked="raise"`.
-            NotFound: the server itself answered 404 three times in a row and more, over two minutes. Over four
-                intervals if this client never saw the workflow and no start of it was answered with its id.
+            WaitTimeout: the timeout passed. The error holds the last record.
+            WorkflowFailed: with `check`, the workflow ended in another phase than `SUCCEEDED`.
+            WorkflowParked: with `parked="raise"`, the workflow needs a person.
+            NotFound: the server answered 404 at least three times in a row, over two minutes. Over four intervals if
+                this client never saw the workflow and no start of it was answered with its id.
             WorkflowReplaced: the id belongs to another workflow now.
-            ForeignResponse: nothing but responses that the API did not write, over four intervals, for a workflow that
-                was never seen. Most likely the base URL is wrong.
+            ForeignResponse: the workflow was never seen, and over four intervals every response was one that the API
+                did not write. Most likely the base URL is wrong.
             CallError: checks failed for longer than `poll.outage`, or were refused before the workflow was ever seen.
-                Pauses that the server asked for (`Retry-After`) extend the outage by up to a day.
+                Pauses that the server asks for (`Retry-After`) extend the outage by up to a day.
         """
-        terms = WaitOptions(timeout=timeout, poll=poll, parked=parked, until=until)
-        return await watch.wait(self._poller, parse_id("workflow_id", workflow_id), terms, check=check)
+        options = WaitOptions(timeout=timeout, poll=poll, parked=parked, until=until)
+        return await waits.wait(self._poller, parse_id("workflow_id", workflow_id), options, check=check)
 
     async def wait_all(
         self,
@@ -69,12 +70,14 @@ class MonitoringMixin(Generic[W]):
         poll: Poll = Poll(),
         parked: WhenParked = "wait",
     ) -> tuple[Outcome[W], ...]:
-        """Wait for all of them: one `Outcome` each, in their order; a bad one never spoils the rest.
+        """Wait for all of these workflows. Return one `Outcome` each, in the order of the ids.
+
+        A workflow that fails or cannot be observed has an outcome too, and the others are not affected.
 
         Args: as for `wait`.
         """
-        terms = WaitOptions[W](timeout=timeout, poll=poll, parked=parked)
-        return await watch.wait_all(self._poller, parse_ids("workflow_ids", workflow_ids), terms)
+        options = WaitOptions[W](timeout=timeout, poll=poll, parked=parked)
+        return await waits.wait_all(self._poller, parse_ids("workflow_ids", workflow_ids), options)
 
     def as_completed(
         self,
@@ -84,25 +87,25 @@ class MonitoringMixin(Generic[W]):
         poll: Poll = Poll(),
         parked: WhenParked = "wait",
     ) -> OutcomeStream[W]:
-        """Wait for all of them, and return each `Outcome` as it comes: `async for outcome in …`.
+        """Wait for all of these workflows. Return each `Outcome` as it comes: `async for outcome in …`.
 
-        A step that is cancelled loses nothing: `asyncio.timeout` around `anext` works. To stop early, leave the loop.
-        `aclose()` waits until no request is left, too.
+        A cancelled step loses nothing, so `asyncio.timeout` around `anext` works. To stop early, leave the loop.
+        `aclose()` also waits until no request is in flight.
 
         Args: as for `wait`.
         """
-        terms = WaitOptions[W](timeout=timeout, poll=poll, parked=parked)
-        return OutcomeStream(self._poller, terms, parse_ids("workflow_ids", workflow_ids))
+        options = WaitOptions[W](timeout=timeout, poll=poll, parked=parked)
+        return OutcomeStream(self._poller, options, parse_ids("workflow_ids", workflow_ids))
 
     def wake(self, workflow_id: int | str | None = None) -> bool:
-        """Check a watched workflow soon, at most once a second: a hint from outside, which can never set a state.
+        """Check a watched workflow soon, at most once a second. Use it for hints from outside, such as a webhook.
 
-        Without an id, everything that this client watches is checked. A hint that comes before its workflow is watched
-        is kept for 5 seconds. Call it in the thread of the client's event loop, from another thread by
-        `loop.call_soon_threadsafe(client.workflows.wake, workflow_id)`.
+        A hint never sets a state. Without an id, every workflow that this client watches is checked. A hint that comes
+        before its workflow is watched is kept for 5 seconds. Call this in the thread of the client's event loop. From
+        another thread, use `loop.call_soon_threadsafe(client.workflows.wake, workflow_id)`.
 
         Returns:
-            True if the workflow, or anything, is watched by this client.
+            True if this client watches the workflow. Without an id, True if it watches any workflow.
 
         Raises:
             InvalidArgument: the id is not a number.

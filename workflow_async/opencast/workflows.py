@@ -14,7 +14,8 @@ from workflow_async._listing.scan import MAX_AHEAD, Consistency
 from workflow_async._listing.unreadable import may_be_caused_by_row
 from workflow_async.batch import Ticket
 from workflow_async.errors import CallError, InvalidArgument, ListingNotSupported
-from workflow_async.monitor.watch import WaitOptions, wait, watching
+from workflow_async.monitor.waits import WaitOptions, wait
+from workflow_async.monitor.watch import watching
 from workflow_async.opencast import calls, filters
 from workflow_async.opencast.control import Control, including
 from workflow_async.opencast.query import ENDED, WorkflowQuery

@@ -13,7 +13,7 @@ from workflow_async.batch.ticket_feed import TicketFeed
 from workflow_async.batch.tickets import checked_ticket
 from workflow_async.errors import PreparedStart
 from workflow_async.monitor.service import MonitoringMixin
-from workflow_async.monitor.watch import WaitOptions
+from workflow_async.monitor.waits import WaitOptions
 from workflow_async.preservica.records import Context, Workflow
 from workflow_async.preservica.start_backend import PreservicaStarts, Start
 from workflow_async.settings import Poll, check_not_negative

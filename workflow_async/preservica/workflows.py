@@ -15,7 +15,8 @@ from workflow_async._listing.options import ListOptions
 from workflow_async._listing.scan import MAX_AHEAD, Consistency
 from workflow_async.batch import Ticket
 from workflow_async.errors import CallError, InvalidArgument, PartialFailure
-from workflow_async.monitor.watch import WaitOptions, wait, watching
+from workflow_async.monitor.waits import WaitOptions, wait
+from workflow_async.monitor.watch import watching
 from workflow_async.preservica import calls
 from workflow_async.preservica.filters import WorkflowFilters
 from workflow_async.preservica.monitor_source import ACTIVE
@@ -229,7 +230,7 @@ class Workflows(StartService):
             poll=poll,
             operations=False,
             stalled_after=stalled_after,
-            remedy=self._retry_hook(retry_stalled) if retry_stalled else None,
+            hook=self._retry_hook(retry_stalled) if retry_stalled else None,
         )
 
     def _retry_hook(self, limit: int) -> monitor.EventHook[Workflow]:

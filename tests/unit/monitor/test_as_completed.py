@@ -18,7 +18,7 @@ from workflow_async.errors import (
     ClientClosed,
 )
 from workflow_async.monitor import OutcomeStream
-from workflow_async.monitor.watch import WaitOptions
+from workflow_async.monitor.waits import WaitOptions
 
 
 def test_as_completed_goes_on_after_a_step_that_was_given_up() -> None:

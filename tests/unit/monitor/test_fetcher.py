@@ -36,7 +36,8 @@ from workflow_async.monitor._engine.fallback import BULK_FAILURES, LEFT_OUT
 from workflow_async.monitor._engine.poller import Poller
 from workflow_async.monitor._engine.scheduler import BULK_SIZE, MAX_IN_FLIGHT
 from workflow_async.monitor._engine.tracking import Tracking
-from workflow_async.monitor.watch import WaitOptions, wait_all, watching
+from workflow_async.monitor.waits import WaitOptions, wait_all
+from workflow_async.monitor.watch import watching
 
 MANY = range(300)
 FEW = range(40)

@@ -16,7 +16,7 @@ from workflow_async.errors import (
 )
 from workflow_async.monitor._engine.poller import Poller
 from workflow_async.monitor._engine.scheduler import MAX_IN_FLIGHT
-from workflow_async.monitor.watch import WaitOptions, wait_all
+from workflow_async.monitor.waits import WaitOptions, wait_all
 
 
 def test_a_deadline_comes_exactly_though_requests_of_others_never_come_back() -> None:

@@ -15,7 +15,8 @@ from workflow_async.monitor import Change
 from workflow_async.monitor._engine import pauses
 from workflow_async.monitor._engine.pauses import AnsweredPauses, Pause, pause_of
 from workflow_async.monitor._engine.poller import Poller
-from workflow_async.monitor.watch import WaitOptions, wait, watching
+from workflow_async.monitor.waits import WaitOptions, wait
+from workflow_async.monitor.watch import watching
 
 NOON = datetime(2026, 3, 4, 12, tzinfo=UTC)
 OFTEN = Poll(interval=10.0, ceiling=10.0)

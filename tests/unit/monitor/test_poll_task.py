@@ -27,7 +27,7 @@ from workflow_async.errors import (
 )
 from workflow_async.monitor import OutcomeStream, PollingFailed
 from workflow_async.monitor._engine.poller import Poller
-from workflow_async.monitor.watch import WaitOptions, wait_all
+from workflow_async.monitor.waits import WaitOptions, wait_all
 
 T = TypeVar("T")
 CALLER: contextvars.ContextVar[str] = contextvars.ContextVar("CALLER", default="nobody")

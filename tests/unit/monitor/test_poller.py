@@ -21,7 +21,8 @@ from workflow_async.monitor._engine.deadlines import LAST_CHECK
 from workflow_async.monitor._engine.due_queue import DueQueue
 from workflow_async.monitor._engine.poller import Poller
 from workflow_async.monitor._engine.scheduler import MAX_IN_FLIGHT
-from workflow_async.monitor.watch import OutcomeStream, WaitOptions, wait, wait_all, watching
+from workflow_async.monitor.waits import OutcomeStream, WaitOptions, wait, wait_all
+from workflow_async.monitor.watch import watching
 
 STEADY = Poll(interval=2, backoff=1, ceiling=2, jitter=0)
 

@@ -29,7 +29,7 @@ from workflow_async.errors import (
     WorkflowReplaced,
 )
 from workflow_async.monitor import Finished, Parked
-from workflow_async.monitor.watch import WaitOptions, wait, wait_all
+from workflow_async.monitor.waits import WaitOptions, wait, wait_all
 
 STEADY = Poll(jitter=0, interval=1, backoff=2, ceiling=8)
 RUNNING, PARKED, DONE = Record(7), Record(7, Phase.PARKED), Record(7, Phase.SUCCEEDED)

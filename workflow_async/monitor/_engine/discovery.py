@@ -1,4 +1,4 @@
-"""What a watch of a filter adds to a watch of ids: its own list, read again and again."""
+"""Reads the list of a watch of a filter repeatedly, and watches the workflows that it shows."""
 
 import asyncio
 from collections.abc import Callable
@@ -20,24 +20,26 @@ from workflow_async.phase import Workflow
 W = TypeVar("W", bound=Workflow)
 
 FORGET_AFTER = 600.0
-"""Seconds after which one that has ended and is no longer shown is forgotten."""
+"""Seconds after its end for which a workflow that the list no longer shows is remembered."""
 
 
 @define(eq=False)
 class Discovery(Generic[W]):
-    """What appears in a list is watched for as long as the list shows it; what leaves it is looked at by itself."""
+    """The list of one watch. A workflow is watched while the list shows it, and checked once it leaves the list."""
 
     poller: Poller[W]
     subscription: Subscription[W]
     listing: Callable[[], Listing[W]]
     _shown: set[int] = field(factory=set, init=False)
+    """Workflows that the last list showed."""
     _left: dict[int, float] = field(factory=dict, init=False)
-    """Workflows that the watch has done with, though the list may still show them, and when each was last known to
-    have ended. Infinite for a workflow that was dropped."""
+    """Workflows that the watch has left, though the list may still show them, and when each was last known to have
+    ended. Infinite for a workflow that was dropped."""
     _outage: Outage | None = field(default=None, init=False)
     """None while the list can be read."""
     _was_read: bool = field(default=False, init=False)
-    _calm: int = field(default=0, init=False)
+    _unchanged: int = field(default=0, init=False)
+    """Lists in a row that showed the same workflows."""
     _due: float = field(default=float("-inf"), init=False)
     _request: "asyncio.Task[None] | None" = field(default=None, init=False)
     """The last request."""
@@ -52,47 +54,47 @@ class Discovery(Generic[W]):
         return None
 
     def stop(self) -> None:
-        """Cancel the request on its way."""
+        """Cancel the request in flight."""
         if self._request is not None:
             self._request.cancel()
 
-    async def _run(self) -> None:
-        clock, poll = self.poller.clock, self.subscription.tracking.poll
-        wished = await self._read()
-        seconds = self.poller.engine.delay(poll, self._calm)
-        self._due = clock.now() + max(seconds, wished)
-        self.poller.on_idle()
-
     def on_left(self, id: int, *, ended: bool) -> None:
-        """Ignore the rows of a workflow. With `ended`, until a row shows that it goes on."""
+        """Ignore the rows of a workflow. With `ended`, until a row shows that the workflow is active again."""
         self._left[id] = self.poller.clock.now() if ended else float("inf")
 
-    def on_listed_again(self, id: int) -> None:
-        """Take what the list shows of it again."""
+    def include(self, id: int) -> None:
+        """Stop ignoring the rows of a workflow."""
         self._left.pop(id, None)
 
+    async def _run(self) -> None:
+        clock, poll = self.poller.clock, self.subscription.tracking.poll
+        pause = await self._read()
+        seconds = self.poller.engine.delay(poll, self._unchanged)
+        self._due = clock.now() + max(seconds, pause)
+        self.poller.on_idle()
+
     async def _read(self) -> float:
-        """Read the list once, unless the server is left alone. Return the seconds for which it is."""
-        if quiet := self.poller.engine.paused_for:
-            return quiet
+        """Read the list once, unless the server has asked for a pause. Return the seconds of that pause."""
+        if pause := self.poller.engine.paused_for:
+            return pause
         began = asked = self.poller.clock.now()
-        seen: set[int] = set()
+        shown: set[int] = set()
         try:
             async for page in self.listing().pages():
                 self.poller.engine.record_response(asked)
                 for workflow in page.items:
-                    seen.add(workflow.id)
-                    self._on_page(workflow, asked)
+                    shown.add(workflow.id)
+                    self._on_row(workflow, asked)
                 asked = self.poller.clock.now()
         except CallError as error:
             return self._failed(error)
         except WorkflowAsyncError as error:
             self.poller.fail(self.subscription, error)
         else:
-            self._on_list_read(seen, began)
+            self._on_list_read(shown, began)
         return 0.0
 
-    def _on_page(self, workflow: W, asked: float) -> None:
+    def _on_row(self, workflow: W, asked: float) -> None:
         left = self._left.get(workflow.id)
         if left is None:
             self.poller.on_listed(self.subscription, workflow, asked)
@@ -102,25 +104,26 @@ class Discovery(Generic[W]):
             del self._left[workflow.id]
             self.poller.on_listed(self.subscription, workflow, asked)
 
-    def _on_list_read(self, seen: set[int], began: float) -> None:
-        """The list was read to its end: who has left it is looked at, and who left long ago is forgotten."""
+    def _on_list_read(self, shown: set[int], began: float) -> None:
+        """Check each workflow that left the list. Forget those that ended more than 10 minutes ago."""
         self._outage, self._was_read = None, True
-        for id in (self._shown - seen) & self.subscription.ids:
+        for id in (self._shown - shown) & self.subscription.ids:
             self.poller.engine.check_soon(id)
-        self._calm = self._calm + 1 if seen == self._shown else 0
-        self._shown = seen
-        for id in [id for id, left in self._left.items() if id not in seen and began - left >= FORGET_AFTER]:
+        self._unchanged = self._unchanged + 1 if shown == self._shown else 0
+        self._shown = shown
+        for id in [id for id, left in self._left.items() if id not in shown and began - left >= FORGET_AFTER]:
             del self._left[id]
 
     def _failed(self, error: CallError) -> float:
-        """A list that could not be read says nothing of who left it; the watch fails when there is no hope in it.
+        """Note that the list could not be read. Return the seconds of the pause that the server asks for.
 
-        A list that was read before may be read again, whatever refuses it now.
+        A failed list says nothing about workflows. The watch fails if the outage is too long. It also fails if the list
+        was never read and the error is one that does not pass.
         """
         engine, now = self.poller.engine, self.poller.clock.now()
         self._outage = self._outage or engine.outages.begin(now)
         engine.record_failure(error)
-        hopeless = not (self._was_read or retryable(error, Replay.SAFE))
-        if hopeless or engine.outages.seconds(self._outage, now) >= self.subscription.tracking.poll.outage:
+        permanent = not (self._was_read or retryable(error, Replay.SAFE))
+        if permanent or engine.outages.seconds(self._outage, now) >= self.subscription.tracking.poll.outage:
             self.poller.fail(self.subscription, error)
         return engine.paused_for
