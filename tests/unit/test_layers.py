@@ -36,8 +36,9 @@ PURE = {
     *(f"{system}/{name}" for system in SYSTEMS for name in ("calls", "converter", "filters", "query", "records")),
     "opencast/jettison",
     "monitor/events",
-    *(f"monitor/_engine/{name}" for name in ("backoff", "due_queue", "durations", "fallback", "keys", "observation")),
-    *(f"monitor/_engine/{name}" for name in ("operations", "pauses", "scheduler", "tracking", "wakes")),
+    *(f"monitor/_engine/{name}" for name in ("backoff", "bulk", "due_queue", "durations", "fallback", "keys")),
+    *(f"monitor/_engine/{name}" for name in ("observation", "operations", "pauses", "scheduler", "spread")),
+    *(f"monitor/_engine/{name}" for name in ("tracking", "wakes")),
     *(f"sandbox/{name}" for name in ("canned", "engine", "faults", "hashing", "run")),
 }
 """Modules that decide, without I/O."""

@@ -31,10 +31,11 @@ from workflow_async.errors import (
     WaitTimeout,
 )
 from workflow_async.monitor import Change, Finished, PollingFailed, Replaced, Stalled
+from workflow_async.monitor._engine.bulk import BULK_SIZE
 from workflow_async.monitor._engine.engine import Engine
 from workflow_async.monitor._engine.fallback import BULK_FAILURES, LEFT_OUT
 from workflow_async.monitor._engine.poller import Poller
-from workflow_async.monitor._engine.scheduler import BULK_SIZE, MAX_IN_FLIGHT
+from workflow_async.monitor._engine.scheduler import MAX_IN_FLIGHT
 from workflow_async.monitor._engine.tracking import Tracking
 from workflow_async.monitor.waits import WaitOptions, wait_all
 from workflow_async.monitor.watch import watching

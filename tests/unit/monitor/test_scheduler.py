@@ -13,11 +13,10 @@ from hypothesis import given, settings, strategies as st
 from tests.support.monitored_server import Record
 from workflow_async import Phase, Poll
 from workflow_async.monitor._engine.backoff import poll_delay
+from workflow_async.monitor._engine.bulk import BULK_SIZE, GET_EVERY
 from workflow_async.monitor._engine.due_queue import DueQueue
 from workflow_async.monitor._engine.observation import Observation
 from workflow_async.monitor._engine.scheduler import (
-    BULK_SIZE,
-    GET_EVERY,
     MAX_IN_FLIGHT,
     RELIST_EVERY,
     RequestBatch,

@@ -13,8 +13,8 @@ from tests.conftest import FakeTime
 from tests.support.stub_clients import MockServer
 from workflow_async import OpencastClient
 from workflow_async.errors import RateLimited, ServerError
+from workflow_async.monitor._engine.bulk import BULK_SIZE
 from workflow_async.monitor._engine.observation import conflicting, merged
-from workflow_async.monitor._engine.scheduler import BULK_SIZE
 from workflow_async.opencast import Operation, OperationState, State, Workflow, calls
 from workflow_async.opencast.monitor_source import OpencastSource, _fits_filter
 
