@@ -214,7 +214,7 @@ def test_one_that_is_shown_again_has_put_its_failures_behind_it() -> None:
             server.listed = None
             server.put(Record(7))
             await anyio.sleep(20)
-        assert not loop.engine.tracker.is_over(7)
+        assert not loop.engine.tracker.is_done(7)
         told.cancel()
 
     virtual.run(main())

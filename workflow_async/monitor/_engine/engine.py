@@ -115,23 +115,23 @@ class Engine(Generic[W]):
 
     def poll_again(self, id: int) -> None:
         """Check a workflow again that was left to a list, because that list is not read any more."""
-        if not self.tracker.is_over(id):
+        if not self.tracker.is_done(id):
             self.scheduler.renew(id)
 
     def check_soon(self, id: int) -> None:
         """Make a workflow due now."""
-        if not self.tracker.is_over(id):
+        if not self.tracker.is_done(id):
             self.scheduler.schedule(id, self.clock.now())
 
     def check_first(self, id: int) -> None:
         """Check a workflow before all others, unless its last check failed or the server has asked for a pause."""
         paused = self.scheduler.is_paused(self.clock.now() + TIMER_SLACK)
-        if not paused and not self.tracker.is_over(id) and not self.observations[id].failures:
+        if not paused and not self.tracker.is_done(id) and not self.observations[id].failures:
             self.scheduler.schedule(id, -math.inf)
 
     def wake(self, id: int) -> None:
         """Check a workflow soon because of a hint, at most once a second."""
-        if not self.tracker.is_over(id):
+        if not self.tracker.is_done(id):
             self.fetcher.wake(id)
 
     def on_listed(self, workflow: W, asked: float) -> None:

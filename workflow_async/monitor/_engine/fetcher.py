@@ -126,7 +126,7 @@ class Fetcher(Generic[W]):
 
     def _get_failed(self, id: int, error: CallError) -> float:
         """Apply a GET that failed. Return the due time of the next check."""
-        if not self.tracker.is_over(id):
+        if not self.tracker.is_done(id):
             self.tracker.apply_failure(id, error, self.tracked[id].poll)
         if isinstance(error, StatusError) and not retryable(error, Replay.SAFE):
             self._get_answered()
@@ -142,7 +142,7 @@ class Fetcher(Generic[W]):
     def _finish(self, ids: Sequence[int], due: dict[int, float]) -> None:
         """Note the end of a request, whatever its result."""
         self._list.get_finished(ids)
-        active = {id: at for id, at in due.items() if not self.tracker.is_over(id)}
+        active = {id: at for id, at in due.items() if not self.tracker.is_done(id)}
         self.scheduler.finish(ids, active)
         for id in ids:
             if id in self.tracker.observations and id not in active:
@@ -178,7 +178,7 @@ class Fetcher(Generic[W]):
         self.listener.on_idle()
 
     def _bulk_unchanged(self, id: int) -> float:
-        if not self.tracker.is_over(id):
+        if not self.tracker.is_done(id):
             self.tracker.apply_unchanged(id)
         return self._next_check(id)
 
@@ -224,7 +224,7 @@ class Fetcher(Generic[W]):
         disabled_for = self._list.failed(error, self.scheduler.by_list)
         if disabled_for is not None:
             self.scheduler.disable_list(self.clock.now() + disabled_for)
-        elif self._list.probe is not None and not self.tracker.is_over(self._list.probe):
+        elif self._list.probe is not None and not self.tracker.is_done(self._list.probe):
             self.scheduler.schedule(self._list.probe, self.clock.now())
         return self._next_list(began)
 
@@ -232,7 +232,7 @@ class Fetcher(Generic[W]):
         """Count a failed check of each workflow that the list should show: neither the list nor a GET was answered."""
         for id in list(self.scheduler.by_list):
             self.tracker.apply_failure(id, error, self.tracked[id].poll)
-            if self.tracker.is_over(id):
+            if self.tracker.is_done(id):
                 self.scheduler.stop_polling(id)
 
     # Delays
@@ -244,7 +244,7 @@ class Fetcher(Generic[W]):
     def _next_check(self, id: int) -> float:
         """Return the due time of the next check of a workflow."""
         now = self.clock.now()
-        if self.tracker.is_over(id):
+        if self.tracker.is_done(id):
             return now
         observation = self.tracker.observations[id]
         unchanged = observation.unchanged + observation.failures

@@ -1,4 +1,4 @@
-"""What is known of all that is watched, and what the answers of the server make of it."""
+"""Tracks every watched workflow: takes list rows and GET results, and emits what changed."""
 
 from collections import OrderedDict
 from collections.abc import Callable
@@ -9,7 +9,7 @@ from attrs import define, evolve, field
 
 from workflow_async.errors import CallError
 from workflow_async.monitor._engine.backoff import OutageClock
-from workflow_async.monitor._engine.durations import DurationStats
+from workflow_async.monitor._engine.estimates import Estimates
 from workflow_async.monitor._engine.keys import with_key
 from workflow_async.monitor._engine.observation import (
     Identity,
@@ -32,7 +32,7 @@ from workflow_async.settings import Clock, Poll
 W = TypeVar("W", bound=Workflow)
 
 MAX_REMEMBERED = 10_000
-"""Workflows that are known to exist although they are not watched; beyond, the oldest is forgotten."""
+"""Workflows that are remembered although they are not watched. The oldest is forgotten first."""
 
 EARLIER_PHASES = {Phase.RUNNING: (Phase.WAITING,), Phase.PARKED: (Phase.WAITING, Phase.RUNNING)}
 """Phases that usually come before each phase."""
@@ -40,32 +40,39 @@ EARLIER_PHASES = {Phase.RUNNING: (Phase.WAITING,), Phase.PARKED: (Phase.WAITING,
 
 @define(eq=False)
 class Tracker(Generic[W]):
-    """The sights of a client: rows of lists and answers to gets go in, and what is new is told."""
+    """What one client knows of each watched workflow."""
 
     source: Source[W]
     clock: Clock
     _on_event: Callable[[WatchEvent[W]], None]
     tracked: TrackedWorkflows = field(factory=TrackedWorkflows)
     observations: dict[int, Observation[W]] = field(factory=dict, init=False)
-    durations: DurationStats = field(factory=DurationStats, init=False)
     answered_pauses: AnsweredPauses = field(factory=AnsweredPauses, init=False)
     """Pauses that a resume of this client has answered."""
     outages: OutageClock = field(factory=OutageClock, init=False)
-    _existing: OrderedDict[int, Identity] = field(factory=OrderedDict, init=False)
-    """What is known of workflows that were started or seen, and are not watched."""
-    _got_at: OrderedDict[int, float] = field(factory=OrderedDict, init=False)
-    """When workflows that are not watched any more were last got. A list that lags behind that is not believed."""
     changes: int = field(default=0, init=False)
-    """Changes so far."""
+    """Number of changes so far."""
+    _estimates: Estimates[W] = field(init=False)
+    _existing: OrderedDict[int, Identity] = field(factory=OrderedDict, init=False)
+    """Identities of workflows that were started or seen, and are not watched."""
+    _got_at: OrderedDict[int, float] = field(factory=OrderedDict, init=False)
+    """The last GET of workflows that are not watched any more. A list that may be older than it is not believed."""
+
+    def __attrs_post_init__(self) -> None:
+        self._estimates = Estimates(self.source)
+
+    # Workflows
 
     def watch(self, id: int) -> bool:
-        """Know of it from here on; whether it has to be looked at anew, because it had been given up."""
-        sight = self.observations.get(id)
-        if sight is None:
+        """Track a workflow. Return True if its checks have to start again, because they had been given up."""
+        observation = self.observations.get(id)
+        if observation is None:
             self.observations[id] = self._new_observation(id)
-        elif sight.over and not _is_final(sight):
-            self.observations[id] = reset_failures(sight, over=False)
-        return sight is not None and sight.over and not _is_final(sight)
+            return False
+        given_up = observation.over and not _is_final(observation)
+        if given_up:
+            self.observations[id] = reset_failures(observation, over=False)
+        return given_up
 
     def _new_observation(self, id: int) -> Observation[W]:
         identity = self._existing.get(id)
@@ -78,7 +85,7 @@ class Tracker(Generic[W]):
         )
 
     def note_existing(self, id: int, workflow: W | None = None) -> None:
-        """Remember that there is such a workflow, though no check has shown it: a start was answered with it."""
+        """Remember that a workflow exists although no check has shown it: a start was answered with it."""
         self._remember(id, () if workflow is None else self.source.identity(workflow))
         if id in self.observations:
             self.observations[id] = evolve(self.observations[id], expected=True)
@@ -90,48 +97,51 @@ class Tracker(Generic[W]):
             self._existing.popitem(last=False)
 
     def forget(self, id: int) -> None:
-        """Watch it no more. Remember only that there is such a workflow, if it was seen and has no end."""
-        sight = self.observations.pop(id)
-        if sight.got_at is not None:
-            self._got_at[id] = sight.got_at
+        """Stop tracking a workflow. If it was seen and has not ended, remember that it exists."""
+        observation = self.observations.pop(id)
+        if observation.got_at is not None:
+            self._got_at[id] = observation.got_at
             if len(self._got_at) > MAX_REMEMBERED:
                 self._got_at.popitem(last=False)
-        if sight.over and not sight.failures:
+        if observation.over and not observation.failures:
             self._existing.pop(id, None)
-        elif sight.workflow is not None:
+        elif observation.workflow is not None:
             self._remember(id, ())
 
     def last_record(self, id: int) -> W | None:
-        """Return the last record of a workflow. None if it was not seen yet."""
+        """Return the last record of a workflow. None if the workflow was not seen yet."""
         observation = self.observations.get(id)
         return None if observation is None else observation.workflow
 
-    def is_over(self, id: int) -> bool:
-        """Whether there is nothing to look for."""
-        sight = self.observations.get(id)
-        return sight is None or sight.over
+    def is_done(self, id: int) -> bool:
+        """Return True if no check of a workflow is needed: it has an outcome, or it is not tracked."""
+        observation = self.observations.get(id)
+        return observation is None or observation.over
+
+    # Lists
 
     def apply_row(self, workflow: W, asked: float) -> bool:
-        """Take a row of a list that was asked for then; whether it shows all that is wanted of one that is active."""
-        sight = self.observations.get(workflow.id)
-        if sight is None or (self.tracked.is_detailed(workflow.id) and not self.source.is_complete(workflow)):
+        """Apply a list row that was requested at `asked`. Return False if a GET is needed as well."""
+        observation = self.observations.get(workflow.id)
+        if observation is None or (self.tracked.is_detailed(workflow.id) and not self.source.is_complete(workflow)):
             return False
         if self.answered_pauses.unclear(workflow):
             return False
-        if self._is_unchanged(sight, workflow):
+        if self._is_unchanged(observation, workflow):
             return True
-        if conflicting(sight.identity, self.source.identity(workflow)):
-            return False  # a list may be wrong: only a get tells that another workflow has the id
-        if _needs_get(sight, workflow) or _goes_back(sight, workflow):
-            return not workflow.phase.final and self._may_be_stale(sight, asked)
-        if not self._may_be_stale(sight, asked):
-            self._apply(evolve(sight, listed_at=self.clock.now()), workflow)
+        if conflicting(observation.identity, self.source.identity(workflow)):
+            return False  # a list can be wrong, so only a GET shows that another workflow has the id
+        if _needs_get(observation, workflow) or _goes_back(observation, workflow):
+            return not workflow.phase.final and self._may_be_stale(observation, asked)
+        if not self._may_be_stale(observation, asked):
+            self._apply(evolve(observation, listed_at=self.clock.now()), workflow)
         return True
 
-    def _is_unchanged(self, sight: Observation[W], workflow: W) -> bool:
-        """Whether taking the row would change nothing: most rows of a long list, which is why this is asked first."""
-        known, tracking = sight.workflow, self.tracked.get(sight.id)
-        if known is None or sight.over or sight.misses or sight.failures:
+    def _is_unchanged(self, observation: Observation[W], workflow: W) -> bool:
+        """Return True if applying a row would change nothing."""
+        # Most rows of a long list are like that, so this comes before all that is more expensive.
+        known, tracking = observation.workflow, self.tracked.get(observation.id)
+        if known is None or observation.over or observation.misses or observation.failures:
             return False
         if tracking is not None and tracking.stalled_after is not None:
             return False
@@ -139,72 +149,80 @@ class Tracker(Generic[W]):
             return False
         if self.source.same_identity(known, workflow):
             return True
-        return not conflicting(sight.identity, self.source.identity(workflow))
+        return not conflicting(observation.identity, self.source.identity(workflow))
 
-    def _may_be_stale(self, sight: Observation[W], asked: float) -> bool:
-        """Whether a list asked for then may be older than what is known."""
-        after_get = sight.got_at is None or asked - self.source.list_lag >= sight.got_at
-        after_list = sight.listed_at is None or asked >= sight.listed_at
+    def _may_be_stale(self, observation: Observation[W], asked: float) -> bool:
+        """Return True if a list that was requested at `asked` may be older than what is known."""
+        after_get = observation.got_at is None or asked - self.source.list_lag >= observation.got_at
+        after_list = observation.listed_at is None or asked >= observation.listed_at
         return not (after_get and after_list)
 
     def recently_got(self, ids: set[int], began: float) -> set[int]:
-        """Whom a list need not show yet, because they were got while it was read, or shortly before."""
+        """Return the workflows whose last GET is so recent that a list read since `began` need not show them."""
         since = began - self.source.list_lag
-        gets = {id: sight.got_at for id in ids if (sight := self.observations.get(id)) is not None}
+        gets = {id: self.observations[id].got_at for id in ids if id in self.observations}
         return {id for id, at in gets.items() if at is not None and at >= since}
 
     def seen_count(self, ids: set[int]) -> int:
-        """How many of these have been seen."""
-        return sum(id in self.observations and self.observations[id].workflow is not None for id in ids)
+        """Return how many of these workflows have been seen."""
+        return sum(self.last_record(id) is not None for id in ids)
+
+    # Single workflows
 
     def apply_get(self, workflow: W, asked: float) -> bool:
-        """Take a workflow that was asked for then; whether that was of use, or another get is needed at once."""
-        now, sight = self.clock.now(), self.observations.get(workflow.id)
-        if sight is None:
+        """Apply a GET that was sent at `asked`. Return False if another GET is needed immediately."""
+        now, observation = self.clock.now(), self.observations.get(workflow.id)
+        if observation is None:
             return True
-        whole = self.source.is_complete(workflow)
-        overtaken = sight.listed_at is not None and asked < sight.listed_at and not workflow.phase.final
-        if overtaken or (not whole and self.tracked.is_detailed(workflow.id)):
+        complete = self.source.is_complete(workflow)
+        overtaken = observation.listed_at is not None and asked < observation.listed_at and not workflow.phase.final
+        if overtaken or (not complete and self.tracked.is_detailed(workflow.id)):
             return False
         unclear = self.answered_pauses.unclear(workflow)
-        replaced = conflicting(sight.identity, self.source.identity(workflow))
-        ending = (_needs_get(sight, workflow) or unclear or replaced) and not whole
-        sight = self.observations[sight.id] = evolve(sight, got_at=now, ending=ending)
+        replaced = conflicting(observation.identity, self.source.identity(workflow))
+        ending = (_needs_get(observation, workflow) or unclear or replaced) and not complete
+        observation = self.observations[observation.id] = evolve(observation, got_at=now, ending=ending)
         if self.answered_pauses.covers(workflow) and not replaced:
-            self.observations[sight.id] = reset_failures(sight, unchanged=sight.unchanged + 1, ending=True)
+            unchanged = observation.unchanged + 1
+            self.observations[observation.id] = reset_failures(observation, unchanged=unchanged, ending=True)
         elif not ending:
             self.answered_pauses.forget(workflow.id)
-            self._apply(sight, workflow, anew=unclear)
+            self._apply(observation, workflow, is_change=unclear)
         return not ending
 
     def apply_unchanged(self, id: int) -> None:
-        """A glance has shown nothing new of it."""
+        """Apply a bulk check that showed no change of a workflow."""
         self.observations[id] = reset_failures(self.observations[id], unchanged=self.observations[id].unchanged + 1)
         self._check_stall(self.observations[id])
 
     def apply_failure(self, id: int, error: CallError, poll: Poll) -> None:
-        """Take a check that failed."""
+        """Apply a check that failed."""
         now = self.outages.read(self.clock.now())
         self.observations[id], outcome = apply_error(self.observations[id], error, now, poll, self.outages.announced)
         if outcome is not None:
             self.observations[id] = evolve(self.observations[id], over=True)
             self._emit(outcome)
 
-    def _apply(self, sight: Observation[W], workflow: W, *, anew: bool = False) -> None:
-        now, identity, detailed = self.clock.now(), self.source.identity(workflow), self.tracked.is_detailed(sight.id)
-        self.observations[sight.id], news = apply_record(
-            sight, workflow, now, self.utc_now(), operations=detailed, identity=identity, anew=anew
+    def _apply(self, observation: Observation[W], workflow: W, *, is_change: bool = False) -> None:
+        now, detailed = self.clock.now(), self.tracked.is_detailed(observation.id)
+        self.observations[observation.id], event = apply_record(
+            observation,
+            workflow,
+            now,
+            self.utc_now(),
+            operations=detailed,
+            identity=self.source.identity(workflow),
+            is_change=is_change,
         )
-        if news is None:
-            self._check_stall(self.observations[sight.id])
+        if event is None:
+            self._check_stall(self.observations[observation.id])
             return
-        if isinstance(news, Change):
-            self._learn(sight, workflow, now)
+        if isinstance(event, Change):
+            self._estimates.learn(observation, workflow, now)
         self.changes += 1
-        self._emit(news)
+        self._emit(event)
 
-    def _emit(self, event: WatchEvent[W]) -> None:
-        self._on_event(with_key(event, self.source.server_key, operations=self.tracked.is_detailed(event.id)))
+    # Events
 
     def current_change(self, workflow: W, tracking: Tracking) -> Change[W] | None:
         """Return a change from None to a record. None if the record is not enough for a watcher that starts now."""
@@ -220,69 +238,58 @@ class Tracker(Generic[W]):
         )
         return with_key(change, self.source.server_key, operations=self.tracked.is_detailed(change.id))
 
+    def _emit(self, event: WatchEvent[W]) -> None:
+        self._on_event(with_key(event, self.source.server_key, operations=self.tracked.is_detailed(event.id)))
+
+    def _check_stall(self, observation: Observation[W]) -> None:
+        """Emit `Stalled` once if a step takes longer than its watcher allows."""
+        tracking, workflow = self.tracked.get(observation.id), observation.workflow
+        allowed = None if tracking is None else tracking.stalled_after
+        if allowed is None or workflow is None or observation.changed_at is None:
+            return
+        if observation.over or observation.stalled:
+            return
+        usual, seconds = self._estimates.usual_step(workflow), self.clock.now() - observation.changed_at
+        if _is_stalled(seconds, usual, allowed):
+            self.observations[observation.id] = evolve(observation, stalled=True)
+            self._emit(Stalled(workflow=workflow, seen_at=self.utc_now(), seconds=seconds, usual=usual))
+
     def utc_now(self) -> datetime:
-        """Now, by the wall clock, UTC."""
+        """Return the wall clock's time in UTC."""
         return datetime.fromtimestamp(self.clock.wall(), UTC)
 
-    # How long things take
+    # Estimates
 
     def eta(self, id: int) -> float | None:
-        """Seconds it usually still takes to its end; None where nothing is known."""
-        sight = self.observations.get(id)
-        if sight is None or sight.over or sight.workflow is None:
-            return None
-        return self.durations.remaining(self.source.duration_key(sight.workflow), self.clock.now() - sight.since)
+        """Return the seconds that a workflow usually still takes to its end. None if that is not known."""
+        observation = self.observations.get(id)
+        return None if observation is None else self._estimates.until_end(observation, self.clock.now())
 
     def remaining(self, id: int) -> float | None:
-        """Seconds it usually still takes to the end of its step, or else to its end."""
-        sight = self.observations[id]
-        if sight.workflow is not None and sight.workflow.step is not None and sight.changed_at is not None:
-            step = f"{self.source.duration_key(sight.workflow)}/{sight.workflow.step}"
-            left = self.durations.remaining(step, self.clock.now() - sight.changed_at)
-            if left is not None:
-                return left
-        return self.eta(id)
-
-    def _learn(self, before: Observation[W], workflow: W, now: float) -> None:
-        if workflow.phase.final:
-            self.durations.learn(self.source.durations(workflow))
-        step = before.workflow.step if before.workflow is not None else None
-        if step is not None and before.changes > 1 and before.changed_at is not None and step != workflow.step:
-            self.durations.learn([(f"{self.source.duration_key(workflow)}/{step}", now - before.changed_at)])
-
-    def _check_stall(self, sight: Observation[W]) -> None:
-        """Tell once that a step takes longer than the watch allows."""
-        tracking, known = self.tracked.get(sight.id), sight.workflow
-        allowed = None if tracking is None else tracking.stalled_after
-        if allowed is None or known is None or sight.over or sight.stalled or sight.changed_at is None:
-            return
-        usual = self.durations.usual(f"{self.source.duration_key(known)}/{known.step}")
-        waited = self.clock.now() - sight.changed_at
-        if _is_stalled(waited, usual, allowed):
-            self.observations[sight.id] = evolve(sight, stalled=True)
-            self._emit(Stalled(workflow=known, seen_at=self.utc_now(), seconds=waited, usual=usual))
+        """Return the seconds until a workflow's next change, usually. None if that is not known."""
+        return self._estimates.until_change(self.observations[id], self.clock.now())
 
 
-def _is_stalled(waited: float, usual: float | None, allowed: float | timedelta) -> bool:
+def _is_stalled(seconds: float, usual: float | None, allowed: float | timedelta) -> bool:
     if isinstance(allowed, timedelta):
-        return waited >= allowed.total_seconds()
-    return usual is not None and waited > allowed * usual
+        return seconds >= allowed.total_seconds()
+    return usual is not None and seconds > allowed * usual
 
 
-def _is_final(sight: Observation[W]) -> bool:
-    return sight.workflow is not None and sight.workflow.phase.final
+def _is_final(observation: Observation[W]) -> bool:
+    return observation.workflow is not None and observation.workflow.phase.final
 
 
-def _needs_get(sight: Observation[W], workflow: W) -> bool:
-    """Whether it has ended or has just been parked: those who wait may be told, so its record is wanted whole."""
-    known, phase = sight.workflow, workflow.phase
+def _needs_get(observation: Observation[W], workflow: W) -> bool:
+    """Return True if a record has ended or has just been parked: watchers are notified, so it has to be complete."""
+    known, phase = observation.workflow, workflow.phase
     return phase.final or (phase is Phase.PARKED and (known is None or known.phase is not Phase.PARKED))
 
 
-def _goes_back(sight: Observation[W], workflow: W) -> bool:
-    """Return True if a row shows a state that usually comes before the known state.
+def _goes_back(observation: Observation[W], workflow: W) -> bool:
+    """Return True if a row shows a phase that usually comes before the known phase.
 
-    A resume looks like that, and so does an old page from a cache. Only a GET tells which it is.
+    A resume looks like that, and so does an old page from a cache. Only a GET shows which of the two it is.
     """
-    known = sight.workflow
+    known = observation.workflow
     return known is not None and workflow.phase in EARLIER_PHASES.get(known.phase, ())
