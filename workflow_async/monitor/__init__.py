@@ -1,4 +1,4 @@
-"""Waiting for workflows and watching them, with one poll loop a client."""
+"""Waits for workflows and watches them, with one poll task per client."""
 
 from workflow_async.monitor._engine.subscription import WatchEvent
 from workflow_async.monitor.events import (

@@ -1,4 +1,4 @@
-"""What watching tells: changes on the way, and one outcome a workflow. Frozen records."""
+"""The events of watches and the outcomes of waits. Frozen records."""
 
 from datetime import datetime
 from typing import Generic, TypeVar
@@ -13,33 +13,33 @@ W_co = TypeVar("W_co", bound=Workflow, covariant=True)
 
 @frozen(kw_only=True)
 class OperationChange:
-    """An operation that went from one state to another, rebuilt from a snapshot taken later."""
+    """A transition of an operation from one state to another, rebuilt from a later record."""
 
     operation: str
     position: int
-    """Its place in the workflow, from 0."""
+    """Position of the operation in the workflow, from 0."""
     was: str | None
     now: str
     at: datetime | None = None
-    """When, by the server's clock; None where the snapshot does not say."""
+    """The time of the transition by the server's clock. None if the record does not say."""
 
 
 @frozen(kw_only=True)
 class Change(Generic[W_co]):
-    """A workflow that looks different from the last look; the first look is a change from None."""
+    """A workflow whose state has changed since the last check. The first check gives a change with `was=None`."""
 
     workflow: W_co
     was: Phase | None
     now: Phase
     seen_at: datetime
-    """When we saw it, by our clock, UTC."""
+    """When the change was observed, by the clock of this machine, UTC."""
     operations: tuple[OperationChange, ...] = ()
-    """Every transition of an operation since the last look, where operations are watched."""
+    """Every transition of an operation since the last check, if operations are watched."""
     key: str = ""
-    """System, server, workflow and what was seen. Two processes that see the same thing give the same key.
+    """System, server, workflow and state. Two processes that see the same state give the same key.
 
-    A receiver that drops repeats by it loses no end. A state that comes back, such as running after a pause, has the
-    key it had before, unless operations are watched.
+    A receiver that drops events with a known key loses no end. If a state comes back, such as running after a pause,
+    its key comes back too, unless operations are watched.
     """
 
     @property
@@ -50,17 +50,17 @@ class Change(Generic[W_co]):
 
 @frozen(kw_only=True)
 class Stalled(Generic[W_co]):
-    """A workflow whose step takes longer than `stalled_after` allows. Told once a step."""
+    """A workflow whose step takes longer than `stalled_after` allows. Reported once per step."""
 
     workflow: W_co
     seen_at: datetime
     seconds: float
-    """How long nothing has changed."""
+    """Seconds since the last change."""
     usual: float | None
-    """The usual length of the step in seconds. None if nothing was learned of it yet."""
+    """The usual length of the step in seconds. None until three such steps have been seen."""
     key: str = ""
     remedied: bool = False
-    """Whether the watch has had the server retry it, as it was told to."""
+    """True if the watch has made the server retry the workflow (`retry_stalled`)."""
 
     @property
     def id(self) -> int:
@@ -70,7 +70,7 @@ class Stalled(Generic[W_co]):
 
 @frozen(kw_only=True)
 class Finished(Generic[W_co]):
-    """The workflow ended; `succeeded` says whether well."""
+    """The workflow has ended."""
 
     workflow: W_co
 
@@ -81,13 +81,13 @@ class Finished(Generic[W_co]):
 
     @property
     def succeeded(self) -> bool:
-        """Whether it ended in SUCCEEDED."""
+        """True if it ended in the phase `SUCCEEDED`."""
         return self.workflow.phase is Phase.SUCCEEDED
 
 
 @frozen(kw_only=True)
 class Parked(Generic[W_co]):
-    """The workflow needs a person, and the watch was told to leave it then."""
+    """The workflow needs a person, and the wait was to end then."""
 
     workflow: W_co
     succeeded: bool = field(default=False, init=False)
@@ -100,7 +100,7 @@ class Parked(Generic[W_co]):
 
 @frozen(kw_only=True)
 class ConditionMet(Generic[W_co]):
-    """The workflow came to what `until` asks for, before its end."""
+    """The condition `until` was true of a record before the end of the workflow."""
 
     workflow: W_co
     succeeded: bool = field(default=True, init=False)
@@ -113,20 +113,20 @@ class ConditionMet(Generic[W_co]):
 
 @frozen(kw_only=True)
 class Vanished(Generic[W_co]):
-    """The server itself says that it does not know the workflow (any more): 404 several times over minutes."""
+    """The workflow does not exist, or not any more: the server answered 404 three times over two minutes."""
 
     id: int
     error: CallError
     """The last 404."""
     workflow: W_co | None = None
-    """The last record, if it was ever seen."""
+    """The last record. None if the workflow was never seen."""
     key: str = ""
     succeeded: bool = field(default=False, init=False)
 
 
 @frozen(kw_only=True)
 class TimedOut(Generic[W_co]):
-    """The deadline passed first."""
+    """The timeout passed before the workflow had another outcome."""
 
     id: int
     workflow: W_co | None = None
@@ -135,7 +135,7 @@ class TimedOut(Generic[W_co]):
 
 @frozen(kw_only=True)
 class PollingFailed(Generic[W_co]):
-    """Checks failed for too long, or were refused before the workflow was ever seen: its state is not known."""
+    """The state of the workflow is not known: checks failed for too long, or were refused before it was ever seen."""
 
     id: int
     error: CallError
@@ -148,13 +148,13 @@ class PollingFailed(Generic[W_co]):
 class Replaced(Generic[W_co]):
     """The id belongs to another workflow now, for example after a database was restored.
 
-    How the watched workflow ended is not known. The record in `found` differs from it in what never changes: the event
-    or the definition in Opencast, the context or the definition in Preservica.
+    How the watched workflow ended is not known. The record in `found` differs from it in a field that never changes.
+    In Opencast that is the event or the definition, in Preservica the context or the definition.
     """
 
     id: int
     workflow: W_co | None
-    """The last record of the watched workflow. None if only its start was answered."""
+    """The last record of the watched workflow. None if it was not seen since its start."""
     found: W_co
     """The record that has the id now."""
     key: str = ""

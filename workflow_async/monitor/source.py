@@ -1,4 +1,4 @@
-"""What the monitor asks a system for: the only thing it knows of either."""
+"""What a system has to offer so that its workflows can be polled."""
 
 from collections.abc import Collection, Iterable, Sequence
 from typing import Protocol, TypeVar
@@ -10,7 +10,7 @@ W = TypeVar("W", bound=Workflow)
 
 
 class Source(Protocol[W]):
-    """Where looks at workflows come from."""
+    """The requests about workflows that a system answers, and what its records say."""
 
     @property
     def server_key(self) -> str:
@@ -18,34 +18,37 @@ class Source(Protocol[W]):
 
     @property
     def connections(self) -> int:
-        """Requests that the client sends at once, at most."""
+        """The number of requests that the client sends concurrently."""
 
     @property
     def supports_listing(self) -> bool:
-        """Whether the active workflows may be listable; a `ListingNotSupported` says that they are not."""
+        """True if the server may have a list of active workflows. If it has none, it raises `ListingNotSupported`."""
 
     @property
     def supports_bulk_check(self) -> bool:
-        """Whether `suspects` may work. Where it fails, workflows are got by id for a while."""
+        """True if `find_changed` may work. While it fails, each workflow gets a GET."""
 
     @property
     def list_lag(self) -> float:
-        """Seconds the list may be behind a get."""
+        """Seconds by which the list may be older than a GET."""
 
     def list_active(self, *, operations: bool, rows: int = 0) -> Listing[W]:
-        """The workflows that have not ended; most likely there are so many, which may be asked for at once."""
+        """Return a listing of the workflows that have not ended.
+
+        `rows` is the expected length of the list. That many rows may be requested ahead.
+        """
 
     async def get(self, id: int, *, operations: bool) -> W:
-        """One workflow as it stands."""
+        """GET a workflow."""
 
     async def find_changed(self, known: Sequence[W]) -> Collection[int]:
-        """The ids, of workflows known to be active, that seem to have changed; one request for all of them."""
+        """Return the ids of active workflows that seem to have changed since these records. Send one request."""
 
     def is_complete(self, workflow: W) -> bool:
-        """Whether a record holds all that the outcome of an ended workflow should."""
+        """Return True if a record holds all that the outcome of an ended workflow should hold."""
 
     def identity(self, workflow: W) -> tuple[str | None, ...]:
-        """What never changes of a workflow, as far as this record says. None where it says nothing."""
+        """Return what never changes of a workflow. None stands for what this record does not say."""
 
     def same_identity(self, known: W, found: W) -> bool:
         """Return True if `found` says nothing about its identity that `known` does not say.
@@ -55,7 +58,7 @@ class Source(Protocol[W]):
         """
 
     def duration_key(self, workflow: W) -> str:
-        """What its durations are compared with: its definition or context."""
+        """Return the kind of a workflow, whose durations are compared: its definition or context."""
 
     def durations(self, workflow: W) -> Iterable[tuple[str, float]]:
-        """How long it and its steps took, by kind and `kind/step`, seconds; as far as the record says."""
+        """Return the seconds that an ended workflow and its steps took, each with its kind or `kind/step`."""

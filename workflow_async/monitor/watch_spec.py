@@ -1,4 +1,4 @@
-"""A watch as a value, and one bounded pass over it: for cron jobs and queue workers that cannot keep a loop."""
+"""A watch as a value that one process saves and another continues: for cron jobs and queue workers."""
 
 import json
 from collections import deque
@@ -33,20 +33,20 @@ SpecEvent = Change[W] | Vanished[W] | PollingFailed[W] | Replaced[W]
 
 
 class Client(Protocol[W]):
-    """What a tick needs of a client of either system."""
+    """What `poll_once` needs of a client of either system."""
 
     @property
     def url(self) -> str:
-        """Whom it talks to."""
+        """The base URL of the server."""
 
     @property
     def workflows(self) -> MonitoringMixin[W]:
-        """Its workflows."""
+        """The service for workflows."""
 
 
 @frozen(kw_only=True)
 class SavedOperation:
-    """An operation as a cursor remembers it."""
+    """The part of an operation that a cursor keeps."""
 
     operation: str
     state_text: str
@@ -54,7 +54,7 @@ class SavedOperation:
 
 @frozen(kw_only=True)
 class SavedWorkflow:
-    """A workflow as a cursor remembers it: enough to see what changes next."""
+    """The part of a record that a cursor keeps, so that the next change can be seen."""
 
     id: int
     phase: Phase
@@ -65,23 +65,23 @@ class SavedWorkflow:
 
 @frozen(kw_only=True)
 class Cursor(Observation[SavedWorkflow]):
-    """How far a watch has come with one workflow; instants are seconds since 1970."""
+    """What a saved watch knows of one workflow. Instants are seconds since 1970."""
 
     workflow: SavedWorkflow | None = None
     checked_at: float | None = None
-    """When it was last checked, in seconds since 1970. None before the first check."""
+    """When the workflow was last checked. None before the first check."""
 
 
 @frozen(kw_only=True)
 class WatchSpec:
-    """A watch that another process can carry on: whom to watch, and how far it has come. Holds no secret.
+    """A watch that another process can continue. It holds no secret.
 
-    Make one with `WatchSpec.of`, pass it through `poll_once` from time to time, and keep what comes back: it is JSON
-    (`to_json`, `from_json`) with a version of its own.
+    Make one with `WatchSpec.of`, pass it to `poll_once` from time to time, and save the spec that this returns.
+    `to_json` and `from_json` write and read it as JSON with a version number.
     """
 
     url: str
-    """The server the ids belong to."""
+    """The server that the ids belong to."""
     cursors: tuple[Cursor, ...]
     operations: bool = False
     poll: Poll = field(factory=Poll)
@@ -91,49 +91,55 @@ class WatchSpec:
 
     @classmethod
     def of(cls, client: Client[W], ids: Iterable[int | str], *, operations: bool = False) -> "WatchSpec":
-        """A watch of these workflows that has seen nothing yet."""
+        """Return a watch of these workflows that has seen none of them yet."""
         now = _poller_of(client).clock.wall()
-        numbers = dict.fromkeys(parse_id("workflow_id", id) for id in ids)
-        cursors = tuple(Cursor(id=id, since=now) for id in numbers)
+        parsed = dict.fromkeys(parse_id("workflow_id", id) for id in ids)
+        cursors = tuple(Cursor(id=id, since=now) for id in parsed)
         return cls(url=client.url, cursors=cursors, operations=operations)
 
     @property
     def finished(self) -> bool:
-        """Whether all of them have ended or are lost: another tick would tell nothing."""
+        """True if every workflow has an outcome, so that another `poll_once` would return no event."""
         return all(cursor.over for cursor in self.cursors)
 
     def to_json(self) -> str:
-        """The watch as a text."""
+        """Return the watch as JSON."""
         return json.dumps(attrs.asdict(self, value_serializer=lambda _, __, value: _plain(value)))
 
     @classmethod
     def from_json(cls, text: str | bytes) -> "WatchSpec":
-        """The watch a text holds; raises `DecodeError` for anything else, `InvalidArgument` for another version."""
+        """Return the watch that `to_json` has written.
+
+        Raises:
+            DecodeError: the text is not a saved watch.
+            InvalidArgument: the text is of another version.
+        """
         tree = json_tree(text.encode() if isinstance(text, str) else text)
         if isinstance(tree, dict) and tree.get("version") != 1:
-            raise InvalidArgument("version", "must be 1: this watch was written by another version of the library")
+            raise InvalidArgument("version", "must be 1: another version of the library has written this watch")
         return structure(_CONVERTER, tree, cls)
 
 
 async def poll_once(client: Client[W], spec: WatchSpec) -> tuple[WatchSpec, tuple[SpecEvent[W], ...]]:
-    """Check everything that has not ended once. Return the watch after that, and what is new.
+    """Check every workflow that has not ended once. Return the watch after that, and the events.
 
-    This costs the pages of the list of active workflows where that is cheaper, else a GET each. A
-    workflow that was not reached in time stays as it was and is checked first the next time. A key names what was seen:
-    a receiver that drops repeats by key loses no end, even if a process dies before it has stored the new spec.
+    If it takes fewer requests, the list of active workflows is read. Otherwise each workflow gets a GET. A workflow
+    that could not be checked in time stays as it was and is checked first the next time. If a process stops before it
+    has saved the new spec, the next one returns the same events with the same keys. A receiver that drops events with
+    a known key loses no end.
 
     Raises:
-        InvalidArgument: the spec belongs to another server than the client's.
+        InvalidArgument: the spec belongs to another server than the client.
     """
     if not same_server(spec.url, client.url):
-        raise InvalidArgument("spec", f"belongs to {spec.url}, and this client talks to {client.url}")
+        raise InvalidArgument("spec", f"belongs to {spec.url}: pass a client of that server, not of {client.url}")
     poller = _poller_of(client)
     source, clock = poller.source, poller.clock
-    spec, rows = await _listed(source, evolve(spec, cursors=_unique(spec.cursors)))
-    looks = await _checked(source, spec, rows)
-    told = [_apply(source, spec, cursor, looks.get(cursor.id), clock.wall()) for cursor in spec.cursors]
-    ticked = evolve(spec, cursors=tuple(cursor for cursor, _ in told))
-    return ticked, tuple(news for _, news in told if news is not None)
+    spec, rows = await _read_list(source, evolve(spec, cursors=_unique(spec.cursors)))
+    results = await _check_all(source, spec, rows)
+    applied = [_apply(source, spec, cursor, results.get(cursor.id), clock.wall()) for cursor in spec.cursors]
+    polled = evolve(spec, cursors=tuple(cursor for cursor, _ in applied))
+    return polled, tuple(event for _, event in applied if event is not None)
 
 
 def _poller_of(client: Client[W]) -> Poller[W]:
@@ -141,7 +147,7 @@ def _poller_of(client: Client[W]) -> Poller[W]:
 
 
 def _unique(cursors: Iterable[Cursor]) -> tuple[Cursor, ...]:
-    """Return one cursor for each id, the one that was checked last: specs that were joined by hand may share ids."""
+    """Return one cursor for each id, the one that was checked last. Specs that were joined by hand may share ids."""
     kept: dict[int, Cursor] = {}
     for cursor in cursors:
         other = kept.get(cursor.id)
@@ -150,10 +156,10 @@ def _unique(cursors: Iterable[Cursor]) -> tuple[Cursor, ...]:
     return tuple(kept.values())
 
 
-async def _listed(source: Source[W], spec: WatchSpec) -> tuple[WatchSpec, dict[int, W]]:
-    """What the list shows, where asking it is cheaper than asking for each."""
-    going = sum(not cursor.over for cursor in spec.cursors)
-    if not (spec.lists and source.supports_listing and going > spec.pages):
+async def _read_list(source: Source[W], spec: WatchSpec) -> tuple[WatchSpec, dict[int, W]]:
+    """Return the rows of the list of active workflows, if reading it takes fewer requests than GETs."""
+    active = sum(not cursor.over for cursor in spec.cursors)
+    if not (spec.lists and source.supports_listing and active > spec.pages):
         return spec, {}
     rows: dict[int, W] = {}
     pages = 0
@@ -164,67 +170,67 @@ async def _listed(source: Source[W], spec: WatchSpec) -> tuple[WatchSpec, dict[i
     except ListingNotSupported:
         return evolve(spec, lists=False), {}
     except CallError:
-        return spec, {}  # gets will tell what is wrong
+        return spec, {}  # the GETs that follow show what is wrong
     return evolve(spec, pages=max(1, pages)), rows
 
 
-async def _checked(source: Source[W], spec: WatchSpec, rows: dict[int, W]) -> dict[int, W | CallError]:
-    """A look at each that has not ended: its row of the list, or a get where that shows none."""
-    looks: dict[int, W | CallError] = dict(rows)
-    left = deque(cursor for cursor in _longest_unseen(spec.cursors) if not _shown(source, cursor, rows))
+async def _check_all(source: Source[W], spec: WatchSpec, rows: dict[int, W]) -> dict[int, W | CallError]:
+    """Return the row of each workflow that has not ended. If the list shows none, send a GET for it."""
+    results: dict[int, W | CallError] = dict(rows)
+    backlog = deque(cursor for cursor in _longest_unchecked(spec.cursors) if not _is_shown(source, cursor, rows))
 
     async def get() -> None:
-        while left:
-            cursor = left.popleft()
+        while backlog:
+            cursor = backlog.popleft()
             try:
-                looks[cursor.id] = await source.get(cursor.id, operations=True)
+                results[cursor.id] = await source.get(cursor.id, operations=True)
             except NotSentInTime:
-                continue  # it was not reached, so nothing was found out about it
+                continue  # no request was sent, so nothing is known about it
             except CallError as error:
-                looks[cursor.id] = error
+                results[cursor.id] = error
 
     async with anyio.create_task_group() as group:
-        for _ in range(min(len(left), 2 * source.connections)):
+        for _ in range(min(len(backlog), 2 * source.connections)):
             group.start_soon(get)
-    return looks
+    return results
 
 
-def _longest_unseen(cursors: Iterable[Cursor]) -> list[Cursor]:
+def _longest_unchecked(cursors: Iterable[Cursor]) -> list[Cursor]:
     """Return the cursors that have not ended. Those that were checked last come last."""
     return sorted((cursor for cursor in cursors if not cursor.over), key=lambda cursor: cursor.checked_at or 0.0)
 
 
-def _shown(source: Source[W], cursor: Cursor, rows: Mapping[int, W]) -> bool:
-    """Return True if a row of the list shows what a cursor stands for."""
+def _is_shown(source: Source[W], cursor: Cursor, rows: Mapping[int, W]) -> bool:
+    """Return True if the list shows the workflow of a cursor."""
     row = rows.get(cursor.id)
     return row is not None and not conflicting(cursor.identity, source.identity(row))
 
 
 def _apply(
-    source: Source[W], spec: WatchSpec, cursor: Cursor, look: W | CallError | None, now: float
+    source: Source[W], spec: WatchSpec, cursor: Cursor, result: W | CallError | None, now: float
 ) -> tuple[Cursor, SpecEvent[W] | None]:
-    """The cursor after a look, and what is new."""
-    if look is None or cursor.over:
+    """Return the cursor after a check, and the event if there is one."""
+    if result is None or cursor.over:
         return cursor, None
-    sight: Any = evolve(cursor, checked_at=now)
-    news: SpecEvent[W] | None
-    if isinstance(look, CallError):
-        sight, news = apply_error(sight, look, now, spec.poll)
-        sight = evolve(sight, over=news is not None)
+    after: Any = evolve(cursor, checked_at=now)
+    event: SpecEvent[W] | None
+    if isinstance(result, CallError):
+        after, event = apply_error(after, result, now, spec.poll)
+        after = evolve(after, over=event is not None)
     else:
-        sight, news = apply_record(
-            sight,
-            look,
+        after, event = apply_record(
+            after,
+            result,
             now,
             datetime.fromtimestamp(now, UTC),
             operations=spec.operations,
-            identity=source.identity(look),
+            identity=source.identity(result),
         )
-        sight = sight if isinstance(news, Replaced) else evolve(sight, workflow=_remembered(look))
-    return sight, None if news is None else with_key(news, source.server_key, operations=spec.operations)
+        after = after if isinstance(event, Replaced) else evolve(after, workflow=_saved(result))
+    return after, None if event is None else with_key(event, source.server_key, operations=spec.operations)
 
 
-def _remembered(workflow: Workflow) -> SavedWorkflow:
+def _saved(workflow: Workflow) -> SavedWorkflow:
     operations = operations_of(workflow)
     return SavedWorkflow(
         id=workflow.id,
@@ -233,7 +239,7 @@ def _remembered(workflow: Workflow) -> SavedWorkflow:
         step=workflow.step,
         operations=None
         if operations is None
-        else tuple(SavedOperation(operation=o.operation, state_text=o.state_text) for o in operations),
+        else tuple(SavedOperation(operation=each.operation, state_text=each.state_text) for each in operations),
     )
 
 

@@ -17,7 +17,7 @@ from workflow_async.errors import (
     RateLimited,
     ServerError,
 )
-from workflow_async.monitor._engine.fallback import BULK_FAILURES, LEFT_OUT, ONLY_LIST, BulkHealth, ListHealth
+from workflow_async.monitor._engine.fallback import BULK_FAILURES, DISABLED_FOR, ONLY_LIST, BulkHealth, ListHealth
 
 PASSING = [ServerError(503), RateLimited(429), ConnectFailed("refused"), DecodeError("$"), ForeignResponse(404)]
 STAYING = [Forbidden(403), NotFound(404), ListingInconsistent("2 pages")]
@@ -38,20 +38,20 @@ def test_a_list_that_fails_while_gets_are_answered_is_left_out_and_then_judged_a
         for _ in range(ONLY_LIST):
             found.append(health.failed(error, COVERED))
             assert health.get_succeeded()
-        assert [*found, health.failed(error, COVERED)] == [None] * ONLY_LIST + [LEFT_OUT]
+        assert [*found, health.failed(error, COVERED)] == [None] * ONLY_LIST + [DISABLED_FOR]
         assert (health.failures, health.probe) == (0, None)
 
 
 @staying
 def test_a_list_that_is_refused_is_left_out_at_once(error: CallError) -> None:
-    assert ListHealth().failed(error, COVERED) == LEFT_OUT
+    assert ListHealth().failed(error, COVERED) == DISABLED_FOR
 
 
 def test_a_list_that_there_is_not_is_left_out_for_ever_unless_it_was_read_before() -> None:
     health = ListHealth()
     assert health.failed(ListingNotSupported("404"), COVERED) == math.inf
     health.list_read(0)
-    assert health.failed(ListingNotSupported("404"), COVERED) == LEFT_OUT
+    assert health.failed(ListingNotSupported("404"), COVERED) == DISABLED_FOR
     assert health.rows == 0
 
 
@@ -129,11 +129,11 @@ def test_a_list_that_should_show_nothing_needs_no_get(failures: int) -> None:
 def test_bulk_checks_are_left_out_after_some_failures_in_a_row(error: CallError) -> None:
     health = BulkHealth()
     found = [health.failed(error) for _ in range(BULK_FAILURES + 2)]
-    assert found == [None] * (BULK_FAILURES - 1) + [LEFT_OUT] * 3
+    assert found == [None] * (BULK_FAILURES - 1) + [DISABLED_FOR] * 3
     health.succeeded()
     assert health.failed(error) is None
 
 
 @staying
 def test_bulk_checks_that_are_refused_are_left_out_at_once(error: CallError) -> None:
-    assert BulkHealth().failed(error) == LEFT_OUT
+    assert BulkHealth().failed(error) == DISABLED_FOR

@@ -33,7 +33,7 @@ from workflow_async.errors import (
 from workflow_async.monitor import Change, Finished, PollingFailed, Replaced, Stalled
 from workflow_async.monitor._engine.bulk import BULK_SIZE
 from workflow_async.monitor._engine.engine import Engine
-from workflow_async.monitor._engine.fallback import BULK_FAILURES, LEFT_OUT
+from workflow_async.monitor._engine.fallback import BULK_FAILURES, DISABLED_FOR
 from workflow_async.monitor._engine.poller import Poller
 from workflow_async.monitor._engine.scheduler import MAX_IN_FLIGHT
 from workflow_async.monitor._engine.tracking import Tracking
@@ -257,7 +257,7 @@ def test_a_list_that_is_left_out_is_read_again_later() -> None:
         await anyio.sleep(100)
         assert gets(server, 50)
         server.refusal = None
-        await anyio.sleep(LEFT_OUT + 60)
+        await anyio.sleep(DISABLED_FOR + 60)
         before = len(server.gets)
         await anyio.sleep(100)
         assert len(server.gets) == before
@@ -274,7 +274,7 @@ def test_a_list_that_was_read_once_is_not_taken_for_one_that_there_is_not() -> N
         server.refusal = ListingNotSupported("404")
         await anyio.sleep(60)
         server.refusal, pages = None, len(server.pages)
-        await anyio.sleep(LEFT_OUT + 60)
+        await anyio.sleep(DISABLED_FOR + 60)
         assert len(server.pages) > pages
         told.cancel()
 
@@ -610,7 +610,7 @@ def test_an_index_that_is_ill_says_nothing_about_workflows_and_costs_little(ill:
     to_the_end(plain)
     assert ends(to_the_end(server), range(100)) == {(Phase.RUNNING, Phase.SUCCEEDED)}
     assert server.requests <= 1.1 * plain.requests
-    assert len(server.looked) <= BULK_FAILURES + 2 + 2 * 1200 / LEFT_OUT
+    assert len(server.looked) <= BULK_FAILURES + 2 + 2 * 1200 / DISABLED_FOR
 
 
 def test_a_bulk_check_that_failed_is_no_failed_check_of_its_workflows_and_one_refusal() -> None:
@@ -638,7 +638,7 @@ def test_bulk_checks_that_were_left_out_are_tried_again(ill: CallError) -> None:
         await anyio.sleep(200)
         failed = len(server.looked)
         server.blind = None
-        await anyio.sleep(LEFT_OUT)
+        await anyio.sleep(DISABLED_FOR)
         assert failed <= BULK_FAILURES
         assert len(server.looked) > failed + 20
         told.cancel()

@@ -1,1 +1,1 @@
-"""Polls workflows for the watchers of one client: what to request, what was seen, and which events follow."""
+"""Polls workflows for the watchers of one client. Private: users call the methods of `client.workflows`."""

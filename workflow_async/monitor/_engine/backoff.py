@@ -1,4 +1,4 @@
-"""How long to wait between checks of a workflow, and which time counts as an outage. Pure."""
+"""The delay between checks of a workflow, and the time that counts as an outage. Pure."""
 
 import math
 
@@ -10,25 +10,35 @@ from workflow_async.errors import CallError
 from workflow_async.settings import Poll
 
 ETA_SHARE = 0.5
-"""Of the time a workflow usually still takes, before the next look."""
+"""Share of the time that a workflow usually still takes. The next check comes after it."""
 MAX_BACKOFF = 16.0
+"""The highest load factor."""
 BACKOFF_DECAY = 0.7
+"""The load factor is multiplied by this after an interval without a failure."""
 OUTAGE_FAILURES = 100
-"""Refusals in a row that no busy server gives: with a tenth of all answered, there is one such row in 40,000."""
+"""Consecutive failures that count as an outage.
+
+A server that still answers 10 % of requests fails 100 times in a row once in 40,000 runs.
+"""
 MAX_SHARE_OF_OUTAGE = 0.25
-"""Of the outage that is endured, before the next look, however busy the server: it must be seen to last."""
+"""Share of `Poll.outage`. A busy server delays a check no longer, so that an outage is seen to last."""
 MAX_ANNOUNCED = 86_400.0
-"""Seconds of announced pauses that extend an outage, at most: one day. A longer announcement is no pause."""
+"""Seconds (one day). Announced pauses extend an outage by no more. A longer announcement is no pause."""
 CLOCK_JUMP = 10.0
-"""Seconds that the poll loop may be late. More is a suspended machine or a clock that was set forward."""
+"""Seconds that the poll task may be late. If it is later, the machine was suspended or its clock was set forward."""
 MAX_UNPLANNED = 120.0
-"""Seconds that count at most where nothing was planned: as long as a call takes by default."""
+"""Seconds that count as an outage if no check was planned. A call takes no longer by default."""
 
 
 def poll_delay(poll: Poll, unchanged: int, jitter: float, remaining: float | None = None) -> float:
-    """Seconds until the next look, after so many looks in a row that showed nothing new; `jitter` is in [0, 1).
+    """Return the seconds until the next check.
 
-    Where `remaining` says how long it usually still takes, the next look is halfway there, within the same bounds.
+    Args:
+        poll: the interval, its growth and its bounds.
+        unchanged: the number of checks in a row that showed no change.
+        jitter: a random number in [0, 1).
+        remaining: the seconds that the workflow usually still takes. The next check comes after half of them, within
+            the same bounds.
     """
     if remaining is not None and remaining > 0:
         grown = max(poll.interval, remaining * ETA_SHARE)
@@ -37,30 +47,30 @@ def poll_delay(poll: Poll, unchanged: int, jitter: float, remaining: float | Non
     return min(poll.ceiling, grown) * (1 + poll.jitter * (2 * jitter - 1))
 
 
-def scaled_delay(poll: Poll, seconds: float, strain: float) -> float:
-    """A pause at a busy server."""
-    return min(seconds * strain, max(seconds, poll.outage * MAX_SHARE_OF_OUTAGE))
+def scaled_delay(poll: Poll, seconds: float, load_factor: float) -> float:
+    """Return a delay that is longer while the server is busy."""
+    return min(seconds * load_factor, max(seconds, poll.outage * MAX_SHARE_OF_OUTAGE))
 
 
 @define
 class LoadBackoff:
-    """How much longer all pauses of a client are, because its server is busy; 1 is not at all."""
+    """The factor by which all delays of a client are longer, because its server is busy."""
 
     factor: float = 1.0
     refused_at: float = float("-inf")
     eased_at: float = float("-inf")
     refusals: int = 0
-    """In a row."""
+    """Failures in a row."""
 
     def record_failure(self, now: float, interval: float) -> None:
-        """The server refused or failed: twice as slow, but only once an interval, however many looks met it."""
+        """Double the factor, but at most once per interval."""
         self.refusals += 1
         self._slow_down(now, interval)
 
     def record_response(self, now: float, interval: float, *, slowly: bool = False) -> bool:
-        """The server answered: a little faster again, once an interval that met no refusal.
+        """Reduce the factor, once per interval without a failure. Double it instead if the response came slowly.
 
-        True after so many refusals in a row that it was an outage, which is over with this, and the strain with it.
+        Return True if the response ends an outage. The factor is 1 again then.
         """
         refusals, self.refusals = self.refusals, 0
         if slowly:
@@ -78,38 +88,41 @@ class LoadBackoff:
 
 
 def announced_pause(error: CallError) -> float:
-    """Seconds that the server asks for with `Retry-After`. 0 for more than a day, and for a refusal that stays."""
+    """Return the seconds of the pause that the server asks for with `Retry-After`.
+
+    0 if it asks for more than a day, or if the error does not pass.
+    """
     seconds = error.retry_after or 0.0
     return seconds if seconds <= MAX_ANNOUNCED and retryable(error, Replay.SAFE) else 0.0
 
 
 @frozen
 class Outage:
-    """When an outage began."""
+    """The start of an outage."""
 
     since: float
     """An instant of an `OutageClock`."""
     announced: float
-    """Seconds of pauses that the server had announced by then."""
+    """Seconds of pauses that the server had announced before."""
 
     def seconds(self, now: float, announced: float) -> float:
-        """How long it has lasted. Pauses that were announced since do not count, up to a day of them."""
+        """Return how long it has lasted. Up to a day of pauses that were announced since then does not count."""
         return now - self.since - min(MAX_ANNOUNCED, announced - self.announced)
 
 
 @define
 class OutageClock:
-    """The time that counts as an outage: neither a leap of the clock nor a pause that the server announced.
+    """A clock that leaves out the time in which the client did not run, and counts the pauses that were announced.
 
-    A leap is the part of a gap beyond what was planned: the client did not run, so it cannot tell how the server was.
+    If the poll task wakes more than `CLOCK_JUMP` seconds late, the time since its planned instant is left out.
     """
 
     announced: float = 0.0
-    """Seconds of pauses that the server has announced so far, each second once."""
+    """Seconds of pauses that the server has announced so far. A second that was announced twice counts once."""
     _announced_until: float = -math.inf
     _planned: float = math.inf
-    """When the poll loop wakes next."""
-    _lost: float = 0.0
+    """When the poll task wakes next."""
+    _left_out: float = 0.0
 
     def begin(self, now: float) -> Outage:
         """Return an outage that begins now."""
@@ -120,19 +133,19 @@ class OutageClock:
         return outage.seconds(self.read(now), self.announced)
 
     def plan(self, wakes_at: float | None, now: float) -> None:
-        """Note when the poll loop wakes next. None if only the end of a request wakes it."""
+        """Note when the poll task wakes next. None if only the end of a request wakes it."""
         self.read(now)
         self._planned = now + MAX_UNPLANNED if wakes_at is None else max(now, wakes_at)
 
     def read(self, now: float) -> float:
-        """The instant, less what leaps have taken."""
+        """Return the instant of this clock, given one of the client's clock."""
         if now > self._planned + CLOCK_JUMP:
-            self._lost += now - self._planned
+            self._left_out += now - self._planned
             self._planned = math.inf
-        return now - self._lost
+        return now - self._left_out
 
     def announce(self, now: float, seconds: float) -> None:
-        """Note that the server asks to be left alone for so long."""
+        """Note that the server asks for a pause of this length."""
         until = now + seconds
         self.announced += max(0.0, until - max(now, self._announced_until))
         self._announced_until = max(self._announced_until, until)

@@ -22,64 +22,66 @@ MIN_CLEANUP = 64
 
 @define(eq=False)
 class Deadlines(Generic[W]):
-    """Watchers by their deadline, and those that wait for their last check.
+    """Watchers by their deadline, and watchers that wait for their last check.
 
-    Deadlines are instants of the client's clock. A clock for tests may pass as soon as anything sleeps, so while
-    requests are on their way the event loop's own timer calls `ring`, and bounds the last check too.
+    Deadlines are instants of the client's clock. The time of a test clock can pass as soon as anything sleeps. So a
+    timer of the event loop calls `callback` while requests are in flight. It limits the last check as well.
     """
 
     clock: Clock
     callback: Callable[[], None]
+    """Called when a deadline or the time for a last check has passed."""
     _heap: list[tuple[float, int, Subscription[W]]] = field(factory=list, init=False)
-    _crowded: int = field(default=MIN_CLEANUP, init=False)
+    _cleanup_at: int = field(default=MIN_CLEANUP, init=False)
+    """Length of the heap at which the deadlines of watchers that have left are removed."""
     _last_checks: dict[Subscription[W], float] = field(factory=dict, init=False)
-    """Until when each is waited for, an instant of the event loop."""
+    """When the last check of each watcher is given up, an instant of the event loop."""
     _timer: asyncio.TimerHandle | None = field(default=None, init=False)
 
     def add(self, subscription: Subscription[W]) -> None:
         """Note the deadline of a watcher, if it has one."""
         if subscription.deadline is None:
             return
-        if len(self._heap) >= self._crowded:
-            self._heap = [noted for noted in self._heap if noted[2].ids]
+        if len(self._heap) >= self._cleanup_at:
+            self._heap = [entry for entry in self._heap if entry[2].ids]
             heapq.heapify(self._heap)
-            self._crowded = MIN_CLEANUP + 2 * len(self._heap)
+            self._cleanup_at = MIN_CLEANUP + 2 * len(self._heap)
         heapq.heappush(self._heap, (subscription.deadline, id(subscription), subscription))
 
     def drop(self, subscription: Subscription[W]) -> None:
-        """Wait for no last check of a watcher that has left."""
+        """Stop waiting for the last check of a watcher that has left."""
         self._last_checks.pop(subscription, None)
 
     @property
     def next(self) -> float | None:
-        """The earliest deadline, None if there is none."""
+        """The earliest deadline. None if there is none."""
         while self._heap and not self._heap[0][2].ids:
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else None
 
     def passed(self) -> list[Subscription[W]]:
-        """Return the watchers whose deadline has passed since the last time. Each gets a last check from here on."""
-        passed, until = list[Subscription[W]](), asyncio.get_running_loop().time() + LAST_CHECK
+        """Return the watchers whose deadline has passed since the last call. Wait for the last check of each."""
+        passed, give_up_at = list[Subscription[W]](), asyncio.get_running_loop().time() + LAST_CHECK
         while self.next is not None and self._heap[0][0] <= self.clock.now() + TIMER_SLACK:
             passed.append(heapq.heappop(self._heap)[2])
-        self._last_checks |= dict.fromkeys(passed, until)
+        self._last_checks |= dict.fromkeys(passed, give_up_at)
         return passed
 
     @property
     def checking(self) -> bool:
-        """True if any watcher waits for its last check."""
+        """True if a watcher waits for its last check."""
         return bool(self._last_checks)
 
     def expire(self, is_pending: Callable[[set[int]], bool]) -> None:
-        """End each watcher whose last check is over, or takes too long."""
+        """End each watcher whose last check has ended or takes too long. `is_pending` is called with its ids."""
         now = asyncio.get_running_loop().time() + TIMER_SLACK
-        for subscription, until in list(self._last_checks.items()):
-            if until <= now or not is_pending(subscription.ids):
+        for subscription, give_up_at in list(self._last_checks.items()):
+            if give_up_at <= now or not is_pending(subscription.ids):
                 del self._last_checks[subscription]
                 subscription.expire()
 
     def start_timer(self) -> None:
-        """Have the event loop call `ring` at the next deadline, or at the end of the next last check."""
+        """Have the event loop call `callback` at the next deadline, or when the next last check is given up."""
         loop, deadline = asyncio.get_running_loop(), self.next
         at = next(iter(self._last_checks.values()), float("inf"))
         if deadline is not None:
@@ -91,7 +93,7 @@ class Deadlines(Generic[W]):
             self._timer = loop.call_at(at, self._on_timer)
 
     def stop_timer(self) -> None:
-        """Leave no timer in the event loop."""
+        """Cancel the timer."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None

@@ -105,7 +105,7 @@ class Discovery(Generic[W]):
             self.poller.on_listed(self.subscription, workflow, asked)
 
     def _on_list_read(self, shown: set[int], began: float) -> None:
-        """Check each workflow that left the list. Forget those that ended more than 10 minutes ago."""
+        """Check each workflow that left the list. Forget workflows that ended more than 10 minutes ago."""
         self._outage, self._was_read = None, True
         for id in (self._shown - shown) & self.subscription.ids:
             self.poller.engine.check_soon(id)

@@ -1,4 +1,4 @@
-"""Who is due when: a queue of ids by instant, in which the last word on an id counts. Pure."""
+"""A priority queue of ids by due time. Setting an id again replaces its due time. Pure."""
 
 import heapq
 
@@ -7,7 +7,7 @@ from attrs import define, field
 
 @define
 class DueQueue:
-    """Ids and the instants (seconds) they are due at."""
+    """Ids and their due times, in seconds."""
 
     _due: dict[int, float] = field(factory=dict, init=False)
     _heap: list[tuple[float, int]] = field(factory=list, init=False)
@@ -19,20 +19,20 @@ class DueQueue:
         return id in self._due
 
     def put(self, id: int, due: float) -> None:
-        """Let an id be due at this instant, whatever was said before."""
+        """Set the due time of an id. This replaces an earlier one."""
         self._due[id] = due
         heapq.heappush(self._heap, (due, id))
 
     def drop(self, id: int) -> None:
-        """Forget an id."""
+        """Remove an id."""
         self._due.pop(id, None)
 
     def ids(self) -> set[int]:
-        """Every id in it."""
+        """Return all ids."""
         return set(self._due)
 
     def pop(self, now: float) -> int | None:
-        """Take out the id that is due first, if that is by now."""
+        """Remove and return the id that is due first. None if it is due later than `now`."""
         first = self.first
         if first is None or self._due[first] > now:
             return None
@@ -41,12 +41,12 @@ class DueQueue:
         return first
 
     def overdue(self, now: float) -> list[int]:
-        """Every id that is due by now, longest due first."""
+        """Return all ids that are due, those with the earliest due time first."""
         return sorted((id for id, due in self._due.items() if due <= now), key=self._due.__getitem__)
 
     @property
     def first(self) -> int | None:
-        """The id that is due first, or None."""
+        """The id that is due first. None if the queue is empty."""
         heap, due = self._heap, self._due
         while heap and due.get(heap[0][1]) != heap[0][0]:
             heapq.heappop(heap)
@@ -54,6 +54,6 @@ class DueQueue:
 
     @property
     def next(self) -> float | None:
-        """The instant the next id is due at, or None."""
+        """The earliest due time. None if the queue is empty."""
         first = self.first
         return None if first is None else self._due[first]

@@ -1,4 +1,4 @@
-"""How long workflows and their steps usually take, learned from those that were watched. Pure."""
+"""Learns how long workflows and their steps usually take. Pure."""
 
 from collections import deque
 from collections.abc import Iterable
@@ -7,37 +7,37 @@ from statistics import median
 from attrs import define, field
 
 MAX_SAMPLES = 32
-"""Durations a kind of workflow or step; older ones are forgotten."""
+"""Durations that are kept for each kind of workflow or step. The oldest is forgotten first."""
 MIN_SAMPLES = 3
-"""Durations before anything is concluded from them."""
+"""Durations of a kind that are needed for a usual duration."""
 MAX_KINDS = 1000
-"""Kinds that are remembered; beyond, the oldest is forgotten."""
+"""Kinds that are kept. The oldest is forgotten first."""
 
 
 @define
 class DurationStats:
-    """Durations by kind (`fast`, `fast/encode`), seconds."""
+    """Durations in seconds by kind, such as `fast` or `fast/encode`."""
 
     _durations: dict[str, deque[float]] = field(factory=dict, init=False)
     _usual: dict[str, float] = field(factory=dict, init=False)
 
     def learn(self, durations: Iterable[tuple[str, float]]) -> None:
-        """Remember how long these took."""
+        """Add durations, each with its kind."""
         for kind, seconds in durations:
             if kind not in self._durations and len(self._durations) >= MAX_KINDS:
                 oldest = next(iter(self._durations))
                 del self._durations[oldest]
                 self._usual.pop(oldest, None)
-            known = self._durations.setdefault(kind, deque(maxlen=MAX_SAMPLES))
-            known.append(max(0.0, seconds))
-            if len(known) >= MIN_SAMPLES:
-                self._usual[kind] = median(known)
+            samples = self._durations.setdefault(kind, deque(maxlen=MAX_SAMPLES))
+            samples.append(max(0.0, seconds))
+            if len(samples) >= MIN_SAMPLES:
+                self._usual[kind] = median(samples)
 
     def usual(self, kind: str) -> float | None:
-        """The median of what is remembered, or None if that is too little to go by."""
+        """Return the median duration of a kind. None if fewer than 3 are known."""
         return self._usual.get(kind)
 
     def remaining(self, kind: str, spent: float) -> float | None:
-        """Seconds it usually still takes after `spent`; None where nothing is known or it is overdue."""
+        """Return the seconds that are usually left after `spent`. None if that is not known, or if they have passed."""
         usual = self.usual(kind)
         return None if usual is None or usual <= spent else usual - spent

@@ -14,7 +14,7 @@ W = TypeVar("W", bound=Workflow)
 
 @define
 class Estimates(Generic[W]):
-    """What the ends of workflows and steps say about those that still run."""
+    """The durations of ended workflows and steps, and what they say about running ones."""
 
     source: Source[W]
     _durations: DurationStats = field(factory=DurationStats, init=False)

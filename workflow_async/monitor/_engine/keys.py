@@ -1,4 +1,4 @@
-"""Keys of events. A key names what was seen, so that processes that see the same thing give the same key. Pure."""
+"""Keys of events. Two processes that see the same state of a workflow give its event the same key. Pure."""
 
 import hashlib
 import json
@@ -14,15 +14,15 @@ Keyed = Change[Any] | Stalled[Any] | Replaced[Any] | Vanished[Any] | PollingFail
 E = TypeVar("E", bound=Keyed)
 
 
-def with_key(event: E, place: str, *, operations: bool) -> E:
+def with_key(event: E, server_key: str, *, operations: bool) -> E:
     """Return an event with its key.
 
     Args:
         event: the event.
-        place: system and server, such as `opencast:oc.example.org`.
-        operations: True if the watch is about operations too. Their states are part of the key then.
+        server_key: system and server, such as `opencast:oc.example.org`.
+        operations: True if operations are watched too. Their states are part of the key then.
     """
-    return evolve(event, key=f"{place}/{event.id}/{_seen(event, operations=operations)}")
+    return evolve(event, key=f"{server_key}/{event.id}/{_seen(event, operations=operations)}")
 
 
 def _seen(event: Keyed, *, operations: bool) -> str:
@@ -30,8 +30,8 @@ def _seen(event: Keyed, *, operations: bool) -> str:
         case Change() if event.now.final:
             return f"end/{event.workflow.state_text}"
         case Change():
-            wanted = operations or event.now is Phase.PARKED  # a record of a pause always has its operations
-            return f"{event.workflow.state_text}/{digest(event.workflow)}" if wanted else event.workflow.state_text
+            detailed = operations or event.now is Phase.PARKED  # the record of a pause always holds its operations
+            return f"{event.workflow.state_text}/{digest(event.workflow)}" if detailed else event.workflow.state_text
         case Stalled():
             return f"stalled/{digest(event.workflow)}"
         case Replaced():
@@ -43,8 +43,8 @@ def _seen(event: Keyed, *, operations: bool) -> str:
 
 
 def digest(workflow: Workflow) -> str:
-    """Return 8 hexadecimal digits that are the same for the same step and the same states of operations."""
+    """Return 8 hexadecimal digits for the step and the states of the operations."""
     operations = operations_of(workflow)
-    states = [] if operations is None else [[one.operation, one.state_text] for one in operations]
+    states = [] if operations is None else [[each.operation, each.state_text] for each in operations]
     text = json.dumps([workflow.step, states], separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()[:8]

@@ -1,4 +1,4 @@
-"""Pauses that a resume of this client has answered, so that no wait or watch reports them again. Pure."""
+"""Remembers the pauses that a resume of this client has answered, so that they are not reported again. Pure."""
 
 from collections.abc import Hashable
 
@@ -16,9 +16,9 @@ class Pause:
     """The operation in which a workflow is paused. Two records show the same pause if these are equal."""
 
     position: int
-    """Place of the operation in the workflow, from 0. The number of operations if all are over."""
+    """Position of the operation in the workflow, from 0. The number of operations if all have ended."""
     operation: tuple[Hashable, ...] = ()
-    """Its id, name, state and start. An operation that pauses again after a resume has another start."""
+    """Id, name, state and start of the operation. If it pauses again after a resume, its start differs."""
 
 
 def pause_of(workflow: Workflow) -> Pause | None:

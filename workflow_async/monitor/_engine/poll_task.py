@@ -22,19 +22,19 @@ _POLLING: "ContextVar[PollTask | None]" = ContextVar("polling", default=None)
 
 @define(eq=False)
 class PollTask:
-    """One task that runs as long as anything is watched, in a context of its own. Its requests are a task group."""
+    """A task that runs while anything is watched, in an empty context. Its requests are tasks of one group."""
 
     clock: Clock
     watched: Callable[[], bool]
     """Returns True if there is anything to poll for."""
     send: Callable[[Start], float]
-    """Starts every request that is due. Returns the instant at which to call this again."""
+    """Starts every request that is due. Returns the next due time."""
     fail: Callable[[PollTaskFailed], bool]
-    """Called when the task ends by an error. Returns False if there was no watcher to get it."""
+    """Called when the task ends with an error. Returns False if there was no watcher that could raise it."""
     _task: "asyncio.Task[None] | None" = field(default=None, init=False)
     _wakeup: asyncio.Event = field(factory=asyncio.Event, init=False)
     _round_over: asyncio.Event = field(factory=asyncio.Event, init=False)
-    """Set when every request has ended, because nothing was watched any more."""
+    """Set when every request has ended because nothing was watched any more."""
     _interrupted: bool = field(default=False, init=False)
 
     @property
@@ -54,7 +54,7 @@ class PollTask:
         self._wakeup.set()
 
     def interrupt(self) -> None:
-        """Have the task cancel every request, and go on with what is watched then."""
+        """Have the task cancel every request, and then send those for what is watched."""
         self._interrupted = True
         self.wake()
 
@@ -64,13 +64,13 @@ class PollTask:
         return self._task is not None and self._task.get_loop() is not asyncio.get_running_loop()
 
     async def settled(self) -> None:
-        """Wait until no request is left, if nothing is watched. A cancellation meanwhile is raised afterwards.
+        """Wait until no request is left, if nothing is watched. A cancellation during the wait is raised after it.
 
-        A request does not wait for itself: its code may close the client.
+        A request does not wait for its own end, because its code may close the client.
         """
         if self._task is not None and not self.watched() and _POLLING.get() is not self:
-            over = self._round_over
-            await wait_shielded(over.wait, over.is_set, CANCEL_TIMEOUT)
+            round_over = self._round_over
+            await wait_shielded(round_over.wait, round_over.is_set, CANCEL_TIMEOUT)
 
     async def _run(self) -> None:
         _POLLING.set(self)
@@ -81,15 +81,15 @@ class PollTask:
                 self._round_over.set()
                 self._round_over = asyncio.Event()
         except BaseException as error:
-            told = self.fail(_failure(error))
-            if not told or not isinstance(error, Exception):
+            raised_by_watchers = self.fail(_failure(error))
+            if not raised_by_watchers or not isinstance(error, Exception):
                 raise
         finally:
             self._round_over.set()
             self._task = None
 
     async def _poll(self) -> None:
-        """Send requests until nothing is watched, then cancel what is on its way."""
+        """Send requests until nothing is watched, then cancel those in flight."""
         self._wakeup, self._interrupted = asyncio.Event(), False
         try:
             async with asyncio.TaskGroup() as group:
@@ -111,9 +111,9 @@ class PollTask:
         return task
 
     def _request_ended(self, request: "asyncio.Task[None]") -> None:
-        """Send again what was cancelled. Fail if a request raised that by itself: it would do so again at once."""
+        """Call `send` again after a request was cancelled. Fail if a request raised `CancelledError` on its own."""
         if request.cancelled():
-            if not request.cancelling():
+            if not request.cancelling():  # sent again, it would raise that again, without end
                 self.fail(_failure(RuntimeError("a request raised CancelledError without being cancelled")))
             self.wake()
 
@@ -123,7 +123,7 @@ class _RoundOver(Exception):
 
 
 def _failure(error: BaseException) -> PollTaskFailed:
-    """Return what watchers get when the poll task ends by this error. It names the first error of a group."""
+    """Return the error that watchers raise when the poll task ends with this one. It names the first of a group."""
     while isinstance(error, BaseExceptionGroup) and len(error.exceptions) == 1:
         error = error.exceptions[0]
     first = error

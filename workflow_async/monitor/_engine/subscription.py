@@ -1,4 +1,4 @@
-"""What one watcher waits for, and its queue of events."""
+"""The queue of events of one watcher."""
 
 import asyncio
 import copy
@@ -21,28 +21,28 @@ WatchEvent = Change[W] | Stalled[W] | Vanished[W] | PollingFailed[W] | Replaced[
 
 @define(eq=False)
 class Subscription(Generic[W]):
-    """One watcher's ids, how often it wants them looked at, and its mailbox.
+    """The workflows of one watcher, and its queue of events.
 
-    The mailbox holds two events a workflow at most: a change on top of a change is one change, so a slow watcher costs
-    no more than it watches, and misses no transition of an operation; behind it what else there is to tell.
+    At most two events per workflow are queued. Unread changes are merged, so a slow watcher uses bounded memory and
+    misses no transition of an operation. Another event can follow the change.
     """
 
     tracking: Tracking
     deadline: float | None = None
     """An instant of the client's clock."""
     open_ended: bool = False
-    """Whether more ids may come, although there are none."""
+    """True if more ids may be added, although there are none."""
     ids: set[int] = field(factory=set, init=False)
     expired: bool = field(default=False, init=False)
     failure: WorkflowAsyncError | None = field(default=None, init=False)
     _queue: OrderedDict[int, list[WatchEvent[W]]] | None = field(default=None, init=False)
-    """None until there is some; a dict that is emptied from its beginning takes ever longer to find it."""
+    """None if it is empty: finding the first key of a dict that was emptied from the front takes O(n)."""
     _wakeup: asyncio.Event | None = field(default=None, init=False)
-    """Set when there is something to do. None while no reader waits."""
+    """Set when the watcher is ready. None while no reader waits."""
 
     @property
     def ready(self) -> bool:
-        """Whether there is something for the watcher to do."""
+        """True if there is an event, the deadline has passed, or the watcher has ended."""
         done = not self.ids and not self.open_ended
         return bool(self._queue) or self.expired or done or self.failure is not None
 
@@ -54,8 +54,8 @@ class Subscription(Generic[W]):
         self.wake()
 
     def put_back(self, event: WatchEvent[W]) -> None:
-        """Put an event that was taken back into the queue, before everything that came after it."""
-        if event.id not in self.ids:  # dropped since then
+        """Put an event that was taken out back to the front of the queue."""
+        if event.id not in self.ids:  # it was dropped since then
             return
         self._queue = OrderedDict() if self._queue is None else self._queue
         self._queue[event.id] = reduce(merge_event, [event, *self._queue.get(event.id, [])], [])
@@ -86,7 +86,7 @@ class Subscription(Generic[W]):
         self.wake()
 
     def raise_failure(self) -> None:
-        """Raise the error that has ended this watcher, if one has."""
+        """Raise the error that has ended this watcher, if there is one."""
         if self.failure is not None:
             raise copy_error(self.failure)
 
@@ -97,27 +97,28 @@ class Subscription(Generic[W]):
             self._wakeup = None
 
     async def wait(self) -> None:
-        """Wait until there is something for the watcher to do."""
+        """Wait until the watcher is ready."""
         while not self.ready:
             if self._wakeup is None:
                 self._wakeup = asyncio.Event()
             await self._wakeup.wait()
 
     def drop(self, id: int) -> None:
-        """Want nothing of it any more, and throw away what has been seen of it."""
+        """Stop watching a workflow, and remove its events from the queue."""
         self.ids.discard(id)
         if self._queue:
             self._queue.pop(id, None)
 
 
-def merge_event(waiting: list[WatchEvent[W]], event: WatchEvent[W]) -> list[WatchEvent[W]]:
-    """What waits to be taken about one workflow, with one event more: only changes outlast what comes after them.
+def merge_event(queued: list[WatchEvent[W]], event: WatchEvent[W]) -> list[WatchEvent[W]]:
+    """Return the queued events of one workflow with another event added.
 
-    What comes after `Replaced` is about another workflow, so it is left out.
+    Changes are merged into one. Any other queued event is dropped, because the new one replaces it. An event after
+    `Replaced` is about another workflow, so it is dropped.
     """
-    if waiting and isinstance(waiting[-1], Replaced):
-        return waiting
-    changes = [before for before in waiting if isinstance(before, Change)]
+    if queued and isinstance(queued[-1], Replaced):
+        return queued
+    changes = [before for before in queued if isinstance(before, Change)]
     if changes and isinstance(event, Change):
         first = changes.pop()
         event = evolve(event, was=first.was, operations=first.operations + event.operations)
@@ -125,7 +126,7 @@ def merge_event(waiting: list[WatchEvent[W]], event: WatchEvent[W]) -> list[Watc
 
 
 def copy_error(error: E) -> E:
-    """Return a copy of an error that is raised by several watchers, each with a traceback and a context of its own."""
+    """Return a copy of an error, so that each watcher that raises it has its own traceback and context."""
     own = copy.copy(error)
     own.__cause__ = error.__cause__
     return own

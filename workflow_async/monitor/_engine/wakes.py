@@ -1,15 +1,15 @@
-"""Hints from outside that a workflow has changed: how often they are obeyed, and when they come too early. Pure."""
+"""Limits how often hints from outside cause checks, and keeps hints that come too early. Pure."""
 
 from collections import OrderedDict
 
 from attrs import define, field
 
 MIN_SPACING = 1.0
-"""Seconds between two checks of a workflow that hints ask for."""
+"""Seconds between two checks of a workflow that are caused by hints."""
 HINT_SECONDS = 5.0
-"""Seconds for which a hint is kept that comes before its workflow is watched: it may overtake the start's answer."""
+"""Seconds for which a hint is kept whose workflow is not watched yet. It may overtake the response to the start."""
 MAX_HINTS = 1000
-"""Hints that are kept, at most."""
+"""Hints that are kept. The oldest is dropped first."""
 
 
 @define
@@ -26,19 +26,19 @@ class EarlyWakes:
             self._at.popitem(last=False)
 
     def take(self, id: int, now: float) -> bool:
-        """Forget the hint for a workflow. Return True if there was one a moment ago."""
+        """Remove the hint for a workflow. Return True if it came in the last 5 seconds."""
         at = self._at.pop(id, None)
         return at is not None and now - at <= HINT_SECONDS
 
 
 @define
 class WakeTimes:
-    """When each workflow was last checked because of a hint."""
+    """The last check of each workflow that a hint caused."""
 
     _at: dict[int, float] = field(factory=dict, init=False)
 
     def next(self, id: int, now: float) -> float:
-        """Return the instant at which to obey a hint that comes now: at most one check a second and workflow."""
+        """Return the due time of the check for a hint that comes now. A workflow gets at most one check per second."""
         last = self._at.get(id)
         if last is None or now - last >= MIN_SPACING:
             self._at[id] = now
@@ -47,5 +47,5 @@ class WakeTimes:
         return self._at[id]
 
     def forget(self, id: int) -> None:
-        """Know nothing of a workflow any more."""
+        """Forget a workflow."""
         self._at.pop(id, None)
