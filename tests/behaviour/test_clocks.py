@@ -65,7 +65,7 @@ def sleep_for(seconds: float) -> None:
 
 @pytest.mark.row(56)
 @pytest.mark.parametrize("lists", [False, True])
-def test_after_a_sleep_each_is_looked_at_once_and_not_all_at_once(lists: bool, see: See) -> None:  # noqa: FBT001 - a case
+def test_after_a_suspend_each_workflow_is_checked_once_and_the_checks_are_spread(lists: bool, see: See) -> None:  # noqa: FBT001 - a case
     async def main() -> tuple[Server, float, int]:
         server, most = Server(supports_listing=lists, seconds=0.05, workflows=running(*MANY)), 0
         loop = poller(server)

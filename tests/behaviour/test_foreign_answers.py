@@ -143,7 +143,7 @@ def test_a_workflow_that_was_seen_before_outlasts_a_boot_in_another_wait(kind: s
 
 
 @pytest.mark.parametrize("kind", ["11", "16", "preservica"])
-def test_a_wrong_base_url_is_told_within_seconds_with_the_reason(kind: str) -> None:
+def test_a_wrong_base_url_is_reported_within_seconds_with_the_reason(kind: str) -> None:
     async def story(place: Station, client: Any) -> None:
         place.wire.instead = lambda request: (
             None if "accesstoken" in request.url.path else httpx.Response(**FOREIGN["a router"])
@@ -175,7 +175,7 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-def test_a_refused_login_is_endured_by_what_was_seen_and_by_nothing_else() -> None:
+def test_a_refused_login_ends_only_waits_for_workflows_that_were_never_seen() -> None:
     async def story(place: Station, client: Any) -> None:
         (id,) = place.starts(1, 100.0)
         later(10, lambda: place.opencast.state.access.accounts.pop("admin"))
@@ -195,7 +195,7 @@ def test_a_refused_login_is_endured_by_what_was_seen_and_by_nothing_else() -> No
 
 
 @pytest.mark.parametrize("status", [500, 502, 503, 429, 403, 404, 200])
-def test_an_index_that_is_ill_costs_no_workflow_its_end(status: int) -> None:
+def test_a_failing_index_loses_no_end(status: int) -> None:
     async def story(place: Station, client: Any) -> None:
         ids = place.starts(30, 500.0)
         place.wire.instead = lambda request: (
@@ -210,7 +210,7 @@ def test_an_index_that_is_ill_costs_no_workflow_its_end(status: int) -> None:
 
 @pytest.mark.parametrize("kind", ["11", "preservica"])
 @pytest.mark.parametrize("status", [500, 503, 404, 400])
-def test_a_list_that_is_ill_costs_no_workflow_its_end(kind: str, status: int) -> None:
+def test_a_failing_list_loses_no_end(kind: str, status: int) -> None:
     async def story(place: Station, client: Any) -> None:
         ids = place.starts(30, 300.0)
         path = "/sdb/rest/workflow/instances" if kind == "preservica" else "/api/workflows"
@@ -228,7 +228,7 @@ def test_a_list_that_is_ill_costs_no_workflow_its_end(kind: str, status: int) ->
 
 @pytest.mark.parametrize("kind", ["11", "16", "preservica"])
 @pytest.mark.parametrize("status", [429, 503])
-def test_a_pause_of_an_hour_is_kept_by_everything_that_is_watched(kind: str, status: int) -> None:
+def test_a_pause_of_an_hour_holds_for_every_watched_workflow(kind: str, status: int) -> None:
     async def story(place: Station, client: Any) -> None:
         ids = place.starts(40, 4000.0)
         refused: list[float] = []
@@ -252,7 +252,7 @@ def test_a_pause_of_an_hour_is_kept_by_everything_that_is_watched(kind: str, sta
 
 
 @pytest.mark.parametrize("kind", ["11", "16", "preservica"])
-def test_an_id_that_becomes_another_workflow_is_told(kind: str) -> None:
+def test_an_id_that_becomes_another_workflow_is_reported(kind: str) -> None:
     async def story(place: Station, client: Any) -> None:
         ids = place.starts(5, 100.0)
         run = place.run(ids[2])
@@ -269,7 +269,7 @@ def test_an_id_that_becomes_another_workflow_is_told(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["11", "16"])
 @pytest.mark.parametrize("operations", [False, True])
-def test_an_error_handler_that_takes_over_is_no_other_workflow(kind: str, operations: bool) -> None:  # noqa: FBT001 - a case
+def test_an_error_handler_that_takes_over_is_not_another_workflow(kind: str, operations: bool) -> None:  # noqa: FBT001 - a case
     async def story(place: Station, client: Any) -> None:
         failing = place.define("fails", Step("a", 20.0, StepResult.FAILED, (Step("tell", 20.0), Step("clean", 5.0))))
         ids = [place.start(failing) for _ in range(4)]
@@ -287,7 +287,7 @@ def test_an_error_handler_that_takes_over_is_no_other_workflow(kind: str, operat
 
 
 @pytest.mark.parametrize("kind", ["11", "16", "preservica"])
-def test_a_step_that_never_ends_is_told_by_a_fresh_client(kind: str) -> None:
+def test_a_step_that_never_ends_is_reported_by_a_new_client(kind: str) -> None:
     async def story(place: Station, client: Any) -> None:
         (id,) = place.starts(1, 1e6)
         with anyio.move_on_after(6000):

@@ -88,7 +88,7 @@ async def is_cancelled(client: Any, name: str) -> None:
 @pytest.mark.parametrize("leaves", [breaks, fails, forgets, is_cancelled])
 @pytest.mark.parametrize("name", ["list", "pages", "as_completed"])
 @pytest.mark.parametrize("system", SYSTEMS)
-async def test_who_stops_reading_holds_no_connection_and_leaves_no_task(
+async def test_a_reader_that_stops_holds_no_connection_and_leaves_no_task(
     system: str, name: str, leaves: Callable[[Any, str], Any], see: See
 ) -> None:
     async with serve(answers(system)) as wire:
@@ -150,7 +150,7 @@ def test_a_slow_reader_gets_the_latest_state_and_every_transition_and_every_end(
 
 @pytest.mark.row(62)
 @pytest.mark.parametrize("how", ["raises", "is cancelled", "has a condition that raises"])
-def test_a_reader_that_fails_spoils_nobody_elses_watch(how: str, see: See) -> None:
+def test_a_reader_that_fails_affects_no_other_watch(how: str, see: See) -> None:
     async def bad(loop: Any) -> None:
         async with watch(loop, *range(20)) as changes:
             async for _ in changes:
@@ -183,7 +183,7 @@ def test_a_reader_that_fails_spoils_nobody_elses_watch(how: str, see: See) -> No
 
 @pytest.mark.row(62)
 @pytest.mark.parametrize("lists", [False, True])
-def test_a_reader_that_holds_up_the_loop_costs_the_others_time_and_nothing_else(lists: bool) -> None:  # noqa: FBT001 - a case
+def test_a_reader_that_blocks_the_loop_only_delays_the_others(lists: bool) -> None:  # noqa: FBT001 - a case
     async def main() -> None:
         server = Server(supports_listing=lists, seconds=0.1, workflows=running(*range(40)))
         loop = poller(server)
@@ -209,7 +209,7 @@ def test_a_reader_that_holds_up_the_loop_costs_the_others_time_and_nothing_else(
 
 @pytest.mark.row(62)
 @pytest.mark.parametrize("system", SYSTEMS)
-async def test_the_library_itself_never_holds_up_the_loop(system: str, see: See) -> None:
+async def test_the_library_never_blocks_the_loop(system: str, see: See) -> None:
     async with serve(answers(system)) as wire:
         with blockbuster_ctx(scanned_modules=["workflow_async"]):
             async with client_of(system, wire.url) as client:
@@ -222,7 +222,7 @@ async def test_the_library_itself_never_holds_up_the_loop(system: str, see: See)
 
 
 @pytest.mark.row(62)
-async def test_a_call_that_holds_up_the_loop_would_be_found() -> None:
+async def test_a_call_that_blocks_the_loop_would_be_found() -> None:
     async def sleep(seconds: float) -> None:
         time.sleep(seconds / 1000)  # noqa: ASYNC251 - what must be found
 

@@ -33,7 +33,7 @@ def phases(told: list[Any], id: int) -> list[Phase]:
 @pytest.mark.row(52)
 @pytest.mark.parametrize("lists", [False, True])
 @pytest.mark.parametrize("back", [Record(7), Record(7, Phase.PARKED), Record(7, Phase.FAILED)], ids=lambda r: r.phase)
-def test_an_end_that_was_told_stays_and_is_told_once(back: Record, lists: bool, see: See) -> None:  # noqa: FBT001 - a case
+def test_a_reported_end_stays_and_is_reported_once(back: Record, lists: bool, see: See) -> None:  # noqa: FBT001 - a case
     async def main() -> list[Any]:
         server = Server(supports_listing=lists, list_lag=10.0, workflows=running(*MANY))
         loop = poller(server)
@@ -51,7 +51,7 @@ def test_an_end_that_was_told_stays_and_is_told_once(back: Record, lists: bool, 
 
 
 @pytest.mark.row(52)
-def test_who_comes_while_another_keeps_it_sees_the_end_too() -> None:
+def test_a_later_watcher_sees_the_end_too_while_another_one_watches() -> None:
     async def main() -> None:
         server = Server(workflows=running(7))
         loop = poller(server)
@@ -98,7 +98,7 @@ def test_a_watch_of_ids_has_ended_and_a_new_one_sees_it_as_it_is(kind: str, see:
 
 @pytest.mark.row(53)
 @pytest.mark.parametrize("kind", ["11", "preservica"])
-def test_a_watch_of_a_filter_shows_it_again_with_keys_that_go_on(kind: str, see: See) -> None:
+def test_a_watch_of_a_filter_shows_it_again_with_new_keys(kind: str, see: See) -> None:
     async def main() -> list[Any]:
         place, told = station(kind), list[Any]()
         (id,) = place.starts(1, 20.0)
@@ -122,7 +122,7 @@ def test_a_watch_of_a_filter_shows_it_again_with_keys_that_go_on(kind: str, see:
 
 @pytest.mark.row(54)
 @pytest.mark.parametrize("kind", ["11", "16", "19"])
-def test_every_transition_of_every_operation_is_rebuilt_however_seldom_one_looks(kind: str, see: See) -> None:
+def test_every_transition_of_every_operation_is_rebuilt_however_rare_the_checks(kind: str, see: See) -> None:
     async def main() -> tuple[list[Any], list[str]]:
         place = station(kind)
         blinks = [Step(f"blink-{n}", 0.2) for n in range(12)]
@@ -163,7 +163,7 @@ def test_a_phase_shorter_than_the_interval_may_be_missed_and_nothing_is_made_up(
 
 @pytest.mark.row(55)
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_an_answer_about_another_workflow_is_dropped_and_asked_for_again(system: str, see: See) -> None:
+def test_a_response_about_another_workflow_is_dropped_and_requested_again(system: str, see: See) -> None:
     async def main() -> list[Any]:
         clock, looks = running_clock(), iter(range(1000))
 
@@ -188,7 +188,7 @@ def test_an_answer_about_another_workflow_is_dropped_and_asked_for_again(system:
 
 @pytest.mark.row(55)
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_a_server_that_always_answers_for_another_is_a_mismatch(system: str) -> None:
+def test_a_server_that_always_answers_for_another_workflow_is_a_mismatch(system: str) -> None:
     async def main() -> None:
         server = MockServer(system, lambda _: httpx.Response(200, content=workflow(system, 8)))
         async with server.client(running_clock()) as client:

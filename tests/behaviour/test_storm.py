@@ -102,7 +102,7 @@ def polls(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 @pytest.mark.row(75)
 @pytest.mark.figure("T-LOAD")
 @pytest.mark.parametrize("poll", [STEADY, PATIENT], ids=["outage 900", "outage 7200"])
-def test_a_storm_costs_no_more_than_the_schedule_and_is_over_in_two_intervals(
+def test_an_outage_costs_no_more_than_the_schedule_and_ends_in_two_intervals_without_a_burst(
     poll: Poll, polls: list[float], see: See
 ) -> None:
     storm = virtual.run(stormed(CROWD, poll=poll))
@@ -126,7 +126,7 @@ def rates(storm: Storm, first: float) -> list[int]:
 
 
 @pytest.mark.row(75)
-def test_a_list_that_is_refused_in_a_storm_keeps_nobody_unseen(see: See) -> None:
+def test_a_list_that_is_refused_in_an_outage_hides_no_workflow(see: See) -> None:
     storm = virtual.run(stormed(200, no_list=403))
     assert len(storm.first) == 200
     assert max(storm.first.values()) <= STEADY.outage / 4 * (1 + STEADY.jitter) + INTERVAL

@@ -86,7 +86,7 @@ def test_hundreds_are_waited_for_and_each_has_its_own_end(kind: str) -> None:
 
 
 @where_lists_are
-def test_where_there_is_a_list_three_hundred_cost_its_pages_and_a_get_each(kind: str) -> None:
+def test_with_a_list_three_hundred_workflows_cost_its_pages_and_a_get_each(kind: str) -> None:
     async def story(place: Station, client: Any) -> None:
         ids = place.starts(300, 30.0, 30.0)
         if kind == "11":
@@ -100,7 +100,7 @@ def test_where_there_is_a_list_three_hundred_cost_its_pages_and_a_get_each(kind:
 
 
 @where_they_are_not
-def test_where_there_is_no_list_glances_cost_less_than_gets(kind: str) -> None:
+def test_without_a_list_bulk_checks_cost_less_than_gets(kind: str) -> None:
     async def story(place: Station, client: Any) -> None:
         ids = place.starts(300, 100.0)
         await client.workflows.wait_all(ids, poll=Poll(interval=5, backoff=1, ceiling=5))
@@ -113,7 +113,7 @@ def test_where_there_is_no_list_glances_cost_less_than_gets(kind: str) -> None:
 
 
 @where_they_are_not
-def test_who_may_not_see_the_events_is_asked_for_one_by_one(kind: str) -> None:
+def test_without_access_to_events_each_workflow_gets_a_get(kind: str) -> None:
     async def story(place: Station, client: Any) -> None:
         ids = place.starts(50, 100.0)
         outcomes = await client.workflows.wait_all(ids, poll=Poll(interval=5, backoff=1, ceiling=5))
@@ -134,7 +134,7 @@ def test_outcomes_are_given_as_they_come(kind: str) -> None:
 
 
 @everywhere
-def test_a_parked_one_is_waited_for_returned_or_raised(kind: str) -> None:
+def test_a_parked_workflow_can_be_waited_for_returned_or_raised(kind: str) -> None:
     async def story(place: Station, client: Any) -> None:
         id = place.start(place.define("held", Step("a", 5, StepResult.HELD), Step("b", 5)))
         assert (await client.workflows.wait(id, parked="return", poll=QUICK)).phase is Phase.PARKED
@@ -147,7 +147,7 @@ def test_a_parked_one_is_waited_for_returned_or_raised(kind: str) -> None:
 
 
 @everywhere
-def test_a_checked_wait_raises_unless_it_went_well(kind: str) -> None:
+def test_a_checked_wait_raises_unless_the_workflow_succeeded(kind: str) -> None:
     async def story(place: Station, client: Any) -> None:
         good, bad = place.starts(1, 5.0)[0], place.start(place.define("bad", Step("a", 5, StepResult.FAILED)))
         assert (await client.workflows.wait(good, check=True, poll=QUICK)).phase is Phase.SUCCEEDED
@@ -186,7 +186,7 @@ def test_a_wait_that_takes_too_long_ends_with_the_last_record(kind: str) -> None
 
 
 @everywhere
-def test_one_that_is_deleted_has_vanished_after_two_minutes_and_the_rest_go_on(kind: str) -> None:
+def test_a_deleted_workflow_has_vanished_after_two_minutes_and_the_others_go_on(kind: str) -> None:
     async def story(place: Station, client: Any) -> None:
         ids = place.starts(40, 300.0)
         later(20, lambda: place.engine.remove(place.run(ids[7])))
@@ -201,7 +201,7 @@ def test_one_that_is_deleted_has_vanished_after_two_minutes_and_the_rest_go_on(k
 
 
 @everywhere
-def test_one_that_was_deleted_after_it_had_ended_unseen_is_vanished_and_not_an_end(kind: str) -> None:
+def test_a_workflow_that_was_deleted_after_an_unseen_end_has_vanished(kind: str) -> None:
     async def story(place: Station, client: Any) -> None:
         (id,) = place.starts(1, 5.0)
         place.engine.remove(place.run(id))
@@ -215,7 +215,7 @@ def test_one_that_was_deleted_after_it_had_ended_unseen_is_vanished_and_not_an_e
 
 
 @everywhere
-def test_a_server_that_is_gone_for_too_long_leaves_nobody_waiting(kind: str) -> None:
+def test_a_server_that_is_down_for_too_long_ends_every_wait(kind: str) -> None:
     async def story(place: Station, client: Any) -> None:
         ids = place.starts(40, 10_000.0)
         later(20, lambda: setattr(place.wire, "down", True))
@@ -230,7 +230,7 @@ def test_a_server_that_is_gone_for_too_long_leaves_nobody_waiting(kind: str) -> 
 
 
 @everywhere
-def test_an_outage_that_passes_costs_nobody_anything(kind: str) -> None:
+def test_an_outage_that_passes_ends_no_wait(kind: str) -> None:
     async def story(place: Station, client: Any) -> None:
         ids = place.starts(40, 60.0)
         later(20, lambda: setattr(place.wire, "down", True))
@@ -242,7 +242,7 @@ def test_an_outage_that_passes_costs_nobody_anything(kind: str) -> None:
 
 
 @opencasts
-def test_one_that_may_not_be_read_never_spoils_the_rest(kind: str) -> None:
+def test_a_workflow_that_must_not_be_read_never_affects_the_others(kind: str) -> None:
     async def story(place: Station, client: Any) -> None:
         ids = place.starts(20, 30.0)
         place.opencast.state.events[place.run(ids[3]).subject].readers = frozenset()
@@ -256,7 +256,7 @@ def test_one_that_may_not_be_read_never_spoils_the_rest(kind: str) -> None:
 
 
 @everywhere
-def test_a_client_that_is_closed_tells_everybody_who_waits(kind: str) -> None:
+def test_closing_a_client_ends_every_wait_with_an_error(kind: str) -> None:
     async def story(place: Station, client: Any) -> None:
         ids = place.starts(20, 1000.0)
         waits = [asyncio.create_task(client.workflows.wait(id)) for id in ids]
@@ -272,7 +272,7 @@ def test_a_client_that_is_closed_tells_everybody_who_waits(kind: str) -> None:
 
 
 @everywhere
-def test_what_is_started_can_be_waited_for_in_one_call(kind: str) -> None:
+def test_a_workflow_can_be_started_and_waited_for_in_one_call(kind: str) -> None:
     async def story(place: Station, client: Any) -> None:
         made = place.define("made", Step("a", 5), Step("b", 10))
         begun = [made] if kind == "preservica" else [place.opencast.event(), made]
@@ -304,7 +304,7 @@ def noted(place: Station) -> dict[int, list[Phase]]:
 
 
 @everywhere
-def test_changes_are_told_as_they_are_seen(kind: str) -> None:
+def test_changes_are_reported_as_they_are_observed(kind: str) -> None:
     async def story(place: Station, client: Any) -> None:
         true, told = noted(place), defaultdict[int, list[Phase]](list)
         held = place.define("held", Step("a", 30, StepResult.HELD), Step("b", 30))
@@ -323,7 +323,7 @@ def test_changes_are_told_as_they_are_seen(kind: str) -> None:
 
 
 @opencasts
-def test_every_transition_of_every_operation_is_told_with_its_time(kind: str) -> None:
+def test_every_transition_of_every_operation_is_reported_with_its_time(kind: str) -> None:
     async def story(place: Station, client: Any) -> None:
         quick, skipped = Step("quick", 0.5), Step("skipped", 0.0, StepResult.SKIPPED)
         many = place.define("many", quick, skipped, Step("slow", 20), quick, Step("end", 3))
@@ -361,7 +361,7 @@ def test_the_record_of_an_end_holds_its_operations(kind: str) -> None:
 
 
 @where_lists_are
-def test_one_that_leaves_the_list_is_got_before_anyone_is_told(kind: str) -> None:
+def test_a_workflow_that_leaves_the_list_gets_a_get_before_its_end_is_reported(kind: str) -> None:
     async def story(place: Station, client: Any) -> None:
         ids = place.starts(30, 5.0, 20.0)
         async with client.workflows.watch(ids, poll=QUICK) as changes:
@@ -374,7 +374,7 @@ def test_one_that_leaves_the_list_is_got_before_anyone_is_told(kind: str) -> Non
     played(kind, story)
 
 
-def test_a_list_that_is_ten_seconds_late_tells_nothing_backwards_or_twice() -> None:
+def test_a_list_that_is_ten_seconds_late_gives_no_event_backwards_or_twice() -> None:
     async def story(place: Station, client: Any) -> None:
         true, told = noted(place), defaultdict[int, list[Phase]](list)
         ids = place.starts(60, *[4.0] * 20)
@@ -398,7 +398,7 @@ def test_a_list_that_is_ten_seconds_late_tells_nothing_backwards_or_twice() -> N
 
 
 @where_lists_are
-def test_a_filter_is_watched_with_whatever_appears_later(kind: str) -> None:
+def test_a_filter_is_watched_with_workflows_that_appear_later(kind: str) -> None:
     async def story(place: Station, client: Any) -> None:
         true, told = noted(place), defaultdict[int, list[Phase]](list)
         slow = place.define("slow", Step("a", 60))
@@ -417,7 +417,7 @@ def test_a_filter_is_watched_with_whatever_appears_later(kind: str) -> None:
 
 
 @where_lists_are
-def test_ends_too_can_be_watched_for_and_each_is_told_once(kind: str) -> None:
+def test_ends_can_be_watched_too_and_each_is_reported_once(kind: str) -> None:
     async def story(place: Station, client: Any) -> None:
         bad = place.define("bad", Step("a", 5, StepResult.FAILED))
         ids = [place.start(bad) for _ in range(3)]
@@ -446,7 +446,7 @@ def test_a_filter_cannot_be_watched_without_a_list(kind: str) -> None:
 
 
 @everywhere
-def test_a_watch_wants_ids_or_a_filter_and_not_both(kind: str) -> None:
+def test_a_watch_takes_ids_or_a_filter_and_not_both(kind: str) -> None:
     async def story(place: Station, client: Any) -> None:
         for given in ({}, {"workflow_ids": [1], "state": "Active" if kind == "preservica" else "running"}):
             with pytest.raises(InvalidArgument, match="workflow_ids"):
@@ -478,7 +478,7 @@ def test_a_wake_brings_the_end_sooner(kind: str) -> None:
 
 
 @everywhere
-def test_a_wake_of_one_that_runs_changes_nothing(kind: str) -> None:
+def test_a_wake_of_a_running_workflow_changes_nothing(kind: str) -> None:
     async def story(place: Station, client: Any) -> None:
         ids = place.starts(30, 60.0)
         for second in range(1, 60, 2):
@@ -491,7 +491,7 @@ def test_a_wake_of_one_that_runs_changes_nothing(kind: str) -> None:
 
 
 @everywhere
-def test_a_server_that_limits_the_rate_is_left_alone_for_as_long_as_it_asks(kind: str) -> None:
+def test_a_server_that_limits_the_rate_gets_the_pause_it_asks_for(kind: str) -> None:
     async def story(place: Station, client: Any) -> None:
         ids = place.starts(1, 60.0)
         waits = asyncio.create_task(client.workflows.wait(ids[0], poll=Poll(interval=1, ceiling=1)))
@@ -509,7 +509,7 @@ def test_a_server_that_limits_the_rate_is_left_alone_for_as_long_as_it_asks(kind
 
 
 @everywhere
-def test_a_busy_server_is_asked_less_by_the_whole_client(kind: str) -> None:
+def test_a_busy_server_gets_fewer_requests_from_the_client(kind: str) -> None:
     async def story(place: Station, client: Any) -> None:
         ids = place.starts(40, 4000.0)
         waits = asyncio.create_task(
@@ -528,7 +528,7 @@ def test_a_busy_server_is_asked_less_by_the_whole_client(kind: str) -> None:
 
 
 @everywhere
-def test_a_step_that_stalls_is_told_once_and_an_end_can_be_foreseen(kind: str) -> None:
+def test_a_stalled_step_is_reported_once_and_an_end_can_be_estimated(kind: str) -> None:
     async def story(place: Station, client: Any) -> None:
         usual = place.define("usual", Step("a", 20), Step("b", 30))
         ids = [place.start(usual) for _ in range(20)]
@@ -570,7 +570,7 @@ def test_watchers_that_come_and_go_leave_the_client_as_it_was(kind: str) -> None
     played(kind, story)
 
 
-def test_changes_are_frozen_records_of_what_was_seen() -> None:
+def test_changes_are_frozen_records() -> None:
     async def story(place: Station, client: Any) -> None:
         (id,) = place.starts(1, 5.0)
         async with client.workflows.watch([id], poll=QUICK) as changes:

@@ -74,7 +74,7 @@ def watched(refusals: Faults) -> int:
 
 
 @pytest.mark.row(21)
-def test_the_whole_client_slows_down_when_one_workflow_is_refused(see: See) -> None:
+def test_the_client_slows_down_for_all_workflows_when_one_is_refused(see: See) -> None:
     calm, strained = watched(Faults()), watched(Faults(rates={Fault.RATE_LIMITED: 1.0}))
     assert strained < calm / 2
     see(f"looks at 5 others while one is refused: {strained} instead of {calm}")
@@ -105,7 +105,7 @@ async def test_a_date_is_measured_by_the_clock_of_the_server(
 
 @pytest.mark.row(22)
 @pytest.mark.parametrize("off", [-3600, 3600])
-async def test_a_date_that_is_over_asks_for_nothing_more_and_one_far_off_is_told(off: int, fake_time: FakeTime) -> None:
+async def test_a_date_in_the_past_is_no_pause_and_a_far_one_is_reported(off: int, fake_time: FakeTime) -> None:
     await outcomes("opencast", busy(**dated(-5, off=off)), fake_time)
     assert fake_time.naps == [0.75]
     found = await outcomes("opencast", busy(**dated(90, off=off)), fake_time)
@@ -148,7 +148,7 @@ NOTHING, AT_ONCE = 0.25, None
         ("Thu, 01 Jan 2026 00:00:07 +9999", NOTHING),
     ],
 )
-async def test_whatever_shape_it_has_it_is_a_wait_or_a_typed_error(
+async def test_a_retry_after_of_any_form_is_a_pause_or_a_typed_error(
     text: str, nap: float | None, fake_time: FakeTime, see: See
 ) -> None:
     found = await outcomes("opencast", busy(retry_after=text, date=NOW), fake_time)
@@ -183,7 +183,7 @@ def test_no_text_at_all_is_anything_else(retry_after: str, date: str) -> None:
 @pytest.mark.row(24)
 @pytest.mark.parametrize(("headers", "nap"), [({}, 0.25), ({"retry_after": "7"}, 7.5), ({"retry_after": "x"}, 0.25)])
 @either
-async def test_a_server_out_of_service_is_asked_again_when_it_says_so(
+async def test_a_server_out_of_service_is_asked_again_when_its_retry_after_ends(
     system: str, headers: dict[str, Any], nap: float, fake_time: FakeTime, see: See
 ) -> None:
     found = await outcomes(system, down(**headers), fake_time)
@@ -194,7 +194,7 @@ async def test_a_server_out_of_service_is_asked_again_when_it_says_so(
 
 @pytest.mark.row(24)
 @either
-async def test_one_that_stays_out_of_service_is_a_server_fault(system: str, fake_time: FakeTime) -> None:
+async def test_a_server_that_stays_out_of_service_is_a_server_error(system: str, fake_time: FakeTime) -> None:
     found = await outcomes(system, down(), fake_time, always=True)
     assert isinstance(found.get_result, ServerError)
     assert (found.get_result.attempts, found.get_result.status, found.sent["POST"]) == (

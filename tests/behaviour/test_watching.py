@@ -40,7 +40,7 @@ async def told_of(client: Any, ids: Any, **more: Any) -> list[tuple[float, Any]]
 
 @pytest.mark.row(49)
 @everywhere
-def test_one_that_is_deleted_has_vanished_once_and_not_before_two_minutes(kind: str, see: See) -> None:
+def test_a_deleted_workflow_has_vanished_once_and_not_before_two_minutes(kind: str, see: See) -> None:
     async def main() -> list[float]:
         place = station(kind)
         ids = place.starts(12, 250.0)
@@ -64,7 +64,7 @@ def after(place: Server, script: list[tuple[float, Any]], id: int) -> None:
 
 @pytest.mark.row(49)
 @pytest.mark.parametrize("between", [Record(7), NotFound(404)], ids=["shown again", "not shown again"])
-def test_a_404_counts_only_with_nothing_else_between(between: Any, see: See) -> None:
+def test_404s_count_only_in_a_row(between: Any, see: See) -> None:
     async def main() -> list[Any]:
         server = Server(workflows=running(7))
         after(server, [(10, NotFound(404)), (110, between), (113, NotFound(404)), (230, Record(7, Phase.SUCCEEDED))], 7)
@@ -90,7 +90,7 @@ def test_two_404s_far_apart_are_not_enough() -> None:
 
 @pytest.mark.row(50)
 @pytest.mark.parametrize("system", SYSTEMS)
-def test_a_404_that_passes_is_told_nothing_of(system: str, see: See) -> None:
+def test_a_404_that_passes_gives_no_event(system: str, see: See) -> None:
     async def main() -> list[Any]:
         clock, looks = running_clock(), iter(range(1000))
 
@@ -152,7 +152,7 @@ def test_a_restart_loses_and_repeats_nothing(kind: str, see: See) -> None:
 
 @pytest.mark.row(51)
 @everywhere
-def test_after_a_restart_looks_are_as_frequent_as_before(kind: str, see: See) -> None:
+def test_after_a_restart_checks_are_as_frequent_as_before(kind: str, see: See) -> None:
     async def main() -> tuple[int, int]:
         place = station(kind)
         ids = place.starts(5, 10_000.0)

@@ -21,7 +21,7 @@ from workflow_async.monitor import OutcomeStream
 from workflow_async.monitor.waits import WaitOptions
 
 
-def test_as_completed_goes_on_after_a_step_that_was_given_up() -> None:
+def test_as_completed_continues_after_a_step_that_was_cancelled() -> None:
     async def main() -> None:
         server = Server(workflows=running(*range(10)))
         loop = poller(server)
@@ -74,7 +74,7 @@ def test_wherever_a_step_of_as_completed_is_cancelled_each_outcome_comes_once(k:
     virtual.run(main())
 
 
-def test_as_completed_that_nothing_refers_to_any_more_watches_no_more() -> None:
+def test_as_completed_that_nothing_refers_to_stops_watching() -> None:
     async def main() -> None:
         server = Server(workflows=running(1, 2))
         loop = poller(server)
@@ -89,7 +89,7 @@ def test_as_completed_that_nothing_refers_to_any_more_watches_no_more() -> None:
     virtual.run(main())
 
 
-def test_as_completed_whose_task_was_cancelled_watches_no_more_though_the_task_is_kept() -> None:
+def test_as_completed_whose_task_was_cancelled_stops_watching_though_the_task_is_kept() -> None:
     async def main() -> None:
         server = Server(workflows=running(1, 2))
         loop = poller(server)
@@ -125,7 +125,7 @@ def test_as_completed_can_be_closed_before_during_and_after() -> None:
     virtual.run(main())
 
 
-def test_as_completed_that_outlives_its_loop_is_dropped_in_silence() -> None:
+def test_as_completed_that_outlives_its_loop_is_dropped_silently() -> None:
     kept = []
 
     async def main() -> None:
@@ -138,7 +138,7 @@ def test_as_completed_that_outlives_its_loop_is_dropped_in_silence() -> None:
     gc.collect()
 
 
-def test_as_completed_says_at_every_step_what_has_ended_it() -> None:
+def test_as_completed_raises_the_error_that_has_ended_it_at_every_step() -> None:
     async def main() -> None:
         loop = poller(Server(workflows=running(1)))
         outcomes = OutcomeStream(loop, WaitOptions(poll=STEADY), [1])

@@ -22,12 +22,12 @@ from workflow_async.monitor._engine.backoff import (
 @pytest.mark.parametrize(
     ("unchanged", "seconds"), [(0, 2.0), (1, 3.0), (2, 4.5), (5, 15.1875), (7, 30.0), (64, 30.0), (10**9, 30.0)]
 )
-def test_looks_become_rarer_up_to_the_ceiling(unchanged: int, seconds: float) -> None:
+def test_delays_grow_up_to_the_ceiling(unchanged: int, seconds: float) -> None:
     assert poll_delay(Poll(jitter=0), unchanged, 0.3) == seconds
 
 
 @pytest.mark.parametrize(("remaining", "seconds"), [(0.0, 3.0), (-5.0, 3.0), (1.0, 2.0), (20.0, 10.0), (1e9, 30.0)])
-def test_where_it_is_known_how_long_it_takes_the_next_look_is_halfway_there(remaining: float, seconds: float) -> None:
+def test_if_the_duration_is_known_the_next_check_is_halfway_to_the_end(remaining: float, seconds: float) -> None:
     assert poll_delay(Poll(jitter=0), 1, 0.3, remaining) == seconds
 
 
@@ -38,17 +38,17 @@ POLLS = st.builds(
 
 
 @given(POLLS, st.integers(0, 10**6), st.floats(0, 1, exclude_max=True), st.none() | st.floats(-1e9, 1e9))
-def test_a_pause_stays_within_its_spread(poll: Poll, unchanged: int, jitter: float, remaining: float | None) -> None:
+def test_a_delay_stays_within_its_jitter(poll: Poll, unchanged: int, jitter: float, remaining: float | None) -> None:
     seconds = poll_delay(poll, unchanged, jitter, remaining)
     assert poll.interval * (1 - poll.jitter) <= seconds <= poll.ceiling * (1 + poll.jitter)
 
 
 @given(POLLS, st.integers(0, 100))
-def test_a_pause_never_becomes_shorter_while_nothing_changes(poll: Poll, unchanged: int) -> None:
+def test_a_delay_never_becomes_shorter_while_nothing_changes(poll: Poll, unchanged: int) -> None:
     assert poll_delay(poll, unchanged, 0.5) <= poll_delay(poll, unchanged + 1, 0.5)
 
 
-def test_a_busy_server_is_looked_at_half_as_often_once_an_interval() -> None:
+def test_a_busy_server_is_polled_half_as_often_once_per_interval() -> None:
     strain = LoadBackoff()
     for _ in range(100):
         strain.record_failure(now=10.0, interval=2.0)
@@ -58,7 +58,7 @@ def test_a_busy_server_is_looked_at_half_as_often_once_an_interval() -> None:
 
 
 @given(st.lists(st.booleans()))
-def test_strain_stays_within_its_bounds(refused: list[bool]) -> None:
+def test_the_load_factor_stays_within_its_bounds(refused: list[bool]) -> None:
     strain = LoadBackoff()
     for now, no in enumerate(refused):
         if no:
@@ -68,7 +68,7 @@ def test_strain_stays_within_its_bounds(refused: list[bool]) -> None:
         assert 1 <= strain.factor <= MAX_BACKOFF
 
 
-def test_with_the_first_answer_after_an_outage_the_strain_is_over() -> None:
+def test_the_first_response_after_an_outage_resets_the_load_factor() -> None:
     strain = LoadBackoff()
     for now in range(OUTAGE_FAILURES):
         strain.record_failure(float(now), 2.0)
@@ -77,7 +77,7 @@ def test_with_the_first_answer_after_an_outage_the_strain_is_over() -> None:
     assert strain.factor == 1
 
 
-def test_an_answer_among_refusals_is_no_end_of_an_outage() -> None:
+def test_a_response_between_failures_does_not_end_an_outage() -> None:
     strain = LoadBackoff()
     for now in range(2 * OUTAGE_FAILURES):
         if now % (OUTAGE_FAILURES - 1):
@@ -87,7 +87,7 @@ def test_an_answer_among_refusals_is_no_end_of_an_outage() -> None:
     assert strain.factor > 1
 
 
-def test_an_answer_that_takes_long_is_a_sign_of_strain_and_of_life() -> None:
+def test_a_slow_response_raises_the_load_factor_and_ends_the_row_of_failures() -> None:
     strain = LoadBackoff()
     strain.record_failure(0.0, 2.0)
     assert not strain.record_response(9.0, 2.0, slowly=True)
@@ -99,7 +99,7 @@ def test_an_answer_that_takes_long_is_a_sign_of_strain_and_of_life() -> None:
 
 
 @given(st.lists(st.tuples(st.floats(0, 1e4), st.floats(0, CLOCK_JUMP))))
-def test_a_clock_that_does_not_leap_is_read_as_it_is(wakes: list[tuple[float, float]]) -> None:
+def test_a_clock_that_does_not_jump_is_read_unchanged(wakes: list[tuple[float, float]]) -> None:
     clock, now = OutageClock(), 1000.0
     for pause_, late in wakes:
         clock.plan(now + pause_, now)
@@ -108,7 +108,7 @@ def test_a_clock_that_does_not_leap_is_read_as_it_is(wakes: list[tuple[float, fl
 
 
 @given(st.lists(st.tuples(st.floats(0, 1e3), st.floats(0, 1e6))))
-def test_every_gap_counts_for_what_was_planned_at_most(wakes: list[tuple[float, float]]) -> None:
+def test_a_gap_counts_only_up_to_the_planned_instant(wakes: list[tuple[float, float]]) -> None:
     clock, now, most = OutageClock(), 0.0, 0.0
     for pause_, leap in wakes:
         clock.plan(now + pause_, now)
@@ -116,7 +116,7 @@ def test_every_gap_counts_for_what_was_planned_at_most(wakes: list[tuple[float, 
         assert clock.read(now) <= most * (1 + 1e-9) + 1e-6
 
 
-def test_a_leap_counts_once_however_often_the_clock_is_read() -> None:
+def test_a_jump_counts_once_however_often_the_clock_is_read() -> None:
     clock = OutageClock()
     clock.plan(2.0, 0.0)
     assert [clock.read(now) for now in (7200.0, 7201.0, 7300.0)] == [2.0, 3.0, 102.0]
@@ -124,14 +124,14 @@ def test_a_leap_counts_once_however_often_the_clock_is_read() -> None:
     assert clock.read(7302.0) == 104.0
 
 
-def test_a_leap_within_a_request_counts_for_as_long_as_a_request_may_take() -> None:
+def test_a_jump_within_a_request_counts_only_as_long_as_a_request_may_take() -> None:
     clock = OutageClock()
     clock.plan(None, 0.0)
     assert clock.read(MAX_UNPLANNED) == MAX_UNPLANNED
     assert clock.read(7200.0) == MAX_UNPLANNED
 
 
-def test_a_plan_that_is_overdue_counts_from_now() -> None:
+def test_an_overdue_plan_counts_from_now() -> None:
     clock = OutageClock()
     clock.plan(-100.0, 0.0)
     assert clock.read(5.0) == 5.0
@@ -141,7 +141,7 @@ ANNOUNCED = st.lists(st.tuples(st.integers(0, 100), st.integers(0, 100)))
 
 
 @given(ANNOUNCED)
-def test_every_second_that_is_announced_counts_once(announced: list[tuple[int, int]]) -> None:
+def test_each_announced_second_counts_once(announced: list[tuple[int, int]]) -> None:
     clock, now, quiet = OutageClock(), 0, set[int]()
     for pause_, seconds in announced:
         now += pause_

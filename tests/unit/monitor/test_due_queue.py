@@ -18,7 +18,7 @@ def taken(agenda: DueQueue, now: float, most: int) -> list[int]:
 
 
 @given(DEEDS)
-def test_an_agenda_does_what_a_dict_of_instants_would(deeds: list[tuple[str, int, float]]) -> None:
+def test_a_due_queue_does_what_a_dict_of_due_times_would(deeds: list[tuple[str, int, float]]) -> None:
     agenda, due = DueQueue(), dict[int, float]()
     for deed, id, at in deeds:
         if deed == "put":
@@ -36,7 +36,7 @@ def test_an_agenda_does_what_a_dict_of_instants_would(deeds: list[tuple[str, int
         assert all((id in agenda) == (id in due) for id in range(10))
 
 
-def test_the_last_word_on_an_id_counts() -> None:
+def test_setting_an_id_again_replaces_its_due_time() -> None:
     agenda = DueQueue()
     for due in (5.0, 1.0, 9.0):
         agenda.put(1, due)
@@ -45,7 +45,7 @@ def test_the_last_word_on_an_id_counts() -> None:
     assert agenda.next is None
 
 
-def test_who_has_waited_longest_is_taken_first_and_no_more_than_asked_for() -> None:
+def test_the_earliest_due_time_comes_first_and_later_ones_stay() -> None:
     agenda = DueQueue()
     for id, due in ((1, 3.0), (2, 1.0), (3, 2.0), (4, 9.0)):
         agenda.put(id, due)
@@ -54,7 +54,7 @@ def test_who_has_waited_longest_is_taken_first_and_no_more_than_asked_for() -> N
     assert agenda.next == 9.0
 
 
-def test_an_agenda_forgets_what_was_dropped() -> None:
+def test_a_dropped_id_is_forgotten() -> None:
     agenda = DueQueue()
     for round_ in range(1000):
         agenda.put(round_, 1.0)

@@ -31,7 +31,7 @@ COVERED = {3, 5, 7}
 
 
 @passing
-def test_a_list_that_fails_while_gets_are_answered_is_left_out_and_then_judged_anew(error: CallError) -> None:
+def test_a_list_that_fails_while_gets_are_answered_is_disabled_and_then_judged_from_the_start(error: CallError) -> None:
     health = ListHealth()
     for _ in range(2):
         found = []
@@ -43,11 +43,11 @@ def test_a_list_that_fails_while_gets_are_answered_is_left_out_and_then_judged_a
 
 
 @staying
-def test_a_list_that_is_refused_is_left_out_at_once(error: CallError) -> None:
+def test_a_refused_list_is_disabled_immediately(error: CallError) -> None:
     assert ListHealth().failed(error, COVERED) == DISABLED_FOR
 
 
-def test_a_list_that_there_is_not_is_left_out_for_ever_unless_it_was_read_before() -> None:
+def test_an_unsupported_list_is_disabled_without_end_unless_it_was_read_before() -> None:
     health = ListHealth()
     assert health.failed(ListingNotSupported("404"), COVERED) == math.inf
     health.list_read(0)
@@ -56,14 +56,14 @@ def test_a_list_that_there_is_not_is_left_out_for_ever_unless_it_was_read_before
 
 
 @passing
-def test_a_list_that_fails_while_gets_fail_is_never_left_out(error: CallError) -> None:
+def test_a_list_that_fails_while_gets_fail_is_never_disabled(error: CallError) -> None:
     health = ListHealth()
     for _ in range(100):
         assert health.failed(error, COVERED) is None
         health.get_failed(1)
 
 
-def test_a_get_that_fails_makes_the_answers_before_it_count_for_nothing() -> None:
+def test_a_failed_get_resets_the_count_of_answered_ones() -> None:
     health = ListHealth()
     for _ in range(10):
         assert health.failed(ServerError(503), COVERED) is None
@@ -71,7 +71,7 @@ def test_a_get_that_fails_makes_the_answers_before_it_count_for_nothing() -> Non
         health.get_failed(1)
 
 
-def test_a_list_that_is_read_makes_its_failures_count_for_nothing() -> None:
+def test_a_list_that_is_read_resets_the_count_of_its_failures() -> None:
     health = ListHealth()
     for rows in range(10):
         assert health.failed(ServerError(503), COVERED) is None
@@ -81,14 +81,14 @@ def test_a_list_that_is_read_makes_its_failures_count_for_nothing() -> None:
     assert not health.get_succeeded()
 
 
-def test_only_the_first_answer_after_a_failure_is_reason_to_read_the_list_again() -> None:
+def test_only_the_first_response_after_a_failure_makes_the_list_be_read_again() -> None:
     health = ListHealth()
     assert not health.get_succeeded()
     health.failed(ServerError(503), COVERED)
     assert [health.get_succeeded(), health.get_succeeded()] == [True, False]
 
 
-def test_from_the_second_failure_on_another_workflow_is_got_each_time() -> None:
+def test_from_the_second_failure_on_another_workflow_gets_a_get_each_time() -> None:
     health, probes = ListHealth(), []
     health.failed(ServerError(503), COVERED)
     probes.append(health.probe)
@@ -104,7 +104,7 @@ def test_from_the_second_failure_on_another_workflow_is_got_each_time() -> None:
     assert probes[0] is None
 
 
-def test_one_get_at_a_time_is_to_find_out() -> None:
+def test_only_one_get_at_a_time_is_a_probe() -> None:
     health = ListHealth()
     for _ in range(5):
         health.failed(ServerError(503), COVERED)
@@ -126,7 +126,7 @@ def test_a_list_that_should_show_nothing_needs_no_get(failures: int) -> None:
 
 
 @passing
-def test_bulk_checks_are_left_out_after_some_failures_in_a_row(error: CallError) -> None:
+def test_bulk_checks_are_disabled_after_several_failures_in_a_row(error: CallError) -> None:
     health = BulkHealth()
     found = [health.failed(error) for _ in range(BULK_FAILURES + 2)]
     assert found == [None] * (BULK_FAILURES - 1) + [DISABLED_FOR] * 3
@@ -135,5 +135,5 @@ def test_bulk_checks_are_left_out_after_some_failures_in_a_row(error: CallError)
 
 
 @staying
-def test_bulk_checks_that_are_refused_are_left_out_at_once(error: CallError) -> None:
+def test_refused_bulk_checks_are_disabled_immediately(error: CallError) -> None:
     assert BulkHealth().failed(error) == DISABLED_FOR

@@ -73,7 +73,7 @@ def ends(told: list[Any], ids: Iterable[int]) -> set[tuple[Phase, ...]]:
 # The list
 
 
-def test_an_end_the_list_shows_by_leaving_one_out_is_told_from_a_get() -> None:
+def test_an_end_that_a_list_shows_by_an_absence_is_reported_from_a_get() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(*MANY))
         _, told = started(server)
@@ -85,7 +85,7 @@ def test_an_end_the_list_shows_by_leaving_one_out_is_told_from_a_get() -> None:
     virtual.run(main())
 
 
-def test_one_the_list_leaves_out_by_mistake_is_told_nothing_of() -> None:
+def test_a_workflow_that_a_list_omits_by_mistake_gives_no_event() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(*MANY))
         _, told = started(server)
@@ -131,7 +131,7 @@ def test_a_page_that_was_overtaken_by_a_get_is_not_believed() -> None:
     virtual.run(main())
 
 
-def test_a_get_that_was_overtaken_by_the_list_is_asked_again() -> None:
+def test_a_get_that_was_overtaken_by_the_list_is_sent_again() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(*MANY))
         loop, told = started(server)
@@ -161,7 +161,7 @@ def test_a_get_that_was_overtaken_by_the_list_is_asked_again() -> None:
     ],
     ids=lambda refusal: type(refusal).__name__,
 )
-def test_a_list_that_cannot_be_had_leaves_gets(refusal: CallError) -> None:
+def test_without_a_list_gets_are_sent(refusal: CallError) -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(*MANY), refusal=refusal)
         _, told = started(server)
@@ -172,7 +172,7 @@ def test_a_list_that_cannot_be_had_leaves_gets(refusal: CallError) -> None:
     virtual.run(main())
 
 
-def test_a_list_that_fails_for_a_while_is_asked_for_again_later() -> None:
+def test_a_list_that_fails_for_a_while_is_requested_again_later() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(*MANY), refusal=Forbidden(403))
         _, told = started(server, poll=Poll(interval=20, backoff=1, ceiling=20, jitter=0))
@@ -188,7 +188,7 @@ def test_a_list_that_fails_for_a_while_is_asked_for_again_later() -> None:
     virtual.run(main())
 
 
-def test_in_an_outage_everybody_is_given_up_and_told_so() -> None:
+def test_in_an_outage_every_workflow_gets_the_outcome_polling_failed() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(*MANY))
         _, told = started(server)
@@ -201,7 +201,7 @@ def test_in_an_outage_everybody_is_given_up_and_told_so() -> None:
     virtual.run(main())
 
 
-def test_one_that_is_shown_again_has_put_its_failures_behind_it() -> None:
+def test_a_workflow_that_a_list_shows_again_has_no_failures() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(*MANY))
         loop, told = started(server)
@@ -234,7 +234,7 @@ def test_a_list_that_fails_says_nothing_about_what_it_should_show() -> None:
     virtual.run(main())
 
 
-def test_one_that_cannot_be_read_ends_alone_though_the_list_fails_with_it() -> None:
+def test_a_workflow_that_cannot_be_read_ends_alone_although_the_list_fails_too() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(*FEW))
         _, told = started(server, FEW, poll=Poll())
@@ -248,7 +248,7 @@ def test_one_that_cannot_be_read_ends_alone_though_the_list_fails_with_it() -> N
     virtual.run(main())
 
 
-def test_a_list_that_is_left_out_is_read_again_later() -> None:
+def test_a_disabled_list_is_read_again_later() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(*FEW))
         _, told = started(server, FEW, poll=Poll())
@@ -266,7 +266,7 @@ def test_a_list_that_is_left_out_is_read_again_later() -> None:
     virtual.run(main())
 
 
-def test_a_list_that_was_read_once_is_not_taken_for_one_that_there_is_not() -> None:
+def test_a_list_that_was_read_once_is_not_taken_for_unsupported() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(*FEW))
         _, told = started(server, FEW, poll=Poll())
@@ -283,7 +283,7 @@ def test_a_list_that_was_read_once_is_not_taken_for_one_that_there_is_not() -> N
 
 @pytest.mark.parametrize("listed", [set[int](), set(range(30)), set(range(0, 500, 7))])
 @pytest.mark.parametrize("begin", [0.0, 60.0])
-def test_a_list_that_was_odd_once_is_not_given_up(listed: set[int], begin: float) -> None:
+def test_a_list_that_was_inconsistent_once_is_not_given_up(listed: set[int], begin: float) -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(*range(500)))
         later(begin - 1, lambda: setattr(server, "listed", running(*listed)))
@@ -312,7 +312,7 @@ def asking(error: CallError, seconds: float) -> CallError:
     return error
 
 
-def test_a_pause_that_the_server_asks_for_holds_for_the_whole_client() -> None:
+def test_a_pause_that_the_server_asks_for_holds_for_all_requests_of_the_client() -> None:
     async def main() -> None:
         server = Server(workflows=running(*range(1000)), seconds=0.01)
         _, told = started(server, range(1000), poll=Poll(interval=2, outage=300))
@@ -334,7 +334,7 @@ KINDS_OF_CHECKS: list[dict[str, Any]] = [{}, {"supports_listing": True}, {"suppo
 
 @pytest.mark.parametrize("kind", KINDS_OF_CHECKS)
 @pytest.mark.parametrize("busy", [RateLimited(429), ServerError(503), ForeignResponse(503)])
-def test_an_outage_that_the_server_announced_is_endured(kind: dict[str, Any], busy: CallError) -> None:
+def test_an_announced_pause_does_not_count_as_an_outage(kind: dict[str, Any], busy: CallError) -> None:
     async def main() -> None:
         server = Server(workflows=running(*range(40)), **kind)
         _, told = started(server, range(40), poll=Poll())
@@ -395,7 +395,7 @@ def test_a_deadline_does_not_wait_for_the_end_of_a_pause() -> None:
     virtual.run(main())
 
 
-def test_one_that_comes_in_a_pause_is_checked_after_it() -> None:
+def test_a_workflow_that_is_watched_during_a_pause_is_checked_after_it() -> None:
     async def main() -> None:
         server = Server(workflows=running(1, 2))
         loop = poller(server)
@@ -432,7 +432,7 @@ def leap(seconds: float) -> None:
         (NotFound(404), 0.0),
     ],
 )
-def test_a_leap_of_the_clock_is_no_outage(kind: dict[str, Any], failure: CallError, took: float) -> None:
+def test_a_jump_of_the_clock_is_no_outage(kind: dict[str, Any], failure: CallError, took: float) -> None:
     async def main() -> None:
         server = Server(workflows=running(*range(20)), seconds=took, **kind)
         _, told = started(server, range(20), poll=evolve(STEADY, outage=300.0))
@@ -448,7 +448,7 @@ def test_a_leap_of_the_clock_is_no_outage(kind: dict[str, Any], failure: CallErr
     virtual.run(main())
 
 
-def test_leaps_within_an_outage_do_not_add_to_it() -> None:
+def test_jumps_within_an_outage_do_not_add_to_it() -> None:
     async def main() -> None:
         server = Server(workflows=running(7))
         loop = poller(server)
@@ -467,7 +467,7 @@ def test_leaps_within_an_outage_do_not_add_to_it() -> None:
 # The server's own wish
 
 
-def test_a_list_that_asks_to_be_left_alone_is_left_alone() -> None:
+def test_a_list_that_asks_for_a_pause_gets_one() -> None:
     async def main() -> None:
         busy = RateLimited(429)
         busy.retry_after = 100.0
@@ -487,7 +487,7 @@ def test_a_list_that_asks_to_be_left_alone_is_left_alone() -> None:
     virtual.run(main())
 
 
-def test_a_busy_server_slows_all_pauses_and_a_calm_one_hastens_them_again() -> None:
+def test_delays_grow_while_the_server_is_busy_and_shrink_again_after_it() -> None:
     async def main() -> None:
         server = Server(workflows=running(1, 2, 3))
         _, told = started(server, (1, 2, 3))
@@ -506,7 +506,7 @@ def test_a_busy_server_slows_all_pauses_and_a_calm_one_hastens_them_again() -> N
     virtual.run(main())
 
 
-def test_a_server_that_is_slow_is_busy() -> None:
+def test_a_slow_server_counts_as_busy() -> None:
     async def main() -> None:
         server = Server(seconds=10.0, workflows=running(1))
         _, told = started(server, (1,))
@@ -517,7 +517,7 @@ def test_a_server_that_is_slow_is_busy() -> None:
     virtual.run(main())
 
 
-def test_in_an_outage_looks_become_rarer_and_frequent_again_after_it() -> None:
+def test_in_an_outage_checks_become_rarer_and_after_it_frequent_again() -> None:
     async def main() -> None:
         server = Server(workflows=running(1))
         loop = poller(server)
@@ -541,7 +541,7 @@ def test_in_an_outage_looks_become_rarer_and_frequent_again_after_it() -> None:
 # Glances
 
 
-def test_what_a_glance_has_seen_to_change_is_told_from_a_get() -> None:
+def test_a_change_that_a_bulk_check_shows_is_reported_from_a_get() -> None:
     async def main() -> None:
         server = Server(supports_bulk_check=True, workflows=running(*MANY))
         _, told = started(server)
@@ -554,7 +554,7 @@ def test_what_a_glance_has_seen_to_change_is_told_from_a_get() -> None:
     virtual.run(main())
 
 
-def test_an_index_that_is_wrong_is_found_out_by_a_look_that_is_certain() -> None:
+def test_every_tenth_get_detects_an_index_that_is_wrong() -> None:
     async def main() -> None:
         server = Server(supports_bulk_check=True, workflows=running(*MANY), stale={7})
         _, told = started(server)
@@ -568,7 +568,7 @@ def test_an_index_that_is_wrong_is_found_out_by_a_look_that_is_certain() -> None
 
 
 @pytest.mark.parametrize("refusal", [Forbidden(403), NotFound(404), BadRequest(400)])
-def test_a_server_that_lets_nobody_glance_is_asked_once(refusal: CallError) -> None:
+def test_a_server_that_refuses_bulk_checks_is_asked_once(refusal: CallError) -> None:
     async def main() -> None:
         server = Server(supports_bulk_check=True, workflows=running(*range(40)), blind=refusal)
         _, told = started(server, range(40))
@@ -604,7 +604,7 @@ def to_the_end(server: Server) -> list[Any]:
 
 
 @pytest.mark.parametrize("ill", ILL, ids=lambda error: f"{type(error).__name__} {getattr(error, 'status', '')}")
-def test_an_index_that_is_ill_says_nothing_about_workflows_and_costs_little(ill: CallError) -> None:
+def test_a_failing_index_says_nothing_about_workflows_and_costs_few_requests(ill: CallError) -> None:
     plain = Server(workflows=running(*range(100)))
     server = Server(supports_bulk_check=True, workflows=running(*range(100)), blind=ill)
     to_the_end(plain)
@@ -631,7 +631,7 @@ def test_a_bulk_check_that_failed_is_no_failed_check_of_its_workflows_and_one_re
 
 
 @pytest.mark.parametrize("ill", [ServerError(500), Forbidden(403), NotFound(404)])
-def test_bulk_checks_that_were_left_out_are_tried_again(ill: CallError) -> None:
+def test_disabled_bulk_checks_are_tried_again(ill: CallError) -> None:
     async def main() -> None:
         server = Server(supports_bulk_check=True, workflows=running(*range(40)), blind=ill)
         _, told = started(server, range(40))
@@ -646,7 +646,7 @@ def test_bulk_checks_that_were_left_out_are_tried_again(ill: CallError) -> None:
     virtual.run(main())
 
 
-def test_a_few_failed_bulk_checks_with_answers_in_between_are_endured() -> None:
+def test_a_few_failed_bulk_checks_with_successes_between_them_change_nothing() -> None:
     async def main() -> None:
         server = Server(supports_bulk_check=True, workflows=running(*range(40)))
         _, told = started(server, range(40))
@@ -664,7 +664,7 @@ def test_a_few_failed_bulk_checks_with_answers_in_between_are_endured() -> None:
     virtual.run(main())
 
 
-def test_glances_that_fail_for_too_long_are_an_outage_like_any_other() -> None:
+def test_bulk_checks_that_fail_for_too_long_are_an_outage_like_any_other() -> None:
     async def main() -> None:
         server = Server(supports_bulk_check=True, workflows=running(*range(40)))
         _, told = started(server, range(40))
@@ -677,7 +677,7 @@ def test_glances_that_fail_for_too_long_are_an_outage_like_any_other() -> None:
     virtual.run(main())
 
 
-def test_a_glance_that_is_cut_off_does_not_count_as_a_look() -> None:
+def test_a_cancelled_bulk_check_does_not_count_as_a_check() -> None:
     async def main() -> None:
         server = Server(supports_bulk_check=True, workflows=running(*range(20)))
         loop = poller(server)
@@ -697,7 +697,7 @@ def test_a_glance_that_is_cut_off_does_not_count_as_a_look() -> None:
     virtual.run(main())
 
 
-def test_nobody_is_glanced_at_whose_operations_are_wanted() -> None:
+def test_a_workflow_whose_operations_are_watched_gets_no_bulk_check() -> None:
     async def main() -> None:
         def ran(*states: str) -> tuple[Operation, ...]:
             return tuple(Operation(f"o{n}", state, NOON, NOON + timedelta(1)) for n, state in enumerate(states))
@@ -719,7 +719,7 @@ def test_nobody_is_glanced_at_whose_operations_are_wanted() -> None:
 # Operations
 
 
-def test_transitions_are_told_once_though_others_look_without_operations() -> None:
+def test_transitions_are_reported_once_although_others_watch_without_operations() -> None:
     async def main() -> None:
         server = Server(supports_listing=True)
         server.put(*(Detailed(id, operations=(Operation("a", "running", NOON),)) for id in range(20)))
@@ -738,7 +738,7 @@ def test_transitions_are_told_once_though_others_look_without_operations() -> No
     virtual.run(main())
 
 
-def test_who_wants_no_operations_hears_of_none() -> None:
+def test_a_watcher_without_operations_gets_none() -> None:
     async def main() -> None:
         server = Server(supports_listing=True)
         server.put(*(Detailed(id, operations=(Operation("a"),)) for id in range(20)))
@@ -758,7 +758,7 @@ def test_who_wants_no_operations_hears_of_none() -> None:
 # Hints, stalls, and how long things take
 
 
-def test_a_wake_makes_the_next_look_sooner_and_sets_nothing() -> None:
+def test_a_wake_makes_the_next_check_sooner_and_sets_no_state() -> None:
     async def main() -> None:
         server, slow = Server(workflows=running(7)), Poll(interval=100, ceiling=100, jitter=0)
         loop = poller(server)
@@ -777,7 +777,7 @@ def test_a_wake_makes_the_next_look_sooner_and_sets_nothing() -> None:
     virtual.run(main())
 
 
-def test_ten_thousand_wakes_of_one_are_one_look() -> None:
+def test_ten_thousand_wakes_of_a_workflow_are_one_check() -> None:
     async def main() -> None:
         server = Server(seconds=1.0, workflows=running(7))
         loop = poller(server)
@@ -806,7 +806,7 @@ def stepping(steps: dict[str, float], *ids: int) -> Server:
     return server
 
 
-def test_a_step_that_takes_much_longer_than_usual_is_told_once() -> None:
+def test_a_step_that_takes_much_longer_than_usual_is_reported_once() -> None:
     async def main() -> None:
         server = stepping({"a": 20, "b": 30, "c": 10}, *range(10))
         loop, told = started(server, range(10))
@@ -825,7 +825,7 @@ def test_a_step_that_takes_much_longer_than_usual_is_told_once() -> None:
     virtual.run(main())
 
 
-def test_it_is_learned_how_long_workflows_take_and_the_next_look_comes_halfway() -> None:
+def test_durations_are_learned_and_the_next_check_comes_halfway() -> None:
     async def main() -> None:
         server = Server(workflows={id: Record(id, Phase.SUCCEEDED) for id in range(5)} | running(7))
         loop = poller(server)
@@ -849,7 +849,7 @@ def test_it_is_learned_how_long_workflows_take_and_the_next_look_comes_halfway()
 
 
 @pytest.mark.parametrize("kind", KINDS_OF_CHECKS)
-def test_one_that_becomes_another_workflow_is_told_and_spoils_no_other(kind: dict[str, Any]) -> None:
+def test_an_id_that_becomes_another_workflow_is_reported_and_affects_no_other(kind: dict[str, Any]) -> None:
     async def main() -> None:
         server = Server(**kind)
         server.put(*(Record(id, what=f"event {id}") for id in range(20)))
@@ -868,7 +868,7 @@ def test_one_that_becomes_another_workflow_is_told_and_spoils_no_other(kind: dic
 
 
 @pytest.mark.parametrize("kind", KINDS_OF_CHECKS)
-def test_a_record_that_does_not_say_what_it_is_changes_nothing(kind: dict[str, Any]) -> None:
+def test_a_record_without_an_identity_changes_nothing(kind: dict[str, Any]) -> None:
     async def main() -> None:
         server = Server(**kind)
         server.put(*(Record(id, what=f"event {id}") for id in range(20)))
@@ -880,7 +880,7 @@ def test_a_record_that_does_not_say_what_it_is_changes_nothing(kind: dict[str, A
     virtual.run(main())
 
 
-def test_a_slow_reader_is_told_that_its_workflow_was_replaced_whoever_watches_the_new_one() -> None:
+def test_a_slow_reader_gets_replaced_although_others_watch_the_new_workflow() -> None:
     async def main() -> None:
         server = Server()
         server.put(Record(7, what="A"), Record(8, what="X"))
@@ -955,7 +955,7 @@ def appearing(loop: Poller[Any], server: Server, **more: Any) -> Any:
     return watching(loop, None, lambda: server.list_active(operations=False), **settings | more)
 
 
-def test_what_appears_is_watched_to_its_end() -> None:
+def test_a_workflow_that_appears_is_watched_to_its_end() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(1, 2))
         loop, told = poller(server), []
@@ -974,7 +974,7 @@ def test_what_appears_is_watched_to_its_end() -> None:
     virtual.run(main())
 
 
-def test_a_list_that_shows_the_ended_for_a_while_or_for_ever_tells_no_end_twice() -> None:
+def test_a_list_that_goes_on_showing_ended_workflows_gives_no_end_twice() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, list_lag=10.0, workflows=running(1, 2))
         server.listed = running(1, 2)
@@ -1017,7 +1017,7 @@ def test_a_workflow_that_goes_on_after_its_end_is_reported_again() -> None:
     virtual.run(main())
 
 
-def test_what_is_dropped_does_not_appear_again_until_it_is_added() -> None:
+def test_a_dropped_workflow_does_not_appear_again_until_it_is_added() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(1, 2))
         loop, told = poller(server), []
@@ -1044,7 +1044,7 @@ def test_a_filter_that_cannot_be_listed_ends_the_watch_with_its_error(error: Exc
     virtual.run(main())
 
 
-def test_a_filter_is_listed_through_an_outage_as_long_as_was_agreed() -> None:
+def test_a_filter_is_listed_through_an_outage_up_to_the_limit() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(1))
         loop = poller(server)
@@ -1061,7 +1061,7 @@ def test_a_filter_is_listed_through_an_outage_as_long_as_was_agreed() -> None:
 
 
 @pytest.mark.parametrize("error", [Forbidden(403), ListingNotSupported("404"), ForeignResponse(404), ServerError(503)])
-def test_a_filter_that_was_listed_before_is_listed_through_whatever_refuses_it(error: CallError) -> None:
+def test_a_filter_that_was_listed_before_is_listed_through_any_refusal(error: CallError) -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(1))
         async with appearing(poller(server), server) as changes:
@@ -1076,7 +1076,7 @@ def test_a_filter_that_was_listed_before_is_listed_through_whatever_refuses_it(e
     virtual.run(main())
 
 
-def test_a_filter_is_not_listed_while_the_server_is_left_alone_however_long_that_is() -> None:
+def test_a_filter_is_not_listed_during_a_pause_of_any_length() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(1))
         async with appearing(poller(server), server) as changes:
@@ -1089,7 +1089,7 @@ def test_a_filter_is_not_listed_while_the_server_is_left_alone_however_long_that
     virtual.run(main())
 
 
-def test_a_pause_that_a_get_was_told_of_holds_for_a_filter_too() -> None:
+def test_a_pause_that_a_get_was_answered_with_holds_for_a_filter_too() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(1, 2))
         server.listed = running(1)
@@ -1110,7 +1110,7 @@ def test_a_pause_that_a_get_was_told_of_holds_for_a_filter_too() -> None:
     virtual.run(main())
 
 
-def test_a_leap_of_the_clock_is_no_outage_of_a_filter() -> None:
+def test_a_jump_of_the_clock_is_no_outage_of_a_filter() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(1))
         async with appearing(poller(server), server) as changes:
@@ -1123,7 +1123,7 @@ def test_a_leap_of_the_clock_is_no_outage_of_a_filter() -> None:
     virtual.run(main())
 
 
-def test_one_of_a_filter_that_becomes_another_workflow_is_told_and_the_other_one_is_watched() -> None:
+def test_an_id_of_a_filter_that_becomes_another_workflow_is_reported_and_watched() -> None:
     async def main() -> None:
         server = Server(supports_listing=True)
         server.put(Record(1, what="A"))
@@ -1139,7 +1139,7 @@ def test_one_of_a_filter_that_becomes_another_workflow_is_told_and_the_other_one
     virtual.run(main())
 
 
-def test_who_waits_for_one_that_a_filter_shows_goes_on_when_the_filter_is_given_up() -> None:
+def test_a_wait_for_a_workflow_that_a_filter_shows_continues_when_the_filter_fails() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(1))
         loop = poller(server)
@@ -1167,7 +1167,7 @@ def test_many_rows_of_a_filter_cost_nothing_but_its_pages() -> None:
     virtual.run(main())
 
 
-def test_a_new_watch_believes_no_list_that_lags_behind_what_was_got_before() -> None:
+def test_a_new_watch_believes_no_list_that_is_older_than_the_last_get() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, list_lag=10.0, workflows=running(*range(1, 9)))
         server.listed = running(*range(1, 9))
@@ -1203,7 +1203,7 @@ def test_an_old_page_that_shows_an_earlier_phase_is_checked_by_a_get(known: Phas
     virtual.run(main())
 
 
-def test_a_resume_that_a_list_shows_is_told_after_a_get() -> None:
+def test_a_resume_that_a_list_shows_is_reported_after_a_get() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows={id: Record(id, Phase.PARKED) for id in range(1, 9)})
         loop = poller(server)

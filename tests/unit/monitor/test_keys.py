@@ -24,7 +24,7 @@ def key(record: Record, was: Phase | None = None, *, operations: bool = False) -
 
 @pytest.mark.parametrize("phase", [phase for phase in Phase if phase.final])
 @pytest.mark.parametrize("operations", [True, False])
-def test_the_key_of_an_end_is_its_state_whatever_was_seen_before(phase: Phase, operations: bool) -> None:  # noqa: FBT001 - a column
+def test_the_key_of_an_end_is_its_state_regardless_of_earlier_changes(phase: Phase, operations: bool) -> None:  # noqa: FBT001 - a column
     keys = {key(Record(7, phase, step=step), was, operations=operations) for step in ("a", None) for was in Phase}
     assert keys == {f"{PLACE}/7/end/{Record(7, phase).state_text}"}
 

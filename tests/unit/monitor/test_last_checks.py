@@ -19,7 +19,7 @@ from workflow_async.monitor._engine.scheduler import MAX_IN_FLIGHT
 from workflow_async.monitor.waits import WaitOptions, wait_all
 
 
-def test_a_deadline_comes_exactly_though_requests_of_others_never_come_back() -> None:
+def test_a_deadline_comes_exactly_although_requests_of_others_never_end() -> None:
     async def main() -> None:
         server = Server(workflows=running(1, 2))
         loop = poller(server)
@@ -52,7 +52,7 @@ def test_a_wait_that_ends_before_its_deadline_leaves_no_timer() -> None:
     virtual.run(main())
 
 
-def test_deadlines_of_waits_that_are_over_do_not_pile_up_behind_one_that_goes_on() -> None:
+def test_deadlines_of_ended_waits_do_not_pile_up_behind_a_long_one() -> None:
     async def main() -> None:
         server = Server(workflows={1: Record(1)} | {id: Record(id, Phase.SUCCEEDED) for id in range(2, 1002)})
         loop = poller(server)
@@ -68,7 +68,7 @@ def test_deadlines_of_waits_that_are_over_do_not_pile_up_behind_one_that_goes_on
     virtual.run(main())
 
 
-def test_a_last_check_comes_before_whatever_else_is_due() -> None:
+def test_a_last_check_comes_before_every_other_one() -> None:
     async def main() -> None:
         count = 100 * MAX_IN_FLIGHT
         server = Server(seconds=0.1, workflows=running(*range(count)))
@@ -85,7 +85,7 @@ def test_a_last_check_comes_before_whatever_else_is_due() -> None:
     virtual.run(main())
 
 
-def test_a_clock_that_passes_in_leaps_lets_a_check_on_its_way_be_answered() -> None:
+def test_a_clock_that_jumps_forward_does_not_cut_off_a_check_in_flight() -> None:
     async def main() -> None:
         time = 0.0
 

@@ -102,7 +102,7 @@ def test_leaving_waits_for_the_last_request_and_swallows_no_cancellation(how: st
     virtual.run(main())
 
 
-def test_who_comes_while_the_last_request_ends_is_served_and_keeps_nobody_waiting() -> None:
+def test_a_watcher_that_joins_while_the_last_request_ends_is_served_and_delays_no_other() -> None:
     async def main() -> None:
         server = Reluctant(seconds=1e6, workflows=running(1, 2))
         loop = poller(server)
@@ -127,7 +127,7 @@ def test_who_comes_while_the_last_request_ends_is_served_and_keeps_nobody_waitin
     virtual.run(main())
 
 
-def test_what_a_filter_that_is_left_has_shown_is_checked_at_once_for_others() -> None:
+def test_workflows_of_a_closed_filter_are_checked_immediately_for_other_watchers() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(1))
         loop = poller(server)
@@ -146,7 +146,7 @@ def test_what_a_filter_that_is_left_has_shown_is_checked_at_once_for_others() ->
     virtual.run(main())
 
 
-def test_a_filter_that_is_left_ends_its_request_though_others_go_on() -> None:
+def test_a_closed_filter_cancels_its_request_although_other_watchers_go_on() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(1))
         loop = poller(server)
@@ -165,7 +165,7 @@ def test_a_filter_that_is_left_ends_its_request_though_others_go_on() -> None:
     virtual.run(main())
 
 
-def test_a_filter_that_is_left_before_it_was_read_is_not_read() -> None:
+def test_a_filter_that_is_closed_before_it_was_read_is_not_read() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(1))
         loop = poller(server)
@@ -181,7 +181,7 @@ def test_a_filter_that_is_left_before_it_was_read_is_not_read() -> None:
     virtual.run(main())
 
 
-def test_what_a_filter_has_shown_is_polled_no_more_once_the_filter_has_failed() -> None:
+def test_workflows_of_a_filter_are_not_polled_after_the_filter_has_failed() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(1, 2))
         loop = poller(server)
@@ -201,7 +201,7 @@ def test_what_a_filter_has_shown_is_polled_no_more_once_the_filter_has_failed() 
     virtual.run(main())
 
 
-def test_a_watch_that_was_left_is_over_and_may_be_entered_again() -> None:
+def test_a_closed_watch_has_ended_and_can_be_entered_again() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(1, 2))
         loop = poller(server)
@@ -217,7 +217,7 @@ def test_a_watch_that_was_left_is_over_and_may_be_entered_again() -> None:
     virtual.run(main())
 
 
-def test_two_who_read_one_watch_are_both_woken() -> None:
+def test_two_readers_of_one_watch_are_both_woken() -> None:
     async def main() -> None:
         server = Server(workflows=running(1, 2))
         loop = poller(server)

@@ -39,7 +39,7 @@ async def all_of(oc: OpencastClient, id: int, begun: asyncio.Event) -> list[Watc
     return told
 
 
-async def test_dropping_the_last_id_ends_the_watch_of_whoever_reads_it(served: tuple[OpencastClient, int]) -> None:
+async def test_dropping_the_last_id_ends_the_iteration_of_every_reader(served: tuple[OpencastClient, int]) -> None:
     oc, id = served
     async with oc.workflows.watch([id], poll=OFTEN) as changes:
         begun = asyncio.Event()
@@ -58,7 +58,7 @@ async def test_dropping_the_last_id_ends_the_watch_of_whoever_reads_it(served: t
             assert await reader == 1
 
 
-async def test_closing_the_client_ends_every_wait_and_watch_at_once(served: tuple[OpencastClient, int]) -> None:
+async def test_closing_the_client_ends_every_wait_and_watch_immediately(served: tuple[OpencastClient, int]) -> None:
     oc, id = served
     waiters = [asyncio.create_task(oc.workflows.wait(id, poll=SELDOM)) for _ in range(3)]
     while not (sight := oc.workflows._poller.engine.observations.get(id)) or not sight.changes:
@@ -69,7 +69,7 @@ async def test_closing_the_client_ends_every_wait_and_watch_at_once(served: tupl
     assert all(isinstance(end, ClientClosed) for end in ends)
 
 
-async def test_a_wait_in_another_loop_is_told_so_though_somebody_waits_at_home(
+async def test_a_wait_in_another_loop_raises_although_the_client_is_in_use_in_its_own(
     served: tuple[OpencastClient, int],
 ) -> None:
     oc, id = served
@@ -83,7 +83,7 @@ async def test_a_wait_in_another_loop_is_told_so_though_somebody_waits_at_home(
         await home
 
 
-async def test_a_wait_on_a_client_that_is_not_open_is_told_so() -> None:
+async def test_a_wait_on_a_client_that_is_not_open_raises() -> None:
     oc = OpencastClient("https://oc.example.org", auth=("a", "b"))
     with pytest.raises(ClientClosed):
         await oc.workflows.wait(1)
@@ -93,7 +93,7 @@ async def test_a_wait_on_a_client_that_is_not_open_is_told_so() -> None:
             pass
 
 
-async def test_an_event_whose_remedy_was_given_up_is_told_to_the_next_reader(
+async def test_an_event_whose_hook_was_cancelled_is_returned_to_the_next_reader(
     served: tuple[OpencastClient, int],
 ) -> None:
     oc, id = served

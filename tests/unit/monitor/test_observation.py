@@ -73,18 +73,18 @@ STARTED: Observation[Any] = Observation(id=7, since=0.0, expected=True)
 # Changes
 
 
-def test_the_first_look_is_a_change_from_nothing() -> None:
+def test_the_first_check_gives_a_change_from_none() -> None:
     sight, (change,) = looked(Record(7))
     assert (change.was, change.now, change.seen_at) == (None, Phase.RUNNING, NOON)
     assert (sight.changes, sight.changed_at, sight.unchanged) == (1, 0.0, 0)
 
 
-def test_a_look_that_shows_the_same_is_no_change_and_is_counted() -> None:
+def test_a_check_that_shows_the_same_is_no_change_and_is_counted() -> None:
     sight, changes = looked(Record(7), Record(7), Record(7))
     assert (len(changes), sight.unchanged, sight.changed_at) == (1, 2, 0.0)
 
 
-def test_a_change_of_state_step_or_word_is_told_and_counted_from_none_again() -> None:
+def test_a_change_of_state_step_or_state_text_is_reported_and_resets_the_count() -> None:
     failing = Record(7, word="failing", step="b")
     sight, changes = looked(Record(7), Record(7, step="a"), Record(7, step="b"), Record(7, step="b"), failing)
     assert [change.workflow.step for change in changes] == [None, "a", "b", "b"]
@@ -119,7 +119,7 @@ def test_an_end_is_never_left_again(phases: list[Phase]) -> None:
 
 
 @pytest.mark.parametrize("word", ["", "quiescing", "\N{SNOWMAN}", "SUCCEEDED?"])
-def test_a_state_nobody_knows_is_told_and_never_an_end(word: str) -> None:
+def test_an_unknown_state_is_reported_and_is_never_an_end(word: str) -> None:
     strange = Record(7, Phase.UNKNOWN, word)
     sight, changes = looked(Record(7), strange, Record(7, Phase.SUCCEEDED))
     assert [change.now for change in changes] == [Phase.RUNNING, Phase.UNKNOWN, Phase.SUCCEEDED]
@@ -134,7 +134,7 @@ def shows(*operations: Operation, phase: Phase = Phase.RUNNING) -> Detailed:
     return Detailed(7, phase, operations=operations)
 
 
-def test_an_operation_that_ended_between_two_looks_is_told_to_have_run_with_its_times() -> None:
+def test_an_operation_that_ended_between_two_checks_is_reported_as_run_with_its_times() -> None:
     before = shows(Operation("encode"))
     after = shows(Operation("encode", "succeeded", at(3), at(9)))
     assert looked(before, after)[1][1].operations == (
@@ -143,18 +143,18 @@ def test_an_operation_that_ended_between_two_looks_is_told_to_have_run_with_its_
     )
 
 
-def test_an_operation_that_was_seen_running_is_told_only_to_have_ended() -> None:
+def test_an_operation_that_was_seen_running_is_reported_only_as_ended() -> None:
     before, after = shows(Operation("a", "running", at(3))), shows(Operation("a", "failed", at(3), at(9)))
     (change,) = looked(before, after)[1][1].operations
     assert (change.was, change.now, change.at) == ("running", "failed", at(9))
 
 
-def test_an_operation_that_was_skipped_is_not_told_to_have_run() -> None:
+def test_a_skipped_operation_is_not_reported_as_run() -> None:
     (change,) = looked(shows(Operation("a")), shows(Operation("a", "skipped")))[1][1].operations
     assert (change.was, change.now, change.at) == ("instantiated", "skipped", None)
 
 
-def test_the_first_look_tells_all_that_has_happened_so_far() -> None:
+def test_the_first_check_reports_every_transition_so_far() -> None:
     ran, runs = Operation("a", "succeeded", at(1), at(2)), Operation("b", "running", at(3))
     told = looked(shows(ran, runs, Operation("c")))[1][0].operations
     assert [(o.operation, o.was, o.now) for o in told] == [
@@ -162,19 +162,19 @@ def test_the_first_look_tells_all_that_has_happened_so_far() -> None:
     ]  # fmt: skip
 
 
-def test_two_operations_of_one_name_are_told_apart_by_their_place() -> None:
+def test_two_operations_of_one_name_are_distinguished_by_their_position() -> None:
     done, after = Operation("tag", "succeeded", at(1), at(2)), Operation("tag", "succeeded", at(3), at(4))
     change, _ = looked(shows(done, Operation("tag")), shows(done, after))[1][1].operations
     assert (change.position, change.was, change.now) == (1, "instantiated", "running")
 
 
-def test_operations_that_take_the_place_of_others_are_new() -> None:
+def test_an_operation_at_the_position_of_another_one_is_new() -> None:
     changed = looked(shows(Operation("a"), Operation("b")), shows(Operation("a"), Operation("mail", "running", at(5))))
     (change,) = changed[1][1].operations
     assert (change.operation, change.position, change.was, change.now) == ("mail", 1, None, "running")
 
 
-def test_operations_count_only_where_they_are_wanted() -> None:
+def test_operations_count_only_if_they_are_watched() -> None:
     before, after = shows(Operation("a")), shows(Operation("a", "running", at(1)))
     assert same(before, after, operations=False)
     assert not same(before, after, operations=True)
@@ -208,7 +208,7 @@ def test_the_transitions_of_each_operation_are_a_chain_without_gaps(snapshots: l
 # Looks that fail
 
 
-def test_a_404_is_believed_after_three_looks_over_two_minutes_and_told_once() -> None:
+def test_a_404_is_believed_after_three_checks_over_two_minutes_and_reported_once() -> None:
     gone = NotFound(404)
     assert failed((0, gone), (60, gone), (119, gone), sight=SEEN)[1] == []
     assert failed((0, gone), (120, gone), sight=SEEN)[1] == []
@@ -218,7 +218,7 @@ def test_a_404_is_believed_after_three_looks_over_two_minutes_and_told_once() ->
 
 
 @given(st.lists(st.tuples(st.floats(0, 60), st.booleans())))
-def test_no_404_that_anything_came_between_is_believed(looks: list[tuple[float, bool]]) -> None:
+def test_404s_with_another_result_between_them_are_not_believed(looks: list[tuple[float, bool]]) -> None:
     sight, now, began, row = SEEN, 0.0, 0.0, 0
     for pause, is_404 in looks:
         now += pause
@@ -228,14 +228,14 @@ def test_no_404_that_anything_came_between_is_believed(looks: list[tuple[float, 
         assert isinstance(outcome, Vanished) == (row >= GONE_CHECKS and now - began >= GONE_SECONDS)
 
 
-def test_one_that_was_never_seen_is_given_up_sooner() -> None:
+def test_a_workflow_that_was_never_seen_is_given_up_sooner() -> None:
     gone = NotFound(404)
     _, lost = failed((0, gone), (4, gone), (8, gone))
     assert [type(one) for one in lost] == [Vanished]
     assert failed((0, gone), (1, gone), (2, gone))[1] == []
 
 
-def test_a_look_that_succeeds_makes_up_for_those_that_failed() -> None:
+def test_a_check_that_succeeds_resets_the_count_of_failed_ones() -> None:
     sight, _ = failed((0, NotFound(404)), (100, NotFound(404)), sight=SEEN)
     sight, _ = apply_record(sight, Record(7), 110.0, NOON)
     assert failed((120, NotFound(404)), (130, NotFound(404)), sight=sight)[1] == []
@@ -248,14 +248,14 @@ PASSING = [ServerError(503), RateLimited(429), ConnectFailed("refused"), DecodeE
 
 
 @pytest.mark.parametrize("error", PASSING, ids=lambda error: type(error).__name__)
-def test_an_outage_is_endured_as_long_as_was_agreed(error: CallError) -> None:
+def test_an_outage_may_last_as_long_as_poll_outage(error: CallError) -> None:
     assert failed(*((now, error) for now in range(0, 300, 10)), sight=SEEN)[1] == []
     _, (lost,) = failed((0, error), (150, error), (300, error), sight=SEEN)
     assert (lost.id, lost.error, lost.workflow) == (7, error, Record(7))
     assert isinstance(lost, PollingFailed)
 
 
-def test_an_outage_is_none_before_enough_looks_have_met_it() -> None:
+def test_an_outage_counts_only_after_three_failed_checks() -> None:
     assert OUTAGE_CHECKS == 3
     assert failed((0, ServerError(503)), (10_000, ServerError(503)), sight=SEEN)[1] == []
 
@@ -265,13 +265,13 @@ staying = pytest.mark.parametrize("error", STAYING, ids=lambda error: type(error
 
 
 @staying
-def test_what_will_not_pass_ends_it_at_once(error: CallError) -> None:
+def test_a_permanent_error_ends_it_immediately(error: CallError) -> None:
     assert [type(lost) for lost in failed((0, error))[1]] == [PollingFailed]
 
 
 @staying
 @pytest.mark.parametrize("known", ["seen", "started"])
-def test_whatever_refuses_one_that_was_let_in_before_may_pass(error: CallError, known: str) -> None:
+def test_a_refusal_may_pass_if_the_workflow_was_seen_before(error: CallError, known: str) -> None:
     sight = SEEN if known == "seen" else STARTED
     assert failed((0, error), (299, error), (299, error), sight=sight)[1] == []
     assert [type(lost) for lost in failed((0, error), (9, error), (300, error), sight=sight)[1]] == [PollingFailed]
@@ -306,7 +306,7 @@ def spans(history: list[tuple[float, str]], kinds: set[str], seconds: float) -> 
 
 
 @given(st.lists(st.tuples(st.floats(0, 60), st.sampled_from([*FAILURES, "seen"])), max_size=30), st.booleans())
-def test_an_outcome_needs_a_row_of_its_own_kind_of_failure(
+def test_an_outcome_needs_failures_of_its_kind_in_a_row(
     checks: list[tuple[float, str]], known: bool  # noqa: FBT001 - a case
 ) -> None:  # fmt: skip
     sight, history, now = SEEN if known else NEW, list[tuple[float, str]](), 0.0
@@ -325,7 +325,7 @@ def test_an_outcome_needs_a_row_of_its_own_kind_of_failure(
         assert type(outcome) is expected
 
 
-def test_foreign_responses_for_one_that_was_never_seen_are_told_with_their_own_sentence() -> None:
+def test_foreign_responses_for_a_workflow_that_was_never_seen_are_the_error() -> None:
     foreign = ForeignResponse(404, content_type="text/html")
     foreign.hint = "no Opencast External API at https://oc.example.org: check the path of the base URL"
     assert failed((0, foreign), (4, foreign), (7.9, foreign))[1] == []
@@ -338,12 +338,12 @@ def test_foreign_responses_for_one_that_was_never_seen_are_told_with_their_own_s
 @pytest.mark.parametrize(
     "error", [ForeignResponse(404), UnexpectedRedirect(302), ForeignResponse(451), ForeignResponse(200)]
 )
-def test_foreign_responses_for_one_that_exists_are_an_outage(error: CallError, sight: Observation[Any]) -> None:
+def test_foreign_responses_for_a_workflow_that_exists_are_an_outage(error: CallError, sight: Observation[Any]) -> None:
     assert failed(*((now, error) for now in range(0, 300, 10)), sight=sight)[1] == []
     assert [type(lost) for lost in failed((0, error), (10, error), (300, error), sight=sight)[1]] == [PollingFailed]
 
 
-def test_a_404_for_one_that_was_started_is_believed_no_sooner_than_for_one_that_was_seen() -> None:
+def test_a_404_for_a_started_workflow_is_believed_no_sooner_than_for_a_seen_one() -> None:
     gone = NotFound(404)
     assert failed((0, gone), (60, gone), (119, gone), sight=STARTED)[1] == []
     assert [type(one) for one in failed((0, gone), (60, gone), (120, gone), sight=STARTED)[1]] == [Vanished]
@@ -371,7 +371,7 @@ def test_what_was_announced_before_an_outage_is_no_part_of_it() -> None:
     assert paused((0, 5000), (150, 5000), (300, 5000)) == [300]
 
 
-def test_a_day_of_announced_pauses_is_endured_and_no_more() -> None:
+def test_only_a_day_of_announced_pauses_does_not_count() -> None:
     day = 86_400.0
     hours = [(3600.0 * n, 3600.0 * n) for n in range(24 * 3)]
     assert paused(*hours)[0] == day + 3600
@@ -379,7 +379,7 @@ def test_a_day_of_announced_pauses_is_endured_and_no_more() -> None:
 
 
 @pytest.mark.parametrize(("seconds", "given_up_at"), [(1000.0, 1300.0), (86_400.0, 86_700.0), (86_401.0, 300.0)])
-def test_what_the_server_announces_has_to_pass_first(seconds: float, given_up_at: float) -> None:
+def test_a_pause_that_the_last_error_announces_has_to_pass_first(seconds: float, given_up_at: float) -> None:
     busy = RateLimited(429)
     busy.retry_after = seconds
     assert failed((0, busy), (150, busy), (given_up_at - 1, busy), sight=SEEN)[1] == []
@@ -406,7 +406,7 @@ def test_two_records_are_of_different_workflows_only_if_both_say_so(said: list[t
         assert sight.identity == tuple(known)
 
 
-def test_a_replaced_workflow_is_told_with_both_records_and_nothing_of_it_is_kept() -> None:
+def test_replaced_holds_both_records_and_nothing_of_the_old_one_is_kept() -> None:
     first, second = Record(7, what="A"), Record(7, Phase.SUCCEEDED, what="B")
     sight = apply_record(NEW, first, 1.0, NOON, identity=("A",))[0]
     sight, event = apply_record(sight, second, 2.0, NOON, identity=("B",))
@@ -417,7 +417,7 @@ def test_a_replaced_workflow_is_told_with_both_records_and_nothing_of_it_is_kept
     assert apply_record(sight, second, 3.0, NOON, identity=("B",)) == (sight, None)
 
 
-def test_one_whose_start_was_answered_is_compared_with_the_answer() -> None:
+def test_a_started_workflow_is_compared_with_the_response_to_its_start() -> None:
     sight = Observation[Any](id=7, since=0.0, expected=True, identity=("A", None))
     replaced = apply_record(sight, Record(7), 1.0, NOON, identity=("B", "x"))[1]
     assert isinstance(replaced, Replaced)
@@ -449,7 +449,7 @@ def test_a_row_that_shows_what_is_known_changes_nothing() -> None:
     assert not told
 
 
-def test_a_row_that_shows_something_new_is_taken_unless_it_may_be_older_than_a_get() -> None:
+def test_a_row_with_a_change_is_applied_unless_it_may_be_older_than_a_get() -> None:
     known, told = knowing(Record(7), lag=2.0)
     assert known.apply_row(Record(7, step="b"), 12.9)
     assert not told
@@ -457,7 +457,7 @@ def test_a_row_that_shows_something_new_is_taken_unless_it_may_be_older_than_a_g
     assert [change.workflow.step for change in told] == ["b"]
 
 
-def test_a_row_that_is_parked_now_is_wanted_whole_unless_it_may_be_older_than_a_get() -> None:
+def test_a_row_that_is_parked_now_needs_a_get_unless_it_may_be_older_than_one() -> None:
     known, told = knowing(Record(7))
     assert not known.apply_row(Record(7, Phase.PARKED), 11.0)
     assert known.apply_row(Record(7, Phase.PARKED), 10.9)
@@ -466,7 +466,7 @@ def test_a_row_that_is_parked_now_is_wanted_whole_unless_it_may_be_older_than_a_
     assert known.apply_row(Record(7, Phase.PARKED), 15.0)
 
 
-def test_a_row_that_has_ended_is_never_all_that_is_wanted() -> None:
+def test_a_row_that_has_ended_always_needs_a_get() -> None:
     for phase in (Phase.RUNNING, Phase.SUCCEEDED):
         known, told = knowing(Record(7, phase))
         assert not known.apply_row(Record(7, Phase.SUCCEEDED), 15.0)
@@ -475,21 +475,21 @@ def test_a_row_that_has_ended_is_never_all_that_is_wanted() -> None:
 
 
 @pytest.mark.parametrize("error", [NotFound(404), ServerError(503)], ids=lambda error: type(error).__name__)
-def test_a_row_that_shows_what_is_known_makes_up_for_looks_that_failed(error: CallError) -> None:
+def test_a_row_that_shows_what_is_known_resets_the_count_of_failed_checks(error: CallError) -> None:
     known, _ = knowing(Record(7))
     known.apply_failure(7, error, POLL)
     assert known.apply_row(Record(7), 15.0)
     assert (known.observations[7].misses, known.observations[7].failures) == (0, 0)
 
 
-def test_a_row_that_shows_what_is_known_is_counted_where_somebody_asks_whether_it_stalls() -> None:
+def test_a_row_that_shows_what_is_known_is_counted_if_stalls_are_watched() -> None:
     known, _ = knowing(Record(7))
     known.tracked.add(7, Tracking(Poll(), stalled_after=3.0))
     assert known.apply_row(Record(7), 15.0)
     assert known.observations[7].unchanged == 1
 
 
-def test_a_row_of_one_that_nobody_watches_is_not_taken() -> None:
+def test_a_row_of_a_workflow_that_is_not_watched_is_ignored() -> None:
     known, told = knowing(Record(7))
     assert not known.apply_row(Record(8), 15.0)
     assert list(known.observations) == [7]
@@ -505,7 +505,7 @@ def knowledge() -> tuple[Tracker[Any], list[Any]]:
     return Tracker(Server(), Clock(now=lambda: 10.0, wall=lambda: 10.0), told.append), told
 
 
-def test_one_that_was_started_is_expected_with_what_the_answer_said_it_is() -> None:
+def test_a_started_workflow_is_expected_with_the_identity_of_the_response() -> None:
     known, _ = knowledge()
     known.note_existing(7, Record(7, what="A"))
     known.note_existing(8)
@@ -516,14 +516,14 @@ def test_one_that_was_started_is_expected_with_what_the_answer_said_it_is() -> N
     ]  # fmt: skip
 
 
-def test_one_that_is_started_while_it_is_watched_is_expected_too() -> None:
+def test_a_workflow_that_is_started_while_it_is_watched_is_expected_too() -> None:
     known, _ = knowledge()
     known.watch(7)
     known.note_existing(7)
     assert known.observations[7].expected
 
 
-def test_the_answer_to_a_later_start_counts() -> None:
+def test_the_response_to_the_later_start_counts() -> None:
     known, _ = knowledge()
     for what in ("A", "B"):
         known.note_existing(7, Record(7, what=what))
@@ -532,7 +532,7 @@ def test_the_answer_to_a_later_start_counts() -> None:
     assert known.observations[7].identity == ("B",)
 
 
-def test_one_that_was_seen_is_expected_when_it_is_watched_again_until_it_has_an_end() -> None:
+def test_a_seen_workflow_is_expected_when_it_is_watched_again_unless_it_has_ended() -> None:
     known, _ = knowledge()
     for id in (1, 2, 3, 4, 5):
         known.watch(id)
@@ -547,7 +547,7 @@ def test_one_that_was_seen_is_expected_when_it_is_watched_again_until_it_has_an_
     assert [sight.expected for sight in known.observations.values()] == [False, True, False, False, True]
 
 
-def test_what_is_known_to_exist_is_bounded_and_the_oldest_is_forgotten() -> None:
+def test_existing_workflows_are_remembered_up_to_a_limit() -> None:
     known, _ = knowledge()
     for id in range(MAX_REMEMBERED + 5):
         known.note_existing(id)
@@ -568,7 +568,7 @@ def test_a_row_of_another_workflow_is_not_believed_and_a_get_is() -> None:
     assert [type(event) for event in told] == [Replaced]
 
 
-def test_a_get_of_another_workflow_counts_once_it_shows_all_of_it() -> None:
+def test_a_get_of_another_workflow_counts_once_its_record_is_complete() -> None:
     known, told = knowledge()
     known.watch(7)
     known.apply_get(Detailed(7, what="A"), 9.0)
@@ -580,7 +580,7 @@ def test_a_get_of_another_workflow_counts_once_it_shows_all_of_it() -> None:
     assert [type(event) for event in told] == [Replaced]
 
 
-def test_one_that_is_watched_again_after_it_was_replaced_is_the_new_one() -> None:
+def test_a_new_watch_after_replaced_begins_with_the_new_workflow() -> None:
     known, told = knowledge()
     known.watch(7)
     known.apply_get(Record(7, what="A"), 9.0)
@@ -610,7 +610,7 @@ def test_an_absolute_bound_works_although_nothing_was_learned(bound: timedelta) 
     assert (stalled.id, stalled.usual, stalled.seconds) == (7, None, pytest.approx(bound.total_seconds()))
 
 
-def test_a_change_begins_an_absolute_bound_anew() -> None:
+def test_a_change_restarts_an_absolute_bound() -> None:
     told: list[Any] = []
     now = 0.0
     known: Tracker[Any] = Tracker(Server(), Clock(now=lambda: now, wall=lambda: now), told.append)

@@ -60,7 +60,7 @@ async def test_the_inner_of_two_blocks_does_not_close_the_outer_one(system: str)
 
 
 @both
-async def test_a_client_that_was_opened_so_often_is_closed_as_often(system: str) -> None:
+async def test_a_client_is_closed_once_for_each_time_it_was_opened(system: str) -> None:
     client = carried(system)
     for _ in range(3):
         assert await client.open() is client
@@ -196,7 +196,7 @@ async def test_a_request_that_closes_the_client_does_not_wait_for_itself(system:
 
 
 @both
-async def test_a_request_whose_code_waits_itself_hangs_nobody(system: str) -> None:
+async def test_a_request_whose_own_code_waits_does_not_hang(system: str) -> None:
     nested = list[int]()
 
     async def waits(request: httpx.Request) -> httpx.Response:

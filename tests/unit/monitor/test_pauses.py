@@ -40,7 +40,7 @@ def pause(workflow: Any) -> Pause:
 # What a record shows
 
 
-def test_a_pause_is_told_by_the_operation_that_is_not_over() -> None:
+def test_a_pause_is_identified_by_the_first_operation_that_has_not_ended() -> None:
     assert pause(A) == pause(paused("paused", "instantiated"))
     others = [
         B,
@@ -99,7 +99,7 @@ async def told(looking: Poller[Any], seconds: float, **settings: Any) -> Sequenc
     return found
 
 
-def test_an_answered_pause_is_not_told_and_the_next_one_is() -> None:
+def test_an_answered_pause_is_not_reported_and_the_next_one_is() -> None:
     async def main() -> tuple[Sequence[Any], int]:
         server = Server()
         server.put(A)
@@ -114,7 +114,7 @@ def test_an_answered_pause_is_not_told_and_the_next_one_is() -> None:
 
 
 @pytest.mark.parametrize("lists", [False, True])
-def test_who_watches_on_is_told_of_the_next_pause_though_it_looks_the_same(*, lists: bool) -> None:
+def test_a_watch_that_goes_on_reports_the_next_pause_although_its_record_is_equal(*, lists: bool) -> None:
     async def main() -> Sequence[Any]:
         server = Server(supports_listing=lists)
         server.put(A, *(Record(id) for id in range(2, 9)))
@@ -129,7 +129,7 @@ def test_who_watches_on_is_told_of_the_next_pause_though_it_looks_the_same(*, li
     assert 95 <= second[2] <= 130
 
 
-def test_who_comes_later_is_not_told_of_an_answered_pause() -> None:
+def test_a_later_watcher_gets_no_answered_pause() -> None:
     async def main() -> Sequence[Sequence[Any]]:
         server = Server()
         server.put(A)
@@ -149,7 +149,7 @@ def test_who_comes_later_is_not_told_of_an_answered_pause() -> None:
     assert [now for _, now, _ in early] == [Phase.PARKED, Phase.PARKED]
 
 
-def test_a_pause_whose_answer_was_refused_is_told_after_all() -> None:
+def test_a_pause_whose_resume_was_refused_is_reported_after_all() -> None:
     async def main() -> Sequence[Any]:
         server = Server()
         server.put(A)
@@ -161,7 +161,7 @@ def test_a_pause_whose_answer_was_refused_is_told_after_all() -> None:
     assert run(main()) == [(None, Phase.PARKED, 33.0)]
 
 
-def test_a_pause_that_waits_in_the_mailbox_is_not_told_once_it_is_answered() -> None:
+def test_a_queued_pause_is_not_returned_after_it_was_answered() -> None:
     async def main() -> Any:
         server = Server()
         server.put(A)

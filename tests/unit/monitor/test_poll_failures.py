@@ -78,7 +78,9 @@ def leaves(error: BaseException | None) -> list[BaseException | None]:
 
 @pytest.mark.parametrize("bug", [ValueError("odd"), KeyError(7), asyncio.CancelledError("odd")], ids=repr)
 @pytest.mark.parametrize("where", ["get", "list", "glance"])
-def test_an_unexpected_error_reaches_every_watcher_and_the_next_one_starts_anew(where: str, bug: BaseException) -> None:
+def test_an_unexpected_error_reaches_every_watcher_and_the_next_one_starts_a_new_task(
+    where: str, bug: BaseException
+) -> None:
     async def main() -> None:
         server = Odd(
             supports_listing=where == "list",
@@ -109,7 +111,7 @@ def test_an_unexpected_error_reaches_every_watcher_and_the_next_one_starts_anew(
     virtual.run(main())
 
 
-def test_what_was_told_before_an_unexpected_error_is_taken_before_it() -> None:
+def test_events_before_an_unexpected_error_are_returned_before_it() -> None:
     async def main() -> None:
         server = Odd(workflows=running(1, 2))
         loop = poller(server)
@@ -143,7 +145,7 @@ def test_a_clock_that_fails_is_an_unexpected_error() -> None:
     virtual.run(main())
 
 
-def test_several_errors_at_once_come_as_a_group() -> None:
+def test_several_errors_in_one_step_come_as_a_group() -> None:
     async def main() -> None:
         class Falling(Server):
             async def get(self, id: int, *, operations: bool) -> Any:
@@ -157,7 +159,7 @@ def test_several_errors_at_once_come_as_a_group() -> None:
     virtual.run(main())
 
 
-def test_an_error_when_nobody_watches_any_more_is_reported_by_the_loop() -> None:
+def test_an_error_without_a_watcher_is_reported_by_the_loop() -> None:
     reported: list[dict[str, Any]] = []
 
     async def main() -> None:
@@ -179,7 +181,7 @@ def test_an_error_when_nobody_watches_any_more_is_reported_by_the_loop() -> None
     assert [type(context["exception"]) for context in reported] == [ExceptionGroup]
 
 
-def test_who_begins_anew_while_the_failed_round_ends_is_told_everything_once() -> None:
+def test_a_watcher_that_starts_while_the_failed_task_ends_gets_each_event_once() -> None:
     class Uneven(Server):
         async def get(self, id: int, *, operations: bool) -> Any:
             self.seconds = 1.0 if id == 1 else 3.0
@@ -209,7 +211,7 @@ def test_who_begins_anew_while_the_failed_round_ends_is_told_everything_once() -
 # Cancelled from outside
 
 
-def test_when_every_task_is_cancelled_who_waits_outside_of_them_is_told() -> None:
+def test_when_every_task_is_cancelled_a_waiter_outside_of_them_gets_an_error() -> None:
     async def main() -> None:
         server = Server(seconds=1.0, workflows=running(1))
         loop = poller(server)

@@ -36,7 +36,7 @@ CALLER: contextvars.ContextVar[str] = contextvars.ContextVar("CALLER", default="
 # Requests belong to the client
 
 
-def test_a_reader_that_gives_up_more_often_than_the_server_answers_sees_everything() -> None:
+def test_a_reader_that_times_out_more_often_than_the_server_answers_gets_every_event() -> None:
     async def main() -> None:
         server = Server(seconds=3.0, workflows=running(1, 2))
         loop = poller(server)
@@ -59,7 +59,7 @@ def test_a_reader_that_gives_up_more_often_than_the_server_answers_sees_everythi
 
 
 @pytest.mark.parametrize("how", ["native", "scope", "timeout", "fails"])
-def test_a_watcher_that_leaves_cuts_no_request_of_another(how: str) -> None:
+def test_a_watcher_that_leaves_cancels_no_request_of_another(how: str) -> None:
     async def main() -> None:
         server = Server(seconds=5.0, workflows=running(7))
         loop = poller(server)
@@ -182,11 +182,11 @@ def assert_no_trace_of_what_a_caller_handles() -> Coroutine[Any, Any, None]:
     return main()
 
 
-def test_what_a_caller_handles_appears_in_no_poll_and_is_not_kept() -> None:
+def test_an_exception_that_a_caller_handles_appears_in_no_poll_and_is_not_kept() -> None:
     virtual.run(assert_no_trace_of_what_a_caller_handles())
 
 
-def test_each_who_raises_a_shared_error_has_one_of_its_own() -> None:
+def test_each_watcher_raises_its_own_copy_of_a_shared_error() -> None:
     async def main() -> None:
         server = Server(workflows={7: Forbidden(403)})
         loop = poller(server)
@@ -249,11 +249,11 @@ def test_it_works_with_eager_tasks(seconds: float) -> None:
 
 
 @eager
-def test_with_eager_tasks_what_a_caller_handles_appears_in_no_poll_and_is_not_kept() -> None:
+def test_with_eager_tasks_an_exception_that_a_caller_handles_appears_in_no_poll_and_is_not_kept() -> None:
     eagerly(assert_no_trace_of_what_a_caller_handles(), virtual.VirtualLoop)
 
 
-def test_a_task_factory_that_knows_no_contexts_will_do() -> None:
+def test_a_task_factory_without_contexts_works() -> None:
     async def main() -> None:
         loop = asyncio.get_running_loop()
         loop.set_task_factory(lambda loop, coroutine: asyncio.Task(coroutine, loop=loop))
@@ -262,7 +262,7 @@ def test_a_task_factory_that_knows_no_contexts_will_do() -> None:
     virtual.run(main())
 
 
-def test_a_poller_whose_loop_was_closed_under_its_watchers_begins_anew_in_the_next_loop() -> None:
+def test_a_poller_whose_loop_was_closed_under_its_watchers_starts_again_in_the_next_loop() -> None:
     server = Server(workflows=running(1))
     loop: Poller[Any] = Poller(server, Clock(now=lambda: 0.0, sleep=anyio.sleep, jitter=lambda: 0.5))
 

@@ -68,7 +68,7 @@ def assert_nothing_left(loop: Poller[Any], server: Server) -> None:
 
 
 @pytest.mark.sweep
-def test_ten_thousand_waiters_of_one_cost_one_request_an_interval() -> None:
+def test_ten_thousand_waits_for_a_workflow_cost_one_request_per_interval() -> None:
     async def main() -> None:
         server = Server(workflows=running(7))
         loop = poller(server)
@@ -83,7 +83,7 @@ def test_ten_thousand_waiters_of_one_cost_one_request_an_interval() -> None:
 
 @pytest.mark.sweep
 @pytest.mark.parametrize("lists", [False, True])
-def test_a_thousand_waiters_of_one_each_ask_for_each_once_an_interval(lists: bool) -> None:  # noqa: FBT001 - a case
+def test_a_thousand_waits_for_a_workflow_each_cost_one_request_per_workflow_and_interval(lists: bool) -> None:  # noqa: FBT001 - a case
     async def main() -> None:
         server = Server(supports_listing=lists, seconds=0.05, workflows=running(*range(1000)))
         loop = poller(server)
@@ -114,7 +114,7 @@ def test_a_slow_reader_has_each_request_sent_once() -> None:
     virtual.run(main())
 
 
-def test_a_watch_of_a_long_list_reads_it_once_though_its_first_page_is_news() -> None:
+def test_a_watch_of_a_long_list_reads_it_once_although_its_first_page_has_changes() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, seconds=0.3, workflows=running(*range(1000)))
         loop = poller(server)
@@ -156,7 +156,9 @@ def test_when_the_first_watcher_is_gone_the_others_go_on(how: str) -> None:
 @pytest.mark.parametrize("lists", [False, True])
 @pytest.mark.parametrize("native", [False, True])
 @pytest.mark.parametrize("steps", range(0, 40, 3))
-def test_a_cut_at_any_point_leaves_nothing_and_spoils_nothing(steps: int, native: bool, lists: bool) -> None:  # noqa: FBT001 - cases
+def test_a_cancellation_at_any_point_leaves_nothing_and_affects_no_other_watcher(
+    steps: int, native: bool, lists: bool  # noqa: FBT001 - cases
+) -> None:  # fmt: skip
     async def main() -> None:
         server = Server(supports_listing=lists, seconds=0.7, workflows=running(1, 2, 3))
         loop = poller(server)
@@ -207,7 +209,7 @@ def test_watchers_that_come_and_go_at_random_leave_nothing_behind() -> None:
     virtual.run(main())
 
 
-def test_deadlines_of_those_who_have_gone_are_thrown_out() -> None:
+def test_deadlines_of_watchers_that_have_left_are_removed() -> None:
     async def main() -> None:
         server = Server(workflows={7: Record(7, Phase.SUCCEEDED)})
         loop = poller(server)
@@ -221,7 +223,7 @@ def test_deadlines_of_those_who_have_gone_are_thrown_out() -> None:
 # What each is told
 
 
-def test_who_comes_later_is_told_at_once_what_is_known() -> None:
+def test_a_later_watcher_gets_the_known_record_immediately() -> None:
     async def main() -> None:
         server = Server(workflows=running(7))
         loop = poller(server)
@@ -244,7 +246,7 @@ def test_who_comes_later_is_told_at_once_what_is_known() -> None:
     virtual.run(main())
 
 
-def test_who_gives_up_gives_up_nobody_elses_watch() -> None:
+def test_a_cancelled_watcher_ends_no_other_watch() -> None:
     async def main() -> None:
         server = Server(workflows=running(1, 2))
         loop = poller(server)
@@ -301,7 +303,7 @@ def test_ids_are_added_and_dropped_while_watching() -> None:
     virtual.run(main())
 
 
-def test_who_is_dropped_and_added_while_asked_for_is_asked_for_once() -> None:
+def test_a_workflow_that_is_dropped_and_added_during_its_request_is_requested_once() -> None:
     async def main() -> None:
         server = Server(seconds=1.0, workflows=running(1, 2))
         loop = poller(server)
@@ -317,7 +319,7 @@ def test_who_is_dropped_and_added_while_asked_for_is_asked_for_once() -> None:
 # The end of everything
 
 
-def test_when_the_client_is_closed_everybody_who_waits_is_told() -> None:
+def test_when_the_client_is_closed_every_waiter_gets_an_error() -> None:
     async def main() -> None:
         server = Server(workflows=running(*range(50)))
         loop = poller(server)
@@ -366,7 +368,7 @@ def test_each_waiter_has_a_deadline_of_its_own() -> None:
     virtual.run(main())
 
 
-def test_a_last_look_is_taken_at_the_deadline() -> None:
+def test_a_last_check_is_made_at_the_deadline() -> None:
     async def main() -> None:
         server = Server(workflows=running(7))
         loop, slow = poller(server), Poll(interval=100, ceiling=100, jitter=0)
@@ -378,7 +380,7 @@ def test_a_last_look_is_taken_at_the_deadline() -> None:
     virtual.run(main())
 
 
-def test_a_look_that_never_returns_keeps_nobody_beyond_the_deadline() -> None:
+def test_a_check_that_never_ends_delays_no_deadline() -> None:
     async def main() -> None:
         server, now = Server(seconds=1e9, workflows=running(1, 2)), asyncio.get_running_loop().time
         loop = poller(server)
@@ -395,7 +397,7 @@ def test_a_look_that_never_returns_keeps_nobody_beyond_the_deadline() -> None:
     virtual.run(main())
 
 
-def test_of_many_the_deadline_leaves_over_each_has_timed_out_and_the_others_have_not() -> None:
+def test_at_the_deadline_each_workflow_without_an_outcome_has_timed_out() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(*range(300)))
         loop = poller(server)
@@ -412,7 +414,7 @@ def test_of_many_the_deadline_leaves_over_each_has_timed_out_and_the_others_have
 # Bad ones
 
 
-def test_bad_ones_never_spoil_the_rest() -> None:
+def test_workflows_that_fail_never_affect_the_others() -> None:
     async def main() -> None:
         server = Server(workflows=running(1) | {2: Forbidden(403), 3: NotFound(404), 4: ServerError(503)})
         loop = poller(server)
@@ -467,7 +469,7 @@ class Uneven(Server):
         return self.workflows[id]
 
 
-def test_every_place_is_kept_busy_while_more_is_due_than_may_be_on_its_way() -> None:
+def test_every_request_slot_is_busy_while_there_is_a_backlog() -> None:
     async def main() -> None:
         count = 20 * MAX_IN_FLIGHT
         server = Uneven(workflows=running(*range(count)))
@@ -492,7 +494,7 @@ def due_now(count: int) -> DueQueue:
     return agenda
 
 
-def test_in_a_crowd_news_is_told_as_soon_as_it_has_come() -> None:
+def test_with_a_backlog_an_event_is_delivered_as_soon_as_it_comes() -> None:
     async def main() -> None:
         count = 100 * MAX_IN_FLIGHT
         server = Server(seconds=0.1, workflows=running(*range(count)))
@@ -513,7 +515,7 @@ def test_in_a_crowd_news_is_told_as_soon_as_it_has_come() -> None:
 
 @pytest.mark.sweep
 @pytest.mark.parametrize("seconds", [0.3, 1.0])
-def test_a_deadline_comes_in_time_though_more_is_due_than_may_be_on_its_way(seconds: float) -> None:
+def test_a_deadline_comes_in_time_although_there_is_a_backlog(seconds: float) -> None:
     async def main() -> None:
         count = 200 * MAX_IN_FLIGHT
         server = Server(seconds=0.1, workflows=running(*range(count)))
@@ -532,7 +534,7 @@ def test_a_deadline_comes_in_time_though_more_is_due_than_may_be_on_its_way(seco
     virtual.run(main())
 
 
-def test_a_client_that_is_closed_in_a_crowd_asks_for_nothing_more() -> None:
+def test_a_client_that_is_closed_with_a_backlog_sends_no_further_request() -> None:
     async def main() -> None:
         count = 10 * MAX_IN_FLIGHT
         server = Server(workflows={id: ClientClosed("closed") for id in range(count)})

@@ -117,7 +117,7 @@ def longest_gap(looks: dict[int, list[float]]) -> float:
 
 @pytest.mark.sweep
 @pytest.mark.parametrize("count", [250, 1000, 5000])
-def test_with_a_list_an_interval_costs_its_pages_and_the_changes(count: int) -> None:
+def test_with_a_list_an_interval_costs_its_pages_and_a_get_per_change(count: int) -> None:
     drive = Drive(Scheduler(supports_listing=True, supports_bulk_check=False), listed=set(range(count)))
     drive.add(range(count))
     drive.run(20)
@@ -134,7 +134,7 @@ def test_with_a_list_an_interval_costs_its_pages_and_the_changes(count: int) -> 
     assert drive.requests(began) <= (intervals + 1) * -(-count // 100) + ended
 
 
-def test_a_few_of_a_long_list_are_got_one_by_one_because_that_is_cheaper() -> None:
+def test_a_few_workflows_of_a_long_list_get_a_get_each_because_that_is_cheaper() -> None:
     drive = Drive(Scheduler(supports_listing=True, supports_bulk_check=False, pages=10), listed=set(range(1000)))
     drive.add(range(10))
     drive.run(200)
@@ -155,7 +155,7 @@ def test_an_interval_never_costs_more_than_the_cheaper_of_list_and_gets(pages: i
     assert drive.requests(began) <= min(pages, count) * (100 / drive.poll.interval + 1) * 1.1
 
 
-def test_one_that_joins_many_is_got_at_once_and_then_covered_by_the_list() -> None:
+def test_a_workflow_that_joins_many_gets_a_get_immediately_and_is_then_left_to_the_list() -> None:
     drive = Drive(Scheduler(supports_listing=True, supports_bulk_check=False), listed=set(range(500)))
     drive.add(range(500))
     drive.run(10)
@@ -167,7 +167,7 @@ def test_one_that_joins_many_is_got_at_once_and_then_covered_by_the_list() -> No
     assert 777 in drive.plan.by_list
 
 
-def test_many_that_join_many_bring_the_next_look_at_the_list_forward() -> None:
+def test_many_workflows_that_join_many_make_the_list_due_earlier() -> None:
     slow = Poll(interval=2, ceiling=600)
     drive = Drive(Scheduler(supports_listing=True, supports_bulk_check=False), slow, set(range(500)))
     drive.add(range(500))
@@ -181,7 +181,7 @@ def test_many_that_join_many_bring_the_next_look_at_the_list_forward() -> None:
     assert not [at for at in drive.gets if at >= began]
 
 
-def test_the_list_is_looked_at_no_more_than_once_an_interval_however_many_join() -> None:
+def test_the_list_is_read_at_most_once_per_interval_however_many_workflows_join() -> None:
     drive = Drive(Scheduler(supports_listing=True, supports_bulk_check=False), listed=set(range(100)))
     drive.add(range(100))
     for n in range(100, 4000, 20):
@@ -191,7 +191,7 @@ def test_the_list_is_looked_at_no_more_than_once_an_interval_however_many_join()
     assert min(later - earlier for earlier, later in pairwise(drive.sweeps)) >= drive.poll.interval - TICK
 
 
-def test_the_first_look_comes_after_the_initial_pause_of_each() -> None:
+def test_the_first_check_comes_after_the_initial_delay_of_each_workflow() -> None:
     drive = Drive(Scheduler(supports_listing=False, supports_bulk_check=False))
     for id, initial in ((1, 0.0), (2, 5.0), (3, 60.0)):
         drive.sights[id] = Observation(id=id, since=drive.now)
@@ -200,7 +200,7 @@ def test_the_first_look_comes_after_the_initial_pause_of_each() -> None:
     assert [drive.looks[id][0] - 1000 for id in (1, 2, 3)] == pytest.approx([0, 5, 60], abs=2 * TICK)
 
 
-def test_the_list_too_waits_for_the_initial_pause() -> None:
+def test_the_list_waits_for_the_initial_delay_too() -> None:
     drive = Drive(Scheduler(supports_listing=True, supports_bulk_check=False), Poll(initial=30), set(range(200)))
     drive.add(range(200))
     drive.run(60)
@@ -212,7 +212,7 @@ def test_the_list_too_waits_for_the_initial_pause() -> None:
 
 @pytest.mark.sweep
 @pytest.mark.parametrize(("lists", "count"), [(False, 50), (False, 1000), (True, 2000)])
-def test_nobody_waits_longer_than_two_intervals_for_a_look(lists: bool, count: int) -> None:  # noqa: FBT001 - a case
+def test_no_workflow_waits_longer_than_two_intervals_for_a_check(lists: bool, count: int) -> None:  # noqa: FBT001 - a case
     drive = Drive(Scheduler(supports_listing=lists, supports_bulk_check=False), listed=set(range(count)))
     drive.add(range(count))
     drive.run(300)
@@ -221,7 +221,7 @@ def test_nobody_waits_longer_than_two_intervals_for_a_look(lists: bool, count: i
     assert min(len(ats) for ats in drive.looks.values()) >= 300 / drive.poll.interval / 1.3
 
 
-def test_no_more_than_so_many_are_on_their_way_and_the_longest_due_is_next() -> None:
+def test_at_most_64_requests_are_in_flight_and_the_longest_due_is_next() -> None:
     plan = Scheduler(supports_listing=False, supports_bulk_check=False)
     sights = {id: Observation[Any](id=id, since=0.0) for id in range(200)}
     for id in sights:
@@ -247,7 +247,7 @@ def peak(ats: list[float], begin: float, end: float, window: float) -> float:
 
 @pytest.mark.sweep
 @pytest.mark.parametrize("jitter", [0.0, 0.2])
-def test_ten_thousand_without_a_list_are_asked_for_evenly(jitter: float) -> None:
+def test_gets_of_ten_thousand_workflows_are_spread_evenly(jitter: float) -> None:
     poll = Poll(interval=20, backoff=1, ceiling=20, jitter=jitter)
     drive = Drive(Scheduler(supports_listing=False, supports_bulk_check=False), poll)
     drive.add(range(10_000))
@@ -255,7 +255,7 @@ def test_ten_thousand_without_a_list_are_asked_for_evenly(jitter: float) -> None
     assert peak(drive.gets, 1000, 1200, poll.interval / 10) <= 1.2
 
 
-def test_no_interval_ever_asks_for_more_than_all_of_them() -> None:
+def test_no_interval_has_more_gets_than_workflows() -> None:
     poll = Poll(interval=10, backoff=1.5, ceiling=60)
     drive = Drive(Scheduler(supports_listing=False, supports_bulk_check=False), poll)
     drive.add(range(3000))
@@ -268,7 +268,7 @@ def test_no_interval_ever_asks_for_more_than_all_of_them() -> None:
 
 
 @pytest.mark.sweep
-def test_glances_ask_for_many_at_once_and_every_tenth_look_is_certain() -> None:
+def test_bulk_checks_stand_for_many_workflows_and_every_tenth_check_is_a_get() -> None:
     drive = Drive(Scheduler(supports_listing=False, supports_bulk_check=True))
     drive.add(range(1000))
     drive.run(20)
@@ -279,7 +279,7 @@ def test_glances_ask_for_many_at_once_and_every_tenth_look_is_certain() -> None:
     assert drive.requests(began) - got <= 1.5 * 1000 / BULK_SIZE * 200 / drive.poll.interval
 
 
-def test_no_glance_asks_about_more_than_fits() -> None:
+def test_no_bulk_check_is_larger_than_its_limit() -> None:
     plan = Scheduler(supports_listing=False, supports_bulk_check=True)
     sights = {id: Observation[Any](id=id, since=0.0, workflow=Record(id)) for id in range(1000)}
     for id in sights:
@@ -300,7 +300,7 @@ def test_no_glance_asks_about_more_than_fits() -> None:
     ],
     ids=["never seen", "parked", "of an unknown state", "not found", "glanced at nine times"],
 )
-def test_who_is_not_glanced_at(sight: Observation[Any]) -> None:
+def test_these_workflows_get_no_bulk_check(sight: Observation[Any]) -> None:
     plan = Scheduler(supports_listing=False, supports_bulk_check=True)
     sights = {id: Observation[Any](id=id, since=0.0, workflow=Record(id)) for id in range(5)} | {9: sight}
     for id in sights:
@@ -309,7 +309,7 @@ def test_who_is_not_glanced_at(sight: Observation[Any]) -> None:
     assert (asks.gets, asks.bulk_checks) == ((9,), ((0, 1, 2, 3, 4),))
 
 
-def test_who_is_watched_with_operations_is_never_glanced_at() -> None:
+def test_a_workflow_watched_with_operations_gets_no_bulk_check() -> None:
     plan = Scheduler(supports_listing=False, supports_bulk_check=True)
     sights = {id: Observation[Any](id=id, since=0.0, workflow=Record(id)) for id in range(10)}
     for id in sights:
@@ -318,7 +318,7 @@ def test_who_is_watched_with_operations_is_never_glanced_at() -> None:
     assert (set(asks.gets), asks.bulk_checks) == ({0, 1, 2, 3, 4}, ((5, 6, 7, 8, 9),))
 
 
-def test_what_a_glance_doubts_is_got_at_once() -> None:
+def test_a_workflow_that_a_bulk_check_suspects_gets_a_get_immediately() -> None:
     drive = Drive(Scheduler(supports_listing=False, supports_bulk_check=True))
     drive.add(range(100))
     drive.run(8)
@@ -330,7 +330,7 @@ def test_what_a_glance_doubts_is_got_at_once() -> None:
 # The list
 
 
-def test_who_leaves_the_list_is_got_at_once_to_be_certain() -> None:
+def test_a_workflow_that_leaves_the_list_gets_a_get_immediately() -> None:
     drive = Drive(Scheduler(supports_listing=True, supports_bulk_check=False), listed=set(range(200)))
     drive.add(range(200))
     drive.run(10)
@@ -341,7 +341,7 @@ def test_who_leaves_the_list_is_got_at_once_to_be_certain() -> None:
     assert (asks.gets, asks.confirms) == ((7,), frozenset({7}))
 
 
-def test_who_is_active_and_not_listed_does_not_bounce() -> None:
+def test_an_active_workflow_that_is_not_listed_does_not_move_back_and_forth() -> None:
     drive = Drive(Scheduler(supports_listing=True, supports_bulk_check=False), listed=set(range(300)))
     drive.add(range(310))
     drive.run(20)
@@ -356,7 +356,7 @@ def test_who_is_active_and_not_listed_does_not_bounce() -> None:
     assert drive.plan.by_list == set(range(310))
 
 
-def test_a_list_that_is_gone_leaves_gets() -> None:
+def test_without_the_list_gets_are_sent() -> None:
     drive = Drive(Scheduler(supports_listing=True, supports_bulk_check=False), listed=set(range(100)))
     drive.add(range(100))
     drive.plan.disable_list(float("inf"))
@@ -365,7 +365,7 @@ def test_a_list_that_is_gone_leaves_gets() -> None:
     assert longest_gap(drive.looks) <= 2 * drive.poll.interval
 
 
-def test_a_list_that_is_gone_for_a_while_comes_back() -> None:
+def test_a_list_that_was_disabled_for_a_while_is_used_again() -> None:
     drive = Drive(Scheduler(supports_listing=True, supports_bulk_check=False), listed=set(range(100)))
     drive.add(range(100))
     drive.run(10)
@@ -376,7 +376,7 @@ def test_a_list_that_is_gone_for_a_while_comes_back() -> None:
     assert longest_gap(drive.looks) <= 2.2 * drive.poll.interval
 
 
-def test_a_list_that_wishes_to_be_left_alone_is() -> None:
+def test_a_list_is_not_read_during_its_pause() -> None:
     drive = Drive(Scheduler(supports_listing=True, supports_bulk_check=False), listed=set(range(100)))
     drive.add(range(100))
     drive.run(10)
@@ -401,7 +401,7 @@ def odd(count: int, listed: set[int], seconds: float, *, before: float = 10) -> 
     return drive
 
 
-def test_a_list_that_shows_none_of_many_that_ran_is_read_again_before_it_is_believed() -> None:
+def test_a_list_that_shows_none_of_many_seen_workflows_is_read_again_before_it_is_believed() -> None:
     drive = odd(500, set(), 2)
     drive.run(20)
     assert not drive.gets
@@ -414,19 +414,19 @@ def test_a_list_that_shows_none_of_many_twice_is_believed() -> None:
     assert {id for id, ats in drive.looks.items() if ats[-1] > 1010} == set(range(500))
 
 
-def test_a_few_that_a_list_no_longer_shows_are_got_at_once() -> None:
+def test_a_few_workflows_that_a_list_no_longer_shows_get_a_get_immediately() -> None:
     drive = odd(20, set(), 1)
     assert len(drive.gets) == 20
 
 
-def test_a_list_that_shows_none_of_those_that_were_never_seen_is_believed() -> None:
+def test_a_list_that_shows_none_of_many_unseen_workflows_is_believed() -> None:
     drive = odd(500, set(), 1, before=0)
     assert len(drive.gets) >= 500 * TICK / drive.poll.interval
 
 
 @pytest.mark.parametrize("listed", [set[int](), set(range(10)), set(range(250)), set(range(0, 500, 50))])
 @pytest.mark.parametrize("before", [0, 10])
-def test_a_list_that_was_odd_for_a_while_is_used_again(listed: set[int], before: float) -> None:
+def test_a_list_that_was_empty_for_a_while_is_used_again(listed: set[int], before: float) -> None:
     drive = odd(500, listed, 8, before=before)
     drive.run(2 * RELIST_EVERY * drive.poll.interval)
     assert drive.plan.by_list == set(range(500))
@@ -443,7 +443,7 @@ def test_a_list_that_stays_empty_costs_a_page_now_and_then() -> None:
     assert longest_gap(drive.looks) <= 2.5 * drive.poll.interval  # one more interval where the list was not believed
 
 
-def test_a_list_that_shows_nothing_of_what_is_watched_is_not_read_where_gets_are_cheaper() -> None:
+def test_a_list_that_shows_no_watched_workflow_is_not_read_if_gets_are_cheaper() -> None:
     drive = Drive(Scheduler(supports_listing=True, supports_bulk_check=False, pages=10), listed=set(range(1000)))
     drive.add(range(1000))
     drive.run(10)
@@ -469,7 +469,7 @@ def test_a_list_that_is_not_supported_is_not_read_again() -> None:
 
 
 @pytest.mark.parametrize(("lists", "glances"), [(False, False), (False, True), (True, False)])
-def test_nothing_at_all_is_asked_while_the_server_is_left_alone(lists: bool, glances: bool) -> None:  # noqa: FBT001 - cases
+def test_no_request_is_sent_during_a_pause(lists: bool, glances: bool) -> None:  # noqa: FBT001 - cases
     drive = Drive(Scheduler(supports_listing=lists, supports_bulk_check=glances), listed=set(range(900)))
     drive.add(range(1000))
     drive.run(30)
@@ -485,7 +485,7 @@ def test_nothing_at_all_is_asked_while_the_server_is_left_alone(lists: bool, gla
     assert all(drive.looks[id][-1] > until for id in range(1010))
 
 
-def test_after_a_pause_what_is_late_is_spread_over_an_interval() -> None:
+def test_after_a_pause_overdue_checks_are_spread_over_an_interval() -> None:
     drive = Drive(
         Scheduler(supports_listing=False, supports_bulk_check=False), Poll(interval=10, backoff=1, ceiling=10)
     )
@@ -498,7 +498,7 @@ def test_after_a_pause_what_is_late_is_spread_over_an_interval() -> None:
     assert all(seconds[second] <= 1.5 * 100 for second in range(20))
 
 
-def test_a_pause_brings_nothing_forward() -> None:
+def test_a_pause_makes_no_check_earlier() -> None:
     drive = Drive(Scheduler(supports_listing=False, supports_bulk_check=False), Poll(interval=2, ceiling=600))
     drive.add(range(10))
     for id in range(10):
@@ -509,7 +509,7 @@ def test_a_pause_brings_nothing_forward() -> None:
     assert not drive.gets
 
 
-def test_a_plan_without_anything_to_watch_has_no_next_instant_in_a_pause_either() -> None:
+def test_without_workflows_there_is_no_next_instant_in_a_pause_either() -> None:
     plan = Scheduler(supports_listing=True, supports_bulk_check=True)
     plan.paused_until = 100.0
     assert plan.next_requests(0.0, {}).next_at is None
@@ -518,7 +518,7 @@ def test_a_plan_without_anything_to_watch_has_no_next_instant_in_a_pause_either(
 # Bulk checks that are left out
 
 
-def test_without_bulk_checks_everything_is_got_and_later_they_are_used_again() -> None:
+def test_while_bulk_checks_are_disabled_gets_are_sent_and_later_bulk_checks_again() -> None:
     drive = Drive(Scheduler(supports_listing=False, supports_bulk_check=True))
     drive.add(range(200))
     drive.run(20)
@@ -534,7 +534,7 @@ def test_without_bulk_checks_everything_is_got_and_later_they_are_used_again() -
 # Paces
 
 
-def test_the_faster_of_two_paces_counts() -> None:
+def test_the_poll_with_the_shorter_interval_counts() -> None:
     plan = Scheduler(supports_listing=False, supports_bulk_check=False)
     slow, fast = Poll(interval=5), Poll(interval=1)
     for poll in (slow, fast, slow):
@@ -545,7 +545,7 @@ def test_the_faster_of_two_paces_counts() -> None:
     assert not plan.tracked
 
 
-def test_a_wake_makes_the_next_look_sooner_and_certain() -> None:
+def test_a_wake_makes_the_next_check_an_earlier_get() -> None:
     drive = Drive(Scheduler(supports_listing=True, supports_bulk_check=True), listed=set(range(300)))
     drive.add(range(300))
     drive.run(10)
@@ -651,7 +651,7 @@ class Chaos:
 
 
 @given(DEEDS, st.booleans(), st.booleans())
-def test_whatever_is_done_nobody_is_forgotten_and_nothing_is_left(
+def test_after_any_steps_no_workflow_is_forgotten_and_nothing_is_left(
     deeds: list[tuple[str, int]], lists: bool, glances: bool  # noqa: FBT001 - cases
 ) -> None:  # fmt: skip
     chaos = Chaos(Scheduler(supports_listing=lists, supports_bulk_check=glances))
@@ -676,7 +676,7 @@ def test_whatever_is_done_nobody_is_forgotten_and_nothing_is_left(
     assert plan.watched == 0
 
 
-def test_after_an_outage_everybody_is_due_within_an_interval_evenly_and_whoever_was_doubted_first() -> None:
+def test_after_an_outage_checks_are_spread_over_an_interval_and_suspects_come_first() -> None:
     drive = Drive(Scheduler(supports_listing=False, supports_bulk_check=False), EXACT)
     drive.add(range(1000))
     drive.run(10)
@@ -713,7 +713,7 @@ def over(drive: Drive, id: int) -> tuple[int, bool] | None:
     return drive.plan.next_get(drive.now, drive.sights)
 
 
-def test_the_one_that_is_due_longest_takes_the_place_of_one_that_is_over() -> None:
+def test_the_longest_due_get_takes_the_slot_of_a_finished_one() -> None:
     drive = behind(3 * MAX_IN_FLIGHT)
     assert [over(drive, id) for id in range(2 * MAX_IN_FLIGHT)] == [
         (id, False) for id in range(MAX_IN_FLIGHT, 3 * MAX_IN_FLIGHT)
@@ -723,7 +723,7 @@ def test_the_one_that_is_due_longest_takes_the_place_of_one_that_is_over() -> No
     assert drive.plan.request_count == MAX_IN_FLIGHT - 1
 
 
-def test_what_takes_a_place_is_confirmed_if_it_was_doubted() -> None:
+def test_a_get_in_a_free_slot_reads_the_complete_record_of_a_suspect() -> None:
     drive = behind(2 * MAX_IN_FLIGHT)
     drive.plan.schedule(2 * MAX_IN_FLIGHT - 1, drive.now - 60)
     assert over(drive, 0) == (2 * MAX_IN_FLIGHT - 1, True)
@@ -738,17 +738,17 @@ def test_what_takes_a_place_is_confirmed_if_it_was_doubted() -> None:
     ],
     ids=["somebody new", "the list is due"],
 )
-def test_nothing_takes_a_place_where_there_is_more_to_think_of(more: dict[str, Any]) -> None:
+def test_no_get_takes_a_free_slot_if_the_next_requests_need_a_plan(more: dict[str, Any]) -> None:
     assert over(behind(2 * MAX_IN_FLIGHT, **more), 0) is None
 
 
-def test_who_can_be_glanced_at_with_others_takes_no_place_alone() -> None:
+def test_a_workflow_that_fits_a_bulk_check_takes_no_free_slot() -> None:
     drive = behind(2 * MAX_IN_FLIGHT)
     drive.sights[MAX_IN_FLIGHT] = evolve(drive.sights[MAX_IN_FLIGHT], workflow=Record(MAX_IN_FLIGHT))
     assert over(drive, 0) is None
 
 
-def test_no_more_are_taken_out_of_the_agenda_than_may_begin() -> None:
+def test_only_as_many_ids_leave_the_due_queue_as_there_are_slots() -> None:
     drive = behind(50_000)
     assert len(drive.plan.single) == 50_000 - MAX_IN_FLIGHT
     popped = 0

@@ -46,7 +46,7 @@ def test_changes_become_one_that_keeps_every_transition_of_an_operation() -> Non
     assert [operation.operation for operation in one.operations] == ["a", "b", "c", "d"]
 
 
-def test_a_change_waits_though_something_else_is_told_after_it() -> None:
+def test_a_change_stays_queued_if_another_event_follows_it() -> None:
     for after in (
         stalled(7),
         Vanished[Any](id=7, error=NotFound(404)),
@@ -59,7 +59,7 @@ def test_a_change_waits_though_something_else_is_told_after_it() -> None:
         assert (first.operations[0].operation, second) == ("a", after)
 
 
-def test_what_a_change_has_overtaken_is_not_told_any_more() -> None:
+def test_an_event_that_a_change_follows_is_dropped() -> None:
     slow = subscription()
     for event in (change(7, None, Phase.RUNNING), stalled(7), change(7, Phase.RUNNING, Phase.SUCCEEDED)):
         slow.put(event)
@@ -67,14 +67,14 @@ def test_what_a_change_has_overtaken_is_not_told_any_more() -> None:
     assert (one.was, one.now) == (None, Phase.SUCCEEDED)
 
 
-def test_who_has_waited_longest_is_taken_first() -> None:
+def test_the_oldest_event_is_taken_first() -> None:
     slow = subscription()
     for id in (3, 1, 2, 3):
         slow.put(change(id, None, Phase.RUNNING))
     assert [event.id for event in taken(slow)] == [3, 1, 2]
 
 
-def test_what_is_dropped_is_not_told() -> None:
+def test_events_of_a_dropped_workflow_are_removed() -> None:
     slow = subscription()
     slow.put(change(1, None, Phase.RUNNING))
     slow.put(change(2, None, Phase.RUNNING))
@@ -83,7 +83,7 @@ def test_what_is_dropped_is_not_told() -> None:
     assert slow.ids == {2, 3, 7}
 
 
-def test_what_was_taken_and_is_put_back_comes_before_what_has_come_since() -> None:
+def test_an_event_that_is_put_back_comes_before_later_ones() -> None:
     slow = subscription()
     slow.put(change(7, None, Phase.WAITING, "a", key="7/1"))
     slow.put(change(1, None, Phase.RUNNING))
@@ -96,7 +96,7 @@ def test_what_was_taken_and_is_put_back_comes_before_what_has_come_since() -> No
     assert [operation.operation for operation in one.operations] == ["a", "b"]
 
 
-def test_a_stall_that_is_put_back_is_not_told_after_the_change_that_ended_it() -> None:
+def test_a_stall_that_is_put_back_is_dropped_if_a_change_has_ended_it() -> None:
     slow = subscription()
     slow.put(stalled(7))
     told = slow.get_nowait()
@@ -107,7 +107,7 @@ def test_a_stall_that_is_put_back_is_not_told_after_the_change_that_ended_it() -
     assert one.now is Phase.SUCCEEDED
 
 
-def test_what_is_put_back_after_it_was_dropped_is_not_told() -> None:
+def test_an_event_of_a_dropped_workflow_is_not_put_back() -> None:
     slow = subscription()
     slow.put(change(7, None, Phase.RUNNING))
     told = slow.get_nowait()
@@ -121,7 +121,7 @@ PHASES = st.sampled_from([Phase.WAITING, Phase.RUNNING, Phase.PARKED, Phase.SUCC
 
 
 @given(st.lists(st.tuples(st.integers(1, 3), st.one_of(PHASES, st.sampled_from(["stalled", "take", "put back"])))))
-def test_however_slow_no_chain_has_a_gap_no_operation_is_lost_and_the_mail_is_short(
+def test_for_a_slow_reader_no_transition_is_lost_and_the_queue_is_short(
     posts: list[tuple[int, Any]],
 ) -> None:
     slow, posted = subscription(), dict[int, list[str]]()
@@ -148,7 +148,7 @@ def test_however_slow_no_chain_has_a_gap_no_operation_is_lost_and_the_mail_is_sh
         assert changes[-1].now is last[id]
 
 
-def test_a_watcher_is_ready_for_mail_for_its_deadline_and_for_the_end_of_everything() -> None:
+def test_a_watcher_is_ready_for_an_event_its_deadline_and_its_end() -> None:
     mailed, late, closed, done = subscription(), subscription(), subscription(), subscription()
     assert not mailed.ready
     done.ids.clear()

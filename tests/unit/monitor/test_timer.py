@@ -32,22 +32,22 @@ def rung(settings: list[tuple[int, int]]) -> list[float]:
 
 @settings(max_examples=50)
 @given(st.lists(SET, min_size=1, max_size=8))
-def test_it_rings_at_or_before_each_instant_it_is_set_to_and_not_before_it_is_set(sets: list[tuple[int, int]]) -> None:
+def test_a_timer_calls_back_at_or_before_each_instant_and_not_before_it_is_set(sets: list[tuple[int, int]]) -> None:
     rings = rung(sets)
     for when, at in sets:
         assert any(when <= ring <= max(when, at) for ring in rings)
     assert len(rings) <= len(sets)
 
 
-def test_it_rings_at_the_earliest_and_not_again_for_the_later_ones() -> None:
+def test_a_timer_calls_back_at_the_earliest_instant_only() -> None:
     assert rung([(0, 9), (1, 5), (2, 7)]) == [5]
 
 
-def test_it_can_be_set_again_once_it_has_rung() -> None:
+def test_a_timer_can_be_set_again_after_its_callback() -> None:
     assert rung([(0, 3), (4, 6)]) == [3, 6]
 
 
-async def test_set_twice_in_one_turn_it_sleeps_once() -> None:
+async def test_a_timer_that_is_set_twice_in_one_step_sleeps_once() -> None:
     slept = list[float]()
 
     async def sleep(seconds: float) -> None:

@@ -66,35 +66,35 @@ def waited(*shows: Any, check: bool = False, **terms: Any) -> tuple[Any, Shown, 
 
 
 @pytest.mark.parametrize("phase", list(Phase))
-def test_a_wait_ends_with_the_workflow_in_whatever_way_it_ends(phase: Phase) -> None:
+def test_a_wait_ends_with_the_workflow_for_every_final_phase(phase: Phase) -> None:
     shown = Record(7, phase)
     assert waited(RUNNING, shown, DONE)[0] == (shown if phase.final else DONE)
 
 
-def test_a_change_of_state_or_step_makes_the_looks_frequent_again() -> None:
+def test_a_change_of_state_or_step_makes_the_checks_frequent_again() -> None:
     encode, publish = Record(7, step="encode"), Record(7, step="publish")
     failing = Record(7, step="publish", word="failing")
     _, server, _ = waited(encode, encode, encode, encode, publish, publish, failing, DONE)
     assert server.pauses == [1, 2, 4, 8, 1, 2, 1]
 
 
-def test_the_first_look_comes_after_the_initial_pause() -> None:
+def test_the_first_check_comes_after_the_initial_delay() -> None:
     assert waited(DONE, poll=Poll(initial=5))[2] == pytest.approx(5, abs=0.01)
 
 
 @pytest.mark.parametrize("deadline", [0, -1, float("nan")])
-def test_a_deadline_that_is_none_is_refused(deadline: float) -> None:
+def test_an_invalid_timeout_is_rejected(deadline: float) -> None:
     with pytest.raises(InvalidArgument, match="timeout"):
         waited(DONE, timeout=deadline)
 
 
-def test_a_deadline_ends_the_wait_with_the_last_record() -> None:
+def test_a_timeout_ends_the_wait_with_the_last_record() -> None:
     with pytest.raises(WaitTimeout) as caught:
         waited(RUNNING, timeout=10)
     assert (caught.value.workflow_id, caught.value.timeout, caught.value.workflow) == (7, 10, RUNNING)
 
 
-def test_a_last_look_is_taken_at_the_deadline() -> None:
+def test_a_last_check_is_made_at_the_deadline() -> None:
     found, server, _ = waited(RUNNING, RUNNING, RUNNING, DONE, timeout=4)
     assert (found, server.pauses) == (DONE, [1, 2, 1])
 
@@ -107,13 +107,13 @@ def test_a_parked_workflow_is_waited_for_returned_or_raised() -> None:
     assert caught.value.workflow == PARKED
 
 
-def test_no_fourth_way_of_parking_is_known() -> None:
+def test_an_unknown_value_of_parked_is_rejected() -> None:
     with pytest.raises(InvalidArgument, match="parked"):
         waited(DONE, parked="ignore")
 
 
 @pytest.mark.parametrize("phase", [Phase.FAILED, Phase.STOPPED, Phase.PARTIAL])
-def test_with_check_only_success_is_good_enough(phase: Phase) -> None:
+def test_with_check_every_phase_but_success_raises(phase: Phase) -> None:
     assert waited(Record(7, phase))[0] == Record(7, phase)
     with pytest.raises(WorkflowFailed) as caught:
         waited(Record(7, phase), check=True)
@@ -126,7 +126,7 @@ def test_a_wait_until_something_ends_with_the_first_record_that_shows_it() -> No
     assert waited(RUNNING, DONE, until=lambda w: w.step == "editor")[0] == DONE
 
 
-def test_until_is_only_asked_about_records_that_show_their_operations() -> None:
+def test_until_is_called_only_with_records_that_hold_their_operations() -> None:
     async def main() -> None:
         server = Server(workflows={7: Detailed(7, operations=(Operation("encode", "running"),))})
         loop = poller(server)
@@ -159,7 +159,7 @@ def test_many_are_parked_in_three_ways() -> None:
     virtual.run(main())
 
 
-def test_an_id_given_twice_has_its_outcome_twice_and_none_has_none() -> None:
+def test_an_id_given_twice_has_its_outcome_twice_and_no_id_has_none() -> None:
     async def main() -> None:
         loop = poller(Server(workflows={7: DONE, 8: Record(8, Phase.FAILED)}))
         outcomes = await wait_all(loop, [8, 7, 8], WaitOptions[Any]())
@@ -173,37 +173,37 @@ def test_an_id_given_twice_has_its_outcome_twice_and_none_has_none() -> None:
 
 
 @pytest.mark.parametrize("error", [ServerError(503), ConnectFailed("refused"), DecodeError("null @ $")])
-def test_failures_that_may_pass_are_endured(error: CallError) -> None:
+def test_transient_failures_do_not_end_a_wait(error: CallError) -> None:
     assert waited(error, error, RUNNING, error, DONE)[0] == DONE
 
 
-def test_a_404_is_endured_before_the_workflow_was_seen_and_after() -> None:
+def test_a_single_404_does_not_end_a_wait_before_the_workflow_was_seen_nor_after() -> None:
     assert waited(RUNNING, NotFound(404), NotFound(404), DONE)[0] == DONE
     assert waited(NotFound(404), NotFound(404), DONE)[0] == DONE
 
 
-def test_a_404_that_stays_is_told_with_the_error() -> None:
+def test_a_404_that_stays_ends_the_wait_with_the_error() -> None:
     with pytest.raises(NotFound):
         waited(RUNNING, NotFound(404))
 
 
 @pytest.mark.parametrize("error", [Forbidden(403), ClientClosed("closed")])
-def test_what_will_not_pass_ends_the_wait_at_once(error: Exception) -> None:
+def test_a_permanent_error_ends_the_wait_immediately(error: Exception) -> None:
     with pytest.raises(type(error)):
         waited(error, DONE)
 
 
-def test_the_end_of_the_client_ends_the_wait_for_one_that_was_seen() -> None:
+def test_closing_the_client_ends_the_wait_for_a_workflow_that_was_seen() -> None:
     with pytest.raises(ClientClosed):
         waited(RUNNING, ClientClosed("closed"), DONE)
 
 
 @pytest.mark.parametrize("error", [Forbidden(403), Unauthorized(401), UnexpectedRedirect(302), ForeignResponse(404)])
-def test_a_refusal_is_endured_once_the_workflow_was_seen(error: CallError) -> None:
+def test_a_refusal_does_not_end_the_wait_once_the_workflow_was_seen(error: CallError) -> None:
     assert waited(RUNNING, *[error] * 10, DONE)[0] == DONE
 
 
-def test_one_that_becomes_another_workflow_ends_the_wait_with_both_records() -> None:
+def test_an_id_that_becomes_another_workflow_ends_the_wait_with_both_records() -> None:
     first, second = Record(7, what="A"), Record(7, Phase.SUCCEEDED, what="B")
     with pytest.raises(WorkflowReplaced, match="the id 7 belongs to another workflow now") as caught:
         waited(first, second, check=True)
@@ -219,7 +219,7 @@ def test_an_error_that_is_a_bug_is_not_hidden() -> None:
 
 
 @pytest.mark.parametrize("error", [ServerError(503), ConnectFailed("refused")])
-def test_an_outage_is_endured_as_long_as_was_agreed(error: CallError) -> None:
+def test_an_outage_may_last_as_long_as_poll_outage(error: CallError) -> None:
     async def main() -> None:
         with pytest.raises(type(error)):
             await wait(poller(Shown(RUNNING, error)), 7, WaitOptions(poll=Poll(outage=60, jitter=0)), check=False)
@@ -228,14 +228,14 @@ def test_an_outage_is_endured_as_long_as_was_agreed(error: CallError) -> None:
     virtual.run(main())
 
 
-def test_each_outage_counts_from_its_own_beginning() -> None:
+def test_each_outage_counts_from_its_own_start() -> None:
     broken = [ConnectFailed("refused")] * 5
     found, _, ended = waited(*broken, RUNNING, *broken, RUNNING, *broken, DONE, poll=Poll(outage=60, jitter=0))
     assert found == DONE
     assert ended > 60
 
 
-def test_a_server_that_asks_to_be_left_alone_is_left_alone() -> None:
+def test_a_server_that_asks_for_a_pause_gets_one() -> None:
     busy, endless = RateLimited(429), RateLimited(429)
     busy.retry_after, endless.retry_after = 100.0, float("inf")
     assert waited(RUNNING, busy, DONE)[1].pauses == [1, 100]

@@ -16,7 +16,7 @@ from workflow_async.monitor._engine.wakes import HINT_SECONDS, MAX_HINTS, MIN_SP
 RARE = Poll(interval=100.0, ceiling=100.0, jitter=0)
 
 
-def test_a_hint_is_obeyed_at_once_and_the_next_ones_a_second_later() -> None:
+def test_a_hint_is_obeyed_immediately_and_the_next_ones_a_second_later() -> None:
     times = WakeTimes()
     assert [times.next(7, at) for at in (10.0, 10.1, 10.9, 11.0, 11.5, 14.0)] == [10, 11, 11, 12, 12, 14]
     assert times.next(8, 10.2) == 10.2
@@ -56,7 +56,7 @@ def test_hundreds_of_hints_are_one_check_a_second() -> None:
     virtual.run(main())
 
 
-def test_a_hint_while_a_request_is_on_its_way_is_followed_by_another_check() -> None:
+def test_a_hint_during_a_request_is_followed_by_another_check() -> None:
     async def main() -> None:
         server = Server(workflows={7: Record(7)}, seconds=0.5)
         loop = poller(server)

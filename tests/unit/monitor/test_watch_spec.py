@@ -53,7 +53,7 @@ async def carried_on(sandbox: Sandbox, time: ManualClock, spec: WatchSpec, *, ev
     return told
 
 
-async def test_whoever_has_the_text_carries_the_watch_on_to_its_end(sandbox: Sandbox, time: ManualClock) -> None:
+async def test_any_process_with_the_json_continues_the_watch_to_its_end(sandbox: Sandbox, time: ManualClock) -> None:
     ids = [sandbox.opencast.start(sandbox.opencast.event(), name) for name in ("fast", "fails", "publish")]
     async with opencast(sandbox, time) as client:
         spec = WatchSpec.of(client, ids)
@@ -64,7 +64,7 @@ async def test_whoever_has_the_text_carries_the_watch_on_to_its_end(sandbox: San
     assert len({change.key for change in told}) == len(told)
 
 
-async def test_every_transition_of_an_operation_is_told_though_nobody_looked(
+async def test_every_transition_of_an_operation_is_reported_although_no_check_saw_it(
     sandbox: Sandbox, time: ManualClock
 ) -> None:
     id = sandbox.opencast.start(sandbox.opencast.event(), "fast")
@@ -78,7 +78,7 @@ async def test_every_transition_of_an_operation_is_told_though_nobody_looked(
     assert encoded == [("instantiated", "running"), ("running", "succeeded")]
 
 
-async def test_a_tick_told_twice_has_the_same_keys(sandbox: Sandbox, time: ManualClock) -> None:
+async def test_events_of_a_repeated_poll_once_have_the_same_keys(sandbox: Sandbox, time: ManualClock) -> None:
     ids = sandbox.opencast.seed(5)
     async with opencast(sandbox, time) as client:
         spec = WatchSpec.of(client, ids)
@@ -87,7 +87,7 @@ async def test_a_tick_told_twice_has_the_same_keys(sandbox: Sandbox, time: Manua
     assert [news.key for news in first] == [news.key for news in again]
 
 
-async def test_a_tick_over_many_asks_for_the_list_where_there_is_one(sandbox: Sandbox, time: ManualClock) -> None:
+async def test_poll_once_of_many_reads_the_list_if_there_is_one(sandbox: Sandbox, time: ManualClock) -> None:
     ids = [sandbox.opencast.start(sandbox.opencast.event(), "schedule-and-upload") for _ in range(250)]
     time.advance(20)
     async with opencast(sandbox, time) as client:
@@ -100,7 +100,7 @@ async def test_a_tick_over_many_asks_for_the_list_where_there_is_one(sandbox: Sa
     assert len(sandbox.opencast.requests) == expected
 
 
-async def test_an_id_that_is_none_is_lost_after_several_ticks_and_spoils_no_other(
+async def test_an_unknown_id_vanishes_after_several_polls_and_affects_no_other(
     sandbox: Sandbox, time: ManualClock
 ) -> None:
     id = sandbox.opencast.start(sandbox.opencast.event(), "fast")
@@ -111,7 +111,7 @@ async def test_an_id_that_is_none_is_lost_after_several_ticks_and_spoils_no_othe
     assert [news.now for news in told if isinstance(news, Change)][-1] is Phase.SUCCEEDED
 
 
-async def test_a_server_that_is_down_costs_time_and_nothing_else(sandbox: Sandbox, time: ManualClock) -> None:
+async def test_a_server_that_is_down_only_delays_the_events(sandbox: Sandbox, time: ManualClock) -> None:
     id = sandbox.opencast.start(sandbox.opencast.event(), "fast")
     sandbox.opencast.faults = Faults(script=(Fault.SERVER_ERROR,) * 20)
     async with opencast(sandbox, time) as client:
@@ -120,14 +120,14 @@ async def test_a_server_that_is_down_costs_time_and_nothing_else(sandbox: Sandbo
     assert told[-1].now is Phase.SUCCEEDED
 
 
-async def test_what_may_not_be_looked_at_is_told_as_unobserved(sandbox: Sandbox, time: ManualClock) -> None:
+async def test_a_workflow_that_must_not_be_read_gets_polling_failed(sandbox: Sandbox, time: ManualClock) -> None:
     async with opencast(sandbox, time, auth=("admin", "wrong")) as client:
         spec, (news,) = await poll_once(client, WatchSpec.of(client, [1]))
     assert isinstance(news, PollingFailed)
     assert spec.finished
 
 
-async def test_a_preservica_is_ticked_the_same_way(time: ManualClock) -> None:
+async def test_poll_once_works_with_preservica_too(time: ManualClock) -> None:
     sandbox = Sandbox(clock=time)
     there = sandbox.preservica
     (id,) = there.seed(1, contexts=["42"])
@@ -143,14 +143,14 @@ async def test_a_preservica_is_ticked_the_same_way(time: ManualClock) -> None:
     assert told[-1].now is Phase.SUCCEEDED
 
 
-async def test_a_watch_of_another_server_is_refused(sandbox: Sandbox, time: ManualClock) -> None:
+async def test_a_spec_of_another_server_is_rejected(sandbox: Sandbox, time: ManualClock) -> None:
     async with opencast(sandbox, time) as client:
         spec = WatchSpec.from_json(WatchSpec.of(client, [1]).to_json().replace("127.0.0.1", "127.0.0.2"))
         with pytest.raises(InvalidArgument, match=r"spec: belongs to http://127\.0\.0\.2"):
             await poll_once(client, spec)
 
 
-async def test_a_text_of_another_version_or_of_no_watch_is_refused(sandbox: Sandbox, time: ManualClock) -> None:
+async def test_a_text_of_another_version_or_of_no_spec_is_rejected(sandbox: Sandbox, time: ManualClock) -> None:
     async with opencast(sandbox, time) as client:
         tree = json.loads(WatchSpec.of(client, [1]).to_json())
     with pytest.raises(InvalidArgument, match="version: must be 1"):
@@ -168,9 +168,7 @@ ADDED = {"announced", "checked_at", "foreign", "foreign_since", "expected", "ide
 """Keys that a text written before has not."""
 
 
-async def test_the_keys_of_the_text_stay_and_a_text_without_those_that_were_added_is_read(
-    sandbox: Sandbox, time: ManualClock
-) -> None:
+async def test_the_json_keys_stay_and_a_text_without_later_keys_is_read(sandbox: Sandbox, time: ManualClock) -> None:
     async with opencast(sandbox, time) as client:
         ids = [sandbox.opencast.start(sandbox.opencast.event(), "schedule-and-upload") for _ in range(2)]
         spec, _ = await poll_once(client, WatchSpec.of(client, ids))
@@ -183,7 +181,9 @@ async def test_the_keys_of_the_text_stay_and_a_text_without_those_that_were_adde
     assert all(cursor.identity[0] for cursor in after.cursors)
 
 
-async def test_one_that_becomes_another_workflow_is_told_by_a_tick(sandbox: Sandbox, time: ManualClock) -> None:
+async def test_an_id_that_becomes_another_workflow_is_reported_by_poll_once(
+    sandbox: Sandbox, time: ManualClock
+) -> None:
     fake = sandbox.opencast
     ids = [fake.start(fake.event(), "fast") for _ in range(4)]
     async with opencast(sandbox, time) as client:
@@ -202,7 +202,7 @@ async def test_one_that_becomes_another_workflow_is_told_by_a_tick(sandbox: Sand
     assert {one.id for one in told if one.now.final} == set(ids[1:])
 
 
-async def test_the_text_holds_no_secret(sandbox: Sandbox, time: ManualClock) -> None:
+async def test_the_json_holds_no_secret(sandbox: Sandbox, time: ManualClock) -> None:
     async with opencast(sandbox, time) as client:
         spec, _ = await poll_once(client, WatchSpec.of(client, sandbox.opencast.seed(2), operations=True))
     assert sandbox.opencast.password not in spec.to_json().replace(sandbox.opencast.state.username, "")
@@ -211,7 +211,7 @@ async def test_the_text_holds_no_secret(sandbox: Sandbox, time: ManualClock) -> 
 # Many at once
 
 
-async def test_a_long_tick_keeps_few_requests_on_their_way_and_asks_the_longest_unseen_first(
+async def test_a_long_poll_has_few_requests_in_flight_and_checks_the_longest_unchecked_first(
     sandbox: Sandbox, time: ManualClock
 ) -> None:
     fake = sandbox.opencast
@@ -226,7 +226,7 @@ async def test_a_long_tick_keeps_few_requests_on_their_way_and_asks_the_longest_
     assert asked[0] in ids[-4:], "the workflow that was checked longest ago comes first"
 
 
-async def test_a_tick_that_does_not_reach_every_workflow_fails_none(
+async def test_a_poll_that_does_not_reach_every_workflow_fails_none(
     sandbox: Sandbox, time: ManualClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fake, get, left = sandbox.opencast, OpencastSource.get, [0]
@@ -252,7 +252,7 @@ async def test_a_tick_that_does_not_reach_every_workflow_fails_none(
     assert sorted(told) == ids
 
 
-async def test_a_tick_gets_an_ended_workflow_once(sandbox: Sandbox, time: ManualClock) -> None:
+async def test_poll_once_sends_one_get_for_an_ended_workflow(sandbox: Sandbox, time: ManualClock) -> None:
     fake = sandbox.opencast
     id = fake.start(fake.event(), "fast")
     time.advance(3600)
@@ -278,7 +278,7 @@ async def test_two_processes_that_see_the_same_end_give_it_the_same_key(sandbox:
     assert late.key == watched[-1] == f"opencast:127.0.0.1/{id}/end/succeeded"
 
 
-async def test_specs_that_were_joined_by_hand_tell_common_ids_once(sandbox: Sandbox, time: ManualClock) -> None:
+async def test_specs_that_were_joined_by_hand_report_common_ids_once(sandbox: Sandbox, time: ManualClock) -> None:
     fake = sandbox.opencast
     ids = [fake.start(fake.event(), "fast") for _ in range(3)]
     async with opencast(sandbox, time) as client:
