@@ -8,7 +8,7 @@ import pytest
 
 from tests.conftest import See
 from tests.support import virtual_time as virtual
-from tests.support.monitored_system import Station, station
+from tests.support.monitored_system import System, new_system
 from workflow_async.batch import NoStartFound, StartFound
 from workflow_async.errors import StartOutcomeUnknown
 from workflow_async.sandbox import Fault, Faults, Step
@@ -22,7 +22,7 @@ PERMANENT = 140
 """Workflows that are in the list throughout."""
 
 
-async def change_continuously(system: Station, chance: random.Random, to_delete: list[int]) -> None:
+async def change_continuously(system: System, chance: random.Random, to_delete: list[int]) -> None:
     """Start, delete and move workflows until cancelled, a few between two requests."""
     kind = system.define("more", Step("a", 5000))
     while True:
@@ -39,7 +39,7 @@ async def change_continuously(system: Station, chance: random.Random, to_delete:
 
 async def read_changing_list(kind: str, seed: int, **options: Any) -> tuple[int, int]:
     """Read a list that changes. Return the number of rows, and of the permanent rows that were missed."""
-    system, chance = station(kind, seed), random.Random(seed)
+    system, chance = new_system(kind, seed), random.Random(seed)
     ids = system.starts(200, 5000.0)
     to_delete = chance.sample(ids, 200 - PERMANENT)
     deletable = set(to_delete)
@@ -67,7 +67,7 @@ def test_no_row_is_returned_twice_if_the_list_changes_while_it_is_read(kind: str
 # Row 48
 
 
-async def lost_start(system: Station, client: Any, fault: Fault, delay: float) -> Any:
+async def lost_start(system: System, client: Any, fault: Fault, delay: float) -> Any:
     """Send a start whose response is lost. Return its ticket."""
     kind = system.define("kind", Step("a", 1000))
     await anyio.sleep(delay)
@@ -81,7 +81,7 @@ async def lost_start(system: Station, client: Any, fault: Fault, delay: float) -
 @pytest.mark.parametrize("delay", range(10))
 def test_a_start_is_found_at_any_point_of_the_lag(delay: int, see: See) -> None:
     async def main() -> float:
-        system = station("11")
+        system = new_system("11")
         async with system.client() as client:
             ticket = await lost_start(system, client, Fault.ERROR_AFTER, delay)
             began = anyio.current_time()
@@ -96,7 +96,7 @@ def test_a_start_is_found_at_any_point_of_the_lag(delay: int, see: See) -> None:
 @pytest.mark.row(48)
 def test_no_start_found_is_not_returned_before_the_lag_is_over(see: See) -> None:
     async def main() -> NoStartFound:
-        system = station("11")
+        system = new_system("11")
         async with system.client() as client:
             ticket = await lost_start(system, client, Fault.SERVER_ERROR, 0.0)
             result = await client.workflows.reconcile(ticket, wait=0)

@@ -13,7 +13,7 @@ from attrs import evolve
 from tests.conftest import See
 from tests.support import virtual_time as virtual
 from tests.support.monitored_server import Server, poller, running
-from tests.support.monitored_system import SYSTEMS, station
+from tests.support.monitored_system import SYSTEMS, new_system
 from tests.unit.monitor.test_poller import later, watch
 from workflow_async import Poll
 from workflow_async.monitor._engine.scheduler import MAX_IN_FLIGHT
@@ -39,7 +39,7 @@ def watched(kind: str, wall: Wall) -> tuple[list[Any], list[Any]]:
     """What is told and asked in a watch, with its instants, when the wall clock runs like that."""
 
     async def main() -> tuple[list[Any], list[Any]]:
-        place, loop = station(kind, seed=3), asyncio.get_running_loop()
+        place, loop = new_system(kind, seed=3), asyncio.get_running_loop()
         ids = place.starts(8, 50.0, 100.0, 150.0)
         clock = evolve(place.clock, wall=lambda: wall(place.clock.wall() - 1_700_000_000.0) + 1_700_000_000.0)
         async with place.client(clock=clock) as client, client.workflows.watch(ids) as changes:
@@ -81,7 +81,7 @@ def test_after_a_suspend_each_workflow_is_checked_once_and_the_checks_are_spread
         woken = asyncio.get_running_loop().time()
         for _ in range(500):
             await anyio.sleep(0.04)
-            most = max(most, server.going)
+            most = max(most, server.in_flight)
         reading.cancel()
         await asyncio.gather(reading, return_exceptions=True)
         return server, woken, most

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from tests.support import virtual_time as virtual
-from tests.support.monitored_system import Station, station
+from tests.support.monitored_system import System, new_system
 from workflow_async import Phase, Poll
 from workflow_async.batch import Completed
 from workflow_async.errors import CallError, ForeignResponse, NotFound, Unauthorized, WorkflowReplaced
@@ -22,7 +22,7 @@ from workflow_async.sandbox.engine import Step, StepResult
 
 pytestmark = pytest.mark.sweep
 
-Story = Callable[[Station, Any], Awaitable[None]]
+Story = Callable[[System, Any], Awaitable[None]]
 
 JSON, HTML, TEXT = "application/json", "text/html", "text/plain"
 JETTY = '{"servlet":"org.apache.cxf","message":"Not Found","url":"/api/workflows/1","status":"404"}'
@@ -53,7 +53,7 @@ def played(kind: str, story: Story, **settings: Any) -> None:
     """A story of a system and a client of it, on virtual time."""
 
     async def main() -> None:
-        place = station(kind)
+        place = new_system(kind)
         async with place.client(**settings) as client:
             await story(place, client)
 
@@ -64,7 +64,7 @@ def later(seconds: float, deed: Callable[[], object]) -> None:
     asyncio.get_running_loop().call_later(seconds, deed)
 
 
-def in_front(place: Station, begin: float, end: float, form: str, *paths: str) -> None:
+def in_front(place: System, begin: float, end: float, form: str, *paths: str) -> None:
     """Let something else answer between these instants."""
     later(begin, lambda: setattr(place.wire, "instead", answering(form, *paths)))
     later(end, lambda: setattr(place.wire, "instead", lambda _: None))
@@ -76,7 +76,7 @@ def in_front(place: Station, begin: float, end: float, form: str, *paths: str) -
 @foreign
 @pytest.mark.parametrize("kind", ["11", "16", "preservica"])
 def test_workflows_that_were_seen_outlast_a_boot(kind: str, form: str) -> None:
-    async def story(place: Station, client: Any) -> None:
+    async def story(place: System, client: Any) -> None:
         ids = place.starts(3, 190.0)
         in_front(place, 10, 160, form)
         outcomes = await client.workflows.wait_all(ids, timeout=400)
@@ -87,7 +87,7 @@ def test_workflows_that_were_seen_outlast_a_boot(kind: str, form: str) -> None:
 
 @foreign
 def test_workflows_that_were_seen_outlast_a_path_that_is_not_served(form: str) -> None:
-    async def story(place: Station, client: Any) -> None:
+    async def story(place: System, client: Any) -> None:
         ids = place.starts(3, 190.0)
         in_front(place, 10, 160, form, "/api/workflows")
         outcomes = await client.workflows.wait_all(ids, timeout=400)
@@ -100,7 +100,7 @@ def test_workflows_that_were_seen_outlast_a_path_that_is_not_served(form: str) -
 @pytest.mark.parametrize("kind", ["11", "16", "preservica"])
 @pytest.mark.parametrize("how", ["start_and_wait", "start", "run_all"])
 def test_a_workflow_whose_start_was_answered_outlasts_a_boot(kind: str, form: str, seconds: int, how: str) -> None:
-    async def story(place: Station, client: Any) -> None:
+    async def story(place: System, client: Any) -> None:
         made = place.define("made", Step("a", 60.0))
         what: Any = [made] if kind == "preservica" else [place.opencast.event(), made]
         posted = False
@@ -131,7 +131,7 @@ def test_a_workflow_whose_start_was_answered_outlasts_a_boot(kind: str, form: st
 
 @pytest.mark.parametrize("kind", ["11", "16", "preservica"])
 def test_a_workflow_that_was_seen_before_outlasts_a_boot_in_another_wait(kind: str) -> None:
-    async def story(place: Station, client: Any) -> None:
+    async def story(place: System, client: Any) -> None:
         (id,) = place.starts(1, 100.0)
         in_front(place, 10, 90, "empty")
         for _ in range(5):
@@ -144,7 +144,7 @@ def test_a_workflow_that_was_seen_before_outlasts_a_boot_in_another_wait(kind: s
 
 @pytest.mark.parametrize("kind", ["11", "16", "preservica"])
 def test_a_wrong_base_url_is_reported_within_seconds_with_the_reason(kind: str) -> None:
-    async def story(place: Station, client: Any) -> None:
+    async def story(place: System, client: Any) -> None:
         place.wire.instead = lambda request: (
             None if "accesstoken" in request.url.path else httpx.Response(**FOREIGN["a router"])
         )
@@ -157,7 +157,7 @@ def test_a_wrong_base_url_is_reported_within_seconds_with_the_reason(kind: str) 
 
 @pytest.mark.parametrize("kind", ["11", "16", "preservica"])
 def test_the_servers_own_404_is_believed_in_time(kind: str) -> None:
-    async def story(place: Station, client: Any) -> None:
+    async def story(place: System, client: Any) -> None:
         ids = place.starts(2, 400.0)
         later(20, lambda: place.engine.remove(place.run(ids[0])))
         found = {outcome.id: (outcome, now()) async for outcome in client.workflows.as_completed([*ids, 999_999])}
@@ -176,7 +176,7 @@ def now() -> float:
 
 
 def test_a_refused_login_ends_only_waits_for_workflows_that_were_never_seen() -> None:
-    async def story(place: Station, client: Any) -> None:
+    async def story(place: System, client: Any) -> None:
         (id,) = place.starts(1, 100.0)
         later(10, lambda: place.opencast.state.access.accounts.pop("admin"))
         admin = place.opencast.state.access.accounts["admin"]
@@ -196,7 +196,7 @@ def test_a_refused_login_ends_only_waits_for_workflows_that_were_never_seen() ->
 
 @pytest.mark.parametrize("status", [500, 502, 503, 429, 403, 404, 200])
 def test_a_failing_index_loses_no_end(status: int) -> None:
-    async def story(place: Station, client: Any) -> None:
+    async def story(place: System, client: Any) -> None:
         ids = place.starts(30, 500.0)
         place.wire.instead = lambda request: (
             httpx.Response(status, content="[{") if request.url.path == "/api/events" else None
@@ -211,7 +211,7 @@ def test_a_failing_index_loses_no_end(status: int) -> None:
 @pytest.mark.parametrize("kind", ["11", "preservica"])
 @pytest.mark.parametrize("status", [500, 503, 404, 400])
 def test_a_failing_list_loses_no_end(kind: str, status: int) -> None:
-    async def story(place: Station, client: Any) -> None:
+    async def story(place: System, client: Any) -> None:
         ids = place.starts(30, 300.0)
         path = "/sdb/rest/workflow/instances" if kind == "preservica" else "/api/workflows"
         place.wire.instead = lambda request: (
@@ -229,7 +229,7 @@ def test_a_failing_list_loses_no_end(kind: str, status: int) -> None:
 @pytest.mark.parametrize("kind", ["11", "16", "preservica"])
 @pytest.mark.parametrize("status", [429, 503])
 def test_a_pause_of_an_hour_holds_for_every_watched_workflow(kind: str, status: int) -> None:
-    async def story(place: Station, client: Any) -> None:
+    async def story(place: System, client: Any) -> None:
         ids = place.starts(40, 4000.0)
         refused: list[float] = []
 
@@ -253,7 +253,7 @@ def test_a_pause_of_an_hour_holds_for_every_watched_workflow(kind: str, status: 
 
 @pytest.mark.parametrize("kind", ["11", "16", "preservica"])
 def test_an_id_that_becomes_another_workflow_is_reported(kind: str) -> None:
-    async def story(place: Station, client: Any) -> None:
+    async def story(place: System, client: Any) -> None:
         ids = place.starts(5, 100.0)
         run = place.run(ids[2])
         other = place.define("other", Step("x", 5.0)) if kind == "preservica" else place.opencast.event()
@@ -270,7 +270,7 @@ def test_an_id_that_becomes_another_workflow_is_reported(kind: str) -> None:
 @pytest.mark.parametrize("kind", ["11", "16"])
 @pytest.mark.parametrize("operations", [False, True])
 def test_an_error_handler_that_takes_over_is_not_another_workflow(kind: str, operations: bool) -> None:  # noqa: FBT001 - a case
-    async def story(place: Station, client: Any) -> None:
+    async def story(place: System, client: Any) -> None:
         failing = place.define("fails", Step("a", 20.0, StepResult.FAILED, (Step("tell", 20.0), Step("clean", 5.0))))
         ids = [place.start(failing) for _ in range(4)]
         for id in ids:
@@ -288,7 +288,7 @@ def test_an_error_handler_that_takes_over_is_not_another_workflow(kind: str, ope
 
 @pytest.mark.parametrize("kind", ["11", "16", "preservica"])
 def test_a_step_that_never_ends_is_reported_by_a_new_client(kind: str) -> None:
-    async def story(place: Station, client: Any) -> None:
+    async def story(place: System, client: Any) -> None:
         (id,) = place.starts(1, 1e6)
         with anyio.move_on_after(6000):
             async with client.workflows.watch([id], stalled_after=timedelta(minutes=30)) as changes:

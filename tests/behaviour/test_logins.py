@@ -12,7 +12,7 @@ from tests.conftest import FakeTime, See
 from tests.support import virtual_time as virtual
 from tests.support.byte_server import ByteServer, RawResponse, ReceivedRequest, http, serve, until
 from tests.support.call_endings import outcome
-from tests.support.monitored_system import station
+from tests.support.monitored_system import new_system
 from tests.support.stub_clients import client_of, workflow
 from workflow_async import Poll, Timeouts
 from workflow_async.errors import (
@@ -184,7 +184,7 @@ async def test_a_token_revoked_with_a_thousand_calls_in_flight_fails_no_call(
 @pytest.mark.row(35)
 def test_a_watch_whose_token_is_revoked_repeatedly_misses_nothing(see: See) -> None:
     async def main() -> tuple[int, int]:
-        fake = station("preservica")
+        fake = new_system("preservica")
         ids = [id for seconds in range(10, 110, 10) for id in fake.starts(100, float(seconds))]
         ends: Counter[int] = Counter()
         late = 0.0

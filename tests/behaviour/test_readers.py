@@ -129,7 +129,7 @@ def test_a_slow_reader_gets_the_latest_state_and_every_transition_and_every_end(
             for id in range(50):
                 record = Detailed(id, operations=(Operation("a", word),), step=word)
                 later(3 + 3 * n, partial(server.put, record))
-        later(200, lambda: server.become(Phase.SUCCEEDED, *range(50)))
+        later(200, lambda: server.set_phase(Phase.SUCCEEDED, *range(50)))
         async with watch(loop, *range(50), operations=True) as changes:
             await anyio.sleep(400)
             assert max(len(mail) for mail in changes._subscription._queue.values()) <= 2
@@ -171,7 +171,7 @@ def test_a_reader_that_fails_affects_no_other_watch(how: str, see: See) -> None:
         await asyncio.sleep(0)
         others = [asyncio.create_task(waiting(loop, id)) for id in range(20)]
         later(20, first.cancel if how == "is cancelled" else lambda: None)
-        later(60, lambda: server.become(Phase.SUCCEEDED, *range(20)))
+        later(60, lambda: server.set_phase(Phase.SUCCEEDED, *range(20)))
         assert {found.phase for found in await asyncio.gather(*others)} == {Phase.SUCCEEDED}
         await asyncio.wait([first])
         assert first.cancelled() or isinstance(first.exception(), ZeroDivisionError)
@@ -197,7 +197,7 @@ def test_a_reader_that_blocks_the_loop_only_delays_the_others(lists: bool) -> No
             async with watch(loop, *range(40)) as changes:
                 return [event async for event in changes]
 
-        later(100, lambda: server.become(Phase.SUCCEEDED, *range(40)))
+        later(100, lambda: server.set_phase(Phase.SUCCEEDED, *range(40)))
         told, _ = await asyncio.gather(reads(), holds_up())
         ends = [event.id for event in told if isinstance(event, Change) and event.now.final]
         assert sorted(ends) == list(range(40))

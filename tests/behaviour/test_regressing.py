@@ -11,7 +11,7 @@ import pytest
 from tests.conftest import See
 from tests.support import virtual_time as virtual
 from tests.support.monitored_server import Record, Server, poller, running
-from tests.support.monitored_system import Station, station
+from tests.support.monitored_system import System, new_system
 from tests.support.stub_clients import SYSTEMS, MockServer, running_clock, workflow
 from tests.unit.monitor.test_poller import STEADY, later, waiting, watch
 from workflow_async import Phase, Poll
@@ -40,7 +40,7 @@ def test_a_reported_end_stays_and_is_reported_once(back: Record, lists: bool, se
         later(20, lambda: server.put(DONE))
         later(60, lambda: server.put(back))
         later(61, lambda: loop.wake(7))
-        later(100, lambda: server.become(Phase.SUCCEEDED, *MANY))
+        later(100, lambda: server.set_phase(Phase.SUCCEEDED, *MANY))
         async with watch(loop, *MANY) as changes:
             told = [event async for event in changes]
         assert not [at for at, id, _ in server.gets if id == 7 and at > 30]
@@ -71,7 +71,7 @@ def test_a_later_watcher_sees_the_end_too_while_another_one_watches() -> None:
 # Row 53: a workflow that goes on after its end
 
 
-def reopen(place: Station, id: int) -> None:
+def reopen(place: System, id: int) -> None:
     """As a person does who resumes what had ended."""
     run = place.run(id)
     run.status, run.finished = Status.PARKED, None
@@ -82,7 +82,7 @@ def reopen(place: Station, id: int) -> None:
 @pytest.mark.parametrize("kind", ["11", "16", "19", "preservica"])
 def test_a_watch_of_ids_has_ended_and_a_new_one_sees_it_as_it_is(kind: str, see: See) -> None:
     async def main() -> None:
-        place = station(kind)
+        place = new_system(kind)
         ids = place.starts(2, 20.0) + place.starts(1, 200.0)
         later(60, partial(reopen, place, ids[0]))
         async with place.client() as client:
@@ -100,7 +100,7 @@ def test_a_watch_of_ids_has_ended_and_a_new_one_sees_it_as_it_is(kind: str, see:
 @pytest.mark.parametrize("kind", ["11", "preservica"])
 def test_a_watch_of_a_filter_shows_it_again_with_new_keys(kind: str, see: See) -> None:
     async def main() -> list[Any]:
-        place, told = station(kind), list[Any]()
+        place, told = new_system(kind), list[Any]()
         (id,) = place.starts(1, 20.0)
         later(80, partial(reopen, place, id))
         definition = {"definition_id": place.run(id).definition}
@@ -124,7 +124,7 @@ def test_a_watch_of_a_filter_shows_it_again_with_new_keys(kind: str, see: See) -
 @pytest.mark.parametrize("kind", ["11", "16", "19"])
 def test_every_transition_of_every_operation_is_rebuilt_however_rare_the_checks(kind: str, see: See) -> None:
     async def main() -> tuple[list[Any], list[str]]:
-        place = station(kind)
+        place = new_system(kind)
         blinks = [Step(f"blink-{n}", 0.2) for n in range(12)]
         id = place.start(place.define("blinking", *blinks, Step("long", 100), *blinks[:3]))
         seldom = Poll(interval=90, ceiling=90)

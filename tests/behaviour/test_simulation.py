@@ -14,7 +14,7 @@ from attrs import define, field
 
 from tests.behaviour.test_foreign_answers import FOREIGN
 from tests.support import virtual_time as virtual
-from tests.support.monitored_system import Station, is_subsequence, station
+from tests.support.monitored_system import System, is_subsequence, new_system
 from workflow_async import Phase, Poll, Retry
 from workflow_async.errors import CallError, WorkflowAsyncError
 from workflow_async.monitor import Change, PollingFailed, Replaced, Vanished
@@ -49,7 +49,7 @@ class Truth:
 
 
 @define
-class Told:
+class Reported:
     """What one watch was told."""
 
     phases: dict[int, list[Phase]] = field(factory=dict)
@@ -83,7 +83,7 @@ class Told:
 class Simulation:
     """Workflows, a server at its worst, people who resume what is parked, and watchers who come and go."""
 
-    place: Station
+    place: System
     count: int
     seed: int
     auth: tuple[str, str] | None = None
@@ -282,7 +282,7 @@ class Simulation:
             return
         self.waits["cancelled"] += 1
 
-    async def watch(self, client: Any, told: Told) -> None:
+    async def watch(self, client: Any, told: Reported) -> None:
         """Watch all of them to their end, as a service would: what could not be observed is watched again."""
         async with client.workflows.watch(self.ids, poll=Poll(outage=900)) as changes:
             async for event in changes:
@@ -292,7 +292,7 @@ class Simulation:
                 if self.chance.random() < 0.001:
                     await anyio.sleep(self.chance.uniform(0, 60))
 
-    async def discover(self, client: Any, told: Told) -> None:
+    async def discover(self, client: Any, told: Reported) -> None:
         """Watch whatever is going on, without an id."""
         everything = {"type": "Ingest"} if self.place.kind == "preservica" else {"state_not": "succeeded"}
         while True:
@@ -304,9 +304,9 @@ class Simulation:
                 await anyio.sleep(30)
                 told.keys.clear()
 
-    async def run(self) -> tuple[Told, Told]:
+    async def run(self) -> tuple[Reported, Reported]:
         """All of it, to the end: what was told of the ids, and of whatever was going on."""
-        told, found = Told(), Told()
+        told, found = Reported(), Reported()
         async with (
             self.place.client(self.auth, retry=LAVISH) as client,
             self.meanwhile(),
@@ -338,7 +338,7 @@ RATES = {
 async def simulate(
     kind: str, count: int, longest: float, auth: tuple[str, str] | None, *, seed: int = 7, worse: float = 1.0
 ) -> str:
-    place = station(kind, seed)
+    place = new_system(kind, seed)
     simulation = Simulation(place, count, seed, auth)
     simulation.populate(longest)
     place.system.faults = Faults(seed, latency=(0.0, 0.4), rates={fault: worse * rate for fault, rate in RATES.items()})
@@ -356,7 +356,7 @@ async def simulate(
     )
 
 
-def prove(simulation: Simulation, told: Told) -> None:
+def prove(simulation: Simulation, told: Reported) -> None:
     truth = simulation.truth
     lost = [id for id in simulation.ids if not told.ends[id] and id not in told.vanished]
     assert not lost, [(id, truth.phases[id], told.phases.get(id)) for id in lost]
@@ -366,7 +366,7 @@ def prove(simulation: Simulation, told: Told) -> None:
     prove_true(simulation, told)
 
 
-def prove_true(simulation: Simulation, told: Told) -> None:
+def prove_true(simulation: Simulation, told: Reported) -> None:
     truth = simulation.truth
     assert set(told.keys.values()) <= {1}, "no end comes twice"
     wrong = [id for id, phases in told.phases.items() if not is_subsequence(phases, truth.phases[id])]

@@ -40,7 +40,7 @@ class Nobody:
 
 
 @define
-class Storm:
+class Outage:
     """In place of a wire: it answers each workflow by itself, but in the outage nobody; it notes when it was asked."""
 
     clock: Clock
@@ -74,9 +74,9 @@ def between(instants: list[float], first: float, last: float) -> int:
     return sum(first <= at < last for at in instants)
 
 
-async def stormed(crowd: int, no_list: int = 404, poll: Poll = STEADY) -> Storm:
+async def run_outage(crowd: int, no_list: int = 404, poll: Poll = STEADY) -> Outage:
     """Watch a crowd through the outage and four intervals more."""
-    storm = Storm(evolve(running_clock(), jitter=Random(1).random), no_list)
+    storm = Outage(evolve(running_clock(), jitter=Random(1).random), no_list)
     async with client_of("opencast", "http://127.0.0.1", clock=storm.clock) as client:
         client._transport.backend, client._transport.credential = storm, Nobody()
         waits = asyncio.create_task(client.workflows.wait_all(range(crowd), poll=poll))
@@ -105,7 +105,7 @@ def polls(monkeypatch: pytest.MonkeyPatch) -> list[float]:
 def test_an_outage_costs_no_more_than_the_schedule_and_ends_in_two_intervals_without_a_burst(
     poll: Poll, polls: list[float], see: See
 ) -> None:
-    storm = virtual.run(stormed(CROWD, poll=poll))
+    storm = virtual.run(run_outage(CROWD, poll=poll))
     scheduled, sent = between(polls, *OUTAGE), between(storm.sent, *OUTAGE)
     assert CROWD / 4 <= scheduled <= CROWD * (OUTAGE[1] - OUTAGE[0]) / INTERVAL + CROWD
     assert sent <= 1.1 * scheduled
@@ -120,14 +120,14 @@ def test_an_outage_costs_no_more_than_the_schedule_and_ends_in_two_intervals_wit
     )
 
 
-def rates(storm: Storm, first: float) -> list[int]:
+def rates(storm: Outage, first: float) -> list[int]:
     """Requests in each quarter of the two intervals from then on."""
     return [between(storm.sent, first + n * QUARTER, first + (n + 1) * QUARTER) for n in range(8)]
 
 
 @pytest.mark.row(75)
 def test_a_list_that_is_refused_in_an_outage_hides_no_workflow(see: See) -> None:
-    storm = virtual.run(stormed(200, no_list=403))
+    storm = virtual.run(run_outage(200, no_list=403))
     assert len(storm.first) == 200
     assert max(storm.first.values()) <= STEADY.outage / 4 * (1 + STEADY.jitter) + INTERVAL
     see("a list refused meanwhile: all seen again as soon")

@@ -11,7 +11,7 @@ import anyio
 import pytest
 
 from tests.support import virtual_time as virtual
-from tests.support.monitored_system import SYSTEMS, Station, is_subsequence, station
+from tests.support.monitored_system import SYSTEMS, System, is_subsequence, new_system
 from workflow_async import Phase, Poll
 from workflow_async.errors import (
     ClientClosed,
@@ -32,7 +32,7 @@ from workflow_async.sandbox.engine import Status, Step, StepResult
 pytestmark = pytest.mark.sweep
 
 QUICK = Poll(interval=1, ceiling=4, outage=120)
-Story = Callable[[Station, Any], Awaitable[None]]
+Story = Callable[[System, Any], Awaitable[None]]
 
 everywhere = pytest.mark.parametrize("kind", SYSTEMS)
 where_lists_are = pytest.mark.parametrize("kind", ["11", "preservica"])
@@ -44,7 +44,7 @@ def played(kind: str, story: Story, **settings: Any) -> None:
     """A story of a system and a client of it, on virtual time."""
 
     async def main() -> None:
-        place = station(kind)
+        place = new_system(kind)
         async with place.client(**settings) as client:
             await story(place, client)
             await asyncio.sleep(0)
@@ -66,7 +66,7 @@ def now() -> float:
 
 @everywhere
 def test_hundreds_are_waited_for_and_each_has_its_own_end(kind: str) -> None:
-    async def story(place: Station, client: Any) -> None:
+    async def story(place: System, client: Any) -> None:
         kinds = [
             place.define("good", Step("a", 20), Step("b", 30)),
             place.define("bad", Step("a", 5), Step("b", 10, StepResult.FAILED)),
@@ -87,7 +87,7 @@ def test_hundreds_are_waited_for_and_each_has_its_own_end(kind: str) -> None:
 
 @where_lists_are
 def test_with_a_list_three_hundred_workflows_cost_its_pages_and_a_get_each(kind: str) -> None:
-    async def story(place: Station, client: Any) -> None:
+    async def story(place: System, client: Any) -> None:
         ids = place.starts(300, 30.0, 30.0)
         if kind == "11":
             place.opencast.state.commit()
@@ -101,7 +101,7 @@ def test_with_a_list_three_hundred_workflows_cost_its_pages_and_a_get_each(kind:
 
 @where_they_are_not
 def test_without_a_list_bulk_checks_cost_less_than_gets(kind: str) -> None:
-    async def story(place: Station, client: Any) -> None:
+    async def story(place: System, client: Any) -> None:
         ids = place.starts(300, 100.0)
         await client.workflows.wait_all(ids, poll=Poll(interval=5, backoff=1, ceiling=5))
         pages, glances, gets = place.looks()
@@ -114,7 +114,7 @@ def test_without_a_list_bulk_checks_cost_less_than_gets(kind: str) -> None:
 
 @where_they_are_not
 def test_without_access_to_events_each_workflow_gets_a_get(kind: str) -> None:
-    async def story(place: Station, client: Any) -> None:
+    async def story(place: System, client: Any) -> None:
         ids = place.starts(50, 100.0)
         outcomes = await client.workflows.wait_all(ids, poll=Poll(interval=5, backoff=1, ceiling=5))
         assert {type(outcome) for outcome in outcomes} == {Finished}
@@ -125,7 +125,7 @@ def test_without_access_to_events_each_workflow_gets_a_get(kind: str) -> None:
 
 @everywhere
 def test_outcomes_are_given_as_they_come(kind: str) -> None:
-    async def story(place: Station, client: Any) -> None:
+    async def story(place: System, client: Any) -> None:
         slow, quick = place.starts(1, 60.0), place.starts(1, 5.0)
         found = [outcome.id async for outcome in client.workflows.as_completed([*slow, *quick], poll=QUICK)]
         assert found == [*quick, *slow]
@@ -135,7 +135,7 @@ def test_outcomes_are_given_as_they_come(kind: str) -> None:
 
 @everywhere
 def test_a_parked_workflow_can_be_waited_for_returned_or_raised(kind: str) -> None:
-    async def story(place: Station, client: Any) -> None:
+    async def story(place: System, client: Any) -> None:
         id = place.start(place.define("held", Step("a", 5, StepResult.HELD), Step("b", 5)))
         assert (await client.workflows.wait(id, parked="return", poll=QUICK)).phase is Phase.PARKED
         with pytest.raises(WorkflowParked):
@@ -148,7 +148,7 @@ def test_a_parked_workflow_can_be_waited_for_returned_or_raised(kind: str) -> No
 
 @everywhere
 def test_a_checked_wait_raises_unless_the_workflow_succeeded(kind: str) -> None:
-    async def story(place: Station, client: Any) -> None:
+    async def story(place: System, client: Any) -> None:
         good, bad = place.starts(1, 5.0)[0], place.start(place.define("bad", Step("a", 5, StepResult.FAILED)))
         assert (await client.workflows.wait(good, check=True, poll=QUICK)).phase is Phase.SUCCEEDED
         with pytest.raises(WorkflowFailed):
@@ -159,7 +159,7 @@ def test_a_checked_wait_raises_unless_the_workflow_succeeded(kind: str) -> None:
 
 @everywhere
 def test_a_wait_ends_when_its_condition_is_met(kind: str) -> None:
-    async def story(place: Station, client: Any) -> None:
+    async def story(place: System, client: Any) -> None:
         ids = place.starts(20, 30.0, 30.0, 30.0)
         others = asyncio.create_task(client.workflows.wait_all(ids, poll=QUICK))
         await anyio.sleep(5)
@@ -173,7 +173,7 @@ def test_a_wait_ends_when_its_condition_is_met(kind: str) -> None:
 
 @everywhere
 def test_a_wait_that_takes_too_long_ends_with_the_last_record(kind: str) -> None:
-    async def story(place: Station, client: Any) -> None:
+    async def story(place: System, client: Any) -> None:
         (id,) = place.starts(1, 1000.0)
         with pytest.raises(WaitTimeout) as caught:
             await client.workflows.wait(id, timeout=20, poll=QUICK)
@@ -187,7 +187,7 @@ def test_a_wait_that_takes_too_long_ends_with_the_last_record(kind: str) -> None
 
 @everywhere
 def test_a_deleted_workflow_has_vanished_after_two_minutes_and_the_others_go_on(kind: str) -> None:
-    async def story(place: Station, client: Any) -> None:
+    async def story(place: System, client: Any) -> None:
         ids = place.starts(40, 300.0)
         later(20, lambda: place.engine.remove(place.run(ids[7])))
         found = {outcome.id: (outcome, now()) async for outcome in client.workflows.as_completed(ids, poll=QUICK)}
@@ -202,7 +202,7 @@ def test_a_deleted_workflow_has_vanished_after_two_minutes_and_the_others_go_on(
 
 @everywhere
 def test_a_workflow_that_was_deleted_after_an_unseen_end_has_vanished(kind: str) -> None:
-    async def story(place: Station, client: Any) -> None:
+    async def story(place: System, client: Any) -> None:
         (id,) = place.starts(1, 5.0)
         place.engine.remove(place.run(id))
         (outcome,) = await client.workflows.wait_all([id], poll=QUICK)
@@ -216,7 +216,7 @@ def test_a_workflow_that_was_deleted_after_an_unseen_end_has_vanished(kind: str)
 
 @everywhere
 def test_a_server_that_is_down_for_too_long_ends_every_wait(kind: str) -> None:
-    async def story(place: Station, client: Any) -> None:
+    async def story(place: System, client: Any) -> None:
         ids = place.starts(40, 10_000.0)
         later(20, lambda: setattr(place.wire, "down", True))
         outcomes = await client.workflows.wait_all(ids, poll=QUICK)
@@ -231,7 +231,7 @@ def test_a_server_that_is_down_for_too_long_ends_every_wait(kind: str) -> None:
 
 @everywhere
 def test_an_outage_that_passes_ends_no_wait(kind: str) -> None:
-    async def story(place: Station, client: Any) -> None:
+    async def story(place: System, client: Any) -> None:
         ids = place.starts(40, 60.0)
         later(20, lambda: setattr(place.wire, "down", True))
         later(110, lambda: setattr(place.wire, "down", False))
@@ -243,7 +243,7 @@ def test_an_outage_that_passes_ends_no_wait(kind: str) -> None:
 
 @opencasts
 def test_a_workflow_that_must_not_be_read_never_affects_the_others(kind: str) -> None:
-    async def story(place: Station, client: Any) -> None:
+    async def story(place: System, client: Any) -> None:
         ids = place.starts(20, 30.0)
         place.opencast.state.events[place.run(ids[3]).subject].readers = frozenset()
         outcomes = await client.workflows.wait_all([*ids, 999_999], poll=QUICK)
@@ -257,7 +257,7 @@ def test_a_workflow_that_must_not_be_read_never_affects_the_others(kind: str) ->
 
 @everywhere
 def test_closing_a_client_ends_every_wait_with_an_error(kind: str) -> None:
-    async def story(place: Station, client: Any) -> None:
+    async def story(place: System, client: Any) -> None:
         ids = place.starts(20, 1000.0)
         waits = [asyncio.create_task(client.workflows.wait(id)) for id in ids]
         waits += [asyncio.create_task(client.workflows.wait_all(ids))]
@@ -273,7 +273,7 @@ def test_closing_a_client_ends_every_wait_with_an_error(kind: str) -> None:
 
 @everywhere
 def test_a_workflow_can_be_started_and_waited_for_in_one_call(kind: str) -> None:
-    async def story(place: Station, client: Any) -> None:
+    async def story(place: System, client: Any) -> None:
         made = place.define("made", Step("a", 5), Step("b", 10))
         begun = [made] if kind == "preservica" else [place.opencast.event(), made]
         workflow = await client.workflows.start_and_wait(*begun, poll=QUICK, check=True)
@@ -288,7 +288,7 @@ def test_a_workflow_can_be_started_and_waited_for_in_one_call(kind: str) -> None
 # Watching
 
 
-def noted(place: Station) -> dict[int, list[Phase]]:
+def noted(place: System) -> dict[int, list[Phase]]:
     """The phases of every workflow from here on, as they come."""
     true, before = defaultdict[int, list[Phase]](list), place.engine.on_change
 
@@ -305,7 +305,7 @@ def noted(place: Station) -> dict[int, list[Phase]]:
 
 @everywhere
 def test_changes_are_reported_as_they_are_observed(kind: str) -> None:
-    async def story(place: Station, client: Any) -> None:
+    async def story(place: System, client: Any) -> None:
         true, told = noted(place), defaultdict[int, list[Phase]](list)
         held = place.define("held", Step("a", 30, StepResult.HELD), Step("b", 30))
         ids = [place.start(held) for _ in range(30)]
@@ -324,7 +324,7 @@ def test_changes_are_reported_as_they_are_observed(kind: str) -> None:
 
 @opencasts
 def test_every_transition_of_every_operation_is_reported_with_its_time(kind: str) -> None:
-    async def story(place: Station, client: Any) -> None:
+    async def story(place: System, client: Any) -> None:
         quick, skipped = Step("quick", 0.5), Step("skipped", 0.0, StepResult.SKIPPED)
         many = place.define("many", quick, skipped, Step("slow", 20), quick, Step("end", 3))
         ids = [place.start(many) for _ in range(30)]
@@ -350,7 +350,7 @@ def test_every_transition_of_every_operation_is_reported_with_its_time(kind: str
 
 @opencasts
 def test_the_record_of_an_end_holds_its_operations(kind: str) -> None:
-    async def story(place: Station, client: Any) -> None:
+    async def story(place: System, client: Any) -> None:
         ids = place.starts(30, 5.0, 5.0)
         async with client.workflows.watch(ids, poll=QUICK) as changes:
             ended = [change.workflow async for change in changes if change.now.final]
@@ -362,7 +362,7 @@ def test_the_record_of_an_end_holds_its_operations(kind: str) -> None:
 
 @where_lists_are
 def test_a_workflow_that_leaves_the_list_gets_a_get_before_its_end_is_reported(kind: str) -> None:
-    async def story(place: Station, client: Any) -> None:
+    async def story(place: System, client: Any) -> None:
         ids = place.starts(30, 5.0, 20.0)
         async with client.workflows.watch(ids, poll=QUICK) as changes:
             async for change in changes:
@@ -375,7 +375,7 @@ def test_a_workflow_that_leaves_the_list_gets_a_get_before_its_end_is_reported(k
 
 
 def test_a_list_that_is_ten_seconds_late_gives_no_event_backwards_or_twice() -> None:
-    async def story(place: Station, client: Any) -> None:
+    async def story(place: System, client: Any) -> None:
         true, told = noted(place), defaultdict[int, list[Phase]](list)
         ids = place.starts(60, *[4.0] * 20)
 
@@ -399,7 +399,7 @@ def test_a_list_that_is_ten_seconds_late_gives_no_event_backwards_or_twice() -> 
 
 @where_lists_are
 def test_a_filter_is_watched_with_workflows_that_appear_later(kind: str) -> None:
-    async def story(place: Station, client: Any) -> None:
+    async def story(place: System, client: Any) -> None:
         true, told = noted(place), defaultdict[int, list[Phase]](list)
         slow = place.define("slow", Step("a", 60))
         ids = [place.start(slow) for _ in range(3)]
@@ -418,7 +418,7 @@ def test_a_filter_is_watched_with_workflows_that_appear_later(kind: str) -> None
 
 @where_lists_are
 def test_ends_can_be_watched_too_and_each_is_reported_once(kind: str) -> None:
-    async def story(place: Station, client: Any) -> None:
+    async def story(place: System, client: Any) -> None:
         bad = place.define("bad", Step("a", 5, StepResult.FAILED))
         ids = [place.start(bad) for _ in range(3)]
         later(60, lambda: ids.append(place.start(bad)))
@@ -436,7 +436,7 @@ def test_ends_can_be_watched_too_and_each_is_reported_once(kind: str) -> None:
 
 @where_they_are_not
 def test_a_filter_cannot_be_watched_without_a_list(kind: str) -> None:
-    async def story(place: Station, client: Any) -> None:
+    async def story(place: System, client: Any) -> None:
         with pytest.raises(ListingNotSupported, match="removed it in 12") as caught:
             async with client.workflows.watch(state="running") as changes:
                 await anext(changes)
@@ -447,7 +447,7 @@ def test_a_filter_cannot_be_watched_without_a_list(kind: str) -> None:
 
 @everywhere
 def test_a_watch_takes_ids_or_a_filter_and_not_both(kind: str) -> None:
-    async def story(place: Station, client: Any) -> None:
+    async def story(place: System, client: Any) -> None:
         for given in ({}, {"workflow_ids": [1], "state": "Active" if kind == "preservica" else "running"}):
             with pytest.raises(InvalidArgument, match="workflow_ids"):
                 client.workflows.watch(**given)
@@ -468,7 +468,7 @@ def test_a_watch_takes_ids_or_a_filter_and_not_both(kind: str) -> None:
 
 @everywhere
 def test_a_wake_brings_the_end_sooner(kind: str) -> None:
-    async def story(place: Station, client: Any) -> None:
+    async def story(place: System, client: Any) -> None:
         (id,) = place.starts(1, 30.0)
         later(35, lambda: client.workflows.wake(id))
         await client.workflows.wait(id, poll=Poll(interval=200, ceiling=200))
@@ -479,7 +479,7 @@ def test_a_wake_brings_the_end_sooner(kind: str) -> None:
 
 @everywhere
 def test_a_wake_of_a_running_workflow_changes_nothing(kind: str) -> None:
-    async def story(place: Station, client: Any) -> None:
+    async def story(place: System, client: Any) -> None:
         ids = place.starts(30, 60.0)
         for second in range(1, 60, 2):
             later(second, lambda: [client.workflows.wake(id) for id in ids])
@@ -492,7 +492,7 @@ def test_a_wake_of_a_running_workflow_changes_nothing(kind: str) -> None:
 
 @everywhere
 def test_a_server_that_limits_the_rate_gets_the_pause_it_asks_for(kind: str) -> None:
-    async def story(place: Station, client: Any) -> None:
+    async def story(place: System, client: Any) -> None:
         ids = place.starts(1, 60.0)
         waits = asyncio.create_task(client.workflows.wait(ids[0], poll=Poll(interval=1, ceiling=1)))
         await anyio.sleep(10)
@@ -510,7 +510,7 @@ def test_a_server_that_limits_the_rate_gets_the_pause_it_asks_for(kind: str) -> 
 
 @everywhere
 def test_a_busy_server_gets_fewer_requests_from_the_client(kind: str) -> None:
-    async def story(place: Station, client: Any) -> None:
+    async def story(place: System, client: Any) -> None:
         ids = place.starts(40, 4000.0)
         waits = asyncio.create_task(
             client.workflows.wait_all(ids, poll=Poll(interval=2, backoff=1, ceiling=2, outage=900))
@@ -529,7 +529,7 @@ def test_a_busy_server_gets_fewer_requests_from_the_client(kind: str) -> None:
 
 @everywhere
 def test_a_stalled_step_is_reported_once_and_an_end_can_be_estimated(kind: str) -> None:
-    async def story(place: Station, client: Any) -> None:
+    async def story(place: System, client: Any) -> None:
         usual = place.define("usual", Step("a", 20), Step("b", 30))
         ids = [place.start(usual) for _ in range(20)]
         slow = place.start(usual)
@@ -548,7 +548,7 @@ def test_a_stalled_step_is_reported_once_and_an_end_can_be_estimated(kind: str) 
 
 @everywhere
 def test_watchers_that_come_and_go_leave_the_client_as_it_was(kind: str) -> None:
-    async def story(place: Station, client: Any) -> None:
+    async def story(place: System, client: Any) -> None:
         ids = place.starts(60, 20.0, 60.0)
 
         async def visit(n: int) -> None:
@@ -571,7 +571,7 @@ def test_watchers_that_come_and_go_leave_the_client_as_it_was(kind: str) -> None
 
 
 def test_changes_are_frozen_records() -> None:
-    async def story(place: Station, client: Any) -> None:
+    async def story(place: System, client: Any) -> None:
         (id,) = place.starts(1, 5.0)
         async with client.workflows.watch([id], poll=QUICK) as changes:
             first = await anext(changes)
@@ -584,7 +584,7 @@ def test_changes_are_frozen_records() -> None:
 
 
 def test_an_error_of_a_wait_is_of_this_library() -> None:
-    async def story(place: Station, client: Any) -> None:
+    async def story(place: System, client: Any) -> None:
         with pytest.raises(WorkflowAsyncError):
             await client.workflows.wait(999_999, poll=QUICK)
 

@@ -14,7 +14,7 @@ from tests.conftest import FakeTime, See
 from tests.support import virtual_time as virtual
 from tests.support.byte_server import http
 from tests.support.call_endings import get, outcome, outcomes
-from tests.support.monitored_system import station
+from tests.support.monitored_system import new_system
 from tests.support.stub_clients import SYSTEMS, MockServer, workflow
 from workflow_async import Poll, Retry
 from workflow_async.errors import CallError, RateLimited, ServerError
@@ -61,7 +61,7 @@ def watched(refusals: Faults) -> int:
     """Looks at five workflows within three minutes, beside a sixth whose every look is refused as planned."""
 
     async def main() -> int:
-        place = station("16")
+        place = new_system("16")
         ids = place.starts(6, 10_000.0)
         place.system.faults = Faults(rates=refusals.rates, paths=(f"/api/workflows/{ids[0]}",), retry_after=1)
         viewer = ("viewer", "viewer")  # who may not see the events, so every look is a get

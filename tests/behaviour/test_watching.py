@@ -13,7 +13,8 @@ from tests.behaviour.test_wait_and_watch import noted
 from tests.conftest import See
 from tests.support import virtual_time as virtual
 from tests.support.monitored_server import Record, Server, poller, running
-from tests.support.monitored_system import SYSTEMS as STATIONS, Station, is_subsequence, station
+from tests.support.monitored_system import SYSTEMS as STATIONS
+from tests.support.monitored_system import System, is_subsequence, new_system
 from tests.support.stub_clients import SYSTEMS, MockServer, running_clock, workflow
 from tests.unit.monitor.test_poller import STEADY, later, watch
 from workflow_async import Phase, Poll
@@ -29,7 +30,7 @@ def now() -> float:
     return asyncio.get_running_loop().time()
 
 
-async def told_of(client: Any, ids: Any, **more: Any) -> list[tuple[float, Any]]:
+async def events_of(client: Any, ids: Any, **more: Any) -> list[tuple[float, Any]]:
     """Every event of a watch, with its instant."""
     async with client.workflows.watch(ids, **{"poll": STEADY, **more}) as changes:
         return [(now(), event) async for event in changes]
@@ -42,11 +43,11 @@ async def told_of(client: Any, ids: Any, **more: Any) -> list[tuple[float, Any]]
 @everywhere
 def test_a_deleted_workflow_has_vanished_once_and_not_before_two_minutes(kind: str, see: See) -> None:
     async def main() -> list[float]:
-        place = station(kind)
+        place = new_system(kind)
         ids = place.starts(12, 250.0)
         later(50, lambda: place.engine.remove(place.run(ids[3])))
         async with place.client() as client:
-            events = await told_of(client, ids)
+            events = await events_of(client, ids)
         ends = Counter(event.id for _, event in events if not isinstance(event, Change) or event.now.final)
         assert ends == Counter(ids)
         return [at - 50 for at, event in events if isinstance(event, Vanished) and event.id == ids[3]]
@@ -100,7 +101,7 @@ def test_a_404_that_passes_gives_no_event(system: str, see: See) -> None:
             return httpx.Response(200, content=workflow(system, 7, "running" if clock.now() < 60 else "succeeded"))
 
         async with MockServer(system, answer).client(clock) as client:
-            return await told_of(client, [7])
+            return await events_of(client, [7])
 
     assert [event.now for _, event in virtual.run(main())] == [Phase.RUNNING, Phase.SUCCEEDED]
     see("no event, watched on")
@@ -109,7 +110,7 @@ def test_a_404_that_passes_gives_no_event(system: str, see: See) -> None:
 # Row 51: a restart
 
 
-async def restart(place: Station, ids: list[int]) -> None:
+async def restart(place: System, ids: list[int]) -> None:
     """Refused for a minute, 503 for half a minute, and then some are what they were before."""
     await anyio.sleep(40)
     old = {id: place.run(id).copy() for id in ids[::5]}
@@ -123,7 +124,7 @@ async def restart(place: Station, ids: list[int]) -> None:
     place.system.faults = Faults()
 
 
-def restore(place: Station, run: FakeWorkflow, old: FakeWorkflow) -> None:
+def restore(place: System, run: FakeWorkflow, old: FakeWorkflow) -> None:
     run.status, run.steps, run.finished, run.changed = old.status, old.steps, old.finished, old.changed
     place.engine._schedule(run, place.engine.clock() + 50)
     place.engine._notify(run)
@@ -133,12 +134,12 @@ def restore(place: Station, run: FakeWorkflow, old: FakeWorkflow) -> None:
 @everywhere
 def test_a_restart_loses_and_repeats_nothing(kind: str, see: See) -> None:
     async def main() -> None:
-        place = station(kind)
+        place = new_system(kind)
         true = noted(place)
         ids = place.starts(40, 90.0, 200.0)
         async with place.client() as client, anyio.create_task_group() as group:
             group.start_soon(restart, place, ids)
-            events = [event for _, event in await told_of(client, ids, poll=Poll(interval=5, outage=900))]
+            events = [event for _, event in await events_of(client, ids, poll=Poll(interval=5, outage=900))]
         assert max(Counter(event.key for event in events if event.now.final).values()) == 1
         for id in ids:
             phases = [event.now for event in events if event.id == id]
@@ -154,10 +155,10 @@ def test_a_restart_loses_and_repeats_nothing(kind: str, see: See) -> None:
 @everywhere
 def test_after_a_restart_checks_are_as_frequent_as_before(kind: str, see: See) -> None:
     async def main() -> tuple[int, int]:
-        place = station(kind)
+        place = new_system(kind)
         ids = place.starts(5, 10_000.0)
         async with place.client() as client:
-            watching = asyncio.create_task(told_of(client, ids, poll=Poll(interval=2, ceiling=10, outage=900)))
+            watching = asyncio.create_task(events_of(client, ids, poll=Poll(interval=2, ceiling=10, outage=900)))
             found = []
             for seconds in (100, 100, 200, 100):
                 since = len(place.asked())

@@ -9,7 +9,7 @@ from typing import Any, get_args
 import anyio
 import pytest
 
-from tests.support.monitored_system import Station, station
+from tests.support.monitored_system import System, new_system
 from tests.support.virtual_time import run
 from workflow_async import Listing, OpencastClient, PreservicaClient, batch, monitor
 from workflow_async.errors import InvalidArgument, WorkflowAsyncError
@@ -61,7 +61,7 @@ def filters_of(method: Callable[..., Any]) -> list[str]:
     return [name for parameter in keywords for name in get_args(parameter.annotation)[0].__annotations__]
 
 
-def valid_arguments(server: Station, service: Any) -> dict[str, Any]:
+def valid_arguments(server: System, service: Any) -> dict[str, Any]:
     """Return a valid value for each required parameter."""
     if server.kind == "preservica":
         start = {"context": "42"}
@@ -128,7 +128,7 @@ def calls_of(method: Callable[..., Any], valid: dict[str, Any]) -> Iterator[tupl
 
 async def wrong_calls(kind: str, service: str, name: str) -> list[str]:
     """Return the calls that ended in an unexpected way."""
-    server = station(kind)
+    server = new_system(kind)
     async with server.client() as client:
         service_object = getattr(client, service)
         wrong: list[str] = []
@@ -159,7 +159,7 @@ def test_bad_input_raises_invalid_argument_with_the_parameters_name(kind: str, s
 @pytest.mark.parametrize("wrong", [{"poll": 5}, {"timeout": 0}, {"parked": "no"}, {"poll": None}])
 def test_invalid_wait_options_are_reported_before_anything_is_started(kind: str, wrong: dict[str, Any]) -> None:
     async def main() -> tuple[BaseException | None, int]:
-        server = station(kind)
+        server = new_system(kind)
         async with server.client() as client:
             start = {
                 name: value for name, value in valid_arguments(server, client.workflows).items() if name in STARTS[kind]

@@ -13,11 +13,11 @@ from workflow_async._core.call import Call, Page, Reply
 from workflow_async._listing.listing import Listing
 from workflow_async.monitor._engine.poller import Poller
 
-ROWS = 100
+PAGE_SIZE = 100
 """Rows of a page."""
 
 
-PLACE = "opencast:oc.example.org"
+SERVER_KEY = "opencast:oc.example.org"
 """Where the records come from, as keys of events say it."""
 
 
@@ -27,15 +27,15 @@ class Record:
 
     id: int
     phase: Phase = Phase.RUNNING
-    word: str = ""
+    text: str = ""
     step: str | None = None
-    what: str | None = None
+    identity: str | None = None
     """What never changes of it."""
 
     @property
     def state_text(self) -> str:
         """The server's word for the phase."""
-        return self.word or self.phase.value
+        return self.text or self.phase.value
 
 
 @frozen
@@ -69,30 +69,30 @@ class Server:
     """What a get of each is answered with: a record, or an error."""
     listed: dict[int, Record] | None = None
     """What the list shows, if that is something else."""
-    refusal: Exception | None = None
+    list_error: Exception | None = None
     """What the list is answered with."""
     stale: set[int] = field(factory=set)
     """Whom a glance shows unchanged, whatever they are."""
-    blind: Exception | None = None
+    bulk_error: Exception | None = None
     """What a bulk check is answered with."""
-    ill: Exception | None = None
+    get_error: Exception | None = None
     """What every get is answered with."""
     gets: list[tuple[float, int, bool]] = field(factory=list)
     pages: list[float] = field(factory=list)
-    looked: list[tuple[int, ...]] = field(factory=list)
-    going: int = 0
+    bulk_checks: list[tuple[int, ...]] = field(factory=list)
+    in_flight: int = 0
     """Requests on their way."""
 
     @property
     def requests(self) -> int:
         """How many there were."""
-        return len(self.gets) + len(self.pages) + len(self.looked)
+        return len(self.gets) + len(self.pages) + len(self.bulk_checks)
 
     def put(self, *records: Any) -> None:
         """Let workflows be this."""
         self.workflows |= {record.id: record for record in records}
 
-    def become(self, phase: Phase, *ids: int, **more: Any) -> None:
+    def set_phase(self, phase: Phase, *ids: int, **more: Any) -> None:
         """Let workflows be in this phase."""
         self.put(*(evolve(self.workflows[id], phase=phase, **more) for id in ids))
 
@@ -102,32 +102,32 @@ class Server:
 
     async def _send(self, call: Call[Any], /) -> Any:
         self.pages.append(_now())
-        refusal = self.refusal
+        refusal = self.list_error
         rows = list((self.listed if self.listed is not None else self.workflows).values())
-        await self._pass()
+        await self._wait()
         if refusal is not None:
             raise refusal
         going = [row for row in rows if isinstance(row, Record) and not row.phase.final]
         place, operations = call.read(Reply(200, {}, b""))
-        page = tuple(self._shown(row, operations) for row in going[place : place + ROWS])
-        after = _from(place + ROWS, operations=operations) if place + ROWS < len(going) else None
+        page = tuple(self._shown(row, operations) for row in going[place : place + PAGE_SIZE])
+        after = _from(place + PAGE_SIZE, operations=operations) if place + PAGE_SIZE < len(going) else None
         return Page(page, after)
 
     async def get(self, id: int, *, operations: bool) -> Any:
         """One as it stands when the request comes in."""
         self.gets.append((_now(), id, operations))
-        found = self.ill or self.workflows[id]
-        await self._pass()
+        found = self.get_error or self.workflows[id]
+        await self._wait()
         if isinstance(found, Exception):
             raise found
         return self._shown(found, operations)
 
     async def find_changed(self, known: Sequence[Record]) -> Collection[int]:
         """Whose phase is another, or who fails."""
-        self.looked.append(tuple(record.id for record in known))
-        await self._pass()
-        if self.blind is not None:
-            raise self.blind
+        self.bulk_checks.append(tuple(record.id for record in known))
+        await self._wait()
+        if self.bulk_error is not None:
+            raise self.bulk_error
         fresh = [record.id for record in known if record.id not in self.stale]
         return [
             id for id, record in zip((r.id for r in known), known, strict=True) if id in fresh and self._differs(record)
@@ -139,12 +139,12 @@ class Server:
     def _shown(self, record: Any, operations: bool) -> Any:  # noqa: FBT001 - a word less
         return record if operations or not isinstance(record, Detailed) else evolve(record, operations=None)
 
-    async def _pass(self) -> None:
-        self.going += 1
+    async def _wait(self) -> None:
+        self.in_flight += 1
         try:
             await anyio.sleep(self.seconds)
         finally:
-            self.going -= 1
+            self.in_flight -= 1
 
     def is_complete(self, workflow: Any) -> bool:
         """Whether it shows its operations, if it has any."""
@@ -152,7 +152,7 @@ class Server:
 
     @property
     def server_key(self) -> str:
-        return PLACE
+        return SERVER_KEY
 
     @property
     def connections(self) -> int:
@@ -160,11 +160,11 @@ class Server:
 
     def identity(self, workflow: Any) -> tuple[str | None, ...]:
         """What it is, if it says so."""
-        return (workflow.what,)
+        return (workflow.identity,)
 
     def same_identity(self, known: Any, found: Any) -> bool:
         """Whether both say the same of what they are."""
-        return bool(known.what == found.what)
+        return bool(known.identity == found.identity)
 
     def duration_key(self, workflow: Record) -> str:
         """One for all."""

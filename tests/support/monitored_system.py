@@ -58,7 +58,7 @@ class Wire(httpx.AsyncBaseTransport):
 
 
 @define
-class Station:
+class System:
     """One system of a sandbox, whose clients are ready to be entered."""
 
     kind: str
@@ -142,14 +142,14 @@ class Station:
         return pages, glances, len(paths) - pages - glances
 
 
-def station(kind: str, seed: int = 0) -> Station:
+def new_system(kind: str, seed: int = 0) -> System:
     """A system on the time of the running loop."""
     loop, chance = asyncio.get_running_loop(), random.Random(seed)
     opencast = "16" if kind == "preservica" else cast("Release", kind)
     sandbox = Sandbox(opencast, clock=lambda: EPOCH + loop.time(), seed=seed)
     system = sandbox.preservica if kind == "preservica" else sandbox.opencast
     clock = Clock(now=loop.time, sleep=anyio.sleep, jitter=chance.random, wall=lambda: EPOCH + loop.time())
-    return Station(kind, system, Wire(system.app), clock)
+    return System(kind, system, Wire(system.app), clock)
 
 
 def is_subsequence(told: Sequence[object], true: Sequence[object]) -> bool:

@@ -9,7 +9,7 @@ from attrs import define, field
 from hypothesis import given, strategies as st
 
 from tests.support import virtual_time as virtual
-from tests.support.monitored_server import ROWS, Record, Server, running
+from tests.support.monitored_server import PAGE_SIZE, Record, Server, running
 from tests.unit.monitor.test_fetcher import MANY, phases, started
 from tests.unit.monitor.test_poller import later
 from workflow_async import Phase
@@ -131,7 +131,7 @@ class PrefetchingServer(Server):
         def page(offset: int, _: int) -> Call[Page[Record]]:
             return Call("GET", "/", lambda _: (offset, operations))  # type: ignore[arg-type,return-value]  # see Server
 
-        return Listing(self._send, lambda state: ActiveScan(page, state, ROWS, rows), lambda record: record.id)
+        return Listing(self._send, lambda state: ActiveScan(page, state, PAGE_SIZE, rows), lambda record: record.id)
 
 
 def test_a_scan_requests_all_pages_of_the_watched_workflows_concurrently() -> None:
@@ -140,7 +140,7 @@ def test_a_scan_requests_all_pages_of_the_watched_workflows_concurrently() -> No
         _, events = started(server)
         await anyio.sleep(0.9)
         assert server.pages == [0.0, 0.5, 0.5]
-        later(10, lambda: server.become(Phase.SUCCEEDED, *MANY))
+        later(10, lambda: server.set_phase(Phase.SUCCEEDED, *MANY))
         await events
 
     virtual.run(main())
@@ -148,7 +148,9 @@ def test_a_scan_requests_all_pages_of_the_watched_workflows_concurrently() -> No
 
 def test_a_list_that_is_not_available_costs_one_request() -> None:
     async def main() -> None:
-        server = PrefetchingServer(supports_listing=True, workflows=running(*MANY), refusal=ListingNotSupported("405"))
+        server = PrefetchingServer(
+            supports_listing=True, workflows=running(*MANY), list_error=ListingNotSupported("405")
+        )
         _, events = started(server)
         await anyio.sleep(1)
         assert len(server.pages) == 1
@@ -168,9 +170,9 @@ def test_a_prefetched_page_that_is_older_than_a_get_is_ignored(id: int) -> None:
         server.seconds = 4.0
         await anyio.sleep(2)  # the others have been requested and are slow
         server.seconds = 0.1
-        server.become(Phase.PARKED, id)
+        server.set_phase(Phase.PARKED, id)
         loop.wake(id)
-        later(10, lambda: server.become(Phase.SUCCEEDED, *MANY))
+        later(10, lambda: server.set_phase(Phase.SUCCEEDED, *MANY))
         assert phases(await events, id) == [Phase.RUNNING, Phase.PARKED, Phase.SUCCEEDED]
 
     virtual.run(main())

@@ -26,7 +26,7 @@ def test_as_completed_continues_after_a_step_that_was_cancelled() -> None:
         server = Server(workflows=running(*range(10)))
         loop = poller(server)
         for id in range(10):
-            later(40.0 + 25.0 * id, partial(server.become, Phase.SUCCEEDED, id))
+            later(40.0 + 25.0 * id, partial(server.set_phase, Phase.SUCCEEDED, id))
         outcomes, told, given_up = OutcomeStream(loop, WaitOptions(poll=STEADY), range(10)), [], 0
         while True:
             try:
@@ -66,7 +66,7 @@ def test_wherever_a_step_of_as_completed_is_cancelled_each_outcome_comes_once(k:
         server = Server(seconds=0.5, workflows=running(*range(10)))
         loop = poller(server)
         for id in range(10):
-            later(1.0 + id, partial(server.become, Phase.SUCCEEDED, id))
+            later(1.0 + id, partial(server.set_phase, Phase.SUCCEEDED, id))
         told = await each(OutcomeStream(loop, WaitOptions(poll=STEADY, timeout=deadline), range(10)), k + 1)
         assert sorted(told) == [*range(10)]
         assert_all_gone(loop, server)
@@ -78,7 +78,7 @@ def test_as_completed_that_nothing_refers_to_stops_watching() -> None:
     async def main() -> None:
         server = Server(workflows=running(1, 2))
         loop = poller(server)
-        later(5, lambda: server.become(Phase.SUCCEEDED, 1))
+        later(5, lambda: server.set_phase(Phase.SUCCEEDED, 1))
         async for outcome in OutcomeStream(loop, WaitOptions(poll=STEADY), [1, 2]):
             assert outcome.id == 1
             break

@@ -150,7 +150,7 @@ def test_each_announced_second_counts_once(announced: list[tuple[int, int]]) -> 
         assert clock.announced == len(quiet)
 
 
-def asking(error: CallError, seconds: float | None) -> CallError:
+def with_retry_after(error: CallError, seconds: float | None) -> CallError:
     error.retry_after = seconds
     return error
 
@@ -158,14 +158,14 @@ def asking(error: CallError, seconds: float | None) -> CallError:
 @pytest.mark.parametrize(
     ("error", "seconds"),
     [
-        (asking(RateLimited(429), 60.0), 60.0),
-        (asking(ServerError(503), 3600.0), 3600.0),
-        (asking(ForeignResponse(404), 5.0), 5.0),
-        (asking(RateLimited(429), 86_400.0), 86_400.0),
-        (asking(RateLimited(429), 86_401.0), 0.0),
-        (asking(RateLimited(429), math.inf), 0.0),
-        (asking(RateLimited(429), None), 0.0),
-        (asking(NotFound(404), 60.0), 0.0),
+        (with_retry_after(RateLimited(429), 60.0), 60.0),
+        (with_retry_after(ServerError(503), 3600.0), 3600.0),
+        (with_retry_after(ForeignResponse(404), 5.0), 5.0),
+        (with_retry_after(RateLimited(429), 86_400.0), 86_400.0),
+        (with_retry_after(RateLimited(429), 86_401.0), 0.0),
+        (with_retry_after(RateLimited(429), math.inf), 0.0),
+        (with_retry_after(RateLimited(429), None), 0.0),
+        (with_retry_after(NotFound(404), 60.0), 0.0),
     ],
 )
 def test_a_pause_is_what_the_server_asks_for_up_to_a_day(error: CallError, seconds: float) -> None:

@@ -11,7 +11,7 @@ import pytest
 from attrs import define, evolve
 
 from tests.support import virtual_time as virtual
-from tests.support.monitored_server import PLACE, Detailed, Operation, Record, Server, poller, running
+from tests.support.monitored_server import SERVER_KEY, Detailed, Operation, Record, Server, poller, running
 from tests.unit.monitor.test_poller import STEADY, later, waiting, watch
 from workflow_async import Phase, Poll
 from workflow_async.errors import (
@@ -77,8 +77,8 @@ def test_an_end_that_a_list_shows_by_an_absence_is_reported_from_a_get() -> None
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(*MANY))
         _, told = started(server)
-        later(9, lambda: server.become(Phase.FAILED, 7))
-        later(30, lambda: server.become(Phase.SUCCEEDED, *(set(MANY) - {7})))
+        later(9, lambda: server.set_phase(Phase.FAILED, 7))
+        later(30, lambda: server.set_phase(Phase.SUCCEEDED, *(set(MANY) - {7})))
         assert phases(await told, 7) == [Phase.RUNNING, Phase.FAILED]
         assert gets(server).count(7) == 1
 
@@ -93,7 +93,7 @@ def test_a_workflow_that_a_list_omits_by_mistake_gives_no_event() -> None:
         server.listed = {id: Record(id) for id in MANY if id % 10}
         await anyio.sleep(5)
         server.listed = None
-        later(30, lambda: server.become(Phase.SUCCEEDED, *MANY))
+        later(30, lambda: server.set_phase(Phase.SUCCEEDED, *MANY))
         assert ends(await told, MANY) == {(Phase.RUNNING, Phase.SUCCEEDED)}
 
     virtual.run(main())
@@ -106,9 +106,9 @@ def test_a_list_that_lags_causes_no_event_backwards_nor_twice() -> None:
         await anyio.sleep(15)
         server.listed = dict(server.workflows)
         for n, phase in enumerate([Phase.PARKED, Phase.RUNNING, Phase.PARKED]):
-            later(n, partial(server.become, phase, 7), partial(loop.wake, 7))
+            later(n, partial(server.set_phase, phase, 7), partial(loop.wake, 7))
         later(9, lambda: setattr(server, "listed", None))
-        later(40, lambda: server.become(Phase.SUCCEEDED, *MANY))
+        later(40, lambda: server.set_phase(Phase.SUCCEEDED, *MANY))
         true = [Phase.RUNNING, Phase.PARKED, Phase.RUNNING, Phase.PARKED, Phase.SUCCEEDED]
         assert phases(await told, 7) == true
 
@@ -123,9 +123,9 @@ def test_a_page_that_was_overtaken_by_a_get_is_not_believed() -> None:
         server.seconds = 4.0
         await anyio.sleep(2)  # the list has been asked for, and is slow
         server.seconds = 0.1
-        server.become(Phase.PARKED, 7)
+        server.set_phase(Phase.PARKED, 7)
         loop.wake(7)
-        later(10, lambda: server.become(Phase.SUCCEEDED, *MANY))
+        later(10, lambda: server.set_phase(Phase.SUCCEEDED, *MANY))
         assert phases(await told, 7) == [Phase.RUNNING, Phase.PARKED, Phase.SUCCEEDED]
 
     virtual.run(main())
@@ -140,8 +140,8 @@ def test_a_get_that_was_overtaken_by_the_list_is_sent_again() -> None:
         loop.wake(7)  # it still runs as `a`, and the answer is slow
         await anyio.sleep(0.1)
         server.seconds = 0.0
-        server.become(Phase.RUNNING, 7, step="b")
-        later(30, lambda: server.become(Phase.SUCCEEDED, *MANY))
+        server.set_phase(Phase.RUNNING, 7, step="b")
+        later(30, lambda: server.set_phase(Phase.SUCCEEDED, *MANY))
         steps = [event.workflow.step for event in await told if event.id == 7]
         assert steps == [None, "b", "b"]
 
@@ -163,9 +163,9 @@ def test_a_get_that_was_overtaken_by_the_list_is_sent_again() -> None:
 )
 def test_without_a_list_gets_are_sent(refusal: CallError) -> None:
     async def main() -> None:
-        server = Server(supports_listing=True, workflows=running(*MANY), refusal=refusal)
+        server = Server(supports_listing=True, workflows=running(*MANY), list_error=refusal)
         _, told = started(server)
-        later(30, lambda: server.become(Phase.SUCCEEDED, *MANY))
+        later(30, lambda: server.set_phase(Phase.SUCCEEDED, *MANY))
         assert ends(await told, MANY) == {(Phase.RUNNING, Phase.SUCCEEDED)}
         assert len(server.pages) <= 4
 
@@ -174,10 +174,10 @@ def test_without_a_list_gets_are_sent(refusal: CallError) -> None:
 
 def test_a_list_that_fails_for_a_while_is_requested_again_later() -> None:
     async def main() -> None:
-        server = Server(supports_listing=True, workflows=running(*MANY), refusal=Forbidden(403))
+        server = Server(supports_listing=True, workflows=running(*MANY), list_error=Forbidden(403))
         _, told = started(server, poll=Poll(interval=20, backoff=1, ceiling=20, jitter=0))
         await anyio.sleep(100)
-        server.refusal = None
+        server.list_error = None
         await anyio.sleep(220)
         assert max(server.pages) == pytest.approx(310, abs=12)
         before = len(server.gets)
@@ -193,7 +193,7 @@ def test_in_an_outage_every_workflow_gets_the_outcome_polling_failed() -> None:
         server = Server(supports_listing=True, workflows=running(*MANY))
         _, told = started(server)
         await anyio.sleep(10)
-        server.refusal = ConnectFailed("refused")
+        server.list_error = ConnectFailed("refused")
         server.workflows = {id: ConnectFailed("refused") for id in MANY}
         assert sum(isinstance(event, PollingFailed) for event in await told) == len(MANY)
         assert 310 <= asyncio.get_running_loop().time() <= 420
@@ -225,10 +225,10 @@ def test_a_list_that_fails_says_nothing_about_what_it_should_show() -> None:
         server = Server(supports_listing=True, workflows=running(*FEW))
         loop, told = started(server, FEW, poll=evolve(STEADY, outage=1.0))
         await anyio.sleep(10)
-        server.refusal = ServerError(500)
+        server.list_error = ServerError(500)
         await anyio.sleep(100)
         assert not any(sight.failures or sight.over for sight in loop.engine.observations.values())
-        server.become(Phase.SUCCEEDED, *FEW)
+        server.set_phase(Phase.SUCCEEDED, *FEW)
         assert ends(await told, FEW) == {(Phase.RUNNING, Phase.SUCCEEDED)}
 
     virtual.run(main())
@@ -240,8 +240,8 @@ def test_a_workflow_that_cannot_be_read_ends_alone_although_the_list_fails_too()
         _, told = started(server, FEW, poll=Poll())
         await anyio.sleep(10)
         first = next(iter(set(FEW)))
-        server.refusal, server.workflows[first] = ServerError(500), ServerError(500)
-        later(1000, lambda: server.become(Phase.SUCCEEDED, *(set(FEW) - {first})))
+        server.list_error, server.workflows[first] = ServerError(500), ServerError(500)
+        later(1000, lambda: server.set_phase(Phase.SUCCEEDED, *(set(FEW) - {first})))
         assert [event.id for event in await told if isinstance(event, PollingFailed)] == [first]
         assert ends(told.result(), set(FEW) - {first}) == {(Phase.RUNNING, Phase.SUCCEEDED)}
 
@@ -253,10 +253,10 @@ def test_a_disabled_list_is_read_again_later() -> None:
         server = Server(supports_listing=True, workflows=running(*FEW))
         _, told = started(server, FEW, poll=Poll())
         await anyio.sleep(10)
-        server.refusal = ServerError(500)
+        server.list_error = ServerError(500)
         await anyio.sleep(100)
         assert gets(server, 50)
-        server.refusal = None
+        server.list_error = None
         await anyio.sleep(DISABLED_FOR + 60)
         before = len(server.gets)
         await anyio.sleep(100)
@@ -271,9 +271,9 @@ def test_a_list_that_was_read_once_is_not_taken_for_unsupported() -> None:
         server = Server(supports_listing=True, workflows=running(*FEW))
         _, told = started(server, FEW, poll=Poll())
         await anyio.sleep(10)
-        server.refusal = ListingNotSupported("404")
+        server.list_error = ListingNotSupported("404")
         await anyio.sleep(60)
-        server.refusal, pages = None, len(server.pages)
+        server.list_error, pages = None, len(server.pages)
         await anyio.sleep(DISABLED_FOR + 60)
         assert len(server.pages) > pages
         told.cancel()
@@ -290,7 +290,7 @@ def test_a_list_that_was_inconsistent_once_is_not_given_up(listed: set[int], beg
         later(begin + 8, lambda: setattr(server, "listed", None))
         _, told = started(server, range(500))
         await anyio.sleep(300)
-        server.become(Phase.SUCCEEDED, *range(500))
+        server.set_phase(Phase.SUCCEEDED, *range(500))
         assert ends(await told, range(500)) == {(Phase.RUNNING, Phase.SUCCEEDED)}
         assert len(server.gets) <= 500 * 9
         assert not gets(server, begin + 40)[500:]
@@ -303,10 +303,10 @@ def test_a_list_that_was_inconsistent_once_is_not_given_up(listed: set[int], beg
 
 def everything(server: Server, error: CallError | None) -> None:
     """Answer the list, bulk checks and gets with this, or as usual again."""
-    server.refusal = server.blind = server.ill = error
+    server.list_error = server.bulk_error = server.get_error = error
 
 
-def asking(error: CallError, seconds: float) -> CallError:
+def with_retry_after(error: CallError, seconds: float) -> CallError:
     """An error with which the server asks to be left alone for so long."""
     error.retry_after = seconds
     return error
@@ -317,13 +317,13 @@ def test_a_pause_that_the_server_asks_for_holds_for_all_requests_of_the_client()
         server = Server(workflows=running(*range(1000)), seconds=0.01)
         _, told = started(server, range(1000), poll=Poll(interval=2, outage=300))
         await anyio.sleep(20)
-        everything(server, asking(RateLimited(429), 60.0))
+        everything(server, with_retry_after(RateLimited(429), 60.0))
         await anyio.sleep(120)
         asked = [at for at, _, _ in server.gets if at >= 20]
         assert len(asked) <= 3 * MAX_IN_FLIGHT
         assert not [at for at in asked if asked[0] + 0.1 < at < asked[0] + 60]
         everything(server, None)
-        later(90, lambda: server.become(Phase.SUCCEEDED, *range(1000)))
+        later(90, lambda: server.set_phase(Phase.SUCCEEDED, *range(1000)))
         assert ends(await told, range(1000)) == {(Phase.RUNNING, Phase.SUCCEEDED)}
 
     virtual.run(main())
@@ -339,11 +339,11 @@ def test_an_announced_pause_does_not_count_as_an_outage(kind: dict[str, Any], bu
         server = Server(workflows=running(*range(40)), **kind)
         _, told = started(server, range(40), poll=Poll())
         await anyio.sleep(20)
-        everything(server, asking(busy, 3600.0))
+        everything(server, with_retry_after(busy, 3600.0))
         await anyio.sleep(3 * 3600)
         asked = server.requests
         everything(server, None)
-        server.become(Phase.SUCCEEDED, *range(40))
+        server.set_phase(Phase.SUCCEEDED, *range(40))
         assert ends(await told, range(40)) == {(Phase.RUNNING, Phase.SUCCEEDED)}
         assert asked <= 250
 
@@ -356,7 +356,7 @@ def test_a_server_that_asks_for_one_pause_after_the_other_is_given_up_after_a_da
         server = Server(workflows=running(*range(4)), **kind)
         _, told = started(server, range(4), poll=Poll())
         await anyio.sleep(20)
-        everything(server, asking(RateLimited(429), 600.0))
+        everything(server, with_retry_after(RateLimited(429), 600.0))
         assert sum(isinstance(event, PollingFailed) for event in await told) == 4
         assert 86_400 <= asyncio.get_running_loop().time() <= 86_400 + 2 * 3600
 
@@ -368,7 +368,7 @@ def test_a_later_and_shorter_announcement_does_not_end_a_pause() -> None:
         server = Server(workflows=running(1, 2), seconds=0.5)
         _, told = started(server, (1, 2))
         await anyio.sleep(10.2)
-        server.workflows = {1: asking(RateLimited(429), 100.0), 2: asking(RateLimited(429), 1.0)}
+        server.workflows = {1: with_retry_after(RateLimited(429), 100.0), 2: with_retry_after(RateLimited(429), 1.0)}
         await anyio.sleep(5)
         server.workflows = running(1, 2)
         before = len(server.gets)
@@ -386,7 +386,7 @@ def test_a_deadline_does_not_wait_for_the_end_of_a_pause() -> None:
         others = asyncio.create_task(waiting(loop, 1))
         late = asyncio.create_task(waiting(loop, 2, timeout=30))
         await anyio.sleep(10)
-        server.workflows[1] = asking(RateLimited(429), 600.0)
+        server.workflows[1] = with_retry_after(RateLimited(429), 600.0)
         with pytest.raises(WaitTimeout):
             await late
         assert asyncio.get_running_loop().time() == pytest.approx(30, abs=0.1)
@@ -401,7 +401,7 @@ def test_a_workflow_that_is_watched_during_a_pause_is_checked_after_it() -> None
         loop = poller(server)
         first = asyncio.create_task(waiting(loop, 1))
         await anyio.sleep(5)
-        server.workflows[1] = asking(ServerError(503), 60.0)
+        server.workflows[1] = with_retry_after(ServerError(503), 60.0)
         await anyio.sleep(5)
         second = asyncio.create_task(waiting(loop, 2))
         loop.wake(1)
@@ -415,7 +415,7 @@ def test_a_workflow_that_is_watched_during_a_pause_is_checked_after_it() -> None
 # A clock that leaps
 
 
-def leap(seconds: float) -> None:
+def jump(seconds: float) -> None:
     loop = asyncio.get_running_loop()
     assert isinstance(loop, virtual.VirtualLoop)
     loop.leap(seconds)
@@ -438,11 +438,11 @@ def test_a_jump_of_the_clock_is_no_outage(kind: dict[str, Any], failure: CallErr
         _, told = started(server, range(20), poll=evolve(STEADY, outage=300.0))
         await anyio.sleep(20)
         everything(server, failure)
-        later(6, lambda: leap(2 * 3600))
+        later(6, lambda: jump(2 * 3600))
         await anyio.sleep(6.1)
         await anyio.sleep(8)
         everything(server, None)
-        later(30, lambda: server.become(Phase.SUCCEEDED, *range(20)))
+        later(30, lambda: server.set_phase(Phase.SUCCEEDED, *range(20)))
         assert ends(await told, range(20)) == {(Phase.RUNNING, Phase.SUCCEEDED)}
 
     virtual.run(main())
@@ -456,7 +456,7 @@ def test_jumps_within_an_outage_do_not_add_to_it() -> None:
         await anyio.sleep(5)
         server.workflows[7] = ConnectFailed("no route")
         for second in (10, 20, 30, 40):
-            later(second, lambda: leap(1000))
+            later(second, lambda: jump(1000))
         with pytest.raises(ConnectFailed):
             await waits
         assert asyncio.get_running_loop().time() - 4000 == pytest.approx(105, abs=5)
@@ -474,10 +474,10 @@ def test_a_list_that_asks_for_a_pause_gets_one() -> None:
         server = Server(supports_listing=True, workflows=running(*MANY))
         _, told = started(server)
         await anyio.sleep(5)
-        server.refusal, before = busy, max(server.pages)
+        server.list_error, before = busy, max(server.pages)
         await anyio.sleep(3)
         refused = max(server.pages)
-        server.refusal = None
+        server.list_error = None
         await anyio.sleep(200)
         after = min(at for at in server.pages if at > refused)
         assert (refused > before, after >= refused + 100) == (True, True)
@@ -545,11 +545,11 @@ def test_a_change_that_a_bulk_check_shows_is_reported_from_a_get() -> None:
     async def main() -> None:
         server = Server(supports_bulk_check=True, workflows=running(*MANY))
         _, told = started(server)
-        later(9, lambda: server.become(Phase.FAILED, 7))
-        later(30, lambda: server.become(Phase.SUCCEEDED, *(set(MANY) - {7})))
+        later(9, lambda: server.set_phase(Phase.FAILED, 7))
+        later(30, lambda: server.set_phase(Phase.SUCCEEDED, *(set(MANY) - {7})))
         assert phases(await told, 7) == [Phase.RUNNING, Phase.FAILED]
         assert len(server.gets) < len(MANY) * 5
-        assert len(server.looked) > 30
+        assert len(server.bulk_checks) > 30
 
     virtual.run(main())
 
@@ -559,7 +559,7 @@ def test_every_tenth_get_detects_an_index_that_is_wrong() -> None:
         server = Server(supports_bulk_check=True, workflows=running(*MANY), stale={7})
         _, told = started(server)
         await anyio.sleep(8)
-        server.become(Phase.SUCCEEDED, 7)
+        server.set_phase(Phase.SUCCEEDED, 7)
         await anyio.sleep(10 * 2.5)
         told.cancel()
         assert [id for id in gets(server, 8.1) if id == 7]
@@ -570,11 +570,11 @@ def test_every_tenth_get_detects_an_index_that_is_wrong() -> None:
 @pytest.mark.parametrize("refusal", [Forbidden(403), NotFound(404), BadRequest(400)])
 def test_a_server_that_refuses_bulk_checks_is_asked_once(refusal: CallError) -> None:
     async def main() -> None:
-        server = Server(supports_bulk_check=True, workflows=running(*range(40)), blind=refusal)
+        server = Server(supports_bulk_check=True, workflows=running(*range(40)), bulk_error=refusal)
         _, told = started(server, range(40))
-        later(30, lambda: server.become(Phase.SUCCEEDED, *range(40)))
+        later(30, lambda: server.set_phase(Phase.SUCCEEDED, *range(40)))
         assert ends(await told, range(40)) == {(Phase.RUNNING, Phase.SUCCEEDED)}
-        assert len(server.looked) == 1
+        assert len(server.bulk_checks) == 1
 
     virtual.run(main())
 
@@ -597,7 +597,7 @@ def to_the_end(server: Server) -> list[Any]:
 
     async def main() -> list[Any]:
         _, told = started(server, range(100), poll=Poll())
-        later(1200, lambda: server.become(Phase.SUCCEEDED, *range(100)))
+        later(1200, lambda: server.set_phase(Phase.SUCCEEDED, *range(100)))
         return await told
 
     return virtual.run(main())
@@ -606,19 +606,19 @@ def to_the_end(server: Server) -> list[Any]:
 @pytest.mark.parametrize("ill", ILL, ids=lambda error: f"{type(error).__name__} {getattr(error, 'status', '')}")
 def test_a_failing_index_says_nothing_about_workflows_and_costs_few_requests(ill: CallError) -> None:
     plain = Server(workflows=running(*range(100)))
-    server = Server(supports_bulk_check=True, workflows=running(*range(100)), blind=ill)
+    server = Server(supports_bulk_check=True, workflows=running(*range(100)), bulk_error=ill)
     to_the_end(plain)
     assert ends(to_the_end(server), range(100)) == {(Phase.RUNNING, Phase.SUCCEEDED)}
     assert server.requests <= 1.1 * plain.requests
-    assert len(server.looked) <= BULK_FAILURES + 2 + 2 * 1200 / DISABLED_FOR
+    assert len(server.bulk_checks) <= BULK_FAILURES + 2 + 2 * 1200 / DISABLED_FOR
 
 
 def test_a_bulk_check_that_failed_is_no_failed_check_of_its_workflows_and_one_refusal() -> None:
     async def main() -> None:
-        server = Server(supports_bulk_check=True, workflows=running(*range(BULK_SIZE)), blind=ServerError(503))
+        server = Server(supports_bulk_check=True, workflows=running(*range(BULK_SIZE)), bulk_error=ServerError(503))
         loop, told = started(server, range(BULK_SIZE))
         before = len(server.gets)
-        while not server.looked:
+        while not server.bulk_checks:
             await anyio.sleep(0.1)
         refusals = loop.engine.fetcher.load.refusals
         await anyio.sleep(1)
@@ -633,14 +633,14 @@ def test_a_bulk_check_that_failed_is_no_failed_check_of_its_workflows_and_one_re
 @pytest.mark.parametrize("ill", [ServerError(500), Forbidden(403), NotFound(404)])
 def test_disabled_bulk_checks_are_tried_again(ill: CallError) -> None:
     async def main() -> None:
-        server = Server(supports_bulk_check=True, workflows=running(*range(40)), blind=ill)
+        server = Server(supports_bulk_check=True, workflows=running(*range(40)), bulk_error=ill)
         _, told = started(server, range(40))
         await anyio.sleep(200)
-        failed = len(server.looked)
-        server.blind = None
+        failed = len(server.bulk_checks)
+        server.bulk_error = None
         await anyio.sleep(DISABLED_FOR)
         assert failed <= BULK_FAILURES
-        assert len(server.looked) > failed + 20
+        assert len(server.bulk_checks) > failed + 20
         told.cancel()
 
     virtual.run(main())
@@ -652,13 +652,13 @@ def test_a_few_failed_bulk_checks_with_successes_between_them_change_nothing() -
         _, told = started(server, range(40))
         for _ in range(10):
             await anyio.sleep(5)
-            server.blind, looked = DecodeError("null @ $"), len(server.looked)
-            while len(server.looked) == looked:
+            server.bulk_error, looked = DecodeError("null @ $"), len(server.bulk_checks)
+            while len(server.bulk_checks) == looked:
                 await anyio.sleep(0.1)
-            server.blind = None
-        before = len(server.looked)
+            server.bulk_error = None
+        before = len(server.bulk_checks)
         await anyio.sleep(100)
-        assert len(server.looked) >= before + 5
+        assert len(server.bulk_checks) >= before + 5
         told.cancel()
 
     virtual.run(main())
@@ -669,7 +669,7 @@ def test_bulk_checks_that_fail_for_too_long_are_an_outage_like_any_other() -> No
         server = Server(supports_bulk_check=True, workflows=running(*range(40)))
         _, told = started(server, range(40))
         await anyio.sleep(10)
-        server.blind = ServerError(503)
+        server.bulk_error = ServerError(503)
         server.workflows = {id: ServerError(503) for id in range(40)}
         assert sum(isinstance(event, PollingFailed) for event in await told) == 40
         assert 300 <= asyncio.get_running_loop().time() <= 500
@@ -689,7 +689,7 @@ def test_a_cancelled_bulk_check_does_not_count_as_a_check() -> None:
         server.seconds = 3.0
         await anyio.sleep(50)
         first.cancel()
-        server.become(Phase.SUCCEEDED, *range(20))
+        server.set_phase(Phase.SUCCEEDED, *range(20))
         began = asyncio.get_running_loop().time()
         await asyncio.gather(*others)
         assert asyncio.get_running_loop().time() - began < 15
@@ -705,13 +705,13 @@ def test_a_workflow_whose_operations_are_watched_gets_no_bulk_check() -> None:
         server = Server(supports_bulk_check=True)
         server.put(*(Detailed(id, operations=ran("running", "instantiated")) for id in range(20)))
         _, told = started(server, range(20), operations=True)
-        later(5, lambda: server.become(Phase.RUNNING, *range(20), operations=ran("succeeded", "running")))
-        later(20, lambda: server.become(Phase.SUCCEEDED, *range(20), operations=ran("succeeded", "succeeded")))
+        later(5, lambda: server.set_phase(Phase.RUNNING, *range(20), operations=ran("succeeded", "running")))
+        later(20, lambda: server.set_phase(Phase.SUCCEEDED, *range(20), operations=ran("succeeded", "succeeded")))
         events = [event for event in await told if event.id == 3]
         assert [(o.operation, o.now) for event in events for o in event.operations] == [
             ("o0", "running"), ("o1", "instantiated"), ("o0", "succeeded"), ("o1", "running"), ("o1", "succeeded")
         ]  # fmt: skip
-        assert not server.looked
+        assert not server.bulk_checks
 
     virtual.run(main())
 
@@ -728,7 +728,7 @@ def test_transitions_are_reported_once_although_others_watch_without_operations(
         await anyio.sleep(5)
         told = []
         ended = (Operation("a", "succeeded", NOON, NOON),)
-        later(10, lambda: server.become(Phase.SUCCEEDED, *range(20), operations=ended))
+        later(10, lambda: server.set_phase(Phase.SUCCEEDED, *range(20), operations=ended))
         async with watch(loop, 3, operations=True) as changes:
             async for event in changes:
                 told += [(operation.was, operation.now) for operation in event.operations]
@@ -746,9 +746,9 @@ def test_a_watcher_without_operations_gets_none() -> None:
         await anyio.sleep(5)
         async with watch(loop, 3, operations=True) as changes:
             await anext(changes)
-            server.become(Phase.RUNNING, *range(20), operations=(Operation("a", "running", NOON),))
+            server.set_phase(Phase.RUNNING, *range(20), operations=(Operation("a", "running", NOON),))
             assert (await anext(changes)).operations
-        server.become(Phase.SUCCEEDED, *range(20))
+        server.set_phase(Phase.SUCCEEDED, *range(20))
         assert all(event.operations == () for event in await told if event.id != 3)
         assert all(len(phases(told.result(), id)) == 2 for id in range(20) if id != 3)
 
@@ -769,7 +769,7 @@ def test_a_wake_makes_the_next_check_sooner_and_sets_no_state() -> None:
         await anyio.sleep(1)
         assert not waits.done()
         assert [round(at) for at, _, _ in server.gets] == [0, 10]
-        server.become(Phase.SUCCEEDED, 7)
+        server.set_phase(Phase.SUCCEEDED, 7)
         loop.wake(7)
         await waits
         assert asyncio.get_running_loop().time() == pytest.approx(11, abs=0.1)
@@ -800,9 +800,9 @@ def stepping(steps: dict[str, float], *ids: int) -> Server:
     for (_, seconds), after in zip(steps.items(), [*list(steps)[1:], None], strict=True):
         at += seconds
         if after is None:
-            later(at, lambda: server.become(Phase.SUCCEEDED, *ids, step=None))
+            later(at, lambda: server.set_phase(Phase.SUCCEEDED, *ids, step=None))
         else:
-            later(at, partial(server.become, Phase.RUNNING, *ids, step=after))
+            later(at, partial(server.set_phase, Phase.RUNNING, *ids, step=after))
     return server
 
 
@@ -813,11 +813,11 @@ def test_a_step_that_takes_much_longer_than_usual_is_reported_once() -> None:
         await anyio.sleep(1)
         server.put(Record(77, step="a"))
         later(20, lambda: server.put(Record(77, step="b")))
-        later(400, lambda: server.become(Phase.SUCCEEDED, 77))
+        later(400, lambda: server.set_phase(Phase.SUCCEEDED, 77))
         async with watch(loop, 77, stalled_after=3) as changes:
             (stall,) = [event async for event in changes if isinstance(event, Stalled)]
         assert (stall.id, stall.workflow.step) == (77, "b")
-        assert stall.key.startswith(f"{PLACE}/77/stalled/")
+        assert stall.key.startswith(f"{SERVER_KEY}/77/stalled/")
         assert stall.usual == pytest.approx(30, abs=5)
         assert stall.seconds > 90
         await told
@@ -836,7 +836,7 @@ def test_durations_are_learned_and_the_next_check_comes_halfway() -> None:
             assert changes.eta(7) == pytest.approx(60, abs=2)
             assert changes.eta(99) is None
         server.gets.clear()
-        later(60, lambda: server.become(Phase.SUCCEEDED, 7))
+        later(60, lambda: server.set_phase(Phase.SUCCEEDED, 7))
         began = asyncio.get_running_loop().time()
         await waiting(loop, 7, poll=Poll(jitter=0))
         looks = [at - began for at, _, _ in server.gets]
@@ -852,14 +852,14 @@ def test_durations_are_learned_and_the_next_check_comes_halfway() -> None:
 def test_an_id_that_becomes_another_workflow_is_reported_and_affects_no_other(kind: dict[str, Any]) -> None:
     async def main() -> None:
         server = Server(**kind)
-        server.put(*(Record(id, what=f"event {id}") for id in range(20)))
+        server.put(*(Record(id, identity=f"event {id}") for id in range(20)))
         loop, told = started(server, range(20))
         outcomes = asyncio.create_task(wait_all(loop, range(20), WaitOptions(poll=STEADY)))
-        later(20, lambda: server.put(Record(7, Phase.PARKED, what="another event")))
-        later(60, lambda: server.become(Phase.SUCCEEDED, *range(20)))
+        later(20, lambda: server.put(Record(7, Phase.PARKED, identity="another event")))
+        later(60, lambda: server.set_phase(Phase.SUCCEEDED, *range(20)))
         (replaced,) = [event for event in await told if isinstance(event, Replaced)]
-        assert (replaced.id, replaced.found.what) == (7, "another event")
-        assert replaced.workflow == Record(7, what="event 7")
+        assert (replaced.id, replaced.found.identity) == (7, "another event")
+        assert replaced.workflow == Record(7, identity="event 7")
         assert phases(told.result(), 7) == [Phase.RUNNING]
         assert ends(told.result(), set(range(20)) - {7}) == {(Phase.RUNNING, Phase.SUCCEEDED)}
         assert [type(outcome) for outcome in await outcomes] == [Replaced if id == 7 else Finished for id in range(20)]
@@ -871,10 +871,10 @@ def test_an_id_that_becomes_another_workflow_is_reported_and_affects_no_other(ki
 def test_a_record_without_an_identity_changes_nothing(kind: dict[str, Any]) -> None:
     async def main() -> None:
         server = Server(**kind)
-        server.put(*(Record(id, what=f"event {id}") for id in range(20)))
+        server.put(*(Record(id, identity=f"event {id}") for id in range(20)))
         _, told = started(server, range(20))
         later(20, lambda: server.put(*(Record(id, Phase.PARKED) for id in range(20))))
-        later(60, lambda: server.put(*(Record(id, Phase.SUCCEEDED, what=f"event {id}") for id in range(20))))
+        later(60, lambda: server.put(*(Record(id, Phase.SUCCEEDED, identity=f"event {id}") for id in range(20))))
         assert ends(await told, range(20)) == {(Phase.RUNNING, Phase.PARKED, Phase.SUCCEEDED)}
 
     virtual.run(main())
@@ -883,18 +883,18 @@ def test_a_record_without_an_identity_changes_nothing(kind: dict[str, Any]) -> N
 def test_a_slow_reader_gets_replaced_although_others_watch_the_new_workflow() -> None:
     async def main() -> None:
         server = Server()
-        server.put(Record(7, what="A"), Record(8, what="X"))
+        server.put(Record(7, identity="A"), Record(8, identity="X"))
         loop = poller(server)
         async with watch(loop, 7, 8) as slow:
             await anext(slow)
             await anext(slow)
             keeps = asyncio.create_task(waiting(loop, 8))
-            server.put(Record(7, what="B"))
+            server.put(Record(7, identity="B"))
             await anyio.sleep(10)
             again = asyncio.create_task(waiting(loop, 7))
             await anyio.sleep(10)
-            server.become(Phase.SUCCEEDED, 7, 8)
-            assert (await again).what == "B"
+            server.set_phase(Phase.SUCCEEDED, 7, 8)
+            assert (await again).identity == "B"
             events = [event async for event in slow]
         assert [type(event) for event in events if event.id == 7] == [Replaced]
         await keeps
@@ -937,7 +937,10 @@ def test_after_an_error_that_ends_everything_a_check_is_due_no_sooner_than_usual
             await anyio.sleep(2)
             looks.send_due(group.create_task)
             await anyio.sleep(3)
-            server.blind, server.workflows = ClientClosed("closed"), {id: ClientClosed("closed") for id in range(5)}
+            server.bulk_error, server.workflows = (
+                ClientClosed("closed"),
+                {id: ClientClosed("closed") for id in range(5)},
+            )
             looks.send_due(group.create_task)
         assert fatal
         assert looks.scheduler.single.next is not None
@@ -949,7 +952,7 @@ def test_after_an_error_that_ends_everything_a_check_is_due_no_sooner_than_usual
 # A watch of a filter
 
 
-def appearing(loop: Poller[Any], server: Server, **more: Any) -> Any:
+def watch_list(loop: Poller[Any], server: Server, **more: Any) -> Any:
     """A watch of what the list shows."""
     settings: dict[str, Any] = {"poll": STEADY, "operations": False, "stalled_after": None}
     return watching(loop, None, lambda: server.list_active(operations=False), **settings | more)
@@ -960,8 +963,8 @@ def test_a_workflow_that_appears_is_watched_to_its_end() -> None:
         server = Server(supports_listing=True, workflows=running(1, 2))
         loop, told = poller(server), []
         later(7, lambda: server.put(Record(3)))
-        later(13, lambda: server.become(Phase.SUCCEEDED, 1, 2, 3))
-        async with appearing(loop, server) as changes:
+        later(13, lambda: server.set_phase(Phase.SUCCEEDED, 1, 2, 3))
+        async with watch_list(loop, server) as changes:
             for _ in range(6):
                 event = await anext(changes)
                 told.append((event.id, event.was, event.now))
@@ -979,18 +982,18 @@ def test_a_list_that_goes_on_showing_ended_workflows_gives_no_end_twice() -> Non
         server = Server(supports_listing=True, list_lag=10.0, workflows=running(1, 2))
         server.listed = running(1, 2)
         loop, told = poller(server), []
-        later(5, lambda: server.become(Phase.FAILED, 1))
+        later(5, lambda: server.set_phase(Phase.FAILED, 1))
         with anyio.move_on_after(300):
-            async with appearing(loop, server) as changes:
+            async with watch_list(loop, server) as changes:
                 later(6, lambda: loop.wake(1))
                 later(12, lambda: setattr(server, "listed", None))
                 while True:
                     event = await anext(changes)
                     told.append((event.id, event.now, event.key))
         assert told == [
-            (1, Phase.RUNNING, f"{PLACE}/1/running"),
-            (2, Phase.RUNNING, f"{PLACE}/2/running"),
-            (1, Phase.FAILED, f"{PLACE}/1/end/failed"),
+            (1, Phase.RUNNING, f"{SERVER_KEY}/1/running"),
+            (2, Phase.RUNNING, f"{SERVER_KEY}/2/running"),
+            (1, Phase.FAILED, f"{SERVER_KEY}/1/end/failed"),
         ]
 
     virtual.run(main())
@@ -1000,18 +1003,18 @@ def test_a_workflow_that_goes_on_after_its_end_is_reported_again() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(1))
         loop, told = poller(server), []
-        later(5, lambda: server.become(Phase.FAILED, 1))
-        later(20, lambda: server.become(Phase.RUNNING, 1))
-        later(30, lambda: server.become(Phase.SUCCEEDED, 1))
-        async with appearing(loop, server) as changes:
+        later(5, lambda: server.set_phase(Phase.FAILED, 1))
+        later(20, lambda: server.set_phase(Phase.RUNNING, 1))
+        later(30, lambda: server.set_phase(Phase.SUCCEEDED, 1))
+        async with watch_list(loop, server) as changes:
             for _ in range(4):
                 event = await anext(changes)
                 told.append((event.now, event.key))
         assert told == [
-            (Phase.RUNNING, f"{PLACE}/1/running"),
-            (Phase.FAILED, f"{PLACE}/1/end/failed"),
-            (Phase.RUNNING, f"{PLACE}/1/running"),
-            (Phase.SUCCEEDED, f"{PLACE}/1/end/succeeded"),
+            (Phase.RUNNING, f"{SERVER_KEY}/1/running"),
+            (Phase.FAILED, f"{SERVER_KEY}/1/end/failed"),
+            (Phase.RUNNING, f"{SERVER_KEY}/1/running"),
+            (Phase.SUCCEEDED, f"{SERVER_KEY}/1/end/succeeded"),
         ]
 
     virtual.run(main())
@@ -1022,7 +1025,7 @@ def test_a_dropped_workflow_does_not_appear_again_until_it_is_added() -> None:
         server = Server(supports_listing=True, workflows=running(1, 2))
         loop, told = poller(server), []
         with anyio.move_on_after(60):
-            async with appearing(loop, server) as changes:
+            async with watch_list(loop, server) as changes:
                 later(5, lambda: changes.drop(1))
                 later(20, lambda: changes.add(1))
                 while True:
@@ -1036,9 +1039,9 @@ def test_a_dropped_workflow_does_not_appear_again_until_it_is_added() -> None:
 @pytest.mark.parametrize("error", [ListingNotSupported("404"), BadRequest(400), Forbidden(403), ClientClosed("closed")])
 def test_a_filter_that_cannot_be_listed_ends_the_watch_with_its_error(error: Exception) -> None:
     async def main() -> None:
-        server = Server(supports_listing=True, refusal=error)
+        server = Server(supports_listing=True, list_error=error)
         with pytest.raises(type(error)):
-            async with appearing(poller(server), server) as changes:
+            async with watch_list(poller(server), server) as changes:
                 await anext(changes)
 
     virtual.run(main())
@@ -1048,12 +1051,12 @@ def test_a_filter_is_listed_through_an_outage_up_to_the_limit() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(1))
         loop = poller(server)
-        async with appearing(loop, server) as changes:
+        async with watch_list(loop, server) as changes:
             await anext(changes)
-            server.refusal = ServerError(503)
-            later(250, lambda: setattr(server, "refusal", None), lambda: server.become(Phase.SUCCEEDED, 1))
+            server.list_error = ServerError(503)
+            later(250, lambda: setattr(server, "list_error", None), lambda: server.set_phase(Phase.SUCCEEDED, 1))
             assert (await anext(changes)).now is Phase.SUCCEEDED
-            server.refusal = ServerError(503)
+            server.list_error = ServerError(503)
             with pytest.raises(ServerError):
                 await anext(changes)
 
@@ -1064,12 +1067,12 @@ def test_a_filter_is_listed_through_an_outage_up_to_the_limit() -> None:
 def test_a_filter_that_was_listed_before_is_listed_through_any_refusal(error: CallError) -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(1))
-        async with appearing(poller(server), server) as changes:
+        async with watch_list(poller(server), server) as changes:
             await anext(changes)
-            server.refusal = error
-            later(250, lambda: setattr(server, "refusal", None), lambda: server.become(Phase.SUCCEEDED, 1))
+            server.list_error = error
+            later(250, lambda: setattr(server, "list_error", None), lambda: server.set_phase(Phase.SUCCEEDED, 1))
             assert (await anext(changes)).now is Phase.SUCCEEDED
-            server.refusal = error
+            server.list_error = error
             with pytest.raises(type(error)):
                 await anext(changes)
 
@@ -1079,10 +1082,10 @@ def test_a_filter_that_was_listed_before_is_listed_through_any_refusal(error: Ca
 def test_a_filter_is_not_listed_during_a_pause_of_any_length() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(1))
-        async with appearing(poller(server), server) as changes:
+        async with watch_list(poller(server), server) as changes:
             await anext(changes)
-            server.refusal = asking(RateLimited(429), 3600.0)
-            later(5000, lambda: setattr(server, "refusal", None), lambda: server.become(Phase.SUCCEEDED, 1))
+            server.list_error = with_retry_after(RateLimited(429), 3600.0)
+            later(5000, lambda: setattr(server, "list_error", None), lambda: server.set_phase(Phase.SUCCEEDED, 1))
             assert (await anext(changes)).now is Phase.SUCCEEDED
         assert len([at for at in server.pages if 10 < at < 7000]) <= 2
 
@@ -1094,11 +1097,11 @@ def test_a_pause_that_a_get_was_answered_with_holds_for_a_filter_too() -> None:
         server = Server(supports_listing=True, workflows=running(1, 2))
         server.listed = running(1)
         loop = poller(server)
-        async with appearing(loop, server) as changes:
+        async with watch_list(loop, server) as changes:
             await anext(changes)
             other = asyncio.create_task(waiting(loop, 2))
             await anyio.sleep(5)
-            server.workflows[2] = asking(ServerError(503), 100.0)
+            server.workflows[2] = with_retry_after(ServerError(503), 100.0)
             await anyio.sleep(20)
             pages = len(server.pages)
             await anyio.sleep(70)
@@ -1113,11 +1116,11 @@ def test_a_pause_that_a_get_was_answered_with_holds_for_a_filter_too() -> None:
 def test_a_jump_of_the_clock_is_no_outage_of_a_filter() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(1))
-        async with appearing(poller(server), server) as changes:
+        async with watch_list(poller(server), server) as changes:
             await anext(changes)
-            server.refusal = ConnectFailed("no route")
-            later(6, lambda: leap(2 * 3600))
-            later(14, lambda: setattr(server, "refusal", None), lambda: server.become(Phase.SUCCEEDED, 1))
+            server.list_error = ConnectFailed("no route")
+            later(6, lambda: jump(2 * 3600))
+            later(14, lambda: setattr(server, "list_error", None), lambda: server.set_phase(Phase.SUCCEEDED, 1))
             assert (await anext(changes)).now is Phase.SUCCEEDED
 
     virtual.run(main())
@@ -1126,11 +1129,11 @@ def test_a_jump_of_the_clock_is_no_outage_of_a_filter() -> None:
 def test_an_id_of_a_filter_that_becomes_another_workflow_is_reported_and_watched() -> None:
     async def main() -> None:
         server = Server(supports_listing=True)
-        server.put(Record(1, what="A"))
+        server.put(Record(1, identity="A"))
         told: list[Any] = []
-        async with appearing(poller(server), server) as changes:
-            later(10, lambda: server.put(Record(1, Phase.PARKED, what="B")))
-            later(30, lambda: server.become(Phase.SUCCEEDED, 1))
+        async with watch_list(poller(server), server) as changes:
+            later(10, lambda: server.put(Record(1, Phase.PARKED, identity="B")))
+            later(30, lambda: server.set_phase(Phase.SUCCEEDED, 1))
             while not told or told[-1] is not Phase.SUCCEEDED:
                 event = await anext(changes)
                 told.append(event.now if isinstance(event, Change) else type(event))
@@ -1143,11 +1146,11 @@ def test_a_wait_for_a_workflow_that_a_filter_shows_continues_when_the_filter_fai
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(1))
         loop = poller(server)
-        async with appearing(loop, server) as changes:
+        async with watch_list(loop, server) as changes:
             await anext(changes)
             waits = asyncio.create_task(waiting(loop, 1))
             await anyio.sleep(5)
-        later(10, lambda: server.become(Phase.SUCCEEDED, 1))
+        later(10, lambda: server.set_phase(Phase.SUCCEEDED, 1))
         with anyio.fail_after(30):
             assert (await waits).phase is Phase.SUCCEEDED
 
@@ -1158,7 +1161,7 @@ def test_many_rows_of_a_filter_cost_nothing_but_its_pages() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(*range(500)))
         with anyio.move_on_after(60):
-            async with appearing(poller(server), server) as changes:
+            async with watch_list(poller(server), server) as changes:
                 async for _ in changes:
                     pass
         assert not server.gets
@@ -1174,7 +1177,7 @@ def test_a_new_watch_believes_no_list_that_is_older_than_the_last_get() -> None:
         loop = poller(server)
         async with watch(loop, 7) as changes:
             await anext(changes)
-            server.become(Phase.PARKED, 7)
+            server.set_phase(Phase.PARKED, 7)
             loop.wake(7)
             assert (await anext(changes)).now is Phase.PARKED
         async with watch(loop, *range(1, 9)) as changes:  # the list shows 7 as it was, for a while
@@ -1195,7 +1198,7 @@ def test_an_old_page_that_shows_an_earlier_phase_is_checked_by_a_get(known: Phas
                 assert (await anext(changes)).now is known
             server.listed = {id: Record(id, old) for id in range(1, 9)}
             pages, gets = len(server.pages), len(server.gets)
-            later(60, lambda: server.become(Phase.SUCCEEDED, 7))
+            later(60, lambda: server.set_phase(Phase.SUCCEEDED, 7))
             assert (await anext(changes)).now is Phase.SUCCEEDED
         assert len(server.pages) > pages
         assert len(server.gets) > gets
@@ -1210,7 +1213,7 @@ def test_a_resume_that_a_list_shows_is_reported_after_a_get() -> None:
         async with watch(loop, *range(1, 9)) as changes:
             for _ in range(8):
                 await anext(changes)
-            later(60, lambda: server.become(Phase.RUNNING, 7))
+            later(60, lambda: server.set_phase(Phase.RUNNING, 7))
             event = await anext(changes)
             assert (event.id, event.now) == (7, Phase.RUNNING)
             assert server.gets[-1][1] == 7

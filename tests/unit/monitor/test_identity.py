@@ -99,9 +99,9 @@ def test_a_row_that_names_the_same_as_the_known_record_needs_no_comparison_of_id
     source = Counting()
     tracker: Tracker[Any] = Tracker(source, Clock(now=lambda: 10.0, wall=lambda: 10.0), lambda _: None)
     tracker.watch(7)
-    tracker.apply_get(Record(7, what="A"), 9.0)
+    tracker.apply_get(Record(7, identity="A"), 9.0)
     source.compared = 0
-    assert tracker.apply_row(Record(7, what="A"), 20.0)
+    assert tracker.apply_row(Record(7, identity="A"), 20.0)
     assert source.compared == 0
-    assert not tracker.apply_row(Record(7, what="B"), 20.0)
+    assert not tracker.apply_row(Record(7, identity="B"), 20.0)
     assert source.compared > 0

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.monitored_server import PLACE, Record
+from tests.support.monitored_server import SERVER_KEY, Record
 from workflow_async.errors import NotFound
 from workflow_async.monitor import Change, PollingFailed, Replaced, Stalled, Vanished
 from workflow_async.monitor._engine.keys import digest, with_key
@@ -19,18 +19,18 @@ def change(record: Record, was: Phase | None = None) -> Change[Record]:
 
 
 def key(record: Record, was: Phase | None = None, *, operations: bool = False) -> str:
-    return with_key(change(record, was), PLACE, operations=operations).key
+    return with_key(change(record, was), SERVER_KEY, operations=operations).key
 
 
 @pytest.mark.parametrize("phase", [phase for phase in Phase if phase.final])
 @pytest.mark.parametrize("operations", [True, False])
 def test_the_key_of_an_end_is_its_state_regardless_of_earlier_changes(phase: Phase, operations: bool) -> None:  # noqa: FBT001 - a column
     keys = {key(Record(7, phase, step=step), was, operations=operations) for step in ("a", None) for was in Phase}
-    assert keys == {f"{PLACE}/7/end/{Record(7, phase).state_text}"}
+    assert keys == {f"{SERVER_KEY}/7/end/{Record(7, phase).state_text}"}
 
 
 def test_the_key_of_a_change_names_the_state_and_not_how_many_came_before() -> None:
-    assert key(Record(7)) == key(Record(7), Phase.WAITING) == f"{PLACE}/7/{Record(7).state_text}"
+    assert key(Record(7)) == key(Record(7), Phase.WAITING) == f"{SERVER_KEY}/7/{Record(7).state_text}"
     assert key(Record(7)) != key(Record(8))
 
 
@@ -55,6 +55,6 @@ def test_every_event_has_a_key() -> None:
         PollingFailed(id=7, error=error),
         Replaced(id=7, workflow=record, found=record),
     ]
-    keys = [with_key(event, PLACE, operations=False).key for event in events]
+    keys = [with_key(event, SERVER_KEY, operations=False).key for event in events]
     assert len(set(keys)) == len(keys)
-    assert all(text.startswith(f"{PLACE}/7/") for text in keys)
+    assert all(text.startswith(f"{SERVER_KEY}/7/") for text in keys)

@@ -41,7 +41,7 @@ def test_a_wait_that_ends_before_its_deadline_leaves_no_timer() -> None:
     async def main() -> None:
         server = Server(workflows=running(1, 2))
         loop = poller(server)
-        later(5, lambda: server.become(Phase.SUCCEEDED, 1))
+        later(5, lambda: server.set_phase(Phase.SUCCEEDED, 1))
         cut = asyncio.create_task(waiting(loop, 2, timeout=500.0))
         assert (await waiting(loop, 1, timeout=1000.0)).phase is Phase.SUCCEEDED
         assert len(timers()) > 0
@@ -75,7 +75,7 @@ def test_a_last_check_comes_before_every_other_one() -> None:
         loop = poller(server)
         crowd = asyncio.create_task(wait_all(loop, range(1, count), WaitOptions(poll=STEADY)))
         await asyncio.sleep(0)
-        server.become(Phase.SUCCEEDED, 0)
+        server.set_phase(Phase.SUCCEEDED, 0)
         assert (await waiting(loop, 0, timeout=2.0, poll=Poll(initial=500.0))).phase is Phase.SUCCEEDED
         assert now() <= 2.0 + 2 * 0.1 + 0.01
         crowd.cancel()
@@ -99,7 +99,7 @@ def test_a_clock_that_jumps_forward_does_not_cut_off_a_check_in_flight() -> None
         with pytest.raises(WaitTimeout) as caught:
             await waiting(loop, 1, timeout=0.5)
         assert caught.value.workflow == Record(1)
-        later(1.5, lambda: server.become(Phase.SUCCEEDED, 1))
+        later(1.5, lambda: server.set_phase(Phase.SUCCEEDED, 1))
         assert (await waiting(loop, 1, timeout=60.0)).phase is Phase.SUCCEEDED
         assert_all_gone(loop, server)
 

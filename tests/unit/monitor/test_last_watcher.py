@@ -10,7 +10,7 @@ from attrs import define
 from tests.support import virtual_time as virtual
 from tests.support.leftovers import assert_all_gone, now, reads
 from tests.support.monitored_server import Server, poller, running
-from tests.unit.monitor.test_fetcher import appearing
+from tests.unit.monitor.test_fetcher import watch_list
 from tests.unit.monitor.test_poller import later, waiting, watch
 from workflow_async import Phase, Poll
 from workflow_async.errors import (
@@ -44,7 +44,7 @@ def test_when_the_last_watcher_has_left_nothing_is_left(how: str, seconds: float
                     await reads(changes)
 
         leaving = asyncio.create_task(last())
-        later(8.0, lambda: server.become(Phase.SUCCEEDED, *range(5)))
+        later(8.0, lambda: server.set_phase(Phase.SUCCEEDED, *range(5)))
         if how.startswith("native"):
             later(2.5, leaving.cancel)
         if how.endswith("again"):
@@ -64,10 +64,10 @@ class Reluctant(Server):
         try:
             return await super().get(id, operations=operations)
         except asyncio.CancelledError:
-            self.going += 1
+            self.in_flight += 1
             with anyio.CancelScope(shield=True):
                 await asyncio.sleep(1.0)
-            self.going -= 1
+            self.in_flight -= 1
             raise
 
 
@@ -115,8 +115,8 @@ def test_a_watcher_that_joins_while_the_last_request_ends_is_served_and_delays_n
         leaving = asyncio.create_task(leaves())
         await asyncio.sleep(2.5)
         server.seconds = 0.1
-        server.become(Phase.SUCCEEDED, 1)
-        later(10.0, lambda: server.become(Phase.SUCCEEDED, 2))
+        server.set_phase(Phase.SUCCEEDED, 1)
+        later(10.0, lambda: server.set_phase(Phase.SUCCEEDED, 2))
         stays = asyncio.create_task(waiting(loop, 2))
         assert (await waiting(loop, 1)).phase is Phase.SUCCEEDED
         assert now() == pytest.approx(3.1)
@@ -131,7 +131,7 @@ def test_workflows_of_a_closed_filter_are_checked_immediately_for_other_watchers
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(1))
         loop = poller(server)
-        async with appearing(loop, server) as changes, appearing(loop, server, poll=Poll(interval=100, ceiling=100)):
+        async with watch_list(loop, server) as changes, watch_list(loop, server, poll=Poll(interval=100, ceiling=100)):
             await anext(changes)
             waits = asyncio.create_task(waiting(loop, 1))
             await asyncio.sleep(5.0)
@@ -153,11 +153,11 @@ def test_a_closed_filter_cancels_its_request_although_other_watchers_go_on() -> 
         goes_on = asyncio.create_task(waiting(loop, 1))
         await asyncio.sleep(1.0)
         server.seconds = 1e6
-        async with appearing(loop, server):
+        async with watch_list(loop, server):
             await asyncio.sleep(0.1)
-            assert server.going == 1
+            assert server.in_flight == 1
         await asyncio.sleep(0.1)
-        assert (server.going, loop._lists) == (0, {})
+        assert (server.in_flight, loop._lists) == (0, {})
         goes_on.cancel()
         await asyncio.wait([goes_on])
         assert_all_gone(loop, server)
@@ -171,7 +171,7 @@ def test_a_filter_that_is_closed_before_it_was_read_is_not_read() -> None:
         loop = poller(server)
         goes_on = asyncio.create_task(waiting(loop, 1))
         await asyncio.sleep(1.0)
-        async with appearing(loop, server):
+        async with watch_list(loop, server):
             pass
         await asyncio.sleep(1.0)
         assert server.pages == []
@@ -185,9 +185,9 @@ def test_workflows_of_a_filter_are_not_polled_after_the_filter_has_failed() -> N
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(1, 2))
         loop = poller(server)
-        async with appearing(loop, server) as changes:
+        async with watch_list(loop, server) as changes:
             assert {(await anext(changes)).id, (await anext(changes)).id} == {1, 2}
-            server.refusal = Forbidden(403)
+            server.list_error = Forbidden(403)
             for _ in range(2):
                 with pytest.raises(Forbidden):
                     await anext(changes)
@@ -205,7 +205,7 @@ def test_a_closed_watch_has_ended_and_can_be_entered_again() -> None:
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(1, 2))
         loop = poller(server)
-        for changes in (watch(loop, 1, 2), appearing(loop, server)):
+        for changes in (watch(loop, 1, 2), watch_list(loop, server)):
             with pytest.raises(InvalidArgument, match="async with"):
                 await anext(changes)
             for _ in range(2):
@@ -221,8 +221,8 @@ def test_two_readers_of_one_watch_are_both_woken() -> None:
     async def main() -> None:
         server = Server(workflows=running(1, 2))
         loop = poller(server)
-        later(5, lambda: server.become(Phase.SUCCEEDED, 1))
-        later(9, lambda: server.become(Phase.SUCCEEDED, 2))
+        later(5, lambda: server.set_phase(Phase.SUCCEEDED, 1))
+        later(9, lambda: server.set_phase(Phase.SUCCEEDED, 2))
         async with watch(loop, 1, 2) as changes:
             shares = await asyncio.gather(reads(changes), reads(changes))
         told = [(event.id, event.now) for share in shares for event in share]

@@ -46,7 +46,7 @@ def at(seconds: float) -> datetime:
     return NOON + timedelta(seconds=seconds)
 
 
-def looked(*records: Any, sight: Observation[Any] = NEW) -> tuple[Observation[Any], list[Any]]:
+def checked(*records: Any, sight: Observation[Any] = NEW) -> tuple[Observation[Any], list[Any]]:
     """A look a second: what is known at the end, and every change."""
     changes = []
     for second, record in enumerate(records):
@@ -66,7 +66,7 @@ def failed(
     return sight, lost
 
 
-SEEN = looked(Record(7))[0]
+SEEN = checked(Record(7))[0]
 STARTED: Observation[Any] = Observation(id=7, since=0.0, expected=True)
 """A start was answered with it, and no check has shown it yet."""
 
@@ -74,19 +74,19 @@ STARTED: Observation[Any] = Observation(id=7, since=0.0, expected=True)
 
 
 def test_the_first_check_gives_a_change_from_none() -> None:
-    sight, (change,) = looked(Record(7))
+    sight, (change,) = checked(Record(7))
     assert (change.was, change.now, change.seen_at) == (None, Phase.RUNNING, NOON)
     assert (sight.changes, sight.changed_at, sight.unchanged) == (1, 0.0, 0)
 
 
 def test_a_check_that_shows_the_same_is_no_change_and_is_counted() -> None:
-    sight, changes = looked(Record(7), Record(7), Record(7))
+    sight, changes = checked(Record(7), Record(7), Record(7))
     assert (len(changes), sight.unchanged, sight.changed_at) == (1, 2, 0.0)
 
 
 def test_a_change_of_state_step_or_state_text_is_reported_and_resets_the_count() -> None:
-    failing = Record(7, word="failing", step="b")
-    sight, changes = looked(Record(7), Record(7, step="a"), Record(7, step="b"), Record(7, step="b"), failing)
+    failing = Record(7, text="failing", step="b")
+    sight, changes = checked(Record(7), Record(7, step="a"), Record(7, step="b"), Record(7, step="b"), failing)
     assert [change.workflow.step for change in changes] == [None, "a", "b", "b"]
     assert sight.changes == 4
     assert sight.unchanged == 0
@@ -104,14 +104,14 @@ PHASES = st.lists(st.sampled_from(list(Phase)))
 @given(PHASES)
 def test_the_same_checks_give_the_same_changes(phases: list[Phase]) -> None:
     records = [Record(7, phase) for phase in phases]
-    changes = looked(*records)[1]
-    assert changes == looked(*records)[1]
+    changes = checked(*records)[1]
+    assert changes == checked(*records)[1]
     assert all(later.was is earlier.now for earlier, later in pairwise(changes))
 
 
 @given(PHASES)
 def test_an_end_is_never_left_again(phases: list[Phase]) -> None:
-    sight, changes = looked(*(Record(7, phase) for phase in phases))
+    sight, changes = checked(*(Record(7, phase) for phase in phases))
     ends = [change for change in changes if change.now.final]
     assert len(ends) <= 1
     assert ends == changes[-1:] or not ends
@@ -121,7 +121,7 @@ def test_an_end_is_never_left_again(phases: list[Phase]) -> None:
 @pytest.mark.parametrize("word", ["", "quiescing", "\N{SNOWMAN}", "SUCCEEDED?"])
 def test_an_unknown_state_is_reported_and_is_never_an_end(word: str) -> None:
     strange = Record(7, Phase.UNKNOWN, word)
-    sight, changes = looked(Record(7), strange, Record(7, Phase.SUCCEEDED))
+    sight, changes = checked(Record(7), strange, Record(7, Phase.SUCCEEDED))
     assert [change.now for change in changes] == [Phase.RUNNING, Phase.UNKNOWN, Phase.SUCCEEDED]
     assert changes[1].workflow.state_text == strange.state_text
     assert sight.over
@@ -137,7 +137,7 @@ def shows(*operations: Operation, phase: Phase = Phase.RUNNING) -> Detailed:
 def test_an_operation_that_ended_between_two_checks_is_reported_as_run_with_its_times() -> None:
     before = shows(Operation("encode"))
     after = shows(Operation("encode", "succeeded", at(3), at(9)))
-    assert looked(before, after)[1][1].operations == (
+    assert checked(before, after)[1][1].operations == (
         OperationChange(operation="encode", position=0, was="instantiated", now="running", at=at(3)),
         OperationChange(operation="encode", position=0, was="running", now="succeeded", at=at(9)),
     )
@@ -145,18 +145,18 @@ def test_an_operation_that_ended_between_two_checks_is_reported_as_run_with_its_
 
 def test_an_operation_that_was_seen_running_is_reported_only_as_ended() -> None:
     before, after = shows(Operation("a", "running", at(3))), shows(Operation("a", "failed", at(3), at(9)))
-    (change,) = looked(before, after)[1][1].operations
+    (change,) = checked(before, after)[1][1].operations
     assert (change.was, change.now, change.at) == ("running", "failed", at(9))
 
 
 def test_a_skipped_operation_is_not_reported_as_run() -> None:
-    (change,) = looked(shows(Operation("a")), shows(Operation("a", "skipped")))[1][1].operations
+    (change,) = checked(shows(Operation("a")), shows(Operation("a", "skipped")))[1][1].operations
     assert (change.was, change.now, change.at) == ("instantiated", "skipped", None)
 
 
 def test_the_first_check_reports_every_transition_so_far() -> None:
     ran, runs = Operation("a", "succeeded", at(1), at(2)), Operation("b", "running", at(3))
-    told = looked(shows(ran, runs, Operation("c")))[1][0].operations
+    told = checked(shows(ran, runs, Operation("c")))[1][0].operations
     assert [(o.operation, o.was, o.now) for o in told] == [
         ("a", None, "running"), ("a", "running", "succeeded"), ("b", None, "running"), ("c", None, "instantiated")
     ]  # fmt: skip
@@ -164,12 +164,12 @@ def test_the_first_check_reports_every_transition_so_far() -> None:
 
 def test_two_operations_of_one_name_are_distinguished_by_their_position() -> None:
     done, after = Operation("tag", "succeeded", at(1), at(2)), Operation("tag", "succeeded", at(3), at(4))
-    change, _ = looked(shows(done, Operation("tag")), shows(done, after))[1][1].operations
+    change, _ = checked(shows(done, Operation("tag")), shows(done, after))[1][1].operations
     assert (change.position, change.was, change.now) == (1, "instantiated", "running")
 
 
 def test_an_operation_at_the_position_of_another_one_is_new() -> None:
-    changed = looked(shows(Operation("a"), Operation("b")), shows(Operation("a"), Operation("mail", "running", at(5))))
+    changed = checked(shows(Operation("a"), Operation("b")), shows(Operation("a"), Operation("mail", "running", at(5))))
     (change,) = changed[1][1].operations
     assert (change.operation, change.position, change.was, change.now) == ("mail", 1, None, "running")
 
@@ -178,9 +178,9 @@ def test_operations_count_only_if_they_are_watched() -> None:
     before, after = shows(Operation("a")), shows(Operation("a", "running", at(1)))
     assert same(before, after, operations=False)
     assert not same(before, after, operations=True)
-    assert apply_record(looked(before)[0], after, 1.0, NOON, operations=False)[1] is None
+    assert apply_record(checked(before)[0], after, 1.0, NOON, operations=False)[1] is None
     ended = shows(Operation("a", "succeeded", at(1), at(2)), phase=Phase.SUCCEEDED)
-    _, change = apply_record(looked(before)[0], ended, 1.0, NOON, operations=False)
+    _, change = apply_record(checked(before)[0], ended, 1.0, NOON, operations=False)
     assert isinstance(change, Change)
     assert change.operations == ()
 
@@ -198,7 +198,7 @@ def test_the_transitions_of_each_operation_are_a_chain_without_gaps(snapshots: l
     records = [
         shows(*(Operation(f"o{n}", state, at(1), at(2)) for n, state in enumerate(states))) for states in snapshots
     ]
-    told = [operation for change in looked(*records)[1] for operation in change.operations]
+    told = [operation for change in checked(*records)[1] for operation in change.operations]
     for place in range(3):
         chain = [operation for operation in told if operation.position == place]
         assert [one.was for one in chain] == [None, *(one.now for one in chain)][:-1]
@@ -407,7 +407,7 @@ def test_two_records_are_of_different_workflows_only_if_both_say_so(said: list[t
 
 
 def test_replaced_holds_both_records_and_nothing_of_the_old_one_is_kept() -> None:
-    first, second = Record(7, what="A"), Record(7, Phase.SUCCEEDED, what="B")
+    first, second = Record(7, identity="A"), Record(7, Phase.SUCCEEDED, identity="B")
     sight = apply_record(NEW, first, 1.0, NOON, identity=("A",))[0]
     sight, event = apply_record(sight, second, 2.0, NOON, identity=("B",))
     assert event == Replaced(id=7, workflow=first, found=second)
@@ -428,7 +428,7 @@ def test_a_started_workflow_is_compared_with_the_response_to_its_start() -> None
 # Rows of a list
 
 
-def knowing(record: Record, *, lag: float = 0.0) -> tuple[Tracker[Any], list[Any]]:
+def tracker_after_get(record: Record, *, lag: float = 0.0) -> tuple[Tracker[Any], list[Any]]:
     """What is known after a get that was asked for at 10 and answered at 11, and what was told since; it is 20 now."""
     told: list[Any] = []
     now = 11.0
@@ -442,7 +442,7 @@ def knowing(record: Record, *, lag: float = 0.0) -> tuple[Tracker[Any], list[Any
 
 
 def test_a_row_that_shows_what_is_known_changes_nothing() -> None:
-    known, told = knowing(Record(7))
+    known, told = tracker_after_get(Record(7))
     before = known.observations[7]
     assert known.apply_row(Record(7), 15.0)
     assert known.observations[7] is before
@@ -450,7 +450,7 @@ def test_a_row_that_shows_what_is_known_changes_nothing() -> None:
 
 
 def test_a_row_with_a_change_is_applied_unless_it_may_be_older_than_a_get() -> None:
-    known, told = knowing(Record(7), lag=2.0)
+    known, told = tracker_after_get(Record(7), lag=2.0)
     assert known.apply_row(Record(7, step="b"), 12.9)
     assert not told
     assert known.apply_row(Record(7, step="b"), 13.0)
@@ -458,17 +458,17 @@ def test_a_row_with_a_change_is_applied_unless_it_may_be_older_than_a_get() -> N
 
 
 def test_a_row_that_is_parked_now_needs_a_get_unless_it_may_be_older_than_one() -> None:
-    known, told = knowing(Record(7))
+    known, told = tracker_after_get(Record(7))
     assert not known.apply_row(Record(7, Phase.PARKED), 11.0)
     assert known.apply_row(Record(7, Phase.PARKED), 10.9)
     assert not told
-    known, _ = knowing(Record(7, Phase.PARKED))
+    known, _ = tracker_after_get(Record(7, Phase.PARKED))
     assert known.apply_row(Record(7, Phase.PARKED), 15.0)
 
 
 def test_a_row_that_has_ended_always_needs_a_get() -> None:
     for phase in (Phase.RUNNING, Phase.SUCCEEDED):
-        known, told = knowing(Record(7, phase))
+        known, told = tracker_after_get(Record(7, phase))
         assert not known.apply_row(Record(7, Phase.SUCCEEDED), 15.0)
         assert not known.apply_row(Record(7, Phase.SUCCEEDED), 5.0)
         assert not told
@@ -476,21 +476,21 @@ def test_a_row_that_has_ended_always_needs_a_get() -> None:
 
 @pytest.mark.parametrize("error", [NotFound(404), ServerError(503)], ids=lambda error: type(error).__name__)
 def test_a_row_that_shows_what_is_known_resets_the_count_of_failed_checks(error: CallError) -> None:
-    known, _ = knowing(Record(7))
+    known, _ = tracker_after_get(Record(7))
     known.apply_failure(7, error, POLL)
     assert known.apply_row(Record(7), 15.0)
     assert (known.observations[7].misses, known.observations[7].failures) == (0, 0)
 
 
 def test_a_row_that_shows_what_is_known_is_counted_if_stalls_are_watched() -> None:
-    known, _ = knowing(Record(7))
+    known, _ = tracker_after_get(Record(7))
     known.tracked.add(7, Tracking(Poll(), stalled_after=3.0))
     assert known.apply_row(Record(7), 15.0)
     assert known.observations[7].unchanged == 1
 
 
 def test_a_row_of_a_workflow_that_is_not_watched_is_ignored() -> None:
-    known, told = knowing(Record(7))
+    known, told = tracker_after_get(Record(7))
     assert not known.apply_row(Record(8), 15.0)
     assert list(known.observations) == [7]
     assert not told
@@ -499,15 +499,15 @@ def test_a_row_of_a_workflow_that_is_not_watched_is_ignored() -> None:
 # What is known to exist
 
 
-def knowledge() -> tuple[Tracker[Any], list[Any]]:
+def empty_tracker() -> tuple[Tracker[Any], list[Any]]:
     """Nothing is known, at an instant that stands still."""
     told: list[Any] = []
     return Tracker(Server(), Clock(now=lambda: 10.0, wall=lambda: 10.0), told.append), told
 
 
 def test_a_started_workflow_is_expected_with_the_identity_of_the_response() -> None:
-    known, _ = knowledge()
-    known.note_existing(7, Record(7, what="A"))
+    known, _ = empty_tracker()
+    known.note_existing(7, Record(7, identity="A"))
     known.note_existing(8)
     for id in (7, 8, 9):
         known.watch(id)
@@ -517,23 +517,23 @@ def test_a_started_workflow_is_expected_with_the_identity_of_the_response() -> N
 
 
 def test_a_workflow_that_is_started_while_it_is_watched_is_expected_too() -> None:
-    known, _ = knowledge()
+    known, _ = empty_tracker()
     known.watch(7)
     known.note_existing(7)
     assert known.observations[7].expected
 
 
 def test_the_response_to_the_later_start_counts() -> None:
-    known, _ = knowledge()
+    known, _ = empty_tracker()
     for what in ("A", "B"):
-        known.note_existing(7, Record(7, what=what))
+        known.note_existing(7, Record(7, identity=what))
     known.note_existing(7)
     known.watch(7)
     assert known.observations[7].identity == ("B",)
 
 
 def test_a_seen_workflow_is_expected_when_it_is_watched_again_unless_it_has_ended() -> None:
-    known, _ = knowledge()
+    known, _ = empty_tracker()
     for id in (1, 2, 3, 4, 5):
         known.watch(id)
         if id != 1:
@@ -548,7 +548,7 @@ def test_a_seen_workflow_is_expected_when_it_is_watched_again_unless_it_has_ende
 
 
 def test_existing_workflows_are_remembered_up_to_a_limit() -> None:
-    known, _ = knowledge()
+    known, _ = empty_tracker()
     for id in range(MAX_REMEMBERED + 5):
         known.note_existing(id)
         known.note_existing(0)
@@ -557,37 +557,37 @@ def test_existing_workflows_are_remembered_up_to_a_limit() -> None:
 
 
 def test_a_row_of_another_workflow_is_not_believed_and_a_get_is() -> None:
-    known, told = knowledge()
+    known, told = empty_tracker()
     known.watch(7)
-    known.apply_get(Record(7, what="A"), 9.0)
+    known.apply_get(Record(7, identity="A"), 9.0)
     told.clear()
-    for row in (Record(7, what="B"), Record(7, Phase.SUCCEEDED, what="B"), Record(7, step="x", what="B")):
+    for row in (Record(7, identity="B"), Record(7, Phase.SUCCEEDED, identity="B"), Record(7, step="x", identity="B")):
         assert not known.apply_row(row, 20.0)
     assert not told
-    assert known.apply_get(Record(7, what="B"), 20.0)
+    assert known.apply_get(Record(7, identity="B"), 20.0)
     assert [type(event) for event in told] == [Replaced]
 
 
 def test_a_get_of_another_workflow_counts_once_its_record_is_complete() -> None:
-    known, told = knowledge()
+    known, told = empty_tracker()
     known.watch(7)
-    known.apply_get(Detailed(7, what="A"), 9.0)
+    known.apply_get(Detailed(7, identity="A"), 9.0)
     told.clear()
-    assert not known.apply_get(Detailed(7, what="B"), 20.0)
+    assert not known.apply_get(Detailed(7, identity="B"), 20.0)
     assert known.observations[7].ending
     assert not told
-    assert known.apply_get(Detailed(7, what="B", operations=()), 20.0)
+    assert known.apply_get(Detailed(7, identity="B", operations=()), 20.0)
     assert [type(event) for event in told] == [Replaced]
 
 
 def test_a_new_watch_after_replaced_begins_with_the_new_workflow() -> None:
-    known, told = knowledge()
+    known, told = empty_tracker()
     known.watch(7)
-    known.apply_get(Record(7, what="A"), 9.0)
-    known.apply_get(Record(7, what="B"), 20.0)
+    known.apply_get(Record(7, identity="A"), 9.0)
+    known.apply_get(Record(7, identity="B"), 20.0)
     told.clear()
     assert known.watch(7)
-    known.apply_get(Record(7, what="B"), 30.0)
+    known.apply_get(Record(7, identity="B"), 30.0)
     assert [(change.was, change.now) for change in told] == [(None, Phase.RUNNING)]
 
 

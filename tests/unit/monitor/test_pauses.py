@@ -88,7 +88,7 @@ def later(seconds: float, deed: Callable[..., object], *arguments: Any) -> None:
     asyncio.get_running_loop().call_later(seconds, deed, *arguments)
 
 
-async def told(looking: Poller[Any], seconds: float, **settings: Any) -> Sequence[Any]:
+async def events_of(looking: Poller[Any], seconds: float, **settings: Any) -> Sequence[Any]:
     """What a watch of workflow 1 is told within some seconds: the phases."""
     found: list[Any] = []
     async with watching(looking, [1], None, poll=OFTEN, operations=False, stalled_after=None, **settings) as events:
@@ -106,7 +106,7 @@ def test_an_answered_pause_is_not_reported_and_the_next_one_is() -> None:
         looking = poller(server)
         looking.note_resume(1, pause(A))
         later(95, server.put, B)
-        return await told(looking, 200.0), len(server.gets)
+        return await events_of(looking, 200.0), len(server.gets)
 
     found, gets = run(main())
     assert found == [(None, Phase.PARKED, 100.0)]
@@ -121,7 +121,7 @@ def test_a_watch_that_goes_on_reports_the_next_pause_although_its_record_is_equa
         looking = poller(server)
         later(45, looking.note_resume, 1, pause(A))
         later(95, server.put, B)
-        return await told(looking, 300.0)
+        return await events_of(looking, 300.0)
 
     first, second = run(main())
     assert first[:2] == (None, Phase.PARKED)
@@ -139,9 +139,9 @@ def test_a_later_watcher_gets_no_answered_pause() -> None:
 
         async def joined() -> Sequence[Any]:
             await anyio.sleep(20)
-            return await told(looking, 100.0)
+            return await events_of(looking, 100.0)
 
-        return await asyncio.gather(joined(), told(looking, 200.0))
+        return await asyncio.gather(joined(), events_of(looking, 200.0))
 
     joined, early = run(main())
     assert [now for _, now, _ in joined] == [Phase.PARKED]
@@ -156,7 +156,7 @@ def test_a_pause_whose_resume_was_refused_is_reported_after_all() -> None:
         looking = poller(server)
         looking.note_resume(1, pause(A))
         later(33, looking.withdraw_resume, 1)
-        return await told(looking, 100.0)
+        return await events_of(looking, 100.0)
 
     assert run(main()) == [(None, Phase.PARKED, 33.0)]
 
@@ -169,7 +169,7 @@ def test_a_queued_pause_is_not_returned_after_it_was_answered() -> None:
         async with watching(looking, [1], None, poll=OFTEN, operations=False, stalled_after=None) as events:
             await wait(looking, 1, WaitOptions(poll=OFTEN, parked="return"), check=False)
             looking.note_resume(1, pause(A))
-            server.become(Phase.RUNNING, 1, operations=(Operation("a", "succeeded"),))
+            server.set_phase(Phase.RUNNING, 1, operations=(Operation("a", "succeeded"),))
             return await anext(events)
 
     change = run(main())

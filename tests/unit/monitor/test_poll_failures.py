@@ -11,8 +11,8 @@ from attrs import define
 
 from tests.support import virtual_time as virtual
 from tests.support.leftovers import assert_all_gone, now, reads
-from tests.support.monitored_server import PLACE, Record, Server, poller, running
-from tests.unit.monitor.test_fetcher import appearing
+from tests.support.monitored_server import SERVER_KEY, Record, Server, poller, running
+from tests.unit.monitor.test_fetcher import watch_list
 from tests.unit.monitor.test_poller import STEADY, later, waiting, watch
 from workflow_async import Clock, Phase
 from workflow_async._listing.listing import Listing
@@ -67,11 +67,11 @@ def every_watcher(loop: Poller[Any], server: Server) -> list[Coroutine[Any, Any,
         wait_all(loop, range(5), WaitOptions(poll=STEADY)),
         follows(watch(loop, *range(5))),
         completes(),
-        *([follows(appearing(loop, server))] if server.supports_listing else []),
+        *([follows(watch_list(loop, server))] if server.supports_listing else []),
     ]
 
 
-def leaves(error: BaseException | None) -> list[BaseException | None]:
+def flatten(error: BaseException | None) -> list[BaseException | None]:
     """The errors of a group, or the error itself."""
     return [*error.exceptions] if isinstance(error, BaseExceptionGroup) else [error]
 
@@ -99,12 +99,12 @@ def test_an_unexpected_error_reaches_every_watcher_and_the_next_one_starts_a_new
         expected = RuntimeError if isinstance(bug, asyncio.CancelledError) else type(bug)
         for end in ends:
             assert isinstance(end, PollTaskFailed)
-            assert all(isinstance(cause, expected) for cause in leaves(end.__cause__))
+            assert all(isinstance(cause, expected) for cause in flatten(end.__cause__))
             assert str(end).startswith(f"polling ended with an unexpected {expected.__name__}: ")
         assert len({id(end) for end in ends}) == len(ends)
         assert_all_gone(loop, server)
         server.bug = None
-        later(5, lambda: server.become(Phase.SUCCEEDED, *range(5)))
+        later(5, lambda: server.set_phase(Phase.SUCCEEDED, *range(5)))
         assert (await waiting(loop, 3)).phase is Phase.SUCCEEDED
         assert_all_gone(loop, server)
 
@@ -197,11 +197,11 @@ def test_a_watcher_that_starts_while_the_failed_task_ends_gets_each_event_once()
             async with watch(loop, 2) as anew:  # in the step of the error, before the poll task runs
                 await asyncio.sleep(0.1)
                 assert now() == pytest.approx(1.1)
-                assert server.going == 1
-                later(5, lambda: server.become(Phase.SUCCEEDED, 2))
+                assert server.in_flight == 1
+                later(5, lambda: server.set_phase(Phase.SUCCEEDED, 2))
                 assert [event.key for event in await reads(anew)] == [
-                    f"{PLACE}/2/running",
-                    f"{PLACE}/2/end/succeeded",
+                    f"{SERVER_KEY}/2/running",
+                    f"{SERVER_KEY}/2/end/succeeded",
                 ]
         assert_all_gone(loop, server)
 
@@ -235,7 +235,7 @@ def test_a_request_whose_task_was_cancelled_is_sent_again() -> None:
         await asyncio.sleep(0.5)
         (request,) = [task for task in asyncio.all_tasks() - before if "_get_loop" in repr(task)]
         request.cancel()
-        later(3, lambda: server.become(Phase.SUCCEEDED, 1))
+        later(3, lambda: server.set_phase(Phase.SUCCEEDED, 1))
         assert (await waits).phase is Phase.SUCCEEDED
         assert [at for at, _, _ in server.gets][:2] == pytest.approx([0.0, 0.5])
         assert_all_gone(loop, server)

@@ -17,7 +17,7 @@ from attrs import define, field
 from tests.support import virtual_time as virtual
 from tests.support.leftovers import assert_all_gone, now, reads
 from tests.support.monitored_server import Record, Server, poller, running
-from tests.unit.monitor.test_fetcher import appearing
+from tests.unit.monitor.test_fetcher import watch_list
 from tests.unit.monitor.test_poller import STEADY, assert_nothing_left, later, waiting, watch
 from workflow_async import Clock, Phase, Poll
 from workflow_async.errors import (
@@ -40,7 +40,7 @@ def test_a_reader_that_times_out_more_often_than_the_server_answers_gets_every_e
     async def main() -> None:
         server = Server(seconds=3.0, workflows=running(1, 2))
         loop = poller(server)
-        later(20, lambda: server.become(Phase.SUCCEEDED, 1, 2))
+        later(20, lambda: server.set_phase(Phase.SUCCEEDED, 1, 2))
         told, given_up = [], 0
         async with watch(loop, 1, 2) as changes:
             while changes.ids:
@@ -74,7 +74,7 @@ def test_a_watcher_that_leaves_cancels_no_request_of_another(how: str) -> None:
 
         leaves = asyncio.create_task(first())
         await asyncio.sleep(1.0)
-        server.become(Phase.SUCCEEDED, 7)  # the request on its way was answered before
+        server.set_phase(Phase.SUCCEEDED, 7)  # the request on its way was answered before
         stays = asyncio.create_task(waiting(loop, 7))
         if how == "native":
             later(1.0, leaves.cancel)
@@ -111,12 +111,12 @@ def test_no_context_variable_of_a_caller_appears_in_a_poll(lists: bool) -> None:
     async def main() -> None:
         server = Curious(supports_listing=lists, supports_bulk_check=True, workflows=running(*range(10)))
         loop = poller(server)
-        later(10, lambda: server.become(Phase.SUCCEEDED, *range(10)))
+        later(10, lambda: server.set_phase(Phase.SUCCEEDED, *range(10)))
         CALLER.set("request 4711")
         await wait_all(loop, range(10), WaitOptions(poll=STEADY))
         if lists:
             server.put(Record(77))
-            async with appearing(loop, server) as changes:
+            async with watch_list(loop, server) as changes:
                 await anext(changes)
         assert server.contexts == {"nobody"}
         assert CALLER.get() == "request 4711"
@@ -211,14 +211,14 @@ def test_each_watcher_raises_its_own_copy_of_a_shared_error() -> None:
 async def everything_works(server: Server) -> None:
     """All kinds of watchers, to their ends."""
     loop = poller(server)
-    asyncio.get_running_loop().call_later(0.05, lambda: server.become(Phase.SUCCEEDED, *range(5)))
+    asyncio.get_running_loop().call_later(0.05, lambda: server.set_phase(Phase.SUCCEEDED, *range(5)))
     often = Poll(interval=0.02, ceiling=0.02)
     assert (await waiting(loop, 1, poll=often)).phase is Phase.SUCCEEDED
     assert len(await wait_all(loop, range(5), WaitOptions(poll=often, timeout=5.0))) == 5
     server.put(*(Record(id) for id in range(10, 15)))
-    async with appearing(loop, server, poll=often) as changes, watch(loop, 12, poll=often) as one:
+    async with watch_list(loop, server, poll=often) as changes, watch(loop, 12, poll=often) as one:
         assert {(await anext(changes)).id for _ in range(5)} == set(range(10, 15))
-        server.become(Phase.FAILED, *range(10, 15))
+        server.set_phase(Phase.FAILED, *range(10, 15))
         assert [event.now for event in await reads(one)][-1] is Phase.FAILED
     async with aclosing(OutcomeStream(loop, WaitOptions(poll=often), range(10, 15))) as outcomes:
         assert (await anext(outcomes)).id in range(10, 15)
@@ -272,7 +272,7 @@ def test_a_poller_whose_loop_was_closed_under_its_watchers_starts_again_in_the_n
 
     async def second() -> None:
         loop.open()
-        server.become(Phase.SUCCEEDED, 1)
+        server.set_phase(Phase.SUCCEEDED, 1)
         assert (await waiting(loop, 1)).phase is Phase.SUCCEEDED
         assert not loop._task.running
 

@@ -13,7 +13,7 @@ import pytest
 from attrs import define, evolve
 
 from tests.support import virtual_time as virtual
-from tests.support.monitored_server import PLACE, Record, Server, poller, running
+from tests.support.monitored_server import SERVER_KEY, Record, Server, poller, running
 from workflow_async import Phase, Poll
 from workflow_async.errors import ClientClosed, Forbidden, NotFound, ServerError, WaitTimeout
 from workflow_async.monitor import Change, Finished, PollingFailed, TimedOut, Vanished
@@ -59,7 +59,7 @@ def assert_nothing_left(loop: Poller[Any], server: Server) -> None:
         plan.missing_from_list,
     ]
     assert not any(planned), planned
-    assert (plan.request_count, plan.list_in_flight, server.going) == (0, False, 0)
+    assert (plan.request_count, plan.list_in_flight, server.in_flight) == (0, False, 0)
     assert len(loop._deadlines._heap) <= 64
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
@@ -72,7 +72,7 @@ def test_ten_thousand_waits_for_a_workflow_cost_one_request_per_interval() -> No
     async def main() -> None:
         server = Server(workflows=running(7))
         loop = poller(server)
-        later(59, lambda: server.become(Phase.SUCCEEDED, 7))
+        later(59, lambda: server.set_phase(Phase.SUCCEEDED, 7))
         found = await asyncio.gather(*(waiting(loop, 7) for _ in range(10_000)))
         assert {workflow.phase for workflow in found} == {Phase.SUCCEEDED}
         assert len(server.gets) <= 60 / STEADY.interval + 1
@@ -87,7 +87,7 @@ def test_a_thousand_waits_for_a_workflow_each_cost_one_request_per_workflow_and_
     async def main() -> None:
         server = Server(supports_listing=lists, seconds=0.05, workflows=running(*range(1000)))
         loop = poller(server)
-        later(19, lambda: server.become(Phase.SUCCEEDED, *range(1000)))
+        later(19, lambda: server.set_phase(Phase.SUCCEEDED, *range(1000)))
         await asyncio.gather(*(waiting(loop, id) for id in range(1000)))
         assert len(server.gets) <= (1001 if lists else 12 * 1000)
         assert len(server.pages) <= (12 * 10 if lists else 0)
@@ -140,12 +140,12 @@ def test_when_the_first_watcher_is_gone_the_others_go_on(how: str) -> None:
         second = asyncio.create_task(waiting(loop, 2))
         await anyio.sleep(3)
         if how == "finished":
-            server.become(Phase.SUCCEEDED, 1)
+            server.set_phase(Phase.SUCCEEDED, 1)
         elif how == "failed":
             server.workflows[1] = Forbidden(403)
         else:
             first.cancel()
-        later(20, lambda: server.become(Phase.SUCCEEDED, 2))
+        later(20, lambda: server.set_phase(Phase.SUCCEEDED, 2))
         assert (await second).phase is Phase.SUCCEEDED
         await asyncio.gather(first, return_exceptions=True)
         assert_nothing_left(loop, server)
@@ -178,7 +178,7 @@ def test_a_cancellation_at_any_point_leaves_nothing_and_affects_no_other_watcher
             scope.cancel()
         await asyncio.gather(cut, return_exceptions=True)
         assert 1 not in loop.engine.observations
-        later(10, lambda: server.become(Phase.SUCCEEDED, 2, 3))
+        later(10, lambda: server.set_phase(Phase.SUCCEEDED, 2, 3))
         assert [workflow.phase for workflow in await asyncio.gather(*others)] == [Phase.SUCCEEDED] * 2
         await anyio.sleep(1)
         assert_nothing_left(loop, server)
@@ -202,7 +202,7 @@ def test_watchers_that_come_and_go_at_random_leave_nothing_behind() -> None:
                         changes.drop(event.id)
 
         for second in range(0, 60, 3):
-            later(second, lambda: server.become(chance.choice([*Phase]), *chance.sample(range(40), 10)))
+            later(second, lambda: server.set_phase(chance.choice([*Phase]), *chance.sample(range(40), 10)))
         await asyncio.gather(*(visit() for _ in range(300)), return_exceptions=True)
         assert_nothing_left(loop, server)
 
@@ -235,12 +235,16 @@ def test_a_later_watcher_gets_the_known_record_immediately() -> None:
             assert (change.was, change.now, change.key, server.requests) == (
                 None,
                 Phase.RUNNING,
-                f"{PLACE}/7/running",
+                f"{SERVER_KEY}/7/running",
                 asked,
             )
-            server.become(Phase.SUCCEEDED, 7)
+            server.set_phase(Phase.SUCCEEDED, 7)
             change = await anext(changes)
-            assert (change.was, change.now, change.key) == (Phase.RUNNING, Phase.SUCCEEDED, f"{PLACE}/7/end/succeeded")
+            assert (change.was, change.now, change.key) == (
+                Phase.RUNNING,
+                Phase.SUCCEEDED,
+                f"{SERVER_KEY}/7/end/succeeded",
+            )
         await first
 
     virtual.run(main())
@@ -260,7 +264,7 @@ def test_a_cancelled_watcher_ends_no_other_watch() -> None:
         await anyio.lowlevel.checkpoint()
         with pytest.raises(ConnectionResetError):
             await disconnects()
-        server.become(Phase.FAILED, 1, 2)
+        server.set_phase(Phase.FAILED, 1, 2)
         assert [type(outcome) for outcome in await stays] == [Finished] * 2
         assert_nothing_left(loop, server)
 
@@ -275,10 +279,14 @@ def test_a_slow_reader_gets_one_change_for_many_and_never_misses_the_end() -> No
         async with watch(loop, 1) as changes:
             assert (await anext(changes)).now is Phase.RUNNING
             for second, phase in enumerate([Phase.PARKED, Phase.RUNNING, Phase.PARKED, Phase.SUCCEEDED]):
-                later(5 * second, partial(server.become, phase, 1))
+                later(5 * second, partial(server.set_phase, phase, 1))
             await anyio.sleep(60)
             change = await anext(changes)
-            assert (change.was, change.now, change.key) == (Phase.RUNNING, Phase.SUCCEEDED, f"{PLACE}/1/end/succeeded")
+            assert (change.was, change.now, change.key) == (
+                Phase.RUNNING,
+                Phase.SUCCEEDED,
+                f"{SERVER_KEY}/1/end/succeeded",
+            )
             assert [event async for event in changes] == []
         keeps_looking.cancel()
 
@@ -292,7 +300,7 @@ def test_ids_are_added_and_dropped_while_watching() -> None:
         async with watch(loop, 1) as changes:
             later(5, lambda: changes.add(2, "3"))
             later(10, lambda: changes.drop(1, 99))
-            later(20, lambda: server.become(Phase.SUCCEEDED, 1, 2, 3))
+            later(20, lambda: server.set_phase(Phase.SUCCEEDED, 1, 2, 3))
             told = [(change.id, change.now) async for change in changes]
             assert changes.ids == frozenset()
         assert sorted(told, key=lambda one: one[0]) == [
@@ -372,7 +380,7 @@ def test_a_last_check_is_made_at_the_deadline() -> None:
     async def main() -> None:
         server = Server(workflows=running(7))
         loop, slow = poller(server), Poll(interval=100, ceiling=100, jitter=0)
-        later(49, lambda: server.become(Phase.SUCCEEDED, 7))
+        later(49, lambda: server.set_phase(Phase.SUCCEEDED, 7))
         assert (await waiting(loop, 7, timeout=50, poll=slow)).phase is Phase.SUCCEEDED
         assert [at for at, _, _ in server.gets] == pytest.approx([0, 50], abs=0.01)
         assert_nothing_left(loop, server)
@@ -401,7 +409,7 @@ def test_at_the_deadline_each_workflow_without_an_outcome_has_timed_out() -> Non
     async def main() -> None:
         server = Server(supports_listing=True, workflows=running(*range(300)))
         loop = poller(server)
-        later(5, lambda: server.become(Phase.SUCCEEDED, *range(0, 300, 2)))
+        later(5, lambda: server.set_phase(Phase.SUCCEEDED, *range(0, 300, 2)))
         outcomes = await wait_all(loop, range(300), WaitOptions(timeout=30, poll=STEADY))
         assert [outcome.id for outcome in outcomes] == list(range(300))
         assert {type(outcome) for outcome in outcomes[::2]} == {Finished}
@@ -418,7 +426,7 @@ def test_workflows_that_fail_never_affect_the_others() -> None:
     async def main() -> None:
         server = Server(workflows=running(1) | {2: Forbidden(403), 3: NotFound(404), 4: ServerError(503)})
         loop = poller(server)
-        later(200, lambda: server.become(Phase.PARTIAL, 1))
+        later(200, lambda: server.set_phase(Phase.PARTIAL, 1))
         found = [outcome async for outcome in OutcomeStream(loop, WaitOptions(poll=STEADY), [1, 2, 3, 4])]
         assert [(type(outcome), outcome.id) for outcome in found] == [
             (PollingFailed, 2), (Vanished, 3), (Finished, 1), (PollingFailed, 4)
@@ -442,11 +450,11 @@ def test_a_new_watch_checks_a_workflow_that_was_given_up() -> None:
             server.put(Record(7, Phase.PARKED))
             again = asyncio.create_task(waiting(loop, 7, parked="return"))
             assert (await again).phase is Phase.PARKED
-            server.become(Phase.SUCCEEDED, 7)
+            server.set_phase(Phase.SUCCEEDED, 7)
             await anyio.sleep(5)
             event = await anext(slow)
             assert isinstance(event, Change)
-            assert (event.now, event.key) == (Phase.SUCCEEDED, f"{PLACE}/7/end/succeeded")
+            assert (event.now, event.key) == (Phase.SUCCEEDED, f"{SERVER_KEY}/7/end/succeeded")
             keeps_looking.cancel()
 
     virtual.run(main())
@@ -461,11 +469,11 @@ class Uneven(Server):
 
     async def get(self, id: int, *, operations: bool) -> Any:
         self.gets.append((asyncio.get_running_loop().time(), id, operations))
-        self.going += 1
+        self.in_flight += 1
         try:
             await anyio.sleep(0.25 if id % 10 else 0.5)
         finally:
-            self.going -= 1
+            self.in_flight -= 1
         return self.workflows[id]
 
 

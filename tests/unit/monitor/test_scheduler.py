@@ -33,25 +33,25 @@ EXACT = Poll(interval=2, backoff=1, ceiling=2, jitter=0)
 class Drive:
     """A plan, and a server that answers at the next tick; the list shows `listed`, in pages of a hundred."""
 
-    plan: Scheduler
+    scheduler: Scheduler
     poll: Poll = STEADY
     listed: set[int] = field(factory=set)
     now: float = 1000.0
     ticks: int = 0
-    sights: dict[int, Observation[Any]] = field(factory=dict)
-    looks: dict[int, list[float]] = field(factory=lambda: defaultdict(list))
+    observations: dict[int, Observation[Any]] = field(factory=dict)
+    checks: dict[int, list[float]] = field(factory=lambda: defaultdict(list))
     """When each was looked at, in whatever way."""
     gets: list[float] = field(factory=list)
-    sweeps: list[float] = field(factory=list)
-    glances: list[float] = field(factory=list)
+    list_reads: list[float] = field(factory=list)
+    bulk_checks: list[float] = field(factory=list)
     chance: random.Random = field(factory=lambda: random.Random(3))
     changed: set[int] = field(factory=set)
     """Whom a glance shows to have changed."""
 
     def add(self, ids: Iterable[int]) -> None:
         for id in ids:
-            self.sights[id] = Observation(id=id, since=self.now)
-            self.plan.add(id, Tracking(self.poll))
+            self.observations[id] = Observation(id=id, since=self.now)
+            self.scheduler.add(id, Tracking(self.poll))
 
     def run(self, seconds: float) -> None:
         """Tick for so long."""
@@ -59,44 +59,44 @@ class Drive:
             self.tick()
 
     def tick(self) -> RequestBatch:
-        asks = self.plan.next_requests(self.now, self.sights)
+        asks = self.scheduler.next_requests(self.now, self.observations)
         self.gets += [self.now] * len(asks.gets)
-        self.glances += [self.now] * len(asks.bulk_checks)
+        self.bulk_checks += [self.now] * len(asks.bulk_checks)
         for id in asks.gets:
             self._see(id, certain=True)
-            self.plan.finish((id,), {id: self._next(id)})
+            self.scheduler.finish((id,), {id: self._next(id)})
         for ids in asks.bulk_checks:
             for id in ids:
                 self._see(id, certain=False)
-            self.plan.finish(ids, {id: self._next(id) for id in ids})
-            self.plan.recheck(self.changed.intersection(ids), self.now)
+            self.scheduler.finish(ids, {id: self._next(id) for id in ids})
+            self.scheduler.recheck(self.changed.intersection(ids), self.now)
         if asks.read_list:
-            self._sweep()
+            self._read_list()
         self.ticks += 1
         self.now = 1000.0 + self.ticks * TICK
         return asks
 
     def _see(self, id: int, *, certain: bool) -> None:
-        self.looks[id].append(self.now)
-        sight = self.sights[id]
+        self.checks[id].append(self.now)
+        sight = self.observations[id]
         known = sight.workflow is not None
-        self.sights[id] = evolve(sight, workflow=Record(id), unchanged=sight.unchanged + 1 if known else 0)
+        self.observations[id] = evolve(sight, workflow=Record(id), unchanged=sight.unchanged + 1 if known else 0)
         if certain and id in self.changed:
             self.changed.discard(id)
-            self.sights[id] = evolve(self.sights[id], unchanged=0)
+            self.observations[id] = evolve(self.observations[id], unchanged=0)
 
     def _next(self, id: int) -> float:
-        return self.now + poll_delay(self.poll, self.sights[id].unchanged, self.chance.random())
+        return self.now + poll_delay(self.poll, self.observations[id].unchanged, self.chance.random())
 
-    def _sweep(self) -> None:
-        self.sweeps.append(self.now)
-        covered = set(self.plan.by_list)
+    def _read_list(self) -> None:
+        self.list_reads.append(self.now)
+        covered = set(self.scheduler.by_list)
         for id in covered & self.listed:
             self._see(id, certain=True)
         lost = covered - self.listed
-        ran = sum(self.sights[id].workflow is not None for id in lost)
+        ran = sum(self.observations[id].workflow is not None for id in lost)
         after = self.now + self.poll.interval
-        self.plan.list_completed(self.pages, set(self.listed), lost, self.now, after, seen=ran)
+        self.scheduler.list_completed(self.pages, set(self.listed), lost, self.now, after, seen=ran)
 
     @property
     def pages(self) -> int:
@@ -104,8 +104,8 @@ class Drive:
 
     def requests(self, since: float) -> int:
         """That were begun from then on, a sweep counted by its pages."""
-        singles = sum(at >= since for at in (*self.gets, *self.glances))
-        return singles + self.pages * sum(at >= since for at in self.sweeps)
+        singles = sum(at >= since for at in (*self.gets, *self.bulk_checks))
+        return singles + self.pages * sum(at >= since for at in self.list_reads)
 
 
 def longest_gap(looks: dict[int, list[float]]) -> float:
@@ -128,7 +128,7 @@ def test_with_a_list_an_interval_costs_its_pages_and_a_get_per_change(count: int
             ended += 1
         asks = drive.tick()
         for id in asks.gets:  # it has ended, as the get says
-            drive.plan.stop_polling(id)
+            drive.scheduler.stop_polling(id)
     intervals = 1000 * TICK / drive.poll.interval
     assert ended > 20
     assert drive.requests(began) <= (intervals + 1) * -(-count // 100) + ended
@@ -138,7 +138,7 @@ def test_a_few_workflows_of_a_long_list_get_a_get_each_because_that_is_cheaper()
     drive = Drive(Scheduler(supports_listing=True, supports_bulk_check=False, pages=10), listed=set(range(1000)))
     drive.add(range(10))
     drive.run(200)
-    assert not drive.sweeps
+    assert not drive.list_reads
     assert len(drive.gets) <= 10 * (200 / drive.poll.interval + 1) * 1.1
 
 
@@ -164,7 +164,7 @@ def test_a_workflow_that_joins_many_gets_a_get_immediately_and_is_then_left_to_t
     asks = drive.tick()
     assert (asks.gets, asks.confirms) == ((777,), frozenset({777}))
     drive.run(5)
-    assert 777 in drive.plan.by_list
+    assert 777 in drive.scheduler.by_list
 
 
 def test_many_workflows_that_join_many_make_the_list_due_earlier() -> None:
@@ -172,12 +172,12 @@ def test_many_workflows_that_join_many_make_the_list_due_earlier() -> None:
     drive = Drive(Scheduler(supports_listing=True, supports_bulk_check=False), slow, set(range(500)))
     drive.add(range(500))
     drive.run(10)
-    drive.plan.next_list_at = drive.now + 600
+    drive.scheduler.next_list_at = drive.now + 600
     drive.listed |= set(range(500, 700))
     drive.add(range(500, 700))
     began = drive.now
     drive.run(4)
-    assert [at for at in drive.sweeps if at >= began]
+    assert [at for at in drive.list_reads if at >= began]
     assert not [at for at in drive.gets if at >= began]
 
 
@@ -188,23 +188,23 @@ def test_the_list_is_read_at_most_once_per_interval_however_many_workflows_join(
         drive.listed |= set(range(n, n + 20))
         drive.add(range(n, n + 20))
         drive.tick()
-    assert min(later - earlier for earlier, later in pairwise(drive.sweeps)) >= drive.poll.interval - TICK
+    assert min(later - earlier for earlier, later in pairwise(drive.list_reads)) >= drive.poll.interval - TICK
 
 
 def test_the_first_check_comes_after_the_initial_delay_of_each_workflow() -> None:
     drive = Drive(Scheduler(supports_listing=False, supports_bulk_check=False))
     for id, initial in ((1, 0.0), (2, 5.0), (3, 60.0)):
-        drive.sights[id] = Observation(id=id, since=drive.now)
-        drive.plan.add(id, Tracking(Poll(initial=initial)))
+        drive.observations[id] = Observation(id=id, since=drive.now)
+        drive.scheduler.add(id, Tracking(Poll(initial=initial)))
     drive.run(90)
-    assert [drive.looks[id][0] - 1000 for id in (1, 2, 3)] == pytest.approx([0, 5, 60], abs=2 * TICK)
+    assert [drive.checks[id][0] - 1000 for id in (1, 2, 3)] == pytest.approx([0, 5, 60], abs=2 * TICK)
 
 
 def test_the_list_waits_for_the_initial_delay_too() -> None:
     drive = Drive(Scheduler(supports_listing=True, supports_bulk_check=False), Poll(initial=30), set(range(200)))
     drive.add(range(200))
     drive.run(60)
-    assert drive.sweeps[0] - 1000 == pytest.approx(30, abs=2 * TICK)
+    assert drive.list_reads[0] - 1000 == pytest.approx(30, abs=2 * TICK)
 
 
 # Fairness
@@ -216,9 +216,9 @@ def test_no_workflow_waits_longer_than_two_intervals_for_a_check(lists: bool, co
     drive = Drive(Scheduler(supports_listing=lists, supports_bulk_check=False), listed=set(range(count)))
     drive.add(range(count))
     drive.run(300)
-    assert len(drive.looks) == count
-    assert longest_gap(drive.looks) <= 2 * drive.poll.interval
-    assert min(len(ats) for ats in drive.looks.values()) >= 300 / drive.poll.interval / 1.3
+    assert len(drive.checks) == count
+    assert longest_gap(drive.checks) <= 2 * drive.poll.interval
+    assert min(len(ats) for ats in drive.checks.values()) >= 300 / drive.poll.interval / 1.3
 
 
 def test_at_most_64_requests_are_in_flight_and_the_longest_due_is_next() -> None:
@@ -272,10 +272,10 @@ def test_bulk_checks_stand_for_many_workflows_and_every_tenth_check_is_a_get() -
     drive = Drive(Scheduler(supports_listing=False, supports_bulk_check=True))
     drive.add(range(1000))
     drive.run(20)
-    began, looks, gets = drive.now, sum(map(len, drive.looks.values())), len(drive.gets)
+    began, looks, gets = drive.now, sum(map(len, drive.checks.values())), len(drive.gets)
     drive.run(200)
     got = len(drive.gets) - gets
-    assert got == pytest.approx((sum(map(len, drive.looks.values())) - looks) / GET_EVERY, rel=0.1)
+    assert got == pytest.approx((sum(map(len, drive.checks.values())) - looks) / GET_EVERY, rel=0.1)
     assert drive.requests(began) - got <= 1.5 * 1000 / BULK_SIZE * 200 / drive.poll.interval
 
 
@@ -335,7 +335,7 @@ def test_a_workflow_that_leaves_the_list_gets_a_get_immediately() -> None:
     drive.add(range(200))
     drive.run(10)
     drive.listed.discard(7)
-    while 7 not in drive.plan.missing_from_list:
+    while 7 not in drive.scheduler.missing_from_list:
         drive.tick()
     asks = drive.tick()
     assert (asks.gets, asks.confirms) == ((7,), frozenset({7}))
@@ -348,49 +348,49 @@ def test_an_active_workflow_that_is_not_listed_does_not_move_back_and_forth() ->
     began = drive.now
     drive.run(200)
     intervals = 200 / drive.poll.interval
-    assert drive.plan.missing_from_list == set(range(300, 310))
+    assert drive.scheduler.missing_from_list == set(range(300, 310))
     assert len([at for at in drive.gets if at >= began]) <= 10 * intervals * 1.1
-    drive.listed |= drive.plan.missing_from_list
+    drive.listed |= drive.scheduler.missing_from_list
     drive.run(3)
-    assert not drive.plan.missing_from_list
-    assert drive.plan.by_list == set(range(310))
+    assert not drive.scheduler.missing_from_list
+    assert drive.scheduler.by_list == set(range(310))
 
 
 def test_without_the_list_gets_are_sent() -> None:
     drive = Drive(Scheduler(supports_listing=True, supports_bulk_check=False), listed=set(range(100)))
     drive.add(range(100))
-    drive.plan.disable_list(float("inf"))
+    drive.scheduler.disable_list(float("inf"))
     drive.run(100)
-    assert not drive.sweeps
-    assert longest_gap(drive.looks) <= 2 * drive.poll.interval
+    assert not drive.list_reads
+    assert longest_gap(drive.checks) <= 2 * drive.poll.interval
 
 
 def test_a_list_that_was_disabled_for_a_while_is_used_again() -> None:
     drive = Drive(Scheduler(supports_listing=True, supports_bulk_check=False), listed=set(range(100)))
     drive.add(range(100))
     drive.run(10)
-    drive.plan.disable_list(drive.now + 50)
+    drive.scheduler.disable_list(drive.now + 50)
     began = drive.now
     drive.run(100)
-    assert min(at for at in drive.sweeps if at > began) == pytest.approx(began + 50, abs=1)
-    assert longest_gap(drive.looks) <= 2.2 * drive.poll.interval
+    assert min(at for at in drive.list_reads if at > began) == pytest.approx(began + 50, abs=1)
+    assert longest_gap(drive.checks) <= 2.2 * drive.poll.interval
 
 
 def test_a_list_is_not_read_during_its_pause() -> None:
     drive = Drive(Scheduler(supports_listing=True, supports_bulk_check=False), listed=set(range(100)))
     drive.add(range(100))
     drive.run(10)
-    drive.plan.paused_until = drive.now + 50
+    drive.scheduler.paused_until = drive.now + 50
     began, gets = drive.now, len(drive.gets)
     drive.run(60)
-    assert min(at for at in drive.sweeps if at > began) >= began + 50 - TICK
+    assert min(at for at in drive.list_reads if at > began) >= began + 50 - TICK
     assert len(drive.gets) == gets
 
 
 # A list that is odd
 
 
-def odd(count: int, listed: set[int], seconds: float, *, before: float = 10) -> Drive:
+def briefly_empty(count: int, listed: set[int], seconds: float, *, before: float = 10) -> Drive:
     """A list that shows this for so long, and then all again; the drive after both."""
     drive = Drive(Scheduler(supports_listing=True, supports_bulk_check=False), listed=set(range(count)))
     drive.add(range(count))
@@ -402,45 +402,45 @@ def odd(count: int, listed: set[int], seconds: float, *, before: float = 10) -> 
 
 
 def test_a_list_that_shows_none_of_many_seen_workflows_is_read_again_before_it_is_believed() -> None:
-    drive = odd(500, set(), 2)
+    drive = briefly_empty(500, set(), 2)
     drive.run(20)
     assert not drive.gets
-    assert drive.plan.by_list == set(range(500))
-    assert max(later - earlier for earlier, later in pairwise(drive.sweeps)) <= drive.poll.interval + 2 * TICK
+    assert drive.scheduler.by_list == set(range(500))
+    assert max(later - earlier for earlier, later in pairwise(drive.list_reads)) <= drive.poll.interval + 2 * TICK
 
 
 def test_a_list_that_shows_none_of_many_twice_is_believed() -> None:
-    drive = odd(500, set(), 7)
-    assert {id for id, ats in drive.looks.items() if ats[-1] > 1010} == set(range(500))
+    drive = briefly_empty(500, set(), 7)
+    assert {id for id, ats in drive.checks.items() if ats[-1] > 1010} == set(range(500))
 
 
 def test_a_few_workflows_that_a_list_no_longer_shows_get_a_get_immediately() -> None:
-    drive = odd(20, set(), 1)
+    drive = briefly_empty(20, set(), 1)
     assert len(drive.gets) == 20
 
 
 def test_a_list_that_shows_none_of_many_unseen_workflows_is_believed() -> None:
-    drive = odd(500, set(), 1, before=0)
+    drive = briefly_empty(500, set(), 1, before=0)
     assert len(drive.gets) >= 500 * TICK / drive.poll.interval
 
 
 @pytest.mark.parametrize("listed", [set[int](), set(range(10)), set(range(250)), set(range(0, 500, 50))])
 @pytest.mark.parametrize("before", [0, 10])
 def test_a_list_that_was_empty_for_a_while_is_used_again(listed: set[int], before: float) -> None:
-    drive = odd(500, listed, 8, before=before)
+    drive = briefly_empty(500, listed, 8, before=before)
     drive.run(2 * RELIST_EVERY * drive.poll.interval)
-    assert drive.plan.by_list == set(range(500))
-    assert not drive.plan.missing_from_list
+    assert drive.scheduler.by_list == set(range(500))
+    assert not drive.scheduler.missing_from_list
     gets = len(drive.gets)
     drive.run(100)
     assert len(drive.gets) == gets
 
 
 def test_a_list_that_stays_empty_costs_a_page_now_and_then() -> None:
-    drive = odd(500, set(), 300)
-    sweeps = [at for at in drive.sweeps if at > 1030]
+    drive = briefly_empty(500, set(), 300)
+    sweeps = [at for at in drive.list_reads if at > 1030]
     assert len(sweeps) == pytest.approx(280 / (RELIST_EVERY * drive.poll.interval), abs=2)
-    assert longest_gap(drive.looks) <= 2.5 * drive.poll.interval  # one more interval where the list was not believed
+    assert longest_gap(drive.checks) <= 2.5 * drive.poll.interval  # one more interval where the list was not believed
 
 
 def test_a_list_that_shows_no_watched_workflow_is_not_read_if_gets_are_cheaper() -> None:
@@ -450,19 +450,19 @@ def test_a_list_that_shows_no_watched_workflow_is_not_read_if_gets_are_cheaper()
     drive.listed -= set(range(5))
     drive.run(10)
     for id in range(5, 1000):
-        drive.plan.remove(id)
+        drive.scheduler.remove(id)
     began = drive.now
     drive.run(100)
-    assert not [at for at in drive.sweeps if at > began + drive.poll.interval]
+    assert not [at for at in drive.list_reads if at > began + drive.poll.interval]
 
 
 def test_a_list_that_is_not_supported_is_not_read_again() -> None:
-    drive = odd(100, set(), 20)
-    drive.plan.disable_list(float("inf"))
+    drive = briefly_empty(100, set(), 20)
+    drive.scheduler.disable_list(float("inf"))
     began = drive.now
     drive.run(100)
-    assert drive.plan.missing_from_list
-    assert not [at for at in drive.sweeps if at > began]
+    assert drive.scheduler.missing_from_list
+    assert not [at for at in drive.list_reads if at > began]
 
 
 # A server that asks for a pause
@@ -473,16 +473,16 @@ def test_no_request_is_sent_during_a_pause(lists: bool, glances: bool) -> None: 
     drive = Drive(Scheduler(supports_listing=lists, supports_bulk_check=glances), listed=set(range(900)))
     drive.add(range(1000))
     drive.run(30)
-    drive.plan.paused_until = until = drive.now + 60
+    drive.scheduler.paused_until = until = drive.now + 60
     began = drive.now
     drive.add(range(1000, 1010))
-    drive.plan.schedule(3, drive.now)
+    drive.scheduler.schedule(3, drive.now)
     asks = drive.tick()
     assert (asks.requests, asks.next_at) == (0, until)
-    assert drive.plan.next_get(drive.now, drive.sights) is None
+    assert drive.scheduler.next_get(drive.now, drive.observations) is None
     drive.run(100)
-    assert not [at for at in (*drive.gets, *drive.sweeps, *drive.glances) if began <= at < until - TICK]
-    assert all(drive.looks[id][-1] > until for id in range(1010))
+    assert not [at for at in (*drive.gets, *drive.list_reads, *drive.bulk_checks) if began <= at < until - TICK]
+    assert all(drive.checks[id][-1] > until for id in range(1010))
 
 
 def test_after_a_pause_overdue_checks_are_spread_over_an_interval() -> None:
@@ -492,7 +492,7 @@ def test_after_a_pause_overdue_checks_are_spread_over_an_interval() -> None:
     drive.add(range(1000))
     drive.run(30)
     until = drive.now + 60
-    drive.plan.paused_until = until
+    drive.scheduler.paused_until = until
     drive.run(90)
     seconds = Counter(int(at - until) for at in drive.gets if at >= until - TICK)
     assert all(seconds[second] <= 1.5 * 100 for second in range(20))
@@ -502,9 +502,9 @@ def test_a_pause_makes_no_check_earlier() -> None:
     drive = Drive(Scheduler(supports_listing=False, supports_bulk_check=False), Poll(interval=2, ceiling=600))
     drive.add(range(10))
     for id in range(10):
-        drive.plan.new.clear()
-        drive.plan.single.put(id, drive.now + 300)
-    drive.plan.paused_until = drive.now + 5
+        drive.scheduler.new.clear()
+        drive.scheduler.single.put(id, drive.now + 300)
+    drive.scheduler.paused_until = drive.now + 5
     drive.run(290)
     assert not drive.gets
 
@@ -522,13 +522,13 @@ def test_while_bulk_checks_are_disabled_gets_are_sent_and_later_bulk_checks_agai
     drive = Drive(Scheduler(supports_listing=False, supports_bulk_check=True))
     drive.add(range(200))
     drive.run(20)
-    drive.plan.disable_bulk(drive.now + 50)
-    began, bulks = drive.now, len(drive.glances)
+    drive.scheduler.disable_bulk(drive.now + 50)
+    began, bulks = drive.now, len(drive.bulk_checks)
     drive.run(50)
-    assert len(drive.glances) == bulks
-    assert longest_gap(drive.looks) <= 2.2 * drive.poll.interval
+    assert len(drive.bulk_checks) == bulks
+    assert longest_gap(drive.checks) <= 2.2 * drive.poll.interval
     drive.run(20)
-    assert [at for at in drive.glances if at >= began + 50 - TICK]
+    assert [at for at in drive.bulk_checks if at >= began + 50 - TICK]
 
 
 # Paces
@@ -549,13 +549,13 @@ def test_a_wake_makes_the_next_check_an_earlier_get() -> None:
     drive = Drive(Scheduler(supports_listing=True, supports_bulk_check=True), listed=set(range(300)))
     drive.add(range(300))
     drive.run(10)
-    drive.plan.schedule(9, drive.now)
+    drive.scheduler.schedule(9, drive.now)
     assert drive.tick().confirms == {9}
 
 
 # Nothing leaks
 
-DEEDS = st.lists(
+STEPS = st.lists(
     st.tuples(
         st.sampled_from(
             ["add", "remove", "ask", "land", "sweep", "fail", "rest", "soon", "renew", "gone", "quiet", "bulk"]
@@ -570,10 +570,10 @@ DEEDS = st.lists(
 class Chaos:
     """A plan to which anything is done in any order."""
 
-    plan: Scheduler
+    scheduler: Scheduler
     now: float = 0.0
-    flights: list[tuple[int, ...]] = field(factory=list)
-    sweeping: bool = False
+    in_flight: list[tuple[int, ...]] = field(factory=list)
+    reading_list: bool = False
     rested: set[int] = field(factory=set)
 
     def do(self, deed: str, id: int) -> None:
@@ -581,65 +581,65 @@ class Chaos:
         getattr(self, f"_{deed}")(id)
 
     def _add(self, id: int) -> None:
-        if id not in self.plan.tracked:
+        if id not in self.scheduler.tracked:
             self.rested.discard(id)
-        self.plan.add(id, Tracking(Poll(interval=1 + id % 3)))
+        self.scheduler.add(id, Tracking(Poll(interval=1 + id % 3)))
 
     def _remove(self, id: int) -> None:
-        if id in self.plan.tracked:
-            self.plan.remove(id)
+        if id in self.scheduler.tracked:
+            self.scheduler.remove(id)
 
     def _ask(self, id: int) -> None:
         sights = {id: Observation[Any](id=id, since=0.0, workflow=Record(id)) for id in range(6)}
-        asks = self.plan.next_requests(self.now, sights)
-        self.flights += [(got,) for got in asks.gets] + list(asks.bulk_checks)
-        self.sweeping = self.sweeping or asks.read_list
+        asks = self.scheduler.next_requests(self.now, sights)
+        self.in_flight += [(got,) for got in asks.gets] + list(asks.bulk_checks)
+        self.reading_list = self.reading_list or asks.read_list
 
     def _land(self, id: int) -> None:
-        if self.flights:
-            ids = self.flights.pop(id % len(self.flights))
-            self.plan.finish(ids, dict.fromkeys(ids, self.now + 1))
+        if self.in_flight:
+            ids = self.in_flight.pop(id % len(self.in_flight))
+            self.scheduler.finish(ids, dict.fromkeys(ids, self.now + 1))
             self.rested -= set(ids)
-            self.plan.recheck(ids[:1], self.now)
+            self.scheduler.recheck(ids[:1], self.now)
 
     def _sweep(self, id: int) -> None:
-        if self.sweeping:
-            self.sweeping = False
-            covered = set(self.plan.by_list)
-            self.plan.list_completed(1 + id % 2, set(range(id)), covered - set(range(id)), self.now, self.now + 1)
+        if self.reading_list:
+            self.reading_list = False
+            covered = set(self.scheduler.by_list)
+            self.scheduler.list_completed(1 + id % 2, set(range(id)), covered - set(range(id)), self.now, self.now + 1)
 
     def _fail(self, id: int) -> None:
-        if self.sweeping:
-            self.sweeping = False
-            self.plan.list_failed(self.now + id)
+        if self.reading_list:
+            self.reading_list = False
+            self.scheduler.list_failed(self.now + id)
 
     def _gone(self, id: int) -> None:
-        if self.sweeping:
-            self.sweeping = False
-            self.plan.disable_list(self.now + id)
+        if self.reading_list:
+            self.reading_list = False
+            self.scheduler.disable_list(self.now + id)
 
     def _quiet(self, id: int) -> None:
-        self.plan.paused_until = self.now + id
+        self.scheduler.paused_until = self.now + id
 
     def _bulk(self, id: int) -> None:
-        self.plan.disable_bulk(self.now + id)
+        self.scheduler.disable_bulk(self.now + id)
 
     def _rest(self, id: int) -> None:
-        if id in self.plan.tracked:
+        if id in self.scheduler.tracked:
             self.rested.add(id)
-            self.plan.stop_polling(id)
+            self.scheduler.stop_polling(id)
 
     def _soon(self, id: int) -> None:
-        if id in self.plan.tracked:
+        if id in self.scheduler.tracked:
             self.rested.discard(id)
-            self.plan.schedule(id, self.now)
+            self.scheduler.schedule(id, self.now)
 
     def _renew(self, id: int) -> None:
         self.rested.discard(id)
-        self.plan.renew(id)
+        self.scheduler.renew(id)
 
     def check(self) -> None:
-        plan = self.plan
+        plan = self.scheduler
         places = [set(plan.new), plan.single.ids(), plan.by_list]
         assert sum(map(len, places)) == len(set[int]().union(*places)), "nobody is in two places"
         assert not plan.in_flight & set[int]().union(*places)
@@ -647,10 +647,10 @@ class Chaos:
         assert set[int]().union(*places) <= plan.tracked.ids()
         assert plan.must_get <= plan.single.ids()
         assert plan.missing_from_list <= plan.single.ids() | plan.in_flight
-        assert plan.request_count == len(self.flights)
+        assert plan.request_count == len(self.in_flight)
 
 
-@given(DEEDS, st.booleans(), st.booleans())
+@given(STEPS, st.booleans(), st.booleans())
 def test_after_any_steps_no_workflow_is_forgotten_and_nothing_is_left(
     deeds: list[tuple[str, int]], lists: bool, glances: bool  # noqa: FBT001 - cases
 ) -> None:  # fmt: skip
@@ -660,9 +660,9 @@ def test_after_any_steps_no_workflow_is_forgotten_and_nothing_is_left(
         chaos.check()
     for id in range(6):
         chaos.do("remove", id)
-    while chaos.flights:
+    while chaos.in_flight:
         chaos.do("land", 0)
-    plan = chaos.plan
+    plan = chaos.scheduler
     left = [
         plan.tracked,
         plan.new,
@@ -681,9 +681,9 @@ def test_after_an_outage_checks_are_spread_over_an_interval_and_suspects_come_fi
     drive.add(range(1000))
     drive.run(10)
     for id in range(1000):
-        drive.plan.single.put(id, drive.now + 500)
-    drive.plan.schedule(7, drive.now)
-    drive.plan.recovered(drive.now)
+        drive.scheduler.single.put(id, drive.now + 500)
+    drive.scheduler.schedule(7, drive.now)
+    drive.scheduler.recovered(drive.now)
     back, drive.gets = drive.now, []
     assert 7 in drive.tick().gets
     drive.run(2)
@@ -694,40 +694,40 @@ def test_after_an_outage_checks_are_spread_over_an_interval_and_suspects_come_fi
 # One in the place of another
 
 
-def behind(count: int, **more: Any) -> Drive:
+def with_backlog(count: int, **more: Any) -> Drive:
     """A plan that has as many gets on their way as may be, and more due."""
     drive = Drive(Scheduler(supports_listing=False, supports_bulk_check=True), poll=EXACT)
     drive.add(range(count))
-    drive.plan.new.clear()
+    drive.scheduler.new.clear()
     for id in range(count):
-        drive.plan.single.put(id, drive.now - 1)
-    assert len(drive.plan.next_requests(drive.now, drive.sights).gets) == MAX_IN_FLIGHT
+        drive.scheduler.single.put(id, drive.now - 1)
+    assert len(drive.scheduler.next_requests(drive.now, drive.observations).gets) == MAX_IN_FLIGHT
     for name, value in more.items():
-        setattr(drive.plan, name, value)
+        setattr(drive.scheduler, name, value)
     return drive
 
 
-def over(drive: Drive, id: int) -> tuple[int, bool] | None:
+def finish_one(drive: Drive, id: int) -> tuple[int, bool] | None:
     """One is answered; what takes its place."""
-    drive.plan.finish((id,), {id: drive.now + 60})
-    return drive.plan.next_get(drive.now, drive.sights)
+    drive.scheduler.finish((id,), {id: drive.now + 60})
+    return drive.scheduler.next_get(drive.now, drive.observations)
 
 
 def test_the_longest_due_get_takes_the_slot_of_a_finished_one() -> None:
-    drive = behind(3 * MAX_IN_FLIGHT)
-    assert [over(drive, id) for id in range(2 * MAX_IN_FLIGHT)] == [
+    drive = with_backlog(3 * MAX_IN_FLIGHT)
+    assert [finish_one(drive, id) for id in range(2 * MAX_IN_FLIGHT)] == [
         (id, False) for id in range(MAX_IN_FLIGHT, 3 * MAX_IN_FLIGHT)
     ]
-    assert drive.plan.request_count == MAX_IN_FLIGHT
-    assert over(drive, 2 * MAX_IN_FLIGHT) is None
-    assert drive.plan.request_count == MAX_IN_FLIGHT - 1
+    assert drive.scheduler.request_count == MAX_IN_FLIGHT
+    assert finish_one(drive, 2 * MAX_IN_FLIGHT) is None
+    assert drive.scheduler.request_count == MAX_IN_FLIGHT - 1
 
 
 def test_a_get_in_a_free_slot_reads_the_complete_record_of_a_suspect() -> None:
-    drive = behind(2 * MAX_IN_FLIGHT)
-    drive.plan.schedule(2 * MAX_IN_FLIGHT - 1, drive.now - 60)
-    assert over(drive, 0) == (2 * MAX_IN_FLIGHT - 1, True)
-    assert not drive.plan.must_get
+    drive = with_backlog(2 * MAX_IN_FLIGHT)
+    drive.scheduler.schedule(2 * MAX_IN_FLIGHT - 1, drive.now - 60)
+    assert finish_one(drive, 0) == (2 * MAX_IN_FLIGHT - 1, True)
+    assert not drive.scheduler.must_get
 
 
 @pytest.mark.parametrize(
@@ -739,18 +739,18 @@ def test_a_get_in_a_free_slot_reads_the_complete_record_of_a_suspect() -> None:
     ids=["somebody new", "the list is due"],
 )
 def test_no_get_takes_a_free_slot_if_the_next_requests_need_a_plan(more: dict[str, Any]) -> None:
-    assert over(behind(2 * MAX_IN_FLIGHT, **more), 0) is None
+    assert finish_one(with_backlog(2 * MAX_IN_FLIGHT, **more), 0) is None
 
 
 def test_a_workflow_that_fits_a_bulk_check_takes_no_free_slot() -> None:
-    drive = behind(2 * MAX_IN_FLIGHT)
-    drive.sights[MAX_IN_FLIGHT] = evolve(drive.sights[MAX_IN_FLIGHT], workflow=Record(MAX_IN_FLIGHT))
-    assert over(drive, 0) is None
+    drive = with_backlog(2 * MAX_IN_FLIGHT)
+    drive.observations[MAX_IN_FLIGHT] = evolve(drive.observations[MAX_IN_FLIGHT], workflow=Record(MAX_IN_FLIGHT))
+    assert finish_one(drive, 0) is None
 
 
 def test_only_as_many_ids_leave_the_due_queue_as_there_are_slots() -> None:
-    drive = behind(50_000)
-    assert len(drive.plan.single) == 50_000 - MAX_IN_FLIGHT
+    drive = with_backlog(50_000)
+    assert len(drive.scheduler.single) == 50_000 - MAX_IN_FLIGHT
     popped = 0
 
     class Counted(DueQueue):
@@ -759,9 +759,9 @@ def test_only_as_many_ids_leave_the_due_queue_as_there_are_slots() -> None:
             popped += 1
             return super().pop(now)
 
-    drive.plan.single = Counted()
+    drive.scheduler.single = Counted()
     for id in range(50_000):
-        drive.plan.single.put(id, drive.now)
-    drive.plan.request_count = 0
-    assert len(drive.plan.next_requests(drive.now, drive.sights).gets) == MAX_IN_FLIGHT
+        drive.scheduler.single.put(id, drive.now)
+    drive.scheduler.request_count = 0
+    assert len(drive.scheduler.next_requests(drive.now, drive.observations).gets) == MAX_IN_FLIGHT
     assert popped == MAX_IN_FLIGHT

@@ -14,7 +14,7 @@ SET = st.tuples(st.integers(0, 20), st.integers(0, 50))
 """When it is set, and to which instant."""
 
 
-def rung(settings: list[tuple[int, int]]) -> list[float]:
+def callbacks(settings: list[tuple[int, int]]) -> list[float]:
     """The instants at which an alarm rings that is set so."""
 
     async def main() -> list[float]:
@@ -33,18 +33,18 @@ def rung(settings: list[tuple[int, int]]) -> list[float]:
 @settings(max_examples=50)
 @given(st.lists(SET, min_size=1, max_size=8))
 def test_a_timer_calls_back_at_or_before_each_instant_and_not_before_it_is_set(sets: list[tuple[int, int]]) -> None:
-    rings = rung(sets)
+    rings = callbacks(sets)
     for when, at in sets:
         assert any(when <= ring <= max(when, at) for ring in rings)
     assert len(rings) <= len(sets)
 
 
 def test_a_timer_calls_back_at_the_earliest_instant_only() -> None:
-    assert rung([(0, 9), (1, 5), (2, 7)]) == [5]
+    assert callbacks([(0, 9), (1, 5), (2, 7)]) == [5]
 
 
 def test_a_timer_can_be_set_again_after_its_callback() -> None:
-    assert rung([(0, 3), (4, 6)]) == [3, 6]
+    assert callbacks([(0, 3), (4, 6)]) == [3, 6]
 
 
 async def test_a_timer_that_is_set_twice_in_one_step_sleeps_once() -> None:

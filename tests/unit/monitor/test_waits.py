@@ -35,7 +35,7 @@ STEADY = Poll(jitter=0, interval=1, backoff=2, ceiling=8)
 RUNNING, PARKED, DONE = Record(7), Record(7, Phase.PARKED), Record(7, Phase.SUCCEEDED)
 
 
-class Shown(Server):
+class Scripted(Server):
     """Shows these one after the other, the last for ever."""
 
     def __init__(self, *shows: Any) -> None:
@@ -54,11 +54,11 @@ class Shown(Server):
         return [round(later - earlier, 1) for earlier, later in pairwise(ats)]
 
 
-def waited(*shows: Any, check: bool = False, **terms: Any) -> tuple[Any, Shown, float]:
+def waited(*shows: Any, check: bool = False, **terms: Any) -> tuple[Any, Scripted, float]:
     """The record a wait ends with, what was asked, and when it ended."""
 
-    async def main() -> tuple[Any, Shown, float]:
-        server = Shown(*shows)
+    async def main() -> tuple[Any, Scripted, float]:
+        server = Scripted(*shows)
         found = await wait(poller(server), 7, WaitOptions(**{"poll": STEADY, **terms}), check=check)
         return found, server, asyncio.get_running_loop().time()
 
@@ -73,7 +73,7 @@ def test_a_wait_ends_with_the_workflow_for_every_final_phase(phase: Phase) -> No
 
 def test_a_change_of_state_or_step_makes_the_checks_frequent_again() -> None:
     encode, publish = Record(7, step="encode"), Record(7, step="publish")
-    failing = Record(7, step="publish", word="failing")
+    failing = Record(7, step="publish", text="failing")
     _, server, _ = waited(encode, encode, encode, encode, publish, publish, failing, DONE)
     assert server.pauses == [1, 2, 4, 8, 1, 2, 1]
 
@@ -148,7 +148,7 @@ def test_many_are_parked_in_three_ways() -> None:
     async def main() -> None:
         server = Server(workflows=running(1) | {2: Record(2, Phase.PARKED)})
         loop = poller(server)
-        asyncio.get_running_loop().call_later(10, lambda: server.become(Phase.SUCCEEDED, 1, 2))
+        asyncio.get_running_loop().call_later(10, lambda: server.set_phase(Phase.SUCCEEDED, 1, 2))
         returned, waits = await asyncio.gather(
             wait_all(loop, [1, 2], WaitOptions(poll=STEADY, parked="return")),
             wait_all(loop, [1, 2], WaitOptions(poll=STEADY)),
@@ -204,7 +204,7 @@ def test_a_refusal_does_not_end_the_wait_once_the_workflow_was_seen(error: CallE
 
 
 def test_an_id_that_becomes_another_workflow_ends_the_wait_with_both_records() -> None:
-    first, second = Record(7, what="A"), Record(7, Phase.SUCCEEDED, what="B")
+    first, second = Record(7, identity="A"), Record(7, Phase.SUCCEEDED, identity="B")
     with pytest.raises(WorkflowReplaced, match="the id 7 belongs to another workflow now") as caught:
         waited(first, second, check=True)
     assert (caught.value.workflow_id, caught.value.workflow, caught.value.found) == (7, first, second)
@@ -222,7 +222,7 @@ def test_an_error_that_is_a_bug_is_not_hidden() -> None:
 def test_an_outage_may_last_as_long_as_poll_outage(error: CallError) -> None:
     async def main() -> None:
         with pytest.raises(type(error)):
-            await wait(poller(Shown(RUNNING, error)), 7, WaitOptions(poll=Poll(outage=60, jitter=0)), check=False)
+            await wait(poller(Scripted(RUNNING, error)), 7, WaitOptions(poll=Poll(outage=60, jitter=0)), check=False)
         assert 60 <= asyncio.get_running_loop().time() < 130
 
     virtual.run(main())
@@ -244,7 +244,7 @@ def test_a_server_that_asks_for_a_pause_gets_one() -> None:
 
 def test_a_cancelled_wait_is_cancelled() -> None:
     async def main() -> None:
-        waiting = asyncio.create_task(wait(poller(Shown(RUNNING)), 7, WaitOptions(poll=STEADY), check=False))
+        waiting = asyncio.create_task(wait(poller(Scripted(RUNNING)), 7, WaitOptions(poll=STEADY), check=False))
         await asyncio.sleep(0)
         waiting.cancel()
         with pytest.raises(asyncio.CancelledError):

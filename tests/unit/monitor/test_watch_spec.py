@@ -40,7 +40,7 @@ async def opencast(sandbox: Sandbox, time: ManualClock, **settings: Any) -> Asyn
         yield client
 
 
-async def carried_on(sandbox: Sandbox, time: ManualClock, spec: WatchSpec, *, every: float) -> list[Any]:
+async def poll_to_end(sandbox: Sandbox, time: ManualClock, spec: WatchSpec, *, every: float) -> list[Any]:
     """Tick to the end, each time in another client, with nothing handed on but the text."""
     text = spec.to_json()
     told: list[Any] = []
@@ -57,7 +57,7 @@ async def test_any_process_with_the_json_continues_the_watch_to_its_end(sandbox:
     ids = [sandbox.opencast.start(sandbox.opencast.event(), name) for name in ("fast", "fails", "publish")]
     async with opencast(sandbox, time) as client:
         spec = WatchSpec.of(client, ids)
-    told = await carried_on(sandbox, time, spec, every=5)
+    told = await poll_to_end(sandbox, time, spec, every=5)
     ends = {change.id: change.now for change in told if change.now.final}
     assert ends == dict(zip(ids, (Phase.SUCCEEDED, Phase.FAILED, Phase.SUCCEEDED), strict=True))
     assert all(change.workflow.operations for change in told if change.now.final)
@@ -106,7 +106,7 @@ async def test_an_unknown_id_vanishes_after_several_polls_and_affects_no_other(
     id = sandbox.opencast.start(sandbox.opencast.event(), "fast")
     async with opencast(sandbox, time) as client:
         spec = WatchSpec.of(client, [999, id])
-    told = await carried_on(sandbox, time, spec, every=5)
+    told = await poll_to_end(sandbox, time, spec, every=5)
     assert [news.id for news in told if isinstance(news, Vanished)] == [999]
     assert [news.now for news in told if isinstance(news, Change)][-1] is Phase.SUCCEEDED
 
@@ -116,7 +116,7 @@ async def test_a_server_that_is_down_only_delays_the_events(sandbox: Sandbox, ti
     sandbox.opencast.faults = Faults(script=(Fault.SERVER_ERROR,) * 20)
     async with opencast(sandbox, time) as client:
         spec = WatchSpec.of(client, [id])
-    told = await carried_on(sandbox, time, spec, every=5)
+    told = await poll_to_end(sandbox, time, spec, every=5)
     assert told[-1].now is Phase.SUCCEEDED
 
 
@@ -198,7 +198,7 @@ async def test_an_id_that_becomes_another_workflow_is_reported_by_poll_once(
         assert (news.id, news.found.event_id) == (ids[0], other)
         assert other != first
         assert all(isinstance(one, Change) for one in others)
-    told = [*others, *await carried_on(sandbox, time, spec, every=60)]
+    told = [*others, *await poll_to_end(sandbox, time, spec, every=60)]
     assert {one.id for one in told if one.now.final} == set(ids[1:])
 
 
